@@ -1,0 +1,71 @@
+/** The layer rule of ARCHITECTURE.md: imports point left, and siblings share types only. */
+const base = '^src/(errors|secret|json|version|host)\\.ts$';
+
+/** What each layer may import values from, besides itself, `base` and node's built-ins. */
+const layers = {
+  exec: [],
+  config: [],
+  keystone: [],
+  cache: [],
+  prompt: [],
+  hit: ['exec', 'cache'],
+  methods: ['config', 'keystone', 'prompt'],
+};
+
+const own = (folders) => folders.map((folder) => `^src/${folder}/`);
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-circular',
+      severity: 'error',
+      from: { path: '^src' },
+      to: { circular: true, dependencyTypesNot: ['type-only'], viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    { name: 'no-orphans', severity: 'error', from: { path: '^src', orphan: true, pathNot: '^src/main\\.ts$' }, to: {} },
+    {
+      name: 'base-imports-base',
+      comment: 'errors, secret, json and host know nothing of the rest',
+      severity: 'error',
+      from: { path: base },
+      to: { path: '^src', pathNot: base, dependencyTypesNot: ['type-only'] },
+    },
+    ...Object.entries(layers).map(([layer, left]) => ({
+      name: `${layer}-imports-left`,
+      severity: 'error',
+      from: { path: `^src/${layer}/` },
+      to: { path: '^src', pathNot: [base, ...own([layer, ...left])], dependencyTypesNot: ['type-only'] },
+    })),
+    {
+      name: 'get-token-imports-left',
+      severity: 'error',
+      from: { path: '^src/get-token\\.ts$' },
+      to: { path: '^src/(cli/|main\\.ts)', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'nothing-imports-main',
+      severity: 'error',
+      from: { path: '^(src|scripts)' },
+      to: { path: '^src/main\\.ts$' },
+    },
+    {
+      name: 'sources-need-no-tests',
+      severity: 'error',
+      from: { path: '^src' },
+      to: { path: '^(test|scripts)' },
+    },
+    {
+      name: 'main-loads-hit-and-cli',
+      comment: 'main is tiny: the hit path, the host, and the door to everything slow',
+      severity: 'error',
+      from: { path: '^src/main\\.ts$' },
+      to: { path: '^src', pathNot: '^src/(hit/lookup|host|cli/cli)\\.ts$' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default'] },
+  },
+};

@@ -1,0 +1,59 @@
+/** Typed linting, and two of the six rules: only host.ts says `process`, and each package has one importer. */
+import tseslint from 'typescript-eslint';
+
+/** The one file that may import each package. */
+const IMPORTERS = {
+  yargs: 'src/cli/parse.ts',
+  got: 'src/keystone/http.ts',
+  '@inquirer/prompts': 'src/prompt/ask.ts',
+};
+
+const importers = Object.values(IMPORTERS);
+
+function restrictPackages(allowed) {
+  const packages = Object.keys(IMPORTERS).filter((name) => IMPORTERS[name] !== allowed);
+  return {
+    '@typescript-eslint/no-restricted-imports': [
+      'error',
+      {
+        paths: [
+          ...packages.map((name) => ({
+            name,
+            message: `Only ${IMPORTERS[name]} imports ${name}.`,
+            allowTypeImports: false,
+          })),
+          { name: 'node:process', message: 'Only host.ts says process.' },
+        ],
+      },
+    ],
+  };
+}
+
+export default tseslint.config(
+  { ignores: ['dist/', '.tap/', 'node_modules/', '**/*.cjs'] },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/explicit-module-boundary-types': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'ExportDefaultDeclaration', message: 'Export by name.' },
+        { selector: 'TSEnumDeclaration', message: 'Use a union of literals.' },
+      ],
+      // A method's names are bracketed where the object comes from outside and its type is an index signature.
+      '@typescript-eslint/dot-notation': ['error', { allowIndexSignaturePropertyAccess: true }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: false }],
+    },
+  },
+  { files: ['src/**/*.ts'], ignores: importers, rules: restrictPackages(undefined) },
+  ...importers.map((file) => ({ files: [file], rules: restrictPackages(file) })),
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/host.ts'],
+    rules: { 'no-restricted-globals': ['error', 'process', 'console'] },
+  },
+);

@@ -1,0 +1,43 @@
+/** Headings of `--help` and of the README's tables, in their order. */
+export const OPTION_GROUPS = ['Keystone', 'User', 'Application credential', 'Token', 'Scope', 'TLS', 'Run'] as const;
+
+export type OptionGroup = (typeof OPTION_GROUPS)[number];
+
+/** One thing a user can set. It drives the flag, the variables, the prompt, redaction and the README's table. */
+export interface Option {
+  /** Name of the flag without dashes; with underscores it is keystoneauth's name. */
+  readonly name: string;
+  readonly group: OptionGroup;
+  /** One phrase without a full stop. */
+  readonly help: string;
+  /** `seconds` are whole and positive; a `switch` takes no value on the command line. */
+  readonly kind?: 'text' | 'file' | 'switch' | 'seconds';
+  /** False for what can be set by a variable only. */
+  readonly flag?: false;
+  /** Further names of the flag. */
+  readonly aliases?: readonly string[];
+  /** Variables that set it, best first. */
+  readonly env?: readonly string[];
+  /** Variables that count only where no variable of the whole pair is set. */
+  readonly legacyEnv?: readonly string[];
+  /** Options that name one thing in two ways: a layer that sets one of them replaces both. */
+  readonly pair?: string;
+  /** Never printed anywhere. */
+  readonly secret?: true;
+  /** Secret, but random and the identity itself: it may enter a hash that is stored. */
+  readonly random?: true;
+  /** How to ask for it, as a noun. */
+  readonly prompt?: string;
+  /** What a prompt offers. */
+  readonly suggestion?: string;
+  /** The values that are allowed. */
+  readonly choices?: readonly string[];
+}
+
+/** How to set an option, best way first: `OS_USERNAME (--user-name)`. */
+export function describeSources(option: Option): string {
+  const variable = option.env?.[0];
+  const flag = option.flag === false || option.secret ? undefined : `--${option.name}`;
+  if (variable === undefined) return flag ?? option.name;
+  return flag === undefined ? variable : `${variable} (${flag})`;
+}

@@ -1,0 +1,99 @@
+/** The one file that names `process`: what the machine gives us, and the few things we do to it. */
+import { writeSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isatty } from 'node:tty';
+
+/** Signals that end or suspend a program that waits at a prompt. */
+export type PromptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGTSTP' | 'SIGCONT';
+
+/** Everything a run may know of its surroundings, injected so that tests can replace it. */
+export interface Host {
+  /** Arguments after the program's own name. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The current folder, or the empty string when it has been deleted. */
+  readonly cwd: string;
+  readonly platform: NodeJS.Platform;
+  /** The effective uid; undefined on Windows. */
+  readonly uid: number | undefined;
+  readonly nodeVersion: string;
+  /** The user's home folder, or undefined when there is none. */
+  home(): string | undefined;
+  /** Milliseconds since 1970, UTC. */
+  now(): number;
+  isTerminal(fd: 0 | 1 | 2): boolean;
+  /** Width of the terminal on stdout or stderr in columns; undefined without one. */
+  columns(): number | undefined;
+  writeOut(text: string): void;
+  writeErr(text: string): void;
+  setExitStatus(status: number): void;
+  /** Calls `listener` on the signal until the returned function is called. */
+  onSignal(signal: PromptSignal, listener: () => void): () => void;
+  /** Sends a signal to this process. */
+  raise(signal: PromptSignal): void;
+}
+
+/** Writes everything or stops silently when nobody reads any more (EPIPE). */
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  let done = 0;
+  while (done < bytes.length) {
+    try {
+      done += writeSync(fd, bytes, done);
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (code === 'EPIPE') return;
+      // A pipe that another program made non-blocking is full for a moment.
+      if (code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+}
+
+function currentFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return '';
+  }
+}
+
+/** The Host of this very process. */
+export function processHost(): Host {
+  return {
+    argv: process.argv.slice(2),
+    env: process.env,
+    cwd: currentFolder(),
+    platform: process.platform,
+    uid: process.geteuid?.(),
+    nodeVersion: process.versions.node,
+    home() {
+      try {
+        return homedir() || undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    now: Date.now,
+    isTerminal: isatty,
+    columns: () => (isatty(1) ? process.stdout.columns : isatty(2) ? process.stderr.columns : undefined),
+    writeOut: (text) => {
+      writeAll(1, text);
+    },
+    writeErr: (text) => {
+      writeAll(2, text);
+    },
+    setExitStatus: (status) => {
+      process.exitCode = status;
+    },
+    onSignal: (signal, listener) => {
+      process.on(signal, listener);
+      return () => {
+        process.off(signal, listener);
+      };
+    },
+    raise: (signal) => {
+      process.kill(process.pid, signal);
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import type { Reference, Scope } from '../config/scope.ts';
+import type { PluginErrorCode } from '../errors.ts';
+import { Secret } from '../secret.ts';
+
+/** JSON with secrets in it. Plain `JSON.stringify` prints them as `[redacted]`; {@link serialise} reveals them. */
+export type Json = string | boolean | Secret | readonly Json[] | { readonly [name: string]: Json };
+
+/** What to tell the user when Keystone answers with a certain status. */
+export interface Refusal {
+  readonly code: PluginErrorCode;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** One request that ends in a token. */
+export interface AuthRequest {
+  readonly verb: 'POST' | 'GET';
+  /** Below the v3 endpoint, without a leading slash. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, Secret>>;
+  readonly body?: Json;
+  /** The token itself where the request only asks what it is good for; else it comes in `X-Subject-Token`. */
+  readonly given?: Secret;
+  /** Who logs in and for what, in the words of a message: "alice on project demo". */
+  readonly subject: string;
+  /** Answers that this method explains better than the status alone does. */
+  readonly refusals?: Readonly<Partial<Record<number, Refusal>>>;
+}
+
+/** One part of an authentication (Keystone API, `auth.identity`): a method's name and its object. */
+export interface IdentityPart {
+  readonly method: string;
+  readonly content: Json;
+}
+
+/** A user by id, or by name with a domain. */
+export function userJson(user: Reference, domain: Reference | undefined): Readonly<Record<string, Json>> {
+  return 'id' in user || domain === undefined ? { ...user } : { ...user, domain: { ...domain } };
+}
+
+function scopeJson(scope: Scope): Json | undefined {
+  switch (scope.kind) {
+    case 'project':
+      return { project: 'id' in scope ? { id: scope.id } : { name: scope.name, domain: { ...scope.domain } } };
+    case 'domain':
+      return { domain: { ...scope.domain } };
+    case 'system':
+      return { system: { all: true } };
+    case 'trust':
+      return { 'OS-TRUST:trust': { id: scope.id } };
+    case 'unscoped':
+      return { unscoped: {} };
+    case 'default':
+      return undefined;
+  }
+}
+
+/** The tokens request (Keystone API v3, "Authentication and token management"), without the catalog. */
+export function tokensRequest(
+  parts: readonly IdentityPart[],
+  scope: Scope | undefined,
+): Pick<AuthRequest, 'verb' | 'path' | 'body'> {
+  const identity = {
+    methods: parts.map(({ method }) => method),
+    ...Object.fromEntries(parts.map(({ method, content }) => [method, content])),
+  };
+  const scoped = scope === undefined ? undefined : scopeJson(scope);
+  return {
+    verb: 'POST',
+    // Python Keystone looks for the name, Rust Keystone wants a boolean.
+    path: 'auth/tokens?nocatalog=true',
+    body: { auth: scoped === undefined ? { identity } : { identity, scope: scoped } },
+  };
+}
+
+/** Serialises a body for the wire, secrets revealed. */
+export function serialise(body: Json): string {
+  return JSON.stringify(body, function reveal(this: Record<string, unknown>, name: string, value: unknown): unknown {
+    const raw = this[name];
+    return raw instanceof Secret ? raw.reveal() : value;
+  });
+}

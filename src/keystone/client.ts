@@ -1,0 +1,51 @@
+import { KeystoneProtocolError } from '../errors.ts';
+import { parseJsonObject } from '../json.ts';
+import { serialise } from './auth-request.ts';
+import type { AuthRequest } from './auth-request.ts';
+import type { Http, HttpAnswer } from './http.ts';
+import { explainAnswer } from './problem.ts';
+import { parseToken, parseTokenId } from './token.ts';
+import type { Token } from './token.ts';
+
+/** A smaller difference is the resolution of the Date header and the time on the way. */
+const SMALLEST_SKEW_MS = 5_000;
+
+/** A token, and when it ends by the clock of this machine (ms since 1970, UTC). */
+export interface Granted {
+  readonly token: Token;
+  readonly receivedAt: number;
+  readonly expiresAt: number;
+}
+
+/** How far Keystone's clock is ahead of ours, in ms; 0 where it cannot be told or is too small to matter. */
+function measureSkew(answer: HttpAnswer): number {
+  const server = Date.parse(answer.header('date') ?? '');
+  const skew = server - answer.at;
+  return Math.abs(skew) > SMALLEST_SKEW_MS ? skew : 0;
+}
+
+/**
+ * Sends the request and reads the token.
+ *
+ * @param endpoint the v3 endpoint, without a trailing slash
+ * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function authenticate(http: Http, endpoint: string, request: AuthRequest): Promise<Granted> {
+  const url = `${endpoint}/${request.path}`;
+  const answer = await http.send({
+    verb: request.verb,
+    url,
+    ...(request.headers === undefined ? {} : { headers: request.headers }),
+    ...(request.body === undefined ? {} : { body: serialise(request.body) }),
+  });
+  const body = parseJsonObject(answer.body);
+  if (answer.status < 200 || answer.status > 299 || body === undefined) throw explainAnswer(request, endpoint, answer);
+  const subjectToken = answer.header('x-subject-token');
+  if (request.given === undefined && subjectToken === undefined && 'token' in body) {
+    throw new KeystoneProtocolError('protocol', 'Keystone answered without the X-Subject-Token header', {
+      hint: 'check what stands between you and Keystone: something removes headers',
+    });
+  }
+  const token = parseToken(request.given ?? parseTokenId(subjectToken ?? 'none'), body);
+  return { token, receivedAt: answer.at, expiresAt: token.expiresAt - measureSkew(answer) };
+}

@@ -1,0 +1,68 @@
+import { KeystoneProtocolError } from '../errors.ts';
+import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../json.ts';
+import type { JsonObject } from '../json.ts';
+import type { Http } from './http.ts';
+
+const VERSION_SEGMENT = /^v\d+(\.\d+)?$/;
+const V3_ID = /^v3(?:\.(\d+))?$/;
+const USABLE = ['stable', 'current', 'supported', 'deprecated'];
+
+interface Version {
+  readonly id: string;
+  readonly minor: number;
+  readonly path: string | undefined;
+}
+
+/** Splits off the last segment of a normalised URL's path. */
+function splitLast(authUrl: string): { base: string; last: string } {
+  const slash = authUrl.lastIndexOf('/');
+  return { base: authUrl.slice(0, slash), last: authUrl.slice(slash + 1) };
+}
+
+/** Keeps only the path of a link: where Keystone thinks it lives must not decide where the credential goes. */
+function selfPath(version: JsonObject, authUrl: string): string | undefined {
+  for (const link of listAt(version, 'links')) {
+    const href = isJsonObject(link) && textAt(link, 'rel') === 'self' ? textAt(link, 'href') : undefined;
+    if (href !== undefined && URL.canParse(href, authUrl)) return new URL(href, authUrl).pathname.replace(/\/+$/, '');
+  }
+  return undefined;
+}
+
+function listVersions(body: JsonObject, authUrl: string): { found: Version[]; advertised: string[] } {
+  const nested = objectAt(body, 'versions');
+  const single = objectAt(body, 'version');
+  const entries = [...listAt(nested, 'values'), ...listAt(body, 'versions'), ...(single === undefined ? [] : [single])];
+  const found: Version[] = [];
+  const advertised: string[] = [];
+  for (const entry of entries.filter(isJsonObject)) {
+    const id = textAt(entry, 'id') ?? '';
+    advertised.push(id);
+    const match = V3_ID.exec(id);
+    if (match === null || !USABLE.includes((textAt(entry, 'status') ?? '').toLowerCase())) continue;
+    found.push({ id, minor: Number(match[1] ?? 0), path: selfPath(entry, authUrl) });
+  }
+  return { found, advertised };
+}
+
+/**
+ * Finds the v3 endpoint below a normalised auth URL (Keystone API, "API versions"). A URL that names a version is taken
+ * at its word; any other is asked, and if it does not answer as Keystone does, `/v3` is appended.
+ *
+ * @param ask false for keystoneauth's `v3*` types, which never ask
+ * @throws KeystoneProtocolError when Keystone lists versions and v3 is none of them
+ * @throws KeystoneUnreachable
+ */
+export async function findV3(http: Http, authUrl: string, ask: boolean): Promise<string> {
+  const { base, last } = splitLast(authUrl);
+  if (VERSION_SEGMENT.test(last)) return `${base}/v3`;
+  if (!ask) return `${authUrl}/v3`;
+  const answer = await http.send({ verb: 'GET', url: authUrl });
+  const body = answer.status === 200 || answer.status === 300 ? parseJsonObject(answer.body) : undefined;
+  const { found, advertised } = body === undefined ? { found: [], advertised: [] } : listVersions(body, authUrl);
+  const [best] = found.sort((a, b) => b.minor - a.minor);
+  if (best !== undefined) return best.path === undefined ? `${authUrl}/v3` : new URL(authUrl).origin + best.path;
+  if (advertised.length === 0) return `${authUrl}/v3`;
+  throw new KeystoneProtocolError('protocol', `Keystone at ${authUrl} offers ${advertised.join(', ')}, but not v3`, {
+    hint: 'check OS_AUTH_URL',
+  });
+}

@@ -1,0 +1,205 @@
+/**
+ * HTTP as it is safe for a credential: deadlines, a size limit, retries only where no answer came, and redirects only
+ * within the origin that the user named.
+ */
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { AgentOptions } from 'node:https';
+import { getCACertificates } from 'node:tls';
+import type { Got, OptionsInit, Response } from 'got';
+import type { TlsSettings } from '../config/tls.ts';
+import { KeystoneProtocolError, PluginError } from '../errors.ts';
+import type { Host } from '../host.ts';
+import type { Secret } from '../secret.ts';
+import { explainFailure, explainRedirect } from './problem.ts';
+
+/** A request to Keystone; `body` is JSON text. */
+export interface HttpRequest {
+  readonly verb: 'GET' | 'POST';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, Secret>>;
+  readonly body?: string;
+}
+
+/** An answer of whatever status, its body at most 1 MiB. */
+export interface HttpAnswer {
+  readonly status: number;
+  header(name: string): string | undefined;
+  readonly body: string;
+  /** Midpoint of sending and receiving by this machine's clock, ms since 1970, UTC. */
+  readonly at: number;
+}
+
+/** A connection to one Keystone for the length of a run. */
+export interface Http {
+  /** @throws KeystoneUnreachable | KeystoneProtocolError */
+  send(request: HttpRequest): Promise<HttpAnswer>;
+  close(): void;
+}
+
+/** What an {@link Http} is made of. */
+export interface HttpSettings {
+  readonly host: Host;
+  readonly tls: TlsSettings;
+  readonly userAgent: string;
+  /** For everything together, in ms. */
+  readonly deadlineMs: number;
+  /** Takes one line about each request, for `--verbose`. */
+  readonly log: (line: string) => void;
+}
+
+const CONNECT_MS = 5_000;
+const LARGEST_BODY_BYTES = 1024 * 1024;
+const MOST_REDIRECTS = 5;
+const LONGEST_RETRY_AFTER_MS = 10_000;
+const RETRY_DELAYS_MS = [500, 1_000];
+
+/** Codes of failures before anything was sent. */
+const CONNECT_FAILURES = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN', 'ETIMEDOUT'] as const;
+const CONNECT_PHASES = ['lookup', 'connect', 'secureConnect'];
+
+/** Redirects that keep the method; 303 would turn a login into a GET. */
+const REDIRECTS = [301, 302, 307, 308];
+
+/** Node's agents speak to proxies themselves; the types do not know that yet. */
+type ProxyAgentOptions = AgentOptions & { proxyEnv: NodeJS.ProcessEnv };
+
+function tlsOptions(tls: TlsSettings): AgentOptions {
+  return {
+    // Explicit, or NODE_TLS_REJECT_UNAUTHORIZED=0 in a kubeconfig would decide.
+    rejectUnauthorized: !tls.insecure,
+    minVersion: 'TLSv1.2',
+    // A certificate of the system's store must do, as it does for the Go program and for curl.
+    ...(tls.insecure ? {} : { ca: tls.ca ?? [...getCACertificates('default'), ...getCACertificates('system')] }),
+    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+    ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
+  };
+}
+
+function retryOptions(): NonNullable<OptionsInit['retry']> {
+  return {
+    limit: RETRY_DELAYS_MS.length,
+    methods: ['GET', 'POST'],
+    statusCodes: [429, 502, 503, 504],
+    errorCodes: [...CONNECT_FAILURES],
+    maxRetryAfter: LONGEST_RETRY_AFTER_MS,
+    calculateDelay({ attemptCount, error, retryAfter, computedValue }) {
+      if (computedValue === 0) return 0;
+      if (retryAfter !== undefined) return computedValue;
+      // A server that limits us without saying until when is left alone.
+      if (error.response?.statusCode === 429) return 0;
+      if ('event' in error && !CONNECT_PHASES.includes(String(error.event))) return 0;
+      return RETRY_DELAYS_MS[attemptCount - 1] ?? 0;
+    },
+  };
+}
+
+/** Where a redirect leads, if it stays with the origin, or with the host while it turns to https. */
+function followable(from: URL, location: string): URL | undefined {
+  if (!URL.canParse(location, from.href)) return undefined;
+  const to = new URL(location, from.href);
+  const upgraded = from.protocol === 'http:' && to.protocol === 'https:' && from.hostname === to.hostname;
+  return to.origin === from.origin || upgraded ? to : undefined;
+}
+
+/** Opens the way to Keystone. Nothing is sent yet. */
+export async function openHttp({ host, tls, userAgent, deadlineMs, log }: HttpSettings): Promise<Http> {
+  const { default: got } = await import('got');
+  const deadline = AbortSignal.timeout(deadlineMs);
+  const proxied: ProxyAgentOptions = { keepAlive: true, proxyEnv: host.env };
+  // Made on first use: reading the system's authorities takes time that a plain http:// never needs.
+  let https: HttpsAgent | undefined;
+  const http = new HttpAgent({ keepAlive: true });
+  const client: Got = got.extend({
+    followRedirect: false,
+    decompress: false,
+    responseType: 'text',
+    headers: { 'user-agent': userAgent, accept: 'application/json', 'accept-encoding': 'identity' },
+    timeout: { lookup: CONNECT_MS, connect: CONNECT_MS, secureConnect: CONNECT_MS },
+    retry: retryOptions(),
+  });
+
+  async function exchange(url: URL, request: HttpRequest): Promise<HttpAnswer> {
+    const stop = new AbortController();
+    const agent =
+      url.protocol === 'https:' ? { https: (https ??= new HttpsAgent({ ...tlsOptions(tls), ...proxied })) } : { http };
+    const headers: Record<string, string> = request.body === undefined ? {} : { 'content-type': 'application/json' };
+    for (const [name, value] of Object.entries(request.headers ?? {})) headers[name] = value.reveal();
+    const state = { sent: host.now(), tooLarge: false };
+    const pending = client(url, {
+      method: request.verb,
+      headers,
+      ...(request.body === undefined ? {} : { body: request.body }),
+      agent,
+      signal: AbortSignal.any([deadline, stop.signal]),
+      hooks: {
+        beforeRequest: [
+          () => {
+            state.sent = host.now();
+          },
+        ],
+      },
+    });
+    void pending.on('downloadProgress', ({ transferred }) => {
+      if (transferred <= LARGEST_BODY_BYTES) return;
+      state.tooLarge = true;
+      stop.abort();
+    });
+    try {
+      return toAnswer(await settle(pending), (state.sent + host.now()) / 2);
+    } catch (error) {
+      if (state.tooLarge)
+        throw new KeystoneProtocolError('protocol', 'the answer is larger than 1 MiB: this is not Keystone');
+      if (error instanceof PluginError) throw error;
+      throw explainFailure(error, { url, timedOut: deadline.aborted, deadlineMs });
+    }
+  }
+
+  return {
+    async send(request) {
+      let url = new URL(request.url);
+      for (let redirects = 0; ; redirects += 1) {
+        const answer = await exchange(url, request);
+        log(`${request.verb} ${url.origin}${url.pathname} answered ${String(answer.status)}`);
+        const location = answer.header('location');
+        if (location === undefined || answer.status < 301 || answer.status > 308) return answer;
+        const next = REDIRECTS.includes(answer.status) ? followable(url, location) : undefined;
+        if (next === undefined || redirects === MOST_REDIRECTS) throw explainRedirect(url, location, redirects);
+        url = next;
+      }
+    },
+    close() {
+      http.destroy();
+      https?.destroy();
+    },
+  };
+}
+
+/** An answer is an answer whatever its status; got throws some of them so that it can retry. */
+async function settle(pending: Promise<Response<string>>): Promise<Response<string>> {
+  try {
+    return await pending;
+  } catch (error) {
+    const { HTTPError } = await import('got');
+    if (error instanceof HTTPError) return error.response;
+    throw error;
+  }
+}
+
+function toAnswer(response: Response<string>, at: number): HttpAnswer {
+  const encoding = response.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    throw new KeystoneProtocolError('protocol', 'the answer came compressed although that was not asked for', {
+      hint: 'check what stands between you and Keystone',
+    });
+  }
+  return {
+    status: response.statusCode,
+    header(name) {
+      const value = response.headers[name];
+      return Array.isArray(value) ? value[0] : value;
+    },
+    body: response.body,
+    at,
+  };
+}

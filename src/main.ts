@@ -1,0 +1,11 @@
+import { lookup } from './hit/lookup.ts';
+import { processHost } from './host.ts';
+
+const host = processHost();
+const document = lookup(host);
+if (document === undefined) {
+  // The only way into everything that is slow to load. `runCli` answers for its own failures.
+  void import('./cli/cli.ts').then(({ runCli }) => runCli(host));
+} else {
+  host.writeOut(document);
+}

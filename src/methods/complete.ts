@@ -1,0 +1,95 @@
+import { readAuthUrl } from '../config/auth-url.ts';
+import { makeSetting } from '../config/layer.ts';
+import type { Setting } from '../config/layer.ts';
+import { describeSources } from '../config/option.ts';
+import type { Option } from '../config/option.ts';
+import { resolveConfig } from '../config/resolve.ts';
+import type { ResolvedConfig } from '../config/resolve.ts';
+import { InteractionRequired } from '../errors.ts';
+import type { Host } from '../host.ts';
+import type { Terminal } from '../prompt/terminal.ts';
+import type { AuthMethod } from './method.ts';
+import { OPTIONS } from './registry.ts';
+
+const OPTION_BY_NAME = new Map(OPTIONS.map((option) => [option.name, option]));
+
+/** Options any of which says what the token shall be good for. */
+const SCOPE_OPTIONS = [
+  'project-id',
+  'project-name',
+  'domain-id',
+  'domain-name',
+  'system-scope',
+  'trust-id',
+  'unscoped',
+];
+
+const ORIGIN = 'the prompt';
+
+function lookUp(names: readonly string[]): Option[] {
+  return names.flatMap((name) => OPTION_BY_NAME.get(name) ?? []);
+}
+
+/** What must still be known before the request can be made, in the order of asking. */
+export function listMissing(config: ResolvedConfig, method: AuthMethod): Option[] {
+  const url = readAuthUrl(config) === undefined ? ['keystone-url'] : [];
+  return lookUp([...url, ...method.missing(config)]);
+}
+
+/**
+ * Says what is missing and how to give it, where nobody can be asked.
+ *
+ * @param because why nobody can be asked, as a clause
+ */
+export function requireInteraction(missing: readonly Option[], because: string): InteractionRequired {
+  const what = missing.map((option) => (option.prompt ?? option.name).replace(/ \(.*\)$/, '').toLowerCase());
+  const verb = what.length === 1 ? 'is' : 'are';
+  return new InteractionRequired(`${what.join(', ')} ${verb} not set and ${because}`, {
+    hint: `set ${missing.map(describeSources).join(', ')}`,
+  });
+}
+
+/** Who had to be asked for a name may want a project too; that answer may be empty. */
+function askForProject(config: ResolvedConfig, answers: ReadonlyMap<string, Setting>): boolean {
+  return answers.has('user-name') && !answers.has('project-name') && !SCOPE_OPTIONS.some((name) => config.has(name));
+}
+
+function describePlace(config: ResolvedConfig, server: string | undefined): string {
+  const url = readAuthUrl(config);
+  const at = url === undefined ? '' : `at ${url}`;
+  return server === undefined ? at : `${at} for the cluster ${server}`.trim();
+}
+
+/**
+ * Asks on the terminal for what is missing, one thing after the other in view of what is known by then.
+ *
+ * @param server the cluster's URL, if kubectl told it
+ * @throws Cancelled
+ * @throws ConfigError when an answer cannot be used
+ */
+export async function completeConfig(
+  config: ResolvedConfig,
+  method: AuthMethod,
+  { host, terminal, server }: { host: Host; terminal: Terminal; server: string | undefined },
+): Promise<ResolvedConfig> {
+  const { ask } = await import('../prompt/ask.ts');
+  const answers = new Map<string, Setting>();
+  let complete = config;
+  for (;;) {
+    const missing = listMissing(complete, method);
+    const visible = missing.find((option) => !option.secret);
+    const project =
+      visible === undefined && askForProject(complete, answers) ? OPTION_BY_NAME.get('project-name') : undefined;
+    const option = visible ?? project ?? missing[0];
+    if (option === undefined) return complete;
+    const suggestion = option.name === 'project-domain-name' ? complete.text('user-domain-name') : option.suggestion;
+    const text = await ask(host, terminal, option, describePlace(complete, server), suggestion);
+    const setting = makeSetting(option, text, ORIGIN);
+    if (setting !== undefined || option === project) answers.set(option.name, setting ?? { value: '', origin: ORIGIN });
+    complete = resolveConfig([...config.layers, withoutEmpty(answers)], OPTIONS);
+  }
+}
+
+function withoutEmpty(answers: ReadonlyMap<string, Setting>): Map<string, Setting> {
+  return new Map([...answers].filter(([, setting]) => setting.value !== ''));
+}

@@ -1,0 +1,21 @@
+import { COMMON_OPTIONS } from '../config/common-options.ts';
+import type { Option } from '../config/option.ts';
+import { applicationCredential } from './application-credential.ts';
+import type { AuthMethod } from './method.ts';
+import { password } from './password.ts';
+import { token } from './token.ts';
+
+/** Every method, in the order in which one is inferred from what is set; the last is the one when nothing tells. */
+export const METHODS: readonly AuthMethod[] = [applicationCredential, token, password];
+
+/** Methods by each of their names. */
+export const METHOD_BY_NAME: ReadonlyMap<string, AuthMethod> = new Map(
+  METHODS.flatMap((method) => method.names.map((name) => [name, method])),
+);
+
+/** Every option there is, each once. */
+export const OPTIONS: readonly Option[] = [
+  ...new Map(
+    [...COMMON_OPTIONS, ...METHODS.flatMap((method) => method.options)].map((option) => [option.name, option]),
+  ).values(),
+];

@@ -1,0 +1,64 @@
+import { describeScope, missingScope, resolveScope, scopeFields } from '../config/scope.ts';
+import { tokensRequest } from '../keystone/auth-request.ts';
+import type { Refusal } from '../keystone/auth-request.ts';
+import { Secret } from '../secret.ts';
+import type { AuthMethod } from './method.ts';
+
+function refusals(origin: string): Readonly<Partial<Record<number, Refusal>>> {
+  const dead: Refusal = {
+    code: 'auth-rejected',
+    message: `Keystone does not know the token in ${origin}: it is expired, revoked or mistyped, or has no role there`,
+    hint: `get a new one ("openstack token issue") or unset ${origin}`,
+  };
+  return {
+    401: dead,
+    404: dead,
+    403: {
+      code: 'auth-rejected',
+      message: `Keystone does not let the token in ${origin} be exchanged for one with another scope`,
+      hint: 'log in with a password or an application credential, or unset the project to use the token as it is',
+    },
+  };
+}
+
+/** Keystone API v3, "Token authentication": another scope for a token one already has, with the same expiry. */
+export const token: AuthMethod = {
+  names: ['token', 'v3token'],
+  options: [
+    {
+      name: 'token',
+      group: 'Token',
+      env: ['OS_TOKEN', 'OS_AUTH_TOKEN'],
+      help: 'a Keystone token to exchange, or to use as it is where no scope is set',
+      secret: true,
+      random: true,
+      prompt: 'Token',
+    },
+  ],
+  signs: ['token'],
+  conflicts: [],
+  missing: (config) => [...missingScope(config), ...(config.has('token') ? [] : ['token'])],
+  identify: (config) => ['token', config.secret('token')?.reveal(), ...scopeFields(resolveScope(config))],
+  request(config) {
+    const scope = resolveScope(config);
+    const id = config.secret('token') ?? new Secret('');
+    const common = {
+      subject: `the token in ${config.origin('token')} ${describeScope(scope)}`,
+      refusals: refusals(config.origin('token')),
+    };
+    if (scope.kind === 'default') {
+      return {
+        verb: 'GET',
+        path: 'auth/tokens?nocatalog=true',
+        headers: { 'x-auth-token': id, 'x-subject-token': id },
+        given: id,
+        ...common,
+      };
+    }
+    return {
+      ...tokensRequest([{ method: 'token', content: { id } }], scope),
+      headers: { 'x-auth-token': id },
+      ...common,
+    };
+  },
+};
