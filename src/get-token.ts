@@ -48,6 +48,7 @@ export interface Run {
 const KEY_PURPOSE = 'client-keystone-auth key 1';
 const DEADLINE_SECONDS = 30;
 
+/** An authorities file may be large; here, off the hit path, the fast hash is at hand. */
 function digest(text: string | undefined): string | undefined {
   return text === undefined ? undefined : createHash('sha256').update(text).digest('hex');
 }

@@ -1,7 +1,6 @@
 /** The one file that names `process`: what the machine gives us, and the few things we do to it. */
 import { writeSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { isatty } from 'node:tty';
 
 /** Signals that end or suspend a program that waits at a prompt. */
 export type PromptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGTSTP' | 'SIGCONT';
@@ -21,8 +20,7 @@ export interface Host {
   home(): string | undefined;
   /** Milliseconds since 1970, UTC. */
   now(): number;
-  isTerminal(fd: 0 | 1 | 2): boolean;
-  /** Width of the terminal on stdout or stderr in columns; undefined without one. */
+  /** Width of the terminal on stdout in columns; undefined where it is none. */
   columns(): number | undefined;
   writeOut(text: string): void;
   writeErr(text: string): void;
@@ -75,8 +73,7 @@ export function processHost(): Host {
       }
     },
     now: Date.now,
-    isTerminal: isatty,
-    columns: () => (isatty(1) ? process.stdout.columns : isatty(2) ? process.stderr.columns : undefined),
+    columns: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
     writeOut: (text) => {
       writeAll(1, text);
     },

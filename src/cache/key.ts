@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from './sha256.ts';
 
 /** One input of a digest; undefined differs from the empty string. */
 export type Field = string | undefined;
@@ -9,10 +9,6 @@ export type Field = string | undefined;
  * @param purpose names what is hashed, and its version
  */
 export function digestFields(purpose: string, fields: readonly Field[]): string {
-  const hash = createHash('sha256').update(`${purpose}\n`);
-  for (const field of fields) {
-    hash.update(field === undefined ? '-\n' : `${String(Buffer.byteLength(field))}:`);
-    if (field !== undefined) hash.update(`${field}\n`);
-  }
-  return hash.digest('hex');
+  const framed = fields.map((field) => (field === undefined ? '-' : `${String(field.length)}:${field}`));
+  return sha256([purpose, ...framed].join('\n'));
 }

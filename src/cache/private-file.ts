@@ -2,7 +2,6 @@
  * Files that only their owner may see. Nothing is trusted by its path: what is read is checked on the open descriptor,
  * and what is written appears under its name complete or not at all.
  */
-import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -73,7 +72,8 @@ function ensureFolder(folder: string, uid: number | undefined): void {
  * @throws CacheError when the folder or the file cannot be made
  */
 export function writePrivate(folder: string, name: string, text: string, uid: number | undefined): void {
-  const temporary = join(folder, `.${name}.${randomBytes(8).toString('hex')}`);
+  // O_EXCL makes it safe, so it only has to differ from that of a run at the same moment.
+  const temporary = join(folder, `.${name}.${Math.random().toString(36).slice(2)}`);
   try {
     ensureFolder(folder, uid);
     const fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFELY, FILE_MODE);

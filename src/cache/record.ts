@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { listAt, numberAt, parseJsonObject, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { ApiVersion } from '../exec/exec-info.ts';
 import type { FileStamp } from './file-stamp.ts';
+import { sha256 } from './sha256.ts';
 
 /** A token as it lies in the cache. Times are ms since 1970, UTC, by this machine's clock. */
 export interface TokenRecord {
@@ -29,19 +29,15 @@ const MARGIN_MS = 120_000;
 /** How far the clock may have gone back since the token was received before the record's times mean nothing. */
 const CLOCK_SLACK_MS = 60_000;
 
-function sum(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
 function seal(content: object): string {
   const text = JSON.stringify({ version: VERSION, ...content });
-  return `${sum(text)}\n${text}\n`;
+  return `${sha256(text)}\n${text}\n`;
 }
 
 /** Gives the object under the checksum, or undefined if a single bit is not as it was written. */
 function unseal(sealed: string): JsonObject | undefined {
   const [checksum, text, rest] = sealed.split('\n');
-  if (checksum === undefined || text === undefined || rest !== '' || sum(text) !== checksum) return undefined;
+  if (checksum === undefined || text === undefined || rest !== '' || sha256(text) !== checksum) return undefined;
   const content = parseJsonObject(text);
   return content?.['version'] === VERSION ? content : undefined;
 }
