@@ -49,6 +49,16 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: false }],
     },
   },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      // tap ends a subtest when its promise does.
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-non-null-assertion': 'error',
+    },
+  },
   { files: ['src/**/*.ts'], ignores: importers, rules: restrictPackages(undefined) },
   ...importers.map((file) => ({ files: [file], rules: restrictPackages(file) })),
   {

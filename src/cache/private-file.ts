@@ -66,6 +66,28 @@ function ensureFolder(folder: string, uid: number | undefined): void {
   if ((stats.mode & OTHERS) !== 0) chmodSync(folder, FOLDER_MODE);
 }
 
+/** Makes a new file that is complete on the disk when this returns. */
+function writeNew(path: string, text: string): void {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFELY, FILE_MODE);
+  try {
+    const bytes = Buffer.from(text);
+    let done = 0;
+    while (done < bytes.length) done += writeSync(fd, bytes, done);
+    // Without it a power cut can leave the final name on an empty file.
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // It was never made, or whatever kept it from being written keeps it from being removed.
+  }
+}
+
 /**
  * Puts `text` under `name` in `folder`, replacing what stood there in one step.
  *
@@ -76,19 +98,10 @@ export function writePrivate(folder: string, name: string, text: string, uid: nu
   const temporary = join(folder, `.${name}.${Math.random().toString(36).slice(2)}`);
   try {
     ensureFolder(folder, uid);
-    const fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFELY, FILE_MODE);
-    try {
-      const bytes = Buffer.from(text);
-      let done = 0;
-      while (done < bytes.length) done += writeSync(fd, bytes, done);
-      // Without it a power cut can leave the new name on an empty file.
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+    writeNew(temporary, text);
     renameSync(temporary, join(folder, name));
   } catch (error) {
-    rmSync(temporary, { force: true });
+    removeQuietly(temporary);
     if (error instanceof CacheError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
     throw new CacheError(`the token cache in ${folder} cannot be written (${code})`, { cause: error });

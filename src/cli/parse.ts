@@ -1,6 +1,6 @@
 /** The command line, by yargs: what it knows is the registry's options; what it does not know is an error. */
 import yargs from 'yargs';
-import { flagNames, joinValues, readFlags } from '../config/flags.ts';
+import { flagNames, readFlags, setValuesAside } from '../config/flags.ts';
 import type { Layer } from '../config/layer.ts';
 import { OPTION_GROUPS } from '../config/option.ts';
 import type { Option } from '../config/option.ts';
@@ -85,16 +85,16 @@ function refuseUnknown(parsed: Readonly<Record<string, unknown>>): void {
  */
 export async function parseCommand(host: Host): Promise<Command> {
   let output = '';
-  const argv = joinValues(host.argv, OPTIONS);
+  const { argv, values } = setValuesAside(host.argv, OPTIONS);
   const parsed = await makeParser(host)
     .fail((_message, error: unknown) => {
       // yargs' own texts may quote values.
       throw new UsageError('the command line cannot be understood', { hint: 'see --help', cause: error });
     })
-    .parseAsync(argv, {}, (_error: unknown, _argv: unknown, text: string) => {
+    .parseAsync([...argv], {}, (_error: unknown, _argv: unknown, text: string) => {
       output = text;
     });
   if (output !== '') return { print: `${output}\n` };
   refuseUnknown(parsed);
-  return { flags: readFlags(parsed, OPTIONS) };
+  return { flags: readFlags(parsed, values, OPTIONS) };
 }

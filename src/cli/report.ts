@@ -44,9 +44,8 @@ const STATUS: Readonly<Record<PluginErrorCode, number>> = {
   cache: EXIT.internal,
 };
 
-/** C0, DEL, C1, line and paragraph separators, bidirectional controls, zero-width characters and tags. */
-const UNPRINTABLE =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
+/** Controls, format characters (bidirectional, zero-width, tags), what is private or no character; line separators. */
+const UNPRINTABLE = /[\p{C}\u2028\u2029]/gu;
 
 /** Makes any text safe for a terminal and a single line. */
 export function makePrintable(text: string): string {

@@ -11,48 +11,58 @@ export function flagNames(option: Option): string[] {
 
 const takesValue = (option: Option): boolean => option.kind !== 'switch';
 
+/** Arguments whose values have been replaced by their index in `values`. */
+export interface SetAside {
+  readonly argv: readonly string[];
+  readonly values: readonly string[];
+}
+
 /**
- * Ties each value to its flag with `=`, as pflag does: the next argument is the value even if it begins with a dash, so
- * that a password may.
+ * Takes the values out of the arguments before the parser sees them: it would strip quotes that belong to a password,
+ * take a value that begins with a dash for a flag, and quote values in its messages. As with pflag, the argument after a
+ * flag is its value whatever it looks like.
  *
  * @throws UsageError when the last flag lacks its value
  */
-export function joinValues(argv: readonly string[], options: readonly Option[]): string[] {
+export function setValuesAside(argv: readonly string[], options: readonly Option[]): SetAside {
   const valued = new Set(options.filter(takesValue).flatMap(flagNames));
-  const joined: string[] = [];
+  const names: string[] = [];
+  const values: string[] = [];
   let waiting: string | undefined;
+  const put = (name: string, value: string): void => {
+    names.push(`${name}=${String(values.push(value) - 1)}`);
+  };
   for (const argument of argv) {
+    const [name = ''] = argument.split('=', 1);
     if (waiting !== undefined) {
-      joined.push(`${waiting}=${argument}`);
+      put(waiting, argument);
       waiting = undefined;
-    } else if (valued.has(argument)) {
-      waiting = argument;
-    } else {
-      joined.push(argument);
-    }
+    } else if (!valued.has(name)) names.push(argument);
+    else if (name === argument) waiting = name;
+    else put(name, argument.slice(name.length + 1));
   }
   if (waiting !== undefined) throw new UsageError(`${waiting} needs a value`, { hint: `write ${waiting}=VALUE` });
-  return joined;
+  return { argv: names, values };
 }
 
 /**
  * Makes a layer of parsed flags.
  *
- * @param parsed values by option name, as the parser left them
+ * @param parsed by option name: an index into `values`, or a switch's state
  * @throws ConfigError when a value is not what its option takes
  */
-export function readFlags(parsed: Readonly<Record<string, unknown>>, options: readonly Option[]): Layer {
+export function readFlags(
+  parsed: Readonly<Record<string, unknown>>,
+  values: readonly string[],
+  options: readonly Option[],
+): Layer {
   const layer = new Map<string, Setting>();
   for (const option of options) {
-    const value = parsed[option.name];
-    if (typeof value !== 'string' && typeof value !== 'boolean') continue;
-    const setting = makeSetting(option, String(value), `--${option.name}`);
+    const found = parsed[option.name];
+    const text =
+      typeof found === 'string' ? values[Number(found)] : typeof found === 'boolean' ? String(found) : undefined;
+    const setting = text === undefined ? undefined : makeSetting(option, text, `--${option.name}`);
     if (setting !== undefined) layer.set(option.name, setting);
   }
   return layer;
-}
-
-/** The secret options that stand on the command line, where every user of the machine can read them. */
-export function secretFlags(flags: Layer, options: readonly Option[]): Option[] {
-  return options.filter((option) => option.secret && flags.has(option.name));
 }

@@ -2,6 +2,7 @@ import { KeystoneProtocolError } from '../errors.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { Http } from './http.ts';
+import { quote } from './problem.ts';
 
 const VERSION_SEGMENT = /^v\d+(\.\d+)?$/;
 const V3_ID = /^v3(?:\.(\d+))?$/;
@@ -23,7 +24,10 @@ function splitLast(authUrl: string): { base: string; last: string } {
 function selfPath(version: JsonObject, authUrl: string): string | undefined {
   for (const link of listAt(version, 'links')) {
     const href = isJsonObject(link) && textAt(link, 'rel') === 'self' ? textAt(link, 'href') : undefined;
-    if (href !== undefined && URL.canParse(href, authUrl)) return new URL(href, authUrl).pathname.replace(/\/+$/, '');
+    if (href === undefined || !URL.canParse(href, authUrl)) continue;
+    const { pathname } = new URL(href, authUrl);
+    // Behind an origin, the path of "x:@evil.example" would turn that origin into a user name.
+    if (pathname.startsWith('/')) return pathname.replace(/\/+$/, '');
   }
   return undefined;
 }
@@ -62,7 +66,11 @@ export async function findV3(http: Http, authUrl: string, ask: boolean): Promise
   const [best] = found.sort((a, b) => b.minor - a.minor);
   if (best !== undefined) return best.path === undefined ? `${authUrl}/v3` : new URL(authUrl).origin + best.path;
   if (advertised.length === 0) return `${authUrl}/v3`;
-  throw new KeystoneProtocolError('protocol', `Keystone at ${authUrl} offers ${advertised.join(', ')}, but not v3`, {
-    hint: 'check OS_AUTH_URL',
-  });
+  throw new KeystoneProtocolError(
+    'protocol',
+    `Keystone at ${authUrl} offers ${quote(advertised.join(', '))}, but not v3`,
+    {
+      hint: 'check OS_AUTH_URL',
+    },
+  );
 }

@@ -50,6 +50,9 @@ export interface HttpSettings {
 
 const CONNECT_MS = 5_000;
 const LARGEST_BODY_BYTES = 1024 * 1024;
+
+/** Node allows 16 KiB, in which a token of 16 KiB has no room. */
+const LARGEST_HEADERS_BYTES = 32 * 1024;
 const MOST_REDIRECTS = 5;
 const LONGEST_RETRY_AFTER_MS = 10_000;
 const RETRY_DELAYS_MS = [500, 1_000];
@@ -113,6 +116,7 @@ export async function openHttp({ host, tls, userAgent, deadlineMs, log }: HttpSe
   const client: Got = got.extend({
     followRedirect: false,
     decompress: false,
+    maxHeaderSize: LARGEST_HEADERS_BYTES,
     responseType: 'text',
     headers: { 'user-agent': userAgent, accept: 'application/json', 'accept-encoding': 'identity' },
     timeout: { lookup: CONNECT_MS, connect: CONNECT_MS, secureConnect: CONNECT_MS },
@@ -164,7 +168,9 @@ export async function openHttp({ host, tls, userAgent, deadlineMs, log }: HttpSe
         const location = answer.header('location');
         if (location === undefined || answer.status < 301 || answer.status > 308) return answer;
         const next = REDIRECTS.includes(answer.status) ? followable(url, location) : undefined;
-        if (next === undefined || redirects === MOST_REDIRECTS) throw explainRedirect(url, location, redirects);
+        if (next === undefined || redirects === MOST_REDIRECTS) {
+          throw explainRedirect(url, location, next !== undefined);
+        }
         url = next;
       }
     },

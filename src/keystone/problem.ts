@@ -43,6 +43,16 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
     message: 'it closed the connection',
     hint: 'try again; check your proxy if it stays',
   },
+  ERR_HTTP_CONTENT_LENGTH_MISMATCH: {
+    code: 'unreachable',
+    message: 'it closed the connection in the middle of its answer',
+    hint: 'try again; check your proxy if it stays',
+  },
+  HPE_HEADER_OVERFLOW: {
+    code: 'protocol',
+    message: 'the headers of its answer are too long',
+    hint: 'check what stands between you and Keystone',
+  },
   ERR_PROXY_TUNNEL: {
     code: 'unreachable',
     message: 'the proxy does not let us through',
@@ -104,6 +114,22 @@ export interface Attempt {
   readonly deadlineMs: number;
 }
 
+function explainUnknown(name: string): Explanation {
+  // Node's HTTP parser has a code of its own for each rule of HTTP that an answer can break.
+  if (name.startsWith('HPE_')) {
+    return {
+      code: 'protocol',
+      message: `its answer is no valid HTTP (${name})`,
+      hint: 'check what stands between you and Keystone, and whether OS_AUTH_URL should begin with https://',
+    };
+  }
+  return {
+    code: 'unreachable',
+    message: `the connection failed (${name})`,
+    hint: 'check OS_AUTH_URL and your network',
+  };
+}
+
 /** Explains a request that got no answer. */
 export function explainFailure(error: unknown, { url, timedOut, deadlineMs }: Attempt): PluginError {
   if (timedOut) {
@@ -114,24 +140,35 @@ export function explainFailure(error: unknown, { url, timedOut, deadlineMs }: At
     });
   }
   const name = codeOf(error);
-  const { code, message, hint } = FAILURES[name] ?? {
-    code: 'unreachable' as const,
-    message: `the connection failed (${name})`,
-    hint: 'check OS_AUTH_URL and your network',
-  };
+  const { code, message, hint } = FAILURES[name] ?? explainUnknown(name);
   return new KeystoneUnreachable(code, `Keystone at ${url.origin} cannot be used: ${message}`, { hint, cause: error });
 }
 
-/** Explains a redirect that is not followed. */
-export function explainRedirect(from: URL, location: string, redirects: number): PluginError {
-  const to = URL.canParse(location, from.href) ? new URL(location, from.href).origin : 'elsewhere';
-  const message =
-    to === from.origin
-      ? `Keystone at ${from.origin} redirects without end (${String(redirects)} times followed)`
-      : `Keystone at ${from.origin} redirects to ${to}; the credential was not sent there`;
-  return new KeystoneProtocolError('redirect-refused', message, {
-    hint: `set OS_AUTH_URL to ${to} if that is your Keystone`,
-  });
+/**
+ * Explains a redirect that is not followed.
+ *
+ * @param endless whether it would have been, had there not been so many before
+ */
+export function explainRedirect(from: URL, location: string, endless: boolean): PluginError {
+  if (endless) {
+    return new KeystoneProtocolError('redirect-refused', `Keystone at ${from.origin} redirects without end`, {
+      hint: 'check OS_AUTH_URL, and what stands between you and Keystone',
+    });
+  }
+  const to = URL.canParse(location, from.href) ? new URL(location, from.href) : undefined;
+  if (to?.origin === from.origin) {
+    return new KeystoneProtocolError(
+      'redirect-refused',
+      `Keystone at ${from.origin} redirects in a way that would drop the login`,
+      { hint: 'check the path in OS_AUTH_URL' },
+    );
+  }
+  const where = to === undefined || to.origin === 'null' ? 'elsewhere' : quote(to.origin);
+  return new KeystoneProtocolError(
+    'redirect-refused',
+    `Keystone at ${from.origin} redirects to ${where}; the credential was not sent there`,
+    { hint: where === 'elsewhere' ? 'check OS_AUTH_URL' : `set OS_AUTH_URL to ${where} if that is your Keystone` },
+  );
 }
 
 interface Circumstances {
@@ -141,22 +178,32 @@ interface Circumstances {
   readonly request: AuthRequest;
 }
 
+/** Text of the server's, fit to be quoted: a hostile one may say the credential back to us, or go on for ever. */
+export function quote(text: string): string {
+  return redact(text).trim().slice(0, 300);
+}
+
 /** What the server says in any of the three shapes of its errors; empty where it says nothing. */
 function serverMessage(body: JsonObject | undefined): string {
   const [first] = listAt(body, 'errors');
   const entry = typeof first === 'object' && first !== null ? (first as JsonObject) : undefined;
   const text = textAt(objectAt(body, 'error'), 'message') ?? textAt(entry, 'detail') ?? textAt(entry, 'title') ?? '';
-  return redact(text).trim().replace(/\.$/, '').slice(0, 300);
+  return quote(text).replace(/\.$/, '');
 }
 
 function explainReceipt({ body, request }: Circumstances): PluginError {
   const done = listAt(objectAt(body, 'receipt'), 'methods');
   const ways = listAt(body, 'required_auth_methods').map((rule) =>
-    (Array.isArray(rule) ? rule : []).filter((method) => !done.includes(method)).join(' and '),
+    (Array.isArray(rule) ? rule : [])
+      .filter((method) => typeof method === 'string' && !done.includes(method))
+      .join(' and '),
   );
-  return new AdditionalFactorRequired(`Keystone wants another factor from ${request.subject}: ${ways.join(', or ')}`, {
-    hint: 'log in with an application credential, or pass a token with OS_TOKEN: this version cannot give a second factor',
-  });
+  return new AdditionalFactorRequired(
+    `Keystone wants another factor from ${request.subject}: ${quote(ways.join(', or '))}`,
+    {
+      hint: 'log in with an application credential, or pass a token with OS_TOKEN: this version cannot give a second factor',
+    },
+  );
 }
 
 function explain401(circumstances: Circumstances): PluginError {
@@ -165,7 +212,7 @@ function explain401(circumstances: Circumstances): PluginError {
   const offered = listOfferedMethods(body);
   if (offered.length > 0) {
     return new AuthRejected('method-not-offered', 'Keystone does not offer this way to log in', {
-      hint: `it offers ${offered.join(', ')}; set OS_AUTH_TYPE to one of them`,
+      hint: `it offers ${quote(offered.join(', '))}; set OS_AUTH_TYPE to one of them`,
     });
   }
   if (/\bpassword is expired\b/i.test(serverMessage(body))) {
@@ -211,7 +258,9 @@ function explain429({ answer }: Circumstances): PluginError {
   const after = answer.header('retry-after');
   return new KeystoneUnreachable('rate-limited', 'Keystone limits the rate of logins', {
     hint:
-      after === undefined ? 'try again later' : `try again ${/^\d+$/.test(after) ? `in ${after} s` : `at ${after}`}`,
+      after === undefined
+        ? 'try again later'
+        : `try again ${/^\d+$/.test(after) ? `in ${after} s` : `at ${quote(after)}`}`,
   });
 }
 
@@ -219,7 +268,7 @@ function explainUnavailable({ answer, body }: Circumstances): PluginError {
   const after = answer.header('retry-after');
   const who = body === undefined ? ' from a proxy in front of it' : '';
   return new KeystoneUnreachable('unavailable', `Keystone is unavailable (${String(answer.status)}${who})`, {
-    hint: after === undefined ? 'try again later' : `try again later; it says Retry-After: ${after}`,
+    hint: after === undefined ? 'try again later' : `try again later; it says Retry-After: ${quote(after)}`,
   });
 }
 
@@ -244,7 +293,7 @@ function explainOther({ url, answer, body }: Circumstances): PluginError {
     });
   }
   const html = /\bhtml\b/i.test(answer.header('content-type') ?? '');
-  const what = html ? 'HTML' : `status ${status}`;
+  const what = html ? 'HTML' : answer.status < 300 ? 'no JSON' : `status ${status}`;
   return new KeystoneProtocolError(
     'not-keystone',
     answer.status >= 400 && body !== undefined
@@ -265,7 +314,7 @@ export function explainAnswer(request: AuthRequest, url: string, answer: HttpAns
       ? new AuthRejected(refusal.code, refusal.message, { hint: refusal.hint })
       : explained;
   const requestId = answer.header('x-openstack-request-id');
-  return requestId === undefined ? own : withRequestId(own, requestId);
+  return requestId === undefined ? own : withRequestId(own, quote(requestId));
 }
 
 function withRequestId(error: PluginError, requestId: string): PluginError {

@@ -1,0 +1,138 @@
+// Makes the certificates that tests and the demo need, good and bad ones, with the openssl command line: Node can read
+// certificates but not issue them.
+
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+/** Paths of PEM files. */
+export interface CertificateFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface Pki {
+  /** The authority behind `server`, `client`, `expired` and `wrongHost`. */
+  readonly ca: string;
+  /** For 127.0.0.1, ::1 and localhost. */
+  readonly server: CertificateFiles;
+  /** Common name `alice`. */
+  readonly client: CertificateFiles;
+  /** An authority that nobody should trust, and a server certificate of it for the right hosts. */
+  readonly untrusted: { readonly ca: string; readonly server: CertificateFiles };
+  readonly expired: CertificateFiles;
+  /** For wrong.example, which is not where any server listens. */
+  readonly wrongHost: CertificateFiles;
+}
+
+interface LeafRequest {
+  readonly name: string;
+  readonly subject: string;
+  readonly authority: CertificateFiles;
+  readonly extensions: string;
+  readonly dates?: readonly [from: string, to: string];
+}
+
+const run = promisify(execFile);
+const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+const loopback = 'subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost';
+
+/** Fills `dir`, which is made where it is absent, with certificates for a month. */
+export async function makePki(dir: string): Promise<Pki> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const [authority, stranger] = await Promise.all([
+    makeAuthority(dir, 'ca', '/CN=client-keystone-auth test CA'),
+    makeAuthority(dir, 'untrusted-ca', '/CN=client-keystone-auth untrusted CA'),
+  ]);
+  const forServer = 'extendedKeyUsage=serverAuth';
+  const [server, client, strange, expired, wrongHost] = await Promise.all([
+    issue(dir, { name: 'server', subject: '/CN=127.0.0.1', authority, extensions: `${loopback}\n${forServer}` }),
+    issue(dir, { name: 'client', subject: '/O=acme/CN=alice', authority, extensions: 'extendedKeyUsage=clientAuth' }),
+    issue(dir, {
+      name: 'untrusted-server',
+      subject: '/CN=127.0.0.1',
+      authority: stranger,
+      extensions: `${loopback}\n${forServer}`,
+    }),
+    issue(dir, {
+      name: 'expired',
+      subject: '/CN=127.0.0.1',
+      authority,
+      extensions: `${loopback}\n${forServer}`,
+      dates: ['20200101000000Z', '20200201000000Z'],
+    }),
+    issue(dir, {
+      name: 'wrong-host',
+      subject: '/CN=wrong.example',
+      authority,
+      extensions: `subjectAltName=DNS:wrong.example\n${forServer}`,
+    }),
+  ]);
+  return { ca: authority.cert, server, client, untrusted: { ca: stranger.cert, server: strange }, expired, wrongHost };
+}
+
+async function makeAuthority(dir: string, name: string, subject: string): Promise<CertificateFiles> {
+  const files = filesOf(dir, name);
+  const extensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'];
+  const request = [
+    'req',
+    '-x509',
+    ...newKey,
+    '-days',
+    '30',
+    '-subj',
+    subject,
+    '-keyout',
+    files.key,
+    '-out',
+    files.cert,
+  ];
+  await openssl([...request, ...extensions.flatMap((extension) => ['-addext', extension])]);
+  return files;
+}
+
+async function issue(dir: string, leaf: LeafRequest): Promise<CertificateFiles> {
+  const files = filesOf(dir, leaf.name);
+  // `openssl ca`, because it is the one command that sets both dates in every version, also to the past. It wants a
+  // database, which nobody needs afterwards.
+  const work = await mkdtemp(join(dir, 'issue-'));
+  const request = join(work, 'request');
+  const config = join(work, 'config');
+  await writeFile(join(work, 'index'), '');
+  await writeFile(join(work, 'serial'), `01${randomBytes(8).toString('hex')}\n`);
+  await writeFile(
+    config,
+    `[ca]
+default_ca = own
+[own]
+database = ${work}/index
+serial = ${work}/serial
+new_certs_dir = ${work}
+default_md = sha256
+policy = any
+x509_extensions = leaf
+[any]
+organizationName = optional
+commonName = supplied
+[leaf]
+basicConstraints = CA:FALSE
+${leaf.extensions}
+`,
+  );
+  await openssl(['req', '-new', ...newKey, '-subj', leaf.subject, '-keyout', files.key, '-out', request]);
+  const signer = ['-config', config, '-cert', leaf.authority.cert, '-keyfile', leaf.authority.key];
+  const dates = leaf.dates === undefined ? ['-days', '30'] : ['-startdate', leaf.dates[0], '-enddate', leaf.dates[1]];
+  await openssl(['ca', '-batch', '-notext', ...signer, ...dates, '-in', request, '-out', files.cert]);
+  await rm(work, { recursive: true });
+  return files;
+}
+
+function filesOf(dir: string, name: string): CertificateFiles {
+  return { cert: join(dir, `${name}.crt`), key: join(dir, `${name}.key`) };
+}
+
+async function openssl(args: readonly string[]): Promise<void> {
+  await run('openssl', args);
+}
