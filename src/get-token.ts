@@ -135,7 +135,7 @@ export async function getToken(run: Run): Promise<string> {
 
   const method = chooseMethod(given);
   const tls = readTls(given, host);
-  if (tls.insecure) reporter.warn(`${insecureOrigin(given)} is on: Keystone's certificate is not checked`);
+  if (tls.insecure) reporter.warn(`Keystone's certificate is not checked, because of ${insecureOrigin(given)}`);
   const store = openFileStore(host);
   const firstKey = makeKey(given, method, tls, host);
   // The hit path says nothing, so a run that has something to say must not go there.

@@ -26,6 +26,18 @@ const UNTRUSTED: Explanation = {
   hint: "set OS_CACERT (--cacert) to its authority's PEM file; --insecure only as a last resort",
 };
 
+const UNWELCOME: Explanation = {
+  code: 'untrusted',
+  message: 'it does not accept our client certificate',
+  hint: 'check OS_CERT (--cert)',
+};
+
+const OLD_TLS: Explanation = {
+  code: 'untrusted',
+  message: 'it speaks no TLS newer than 1.1',
+  hint: 'ask its operator to enable TLS 1.2',
+};
+
 /** Failures of the connection, by Node's and OpenSSL's codes. */
 const FAILURES: Readonly<Record<string, Explanation>> = {
   ECONNREFUSED: { code: 'unreachable', message: 'nothing listens there', hint: 'check OS_AUTH_URL and its port' },
@@ -92,18 +104,43 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
     message: 'it asks for a client certificate',
     hint: 'set OS_CERT and OS_KEY (--cert, --key)',
   },
-  ERR_SSL_UNSUPPORTED_PROTOCOL: {
+  ERR_SSL_UNSUPPORTED_PROTOCOL: OLD_TLS,
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: OLD_TLS,
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: UNWELCOME,
+  ERR_SSL_SSL_TLS_ALERT_BAD_CERTIFICATE: UNWELCOME,
+  ERR_SSL_SSL_TLS_ALERT_HANDSHAKE_FAILURE: {
     code: 'untrusted',
-    message: 'it speaks no TLS newer than 1.1',
-    hint: 'ask its operator to enable TLS 1.2',
+    message: 'it broke off the TLS handshake',
+    hint: 'if it asks for a client certificate, set OS_CERT and OS_KEY (--cert, --key)',
   },
 };
 
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error) || !('code' in error)) return 'unknown failure';
-  // got wraps the error of the socket, whose code says more.
-  const cause = error.cause instanceof Error && 'code' in error.cause ? error.cause.code : undefined;
-  return String(cause ?? error.code);
+const PROXY_UNREACHABLE: Explanation = {
+  code: 'unreachable',
+  message: 'the proxy cannot be reached',
+  hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
+};
+
+/** The error of the socket, which got wraps and which says more; of several addresses, the first one's. */
+function socketError(error: unknown): object {
+  const cause = error instanceof Error ? (error.cause ?? error) : {};
+  const [first] = cause instanceof AggregateError ? (cause.errors as unknown[]) : [cause];
+  return typeof first === 'object' && first !== null ? first : {};
+}
+
+function codeOf(socket: object): string {
+  const code = 'code' in socket ? String(socket.code) : 'unknown failure';
+  // OpenSSL's reason for a failed write stands in the message only.
+  const reason =
+    code === 'EPROTO' && 'message' in socket ? /:SSL routines:[^:]*:([^:]+):/.exec(String(socket.message)) : null;
+  return reason?.[1] === undefined ? code : `ERR_SSL_${reason[1].toUpperCase().replace(/\W+/g, '_')}`;
+}
+
+/** Whether it was another place than Keystone that could not be connected to. */
+function isProxy(socket: object, url: URL): boolean {
+  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+  if ('port' in socket) return socket.port !== port;
+  return 'hostname' in socket && socket.hostname !== url.hostname;
 }
 
 /** What was tried when a connection failed. */
@@ -139,8 +176,9 @@ export function explainFailure(error: unknown, { url, timedOut, deadlineMs }: At
       cause: error,
     });
   }
-  const name = codeOf(error);
-  const { code, message, hint } = FAILURES[name] ?? explainUnknown(name);
+  const socket = socketError(error);
+  const name = codeOf(socket);
+  const { code, message, hint } = isProxy(socket, url) ? PROXY_UNREACHABLE : (FAILURES[name] ?? explainUnknown(name));
   return new KeystoneUnreachable(code, `Keystone at ${url.origin} cannot be used: ${message}`, { hint, cause: error });
 }
 
