@@ -1,0 +1,159 @@
+// `npm test`: builds the program, runs a real Keystone, lets tap run the tests against both, and says as its last line
+// how many assertions passed. A plain `tap` could neither share one Keystone among test files nor be trusted to say
+// why tests are missing.
+//
+// usage: node scripts/test.ts [TEST-FILE...]
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+import { populate } from '../test/support/tenancy.ts';
+import type { World } from '../test/support/world.ts';
+import { startKeystone } from './keystone/keystone.ts';
+import type { Keystone, KeystoneAddress } from './keystone/keystone.ts';
+import { findKeystone } from './keystone/packages.ts';
+import { makePki } from './pki.ts';
+import { describeCounts, reportTap } from './test-report.ts';
+
+const root = dirname(import.meta.dirname);
+const nodeFlags = ['--disable-warning=ExperimentalWarning'];
+let running: ChildProcess | undefined;
+
+// Not exitCode: after a failure a server may still be starting, and would keep this process.
+process.exit(await main(process.argv.slice(2)));
+
+async function main(args: string[]): Promise<number> {
+  const dir = mkdtempSync(join(tmpdir(), 'client-keystone-auth-test-'));
+  const removeDir = (): void => {
+    rmSync(dir, { recursive: true, force: true });
+  };
+  process.once('exit', removeDir);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      interrupt(signal);
+    });
+
+  const servers: Keystone[] = [];
+  try {
+    await runNode('building the program', [...nodeFlags, join(root, 'scripts/build.ts')]);
+    await buildTap();
+    const env = await prepareWorld(dir, servers);
+    return await runTests(args, env);
+  } catch (error) {
+    console.error(`\n${error instanceof Error ? error.message : String(error)}`);
+    for (const server of servers) console.error(await server.readLog());
+    console.log(describeCounts({ passed: 0, failed: 1, skipped: 0 }));
+    return 1;
+  } finally {
+    await Promise.all(servers.map((server) => server.stop()));
+    removeDir();
+  }
+}
+
+/** The first signal ends what runs now, and the rest follows in order. Without a child, leaving is enough. */
+function interrupt(signal: NodeJS.Signals): void {
+  if (running === undefined) process.exit(128 + constants.signals[signal]);
+  running.kill(signal);
+}
+
+/** Returns what the tests' environment must hold: where the world is described, or why there is none. */
+async function prepareWorld(dir: string, servers: Keystone[]): Promise<Record<string, string>> {
+  const keystone = await findKeystone((line) => {
+    console.error(line);
+  });
+  if ('missing' in keystone) {
+    const isCi = /^(?:true|1)$/.test(process.env['CI'] ?? '');
+    if (isCi) throw new Error(`CI must test against a real Keystone, but there is none: ${keystone.missing}`);
+    console.error(`No real Keystone, so the tests that need one are skipped: ${keystone.missing}`);
+    return { CKA_KEYSTONE_MISSING: keystone.missing };
+  }
+  const [pki, http] = await Promise.all([makePki(join(dir, 'pki')), start({ dir: join(dir, 'keystone') })]);
+  const tlsBase = { ...pki.server, clientCa: pki.ca };
+  const [tenancy, tls, mutualTls] = await Promise.all([
+    populate(http),
+    start({ dir: http.dir, tls: tlsBase }),
+    start({ dir: http.dir, tls: { ...tlsBase, requireClientCert: true } }),
+  ]);
+  const world: World = { http: toAddress(http), tls: toAddress(tls), mutualTls: toAddress(mutualTls), pki, tenancy };
+  const file = join(dir, 'world.json');
+  writeFileSync(file, JSON.stringify(world), { mode: 0o600 });
+  return { CKA_TEST_WORLD: file };
+
+  async function start(options: Parameters<typeof startKeystone>[0]): Promise<Keystone> {
+    const server = await startKeystone(options);
+    servers.push(server);
+    return server;
+  }
+}
+
+function toAddress({ url, adminPassword, accessLog }: KeystoneAddress): KeystoneAddress {
+  return { url, adminPassword, accessLog };
+}
+
+/** tap 21 compiles its plugins into .tap at its first use, and a run that has to do that itself fails. */
+async function buildTap(): Promise<void> {
+  if (existsSync(join(root, '.tap/plugins'))) return;
+  await runNode('building tap', [tapProgram(), 'build']);
+}
+
+async function runTests(args: string[], world: Record<string, string>): Promise<number> {
+  const files = args.length > 0 ? args : listTestFiles();
+  const coverage = ['--allow-incomplete-coverage', '--allow-empty-coverage', '--coverage-report=text-summary'];
+  // Beyond tap's 30 s: a whole file of log-ins against a real server takes its time on a small machine.
+  const options = ['--reporter=tap', '--timeout=180', ...coverage];
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const report = reportTap(counts);
+  const env = { ...inheritedEnv(), ...world };
+  const status = await runProgram([tapProgram(), 'run', ...options, ...files], env, report);
+  if (status !== 0 && counts.failed === 0) {
+    console.log(`tap ended with status ${String(status)} for a reason that is no failed assertion; it counts as one.`);
+    counts.failed = 1;
+  }
+  console.log(describeCounts(counts));
+  return counts.failed > 0 ? status || 1 : status;
+}
+
+/** A developer's own OpenStack login and an outer run's world must not reach the tests. */
+function inheritedEnv(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:OS|CKA|TAP)_|^TAP$/.test(name)));
+}
+
+function listTestFiles(): string[] {
+  const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' });
+  return files
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => join('test', file))
+    .toSorted();
+}
+
+function tapProgram(): string {
+  const manifest = createRequire(import.meta.url).resolve('tap/package.json');
+  return join(dirname(manifest), 'dist/esm/run.mjs');
+}
+
+async function runNode(what: string, args: string[]): Promise<void> {
+  const status = await runProgram(args, inheritedEnv());
+  if (status !== 0) throw new Error(`${what} failed with status ${String(status)}`);
+}
+
+/** Runs Node and returns its status. `output` gets what it prints, where that is not for the human as it is. */
+async function runProgram(args: string[], env: NodeJS.ProcessEnv, output?: NodeJS.WritableStream): Promise<number> {
+  const stdout = output === undefined ? 'inherit' : 'pipe';
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', stdout, 'inherit'] });
+  if (output !== undefined) child.stdout?.pipe(output);
+  running = child;
+  try {
+    return await new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code) => {
+        resolve(code ?? 1);
+      });
+    });
+  } finally {
+    running = undefined;
+  }
+}

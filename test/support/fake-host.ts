@@ -1,0 +1,22 @@
+/** A Host for unit tests: nothing of the real machine gets in. */
+import type { Host } from '../../src/host.ts';
+
+export function fakeHost(parts: Partial<Host> = {}): Host {
+  return {
+    argv: [],
+    env: {},
+    cwd: '/work',
+    platform: 'linux',
+    uid: 1000,
+    nodeVersion: '22.23.2',
+    home: () => '/home/alice',
+    now: () => 1_790_000_000_000,
+    columns: () => undefined,
+    writeOut: () => undefined,
+    writeErr: () => undefined,
+    setExitStatus: () => undefined,
+    onSignal: () => () => undefined,
+    raise: () => undefined,
+    ...parts,
+  };
+}

@@ -1,0 +1,85 @@
+/** Runs the built plugin as its users do: a process of its own, a clean environment, a home that nobody else has. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** The plugin's file, as built by `npm run build`. */
+export const PLUGIN: string = resolve('dist/client-keystone-auth.cjs');
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A private home; everything in it goes when the test is over. */
+export interface Home {
+  readonly path: string;
+  /** The folder that the plugin keeps tokens in. */
+  readonly cache: string;
+  remove(): void;
+}
+
+export function makeHome(): Home {
+  const path = mkdtempSync(join(tmpdir(), 'cka-home-'));
+  return {
+    path,
+    cache: join(path, '.cache', 'client-keystone-auth'),
+    remove() {
+      rmSync(path, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The environment of a run: nothing of ours but PATH, and a home. */
+export function makeEnvironment(home: Home, env: Environment = {}): Record<string, string> {
+  const all = { PATH: process.env['PATH'], HOME: home.path, NO_PROXY: '', ...env };
+  return Object.fromEntries(
+    Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
+export interface Ran {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface PluginRun {
+  readonly home: Home;
+  readonly args?: readonly string[];
+  readonly env?: Environment;
+  readonly cwd?: string;
+}
+
+/** Runs the plugin without a terminal: in a session of its own, stdin empty, stdout and stderr pipes. */
+export async function runPlugin({ home, args = [], env = {}, cwd = home.path }: PluginRun): Promise<Ran> {
+  const child = spawn(process.execPath, [PLUGIN, ...args], {
+    cwd,
+    env: makeEnvironment(home, env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // setsid: without a controlling terminal /dev/tty cannot be opened.
+    detached: true,
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  return new Promise((done, fail) => {
+    child.once('error', fail).once('close', (status, signal) => {
+      done({ status, signal, stdout, stderr });
+    });
+  });
+}
+
+/** The token of a printed ExecCredential. */
+export function tokenOf(stdout: string): string {
+  const document = JSON.parse(stdout) as { status: { token: string } };
+  return document.status.token;
+}
+
+/** `KUBERNETES_EXEC_INFO` as kubectl sets it. */
+export function execInfo(
+  options: { apiVersion?: string; interactive?: boolean; cluster?: Readonly<Record<string, unknown>> } = {},
+): string {
+  const { apiVersion = 'client.authentication.k8s.io/v1', interactive = false, cluster } = options;
+  return JSON.stringify({ apiVersion, kind: 'ExecCredential', spec: { interactive, ...(cluster ? { cluster } : {}) } });
+}

@@ -1,0 +1,235 @@
+// Proxies that watch the wire: one to go through (CONNECT), to prove that nothing but TLS passes a proxy; and one to
+// stand in front of a real Keystone, to count the logins where they happen and not where we say they happen.
+
+import { readFile } from 'node:fs/promises';
+import { createServer as createHttpServer, request as requestHttp } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createHttpsServer, request as requestHttps } from 'node:https';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { CertificateFiles } from '../../scripts/pki.ts';
+
+export interface ConnectProxyOptions {
+  /** Demanded as Basic authentication. */
+  credentials?: { user: string; password: string };
+  /** Host names that lead to loopback, such as 'keystone.example.test'. */
+  loopbackNames?: readonly string[];
+}
+
+export interface Tunnel {
+  /** `host:port`, as asked for. */
+  target: string;
+  /** Of the CONNECT request itself. */
+  headers: IncomingHttpHeaders;
+  /** The status it was answered with: 200, 407 without the right credentials, 403 away from loopback, 502. */
+  status: number;
+  /** What the client sent into the tunnel, if its first byte did not begin a TLS record. */
+  plaintext: string;
+  bytesFromClient: number;
+}
+
+export interface ConnectProxy {
+  readonly url: string;
+  readonly port: number;
+  readonly tunnels: Tunnel[];
+  /** One 'CONNECT host:port' for each tunnel asked for. */
+  readonly log: string[];
+  /** Requests without CONNECT, so readable by the proxy. Answered with 501. */
+  readonly plainRequests: { method: string; url: string; headers: IncomingHttpHeaders }[];
+  close(): Promise<void>;
+}
+
+export interface CountingProxyOptions extends CertificateFiles {
+  /** Where the requests go: the URL of a Keystone, without a path. */
+  target: string;
+  /** Path of the authority trusted for the target; without it a target's certificate is not looked at. */
+  targetCa?: string;
+  port?: number;
+}
+
+export interface CountedRequest {
+  method: string;
+  /** With its query. */
+  path: string;
+  /** 0 until answered, or if never. */
+  status: number;
+  startedAt: number;
+}
+
+export interface CountingProxy {
+  readonly url: string;
+  readonly port: number;
+  readonly requests: CountedRequest[];
+  /** POSTs to /v3/auth/tokens; those answered with the status, if one is given. */
+  countLogins(status?: number): number;
+  /** Forgets what was counted. */
+  reset(): void;
+  close(): Promise<void>;
+}
+
+const tlsHandshakeRecord = 0x16;
+const mostPlaintextKept = 65_536;
+const loopbackHosts = ['127.0.0.1', 'localhost', '::1'];
+
+/** Starts a CONNECT proxy on 127.0.0.1. It leads to loopback only. */
+export async function startConnectProxy(options: ConnectProxyOptions = {}): Promise<ConnectProxy> {
+  const { credentials, loopbackNames = [] } = options;
+  const tunnels: Tunnel[] = [];
+  const plainRequests: ConnectProxy['plainRequests'] = [];
+  const sockets = new Set<Duplex>();
+  const wanted =
+    credentials === undefined
+      ? undefined
+      : `Basic ${Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64')}`;
+
+  const server = createHttpServer((request, response) => {
+    plainRequests.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers });
+    response.writeHead(501).end();
+  });
+
+  server.on('connect', (request: IncomingMessage, client: Duplex, head: Buffer) => {
+    const target = request.url ?? '';
+    const tunnel: Tunnel = { target, headers: request.headers, status: 200, plaintext: '', bytesFromClient: 0 };
+    tunnels.push(tunnel);
+    keep(sockets, client);
+    const refuse = (status: number, reason: string, header = ''): void => {
+      tunnel.status = status;
+      client.end(`HTTP/1.1 ${status} ${reason}\r\n${header}content-length: 0\r\n\r\n`);
+    };
+    if (wanted !== undefined && request.headers['proxy-authorization'] !== wanted) {
+      refuse(407, 'Proxy Authentication Required', 'proxy-authenticate: Basic realm="test"\r\n'); return;
+    }
+    const { hostname, port } = new URL(`tcp://${target}`);
+    const name = hostname.replace(/^\[|\]$/g, '');
+    if (!loopbackHosts.includes(name) && !loopbackNames.includes(name)) { refuse(403, 'Forbidden'); return; }
+
+    const upstream = connect({ host: loopbackHosts.includes(name) ? name : '127.0.0.1', port: Number(port) });
+    keep(sockets, upstream);
+    upstream.once('error', () => refuse(502, 'Bad Gateway'));
+    upstream.once('connect', () => {
+      let isTls: boolean | undefined;
+      const watch = (chunk: Buffer): void => {
+        isTls ??= chunk[0] === tlsHandshakeRecord;
+        tunnel.bytesFromClient += chunk.length;
+        if (!isTls && tunnel.plaintext.length < mostPlaintextKept) tunnel.plaintext += chunk.toString('latin1');
+      };
+      client.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      if (head.length > 0) {
+        watch(head);
+        upstream.write(head);
+      }
+      client.on('data', watch);
+      client.pipe(upstream);
+      upstream.pipe(client);
+    });
+    return undefined;
+  });
+
+  const port = await listen(server);
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    tunnels,
+    plainRequests,
+    get log() {
+      return tunnels.map(({ target }) => `CONNECT ${target}`);
+    },
+    close: () => close(server, sockets),
+  };
+}
+
+/** Starts a TLS-terminating reverse proxy on 127.0.0.1. */
+export async function startCountingProxy(options: CountingProxyOptions): Promise<CountingProxy> {
+  const target = new URL(options.target);
+  const targetCa = options.targetCa === undefined ? undefined : await readFile(options.targetCa);
+  const sockets = new Set<Duplex>();
+  const requests: CountedRequest[] = [];
+
+  const forward = (incoming: IncomingMessage, response: ServerResponse): void => {
+    const { method = '', url: path = '' } = incoming;
+    const counted: CountedRequest = { method, path, status: 0, startedAt: Date.now() };
+    requests.push(counted);
+    const common = {
+      method,
+      path,
+      host: target.hostname,
+      port: target.port,
+      headers: { ...incoming.headers, 'x-forwarded-proto': 'https' },
+      // One connection for each request: Keystone closes idle ones when it likes, and a retry would be counted twice.
+      agent: false as const,
+    };
+    const onAnswer = (answer: IncomingMessage): void => {
+      counted.status = answer.statusCode ?? 0;
+      const headers = { ...answer.headers };
+      delete headers.connection;
+      response.writeHead(counted.status, answer.statusMessage, headers);
+      answer.pipe(response);
+    };
+    const upstream =
+      target.protocol === 'https:'
+        ? requestHttps(
+            {
+              ...common,
+              rejectUnauthorized: targetCa !== undefined,
+              ...(targetCa === undefined ? {} : { ca: targetCa }),
+            },
+            onAnswer,
+          )
+        : requestHttp(common, onAnswer);
+    upstream.on('error', () => {
+      if (response.headersSent) return void response.destroy();
+      counted.status = 502;
+      return void response.writeHead(502).end();
+    });
+    response.on('close', () => {
+      if (!response.writableFinished) upstream.destroy();
+    });
+    incoming.pipe(upstream);
+  };
+
+  const server = createHttpsServer({ cert: await readFile(options.cert), key: await readFile(options.key) }, forward);
+  server.on('connection', (socket: Socket) => keep(sockets, socket));
+  // A client that rejects the certificate is part of what is tested here.
+  server.on('tlsClientError', () => undefined);
+  const port = await listen(server, options.port);
+  return {
+    url: `https://127.0.0.1:${port}`,
+    port,
+    requests,
+    countLogins: (status) =>
+      requests.filter(
+        (request) =>
+          request.method === 'POST' &&
+          /^\/v3\/auth\/tokens(?:\?|$)/.test(request.path) &&
+          (status === undefined || request.status === status),
+      ).length,
+    reset: () => {
+      requests.length = 0;
+    },
+    close: () => close(server, sockets),
+  };
+}
+
+function keep(sockets: Set<Duplex>, socket: Duplex): void {
+  sockets.add(socket);
+  socket.on('error', () => socket.destroy());
+  socket.on('close', () => sockets.delete(socket));
+}
+
+async function listen(server: Server, port = 0): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    // A herd of 200 plugins knocks within a few milliseconds.
+    server.listen({ port, host: '127.0.0.1', backlog: 1024 }, resolve);
+  });
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+async function close(server: Server, sockets: Set<Duplex>): Promise<void> {
+  const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+  server.closeAllConnections();
+  for (const socket of sockets) socket.destroy();
+  await closed;
+}

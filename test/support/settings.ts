@@ -1,0 +1,30 @@
+// What a user of the real Keystone puts into the environment, piece by piece; and what must then be nowhere to be seen.
+
+import type { ApplicationCredential, Named, Tenancy, User } from './tenancy.ts';
+
+type Settings = Readonly<Record<string, string>>;
+
+export function asUser(user: User, domain: Named): Settings {
+  return { OS_USERNAME: user.name, OS_USER_DOMAIN_NAME: domain.name, OS_PASSWORD: user.password };
+}
+
+export function asUserById(user: User): Settings {
+  return { OS_USER_ID: user.id, OS_PASSWORD: user.password };
+}
+
+export function asCredential(credential: ApplicationCredential): Settings {
+  return { OS_APPLICATION_CREDENTIAL_ID: credential.id, OS_APPLICATION_CREDENTIAL_SECRET: credential.secret };
+}
+
+export function onProject(project: Pick<Named, 'name'>, domain: Named): Settings {
+  return { OS_PROJECT_NAME: project.name, OS_PROJECT_DOMAIN_NAME: domain.name };
+}
+
+/** Everything that a person or Keystone has chosen to be known by nobody else. */
+export function secretsOf({ users, applicationCredentials }: Tenancy): string[] {
+  return [
+    ...Object.values(users).map(({ password }) => password),
+    ...Object.values(applicationCredentials).map(({ secret }) => secret),
+    users.mfa.totpSecret,
+  ];
+}

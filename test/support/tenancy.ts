@@ -1,0 +1,293 @@
+// The people and projects every test against a real Keystone works with, one of each kind that answers differently.
+
+import { createHmac } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
+
+export interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface User extends Named {
+  readonly password: string;
+}
+
+export interface MfaUser extends User {
+  /** Base32, for `totpCode`. */
+  readonly totpSecret: string;
+}
+
+export interface ApplicationCredential extends Named {
+  readonly secret: string;
+  /** As Keystone tells it; null where it never expires. */
+  readonly expiresAt: string | null;
+}
+
+export interface Tenancy {
+  /** Of all users and projects. */
+  readonly domain: Named;
+  readonly projects: { readonly demo: Named; readonly other: Named };
+  readonly users: {
+    /** `member` and `reader` on demo; `reader` on other, on the domain and on the system. */
+    readonly alice: User;
+    /** `member` on demo, her or his default project. */
+    readonly bob: User;
+    /** No role anywhere. */
+    readonly mallory: User;
+    readonly disabled: User;
+    /** The right password, but Keystone demands a new one; `member` on demo. */
+    readonly expired: User;
+    /** Must give password and TOTP; `member` on demo. */
+    readonly mfa: MfaUser;
+  };
+  /** All of alice, for demo with the role `member`. */
+  readonly applicationCredentials: {
+    readonly valid: ApplicationCredential;
+    /** Its expiry has passed. */
+    readonly expired: ApplicationCredential;
+    /** Ends before a token of an hour would: ten minutes after `populate`. */
+    readonly shortLived: ApplicationCredential;
+  };
+  /** From alice to bob on demo with the role `member`; bob acts as himself. */
+  readonly trust: { readonly id: string };
+}
+
+/** What Keystone itself says of a token. */
+export interface TokenFacts {
+  readonly user: Named;
+  readonly project: Named | undefined;
+  readonly domain: Named | undefined;
+  readonly system: boolean;
+  readonly trust: string | undefined;
+  readonly methods: readonly string[];
+  readonly roles: readonly string[];
+  readonly expiresAt: string;
+}
+
+type Server = Pick<KeystoneAddress, 'url' | 'adminPassword'>;
+
+interface Call {
+  readonly method?: 'DELETE' | 'GET' | 'PATCH' | 'POST' | 'PUT';
+  readonly token?: string;
+  /** The token a call is about. */
+  readonly subject?: string;
+  readonly body?: unknown;
+}
+
+interface NewUser {
+  readonly name: string;
+  readonly password: string;
+  readonly enabled?: boolean;
+  readonly default_project_id?: string;
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
+const totpSecret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
+// Tokens know only whole seconds: one from the second in which its user's password was set counts as older, and revoked.
+const settlingMs = 1200;
+// init.py lets a new password expire at once, unless the user has this option.
+const keepsPassword = { ignore_change_password_upon_first_use: true };
+const losesPassword = { ignore_change_password_upon_first_use: false };
+
+/** Makes everyone and everything; once per server. */
+export async function populate(server: Server): Promise<Tenancy> {
+  const admin = await logInAsAdmin(server);
+  const create = createWith(server, admin);
+  const domain = await create('domain', { name: 'My Domain' });
+  const [demo, other, roles] = await Promise.all([
+    create('project', { name: 'demo', domain_id: domain.id }),
+    create('project', { name: 'other', domain_id: domain.id }),
+    listRoles(server, admin),
+  ]);
+  const createUser = async (user: NewUser): Promise<User> => {
+    const { name, password } = user;
+    const options = { ...keepsPassword, ...user.options };
+    const { id } = await create('user', { ...user, domain_id: domain.id, options });
+    // Once more, because Keystone reads the option too late for the password that a user is created with.
+    await call(server, `/v3/users/${id}`, { method: 'PATCH', token: admin, body: { user: { password } } });
+    return { id, name, password };
+  };
+  const assign = (user: Named, role: string, place: string): Promise<unknown> =>
+    call(server, `/v3/${place}/users/${user.id}/roles/${idOf(roles, role)}`, { method: 'PUT', token: admin });
+
+  const alice = await createUser({ name: 'alice', password: 'p@ss "w0rd" {x} $y \'é\' \\ü' });
+  const settled = sleep(settlingMs);
+  const [bob, mallory, disabled, expired, mfa] = await Promise.all([
+    createUser({ name: 'bob', password: 'bob-password', default_project_id: demo.id }),
+    createUser({ name: 'mallory', password: 'mallory-password' }),
+    createUser({ name: 'disabled', password: 'disabled-password', enabled: false }),
+    createUser({ name: 'expired', password: 'expired-password', options: losesPassword }),
+    createUser({
+      name: 'mfa',
+      password: 'mfa-password',
+      options: { multi_factor_auth_enabled: true, multi_factor_auth_rules: [['password', 'totp']] },
+    }),
+    assign(alice, 'member', `projects/${demo.id}`),
+    assign(alice, 'reader', `projects/${demo.id}`),
+    assign(alice, 'reader', `projects/${other.id}`),
+    assign(alice, 'reader', `domains/${domain.id}`),
+    assign(alice, 'reader', 'system'),
+  ]);
+  await settled;
+
+  const hers = await logIn(server, alice, { project: { id: demo.id } });
+  const memberOnly = [{ id: idOf(roles, 'member') }];
+  const createCredential = (name: string, lifeMs?: number): Promise<ApplicationCredential> =>
+    createApplicationCredential(server, { token: hers, userId: alice.id, name, roles: memberOnly, lifeMs });
+  // Early, so that it has expired when the rest is made; and not too short, as Keystone refuses an expiry in the past.
+  const expiring = await createCredential('expired', 2500);
+  const expiry = sleep(2500);
+
+  const [trust, valid, shortLived] = await Promise.all([
+    createWith(server, hers)('OS-TRUST/trust', {
+      trustor_user_id: alice.id,
+      trustee_user_id: bob.id,
+      project_id: demo.id,
+      impersonation: false,
+      roles: memberOnly,
+    }),
+    createCredential('for kubectl'),
+    createCredential('short-lived', 600_000),
+    create('credential', { type: 'totp', user_id: mfa.id, blob: totpSecret }),
+    assign(bob, 'member', `projects/${demo.id}`),
+    assign(expired, 'member', `projects/${demo.id}`),
+    assign(mfa, 'member', `projects/${demo.id}`),
+  ]);
+  // Also long enough for the passwords set last.
+  await expiry;
+  return {
+    domain,
+    projects: { demo, other },
+    users: { alice, bob, mallory, disabled, expired, mfa: { ...mfa, totpSecret } },
+    applicationCredentials: { valid, expired: expiring, shortLived },
+    trust: { id: trust.id },
+  };
+}
+
+/** What Keystone says of a token, or undefined where it does not know it (any more). */
+export async function validateToken(server: Server, token: string): Promise<TokenFacts | undefined> {
+  const admin = await logInAsAdmin(server);
+  const response = await request(server, '/v3/auth/tokens?nocatalog', { token: admin, subject: token });
+  if (response.status === 404) return undefined;
+  if (!response.ok) throw new Error(`validating a token gave ${response.status}: ${await response.text()}`);
+  const body = (await response.json()) as {
+    token: {
+      user: Named;
+      project?: Named;
+      domain?: Named;
+      system?: { all?: boolean };
+      'OS-TRUST:trust'?: { id: string };
+      methods: string[];
+      roles?: Named[];
+      expires_at: string;
+    };
+  };
+  const { user, project, domain, system, methods, roles, expires_at: expiresAt } = body.token;
+  return {
+    user: pickNamed(user),
+    project: project && pickNamed(project),
+    domain: domain && pickNamed(domain),
+    system: system?.all === true,
+    trust: body.token['OS-TRUST:trust']?.id,
+    methods: methods.toSorted(),
+    roles: (roles ?? []).map((role) => role.name).toSorted(),
+    expiresAt,
+  };
+}
+
+/** Makes a token invalid, as an administrator would. */
+export async function revokeToken(server: Server, token: string): Promise<void> {
+  const admin = await logInAsAdmin(server);
+  await call(server, '/v3/auth/tokens', { method: 'DELETE', token: admin, subject: token });
+}
+
+/** The six digits an authenticator shows at `atMs` (RFC 6238 with the usual 30 seconds and SHA-1). */
+export function totpCode(secret: string, atMs: number): string {
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(atMs / 30_000)));
+  const mac = createHmac('sha1', decodeBase32(secret)).update(counter).digest();
+  const offset = mac.readUInt8(mac.length - 1) & 0x0f;
+  return String((mac.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0');
+}
+
+/** Logs in with a password and returns the token. `scope` as in Keystone's own API; none asks for an unscoped token. */
+export async function logIn(server: Server, user: Pick<User, 'id' | 'password'>, scope?: unknown): Promise<string> {
+  return requestToken(server, { id: user.id, password: user.password }, scope ?? 'unscoped');
+}
+
+async function logInAsAdmin(server: Server): Promise<string> {
+  const user = { name: 'admin', domain: { name: 'Default' }, password: server.adminPassword };
+  return requestToken(server, user, { system: { all: true } });
+}
+
+async function requestToken(server: Server, user: object, scope: unknown): Promise<string> {
+  const body = { auth: { identity: { methods: ['password'], password: { user } }, scope } };
+  const response = await request(server, '/v3/auth/tokens?nocatalog', { method: 'POST', body });
+  const token = response.headers.get('x-subject-token');
+  if (token === null) throw new Error(`logging in gave ${response.status}: ${await response.text()}`);
+  return token;
+}
+
+function createWith(server: Server, token: string) {
+  return async (kind: string, content: Readonly<Record<string, unknown>>): Promise<Named> => {
+    const member = kind.split('/').at(-1) ?? kind;
+    const body = { [member]: content };
+    const answer = await call(server, `/v3/${kind}s`, { method: 'POST', token, body });
+    return pickNamed((answer as Record<string, Named>)[member]);
+  };
+}
+
+async function createApplicationCredential(
+  server: Server,
+  wanted: { token: string; userId: string; name: string; roles: readonly object[]; lifeMs: number | undefined },
+): Promise<ApplicationCredential> {
+  const { token, userId, name, roles, lifeMs } = wanted;
+  const expiry = lifeMs === undefined ? {} : { expires_at: new Date(Date.now() + lifeMs).toISOString() };
+  const body = { application_credential: { name, roles, ...expiry } };
+  const answer = await call(server, `/v3/users/${userId}/application_credentials`, { method: 'POST', token, body });
+  const { application_credential: made } = answer as {
+    application_credential: { id: string; name: string; secret: string; expires_at: string | null };
+  };
+  return { id: made.id, name: made.name, secret: made.secret, expiresAt: made.expires_at };
+}
+
+async function listRoles(server: Server, token: string): Promise<readonly Named[]> {
+  const answer = (await call(server, '/v3/roles', { token })) as { roles: Named[] };
+  return answer.roles;
+}
+
+function idOf(things: readonly Named[], name: string): string {
+  const thing = things.find((candidate) => candidate.name === name);
+  if (thing === undefined) throw new Error(`there is no ${name}`);
+  return thing.id;
+}
+
+function pickNamed(thing: Partial<Named> | undefined): Named {
+  if (thing?.id === undefined) throw new Error(`Keystone answered without an id: ${JSON.stringify(thing)}`);
+  return { id: thing.id, name: thing.name ?? '' };
+}
+
+async function call(server: Server, path: string, options: Call): Promise<unknown> {
+  const response = await request(server, path, options);
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${options.method ?? 'GET'} ${path} gave ${response.status}: ${text}`);
+  return text === '' ? undefined : JSON.parse(text);
+}
+
+function request(server: Server, path: string, options: Call): Promise<Response> {
+  const headers: Record<string, string> = {};
+  if (options.token !== undefined) headers['X-Auth-Token'] = options.token;
+  if (options.subject !== undefined) headers['X-Subject-Token'] = options.subject;
+  const body = options.body === undefined ? {} : { body: JSON.stringify(options.body) };
+  if (options.body !== undefined) headers['Content-Type'] = 'application/json';
+  return fetch(server.url + path, { method: options.method ?? 'GET', headers, ...body });
+}
+
+function decodeBase32(text: string): Buffer {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  const bits = Array.from(text, (letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0')).join('');
+  const bytes = bits.match(/[01]{8}/g) ?? [];
+  return Buffer.from(bytes.map((byte) => Number.parseInt(byte, 2)));
+}

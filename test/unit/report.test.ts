@@ -1,0 +1,67 @@
+import { inspect } from 'node:util';
+import t from 'tap';
+import { makePrintable, makeReporter, reportFailure } from '../../src/cli/report.ts';
+import { AuthRejected, PluginError, UsageError } from '../../src/errors.ts';
+import { redact, Secret } from '../../src/secret.ts';
+import { fakeHost } from '../support/fake-host.ts';
+
+function report(error: unknown): { status: number; text: string } {
+  let text = '';
+  const status = reportFailure(fakeHost({ writeErr: (line) => (text += line) }), error);
+  return { status, text };
+}
+
+void t.test('one line: what, what to do, which request', async (t) => {
+  const error = new AuthRejected('auth-rejected', 'Keystone refused', { hint: 'check it', requestId: 'req-1' });
+  t.same(report(error), { status: 5, text: 'client-keystone-auth: Keystone refused; check it (req-1)\n' });
+  t.same(report(new UsageError('no')), { status: 2, text: 'client-keystone-auth: no\n' });
+  t.equal(report(new PluginError('timed-out', 'x')).status, 6);
+});
+
+void t.test('an error nobody foresaw is a bug, without the secrets in it', async (t) => {
+  const secret = new Secret('hunter2-canary');
+  const { status, text } = report(new TypeError(`bad value ${secret.reveal()}\n    at x`));
+  t.equal(status, 1);
+  t.match(text, /^client-keystone-auth: internal error: TypeError: bad value \[redacted\].*bug.*\n$/);
+  t.notMatch(text, /hunter2/);
+  t.equal(text.split('\n').length, 2, 'one line');
+});
+
+void t.test('nothing that a terminal obeys gets through', async (t) => {
+  const hostile = [
+    '\u001b]52;c;aGk=\u0007',
+    '\u009b31m',
+    'a\rb',
+    'a\nb',
+    '\u202egnp.exe',
+    '\u2066x\u2069',
+    '\u0000',
+    '\u007f',
+    '\u200b',
+    '\ufeff',
+    '\u{e0041}',
+  ];
+  for (const text of hostile) t.match(makePrintable(text), /^[\x20-\x7e]*$/, JSON.stringify(text));
+  t.equal(makePrintable('Grüße, 你好 😀'), 'Grüße, 你好 😀');
+});
+
+void t.test('a secret does not show itself', async (t) => {
+  const secret = new Secret('s3cret-value');
+  t.equal(String(secret), '[redacted]');
+  t.equal(secret.toString(), '[redacted]');
+  t.equal(JSON.stringify({ secret }), '{"secret":"[redacted]"}');
+  t.notMatch(inspect({ secret }, { showHidden: true, depth: 9 }), /s3cret/);
+  t.equal(redact('x s3cret-value y'), 'x [redacted] y');
+  new Secret('s3cret-value-longer');
+  t.equal(redact('s3cret-value-longer'), '[redacted]');
+});
+
+void t.test('details only with --verbose', async (t) => {
+  let text = '';
+  const host = fakeHost({ writeErr: (line) => (text += line) });
+  makeReporter(host, false).detail('quiet');
+  t.equal(text, '');
+  makeReporter(host, true).detail('loud');
+  makeReporter(host, false).warn('careful');
+  t.equal(text, 'client-keystone-auth: loud\nclient-keystone-auth: warning: careful\n');
+});

@@ -1,0 +1,17 @@
+import { createHash } from 'node:crypto';
+import t from 'tap';
+import { sha256 } from '../../src/cache/sha256.ts';
+
+const reference = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+void t.test('agrees with node:crypto at every length around the block borders', async (t) => {
+  for (let length = 0; length <= 260; length += 1) {
+    const text = 'abcdefghij'.repeat(26).slice(0, length);
+    if (sha256(text) !== reference(text)) t.fail(`differs at length ${String(length)}`);
+  }
+  t.equal(sha256('abc'), 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'FIPS 180-4, example');
+});
+
+void t.test('hashes UTF-8', async (t) => {
+  for (const text of ['é', '€'.repeat(40), '😀 mixed ü'.repeat(13)]) t.equal(sha256(text), reference(text));
+});

@@ -1,0 +1,37 @@
+import t from 'tap';
+import { parseTimestamp } from '../../src/keystone/token.ts';
+
+const noon = Date.UTC(2026, 10, 21, 12, 0, 0);
+
+void t.test('every spelling that a Keystone has used', async (t) => {
+  t.equal(parseTimestamp('2026-11-21T12:00:00.000000Z'), noon);
+  t.equal(parseTimestamp('2026-11-21T12:00:00Z'), noon);
+  t.equal(parseTimestamp('2026-11-21T12:00:00.123456Z'), noon + 123);
+  t.equal(parseTimestamp('2026-11-21T12:00:00+00:00'), noon);
+  t.equal(parseTimestamp('2026-11-21T14:00:00+02:00'), noon);
+  t.equal(parseTimestamp('2026-11-21T06:30:00-0530'), noon);
+  t.equal(parseTimestamp('2026-11-21 12:00:00Z'), noon);
+});
+
+void t.test('without a zone it is UTC wherever this machine stands', async (t) => {
+  t.equal(parseTimestamp('2026-11-21T12:00:00.000000'), noon);
+  t.equal(parseTimestamp('2026-03-29T02:30:00'), Date.UTC(2026, 2, 29, 2, 30), 'an hour that Berlin skips');
+});
+
+void t.test('a leap second is the second after', async (t) => {
+  t.equal(parseTimestamp('2026-12-31T23:59:60Z'), Date.UTC(2027, 0, 1));
+});
+
+void t.test('what is no time is none', async (t) => {
+  for (const text of [
+    '',
+    'null',
+    '2026-13-01T00:00:00Z',
+    '2026-02-30T00:00:00Z',
+    '2026-11-21',
+    '1790000000',
+    '2026-11-21T12:61:00Z',
+  ]) {
+    t.equal(parseTimestamp(text), undefined, text);
+  }
+});
