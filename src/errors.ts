@@ -20,7 +20,8 @@ export type PluginErrorCode =
   | 'redirect-refused'
   | 'protocol'
   | 'unsupported'
-  | 'cache';
+  | 'cache'
+  | 'output';
 
 /** What a PluginError may carry beside its code and its message. */
 export interface PluginErrorDetails {

@@ -9,6 +9,7 @@ import type { TokenStore } from './cache/store.ts';
 import { readAuthUrl } from './config/auth-url.ts';
 import { readEnvironment } from './config/env.ts';
 import type { Layer } from './config/layer.ts';
+import { readProxy } from './config/proxy.ts';
 import { resolveConfig } from './config/resolve.ts';
 import type { ResolvedConfig } from './config/resolve.ts';
 import { readTls } from './config/tls.ts';
@@ -91,7 +92,7 @@ async function logIn(run: Run, config: ResolvedConfig, method: AuthMethod, tls: 
   const deadlineMs = Number(config.text('timeout') ?? DEADLINE_SECONDS) * 1000;
   const request = method.request(config);
   reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
-  const http = await openHttp({ host, tls, userAgent, deadlineMs, log: reporter.detail });
+  const http = await openHttp({ host, tls, proxy: readProxy(host.env), userAgent, deadlineMs, log: reporter.detail });
   try {
     // keystoneauth's v3 types take the URL as it is.
     const ask = !(config.text('auth-type') ?? method.names[0] ?? '').startsWith('v3');

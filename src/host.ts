@@ -22,8 +22,11 @@ export interface Host {
   now(): number;
   /** Width of the terminal on stdout in columns; undefined where it is none. */
   columns(): number | undefined;
-  writeOut(text: string): void;
+  /** Returns why the text cannot be written; undefined also where nobody reads it any more. */
+  writeOut(text: string): string | undefined;
   writeErr(text: string): void;
+  /** Keeps Node's own warnings off stderr, which belongs to the user and to our one line. */
+  silenceWarnings(): void;
   setExitStatus(status: number): void;
   /** Calls `listener` on the signal until the returned function is called. */
   onSignal(signal: PromptSignal, listener: () => void): () => void;
@@ -31,21 +34,26 @@ export interface Host {
   raise(signal: PromptSignal): void;
 }
 
-/** Writes everything or stops silently when nobody reads any more (EPIPE). */
-function writeAll(fd: number, text: string): void {
+/**
+ * Writes everything or stops silently when nobody reads any more (EPIPE).
+ *
+ * @returns why it cannot be written, such as ENOSPC
+ */
+function writeAll(fd: number, text: string): string | undefined {
   const bytes = Buffer.from(text);
   let done = 0;
   while (done < bytes.length) {
     try {
       done += writeSync(fd, bytes, done);
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
-      if (code === 'EPIPE') return;
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+      if (code === 'EPIPE') return undefined;
+      if (code !== 'EAGAIN') return code;
       // A pipe that another program made non-blocking is full for a moment.
-      if (code !== 'EAGAIN') throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }
+  return undefined;
 }
 
 function currentFolder(): string {
@@ -74,11 +82,12 @@ export function processHost(): Host {
     },
     now: Date.now,
     columns: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
-    writeOut: (text) => {
-      writeAll(1, text);
-    },
+    writeOut: (text) => writeAll(1, text),
     writeErr: (text) => {
       writeAll(2, text);
+    },
+    silenceWarnings: () => {
+      process.removeAllListeners('warning');
     },
     setExitStatus: (status) => {
       process.exitCode = status;

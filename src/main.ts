@@ -7,5 +7,10 @@ if (document === undefined) {
   // The only way into everything that is slow to load. `runCli` answers for its own failures.
   void import('./cli/cli.ts').then(({ runCli }) => runCli(host));
 } else {
-  host.writeOut(document);
+  const failure = host.writeOut(document);
+  if (failure !== undefined) {
+    void import('./cli/cli.ts').then(({ reportUnwritten }) => {
+      reportUnwritten(host, failure);
+    });
+  }
 }

@@ -22,6 +22,7 @@ function refuseOldNode(version: string): void {
 export async function runCli(host: Host): Promise<void> {
   // Should the process end while something is still awaited, that is no success.
   host.setExitStatus(EXIT.internal);
+  host.silenceWarnings();
   try {
     refuseOldNode(host.nodeVersion);
     const command = await parseCommand(host);
@@ -35,10 +36,17 @@ export async function runCli(host: Host): Promise<void> {
             reporter: makeReporter(host, command.flags.get('verbose')?.value === 'true'),
             userAgent: `client-keystone-auth/${VERSION}`,
           });
-    host.writeOut(document);
-    host.setExitStatus(EXIT.ok);
+    const failure = host.writeOut(document);
+    if (failure === undefined) host.setExitStatus(EXIT.ok);
+    else reportUnwritten(host, failure);
   } catch (error) {
     host.setExitStatus(reportFailure(host, error));
     if (error instanceof Cancelled && error.signal !== undefined) host.raise(error.signal);
   }
+}
+
+/** Says that the document could not be written and why, and sets the status of that. */
+export function reportUnwritten(host: Host, reason: string): void {
+  const error = new PluginError('output', `stdout cannot be written (${reason})`);
+  host.setExitStatus(reportFailure(host, error));
 }

@@ -42,6 +42,7 @@ const STATUS: Readonly<Record<PluginErrorCode, number>> = {
   protocol: EXIT.protocol,
   unsupported: EXIT.config,
   cache: EXIT.internal,
+  output: EXIT.internal,
 };
 
 /** Controls, format characters (bidirectional, zero-width, tags), what is private or no character; line separators. */

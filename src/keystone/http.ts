@@ -41,6 +41,8 @@ export interface Http {
 export interface HttpSettings {
   readonly host: Host;
   readonly tls: TlsSettings;
+  /** `https_proxy` and `no_proxy`; a plain http:// never goes through a proxy. */
+  readonly proxy: Readonly<Record<string, string | undefined>>;
   readonly userAgent: string;
   /** For everything together, in ms. */
   readonly deadlineMs: number;
@@ -106,10 +108,10 @@ function followable(from: URL, location: string): URL | undefined {
 }
 
 /** Opens the way to Keystone. Nothing is sent yet. */
-export async function openHttp({ host, tls, userAgent, deadlineMs, log }: HttpSettings): Promise<Http> {
+export async function openHttp({ host, tls, proxy, userAgent, deadlineMs, log }: HttpSettings): Promise<Http> {
   const { default: got } = await import('got');
   const deadline = AbortSignal.timeout(deadlineMs);
-  const proxied: ProxyAgentOptions = { keepAlive: true, proxyEnv: host.env };
+  const proxied: ProxyAgentOptions = { keepAlive: true, proxyEnv: { ...proxy } };
   // Made on first use: reading the system's authorities takes time that a plain http:// never needs.
   let https: HttpsAgent | undefined;
   const http = new HttpAgent({ keepAlive: true });

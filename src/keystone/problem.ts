@@ -29,7 +29,7 @@ const UNTRUSTED: Explanation = {
 const UNWELCOME: Explanation = {
   code: 'untrusted',
   message: 'it does not accept our client certificate',
-  hint: 'check OS_CERT (--cert)',
+  hint: 'set OS_CERT and OS_KEY (--cert, --key) to a certificate of an authority that it trusts',
 };
 
 const OLD_TLS: Explanation = {
@@ -261,7 +261,7 @@ function explain401(circumstances: Circumstances): PluginError {
   return new AuthRejected(
     'auth-rejected',
     `Keystone refused the login for ${request.subject}: wrong credentials, disabled or locked account, or no role there (Keystone does not say which)`,
-    { hint: 'check user, password, domain and project' },
+    { hint: 'check user, password, domain, and project or trust' },
   );
 }
 

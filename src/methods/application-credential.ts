@@ -58,6 +58,8 @@ export const applicationCredential: AuthMethod = {
   },
   request(config) {
     const subject = describe(config);
+    // Keystone answers 404 to an unknown id, but 401 to an unknown name.
+    const unknown = isNamed(config) ? 'there is none of that name, ' : '';
     const content = {
       ...(readReference(config, PAIR) ?? {}),
       secret: config.secret(`${PAIR}-secret`) ?? '',
@@ -70,7 +72,7 @@ export const applicationCredential: AuthMethod = {
       refusals: {
         401: {
           code: 'auth-rejected',
-          message: `Keystone refused ${subject}: its secret is wrong, it has expired, or its user is disabled`,
+          message: `Keystone refused ${subject}: ${unknown}its secret is wrong, it has expired, or its user is disabled`,
           hint: 'check OS_APPLICATION_CREDENTIAL_SECRET, or create a new one ("openstack application credential create")',
         },
         404: {

@@ -24,8 +24,6 @@ const SCOPE_OPTIONS = [
   'unscoped',
 ];
 
-const ORIGIN = 'the prompt';
-
 function lookUp(names: readonly string[]): Option[] {
   return names.flatMap((name) => OPTION_BY_NAME.get(name) ?? []);
 }
@@ -84,8 +82,9 @@ export async function completeConfig(
     if (option === undefined) return complete;
     const suggestion = option.name === 'project-domain-name' ? complete.text('user-domain-name') : option.suggestion;
     const text = await ask(host, terminal, option, describePlace(complete, server), suggestion);
-    const setting = makeSetting(option, text, ORIGIN);
-    if (setting !== undefined || option === project) answers.set(option.name, setting ?? { value: '', origin: ORIGIN });
+    const origin = option.prompt ?? option.name;
+    const setting = makeSetting(option, text, origin);
+    if (setting !== undefined || option === project) answers.set(option.name, setting ?? { value: '', origin });
     complete = resolveConfig([...config.layers, withoutEmpty(answers)], OPTIONS);
   }
 }

@@ -20,6 +20,13 @@ const DEVICES: Partial<Record<NodeJS.Platform, Device>> = {
 
 const UNIX: Device = { input: '/dev/tty', output: '/dev/tty' };
 
+/** The prompt library ends the stream that it wrote to, but the next question needs it too. */
+class LastingWriteStream extends WriteStream {
+  override end(): this {
+    return this;
+  }
+}
+
 function openOrClose<T>(path: string, flags: string, use: (fd: number) => T): T {
   const fd = openSync(path, flags);
   try {
@@ -36,7 +43,11 @@ export function openTerminal(host: Host): Terminal | undefined {
   try {
     const input = openOrClose(device.input, host.platform === 'win32' ? 'r+' : 'r', (fd) => new ReadStream(fd));
     try {
-      const output = openOrClose(device.output, host.platform === 'win32' ? 'r+' : 'w', (fd) => new WriteStream(fd));
+      const output = openOrClose(
+        device.output,
+        host.platform === 'win32' ? 'r+' : 'w',
+        (fd) => new LastingWriteStream(fd),
+      );
       return {
         input,
         output,

@@ -14,6 +14,7 @@ export function fakeHost(parts: Partial<Host> = {}): Host {
     columns: () => undefined,
     writeOut: () => undefined,
     writeErr: () => undefined,
+    silenceWarnings: () => undefined,
     setExitStatus: () => undefined,
     onSignal: () => () => undefined,
     raise: () => undefined,

@@ -106,14 +106,6 @@ export function slowHeaders(bytesPerSecond = 1): Handler {
   };
 }
 
-/** Waits, then answers ordinarily. */
-export function late(milliseconds: number): Handler {
-  return async (_request, response, { ordinary }) => {
-    await sleep(milliseconds, undefined, { ref: false });
-    send(response, ordinary());
-  };
-}
-
 /** Takes the request and never answers. */
 export function silence(): Handler {
   return () => undefined;

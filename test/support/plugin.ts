@@ -36,6 +36,20 @@ export function makeEnvironment(home: Home, env: Environment = {}): Record<strin
   );
 }
 
+/**
+ * What to spawn so that a program gets this environment and nothing else: tap adds to that of every child, so that each
+ * Node loads its hooks, which more than doubles a run and would be all that a test of the hit path sees.
+ */
+export function alone(
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): [file: string, args: string[], options: { env: Readonly<Record<string, string>> }] {
+  if (process.platform === 'win32') return [file, [...args], { env }];
+  const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  return ['/usr/bin/env', ['-i', ...settings, file, ...args], { env: {} }];
+}
+
 export interface Ran {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -52,9 +66,10 @@ export interface PluginRun {
 
 /** Runs the plugin without a terminal: in a session of its own, stdin empty, stdout and stderr pipes. */
 export async function runPlugin({ home, args = [], env = {}, cwd = home.path }: PluginRun): Promise<Ran> {
-  const child = spawn(process.execPath, [PLUGIN, ...args], {
+  const [file, words, options] = alone(process.execPath, [PLUGIN, ...args], makeEnvironment(home, env));
+  const child = spawn(file, words, {
+    ...options,
     cwd,
-    env: makeEnvironment(home, env),
     stdio: ['ignore', 'pipe', 'pipe'],
     // setsid: without a controlling terminal /dev/tty cannot be opened.
     detached: true,
@@ -68,12 +83,6 @@ export async function runPlugin({ home, args = [], env = {}, cwd = home.path }: 
       done({ status, signal, stdout, stderr });
     });
   });
-}
-
-/** The token of a printed ExecCredential. */
-export function tokenOf(stdout: string): string {
-  const document = JSON.parse(stdout) as { status: { token: string } };
-  return document.status.token;
 }
 
 /** `KUBERNETES_EXEC_INFO` as kubectl sets it. */

@@ -98,11 +98,15 @@ export async function startConnectProxy(options: ConnectProxyOptions = {}): Prom
       client.end(`HTTP/1.1 ${status} ${reason}\r\n${header}content-length: 0\r\n\r\n`);
     };
     if (wanted !== undefined && request.headers['proxy-authorization'] !== wanted) {
-      refuse(407, 'Proxy Authentication Required', 'proxy-authenticate: Basic realm="test"\r\n'); return;
+      refuse(407, 'Proxy Authentication Required', 'proxy-authenticate: Basic realm="test"\r\n');
+      return;
     }
     const { hostname, port } = new URL(`tcp://${target}`);
     const name = hostname.replace(/^\[|\]$/g, '');
-    if (!loopbackHosts.includes(name) && !loopbackNames.includes(name)) { refuse(403, 'Forbidden'); return; }
+    if (!loopbackHosts.includes(name) && !loopbackNames.includes(name)) {
+      refuse(403, 'Forbidden');
+      return;
+    }
 
     const upstream = connect({ host: loopbackHosts.includes(name) ? name : '127.0.0.1', port: Number(port) });
     keep(sockets, upstream);

@@ -590,7 +590,10 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     requests.push(request);
     response.setHeader('date', now().toUTCString());
     const handler = takeHandler(`${method} ${path}`);
-    if (handler === undefined) { send(response, answerOrdinary(request)); return; }
+    if (handler === undefined) {
+      send(response, answerOrdinary(request));
+      return;
+    }
     const { remotePort } = message.socket;
     await handler(request, response, {
       ordinary: () => answerOrdinary(request),

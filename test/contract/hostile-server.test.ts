@@ -1,0 +1,376 @@
+/** Whatever a server answers, a run ends soon, in bounded memory, and says in one harmless line what happened. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import * as faults from '../support/faults.ts';
+import { checkFailure, checkSuccess, EXIT, loginTo, PASSWORD, runAlone, startForTest } from '../support/login.ts';
+import type { Credential } from '../support/login.ts';
+import type { Ran } from '../support/plugin.ts';
+import type { Handler, StandIn } from '../support/stand-in-keystone.ts';
+
+t.setTimeout(120_000);
+
+// Most of these tests wait more than they work. Anew for each, because tap writes into the object.
+const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 4 });
+
+interface Result extends Ran {
+  readonly seconds: number;
+  readonly standIn: StandIn;
+}
+
+interface Run {
+  /** Stands in front of every answer. */
+  readonly always?: Handler;
+  /** Stands in front of the first answer only. */
+  readonly first?: Handler;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly prepare?: (standIn: StandIn) => void;
+}
+
+async function run(t: Test, { always, first, args = [], env = {}, prepare }: Run = {}): Promise<Result> {
+  const standIn = await startForTest(t);
+  prepare?.(standIn);
+  if (always !== undefined) standIn.answerAlways(always);
+  if (first !== undefined) standIn.answerNext(first);
+  const start = performance.now();
+  const ran = await runAlone({ env: { ...loginTo(`${standIn.url}/v3`), ...env }, args });
+  return { ...ran, standIn, seconds: (performance.now() - start) / 1000 };
+}
+
+interface Expected {
+  readonly status: number;
+  readonly says: readonly (string | RegExp)[];
+  readonly requests?: number;
+}
+
+async function fails(t: Test, name: string, always: Handler, expected: Expected): Promise<void> {
+  await t.test(name, inParallel(), async (t) => {
+    const { standIn, ...ran } = await run(t, { always });
+    checkFailure(t, ran, expected.status, expected);
+    t.equal(standIn.requests.length, expected.requests ?? 1, 'requests');
+  });
+}
+
+/** Declares the tests of a group without waiting for one before the next; tap waits for all. */
+async function group(name: string, declare: (t: Test) => Promise<void>[]): Promise<void> {
+  await t.test(name, inParallel(), async (t) => {
+    await Promise.all(declare(t));
+  });
+}
+
+const notKeystone = 'not Keystone';
+const generic401 = 'The request you have made requires authentication.';
+
+await t.test('what has no end', async (t) => {
+  const most = 160;
+  const bodies: Record<string, Handler> = {
+    '1 GiB announced': faults.hugeBody(),
+    '1 GiB in chunks': faults.hugeBody(undefined, false),
+    'a body without end': faults.neverEndingBody(),
+    'a gzip bomb': faults.gzipBomb(),
+  };
+  const directory = t.testdir();
+  const reporter = join(directory, 'report.cjs');
+  const report = join(directory, 'peak');
+  // The process itself knows its peak best, and on every platform.
+  const write = `require('fs').writeFileSync(${JSON.stringify(report)}, String(process.resourceUsage().maxRSS))`;
+  writeFileSync(reporter, `process.on('exit', () => { ${write}; });`);
+  for (const [name, always] of Object.entries(bodies)) {
+    await t.test(name, async (t) => {
+      const ran = await run(t, { always, env: { NODE_OPTIONS: `--require ${reporter}` } });
+      checkFailure(t, ran, EXIT.protocol, { says: ['larger than 1 MiB', notKeystone] });
+      t.ok(ran.seconds < 10, 'it ends at the limit');
+      const peak = Math.round(Number(readFileSync(report, 'utf8')) / 1024);
+      t.ok(peak > 0 && peak <= most, `memory peaks at ${String(peak)} MiB`);
+    });
+  }
+
+  await t.test('a body of just 1 MiB, and one byte too long', async (t) => {
+    const limit = 1024 * 1024;
+    const padded = (size: number): Handler =>
+      faults.change((answer) => {
+        const text = JSON.stringify(answer.body);
+        return { ...answer, body: text + ' '.repeat(size - text.length) };
+      });
+    checkSuccess(t, await run(t, { always: padded(limit) }));
+    const ran = await run(t, { always: padded(limit + 1) });
+    checkFailure(t, ran, EXIT.protocol, { says: ['larger than 1 MiB'] });
+  });
+
+  await t.test('compressed although nobody asked for it', async (t) => {
+    const { standIn, ...ran } = await run(t, { always: faults.gzipBomb(1024) });
+    checkFailure(t, ran, EXIT.protocol, { says: ['the answer came compressed'] });
+    t.equal(standIn.requests[0]?.headers['accept-encoding'], 'identity');
+  });
+});
+
+await group('what takes too long', (t) => {
+  const slow: Record<string, Handler> = {
+    'a body of one byte a second': faults.slowBody(),
+    'headers of one byte a second': faults.slowHeaders(),
+    'no answer': faults.silence(),
+    'a pause before a retry that is longer than the deadline': faults.retryAfter(429, 9),
+  };
+  return Object.entries(slow).map(async ([name, always]) => {
+    await t.test(name, inParallel(), async (t) => {
+      const { standIn, seconds, ...ran } = await run(t, { always, args: ['--timeout', '2'] });
+      checkFailure(t, ran, EXIT.unreachable, { says: ['did not answer within 2 s', '--timeout'] });
+      t.ok(seconds >= 1.9 && seconds < 5, `${seconds.toFixed(1)} s`);
+      t.equal(standIn.requests.length, 1);
+    });
+  });
+});
+
+await group('connections that break are not tried again: the login may have counted', (t) => {
+  const status = EXIT.unreachable;
+  const middle = ['in the middle of its answer'];
+  return [
+    fails(t, 'a reset', faults.resetAtOnce(), { status, says: ['it closed the connection'] }),
+    fails(t, 'a reset in the middle', faults.resetMidBody(), { status, says: middle }),
+    fails(t, 'an end in the middle', faults.cutMidBody(), { status, says: middle }),
+  ];
+});
+
+await group('answers that are not Keystone’s', (t) => {
+  const status = EXIT.protocol;
+  const noJson = { status, says: [/answered with no JSON, which is not Keystone; check OS_AUTH_URL/] };
+  const bodies = ['', '[]', 'null', '"token"', '[{"token":{}}]', '{"__proto__":{"token":{}}', '['.repeat(200_000)];
+  const tokenless = ['{}', '{"token":null}', '{"token":[]}', '{"__proto__":{"token":{}}}'];
+  return [
+    fails(t, 'broken JSON', faults.malformedJson(), noJson),
+    ...bodies.map((body) => fails(t, `the body ${body.slice(0, 40)}`, faults.withBody(body), noJson)),
+    ...tokenless.map((body) =>
+      fails(t, body, faults.withBody(body), { status, says: ['holds no token', notKeystone] }),
+    ),
+    fails(t, 'no X-Subject-Token', faults.withoutToken(), { status, says: ['without the X-Subject-Token header'] }),
+    fails(t, 'a captive portal', faults.html(200), { status, says: ['answered with HTML', 'sign in to the network'] }),
+    fails(t, 'HTML with 201', faults.html(201), { status, says: ['answered with HTML'] }),
+    fails(t, 'nothing with 204', faults.html(204, ''), { status, says: [notKeystone] }),
+    fails(t, 'a page that is not found', faults.html(404), { status, says: ['no Keystone v3', 'OS_AUTH_URL'] }),
+    fails(t, 'a status that nobody uses', faults.html(418), { status, says: ['HTML', notKeystone] }),
+  ];
+});
+
+await group('tokens that must not reach kubectl', (t) => {
+  // What an HTTP parser must take for the end of the header: the token before it is whole.
+  const { 'carriage return and line feed': splitting = '', ...hostile } = faults.hostileTokens;
+  const says = [
+    /a token that no HTTP header can carry|is no valid HTTP \(HPE_\w+\)|headers of its answer are too long/,
+  ];
+  const longest = 'g'.padEnd(16_384, 'A');
+  const passes = async (name: string, sent: string, token: string): Promise<void> => {
+    await t.test(name, inParallel(), async (t) => {
+      t.equal(checkSuccess(t, await run(t, { always: faults.withToken(sent) })).token, token);
+    });
+  };
+  return [
+    ...Object.entries(hostile).map(([name, token]) =>
+      fails(t, name, faults.withToken(token), { status: EXIT.protocol, says }),
+    ),
+    passes('carriage return and line feed', splitting, 'gAAAA'),
+    passes('the longest that is allowed', longest, longest),
+  ];
+});
+
+await group('errors of the server', (t) => {
+  const status = EXIT.unreachable;
+  const ofKeystone = { error: { code: 500, message: 'An unexpected error', title: 'Internal Server Error' } };
+  return [
+    fails(t, '500 of a proxy', faults.html(500), { status, says: ['failed with error 500'] }),
+    fails(t, '501', faults.html(501), { status, says: ['failed with error 501'] }),
+    fails(t, '500 of Keystone', faults.json(500, ofKeystone, { 'x-openstack-request-id': 'req-12' }), {
+      status,
+      says: ['failed with error 500', '(req-12)'],
+    }),
+    ...[502, 503, 504].map(async (code) => {
+      await t.test(`${String(code)} is tried again twice`, inParallel(), async (t) => {
+        const arrivals: number[] = [];
+        const page = faults.html(code);
+        const always: Handler = (request, response, exchange) => {
+          arrivals.push(performance.now());
+          return page(request, response, exchange);
+        };
+        const ran = await run(t, { always });
+        checkFailure(t, ran, status, { says: [`is unavailable (${String(code)} from a proxy`] });
+        t.notMatch(ran.stderr, /<|html/i, 'no HTML');
+        t.equal(arrivals.length, 3);
+        const [first = 0, second = 0] = arrivals.slice(1).map((arrival, index) => arrival - (arrivals[index] ?? 0));
+        // A busy machine makes a pause longer, never shorter.
+        t.ok(first >= 450 && first < 1500, `after ${first.toFixed(0)} ms`);
+        t.ok(second >= 950 && second < 2500, `after ${second.toFixed(0)} ms`);
+      });
+    }),
+    t
+      .test('a gateway that is back at the second try', inParallel(), async (t) => {
+        const { standIn, ...ran } = await run(t, { first: faults.html(502) });
+        checkSuccess(t, ran);
+        t.equal(standIn.countLogins(), 2);
+      })
+      .then(),
+  ];
+});
+
+await group('limits of the rate', (t) => {
+  const status = EXIT.unreachable;
+  const waits = async (name: string, makeFirst: () => Handler): Promise<void> => {
+    await t.test(name, inParallel(), async (t) => {
+      const { standIn, seconds, ...ran } = await run(t, { first: makeFirst() });
+      checkSuccess(t, ran);
+      t.ok(seconds >= 1, `it waited ${seconds.toFixed(1)} s`);
+      t.equal(standIn.countLogins(), 2);
+    });
+  };
+  const far = new Date(Date.now() + 3_600_000);
+  const limited = 'limits the rate of logins';
+  return [
+    waits('429 with seconds is waited for', () => faults.retryAfter(429, 1)),
+    waits('503 with seconds is waited for', () => faults.retryAfter(503, 1)),
+    // A date has no fractions of a second, so that this is a wait of more than one second, less the start of Node.
+    waits('429 with a date is waited for', () => faults.retryAfter(429, new Date(Date.now() + 3000))),
+    fails(t, '429 with too long a time', faults.retryAfter(429, 60), { status, says: [limited, 'try again in 60 s'] }),
+    fails(t, '429 with a far date', faults.retryAfter(429, far), {
+      status,
+      says: [`try again at ${far.toUTCString()}`],
+    }),
+    fails(t, '503 with too long a time', faults.retryAfter(503, 60), { status, says: ['Retry-After: 60'] }),
+    fails(t, '429 for ever', faults.retryAfter(429, 1), { status, says: [limited, 'in 1 s'], requests: 3 }),
+    fails(t, '429 that does not say when', faults.json(429, {}), { status, says: [limited, 'try again later'] }),
+  ];
+});
+
+await group('a refusal is final: a second try could lock the account', (t) => {
+  const status = EXIT.refused;
+  const refused = { status, says: ['refused the login for alice (domain acme) on project web', 'does not say which'] };
+  const receipt = { 'openstack-auth-receipt': 'gAAAA' };
+  const wanted = { receipt: { methods: ['password'] }, required_auth_methods: [['totp', 'password']] };
+  const odd = { receipt: { methods: 1 }, required_auth_methods: [[{ toString: 1 }, null, 'totp'], 5, {}] };
+  const offer = { error: { identity: { methods: ['totp', { toString: 1 }] } } };
+  return [
+    fails(t, '401', faults.keystoneError(401, generic401), refused),
+    fails(t, '401 of something else', faults.html(401), refused),
+    fails(t, '401 with Retry-After', faults.json(401, {}, { 'retry-after': '1' }), refused),
+    fails(t, '400', faults.keystoneError(400, 'Expecting to find domain in user.'), {
+      status,
+      says: ['Expecting to find domain in user', 'OS_USER_DOMAIN_NAME'],
+    }),
+    fails(t, '403', faults.keystoneError(403, 'No.'), { status, says: ['forbids the login', ': No;'] }),
+    fails(t, 'a receipt', faults.json(401, wanted, receipt), { status, says: ['another factor', ': totp;'] }),
+    fails(t, 'an odd receipt', faults.json(401, odd, receipt), { status, says: ['another factor', ': totp'] }),
+    fails(t, 'another method', faults.json(401, offer), { status, says: ['it offers totp;'] }),
+  ];
+});
+
+await t.test('when a token ends', async (t) => {
+  const hour = 3_600_000;
+  const unreadable = { status: EXIT.protocol, says: ['without a readable expires_at'] };
+  const endOf = ({ expirationTimestamp }: Credential): number => Date.parse(expirationTimestamp);
+  /** Seconds between the end by our own clock and an hour after the start of the run. */
+  const offAnHour = async (t: Test, options: Run): Promise<number> => {
+    const start = Date.now();
+    return (endOf(checkSuccess(t, await run(t, options))) - start - hour) / 1000;
+  };
+
+  for (const [name, spell] of Object.entries({ ...faults.expirySpellings, leap: faults.spellLeapSecond })) {
+    await t.test(name, async (t) => {
+      const written: Date[] = [];
+      const prepare = (standIn: StandIn): void => {
+        standIn.spellExpiry = (expiry) => {
+          // A leap second is spelled at the end of the last whole minute.
+          written.push(name === 'leap' ? new Date(Math.floor(expiry.getTime() / 60_000) * 60_000) : expiry);
+          return spell(expiry);
+        };
+      };
+      t.equal(endOf(checkSuccess(t, await run(t, { prepare }))), written[0]?.getTime());
+    });
+  }
+
+  for (const expiry of faults.unreadableExpiries) {
+    await t.test(`unreadable: ${JSON.stringify(expiry)}`, async (t) => {
+      const prepare = (standIn: StandIn): void => {
+        standIn.spellExpiry = () => expiry;
+      };
+      checkFailure(t, await run(t, { prepare }), unreadable.status, unreadable);
+    });
+  }
+  await fails(t, 'no text', faults.withBody({ token: { expires_at: 1 } }), unreadable);
+
+  for (const minutes of [-10, 10]) {
+    await t.test(`a clock that is ${String(minutes)} min off`, async (t) => {
+      const prepare = (standIn: StandIn): void => {
+        standIn.clockAheadSeconds = minutes * 60;
+      };
+      const off = await offAnHour(t, { prepare });
+      t.ok(Math.abs(off) <= 5, `${off.toFixed(1)} s off`);
+    });
+  }
+  for (const [name, date] of Object.entries({ 'no Date': undefined, 'a Date that is none': 'yesterday' })) {
+    await t.test(name, async (t) => {
+      const off = await offAnHour(t, { always: faults.withDate(date) });
+      t.ok(Math.abs(off) <= 5, `${off.toFixed(1)} s off`);
+    });
+  }
+});
+
+await t.test('text of the server on the terminal', async (t) => {
+  const corpus = [
+    '\x1b]52;c;ZXZpbA==\x07',
+    '\x1b]0;title\x1b\\',
+    '\x1b]8;;https://evil.example\x1b\\',
+    '\x1b[2J\x1b[1;1H\x1b[31mred',
+    '\x1bP$q"p\x1b\\',
+    '\x1bc',
+    '\x9b31m\x9d52;c;ZXZpbA==\x9c',
+    '\r\nPassword: ',
+    'a\rb\bc\vd\fe\0f\x07g\x7fh\ti',
+    '\u202eevil\u202c\u2066x\u2069\u200e\u200f\u061c',
+    'a\u2028b\u2029c\u0085d',
+    'a\u200bb\u200dc\ufeffd\u00ade\u2060f\u180e',
+    '\u{e0041}\u{e007f}',
+    '\ue000\u{f0000}\u{10ffff}',
+    PASSWORD,
+  ].join(' ');
+  // What is cut off is not tested: 300 characters of the server's are the most that is quoted.
+  t.ok(corpus.length < 280);
+  const shapes: Record<string, (text: string) => Handler> = {
+    message: (text) => faults.keystoneError(400, text),
+    'message of a 403': (text) => faults.keystoneError(403, text),
+    'message of a 404': (text) => faults.keystoneError(404, text),
+    'message of a 409': (text) => faults.keystoneError(409, text),
+    detail: (text) => faults.json(400, { errors: [{ detail: text }] }),
+    title: (text) => faults.json(400, { errors: [{ title: text }] }),
+    'offered method': (text) => faults.json(401, { error: { identity: { methods: [text] } } }),
+    'demanded method': (text) =>
+      faults.json(401, { required_auth_methods: [[text]] }, { 'openstack-auth-receipt': 'gAAAA' }),
+  };
+  for (const [name, shape] of Object.entries(shapes)) {
+    await t.test(name, async (t) => {
+      const ran = await run(t, { always: shape(`begin ${corpus} end`) });
+      checkFailure(t, ran, name.endsWith('409') ? EXIT.protocol : EXIT.refused, {
+        says: ['begin \\u{1b}]52;', '\\u{d}\\u{a}Password:', '\\u{202e}evil', '[redacted] end'],
+      });
+    });
+  }
+
+  await t.test('headers', async (t) => {
+    const said = `${PASSWORD} \x9b31m\x85`;
+    const says = [/\[redacted\] .*\\u\{9b\}31m.*\\u\{85\}/];
+    const id = { 'x-openstack-request-id': said };
+    checkFailure(t, await run(t, { always: faults.json(400, {}, id) }), EXIT.refused, { says });
+    const later = { 'retry-after': said };
+    checkFailure(t, await run(t, { always: faults.json(429, {}, later) }), EXIT.unreachable, { says });
+    const wall = { 'x-openstack-request-id': 'r'.repeat(10_000) };
+    const { stderr } = await run(t, { always: faults.json(400, {}, wall) });
+    t.ok(stderr.length < 1000, 'no wall of text');
+  });
+});
+
+await t.test('a verbose run says no more of the secrets', async (t) => {
+  const { stdout, stderr, status } = await run(t, { args: ['--verbose'] });
+  t.equal(status, 0);
+  const { token } = (JSON.parse(stdout) as { status: Credential }).status;
+  t.notOk(stderr.includes(PASSWORD));
+  t.notOk(stderr.includes(token));
+  t.match(stderr, 'answered 201');
+});

@@ -1,0 +1,279 @@
+/** Wherever a server points, the credential goes to the origin that the user named, or nowhere. */
+import t from 'tap';
+import type { Test } from 'tap';
+import * as faults from '../support/faults.ts';
+import { checkFailure, checkSuccess, EXIT, loginTo, PASSWORD, runAlone, startForTest } from '../support/login.ts';
+import type { Ran } from '../support/plugin.ts';
+import type { Handler, StandIn } from '../support/stand-in-keystone.ts';
+
+t.setTimeout(90_000);
+
+// Anew for each test, because tap writes into the object.
+const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 4 });
+const LOGIN = 'POST /v3/auth/tokens';
+const DISCOVERY = 'GET /';
+
+function linesOf(standIn: StandIn): string[] {
+  return standIn.requests.map(({ method, path }) => `${method} ${path}`);
+}
+
+/** Whether any request brought the credential along, whatever for. */
+function credentialSeen(standIn: StandIn): boolean {
+  return JSON.stringify(standIn.requests).includes(PASSWORD);
+}
+
+/** Declares the tests of a group without waiting for one before the next; tap waits for all. */
+async function group(name: string, declare: (t: Test) => Promise<unknown>[]): Promise<void> {
+  await t.test(name, inParallel(), async (t) => {
+    await Promise.all(declare(t));
+  });
+}
+
+interface Redirected {
+  readonly code: 301 | 302 | 303 | 307 | 308;
+  /** Where to, seen from Keystone. */
+  readonly location: (keystone: StandIn, other: StandIn) => string;
+}
+
+const elsewhere: Readonly<Record<string, Redirected['location']>> = {
+  'another port': (_keystone, other) => `${other.url}/v3/auth/tokens`,
+  'another host name': (keystone) => `http://localhost:${String(keystone.port)}/v3/auth/tokens`,
+  'a protocol-relative host': (_keystone, other) => `//localhost:${String(other.port)}/v3/auth/tokens`,
+};
+
+for (const [what, from, authPath] of [
+  ['the login', LOGIN, '/v3'],
+  ['the discovery', DISCOVERY, ''],
+] as const) {
+  await group(`${what} is redirected`, (t) =>
+    ([301, 302, 303, 307, 308] as const).flatMap((code) => [
+      ...Object.entries(elsewhere).map(([target, location]) =>
+        t.test(`${String(code)} to ${target}`, inParallel(), async (t) => {
+          const [keystone, other] = [await startForTest(t), await startForTest(t)];
+          const to = location(keystone, other);
+          keystone.answerNext(faults.redirect(code, to), from);
+          const ran = await runAlone({ env: loginTo(keystone.url + authPath) });
+          const { origin } = new URL(to, keystone.url);
+          const says = [`redirects to ${origin}`, 'the credential was not sent there', `set OS_AUTH_URL to ${origin}`];
+          checkFailure(t, ran, EXIT.protocol, { says });
+          t.equal(other.requests.length, 0, 'nothing reaches the other origin');
+          t.equal(keystone.requests.length, 1, 'nothing reaches it under the other name');
+          t.equal(credentialSeen(keystone), what === 'the login');
+        }),
+      ),
+      t.test(`${String(code)} within the origin`, inParallel(), async (t) => {
+        const keystone = await startForTest(t);
+        const to = what === 'the login' ? '/v3/auth/tokens/' : '/v3/';
+        keystone.answerNext(faults.redirect(code, to), from);
+        const ran = await runAlone({ env: loginTo(keystone.url + authPath) });
+        if (code === 303) {
+          // It asks for a GET: the login would be dropped, and its answer be no token.
+          checkFailure(t, ran, EXIT.protocol, { says: ['redirects in a way that would drop the login'] });
+          t.equal(keystone.requests.length, 1);
+          return;
+        }
+        checkSuccess(t, ran);
+        const expected =
+          what === 'the login'
+            ? ['POST /v3/auth/tokens?nocatalog=true', 'POST /v3/auth/tokens/']
+            : ['GET /', 'GET /v3/', 'POST /v3/auth/tokens?nocatalog=true'];
+        t.strictSame(linesOf(keystone), expected);
+        t.ok(JSON.stringify(keystone.requests.at(-1)?.body).includes(PASSWORD), 'with its body');
+      }),
+    ]),
+  );
+}
+
+await group('odd redirects', (t) => {
+  const fails = (name: string, handler: (standIn: StandIn) => Handler, says: string, requests: number) =>
+    t.test(name, inParallel(), async (t) => {
+      const keystone = await startForTest(t);
+      keystone.answerAlways(handler(keystone));
+      const ran = await runAlone({ env: loginTo(`${keystone.url}/v3`) });
+      checkFailure(t, ran, EXIT.protocol, { says: [says] });
+      t.equal(keystone.requests.length, requests);
+    });
+  let count = 0;
+  return [
+    fails('without end', () => faults.redirect(302, '/v3/auth/tokens'), 'redirects without end', 6),
+    fails(
+      'without end, never twice to the same place',
+      () => (request, response, exchange) =>
+        faults.redirect(307, `/v3/auth/tokens?${String((count += 1))}`)(request, response, exchange),
+      'redirects without end',
+      6,
+    ),
+    fails('to nothing', () => faults.redirect(302, ''), 'redirects without end', 6),
+    fails('to what is no URL', () => faults.redirect(302, 'http://'), 'redirects to elsewhere', 1),
+    fails('to another scheme', () => faults.redirect(302, 'file:///etc/passwd'), 'redirects to elsewhere', 1),
+    fails('to https on another host', () => faults.redirect(308, 'https://localhost/'), 'to https://localhost;', 1),
+    fails('nowhere', () => faults.json(302, {}), 'status 302, which is not Keystone', 1),
+    fails('by a list of choices', () => faults.json(300, {}, { location: '/v3' }), 'status 300', 1),
+  ];
+});
+
+await group('which request a URL leads to', (t) => {
+  const asked = ['GET /', 'POST /v3/auth/tokens?nocatalog=true'];
+  const direct = ['POST /v3/auth/tokens?nocatalog=true'];
+  const cases: readonly (readonly [string, readonly string[]])[] = [
+    ['', asked],
+    ['/', asked],
+    ['/?region=one#part', asked],
+    ['/v3', direct],
+    ['/v3/', direct],
+    ['/v3//', direct],
+    ['/v3?region=one#part', direct],
+    ['/v3.14', direct],
+    ['/v2.0', direct],
+    ['/v2.0/', direct],
+    ['/v4', direct],
+    ['/elsewhere/../v3', direct],
+  ];
+  return [
+    ...cases.map(([path, expected]) =>
+      t.test(`"${path}"`, inParallel(), async (t) => {
+        const keystone = await startForTest(t);
+        checkSuccess(t, await runAlone({ env: loginTo(keystone.url + path) }));
+        t.strictSame(linesOf(keystone), expected);
+        t.notOk(JSON.stringify(keystone.requests[0]).includes(PASSWORD) && expected === asked);
+      }),
+    ),
+    ...['v3password', 'password'].map((type) =>
+      t.test(`auth type ${type}`, inParallel(), async (t) => {
+        const keystone = await startForTest(t);
+        checkSuccess(t, await runAlone({ env: { ...loginTo(keystone.url), OS_AUTH_TYPE: type } }));
+        t.strictSame(linesOf(keystone), type === 'v3password' ? direct : asked);
+      }),
+    ),
+  ];
+});
+
+/** Answers below a path as the stand-in does at its root. */
+function below(prefix: string): Handler {
+  return (request, response, exchange) => {
+    request.path = request.path.slice(prefix.length) || '/';
+    return faults.change((answer) => answer)(request, response, exchange);
+  };
+}
+
+await group('below a path', (t) =>
+  (
+    [
+      ['/identity', ['GET /', 'POST /v3/auth/tokens?nocatalog=true']],
+      ['/identity/v3', ['POST /v3/auth/tokens?nocatalog=true']],
+      ['/identity/v2.0', ['POST /v3/auth/tokens?nocatalog=true']],
+    ] as const
+  ).map(([path, expected]) =>
+    t.test(path, inParallel(), async (t) => {
+      const keystone = await startForTest(t);
+      const versions = [{ id: 'v3.14', status: 'stable', links: [{ rel: 'self', href: '/identity/v3/' }] }];
+      keystone.answerAlways(below('/identity'), 'POST /identity');
+      keystone.answerAlways((request, response, exchange) => {
+        request.path = request.path.slice('/identity'.length) || '/';
+        return faults.json(300, { versions: { values: versions } })(request, response, exchange);
+      }, 'GET /identity');
+      checkSuccess(t, await runAlone({ env: loginTo(keystone.url + path) }));
+      t.strictSame(linesOf(keystone), expected);
+    }),
+  ),
+);
+
+interface Discovered {
+  readonly keystone: StandIn;
+  readonly other: StandIn;
+  readonly ran: Ran;
+}
+
+async function discover(t: Test, answer: (keystone: StandIn, other: StandIn) => Handler): Promise<Discovered> {
+  const [keystone, other] = [await startForTest(t), await startForTest(t)];
+  keystone.answerAlways(answer(keystone, other), DISCOVERY);
+  return { keystone, other, ran: await runAlone({ env: loginTo(keystone.url) }) };
+}
+
+const version = (id: string, status: string, href: string): object => ({ id, status, links: [{ rel: 'self', href }] });
+
+await group('where Keystone says it lives', (t) => {
+  const hrefs: Readonly<Record<string, (keystone: StandIn, other: StandIn) => string>> = {
+    'its own': (keystone) => `${keystone.url}/v3/`,
+    'another port': (_, other) => `${other.url}/v3/`,
+    https: (keystone) => `https://127.0.0.1:${String(keystone.port)}/v3`,
+    'an internal name': () => 'http://controller.internal:5000/v3/',
+    'a path': () => '/v3/',
+    'a relative path': () => 'v3/',
+    'a protocol-relative host': (_, other) => `//127.0.0.1:${String(other.port)}/v3/`,
+    'a protocol-relative host with backslashes': (_, other) => `\\\\127.0.0.1:${String(other.port)}\\v3`,
+    'with query and fragment': (_, other) => `${other.url}/v3/?x=1#y`,
+    'user information': (_, other) => `http://127.0.0.1@127.0.0.1:${String(other.port)}/v3`,
+    'a path that would turn the origin into a user name': (_, other) => `x:@127.0.0.1:${String(other.port)}/v3`,
+    'a path that would go on with the host': () => 'x:.evil.example/v3',
+    'no URL': () => 'http://[/v3',
+    nothing: () => '',
+  };
+  return Object.entries(hrefs).map(([name, href]) =>
+    t.test(name, inParallel(), async (t) => {
+      const { keystone, other, ran } = await discover(t, (...both) =>
+        faults.json(300, { versions: { values: [version('v3.14', 'stable', href(...both))] } }),
+      );
+      t.equal(other.requests.length, 0, 'nothing reaches the other origin');
+      t.equal(keystone.countLogins() + Number(name === 'nothing'), 1, linesOf(keystone).join());
+      // An empty link is the root itself, where nobody logs in.
+      if (name === 'nothing') checkFailure(t, ran, EXIT.protocol, { says: ['no Keystone v3'] });
+      else checkSuccess(t, ran);
+    }),
+  );
+});
+
+await group('what Keystone says of its versions', (t) => {
+  const stable = (id: string, href = '/v3/'): object => version(id, 'stable', href);
+  const usable: Readonly<Record<string, Handler>> = {
+    'a list with 300': faults.json(300, { versions: { values: [stable('v3.14')] } }),
+    'a list with 200': faults.json(200, { versions: { values: [stable('v3.14')] } }),
+    'a plain list': faults.json(200, { versions: [stable('v3.14')] }),
+    'one version': faults.json(200, { version: stable('v3.14') }),
+    'the oldest name': faults.json(200, { version: version('v3', 'CURRENT', '/v3/') }),
+    'v4 beside v3': faults.json(200, { versions: { values: [stable('v4.0', '/v4'), stable('v3.14')] } }),
+    'v2.0 beside v3': faults.json(300, {
+      versions: { values: [version('v2.0', 'deprecated', '/v2.0'), version('v3.0', 'supported', '/v3')] },
+    }),
+    'the highest of several': faults.json(300, {
+      versions: { values: [stable('v3.9', '/old'), stable('v3.14'), version('v3.20', 'experimental', '/new')] },
+    }),
+    'no links': faults.json(300, { versions: { values: [{ id: 'v3.14', status: 'stable' }] } }),
+    'odd links': faults.json(300, {
+      versions: { values: [{ id: 'v3.14', status: 'stable', links: [null, 1, [], { rel: 'self', href: 1 }] }] },
+    }),
+    // Then what usually is right is tried.
+    '403': faults.keystoneError(403, 'No.'),
+    '404': faults.html(404),
+    HTML: faults.html(200),
+    '500': faults.html(500),
+    'broken JSON': faults.json(200, '{"versions": {"values": [{'),
+    'a list': faults.json(200, []),
+    'nothing of interest': faults.json(200, { versions: { values: [null, 1, 'v3', []] }, version: 3 }),
+  };
+  const unusable: Readonly<Record<string, readonly [Handler, string]>> = {
+    'only v4.0': [faults.json(200, { versions: { values: [stable('v4.0', '/v4/')] } }), 'offers v4.0, but not v3'],
+    'only v2.0': [faults.json(300, { versions: { values: [stable('v2.0')] } }), 'offers v2.0, but not v3'],
+    'a wall of text': [
+      faults.json(300, { versions: [{ id: '\x1b[31m'.repeat(10_000) }] }),
+      'offers \\u{1b}[31m\\u{1b}[31m',
+    ],
+  };
+  return [
+    ...Object.entries(usable).map(([name, handler]) =>
+      t.test(name, inParallel(), async (t) => {
+        const { keystone, ran } = await discover(t, () => handler);
+        checkSuccess(t, ran);
+        t.strictSame(linesOf(keystone), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
+      }),
+    ),
+    ...Object.entries(unusable).map(([name, [handler, says]]) =>
+      t.test(name, inParallel(), async (t) => {
+        const { keystone, ran } = await discover(t, () => handler);
+        checkFailure(t, ran, EXIT.protocol, { says: [says, 'OS_AUTH_URL'] });
+        t.ok(ran.stderr.length < 3500, 'no wall of text');
+        t.strictSame(linesOf(keystone), ['GET /']);
+      }),
+    ),
+  ];
+});

@@ -1,0 +1,97 @@
+/** A reader that is gone, a closed or a full stdout: a run ends quietly or in one line, never with a stack trace. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import t from 'tap';
+import type { Test } from 'tap';
+import { EXIT, loginTo, startForTest } from '../support/login.ts';
+import { makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
+import type { Home } from '../support/plugin.ts';
+
+t.setTimeout(60_000);
+
+const keystone = await startForTest(t);
+const login = loginTo(`${keystone.url}/v3`);
+
+interface Said {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a script for /bin/sh in which `"$@"` is the plugin and descriptor 3 is stdout whatever is done to it. */
+async function runShell(home: Home, script: string, env: Readonly<Record<string, string>> = login): Promise<Said> {
+  const child = spawn('/bin/sh', ['-c', `exec 3>&1; ${script}`, 'sh', process.execPath, PLUGIN], {
+    cwd: home.path,
+    env: makeEnvironment(home, env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { stdout, stderr };
+}
+
+function enter(t: Test): Home {
+  const home = makeHome();
+  t.teardown(() => home.remove());
+  return home;
+}
+
+/** The first run logs in, the later ones find its token: they go separate ways to stdout. */
+async function twice(t: Test, script: string, expected: Said): Promise<void> {
+  const home = enter(t);
+  const before = keystone.countLogins();
+  t.strictSame(await runShell(home, script), expected, 'the first run');
+  t.strictSame(await runShell(home, script), expected, 'a hit');
+  t.equal(keystone.countLogins() - before, 1);
+}
+
+await t.test('plugin | true, twenty times', async (t) => {
+  const home = enter(t);
+  const rounds = 20;
+  // The right side is gone before the left one writes, which takes a tenth of a second at least.
+  const script = '{ "$@"; echo "status $?" >&3; } | true';
+  for (let round = 1; round <= rounds; round += 1) {
+    t.strictSame(await runShell(home, script), { stdout: 'status 0\n', stderr: '' }, `round ${String(round)}`);
+  }
+});
+
+await t.test('plugin --force-refresh | true', async (t) => {
+  const home = enter(t);
+  const script = '{ "$@" --force-refresh; echo "status $?" >&3; } | true';
+  for (let round = 1; round <= 5; round += 1) {
+    t.strictSame(await runShell(home, script), { stdout: 'status 0\n', stderr: '' });
+  }
+});
+
+await t.test('help and version | true', async (t) => {
+  const home = enter(t);
+  for (const flag of ['--help', '--version']) {
+    const said = await runShell(home, `{ "$@" ${flag}; echo "status $?" >&3; } | true`);
+    t.strictSame(said, { stdout: 'status 0\n', stderr: '' });
+  }
+});
+
+await t.test('a failure whose reader is gone', async (t) => {
+  const home = enter(t);
+  const script = '{ "$@" 2>&1 >/dev/null; echo "status $?" >&3; } | true';
+  const said = await runShell(home, script, { ...login, OS_PASSWORD: 'wrong' });
+  t.strictSame(said, { stdout: `status ${String(EXIT.refused)}\n`, stderr: '' });
+});
+
+await t.test('stdout closed', async (t) => {
+  await twice(t, '"$@" >&-; echo "status $?" >&3', { stdout: 'status 0\n', stderr: '' });
+});
+
+await t.test('everything closed', async (t) => {
+  await twice(t, '"$@" <&- >&- 2>&-; echo "status $?" >&3', { stdout: 'status 0\n', stderr: '' });
+});
+
+await t.test('a full disk', { skip: existsSync('/dev/full') ? false : 'this system has no /dev/full' }, async (t) => {
+  const stderr = 'client-keystone-auth: stdout cannot be written (ENOSPC)\n';
+  await twice(t, '"$@" >/dev/full; echo "status $?" >&3', { stdout: 'status 1\n', stderr });
+
+  const home = enter(t);
+  const wrong = { ...login, OS_PASSWORD: 'wrong' };
+  const said = await runShell(home, '"$@" 2>/dev/full; echo "status $?"', wrong);
+  t.strictSame(said, { stdout: `status ${String(EXIT.refused)}\n`, stderr: '' });
+});

@@ -1,0 +1,165 @@
+// kubectl waits for the plugin before each command, so a hit must cost next to nothing and depend on nothing: no network,
+// no file but our two, no module beyond Node's own. The bundle's size tells little of that; the system calls tell all.
+
+import { execFile, execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import t from 'tap';
+import type { Test } from 'tap';
+import { makePki } from '../../scripts/pki.ts';
+import { loginTo, startForTest } from '../support/login.ts';
+import type { StandIn } from '../support/stand-in-keystone.ts';
+import { alone, execInfo, makeEnvironment, makeHome, PLUGIN, runPlugin } from '../support/plugin.ts';
+import type { Home, Ran } from '../support/plugin.ts';
+
+const run = promisify(execFile);
+
+const SLOW = join(dirname(PLUGIN), 'slow.cjs');
+
+/** Built into Node, but slow to load or of no use where nothing is asked. */
+const SLOW_BUILTINS = /^NativeModule (?:_http_|_tls_|http|https|http2|tls|net|dns|dgram|crypto|child_process|readline)/;
+
+const settings = { KUBERNETES_EXEC_INFO: execInfo({ cluster: { server: 'https://127.0.0.1:6443' } }) };
+
+interface Prepared {
+  readonly home: Home;
+  readonly standIn: StandIn;
+  readonly env: Record<string, string>;
+  readonly printed: string;
+  /** The certificate of the authority, which a hit must not read. */
+  readonly ca: string;
+}
+
+/** Logs in, so that the next run with these settings is a hit. */
+async function prepare(t: Test): Promise<Prepared> {
+  const home = makeHome();
+  t.teardown(() => home.remove());
+  const pki = await makePki(join(t.testdir(), 'pki'));
+  const standIn = await startForTest(t, { tls: pki.server });
+  const env = { ...settings, ...loginTo(`${standIn.url}/v3`), OS_CACERT: pki.ca };
+  const first = await runPlugin({ home, env });
+  t.equal(first.status, 0, first.stderr);
+  t.equal(standIn.requests.length, 1);
+  return { home, standIn, env: makeEnvironment(home, env), printed: first.stdout, ca: pki.ca };
+}
+
+function requireStrace(): string | false {
+  try {
+    execFileSync('strace', ['-V'], { stdio: 'ignore' });
+    return false;
+  } catch {
+    if (/^(?:true|1)$/.test(process.env['CI'] ?? '')) throw new Error('CI must look at the system calls: no strace');
+    return 'no strace here';
+  }
+}
+
+interface Trace {
+  readonly stdout: string;
+  /** Calls that make or use sockets, one line each. */
+  readonly network: readonly string[];
+  /** Files opened, or tried to be, with the flags. */
+  readonly opened: ReadonlyMap<string, string>;
+}
+
+async function trace({ home, env }: Prepared, program: string): Promise<Trace> {
+  const file = join(home.path, 'trace');
+  const calls = ['-f', '-y', '-e', 'trace=network,open,openat,openat2,creat', '-s', '4096', '-o', file];
+  const [command, args, options] = alone('strace', [...calls, process.execPath, program], env);
+  const { stdout } = await run(command, args, { ...options, cwd: home.path });
+  const network: string[] = [];
+  const opened = new Map<string, string>();
+  for (const line of readFileSync(file, 'utf8').split('\n')) {
+    const [, name, rest = ''] = /^\d+ +(\w+)\((.*)$/.exec(line) ?? [];
+    if (name === undefined) continue;
+    const [, path, flags = ''] = /"([^"]*)",? ?([A-Z_|]*)/.exec(rest) ?? [];
+    // Node asks what its stdin, stdout and stderr are.
+    if (/^getsock(?:name|opt)$/.test(name)) continue;
+    if (name !== 'creat' && !name.startsWith('open')) network.push(line);
+    // A process has the same files under /proc whatever its number.
+    else if (path !== undefined)
+      opened.set(path.replace(/^\/proc\/\d+\//, '/proc/self/'), name === 'creat' ? name : flags);
+  }
+  return { stdout, network, opened };
+}
+
+await t.test('a hit opens no socket and two files', { skip: requireStrace() }, async (t) => {
+  const prepared = await prepare(t);
+  const { home, standIn, printed, ca } = prepared;
+  const nothing = join(home.path, 'nothing.cjs');
+  // Which time zone this is, Node looks up for the first Date.
+  writeFileSync(nothing, 'new Date(0).toISOString();');
+  const bare = await trace(prepared, nothing);
+  const hit = await trace(prepared, PLUGIN);
+  t.equal(hit.stdout, printed, 'it is a hit');
+  t.strictSame(hit.network, [], 'no socket');
+
+  const ours = readdirSync(home.cache)
+    .filter((name) => /\.(?:alias|token)$/.test(name))
+    .map((name) => join(home.cache, name));
+  t.equal(ours.length, 2, 'a record and what leads to it');
+  const added = [...hit.opened.keys()].filter((path) => !bare.opened.has(path) && path !== PLUGIN);
+  t.strictSame(added.toSorted(), ours.toSorted(), 'our two files and none besides');
+  for (const path of ours) t.match(hit.opened.get(path), /^O_RDONLY\|/, 'read only');
+  t.notOk(hit.opened.has(ca), 'the authority is only looked at from outside');
+  t.notOk(hit.opened.has(SLOW));
+  t.equal(standIn.requests.length, 1, 'nobody was asked again');
+
+  // The same eyes see what a miss does.
+  const miss = await trace({ ...prepared, env: { ...prepared.env, OS_PROJECT_NAME: 'nothing' } }, PLUGIN).catch(
+    (error: unknown) => error,
+  );
+  t.match(miss, Error, 'a miss is refused');
+  t.match(readFileSync(join(home.path, 'trace'), 'utf8'), /connect\(.*slow\.cjs|slow\.cjs.*[^]*connect\(/);
+});
+
+interface Loaded {
+  readonly ran: Ran;
+  readonly files: readonly string[];
+  readonly builtins: readonly string[];
+}
+
+/** Runs a program with a witness that notes, at its end, what was loaded. */
+async function load({ home, env }: Prepared, program: string): Promise<Loaded> {
+  const witness = join(home.path, 'witness.cjs');
+  const notes = join(home.path, 'notes');
+  writeFileSync(
+    witness,
+    `const { writeFileSync } = require('node:fs');
+process.on('exit', () => {
+  const files = Object.keys(require.cache).filter((file) => file !== __filename);
+  writeFileSync(${JSON.stringify(notes)}, JSON.stringify({ files, builtins: process.moduleLoadList }));
+});
+`,
+  );
+  const [command, args, options] = alone(process.execPath, ['--require', witness, program], env);
+  const ran = await run(command, args, { ...options, cwd: home.path }).then(
+    ({ stdout, stderr }) => ({ status: 0, signal: null, stdout, stderr }),
+    () => ({ status: 1, signal: null, stdout: '', stderr: '' }),
+  );
+  const { files, builtins } = JSON.parse(readFileSync(notes, 'utf8')) as { files: string[]; builtins: string[] };
+  return { ran, files, builtins };
+}
+
+await t.test('a hit loads one file and nothing slow', async (t) => {
+  const prepared = await prepare(t);
+  const nothing = join(prepared.home.path, 'nothing.cjs');
+  writeFileSync(nothing, '');
+  const bare = await load(prepared, nothing);
+  t.strictSame(bare.files, [nothing]);
+  const hit = await load(prepared, PLUGIN);
+  t.equal(hit.ran.stdout, prepared.printed, 'it is a hit');
+  t.strictSame(hit.files, [PLUGIN], 'one file');
+  const added = hit.builtins.filter((name) => !bare.builtins.includes(name));
+  t.strictSame(
+    added.filter((name) => SLOW_BUILTINS.test(name)),
+    [],
+    `of Node itself: ${added.join(', ')}`,
+  );
+
+  // The same witness sees what a miss loads.
+  const miss = await load({ ...prepared, env: { ...prepared.env, OS_USERNAME: '' } }, PLUGIN);
+  t.not(miss.ran.status, 0);
+  t.ok(miss.files.includes(SLOW));
+  t.ok(miss.builtins.some((name) => SLOW_BUILTINS.test(name)));
+});
