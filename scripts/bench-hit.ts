@@ -29,6 +29,8 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
+await import('./build.ts');
+
 const home = mkdtempSync(join(tmpdir(), 'bench-'));
 try {
   const env = {

@@ -178,6 +178,8 @@ kubectl config set-context --current --user=keystone`),
   say();
 }
 
+await import('./build.ts');
+
 const folder = mkdtempSync(join(tmpdir(), 'client-keystone-auth-demo-'));
 // However this ends, the throw-away folder goes; the servers end with this process.
 process.once('exit', () => {

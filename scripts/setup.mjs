@@ -1,11 +1,15 @@
 /**
  * Makes a fresh clone ready, so that each of the README's commands works on its own: installs what package-lock.json
- * names, unless that has been done. Plain JavaScript, because the Node that is here before the installation may be too
- * old to run TypeScript; the pinned Node comes with the installation.
+ * names, unless that has been done, and runs a script with the pinned Node that comes with it. Plain JavaScript, because
+ * the Node that is here before may be too old to run TypeScript. And it starts the script itself, because a shell that
+ * has found one `node` does not look for a better one after an installation.
+ *
+ * usage: node scripts/setup.mjs [SCRIPT.ts [ARGUMENT...]]
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const root = new URL('../', import.meta.url);
@@ -42,4 +46,22 @@ function install() {
 if (readStamp() !== lock) {
   install();
   writeFileSync(stamp, lock);
+}
+
+/** The pinned Node; on a platform that has none, the one that runs this. */
+function findNode() {
+  const [platform, program] = process.platform === 'win32' ? ['win', 'node.exe'] : [process.platform, 'node'];
+  const names = [`node-${platform}-${process.arch}`, `node-bin-${platform}-${process.arch}`];
+  const paths = names.map((name) => fileURLToPath(new URL(`node_modules/${name}/bin/${program}`, root)));
+  return paths.find((path) => existsSync(path)) ?? process.execPath;
+}
+
+const [script, ...args] = process.argv.slice(2);
+if (script !== undefined) {
+  const child = spawn(findNode(), ['--disable-warning=ExperimentalWarning', script, ...args], { stdio: 'inherit' });
+  // The terminal sends its signals to the child as well; it decides how to end.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.once('exit', (status, signal) => {
+    process.exit(status ?? 128 + constants.signals[signal]);
+  });
 }
