@@ -64,7 +64,7 @@ testWithKeystone('a password is refused', async (t, world) => {
   const { domain, projects, trust, users } = world.tenancy;
   const { alice, bob, disabled, expired, mallory, mfa } = users;
   const onDemo = onProject(projects.demo, domain);
-  const generic = { says: [GENERIC, 'check user, password, domain and project'], requests: refused(401) };
+  const generic = { says: [GENERIC, 'check user, password, domain, and project or trust'], requests: refused(401) };
   const ofAlice = { ...generic, says: [`alice (domain ${domain.name}) on project demo`, ...generic.says] };
   await checkRefusals(t, world, {
     'wrong password': { env: { ...asUser(alice, domain), ...onDemo, OS_PASSWORD: WRONG_SECRET }, ...ofAlice },

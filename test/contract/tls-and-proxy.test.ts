@@ -389,6 +389,8 @@ await group('http://', (t) => {
     HTTPS_PROXY: url,
     ALL_PROXY: url,
     NODE_USE_ENV_PROXY: '1',
+    // Node warns of that one before any code of ours runs.
+    NODE_NO_WARNINGS: '1',
   });
   return [
     ...['127.0.0.1', 'localhost'].map((host) =>
