@@ -8,7 +8,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { openFileStore } from '../src/cache/store.ts';
+import { writeAliasFile, writeRecordFile } from '../src/cache/file-store.ts';
+import { cacheFolder, ensureFolder } from '../src/cache/folder.ts';
 import { fingerprint } from '../src/hit/fingerprint.ts';
 import { processHost } from '../src/host.ts';
 
@@ -40,11 +41,14 @@ try {
     OS_AUTH_URL: 'https://keystone.test/v3',
   };
   const host = { ...processHost(), argv: [], env };
-  const store = openFileStore(host);
+  const folder = { path: cacheFolder(host) ?? '', uid: host.uid };
+  ensureFolder(folder.path, folder.uid);
   const now = Date.now();
   const key = 'f'.repeat(64);
-  store?.writeRecord(key, { token: 'gAAAA'.padEnd(183, 'x'), receivedAt: now, expiresAt: now + 3_600_000 });
-  store?.writeAlias(fingerprint(host, ''), { key, apiVersion: undefined, files: [] });
+  const token = 'gAAAA'.padEnd(183, 'x');
+  const endpoint = 'https://keystone.test/v3';
+  writeRecordFile(folder, key, { token, receivedAt: now, expiresAt: now + 3_600_000, endpoint });
+  writeAliasFile(folder, fingerprint(host, ''), { key, apiVersion: undefined, files: [] }, now + 3_600_000);
 
   const hits: number[] = [];
   const bare: number[] = [];

@@ -11,7 +11,7 @@ const MAIN = 'dist/client-keystone-auth.cjs';
 const SLOW = 'dist/slow.cjs';
 
 /** Files that the hit path may hold. */
-const HIT_PATH = /^src\/(main|host|errors|json|secret)\.ts$|^src\/(hit|exec|cache)\//;
+const HIT_PATH = /^src\/(main|host|errors|json|kin|secret)\.ts$|^src\/(hit|exec|cache)\//;
 
 const slowApart: Plugin = {
   name: 'slow bundle apart',
@@ -52,6 +52,8 @@ await bundle({
   ...common,
   entryPoints: ['src/cli/cli.ts'],
   outfile: SLOW,
+  // It has native parts, which no bundle can hold.
+  external: ['@napi-rs/keyring'],
   // yargs asks for import.meta.url, which CommonJS lacks.
   define: { 'import.meta.url': '__moduleUrl' },
   banner: { js: 'const __moduleUrl=require("node:url").pathToFileURL(__filename).href;' },

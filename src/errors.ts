@@ -6,6 +6,7 @@ export type PluginErrorCode =
   | 'interaction-required'
   | 'cancelled'
   | 'auth-rejected'
+  | 'refused-before'
   | 'factor-required'
   | 'method-not-offered'
   | 'password-expired'

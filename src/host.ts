@@ -1,6 +1,8 @@
 /** The one file that names `process`: what the machine gives us, and the few things we do to it. */
 import { writeSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { identifyProcess } from './kin.ts';
+import type { Kin } from './kin.ts';
 
 /** Signals that end or suspend a program that waits at a prompt. */
 export type PromptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGTSTP' | 'SIGCONT';
@@ -25,6 +27,10 @@ export interface Host {
   /** Returns why the text cannot be written; undefined also where nobody reads it any more. */
   writeOut(text: string): string | undefined;
   writeErr(text: string): void;
+  /** The process that started this one; undefined where that cannot be told for sure. */
+  parent(): Kin | undefined;
+  kin(pid: number): Kin | undefined;
+  stderrIsTerminal(): boolean;
   /** Keeps Node's own warnings off stderr, which belongs to the user and to our one line. */
   silenceWarnings(): void;
   setExitStatus(status: number): void;
@@ -86,6 +92,9 @@ export function processHost(): Host {
     writeErr: (text) => {
       writeAll(2, text);
     },
+    parent: () => identifyProcess(process.ppid),
+    kin: identifyProcess,
+    stderrIsTerminal: () => process.stderr.isTTY,
     silenceWarnings: () => {
       process.removeAllListeners('warning');
     },

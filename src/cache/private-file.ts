@@ -3,13 +3,11 @@
  * and what is written appears under its name complete or not at all.
  */
 import {
-  chmodSync,
   closeSync,
   constants,
   fstatSync,
   fsyncSync,
-  lstatSync,
-  mkdirSync,
+  futimesSync,
   openSync,
   readFileSync,
   renameSync,
@@ -21,7 +19,6 @@ import { join } from 'node:path';
 import { CacheError } from '../errors.ts';
 
 const FILE_MODE = 0o600;
-const FOLDER_MODE = 0o700;
 const OTHERS = 0o077;
 
 /** Larger than any record: a token has at most 16 KiB. */
@@ -33,11 +30,13 @@ const LARGEST_BYTES = 64 * 1024;
  */
 const SAFELY = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-function isOurs(stats: Stats, uid: number | undefined): boolean {
-  return uid === undefined || (stats.uid === uid && (stats.mode & OTHERS) === 0);
+/** Whether it is regular, ours, closed to others and has one name. */
+function isPrivate(stats: Stats, uid: number | undefined): boolean {
+  const ours = uid === undefined || (stats.uid === uid && (stats.mode & OTHERS) === 0);
+  return stats.isFile() && ours && stats.nlink === 1;
 }
 
-/** Reads a file that is regular, ours, closed to others and has one name; anything else counts as absent. */
+/** Reads a private file; anything else counts as absent. */
 export function readPrivate(path: string, uid: number | undefined): string | undefined {
   let fd: number;
   try {
@@ -47,8 +46,7 @@ export function readPrivate(path: string, uid: number | undefined): string | und
   }
   try {
     const stats = fstatSync(fd);
-    if (!stats.isFile() || !isOurs(stats, uid) || stats.nlink !== 1 || stats.size > LARGEST_BYTES) return undefined;
-    return readFileSync(fd, 'utf8');
+    return isPrivate(stats, uid) && stats.size <= LARGEST_BYTES ? readFileSync(fd, 'utf8') : undefined;
   } catch {
     return undefined;
   } finally {
@@ -56,23 +54,36 @@ export function readPrivate(path: string, uid: number | undefined): string | und
   }
 }
 
-/** Makes the folder, or takes the rights of others away from one that is ours. */
-function ensureFolder(folder: string, uid: number | undefined): void {
-  mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
-  const stats = lstatSync(folder);
-  if (!stats.isDirectory()) throw new CacheError('the cache folder is not a folder');
-  if (uid === undefined) return;
-  if (stats.uid !== uid) throw new CacheError('the cache folder belongs to another user');
-  if ((stats.mode & OTHERS) !== 0) chmodSync(folder, FOLDER_MODE);
+/** Says a failed file operation without a path that nobody asked for: `EACCES`, `ENOSPC`. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+}
+
+/**
+ * Opens a private file for reading and writing in place, and makes it where there is none.
+ *
+ * @throws CacheError when what stands there is not private
+ */
+export function openPrivate(path: string, uid: number | undefined): number {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDWR | constants.O_CREAT | SAFELY, FILE_MODE);
+  } catch (error) {
+    throw new CacheError(`${path} cannot be opened (${codeOf(error)})`, { cause: error });
+  }
+  if (isPrivate(fstatSync(fd), uid)) return fd;
+  closeSync(fd);
+  throw new CacheError(`${path} is not private`);
 }
 
 /** Makes a new file that is complete on the disk when this returns. */
-function writeNew(path: string, text: string): void {
+function writeNew(path: string, text: string, until: number): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFELY, FILE_MODE);
   try {
     const bytes = Buffer.from(text);
     let done = 0;
     while (done < bytes.length) done += writeSync(fd, bytes, done);
+    futimesSync(fd, until / 1000, until / 1000);
     // Without it a power cut can leave the final name on an empty file.
     fsyncSync(fd);
   } finally {
@@ -80,30 +91,29 @@ function writeNew(path: string, text: string): void {
   }
 }
 
-function removeQuietly(path: string): void {
+/** Removes a file, or leaves it where that cannot be done. */
+export function removeQuietly(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {
-    // It was never made, or whatever kept it from being written keeps it from being removed.
+    // It is not there, or whatever kept it from being written keeps it from being removed.
   }
 }
 
 /**
  * Puts `text` under `name` in `folder`, replacing what stood there in one step.
  *
- * @throws CacheError when the folder or the file cannot be made
+ * @param until when it loses its meaning, ms since 1970, UTC: its time of modification, so that pruning reads no file
+ * @throws CacheError when the file cannot be made
  */
-export function writePrivate(folder: string, name: string, text: string, uid: number | undefined): void {
+export function writePrivate(folder: string, name: string, text: string, until: number): void {
   // O_EXCL makes it safe, so it only has to differ from that of a run at the same moment.
   const temporary = join(folder, `.${name}.${Math.random().toString(36).slice(2)}`);
   try {
-    ensureFolder(folder, uid);
-    writeNew(temporary, text);
+    writeNew(temporary, text, until);
     renameSync(temporary, join(folder, name));
   } catch (error) {
     removeQuietly(temporary);
-    if (error instanceof CacheError) throw error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    throw new CacheError(`the token cache in ${folder} cannot be written (${code})`, { cause: error });
+    throw new CacheError(`the token cache in ${folder} cannot be written (${codeOf(error)})`, { cause: error });
   }
 }

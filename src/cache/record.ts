@@ -1,14 +1,15 @@
-import { listAt, numberAt, parseJsonObject, textAt } from '../json.ts';
-import type { JsonObject } from '../json.ts';
+import { listAt, numberAt, textAt } from '../json.ts';
 import type { ApiVersion } from '../exec/exec-info.ts';
 import type { FileStamp } from './file-stamp.ts';
-import { sha256 } from './sha256.ts';
+import { seal, unseal } from './seal.ts';
 
 /** A token as it lies in the cache. Times are ms since 1970, UTC, by this machine's clock. */
 export interface TokenRecord {
   readonly token: string;
   readonly receivedAt: number;
   readonly expiresAt: number;
+  /** The v3 endpoint that gave it, without a trailing slash. */
+  readonly endpoint: string;
 }
 
 /** What a fingerprint of raw inputs led to the last time. */
@@ -21,43 +22,27 @@ export interface Alias {
   readonly files: readonly FileStamp[];
 }
 
-const VERSION = 1;
-
 /** A token is not reused in the last two minutes of its life, or its last half if it lives less than four. */
 const MARGIN_MS = 120_000;
 
 /** How far the clock may have gone back since the token was received before the record's times mean nothing. */
 const CLOCK_SLACK_MS = 60_000;
 
-function seal(content: object): string {
-  const text = JSON.stringify({ version: VERSION, ...content });
-  return `${sha256(text)}\n${text}\n`;
-}
-
-/** Gives the object under the checksum, or undefined if a single bit is not as it was written. */
-function unseal(sealed: string): JsonObject | undefined {
-  const [checksum, text, rest] = sealed.split('\n');
-  if (checksum === undefined || text === undefined || rest !== '' || sha256(text) !== checksum) return undefined;
-  const content = parseJsonObject(text);
-  return content?.['version'] === VERSION ? content : undefined;
-}
-
 /** Serialises a record with its key, so that a file under another name is recognised as not its own. */
 export function sealRecord(key: string, record: TokenRecord): string {
-  const { token, receivedAt, expiresAt } = record;
-  return seal({ key, token, receivedAt, expiresAt });
+  const { token, receivedAt, expiresAt, endpoint } = record;
+  return seal({ key, token, receivedAt, expiresAt, endpoint });
 }
 
 /** Parses what {@link sealRecord} wrote for `key`; undefined for anything else. */
-export function unsealRecord(key: string, sealed: string): TokenRecord | undefined {
+export function unsealRecord(key: string, sealed: string | undefined): TokenRecord | undefined {
   const content = unseal(sealed);
   const token = textAt(content, 'token');
   const receivedAt = numberAt(content, 'receivedAt');
   const expiresAt = numberAt(content, 'expiresAt');
-  if (textAt(content, 'key') !== key || token === undefined || receivedAt === undefined || expiresAt === undefined) {
-    return undefined;
-  }
-  return { token, receivedAt, expiresAt };
+  const endpoint = textAt(content, 'endpoint');
+  if (textAt(content, 'key') !== key || token === undefined || endpoint === undefined) return undefined;
+  return receivedAt === undefined || expiresAt === undefined ? undefined : { token, receivedAt, expiresAt, endpoint };
 }
 
 /** Serialises an alias with the fingerprint that it belongs to. */
@@ -67,7 +52,7 @@ export function sealAlias(fingerprint: string, alias: Alias): string {
 }
 
 /** Parses what {@link sealAlias} wrote for `fingerprint`; undefined for anything else. */
-export function unsealAlias(fingerprint: string, sealed: string): Alias | undefined {
+export function unsealAlias(fingerprint: string, sealed: string | undefined): Alias | undefined {
   const content = unseal(sealed);
   const key = textAt(content, 'key');
   if (textAt(content, 'fingerprint') !== fingerprint || key === undefined) return undefined;

@@ -1,47 +1,45 @@
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Host } from '../host.ts';
-import { cacheFolder } from './folder.ts';
-import { readPrivate, writePrivate } from './private-file.ts';
-import { sealAlias, sealRecord, unsealAlias, unsealRecord } from './record.ts';
-import type { Alias, TokenRecord } from './record.ts';
+import { readRecordFile, writeRecordFile } from './file-store.ts';
+import type { Folder } from './file-store.ts';
+import type { TokenRecord } from './record.ts';
 
-/** Where tokens are kept between runs. Reading never fails: what cannot be read is not there. */
+/** Where records are kept between runs. */
 export interface TokenStore {
-  readRecord(key: string): TokenRecord | undefined;
-  readAlias(fingerprint: string): Alias | undefined;
+  /** Whether the hit path can read it: it reads files and nothing else. */
+  readonly onHitPath: boolean;
+  /** @throws CacheError when the store itself cannot be used; a record that is no record is not there */
+  read(key: string): Promise<TokenRecord | undefined>;
   /** @throws CacheError */
-  writeRecord(key: string, record: TokenRecord): void;
-  /** @throws CacheError */
-  writeAlias(fingerprint: string, alias: Alias): void;
-  forgetRecord(key: string): void;
+  write(key: string, record: TokenRecord): Promise<void>;
 }
 
-const tokenFile = (key: string): string => `${key}.token`;
-const aliasFile = (fingerprint: string): string => `${fingerprint}.alias`;
-
-/** The store of 0600 files in the user's cache folder; undefined where the user has no such folder. */
-export function openFileStore(host: Host): TokenStore | undefined {
-  const folder = cacheFolder(host);
-  if (folder === undefined) return undefined;
-  const { uid } = host;
+function openFileStore(folder: Folder): TokenStore {
   return {
-    readRecord(key) {
-      const sealed = readPrivate(join(folder, tokenFile(key)), uid);
-      return sealed === undefined ? undefined : unsealRecord(key, sealed);
-    },
-    readAlias(fingerprint) {
-      const sealed = readPrivate(join(folder, aliasFile(fingerprint)), uid);
-      return sealed === undefined ? undefined : unsealAlias(fingerprint, sealed);
-    },
-    writeRecord(key, record) {
-      writePrivate(folder, tokenFile(key), sealRecord(key, record), uid);
-    },
-    writeAlias(fingerprint, alias) {
-      writePrivate(folder, aliasFile(fingerprint), sealAlias(fingerprint, alias), uid);
-    },
-    forgetRecord(key) {
-      rmSync(join(folder, tokenFile(key)), { force: true });
+    onHitPath: true,
+    read: (key) => Promise.resolve(readRecordFile(folder, key)),
+    async write(key, record) {
+      writeRecordFile(folder, key, record);
+      return Promise.resolve();
     },
   };
+}
+
+type Open = (folder: Folder, host: Host) => Promise<TokenStore | undefined>;
+
+/** Kinds of storage by the names that `--cache-storage` takes. */
+const STORES: ReadonlyMap<string, Open> = new Map<string, Open>([
+  ['file', (folder) => Promise.resolve(openFileStore(folder))],
+  [
+    'keyring',
+    async (_folder, host) => {
+      const { openKeyringStore } = await import('./keyring-store.ts');
+      return openKeyringStore(host.platform);
+    },
+  ],
+  ['none', () => Promise.resolve(undefined)],
+]);
+
+/** Opens a store by its name; undefined where nothing shall be kept. */
+export async function openStore(name: string, folder: Folder, host: Host): Promise<TokenStore | undefined> {
+  return STORES.get(name)?.(folder, host);
 }

@@ -27,6 +27,7 @@ const STATUS: Readonly<Record<PluginErrorCode, number>> = {
   'interaction-required': EXIT.interaction,
   cancelled: EXIT.cancelled,
   'auth-rejected': EXIT.refused,
+  'refused-before': EXIT.refused,
   'factor-required': EXIT.refused,
   'method-not-offered': EXIT.refused,
   'password-expired': EXIT.refused,
@@ -62,6 +63,9 @@ export function makeReporter(host: Host, verbose: boolean): Reporter {
   return {
     warn: (message) => {
       writeLine(host, `warning: ${message}`);
+    },
+    progress: (message) => {
+      if (host.stderrIsTerminal()) writeLine(host, message);
     },
     detail: (message) => {
       if (verbose) writeLine(host, message);

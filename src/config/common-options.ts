@@ -148,7 +148,20 @@ export const COMMON_OPTIONS: readonly Option[] = [
     kind: 'seconds',
     help: 'seconds that Keystone has for everything (30)',
   },
-  { name: 'force-refresh', group: 'Run', kind: 'switch', help: 'log in even if the cache holds a token' },
+  {
+    name: 'cache-storage',
+    group: 'Cache',
+    env: ['CLIENT_KEYSTONE_AUTH_CACHE_STORAGE'],
+    choices: ['file', 'keyring', 'none'],
+    help: 'where tokens are kept: file (what is used if nothing is set), keyring, or none',
+  },
+  {
+    name: 'cache-dir',
+    group: 'Cache',
+    env: ['CLIENT_KEYSTONE_AUTH_CACHE_DIR'],
+    help: "folder of the cache, instead of this user's own",
+  },
+  { name: 'force-refresh', group: 'Cache', kind: 'switch', help: 'log in even if the cache holds a token' },
   {
     name: 'api-version',
     group: 'Run',

@@ -1,5 +1,14 @@
 /** Headings of `--help` and of the README's tables, in their order. */
-export const OPTION_GROUPS = ['Keystone', 'User', 'Application credential', 'Token', 'Scope', 'TLS', 'Run'] as const;
+export const OPTION_GROUPS = [
+  'Keystone',
+  'User',
+  'Application credential',
+  'Token',
+  'Scope',
+  'TLS',
+  'Cache',
+  'Run',
+] as const;
 
 export type OptionGroup = (typeof OPTION_GROUPS)[number];
 

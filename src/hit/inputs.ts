@@ -3,8 +3,10 @@
  * the registry, which the hit path cannot import: it would pull every method in.
  */
 
-/** Variables whose value decides who logs in where. */
+/** Variables whose value decides who logs in where, and where the token is kept. */
 export const IDENTITY_VARIABLES: readonly string[] = [
+  'CLIENT_KEYSTONE_AUTH_CACHE_DIR',
+  'CLIENT_KEYSTONE_AUTH_CACHE_STORAGE',
   'OS_APPLICATION_CREDENTIAL_ID',
   'OS_APPLICATION_CREDENTIAL_NAME',
   'OS_AUTH_PLUGIN',

@@ -1,6 +1,8 @@
 import { isUnchanged } from '../cache/file-stamp.ts';
+import { readAliasFile, readRecordFile } from '../cache/file-store.ts';
+import { cacheFolder, checkFolder } from '../cache/folder.ts';
+import { noteToken } from '../cache/handed-out.ts';
 import { isFresh } from '../cache/record.ts';
-import { openFileStore } from '../cache/store.ts';
 import { API_VERSIONS, parseExecInfo } from '../exec/exec-info.ts';
 import { renderExecCredential } from '../exec/exec-credential.ts';
 import type { Host } from '../host.ts';
@@ -12,13 +14,20 @@ import { fingerprint } from './fingerprint.ts';
  */
 export function lookup(host: Host): string | undefined {
   try {
+    const { uid } = host;
+    const path = cacheFolder(host);
+    if (path === undefined) return undefined;
     const info = parseExecInfo(host.env['KUBERNETES_EXEC_INFO']);
-    const store = openFileStore(host);
-    if (store === undefined) return undefined;
-    const alias = store.readAlias(fingerprint(host, info?.cluster ?? ''));
+    const alias = readAliasFile({ path, uid }, fingerprint(host, info?.cluster ?? ''));
     if (alias?.files.every(isUnchanged) !== true) return undefined;
-    const record = store.readRecord(alias.key);
-    if (record === undefined || !isFresh(record, host.now())) return undefined;
+    const record = readRecordFile({ path, uid }, alias.key);
+    const now = host.now();
+    if (record === undefined || !isFresh(record, now)) return undefined;
+    checkFolder(path, uid);
+    // Only kubectl asks again because of a refused token; a shell that asks again is just a shell.
+    const parent = info === undefined ? undefined : host.parent()?.id;
+    if (parent !== undefined && noteToken({ folder: path, uid, parent, now }, record.token) === 'token')
+      return undefined;
     return renderExecCredential(
       alias.apiVersion ?? info?.apiVersion ?? API_VERSIONS[0],
       record.token,

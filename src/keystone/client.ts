@@ -1,4 +1,5 @@
-import { KeystoneProtocolError } from '../errors.ts';
+import { KeystoneProtocolError, KeystoneUnreachable } from '../errors.ts';
+import type { Secret } from '../secret.ts';
 import { parseJsonObject } from '../json.ts';
 import { serialise } from './auth-request.ts';
 import type { AuthRequest } from './auth-request.ts';
@@ -48,4 +49,22 @@ export async function authenticate(http: Http, endpoint: string, request: AuthRe
   }
   const token = parseToken(request.given ?? parseTokenId(subjectToken ?? 'none'), body);
   return { token, receivedAt: answer.at, expiresAt: token.expiresAt - measureSkew(answer) };
+}
+
+/**
+ * Whether Keystone still knows a token. Where it cannot be asked, or cannot say, the token counts as alive: logging in
+ * would not work either.
+ *
+ * @param endpoint the v3 endpoint, without a trailing slash
+ */
+export async function isAlive(http: Http, endpoint: string, token: Secret): Promise<boolean> {
+  const headers = { 'x-auth-token': token, 'x-subject-token': token };
+  try {
+    const { status } = await http.send({ verb: 'HEAD', url: `${endpoint}/auth/tokens`, headers });
+    // 401 as the one who asks, 404 as the one asked about (Keystone API v3, "Check token").
+    return status !== 401 && status !== 404;
+  } catch (error) {
+    if (error instanceof KeystoneUnreachable) return true;
+    throw error;
+  }
 }

@@ -15,7 +15,7 @@ import { explainFailure, explainRedirect } from './problem.ts';
 
 /** A request to Keystone; `body` is JSON text. */
 export interface HttpRequest {
-  readonly verb: 'GET' | 'POST';
+  readonly verb: 'GET' | 'HEAD' | 'POST';
   readonly url: string;
   readonly headers?: Readonly<Record<string, Secret>>;
   readonly body?: string;
@@ -84,7 +84,7 @@ function tlsOptions(tls: TlsSettings): AgentOptions {
 function retryOptions(): NonNullable<OptionsInit['retry']> {
   return {
     limit: RETRY_DELAYS_MS.length,
-    methods: ['GET', 'POST'],
+    methods: ['GET', 'HEAD', 'POST'],
     statusCodes: [429, 502, 503, 504],
     errorCodes: [...CONNECT_FAILURES],
     maxRetryAfter: LONGEST_RETRY_AFTER_MS,

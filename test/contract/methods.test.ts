@@ -431,7 +431,7 @@ testWithKeystone('the file of authorities changes', async (t, world) => {
 });
 
 testWithKeystone('a record past its time', async (t, world) => {
-  const { home, run } = startCounting(t, world);
+  const { home, run, mark } = startCounting(t, world);
   const first = await run();
   const [file = '', ...more] = readdirSync(home.cache).filter((name) => name.endsWith('.token'));
   t.strictSame(more, [], 'one record');
@@ -440,7 +440,8 @@ testWithKeystone('a record past its time', async (t, world) => {
     const record = unsealRecord(key, readFileSync(join(home.cache, file), 'utf8'));
     t.equal(record?.token, first.token);
     const now = Date.now();
-    const sealed = sealRecord(key, { token: first.token, receivedAt: now - receivedMs, expiresAt: now + leftMs });
+    const times = { receivedAt: now - receivedMs, expiresAt: now + leftMs };
+    const sealed = sealRecord(key, { token: first.token, endpoint: `${mark.url}/v3`, ...times });
     writeFileSync(join(home.cache, file), sealed);
   };
   age(3_400_000, 200_000);

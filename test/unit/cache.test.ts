@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  closeSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -11,19 +12,24 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { cacheFolder } from '../../src/cache/folder.ts';
+import { cacheFolder, checkFolder, ensureFolder } from '../../src/cache/folder.ts';
 import { isUnchanged, stampFile } from '../../src/cache/file-stamp.ts';
-import { readPrivate, writePrivate } from '../../src/cache/private-file.ts';
+import { openPrivate, readPrivate, writePrivate } from '../../src/cache/private-file.ts';
 import { isFresh, sealAlias, sealRecord, unsealAlias, unsealRecord } from '../../src/cache/record.ts';
-import { openFileStore } from '../../src/cache/store.ts';
+import { writeAliasFile, writeRecordFile } from '../../src/cache/file-store.ts';
+import { noteConfirmed, noteToken } from '../../src/cache/handed-out.ts';
+import { prune } from '../../src/cache/prune.ts';
+import { forgetRefusal, recallRefusal, rememberRefusal, tagCredential } from '../../src/cache/refusals.ts';
 import { lookup } from '../../src/hit/lookup.ts';
 import { fingerprint } from '../../src/hit/fingerprint.ts';
 import type { Host } from '../../src/host.ts';
+import type { Kin } from '../../src/kin.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 const uid = process.geteuid?.();
 const NOW = 1_790_000_000_000;
-const record = { token: 'gAAAA-token', receivedAt: NOW, expiresAt: NOW + 3_600_000 };
+const endpoint = 'https://keystone.test/v3';
+const record = { token: 'gAAAA-token', receivedAt: NOW, expiresAt: NOW + 3_600_000, endpoint };
 
 const hostIn = (folder: string, parts: Partial<Host> = {}): Host =>
   fakeHost({ uid, env: { XDG_CACHE_HOME: folder }, now: () => NOW, ...parts });
@@ -42,12 +48,14 @@ void t.test('what is written is private, whatever the umask, and complete', asyn
     const folder = join(t.testdir(), `cache-${mask.toString(8)}`, 'deeper');
     const before = process.umask(mask);
     try {
-      writePrivate(folder, 'name', 'text', uid);
+      ensureFolder(folder, uid);
+      writePrivate(folder, 'name', 'text', NOW);
     } finally {
       process.umask(before);
     }
     t.equal(statSync(folder).mode & 0o777, 0o700);
     t.equal(statSync(join(folder, 'name')).mode & 0o777, 0o600);
+    t.equal(statSync(join(folder, 'name')).mtimeMs, NOW, 'its time says when it ends');
     t.same(readdirSync(folder), ['name'], 'nothing temporary is left');
     t.equal(readPrivate(join(folder, 'name'), uid), 'text');
   }
@@ -58,7 +66,10 @@ void t.test('a loose folder is closed, a loose file refused and replaced', async
   chmodSync(folder, 0o755);
   chmodSync(join(folder, 'name'), 0o644);
   t.equal(readPrivate(join(folder, 'name'), uid), undefined);
-  writePrivate(folder, 'name', 'text', uid);
+  t.throws(() => closeSync(openPrivate(join(folder, 'name'), uid)), { code: 'cache' });
+  t.throws(() => checkFolder(folder, uid), { code: 'cache' });
+  ensureFolder(folder, uid);
+  writePrivate(folder, 'name', 'text', NOW);
   t.equal(statSync(folder).mode & 0o777, 0o700);
   t.equal(readPrivate(join(folder, 'name'), uid), 'text');
 });
@@ -73,7 +84,7 @@ void t.test('links and other things are no files of ours', async (t) => {
   mkdirSync(join(folder, 'folder'));
   t.equal(readPrivate(join(folder, 'folder'), uid), undefined, 'folder');
   t.equal(readPrivate(join(folder, 'absent'), uid), undefined, 'absent');
-  writePrivate(folder, 'link', 'text', uid);
+  writePrivate(folder, 'link', 'text', NOW);
   t.equal(readFileSync(join(folder, 'canary'), 'utf8'), 'canary', 'the target of a planted link is left alone');
   writeFileSync(join(folder, 'huge'), 'x'.repeat(70_000), { mode: 0o600 });
   t.equal(readPrivate(join(folder, 'huge'), uid), undefined, 'too large');
@@ -81,18 +92,27 @@ void t.test('links and other things are no files of ours', async (t) => {
 
 void t.test('a folder that cannot be one gives a CacheError', async (t) => {
   const folder = t.testdir({ file: '' });
-  t.throws(
-    () => {
-      writePrivate(join(folder, 'file'), 'name', 'text', uid);
-    },
-    { code: 'cache' },
-  );
-  t.throws(
-    () => {
-      writePrivate(join(folder, 'other'), 'name', 'text', (uid ?? 0) + 1);
-    },
-    { code: 'cache' },
-  );
+  t.throws(() => ensureFolder(join(folder, 'file'), uid), { code: 'cache' });
+  t.throws(() => ensureFolder(join(folder, 'file', 'below'), uid), { code: 'cache' });
+  t.throws(() => ensureFolder(join(folder, 'other'), (uid ?? 0) + 1), { code: 'cache' });
+  t.throws(() => writePrivate(join(folder, 'absent'), 'name', 'text', NOW), { code: 'cache' });
+});
+
+void t.test('above the folder nobody else may write', async (t) => {
+  const base = t.testdir({ open: { '.cache': {} } });
+  const folder = join(base, 'open', '.cache', 'kept');
+  ensureFolder(folder, uid);
+  chmodSync(join(base, 'open'), 0o777);
+  t.throws(() => checkFolder(folder, uid), { code: 'cache', message: /open can be written by others/ });
+  chmodSync(join(base, 'open'), 0o1777);
+  t.doesNotThrow(() => checkFolder(folder, uid), 'a sticky folder keeps entries to their owners');
+  chmodSync(join(base, 'open'), 0o700);
+  chmodSync(join(base, 'open', '.cache'), 0o775);
+  t.doesNotThrow(() => checkFolder(folder, uid), 'nobody else gets past the folder above');
+  chmodSync(join(base, 'open'), 0o755);
+  t.throws(() => checkFolder(folder, uid), { message: /\.cache can be written by others/ });
+  symlinkSync(join(base, 'open', '.cache'), join(base, 'link'));
+  t.throws(() => checkFolder(join(base, 'link', 'kept'), uid), { code: 'cache' }, 'a link hides nothing');
 });
 
 void t.test('a record survives only whole, and only under its own key', async (t) => {
@@ -123,7 +143,7 @@ void t.test('an alias', async (t) => {
 
 void t.test('freshness', async (t) => {
   const living = (lifetime: number, age: number): boolean =>
-    isFresh({ token: 't', receivedAt: NOW, expiresAt: NOW + lifetime }, NOW + age);
+    isFresh({ ...record, expiresAt: NOW + lifetime }, NOW + age);
   t.ok(living(3_600_000, 0));
   t.ok(living(3_600_000, 3_600_000 - 120_001));
   t.notOk(living(3_600_000, 3_600_000 - 120_000), 'the last two minutes are not used');
@@ -148,26 +168,107 @@ void t.test('stamps', async (t) => {
 });
 
 void t.test('lookup', async (t) => {
-  const folder = t.testdir({ 'ca.pem': 'x' });
-  const host = hostIn(folder);
-  const ca = stampFile(join(folder, 'ca.pem'));
+  const base = t.testdir({ 'ca.pem': 'x' });
+  const host = hostIn(base);
+  const folder = { path: cacheFolder(host) ?? '', uid };
+  const ca = stampFile(join(base, 'ca.pem'));
   t.equal(lookup(host), undefined, 'an empty cache is a miss');
-  const store = openFileStore(host);
-  store?.writeRecord('k', record);
-  store?.writeAlias(fingerprint(host, ''), { key: 'k', apiVersion: undefined, files: [ca] });
+  const give = (cluster: string, parts: Partial<Host> = {}): void => {
+    const alias = { key: 'k', apiVersion: undefined, files: [ca] };
+    writeAliasFile(folder, fingerprint(hostIn(base, parts), cluster), alias, record.expiresAt);
+  };
+  ensureFolder(folder.path, uid);
+  writeRecordFile(folder, 'k', record);
+  give('');
   t.match(lookup(host), /"apiVersion":"client.authentication.k8s.io\/v1".*gAAAA-token/);
-  t.equal(lookup(hostIn(folder, { argv: ['--force-refresh'] })), undefined);
-  t.equal(lookup(hostIn(folder, { now: () => record.expiresAt })), undefined, 'expired');
-  const asked = (apiVersion: string): Host =>
-    hostIn(folder, {
-      env: {
-        XDG_CACHE_HOME: folder,
-        KUBERNETES_EXEC_INFO: JSON.stringify({ apiVersion, kind: 'ExecCredential', spec: {} }),
-      },
-    });
+  t.equal(lookup(hostIn(base, { argv: ['--force-refresh'] })), undefined);
+  t.equal(lookup(hostIn(base, { now: () => record.expiresAt })), undefined, 'expired');
+  const asked = (apiVersion: string, parts: Partial<Host> = {}): Host => {
+    const info = JSON.stringify({ apiVersion, kind: 'ExecCredential', spec: {} });
+    return hostIn(base, { env: { XDG_CACHE_HOME: base, KUBERNETES_EXEC_INFO: info }, ...parts });
+  };
   t.match(lookup(asked('client.authentication.k8s.io/v1beta1')), /v1beta1/, 'the asked version is echoed');
   t.equal(lookup(asked('client.authentication.k8s.io/v1alpha1')), undefined, 'the slow path explains');
+
+  const kin = (id: string) => ({ id, layout: undefined, sessionLeader: 1 });
+  const byKubectl = (id: string): Host => asked('client.authentication.k8s.io/v1', { parent: () => kin(id) });
+  t.ok(lookup(byKubectl('10 1')), 'a kubectl asks');
+  t.equal(lookup(byKubectl('10 1')), undefined, 'the same asks again: the slow path asks Keystone');
+  t.ok(lookup(byKubectl('11 1')), 'another kubectl');
+  t.ok(lookup(byKubectl('10 2')), 'another kubectl with the same pid');
+  t.ok(lookup(hostIn(base, { parent: () => kin('12 1') })), 'a shell');
+  t.ok(lookup(hostIn(base, { parent: () => kin('12 1') })), 'a shell may ask as often as it likes');
+
+  chmodSync(folder.path, 0o755);
+  t.equal(lookup(host), undefined, 'an open folder is not trusted');
+  chmodSync(folder.path, 0o700);
+  t.ok(lookup(host));
   utimesSync(ca.path, 1, 1);
   t.equal(lookup(host), undefined, 'a changed file is a miss');
   t.equal(lookup(fakeHost({ home: () => undefined })), undefined, 'no folder');
+});
+
+void t.test('handed out', async (t) => {
+  const folder = t.testdir();
+  const to = (parent: string, now = NOW) => ({ folder, uid, parent, now });
+  t.equal(noteToken(to('1 1'), 'a'), 'nothing');
+  t.equal(noteToken(to('1 1'), 'a'), 'token');
+  t.equal(noteToken(to('2 1'), 'a'), 'nothing');
+  noteConfirmed(to('1 1'), 'a');
+  t.equal(noteToken(to('1 1'), 'a'), 'confirmed');
+  t.equal(noteToken(to('1 1', NOW + 299_000), 'a'), 'confirmed');
+  t.equal(noteToken(to('1 1', NOW + 301_000), 'a'), 'token', 'a parent that lives on may ask again');
+  t.equal(noteToken(to('1 1'), 'b'), 'nothing', 'a new token is new');
+  for (let parent = 0; parent < 1_000; parent += 1) noteToken(to(`${parent} 9`), 'a');
+  t.ok(statSync(join(folder, 'handed-out')).size <= 256 * 47, 'it does not grow');
+});
+
+void t.test('pruning', async (t) => {
+  const folder = t.testdir();
+  const now = Date.now();
+  const make = (name: string, until: number): void => writePrivate(folder, name, '', until);
+  make('old.token', now - 1_000);
+  make('old.alias', now - 1_000);
+  make('old.refused', now - 1_000);
+  make('new.token', now + 100_000);
+  make('other', now - 1_000);
+  writeFileSync(join(folder, '.0a.token.x1y2'), '');
+  prune(folder, now);
+  t.same(readdirSync(folder).sort(), ['.0a.token.x1y2', 'new.token', 'other'], 'what is being written is left alone');
+  prune(folder, now + 61_000);
+  t.same(readdirSync(folder).sort(), ['new.token', 'other'], 'the leftover of a killed writer goes after a minute');
+  for (let file = 0; file < 1_000; file += 1) writeFileSync(join(folder, `${file}.alias`), '');
+  prune(folder, 0);
+  t.equal(readdirSync(folder).length, 257);
+  prune(join(folder, 'absent'), now);
+});
+
+void t.test('refusals', async (t) => {
+  const folder = { path: t.testdir(), uid };
+  const kin = (id: string, layout?: string) => ({ id, layout, sessionLeader: 1 });
+  const session = kin('1 1', '140720874771440 94');
+  const bare = kin('1 1');
+  const tag = (parent: string, secret: string | undefined, of: Kin | undefined = session): string | undefined =>
+    tagCredential({ session: of, parent: kin(parent) }, [secret, undefined]);
+  t.equal(tag('2 1', 'pw'), tag('3 1', 'pw'), 'one terminal, two commands, the same password');
+  t.not(tag('2 1', 'pw'), tag('2 1', 'corrected'));
+  t.not(tag('2 1', 'pw'), tag('2 1', 'pw', kin('1 1', '140720874771441 94')), 'keyed by the layout of the shell');
+  t.equal(
+    tag('2 1', 'pw', undefined),
+    tag('2 1', 'other', undefined),
+    'without that key it says nothing of the password',
+  );
+  t.not(tag('2 1', 'pw', bare), tag('3 1', 'pw', bare));
+  t.not(tag('2 1', undefined), tag('3 1', undefined), 'each command may ask once');
+  t.equal(tagCredential({ session: undefined, parent: undefined }, ['pw']), undefined);
+
+  const memory = { folder, key: 'k', tag: tag('2 1', 'pw') ?? '' };
+  t.equal(recallRefusal(memory, NOW), undefined);
+  rememberRefusal(memory, NOW);
+  t.equal(recallRefusal(memory, NOW + 29_999), NOW);
+  t.equal(recallRefusal(memory, NOW + 30_000), undefined);
+  t.equal(recallRefusal({ ...memory, tag: 'other' }, NOW), undefined, 'another password is tried at once');
+  t.notMatch(readFileSync(join(folder.path, 'k.refused'), 'utf8'), /pw|14072/);
+  forgetRefusal(folder, 'k');
+  t.equal(recallRefusal(memory, NOW), undefined);
 });

@@ -1,0 +1,38 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeQuietly } from './private-file.ts';
+
+/** Files that carry the time of their end as their time of modification. */
+const MORTAL = /\.(?:token|alias|refused)$/;
+/** Leftovers of writers that were killed; their names begin with a dot. */
+const TEMPORARY = /^\.[0-9a-f]+\./;
+const TEMPORARY_LIFE_MS = 60_000;
+
+/** More than this many living files are the work of a script in many folders; those that end first go first. */
+const MOST_FILES = 256;
+
+/**
+ * Removes what has lost its meaning. It reads no file, and what it cannot remove stays for the next time.
+ *
+ * @param now ms since 1970, UTC
+ */
+export function prune(folder: string, now: number): void {
+  const living: { path: string; until: number }[] = [];
+  try {
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name);
+      const temporary = TEMPORARY.test(name);
+      if (!temporary && !MORTAL.test(name)) continue;
+      const stats = statSync(path, { throwIfNoEntry: false });
+      if (stats === undefined) continue;
+      // A temporary file may carry a time in the future already.
+      const until = temporary ? stats.ctimeMs + TEMPORARY_LIFE_MS : stats.mtimeMs;
+      if (until < now) removeQuietly(path);
+      else living.push({ path, until });
+    }
+  } catch {
+    return;
+  }
+  living.sort((a, b) => b.until - a.until);
+  for (const { path } of living.slice(MOST_FILES)) removeQuietly(path);
+}

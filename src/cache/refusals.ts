@@ -1,0 +1,66 @@
+/**
+ * A login that Keystone has just refused is not tried again: kubectl runs a failing plugin up to six times for one
+ * command, and Keystone locks accounts. What is kept is a tag of the credential, so that another one is tried at once. A
+ * tag could be used to try passwords against it, so it is keyed with something that is on no disk and dies with the
+ * terminal's shell (or with kubectl): where the kernel put that process's memory. Without that key the tag tells
+ * nothing, and half a minute later nobody reads it any more.
+ */
+import { join } from 'node:path';
+import { numberAt, textAt } from '../json.ts';
+import type { Kin } from '../kin.ts';
+import type { Folder } from './file-store.ts';
+import { digestFields } from './key.ts';
+import type { Field } from './key.ts';
+import { readPrivate, removeQuietly, writePrivate } from './private-file.ts';
+import { seal, unseal } from './seal.ts';
+
+const PURPOSE = 'client-keystone-auth refusal 1';
+const REMEMBERED_MS = 30_000;
+
+const refusalFile = (key: string): string => `${key}.refused`;
+
+/** A refused login: where it is kept, and what must be the same for it to count again. */
+export interface RefusalMemory {
+  readonly folder: Folder;
+  readonly key: string;
+  readonly tag: string;
+}
+
+/** Processes of the same terminal, and of the same command. */
+export interface Kinship {
+  readonly session: Kin | undefined;
+  readonly parent: Kin | undefined;
+}
+
+/**
+ * Makes the tag of a credential, or undefined where none can be made that is safe.
+ *
+ * @param credential the secrets in their order; all undefined where they are asked for, which then happens once for
+ * each command
+ */
+export function tagCredential({ session, parent }: Kinship, credential: readonly Field[]): string | undefined {
+  const asked = credential.every((secret) => secret === undefined);
+  if (asked) return parent === undefined ? undefined : digestFields(PURPOSE, ['asked', parent.id]);
+  const holder = [session, parent].find((kin) => kin?.layout !== undefined);
+  // Inside one command the credential cannot change, so its parent's name alone does.
+  if (holder === undefined) return parent === undefined ? undefined : digestFields(PURPOSE, ['command', parent.id]);
+  return digestFields(PURPOSE, ['credential', holder.id, holder.layout, ...credential]);
+}
+
+/** When the same login was refused, in ms since 1970, UTC; undefined where it was not, or not lately. */
+export function recallRefusal({ folder, key, tag }: RefusalMemory, now: number): number | undefined {
+  const content = unseal(readPrivate(join(folder.path, refusalFile(key)), folder.uid));
+  const at = numberAt(content, 'at');
+  if (at === undefined || textAt(content, 'key') !== key || textAt(content, 'tag') !== tag) return undefined;
+  return now >= at && now - at < REMEMBERED_MS ? at : undefined;
+}
+
+/** @throws CacheError */
+export function rememberRefusal({ folder, key, tag }: RefusalMemory, now: number): void {
+  writePrivate(folder.path, refusalFile(key), seal({ key, tag, at: now }), now + REMEMBERED_MS);
+}
+
+/** Forgets a refusal, because a login has succeeded since. */
+export function forgetRefusal(folder: Folder, key: string): void {
+  removeQuietly(join(folder.path, refusalFile(key)));
+}
