@@ -37,7 +37,8 @@ export interface PluginErrorDetails {
 export class PluginError extends Error {
   readonly code: PluginErrorCode;
   readonly hint: string | undefined;
-  readonly requestId: string | undefined;
+  /** Known only after the failure has been understood. */
+  requestId: string | undefined;
 
   constructor(code: PluginErrorCode, message: string, details: PluginErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });

@@ -25,8 +25,9 @@ export interface Waiting {
 const LONG_MS = 1_000;
 const SQLITE_BUSY = 5;
 
-/** Short enough for nobody to notice, and not the same for all who wait. */
-const pauseMs = (): number => 15 + Math.random() * 20;
+/** A login takes a moment; two hundred who wait for one must not keep it from the processor. */
+const SHORTEST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 300;
 
 function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
@@ -37,6 +38,50 @@ function isBusy(error: unknown): boolean {
  * wait for each other, which costs a moment in one of 256 cases.
  */
 const lockFile = (key: string): string => `${key.slice(0, 2)}.lock`;
+
+interface KernelLock {
+  /** Takes the lock if nobody has it. */
+  readonly take: () => boolean;
+  readonly close: () => void;
+}
+
+async function openLock(path: string, uid: number | undefined): Promise<KernelLock> {
+  // Made by us first, so that it is private; the database itself would follow links and obey the umask.
+  closeSync(openPrivate(path, uid));
+  const { DatabaseSync } = await import('node:sqlite');
+  const database = new DatabaseSync(path, { timeout: 0 });
+  return {
+    take() {
+      try {
+        database.exec('BEGIN EXCLUSIVE');
+        return true;
+      } catch (error) {
+        if (isBusy(error)) return false;
+        throw error;
+      }
+    },
+    close() {
+      database.close();
+    },
+  };
+}
+
+async function waitFor(lock: KernelLock, now: () => number, waiting: Waiting): Promise<boolean> {
+  const start = now();
+  let long = false;
+  for (let pauseMs = SHORTEST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
+    if (await waiting.isOver()) return false;
+    if (lock.take()) return true;
+    const waited = now() - start;
+    if (waited > waiting.longestMs) return false;
+    if (waited > LONG_MS && !long) {
+      long = true;
+      waiting.onLong();
+    }
+    // Not the same for all who wait, so that they do not all come at once.
+    await sleep(pauseMs * (0.5 + Math.random()));
+  }
+}
 
 /**
  * Takes the lock of `key`.
@@ -50,38 +95,12 @@ export async function takeLock(
   key: string,
   waiting: Waiting,
 ): Promise<Release | undefined> {
-  const path = join(folder, lockFile(key));
   try {
-    // Made by us first, so that it is private; the database itself would follow links and obey the umask.
-    closeSync(openPrivate(path, host.uid));
+    const lock = await openLock(join(folder, lockFile(key)), host.uid);
+    if (await waitFor(lock, host.now, waiting)) return lock.close;
+    lock.close();
+    return undefined;
   } catch (error) {
     throw error instanceof CacheError ? error : new CacheError(`no lock can be had in ${folder}`, { cause: error });
   }
-  const { DatabaseSync } = await import('node:sqlite');
-  const database = new DatabaseSync(path, { timeout: 0 });
-  const start = host.now();
-  let long = false;
-  for (;;) {
-    if (await waiting.isOver()) break;
-    try {
-      database.exec('BEGIN EXCLUSIVE');
-      return () => {
-        database.close();
-      };
-    } catch (error) {
-      if (!isBusy(error)) {
-        database.close();
-        throw new CacheError(`no lock can be had in ${folder}`, { cause: error });
-      }
-    }
-    const waited = host.now() - start;
-    if (waited > waiting.longestMs) break;
-    if (waited > LONG_MS && !long) {
-      long = true;
-      waiting.onLong();
-    }
-    await sleep(pauseMs());
-  }
-  database.close();
-  return undefined;
 }

@@ -53,7 +53,7 @@ export interface CacheSettings {
 export async function openCache({ host, storage, forKubectl, warn }: CacheSettings): Promise<TokenCache> {
   const { uid } = host;
   const state = { broken: false };
-  const giveUp = (error: unknown): undefined => {
+  const giveUp = (error: unknown): void => {
     if (!(error instanceof CacheError)) throw error;
     if (!state.broken) warn(`${error.message}; the next run will log in again`);
     state.broken = true;
@@ -64,7 +64,8 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
     try {
       return act();
     } catch (error) {
-      return giveUp(error);
+      giveUp(error);
+      return undefined;
     }
   };
   const attemptLater = async <T>(act: () => Promise<T>): Promise<T | undefined> => {
@@ -72,7 +73,8 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
     try {
       return await act();
     } catch (error) {
-      return giveUp(error);
+      giveUp(error);
+      return undefined;
     }
   };
 

@@ -19,13 +19,13 @@ export interface SetAside {
 
 /**
  * Takes the values out of the arguments before the parser sees them: it would strip quotes that belong to a password,
- * take a value that begins with a dash for a flag, and quote values in its messages. As with pflag, the argument after a
- * flag is its value whatever it looks like.
+ * take a value that begins with a dash for a flag, and any word for false. As with pflag, the argument after a flag is
+ * its value whatever it looks like; a switch alone is on.
  *
  * @throws UsageError when the last flag lacks its value
  */
 export function setValuesAside(argv: readonly string[], options: readonly Option[]): SetAside {
-  const valued = new Set(options.filter(takesValue).flatMap(flagNames));
+  const optionOf = new Map(options.flatMap((option) => flagNames(option).map((name) => [name, option])));
   const names: string[] = [];
   const values: string[] = [];
   let waiting: string | undefined;
@@ -34,12 +34,14 @@ export function setValuesAside(argv: readonly string[], options: readonly Option
   };
   for (const argument of argv) {
     const [name = ''] = argument.split('=', 1);
+    const option = optionOf.get(name);
     if (waiting !== undefined) {
       put(waiting, argument);
       waiting = undefined;
-    } else if (!valued.has(name)) names.push(argument);
-    else if (name === argument) waiting = name;
-    else put(name, argument.slice(name.length + 1));
+    } else if (option === undefined) names.push(argument);
+    else if (name !== argument) put(name, argument.slice(name.length + 1));
+    else if (takesValue(option)) waiting = name;
+    else put(name, 'true');
   }
   if (waiting !== undefined) throw new UsageError(`${waiting} needs a value`, { hint: `write ${waiting}=VALUE` });
   return { argv: names, values };
@@ -48,7 +50,7 @@ export function setValuesAside(argv: readonly string[], options: readonly Option
 /**
  * Makes a layer of parsed flags.
  *
- * @param parsed by option name: an index into `values`, or a switch's state
+ * @param parsed by option name: an index into `values`
  * @throws ConfigError when a value is not what its option takes
  */
 export function readFlags(
@@ -58,9 +60,8 @@ export function readFlags(
 ): Layer {
   const layer = new Map<string, Setting>();
   for (const option of options) {
-    const found = parsed[option.name];
-    const text =
-      typeof found === 'string' ? values[Number(found)] : typeof found === 'boolean' ? String(found) : undefined;
+    const index = parsed[option.name];
+    const text = typeof index === 'string' ? values[Number(index)] : undefined;
     const setting = text === undefined ? undefined : makeSetting(option, text, `--${option.name}`);
     if (setting !== undefined) layer.set(option.name, setting);
   }

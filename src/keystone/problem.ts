@@ -1,12 +1,6 @@
 /** Turns what went wrong between us and Keystone into a sentence and a hint. Status and headers count before wording. */
-import {
-  AdditionalFactorRequired,
-  AuthRejected,
-  KeystoneProtocolError,
-  KeystoneUnreachable,
-  PluginError,
-} from '../errors.ts';
-import type { PluginErrorCode } from '../errors.ts';
+import { AdditionalFactorRequired, AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../errors.ts';
+import type { PluginErrorCode, PluginError } from '../errors.ts';
 import { listAt, objectAt, parseJsonObject, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import { redact } from '../secret.ts';
@@ -352,9 +346,6 @@ export function explainAnswer(request: AuthRequest, url: string, answer: HttpAns
       ? new AuthRejected(refusal.code, refusal.message, { hint: refusal.hint })
       : explained;
   const requestId = answer.header('x-openstack-request-id');
-  return requestId === undefined ? own : withRequestId(own, quote(requestId));
-}
-
-function withRequestId(error: PluginError, requestId: string): PluginError {
-  return new PluginError(error.code, error.message, { hint: error.hint, requestId, cause: error });
+  if (requestId !== undefined) own.requestId = quote(requestId);
+  return own;
 }
