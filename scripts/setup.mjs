@@ -8,7 +8,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -45,6 +45,8 @@ function install() {
 
 if (readStamp() !== lock) {
   install();
+  // tap builds its plugins into this folder and into itself; the latter has just been replaced.
+  rmSync(new URL('.tap/plugins', root), { recursive: true, force: true });
   writeFileSync(stamp, lock);
 }
 

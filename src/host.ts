@@ -21,7 +21,7 @@ export interface Host {
   /** The user's home folder, or undefined when there is none. */
   home(): string | undefined;
   /** Milliseconds since 1970, UTC. */
-  now(): number;
+  readonly now: () => number;
   /** Width of the terminal on stdout in columns; undefined where it is none. */
   columns(): number | undefined;
   /** Returns why the text cannot be written; undefined also where nobody reads it any more. */

@@ -66,7 +66,7 @@ async function openLock(path: string, uid: number | undefined): Promise<KernelLo
   };
 }
 
-async function waitFor(lock: KernelLock, now: () => number, waiting: Waiting): Promise<boolean> {
+async function waitFor(lock: KernelLock, { now }: Host, waiting: Waiting): Promise<boolean> {
   const start = now();
   let long = false;
   for (let pauseMs = SHORTEST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
@@ -97,7 +97,7 @@ export async function takeLock(
 ): Promise<Release | undefined> {
   try {
     const lock = await openLock(join(folder, lockFile(key)), host.uid);
-    if (await waitFor(lock, host.now, waiting)) return lock.close;
+    if (await waitFor(lock, host, waiting)) return lock.close;
     lock.close();
     return undefined;
   } catch (error) {
