@@ -15,16 +15,19 @@ import { resolveConfig } from './config/resolve.ts';
 import type { ResolvedConfig } from './config/resolve.ts';
 import { readTls } from './config/tls.ts';
 import type { TlsSettings } from './config/tls.ts';
-import { AuthRejected } from './errors.ts';
+import { AuthRejected, KeystoneProtocolError } from './errors.ts';
 import { API_VERSIONS, parseApiVersion } from './exec/exec-info.ts';
 import type { ExecInfo } from './exec/exec-info.ts';
 import { renderExecCredential } from './exec/exec-credential.ts';
 import { fingerprint } from './hit/fingerprint.ts';
 import type { Host } from './host.ts';
+import type { AuthRequest } from './keystone/auth-request.ts';
 import { authenticate, isAlive } from './keystone/client.ts';
 import { findV3 } from './keystone/discovery.ts';
+import { findMismatch } from './keystone/granted.ts';
 import { openHttp } from './keystone/http.ts';
 import type { Http } from './keystone/http.ts';
+import type { Token } from './keystone/token.ts';
 import { chooseMethod } from './methods/choose.ts';
 import { completeConfig, listMissing, requireInteraction } from './methods/complete.ts';
 import type { AuthMethod } from './methods/method.ts';
@@ -115,8 +118,24 @@ async function withKeystone<T>(login: Login, deadlineMs: number, use: (http: Htt
   }
 }
 
+/** A token that is not the one that was asked for is refused, or given but not kept where only its names differ. */
+function judge({ asked, subject }: AuthRequest, token: Token, reporter: Reporter): boolean {
+  const mismatch = findMismatch(asked, token.facts);
+  if (mismatch === undefined) return true;
+  const said = `Keystone gave ${subject} a token for another ${mismatch.what}`;
+  if (mismatch.certain) throw new KeystoneProtocolError('protocol', said, { hint: 'ask its operator' });
+  reporter.warn(`${said}, by its name; the token is not kept`);
+  return false;
+}
+
+/** A token as it came, and whether it may be kept. */
+interface Received {
+  readonly record: TokenRecord;
+  readonly keep: boolean;
+}
+
 /** Exchanges a complete configuration for a token. */
-async function logIn(login: Login, config: ResolvedConfig): Promise<TokenRecord> {
+async function logIn(login: Login, config: ResolvedConfig): Promise<Received> {
   const { method, reporter, deadlineMs, cache, key } = login;
   const request = method.request(config);
   reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
@@ -131,7 +150,8 @@ async function logIn(login: Login, config: ResolvedConfig): Promise<TokenRecord>
           'the token has no scope, which k8s-keystone-auth refuses; set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME',
         );
       }
-      return { token: token.id.reveal(), receivedAt, expiresAt, endpoint };
+      const keep = judge(request, token, reporter);
+      return { record: { token: token.id.reveal(), receivedAt, expiresAt, endpoint }, keep };
     });
   } catch (error) {
     if (error instanceof AuthRejected) cache.refused(key, readCredential(login.given));
@@ -222,9 +242,9 @@ async function logInOnce(login: Login, dead: string | undefined): Promise<TokenR
       if (error instanceof Cancelled) cache.refused(key, readCredential(login.given));
       throw error;
     });
-    const record = await logIn(login, config);
+    const { record, keep } = await logIn(login, config);
     const finalKey = makeKey(config, login.method, login.tls, login.host);
-    await cache.keep(finalKey, record, makeAliases(login, finalKey));
+    if (keep) await cache.keep(finalKey, record, makeAliases(login, finalKey));
     return record;
   } finally {
     release?.();

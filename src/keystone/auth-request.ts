@@ -1,6 +1,7 @@
 import type { Reference, Scope } from '../config/scope.ts';
 import type { PluginErrorCode } from '../errors.ts';
 import { Secret } from '../secret.ts';
+import type { Asked } from './granted.ts';
 
 /** JSON with secrets in it. Plain `JSON.stringify` prints them as `[redacted]`; {@link serialise} reveals them. */
 export type Json = string | boolean | Secret | readonly Json[] | { readonly [name: string]: Json };
@@ -23,6 +24,8 @@ export interface AuthRequest {
   readonly given?: Secret;
   /** Who logs in and for what, in the words of a message: "alice on project demo". */
   readonly subject: string;
+  /** What the token must say of itself. */
+  readonly asked: Asked;
   /** Answers that this method explains better than the status alone does. */
   readonly refusals?: Readonly<Partial<Record<number, Refusal>>>;
 }

@@ -8,7 +8,8 @@ export interface Token {
   readonly id: Secret;
   /** ms since 1970, UTC, by Keystone's clock. */
   readonly expiresAt: number;
-  readonly userName: string | undefined;
+  /** The member `token` of the answer's body. */
+  readonly facts: JsonObject;
   /** Whether a project, a domain, a system or a trust stands behind it. */
   readonly scoped: boolean;
 }
@@ -78,7 +79,7 @@ export function parseToken(id: Secret, body: JsonObject | undefined): Token {
       hint: 'ask its operator',
     });
   }
-  return { id, expiresAt, userName: textAt(objectAt(token, 'user'), 'name'), scoped: isScoped(token) };
+  return { id, expiresAt, facts: token, scoped: isScoped(token) };
 }
 
 /** Names of the auth methods that a refusal lists (`error.identity.methods`). */

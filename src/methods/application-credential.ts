@@ -2,7 +2,7 @@ import type { ResolvedConfig } from '../config/resolve.ts';
 import { readReference } from '../config/scope.ts';
 import { tokensRequest } from '../keystone/auth-request.ts';
 import type { AuthMethod } from './method.ts';
-import { describeUser, identifyUser, missingUser, readUser, USER_OPTIONS } from './user.ts';
+import { askedUser, describeUser, identifyUser, missingUser, readUser, USER_OPTIONS } from './user.ts';
 
 const PAIR = 'application-credential';
 
@@ -68,6 +68,7 @@ export const applicationCredential: AuthMethod = {
     return {
       // Keystone answers 401 to any scope beside an application credential: its project is its scope.
       ...tokensRequest([{ method: 'application_credential', content }], undefined),
+      asked: { ...(isNamed(config) ? askedUser(config) : {}), applicationCredential: readReference(config, PAIR) },
       subject,
       refusals: {
         401: {

@@ -1,7 +1,7 @@
 import { describeScope, missingScope, resolveScope, scopeFields } from '../config/scope.ts';
 import { tokensRequest } from '../keystone/auth-request.ts';
 import type { AuthMethod } from './method.ts';
-import { describeUser, identifyUser, missingUser, readUser, USER_OPTIONS } from './user.ts';
+import { askedUser, describeUser, identifyUser, missingUser, readUser, USER_OPTIONS } from './user.ts';
 
 /** Keystone API v3, "Password authentication". */
 export const password: AuthMethod = {
@@ -30,6 +30,7 @@ export const password: AuthMethod = {
     const content = { user: { ...readUser(config), password: config.secret('password') ?? '' } };
     return {
       ...tokensRequest([{ method: 'password', content }], scope),
+      asked: { ...askedUser(config), scope },
       subject: `${describeUser(config)} ${describeScope(scope)}`,
     };
   },

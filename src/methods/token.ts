@@ -43,6 +43,8 @@ export const token: AuthMethod = {
     const scope = resolveScope(config);
     const id = config.secret('token') ?? new Secret('');
     const common = {
+      // Whose token it is, is for Keystone to say.
+      asked: { scope },
       subject: `the token in ${config.origin('token')} ${describeScope(scope)}`,
       refusals: refusals(config.origin('token')),
     };

@@ -3,6 +3,7 @@ import type { ResolvedConfig } from '../config/resolve.ts';
 import { describeReference, readReference } from '../config/scope.ts';
 import { userJson } from '../keystone/auth-request.ts';
 import type { Json } from '../keystone/auth-request.ts';
+import type { Asked } from '../keystone/granted.ts';
 
 /** The options that say who the user is, for every method that has one. */
 export const USER_OPTIONS: readonly Option[] = [
@@ -56,6 +57,11 @@ export function identifyUser(config: ResolvedConfig): (string | undefined)[] {
 /** The user as Keystone wants it; the missing parts have been asked for before. */
 export function readUser(config: ResolvedConfig): Readonly<Record<string, Json>> {
   return userJson(readReference(config, 'user') ?? { name: '' }, readReference(config, 'user-domain'));
+}
+
+/** The user as the token must name it. */
+export function askedUser(config: ResolvedConfig): Asked {
+  return { user: readReference(config, 'user'), userDomain: readReference(config, 'user-domain') };
 }
 
 /** Says the user in a message: "alice (domain Default)". */
