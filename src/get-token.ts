@@ -1,99 +1,20 @@
-/** The slow path, on one page: settings → cache → lock → cache → terminal → Keystone → cache. */
-import { createHash } from 'node:crypto';
-import { stampFile } from './cache/file-stamp.ts';
-import { digestFields } from './cache/key.ts';
-import type { Field } from './cache/key.ts';
+/** The slow path, on one page: cache → lock → cache → terminal → Keystone → cache. */
 import { isFresh } from './cache/record.ts';
 import type { TokenRecord } from './cache/record.ts';
-import { openCache } from './cache/token-cache.ts';
-import type { NamedAlias, TokenCache } from './cache/token-cache.ts';
-import { readAuthUrl } from './config/auth-url.ts';
-import { readEnvironment } from './config/env.ts';
-import type { Layer } from './config/layer.ts';
-import { readProxy } from './config/proxy.ts';
-import { resolveConfig } from './config/resolve.ts';
 import type { ResolvedConfig } from './config/resolve.ts';
-import { readTls } from './config/tls.ts';
-import type { TlsSettings } from './config/tls.ts';
-import { AuthRejected, KeystoneProtocolError } from './errors.ts';
-import { API_VERSIONS, parseApiVersion } from './exec/exec-info.ts';
-import type { ExecInfo } from './exec/exec-info.ts';
+import { AuthRejected } from './errors.ts';
 import { renderExecCredential } from './exec/exec-credential.ts';
-import { fingerprint } from './hit/fingerprint.ts';
-import type { Host } from './host.ts';
-import type { AuthRequest } from './keystone/auth-request.ts';
-import { authenticate, isAlive } from './keystone/client.ts';
-import { findV3 } from './keystone/discovery.ts';
-import { findMismatch } from './keystone/granted.ts';
-import { openHttp } from './keystone/http.ts';
-import type { Http } from './keystone/http.ts';
-import type { Token } from './keystone/token.ts';
-import { chooseMethod } from './methods/choose.ts';
+import { exchange, isStillGood } from './login/exchange.ts';
+import type { Received } from './login/exchange.ts';
+import { makeAliases, makeKey, readCredential } from './login/key.ts';
+import { answerVersion, openLogin, warnOfInput } from './login/login.ts';
+import type { Login, Run } from './login/login.ts';
 import { completeConfig, listMissing, requireInteraction } from './methods/complete.ts';
-import type { AuthMethod } from './methods/method.ts';
-import { OPTIONS } from './methods/registry.ts';
 import { Cancelled } from './prompt/cancelled.ts';
 import { openTerminal } from './prompt/terminal.ts';
-import { Secret } from './secret.ts';
 
-/** What a run says beside its document; `cli/report.ts` puts it on stderr. */
-export interface Reporter {
-  readonly warn: (message: string) => void;
-  /** Shown on a terminal only. */
-  readonly progress: (message: string) => void;
-  /** Shown with `--verbose` only. */
-  readonly detail: (message: string) => void;
-}
-
-/** What a run starts from. */
-export interface Run {
-  readonly host: Host;
-  readonly info: ExecInfo | undefined;
-  readonly flags: Layer;
-  readonly reporter: Reporter;
-  readonly userAgent: string;
-}
-
-/** A run with its settings read. */
-interface Login extends Run {
-  readonly given: ResolvedConfig;
-  readonly method: AuthMethod;
-  readonly tls: TlsSettings;
-  readonly cache: TokenCache;
-  /** Of the settings as given: of the whole identity, or of what is known of it. */
-  readonly key: string;
-  readonly startedAt: number;
-  readonly deadlineMs: number;
-}
-
-const KEY_PURPOSE = 'client-keystone-auth key 1';
-const DEADLINE_SECONDS = 30;
-const LIVENESS_MS = 5_000;
 /** Beyond the holder's own deadline, for what it does before and after. */
 const LOCK_SLACK_MS = 1_000;
-
-/** An authorities file may be large; here, off the hit path, the fast hash is at hand. */
-function digest(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : createHash('sha256').update(text).digest('hex');
-}
-
-/** The cache key: everything that decides whose token it is and what it is good for, and nothing that can be guessed. */
-function makeKey(config: ResolvedConfig, method: AuthMethod, tls: TlsSettings, host: Host): string {
-  return digestFields(KEY_PURPOSE, [
-    host.uid === undefined ? undefined : String(host.uid),
-    readAuthUrl(config),
-    String(tls.insecure),
-    digest(tls.ca),
-    digest(tls.cert),
-    method.names[0],
-    ...method.identify(config),
-  ]);
-}
-
-/** What would have to be corrected after a refusal. */
-function readCredential(config: ResolvedConfig): Field[] {
-  return OPTIONS.filter((option) => option.secret).map((option) => config.secret(option.name)?.reveal());
-}
 
 async function complete({ host, info, given, method }: Login): Promise<ResolvedConfig> {
   const missing = listMissing(given, method);
@@ -108,79 +29,6 @@ async function complete({ host, info, given, method }: Login): Promise<ResolvedC
   }
 }
 
-async function withKeystone<T>(login: Login, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
-  const { host, tls, userAgent, reporter } = login;
-  const http = await openHttp({ host, tls, proxy: readProxy(host.env), userAgent, deadlineMs, log: reporter.detail });
-  try {
-    return await use(http);
-  } finally {
-    http.close();
-  }
-}
-
-/** A token that is not the one that was asked for is refused, or given but not kept where only its names differ. */
-function judge({ asked, subject }: AuthRequest, token: Token, reporter: Reporter): boolean {
-  const mismatch = findMismatch(asked, token.facts);
-  if (mismatch === undefined) return true;
-  const said = `Keystone gave ${subject} a token for another ${mismatch.what}`;
-  if (mismatch.certain) throw new KeystoneProtocolError('protocol', said, { hint: 'ask its operator' });
-  reporter.warn(`${said}, by its name; the token is not kept`);
-  return false;
-}
-
-/** A token as it came, and whether it may be kept. */
-interface Received {
-  readonly record: TokenRecord;
-  readonly keep: boolean;
-}
-
-/** Exchanges a complete configuration for a token. */
-async function logIn(login: Login, config: ResolvedConfig): Promise<Received> {
-  const { method, reporter, deadlineMs, cache, key } = login;
-  const request = method.request(config);
-  reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
-  // keystoneauth's v3 types take the URL as it is.
-  const ask = !(config.text('auth-type') ?? method.names[0] ?? '').startsWith('v3');
-  try {
-    return await withKeystone(login, deadlineMs, async (http) => {
-      const endpoint = await findV3(http, readAuthUrl(config) ?? '', ask);
-      const { token, receivedAt, expiresAt } = await authenticate(http, endpoint, request);
-      if (!token.scoped) {
-        reporter.warn(
-          'the token has no scope, which k8s-keystone-auth refuses; set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME',
-        );
-      }
-      const keep = judge(request, token, reporter);
-      return { record: { token: token.id.reveal(), receivedAt, expiresAt, endpoint }, keep };
-    });
-  } catch (error) {
-    if (error instanceof AuthRejected) cache.refused(key, readCredential(login.given));
-    throw error;
-  }
-}
-
-/**
- * Whether a token of the cache can be given. The same kubectl asking for a token that it has just got means that the
- * cluster may have refused it; then Keystone is asked, once.
- */
-async function isStillGood(login: Login, { token, endpoint }: TokenRecord): Promise<boolean> {
-  const { cache, reporter } = login;
-  if (cache.handOut(token) !== 'token') return true;
-  const alive = await withKeystone(login, LIVENESS_MS, (http) => isAlive(http, endpoint, new Secret(token)));
-  reporter.detail(alive ? 'Keystone confirms the token' : 'Keystone no longer knows the token');
-  if (alive) cache.confirm(token);
-  return alive;
-}
-
-function warnOfInput({ given, flags, reporter }: Login): void {
-  for (const option of OPTIONS) {
-    if (!option.secret || !flags.has(option.name)) continue;
-    const instead = option.env?.[0] ?? 'a variable';
-    reporter.warn(`--${option.name} can be read by every user of this machine; set ${instead} instead`);
-  }
-  given.warnings.forEach(reporter.warn);
-}
-
 /** A refused login is not tried again at once, see `cache/refusals.ts`. */
 function refuseAgain({ given, cache, key, host }: Login): void {
   if (given.on('force-refresh')) return;
@@ -192,20 +40,16 @@ function refuseAgain({ given, cache, key, host }: Login): void {
   });
 }
 
-/** Aliases that lead from these settings to `key`. */
-function makeAliases({ given, tls, info, host, cache, key: first }: Login, key: string): NamedAlias[] {
-  const plain = { key, apiVersion: undefined, files: [] };
-  const partial: NamedAlias[] = key === first ? [] : [[first, plain]];
-  // The hit path says nothing, so a run that has something to say must not go there.
-  const silent = !tls.insecure && !given.on('verbose') && !given.on('force-refresh');
-  if (!silent || !cache.onHitPath) return partial;
-  const alias = { key, apiVersion: readApiVersion(given), files: tls.files.map(stampFile) };
-  return [...partial, [fingerprint(host, info?.cluster ?? ''), alias]];
-}
-
-function readApiVersion(config: ResolvedConfig): ReturnType<typeof parseApiVersion> | undefined {
-  const text = config.text('api-version');
-  return text === undefined ? undefined : parseApiVersion(text, '--api-version');
+/** Asks for what is missing and logs in; whoever refuses, Keystone or the user, is not asked again for this command. */
+async function logIn(login: Login): Promise<Received & { readonly config: ResolvedConfig }> {
+  try {
+    const config = await complete(login);
+    return { ...(await exchange(login, config)), config };
+  } catch (error) {
+    const refused = error instanceof AuthRejected || error instanceof Cancelled;
+    if (refused) login.cache.refused(login.key, readCredential(login.given));
+    throw error;
+  }
 }
 
 /** A token of the cache that may be given: fresh, and got since the run began where a new one is wanted. */
@@ -238,11 +82,7 @@ async function logInOnce(login: Login, dead: string | undefined): Promise<TokenR
     }
     refuseAgain(login);
     warnOfInput(login);
-    const config = await complete(login).catch((error: unknown) => {
-      if (error instanceof Cancelled) cache.refused(key, readCredential(login.given));
-      throw error;
-    });
-    const { record, keep } = await logIn(login, config);
+    const { record, keep, config } = await logIn(login);
     const finalKey = makeKey(config, login.method, login.tls, login.host);
     if (keep) await cache.keep(finalKey, record, makeAliases(login, finalKey));
     return record;
@@ -272,25 +112,7 @@ async function findToken(login: Login): Promise<TokenRecord> {
  * @throws PluginError
  */
 export async function getToken(run: Run): Promise<string> {
-  const { host, info, flags, reporter } = run;
-  const given = resolveConfig([flags, readEnvironment(host.env, OPTIONS)], OPTIONS);
-  const apiVersion = readApiVersion(given) ?? info?.apiVersion ?? API_VERSIONS[0];
-  const method = chooseMethod(given);
-  const tls = readTls(given, host);
-  if (tls.insecure) {
-    const origin = given.origin(given.on('insecure') ? 'insecure' : 'verify');
-    reporter.warn(`Keystone's certificate is not checked, because of ${origin}`);
-  }
-  const storage = given.text('cache-storage') ?? 'file';
-  const record = await findToken({
-    ...run,
-    given,
-    method,
-    tls,
-    cache: await openCache({ host, storage, forKubectl: info !== undefined, warn: reporter.warn }),
-    key: makeKey(given, method, tls, host),
-    startedAt: host.now(),
-    deadlineMs: Number(given.text('timeout') ?? DEADLINE_SECONDS) * 1000,
-  });
-  return renderExecCredential(apiVersion, record.token, record.expiresAt);
+  const login = await openLogin(run);
+  const { token, expiresAt } = await findToken(login);
+  return renderExecCredential(answerVersion(login), token, expiresAt);
 }

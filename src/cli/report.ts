@@ -1,7 +1,7 @@
 /** The one place that speaks to the user: what a failure says and which exit status it has. */
 import { PluginError } from '../errors.ts';
 import type { PluginErrorCode } from '../errors.ts';
-import type { Reporter } from '../get-token.ts';
+import type { Reporter } from '../login/login.ts';
 import type { Host } from '../host.ts';
 import { redact } from '../secret.ts';
 

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import { stampFile } from '../cache/file-stamp.ts';
+import { digestFields } from '../cache/key.ts';
+import type { Field } from '../cache/key.ts';
+import type { NamedAlias } from '../cache/token-cache.ts';
+import { readAuthUrl } from '../config/auth-url.ts';
+import type { ResolvedConfig } from '../config/resolve.ts';
+import type { TlsSettings } from '../config/tls.ts';
+import { fingerprint } from '../hit/fingerprint.ts';
+import type { Host } from '../host.ts';
+import type { AuthMethod } from '../methods/method.ts';
+import { OPTIONS } from '../methods/registry.ts';
+import type { Login } from './login.ts';
+
+const KEY_PURPOSE = 'client-keystone-auth key 1';
+
+/** An authorities file may be large; here, off the hit path, the fast hash is at hand. */
+function digest(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : createHash('sha256').update(text).digest('hex');
+}
+
+/** The cache key: everything that decides whose token it is and what it is good for, and nothing that can be guessed. */
+export function makeKey(config: ResolvedConfig, method: AuthMethod, tls: TlsSettings, host: Host): string {
+  return digestFields(KEY_PURPOSE, [
+    host.uid === undefined ? undefined : String(host.uid),
+    readAuthUrl(config),
+    String(tls.insecure),
+    digest(tls.ca),
+    digest(tls.cert),
+    method.names[0],
+    ...method.identify(config),
+  ]);
+}
+
+/** What would have to be corrected after a refusal. */
+export function readCredential(config: ResolvedConfig): Field[] {
+  return OPTIONS.filter((option) => option.secret).map((option) => config.secret(option.name)?.reveal());
+}
+
+/** Aliases that lead from these settings to `key`. */
+export function makeAliases(
+  { given, apiVersion, tls, info, host, cache, key: first }: Login,
+  key: string,
+): NamedAlias[] {
+  const plain = { key, apiVersion: undefined, files: [] };
+  const partial: NamedAlias[] = key === first ? [] : [[first, plain]];
+  // The hit path says nothing, so a run that has something to say must not go there.
+  const silent = !tls.insecure && !given.on('verbose') && !given.on('force-refresh');
+  if (!silent || !cache.onHitPath) return partial;
+  const alias = { key, apiVersion, files: tls.files.map(stampFile) };
+  return [...partial, [fingerprint(host, info?.cluster ?? ''), alias]];
+}

@@ -1,0 +1,97 @@
+import type { TokenCache } from '../cache/token-cache.ts';
+import { openCache } from '../cache/token-cache.ts';
+import { readEnvironment } from '../config/env.ts';
+import type { Layer } from '../config/layer.ts';
+import { resolveConfig } from '../config/resolve.ts';
+import type { ResolvedConfig } from '../config/resolve.ts';
+import { readTls } from '../config/tls.ts';
+import type { TlsSettings } from '../config/tls.ts';
+import { API_VERSIONS, parseApiVersion } from '../exec/exec-info.ts';
+import type { ApiVersion, ExecInfo } from '../exec/exec-info.ts';
+import type { Host } from '../host.ts';
+import { chooseMethod } from '../methods/choose.ts';
+import type { AuthMethod } from '../methods/method.ts';
+import { OPTIONS } from '../methods/registry.ts';
+import { makeKey } from './key.ts';
+
+/** What a run says beside its document; `cli/report.ts` puts it on stderr. */
+export interface Reporter {
+  readonly warn: (message: string) => void;
+  /** Shown on a terminal only. */
+  readonly progress: (message: string) => void;
+  /** Shown with `--verbose` only. */
+  readonly detail: (message: string) => void;
+}
+
+/** What a run starts from. */
+export interface Run {
+  readonly host: Host;
+  readonly info: ExecInfo | undefined;
+  readonly flags: Layer;
+  readonly reporter: Reporter;
+  readonly userAgent: string;
+}
+
+/** A run with its settings read. */
+export interface Login extends Run {
+  readonly given: ResolvedConfig;
+  readonly method: AuthMethod;
+  readonly tls: TlsSettings;
+  readonly cache: TokenCache;
+  /** Of the settings as given: of the whole identity, or of what is known of it. */
+  readonly key: string;
+  /** The version that `--api-version` asks for. */
+  readonly apiVersion: ApiVersion | undefined;
+  /** ms since 1970, UTC. */
+  readonly startedAt: number;
+  readonly deadlineMs: number;
+}
+
+const DEADLINE_SECONDS = 30;
+
+function warnOfInsecure(config: ResolvedConfig, reporter: Reporter): void {
+  const origin = config.origin(config.on('insecure') ? 'insecure' : 'verify');
+  reporter.warn(`Keystone's certificate is not checked, because of ${origin}`);
+}
+
+/**
+ * Reads a run's settings and opens its cache.
+ *
+ * @throws ConfigError
+ */
+export async function openLogin(run: Run): Promise<Login> {
+  const { host, info, flags, reporter } = run;
+  const given = resolveConfig([flags, readEnvironment(host.env, OPTIONS)], OPTIONS);
+  const asked = given.text('api-version');
+  const apiVersion = asked === undefined ? undefined : parseApiVersion(asked, '--api-version');
+  const method = chooseMethod(given);
+  const tls = readTls(given, host);
+  if (tls.insecure) warnOfInsecure(given, reporter);
+  const storage = given.text('cache-storage') ?? 'file';
+  return {
+    ...run,
+    given,
+    apiVersion,
+    method,
+    tls,
+    cache: await openCache({ host, storage, forKubectl: info !== undefined, warn: reporter.warn }),
+    key: makeKey(given, method, tls, host),
+    startedAt: host.now(),
+    deadlineMs: Number(given.text('timeout') ?? DEADLINE_SECONDS) * 1000,
+  };
+}
+
+/** The version to answer in: the one asked for by flag, else by kubectl, else the newest. */
+export function answerVersion({ apiVersion, info }: Login): ApiVersion {
+  return apiVersion ?? info?.apiVersion ?? API_VERSIONS[0];
+}
+
+/** Says what is odd about the settings, in a run that logs in. */
+export function warnOfInput({ given, flags, reporter }: Login): void {
+  for (const option of OPTIONS) {
+    if (!option.secret || !flags.has(option.name)) continue;
+    const instead = option.env?.[0] ?? 'a variable';
+    reporter.warn(`--${option.name} can be read by every user of this machine; set ${instead} instead`);
+  }
+  given.warnings.forEach(reporter.warn);
+}
