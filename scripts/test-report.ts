@@ -57,6 +57,10 @@ function follow(parser: Parser, counts: Counts, parent: string): void {
   });
   // What tests and tap itself print besides TAP, such as the coverage summary.
   parser.on('extra', (text: string) => process.stdout.write(text));
+  // A figure that a test gives, `t.comment`. tap's own comments are about subtests and times.
+  parser.on('comment', (text: string) => {
+    if (parent !== '' && !/^# (?:Subtest|time)\b/.test(text)) console.log(`      ${text.trim()}`);
+  });
   parser.on('bailout', (reason: string) => {
     console.log(`Bail out! ${reason}`);
   });
