@@ -2,8 +2,7 @@
 // how many assertions passed. A plain `tap` could neither share one Keystone among test files nor be trusted to say
 // why tests are missing.
 //
-// usage: node scripts/test.ts [--bar] [TEST-FILE...]
-// --bar runs the attacks on the cache in full size, one file at a time.
+// usage: node scripts/test.ts [TEST-FILE...]
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -102,16 +101,13 @@ async function buildTap(): Promise<void> {
 }
 
 async function runTests(args: string[], world: Record<string, string>): Promise<number> {
-  const full = args.includes('--bar');
-  const named = args.filter((arg) => arg !== '--bar');
-  const files = named.length > 0 ? named : listTestFiles(full ? 'test/bar' : 'test');
+  const files = args.length > 0 ? args : listTestFiles();
   const coverage = ['--allow-incomplete-coverage', '--allow-empty-coverage', '--coverage-report=text-summary'];
   // Beyond tap's 30 s: a whole file of log-ins against a real server takes its time on a small machine.
-  const size = full ? ['--timeout=1800', '--jobs=1'] : ['--timeout=180'];
-  const options = ['--reporter=tap', ...size, ...coverage];
+  const options = ['--reporter=tap', '--timeout=180', ...coverage];
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const report = reportTap(counts);
-  const env = { ...inheritedEnv(), ...world, ...(full ? { CKA_BAR: 'full' } : {}) };
+  const env = { ...inheritedEnv(), ...world };
   const status = await runProgram([tapProgram(), 'run', ...options, ...files], env, report);
   if (status !== 0 && counts.failed === 0) {
     console.log(`tap ended with status ${String(status)} for a reason that is no failed assertion; it counts as one.`);
@@ -123,14 +119,16 @@ async function runTests(args: string[], world: Record<string, string>): Promise<
 
 /** A developer's own OpenStack login and an outer run's world must not reach the tests. */
 function inheritedEnv(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:OS|CKA|TAP)_|^TAP$/.test(name)));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(?:OS|CKA(?!_BAR$)|TAP)_|^TAP$/.test(name)),
+  );
 }
 
-function listTestFiles(folder: string): string[] {
-  const files = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
+function listTestFiles(): string[] {
+  const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' });
   return files
     .filter((file) => file.endsWith('.test.ts'))
-    .map((file) => join(folder, file))
+    .map((file) => join('test', file))
     .toSorted();
 }
 

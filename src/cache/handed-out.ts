@@ -13,6 +13,7 @@ import { sha256 } from './sha256.ts';
 export type HandedOut = 'nothing' | 'token' | 'confirmed';
 
 const FILE = 'handed-out';
+const SLOTS = 256;
 const ID_CHARACTERS = 32;
 const MARKS: Readonly<Record<Exclude<HandedOut, 'nothing'>, string>> = { token: 't', confirmed: 'c' };
 /** Id, mark, time in ms, newline. */
@@ -27,10 +28,9 @@ interface Slot {
 }
 
 function findSlot(parent: string, token: string): Slot {
-  const hash = sha256(`${parent}\n${token}`);
-  // The parent alone chooses the slot, so a new token replaces its old one.
-  const index = Number.parseInt(sha256(parent).slice(0, 2), 16);
-  return { id: hash.slice(0, ID_CHARACTERS), offset: index * SLOT_BYTES };
+  // The parent alone chooses the slot, so a new token replaces its old one. It begins with its pid.
+  const index = Number.parseInt(parent, 10) % SLOTS;
+  return { id: sha256(`${parent}\n${token}`).slice(0, ID_CHARACTERS), offset: index * SLOT_BYTES };
 }
 
 function readSlot(fd: number, { id, offset }: Slot, now: number): HandedOut {

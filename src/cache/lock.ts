@@ -2,12 +2,11 @@
  * One login at a time for one identity, across processes. The lock is the kernel's, on a file that stays empty: it ends
  * with its holder however that ends, kill -9 included. node:sqlite is the one way in Node to take such a lock.
  */
-import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CacheError } from '../errors.ts';
 import type { Host } from '../host.ts';
-import { openPrivate } from './private-file.ts';
+import { usePrivate } from './private-file.ts';
 
 /** Gives the lock back. */
 export type Release = () => void;
@@ -47,7 +46,7 @@ interface KernelLock {
 
 async function openLock(path: string, uid: number | undefined): Promise<KernelLock> {
   // Made by us first, so that it is private; the database itself would follow links and obey the umask.
-  closeSync(openPrivate(path, uid));
+  usePrivate(path, uid, () => undefined);
   const { DatabaseSync } = await import('node:sqlite');
   const database = new DatabaseSync(path, { timeout: 0 });
   return {

@@ -9,7 +9,7 @@ import {
   fsyncSync,
   futimesSync,
   openSync,
-  readFileSync,
+  readSync,
   renameSync,
   rmSync,
   writeSync,
@@ -46,7 +46,9 @@ export function readPrivate(path: string, uid: number | undefined): string | und
   }
   try {
     const stats = fstatSync(fd);
-    return isPrivate(stats, uid) && stats.size <= LARGEST_BYTES ? readFileSync(fd, 'utf8') : undefined;
+    if (!isPrivate(stats, uid) || stats.size > LARGEST_BYTES) return undefined;
+    const bytes = Buffer.alloc(stats.size);
+    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, stats.size, 0));
   } catch {
     return undefined;
   } finally {
