@@ -5,7 +5,7 @@ import tseslint from 'typescript-eslint';
 const IMPORTERS = {
   yargs: 'src/cli/help.ts',
   'yargs-parser': 'src/cli/parse.ts',
-  '@napi-rs/keyring': 'src/cache/keyring-store.ts',
+  '@napi-rs/keyring': 'src/cache/keyring-process.ts',
   got: 'src/keystone/http.ts',
   '@inquirer/prompts': 'src/prompt/ask.ts',
 };

@@ -82,6 +82,11 @@ await bundle({
   entryPoints: ['src/cli/cli.ts'],
   outfile: SLOW,
   plugins: RARE.map(({ name, file }) => apart(name, file)),
+});
+await bundle({
+  ...common,
+  entryPoints: ['src/cache/keyring-process.ts'],
+  outfile: 'dist/keyring.cjs',
   // It has native parts, which no bundle can hold.
   external: ['@napi-rs/keyring'],
 });

@@ -10,6 +10,8 @@ export type PromptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGTST
 export interface Host {
   /** Arguments after the program's own name. */
   readonly argv: readonly string[];
+  /** The Node that runs this. */
+  readonly program: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The current folder, or the empty string when it has been deleted. */
   readonly cwd: string;
@@ -73,6 +75,7 @@ function currentFolder(): string {
 export function processHost(): Host {
   return {
     argv: process.argv.slice(2),
+    program: process.execPath,
     env: process.env,
     cwd: currentFolder(),
     platform: process.platform,

@@ -4,9 +4,9 @@
  * lives. This is on the hit path, so it is one small file with a slot for each of 256 parents, read and written in
  * place. Two parents that fall on one slot forget each other: the sign is missed, nothing worse.
  */
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { openPrivate } from './private-file.ts';
+import { usePrivate } from './private-file.ts';
 import { sha256 } from './sha256.ts';
 
 /** What a parent has got so far: nothing, the token, or the token after Keystone confirmed it. */
@@ -59,23 +59,17 @@ export interface Recipient {
 
 /** Notes that `parent` gets `token` now, and says what it had got before. */
 export function noteToken({ folder, uid, parent, now }: Recipient, token: string): HandedOut {
-  const fd = openPrivate(join(folder, FILE), uid);
-  try {
+  return usePrivate(join(folder, FILE), uid, (fd) => {
     const slot = findSlot(parent, token);
     const before = readSlot(fd, slot, now);
     if (before === 'nothing') writeSlot(fd, slot, 'token', now);
     return before;
-  } finally {
-    closeSync(fd);
-  }
+  });
 }
 
 /** Notes that Keystone has confirmed or replaced the token of `parent`, so that it is not asked again for a while. */
 export function noteConfirmed({ folder, uid, parent, now }: Recipient, token: string): void {
-  const fd = openPrivate(join(folder, FILE), uid);
-  try {
+  usePrivate(join(folder, FILE), uid, (fd) => {
     writeSlot(fd, findSlot(parent, token), 'confirmed', now);
-  } finally {
-    closeSync(fd);
-  }
+  });
 }

@@ -36,6 +36,15 @@ function isPrivate(stats: Stats, uid: number | undefined): boolean {
   return stats.isFile() && ours && stats.nlink === 1;
 }
 
+/** What has been read or written by now is not undone by a disk that fails at the end. */
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // The descriptor ends with the process.
+  }
+}
+
 /** Reads a private file; anything else counts as absent. */
 export function readPrivate(path: string, uid: number | undefined): string | undefined {
   let fd: number;
@@ -52,7 +61,7 @@ export function readPrivate(path: string, uid: number | undefined): string | und
   } catch {
     return undefined;
   } finally {
-    closeSync(fd);
+    closeQuietly(fd);
   }
 }
 
@@ -61,20 +70,42 @@ export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 }
 
-/**
- * Opens a private file for reading and writing in place, and makes it where there is none.
- *
- * @throws CacheError when what stands there is not private
- */
-export function openPrivate(path: string, uid: number | undefined): number {
-  let fd: number;
+/** Opens a file of ours, or makes it; undefined when what stands there is not private. */
+function openPrivate(path: string, uid: number | undefined): number | undefined {
+  let fd: number | undefined;
   try {
     fd = openSync(path, constants.O_RDWR | constants.O_CREAT | SAFELY, FILE_MODE);
+    if (isPrivate(fstatSync(fd), uid)) return fd;
   } catch (error) {
-    throw new CacheError(`${path} cannot be opened (${codeOf(error)})`, { cause: error });
+    if (fd !== undefined) closeQuietly(fd);
+    // A link, or a file that its owner keeps from us.
+    if (['ELOOP', 'EACCES'].includes(codeOf(error))) return undefined;
+    throw error;
   }
-  if (isPrivate(fstatSync(fd), uid)) return fd;
-  closeSync(fd);
+  closeQuietly(fd);
+  return undefined;
+}
+
+/**
+ * Uses a private file for reading and writing in place, and makes it where there is none. What was planted there while
+ * the folder was open to others makes way.
+ *
+ * @throws CacheError when it does not make way, or the disk fails
+ */
+export function usePrivate<T>(path: string, uid: number | undefined, use: (fd: number) => T): T {
+  let fd: number | undefined;
+  try {
+    fd = openPrivate(path, uid);
+    if (fd === undefined) {
+      rmSync(path);
+      fd = openPrivate(path, uid);
+    }
+    if (fd !== undefined) return use(fd);
+  } catch (error) {
+    throw new CacheError(`${path} cannot be used (${codeOf(error)})`, { cause: error });
+  } finally {
+    if (fd !== undefined) closeQuietly(fd);
+  }
   throw new CacheError(`${path} is not private`);
 }
 

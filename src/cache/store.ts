@@ -33,7 +33,7 @@ const STORES: ReadonlyMap<string, Open> = new Map<string, Open>([
     'keyring',
     async (_folder, host) => {
       const { openKeyringStore } = await import('./keyring-store.ts');
-      return openKeyringStore(host.platform);
+      return openKeyringStore(host);
     },
   ],
   ['none', () => Promise.resolve(undefined)],

@@ -49,44 +49,60 @@ export interface CacheSettings {
   readonly warn: (message: string) => void;
 }
 
+/** A part of the cache of which nothing is tried again in this run once it has failed. */
+interface Part {
+  isUsable(): boolean;
+  attempt<T>(act: () => T): T | undefined;
+  attemptLater<T>(act: () => Promise<T>): Promise<T | undefined>;
+}
+
+function makePart(usable: boolean, onFailure: (error: CacheError) => void): Part {
+  const state = { usable };
+  const giveUp = (error: unknown): void => {
+    if (!(error instanceof CacheError)) throw error;
+    state.usable = false;
+    onFailure(error);
+  };
+  return {
+    isUsable: () => state.usable,
+    attempt(act) {
+      try {
+        return state.usable ? act() : undefined;
+      } catch (error) {
+        giveUp(error);
+        return undefined;
+      }
+    },
+    async attemptLater(act) {
+      try {
+        return state.usable ? await act() : undefined;
+      } catch (error) {
+        giveUp(error);
+        return undefined;
+      }
+    },
+  };
+}
+
 /** Opens the cache of a run. */
 export async function openCache({ host, storage, forKubectl, warn }: CacheSettings): Promise<TokenCache> {
   const { uid } = host;
-  const state = { broken: false };
-  const giveUp = (error: unknown): void => {
-    if (!(error instanceof CacheError)) throw error;
-    if (!state.broken) warn(`${error.message}; the next run will log in again`);
-    state.broken = true;
-  };
-  /** Nothing of a cache that has failed is tried again in this run. */
-  const attempt = <T>(act: () => T): T | undefined => {
-    if (state.broken) return undefined;
-    try {
-      return act();
-    } catch (error) {
-      giveUp(error);
-      return undefined;
-    }
-  };
-  const attemptLater = async <T>(act: () => Promise<T>): Promise<T | undefined> => {
-    if (state.broken) return undefined;
-    try {
-      return await act();
-    } catch (error) {
-      giveUp(error);
-      return undefined;
-    }
-  };
-
   const path = cacheFolder(host);
   const kept = storage !== 'none';
   if (kept && path === undefined) warn('there is no home folder to keep the token in; the next run will log in again');
-  state.broken = !kept || path === undefined;
+  let warned = false;
+  const warnOnce = ({ message }: CacheError): void => {
+    if (!warned) warn(`${message}; the next run will log in again`);
+    warned = true;
+  };
+  // A keyring that fails leaves the lock and the memory of refusals at work: those are files.
+  const files = makePart(kept && path !== undefined, warnOnce);
+  const records = makePart(kept && path !== undefined, warnOnce);
   const folder: Folder = { path: path ?? '', uid };
-  attempt(() => {
+  files.attempt(() => {
     ensureFolder(folder.path, uid);
   });
-  const store = await attemptLater(() => openStore(storage, folder, host));
+  const store = files.isUsable() ? await records.attemptLater(() => openStore(storage, folder, host)) : undefined;
 
   const parent = host.parent();
   const session = parent === undefined ? undefined : host.kin(parent.sessionLeader);
@@ -98,7 +114,7 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
     return tag === undefined ? undefined : { folder, key, tag };
   };
   const keepAliases = (record: TokenRecord, aliases: readonly NamedAlias[]): void => {
-    attempt(() => {
+    files.attempt(() => {
       for (const [name, alias] of aliases) writeAliasFile(folder, name, alias, record.expiresAt);
       prune(folder.path, host.now());
     });
@@ -107,35 +123,35 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
   return {
     onHitPath: store?.onHitPath ?? false,
     async recall(key) {
-      const target = state.broken ? undefined : readAliasFile(folder, key)?.key;
+      const target = files.isUsable() ? readAliasFile(folder, key)?.key : undefined;
       const found = target ?? key;
-      const record = await attemptLater(async () => store?.read(found));
+      const record = await records.attemptLater(async () => store?.read(found));
       return record === undefined ? undefined : { key: found, record };
     },
     async keep(key, record, aliases) {
-      await attemptLater(async () => store?.write(key, record));
-      attempt(() => {
+      await records.attemptLater(async () => store?.write(key, record));
+      files.attempt(() => {
         forgetRefusal(folder, key);
       });
       keepAliases(record, aliases);
     },
     keepAliases,
-    lock: (key, waiting) => attemptLater(() => takeLock(host, folder.path, key, waiting)),
-    handOut: (token) => (tracked ? attempt(() => noteToken(recipient(), token)) : undefined) ?? 'nothing',
+    lock: (key, waiting) => files.attemptLater(() => takeLock(host, folder.path, key, waiting)),
+    handOut: (token) => (tracked ? files.attempt(() => noteToken(recipient(), token)) : undefined) ?? 'nothing',
     confirm(token) {
       if (tracked)
-        attempt(() => {
+        files.attempt(() => {
           noteConfirmed(recipient(), token);
         });
     },
     refusedAt(key, credential) {
       const refusal = memory(key, credential);
-      return refusal === undefined || state.broken ? undefined : recallRefusal(refusal, host.now());
+      return refusal === undefined || !files.isUsable() ? undefined : recallRefusal(refusal, host.now());
     },
     refused(key, credential) {
       const refusal = memory(key, credential);
       if (refusal !== undefined)
-        attempt(() => {
+        files.attempt(() => {
           rememberRefusal(refusal, host.now());
         });
     },

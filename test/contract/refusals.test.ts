@@ -1,11 +1,16 @@
 // Every way in which the real Keystone says no: one request, because a refused login that is repeated locks accounts;
 // one line, which says what to do and which request the operator should look for; nothing on stdout, nothing cached.
 
-import { readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
+import { seal, unseal } from '../../src/cache/seal.ts';
 import { checkFailure, EXIT } from '../support/login.ts';
-import { makeHome, runPlugin } from '../support/plugin.ts';
+import { alone, makeEnvironment, makeHome, PLUGIN, runPlugin } from '../support/plugin.ts';
+import type { Home, Ran } from '../support/plugin.ts';
 import { asCredential, asUser, asUserById, onProject, secretsOf } from '../support/settings.ts';
 import { logIn, revokeToken } from '../support/tenancy.ts';
 import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
@@ -231,21 +236,83 @@ testWithKeystone('no login at all', async (t, world) => {
   });
 });
 
-testWithKeystone('a refusal is not remembered: each run asks once', async (t, world) => {
+testWithKeystone('a refusal is remembered for the terminal that it happened in', async (t, world) => {
   const { domain, projects, users } = world.tenancy;
   const home = makeHome();
   t.teardown(() => home.remove());
   const mark = markRequests(world.http);
-  const env = {
+  const right = {
     OS_AUTH_URL: `${mark.url}/v3`,
     ...asUser(users.alice, domain),
     ...onProject(projects.demo, domain),
   };
-  for (const count of [1, 2]) {
-    const ran = await runPlugin({ home, env: { ...env, OS_PASSWORD: WRONG_SECRET } });
-    checkFailure(t, ran, EXIT.refused, { says: [GENERIC] });
-    t.equal(requestsSince(mark).length, count);
-  }
-  t.equal((await runPlugin({ home, env })).status, 0, 'the right password is let in at once');
-  t.equal(requestsSince(mark).length, 3);
+  const wrong = { ...right, OS_PASSWORD: WRONG_SECRET };
+  const shell = openShell(home);
+  t.teardown(() => shell.close());
+  const before = { says: [/Keystone refused this login \d+ s ago, and is not asked again yet; another credential/] };
+  const count = (): number => requestsSince(mark).length;
+
+  checkFailure(t, await shell.run(wrong), EXIT.refused, { says: [GENERIC] });
+  t.equal(count(), 1);
+  checkFailure(t, await shell.run(wrong), EXIT.refused, before);
+  t.equal(count(), 1, 'the same credential is not tried again');
+  checkFailure(t, await shell.run({ ...wrong, OS_PASSWORD: `${WRONG_SECRET}-2` }), EXIT.refused, { says: [GENERIC] });
+  t.equal(count(), 2, 'another is');
+  checkFailure(t, await shell.run(wrong, '--force-refresh'), EXIT.refused, { says: [GENERIC] });
+  t.equal(count(), 3, 'and whatever the user insists on');
+
+  const other = openShell(home);
+  t.teardown(() => other.close());
+  checkFailure(t, await other.run(wrong), EXIT.refused, { says: [GENERIC] });
+  t.equal(count(), 4, 'another terminal cannot know');
+  ageRefusals(home, 25_000);
+  checkFailure(t, await other.run(wrong), EXIT.refused, before);
+  t.equal(count(), 4, '25 s later it is remembered');
+  ageRefusals(home, 5_000);
+  checkFailure(t, await other.run(wrong), EXIT.refused, { says: [GENERIC] });
+  t.equal(count(), 5, '30 s later no more');
+
+  t.equal((await other.run(right)).status, 0, 'the right password is let in at once');
+  t.equal(count(), 6);
+  t.notOk(
+    readdirSync(home.cache).some((name) => name.endsWith('.refused')),
+    'and then the refusal is forgotten',
+  );
 });
+
+interface Shell {
+  run(env: Readonly<Record<string, string>>, ...args: string[]): Promise<Ran>;
+  close(): void;
+}
+
+/** A shell that leads a session, as the one in a terminal does, and runs the plugin more than once. */
+function openShell(home: Home): Shell {
+  const [file, words, options] = alone('/bin/sh', ['-s'], makeEnvironment(home));
+  const child = spawn(file, words, { ...options, cwd: home.path, detached: true, stdio: ['pipe', 'pipe', 'inherit'] });
+  const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+  const [out, err] = [join(home.path, 'out'), join(home.path, 'err')];
+  return {
+    async run(env, ...args) {
+      const settings = Object.entries(env).map(([name, value]) => `${name}=${quote(value)}`);
+      const command = [...settings, quote(process.execPath), quote(PLUGIN), ...args.map(quote)].join(' ');
+      child.stdin.write(`${command} >${quote(out)} 2>${quote(err)} </dev/null; echo $?\n`);
+      const [status] = (await once(child.stdout, 'data')) as [Buffer];
+      return {
+        status: Number(status),
+        signal: null,
+        stdout: readFileSync(out, 'utf8'),
+        stderr: readFileSync(err, 'utf8'),
+      };
+    },
+    close: () => child.stdin.end(),
+  };
+}
+
+/** As if the refusals had been noted so much earlier. */
+function ageRefusals(home: Home, ms: number): void {
+  for (const name of readdirSync(home.cache).filter((name) => name.endsWith('.refused'))) {
+    const path = join(home.cache, name);
+    const content = unseal(readFileSync(path, 'utf8')) ?? {};
+    writeFileSync(path, seal({ ...content, at: Number(content['at']) - ms }));
+  }
+}

@@ -1,5 +1,5 @@
 // kubectl waits for the plugin before each command, so a hit must cost next to nothing and depend on nothing: no network,
-// no file but our two, no module beyond Node's own. The bundle's size tells little of that; the system calls tell all.
+// no file but our three, no module beyond Node's own. The bundle's size tells little of that; the system calls tell all.
 
 import { execFile, execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import type { Test } from 'tap';
 import { makePki } from '../../scripts/pki.ts';
 import { loginTo, startForTest } from '../support/login.ts';
 import type { StandIn } from '../support/stand-in-keystone.ts';
-import { alone, execInfo, makeEnvironment, makeHome, PLUGIN, runPlugin } from '../support/plugin.ts';
+import { alone, execInfo, makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
 import type { Home, Ran } from '../support/plugin.ts';
 
 const run = promisify(execFile);
@@ -19,8 +19,6 @@ const SLOW = join(dirname(PLUGIN), 'slow.cjs');
 
 /** Built into Node, but slow to load or of no use where nothing is asked. */
 const SLOW_BUILTINS = /^NativeModule (?:_http_|_tls_|http|https|http2|tls|net|dns|dgram|crypto|child_process|readline)/;
-
-const settings = { KUBERNETES_EXEC_INFO: execInfo({ cluster: { server: 'https://127.0.0.1:6443' } }) };
 
 interface Prepared {
   readonly home: Home;
@@ -31,15 +29,23 @@ interface Prepared {
   readonly ca: string;
 }
 
-/** Logs in, so that the next run with these settings is a hit. */
-async function prepare(t: Test): Promise<Prepared> {
+/**
+ * Logs in, so that the next run with these settings is a hit: unless the same kubectl asks, which is why the run that
+ * logs in is given a parent of its own.
+ */
+async function prepare(t: Test, settings: Readonly<Record<string, string>>): Promise<Prepared> {
   const home = makeHome();
   t.teardown(() => home.remove());
   const pki = await makePki(join(t.testdir(), 'pki'));
   const standIn = await startForTest(t, { tls: pki.server });
   const env = { ...settings, ...loginTo(`${standIn.url}/v3`), OS_CACERT: pki.ca };
-  const first = await runPlugin({ home, env });
-  t.equal(first.status, 0, first.stderr);
+  const [file, args, options] = alone(
+    '/bin/sh',
+    ['-c', '"$0" "$@"; :', process.execPath, PLUGIN],
+    makeEnvironment(home, env),
+  );
+  const first = await run(file, args, { ...options, cwd: home.path });
+  t.equal(first.stderr, '');
   t.equal(standIn.requests.length, 1);
   return { home, standIn, env: makeEnvironment(home, env), printed: first.stdout, ca: pki.ca };
 }
@@ -83,11 +89,26 @@ async function trace({ home, env }: Prepared, program: string): Promise<Trace> {
   return { stdout, network, opened };
 }
 
-await t.test('a hit opens no socket and two files', { skip: requireStrace() }, async (t) => {
-  const prepared = await prepare(t);
+const byHand = {};
+const byKubectl = { KUBERNETES_EXEC_INFO: execInfo({ cluster: { server: 'https://127.0.0.1:6443' } }) };
+
+await t.test('a hit opens no socket and its own files only', { skip: requireStrace() }, async (t) => {
+  await t.test('by hand: two, to read', (t) => checkHit(t, byHand, /\.(?:alias|token)$/, 2));
+  await t.test('for kubectl: the note of what it was given too', (t) =>
+    checkHit(t, byKubectl, /^handed-out$|\.(?:alias|token)$/, 3),
+  );
+});
+
+async function checkHit(
+  t: Test,
+  settings: Readonly<Record<string, string>>,
+  own: RegExp,
+  count: number,
+): Promise<void> {
+  const prepared = await prepare(t, settings);
   const { home, standIn, printed, ca } = prepared;
   const nothing = join(home.path, 'nothing.cjs');
-  // Which time zone this is, Node looks up for the first Date.
+  // Which time zone this is, Node looks up for the first Date; who asks, everybody may look up in /proc.
   writeFileSync(nothing, 'new Date(0).toISOString();');
   const bare = await trace(prepared, nothing);
   const hit = await trace(prepared, PLUGIN);
@@ -95,12 +116,15 @@ await t.test('a hit opens no socket and two files', { skip: requireStrace() }, a
   t.strictSame(hit.network, [], 'no socket');
 
   const ours = readdirSync(home.cache)
-    .filter((name) => /\.(?:alias|token)$/.test(name))
+    .filter((name) => own.test(name))
     .map((name) => join(home.cache, name));
-  t.equal(ours.length, 2, 'a record and what leads to it');
+  t.equal(ours.length, count, 'what leads to a record, and the record');
   const added = [...hit.opened.keys()].filter((path) => !bare.opened.has(path) && path !== PLUGIN);
-  t.strictSame(added.toSorted(), ours.toSorted(), 'our two files and none besides');
-  for (const path of ours) t.match(hit.opened.get(path), /^O_RDONLY\|/, 'read only');
+  const parent = settings === byHand ? [] : ['/proc/self/stat'];
+  t.strictSame(added.toSorted(), [...ours, ...parent].toSorted(), 'our files and none besides');
+  for (const path of ours.filter((path) => !path.endsWith('handed-out'))) {
+    t.match(hit.opened.get(path), /^O_RDONLY\|/, 'read only');
+  }
   t.notOk(hit.opened.has(ca), 'the authority is only looked at from outside');
   t.notOk(hit.opened.has(SLOW));
   t.equal(standIn.requests.length, 1, 'nobody was asked again');
@@ -111,7 +135,7 @@ await t.test('a hit opens no socket and two files', { skip: requireStrace() }, a
   );
   t.match(miss, Error, 'a miss is refused');
   t.match(readFileSync(join(home.path, 'trace'), 'utf8'), /connect\(.*slow\.cjs|slow\.cjs.*[^]*connect\(/);
-});
+}
 
 interface Loaded {
   readonly ran: Ran;
@@ -142,7 +166,12 @@ process.on('exit', () => {
 }
 
 await t.test('a hit loads one file and nothing slow', async (t) => {
-  const prepared = await prepare(t);
+  await t.test('by hand', (t) => checkLoaded(t, byHand));
+  await t.test('for kubectl', (t) => checkLoaded(t, byKubectl));
+});
+
+async function checkLoaded(t: Test, settings: Readonly<Record<string, string>>): Promise<void> {
+  const prepared = await prepare(t, settings);
   const nothing = join(prepared.home.path, 'nothing.cjs');
   writeFileSync(nothing, '');
   const bare = await load(prepared, nothing);
@@ -162,4 +191,4 @@ await t.test('a hit loads one file and nothing slow', async (t) => {
   t.not(miss.ran.status, 0);
   t.ok(miss.files.includes(SLOW));
   t.ok(miss.builtins.some((name) => SLOW_BUILTINS.test(name)));
-});
+}

@@ -4,6 +4,7 @@ import type { Host } from '../../src/host.ts';
 export function fakeHost(parts: Partial<Host> = {}): Host {
   return {
     argv: [],
+    program: '/usr/bin/node',
     env: {},
     cwd: '/work',
     platform: 'linux',

@@ -1,6 +1,6 @@
 import {
   chmodSync,
-  closeSync,
+  fstatSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { cacheFolder, checkFolder, ensureFolder } from '../../src/cache/folder.ts';
 import { isUnchanged, stampFile } from '../../src/cache/file-stamp.ts';
-import { openPrivate, readPrivate, writePrivate } from '../../src/cache/private-file.ts';
+import { readPrivate, usePrivate, writePrivate } from '../../src/cache/private-file.ts';
 import { isFresh, sealAlias, sealRecord, unsealAlias, unsealRecord } from '../../src/cache/record.ts';
 import { writeAliasFile, writeRecordFile } from '../../src/cache/file-store.ts';
 import { noteConfirmed, noteToken } from '../../src/cache/handed-out.ts';
@@ -66,7 +66,8 @@ void t.test('a loose folder is closed, a loose file refused and replaced', async
   chmodSync(folder, 0o755);
   chmodSync(join(folder, 'name'), 0o644);
   t.equal(readPrivate(join(folder, 'name'), uid), undefined);
-  t.throws(() => closeSync(openPrivate(join(folder, 'name'), uid)), { code: 'cache' });
+  usePrivate(join(folder, 'name'), uid, (fd) => t.equal(fstatSync(fd).size, 0, 'a loose file makes way'));
+  t.throws(() => usePrivate(folder, uid, () => undefined), { code: 'cache' }, 'a folder does not');
   t.throws(() => checkFolder(folder, uid), { code: 'cache' });
   ensureFolder(folder, uid);
   writePrivate(folder, 'name', 'text', NOW);
