@@ -133,15 +133,17 @@ await t.test('every system call on the cache fails', { skip: noStrace }, async (
   let hits = 0;
   await inWorkers(WIDTH, cases, async ({ before, call: { name, nth }, index, error }, worker) => {
     const desk = desks[worker] ?? first;
-    desk.prepare(before);
-    // Node's own calls of the same name vary a little; the neighbour is as good.
     const at = desk.calls.get(before)?.[index]?.nth ?? nth;
-    const { ran, lines } = await desk.traced(`${name}:error=${error ?? ''}:when=${at}`);
-    // A fault that hit Node itself says nothing about us.
-    if (!hitCache(lines, desk)) return;
-    hits += 1;
-    const what = `${name}#${at} ${error ?? ''} with ${before}`;
-    problems.push(...complain(ran, given).map((problem) => `${what}: ${problem}`));
+    // Node itself makes a call of that name more or less before; a fault that hits Node says nothing about us.
+    for (const nearby of [at, at + 1, at - 1, at]) {
+      desk.prepare(before);
+      const { ran, lines } = await desk.traced(`${name}:error=${error ?? ''}:when=${nearby}`);
+      if (!hitCache(lines, desk)) continue;
+      hits += 1;
+      const what = `${name}#${nearby} ${error ?? ''} with ${before}`;
+      problems.push(...complain(ran, given).map((problem) => `${what}: ${problem}`));
+      return;
+    }
   });
   t.ok(hits > cases.length * 0.8, `${hits} of ${cases.length} faults hit the cache`);
   noneOf(t, problems, `${hits} failing system calls on the cache: ${problems.length} problems`);
