@@ -96,3 +96,8 @@ export class CacheError extends PluginError {
     super('cache', message, details);
   }
 }
+
+/** Says a failed file operation without a path that nobody asked for: `EACCES`, `ENOSPC`. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+}

@@ -1,5 +1,6 @@
 /** The one file that names `process`: what the machine gives us, and the few things we do to it. */
 import { writeSync } from 'node:fs';
+import { codeOf } from './errors.ts';
 import { identifyProcess } from './kin.ts';
 import type { Kin } from './kin.ts';
 
@@ -53,7 +54,7 @@ function writeAll(fd: number, text: string): string | undefined {
     try {
       done += writeSync(fd, bytes, done);
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+      const code = codeOf(error);
       if (code === 'EPIPE') return undefined;
       if (code !== 'EAGAIN') return code;
       // A pipe that another program made non-blocking is full for a moment.

@@ -1,8 +1,7 @@
 import { chmodSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { CacheError } from '../errors.ts';
+import { CacheError, codeOf } from '../errors.ts';
 import type { Host } from '../host.ts';
-import { codeOf } from './private-file.ts';
 
 const NAME = 'client-keystone-auth';
 

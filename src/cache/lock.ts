@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CacheError } from '../errors.ts';
-import type { Host } from '../host.ts';
+import type { Folder } from './file-store.ts';
 import { usePrivate } from './private-file.ts';
 
 /** Gives the lock back. */
@@ -89,18 +89,13 @@ async function waitFor(lock: KernelLock, waiting: Waiting): Promise<boolean> {
  * @returns undefined when the wait was over before the lock was free
  * @throws CacheError when no lock can be had here at all
  */
-export async function takeLock(
-  host: Host,
-  folder: string,
-  key: string,
-  waiting: Waiting,
-): Promise<Release | undefined> {
+export async function takeLock({ path, uid }: Folder, key: string, waiting: Waiting): Promise<Release | undefined> {
   try {
-    const lock = await openLock(join(folder, lockFile(key)), host.uid);
+    const lock = await openLock(join(path, lockFile(key)), uid);
     if (await waitFor(lock, waiting)) return lock.close;
     lock.close();
     return undefined;
   } catch (error) {
-    throw error instanceof CacheError ? error : new CacheError(`no lock can be had in ${folder}`, { cause: error });
+    throw error instanceof CacheError ? error : new CacheError(`no lock can be had in ${path}`, { cause: error });
   }
 }

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
-import { CacheError } from '../errors.ts';
+import { CacheError, codeOf } from '../errors.ts';
 
 const FILE_MODE = 0o600;
 const OTHERS = 0o077;
@@ -63,11 +63,6 @@ export function readPrivate(path: string, uid: number | undefined): string | und
   } finally {
     closeQuietly(fd);
   }
-}
-
-/** Says a failed file operation without a path that nobody asked for: `EACCES`, `ENOSPC`. */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 }
 
 /** Opens a file of ours, or makes it; undefined when what stands there is not private. */

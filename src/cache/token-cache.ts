@@ -89,6 +89,7 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
   const { uid } = host;
   const path = cacheFolder(host);
   const kept = storage !== 'none';
+  const usable = kept && path !== undefined;
   if (kept && path === undefined) warn('there is no home folder to keep the token in; the next run will log in again');
   let warned = false;
   const warnOnce = ({ message }: CacheError): void => {
@@ -96,8 +97,8 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
     warned = true;
   };
   // A keyring that fails leaves the lock and the memory of refusals at work: those are files.
-  const files = makePart(kept && path !== undefined, warnOnce);
-  const records = makePart(kept && path !== undefined, warnOnce);
+  const files = makePart(usable, warnOnce);
+  const records = makePart(usable, warnOnce);
   const folder: Folder = { path: path ?? '', uid };
   files.attempt(() => {
     ensureFolder(folder.path, uid);
@@ -136,7 +137,7 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
       keepAliases(record, aliases);
     },
     keepAliases,
-    lock: (key, waiting) => files.attemptLater(() => takeLock(host, folder.path, key, waiting)),
+    lock: (key, waiting) => files.attemptLater(() => takeLock(folder, key, waiting)),
     handOut: (token) => (tracked ? files.attempt(() => noteToken(recipient(), token)) : undefined) ?? 'nothing',
     confirm(token) {
       if (tracked)

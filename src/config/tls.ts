@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { ConfigError } from '../errors.ts';
+import { codeOf, ConfigError } from '../errors.ts';
 import type { Host } from '../host.ts';
 import { Secret } from '../secret.ts';
 import type { ResolvedConfig } from './resolve.ts';
@@ -32,8 +32,7 @@ function readText(path: string, origin: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    throw new ConfigError(`${origin}: ${path} cannot be read (${code})`, {
+    throw new ConfigError(`${origin}: ${path} cannot be read (${codeOf(error)})`, {
       hint: `set ${origin} to a PEM file that you may read`,
     });
   }

@@ -9,7 +9,6 @@ const V3_ID = /^v3(?:\.(\d+))?$/;
 const USABLE = ['stable', 'current', 'supported', 'deprecated'];
 
 interface Version {
-  readonly id: string;
   readonly minor: number;
   readonly path: string | undefined;
 }
@@ -43,7 +42,7 @@ function listVersions(body: JsonObject, authUrl: string): { found: Version[]; ad
     advertised.push(id);
     const match = V3_ID.exec(id);
     if (match === null || !USABLE.includes((textAt(entry, 'status') ?? '').toLowerCase())) continue;
-    found.push({ id, minor: Number(match[1] ?? 0), path: selfPath(entry, authUrl) });
+    found.push({ minor: Number(match[1] ?? 0), path: selfPath(entry, authUrl) });
   }
   return { found, advertised };
 }
