@@ -136,7 +136,10 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
       });
       keepAliases(record, aliases);
     },
-    keepAliases,
+    keepAliases(record, aliases) {
+      // A run that leaves none has written nothing, so there is nothing to clear either.
+      if (aliases.length > 0) keepAliases(record, aliases);
+    },
     lock: (key, waiting) => files.attemptLater(() => takeLock(folder, key, waiting)),
     handOut: (token) => (tracked ? files.attempt(() => noteToken(recipient(), token)) : undefined) ?? 'nothing',
     confirm(token) {
