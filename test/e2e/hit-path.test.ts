@@ -119,7 +119,9 @@ async function checkHit(
     .filter((name) => own.test(name))
     .map((name) => join(home.cache, name));
   t.equal(ours.length, count, 'what leads to a record, and the record');
-  const added = [...hit.opened.keys()].filter((path) => !bare.opened.has(path) && path !== PLUGIN);
+  // Where chance puts V8's heap far from its own code, V8 maps a copy of that out of Node's file.
+  const known = [PLUGIN, process.execPath];
+  const added = [...hit.opened.keys()].filter((path) => !bare.opened.has(path) && !known.includes(path));
   const parent = settings === byHand ? [] : ['/proc/self/stat'];
   t.strictSame(added.toSorted(), [...ours, ...parent].toSorted(), 'our files and none besides');
   for (const path of ours.filter((path) => !path.endsWith('handed-out'))) {
