@@ -10,7 +10,7 @@ const layers = {
   prompt: [],
   hit: ['exec', 'cache'],
   methods: ['config', 'keystone', 'prompt'],
-  login: ['exec', 'config', 'keystone', 'cache', 'hit', 'methods'],
+  login: ['exec', 'config', 'keystone', 'cache', 'prompt', 'hit', 'methods'],
 };
 
 const own = (folders) => folders.map((folder) => `^src/${folder}/`);

@@ -1,3 +1,5 @@
+import type { Secret } from './secret.ts';
+
 /** What went wrong, as a closed list: `cli/report.ts` gives each its exit status. */
 export type PluginErrorCode =
   | 'usage'
@@ -77,10 +79,21 @@ export class InteractionRequired extends PluginError {
 /** Keystone understood the request and refused it; asking again with the same credential is pointless. */
 export class AuthRejected extends PluginError {}
 
-/** Keystone accepted what it got and wants more factors (Keystone API, "auth receipt"). */
+/** What Keystone still wants of one whose first factors it has accepted (Keystone API, "auth receipt"). */
+export interface Receipt {
+  /** To be shown with the rest. */
+  readonly id: Secret;
+  /** Keystone's names of the methods that are missing: any one of these lists will do. */
+  readonly ways: readonly (readonly string[])[];
+}
+
+/** Keystone accepted what it got and wants more factors. */
 export class AdditionalFactorRequired extends PluginError {
-  constructor(message: string, details?: PluginErrorDetails) {
+  readonly receipt: Receipt;
+
+  constructor(message: string, receipt: Receipt, details?: PluginErrorDetails) {
     super('factor-required', message, details);
+    this.receipt = receipt;
   }
 }
 

@@ -4,30 +4,17 @@ import type { TokenRecord } from './cache/record.ts';
 import type { ResolvedConfig } from './config/resolve.ts';
 import { AuthRejected } from './errors.ts';
 import { renderExecCredential } from './exec/exec-credential.ts';
+import { complete } from './login/complete.ts';
 import { exchange, isStillGood } from './login/exchange.ts';
 import type { Received } from './login/exchange.ts';
 import { makeAliases, makeKey, readCredential } from './login/key.ts';
 import { answerVersion, openLogin, warnOfInput } from './login/login.ts';
 import type { Login, Run } from './login/login.ts';
-import { completeConfig, listMissing, requireInteraction } from './methods/complete.ts';
+import { listMissing } from './methods/complete.ts';
 import { Cancelled } from './prompt/cancelled.ts';
-import { openTerminal } from './prompt/terminal.ts';
 
 /** Beyond the holder's own deadline, for what it does before and after. */
 const LOCK_SLACK_MS = 1_000;
-
-async function complete({ host, info, given, method }: Login): Promise<ResolvedConfig> {
-  const missing = listMissing(given, method);
-  if (missing.length === 0) return given;
-  if (info?.interactive === false) throw requireInteraction(missing, 'kubectl does not let this plugin ask for it');
-  const terminal = openTerminal(host);
-  if (terminal === undefined) throw requireInteraction(missing, 'there is no terminal to ask on');
-  try {
-    return await completeConfig(given, method, { host, terminal, server: info?.server });
-  } finally {
-    terminal.close();
-  }
-}
 
 /** A refused login is not tried again at once, see `cache/refusals.ts`. */
 function refuseAgain({ given, cache, key, host }: Login): void {
@@ -41,10 +28,14 @@ function refuseAgain({ given, cache, key, host }: Login): void {
 }
 
 /** Asks for what is missing and logs in; whoever refuses, Keystone or the user, is not asked again for this command. */
-async function logIn(login: Login): Promise<Received & { readonly config: ResolvedConfig }> {
+async function logIn(
+  login: Login,
+  refresh: string | undefined,
+): Promise<Received & { readonly config: ResolvedConfig }> {
+  const { given, method } = login;
   try {
-    const config = await complete(login);
-    return { ...(await exchange(login, config)), config };
+    const config = await complete(login, given, (known) => listMissing(known, method));
+    return { ...(await exchange(login, config, refresh)), config };
   } catch (error) {
     const refused = error instanceof AuthRejected || error instanceof Cancelled;
     if (refused) login.cache.refused(login.key, readCredential(login.given));
@@ -52,37 +43,34 @@ async function logIn(login: Login): Promise<Received & { readonly config: Resolv
   }
 }
 
-/** A token of the cache that may be given: fresh, and got since the run began where a new one is wanted. */
-async function recallFresh(login: Login): Promise<{ key: string; record: TokenRecord } | undefined> {
-  const { given, cache, key, host, startedAt } = login;
-  const found = await cache.recall(key);
-  if (found === undefined || !isFresh(found.record, host.now())) return undefined;
-  return given.on('force-refresh') && found.record.receivedAt < startedAt ? undefined : found;
+/** Whether a token of the cache may be given: it is fresh, and got since the run began where a new one is wanted. */
+function isWelcome({ given, host, startedAt }: Login, record: TokenRecord): boolean {
+  return isFresh(record, host.now()) && !(given.on('force-refresh') && record.receivedAt < startedAt);
 }
 
 /** Logs in, unless another process has just done so: whoever gets the lock first does it for all. */
 async function logInOnce(login: Login, dead: string | undefined): Promise<TokenRecord> {
-  const { cache, key, reporter, deadlineMs } = login;
-  const recallNew = async () => {
-    const found = await recallFresh(login);
-    return found?.record.token === dead ? undefined : found;
-  };
+  const { cache, key, reporter, longestMs } = login;
+  const isNew = (record: TokenRecord): boolean => record.token !== dead && isWelcome(login, record);
   const release = await cache.lock(key, {
-    longestMs: deadlineMs + LOCK_SLACK_MS,
-    isOver: async () => (await recallNew()) !== undefined,
+    longestMs: longestMs + LOCK_SLACK_MS,
+    isOver: async () => {
+      const found = await cache.recall(key);
+      return found !== undefined && isNew(found.record);
+    },
     onLong: () => {
       reporter.progress('waiting for another login');
     },
   });
   try {
-    const found = await recallNew();
-    if (found !== undefined) {
+    const found = await cache.recall(key);
+    if (found !== undefined && isNew(found.record)) {
       cache.keepAliases(found.record, makeAliases(login, found.key));
       return found.record;
     }
     refuseAgain(login);
     warnOfInput(login);
-    const { record, keep, config } = await logIn(login);
+    const { record, keep, config } = await logIn(login, found?.record.refresh);
     const finalKey = makeKey(config, login.method, login.tls, login.host);
     if (keep) await cache.keep(finalKey, record, makeAliases(login, finalKey));
     return record;
@@ -93,7 +81,8 @@ async function logInOnce(login: Login, dead: string | undefined): Promise<TokenR
 
 async function findToken(login: Login): Promise<TokenRecord> {
   const { cache, reporter } = login;
-  const cached = await recallFresh(login);
+  const found = await cache.recall(login.key);
+  const cached = found !== undefined && isWelcome(login, found.record) ? found : undefined;
   if (cached !== undefined && (await isStillGood(login, cached.record))) {
     reporter.detail(`the cache holds a token until ${new Date(cached.record.expiresAt).toISOString()}`);
     cache.keepAliases(cached.record, makeAliases(login, cached.key));

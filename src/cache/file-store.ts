@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { readPrivate, writePrivate } from './private-file.ts';
-import { sealAlias, sealRecord, unsealAlias, unsealRecord } from './record.ts';
+import { endOf, sealAlias, sealRecord, unsealAlias, unsealRecord } from './record.ts';
 import type { Alias, TokenRecord } from './record.ts';
 
 /** A folder of private files, and whose it is. */
@@ -19,7 +19,7 @@ export function readRecordFile({ path, uid }: Folder, key: string): TokenRecord 
 
 /** @throws CacheError */
 export function writeRecordFile({ path }: Folder, key: string, record: TokenRecord): void {
-  writePrivate(path, tokenFile(key), sealRecord(key, record), record.expiresAt);
+  writePrivate(path, tokenFile(key), sealRecord(key, record), endOf(record));
 }
 
 /** Reading never fails; see {@link readRecordFile}. */

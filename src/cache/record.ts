@@ -8,8 +8,10 @@ export interface TokenRecord {
   readonly token: string;
   readonly receivedAt: number;
   readonly expiresAt: number;
-  /** The v3 endpoint that gave it, without a trailing slash. */
-  readonly endpoint: string;
+  /** The v3 endpoint that can be asked about it, without a trailing slash; undefined for a token that is no Keystone's. */
+  readonly endpoint: string | undefined;
+  /** Gets the next token without the user. */
+  readonly refresh?: string | undefined;
 }
 
 /** What a fingerprint of raw inputs led to the last time. */
@@ -25,13 +27,16 @@ export interface Alias {
 /** A token is not reused in the last two minutes of its life, or its last half if it lives less than four. */
 const MARGIN_MS = 120_000;
 
+/** How long a token that can be renewed is kept beyond its end: providers rarely say how long that works. */
+const RENEWABLE_MS = 30 * 24 * 3_600_000;
+
 /** How far the clock may have gone back since the token was received before the record's times mean nothing. */
 const CLOCK_SLACK_MS = 60_000;
 
 /** Serialises a record with its key, so that a file under another name is recognised as not its own. */
 export function sealRecord(key: string, record: TokenRecord): string {
-  const { token, receivedAt, expiresAt, endpoint } = record;
-  return seal({ key, token, receivedAt, expiresAt, endpoint });
+  const { token, receivedAt, expiresAt, endpoint, refresh } = record;
+  return seal({ key, token, receivedAt, expiresAt, endpoint, refresh });
 }
 
 /** Parses what {@link sealRecord} wrote for `key`; undefined for anything else. */
@@ -40,9 +45,11 @@ export function unsealRecord(key: string, sealed: string | undefined): TokenReco
   const token = textAt(content, 'token');
   const receivedAt = numberAt(content, 'receivedAt');
   const expiresAt = numberAt(content, 'expiresAt');
+  if (textAt(content, 'key') !== key || token === undefined) return undefined;
+  if (receivedAt === undefined || expiresAt === undefined) return undefined;
   const endpoint = textAt(content, 'endpoint');
-  if (textAt(content, 'key') !== key || token === undefined || endpoint === undefined) return undefined;
-  return receivedAt === undefined || expiresAt === undefined ? undefined : { token, receivedAt, expiresAt, endpoint };
+  const refresh = textAt(content, 'refresh');
+  return { token, receivedAt, expiresAt, endpoint, ...(refresh === undefined ? {} : { refresh }) };
 }
 
 /** Serialises an alias with the fingerprint that it belongs to. */
@@ -64,6 +71,11 @@ export function unsealAlias(fingerprint: string, sealed: string | undefined): Al
   }
   // The checksum vouches that only parsed versions were ever written.
   return { key, apiVersion: textAt(content, 'apiVersion') as ApiVersion | undefined, files };
+}
+
+/** When a record loses its last use, ms since 1970, UTC. */
+export function endOf({ expiresAt, refresh }: TokenRecord): number {
+  return refresh === undefined ? expiresAt : expiresAt + RENEWABLE_MS;
 }
 
 /** Whether a record may still be handed out at `now` (ms since 1970, UTC). */

@@ -12,6 +12,7 @@ import type { HandedOut } from './handed-out.ts';
 import { takeLock } from './lock.ts';
 import type { Release, Waiting } from './lock.ts';
 import { prune } from './prune.ts';
+import { endOf } from './record.ts';
 import type { Alias, TokenRecord } from './record.ts';
 import { forgetRefusal, recallRefusal, rememberRefusal, tagCredential } from './refusals.ts';
 import type { Field } from './key.ts';
@@ -116,7 +117,7 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
   };
   const keepAliases = (record: TokenRecord, aliases: readonly NamedAlias[]): void => {
     files.attempt(() => {
-      for (const [name, alias] of aliases) writeAliasFile(folder, name, alias, record.expiresAt);
+      for (const [name, alias] of aliases) writeAliasFile(folder, name, alias, endOf(record));
       prune(folder.path, host.now());
     });
   };

@@ -64,6 +64,9 @@ export function makeReporter(host: Host, verbose: boolean): Reporter {
     warn: (message) => {
       writeLine(host, `warning: ${message}`);
     },
+    notice: (message) => {
+      writeLine(host, message);
+    },
     progress: (message) => {
       if (host.stderrIsTerminal()) writeLine(host, message);
     },

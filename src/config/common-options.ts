@@ -149,6 +149,12 @@ export const COMMON_OPTIONS: readonly Option[] = [
     help: 'seconds that Keystone has for everything (30)',
   },
   {
+    name: 'login-timeout',
+    group: 'Run',
+    kind: 'seconds',
+    help: 'seconds that you have for logging in with a browser (180)',
+  },
+  {
     name: 'cache-storage',
     group: 'Cache',
     env: ['CLIENT_KEYSTONE_AUTH_CACHE_STORAGE'],

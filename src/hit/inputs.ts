@@ -9,6 +9,7 @@ export const IDENTITY_VARIABLES: readonly string[] = [
   'CLIENT_KEYSTONE_AUTH_CACHE_STORAGE',
   'OS_APPLICATION_CREDENTIAL_ID',
   'OS_APPLICATION_CREDENTIAL_NAME',
+  'OS_AUTH_METHODS',
   'OS_AUTH_PLUGIN',
   'OS_AUTH_TOKEN',
   'OS_AUTH_TYPE',
@@ -44,10 +45,10 @@ export const IDENTITY_VARIABLES: readonly string[] = [
 ];
 
 /** Variables whose value a person may have chosen: its hash would let the value be guessed offline. */
-export const SECRET_VARIABLES: readonly string[] = ['OS_APPLICATION_CREDENTIAL_SECRET', 'OS_PASSWORD'];
+export const SECRET_VARIABLES: readonly string[] = ['OS_APPLICATION_CREDENTIAL_SECRET', 'OS_PASSCODE', 'OS_PASSWORD'];
 
 /** Flags whose value is as secret as that of {@link SECRET_VARIABLES}. */
-export const SECRET_FLAGS: readonly string[] = ['--application-credential-secret', '--password'];
+export const SECRET_FLAGS: readonly string[] = ['--application-credential-secret', '--passcode', '--password'];
 
 /** Variables that steer where files are looked for. */
 export const FOLDER_VARIABLES: readonly string[] = [

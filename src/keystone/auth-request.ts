@@ -16,8 +16,10 @@ export interface Refusal {
 /** One request that ends in a token. */
 export interface AuthRequest {
   readonly verb: 'POST' | 'GET';
-  /** Below the v3 endpoint, without a leading slash. */
+  /** Below the endpoint, without a leading slash. */
   readonly path: string;
+  /** The endpoint where it is not v3: v4 is Rust Keystone's, beside v3. */
+  readonly version?: 'v4';
   readonly headers?: Readonly<Record<string, Secret>>;
   readonly body?: Json;
   /** The token itself where the request only asks what it is good for; else it comes in `X-Subject-Token`. */
@@ -26,6 +28,12 @@ export interface AuthRequest {
   readonly subject: string;
   /** What the token must say of itself. */
   readonly asked: Asked;
+  /** It holds what works once: it is never sent twice. */
+  readonly once?: true;
+  /** The scope to exchange the token for: a federated one has none (Keystone API, "OS-FEDERATION"). */
+  readonly rescope?: Scope;
+  /** Gets the next token without the user; it is kept with this one. */
+  readonly refresh?: Secret | undefined;
   /** Answers that this method explains better than the status alone does. */
   readonly refusals?: Readonly<Partial<Record<number, Refusal>>>;
 }
@@ -73,6 +81,23 @@ export function tokensRequest(
     // Python Keystone looks for the name, Rust Keystone wants a boolean.
     path: 'auth/tokens?nocatalog=true',
     body: { auth: scoped === undefined ? { identity } : { identity, scope: scoped } },
+  };
+}
+
+/** Exchanges a token that has no scope for one that has; nothing but a role can then still be missing. */
+export function rescopeRequest({ subject, asked }: AuthRequest, token: Secret, scope: Scope): AuthRequest {
+  return {
+    ...tokensRequest([{ method: 'token', content: { id: token } }], scope),
+    headers: { 'x-auth-token': token },
+    subject,
+    asked: { ...asked, scope },
+    refusals: {
+      401: {
+        code: 'auth-rejected',
+        message: `Keystone accepted the login, but not for ${subject}: there is no role there, or no such project or domain`,
+        hint: 'choose another project or domain, or ask its operator for a role',
+      },
+    },
   };
 }
 

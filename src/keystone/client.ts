@@ -28,7 +28,7 @@ function measureSkew(answer: HttpAnswer): number {
 /**
  * Sends the request and reads the token.
  *
- * @param endpoint the v3 endpoint, without a trailing slash
+ * @param endpoint what `path` is below, without a trailing slash
  * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
  */
 export async function authenticate(http: Http, endpoint: string, request: AuthRequest): Promise<Granted> {
@@ -38,6 +38,7 @@ export async function authenticate(http: Http, endpoint: string, request: AuthRe
     url,
     ...(request.headers === undefined ? {} : { headers: request.headers }),
     ...(request.body === undefined ? {} : { body: serialise(request.body) }),
+    ...(request.once === undefined ? {} : { once: request.once }),
   });
   const body = parseJsonObject(answer.body);
   if (answer.status < 200 || answer.status > 299 || body === undefined) throw explainAnswer(request, endpoint, answer);

@@ -2,7 +2,7 @@ import { KeystoneProtocolError } from '../errors.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { Http } from './http.ts';
-import { quote } from './problem.ts';
+import { quote } from './quote.ts';
 
 const VERSION_SEGMENT = /^v\d+(\.\d+)?$/;
 const V3_ID = /^v3(?:\.(\d+))?$/;
@@ -31,6 +31,12 @@ function selfPath(version: JsonObject, authUrl: string): string | undefined {
   return undefined;
 }
 
+/** The endpoint of another version beside the one that a normalised auth URL names, if it names one. */
+export function replaceVersion(authUrl: string, version: 'v3' | 'v4'): string {
+  const { base, last } = splitLast(authUrl);
+  return `${VERSION_SEGMENT.test(last) ? base : authUrl}/${version}`;
+}
+
 function listVersions(body: JsonObject, authUrl: string): { found: Version[]; advertised: string[] } {
   const nested = objectAt(body, 'versions');
   const single = objectAt(body, 'version');
@@ -56,9 +62,7 @@ function listVersions(body: JsonObject, authUrl: string): { found: Version[]; ad
  * @throws KeystoneUnreachable
  */
 export async function findV3(http: Http, authUrl: string, ask: boolean): Promise<string> {
-  const { base, last } = splitLast(authUrl);
-  if (VERSION_SEGMENT.test(last)) return `${base}/v3`;
-  if (!ask) return `${authUrl}/v3`;
+  if (!ask || VERSION_SEGMENT.test(splitLast(authUrl).last)) return replaceVersion(authUrl, 'v3');
   const answer = await http.send({ verb: 'GET', url: authUrl });
   const body = answer.status === 200 || answer.status === 300 ? parseJsonObject(answer.body) : undefined;
   const { found, advertised } = body === undefined ? { found: [], advertised: [] } : listVersions(body, authUrl);

@@ -11,14 +11,28 @@ import type { TlsSettings } from '../config/tls.ts';
 import { KeystoneProtocolError, PluginError } from '../errors.ts';
 import type { Host } from '../host.ts';
 import type { Secret } from '../secret.ts';
-import { explainFailure, explainRedirect } from './problem.ts';
+import { explainFailure, explainRedirect } from './failure.ts';
 
-/** A request to Keystone; `body` is JSON text. */
+/** Whom a request goes to, in the words of a message, and the setting that says where that is. */
+export interface Place {
+  readonly name: string;
+  readonly setting: string;
+}
+
+/** Where most requests go. */
+export const KEYSTONE: Place = { name: 'Keystone', setting: 'OS_AUTH_URL' };
+
+/** A request, to Keystone if nothing else is said. */
 export interface HttpRequest {
   readonly verb: 'GET' | 'HEAD' | 'POST';
   readonly url: string;
-  readonly headers?: Readonly<Record<string, Secret>>;
+  readonly headers?: Readonly<Record<string, Secret | string>>;
+  /** JSON text, or a form where `form` is set. */
   readonly body?: string;
+  readonly form?: true;
+  readonly place?: Place;
+  /** It holds what works once, such as a passcode: it is never sent twice. */
+  readonly once?: true;
 }
 
 /** An answer of whatever status, its body at most 1 MiB. */
@@ -30,7 +44,7 @@ export interface HttpAnswer {
   readonly at: number;
 }
 
-/** A connection to one Keystone for the length of a run. */
+/** The way to Keystone, and to what stands behind it, for the length of a run. */
 export interface Http {
   /** @throws KeystoneUnreachable | KeystoneProtocolError */
   send(request: HttpRequest): Promise<HttpAnswer>;
@@ -44,7 +58,7 @@ export interface HttpSettings {
   /** `https_proxy` and `no_proxy`; a plain http:// never goes through a proxy. */
   readonly proxy: Readonly<Record<string, string | undefined>>;
   readonly userAgent: string;
-  /** For everything together, in ms. */
+  /** For everything together that servers are waited for, in ms; what a person takes does not count. */
   readonly deadlineMs: number;
   /** Takes one line about each request, for `--verbose`. */
   readonly log: (line: string) => void;
@@ -81,9 +95,9 @@ function tlsOptions(tls: TlsSettings): AgentOptions {
   };
 }
 
-function retryOptions(): NonNullable<OptionsInit['retry']> {
+function retryOptions(once: boolean): NonNullable<OptionsInit['retry']> {
   return {
-    limit: RETRY_DELAYS_MS.length,
+    limit: once ? 0 : RETRY_DELAYS_MS.length,
     methods: ['GET', 'HEAD', 'POST'],
     statusCodes: [429, 502, 503, 504],
     errorCodes: [...CONNECT_FAILURES],
@@ -110,7 +124,7 @@ function followable(from: URL, location: string): URL | undefined {
 /** Opens the way to Keystone. Nothing is sent yet. */
 export async function openHttp({ host, tls, proxy, userAgent, deadlineMs, log }: HttpSettings): Promise<Http> {
   const { default: got } = await import('got');
-  const deadline = AbortSignal.timeout(deadlineMs);
+  let leftMs = deadlineMs;
   const proxied: ProxyAgentOptions = { keepAlive: true, proxyEnv: { ...proxy } };
   // Made on first use: reading the system's authorities takes time that a plain http:// never needs.
   let https: HttpsAgent | undefined;
@@ -122,21 +136,27 @@ export async function openHttp({ host, tls, proxy, userAgent, deadlineMs, log }:
     responseType: 'text',
     headers: { 'user-agent': userAgent, accept: 'application/json', 'accept-encoding': 'identity' },
     timeout: { lookup: CONNECT_MS, connect: CONNECT_MS, secureConnect: CONNECT_MS },
-    retry: retryOptions(),
   });
 
   async function exchange(url: URL, request: HttpRequest): Promise<HttpAnswer> {
+    const { place = KEYSTONE } = request;
+    const began = performance.now();
+    const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(leftMs)));
     const stop = new AbortController();
     const agent =
       url.protocol === 'https:' ? { https: (https ??= new HttpsAgent({ ...tlsOptions(tls), ...proxied })) } : { http };
-    const headers: Record<string, string> = request.body === undefined ? {} : { 'content-type': 'application/json' };
-    for (const [name, value] of Object.entries(request.headers ?? {})) headers[name] = value.reveal();
+    const type = request.form ? 'application/x-www-form-urlencoded' : 'application/json';
+    const headers: Record<string, string> = request.body === undefined ? {} : { 'content-type': type };
+    for (const [name, value] of Object.entries(request.headers ?? {})) {
+      headers[name] = typeof value === 'string' ? value : value.reveal();
+    }
     const state = { sent: host.now(), tooLarge: false };
     const pending = client(url, {
       method: request.verb,
       headers,
       ...(request.body === undefined ? {} : { body: request.body }),
       agent,
+      retry: retryOptions(request.once === true),
       signal: AbortSignal.any([deadline, stop.signal]),
       hooks: {
         beforeRequest: [
@@ -154,10 +174,13 @@ export async function openHttp({ host, tls, proxy, userAgent, deadlineMs, log }:
     try {
       return toAnswer(await settle(pending), (state.sent + host.now()) / 2);
     } catch (error) {
-      if (state.tooLarge)
-        throw new KeystoneProtocolError('protocol', 'the answer is larger than 1 MiB: this is not Keystone');
+      if (state.tooLarge) {
+        throw new KeystoneProtocolError('protocol', `the answer is larger than 1 MiB: this is not ${place.name}`);
+      }
       if (error instanceof PluginError) throw error;
-      throw explainFailure(error, { url, timedOut: deadline.aborted, deadlineMs });
+      throw explainFailure(error, { url, place, timedOut: deadline.aborted, deadlineMs });
+    } finally {
+      leftMs -= performance.now() - began;
     }
   }
 
@@ -171,7 +194,7 @@ export async function openHttp({ host, tls, proxy, userAgent, deadlineMs, log }:
         if (location === undefined || answer.status < 301 || answer.status > 308) return answer;
         const next = REDIRECTS.includes(answer.status) ? followable(url, location) : undefined;
         if (next === undefined || redirects === MOST_REDIRECTS) {
-          throw explainRedirect(url, location, next !== undefined);
+          throw explainRedirect(url, location, { place: request.place ?? KEYSTONE, endless: next !== undefined });
         }
         url = next;
       }

@@ -3,19 +3,23 @@ import { readAuthUrl } from '../config/auth-url.ts';
 import { readProxy } from '../config/proxy.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
 import { KeystoneProtocolError } from '../errors.ts';
+import { rescopeRequest } from '../keystone/auth-request.ts';
 import type { AuthRequest } from '../keystone/auth-request.ts';
 import { authenticate, isAlive } from '../keystone/client.ts';
-import { findV3 } from '../keystone/discovery.ts';
+import type { Granted } from '../keystone/client.ts';
+import { findV3, replaceVersion } from '../keystone/discovery.ts';
 import { findMismatch } from '../keystone/granted.ts';
 import { openHttp } from '../keystone/http.ts';
 import type { Http } from '../keystone/http.ts';
 import type { Token } from '../keystone/token.ts';
+import type { ProviderToken } from '../methods/method.ts';
 import { Secret } from '../secret.ts';
+import { sendWithFactors } from './factors.ts';
 import type { Login, Reporter } from './login.ts';
 
 const LIVENESS_MS = 5_000;
 
-async function withKeystone<T>(login: Login, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
+async function withHttp<T>(login: Login, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
   const { host, tls, userAgent, reporter } = login;
   const http = await openHttp({ host, tls, proxy: readProxy(host.env), userAgent, deadlineMs, log: reporter.detail });
   try {
@@ -41,38 +45,71 @@ export interface Received {
   readonly keep: boolean;
 }
 
+function receiveProviderToken({ token, expiresAt, refresh }: ProviderToken, receivedAt: number): Received {
+  const record = { token: token.reveal(), receivedAt, expiresAt, endpoint: undefined, refresh: refresh?.reveal() };
+  return { record, keep: true };
+}
+
+/** Remembers a promise: what it stands for is done once, when it is first asked for. */
+function once<T>(find: () => Promise<T>): () => Promise<T> {
+  let found: Promise<T> | undefined;
+  return () => (found ??= find());
+}
+
 /**
  * Exchanges a complete configuration for a token.
  *
+ * @param refresh what came with the last token for the same identity and scope
  * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
  */
-export async function exchange(login: Login, config: ResolvedConfig): Promise<Received> {
-  const { method, reporter, deadlineMs } = login;
-  const request = method.request(config);
-  reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
+export async function exchange(login: Login, config: ResolvedConfig, refresh: string | undefined): Promise<Received> {
+  const { method, reporter, deadlineMs, host, tls, person } = login;
   // keystoneauth's v3 types take the URL as it is.
   const ask = !(config.text('auth-type') ?? method.names[0] ?? '').startsWith('v3');
-  return withKeystone(login, deadlineMs, async (http) => {
-    const endpoint = await findV3(http, readAuthUrl(config) ?? '', ask);
-    const { token, receivedAt, expiresAt } = await authenticate(http, endpoint, request);
-    if (!token.scoped) {
-      reporter.warn(
-        'the token has no scope, which k8s-keystone-auth refuses; set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME',
-      );
-    }
-    const keep = judge(request, token, reporter);
-    return { record: { token: token.id.reveal(), receivedAt, expiresAt, endpoint }, keep };
+  const url = readAuthUrl(config) ?? '';
+  return withHttp(login, deadlineMs, async (http) => {
+    const findEndpoint = once(() => findV3(http, url, ask));
+    const request = await method.request(config, {
+      host,
+      http,
+      tls,
+      person,
+      findV3: findEndpoint,
+      refresh: refresh === undefined ? undefined : new Secret(refresh),
+      detail: reporter.detail,
+    });
+    if ('token' in request) return receiveProviderToken(request, host.now());
+    reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
+    const { version, rescope } = request;
+    const endpoint = version === undefined ? await findEndpoint() : replaceVersion(url, 'v3');
+    const base = version === undefined ? endpoint : replaceVersion(url, version);
+    const first = await sendWithFactors(login, config, request, (one) => authenticate(http, base, one));
+    if (rescope === undefined) return receive(login, request, endpoint, first);
+    const scoped = rescopeRequest(request, first.token.id, rescope);
+    return receive(login, { ...request, ...scoped }, endpoint, await authenticate(http, endpoint, scoped));
   });
+}
+
+function receive({ reporter }: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
+  const { token, receivedAt, expiresAt } = granted;
+  if (!token.scoped) {
+    reporter.warn(
+      'the token has no scope, which k8s-keystone-auth refuses; set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME',
+    );
+  }
+  const keep = judge(request, token, reporter);
+  const record = { token: token.id.reveal(), receivedAt, expiresAt, endpoint, refresh: request.refresh?.reveal() };
+  return { record, keep };
 }
 
 /**
  * Whether a token of the cache can be given. The same kubectl asking for a token that it has just got means that the
- * cluster may have refused it; then Keystone is asked, once.
+ * cluster may have refused it; then Keystone is asked, once. Nobody can be asked about another provider's token.
  */
 export async function isStillGood(login: Login, { token, endpoint }: TokenRecord): Promise<boolean> {
   const { cache, reporter } = login;
-  if (cache.handOut(token) !== 'token') return true;
-  const alive = await withKeystone(login, LIVENESS_MS, (http) => isAlive(http, endpoint, new Secret(token)));
+  if (cache.handOut(token) !== 'token' || endpoint === undefined) return true;
+  const alive = await withHttp(login, LIVENESS_MS, (http) => isAlive(http, endpoint, new Secret(token)));
   reporter.detail(alive ? 'Keystone confirms the token' : 'Keystone no longer knows the token');
   if (alive) cache.confirm(token);
   return alive;

@@ -9,14 +9,19 @@ import type { TlsSettings } from '../config/tls.ts';
 import { API_VERSIONS, parseApiVersion } from '../exec/exec-info.ts';
 import type { ApiVersion, ExecInfo } from '../exec/exec-info.ts';
 import type { Host } from '../host.ts';
+import { patienceMs } from '../config/patience.ts';
 import { chooseMethod } from '../methods/choose.ts';
 import type { AuthMethod } from '../methods/method.ts';
 import { OPTIONS } from '../methods/registry.ts';
+import { findPerson } from '../prompt/person.ts';
+import type { Person } from '../prompt/person.ts';
 import { makeKey } from './key.ts';
 
 /** What a run says beside its document; `cli/report.ts` puts it on stderr. */
 export interface Reporter {
   readonly warn: (message: string) => void;
+  /** Said whatever stderr is. */
+  readonly notice: (message: string) => void;
   /** Shown on a terminal only. */
   readonly progress: (message: string) => void;
   /** Shown with `--verbose` only. */
@@ -44,7 +49,11 @@ export interface Login extends Run {
   readonly apiVersion: ApiVersion | undefined;
   /** ms since 1970, UTC. */
   readonly startedAt: number;
+  /** That servers are waited for. */
   readonly deadlineMs: number;
+  /** That the whole login may take, in ms: longer than the deadline where a person has to do something elsewhere. */
+  readonly longestMs: number;
+  readonly person: Person;
 }
 
 const DEADLINE_SECONDS = 30;
@@ -67,6 +76,7 @@ export async function openLogin(run: Run): Promise<Login> {
   const method = chooseMethod(given);
   const tls = readTls(given, host);
   if (tls.insecure) warnOfInsecure(given, reporter);
+  const deadlineMs = Number(given.text('timeout') ?? DEADLINE_SECONDS) * 1000;
   const storage = given.text('cache-storage') ?? 'file';
   return {
     ...run,
@@ -77,7 +87,9 @@ export async function openLogin(run: Run): Promise<Login> {
     cache: await openCache({ host, storage, forKubectl: info !== undefined, warn: reporter.warn }),
     key: makeKey(given, method, tls, host),
     startedAt: host.now(),
-    deadlineMs: Number(given.text('timeout') ?? DEADLINE_SECONDS) * 1000,
+    deadlineMs,
+    longestMs: method.patient ? deadlineMs + patienceMs(given) : deadlineMs,
+    person: findPerson({ host, mayAsk: info?.interactive !== false, say: reporter.notice }),
   };
 }
 

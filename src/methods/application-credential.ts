@@ -56,7 +56,7 @@ export const applicationCredential: AuthMethod = {
     if (!isNamed(config)) return ['application credential id', config.text(`${PAIR}-id`)];
     return ['application credential name', config.text(`${PAIR}-name`), ...identifyUser(config)];
   },
-  request(config) {
+  async request(config) {
     const subject = describe(config);
     // Keystone answers 404 to an unknown id, but 401 to an unknown name.
     const unknown = isNamed(config) ? 'there is none of that name, ' : '';

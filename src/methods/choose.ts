@@ -4,6 +4,7 @@ import { ConfigError } from '../errors.ts';
 import type { AuthMethod } from './method.ts';
 import { METHOD_BY_NAME, METHODS } from './registry.ts';
 import { password } from './password.ts';
+import { refuseMethod } from './refused.ts';
 
 function firstOrigin(layer: Layer, names: readonly string[]): string | undefined {
   return names.map((name) => layer.get(name)?.origin).find((origin) => origin !== undefined);
@@ -33,6 +34,7 @@ export function chooseMethod(config: ResolvedConfig): AuthMethod {
   if (name !== undefined) {
     const named = METHOD_BY_NAME.get(name);
     if (named !== undefined) return named;
+    refuseMethod(name, config.origin('auth-type'));
     throw new ConfigError(`${config.origin('auth-type')} asks for "${name}", a way to log in that this version lacks`, {
       hint: `use one of ${[...METHOD_BY_NAME.keys()].join(', ')}`,
     });

@@ -8,7 +8,7 @@ import type { ResolvedConfig } from '../config/resolve.ts';
 import { InteractionRequired } from '../errors.ts';
 import type { Host } from '../host.ts';
 import type { Terminal } from '../prompt/terminal.ts';
-import type { AuthMethod } from './method.ts';
+import type { AuthMethod, Factor } from './method.ts';
 import { OPTIONS } from './registry.ts';
 
 const OPTION_BY_NAME = new Map(OPTIONS.map((option) => [option.name, option]));
@@ -30,8 +30,13 @@ function lookUp(names: readonly string[]): Option[] {
 
 /** What must still be known before the request can be made, in the order of asking. */
 export function listMissing(config: ResolvedConfig, method: AuthMethod): Option[] {
-  const url = readAuthUrl(config) === undefined ? ['keystone-url'] : [];
+  const url = method.withoutKeystone?.(config) === true || readAuthUrl(config) !== undefined ? [] : ['keystone-url'];
   return lookUp([...url, ...method.missing(config)]);
+}
+
+/** What must still be known to give further factors. */
+export function listMissingOf(config: ResolvedConfig, factors: readonly Factor[]): Option[] {
+  return lookUp(factors.flatMap((factor) => factor.missing(config)));
 }
 
 /**
@@ -67,21 +72,21 @@ function describePlace(config: ResolvedConfig, server: string | undefined): stri
  */
 export async function completeConfig(
   config: ResolvedConfig,
-  method: AuthMethod,
+  listMissing: (config: ResolvedConfig) => Option[],
   { host, terminal, server }: { host: Host; terminal: Terminal; server: string | undefined },
 ): Promise<ResolvedConfig> {
   const { ask } = await import('../prompt/ask.ts');
   const answers = new Map<string, Setting>();
   let complete = config;
   for (;;) {
-    const missing = listMissing(complete, method);
+    const missing = listMissing(complete);
     const visible = missing.find((option) => !option.secret);
     const project =
       visible === undefined && askForProject(complete, answers) ? OPTION_BY_NAME.get('project-name') : undefined;
     const option = visible ?? project ?? missing[0];
     if (option === undefined) return complete;
     const suggestion = option.name === 'project-domain-name' ? complete.text('user-domain-name') : option.suggestion;
-    const text = await ask(host, terminal, option, describePlace(complete, server), suggestion);
+    const text = await ask(host, terminal, option, describePlace(complete, server), { suggestion });
     const origin = option.prompt ?? option.name;
     const setting = makeSetting(option, text, origin);
     if (setting !== undefined || option === project) answers.set(option.name, setting ?? { value: '', origin });

@@ -1,6 +1,11 @@
+import type { TlsSettings } from '../config/tls.ts';
 import type { Option } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
-import type { AuthRequest } from '../keystone/auth-request.ts';
+import type { AuthRequest, Json } from '../keystone/auth-request.ts';
+import type { Http } from '../keystone/http.ts';
+import type { Host } from '../host.ts';
+import type { Person } from '../prompt/person.ts';
+import type { Secret } from '../secret.ts';
 
 /** One way to log in. To add one: a file with such a value, a line in `registry.ts`, a test. */
 export interface AuthMethod {
@@ -12,10 +17,60 @@ export interface AuthMethod {
   readonly signs: readonly string[];
   /** Signs of other methods that must not stand in the same layer as this one's. */
   readonly conflicts: readonly string[];
+  /** What it proves, if Keystone can ask for it together with other proofs. */
+  readonly factor?: Factor;
+  /** It waits for what a person does elsewhere, such as in a browser: minutes, not seconds. */
+  readonly patient?: true;
+  /** It uses a secret of this machine that no setting holds, such as the token of a pod. */
+  readonly ambient?: true;
+  /** Whether it does without Keystone in this case, and so without its URL. */
+  withoutKeystone?(config: ResolvedConfig): boolean;
   /** Names of the options still missing, in the order of asking. */
   missing(config: ResolvedConfig): string[];
   /** What tells one identity and scope from another, for the cache key: never a value that can be guessed. */
   identify(config: ResolvedConfig): (string | undefined)[];
-  /** @throws ConfigError when the scope makes no sense */
-  request(config: ResolvedConfig): AuthRequest;
+  /**
+   * What to ask Keystone for the token. Whatever has to be got elsewhere before, such as a provider's token, is got here.
+   *
+   * @throws ConfigError when the settings make no sense
+   * @throws PluginError of whatever is asked first
+   */
+  request(config: ResolvedConfig, tools: Tools): Promise<AuthRequest | ProviderToken>;
+}
+
+/** One proof of several (Keystone API, `auth.identity`). */
+export interface Factor {
+  /** Keystone's name, as in `methods`. */
+  readonly name: string;
+  /** Names of the options still missing. */
+  missing(config: ResolvedConfig): string[];
+  content(config: ResolvedConfig): Json;
+  /** What may be wrong with it when Keystone refuses, as a clause. */
+  readonly doubt: string;
+  /** It works once, so it is never sent twice. */
+  readonly once?: true;
+}
+
+/** A token that is no Keystone token: for a cluster that trusts the identity provider itself. */
+export interface ProviderToken {
+  readonly token: Secret;
+  /** ms since 1970, UTC, by this machine's clock. */
+  readonly expiresAt: number;
+  /** Gets the next token without the user; it is kept with this one. */
+  readonly refresh?: Secret | undefined;
+}
+
+/** What a method may use beside its settings. */
+export interface Tools {
+  readonly host: Host;
+  /** Deadlines, TLS and redirects are its business, whoever is asked. */
+  readonly http: Http;
+  readonly tls: TlsSettings;
+  readonly person: Person;
+  /** The v3 endpoint without a trailing slash, found when it is first asked for. */
+  findV3(): Promise<string>;
+  /** What came with the last token for the same identity and scope. */
+  readonly refresh: Secret | undefined;
+  /** For `--verbose`. */
+  readonly detail: (message: string) => void;
 }

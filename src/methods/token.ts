@@ -1,3 +1,4 @@
+import type { ResolvedConfig } from '../config/resolve.ts';
 import { describeScope, missingScope, resolveScope, scopeFields } from '../config/scope.ts';
 import { tokensRequest } from '../keystone/auth-request.ts';
 import type { Refusal } from '../keystone/auth-request.ts';
@@ -21,6 +22,8 @@ function refusals(origin: string): Readonly<Partial<Record<number, Refusal>>> {
   };
 }
 
+const missingToken = (config: ResolvedConfig): string[] => (config.has('token') ? [] : ['token']);
+
 /** Keystone API v3, "Token authentication": another scope for a token one already has, with the same expiry. */
 export const token: AuthMethod = {
   names: ['token', 'v3token'],
@@ -37,9 +40,15 @@ export const token: AuthMethod = {
   ],
   signs: ['token'],
   conflicts: [],
-  missing: (config) => [...missingScope(config), ...(config.has('token') ? [] : ['token'])],
+  factor: {
+    name: 'token',
+    missing: missingToken,
+    content: (config) => ({ id: config.secret('token') ?? '' }),
+    doubt: 'a dead token',
+  },
+  missing: (config) => [...missingScope(config), ...missingToken(config)],
   identify: (config) => ['token', config.secret('token')?.reveal(), ...scopeFields(resolveScope(config))],
-  request(config) {
+  async request(config) {
     const scope = resolveScope(config);
     const id = config.secret('token') ?? new Secret('');
     const common = {

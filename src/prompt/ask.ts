@@ -15,13 +15,21 @@ interface Key {
   readonly name?: string;
 }
 
+/** What may go with a question. */
+export interface AskOptions {
+  /** The answer of an empty line. */
+  readonly suggestion?: string | undefined;
+  /** Takes the question back. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Asks once; the first signal to arrive takes the prompt down and is returned instead of an answer. */
 async function askOnce(
   host: Host,
   terminal: Terminal,
   option: Option,
   message: string,
-  suggestion: string | undefined,
+  { suggestion, signal: outer }: AskOptions,
 ): Promise<{ answer: string } | { signal: PromptSignal | undefined }> {
   const stop = new AbortController();
   let signal: PromptSignal | undefined;
@@ -38,6 +46,8 @@ async function askOnce(
       leave();
     }),
   );
+  outer?.addEventListener('abort', leave, { once: true });
+  if (outer?.aborted) leave();
   terminal.input.on('keypress', onKey).once('end', leave).once('close', leave);
   try {
     const context = { input: terminal.input, output: terminal.output, signal: stop.signal };
@@ -51,6 +61,7 @@ async function askOnce(
     throw error;
   } finally {
     terminal.input.off('keypress', onKey).off('end', leave).off('close', leave);
+    outer?.removeEventListener('abort', leave);
     for (const forget of listening) forget();
   }
 }
@@ -66,11 +77,11 @@ export async function ask(
   terminal: Terminal,
   option: Option,
   where: string,
-  suggestion: string | undefined,
+  options: AskOptions,
 ): Promise<string> {
   const message = `${option.prompt ?? option.name}${where === '' ? '' : ` ${where}`}:`;
   for (;;) {
-    const result = await askOnce(host, terminal, option, message, suggestion);
+    const result = await askOnce(host, terminal, option, message, options);
     if ('answer' in result) return result.answer;
     if (result.signal !== 'SIGTSTP') throw new Cancelled(result.signal);
     // The prompt is gone and the terminal restored: now stop, and ask anew when continued.

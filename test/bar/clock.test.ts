@@ -43,6 +43,7 @@ async function live({ standIn, folder, from, skewSeconds }: Life): Promise<strin
     const host = fakeHost({ env, uid, now: () => at });
     const reporter = {
       warn: (text: string) => problems.push(text),
+      notice: () => undefined,
       progress: () => undefined,
       detail: () => undefined,
     };

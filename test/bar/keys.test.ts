@@ -137,7 +137,12 @@ async function ask(folder: string, { env, info }: Differing): Promise<Asked> {
   const host: Host = fakeHost({ env: all, uid, now: Date.now, home: () => folder });
   const found = lookup(host);
   const warnings: string[] = [];
-  const reporter = { warn: (text: string) => warnings.push(text), progress: () => undefined, detail: () => undefined };
+  const reporter = {
+    warn: (text: string) => warnings.push(text),
+    notice: () => undefined,
+    progress: () => undefined,
+    detail: () => undefined,
+  };
   const document =
     found ?? (await getToken({ host, info: parseExecInfo(info), flags: new Map(), reporter, userAgent: 'test' }));
   return { hit: found !== undefined, token: tokenOf(document) ?? `none: ${document}` };

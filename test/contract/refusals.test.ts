@@ -93,7 +93,7 @@ testWithKeystone('a password is refused', async (t, world) => {
     },
     'a second factor is missing': {
       env: { ...asUser(mfa, domain), ...onDemo },
-      says: [/wants another factor from mfa .*: totp;/, 'application credential', 'this version cannot'],
+      says: [/wants another factor from mfa .*: totp; set OS_PASSCODE/],
       requests: refused(401),
     },
     "somebody else's trust": {

@@ -150,8 +150,8 @@ void t.test('the method', async (t) => {
 });
 
 void t.test('a token alone is used as it is, with a scope it is exchanged', async (t) => {
-  const { method, config } = await requestOf([], { OS_TOKEN: 'T' });
-  t.match(method.request(config), { verb: 'GET', path: 'auth/tokens?nocatalog=true' });
+  const { request } = await requestOf([], { OS_TOKEN: 'T' });
+  t.match(request, { verb: 'GET', path: 'auth/tokens?nocatalog=true' });
   t.same((await requestOf([], { OS_TOKEN: 'T', OS_PROJECT_ID: 'p' })).auth, {
     identity: { methods: ['token'], token: { id: 'T' } },
     scope: { project: { id: 'p' } },

@@ -1,0 +1,28 @@
+import type { Option } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve.ts';
+import { completeConfig, requireInteraction } from '../methods/complete.ts';
+import { openTerminal } from '../prompt/terminal.ts';
+import type { Login } from './login.ts';
+
+/**
+ * Has the user asked for what is missing, if anything is.
+ *
+ * @throws InteractionRequired where nobody can be asked
+ * @throws Cancelled
+ */
+export async function complete(
+  { host, info, person }: Login,
+  given: ResolvedConfig,
+  listMissing: (config: ResolvedConfig) => Option[],
+): Promise<ResolvedConfig> {
+  const missing = listMissing(given);
+  if (missing.length === 0) return given;
+  const because = person.deafBecause;
+  const terminal = because === undefined ? openTerminal(host) : undefined;
+  if (terminal === undefined) throw requireInteraction(missing, because ?? 'the terminal is gone');
+  try {
+    return await completeConfig(given, listMissing, { host, terminal, server: info?.server });
+  } finally {
+    terminal.close();
+  }
+}
