@@ -20,6 +20,7 @@ function describe(config: ResolvedConfig): string {
 /** Keystone API v3, "Application credentials". */
 export const applicationCredential: AuthMethod = {
   names: ['v3applicationcredential'],
+  about: 'an application credential, for programs',
   options: [
     {
       name: 'application-credential-id',

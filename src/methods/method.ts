@@ -11,6 +11,8 @@ import type { Secret } from '../secret.ts';
 export interface AuthMethod {
   /** keystoneauth's names for `auth_type`; the first one names the method in cache keys and messages. */
   readonly names: readonly string[];
+  /** What it is, as a phrase without a full stop, for the README's table of methods. */
+  readonly about: string;
   /** What it needs beside the common options. */
   readonly options: readonly Option[];
   /** Options that tell that this method is meant where `auth_type` is not set. */

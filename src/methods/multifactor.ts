@@ -36,6 +36,7 @@ function readFactors(config: ResolvedConfig): Factor[] {
 /** Several proofs in one request (Keystone API v3, "Multi-Factor Authentication"). */
 export const multifactor: AuthMethod = {
   names: ['v3multifactor'],
+  about: 'several proofs of a user in one request',
   options: [
     {
       name: 'auth-methods',

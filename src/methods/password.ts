@@ -5,6 +5,7 @@ import { readUser, USER_OPTIONS } from './user.ts';
 /** Keystone API v3, "Password authentication". */
 export const password: AuthMethod = {
   names: ['password', 'v3password'],
+  about: 'a user and a password',
   options: [
     ...USER_OPTIONS,
     {

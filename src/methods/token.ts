@@ -27,6 +27,7 @@ const missingToken = (config: ResolvedConfig): string[] => (config.has('token') 
 /** Keystone API v3, "Token authentication": another scope for a token one already has, with the same expiry. */
 export const token: AuthMethod = {
   names: ['token', 'v3token'],
+  about: 'a Keystone token that one has already',
   options: [
     {
       name: 'token',

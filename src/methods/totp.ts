@@ -5,6 +5,7 @@ import { readUser, USER_OPTIONS } from './user.ts';
 /** Keystone API v3, "TOTP": what an authenticator shows, by RFC 6238. */
 export const totp: AuthMethod = {
   names: ['v3totp'],
+  about: "a user and an authenticator's passcode",
   options: [
     ...USER_OPTIONS,
     {
