@@ -55,7 +55,11 @@ async function askFor(
     return await complete(login, known, (now) => listMissingOf(now, factors));
   } catch (error) {
     if (!(error instanceof InteractionRequired)) throw error;
-    throw new AdditionalFactorRequired(wanted.message, wanted.receipt, { hint: error.hint, cause: error });
+    throw new AdditionalFactorRequired(wanted.message, wanted.receipt, {
+      hint: error.hint,
+      requestId: wanted.requestId,
+      cause: error,
+    });
   }
 }
 
