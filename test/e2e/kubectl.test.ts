@@ -16,6 +16,7 @@ import {
 } from '../support/desk.ts';
 import { PLUGIN } from '../support/plugin.ts';
 import { asUser, onProject, secretsOf } from '../support/settings.ts';
+import { totpCode } from '../support/tenancy.ts';
 
 t.setTimeout(170_000);
 
@@ -180,4 +181,35 @@ testWithKubectl('how a kubeconfig may name the plugin', async (t, world, program
   const missing = await desk.kubectl(GET_PODS, run);
   t.not(missing.status, 0);
   t.match(missing.stderr, 'npm install --global client-keystone-auth');
+});
+
+testWithKubectl('a user with a second factor is asked for each once', async (t, world, program) => {
+  const desk = await sitDown(t, world, { program });
+  const { domain, projects, users } = world.tenancy;
+  const { mfa } = users;
+  const env = { OS_AUTH_URL: desk.keystone, OS_USERNAME: 'mfa', OS_USER_DOMAIN_NAME: domain.name };
+  await desk.configure({
+    command: PLUGIN,
+    env: { ...env, ...onProject(projects.demo, domain) },
+    interactiveMode: 'IfAvailable',
+  });
+  const first = desk.onTerminal(GET_PODS);
+  await first.waitFor(/\? Password at .*:/);
+  first.type(`${mfa.password}\r`);
+  await first.waitFor(/\? Passcode at .*:/);
+  first.type(`${totpCode(mfa.totpSecret, Date.now())}\r`);
+  t.strictSame(await first.ended, { exitCode: 0, signal: undefined }, first.screen());
+  t.match(first.screen(), A_POD);
+  t.strictSame(
+    desk.requests().map(({ method, status }) => `${method} ${status}`),
+    ['POST 401', 'POST 201'],
+    'the password was sent once, and the passcode once',
+  );
+  t.match(desk.admitted, [{ user: { name: 'mfa' }, methods: ['password', 'totp'] }]);
+
+  const second = desk.onTerminal(GET_PODS);
+  t.strictSame(await second.ended, { exitCode: 0, signal: undefined }, second.screen());
+  t.match(second.screen(), A_POD);
+  t.notMatch(second.screen(), /Password|Passcode/, 'nothing is asked');
+  t.equal(desk.requests().length, 2, 'and nobody');
 });

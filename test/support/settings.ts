@@ -26,5 +26,6 @@ export function secretsOf({ users, applicationCredentials }: Tenancy): string[] 
     ...Object.values(users).map(({ password }) => password),
     ...Object.values(applicationCredentials).map(({ secret }) => secret),
     users.mfa.totpSecret,
+    users.phone.totpSecret,
   ];
 }

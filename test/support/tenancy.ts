@@ -41,6 +41,8 @@ export interface Tenancy {
     readonly expired: User;
     /** Must give password and TOTP; `member` on demo. */
     readonly mfa: MfaUser;
+    /** Has a password, but may log in with TOTP alone; `member` on demo. */
+    readonly phone: MfaUser;
   };
   /** All of alice, for demo with the role `member`. */
   readonly applicationCredentials: {
@@ -85,6 +87,7 @@ interface NewUser {
 }
 
 const totpSecret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
+const phoneSecret = 'KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU';
 // Tokens know only whole seconds: one from the second in which its user's password was set counts as older, and revoked.
 const settlingMs = 1200;
 // init.py lets a new password expire at once, unless the user has this option.
@@ -114,11 +117,12 @@ export async function populate(server: Server): Promise<Tenancy> {
 
   const alice = await createUser({ name: 'alice', password: 'p@ss "w0rd" {x} $y \'é\' \\ü' });
   const settled = sleep(settlingMs);
-  const [bob, mallory, disabled, expired, mfa] = await Promise.all([
+  const [bob, mallory, disabled, expired, phone, mfa] = await Promise.all([
     createUser({ name: 'bob', password: 'bob-password', default_project_id: demo.id }),
     createUser({ name: 'mallory', password: 'mallory-password' }),
     createUser({ name: 'disabled', password: 'disabled-password', enabled: false }),
     createUser({ name: 'expired', password: 'expired-password', options: losesPassword }),
+    createUser({ name: 'phone', password: 'phone-password' }),
     createUser({
       name: 'mfa',
       password: 'mfa-password',
@@ -151,16 +155,26 @@ export async function populate(server: Server): Promise<Tenancy> {
     createCredential('for kubectl'),
     createCredential('short-lived', 600_000),
     create('credential', { type: 'totp', user_id: mfa.id, blob: totpSecret }),
+    create('credential', { type: 'totp', user_id: phone.id, blob: phoneSecret }),
     assign(bob, 'member', `projects/${demo.id}`),
     assign(expired, 'member', `projects/${demo.id}`),
     assign(mfa, 'member', `projects/${demo.id}`),
+    assign(phone, 'member', `projects/${demo.id}`),
   ]);
   // Also long enough for the passwords set last.
   await expiry;
   return {
     domain,
     projects: { demo, other },
-    users: { alice, bob, mallory, disabled, expired, mfa: { ...mfa, totpSecret } },
+    users: {
+      alice,
+      bob,
+      mallory,
+      disabled,
+      expired,
+      mfa: { ...mfa, totpSecret },
+      phone: { ...phone, totpSecret: phoneSecret },
+    },
     applicationCredentials: { valid, expired: expiring, shortLived },
     trust: { id: trust.id },
   };

@@ -1,0 +1,77 @@
+/**
+ * Writes the README's tables of methods and options from the registry, or with `--check` only says whether they are up to
+ * date: a table that is kept by hand is wrong within a month. What a method is tested against, its test's first line says.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { format, resolveConfig } from 'prettier';
+import { COMMON_OPTIONS } from '../src/config/common-options.ts';
+import { flagNames } from '../src/config/flags.ts';
+import { OPTION_GROUPS } from '../src/config/option.ts';
+import type { Option } from '../src/config/option.ts';
+import type { AuthMethod } from '../src/methods/method.ts';
+import { METHODS, OPTIONS } from '../src/methods/registry.ts';
+
+const README = 'README.md';
+
+const code = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(' ');
+
+function optionRow(option: Option): string {
+  const variables = [...(option.env ?? []), ...(option.legacyEnv ?? [])];
+  const secret = option.secret ? ' **Secret.**' : '';
+  return `| ${code(flagNames(option)) || '–'} | ${code(variables) || '–'} | ${option.help}.${secret} |`;
+}
+
+function makeOptionTables(): string {
+  const tables = OPTION_GROUPS.map((group) =>
+    [
+      `**${group}**`,
+      '',
+      '| Flag | Variables | Meaning |',
+      '| --- | --- | --- |',
+      ...OPTIONS.filter((option) => option.group === group).map(optionRow),
+    ].join('\n'),
+  );
+  return tables.join('\n\n');
+}
+
+function readTestedAgainst({ names }: AuthMethod): string {
+  const [name = ''] = names;
+  const file = `test/methods/${name}.test.ts`;
+  const [, against] = /^\/\/ Against: (.+)\.\n/.exec(readFileSync(file, 'utf8')) ?? [];
+  if (against === undefined) throw new Error(`${file} does not begin with "// Against: …."`);
+  return against;
+}
+
+function methodRow(method: AuthMethod): string {
+  const common = COMMON_OPTIONS.map(({ name }) => name);
+  const own = method.options.map(({ name }) => name).filter((name) => !common.includes(name));
+  const options = code(own.map((name) => `--${name}`));
+  return `| ${code(method.names)} | ${method.about} | ${options} | ✓ ${readTestedAgainst(method)} |`;
+}
+
+function makeMethodTable(): string {
+  const byName = METHODS.toSorted((one, other) => ((one.names[0] ?? '') < (other.names[0] ?? '') ? -1 : 1));
+  return [
+    '| `--auth-type` | Logs in with | Options of its own | Tested against |',
+    '| --- | --- | --- | --- |',
+    ...byName.map(methodRow),
+  ].join('\n');
+}
+
+function replaceTables(text: string, name: string, tables: string): string {
+  const begin = `<!-- ${name}: written by "npm run readme" -->`;
+  const end = `<!-- ${name} end -->`;
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`${README} lacks the lines ${begin} and ${end}`);
+  return `${text.slice(0, from)}${begin}\n\n${tables}\n\n${text.slice(to)}`;
+}
+
+const readme = readFileSync(README, 'utf8');
+const style = await resolveConfig(README, { editorconfig: true });
+const text = replaceTables(replaceTables(readme, 'options', makeOptionTables()), 'methods', makeMethodTable());
+const written = await format(text, { ...style, parser: 'markdown' });
+if (!process.argv.includes('--check')) writeFileSync(README, written);
+else if (written !== readme) {
+  console.error(`${README}: a table is out of date; run "npm run readme"`);
+  process.exitCode = 1;
+}

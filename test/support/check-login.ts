@@ -1,0 +1,119 @@
+// A login at the real Keystone as every method's test checks it: what was sent, whose the token is by Keystone's own
+// word, that nothing secret is left behind, and that the second run asks nobody.
+
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { checkSuccess } from './login.ts';
+import type { Credential } from './login.ts';
+import { makeHome, runPlugin } from './plugin.ts';
+import type { Home, Ran } from './plugin.ts';
+import { secretsOf } from './settings.ts';
+import { validateToken } from './tenancy.ts';
+import type { TokenFacts } from './tenancy.ts';
+import { markRequests, requestsSince } from './world.ts';
+import type { LoggedRequest, Mark, World } from './world.ts';
+
+export type Settings = Readonly<Record<string, string | undefined>>;
+
+/** What Keystone must say of the token. */
+export interface Wanted {
+  readonly user: string;
+  readonly project?: string;
+  readonly domain?: string;
+  readonly system?: true;
+  readonly trust?: string;
+  readonly methods?: readonly string[];
+  readonly roles: readonly string[];
+}
+
+export interface Login {
+  readonly env: Settings;
+  /** With the server's URL in them, where they name one. */
+  readonly args?: (url: string) => readonly string[];
+  readonly wanted: Wanted;
+  readonly warnings?: readonly (string | RegExp)[];
+  /** `http` where nothing is said. */
+  readonly server?: 'http' | 'tls' | 'mutualTls';
+  /** After the server's URL; `/v3` where nothing is said. */
+  readonly path?: string;
+  /** `METHOD PATH STATUS` of each; one POST where nothing is said. */
+  readonly requests?: readonly string[];
+}
+
+export const LOGIN = 'POST /v3/auth/tokens?nocatalog=true 201';
+export const UNSCOPED = 'the token has no scope';
+export const PUBLIC = '--password can be read by every user of this machine; set OS_PASSWORD instead';
+
+/** Who is a member is a reader too; an application credential is only what it was made for. */
+export const both = { roles: ['member', 'reader'] };
+export const member = { roles: ['member'] };
+export const reader = { roles: ['reader'] };
+
+export function homeFor(t: Test): Home {
+  const home = makeHome();
+  t.teardown(() => home.remove());
+  return home;
+}
+
+export function describeRequest({ method, path, status }: LoggedRequest): string {
+  return `${method} ${path} ${status}`;
+}
+
+export function countRequests(mark: Mark): number {
+  return requestsSince(mark).length;
+}
+
+export function summarise(facts: TokenFacts | undefined): Wanted | undefined {
+  if (facts === undefined) return undefined;
+  const { user, project, domain, system, trust, methods, roles } = facts;
+  return {
+    user: user.name,
+    ...(project === undefined ? {} : { project: project.name }),
+    ...(domain === undefined ? {} : { domain: domain.name }),
+    ...(system ? { system } : {}),
+    ...(trust === undefined ? {} : { trust }),
+    methods,
+    roles,
+  };
+}
+
+export function checkSecrets(t: Test, world: World, home: Home, ran: Ran): void {
+  const kept = readdirSync(home.cache).map((name) => readFileSync(join(home.cache, name), 'utf8'));
+  const all = [ran.stdout, ran.stderr, ...kept].join('\n');
+  t.notOk(
+    secretsOf(world.tenancy).some((secret) => all.includes(secret)),
+    'no secret is printed or kept',
+  );
+}
+
+/** Logs in twice: once with Keystone's help, once without. */
+export async function checkLogin(t: Test, world: World, login: Login): Promise<Credential> {
+  const { env, args, wanted, warnings, server = 'http', path = '/v3', requests = [LOGIN] } = login;
+  const home = homeFor(t);
+  const mark = markRequests(world[server]);
+  const run = { home, env: { OS_AUTH_URL: mark.url + path, ...env }, args: args?.(mark.url) ?? [] };
+  const first = await runPlugin(run);
+  const credential = checkSuccess(t, first, warnings);
+  t.strictSame(requestsSince(mark).map(describeRequest), requests);
+
+  const facts = await validateToken(world.http, credential.token);
+  t.strictSame(summarise(facts), { methods: ['password'], ...wanted });
+  const ends = Date.parse(facts?.expiresAt ?? '');
+  const said = Date.parse(credential.expirationTimestamp);
+  t.ok(said <= ends && said > ends - 1000, `${credential.expirationTimestamp} is ${facts?.expiresAt ?? ''}`);
+
+  const second = await runPlugin(run);
+  t.strictSame(second, { status: 0, signal: null, stdout: first.stdout, stderr: '' }, 'the cache says the same');
+  t.equal(countRequests(mark), requests.length, 'the second run asks nobody');
+  checkSecrets(t, world, home, first);
+  return credential;
+}
+
+export async function checkLogins(t: Test, world: World, logins: Readonly<Record<string, Login>>): Promise<void> {
+  for (const [name, login] of Object.entries(logins)) {
+    await t.test(name, async (t) => {
+      await checkLogin(t, world, login);
+    });
+  }
+}
