@@ -45,7 +45,7 @@ function readTestedAgainst({ names }: AuthMethod): string {
 function methodRow(method: AuthMethod): string {
   const common = COMMON_OPTIONS.map(({ name }) => name);
   const own = method.options.map(({ name }) => name).filter((name) => !common.includes(name));
-  const options = code(own.map((name) => `--${name}`));
+  const options = code([...new Set(own)].map((name) => `--${name}`));
   return `| ${code(method.names)} | ${method.about} | ${options} | ✓ ${readTestedAgainst(method)} |`;
 }
 

@@ -22,6 +22,8 @@ export interface Host {
   readonly nodeVersion: string;
   /** The user's home folder, or undefined when there is none. */
   home(): string | undefined;
+  /** The same by the system's accounts, whatever the variables say. */
+  accountHome(): string | undefined;
   /** Milliseconds since 1970, UTC. */
   readonly now: () => number;
   /** Width of the terminal on stdout in columns; undefined where it is none. */
@@ -86,6 +88,13 @@ export function processHost(): Host {
       try {
         // Loading node:os costs the hit path more than it needs of it.
         return process.env['HOME'] ?? process.getBuiltinModule('node:os').homedir();
+      } catch {
+        return undefined;
+      }
+    },
+    accountHome() {
+      try {
+        return process.getBuiltinModule('node:os').userInfo().homedir;
       } catch {
         return undefined;
       }

@@ -1,4 +1,4 @@
-import { KeystoneProtocolError, KeystoneUnreachable } from '../errors.ts';
+import { KeystoneProtocolError, PluginError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
 import { parseJsonObject } from '../json.ts';
 import { serialise } from './auth-request.ts';
@@ -65,7 +65,7 @@ export async function isAlive(http: Http, endpoint: string, token: Secret): Prom
     // 401 as the one who asks, 404 as the one asked about (Keystone API v3, "Check token").
     return status !== 401 && status !== 404;
   } catch (error) {
-    if (error instanceof KeystoneUnreachable) return true;
+    if (error instanceof PluginError) return true;
     throw error;
   }
 }

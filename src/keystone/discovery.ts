@@ -10,6 +10,7 @@ const USABLE = ['stable', 'current', 'supported', 'deprecated'];
 
 interface Version {
   readonly minor: number;
+  readonly deprecated: boolean;
   readonly path: string | undefined;
 }
 
@@ -47,8 +48,10 @@ function listVersions(body: JsonObject, authUrl: string): { found: Version[]; ad
     const id = textAt(entry, 'id') ?? '';
     advertised.push(id);
     const match = V3_ID.exec(id);
-    if (match === null || !USABLE.includes((textAt(entry, 'status') ?? '').toLowerCase())) continue;
-    found.push({ minor: Number(match[1] ?? 0), path: selfPath(entry, authUrl) });
+    const status = (textAt(entry, 'status') ?? '').toLowerCase();
+    if (match === null || !USABLE.includes(status)) continue;
+    const deprecated = status === 'deprecated';
+    found.push({ minor: Number(match[1] ?? 0), deprecated, path: selfPath(entry, authUrl) });
   }
   return { found, advertised };
 }
@@ -57,16 +60,22 @@ function listVersions(body: JsonObject, authUrl: string): { found: Version[]; ad
  * Finds the v3 endpoint below a normalised auth URL (Keystone API, "API versions"). A URL that names a version is taken
  * at its word; any other is asked, and if it does not answer as Keystone does, `/v3` is appended.
  *
- * @param ask false for keystoneauth's `v3*` types, which never ask
+ * @param options.ask false for keystoneauth's `v3*` types, which never ask
+ * @param options.warn takes what a user should know
  * @throws KeystoneProtocolError when Keystone lists versions and v3 is none of them
  * @throws KeystoneUnreachable
  */
-export async function findV3(http: Http, authUrl: string, ask: boolean): Promise<string> {
+export async function findV3(
+  http: Http,
+  authUrl: string,
+  { ask, warn }: { ask: boolean; warn: (message: string) => void },
+): Promise<string> {
   if (!ask || VERSION_SEGMENT.test(splitLast(authUrl).last)) return replaceVersion(authUrl, 'v3');
   const answer = await http.send({ verb: 'GET', url: authUrl });
   const body = answer.status === 200 || answer.status === 300 ? parseJsonObject(answer.body) : undefined;
   const { found, advertised } = body === undefined ? { found: [], advertised: [] } : listVersions(body, authUrl);
-  const [best] = found.sort((a, b) => b.minor - a.minor);
+  const [best] = found.sort((a, b) => Number(a.deprecated) - Number(b.deprecated) || b.minor - a.minor);
+  if (best?.deprecated) warn(`Keystone at ${authUrl} calls its v3 deprecated; it may not answer much longer`);
   if (best !== undefined) return best.path === undefined ? `${authUrl}/v3` : new URL(authUrl).origin + best.path;
   if (advertised.length === 0) return `${authUrl}/v3`;
   throw new KeystoneProtocolError(

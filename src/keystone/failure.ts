@@ -1,6 +1,7 @@
 /** Turns a request that got no answer, or led elsewhere, into a sentence and a hint. */
-import { KeystoneProtocolError, KeystoneUnreachable } from '../errors.ts';
+import { ConfigError, KeystoneProtocolError, KeystoneUnreachable } from '../errors.ts';
 import type { PluginError, PluginErrorCode } from '../errors.ts';
+import type { TrustedOrigins } from '../config/trusted-origins.ts';
 import type { Place } from './http.ts';
 import { quote } from './quote.ts';
 
@@ -177,6 +178,16 @@ export function explainFailure(error: unknown, { url, place, timedOut, deadlineM
   const name = codeOf(socket);
   const { code, message, hint } = isProxy(socket, url) ? PROXY_UNREACHABLE : (FAILURES[name] ?? explainUnknown(name));
   return new KeystoneUnreachable(code, `${who} cannot be used: ${message}`, { hint: fill(hint, place), cause: error });
+}
+
+/** Explains that a server is not on the user's own list. */
+export function explainUntrusted(url: URL, { name, setting }: Place, { file }: TrustedOrigins): PluginError {
+  return new ConfigError(
+    `${name} at ${url.origin} is not one of the servers that you trust in ${file}; nothing was sent`,
+    {
+      hint: `check ${setting}, or add that origin to the file if you trust it`,
+    },
+  );
 }
 
 /** Explains a redirect that is not followed; an `endless` one would have been, had there not been so many before. */

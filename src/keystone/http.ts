@@ -8,10 +8,11 @@ import type { AgentOptions } from 'node:https';
 import { getCACertificates } from 'node:tls';
 import type { Got, OptionsInit, Response } from 'got';
 import type { TlsSettings } from '../config/tls.ts';
+import type { TrustedOrigins } from '../config/trusted-origins.ts';
 import { KeystoneProtocolError, PluginError } from '../errors.ts';
 import type { Host } from '../host.ts';
 import type { Secret } from '../secret.ts';
-import { explainFailure, explainRedirect } from './failure.ts';
+import { explainFailure, explainRedirect, explainUntrusted } from './failure.ts';
 
 /** Whom a request goes to, in the words of a message, and the setting that says where that is. */
 export interface Place {
@@ -55,6 +56,8 @@ export interface Http {
 export interface HttpSettings {
   readonly host: Host;
   readonly tls: TlsSettings;
+  /** Where anything may be sent at all; undefined means anywhere. */
+  readonly trusted: TrustedOrigins | undefined;
   /** `https_proxy` and `no_proxy`; a plain http:// never goes through a proxy. */
   readonly proxy: Readonly<Record<string, string | undefined>>;
   readonly userAgent: string;
@@ -122,7 +125,8 @@ function followable(from: URL, location: string): URL | undefined {
 }
 
 /** Opens the way to Keystone. Nothing is sent yet. */
-export async function openHttp({ host, tls, proxy, userAgent, deadlineMs, log }: HttpSettings): Promise<Http> {
+export async function openHttp(settings: HttpSettings): Promise<Http> {
+  const { host, tls, trusted, proxy, userAgent, deadlineMs, log } = settings;
   const { default: got } = await import('got');
   let leftMs = deadlineMs;
   const proxied: ProxyAgentOptions = { keepAlive: true, proxyEnv: { ...proxy } };
@@ -188,6 +192,7 @@ export async function openHttp({ host, tls, proxy, userAgent, deadlineMs, log }:
     async send(request) {
       let url = new URL(request.url);
       for (let redirects = 0; ; redirects += 1) {
+        if (trusted?.origins.has(url.origin) === false) throw explainUntrusted(url, request.place ?? KEYSTONE, trusted);
         const answer = await exchange(url, request);
         log(`${request.verb} ${url.origin}${url.pathname} answered ${String(answer.status)}`);
         const location = answer.header('location');

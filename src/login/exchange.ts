@@ -2,6 +2,7 @@ import type { TokenRecord } from '../cache/record.ts';
 import { readAuthUrl } from '../config/auth-url.ts';
 import { readProxy } from '../config/proxy.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
+import { readTrustedOrigins } from '../config/trusted-origins.ts';
 import { KeystoneProtocolError } from '../errors.ts';
 import { rescopeRequest } from '../keystone/auth-request.ts';
 import type { AuthRequest } from '../keystone/auth-request.ts';
@@ -21,7 +22,9 @@ const LIVENESS_MS = 5_000;
 
 async function withHttp<T>(login: Login, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
   const { host, tls, userAgent, reporter } = login;
-  const http = await openHttp({ host, tls, proxy: readProxy(host.env), userAgent, deadlineMs, log: reporter.detail });
+  const trusted = readTrustedOrigins(host);
+  const proxy = readProxy(host.env);
+  const http = await openHttp({ host, tls, trusted, proxy, userAgent, deadlineMs, log: reporter.detail });
   try {
     return await use(http);
   } finally {
@@ -68,7 +71,7 @@ export async function exchange(login: Login, config: ResolvedConfig, refresh: st
   const ask = !(config.text('auth-type') ?? method.names[0] ?? '').startsWith('v3');
   const url = readAuthUrl(config) ?? '';
   return withHttp(login, deadlineMs, async (http) => {
-    const findEndpoint = once(() => findV3(http, url, ask));
+    const findEndpoint = once(() => findV3(http, url, { ask, warn: reporter.warn }));
     const request = await method.request(config, {
       host,
       http,

@@ -267,6 +267,12 @@ await group('what Keystone says of its versions', (t) => {
         t.strictSame(linesOf(keystone), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
       }),
     ),
+    t.test('v3 is on its way out', inParallel(), async (t) => {
+      const old = faults.json(300, { versions: [version('v3.14', 'deprecated', '/v3'), stable('v4.0', '/v4')] });
+      const { keystone, ran } = await discover(t, () => old);
+      checkSuccess(t, ran, [/calls its v3 deprecated/]);
+      t.strictSame(linesOf(keystone), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
+    }),
     ...Object.entries(unusable).map(([name, [handler, says]]) =>
       t.test(name, inParallel(), async (t) => {
         const { keystone, ran } = await discover(t, () => handler);

@@ -1,0 +1,106 @@
+/**
+ * The user's list of trusted servers. The folder that it is in comes from the system's accounts, which a test cannot change
+ * for a process; so these tests give the program another Host, and everything else is real.
+ */
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { readTrustedOrigins } from '../../src/config/trusted-origins.ts';
+import { getToken } from '../../src/get-token.ts';
+import { fakeHost } from '../support/fake-host.ts';
+import { loginTo, startForTest } from '../support/login.ts';
+import { redirect } from '../support/faults.ts';
+
+const uid = process.geteuid?.();
+
+function writeList(home: string, text: string): string {
+  const file = join(home, '.config', 'client-keystone-auth', 'trusted-origins');
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+  chmodSync(file, 0o644);
+  return file;
+}
+
+function logIn(home: string, url: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
+  const quiet = { warn: () => undefined, notice: () => undefined, progress: () => undefined, detail: () => undefined };
+  const all = { ...loginTo(url), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none', ...env };
+  const host = fakeHost({ uid, env: all, home: () => env['HOME'] ?? home, accountHome: () => home, now: Date.now });
+  return getToken({ host, info: undefined, flags: new Map(), reporter: quiet, userAgent: 'test' });
+}
+
+void t.test('with a list, nothing goes elsewhere', async (t) => {
+  const [good, evil] = await Promise.all([startForTest(t), startForTest(t)]);
+  const home = t.testdir();
+  const file = writeList(home, `# mine\n\n  ${good.url}/   # the cloud at work\nhttps://KEYSTONE.example.com:443\n`);
+
+  t.match(await logIn(home, `${good.url}/v3`), 'ExecCredential');
+  for (const path of ['', '/v3']) {
+    await t.rejects(logIn(home, evil.url + path), {
+      code: 'config-invalid',
+      message: new RegExp(`^Keystone at ${evil.url} is not one of the servers that you trust in ${file}`),
+      hint: /OS_AUTH_URL/,
+    });
+  }
+  // What a kubeconfig can set does not decide where the list is looked for.
+  const elsewhere = join(home, 'elsewhere');
+  mkdirSync(elsewhere);
+  const moved = { HOME: elsewhere, XDG_CONFIG_HOME: elsewhere };
+  await t.rejects(logIn(home, `${evil.url}/v3`, moved), { code: 'config-invalid' });
+  t.equal(evil.requests.length, 0, 'not a byte was sent');
+  t.strictSame(
+    [...(readTrustedOrigins(fakeHost({ uid, accountHome: () => home }))?.origins ?? [])],
+    [good.url, 'https://keystone.example.com'],
+  );
+});
+
+void t.test('a redirect leads out of the list as little as the URL does', async (t) => {
+  const [good, evil] = await Promise.all([startForTest(t), startForTest(t)]);
+  const home = t.testdir();
+  writeList(home, good.url);
+  good.answerAlways(redirect(307, `${evil.url}/v3/auth/tokens`), 'POST');
+  await t.rejects(logIn(home, `${good.url}/v3`), { code: 'redirect-refused' });
+  t.equal(evil.requests.length, 0);
+});
+
+void t.test('without a list, or without a home, any server will do', async (t) => {
+  const keystone = await startForTest(t);
+  t.match(await logIn(t.testdir(), `${keystone.url}/v3`), 'ExecCredential');
+  t.equal(readTrustedOrigins(fakeHost({ accountHome: () => undefined })), undefined);
+});
+
+const BROKEN: Readonly<Record<string, string>> = {
+  'no URL': 'keystone.example.com',
+  'a path': 'https://keystone.example.com/v3',
+  'a user': 'https://me@keystone.example.com',
+  'two on one line': 'https://a.example https://b.example',
+  'a scheme without an origin': 'file:///etc/passwd',
+};
+
+void t.test('a list that is no list is an error, not none', async (t) => {
+  const read = (t: Test, text: string, prepare: (file: string) => void = () => undefined): (() => unknown) => {
+    const home = t.testdir();
+    prepare(writeList(home, text));
+    return () => readTrustedOrigins(fakeHost({ uid, accountHome: () => home }));
+  };
+  for (const [name, line] of Object.entries(BROKEN)) {
+    await t.test(name, async (t) => {
+      t.throws(read(t, `https://good.example\n${line}\n`), { message: /line 2 is no origin/ });
+    });
+  }
+  await t.test('others may write it', async (t) => {
+    t.throws(
+      read(t, 'https://good.example', (file) => chmodSync(file, 0o666)),
+      { message: /somebody else/, hint: /chmod go-w/ },
+    );
+  });
+  await t.test('a folder', async (t) => {
+    const home = t.testdir({ '.config': { 'client-keystone-auth': { 'trusted-origins': {} } } });
+    t.throws(() => readTrustedOrigins(fakeHost({ uid, accountHome: () => home })), { message: /cannot be read/ });
+  });
+  await t.test('a link in a circle', async (t) => {
+    const home = t.testdir({ '.config': { 'client-keystone-auth': {} } });
+    symlinkSync('trusted-origins', join(home, '.config/client-keystone-auth/trusted-origins'));
+    t.throws(() => readTrustedOrigins(fakeHost({ uid, accountHome: () => home })), { message: /cannot be read/ });
+  });
+});
