@@ -18,7 +18,7 @@ import {
   users,
 } from '../support/login.ts';
 import type { Credential } from '../support/login.ts';
-import { execInfo, makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
+import { execInfo, makeEnvironment, makeHome, PLUGIN, runPlugin } from '../support/plugin.ts';
 import type { Home } from '../support/plugin.ts';
 import type { StandIn } from '../support/stand-in-keystone.ts';
 import { openTerminal, sttyOf } from '../support/terminal.ts';
@@ -180,6 +180,37 @@ await t.test('what is set is not asked for', async (t) => {
     t.notOk(terminal.raw().includes(PASSWORD));
     t.equal(scene.stdout(), '');
   });
+});
+
+await t.test('complete settings mean the same on a terminal and in a pipe', async (t) => {
+  const scene = await setScene(t);
+  const { keystone, command, home, login } = scene;
+  const complete = { OS_PASSWORD: PASSWORD, OS_USER_ID: undefined, OS_PROJECT_DOMAIN_ID: users[0]?.domain.id };
+  const settings: Readonly<Record<string, Environment>> = {
+    password: complete,
+    'a user by id': { ...complete, OS_USER_ID: users[0]?.id },
+    'a domain for all': { ...complete, OS_USER_DOMAIN_NAME: undefined, OS_DOMAIN_NAME: 'acme' },
+    'an application credential': {
+      OS_APPLICATION_CREDENTIAL_ID: 'abc',
+      OS_APPLICATION_CREDENTIAL_SECRET: PASSWORD,
+      OS_USERNAME: undefined,
+    },
+    'a flag against a variable': complete,
+  };
+  for (const [name, changes] of Object.entries(settings)) {
+    await t.test(name, async (t) => {
+      const args = name.startsWith('a flag') ? ['--force-refresh', '--project-name=db'] : ['--force-refresh'];
+      const env = { ...login, ...changes };
+      const before = keystone.requests.length;
+      const terminal = open(t, command(env, undefined, args));
+      await terminal.ended;
+      t.strictSame(questionsOf(terminal), [], 'nothing is asked');
+      await runPlugin({ home, env, args });
+      const [onTerminal, inPipe, ...more] = keystone.requests.slice(before).map(({ path, body }) => ({ path, body }));
+      t.ok(onTerminal !== undefined && more.length === 0);
+      t.strictSame(inPipe, onTerminal, 'one and the same request');
+    });
+  }
 });
 
 await t.test('passwords arrive as they were typed', inParallel(), async (t) => {
