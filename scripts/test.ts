@@ -10,19 +10,31 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 
 import { populate } from '../test/support/tenancy.ts';
 import type { World } from '../test/support/world.ts';
+import type { Federation, FederationAddress } from './federation/federation.ts';
+import { findApache } from './federation/packages.ts';
 import { startKeystone } from './keystone/keystone.ts';
 import type { Keystone, KeystoneAddress } from './keystone/keystone.ts';
 import { findKeystone } from './keystone/packages.ts';
 import { makePki } from './pki.ts';
+import type { Pki } from './pki.ts';
 import { describeCounts, reportTap } from './test-report.ts';
 
 const root = dirname(import.meta.dirname);
 const nodeFlags = ['--disable-warning=ExperimentalWarning'];
+/** Tests in this folder need the federation lane, which takes seconds to start. */
+const federationTests = join('test', 'federation');
 let running: ChildProcess | undefined;
+
+type Server = Pick<Keystone, 'readLog' | 'stop'>;
+
+interface Selection {
+  readonly full: boolean;
+  readonly files: readonly string[];
+}
 
 // Not exitCode: after a failure a server may still be starting, and would keep this process.
 process.exit(await main(process.argv.slice(2)));
@@ -38,12 +50,13 @@ async function main(args: string[]): Promise<number> {
       interrupt(signal);
     });
 
-  const servers: Keystone[] = [];
+  const servers: Server[] = [];
+  const selection = selectTests(args);
   try {
     await runNode('building the program', [...nodeFlags, join(root, 'scripts/build.ts')]);
     await buildTap();
-    const env = await prepareWorld(dir, servers);
-    return await runTests(args, env);
+    const env = await prepareWorld(dir, servers, selection);
+    return await runTests(selection, env);
   } catch (error) {
     console.error(`\n${error instanceof Error ? error.message : String(error)}`);
     for (const server of servers) console.error(await server.readLog());
@@ -62,33 +75,69 @@ function interrupt(signal: NodeJS.Signals): void {
 }
 
 /** Returns what the tests' environment must hold: where the world is described, or why there is none. */
-async function prepareWorld(dir: string, servers: Keystone[]): Promise<Record<string, string>> {
+async function prepareWorld(dir: string, servers: Server[], selection: Selection): Promise<Record<string, string>> {
   const keystone = await findKeystone((line) => {
     console.error(line);
   });
   if ('missing' in keystone) {
-    const isCi = /^(?:true|1)$/.test(process.env['CI'] ?? '');
-    if (isCi) throw new Error(`CI must test against a real Keystone, but there is none: ${keystone.missing}`);
-    console.error(`No real Keystone, so the tests that need one are skipped: ${keystone.missing}`);
-    return { CKA_KEYSTONE_MISSING: keystone.missing };
+    allowMissing('a real Keystone', keystone.missing);
+    return { CKA_KEYSTONE_MISSING: keystone.missing, CKA_FEDERATION_MISSING: keystone.missing };
   }
   const [pki, http] = await Promise.all([makePki(join(dir, 'pki')), start({ dir: join(dir, 'keystone') })]);
   const tlsBase = { ...pki.server, clientCa: pki.ca };
-  const [tenancy, tls, mutualTls] = await Promise.all([
+  const [tenancy, tls, mutualTls, federation] = await Promise.all([
     populate(http),
     start({ dir: http.dir, tls: tlsBase }),
     start({ dir: http.dir, tls: { ...tlsBase, requireClientCert: true } }),
+    selection.files.some(needsFederation)
+      ? prepareFederation(http, pki, dir)
+      : { missing: 'only test/federation has it' },
   ]);
-  const world: World = { http: toAddress(http), tls: toAddress(tls), mutualTls: toAddress(mutualTls), pki, tenancy };
+  const env: Record<string, string> = {};
+  let address: FederationAddress | undefined;
+  if ('missing' in federation) env['CKA_FEDERATION_MISSING'] = federation.missing;
+  else {
+    servers.push(federation);
+    await federation.admitUsers(tenancy);
+    address = federation;
+  }
+  const world: World = {
+    http: toAddress(http),
+    tls: toAddress(tls),
+    mutualTls: toAddress(mutualTls),
+    pki,
+    tenancy,
+    ...(address === undefined ? {} : { federation: address }),
+  };
   const file = join(dir, 'world.json');
   writeFileSync(file, JSON.stringify(world), { mode: 0o600 });
-  return { CKA_TEST_WORLD: file };
+  return { ...env, CKA_TEST_WORLD: file };
 
   async function start(options: Parameters<typeof startKeystone>[0]): Promise<Keystone> {
     const server = await startKeystone(options);
     servers.push(server);
     return server;
   }
+}
+
+async function prepareFederation(home: Keystone, pki: Pki, dir: string): Promise<Federation | { missing: string }> {
+  const apache = await findApache((line) => {
+    console.error(line);
+  });
+  if ('missing' in apache) {
+    allowMissing('federation with a real Apache', apache.missing);
+    return apache;
+  }
+  // Not above: an identity provider takes a while to load.
+  const { startFederation } = await import('./federation/federation.ts');
+  return startFederation(home, pki, join(dir, 'federation'));
+}
+
+/** @throws in CI, which has no excuse */
+function allowMissing(what: string, reason: string): void {
+  const isCi = /^(?:true|1)$/.test(process.env['CI'] ?? '');
+  if (isCi) throw new Error(`CI must test against ${what}, but there is none: ${reason}`);
+  console.error(`The tests that need ${what} are skipped: ${reason}`);
 }
 
 function toAddress({ url, adminPassword, accessLog }: KeystoneAddress): KeystoneAddress {
@@ -101,10 +150,17 @@ async function buildTap(): Promise<void> {
   await runNode('building tap', [tapProgram(), 'build']);
 }
 
-async function runTests(args: string[], world: Record<string, string>): Promise<number> {
+function selectTests(args: readonly string[]): Selection {
   const full = args.includes('--bar');
   const named = args.filter((arg) => arg !== '--bar');
-  const files = named.length > 0 ? named : listTestFiles(full ? 'test/bar' : 'test');
+  return { full, files: named.length > 0 ? named : listTestFiles(full ? 'test/bar' : 'test') };
+}
+
+function needsFederation(file: string): boolean {
+  return !relative(resolve(root, federationTests), resolve(root, file)).startsWith('..');
+}
+
+async function runTests({ full, files }: Selection, world: Record<string, string>): Promise<number> {
   const coverage = ['--allow-incomplete-coverage', '--allow-empty-coverage', '--coverage-report=text-summary'];
   // Beyond tap's 30 s: a whole file of log-ins against a real server takes its time on a small machine.
   const size = full ? ['--timeout=1800', '--jobs=1'] : ['--timeout=180'];

@@ -36,6 +36,8 @@ export interface KeystoneOptions extends KeystoneSettings {
   /** Chosen by the system where nothing is said. */
   readonly port?: number;
   readonly tls?: KeystoneTls;
+  /** More of keystone.conf, for this server only. */
+  readonly moreConfig?: string;
 }
 
 /** What a client needs to know of a running server; fit for JSON. */
@@ -81,9 +83,15 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
   if (tls?.clientCa !== undefined) args.push('--client-ca', tls.clientCa);
   if (tls?.requireClientCert === true) args.push('--require-client-cert');
 
+  const configFiles = ['keystone.conf'];
+  if (options.moreConfig !== undefined) {
+    configFiles.push(`more-${name}.conf`);
+    await writeFile(join(dir, 'conf', `more-${name}.conf`), options.moreConfig, { mode: 0o600 });
+  }
+
   const log = openSync(serverLog, 'a', 0o600);
   const child = spawn(python, args, {
-    env: { ...env, OS_KEYSTONE_CONFIG_DIR: join(dir, 'conf') },
+    env: { ...env, OS_KEYSTONE_CONFIG_DIR: join(dir, 'conf'), OS_KEYSTONE_CONFIG_FILES: configFiles.join(';') },
     // The pipe to stdin ends with this process however it ends, and the server with the pipe.
     stdio: ['pipe', 'pipe', log],
   });

@@ -231,7 +231,8 @@ export async function logIn(server: Server, user: Pick<User, 'id' | 'password'>,
   return requestToken(server, { id: user.id, password: user.password }, scope ?? 'unscoped');
 }
 
-async function logInAsAdmin(server: Server): Promise<string> {
+/** Returns a token for the system. */
+export async function logInAsAdmin(server: Server): Promise<string> {
   const user = { name: 'admin', domain: { name: 'Default' }, password: server.adminPassword };
   return requestToken(server, user, { system: { all: true } });
 }
@@ -267,12 +268,13 @@ async function createApplicationCredential(
   return { id: made.id, name: made.name, secret: made.secret, expiresAt: made.expires_at };
 }
 
-async function listRoles(server: Server, token: string): Promise<readonly Named[]> {
+export async function listRoles(server: Server, token: string): Promise<readonly Named[]> {
   const answer = (await call(server, '/v3/roles', { token })) as { roles: Named[] };
   return answer.roles;
 }
 
-function idOf(things: readonly Named[], name: string): string {
+/** @throws where none of them has that name */
+export function idOf(things: readonly Named[], name: string): string {
   const thing = things.find((candidate) => candidate.name === name);
   if (thing === undefined) throw new Error(`there is no ${name}`);
   return thing.id;
@@ -283,7 +285,8 @@ function pickNamed(thing: Partial<Named> | undefined): Named {
   return { id: thing.id, name: thing.name ?? '' };
 }
 
-async function call(server: Server, path: string, options: Call): Promise<unknown> {
+/** Returns what Keystone answers, parsed; any refusal is an error. */
+export async function call(server: Server, path: string, options: Call): Promise<unknown> {
   const response = await request(server, path, options);
   const text = await response.text();
   if (!response.ok) throw new Error(`${options.method ?? 'GET'} ${path} gave ${response.status}: ${text}`);

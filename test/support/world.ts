@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'tap';
 import type { Test } from 'tap';
 
+import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import type { Pki } from '../../scripts/pki.ts';
 import type { Tenancy } from './tenancy.ts';
@@ -20,6 +21,8 @@ export interface World {
   readonly mutualTls: KeystoneAddress;
   readonly pki: Pki;
   readonly tenancy: Tenancy;
+  /** Where the run has files of test/federation, and there is an Apache. */
+  readonly federation?: FederationAddress;
 }
 
 export interface LoggedRequest {
@@ -57,7 +60,7 @@ export function testWithKeystone(name: string, body: (t: Test, world: World) => 
 }
 
 /** Starts counting. Only requests to the returned `url` count; it reaches the same Keystone below a path of its own. */
-export function markRequests(server: KeystoneAddress): Mark {
+export function markRequests(server: Pick<KeystoneAddress, 'url' | 'accessLog'>): Mark {
   const prefix = `/of-${randomBytes(6).toString('hex')}`;
   return { url: server.url + prefix, prefix, accessLog: server.accessLog };
 }

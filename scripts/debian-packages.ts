@@ -1,0 +1,137 @@
+// Real servers for the tests and the demo, from Debian's and Ubuntu's packages. Installing these would need root and
+// change the machine, so where they are not installed they are only unpacked, into a folder of our own.
+
+import { execFile } from 'node:child_process';
+import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+/** The root folder of what was found (undefined: the system itself), or why there is nothing. */
+export type Found = { root: string | undefined } | { missing: string };
+
+export interface Wanted {
+  /** For messages, at the start of a sentence. */
+  readonly what: string;
+  readonly packages: readonly string[];
+  /** Name of the folder, unique for the packages and for what their files depend on. */
+  readonly folder: string;
+  /** Whether the program can be used, from below `root` or, undefined, as installed. */
+  readonly works: (root: string | undefined) => Promise<boolean>;
+}
+
+const aptTimeoutMs = 600_000;
+const abandonedAfterMs = 3_600_000;
+
+const run = promisify(execFile);
+
+/** Returns where a program is, unpacking it first where no earlier run has; `say` hears about that slow step. */
+export async function findOrUnpack(wanted: Wanted, say: (line: string) => void): Promise<Found> {
+  const { what, packages, works } = wanted;
+  if (await works(undefined)) return { root: undefined };
+  for (const tool of ['/usr/bin/apt-get', '/usr/bin/dpkg']) {
+    if (!(await exists(tool)))
+      return { missing: `${what} is not installed, and there is no ${tool} to unpack it with` };
+  }
+  const configured = process.env['XDG_CACHE_HOME'] ?? '';
+  const home = configured === '' ? join(homedir(), '.cache') : configured;
+  const root = join(home, 'client-keystone-auth-dev', wanted.folder);
+  // The folder appears complete or not at all, so its existence is enough.
+  if (await exists(root)) return { root };
+  await mkdir(dirname(root), { recursive: true });
+  await removeAbandoned(root);
+  say(`Unpacking ${what} from this system's packages, once, into ${root} …`);
+  // A sibling of the target, so that the rename stays on one file system; and one of its own for each process.
+  const staging = await mkdtemp(stagingPrefix(root));
+  try {
+    await unpack(packages, staging);
+    if (!(await works(staging))) {
+      return { missing: `${what} from the packages ${packages.join(' and ')} does not run here` };
+    }
+    await rename(staging, root).catch((error: unknown) => {
+      // Another process was faster; its folder is as good.
+      if (codeOf(error) !== 'ENOTEMPTY' && codeOf(error) !== 'EEXIST') throw error;
+    });
+    return { root };
+  } catch (error) {
+    if (error instanceof PackageError) return { missing: `${what} is not installed, and ${error.message}` };
+    throw error;
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+/** Names what unpacked files depend on: the release and the processor. */
+export async function describeSystem(): Promise<string> {
+  const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  const valueOf = (key: string): string => new RegExp(`^${key}="?([^"\n]*)`, 'm').exec(release)?.[1] ?? 'unknown';
+  const name = [valueOf('ID'), valueOf('VERSION_ID'), process.arch].join('-');
+  return name.replaceAll(/[^\w.-]/g, '_');
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+class PackageError extends Error {}
+
+async function unpack(names: readonly string[], folder: string): Promise<void> {
+  const work = join(folder, '.apt');
+  const lists = join(work, 'lists');
+  await mkdir(join(work, 'archives/partial'), { recursive: true });
+  await mkdir(join(lists, 'partial'), { recursive: true });
+  const cache = ['-o', `Dir::Cache=${work}`, '-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User='];
+  const install = ['install', '--yes', '--no-install-recommends', '--download-only', ...names];
+
+  // The system's own package lists may be absent (as in most container images) or too old for today's archive.
+  await runApt([...cache, ...install]).catch(async () => {
+    const own = [...cache, '-o', `Dir::State::lists=${lists}`];
+    await runApt([...own, 'update']);
+    await runApt([...own, ...install]);
+  });
+
+  const archives = (await readdir(join(work, 'archives'))).filter((file) => file.endsWith('.deb'));
+  for (const archive of archives) await run('/usr/bin/dpkg', ['-x', join(work, 'archives', archive), folder]);
+  await rm(work, { recursive: true });
+}
+
+async function runApt(args: string[]): Promise<void> {
+  const env = { ...process.env, LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive' };
+  try {
+    await run('/usr/bin/apt-get', args, { env, timeout: aptTimeoutMs, maxBuffer: 64 * 1024 * 1024 });
+  } catch (error) {
+    const stdout = error instanceof Error && 'stdout' in error ? String(error.stdout) : '';
+    const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
+    const output = `${stdout}\n${stderr}`;
+    const tail = output
+      .split('\n')
+      // Without apt's reports of progress.
+      .filter((line) => line.trim() !== '' && !line.endsWith('...'))
+      .slice(-5);
+    throw new PackageError(['apt-get could not download it:', ...tail].join('\n  '));
+  }
+}
+
+function stagingPrefix(folder: string): string {
+  return join(dirname(folder), `.${basename(folder)}-`);
+}
+
+/** Removes what killed processes left, but nothing a living one may still be filling. */
+async function removeAbandoned(folder: string): Promise<void> {
+  const prefix = basename(stagingPrefix(folder));
+  for (const name of await readdir(dirname(folder))) {
+    if (!name.startsWith(prefix)) continue;
+    const path = join(dirname(folder), name);
+    const made = await stat(path).catch(() => undefined);
+    if (made !== undefined && Date.now() - made.mtimeMs > abandonedAfterMs) {
+      await rm(path, { recursive: true, force: true });
+    }
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}

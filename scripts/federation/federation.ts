@@ -1,0 +1,179 @@
+// A cloud with federation, all of it real and on loopback: an identity provider, and Apache before one more server over
+// the data of a Keystone that runs already, so that its projects are those the federated users get to.
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { call, idOf, listRoles, logInAsAdmin } from '../../test/support/tenancy.ts';
+import type { Tenancy } from '../../test/support/tenancy.ts';
+import { startKeystone } from '../keystone/keystone.ts';
+import type { Keystone, KeystoneAddress } from '../keystone/keystone.ts';
+import type { Pki } from '../pki.ts';
+import { findFreePorts, startApache } from './apache.ts';
+import { startIdentityProvider } from './identity-provider.ts';
+import type { OidcClient, Person } from './identity-provider.ts';
+
+/** What a client needs to know; fit for JSON. */
+export interface FederationAddress {
+  /** Apache, with `pki.server`. Its log is written right *after* an answer has been sent. */
+  readonly keystone: KeystoneAddress;
+  /** Of Keystone behind Apache: what Apache refused is not in it, and the rest before its answer is sent. */
+  readonly upstreamLog: string;
+  /** The issuer, with `pki.server`; see identity-provider.ts for its endpoints and its /control/. */
+  readonly identityProvider: { readonly url: string; readonly accessLog: string };
+  /** Ids in Keystone. */
+  readonly provider: string;
+  readonly protocol: string;
+  readonly clients: {
+    readonly confidential: OidcClient & { readonly secret: string };
+    /** Its secret needs care on its way into a header (RFC 6749, 2.3.1). */
+    readonly awkward: OidcClient & { readonly secret: string };
+    /** Without a secret, with PKCE. */
+    readonly public: OidcClient;
+  };
+  readonly people: {
+    /** As a federated user `member` and `reader` on the project demo, `reader` on its domain. No role on the system: Keystone 22 has no
+     * token for that with a federated user, and answers 500. */
+    readonly alice: Person;
+    /** The same, but logs in with a one-time password too. */
+    readonly otto: Person & { readonly otp: string };
+    /** May log in at the identity provider, but no mapping of Keystone knows her. */
+    readonly stranger: Person;
+  };
+  /** Keystone trusts http://localhost:PORT/auth/websso/ of these, and of 9990; free when the lane was started. */
+  readonly dashboardPorts: readonly number[];
+  /** A folder in which a test takes a port for itself. */
+  readonly portsDir: string;
+}
+
+export interface Federation extends FederationAddress {
+  /** Lets Keystone know the identity provider, and its users come to the projects. Once, before anyone logs in. */
+  admitUsers(tenancy: Tenancy): Promise<void>;
+  readLog(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+const dashboardCount = 16;
+const provider = 'acme-idp';
+const protocol = 'openid';
+const mapping = 'acme-mapping';
+const dashboardOf = (port: number): string => `http://localhost:${port}/auth/websso/`;
+
+/** Starts all servers; `home` is the Keystone whose data they work on, and `dir` a folder to be made. */
+export async function startFederation(home: Keystone, pki: Pki, dir: string): Promise<Federation> {
+  await mkdir(dir, { mode: 0o700 });
+  const portsDir = join(dir, 'ports');
+  await mkdir(portsDir, { mode: 0o700 });
+  const [port = 0, ...dashboardPorts] = await findFreePorts(1 + dashboardCount);
+  const secretOf = (): string => randomBytes(16).toString('hex');
+  const client = { id: 'apache', secret: secretOf() };
+  const clients = {
+    confidential: { id: 'kubectl', secret: secretOf(), email: 'kubectl@acme.example' },
+    awkward: { id: 'kubectl:2', secret: 'a+b/c%d e:f=&', email: 'kubectl-2@acme.example' },
+    public: { id: 'kubectl-public', email: 'kubectl-public@acme.example' },
+  };
+  const people = {
+    alice: { name: 'alice', password: 'p@ss w0rd&+=%é', email: 'alice@acme.example' },
+    otto: { name: 'otto', password: 'otto-password', email: 'otto@acme.example', otp: '246810' },
+    stranger: { name: 'stranger', password: 'stranger-password', email: 'stranger@elsewhere.example' },
+  };
+  const idp = await startIdentityProvider({
+    ...pki.server,
+    people: Object.values(people),
+    clients: Object.values(clients),
+    proxy: client,
+    proxyUrl: `https://127.0.0.1:${port}`,
+    accessLog: join(dir, 'identity-provider.log'),
+  });
+  const stops: (() => Promise<void>)[] = [() => idp.close()];
+  const stop = async (): Promise<void> => {
+    await Promise.all(stops.map((each) => each()));
+  };
+  try {
+    const callbackPage = join(dir, 'sso-callback.html');
+    await writeFile(callbackPage, callbackTemplate, { mode: 0o600 });
+    const upstream = await startKeystone({
+      dir: home.dir,
+      moreConfig: describeFederation([9990, ...dashboardPorts].map(dashboardOf), callbackPage),
+    });
+    stops.push(() => upstream.stop());
+    const apache = await startApache({
+      ...pki.server,
+      dir: join(dir, 'apache'),
+      port,
+      upstream: upstream.url,
+      issuer: idp.url,
+      client,
+    });
+    stops.push(() => apache.stop());
+    return {
+      keystone: { url: apache.url, accessLog: apache.accessLog, adminPassword: home.adminPassword },
+      upstreamLog: upstream.accessLog,
+      identityProvider: { url: idp.url, accessLog: idp.accessLog },
+      provider,
+      protocol,
+      clients,
+      people,
+      dashboardPorts,
+      portsDir,
+      admitUsers: (tenancy) => admitUsers(home, tenancy, idp.url),
+      readLog: async () => `${await upstream.readLog()}\n${await apache.readLog()}`,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+// Posts the token to the program that waits for it, as Keystone's own page does.
+const callbackTemplate = `<!doctype html>
+<html>
+  <body onload="document.forms[0].submit()">
+    <form method="post" action="$host">
+      <input type="hidden" name="token" value="$token">
+      <noscript><input type="submit" value="Continue"></noscript>
+    </form>
+  </body>
+</html>
+`;
+
+function describeFederation(dashboards: readonly string[], callbackPage: string): string {
+  return `[federation]
+${dashboards.map((dashboard) => `trusted_dashboard = ${dashboard}`).join('\n')}
+sso_callback_template = ${callbackPage.replaceAll('$', '$$$$')}
+[openid]
+remote_id_attribute = HTTP_OIDC_ISS
+[oslo_middleware]
+enable_proxy_headers_parsing = true
+`;
+}
+
+async function admitUsers(server: KeystoneAddress, { domain, projects }: Tenancy, issuer: string): Promise<void> {
+  const token = await logInAsAdmin(server);
+  const put = (path: string, body?: object): Promise<unknown> =>
+    call(server, `/v3/${path}`, { method: 'PUT', token, body });
+  const roles = await listRoles(server, token);
+  const made = await call(server, '/v3/groups', {
+    method: 'POST',
+    token,
+    body: { group: { name: 'federated', domain_id: domain.id } },
+  });
+  const { id } = (made as { group: { id: string } }).group;
+  const rules = [
+    {
+      local: [{ user: { name: '{0}' }, group: { id } }],
+      remote: [{ type: 'HTTP_OIDC_EMAIL' }, { type: 'HTTP_OIDC_EMAIL', any_one_of: ['@acme\\.example$'], regex: true }],
+    },
+  ];
+  const provides = `OS-FEDERATION/identity_providers/${provider}`;
+  await Promise.all([
+    put(`OS-FEDERATION/mappings/${mapping}`, { mapping: { rules } }),
+    put(provides, { identity_provider: { remote_ids: [issuer], enabled: true } }),
+    put(`projects/${projects.demo.id}/groups/${id}/roles/${idOf(roles, 'member')}`),
+    put(`projects/${projects.demo.id}/groups/${id}/roles/${idOf(roles, 'reader')}`),
+    put(`domains/${domain.id}/groups/${id}/roles/${idOf(roles, 'reader')}`),
+  ]);
+  await put(`${provides}/protocols/${protocol}`, { protocol: { mapping_id: mapping } });
+}

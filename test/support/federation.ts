@@ -1,0 +1,79 @@
+// What the tests in test/federation share: the lane of scripts/federation, and what only it knows how to do.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { test } from 'tap';
+import type { Test } from 'tap';
+
+import { isFree } from '../../scripts/federation/apache.ts';
+import type { FederationAddress } from '../../scripts/federation/federation.ts';
+import type { DeviceDecision, IssuerSettings } from '../../scripts/federation/identity-provider.ts';
+import { send } from './https.ts';
+import { requestsSince, world } from './world.ts';
+import type { LoggedRequest, Mark, World } from './world.ts';
+
+/** Declares a test that needs the identity provider and Apache; its file must be in test/federation. */
+export function testWithFederation(
+  name: string,
+  body: (t: Test, federation: FederationAddress, world: World) => Promise<void>,
+): void {
+  const present = world();
+  const federation = present?.federation;
+  if (present === undefined || federation === undefined) {
+    const reason = process.env['CKA_FEDERATION_MISSING'] ?? 'no identity provider: these tests are run by npm test';
+    void test(name, { skip: reason.replaceAll(/\s+/g, ' ') }, () => undefined);
+  } else {
+    void test(name, (t) => body(t, federation, present));
+  }
+}
+
+/** Where a login with an access token is sent, below Keystone's address. */
+export function federatedAuthPath({ provider, protocol }: Pick<FederationAddress, 'provider' | 'protocol'>): string {
+  return `/v3/OS-FEDERATION/identity_providers/${provider}/protocols/${protocol}/auth`;
+}
+
+/** A port whose http://localhost:PORT/auth/websso/ Keystone trusts, for this caller alone. */
+export async function takeDashboardPort({ dashboardPorts, portsDir }: FederationAddress): Promise<number> {
+  for (const port of dashboardPorts) {
+    try {
+      writeFileSync(join(portsDir, String(port)), '', { flag: 'wx' });
+      if (await isFree(port)) return port;
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    }
+  }
+  throw new Error('all dashboard ports are taken; scripts/federation/federation.ts says how many there are');
+}
+
+/** Tells the issuer at `url`, with or without a mark's prefix, how to behave; what is left out is as at first. */
+export async function setIssuer(url: string, ca: string, settings: Partial<IssuerSettings>): Promise<void> {
+  await ask(`${url}/control/settings`, { method: 'PUT', json: settings, ca });
+}
+
+/** Does to a device code what its owner would do at the verification page, or lets it expire. */
+export async function decideDevice(url: string, ca: string, decision: DeviceDecision): Promise<void> {
+  await ask(`${url}/control/device`, { json: decision, ca });
+}
+
+/** When the issuer was asked for this device code's token; ms since the epoch. */
+export async function pollsOf(url: string, ca: string, userCode: string): Promise<readonly number[]> {
+  return (await ask(`${url}/control/polls/${userCode}`, { ca })) as number[];
+}
+
+/** What Apache was asked. It writes its log after an answer, so this waits until nothing has come for a moment. */
+export async function requestsThrough(mark: Mark): Promise<readonly LoggedRequest[]> {
+  for (let seen = -1; ;) {
+    const requests = requestsSince(mark);
+    if (requests.length === seen) return requests;
+    seen = requests.length;
+    await sleep(100);
+  }
+}
+
+async function ask(url: string, sent: Parameters<typeof send>[1]): Promise<unknown> {
+  const { status, body } = await send(url, sent);
+  if (status !== 200) throw new Error(`${url} gave ${status}: ${body}`);
+  return JSON.parse(body) as unknown;
+}
