@@ -7,10 +7,10 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants, tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 import { populate } from '../test/support/tenancy.ts';
 import type { World } from '../test/support/world.ts';
@@ -25,8 +25,6 @@ import { describeCounts, reportTap } from './test-report.ts';
 
 const root = dirname(import.meta.dirname);
 const nodeFlags = ['--disable-warning=ExperimentalWarning'];
-/** Tests in this folder need the federation lane, which takes seconds to start. */
-const federationTests = join('test', 'federation');
 let running: ChildProcess | undefined;
 
 type Server = Pick<Keystone, 'readLog' | 'stop'>;
@@ -90,14 +88,13 @@ async function prepareWorld(dir: string, servers: Server[], selection: Selection
     start({ dir: http.dir, tls: tlsBase }),
     start({ dir: http.dir, tls: { ...tlsBase, requireClientCert: true } }),
     selection.files.some(needsFederation)
-      ? prepareFederation(http, pki, dir)
-      : { missing: 'only test/federation has it' },
+      ? prepareFederation(http, pki, dir, servers)
+      : { missing: 'no file of this run imports it' },
   ]);
   const env: Record<string, string> = {};
   let address: FederationAddress | undefined;
   if ('missing' in federation) env['CKA_FEDERATION_MISSING'] = federation.missing;
   else {
-    servers.push(federation);
     await federation.admitUsers(tenancy);
     address = federation;
   }
@@ -120,7 +117,12 @@ async function prepareWorld(dir: string, servers: Server[], selection: Selection
   }
 }
 
-async function prepareFederation(home: Keystone, pki: Pki, dir: string): Promise<Federation | { missing: string }> {
+async function prepareFederation(
+  home: Keystone,
+  pki: Pki,
+  dir: string,
+  servers: Server[],
+): Promise<Federation | { missing: string }> {
   const apache = await findApache((line) => {
     console.error(line);
   });
@@ -130,7 +132,9 @@ async function prepareFederation(home: Keystone, pki: Pki, dir: string): Promise
   }
   // Not above: an identity provider takes a while to load.
   const { startFederation } = await import('./federation/federation.ts');
-  return startFederation(home, pki, join(dir, 'federation'));
+  const federation = await startFederation(home, pki, join(dir, 'federation'));
+  servers.push(federation);
+  return federation;
 }
 
 /** @throws in CI, which has no excuse */
@@ -156,8 +160,10 @@ function selectTests(args: readonly string[]): Selection {
   return { full, files: named.length > 0 ? named : listTestFiles(full ? 'test/bar' : 'test') };
 }
 
+/** Whether a test file has tests of the federation lane, which takes seconds to start. */
 function needsFederation(file: string): boolean {
-  return !relative(resolve(root, federationTests), resolve(root, file)).startsWith('..');
+  const path = resolve(root, file);
+  return existsSync(path) && readFileSync(path, 'utf8').includes('/support/federation.ts');
 }
 
 async function runTests({ full, files }: Selection, world: Record<string, string>): Promise<number> {

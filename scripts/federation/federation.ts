@@ -54,7 +54,7 @@ export interface Federation extends FederationAddress {
   stop(): Promise<void>;
 }
 
-const dashboardCount = 16;
+const dashboardCount = 32;
 const provider = 'acme-idp';
 const protocol = 'openid';
 const mapping = 'acme-mapping';

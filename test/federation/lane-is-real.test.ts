@@ -1,4 +1,4 @@
-// If the lane itself were wrong, every other test in this folder would prove nothing. So nothing of src is in here.
+// If the lane itself were wrong, every test of a federated login would prove nothing. So nothing of src is in here.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';

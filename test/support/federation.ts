@@ -1,4 +1,4 @@
-// What the tests in test/federation share: the lane of scripts/federation, and what only it knows how to do.
+// What the tests of federated logins share: the lane of scripts/federation, and what only it knows how to do.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { send } from './https.ts';
 import { requestsSince, world } from './world.ts';
 import type { LoggedRequest, Mark, World } from './world.ts';
 
-/** Declares a test that needs the identity provider and Apache; its file must be in test/federation. */
+/** Declares a test that needs the identity provider and Apache. The runner starts them for files that import this one. */
 export function testWithFederation(
   name: string,
   body: (t: Test, federation: FederationAddress, world: World) => Promise<void>,

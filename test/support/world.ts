@@ -21,7 +21,7 @@ export interface World {
   readonly mutualTls: KeystoneAddress;
   readonly pki: Pki;
   readonly tenancy: Tenancy;
-  /** Where the run has files of test/federation, and there is an Apache. */
+  /** Where a file of the run imports federation.ts, and there is an Apache. */
   readonly federation?: FederationAddress;
 }
 
