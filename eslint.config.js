@@ -8,6 +8,7 @@ const IMPORTERS = {
   '@napi-rs/keyring': 'src/cache/keyring-process.ts',
   got: 'src/keystone/http.ts',
   '@inquirer/prompts': 'src/prompt/ask.ts',
+  'js-yaml': 'src/config/yaml.ts',
 };
 
 const importers = Object.values(IMPORTERS);

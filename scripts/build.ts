@@ -12,7 +12,7 @@ const MAIN = 'dist/client-keystone-auth.cjs';
 const SLOW = 'dist/slow.cjs';
 
 /** Files that the hit path may hold. */
-const HIT_PATH = /^src\/(main|host|errors|json|kin|secret)\.ts$|^src\/(hit|exec|cache)\//;
+const HIT_PATH = /^src\/(main|host|errors|file-stamp|json|kin|secret)\.ts$|^src\/(hit|exec|cache)\//;
 
 /** Leaves the import of `name` to be required from `file` at run time. */
 function apart(name: RegExp, file: string): Plugin {
@@ -40,6 +40,7 @@ const RARE = [
     file: './prompts.cjs',
     entry: "export { input, password } from '@inquirer/prompts';",
   },
+  { name: /^js-yaml$/, file: './yaml.cjs', entry: "export * from 'js-yaml';" },
 ];
 
 function refuseIntruders(metafile: Metafile): void {
