@@ -1,6 +1,6 @@
 import { listAt, numberAt, textAt } from '../json.ts';
 import type { ApiVersion } from '../exec/exec-info.ts';
-import type { FileStamp } from './file-stamp.ts';
+import type { FileStamp } from '../file-stamp.ts';
 import { seal, unseal } from './seal.ts';
 
 /** A token as it lies in the cache. Times are ms since 1970, UTC, by this machine's clock. */

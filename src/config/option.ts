@@ -31,6 +31,18 @@ export interface Option {
   readonly legacyEnv?: readonly string[];
   /** Options that name one thing in two ways: a layer that sets one of them replaces both. */
   readonly pair?: string;
+  /**
+   * Where clouds.yaml holds it, under its names with underscores and those of its variables without `OS_`: below `auth` if
+   * nothing is said, beside that, or nowhere. Nothing of the groups Cache and Run is read from a file.
+   */
+  readonly file?: 'cloud' | 'nowhere';
+  /** A list in clouds.yaml, and its values with commas between them elsewhere. */
+  readonly list?: true;
+  /**
+   * It decides where secrets go or whom to trust with them (or does with this value of a switch): a file that merely lies
+   * in the current folder must not set it for a secret from elsewhere.
+   */
+  readonly destination?: true | 'true' | 'false';
   /** Never printed anywhere. */
   readonly secret?: true;
   /** Secret, but random and the identity itself: it may enter a hash that is stored. */
@@ -49,4 +61,17 @@ export function describeSources(option: Option): string {
   const flag = option.flag === false || option.secret ? undefined : `--${option.name}`;
   if (variable === undefined) return flag ?? option.name;
   return flag === undefined ? variable : `${variable} (${flag})`;
+}
+
+/** How a run goes is its own affair, and no cloud's. */
+const NEVER_IN_FILES: readonly OptionGroup[] = ['Cache', 'Run'];
+
+/** Whether clouds.yaml may hold it. */
+export function isInFile(option: Option): boolean {
+  return option.file !== 'nowhere' && !NEVER_IN_FILES.includes(option.group);
+}
+
+/** Whether it says where or as whom to log in, and so stands below `auth` in clouds.yaml. */
+export function isBelowAuth(option: Option): boolean {
+  return option.file === undefined && isInFile(option);
 }

@@ -1,5 +1,6 @@
 import { ConfigError } from '../errors.ts';
 import { Secret } from '../secret.ts';
+import { overlay } from './layer.ts';
 import type { Layer, Setting } from './layer.ts';
 import type { Option } from './option.ts';
 
@@ -14,6 +15,8 @@ export interface ResolvedConfig {
   has(name: string): boolean;
   /** Where the value came from, in the words of a message. */
   origin(name: string): string;
+  /** The setting that counts, with all that is known of it. */
+  setting(name: string): Setting | undefined;
   /** The layers it was made of, strongest first. */
   readonly layers: readonly Layer[];
   /** What a user should know although it is no error. */
@@ -58,18 +61,7 @@ function warnOfBoth(layer: Layer): string[] {
 }
 
 function merge(layers: readonly Layer[], options: readonly Option[]): MutableLayer {
-  const pairOf = new Map(options.map((option) => [option.name, option.pair]));
-  const merged: MutableLayer = new Map();
-  const pairsTaken = new Set<string>();
-  for (const layer of layers.map(fillDomains)) {
-    const taken = new Set(pairsTaken);
-    for (const [name, setting] of layer) {
-      const pair = pairOf.get(name);
-      if (merged.has(name) || (pair !== undefined && taken.has(pair))) continue;
-      merged.set(name, setting);
-      if (pair !== undefined) pairsTaken.add(pair);
-    }
-  }
+  const merged: MutableLayer = overlay(layers.map(fillDomains), options);
   for (const domain of ['domain', 'default-domain']) {
     fillPair(merged, 'user-domain', domain);
     fillPair(merged, 'project-domain', domain);
@@ -77,14 +69,8 @@ function merge(layers: readonly Layer[], options: readonly Option[]): MutableLay
   return merged;
 }
 
-/** Settings that this version knows of and cannot follow: going on without them would log in elsewhere. */
+/** A setting that this version knows of and cannot follow: going on without it would log in elsewhere. */
 function refuseUnsupported(merged: Layer): void {
-  const cloud = merged.get('os-cloud');
-  if (cloud !== undefined) {
-    throw new ConfigError(`${cloud.origin} names a cloud, but this version does not read clouds.yaml yet`, {
-      hint: `unset ${cloud.origin} and set OS_AUTH_URL, OS_USERNAME and so on instead`,
-    });
-  }
   const version = merged.get('identity-api-version');
   if (version !== undefined && !/^v?3(\.\d+)?$/.test(String(version.value))) {
     throw new ConfigError(
@@ -117,6 +103,7 @@ export function resolveConfig(layers: readonly Layer[], options: readonly Option
     on: (name) => value(name) === 'true',
     has: (name) => merged.has(name),
     origin: (name) => merged.get(name)?.origin ?? name,
+    setting: (name) => merged.get(name),
     layers,
     warnings: layers.flatMap(warnOfBoth),
   };

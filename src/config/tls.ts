@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { isAbsolute, join, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { codeOf, ConfigError } from '../errors.ts';
+import { readStamped } from '../file-stamp.ts';
+import type { FileStamp, StampedFile } from '../file-stamp.ts';
 import type { Host } from '../host.ts';
 import { Secret } from '../secret.ts';
+import { locate } from './locate.ts';
 import type { ResolvedConfig } from './resolve.ts';
 
 /** How to trust Keystone and how to show who we are, as PEM text. */
@@ -14,23 +15,17 @@ export interface TlsSettings {
   readonly ca: string | undefined;
   readonly cert: string | undefined;
   readonly key: Secret | undefined;
-  /** The files that were read, as absolute paths. */
-  readonly files: readonly string[];
+  /** The files that were read. */
+  readonly files: readonly FileStamp[];
 }
 
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----';
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/;
 const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
 
-function locate(path: string, host: Host): string {
-  const home = host.home();
-  const expanded = home !== undefined && /^~(?=$|[/\\])/.test(path) ? join(home, path.slice(1)) : path;
-  return isAbsolute(expanded) ? expanded : resolve(host.cwd, expanded);
-}
-
-function readText(path: string, origin: string): string {
+function readPem(path: string, origin: string): StampedFile {
   try {
-    return readFileSync(path, 'utf8');
+    return readStamped(path);
   } catch (error) {
     throw new ConfigError(`${origin}: ${path} cannot be read (${codeOf(error)})`, {
       hint: `set ${origin} to a PEM file that you may read`,
@@ -67,13 +62,14 @@ function requireKey(text: string, path: string, origin: string): void {
  * @throws ConfigError when a file cannot be read, is not PEM, or certificate and key do not belong together
  */
 export function readTls(config: ResolvedConfig, host: Host): TlsSettings {
-  const files: string[] = [];
+  const files: FileStamp[] = [];
   const read = (name: string): { text: string; path: string; origin: string } | undefined => {
     const setting = config.text(name);
     if (setting === undefined) return undefined;
     const path = locate(setting, host);
-    files.push(path);
-    return { text: readText(path, config.origin(name)), path, origin: config.origin(name) };
+    const { bytes, file } = readPem(path, config.origin(name));
+    files.push(file);
+    return { text: bytes.toString(), path, origin: config.origin(name) };
   };
   const insecure = config.on('insecure') || (config.has('verify') && !config.on('verify'));
   const ca = insecure ? undefined : read('cacert');

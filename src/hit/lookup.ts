@@ -1,4 +1,4 @@
-import { isUnchanged } from '../cache/file-stamp.ts';
+import { isUnchanged } from '../file-stamp.ts';
 import { readAliasFile, readRecordFile } from '../cache/file-store.ts';
 import { cacheFolder, checkFolder } from '../cache/folder.ts';
 import { noteToken } from '../cache/handed-out.ts';

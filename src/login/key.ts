@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { stampFile } from '../cache/file-stamp.ts';
 import { digestFields } from '../cache/key.ts';
 import type { Field } from '../cache/key.ts';
 import type { NamedAlias } from '../cache/token-cache.ts';
@@ -39,7 +38,7 @@ export function readCredential(config: ResolvedConfig): Field[] {
 
 /** Aliases that lead from these settings to `key`. */
 export function makeAliases(
-  { given, apiVersion, tls, info, host, cache, key: first }: Login,
+  { given, apiVersion, files, tls, info, host, cache, key: first }: Login,
   key: string,
 ): NamedAlias[] {
   const plain = { key, apiVersion: undefined, files: [] };
@@ -47,6 +46,6 @@ export function makeAliases(
   // The hit path says nothing, so a run that has something to say must not go there.
   const silent = !tls.insecure && !given.on('verbose') && !given.on('force-refresh');
   if (!silent || !cache.onHitPath) return partial;
-  const alias = { key, apiVersion, files: tls.files.map(stampFile) };
+  const alias = { key, apiVersion, files };
   return [...partial, [fingerprint(host, info?.cluster ?? ''), alias]];
 }

@@ -1,13 +1,13 @@
 import type { TokenCache } from '../cache/token-cache.ts';
 import { openCache } from '../cache/token-cache.ts';
-import { readEnvironment } from '../config/env.ts';
 import type { Layer } from '../config/layer.ts';
-import { resolveConfig } from '../config/resolve.ts';
+import { readConfig } from '../config/read.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
 import { readTls } from '../config/tls.ts';
 import type { TlsSettings } from '../config/tls.ts';
 import { API_VERSIONS, parseApiVersion } from '../exec/exec-info.ts';
 import type { ApiVersion, ExecInfo } from '../exec/exec-info.ts';
+import type { FileStamp } from '../file-stamp.ts';
 import type { Host } from '../host.ts';
 import { patienceMs } from '../config/patience.ts';
 import { chooseMethod } from '../methods/choose.ts';
@@ -42,6 +42,8 @@ export interface Login extends Run {
   readonly given: ResolvedConfig;
   readonly method: AuthMethod;
   readonly tls: TlsSettings;
+  /** The files that the settings depend on, as they were when they were read. */
+  readonly files: readonly FileStamp[];
   readonly cache: TokenCache;
   /** Of the settings as given: of the whole identity, or of what is known of it. */
   readonly key: string;
@@ -59,8 +61,10 @@ export interface Login extends Run {
 const DEADLINE_SECONDS = 30;
 
 function warnOfInsecure(config: ResolvedConfig, reporter: Reporter): void {
-  const origin = config.origin(config.on('insecure') ? 'insecure' : 'verify');
-  reporter.warn(`Keystone's certificate is not checked, because of ${origin}`);
+  const insecure = config.on('insecure');
+  const unused = config.has('cacert') && !insecure ? `, and ${config.origin('cacert')} is not used` : '';
+  const origin = config.origin(insecure ? 'insecure' : 'verify');
+  reporter.warn(`Keystone's certificate is not checked, because of ${origin}${unused}`);
 }
 
 /**
@@ -70,7 +74,7 @@ function warnOfInsecure(config: ResolvedConfig, reporter: Reporter): void {
  */
 export async function openLogin(run: Run): Promise<Login> {
   const { host, info, flags, reporter } = run;
-  const given = resolveConfig([flags, readEnvironment(host.env, OPTIONS)], OPTIONS);
+  const { config: given, files } = await readConfig(host, flags, OPTIONS);
   const asked = given.text('api-version');
   const apiVersion = asked === undefined ? undefined : parseApiVersion(asked, '--api-version');
   const method = chooseMethod(given);
@@ -84,6 +88,7 @@ export async function openLogin(run: Run): Promise<Login> {
     apiVersion,
     method,
     tls,
+    files: [...files, ...tls.files],
     cache: await openCache({ host, storage, forKubectl: info !== undefined, warn: reporter.warn }),
     key: makeKey(given, method, tls, host),
     startedAt: host.now(),

@@ -1,8 +1,9 @@
-/** The token request that a command line and an environment lead to, without sending it. */
-import { readEnvironment } from '../../src/config/env.ts';
-import { resolveConfig } from '../../src/config/resolve.ts';
+/** The token request that a command line, an environment and files lead to, without sending it. */
+import { readConfig } from '../../src/config/read.ts';
 import type { ResolvedConfig } from '../../src/config/resolve.ts';
 import { parseCommand } from '../../src/cli/parse.ts';
+import type { FileStamp } from '../../src/file-stamp.ts';
+import type { Host } from '../../src/host.ts';
 import type { AuthRequest } from '../../src/keystone/auth-request.ts';
 import { serialise } from '../../src/keystone/auth-request.ts';
 import { chooseMethod } from '../../src/methods/choose.ts';
@@ -21,6 +22,8 @@ export interface Asked {
   /** `auth` of the body as Keystone would get it; undefined for a request without a body. */
   readonly auth: unknown;
   readonly warnings: readonly string[];
+  /** The files that it depends on. */
+  readonly files: readonly FileStamp[];
 }
 
 /** A method that has to ask somebody first has no place in these tests. */
@@ -30,14 +33,31 @@ const noTools: Tools = new Proxy({} as Tools, {
   },
 });
 
-export async function requestOf(argv: readonly string[], env: Environment = {}): Promise<Asked> {
-  const command = await parseCommand(fakeHost({ argv, env }));
+/** A folder that is on no machine, so that a test finds no file but its own. */
+const NOWHERE = '/nowhere/of/these/tests';
+
+/** @param parts of the host: `cwd` and `home` say where files are */
+export async function requestOf(
+  argv: readonly string[],
+  env: Environment = {},
+  parts: Partial<Host> = {},
+): Promise<Asked> {
+  const host = fakeHost({ cwd: NOWHERE, home: () => NOWHERE, ...parts, argv, env });
+  const command = await parseCommand(host);
   if ('print' in command) throw new Error('a text was printed instead');
-  const config = resolveConfig([command.flags, readEnvironment(env, OPTIONS)], OPTIONS);
+  const { config, files } = await readConfig(host, command.flags, OPTIONS);
   const method = chooseMethod(config);
   const request = await method.request(config, noTools);
   if ('token' in request) throw new Error('a token was given instead');
   const { body } = request;
   const sent = body === undefined ? undefined : (JSON.parse(serialise(body)) as { auth: unknown });
-  return { config, method, request, missing: method.missing(config), auth: sent?.auth, warnings: config.warnings };
+  return {
+    config,
+    method,
+    request,
+    missing: method.missing(config),
+    auth: sent?.auth,
+    warnings: config.warnings,
+    files,
+  };
 }

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import t from 'tap';
 import { cacheFolder, checkFolder, ensureFolder } from '../../src/cache/folder.ts';
-import { isUnchanged, stampFile } from '../../src/cache/file-stamp.ts';
+import { isUnchanged, stampFile } from '../../src/file-stamp.ts';
 import { readPrivate, usePrivate, writePrivate } from '../../src/cache/private-file.ts';
 import { isFresh, sealAlias, sealRecord, unsealAlias, unsealRecord } from '../../src/cache/record.ts';
 import { writeAliasFile, writeRecordFile } from '../../src/cache/file-store.ts';

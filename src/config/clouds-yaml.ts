@@ -1,0 +1,174 @@
+/**
+ * clouds.yaml, secure.yaml and clouds-public.yaml as openstacksdk has them: one named cloud makes up to three layers, its
+ * region's, its own, and its provider's.
+ */
+import { ConfigError } from '../errors.ts';
+import type { FileStamp } from '../file-stamp.ts';
+import type { Host } from '../host.ts';
+import { cloudFolders, findCloudFile } from './cloud-files.ts';
+import type { CloudFile, CloudFileName } from './cloud-files.ts';
+import { readEntry } from './cloud-entry.ts';
+import type { Entry } from './cloud-entry.ts';
+import { listNames } from './known-names.ts';
+import { overlay } from './layer.ts';
+import type { Layer, Setting } from './layer.ts';
+import { mappingAt, textFrom, unifyKeys } from './mapping.ts';
+import { isBelowAuth } from './option.ts';
+import type { Option } from './option.ts';
+import { chooseRegion } from './region.ts';
+
+/** What the files say of the cloud that is meant. */
+export interface CloudSettings {
+  /** Strongest first; none where no cloud is meant. */
+  readonly layers: readonly Layer[];
+  /** Every file that this depends on, those included that are not there. */
+  readonly files: readonly FileStamp[];
+  readonly warnings: readonly string[];
+}
+
+const NOTHING: CloudSettings = { layers: [], files: [], warnings: [] };
+
+function firstOf(given: readonly Layer[], name: string): Setting | undefined {
+  return given.map((layer) => layer.get(name)).find((setting) => setting !== undefined);
+}
+
+/** Whether anything is said of where or as whom to log in; then a cloud is meant only if it is named. */
+function isTold(given: readonly Layer[], options: readonly Option[]): boolean {
+  const telling = options.filter((option) => isBelowAuth(option) || option.name === 'auth-type');
+  return telling.some(({ name }) => given.some((layer) => layer.has(name)));
+}
+
+/** The files' own words for their list of clouds. */
+const LISTS: Readonly<Record<CloudFileName, string>> = {
+  clouds: 'clouds',
+  secure: 'clouds',
+  'clouds-public': 'public-clouds',
+};
+
+/** How a person says that a file in the current folder is theirs. */
+const CONSENT: Readonly<Record<CloudFileName, (path: string) => string>> = {
+  clouds: (path) => `set OS_CLIENT_CONFIG_FILE to ${path} if you trust that file`,
+  secure: (path) => `set OS_CLIENT_SECURE_FILE to ${path} if you trust that file`,
+  'clouds-public': (path) => `move ${path} to your own folder of OpenStack settings if you trust that file`,
+};
+
+/** One of the files, with what it lists. */
+interface Listing {
+  readonly name: CloudFileName;
+  readonly file: CloudFile;
+  readonly names: readonly string[];
+  entry(name: string, kind: string): Entry | undefined;
+}
+
+function makeListing(name: CloudFileName, file: CloudFile | undefined): Listing | undefined {
+  if (file === undefined) return undefined;
+  const { path, content, inCurrentFolder } = file;
+  const list = mappingAt(content, LISTS[name], path);
+  const untrusted = inCurrentFolder ? CONSENT[name](path) : undefined;
+  return {
+    name,
+    file,
+    names: [...list.keys()],
+    entry(wanted, kind) {
+      if (!list.has(wanted)) return undefined;
+      const where = `${kind} ${wanted} in ${path}`;
+      const keys = unifyKeys(mappingAt(list, wanted, path), where);
+      return { keys, where, untrusted };
+    },
+  };
+}
+
+function warnOf({ name, file }: Listing): string[] {
+  const { path, inCurrentFolder, isOpen } = file;
+  return [
+    ...(inCurrentFolder ? [`${path} in the current folder is used`] : []),
+    ...(name === 'secure' && isOpen ? [`${path} can be read by others; take that right from them (chmod go-r)`] : []),
+  ];
+}
+
+/** The cloud that is named, else the only one there is. */
+function chooseCloud(named: Setting | undefined, listings: readonly Listing[], host: Host): string | undefined {
+  const known = [...new Set(listings.flatMap(({ names }) => names))];
+  if (named === undefined) return known.length === 1 ? known[0] : undefined;
+  const name = String(named.value);
+  if (known.includes(name)) return name;
+  const files = listings.map(({ file }) => file.path);
+  if (files.length === 0) {
+    throw new ConfigError(`${named.origin} names cloud "${name}", but there is no clouds.yaml`, {
+      hint: `put one into ${cloudFolders(host).slice(0, 2).join(' or ')}, or set OS_CLIENT_CONFIG_FILE`,
+    });
+  }
+  throw new ConfigError(`${named.origin} names cloud "${name}", which is not in ${files.join(' or ')}`, {
+    hint: `set it to ${listNames(known)}`,
+  });
+}
+
+/** What the cloud says under the first of `keys` that is set. */
+function textOf(entries: readonly Entry[], ...keys: string[]): { text: string; origin: string } | undefined {
+  for (const { keys: values, where } of entries) {
+    for (const key of keys) {
+      const origin = `${key} of ${where}`;
+      const text = textFrom(values.get(key) ?? null, origin);
+      if (text !== '') return { text, origin };
+    }
+  }
+  return undefined;
+}
+
+async function readProfile(
+  entries: readonly Entry[],
+  host: Host,
+): Promise<{ listing: Listing; entry: Entry; looked: readonly FileStamp[] } | undefined> {
+  const named = textOf(entries, 'profile', 'cloud');
+  if (named === undefined) return undefined;
+  const { file, looked } = await findCloudFile('clouds-public', undefined, host);
+  const listing = makeListing('clouds-public', file);
+  if (listing === undefined) {
+    throw new ConfigError(`${named.origin} names profile "${named.text}", but there is no clouds-public.yaml`, {
+      hint: `put one into ${cloudFolders(host).slice(0, 2).join(' or ')}, or replace the profile by what it stands for`,
+    });
+  }
+  const entry = listing.entry(named.text, 'profile');
+  if (entry === undefined) {
+    throw new ConfigError(`${named.origin} names profile "${named.text}", which is not in ${listing.file.path}`, {
+      hint: `set it to ${listNames(listing.names)}`,
+    });
+  }
+  return { listing, entry, looked };
+}
+
+/**
+ * Reads the cloud that is meant, if any: the one that is named, or the only one there is where nothing else is said.
+ *
+ * @param given flags and variables, strongest first
+ * @throws ConfigError when a file cannot be used, or does not know the cloud, its profile or its region
+ */
+export async function readCloud(
+  host: Host,
+  given: readonly Layer[],
+  options: readonly Option[],
+): Promise<CloudSettings> {
+  const named = firstOf(given, 'os-cloud');
+  if (named === undefined && isTold(given, options)) return NOTHING;
+  const secure = await findCloudFile('secure', firstOf(given, 'client-secure-file'), host);
+  const clouds = await findCloudFile('clouds', firstOf(given, 'client-config-file'), host);
+  // What is secret is laid over the rest.
+  const listings = [makeListing('secure', secure.file), makeListing('clouds', clouds.file)].flatMap(
+    (listing) => listing ?? [],
+  );
+  const files = [...secure.looked, ...clouds.looked];
+  const cloud = chooseCloud(named, listings, host);
+  if (cloud === undefined) return { ...NOTHING, files };
+
+  const used = listings.filter(({ names }) => names.includes(cloud));
+  const own = used.flatMap((listing) => listing.entry(cloud, 'cloud') ?? []);
+  const profile = await readProfile(own, host);
+  const provider = profile === undefined ? [] : [profile.entry];
+  const region = chooseRegion([...own, ...provider], firstOf(given, 'region-name'), textOf(own, 'region_name'));
+  const read = (entry: Entry): Layer => readEntry(entry, options, region.name);
+  return {
+    layers: [...region.entries.map(read), overlay(own.map(read), options), ...provider.map(read)],
+    files: [...files, ...(profile?.looked ?? [])],
+    warnings: [...used, ...(profile === undefined ? [] : [profile.listing])].flatMap(warnOf),
+  };
+}

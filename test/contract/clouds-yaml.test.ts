@@ -1,0 +1,190 @@
+// clouds.yaml against the real Keystone: whoever it names logs in, once; and an edited file never leads to the token of
+// whom it named before.
+
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { checkFailure, checkSuccess, EXIT } from '../support/login.ts';
+import { makeHome, runPlugin } from '../support/plugin.ts';
+import type { PluginRun, Ran } from '../support/plugin.ts';
+import { validateToken } from '../support/tenancy.ts';
+import type { User } from '../support/tenancy.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
+import type { Mark, World } from '../support/world.ts';
+
+t.setTimeout(170_000);
+
+type Json = string | boolean | { readonly [name: string]: Json };
+
+interface Desk {
+  readonly home: string;
+  /** The user's folder of OpenStack settings. */
+  readonly own: string;
+  readonly mark: Mark;
+  /** How many requests there were. */
+  count(): number;
+  /** JSON is YAML too, and quotes what a password may hold. */
+  write(path: string, content: Json, mode?: number): void;
+  run(run?: Omit<PluginRun, 'home'>): Promise<Ran>;
+  /** Name of the user, and of the project if any, that Keystone says the token of a run is of. */
+  whose(t: Test, ran: Ran, warnings?: readonly (string | RegExp)[]): Promise<string>;
+}
+
+function makeDesk(t: Test, world: World, server: 'http' | 'tls' = 'http'): Desk {
+  const home = makeHome();
+  t.teardown(() => home.remove());
+  const mark = markRequests(world[server]);
+  return {
+    home: home.path,
+    own: join(home.path, '.config', 'openstack'),
+    mark,
+    count: () => requestsSince(mark).length,
+    write(path, content, mode = 0o600) {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, JSON.stringify(content, null, 2), { mode });
+      chmodSync(path, mode);
+    },
+    run: (run = {}) => runPlugin({ home, ...run }),
+    async whose(t, ran, warnings) {
+      const facts = await validateToken(world.http, checkSuccess(t, ran, warnings).token);
+      return [facts?.user.name, facts?.project?.name].join(' ');
+    },
+  };
+}
+
+const cloudsOf = (clouds: Json): Json => ({ clouds });
+
+function authOf({ tenancy }: World, { url }: Mark, { name, password }: User, project = 'demo'): Record<string, Json> {
+  return {
+    auth_url: `${url}/v3`,
+    username: name,
+    password,
+    project_name: project,
+    user_domain_name: tenancy.domain.name,
+    project_domain_name: tenancy.domain.name,
+  };
+}
+
+testWithKeystone('a named cloud, logged in to once', async (t, world) => {
+  const { alice } = world.tenancy.users;
+  const { valid } = world.tenancy.applicationCredentials;
+  await t.test('password', async (t) => {
+    const { mark, count, own, run, whose, write } = makeDesk(t, world);
+    const file = join(own, 'clouds.yaml');
+    write(file, cloudsOf({ prod: { auth: authOf(world, mark, alice), region_name: 'r' }, other: {} }));
+    const env = { OS_CLOUD: 'prod' };
+    const first = await run({ env });
+    t.equal(await whose(t, first), 'alice demo');
+    t.equal(count(), 1);
+    t.strictSame(await run({ env }), first, 'the cache says the same');
+    t.strictSame(await run({ args: ['--os-cloud', 'prod'] }), first, 'and so it does to the flag');
+    t.equal(count(), 1);
+    const onOther = await run({ env: { ...env, OS_PROJECT_NAME: 'other' } });
+    t.equal(await whose(t, onOther), 'alice other', 'a variable is stronger');
+    const wrong = { ...env, OS_USERNAME: 'nobody', OS_PASSWORD: 'wrong', OS_AUTH_URL: 'http://127.0.0.1:1' };
+    t.strictSame(await run({ args: ['--no-env', '--os-cloud=prod'], env: wrong }), first, 'unless it is ignored');
+    t.equal(count(), 2);
+  });
+  await t.test('the only cloud, without being named', async (t) => {
+    const { mark, own, run, whose, write } = makeDesk(t, world);
+    write(join(own, 'clouds.json'), cloudsOf({ only: { auth: authOf(world, mark, alice) } }));
+    t.equal(await whose(t, await run()), 'alice demo');
+  });
+  await t.test('application credential, beside a project', async (t) => {
+    const { mark, own, run, whose, write } = makeDesk(t, world);
+    const auth = {
+      auth_url: mark.url,
+      application_credential_id: valid.id,
+      application_credential_secret: valid.secret,
+      project_name: 'other',
+    };
+    write(join(own, 'clouds.yaml'), cloudsOf({ prod: { auth_type: 'v3applicationcredential', auth } }));
+    t.equal(await whose(t, await run({ env: { OS_CLOUD: 'prod' } })), 'alice demo');
+  });
+  await t.test('TLS with the authority in the file', async (t) => {
+    const { mark, count, home, own, run, whose, write } = makeDesk(t, world, 'tls');
+    const cloud = { auth: authOf(world, mark, alice) };
+    write(join(own, 'clouds.yaml'), cloudsOf({ prod: { ...cloud, cacert: world.pki.ca }, bare: cloud }));
+    t.equal(await whose(t, await run({ env: { OS_CLOUD: 'prod' } })), 'alice demo');
+    t.equal(count(), 1);
+    checkFailure(t, await run({ env: { OS_CLOUD: 'bare' } }), EXIT.unreachable, { says: ['not trusted'] });
+    t.equal(count(), 1);
+    write(join(own, 'clouds.yaml'), cloudsOf({ prod: { ...cloud, verify: false, cacert: world.pki.ca } }));
+    const warning =
+      /certificate is not checked, because of verify of cloud prod in .*, and cacert of cloud prod .* not used/;
+    t.equal(await whose(t, await run({ env: { OS_CLOUD: 'prod' }, cwd: home }), [warning]), 'alice demo');
+  });
+});
+
+testWithKeystone('what changes in the files counts at once', async (t, world) => {
+  const { alice, bob } = world.tenancy.users;
+  const { mark, count, own, run, whose, write } = makeDesk(t, world);
+  const env = { OS_CLOUD: 'prod' };
+  const file = join(own, 'clouds.yaml');
+  const secure = join(own, 'secure.yaml');
+  write(file, cloudsOf({ prod: { auth: authOf(world, mark, alice) } }));
+  t.equal(await whose(t, await run({ env })), 'alice demo');
+  write(file, cloudsOf({ prod: { auth: authOf(world, mark, bob) } }));
+  t.equal(await whose(t, await run({ env })), 'bob demo', 'an edited file');
+  write(file, cloudsOf({ prod: { auth: authOf(world, mark, alice) } }));
+  t.equal(await whose(t, await run({ env })), 'alice demo', 'edited back');
+  t.equal(count(), 2, 'that token is still there');
+
+  write(secure, cloudsOf({ prod: { auth: { username: bob.name, password: bob.password } } }));
+  t.equal(await whose(t, await run({ env })), 'bob demo', 'a secure.yaml that appears');
+  write(secure, cloudsOf({ only: { auth: authOf(world, mark, alice) } }), 0o644);
+  const open = `${secure} can be read by others`;
+  t.equal(await whose(t, await run({ env })), 'alice demo', 'a secure.yaml that knows others only');
+  t.equal(count(), 2);
+  const onlySecure = { OS_CLOUD: 'only', OS_PROJECT_NAME: 'other' };
+  t.equal(await whose(t, await run({ env: onlySecure }), [open]), 'alice other', 'a cloud that only secure.yaml knows');
+  checkSuccess(t, await run({ env: onlySecure }));
+  t.equal(count(), 3, 'a hit warns of nothing');
+});
+
+testWithKeystone('a file in the current folder', async (t, world) => {
+  const { alice } = world.tenancy.users;
+  const { mark, count, home, own, run, whose, write } = makeDesk(t, world);
+  const checkout = join(home, 'checkout');
+  const file = join(checkout, 'clouds.yaml');
+  const env = { OS_CLOUD: 'prod' };
+  const { password, ...theirs } = authOf(world, mark, alice);
+  write(file, cloudsOf({ prod: { auth: theirs } }));
+
+  const mine = { ...env, OS_PASSWORD: alice.password };
+  const refusal = { says: ['auth.auth_url of cloud prod in ', 'OS_PASSWORD', `OS_CLIENT_CONFIG_FILE to ${file}`] };
+  checkFailure(t, await run({ env: mine, cwd: checkout }), EXIT.config, refusal);
+  write(join(own, 'secure.yaml'), cloudsOf({ prod: { auth: { password: password ?? '' } } }));
+  const secret = { says: ['would decide where auth.password of cloud prod in ', 'secure.yaml goes'] };
+  checkFailure(t, await run({ env, cwd: checkout }), EXIT.config, secret);
+  t.equal(count(), 0, 'nothing was sent');
+
+  t.equal(await whose(t, await run({ env: { ...mine, OS_CLIENT_CONFIG_FILE: file }, cwd: checkout })), 'alice demo');
+  write(file, cloudsOf({ prod: { auth: { ...theirs, password: password ?? '' } } }));
+  write(join(own, 'secure.yaml'), cloudsOf({}));
+  const here = `${file} in the current folder is used`;
+  const stood = await run({ env: { ...env, OS_PROJECT_NAME: 'other' }, cwd: checkout });
+  t.equal(await whose(t, stood, [here]), 'alice other', 'what is all from there may be used');
+});
+
+testWithKeystone('files that cannot be used, and those that nobody asks for', async (t, world) => {
+  const { alice } = world.tenancy.users;
+  const { mark, count, own, run, whose, write } = makeDesk(t, world);
+  const auth = authOf(world, mark, alice);
+  const file = join(own, 'clouds.yaml');
+  write(file, cloudsOf({ prod: { auth }, stage: {} }));
+  checkFailure(t, await run({ env: { OS_CLOUD: 'none' } }), EXIT.config, { says: ['cloud "none"', 'prod, stage'] });
+  writeFileSync(file, 'clouds:\n  prod: {auth: {password: "canary\n');
+  const ran = await run({ env: { OS_CLOUD: 'prod' } });
+  checkFailure(t, ran, EXIT.config, { says: [`${file} is not valid YAML (line `] });
+  t.notMatch(ran.stderr, /canary/);
+  t.equal(count(), 0);
+  const env = {
+    OS_AUTH_URL: `${mark.url}/v3`,
+    OS_USER_ID: alice.id,
+    OS_PASSWORD: alice.password,
+    OS_PROJECT_ID: world.tenancy.projects.demo.id,
+  };
+  t.equal(await whose(t, await run({ env })), 'alice demo', 'an openrc needs no clouds.yaml');
+});

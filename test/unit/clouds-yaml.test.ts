@@ -1,0 +1,557 @@
+/** clouds.yaml and its companions: where they are found, what of them counts, and what is refused. */
+import { chmodSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { cloudFolders } from '../../src/config/cloud-files.ts';
+import { untrustedDestination } from '../../src/config/current-folder.ts';
+import { isUnchanged } from '../../src/file-stamp.ts';
+import { OPTIONS } from '../../src/methods/registry.ts';
+import { readTls } from '../../src/config/tls.ts';
+import { fakeHost } from '../support/fake-host.ts';
+import { requestOf } from '../support/request-of.ts';
+import type { Asked, Environment } from '../support/request-of.ts';
+
+interface Place {
+  readonly cwd: string;
+  readonly home: string;
+  /** The user's own folder of OpenStack settings. */
+  readonly own: string;
+  write(path: string, text: string, mode?: number): string;
+  ask(argv?: readonly string[], env?: Environment): Promise<Asked>;
+}
+
+function makePlace(t: Test, files: Readonly<Record<string, string>> = {}): Place {
+  const base = t.testdir({ work: {}, home: {} });
+  const [cwd, home] = [join(base, 'work'), join(base, 'home')];
+  const own = join(home, '.config', 'openstack');
+  const write = (path: string, text: string, mode = 0o600): string => {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text, { mode });
+    chmodSync(path, mode);
+    return path;
+  };
+  for (const [name, text] of Object.entries(files)) write(join(own, name), text);
+  return {
+    cwd,
+    home,
+    own,
+    write,
+    ask: (argv = [], env = {}) => requestOf(argv, env, { cwd, home: () => home }),
+  };
+}
+
+const PROD = `
+clouds:
+  prod:
+    auth:
+      auth_url: https://prod.example/v3
+      username: alice
+      user_domain_name: Default
+      password: pw
+      project_name: web
+      project_domain_name: Default
+`;
+
+/** A file with one cloud of this name, which its user's name tells from others. */
+const cloudOf = (user: string, more = ''): string =>
+  `clouds: {c: {auth: {auth_url: 'https://k/v3', user_id: ${user}, password: pw${more}}}}`;
+
+const userOf = ({ auth }: Asked): unknown =>
+  (auth as { identity: { password: { user: unknown } } }).identity.password.user;
+const idOf = (asked: Asked): unknown => (userOf(asked) as { id: unknown }).id;
+
+const invalid = (message: RegExp, hint?: RegExp) => ({
+  code: 'config-invalid',
+  message,
+  ...(hint === undefined ? {} : { hint }),
+});
+const conflict = (message: RegExp, hint?: RegExp) => ({
+  code: 'config-conflict',
+  message,
+  ...(hint === undefined ? {} : { hint }),
+});
+
+void t.test('a whole cloud', async (t) => {
+  const place = makePlace(t, { 'clouds.yaml': PROD });
+  const asked = await place.ask(['--os-cloud=prod']);
+  t.same(asked.auth, {
+    identity: {
+      methods: ['password'],
+      password: { user: { name: 'alice', domain: { name: 'Default' }, password: 'pw' } },
+    },
+    scope: { project: { name: 'web', domain: { name: 'Default' } } },
+  });
+  t.equal(asked.config.text('keystone-url'), 'https://prod.example/v3');
+  t.equal(asked.config.origin('project-name'), `auth.project_name of cloud prod in ${join(place.own, 'clouds.yaml')}`);
+  t.same(asked.warnings, []);
+  t.same(asked.missing, []);
+});
+
+void t.test('where files are looked for', async (t) => {
+  const linux = fakeHost({ cwd: '/work', env: {} });
+  t.same(cloudFolders(linux), ['/work', '/home/alice/.config/openstack', '/etc/xdg/openstack', '/etc/openstack']);
+  t.same(cloudFolders(fakeHost({ env: { XDG_CONFIG_HOME: '/x' } })).slice(1, 2), ['/x/openstack']);
+  t.same(
+    cloudFolders(fakeHost({ env: { XDG_CONFIG_HOME: 'x' } })).slice(1, 2),
+    ['/home/alice/.config/openstack'],
+    'relative',
+  );
+  t.same(cloudFolders(fakeHost({ platform: 'darwin', home: () => '/Users/a' })), [
+    '/work',
+    '/Users/a/Library/Application Support/openstack',
+    '/Users/a/.config/openstack',
+    '/Library/Application Support/openstack',
+    '/etc/openstack',
+  ]);
+  const windows = { platform: 'win32', cwd: 'D:\\work', home: () => 'C:\\Users\\a' } as const;
+  t.same(cloudFolders(fakeHost({ ...windows, env: { LOCALAPPDATA: 'C:\\Users\\a\\AppData\\Local' } })), [
+    'D:\\work',
+    'C:\\Users\\a\\AppData\\Local\\OpenStack\\openstack',
+    'C:\\ProgramData\\OpenStack\\openstack',
+  ]);
+  t.same(cloudFolders(fakeHost({ ...windows, env: {} })), ['D:\\work', 'C:\\ProgramData\\OpenStack\\openstack']);
+  t.same(cloudFolders(fakeHost({ cwd: '', home: () => undefined })), ['/etc/xdg/openstack', '/etc/openstack']);
+  t.same(cloudFolders(fakeHost({ cwd: '/etc/openstack' })), [
+    '/etc/openstack',
+    '/home/alice/.config/openstack',
+    '/etc/xdg/openstack',
+  ]);
+});
+
+void t.test('the first file counts', async (t) => {
+  const { ask, cwd, own, home, write } = makePlace(t);
+  const json = JSON.stringify({
+    clouds: { c: { auth: { auth_url: 'https://k/v3', user_id: 'json', password: 'p' } } },
+  });
+  write(join(own, 'clouds.json'), json.replaceAll('{', '{\n\t'));
+  t.equal(idOf(await ask([], { OS_CLOUD: 'c' })), 'json');
+  write(join(own, 'clouds.yml'), cloudOf('yml'));
+  t.equal(idOf(await ask([], { OS_CLOUD: 'c' })), 'yml');
+  write(join(own, 'clouds.yaml'), cloudOf('yaml'));
+  t.equal(idOf(await ask([], { OS_CLOUD: 'c' })), 'yaml');
+  write(join(cwd, 'clouds.json'), cloudOf('here'));
+  t.equal(idOf(await ask([], { OS_CLOUD: 'c' })), 'here', 'the folder comes before the suffix');
+  const named = write(join(home, 'mine'), cloudOf('named'));
+  t.equal(idOf(await ask([], { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: named })), 'named');
+  t.equal(idOf(await ask([], { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: '~/mine' })), 'named');
+  t.equal(idOf(await ask([], { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: '' })), 'here', 'empty is unset');
+  t.equal(idOf(await ask(['--no-env', '--os-cloud=c'], { OS_CLIENT_CONFIG_FILE: named })), 'here');
+  write(join(home, 'xdg', 'openstack', 'clouds.yaml'), cloudOf('xdg'));
+  unlinkSync(join(cwd, 'clouds.json'));
+  t.equal(idOf(await ask([], { OS_CLOUD: 'c', XDG_CONFIG_HOME: join(home, 'xdg') })), 'xdg');
+});
+
+void t.test('a file that cannot be used is named', async (t) => {
+  const { ask, own, write } = makePlace(t);
+  const cloud = { OS_CLOUD: 'c' };
+  await t.rejects(
+    ask([], { ...cloud, OS_CLIENT_CONFIG_FILE: '/nowhere/c.yaml' }),
+    invalid(/^OS_CLIENT_CONFIG_FILE names \/nowhere\/c.yaml, which is not there/),
+  );
+  await t.rejects(
+    ask([], { ...cloud, OS_CLIENT_SECURE_FILE: '/nowhere/s.yaml' }),
+    invalid(/^OS_CLIENT_SECURE_FILE names/),
+  );
+  const path = write(join(own, 'clouds.yaml'), '');
+  const rejects = async (content: string, message: RegExp): Promise<void> => {
+    write(path, content);
+    await t.rejects(ask([], cloud), invalid(message), content.slice(0, 30));
+  };
+  await rejects('', /names cloud "c", which is not in .*clouds.yaml/);
+  await rejects('# nothing\n', /is not in/);
+  await rejects('clouds: [', /clouds.yaml is not valid YAML \(line 1\)$/);
+  await rejects('clouds:\n  c: {}\n  c: {}\n', /clouds.yaml holds a key twice \(line 3\)$/);
+  await rejects('clouds: !!js/function x', /holds a tag/);
+  await rejects('clouds: {}\n---\nclouds: {}\n', /more than one document/);
+  await rejects('- clouds\n', /not a mapping/);
+  await rejects('clouds: [c]\n', /^clouds of .*clouds.yaml must be a mapping/);
+  await rejects('clouds: {c: x}\n', /^c of .*clouds.yaml must be a mapping/);
+  await rejects('clouds: {c: {auth: x}}\n', /^auth of cloud c in .*must be a mapping/);
+  await rejects('clouds: {c: {auth: {password: {a: b}}}}', /^auth.password of cloud c in .* must be text$/);
+  await rejects('clouds: {c: {auth: {project_name: [a, b]}}}', /^auth.project_name of cloud c in .* must be text$/);
+  await rejects('clouds: {c: {insecure: canary}}', /^insecure of cloud c in [^"]* must be true or false$/);
+  await rejects('clouds: {c: {auth: {system_scope: canary}}}', /^auth.system_scope of cloud c in [^"]* must be all$/);
+  await rejects('clouds: {c: {auth: {user_name: a, user-name: b}}}', /^auth of cloud c in .* has a key twice/);
+  await rejects(`clouds: {c: {x: ${'y'.repeat(262_144)}}}`, /larger than 256 KiB/);
+  await rejects(`clouds:\n${'\n'.repeat(60_000)}`, /more than 50000 entries/);
+  writeFileSync(path, Buffer.from([0x63, 0xff, 0xfe]));
+  await t.rejects(ask([], cloud), invalid(/is not UTF-8/));
+  unlinkSync(path);
+  mkdirSync(path);
+  await t.rejects(ask([], cloud), invalid(/clouds.yaml cannot be read \(E/), 'a folder');
+  await t.rejects(ask([], { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: '/dev/zero' }), invalid(/zero cannot be read/));
+});
+
+void t.test('a file that others forbid', { skip: process.geteuid?.() === 0 && 'root may read all' }, async (t) => {
+  const { ask, own, write } = makePlace(t);
+  write(join(own, 'clouds.yaml'), PROD, 0o000);
+  await t.rejects(ask([], { OS_CLOUD: 'prod' }), invalid(/clouds.yaml cannot be read \(EACCES\)/));
+});
+
+void t.test('which cloud', async (t) => {
+  const two = `clouds: {one: {auth: {user_id: one}}, two: {auth: {user_id: two}}}`;
+  const { ask, own, write } = makePlace(t, { 'clouds.yaml': two });
+  t.equal(idOf(await ask(['--os-cloud=two'], { OS_CLOUD: 'one' })), 'two');
+  t.equal(idOf(await ask([], { OS_CLOUD: 'one' })), 'one');
+  t.equal((await ask()).config.has('user-id'), false, 'of two, none unless named');
+  await t.rejects(
+    ask([], { OS_CLOUD: 'three' }),
+    invalid(/^OS_CLOUD names cloud "three", which is not in/, /one, two$/),
+  );
+  await t.rejects(ask(['--os-cloud=three']), invalid(/^--os-cloud names/));
+  t.same((await ask(['--no-env'], { OS_CLOUD: 'three', OS_USERNAME: 'x' })).missing, [
+    'user-name',
+    'user-domain-name',
+    'password',
+  ]);
+  await t.rejects(ask([], { OS_CLOUD: '__proto__' }), invalid(/names cloud "__proto__", which/));
+  await t.rejects(ask([], { OS_CLOUD: 'constructor' }), invalid(/which is not in/));
+
+  write(join(own, 'clouds.yaml'), PROD);
+  const sole = await ask();
+  t.match(userOf(sole), { name: 'alice' }, 'the only one where nothing is said');
+  t.match(userOf(await ask(['--insecure', '-v'], { OS_REGION_NAME: 'r', OS_CACERT: '/x' })), { name: 'alice' });
+  t.match(userOf(await ask(['--no-env'], { OS_USERNAME: 'bob', OS_AUTH_URL: 'https://x' })), { name: 'alice' });
+  for (const [argv, env] of [
+    [[], { OS_AUTH_URL: 'https://k/v3' }],
+    [[], { OS_USERNAME: 'bob' }],
+    [[], { OS_TOKEN: 't' }],
+    [[], { OS_PROJECT_ID: 'p' }],
+    [[], { OS_AUTH_TYPE: 'password' }],
+    [['--keystone-url=https://k/v3'], {}],
+  ] as const) {
+    const asked = await ask([...argv], env);
+    t.equal(asked.config.layers.length, 2, `${argv.join()} ${Object.keys(env).join()}`);
+    t.same(asked.files, [], 'no file is looked at');
+  }
+
+  const nowhere = makePlace(t);
+  await t.rejects(
+    nowhere.ask([], { OS_CLOUD: 'prod' }),
+    invalid(/names cloud "prod", but there is no clouds.yaml/, /\.config\/openstack.*OS_CLIENT_CONFIG_FILE/),
+  );
+  const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`cloud-${String(n)}`, {}]));
+  nowhere.write(join(nowhere.own, 'clouds.yaml'), JSON.stringify({ clouds: many }));
+  await t.rejects(nowhere.ask([], { OS_CLOUD: 'x' }), invalid(/./, /cloud-19 or one of 30 more$/));
+});
+
+void t.test('flags are stronger than variables, and those than the file', async (t) => {
+  const { ask } = makePlace(t, { 'clouds.yaml': PROD });
+  const env = { OS_CLOUD: 'prod', OS_USERNAME: 'bob', OS_PROJECT_NAME: 'app' };
+  const asked = await ask(['--project-name=flag'], env);
+  t.same(asked.auth, {
+    identity: {
+      methods: ['password'],
+      password: { user: { name: 'bob', domain: { name: 'Default' }, password: 'pw' } },
+    },
+    scope: { project: { name: 'flag', domain: { name: 'Default' } } },
+  });
+  t.match(userOf(await ask([], { OS_CLOUD: 'prod', OS_USER_DOMAIN_ID: 'd' })), { name: 'alice', domain: { id: 'd' } });
+  t.match(userOf(await ask([], { OS_CLOUD: 'prod', OS_USER_ID: 'u' })), { id: 'u' }, 'replaces the name');
+  t.match(await ask([], { OS_CLOUD: 'prod', OS_SYSTEM_SCOPE: 'all' }), { auth: { scope: { system: { all: true } } } });
+  t.match(await ask([], { OS_CLOUD: 'prod', OS_TRUST_ID: 't' }), {
+    auth: { scope: { 'OS-TRUST:trust': { id: 't' } } },
+  });
+  t.match(await ask([], { OS_CLOUD: 'prod', OS_TOKEN: 't' }), { method: { names: ['token', 'v3token'] } });
+  t.match(userOf(await ask(['--no-env', '--os-cloud=prod'], env)), { name: 'alice' });
+});
+
+void t.test('conflicts inside one cloud name both', async (t) => {
+  const { ask, write, own } = makePlace(t);
+  const path = join(own, 'clouds.yaml');
+  write(path, 'clouds: {c: {auth: {user_id: u, password: p, project_id: p, system_scope: all}}}');
+  await t.rejects(
+    ask([], { OS_CLOUD: 'c' }),
+    conflict(/^auth.project_id of cloud c in .* and auth.system_scope of cloud c in .* ask for different scopes$/),
+  );
+  t.match(await ask([], { OS_CLOUD: 'c', OS_PROJECT_ID: 'q' }), { auth: { scope: { project: { id: 'q' } } } });
+  write(path, 'clouds: {c: {auth: {password: p, application_credential_id: i, application_credential_secret: s}}}');
+  await t.rejects(ask([], { OS_CLOUD: 'c' }), conflict(/auth.application_credential_secret .* and auth.password /));
+  write(
+    path,
+    'clouds: {c: {auth_type: v3applicationcredential, auth: {password: p, application_credential_id: i, application_credential_secret: s}}}',
+  );
+  t.same((await ask([], { OS_CLOUD: 'c', OS_PROJECT_ID: 'p' })).auth, {
+    identity: { methods: ['application_credential'], application_credential: { id: 'i', secret: 's' } },
+  });
+  write(path, 'clouds: {c: {auth: {user_id: u, username: n, user_domain_id: d, password: p}}}');
+  t.match((await ask([], { OS_CLOUD: 'c' })).warnings, [/auth.user_id of .* and auth.username of .*; the id counts/]);
+});
+
+void t.test('names of keys', async (t) => {
+  const { ask, write, own } = makePlace(t);
+  const read = async (yaml: string): Promise<Asked> => {
+    write(join(own, 'clouds.yaml'), `clouds: {c: {${yaml}}}`);
+    return ask(['--os-cloud=c']);
+  };
+  const base = 'user_id: u, password: p';
+  const scope = async (yaml: string): Promise<unknown> =>
+    ((await read(`auth: {${base}, ${yaml}}`)).auth as { scope?: unknown }).scope;
+  for (const key of ['auth_url', 'auth-url', 'keystone_url', 'keystone-url']) {
+    t.equal((await read(`auth: {${key}: "https://k/v3"}`)).config.text('keystone-url'), 'https://k/v3', key);
+  }
+  for (const key of ['username', 'user_name', 'user-name']) {
+    t.match(userOf(await read(`auth: {${key}: a, default_domain: x, password: p}`)), {
+      name: 'a',
+      domain: { id: 'x' },
+    });
+  }
+  for (const key of ['auth_type', 'auth-type', 'auth_plugin']) {
+    t.equal((await read(`${key}: v3token, auth: {token: t, password: p}`)).method.names[0], 'token', key);
+  }
+  t.same(await scope('tenant_id: t'), { project: { id: 't' } });
+  t.same(await scope('tenant_name: t, domain_name: D'), { project: { name: 't', domain: { name: 'D' } } });
+  t.same(await scope('tenant_id: t, project_id: p'), { project: { id: 'p' } });
+  t.same(await scope('domain_id: d'), { domain: { id: 'd' } });
+  t.same(await scope('trust_id: t'), { 'OS-TRUST:trust': { id: 't' } });
+  t.same(await scope('unscoped: true'), { unscoped: {} });
+  t.same(await scope("project_name: ''"), undefined, 'empty is unset');
+  t.same(await scope('project_name: ~'), undefined, 'null is unset');
+  t.match(userOf(await read('username: a, password: p, auth: {user_domain_id: d}')), { name: 'a', password: 'p' });
+  t.match(userOf(await read('username: a, auth: {username: b, user_domain_id: d}')), { name: 'b' }, 'auth first');
+  t.equal((await read('auth: {verify: false, cacert: /x}')).config.has('verify'), false, 'beside auth only');
+  const untouched = await read(
+    'timeout: 5, verbose: true, cache_storage: none, force_refresh: true, allow_http: true, os_cloud: x, ' +
+      'compute_api_version: 2, networks: [{name: a}], auth: {timeout: 3, nonsense: [1], cache_dir: /x}',
+  );
+  for (const name of ['timeout', 'verbose', 'cache-storage', 'cache-dir', 'force-refresh', 'allow-http']) {
+    t.notOk(untouched.config.has(name), name);
+  }
+  await t.rejects(read('identity_api_version: 2.0'), invalid(/^identity_api_version of cloud c in .*only 3/));
+  t.ok(await read('identity_api_version: 3'));
+});
+
+void t.test('scalars keep their text', async (t) => {
+  const { ask, write, own } = makePlace(t);
+  const idFrom = async (text: string): Promise<unknown> => {
+    write(join(own, 'clouds.yaml'), `clouds: {c: {auth: {user_id: u, password: p, project_id: ${text}}}}`);
+    return ((await ask(['--os-cloud=c'])).auth as { scope: { project: { id: unknown } } }).scope.project.id;
+  };
+  for (const id of ['12345', '0123', '0o17', '0x1F', '123e4567', '1_000', '1.50', '.inf', 'true', 'no', '2024-01-01']) {
+    t.equal(await idFrom(id), id, id);
+  }
+  t.equal(await idFrom('123456789012345678901234567890'), '123456789012345678901234567890');
+  t.equal(await idFrom('!!int 0123'), '0123');
+  t.equal(await idFrom('!!str 0123'), '0123');
+  t.equal(await idFrom('"a\\tb"'), 'a\tb');
+});
+
+void t.test('secure.yaml', async (t) => {
+  const { ask, own, write, home } = makePlace(t, { 'clouds.yaml': PROD });
+  const secure = join(own, 'secure.yaml');
+  write(secure, 'clouds: {prod: {auth: {password: secret, username: bob}}}');
+  const asked = await ask(['--os-cloud=prod']);
+  t.match(userOf(asked), { name: 'bob', password: 'secret', domain: { name: 'Default' } }, 'secure wins, key by key');
+  t.same(asked.warnings, []);
+  t.match(asked.config.origin('password'), /^auth.password of cloud prod in .*secure.yaml$/);
+  write(secure, 'clouds: {only: {auth: {user_id: u, password: p, auth_url: "https://k"}}}');
+  t.equal(idOf(await ask(['--os-cloud=only'])), 'u', 'a cloud that only secure.yaml knows');
+  await t.rejects(ask(['--os-cloud=none']), invalid(/not in .*secure.yaml or .*clouds.yaml/, /only, prod/));
+  unlinkSync(join(own, 'clouds.yaml'));
+  t.equal(idOf(await ask()), 'u', 'the only cloud there is');
+  for (const mode of [0o640, 0o604, 0o644]) {
+    chmodSync(secure, mode);
+    t.match((await ask()).warnings, [/secure.yaml can be read by others; .*chmod go-r/], mode.toString(8));
+  }
+  const named = write(join(home, 's'), 'clouds: {c: {auth: {user_id: named, password: p}}}');
+  t.equal(idOf(await ask([], { OS_CLIENT_SECURE_FILE: named })), 'named');
+});
+
+void t.test('profiles', async (t) => {
+  const { ask, own, write } = makePlace(t);
+  const clouds = (text: string): string => write(join(own, 'clouds.yaml'), `clouds: {c: {${text}}}`);
+  const mine = 'auth: {username: a, password: p}';
+  clouds(`profile: acme, ${mine}`);
+  await t.rejects(ask(), invalid(/^profile of cloud c in .* names profile "acme", but there is no clouds-public.yaml/));
+  write(
+    join(own, 'clouds-public.yaml'),
+    'public-clouds: {acme: {verify: false, auth: {auth_url: "https://acme/v3", user_domain_name: Acme, username: x}}}',
+  );
+  for (const key of ['profile', 'cloud']) {
+    clouds(`${key}: acme, ${mine}`);
+    const asked = await ask();
+    t.equal(asked.config.text('keystone-url'), 'https://acme/v3');
+    t.match(userOf(asked), { name: 'a', domain: { name: 'Acme' } }, 'the cloud is stronger');
+    t.match(asked.config.origin('keystone-url'), /^auth.auth_url of profile acme in .*clouds-public.yaml$/);
+  }
+  clouds('profile: acme, auth: {username: a, password: p, user_domain_id: d}');
+  t.match(userOf(await ask()), { domain: { id: 'd' } }, 'the pair is replaced');
+  clouds(`profile: other, ${mine}`);
+  await t.rejects(
+    ask(),
+    invalid(/^profile of .* names profile "other", which is not in .*clouds-public.yaml/, /acme$/),
+  );
+  clouds(`profile: https://evil.example/profile.json, ${mine}`);
+  await t.rejects(ask(), invalid(/which is not in/), 'nothing is fetched');
+  clouds(`profile: [acme], ${mine}`);
+  await t.rejects(ask(), invalid(/^profile of cloud c in .* must be text$/));
+});
+
+void t.test('regions', async (t) => {
+  const { ask, own, write } = makePlace(t);
+  const clouds = (text: string): string =>
+    write(
+      join(own, 'clouds.yaml'),
+      `clouds: {c: {auth: {auth_url: "https://{region_name}.k/v3", user_id: u, password: "a{region_name}{b}", project_id: p}${text}}}`,
+    );
+  const url = async (argv: string[] = [], env: Environment = {}): Promise<unknown> =>
+    (await ask(['--os-cloud=c', ...argv], env)).config.text('keystone-url');
+  clouds(', regions: [north, {name: south, values: {auth: {project_id: q}, insecure: true}}]');
+  t.equal(await url(), 'https://north.k/v3', 'the first by default');
+  t.equal(await url(['--region-name=south'], { OS_REGION_NAME: 'north' }), 'https://south.k/v3');
+  t.equal(await url([], { OS_REGION_NAME: 'south' }), 'https://south.k/v3');
+  const south = await ask(['--os-cloud=c', '--region-name=south']);
+  t.match(south.auth, { scope: { project: { id: 'q' } } });
+  t.ok(south.config.on('insecure'));
+  t.match(south.config.origin('insecure'), /^insecure of region south of cloud c in /);
+  t.match(userOf(south), { password: 'a{region_name}{b}' }, 'braces in a password are braces');
+  t.match(await ask(['--os-cloud=c', '--region-name=south'], { OS_PROJECT_ID: 'env' }), {
+    auth: { scope: { project: { id: 'env' } } },
+  });
+  await t.rejects(url(['--region-name=west']), invalid(/^--region-name names region "west"/, /north, south$/));
+  await t.rejects(url([], { OS_REGION_NAME: 'west' }), invalid(/^OS_REGION_NAME names/));
+  clouds(', regions: [north, south], region_name: south');
+  t.equal(await url(), 'https://south.k/v3', "the cloud's own choice");
+  clouds(', regions: [north], region_name: south');
+  await t.rejects(url(), invalid(/^region_name of cloud c in .* names region "south"/));
+  clouds(', region_name: only');
+  t.equal(await url(), 'https://only.k/v3');
+  t.equal(await url(['--region-name=other']), 'https://other.k/v3');
+  clouds('');
+  await t.rejects(url(), invalid(/^auth.auth_url of cloud c in .* needs a region/, /OS_REGION_NAME/));
+  for (const wrong of ['north', '{a: b}', '[[a]]', '[{name: a, values: b}]', '[{name: [a]}]']) {
+    clouds(`, regions: ${wrong}`);
+    await t.rejects(url(), invalid(/must be/), wrong);
+  }
+});
+
+void t.test('TLS', async (t) => {
+  const { ask, own, write, home, cwd } = makePlace(t);
+  const tls = async (text: string): Promise<ReturnType<typeof readTls>> => {
+    write(join(own, 'clouds.yaml'), `clouds: {c: {auth: {user_id: u}, ${text}}}`);
+    const { config } = await ask();
+    return readTls(config, fakeHost({ cwd, home: () => home }));
+  };
+  t.equal((await tls('insecure: true, verify: true, cacert: /nowhere')).insecure, true);
+  t.equal((await tls('verify: false, cacert: /nowhere')).insecure, true);
+  t.equal((await tls('verify: no')).insecure, true);
+  t.equal((await tls('verify: true')).insecure, false);
+  await t.rejects(
+    tls('cacert: ~/ca.pem'),
+    invalid(new RegExp(`^cacert of cloud c in .*: ${home}/ca.pem cannot be read`)),
+  );
+  await t.rejects(tls('cert: cert.pem'), invalid(new RegExp(`^cert of cloud c in .*: ${cwd}/cert.pem cannot be read`)));
+});
+
+void t.test('a file in the current folder', async (t) => {
+  const { ask, cwd, own, write } = makePlace(t);
+  const here = join(cwd, 'clouds.yaml');
+  const secureHere = join(cwd, 'secure.yaml');
+  const cloud = { OS_CLOUD: 'c' };
+  write(here, cloudOf('evil'));
+  const asked = await ask([], cloud);
+  t.same(asked.warnings, [`${here} in the current folder is used`]);
+  t.match(untrustedDestination(asked.config, OPTIONS), { origin: /^auth.auth_url of cloud c in / });
+  const refused = conflict(
+    /^auth.auth_url of cloud c in .*work\/clouds.yaml, a file that .* would decide where OS_PASSWORD goes$/,
+    /^set OS_CLIENT_CONFIG_FILE to .*work\/clouds.yaml if you trust that file$/,
+  );
+  await t.rejects(ask([], { ...cloud, OS_PASSWORD: 'mine' }), refused);
+  await t.rejects(ask(['--password=mine'], cloud), conflict(/where --password goes/));
+  await t.rejects(ask([], { ...cloud, OS_TOKEN: 'mine' }), conflict(/where OS_TOKEN goes/));
+  const trusted = await ask([], { ...cloud, OS_PASSWORD: 'mine', OS_CLIENT_CONFIG_FILE: here });
+  t.same(trusted.warnings, [], 'naming it is consent');
+  t.equal(untrustedDestination(trusted.config, OPTIONS), undefined);
+  t.ok(await ask([], { ...cloud, OS_PASSWORD: 'mine', OS_AUTH_URL: 'https://mine/v3' }), 'the URL is mine too');
+  t.ok(await ask(['--no-env', '--os-cloud=c'], { OS_PASSWORD: 'mine' }), 'that password is not used');
+
+  write(join(own, 'secure.yaml'), 'clouds: {c: {auth: {password: mine}}}');
+  await t.rejects(ask([], cloud), conflict(/where auth.password of cloud c in .*home.*secure.yaml goes/));
+  write(secureHere, 'clouds: {c: {auth: {password: theirs}}}');
+  t.same((await ask([], cloud)).warnings, [
+    `${secureHere} in the current folder is used`,
+    `${here} in the current folder is used`,
+  ]);
+  unlinkSync(here);
+  write(join(own, 'clouds.yaml'), cloudOf('me'));
+  t.ok(await ask([], cloud), 'a password from here for a URL from there harms nobody');
+  write(secureHere, 'clouds: {c: {auth: {auth_url: "https://evil/v3"}}}');
+  await t.rejects(ask([], cloud), conflict(/secure.yaml.* would decide where auth.password/, /OS_CLIENT_SECURE_FILE/));
+
+  const mine = { ...cloud, OS_AUTH_URL: 'https://mine/v3', OS_PASSWORD: 'mine' };
+  for (const [text, bad] of [
+    ['insecure: true', true],
+    ['verify: false', true],
+    ['cacert: ca.pem', true],
+    ['insecure: false', false],
+    ['verify: true', false],
+    ['auth: {project_id: p}', false],
+  ] as const) {
+    write(secureHere, `clouds: {c: {${text}}}`);
+    if (bad) await t.rejects(ask([], mine), conflict(/would decide where OS_PASSWORD goes/), text);
+    else t.ok(await ask([], mine), text);
+  }
+
+  unlinkSync(secureHere);
+  write(join(own, 'clouds.yaml'), 'clouds: {c: {profile: p, auth: {user_id: u, password: mine}}}');
+  write(join(cwd, 'clouds-public.yaml'), 'public-clouds: {p: {auth: {auth_url: "https://evil"}}}');
+  await t.rejects(
+    ask([], cloud),
+    conflict(/of profile p in .*clouds-public.yaml.* would decide/, /move .*clouds-public/),
+  );
+});
+
+void t.test('a folder that is searched anyway is not a stranger for standing in it', async (t) => {
+  const { own, write, home } = makePlace(t);
+  write(join(own, 'clouds.yaml'), cloudOf('me'));
+  const link = join(home, 'link');
+  symlinkSync(own, link);
+  for (const cwd of [own, link]) {
+    const asked = await requestOf([], { OS_CLOUD: 'c', OS_PASSWORD: 'mine' }, { cwd, home: () => home });
+    t.same(asked.warnings, []);
+  }
+});
+
+void t.test('what an answer depends on', async (t) => {
+  const { ask, cwd, own, write } = makePlace(t, { 'clouds.yaml': PROD });
+  const { files } = await ask([], { OS_CLOUD: 'prod' });
+  const paths = files.map(({ path }) => path);
+  t.same(
+    paths.filter((path) => /\/clouds\.\w+$/.test(path)),
+    ['.yaml', '.yml', '.json'].map((suffix) => join(cwd, `clouds${suffix}`)).concat(join(own, 'clouds.yaml')),
+    'as far as the search went',
+  );
+  for (const suffix of ['.yaml', '.yml', '.json']) {
+    for (const folder of [cwd, own, '/etc/xdg/openstack', '/etc/openstack']) {
+      t.ok(paths.includes(join(folder, `secure${suffix}`)), join(folder, suffix));
+    }
+  }
+  t.ok(files.every(isUnchanged));
+  write(join(own, 'clouds.yaml'), PROD.replace('alice', 'bobby'));
+  t.same(
+    files.filter((file) => !isUnchanged(file)).map(({ path }) => path),
+    [join(own, 'clouds.yaml')],
+  );
+  const before = (await ask([], { OS_CLOUD: 'prod' })).files;
+  write(join(cwd, 'clouds.yml'), PROD);
+  t.notOk(before.every(isUnchanged), 'one that appears');
+  const outside = await ask([], { OS_CLOUD: 'prod', XDG_CONFIG_HOME: '/dev/null' });
+  t.ok(outside.files.every(isUnchanged), 'a folder that is none');
+});
+
+void t.test('lists', async (t) => {
+  const listed = OPTIONS.filter(({ list }) => list);
+  const { ask, own, write } = makePlace(t);
+  for (const { name } of listed) {
+    const key = name.replaceAll('-', '_');
+    write(join(own, 'clouds.yaml'), `clouds: {c: {${key}: [v3password, v3totp]}}`);
+    t.equal(
+      (await requestOf([], { OS_CLOUD: 'c' }, { cwd: own, home: () => own })).config.text(name),
+      'v3password,v3totp',
+    );
+    await t.rejects(
+      ask([], { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: write(join(own, 'x'), `clouds: {c: {${key}: {}}}`) }),
+    );
+  }
+});
