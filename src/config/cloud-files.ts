@@ -18,7 +18,7 @@ export interface CloudFile {
   readonly content: YamlMapping;
   /** Nobody named it: it lay where the program was started, which may be somebody else's checkout. */
   readonly inCurrentFolder: boolean;
-  /** Whether other users may read it. */
+  /** Whether other users may read it, where that can be told. */
   readonly isOpen: boolean;
 }
 
@@ -67,6 +67,11 @@ function knownFolders(host: Host): string[] {
   return (FOLDERS[host.platform] ?? linux)(host).flatMap((folder) => folder ?? []);
 }
 
+/** Where to put a file that every run shall find. */
+export function advisedFolder(host: Host): string {
+  return knownFolders(host)[0] ?? host.cwd;
+}
+
 /** The folders that are searched, in their order; the current one comes first. */
 export function cloudFolders(host: Host): string[] {
   return [...new Set([...(host.cwd === '' ? [] : [host.cwd]), ...knownFolders(host)])];
@@ -103,7 +108,7 @@ interface Opened {
   readonly file: Omit<CloudFile, 'inCurrentFolder'> | undefined;
 }
 
-async function open(path: string): Promise<Opened> {
+async function open(path: string, host: Host): Promise<Opened> {
   const found = read(path);
   if (!isThere(found)) return { stamp: found, file: undefined };
   const { bytes, mode, file: stamp } = found;
@@ -112,7 +117,10 @@ async function open(path: string): Promise<Opened> {
   }
   // Loaded by those only that have such a file: two hundred runs that wait for one login need no parser of YAML.
   const { parseYaml } = await import('./yaml.ts');
-  return { stamp, file: { path, content: parseYaml(bytes, path), isOpen: (mode & OTHERS_READ) !== 0 } };
+  return {
+    stamp,
+    file: { path, content: parseYaml(bytes, path), isOpen: host.uid !== undefined && (mode & OTHERS_READ) !== 0 },
+  };
 }
 
 /**
@@ -124,7 +132,7 @@ async function open(path: string): Promise<Opened> {
 export async function findCloudFile(name: CloudFileName, named: Setting | undefined, host: Host): Promise<Search> {
   if (named !== undefined) {
     const path = locate(String(named.value), host);
-    const { file, stamp } = await open(path);
+    const { file, stamp } = await open(path, host);
     if (file !== undefined) return { file: { ...file, inCurrentFolder: false }, looked: [stamp] };
     throw new ConfigError(`${named.origin} names ${path}, which is not there`, {
       hint: `set ${named.origin} to a file that you may read, or unset it`,
@@ -134,7 +142,7 @@ export async function findCloudFile(name: CloudFileName, named: Setting | undefi
   const looked: FileStamp[] = [];
   for (const folder of cloudFolders(host)) {
     for (const suffix of SUFFIXES) {
-      const { file, stamp } = await open(paths.join(folder, name + suffix));
+      const { file, stamp } = await open(paths.join(folder, name + suffix), host);
       looked.push(stamp);
       if (file !== undefined) return { file: { ...file, inCurrentFolder: isUnvouched(folder, host) }, looked };
     }

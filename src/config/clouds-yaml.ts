@@ -5,7 +5,7 @@
 import { ConfigError } from '../errors.ts';
 import type { FileStamp } from '../file-stamp.ts';
 import type { Host } from '../host.ts';
-import { cloudFolders, findCloudFile } from './cloud-files.ts';
+import { advisedFolder, findCloudFile } from './cloud-files.ts';
 import type { CloudFile, CloudFileName } from './cloud-files.ts';
 import { readEntry } from './cloud-entry.ts';
 import type { Entry } from './cloud-entry.ts';
@@ -95,7 +95,7 @@ function chooseCloud(named: Setting | undefined, listings: readonly Listing[], h
   const files = listings.map(({ file }) => file.path);
   if (files.length === 0) {
     throw new ConfigError(`${named.origin} names cloud "${name}", but there is no clouds.yaml`, {
-      hint: `put one into ${cloudFolders(host).slice(0, 2).join(' or ')}, or set OS_CLIENT_CONFIG_FILE`,
+      hint: `put one into ${advisedFolder(host)}, or set OS_CLIENT_CONFIG_FILE`,
     });
   }
   throw new ConfigError(`${named.origin} names cloud "${name}", which is not in ${files.join(' or ')}`, {
@@ -125,7 +125,7 @@ async function readProfile(
   const listing = makeListing('clouds-public', file);
   if (listing === undefined) {
     throw new ConfigError(`${named.origin} names profile "${named.text}", but there is no clouds-public.yaml`, {
-      hint: `put one into ${cloudFolders(host).slice(0, 2).join(' or ')}, or replace the profile by what it stands for`,
+      hint: `put one into ${advisedFolder(host)}, or replace the profile by what it stands for`,
     });
   }
   const entry = listing.entry(named.text, 'profile');

@@ -20,8 +20,16 @@ export function untrustedDestination(config: ResolvedConfig, options: readonly O
   return undefined;
 }
 
+function refuse(destination: Setting, secret: string): never {
+  throw new ConfigError(
+    `${destination.origin}, a file that merely lies in the current folder, would decide where ${secret} goes`,
+    { hint: destination.untrusted },
+    'config-conflict',
+  );
+}
+
 /**
- * Refuses such a setting beside a secret from elsewhere.
+ * Refuses such a setting beside a secret that was set elsewhere.
  *
  * @throws ConfigError naming both
  */
@@ -30,11 +38,16 @@ export function refuseUntrusted(config: ResolvedConfig, options: readonly Option
   if (destination === undefined) return;
   for (const { name, secret } of options) {
     const setting = secret ? config.setting(name) : undefined;
-    if (setting === undefined || setting.untrusted !== undefined) continue;
-    throw new ConfigError(
-      `${destination.origin}, a file that merely lies in the current folder, would decide where ${setting.origin} goes`,
-      { hint: destination.untrusted },
-      'config-conflict',
-    );
+    if (setting !== undefined && setting.untrusted === undefined) refuse(destination, setting.origin);
   }
+}
+
+/**
+ * Refuses such a setting for a login with a secret of this machine that no setting holds.
+ *
+ * @throws ConfigError naming the setting
+ */
+export function refuseUntrustedForAmbient(config: ResolvedConfig, options: readonly Option[]): void {
+  const destination = untrustedDestination(config, options);
+  if (destination !== undefined) refuse(destination, "this machine's own credential");
 }

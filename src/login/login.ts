@@ -1,5 +1,6 @@
 import type { TokenCache } from '../cache/token-cache.ts';
 import { openCache } from '../cache/token-cache.ts';
+import { refuseUntrustedForAmbient } from '../config/current-folder.ts';
 import type { Layer } from '../config/layer.ts';
 import { readConfig } from '../config/read.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
@@ -78,6 +79,7 @@ export async function openLogin(run: Run): Promise<Login> {
   const asked = given.text('api-version');
   const apiVersion = asked === undefined ? undefined : parseApiVersion(asked, '--api-version');
   const method = chooseMethod(given);
+  if (method.ambient) refuseUntrustedForAmbient(given, OPTIONS);
   const tls = readTls(given, host);
   if (tls.insecure) warnOfInsecure(given, reporter);
   const deadlineMs = Number(given.text('timeout') ?? DEADLINE_SECONDS) * 1000;

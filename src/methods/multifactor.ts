@@ -42,6 +42,7 @@ export const multifactor: AuthMethod = {
       name: 'auth-methods',
       group: 'Keystone',
       env: ['OS_AUTH_METHODS'],
+      list: true,
       help: 'methods to combine in one login, such as v3password,v3totp',
       prompt: 'Methods to combine, separated by commas',
       suggestion: 'v3password,v3totp',

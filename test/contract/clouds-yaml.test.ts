@@ -23,12 +23,12 @@ interface Desk {
   readonly own: string;
   readonly mark: Mark;
   /** How many requests there were. */
-  count(): number;
+  readonly count: () => number;
   /** JSON is YAML too, and quotes what a password may hold. */
-  write(path: string, content: Json, mode?: number): void;
-  run(run?: Omit<PluginRun, 'home'>): Promise<Ran>;
+  readonly write: (path: string, content: Json, mode?: number) => void;
+  readonly run: (run?: Omit<PluginRun, 'home'>) => Promise<Ran>;
   /** Name of the user, and of the project if any, that Keystone says the token of a run is of. */
-  whose(t: Test, ran: Ran, warnings?: readonly (string | RegExp)[]): Promise<string>;
+  readonly whose: (t: Test, ran: Ran, warnings?: readonly (string | RegExp)[]) => Promise<string>;
 }
 
 function makeDesk(t: Test, world: World, server: 'http' | 'tls' = 'http'): Desk {

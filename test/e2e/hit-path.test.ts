@@ -90,10 +90,16 @@ async function trace({ home, env }: Prepared, program: string): Promise<Trace> {
 }
 
 const byHand = {};
+/** A cloud whose settings are overridden, so that the run reads the file and logs in all the same. */
+function byCloud(t: Test): Readonly<Record<string, string>> {
+  const file = join(t.testdir({ 'mine.yaml': 'clouds: {c: {auth: {username: nobody}}}' }), 'mine.yaml');
+  return { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: file };
+}
 const byKubectl = { KUBERNETES_EXEC_INFO: execInfo({ cluster: { server: 'https://127.0.0.1:6443' } }) };
 
 await t.test('a hit opens no socket and its own files only', { skip: requireStrace() }, async (t) => {
   await t.test('by hand: two, to read', (t) => checkHit(t, byHand, /\.(?:alias|token)$/, 2));
+  await t.test('with a cloud: no more', (t) => checkHit(t, byCloud(t), /\.(?:alias|token)$/, 2));
   await t.test('for kubectl: the note of what it was given too', (t) =>
     checkHit(t, byKubectl, /^handed-out$|\.(?:alias|token)$/, 3),
   );
@@ -122,7 +128,7 @@ async function checkHit(
   // Where chance puts V8's heap far from its own code, V8 maps a copy of that out of Node's file.
   const known = [PLUGIN, process.execPath];
   const added = [...hit.opened.keys()].filter((path) => !bare.opened.has(path) && !known.includes(path));
-  const parent = settings === byHand ? [] : ['/proc/self/stat'];
+  const parent = 'KUBERNETES_EXEC_INFO' in settings ? ['/proc/self/stat'] : [];
   t.strictSame(added.toSorted(), [...ours, ...parent].toSorted(), 'our files and none besides');
   for (const path of ours.filter((path) => !path.endsWith('handed-out'))) {
     t.match(hit.opened.get(path), /^O_RDONLY\|/, 'read only');
@@ -136,6 +142,9 @@ async function checkHit(
     (error: unknown) => error,
   );
   t.match(miss, Error, 'a miss is refused');
+  if (!('OS_CLOUD' in settings)) {
+    t.notMatch(readFileSync(join(home.path, 'trace'), 'utf8'), /(?:clouds|secure)\.ya?ml/, 'no cloud is looked for');
+  }
   t.match(readFileSync(join(home.path, 'trace'), 'utf8'), /connect\(.*slow\.cjs|slow\.cjs.*[^]*connect\(/);
 }
 
@@ -169,6 +178,7 @@ process.on('exit', () => {
 
 await t.test('a hit loads one file and nothing slow', async (t) => {
   await t.test('by hand', (t) => checkLoaded(t, byHand));
+  await t.test('with a cloud', (t) => checkLoaded(t, byCloud(t)));
   await t.test('for kubectl', (t) => checkLoaded(t, byKubectl));
 });
 
@@ -192,5 +202,7 @@ async function checkLoaded(t: Test, settings: Readonly<Record<string, string>>):
   const miss = await load({ ...prepared, env: { ...prepared.env, OS_USERNAME: '' } }, PLUGIN);
   t.not(miss.ran.status, 0);
   t.ok(miss.files.includes(SLOW));
+  const parses = miss.files.some((file) => file.endsWith('yaml.cjs'));
+  t.equal(parses, 'OS_CLOUD' in settings, 'YAML is parsed by those only that have some');
   t.ok(miss.builtins.some((name) => SLOW_BUILTINS.test(name)));
 }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { cloudFolders } from '../../src/config/cloud-files.ts';
-import { untrustedDestination } from '../../src/config/current-folder.ts';
+import { refuseUntrustedForAmbient, untrustedDestination } from '../../src/config/current-folder.ts';
 import { isUnchanged } from '../../src/file-stamp.ts';
 import { OPTIONS } from '../../src/methods/registry.ts';
 import { readTls } from '../../src/config/tls.ts';
@@ -17,8 +17,8 @@ interface Place {
   readonly home: string;
   /** The user's own folder of OpenStack settings. */
   readonly own: string;
-  write(path: string, text: string, mode?: number): string;
-  ask(argv?: readonly string[], env?: Environment): Promise<Asked>;
+  readonly write: (path: string, text: string, mode?: number) => string;
+  readonly ask: (argv?: readonly string[], env?: Environment) => Promise<Asked>;
 }
 
 function makePlace(t: Test, files: Readonly<Record<string, string>> = {}): Place {
@@ -174,7 +174,7 @@ void t.test('a file that cannot be used is named', async (t) => {
   await rejects('clouds: {c: {auth: {system_scope: canary}}}', /^auth.system_scope of cloud c in [^"]* must be all$/);
   await rejects('clouds: {c: {auth: {user_name: a, user-name: b}}}', /^auth of cloud c in .* has a key twice/);
   await rejects(`clouds: {c: {x: ${'y'.repeat(262_144)}}}`, /larger than 256 KiB/);
-  await rejects(`clouds:\n${'\n'.repeat(60_000)}`, /more than 50000 entries/);
+  await rejects(`clouds:\n${'\n'.repeat(60_000)}`, /more than 25000 entries/);
   writeFileSync(path, Buffer.from([0x63, 0xff, 0xfe]));
   await t.rejects(ask([], cloud), invalid(/is not UTF-8/));
   unlinkSync(path);
@@ -213,6 +213,7 @@ void t.test('which cloud', async (t) => {
   t.match(userOf(sole), { name: 'alice' }, 'the only one where nothing is said');
   t.match(userOf(await ask(['--insecure', '-v'], { OS_REGION_NAME: 'r', OS_CACERT: '/x' })), { name: 'alice' });
   t.match(userOf(await ask(['--no-env'], { OS_USERNAME: 'bob', OS_AUTH_URL: 'https://x' })), { name: 'alice' });
+  t.match(userOf(await ask([], { OS_STDERR: '1', OS_LOG_PATH: '/x', OS_COMPUTE_API_VERSION: '2' })), { name: 'alice' });
   for (const [argv, env] of [
     [[], { OS_AUTH_URL: 'https://k/v3' }],
     [[], { OS_USERNAME: 'bob' }],
@@ -463,6 +464,9 @@ void t.test('a file in the current folder', async (t) => {
   const trusted = await ask([], { ...cloud, OS_PASSWORD: 'mine', OS_CLIENT_CONFIG_FILE: here });
   t.same(trusted.warnings, [], 'naming it is consent');
   t.equal(untrustedDestination(trusted.config, OPTIONS), undefined);
+  const forAmbient = conflict(/auth.auth_url .* would decide where this machine's own credential goes/);
+  t.throws(() => refuseUntrustedForAmbient(asked.config, OPTIONS), forAmbient);
+  t.doesNotThrow(() => refuseUntrustedForAmbient(trusted.config, OPTIONS));
   t.ok(await ask([], { ...cloud, OS_PASSWORD: 'mine', OS_AUTH_URL: 'https://mine/v3' }), 'the URL is mine too');
   t.ok(await ask(['--no-env', '--os-cloud=c'], { OS_PASSWORD: 'mine' }), 'that password is not used');
 
@@ -540,18 +544,21 @@ void t.test('what an answer depends on', async (t) => {
   t.ok(outside.files.every(isUnchanged), 'a folder that is none');
 });
 
-void t.test('lists', async (t) => {
-  const listed = OPTIONS.filter(({ list }) => list);
+void t.test('several factors, as a list or with commas', async (t) => {
   const { ask, own, write } = makePlace(t);
-  for (const { name } of listed) {
-    const key = name.replaceAll('-', '_');
-    write(join(own, 'clouds.yaml'), `clouds: {c: {${key}: [v3password, v3totp]}}`);
-    t.equal(
-      (await requestOf([], { OS_CLOUD: 'c' }, { cwd: own, home: () => own })).config.text(name),
-      'v3password,v3totp',
-    );
-    await t.rejects(
-      ask([], { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: write(join(own, 'x'), `clouds: {c: {${key}: {}}}`) }),
-    );
+  const factors = 'auth: {username: a, user_domain_id: d, password: p, passcode: 012345}';
+  for (const methods of ['[v3password, v3totp]', '"v3password,v3totp"', "'v3password, v3totp'"]) {
+    for (const key of ['auth_methods', 'auth-methods']) {
+      write(join(own, 'clouds.yaml'), `clouds: {c: {auth_type: v3multifactor, ${key}: ${methods}, ${factors}}}`);
+      t.same((await ask()).auth, {
+        identity: {
+          methods: ['password', 'totp'],
+          password: { user: { name: 'a', domain: { id: 'd' }, password: 'p' } },
+          totp: { user: { name: 'a', domain: { id: 'd' }, passcode: '012345' } },
+        },
+      });
+    }
   }
+  write(join(own, 'clouds.yaml'), `clouds: {c: {auth_methods: [[v3password]], ${factors}}}`);
+  await t.rejects(ask(), invalid(/^auth_methods of cloud c in .* must be text$/));
 });
