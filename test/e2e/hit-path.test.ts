@@ -92,7 +92,10 @@ async function trace({ home, env }: Prepared, program: string): Promise<Trace> {
 const byHand = {};
 /** A cloud whose settings are overridden, so that the run reads the file and logs in all the same. */
 function byCloud(t: Test): Readonly<Record<string, string>> {
-  const file = join(t.testdir({ 'mine.yaml': 'clouds: {c: {auth: {username: nobody}}}' }), 'mine.yaml');
+  const folder = makeHome();
+  t.teardown(() => folder.remove());
+  const file = join(folder.path, 'mine.yaml');
+  writeFileSync(file, 'clouds: {c: {auth: {username: nobody}}}');
   return { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: file };
 }
 const byKubectl = { KUBERNETES_EXEC_INFO: execInfo({ cluster: { server: 'https://127.0.0.1:6443' } }) };
