@@ -17,6 +17,31 @@ export interface Entry {
   readonly untrusted: string | undefined;
 }
 
+/** A word of an entry that decides what else is read. */
+export interface Choice {
+  readonly text: string;
+  readonly origin: string;
+  /** See {@link Setting.untrusted}; it passes on to what is chosen. */
+  readonly untrusted: string | undefined;
+}
+
+/** The first of `keys` that is set, in the first entry that sets one. */
+export function choiceIn(entries: readonly Entry[], ...keys: string[]): Choice | undefined {
+  for (const { keys: values, where, untrusted } of entries) {
+    for (const key of keys) {
+      const origin = `${key} of ${where}`;
+      const text = textFrom(values.get(key) ?? null, origin);
+      if (text !== '') return { text, origin, untrusted };
+    }
+  }
+  return undefined;
+}
+
+/** An entry that was chosen by a word of another; whoever vouches for it must vouch for both. */
+export function chosenBy(choice: Choice | undefined, entry: Entry): Entry {
+  return { ...entry, untrusted: entry.untrusted ?? choice?.untrusted };
+}
+
 /** The only option in which the region's name is filled in: braces anywhere else are what they are. */
 const TEMPLATE = 'keystone-url';
 const REGION = '{region_name}';
@@ -32,10 +57,19 @@ function keysOf(option: Option, names: 'usual' | 'older'): string[] {
   return [...fromVariables(option.env), ...[option.name, ...(option.aliases ?? [])].map(underscored)];
 }
 
-function expandRegion(text: string, origin: string, region: string | undefined): string {
-  if (!text.includes(REGION)) return text;
-  if (region !== undefined) return text.replaceAll(REGION, () => region);
-  throw new ConfigError(`${origin} needs a region, and none is set`, { hint: 'set OS_REGION_NAME (--region-name)' });
+/** What may stand in a host's name or a path without becoming another's. */
+const PLAIN = /^[\w.-]+$/;
+
+function expandRegion(text: string, origin: string, region: Choice | undefined): string {
+  if (region === undefined) {
+    throw new ConfigError(`${origin} needs a region, and none is set`, { hint: 'set OS_REGION_NAME (--region-name)' });
+  }
+  if (!PLAIN.test(region.text)) {
+    throw new ConfigError(`${region.origin} cannot be filled into ${origin}`, {
+      hint: 'give a region of letters, digits, dots and dashes',
+    });
+  }
+  return text.replaceAll(REGION, region.text);
 }
 
 /**
@@ -44,7 +78,7 @@ function expandRegion(text: string, origin: string, region: string | undefined):
  * @param region fills the template of a URL
  * @throws ConfigError naming the key whose value is not of its option's kind
  */
-export function readEntry({ keys, where, untrusted }: Entry, options: readonly Option[], region?: string): Layer {
+export function readEntry({ keys, where, untrusted }: Entry, options: readonly Option[], region?: Choice): Layer {
   const auth = unifyKeys(mappingAt(keys, 'auth', where), `auth of ${where}`);
   const places = [
     { prefix: 'auth.', values: auth },
@@ -55,9 +89,10 @@ export function readEntry({ keys, where, untrusted }: Entry, options: readonly O
       for (const key of keysOf(option, names)) {
         const origin = `${prefix}${key} of ${where}`;
         const raw = textFrom(values.get(key) ?? null, origin, option.list);
-        const text = option.name === TEMPLATE ? expandRegion(raw, origin, region) : raw;
-        const setting = makeSetting(option, text, origin, false);
-        if (setting !== undefined) return untrusted === undefined ? setting : { ...setting, untrusted };
+        const filled = option.name === TEMPLATE && raw.includes(REGION);
+        const setting = makeSetting(option, filled ? expandRegion(raw, origin, region) : raw, origin, false);
+        const stranger = untrusted ?? (filled ? region?.untrusted : undefined);
+        if (setting !== undefined) return stranger === undefined ? setting : { ...setting, untrusted: stranger };
       }
     }
     return undefined;

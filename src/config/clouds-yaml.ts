@@ -7,12 +7,12 @@ import type { FileStamp } from '../file-stamp.ts';
 import type { Host } from '../host.ts';
 import { advisedFolder, findCloudFile } from './cloud-files.ts';
 import type { CloudFile, CloudFileName } from './cloud-files.ts';
-import { readEntry } from './cloud-entry.ts';
+import { choiceIn, chosenBy, readEntry } from './cloud-entry.ts';
 import type { Entry } from './cloud-entry.ts';
 import { listNames } from './known-names.ts';
 import { overlay } from './layer.ts';
 import type { Layer, Setting } from './layer.ts';
-import { mappingAt, textFrom, unifyKeys } from './mapping.ts';
+import { mappingAt, unifyKeys } from './mapping.ts';
 import { isBelowAuth } from './option.ts';
 import type { Option } from './option.ts';
 import { chooseRegion } from './region.ts';
@@ -103,23 +103,11 @@ function chooseCloud(named: Setting | undefined, listings: readonly Listing[], h
   });
 }
 
-/** What the cloud says under the first of `keys` that is set. */
-function textOf(entries: readonly Entry[], ...keys: string[]): { text: string; origin: string } | undefined {
-  for (const { keys: values, where } of entries) {
-    for (const key of keys) {
-      const origin = `${key} of ${where}`;
-      const text = textFrom(values.get(key) ?? null, origin);
-      if (text !== '') return { text, origin };
-    }
-  }
-  return undefined;
-}
-
 async function readProfile(
   entries: readonly Entry[],
   host: Host,
 ): Promise<{ listing: Listing; entry: Entry; looked: readonly FileStamp[] } | undefined> {
-  const named = textOf(entries, 'profile', 'cloud');
+  const named = choiceIn(entries, 'profile', 'cloud');
   if (named === undefined) return undefined;
   const { file, looked } = await findCloudFile('clouds-public', undefined, host);
   const listing = makeListing('clouds-public', file);
@@ -134,7 +122,7 @@ async function readProfile(
       hint: `set it to ${listNames(listing.names)}`,
     });
   }
-  return { listing, entry, looked };
+  return { listing, entry: chosenBy(named, entry), looked };
 }
 
 /**
@@ -164,8 +152,8 @@ export async function readCloud(
   const own = used.flatMap((listing) => listing.entry(cloud, 'cloud') ?? []);
   const profile = await readProfile(own, host);
   const provider = profile === undefined ? [] : [profile.entry];
-  const region = chooseRegion([...own, ...provider], firstOf(given, 'region-name'), textOf(own, 'region_name'));
-  const read = (entry: Entry): Layer => readEntry(entry, options, region.name);
+  const region = chooseRegion([...own, ...provider], firstOf(given, 'region-name'), choiceIn(own, 'region_name'));
+  const read = (entry: Entry): Layer => readEntry(entry, options, region.choice);
   return {
     layers: [...region.entries.map(read), overlay(own.map(read), options), ...provider.map(read)],
     files: [...files, ...(profile?.looked ?? [])],

@@ -1,5 +1,6 @@
 import { ConfigError } from '../errors.ts';
-import type { Entry } from './cloud-entry.ts';
+import { chosenBy } from './cloud-entry.ts';
+import type { Choice, Entry } from './cloud-entry.ts';
 import { listNames } from './known-names.ts';
 import type { Setting } from './layer.ts';
 import { mappingAt, textFrom, unifyKeys } from './mapping.ts';
@@ -7,24 +8,30 @@ import type { YamlValue } from './yaml.ts';
 
 /** The region of a cloud that is meant, and what the cloud says of it alone. */
 export interface Region {
-  readonly name: string | undefined;
+  /** Undefined where the cloud has none. */
+  readonly choice: Choice | undefined;
   readonly entries: readonly Entry[];
 }
 
 interface Listed {
   readonly name: string;
+  readonly choice: Choice;
   readonly entry: Entry | undefined;
 }
 
 /** A region is its name, or a mapping of its name and of values that count there only. */
 function readRegion(item: YamlValue, { where, untrusted }: Entry): Listed {
   const origin = `regions of ${where}`;
-  if (!(item instanceof Map)) return { name: textFrom(item, origin), entry: undefined };
+  const choose = (text: string): Choice => ({ text, origin, untrusted });
+  if (!(item instanceof Map)) {
+    const name = textFrom(item, origin);
+    return { name, choice: choose(name), entry: undefined };
+  }
   const region = unifyKeys(item, origin);
   const name = textFrom(region.get('name') ?? null, `name in ${origin}`);
   const there = `region ${name} of ${where}`;
   const keys = unifyKeys(mappingAt(region, 'values', there), `values of ${there}`);
-  return { name, entry: { keys, where: there, untrusted } };
+  return { name, choice: choose(name), entry: { keys, where: there, untrusted } };
 }
 
 function listRegions(entry: Entry): Listed[] {
@@ -41,16 +48,17 @@ function listRegions(entry: Entry): Listed[] {
  * @param entries of the cloud, strongest first; the first one that lists regions counts
  * @throws ConfigError when there is a list and the region is not on it
  */
-export function chooseRegion(
-  entries: readonly Entry[],
-  set: Setting | undefined,
-  own: { readonly text: string; readonly origin: string } | undefined,
-): Region {
+export function chooseRegion(entries: readonly Entry[], set: Setting | undefined, own: Choice | undefined): Region {
   const listed = entries.map(listRegions).find((regions) => regions.length > 0);
-  const wanted = set === undefined ? own : { text: String(set.value), origin: set.origin };
-  if (listed === undefined) return { name: wanted?.text, entries: [] };
+  const wanted = set === undefined ? own : { text: String(set.value), origin: set.origin, untrusted: undefined };
+  if (listed === undefined) return { choice: wanted, entries: [] };
   const region = wanted === undefined ? listed[0] : listed.find(({ name }) => name === wanted.text);
-  if (region !== undefined) return { name: region.name, entries: region.entry === undefined ? [] : [region.entry] };
+  if (region !== undefined) {
+    return {
+      choice: wanted ?? region.choice,
+      entries: region.entry === undefined ? [] : [chosenBy(wanted, region.entry)],
+    };
+  }
   throw new ConfigError(`${wanted?.origin ?? ''} names region "${wanted?.text ?? ''}", which the cloud does not list`, {
     hint: `set it to ${listNames(listed.map(({ name }) => name))}`,
   });

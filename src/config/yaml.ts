@@ -21,7 +21,7 @@ export type YamlValue = string | null | readonly YamlValue[] | YamlMapping;
 /** A Map, in which no key means anything to JavaScript. */
 export type YamlMapping = ReadonlyMap<string, YamlValue>;
 
-const MOST_PARTS = 25_000;
+const MOST_PARTS = 20_000;
 const MOST_ALIASES = 1_000;
 const MOST_MERGED_KEYS = 5_000;
 const DEEPEST = 32;

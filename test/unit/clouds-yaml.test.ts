@@ -174,7 +174,7 @@ void t.test('a file that cannot be used is named', async (t) => {
   await rejects('clouds: {c: {auth: {system_scope: canary}}}', /^auth.system_scope of cloud c in [^"]* must be all$/);
   await rejects('clouds: {c: {auth: {user_name: a, user-name: b}}}', /^auth of cloud c in .* has a key twice/);
   await rejects(`clouds: {c: {x: ${'y'.repeat(262_144)}}}`, /larger than 256 KiB/);
-  await rejects(`clouds:\n${'\n'.repeat(60_000)}`, /more than 25000 entries/);
+  await rejects(`clouds:\n${'\n'.repeat(60_000)}`, /more than 20000 entries/);
   writeFileSync(path, Buffer.from([0x63, 0xff, 0xfe]));
   await t.rejects(ask([], cloud), invalid(/is not UTF-8/));
   unlinkSync(path);
@@ -419,6 +419,14 @@ void t.test('regions', async (t) => {
   clouds(', region_name: only');
   t.equal(await url(), 'https://only.k/v3');
   t.equal(await url(['--region-name=other']), 'https://other.k/v3');
+  for (const region of ['evil.example/', 'a b', 'a@b', 'a:b', '$&', '']) {
+    if (region !== '') {
+      await t.rejects(
+        url([`--region-name=${region}`]),
+        invalid(/^--region-name cannot be filled into auth.auth_url of/),
+      );
+    } else t.equal(await url([`--region-name=${region}`]), 'https://only.k/v3');
+  }
   clouds('');
   await t.rejects(url(), invalid(/^auth.auth_url of cloud c in .* needs a region/, /OS_REGION_NAME/));
   for (const wrong of ['north', '{a: b}', '[[a]]', '[{name: a, values: b}]', '[{name: [a]}]']) {
@@ -496,6 +504,22 @@ void t.test('a file in the current folder', async (t) => {
     if (bad) await t.rejects(ask([], mine), conflict(/would decide where OS_PASSWORD goes/), text);
     else t.ok(await ask([], mine), text);
   }
+
+  const template = 'auth: {auth_url: "https://{region_name}.k/v3", user_id: u, password: mine}';
+  write(
+    join(own, 'clouds.yaml'),
+    `clouds: {c: {${template}, regions: [north, {name: south, values: {verify: false}}]}}`,
+  );
+  for (const region of ['region_name: south', 'region_name: north', 'regions: [evil.example]']) {
+    write(secureHere, `clouds: {c: {${region}}}`);
+    await t.rejects(ask([], cloud), conflict(/ of cloud c in .*home.* would decide where auth.password/), region);
+    if (region.startsWith('region_')) t.ok(await ask(['--region-name=north'], cloud), 'I have chosen');
+  }
+  write(join(own, 'clouds-public.yaml'), 'public-clouds: {p: {auth: {auth_url: "https://other"}}}');
+  write(join(own, 'clouds.yaml'), 'clouds: {c: {auth: {user_id: u, password: mine}}}');
+  write(secureHere, 'clouds: {c: {profile: p}}');
+  await t.rejects(ask([], cloud), conflict(/ of profile p in .*home.* would decide where auth.password/));
+  unlinkSync(join(own, 'clouds-public.yaml'));
 
   unlinkSync(secureHere);
   write(join(own, 'clouds.yaml'), 'clouds: {c: {profile: p, auth: {user_id: u, password: mine}}}');
