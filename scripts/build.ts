@@ -40,7 +40,14 @@ const RARE = [
     file: './prompts.cjs',
     entry: "export { input, password } from '@inquirer/prompts';",
   },
-  { name: /^js-yaml$/, file: './yaml.cjs', entry: "export * from 'js-yaml';" },
+  {
+    name: /^js-yaml$/,
+    file: './yaml.cjs',
+    // Without its writer.
+    entry: `export {
+      defineMappingTag, defineScalarTag, loadAll, mergeTag, nullCoreTag, Schema, seqTag, strTag, YAMLException,
+    } from 'js-yaml';`,
+  },
 ];
 
 function refuseIntruders(metafile: Metafile): void {
