@@ -1,15 +1,16 @@
 /** The layer rule of ARCHITECTURE.md: imports point left, and siblings share types only. */
-const base = '^src/(errors|file-stamp|secret|json|kin|version|host)\\.ts$';
+const base = '^src/(errors|file-stamp|secret|json|kin|quote|exposed|version|host)\\.ts$';
 
 /** What each layer may import values from, besides itself, `base` and node's built-ins. */
 const layers = {
   exec: [],
   config: [],
   keystone: [],
+  oidc: [],
   cache: [],
   prompt: [],
   hit: ['exec', 'cache'],
-  methods: ['config', 'keystone', 'prompt'],
+  methods: ['config', 'keystone', 'oidc', 'prompt'],
   login: ['exec', 'config', 'keystone', 'cache', 'prompt', 'hit', 'methods'],
 };
 

@@ -7,6 +7,7 @@ const IMPORTERS = {
   'yargs-parser': 'src/cli/parse.ts',
   '@napi-rs/keyring': 'src/cache/keyring-process.ts',
   got: 'src/keystone/http.ts',
+  jose: 'src/oidc/jwt.ts',
   '@inquirer/prompts': 'src/prompt/ask.ts',
   'js-yaml': 'src/config/yaml.ts',
 };

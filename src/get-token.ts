@@ -1,11 +1,10 @@
 /** The slow path, on one page: cache → lock → cache → terminal → Keystone → cache. */
 import { isFresh } from './cache/record.ts';
 import type { TokenRecord } from './cache/record.ts';
-import type { ResolvedConfig } from './config/resolve.ts';
 import { AuthRejected } from './errors.ts';
 import { renderExecCredential } from './exec/exec-credential.ts';
 import { complete } from './login/complete.ts';
-import { exchange, isStillGood } from './login/exchange.ts';
+import { exchange, isStillGood, renew } from './login/exchange.ts';
 import type { Received } from './login/exchange.ts';
 import { makeAliases, makeKey, readCredential } from './login/key.ts';
 import { answerVersion, openLogin, warnOfInput } from './login/login.ts';
@@ -27,20 +26,31 @@ function refuseAgain({ given, cache, key, host }: Login): void {
   });
 }
 
+/** A token, and the key of the cache that it belongs under. */
+interface Obtained extends Received {
+  readonly key: string;
+}
+
 /** Asks for what is missing and logs in; whoever refuses, Keystone or the user, is not asked again for this command. */
-async function logIn(
-  login: Login,
-  refresh: string | undefined,
-): Promise<Received & { readonly config: ResolvedConfig }> {
-  const { given, method } = login;
+async function logIn(login: Login): Promise<Obtained> {
+  const { given, method, tls, host } = login;
   try {
     const config = await complete(login, given, (known) => listMissing(known, method));
-    return { ...(await exchange(login, config, refresh)), config };
+    return { ...(await exchange(login, config)), key: makeKey(config, method, tls, host) };
   } catch (error) {
     const refused = error instanceof AuthRejected || error instanceof Cancelled;
     if (refused) login.cache.refused(login.key, readCredential(login.given));
     throw error;
   }
+}
+
+/** The next token without anybody being asked; undefined where a whole login is needed. */
+async function renewLast(
+  login: Login,
+  last: { key: string; record: TokenRecord } | undefined,
+): Promise<Obtained | undefined> {
+  const renewed = last === undefined ? undefined : await renew(login, last.record.refresh);
+  return renewed === undefined || last === undefined ? undefined : { ...renewed, key: last.key };
 }
 
 /** Whether a token of the cache may be given: it is fresh, and got since the run began where a new one is wanted. */
@@ -70,8 +80,7 @@ async function logInOnce(login: Login, dead: string | undefined): Promise<TokenR
     }
     refuseAgain(login);
     warnOfInput(login);
-    const { record, keep, config } = await logIn(login, found?.record.refresh);
-    const finalKey = makeKey(config, login.method, login.tls, login.host);
+    const { record, keep, key: finalKey } = (await renewLast(login, found)) ?? (await logIn(login));
     if (keep) await cache.keep(finalKey, record, makeAliases(login, finalKey));
     return record;
   } finally {

@@ -1,10 +1,9 @@
 import { ConfigError } from '../errors.ts';
+import { isExposed } from '../exposed.ts';
 import type { ResolvedConfig } from './resolve.ts';
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-
-function parseUrl(text: string, origin: string): URL {
-  const hint = `set ${origin} to something like https://keystone.example.com:5000/v3`;
+function parseUrl(text: string, origin: string, example: string): URL {
+  const hint = `set ${origin} to something like ${example}`;
   if (!URL.canParse(text)) throw new ConfigError(`${origin} is not a URL`, { hint });
   const url = new URL(text);
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
@@ -19,20 +18,33 @@ function parseUrl(text: string, origin: string): URL {
 }
 
 /**
+ * Reads a URL that a credential is sent to.
+ *
+ * @param name of the option
+ * @param example of a right value
+ * @returns undefined where it is not set
+ * @throws ConfigError when it is no URL, or would send the credential unencrypted to another machine
+ */
+export function readDestination(config: ResolvedConfig, name: string, example: string): URL | undefined {
+  const text = config.text(name);
+  if (text === undefined) return undefined;
+  const origin = config.origin(name);
+  const url = parseUrl(text.trim(), origin, example);
+  if (isExposed(url) && !config.on('allow-http')) {
+    throw new ConfigError(`${origin} is http://: the credential would cross the network unencrypted`, {
+      hint: 'use https://, or --allow-http if you accept that',
+    });
+  }
+  return url;
+}
+
+/**
  * Reads Keystone's URL in its normal form: lower-case host, no default port, query, fragment or trailing slash.
  *
  * @returns undefined where it is not set
  * @throws ConfigError when it is no URL, or would send the credential unencrypted to another machine
  */
 export function readAuthUrl(config: ResolvedConfig): string | undefined {
-  const text = config.text('keystone-url');
-  if (text === undefined) return undefined;
-  const origin = config.origin('keystone-url');
-  const url = parseUrl(text.trim(), origin);
-  if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname) && !config.on('allow-http')) {
-    throw new ConfigError(`${origin} is http://: the credential would cross the network unencrypted`, {
-      hint: 'use https://, or --allow-http if you accept that',
-    });
-  }
-  return url.origin + url.pathname.replace(/\/+$/, '');
+  const url = readDestination(config, 'keystone-url', 'https://keystone.example.com:5000/v3');
+  return url === undefined ? undefined : url.origin + url.pathname.replace(/\/+$/, '');
 }

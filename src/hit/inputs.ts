@@ -7,6 +7,9 @@
 export const IDENTITY_VARIABLES: readonly string[] = [
   'CLIENT_KEYSTONE_AUTH_CACHE_DIR',
   'CLIENT_KEYSTONE_AUTH_CACHE_STORAGE',
+  'CLIENT_KEYSTONE_AUTH_TOKEN_KIND',
+  'OS_ACCESS_TOKEN_ENDPOINT',
+  'OS_ACCESS_TOKEN_TYPE',
   'OS_APPLICATION_CREDENTIAL_ID',
   'OS_APPLICATION_CREDENTIAL_NAME',
   'OS_AUTH_METHODS',
@@ -17,20 +20,25 @@ export const IDENTITY_VARIABLES: readonly string[] = [
   'OS_CACERT',
   'OS_CERT',
   'OS_CLIENT_CONFIG_FILE',
+  'OS_CLIENT_ID',
   'OS_CLIENT_SECURE_FILE',
   'OS_CLOUD',
   'OS_DEFAULT_DOMAIN',
   'OS_DEFAULT_DOMAIN_ID',
   'OS_DEFAULT_DOMAIN_NAME',
+  'OS_DISCOVERY_ENDPOINT',
   'OS_DOMAIN_ID',
   'OS_DOMAIN_NAME',
   'OS_IDENTITY_API_VERSION',
+  'OS_IDENTITY_PROVIDER',
   'OS_INSECURE',
   'OS_KEY',
+  'OS_OPENID_SCOPE',
   'OS_PROJECT_DOMAIN_ID',
   'OS_PROJECT_DOMAIN_NAME',
   'OS_PROJECT_ID',
   'OS_PROJECT_NAME',
+  'OS_PROTOCOL',
   'OS_REGION_NAME',
   'OS_SYSTEM_SCOPE',
   'OS_TENANT_ID',
@@ -48,7 +56,12 @@ export const IDENTITY_VARIABLES: readonly string[] = [
 ];
 
 /** Variables whose value a person may have chosen: its hash would let the value be guessed offline. */
-export const SECRET_VARIABLES: readonly string[] = ['OS_APPLICATION_CREDENTIAL_SECRET', 'OS_PASSCODE', 'OS_PASSWORD'];
+export const SECRET_VARIABLES: readonly string[] = [
+  'OS_APPLICATION_CREDENTIAL_SECRET',
+  'OS_CLIENT_SECRET',
+  'OS_PASSCODE',
+  'OS_PASSWORD',
+];
 
 /** Flags whose value is as secret as that of {@link SECRET_VARIABLES}. */
 export const SECRET_FLAGS: readonly string[] = ['--application-credential-secret', '--passcode', '--password'];

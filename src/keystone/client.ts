@@ -3,26 +3,16 @@ import type { Secret } from '../secret.ts';
 import { parseJsonObject } from '../json.ts';
 import { serialise } from './auth-request.ts';
 import type { AuthRequest } from './auth-request.ts';
-import type { Http, HttpAnswer } from './http.ts';
+import type { Http } from './http.ts';
 import { explainAnswer } from './problem.ts';
 import { parseToken, parseTokenId } from './token.ts';
 import type { Token } from './token.ts';
-
-/** A smaller difference is the resolution of the Date header and the time on the way. */
-const SMALLEST_SKEW_MS = 5_000;
 
 /** A token, and when it ends by the clock of this machine (ms since 1970, UTC). */
 export interface Granted {
   readonly token: Token;
   readonly receivedAt: number;
   readonly expiresAt: number;
-}
-
-/** How far Keystone's clock is ahead of ours, in ms; 0 where it cannot be told or is too small to matter. */
-function measureSkew(answer: HttpAnswer): number {
-  const server = Date.parse(answer.header('date') ?? '');
-  const skew = server - answer.at;
-  return Math.abs(skew) > SMALLEST_SKEW_MS ? skew : 0;
 }
 
 /**
@@ -49,7 +39,7 @@ export async function authenticate(http: Http, endpoint: string, request: AuthRe
     });
   }
   const token = parseToken(request.given ?? parseTokenId(subjectToken ?? 'none'), body);
-  return { token, receivedAt: answer.at, expiresAt: token.expiresAt - measureSkew(answer) };
+  return { token, receivedAt: answer.at, expiresAt: token.expiresAt - answer.aheadMs };
 }
 
 /**

@@ -2,7 +2,7 @@ import { KeystoneProtocolError } from '../errors.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { Http } from './http.ts';
-import { quote } from './quote.ts';
+import { quote } from '../quote.ts';
 
 const VERSION_SEGMENT = /^v\d+(\.\d+)?$/;
 const V3_ID = /^v3(?:\.(\d+))?$/;

@@ -3,7 +3,7 @@ import { ConfigError, KeystoneProtocolError, KeystoneUnreachable } from '../erro
 import type { PluginError, PluginErrorCode } from '../errors.ts';
 import type { TrustedOrigins } from '../config/trusted-origins.ts';
 import type { Place } from './http.ts';
-import { quote } from './quote.ts';
+import { quote } from '../quote.ts';
 
 /** `{name}` and `{setting}` stand for those of the {@link Place}. */
 interface Explanation {

@@ -43,6 +43,8 @@ export interface HttpAnswer {
   readonly body: string;
   /** Midpoint of sending and receiving by this machine's clock, ms since 1970, UTC. */
   readonly at: number;
+  /** How far the server's clock is ahead of ours, in ms; 0 where it cannot be told or is too small to matter. */
+  readonly aheadMs: number;
 }
 
 /** The way to Keystone, and to what stands behind it, for the length of a run. */
@@ -73,6 +75,10 @@ const LARGEST_BODY_BYTES = 1024 * 1024;
 /** Node allows 16 KiB, in which a token of 16 KiB has no room. */
 const LARGEST_HEADERS_BYTES = 32 * 1024;
 const MOST_REDIRECTS = 5;
+
+/** A smaller difference is the resolution of the Date header and the time on the way. */
+const SMALLEST_SKEW_MS = 5_000;
+
 const LONGEST_RETRY_AFTER_MS = 10_000;
 const RETRY_DELAYS_MS = [500, 1_000];
 
@@ -176,7 +182,7 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
       stop.abort();
     });
     try {
-      return toAnswer(await settle(pending), (state.sent + host.now()) / 2);
+      return toAnswer(await settle(pending), (state.sent + host.now()) / 2, place);
     } catch (error) {
       if (state.tooLarge) {
         throw new KeystoneProtocolError('protocol', `the answer is larger than 1 MiB: this is not ${place.name}`);
@@ -222,11 +228,16 @@ async function settle(pending: Promise<Response<string>>): Promise<Response<stri
   }
 }
 
-function toAnswer(response: Response<string>, at: number): HttpAnswer {
+function measureSkew(date: string | undefined, at: number): number {
+  const skew = Date.parse(date ?? '') - at;
+  return Math.abs(skew) > SMALLEST_SKEW_MS ? skew : 0;
+}
+
+function toAnswer(response: Response<string>, at: number, { name: who }: Place): HttpAnswer {
   const encoding = response.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     throw new KeystoneProtocolError('protocol', 'the answer came compressed although that was not asked for', {
-      hint: 'check what stands between you and Keystone',
+      hint: `check what stands between you and ${who}`,
     });
   }
   return {
@@ -237,5 +248,6 @@ function toAnswer(response: Response<string>, at: number): HttpAnswer {
     },
     body: response.body,
     at,
+    aheadMs: measureSkew(response.headers.date, at),
   };
 }

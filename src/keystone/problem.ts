@@ -5,7 +5,7 @@ import { listAt, objectAt, parseJsonObject, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { AuthRequest } from './auth-request.ts';
 import type { HttpAnswer } from './http.ts';
-import { quote } from './quote.ts';
+import { quote } from '../quote.ts';
 import { listOfferedMethods, parseTokenId } from './token.ts';
 
 interface Circumstances {

@@ -3,7 +3,7 @@ import { readAuthUrl } from '../config/auth-url.ts';
 import { readProxy } from '../config/proxy.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
 import { readTrustedOrigins } from '../config/trusted-origins.ts';
-import { KeystoneProtocolError } from '../errors.ts';
+import { AuthRejected, KeystoneProtocolError } from '../errors.ts';
 import { rescopeRequest } from '../keystone/auth-request.ts';
 import type { AuthRequest } from '../keystone/auth-request.ts';
 import { authenticate, isAlive } from '../keystone/client.ts';
@@ -13,7 +13,8 @@ import { findMismatch } from '../keystone/granted.ts';
 import { openHttp } from '../keystone/http.ts';
 import type { Http } from '../keystone/http.ts';
 import type { Token } from '../keystone/token.ts';
-import type { ProviderToken } from '../methods/method.ts';
+import { listMissing } from '../methods/complete.ts';
+import type { ProviderToken, Tools } from '../methods/method.ts';
 import { Secret } from '../secret.ts';
 import { sendWithFactors } from './factors.ts';
 import type { Login, Reporter } from './login.ts';
@@ -59,28 +60,16 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
   return () => (found ??= find());
 }
 
-/**
- * Exchanges a complete configuration for a token.
- *
- * @param refresh what came with the last token for the same identity and scope
- * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
- */
-export async function exchange(login: Login, config: ResolvedConfig, refresh: string | undefined): Promise<Received> {
+type Asker = (tools: Tools) => Promise<AuthRequest | ProviderToken>;
+
+async function obtain(login: Login, config: ResolvedConfig, ask: Asker): Promise<Received> {
   const { method, reporter, deadlineMs, host, tls, person } = login;
   // keystoneauth's v3 types take the URL as it is.
-  const ask = !(config.text('auth-type') ?? method.names[0] ?? '').startsWith('v3');
+  const discovers = !(config.text('auth-type') ?? method.names[0] ?? '').startsWith('v3');
   const url = readAuthUrl(config) ?? '';
   return withHttp(login, deadlineMs, async (http) => {
-    const findEndpoint = once(() => findV3(http, url, { ask, warn: reporter.warn }));
-    const request = await method.request(config, {
-      host,
-      http,
-      tls,
-      person,
-      findV3: findEndpoint,
-      refresh: refresh === undefined ? undefined : new Secret(refresh),
-      detail: reporter.detail,
-    });
+    const findEndpoint = once(() => findV3(http, url, { ask: discovers, warn: reporter.warn }));
+    const request = await ask({ host, http, tls, person, findV3: findEndpoint, detail: reporter.detail });
     if ('token' in request) return receiveProviderToken(request, host.now());
     reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
     const { version, rescope } = request;
@@ -91,6 +80,35 @@ export async function exchange(login: Login, config: ResolvedConfig, refresh: st
     const scoped = rescopeRequest(request, first.token.id, rescope);
     return receive(login, { ...request, ...scoped }, endpoint, await authenticate(http, endpoint, scoped));
   });
+}
+
+/**
+ * Exchanges a complete configuration for a token.
+ *
+ * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function exchange(login: Login, config: ResolvedConfig): Promise<Received> {
+  return obtain(login, config, (tools) => login.method.request(config, tools));
+}
+
+/**
+ * Gets the next token with what came with the last one, where the method can and nobody need be asked.
+ *
+ * @returns undefined where that is refused: then a whole login may still do
+ * @throws KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function renew(login: Login, refresh: string | undefined): Promise<Received | undefined> {
+  const { given, method, reporter } = login;
+  const { renewal } = method;
+  if (refresh === undefined || renewal === undefined) return undefined;
+  if (listMissing(given, { ...method, missing: (known) => renewal.missing(known) }).length > 0) return undefined;
+  try {
+    return await obtain(login, given, (tools) => renewal.request(given, tools, new Secret(refresh)));
+  } catch (error) {
+    if (!(error instanceof AuthRejected)) throw error;
+    reporter.detail(`the last login cannot be renewed: ${error.message}`);
+    return undefined;
+  }
 }
 
 function receive({ reporter }: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {

@@ -24,12 +24,28 @@ function inferFrom(layer: Layer): AuthMethod | undefined {
   return method;
 }
 
+/** A wish that a method cannot fulfil is an error: it would end in a Keystone token where another is wanted. */
+function checkTokenKind(config: ResolvedConfig, method: AuthMethod): AuthMethod {
+  if (!config.has('token-kind') || method.withoutKeystone?.(config) === true) return method;
+  throw new ConfigError(
+    `${config.origin('token-kind')} asks for an identity provider's own token, which ${method.names[0] ?? ''} does not get`,
+    {
+      hint: `set OS_AUTH_TYPE to a way through a provider, such as v3oidcpassword, or unset ${config.origin('token-kind')}`,
+    },
+    'config-conflict',
+  );
+}
+
 /**
  * Chooses the method: the one that is named, else the one that the strongest layer with a credential tells.
  *
- * @throws ConfigError when the name is unknown or one layer holds two credentials
+ * @throws ConfigError when the name is unknown, one layer holds two credentials, or it cannot get the kind of token wanted
  */
 export function chooseMethod(config: ResolvedConfig): AuthMethod {
+  return checkTokenKind(config, findMethod(config));
+}
+
+function findMethod(config: ResolvedConfig): AuthMethod {
   const name = config.text('auth-type');
   if (name !== undefined) {
     const named = METHOD_BY_NAME.get(name);

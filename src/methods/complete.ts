@@ -29,7 +29,7 @@ function lookUp(names: readonly string[]): Option[] {
 }
 
 /** What must still be known before the request can be made, in the order of asking. */
-export function listMissing(config: ResolvedConfig, method: AuthMethod): Option[] {
+export function listMissing(config: ResolvedConfig, method: Pick<AuthMethod, 'missing' | 'withoutKeystone'>): Option[] {
   const url = method.withoutKeystone?.(config) === true || readAuthUrl(config) !== undefined ? [] : ['keystone-url'];
   return lookUp([...url, ...method.missing(config)]);
 }
@@ -54,7 +54,9 @@ export function requireInteraction(missing: readonly Option[], because: string):
 
 /** Who had to be asked for a name may want a project too; that answer may be empty. */
 function askForProject(config: ResolvedConfig, answers: ReadonlyMap<string, Setting>): boolean {
-  return answers.has('user-name') && !answers.has('project-name') && !SCOPE_OPTIONS.some((name) => config.has(name));
+  // A provider's own token is good for no project.
+  const scoped = [...SCOPE_OPTIONS, 'token-kind'].some((name) => config.has(name));
+  return answers.has('user-name') && !answers.has('project-name') && !scoped;
 }
 
 function describePlace(config: ResolvedConfig, server: string | undefined): string {

@@ -38,6 +38,21 @@ export interface AuthMethod {
    * @throws PluginError of whatever is asked first
    */
   request(config: ResolvedConfig, tools: Tools): Promise<AuthRequest | ProviderToken>;
+  /** How it gets the next token with what came with the last one. */
+  readonly renewal?: Renewal;
+}
+
+/** Getting the next token without anybody being asked. Where it is refused, the whole login follows. */
+export interface Renewal {
+  /** Names of the options still missing for it. */
+  missing(config: ResolvedConfig): string[];
+  /**
+   * As {@link AuthMethod.request}.
+   *
+   * @param refresh what came with the last token for the same identity and scope
+   * @throws AuthRejected where it is no longer good
+   */
+  request(config: ResolvedConfig, tools: Tools, refresh: Secret): Promise<AuthRequest | ProviderToken>;
 }
 
 /** One proof of several (Keystone API, `auth.identity`). */
@@ -71,8 +86,6 @@ export interface Tools {
   readonly person: Person;
   /** The v3 endpoint without a trailing slash, found when it is first asked for. */
   findV3(): Promise<string>;
-  /** What came with the last token for the same identity and scope. */
-  readonly refresh: Secret | undefined;
   /** For `--verbose`. */
   readonly detail: (message: string) => void;
 }

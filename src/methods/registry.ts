@@ -3,12 +3,20 @@ import type { Option } from '../config/option.ts';
 import { applicationCredential } from './application-credential.ts';
 import type { AuthMethod } from './method.ts';
 import { multifactor } from './multifactor.ts';
+import { oidcClientCredentials } from './oidc-client-credentials.ts';
 import { password } from './password.ts';
 import { token } from './token.ts';
 import { totp } from './totp.ts';
 
 /** Every method, in the order in which one is inferred from what is set; the last is the one when nothing tells. */
-export const METHODS: readonly AuthMethod[] = [multifactor, applicationCredential, token, totp, password];
+export const METHODS: readonly AuthMethod[] = [
+  multifactor,
+  applicationCredential,
+  token,
+  totp,
+  oidcClientCredentials,
+  password,
+];
 
 /** Methods by each of their names. */
 export const METHOD_BY_NAME: ReadonlyMap<string, AuthMethod> = new Map(

@@ -1,4 +1,4 @@
-import { redact } from '../secret.ts';
+import { redact } from './secret.ts';
 
 /** Text of the server's, fit to be quoted: a hostile one may say the credential back to us, or go on for ever. */
 export function quote(text: string): string {

@@ -1,0 +1,38 @@
+import { decodeJwt } from 'jose';
+import { numberAt, textAt } from '../json.ts';
+import type { JsonObject } from '../json.ts';
+
+/** What a JWT says of itself (RFC 7519, 4.1). Nobody has checked its signature: it serves for messages and lifetimes. */
+export interface Claims {
+  readonly issuer: string | undefined;
+  readonly subject: string | undefined;
+  readonly audiences: readonly string[];
+  /** ms since 1970, UTC, by the clock of whoever made it. */
+  readonly expiresAt: number | undefined;
+}
+
+/** The last instant that a Date can name. */
+const LAST_SECOND = 8_640_000_000_000;
+
+function decode(token: string): JsonObject | undefined {
+  try {
+    return decodeJwt(token);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The claims of a token; undefined where it is no JWT, as an access token need not be. */
+export function readClaims(token: string): Claims | undefined {
+  const claims = decode(token);
+  if (claims === undefined) return undefined;
+  const audience = Object.hasOwn(claims, 'aud') ? claims['aud'] : undefined;
+  const audiences: readonly unknown[] = Array.isArray(audience) ? audience : [audience];
+  const exp = numberAt(claims, 'exp');
+  return {
+    issuer: textAt(claims, 'iss'),
+    subject: textAt(claims, 'sub'),
+    audiences: audiences.filter((one) => typeof one === 'string'),
+    expiresAt: exp === undefined || exp < 0 || exp > LAST_SECOND ? undefined : exp * 1000,
+  };
+}
