@@ -34,6 +34,8 @@ export interface HttpRequest {
   readonly place?: Place;
   /** It holds what works once, such as a passcode: it is never sent twice. */
   readonly once?: true;
+  /** Asked again and again while a person does something elsewhere: it takes nothing from the deadline of the rest. */
+  readonly apart?: true;
 }
 
 /** An answer of whatever status, its body at most 1 MiB. */
@@ -190,7 +192,7 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
       if (error instanceof PluginError) throw error;
       throw explainFailure(error, { url, place, timedOut: deadline.aborted, deadlineMs });
     } finally {
-      leftMs -= performance.now() - began;
+      if (!request.apart) leftMs -= performance.now() - began;
     }
   }
 

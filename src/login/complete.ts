@@ -11,7 +11,7 @@ import type { Login } from './login.ts';
  * @throws Cancelled
  */
 export async function complete(
-  { host, info, person }: Login,
+  { host, info, person, method }: Login,
   given: ResolvedConfig,
   listMissing: (config: ResolvedConfig) => Option[],
 ): Promise<ResolvedConfig> {
@@ -21,7 +21,7 @@ export async function complete(
   const terminal = because === undefined ? openTerminal(host) : undefined;
   if (terminal === undefined) throw requireInteraction(missing, because ?? 'the terminal is gone');
   try {
-    return await completeConfig(given, listMissing, { host, terminal, server: info?.server });
+    return await completeConfig(given, listMissing, { host, terminal, server: info?.server, method });
   } finally {
     terminal.close();
   }

@@ -59,23 +59,31 @@ function askForProject(config: ResolvedConfig, answers: ReadonlyMap<string, Sett
   return answers.has('user-name') && !answers.has('project-name') && !scoped;
 }
 
-function describePlace(config: ResolvedConfig, server: string | undefined): string {
+function describePlace(config: ResolvedConfig, { server, method }: Pick<Asking, 'server' | 'method'>): string {
   const url = readAuthUrl(config);
-  const at = url === undefined ? '' : `at ${url}`;
+  const at = method.asksFor?.(config) ?? (url === undefined ? '' : `at ${url}`);
   return server === undefined ? at : `${at} for the cluster ${server}`.trim();
+}
+
+/** What asking needs beside the settings. */
+interface Asking {
+  readonly host: Host;
+  readonly terminal: Terminal;
+  /** The cluster's URL, if kubectl told it. */
+  readonly server: string | undefined;
+  readonly method: Pick<AuthMethod, 'asksFor'>;
 }
 
 /**
  * Asks on the terminal for what is missing, one thing after the other in view of what is known by then.
  *
- * @param server the cluster's URL, if kubectl told it
  * @throws Cancelled
  * @throws ConfigError when an answer cannot be used
  */
 export async function completeConfig(
   config: ResolvedConfig,
   listMissing: (config: ResolvedConfig) => Option[],
-  { host, terminal, server }: { host: Host; terminal: Terminal; server: string | undefined },
+  { host, terminal, server, method }: Asking,
 ): Promise<ResolvedConfig> {
   const { ask } = await import('../prompt/ask.ts');
   const answers = new Map<string, Setting>();
@@ -88,7 +96,7 @@ export async function completeConfig(
     const option = visible ?? project ?? missing[0];
     if (option === undefined) return complete;
     const suggestion = option.name === 'project-domain-name' ? complete.text('user-domain-name') : option.suggestion;
-    const text = await ask(host, terminal, option, describePlace(complete, server), { suggestion });
+    const text = await ask(host, terminal, option, describePlace(complete, { server, method }), { suggestion });
     const origin = option.prompt ?? option.name;
     const setting = makeSetting(option, text, origin);
     if (setting !== undefined || option === project) answers.set(option.name, setting ?? { value: '', origin });

@@ -27,6 +27,8 @@ export interface AuthMethod {
   readonly ambient?: true;
   /** Whether it does without Keystone in this case, and so without its URL. */
   withoutKeystone?(config: ResolvedConfig): boolean;
+  /** Where the answers of a prompt go, if that is not Keystone: "at https://idp.example.com". */
+  asksFor?(config: ResolvedConfig): string;
   /** Names of the options still missing, in the order of asking. */
   missing(config: ResolvedConfig): string[];
   /** What tells one identity and scope from another, for the cache key: never a value that can be guessed. */

@@ -3,7 +3,7 @@ import { readDestination } from '../config/auth-url.ts';
 import type { Option } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
 import { describeScope, missingScope, resolveScope, scopeFields } from '../config/scope.ts';
-import { AuthRejected, KeystoneProtocolError } from '../errors.ts';
+import { AuthRejected } from '../errors.ts';
 import type { AuthRequest, Refusal } from '../keystone/auth-request.ts';
 import { readClaims } from '../oidc/jwt.ts';
 import { openProvider } from '../oidc/provider.ts';
@@ -121,6 +121,13 @@ function readProvider(config: ResolvedConfig): ProviderSettings {
   };
 }
 
+/** Where a user's proofs go, in the words of a prompt. */
+function describeProvider(config: ResolvedConfig): string {
+  const { discovery, endpoints } = readProvider(config);
+  const url = endpoints.token?.url ?? discovery?.url;
+  return url === undefined ? '' : `at ${new URL(url).origin}`;
+}
+
 /** The client as it is set. */
 export function readClient(config: ResolvedConfig): Client {
   return { id: config.text('client-id') ?? '', secret: config.secret('client-secret') };
@@ -208,7 +215,7 @@ function pick(tokens: Tokens, kind: string): Secret {
  * A provider's token as it is, with the best that can be known of its end: its own `exp`, else what was said beside it.
  *
  * @param livesMs from `receivedAt` on, if that is known
- * @throws KeystoneProtocolError when it is over already
+ * @throws AuthRejected when it is over already
  */
 export function giveProviderToken(
   token: Secret,
@@ -222,7 +229,7 @@ export function giveProviderToken(
   const end = readClaims(token.reveal())?.expiresAt;
   const expiresAt = end === undefined ? receivedAt + livesMs : end - aheadMs;
   if (expiresAt > receivedAt) return { token, expiresAt, refresh };
-  throw new KeystoneProtocolError('protocol', "the provider's token has already expired", {
+  throw new AuthRejected('auth-rejected', "the provider's token has already expired", {
     hint: 'get a new one, and check the clock of this machine',
   });
 }
@@ -280,7 +287,7 @@ function identifyProvider(config: ResolvedConfig): (string | undefined)[] {
 /** The parts that all ways through a provider have in common. */
 export function oidcMethod(
   way: Grant,
-): Pick<AuthMethod, 'withoutKeystone' | 'missing' | 'identify' | 'request' | 'renewal'> {
+): Pick<AuthMethod, 'withoutKeystone' | 'asksFor' | 'missing' | 'identify' | 'request' | 'renewal'> {
   const { grant, endpoints = ['token'] } = way;
   const open = (config: ResolvedConfig, { http }: Tools, needs: Needs): Promise<Provider> =>
     openProvider(http, readProvider(config), needs);
@@ -290,6 +297,7 @@ export function oidcMethod(
   ];
   return {
     withoutKeystone: wantsProviderToken,
+    asksFor: describeProvider,
     missing: (config) => [...missingCommon(config), ...way.missing(config)],
     identify: (config) => [...identifyFederation(config), ...identifyProvider(config), ...way.identify(config)],
     async request(config, tools) {

@@ -3,7 +3,10 @@ import type { Option } from '../config/option.ts';
 import { applicationCredential } from './application-credential.ts';
 import type { AuthMethod } from './method.ts';
 import { multifactor } from './multifactor.ts';
+import { oidcAccessToken } from './oidc-access-token.ts';
 import { oidcClientCredentials } from './oidc-client-credentials.ts';
+import { oidcDevice } from './oidc-device.ts';
+import { oidcPassword } from './oidc-password.ts';
 import { password } from './password.ts';
 import { token } from './token.ts';
 import { totp } from './totp.ts';
@@ -13,8 +16,11 @@ export const METHODS: readonly AuthMethod[] = [
   multifactor,
   applicationCredential,
   token,
+  oidcAccessToken,
   totp,
+  oidcPassword,
   oidcClientCredentials,
+  oidcDevice,
   password,
 ];
 

@@ -38,6 +38,8 @@ export interface TokenRequest {
   readonly subject: string;
   /** It holds what works once, such as a code or a refresh token. */
   readonly once?: boolean;
+  /** It is asked again and again, until a person has done something elsewhere. */
+  readonly apart?: boolean;
 }
 
 /** What an HTTP header can carry; a token that is longer would not reach its reader. */
@@ -79,7 +81,7 @@ export async function postForm(
   http: Http,
   provider: Provider,
   name: EndpointName,
-  { client, form, subject, once }: TokenRequest,
+  { client, form, subject, once, apart }: TokenRequest,
 ): Promise<{ body: JsonObject; receivedAt: number; aheadMs: number }> {
   const endpoint = provider.endpoint(name);
   const shown = showClient(provider, client);
@@ -91,6 +93,7 @@ export async function postForm(
     body: encodeForm({ ...shown.form, ...form }),
     ...(shown.headers === undefined ? {} : { headers: shown.headers }),
     ...(once ? { once: true } : {}),
+    ...(apart ? { apart: true } : {}),
   });
   const body = parseJsonObject(answer.body);
   const given = answer.status >= 200 && answer.status <= 299 && body !== undefined && !Object.hasOwn(body, 'error');
@@ -107,8 +110,8 @@ function readToken(body: JsonObject, name: string, { place }: Endpoint): Secret 
   });
 }
 
-/** Some providers write the number as a text. */
-function readSeconds(body: JsonObject, name: string): number | undefined {
+/** A positive number of seconds, which some providers write as a text. */
+export function readSeconds(body: JsonObject, name: string): number | undefined {
   const text = textAt(body, name);
   const seconds = text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : numberAt(body, name);
   return seconds === undefined || seconds <= 0 ? undefined : Math.min(seconds, 10_000_000_000);

@@ -8,6 +8,12 @@ export interface Person {
   /** Why nobody can be asked, as a clause; undefined where somebody can. */
   readonly deafBecause: string | undefined;
   /**
+   * Makes sure that somebody would read what is told.
+   *
+   * @throws InteractionRequired where nobody would
+   */
+  requirePresence(): void;
+  /**
    * Says what has to be done elsewhere.
    *
    * @throws InteractionRequired where nobody would read it
@@ -48,12 +54,15 @@ export function findPerson({ host, mayAsk, say }: Reach): Person {
       if (!mayAsk) return 'kubectl does not let this plugin ask for it';
       return present() ? undefined : 'there is no terminal to ask on';
     },
-    tell(message) {
+    requirePresence() {
       if (!host.stderrIsTerminal() && !present()) {
         throw new InteractionRequired('this way to log in needs a person with a browser, and there is no terminal', {
           hint: 'log in once on a terminal, or use an application credential or client credentials',
         });
       }
+    },
+    tell(message) {
+      this.requirePresence();
       say(message);
     },
     async ask(option, where, signal) {

@@ -165,6 +165,7 @@ function check(t: Test, { status, body, headers = {}, says, hint, code }: Row): 
     header: (name: string) => all[name],
     body: typeof body === 'string' ? body : JSON.stringify(body),
     at: 0,
+    aheadMs: 0,
   };
   const explained = explainAnswer(request, 'http://k/v3', answer);
   t.match(explained.message, says);
