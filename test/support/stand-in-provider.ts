@@ -1,0 +1,107 @@
+// A stand-in identity provider on loopback, for answers that a real one cannot be made to give. The tests against a real
+// provider, not this file, decide what providers do.
+
+import { createServer } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
+import { text } from 'node:stream/consumers';
+import type { Test } from 'tap';
+
+export interface ProviderRequest {
+  /** `METHOD /path`. */
+  readonly line: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly form: Readonly<Record<string, string>>;
+}
+
+export interface ProviderAnswer {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** JSON, where it is no text. */
+  readonly body: unknown;
+}
+
+export interface StandInProvider {
+  readonly url: string;
+  readonly requests: readonly ProviderRequest[];
+  /** Answers of the token endpoint, in their order; the last one stays. */
+  tokens: readonly ProviderAnswer[];
+  device: ProviderAnswer;
+  /** Laid over the discovery document; undefined removes a member. */
+  discovery: Readonly<Record<string, unknown>>;
+  /** In place of the discovery document. */
+  discoveryAnswer: ProviderAnswer | undefined;
+}
+
+/** A token answer with that much of a life (RFC 6749, 5.1). */
+export function tokenAnswer(more: Readonly<Record<string, unknown>> = {}): ProviderAnswer {
+  return { body: { access_token: 'access-of-the-stand-in', token_type: 'Bearer', expires_in: 3600, ...more } };
+}
+
+/** RFC 6749, 5.2. */
+export function refusal(error: string, description?: string, status = 400): ProviderAnswer {
+  return { status, body: { error, ...(description === undefined ? {} : { error_description: description }) } };
+}
+
+/** Starts one on 127.0.0.1, until the test is over. */
+export async function startProvider(t: Test): Promise<StandInProvider> {
+  const requests: ProviderRequest[] = [];
+  let asked = 0;
+  const server = createServer((request, response) => {
+    const answer = async (): Promise<void> => {
+      const form = Object.fromEntries(new URLSearchParams(await text(request)));
+      const line = `${request.method ?? ''} ${request.url ?? ''}`;
+      requests.push({ line, headers: request.headers, form });
+      const { status = 200, headers = {}, body } = choose(line);
+      const type = typeof body === 'string' ? 'text/html' : 'application/json';
+      response.writeHead(status, { 'content-type': type, ...headers });
+      response.end(typeof body === 'string' ? body : JSON.stringify(body));
+    };
+    void answer();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+  t.teardown(
+    () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  );
+
+  function choose(line: string): ProviderAnswer {
+    if (line === 'GET /.well-known/openid-configuration') {
+      const document = {
+        issuer: url,
+        token_endpoint: `${url}/token`,
+        device_authorization_endpoint: `${url}/device`,
+        authorization_endpoint: `${url}/authorize`,
+        ...standIn.discovery,
+      };
+      return standIn.discoveryAnswer ?? { body: document };
+    }
+    if (line === 'POST /device') return standIn.device;
+    if (line !== 'POST /token') return { status: 404, body: '<html>not here</html>' };
+    const chosen = standIn.tokens[Math.min(asked, standIn.tokens.length - 1)];
+    asked += 1;
+    return chosen ?? refusal('server_error');
+  }
+
+  const standIn: StandInProvider = {
+    url,
+    requests,
+    tokens: [tokenAnswer()],
+    device: {
+      body: {
+        device_code: 'canary-device-code',
+        user_code: 'WDJB-MJHT',
+        verification_uri: 'https://idp.example.com/device',
+        expires_in: 600,
+        interval: 1,
+      },
+    },
+    discovery: {},
+    discoveryAnswer: undefined,
+  };
+  return standIn;
+}
