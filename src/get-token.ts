@@ -5,7 +5,7 @@ import { AuthRejected } from './errors.ts';
 import { renderExecCredential } from './exec/exec-credential.ts';
 import { complete } from './login/complete.ts';
 import { exchange, isStillGood, renew } from './login/exchange.ts';
-import type { Received } from './login/exchange.ts';
+import type { Kept, Received } from './login/exchange.ts';
 import { makeAliases, makeKey, readCredential } from './login/key.ts';
 import { answerVersion, openLogin, warnOfInput } from './login/login.ts';
 import type { Login, Run } from './login/login.ts';
@@ -21,7 +21,7 @@ function refuseAgain({ given, cache, key, host }: Login): void {
   const at = cache.refusedAt(key, readCredential(given));
   if (at === undefined) return;
   const seconds = Math.max(1, Math.round((host.now() - at) / 1000));
-  throw new AuthRejected('refused-before', `Keystone refused this login ${seconds} s ago, and is not asked again yet`, {
+  throw new AuthRejected('refused-before', `this login was refused ${seconds} s ago, and is not tried again yet`, {
     hint: 'another credential is tried at once, the same one after 30 s or with --force-refresh',
   });
 }
@@ -45,11 +45,8 @@ async function logIn(login: Login): Promise<Obtained> {
 }
 
 /** The next token without anybody being asked; undefined where a whole login is needed. */
-async function renewLast(
-  login: Login,
-  last: { key: string; record: TokenRecord } | undefined,
-): Promise<Obtained | undefined> {
-  const renewed = last === undefined ? undefined : await renew(login, last.record.refresh);
+async function renewLast(login: Login, last: Kept | undefined): Promise<Obtained | undefined> {
+  const renewed = last === undefined ? undefined : await renew(login, last);
   return renewed === undefined || last === undefined ? undefined : { ...renewed, key: last.key };
 }
 

@@ -91,19 +91,32 @@ export async function exchange(login: Login, config: ResolvedConfig): Promise<Re
   return obtain(login, config, (tools) => login.method.request(config, tools));
 }
 
+/** A record of the cache, and the key that it is under. */
+export interface Kept {
+  readonly key: string;
+  readonly record: TokenRecord;
+}
+
 /**
  * Gets the next token with what came with the last one, where the method can and nobody need be asked.
  *
  * @returns undefined where that is refused: then a whole login may still do
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
-export async function renew(login: Login, refresh: string | undefined): Promise<Received | undefined> {
-  const { given, method, reporter } = login;
+export async function renew(login: Login, { key, record }: Kept): Promise<Received | undefined> {
+  const { given, method, reporter, cache } = login;
   const { renewal } = method;
-  if (refresh === undefined || renewal === undefined) return undefined;
+  if (record.refresh === undefined || renewal === undefined) return undefined;
   if (listMissing(given, { ...method, missing: (known) => renewal.missing(known) }).length > 0) return undefined;
+  const last = new Secret(record.refresh);
   try {
-    return await obtain(login, given, (tools) => renewal.request(given, tools, new Secret(refresh)));
+    return await obtain(login, given, async (tools) => {
+      const request = await renewal.request(given, tools, last);
+      const next = request.refresh?.reveal();
+      // The old one may be used up by now; if Keystone fails, the new one must not be lost.
+      if (next !== undefined && next !== record.refresh) await cache.keep(key, { ...record, refresh: next }, []);
+      return request;
+    });
   } catch (error) {
     if (!(error instanceof AuthRejected)) throw error;
     reporter.detail(`the last login cannot be renewed: ${error.message}`);

@@ -13,6 +13,9 @@ const SHARED = ['user-name', 'password', 'passcode'];
 /** Fields that mean something else. */
 const TAKEN = ['client_id', 'client_secret', 'grant_type', 'password', 'refresh_token', 'scope', 'username'];
 
+// Where a login is renewed, the name may be one that was asked for long ago.
+const subject = (config: ResolvedConfig): string => config.text('user-name') ?? 'the user';
+
 /** @throws ConfigError where the passcode would take the place of something else */
 function readPasscode(config: ResolvedConfig): Form {
   const field = config.text('idp-otp-key');
@@ -50,7 +53,7 @@ export const oidcPassword: AuthMethod = {
       ...(config.has('idp-otp-key') && !config.has('passcode') ? ['passcode'] : []),
     ],
     identify: (config) => [config.text('user-name')],
-    subject: (config) => config.text('user-name') ?? '',
+    subject,
     obtain: async (config, provider, { http }) =>
       requestTokens(http, provider, {
         client: readClient(config),
@@ -61,7 +64,7 @@ export const oidcPassword: AuthMethod = {
           scope: readOpenidScope(config),
           grant_type: 'password',
         },
-        subject: config.text('user-name') ?? '',
+        subject: subject(config),
         once: config.has('idp-otp-key'),
       }),
   }),

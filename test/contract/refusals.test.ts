@@ -249,7 +249,7 @@ testWithKeystone('a refusal is remembered for the terminal that it happened in',
   const wrong = { ...right, OS_PASSWORD: WRONG_SECRET };
   const shell = openShell(home);
   t.teardown(() => shell.close());
-  const before = { says: [/Keystone refused this login \d+ s ago, and is not asked again yet; another credential/] };
+  const before = { says: [/this login was refused \d+ s ago, and is not tried again yet; another credential/] };
   const count = (): number => requestsSince(mark).length;
 
   checkFailure(t, await shell.run(wrong), EXIT.refused, { says: [GENERIC] });
