@@ -49,8 +49,6 @@ export interface Option {
   readonly secret?: true;
   /** Secret, but random and the identity itself: it may enter a hash that is stored. */
   readonly random?: true;
-  /** Where secrets are sent. */
-  readonly destination?: true;
   /** How to ask for it, as a noun. */
   readonly prompt?: string;
   /** What a prompt offers. */

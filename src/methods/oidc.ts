@@ -38,6 +38,7 @@ export const TOKEN_KIND: Option = {
   group: 'OpenID Connect',
   env: ['CLIENT_KEYSTONE_AUTH_TOKEN_KIND'],
   choices: ['id_token', 'access_token'],
+  destination: true,
   help: "for a cluster that trusts the provider itself: give this token of the provider's and leave Keystone out",
 };
 

@@ -97,8 +97,7 @@ testWithKubectl('a wrong password', async (t, world, program) => {
   t.ok(times > 1, 'kubectl without its discovery runs a failing plugin again and again');
   t.equal(others.length, times - 1, 'our line, once for each run');
   t.match(first, /refused the login for alice \(domain .*\) on project demo: .*; check user.* \(req-/);
-  for (const line of others)
-    t.match(line, /this login was refused \d+ s ago, and is not tried again yet; another/);
+  for (const line of others) t.match(line, /this login was refused \d+ s ago, and is not tried again yet; another/);
   t.match(ran.stderr, /getting credentials: exec: executable .* failed with exit code 5/);
   t.notOk(ran.stderr.includes(password));
   t.equal(desk.countLogins(), 1, `kubectl ran the plugin ${times} times, Keystone was asked once`);
