@@ -6,7 +6,7 @@ import { renderExecCredential } from './exec/exec-credential.ts';
 import { complete } from './login/complete.ts';
 import { exchange, isStillGood, renew } from './login/exchange.ts';
 import type { Kept, Received } from './login/exchange.ts';
-import { makeAliases, makeKey, readCredential } from './login/key.ts';
+import { isSteady, makeAliases, makeKey, readCredential } from './login/key.ts';
 import { answerVersion, openLogin, warnOfInput } from './login/login.ts';
 import type { Login, Run } from './login/login.ts';
 import { listMissing } from './methods/complete.ts';
@@ -78,7 +78,9 @@ async function logInOnce(login: Login, dead: string | undefined): Promise<TokenR
     refuseAgain(login);
     warnOfInput(login);
     const { record, keep, key: finalKey } = (await renewLast(login, found)) ?? (await logIn(login));
-    if (keep) await cache.keep(finalKey, record, makeAliases(login, finalKey));
+    if (!keep) return record;
+    if (isSteady(login)) await cache.keep(finalKey, record, makeAliases(login, finalKey));
+    else reporter.detail('the token is not kept: whose it is cannot be told for sure');
     return record;
   } finally {
     release?.();

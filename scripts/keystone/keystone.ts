@@ -30,6 +30,16 @@ export interface KeystoneSettings {
   readonly adminPassword?: string;
 }
 
+/** A log-in with Kerberos tickets. */
+export interface KeystoneKerberos {
+  /** Where its users are looked up, by name. */
+  readonly domain: string;
+  /** Where Python finds gssapi. */
+  readonly pythonPath: string;
+  /** For Kerberos itself: `KRB5_CONFIG`, `KRB5_KTNAME`. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
 export interface KeystoneOptions extends KeystoneSettings {
   /** Made with its content where it is absent or empty. Only the first start over a folder may do that. */
   readonly dir: string;
@@ -38,6 +48,7 @@ export interface KeystoneOptions extends KeystoneSettings {
   readonly tls?: KeystoneTls;
   /** More of keystone.conf, for this server only. */
   readonly moreConfig?: string;
+  readonly kerberos?: KeystoneKerberos;
 }
 
 /** What a client needs to know of a running server; fit for JSON. */
@@ -65,12 +76,14 @@ const run = promisify(execFile);
 export async function startKeystone(options: KeystoneOptions): Promise<Keystone> {
   const packages = await findKeystone();
   if ('missing' in packages) throw new Error(packages.missing);
-  const { dir, tls } = options;
+  const { dir, tls, kerberos } = options;
+  const pythonPath = [packages.pythonPath, kerberos?.pythonPath].filter((path) => path !== undefined);
   const env: Record<string, string> = {
     // Nothing else of ours: OS_* and PYTHON* variables of a developer's shell would change the server.
     PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
     LC_ALL: 'C.UTF-8',
-    ...(packages.pythonPath === undefined ? {} : { PYTHONPATH: packages.pythonPath }),
+    ...(pythonPath.length === 0 ? {} : { PYTHONPATH: pythonPath.join(':') }),
+    ...kerberos?.env,
   };
   const adminPassword = await provideData(options, env);
 
@@ -81,6 +94,7 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
   const args = ['-s', scriptPath('serve.py'), String(options.port ?? 0), '--access-log', accessLog, '--watch-stdin'];
   if (tls !== undefined) args.push('--tls', tls.cert, tls.key);
   if (tls?.clientCa !== undefined) args.push('--client-ca', tls.clientCa);
+  if (kerberos !== undefined) args.push('--negotiate', kerberos.domain);
   if (tls?.requireClientCert === true) args.push('--require-client-cert');
 
   const configFiles = ['keystone.conf'];

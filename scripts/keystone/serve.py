@@ -3,12 +3,16 @@
 
 Tests and the demonstration need a Keystone that starts in seconds, without Apache, a service user or root.
 
-usage: serve.py PORT [--tls CERT KEY] [--client-ca CA [--require-client-cert]] [--access-log FILE] [--watch-stdin]
+usage: serve.py PORT [--tls CERT KEY] [--client-ca CA [--require-client-cert]] [--negotiate DOMAIN] [--access-log FILE]
+       [--watch-stdin]
        (OS_KEYSTONE_CONFIG_DIR in the environment; PORT 0 lets the system choose)
 
 Prints `listening PORT` once the application answers. The access log has one line per request,
 `METHOD PATH?QUERY STATUS cn=NAME`, written before the answer leaves, so whoever has an answer can count it. It never
 holds a header or a body.
+
+With --negotiate a log-in takes a Kerberos ticket (RFC 4559), as behind Apache's mod_auth_gssapi: its principal becomes
+REMOTE_USER without the realm, and DOMAIN is where Keystone looks that user up. KRB5_KTNAME names the keytab.
 
 A path below /of-HEX is served as if Keystone were mounted there, as many clouds do with /identity. Tests that run at
 the same time tell their requests apart by it.
@@ -30,6 +34,7 @@ parser.add_argument('port', type=int)
 parser.add_argument('--tls', nargs=2, metavar=('CERT', 'KEY'))
 parser.add_argument('--client-ca', metavar='CA')
 parser.add_argument('--require-client-cert', action='store_true')
+parser.add_argument('--negotiate', metavar='DOMAIN')
 parser.add_argument('--access-log', metavar='FILE')
 parser.add_argument('--watch-stdin', action='store_true', help='exit when stdin ends, that is, with the parent')
 options = parser.parse_args()
@@ -139,6 +144,41 @@ def take_turns(application, lock_file):
     return in_turn
 
 
+def ask_for_ticket(application, domain):
+    import base64
+    import gssapi
+
+    spnego = gssapi.OID.from_int_seq('1.3.6.1.5.5.2')
+    credentials = gssapi.Credentials(usage='accept', mechs=[spnego, gssapi.MechType.kerberos])
+
+    def asking(environ, start_response):
+        if environ['REQUEST_METHOD'] != 'POST' or environ['PATH_INFO'] != '/v3/auth/tokens':
+            return application(environ, start_response)
+        # Left unread, it would stand in front of the next request.
+        body = environ['wsgi.input'].read(int(environ.get('CONTENT_LENGTH') or 0))
+        environ['wsgi.input'] = io.BytesIO(body)
+        scheme, _, given = environ.get('HTTP_AUTHORIZATION', '').partition(' ')
+        context = gssapi.SecurityContext(creds=credentials, usage='accept')
+        proof = b''
+        try:
+            if scheme.lower() == 'negotiate':
+                proof = context.step(base64.b64decode(given)) or b''
+        except (gssapi.exceptions.GSSError, ValueError):
+            pass
+        if not context.complete:
+            start_response('401 Unauthorized', [('WWW-Authenticate', 'Negotiate'), ('Content-Type', 'text/html')])
+            return [b'<html><head><title>401 Unauthorized</title></head><body><h1>Unauthorized</h1></body></html>']
+        environ['REMOTE_USER'] = str(context.initiator_name).partition('@')[0]
+        environ['REMOTE_DOMAIN'] = domain
+        environ['AUTH_TYPE'] = 'Negotiate'
+
+        def start(status, headers, exc_info=None):
+            proven = ('WWW-Authenticate', 'Negotiate ' + base64.b64encode(proof).decode())
+            return start_response(status, [*headers, proven], exc_info)
+        return application(environ, start)
+    return asking
+
+
 def mount_anywhere(application):
     def mounted(environ, start_response):
         prefix = re.match(r'/of-[0-9a-f]+(?=/|$)', environ['PATH_INFO'])
@@ -161,7 +201,10 @@ def warm_up(application):
 
 keystone = initialize_public_application()
 warm_up(keystone)
-application = mount_anywhere(take_turns(keystone, f'{config_dir}/turn.lock'))
+application = take_turns(keystone, f'{config_dir}/turn.lock')
+if options.negotiate:
+    application = ask_for_ticket(application, options.negotiate)
+application = mount_anywhere(application)
 if options.access_log:
     application = log_requests(application, options.access_log)
 

@@ -39,12 +39,22 @@ export function readDestination(config: ResolvedConfig, name: string, example: s
 }
 
 /**
- * Reads Keystone's URL in its normal form: lower-case host, no default port, query, fragment or trailing slash.
+ * Reads the URL of a Keystone in its normal form: lower-case host, no default port, query, fragment or trailing slash.
  *
+ * @param name of the option
  * @returns undefined where it is not set
  * @throws ConfigError when it is no URL, or would send the credential unencrypted to another machine
  */
-export function readAuthUrl(config: ResolvedConfig): string | undefined {
-  const url = readDestination(config, 'keystone-url', 'https://keystone.example.com:5000/v3');
+export function readKeystoneUrl(config: ResolvedConfig, name: string): string | undefined {
+  const url = readDestination(config, name, 'https://keystone.example.com:5000/v3');
   return url === undefined ? undefined : url.origin + url.pathname.replace(/\/+$/, '');
+}
+
+/**
+ * Reads Keystone's URL, see {@link readKeystoneUrl}.
+ *
+ * @throws ConfigError
+ */
+export function readAuthUrl(config: ResolvedConfig): string | undefined {
+  return readKeystoneUrl(config, 'keystone-url');
 }

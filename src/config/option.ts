@@ -6,6 +6,8 @@ export const OPTION_GROUPS = [
   'Token',
   'Federation',
   'OpenID Connect',
+  'Kubernetes',
+  'OAuth 2.0 at Keystone',
   'Scope',
   'TLS',
   'Cache',

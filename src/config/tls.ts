@@ -15,6 +15,12 @@ export interface TlsSettings {
   readonly ca: string | undefined;
   readonly cert: string | undefined;
   readonly key: Secret | undefined;
+  /** Where those three were read, for a program that wants files; the key may stand in the certificate's. */
+  readonly paths: {
+    readonly ca?: string | undefined;
+    readonly cert?: string | undefined;
+    readonly key?: string | undefined;
+  };
   /** The files that were read. */
   readonly files: readonly FileStamp[];
 }
@@ -95,6 +101,7 @@ export function readTls(config: ResolvedConfig, host: Host): TlsSettings {
     ca: ca?.text,
     cert: cert?.text,
     key: key === undefined ? undefined : new Secret(key.text),
+    paths: { ca: ca?.path, cert: cert?.path, key: key?.path },
     files,
   };
 }

@@ -13,6 +13,7 @@ export const IDENTITY_VARIABLES: readonly string[] = [
   'OS_ACCESS_TOKEN_TYPE',
   'OS_APPLICATION_CREDENTIAL_ID',
   'OS_APPLICATION_CREDENTIAL_NAME',
+  'OS_ATTRIBUTE_MAPPING_NAME',
   'OS_AUTH_METHODS',
   'OS_AUTH_PLUGIN',
   'OS_AUTH_TOKEN',
@@ -32,11 +33,19 @@ export const IDENTITY_VARIABLES: readonly string[] = [
   'OS_DISCOVERY_ENDPOINT',
   'OS_DOMAIN_ID',
   'OS_DOMAIN_NAME',
+  'OS_ENDPOINT',
   'OS_IDENTITY_API_VERSION',
   'OS_IDENTITY_PROVIDER',
   'OS_IDP_OTP_KEY',
   'OS_INSECURE',
+  'OS_JWT',
+  'OS_JWT_FILE',
+  'OS_K8S_AUTH_INSTANCE_ID',
+  'OS_K8S_AUTH_ROLE',
+  'OS_K8S_AUTH_TOKEN_FILE',
   'OS_KEY',
+  'OS_OAUTH2_CLIENT_ID',
+  'OS_OAUTH2_ENDPOINT',
   'OS_OPENID_SCOPE',
   'OS_PROJECT_DOMAIN_ID',
   'OS_PROJECT_DOMAIN_NAME',
@@ -50,6 +59,7 @@ export const IDENTITY_VARIABLES: readonly string[] = [
   'OS_TOKEN',
   'OS_TRUST_ID',
   'OS_UNSCOPED',
+  'OS_URL',
   'OS_USERID',
   'OS_USERNAME',
   'OS_USER_DOMAIN_ID',
@@ -63,16 +73,25 @@ export const IDENTITY_VARIABLES: readonly string[] = [
 export const SECRET_VARIABLES: readonly string[] = [
   'OS_APPLICATION_CREDENTIAL_SECRET',
   'OS_CLIENT_SECRET',
+  'OS_OAUTH2_CLIENT_SECRET',
   'OS_PASSCODE',
   'OS_PASSWORD',
 ];
 
 /** Flags whose value is as secret as that of {@link SECRET_VARIABLES}. */
-export const SECRET_FLAGS: readonly string[] = ['--application-credential-secret', '--passcode', '--password'];
+export const SECRET_FLAGS: readonly string[] = [
+  '--application-credential-secret',
+  '--oauth2-client-secret',
+  '--passcode',
+  '--password',
+];
 
-/** Variables that steer where files are looked for. */
+/** Variables that steer where files and Kerberos tickets are looked for. */
 export const FOLDER_VARIABLES: readonly string[] = [
   'HOME',
+  'KRB5CCNAME',
+  'KRB5_CLIENT_KTNAME',
+  'KRB5_CONFIG',
   'LOCALAPPDATA',
   'USERPROFILE',
   'XDG_CACHE_HOME',

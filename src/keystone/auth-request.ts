@@ -2,6 +2,7 @@ import type { Reference, Scope } from '../config/scope.ts';
 import type { PluginErrorCode } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import type { Asked } from './granted.ts';
+import type { Place } from './http.ts';
 
 /** JSON with secrets in it. Plain `JSON.stringify` prints them as `[redacted]`; {@link serialise} reveals them. */
 export type Json = string | boolean | Secret | readonly Json[] | { readonly [name: string]: Json };
@@ -20,7 +21,9 @@ export interface AuthRequest {
   readonly path: string;
   /** The endpoint where it is not v3: v4 is Rust Keystone's, beside v3. */
   readonly version?: 'v4';
-  readonly headers?: Readonly<Record<string, Secret>>;
+  /** Another Keystone than the one that all settings are about. */
+  readonly elsewhere?: { readonly url: string; readonly place: Place };
+  readonly headers?: Readonly<Record<string, Secret | string>>;
   readonly body?: Json;
   /** The token itself where the request only asks what it is good for; else it comes in `X-Subject-Token`. */
   readonly given?: Secret;
@@ -28,9 +31,13 @@ export interface AuthRequest {
   readonly subject: string;
   /** What the token must say of itself. */
   readonly asked: Asked;
+  /** What to do where that is not so, if the user cannot choose; as a phrase. */
+  readonly ifOther?: string;
+  /** It is sent with what the user's Kerberos tickets prove (RFC 4559). */
+  readonly negotiate?: true;
   /** It holds what works once: it is never sent twice. */
   readonly once?: true;
-  /** The scope to exchange the token for: a federated one has none (Keystone API, "OS-FEDERATION"). */
+  /** The scope to exchange the token for unless it has that one: a federated one has none (Keystone API, "OS-FEDERATION"). */
   readonly rescope?: Scope;
   /** Gets the next token without the user; it is kept with this one. */
   readonly refresh?: Secret | undefined;

@@ -28,6 +28,7 @@ export async function authenticate(http: Http, endpoint: string, request: AuthRe
     url,
     ...(request.headers === undefined ? {} : { headers: request.headers }),
     ...(request.body === undefined ? {} : { body: serialise(request.body) }),
+    ...(request.elsewhere === undefined ? {} : { place: request.elsewhere.place }),
     ...(request.once === undefined ? {} : { once: request.once }),
   });
   const body = parseJsonObject(answer.body);

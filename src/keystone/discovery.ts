@@ -1,7 +1,8 @@
 import { KeystoneProtocolError } from '../errors.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
-import type { Http } from './http.ts';
+import { KEYSTONE } from './http.ts';
+import type { Http, Place } from './http.ts';
 import { quote } from '../quote.ts';
 
 const VERSION_SEGMENT = /^v\d+(\.\d+)?$/;
@@ -62,16 +63,17 @@ function listVersions(body: JsonObject, authUrl: string): { found: Version[]; ad
  *
  * @param options.ask false for keystoneauth's `v3*` types, which never ask
  * @param options.warn takes what a user should know
+ * @param options.place whose URL it is
  * @throws KeystoneProtocolError when Keystone lists versions and v3 is none of them
  * @throws KeystoneUnreachable
  */
 export async function findV3(
   http: Http,
   authUrl: string,
-  { ask, warn }: { ask: boolean; warn: (message: string) => void },
+  { ask, warn, place = KEYSTONE }: { ask: boolean; warn: (message: string) => void; place?: Place },
 ): Promise<string> {
   if (!ask || VERSION_SEGMENT.test(splitLast(authUrl).last)) return replaceVersion(authUrl, 'v3');
-  const answer = await http.send({ verb: 'GET', url: authUrl });
+  const answer = await http.send({ verb: 'GET', url: authUrl, place });
   const body = answer.status === 200 || answer.status === 300 ? parseJsonObject(answer.body) : undefined;
   const { found, advertised } = body === undefined ? { found: [], advertised: [] } : listVersions(body, authUrl);
   const [best] = found.sort((a, b) => Number(a.deprecated) - Number(b.deprecated) || b.minor - a.minor);
@@ -82,7 +84,7 @@ export async function findV3(
     'protocol',
     `Keystone at ${authUrl} offers ${quote(advertised.join(', '))}, but not v3`,
     {
-      hint: 'check OS_AUTH_URL',
+      hint: `check ${place.setting}`,
     },
   );
 }

@@ -8,6 +8,8 @@ export interface Asked {
   readonly user?: Reference | undefined;
   readonly userDomain?: Reference | undefined;
   readonly applicationCredential?: Reference | undefined;
+  /** A Kerberos principal, which the user must be named after: with its realm or without. */
+  readonly principal?: string | undefined;
   readonly scope?: Scope;
 }
 
@@ -28,6 +30,14 @@ function compare(what: string, asked: Reference | undefined, granted: JsonObject
   if ('id' in asked) return textAt(granted, 'id') === asked.id ? [] : [{ what, certain: true }];
   const name = textAt(granted, 'name');
   return name !== undefined && fold(name) === fold(asked.name) ? [] : [{ what, certain: false }];
+}
+
+function comparePrincipal(principal: string | undefined, user: JsonObject | undefined): Mismatch[] {
+  if (principal === undefined) return [];
+  const name = fold(textAt(user, 'name') ?? '');
+  return [principal, principal.replace(/@[^@]*$/, '')].some((one) => fold(one) === name)
+    ? []
+    : [{ what: 'user', certain: false }];
 }
 
 function compareScope(scope: Scope, token: JsonObject): Mismatch[] {
@@ -59,7 +69,7 @@ function compareScope(scope: Scope, token: JsonObject): Mismatch[] {
  * @param token the member `token` of the answer's body
  */
 export function findMismatch(
-  { user, userDomain, applicationCredential, scope }: Asked,
+  { user, userDomain, applicationCredential, principal, scope }: Asked,
   token: JsonObject,
 ): Mismatch | undefined {
   // A trust may act as the one who gave it.
@@ -70,6 +80,7 @@ export function findMismatch(
     ...(person === undefined || 'id' in person
       ? []
       : compare("user's domain", userDomain, objectAt(granted, 'domain'))),
+    ...comparePrincipal(principal, granted),
     ...compare('application credential', applicationCredential, objectAt(token, 'application_credential')),
     ...(scope === undefined ? [] : compareScope(scope, token)),
   ];

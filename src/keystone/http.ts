@@ -230,7 +230,8 @@ async function settle(pending: Promise<Response<string>>): Promise<Response<stri
   }
 }
 
-function measureSkew(date: string | undefined, at: number): number {
+/** How far a server's clock is ahead of ours, in ms, by its `Date` header; 0 where that cannot be told. */
+export function measureSkew(date: string | undefined, at: number): number {
   const skew = Date.parse(date ?? '') - at;
   return Math.abs(skew) > SMALLEST_SKEW_MS ? skew : 0;
 }

@@ -4,6 +4,7 @@ import type { PluginError } from '../errors.ts';
 import { listAt, objectAt, parseJsonObject, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { AuthRequest } from './auth-request.ts';
+import { KEYSTONE } from './http.ts';
 import type { HttpAnswer } from './http.ts';
 import { quote } from '../quote.ts';
 import { listOfferedMethods, parseTokenId } from './token.ts';
@@ -68,9 +69,12 @@ function explain400({ body }: Circumstances): PluginError {
   });
 }
 
-function explain404({ url, body }: Circumstances): PluginError {
+function explain404({ url, body, request }: Circumstances): PluginError {
   if (objectAt(body, 'error') === undefined) {
-    return new KeystoneProtocolError('not-keystone', `no Keystone v3 answers at ${url}`, { hint: 'check OS_AUTH_URL' });
+    const { version = 'v3', elsewhere: { place } = { place: KEYSTONE } } = request;
+    return new KeystoneProtocolError('not-keystone', `no Keystone ${version} answers at ${url}`, {
+      hint: version === 'v3' ? `check ${place.setting}` : `check ${place.setting}; only Rust Keystone speaks v4`,
+    });
   }
   return new AuthRejected('credential-unknown', `Keystone does not find what was asked for: ${serverMessage(body)}`, {
     hint: 'check the names and ids that you set',
@@ -118,7 +122,7 @@ const BY_STATUS: Readonly<Partial<Record<number, Explainer>>> = {
   504: explainUnavailable,
 };
 
-function explainOther({ url, answer, body }: Circumstances): PluginError {
+function explainOther({ url, answer, body, request }: Circumstances): PluginError {
   const status = String(answer.status);
   if (answer.status >= 500) {
     return new KeystoneUnreachable('unavailable', `Keystone failed with error ${status}`, {
@@ -132,7 +136,9 @@ function explainOther({ url, answer, body }: Circumstances): PluginError {
     answer.status >= 400 && body !== undefined
       ? `Keystone answered ${status}: ${serverMessage(body)}`
       : `${url} answered with ${what}, which is not Keystone`,
-    { hint: 'check OS_AUTH_URL, and whether you must sign in to the network first' },
+    {
+      hint: `check ${(request.elsewhere?.place ?? KEYSTONE).setting}, and whether you must sign in to the network first`,
+    },
   );
 }
 

@@ -11,7 +11,8 @@ import type { Granted } from '../keystone/client.ts';
 import { findV3, replaceVersion } from '../keystone/discovery.ts';
 import { findMismatch } from '../keystone/granted.ts';
 import { openHttp } from '../keystone/http.ts';
-import type { Http } from '../keystone/http.ts';
+import type { Http, HttpSettings } from '../keystone/http.ts';
+import { openNegotiate } from '../keystone/negotiate.ts';
 import type { Token } from '../keystone/token.ts';
 import { listMissing } from '../methods/complete.ts';
 import type { ProviderToken, Tools } from '../methods/method.ts';
@@ -21,11 +22,13 @@ import type { Login, Reporter } from './login.ts';
 
 const LIVENESS_MS = 5_000;
 
+function httpSettings({ host, tls, userAgent, reporter }: Login, deadlineMs: number): HttpSettings {
+  const [trusted, proxy] = [readTrustedOrigins(host), readProxy(host.env)];
+  return { host, tls, trusted, proxy, userAgent, deadlineMs, log: reporter.detail };
+}
+
 async function withHttp<T>(login: Login, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
-  const { host, tls, userAgent, reporter } = login;
-  const trusted = readTrustedOrigins(host);
-  const proxy = readProxy(host.env);
-  const http = await openHttp({ host, tls, trusted, proxy, userAgent, deadlineMs, log: reporter.detail });
+  const http = await openHttp(httpSettings(login, deadlineMs));
   try {
     return await use(http);
   } finally {
@@ -34,9 +37,14 @@ async function withHttp<T>(login: Login, deadlineMs: number, use: (http: Http) =
 }
 
 /** A token that is not the one that was asked for is refused, or given but not kept where only its names differ. */
-function judge({ asked, subject }: AuthRequest, token: Token, reporter: Reporter): boolean {
+function judge({ asked, subject, ifOther }: AuthRequest, token: Token, reporter: Reporter): boolean {
   const mismatch = findMismatch(asked, token.facts);
   if (mismatch === undefined) return true;
+  if (ifOther !== undefined) {
+    // Nobody asked Keystone for it by that name, so it is no name that Keystone takes for equal.
+    const said = `Keystone's token for ${subject} is for another ${mismatch.what} than the one that is set`;
+    throw new KeystoneProtocolError('protocol', said, { hint: ifOther });
+  }
   const said = `Keystone gave ${subject} a token for another ${mismatch.what}`;
   if (mismatch.certain) throw new KeystoneProtocolError('protocol', said, { hint: 'ask its operator' });
   reporter.warn(`${said}, by its name; the token is not kept`);
@@ -72,11 +80,19 @@ async function obtain(login: Login, config: ResolvedConfig, ask: Asker): Promise
     const request = await ask({ host, http, tls, person, findV3: findEndpoint, detail: reporter.detail });
     if ('token' in request) return receiveProviderToken(request, host.now());
     reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
-    const { version, rescope } = request;
-    const endpoint = version === undefined ? await findEndpoint() : replaceVersion(url, 'v3');
+    const { version, rescope, elsewhere } = request;
+    const endpoint =
+      elsewhere !== undefined
+        ? await findV3(http, elsewhere.url, { ask: true, warn: reporter.warn, place: elsewhere.place })
+        : version === undefined
+          ? await findEndpoint()
+          : replaceVersion(url, 'v3');
     const base = version === undefined ? endpoint : replaceVersion(url, version);
-    const first = await sendWithFactors(login, config, request, (one) => authenticate(http, base, one));
-    if (rescope === undefined) return receive(login, request, endpoint, first);
+    const transport = request.negotiate === true ? openNegotiate(httpSettings(login, deadlineMs)) : http;
+    const first = await sendWithFactors(login, config, request, (one) => authenticate(transport, base, one));
+    // A mapping may have given that scope already, and such a token need not be exchangeable.
+    const done = rescope === undefined || findMismatch({ scope: rescope }, first.token.facts) === undefined;
+    if (done) return receive(login, request, endpoint, first);
     const scoped = rescopeRequest(request, first.token.id, rescope);
     return receive(login, { ...request, ...scoped }, endpoint, await authenticate(http, endpoint, scoped));
   });
@@ -126,12 +142,14 @@ export async function renew(login: Login, { key, record }: Kept): Promise<Receiv
 
 function receive({ reporter }: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
   const { token, receivedAt, expiresAt } = granted;
-  if (!token.scoped) {
-    reporter.warn(
-      'the token has no scope, which k8s-keystone-auth refuses; set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME',
-    );
-  }
   const keep = judge(request, token, reporter);
+  if (!token.scoped) {
+    const instead =
+      request.ifOther === undefined
+        ? 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME'
+        : 'only Keystone can change that';
+    reporter.warn(`the token has no scope, which k8s-keystone-auth refuses; ${instead}`);
+  }
   const record = { token: token.id.reveal(), receivedAt, expiresAt, endpoint, refresh: request.refresh?.reveal() };
   return { record, keep };
 }

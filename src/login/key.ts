@@ -5,6 +5,7 @@ import type { NamedAlias } from '../cache/token-cache.ts';
 import { readAuthUrl } from '../config/auth-url.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
 import type { TlsSettings } from '../config/tls.ts';
+import { PluginError } from '../errors.ts';
 import { fingerprint } from '../hit/fingerprint.ts';
 import type { Host } from '../host.ts';
 import type { AuthMethod } from '../methods/method.ts';
@@ -27,8 +28,21 @@ export function makeKey(config: ResolvedConfig, method: AuthMethod, tls: TlsSett
     digest(tls.ca),
     digest(tls.cert),
     method.names[0],
-    ...method.identify(config),
+    ...method.identify(config, host),
   ]);
+}
+
+/**
+ * Whether the settings still stand for what they stood for when the run began. A file or a ticket may have been replaced by
+ * another's meanwhile; then nobody knows which of them the token is for.
+ */
+export function isSteady({ given, method, tls, host, key }: Login): boolean {
+  try {
+    return makeKey(given, method, tls, host) === key;
+  } catch (error) {
+    if (error instanceof PluginError) return false;
+    throw error;
+  }
 }
 
 /** What would have to be corrected after a refusal. */
@@ -45,7 +59,7 @@ export function makeAliases(
   const partial: NamedAlias[] = key === first ? [] : [[first, plain]];
   // The hit path says nothing, so a run that has something to say must not go there.
   const silent = !tls.insecure && !given.on('verbose') && !given.on('force-refresh');
-  if (!silent || !cache.onHitPath) return partial;
+  if (!silent || !cache.onHitPath || files === undefined) return partial;
   const alias = { key, apiVersion, files };
   return [...partial, [fingerprint(host, info?.cluster ?? ''), alias]];
 }

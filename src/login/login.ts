@@ -8,6 +8,7 @@ import { readTls } from '../config/tls.ts';
 import type { TlsSettings } from '../config/tls.ts';
 import { API_VERSIONS, parseApiVersion } from '../exec/exec-info.ts';
 import type { ApiVersion, ExecInfo } from '../exec/exec-info.ts';
+import { stampFile } from '../file-stamp.ts';
 import type { FileStamp } from '../file-stamp.ts';
 import type { Host } from '../host.ts';
 import { patienceMs } from '../config/patience.ts';
@@ -43,8 +44,11 @@ export interface Login extends Run {
   readonly given: ResolvedConfig;
   readonly method: AuthMethod;
   readonly tls: TlsSettings;
-  /** The files that the settings depend on, as they were when they were read. */
-  readonly files: readonly FileStamp[];
+  /**
+   * The files that the settings and the identity depend on, as they were before they were read; undefined where these
+   * depend on something else.
+   */
+  readonly files: readonly FileStamp[] | undefined;
   readonly cache: TokenCache;
   /** Of the settings as given: of the whole identity, or of what is known of it. */
   readonly key: string;
@@ -82,6 +86,8 @@ export async function openLogin(run: Run): Promise<Login> {
   if (method.ambient) refuseUntrustedForAmbient(given, OPTIONS);
   const tls = readTls(given, host);
   if (tls.insecure) warnOfInsecure(given, reporter);
+  // Before the key, which reads them: a change in between makes the stamp void.
+  const own = method.files === undefined ? [] : method.files(given, host)?.map(stampFile);
   const deadlineMs = Number(given.text('timeout') ?? DEADLINE_SECONDS) * 1000;
   const storage = given.text('cache-storage') ?? 'file';
   return {
@@ -90,7 +96,7 @@ export async function openLogin(run: Run): Promise<Login> {
     apiVersion,
     method,
     tls,
-    files: [...files, ...tls.files],
+    files: own === undefined ? undefined : [...files, ...tls.files, ...own],
     cache: await openCache({ host, storage, forKubectl: info !== undefined, warn: reporter.warn }),
     key: makeKey(given, method, tls, host),
     startedAt: host.now(),

@@ -31,8 +31,17 @@ export interface AuthMethod {
   asksFor?(config: ResolvedConfig): string;
   /** Names of the options still missing, in the order of asking. */
   missing(config: ResolvedConfig): string[];
-  /** What tells one identity and scope from another, for the cache key: never a value that can be guessed. */
-  identify(config: ResolvedConfig): (string | undefined)[];
+  /**
+   * What tells one identity and scope from another, for the cache key: never a value that can be guessed.
+   *
+   * @throws ConfigError when a file that it reads cannot be used
+   */
+  identify(config: ResolvedConfig, host: Host): (string | undefined)[];
+  /**
+   * Absolute paths of the files whose content decides {@link identify}; undefined where something does that the hit path
+   * cannot watch.
+   */
+  files?(config: ResolvedConfig, host: Host): readonly string[] | undefined;
   /**
    * What to ask Keystone for the token. Whatever has to be got elsewhere before, such as a provider's token, is got here.
    *

@@ -13,15 +13,18 @@ import type { Client, Tokens } from '../oidc/token-request.ts';
 import { Secret } from '../secret.ts';
 import type { AuthMethod, ProviderToken, Tools } from './method.ts';
 
+/** Who has said who the user is. */
+export const IDENTITY_PROVIDER: Option = {
+  name: 'identity-provider',
+  group: 'Federation',
+  env: ['OS_IDENTITY_PROVIDER'],
+  help: "Keystone's id of the identity provider",
+  prompt: 'Identity provider',
+};
+
 /** Keystone's side of a federated login. */
 export const FEDERATION_OPTIONS: readonly Option[] = [
-  {
-    name: 'identity-provider',
-    group: 'Federation',
-    env: ['OS_IDENTITY_PROVIDER'],
-    help: "Keystone's id of the identity provider",
-    prompt: 'Identity provider',
-  },
+  IDENTITY_PROVIDER,
   {
     name: 'protocol',
     group: 'Federation',

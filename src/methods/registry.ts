@@ -1,9 +1,15 @@
 import { COMMON_OPTIONS } from '../config/common-options.ts';
 import type { Option } from '../config/option.ts';
+import { adminToken } from './admin-token.ts';
 import { applicationCredential } from './application-credential.ts';
+import { jwt } from './jwt.ts';
+import { kerberos } from './kerberos.ts';
+import { kubernetes } from './kubernetes.ts';
 import type { AuthMethod } from './method.ts';
 import { multifactor } from './multifactor.ts';
 import { oidcAccessToken } from './oidc-access-token.ts';
+import { oauth2ClientCredential } from './oauth2-client-credential.ts';
+import { oauth2Mtls } from './oauth2-mtls.ts';
 import { oidcClientCredentials } from './oidc-client-credentials.ts';
 import { oidcDevice } from './oidc-device.ts';
 import { oidcPassword } from './oidc-password.ts';
@@ -21,6 +27,12 @@ export const METHODS: readonly AuthMethod[] = [
   oidcPassword,
   oidcClientCredentials,
   oidcDevice,
+  oauth2ClientCredential,
+  oauth2Mtls,
+  adminToken,
+  kubernetes,
+  jwt,
+  kerberos,
   password,
 ];
 

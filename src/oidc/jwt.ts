@@ -14,7 +14,8 @@ export interface Claims {
 /** The last instant that a Date can name. */
 const LAST_SECOND = 8_640_000_000_000;
 
-function decode(token: string): JsonObject | undefined {
+/** Everything that a JWT says; undefined where it is none. */
+export function decodeClaims(token: string): JsonObject | undefined {
   try {
     return decodeJwt(token);
   } catch {
@@ -24,7 +25,7 @@ function decode(token: string): JsonObject | undefined {
 
 /** The claims of a token; undefined where it is no JWT, as an access token need not be. */
 export function readClaims(token: string): Claims | undefined {
-  const claims = decode(token);
+  const claims = decodeClaims(token);
   if (claims === undefined) return undefined;
   const audience = Object.hasOwn(claims, 'aud') ? claims['aud'] : undefined;
   const audiences: readonly unknown[] = Array.isArray(audience) ? audience : [audience];

@@ -1,0 +1,195 @@
+// Against: a stand-in with Rust Keystone's v4, which is in no distribution yet.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { checkSuccess, EXIT, startForTest } from '../support/login.ts';
+import { runPlugin } from '../support/plugin.ts';
+import type { StandIn } from '../support/stand-in-keystone.ts';
+import { factsAt, makeJwt, recorded, speakRust } from '../support/stand-in-v4.ts';
+import type { Provider } from '../support/stand-in-v4.ts';
+import { arrivalsAt, failOnce, homeFor, logInTwice } from '../support/twice.ts';
+import type { Arrivals } from '../support/twice.ts';
+
+t.setTimeout(120_000);
+
+const WEB = { project: { name: 'web', domain: { name: 'acme' } } };
+const onWeb = { OS_PROJECT_NAME: 'web', OS_PROJECT_DOMAIN_NAME: 'acme' };
+
+const provider: Provider = {
+  id: 'ci',
+  old: false,
+  rules: [
+    { name: 'plain', subject: 'repo:acme/app', user: recorded('alice') },
+    { name: 'fixed', subject: 'repo:acme/app', user: recorded('alice'), scope: WEB },
+    { name: 'bobs', subject: 'repo:acme/other', user: recorded('bob'), scope: WEB },
+  ],
+};
+const old: Provider = { ...provider, id: 'old', old: true };
+
+const login = (id: string): string => `POST /v4/federation/identity_providers/${id}/jwt`;
+const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true';
+
+function makeCiJwt(claims: Readonly<Record<string, unknown>> = {}): string {
+  const now = Math.floor(Date.now() / 1000);
+  return makeJwt({
+    iss: 'https://ci.example',
+    sub: 'repo:acme/app',
+    aud: 'keystone',
+    iat: now,
+    exp: now + 600,
+    ...claims,
+  });
+}
+
+interface Job {
+  readonly standIn: StandIn;
+  readonly arrivals: Arrivals;
+  readonly env: Record<string, string>;
+}
+
+async function startJob(t: Test): Promise<Job> {
+  const standIn = await startForTest(t);
+  speakRust(standIn, { providers: [provider, old] });
+  const env = { OS_AUTH_TYPE: 'v4jwt', OS_AUTH_URL: `${standIn.url}/v3`, OS_IDENTITY_PROVIDER: 'ci' };
+  return { standIn, arrivals: arrivalsAt(standIn), env };
+}
+
+void t.test('without a scope: the token as it comes', async (t) => {
+  const { standIn, arrivals, env } = await startJob(t);
+  const jwt = makeCiJwt();
+  const attempt = { env: { ...env, OS_JWT: jwt }, arrivals, requests: [login('ci')], secrets: [jwt] };
+  const { token } = await logInTwice(t, attempt, ['the token has no scope']);
+  t.match(await factsAt(standIn, token), { user: { name: 'alice' }, project: undefined });
+  const [{ headers, body } = { headers: {}, body: null }] = standIn.requests;
+  t.equal(headers.authorization, `bearer ${jwt}`);
+  t.notOk('openstack-mapping' in headers, 'no mapping is named that is not set');
+  t.equal(body, undefined);
+});
+
+void t.test('with a scope: exchanged for it unless the mapping has given it', async (t) => {
+  for (const id of ['ci', 'old']) {
+    for (const [mapping, requests] of [
+      ['plain', [login(id), RESCOPE]],
+      ['fixed', [login(id)]],
+    ] as const) {
+      await t.test(`${id}, ${mapping}`, async (t) => {
+        const { standIn, arrivals, env } = await startJob(t);
+        const jwt = makeCiJwt();
+        const more = { OS_IDENTITY_PROVIDER: id, OS_JWT: jwt, OS_ATTRIBUTE_MAPPING_NAME: mapping };
+        const attempt = { env: { ...env, ...onWeb, ...more }, arrivals, requests, secrets: [jwt] };
+        const { token } = await logInTwice(t, attempt);
+        t.match(await factsAt(standIn, token), { user: { name: 'alice' }, project: { name: 'web' } });
+        t.equal(standIn.requests[0]?.headers['openstack-mapping'], mapping);
+      });
+    }
+  }
+});
+
+void t.test('without a version in the URL, v4 is beside v3', async (t) => {
+  const { standIn, arrivals, env } = await startJob(t);
+  const all = { ...env, ...onWeb, OS_AUTH_URL: standIn.url, OS_JWT: makeCiJwt() };
+  await logInTwice(t, { env: all, arrivals, requests: [login('ci'), RESCOPE] });
+});
+
+void t.test('a new JWT for the same costs no login, one that says anything else does', async (t) => {
+  const { standIn, env } = await startJob(t);
+  const home = homeFor(t);
+  const file = join(home.path, 'jwt');
+  const run = async (given: Readonly<Record<string, string>>): Promise<{ token: string; logins: number }> => {
+    const before = standIn.requests.length;
+    const all = { ...env, OS_ATTRIBUTE_MAPPING_NAME: 'fixed', ...given };
+    const { token } = checkSuccess(t, await runPlugin({ home, env: all }));
+    return { token, logins: standIn.requests.length - before };
+  };
+  const put = (jwt: string): Record<string, string> => {
+    writeFileSync(file, jwt, { mode: 0o600 });
+    return { OS_JWT_FILE: '~/jwt' };
+  };
+  const later = { exp: Math.floor(Date.now() / 1000) + 1200 };
+  const { token, logins } = await run({ OS_JWT: makeCiJwt() });
+  t.equal(logins, 1);
+  t.strictSame(await run({ OS_JWT: makeCiJwt(later) }), { token, logins: 0 }, 'as a variable');
+  t.strictSame(await run(put(makeCiJwt())), { token, logins: 0 }, 'as a file');
+  t.strictSame(await run(put(makeCiJwt(later))), { token, logins: 0 }, 'which is replaced');
+  t.strictSame(await run({ OS_JWT_FILE: '~/jwt' }), { token, logins: 0 });
+  const bobs = await run(put(makeCiJwt({ sub: 'repo:acme/other' })));
+  t.equal(bobs.logins, 1, 'another subject');
+  t.not(bobs.token, token);
+  t.equal((await run({ OS_JWT: makeCiJwt({ environment: 'production' }) })).logins, 1, 'another claim');
+  t.equal(
+    (await run({ OS_JWT: makeCiJwt(), OS_ATTRIBUTE_MAPPING_NAME: 'plain', ...onWeb })).logins,
+    2,
+    'another mapping',
+  );
+  t.strictSame(await run({ OS_JWT: makeCiJwt() }), { token, logins: 0 });
+});
+
+void t.test('what Keystone refuses', async (t) => {
+  const { standIn, arrivals, env } = await startJob(t);
+  const refused = async (
+    name: string,
+    settings: Readonly<Record<string, string>>,
+    says: readonly string[],
+    requests = [login(settings['OS_IDENTITY_PROVIDER'] ?? 'ci')],
+  ): Promise<void> => {
+    await t.test(name, async (t) => {
+      const jwt = settings['OS_JWT'] ?? makeCiJwt();
+      const all = { ...env, OS_JWT: jwt, ...settings };
+      await failOnce(t, { env: all, arrivals, requests, secrets: [jwt] }, { status: EXIT.refused, says });
+    });
+  };
+  await refused('an unknown provider', { OS_IDENTITY_PROVIDER: 'nobody' }, [
+    'Keystone knows no identity provider nobody',
+    'check OS_IDENTITY_PROVIDER',
+  ]);
+  await refused('an unknown mapping', { OS_IDENTITY_PROVIDER: 'old', OS_ATTRIBUTE_MAPPING_NAME: 'none' }, [
+    'Keystone knows no identity provider old with a mapping none',
+  ]);
+  await refused('an old server without a mapping', { OS_IDENTITY_PROVIDER: 'old' }, [
+    'requires `openstack-mapping` header',
+  ]);
+  await refused('a stranger', { OS_JWT: makeCiJwt({ sub: 'repo:evil/app' }) }, [
+    'Keystone refused the JWT of repo:evil/app',
+    'the mapping of identity provider ci',
+  ]);
+  await refused('a forged one', { OS_JWT: `${makeCiJwt().slice(0, -4)}AAAA` }, ['Error in claims verification']);
+  await refused(
+    'no role there',
+    { OS_PROJECT_ID: 'f'.repeat(32) },
+    ['Keystone accepted the login, but not for repo:acme/app on project ffff'],
+    [login('ci'), RESCOPE],
+  );
+  t.equal(standIn.countLogins(), 1);
+});
+
+void t.test('what is not sent at all', async (t) => {
+  const { arrivals, env } = await startJob(t);
+  const useless = async (
+    name: string,
+    settings: Readonly<Record<string, string | undefined>>,
+    says: readonly string[],
+    status: number = EXIT.config,
+  ): Promise<void> => {
+    await t.test(name, (t) => failOnce(t, { env: { ...env, ...settings }, arrivals, requests: [] }, { status, says }));
+  };
+  await useless('no JWT', { OS_JWT: 'canary-of-something-else' }, ['the JWT of OS_JWT is no JWT', 'set OS_JWT_FILE']);
+  await useless('an expired one', { OS_JWT: makeCiJwt({ exp: 1 }) }, ['the JWT of OS_JWT expired at 1970-01-01']);
+  await useless('two', { OS_JWT: makeCiJwt(), OS_JWT_FILE: '/x' }, ['OS_JWT and OS_JWT_FILE are both set']);
+  await useless('no file', { OS_JWT_FILE: '/nowhere' }, [
+    'the JWT of OS_JWT_FILE cannot be read from /nowhere (ENOENT)',
+  ]);
+  await useless(
+    'a mapping that breaks out of its header',
+    { OS_JWT: makeCiJwt(), OS_ATTRIBUTE_MAPPING_NAME: 'a\r\nb: c' },
+    ['OS_ATTRIBUTE_MAPPING_NAME holds what no HTTP header can carry'],
+  );
+  await useless('neither', {}, ['jwt is not set', 'set OS_JWT'], EXIT.interaction);
+  await useless(
+    'no provider',
+    { OS_JWT: makeCiJwt(), OS_IDENTITY_PROVIDER: undefined },
+    ['identity provider is not set', 'set OS_IDENTITY_PROVIDER (--identity-provider)'],
+    EXIT.interaction,
+  );
+});

@@ -1,0 +1,211 @@
+// Rust Keystone as far as it differs: its v4 beside v3, its list of versions, its shape of errors, and how it reads a
+// query and a scope. A real one is in no distribution yet. Statuses and field names are those of its sources.
+
+import { createHmac, randomBytes } from 'node:crypto';
+import { recordedUsers, send } from './stand-in-keystone.ts';
+import type { Answer, RecordedRequest, StandIn, StandInUser } from './stand-in-keystone.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** A cluster that Keystone knows, and whom its service accounts become. */
+export interface Instance {
+  readonly id: string;
+  readonly enabled: boolean;
+  readonly audience: string;
+  /** What versions before June 2026 read, or those since. */
+  readonly reads: 'role_name' | 'rule_name';
+  readonly rules: readonly Rule[];
+}
+
+/** What a mapping rule makes of a JWT. */
+export interface Rule {
+  readonly name: string;
+  readonly subject: string;
+  readonly user: StandInUser;
+  /** Unscoped where it fixes none. */
+  readonly scope?: unknown;
+}
+
+/** An identity provider, and what its mapping makes of its JWTs. */
+export interface Provider {
+  readonly id: string;
+  /** Versions before 2026 do without no mapping's name, and know its scheme in small letters only. */
+  readonly old: boolean;
+  readonly rules: readonly Rule[];
+}
+
+export interface V4 {
+  readonly instances?: readonly Instance[];
+  readonly providers?: readonly Provider[];
+}
+
+const key = randomBytes(32);
+const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
+const sign = (text: string): string => createHmac('sha256', key).update(text).digest('base64url');
+
+/** A JWT that this stand-in takes for signed by the cluster or by the provider. */
+export function makeJwt(claims: Json): string {
+  const text = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`;
+  return `${text}.${sign(text)}`;
+}
+
+/** The token that a kubelet puts into a pod of `namespace`, for an hour. */
+export function makeServiceToken(name: string, claims: Json = {}): string {
+  const now = Math.floor(Date.now() / 1000);
+  return makeJwt({
+    aud: ['keystone'],
+    exp: now + 3607,
+    iat: now,
+    nbf: now,
+    iss: 'https://kubernetes.default.svc.cluster.local',
+    jti: randomBytes(8).toString('hex'),
+    sub: `system:serviceaccount:ci:${name}`,
+    'kubernetes.io': { namespace: 'ci', serviceaccount: { name, uid: `uid-of-${name}` }, warnafter: now + 3607 },
+    ...claims,
+  });
+}
+
+class Refusal extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const forbidden = (): Refusal => new Refusal(403, 'You are not authorized to perform the requested action.');
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The claims of a JWT that is signed and lives; undefined for any other. */
+function checkJwt(text: string): Json | undefined {
+  const [head = '', payload = '', signature] = text.split('.');
+  if (signature !== sign(`${head}.${payload}`)) return undefined;
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Json;
+  return Number(claims['exp']) * 1000 > Date.now() ? claims : undefined;
+}
+
+function findRule(rules: readonly Rule[], claims: Json, hint: unknown): Rule | undefined {
+  const matching = rules.filter(({ subject }) => subject === claims['sub']);
+  return matching.find(({ name }) => name === hint) ?? matching[0];
+}
+
+function answerJson(status: number, body: unknown): Answer {
+  return { status, headers: { 'content-type': 'application/json' }, body };
+}
+
+/** axum's own words, where a body is not what a route takes. */
+function unprocessable(what: string): Answer {
+  return { status: 422, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: what };
+}
+
+/** Makes a stand-in answer as Rust Keystone does. */
+export function speakRust(standIn: StandIn, { instances = [], providers = [] }: V4): void {
+  const give = ({ user, scope }: Rule, methods: readonly string[]): Answer => ({
+    ...standIn.issueTo(user, methods, scope),
+    status: 200,
+  });
+
+  const logInPod = (id: string, body: unknown): Answer => {
+    if (!isObject(body) || typeof body['jwt'] !== 'string') return unprocessable('missing field `jwt`');
+    const instance = instances.find((one) => one.id === id);
+    if (instance === undefined) throw new Refusal(404, `could not find k8s auth configuration: ${id}`);
+    const claims = checkJwt(body['jwt']);
+    const audience = claims === undefined ? [] : [claims['aud']].flat();
+    if (!instance.enabled || claims === undefined || !audience.includes(instance.audience)) throw forbidden();
+    const rule = findRule(instance.rules, claims, body[instance.reads]);
+    if (rule === undefined) throw forbidden();
+    return give(rule, ['mapped']);
+  };
+
+  const logInJwt = (id: string, { headers }: RecordedRequest): Answer => {
+    const provider = providers.find((one) => one.id === id);
+    const old = provider?.old === true;
+    const [, scheme = '', text = ''] = /^(\S+) (.*)$/.exec(headers.authorization ?? '') ?? [];
+    if ((old ? scheme : scheme.toLowerCase()) !== 'bearer') {
+      throw new Refusal(400, '`bearer` token is missing in the `Authorization` header.');
+    }
+    const mapping = headers['openstack-mapping'];
+    if (old && mapping === undefined) {
+      throw new Refusal(400, 'JWT authentication requires `openstack-mapping` header to be provided.');
+    }
+    if (provider === undefined) throw new Refusal(404, `could not find identity provider: ${id}`);
+    if (old && !provider.rules.some(({ name }) => name === mapping)) {
+      throw new Refusal(404, `could not find mapping: ${String(mapping)}`);
+    }
+    const claims = checkJwt(text);
+    if (claims === undefined) throw new Refusal(400, 'Error in claims verification: signature verification failed');
+    const rule = findRule(provider.rules, claims, mapping);
+    if (rule === undefined) throw new Refusal(401, 'The request you have made requires authentication.');
+    return give(rule, ['openid']);
+  };
+
+  const listVersions = (): Answer => {
+    const version = (id: string): Json => ({
+      id,
+      status: 'stable',
+      links: [{ rel: 'self', href: `${standIn.url}/${id.replace(/\..*/, '')}/` }],
+    });
+    return answerJson(200, { versions: { values: [version('v3.14'), version('v4.0')] } });
+  };
+
+  /** Why v3 would not even look at a request. */
+  const refuseV3 = ({ path, body }: RecordedRequest): Answer | undefined => {
+    const query = new URL(path, standIn.url).searchParams;
+    if (query.has('nocatalog') && !['true', 'false'].includes(query.get('nocatalog') ?? '')) {
+      return {
+        status: 400,
+        headers: {},
+        body: 'Failed to deserialize query string: provided string was not `true` or `false`',
+      };
+    }
+    const auth = isObject(body) ? body['auth'] : undefined;
+    const scope = isObject(auth) ? auth['scope'] : undefined;
+    return isObject(scope) && 'unscoped' in scope ? unprocessable('unknown variant `unscoped`') : undefined;
+  };
+
+  const answer = (request: RecordedRequest, ordinary: () => Answer): Answer => {
+    const [path = ''] = request.path.split('?');
+    const line = `${request.method} ${path}`;
+    const pod = /^POST \/v4\/k8s_auth\/instances\/([^/]+)\/auth$/.exec(line)?.[1];
+    if (pod !== undefined) return logInPod(decodeURIComponent(pod), request.body);
+    const provider = /^POST \/v4\/federation\/identity_providers\/([^/]+)\/jwt$/.exec(line)?.[1];
+    if (provider !== undefined) return logInJwt(decodeURIComponent(provider), request);
+    if (line === 'GET /') return listVersions();
+    if (!path.startsWith('/v3/')) return { status: 404, headers: {} };
+    return refuseV3(request) ?? ordinary();
+  };
+
+  standIn.answerAlways((request, response, { ordinary }) => {
+    try {
+      send(response, withoutTitle(answer(request, ordinary)));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      send(response, answerJson(error.status, { error: { code: error.status, message: error.message } }));
+    }
+  });
+}
+
+/** Rust Keystone's errors are a code and a message. */
+function withoutTitle(answer: Answer): Answer {
+  const error = isObject(answer.body) ? answer.body['error'] : undefined;
+  if (!isObject(error)) return answer;
+  return { ...answer, body: { error: { code: error['code'], message: error['message'] } } };
+}
+
+/** One of the recorded users. */
+export function recorded(name: string): StandInUser {
+  const user = recordedUsers.find((one) => one.name === name);
+  if (user === undefined) throw new Error(`${name} is not recorded`);
+  return user;
+}
+
+/** What the stand-in says of a token. */
+export async function factsAt(standIn: StandIn, token: string): Promise<Json> {
+  const headers = { 'x-auth-token': token, 'x-subject-token': token };
+  const response = await fetch(`${standIn.url}/v3/auth/tokens?nocatalog=true`, { headers });
+  const body = (await response.json()) as { token: Json };
+  return body.token;
+}
