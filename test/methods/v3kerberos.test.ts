@@ -43,12 +43,11 @@ async function startSite(t: Test, { http, pki, tenancy }: World): Promise<Site |
     await t.test('with a real KDC', { skip: realm.missing.replaceAll(/\s+/g, ' ') }, () => undefined);
     return undefined;
   }
-  t.teardown(realm.stop);
+  t.teardown(() => realm.stop());
   const { pythonPath, serverEnv } = realm;
   const keystone = await startKeystone({
     dir: dirname(http.accessLog),
     tls: pki.server,
-    moreConfig: '[auth]\nmethods = password,kerberos\n',
     kerberos: { domain: tenancy.domain.name, pythonPath, env: serverEnv },
   });
   t.teardown(() => keystone.stop());

@@ -137,9 +137,9 @@ void t.test('the method', async (t) => {
     t.equal(await chosen([`--auth-type=${type ?? ''}`], { OS_PASSWORD: 'p', OS_TOKEN: 't' }), name);
     t.equal(await chosen([], { OS_AUTH_PLUGIN: type ?? '', OS_PASSWORD: 'p' }), name);
   }
-  await t.rejects(chosen([], { OS_AUTH_TYPE: 'v3kerberos' }), {
+  await t.rejects(chosen([], { OS_AUTH_TYPE: 'v3adfspassword' }), {
     code: 'config-invalid',
-    message: /OS_AUTH_TYPE.*v3kerberos/,
+    message: /OS_AUTH_TYPE.*v3adfspassword/,
     hint: /v3password/,
   });
   await t.rejects(chosen([], { OS_APPLICATION_CREDENTIAL_SECRET: 's', OS_PASSWORD: 'p' }), {
