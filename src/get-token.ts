@@ -16,9 +16,10 @@ import { Cancelled } from './prompt/cancelled.ts';
 const LOCK_SLACK_MS = 1_000;
 
 /** A refused login is not tried again at once, see `cache/refusals.ts`. */
-function refuseAgain({ given, cache, key, host }: Login): void {
+function refuseAgain(login: Login): void {
+  const { given, cache, key, host } = login;
   if (given.on('force-refresh')) return;
-  const at = cache.refusedAt(key, readCredential(given));
+  const at = cache.refusedAt(key, readCredential(login));
   if (at === undefined) return;
   const seconds = Math.max(1, Math.round((host.now() - at) / 1000));
   throw new AuthRejected('refused-before', `this login was refused ${seconds} s ago, and is not tried again yet`, {
@@ -39,7 +40,7 @@ async function logIn(login: Login): Promise<Obtained> {
     return { ...(await exchange(login, config)), key: makeKey(config, method, tls, host) };
   } catch (error) {
     const refused = error instanceof AuthRejected || error instanceof Cancelled;
-    if (refused) login.cache.refused(login.key, readCredential(login.given));
+    if (refused) login.cache.refused(login.key, readCredential(login));
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { digestFields } from '../cache/key.ts';
 import type { Field } from '../cache/key.ts';
 import type { NamedAlias } from '../cache/token-cache.ts';
@@ -46,8 +46,11 @@ export function isSteady({ given, method, tls, host, key }: Login): boolean {
 }
 
 /** What would have to be corrected after a refusal. */
-export function readCredential(config: ResolvedConfig): Field[] {
-  return OPTIONS.filter((option) => option.secret).map((option) => config.secret(option.name)?.reveal());
+export function readCredential({ given, method, files }: Pick<Login, 'given' | 'method' | 'files'>): Field[] {
+  const secrets = OPTIONS.filter((option) => option.secret).map((option) => given.secret(option.name)?.reveal());
+  if (method.files === undefined) return secrets;
+  // A renewed file or ticket is another credential; one that cannot be watched may be another every time.
+  return [...secrets, ...(files?.map(({ stamp }) => stamp) ?? [randomUUID()])];
 }
 
 /** Aliases that lead from these settings to `key`. */

@@ -21,7 +21,8 @@ export const adminToken: AuthMethod = {
   ],
   signs: [],
   conflicts: [],
-  withoutKeystone: (config) => config.has('endpoint'),
+  // Whoever wants a provider's own token is not served by this one.
+  withoutKeystone: (config) => config.has('endpoint') && !config.has('token-kind'),
   missing: (config) => [...missingScope(config), ...(config.has('token') ? [] : ['token'])],
   identify: (config) => [
     readKeystoneUrl(config, 'endpoint'),

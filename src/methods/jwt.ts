@@ -90,6 +90,8 @@ export const jwt: AuthMethod = {
   ],
   signs: [],
   conflicts: [],
+  // The file's content is a secret that no setting holds.
+  ambient: true,
   missing: (config) => [
     ...(config.has('identity-provider') ? [] : ['identity-provider']),
     ...missingScope(config),

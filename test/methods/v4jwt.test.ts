@@ -193,3 +193,14 @@ void t.test('what is not sent at all', async (t) => {
     EXIT.interaction,
   );
 });
+
+void t.test('a clouds.yaml that merely lies in the current folder does not get the JWT of a file', async (t) => {
+  const { standIn, arrivals } = await startJob(t);
+  const home = homeFor(t);
+  writeFileSync(join(home.path, 'jwt'), makeCiJwt(), { mode: 0o600 });
+  const cloud = { auth_type: 'v4jwt', auth: { auth_url: `${standIn.url}/v3`, identity_provider: 'ci' } };
+  writeFileSync(join(home.path, 'clouds.yaml'), JSON.stringify({ clouds: { evil: cloud } }));
+  const env = { OS_CLOUD: 'evil', OS_JWT_FILE: join(home.path, 'jwt') };
+  const says = ['clouds.yaml', 'current folder'];
+  await failOnce(t, { env, home, arrivals, requests: [] }, { status: EXIT.config, says });
+});
