@@ -122,7 +122,7 @@ export const jwt: AuthMethod = {
       version: 'v4',
       path: `federation/identity_providers/${encodeURIComponent(config.text('identity-provider') ?? '')}/jwt`,
       headers: {
-        // Small letters: until July 2026 the server compared them one by one.
+        // Small letters: older versions of the server know it in no other spelling.
         authorization: new Secret(`bearer ${shown.text.reveal()}`),
         ...(mapping === undefined ? {} : { 'openstack-mapping': mapping }),
       },

@@ -29,7 +29,7 @@ export interface Rule {
 /** An identity provider, and what its mapping makes of its JWTs. */
 export interface Provider {
   readonly id: string;
-  /** Versions before 2026 do without no mapping's name, and know its scheme in small letters only. */
+  /** Older versions demand a mapping's name, and know the scheme in small letters only. */
   readonly old: boolean;
   readonly rules: readonly Rule[];
 }
