@@ -44,8 +44,9 @@ function readTestedAgainst({ names }: AuthMethod): string {
 
 function methodRow(method: AuthMethod): string {
   const common = COMMON_OPTIONS.map(({ name }) => name);
-  const own = method.options.map(({ name }) => name).filter((name) => !common.includes(name));
-  const options = code([...new Set(own)].map((name) => `--${name}`));
+  const own = method.options.filter(({ name }) => !common.includes(name));
+  const names = own.map((option) => flagNames(option)[0] ?? option.env?.[0] ?? option.name);
+  const options = code([...new Set(names)]);
   return `| ${code(method.names)} | ${method.about} | ${options} | ✓ ${readTestedAgainst(method)} |`;
 }
 

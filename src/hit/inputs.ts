@@ -79,12 +79,7 @@ export const SECRET_VARIABLES: readonly string[] = [
 ];
 
 /** Flags whose value is as secret as that of {@link SECRET_VARIABLES}. */
-export const SECRET_FLAGS: readonly string[] = [
-  '--application-credential-secret',
-  '--oauth2-client-secret',
-  '--passcode',
-  '--password',
-];
+export const SECRET_FLAGS: readonly string[] = ['--application-credential-secret', '--password'];
 
 /** Variables that steer where files and Kerberos tickets are looked for. */
 export const FOLDER_VARIABLES: readonly string[] = [

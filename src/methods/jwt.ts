@@ -73,6 +73,7 @@ export const jwt: AuthMethod = {
     {
       name: 'jwt',
       group: 'Federation',
+      flag: false,
       pair: 'jwt',
       env: ['OS_JWT'],
       help: 'the JWT to show',

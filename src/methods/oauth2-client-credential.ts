@@ -11,6 +11,7 @@ export const oauth2ClientCredential: AuthMethod = {
     {
       name: 'oauth2-client-secret',
       group: 'OAuth 2.0 at Keystone',
+      flag: false,
       env: ['OS_OAUTH2_CLIENT_SECRET'],
       help: 'secret of the application credential',
       secret: true,

@@ -11,6 +11,7 @@ export const totp: AuthMethod = {
     {
       name: 'passcode',
       group: 'User',
+      flag: false,
       env: ['OS_PASSCODE'],
       help: "the authenticator's code, which works once",
       secret: true,

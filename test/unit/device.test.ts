@@ -21,7 +21,7 @@ interface Told {
 async function logIn(t: Test, idp: StandInProvider, more: Partial<DeviceLogin> = {}): Promise<Told> {
   const http = await openHttp({
     host: fakeHost({ now: Date.now }),
-    tls: { insecure: false, ca: undefined, cert: undefined, key: undefined, files: [] },
+    tls: { insecure: false, ca: undefined, cert: undefined, key: undefined, files: [], paths: {} },
     trusted: undefined,
     proxy: {},
     userAgent: 'test',
