@@ -14,9 +14,9 @@ interface Desktop {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
   /** Makes a program that writes down its arguments and its environment. */
-  program(name: string): string;
+  readonly program: (name: string) => string;
   /** What the program got; undefined where it was not called. */
-  called(name: string): Promise<{ args: string[]; env: string[] } | undefined>;
+  readonly called: (name: string) => Promise<{ args: string[]; env: string[] } | undefined>;
 }
 
 function furnish(t: Test): Desktop {
