@@ -6,6 +6,7 @@ export const OPTION_GROUPS = [
   'Token',
   'Federation',
   'OpenID Connect',
+  'Browser',
   'Scope',
   'TLS',
   'Cache',

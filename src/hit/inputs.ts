@@ -7,12 +7,14 @@
 export const IDENTITY_VARIABLES: readonly string[] = [
   'CLIENT_KEYSTONE_AUTH_CACHE_DIR',
   'CLIENT_KEYSTONE_AUTH_CACHE_STORAGE',
+  'CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER',
   'CLIENT_KEYSTONE_AUTH_TOKEN_KIND',
   'OS_ACCESS_TOKEN',
   'OS_ACCESS_TOKEN_ENDPOINT',
   'OS_ACCESS_TOKEN_TYPE',
   'OS_APPLICATION_CREDENTIAL_ID',
   'OS_APPLICATION_CREDENTIAL_NAME',
+  'OS_AUTHORIZATION_ENDPOINT',
   'OS_AUTH_METHODS',
   'OS_AUTH_PLUGIN',
   'OS_AUTH_TOKEN',
@@ -44,6 +46,8 @@ export const IDENTITY_VARIABLES: readonly string[] = [
   'OS_PROJECT_NAME',
   'OS_PROTOCOL',
   'OS_REGION_NAME',
+  'OS_REDIRECT_PORT',
+  'OS_REDIRECT_URI',
   'OS_SYSTEM_SCOPE',
   'OS_TENANT_ID',
   'OS_TENANT_NAME',
@@ -62,7 +66,9 @@ export const IDENTITY_VARIABLES: readonly string[] = [
 /** Variables whose value a person may have chosen: its hash would let the value be guessed offline. */
 export const SECRET_VARIABLES: readonly string[] = [
   'OS_APPLICATION_CREDENTIAL_SECRET',
+  'OS_AUTHORIZATION_CODE',
   'OS_CLIENT_SECRET',
+  'OS_CODE',
   'OS_PASSCODE',
   'OS_PASSWORD',
 ];

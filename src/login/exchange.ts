@@ -4,6 +4,7 @@ import { readProxy } from '../config/proxy.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
 import { readTrustedOrigins } from '../config/trusted-origins.ts';
 import { AuthRejected, KeystoneProtocolError } from '../errors.ts';
+import { objectAt, textAt } from '../json.ts';
 import { rescopeRequest } from '../keystone/auth-request.ts';
 import type { AuthRequest } from '../keystone/auth-request.ts';
 import { authenticate, isAlive } from '../keystone/client.ts';
@@ -15,6 +16,7 @@ import type { Http } from '../keystone/http.ts';
 import type { Token } from '../keystone/token.ts';
 import { listMissing } from '../methods/complete.ts';
 import type { ProviderToken, Tools } from '../methods/method.ts';
+import { quote } from '../quote.ts';
 import { Secret } from '../secret.ts';
 import { sendWithFactors } from './factors.ts';
 import type { Login, Reporter } from './login.ts';
@@ -124,6 +126,14 @@ export async function renew(login: Login, { key, record }: Kept): Promise<Receiv
   }
 }
 
+/** Whoever logs in in a browser may be logged in there as somebody else. */
+function describeWhose({ facts }: Token): string {
+  const user = objectAt(facts, 'user');
+  const domain = textAt(objectAt(user, 'domain'), 'name');
+  const name = textAt(user, 'name') ?? textAt(user, 'id') ?? 'nobody it names';
+  return quote(domain === undefined ? name : `${name} (domain ${domain})`);
+}
+
 function receive({ reporter }: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
   const { token, receivedAt, expiresAt } = granted;
   if (!token.scoped) {
@@ -131,6 +141,7 @@ function receive({ reporter }: Login, request: AuthRequest, endpoint: string, gr
       'the token has no scope, which k8s-keystone-auth refuses; set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME',
     );
   }
+  if (request.tellWhose) reporter.notice(`Keystone knows you as ${describeWhose(token)}`);
   const keep = judge(request, token, reporter);
   const record = { token: token.id.reveal(), receivedAt, expiresAt, endpoint, refresh: request.refresh?.reveal() };
   return { record, keep };
