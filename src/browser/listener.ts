@@ -55,11 +55,6 @@ export interface Listener {
   close(): void;
 }
 
-/** Whether an http:// URL leads to this machine and to nothing else. */
-export function isLoopback({ protocol, hostname }: URL): boolean {
-  return protocol === 'http:' && /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
-}
-
 /** A browser may take localhost for either address, so that both must be ours. */
 function addressesOf(hostname: string): readonly string[] {
   if (hostname === 'localhost') return ['127.0.0.1', '::1'];

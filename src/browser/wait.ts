@@ -4,7 +4,7 @@ import { AuthRejected, InteractionRequired } from '../errors.ts';
 import type { Host } from '../host.ts';
 import type { Person } from '../prompt/person.ts';
 import type { Accept, Listener } from './listener.ts';
-import { openBrowser } from './open.ts';
+import { hiddenBecause, openBrowser } from './open.ts';
 
 /** A login that a person does in a browser. */
 export interface BrowserLogin<T> {
@@ -39,6 +39,12 @@ function explainTimeout({ patienceMs, doubt }: { patienceMs: number; doubt?: str
   return new AuthRejected('timed-out', `nobody logged in with the browser within ${patienceMs / 1000} s${also}`, {
     hint: 'try again with --force-refresh, or raise --login-timeout',
   });
+}
+
+/** How a browser of another machine reaches a listener of this one. */
+function describeForwarding({ url }: Listener): string {
+  const { port } = new URL(url);
+  return `If the browser runs on another machine, first have it lead here: ssh -L ${port}:localhost:${port} and this machine's name`;
 }
 
 /** Asks until something usable is pasted; undefined where the question is taken back or the terminal is gone. */
@@ -85,6 +91,7 @@ export async function waitForBrowser<T>(login: BrowserLogin<T>): Promise<T> {
     person.tell(`Open this address in your browser: ${address}`);
     const unopened = skipOpen ? '--skip-open-browser' : await openBrowser(host, address);
     if (unopened !== undefined) detail(`no browser was opened: ${unopened}`);
+    if (readPasted === undefined && hiddenBecause(host) !== undefined) person.tell(describeForwarding(listener));
     if (readPasted === undefined || person.deafBecause !== undefined) return await Promise.race([brought, over]);
     asking = askForPasted(person, readPasted, stop.signal);
     // A question that is taken back leaves the browser to be waited for.

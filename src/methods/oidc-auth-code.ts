@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { isLoopback } from '../browser/listener.ts';
 import type { Option } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
 import { ConfigError, KeystoneProtocolError } from '../errors.ts';
+import { isLoopback } from '../exposed.ts';
 import { readClaims } from '../oidc/jwt.ts';
 import type { Provider } from '../oidc/provider.ts';
 import { explainReason } from '../oidc/refusal.ts';

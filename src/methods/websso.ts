@@ -76,7 +76,7 @@ export const webSso: AuthMethod = {
       listener,
       address: websso(v3, config, listener.url),
       accept: (values) => findTokenId(values.get('token')),
-      doubt: `if the browser ended at an error 401, Keystone's operator must add ${listener.url} to trusted_dashboard; if it runs on another machine, forward port ${new URL(listener.url).port} of that one to this one`,
+      doubt: `if the browser ended at an error 401, Keystone's operator must add ${listener.url} to trusted_dashboard`,
     });
     const id = config.text('user-id');
     return {
