@@ -21,7 +21,7 @@ import { execInfo, makeHome, runPlugin } from '../support/plugin.ts';
 import type { Home } from '../support/plugin.ts';
 import { serveV4Federation } from '../support/stand-in-v4-federation.ts';
 import type { StandIn } from '../support/stand-in-keystone.ts';
-import { sttyOf } from '../support/terminal.ts';
+import { openTerminal, sttyOf } from '../support/terminal.ts';
 import type { SettingsAround, Terminal } from '../support/terminal.ts';
 
 t.setTimeout(170_000);
@@ -341,6 +341,18 @@ void t.test('whatever ends the waiting, the terminal is as it was', async (t) =>
     t.match(screen, /nobody logged in with the browser within 2 s; .*--login-timeout/);
     t.equal(stdoutOf(scene.home), '');
   });
+});
+
+void t.test('whoever let the time pass is not sent to the browser again by the same command', async (t) => {
+  const scene = await setScene(t);
+  const { file, args = [], ...rest } = commandOf({ home: scene.home, env: scene.env, args: ['--login-timeout=1'] });
+  const twice = ['-c', '"$@"; "$@"', 'sh', file, ...args];
+  const terminal = openTerminal({ file: '/bin/sh', args: twice, ...rest });
+  t.teardown(() => terminal.close());
+  t.equal((await terminal.ended).exitCode, EXIT.refused, terminal.screen());
+  t.match(terminal.screen(), /refused this login \d+ s ago, and is not asked again yet/);
+  t.equal(terminal.screen().split('Open this address').length, 2, 'the address is shown once');
+  t.strictSame(scene.requests(), [PREPARE]);
 });
 
 void t.test('nobody to ask', async (t) => {
