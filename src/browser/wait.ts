@@ -37,7 +37,7 @@ function explainTimeout({ patienceMs, doubt }: { patienceMs: number; doubt?: str
   const also = doubt === undefined ? '' : ` (${doubt})`;
   // A refusal, so that a kubectl that tries again does not open the browser six times.
   return new AuthRejected('timed-out', `nobody logged in with the browser within ${patienceMs / 1000} s${also}`, {
-    hint: 'try again with --force-refresh, or raise --login-timeout',
+    hint: 'try again, or raise --login-timeout',
   });
 }
 

@@ -343,9 +343,17 @@ void t.test('whatever ends the waiting, the terminal is as it was', async (t) =>
   });
 });
 
-void t.test('whoever let the time pass is not sent to the browser again by the same command', async (t) => {
+void t.test('whoever let the time pass is not sent to the browser again by the same kubectl', async (t) => {
   const scene = await setScene(t);
-  const { file, args = [], ...rest } = commandOf({ home: scene.home, env: scene.env, args: ['--login-timeout=1'] });
+  const {
+    file,
+    args = [],
+    ...rest
+  } = commandOf({
+    home: scene.home,
+    env: { ...scene.env, KUBERNETES_EXEC_INFO: execInfo({ interactive: true }) },
+    args: ['--login-timeout=1'],
+  });
   const twice = ['-c', '"$@"; "$@"', 'sh', file, ...args];
   const terminal = openTerminal({ file: '/bin/sh', args: twice, ...rest });
   t.teardown(() => terminal.close());
