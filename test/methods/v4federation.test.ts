@@ -358,7 +358,7 @@ void t.test('whoever let the time pass is not sent to the browser again by the s
   const terminal = openTerminal({ file: '/bin/sh', args: twice, ...rest });
   t.teardown(() => terminal.close());
   t.equal((await terminal.ended).exitCode, EXIT.refused, terminal.screen());
-  t.match(terminal.screen(), /refused this login \d+ s ago, and is not asked again yet/);
+  t.match(terminal.screen(), /this login was refused \d+ s ago, and is not tried again yet/);
   t.equal(terminal.screen().split('Open this address').length, 2, 'the address is shown once');
   t.strictSame(scene.requests(), [PREPARE]);
 });
