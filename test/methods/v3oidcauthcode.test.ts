@@ -1,5 +1,6 @@
-// Against: a real identity provider, and a real Keystone behind Apache with mod_auth_openidc.
+// Against: a real identity provider, and a real Keystone behind Apache with mod_auth_openidc; a stand-in for a wrong nonce.
 
+import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import { checkFailure, checkSuccess, EXIT } from '../support/login.ts';
 import { makeHome, runPlugin } from '../support/plugin.ts';
 import type { Home } from '../support/plugin.ts';
 import { onProject } from '../support/settings.ts';
+import { startProvider, tokenAnswer } from '../support/stand-in-provider.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { Terminal } from '../support/terminal.ts';
 import { markRequests, requestsSince } from '../support/world.ts';
@@ -310,4 +312,47 @@ testWithFederation('the provider’s own token, and the next one without a brows
   const renewed = await runPlugin({ home: scene.home, env: { ...scene.env, ...env }, args: ['--force-refresh'] });
   checkSuccess(t, renewed);
   t.strictSame((await scene.requests()).issuer, [DISCOVERY, TOKEN, DISCOVERY, TOKEN], 'nobody is asked');
+});
+
+/** An ID token without a signature that anybody could check. */
+function idToken(claims: Readonly<Record<string, unknown>>): string {
+  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  return `${part({ alg: 'RS256' })}.${part({ sub: 'alice', exp, ...claims })}.c2ln`;
+}
+
+void t.test('what a real provider does not do', async (t) => {
+  const cases = {
+    'a nonce of another login': [{ nonce: 'other' }, EXIT.protocol, /gave the token of another login/],
+    'no nonce': [{}, EXIT.protocol, /gave the token of another login/],
+    'the right nonce': [undefined, 0, /Open this address/],
+  } as const;
+  for (const [name, [claims, status, says]] of Object.entries(cases)) {
+    await t.test(name, async (t) => {
+      const provider = await startProvider(t);
+      const home = makeHome();
+      t.teardown(() => home.remove());
+      const env = {
+        OS_AUTH_TYPE: 'v3oidcauthcode',
+        OS_CLIENT_ID: 'kubectl',
+        OS_DISCOVERY_ENDPOINT: `${provider.url}/.well-known/openid-configuration`,
+        CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token',
+      };
+      const terminal = startOnTerminal(t, { home, env });
+      const asked = new URL(await addressOn(terminal)).searchParams;
+      provider.tokens = [tokenAnswer({ id_token: idToken(claims ?? { nonce: asked.get('nonce') }) })];
+      // Without a word in the discovery document, the answer need not say who made it.
+      const query = new URLSearchParams({ code: 'canary-code', state: asked.get('state') ?? '' });
+      await visit(`${asked.get('redirect_uri') ?? ''}?${query.toString()}`);
+      t.equal((await terminal.ended).exitCode, status, terminal.screen());
+      t.match(terminal.screen(), says);
+      t.notMatch(terminal.raw(), 'canary-code');
+      if (status !== 0) t.equal(stdoutOf(home), '');
+      const sent = provider.requests.filter(({ line }) => line === 'POST /token').map(({ form }) => form);
+      t.equal(sent.length, 1);
+      t.match(sent[0], { client_id: 'kubectl', code: 'canary-code', redirect_uri: asked.get('redirect_uri') });
+      const hash = createHash('sha256').update(sent[0]?.['code_verifier'] ?? '');
+      t.equal(hash.digest('base64url'), asked.get('code_challenge'), 'the verifier is that of the challenge');
+    });
+  }
 });

@@ -105,6 +105,7 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
       t.match(page, { status: 200, body: 'You may close this window' });
       const { token } = await checkEnd(t, terminal, scene.home, [landing?.form.get('token') ?? 'none']);
       t.notMatch(terminal.screen(), PASTE, 'what a form brings cannot be pasted');
+      t.match(terminal.screen(), /ssh -L (\d+):localhost:\1 /, 'but its port can be forwarded');
       t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
       if (name === 'without a scope') t.match(terminal.screen(), 'the token has no scope');
       t.strictSame((await scene.requests()).slice(before), requests);
