@@ -9,8 +9,9 @@ const layers = {
   oidc: [],
   cache: [],
   prompt: [],
+  browser: [],
   hit: ['exec', 'cache'],
-  methods: ['config', 'keystone', 'oidc', 'prompt'],
+  methods: ['config', 'keystone', 'oidc', 'prompt', 'browser'],
   login: ['exec', 'config', 'keystone', 'cache', 'prompt', 'hit', 'methods'],
 };
 

@@ -8,6 +8,7 @@ export const OPTION_GROUPS = [
   'OpenID Connect',
   'Kubernetes',
   'OAuth 2.0 at Keystone',
+  'Browser',
   'Scope',
   'TLS',
   'Cache',

@@ -7,6 +7,7 @@
 export const IDENTITY_VARIABLES: readonly string[] = [
   'CLIENT_KEYSTONE_AUTH_CACHE_DIR',
   'CLIENT_KEYSTONE_AUTH_CACHE_STORAGE',
+  'CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER',
   'CLIENT_KEYSTONE_AUTH_TOKEN_KIND',
   'OS_ACCESS_TOKEN',
   'OS_ACCESS_TOKEN_ENDPOINT',
@@ -14,6 +15,7 @@ export const IDENTITY_VARIABLES: readonly string[] = [
   'OS_APPLICATION_CREDENTIAL_ID',
   'OS_APPLICATION_CREDENTIAL_NAME',
   'OS_ATTRIBUTE_MAPPING_NAME',
+  'OS_AUTHORIZATION_ENDPOINT',
   'OS_AUTH_METHODS',
   'OS_AUTH_PLUGIN',
   'OS_AUTH_TOKEN',
@@ -53,6 +55,8 @@ export const IDENTITY_VARIABLES: readonly string[] = [
   'OS_PROJECT_NAME',
   'OS_PROTOCOL',
   'OS_REGION_NAME',
+  'OS_REDIRECT_PORT',
+  'OS_REDIRECT_URI',
   'OS_SYSTEM_SCOPE',
   'OS_TENANT_ID',
   'OS_TENANT_NAME',
@@ -72,8 +76,10 @@ export const IDENTITY_VARIABLES: readonly string[] = [
 /** Variables whose value a person may have chosen: its hash would let the value be guessed offline. */
 export const SECRET_VARIABLES: readonly string[] = [
   'OS_APPLICATION_CREDENTIAL_SECRET',
+  'OS_AUTHORIZATION_CODE',
   'OS_CLIENT_SECRET',
   'OS_OAUTH2_CLIENT_SECRET',
+  'OS_CODE',
   'OS_PASSCODE',
   'OS_PASSWORD',
 ];

@@ -41,6 +41,8 @@ export interface AuthRequest {
   readonly rescope?: Scope;
   /** Gets the next token without the user; it is kept with this one. */
   readonly refresh?: Secret | undefined;
+  /** Who logs in was settled in a browser: whose token it is, is said. */
+  readonly tellWhose?: true;
   /** Answers that this method explains better than the status alone does. */
   readonly refusals?: Readonly<Partial<Record<number, Refusal>>>;
 }
@@ -56,7 +58,8 @@ export function userJson(user: Reference, domain: Reference | undefined): Readon
   return 'id' in user || domain === undefined ? { ...user } : { ...user, domain: { ...domain } };
 }
 
-function scopeJson(scope: Scope): Json | undefined {
+/** A scope as Keystone wants it; undefined where it is left to Keystone. */
+export function scopeJson(scope: Scope): Json | undefined {
   switch (scope.kind) {
     case 'project':
       return { project: 'id' in scope ? { id: scope.id } : { name: scope.name, domain: { ...scope.domain } } };

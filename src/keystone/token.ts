@@ -45,13 +45,19 @@ export function parseTimestamp(text: string): number | undefined {
   return midnight.getTime() + ((hour * 60 + minute - offsetMinutes(match[8])) * 60 + second) * 1000 + fraction;
 }
 
+/** Text that can be a token; undefined for what no header could carry. */
+export function findTokenId(text: string | undefined): Secret | undefined {
+  return text !== undefined && TOKEN.test(text) ? new Secret(text) : undefined;
+}
+
 /**
  * Checks that a token can travel in a header.
  *
  * @throws KeystoneProtocolError when it cannot
  */
 export function parseTokenId(text: string): Secret {
-  if (TOKEN.test(text)) return new Secret(text);
+  const id = findTokenId(text);
+  if (id !== undefined) return id;
   throw new KeystoneProtocolError('protocol', 'Keystone sent a token that no HTTP header can carry', {
     hint: 'ask its operator; up to 16384 printable ASCII characters are valid',
   });

@@ -4,6 +4,7 @@ import { readProxy } from '../config/proxy.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
 import { readTrustedOrigins } from '../config/trusted-origins.ts';
 import { AuthRejected, KeystoneProtocolError } from '../errors.ts';
+import { objectAt, textAt } from '../json.ts';
 import { rescopeRequest } from '../keystone/auth-request.ts';
 import type { AuthRequest } from '../keystone/auth-request.ts';
 import { authenticate, isAlive } from '../keystone/client.ts';
@@ -16,6 +17,7 @@ import { openNegotiate } from '../keystone/negotiate.ts';
 import type { Token } from '../keystone/token.ts';
 import { listMissing } from '../methods/complete.ts';
 import type { ProviderToken, Tools } from '../methods/method.ts';
+import { quote } from '../quote.ts';
 import { Secret } from '../secret.ts';
 import { sendWithFactors } from './factors.ts';
 import type { Login, Reporter } from './login.ts';
@@ -140,8 +142,17 @@ export async function renew(login: Login, { key, record }: Kept): Promise<Receiv
   }
 }
 
+/** Whoever logs in in a browser may be logged in there as somebody else. */
+function describeWhose({ facts }: Token): string {
+  const user = objectAt(facts, 'user');
+  const domain = textAt(objectAt(user, 'domain'), 'name');
+  const name = textAt(user, 'name') ?? textAt(user, 'id') ?? 'nobody it names';
+  return quote(domain === undefined ? name : `${name} (domain ${domain})`);
+}
+
 function receive({ reporter }: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
   const { token, receivedAt, expiresAt } = granted;
+  if (request.tellWhose) reporter.notice(`Keystone knows you as ${describeWhose(token)}`);
   const keep = judge(request, token, reporter);
   if (!token.scoped) {
     const instead =

@@ -41,6 +41,7 @@ export const oidcDevice: AuthMethod = {
   patient: true,
   ...oidcMethod({
     grant: DEVICE_GRANT,
+    inBrowser: true,
     endpoints: ['device_authorization', 'token'],
     missing: () => [],
     identify: () => [],

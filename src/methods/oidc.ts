@@ -256,6 +256,8 @@ export interface Grant {
   readonly grant: string;
   /** The endpoints it needs; the token endpoint, if nothing is said. */
   readonly endpoints?: readonly EndpointName[];
+  /** Who logs in in a browser may be logged in there as somebody else, and is told as whom. */
+  readonly inBrowser?: true;
   /** Names of the options of its own that are still missing. */
   missing(config: ResolvedConfig): string[];
   /** What tells one user from another, for the cache key: never a value that can be guessed. */
@@ -306,7 +308,8 @@ export function oidcMethod(
     identify: (config) => [...identifyFederation(config), ...identifyProvider(config), ...way.identify(config)],
     async request(config, tools) {
       const provider = await open(config, tools, { grant, endpoints });
-      return useTokens(config, await way.obtain(config, provider, tools), way.subject(config));
+      const request = useTokens(config, await way.obtain(config, provider, tools), way.subject(config));
+      return way.inBrowser && !('token' in request) ? { ...request, tellWhose: true } : request;
     },
     renewal: {
       missing: missingCommon,

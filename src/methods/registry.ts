@@ -10,12 +10,15 @@ import { multifactor } from './multifactor.ts';
 import { oidcAccessToken } from './oidc-access-token.ts';
 import { oauth2ClientCredential } from './oauth2-client-credential.ts';
 import { oauth2Mtls } from './oauth2-mtls.ts';
+import { oidcAuthCode } from './oidc-auth-code.ts';
 import { oidcClientCredentials } from './oidc-client-credentials.ts';
 import { oidcDevice } from './oidc-device.ts';
 import { oidcPassword } from './oidc-password.ts';
 import { password } from './password.ts';
 import { token } from './token.ts';
 import { totp } from './totp.ts';
+import { v4Federation } from './v4-federation.ts';
+import { webSso } from './websso.ts';
 
 /** Every method, in the order in which one is inferred from what is set; the last is the one when nothing tells. */
 export const METHODS: readonly AuthMethod[] = [
@@ -33,6 +36,9 @@ export const METHODS: readonly AuthMethod[] = [
   kubernetes,
   jwt,
   kerberos,
+  oidcAuthCode,
+  webSso,
+  v4Federation,
   password,
 ];
 

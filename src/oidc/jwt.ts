@@ -7,6 +7,8 @@ export interface Claims {
   readonly issuer: string | undefined;
   readonly subject: string | undefined;
   readonly audiences: readonly string[];
+  /** Of an ID token: of the login that it was made for (OpenID Connect Core, 2). */
+  readonly nonce: string | undefined;
   /** ms since 1970, UTC, by the clock of whoever made it. */
   readonly expiresAt: number | undefined;
 }
@@ -33,6 +35,7 @@ export function readClaims(token: string): Claims | undefined {
   return {
     issuer: textAt(claims, 'iss'),
     subject: textAt(claims, 'sub'),
+    nonce: textAt(claims, 'nonce'),
     audiences: audiences.filter((one) => typeof one === 'string'),
     expiresAt: exp === undefined || exp < 0 || exp > LAST_SECOND ? undefined : exp * 1000,
   };

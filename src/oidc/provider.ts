@@ -43,6 +43,8 @@ export interface Provider {
   readonly issuer: string | undefined;
   /** @throws ConfigError where it was not among the {@link Needs} and is not known */
   endpoint(name: EndpointName): Endpoint;
+  /** Whether the discovery document says that it does something, such as `authorization_response_iss_parameter_supported`. */
+  readonly announces: (name: string) => boolean;
   /** The words in a list of the discovery document, such as `code_challenge_methods_supported`; undefined without it. */
   list(name: string): readonly string[] | undefined;
 }
@@ -153,6 +155,7 @@ export async function openProvider(http: Http, settings: ProviderSettings, needs
         hint: 'set OS_DISCOVERY_ENDPOINT',
       });
     },
+    announces: (name) => document !== undefined && Object.hasOwn(document, name) && document[name] === true,
     list(name) {
       if (document === undefined || !Array.isArray(document[name])) return undefined;
       return listAt(document, name).filter((one) => typeof one === 'string');

@@ -1,0 +1,84 @@
+/** The logins with a browser, with a real one, where the machine has it: see test/support/chromium.ts. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t from 'tap';
+import type { Test } from 'tap';
+import type { FederationAddress } from '../../scripts/federation/federation.ts';
+import { addressOn, checkEnd, startOnTerminal } from '../support/browser-login.ts';
+import { findChromium, startChromium } from '../support/chromium.ts';
+import { takeDashboardPort, testWithFederation } from '../support/federation.ts';
+import { makeHome } from '../support/plugin.ts';
+import { onProject } from '../support/settings.ts';
+import { logIn } from '../support/tenancy.ts';
+import type { World } from '../support/world.ts';
+
+t.setTimeout(120_000);
+
+const program = findChromium();
+
+const NAME = 'Chromium comes back';
+
+if (program === undefined) void t.test(NAME, { skip: 'there is no Chromium on this machine' }, () => undefined);
+else testWithFederation(NAME, (t, federation, world) => comeBack(t, program, federation, world));
+
+async function comeBack(t: Test, program: string, federation: FederationAddress, world: World): Promise<void> {
+  const chromium = await startChromium(t, program);
+  const { alice } = federation.people;
+  const port = await takeDashboardPort(federation);
+  const env = {
+    OS_AUTH_URL: `${federation.keystone.url}/v3`,
+    OS_CACERT: world.pki.ca,
+    OS_IDENTITY_PROVIDER: federation.provider,
+    OS_PROTOCOL: federation.protocol,
+    ...onProject(world.tenancy.projects.demo, world.tenancy.domain),
+  };
+  const webSso = { ...env, OS_AUTH_TYPE: 'v3websso', OS_REDIRECT_PORT: String(port) };
+  const authCode = {
+    ...env,
+    OS_AUTH_TYPE: 'v3oidcauthcode',
+    OS_CLIENT_ID: federation.clients.public.id,
+    OS_DISCOVERY_ENDPOINT: `${federation.identityProvider.url}/.well-known/openid-configuration`,
+  };
+  const done = /^http:\/\/(localhost|127\.0\.0\.1):\d+\/[^]*You may close this window/;
+  for (const [name, settings] of Object.entries({ webSso, authCode })) {
+    await t.test(name, async (t) => {
+      const home = makeHome();
+      t.teardown(() => home.remove());
+      const terminal = startOnTerminal(t, { home, env: settings });
+      await chromium.visit(await addressOn(terminal), alice, done);
+      await checkEnd(t, terminal, home);
+      t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
+    });
+  }
+  await t.test('a hostile page: hidden or not, its token does not count', async (t) => {
+    const home = makeHome();
+    t.teardown(() => home.remove());
+    const evil = await logIn(world.http, world.tenancy.users.mallory);
+    const origin = `http://localhost:${String(port)}/auth/websso/`;
+    const form = `<form method="post" action="${origin}"><input name="token" value="${evil}"></form>`;
+    const hide = (page: string): string => `<iframe srcdoc='${page}'></iframe>`;
+    const send = '<script>document.forms[0].submit()</script>';
+    const pages: Readonly<Record<string, string>> = {
+      '/page': form + send,
+      '/frame': `<p>shown</p>${hide(form + send)}`,
+      '/silent-frame': `<meta name="referrer" content="no-referrer"><p>shown</p>${hide(form + send)}`,
+      '/fetch': `<p>shown</p><script>fetch('${origin}', { method: 'POST', mode: 'no-cors', referrerPolicy: 'no-referrer', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'token=${evil}' })</script>`,
+      '/image': `<p>shown</p><img src="${origin}?token=${evil}">`,
+    };
+    const site = createServer((request, response) => {
+      response.setHeader('content-type', 'text/html').end(pages[request.url ?? ''] ?? '');
+    });
+    t.teardown(() => site.close());
+    await new Promise<void>((listening) => site.listen(0, '127.0.0.1', listening));
+    const { port: sitePort } = site.address() as AddressInfo;
+    const terminal = startOnTerminal(t, { home, env: webSso });
+    const address = await addressOn(terminal);
+    for (const path of Object.keys(pages)) {
+      const wanted = path === '/page' ? /Not the login that is waited for/ : /shown/;
+      await chromium.visit(`http://127.0.0.1:${String(sitePort)}${path}`, alice, wanted);
+    }
+    await chromium.visit(address, alice, done);
+    await checkEnd(t, terminal, home);
+    t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
+  });
+}

@@ -1,0 +1,82 @@
+// A login with a browser as its user sees it: the plugin on a terminal, the address that it shows, and its document.
+
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { send } from './https.ts';
+import type { Answer } from './https.ts';
+import { readCredential } from './login.ts';
+import type { Credential } from './login.ts';
+import { makeEnvironment, PLUGIN } from './plugin.ts';
+import type { Home } from './plugin.ts';
+import { openTerminal } from './terminal.ts';
+import type { Terminal, TerminalCommand } from './terminal.ts';
+
+/** What the plugin asks on a terminal while it waits. */
+export const PASTE = /Or paste here the address/;
+
+export interface BrowserRun {
+  readonly home: Home;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly args?: readonly string[];
+}
+
+/** The plugin with stdout in a file of its home; no browser is opened, unless `env` says otherwise. */
+export function commandOf({ home, env, args = [] }: BrowserRun): TerminalCommand {
+  const out = join(home.path, 'stdout');
+  return {
+    file: '/bin/sh',
+    args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, process.execPath, PLUGIN, ...args],
+    env: makeEnvironment(home, { CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER: 'true', ...env }),
+    cwd: home.path,
+    cols: 200,
+  };
+}
+
+export function stdoutOf(home: Home): string {
+  return readFileSync(join(home.path, 'stdout'), 'utf8');
+}
+
+/** Starts the plugin on a terminal. */
+export function startOnTerminal(t: Test, run: BrowserRun): Terminal {
+  const terminal = openTerminal(commandOf(run));
+  t.teardown(() => terminal.close());
+  return terminal;
+}
+
+/** The address that a user is to open. */
+export async function addressOn(terminal: Terminal): Promise<string> {
+  const line = await terminal.waitFor(/Open this address in your browser: \S+\n/, 20_000);
+  return line.trim().split(' ').at(-1) ?? '';
+}
+
+/** Checks a run that must succeed, and that its terminal shows nothing secret. */
+export async function checkEnd(
+  t: Test,
+  terminal: Terminal,
+  home: Home,
+  secrets: readonly string[] = [],
+): Promise<Credential> {
+  t.strictSame(await terminal.ended, { exitCode: 0, signal: undefined }, terminal.screen());
+  const credential = readCredential(t, stdoutOf(home));
+  for (const secret of [credential.token, ...secrets]) t.notOk(terminal.raw().includes(secret), 'no secret is shown');
+  return credential;
+}
+
+/** Opens an address of plain http and follows where it leads, as a browser does; fetch would say that it is none. */
+export async function visit(address: string, form?: Readonly<Record<string, string>>): Promise<Answer> {
+  const answer = await send(address, { ca: '', ...(form === undefined ? {} : { form }) });
+  const { location } = answer.headers;
+  return location === undefined ? answer : visit(new URL(location, address).href);
+}
+
+/** A port that nothing listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}

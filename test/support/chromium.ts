@@ -1,0 +1,103 @@
+// A real Chromium, where there is one: only that knows which headers it sends from a page of https:// to this machine,
+// and what it makes of our pages. Nothing is downloaded for it: $CHROMIUM is its path, else it is looked for as installed.
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Test } from 'tap';
+
+const STEPS = 400;
+const STEP_MS = 50;
+
+/** Logs in wherever there is a password to be given, and presses the button else; says what the page says. */
+const PERSON = `(name, password) => {
+  const field = document.querySelector('input[name=password]');
+  const form = document.querySelector('form[method=post]');
+  if (form && !form.dataset.done && document.readyState === 'complete') {
+    if (field) { document.querySelector('input[name=login]').value = name; field.value = password; }
+    if (field || document.querySelector('button[type=submit]')) { form.dataset.done = '1'; form.submit(); }
+  }
+  return location.href + ' ' + (document.body ? document.body.innerText : '');
+}`;
+
+export interface Chromium {
+  /** Opens an address as the person and goes on until a page says something that matches. */
+  visit(address: string, person: { name: string; password: string }, wanted: RegExp): Promise<string>;
+}
+
+/** The program, or undefined where there is none. */
+export function findChromium(): string | undefined {
+  const given = process.env['CHROMIUM'] ?? '';
+  return [given, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+    (file) => file !== '' && existsSync(file),
+  );
+}
+
+interface Reply {
+  readonly id?: number;
+  readonly result?: { readonly targetId?: string; readonly sessionId?: string; readonly result?: { value?: unknown } };
+}
+
+/** Starts a Chromium of its own, without a window, that ends with the test. */
+export async function startChromium(t: Test, program: string): Promise<Chromium> {
+  const folder = mkdtempSync(join(tmpdir(), 'cka-chromium-'));
+  const args = [
+    ...['--headless=new', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--no-proxy-server'],
+    // The authority of the tests is nobody's else.
+    ...['--ignore-certificate-errors', '--remote-debugging-port=0', `--user-data-dir=${folder}`],
+    // Chromium's own sandbox does not work for root.
+    ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+    'about:blank',
+  ];
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, HOME: folder } });
+  const ended = new Promise((done) => child.once('close', done));
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await ended;
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
+  const control = await new Promise<string>((done, fail) => {
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+      const [, url] = /DevTools listening on (ws:\S+)/.exec(said) ?? [];
+      if (url !== undefined) done(url);
+    });
+    void ended.then(() => fail(new Error(`Chromium ended: ${said}`)));
+  });
+
+  const socket = new WebSocket(control);
+  t.teardown(() => socket.close());
+  await new Promise((done) => socket.addEventListener('open', done, { once: true }));
+  const waiting = new Map<number, (reply: Reply) => void>();
+  socket.addEventListener('message', ({ data }) => {
+    const reply = JSON.parse(String(data)) as Reply;
+    waiting.get(reply.id ?? 0)?.(reply);
+    waiting.delete(reply.id ?? 0);
+  });
+  let last = 0;
+  const call = (method: string, params: object, sessionId?: string): Promise<Reply> => {
+    const id = ++last;
+    socket.send(JSON.stringify({ id, method, params, sessionId }));
+    return new Promise((done) => waiting.set(id, done));
+  };
+
+  return {
+    async visit(address, { name, password }, wanted) {
+      const { result: made } = await call('Target.createTarget', { url: address });
+      const { result } = await call('Target.attachToTarget', { targetId: made?.targetId, flatten: true });
+      const expression = `(${PERSON})(${JSON.stringify(name)}, ${JSON.stringify(password)})`;
+      let shown = '';
+      for (let step = 0; step < STEPS; step += 1) {
+        const reply = await call('Runtime.evaluate', { expression }, result?.sessionId);
+        const value = reply.result?.result?.value;
+        if (typeof value === 'string') shown = value;
+        if (wanted.test(shown)) return shown;
+        await sleep(STEP_MS);
+      }
+      throw new Error(`Chromium did not come to ${String(wanted)}; it shows ${shown}`);
+    },
+  };
+}
