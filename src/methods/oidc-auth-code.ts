@@ -134,7 +134,7 @@ async function askWithBrowser(config: ResolvedConfig, provider: Provider, tools:
   }
 }
 
-const common = { grant: 'authorization_code', inBrowser: true, identify: () => [], subject: () => SUBJECT };
+const common = { grant: 'authorization_code', inBrowser: true, identify: () => [], subject: () => SUBJECT } as const;
 
 const withBrowser = oidcMethod({
   ...common,
