@@ -4,6 +4,7 @@
  * folder that the system's accounts tell, never in one that a variable tells.
  */
 import { readFileSync, statSync } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, ConfigError } from '../errors.ts';
 import type { Host } from '../host.ts';
@@ -27,9 +28,21 @@ function parseOrigin(line: string, file: string, number: number): string {
   return url.origin;
 }
 
+/** Who may not enter a home, as in containers that run under any uid, keeps no list there. */
+const NOT_THERE = ['ENOENT', 'ENOTDIR', 'EACCES'];
+
+function statIfThere(file: string): Stats | undefined {
+  try {
+    return statSync(file);
+  } catch (error) {
+    if (NOT_THERE.includes(codeOf(error))) return undefined;
+    throw error;
+  }
+}
+
 function read(file: string, uid: number | undefined): string | undefined {
   try {
-    const stats = statSync(file, { throwIfNoEntry: false });
+    const stats = statIfThere(file);
     if (stats === undefined) return undefined;
     if (uid !== undefined && ((stats.uid !== uid && stats.uid !== 0) || (stats.mode & OTHERS_WRITE) !== 0)) {
       throw new ConfigError(`${file} could have been written by somebody else`, {
