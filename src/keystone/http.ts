@@ -141,6 +141,15 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
   // Made on first use: reading the system's authorities takes time that a plain http:// never needs.
   let https: HttpsAgent | undefined;
   const http = new HttpAgent({ keepAlive: true });
+
+  /** A kept connection may be closed by its other end at any moment; what is not sent again must not be lost with it. */
+  function chooseAgent(url: URL, { once, apart }: HttpRequest): { https: HttpsAgent } | { http: HttpAgent } {
+    const fresh = once === true || apart === true;
+    if (url.protocol !== 'https:') return { http: fresh ? new HttpAgent() : http };
+    if (fresh) return { https: new HttpsAgent({ ...tlsOptions(tls), ...proxied, keepAlive: false }) };
+    return { https: (https ??= new HttpsAgent({ ...tlsOptions(tls), ...proxied })) };
+  }
+
   const client: Got = got.extend({
     followRedirect: false,
     decompress: false,
@@ -155,8 +164,7 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
     const began = performance.now();
     const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(leftMs)));
     const stop = new AbortController();
-    const agent =
-      url.protocol === 'https:' ? { https: (https ??= new HttpsAgent({ ...tlsOptions(tls), ...proxied })) } : { http };
+    const agent = chooseAgent(url, request);
     const type = request.form ? 'application/x-www-form-urlencoded' : 'application/json';
     const headers: Record<string, string> = request.body === undefined ? {} : { 'content-type': type };
     for (const [name, value] of Object.entries(request.headers ?? {})) {

@@ -10,6 +10,7 @@ void t.test('what a JWT says of itself', async (t) => {
     subject: 'alice',
     audiences: ['kubectl'],
     expiresAt: 1_790_000_000_000,
+    nonce: undefined,
   });
   t.strictSame(readClaims(jwt({ aud: ['a', 7, 'b'] }))?.audiences, ['a', 'b']);
   t.equal(readClaims(jwt({ exp: 1_790_000_000.5 }))?.expiresAt, 1_790_000_000_500, 'RFC 7519 allows fractions');
