@@ -64,6 +64,13 @@ module.exports = {
       from: { path: '^src/main\\.ts$' },
       to: { path: '^src', pathNot: '^src/(hit/lookup|host|cli/cli)\\.ts$' },
     },
+    {
+      name: 'packaged-loads-bundles',
+      comment: 'it stands in for cli/ in an executable: what it loads is bundled already',
+      severity: 'error',
+      from: { path: '^src/packaged/' },
+      to: { path: '^src', pathNot: [base, '^src/(packaged|cache)/'], dependencyTypesNot: ['type-only'] },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

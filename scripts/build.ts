@@ -4,15 +4,22 @@
  * path gets into the first.
  */
 import { build as bundle } from 'esbuild';
-import type { Metafile, Plugin } from 'esbuild';
-import { chmod } from 'node:fs/promises';
-import { join } from 'node:path';
+import type { BuildOptions, Metafile, Plugin } from 'esbuild';
+import { chmod, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 
 const MAIN = 'dist/client-keystone-auth.cjs';
 const SLOW = 'dist/slow.cjs';
 
+/** The same hit path for a single executable, where the rest is not in files. What is not installed is in `out`. */
+const EXECUTABLE = 'out/executable.cjs';
+const BUNDLES = 'out/bundles.json';
+
 /** Files that the hit path may hold. */
 const HIT_PATH = /^src\/(main|host|errors|file-stamp|json|kin|secret)\.ts$|^src\/(hit|exec|cache)\//;
+
+/** The same in a single executable; what is in `packaged/` is loaded on a miss only. */
+const HIT_PATH_PACKAGED = new RegExp(`${HIT_PATH.source}|^src\\/packaged\\/`);
 
 /** Leaves the import of `name` to be required from `file` at run time. */
 function apart(name: RegExp, file: string): Plugin {
@@ -20,6 +27,16 @@ function apart(name: RegExp, file: string): Plugin {
     name: `${file} apart`,
     setup(build) {
       build.onResolve({ filter: name }, () => ({ path: file, external: true }));
+    },
+  };
+}
+
+/** Bundles another file of ours instead of the one that is imported. */
+function instead(name: RegExp, file: string): Plugin {
+  return {
+    name: `${file} instead`,
+    setup(build) {
+      build.onResolve({ filter: name }, () => ({ path: resolve(file) }));
     },
   };
 }
@@ -50,8 +67,8 @@ const RARE = [
   },
 ];
 
-function refuseIntruders(metafile: Metafile): void {
-  const intruders = Object.keys(metafile.inputs).filter((file) => !HIT_PATH.test(file));
+function refuseIntruders(metafile: Metafile, allowed: RegExp): void {
+  const intruders = Object.keys(metafile.inputs).filter((file) => !allowed.test(file));
   const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
   const foreign = imports.map(({ path }) => path).filter((path) => !path.startsWith('node:') && path !== './slow.cjs');
   if (intruders.length + foreign.length > 0)
@@ -64,7 +81,6 @@ const common = {
   target: 'node22',
   format: 'cjs',
   minify: true,
-  metafile: true,
   legalComments: 'none',
   // A dynamic import of CommonJS costs more than a require.
   supported: { 'dynamic-import': false },
@@ -76,29 +92,50 @@ const moduleUrl = {
   banner: { js: 'const __moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
 };
 
-const main = await bundle({
-  ...common,
-  entryPoints: ['src/main.ts'],
-  outfile: MAIN,
-  plugins: [apart(/^\.\/cli\/cli\.ts$/, './slow.cjs')],
-  banner: { js: '#!/usr/bin/env node' },
-});
-refuseIntruders(main.metafile);
-await bundle({
-  ...common,
+/** What `npm run package` needs to know of a bundle, so that it need not repeat how bundles are made. */
+export interface Bundle {
+  readonly name: string;
+  /** Files of which something went into it. */
+  readonly inputs: readonly string[];
+}
+
+const bundles: Bundle[] = [];
+
+async function make(outfile: string, options: BuildOptions): Promise<Metafile> {
+  const { metafile } = await bundle({ ...common, ...options, outfile, metafile: true });
+  const kept = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
+  const inputs = kept.filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([file]) => file);
+  bundles.push({ name: basename(outfile), inputs: inputs.toSorted() });
+  return metafile;
+}
+
+refuseIntruders(
+  await make(MAIN, {
+    entryPoints: ['src/main.ts'],
+    plugins: [apart(/^\.\/cli\/cli\.ts$/, './slow.cjs')],
+    banner: { js: '#!/usr/bin/env node' },
+  }),
+  HIT_PATH,
+);
+refuseIntruders(
+  await make(EXECUTABLE, {
+    entryPoints: ['src/main.ts'],
+    plugins: [instead(/^\.\/cli\/cli\.ts$/, 'src/packaged/cli.ts')],
+  }),
+  HIT_PATH_PACKAGED,
+);
+await make(SLOW, {
   ...moduleUrl,
   entryPoints: ['src/cli/cli.ts'],
-  outfile: SLOW,
   plugins: RARE.map(({ name, file }) => apart(name, file)),
 });
-await bundle({
-  ...common,
+await make('dist/keyring.cjs', {
   entryPoints: ['src/cache/keyring-process.ts'],
-  outfile: 'dist/keyring.cjs',
   // It has native parts, which no bundle can hold.
   external: ['@napi-rs/keyring'],
 });
 for (const { file, entry } of RARE) {
-  await bundle({ ...common, ...moduleUrl, stdin: { contents: entry, resolveDir: '.' }, outfile: join('dist', file) });
+  await make(join('dist', file), { ...moduleUrl, stdin: { contents: entry, resolveDir: '.' } });
 }
 await chmod(MAIN, 0o755);
+await writeFile(BUNDLES, `${JSON.stringify(bundles, null, 2)}\n`);

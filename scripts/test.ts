@@ -2,8 +2,9 @@
 // how many assertions passed. A plain `tap` could neither share one Keystone among test files nor be trusted to say
 // why tests are missing.
 //
-// usage: node scripts/test.ts [--bar] [TEST-FILE...]
+// usage: node scripts/test.ts [--bar | --packaged] [TEST-FILE...]
 // --bar runs the attacks on the cache in full size, one file at a time.
+// --packaged makes the single executable of this platform and tests that instead of the bundles.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -20,11 +21,19 @@ import { startKeystone } from './keystone/keystone.ts';
 import type { Keystone, KeystoneAddress } from './keystone/keystone.ts';
 import { findKeystone } from './keystone/packages.ts';
 import { makePki } from './pki.ts';
+import { executableOf, hostTarget } from './package/targets.ts';
 import type { Pki } from './pki.ts';
 import { describeCounts, reportTap } from './test-report.ts';
 
 const root = dirname(import.meta.dirname);
 const nodeFlags = ['--disable-warning=ExperimentalWarning'];
+
+/** Test files by what is tested. */
+const ALL = /^test\/(?!package\/)/;
+const BAR = /^test\/bar\//;
+/** What users do, what is packaged, and what works differently inside an executable. */
+const PACKAGED = /^test\/(?:e2e|package)\/|^test\/bar\/keyring\.test\.ts$/;
+
 let running: ChildProcess | undefined;
 
 type Server = Pick<Keystone, 'readLog' | 'stop'>;
@@ -51,9 +60,12 @@ async function main(args: string[]): Promise<number> {
   const servers: Server[] = [];
   const selection = selectTests(args);
   try {
-    await runNode('building the program', [...nodeFlags, join(root, 'scripts/build.ts')]);
+    const packaged = args.includes('--packaged') ? await makePackaged() : {};
+    if (packaged.CKA_PACKAGED === undefined) {
+      await runNode('building the program', [...nodeFlags, join(root, 'scripts/build.ts')]);
+    }
     await buildTap();
-    const env = await prepareWorld(dir, servers, selection);
+    const env = { ...(await prepareWorld(dir, servers, selection)), ...packaged };
     return await runTests(selection, env);
   } catch (error) {
     console.error(`\n${error instanceof Error ? error.message : String(error)}`);
@@ -156,8 +168,9 @@ async function buildTap(): Promise<void> {
 
 function selectTests(args: readonly string[]): Selection {
   const full = args.includes('--bar');
-  const named = args.filter((arg) => arg !== '--bar');
-  return { full, files: named.length > 0 ? named : listTestFiles(full ? 'test/bar' : 'test') };
+  const named = args.filter((arg) => !arg.startsWith('--'));
+  const chosen = full ? BAR : args.includes('--packaged') ? PACKAGED : ALL;
+  return { full, files: named.length > 0 ? named : listTestFiles().filter((file) => chosen.test(file)) };
 }
 
 /** Whether a test file has tests of the federation lane, which takes seconds to start. */
@@ -190,12 +203,19 @@ function inheritedEnv(): NodeJS.ProcessEnv {
   );
 }
 
-function listTestFiles(folder: string): string[] {
-  const files = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
+function listTestFiles(): string[] {
+  const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' });
   return files
     .filter((file) => file.endsWith('.test.ts'))
-    .map((file) => join(folder, file))
+    .map((file) => `test/${file.replaceAll('\\', '/')}`)
     .toSorted();
+}
+
+/** Makes the executable of this platform. */
+async function makePackaged(): Promise<{ CKA_PACKAGED?: string }> {
+  const target = hostTarget();
+  await runNode('making the executable', [...nodeFlags, join(root, 'scripts/package.ts'), '--target', target.name]);
+  return { CKA_PACKAGED: join(root, executableOf(target)) };
 }
 
 function tapProgram(): string {

@@ -35,8 +35,10 @@ export interface Host {
   parent(): Kin | undefined;
   kin(pid: number): Kin | undefined;
   stderrIsTerminal(): boolean;
-  /** Keeps Node's own warnings off stderr, which belongs to the user and to our one line. */
-  silenceWarnings(): void;
+  /** Keeps Node's own warnings and debugging output off stderr, which belongs to the user and to our one line. */
+  silenceNode(): void;
+  /** Loads a native addon and gives what it exports. */
+  loadLibrary(path: string): unknown;
   setExitStatus(status: number): void;
   /** Calls `listener` on the signal until the returned function is called. */
   onSignal(signal: PromptSignal, listener: () => void): () => void;
@@ -108,8 +110,18 @@ export function processHost(): Host {
     parent: () => identifyProcess(process.ppid),
     kin: identifyProcess,
     stderrIsTerminal: () => process.stderr.isTTY,
-    silenceWarnings: () => {
+    silenceNode: () => {
       process.removeAllListeners('warning');
+      // NODE_DEBUG in a kubeconfig would make Node print what it sends. We ourselves write to the descriptor.
+      if (process.env['NODE_DEBUG'] !== undefined) {
+        const silent = { isTTY: process.stderr.isTTY, write: () => true };
+        Object.defineProperty(process, 'stderr', { value: silent, configurable: true });
+      }
+    },
+    loadLibrary: (path) => {
+      const module = { exports: {} };
+      process.dlopen(module, path);
+      return module.exports;
     },
     setExitStatus: (status) => {
       process.exitCode = status;

@@ -7,16 +7,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 /** What arrives on stdin, so that no secret is in argv. */
 export interface KeyringRequest {
-  readonly service: string;
   readonly key: string;
   /** What to keep; undefined asks for what is kept. */
   readonly secret?: string;
 }
 
+/** Nothing else can be asked for: what belongs to other programs is none of our business. */
+const SERVICE = 'client-keystone-auth';
+
 /** Otherwise it would fall back, silently, to the kernel's keyutils, which forget. */
 const OPTIONS = { linux: { store: 'secret-service' } } as const;
 
-const { service, key, secret } = JSON.parse(readFileSync(0, 'utf8')) as KeyringRequest;
-const entry = new Entry(service, key, OPTIONS);
+const { key, secret } = JSON.parse(readFileSync(0, 'utf8')) as KeyringRequest;
+const entry = new Entry(SERVICE, key, OPTIONS);
 if (secret === undefined) writeFileSync(1, entry.getPassword() ?? '');
 else entry.setPassword(secret);

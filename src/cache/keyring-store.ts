@@ -10,7 +10,6 @@ import type { KeyringRequest } from './keyring-process.ts';
 import { sealRecord, unsealRecord } from './record.ts';
 import type { TokenStore } from './store.ts';
 
-const SERVICE = 'client-keystone-auth';
 const LONGEST_MS = 3_000;
 
 /** As built, beside the bundle that this is part of. */
@@ -38,14 +37,14 @@ export function openKeyringStore({ program, platform }: Host): TokenStore {
   return {
     onHitPath: false,
     async read(key) {
-      return unsealRecord(key, await ask(program, { service: SERVICE, key }));
+      return unsealRecord(key, await ask(program, { key }));
     },
     async write(key, record) {
       const secret = sealRecord(key, record);
       if (secret.length > (LARGEST_CHARACTERS[platform] ?? Number.POSITIVE_INFINITY)) {
         throw new CacheError('the token is too large for a credential of Windows');
       }
-      await ask(program, { service: SERVICE, key, secret });
+      await ask(program, { key, secret });
     },
   };
 }

@@ -45,8 +45,8 @@ function closeQuietly(fd: number): void {
   }
 }
 
-/** Reads a private file; anything else counts as absent. */
-export function readPrivate(path: string, uid: number | undefined): string | undefined {
+/** Reads a private file of at most `largest` bytes; anything else counts as absent. */
+export function readPrivateBytes(path: string, uid: number | undefined, largest: number): Buffer | undefined {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | SAFELY);
@@ -55,14 +55,19 @@ export function readPrivate(path: string, uid: number | undefined): string | und
   }
   try {
     const stats = fstatSync(fd);
-    if (!isPrivate(stats, uid) || stats.size > LARGEST_BYTES) return undefined;
+    if (!isPrivate(stats, uid) || stats.size > largest) return undefined;
     const bytes = Buffer.alloc(stats.size);
-    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, stats.size, 0));
+    return bytes.subarray(0, readSync(fd, bytes, 0, stats.size, 0));
   } catch {
     return undefined;
   } finally {
     closeQuietly(fd);
   }
+}
+
+/** Reads a private file of ours, which is text; anything else counts as absent. */
+export function readPrivate(path: string, uid: number | undefined): string | undefined {
+  return readPrivateBytes(path, uid, LARGEST_BYTES)?.toString('utf8');
 }
 
 /** Opens a file of ours, or makes it; undefined when what stands there is not private. */
@@ -105,10 +110,10 @@ export function usePrivate<T>(path: string, uid: number | undefined, use: (fd: n
 }
 
 /** Makes a new file that is complete on the disk when this returns. */
-function writeNew(path: string, text: string, until: number): void {
+function writeNew(path: string, content: string | Buffer, until: number): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFELY, FILE_MODE);
   try {
-    const bytes = Buffer.from(text);
+    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
     let done = 0;
     while (done < bytes.length) done += writeSync(fd, bytes, done);
     futimesSync(fd, until / 1000, until / 1000);
@@ -129,16 +134,16 @@ export function removeQuietly(path: string): void {
 }
 
 /**
- * Puts `text` under `name` in `folder`, replacing what stood there in one step.
+ * Puts `content` under `name` in `folder`, replacing what stood there in one step.
  *
  * @param until when it loses its meaning, ms since 1970, UTC: its time of modification, so that pruning reads no file
  * @throws CacheError when the file cannot be made
  */
-export function writePrivate(folder: string, name: string, text: string, until: number): void {
+export function writePrivate(folder: string, name: string, content: string | Buffer, until: number): void {
   // O_EXCL makes it safe, so it only has to differ from that of a run at the same moment.
   const temporary = join(folder, `.${name}.${Math.random().toString(36).slice(2)}`);
   try {
-    writeNew(temporary, text, until);
+    writeNew(temporary, content, until);
     renameSync(temporary, join(folder, name));
   } catch (error) {
     removeQuietly(temporary);

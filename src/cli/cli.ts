@@ -22,7 +22,7 @@ function refuseOldNode(version: string): void {
 export async function runCli(host: Host): Promise<void> {
   // Should the process end while something is still awaited, that is no success.
   host.setExitStatus(EXIT.internal);
-  host.silenceWarnings();
+  host.silenceNode();
   try {
     refuseOldNode(host.nodeVersion);
     const command = await parseCommand(host);

@@ -99,8 +99,10 @@ function tlsOptions(tls: TlsSettings): AgentOptions {
     // Explicit, or NODE_TLS_REJECT_UNAUTHORIZED=0 in a kubeconfig would decide.
     rejectUnauthorized: !tls.insecure,
     minVersion: 'TLSv1.2',
-    // A certificate of the system's store must do, as it does for the Go program and for curl.
-    ...(tls.insecure ? {} : { ca: tls.ca ?? [...getCACertificates('default'), ...getCACertificates('system')] }),
+    // A certificate of the system's store must do, as it does for the Go program and for curl; where a system has no
+    // such store, as in a bare container, those that come with Node do. Not Node's "default": NODE_EXTRA_CA_CERTS, which
+    // a kubeconfig may set, adds to that.
+    ...(tls.insecure ? {} : { ca: tls.ca ?? [...getCACertificates('bundled'), ...getCACertificates('system')] }),
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
   };

@@ -26,7 +26,7 @@ import { sealRecord } from '../../src/cache/record.ts';
 import { canRun, FULL, noneOf, seconds, start, tokenOf, without } from '../support/bar.ts';
 import type { TimedRun } from '../support/bar.ts';
 import { loginTo, startForTest } from '../support/login.ts';
-import { makeEnvironment, execInfo, PLUGIN } from '../support/plugin.ts';
+import { COMMAND, execInfo, makeEnvironment } from '../support/plugin.ts';
 
 t.setTimeout(170_000);
 
@@ -96,7 +96,7 @@ async function makeVictim(t: Test): Promise<Victim> {
     canary,
     tokens,
     run: (extra = {}, umask = '022') =>
-      start([...as(VICTIM), 'sh', '-c', `umask ${umask}; exec "$@"`, 'sh', process.execPath, PLUGIN], {
+      start([...as(VICTIM), 'sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...COMMAND], {
         ...plain,
         ...extra,
       }).ended,

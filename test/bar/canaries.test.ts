@@ -9,7 +9,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { sized, start } from '../support/bar.ts';
 import type { TimedRun } from '../support/bar.ts';
-import { execInfo, makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
+import { COMMAND, execInfo, makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
 import type { Home } from '../support/plugin.ts';
 import { asCredential, asUser, onProject, secretsOf } from '../support/settings.ts';
 import { openTerminal } from '../support/terminal.ts';
@@ -76,7 +76,7 @@ interface Wanted {
 async function observe(search: Search, { args = [], env, kill }: Wanted): Promise<TimedRun> {
   const { home, temporary } = search;
   const all = makeEnvironment(home, { TMPDIR: temporary, ...env });
-  const { pid, ended } = start([process.execPath, PLUGIN, ...args], all, home.path);
+  const { pid, ended } = start([...COMMAND, ...args], all, home.path);
   const life = { over: false };
   void ended.then(() => (life.over = true));
   const startedAt = performance.now();
@@ -177,8 +177,8 @@ testWithKeystone('prompts', async (t, world) => {
   const { OS_PASSWORD: password = '', ...env } = aliceOf(world, `${markRequests(world.http).url}/v3`);
   for (const typed of [WRONG, password]) {
     const terminal = openTerminal({
-      file: process.execPath,
-      args: [PLUGIN, '-v'],
+      file: COMMAND[0],
+      args: [...COMMAND.slice(1), '-v'],
       env: makeEnvironment(search.home, { ...env, TMPDIR: search.temporary }),
       cwd: search.home.path,
     });

@@ -11,7 +11,7 @@ import { lookup } from '../../src/hit/lookup.ts';
 import { noneOf, start, tokenOf } from '../support/bar.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { loginTo, startForTest } from '../support/login.ts';
-import { makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
+import { COMMAND, makeEnvironment, makeHome } from '../support/plugin.ts';
 import { spellLikeKeystone } from '../support/stand-in-keystone.ts';
 import type { StandIn } from '../support/stand-in-keystone.ts';
 
@@ -131,8 +131,8 @@ await t.test('the program itself', async (t) => {
       t.teardown(() => home.remove());
       const env = makeEnvironment(home, { ...loginTo(`${standIn.url}/v3`), TZ });
       const before = standIn.countLogins();
-      const first = await start([process.execPath, PLUGIN], env).ended;
-      const second = await start([process.execPath, PLUGIN], env).ended;
+      const first = await start([...COMMAND], env).ended;
+      const second = await start([...COMMAND], env).ended;
       t.equal(second.stdout, first.stdout, `${TZ}, ${clockAheadSeconds} s: the same document`);
       t.equal(standIn.countLogins(), before + 1, 'one login');
       const { status } = JSON.parse(first.stdout) as { status: { expirationTimestamp: string } };

@@ -13,7 +13,7 @@ import { prune } from '../../src/cache/prune.ts';
 import { canRun, FULL, inWorkers, noneOf, seconds, sized, start, tokenOf, without } from '../support/bar.ts';
 import type { TimedRun } from '../support/bar.ts';
 import { loginTo, startForTest } from '../support/login.ts';
-import { execInfo, makeEnvironment, makeHome, PLUGIN, runPlugin } from '../support/plugin.ts';
+import { COMMAND, execInfo, makeEnvironment, makeHome, PLUGIN, runPlugin } from '../support/plugin.ts';
 import type { Home } from '../support/plugin.ts';
 import type { StandIn } from '../support/stand-in-keystone.ts';
 
@@ -81,7 +81,7 @@ async function sitDown(t: Test, standIn: StandIn): Promise<Desk> {
     const name = inject?.split(':')[0];
     const only = name === undefined ? [] : ['-e', `trace=${name}`];
     // Without -f, only the thread that works with the cache is looked at and disturbed.
-    const ran = await start(['strace', '-qq', '-y', '-o', log, ...only, ...what, process.execPath, PLUGIN], env).ended;
+    const ran = await start(['strace', '-qq', '-y', '-o', log, ...only, ...what, ...COMMAND], env).ended;
     return { ran, lines: existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [] };
   };
   const listCalls = async (before: Before): Promise<Call[]> => {
@@ -193,7 +193,7 @@ await t.test('a run is killed at every system call on the cache', { skip: noStra
     if (ran.signal === 'SIGKILL') killed += 1;
     const what = `${name}#${at} with ${before}`;
     if (ran.signal !== 'SIGKILL' && ran.status !== 0) problems.push(`${what}: ${ran.stderr}`);
-    const next = await start([process.execPath, PLUGIN], desk.env).ended;
+    const next = await start([...COMMAND], desk.env).ended;
     slowest = Math.max(slowest, next.ms);
     problems.push(...complain(next, given).map((problem) => `after ${what}: ${problem}`));
     if (next.stderr !== '') problems.push(`after ${what}: ${next.stderr}`);
@@ -222,7 +222,7 @@ async function checkHome(t: Test, what: string, homePath: string | undefined, pr
     { ...loginTo(standIn.url), HOME: homePath },
   );
   for (const turn of [1, 2]) {
-    const ran = await start([...prefix, process.execPath, PLUGIN], env).ended;
+    const ran = await start([...prefix, ...COMMAND], env).ended;
     t.strictSame(complain(ran, given), [], `${what}, run ${turn}: ${ran.stderr.trim()}`);
   }
 }

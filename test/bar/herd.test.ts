@@ -12,7 +12,7 @@ import { noneOf, seconds, sized, start, tokenOf } from '../support/bar.ts';
 import type { TimedRun } from '../support/bar.ts';
 import { silence } from '../support/faults.ts';
 import { loginTo, startForTest } from '../support/login.ts';
-import { alone, execInfo, makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
+import { alone, COMMAND, execInfo, makeEnvironment, makeHome } from '../support/plugin.ts';
 import type { Home } from '../support/plugin.ts';
 import { startCountingProxy } from '../support/proxy.ts';
 import { asUser, onProject } from '../support/settings.ts';
@@ -25,7 +25,7 @@ t.setTimeout(sized(900_000, 170_000));
 
 type Environment = Readonly<Record<string, string>>;
 
-const plugin = (env: Environment, ...args: string[]) => start([process.execPath, PLUGIN, ...args], env);
+const plugin = (env: Environment, ...args: string[]) => start([...COMMAND, ...args], env);
 
 function homeOf(t: Test): Home {
   const home = makeHome();
@@ -185,7 +185,7 @@ await t.test('who waits is told, on a terminal only', async (t) => {
   const env = makeEnvironment(home, loginTo(`${standIn.url}/v3`));
   const holder = await hang(standIn, env);
   const piped = plugin(env, '--timeout', '20');
-  const [file, args, options] = alone(process.execPath, [PLUGIN, '--timeout', '20'], env);
+  const [file, args, options] = alone(COMMAND[0], [...COMMAND.slice(1), '--timeout', '20'], env);
   const startedAt = performance.now();
   const terminal = openTerminal({ file, args, env: options.env });
   t.teardown(() => terminal.close());

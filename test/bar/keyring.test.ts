@@ -10,7 +10,7 @@ import type { Test } from 'tap';
 import { canRun, seconds, start, without } from '../support/bar.ts';
 import type { TimedRun } from '../support/bar.ts';
 import { checkSuccess } from '../support/login.ts';
-import { makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
+import { COMMAND, makeEnvironment, makeHome } from '../support/plugin.ts';
 import type { Home } from '../support/plugin.ts';
 import { asUser, onProject } from '../support/settings.ts';
 import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
@@ -47,7 +47,7 @@ function settle(t: Test, world: World, env: Readonly<Record<string, string>> = {
   };
 }
 
-const plugin = (...args: string[]): string[] => [process.execPath, PLUGIN, ...args];
+const plugin = (...args: string[]): string[] => [...COMMAND, ...args];
 
 const listFiles = (folder: string): string[] => readdirSync(folder, { recursive: true, encoding: 'utf8' });
 

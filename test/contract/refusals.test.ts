@@ -9,7 +9,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { seal, unseal } from '../../src/cache/seal.ts';
 import { checkFailure, EXIT } from '../support/login.ts';
-import { alone, makeEnvironment, makeHome, PLUGIN, runPlugin } from '../support/plugin.ts';
+import { alone, COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/plugin.ts';
 import type { Home, Ran } from '../support/plugin.ts';
 import { asCredential, asUser, asUserById, onProject, secretsOf } from '../support/settings.ts';
 import { logIn, revokeToken } from '../support/tenancy.ts';
@@ -294,7 +294,7 @@ function openShell(home: Home): Shell {
   return {
     async run(env, ...args) {
       const settings = Object.entries(env).map(([name, value]) => `${name}=${quote(value)}`);
-      const command = [...settings, quote(process.execPath), quote(PLUGIN), ...args.map(quote)].join(' ');
+      const command = [...settings, ...COMMAND.map(quote), ...args.map(quote)].join(' ');
       child.stdin.write(`${command} >${quote(out)} 2>${quote(err)} </dev/null; echo $?\n`);
       const [status] = (await once(child.stdout, 'data')) as [Buffer];
       return {

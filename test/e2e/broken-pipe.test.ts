@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import t from 'tap';
 import type { Test } from 'tap';
 import { EXIT, loginTo, startForTest } from '../support/login.ts';
-import { makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
+import { COMMAND, makeEnvironment, makeHome } from '../support/plugin.ts';
 import type { Home } from '../support/plugin.ts';
 
 t.setTimeout(60_000);
@@ -20,7 +20,7 @@ interface Said {
 
 /** Runs a script for /bin/sh in which `"$@"` is the plugin and descriptor 3 is stdout whatever is done to it. */
 async function runShell(home: Home, script: string, env: Readonly<Record<string, string>> = login): Promise<Said> {
-  const child = spawn('/bin/sh', ['-c', `exec 3>&1; ${script}`, 'sh', process.execPath, PLUGIN], {
+  const child = spawn('/bin/sh', ['-c', `exec 3>&1; ${script}`, 'sh', ...COMMAND], {
     cwd: home.path,
     env: makeEnvironment(home, env),
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -18,7 +18,7 @@ import {
   users,
 } from '../support/login.ts';
 import type { Credential } from '../support/login.ts';
-import { execInfo, makeEnvironment, makeHome, PLUGIN, runPlugin } from '../support/plugin.ts';
+import { COMMAND, execInfo, makeEnvironment, makeHome, runPlugin } from '../support/plugin.ts';
 import type { Home } from '../support/plugin.ts';
 import type { StandIn } from '../support/stand-in-keystone.ts';
 import { openTerminal, sttyOf } from '../support/terminal.ts';
@@ -54,7 +54,7 @@ async function setScene(t: Test, password = PASSWORD): Promise<Scene> {
     login: { ...loginTo(`${keystone.url}/v3`), OS_PASSWORD: undefined },
     command: (env, cwd = home.path, args = []) => ({
       file: '/bin/sh',
-      args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, process.execPath, PLUGIN, ...args],
+      args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...COMMAND, ...args],
       env: makeEnvironment(home, env),
       cwd,
       cols: 200,

@@ -9,7 +9,7 @@ import { send } from './https.ts';
 import type { Answer } from './https.ts';
 import { readCredential } from './login.ts';
 import type { Credential } from './login.ts';
-import { makeEnvironment, PLUGIN } from './plugin.ts';
+import { COMMAND, makeEnvironment } from './plugin.ts';
 import type { Home } from './plugin.ts';
 import { openTerminal } from './terminal.ts';
 import type { Terminal, TerminalCommand } from './terminal.ts';
@@ -28,7 +28,7 @@ export function commandOf({ home, env, args = [] }: BrowserRun): TerminalCommand
   const out = join(home.path, 'stdout');
   return {
     file: '/bin/sh',
-    args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, process.execPath, PLUGIN, ...args],
+    args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...COMMAND, ...args],
     env: makeEnvironment(home, { CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER: 'true', ...env }),
     cwd: home.path,
     cols: 200,

@@ -9,7 +9,7 @@ import type { Test } from 'tap';
 import { findKubectl } from '../../scripts/kubectl.ts';
 import { startApiServer, writeKubeconfig } from './api-server.ts';
 import type { ApiServer, KubeconfigOptions } from './api-server.ts';
-import { alone, makeEnvironment, makeHome, PLUGIN } from './plugin.ts';
+import { alone, COMMAND, makeEnvironment, makeHome } from './plugin.ts';
 import type { Home, Ran } from './plugin.ts';
 import { asUser, onProject } from './settings.ts';
 import { validateToken } from './tenancy.ts';
@@ -145,7 +145,7 @@ export function makeNotingPlugin({ home }: Desk): { command: string; runs: () =>
   const notes = join(home.path, 'notes');
   const script = `#!/bin/sh
 printf '%s\\n' "$KUBERNETES_EXEC_INFO" >>'${notes}'
-exec '${process.execPath}' '${PLUGIN}' "$@"
+exec ${COMMAND.map((word) => `'${word}'`).join(' ')} "$@"
 `;
   writeFileSync(command, script);
   chmodSync(command, 0o700);

@@ -4,8 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-/** The plugin's file, as built by `npm run build`. */
-export const PLUGIN: string = resolve('dist/client-keystone-auth.cjs');
+/** The single executable that is tested instead of the bundles, where `npm test -- --packaged` has made one. */
+export const PACKAGED: string | undefined = process.env['CKA_PACKAGED'];
+
+/** A file that can be run by itself, as kubectl does. */
+export const PLUGIN: string = PACKAGED ?? resolve('dist/client-keystone-auth.cjs');
+
+/** The same with the Node that is tested, whatever the PATH of a test has. */
+export const COMMAND: readonly [string, ...string[]] = PACKAGED === undefined ? [process.execPath, PLUGIN] : [PACKAGED];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -66,7 +72,7 @@ export interface PluginRun {
 
 /** Runs the plugin without a terminal: in a session of its own, stdin empty, stdout and stderr pipes. */
 export async function runPlugin({ home, args = [], env = {}, cwd = home.path }: PluginRun): Promise<Ran> {
-  const [file, words, options] = alone(process.execPath, [PLUGIN, ...args], makeEnvironment(home, env));
+  const [file, words, options] = alone(COMMAND[0], [...COMMAND.slice(1), ...args], makeEnvironment(home, env));
   const child = spawn(file, words, {
     ...options,
     cwd,

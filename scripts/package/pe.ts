@@ -1,0 +1,45 @@
+// Portable Executable: takes the signature off, which would be wrong as soon as a byte changes.
+// Source: "PE Format", Microsoft, "Optional Header Data Directories" and "The Attribute Certificate Table".
+
+const PE_OFFSET_AT = 0x3c;
+const COFF_HEADER_BYTES = 24;
+const PE32_PLUS = 0x20b;
+const DIRECTORIES_AT = 112;
+const CERTIFICATE_TABLE = 4;
+const DIRECTORY_BYTES = 8;
+const CHECKSUM_AT = 64;
+
+/** What a reader wants to know of a program for Windows. */
+export interface PortableExecutable {
+  readonly machine: number;
+  /** Where the entry of the certificate table stands, and what it says. */
+  readonly certificates: { readonly at: number; readonly offset: number; readonly size: number };
+  readonly checksumAt: number;
+}
+
+/** @throws where it is not a 64-bit PE file */
+export function readPortableExecutable(program: Buffer): PortableExecutable {
+  const pe = program.readUInt32LE(PE_OFFSET_AT);
+  if (program.toString('latin1', pe, pe + 4) !== 'PE\0\0') throw new Error('not a PE file');
+  const optional = pe + COFF_HEADER_BYTES;
+  if (program.readUInt16LE(optional) !== PE32_PLUS) throw new Error('not a 64-bit PE file');
+  const at = optional + DIRECTORIES_AT + CERTIFICATE_TABLE * DIRECTORY_BYTES;
+  return {
+    machine: program.readUInt16LE(pe + 4),
+    certificates: { at, offset: program.readUInt32LE(at), size: program.readUInt32LE(at + 4) },
+    checksumAt: optional + CHECKSUM_AT,
+  };
+}
+
+/** Returns the program without its signature, which is the last thing in the file. */
+export function removeSignature(program: Buffer): Buffer {
+  const { certificates, checksumAt } = readPortableExecutable(program);
+  const { at, offset, size } = certificates;
+  if (size === 0) return program;
+  if (offset + size !== program.length) throw new Error('something follows the signature');
+  const bare = Buffer.from(program.subarray(0, offset));
+  bare.fill(0, at, at + DIRECTORY_BYTES);
+  // Only drivers need one.
+  bare.writeUInt32LE(0, checksumAt);
+  return bare;
+}

@@ -1,0 +1,154 @@
+/**
+ * What cannot be run here is at least looked at: each executable is of its platform, holds this program and the Node that
+ * it was tested with, and is signed (or not) as its system wants it. The readers are written anew, from the formats: what
+ * the packager believes of them is what is tested.
+ */
+import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { findNames, UNSEEN } from '../../scripts/package/blind.ts';
+import { executableOf, TARGETS } from '../../scripts/package/targets.ts';
+import type { Target } from '../../scripts/package/targets.ts';
+import { canRun, without } from '../support/bar.ts';
+import { PACKAGED } from '../support/plugin.ts';
+
+t.setTimeout(120_000);
+
+const MACHINES: Readonly<Record<string, number>> = {
+  'linux-x64': 62,
+  'linux-arm64': 183,
+  'darwin-x64': 0x01000007,
+  'darwin-arm64': 0x0100000c,
+  'win-x64': 0x8664,
+  'win-arm64': 0xaa64,
+};
+
+function checkElf(t: Test, program: Buffer, machine: number): void {
+  t.equal(program.toString('latin1', 0, 6), '\x7fELF\x02\x01', '64-bit, little-endian ELF');
+  t.equal(program.readUInt16LE(18), machine, 'its processor');
+  const headers = Number(program.readBigUInt64LE(32));
+  const notes = Array.from({ length: program.readUInt16LE(56) }, (_, index) => headers + index * 56)
+    .filter((at) => program.readUInt32LE(at) === 4)
+    .map((at) =>
+      program.subarray(Number(program.readBigUInt64LE(at + 8))).subarray(0, Number(program.readBigUInt64LE(at + 32))),
+    );
+  t.ok(
+    notes.some((note) => note.includes('NODE_SEA_BLOB')),
+    'the blob is where Node looks for it',
+  );
+}
+
+function checkPe(t: Test, program: Buffer, machine: number): void {
+  t.equal(program.toString('latin1', 0, 2), 'MZ');
+  const pe = program.readUInt32LE(0x3c);
+  t.equal(program.toString('latin1', pe, pe + 4), 'PE\0\0');
+  t.equal(program.readUInt16LE(pe + 4), machine, 'its processor');
+  t.equal(program.readUInt16LE(pe + 24), 0x20b, '64-bit');
+  t.equal(program.readBigUInt64LE(pe + 24 + 112 + 4 * 8), 0n, 'no signature that does not fit');
+}
+
+/** Reads the load commands as `[command, bytes]`. */
+function loadCommands(program: Buffer): (readonly [command: number, bytes: Buffer])[] {
+  const commands: (readonly [number, Buffer])[] = [];
+  let rest = program.subarray(32, 32 + program.readUInt32LE(20));
+  while (rest.length > 0) {
+    const size = rest.readUInt32LE(4);
+    commands.push([rest.readUInt32LE(0), rest.subarray(0, size)]);
+    rest = rest.subarray(size);
+  }
+  return commands;
+}
+
+function checkMachO(t: Test, program: Buffer, machine: number): void {
+  t.equal(program.readUInt32LE(0), 0xfeedfacf, '64-bit Mach-O');
+  t.equal(program.readUInt32LE(4), machine, 'its processor');
+  const commands = loadCommands(program);
+  t.equal(commands.length, program.readUInt32LE(16), 'as many load commands as it says');
+  const segments = commands.filter(([command]) => command === 0x19).map(([, bytes]) => bytes);
+  const nameOf = (segment: Buffer): string => segment.toString('latin1', 8, 24).replaceAll('\0', '');
+  t.ok(segments.some((segment) => nameOf(segment) === 'NODE_SEA'));
+  const last = segments.at(-1) ?? Buffer.alloc(72);
+  t.equal(nameOf(last), '__LINKEDIT', 'the last segment holds the signature');
+  const end = Number(last.readBigUInt64LE(40)) + Number(last.readBigUInt64LE(48));
+  t.equal(end, program.length, 'and ends where the file ends');
+  t.ok(last.readBigUInt64LE(32) >= last.readBigUInt64LE(48), 'in memory too');
+
+  const [signature, ...more] = commands.filter(([command]) => command === 0x1d).map(([, bytes]) => bytes);
+  t.equal(more.length, 0);
+  if (signature === undefined) {
+    t.fail('no signature');
+    return;
+  }
+  const offset = signature.readUInt32LE(8);
+  t.equal(offset % 16, 0);
+  t.equal(offset + signature.readUInt32LE(12), program.length);
+  const blob = program.subarray(offset);
+  t.equal(blob.readUInt32BE(0), 0xfade0cc0, 'an embedded signature');
+  const slots = new Map(
+    Array.from({ length: blob.readUInt32BE(8) }, (_, index) => {
+      const at = blob.readUInt32BE(16 + index * 8);
+      return [blob.readUInt32BE(12 + index * 8), blob.subarray(at, at + blob.readUInt32BE(at + 4))];
+    }),
+  );
+  t.strictSame([...slots.keys()], [0, 2, 0x10000], 'a directory, requirements, and room for a certificate');
+  const directory = slots.get(0) ?? Buffer.alloc(0);
+  t.equal(directory.readUInt32BE(0), 0xfade0c02);
+  t.equal(directory.readUInt32BE(12) & 0x2, 0x2, 'ad hoc');
+  t.equal(directory.readUInt32BE(32), offset, 'all but the signature is signed');
+  t.strictSame([...directory.subarray(36, 40)], [32, 2, 0, 12], 'SHA-256 of pages of 4 KiB');
+  const text = segments.find((segment) => nameOf(segment) === '__TEXT') ?? Buffer.alloc(72);
+  t.equal(directory.readBigUInt64BE(72), text.readBigUInt64LE(48), 'where code may be executed');
+  t.equal(directory.readBigUInt64BE(80), 1n, 'a main program');
+  const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+  const hashes = directory.readUInt32BE(16);
+  const hashAt = (slot: number): string => directory.toString('hex', hashes + slot * 32, hashes + slot * 32 + 32);
+  t.equal(hashAt(-2), sha256(slots.get(2) ?? Buffer.alloc(0)), 'the requirements are signed');
+  const wrong: number[] = [];
+  for (let page = 0; page * 4096 < offset; page += 1) {
+    if (hashAt(page) !== sha256(program.subarray(page * 4096, Math.min(page * 4096 + 4096, offset)))) wrong.push(page);
+  }
+  t.strictSame(wrong, [], 'every page has the hash that is signed');
+  t.equal(directory.readUInt32BE(28), Math.ceil(offset / 4096));
+}
+
+const CHECKS = { elf: checkElf, pe: checkPe, 'mach-o': checkMachO } as const;
+
+function requireMade(target: Target): string | false {
+  if (PACKAGED === undefined) return 'npm test -- --packaged';
+  return without(executableOf(target), () => existsSync(executableOf(target)));
+}
+
+for (const target of TARGETS) {
+  await t.test(target.name, { skip: requireMade(target) }, async (t) => {
+    const program = readFileSync(executableOf(target));
+    CHECKS[target.format](t, program, MACHINES[target.name] ?? 0);
+    t.ok(program.includes(`node-${process.version}`.slice(5)), `Node ${process.version}`);
+    t.ok(program.includes('NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:1'), 'Node is told to look for the blob');
+    for (const file of ['out/executable.cjs', 'dist/slow.cjs', 'dist/got.cjs', 'dist/keyring.cjs']) {
+      t.ok(program.includes(readFileSync(file)), `it holds ${file}`);
+    }
+    for (const name of UNSEEN) t.strictSame(findNames(program, name), [], `it does not know ${name}`);
+  });
+}
+
+const arm = TARGETS.find(({ name }) => name === 'linux-arm64');
+const emulator = ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu'] as const;
+const noEmulator =
+  arm === undefined
+    ? 'no such target'
+    : requireMade(arm) ||
+      without(
+        'qemu-aarch64 with libraries',
+        () => canRun('qemu-aarch64', '--version') && existsSync('/usr/aarch64-linux-gnu/lib/libstdc++.so.6'),
+      );
+
+await t.test('linux-arm64 runs, emulated', { skip: noEmulator }, async (t) => {
+  if (arm === undefined) return;
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+  const [file, ...words] = [...emulator, resolve(executableOf(arm))];
+  t.equal(execFileSync(file, [...words, '--version'], { encoding: 'utf8', env: {} }), `${version}\n`);
+  t.match(execFileSync(file, [...words, '--help'], { encoding: 'utf8', env: {} }), 'ExecCredential');
+});

@@ -1,0 +1,216 @@
+/**
+ * A kubeconfig from somebody else may set any variable for its plugin. Each one that Node, OpenSSL or ICU listens to is set
+ * here: no code runs, no file appears, nothing leaks, and TLS is as strict as ever. A plain Node falls for most of them;
+ * the first test shows that, so that the rest cannot pass by accident.
+ * LD_PRELOAD and its kind are out of scope: what the dynamic linker obeys, no program can refuse.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { makePki } from '../../scripts/pki.ts';
+import type { Pki } from '../../scripts/pki.ts';
+import { UNSEEN } from '../../scripts/package/blind.ts';
+import { canRun, inWorkers, without } from '../support/bar.ts';
+import { A_POD, GET_PODS, settingsOf, sitDown, testWithKubectl } from '../support/desk.ts';
+import { checkFailure, checkSuccess, EXIT, loginTo, PASSWORD, startForTest } from '../support/login.ts';
+import { alone, makeHome, PACKAGED, PLUGIN, runPlugin } from '../support/plugin.ts';
+import type { Ran } from '../support/plugin.ts';
+import { secretsOf } from '../support/settings.ts';
+import type { StandIn } from '../support/stand-in-keystone.ts';
+
+t.setTimeout(120_000);
+
+const skip = PACKAGED === undefined ? 'npm test -- --packaged' : without('C compiler', () => canRun('cc', '--version'));
+
+interface Trap {
+  /** Everything in it was there before a run. */
+  readonly folder: string;
+  readonly variables: readonly (readonly [name: string, value: string])[];
+}
+
+const SPRUNG = 'sprung';
+
+/** Sets up code that leaves a file behind wherever it is run, and variables that lead to it. */
+function setTrap(t: Test): Trap {
+  const folder = t.testdir({ hooks: {} });
+  const at = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const mark = JSON.stringify(join(folder, SPRUNG));
+  const script = at('hook.cjs', `require('node:fs').writeFileSync(${mark}, process.argv0);`);
+  const source = at(
+    'library.c',
+    `#include <stdio.h>\n__attribute__((constructor)) static void spring(void) { FILE *f = fopen(${mark}, "w"); if (f) fclose(f); }\n`,
+  );
+  const library = join(folder, 'library.so');
+  execFileSync('cc', ['-shared', '-fPIC', '-o', library, source]);
+  const openssl = at(
+    'openssl.cnf',
+    `openssl_conf = all\nnodejs_conf = all\n[all]\nproviders = providers\n[providers]\nlibrary = library\n[library]\nmodule = ${library}\nactivate = 1\n`,
+  );
+  const authority = at('none.pem', 'no certificate\n');
+  const other = (name: string): string => join(folder, name);
+  return {
+    folder,
+    variables: [
+      ['NODE_OPTIONS', `--require ${script}`],
+      ['NODE_OPTIONS', `--import ${script}`],
+      ['NODE_OPTIONS', '--inspect=127.0.0.1:0'],
+      ['NODE_OPTIONS', `--tls-keylog=${other('keys')} --trace-event-categories=node`],
+      ['NODE_OPTIONS', `--report-on-signal --report-on-fatalerror --report-directory=${folder}`],
+      ['NODE_DEBUG', '*'],
+      ['NODE_DEBUG', 'http,https,tls,net,module'],
+      ['NODE_DEBUG_NATIVE', 'CRYPTO,TLS,STREAM,HTTP2,SEA,COMPILE_CACHE,INSPECTOR_SERVER'],
+      ['NODE_EXTRA_CA_CERTS', authority],
+      ['NODE_TLS_REJECT_UNAUTHORIZED', '0'],
+      ['NODE_V8_COVERAGE', other('coverage')],
+      ['NODE_REPL_EXTERNAL_MODULE', script],
+      ['NODE_PATH', folder],
+      ['NODE_COMPILE_CACHE', other('compiled')],
+      ['NODE_REDIRECT_WARNINGS', other('warnings')],
+      ['NODE_PENDING_DEPRECATION', '1'],
+      ['NODE_USE_ENV_PROXY', '1'],
+      ['NODE_USE_SYSTEM_CA', '1'],
+      ['NODE_ICU_DATA', folder],
+      ['NODE_UNIQUE_ID', '1'],
+      ['NODE_TEST_CONTEXT', 'child-v8'],
+      ['NODE_PRESERVE_SYMLINKS', '1'],
+      ['ICU_TIMEZONE_FILES_DIR', folder],
+      ['OPENSSL_CONF', openssl],
+      ['OPENSSL_CONF_INCLUDE', folder],
+      ['OPENSSL_MODULES', folder],
+      ['OPENSSL_ENGINES', folder],
+      ['SSLKEYLOGFILE', other('keys')],
+      ['SSL_CERT_DIR', folder],
+    ],
+  };
+}
+
+interface Stage extends Trap {
+  readonly pki: Pki;
+  readonly keystone: StandIn;
+  readonly before: readonly string[];
+}
+
+async function setStage(t: Test): Promise<Stage> {
+  const trap = setTrap(t);
+  const pki = await makePki(join(t.testdirName, 'pki'));
+  const keystone = await startForTest(t, { tls: pki.server });
+  return { ...trap, pki, keystone, before: readdirSync(trap.folder) };
+}
+
+/** Whatever it was that a plain Node would have done. */
+function checkNothingHappened(t: Test, { folder, before }: Stage, ran: Ran): void {
+  t.strictSame(readdirSync(folder), before, 'no code ran, no file was written');
+  t.notOk(ran.stderr.includes(PASSWORD));
+  t.notMatch(ran.stderr, /gAAAA|Debugger listening/);
+}
+
+await t.test('a plain Node falls into the traps', { skip }, async (t) => {
+  const { folder, variables } = setTrap(t);
+  const nothing = join(folder, 'nothing.cjs');
+  writeFileSync(nothing, '');
+  const appears = (name: string, value: string, file: string): void => {
+    const [command, args, options] = alone(process.execPath, [nothing], { [name]: value });
+    spawnSync(command, args, { ...options, timeout: 10_000 });
+    t.ok(existsSync(join(folder, file)), `${name} leaves ${file}`);
+    execFileSync('rm', ['-rf', join(folder, file)]);
+  };
+  const valueOf = (wanted: string): string => variables.find(([name]) => name === wanted)?.[1] ?? '';
+  appears('NODE_OPTIONS', valueOf('NODE_OPTIONS'), SPRUNG);
+  appears('OPENSSL_CONF', valueOf('OPENSSL_CONF'), SPRUNG);
+  appears('NODE_COMPILE_CACHE', valueOf('NODE_COMPILE_CACHE'), 'compiled');
+  appears('NODE_V8_COVERAGE', valueOf('NODE_V8_COVERAGE'), 'coverage');
+});
+
+await t.test('the executable does not, on a login nor on a hit', { skip }, async (t) => {
+  const stage = await setStage(t);
+  const { keystone, pki, variables } = stage;
+  const names = new Set(variables.map(([name]) => name));
+  t.strictSame(
+    UNSEEN.filter((name) => !names.has(name)),
+    [],
+    'everything that Node was made blind to is tried',
+  );
+  for (const [name, value] of variables) {
+    const home = makeHome();
+    const before = keystone.countLogins();
+    const env = {
+      ...loginTo(`${keystone.url}/v3`),
+      OS_CACERT: pki.ca,
+      [name]: value,
+    };
+    for (const what of ['login', 'hit']) {
+      const ran = await runPlugin({ home, env });
+      t.comment(`${name}: ${what}`);
+      checkSuccess(t, ran);
+      checkNothingHappened(t, stage, ran);
+    }
+    t.equal(keystone.countLogins() - before, 1, `${name}: one login`);
+    home.remove();
+  }
+});
+
+if (skip === false) {
+  testWithKubectl(
+    "nor under kubectl, where the kubeconfig's env sets them",
+    async (t, world, program) => {
+      const { folder, variables } = setTrap(t);
+      const before = readdirSync(folder);
+      const secrets = secretsOf(world.tenancy);
+      await inWorkers(3, variables, async ([name, value]) => {
+        const desk = await sitDown(t, world, { program });
+        await desk.configure({ command: PLUGIN, env: settingsOf(world, desk, { [name]: value }) });
+        for (const what of ['login', 'hit']) {
+          const ran = await desk.kubectl(GET_PODS);
+          t.match(ran, { status: 0, stdout: A_POD }, `${name}: ${what}`);
+          t.equal(ran.stderr, '', `${name}: ${what}`);
+          t.notOk(secrets.some((secret) => ran.stdout.includes(secret)));
+        }
+        t.equal(desk.countLogins(), 1, `${name}: one login`);
+      });
+      t.strictSame(readdirSync(folder), before, 'no code ran, no file was written');
+    },
+    ['new'],
+  );
+}
+
+await t.test('TLS is not weakened', { skip }, async (t) => {
+  const stage = await setStage(t);
+  const { folder, keystone, pki } = stage;
+  const hashed = join(folder, 'hashed');
+  mkdirSync(hashed);
+  const untrusted = async (env: Readonly<Record<string, string>>): Promise<void> => {
+    const home = makeHome();
+    const ran = await runPlugin({ home, env: { ...loginTo(`${keystone.url}/v3`), ...env } });
+    checkFailure(t, ran, EXIT.unreachable, { says: ['its certificate is not trusted'] });
+    home.remove();
+  };
+  await untrusted({});
+  await untrusted({ NODE_TLS_REJECT_UNAUTHORIZED: '0' });
+  await untrusted({ NODE_EXTRA_CA_CERTS: pki.ca });
+  await untrusted({ NODE_OPTIONS: '--use-openssl-ca', OS_VERIFY: 'true' });
+  t.equal(keystone.countLogins(), 0, 'nobody got a password');
+
+  const home = makeHome();
+  t.teardown(() => home.remove());
+  const login = loginTo(`${keystone.url}/v3`);
+  checkSuccess(t, await runPlugin({ home, env: { ...login, SSL_CERT_FILE: pki.ca } }));
+  t.equal(keystone.countLogins(), 1, "SSL_CERT_FILE is this system's list of authorities, as for every other program");
+});
+
+await t.test('a Node that is made to fail fails without a word of ours', { skip }, async (t) => {
+  // Node itself ends here, before it runs anything: kubectl gets no token, and nobody learns anything.
+  const { keystone, pki } = await setStage(t);
+  const home = makeHome();
+  t.teardown(() => home.remove());
+  const env = { ...loginTo(`${keystone.url}/v3`), OS_CACERT: pki.ca, NODE_CHANNEL_FD: 'x' };
+  const ran = await runPlugin({ home, env });
+  t.not(ran.status, 0);
+  t.equal(ran.stdout, '');
+  t.notOk(ran.stderr.includes(PASSWORD));
+  t.equal(keystone.countLogins(), 0);
+});
