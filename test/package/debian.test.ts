@@ -1,0 +1,43 @@
+/** The package is installed by dpkg into a root of its own, and what it puts there is run: by itself, and by real kubectl. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { findKubectl } from '../../scripts/kubectl.ts';
+import { debianPackageOf } from '../../scripts/package/debian.ts';
+import { hostTarget } from '../../scripts/package/targets.ts';
+import { canRun, without } from '../support/bar.ts';
+import { PACKAGED } from '../support/plugin.ts';
+
+t.setTimeout(120_000);
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+const skip = PACKAGED === undefined ? 'npm test -- --packaged' : without('dpkg', () => canRun('dpkg', '--version'));
+
+await t.test('installed into a scratch root', { skip }, async (t) => {
+  const root = t.testdir({});
+  const state = join(root, 'var/lib/dpkg');
+  mkdirSync(join(state, 'info'), { recursive: true });
+  mkdirSync(join(state, 'updates'));
+  writeFileSync(join(state, 'status'), '');
+  // What it depends on is in the real root, not in this one.
+  const options = [`--root=${root}`, '--force-not-root', '--force-depends', '--force-script-chrootless'];
+  execFileSync('dpkg', [...options, '--install', debianPackageOf(hostTarget(), version)], { stdio: 'ignore' });
+
+  const bin = join(root, 'usr/bin');
+  const program = join(bin, 'client-keystone-auth');
+  t.equal(statSync(program).mode & 0o7777, 0o755);
+  t.equal(execFileSync(program, ['--version'], { encoding: 'utf8' }), `${version}\n`);
+  t.equal(readlinkSync(join(bin, 'kubectl-keystone_auth')), 'client-keystone-auth');
+  t.ok(existsSync(join(root, 'usr/share/doc/client-keystone-auth/copyright')));
+  const status = execFileSync('dpkg-query', [`--admindir=${state}`, '--show', '--showformat=${Status} ${Version}'], {
+    encoding: 'utf8',
+  });
+  t.equal(status, `install ok installed ${version}`);
+
+  const kubectl = await findKubectl('new');
+  if ('missing' in kubectl) return;
+  const env = { PATH: `${bin}:/usr/bin:/bin`, HOME: root };
+  const help = execFileSync(kubectl.path, ['keystone-auth', '--help'], { encoding: 'utf8', env });
+  t.match(help, 'Logs in to OpenStack Keystone');
+});
