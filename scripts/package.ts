@@ -1,20 +1,29 @@
 /**
  * `npm run package`: turns a build into what can be carried: a single executable for each platform, with its bill of
- * materials and the licences of what is in it, packages for Debian where dpkg-deb is, and the checksums of all. Everything comes from this commit, package-lock.json and npm; a second run gives the same bytes.
+ * materials and the licences of what is in it, archives, packages for distributions where their tools are, manifests for
+ * package managers, and the checksums of all. Everything comes from this commit, package-lock.json and npm; a second run
+ * gives the same bytes.
  *
- * usage: npm run package [-- --target NAME]...
+ * usage: npm run package [-- [--target NAME]... [--base-url URL]]
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFile, stat, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import manifest from '../package.json' with { type: 'json' };
 import type { Bundle } from './build.ts';
+import { archiveOf, makeArchive } from './package/archives.ts';
+import { renderCompletions } from './package/completions.ts';
 import { listComponents, renderLicenses, renderSbom } from './package/contents.ts';
 import { debianPackageOf, makeDebianPackage } from './package/debian.ts';
 import { makeExecutable } from './package/executable.ts';
+import { renderInstaller } from './package/installer.ts';
+import { renderManPage } from './package/man-page.ts';
+import { renderManifests } from './package/manifests.ts';
+import { makeRelease, NAME } from './package/product.ts';
+import { makeRpm, rpmOf } from './package/rpm.ts';
 import { executableOf, TARGETS } from './package/targets.ts';
 import type { Target } from './package/targets.ts';
 
@@ -24,10 +33,13 @@ const SBOM = 'sbom.cdx.json';
 /** The main scripts; the rest is carried as assets. */
 const MAINS = ['client-keystone-auth.cjs', 'executable.cjs'];
 
+const { values: options } = parseArgs({
+  options: { target: { type: 'string', multiple: true }, 'base-url': { type: 'string' } },
+});
+
 function chooseTargets(): readonly Target[] {
-  const { values } = parseArgs({ options: { target: { type: 'string', multiple: true } } });
   return (
-    values.target?.map((name) => {
+    options.target?.map((name) => {
       const target = TARGETS.find((one) => one.name === name);
       if (target === undefined)
         throw new Error(`no target ${name}; there are ${TARGETS.map((one) => one.name).join(', ')}`);
@@ -36,7 +48,9 @@ function chooseTargets(): readonly Target[] {
   );
 }
 
-const VERSION = manifest.version;
+const RELEASE = makeRelease(manifest.version, options['base-url']);
+const VERSION = RELEASE.version;
+const INSTALLER = 'install.sh';
 
 async function sha256(path: string): Promise<string> {
   return createHash('sha256')
@@ -44,21 +58,44 @@ async function sha256(path: string): Promise<string> {
     .digest('hex');
 }
 
-function hasDebianTools(): boolean {
-  return spawnSync('dpkg-deb', ['--version'], { stdio: 'ignore' }).status === 0;
+function has(tool: string): boolean {
+  return spawnSync(tool, ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+async function write(path: string, text: string, mode = 0o644): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text, { mode });
 }
 
 await import('./build.ts');
 const bundles = JSON.parse(await readFile('out/bundles.json', 'utf8')) as Bundle[];
 const carried = bundles.map(({ name }) => name).filter((name) => !MAINS.includes(name));
+const texts = {
+  manPage: renderManPage(VERSION, await readFile('README.md', 'utf8')),
+  completions: renderCompletions(),
+};
+await write(`out/${NAME}.1`, texts.manPage);
+await write(`out/completions/${NAME}.bash`, texts.completions.bash);
+await write(`out/completions/_${NAME}`, texts.completions.zsh);
+await write(`out/completions/${NAME}.fish`, texts.completions.fish);
+await write(`out/${INSTALLER}`, renderInstaller(await readFile(`packaging/${INSTALLER}`, 'utf8'), RELEASE), 0o755);
+
+/** All that is made of one executable; the work of one is on several processors. */
+async function makePackages(target: Target): Promise<void> {
+  const documents = { ...texts, licenses: join(dirname(executableOf(target)), LICENSES) };
+  await Promise.all([
+    makeArchive(target, VERSION, documents),
+    ...(target.debian !== undefined && has('dpkg-deb') ? [makeDebianPackage(target, VERSION, documents)] : []),
+    ...(target.rpm !== undefined && has('rpmbuild') ? [makeRpm(target, VERSION, documents)] : []),
+  ]);
+}
+
 for (const target of chooseTargets()) {
   const { path, notes } = await makeExecutable(target, carried);
   const components = await listComponents(target, bundles);
   await writeFile(join(dirname(path), LICENSES), renderLicenses(components));
   await writeFile(join(dirname(path), SBOM), renderSbom(target, components, VERSION));
-  if (target.debian !== undefined && hasDebianTools()) {
-    await makeDebianPackage(target, VERSION, join(dirname(path), LICENSES));
-  }
+  await makePackages(target);
   const { size } = await stat(path);
   console.log(`${path}  ${(size / 1e6).toFixed(1)} MB${notes.map((note) => `  (${note})`).join('')}`);
 }
@@ -67,8 +104,20 @@ for (const target of chooseTargets()) {
 const files = TARGETS.flatMap((target) => [
   executableOf(target),
   ...[LICENSES, SBOM].map((name) => `out/${target.name}/${name}`),
+  archiveOf(target, VERSION),
   debianPackageOf(target, VERSION),
+  rpmOf(target, VERSION),
 ]);
-const present = files.filter((file) => existsSync(file));
-const sums = await Promise.all(present.map(async (file) => `${await sha256(file)}  ${relative('out', file)}\n`));
-await writeFile('out/SHA256SUMS', sums.join(''));
+const present = [...files, `out/${INSTALLER}`].filter((file) => existsSync(file));
+const sums = new Map<string, string>();
+for (const file of present) sums.set(file, await sha256(file));
+await writeFile('out/SHA256SUMS', [...sums].map(([file, sum]) => `${sum}  ${relative('out', file)}\n`).join(''));
+
+const downloads = TARGETS.flatMap((target) => {
+  const file = archiveOf(target, VERSION);
+  const sum = sums.get(file);
+  return sum === undefined ? [] : [{ target, url: `${RELEASE.baseUrl}/${relative('out', file)}`, sha256: sum }];
+});
+for (const folder of ['krew', 'homebrew', 'scoop', 'winget'])
+  await rm(`out/${folder}`, { recursive: true, force: true });
+for (const { path, text } of renderManifests(RELEASE, downloads)) await write(`out/${path}`, text);

@@ -29,7 +29,14 @@ await t.test('installed into a scratch root', { skip }, async (t) => {
   t.equal(statSync(program).mode & 0o7777, 0o755);
   t.equal(execFileSync(program, ['--version'], { encoding: 'utf8' }), `${version}\n`);
   t.equal(readlinkSync(join(bin, 'kubectl-keystone_auth')), 'client-keystone-auth');
-  t.ok(existsSync(join(root, 'usr/share/doc/client-keystone-auth/copyright')));
+  for (const file of [
+    'doc/client-keystone-auth/copyright',
+    'man/man1/client-keystone-auth.1.gz',
+    'bash-completion/completions/kubectl-keystone_auth',
+    'zsh/vendor-completions/_client-keystone-auth',
+    'fish/vendor_completions.d/kubectl-keystone_auth.fish',
+  ])
+    t.ok(existsSync(join(root, 'usr/share', file)), file);
   const status = execFileSync('dpkg-query', [`--admindir=${state}`, '--show', '--showformat=${Status} ${Version}'], {
     encoding: 'utf8',
   });

@@ -1,0 +1,103 @@
+/** The manual page, from the options that there are and the README's table of exit statuses. See man(7). */
+import { flagNames } from '../../src/config/flags.ts';
+import { OPTION_GROUPS } from '../../src/config/option.ts';
+import type { Option } from '../../src/config/option.ts';
+import { METHODS, OPTIONS } from '../../src/methods/registry.ts';
+import { DESCRIPTION, NAME, PLUGIN_NAME, SUMMARY } from './product.ts';
+
+/** Text as roff reads it: no dash becomes a hyphen, no line a request. */
+function escape(text: string): string {
+  return text
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replace(/^(?=[.'])/gm, '\\&')
+    .replace(/[^\0-\x7F]/gu, (character) => {
+      const point = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+      return `\\[u${point}]`;
+    });
+}
+
+const bold = (text: string): string => `\\fB${escape(text)}\\fR`;
+const item = (head: string, text: string): string => `.TP\n${head}\n${escape(text)}`;
+
+const variablesOf = ({ env = [], legacyEnv = [] }: Option): readonly string[] => [...env, ...legacyEnv];
+
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+
+function describeFlag(option: Option): string {
+  const value = option.kind === 'switch' ? '' : ` \\fI${escape(option.kind ?? 'value')}\\fR`;
+  const variables = variablesOf(option);
+  const parts = [
+    sentence(option.help),
+    option.choices === undefined ? '' : ` One of: ${option.choices.join(', ')}.`,
+    option.secret === true ? ' As a flag it is public on this machine: prefer the variable.' : '',
+    variables.length === 0 ? '' : ` Variables: ${variables.join(', ')}.`,
+  ];
+  return item(`${flagNames(option).map(bold).join(', ')}${value}`, parts.join(''));
+}
+
+function listOptions(): string[] {
+  return OPTION_GROUPS.flatMap((group) => {
+    const options = OPTIONS.filter((option) => option.group === group && option.flag !== false);
+    return options.length === 0 ? [] : [`.SS ${escape(group)}`, ...options.map(describeFlag)];
+  });
+}
+
+/** Beside those of flags, which stand with them: the ones that are all there is. */
+function listVariables(): string[] {
+  return OPTIONS.filter(({ flag }) => flag === false).map((option) =>
+    item(variablesOf(option).map(bold).join(', '), sentence(option.help)),
+  );
+}
+
+/**
+ * Reads the table below "Exit status".
+ * @throws where there is none: it has been moved or rewritten
+ */
+export function readStatuses(readme: string): readonly (readonly [status: string, meaning: string])[] {
+  const section = /^## Exit status\n(.*?)^## /ms.exec(readme)?.[1] ?? '';
+  const rows = [...section.matchAll(/^\| (\d+) +\| (.+?) +\|$/gm)].map(([, status = '', meaning = '']) => {
+    return [status, meaning] as const;
+  });
+  if (rows.length === 0) throw new Error('the README has no table of exit statuses');
+  return rows;
+}
+
+/** Renders the page, without a date: the same sources give the same text. */
+export function renderManPage(version: string, readme: string): string {
+  const lines = [
+    `.TH ${escape(NAME.toUpperCase())} 1 "" "${escape(`${NAME} ${version}`)}" "User Commands"`,
+    '.SH NAME',
+    `${escape(NAME)}, ${escape(PLUGIN_NAME)} \\- ${escape(SUMMARY)}`,
+    '.SH SYNOPSIS',
+    `${bold(NAME)} [${bold('get-token')}] [\\fIoptions\\fR]`,
+    '.br',
+    `${bold('kubectl keystone-auth')} [\\fIoptions\\fR]`,
+    '.SH DESCRIPTION',
+    escape(DESCRIPTION),
+    '.PP',
+    escape(
+      'It prints the token on stdout as an ExecCredential, and nothing else. A kubeconfig names it as the command',
+    ),
+    escape("of a user's exec section."),
+    '.SH OPTIONS',
+    'A flag is stronger than its variables; of several variables the first that is set counts.',
+    ...listOptions(),
+    '.SS Other',
+    item(bold('--help'), 'Show all options.'),
+    item(bold('--version'), 'Show the version.'),
+    '.SH WAYS TO LOG IN',
+    `Values of ${bold('--auth-type')}:`,
+    ...METHODS.map(({ names, about }) => item(names.map(bold).join(', '), sentence(about))),
+    '.SH ENVIRONMENT',
+    'Variables that have no flag; those of flags stand beside them above.',
+    ...listVariables(),
+    '.SH EXIT STATUS',
+    ...readStatuses(readme).map(([status, meaning]) => item(bold(status), sentence(meaning))),
+    '.PP',
+    'Whenever it is not 0, stdout is empty, and stderr ends with one line that says what happened and what to do.',
+    '.SH SEE ALSO',
+    `${bold('kubectl')}(1), ${bold('openstack')}(1)`,
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,178 @@
+/**
+ * What package managers of users read: krew's manifest, Homebrew's formula, Scoop's and winget's manifests. Each names the
+ * archives that have been made, by URL and SHA-256.
+ */
+import { DESCRIPTION, NAME, PLUGIN_NAME, SUMMARY } from './product.ts';
+import type { Release } from './product.ts';
+import type { Target } from './targets.ts';
+
+/** An archive as others will load it. */
+export interface Download {
+  readonly target: Target;
+  readonly url: string;
+  readonly sha256: string;
+}
+
+export interface Manifest {
+  /** Below `out/`. */
+  readonly path: string;
+  readonly text: string;
+}
+
+const platformOf = ({ target }: Download): [system: string, processor: string] => {
+  const [system = '', processor = ''] = target.name.split('-');
+  return [system, processor];
+};
+
+const isFor =
+  (wanted: string) =>
+  (download: Download): boolean =>
+    platformOf(download)[0] === wanted;
+
+/** As Go spells them, which krew does. */
+const GO: Readonly<Record<string, string>> = { win: 'windows', x64: 'amd64' };
+
+function renderKrew({ version, baseUrl }: Release, downloads: readonly Download[]): string {
+  const platforms = downloads.map((download) => {
+    const [system, processor] = platformOf(download).map((word) => GO[word] ?? word);
+    return `    - selector:
+        matchLabels:
+          os: ${system ?? ''}
+          arch: ${processor ?? ''}
+      uri: ${download.url}
+      sha256: ${download.sha256}
+      bin: ${NAME}${download.target.format === 'pe' ? '.exe' : ''}
+`;
+  });
+  return `apiVersion: krew.googlecontainertools.github.com/v1alpha2
+kind: Plugin
+metadata:
+  name: keystone-auth
+spec:
+  version: v${version}
+  homepage: ${baseUrl}
+  shortDescription: Log in with OpenStack Keystone
+  description: |
+    ${DESCRIPTION}
+  caveats: |
+    Name it in your kubeconfig: as the command of a user's exec section, ${PLUGIN_NAME}.
+  platforms:
+${platforms.join('')}`;
+}
+
+/** As Homebrew spells them. */
+const BREW: Readonly<Record<string, string>> = { darwin: 'macos', x64: 'intel', arm64: 'arm' };
+
+function renderFormula({ version, baseUrl }: Release, downloads: readonly Download[]): string {
+  const blocks = ['darwin', 'linux'].flatMap((system) => {
+    const own = downloads.filter(isFor(system)).map(
+      (download) => `    on_${BREW[platformOf(download)[1]] ?? ''} do
+      url "${download.url}"
+      sha256 "${download.sha256}"
+    end
+`,
+    );
+    return own.length === 0 ? [] : [`  on_${BREW[system] ?? system} do\n${own.join('')}  end\n`];
+  });
+  return `class ClientKeystoneAuth < Formula
+  desc "${SUMMARY.charAt(0).toUpperCase()}${SUMMARY.slice(1)}"
+  homepage "${baseUrl}"
+  version "${version}"
+  license "Apache-2.0"
+
+${blocks.join('\n')}
+  def install
+    bin.install "${NAME}"
+    bin.install_symlink "${NAME}" => "${PLUGIN_NAME}"
+    man1.install "${NAME}.1"
+    bash_completion.install "completions/${NAME}.bash" => "${NAME}"
+    zsh_completion.install "completions/_${NAME}"
+    fish_completion.install "completions/${NAME}.fish"
+  end
+
+  test do
+    assert_equal version.to_s, shell_output("#{bin}/${NAME} --version").strip
+  end
+end
+`;
+}
+
+/** As Scoop spells them. */
+const SCOOP: Readonly<Record<string, string>> = { x64: '64bit' };
+
+function renderScoop({ version, baseUrl }: Release, downloads: readonly Download[]): string {
+  const entries = downloads.map((download) => {
+    const [, processor] = platformOf(download);
+    return [SCOOP[processor] ?? processor, { url: download.url, hash: download.sha256 }] as const;
+  });
+  const manifest = {
+    version,
+    description: DESCRIPTION,
+    homepage: baseUrl,
+    license: 'Apache-2.0',
+    architecture: Object.fromEntries(entries),
+    bin: [`${NAME}.exe`, [`${NAME}.exe`, PLUGIN_NAME]],
+  };
+  return `${JSON.stringify(manifest, null, 4)}\n`;
+}
+
+const WINGET_ID = 'ClientKeystoneAuth.ClientKeystoneAuth';
+const WINGET_SCHEMA = '1.6.0';
+
+function renderWinget(version: string, downloads: readonly Download[]): readonly Manifest[] {
+  const make = (kind: 'version' | 'installer' | 'defaultLocale', suffix: string, body: string): Manifest => ({
+    path: `winget/${WINGET_ID}${suffix}.yaml`,
+    text: `PackageIdentifier: ${WINGET_ID}
+PackageVersion: ${version}
+${body}ManifestType: ${kind}
+ManifestVersion: ${WINGET_SCHEMA}
+`,
+  });
+  const installers = downloads.map(
+    (download) => `  - Architecture: ${platformOf(download)[1]}
+    InstallerUrl: ${download.url}
+    InstallerSha256: ${download.sha256.toUpperCase()}
+`,
+  );
+  return [
+    make('version', '', 'DefaultLocale: en-US\n'),
+    make(
+      'installer',
+      '.installer',
+      `InstallerType: zip
+NestedInstallerType: portable
+NestedInstallerFiles:
+  - RelativeFilePath: ${NAME}.exe
+    PortableCommandAlias: ${NAME}
+Installers:
+${installers.join('')}`,
+    ),
+    make(
+      'defaultLocale',
+      '.locale.en-US',
+      `PackageLocale: en-US
+Publisher: The authors of ${NAME}
+PackageName: ${NAME}
+License: Apache-2.0
+ShortDescription: ${SUMMARY}
+Moniker: ${NAME}
+`,
+    ),
+  ];
+}
+
+/** Renders all of them; those for a system that nothing has been made for are left out. */
+export function renderManifests(release: Release, downloads: readonly Download[]): readonly Manifest[] {
+  const windows = downloads.filter(isFor('win'));
+  const others = downloads.filter((download) => !isFor('win')(download));
+  return [
+    { path: 'krew/keystone-auth.yaml', text: renderKrew(release, downloads) },
+    ...(others.length === 0 ? [] : [{ path: `homebrew/${NAME}.rb`, text: renderFormula(release, others) }]),
+    ...(windows.length === 0
+      ? []
+      : [
+          { path: `scoop/${NAME}.json`, text: renderScoop(release, windows) },
+          ...renderWinget(release.version, windows),
+        ]),
+  ];
+}

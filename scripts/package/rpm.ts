@@ -1,0 +1,91 @@
+/**
+ * A package for Fedora, RHEL, SUSE and their kin: the same files as in Debian's. Made by rpmbuild, which any distribution
+ * has, and which writes the same bytes for the same files when it is told time and host.
+ */
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { DESCRIPTION, findTime, NAME, SUMMARY } from './product.ts';
+import { layOutSystem, openToAll } from './system-files.ts';
+import type { Documents } from './system-files.ts';
+import { executableOf } from './targets.ts';
+import type { Target } from './targets.ts';
+
+const run = promisify(execFile);
+
+/** A dash parts version and release there, and a tilde comes before the end. */
+const spell = (version: string): string => version.replaceAll('-', '~');
+
+/** The file that a target's package is written to. */
+export function rpmOf(target: Target, version: string): string {
+  return `out/${target.name}/${NAME}-${spell(version)}-1.${target.rpm ?? ''}.rpm`;
+}
+
+/** Settings that a builder's own would change: nothing is stripped, compressed, compiled or linked anew. */
+function defineAll(folder: string): string[] {
+  const macros = {
+    _topdir: folder,
+    _tmppath: folder,
+    _rpmdir: folder,
+    _rpmfilename: 'made.rpm',
+    _buildhost: 'localhost',
+    _build_id_links: 'none',
+    _binary_payload: 'w3.zstdio',
+    debug_package: '%{nil}',
+    __os_install_post: '%{nil}',
+    use_source_date_epoch_as_buildtime: '1',
+    clamp_mtime_to_source_date_epoch: '1',
+    source_date_epoch_from_changelog: '0',
+    optflags: '%{nil}',
+  };
+  return Object.entries(macros).flatMap(([name, value]) => ['--define', `${name} ${value}`]);
+}
+
+function renderSpec(version: string, laidOut: string, paths: readonly string[]): string {
+  const files = paths.map((path) => (path === `/usr/bin/${NAME}` ? `%attr(0755,root,root) ${path}` : path));
+  return `Name: ${NAME}
+Version: ${spell(version)}
+Release: 1
+Summary: ${SUMMARY}
+License: Apache-2.0
+AutoProv: no
+
+%description
+${DESCRIPTION}
+
+%install
+cp -a '${laidOut}/.' '%{buildroot}'
+
+%files
+%defattr(0644,root,root,0755)
+${files.join('\n')}
+%license /usr/share/licenses/${NAME}/LICENSE
+%license /usr/share/licenses/${NAME}/THIRD-PARTY-LICENSES.txt
+`;
+}
+
+/** Makes the package of a target for which there is an executable and a name of rpm's. */
+export async function makeRpm(target: Target, version: string, documents: Documents): Promise<string> {
+  const path = rpmOf(target, version);
+  const folder = resolve(await mkdtemp(join(dirname(path), '.rpm-')));
+  try {
+    const laidOut = join(folder, 'files');
+    const licenses = join(laidOut, 'usr/share/licenses', NAME);
+    const paths = await layOutSystem(laidOut, executableOf(target), documents, 'site-functions');
+    await mkdir(licenses, { recursive: true });
+    await copyFile('LICENSE', join(licenses, 'LICENSE'));
+    await copyFile(documents.licenses, join(licenses, 'THIRD-PARTY-LICENSES.txt'));
+    await openToAll(laidOut);
+    const spec = join(folder, `${NAME}.spec`);
+    await writeFile(spec, renderSpec(version, laidOut, paths));
+    const words = ['-bb', '--quiet', '--target', `${target.rpm ?? ''}-linux`, ...defineAll(folder), spec];
+    // A home of its own: the builder's may hold macros.
+    const env = { PATH: process.env['PATH'], HOME: folder, LC_ALL: 'C', TZ: 'UTC', SOURCE_DATE_EPOCH: findTime() };
+    await run('rpmbuild', words, { env });
+    await rename(join(folder, 'made.rpm'), path);
+    return path;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

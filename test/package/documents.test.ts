@@ -1,0 +1,137 @@
+/** The manual page and the completions, read by the programs that they are for. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import t from 'tap';
+import { renderCompletions } from '../../scripts/package/completions.ts';
+import { readStatuses, renderManPage } from '../../scripts/package/man-page.ts';
+import { EXIT } from '../../src/cli/report.ts';
+import { flagNames } from '../../src/config/flags.ts';
+import { METHODS, OPTIONS } from '../../src/methods/registry.ts';
+import { canRun, without } from '../support/bar.ts';
+
+const FILES = { bash: 'client-keystone-auth.bash', zsh: '_client-keystone-auth', fish: 'client-keystone-auth.fish' };
+
+const readme = readFileSync('README.md', 'utf8');
+const flags = [...OPTIONS.flatMap(flagNames), '--help', '--version'];
+
+await t.test('the manual page names everything', async (t) => {
+  const page = renderManPage('1.2.3-rc.4', readme);
+  t.equal(page, renderManPage('1.2.3-rc.4', readme), 'the same at any time');
+  t.match(page, '1.2.3\\-rc.4');
+  for (const flag of flags) t.ok(page.includes(`\\fB${flag.replaceAll('-', '\\-')}\\fR`), flag);
+  for (const variable of OPTIONS.flatMap(({ env = [], legacyEnv = [] }) => [...env, ...legacyEnv]))
+    t.ok(page.includes(variable), variable);
+  t.strictSame(
+    readStatuses(readme).map(([status]) => Number(status)),
+    Object.values(EXIT),
+    'the statuses that there are',
+  );
+  t.throws(() => readStatuses('# No table\n'));
+});
+
+const noMandoc = without('mandoc', () => canRun('mandoc', '-Tascii', '/dev/null'));
+
+await t.test('mandoc reads the manual page', { skip: noMandoc }, async (t) => {
+  const file = join(t.testdir({ 'page.1': renderManPage('0.0.1', readme) }), 'page.1');
+  // Only its date is missed, on purpose.
+  const lint = execFileSync('sh', ['-c', 'mandoc -Tlint -W warning "$1" || true', 'sh', file], { encoding: 'utf8' });
+  t.strictSame(
+    lint.split('\n').filter((line) => line !== '' && !line.includes('missing date')),
+    [],
+  );
+  const text = execFileSync('mandoc', ['-Tascii', file], { encoding: 'utf8' }).replace(/.\x08/g, '');
+  t.match(text, /^ {5,7}--cache-storage value$/m);
+  t.match(text, /^EXIT STATUS$/m);
+  t.match(text, /^ {5,7}130 +Cancelled at a prompt\.$/m);
+});
+
+// Large, and no better than mandoc: CI need not have it.
+const noMan = !(canRun('man', '--version') && canRun('groff', '--version')) && 'no man with groff here';
+
+await t.test('and so does man', { skip: noMan }, async (t) => {
+  const file = join(t.testdir({ 'page.1': renderManPage('0.0.1', readme) }), 'page.1');
+  const command = 'man --warnings=all -E UTF-8 -l "$1" 2>&1';
+  const text = execFileSync('sh', ['-c', command, 'sh', file], { encoding: 'utf8', env: { PATH: '/usr/bin:/bin' } });
+  t.notMatch(text, /warning|error:/);
+  t.match(text, '--cache-storage value');
+});
+
+const noBash = without('bash', () => canRun('bash', '--version'));
+
+/** What bash would offer for the last of these words. */
+function completeInBash(file: string, folder: string, words: readonly string[]): string[] {
+  const script = `. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+    _client_keystone_auth "$1" && printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const args = ['--norc', '-c', script, 'bash', file, ...words];
+  const text = execFileSync('bash', args, { encoding: 'utf8', cwd: folder, env: { PATH: '/usr/bin:/bin' } });
+  return text.split('\n').filter((line) => line !== '');
+}
+
+await t.test('bash completes', { skip: noBash }, async (t) => {
+  const folder = t.testdir({ files: { 'a b.pem': '', 'other.txt': '' } });
+  const file = join(folder, FILES.bash);
+  writeFileSync(file, renderCompletions().bash);
+  const complete = (...words: string[]): string[] =>
+    completeInBash(file, join(folder, 'files'), ['client-keystone-auth', ...words]);
+  t.strictSame(complete('').toSorted(), ['get-token', ...flags].toSorted(), 'every flag');
+  t.strictSame(complete('get-token', '').toSorted(), flags.toSorted());
+  t.strictSame(complete('--cache-s'), ['--cache-storage']);
+  t.strictSame(complete('--cache-storage', ''), ['file', 'keyring', 'none']);
+  t.strictSame(complete('--cache-storage', '=', 'k'), ['keyring'], 'bash takes --flag=value apart');
+  t.strictSame(complete('--cache-storage', '='), ['file', 'keyring', 'none']);
+  t.strictSame(complete('--auth-type', '').toSorted(), METHODS.flatMap(({ names }) => [...names]).toSorted());
+  t.strictSame(complete('--cacert', 'a'), ['a b.pem'], 'a file, with a space in its name');
+  t.strictSame(complete('--user-name', ''), [], 'nobody can guess it');
+  t.strictSame(complete('--insecure', '--user-domain-i'), ['--user-domain-id'], 'a switch takes no value');
+
+  const names = execFileSync('bash', ['--norc', '-c', '. "$1" && complete -p', 'bash', file], { encoding: 'utf8' });
+  for (const name of ['client-keystone-auth', 'kubectl-keystone_auth'])
+    t.match(names, `complete -F _client_keystone_auth ${name}\n`);
+});
+
+const noZsh = without('zsh', () => canRun('zsh', '--version'));
+
+await t.test('zsh completes', { skip: noZsh }, async (t) => {
+  const folder = t.testdir({ [FILES.zsh]: renderCompletions().zsh });
+  execFileSync('zsh', ['-f', '-n', join(folder, FILES.zsh)]);
+  const script = `fpath=("$1" $fpath); autoload -U compinit; compinit -D -u
+    print -r -- $_comps[client-keystone-auth] $_comps[kubectl-keystone_auth]`;
+  const env = { PATH: '/usr/bin:/bin', HOME: folder };
+  const text = execFileSync('zsh', ['-f', '-c', script, 'zsh', folder], { encoding: 'utf8', env });
+  t.equal(text, `${FILES.zsh} ${FILES.zsh}\n`, 'compinit finds it under both names');
+  // What _arguments is given is not syntax for -n: its words are counted where it would be called.
+  const words = `_arguments() { print -r -l -- "$@"; }; . "$1"`;
+  const given = execFileSync('zsh', ['-f', '-c', words, 'zsh', join(folder, FILES.zsh)], { encoding: 'utf8', env });
+  t.strictSame(
+    given.split('\n').flatMap((line) => /^(--?[\w-]+)[=+]?\[/.exec(line)?.[1] ?? []),
+    flags,
+  );
+  t.match(given, ':value:(file keyring none)\n');
+  t.match(given, /^--cacert=\[.*\]:value:_files$/m);
+});
+
+const noFish = without('fish', () => canRun('fish', '--version'));
+
+await t.test('fish completes', { skip: noFish }, async (t) => {
+  const folder = t.testdir({ [FILES.fish]: renderCompletions().fish });
+  const file = join(folder, FILES.fish);
+  execFileSync('fish', ['-n', file]);
+  const complete = (line: string): string[] =>
+    execFileSync('fish', ['--no-config', '-c', `source ${file}; complete -C '${line}'`], {
+      encoding: 'utf8',
+      env: { PATH: '/usr/bin:/bin', HOME: folder },
+    })
+      .split('\n')
+      .flatMap((found) => (found === '' ? [] : [found.split('\t')[0] ?? '']));
+  for (const name of ['client-keystone-auth', 'kubectl-keystone_auth']) {
+    t.strictSame(complete(`${name} --cache-storage `), ['file', 'keyring', 'none']);
+    t.strictSame(complete(`${name} --`).toSorted(), flags.filter((flag) => flag.startsWith('--')).toSorted());
+  }
+});
+
+await t.test('what was packaged is this', { skip: !existsSync('out/completions') && 'npm run package' }, async (t) => {
+  const { bash, zsh, fish } = renderCompletions();
+  const read = (name: string): string => readFileSync(resolve('out/completions', name), 'utf8');
+  t.strictSame([read(FILES.bash), read(FILES.zsh), read(FILES.fish)], [bash, zsh, fish]);
+});

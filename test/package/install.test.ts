@@ -1,0 +1,195 @@
+/** packaging/install.sh, against a server on loopback: what is as it should be is installed, what is not leaves no trace. */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { renderInstaller } from '../../scripts/package/installer.ts';
+import { makeRelease } from '../../scripts/package/product.ts';
+import { canRun, without } from '../support/bar.ts';
+import { alone, PACKAGED } from '../support/plugin.ts';
+
+t.setTimeout(60_000);
+
+const skip = ['linux', 'darwin'].includes(process.platform)
+  ? without('curl', () => canRun('curl', '--version'))
+  : 'not for this system';
+
+const NAME = 'client-keystone-auth';
+const target = `${process.platform}-${process.arch}`;
+const PROGRAM = Buffer.from('#!/bin/sh\necho 9.9.9\n');
+
+const sumsOf = (program: Buffer): string =>
+  `${'0'.repeat(64)}  other/${NAME}\n${createHash('sha256').update(program).digest('hex')}  ${target}/${NAME}\n`;
+
+interface Site {
+  readonly url: string;
+  /** What was asked for. */
+  readonly asked: readonly string[];
+}
+
+/** A folder of releases. Undefined is answered with 404, a string that begins with http with a redirect. */
+async function publish(t: Test, files: Readonly<Record<string, Buffer | string | undefined>>): Promise<Site> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    const path = request.url ?? '';
+    asked.push(path);
+    const file = files[path];
+    if (file === undefined) response.writeHead(404).end('<html>none</html>');
+    else if (typeof file === 'string' && /^(?:http|ftp|file):/.test(file))
+      response.writeHead(302, { location: file }).end();
+    else response.end(file);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v9`, asked };
+}
+
+const site = (
+  program: Buffer | string | undefined,
+  sums: string | undefined,
+): Record<string, Buffer | string | undefined> => ({
+  '/v9/SHA256SUMS': sums,
+  [`/v9/${target}/${NAME}`]: program,
+});
+
+interface Place {
+  readonly home: string;
+  readonly temporary: string;
+}
+
+function makePlace(t: Test): Place {
+  const root = t.testdir({ home: {}, tmp: {} });
+  return { home: join(root, 'home'), temporary: join(root, 'tmp') };
+}
+
+async function install(
+  { home, temporary }: Place,
+  words: readonly string[],
+  script = resolve('packaging/install.sh'),
+): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  const env = { PATH: '/usr/bin:/bin', HOME: home, TMPDIR: temporary };
+  const [file, args, options] = alone('sh', [script, ...words], env);
+  const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const [status] = (await once(child, 'close')) as [number | null];
+  return { status, stdout, stderr };
+}
+
+await t.test('a good release', { skip }, async (t) => {
+  const place = makePlace(t);
+  const { url, asked } = await publish(t, site(PROGRAM, sumsOf(PROGRAM)));
+  const ran = await install(place, ['--base-url', `${url}/`]);
+  const bin = join(place.home, '.local/bin');
+  t.match(ran, { status: 0, stdout: `installed ${NAME} 9.9.9 in ${bin}\n` });
+  t.match(ran.stderr, 'is not on your PATH');
+  t.strictSame(asked, ['/v9/SHA256SUMS', `/v9/${target}/${NAME}`]);
+  t.strictSame(readdirSync(bin).toSorted(), [NAME, 'kubectl-keystone_auth']);
+  t.equal(statSync(join(bin, NAME)).mode & 0o7777, 0o755);
+  t.strictSame(readFileSync(join(bin, NAME)), PROGRAM);
+  t.equal(readlinkSync(join(bin, 'kubectl-keystone_auth')), NAME);
+  t.strictSame(readdirSync(place.temporary), [], 'nothing is left of the download');
+});
+
+await t.test('over an old one, with a prefix, and the sum from elsewhere', { skip }, async (t) => {
+  const place = makePlace(t);
+  const bin = join(place.home, 'a b', 'bin');
+  mkdirSync(bin, { recursive: true });
+  writeFileSync(join(bin, NAME), 'old');
+  const { url, asked } = await publish(t, site(PROGRAM, undefined));
+  const sum = createHash('sha256').update(PROGRAM).digest('hex');
+  const ran = await install(place, ['--base-url', url, '--prefix', join(place.home, 'a b'), '--sha256', sum]);
+  t.match(ran, { status: 0 });
+  t.strictSame(asked, [`/v9/${target}/${NAME}`]);
+  t.strictSame(readFileSync(join(bin, NAME)), PROGRAM);
+});
+
+const tampered = Buffer.from(PROGRAM);
+tampered.writeUInt8(0x38, tampered.length - 2);
+const dead = Buffer.from('#!/bin/sh\nexit 1\n');
+
+const REFUSALS: readonly (readonly [what: string, files: ReturnType<typeof site>, says: string])[] = [
+  ['a program that was exchanged', site(tampered, sumsOf(PROGRAM)), 'does not have the checksum'],
+  ['a program that was cut off', site(PROGRAM.subarray(0, 9), sumsOf(PROGRAM)), 'does not have the checksum'],
+  ['no program', site(undefined, sumsOf(PROGRAM)), 'cannot load'],
+  ['no checksums', site(PROGRAM, undefined), 'cannot load'],
+  ['checksums of other files', site(PROGRAM, `${'0'.repeat(64)}  x\n`), 'there is no checksum'],
+  ['a checksum that is none', site(PROGRAM, `.*  ${target}/${NAME}\n`), 'there is no checksum'],
+  ['a way out of the web', site('file:///bin/sh', sumsOf(readFileSync('/bin/sh'))), 'cannot load'],
+  ['a program that does not run', site(dead, sumsOf(dead)), 'it does not run here'],
+];
+
+for (const [what, files, says] of REFUSALS) {
+  await t.test(what, { skip }, async (t) => {
+    const place = makePlace(t);
+    const bin = join(place.home, '.local/bin');
+    const isStaged = says.includes('run here');
+    const { url } = await publish(t, files);
+    const fresh = await install(place, ['--base-url', url]);
+    t.equal(fresh.status, 1);
+    t.equal(fresh.stdout, '');
+    t.match(fresh.stderr, says);
+    t.strictSame(existsSync(bin) ? readdirSync(bin) : [], []);
+    t.equal(existsSync(join(place.home, '.local')), isStaged, 'not even a folder, unless it had to be tried');
+    mkdirSync(bin, { recursive: true });
+    writeFileSync(join(bin, NAME), 'old');
+    chmodSync(join(bin, NAME), 0o755);
+    t.equal((await install(place, ['--base-url', url])).status, 1);
+    t.strictSame(readdirSync(bin), [NAME]);
+    t.equal(readFileSync(join(bin, NAME), 'utf8'), 'old', 'what was there stays');
+    t.strictSame(readdirSync(place.temporary), []);
+  });
+}
+
+await t.test('where it does not even ask', { skip }, async (t) => {
+  const place = makePlace(t);
+  const refuse = async (words: readonly string[], says: string): Promise<void> => {
+    const ran = await install(place, words);
+    t.equal(ran.status, 1);
+    t.match(ran.stderr, says);
+  };
+  await refuse([], 'say with --base-url where the release is');
+  await refuse(['--base-url', 'http://example.invalid/'], 'must be https://');
+  await refuse(['--base-url', 'http://127.0.0.1:1@example.invalid/'], 'must name no user');
+  await refuse(['--base-url', 'file:///tmp'], 'must be https://');
+  await refuse(['--base-url'], 'needs a value');
+  await refuse(['--force'], 'usage:');
+  t.strictSame(readdirSync(place.home), []);
+});
+
+await t.test('as packaged', { skip: PACKAGED === undefined ? 'npm test -- --packaged' : skip }, async (t) => {
+  const place = makePlace(t);
+  const { url } = await publish(t, {
+    '/v9/SHA256SUMS': readFileSync('out/SHA256SUMS', 'utf8'),
+    [`/v9/${target}/${NAME}`]: readFileSync(`out/${target}/${NAME}`),
+  });
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+  const ran = await install(place, ['--base-url', url], resolve('out/install.sh'));
+  t.match(ran, { status: 0, stdout: `installed ${NAME} ${version} in ${join(place.home, '.local/bin')}\n` });
+});
+
+void t.test('the script knows its release', async (t) => {
+  const script = readFileSync('packaging/install.sh', 'utf8');
+  t.match(
+    renderInstaller(script, makeRelease('1.0.0', 'https://example.org/v1')),
+    "default_url='https://example.org/v1'\n",
+  );
+  t.throws(() => renderInstaller('', makeRelease('1.0.0', undefined)));
+});

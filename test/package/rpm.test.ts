@@ -1,0 +1,56 @@
+/** The package is installed by rpm into a root of its own, and what it puts there is run. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import t from 'tap';
+import { rpmOf } from '../../scripts/package/rpm.ts';
+import { hostTarget, TARGETS } from '../../scripts/package/targets.ts';
+import { canRun, without } from '../support/bar.ts';
+import { PACKAGED } from '../support/plugin.ts';
+
+t.setTimeout(120_000);
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+const skip = PACKAGED === undefined ? 'npm test -- --packaged' : without('rpm', () => canRun('rpm', '--version'));
+
+await t.test('installed into a scratch root', { skip }, async (t) => {
+  const root = t.testdir({});
+  const base = ['--root', root, '--dbpath', '/var/lib/rpm'];
+  const path = resolve(rpmOf(hostTarget(), version));
+  // What it depends on is in the real root, not in this one.
+  execFileSync('rpm', [...base, '--install', '--nodeps', path], { stdio: ['ignore', 'ignore', 'inherit'] });
+
+  const program = join(root, 'usr/bin/client-keystone-auth');
+  t.equal(lstatSync(program).mode & 0o7777, 0o755);
+  t.equal(execFileSync(program, ['--version'], { encoding: 'utf8' }), `${version}\n`);
+  t.equal(readlinkSync(join(root, 'usr/bin/kubectl-keystone_auth')), 'client-keystone-auth');
+  for (const file of [
+    'licenses/client-keystone-auth/LICENSE',
+    'licenses/client-keystone-auth/THIRD-PARTY-LICENSES.txt',
+    'bash-completion/completions/kubectl-keystone_auth',
+    'zsh/site-functions/_client-keystone-auth',
+    'fish/vendor_completions.d/kubectl-keystone_auth.fish',
+  ])
+    t.ok(existsSync(join(root, 'usr/share', file)), file);
+  const page = readFileSync(join(root, 'usr/share/man/man1/kubectl-keystone_auth.1.gz'));
+  t.match(gunzipSync(page).toString(), '.TH CLIENT');
+  t.strictSame([...page.subarray(4, 8)], [0, 0, 0, 0], 'no time in it');
+  t.equal(execFileSync('rpm', [...base, '--verify', '--nodeps', 'client-keystone-auth'], { encoding: 'utf8' }), '');
+});
+
+for (const target of TARGETS.filter(({ rpm }) => rpm !== undefined)) {
+  const path = rpmOf(target, version);
+  const missing = skip === false ? without(path, () => existsSync(path)) : skip;
+  await t.test(`${target.name} says what it is`, { skip: missing }, async (t) => {
+    const ask = (format: string): string =>
+      execFileSync('rpm', ['--query', '--package', '--queryformat', format, path], { encoding: 'utf8' });
+    t.equal(ask('%{NAME} %{VERSION} %{ARCH} %{OS}'), `client-keystone-auth ${version} ${target.rpm ?? ''} linux`);
+    t.match(ask('[%{REQUIRENAME}\n]'), /^libc\.so\.6\(GLIBC_2\.28\)\(64bit\)$/m, 'the oldest glibc that it runs with');
+    t.equal(ask('%{BUILDHOST}'), 'localhost');
+    t.strictSame([...new Set(ask('[%{FILEUSERNAME}:%{FILEGROUPNAME}\n]').trim().split('\n'))], ['root:root']);
+    const times = [...new Set(ask('[%{FILEMTIMES}\n]').trim().split('\n'))];
+    t.strictSame(times, [ask('%{BUILDTIME}')], 'one time, which is not that of the build');
+    t.notOk(readFileSync(path).subarray(0, 65_536).includes(process.cwd()), 'no path of who built it');
+  });
+}
