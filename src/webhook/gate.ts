@@ -1,0 +1,127 @@
+/**
+ * The way to Keystone is narrow on purpose: so many requests at a time, and so many tokens a second that nobody has seen
+ * before. Who has been here lately goes first, so that a flood of strangers' tokens does not lock out the users.
+ */
+
+/** `known`: a token that was good the last time. */
+export type Lane = 'known' | 'new';
+
+export interface GateSettings {
+  /** Requests at a time. */
+  readonly width: number;
+  /** Tokens of the lane `new` in a second. */
+  readonly rate: number;
+  /** How long one may wait, in ms. */
+  readonly patienceMs: number;
+  /** A monotonic clock in ms. */
+  readonly now: () => number;
+}
+
+export interface Gate {
+  /** Waits for a turn; the returned function ends it. Undefined where the wait is too long. */
+  enter(lane: Lane): Promise<(() => void) | undefined>;
+  readonly waiting: number;
+}
+
+/** What a moment's rush may use at once. */
+const BURST = 5;
+
+/** Beyond this nobody is queued: the wait would be longer than patience in any case. */
+const LONGEST_QUEUE = 2_000;
+
+/**
+ * Who is slower than this does not keep others out: Keystone may be back while requests from its bad time still hang. Their
+ * number stays bounded, since each ends at its deadline.
+ */
+const SLOW_MS = 1_000;
+
+interface Waiter {
+  readonly admit: (leave: (() => void) | undefined) => void;
+  readonly until: number;
+  gone: boolean;
+}
+
+/** Opens a gate. */
+export function makeGate({ width, rate, patienceMs, now }: GateSettings): Gate {
+  const queues: Readonly<Record<Lane, Waiter[]>> = { known: [], new: [] };
+  let inside = 0;
+  let credit = BURST;
+  let creditAt = now();
+  let timer: NodeJS.Timeout | undefined;
+
+  function takeTurn(): () => void {
+    inside += 1;
+    let over = false;
+    const leave = (): void => {
+      if (over) return;
+      over = true;
+      clearTimeout(slow);
+      inside -= 1;
+      pump();
+    };
+    const slow = setTimeout(leave, SLOW_MS);
+    slow.unref();
+    return leave;
+  }
+
+  function refill(): void {
+    const at = now();
+    credit = Math.min(BURST, credit + ((at - creditAt) * rate) / 1000);
+    creditAt = at;
+  }
+
+  function next(lane: Lane): Waiter | undefined {
+    const queue = queues[lane];
+    while (queue[0]?.gone) queue.shift();
+    return queue[0];
+  }
+
+  function pump(): void {
+    refill();
+    while (inside < width) {
+      const known = next('known');
+      const stranger = known === undefined ? next('new') : undefined;
+      if (stranger !== undefined && credit < 1) {
+        timer ??= setTimeout(wake, Math.ceil(((1 - credit) * 1000) / rate));
+        return;
+      }
+      const waiter = known ?? stranger;
+      if (waiter === undefined) return;
+      if (stranger !== undefined) credit -= 1;
+      waiter.gone = true;
+      waiter.admit(takeTurn());
+    }
+  }
+
+  function wake(): void {
+    timer = undefined;
+    pump();
+  }
+
+  return {
+    get waiting() {
+      return queues.known.length + queues.new.length;
+    },
+    enter(lane) {
+      const queue = queues[lane];
+      if (queue.length >= LONGEST_QUEUE) return Promise.resolve(undefined);
+      return new Promise((resolve) => {
+        const impatience = setTimeout(() => {
+          waiter.gone = true;
+          resolve(undefined);
+          next(lane);
+        }, patienceMs);
+        const waiter: Waiter = {
+          until: now() + patienceMs,
+          gone: false,
+          admit: (leave) => {
+            clearTimeout(impatience);
+            resolve(leave);
+          },
+        };
+        queue.push(waiter);
+        pump();
+      });
+    },
+  };
+}
