@@ -26,7 +26,12 @@ module.exports = {
       from: { path: '^src' },
       to: { circular: true, dependencyTypesNot: ['type-only'], viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
-    { name: 'no-orphans', severity: 'error', from: { path: '^src', orphan: true, pathNot: '^src/(webhook/)?main\\.ts$' }, to: {} },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: { path: '^src', orphan: true, pathNot: '^src/(webhook/)?main\\.ts$' },
+      to: {},
+    },
     {
       name: 'base-imports-base',
       comment: 'errors, secret, json, host and their like know nothing of the rest',

@@ -23,7 +23,8 @@ export function makeAuthorizer(policy: () => Policy, denies: boolean): Authorize
   return (review) => {
     const subject = readSubject(review);
     const entry = findAllowing(policy(), subject, review.request);
-    if (entry !== undefined) return { allowed: true, denied: false, reason: `entry ${entry.number} of the Keystone policy` };
+    if (entry !== undefined)
+      return { allowed: true, denied: false, reason: `entry ${entry.number} of the Keystone policy` };
     // Not even then: the cluster's own accounts are not Keystone's business.
     if (!subject.ofKeystone) return { allowed: false, denied: false, reason: 'not a user of Keystone' };
     return { allowed: false, denied: denies, reason: 'no entry of the Keystone policy allows it' };

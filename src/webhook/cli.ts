@@ -56,7 +56,7 @@ async function serve(host: Host, argv: readonly string[]): Promise<number> {
   if (help || version) return 0;
   if (words[0] !== undefined) throw new UsageError(`unknown command "${words[0]}"`, { hint: 'see --help' });
   const settings = readSettings(host, flags);
-  const log = openLog(settings.logLevel, host.writeOut);
+  const log = openLog(settings.logLevel, (line) => host.writeOut(line));
   const webhook = await startWebhook(host, settings, log);
   host.onSignal('SIGHUP', () => void webhook.reload());
   await untilAsked(host);

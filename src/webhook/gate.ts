@@ -23,10 +23,10 @@ export interface Gate {
   readonly waiting: number;
 }
 
-/** What a moment's rush may use at once. */
-const BURST = 5;
+/** What a rush may use at once after a quiet time: an office that logs in on Monday. */
+const BURST = 100;
 
-/** Beyond this nobody is queued: the wait would be longer than patience in any case. */
+/** Of the known; each has its place only once, as many ask for one token together. */
 const LONGEST_QUEUE = 2_000;
 
 /**
@@ -37,13 +37,17 @@ const SLOW_MS = 1_000;
 
 interface Waiter {
   readonly admit: (leave: (() => void) | undefined) => void;
-  readonly until: number;
   gone: boolean;
 }
 
 /** Opens a gate. */
 export function makeGate({ width, rate, patienceMs, now }: GateSettings): Gate {
   const queues: Readonly<Record<Lane, Waiter[]>> = { known: [], new: [] };
+  // Whoever comes behind these would wait in vain, and is told so at once.
+  const longest: Readonly<Record<Lane, number>> = {
+    known: LONGEST_QUEUE,
+    new: Math.ceil((rate * patienceMs) / 1000),
+  };
   let inside = 0;
   let credit = BURST;
   let creditAt = now();
@@ -104,15 +108,14 @@ export function makeGate({ width, rate, patienceMs, now }: GateSettings): Gate {
     },
     enter(lane) {
       const queue = queues[lane];
-      if (queue.length >= LONGEST_QUEUE) return Promise.resolve(undefined);
+      next(lane);
+      if (queue.length >= longest[lane] && (lane === 'known' || credit < 1)) return Promise.resolve(undefined);
       return new Promise((resolve) => {
         const impatience = setTimeout(() => {
           waiter.gone = true;
           resolve(undefined);
-          next(lane);
         }, patienceMs);
         const waiter: Waiter = {
-          until: now() + patienceMs,
           gone: false,
           admit: (leave) => {
             clearTimeout(impatience);

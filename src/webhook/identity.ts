@@ -121,7 +121,8 @@ export function nameOwner(owner: Owner, groups: readonly Group[], naming: Naming
   if (isReserved(own)) return { reason: 'its user name begins with "system:"' };
   const mapped = applyMappings(naming.mappings, roles);
   const username = mapped.username ?? own;
-  if (isReserved(username) && !naming.mappedSystemNames) return { reason: 'its mapped user name begins with "system:"' };
+  if (isReserved(username) && !naming.mappedSystemNames)
+    return { reason: 'its mapped user name begins with "system:"' };
   const given = [...named, project.id];
   const wanted = [...new Set([...given.filter((name) => !isReserved(name)), ...mapped.groups])];
   const kept = naming.mappedSystemNames ? wanted : wanted.filter((name) => !isReserved(name));

@@ -5,9 +5,14 @@ import type { Logger } from 'pino';
 export type Log = Logger;
 
 /** Opens the log. */
-export function openLog(level: string, write: (line: string) => void): Log {
+export function openLog(level: string, write: (line: string) => unknown): Log {
   return pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     { write },
   );
 }

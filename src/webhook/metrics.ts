@@ -3,14 +3,14 @@ import type { Source } from './authenticate.ts';
 
 /** What is counted, for Prometheus. */
 export interface Metrics {
-  token(result: string, source: Source, seconds: number): void;
-  access(result: string, seconds: number): void;
-  bad(): void;
-  keystone(outcome: string): void;
-  reload(what: string, result: 'ok' | 'failed'): void;
-  synchronised(result: 'ok' | 'failed'): void;
+  readonly token: (result: string, source: Source, seconds: number) => void;
+  readonly access: (result: string, seconds: number) => void;
+  readonly bad: () => void;
+  readonly keystone: (outcome: string) => void;
+  readonly reload: (what: string, result: 'ok' | 'failed') => void;
+  readonly synchronised: (result: 'ok' | 'failed') => void;
   readonly contentType: string;
-  render(): Promise<string>;
+  readonly render: () => Promise<string>;
 }
 
 const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];

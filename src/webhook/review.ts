@@ -175,10 +175,7 @@ export function answerTokenReview({ version }: TokenReview, verdict: TokenVerdic
 }
 
 /** The answer to a SubjectAccessReview. */
-export function answerAccessReview(
-  { version }: AccessReview,
-  { allowed, denied, reason }: AccessVerdict,
-): JsonObject {
+export function answerAccessReview({ version }: AccessReview, { allowed, denied, reason }: AccessVerdict): JsonObject {
   const status = { allowed, ...(denied ? { denied } : {}), reason };
   return { apiVersion: `authorization.k8s.io/${version}`, kind: 'SubjectAccessReview', status };
 }

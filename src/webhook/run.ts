@@ -30,20 +30,24 @@ export interface Webhook {
 
 /** How often files are looked at. */
 const LOOK_MS = 1_000;
-const PATIENCE_MS = 1_500;
+
+/** For a turn at Keystone; the rest of five seconds is Keystone's. */
+const PATIENCE_MS = 2_000;
 
 function readAuthority(file: string | undefined): Promise<string | undefined> {
   return file === undefined
     ? Promise.resolve(undefined)
-    : keepFiles({ files: [file], parse: ([text = '']) => text, everyMs: LOOK_MS, onChange: () => undefined }).then((kept) => {
-        kept.close();
-        try {
-          new X509Certificate(kept.current());
-        } catch {
-          throw new ConfigError(`${file} holds no PEM certificate`, { hint: 'check KEYSTONE_CA_FILE' });
-        }
-        return kept.current();
-      });
+    : keepFiles({ files: [file], parse: ([text = '']) => text, everyMs: LOOK_MS, onChange: () => undefined }).then(
+        (kept) => {
+          kept.close();
+          try {
+            new X509Certificate(kept.current());
+          } catch {
+            throw new ConfigError(`${file} holds no PEM certificate`, { hint: 'check KEYSTONE_CA_FILE' });
+          }
+          return kept.current();
+        },
+      );
 }
 
 /**
@@ -65,14 +69,20 @@ export async function startWebhook(host: Host, settings: Settings, log: Log): Pr
     true,
   );
 
-  async function keep<T>(what: string, files: readonly string[], parse: (texts: readonly string[]) => T, use: (value: T) => void): Promise<KeptFiles<T>> {
+  async function keep<T>(
+    what: string,
+    files: readonly string[],
+    parse: (texts: readonly string[]) => T,
+    use: (value: T) => void,
+  ): Promise<KeptFiles<T>> {
     const kept = await keepFiles({
       files,
       parse,
       everyMs: LOOK_MS,
       onChange: (result) => {
         metrics.reload(what, 'failure' in result ? 'failed' : 'ok');
-        if ('failure' in result) log.error({ what, reason: result.failure }, 'reload failed; what was good stays in force');
+        if ('failure' in result)
+          log.error({ what, reason: result.failure }, 'reload failed; what was good stays in force');
         else {
           use(result.value);
           log.info({ what }, 'reloaded');
@@ -87,7 +97,11 @@ export async function startWebhook(host: Host, settings: Settings, log: Log): Pr
   }
 
   const kept: KeptFiles<unknown>[] = [];
-  const certificateFiles = [settings.certFile, settings.keyFile, ...(settings.clientCaFile === undefined ? [] : [settings.clientCaFile])];
+  const certificateFiles = [
+    settings.certFile,
+    settings.keyFile,
+    ...(settings.clientCaFile === undefined ? [] : [settings.clientCaFile]),
+  ];
   let certificates: Certificates | undefined;
   let replace: (next: Certificates) => void = () => undefined;
   try {

@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import type { Authenticate } from './authenticate.ts';
 import type { Authorize } from './authorize.ts';
 import { describeRequest } from './authorize.ts';
@@ -30,7 +30,7 @@ export interface ServerSettings {
 export interface RunningServer {
   readonly port: number;
   /** Presents other certificates to whoever connects from now on. */
-  replaceCertificates(certificates: Certificates): void;
+  readonly replaceCertificates: (certificates: Certificates) => void;
   /** Answers what it has, and ends. */
   close(): Promise<void>;
 }
@@ -45,6 +45,11 @@ const HANDSHAKE_MS = 10_000;
 /** Longer than kube-apiserver keeps an idle connection (90 s), so that we are never the one who closes it under its hand. */
 const KEEP_ALIVE_MS = 120_000;
 const CHECK_MS = 1_000;
+
+const SWEEP_MS = 100;
+
+/** An answer takes five seconds at most. */
+const LAST_ANSWER_MS = 6_000;
 
 function secureContext({ cert, key, clientCa }: Certificates): { cert: string; key: string; ca?: string } {
   return { cert, key: key.reveal(), ...(clientCa === undefined ? {} : { ca: clientCa }) };
@@ -76,7 +81,9 @@ function reviewAccess(review: AccessReview, { authorize, metrics, log }: ServerS
 
 type App = FastifyInstance<Server, IncomingMessage, ServerResponse>;
 
-const isTrusted = (request: FastifyRequest): boolean => (request.raw.socket as TLSSocket).authorized;
+function isTrusted({ raw: { socket } }: FastifyRequest): boolean {
+  return socket instanceof TLSSocket && socket.authorized;
+}
 
 function addRoutes(app: App, settings: ServerSettings): void {
   const { certificates, metrics, unready } = settings;
@@ -102,7 +109,10 @@ function addErrors(app: App, { metrics, log }: ServerSettings): void {
   app.setNotFoundHandler(async (request, reply) => {
     const elsewhere = request.method !== 'POST' && request.url === '/webhook';
     return elsewhere
-      ? reply.code(405).header('allow', 'POST').send(makeStatus(405, 'MethodNotAllowed', 'POST it'))
+      ? reply
+          .code(405)
+          .header('allow', 'POST')
+          .send(makeStatus(405, 'MethodNotAllowed', 'POST it'))
       : reply.code(404).send(makeStatus(404, 'NotFound', 'there is nothing here but /webhook'));
   });
   app.setErrorHandler(async (error, _request, reply) => {
@@ -111,7 +121,9 @@ function addErrors(app: App, { metrics, log }: ServerSettings): void {
     if (status >= 400 && status < 500) {
       metrics.bad();
       const message = error instanceof BadReview ? error.message : 'the request cannot be read';
-      return reply.code(status).send(makeStatus(status, status === 413 ? 'RequestEntityTooLarge' : 'BadRequest', message));
+      return reply
+        .code(status)
+        .send(makeStatus(status, status === 413 ? 'RequestEntityTooLarge' : 'BadRequest', message));
     }
     // Only the name: nobody knows what a library put into its message.
     log.error({ error: error instanceof Error ? error.name : typeof error }, 'internal error');
@@ -168,6 +180,17 @@ export async function startServer(
     replaceCertificates(next) {
       app.server.setSecureContext({ ...secureContext(next), minVersion: 'TLSv1.2' });
     },
-    close: () => app.close(),
+    async close() {
+      // Connections outlive the answers for which they were kept open.
+      const sweep = setInterval(() => {
+        app.server.closeIdleConnections();
+      }, SWEEP_MS);
+      const end = setTimeout(() => {
+        app.server.closeAllConnections();
+      }, LAST_ANSWER_MS);
+      await app.close();
+      clearInterval(sweep);
+      clearTimeout(end);
+    },
   };
 }

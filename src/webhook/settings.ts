@@ -73,7 +73,7 @@ function readFormat(config: ResolvedConfig, name: string, letters: string): stri
   const strange = [...format.matchAll(/%(.?)/g)].find(([, letter = '']) => letter === '' || !letters.includes(letter));
   // Without either of these, all users would be one.
   if (strange !== undefined || !/%[ni]/.test(format)) {
-    const known = [...letters].map((letter) => `%${letter}`).join(', ');
+    const known = Array.from(letters, (letter) => `%${letter}`).join(', ');
     throw new ConfigError(`${config.origin(name)} must hold %n or %i, and of % only ${known}`, { hint: 'see --help' });
   }
   return format;

@@ -70,7 +70,11 @@ export function makeValidator(settings: ValidatorSettings): Validate {
   }
 
   /** A connection that Keystone has just closed for being idle looks like an outage, and is none. */
-  async function ask(path: string, headers: Readonly<Record<string, Secret | string>>, until: number): Promise<HttpAnswer> {
+  async function ask(
+    path: string,
+    headers: Readonly<Record<string, Secret | string>>,
+    until: number,
+  ): Promise<HttpAnswer> {
     const url = `${await findEndpoint()}/${path}`;
     const send = (): Promise<HttpAnswer> =>
       http.send({ verb: 'GET', url, headers: { ...HEADERS, ...headers }, once: true, deadlineMs: until - now() });
@@ -92,11 +96,7 @@ export function makeValidator(settings: ValidatorSettings): Validate {
   }
 
   async function judge(token: Secret, until: number): Promise<Judgement> {
-    const answer = await ask(
-      'auth/tokens?nocatalog=true',
-      { 'x-auth-token': token, 'x-subject-token': token },
-      until,
-    );
+    const answer = await ask('auth/tokens?nocatalog=true', { 'x-auth-token': token, 'x-subject-token': token }, until);
     const body = parseJsonObject(answer.body);
     // 401 as the one who asks, 404 as the one asked about (Keystone API v3, "Validate and show information for token").
     if ((answer.status === 401 || answer.status === 404) && isKeystones(body)) {

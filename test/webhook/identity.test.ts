@@ -74,9 +74,12 @@ void t.test('names with their domain', async (t) => {
 void t.test("Kubernetes' own names cannot be had", async (t) => {
   const admin = { ...OWNER, user: { id: 'u1', name: 'system:admin' } };
   t.match(nameOwner(admin, [], NAMING), { reason: /begins with "system:"/ });
-  t.match(nameOwner({ ...OWNER, userDomain: { id: 'd', name: 'system' } }, [], { ...NAMING, usernameFormat: '%D:%n' }), {
-    reason: /begins with "system:"/,
-  });
+  t.match(
+    nameOwner({ ...OWNER, userDomain: { id: 'd', name: 'system' } }, [], { ...NAMING, usernameFormat: '%D:%n' }),
+    {
+      reason: /begins with "system:"/,
+    },
+  );
   const masters = { ...DEVS, name: 'system:masters' };
   t.match(nameOwner(OWNER, [masters, DEVS], NAMING), {
     identity: { groups: ['devs', 'p1'] },
@@ -99,24 +102,33 @@ void t.test('role mappings', async (t) => {
     identity: { username: 'two', groups: ['devs', 'p1', 'ops', 'readers'] },
   });
   const bold = [{ role: 'member', username: undefined, groups: ['system:masters'] }];
-  t.match(nameOwner(OWNER, [], { ...NAMING, mappings: bold }), { identity: { groups: ['p1'] }, dropped: ['system:masters'] });
+  t.match(nameOwner(OWNER, [], { ...NAMING, mappings: bold }), {
+    identity: { groups: ['p1'] },
+    dropped: ['system:masters'],
+  });
   t.match(nameOwner(OWNER, [], { ...NAMING, mappings: bold, mappedSystemNames: true }), {
     identity: { groups: ['p1', 'system:masters'] },
     dropped: [],
   });
   const bolder = [{ role: 'member', username: 'system:admin', groups: [] }];
   t.match(nameOwner(OWNER, [], { ...NAMING, mappings: bolder }), { reason: /mapped user name/ });
-  t.match(nameOwner(OWNER, [{ ...DEVS, name: 'system:masters' }], { ...NAMING, mappings: bolder, mappedSystemNames: true }), {
-    identity: { username: 'system:admin', groups: ['p1'] },
-    dropped: ['system:masters'],
-  });
+  t.match(
+    nameOwner(OWNER, [{ ...DEVS, name: 'system:masters' }], { ...NAMING, mappings: bolder, mappedSystemNames: true }),
+    {
+      identity: { username: 'system:admin', groups: ['p1'] },
+      dropped: ['system:masters'],
+    },
+  );
 });
 
 void t.test('groups, in whatever shape', async (t) => {
-  t.strictSame(readGroups({ groups: [{ id: 'g', name: 'n', domain_id: 'd' }, { id: 'g' }, null, 'x', { id: 'h', name: 'm' }] }), [
-    { id: 'g', name: 'n', domainId: 'd' },
-    { id: 'h', name: 'm', domainId: '' },
-  ]);
+  t.strictSame(
+    readGroups({ groups: [{ id: 'g', name: 'n', domain_id: 'd' }, { id: 'g' }, null, 'x', { id: 'h', name: 'm' }] }),
+    [
+      { id: 'g', name: 'n', domainId: 'd' },
+      { id: 'h', name: 'm', domainId: '' },
+    ],
+  );
   t.strictSame(readGroups(undefined), []);
   t.strictSame(readGroups({ groups: {} }), []);
 });

@@ -21,7 +21,8 @@ async function start(
   return { mark, webhook: await startWebhookProcess(t, { keystoneUrl: `${mark.url}/v3`, pki: world.pki, args }) };
 }
 
-const asked = (mark: Mark): string[] => requestsSince(mark).map(({ method, path, status }) => `${method} ${path} ${status}`);
+const asked = (mark: Mark): string[] =>
+  requestsSince(mark).map(({ method, path, status }) => `${method} ${path} ${status}`);
 
 testWithKeystone('whose token it is, in both versions, with two requests', async (t, world) => {
   const { users, projects, domain } = world.tenancy;
@@ -53,10 +54,7 @@ testWithKeystone('whose token it is, in both versions, with two requests', async
     t.ok(groups.includes(projects.demo.id));
     t.strictSame(extra['alpha.kubernetes.io/identity/roles']?.toSorted(), ['member', 'reader']);
   }
-  t.strictSame(asked(mark), [
-    'GET /v3/auth/tokens?nocatalog=true 200',
-    `GET /v3/users/${users.alice.id}/groups 200`,
-  ]);
+  t.strictSame(asked(mark), ['GET /v3/auth/tokens?nocatalog=true 200', `GET /v3/users/${users.alice.id}/groups 200`]);
   t.equal(await webhook.stop(), 0);
   t.notOk(webhook.output().includes(token), 'no log holds the token');
 });
@@ -97,7 +95,16 @@ testWithKeystone('tokens that no cluster can use are refused with a reason', asy
     t.match(webhook.output(), new RegExp(`${says}.*must be for a project`));
   }
   t.equal(asked(mark).length, 3);
-  const junk = ['x', 'admintoken', 'a.b.c', 'Bearer', '\u0000', 'gAAAAABnonsense', 'x'.repeat(100_000), projects.demo.id];
+  const junk = [
+    'x',
+    'admintoken',
+    'a.b.c',
+    'Bearer',
+    '\u0000',
+    'gAAAAABnonsense',
+    'x'.repeat(100_000),
+    projects.demo.id,
+  ];
   for (const token of junk) t.strictSame(await webhook.reviewToken(token), { authenticated: false });
   t.equal(asked(mark).length, 3, 'Keystone is not asked about what cannot be a token');
   const changed = `${(await logIn(world.http, users.alice, { project: { id: projects.demo.id } })).slice(0, -4)}AAAA`;
@@ -159,7 +166,10 @@ testWithKeystone('over TLS, by discovery', async (t, world) => {
   t.equal(requestsSince(mark).length, before, 'and the token is not sent');
 });
 
-async function logInByCredential(server: KeystoneAddress, { id, secret }: { id: string; secret: string }): Promise<string> {
+async function logInByCredential(
+  server: KeystoneAddress,
+  { id, secret }: { id: string; secret: string },
+): Promise<string> {
   const identity = { methods: ['application_credential'], application_credential: { id, secret } };
   const response = await fetch(`${server.url}/v3/auth/tokens`, {
     method: 'POST',

@@ -40,7 +40,15 @@ function readAsked(text: string): AccessRequest {
   if (what.startsWith('/')) return { kind: 'path', verb, path: what };
   const [place = '', group = ''] = what.split('.');
   const [namespace = '', resource = '', subresource = ''] = place.split('/');
-  return { kind: 'resource', verb, namespace: namespace === '-' ? '' : namespace, group, resource, subresource, name: '' };
+  return {
+    kind: 'resource',
+    verb,
+    namespace: namespace === '-' ? '' : namespace,
+    group,
+    resource,
+    subresource,
+    name: '',
+  };
 }
 
 const v2 = (key: string, verbs: readonly string[] = ['*']): object => ({ resource_permissions: { [key]: verbs } });
@@ -53,7 +61,12 @@ const ROWS: readonly Row[] = [
   { is: 'no users: everybody', entry: v2('*/*'), asks: 'get web/pods', allowed: true },
   { is: 'role and project', entry: { users: MEMBER, ...v2('*/*') }, asks: 'get web/pods', allowed: true },
   { is: 'project by id', entry: { users: { projects: ['p1'] }, ...v2('*/*') }, asks: 'get web/pods', allowed: true },
-  { is: 'any project', entry: { users: { projects: ['x', 'demo'] }, ...v2('*/*') }, asks: 'get web/pods', allowed: true },
+  {
+    is: 'any project',
+    entry: { users: { projects: ['x', 'demo'] }, ...v2('*/*') },
+    asks: 'get web/pods',
+    allowed: true,
+  },
   { is: 'another project', entry: { users: { projects: ['x'] }, ...v2('*/*') }, asks: 'get web/pods', allowed: false },
   {
     is: 'all roles',
@@ -67,7 +80,12 @@ const ROWS: readonly Row[] = [
     asks: 'get web/pods',
     allowed: false,
   },
-  { is: 'roles without projects', entry: { users: { roles: ['member'] }, ...v2('*/*') }, asks: 'get web/pods', allowed: false },
+  {
+    is: 'roles without projects',
+    entry: { users: { roles: ['member'] }, ...v2('*/*') },
+    asks: 'get web/pods',
+    allowed: false,
+  },
   { is: 'empty projects', entry: { users: { projects: [] }, ...v2('*/*') }, asks: 'get web/pods', allowed: false },
   { is: 'empty users', entry: { users: {}, ...v2('*/*') }, asks: 'get web/pods', allowed: false },
   { is: 'null users are absent', entry: { users: null, ...v2('*/*') }, asks: 'get web/pods', allowed: true },
@@ -90,7 +108,13 @@ const ROWS: readonly Row[] = [
     asks: 'get web/pods',
     allowed: false,
   },
-  { is: 'no extra: not of Keystone', entry: v2('*/*'), asks: 'get web/pods', who: { extra: new Map() }, allowed: false },
+  {
+    is: 'no extra: not of Keystone',
+    entry: v2('*/*'),
+    asks: 'get web/pods',
+    who: { extra: new Map() },
+    allowed: false,
+  },
   {
     is: "another's extra",
     entry: v2('*/*'),
@@ -170,7 +194,12 @@ const ROWS: readonly Row[] = [
   { is: 'an empty side', entry: v2('/pods'), asks: 'get -/pods', allowed: false },
   { is: 'a wildcard inside a word is none', entry: v2('*/po*'), asks: 'get web/pods', allowed: false },
   { is: 'a key of three parts too many', entry: v2('*/pods/exec/x'), asks: 'create web/pods/exec', allowed: false },
-  { is: 'the second key', entry: { resource_permissions: { 'x/y': ['*'], 'web/pods': ['get'] } }, asks: 'get web/pods', allowed: true },
+  {
+    is: 'the second key',
+    entry: { resource_permissions: { 'x/y': ['*'], 'web/pods': ['get'] } },
+    asks: 'get web/pods',
+    allowed: true,
+  },
 
   // version 2: cluster scope
   { is: 'a cluster request and *', entry: v2('*/nodes'), asks: 'get -/nodes', allowed: true },
@@ -196,7 +225,12 @@ const ROWS: readonly Row[] = [
   { is: '*/scale of anything', entry: v2('*/*/scale'), asks: 'update web/deployments/scale', allowed: true },
   { is: '* covers subresources', entry: v2('*/*'), asks: 'create web/pods/exec', allowed: true },
   { is: 'a subresource in a list', entry: v2("*/['pods','pods/log']"), asks: 'get web/pods/log', allowed: true },
-  { is: 'excluding pods excludes its subresources', entry: v2('*/!pods'), asks: 'create web/pods/exec', allowed: false },
+  {
+    is: 'excluding pods excludes its subresources',
+    entry: v2('*/!pods'),
+    asks: 'create web/pods/exec',
+    allowed: false,
+  },
   { is: 'excluding secrets leaves subresources', entry: v2('*/!secrets'), asks: 'create web/pods/exec', allowed: true },
   { is: 'excluding pods/exec', entry: v2('*/!pods/exec'), asks: 'create web/pods/exec', allowed: false },
   { is: 'excluding pods/exec leaves pods', entry: v2('*/!pods/exec'), asks: 'create web/pods', allowed: true },
@@ -217,12 +251,37 @@ const ROWS: readonly Row[] = [
 
   // version 2: paths
   { is: 'the path', entry: { nonresource_permissions: { '/healthz': ['get'] } }, asks: 'get /healthz', allowed: true },
-  { is: 'another path', entry: { nonresource_permissions: { '/healthz': ['get'] } }, asks: 'get /healthz/x', allowed: false },
-  { is: 'no wildcard', entry: { nonresource_permissions: { '/healthz/*': ['get'] } }, asks: 'get /healthz/x', allowed: false },
-  { is: 'any verb of a path', entry: { nonresource_permissions: { '/healthz': ['*'] } }, asks: 'head /healthz', allowed: true },
-  { is: 'another verb of a path', entry: { nonresource_permissions: { '/healthz': ['get'] } }, asks: 'post /healthz', allowed: false },
+  {
+    is: 'another path',
+    entry: { nonresource_permissions: { '/healthz': ['get'] } },
+    asks: 'get /healthz/x',
+    allowed: false,
+  },
+  {
+    is: 'no wildcard',
+    entry: { nonresource_permissions: { '/healthz/*': ['get'] } },
+    asks: 'get /healthz/x',
+    allowed: false,
+  },
+  {
+    is: 'any verb of a path',
+    entry: { nonresource_permissions: { '/healthz': ['*'] } },
+    asks: 'head /healthz',
+    allowed: true,
+  },
+  {
+    is: 'another verb of a path',
+    entry: { nonresource_permissions: { '/healthz': ['get'] } },
+    asks: 'post /healthz',
+    allowed: false,
+  },
   { is: 'resources are no paths', entry: v2('*/*'), asks: 'get /healthz', allowed: false },
-  { is: 'paths are no resources', entry: { nonresource_permissions: { '/pods': ['*'] } }, asks: 'get -/pods', allowed: false },
+  {
+    is: 'paths are no resources',
+    entry: { nonresource_permissions: { '/pods': ['*'] } },
+    asks: 'get -/pods',
+    allowed: false,
+  },
 
   // version 1: resource
   { is: 'v1: everything', entry: v1(anyV1), asks: 'get web/pods', allowed: true },
@@ -234,8 +293,18 @@ const ROWS: readonly Row[] = [
   { is: 'v1: pods/* is not pods', entry: pods({ resources: ['pods/*'] }), asks: 'get web/pods', allowed: false },
   { is: 'v1: pods/exec', entry: pods({ resources: ['pods/exec'] }), asks: 'create web/pods/exec', allowed: true },
   { is: 'v1: * covers subresources', entry: v1(anyV1), asks: 'create web/pods/exec', allowed: true },
-  { is: 'v1: the group', entry: pods({ resources: ['jobs'], version: 'batch' }), asks: 'get web/jobs.batch', allowed: true },
-  { is: 'v1: another group', entry: pods({ resources: ['jobs'], version: 'batch' }), asks: 'get web/jobs.apps', allowed: false },
+  {
+    is: 'v1: the group',
+    entry: pods({ resources: ['jobs'], version: 'batch' }),
+    asks: 'get web/jobs.batch',
+    allowed: true,
+  },
+  {
+    is: 'v1: another group',
+    entry: pods({ resources: ['jobs'], version: 'batch' }),
+    asks: 'get web/jobs.apps',
+    allowed: false,
+  },
   { is: 'v1: the core group', entry: pods({ version: '' }), asks: 'get web/pods', allowed: true },
   { is: 'v1: the namespace', entry: pods({ namespace: 'web' }), asks: 'get web/pods', allowed: true },
   { is: 'v1: another namespace', entry: pods({ namespace: 'web' }), asks: 'get db/pods', allowed: false },
@@ -248,23 +317,73 @@ const ROWS: readonly Row[] = [
 
   // version 1: nonresource
   { is: 'v1: the path', entry: { nonresource: { verbs: ['get'], path: '/api' } }, asks: 'get /api', allowed: true },
-  { is: 'v1: another path', entry: { nonresource: { verbs: ['get'], path: '/api' } }, asks: 'get /apis', allowed: false },
+  {
+    is: 'v1: another path',
+    entry: { nonresource: { verbs: ['get'], path: '/api' } },
+    asks: 'get /apis',
+    allowed: false,
+  },
   { is: 'v1: a start', entry: { nonresource: { verbs: ['get'], path: '/api*' } }, asks: 'get /apis/x', allowed: true },
-  { is: 'v1: another start', entry: { nonresource: { verbs: ['get'], path: '/api*' } }, asks: 'get /healthz', allowed: false },
+  {
+    is: 'v1: another start',
+    entry: { nonresource: { verbs: ['get'], path: '/api*' } },
+    asks: 'get /healthz',
+    allowed: false,
+  },
   { is: 'v1: any path', entry: { nonresource: { verbs: ['*'], path: '*' } }, asks: 'get /healthz', allowed: true },
   { is: 'v1: an empty verb', entry: { nonresource: { verbs: ['*'], path: '*' } }, asks: ' /healthz', allowed: false },
   { is: 'v1: no path', entry: { nonresource: { verbs: ['*'] } }, asks: 'get /healthz', allowed: false },
 
   // version 1: match
-  { is: 'match: user by name', entry: v1(anyV1, [{ type: 'user', values: ['alice'] }]), asks: 'get web/pods', allowed: true },
-  { is: 'match: user by uid', entry: v1(anyV1, [{ type: 'user', values: ['u1'] }]), asks: 'get web/pods', allowed: true },
-  { is: 'match: another user', entry: v1(anyV1, [{ type: 'user', values: ['bob'] }]), asks: 'get web/pods', allowed: false },
-  { is: 'match: group', entry: v1(anyV1, [{ type: 'group', values: ['x', 'devs'] }]), asks: 'get web/pods', allowed: true },
-  { is: 'match: another group', entry: v1(anyV1, [{ type: 'group', values: ['x'] }]), asks: 'get web/pods', allowed: false },
-  { is: 'match: project', entry: v1(anyV1, [{ type: 'project', values: ['demo'] }]), asks: 'get web/pods', allowed: true },
-  { is: 'match: project by id', entry: v1(anyV1, [{ type: 'project', values: ['p1'] }]), asks: 'get web/pods', allowed: true },
+  {
+    is: 'match: user by name',
+    entry: v1(anyV1, [{ type: 'user', values: ['alice'] }]),
+    asks: 'get web/pods',
+    allowed: true,
+  },
+  {
+    is: 'match: user by uid',
+    entry: v1(anyV1, [{ type: 'user', values: ['u1'] }]),
+    asks: 'get web/pods',
+    allowed: true,
+  },
+  {
+    is: 'match: another user',
+    entry: v1(anyV1, [{ type: 'user', values: ['bob'] }]),
+    asks: 'get web/pods',
+    allowed: false,
+  },
+  {
+    is: 'match: group',
+    entry: v1(anyV1, [{ type: 'group', values: ['x', 'devs'] }]),
+    asks: 'get web/pods',
+    allowed: true,
+  },
+  {
+    is: 'match: another group',
+    entry: v1(anyV1, [{ type: 'group', values: ['x'] }]),
+    asks: 'get web/pods',
+    allowed: false,
+  },
+  {
+    is: 'match: project',
+    entry: v1(anyV1, [{ type: 'project', values: ['demo'] }]),
+    asks: 'get web/pods',
+    allowed: true,
+  },
+  {
+    is: 'match: project by id',
+    entry: v1(anyV1, [{ type: 'project', values: ['p1'] }]),
+    asks: 'get web/pods',
+    allowed: true,
+  },
   { is: 'match: role', entry: v1(anyV1, [{ type: 'role', values: ['reader'] }]), asks: 'get web/pods', allowed: true },
-  { is: 'match: another role', entry: v1(anyV1, [{ type: 'role', values: ['admin'] }]), asks: 'get web/pods', allowed: false },
+  {
+    is: 'match: another role',
+    entry: v1(anyV1, [{ type: 'role', values: ['admin'] }]),
+    asks: 'get web/pods',
+    allowed: false,
+  },
   { is: 'match: any value', entry: v1(anyV1, [{ type: 'role', values: ['*'] }]), asks: 'get web/pods', allowed: true },
   {
     is: 'match: all terms',
@@ -275,11 +394,27 @@ const ROWS: readonly Row[] = [
     asks: 'get web/pods',
     allowed: false,
   },
-  { is: 'match: unknown type', entry: v1(anyV1, [{ type: 'domain', values: ['*'] }]), asks: 'get web/pods', allowed: false },
-  { is: "match: JavaScript's own names are no types", entry: v1(anyV1, [{ type: 'constructor', values: ['*'] }]), asks: 'get web/pods', allowed: false },
+  {
+    is: 'match: unknown type',
+    entry: v1(anyV1, [{ type: 'domain', values: ['*'] }]),
+    asks: 'get web/pods',
+    allowed: false,
+  },
+  {
+    is: "match: JavaScript's own names are no types",
+    entry: v1(anyV1, [{ type: 'constructor', values: ['*'] }]),
+    asks: 'get web/pods',
+    allowed: false,
+  },
   { is: 'match: no values', entry: v1(anyV1, [{ type: 'role' }]), asks: 'get web/pods', allowed: false },
   { is: 'match: absent', entry: { resource: anyV1 }, asks: 'get web/pods', allowed: true },
-  { is: 'match: empty user names', entry: v1(anyV1, [{ type: 'user', values: [''] }]), asks: 'get web/pods', who: { user: '', uid: '' }, allowed: false },
+  {
+    is: 'match: empty user names',
+    entry: v1(anyV1, [{ type: 'user', values: [''] }]),
+    asks: 'get web/pods',
+    who: { user: '', uid: '' },
+    allowed: false,
+  },
 
   // both versions in an entry
   { is: 'v2 replaces v1', entry: { ...v1(anyV1), ...v2('db/*') }, asks: 'get web/pods', allowed: false },
@@ -319,7 +454,10 @@ const BAD: Readonly<Record<string, [text: string, says: RegExp]>> = {
   'an entry that is a string': ['["x"]', /^entry 1: it is not an object$/],
   'users of a wrong type': ['[{}, {"users": ["admin"]}]', /^entry 2: "users" must be an object/],
   'roles of a wrong type': ['[{"users": {"roles": "admin"}}]', /^entry 1: "roles" must be a list of strings$/],
-  'verbs of a wrong type': ['[{"resource_permissions": {"*/*": "get"}}]', /^entry 1: "\*\/\*" must be a list of strings$/],
+  'verbs of a wrong type': [
+    '[{"resource_permissions": {"*/*": "get"}}]',
+    /^entry 1: "\*\/\*" must be a list of strings$/,
+  ],
   'permissions of a wrong type': ['[{"resource_permissions": []}]', /"resource_permissions" must be an object$/],
   'a resource of a wrong type': ['[{"resource": []}]', /"resource" must be an object$/],
   'a namespace of a wrong type': ['[{"resource": {"namespace": 1}}]', /"namespace" must be a string$/],
@@ -375,8 +513,7 @@ void t.test('what is odd about an entry', async (t) => {
   }
   t.strictSame(parsePolicy(JSON.stringify([{ users: MEMBER, ...v2('*/configmaps') }]), new Set()).findings, []);
   t.match(parsePolicy('[]', new Set()).findings, [{ entry: 0, kind: 'never' }]);
-  t.match(
-    parsePolicy(JSON.stringify([v2('*/pods')]), new Set<Compatibility>(['v2-subresources'])).findings,
-    [{ kind: 'fault', message: /as in the Go program/ }],
-  );
+  t.match(parsePolicy(JSON.stringify([v2('*/pods')]), new Set<Compatibility>(['v2-subresources'])).findings, [
+    { kind: 'fault', message: /as in the Go program/ },
+  ]);
 });

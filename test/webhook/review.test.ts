@@ -1,13 +1,7 @@
 // What kube-apiserver sends and what it gets, in both versions; and junk, which must never do more than be refused.
 
 import t from 'tap';
-import {
-  answerAccessReview,
-  answerTokenReview,
-  BadReview,
-  makeStatus,
-  parseReview,
-} from '../../src/webhook/review.ts';
+import { answerAccessReview, answerTokenReview, BadReview, makeStatus, parseReview } from '../../src/webhook/review.ts';
 import type { AccessReview, TokenReview } from '../../src/webhook/review.ts';
 import { redact } from '../../src/secret.ts';
 
@@ -41,7 +35,7 @@ void t.test('a TokenReview is answered in kind', async (t) => {
     t.match(review, { kind: 'TokenReview', version });
     const { token } = review as TokenReview;
     t.equal(token.reveal(), 'gAAAA-canary');
-    t.equal(`${token}`, '[redacted]');
+    t.equal(String(token), '[redacted]');
     const identity = { username: 'alice', uid: 'u1', groups: ['p1'], extra: { x: ['y'] } };
     const head = { apiVersion: `authentication.k8s.io/${version}`, kind: 'TokenReview' };
     t.strictSame(answerTokenReview(review as TokenReview, { kind: 'accepted', identity }), {
@@ -76,7 +70,15 @@ void t.test('a SubjectAccessReview is answered in kind', async (t) => {
       uid: 'u1',
       groups: ['p1', 'system:authenticated'],
       extra: new Map([['alpha.kubernetes.io/identity/roles', ['reader', 'member']]]),
-      request: { kind: 'resource', verb: 'list', namespace: 'default', group: '', resource: 'pods', subresource: '', name: '' },
+      request: {
+        kind: 'resource',
+        verb: 'list',
+        namespace: 'default',
+        group: '',
+        resource: 'pods',
+        subresource: '',
+        name: '',
+      },
     });
     const head = { apiVersion: `authorization.k8s.io/${version}`, kind: 'SubjectAccessReview' };
     t.strictSame(answerAccessReview(review, { allowed: true, denied: false, reason: 'entry 1' }), {
@@ -163,7 +165,23 @@ function makeRandom(seed: number): () => number {
   };
 }
 
-const JUNK: readonly unknown[] = [null, true, 0, -1, 1e300, '', 'x', '__proto__', [], {}, [[]], [null], { '': '' }, '\u0000', '\ud800'];
+const JUNK: readonly unknown[] = [
+  null,
+  true,
+  0,
+  -1,
+  1e300,
+  '',
+  'x',
+  '__proto__',
+  [],
+  {},
+  [[]],
+  [null],
+  { '': '' },
+  '\u0000',
+  '\ud800',
+];
 
 /** A copy with one thing anywhere inside replaced, removed or added. */
 function spoil(value: unknown, random: () => number): unknown {
@@ -172,10 +190,11 @@ function spoil(value: unknown, random: () => number): unknown {
   const entries = Object.entries(value);
   const at = Math.floor(random() * (entries.length + 1));
   const chosen = entries[at];
-  if (chosen === undefined) entries.push([['__proto__', 'constructor', 'spec', 'kind'][Math.floor(random() * 4)] ?? '', junk()]);
+  if (chosen === undefined)
+    entries.push([['__proto__', 'constructor', 'spec', 'kind'][Math.floor(random() * 4)] ?? '', junk()]);
   else if (random() < 0.2) entries.splice(at, 1);
   else chosen[1] = spoil(chosen[1], random);
-  return Array.isArray(value) ? entries.map(([, one]) => one) : Object.fromEntries(entries);
+  return Array.isArray(value) ? entries.map(([, one]) => one as unknown) : Object.fromEntries(entries);
 }
 
 void t.test('20,000 malformed bodies', async (t) => {

@@ -101,7 +101,8 @@ export function parsePolicy(text: string, compatibilities: Compatibilities): Pol
     }
   });
   const findings = compiled.flatMap((one) => one.findings);
-  if (compiled.length === 0) findings.push({ entry: 0, kind: 'never', message: 'the policy is empty and allows nothing' });
+  if (compiled.length === 0)
+    findings.push({ entry: 0, kind: 'never', message: 'the policy is empty and allows nothing' });
   return { entries: compiled.map(({ entry }) => entry), findings };
 }
 
