@@ -73,6 +73,18 @@ const RARE = [
   },
 ];
 
+/** What of these the webhook uses, and its own: most clusters' webhooks follow no ConfigMap and synchronise nothing. */
+const RARE_IN_WEBHOOK = [
+  ...RARE.filter(({ file }) => ['./got.cjs', './yaml.cjs'].includes(file)),
+  {
+    name: /^@kubernetes\/client-node$/,
+    file: './kubernetes.cjs',
+    entry: `export {
+      CoreV1Api, KubeConfig, RbacAuthorizationV1Api, V1Namespace, V1RoleBinding, Watch,
+    } from '@kubernetes/client-node';`,
+  },
+];
+
 function refuseIntruders(metafile: Metafile, allowed: RegExp): void {
   const intruders = Object.keys(metafile.inputs).filter((file) => !allowed.test(file));
   const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
@@ -148,14 +160,19 @@ await make('dist/keyring.cjs', {
 for (const { file, entry } of RARE) {
   await make(join('dist', file), { ...moduleUrl, stdin: { contents: entry, resolveDir: '.' } });
 }
+// Apart from those above, which are what the plugin's packages are made of.
 const webhook = await bundle({
   ...common,
   ...moduleUrl,
   entryPoints: ['src/webhook/main.ts'],
   outfile: WEBHOOK,
-  plugins: RARE.filter(({ file }) => file === './got.cjs').map(({ name, file }) => apart(name, file)),
+  metafile: true,
+  plugins: RARE_IN_WEBHOOK.map(({ name, file }) => apart(name, file)),
   banner: { js: `#!/usr/bin/env node\n${moduleUrl.banner.js}` },
 });
 refuseFrom(webhook.metafile, NOT_IN_WEBHOOK);
+for (const { file, entry } of RARE_IN_WEBHOOK.filter((one) => !RARE.includes(one))) {
+  await bundle({ ...common, ...moduleUrl, stdin: { contents: entry, resolveDir: '.' }, outfile: join('dist', file) });
+}
 await Promise.all([MAIN, WEBHOOK].map((file) => chmod(file, 0o755)));
 await writeFile(BUNDLES, `${JSON.stringify(bundles, null, 2)}\n`);

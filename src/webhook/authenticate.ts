@@ -6,7 +6,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import type { Secret } from '../secret.ts';
 import type { Gate } from './gate.ts';
 import { nameOwner } from './identity.ts';
-import type { Naming } from './identity.ts';
+import type { Naming, Owner } from './identity.ts';
 import { Lru } from './lru.ts';
 import type { TokenVerdict } from './review.ts';
 import { looksLikeKeystone } from './token-shape.ts';
@@ -36,7 +36,7 @@ export interface AuthenticatorSettings {
   /** Takes what a user's names lost. */
   readonly onDropped: (uid: string, names: readonly string[]) => void;
   /** Takes everybody whom Keystone has just confirmed. */
-  readonly onConfirmed: (judgement: Extract<Judgement, { kind: 'valid' }>, username: string) => Promise<void>;
+  readonly onConfirmed: (owner: Owner, username: string) => Promise<void>;
 }
 
 /** A token that Keystone refuses will not become good; forgetting it bounds a mistake of Keystone's own. */
@@ -92,8 +92,8 @@ export function makeAuthenticator(settings: AuthenticatorSettings): {
       good.delete(key);
       return { kind: 'refused', reason: 'the token has expired' };
     }
-    const known2 = known === undefined ? bad.get(key) : undefined;
-    return known2 !== undefined && known2.until > at ? { kind: 'refused', reason: known2.reason } : undefined;
+    const refused = known === undefined ? bad.get(key) : undefined;
+    return refused !== undefined && refused.until > at ? { kind: 'refused', reason: refused.reason } : undefined;
   }
 
   function remember(key: string, judgement: Judgement): void {
@@ -107,13 +107,12 @@ export function makeAuthenticator(settings: AuthenticatorSettings): {
     }
   }
 
-  async function confirm(judgement: Extract<Judgement, { kind: 'valid' }>): Promise<TokenVerdict> {
-    const verdict = accept(judgement);
-    if (verdict.kind !== 'accepted') return verdict;
-    const named = nameOwner(judgement.owner, judgement.groups, naming());
-    if ('dropped' in named && named.dropped.length > 0) onDropped(judgement.owner.user.id, named.dropped);
-    await onConfirmed(judgement, verdict.identity.username);
-    return verdict;
+  async function confirm({ owner, groups }: Extract<Judgement, { kind: 'valid' }>): Promise<TokenVerdict> {
+    const named = nameOwner(owner, groups, naming());
+    if ('reason' in named) return { kind: 'refused', reason: named.reason };
+    if (named.dropped.length > 0) onDropped(owner.user.id, named.dropped);
+    await onConfirmed(owner, named.identity.username);
+    return { kind: 'accepted', identity: named.identity };
   }
 
   async function ask(token: Secret, key: string): Promise<Answered> {
@@ -123,13 +122,14 @@ export function makeAuthenticator(settings: AuthenticatorSettings): {
     if (leave === undefined) {
       return { verdict: { kind: 'unknown', reason: 'too many tokens are waiting for Keystone' }, source: 'gate' };
     }
+    let judgement: Judgement;
     try {
-      const judgement = await validate(token, Math.min(timeoutMs, until - now()));
-      remember(key, judgement);
-      return { verdict: judgement.kind === 'valid' ? await confirm(judgement) : judgement, source: 'keystone' };
+      judgement = await validate(token, Math.min(timeoutMs, until - now()));
     } finally {
       leave();
     }
+    remember(key, judgement);
+    return { verdict: judgement.kind === 'valid' ? await confirm(judgement) : judgement, source: 'keystone' };
   }
 
   return {

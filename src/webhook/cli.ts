@@ -9,6 +9,7 @@ import { VERSION } from '../version.ts';
 import { parseCommandLine, renderHelp } from './command-line.ts';
 import { openLog } from './log.ts';
 import { WEBHOOK_OPTIONS } from './options.ts';
+import { runPolicyCommand } from './policy-command.ts';
 import { startWebhook } from './run.ts';
 import { readSettings } from './settings.ts';
 
@@ -50,6 +51,7 @@ function untilAsked(host: Host): Promise<void> {
 }
 
 async function serve(host: Host, argv: readonly string[]): Promise<number> {
+  if (argv[0] === 'policy') return runPolicyCommand(host, argv.slice(1));
   const { words, flags, help, version } = parseCommandLine(argv, WEBHOOK_OPTIONS);
   if (help) host.writeOut(renderHelp(USAGE, WEBHOOK_GROUPS, WEBHOOK_OPTIONS));
   if (version) host.writeOut(`${VERSION}\n`);

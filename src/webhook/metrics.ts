@@ -20,15 +20,13 @@ const PREFIX = 'keystone_auth_';
  * Makes the metrics of one server.
  *
  * @param gauges values to read when asked, by name and meaning
- * @param process whether to add those of the process itself
  */
 export function makeMetrics(
   gauges: Readonly<Record<string, { readonly help: string; readonly read: () => number }>>,
-  process: boolean,
 ): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  if (process) collectDefaultMetrics({ register: registry });
+  collectDefaultMetrics({ register: registry });
   const counter = (name: string, help: string, labelNames: readonly string[]): Counter =>
     new Counter({ name: PREFIX + name, help, labelNames: [...labelNames], registers });
   const tokens = counter('token_reviews_total', 'TokenReviews answered', ['result', 'source']);
