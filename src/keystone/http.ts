@@ -202,7 +202,12 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
         throw new KeystoneProtocolError('protocol', `the answer is larger than 1 MiB: this is not ${place.name}`);
       }
       if (error instanceof PluginError) throw error;
-      throw explainFailure(error, { url, place, timedOut: deadline.aborted, deadlineMs: request.deadlineMs ?? deadlineMs });
+      throw explainFailure(error, {
+        url,
+        place,
+        timedOut: deadline.aborted,
+        deadlineMs: request.deadlineMs ?? deadlineMs,
+      });
     } finally {
       if (!request.apart && request.deadlineMs === undefined) leftMs -= performance.now() - began;
     }

@@ -4,12 +4,12 @@
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Secret } from '../secret.ts';
-import type { Gate } from './gate.ts';
+import type { Gate, Lane } from './gate.ts';
 import { nameOwner } from './identity.ts';
 import type { Naming, Owner } from './identity.ts';
 import { Lru } from './lru.ts';
 import type { TokenVerdict } from './review.ts';
-import { looksLikeKeystone } from './token-shape.ts';
+import { judgeShape } from './token-shape.ts';
 import type { Judgement, Validate } from './validate.ts';
 
 /** How a verdict came about, for the metrics. */
@@ -115,10 +115,10 @@ export function makeAuthenticator(settings: AuthenticatorSettings): {
     return { kind: 'accepted', identity: named.identity };
   }
 
-  async function ask(token: Secret, key: string): Promise<Answered> {
+  async function ask(token: Secret, key: string, stranger: Lane): Promise<Answered> {
     const until = now() + ANSWER_MS;
     // Whoever was good the last time is still in the memory, if no longer fresh.
-    const leave = await gate.enter(good.get(key) === undefined ? 'new' : 'known');
+    const leave = await gate.enter(good.get(key) === undefined ? stranger : 'known');
     if (leave === undefined) {
       return { verdict: { kind: 'unknown', reason: 'too many tokens are waiting for Keystone' }, source: 'gate' };
     }
@@ -136,7 +136,8 @@ export function makeAuthenticator(settings: AuthenticatorSettings): {
     memory: () => ({ good: good.size, bad: bad.size }),
     async authenticate(token) {
       const text = token.reveal();
-      if (!anyShape && !looksLikeKeystone(text, now())) {
+      const shape = judgeShape(text, now());
+      if (!anyShape && shape === 'impossible') {
         return { verdict: { kind: 'refused', reason: 'it is no token of Keystone' }, source: 'shape' };
       }
       const key = keyOf(text);
@@ -144,7 +145,7 @@ export function makeAuthenticator(settings: AuthenticatorSettings): {
       if (remembered !== undefined) return { verdict: remembered, source: 'cache' };
       const running = flights.get(key);
       if (running !== undefined) return running;
-      const flight = ask(token, key).finally(() => flights.delete(key));
+      const flight = ask(token, key, shape === 'likely' ? 'new' : 'odd').finally(() => flights.delete(key));
       flights.set(key, flight);
       return flight;
     },

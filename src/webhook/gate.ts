@@ -3,13 +3,13 @@
  * before. Who has been here lately goes first, so that a flood of strangers' tokens does not lock out the users.
  */
 
-/** `known`: a token that was good the last time. */
-export type Lane = 'known' | 'new';
+/** `known`: a token that was good the last time; `odd`: one that looks made up. */
+export type Lane = 'known' | 'new' | 'odd';
 
 export interface GateSettings {
   /** Requests at a time. */
   readonly width: number;
-  /** Tokens of the lane `new` in a second. */
+  /** Tokens in a second that are not `known`. */
   readonly rate: number;
   /** How long one may wait, in ms. */
   readonly patienceMs: number;
@@ -24,7 +24,10 @@ export interface Gate {
 }
 
 /** What a rush may use at once after a quiet time: an office that logs in on Monday. */
-const BURST = 100;
+const BURST = 250;
+
+/** What of that is not for the odd. */
+const RESERVE = 150;
 
 /** Of the known; each has its place only once, as many ask for one token together. */
 const LONGEST_QUEUE = 2_000;
@@ -35,6 +38,9 @@ const LONGEST_QUEUE = 2_000;
  */
 const SLOW_MS = 1_000;
 
+/** Who goes first. */
+const LANES: readonly Lane[] = ['known', 'new', 'odd'];
+
 interface Waiter {
   readonly admit: (leave: (() => void) | undefined) => void;
   gone: boolean;
@@ -42,11 +48,14 @@ interface Waiter {
 
 /** Opens a gate. */
 export function makeGate({ width, rate, patienceMs, now }: GateSettings): Gate {
-  const queues: Readonly<Record<Lane, Waiter[]>> = { known: [], new: [] };
+  const queues: Readonly<Record<Lane, Waiter[]>> = { known: [], new: [], odd: [] };
+  /** The credit without which a lane stands. */
+  const least: Readonly<Record<Lane, number>> = { known: -Infinity, new: 1, odd: RESERVE };
   // Whoever comes behind these would wait in vain, and is told so at once.
   const longest: Readonly<Record<Lane, number>> = {
     known: LONGEST_QUEUE,
     new: Math.ceil((rate * patienceMs) / 1000),
+    odd: Math.ceil((rate * patienceMs) / 1000),
   };
   let inside = 0;
   let credit = BURST;
@@ -83,33 +92,29 @@ export function makeGate({ width, rate, patienceMs, now }: GateSettings): Gate {
   function pump(): void {
     refill();
     while (inside < width) {
-      const known = next('known');
-      const stranger = known === undefined ? next('new') : undefined;
-      if (stranger !== undefined && credit < 1) {
-        timer ??= setTimeout(wake, Math.ceil(((1 - credit) * 1000) / rate));
+      const lane = LANES.find((one) => next(one) !== undefined);
+      const waiter = lane === undefined ? undefined : next(lane);
+      if (lane === undefined || waiter === undefined) return;
+      if (credit < least[lane]) {
+        clearTimeout(timer);
+        timer = setTimeout(pump, Math.ceil(((least[lane] - credit) * 1000) / rate));
         return;
       }
-      const waiter = known ?? stranger;
-      if (waiter === undefined) return;
-      if (stranger !== undefined) credit -= 1;
+      if (lane !== 'known') credit -= 1;
       waiter.gone = true;
       waiter.admit(takeTurn());
     }
   }
 
-  function wake(): void {
-    timer = undefined;
-    pump();
-  }
-
   return {
     get waiting() {
-      return queues.known.length + queues.new.length;
+      return queues.known.length + queues.new.length + queues.odd.length;
     },
     enter(lane) {
       const queue = queues[lane];
       next(lane);
-      if (queue.length >= longest[lane] && (lane === 'known' || credit < 1)) return Promise.resolve(undefined);
+      if (queue.length >= longest[lane] && (lane === 'known' || credit < least[lane]))
+        return Promise.resolve(undefined);
       return new Promise((resolve) => {
         const impatience = setTimeout(() => {
           waiter.gone = true;

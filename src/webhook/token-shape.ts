@@ -33,11 +33,25 @@ function isKeystoneJws(token: string, now: number): boolean {
 /** How far Keystone's clock may be behind ours before its tokens look too old; in ms. */
 const SKEW_MS = 300_000;
 
+/** Keystone's tokens live for hours; nobody lets them live longer than this. */
+const LONGEST_LIFE_MS = 30 * 24 * 3_600_000;
+
+/** When a Fernet token says that it was made; ms since 1970, UTC. */
+function readFernetTime(token: string): number {
+  return Number(Buffer.from(token.slice(0, 12), 'base64url').readBigUInt64BE(1)) * 1000;
+}
+
 /**
- * Whether Keystone could have made this: Fernet or JWS.
+ * Whether Keystone could have made this: Fernet or JWS. `odd` is what it could have made but hardly has, being from the
+ * future or from long ago: random bytes nearly always are. Anybody can write another time into it, so this decides who goes first,
+ * and nothing else.
  *
  * @param now ms since 1970, UTC
  */
-export function looksLikeKeystone(token: string, now: number): boolean {
-  return token.length <= LONGEST && (isFernet(token) || isKeystoneJws(token, now));
+export function judgeShape(token: string, now: number): 'likely' | 'odd' | 'impossible' {
+  if (token.length > LONGEST) return 'impossible';
+  if (isKeystoneJws(token, now)) return 'likely';
+  if (!isFernet(token)) return 'impossible';
+  const madeAt = readFernetTime(token);
+  return madeAt < now + SKEW_MS && madeAt > now - LONGEST_LIFE_MS ? 'likely' : 'odd';
 }

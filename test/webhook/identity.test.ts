@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { fillFormat, nameOwner, readGroups, readOwner } from '../../src/webhook/identity.ts';
 import type { Group, Naming, Owner } from '../../src/webhook/identity.ts';
-import { looksLikeKeystone } from '../../src/webhook/token-shape.ts';
+import { judgeShape } from '../../src/webhook/token-shape.ts';
 
 const NAMING: Naming = { usernameFormat: '%n', groupFormat: '%n', mappings: [], mappedSystemNames: false };
 
@@ -137,21 +137,27 @@ void t.test("what can be a token of Keystone's", async (t) => {
   const now = Date.now();
   const jws = (claims: object): string => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
   const own = { openstack_methods: ['password'], exp: now / 1000 + 60 };
-  t.ok(looksLikeKeystone(jws(own), now));
-  t.ok(looksLikeKeystone(jws({ openstack_methods: [] }), now), 'no expiry');
-  t.notOk(looksLikeKeystone(jws({ ...own, exp: now / 1000 - 3600 }), now), 'expired');
-  t.notOk(looksLikeKeystone(jws({ sub: 'system:serviceaccount:x:y' }), now), "a service account's");
-  t.notOk(looksLikeKeystone('a.b.c', now));
-  t.notOk(looksLikeKeystone('', now));
-  t.notOk(looksLikeKeystone('gAAAAABnonsense', now));
-  t.notOk(looksLikeKeystone('0123456789abcdef0123456789abcdef', now));
-  t.notOk(looksLikeKeystone(`gAAAA${'A'.repeat(9_000)}`, now), 'too long');
+  t.equal(judgeShape(jws(own), now), 'likely');
+  t.equal(judgeShape(jws({ openstack_methods: [] }), now), 'likely', 'no expiry');
+  t.equal(judgeShape(jws({ ...own, exp: now / 1000 - 3600 }), now), 'impossible', 'expired');
+  t.equal(judgeShape(jws({ sub: 'system:serviceaccount:x:y' }), now), 'impossible', "a service account's");
+  t.equal(judgeShape('a.b.c', now), 'impossible');
+  t.equal(judgeShape('', now), 'impossible');
+  t.equal(judgeShape('gAAAAABnonsense', now), 'impossible');
+  t.equal(judgeShape('0123456789abcdef0123456789abcdef', now), 'impossible');
+  t.equal(judgeShape(`gAAAA${'A'.repeat(9_000)}`, now), 'impossible', 'too long');
   // Unscoped, for a project, of an application credential: 162, 183 and 204 characters, as recorded from Keystone 22.
   for (const blocks of [4, 5, 6]) {
-    const frame = Buffer.from([0x80, 0, 0, 0, 0]);
-    const token = Buffer.concat([frame, randomBytes(52 + 16 * blocks)]).toString('base64url');
-    t.ok(looksLikeKeystone(token, now), `${token.length} characters`);
-    t.ok(looksLikeKeystone(`${token}=`, now), 'with its padding');
-    t.notOk(looksLikeKeystone(token.slice(0, -2), now), 'cut off');
+    const make = (madeAt: number): string => {
+      const frame = Buffer.alloc(9, 0x80);
+      frame.writeBigUInt64BE(BigInt(Math.floor(madeAt / 1000)), 1);
+      return Buffer.concat([frame, randomBytes(48 + 16 * blocks)]).toString('base64url');
+    };
+    const token = make(now);
+    t.equal(judgeShape(token, now), 'likely', `${token.length} characters`);
+    t.equal(judgeShape(`${token}=`, now), 'likely', 'with its padding');
+    t.equal(judgeShape(make(now + 3_600_000), now), 'odd', 'from the future');
+    t.equal(judgeShape(make(now - 3_600_000_000), now), 'odd', 'from long ago');
+    t.equal(judgeShape(token.slice(0, -2), now), 'impossible', 'cut off');
   }
 });
