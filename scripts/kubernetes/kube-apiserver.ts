@@ -140,7 +140,13 @@ export async function startKubeApiserver(settings: ApiServerSettings, adminToken
       sent.once('error', fail);
       sent.end(body === undefined ? undefined : JSON.stringify(body));
     });
+  const killAll = (): void => {
+    for (const child of children) child.kill('SIGKILL');
+  };
+  // However this process ends, they end with it.
+  process.once('exit', killAll);
   const stop = async (): Promise<void> => {
+    process.off('exit', killAll);
     // The API server first: without etcd it would complain.
     for (const child of children.toReversed()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;

@@ -37,6 +37,8 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
   const bindings = new Map<string, Thing>();
   const maps = new Map<string, Thing>();
   const watches = new Map<ServerResponse, string>();
+  /** The last that happened to each ConfigMap. */
+  const history = new Map<string, { type: string; object: Thing }>();
   let version = 1;
   let failure: number | undefined;
 
@@ -48,6 +50,7 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
     send(response, code, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', code });
   };
   const tell = (type: string, map: Thing): void => {
+    history.set(map.metadata.name, { type, object: map });
     for (const [watch, name] of watches)
       if (name === map.metadata.name) watch.write(`${JSON.stringify({ type, object: map })}\n`);
   };
@@ -57,6 +60,12 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
     if (url.searchParams.get('watch') === 'true') {
       response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
       watches.set(response, name);
+      // What has happened between the list and the watch is told too.
+      const since = Number(url.searchParams.get('resourceVersion'));
+      const latest = history.get(name);
+      if (latest !== undefined && Number(latest.object.metadata.resourceVersion) > since) {
+        response.write(`${JSON.stringify(latest)}\n`);
+      }
       response.on('close', () => watches.delete(response));
       return;
     }
