@@ -7,18 +7,11 @@ const known = new Set<string>();
 
 /** A value that never shows itself: printing, inspecting, joining or serialising it gives `[redacted]`. */
 export class Secret {
-  #value: string;
+  readonly #value: string;
 
   constructor(value: string) {
     this.#value = value;
     if (value.length >= SHORTEST_TRACKED) known.add(value);
-  }
-
-  /** A stranger's secret on its way through a server: {@link redact} does not know it, or would know ever more of them. */
-  static passing(value: string): Secret {
-    const secret = new Secret('');
-    secret.#value = value;
-    return secret;
   }
 
   /** Gives the value itself; call it only where it leaves for Keystone, the cache or stdout. */

@@ -4,8 +4,9 @@
  */
 import { isJsonObject, objectAt, parseJsonObject, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
-import { Secret } from '../secret.ts';
+import type { Secret } from '../secret.ts';
 import type { Identity } from './identity.ts';
+import { PassingSecret } from './passing-secret.ts';
 
 export type ReviewVersion = 'v1' | 'v1beta1';
 
@@ -131,7 +132,7 @@ function readAccess(version: ReviewVersion, spec: JsonObject): AccessReview {
 function readToken(version: ReviewVersion, spec: JsonObject): TokenReview {
   const token = readText(spec, 'token');
   if (token === '') throw new BadReview('spec.token is missing');
-  return { kind: 'TokenReview', version, token: Secret.passing(token) };
+  return { kind: 'TokenReview', version, token: new PassingSecret(token) };
 }
 
 const READERS: Readonly<
