@@ -10,6 +10,10 @@ const IMPORTERS = {
   jose: 'src/oidc/jwt.ts',
   '@inquirer/prompts': 'src/prompt/ask.ts',
   'js-yaml': 'src/config/yaml.ts',
+  fastify: 'src/webhook/server.ts',
+  pino: 'src/webhook/log.ts',
+  'prom-client': 'src/webhook/metrics.ts',
+  '@kubernetes/client-node': 'src/webhook/kubernetes.ts',
 };
 
 const importers = Object.values(IMPORTERS);

@@ -15,6 +15,12 @@ const SLOW = 'dist/slow.cjs';
 const EXECUTABLE = 'out/executable.cjs';
 const BUNDLES = 'out/bundles.json';
 
+/** The second program, k8s-keystone-auth; of the first it has nothing but the way to Keystone. */
+const WEBHOOK = 'dist/k8s-keystone-auth.cjs';
+
+/** Folders that it may not hold: nobody is asked anything on a server, and nothing is kept on its disk. */
+const NOT_IN_WEBHOOK = /^src\/(main|get-token)\.ts$|^src\/(hit|exec|cache|cli|login|methods|prompt)\//;
+
 /** Files that the hit path may hold. */
 const HIT_PATH = /^src\/(main|host|errors|file-stamp|json|kin|secret)\.ts$|^src\/(hit|exec|cache)\//;
 
@@ -67,12 +73,29 @@ const RARE = [
   },
 ];
 
+/** What of these the webhook uses, and its own: most clusters' webhooks follow no ConfigMap and synchronise nothing. */
+const RARE_IN_WEBHOOK = [
+  ...RARE.filter(({ file }) => ['./got.cjs', './yaml.cjs'].includes(file)),
+  {
+    name: /^@kubernetes\/client-node$/,
+    file: './kubernetes.cjs',
+    entry: `export {
+      CoreV1Api, KubeConfig, RbacAuthorizationV1Api, V1Namespace, V1RoleBinding, Watch,
+    } from '@kubernetes/client-node';`,
+  },
+];
+
 function refuseIntruders(metafile: Metafile, allowed: RegExp): void {
   const intruders = Object.keys(metafile.inputs).filter((file) => !allowed.test(file));
   const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
   const foreign = imports.map(({ path }) => path).filter((path) => !path.startsWith('node:') && path !== './slow.cjs');
   if (intruders.length + foreign.length > 0)
     throw new Error(`in the hit path: ${[...intruders, ...foreign].join(', ')}`);
+}
+
+function refuseFrom(metafile: Metafile, forbidden: RegExp): void {
+  const intruders = Object.keys(metafile.inputs).filter((file) => forbidden.test(file));
+  if (intruders.length > 0) throw new Error(`in ${WEBHOOK}: ${intruders.join(', ')}`);
 }
 
 const common = {
@@ -137,5 +160,19 @@ await make('dist/keyring.cjs', {
 for (const { file, entry } of RARE) {
   await make(join('dist', file), { ...moduleUrl, stdin: { contents: entry, resolveDir: '.' } });
 }
-await chmod(MAIN, 0o755);
+// Apart from those above, which are what the plugin's packages are made of.
+const webhook = await bundle({
+  ...common,
+  ...moduleUrl,
+  entryPoints: ['src/webhook/main.ts'],
+  outfile: WEBHOOK,
+  metafile: true,
+  plugins: RARE_IN_WEBHOOK.map(({ name, file }) => apart(name, file)),
+  banner: { js: `#!/usr/bin/env node\n${moduleUrl.banner.js}` },
+});
+refuseFrom(webhook.metafile, NOT_IN_WEBHOOK);
+for (const { file, entry } of RARE_IN_WEBHOOK.filter((one) => !RARE.includes(one))) {
+  await bundle({ ...common, ...moduleUrl, stdin: { contents: entry, resolveDir: '.' }, outfile: join('dist', file) });
+}
+await Promise.all([MAIN, WEBHOOK].map((file) => chmod(file, 0o755)));
 await writeFile(BUNDLES, `${JSON.stringify(bundles, null, 2)}\n`);

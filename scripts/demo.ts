@@ -11,6 +11,7 @@ import { join, resolve } from 'node:path';
 import { startApiServer, writeKubeconfig } from '../test/support/api-server.ts';
 import { recordedUsers, startStandIn } from '../test/support/stand-in-keystone.ts';
 import { startKeystone } from './keystone/keystone.ts';
+import { demonstrateCluster } from './demo-cluster.ts';
 import { findKeystone } from './keystone/packages.ts';
 import { findKubectl } from './kubectl.ts';
 import { makePki } from './pki.ts';
@@ -191,6 +192,7 @@ try {
   const keystone = await startDemoKeystone(folder);
   try {
     await demonstrate(folder, keystone);
+    await demonstrateCluster(folder, keystone.openrc, say);
   } finally {
     await keystone.stop();
   }

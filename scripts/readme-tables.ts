@@ -6,12 +6,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { format, resolveConfig } from 'prettier';
 import { COMMON_OPTIONS } from '../src/config/common-options.ts';
 import { flagNames } from '../src/config/flags.ts';
-import { OPTION_GROUPS } from '../src/config/option.ts';
-import type { Option } from '../src/config/option.ts';
+import { OPTION_GROUPS, WEBHOOK_GROUPS } from '../src/config/option.ts';
+import type { Option, OptionGroup } from '../src/config/option.ts';
 import type { AuthMethod } from '../src/methods/method.ts';
 import { METHODS, OPTIONS } from '../src/methods/registry.ts';
+import { WEBHOOK_OPTIONS } from '../src/webhook/options.ts';
 
 const README = 'README.md';
+const WEBHOOK = 'WEBHOOK.md';
 
 const code = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(' ');
 
@@ -21,14 +23,14 @@ function optionRow(option: Option): string {
   return `| ${code(flagNames(option)) || '–'} | ${code(variables) || '–'} | ${option.help}.${secret} |`;
 }
 
-function makeOptionTables(): string {
-  const tables = OPTION_GROUPS.map((group) =>
+function makeOptionTables(groups: readonly OptionGroup[], options: readonly Option[]): string {
+  const tables = groups.map((group) =>
     [
       `**${group}**`,
       '',
       '| Flag | Variables | Meaning |',
       '| --- | --- | --- |',
-      ...OPTIONS.filter((option) => option.group === group).map(optionRow),
+      ...options.filter((option) => option.group === group).map(optionRow),
     ].join('\n'),
   );
   return tables.join('\n\n');
@@ -63,16 +65,22 @@ function replaceTables(text: string, name: string, tables: string): string {
   const begin = `<!-- ${name}: written by "npm run readme" -->`;
   const end = `<!-- ${name} end -->`;
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`${README} lacks the lines ${begin} and ${end}`);
+  if (from < 0 || to < from) throw new Error(`it lacks the lines ${begin} and ${end}`);
   return `${text.slice(0, from)}${begin}\n\n${tables}\n\n${text.slice(to)}`;
 }
 
-const readme = readFileSync(README, 'utf8');
-const style = await resolveConfig(README, { editorconfig: true });
-const text = replaceTables(replaceTables(readme, 'options', makeOptionTables()), 'methods', makeMethodTable());
-const written = await format(text, { ...style, parser: 'markdown' });
-if (!process.argv.includes('--check')) writeFileSync(README, written);
-else if (written !== readme) {
-  console.error(`${README}: a table is out of date; run "npm run readme"`);
-  process.exitCode = 1;
+/** Writes a file's tables anew, or with `--check` says where they are out of date. */
+async function renew(file: string, tables: Readonly<Record<string, string>>): Promise<void> {
+  const before = readFileSync(file, 'utf8');
+  const style = await resolveConfig(file, { editorconfig: true });
+  const text = Object.entries(tables).reduce((all, [name, table]) => replaceTables(all, name, table), before);
+  const written = await format(text, { ...style, parser: 'markdown' });
+  if (!process.argv.includes('--check')) writeFileSync(file, written);
+  else if (written !== before) {
+    console.error(`${file}: a table is out of date; run "npm run readme"`);
+    process.exitCode = 1;
+  }
 }
+
+await renew(README, { options: makeOptionTables(OPTION_GROUPS, OPTIONS), methods: makeMethodTable() });
+await renew(WEBHOOK, { 'webhook options': makeOptionTables(WEBHOOK_GROUPS, WEBHOOK_OPTIONS) });

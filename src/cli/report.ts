@@ -3,6 +3,7 @@ import { PluginError } from '../errors.ts';
 import type { PluginErrorCode } from '../errors.ts';
 import type { Reporter } from '../login/login.ts';
 import type { Host } from '../host.ts';
+import { makePrintable } from '../printable.ts';
 import { redact } from '../secret.ts';
 
 const NAME = 'client-keystone-auth';
@@ -45,14 +46,6 @@ const STATUS: Readonly<Record<PluginErrorCode, number>> = {
   cache: EXIT.internal,
   output: EXIT.internal,
 };
-
-/** Controls, format characters (bidirectional, zero-width, tags), what is private or no character; line separators. */
-const UNPRINTABLE = /[\p{C}\u2028\u2029]/gu;
-
-/** Makes any text safe for a terminal and a single line. */
-export function makePrintable(text: string): string {
-  return text.replace(UNPRINTABLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
-}
 
 function writeLine(host: Host, text: string): void {
   host.writeErr(`${NAME}: ${makePrintable(text)}\n`);

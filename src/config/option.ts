@@ -15,7 +15,17 @@ export const OPTION_GROUPS = [
   'Run',
 ] as const;
 
-export type OptionGroup = (typeof OPTION_GROUPS)[number];
+/** The same for k8s-keystone-auth. */
+export const WEBHOOK_GROUPS = [
+  'Server',
+  'Keystone',
+  'Authentication',
+  'Authorization',
+  'Synchronisation',
+  'Run',
+] as const;
+
+export type OptionGroup = (typeof OPTION_GROUPS)[number] | (typeof WEBHOOK_GROUPS)[number];
 
 /** One thing a user can set. It drives the flag, the variables, the prompt, redaction and the README's table. */
 export interface Option {

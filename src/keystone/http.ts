@@ -36,6 +36,8 @@ export interface HttpRequest {
   readonly once?: true;
   /** Asked again and again while a person does something elsewhere: it takes nothing from the deadline of the rest. */
   readonly apart?: true;
+  /** What this request has, in ms, where it is not one of a run that has a deadline for all of them. */
+  readonly deadlineMs?: number;
 }
 
 /** An answer of whatever status, its body at most 1 MiB. */
@@ -164,7 +166,7 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
   async function exchange(url: URL, request: HttpRequest): Promise<HttpAnswer> {
     const { place = KEYSTONE } = request;
     const began = performance.now();
-    const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(leftMs)));
+    const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(request.deadlineMs ?? leftMs)));
     const stop = new AbortController();
     const agent = chooseAgent(url, request);
     const type = request.form ? 'application/x-www-form-urlencoded' : 'application/json';
@@ -200,9 +202,14 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
         throw new KeystoneProtocolError('protocol', `the answer is larger than 1 MiB: this is not ${place.name}`);
       }
       if (error instanceof PluginError) throw error;
-      throw explainFailure(error, { url, place, timedOut: deadline.aborted, deadlineMs });
+      throw explainFailure(error, {
+        url,
+        place,
+        timedOut: deadline.aborted,
+        deadlineMs: request.deadlineMs ?? deadlineMs,
+      });
     } finally {
-      if (!request.apart) leftMs -= performance.now() - began;
+      if (!request.apart && request.deadlineMs === undefined) leftMs -= performance.now() - began;
     }
   }
 

@@ -712,13 +712,12 @@ async function readBody(message: IncomingMessage): Promise<unknown> {
 }
 
 function makeToken(length: number): string {
-  const start = 'gAAAAAB';
-  return (
-    start +
-    randomBytes(length)
-      .toString('base64url')
-      .slice(0, length - start.length)
-  );
+  // Version and time, as Fernet writes them.
+  const frame = Buffer.alloc(9, 0x80);
+  frame.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 1000)), 1);
+  return Buffer.concat([frame, randomBytes(length)])
+    .toString('base64url')
+    .slice(0, length);
 }
 
 function makeRequestId(): string {

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import t from 'tap';
-import { makePrintable, makeReporter, reportFailure } from '../../src/cli/report.ts';
+import { makeReporter, reportFailure } from '../../src/cli/report.ts';
+import { makePrintable } from '../../src/printable.ts';
 import { AuthRejected, PluginError, UsageError } from '../../src/errors.ts';
 import { redact, Secret } from '../../src/secret.ts';
 import { fakeHost } from '../support/fake-host.ts';

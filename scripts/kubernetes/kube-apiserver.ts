@@ -1,0 +1,172 @@
+// Runs a real etcd and a real kube-apiserver on loopback, whose authenticator and authorizer is a webhook. The API server's
+// own authorizer, RBAC, goes first; the administrator has a token of a file.
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pki } from '../pki.ts';
+import type { KubernetesPrograms } from './packages.ts';
+
+export interface ApiServerSettings {
+  readonly programs: Exclude<KubernetesPrograms, { missing: string }>;
+  readonly dir: string;
+  readonly pki: Pki;
+  /** One that nobody listens on: the webhook may have to know it first. */
+  readonly port: number;
+  /** Of the webhook, on loopback. */
+  readonly webhookPort: number;
+  /** How long the API server keeps the webhook's answers, in seconds. */
+  readonly cacheSeconds: number;
+}
+
+export interface RealApiServer {
+  readonly url: string;
+  /** In the group system:masters. */
+  readonly adminToken: string;
+  /** With a token, the administrator's if nothing else is said. */
+  ask(
+    path: string,
+    options?: { method?: string; body?: unknown; token?: string },
+  ): Promise<{ status: number; body: unknown }>;
+  stop(): Promise<void>;
+}
+
+const READY_MS = 60_000;
+
+/** A port of loopback that was free a moment ago. */
+export async function findPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** A kubeconfig with one cluster and, where a token is given, a user. */
+export function renderKubeconfig(server: string, ca: string, token?: string): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'cluster', cluster: { server, 'certificate-authority': ca } }],
+    users: [{ name: 'user', user: token === undefined ? {} : { token } }],
+    contexts: [{ name: 'context', context: { cluster: 'cluster', user: 'user' } }],
+    'current-context': 'context',
+  });
+}
+
+/** The administrator's token, made before the API server starts. */
+export function makeAdminToken(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/**
+ * Starts both and waits until the API server is ready.
+ *
+ * @throws where it does not become so
+ */
+export async function startKubeApiserver(settings: ApiServerSettings, adminToken: string): Promise<RealApiServer> {
+  const { programs, dir, pki, port, webhookPort, cacheSeconds } = settings;
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const place = (name: string): string => join(dir, name);
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  writeFileSync(place('sa.key'), privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 });
+  writeFileSync(place('sa.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
+  writeFileSync(place('tokens.csv'), `${adminToken},admin,admin,"system:masters"\n`, { mode: 0o600 });
+  writeFileSync(place('webhook'), renderKubeconfig(`https://127.0.0.1:${webhookPort}/webhook`, pki.ca));
+  const [clients, peers] = [await findPort(), await findPort()];
+  const etcdUrl = `http://127.0.0.1:${clients}`;
+  const children: ChildProcess[] = [];
+
+  const start = (name: string, program: string, args: Readonly<Record<string, string>>): ChildProcess => {
+    const log = openSync(place(`${name}.log`), 'a');
+    const flags = Object.entries(args).map(([flag, value]) => `--${flag}=${value}`);
+    const child = spawn(program, flags, { cwd: dir, stdio: ['ignore', log, log], env: { PATH: process.env['PATH'] } });
+    closeSync(log);
+    children.push(child);
+    return child;
+  };
+  start('etcd', programs.etcd, {
+    'data-dir': place('etcd'),
+    'listen-client-urls': etcdUrl,
+    'advertise-client-urls': etcdUrl,
+    'listen-peer-urls': `http://127.0.0.1:${peers}`,
+    'unsafe-no-fsync': 'true',
+  });
+  const url = `https://127.0.0.1:${port}`;
+  const apiServer = start('apiserver', programs.apiServer, {
+    'etcd-servers': etcdUrl,
+    'bind-address': '127.0.0.1',
+    'secure-port': String(port),
+    'insecure-port': '0',
+    'tls-cert-file': pki.server.cert,
+    'tls-private-key-file': pki.server.key,
+    'client-ca-file': pki.ca,
+    'service-account-issuer': url,
+    'service-account-key-file': place('sa.pub'),
+    'service-account-signing-key-file': place('sa.key'),
+    'service-cluster-ip-range': '10.96.0.0/16',
+    'endpoint-reconciler-type': 'none',
+    'disable-admission-plugins': 'ServiceAccount',
+    'token-auth-file': place('tokens.csv'),
+    'authentication-token-webhook-config-file': place('webhook'),
+    'authentication-token-webhook-version': 'v1',
+    'authentication-token-webhook-cache-ttl': `${cacheSeconds}s`,
+    'authorization-mode': 'RBAC,Webhook',
+    'authorization-webhook-config-file': place('webhook'),
+    'authorization-webhook-version': 'v1',
+    'authorization-webhook-cache-authorized-ttl': `${cacheSeconds}s`,
+    'authorization-webhook-cache-unauthorized-ttl': `${cacheSeconds}s`,
+  });
+
+  const ca = readFileSync(pki.ca);
+  const ask: RealApiServer['ask'] = (path, { method = 'GET', body, token = adminToken } = {}) =>
+    new Promise((done, fail) => {
+      const sent = request(
+        `${url}${path}`,
+        { method, ca, headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' } },
+        (response) => {
+          text(response).then((answered) => {
+            const isJson = response.headers['content-type']?.includes('json') === true;
+            done({ status: response.statusCode ?? 0, body: isJson ? JSON.parse(answered) : answered });
+          }, fail);
+        },
+      );
+      sent.once('error', fail);
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  const killAll = (): void => {
+    for (const child of children) child.kill('SIGKILL');
+  };
+  // However this process ends, they end with it.
+  process.once('exit', killAll);
+  const stop = async (): Promise<void> => {
+    process.off('exit', killAll);
+    // The API server first: without etcd it would complain.
+    for (const child of children.toReversed()) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await ended;
+    }
+  };
+  const until = performance.now() + READY_MS;
+  for (;;) {
+    const status = await ask('/readyz').then(
+      (answer) => answer.status,
+      () => 0,
+    );
+    if (status === 200) return { url, adminToken, ask, stop };
+    if (apiServer.exitCode !== null || performance.now() > until) {
+      await stop();
+      const tail = readFileSync(place('apiserver.log'), 'utf8').split('\n').slice(-6).join('\n');
+      throw new Error(`kube-apiserver does not become ready:\n${tail}`);
+    }
+    await sleep(100);
+  }
+}

@@ -1,0 +1,4 @@
+import { processHost } from '../host.ts';
+import { runWebhookCli } from './cli.ts';
+
+void runWebhookCli(processHost());

@@ -1,0 +1,251 @@
+/** A running webhook, put together on one page. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { codeOf, ConfigError, PluginError } from '../errors.ts';
+import type { Host } from '../host.ts';
+import { openHttp } from '../keystone/http.ts';
+import type { Http } from '../keystone/http.ts';
+import { VERSION } from '../version.ts';
+import { makeAuthenticator } from './authenticate.ts';
+import type { Memory } from './authenticate.ts';
+import { makeAuthorizer } from './authorize.ts';
+import { makeCertificates } from './certificates.ts';
+import type { Certificates } from './certificates.ts';
+import { makeGate } from './gate.ts';
+import type { Cluster } from './kubernetes.ts';
+import { openCluster } from './kubernetes.ts';
+import type { Log } from './log.ts';
+import { makeMetrics } from './metrics.ts';
+import type { Metrics } from './metrics.ts';
+import { BadPolicy } from './policy/shape.ts';
+import { EMPTY_POLICY, parsePolicy } from './policy/policy.ts';
+import type { Policy } from './policy/policy.ts';
+import { startServer } from './server.ts';
+import type { Settings } from './settings.ts';
+import { makeSources } from './sources.ts';
+import { parseSyncConfig, SYNC_DEFAULTS } from './sync-config.ts';
+import type { SyncConfig } from './sync-config.ts';
+import { makeSynchroniser } from './synchronise.ts';
+import type { Synchronise } from './synchronise.ts';
+import { makeValidator } from './validate.ts';
+
+export interface Webhook {
+  /** Looks at all files now. */
+  readonly reload: () => Promise<void>;
+  /** Says that it is not ready, waits for load balancers to notice, answers what it has, and ends. */
+  readonly stop: () => Promise<void>;
+}
+
+/** For a turn at Keystone, in ms; the rest of five seconds is Keystone's. */
+const PATIENCE_MS = 2_000;
+
+/** What can change while it runs. */
+interface State {
+  certificates: Certificates | undefined;
+  policy: Policy;
+  sync: SyncConfig;
+  memory: () => Memory;
+}
+
+function readPolicy(text: string, where: string, { compatibilities }: Settings): Policy {
+  try {
+    return parsePolicy(text, compatibilities);
+  } catch (error) {
+    if (error instanceof BadPolicy) throw new ConfigError(`${where}: ${error.message}`, { hint: 'see "policy lint"' });
+    throw error;
+  }
+}
+
+function readAuthority(file: string): string {
+  try {
+    const text = readFileSync(file, 'utf8');
+    new X509Certificate(text);
+    return text;
+  } catch (error) {
+    const why =
+      error instanceof Error && 'syscall' in error ? `cannot be read (${codeOf(error)})` : 'holds no PEM certificate';
+    throw new ConfigError(`${file} ${why}`, { hint: 'check KEYSTONE_CA_FILE' });
+  }
+}
+
+function openKeystone(host: Host, settings: Settings, log: Log): Promise<Http> {
+  const { keystoneCaFile, proxy, timeoutMs } = settings;
+  const ca = keystoneCaFile === undefined ? undefined : readAuthority(keystoneCaFile);
+  return openHttp({
+    host,
+    tls: { insecure: false, ca, cert: undefined, key: undefined, files: [], paths: {} },
+    trusted: undefined,
+    proxy,
+    userAgent: `k8s-keystone-auth/${VERSION}`,
+    deadlineMs: timeoutMs,
+    log: (line) => {
+      log.debug(line);
+    },
+  });
+}
+
+/** What synchronises, where that is wanted and there is a cluster; else what does nothing. */
+async function openSynchroniser(
+  settings: Settings,
+  { state, cluster, log, metrics }: { state: State; cluster: () => Promise<Cluster>; log: Log; metrics: Metrics },
+): Promise<Synchronise> {
+  const nothing: Synchronise = () => Promise.resolve();
+  if (settings.syncFile === undefined && settings.syncConfigMap === undefined) return nothing;
+  try {
+    return makeSynchroniser({
+      cluster: await cluster(),
+      config: () => state.sync,
+      onDone: () => {
+        metrics.synchronised('ok');
+      },
+      onFailed: (reason) => {
+        metrics.synchronised('failed');
+        log.error({ reason }, 'a project was not synchronised');
+      },
+      onSkipped: (what) => {
+        log.warn({ what }, 'not synchronised');
+      },
+    });
+  } catch (error) {
+    // Role mappings alone need no cluster.
+    if (!(error instanceof PluginError) || settings.kubeconfig !== undefined) throw error;
+    log.warn({ reason: error.message }, 'nothing is synchronised');
+    return nothing;
+  }
+}
+
+/** One way to the cluster, opened by the first who needs it. */
+function shareCluster({ kubeconfig }: Settings): () => Promise<Cluster> {
+  let opened: Promise<Cluster> | undefined;
+  return () => (opened ??= openCluster(kubeconfig));
+}
+
+/**
+ * Starts a webhook.
+ *
+ * @throws PluginError where its settings or files cannot be used
+ */
+export async function startWebhook(host: Host, settings: Settings, log: Log): Promise<Webhook> {
+  const state: State = {
+    certificates: undefined,
+    policy: EMPTY_POLICY,
+    sync: SYNC_DEFAULTS,
+    memory: () => ({ good: 0, bad: 0 }),
+  };
+  const metrics = makeMetrics({
+    good_tokens: { help: 'Tokens remembered as good', read: () => state.memory().good },
+    refused_tokens: { help: 'Tokens remembered as refused', read: () => state.memory().bad },
+    policy_entries: { help: 'Entries of the policy in force', read: () => state.policy.entries.length },
+  });
+  const sources = makeSources(log, metrics);
+  const cluster = shareCluster(settings);
+  let replace: (next: Certificates) => void = () => undefined;
+  let http: Http | undefined;
+  let ending = false;
+  try {
+    const { certFile, keyFile, clientCaFile } = settings;
+    await sources.keep(
+      'certificates',
+      clientCaFile === undefined ? [certFile, keyFile] : [certFile, keyFile, clientCaFile],
+      ([cert = '', key = '', clientCa]) => makeCertificates(cert, key, clientCa),
+      (next) => {
+        state.certificates = next;
+        replace(next);
+      },
+    );
+    const { policyConfigMap, syncConfigMap } = settings;
+    await sources.follow(
+      {
+        what: 'policy',
+        file: settings.policyFile,
+        configMap: policyConfigMap === undefined ? undefined : { name: policyConfigMap, key: 'policies' },
+        parse: (text, where) => readPolicy(text, where, settings),
+        absent: EMPTY_POLICY,
+        use: (next) => {
+          state.policy = next;
+          for (const { entry, kind, message } of next.findings) log.warn({ entry, kind }, `policy: ${message}`);
+        },
+      },
+      cluster,
+    );
+    await sources.follow(
+      {
+        what: 'synchronisation',
+        file: settings.syncFile,
+        configMap: syncConfigMap === undefined ? undefined : { name: syncConfigMap, key: 'syncConfig' },
+        parse: parseSyncConfig,
+        absent: SYNC_DEFAULTS,
+        use: (next) => {
+          state.sync = next;
+        },
+      },
+      cluster,
+    );
+    http = await openKeystone(host, settings, log);
+    const authenticator = makeAuthenticator({
+      validate: makeValidator({
+        http,
+        authUrl: settings.authUrl,
+        refuseAccessRules: settings.refuseAccessRules,
+        now: host.now,
+        warn: (message) => {
+          log.warn(message);
+        },
+        count: metrics.keystone,
+      }),
+      gate: makeGate({
+        width: settings.concurrency,
+        rate: settings.rate,
+        patienceMs: PATIENCE_MS,
+        now: () => performance.now(),
+      }),
+      naming: () => ({
+        usernameFormat: settings.usernameFormat,
+        groupFormat: settings.groupFormat,
+        mappings: state.sync.mappings,
+        mappedSystemNames: settings.compatibilities.has('mapped-system-names'),
+      }),
+      anyShape: settings.anyShape,
+      goodMs: settings.goodMs,
+      timeoutMs: settings.timeoutMs,
+      now: host.now,
+      onDropped: (uid, names) => {
+        log.warn({ uid, names }, 'names that begin with "system:" were dropped');
+      },
+      onConfirmed: await openSynchroniser(settings, { state, cluster, log, metrics }),
+    });
+    state.memory = authenticator.memory;
+    if (state.certificates === undefined) throw new Error('certificates were kept');
+    const server = await startServer(
+      {
+        certificates: state.certificates,
+        authenticate: authenticator.authenticate,
+        authorize: makeAuthorizer(() => state.policy, settings.denies),
+        metrics,
+        log,
+        unready: () => {
+          const awaited = sources.awaited();
+          if (ending) return 'shutting down';
+          return awaited === undefined ? undefined : `${awaited} has not been read yet`;
+        },
+      },
+      settings.listen,
+    );
+    replace = server.replaceCertificates;
+    log.info({ port: server.port, keystone: settings.authUrl, version: VERSION }, 'listening');
+    return {
+      reload: sources.look,
+      stop: async () => {
+        ending = true;
+        await new Promise((resolve) => setTimeout(resolve, settings.graceMs));
+        await server.close();
+        sources.close();
+        http?.close();
+      },
+    };
+  } catch (error) {
+    sources.close();
+    http?.close();
+    throw error;
+  }
+}

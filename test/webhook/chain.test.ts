@@ -1,0 +1,186 @@
+// The whole chain, all of it real: kubectl → the plugin → Keystone → kube-apiserver → the webhook → Keystone. Where no
+// API server has been built, it is skipped by name.
+
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { findKubernetes } from '../../scripts/kubernetes/packages.ts';
+import {
+  findPort,
+  makeAdminToken,
+  renderKubeconfig,
+  startKubeApiserver,
+} from '../../scripts/kubernetes/kube-apiserver.ts';
+import type { RealApiServer } from '../../scripts/kubernetes/kube-apiserver.ts';
+import { findKubectl } from '../../scripts/kubectl.ts';
+import { writeKubeconfig } from '../support/api-server.ts';
+import { alone, makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
+import type { Ran } from '../support/plugin.ts';
+import { asUser, onProject } from '../support/settings.ts';
+import { logIn, revokeToken } from '../support/tenancy.ts';
+import { makeFolder, startWebhookProcess } from '../support/webhook.ts';
+import { testWithKeystone } from '../support/world.ts';
+
+t.setTimeout(170_000);
+
+const TTL_SECONDS = 2;
+const programs = await findKubernetes(() => undefined);
+const kubectl = await findKubectl('new');
+
+const config = (name: string, data: object): object => ({
+  kind: 'ConfigMap',
+  apiVersion: 'v1',
+  metadata: { name },
+  data,
+});
+
+/** Every status is what it should be, sooner or later. */
+async function until(what: string, isSo: () => Promise<boolean>, longestMs = 15_000): Promise<string> {
+  const startedAt = performance.now();
+  while (!(await isSo())) {
+    if (performance.now() - startedAt > longestMs) throw new Error(`${what}: not within ${longestMs} ms`);
+    await sleep(100);
+  }
+  return `${what} after ${Math.round(performance.now() - startedAt)} ms`;
+}
+
+if ('missing' in programs) void t.test('the whole chain', { skip: programs.missing }, () => undefined);
+else if ('missing' in kubectl) void t.test('the whole chain', { skip: kubectl.missing }, () => undefined);
+else {
+  testWithKeystone('the whole chain', async (t, world) => {
+    const { domain, projects, users } = world.tenancy;
+    const [folder, home, port, adminToken] = [makeFolder(t), makeHome(), await findPort(), makeAdminToken()];
+    t.teardown(() => {
+      home.remove();
+    });
+    const clusterConfig = join(folder, 'kubeconfig');
+    writeFileSync(clusterConfig, renderKubeconfig(`https://127.0.0.1:${port}`, world.pki.ca, adminToken), {
+      mode: 0o600,
+    });
+    const webhook = await startWebhookProcess(t, {
+      keystoneUrl: `${world.http.url}/v3`,
+      pki: world.pki,
+      args: ['--kubeconfig', clusterConfig, '--cache-ttl', String(TTL_SECONDS)],
+      env: { KEYSTONE_POLICY_CONFIGMAP_NAME: 'keystone-policy', KEYSTONE_SYNC_CONFIGMAP_NAME: 'keystone-sync' },
+    });
+    const startedAt = performance.now();
+    const settings = { programs, dir: join(folder, 'cluster'), pki: world.pki, port, webhookPort: webhook.port };
+    const cluster: RealApiServer = await startKubeApiserver({ ...settings, cacheSeconds: TTL_SECONDS }, adminToken);
+    t.teardown(() => cluster.stop());
+    t.comment(`kube-apiserver is ready after ${Math.round(performance.now() - startedAt)} ms`);
+    const make = async (path: string, body: object): Promise<void> => {
+      const { status } = await cluster.ask(path, { method: 'POST', body });
+      t.equal(status, 201, `POST ${path}`);
+    };
+    const kubeconfig = join(home.path, 'kubeconfig');
+    await writeKubeconfig({ path: kubeconfig, server: cluster.url, ca: world.pki.ca, command: PLUGIN });
+    const openrc = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
+    const env = makeEnvironment(home, {
+      PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
+      OS_AUTH_URL: `${world.http.url}/v3`,
+      ...openrc,
+    });
+    const run = async (...args: readonly string[]): Promise<Ran> => {
+      const [file, words, options] = alone(kubectl.path, ['--kubeconfig', kubeconfig, ...args], env);
+      const child = spawn(file, words, {
+        ...options,
+        cwd: home.path,
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let [stdout, stderr] = ['', ''];
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+      child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+      return new Promise((done, fail) => {
+        child.once('error', fail).once('close', (status, signal) => {
+          done({ status, signal, stdout, stderr });
+        });
+      });
+    };
+    const canGet = async (namespace: string): Promise<boolean> =>
+      (await run('get', 'pods', '-n', namespace)).status === 0;
+
+    for (const name of ['web', 'db']) await make('/api/v1/namespaces', { metadata: { name } });
+    await until('kube-system', async () => (await cluster.ask('/api/v1/namespaces/kube-system')).status === 200);
+    const maps = '/api/v1/namespaces/kube-system/configmaps';
+    const v2 = [
+      { users: { projects: ['demo'], roles: ['member'] }, resource_permissions: { 'web/pods': ['get', 'list'] } },
+    ];
+    await make(maps, config('keystone-policy', { policies: JSON.stringify(v2) }));
+
+    t.comment(await until('version 2 of the policy, by ConfigMap', () => canGet('web')));
+    const refused = await run('get', 'pods', '-n', 'db');
+    t.equal(refused.status, 1);
+    t.match(
+      refused.stderr,
+      /Forbidden.*User "alice" cannot list resource "pods".*namespace "db".*no entry of the Keystone policy allows it/s,
+    );
+    t.match(await run('auth', 'can-i', 'create', 'pods/exec', '-n', 'web'), { status: 1, stdout: /^no/ });
+
+    // The group of the project, as RBAC sees it.
+    const rbac = '/apis/rbac.authorization.k8s.io/v1';
+    await make(`${rbac}/namespaces/db/roles`, {
+      metadata: { name: 'see' },
+      rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] }],
+    });
+    await make(`${rbac}/namespaces/db/rolebindings`, {
+      metadata: { name: 'project' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'see' },
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: projects.demo.id }],
+    });
+    t.comment(await until('RBAC by the group of the project', () => canGet('db')));
+    const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
+    const review = { spec: { resourceAttributes: { verb: 'list', resource: 'pods', namespace: 'web' } } };
+    const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+    t.match(await cluster.ask(path, { method: 'POST', body: review, token }), {
+      status: 201,
+      body: { status: { allowed: true, reason: 'entry 1 of the Keystone policy' } },
+    });
+
+    // Version 1, and without a restart.
+    const v1 = [
+      {
+        resource: { verbs: ['list'], resources: ['configmaps'], version: '', namespace: 'web' },
+        match: [{ type: 'role', values: ['reader'] }],
+      },
+    ];
+    await cluster.ask(`${maps}/keystone-policy`, {
+      method: 'PUT',
+      body: config('keystone-policy', { policies: JSON.stringify(v1) }),
+    });
+    t.comment(await until('version 1 of the policy', async () => !(await canGet('web'))));
+    t.equal((await run('get', 'configmaps', '-n', 'web')).status, 0);
+
+    // Namespaces and RoleBindings of Keystone's projects and roles.
+    const synced = async (): Promise<boolean> =>
+      (await cluster.ask(`/api/v1/namespaces/${projects.demo.id}`)).status === 200;
+    await make(
+      maps,
+      config('keystone-sync', { syncConfig: 'role-mappings:\n- keystone-role: member\n  groups: [builders]\n' }),
+    );
+    t.comment(
+      await until(
+        'a namespace for the project',
+        async () => (await run('get', 'configmaps', '-n', 'web')).status === 0 && synced(),
+      ),
+    );
+    const { body } = await cluster.ask(`${rbac}/namespaces/${projects.demo.id}/rolebindings`);
+    const names = (body as { items: { metadata: { name: string } }[] }).items.map(({ metadata }) => metadata.name);
+    t.strictSame(names.toSorted(), [`${users.alice.id}_member`, `${users.alice.id}_reader`]);
+
+    // Revoked.
+    const listed = `/api/v1/namespaces/web/configmaps`;
+    t.equal((await cluster.ask(listed, { token })).status, 200);
+    await revokeToken(world.http, token);
+    const revoked = await until(
+      'a revoked token is refused',
+      async () => (await cluster.ask(listed, { token })).status === 401,
+    );
+    t.comment(`${revoked}, with ${TTL_SECONDS} s in the webhook and ${TTL_SECONDS} s in the API server`);
+    t.equal((await cluster.ask(listed, { token: 'junk' })).status, 401);
+    t.equal((await cluster.ask(listed)).status, 200, "the administrator's own token needs no webhook");
+    t.notOk(webhook.output().includes(token));
+  });
+}

@@ -1,0 +1,104 @@
+// `policy test` and `policy lint`, and the command line itself, as an operator types them.
+
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { alone } from '../support/plugin.ts';
+import { makeFolder, WEBHOOK } from '../support/webhook.ts';
+
+const folder = makeFolder(t);
+const file = join(folder, 'policy.json');
+const clean = join(folder, 'clean.json');
+writeFileSync(
+  file,
+  JSON.stringify([
+    { users: { roles: ['x'] }, resource_permissions: { '*/*': ['*'] } },
+    {
+      users: { projects: ['demo'], roles: ['member'] },
+      resource_permissions: { 'web/pods': ['get'], 'web/pods/exec': ['create'] },
+    },
+    { nonresource: { verbs: ['get'], path: '/healthz*' }, match: [{ type: 'user', values: ['u1'] }] },
+  ]),
+);
+writeFileSync(
+  clean,
+  JSON.stringify([{ users: { projects: ['demo'] }, resource_permissions: { '*/configmaps': ['get'] } }]),
+);
+
+async function run(...args: readonly string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  const [program, words, options] = alone(process.execPath, [WEBHOOK, ...args], {});
+  const child = spawn(program, words, { ...options, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  return new Promise((done) => {
+    child.once('close', (status) => {
+      done({ status, stdout, stderr });
+    });
+  });
+}
+
+const test = (...args: readonly string[]): ReturnType<typeof run> =>
+  run('policy', 'test', '--keystone-policy-file', file, ...args);
+const alice = ['--projects', 'p1, demo', '--roles', 'member,reader'];
+
+void t.test('which entry decides', async (t) => {
+  t.match(await test(...alice, '--resource', 'pods', '--namespace', 'web'), {
+    status: 0,
+    stdout: /^allowed: get pods in web: entry 2 of .*policy\.json:\n\{"users"/,
+    stderr: '',
+  });
+  t.match(await test(...alice, '--verb', 'create', '--resource', 'pods/exec', '--namespace', 'web'), { status: 0 });
+  t.match(await test(...alice, '--resource', 'pods.metrics/x', '--namespace', 'web'), {
+    status: 1,
+    stdout: /^not allowed: get pods\/x\.metrics in web: none of the 3 entries/,
+  });
+  t.match(await test(...alice, '--resource', 'pods'), { status: 1 });
+  t.match(await test('--uid', 'u1', '--path', '/healthz/x'), {
+    status: 0,
+    stdout: /^allowed: get \/healthz\/x: entry 3/,
+  });
+  t.match(await test('--user', 'u2', '--path', '/healthz'), { status: 1 });
+});
+
+void t.test('what is odd', async (t) => {
+  const { status, stdout } = await run('policy', 'lint', '--keystone-policy-file', file);
+  t.equal(status, 1);
+  t.match(stdout, /entry 1: never: "users" without "projects" is for nobody/);
+  t.match(stdout, /entry 2: fault: "web\/pods" granted the subresources/);
+  t.match(stdout, /3 entries, \d findings\n$/);
+  t.strictSame(await run('policy', 'lint', '--keystone-policy-file', clean), {
+    status: 0,
+    stdout: '1 entries, 0 findings\n',
+    stderr: '',
+  });
+});
+
+void t.test('what cannot be done', async (t) => {
+  const rows: readonly [args: readonly string[], status: number, says: RegExp][] = [
+    [['policy'], 2, /needs a word more: test or lint/],
+    [['policy', 'eat'], 2, /test or lint/],
+    [['policy', 'lint'], 2, /--keystone-policy-file is missing/],
+    [['policy', 'lint', 'x'], 2, /unexpected argument "x"/],
+    [['policy', 'lint', '--keystone-policy-file', 'absent'], 3, /absent cannot be read \(ENOENT\)/],
+    [['policy', 'lint', '--keystone-policy-file', WEBHOOK], 3, /it is not JSON/],
+    [['policy', 'lint', '--keystone-policy-file', file, '--compatibility', 'x'], 3, /knows no "x"/],
+    [['policy', 'test', '--keystone-policy-file', file], 2, /either --resource or --path/],
+    [
+      ['policy', 'test', '--keystone-policy-file', file, '--resource', 'a', '--path', 'b'],
+      2,
+      /either --resource or --path/,
+    ],
+    [['--nonsense'], 2, /unknown option --nonsense; see --help/],
+  ];
+  for (const [args, status, says] of rows)
+    t.match(await run(...args), { status, stdout: '', stderr: says }, args.join(' '));
+});
+
+void t.test('help and version', async (t) => {
+  t.match(await run('--help'), { status: 0, stdout: /--keystone-policy-file[^]*KEYSTONE_POLICY_FILE/, stderr: '' });
+  t.match(await run('policy', 'test', '--help'), { status: 0, stdout: /--namespace/ });
+  t.match(await run('policy', 'lint', '--help'), { status: 0, stdout: /can never match/ });
+  t.match(await run('--version'), { status: 0, stdout: /^\d+\.\d+\.\d+\n$/ });
+});

@@ -1,0 +1,220 @@
+// What kube-apiserver sends and what it gets, in both versions; and junk, which must never do more than be refused.
+
+import t from 'tap';
+import { answerAccessReview, answerTokenReview, BadReview, makeStatus, parseReview } from '../../src/webhook/review.ts';
+import type { AccessReview, TokenReview } from '../../src/webhook/review.ts';
+import { redact } from '../../src/secret.ts';
+
+const VERSIONS = ['v1', 'v1beta1'] as const;
+
+// As recorded from kube-apiserver 1.20.
+const TOKEN_REVIEW = {
+  kind: 'TokenReview',
+  apiVersion: 'authentication.k8s.io/v1',
+  metadata: { creationTimestamp: null },
+  spec: { token: 'gAAAA-canary', audiences: ['https://127.0.0.1:6443'] },
+  status: { user: {} },
+};
+const ACCESS_REVIEW = {
+  kind: 'SubjectAccessReview',
+  apiVersion: 'authorization.k8s.io/v1',
+  metadata: { creationTimestamp: null },
+  spec: {
+    resourceAttributes: { namespace: 'default', verb: 'list', version: 'v1', resource: 'pods' },
+    user: 'alice',
+    groups: ['p1', 'system:authenticated'],
+    extra: { 'alpha.kubernetes.io/identity/roles': ['reader', 'member'] },
+    uid: 'u1',
+  },
+  status: { allowed: false },
+};
+
+void t.test('a TokenReview is answered in kind', async (t) => {
+  for (const version of VERSIONS) {
+    const review = parseReview(JSON.stringify({ ...TOKEN_REVIEW, apiVersion: `authentication.k8s.io/${version}` }));
+    t.match(review, { kind: 'TokenReview', version });
+    const { token } = review as TokenReview;
+    t.equal(token.reveal(), 'gAAAA-canary');
+    t.equal(String(token), '[redacted]');
+    const identity = { username: 'alice', uid: 'u1', groups: ['p1'], extra: { x: ['y'] } };
+    const head = { apiVersion: `authentication.k8s.io/${version}`, kind: 'TokenReview' };
+    t.strictSame(answerTokenReview(review as TokenReview, { kind: 'accepted', identity }), {
+      ...head,
+      status: { authenticated: true, user: identity },
+    });
+    t.strictSame(answerTokenReview(review as TokenReview, { kind: 'refused', reason: 'revoked' }), {
+      ...head,
+      status: { authenticated: false },
+    });
+    t.strictSame(answerTokenReview(review as TokenReview, { kind: 'unknown', reason: 'Keystone is down' }), {
+      ...head,
+      status: { authenticated: false, error: 'Keystone is down' },
+    });
+  }
+});
+
+void t.test('a SubjectAccessReview is answered in kind', async (t) => {
+  for (const version of VERSIONS) {
+    const { groups, ...spec } = ACCESS_REVIEW.spec;
+    const review = parseReview(
+      JSON.stringify({
+        ...ACCESS_REVIEW,
+        apiVersion: `authorization.k8s.io/${version}`,
+        spec: { ...spec, [version === 'v1' ? 'groups' : 'group']: groups },
+      }),
+    ) as AccessReview;
+    t.strictSame(review, {
+      kind: 'SubjectAccessReview',
+      version,
+      user: 'alice',
+      uid: 'u1',
+      groups: ['p1', 'system:authenticated'],
+      extra: new Map([['alpha.kubernetes.io/identity/roles', ['reader', 'member']]]),
+      request: {
+        kind: 'resource',
+        verb: 'list',
+        namespace: 'default',
+        group: '',
+        resource: 'pods',
+        subresource: '',
+        name: '',
+      },
+    });
+    const head = { apiVersion: `authorization.k8s.io/${version}`, kind: 'SubjectAccessReview' };
+    t.strictSame(answerAccessReview(review, { allowed: true, denied: false, reason: 'entry 1' }), {
+      ...head,
+      status: { allowed: true, reason: 'entry 1' },
+    });
+    t.strictSame(answerAccessReview(review, { allowed: false, denied: true, reason: 'none' }), {
+      ...head,
+      status: { allowed: false, denied: true, reason: 'none' },
+    });
+  }
+});
+
+void t.test('paths, and what Go writes for nothing', async (t) => {
+  const spec = { nonResourceAttributes: { path: '/healthz', verb: 'get' }, groups: null, extra: null };
+  t.match(parseReview(JSON.stringify({ ...ACCESS_REVIEW, spec })), {
+    user: '',
+    groups: [],
+    extra: new Map(),
+    request: { kind: 'path', verb: 'get', path: '/healthz' },
+  });
+});
+
+const withSpec = (spec: unknown): unknown => ({ ...ACCESS_REVIEW, spec });
+const own = ACCESS_REVIEW.spec;
+
+const BAD: Readonly<Record<string, unknown>> = {
+  'a list': [],
+  null: null,
+  'another kind': { ...TOKEN_REVIEW, kind: 'Pod' },
+  "JavaScript's own names are no kinds": { ...TOKEN_REVIEW, kind: 'constructor' },
+  'no kind': { ...TOKEN_REVIEW, kind: undefined },
+  'no version': { ...TOKEN_REVIEW, apiVersion: undefined },
+  'another version': { ...TOKEN_REVIEW, apiVersion: 'authentication.k8s.io/v2' },
+  "the other kind's group": { ...TOKEN_REVIEW, apiVersion: 'authorization.k8s.io/v1' },
+  'no spec': { ...TOKEN_REVIEW, spec: undefined },
+  'spec is a list': { ...TOKEN_REVIEW, spec: [] },
+  'no token': { ...TOKEN_REVIEW, spec: {} },
+  'an empty token': { ...TOKEN_REVIEW, spec: { token: '' } },
+  'a token that is a number': { ...TOKEN_REVIEW, spec: { token: 7 } },
+  'no attributes': withSpec({ user: 'alice' }),
+  'both attributes': withSpec({ ...own, nonResourceAttributes: {} }),
+  'attributes that are a list': withSpec({ resourceAttributes: [] }),
+  'a verb that is a number': withSpec({ ...own, resourceAttributes: { verb: 7 } }),
+  'a user that is an object': withSpec({ ...own, user: {} }),
+  'groups that are a string': withSpec({ ...own, groups: 'x' }),
+  'groups of numbers': withSpec({ ...own, groups: [7] }),
+  'extra that is a list': withSpec({ ...own, extra: [] }),
+  'extra of strings': withSpec({ ...own, extra: { x: 'y' } }),
+};
+
+function refuses(body: string): boolean {
+  try {
+    parseReview(body);
+    return false;
+  } catch (error) {
+    return error instanceof BadReview;
+  }
+}
+
+void t.test('what is no review', async (t) => {
+  for (const [is, body] of Object.entries(BAD)) t.ok(refuses(JSON.stringify(body)), is);
+  t.ok(refuses('nonsense'));
+  t.ok(refuses(''));
+  t.strictSame(makeStatus(400, 'BadRequest', 'no'), {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: 'no',
+    reason: 'BadRequest',
+    code: 400,
+  });
+});
+
+/** A generator of the same junk in every run (mulberry32). */
+function makeRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const JUNK: readonly unknown[] = [
+  null,
+  true,
+  0,
+  -1,
+  1e300,
+  '',
+  'x',
+  '__proto__',
+  [],
+  {},
+  [[]],
+  [null],
+  { '': '' },
+  '\u0000',
+  '\ud800',
+];
+
+/** A copy with one thing anywhere inside replaced, removed or added. */
+function spoil(value: unknown, random: () => number): unknown {
+  const junk = (): unknown => JUNK[Math.floor(random() * JUNK.length)];
+  if (typeof value !== 'object' || value === null || random() < 0.15) return junk();
+  const entries = Object.entries(value);
+  const at = Math.floor(random() * (entries.length + 1));
+  const chosen = entries[at];
+  if (chosen === undefined)
+    entries.push([['__proto__', 'constructor', 'spec', 'kind'][Math.floor(random() * 4)] ?? '', junk()]);
+  else if (random() < 0.2) entries.splice(at, 1);
+  else chosen[1] = spoil(chosen[1], random);
+  return Array.isArray(value) ? entries.map(([, one]) => one as unknown) : Object.fromEntries(entries);
+}
+
+void t.test('20,000 malformed bodies', async (t) => {
+  const random = makeRandom(1);
+  let refused = 0;
+  const problems: string[] = [];
+  for (let round = 0; round < 20_000; round += 1) {
+    const origin = random() < 0.5 ? TOKEN_REVIEW : ACCESS_REVIEW;
+    let body = JSON.stringify(spoil(origin, random));
+    if (random() < 0.2) body = body.slice(0, Math.floor(random() * body.length));
+    try {
+      const review = parseReview(body);
+      if (review.kind !== origin.kind) problems.push(body);
+    } catch (error) {
+      refused += 1;
+      if (!(error instanceof BadReview) || error.message.includes('canary')) problems.push(`${String(error)}: ${body}`);
+    }
+  }
+  t.strictSame(problems.slice(0, 5), []);
+  t.ok(refused > 5_000, `${refused} refused`);
+  t.equal(Object.getPrototypeOf({}), Object.prototype);
+  t.equal(redact('gAAAA-canary'), 'gAAAA-canary', 'a token that passes is not remembered');
+});
