@@ -1,5 +1,5 @@
 /** The layer rule of ARCHITECTURE.md: imports point left, and siblings share types only. */
-const base = '^src/(errors|file-stamp|secret|json|kin|printable|quote|exposed|version|host)\\.ts$';
+const base = '^src/(errors|file-stamp|secret|header-token|json|kin|printable|quote|exposed|version|host)\\.ts$';
 
 /** What each layer may import values from, besides itself, `base` and node's built-ins. */
 const layers = {

@@ -100,6 +100,11 @@ export function resolveScope(config: ResolvedConfig): Scope {
   return kind === undefined ? domainScope(config) : READERS[kind](config);
 }
 
+/** What a token without a scope is to be exchanged for; undefined where none is wanted. */
+export function rescopeTo(scope: Scope): Scope | undefined {
+  return scope.kind === 'default' || scope.kind === 'unscoped' ? undefined : scope;
+}
+
 /** Says a scope in a message, with the preposition: "on project demo". */
 export function describeScope(scope: Scope): string {
   switch (scope.kind) {

@@ -38,7 +38,7 @@ export interface AuthRequest {
   /** It holds what works once: it is never sent twice. */
   readonly once?: true;
   /** The scope to exchange the token for unless it has that one: a federated one has none (Keystone API, "OS-FEDERATION"). */
-  readonly rescope?: Scope;
+  readonly rescope?: Scope | undefined;
   /** Gets the next token without the user; it is kept with this one. */
   readonly refresh?: Secret | undefined;
   /** Who logs in was settled in a browser: whose token it is, is said. */

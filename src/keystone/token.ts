@@ -1,7 +1,8 @@
 import { KeystoneProtocolError } from '../errors.ts';
+import { findHeaderToken } from '../header-token.ts';
 import { isJsonObject, listAt, objectAt, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
-import { Secret } from '../secret.ts';
+import type { Secret } from '../secret.ts';
 
 /** What Keystone says of a token (Keystone API v3, "token"). */
 export interface Token {
@@ -13,9 +14,6 @@ export interface Token {
   /** Whether a project, a domain, a system or a trust stands behind it. */
   readonly scoped: boolean;
 }
-
-/** A token is printable ASCII without spaces: anything else would break, or break out of, an HTTP header. */
-const TOKEN = /^[\x21-\x7e]{1,16384}$/;
 
 const TIMESTAMP = /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?$/;
 
@@ -45,18 +43,13 @@ export function parseTimestamp(text: string): number | undefined {
   return midnight.getTime() + ((hour * 60 + minute - offsetMinutes(match[8])) * 60 + second) * 1000 + fraction;
 }
 
-/** Text that can be a token; undefined for what no header could carry. */
-export function findTokenId(text: string | undefined): Secret | undefined {
-  return text !== undefined && TOKEN.test(text) ? new Secret(text) : undefined;
-}
-
 /**
  * Checks that a token can travel in a header.
  *
  * @throws KeystoneProtocolError when it cannot
  */
 export function parseTokenId(text: string): Secret {
-  const id = findTokenId(text);
+  const id = findHeaderToken(text);
   if (id !== undefined) return id;
   throw new KeystoneProtocolError('protocol', 'Keystone sent a token that no HTTP header can carry', {
     hint: 'ask its operator; up to 16384 printable ASCII characters are valid',

@@ -1,6 +1,6 @@
 import { locate } from '../config/locate.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
-import { describeScope, missingScope, resolveScope, scopeFields } from '../config/scope.ts';
+import { describeScope, missingScope, rescopeTo, resolveScope, scopeFields } from '../config/scope.ts';
 import { ConfigError } from '../errors.ts';
 import type { Host } from '../host.ts';
 import type { Refusal } from '../keystone/auth-request.ts';
@@ -117,7 +117,6 @@ export const jwt: AuthMethod = {
     requireLive(shown, host.now(), sourceOf(config));
     const who = describeHolder(shown);
     const mapping = readMapping(config);
-    const wanted = scope.kind === 'default' || scope.kind === 'unscoped' ? undefined : scope;
     return {
       verb: 'POST',
       version: 'v4',
@@ -129,7 +128,7 @@ export const jwt: AuthMethod = {
       },
       asked: { scope },
       subject: scope.kind === 'default' ? who : `${who} ${describeScope(scope)}`,
-      ...(wanted === undefined ? {} : { rescope: wanted }),
+      rescope: rescopeTo(scope),
       refusals: refusals(config, who),
     };
   },

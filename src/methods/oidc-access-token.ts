@@ -1,6 +1,7 @@
 import type { ResolvedConfig } from '../config/resolve.ts';
 import { ConfigError } from '../errors.ts';
-import { Secret } from '../secret.ts';
+import { findHeaderToken } from '../header-token.ts';
+import type { Secret } from '../secret.ts';
 import type { AuthMethod } from './method.ts';
 import {
   federate,
@@ -14,8 +15,8 @@ import {
 
 /** @throws ConfigError for what no HTTP header can carry */
 function readAccessToken(config: ResolvedConfig): Secret {
-  const text = config.secret('access-token')?.reveal().trim() ?? '';
-  if (/^[\x21-\x7e]{1,16384}$/.test(text)) return new Secret(text);
+  const token = findHeaderToken(config.secret('access-token')?.reveal().trim());
+  if (token !== undefined) return token;
   throw new ConfigError(`${config.origin('access-token')} holds no token: it has spaces or is too long`, {
     hint: 'set it to the token alone, without "Bearer"',
   });

@@ -2,7 +2,7 @@
 import { readDestination } from '../config/auth-url.ts';
 import type { Option } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
-import { describeScope, missingScope, resolveScope, scopeFields } from '../config/scope.ts';
+import { describeScope, missingScope, rescopeTo, resolveScope, scopeFields } from '../config/scope.ts';
 import { AuthRejected } from '../errors.ts';
 import type { AuthRequest, Refusal } from '../keystone/auth-request.ts';
 import { readClaims } from '../oidc/jwt.ts';
@@ -192,7 +192,6 @@ export function federate(config: ResolvedConfig, token: Secret, { subject, refre
   const scope = resolveScope(config);
   const [idp, protocol] = [config.text('identity-provider') ?? '', config.text('protocol') ?? ''];
   const whole = `${subject} of identity provider ${idp} ${describeScope(scope)}`;
-  const scoped = scope.kind !== 'default' && scope.kind !== 'unscoped';
   return {
     verb: 'POST',
     path: `OS-FEDERATION/identity_providers/${encodeURIComponent(idp)}/protocols/${encodeURIComponent(protocol)}/auth`,
@@ -200,7 +199,7 @@ export function federate(config: ResolvedConfig, token: Secret, { subject, refre
     subject: whole,
     // Whose token it is, is for the provider to say.
     asked: { scope },
-    ...(scoped ? { rescope: scope } : {}),
+    rescope: rescopeTo(scope),
     refresh,
     refusals: refusals(config, whole),
   };

@@ -1,6 +1,6 @@
 import { readAuthUrl } from '../config/auth-url.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
-import { describeScope, missingScope, resolveScope, scopeFields } from '../config/scope.ts';
+import { describeScope, missingScope, rescopeTo, resolveScope, scopeFields } from '../config/scope.ts';
 import { KeystoneProtocolError } from '../errors.ts';
 import { parseJsonObject, textAt } from '../json.ts';
 import { scopeJson, serialise } from '../keystone/auth-request.ts';
@@ -34,9 +34,9 @@ function describeLogin(
 
 /** Rust Keystone knows these three only; any other is asked for later, or not at all. */
 function scopeOf(config: ResolvedConfig): Pick<AuthRequest, 'rescope'> & { scope?: ReturnType<typeof scopeJson> } {
-  const scope = resolveScope(config);
-  if (scope.kind === 'trust') return { rescope: scope };
-  return scope.kind === 'unscoped' || scope.kind === 'default' ? {} : { scope: scopeJson(scope) };
+  const scope = rescopeTo(resolveScope(config));
+  if (scope === undefined) return {};
+  return scope.kind === 'trust' ? { rescope: scope } : { scope: scopeJson(scope) };
 }
 
 /** Has Keystone prepare a login, which it keeps for 180 s. */
@@ -120,7 +120,7 @@ export const v4Federation: AuthMethod = {
         path: 'federation/oidc/callback',
         body: { code, state },
         once: true,
-        ...(rescope === undefined ? {} : { rescope }),
+        rescope,
         refusals: {
           401: {
             code: 'auth-rejected',

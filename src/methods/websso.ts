@@ -1,7 +1,7 @@
 import type { ResolvedConfig } from '../config/resolve.ts';
-import { describeScope, missingScope, resolveScope, scopeFields } from '../config/scope.ts';
+import { describeScope, missingScope, rescopeTo, resolveScope, scopeFields } from '../config/scope.ts';
+import { findHeaderToken } from '../header-token.ts';
 import type { Refusal } from '../keystone/auth-request.ts';
-import { findTokenId } from '../keystone/token.ts';
 import { BROWSER_OPTIONS, listenForBrowser, logInWithBrowser, readRedirectPort, REDIRECT_PORT } from './browser.ts';
 import type { AuthMethod } from './method.ts';
 import { FEDERATION_OPTIONS } from './oidc.ts';
@@ -75,7 +75,7 @@ export const webSso: AuthMethod = {
     const token = await logInWithBrowser(config, tools, {
       listener,
       address: websso(v3, config, listener.url),
-      accept: (values) => findTokenId(values.get('token')),
+      accept: (values) => findHeaderToken(values.get('token')),
       doubt: `if the browser ended at an error 401, Keystone's operator must add ${listener.url} to trusted_dashboard`,
     });
     const id = config.text('user-id');
@@ -87,7 +87,7 @@ export const webSso: AuthMethod = {
       subject: `${describeUser(config)} ${describeScope(scope)}`,
       asked: { ...(id === undefined ? {} : { user: { id } }), scope },
       tellWhose: true,
-      ...(scope.kind === 'default' || scope.kind === 'unscoped' ? {} : { rescope: scope }),
+      rescope: rescopeTo(scope),
       refusals: { 401: UNKNOWN, 404: UNKNOWN },
     };
   },

@@ -1,5 +1,6 @@
 /** The token request and its answer (RFC 6749, 3.2 and 5). */
 import { KeystoneProtocolError } from '../errors.ts';
+import { findHeaderToken } from '../header-token.ts';
 import { numberAt, parseJsonObject, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { Http, HttpRequest } from '../keystone/http.ts';
@@ -41,9 +42,6 @@ export interface TokenRequest {
   /** It is asked again and again, until a person has done something elsewhere. */
   readonly apart?: boolean;
 }
-
-/** What an HTTP header can carry; a token that is longer would not reach its reader. */
-const TOKEN = /^[\x21-\x7e]{1,16384}$/;
 
 /** As a form would write it, before it enters the header (RFC 6749, 2.3.1); "~" stays, which not all servers decode. */
 function encodeForBasic(text: string): string {
@@ -104,7 +102,8 @@ export async function postForm(
 function readToken(body: JsonObject, name: string, { place }: Endpoint): Secret | undefined {
   const text = textAt(body, name);
   if (text === undefined) return undefined;
-  if (TOKEN.test(text)) return new Secret(text);
+  const token = findHeaderToken(text);
+  if (token !== undefined) return token;
   throw new KeystoneProtocolError('protocol', `${place.name} sent an ${name} that no HTTP header can carry`, {
     hint: 'ask its operator; up to 16384 printable ASCII characters are valid',
   });
