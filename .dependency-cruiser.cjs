@@ -10,6 +10,7 @@ const layers = {
   cache: [],
   prompt: [],
   browser: [],
+  kubeconfig: [],
   hit: ['exec', 'cache'],
   methods: ['config', 'keystone', 'oidc', 'prompt', 'browser'],
   login: ['exec', 'config', 'keystone', 'cache', 'prompt', 'hit', 'methods'],
@@ -50,6 +51,19 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/get-token\\.ts$' },
       to: { path: '^src/(cli/|main\\.ts)', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'commands-stand-apart',
+      comment: 'a bundle of its own, which cli/cli.ts opens; nothing else knows of it',
+      severity: 'error',
+      from: { path: '^src', pathNot: '^src/(commands/|cli/cli\\.ts$)' },
+      to: { path: '^src/commands/' },
+    },
+    {
+      name: 'commands-import-left',
+      severity: 'error',
+      from: { path: '^src/commands/' },
+      to: { path: '^src/(cli/cli|main)\\.ts$|^src/(webhook|packaged)/' },
     },
     {
       name: 'nothing-imports-main',

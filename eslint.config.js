@@ -3,7 +3,8 @@ import tseslint from 'typescript-eslint';
 
 /** The one file that may import each package. */
 const IMPORTERS = {
-  yargs: 'src/cli/help.ts',
+  yargs: 'src/commands/help.ts',
+  yaml: 'src/kubeconfig/yaml.ts',
   'yargs-parser': 'src/cli/parse.ts',
   '@napi-rs/keyring': 'src/cache/keyring-process.ts',
   got: 'src/keystone/http.ts',

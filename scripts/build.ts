@@ -58,6 +58,7 @@ const RARE = [
     entry: "const { default: got, HTTPError } = require('got'); module.exports = Object.assign(got, { HTTPError });",
   },
   { name: /^yargs$/, file: './yargs.cjs', entry: "module.exports = require('yargs').default;" },
+  { name: /^yaml$/, file: './yaml-document.cjs', entry: "module.exports = require('yaml');" },
   {
     name: /^@inquirer\/prompts$/,
     file: './prompts.cjs',
@@ -150,6 +151,11 @@ refuseIntruders(
 await make(SLOW, {
   ...moduleUrl,
   entryPoints: ['src/cli/cli.ts'],
+  plugins: [...RARE.map(({ name, file }) => apart(name, file)), apart(/^\.\.\/commands\/run\.ts$/, './commands.cjs')],
+});
+await make('dist/commands.cjs', {
+  ...moduleUrl,
+  entryPoints: ['src/commands/run.ts'],
   plugins: RARE.map(({ name, file }) => apart(name, file)),
 });
 await make('dist/keyring.cjs', {

@@ -88,7 +88,12 @@ async function logInOnce(login: Login, dead: string | undefined): Promise<TokenR
   }
 }
 
-async function findToken(login: Login): Promise<TokenRecord> {
+/**
+ * Finds a token for the run's settings, in the cache or at Keystone.
+ *
+ * @throws PluginError
+ */
+export async function findToken(login: Login): Promise<TokenRecord> {
   const { cache, reporter } = login;
   const found = await cache.recall(login.key);
   const cached = found !== undefined && isWelcome(login, found.record) ? found : undefined;

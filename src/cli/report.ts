@@ -1,6 +1,7 @@
 /** The one place that speaks to the user: what a failure says and which exit status it has. */
 import { PluginError } from '../errors.ts';
 import type { PluginErrorCode } from '../errors.ts';
+import type { Layer } from '../config/layer.ts';
 import type { Reporter } from '../login/login.ts';
 import type { Host } from '../host.ts';
 import { makePrintable } from '../printable.ts';
@@ -47,24 +48,48 @@ const STATUS: Readonly<Record<PluginErrorCode, number>> = {
   output: EXIT.internal,
 };
 
-function writeLine(host: Host, text: string): void {
-  host.writeErr(`${NAME}: ${makePrintable(text)}\n`);
+const FORMAT = { flag: '--log-format', variable: 'CLIENT_KEYSTONE_AUTH_LOG_FORMAT' } as const;
+
+/** What a line on stderr is: for a person its words, for a program these and its parts. */
+interface Line {
+  readonly level: 'error' | 'warning' | 'info' | 'debug';
+  readonly text: string;
+  readonly parts?: Readonly<Record<string, string | undefined>>;
 }
 
-/** A {@link Reporter} on stderr. */
-export function makeReporter(host: Host, verbose: boolean): Reporter {
+/** Whether programs read stderr. Arguments that cannot be parsed must be complained of in that form too. */
+function isForPrograms({ argv, env }: Host): boolean {
+  const index = argv.findLastIndex((argument) => argument === FORMAT.flag || argument.startsWith(`${FORMAT.flag}=`));
+  const flag = argv[index] === FORMAT.flag ? argv[index + 1] : argv[index]?.slice(FORMAT.flag.length + 1);
+  return (flag ?? env[FORMAT.variable]) === 'json';
+}
+
+/** Writes one line (with `--log-format=json` one object: RFC 3339 time in UTC, level, msg). */
+function writeLine(host: Host, { level, text, parts = {} }: Line): void {
+  if (isForPrograms(host)) {
+    const line = { time: new Date(host.now()).toISOString(), level, msg: makePrintable(text), ...parts };
+    host.writeErr(`${JSON.stringify(line)}\n`);
+    return;
+  }
+  const label = level === 'warning' ? 'warning: ' : '';
+  host.writeErr(`${NAME}: ${label}${makePrintable(text)}\n`);
+}
+
+/** A {@link Reporter} on stderr, as talkative as the flags say. */
+export function makeReporter(host: Host, flags: Layer): Reporter {
+  const loudness = Number(flags.get('verbose')?.value ?? 0);
   return {
-    warn: (message) => {
-      writeLine(host, `warning: ${message}`);
+    warn: (text) => {
+      writeLine(host, { level: 'warning', text });
     },
-    notice: (message) => {
-      writeLine(host, message);
+    notice: (text) => {
+      writeLine(host, { level: 'info', text });
     },
-    progress: (message) => {
-      if (host.stderrIsTerminal()) writeLine(host, message);
+    progress: (text) => {
+      if (host.stderrIsTerminal()) writeLine(host, { level: 'info', text });
     },
-    detail: (message) => {
-      if (verbose) writeLine(host, message);
+    detail: (text, level = 1) => {
+      if (loudness >= level) writeLine(host, { level: 'debug', text });
     },
   };
 }
@@ -82,11 +107,15 @@ function describeBug(error: unknown): string {
  */
 export function reportFailure(host: Host, error: unknown): number {
   if (!(error instanceof PluginError)) {
-    writeLine(host, describeBug(error));
+    writeLine(host, { level: 'error', text: describeBug(error), parts: { code: 'internal' } });
     return EXIT.internal;
   }
-  const hint = error.hint === undefined ? '' : `; ${error.hint}`;
-  const requestId = error.requestId === undefined ? '' : ` (${error.requestId})`;
-  writeLine(host, `${error.message}${hint}${requestId}`);
+  const { code } = error;
+  const [message, hint, requestId] = [error.message, error.hint, error.requestId].map((text) =>
+    text === undefined ? undefined : makePrintable(text),
+  );
+  const after = `${hint === undefined ? '' : `; ${hint}`}${requestId === undefined ? '' : ` (${requestId})`}`;
+  const text = `${message ?? ''}${isForPrograms(host) ? '' : after}`;
+  writeLine(host, { level: 'error', text, parts: { code, hint, requestId } });
   return STATUS[error.code];
 }

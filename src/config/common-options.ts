@@ -224,5 +224,18 @@ export const COMMON_OPTIONS: readonly Option[] = [
     group: 'Run',
     help: 'ExecCredential version to print: v1 or v1beta1 (what kubectl asks for, else v1)',
   },
-  { name: 'verbose', aliases: ['v'], group: 'Run', kind: 'switch', help: 'say on stderr what is done' },
+  {
+    name: 'verbose',
+    aliases: ['v'],
+    group: 'Run',
+    kind: 'level',
+    help: 'say on stderr what is done; -vv each request too, -vvv the headers and times of each',
+  },
+  {
+    name: 'log-format',
+    group: 'Run',
+    env: ['CLIENT_KEYSTONE_AUTH_LOG_FORMAT'],
+    choices: ['text', 'json'],
+    help: 'how lines on stderr look: text, or json for programs that collect them',
+  },
 ];

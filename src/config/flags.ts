@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts';
-import { makeSetting } from './layer.ts';
+import { HIGHEST_LEVEL, makeSetting } from './layer.ts';
 import type { Layer, Setting } from './layer.ts';
 import type { Option } from './option.ts';
 
@@ -9,12 +9,20 @@ export function flagNames(option: Option): string[] {
   return [option.name, ...(option.aliases ?? [])].map((name) => (name.length === 1 ? `-${name}` : `--${name}`));
 }
 
-const takesValue = (option: Option): boolean => option.kind !== 'switch';
+/** Whether the next argument is its value. */
+export const takesValue = (option: Option): boolean => option.kind !== 'switch' && option.kind !== 'level';
 
 /** Arguments whose values have been replaced by their index in `values`. */
 export interface SetAside {
   readonly argv: readonly string[];
   readonly values: readonly string[];
+}
+
+/** `-vvv` is three times `-v`. */
+function spellOut(argument: string, optionOf: ReadonlyMap<string, Option>): string[] {
+  const [, letters = '', first = ''] = /^-((\w)\2+)$/.exec(argument) ?? [];
+  const name = `-${first}`;
+  return optionOf.get(name)?.kind === 'level' ? Array.from(letters, () => name) : [argument];
 }
 
 /**
@@ -32,7 +40,8 @@ export function setValuesAside(argv: readonly string[], options: readonly Option
   const put = (name: string, value: string): void => {
     names.push(`${name}=${String(values.push(value) - 1)}`);
   };
-  for (const argument of argv) {
+  const levels = new Map<Option, number>();
+  for (const argument of argv.flatMap((one) => spellOut(one, optionOf))) {
     const [name = ''] = argument.split('=', 1);
     const option = optionOf.get(name);
     if (waiting !== undefined) {
@@ -41,7 +50,11 @@ export function setValuesAside(argv: readonly string[], options: readonly Option
     } else if (option === undefined) names.push(argument);
     else if (name !== argument) put(name, argument.slice(name.length + 1));
     else if (takesValue(option)) waiting = name;
-    else put(name, 'true');
+    else if (option.kind === 'level') {
+      const level = Math.min((levels.get(option) ?? 0) + 1, HIGHEST_LEVEL);
+      levels.set(option, level);
+      put(name, String(level));
+    } else put(name, 'true');
   }
   if (waiting !== undefined) throw new UsageError(`${waiting} needs a value`, { hint: `write ${waiting}=VALUE` });
   return { argv: names, values };

@@ -36,6 +36,17 @@ function parseSeconds(text: string, origin: string): string {
   });
 }
 
+/** Of an option that counts. */
+export const HIGHEST_LEVEL = 3;
+
+/** Reads how often a flag stands there, or a switch in any usual spelling; off is as if it were not set. */
+function parseLevel(text: string, origin: string): Setting | undefined {
+  if (/^[0-9]{1,2}$/.test(text) && Number(text) <= HIGHEST_LEVEL) {
+    return Number(text) === 0 ? undefined : { value: text, origin };
+  }
+  return parseSwitch(text, origin, '') ? { value: '1', origin } : undefined;
+}
+
 /**
  * Checks one raw value and says where it came from; an empty one counts as unset.
  *
@@ -47,6 +58,7 @@ export function makeSetting(option: Option, text: string, origin: string, shown 
   const said = shown ? `, not "${text}"` : '';
   if (option.secret) return { value: new Secret(text), origin };
   if (option.kind === 'switch') return { value: String(parseSwitch(text, origin, said)), origin };
+  if (option.kind === 'level') return parseLevel(text, origin);
   if (option.kind === 'seconds') return { value: parseSeconds(text, origin), origin };
   if (option.choices !== undefined && !option.choices.includes(text)) {
     throw new ConfigError(`${origin} must be ${option.choices.join(' or ')}${said}`, {

@@ -1,5 +1,6 @@
 /** Headings of `--help` and of the README's tables, in their order. */
 export const OPTION_GROUPS = [
+  'Command',
   'Keystone',
   'User',
   'Application credential',
@@ -34,8 +35,8 @@ export interface Option {
   readonly group: OptionGroup;
   /** One phrase without a full stop. */
   readonly help: string;
-  /** `seconds` are whole and positive; a `switch` takes no value on the command line. */
-  readonly kind?: 'text' | 'file' | 'switch' | 'seconds';
+  /** `seconds` are whole and positive; a `switch` takes no value, and neither does a `level`, which counts (`-vvv`). */
+  readonly kind?: 'text' | 'file' | 'switch' | 'seconds' | 'level';
   /** False for what can be set by a variable only. */
   readonly flag?: false;
   /** Further names of the flag. */
@@ -79,7 +80,7 @@ export function describeSources(option: Option): string {
 }
 
 /** How a run goes is its own affair, and no cloud's. */
-const NEVER_IN_FILES: readonly OptionGroup[] = ['Cache', 'Run'];
+const NEVER_IN_FILES: readonly OptionGroup[] = ['Command', 'Cache', 'Run'];
 
 /** Whether clouds.yaml may hold it. */
 export function isInFile(option: Option): boolean {

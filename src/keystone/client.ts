@@ -1,8 +1,9 @@
 import { KeystoneProtocolError, PluginError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
 import { parseJsonObject } from '../json.ts';
+import type { JsonObject } from '../json.ts';
 import { serialise } from './auth-request.ts';
-import type { AuthRequest } from './auth-request.ts';
+import type { AuthRequest, Json } from './auth-request.ts';
 import type { Http } from './http.ts';
 import { explainAnswer } from './problem.ts';
 import { parseToken, parseTokenId } from './token.ts';
@@ -59,4 +60,50 @@ export async function isAlive(http: Http, endpoint: string, token: Secret): Prom
     if (error instanceof PluginError) return true;
     throw error;
   }
+}
+
+/** A question to Keystone by whoever has a token. */
+export interface Question {
+  readonly verb: 'GET' | 'POST' | 'DELETE';
+  /** Below the v3 endpoint, without a leading slash. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, Secret | string>>;
+  readonly body?: Json;
+  /** What it is about, in the words of a message: "the projects". */
+  readonly about: string;
+}
+
+/**
+ * Asks Keystone something as the owner of a token; undefined where it answers without a body (204).
+ *
+ * @param endpoint the v3 endpoint, without a trailing slash
+ * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function askKeystone(
+  http: Http,
+  { endpoint, token }: { readonly endpoint: string; readonly token: Secret },
+  { verb, path, headers, body, about }: Question,
+): Promise<JsonObject | undefined> {
+  const answer = await http.send({
+    verb,
+    url: `${endpoint}/${path}`,
+    headers: { ...headers, 'x-auth-token': token },
+    ...(body === undefined ? {} : { body: serialise(body) }),
+  });
+  if (answer.status === 204) return undefined;
+  const found = parseJsonObject(answer.body);
+  if (answer.status >= 200 && answer.status <= 299 && found !== undefined) return found;
+  const refusals = {
+    401: {
+      code: 'auth-rejected',
+      message: 'Keystone no longer knows the token that is kept',
+      hint: 'get another with --force-refresh',
+    },
+    403: {
+      code: 'auth-rejected',
+      message: `Keystone does not let the owner of this token have ${about}`,
+      hint: 'ask its operator, or use another project or way to log in',
+    },
+  } as const;
+  throw explainAnswer({ verb: 'GET', path, subject: about, asked: {}, refusals }, endpoint, answer);
 }

@@ -25,7 +25,7 @@ export const KEYSTONE: Place = { name: 'Keystone', setting: 'OS_AUTH_URL' };
 
 /** A request, to Keystone if nothing else is said. */
 export interface HttpRequest {
-  readonly verb: 'GET' | 'HEAD' | 'POST';
+  readonly verb: 'GET' | 'HEAD' | 'POST' | 'DELETE';
   readonly url: string;
   readonly headers?: Readonly<Record<string, Secret | string>>;
   /** JSON text, or a form where `form` is set. */

@@ -26,10 +26,11 @@ const LIVENESS_MS = 5_000;
 
 function httpSettings({ host, tls, userAgent, reporter }: Login, deadlineMs: number): HttpSettings {
   const [trusted, proxy] = [readTrustedOrigins(host), readProxy(host.env)];
-  return { host, tls, trusted, proxy, userAgent, deadlineMs, log: reporter.detail };
+  return { host, tls, trusted, proxy, userAgent, deadlineMs, log: (line) => { reporter.detail(line, 2); } };
 }
 
-async function withHttp<T>(login: Login, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
+/** Uses the way to Keystone for as long as `use` takes, servers being waited for `deadlineMs` in all. */
+export async function withHttp<T>(login: Login, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
   const http = await openHttp(httpSettings(login, deadlineMs));
   try {
     return await use(http);

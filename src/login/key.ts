@@ -55,13 +55,13 @@ export function readCredential({ given, method, files }: Pick<Login, 'given' | '
 
 /** Aliases that lead from these settings to `key`. */
 export function makeAliases(
-  { given, apiVersion, files, tls, info, host, cache, key: first }: Login,
+  { given, apiVersion, files, tls, info, host, cache, key: first, onHitPath }: Login,
   key: string,
 ): NamedAlias[] {
   const plain = { key, apiVersion: undefined, files: [] };
   const partial: NamedAlias[] = key === first ? [] : [[first, plain]];
   // The hit path says nothing, so a run that has something to say must not go there.
-  const silent = !tls.insecure && !given.on('verbose') && !given.on('force-refresh');
+  const silent = onHitPath && !tls.insecure && !given.has('verbose') && !given.on('force-refresh');
   if (!silent || !cache.onHitPath || files === undefined) return partial;
   const alias = { key, apiVersion, files };
   return [...partial, [fingerprint(host, info?.cluster ?? ''), alias]];

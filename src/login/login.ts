@@ -26,8 +26,8 @@ export interface Reporter {
   readonly notice: (message: string) => void;
   /** Shown on a terminal only. */
   readonly progress: (message: string) => void;
-  /** Shown with `--verbose` only. */
-  readonly detail: (message: string) => void;
+  /** Shown with `--verbose` only, from that level on: 1 if nothing is said. */
+  readonly detail: (message: string, level?: 1 | 2 | 3) => void;
 }
 
 /** What a run starts from. */
@@ -37,6 +37,8 @@ export interface Run {
   readonly flags: Layer;
   readonly reporter: Reporter;
   readonly userAgent: string;
+  /** Whether the same arguments may take the hit path the next time: those of a command other than get-token must not. */
+  readonly onHitPath: boolean;
 }
 
 /** A run with its settings read. */

@@ -1,0 +1,48 @@
+import type { Option, OptionGroup } from '../config/option.ts';
+import { UsageError } from '../errors.ts';
+import { OPTIONS } from '../methods/registry.ts';
+import type { Command, CommandDescription } from './command.ts';
+import { COMMANDS } from './registry.ts';
+
+const GROUPS: Readonly<Record<CommandDescription['takes'], readonly OptionGroup[] | 'all'>> = {
+  login: 'all',
+  cache: ['Cache', 'Run'],
+  run: ['Run'],
+};
+
+/** Options that say how a token is got for kubectl, which means nothing to other commands. */
+const FOR_KUBECTL = ['api-version'];
+
+/** The options of a login that a command takes. */
+export function listLoginOptions({ takes }: CommandDescription): readonly Option[] {
+  const groups = GROUPS[takes];
+  const taken = groups === 'all' ? OPTIONS : OPTIONS.filter(({ group }) => groups.includes(group));
+  return taken.filter(({ name }) => !FOR_KUBECTL.includes(name));
+}
+
+function startsWith(words: readonly string[], beginning: readonly string[]): boolean {
+  return beginning.every((word, index) => words[index] === word);
+}
+
+/** Commands whose names begin with this word. */
+export function listGroup(word: string | undefined): readonly Command[] {
+  return COMMANDS.filter(({ words }) => words[0] === word);
+}
+
+/**
+ * Finds the command that these words begin with.
+ *
+ * @throws UsageError where there is none
+ */
+export function findCommand(words: readonly string[]): Command {
+  const found = COMMANDS.find((command) => startsWith(words, command.words));
+  if (found !== undefined) return found;
+  const group = listGroup(words[0]);
+  if (group.length > 0) {
+    const names = group.map((command) => command.words.join(' '));
+    throw new UsageError(`${words[0] ?? ''} alone is no command`, { hint: `use ${names.join(', ')}` });
+  }
+  throw new UsageError('unexpected argument (not shown: it could be a secret)', {
+    hint: 'it is no command that this program has; quote values that hold spaces, and see --help',
+  });
+}

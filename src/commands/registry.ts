@@ -1,0 +1,17 @@
+import { catalog } from './catalog.ts';
+import type { Command, CommandDescription } from './command.ts';
+import { domains, projects } from './listing.ts';
+import { token } from './token.ts';
+import { whoami } from './whoami.ts';
+
+/** The command that kubectl runs; `cli/cli.ts` does it without anything of this folder. */
+export const GET_TOKEN_COMMAND: CommandDescription = {
+  words: ['get-token'],
+  about: 'print a token as an ExecCredential for kubectl; what happens without a command, too',
+  options: [],
+  takes: 'login',
+  examples: [{ line: 'get-token --os-cloud prod', about: 'log in to a cloud of clouds.yaml, or give the token that is kept' }],
+};
+
+/** Every other command, in the order of `--help`. */
+export const COMMANDS: readonly Command[] = [token, whoami, projects, domains, catalog];

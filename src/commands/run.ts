@@ -1,0 +1,76 @@
+/** Commands other than get-token: which one is meant, what it is called with, and how its answer is written. */
+import { listWords, parseCommandLine, unexpectedWord } from '../cli/parse.ts';
+import { EXIT, makeReporter } from '../cli/report.ts';
+import { runToEnd } from '../cli/run-to-end.ts';
+import type { Outcome } from '../cli/run-to-end.ts';
+import { readEnvironment } from '../config/env.ts';
+import type { Layer } from '../config/layer.ts';
+import type { Option } from '../config/option.ts';
+import { resolveConfig } from '../config/resolve.ts';
+import { UsageError } from '../errors.ts';
+import type { Host } from '../host.ts';
+import { USER_AGENT } from '../version.ts';
+import { renderAnswer } from './answer.ts';
+import type { Call, Command } from './command.ts';
+import { findCommand, listGroup, listLoginOptions } from './find.ts';
+import { choosePainter } from './paint.ts';
+
+function only(layer: Layer, options: readonly Option[]): Layer {
+  return new Map([...layer].filter(([name]) => options.some((option) => option.name === name)));
+}
+
+/** @throws UsageError where words are missing, or there are too many */
+function takeWords(command: Command, words: readonly string[]): readonly string[] {
+  const own = words.slice(command.words.length);
+  const wanted = command.arguments ?? [];
+  if (own.length > wanted.length) throw unexpectedWord();
+  const missing = wanted.find(({ required }, index) => required === true && own[index] === undefined);
+  if (missing !== undefined) {
+    throw new UsageError(`${command.words.join(' ')} needs ${missing.name}`, { hint: `it is the ${missing.help}` });
+  }
+  for (const [index, { name, choices }] of wanted.entries()) {
+    const word = own[index];
+    if (word !== undefined && choices?.includes(word) === false) {
+      throw new UsageError(`${name} must be ${choices.join(' or ')}`, { hint: 'see --help' });
+    }
+  }
+  return own;
+}
+
+function prepare(host: Host, command: Command): Call {
+  const login = listLoginOptions(command);
+  const { words, flags } = parseCommandLine(host.argv, [...login, ...command.options]);
+  const loginFlags = only(flags, login);
+  const own = resolveConfig(
+    [only(flags, command.options), readEnvironment(host.env, command.options)],
+    command.options,
+  );
+  const reporter = makeReporter(host, loginFlags);
+  return {
+    host,
+    words: takeWords(command, words),
+    own,
+    flags: loginFlags,
+    run: { host, info: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onHitPath: false },
+    reporter,
+    paint: choosePainter(host),
+  };
+}
+
+async function answer(host: Host): Promise<Outcome> {
+  const words = listWords(host.argv);
+  if (host.argv.includes('--help')) {
+    const { renderHelp } = await import('./help.ts');
+    const asked = words.length === 0 || listGroup(words[0]).length === 0 ? undefined : words;
+    return { document: await renderHelp(asked, host.columns()), status: EXIT.ok };
+  }
+  const command = findCommand(words);
+  const call = prepare(host, command);
+  const given = await command.run(call);
+  return { document: await renderAnswer(given, call.own.text('output')), status: given.status ?? EXIT.ok };
+}
+
+/** Runs a command to its end, its failures included. */
+export async function runCommand(host: Host): Promise<void> {
+  await runToEnd(host, () => answer(host));
+}
