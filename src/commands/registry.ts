@@ -9,8 +9,10 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
   words: ['get-token'],
   about: 'print a token as an ExecCredential for kubectl; what happens without a command, too',
   options: [],
-  takes: 'login',
-  examples: [{ line: 'get-token --os-cloud prod', about: 'log in to a cloud of clouds.yaml, or give the token that is kept' }],
+  takes: 'everything',
+  examples: [
+    { line: 'get-token --os-cloud prod', about: 'log in to a cloud of clouds.yaml, or give the token that is kept' },
+  ],
 };
 
 /** Every other command, in the order of `--help`. */
