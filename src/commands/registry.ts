@@ -1,5 +1,6 @@
 import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
+import { completionOf } from './completion.ts';
 import { domains, projects } from './listing.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
@@ -16,4 +17,14 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
 };
 
 /** Every other command, in the order of `--help`. */
-export const COMMANDS: readonly Command[] = [token, whoami, projects, domains, catalog];
+export const COMMANDS: readonly Command[] = [
+  token,
+  whoami,
+  projects,
+  domains,
+  catalog,
+  completionOf(() => ALL_COMMANDS),
+];
+
+/** These and get-token. */
+export const ALL_COMMANDS: readonly CommandDescription[] = [GET_TOKEN_COMMAND, ...COMMANDS];
