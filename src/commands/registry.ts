@@ -1,5 +1,6 @@
 import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
+import { explain } from './explain.ts';
 import { domains, projects } from './listing.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
@@ -10,8 +11,10 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
   about: 'print a token as an ExecCredential for kubectl; what happens without a command, too',
   options: [],
   takes: 'login',
-  examples: [{ line: 'get-token --os-cloud prod', about: 'log in to a cloud of clouds.yaml, or give the token that is kept' }],
+  examples: [
+    { line: 'get-token --os-cloud prod', about: 'log in to a cloud of clouds.yaml, or give the token that is kept' },
+  ],
 };
 
 /** Every other command, in the order of `--help`. */
-export const COMMANDS: readonly Command[] = [token, whoami, projects, domains, catalog];
+export const COMMANDS: readonly Command[] = [token, whoami, projects, domains, catalog, explain];
