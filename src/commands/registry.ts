@@ -1,6 +1,7 @@
 import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
 import { completionOf } from './completion.ts';
+import { explain } from './explain.ts';
 import { domains, projects } from './listing.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command[] = [
   projects,
   domains,
   catalog,
+  explain,
   completionOf(() => ALL_COMMANDS),
 ];
 
