@@ -16,7 +16,7 @@ import type { Http, HttpSettings } from '../keystone/http.ts';
 import { openNegotiate } from '../keystone/negotiate.ts';
 import type { Token } from '../keystone/token.ts';
 import { listMissing } from '../methods/complete.ts';
-import type { ProviderToken, Tools } from '../methods/method.ts';
+import type { AuthMethod, ProviderToken, Tools } from '../methods/method.ts';
 import { quote } from '../quote.ts';
 import { Secret } from '../secret.ts';
 import { sendWithFactors } from './factors.ts';
@@ -73,13 +73,16 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
 
 type Asker = (tools: Tools) => Promise<AuthRequest | ProviderToken>;
 
+/** Whether Keystone is asked which versions it speaks: keystoneauth's v3 types take the URL as it is. */
+export function discovers(config: ResolvedConfig, method: AuthMethod): boolean {
+  return !(config.text('auth-type') ?? method.names[0] ?? '').startsWith('v3');
+}
+
 async function obtain(login: Login, config: ResolvedConfig, ask: Asker): Promise<Received> {
   const { method, reporter, deadlineMs, host, tls, person } = login;
-  // keystoneauth's v3 types take the URL as it is.
-  const discovers = !(config.text('auth-type') ?? method.names[0] ?? '').startsWith('v3');
   const url = readAuthUrl(config) ?? '';
   return withHttp(login, deadlineMs, async (http) => {
-    const findEndpoint = once(() => findV3(http, url, { ask: discovers, warn: reporter.warn }));
+    const findEndpoint = once(() => findV3(http, url, { ask: discovers(config, method), warn: reporter.warn }));
     const request = await ask({ host, http, tls, person, findV3: findEndpoint, detail: reporter.detail });
     if ('token' in request) return receiveProviderToken(request, host.now());
     reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
