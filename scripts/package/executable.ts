@@ -8,9 +8,11 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { fetchMember, readLocked } from '../npm-package.ts';
 import { blind } from './blind.ts';
+import { EAGER, takeFlagsOff } from './code-cache.ts';
 import { signAdHoc } from './mach-o.ts';
 import { removeSignature } from './pe.ts';
-import { executableOf } from './targets.ts';
+import { keepSeed } from './snapshot.ts';
+import { executableOf, isHost } from './targets.ts';
 import type { Target } from './targets.ts';
 
 const IDENTIFIER = 'client-keystone-auth';
@@ -21,13 +23,9 @@ const KEYRING_ASSET = 'keyring.node';
 
 /** Options of the Node inside. It takes no others: not from NODE_OPTIONS, and all arguments are ours. */
 const EXEC_ARGV = [
-  // The seed of V8's hash tables stays that of the build: new tables at each start cost a tenth of it. A run that loads
-  // more than a hit does sets it back, see src/packaged/compiled-builtins.ts, which knows this one flag.
-  '--no-rehash-snapshot',
+  // None that V8 counts among its own: it would take no compiled code any more, not even Node's own.
   // Threads that a short run never uses.
   '--v8-pool-size=0',
-  // A run is over before optimised code would pay for being compiled.
-  '--no-maglev',
   // No thread that waits for a signal to open a debugger.
   '--disable-sigusr1',
   '--disable-warning=ExperimentalWarning',
@@ -53,25 +51,36 @@ async function strip(file: string, strippers: readonly string[]): Promise<string
   return undefined;
 }
 
-/** Puts main script and assets into one blob. Paths are relative, since Node writes that of the script into it. */
+/**
+ * Puts main script and assets into one blob. Paths are relative, since Node writes that of the script into it. Code is
+ * compiled for the platform that it is compiled on only.
+ */
 async function makeBlob(target: Target, bundles: readonly string[], staging: string): Promise<void> {
   const assets = [...bundles, KEYRING_ASSET].toSorted();
   await copyFile('out/executable.cjs', join(staging, 'main.cjs'));
   for (const name of bundles) await copyFile(join('dist', name), join(staging, name));
   await writeFile(join(staging, KEYRING_ASSET), await fetchAddon(target.keyring));
+  const compiled = isHost(target);
   const config = {
     main: 'main.cjs',
     output: 'blob',
     disableExperimentalSEAWarning: true,
-    // Either is slower than reading 14 KB of script.
+    // Slower: it is copied, whole, and V8 takes more heap apart than without it.
     useSnapshot: false,
-    useCodeCache: false,
+    useCodeCache: compiled,
     execArgv: EXEC_ARGV,
     execArgvExtension: 'none',
     assets: Object.fromEntries(assets.map((name) => [name, name])),
   };
   await writeFile(join(staging, 'sea.json'), JSON.stringify(config));
-  await run(process.execPath, ['--experimental-sea-config', 'sea.json'], { cwd: staging });
+  const flags = compiled ? [EAGER] : [];
+  // NODE_OPTIONS could say how code is compiled.
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  await run(process.execPath, [...flags, '--experimental-sea-config', 'sea.json'], { cwd: staging, env });
+  if (!compiled) return;
+  const blob = await readFile(join(staging, 'blob'));
+  takeFlagsOff(blob);
+  await writeFile(join(staging, 'blob'), blob);
 }
 
 /** What became of a target. */
@@ -105,6 +114,7 @@ export async function makeExecutable(target: Target, bundles: readonly string[])
     let program: Buffer = await readFile(file);
     if (target.format === 'pe') program = removeSignature(program);
     blind(program);
+    keepSeed(program, process.versions.v8);
     await writeFile(file, program);
     const postject = resolve('node_modules/postject/dist/cli.js');
     const segment = target.format === 'mach-o' ? ['--macho-segment-name', 'NODE_SEA'] : [];
