@@ -7,6 +7,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promi
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { fetchMember, readLocked } from '../npm-package.ts';
+import { codeOf } from '../../src/packaged/bundle-form.ts';
 import { blind } from './blind.ts';
 import { EAGER, takeFlagsOff } from './code-cache.ts';
 import { signAdHoc } from './mach-o.ts';
@@ -23,13 +24,15 @@ const KEYRING_ASSET = 'keyring.node';
 
 /** Options of the Node inside. It takes no others: not from NODE_OPTIONS, and all arguments are ours. */
 const EXEC_ARGV = [
-  // None that V8 counts among its own: it would take no compiled code any more, not even Node's own.
+  // None of V8's own: it would take no compiled code any more, not even Node's own.
   // Threads that a short run never uses.
   '--v8-pool-size=0',
   // No thread that waits for a signal to open a debugger.
   '--disable-sigusr1',
   '--disable-warning=ExperimentalWarning',
 ];
+
+const COMPILER = resolve('scripts/package/code-cache.ts');
 
 const run = promisify(execFile);
 
@@ -51,16 +54,23 @@ async function strip(file: string, strippers: readonly string[]): Promise<string
   return undefined;
 }
 
+/** NODE_OPTIONS could say how code is compiled. */
+async function runNode(flags: readonly string[], words: readonly string[], cwd: string): Promise<void> {
+  await run(process.execPath, [...flags, ...words], { cwd, env: { ...process.env, NODE_OPTIONS: '' } });
+}
+
 /**
  * Puts main script and assets into one blob. Paths are relative, since Node writes that of the script into it. Code is
  * compiled for the platform that it is compiled on only.
  */
 async function makeBlob(target: Target, bundles: readonly string[], staging: string): Promise<void> {
-  const assets = [...bundles, KEYRING_ASSET].toSorted();
   await copyFile('out/executable.cjs', join(staging, 'main.cjs'));
   for (const name of bundles) await copyFile(join('dist', name), join(staging, name));
   await writeFile(join(staging, KEYRING_ASSET), await fetchAddon(target.keyring));
   const compiled = isHost(target);
+  if (compiled) await runNode([EAGER, '--disable-warning=ExperimentalWarning'], [COMPILER, ...bundles], staging);
+  const code = compiled ? bundles.map(codeOf) : [];
+  const assets = [...bundles, ...code, KEYRING_ASSET].toSorted();
   const config = {
     main: 'main.cjs',
     output: 'blob',
@@ -73,10 +83,7 @@ async function makeBlob(target: Target, bundles: readonly string[], staging: str
     assets: Object.fromEntries(assets.map((name) => [name, name])),
   };
   await writeFile(join(staging, 'sea.json'), JSON.stringify(config));
-  const flags = compiled ? [EAGER] : [];
-  // NODE_OPTIONS could say how code is compiled.
-  const env = { ...process.env, NODE_OPTIONS: '' };
-  await run(process.execPath, [...flags, '--experimental-sea-config', 'sea.json'], { cwd: staging, env });
+  await runNode(compiled ? [EAGER] : [], ['--experimental-sea-config', 'sea.json'], staging);
   if (!compiled) return;
   const blob = await readFile(join(staging, 'blob'));
   takeFlagsOff(blob);
