@@ -29,6 +29,9 @@ const EXEC_ARGV = [
   '--v8-pool-size=0',
   // No thread that waits for a signal to open a debugger.
   '--disable-sigusr1',
+  // No thread that reads the hundred and more authorities that come with Node, a twelfth of a login. Each connection is
+  // told its own, see src/keystone/http.ts; those of Node are read when they are among them.
+  '--use-openssl-ca',
   '--disable-warning=ExperimentalWarning',
 ];
 
