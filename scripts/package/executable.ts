@@ -10,6 +10,7 @@ import { fetchMember, readLocked } from '../npm-package.ts';
 import { codeOf } from '../../src/packaged/bundle-form.ts';
 import { blind } from './blind.ts';
 import { EAGER, takeFlagsOff } from './code-cache.ts';
+import { dropLocalSymbols } from './mach-o-symbols.ts';
 import { signAdHoc } from './mach-o.ts';
 import { removeSignature } from './pe.ts';
 import { keepSeed } from './snapshot.ts';
@@ -138,7 +139,7 @@ export async function makeExecutable(target: Target, bundles: readonly string[])
       ...segment,
     ]);
     const injected = await readFile(file);
-    await writeFile(file, target.format === 'mach-o' ? signAdHoc(injected, IDENTIFIER) : injected);
+    await writeFile(file, target.format === 'mach-o' ? signAdHoc(dropLocalSymbols(injected), IDENTIFIER) : injected);
     // Not in place: one that runs cannot be written to.
     await rm(path, { force: true });
     await copyFile(file, path);
