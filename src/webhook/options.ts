@@ -34,7 +34,7 @@ export const WEBHOOK_OPTIONS: readonly Option[] = [
     name: 'keystone-url',
     group: 'Keystone',
     env: ['OS_AUTH_URL'],
-    help: 'URL of Keystone, with or without /v3; required',
+    help: 'URL of Keystone, with or without /v3; required unless Keystone is not among the authenticators',
   },
   {
     name: 'keystone-ca-file',
@@ -66,6 +66,12 @@ export const WEBHOOK_OPTIONS: readonly Option[] = [
     help: 'tokens never seen before that Keystone is asked about in a second (15)',
   },
   {
+    name: 'authenticators',
+    group: 'Authentication',
+    env: ['KEYSTONE_AUTHENTICATORS'],
+    help: 'whose tokens are accepted, in the order in which they are asked, with commas: keystone, oidc (keystone, and oidc where an issuer is set)',
+  },
+  {
     name: 'username-format',
     group: 'Authentication',
     env: ['KEYSTONE_USERNAME_FORMAT'],
@@ -94,6 +100,61 @@ export const WEBHOOK_OPTIONS: readonly Option[] = [
     group: 'Authentication',
     kind: 'switch',
     help: 'ask Keystone about tokens that are neither Fernet nor JWS, too',
+  },
+  {
+    name: 'oidc-issuer-url',
+    group: 'OpenID Connect',
+    env: ['KEYSTONE_OIDC_ISSUER_URL'],
+    help: 'https:// URL of an issuer, as its tokens name it; nobody but Keystone is believed if it is not set',
+  },
+  {
+    name: 'oidc-client-id',
+    group: 'OpenID Connect',
+    env: ['KEYSTONE_OIDC_CLIENT_ID'],
+    help: 'client that its tokens must be made for (aud); required with an issuer',
+  },
+  {
+    name: 'oidc-ca-file',
+    group: 'OpenID Connect',
+    kind: 'file',
+    env: ['KEYSTONE_OIDC_CA_FILE'],
+    help: "PEM file of the authorities to trust for the issuer instead of this system's",
+  },
+  {
+    name: 'oidc-username-claim',
+    group: 'OpenID Connect',
+    env: ['KEYSTONE_OIDC_USERNAME_CLAIM'],
+    help: 'claim that holds the user name (sub)',
+  },
+  {
+    name: 'oidc-username-prefix',
+    group: 'OpenID Connect',
+    env: ['KEYSTONE_OIDC_USERNAME_PREFIX'],
+    help: 'what user names begin with (the issuer and #, but nothing for the claim email; - for nothing)',
+  },
+  {
+    name: 'oidc-groups-claim',
+    group: 'OpenID Connect',
+    env: ['KEYSTONE_OIDC_GROUPS_CLAIM'],
+    help: 'claim that holds groups, a list or one; without it there are none',
+  },
+  {
+    name: 'oidc-groups-prefix',
+    group: 'OpenID Connect',
+    env: ['KEYSTONE_OIDC_GROUPS_PREFIX'],
+    help: 'what groups begin with (nothing)',
+  },
+  {
+    name: 'oidc-required-claim',
+    group: 'OpenID Connect',
+    env: ['KEYSTONE_OIDC_REQUIRED_CLAIM'],
+    help: 'claims that a token must have, NAME=VALUE with commas between several',
+  },
+  {
+    name: 'oidc-signing-algs',
+    group: 'OpenID Connect',
+    env: ['KEYSTONE_OIDC_SIGNING_ALGS'],
+    help: 'algorithms of signatures, with commas, of RS256, RS384, RS512, ES256, ES384, ES512, PS256, PS384, PS512 and EdDSA (RS256)',
   },
   {
     name: 'keystone-policy-file',
