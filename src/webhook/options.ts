@@ -93,7 +93,7 @@ export const WEBHOOK_OPTIONS: readonly Option[] = [
     name: 'access-rules',
     group: 'Authentication',
     choices: ['accept', 'refuse'],
-    help: 'tokens of application credentials that access rules restrict: accept or refuse (accept); the rules do not speak of Kubernetes',
+    help: 'tokens of application credentials that access rules restrict: accept or refuse (refuse); the rules do not speak of Kubernetes, so there the token would be good for everything',
   },
   {
     name: 'any-token-shape',

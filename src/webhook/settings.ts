@@ -165,7 +165,7 @@ export function readSettings(host: Host, flags: Layer): Settings {
     groupFormat: readFormat(config, 'group-format', 'nid'),
     goodMs: readSeconds(config, 'cache-ttl', LONGEST_GOOD_SECONDS, LONGEST_GOOD_SECONDS),
     oidc: authenticators.includes('oidc') ? readOidc(config, file) : undefined,
-    refuseAccessRules: config.text('access-rules') === 'refuse',
+    refuseAccessRules: config.text('access-rules') !== 'accept',
     anyShape: config.on('any-token-shape'),
     policyFile: file('keystone-policy-file'),
     policyConfigMap: config.text('policy-configmap-name'),
