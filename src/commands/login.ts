@@ -16,7 +16,7 @@ import { keepNewCredential, keepOwnSecret, requireKeepable, requireKeyring } fro
 import type { KeptCredential } from './login/keep.ts';
 import { logIn } from './login/log-in.ts';
 import type { LoggedIn } from './login/log-in.ts';
-import { describeFlags, describeVariables, listChosen, settingsData } from './login/settings.ts';
+import { describeFlags, describeVariables, listChosen, listSettings, settingsData } from './login/settings.ts';
 import type { Chosen } from './login/settings.ts';
 import { readWish, WISH_OPTIONS } from './login/wish.ts';
 import type { Wish } from './login/wish.ts';
@@ -46,9 +46,9 @@ interface Left {
   readonly credential?: KeptCredential;
 }
 
-async function leave(wish: Wish, login: Login, given: ResolvedConfig, done: LoggedIn): Promise<Left> {
+async function leave(wish: Wish, login: Login, done: LoggedIn, placed: readonly Chosen[]): Promise<Left> {
   if (wish.keep === 'credential') {
-    const credential = await keepNewCredential(login, given, done, wish.wanted);
+    const credential = await keepNewCredential(login, done, wish.wanted, placed);
     return { about: credential.about, credential };
   }
   return wish.keep === 'secret' ? { about: await keepOwnSecret(login, done.config) } : {};
@@ -104,9 +104,10 @@ async function run({ host, own, flags, run: given, reporter }: Call): Promise<An
   const isMissing = (known: ResolvedConfig): ReturnType<typeof listMissing> => listMissing(known, login.method);
   const config = await complete(login, login.given, isMissing, { withoutProject: true });
   const done = await logIn(login, config);
-  const left = await leave(wish, login, before.given, done);
+  const place = listSettings(placed);
+  const left = await leave(wish, login, done, place);
   await keepToken(before, login, done);
-  const chosen = left.credential?.chosen ?? listChosen(before.given, done.config);
+  const chosen = left.credential?.chosen ?? [...place, ...listChosen(login.given, done.config)];
   const record = left.credential?.record ?? done.received.record;
   return tell({ done, left, record, chosen, now: host.now() });
 }

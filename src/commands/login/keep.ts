@@ -82,7 +82,7 @@ export interface KeptCredential {
   readonly chosen: readonly Chosen[];
 }
 
-/** Settings that say where Keystone is. */
+/** Settings that say where Keystone is, and no more. */
 const PLACE = ['os-cloud', 'keystone-url'];
 
 const optionNamed = (name: string, value: string): readonly Chosen[] =>
@@ -97,16 +97,18 @@ function infersCredential(given: ResolvedConfig, flags: Layer): boolean {
   }
 }
 
-function chooseSettings(before: ResolvedConfig, login: Login, id: string, config: ResolvedConfig): readonly Chosen[] {
-  const place = listChosen(before, config).filter(({ option }) => PLACE.includes(option.name));
+function chooseSettings({ given, flags }: Login, id: string, chosenSoFar: readonly Chosen[]): readonly Chosen[] {
+  const place = chosenSoFar.filter(({ option }) => PLACE.includes(option.name));
   const chosen = [...place, ...optionNamed('application-credential-id', id)];
-  const inferred = infersCredential(before, new Map([...login.flags, ...asFlags(chosen)]));
+  const inferred = infersCredential(given, new Map([...flags, ...asFlags(chosen)]));
   return inferred ? chosen : [...chosen, ...optionNamed('auth-type', CREDENTIAL_METHOD)];
 }
 
 /** Keeps the secret, and sees that it is good for a login; else nothing is kept. */
 async function keepAndTry(login: Login, credential: NewCredential, chosen: readonly Chosen[]): Promise<KeptCredential> {
-  const next = await openLogin({ ...login, flags: new Map([...login.flags, ...asFlags(chosen)]) });
+  // What there is to warn of has been said.
+  const reporter = { ...login.reporter, warn: () => undefined };
+  const next = await openLogin({ ...login, reporter, flags: new Map([...login.flags, ...asFlags(chosen)]) });
   const layer = new Map([['application-credential-secret', { value: credential.secret, origin: 'Keystone' }]]);
   const config = resolveConfig([layer, ...next.given.layers], OPTIONS);
   const identity = identifyKept(next, config);
@@ -148,14 +150,14 @@ function requireProject(facts: JsonObject | undefined): string {
 /**
  * Makes an application credential and keeps its secret. Where it cannot be kept or is no good, it is deleted again.
  *
- * @param before the settings before anything was chosen
+ * @param placed what was chosen before anything else
  * @throws PluginError
  */
 export async function keepNewCredential(
   login: Login,
-  before: ResolvedConfig,
   { config, received, facts }: LoggedIn,
   wanted: WantedCredential,
+  placed: readonly Chosen[],
 ): Promise<KeptCredential> {
   const userId = requireProject(facts);
   return useToken(login, received.record, (ask) =>
@@ -163,7 +165,8 @@ export async function keepNewCredential(
       const credential = await createCredential(ask, userId, wanted);
       try {
         check();
-        const kept = await keepAndTry(login, credential, chooseSettings(before, login, credential.id, config));
+        const chosen = [...placed, ...listChosen(login.given, config)];
+        const kept = await keepAndTry(login, credential, chooseSettings(login, credential.id, chosen));
         check();
         return kept;
       } catch (error) {

@@ -11,6 +11,14 @@ export interface Chosen {
   readonly value: string;
 }
 
+/** What a layer says that is no secret. */
+export function listSettings(layer: Layer): readonly Chosen[] {
+  return OPTIONS.flatMap((option) => {
+    const value = layer.get(option.name)?.value;
+    return typeof value === 'string' ? [{ option, value }] : [];
+  });
+}
+
 /** What `complete` says beyond `given`; a secret is nobody's business. */
 export function listChosen(given: ResolvedConfig, complete: ResolvedConfig): readonly Chosen[] {
   return OPTIONS.flatMap((option) => {
