@@ -224,7 +224,6 @@ testWithKeyring('an application credential instead of the password', async (t, w
   const script = `
     OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential --credential-name ${name} --role member --expires 90d \\
       --access-rule GET:compute:/v2.1/servers -o json -vvv; part
-    id=$(sed -n 's/.*"id": "\\([0-9a-f]*\\)",/\\1/p' <out | tail -n 1)
     secret-tool search --all service client-keystone-auth 2>&1; part`;
   const ran = await desk.run(script, { PASSWORD: alice.password });
   const said = JSON.parse(ran.parts[0] ?? '') as Kept;
@@ -286,13 +285,13 @@ testWithKeyring('at a terminal: the password is typed once', async (t, world) =>
   terminal.type(`${alice.password}\r`);
   await terminal.waitFor('ended 0', 60_000);
   t.notOk(terminal.raw().includes(alice.password), 'never shown');
-  t.equal(terminal.screen().match(/\? Password/g)?.length, 1, 'asked once');
+  t.equal(terminal.screen().match(/✔ Password/g)?.length, 1, 'asked once');
   readCredential(t, readFileSync(join(desk.home.path, 'document'), 'utf8'));
 });
 
 testWithKeystone('no keyring: said before anything is asked or done', async (t, world) => {
   const desk = sitDown(t, world);
-  const { alice, phone } = world.tenancy.users;
+  const { alice } = world.tenancy.users;
   const { domain } = world.tenancy;
   const names = async (): Promise<unknown[]> => (await listCredentials(world)).map(({ id }) => id).toSorted();
   const before = await names();
@@ -306,7 +305,6 @@ testWithKeystone('no keyring: said before anything is asked or done', async (t, 
   t.equal(requestsSince(desk.mark).length, 0, 'Keystone hears of nothing');
   t.strictSame(await names(), before);
   t.notOk(readdirSync(desk.home.cache).some((name) => /\.(kept|token)$/.test(name)));
-  t.ok(phone.name);
 });
 
 testWithKeyring('a keyring that fails in the middle: the new credential is deleted again', async (t, world) => {
@@ -314,15 +312,17 @@ testWithKeyring('a keyring that fails in the middle: the new credential is delet
   const { alice } = world.tenancy.users;
   const before = (await listCredentials(world)).length;
   const stops = join(desk.home.path, 'stops');
-  // Our helper is what Keystone's log shows last before the keyring is asked, so a proxy for the keyring is not needed: it is
-  // stopped as soon as Keystone has been asked to make the credential.
+  // The keyring is stopped as soon as Keystone has been asked to make the credential.
   const script = `
     (while ! grep -q 'POST ${desk.mark.prefix}/v3/users/' ${desk.mark.accessLog}; do :; done; kill -STOP $daemon; touch ${stops}) &
     OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential; echo "status $?"; kill -CONT $daemon`;
   const ran = await desk.run(script, { PASSWORD: alice.password });
   t.ok(readdirSync(desk.home.path).includes('stops'), 'it was stopped');
   t.match(ran.stdout, 'status 3');
-  t.match(ours(ran.stderr).join('\n'), /the keyring did not answer within 3 s, so no secret can be kept/);
+  t.match(
+    ours(ran.stderr).join('\n'),
+    /the keyring (?:cannot be used|did not answer within 3 s), so no secret can be kept/,
+  );
   const requests = requestsSince(desk.mark).filter(({ path }) => path.includes('application_credentials'));
   t.strictSame(
     requests.map(({ method, status }) => [method, status]),

@@ -47,9 +47,7 @@ const isFlag = ({ option }: Chosen): boolean => option.flag !== false;
 export function describeFlags(chosen: readonly Chosen[]): string {
   return chosen
     .filter(isFlag)
-    .map(({ option, value }) =>
-      quoteForShell(option.kind === 'switch' ? `--${option.name}` : `--${option.name}=${value}`),
-    )
+    .map(({ option, value }) => `--${option.name}${option.kind === 'switch' ? '' : `=${quoteForShell(value)}`}`)
     .join(' ');
 }
 
