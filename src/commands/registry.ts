@@ -4,6 +4,7 @@ import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
 import { explain } from './explain.ts';
 import { domains, projects } from './listing.ts';
+import { login } from './login.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
 
@@ -20,6 +21,7 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
 
 /** Every other command, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = [
+  login,
   token,
   whoami,
   projects,
