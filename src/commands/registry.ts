@@ -1,5 +1,6 @@
 import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
+import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
 import { domains, projects } from './listing.ts';
 import { token } from './token.ts';
@@ -17,4 +18,4 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
 };
 
 /** Every other command, in the order of `--help`. */
-export const COMMANDS: readonly Command[] = [token, whoami, projects, domains, catalog, explain];
+export const COMMANDS: readonly Command[] = [token, whoami, projects, domains, catalog, explain, doctor];

@@ -96,7 +96,8 @@ const REDIRECTS = [301, 302, 307, 308];
 /** Node's agents speak to proxies themselves; the types do not know that yet. */
 type ProxyAgentOptions = AgentOptions & { proxyEnv: NodeJS.ProcessEnv };
 
-function tlsOptions(tls: TlsSettings): AgentOptions {
+/** How TLS is spoken. */
+export function tlsOptions(tls: TlsSettings): AgentOptions {
   return {
     // Explicit, or NODE_TLS_REJECT_UNAUTHORIZED=0 in a kubeconfig would decide.
     rejectUnauthorized: !tls.insecure,
