@@ -9,6 +9,8 @@ import { flagNames } from '../src/config/flags.ts';
 import { OPTION_GROUPS, WEBHOOK_GROUPS } from '../src/config/option.ts';
 import type { Option, OptionGroup } from '../src/config/option.ts';
 import type { AuthMethod } from '../src/methods/method.ts';
+import { ALL_COMMANDS } from '../src/commands/registry.ts';
+import { describeSynopsis } from '../src/commands/synopsis.ts';
 import { METHODS, OPTIONS } from '../src/methods/registry.ts';
 import { WEBHOOK_OPTIONS } from '../src/webhook/options.ts';
 
@@ -24,7 +26,8 @@ function optionRow(option: Option): string {
 }
 
 function makeOptionTables(groups: readonly OptionGroup[], options: readonly Option[]): string {
-  const tables = groups.map((group) =>
+  const present = groups.filter((group) => options.some((option) => option.group === group));
+  const tables = present.map((group) =>
     [
       `**${group}**`,
       '',
@@ -61,6 +64,14 @@ function makeMethodTable(): string {
   ].join('\n');
 }
 
+function makeCommandTable(): string {
+  const rows = ALL_COMMANDS.map((command) => {
+    const own = code(command.options.flatMap((option) => flagNames(option).slice(0, 1)));
+    return `| ${code([describeSynopsis(command)])} | ${command.about} | ${own || '–'} |`;
+  });
+  return ['| Command | Does | Options of its own |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
 function replaceTables(text: string, name: string, tables: string): string {
   const begin = `<!-- ${name}: written by "npm run readme" -->`;
   const end = `<!-- ${name} end -->`;
@@ -82,5 +93,9 @@ async function renew(file: string, tables: Readonly<Record<string, string>>): Pr
   }
 }
 
-await renew(README, { options: makeOptionTables(OPTION_GROUPS, OPTIONS), methods: makeMethodTable() });
+await renew(README, {
+  options: makeOptionTables(OPTION_GROUPS, OPTIONS),
+  methods: makeMethodTable(),
+  commands: makeCommandTable(),
+});
 await renew(WEBHOOK, { 'webhook options': makeOptionTables(WEBHOOK_GROUPS, WEBHOOK_OPTIONS) });

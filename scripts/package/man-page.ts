@@ -1,7 +1,10 @@
 /** The manual page, from the options that there are and the README's table of exit statuses. See man(7). */
-import { flagNames } from '../../src/config/flags.ts';
+import { flagNames, takesValue } from '../../src/config/flags.ts';
 import { OPTION_GROUPS } from '../../src/config/option.ts';
 import type { Option } from '../../src/config/option.ts';
+import type { CommandDescription } from '../../src/commands/command.ts';
+import { describeSynopsis } from '../../src/commands/synopsis.ts';
+import { COMMANDS } from '../../src/commands/registry.ts';
 import { METHODS, OPTIONS } from '../../src/methods/registry.ts';
 import { DESCRIPTION, NAME, PLUGIN_NAME, SUMMARY } from './product.ts';
 
@@ -25,7 +28,7 @@ const variablesOf = ({ env = [], legacyEnv = [] }: Option): readonly string[] =>
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 function describeFlag(option: Option): string {
-  const value = option.kind === 'switch' ? '' : ` \\fI${escape(option.kind ?? 'value')}\\fR`;
+  const value = !takesValue(option) ? '' : ` \\fI${escape(option.kind ?? 'value')}\\fR`;
   const variables = variablesOf(option);
   const parts = [
     sentence(option.help),
@@ -41,6 +44,18 @@ function listOptions(): string[] {
     const options = OPTIONS.filter((option) => option.group === group && option.flag !== false);
     return options.length === 0 ? [] : [`.SS ${escape(group)}`, ...options.map(describeFlag)];
   });
+}
+
+function describeCommand(command: CommandDescription): string[] {
+  const { about, details = [], arguments: own = [], options, examples } = command;
+  return [
+    `.SS ${escape(describeSynopsis(command))}`,
+    escape(sentence(about)),
+    ...details.map((text) => `.PP\n${escape(text)}`),
+    ...own.map(({ name, help }) => item(`\\fI${escape(name)}\\fR`, sentence(help))),
+    ...options.filter(({ flag }) => flag !== false).map(describeFlag),
+    ...examples.map(({ line, about: purpose }) => item(`${bold(NAME)} ${escape(line)}`, sentence(purpose))),
+  ];
 }
 
 /** Beside those of flags, which stand with them: the ones that are all there is. */
@@ -72,6 +87,8 @@ export function renderManPage(version: string, readme: string): string {
     '.SH SYNOPSIS',
     `${bold(NAME)} [${bold('get-token')}] [\\fIoptions\\fR]`,
     '.br',
+    `${bold(NAME)} \\fIcommand\\fR [\\fIoptions\\fR]`,
+    '.br',
     `${bold('kubectl keystone-auth')} [\\fIoptions\\fR]`,
     '.SH DESCRIPTION',
     escape(DESCRIPTION),
@@ -86,6 +103,9 @@ export function renderManPage(version: string, readme: string): string {
     '.SS Other',
     item(bold('--help'), 'Show all options.'),
     item(bold('--version'), 'Show the version.'),
+    '.SH COMMANDS',
+    'Each also takes the options above that concern it.',
+    ...COMMANDS.flatMap(describeCommand),
     '.SH WAYS TO LOG IN',
     `Values of ${bold('--auth-type')}:`,
     ...METHODS.map(({ names, about }) => item(names.map(bold).join(', '), sentence(about))),

@@ -4,8 +4,17 @@ import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import type { Completions } from './completions.ts';
+import { renderCompletion } from '../../src/commands/completion-scripts.ts';
+import { ALL_COMMANDS } from '../../src/commands/registry.ts';
 import { NAME, PLUGIN_NAME } from './product.ts';
+
+/** Of the shells that packages install completions for. */
+export type Completions = Readonly<Record<'bash' | 'zsh' | 'fish', string>>;
+
+export function renderCompletions(): Completions {
+  const render = (shell: keyof Completions): string => renderCompletion(shell, ALL_COMMANDS);
+  return { bash: render('bash'), zsh: render('zsh'), fish: render('fish') };
+}
 
 /** What goes along with every executable. */
 export interface Documents {

@@ -97,4 +97,3 @@ export function parseGetToken(argv: readonly string[]): CommandLine {
   if (extra.length > 0) throw unexpectedWord();
   return line;
 }
-

@@ -48,7 +48,7 @@ const STATUS: Readonly<Record<PluginErrorCode, number>> = {
   output: EXIT.internal,
 };
 
-const FORMAT = { flag: '--log-format', variable: 'CLIENT_KEYSTONE_AUTH_LOG_FORMAT' } as const;
+const FORMAT = '--log-format';
 
 /** What a line on stderr is: for a person its words, for a program these and its parts. */
 interface Line {
@@ -58,10 +58,9 @@ interface Line {
 }
 
 /** Whether programs read stderr. Arguments that cannot be parsed must be complained of in that form too. */
-function isForPrograms({ argv, env }: Host): boolean {
-  const index = argv.findLastIndex((argument) => argument === FORMAT.flag || argument.startsWith(`${FORMAT.flag}=`));
-  const flag = argv[index] === FORMAT.flag ? argv[index + 1] : argv[index]?.slice(FORMAT.flag.length + 1);
-  return (flag ?? env[FORMAT.variable]) === 'json';
+function isForPrograms({ argv }: Host): boolean {
+  const index = argv.findLastIndex((argument) => argument === FORMAT || argument.startsWith(`${FORMAT}=`));
+  return (argv[index] === FORMAT ? argv[index + 1] : argv[index]?.slice(FORMAT.length + 1)) === 'json';
 }
 
 /** Writes one line (with `--log-format=json` one object: RFC 3339 time in UTC, level, msg). */

@@ -27,7 +27,13 @@ export const catalog: Command = {
               url: textAt(endpoint, 'url') ?? '',
             })),
         );
-      const rows = endpoints.map(({ service, type, region, interface: side, url }) => [service, type, region, side, url]);
+      const rows = endpoints.map(({ service, type, region, interface: side, url }) => [
+        service,
+        type,
+        region,
+        side,
+        url,
+      ]);
       return { text: renderTable(['SERVICE', 'TYPE', 'REGION', 'INTERFACE', 'URL'], rows), data: endpoints };
     });
   },

@@ -48,8 +48,11 @@ export interface CommandDescription {
   readonly arguments?: readonly Argument[];
   /** Options of its own, of the group Command; {@link OUTPUT} among them where it answers in data. */
   readonly options: readonly Option[];
-  /** Which of the options of a login it takes: all of them, those of the groups Cache and Run, or those of Run. */
-  readonly takes: 'login' | 'cache' | 'run';
+  /**
+   * Which of the options of get-token it takes: all of them, all but what is said to kubectl alone, those of the groups Cache
+   * and Run, or those of Run.
+   */
+  readonly takes: 'everything' | 'login' | 'cache' | 'run';
   readonly examples: readonly Example[];
 }
 

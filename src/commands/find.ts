@@ -4,20 +4,24 @@ import { OPTIONS } from '../methods/registry.ts';
 import type { Command, CommandDescription } from './command.ts';
 import { COMMANDS } from './registry.ts';
 
-const GROUPS: Readonly<Record<CommandDescription['takes'], readonly OptionGroup[] | 'all'>> = {
-  login: 'all',
-  cache: ['Cache', 'Run'],
-  run: ['Run'],
-};
-
-/** Options that say how a token is got for kubectl, which means nothing to other commands. */
+/** Options that say how a token is handed to kubectl, which means nothing to other commands. */
 const FOR_KUBECTL = ['api-version'];
+
+const isOf =
+  (...groups: readonly OptionGroup[]) =>
+  ({ group, name }: Option): boolean =>
+    groups.includes(group) && !FOR_KUBECTL.includes(name);
+
+const TAKEN: Readonly<Record<CommandDescription['takes'], (option: Option) => boolean>> = {
+  everything: () => true,
+  login: ({ name }) => !FOR_KUBECTL.includes(name),
+  cache: isOf('Cache', 'Run'),
+  run: isOf('Run'),
+};
 
 /** The options of a login that a command takes. */
 export function listLoginOptions({ takes }: CommandDescription): readonly Option[] {
-  const groups = GROUPS[takes];
-  const taken = groups === 'all' ? OPTIONS : OPTIONS.filter(({ group }) => groups.includes(group));
-  return taken.filter(({ name }) => !FOR_KUBECTL.includes(name));
+  return OPTIONS.filter(TAKEN[takes]);
 }
 
 function startsWith(words: readonly string[], beginning: readonly string[]): boolean {

@@ -2,9 +2,10 @@ import yargs from 'yargs';
 import type { Argv } from 'yargs';
 import { OPTION_GROUPS } from '../config/option.ts';
 import type { Option } from '../config/option.ts';
-import type { Argument, CommandDescription } from './command.ts';
+import type { CommandDescription } from './command.ts';
 import { listGroup, listLoginOptions } from './find.ts';
-import { COMMANDS, GET_TOKEN_COMMAND } from './registry.ts';
+import { ALL_COMMANDS, GET_TOKEN_COMMAND } from './registry.ts';
+import { describeSynopsis } from './synopsis.ts';
 
 const NAME = 'client-keystone-auth';
 const WIDEST = 120;
@@ -14,13 +15,6 @@ function describe(option: Option): string {
   const env = variables.length === 0 ? '' : ` [${variables.join(', ')}]`;
   const warning = option.secret ? ' (as a flag it is public on this machine: prefer the variable)' : '';
   return `${option.help}${warning}${env}`;
-}
-
-const spell = ({ name, required }: Argument): string => (required === true ? name : `[${name}]`);
-
-/** A command as it is typed: `kubeconfig add [NAME]`. */
-export function describeSynopsis({ words, arguments: own = [] }: CommandDescription): string {
-  return [...words, ...own.map(spell)].join(' ');
 }
 
 function start(columns: number | undefined): Argv {
@@ -84,7 +78,7 @@ export async function renderHelp(words: readonly string[] | undefined, columns: 
     parser.usage(
       'Usage: $0 [COMMAND] [options]\n\nLogs in to OpenStack Keystone. Without a command it prints the token as an ExecCredential for kubectl, with\nthese options. A flag is stronger than its variables, which stand in brackets.',
     );
-    addCommands(parser, [GET_TOKEN_COMMAND, ...COMMANDS]);
+    addCommands(parser, ALL_COMMANDS);
     addOptions(parser, listLoginOptions(GET_TOKEN_COMMAND));
   }
   return `${await parser.group(['help', 'version'], 'Run:').getHelp()}\n`;

@@ -43,7 +43,13 @@ export function listingCommand({ word, about, path, member, columns }: Listing):
             }),
           ),
         );
-        return { text: renderTable(columns.map(([heading]) => heading), rows), data };
+        return {
+          text: renderTable(
+            columns.map(([heading]) => heading),
+            rows,
+          ),
+          data,
+        };
       });
     },
   };

@@ -1,5 +1,6 @@
 import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
+import { completionOf } from './completion.ts';
 import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
 import { domains, projects } from './listing.ts';
@@ -11,11 +12,23 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
   words: ['get-token'],
   about: 'print a token as an ExecCredential for kubectl; what happens without a command, too',
   options: [],
-  takes: 'login',
+  takes: 'everything',
   examples: [
     { line: 'get-token --os-cloud prod', about: 'log in to a cloud of clouds.yaml, or give the token that is kept' },
   ],
 };
 
 /** Every other command, in the order of `--help`. */
-export const COMMANDS: readonly Command[] = [token, whoami, projects, domains, catalog, explain, doctor];
+export const COMMANDS: readonly Command[] = [
+  token,
+  whoami,
+  projects,
+  domains,
+  catalog,
+  explain,
+  doctor,
+  completionOf(() => ALL_COMMANDS),
+];
+
+/** These and get-token. */
+export const ALL_COMMANDS: readonly CommandDescription[] = [GET_TOKEN_COMMAND, ...COMMANDS];

@@ -234,7 +234,6 @@ export const COMMON_OPTIONS: readonly Option[] = [
   {
     name: 'log-format',
     group: 'Run',
-    env: ['CLIENT_KEYSTONE_AUTH_LOG_FORMAT'],
     choices: ['text', 'json'],
     help: 'how lines on stderr look: text, or json for programs that collect them',
   },

@@ -12,6 +12,7 @@ import type { TrustedOrigins } from '../config/trusted-origins.ts';
 import { KeystoneProtocolError, PluginError } from '../errors.ts';
 import type { Host } from '../host.ts';
 import type { Secret } from '../secret.ts';
+import { quote } from '../quote.ts';
 import { explainFailure, explainRedirect, explainUntrusted } from './failure.ts';
 
 /** Whom a request goes to, in the words of a message, and the setting that says where that is. */
@@ -69,8 +70,8 @@ export interface HttpSettings {
   readonly userAgent: string;
   /** For everything together that servers are waited for, in ms; what a person takes does not count. */
   readonly deadlineMs: number;
-  /** Takes one line about each request, for `--verbose`. */
-  readonly log: (line: string) => void;
+  /** Takes lines about each request, for `--verbose`: at level 2 what was asked and answered, at 3 the harmless headers. */
+  readonly log: (line: string, level: 2 | 3) => void;
 }
 
 const CONNECT_MS = 5_000;
@@ -219,8 +220,10 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
       let url = new URL(request.url);
       for (let redirects = 0; ; redirects += 1) {
         if (trusted?.origins.has(url.origin) === false) throw explainUntrusted(url, request.place ?? KEYSTONE, trusted);
+        const began = performance.now();
         const answer = await exchange(url, request);
-        log(`${request.verb} ${url.origin}${url.pathname} answered ${String(answer.status)}`);
+        const tookMs = performance.now() - began;
+        for (const [line, level] of describeExchange(request, url, { ...answer, tookMs })) log(line, level);
         const location = answer.header('location');
         if (location === undefined || answer.status < 301 || answer.status > 308) return answer;
         const next = REDIRECTS.includes(answer.status) ? followable(url, location) : undefined;
@@ -235,6 +238,38 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
       https?.destroy();
     },
   };
+}
+
+/** Headers of answers that hold nothing of anybody's. */
+const HARMLESS_HEADERS = [
+  'content-type',
+  'content-length',
+  'date',
+  'server',
+  'via',
+  'retry-after',
+  'vary',
+  'connection',
+  'x-openstack-request-id',
+];
+
+/** What `--verbose` says of a request and its answer: the line of each level. */
+export function describeExchange(
+  { verb }: HttpRequest,
+  { origin, pathname }: URL,
+  answer: HttpAnswer & { readonly tookMs: number },
+): readonly (readonly [line: string, level: 2 | 3])[] {
+  const { status, tookMs } = answer;
+  const id = answer.header('x-openstack-request-id');
+  const answered = `${verb} ${origin}${pathname} answered ${String(status)} in ${String(Math.round(tookMs))} ms`;
+  const headers = HARMLESS_HEADERS.flatMap((name) => {
+    const value = answer.header(name);
+    return value === undefined ? [] : [`${name}: ${value}`];
+  });
+  return [
+    [quote(`${answered}${id === undefined ? '' : ` (${id})`}`), 2],
+    [quote(`its headers, as far as they are harmless: ${headers.join(', ')}`), 3],
+  ];
 }
 
 /** An answer is an answer whatever its status; got throws some of them so that it can retry. */

@@ -7,7 +7,7 @@ import { execFile, spawn } from 'node:child_process';
 import { KeystoneProtocolError, PluginError } from '../errors.ts';
 import type { TlsSettings } from '../config/tls.ts';
 import { explainFailure, explainRedirect, explainUntrusted } from './failure.ts';
-import { KEYSTONE, measureSkew } from './http.ts';
+import { describeExchange, KEYSTONE, measureSkew } from './http.ts';
 import type { Http, HttpAnswer, HttpRequest, HttpSettings } from './http.ts';
 import { kerberosEnvironment } from './ticket.ts';
 
@@ -196,7 +196,8 @@ export function openNegotiate(settings: HttpSettings): Http {
           hint: `check ${place.setting}`,
         });
       }
-      log(`${request.verb} ${url.origin}${url.pathname} answered ${String(answer.status)} (through curl)`);
+      const tookMs = performance.now() - began;
+      for (const [line, level] of describeExchange(request, url, { ...answer, tookMs })) log(`${line} (curl)`, level);
       const location = answer.header('location');
       if (location !== undefined && answer.status >= 301 && answer.status <= 308) {
         throw explainRedirect(url, location, { place, endless: false });

@@ -26,17 +26,7 @@ const LIVENESS_MS = 5_000;
 
 function httpSettings({ host, tls, userAgent, reporter }: Login, deadlineMs: number): HttpSettings {
   const [trusted, proxy] = [readTrustedOrigins(host), readProxy(host.env)];
-  return {
-    host,
-    tls,
-    trusted,
-    proxy,
-    userAgent,
-    deadlineMs,
-    log: (line) => {
-      reporter.detail(line, 2);
-    },
-  };
+  return { host, tls, trusted, proxy, userAgent, deadlineMs, log: reporter.detail };
 }
 
 /** Uses the way to Keystone for as long as `use` takes, servers being waited for `deadlineMs` in all. */

@@ -132,7 +132,7 @@ testWithKeystone('success, hits and failures, silent and verbose', async (t, wor
   const credential = { OS_AUTH_URL: url, ...asCredential(world.tenancy.applicationCredentials.valid) };
   const logins = { password: alice, credential, kubectl: { ...alice, KUBERNETES_EXEC_INFO: execInfo() } };
   for (const [name, env] of Object.entries(logins)) {
-    for (const args of [[], [], ['-v'], ['-v', '--force-refresh'], ['--cache-storage=none']]) {
+    for (const args of [[], [], ['-vvv'], ['-vvv', '--force-refresh'], ['--cache-storage=none']]) {
       t.equal((await observe(search, { args, env })).status, 0, `${name} ${args.join(' ')}`);
     }
   }
@@ -148,7 +148,7 @@ testWithKeystone('success, hits and failures, silent and verbose', async (t, wor
   ];
   // A token of the cache would be given whatever the password.
   for (const env of failures) {
-    for (const args of [['--force-refresh'], ['-v', '--force-refresh']])
+    for (const args of [['--force-refresh'], ['-vvv', '--force-refresh']])
       t.not((await observe(search, { args, env })).status, 0, Object.keys(env).join(' '));
   }
   for (const args of [['--help'], ['--version'], ['--nonsense']]) await observe(search, { args, env: alice });
@@ -164,11 +164,11 @@ testWithKeystone('a broken cache', async (t, world) => {
     const content = readFileSync(join(cache, name));
     // Cut in the middle, the token is still all there: so it is a canary for what is said about the file.
     writeFileSync(join(cache, name), content.subarray(0, content.length - 3));
-    t.equal((await observe(search, { args: ['-v'], env })).status, 0, `${name} broken`);
+    t.equal((await observe(search, { args: ['-vvv'], env })).status, 0, `${name} broken`);
   }
   writeFileSync(join(search.home.path, 'file'), '');
   const away = { ...env, CLIENT_KEYSTONE_AUTH_CACHE_DIR: join(search.home.path, 'file') };
-  t.equal((await observe(search, { args: ['-v'], env: away })).status, 0, 'no cache at all');
+  t.equal((await observe(search, { args: ['-vvv'], env: away })).status, 0, 'no cache at all');
   report(t, search, 'a broken cache');
 });
 
@@ -178,7 +178,7 @@ testWithKeystone('prompts', async (t, world) => {
   for (const typed of [WRONG, password]) {
     const terminal = openTerminal({
       file: COMMAND[0],
-      args: [...COMMAND.slice(1), '-v'],
+      args: [...COMMAND.slice(1), '-vvv'],
       env: makeEnvironment(search.home, { ...env, TMPDIR: search.temporary }),
       cwd: search.home.path,
     });
@@ -201,7 +201,7 @@ testWithKeystone('crashes', async (t, world) => {
   const signals = ['SIGABRT', 'SIGSEGV', 'SIGTERM', 'SIGUSR2', 'SIGQUIT'] as const;
   for (let round = 0; round < sized(5, 1); round += 1) {
     for (const kill of signals) {
-      const ran = await observe(search, { args: ['-v', '--force-refresh'], env, kill });
+      const ran = await observe(search, { args: ['-vvv', '--force-refresh'], env, kill });
       t.not(ran.status, 0, `${kill}: ${ran.signal ?? 'no signal'}`);
     }
   }

@@ -47,7 +47,7 @@ async function live({ standIn, folder, from, skewSeconds }: Life): Promise<strin
       progress: () => undefined,
       detail: () => undefined,
     };
-    const run = { host, info: undefined, flags: new Map(), reporter, userAgent: 'test' };
+    const run = { host, info: undefined, flags: new Map(), reporter, userAgent: 'test', onHitPath: true };
     const document = lookup(host) ?? (await getToken(run));
     const { status } = JSON.parse(document) as { status: { expirationTimestamp: string } };
     return { token: tokenOf(document) ?? '', ends: Date.parse(status.expirationTimestamp) };

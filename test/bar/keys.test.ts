@@ -144,7 +144,15 @@ async function ask(folder: string, { env, info }: Differing): Promise<Asked> {
     detail: () => undefined,
   };
   const document =
-    found ?? (await getToken({ host, info: parseExecInfo(info), flags: new Map(), reporter, userAgent: 'test' }));
+    found ??
+    (await getToken({
+      host,
+      info: parseExecInfo(info),
+      flags: new Map(),
+      reporter,
+      userAgent: 'test',
+      onHitPath: true,
+    }));
   return { hit: found !== undefined, token: tokenOf(document) ?? `none: ${document}` };
 }
 

@@ -367,7 +367,7 @@ await t.test('text of the server on the terminal', async (t) => {
 });
 
 await t.test('a verbose run says no more of the secrets', async (t) => {
-  const { stdout, stderr, status } = await run(t, { args: ['--verbose'] });
+  const { stdout, stderr, status } = await run(t, { args: ['-vvv'] });
   t.equal(status, 0);
   const { token } = (JSON.parse(stdout) as { status: Credential }).status;
   t.notOk(stderr.includes(PASSWORD));

@@ -3,9 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import t from 'tap';
-import { renderCompletions } from '../../scripts/package/completions.ts';
 import { readStatuses, renderManPage } from '../../scripts/package/man-page.ts';
+import { renderCompletions } from '../../scripts/package/system-files.ts';
 import { EXIT } from '../../src/cli/report.ts';
+import { renderCompletion, SHELLS } from '../../src/commands/completion-scripts.ts';
+import { ALL_COMMANDS } from '../../src/commands/registry.ts';
 import { flagNames } from '../../src/config/flags.ts';
 import { METHODS, OPTIONS } from '../../src/methods/registry.ts';
 import { canRun, without } from '../support/bar.ts';
@@ -13,12 +15,17 @@ import { canRun, without } from '../support/bar.ts';
 const FILES = { bash: 'client-keystone-auth.bash', zsh: '_client-keystone-auth', fish: 'client-keystone-auth.fish' };
 
 const readme = readFileSync('README.md', 'utf8');
+const firstWords = [...new Set(ALL_COMMANDS.map(({ words }) => words[0]))];
 const flags = [...OPTIONS.flatMap(flagNames), '--help', '--version'];
 
 await t.test('the manual page names everything', async (t) => {
   const page = renderManPage('1.2.3-rc.4', readme);
   t.equal(page, renderManPage('1.2.3-rc.4', readme), 'the same at any time');
   t.match(page, '1.2.3\\-rc.4');
+  for (const { words, options } of ALL_COMMANDS) {
+    t.ok(page.includes(words.join(' ').replaceAll('-', '\\-')), words.join(' '));
+    for (const { name } of options) t.ok(page.includes(`\\-\\-${name.replaceAll('-', '\\-')}`), name);
+  }
   for (const flag of flags) t.ok(page.includes(`\\fB${flag.replaceAll('-', '\\-')}\\fR`), flag);
   for (const variable of OPTIONS.flatMap(({ env = [], legacyEnv = [] }) => [...env, ...legacyEnv]))
     t.ok(page.includes(variable), variable);
@@ -74,7 +81,11 @@ await t.test('bash completes', { skip: noBash }, async (t) => {
   writeFileSync(file, renderCompletions().bash);
   const complete = (...words: string[]): string[] =>
     completeInBash(file, join(folder, 'files'), ['client-keystone-auth', ...words]);
-  t.strictSame(complete('').toSorted(), ['get-token', ...flags].toSorted(), 'every flag');
+  t.strictSame(complete('').toSorted(), [...firstWords, ...flags].toSorted(), 'every command and flag');
+  t.strictSame(complete('whoami', '--out'), ['--output'], "a command's own flag");
+  t.strictSame(complete('--out'), [], 'which no other command has');
+  t.strictSame(complete('whoami', '-o', ''), ['text', 'json', 'yaml']);
+  t.strictSame(complete('completion', 'f'), ['fish'], 'its argument');
   t.strictSame(complete('get-token', '').toSorted(), flags.toSorted());
   t.strictSame(complete('--cache-s'), ['--cache-storage']);
   t.strictSame(complete('--cache-storage', ''), ['file', 'keyring', 'none']);
@@ -104,9 +115,10 @@ await t.test('zsh completes', { skip: noZsh }, async (t) => {
   const words = `_arguments() { print -r -l -- "$@"; }; . "$1"`;
   const given = execFileSync('zsh', ['-f', '-c', words, 'zsh', join(folder, FILES.zsh)], { encoding: 'utf8', env });
   t.strictSame(
-    given.split('\n').flatMap((line) => /^(--?[\w-]+)[=+]?\[/.exec(line)?.[1] ?? []),
-    flags,
+    new Set(given.split('\n').flatMap((line) => /^(--?[\w-]+)[=+]?\[/.exec(line)?.[1] ?? [])),
+    new Set([...flags, ...ALL_COMMANDS.flatMap(({ options }) => options.flatMap(flagNames))]),
   );
+  t.match(given, `1::command:(${firstWords.join(' ')})\n`);
   t.match(given, ':value:(file keyring none)\n');
   t.match(given, /^--cacert=\[.*\]:value:_files$/m);
 });
@@ -126,8 +138,16 @@ await t.test('fish completes', { skip: noFish }, async (t) => {
       .flatMap((found) => (found === '' ? [] : [found.split('\t')[0] ?? '']));
   for (const name of ['client-keystone-auth', 'kubectl-keystone_auth']) {
     t.strictSame(complete(`${name} --cache-storage `), ['file', 'keyring', 'none']);
+    t.strictSame(complete(`${name} wh`), ['whoami']);
+    t.strictSame(complete(`${name} whoami --output `), ['json', 'text', 'yaml']);
     t.strictSame(complete(`${name} --`).toSorted(), flags.filter((flag) => flag.startsWith('--')).toSorted());
   }
+});
+
+await t.test('PowerShell is told all words', async (t) => {
+  t.ok(SHELLS.includes('powershell'));
+  const script = renderCompletion('powershell', ALL_COMMANDS);
+  for (const word of [...firstWords, ...flags]) t.ok(script.includes(`'${word}'`), word);
 });
 
 await t.test('what was packaged is this', { skip: !existsSync('out/completions') && 'npm run package' }, async (t) => {

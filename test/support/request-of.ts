@@ -1,7 +1,7 @@
 /** The token request that a command line, an environment and files lead to, without sending it. */
 import { readConfig } from '../../src/config/read.ts';
 import type { ResolvedConfig } from '../../src/config/resolve.ts';
-import { parseCommand } from '../../src/cli/parse.ts';
+import { parseGetToken } from '../../src/cli/parse.ts';
 import type { FileStamp } from '../../src/file-stamp.ts';
 import type { Host } from '../../src/host.ts';
 import type { AuthRequest } from '../../src/keystone/auth-request.ts';
@@ -43,9 +43,7 @@ export async function requestOf(
   parts: Partial<Host> = {},
 ): Promise<Asked> {
   const host = fakeHost({ cwd: NOWHERE, home: () => NOWHERE, ...parts, argv, env });
-  const command = await parseCommand(host);
-  if ('print' in command) throw new Error('a text was printed instead');
-  const { config, files } = await readConfig(host, command.flags, OPTIONS);
+  const { config, files } = await readConfig(host, parseGetToken(argv).flags, OPTIONS);
   const method = chooseMethod(config);
   const request = await method.request(config, noTools);
   if ('token' in request) throw new Error('a token was given instead');

@@ -49,7 +49,7 @@ export interface Tenancy {
     readonly valid: ApplicationCredential;
     /** Its expiry has passed. */
     readonly expired: ApplicationCredential;
-    /** Ends before a token of an hour would: ten minutes after `populate`. */
+    /** Ends before a token of an hour would: forty minutes after `populate`. */
     readonly shortLived: ApplicationCredential;
   };
   /** From alice to bob on demo with the role `member`; bob acts as himself. */
@@ -153,7 +153,7 @@ export async function populate(server: Server): Promise<Tenancy> {
       roles: memberOnly,
     }),
     createCredential('for kubectl'),
-    createCredential('short-lived', 600_000),
+    createCredential('short-lived', 2_400_000),
     create('credential', { type: 'totp', user_id: mfa.id, blob: totpSecret }),
     create('credential', { type: 'totp', user_id: phone.id, blob: phoneSecret }),
     assign(bob, 'member', `projects/${demo.id}`),

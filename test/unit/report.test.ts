@@ -60,9 +60,36 @@ void t.test('a secret does not show itself', async (t) => {
 void t.test('details only with --verbose', async (t) => {
   let text = '';
   const host = fakeHost({ writeErr: (line) => (text += line) });
-  makeReporter(host, false).detail('quiet');
+  const none = new Map();
+  const some = new Map([['verbose', { value: '2', origin: '--verbose' }]]);
+  makeReporter(host, none).detail('quiet');
   t.equal(text, '');
-  makeReporter(host, true).detail('loud');
-  makeReporter(host, false).warn('careful');
+  makeReporter(host, some).detail('loud');
+  makeReporter(host, some).detail('too much', 3);
+  makeReporter(host, none).warn('careful');
   t.equal(text, 'client-keystone-auth: loud\nclient-keystone-auth: warning: careful\n');
+});
+
+void t.test('--log-format=json: an object for each line, whoever reads the arguments', async (t) => {
+  const lines: unknown[] = [];
+  const writeErr = (line: string): void => {
+    lines.push(JSON.parse(line));
+  };
+  const now = (): number => Date.UTC(2026, 0, 2, 3, 4, 5);
+  const byFlag = fakeHost({ argv: ['--bogus', '--log-format', 'json'], writeErr, now });
+  const joined = fakeHost({ argv: ['--log-format=text', '--log-format=json'], writeErr, now });
+  const error = new AuthRejected('auth-rejected', 'Keystone refused', { hint: 'check \u001b it', requestId: 'req-1' });
+  t.equal(reportFailure(byFlag, error), 5);
+  makeReporter(joined, new Map()).warn('careful');
+  t.same(lines, [
+    {
+      time: '2026-01-02T03:04:05.000Z',
+      level: 'error',
+      msg: 'Keystone refused',
+      code: 'auth-rejected',
+      hint: 'check \\u{1b} it',
+      requestId: 'req-1',
+    },
+    { time: '2026-01-02T03:04:05.000Z', level: 'warning', msg: 'careful' },
+  ]);
 });

@@ -26,7 +26,7 @@ function logIn(home: string, url: string, env: Readonly<Record<string, string>> 
   const quiet = { warn: () => undefined, notice: () => undefined, progress: () => undefined, detail: () => undefined };
   const all = { ...loginTo(url), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none', ...env };
   const host = fakeHost({ uid, env: all, home: () => env['HOME'] ?? home, accountHome: () => home, now: Date.now });
-  return getToken({ host, info: undefined, flags: new Map(), reporter: quiet, userAgent: 'test' });
+  return getToken({ host, info: undefined, flags: new Map(), reporter: quiet, userAgent: 'test', onHitPath: true });
 }
 
 void t.test('with a list, nothing goes elsewhere', async (t) => {
