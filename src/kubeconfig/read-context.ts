@@ -35,12 +35,13 @@ const LARGEST_BYTES = 2 * 1024 * 1024;
 const HINT = 'name another kubeconfig with --kubeconfig or KUBECONFIG';
 
 /** The files of a kubeconfig, absolute, the strongest first; none where there is no home folder. */
-export function listKubeconfigs({ env, platform, cwd, home }: Host, named: string | undefined): readonly string[] {
+export function listKubeconfigs(host: Host, named: string | undefined): readonly string[] {
+  const { env, platform, cwd } = host;
   const paths = platform === 'win32' ? win32 : posix;
   if (named !== undefined) return [paths.resolve(cwd, named)];
   const listed = (env['KUBECONFIG'] ?? '').split(paths.delimiter).filter((path) => path !== '');
   if (listed.length > 0) return [...new Set(listed.map((path) => paths.resolve(cwd, path)))];
-  const folder = home();
+  const folder = host.home();
   return folder === undefined ? [] : [paths.join(folder, '.kube', 'config')];
 }
 
@@ -78,7 +79,7 @@ function find(files: readonly Read[], kind: 'cluster' | 'user' | 'context', name
   return undefined;
 }
 
-function require(files: readonly Read[], kind: 'cluster' | 'user', context: Entry): Entry {
+function need(files: readonly Read[], kind: 'cluster' | 'user', context: Entry): Entry {
   const name = textAt(context.value, kind) ?? '';
   const found = find(files, kind, name);
   if (found !== undefined) return found;
@@ -116,7 +117,7 @@ export function readContext(host: Host, wanted: Wanted): KubeconfigContext | und
   return {
     name,
     path: context.path,
-    cluster: require(files, 'cluster', context),
-    user: require(files, 'user', context),
+    cluster: need(files, 'cluster', context),
+    user: need(files, 'user', context),
   };
 }

@@ -1,4 +1,4 @@
-/** The way to Keystone, step by step: only what no secret is needed for, and nothing but a handshake is sent. */
+/** The way to a server, step by step: only what no secret is needed for, and nothing but a handshake is sent. */
 import { lookup } from 'node:dns/promises';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import type { TlsSettings } from '../../config/tls.ts';
+import type { PluginError } from '../../errors.ts';
 import { explainFailure } from '../../keystone/failure.ts';
 import { KEYSTONE, tlsOptions } from '../../keystone/http.ts';
 import type { Place } from '../../keystone/http.ts';
@@ -19,6 +20,10 @@ import type { Outcome } from './sheet.ts';
 export interface Target {
   readonly url: URL;
   readonly proxy: URL | undefined;
+  /** Keystone, if nothing else is said. */
+  readonly place?: Place;
+  /** The name that its certificate must be for, where that is not its host. */
+  readonly serverName?: string | undefined;
 }
 
 const CONNECT_MS = 5_000;
@@ -32,11 +37,15 @@ const portOf = (url: URL): number => Number(url.port || (url.protocol === 'https
 
 const next = ({ url, proxy }: Target): URL => proxy ?? url;
 
-async function explained<T>({ url }: Target, act: () => Promise<T>, place: Place = KEYSTONE): Promise<T> {
+function explain({ url, place = KEYSTONE }: Target, error: unknown): PluginError {
+  return explainFailure(error, { url, place, timedOut: false, deadlineMs: CONNECT_MS });
+}
+
+async function explained<T>(target: Target, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (error) {
-    throw explainFailure(error, { url, place, timedOut: false, deadlineMs: CONNECT_MS });
+    throw explain(target, error);
   }
 }
 
@@ -100,14 +109,14 @@ async function openTunnel(proxy: URL, url: URL): Promise<Socket> {
   });
 }
 
-async function shakeHands({ url, proxy }: Target, tls: TlsSettings): Promise<TLSSocket> {
+async function shakeHands({ url, proxy, serverName }: Target, tls: TlsSettings): Promise<TLSSocket> {
   const socket = proxy === undefined ? undefined : await openTunnel(proxy, url);
   const host = bare(url);
   const options = {
     ...tlsOptions(tls),
     // Judged below: a certificate that is refused can be described only if the handshake goes on.
     rejectUnauthorized: false,
-    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(isIP(host) === 0 || serverName !== undefined ? { servername: serverName ?? host } : {}),
     ...(socket === undefined ? { port: portOf(url) } : { socket }),
     host,
   };
@@ -130,10 +139,8 @@ type Name = DetailedPeerCertificate['subject'] | undefined;
 /** A certificate without a subject has no such member. */
 const nameOf = (name: Name): string => String(name?.CN ?? name?.O ?? 'nobody it names');
 
-function describeChain([own, ...rest]: readonly DetailedPeerCertificate[]): string {
-  const of = nameOf(own?.subject);
-  const by = nameOf(rest.at(-1)?.subject ?? own?.issuer);
-  return `the certificate of ${of}, by ${by}`;
+function describeChain(chain: readonly DetailedPeerCertificate[]): string {
+  return `the certificate of ${nameOf(chain[0]?.subject)}, issued by ${nameOf(chain.at(-1)?.issuer)}`;
 }
 
 interface Circumstances {
@@ -143,25 +150,25 @@ interface Circumstances {
   readonly now: number;
   /** What turned the checks off, in the words of a message. */
   readonly insecureBecause: string;
+  /** How its authority is set, where that is no setting of ours. */
+  readonly trustIt?: string;
 }
 
-function judge(socket: TLSSocket, { target, tls, now, insecureBecause }: Circumstances): Outcome<true> {
+function judge(socket: TLSSocket, circumstances: Circumstances): Outcome<true> {
+  const { target, tls, now, insecureBecause, trustIt } = circumstances;
   const chain = listChain(socket.getPeerCertificate(true));
   const whose = describeChain(chain);
   if (tls.insecure) {
-    const fix = `set OS_CACERT (--cacert) to its authority's PEM file, and unset ${insecureBecause}`;
-    return doubtful(`${whose} is not checked, because of ${insecureBecause}`, fix, true);
+    const how = trustIt ?? "set OS_CACERT (--cacert) to its authority's PEM file";
+    return doubtful(`${whose} is not checked, because of ${insecureBecause}`, `${how}, and unset ${insecureBecause}`, true);
   }
   if (!socket.authorized) {
-    const code = socket.authorizationError as unknown;
-    const error = code instanceof Error ? code : Object.assign(new Error('refused'), { code: String(code) });
-    const { message, hint } = explainFailure(error, {
-      url: target.url,
-      place: KEYSTONE,
-      timedOut: false,
-      deadlineMs: CONNECT_MS,
-    });
-    return bad(`${message} (${whose})`, hint);
+    const reason = socket.authorizationError as unknown;
+    const error = reason instanceof Error ? reason : Object.assign(new Error('refused'), { code: String(reason) });
+    const { message, hint, code } = explain(target, error);
+    // Of an untrusted authority, OpenSSL's codes are many; what to do about a name or a date is another matter.
+    const isOfTrust = hint?.includes('OS_CACERT') === true;
+    return bad(`${message} (${whose})`, isOfTrust ? (trustIt ?? hint) : hint, { code });
   }
   const ends = Math.min(...chain.map(({ valid_to }) => Date.parse(valid_to)));
   const found = `${whose}, ends in ${describeSpan(ends - now)}; ${socket.getProtocol() ?? 'TLS'}`;
@@ -176,7 +183,7 @@ function judge(socket: TLSSocket, { target, tls, now, insecureBecause }: Circums
  */
 export async function checkTls(circumstances: Circumstances): Promise<Outcome<true>> {
   const { target, tls } = circumstances;
-  if (target.url.protocol !== 'https:') return good('none is spoken: Keystone is http://', true);
+  if (target.url.protocol !== 'https:') return good(`none is spoken: ${target.url.origin} is http://`, true);
   const socket = await explained(target, () => shakeHands(target, tls));
   try {
     return judge(socket, circumstances);
