@@ -21,5 +21,7 @@ export function parseFirst(text: string, path: string): unknown {
   } catch {
     // Such as more aliases than anybody means.
   }
-  throw new ConfigError(`${path} is not YAML that can be understood`, { hint: 'correct it: indentation, quotes, colons' });
+  throw new ConfigError(`${path} is not YAML that can be understood`, {
+    hint: 'correct it: indentation, quotes, colons',
+  });
 }

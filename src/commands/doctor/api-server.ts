@@ -25,11 +25,13 @@ type Post = (path: string, body: object) => Promise<Answered>;
 
 function askAs(http: Http, { target }: Cluster, token: string): Post {
   const base = target.url.href.replace(/\/$/, '');
+  // Known by itself too, should the server say it back.
+  const secret = new Secret(token);
   return async (path, body) => {
     const answer: HttpAnswer = await http.send({
       verb: 'POST',
       url: `${base}${path}`,
-      headers: { authorization: new Secret(`Bearer ${token}`) },
+      headers: { authorization: new Secret(`Bearer ${secret.reveal()}`) },
       body: JSON.stringify(body),
       ...(target.place === undefined ? {} : { place: target.place }),
     });
@@ -41,65 +43,72 @@ function askAs(http: Http, { target }: Cluster, token: string): Post {
 const namedIn = (body: JsonObject | undefined): string | undefined =>
   /User "([^"]+)" cannot/.exec(textAt(body, 'message') ?? '')?.[1];
 
-/** An API server that has understood the question, or one that knows no such question. */
-type Judgement = Outcome<never> | undefined;
-
-function judgeName(name: string, groups: readonly string[], context: Context): Outcome<never> {
-  if (name === ANONYMOUS) return refuse('takes nobody for the owner of the token', context);
-  const names = groups.filter((group) => !group.startsWith('system:'));
-  return good(`it knows the token's owner as ${quote(name)}, in ${quote(names.join(', ')) || 'no groups'}`);
+/** Why k8s-keystone-auth would refuse a token, or what else is the matter with it. */
+export interface Flaw {
+  readonly found: string;
+  readonly fix: string;
 }
 
-/** What else is known when the token is refused. */
-interface Context {
-  /** Why k8s-keystone-auth would refuse it, if it is known to. */
-  readonly flaw: { readonly found: string; readonly fix: string } | undefined;
+const NO_WEBHOOK: Flaw = {
+  found:
+    "the cluster does not know Keystone's tokens (it has no webhook for them), or its webhook cannot reach this Keystone",
+  fix: 'ask the administrator of the cluster to run k8s-keystone-auth with this Keystone, and to set --authentication-token-webhook-config-file of kube-apiserver to it',
+};
+
+function refuse(what: string, { found, fix }: Flaw = NO_WEBHOOK): Outcome<never> {
+  return bad(`${what}: ${found}`, fix, { code: 'auth-rejected' });
 }
 
-function refuse(what: string, { flaw }: Context): Outcome<never> {
-  const code = 'auth-rejected';
-  if (flaw !== undefined) return bad(`it ${what}: ${flaw.found}`, flaw.fix, { code });
-  const why = "it does not know Keystone's tokens (it has no webhook for them), or its webhook cannot reach this Keystone";
-  const fix =
-    'ask the administrator of the cluster to run k8s-keystone-auth with this Keystone, and to set --authentication-token-webhook-config-file of kube-apiserver to it';
-  return bad(`it ${what}: ${why}`, fix, { code });
+const UNAUTHORIZED = 'answers 401 to the token';
+const NOBODY = 'takes whoever has the token for nobody';
+
+/** What an answer amounts to, or the name that was in it. */
+interface Judgement {
+  readonly outcome?: Outcome<never>;
+  readonly name?: string | undefined;
 }
 
-const UNAUTHORIZED = 'answers 401 to a token that Keystone has just given or confirmed';
-
-async function review(post: Post, version: string, context: Context): Promise<Judgement> {
+async function review(post: Post, version: string, flaw: Flaw | undefined): Promise<Judgement> {
   const apiVersion = `authentication.k8s.io/${version}`;
-  const { status, body } = await post(`/apis/${apiVersion}/selfsubjectreviews`, { apiVersion, kind: 'SelfSubjectReview' });
-  if (status === 401) return refuse(UNAUTHORIZED, context);
+  const { status, body } = await post(`/apis/${apiVersion}/selfsubjectreviews`, {
+    apiVersion,
+    kind: 'SelfSubjectReview',
+  });
+  if (status === 401) return { outcome: refuse(UNAUTHORIZED, flaw) };
+  // One that does not know the question may refuse it before it finds that out.
+  if (status === 403) return { name: namedIn(body) };
   const user = objectAt(objectAt(body, 'status'), 'userInfo');
   const name = textAt(user, 'username');
-  if (name === undefined || status > 299) return undefined;
-  const groups = listAt(user, 'groups').filter((group) => typeof group === 'string');
-  return judgeName(name, groups, context);
+  if (name === undefined || status > 299) return {};
+  if (name === ANONYMOUS) return { outcome: refuse(NOBODY, flaw) };
+  const groups = listAt(user, 'groups').flatMap((group) =>
+    typeof group === 'string' && !group.startsWith('system:') ? [quote(group)] : [],
+  );
+  return { outcome: good(`takes you for ${quote(name)}, in ${groups.join(', ') || 'no groups'}`) };
 }
 
-/** What every API server answers, to all who are logged in; whom it takes us for stands in its refusals alone. */
-async function mayAsk(post: Post, context: Context): Promise<Outcome<never>> {
+/** What every API server answers to all who are logged in; whom it takes them for stands in refusals alone. */
+async function mayAsk(post: Post, name: string | undefined, flaw: Flaw | undefined): Promise<Outcome<never>> {
   const apiVersion = 'authorization.k8s.io/v1';
-  const spec = { resourceAttributes: { verb: 'list', resource: 'pods', namespace: 'default' } };
   const { status, body } = await post(`/apis/${apiVersion}/selfsubjectaccessreviews`, {
     apiVersion,
     kind: 'SelfSubjectAccessReview',
-    spec,
+    spec: { resourceAttributes: { verb: 'list', resource: 'pods', namespace: 'default' } },
   });
-  if (status === 401) return refuse(UNAUTHORIZED, context);
-  const name = namedIn(body);
-  if (status === 403 && name !== undefined) {
-    if (name === ANONYMOUS) return judgeName(name, [], context);
+  if (status === 401) return refuse(UNAUTHORIZED, flaw);
+  const who = name ?? namedIn(body);
+  if (who === ANONYMOUS) return refuse(NOBODY, flaw);
+  const whom = who === undefined ? 'the token' : `you for ${quote(who)}`;
+  if (status < 300 && isJsonObject(body?.['status'])) return good(`takes ${whom}`);
+  if (status === 403) {
     return doubtful(
-      `it knows the token's owner as ${quote(name)}, who may not even ask what is allowed`,
+      `takes ${whom}, and does not even say what is allowed`,
       "ask the administrator of the cluster for rights, in its RBAC or in k8s-keystone-auth's policy",
     );
   }
-  if (status > 299 || !isJsonObject(body?.['status'])) {
-    return bad(`it answers ${status}, and not as an API server does`, 'check the server in the kubeconfig', { code: 'protocol' });
-  }
-  return good('it takes the token; it is too old to say whom it takes us for');
+  return bad(`answers ${status}, and not as an API server does`, 'check the server in the kubeconfig', {
+    code: 'protocol',
+  });
 }
 
 /**
@@ -110,7 +119,7 @@ async function mayAsk(post: Post, context: Context): Promise<Outcome<never>> {
 export async function checkApiServer(
   { host, userAgent, deadlineMs, reporter }: Login,
   cluster: Cluster,
-  { record, flaw }: { readonly record: TokenRecord; readonly flaw: Context['flaw'] },
+  { record, flaw }: { readonly record: TokenRecord; readonly flaw: Flaw | undefined },
 ): Promise<Outcome<never>> {
   const { target, tls } = cluster;
   const proxy = target.proxy === undefined ? {} : { https_proxy: target.proxy.href };
@@ -119,11 +128,13 @@ export async function checkApiServer(
   const http = await openHttp(settings);
   try {
     const post = askAs(http, cluster, record.token);
+    let name: string | undefined;
     for (const version of REVIEWS) {
-      const judged = await review(post, version, { flaw });
-      if (judged !== undefined) return judged;
+      const judged = await review(post, version, flaw);
+      if (judged.outcome !== undefined) return judged.outcome;
+      name ??= judged.name;
     }
-    return await mayAsk(post, { flaw });
+    return await mayAsk(post, name, flaw);
   } finally {
     http.close();
   }

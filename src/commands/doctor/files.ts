@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { cacheFolder, checkFolder } from '../../cache/folder.ts';
 import { openStore } from '../../cache/store.ts';
@@ -54,6 +55,24 @@ export async function checkSecretFiles(login: Login): Promise<Outcome<never>> {
   }
   const read = [...files.map(({ path }) => path), ...(key === undefined ? [] : [key])];
   return good(read.length === 0 ? 'none is used' : `${read.join(', ')}: secrets are not open to others`);
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+const OTHERS_WRITE = 0o022;
+
+/** The authorities that Keystone's certificate may be from. */
+export function checkAuthorities({ tls, given, host }: Login): Outcome<never> {
+  const { ca } = tls.paths;
+  if (ca === undefined) return good('those of this system: OS_CACERT is not used');
+  const dates = (tls.ca?.match(CERTIFICATE) ?? []).map((pem) => Date.parse(new X509Certificate(pem).validTo));
+  const over = dates.filter((date) => date < host.now()).length;
+  const found = `${ca} (${given.origin('cacert')}): ${dates.length} of them`;
+  if (over > 0) return doubtful(`${found}, ${over} of which have ended`, "get a new file from Keystone's operator");
+  const mode = statSync(ca, { throwIfNoEntry: false })?.mode ?? 0;
+  if (host.uid !== undefined && (mode & OTHERS_WRITE) !== 0) {
+    return doubtful(`${found}; others may change the file`, `run "chmod go-w ${ca}"`);
+  }
+  return good(found);
 }
 
 /** Whether tokens can be kept safely. */

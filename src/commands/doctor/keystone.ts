@@ -2,6 +2,7 @@ import { readAuthUrl } from '../../config/auth-url.ts';
 import { readTrustedOrigins } from '../../config/trusted-origins.ts';
 import { findToken } from '../../get-token.ts';
 import type { TokenRecord } from '../../cache/record.ts';
+import { AuthRejected } from '../../errors.ts';
 import { isExposed } from '../../exposed.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../json.ts';
 import type { JsonObject } from '../../json.ts';
@@ -13,7 +14,9 @@ import { discovers, withHttp } from '../../login/exchange.ts';
 import type { Login } from '../../login/login.ts';
 import { useToken } from '../../login/session.ts';
 import { describeSpan } from '../duration.ts';
+import { quote } from '../../quote.ts';
 import { describeTokenQuestion } from '../session.ts';
+import type { Flaw } from './api-server.ts';
 import type { Target } from './network.ts';
 import { findProxy } from './proxy.ts';
 import { bad, doubtful, good } from './sheet.ts';
@@ -21,6 +24,8 @@ import type { Outcome } from './sheet.ts';
 
 /** Beyond this a token may seem over when it is not, and a certificate too. */
 const WORST_SKEW_MS = 5 * 60_000;
+
+const NAME = 'client-keystone-auth';
 
 const SHORT_MS = 10 * 60_000;
 
@@ -66,7 +71,24 @@ export async function checkVersion(login: Login, { url }: Target): Promise<Outco
     const version = versionOf(answer);
     if (version !== undefined) return good(`${version} answers at ${endpoint}`, { answer, endpoint });
     const found = `${endpoint} answers ${answer.status}, and not as Keystone v3 does`;
-    return bad(found, `check ${given.origin('keystone-url')}`, { answer, endpoint });
+    return bad(found, `check ${given.origin('keystone-url')}`, { code: 'not-keystone', value: { answer, endpoint } });
+  });
+}
+
+/** A method that no Keystone has: to it, Keystone answers with those that it has, and nobody is logged in. */
+const NO_METHOD = { auth: { identity: { methods: ['none'] } } };
+
+/**
+ * Asks Keystone which methods it takes.
+ *
+ * @throws KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function checkMethods(login: Login, { endpoint }: Greeting): Promise<Outcome<never>> {
+  return withHttp(login, login.deadlineMs, async (http) => {
+    const request = { verb: 'POST', url: `${endpoint}/auth/tokens`, body: JSON.stringify(NO_METHOD) } as const;
+    const error = objectAt(parseJsonObject((await http.send(request)).body), 'error');
+    const names = listAt(objectAt(error, 'identity'), 'methods').filter((name) => typeof name === 'string');
+    return good(names.length === 0 ? 'it does not say which' : quote(names.join(', ')));
   });
 }
 
@@ -79,7 +101,18 @@ export function checkClock({ answer }: Greeting): Outcome<never> {
   if (aheadMs === 0) return good("this machine's and Keystone's agree");
   const found = `this machine's clock is ${describeSpan(Math.abs(aheadMs))} ${aheadMs > 0 ? 'behind' : 'ahead of'} Keystone's`;
   const fix = 'set the clock of this machine, or have NTP do it; if it is right, tell the operator of Keystone';
-  return Math.abs(aheadMs) > WORST_SKEW_MS ? bad(found, fix) : doubtful(found, fix);
+  return Math.abs(aheadMs) > WORST_SKEW_MS ? bad(found, fix, { code: 'protocol' }) : doubtful(found, fix);
+}
+
+/** Keystone does not say whether it was the project; one may find out without another login by this command. */
+function explainRefusal(error: unknown, { given }: Login): unknown {
+  if (!(error instanceof AuthRejected) || error.code !== 'auth-rejected' || !given.has('project-name')) return error;
+  const origin = given.origin('project-name');
+  const more = `if "${NAME} projects" works with ${origin} unset, it is the project: choose one that it lists`;
+  const hint = error.hint === undefined ? more : `${error.hint}; ${more}`;
+  const explained = new AuthRejected(error.code, error.message, { hint, cause: error });
+  explained.requestId = error.requestId;
+  return explained;
 }
 
 /**
@@ -89,12 +122,16 @@ export function checkClock({ answer }: Greeting): Outcome<never> {
  */
 export async function checkLogin(login: Login, heard: readonly string[]): Promise<Outcome<TokenRecord>> {
   const before = heard.length;
-  const record = await findToken(login);
-  const kept = record.receivedAt < login.startedAt;
-  const found = `${kept ? 'a token is kept' : 'Keystone gave a token'} (${login.method.names[0] ?? ''})`;
-  const warnings = heard.slice(before).filter((line) => !line.includes('has no scope'));
-  if (warnings.length === 0) return good(found, record);
-  return doubtful(`${found}; ${warnings.join('; ')}`, 'see what "client-keystone-auth explain" says', record);
+  try {
+    const record = await findToken(login);
+    const kept = record.receivedAt < login.startedAt;
+    const found = `${kept ? 'the cache has a token, so nobody was asked for one' : 'Keystone gave a token'} (${login.method.names[0] ?? ''})`;
+    const warnings = heard.slice(before).filter((line) => !line.includes('has no scope'));
+    if (warnings.length === 0) return good(found, record);
+    return doubtful(`${found}; ${warnings.join('; ')}`, `see what "${NAME} explain" says`, record);
+  } catch (error) {
+    throw explainRefusal(error, login);
+  }
 }
 
 function describeNamed(named: JsonObject): string {
@@ -103,12 +140,24 @@ function describeNamed(named: JsonObject): string {
   return domain === undefined ? name : `${name} (domain ${domain})`;
 }
 
+/** Whether a cluster has a reason to refuse the token. */
+export interface Scoped {
+  readonly flaw: Flaw | undefined;
+}
+
+const NO_PROVIDER: Flaw = {
+  found: "the cluster does not take this identity provider's tokens",
+  fix: 'ask the administrator of the cluster whether --oidc-issuer-url and --oidc-client-id of kube-apiserver are for this provider',
+};
+
 const SET_PROJECT = 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME (--project-name, --project-domain-name)';
 
-function judgeScope(facts: JsonObject): Outcome<never> {
+function judgeScope(facts: JsonObject): Outcome<Scoped> {
   const roles = listAt(facts, 'roles').flatMap((role) => (isJsonObject(role) ? (textAt(role, 'name') ?? []) : []));
   const project = objectAt(facts, 'project');
-  if (project !== undefined) return good(`project ${describeNamed(project)}, as ${roles.join(', ') || 'nothing'}`);
+  if (project !== undefined) {
+    return good(`project ${describeNamed(project)}, as ${roles.join(', ') || 'nothing'}`, { flaw: undefined });
+  }
   const domain = objectAt(facts, 'domain');
   const what =
     domain !== undefined
@@ -116,7 +165,8 @@ function judgeScope(facts: JsonObject): Outcome<never> {
       : objectAt(facts, 'system') !== undefined
         ? 'the token is for the whole system'
         : 'the token has no scope';
-  return doubtful(`${what}, which k8s-keystone-auth refuses`, SET_PROJECT);
+  const flaw = { found: `${what}, which k8s-keystone-auth refuses`, fix: SET_PROJECT };
+  return doubtful(flaw.found, flaw.fix, { flaw });
 }
 
 /**
@@ -124,8 +174,8 @@ function judgeScope(facts: JsonObject): Outcome<never> {
  *
  * @throws PluginError where Keystone no longer knows it
  */
-export async function checkScope(login: Login, record: TokenRecord): Promise<Outcome<never>> {
-  if (record.endpoint === undefined) return good("an identity provider's own token has none");
+export async function checkScope(login: Login, record: TokenRecord): Promise<Outcome<Scoped>> {
+  if (record.endpoint === undefined) return good("an identity provider's own token has none", { flaw: NO_PROVIDER });
   return useToken(login, record, async (question) => {
     const body = await question(describeTokenQuestion({ login, record }));
     return judgeScope(objectAt(body, 'token') ?? {});

@@ -25,16 +25,22 @@ function isListed(entry: unknown, command: string, host: Host): boolean {
 
 type Judge = (path: string, isAllowed: () => boolean) => Outcome<never>;
 
-const ALLOW = (path: string): string => `add it to credentialPluginAllowlist in ${path}, with credentialPluginPolicy: Allowlist`;
+const ALLOW = (path: string): string =>
+  `add it to credentialPluginAllowlist in ${path}, with credentialPluginPolicy: Allowlist`;
 
 /** By the policy's name. */
 const POLICIES: ReadonlyMap<string, Judge> = new Map<string, Judge>([
   ['AllowAll', (path) => good(`${path} allows every program`)],
-  ['DenyAll', (path) => bad(`${path} forbids kubectl to run any program (credentialPluginPolicy: DenyAll)`, ALLOW(path))],
+  [
+    'DenyAll',
+    (path) => bad(`${path} forbids kubectl to run any program (credentialPluginPolicy: DenyAll)`, ALLOW(path)),
+  ],
   [
     'Allowlist',
     (path, isAllowed) =>
-      isAllowed() ? good(`${path} allows it by name`) : bad(`${path} allows other programs and not this one`, ALLOW(path)),
+      isAllowed()
+        ? good(`${path} allows it by name`)
+        : bad(`${path} allows other programs and not this one`, ALLOW(path)),
   ],
 ]);
 
@@ -51,7 +57,10 @@ export function checkKuberc(command: string, host: Host): Outcome<never> {
   if (policy === '' && !('credentialPluginAllowlist' in data)) return good(`${path} says nothing of programs to run`);
   const judge = POLICIES.get(policy);
   if (judge === undefined) {
-    return bad(`${path}: credentialPluginPolicy is "${policy}"`, `set it to ${[...POLICIES.keys()].join(', ')}, or leave it out`);
+    return bad(
+      `${path}: credentialPluginPolicy is "${policy}"`,
+      `set it to ${[...POLICIES.keys()].join(', ')}, or leave it out`,
+    );
   }
   return judge(path, () => listAt(data, 'credentialPluginAllowlist').some((entry) => isListed(entry, command, host)));
 }

@@ -160,7 +160,11 @@ function judge(socket: TLSSocket, circumstances: Circumstances): Outcome<true> {
   const whose = describeChain(chain);
   if (tls.insecure) {
     const how = trustIt ?? "set OS_CACERT (--cacert) to its authority's PEM file";
-    return doubtful(`${whose} is not checked, because of ${insecureBecause}`, `${how}, and unset ${insecureBecause}`, true);
+    return doubtful(
+      `${whose} is not checked, because of ${insecureBecause}`,
+      `${how}, and unset ${insecureBecause}`,
+      true,
+    );
   }
   if (!socket.authorized) {
     const reason = socket.authorizationError as unknown;

@@ -120,8 +120,7 @@ const RULES: readonly Rule[] = [
       bad('interactiveMode is not set, which kubectl refuses', `set interactiveMode: IfAvailable, ${convert}`),
   },
   {
-    isBroken: (exec, cluster) =>
-      exec['provideClusterInfo'] === true && authorityLength(cluster) > LONGEST_AUTHORITY,
+    isBroken: (exec, cluster) => exec['provideClusterInfo'] === true && authorityLength(cluster) > LONGEST_AUTHORITY,
     outcome: () =>
       bad(
         "provideClusterInfo makes kubectl pass on the cluster's authorities, which are too long for that",
@@ -178,7 +177,13 @@ export function checkCommand(stanza: Stanza, host: Host): Outcome<string> {
   const found = lookUp(command, host);
   if (found !== undefined) return good(found === command ? found : `${command} is ${found}`, command);
   if (command === stanza.command && !/[/\\]/.test(command)) {
-    return bad(`${command} is not on the PATH`, `put ${NAME} into a folder of the PATH, or its whole path into the kubeconfig`);
+    return bad(
+      `${command} is not on the PATH`,
+      `put ${NAME} into a folder of the PATH, or its whole path into the kubeconfig`,
+    );
   }
-  return bad(`${command} is not there, or cannot be run`, `install ${NAME} there, or correct command in ${stanza.context.user.path}`);
+  return bad(
+    `${command} is not there, or cannot be run`,
+    `install ${NAME} there, or correct command in ${stanza.context.user.path}`,
+  );
 }
