@@ -102,7 +102,7 @@ testWithKeystone('all is well', async (t, world) => {
   t.match(find(findings, 'scope').found, `project ${projects.demo.name} (domain ${domain.name}), as reader, member`);
   t.match(find(findings, 'methods').found, /\bpassword\b.*\btoken\b/);
   t.match(find(findings, 'authorities').found, `${world.pki.ca} (OS_CACERT): 1 of them`);
-  t.match(find(findings, 'login').found, 'the cache has a token', 'in the second run');
+  t.match(find(findings, 'login').found, 'the cache holds a token', 'in the second run');
   t.strictSame(statusesOfPosts(mark), [401, 201, 401], 'the two questions for methods, and one login');
 });
 

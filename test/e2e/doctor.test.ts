@@ -73,8 +73,8 @@ testWithKubectl(
       [],
     );
     t.match(find(findings, 'kubeconfig').found, `context test in ${fileOf(desk)}: user test at cluster test`);
-    t.match(find(findings, 'Keystone URL').found, `${desk.keystone} (--keystone-url (kubeconfig))`);
-    t.match(find(findings, 'login').found, 'the cache has a token');
+    t.match(find(findings, 'Keystone URL').found, `${desk.keystone} (--keystone-url of the kubeconfig)`);
+    t.match(find(findings, 'login').found, 'the cache holds a token');
     t.match(find(findings, 'command').found, PLUGIN);
     t.match(find(findings, 'TLS of the cluster').found, /ends in \d+ d/);
     t.equal(find(findings, 'API server').found, 'takes you for alice, in demo-admins');
@@ -285,7 +285,7 @@ testWithKubectl(
     t.teardown(() => terminal.close());
     t.equal((await terminal.ended).exitCode, 0);
     t.match(terminal.screen(), 'checking: API server');
-    t.match(terminal.screen(), '\u001b[32m✓\u001b[39m API server');
+    t.match(terminal.raw(), '\u001b[32m✓\u001b[39m API server');
   },
   ['new'],
 );

@@ -63,7 +63,7 @@ const OTHERS_WRITE = 0o022;
 /** The authorities that Keystone's certificate may be from. */
 export function checkAuthorities({ tls, given, host }: Login): Outcome<never> {
   const { ca } = tls.paths;
-  if (ca === undefined) return good('those of this system: OS_CACERT is not used');
+  if (ca === undefined) return good('those of this system');
   const dates = (tls.ca?.match(CERTIFICATE) ?? []).map((pem) => Date.parse(new X509Certificate(pem).validTo));
   const over = dates.filter((date) => date < host.now()).length;
   const found = `${ca} (${given.origin('cacert')}): ${dates.length} of them`;

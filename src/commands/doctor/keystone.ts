@@ -76,7 +76,7 @@ export async function checkVersion(login: Login, { url }: Target): Promise<Outco
 }
 
 /** A method that no Keystone has: to it, Keystone answers with those that it has, and nobody is logged in. */
-const NO_METHOD = { auth: { identity: { methods: ['none'] } } };
+const NO_METHOD = { auth: { identity: { methods: ['none'], none: {} } } };
 
 /**
  * Asks Keystone which methods it takes.
@@ -125,7 +125,9 @@ export async function checkLogin(login: Login, heard: readonly string[]): Promis
   try {
     const record = await findToken(login);
     const kept = record.receivedAt < login.startedAt;
-    const found = `${kept ? 'the cache has a token, so nobody was asked for one' : 'Keystone gave a token'} (${login.method.names[0] ?? ''})`;
+    const found = kept
+      ? 'the cache holds a token, so there was no login'
+      : `Keystone gave a token (${login.method.names[0] ?? ''})`;
     const warnings = heard.slice(before).filter((line) => !line.includes('has no scope'));
     if (warnings.length === 0) return good(found, record);
     return doubtful(`${found}; ${warnings.join('; ')}`, `see what "${NAME} explain" says`, record);

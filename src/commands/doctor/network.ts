@@ -187,7 +187,7 @@ function judge(socket: TLSSocket, circumstances: Circumstances): Outcome<true> {
  */
 export async function checkTls(circumstances: Circumstances): Promise<Outcome<true>> {
   const { target, tls } = circumstances;
-  if (target.url.protocol !== 'https:') return good(`none is spoken: ${target.url.origin} is http://`, true);
+  if (target.url.protocol !== 'https:') return good('none is spoken with http://', true);
   const socket = await explained(target, () => shakeHands(target, tls));
   try {
     return judge(socket, circumstances);

@@ -73,7 +73,9 @@ function variablesOf(exec: JsonObject): Record<string, string> {
 }
 
 function nameOrigin(layer: Layer): Layer {
-  return new Map([...layer].map(([name, setting]) => [name, { ...setting, origin: `${setting.origin} (kubeconfig)` }]));
+  return new Map(
+    [...layer].map(([name, setting]) => [name, { ...setting, origin: `${setting.origin} of the kubeconfig` }]),
+  );
 }
 
 /**
@@ -143,8 +145,8 @@ export function checkStanza({ exec, context }: Stanza): Outcome<true> {
   if (broken !== undefined) return { ...broken.outcome(exec), value: true };
   const version = textAt(exec, 'apiVersion')?.split('/').at(-1) ?? '';
   const mode = textAt(exec, 'interactiveMode') ?? 'IfAvailable';
-  const info = exec['provideClusterInfo'] === true ? 'with' : 'without';
-  return good(`${version}, interactiveMode ${mode}, ${info} the cluster's address`, true);
+  const info = exec['provideClusterInfo'] === true;
+  return good(`${version}, interactiveMode ${mode}, provideClusterInfo ${String(info)}`, true);
 }
 
 function isProgram(path: string): boolean {
