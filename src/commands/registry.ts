@@ -2,6 +2,7 @@ import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
 import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
+import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
 import { domains, projects } from './listing.ts';
 import { login } from './login.ts';
@@ -28,6 +29,7 @@ export const COMMANDS: readonly Command[] = [
   domains,
   catalog,
   explain,
+  doctor,
   completionOf(() => ALL_COMMANDS),
   complete,
 ];
