@@ -3,6 +3,7 @@ import type { Command, CommandDescription } from './command.ts';
 import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
 import { explain } from './explain.ts';
+import { kubeconfigAdd } from './kubeconfig-add.ts';
 import { domains, projects } from './listing.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
@@ -26,6 +27,7 @@ export const COMMANDS: readonly Command[] = [
   domains,
   catalog,
   explain,
+  kubeconfigAdd,
   completionOf(() => ALL_COMMANDS),
   complete,
 ];

@@ -61,7 +61,9 @@ export class Kubeconfig {
 
   /** Undefined where none is set. */
   get current(): string | undefined {
-    return this.#files.map(({ data }) => textAt(data, 'current-context')).find((name) => name !== undefined && name !== '');
+    return this.#files
+      .map(({ data }) => textAt(data, 'current-context'))
+      .find((name) => name !== undefined && name !== '');
   }
 
   set(kind: Kind, name: string, value: JsonObject): void {

@@ -29,7 +29,9 @@ export function locateKubeconfig(host: Host, named: string | undefined): Kubecon
   const paths = host.platform === 'win32' ? win32 : posix;
   const listed = (host.env['KUBECONFIG'] ?? '').split(paths.delimiter).filter((path) => path !== '');
   // kubectl knows no tilde here: the shell has put the home folder in its place.
-  const [first, ...others] = new Set(listed.map((path) => (paths.isAbsolute(path) ? path : paths.resolve(host.cwd, path))));
+  const [first, ...others] = new Set(
+    listed.map((path) => (paths.isAbsolute(path) ? path : paths.resolve(host.cwd, path))),
+  );
   if (first !== undefined) return { paths: [first, ...others], origin: 'KUBECONFIG' };
   const home = host.home();
   if (home === undefined) {

@@ -246,7 +246,7 @@ class Changes {
       return feed < 0 ? this.#text.length : feed + 1;
     };
     let [done, next] = [after(Math.max(start, this.#trimEnd(end))), 0];
-    for (next = done; next < this.#text.length; ) {
+    for (next = done; next < this.#text.length;) {
       const line = this.#text.slice(next, after(next));
       const indent = /^( *)#/.exec(line)?.[1];
       if (indent === undefined && line.trim() !== '') break;

@@ -52,7 +52,10 @@ export function hideArguments(args: readonly string[]): string[] {
 }
 
 /** Variables as they may be shown: the values of those that are known to be harmless. */
-export function hideVariables(env: Readonly<Record<string, string>>, harmless: ReadonlySet<string>): Record<string, string> {
+export function hideVariables(
+  env: Readonly<Record<string, string>>,
+  harmless: ReadonlySet<string>,
+): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).map(([name, value]) => [name, harmless.has(name) ? hideUserInfo(value) : HIDDEN]),
   );
@@ -87,7 +90,12 @@ class Covers {
     else if (tree.kind === 'list') {
       if (key === 'args') this.#visitArguments(tree.items.map(({ value }) => value));
       else for (const { value } of tree.items) this.visit(value, key);
-    } else if (tree.kind === 'scalar' && !HARMLESS_KEYS.has(key) && typeof tree.value !== 'boolean' && tree.value !== null) {
+    } else if (
+      tree.kind === 'scalar' &&
+      !HARMLESS_KEYS.has(key) &&
+      typeof tree.value !== 'boolean' &&
+      tree.value !== null
+    ) {
       this.hide(tree);
     }
   }
