@@ -177,6 +177,7 @@ async function add(call: Call): Promise<Answer> {
   return finish(call, kubeconfig, {
     said: [...describeTarget(kubeconfig, target), ...describeLeftOut(configured.leftOut)],
     data: { ...target, current: kubeconfig.current ?? null, leftOut: configured.leftOut },
+    secret: own.on('with-secrets'),
   });
 }
 

@@ -4,6 +4,9 @@ import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
 import { explain } from './explain.ts';
 import { kubeconfigAdd } from './kubeconfig-add.ts';
+import { kubeconfigConvert } from './kubeconfig-convert.ts';
+import { kubeconfigRemove } from './kubeconfig-remove.ts';
+import { kubeconfigShow } from './kubeconfig-show.ts';
 import { domains, projects } from './listing.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
@@ -28,6 +31,9 @@ export const COMMANDS: readonly Command[] = [
   catalog,
   explain,
   kubeconfigAdd,
+  kubeconfigConvert,
+  kubeconfigRemove,
+  kubeconfigShow,
   completionOf(() => ALL_COMMANDS),
   complete,
 ];

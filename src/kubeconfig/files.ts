@@ -23,6 +23,7 @@ import { codeOf, ConfigError, PluginError } from '../errors.ts';
 const LARGEST_BYTES = 2 * 1024 * 1024;
 const OWNER_ONLY = 0o600;
 const PERMISSIONS = 0o777;
+const OF_OWNER = 0o700;
 const LONGEST_WAIT_MS = 3_000;
 const WAIT_MS = 100;
 
@@ -129,7 +130,7 @@ function resolveLinks(path: string): string {
 }
 
 /** Gives a new file the permissions and the owner of the one that it replaces. */
-function inherit({ mode, uid, gid }: Stats): (fd: number) => void {
+function inherit({ mode, uid, gid }: Stats, secret: boolean): (fd: number) => void {
   return (fd) => {
     const own = fstatSync(fd);
     if (own.uid !== uid || own.gid !== gid) {
@@ -139,7 +140,7 @@ function inherit({ mode, uid, gid }: Stats): (fd: number) => void {
         // Only root can give files away; then it is ours, with the same permissions.
       }
     }
-    fchmodSync(fd, mode & PERMISSIONS);
+    fchmodSync(fd, mode & (secret ? OF_OWNER : PERMISSIONS));
   };
 }
 
@@ -157,7 +158,7 @@ export function backupOf(path: string): string {
 }
 
 /** Replaces one file; returns where the old one is. */
-function replace({ path, before, after }: FileChange): string | undefined {
+function replace({ path, before, after }: FileChange, secret: boolean): string | undefined {
   const target = resolveLinks(path);
   const opened = readAll(target);
   const now = opened === undefined ? undefined : decode(opened.bytes);
@@ -171,7 +172,7 @@ function replace({ path, before, after }: FileChange): string | undefined {
   const backup = backupOf(target);
   // It may hold the credentials that the file no longer does.
   put(backup, opened.bytes.toString(), () => undefined);
-  put(target, after, inherit(opened.stats));
+  put(target, after, inherit(opened.stats, secret));
   return backup;
 }
 
@@ -199,10 +200,14 @@ async function lock(path: string): Promise<() => void> {
 /**
  * Writes changed files, each in one step, and keeps a copy of what each held.
  *
+ * @param secret whether nobody but the owner may read them from now on
  * @returns where the copies are, by the files' paths
  * @throws ConfigError where one cannot be written, or is not as it was read; those before it are written then
  */
-export async function writeChanges(changes: readonly FileChange[]): Promise<ReadonlyMap<string, string>> {
+export async function writeChanges(
+  changes: readonly FileChange[],
+  secret: boolean,
+): Promise<ReadonlyMap<string, string>> {
   const backups = new Map<string, string>();
   const releases: (() => void)[] = [];
   let path = '';
@@ -215,7 +220,7 @@ export async function writeChanges(changes: readonly FileChange[]): Promise<Read
     }
     for (const change of changes) {
       ({ path } = change);
-      const backup = replace(change);
+      const backup = replace(change, secret);
       if (backup !== undefined) backups.set(path, backup);
     }
     return backups;

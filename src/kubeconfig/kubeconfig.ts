@@ -104,12 +104,13 @@ export class Kubeconfig {
   /**
    * Writes what has changed, see {@link writeChanges}.
    *
+   * @param secret whether what is written is for nobody else to read
    * @returns the paths of what was written, with those of the copies
    * @throws ConfigError
    */
-  async save(): Promise<readonly (readonly [path: string, backup: string | undefined])[]> {
+  async save(secret: boolean): Promise<readonly (readonly [path: string, backup: string | undefined])[]> {
     const changes = this.changes();
-    const backups = await writeChanges(changes);
+    const backups = await writeChanges(changes, secret);
     return changes.map(({ path }) => [path, backups.get(path)] as const);
   }
 

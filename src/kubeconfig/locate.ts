@@ -11,11 +11,11 @@ export interface KubeconfigFiles {
   readonly origin: string;
 }
 
-function absolute(path: string, { cwd, home, platform }: Host): string {
-  const { isAbsolute, join, resolve } = platform === 'win32' ? win32 : posix;
-  const folder = home();
-  const expanded = folder !== undefined && /^~(?=$|[/\\])/.test(path) ? join(folder, path.slice(1)) : path;
-  return isAbsolute(expanded) ? expanded : resolve(cwd, expanded);
+function absolute(path: string, host: Host): string {
+  const paths = host.platform === 'win32' ? win32 : posix;
+  const folder = host.home();
+  const expanded = folder !== undefined && /^~(?=$|[/\\])/.test(path) ? paths.join(folder, path.slice(1)) : path;
+  return paths.isAbsolute(expanded) ? expanded : paths.resolve(host.cwd, expanded);
 }
 
 /**

@@ -31,16 +31,21 @@ const WORKS_ONCE = ['passcode', 'code'];
 /** How runs go is written down only where somebody says so now; the user's own variables go on to count. */
 const isOfRuns = ({ group }: Option): boolean => group === 'Run' || group === 'Cache';
 
-/** One setting in a stanza: as a flag where it can be seen, which no variable of a shell replaces; else as a variable. */
+/**
+ * One setting in a stanza: as a flag where it may be seen, which no variable of a shell replaces; else as a variable.
+ *
+ * @param host where files are to be found from any folder
+ */
 export function writeSetting(
   option: Option,
   value: string | Secret,
-  host: Host,
+  host?: Host,
 ): { readonly flag: string } | { readonly name: string; readonly value: string } | undefined {
   const [name] = option.env ?? [];
   if (value instanceof Secret) return name === undefined ? undefined : { name, value: value.reveal() };
   // kubectl runs in other folders than this one.
-  const whole = option.kind === 'file' || option.name === 'cache-dir' ? locate(value, host) : value;
+  const isPath = option.kind === 'file' || option.name === 'cache-dir';
+  const whole = isPath && host !== undefined ? locate(value, host) : value;
   if (option.flag === false) return name === undefined ? undefined : { name, value: whole };
   return { flag: option.kind === 'switch' && whole === 'true' ? `--${option.name}` : `--${option.name}=${whole}` };
 }

@@ -9,6 +9,8 @@ export interface Outcome {
   /** Sentences. */
   readonly said: readonly string[];
   readonly data: Readonly<Record<string, Data>>;
+  /** Secrets were written: what others could read, they no longer can. */
+  readonly secret?: boolean;
 }
 
 function paintDiff(diff: string, paint: Painter): string {
@@ -36,13 +38,17 @@ export function describeLeftOut(leftOut: readonly string[]): string[] {
  *
  * @throws ConfigError
  */
-export async function finish(call: Call, kubeconfig: Kubeconfig, { said, data }: Outcome): Promise<Answer> {
+export async function finish(
+  call: Call,
+  kubeconfig: Kubeconfig,
+  { said, data, secret = false }: Outcome,
+): Promise<Answer> {
   if (call.own.on('dry-run')) {
     const diff = kubeconfig.diff(harmlessVariables());
     const text = diff === '' ? 'Nothing would change.' : paintDiff(diff, call.paint);
     return { text, data: { ...data, dryRun: true, changed: diff !== '', diff } };
   }
-  const saved = await kubeconfig.save();
+  const saved = await kubeconfig.save(secret);
   const files = saved.map(([path, backup]) => {
     return `Written: ${path}${backup === undefined ? '' : `; as it was: ${backup}`}`;
   });

@@ -15,10 +15,10 @@ function isProgram(path: string): boolean {
 
 /** Whether a shell would find a program of our name. */
 function isOnPath({ env, platform }: Host): boolean {
-  const { delimiter, join } = platform === 'win32' ? win32 : posix;
-  const folders = (env['PATH'] ?? env['Path'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  const paths = platform === 'win32' ? win32 : posix;
+  const folders = (env['PATH'] ?? env['Path'] ?? '').split(paths.delimiter).filter((folder) => folder !== '');
   const names = platform === 'win32' ? [`${NAME}.exe`, `${NAME}.cmd`] : [NAME];
-  return folders.some((folder) => names.some((name) => isProgram(join(folder, name))));
+  return folders.some((folder) => names.some((name) => isProgram(paths.join(folder, name))));
 }
 
 /** What kubectl shall run, and what is the matter with it, if anything. */
@@ -31,9 +31,9 @@ export interface Program {
 export function chooseProgram(host: Host, asked: string | undefined): Program {
   if (asked !== undefined) return { command: asked };
   if (isOnPath(host)) return { command: NAME };
-  const { basename } = host.platform === 'win32' ? win32 : posix;
+  const paths = host.platform === 'win32' ? win32 : posix;
   // A single executable is its own Node.
-  if (basename(host.program).startsWith(NAME)) return { command: host.program };
+  if (paths.basename(host.program).startsWith(NAME)) return { command: host.program };
   return {
     command: NAME,
     warning: `${NAME} is not on your PATH, where kubectl looks for it; put it there, or name it with --command`,
