@@ -99,7 +99,8 @@ class Changes {
         this.#replaceValue(pair, node.flow, value);
       });
     }
-    this.#remove(node.pairs, removed, node.flow);
+    if (node.flow) this.#removeFlow(node.pairs, removed);
+    else this.#removeLines(removed);
     const last = node.pairs.at(-1);
     if (last === undefined || added.length === 0) return true;
     if (node.flow) {
@@ -124,7 +125,8 @@ class Changes {
         this.#replaceItem(item, node.flow, value);
       });
     }
-    this.#remove(node.items, removed, node.flow);
+    if (node.flow) this.#removeFlow(node.items, removed);
+    else this.#removeLines(removed);
     const last = node.items.at(-1);
     if (last === undefined || added.length === 0) return true;
     if (node.flow) {
@@ -146,9 +148,7 @@ class Changes {
     const [first = '', ...others] = renderBlock({ [key]: value }, this.#style);
     const valueEnd = this.#trimEnd(end);
     const until = others.length === 0 ? valueEnd : this.#endOfLine(valueEnd);
-    const comments = this.#comments
-      .filter((comment) => comment.start >= colon && comment.end <= until)
-      .map((comment) => `  ${this.#text.slice(comment.start, comment.end).trimEnd()}`);
+    const comments = this.#commentsIn(colon, until).map((comment) => `  ${comment}`);
     const lines = [...comments, ...others].map((line) => `\n${' '.repeat(column)}${line}`);
     this.#put({ start: colon, end: until }, first.slice(first.indexOf(':') + 1) + lines.join(''));
   }
@@ -164,15 +164,23 @@ class Changes {
     this.#put({ start, end: this.#trimEnd(Math.max(end, node.end)) }, lines.join('\n'));
   }
 
-  /** Removes pieces: of a block their lines, of a flow their commas too. */
-  #remove(all: readonly Span[], removed: readonly Span[], flow: boolean): void {
-    if (!flow) {
-      for (const piece of removed) {
-        const start = this.#startOfLine(piece.start);
-        this.#put({ start, end: this.#endOfBlock(piece, this.#column(piece.start)) }, '');
-      }
-      return;
+  /** Removes pieces of a block, line by line; the comments of settings stay, those of whole entries go with them. */
+  #removeLines(removed: readonly (PairTree | ItemTree)[]): void {
+    for (const piece of removed) {
+      const [start, column] = [this.#startOfLine(piece.start), this.#column(piece.start)];
+      const end = this.#endOfBlock(piece, column);
+      const comments = 'key' in piece ? this.#commentsIn(start, end) : [];
+      this.#put({ start, end }, comments.map((comment) => `${' '.repeat(column)}${comment}\n`).join(''));
     }
+  }
+
+  #commentsIn(from: number, to: number): string[] {
+    const inside = this.#comments.filter(({ start, end }) => start >= from && end <= to);
+    return inside.map(({ start, end }) => this.#text.slice(start, end).trimEnd());
+  }
+
+  /** Removes pieces of a flow, with their commas. */
+  #removeFlow(all: readonly Span[], removed: readonly Span[]): void {
     let kept = -1;
     for (const [index, piece] of all.entries()) {
       if (removed.includes(piece)) continue;
