@@ -20,7 +20,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { codeOf, ConfigError, PluginError } from '../errors.ts';
 
 /** Larger than that of any fleet. */
-const LARGEST_BYTES = 2 * 1024 * 1024;
+const LARGEST_BYTES = 1024 * 1024;
 const OWNER_ONLY = 0o600;
 const PERMISSIONS = 0o777;
 const OF_OWNER = 0o700;
@@ -59,7 +59,7 @@ function readAll(path: string): Opened | undefined {
 const REASONS: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder',
   EINVAL: 'it is no regular file',
-  EFBIG: `it is larger than ${String(LARGEST_BYTES / 1024 / 1024)} MiB`,
+  EFBIG: 'it is larger than 1 MiB',
   ENCODING: 'it is not text in UTF-8',
 };
 
@@ -73,7 +73,7 @@ function cannotRead(path: string, error: unknown): ConfigError {
 /**
  * Reads a kubeconfig; undefined where there is none.
  *
- * @throws ConfigError when it is there and cannot be read, is larger than 2 MiB or is no text
+ * @throws ConfigError when it is there and cannot be read, is larger than 1 MiB or is no text
  */
 export function readText(path: string): string | undefined {
   try {

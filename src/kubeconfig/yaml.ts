@@ -120,9 +120,12 @@ export function parseStream(text: string, path: string): StreamTree {
     return { documents, comments };
   } catch (error) {
     if (error instanceof PluginError) throw error;
-    // Too many aliases, or nested deeper than the stack.
-    throw new ConfigError(`${path} cannot be taken for a kubeconfig: too much is nested or repeated in it`, {
-      hint: 'correct the file, or start from a copy',
-    });
+    // An alias without an anchor, too many of them, or nested deeper than the stack.
+    throw new ConfigError(
+      `${path} cannot be taken for a kubeconfig: too much is nested, or an alias stands for too much or nothing`,
+      {
+        hint: 'correct the file, or start from a copy',
+      },
+    );
   }
 }
