@@ -1,11 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { locate } from '../config/locate.ts';
-import { codeOf, ConfigError, UsageError } from '../errors.ts';
-import { isExposed } from '../exposed.ts';
+import { UsageError } from '../errors.ts';
 import { textAt } from '../json.ts';
-import type { JsonObject } from '../json.ts';
 import type { Found, Kubeconfig } from '../kubeconfig/kubeconfig.ts';
-import { kindOf, makeStanza, withStanza } from '../kubeconfig/stanza.ts';
+import { makeStanza } from '../kubeconfig/stanza.ts';
 import { OUTPUT } from './command.ts';
 import type { Answer, Call, Command } from './command.ts';
 import { readConfigured } from './kubeconfig/configured.ts';
@@ -21,17 +17,8 @@ import {
   WITH_SECRETS,
 } from './kubeconfig/options.ts';
 import { chooseProgram } from './kubeconfig/program.ts';
-
-const CERTIFICATE = '-----BEGIN CERTIFICATE-----';
-
-/** The names of what is added. */
-export interface Target {
-  readonly context: string;
-  readonly cluster: string;
-  readonly user: string;
-}
-
-const isOurs = (user: Found | undefined): boolean => user !== undefined && ['ours', 'old'].includes(kindOf(user.value));
+import { describeTarget, isOurs, putContext, readAuthority, readServer } from './kubeconfig/target.ts';
+import type { Target } from './kubeconfig/target.ts';
 
 /** As an error lists them. */
 const list = (names: readonly string[]): string =>
@@ -44,7 +31,7 @@ function findCluster(kubeconfig: Kubeconfig, { own }: Call, context: Found | und
   const named = own.text('cluster') ?? textAt(context?.value, 'cluster');
   if (named !== undefined) return named;
   const server = own.text('server');
-  if (server !== undefined) return own.text('name') ?? readServer(server).hostname;
+  if (server !== undefined) return own.text('name') ?? readServer(server, '--server').hostname;
   const current = kubeconfig.find('context', kubeconfig.current ?? '');
   const clusters = kubeconfig.names('cluster');
   const found = textAt(current?.value, 'cluster') ?? (clusters.length === 1 ? clusters[0] : undefined);
@@ -54,40 +41,6 @@ function findCluster(kubeconfig: Kubeconfig, { own }: Call, context: Found | und
   }
   throw new UsageError('the kubeconfig has no cluster', {
     hint: 'give one with --server and --certificate-authority, or get a kubeconfig with "kubeconfig fetch"',
-  });
-}
-
-function readServer(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || isExposed(url)) {
-    throw new ConfigError('--server must be the https:// URL of an API server', {
-      hint: 'give one such as https://kubernetes.example.com:6443',
-    });
-  }
-  return url;
-}
-
-/** As it was given: kubectl leaves it so, too. */
-function checkServer(text: string): string {
-  readServer(text);
-  return text;
-}
-
-function readAuthority(call: Call): string | undefined {
-  const named = call.own.text('certificate-authority');
-  if (named === undefined) return undefined;
-  const path = locate(named, call.host);
-  let pem: string;
-  try {
-    pem = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new ConfigError(`--certificate-authority: ${path} cannot be read (${codeOf(error)})`, {
-      hint: 'name a PEM file that you may read',
-    });
-  }
-  if (pem.includes(CERTIFICATE)) return Buffer.from(pem).toString('base64');
-  throw new ConfigError(`--certificate-authority: ${path} holds no PEM certificate`, {
-    hint: `name a file with a line ${CERTIFICATE}`,
   });
 }
 
@@ -102,6 +55,7 @@ function putCluster(kubeconfig: Kubeconfig, call: Call, name: string): void {
     });
   }
   if (server === undefined && authority === undefined) return;
+  if (server !== undefined) readServer(server, '--server');
   const oldServer = textAt(old, 'server');
   if (
     server !== undefined &&
@@ -118,44 +72,9 @@ function putCluster(kubeconfig: Kubeconfig, call: Call, name: string): void {
   const kept = Object.fromEntries(Object.entries(old ?? {}).filter(([key]) => !dropped.includes(key)));
   kubeconfig.set('cluster', name, {
     ...kept,
-    ...(server === undefined ? {} : { server: checkServer(server) }),
-    ...(authority === undefined ? {} : { 'certificate-authority-data': authority }),
+    ...(server === undefined ? {} : { server }),
+    ...(authority === undefined ? {} : { 'certificate-authority-data': Buffer.from(authority).toString('base64') }),
   });
-}
-
-/**
- * Puts the context and its user there, with a stanza of what is configured now.
- *
- * @throws ConfigError where a user of that name logs in otherwise
- */
-export function putContext(kubeconfig: Kubeconfig, call: Call, target: Target, stanza: JsonObject): void {
-  const { context, cluster, user } = target;
-  const old = kubeconfig.find('user', user);
-  if (old !== undefined && Object.keys(old.value).length > 0 && !isOurs(old)) {
-    throw new ConfigError(`the kubeconfig has a user "${user}" that logs in otherwise`, {
-      hint: 'give another name with --user; "kubeconfig convert" changes how a user logs in',
-    });
-  }
-  kubeconfig.set('user', user, withStanza(old?.value ?? {}, stanza));
-  const namespace = call.own.text('namespace');
-  kubeconfig.set('context', context, {
-    ...kubeconfig.find('context', context)?.value,
-    cluster,
-    user,
-    ...(namespace === undefined ? {} : { namespace }),
-  });
-  const current = kubeconfig.current;
-  const isDangling = current === undefined || kubeconfig.find('context', current) === undefined;
-  if (call.own.on('set-current') || isDangling) kubeconfig.setCurrent(context);
-}
-
-/** Says what there is now, and how to use it. */
-export function describeTarget(kubeconfig: Kubeconfig, { context, cluster, user }: Target): string[] {
-  const use =
-    kubeconfig.current === context
-      ? 'It is the current one: kubectl get pods'
-      : `Use it: kubectl --context=${context} get pods`;
-  return [`Context ${context} is for cluster ${cluster} and user ${user}. ${use}`];
 }
 
 async function add(call: Call): Promise<Answer> {
@@ -175,7 +94,7 @@ async function add(call: Call): Promise<Answer> {
   putContext(kubeconfig, call, target, makeStanza({ ...configured, command }));
   if (warning !== undefined) reporter.warn(warning);
   return finish(call, kubeconfig, {
-    said: [...describeTarget(kubeconfig, target), ...describeLeftOut(configured.leftOut)],
+    said: [describeTarget(kubeconfig, target), ...describeLeftOut(configured.leftOut)],
     data: { ...target, current: kubeconfig.current ?? null, leftOut: configured.leftOut },
     secret: own.on('with-secrets'),
   });

@@ -5,6 +5,7 @@ import { completionOf } from './completion.ts';
 import { explain } from './explain.ts';
 import { kubeconfigAdd } from './kubeconfig-add.ts';
 import { kubeconfigConvert } from './kubeconfig-convert.ts';
+import { kubeconfigFetch } from './kubeconfig-fetch.ts';
 import { kubeconfigRemove } from './kubeconfig-remove.ts';
 import { kubeconfigShow } from './kubeconfig-show.ts';
 import { domains, projects } from './listing.ts';
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   catalog,
   explain,
   kubeconfigAdd,
+  kubeconfigFetch,
   kubeconfigConvert,
   kubeconfigRemove,
   kubeconfigShow,

@@ -156,3 +156,14 @@ export function openKubeconfig(host: Host, named: string | undefined): Kubeconfi
     }),
   );
 }
+
+/**
+ * Reads a kubeconfig that is in no file.
+ *
+ * @param name of where it came from, for messages
+ * @throws ConfigError where it is none
+ */
+export function readKubeconfig(text: string, name: string): Kubeconfig {
+  const document = parseKubeconfig(text, name);
+  return new Kubeconfig([{ path: name, document, data: document.data }]);
+}
