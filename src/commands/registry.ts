@@ -5,6 +5,7 @@ import { completionOf } from './completion.ts';
 import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
 import { domains, projects } from './listing.ts';
+import { login } from './login.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
 
@@ -21,6 +22,7 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
 
 /** Every other command, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = [
+  login,
   token,
   whoami,
   projects,
