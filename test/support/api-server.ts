@@ -75,7 +75,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       user === undefined
         ? refuse(401, 'Unauthorized', 'Unauthorized')
         : (answerReview(method, path, user, options.reviews) ??
-          answer(method, path.split('?')[0] ?? '', { body, user, wantsTable, configMaps }));
+          answer(method, path.split('?')[0] ?? '', { body, wantsTable, configMaps }));
     const tokenSha256 = token === undefined ? undefined : createHash('sha256').update(token).digest('hex');
     requests.push({ method, path, tokenSha256, user, status: reply.status });
     response.writeHead(reply.status, { 'content-type': 'application/json' }).end(JSON.stringify(reply.body));
@@ -148,7 +148,6 @@ export async function writeKubeconfig(options: KubeconfigOptions): Promise<void>
 
 interface Context {
   body: Json;
-  user: string;
   wantsTable: boolean;
   configMaps: Map<string, Json>;
 }
@@ -156,7 +155,7 @@ interface Context {
 // Discovery is answered in its old form, which every kubectl still understands: a cold cache so costs several requests,
 // as it does with an old cluster.
 function answer(method: string, path: string, context: Context): Reply {
-  const { body, user, wantsTable, configMaps } = context;
+  const { body, wantsTable, configMaps } = context;
   const inNamespace = `/api/v1/namespaces/${namespace}`;
   const name = /^\/api\/v1\/namespaces\/default\/configmaps\/([^/]+)$/.exec(path)?.[1];
   if (name !== undefined) return answerConfigMap(method, name, body, configMaps);

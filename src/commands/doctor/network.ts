@@ -124,14 +124,14 @@ async function shakeHands({ url, proxy, serverName }: Target, tls: TlsSettings):
 }
 
 /** The certificates that the server shows, its own first. */
-function listChain(first: DetailedPeerCertificate): DetailedPeerCertificate[] {
-  const chain: DetailedPeerCertificate[] = [];
-  let certificate: DetailedPeerCertificate | undefined = first;
-  while (certificate !== undefined && Object.keys(certificate).length > 0 && !chain.includes(certificate)) {
-    chain.push(certificate);
-    certificate = certificate.issuerCertificate;
+function listChain(first: DetailedPeerCertificate): readonly DetailedPeerCertificate[] {
+  const chain = new Set<DetailedPeerCertificate>();
+  // One that is not known has no members, and the last one may be its own issuer.
+  for (let next = first; Object.keys(next).length > 0 && !chain.has(next);) {
+    chain.add(next);
+    next = (next.issuerCertificate as DetailedPeerCertificate | undefined) ?? next;
   }
-  return chain;
+  return [...chain];
 }
 
 type Name = DetailedPeerCertificate['subject'] | undefined;
