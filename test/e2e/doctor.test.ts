@@ -83,6 +83,7 @@ testWithKubectl(
     // With the stanza's settings alone there is no password; the flag of doctor is stronger than they are.
     const without = await examine(desk, {});
     t.equal(find(without, 'API server').result, 'good', 'a token that is kept needs none');
+    t.match(find(without, 'settings').found, 'with what the kubeconfig sets');
     const elsewhere = await examine(desk, shell, ['--keystone-url=http://127.0.0.1:1/v3']);
     t.match(find(elsewhere, 'API server'), { result: 'skipped', found: 'not checked, because of "TCP"' });
 
@@ -189,6 +190,12 @@ testWithKubectl(
     });
     await desk.configure({ command: PLUGIN, args, env, interactiveMode: 'Always' });
     t.match(find(await examine(desk, shell), 'exec section'), { result: 'doubtful', fix: 'IfAvailable' });
+    const many = join(desk.home.path, 'many.pem');
+    writeFileSync(many, readFileSync(world.pki.ca, 'utf8').repeat(200));
+    const place = { path: fileOf(desk), server: desk.api.url, ca: many };
+    await writeKubeconfig({ ...place, command: PLUGIN, args, env, provideClusterInfo: true });
+    t.match((await desk.kubectl(GET_PODS, { env: shell })).stderr, 'argument list too long');
+    t.match(find(await examine(desk, shell), 'exec section'), { result: 'bad', fix: 'provideClusterInfo: false' });
     await desk.configure({ command: PLUGIN, args: [...args, '--no-such'], env });
     t.not((await desk.kubectl(GET_PODS, { env: shell })).status, 0);
     t.match(find(await examine(desk, shell), 'settings'), { result: 'bad', found: 'unknown option --no-such' });

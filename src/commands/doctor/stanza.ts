@@ -1,7 +1,7 @@
 /** The part of the kubeconfig that makes kubectl run this program: whether it would, and with which settings. */
-import { accessSync, constants } from 'node:fs';
-import { posix, win32 } from 'node:path';
-import { parseGetToken } from '../../cli/parse.ts';
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname, posix, resolve, win32 } from 'node:path';
+import { GET_TOKEN, parseGetToken } from '../../cli/parse.ts';
 import { overlay } from '../../config/layer.ts';
 import type { Layer } from '../../config/layer.ts';
 import { API_VERSIONS } from '../../exec/exec-info.ts';
@@ -9,7 +9,7 @@ import type { Host } from '../../host.ts';
 import { isJsonObject, listAt, objectAt, textAt } from '../../json.ts';
 import type { JsonObject } from '../../json.ts';
 import { readContext } from '../../kubeconfig/read-context.ts';
-import type { KubeconfigContext, Wanted } from '../../kubeconfig/read-context.ts';
+import type { Entry, KubeconfigContext, Wanted } from '../../kubeconfig/read-context.ts';
 import type { Run } from '../../login/login.ts';
 import { OPTIONS } from '../../methods/registry.ts';
 import { bad, doubtful, good } from './sheet.ts';
@@ -18,7 +18,7 @@ import type { Outcome } from './sheet.ts';
 const NAME = 'client-keystone-auth';
 
 /** Linux takes no variable longer than 128 KiB, and kubectl puts the authority's certificate into one. */
-const LONGEST_AUTHORITY = 120_000;
+const LONGEST_AUTHORITY = 130_000;
 
 /** An exec section that runs this program, and where it stands. */
 export interface Stanza {
@@ -72,6 +72,11 @@ function variablesOf(exec: JsonObject): Record<string, string> {
   return Object.fromEntries(pairs);
 }
 
+/** Whether there is anything in a stanza that a shell does not have. */
+export function setsAnything({ exec }: Stanza): boolean {
+  return listAt(exec, 'env').length > 0 || listAt(exec, 'args').some((argument) => argument !== GET_TOKEN);
+}
+
 function nameOrigin(layer: Layer): Layer {
   return new Map(
     [...layer].map(([name, setting]) => [name, { ...setting, origin: `${setting.origin} of the kubeconfig` }]),
@@ -94,12 +99,17 @@ export function runAsKubectl(run: Run, { exec }: Stanza): Run {
   };
 }
 
-function authorityLength(cluster: JsonObject): number {
-  return textAt(cluster, 'certificate-authority-data')?.length ?? 0;
+/** How long the authority's certificate is as kubectl passes it on, in characters. */
+function authorityLength({ path, value }: Entry): number {
+  const data = textAt(value, 'certificate-authority-data') ?? '';
+  const file = textAt(value, 'certificate-authority') ?? '';
+  if (data !== '' || file === '') return data.length;
+  const bytes = statSync(resolve(dirname(path), file), { throwIfNoEntry: false })?.size ?? 0;
+  return Math.ceil(bytes / 3) * 4;
 }
 
 interface Rule {
-  readonly isBroken: (exec: JsonObject, cluster: JsonObject) => boolean;
+  readonly isBroken: (exec: JsonObject, cluster: Entry) => boolean;
   readonly outcome: (exec: JsonObject) => Outcome<never>;
 }
 
@@ -141,7 +151,7 @@ const RULES: readonly Rule[] = [
 
 /** Whether kubectl takes the stanza. */
 export function checkStanza({ exec, context }: Stanza): Outcome<true> {
-  const broken = RULES.find(({ isBroken }) => isBroken(exec, context.cluster.value));
+  const broken = RULES.find(({ isBroken }) => isBroken(exec, context.cluster));
   if (broken !== undefined) return { ...broken.outcome(exec), value: true };
   const version = textAt(exec, 'apiVersion')?.split('/').at(-1) ?? '';
   const mode = textAt(exec, 'interactiveMode') ?? 'IfAvailable';
