@@ -4,22 +4,17 @@ import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
+import { checkNoSecret, failed, find } from '../support/doctor.ts';
+import type { Finding } from '../support/doctor.ts';
 import { loginTo, PASSWORD, startForTest } from '../support/login.ts';
 import { makeHome, runPlugin } from '../support/plugin.ts';
-import type { Home, Ran } from '../support/plugin.ts';
+import type { Home } from '../support/plugin.ts';
 import { startConnectProxy } from '../support/proxy.ts';
-import { asUser, onProject, secretsOf } from '../support/settings.ts';
+import { asUser, onProject } from '../support/settings.ts';
 import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
 import type { Mark, World } from '../support/world.ts';
 
 t.setTimeout(150_000);
-
-interface Finding {
-  readonly check: string;
-  readonly result: 'good' | 'bad' | 'doubtful' | 'skipped';
-  readonly found: string;
-  readonly fix: string | null;
-}
 
 interface Case {
   readonly home: Home;
@@ -33,12 +28,6 @@ function settle(t: Test): Home {
   const home = makeHome();
   t.teardown(() => home.remove());
   return home;
-}
-
-function checkNoSecret(t: Test, { tenancy }: World, { stdout, stderr }: Ran): void {
-  const said = stdout + stderr;
-  for (const secret of [...secretsOf(tenancy), PASSWORD]) t.notOk(said.includes(secret), 'no secret');
-  t.notMatch(said, /gAAAA[\w-]{20}/, 'no token');
 }
 
 /** Runs it for people and for programs; both say the same. */
@@ -72,13 +61,6 @@ async function examine(t: Test, world: World, { home, env, args = ['--no-cluster
     if (fix !== null) t.match(text.stdout, `→ ${fix}`);
   }
   return findings;
-}
-
-const failed = (findings: readonly Finding[]): string[] =>
-  findings.filter(({ result }) => result === 'bad').map(({ check }) => check);
-
-function find(findings: readonly Finding[], name: string): Finding {
-  return findings.find(({ check }) => check === name) ?? { check: name, result: 'skipped', found: 'absent', fix: null };
 }
 
 const statusesOfPosts = (mark: Mark): number[] =>
