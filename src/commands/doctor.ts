@@ -7,6 +7,7 @@ import { explainChoice } from '../methods/choose.ts';
 import { makePrintable } from '../printable.ts';
 import { redact } from '../secret.ts';
 import { OUTPUT } from './command.ts';
+import { KUBECONFIG } from './kubeconfig/options.ts';
 import type { Answer, Call, Command } from './command.ts';
 import { checkApiServer } from './doctor/api-server.ts';
 import { checkCluster } from './doctor/cluster.ts';
@@ -154,12 +155,7 @@ export const doctor: Command = {
     'The exit status is 0 if nothing is wrong, else what get-token would end with.',
   ],
   options: [
-    {
-      ...own,
-      name: 'kubeconfig',
-      kind: 'file',
-      help: 'file to use instead of those in KUBECONFIG, or of ~/.kube/config',
-    },
+    KUBECONFIG,
     { ...own, name: 'context', help: 'context to check instead of the current one' },
     { ...own, name: 'no-cluster', kind: 'switch', help: 'leave the kubeconfig and the cluster out' },
     OUTPUT,

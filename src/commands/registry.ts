@@ -4,6 +4,11 @@ import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
 import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
+import { kubeconfigAdd } from './kubeconfig-add.ts';
+import { kubeconfigConvert } from './kubeconfig-convert.ts';
+import { kubeconfigFetch } from './kubeconfig-fetch.ts';
+import { kubeconfigRemove } from './kubeconfig-remove.ts';
+import { kubeconfigShow } from './kubeconfig-show.ts';
 import { domains, projects } from './listing.ts';
 import { login } from './login.ts';
 import { token } from './token.ts';
@@ -30,6 +35,11 @@ export const COMMANDS: readonly Command[] = [
   catalog,
   explain,
   doctor,
+  kubeconfigAdd,
+  kubeconfigFetch,
+  kubeconfigConvert,
+  kubeconfigRemove,
+  kubeconfigShow,
   completionOf(() => ALL_COMMANDS),
   complete,
 ];

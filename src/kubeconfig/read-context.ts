@@ -1,18 +1,16 @@
 /** A context of a kubeconfig, as kubectl finds it in the files that it looks at. */
-import { posix, win32 } from 'node:path';
-import { codeOf, ConfigError } from '../errors.ts';
-import { readIfThere } from '../file-stamp.ts';
+import { ConfigError } from '../errors.ts';
 import type { Host } from '../host.ts';
-import { isJsonObject, listAt, objectAt, textAt } from '../json.ts';
+import { isJsonObject, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
-import { parseFirst } from './yaml.ts';
+import { readText } from './files.ts';
+import { openKubeconfig } from './kubeconfig.ts';
+import type { Found, Kubeconfig } from './kubeconfig.ts';
+import { parseStream } from './yaml.ts';
 
 /** Something with a name, and the file that it is in. */
-export interface Entry {
+export interface Entry extends Found {
   readonly name: string;
-  /** Absolute path. */
-  readonly path: string;
-  readonly value: JsonObject;
 }
 
 /** Who uses which cluster. */
@@ -29,60 +27,23 @@ export interface Wanted {
   readonly context: string | undefined;
 }
 
-/** Larger than that of any fleet. */
-const LARGEST_BYTES = 2 * 1024 * 1024;
-
-const HINT = 'name another kubeconfig with --kubeconfig or KUBECONFIG';
-
-/** The files of a kubeconfig, absolute, the strongest first; none where there is no home folder. */
-export function listKubeconfigs(host: Host, named: string | undefined): readonly string[] {
-  const { env, platform, cwd } = host;
-  const paths = platform === 'win32' ? win32 : posix;
-  if (named !== undefined) return [paths.resolve(cwd, named)];
-  const listed = (env['KUBECONFIG'] ?? '').split(paths.delimiter).filter((path) => path !== '');
-  if (listed.length > 0) return [...new Set(listed.map((path) => paths.resolve(cwd, path)))];
-  const folder = host.home();
-  return folder === undefined ? [] : [paths.join(folder, '.kube', 'config')];
-}
-
 /**
  * Reads a file of YAML or JSON; undefined where there is none.
  *
- * @throws ConfigError when it is there and cannot be read, is larger than 2 MiB or is no mapping
+ * @throws ConfigError when it is there and cannot be read, is larger than a kubeconfig may be, or is no mapping
  */
 export function readMapping(path: string): JsonObject | undefined {
-  let bytes: Buffer;
-  try {
-    const file = readIfThere(path, LARGEST_BYTES + 1);
-    if (!('bytes' in file)) return undefined;
-    ({ bytes } = file);
-  } catch (error) {
-    throw new ConfigError(`${path} cannot be read (${codeOf(error)})`, { hint: HINT });
-  }
-  if (bytes.length > LARGEST_BYTES) throw new ConfigError(`${path} is larger than 2 MiB`, { hint: HINT });
-  const data = parseFirst(bytes.toString(), path) ?? {};
+  const text = readText(path);
+  if (text === undefined) return undefined;
+  const data = parseStream(text, path).documents[0]?.data ?? {};
   if (isJsonObject(data)) return data;
-  throw new ConfigError(`${path} is not a mapping of names to values`, { hint: HINT });
+  throw new ConfigError(`${path} is not a mapping of names to values`, { hint: 'correct it, or remove it' });
 }
 
-interface Read {
-  readonly path: string;
-  readonly data: JsonObject;
-}
-
-/** The first file that has it counts. */
-function find(files: readonly Read[], kind: 'cluster' | 'user' | 'context', name: string): Entry | undefined {
-  for (const { path, data } of files) {
-    const entry = listAt(data, `${kind}s`).find((one) => isJsonObject(one) && one['name'] === name);
-    if (isJsonObject(entry)) return { name, path, value: objectAt(entry, kind) ?? {} };
-  }
-  return undefined;
-}
-
-function need(files: readonly Read[], kind: 'cluster' | 'user', context: Entry): Entry {
+function need(kubeconfig: Kubeconfig, kind: 'cluster' | 'user', context: Entry): Entry {
   const name = textAt(context.value, kind) ?? '';
-  const found = find(files, kind, name);
-  if (found !== undefined) return found;
+  const found = kubeconfig.find(kind, name);
+  if (found !== undefined) return { name, ...found };
   throw new ConfigError(`the context ${context.name} in ${context.path} is for a ${kind} "${name}", which is nowhere`, {
     hint: `correct its ${kind}, or choose another context with "kubectl config use-context"`,
   });
@@ -95,29 +56,26 @@ function need(files: readonly Read[], kind: 'cluster' | 'user', context: Entry):
  * @throws ConfigError where a file cannot be read, no context is chosen, or it is for what is nowhere
  */
 export function readContext(host: Host, wanted: Wanted): KubeconfigContext | undefined {
-  const files = listKubeconfigs(host, wanted.kubeconfig).flatMap((path) => {
-    const data = readMapping(path);
-    return data === undefined ? [] : [{ path, data }];
-  });
-  const [first] = files;
-  if (first === undefined) return undefined;
-  const current = files.map(({ data }) => textAt(data, 'current-context') ?? '').find((name) => name !== '');
-  const name = wanted.context ?? current;
+  const kubeconfig = openKubeconfig(host, wanted.kubeconfig);
+  if (!kubeconfig.isThere) return undefined;
+  const files = kubeconfig.paths.join(', ');
+  const name = wanted.context ?? kubeconfig.current;
   if (name === undefined) {
-    throw new ConfigError(`${first.path} has no current context`, {
+    throw new ConfigError(`${files} has no current context`, {
       hint: 'choose one with "kubectl config use-context", or with --context',
     });
   }
-  const context = find(files, 'context', name);
+  const context = kubeconfig.find('context', name);
   if (context === undefined) {
-    throw new ConfigError(`there is no context "${name}" in ${files.map(({ path }) => path).join(', ')}`, {
+    throw new ConfigError(`there is no context "${name}" in ${files}`, {
       hint: 'choose another with "kubectl config use-context", or with --context',
     });
   }
+  const entry = { name, ...context };
   return {
     name,
     path: context.path,
-    cluster: need(files, 'cluster', context),
-    user: need(files, 'user', context),
+    cluster: need(kubeconfig, 'cluster', entry),
+    user: need(kubeconfig, 'user', entry),
   };
 }
