@@ -1,4 +1,5 @@
 import type { TokenRecord } from '../cache/record.ts';
+import { locate } from '../config/locate.ts';
 import type { Host } from '../host.ts';
 import { warnOfInput, openLogin } from '../login/login.ts';
 import type { Login } from '../login/login.ts';
@@ -26,7 +27,14 @@ import { checkName, checkPort, checkTls, describeWay } from './doctor/network.ts
 import type { Target } from './doctor/network.ts';
 import { doubtful, good, startSheet } from './doctor/sheet.ts';
 import type { Finding, Found, Outcome, Result, Sheet } from './doctor/sheet.ts';
-import { checkCommand, checkContext, checkStanza, resolveCommand, runAsKubectl } from './doctor/stanza.ts';
+import {
+  checkCommand,
+  checkContext,
+  checkStanza,
+  resolveCommand,
+  runAsKubectl,
+  setsAnything,
+} from './doctor/stanza.ts';
 import type { Stanza } from './doctor/stanza.ts';
 import type { Painter } from './paint.ts';
 
@@ -66,7 +74,7 @@ async function checkSettings({ lines, run }: Heard, stanza: Stanza | undefined):
   // Of the cache and of TLS there are checks of their own.
   lines.length = 0;
   warnOfInput(login);
-  const whose = stanza === undefined ? '' : ', with what the kubeconfig sets';
+  const whose = stanza !== undefined && setsAnything(stanza) ? ', with what the kubeconfig sets' : '';
   const found = `${login.method.names[0] ?? ''}, ${explainChoice(login.given).because}${whose}`;
   const warnings = lines.splice(0);
   if (warnings.length === 0) return good(found, login);
@@ -160,7 +168,8 @@ export const doctor: Command = {
   async run(call): Promise<Answer> {
     const { host, own: given } = call;
     const sheet = startSheet(call.reporter);
-    const wanted = { kubeconfig: given.text('kubeconfig'), context: given.text('context') };
+    const named = given.text('kubeconfig');
+    const wanted = { kubeconfig: named && locate(named, host), context: given.text('context') };
     const stanza = given.on('no-cluster')
       ? undefined
       : await sheet.check('kubeconfig', {}, () => checkContext(host, wanted));

@@ -44,7 +44,7 @@ export function trimStanza(stanza: JsonObject): JsonObject {
 export type UserKind = 'ours' | 'old' | 'auth-provider' | 'token' | 'other';
 
 /** Whether a command is this program, or the Go program of its name, by whatever path. */
-function isOurCommand(command: string | undefined): boolean {
+export function isOurCommand(command: string | undefined): boolean {
   const name = (command ?? '').split(/[/\\]/).at(-1) ?? '';
   return name.replace(/\.(?:exe|cjs)$/i, '') === NAME;
 }

@@ -1,64 +1,17 @@
-// What doctor says of a kubeconfig and of the cluster that it leads to; and whether a real kubectl finds the same.
+// What doctor says of the cluster that a kubeconfig leads to.
 
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { Test } from 'tap';
 import { startApiServer, writeKubeconfig } from '../support/api-server.ts';
 import { A_POD, GET_PODS, settingsOf, sitDown, testWithKubectl } from '../support/desk.ts';
-import type { Desk } from '../support/desk.ts';
-import { COMMAND, makeEnvironment, PLUGIN, runPlugin } from '../support/plugin.ts';
-import type { Ran } from '../support/plugin.ts';
-import { secretsOf } from '../support/settings.ts';
+import { checkNoSecret, doctor, examine, failed, fileOf, find, split } from '../support/doctor.ts';
+import { COMMAND, makeEnvironment, PLUGIN } from '../support/plugin.ts';
 import { openTerminal } from '../support/terminal.ts';
-import type { World } from '../support/world.ts';
 
 t.setTimeout(170_000);
 
-interface Finding {
-  readonly check: string;
-  readonly result: 'good' | 'bad' | 'doubtful' | 'skipped';
-  readonly found: string;
-  readonly fix: string | null;
-}
-
-type Settings = Readonly<Record<string, string>>;
-
-const fileOf = (desk: Desk): string => join(desk.home.path, 'kubeconfig');
-
-async function doctor(desk: Desk, args: readonly string[], env: Settings = {}): Promise<Ran> {
-  const PATH = `${join(desk.home.path, 'search')}:${process.env['PATH'] ?? ''}`;
-  return runPlugin({
-    home: desk.home,
-    args: ['doctor', ...args],
-    env: { PATH, KUBECONFIG: fileOf(desk), ...env },
-  });
-}
-
-async function examine(desk: Desk, env: Settings = {}, args: readonly string[] = []): Promise<readonly Finding[]> {
-  const { stdout } = await doctor(desk, ['-o', 'json', ...args], env);
-  return JSON.parse(stdout) as Finding[];
-}
-
-const failed = (findings: readonly Finding[]): string[] =>
-  findings.filter(({ result }) => result === 'bad').map(({ check }) => check);
-
-function find(findings: readonly Finding[], name: string): Finding {
-  return findings.find(({ check }) => check === name) ?? { check: name, result: 'skipped', found: 'absent', fix: null };
-}
-
 const isUs = { status: 0, stdout: A_POD };
-
-/** What a user has set in the kubeconfig, and what in the shell. */
-function split(world: World, desk: Desk): { env: Settings; shell: Settings; args: string[] } {
-  const { OS_AUTH_URL = '', OS_PASSWORD = '', ...env } = settingsOf(world, desk);
-  return { env, shell: { OS_PASSWORD }, args: ['get-token', `--keystone-url=${OS_AUTH_URL}`] };
-}
-
-function checkNoSecret(t: Test, world: World, { stdout, stderr }: Ran): void {
-  for (const secret of secretsOf(world.tenancy)) t.notOk((stdout + stderr).includes(secret), 'no secret');
-  t.notMatch(stdout + stderr, /gAAAA[\w-]{20}/, 'no token');
-}
 
 testWithKubectl(
   'all is well: doctor does what kubectl has the plugin do',
@@ -83,6 +36,7 @@ testWithKubectl(
     // With the stanza's settings alone there is no password; the flag of doctor is stronger than they are.
     const without = await examine(desk, {});
     t.equal(find(without, 'API server').result, 'good', 'a token that is kept needs none');
+    t.match(find(without, 'settings').found, 'with what the kubeconfig sets');
     const elsewhere = await examine(desk, shell, ['--keystone-url=http://127.0.0.1:1/v3']);
     t.match(find(elsewhere, 'API server'), { result: 'skipped', found: 'not checked, because of "TCP"' });
 
@@ -151,90 +105,6 @@ testWithKubectl(
       t.match(find(wrong, 'TLS of the cluster').fix, `certificate-authority-data) of cluster test in ${fileOf(desk)}`);
       t.equal(desk.api.requests.length, before, 'such a server gets no token');
     }
-  },
-  ['new'],
-);
-
-testWithKubectl(
-  'stanzas that kubectl does not take',
-  async (t, world, program) => {
-    const desk = await sitDown(t, world, { program });
-    const { env, shell, args } = split(world, desk);
-    const cases = [
-      [{ apiVersion: 'client.authentication.k8s.io/v1alpha1' }, 'exec section', /v1alpha1, which kubectl refuses/],
-      [{ interactiveMode: null }, 'exec section', /interactiveMode is not set, which kubectl refuses/],
-      [
-        { command: join(desk.home.path, 'nowhere', 'client-keystone-auth') },
-        'command',
-        /is not there, or cannot be run/,
-      ],
-      [{ command: './bin/client-keystone-auth' }, 'command', /\/bin\/client-keystone-auth is not there/],
-      [{ command: 'client-keystone-auth' }, 'command', /client-keystone-auth is not on the PATH/],
-    ] as const;
-    for (const [changes, check, found] of cases) {
-      await desk.configure({ command: PLUGIN, args, env, ...changes });
-      const ran = await desk.kubectl(GET_PODS, { env: shell });
-      t.not(ran.status, 0, `kubectl fails: ${JSON.stringify(changes)}`);
-      const findings = await examine(desk, shell);
-      t.strictSame(failed(findings), [check]);
-      t.match(find(findings, check).found, found);
-      t.equal(find(findings, 'API server').result, 'good', 'the rest is checked all the same');
-    }
-    mkdirSync(join(desk.home.path, 'search'));
-    symlinkSync(PLUGIN, join(desk.home.path, 'search', 'client-keystone-auth'));
-    t.match(await desk.kubectl(GET_PODS, { env: shell }), isUs);
-    t.match(find(await examine(desk, shell), 'command'), {
-      result: 'good',
-      found: join('search', 'client-keystone-auth'),
-    });
-    await desk.configure({ command: PLUGIN, args, env, interactiveMode: 'Always' });
-    t.match(find(await examine(desk, shell), 'exec section'), { result: 'doubtful', fix: 'IfAvailable' });
-    await desk.configure({ command: PLUGIN, args: [...args, '--no-such'], env });
-    t.not((await desk.kubectl(GET_PODS, { env: shell })).status, 0);
-    t.match(find(await examine(desk, shell), 'settings'), { result: 'bad', found: 'unknown option --no-such' });
-  },
-  ['new'],
-);
-
-testWithKubectl(
-  'what kuberc forbids',
-  async (t, world, program) => {
-    const desk = await sitDown(t, world, { program });
-    const { env, shell, args } = split(world, desk);
-    mkdirSync(join(desk.home.path, 'search'));
-    const link = join(desk.home.path, 'search', 'client-keystone-auth');
-    symlinkSync(PLUGIN, link);
-    await desk.configure({ command: 'client-keystone-auth', args, env });
-    const kuberc = join(desk.home.path, 'kuberc');
-    const list = (...names: string[]): object => ({
-      credentialPluginPolicy: 'Allowlist',
-      credentialPluginAllowlist: names.map((name) => ({ name })),
-    });
-    const cases = [
-      [{}, true],
-      [{ credentialPluginPolicy: 'AllowAll' }, true],
-      [{ credentialPluginPolicy: 'DenyAll' }, false],
-      [list('client-keystone-auth'), true],
-      [list('other', link), true],
-      [list('other'), false],
-      [list(PLUGIN), false],
-      [{ credentialPluginPolicy: 'Allowlist' }, false],
-      [{ credentialPluginAllowlist: [{ name: 'other' }] }, false],
-      [{ credentialPluginPolicy: 'NoSuch' }, false],
-    ] as const;
-    for (const [preference, allowed] of cases) {
-      const what = JSON.stringify(preference);
-      writeFileSync(
-        kuberc,
-        JSON.stringify({ apiVersion: 'kubectl.config.k8s.io/v1beta1', kind: 'Preference', ...preference }),
-      );
-      const ran = await desk.kubectl(GET_PODS, { env: { ...shell, KUBERC: kuberc } });
-      t.equal(ran.status === 0, allowed, `kubectl: ${what}: ${ran.stderr}`);
-      const { result, found } = find(await examine(desk, { ...shell, KUBERC: kuberc }), 'kuberc');
-      t.equal(result, allowed ? 'good' : 'bad', `doctor: ${what}: ${found}`);
-      t.match(found, kuberc);
-    }
-    t.match(find(await examine(desk, { ...shell, KUBERC: 'off' }), 'kuberc').found, 'there is none');
   },
   ['new'],
 );

@@ -66,7 +66,7 @@ export function checkAuthorities({ tls, given, host }: Login): Outcome<never> {
   if (ca === undefined) return good('those of this system');
   const dates = (tls.ca?.match(CERTIFICATE) ?? []).map((pem) => Date.parse(new X509Certificate(pem).validTo));
   const over = dates.filter((date) => date < host.now()).length;
-  const found = `${ca} (${given.origin('cacert')}): ${dates.length} of them`;
+  const found = `${ca} (${given.origin('cacert')}), certificates in it: ${dates.length}`;
   if (over > 0) return doubtful(`${found}, ${over} of which have ended`, "get a new file from Keystone's operator");
   const mode = statSync(ca, { throwIfNoEntry: false })?.mode ?? 0;
   if (host.uid !== undefined && (mode & OTHERS_WRITE) !== 0) {

@@ -27,7 +27,8 @@ const WORST_SKEW_MS = 5 * 60_000;
 
 const NAME = 'client-keystone-auth';
 
-const SHORT_MS = 10 * 60_000;
+const MINUTE_MS = 60_000;
+const SHORT_MS = 10 * MINUTE_MS;
 
 /** @throws ConfigError where the user's own list of servers does not have it */
 export function checkUrl({ given, host, method }: Login): Outcome<Target> {
@@ -99,7 +100,8 @@ export function checkClock({ answer }: Greeting): Outcome<never> {
     return doubtful('Keystone does not tell its time', 'compare the clocks by hand if tokens end too early');
   }
   if (aheadMs === 0) return good("this machine's and Keystone's agree");
-  const found = `this machine's clock is ${describeSpan(Math.abs(aheadMs))} ${aheadMs > 0 ? 'behind' : 'ahead of'} Keystone's`;
+  const roundedMs = Math.round(Math.abs(aheadMs) / 1000) * 1000;
+  const found = `this machine's clock is ${describeSpan(roundedMs)} ${aheadMs > 0 ? 'behind' : 'ahead of'} Keystone's`;
   const fix = 'set the clock of this machine, or have NTP do it; if it is right, tell the operator of Keystone';
   return Math.abs(aheadMs) > WORST_SKEW_MS ? bad(found, fix, { code: 'protocol' }) : doubtful(found, fix);
 }
@@ -186,8 +188,10 @@ export async function checkScope(login: Login, record: TokenRecord): Promise<Out
 
 /** How long the token lives. */
 export function checkLifetime({ receivedAt, expiresAt }: TokenRecord, now: number): Outcome<never> {
-  const found = `${describeSpan(expiresAt - receivedAt)}, of which ${describeSpan(expiresAt - now)} are left`;
-  if (expiresAt - receivedAt >= SHORT_MS) return good(found);
+  // What Keystone gives in whole minutes has lost a second on its way.
+  const wholeMs = Math.round((expiresAt - receivedAt) / MINUTE_MS) * MINUTE_MS;
+  const found = `${describeSpan(wholeMs)}, of which ${describeSpan(expiresAt - now)} are left`;
+  if (wholeMs >= SHORT_MS) return good(found);
   const fix = "ask Keystone's operator for tokens that live longer, or use a credential that does not end so soon";
   return doubtful(`${found}: long commands may outlive it`, fix);
 }

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { Host } from '../../host.ts';
 import { isJsonObject, listAt, textAt } from '../../json.ts';
 import { readMapping } from '../../kubeconfig/read-context.ts';
+import { lookUp } from '../look-up.ts';
 import { bad, good } from './sheet.ts';
 import type { Outcome } from './sheet.ts';
-import { lookUp } from './stanza.ts';
 
 const KUBERC = 'KUBERC';
 

@@ -1,24 +1,26 @@
 /** The part of the kubeconfig that makes kubectl run this program: whether it would, and with which settings. */
-import { accessSync, constants } from 'node:fs';
-import { posix, win32 } from 'node:path';
-import { parseGetToken } from '../../cli/parse.ts';
+import { statSync } from 'node:fs';
+import { dirname, posix, resolve, win32 } from 'node:path';
+import { GET_TOKEN, parseGetToken } from '../../cli/parse.ts';
 import { overlay } from '../../config/layer.ts';
 import type { Layer } from '../../config/layer.ts';
 import { API_VERSIONS } from '../../exec/exec-info.ts';
 import type { Host } from '../../host.ts';
-import { isJsonObject, listAt, objectAt, textAt } from '../../json.ts';
+import { objectAt, textAt } from '../../json.ts';
 import type { JsonObject } from '../../json.ts';
 import { readContext } from '../../kubeconfig/read-context.ts';
-import type { KubeconfigContext, Wanted } from '../../kubeconfig/read-context.ts';
+import type { Entry, KubeconfigContext, Wanted } from '../../kubeconfig/read-context.ts';
+import { argumentsOf, isOurCommand, kindOf, variablesOf } from '../../kubeconfig/stanza.ts';
 import type { Run } from '../../login/login.ts';
 import { OPTIONS } from '../../methods/registry.ts';
+import { lookUp } from '../look-up.ts';
 import { bad, doubtful, good } from './sheet.ts';
 import type { Outcome } from './sheet.ts';
 
 const NAME = 'client-keystone-auth';
 
 /** Linux takes no variable longer than 128 KiB, and kubectl puts the authority's certificate into one. */
-const LONGEST_AUTHORITY = 120_000;
+const LONGEST_AUTHORITY = 130_000;
 
 /** An exec section that runs this program, and where it stands. */
 export interface Stanza {
@@ -29,10 +31,7 @@ export interface Stanza {
 
 const pathsOf = ({ platform }: Host): typeof posix => (platform === 'win32' ? win32 : posix);
 
-function isOurs(command: string): boolean {
-  const name = command.split(/[/\\]/).at(-1) ?? '';
-  return name.replace(/\.(?:exe|cjs)$/i, '') === NAME;
-}
+const CONVERT = `run "${NAME} kubeconfig convert"`;
 
 /** How a user of a kubeconfig logs in, by the member that says so. */
 const OTHER_LOGINS: Readonly<Record<string, string>> = {
@@ -40,7 +39,6 @@ const OTHER_LOGINS: Readonly<Record<string, string>> = {
   tokenFile: 'with a token of a file',
   'client-certificate': 'with a certificate',
   'client-certificate-data': 'with a certificate',
-  'auth-provider': 'with an auth-provider, which kubectl no longer has',
 };
 
 /**
@@ -56,20 +54,20 @@ export function checkContext(host: Host, wanted: Wanted): Outcome<Stanza> {
   const exec = objectAt(user.value, 'exec');
   const command = textAt(exec, 'command') ?? '';
   const where = `context ${name} in ${context.path}`;
-  if (exec !== undefined && isOurs(command)) {
+  if (exec !== undefined && isOurCommand(command)) {
     return good(`${where}: user ${user.name} at cluster ${cluster.name}`, { context, exec, command });
+  }
+  if (kindOf(user.value) === 'auth-provider') {
+    return bad(`${where}: user ${user.name} logs in with the auth-provider that kubectl no longer has`, CONVERT);
   }
   const other = Object.keys(OTHER_LOGINS).find((member) => member in user.value) ?? '';
   const how = exec === undefined ? (OTHER_LOGINS[other] ?? 'in no way') : `with ${command || 'no command'}`;
   return doubtful(`${where}: user ${user.name} logs in ${how}, not with ${NAME}`, make);
 }
 
-function variablesOf(exec: JsonObject): Record<string, string> {
-  const pairs = listAt(exec, 'env').flatMap((entry) => {
-    const [name, value] = isJsonObject(entry) ? [textAt(entry, 'name'), textAt(entry, 'value')] : [];
-    return name === undefined || value === undefined ? [] : [[name, value] as const];
-  });
-  return Object.fromEntries(pairs);
+/** Whether there is anything in a stanza that a shell does not have. */
+export function setsAnything({ exec }: Stanza): boolean {
+  return Object.keys(variablesOf(exec)).length > 0 || argumentsOf(exec).some((argument) => argument !== GET_TOKEN);
 }
 
 function nameOrigin(layer: Layer): Layer {
@@ -85,8 +83,7 @@ function nameOrigin(layer: Layer): Layer {
  * @throws UsageError | ConfigError where kubectl's run would end with it
  */
 export function runAsKubectl(run: Run, { exec }: Stanza): Run {
-  const args = listAt(exec, 'args').filter((argument) => typeof argument === 'string');
-  const { flags } = parseGetToken(args);
+  const { flags } = parseGetToken(argumentsOf(exec));
   return {
     ...run,
     host: { ...run.host, env: { ...run.host.env, ...variablesOf(exec) } },
@@ -94,16 +91,19 @@ export function runAsKubectl(run: Run, { exec }: Stanza): Run {
   };
 }
 
-function authorityLength(cluster: JsonObject): number {
-  return textAt(cluster, 'certificate-authority-data')?.length ?? 0;
+/** How long the authority's certificate is as kubectl passes it on, in characters. */
+function authorityLength({ path, value }: Entry): number {
+  const data = textAt(value, 'certificate-authority-data') ?? '';
+  const file = textAt(value, 'certificate-authority') ?? '';
+  if (data !== '' || file === '') return data.length;
+  const bytes = statSync(resolve(dirname(path), file), { throwIfNoEntry: false })?.size ?? 0;
+  return Math.ceil(bytes / 3) * 4;
 }
 
 interface Rule {
-  readonly isBroken: (exec: JsonObject, cluster: JsonObject) => boolean;
+  readonly isBroken: (exec: JsonObject, cluster: Entry) => boolean;
   readonly outcome: (exec: JsonObject) => Outcome<never>;
 }
-
-const convert = 'or have "client-keystone-auth kubeconfig convert" do it';
 
 /** The worst first. */
 const RULES: readonly Rule[] = [
@@ -112,14 +112,14 @@ const RULES: readonly Rule[] = [
     outcome: (exec) =>
       bad(
         `apiVersion is ${textAt(exec, 'apiVersion') ?? 'not set'}, which kubectl refuses`,
-        `set it to ${API_VERSIONS[0]}, ${convert}`,
+        `set it to ${API_VERSIONS[0]}, or ${CONVERT}`,
       ),
   },
   {
     isBroken: (exec) =>
       textAt(exec, 'apiVersion') === API_VERSIONS[0] && (textAt(exec, 'interactiveMode') ?? '') === '',
     outcome: () =>
-      bad('interactiveMode is not set, which kubectl refuses', `set interactiveMode: IfAvailable, ${convert}`),
+      bad('interactiveMode is not set, which kubectl refuses', `set interactiveMode: IfAvailable, or ${CONVERT}`),
   },
   {
     isBroken: (exec, cluster) => exec['provideClusterInfo'] === true && authorityLength(cluster) > LONGEST_AUTHORITY,
@@ -141,30 +141,12 @@ const RULES: readonly Rule[] = [
 
 /** Whether kubectl takes the stanza. */
 export function checkStanza({ exec, context }: Stanza): Outcome<true> {
-  const broken = RULES.find(({ isBroken }) => isBroken(exec, context.cluster.value));
+  const broken = RULES.find(({ isBroken }) => isBroken(exec, context.cluster));
   if (broken !== undefined) return { ...broken.outcome(exec), value: true };
   const version = textAt(exec, 'apiVersion')?.split('/').at(-1) ?? '';
   const mode = textAt(exec, 'interactiveMode') ?? 'IfAvailable';
   const info = exec['provideClusterInfo'] === true;
   return good(`${version}, interactiveMode ${mode}, provideClusterInfo ${String(info)}`, true);
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The program that a command is, as Go's `exec.LookPath` finds it; undefined where there is none. */
-export function lookUp(command: string, host: Host): string | undefined {
-  const paths = pathsOf(host);
-  const names = host.platform === 'win32' ? [command, `${command}.exe`, `${command}.cmd`] : [command];
-  if (/[/\\]/.test(command)) return names.find(isProgram);
-  const folders = (host.env['PATH'] ?? host.env['Path'] ?? '').split(paths.delimiter).filter((folder) => folder !== '');
-  return folders.flatMap((folder) => names.map((name) => paths.join(folder, name))).find(isProgram);
 }
 
 /** The command as kubectl runs it: one with a folder begins in that of the kubeconfig. */
