@@ -2,6 +2,7 @@ import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
 import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
+import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
 import { kubeconfigAdd } from './kubeconfig-add.ts';
 import { kubeconfigConvert } from './kubeconfig-convert.ts';
@@ -9,6 +10,7 @@ import { kubeconfigFetch } from './kubeconfig-fetch.ts';
 import { kubeconfigRemove } from './kubeconfig-remove.ts';
 import { kubeconfigShow } from './kubeconfig-show.ts';
 import { domains, projects } from './listing.ts';
+import { login } from './login.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
 
@@ -25,12 +27,14 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
 
 /** Every other command, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = [
+  login,
   token,
   whoami,
   projects,
   domains,
   catalog,
   explain,
+  doctor,
   kubeconfigAdd,
   kubeconfigFetch,
   kubeconfigConvert,

@@ -45,6 +45,11 @@ export class Kubeconfig {
     return this.#files.map(({ path }) => path);
   }
 
+  /** Whether there is any of the files yet. */
+  get isThere(): boolean {
+    return this.#files.some(({ document }) => document !== undefined);
+  }
+
   /** What kubectl takes for this name: the first file that has it counts. */
   find(kind: Kind, name: string): Found | undefined {
     for (const { path, data } of this.#files) {

@@ -2,6 +2,7 @@ import type { TokenRecord } from '../cache/record.ts';
 import { readAuthUrl } from '../config/auth-url.ts';
 import { readProxy } from '../config/proxy.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
+import type { Scope } from '../config/scope.ts';
 import { readTrustedOrigins } from '../config/trusted-origins.ts';
 import { AuthRejected, KeystoneProtocolError } from '../errors.ts';
 import { objectAt, textAt } from '../json.ts';
@@ -113,6 +114,31 @@ export async function exchange(login: Login, config: ResolvedConfig): Promise<Re
   return obtain(login, config, (tools) => login.method.request(config, tools));
 }
 
+/** Whose a token is. */
+interface Owner {
+  /** In the words of a message, with the scope: "alice on project demo". */
+  readonly subject: string;
+  readonly userId: string;
+}
+
+/**
+ * Exchanges a token for one with another scope; what came with the former stays good for the latter.
+ *
+ * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function rescope(
+  login: Login,
+  last: TokenRecord,
+  scope: Scope,
+  { subject, userId }: Owner,
+): Promise<Received> {
+  const { endpoint = '' } = last;
+  const request = rescopeRequest({ subject, asked: { user: { id: userId } } }, new Secret(last.token), scope);
+  const granted = await withHttp(login, login.deadlineMs, (http) => authenticate(http, endpoint, request));
+  const { record, keep } = receive(login, request, endpoint, granted);
+  return { record: { ...record, refresh: last.refresh }, keep };
+}
+
 /** A record of the cache, and the key that it is under. */
 export interface Kept {
   readonly key: string;
@@ -154,11 +180,11 @@ function describeWhose({ facts }: Token): string {
   return quote(domain === undefined ? name : `${name} (domain ${domain})`);
 }
 
-function receive({ reporter }: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
+function receive({ reporter, interim }: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
   const { token, receivedAt, expiresAt } = granted;
   if (request.tellWhose) reporter.notice(`Keystone knows you as ${describeWhose(token)}`);
   const keep = judge(request, token, reporter);
-  if (!token.scoped) {
+  if (!token.scoped && interim !== true) {
     const instead =
       request.ifOther === undefined
         ? 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME'
