@@ -332,5 +332,5 @@ testWithKeyring('a keyring that fails in the middle: the new credential is delet
     ],
   );
   t.equal((await listCredentials(world)).length, before, 'as many as before');
-  t.notOk(readdirSync(desk.home.cache).some((name) => name.endsWith(".kept")));
+  t.notOk(readdirSync(desk.home.cache).some((name) => name.endsWith('.kept')));
 });

@@ -119,7 +119,8 @@ async function keepAndTry(login: Login, credential: NewCredential, chosen: reado
     if (keep) await next.cache.keep(makeKey(config, next.method, next.tls, next.host), record, []);
     return { credential, about: identity.about, record, chosen };
   } catch (error) {
-    await forgetKept(next.host, identity);
+    // What went wrong first is what the user should hear of.
+    await forgetKept(next.host, identity).catch(() => undefined);
     throw error;
   }
 }
