@@ -1,3 +1,4 @@
+import type { Whose } from '../cache/about.ts';
 import type { TokenRecord } from '../cache/record.ts';
 import { readAuthUrl } from '../config/auth-url.ts';
 import { readProxy } from '../config/proxy.ts';
@@ -21,6 +22,7 @@ import { quote } from '../quote.ts';
 import { Secret } from '../secret.ts';
 import { sendWithFactors } from './factors.ts';
 import type { Login, Reporter } from './login.ts';
+import { readWhose } from './whose.ts';
 
 const LIVENESS_MS = 5_000;
 
@@ -54,15 +56,18 @@ function judge({ asked, subject, ifOther }: AuthRequest, token: Token, reporter:
   return false;
 }
 
-/** A token as it came, and whether it may be kept. */
+/** A token as it came, whose it is, and whether it may be kept. */
 export interface Received {
   readonly record: TokenRecord;
+  readonly whose: Whose;
   readonly keep: boolean;
 }
 
-function receiveProviderToken({ token, expiresAt, refresh }: ProviderToken, receivedAt: number): Received {
+function receiveProviderToken({ method }: Login, given: ProviderToken, receivedAt: number): Received {
+  const { token, expiresAt, refresh, subject } = given;
   const record = { token: token.reveal(), receivedAt, expiresAt, endpoint: undefined, refresh: refresh?.reveal() };
-  return { record, keep: true };
+  const whose = { user: subject, scope: "the identity provider's own token", method: method.names[0] ?? '' };
+  return { record, whose, keep: true };
 }
 
 /** Remembers a promise: what it stands for is done once, when it is first asked for. */
@@ -84,7 +89,7 @@ async function obtain(login: Login, config: ResolvedConfig, ask: Asker): Promise
   return withHttp(login, deadlineMs, async (http) => {
     const findEndpoint = once(() => findV3(http, url, { ask: discovers(config, method), warn: reporter.warn }));
     const request = await ask({ host, http, tls, person, findV3: findEndpoint, detail: reporter.detail });
-    if ('token' in request) return receiveProviderToken(request, host.now());
+    if ('token' in request) return receiveProviderToken(login, request, host.now());
     reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
     const { version, rescope, elsewhere } = request;
     const endpoint =
@@ -154,7 +159,7 @@ function describeWhose({ facts }: Token): string {
   return quote(domain === undefined ? name : `${name} (domain ${domain})`);
 }
 
-function receive({ reporter }: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
+function receive({ reporter, method }: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
   const { token, receivedAt, expiresAt } = granted;
   if (request.tellWhose) reporter.notice(`Keystone knows you as ${describeWhose(token)}`);
   const keep = judge(request, token, reporter);
@@ -166,7 +171,12 @@ function receive({ reporter }: Login, request: AuthRequest, endpoint: string, gr
     reporter.warn(`the token has no scope, which k8s-keystone-auth refuses; ${instead}`);
   }
   const record = { token: token.id.reveal(), receivedAt, expiresAt, endpoint, refresh: request.refresh?.reveal() };
-  return { record, keep };
+  const given = request.given === undefined ? {} : { given: true };
+  return {
+    record,
+    whose: { ...readWhose(token.facts), method: method.names[0] ?? '', keystone: endpoint, ...given },
+    keep,
+  };
 }
 
 /**
