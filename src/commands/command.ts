@@ -54,6 +54,8 @@ export interface CommandDescription {
    */
   readonly takes: 'everything' | 'login' | 'cache' | 'run';
   readonly examples: readonly Example[];
+  /** It is for scripts of ours, and shown nowhere. */
+  readonly hidden?: true;
 }
 
 /** A command other than get-token. To add one: a file with such a value, a line in `registry.ts`, a test. */

@@ -1,5 +1,6 @@
 import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
+import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
 import { explain } from './explain.ts';
 import { domains, projects } from './listing.ts';
@@ -26,7 +27,11 @@ export const COMMANDS: readonly Command[] = [
   catalog,
   explain,
   completionOf(() => ALL_COMMANDS),
+  complete,
 ];
 
-/** These and get-token. */
-export const ALL_COMMANDS: readonly CommandDescription[] = [GET_TOKEN_COMMAND, ...COMMANDS];
+/** These and get-token, as users are told of them. */
+export const ALL_COMMANDS: readonly CommandDescription[] = [
+  GET_TOKEN_COMMAND,
+  ...COMMANDS.filter(({ hidden }) => hidden !== true),
+];

@@ -5,6 +5,7 @@ import { spawn } from '@lydell/node-pty';
 import { execFile } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -62,6 +63,19 @@ const run = promisify(execFile);
 const openSessions = new Set<number>();
 let watchesExit = false;
 
+/**
+ * Lets a terminal be read to its end: node-pty closes it 200 ms after the program has ended, which a loaded machine may
+ * take until the first read.
+ */
+function readToTheEnd(socket: Socket): void {
+  const close = socket.destroy.bind(socket);
+  socket.destroy = (error?: Error) => {
+    if (error !== undefined || socket.readableEnded) return close(error);
+    setTimeout(close, 2000).unref();
+    return socket;
+  };
+}
+
 /** Starts a program on a terminal of its own. */
 export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalCommand): Terminal {
   const pty = spawn(file, [...args], {
@@ -73,6 +87,7 @@ export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalC
   });
   const device = 'ptsName' in pty && typeof pty.ptsName === 'string' ? pty.ptsName : undefined;
   killOnExit(pty.pid);
+  if ('_socket' in pty && pty._socket instanceof Socket) readToTheEnd(pty._socket);
 
   let shown = '';
   let searchedTo = 0;
