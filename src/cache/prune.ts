@@ -12,7 +12,7 @@ const TEMPORARY_LIFE_MS = 60_000;
 const MOST_FILES = 256;
 
 /** Of the files that only say whose a token is: more is no list that anybody reads, and tokens must not make way for them. */
-const ABOUT = /\.about$/;
+const ABOUT = '.about';
 const MOST_ABOUTS = 64;
 
 interface Living {
@@ -44,7 +44,7 @@ export function prune(folder: string, now: number): void {
     return;
   }
   living.sort((a, b) => b.until - a.until);
-  const abouts = living.filter(({ path }) => ABOUT.test(path));
-  const others = living.filter(({ path }) => !ABOUT.test(path));
+  const abouts = living.filter(({ path }) => path.endsWith(ABOUT));
+  const others = living.filter(({ path }) => !path.endsWith(ABOUT));
   for (const { path } of [...abouts.slice(MOST_ABOUTS), ...others.slice(MOST_FILES)]) removeQuietly(path);
 }

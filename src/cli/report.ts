@@ -31,6 +31,7 @@ const STATUS: Readonly<Record<PluginErrorCode, number>> = {
   'auth-rejected': EXIT.refused,
   'refused-before': EXIT.refused,
   'factor-required': EXIT.refused,
+  'factor-refused': EXIT.refused,
   'method-not-offered': EXIT.refused,
   'password-expired': EXIT.refused,
   'credential-unknown': EXIT.refused,

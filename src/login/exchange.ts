@@ -3,6 +3,7 @@ import type { TokenRecord } from '../cache/record.ts';
 import { readAuthUrl } from '../config/auth-url.ts';
 import { readProxy } from '../config/proxy.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
+import type { Scope } from '../config/scope.ts';
 import { readTrustedOrigins } from '../config/trusted-origins.ts';
 import { AuthRejected, KeystoneProtocolError } from '../errors.ts';
 import { objectAt, textAt } from '../json.ts';
@@ -118,6 +119,20 @@ export async function exchange(login: Login, config: ResolvedConfig): Promise<Re
   return obtain(login, config, (tools) => login.method.request(config, tools));
 }
 
+/**
+ * Exchanges a token for one with another scope; what came with the former stays good for the latter.
+ *
+ * @param subject who it is for, in the words of a message: "alice on project demo"
+ * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function rescope(login: Login, last: TokenRecord, scope: Scope, subject: string): Promise<Received> {
+  const { endpoint = '' } = last;
+  const request = rescopeRequest({ subject, asked: {} }, new Secret(last.token), scope);
+  const granted = await withHttp(login, login.deadlineMs, (http) => authenticate(http, endpoint, request));
+  const received = receive(login, request, endpoint, granted);
+  return { ...received, record: { ...received.record, refresh: last.refresh } };
+}
+
 /** A record of the cache, and the key that it is under. */
 export interface Kept {
   readonly key: string;
@@ -159,11 +174,12 @@ function describeWhose({ facts }: Token): string {
   return quote(domain === undefined ? name : `${name} (domain ${domain})`);
 }
 
-function receive({ reporter, method }: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
+function receive(login: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
+  const { reporter, method, interim } = login;
   const { token, receivedAt, expiresAt } = granted;
   if (request.tellWhose) reporter.notice(`Keystone knows you as ${describeWhose(token)}`);
   const keep = judge(request, token, reporter);
-  if (!token.scoped) {
+  if (!token.scoped && interim !== true) {
     const instead =
       request.ifOther === undefined
         ? 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME'
