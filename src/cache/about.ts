@@ -3,10 +3,24 @@
  * this, and a keyring is asked for nothing that a list can do without. No secret is in it.
  */
 import { join } from 'node:path';
-import { numberAt, textAt } from '../json.ts';
+import { numberAt, objectAt, textAt } from '../json.ts';
+import type { JsonObject } from '../json.ts';
 import type { Folder } from './file-store.ts';
 import { readPrivate, writePrivate } from './private-file.ts';
 import { seal, unseal } from './seal.ts';
+
+/** How a Keystone was believed, so that the token can be given back to it in the same way. */
+export interface Trust {
+  /** Whether its certificate went unchecked. */
+  readonly insecure: boolean;
+  /** Absolute path of the authorities; undefined means those of the system. */
+  readonly ca?: string | undefined;
+  /** Absolute paths of what was shown to it. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** Of what stood in these files. */
+  readonly digest: string;
+}
 
 /** Whose a token is and what it is good for. Names are as Keystone gave them: not yet fit for a terminal. */
 export interface Whose {
@@ -22,6 +36,7 @@ export interface Whose {
   readonly keystone?: string | undefined;
   /** It was given to us as it is, so it is not ours to revoke. */
   readonly given?: boolean | undefined;
+  readonly trust?: Trust | undefined;
 }
 
 /** The same with what the cache knows. */
@@ -37,6 +52,7 @@ export interface About extends Whose {
 /** A server may send names of any length, and a file that is too large counts as absent. */
 const LONGEST_NAME = 300;
 
+/** Name of the file. */
 export const aboutFile = (key: string): string => `${key}.about`;
 
 const clip = (text: string | undefined): string | undefined => text?.slice(0, LONGEST_NAME);
@@ -48,15 +64,21 @@ const clip = (text: string | undefined): string | undefined => text?.slice(0, LO
  * @throws CacheError
  */
 export function writeAbout({ path }: Folder, key: string, about: About, until: number): void {
-  const { user, domain, scope, method, keystone, given, expiresAt, renewable, storage } = about;
+  const { user, domain, scope, method, keystone, given, trust, expiresAt, renewable, storage } = about;
   const names = { user: clip(user), domain: clip(domain), scope: clip(scope) };
-  const rest = { method, keystone, ...(given ? { given: 'yes' } : {}), expiresAt, storage };
-  writePrivate(
-    path,
-    aboutFile(key),
-    seal({ key, ...names, ...rest, ...(renewable ? { renewable: 'yes' } : {}) }),
-    until,
-  );
+  const flags = { ...(given ? { given: 'yes' } : {}), ...(renewable ? { renewable: 'yes' } : {}) };
+  const { insecure, ...files } = trust ?? {};
+  const trusted = trust === undefined ? {} : { trust: { ...files, ...(insecure ? { insecure: 'yes' } : {}) } };
+  const content = { key, ...names, method, keystone, expiresAt, storage, ...flags, ...trusted };
+  writePrivate(path, aboutFile(key), seal(content), until);
+}
+
+function readTrust(content: JsonObject | undefined): Trust | undefined {
+  const trust = objectAt(content, 'trust');
+  const digest = textAt(trust, 'digest');
+  if (digest === undefined) return undefined;
+  const [ca, cert, key] = [textAt(trust, 'ca'), textAt(trust, 'cert'), textAt(trust, 'key')];
+  return { insecure: textAt(trust, 'insecure') === 'yes', ca, cert, key, digest };
 }
 
 /** Reading never fails: what cannot be read, or is not what was written, is not there. */
@@ -67,15 +89,14 @@ export function readAbout({ path, uid }: Folder, key: string): About | undefined
   const expiresAt = numberAt(content, 'expiresAt');
   if (text('key') !== key || user === undefined || scope === undefined || method === undefined) return undefined;
   if (storage === undefined || expiresAt === undefined) return undefined;
-  const domain = text('domain');
-  const keystone = text('keystone');
   return {
     user,
-    ...(domain === undefined ? {} : { domain }),
+    domain: text('domain'),
     scope,
     method,
-    ...(keystone === undefined ? {} : { keystone }),
+    keystone: text('keystone'),
     given: text('given') === 'yes',
+    trust: readTrust(content),
     expiresAt,
     renewable: text('renewable') === 'yes',
     storage,

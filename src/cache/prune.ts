@@ -11,9 +11,8 @@ const TEMPORARY_LIFE_MS = 60_000;
 /** More than this many living files are the work of a script in many folders; those that end first go first. */
 const MOST_FILES = 256;
 
-/** Of the files that only say whose a token is: more is no list that anybody reads, and tokens must not make way for them. */
+/** What only says whose a token is, and ends with it; no token must make way for it. */
 const ABOUT = '.about';
-const MOST_ABOUTS = 64;
 
 interface Living {
   readonly path: string;
@@ -46,5 +45,5 @@ export function prune(folder: string, now: number): void {
   living.sort((a, b) => b.until - a.until);
   const abouts = living.filter(({ path }) => path.endsWith(ABOUT));
   const others = living.filter(({ path }) => !path.endsWith(ABOUT));
-  for (const { path } of [...abouts.slice(MOST_ABOUTS), ...others.slice(MOST_FILES)]) removeQuietly(path);
+  for (const { path } of [...abouts.slice(MOST_FILES), ...others.slice(MOST_FILES)]) removeQuietly(path);
 }

@@ -17,7 +17,8 @@ import { seal, unseal } from './seal.ts';
 const PURPOSE = 'client-keystone-auth refusal 1';
 const REMEMBERED_MS = 30_000;
 
-const refusalFile = (key: string): string => `${key}.refused`;
+/** Name of the file. */
+export const refusalFile = (key: string): string => `${key}.refused`;
 
 /** A refused login: where it is kept, and what must be the same for it to count again. */
 export interface RefusalMemory {

@@ -4,6 +4,7 @@ import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
 import { explain } from './explain.ts';
 import { domains, projects } from './listing.ts';
+import { status } from './status.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
 
@@ -22,6 +23,7 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
 export const COMMANDS: readonly Command[] = [
   token,
   whoami,
+  status,
   projects,
   domains,
   catalog,

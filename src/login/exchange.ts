@@ -23,18 +23,22 @@ import { quote } from '../quote.ts';
 import { Secret } from '../secret.ts';
 import { sendWithFactors } from './factors.ts';
 import type { Login, Reporter } from './login.ts';
+import { describeTrust } from './trust.ts';
 import { readWhose } from './whose.ts';
 
 const LIVENESS_MS = 5_000;
 
-function httpSettings({ host, tls, userAgent, reporter }: Login, deadlineMs: number): HttpSettings {
+/** What the way to Keystone depends on. */
+export type Way = Pick<Login, 'host' | 'tls' | 'userAgent' | 'reporter'>;
+
+function httpSettings({ host, tls, userAgent, reporter }: Way, deadlineMs: number): HttpSettings {
   const [trusted, proxy] = [readTrustedOrigins(host), readProxy(host.env)];
   return { host, tls, trusted, proxy, userAgent, deadlineMs, log: reporter.detail };
 }
 
 /** Uses the way to Keystone for as long as `use` takes, servers being waited for `deadlineMs` in all. */
-export async function withHttp<T>(login: Login, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
-  const http = await openHttp(httpSettings(login, deadlineMs));
+export async function withHttp<T>(way: Way, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
+  const http = await openHttp(httpSettings(way, deadlineMs));
   try {
     return await use(http);
   } finally {
@@ -188,9 +192,10 @@ function receive(login: Login, request: AuthRequest, endpoint: string, granted: 
   }
   const record = { token: token.id.reveal(), receivedAt, expiresAt, endpoint, refresh: request.refresh?.reveal() };
   const given = request.given === undefined ? {} : { given: true };
+  const trust = describeTrust(login.tls);
   return {
     record,
-    whose: { ...readWhose(token.facts), method: method.names[0] ?? '', keystone: endpoint, ...given },
+    whose: { ...readWhose(token.facts), method: method.names[0] ?? '', keystone: endpoint, ...given, trust },
     keep,
   };
 }
