@@ -4,6 +4,7 @@ import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
 import { explain } from './explain.ts';
 import { domains, projects } from './listing.ts';
+import { logout } from './logout.ts';
 import { status } from './status.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   token,
   whoami,
   status,
+  logout,
   projects,
   domains,
   catalog,
