@@ -56,6 +56,12 @@ export function recallRefusal({ folder, key, tag }: RefusalMemory, now: number):
   return now >= at && now - at < REMEMBERED_MS ? at : undefined;
 }
 
+/** Whether what is kept of a refused login would be believed, by whoever it is about. */
+export function isRefusal({ path, uid }: Folder, key: string): boolean {
+  const content = unseal(readPrivate(join(path, refusalFile(key)), uid));
+  return textAt(content, 'key') === key && numberAt(content, 'at') !== undefined;
+}
+
 /** @throws CacheError */
 export function rememberRefusal({ folder, key, tag }: RefusalMemory, now: number): void {
   writePrivate(folder.path, refusalFile(key), seal({ key, tag, at: now }), now + REMEMBERED_MS);

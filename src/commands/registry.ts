@@ -1,3 +1,5 @@
+import { cacheClean } from './cache-clean.ts';
+import { cacheList } from './cache-list.ts';
 import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
 import { complete } from './complete.ts';
@@ -29,6 +31,8 @@ export const COMMANDS: readonly Command[] = [
   projects,
   domains,
   catalog,
+  cacheList,
+  cacheClean,
   explain,
   completionOf(() => ALL_COMMANDS),
   complete,
