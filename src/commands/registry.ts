@@ -6,6 +6,7 @@ import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
 import { explain } from './explain.ts';
 import { domains, projects } from './listing.ts';
+import { login } from './login.ts';
 import { logout } from './logout.ts';
 import { status } from './status.ts';
 import { token } from './token.ts';
@@ -24,10 +25,11 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
 
 /** Every other command, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = [
+  login,
+  logout,
+  status,
   token,
   whoami,
-  status,
-  logout,
   projects,
   domains,
   catalog,

@@ -123,15 +123,26 @@ export async function exchange(login: Login, config: ResolvedConfig): Promise<Re
   return obtain(login, config, (tools) => login.method.request(config, tools));
 }
 
+/** Whose a token is. */
+interface Owner {
+  /** In the words of a message, with the scope: "alice on project demo". */
+  readonly subject: string;
+  readonly userId: string;
+}
+
 /**
  * Exchanges a token for one with another scope; what came with the former stays good for the latter.
  *
- * @param subject who it is for, in the words of a message: "alice on project demo"
  * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
  */
-export async function rescope(login: Login, last: TokenRecord, scope: Scope, subject: string): Promise<Received> {
+export async function rescope(
+  login: Login,
+  last: TokenRecord,
+  scope: Scope,
+  { subject, userId }: Owner,
+): Promise<Received> {
   const { endpoint = '' } = last;
-  const request = rescopeRequest({ subject, asked: {} }, new Secret(last.token), scope);
+  const request = rescopeRequest({ subject, asked: { user: { id: userId } } }, new Secret(last.token), scope);
   const granted = await withHttp(login, login.deadlineMs, (http) => authenticate(http, endpoint, request));
   const received = receive(login, request, endpoint, granted);
   return { ...received, record: { ...received.record, refresh: last.refresh } };
