@@ -66,7 +66,7 @@ const RARE = [
   {
     name: /^@inquirer\/prompts$/,
     file: './prompts.cjs',
-    entry: "export { input, password } from '@inquirer/prompts';",
+    entry: "export { input, password, select } from '@inquirer/prompts';",
   },
   {
     name: /^js-yaml$/,
