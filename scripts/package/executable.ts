@@ -1,6 +1,5 @@
 /**
- * Makes one single executable: a Node of the target, and in it our hit path as its main script and everything else as
- * assets. Node's own format (`node --experimental-sea-config`), put in place by postject, which Node's documentation names.
+ * Makes one single executable: a Node of the target, and in it a main script of ours and everything else as assets. Node's own format (`node --experimental-sea-config`), put in place by postject, which Node's documentation names.
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -10,17 +9,36 @@ import { fetchMember, readLocked } from '../npm-package.ts';
 import { blind } from './blind.ts';
 import { signAdHoc } from './mach-o.ts';
 import { removeSignature } from './pe.ts';
+import { NAME, WEBHOOK_NAME } from './product.ts';
 import { executableOf } from './targets.ts';
 import type { Target } from './targets.ts';
 
-const IDENTIFIER = 'client-keystone-auth';
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
 /** What the loader in src/packaged/assets.ts calls it. */
 const KEYRING_ASSET = 'keyring.node';
 
-/** Options of the Node inside. It takes no others: not from NODE_OPTIONS, and all arguments are ours. */
-const EXEC_ARGV = [
+/** One of our programs as an executable. */
+export interface Program {
+  readonly name: string;
+  /** Its main script. */
+  readonly main: string;
+  /** Files in `dist` that it carries. */
+  readonly bundles: readonly string[];
+  /** Whether it carries the keyring's native part. */
+  readonly keyring: boolean;
+  /** Options of the Node inside. It takes no others: not from NODE_OPTIONS, and all arguments are ours. */
+  readonly execArgv: readonly string[];
+}
+
+/** Of every program. */
+const QUIET = [
+  // No thread that waits for a signal to open a debugger.
+  '--disable-sigusr1',
+  '--disable-warning=ExperimentalWarning',
+];
+
+const PLUGIN_ARGV = [
   // The seed of V8's hash tables stays that of the build: new tables at each start cost a tenth of it. A run that loads
   // more than a hit does sets it back, see src/packaged/compiled-builtins.ts, which knows this one flag.
   '--no-rehash-snapshot',
@@ -28,10 +46,23 @@ const EXEC_ARGV = [
   '--v8-pool-size=0',
   // A run is over before optimised code would pay for being compiled.
   '--no-maglev',
-  // No thread that waits for a signal to open a debugger.
-  '--disable-sigusr1',
-  '--disable-warning=ExperimentalWarning',
+  ...QUIET,
 ];
+
+/** The plugin: its hit path, and what else it needs in the bundles that it carries. */
+export function describePlugin(bundles: readonly string[]): Program {
+  return { name: NAME, main: 'out/executable.cjs', bundles, keyring: true, execArgv: PLUGIN_ARGV };
+}
+
+/** The webhook, in one bundle. */
+export const WEBHOOK: Program = {
+  name: WEBHOOK_NAME,
+  main: 'out/k8s-keystone-auth.cjs',
+  bundles: [],
+  keyring: false,
+  // It lives for months in a container that has 256 MB.
+  execArgv: ['--max-old-space-size=160', ...QUIET],
+};
 
 const run = promisify(execFile);
 
@@ -54,11 +85,12 @@ async function strip(file: string, strippers: readonly string[]): Promise<string
 }
 
 /** Puts main script and assets into one blob. Paths are relative, since Node writes that of the script into it. */
-async function makeBlob(target: Target, bundles: readonly string[], staging: string): Promise<void> {
-  const assets = [...bundles, KEYRING_ASSET].toSorted();
-  await copyFile('out/executable.cjs', join(staging, 'main.cjs'));
+async function makeBlob(target: Target, program: Program, staging: string): Promise<void> {
+  const { main, bundles, keyring, execArgv } = program;
+  const assets = [...bundles, ...(keyring ? [KEYRING_ASSET] : [])].toSorted();
+  await copyFile(main, join(staging, 'main.cjs'));
   for (const name of bundles) await copyFile(join('dist', name), join(staging, name));
-  await writeFile(join(staging, KEYRING_ASSET), await fetchAddon(target.keyring));
+  if (keyring) await writeFile(join(staging, KEYRING_ASSET), await fetchAddon(target.keyring));
   const config = {
     main: 'main.cjs',
     output: 'blob',
@@ -66,7 +98,7 @@ async function makeBlob(target: Target, bundles: readonly string[], staging: str
     // Either is slower than reading 14 KB of script.
     useSnapshot: false,
     useCodeCache: false,
-    execArgv: EXEC_ARGV,
+    execArgv,
     execArgvExtension: 'none',
     assets: Object.fromEntries(assets.map((name) => [name, name])),
   };
@@ -81,31 +113,27 @@ export interface Made {
   readonly notes: readonly string[];
 }
 
-/**
- * Makes the executable of a target.
- *
- * @param bundles files in `dist` that it carries
- */
-export async function makeExecutable(target: Target, bundles: readonly string[]): Promise<Made> {
+/** Makes the executable of a program for a target. */
+export async function makeExecutable(target: Target, program: Program): Promise<Made> {
   const { version } = await readLocked(target.node);
   // A blob can only be read by the version that wrote it.
   if (process.version !== `v${version}`) throw new Error(`made by Node ${process.version}, but ${version} is embedded`);
-  const path = executableOf(target);
+  const path = executableOf(target, program.name);
   const notes: string[] = [];
   await mkdir(dirname(path), { recursive: true });
   const staging = await mkdtemp(join(dirname(path), '.making-'));
   try {
-    await makeBlob(target, bundles, staging);
-    const file = join(staging, 'program');
+    await makeBlob(target, program, staging);
+    const file = join(staging, 'node');
     await writeFile(file, await fetchMember(target.node, target.program), { mode: 0o755 });
     if (target.strippers.length > 0) {
       const stripper = await strip(file, target.strippers);
       if (stripper === undefined) notes.push(`not stripped: there is none of ${target.strippers.join(', ')}`);
     }
-    let program: Buffer = await readFile(file);
-    if (target.format === 'pe') program = removeSignature(program);
-    blind(program);
-    await writeFile(file, program);
+    let node: Buffer = await readFile(file);
+    if (target.format === 'pe') node = removeSignature(node);
+    blind(node);
+    await writeFile(file, node);
     const postject = resolve('node_modules/postject/dist/cli.js');
     const segment = target.format === 'mach-o' ? ['--macho-segment-name', 'NODE_SEA'] : [];
     await run(process.execPath, [
@@ -118,7 +146,7 @@ export async function makeExecutable(target: Target, bundles: readonly string[])
       ...segment,
     ]);
     const injected = await readFile(file);
-    await writeFile(file, target.format === 'mach-o' ? signAdHoc(injected, IDENTIFIER) : injected);
+    await writeFile(file, target.format === 'mach-o' ? signAdHoc(injected, program.name) : injected);
     // Not in place: one that runs cannot be written to.
     await rm(path, { force: true });
     await copyFile(file, path);

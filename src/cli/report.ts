@@ -49,6 +49,11 @@ const STATUS: Readonly<Record<PluginErrorCode, number>> = {
   output: EXIT.internal,
 };
 
+/** The exit status that a failure has. */
+export function exitStatusOf(code: PluginErrorCode): number {
+  return STATUS[code];
+}
+
 const FORMAT = '--log-format';
 
 /** What a line on stderr is: for a person its words, for a program these and its parts. */
@@ -117,5 +122,5 @@ export function reportFailure(host: Host, error: unknown): number {
   const after = `${hint === undefined ? '' : `; ${hint}`}${requestId === undefined ? '' : ` (${requestId})`}`;
   const text = `${message ?? ''}${isForPrograms(host) ? '' : after}`;
   writeLine(host, { level: 'error', text, parts: { code, hint, requestId } });
-  return STATUS[error.code];
+  return exitStatusOf(code);
 }

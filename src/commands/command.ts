@@ -25,6 +25,8 @@ export interface Argument {
   /** One phrase without a full stop. */
   readonly help: string;
   readonly required?: true;
+  /** It may stand there any number of times; the last argument only. */
+  readonly many?: true;
   /** The values that are allowed. */
   readonly choices?: readonly string[];
 }

@@ -14,6 +14,7 @@ import { OPTIONS } from '../methods/registry.ts';
 import { OUTPUT } from './command.ts';
 import type { Answer, Command, Data } from './command.ts';
 import { describeSpan, describeTime } from './duration.ts';
+import { describeProxy } from './doctor/proxy.ts';
 import { imagineRequest } from './explain/request.ts';
 import type { ImaginedRequest } from './explain/request.ts';
 import { listOverridden, listSettings } from './explain/settings.ts';
@@ -25,12 +26,10 @@ function describeTls({ insecure, paths }: TlsSettings): string {
   return `certificates must be signed by ${paths.ca ?? 'an authority of this system'}${client}`;
 }
 
-/** A proxy without the name and the password that may stand in its URL. */
-function describeProxy({ host }: Login): string | undefined {
+function describeWay({ host }: Login): string | undefined {
   const { https_proxy: proxy, no_proxy: without } = readProxy(host.env);
   if (proxy === undefined) return undefined;
-  const { protocol, host: address } = new URL(proxy);
-  return `${protocol}//${address} for https${without === undefined ? '' : `, except for ${without}`}`;
+  return `${describeProxy(new URL(proxy))} for https${without === undefined ? '' : `, except for ${without}`}`;
 }
 
 function describeAsked({ given }: Login, { asked }: ImaginedRequest): string {
@@ -61,7 +60,7 @@ async function explainLogin(login: Login, warnings: readonly string[]): Promise<
   const settings = listSettings(given, OPTIONS);
   const overridden = listOverridden(given, OPTIONS);
   const scope = describeAsked(login, request);
-  const proxy = describeProxy(login);
+  const proxy = describeWay(login);
   const place = storage === 'file' ? (cacheFolder(host) ?? 'nowhere') : storage;
   const sent = request.verb === undefined ? undefined : `${request.verb} ${request.url ?? ''}`;
   const headers = Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`);

@@ -1,10 +1,20 @@
+import { cacheClean } from './cache-clean.ts';
+import { cacheList } from './cache-list.ts';
 import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
 import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
+import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
+import { kubeconfigAdd } from './kubeconfig-add.ts';
+import { kubeconfigConvert } from './kubeconfig-convert.ts';
+import { kubeconfigFetch } from './kubeconfig-fetch.ts';
+import { kubeconfigRemove } from './kubeconfig-remove.ts';
+import { kubeconfigShow } from './kubeconfig-show.ts';
 import { domains, projects } from './listing.ts';
 import { login } from './login.ts';
+import { logout } from './logout.ts';
+import { status } from './status.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
 
@@ -22,12 +32,22 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
 /** Every other command, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = [
   login,
+  logout,
+  status,
   token,
   whoami,
   projects,
   domains,
   catalog,
+  cacheList,
+  cacheClean,
   explain,
+  doctor,
+  kubeconfigAdd,
+  kubeconfigFetch,
+  kubeconfigConvert,
+  kubeconfigRemove,
+  kubeconfigShow,
   completionOf(() => ALL_COMMANDS),
   complete,
 ];

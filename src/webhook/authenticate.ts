@@ -4,6 +4,7 @@
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Secret } from '../secret.ts';
+import type { Authenticator } from './chain.ts';
 import type { Gate, Lane } from './gate.ts';
 import { nameOwner } from './identity.ts';
 import type { Naming, Owner } from './identity.ts';
@@ -13,7 +14,7 @@ import { judgeShape } from './token-shape.ts';
 import type { Judgement, Validate } from './validate.ts';
 
 /** How a verdict came about, for the metrics. */
-export type Source = 'shape' | 'cache' | 'keystone' | 'gate';
+export type Source = 'shape' | 'cache' | 'keystone' | 'gate' | 'oidc';
 
 export interface Answered {
   readonly verdict: TokenVerdict;
@@ -27,7 +28,8 @@ export interface AuthenticatorSettings {
   readonly gate: Gate;
   /** As of now: role mappings can change. */
   readonly naming: () => Naming;
-  readonly anyShape: boolean;
+  /** Whether it is asked about a token that it cannot have made. */
+  readonly asksAnyway: (token: string) => boolean;
   /** How long a good token counts without asking, in ms. */
   readonly goodMs: number;
   /** That Keystone has, in ms. */
@@ -64,12 +66,9 @@ export interface Memory {
   readonly bad: number;
 }
 
-/** Makes what answers TokenReviews. */
-export function makeAuthenticator(settings: AuthenticatorSettings): {
-  readonly authenticate: Authenticate;
-  readonly memory: () => Memory;
-} {
-  const { validate, gate, naming, anyShape, goodMs, timeoutMs, now, onDropped, onConfirmed } = settings;
+/** Makes what answers for Keystone's tokens. */
+export function makeAuthenticator(settings: AuthenticatorSettings): Authenticator & { readonly memory: () => Memory } {
+  const { validate, gate, naming, asksAnyway, goodMs, timeoutMs, now, onDropped, onConfirmed } = settings;
   // A memory dump shows neither tokens nor anything that a token could be looked up by elsewhere.
   const hmacKey = randomBytes(32);
   const good = new Lru<Good>(MOST_GOOD);
@@ -134,18 +133,16 @@ export function makeAuthenticator(settings: AuthenticatorSettings): {
 
   return {
     memory: () => ({ good: good.size, bad: bad.size }),
+    recognises: (token) => judgeShape(token, now()) !== 'impossible' || asksAnyway(token),
     async authenticate(token) {
       const text = token.reveal();
-      const shape = judgeShape(text, now());
-      if (!anyShape && shape === 'impossible') {
-        return { verdict: { kind: 'refused', reason: 'it is no token of Keystone' }, source: 'shape' };
-      }
       const key = keyOf(text);
       const remembered = recall(key);
       if (remembered !== undefined) return { verdict: remembered, source: 'cache' };
       const running = flights.get(key);
       if (running !== undefined) return running;
-      const flight = ask(token, key, shape === 'likely' ? 'new' : 'odd').finally(() => flights.delete(key));
+      const lane = judgeShape(text, now()) === 'likely' ? 'new' : 'odd';
+      const flight = ask(token, key, lane).finally(() => flights.delete(key));
       flights.set(key, flight);
       return flight;
     },
