@@ -126,10 +126,12 @@ async function shakeHands({ url, proxy, serverName }: Target, tls: TlsSettings):
 /** The certificates that the server shows, its own first. */
 function listChain(first: DetailedPeerCertificate): readonly DetailedPeerCertificate[] {
   const chain = new Set<DetailedPeerCertificate>();
+  let next: DetailedPeerCertificate | undefined = first;
   // One that is not known has no members, and the last one may be its own issuer.
-  for (let next = first; Object.keys(next).length > 0 && !chain.has(next);) {
+  while (next !== undefined && Object.keys(next).length > 0 && !chain.has(next)) {
     chain.add(next);
-    next = (next.issuerCertificate as DetailedPeerCertificate | undefined) ?? next;
+    const { issuerCertificate }: Partial<DetailedPeerCertificate> = next;
+    next = issuerCertificate;
   }
   return [...chain];
 }
