@@ -123,16 +123,20 @@ async function shakeHands({ url, proxy, serverName }: Target, tls: TlsSettings):
   return ready(connectTls(options), 'secureConnect');
 }
 
+/** The last one may be its own issuer, and one that is not known may be missing or without members. */
+function issuerOf({ issuerCertificate }: Partial<DetailedPeerCertificate>): DetailedPeerCertificate | undefined {
+  return issuerCertificate;
+}
+
 /** The certificates that the server shows, its own first. */
 function listChain(first: DetailedPeerCertificate): readonly DetailedPeerCertificate[] {
   const chain = new Set<DetailedPeerCertificate>();
-  let next: DetailedPeerCertificate | undefined = first;
-  // One that is not known has no members, and the last one may be its own issuer.
-  while (next !== undefined && Object.keys(next).length > 0 && !chain.has(next)) {
+  const add = (next: DetailedPeerCertificate | undefined): void => {
+    if (next === undefined || Object.keys(next).length === 0 || chain.has(next)) return;
     chain.add(next);
-    const { issuerCertificate }: Partial<DetailedPeerCertificate> = next;
-    next = issuerCertificate;
-  }
+    add(issuerOf(next));
+  };
+  add(first);
   return [...chain];
 }
 
