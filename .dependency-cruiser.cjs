@@ -14,7 +14,7 @@ const layers = {
   hit: ['exec', 'cache'],
   methods: ['config', 'keystone', 'oidc', 'prompt', 'browser'],
   login: ['exec', 'config', 'keystone', 'cache', 'prompt', 'hit', 'methods'],
-  webhook: ['config', 'keystone'],
+  webhook: ['config', 'keystone', 'oidc'],
 };
 
 const own = (folders) => folders.map((folder) => `^src/${folder}/`);

@@ -11,6 +11,7 @@ const IMPORTERS = {
   jose: 'src/oidc/jwt.ts',
   '@inquirer/prompts': 'src/prompt/ask.ts',
   'js-yaml': 'src/config/yaml.ts',
+  diff: 'src/kubeconfig/diff.ts',
   fastify: 'src/webhook/server.ts',
   pino: 'src/webhook/log.ts',
   'prom-client': 'src/webhook/metrics.ts',

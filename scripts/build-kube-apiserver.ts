@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { describeSystem, exists, findOrUnpack } from './debian-packages.ts';
 import { KUBERNETES_VERSION, placeOfApiServer, runs } from './kubernetes/packages.ts';
 
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const GO = 'usr/lib/go-1.19';
 
 const place = await placeOfApiServer();
@@ -24,13 +25,19 @@ async function run(
   options: { cwd: string; env?: NodeJS.ProcessEnv },
 ): Promise<void> {
   const output = createWriteStream(log, { flags: 'a' });
-  const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  // With all that it has started; what is left to do here is to clear up.
+  const end = (): void => {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
+  };
+  for (const signal of ENDING) process.on(signal, end);
   child.stdout.pipe(output, { end: false });
   child.stderr.pipe(output, { end: false });
   const status = await new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
+  for (const signal of ENDING) process.off(signal, end);
   output.end();
   if (status !== 0) throw new Error(`${program} ${args[0] ?? ''} failed; see ${log}`);
 }
@@ -131,6 +138,10 @@ async function build(): Promise<void> {
       GO111MODULE: 'off',
       GOPROXY: 'off',
       CGO_ENABLED: '0',
+      // The compiler's own memory is cleared less often, which saves a part of its time and costs some hundred MB.
+      GOGC: '400',
+      // The linker drops what debuggers want; so nobody needs to make it.
+      GOGCFLAGS: 'all=-dwarf=false',
       KUBE_GIT_VERSION_FILE: version,
     };
     await run(log, 'nice', ['make', 'WHAT=cmd/kube-apiserver'], { cwd: source, env });

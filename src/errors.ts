@@ -10,6 +10,7 @@ export type PluginErrorCode =
   | 'auth-rejected'
   | 'refused-before'
   | 'factor-required'
+  | 'factor-refused'
   | 'method-not-offered'
   | 'password-expired'
   | 'credential-unknown'

@@ -6,6 +6,7 @@ import { renderExecCredential } from './exec/exec-credential.ts';
 import { complete } from './login/complete.ts';
 import { exchange, isStillGood, renew } from './login/exchange.ts';
 import type { Kept, Received } from './login/exchange.ts';
+import { completeFromKeyring, giveUpKept } from './login/kept.ts';
 import { isSteady, makeAliases, makeKey, readCredential } from './login/key.ts';
 import { answerVersion, openLogin, warnOfInput } from './login/login.ts';
 import type { Login, Run } from './login/login.ts';
@@ -32,16 +33,17 @@ interface Obtained extends Received {
   readonly key: string;
 }
 
-/** Asks for what is missing and logs in; whoever refuses, Keystone or the user, is not asked again for this command. */
+/** Finds or asks for what is missing and logs in; whoever refuses, Keystone or the user, is not asked again for this command. */
 async function logIn(login: Login): Promise<Obtained> {
   const { given, method, tls, host } = login;
+  const kept = await completeFromKeyring(login);
   try {
-    const config = await complete(login, given, (known) => listMissing(known, method));
+    const config = await complete(login, kept?.config ?? given, (known) => listMissing(known, method));
     return { ...(await exchange(login, config)), key: makeKey(config, method, tls, host) };
   } catch (error) {
     const refused = error instanceof AuthRejected || error instanceof Cancelled;
     if (refused) login.cache.refused(login.key, readCredential(login));
-    throw error;
+    throw kept !== undefined && error instanceof AuthRejected ? await giveUpKept(login, kept, error) : error;
   }
 }
 
@@ -78,9 +80,9 @@ async function logInOnce(login: Login, dead: string | undefined): Promise<TokenR
     }
     refuseAgain(login);
     warnOfInput(login);
-    const { record, keep, key: finalKey } = (await renewLast(login, found)) ?? (await logIn(login));
+    const { record, whose, keep, key: finalKey } = (await renewLast(login, found)) ?? (await logIn(login));
     if (!keep) return record;
-    if (isSteady(login)) await cache.keep(finalKey, record, makeAliases(login, finalKey));
+    if (isSteady(login)) await cache.keep(finalKey, record, makeAliases(login, finalKey), whose);
     else reporter.detail('the token is not kept: whose it is cannot be told for sure');
     return record;
   } finally {

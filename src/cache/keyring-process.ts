@@ -10,6 +10,8 @@ export interface KeyringRequest {
   readonly key: string;
   /** What to keep; undefined asks for what is kept. */
   readonly secret?: string;
+  /** Forgets what is kept. */
+  readonly remove?: true;
 }
 
 /** Nothing else can be asked for: what belongs to other programs is none of our business. */
@@ -18,7 +20,8 @@ const SERVICE = 'client-keystone-auth';
 /** Otherwise it would fall back, silently, to the kernel's keyutils, which forget. */
 const OPTIONS = { linux: { store: 'secret-service' } } as const;
 
-const { key, secret } = JSON.parse(readFileSync(0, 'utf8')) as KeyringRequest;
+const { key, secret, remove } = JSON.parse(readFileSync(0, 'utf8')) as KeyringRequest;
 const entry = new Entry(SERVICE, key, OPTIONS);
-if (secret === undefined) writeFileSync(1, entry.getPassword() ?? '');
+if (remove === true) entry.deleteCredential();
+else if (secret === undefined) writeFileSync(1, entry.getPassword() ?? '');
 else entry.setPassword(secret);

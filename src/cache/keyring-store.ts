@@ -1,50 +1,20 @@
-/**
- * Tokens in the user's keyring: Secret Service, Keychain, Credential Manager. A keyring may be absent, locked or hung, so
- * nothing waits for it longer than three seconds.
- */
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { CacheError } from '../errors.ts';
+/** Tokens in the user's keyring. */
 import type { Host } from '../host.ts';
-import type { KeyringRequest } from './keyring-process.ts';
+import { openKeyring } from './keyring.ts';
 import { sealRecord, unsealRecord } from './record.ts';
 import type { TokenStore } from './store.ts';
 
-const LONGEST_MS = 3_000;
-
-/** As built, beside the bundle that this is part of. */
-const HELPER = fileURLToPath(new URL('./keyring.cjs', import.meta.url));
-
-/** What a Windows credential holds (wincred.h, CRED_MAX_CREDENTIAL_BLOB_SIZE), in UTF-16 characters. */
-const LARGEST_CHARACTERS: Partial<Record<NodeJS.Platform, number>> = { win32: 1_280 };
-
-function ask(program: string, request: KeyringRequest): Promise<string> {
-  const options = { timeout: LONGEST_MS, killSignal: 'SIGKILL', windowsHide: true } as const;
-  return new Promise((resolve, reject) => {
-    const child = execFile(program, [HELPER], options, (error, stdout) => {
-      if (error === null) resolve(stdout);
-      else if (error.killed === true)
-        reject(new CacheError(`the keyring did not answer within ${LONGEST_MS / 1000} s`));
-      else reject(new CacheError('the keyring cannot be used', { cause: error }));
-    });
-    // One that ends early does not read; how it ended is what counts.
-    child.stdin?.on('error', () => undefined).end(JSON.stringify(request));
-  });
-}
-
 /** The store of the user's keyring. */
-export function openKeyringStore({ program, platform }: Host): TokenStore {
+export function openKeyringStore(host: Host): TokenStore {
+  const keyring = openKeyring(host);
   return {
     onHitPath: false,
     async read(key) {
-      return unsealRecord(key, await ask(program, { key }));
+      return unsealRecord(key, await keyring.read(key));
     },
     async write(key, record) {
-      const secret = sealRecord(key, record);
-      if (secret.length > (LARGEST_CHARACTERS[platform] ?? Number.POSITIVE_INFINITY)) {
-        throw new CacheError('the token is too large for a credential of Windows');
-      }
-      await ask(program, { key, secret });
+      await keyring.write(key, sealRecord(key, record));
     },
+    remove: (key) => keyring.remove(key),
   };
 }

@@ -31,6 +31,7 @@ const STATUS: Readonly<Record<PluginErrorCode, number>> = {
   'auth-rejected': EXIT.refused,
   'refused-before': EXIT.refused,
   'factor-required': EXIT.refused,
+  'factor-refused': EXIT.refused,
   'method-not-offered': EXIT.refused,
   'password-expired': EXIT.refused,
   'credential-unknown': EXIT.refused,
@@ -47,6 +48,11 @@ const STATUS: Readonly<Record<PluginErrorCode, number>> = {
   cache: EXIT.internal,
   output: EXIT.internal,
 };
+
+/** The exit status that a failure has. */
+export function exitStatusOf(code: PluginErrorCode): number {
+  return STATUS[code];
+}
 
 const FORMAT = '--log-format';
 
@@ -116,5 +122,5 @@ export function reportFailure(host: Host, error: unknown): number {
   const after = `${hint === undefined ? '' : `; ${hint}`}${requestId === undefined ? '' : ` (${requestId})`}`;
   const text = `${message ?? ''}${isForPrograms(host) ? '' : after}`;
   writeLine(host, { level: 'error', text, parts: { code, hint, requestId } });
-  return STATUS[error.code];
+  return exitStatusOf(code);
 }

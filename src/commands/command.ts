@@ -25,6 +25,8 @@ export interface Argument {
   /** One phrase without a full stop. */
   readonly help: string;
   readonly required?: true;
+  /** It may stand there any number of times; the last argument only. */
+  readonly many?: true;
   /** The values that are allowed. */
   readonly choices?: readonly string[];
 }
@@ -54,6 +56,8 @@ export interface CommandDescription {
    */
   readonly takes: 'everything' | 'login' | 'cache' | 'run';
   readonly examples: readonly Example[];
+  /** It is for scripts of ours, and shown nowhere. */
+  readonly hidden?: true;
 }
 
 /** A command other than get-token. To add one: a file with such a value, a line in `registry.ts`, a test. */

@@ -13,16 +13,33 @@ interface Flag {
   /** With dashes. */
   readonly names: readonly string[];
   readonly help: string;
-  /** What may follow it: nothing, one of these, a file, or what nobody can guess. */
-  readonly value: 'none' | 'file' | 'any' | readonly string[];
+  /** What may follow it: nothing, one of these, a file, a name that `complete` lists, or what nobody can guess. */
+  readonly value: 'none' | 'file' | 'any' | Listed | readonly string[];
 }
+
+/** A kind of names that only the program itself can list, see `complete.ts`. */
+interface Listed {
+  readonly kind: string;
+}
+
+/** By name of the option. */
+const KINDS: Readonly<Record<string, string>> = {
+  'os-cloud': 'clouds',
+  'project-name': 'projects',
+  cluster: 'clusters',
+  context: 'contexts',
+};
+
+const isListed = (value: Flag['value']): value is Listed => typeof value === 'object' && 'kind' in value;
+const isChoice = (value: Flag['value']): value is readonly string[] => Array.isArray(value);
 
 function valueOf(option: Option): Flag['value'] {
   const { name, kind, choices } = option;
   if (!takesValue(option)) return 'none';
   if (kind === 'file') return 'file';
   if (name === 'auth-type') return METHODS.flatMap(({ names }) => names);
-  return choices ?? 'any';
+  const listed = KINDS[name];
+  return choices ?? (listed === undefined ? 'any' : { kind: listed });
 }
 
 function describeFlags(options: readonly Option[]): readonly Flag[] {
@@ -82,7 +99,11 @@ function makeVocabulary(commands: readonly CommandDescription[]): Vocabulary {
 /** For bash 3.2 (macOS) and newer; `bash-completion` is not needed. */
 function renderBash({ first, second, own, all }: Vocabulary): string {
   const chosen = all.flatMap(({ names, value }) =>
-    typeof value === 'string' ? [] : [`    ${names.join('|')}) words='${value.join(' ')}' ;;`],
+    isChoice(value)
+      ? [`    ${names.join('|')}) words='${value.join(' ')}' ;;`]
+      : isListed(value)
+        ? [`    ${names.join('|')}) action=${value.kind} ;;`]
+        : [],
   );
   const having = (wanted: Flag['value']): string => namesOf(all.filter(({ value }) => value === wanted)).join('|');
   const seconds = second.map(([word, words]) => `        ${word}) words="${words.join(' ')} $words" ;;`);
@@ -90,7 +111,7 @@ function renderBash({ first, second, own, all }: Vocabulary): string {
   return `# bash completion for ${NAME}, made from its options
 
 _client_keystone_auth() {
-  local cur="\${COMP_WORDS[COMP_CWORD]}" prev='' words='' action='' line
+  local cur="\${COMP_WORDS[COMP_CWORD]}" prev='' words='' action='' cloud='' line i
   if [ "$COMP_CWORD" -gt 0 ]; then prev="\${COMP_WORDS[COMP_CWORD-1]}"; fi
   # bash takes --flag=value apart at the sign.
   if [ "$cur" = '=' ]; then
@@ -124,6 +145,20 @@ ${seconds.join('\n')}
   if [ "$action" = file ]; then
     compopt -o filenames 2>/dev/null
     while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "$cur")
+  elif [ -n "$action" ]; then
+    for ((i = 1; i < COMP_CWORD; i++)); do
+      if [ "\${COMP_WORDS[i]}" = --os-cloud ]; then
+        cloud="\${COMP_WORDS[i + 1]}"
+        if [ "$cloud" = '=' ]; then cloud="\${COMP_WORDS[i + 2]}"; fi
+      fi
+    done
+    # Not by compgen -W, which would run what stands in a name.
+    while IFS= read -r line; do
+      case "$line" in
+        '') ;;
+        "$cur"*) COMPREPLY+=("$(printf %q "$line")") ;;
+      esac
+    done < <("$1" complete "$action" \${cloud:+--os-cloud="$cloud"} </dev/null 2>/dev/null)
   else
     while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -W "$words" -- "$cur")
   fi
@@ -142,12 +177,28 @@ function renderZsh({ first, second, all }: Vocabulary): string {
     return names.map((name) => {
       const short = !name.startsWith('--');
       if (value === 'none') return quote(`${name}${text}`);
-      const action = value === 'file' ? '_files' : value === 'any' ? ' ' : `(${value.join(' ')})`;
+      const action = isListed(value)
+        ? `_client_keystone_auth_names ${value.kind}`
+        : isChoice(value)
+          ? `(${value.join(' ')})`
+          : value === 'file'
+            ? '_files'
+            : ' ';
       return quote(`${name}${short ? '+' : '='}${text}:value:${action}`);
     });
   });
   return `#compdef ${NAMES.join(' ')}
 # zsh completion for ${NAME}, made from its options
+
+_client_keystone_auth_names() {
+  local -a names cloud
+  local i=\${words[(I)--os-cloud]}
+  if (( i )); then cloud=(--os-cloud="\${(Q)words[i + 1]}"); fi
+  i=\${words[(I)--os-cloud=*]}
+  if (( i )); then cloud=("\${(Q)words[i]}"); fi
+  names=(\${(f)"$("\${(Q)words[1]}" complete "\${@[-1]}" "\${cloud[@]}" </dev/null 2>/dev/null)"})
+  compadd "\${@[1,-2]}" -a names
+}
 
 _arguments -S \\
   ${[...specs, quote(`1::command:(${first.map(([word]) => word).join(' ')})`), quote(`2::word:(${second.flatMap(([, words]) => words).join(' ')})`)].join(' \\\n  ')}
@@ -159,14 +210,11 @@ function renderFish({ first, second, own }: Vocabulary): string {
   const describe = (flags: readonly Flag[], after: string): string[] =>
     flags.map(({ names, help, value }) => {
       const spelt = names.map((name) => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`));
-      const takes =
-        value === 'none'
-          ? ''
-          : value === 'file'
-            ? ' -r -F'
-            : value === 'any'
-              ? ' -x'
-              : ` -x -a ${word(value.join(' '))}`;
+      const takes = isListed(value)
+        ? ` -x -a ${word(`(__client_keystone_auth_names ${value.kind})`)}`
+        : isChoice(value)
+          ? ` -x -a ${word(value.join(' '))}`
+          : { none: '', file: ' -r -F', any: ' -x' }[value];
       return `  complete -c $name${after} ${spelt.join(' ')}${takes} -d ${word(help)}`;
     });
   const lines = [
@@ -177,6 +225,20 @@ function renderFish({ first, second, own }: Vocabulary): string {
   ];
   return `# fish completion for ${NAME}, made from its options
 
+function __client_keystone_auth_names
+  set -l typed (commandline -opc)
+  set -l cloud
+  for i in (seq 2 (count $typed))
+    switch $typed[$i]
+      case --os-cloud
+        set cloud --os-cloud=$typed[(math $i + 1)]
+      case '--os-cloud=*'
+        set cloud $typed[$i]
+    end
+  end
+  $typed[1] complete $argv[1] $cloud </dev/null 2>/dev/null
+end
+
 for name in ${NAMES.join(' ')}
   complete -c $name -f
 ${lines.join('\n')}
@@ -185,7 +247,7 @@ end
 }
 
 /** For PowerShell 5 and newer; what stands on its line decides nothing but the first word. */
-function renderPowerShell({ first, second, own }: Vocabulary): string {
+function renderPowerShell({ first, second, own, all }: Vocabulary): string {
   const list = (words: readonly string[]): string => `@(${words.map((one) => `'${one}'`).join(', ')})`;
   const table = (rows: readonly (readonly [string, readonly string[]])[]): string =>
     `@{ ${rows.map(([name, words]) => `'${name}' = ${list(words)}`).join('; ')} }`;
@@ -199,6 +261,18 @@ Register-ArgumentCompleter -Native -CommandName ${NAMES.map((one) => `'${one}'`)
   $flags = ${list(namesOf(FLAGS))}
   $typed = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })
   $before = @($typed | Where-Object { $_ -ne $wordToComplete })
+  $kinds = @{ ${all.flatMap(({ names, value }) => (isListed(value) ? names.map((name) => `'${name}' = '${value.kind}'`) : [])).join('; ')} }
+  if ($before.Count -gt 0 -and $kinds.ContainsKey($before[-1])) {
+    $cloud = @()
+    $at = [array]::IndexOf($before, '--os-cloud')
+    if ($at -ge 0 -and $at + 1 -lt $before.Count) { $cloud = @("--os-cloud=$($before[$at + 1])") }
+    & $commandAst.GetCommandName() complete $kinds[$before[-1]] @cloud 2>$null |
+      Where-Object { $_ -ne '' -and $_.StartsWith($wordToComplete) } | ForEach-Object {
+        $quoted = if ($_ -match '^[\\w.-]+$') { $_ } else { "'" + $_.Replace("'", "''") + "'" }
+        [System.Management.Automation.CompletionResult]::new($quoted, $_, 'ParameterValue', $_)
+      }
+    return
+  }
   $words = $flags
   if ($before.Count -eq 0) { $words = $first + $words }
   else {

@@ -1,9 +1,11 @@
 import { cacheFolder } from '../cache/folder.ts';
+import { isKept } from '../cache/kept-secret.ts';
 import { isFresh } from '../cache/record.ts';
 import { describeSources } from '../config/option.ts';
 import { readProxy } from '../config/proxy.ts';
 import { describeScope, resolveScope } from '../config/scope.ts';
 import type { TlsSettings } from '../config/tls.ts';
+import { identifyKept } from '../login/kept.ts';
 import { openLogin, warnOfInput } from '../login/login.ts';
 import type { Login } from '../login/login.ts';
 import { explainChoice } from '../methods/choose.ts';
@@ -12,6 +14,7 @@ import { OPTIONS } from '../methods/registry.ts';
 import { OUTPUT } from './command.ts';
 import type { Answer, Command, Data } from './command.ts';
 import { describeSpan, describeTime } from './duration.ts';
+import { describeProxy } from './doctor/proxy.ts';
 import { imagineRequest } from './explain/request.ts';
 import type { ImaginedRequest } from './explain/request.ts';
 import { listOverridden, listSettings } from './explain/settings.ts';
@@ -23,12 +26,10 @@ function describeTls({ insecure, paths }: TlsSettings): string {
   return `certificates must be signed by ${paths.ca ?? 'an authority of this system'}${client}`;
 }
 
-/** A proxy without the name and the password that may stand in its URL. */
-function describeProxy({ host }: Login): string | undefined {
+function describeWay({ host }: Login): string | undefined {
   const { https_proxy: proxy, no_proxy: without } = readProxy(host.env);
   if (proxy === undefined) return undefined;
-  const { protocol, host: address } = new URL(proxy);
-  return `${protocol}//${address} for https${without === undefined ? '' : `, except for ${without}`}`;
+  return `${describeProxy(new URL(proxy))} for https${without === undefined ? '' : `, except for ${without}`}`;
 }
 
 function describeAsked({ given }: Login, { asked }: ImaginedRequest): string {
@@ -51,13 +52,15 @@ async function explainLogin(login: Login, warnings: readonly string[]): Promise<
   const storage = given.text('cache-storage') ?? 'file';
   const { because } = explainChoice(given);
   const missing = listMissing(given, method);
+  const identity = missing.length === 0 ? undefined : identifyKept(login, given);
+  const keyring = identity !== undefined && isKept(host, identity) ? identity.about : undefined;
   const request = await imagineRequest(login, missing);
   const found = await cache.recall(key);
   const fresh = found !== undefined && isFresh(found.record, host.now());
   const settings = listSettings(given, OPTIONS);
   const overridden = listOverridden(given, OPTIONS);
   const scope = describeAsked(login, request);
-  const proxy = describeProxy(login);
+  const proxy = describeWay(login);
   const place = storage === 'file' ? (cacheFolder(host) ?? 'nowhere') : storage;
   const sent = request.verb === undefined ? undefined : `${request.verb} ${request.url ?? ''}`;
   const headers = Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
@@ -65,6 +68,7 @@ async function explainLogin(login: Login, warnings: readonly string[]): Promise<
     ['Method', `${method.names[0] ?? ''} (${method.about}), ${because}`],
     ['Scope', scope],
     ['Missing', missing.map(describeSources).join(', ') || 'nothing'],
+    ['From the keyring', keyring],
     ['First', request.first],
     ['Request', sent],
     ['Headers', headers.join('; ') || undefined],
@@ -98,6 +102,7 @@ async function explainLogin(login: Login, warnings: readonly string[]): Promise<
       method: { name: method.names[0] ?? null, because },
       scope,
       missing: missing.map((option) => ({ option: option.name, set: describeSources(option) })),
+      keyring: keyring ?? null,
       request: describeRequest(request),
       tls: {
         insecure: tls.insecure,

@@ -1,8 +1,20 @@
+import { cacheClean } from './cache-clean.ts';
+import { cacheList } from './cache-list.ts';
 import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
+import { complete } from './complete.ts';
 import { completionOf } from './completion.ts';
+import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
+import { kubeconfigAdd } from './kubeconfig-add.ts';
+import { kubeconfigConvert } from './kubeconfig-convert.ts';
+import { kubeconfigFetch } from './kubeconfig-fetch.ts';
+import { kubeconfigRemove } from './kubeconfig-remove.ts';
+import { kubeconfigShow } from './kubeconfig-show.ts';
 import { domains, projects } from './listing.ts';
+import { login } from './login.ts';
+import { logout } from './logout.ts';
+import { status } from './status.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
 
@@ -19,14 +31,29 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
 
 /** Every other command, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = [
+  login,
+  logout,
+  status,
   token,
   whoami,
   projects,
   domains,
   catalog,
+  cacheList,
+  cacheClean,
   explain,
+  doctor,
+  kubeconfigAdd,
+  kubeconfigFetch,
+  kubeconfigConvert,
+  kubeconfigRemove,
+  kubeconfigShow,
   completionOf(() => ALL_COMMANDS),
+  complete,
 ];
 
-/** These and get-token. */
-export const ALL_COMMANDS: readonly CommandDescription[] = [GET_TOKEN_COMMAND, ...COMMANDS];
+/** These and get-token, as users are told of them. */
+export const ALL_COMMANDS: readonly CommandDescription[] = [
+  GET_TOKEN_COMMAND,
+  ...COMMANDS.filter(({ hidden }) => hidden !== true),
+];

@@ -23,7 +23,7 @@ function only(layer: Layer, options: readonly Option[]): Layer {
 function takeWords(command: Command, words: readonly string[]): readonly string[] {
   const own = words.slice(command.words.length);
   const wanted = command.arguments ?? [];
-  if (own.length > wanted.length) throw unexpectedWord();
+  if (own.length > wanted.length && wanted.at(-1)?.many !== true) throw unexpectedWord();
   const missing = wanted.find(({ required }, index) => required === true && own[index] === undefined);
   if (missing !== undefined) {
     throw new UsageError(`${command.words.join(' ')} needs ${missing.name}`, { hint: `it is the ${missing.help}` });

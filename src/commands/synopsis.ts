@@ -1,6 +1,9 @@
 import type { Argument, CommandDescription } from './command.ts';
 
-const spell = ({ name, required }: Argument): string => (required === true ? name : `[${name}]`);
+const spell = ({ name, required, many }: Argument): string => {
+  const word = many === true ? `${name}...` : name;
+  return required === true ? word : `[${word}]`;
+};
 
 /** A command as it is typed: `kubeconfig add [NAME]`. */
 export function describeSynopsis({ words, arguments: own = [] }: CommandDescription): string {

@@ -3,45 +3,13 @@ import type { JsonObject } from '../json.ts';
 import { OUTPUT } from './command.ts';
 import type { Answer, Command, Data } from './command.ts';
 import { describeSpan, describeTime } from './duration.ts';
+import { describeNamed, describeTokenScope, readNamed } from './named.ts';
+import type { Named } from './named.ts';
 import { ask, describeTokenQuestion } from './session.ts';
 import { renderPairs } from './table.ts';
 
-/** A thing of Keystone's with the domain that it is named in. */
-interface Named {
-  readonly id: string | null;
-  readonly name: string | null;
-  readonly domain?: { readonly id: string | null; readonly name: string | null };
-}
-
-function readNamed(value: JsonObject | undefined): Named | undefined {
-  if (value === undefined) return undefined;
-  const domain = objectAt(value, 'domain');
-  return {
-    id: textAt(value, 'id') ?? null,
-    name: textAt(value, 'name') ?? null,
-    ...(domain === undefined
-      ? {}
-      : { domain: { id: textAt(domain, 'id') ?? null, name: textAt(domain, 'name') ?? null } }),
-  };
-}
-
-function describe(named: Named | undefined): string | undefined {
-  if (named === undefined) return undefined;
-  const { id, name, domain } = named;
-  const where = domain === undefined ? '' : `, domain ${domain.name ?? domain.id ?? '?'}`;
-  return `${name ?? '?'} (${id ?? '?'}${where})`;
-}
-
 const namesIn = (facts: JsonObject, list: string): string[] =>
   listAt(facts, list).flatMap((entry) => (isJsonObject(entry) ? (textAt(entry, 'name') ?? []) : []));
-
-/** What a token is good for, where that is no project. */
-function describeScope(facts: JsonObject): string | undefined {
-  if (objectAt(facts, 'system') !== undefined) return 'the whole system';
-  const domain = readNamed(objectAt(facts, 'domain'));
-  if (domain !== undefined) return `domain ${describe(domain) ?? ''}`;
-  return objectAt(facts, 'project') === undefined ? 'nothing: the token has no scope' : undefined;
-}
 
 /** Groups as k8s-keystone-auth gives them to the cluster, unless it is told other names: their names, and the project's id. */
 function listClusterGroups(groups: readonly string[], project: Named | undefined): string[] {
@@ -72,7 +40,7 @@ export const whoami: Command = {
       const { expiresAt } = session.record;
       const leftMs = expiresAt - call.host.now();
       const clusterGroups = listClusterGroups(groups, project);
-      const scope = describeScope(facts);
+      const scope = describeTokenScope(facts);
       const data: Data = {
         user: { ...user },
         project: project === undefined ? null : { ...project },
@@ -87,8 +55,8 @@ export const whoami: Command = {
         secondsLeft: Math.max(0, Math.floor(leftMs / 1000)),
       };
       const text = renderPairs([
-        ['User', describe(user)],
-        ['Project', describe(project)],
+        ['User', describeNamed(user)],
+        ['Project', describeNamed(project)],
         ['Scope', scope],
         ['Roles', roles.join(', ') || 'none'],
         ['Groups in Keystone', groups.join(', ') || 'none'],

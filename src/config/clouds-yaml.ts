@@ -86,9 +86,11 @@ function warnOf({ name, file }: Listing): string[] {
   ];
 }
 
+const namesIn = (listings: readonly Listing[]): string[] => [...new Set(listings.flatMap(({ names }) => names))];
+
 /** The cloud that is named, else the only one there is. */
 function chooseCloud(named: Setting | undefined, listings: readonly Listing[], host: Host): string | undefined {
-  const known = [...new Set(listings.flatMap(({ names }) => names))];
+  const known = namesIn(listings);
   if (named === undefined) return known.length === 1 ? known[0] : undefined;
   const name = String(named.value);
   if (known.includes(name)) return name;
@@ -125,6 +127,28 @@ async function readProfile(
   return { listing, entry: chosenBy(named, entry), looked };
 }
 
+async function findListings(
+  host: Host,
+  given: readonly Layer[],
+): Promise<{ listings: readonly Listing[]; files: readonly FileStamp[] }> {
+  const secure = await findCloudFile('secure', firstOf(given, 'client-secure-file'), host);
+  const clouds = await findCloudFile('clouds', firstOf(given, 'client-config-file'), host);
+  // What is secret is laid over the rest.
+  const listings = [makeListing('secure', secure.file), makeListing('clouds', clouds.file)];
+  return { listings: listings.flatMap((listing) => listing ?? []), files: [...secure.looked, ...clouds.looked] };
+}
+
+/**
+ * Names of the clouds that can be chosen.
+ *
+ * @param given flags and variables, strongest first
+ * @throws ConfigError when a file cannot be used
+ */
+export async function listClouds(host: Host, given: readonly Layer[]): Promise<readonly string[]> {
+  const { listings } = await findListings(host, given);
+  return namesIn(listings);
+}
+
 /**
  * Reads the cloud that is meant, if any: the one that is named, or the only one there is where nothing else is said.
  *
@@ -138,13 +162,7 @@ export async function readCloud(
 ): Promise<CloudSettings> {
   const named = firstOf(given, 'os-cloud');
   if (named === undefined && isTold(given, options)) return NOTHING;
-  const secure = await findCloudFile('secure', firstOf(given, 'client-secure-file'), host);
-  const clouds = await findCloudFile('clouds', firstOf(given, 'client-config-file'), host);
-  // What is secret is laid over the rest.
-  const listings = [makeListing('secure', secure.file), makeListing('clouds', clouds.file)].flatMap(
-    (listing) => listing ?? [],
-  );
-  const files = [...secure.looked, ...clouds.looked];
+  const { listings, files } = await findListings(host, given);
   const cloud = chooseCloud(named, listings, host);
   if (cloud === undefined) return { ...NOTHING, files };
 

@@ -21,6 +21,7 @@ export const WEBHOOK_GROUPS = [
   'Server',
   'Keystone',
   'Authentication',
+  'OpenID Connect',
   'Authorization',
   'Synchronisation',
   'Run',

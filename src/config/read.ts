@@ -1,6 +1,6 @@
 import type { FileStamp } from '../file-stamp.ts';
 import type { Host } from '../host.ts';
-import { readCloud } from './clouds-yaml.ts';
+import { listClouds, readCloud } from './clouds-yaml.ts';
 import { refuseUntrusted } from './current-folder.ts';
 import { readEnvironment, withoutOpenStack } from './env.ts';
 import type { Layer } from './layer.ts';
@@ -14,14 +14,27 @@ export interface ReadConfig {
   readonly files: readonly FileStamp[];
 }
 
+function readGiven(host: Host, flags: Layer, options: readonly Option[]): readonly Layer[] {
+  const env = flags.get('no-env')?.value === 'true' ? withoutOpenStack(host.env) : host.env;
+  return [flags, readEnvironment(env, options)];
+}
+
+/**
+ * Names of the clouds of clouds.yaml.
+ *
+ * @throws ConfigError
+ */
+export async function readCloudNames(host: Host, flags: Layer, options: readonly Option[]): Promise<readonly string[]> {
+  return listClouds(host, readGiven(host, flags, options));
+}
+
 /**
  * Reads the settings from all that may hold them: flags, then variables, then clouds.yaml.
  *
  * @throws ConfigError
  */
 export async function readConfig(host: Host, flags: Layer, options: readonly Option[]): Promise<ReadConfig> {
-  const env = flags.get('no-env')?.value === 'true' ? withoutOpenStack(host.env) : host.env;
-  const given = [flags, readEnvironment(env, options)];
+  const given = readGiven(host, flags, options);
   const { layers, files, warnings } = await readCloud(host, given, options);
   const config = resolveConfig([...given, ...layers], options);
   refuseUntrusted(config, options);

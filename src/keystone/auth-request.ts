@@ -95,7 +95,11 @@ export function tokensRequest(
 }
 
 /** Exchanges a token that has no scope for one that has; nothing but a role can then still be missing. */
-export function rescopeRequest({ subject, asked }: AuthRequest, token: Secret, scope: Scope): AuthRequest {
+export function rescopeRequest(
+  { subject, asked }: Pick<AuthRequest, 'subject' | 'asked'>,
+  token: Secret,
+  scope: Scope,
+): AuthRequest {
   return {
     ...tokensRequest([{ method: 'token', content: { id: token } }], scope),
     headers: { 'x-auth-token': token },

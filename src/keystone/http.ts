@@ -67,6 +67,8 @@ export interface HttpSettings {
   readonly trusted: TrustedOrigins | undefined;
   /** `https_proxy` and `no_proxy`; a plain http:// never goes through a proxy. */
   readonly proxy: Readonly<Record<string, string | undefined>>;
+  /** The name that the server's certificate must be for, where that is not its host. */
+  readonly serverName?: string | undefined;
   readonly userAgent: string;
   /** For everything together that servers are waited for, in ms; what a person takes does not count. */
   readonly deadlineMs: number;
@@ -104,7 +106,8 @@ function authorities({ ca }: TlsSettings): string[] {
   return ca === undefined ? [...getCACertificates('bundled'), ...getCACertificates('system')] : [ca];
 }
 
-function tlsOptions(tls: TlsSettings): AgentOptions {
+/** How TLS is spoken. */
+export function tlsOptions(tls: TlsSettings): AgentOptions {
   return {
     // Explicit, or NODE_TLS_REJECT_UNAUTHORIZED=0 in a kubeconfig would decide.
     rejectUnauthorized: !tls.insecure,
@@ -143,10 +146,14 @@ function followable(from: URL, location: string): URL | undefined {
 
 /** Opens the way to Keystone. Nothing is sent yet. */
 export async function openHttp(settings: HttpSettings): Promise<Http> {
-  const { host, tls, trusted, proxy, userAgent, deadlineMs, log } = settings;
+  const { host, tls, trusted, proxy, serverName, userAgent, deadlineMs, log } = settings;
   const { default: got } = await import('got');
   let leftMs = deadlineMs;
-  const proxied: ProxyAgentOptions = { keepAlive: true, proxyEnv: { ...proxy } };
+  const proxied: ProxyAgentOptions = {
+    keepAlive: true,
+    proxyEnv: { ...proxy },
+    ...(serverName === undefined ? {} : { servername: serverName }),
+  };
   // Made on first use: reading the system's authorities takes time that a plain http:// never needs.
   let https: HttpsAgent | undefined;
   const http = new HttpAgent({ keepAlive: true });

@@ -91,6 +91,12 @@ function explain403({ body, request }: Circumstances): PluginError {
   );
 }
 
+function explain409({ body }: Circumstances): PluginError {
+  return new AuthRejected('request-rejected', `Keystone has that already: ${serverMessage(body)}`, {
+    hint: 'choose another name',
+  });
+}
+
 function explain429({ answer }: Circumstances): PluginError {
   const after = answer.header('retry-after');
   return new KeystoneUnreachable('rate-limited', 'Keystone limits the rate of logins', {
@@ -116,6 +122,7 @@ const BY_STATUS: Readonly<Partial<Record<number, Explainer>>> = {
   401: explain401,
   403: explain403,
   404: explain404,
+  409: explain409,
   429: explain429,
   502: explainUnavailable,
   503: explainUnavailable,

@@ -4,6 +4,11 @@ import { completeConfig, requireInteraction } from '../methods/complete.ts';
 import { openTerminal } from '../prompt/terminal.ts';
 import type { Login } from './login.ts';
 
+/** Questions that are left to others. */
+interface Left {
+  readonly withoutProject?: boolean;
+}
+
 /**
  * Has the user asked for what is missing, if anything is.
  *
@@ -14,6 +19,7 @@ export async function complete(
   { host, info, person, method }: Login,
   given: ResolvedConfig,
   listMissing: (config: ResolvedConfig) => Option[],
+  { withoutProject }: Left = {},
 ): Promise<ResolvedConfig> {
   const missing = listMissing(given);
   if (missing.length === 0) return given;
@@ -21,7 +27,13 @@ export async function complete(
   const terminal = because === undefined ? openTerminal(host) : undefined;
   if (terminal === undefined) throw requireInteraction(missing, because ?? 'the terminal is gone');
   try {
-    return await completeConfig(given, listMissing, { host, terminal, server: info?.server, method });
+    return await completeConfig(given, listMissing, {
+      host,
+      terminal,
+      server: info?.server,
+      method,
+      withoutProject,
+    });
   } finally {
     terminal.close();
   }

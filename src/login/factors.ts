@@ -36,7 +36,8 @@ function requestMissing(
     headers: { 'openstack-auth-receipt': id },
     refusals: {
       401: {
-        code: 'auth-rejected',
+        // Not 'auth-rejected': what was shown before is right.
+        code: 'factor-refused',
         message: `Keystone refused the further factor for ${request.subject}: ${factors.map(({ doubt }) => doubt).join(' or ')}`,
         hint: 'check it, and the clock of what shows it',
       },

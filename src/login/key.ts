@@ -19,14 +19,17 @@ function digest(text: string | undefined): string | undefined {
   return text === undefined ? undefined : createHash('sha256').update(text).digest('hex');
 }
 
+/** How Keystone is reached and believed, as fields of a key. */
+export function identifyTls({ insecure, ca, cert }: TlsSettings): Field[] {
+  return [String(insecure), digest(ca), digest(cert)];
+}
+
 /** The cache key: everything that decides whose token it is and what it is good for, and nothing that can be guessed. */
 export function makeKey(config: ResolvedConfig, method: AuthMethod, tls: TlsSettings, host: Host): string {
   return digestFields(KEY_PURPOSE, [
     host.uid === undefined ? undefined : String(host.uid),
     readAuthUrl(config),
-    String(tls.insecure),
-    digest(tls.ca),
-    digest(tls.cert),
+    ...identifyTls(tls),
     method.names[0],
     ...method.identify(config, host),
   ]);

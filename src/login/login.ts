@@ -63,6 +63,8 @@ export interface Login extends Run {
   /** That the whole login may take, in ms: longer than the deadline where a person has to do something elsewhere. */
   readonly longestMs: number;
   readonly person: Person;
+  /** The first of several steps to a token: that it has no scope yet is not worth a word. */
+  readonly interim?: true;
 }
 
 const DEADLINE_SECONDS = 30;

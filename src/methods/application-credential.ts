@@ -17,6 +17,11 @@ function describe(config: ResolvedConfig): string {
   return `application credential ${which}`;
 }
 
+function identify(config: ResolvedConfig): (string | undefined)[] {
+  if (!isNamed(config)) return ['application credential id', config.text(`${PAIR}-id`)];
+  return ['application credential name', config.text(`${PAIR}-name`), ...identifyUser(config)];
+}
+
 /** Keystone API v3, "Application credentials". */
 export const applicationCredential: AuthMethod = {
   names: ['v3applicationcredential'],
@@ -53,9 +58,11 @@ export const applicationCredential: AuthMethod = {
     const which = config.has(`${PAIR}-id`) ? [] : isNamed(config) ? missingUser(config) : ['application-credential-id'];
     return [...which, ...(config.has(`${PAIR}-secret`) ? [] : ['application-credential-secret'])];
   },
-  identify(config) {
-    if (!isNamed(config)) return ['application credential id', config.text(`${PAIR}-id`)];
-    return ['application credential name', config.text(`${PAIR}-name`), ...identifyUser(config)];
+  identify,
+  keepable: {
+    option: `${PAIR}-secret`,
+    identify,
+    describe: (config) => `the secret of ${describe(config)}`,
   },
   async request(config) {
     const subject = describe(config);

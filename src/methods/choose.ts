@@ -14,6 +14,8 @@ function firstOrigin(layer: Layer, names: readonly string[]): string | undefined
 interface Choice {
   readonly method: AuthMethod;
   readonly because: string;
+  /** Nothing told it. */
+  readonly guessed?: true;
 }
 
 function inferFrom(layer: Layer): Choice | undefined {
@@ -73,5 +75,5 @@ function findMethod(config: ResolvedConfig): Choice {
     const choice = inferFrom(layer);
     if (choice !== undefined) return choice;
   }
-  return { method: password, because: 'as nothing tells another' };
+  return { method: password, because: 'as nothing tells another', guessed: true };
 }

@@ -72,6 +72,8 @@ interface Asking {
   /** The cluster's URL, if kubectl told it. */
   readonly server: string | undefined;
   readonly method: Pick<AuthMethod, 'asksFor'>;
+  /** The project is somebody else's question. */
+  readonly withoutProject?: boolean | undefined;
 }
 
 /**
@@ -83,7 +85,7 @@ interface Asking {
 export async function completeConfig(
   config: ResolvedConfig,
   listMissing: (config: ResolvedConfig) => Option[],
-  { host, terminal, server, method }: Asking,
+  { host, terminal, server, method, withoutProject }: Asking,
 ): Promise<ResolvedConfig> {
   const { ask } = await import('../prompt/ask.ts');
   const answers = new Map<string, Setting>();
@@ -91,8 +93,8 @@ export async function completeConfig(
   for (;;) {
     const missing = listMissing(complete);
     const visible = missing.find((option) => !option.secret);
-    const project =
-      visible === undefined && askForProject(complete, answers) ? OPTION_BY_NAME.get('project-name') : undefined;
+    const asksProject = visible === undefined && withoutProject !== true && askForProject(complete, answers);
+    const project = asksProject ? OPTION_BY_NAME.get('project-name') : undefined;
     const option = visible ?? project ?? missing[0];
     if (option === undefined) return complete;
     const suggestion = option.name === 'project-domain-name' ? complete.text('user-domain-name') : option.suggestion;

@@ -51,6 +51,18 @@ export interface AuthMethod {
   request(config: ResolvedConfig, tools: Tools): Promise<AuthRequest | ProviderToken>;
   /** How it gets the next token with what came with the last one. */
   readonly renewal?: Renewal;
+  /** The secret that the user may have kept in the keyring, so that later logins need nobody. */
+  readonly keepable?: Keepable;
+}
+
+/** A secret that does not change from login to login. */
+export interface Keepable {
+  /** Name of its option. */
+  readonly option: string;
+  /** Whose it is at Keystone, as fields of a key: nothing of the scope, which it does not depend on. */
+  identify(config: ResolvedConfig): (string | undefined)[];
+  /** In the words of a message: "the password of alice (domain Default)". */
+  describe(config: ResolvedConfig): string;
 }
 
 /** Getting the next token without anybody being asked. Where it is refused, the whole login follows. */
@@ -82,6 +94,8 @@ export interface Factor {
 /** A token that is no Keystone token: for a cluster that trusts the identity provider itself. */
 export interface ProviderToken {
   readonly token: Secret;
+  /** Who logs in, in the words of a message. */
+  readonly subject: string;
   /** ms since 1970, UTC, by this machine's clock. */
   readonly expiresAt: number;
   /** Gets the next token without the user; it is kept with this one. */

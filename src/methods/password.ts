@@ -1,6 +1,6 @@
 import type { AuthMethod } from './method.ts';
 import { userMethod } from './factors.ts';
-import { readUser, USER_OPTIONS } from './user.ts';
+import { describeUser, identifyUser, readUser, USER_OPTIONS } from './user.ts';
 
 /** Keystone API v3, "Password authentication". */
 export const password: AuthMethod = {
@@ -19,6 +19,11 @@ export const password: AuthMethod = {
   ],
   signs: ['password'],
   conflicts: [],
+  keepable: {
+    option: 'password',
+    identify: identifyUser,
+    describe: (config) => `the password of ${describeUser(config)}`,
+  },
   ...userMethod({
     name: 'password',
     missing: (config) => (config.has('password') ? [] : ['password']),

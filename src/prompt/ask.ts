@@ -2,7 +2,7 @@
  * Prompts: one question, one line, on the terminal itself. Rules: nothing is echoed for a secret, the terminal is as it
  * was whatever happens, and a signal does to us what it would have done without the prompt.
  */
-import { input, password } from '@inquirer/prompts';
+import { input, password, select } from '@inquirer/prompts';
 import type { Option } from '../config/option.ts';
 import type { Host, PromptSignal } from '../host.ts';
 import { Cancelled } from './cancelled.ts';
@@ -23,13 +23,21 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What the library needs beside the question. */
+interface Context {
+  readonly input: Terminal['input'];
+  readonly output: Terminal['output'];
+  readonly signal: AbortSignal;
+}
+
+type Put = (context: Context) => Promise<string>;
+
 /** Asks once; the first signal to arrive takes the prompt down and is returned instead of an answer. */
-async function askOnce(
+async function putOnce(
   host: Host,
   terminal: Terminal,
-  option: Option,
-  message: string,
-  { suggestion, signal: outer }: AskOptions,
+  put: Put,
+  outer: AbortSignal | undefined,
 ): Promise<{ answer: string } | { signal: PromptSignal | undefined }> {
   const stop = new AbortController();
   let signal: PromptSignal | undefined;
@@ -50,11 +58,7 @@ async function askOnce(
   if (outer?.aborted) leave();
   terminal.input.on('keypress', onKey).once('end', leave).once('close', leave);
   try {
-    const context = { input: terminal.input, output: terminal.output, signal: stop.signal };
-    const answer = option.secret
-      ? await password({ message, mask: false, toggleMask: false }, context)
-      : await input({ message, ...(suggestion === undefined ? {} : { default: suggestion }) }, context);
-    return { answer };
+    return { answer: await put({ input: terminal.input, output: terminal.output, signal: stop.signal }) };
   } catch (error) {
     // Whatever the library throws here, an unanswered question is a cancelled one.
     if (error instanceof Error && /^(Abort|Exit|Cancel)PromptError$/.test(error.name)) return { signal };
@@ -63,6 +67,22 @@ async function askOnce(
     terminal.input.off('keypress', onKey).off('end', leave).off('close', leave);
     outer?.removeEventListener('abort', leave);
     for (const forget of listening) forget();
+  }
+}
+
+/** Asks until there is an answer or an end. */
+async function putUntilAnswered(
+  host: Host,
+  terminal: Terminal,
+  put: Put,
+  outer: AbortSignal | undefined,
+): Promise<string> {
+  for (;;) {
+    const result = await putOnce(host, terminal, put, outer);
+    if ('answer' in result) return result.answer;
+    if (result.signal !== 'SIGTSTP') throw new Cancelled(result.signal);
+    // The prompt is gone and the terminal restored: now stop, and ask anew when continued.
+    host.raise('SIGTSTP');
   }
 }
 
@@ -77,14 +97,47 @@ export async function ask(
   terminal: Terminal,
   option: Option,
   where: string,
-  options: AskOptions,
+  { suggestion, signal }: AskOptions,
 ): Promise<string> {
   const message = `${option.prompt ?? option.name}${where === '' ? '' : ` ${where}`}:`;
-  for (;;) {
-    const result = await askOnce(host, terminal, option, message, options);
-    if ('answer' in result) return result.answer;
-    if (result.signal !== 'SIGTSTP') throw new Cancelled(result.signal);
-    // The prompt is gone and the terminal restored: now stop, and ask anew when continued.
-    host.raise('SIGTSTP');
-  }
+  const put: Put = (context) =>
+    option.secret
+      ? password({ message, mask: false, toggleMask: false }, context)
+      : input({ message, ...(suggestion === undefined ? {} : { default: suggestion }) }, context);
+  return putUntilAnswered(host, terminal, put, signal);
+}
+
+/** One of several answers. */
+export interface Choice {
+  readonly value: string;
+  /** As it is shown: printable, one line. */
+  readonly name: string;
+}
+
+/** A question whose answers are known. */
+export interface ChoiceQuestion {
+  /** With the colon. */
+  readonly message: string;
+  readonly choices: readonly Choice[];
+  /** The value that Enter alone chooses; the first one if nothing is said. */
+  readonly suggestion?: string | undefined;
+}
+
+const LONGEST_LIST = 10;
+
+/**
+ * Has one of several answers chosen.
+ *
+ * @returns its value
+ * @throws Cancelled
+ */
+export async function choose(
+  host: Host,
+  terminal: Terminal,
+  { message, choices, suggestion }: ChoiceQuestion,
+): Promise<string> {
+  const rest = suggestion === undefined ? {} : { default: suggestion };
+  const put: Put = (context) =>
+    select({ message, choices: [...choices], pageSize: LONGEST_LIST, loop: false, ...rest }, context);
+  return putUntilAnswered(host, terminal, put, undefined);
 }

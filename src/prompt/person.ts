@@ -1,6 +1,7 @@
 import type { Option } from '../config/option.ts';
 import { InteractionRequired } from '../errors.ts';
 import type { Host } from '../host.ts';
+import type { ChoiceQuestion } from './ask.ts';
 import { openTerminal } from './terminal.ts';
 
 /** Whoever sits at the terminal, if anybody does. */
@@ -28,6 +29,13 @@ export interface Person {
    * @throws Cancelled
    */
   ask(option: Option, where: string, signal?: AbortSignal): Promise<string>;
+  /**
+   * Has one of several answers chosen.
+   *
+   * @returns its value; undefined where nobody can be asked
+   * @throws Cancelled
+   */
+  choose(question: ChoiceQuestion): Promise<string | undefined>;
 }
 
 /** What a {@link Person} is reached by. */
@@ -76,6 +84,16 @@ export function findPerson({ host, mayAsk, say }: Reach): Person {
       const { ask } = await import('./ask.ts');
       try {
         return await ask(host, opened, option, where, { signal });
+      } finally {
+        opened.close();
+      }
+    },
+    async choose(question) {
+      const opened = this.deafBecause === undefined ? openTerminal(host) : undefined;
+      if (opened === undefined) return undefined;
+      const { choose } = await import('./ask.ts');
+      try {
+        return await choose(host, opened, question);
       } finally {
         opened.close();
       }

@@ -4,6 +4,7 @@
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Secret } from '../secret.ts';
+import type { Authenticator } from './chain.ts';
 import type { Gate, Lane } from './gate.ts';
 import { nameOwner } from './identity.ts';
 import type { Naming, Owner } from './identity.ts';
@@ -13,7 +14,7 @@ import { judgeShape } from './token-shape.ts';
 import type { Judgement, Validate } from './validate.ts';
 
 /** How a verdict came about, for the metrics. */
-export type Source = 'shape' | 'cache' | 'keystone' | 'gate';
+export type Source = 'shape' | 'cache' | 'keystone' | 'gate' | 'oidc';
 
 export interface Answered {
   readonly verdict: TokenVerdict;
@@ -27,7 +28,8 @@ export interface AuthenticatorSettings {
   readonly gate: Gate;
   /** As of now: role mappings can change. */
   readonly naming: () => Naming;
-  readonly anyShape: boolean;
+  /** Whether it is asked about a token that it cannot have made. */
+  readonly asksAnyway: (token: string) => boolean;
   /** How long a good token counts without asking, in ms. */
   readonly goodMs: number;
   /** That Keystone has, in ms. */
@@ -44,6 +46,12 @@ const BAD_MS = 60_000;
 const MOST_GOOD = 10_000;
 const MOST_BAD = 20_000;
 
+/** The part of its time after which a token in use is asked about again, so that nobody has to wait, or fails, when that is over. */
+const REFRESH_AFTER = 2 / 3;
+
+/** Between two tries of that. */
+const REFRESH_AGAIN_MS = 3_000;
+
 /** What an answer may take in all; kube-apiserver is not kept waiting longer. */
 const ANSWER_MS = 4_500;
 
@@ -51,6 +59,8 @@ interface Good {
   readonly judgement: Extract<Judgement, { kind: 'valid' }>;
   /** Until when it counts without asking, ms since 1970, UTC. */
   readonly until: number;
+  /** From when on it is asked about again beside the answers; a later one after a try. */
+  refreshAt: number;
 }
 
 interface Bad {
@@ -64,12 +74,9 @@ export interface Memory {
   readonly bad: number;
 }
 
-/** Makes what answers TokenReviews. */
-export function makeAuthenticator(settings: AuthenticatorSettings): {
-  readonly authenticate: Authenticate;
-  readonly memory: () => Memory;
-} {
-  const { validate, gate, naming, anyShape, goodMs, timeoutMs, now, onDropped, onConfirmed } = settings;
+/** Makes what answers for Keystone's tokens. */
+export function makeAuthenticator(settings: AuthenticatorSettings): Authenticator & { readonly memory: () => Memory } {
+  const { validate, gate, naming, asksAnyway, goodMs, timeoutMs, now, onDropped, onConfirmed } = settings;
   // A memory dump shows neither tokens nor anything that a token could be looked up by elsewhere.
   const hmacKey = randomBytes(32);
   const good = new Lru<Good>(MOST_GOOD);
@@ -84,10 +91,16 @@ export function makeAuthenticator(settings: AuthenticatorSettings): {
     return { kind: 'accepted', identity: named.identity };
   }
 
-  function recall(key: string): TokenVerdict | undefined {
+  function recall(token: Secret, key: string): TokenVerdict | undefined {
     const at = now();
     const known = good.get(key);
-    if (known !== undefined && known.until > at) return accept(known.judgement);
+    if (known !== undefined && known.until > at) {
+      if (known.refreshAt <= at && !flights.has(key)) {
+        known.refreshAt = at + REFRESH_AGAIN_MS;
+        void fly(token, key, 'known').catch(() => undefined);
+      }
+      return accept(known.judgement);
+    }
     if (known !== undefined && known.judgement.expiresAt <= at) {
       good.delete(key);
       return { kind: 'refused', reason: 'the token has expired' };
@@ -99,7 +112,8 @@ export function makeAuthenticator(settings: AuthenticatorSettings): {
   function remember(key: string, judgement: Judgement): void {
     const at = now();
     if (judgement.kind === 'valid') {
-      good.set(key, { judgement, until: Math.min(at + goodMs, judgement.expiresAt) });
+      const until = Math.min(at + goodMs, judgement.expiresAt);
+      good.set(key, { judgement, until, refreshAt: at + (until - at) * REFRESH_AFTER });
       bad.delete(key);
     } else if (judgement.kind === 'refused') {
       good.delete(key);
@@ -132,22 +146,25 @@ export function makeAuthenticator(settings: AuthenticatorSettings): {
     return { verdict: judgement.kind === 'valid' ? await confirm(judgement) : judgement, source: 'keystone' };
   }
 
+  /** Many who ask for one token at the same time are one question. */
+  function fly(token: Secret, key: string, lane: Lane): Promise<Answered> {
+    const flight = ask(token, key, lane).finally(() => flights.delete(key));
+    flights.set(key, flight);
+    return flight;
+  }
+
   return {
     memory: () => ({ good: good.size, bad: bad.size }),
+    recognises: (token) => judgeShape(token, now()) !== 'impossible' || asksAnyway(token),
     async authenticate(token) {
       const text = token.reveal();
-      const shape = judgeShape(text, now());
-      if (!anyShape && shape === 'impossible') {
-        return { verdict: { kind: 'refused', reason: 'it is no token of Keystone' }, source: 'shape' };
-      }
       const key = keyOf(text);
-      const remembered = recall(key);
+      const remembered = recall(token, key);
       if (remembered !== undefined) return { verdict: remembered, source: 'cache' };
       const running = flights.get(key);
       if (running !== undefined) return running;
-      const flight = ask(token, key, shape === 'likely' ? 'new' : 'odd').finally(() => flights.delete(key));
-      flights.set(key, flight);
-      return flight;
+      const lane = judgeShape(text, now()) === 'likely' ? 'new' : 'odd';
+      return fly(token, key, lane);
     },
   };
 }

@@ -101,7 +101,7 @@ export function fillFormat(format: string, parts: Readonly<Record<string, string
 }
 
 /** Kubernetes' own users and groups: whoever may name things in Keystone must not become one of them. */
-const isReserved = (name: string): boolean => name.startsWith('system:');
+export const isReserved = (name: string): boolean => name.startsWith('system:');
 
 /** An identity, and the names that were dropped from it; or why there is none. */
 export type Naturalised = { readonly identity: Identity; readonly dropped: readonly string[] } | { reason: string };

@@ -7,6 +7,7 @@ export interface Metrics {
   readonly access: (result: string, seconds: number) => void;
   readonly bad: () => void;
   readonly keystone: (outcome: string) => void;
+  readonly issuer: (result: 'ok' | 'failed') => void;
   readonly reload: (what: string, result: 'ok' | 'failed') => void;
   readonly synchronised: (result: 'ok' | 'failed') => void;
   readonly contentType: string;
@@ -33,6 +34,7 @@ export function makeMetrics(
   const accesses = counter('access_reviews_total', 'SubjectAccessReviews answered', ['result']);
   const bad = counter('bad_requests_total', 'Requests that were no review', []);
   const keystone = counter('keystone_judgements_total', 'Tokens that Keystone was asked about', ['outcome']);
+  const issuer = counter('issuer_key_reads_total', 'Readings of the keys of the OpenID Connect issuer', ['result']);
   const reloads = counter('reloads_total', 'Files and ConfigMaps read again', ['what', 'result']);
   const syncs = counter('synchronisations_total', 'Projects synchronised with the cluster', ['result']);
   const seconds = new Histogram({
@@ -66,6 +68,9 @@ export function makeMetrics(
     },
     keystone: (outcome) => {
       keystone.inc({ outcome });
+    },
+    issuer: (result) => {
+      issuer.inc({ result });
     },
     reload: (what, result) => {
       reloads.inc({ what, result });

@@ -8,20 +8,24 @@ import type { Http } from '../keystone/http.ts';
 import { VERSION } from '../version.ts';
 import { makeAuthenticator } from './authenticate.ts';
 import type { Memory } from './authenticate.ts';
+import { chainAuthenticators } from './chain.ts';
+import type { Authenticator } from './chain.ts';
 import { makeAuthorizer } from './authorize.ts';
 import { makeCertificates } from './certificates.ts';
 import type { Certificates } from './certificates.ts';
 import { makeGate } from './gate.ts';
+import { keepIssuerKeys } from './issuer-keys.ts';
 import type { Cluster } from './kubernetes.ts';
 import { openCluster } from './kubernetes.ts';
 import type { Log } from './log.ts';
 import { makeMetrics } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
+import { isTokenOf, makeOidcAuthenticator } from './oidc.ts';
 import { BadPolicy } from './policy/shape.ts';
 import { EMPTY_POLICY, parsePolicy } from './policy/policy.ts';
 import type { Policy } from './policy/policy.ts';
 import { startServer } from './server.ts';
-import type { Settings } from './settings.ts';
+import type { AuthenticatorName, Settings } from './settings.ts';
 import { makeSources } from './sources.ts';
 import { parseSyncConfig, SYNC_DEFAULTS } from './sync-config.ts';
 import type { SyncConfig } from './sync-config.ts';
@@ -38,6 +42,8 @@ export interface Webhook {
 
 /** For a turn at Keystone, in ms; the rest of five seconds is Keystone's. */
 const PATIENCE_MS = 2_000;
+
+const DROPPED = 'names that begin with "system:" were dropped';
 
 /** What can change while it runs. */
 interface State {
@@ -56,7 +62,7 @@ function readPolicy(text: string, where: string, { compatibilities }: Settings):
   }
 }
 
-function readAuthority(file: string): string {
+function readAuthority(file: string, setting: string): string {
   try {
     const text = readFileSync(file, 'utf8');
     new X509Certificate(text);
@@ -64,13 +70,18 @@ function readAuthority(file: string): string {
   } catch (error) {
     const why =
       error instanceof Error && 'syscall' in error ? `cannot be read (${codeOf(error)})` : 'holds no PEM certificate';
-    throw new ConfigError(`${file} ${why}`, { hint: 'check KEYSTONE_CA_FILE' });
+    throw new ConfigError(`${file} ${why}`, { hint: `check ${setting}` });
   }
 }
 
-function openKeystone(host: Host, settings: Settings, log: Log): Promise<Http> {
-  const { keystoneCaFile, proxy, timeoutMs } = settings;
-  const ca = keystoneCaFile === undefined ? undefined : readAuthority(keystoneCaFile);
+/** @param caFile and the setting that names it */
+function openWay(
+  host: Host,
+  { proxy, timeoutMs }: Settings,
+  log: Log,
+  [caFile, setting]: readonly [string | undefined, string],
+): Promise<Http> {
+  const ca = caFile === undefined ? undefined : readAuthority(caFile, setting);
   return openHttp({
     host,
     tls: { insecure: false, ca, cert: undefined, key: undefined, files: [], paths: {} },
@@ -120,6 +131,91 @@ function shareCluster({ kubeconfig }: Settings): () => Promise<Cluster> {
   return () => (opened ??= openCluster(kubeconfig));
 }
 
+/** What authenticators are made of. */
+interface Parts {
+  readonly host: Host;
+  readonly settings: Settings;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly state: State;
+  readonly cluster: () => Promise<Cluster>;
+  /** Takes what has to be closed in the end. */
+  readonly ways: Http[];
+}
+
+async function openKeystone(parts: Parts): Promise<Authenticator> {
+  const { host, settings, log, metrics, state, cluster, ways } = parts;
+  const http = await openWay(host, settings, log, [settings.keystoneCaFile, 'KEYSTONE_CA_FILE']);
+  ways.push(http);
+  const { oidc } = settings;
+  const authenticator = makeAuthenticator({
+    validate: makeValidator({
+      http,
+      authUrl: settings.authUrl,
+      refuseAccessRules: settings.refuseAccessRules,
+      now: host.now,
+      warn: (message) => {
+        log.warn(message);
+      },
+      count: metrics.keystone,
+    }),
+    gate: makeGate({
+      width: settings.concurrency,
+      rate: settings.rate,
+      patienceMs: PATIENCE_MS,
+      now: () => performance.now(),
+    }),
+    naming: () => ({
+      usernameFormat: settings.usernameFormat,
+      groupFormat: settings.groupFormat,
+      mappings: state.sync.mappings,
+      mappedSystemNames: settings.compatibilities.has('mapped-system-names'),
+    }),
+    // Not even then about tokens that say themselves whose they are.
+    asksAnyway: (token) => settings.anyShape && (oidc === undefined || !isTokenOf(oidc.issuer, token)),
+    goodMs: settings.goodMs,
+    timeoutMs: settings.timeoutMs,
+    now: host.now,
+    onDropped: (uid, names) => {
+      log.warn({ uid, names }, DROPPED);
+    },
+    onConfirmed: await openSynchroniser(settings, { state, cluster, log, metrics }),
+  });
+  state.memory = authenticator.memory;
+  return authenticator;
+}
+
+async function openOidc({ host, settings, log, metrics, ways }: Parts): Promise<Authenticator> {
+  const { oidc } = settings;
+  if (oidc === undefined) throw new Error('an issuer was read');
+  const http = await openWay(host, settings, log, [oidc.caFile, '--oidc-ca-file']);
+  ways.push(http);
+  const keys = keepIssuerKeys({
+    http,
+    issuer: oidc.issuer,
+    now: () => performance.now(),
+    onRead: (result, reason) => {
+      metrics.issuer(result);
+      if (reason === undefined) log.info({ issuer: oidc.issuer }, 'keys of the issuer read');
+      else log.error({ issuer: oidc.issuer, reason }, 'keys of the issuer not read');
+    },
+  });
+  // Beside the rest: an issuer that is away keeps nobody else out.
+  void keys.warm();
+  return makeOidcAuthenticator(oidc, {
+    keys,
+    now: host.now,
+    onDropped: (username, names) => {
+      log.warn({ username, names }, DROPPED);
+    },
+  });
+}
+
+const AUTHENTICATORS: Readonly<Record<AuthenticatorName, (parts: Parts) => Promise<Authenticator>>> = {
+  keystone: openKeystone,
+  oidc: openOidc,
+};
+
 /**
  * Starts a webhook.
  *
@@ -139,8 +235,11 @@ export async function startWebhook(host: Host, settings: Settings, log: Log): Pr
   });
   const sources = makeSources(log, metrics);
   const cluster = shareCluster(settings);
+  const closeWays = (): void => {
+    for (const way of ways) way.close();
+  };
   let replace: (next: Certificates) => void = () => undefined;
-  let http: Http | undefined;
+  const ways: Http[] = [];
   let ending = false;
   try {
     const { certFile, keyFile, clientCaFile } = settings;
@@ -181,45 +280,14 @@ export async function startWebhook(host: Host, settings: Settings, log: Log): Pr
       },
       cluster,
     );
-    http = await openKeystone(host, settings, log);
-    const authenticator = makeAuthenticator({
-      validate: makeValidator({
-        http,
-        authUrl: settings.authUrl,
-        refuseAccessRules: settings.refuseAccessRules,
-        now: host.now,
-        warn: (message) => {
-          log.warn(message);
-        },
-        count: metrics.keystone,
-      }),
-      gate: makeGate({
-        width: settings.concurrency,
-        rate: settings.rate,
-        patienceMs: PATIENCE_MS,
-        now: () => performance.now(),
-      }),
-      naming: () => ({
-        usernameFormat: settings.usernameFormat,
-        groupFormat: settings.groupFormat,
-        mappings: state.sync.mappings,
-        mappedSystemNames: settings.compatibilities.has('mapped-system-names'),
-      }),
-      anyShape: settings.anyShape,
-      goodMs: settings.goodMs,
-      timeoutMs: settings.timeoutMs,
-      now: host.now,
-      onDropped: (uid, names) => {
-        log.warn({ uid, names }, 'names that begin with "system:" were dropped');
-      },
-      onConfirmed: await openSynchroniser(settings, { state, cluster, log, metrics }),
-    });
-    state.memory = authenticator.memory;
+    const parts: Parts = { host, settings, log, metrics, state, cluster, ways };
+    const authenticators: Authenticator[] = [];
+    for (const name of settings.authenticators) authenticators.push(await AUTHENTICATORS[name](parts));
     if (state.certificates === undefined) throw new Error('certificates were kept');
     const server = await startServer(
       {
         certificates: state.certificates,
-        authenticate: authenticator.authenticate,
+        authenticate: chainAuthenticators(authenticators),
         authorize: makeAuthorizer(() => state.policy, settings.denies),
         metrics,
         log,
@@ -232,7 +300,12 @@ export async function startWebhook(host: Host, settings: Settings, log: Log): Pr
       settings.listen,
     );
     replace = server.replaceCertificates;
-    log.info({ port: server.port, keystone: settings.authUrl, version: VERSION }, 'listening');
+    const { authUrl, oidc } = settings;
+    const whose = {
+      ...(authUrl === '' ? {} : { keystone: authUrl }),
+      ...(oidc === undefined ? {} : { issuer: oidc.issuer }),
+    };
+    log.info({ port: server.port, ...whose, version: VERSION }, 'listening');
     return {
       reload: sources.look,
       stop: async () => {
@@ -240,12 +313,12 @@ export async function startWebhook(host: Host, settings: Settings, log: Log): Pr
         await new Promise((resolve) => setTimeout(resolve, settings.graceMs));
         await server.close();
         sources.close();
-        http?.close();
+        closeWays();
       },
     };
   } catch (error) {
     sources.close();
-    http?.close();
+    closeWays();
     throw error;
   }
 }

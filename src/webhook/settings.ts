@@ -7,6 +7,8 @@ import { resolveConfig } from '../config/resolve.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
 import { ConfigError } from '../errors.ts';
 import type { Host } from '../host.ts';
+import { readOidc } from './oidc-settings.ts';
+import type { OidcSettings } from './oidc.ts';
 import { WEBHOOK_OPTIONS } from './options.ts';
 import { COMPATIBILITIES } from './policy/finding.ts';
 import type { Compatibilities, Compatibility } from './policy/finding.ts';
@@ -18,6 +20,9 @@ export interface Settings {
   readonly keyFile: string;
   readonly clientCaFile: string | undefined;
   readonly graceMs: number;
+  /** In the order in which they are asked; never empty. */
+  readonly authenticators: readonly AuthenticatorName[];
+  /** Empty where Keystone is not among them. */
   readonly authUrl: string;
   readonly keystoneCaFile: string | undefined;
   readonly proxy: Readonly<Record<string, string | undefined>>;
@@ -27,6 +32,7 @@ export interface Settings {
   readonly usernameFormat: string;
   readonly groupFormat: string;
   readonly goodMs: number;
+  readonly oidc: OidcSettings | undefined;
   readonly refuseAccessRules: boolean;
   readonly anyShape: boolean;
   readonly policyFile: string | undefined;
@@ -38,6 +44,11 @@ export interface Settings {
   readonly kubeconfig: string | undefined;
   readonly logLevel: string;
 }
+
+/** Whose tokens can be accepted. */
+const AUTHENTICATORS = ['keystone', 'oidc'] as const;
+
+export type AuthenticatorName = (typeof AUTHENTICATORS)[number];
 
 const DEFAULT_LISTEN = '0.0.0.0:8443';
 const LONGEST_GOOD_SECONDS = 30;
@@ -77,6 +88,22 @@ function readFormat(config: ResolvedConfig, name: string, letters: string): stri
     throw new ConfigError(`${config.origin(name)} must hold %n or %i, and of % only ${known}`, { hint: 'see --help' });
   }
   return format;
+}
+
+function readAuthenticators(config: ResolvedConfig): readonly AuthenticatorName[] {
+  const hasIssuer = config.has('oidc-issuer-url');
+  const text = config.text('authenticators');
+  if (text === undefined) return hasIssuer ? AUTHENTICATORS : ['keystone'];
+  const names = text.split(',').map((name) => name.trim());
+  const known = AUTHENTICATORS.filter((name) => names.includes(name));
+  const origin = config.origin('authenticators');
+  if (known.length !== names.length) {
+    throw new ConfigError(`${origin} must name each of ${AUTHENTICATORS.join(' and ')} once at most, not "${text}"`);
+  }
+  if (known.includes('oidc') && !hasIssuer) {
+    throw new ConfigError(`${origin} names oidc, but no issuer is set`, { hint: 'set --oidc-issuer-url' });
+  }
+  return known.toSorted((one, other) => names.indexOf(one) - names.indexOf(other));
 }
 
 const isCompatibility = (name: string): name is Compatibility => Object.hasOwn(COMPATIBILITIES, name);
@@ -119,13 +146,15 @@ export function readSettings(host: Host, flags: Layer): Settings {
     const text = config.text(name);
     return text === undefined ? undefined : path(text);
   };
-  require(config, 'keystone-url', 'OS_AUTH_URL');
+  const authenticators = readAuthenticators(config);
+  if (authenticators.includes('keystone')) require(config, 'keystone-url', 'OS_AUTH_URL');
   return {
     listen: readListen(config),
     certFile: path(require(config, 'tls-cert-file', 'TLS_CERT_FILE')),
     keyFile: path(require(config, 'tls-private-key-file', 'TLS_PRIVATE_KEY_FILE')),
     clientCaFile: file('client-ca-file'),
     graceMs: readSeconds(config, 'shutdown-grace', 1, 600),
+    authenticators,
     authUrl: readAuthUrl(config) ?? '',
     keystoneCaFile: file('keystone-ca-file'),
     proxy: readProxy(host.env),
@@ -135,7 +164,8 @@ export function readSettings(host: Host, flags: Layer): Settings {
     usernameFormat: readFormat(config, 'username-format', 'niDd'),
     groupFormat: readFormat(config, 'group-format', 'nid'),
     goodMs: readSeconds(config, 'cache-ttl', LONGEST_GOOD_SECONDS, LONGEST_GOOD_SECONDS),
-    refuseAccessRules: config.text('access-rules') === 'refuse',
+    oidc: authenticators.includes('oidc') ? readOidc(config, file) : undefined,
+    refuseAccessRules: config.text('access-rules') !== 'accept',
     anyShape: config.on('any-token-shape'),
     policyFile: file('keystone-policy-file'),
     policyConfigMap: config.text('policy-configmap-name'),

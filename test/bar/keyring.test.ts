@@ -7,8 +7,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { canRun, seconds, start, without } from '../support/bar.ts';
+import { seconds, start } from '../support/bar.ts';
 import type { TimedRun } from '../support/bar.ts';
+import { KEYRING_MISSING, ours, runWithKeyring } from '../support/keyring.ts';
+import type { ScriptRun } from '../support/keyring.ts';
 import { checkSuccess } from '../support/login.ts';
 import { COMMAND, makeEnvironment, makeHome } from '../support/plugin.ts';
 import type { Home } from '../support/plugin.ts';
@@ -22,11 +24,6 @@ const USES_KEYRING = '--cache-storage=keyring';
 
 /** Three seconds for the keyring, the rest for the login and for two busy processors. */
 const LONGEST_MS = 5_000;
-
-const programs = ['dbus-run-session', 'gnome-keyring-daemon', 'secret-tool', 'gdbus'];
-const missing = without('a keyring (gnome-keyring, dbus-daemon, libsecret-tools, libglib2.0-bin)', () =>
-  programs.every((program) => canRun('sh', '-c', `command -v ${program}`)),
-);
 
 interface Place {
   readonly home: Home;
@@ -53,29 +50,14 @@ const listFiles = (folder: string): string[] => readdirSync(folder, { recursive:
 
 const keepsTokens = (home: Home): boolean => listFiles(home.path).some((name) => name.endsWith('.token'));
 
-/** Runs a script on a bus of its own with an unlocked keyring; `"$@"` is the plugin, `$daemon` the keyring's process. */
-async function withKeyring({ home, env }: Place, script: string): Promise<TimedRun & { readonly parts: string[] }> {
-  // Autostarted services must find their home here, and nothing may start the user's own keyring.
-  const prepare = `
-    printf secret | gnome-keyring-daemon --unlock --components=secrets --daemonize >/dev/null 2>&1
-    gdbus wait --session --timeout 10 org.freedesktop.secrets
-    daemon=$(gdbus call --session --dest org.freedesktop.DBus --object-path /org/freedesktop/DBus \\
-      --method org.freedesktop.DBus.GetConnectionUnixProcessID org.freedesktop.secrets | tr -dc '0-9 ' | tr -s ' ' '\\n' | tail -n 1)
-    part() { printf '\\n--8<--\\n'; }
-    trap 'kill -CONT "$daemon"; kill -KILL "$daemon"' EXIT
-  `;
-  const session = ['dbus-run-session', '--', 'sh', '-c', prepare + script, 'sh', ...plugin(USES_KEYRING)];
-  const ran = await start(session, env, home.path).ended;
-  return { ...ran, parts: ran.stdout.split('\n--8<--\n') };
+/** Runs a script with an unlocked keyring; `"$@"` is the plugin. */
+function withKeyring({ home, env }: Place, script: string): Promise<ScriptRun> {
+  return runWithKeyring({ home, env, script, command: plugin(USES_KEYRING) });
 }
 
-/** What the bus itself writes is not ours. */
-const ours = (stderr: string): string[] =>
-  stderr.split('\n').filter((line) => line.startsWith('client-keystone-auth: '));
-
 function testWithKeyring(name: string, body: (t: Test, world: World) => Promise<void>): void {
-  if (missing === false) testWithKeystone(name, body);
-  else void t.test(name, { skip: missing }, () => undefined);
+  if (KEYRING_MISSING === false) testWithKeystone(name, body);
+  else void t.test(name, { skip: KEYRING_MISSING }, () => undefined);
 }
 
 testWithKeyring('a token in the keyring', async (t, world) => {

@@ -11,6 +11,8 @@ import type { CertificateFiles } from '../../scripts/pki.ts';
 export interface ApiServerOptions extends CertificateFiles {
   /** The user's name, or undefined for 401. */
   authenticate: (token: string) => Promise<string | undefined>;
+  /** The versions of SelfSubjectReview that it has, v1 by default; one that has none refuses to be asked, as RBAC does. */
+  reviews?: readonly string[];
   port?: number;
 }
 
@@ -72,7 +74,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     const reply =
       user === undefined
         ? refuse(401, 'Unauthorized', 'Unauthorized')
-        : answer(method, path.split('?')[0] ?? '', { body, user, wantsTable, configMaps });
+        : (answerReview(method, path, user, options.reviews) ??
+          answer(method, path.split('?')[0] ?? '', { body, wantsTable, configMaps }));
     const tokenSha256 = token === undefined ? undefined : createHash('sha256').update(token).digest('hex');
     requests.push({ method, path, tokenSha256, user, status: reply.status });
     response.writeHead(reply.status, { 'content-type': 'application/json' }).end(JSON.stringify(reply.body));
@@ -145,7 +148,6 @@ export async function writeKubeconfig(options: KubeconfigOptions): Promise<void>
 
 interface Context {
   body: Json;
-  user: string;
   wantsTable: boolean;
   configMaps: Map<string, Json>;
 }
@@ -153,7 +155,7 @@ interface Context {
 // Discovery is answered in its old form, which every kubectl still understands: a cold cache so costs several requests,
 // as it does with an old cluster.
 function answer(method: string, path: string, context: Context): Reply {
-  const { body, user, wantsTable, configMaps } = context;
+  const { body, wantsTable, configMaps } = context;
   const inNamespace = `/api/v1/namespaces/${namespace}`;
   const name = /^\/api\/v1\/namespaces\/default\/configmaps\/([^/]+)$/.exec(path)?.[1];
   if (name !== undefined) return answerConfigMap(method, name, body, configMaps);
@@ -170,13 +172,6 @@ function answer(method: string, path: string, context: Context): Reply {
       return ok(resourceList('authentication.k8s.io/v1', [selfSubjectReviews]));
     case 'GET /api/v1':
       return ok(resourceList('v1', [configMapResource, namespaceResource, podResource]));
-    case 'POST /apis/authentication.k8s.io/v1/selfsubjectreviews':
-      return created({
-        kind: 'SelfSubjectReview',
-        apiVersion: 'authentication.k8s.io/v1',
-        metadata: { creationTimestamp: createdAt },
-        status: { userInfo: { username: user, groups: ['system:authenticated'] } },
-      });
     case 'GET /api/v1/namespaces':
       return ok({
         kind: 'NamespaceList',
@@ -211,6 +206,36 @@ function answer(method: string, path: string, context: Context): Reply {
     default:
       return refuse(404, 'NotFound', 'the server could not find the requested resource');
   }
+}
+
+function answerReview(
+  method: string,
+  path: string,
+  user: string,
+  versions = ['v1'] as readonly string[],
+): Reply | undefined {
+  if (method !== 'POST') return undefined;
+  if (path === '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews') {
+    return created({
+      kind: 'SelfSubjectAccessReview',
+      apiVersion: 'authorization.k8s.io/v1',
+      status: { allowed: true },
+    });
+  }
+  const version = /^\/apis\/authentication\.k8s\.io\/(\w+)\/selfsubjectreviews$/.exec(path)?.[1];
+  if (version === undefined) return undefined;
+  if (versions.length === 0) {
+    const what =
+      'cannot create resource "selfsubjectreviews" in API group "authentication.k8s.io" at the cluster scope';
+    return refuse(403, 'Forbidden', `selfsubjectreviews.authentication.k8s.io is forbidden: User "${user}" ${what}`);
+  }
+  if (!versions.includes(version)) return undefined;
+  return created({
+    kind: 'SelfSubjectReview',
+    apiVersion: `authentication.k8s.io/${version}`,
+    metadata: { creationTimestamp: createdAt },
+    status: { userInfo: { username: user, groups: ['demo-admins', 'system:authenticated'] } },
+  });
 }
 
 function answerConfigMap(method: string, name: string, body: Json, configMaps: Map<string, Json>): Reply {

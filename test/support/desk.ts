@@ -32,6 +32,7 @@ export interface DeskOptions {
   readonly program: string;
   /** Who a token is, or undefined for 401; without it Keystone is asked, once for each token. */
   readonly authenticate?: (token: string) => Promise<string | undefined>;
+  readonly reviews?: readonly string[];
 }
 
 export interface Desk {
@@ -58,7 +59,7 @@ export const APPLY: readonly string[] = ['apply', '--validate=false', '-f', '-']
 export const GET_PODS: readonly string[] = ['get', 'pods'];
 export const A_POD = /^web-0 +1\/1 +Running/m;
 
-export async function sitDown(t: Test, world: World, { program, authenticate }: DeskOptions): Promise<Desk> {
+export async function sitDown(t: Test, world: World, { program, authenticate, reviews }: DeskOptions): Promise<Desk> {
   const home = makeHome();
   t.teardown(() => home.remove());
   const admitted: TokenFacts[] = [];
@@ -73,7 +74,11 @@ export async function sitDown(t: Test, world: World, { program, authenticate }: 
     asked.set(token, known);
     return (await known)?.user.name;
   };
-  const api = await startApiServer({ ...world.pki.server, authenticate: authenticate ?? askOnce });
+  const api = await startApiServer({
+    ...world.pki.server,
+    authenticate: authenticate ?? askOnce,
+    ...(reviews === undefined ? {} : { reviews }),
+  });
   t.teardown(() => api.close());
   const mark = markRequests(world.http);
   const path = join(home.path, 'kubeconfig');

@@ -407,6 +407,25 @@ const ROWS: readonly Row[] = [
     allowed: false,
   },
   { is: 'match: no values', entry: v1(anyV1, [{ type: 'role' }]), asks: 'get web/pods', allowed: false },
+  {
+    is: 'match: any user',
+    entry: v1(anyV1, [{ type: 'user', values: ['bob', '*'] }]),
+    asks: 'get web/pods',
+    allowed: true,
+  },
+  { is: 'match: an empty list', entry: v1(anyV1, []), asks: 'get web/pods', allowed: true },
+  {
+    is: 'match: of a path',
+    entry: { nonresource: { verbs: ['get'], path: '/api' }, match: [{ type: 'role', values: ['admin'] }] },
+    asks: 'get /api',
+    allowed: false,
+  },
+  {
+    is: 'match: values are exact',
+    entry: v1(anyV1, [{ type: 'group', values: ['dev*'] }]),
+    asks: 'get web/pods',
+    allowed: false,
+  },
   { is: 'match: absent', entry: { resource: anyV1 }, asks: 'get web/pods', allowed: true },
   {
     is: 'match: empty user names',
@@ -433,7 +452,14 @@ const ROWS: readonly Row[] = [
   { is: 'no permissions', entry: { users: MEMBER }, asks: 'get web/pods', allowed: false },
 ];
 
+/** The bar. */
+const FEWEST = 80;
+
 void t.test(`${ROWS.length} decisions`, async (t) => {
+  const granted = ROWS.filter(({ allowed }) => allowed).length;
+  const names = new Set(ROWS.map(({ is }) => is));
+  t.equal(names.size, ROWS.length, 'each has its own name');
+  t.ok(ROWS.length >= FEWEST, `${ROWS.length} decisions, ${FEWEST} at least: ${granted} allow, the others do not`);
   for (const { is, entry, asks, who, compatibilities = [], allowed } of ROWS) {
     const policy = parsePolicy(JSON.stringify([entry]), new Set(compatibilities));
     const review: AccessReview = { ...ALICE, ...who, request: readAsked(asks) };

@@ -57,7 +57,13 @@ function makeTools({ host, tls }: Login, endpoint: string): Tools {
     tls,
     http: DEAF,
     findV3: () => Promise.resolve(endpoint),
-    person: { deafBecause: 'nobody is asked', requirePresence: refuseToAsk, tell: refuseToAsk, ask: refuseToAsk },
+    person: {
+      deafBecause: 'nobody is asked',
+      requirePresence: refuseToAsk,
+      tell: refuseToAsk,
+      ask: refuseToAsk,
+      choose: refuseToAsk,
+    },
     detail: () => undefined,
   };
 }

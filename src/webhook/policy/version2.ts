@@ -26,13 +26,14 @@ function readVerbs(spec: JsonObject, key: string, find: Find): ReadonlySet<strin
 function mentionSubresources(key: string, compatibilities: Compatibilities, find: Find): void {
   const side = parseKey(key, compatibilities)?.resource;
   if (side === undefined || side.negated) return;
-  const strong = side.words.filter((word) => Object.hasOwn(STRONG, word));
+  // Whoever names them beside it has thought of them.
+  const strong = side.words.filter((word) => Object.hasOwn(STRONG, word) && !side.words.includes(`${word}/*`));
   for (const word of strong) {
     find(
       'fault',
       compatibilities.has('v2-subresources')
         ? `"${key}" also grants the subresources of ${word} (${STRONG[word] ?? ''}), as in the Go program`
-        : `"${key}" granted the subresources of ${word} (${STRONG[word] ?? ''}) in the Go program; here they need a key such as "${key.trim()}/*"`,
+        : `"${key}" granted the subresources of ${word} (${STRONG[word] ?? ''}) in the Go program; here they need "${word}/*" in a key`,
     );
   }
 }

@@ -1,0 +1,132 @@
+/** What real shells on a real terminal complete of names that only the program knows. */
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import t from 'tap';
+import { renderCompletion } from '../../src/commands/completion-scripts.ts';
+import type { Shell } from '../../src/commands/completion-scripts.ts';
+import { ALL_COMMANDS } from '../../src/commands/registry.ts';
+import { canRun, without } from '../support/bar.ts';
+import { COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/plugin.ts';
+import type { Home } from '../support/plugin.ts';
+import { openTerminal } from '../support/terminal.ts';
+import type { Terminal } from '../support/terminal.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
+
+const HOSTILE = '$(touch owned)';
+const NAME = 'client-keystone-auth';
+
+/** A home with a clouds.yaml, a program of our name on the PATH, and the completions of each shell. */
+function settle(t: Test, clouds: Readonly<Record<string, object>>): { home: Home; env: Record<string, string> } {
+  const home = makeHome();
+  t.teardown(() => {
+    home.remove();
+  });
+  const bin = join(home.path, 'bin');
+  mkdirSync(bin);
+  writeFileSync(join(bin, NAME), `#!/bin/sh\nexec ${COMMAND.map((word) => `'${word}'`).join(' ')} "$@"\n`);
+  chmodSync(join(bin, NAME), 0o755);
+  const folder = join(home.path, '.config', 'openstack');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'clouds.yaml'), JSON.stringify({ clouds }), { mode: 0o600 });
+  const env = makeEnvironment(home, { PATH: `${bin}:/usr/bin:/bin`, TERM: 'xterm' });
+  return { home, env };
+}
+
+/** How each shell is started on a terminal, and told of the completions in a file. */
+const SHELLS: readonly {
+  readonly shell: Shell;
+  readonly args: readonly string[];
+  readonly load: (folder: string, file: string) => string;
+  readonly file: string;
+}[] = [
+  {
+    shell: 'bash',
+    args: ['--norc', '--noprofile'],
+    file: 'ours.bash',
+    load: (folder, file) => `. ${join(folder, file)}`,
+  },
+  {
+    shell: 'zsh',
+    args: ['-f'],
+    file: '_client-keystone-auth',
+    load: (folder) => `fpath=(${folder} $fpath); autoload -U compinit; compinit -D -u`,
+  },
+  {
+    shell: 'fish',
+    args: ['--no-config'],
+    file: 'ours.fish',
+    load: (folder, file) => `source ${join(folder, file)}`,
+  },
+];
+
+async function startShell(
+  { shell, args, file, load }: (typeof SHELLS)[number],
+  home: Home,
+  env: Readonly<Record<string, string>>,
+): Promise<Terminal> {
+  const folder = join(home.path, shell);
+  mkdirSync(folder);
+  writeFileSync(join(folder, file), renderCompletion(shell, ALL_COMMANDS));
+  const terminal = openTerminal({ file: shell, args, env, cwd: home.path, cols: 200 });
+  terminal.type(`${load(folder, file)}; echo lo''aded\r`);
+  await terminal.waitFor('loaded');
+  return terminal;
+}
+
+for (const one of SHELLS) {
+  const { shell } = one;
+  const skip = without(shell, () => canRun(shell, '--version'));
+  await t.test(`${shell}: clouds`, { skip }, async (t) => {
+    const { home, env } = settle(t, { production: {}, 'two words': {}, [HOSTILE]: {} });
+    const terminal = await startShell(one, home, env);
+    terminal.type(`echo ${NAME}; ${NAME} --os-cloud pro\t`);
+    await terminal.waitFor('--os-cloud production');
+    terminal.type('\x15');
+    terminal.type(`${NAME} --os-cloud two\t`);
+    await terminal.waitFor(/--os-cloud (?:two\\ words|'two words')/);
+    terminal.type('\x15');
+    terminal.type(`${NAME} --os-cloud \t\t`);
+    await terminal.waitFor('touch');
+    terminal.type('\x15exit\r');
+    await terminal.ended;
+    t.notOk(existsSync(join(home.path, 'owned')), 'a name runs nothing');
+  });
+}
+
+testWithKeystone('projects are completed with a token that is there, and nobody logs in for them', async (t, world) => {
+  const { alice } = world.tenancy.users;
+  const mark = markRequests(world.http);
+  const { domain, projects } = world.tenancy;
+  const { home, env } = settle(t, {
+    one: {
+      auth: {
+        auth_url: mark.url,
+        username: alice.name,
+        password: alice.password,
+        user_domain_name: domain.name,
+        project_name: projects.demo.name,
+        project_domain_name: domain.name,
+      },
+    },
+  });
+  const complete = (): ReturnType<typeof runPlugin> =>
+    runPlugin({ home, args: ['complete', 'projects', '--os-cloud=one'] });
+  t.match(await complete(), { status: 0, stdout: '' });
+  t.equal(requestsSince(mark).length, 0, 'no token, no request');
+  t.match(await runPlugin({ home, args: ['--os-cloud=one'] }), { status: 0 });
+  const names = (await complete()).stdout.split('\n');
+  t.ok(names.includes(projects.demo.name));
+  t.equal(requestsSince(mark).filter(({ method }) => method === 'POST').length, 1);
+
+  for (const one of SHELLS) {
+    await t.test(one.shell, { skip: without(one.shell, () => canRun(one.shell, '--version')) }, async (t) => {
+      const terminal = await startShell(one, home, env);
+      terminal.type(`${NAME} --os-cloud one --project-name ${projects.demo.name.slice(0, 3)}\t`);
+      await terminal.waitFor(`--project-name ${projects.demo.name}`);
+      terminal.type('\x15exit\r');
+      await terminal.ended;
+      t.pass('completed');
+    });
+  }
+});

@@ -1,0 +1,306 @@
+// From an openrc to `kubectl get pods`, with the kubeconfig that our commands write: a real kubectl, the built plugin, a real
+// Keystone.
+
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { A_POD, GET_PODS, settingsOf, sitDown, testWithKubectl } from '../support/desk.ts';
+import type { Desk, Settings } from '../support/desk.ts';
+import { PLUGIN, runPlugin } from '../support/plugin.ts';
+import type { Ran } from '../support/plugin.ts';
+import { secretsOf } from '../support/settings.ts';
+import { validateToken } from '../support/tenancy.ts';
+import type { World } from '../support/world.ts';
+
+t.setTimeout(170_000);
+
+const CANARY = 'canary-static-token-of-the-service';
+
+/** A user whose kubectl finds the plugin by its name. */
+interface Seat {
+  readonly desk: Desk;
+  readonly file: string;
+  readonly ca: string;
+  readonly settings: Record<string, string>;
+  readonly kubeconfig: (env: Settings, ...args: readonly string[]) => Promise<Ran>;
+}
+
+async function sit(t: Test, world: World, program: string): Promise<Seat> {
+  const desk = await sitDown(t, world, { program });
+  const search = join(desk.home.path, 'search');
+  mkdirSync(search);
+  symlinkSync(PLUGIN, join(search, 'client-keystone-auth'));
+  const file = join(desk.home.path, 'kubeconfig');
+  return {
+    desk,
+    file,
+    ca: world.pki.ca,
+    settings: settingsOf(world, desk),
+    kubeconfig: async (env, ...args) => {
+      const path = `${search}:${process.env['PATH'] ?? ''}`;
+      const ran = await runPlugin({
+        home: desk.home,
+        args: ['kubeconfig', ...args, '--kubeconfig', file],
+        env: { ...env, PATH: path },
+      });
+      for (const secret of [...secretsOf(world.tenancy), CANARY]) {
+        t.notOk((ran.stdout + ran.stderr).includes(secret), 'no secret is shown');
+      }
+      return ran;
+    },
+  };
+}
+
+/** What a cluster's operator hands out. */
+function writeCluster({ file, desk, ca }: Seat, users = ''): void {
+  const authority = readFileSync(ca, 'base64');
+  writeFileSync(
+    file,
+    `# from our operator\napiVersion: v1\nkind: Config\nclusters:\n- name: demo # the one\n  cluster:\n    server: ${desk.api.url}\n    certificate-authority-data: ${authority}\n${users}`,
+  );
+}
+
+testWithKubectl('a new user, with a cluster that is there', async (t, world, program) => {
+  const seat = await sit(t, world, program);
+  const { desk, file, settings, kubeconfig } = seat;
+  writeCluster(seat);
+  const added = await kubeconfig(settings, 'add');
+  t.match(added, { status: 0, stderr: '', stdout: /It is the current one: kubectl get pods/ });
+  t.match(readFileSync(file, 'utf8'), /^# from our operator\n[^]*- name: demo # the one\n/);
+
+  const { OS_PASSWORD: password } = settings;
+  t.match(await desk.kubectl(GET_PODS, { env: { OS_PASSWORD: password } }), { status: 0, stdout: A_POD, stderr: '' });
+  t.match(desk.admitted, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
+  // What another openrc says changes nothing.
+  const stray = { OS_PASSWORD: password, OS_USERNAME: 'bob', OS_PROJECT_ID: 'other', OS_TOKEN: 'x' };
+  t.match(await desk.kubectl(GET_PODS, { env: stray }), { status: 0, stdout: A_POD, stderr: '' });
+  t.equal(desk.countLogins(), 1, 'the token of the first command');
+
+  t.match(await kubeconfig(settings, 'add', '--with-secrets'), { status: 0 });
+  t.match(await desk.kubectl(GET_PODS), { status: 0, stdout: A_POD, stderr: '' }, 'nothing is set at all');
+  t.match(await kubeconfig({}, 'show'), { status: 0, stdout: /password +\[redacted\] +\(OS_PASSWORD\)/ });
+  t.match(await kubeconfig({}, 'remove'), { status: 0 });
+  t.not((await desk.kubectl(GET_PODS)).status, 0);
+});
+
+testWithKubectl('a new user, with nothing but a URL and a certificate', async (t, world, program) => {
+  const { desk, ca, settings, kubeconfig } = await sit(t, world, program);
+  const cluster = ['--cluster', 'demo', '--server', desk.api.url, '--certificate-authority', ca];
+  t.match(await kubeconfig(settings, 'add', ...cluster), { status: 0, stderr: '' });
+  const { OS_PASSWORD: password } = settings;
+  t.match(await desk.kubectl(GET_PODS, { env: { OS_PASSWORD: password } }), { status: 0, stdout: A_POD });
+});
+
+testWithKubectl('a cloud of clouds.yaml', async (t, world, program) => {
+  const seat = await sit(t, world, program);
+  const { desk, file, settings, kubeconfig } = seat;
+  writeCluster(seat);
+  const keys = Object.entries(settings).map(([name, value]) => [name.replace(/^OS_/, '').toLowerCase(), value]);
+  const clouds = { prod: { auth: Object.fromEntries(keys) as unknown }, other: {} };
+  mkdirSync(join(desk.home.path, '.config', 'openstack'), { recursive: true });
+  writeFileSync(join(desk.home.path, '.config', 'openstack', 'clouds.yaml'), JSON.stringify({ clouds }), {
+    mode: 0o600,
+  });
+  t.match(await kubeconfig({}, 'add'), { status: 3, stderr: /nothing says where Keystone is/ });
+  t.match(await kubeconfig({}, 'add', '--os-cloud', 'prod'), { status: 0, stderr: '' });
+  t.match(readFileSync(file, 'utf8'), /args:\n {6}- get-token\n {6}- --os-cloud=prod\n {6}interactiveMode/);
+  t.match(await desk.kubectl(GET_PODS), { status: 0, stdout: A_POD, stderr: '' });
+});
+
+testWithKubectl('what kubectl no longer takes is converted', async (t, world, program) => {
+  const seat = await sit(t, world, program);
+  const { desk, settings, kubeconfig } = seat;
+  const { OS_PASSWORD: password } = settings;
+  const say = (name: string, flag = ''): string => JSON.stringify(flag + (settings[name] ?? ''));
+  writeCluster(
+    seat,
+    `users:
+- name: provider # of 2018
+  user:
+    auth-provider:
+      name: openstack
+      config:
+        identityEndpoint: ${say('OS_AUTH_URL')}
+        username: ${say('OS_USERNAME')}
+        password: ${say('OS_PASSWORD')}
+        name: ${say('OS_USER_DOMAIN_NAME')}
+        tenantName: ${say('OS_PROJECT_NAME')}
+- name: go
+  user:
+    exec:
+      apiVersion: client.authentication.k8s.io/v1alpha1
+      command: client-keystone-auth
+      args:
+      - ${say('OS_AUTH_URL', '--keystone-url=')}
+      - ${say('OS_USER_DOMAIN_NAME', '--domain-name=')}
+      - --user-name
+      - ${say('OS_USERNAME')}
+      - ${say('OS_PROJECT_NAME', '--project-name=')}
+      - ${say('OS_PASSWORD', '--password=')}
+contexts:
+- {name: provider, context: {cluster: demo, user: provider}}
+- {name: go, context: {cluster: demo, user: go}}
+`,
+  );
+  for (const context of ['provider', 'go']) {
+    const before = await desk.kubectl(['--context', context, ...GET_PODS]);
+    t.not(before.status, 0, `${context}: ${before.stdout}`);
+  }
+  t.equal(desk.countLogins(), 0);
+  const converted = await kubeconfig({}, 'convert', 'provider', 'go');
+  t.match(converted, { status: 0, stdout: /Converted: provider, go\.\nLeft out, because it is secret: OS_PASSWORD\./ });
+  for (const context of ['provider', 'go']) {
+    const after = await desk.kubectl(['--context', context, ...GET_PODS], { env: { OS_PASSWORD: password } });
+    t.match(after, { status: 0, stdout: A_POD, stderr: '' }, context);
+  }
+  t.match(desk.admitted, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
+});
+
+/** A service that hands out kubeconfigs. */
+async function serve(
+  t: Test,
+  listener: RequestListener,
+  tls?: { cert: string; key: string },
+): Promise<{ url: string; requests: IncomingMessage[] }> {
+  const requests: IncomingMessage[] = [];
+  const handle: RequestListener = (request, response) => {
+    requests.push(request);
+    listener(request, response);
+  };
+  const server =
+    tls === undefined
+      ? createServer(handle)
+      : createTlsServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, handle);
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  return { url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${String(port)}`, requests };
+}
+
+/** As Kyma's IAM Kubeconfig Service answers; with `changes` to the cluster. */
+function served({ desk, ca }: Seat, changes: Readonly<Record<string, unknown>> = {}): string {
+  const cluster = { 'certificate-authority-data': readFileSync(ca, 'base64'), server: desk.api.url, ...changes };
+  return `
+---
+apiVersion: v1
+kind: Config
+clusters:
+- name: garden-kyma--prod-external
+  cluster: ${JSON.stringify(cluster)}
+contexts:
+- name: garden-kyma--prod-external
+  context:
+    cluster: garden-kyma--prod-external
+    user: OIDCUser
+    namespace: default
+current-context: garden-kyma--prod-external
+users:
+- name: OIDCUser
+  user:
+    token: ${CANARY}
+    exec: {apiVersion: client.authentication.k8s.io/v1, command: /bin/evil}
+`;
+}
+
+testWithKubectl('a kubeconfig from a service', async (t, world, program) => {
+  const seat = await sit(t, world, program);
+  const { desk, file, ca, settings, kubeconfig } = seat;
+  writeFileSync(file, '# mine\n');
+  const service = await serve(
+    t,
+    (request, response) => {
+      const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+      void validateToken(world.http, token).then((facts) => {
+        response.writeHead(facts === undefined ? 401 : 200, { 'content-type': 'application/yaml' });
+        response.end(facts === undefined ? CANARY : served(seat, { 'proxy-url': 'http://evil.test' }));
+      });
+    },
+    world.pki.server,
+  );
+  const fetch = ['fetch', `${service.url}/kube-config`];
+  const untrusted = await kubeconfig(settings, ...fetch);
+  t.match(untrusted, { status: 6, stdout: '', stderr: /the service at https:/ }, 'its certificate must be good');
+  t.equal(service.requests.length, 0);
+
+  const fetched = await kubeconfig(settings, ...fetch, '--certificate-authority', ca);
+  t.match(fetched, { status: 0, stderr: /warning: of the cluster that was served this was left out: proxy-url\n$/ });
+  const written = readFileSync(file, 'utf8');
+  t.notMatch(written, new RegExp(`${CANARY}|evil|OIDCUser`), 'nothing of the user that was served');
+  t.match(written, /^# mine\n/);
+  const env = { OS_PASSWORD: settings['OS_PASSWORD'] };
+  t.match(await desk.kubectl(GET_PODS, { env }), { status: 0, stdout: A_POD, stderr: '' });
+  t.match(desk.admitted, [{ user: { name: 'alice' } }]);
+  t.equal(desk.countLogins(), 1, 'with the token that the service was shown');
+
+  const again = await kubeconfig(settings, ...fetch, '--certificate-authority', ca);
+  t.match(again, { status: 0, stdout: /Nothing had to be changed/ });
+  t.equal(readFileSync(file, 'utf8'), written);
+});
+
+testWithKubectl(
+  'a service that is none, or a bad one',
+  async (t, world, program) => {
+    const seat = await sit(t, world, program);
+    const { file, settings, kubeconfig } = seat;
+    writeCluster(seat);
+    const before = readFileSync(file, 'utf8');
+    const elsewhere = await serve(t, (_, response) => response.end(served(seat)));
+    const reply =
+      (body: string | Buffer, status = 200, headers = {}): RequestListener =>
+      (_, response) => {
+        response.writeHead(status, headers).end(body);
+      };
+    const replies: Readonly<Record<string, readonly [RequestListener, number, RegExp]>> = {
+      '401': [reply(CANARY, 401), 5, /answered 401 instead of a kubeconfig; check user, project and roles/],
+      '404': [reply(CANARY, 404), 7, /answered 404 instead of a kubeconfig; check the URL/],
+      'a redirect': [reply('', 302, { location: `${elsewhere.url}/kube-config` }), 7, /redirects/],
+      '2 MiB': [reply(`# ${'x'.repeat(2 * 1024 * 1024)}\n`), 7, /larger than 1 MiB/],
+      'no YAML': [reply(`users: {${CANARY}`), 7, /is not YAML: line 1/],
+      HTML: [reply('<html>\u001b]52;c;x\u0007</html>'), 7, /is no kubeconfig|is not YAML/],
+      nothing: [reply(''), 7, /has no current context with a cluster/],
+      'an insecure cluster': [
+        reply(served(seat, { 'insecure-skip-tls-verify': true })),
+        7,
+        /certificate not to be checked/,
+      ],
+      'a cluster without encryption': [reply(served(seat, { server: 'http://10.0.0.1' })), 3, /must be the https:/],
+      'an authority that is none': [reply(served(seat, { 'certificate-authority-data': 'eA==' })), 7, /no certificate/],
+      'a name with controls': [
+        reply(served(seat).replaceAll('garden-kyma--prod-external', '"a\\eb"')),
+        7,
+        /names no context/,
+      ],
+      "another's cluster": [
+        reply(served(seat, { server: 'https://evil.test' }).replaceAll('garden-kyma--prod-external', 'demo')),
+        3,
+        /has a cluster "demo" with another server; give another name/,
+      ],
+    };
+    for (const [name, [listener, status, says]] of Object.entries(replies)) {
+      const service = await serve(t, listener);
+      const ran = await kubeconfig(settings, 'fetch', `${service.url}/kube-config?key=${CANARY}`);
+      t.match(ran, { status, stdout: '', stderr: says }, `${name}: ${ran.stderr}`);
+      t.match(ran.stderr, /^client-keystone-auth: [^\n]*\n$/, `${name}: one line`);
+      t.notMatch(ran.stderr, /[^\P{C}\n]/u, `${name}: nothing that a terminal obeys`);
+      t.equal(service.requests.length, 1, name);
+      t.equal(readFileSync(file, 'utf8'), before, `${name}: nothing is changed`);
+    }
+    t.equal(elsewhere.requests.length, 0, 'the token goes nowhere else');
+    for (const url of ['http://kubeconfigs.test/', 'ftp://x.test/', 'https://u:p@x.test/', 'x']) {
+      t.match(
+        await kubeconfig(settings, 'fetch', url),
+        { status: 2, stdout: '', stderr: /URL (?:must be|is http)/ },
+        url,
+      );
+    }
+  },
+  ['new'],
+);

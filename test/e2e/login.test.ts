@@ -1,0 +1,318 @@
+// `login` on a real terminal against a real Keystone: every question it can put, what it leaves for the next run, and what is left of
+// a terminal and of a home when a question is not answered.
+
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { checkFailure, EXIT, readCredential } from '../support/login.ts';
+import { COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/plugin.ts';
+import type { Home } from '../support/plugin.ts';
+import { asUser, onProject, secretsOf } from '../support/settings.ts';
+import { totpCode, validateToken } from '../support/tenancy.ts';
+import { openTerminal, sttyOf } from '../support/terminal.ts';
+import type { Terminal, TerminalCommand } from '../support/terminal.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
+import type { Mark, World } from '../support/world.ts';
+
+t.setTimeout(600_000);
+
+const ENTER = '\r';
+const DOWN = '\x1b[B';
+const CTRL_C = '\x03';
+const PATIENCE_MS = 30_000;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+interface Desk {
+  readonly home: Home;
+  readonly mark: Mark;
+  /** `login`, with stdout in a file. */
+  readonly command: (env?: Environment, args?: readonly string[]) => TerminalCommand;
+  readonly stdout: () => string;
+}
+
+function sitDown(t: Test, { http }: World): Desk {
+  const home = makeHome();
+  t.teardown(() => home.remove());
+  const out = join(home.path, 'stdout');
+  return {
+    home,
+    mark: markRequests(http),
+    command: (env = {}, args = []) => ({
+      file: '/bin/sh',
+      args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...COMMAND, 'login', ...args],
+      env: makeEnvironment(home, env),
+      cwd: home.path,
+      cols: 200,
+    }),
+    stdout: () => readFileSync(out, 'utf8'),
+  };
+}
+
+function writeClouds({ home, mark }: Desk): void {
+  const folder = join(home.path, '.config', 'openstack');
+  mkdirSync(folder, { recursive: true });
+  const cloud = (name: string, url: string): string => `  ${name}:\n    auth:\n      auth_url: ${url}\n`;
+  writeFileSync(
+    join(folder, 'clouds.yaml'),
+    `clouds:\n${cloud('dev', 'http://127.0.0.1:1/v3')}${cloud('prod', `${mark.url}/v3`)}`,
+  );
+}
+
+const countLogins = (mark: Mark): number =>
+  requestsSince(mark).filter(({ method, path }) => method === 'POST' && path.includes('/auth/tokens')).length;
+
+async function answer(terminal: Terminal, question: string | RegExp, keys: string): Promise<void> {
+  await terminal.waitFor(question, PATIENCE_MS);
+  terminal.type(keys + ENTER);
+}
+
+function open(t: Test, command: TerminalCommand): Terminal {
+  const terminal = openTerminal(command);
+  t.teardown(() => terminal.close());
+  return terminal;
+}
+
+async function checkDone(t: Test, terminal: Terminal, world: World, { stdout }: Desk): Promise<string> {
+  t.strictSame(await terminal.ended, { exitCode: 0, signal: undefined }, terminal.screen());
+  for (const secret of secretsOf(world.tenancy)) {
+    t.notOk(terminal.raw().includes(secret), 'no secret on the screen');
+    t.notOk(stdout().includes(secret), 'nor on stdout');
+  }
+  t.notMatch(stdout(), /\x1b|\? /, 'no prompt on stdout');
+  t.notMatch(terminal.screen(), /Token ends/, 'the answer went to stdout');
+  return stdout();
+}
+
+/** What a shell makes of the flags that are printed. */
+async function readFlags(t: Test, stdout: string, home: Home): Promise<string[]> {
+  const [, flags = ''] = /^Set for the next time +(.+)$/m.exec(stdout) ?? [];
+  t.not(flags, '', 'it says what to set');
+  const terminal = open(t, {
+    file: '/bin/sh',
+    args: ['-c', `printf '%s\\n' ${flags} >flags`],
+    env: {},
+    cwd: home.path,
+  });
+  await terminal.ended;
+  return readFileSync(join(home.path, 'flags'), 'utf8').trimEnd().split('\n');
+}
+
+testWithKeystone('cloud, way, user, password and project, all of them asked for', async (t, world) => {
+  const desk = sitDown(t, world);
+  const { alice } = world.tenancy.users;
+  const { domain, projects } = world.tenancy;
+  writeClouds(desk);
+  const terminal = open(t, desk.command());
+  await answer(terminal, '? Cloud:', DOWN);
+  await answer(terminal, '? How to log in:', '');
+  await answer(terminal, `? User name at ${desk.mark.url}/v3:`, 'alice');
+  await answer(terminal, '? Domain of the user', domain.name);
+  await answer(terminal, '? Password', alice.password);
+  await answer(terminal, '? Project:', DOWN);
+  const said = await checkDone(t, terminal, world, desk);
+  t.match(said, new RegExp(`^User +alice \\(${alice.id}, domain ${domain.name}\\)$`, 'm'));
+  t.match(said, new RegExp(`^Project +other \\(${projects.other.id}, domain ${domain.name}\\)$`, 'm'));
+  t.match(said, /^Token ends +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \(in \d+ min/m);
+  t.notMatch(said, /keyring/, 'nothing is kept there unless it is asked for');
+  t.match(terminal.screen(), /✔ Cloud: prod\n/);
+  t.match(terminal.screen(), /✔ How to log in: a user and a password \(password\)\n/);
+
+  const before = requestsSince(desk.mark).length;
+  const args = await readFlags(t, said, desk.home);
+  t.strictSame(args, [
+    '--os-cloud=prod',
+    '--project-name=other',
+    `--project-domain-id=${domain.id}`,
+    '--user-name=alice',
+    `--user-domain-name=${domain.name}`,
+  ]);
+  const next = await runPlugin({ home: desk.home, args });
+  const { token } = readCredential(t, next.stdout);
+  t.match(await validateToken(world.http, token), { user: { id: alice.id }, project: { id: projects.other.id } });
+  const bare = await runPlugin({ home: desk.home });
+  t.equal(readCredential(t, bare.stdout).token, token, 'and a run that is told as little as the login was');
+  t.equal(requestsSince(desk.mark).length, before, 'Keystone hears of neither');
+});
+
+testWithKeystone('what is set is not asked for, nor is what leaves no choice', async (t, world) => {
+  const desk = sitDown(t, world);
+  const { users, domain, projects } = world.tenancy;
+  const env = { OS_AUTH_URL: desk.mark.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
+  const all = open(t, desk.command(env));
+  const said = await checkDone(t, all, world, desk);
+  t.equal(all.raw(), '', 'no question');
+  t.notMatch(said, /Set for the next time/, 'there is nothing to set');
+
+  const { mfa } = users;
+  const one = open(t, desk.command({ OS_AUTH_URL: desk.mark.url, ...asUser(mfa, domain) }));
+  await answer(one, '? Passcode', totpCode(mfa.totpSecret, Date.now()));
+  t.match(await checkDone(t, one, world, desk), /^Project +demo /m, 'the only project is taken');
+  t.notMatch(one.screen(), /\? Project/);
+});
+
+testWithKeystone('a passcode, by the way that was chosen', async (t, world) => {
+  const desk = sitDown(t, world);
+  const { users, domain } = world.tenancy;
+  const terminal = open(t, desk.command({ OS_AUTH_URL: `${desk.mark.url}/v3` }));
+  // A list is searched by what is typed.
+  await answer(terminal, '? How to log in:', "a user and an authenticator's");
+  await answer(terminal, '? User name', users.phone.name);
+  await answer(terminal, '? Domain of the user', domain.name);
+  const code = totpCode(users.phone.totpSecret, Date.now());
+  await answer(terminal, '? Passcode', code);
+  const said = await checkDone(t, terminal, world, desk);
+  t.notOk(terminal.raw().includes(code), 'the passcode is not echoed');
+  t.match(said, /^User +phone /m);
+  const args = await readFlags(t, said, desk.home);
+  t.ok(args.includes('--auth-type=v3totp'), args.join(' '));
+  const env = { OS_AUTH_URL: `${desk.mark.url}/v3` };
+  t.match((await runPlugin({ home: desk.home, args, env })).stdout, /ExecCredential/, 'the next run asks nothing');
+  t.equal(countLogins(desk.mark), 2, 'one login, and one exchange for the project');
+});
+
+testWithKeystone("a user's default project is suggested, and another can be had", async (t, world) => {
+  const desk = sitDown(t, world);
+  const { users, domain, projects } = world.tenancy;
+  const env = { OS_AUTH_URL: desk.mark.url, ...asUser(users.alice, domain) };
+  const terminal = open(t, desk.command(env, ['-o', 'json']));
+  await answer(terminal, '? Project:', 'oth');
+  const said = JSON.parse(await checkDone(t, terminal, world, desk)) as object;
+  t.match(said, {
+    project: { id: projects.other.id },
+    keyring: null,
+    settings: {
+      args: ['--project-name=other', `--project-domain-id=${domain.id}`],
+      env: { OS_PROJECT_NAME: 'other', OS_PROJECT_DOMAIN_ID: domain.id },
+    },
+  });
+  // These settings are complete without it, and mean what they meant before.
+  const plain = await runPlugin({ home: desk.home, env });
+  const { token } = readCredential(t, plain.stdout);
+  t.equal((await validateToken(world.http, token))?.project, undefined, 'no project without being told so');
+});
+
+testWithKeystone('nobody to ask: one line that names what to set', async (t, world) => {
+  const desk = sitDown(t, world);
+  const { home, mark } = desk;
+  const { users, domain } = world.tenancy;
+  const login = (env: Environment): ReturnType<typeof runPlugin> => runPlugin({ home, args: ['login'], env });
+  const password = { ...asUser(users.alice, domain), OS_AUTH_URL: mark.url };
+  checkFailure(t, await login({ ...password, OS_PASSWORD: undefined }), EXIT.interaction, {
+    says: ['password is not set and there is no terminal to ask on; set OS_PASSWORD'],
+  });
+  checkFailure(t, await login({}), EXIT.interaction, { says: ['keystone url, user name', 'set OS_AUTH_URL'] });
+  t.equal(requestsSince(mark).length, 0, 'nothing is sent before all is known');
+  checkFailure(t, await login(password), EXIT.interaction, {
+    says: [
+      'project is not set and there is no terminal to ask on; set OS_PROJECT_NAME (--project-name) to demo, other',
+    ],
+  });
+  writeClouds(desk);
+  checkFailure(t, await login({}), EXIT.interaction, {
+    says: ['cloud is not set and there is no terminal to ask on; set OS_CLOUD (--os-cloud) to dev, prod'],
+  });
+  t.notOk(
+    readdirSync(home.cache).some((name) => name.endsWith('.token')),
+    'nothing is kept',
+  );
+  const bob = await login({ ...asUser(users.bob, domain), OS_AUTH_URL: mark.url });
+  t.match(bob, { status: 0, stderr: '', stdout: /^Project +demo /m }, 'who has a default project needs none');
+});
+
+testWithKeystone('options that make no sense together', async (t, world) => {
+  const { home } = sitDown(t, world);
+  for (const [args, says] of [
+    [['--role=member'], '--role is for a new application credential; add --create-application-credential'],
+    [['--save-secret', '--create-application-credential'], 'ask for different secrets to be kept'],
+    [['--create-application-credential', '--expires=soon'], '--expires must be a number and a unit'],
+    [['--create-application-credential', '--expires=999w'], '--expires must be a number and a unit'],
+    [['--create-application-credential', '--access-rule=everything'], '--access-rule must be METHOD:SERVICE:PATH'],
+  ] as const) {
+    checkFailure(t, await runPlugin({ home, args: ['login', ...args] }), 2, { says: [says] });
+  }
+});
+
+interface Stop {
+  readonly question: string;
+  readonly env: (world: World, desk: Desk) => Environment;
+  /** Questions before it, and their answers. */
+  readonly first?: readonly (readonly [question: string, keys: string])[];
+}
+
+const url = (_world: World, { mark }: Desk): Environment => ({ OS_AUTH_URL: mark.url });
+
+const STOPS: readonly Stop[] = [
+  {
+    question: '? Cloud:',
+    env: (_world, desk) => {
+      writeClouds(desk);
+      return {};
+    },
+  },
+  { question: '? How to log in:', env: url },
+  { question: '? Keystone URL:', env: () => ({}), first: [['? How to log in:', '']] },
+  { question: '? User name', env: url, first: [['? How to log in:', '']] },
+  { question: '? Domain of the user', env: (world, desk) => ({ ...url(world, desk), OS_USERNAME: 'alice' }) },
+  {
+    question: '? Password',
+    env: (world, desk) => ({
+      ...url(world, desk),
+      ...asUser(world.tenancy.users.alice, world.tenancy.domain),
+      OS_PASSWORD: undefined,
+    }),
+  },
+  {
+    question: '? Project:',
+    env: (world, desk) => ({ ...url(world, desk), ...asUser(world.tenancy.users.alice, world.tenancy.domain) }),
+  },
+  {
+    question: '? Passcode',
+    env: (world, desk) => ({ ...url(world, desk), ...asUser(world.tenancy.users.mfa, world.tenancy.domain) }),
+  },
+];
+
+for (const { question, env, first = [] } of STOPS) {
+  testWithKeystone(`Ctrl-C at ${question}`, async (t, world) => {
+    const desk = sitDown(t, world);
+    const shown: { raw?: string } = {};
+    const run = await sttyOf(desk.command(env(world, desk)), async (terminal) => {
+      for (const [asked, keys] of first) await answer(terminal, asked, keys);
+      await terminal.waitFor(question, PATIENCE_MS);
+      terminal.type(CTRL_C);
+      await terminal.waitFor('cancelled at the prompt', PATIENCE_MS);
+      shown.raw = terminal.raw();
+    });
+    t.equal(run.exitCode, EXIT.cancelled, run.screen);
+    t.equal(run.after, run.before, 'the terminal is as it was');
+    t.match(run.screen, /\nclient-keystone-auth: cancelled at the prompt\n$/);
+    t.not((shown.raw ?? '').match(/\x1b\[\?25[hl]/g)?.at(-1), '\x1b[?25l', 'the cursor is visible');
+    t.equal(desk.stdout(), '', 'nothing on stdout');
+    const left = readdirSync(desk.home.path, { recursive: true, encoding: 'utf8' });
+    t.notOk(
+      left.some((name) => /\.(?:token|alias|kept|refused)$/.test(name)),
+      `nothing is kept: ${left.join(', ')}`,
+    );
+    for (const secret of secretsOf(world.tenancy)) t.notOk((shown.raw ?? '').includes(secret));
+  });
+}
+
+for (const name of ['SIGTERM', 'SIGHUP', 'SIGTSTP'] as const) {
+  testWithKeystone(`${name} at a list`, async (t, world) => {
+    const desk = sitDown(t, world);
+    const { users, domain } = world.tenancy;
+    const stops = name === 'SIGTSTP';
+    const env = { OS_AUTH_URL: desk.mark.url, ...asUser(users.alice, domain) };
+    const run = await sttyOf(desk.command(env), async (terminal) => {
+      await terminal.waitFor('? Project:', PATIENCE_MS);
+      terminal.signal(name);
+      if (stops) await answer(terminal, '? Project:', '');
+    });
+    t.equal(run.exitCode, stops ? 0 : 128 + constants.signals[name], run.screen);
+    t.equal(run.after, run.before, 'the terminal is as it was');
+    t.strictSame(run.whileStopped, stops ? [run.before] : [], 'and while stopped');
+    t.match(desk.stdout(), stops ? /^Project +demo/m : /^$/);
+  });
+}

@@ -1,0 +1,450 @@
+// Which file of several is read and written, how it is replaced, and what nobody can make of a kubeconfig.
+
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { findKubectl } from '../../scripts/kubectl.ts';
+import { runCommand } from '../../src/commands/run.ts';
+import { makeDiff } from '../../src/kubeconfig/diff.ts';
+import { fakeHost } from '../support/fake-host.ts';
+
+t.setTimeout(120_000);
+
+const CANARY = 'canary-3f9a7c-token';
+const LOGIN = { OS_AUTH_URL: 'https://keystone.test/v3', OS_USERNAME: 'alice', OS_PROJECT_NAME: 'demo' };
+
+interface Said {
+  readonly status: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Where {
+  readonly home: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+async function run({ home, env = {}, cwd = home }: Where, ...argv: readonly string[]): Promise<Said> {
+  let [stdout, stderr] = ['', ''];
+  let status: number | undefined;
+  const host = fakeHost({
+    argv: ['kubeconfig', ...argv],
+    env: { PATH: join(home, 'bin'), ...LOGIN, ...env },
+    cwd,
+    home: () => home,
+    writeOut: (text) => {
+      stdout += text;
+      return undefined;
+    },
+    writeErr: (text) => (stderr += text),
+    setExitStatus: (value) => (status = value),
+  });
+  await runCommand(host);
+  return { status, stdout, stderr };
+}
+
+function settle(t: Test): string {
+  const home = mkdtempSync(join(tmpdir(), 'cka-kubeconfig-'));
+  t.teardown(() => rmSync(home, { recursive: true, force: true }));
+  mkdirSync(join(home, 'bin'));
+  writeFileSync(join(home, 'bin', 'client-keystone-auth'), '', { mode: 0o755 });
+  return home;
+}
+
+const list = (names: readonly string[], entry: (name: string) => string): string =>
+  names.length === 0 ? ' []\n' : `\n${names.map((name) => `- name: ${name}\n${entry(name)}`).join('')}`;
+
+/** A small kubeconfig. */
+function write(
+  path: string,
+  names: { clusters?: string[]; users?: string[]; contexts?: string[]; current?: string },
+): void {
+  const { clusters = [], users = [], contexts = [], current = '' } = names;
+  writeFileSync(
+    path,
+    `apiVersion: v1\nkind: Config\nclusters:${list(clusters, (name) => `  cluster: {server: "https://${name}.test"}\n`)}` +
+      `users:${list(users, () => `  user: {token: ${CANARY}}\n`)}` +
+      `contexts:${list(contexts, () => `  context: {cluster: ${clusters[0] ?? 'demo'}, user: ${users[0] ?? 'me'}}\n`)}` +
+      `current-context: "${current}"\n`,
+  );
+}
+
+void t.test('the file in the home folder is made where there is none', async (t) => {
+  const home = settle(t);
+  const ca = join(home, 'ca.pem');
+  const pem = '-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n';
+  writeFileSync(ca, pem);
+  const add = ['add', '--cluster', 'demo', '--server', 'https://10.0.0.1:6443', '--certificate-authority', '~/ca.pem'];
+  const said = await run({ home }, ...add);
+  t.match(said, { status: 0, stderr: '' });
+  const file = join(home, '.kube', 'config');
+  t.equal(statSync(file).mode & 0o777, 0o600);
+  t.equal(statSync(join(home, '.kube')).mode & 0o777, 0o700);
+  t.match(readFileSync(file, 'utf8'), Buffer.from(pem).toString('base64'));
+  t.match(readFileSync(file, 'utf8'), /^current-context: demo-keystone$/m);
+  t.strictSame(readdirSync(join(home, '.kube')), ['config'], 'neither lock nor copy');
+  t.match(await run({ home }, ...add), { status: 0, stdout: /Nothing had to be changed/ });
+});
+
+void t.test('permissions, links and copies', async (t) => {
+  const home = settle(t);
+  const [real, link] = [join(home, 'real'), join(home, 'link')];
+  write(real, { clusters: ['demo'] });
+  chmodSync(real, 0o644);
+  symlinkSync('real', link);
+  const before = readFileSync(real, 'utf8');
+  t.match(await run({ home }, 'add', '--kubeconfig', link), { status: 0 });
+  t.equal(readlinkSync(link), 'real', 'the link stays a link');
+  t.equal(statSync(real).mode & 0o777, 0o644, 'who could read it still can');
+  t.equal(readFileSync(`${real}.keystone.bak`, 'utf8'), before);
+  t.equal(statSync(`${real}.keystone.bak`).mode & 0o777, 0o600);
+
+  const victim = join(home, 'victim');
+  writeFileSync(victim, 'untouched');
+  rmSync(`${real}.keystone.bak`);
+  symlinkSync(victim, `${real}.keystone.bak`);
+  const env = { OS_PASSWORD: CANARY };
+  const said = await run({ home, env }, 'add', '--with-secrets', '--kubeconfig', link);
+  t.match(said, { status: 0 });
+  t.notMatch(said.stdout, CANARY);
+  t.match(readFileSync(real, 'utf8'), CANARY, 'it was asked for');
+  t.equal(statSync(real).mode & 0o777, 0o600, 'a secret is for nobody else');
+  t.equal(readFileSync(victim, 'utf8'), 'untouched', 'no link is followed to the copy');
+  t.ok(lstatSync(`${real}.keystone.bak`).isFile());
+  t.match((await run({ home, env }, 'add', '--kubeconfig', link, '--dry-run')).stdout, /^-.*value: \[redacted\]/m);
+});
+
+void t.test("kubectl's lock", async (t) => {
+  const home = settle(t);
+  const file = join(home, 'config');
+  write(file, { clusters: ['demo'] });
+  const before = readFileSync(file, 'utf8');
+  writeFileSync(`${file}.lock`, '');
+  const locked = await run({ home }, 'add', '--kubeconfig', file);
+  t.match(locked, {
+    status: 3,
+    stdout: '',
+    stderr: /another program is writing .*config; wait for it; remove .*config\.lock/,
+  });
+  t.equal(readFileSync(file, 'utf8'), before);
+  t.ok(existsSync(`${file}.lock`), 'it is not ours to remove');
+  const waiting = run({ home }, 'add', '--kubeconfig', file);
+  setTimeout(() => rmSync(`${file}.lock`), 300);
+  t.match(await waiting, { status: 0 }, 'a lock that goes is waited for');
+  t.notOk(existsSync(`${file}.lock`));
+});
+
+const kubectl = await findKubectl('new');
+
+/** Of several files, those that a command of kubectl and one of ours change. */
+void t.test('a list of files', { skip: 'missing' in kubectl ? kubectl.missing : false }, async (t) => {
+  if ('missing' in kubectl) return;
+  const ask = (env: Readonly<Record<string, string>>, ...args: readonly string[]): string =>
+    execFileSync(kubectl.path, ['config', ...args], { env, encoding: 'utf8' });
+  const LAYOUTS: Readonly<Record<string, (home: string) => readonly string[]>> = {
+    'one that is there': (home) => [join(home, 'a')],
+    'two that are there': (home) => [join(home, 'a'), join(home, 'b')],
+    'the first is missing': (home) => [join(home, 'none'), join(home, 'b'), join(home, 'a')],
+    'all are missing': (home) => [join(home, 'none'), join(home, 'nothing')],
+    'one twice, and empty ones': (home) => ['', join(home, 'b'), join(home, 'b'), '', join(home, 'a')],
+  };
+  for (const [name, layout] of Object.entries(LAYOUTS)) {
+    await t.test(name, async (t) => {
+      const changed = await Promise.all(
+        [true, false].map(async (isOurs) => {
+          const home = settle(t);
+          write(join(home, 'a'), { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
+          write(join(home, 'b'), { clusters: ['other'] });
+          const snapshot = (): Record<string, string> =>
+            Object.fromEntries(
+              readdirSync(home)
+                .filter((file) => file !== 'bin' && !file.endsWith('.bak'))
+                .map((file) => [file, readFileSync(join(home, file), 'utf8')]),
+            );
+          const before = snapshot();
+          const env = { HOME: home, KUBECONFIG: layout(home).join(':') };
+          if (isOurs) {
+            const args = ['--name', 'new', '--cluster', 'extra', '--server', 'https://extra.test', '--set-current'];
+            t.match(await run({ home, env }, 'add', ...args), { status: 0 });
+          } else {
+            ask(env, 'set-cluster', 'extra', '--server=https://extra.test');
+            ask(env, 'set-credentials', 'new', '--token=x');
+            ask(env, 'set-context', 'new', '--cluster=extra', '--user=new');
+            ask(env, 'use-context', 'new');
+          }
+          const after = snapshot();
+          const view = JSON.parse(ask(env, 'view', '-o', 'json')) as { 'current-context': string };
+          return {
+            files: Object.keys(after).filter((file) => after[file] !== before[file]),
+            current: view['current-context'],
+          };
+        }),
+      );
+      t.strictSame(changed[0], changed[1], 'the same file as kubectl');
+    });
+  }
+
+  await t.test('an entry is changed where it is', async (t) => {
+    const home = settle(t);
+    const [a, b] = [join(home, 'a'), join(home, 'b')];
+    write(a, { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
+    write(b, { clusters: ['other'] });
+    const env = { KUBECONFIG: `${a}:${b}` };
+    t.match(await run({ home }, 'add', '--cluster', 'other', '--name', 'ours', '--kubeconfig', b), { status: 0 });
+    const first = readFileSync(a, 'utf8');
+    const changed = await run({ home, env: { ...env, OS_PROJECT_NAME: 'another' } }, 'add', '--name', 'ours');
+    t.match(changed, { status: 0, stdout: new RegExp(`Written: ${b};`) });
+    t.equal(readFileSync(a, 'utf8'), first, 'the other is not touched');
+    t.match(readFileSync(b, 'utf8'), '--project-name=another');
+    t.match(await run({ home, env }, 'show'), { status: 0, stdout: /^Context +ours$[^]*^ +project-name +another/m });
+    t.match(await run({ home, env }, 'remove', 'ours'), { status: 0 });
+    t.notMatch(readFileSync(b, 'utf8'), 'ours');
+    t.equal(readFileSync(a, 'utf8'), first);
+  });
+});
+
+const deep = (depth: number): string => `users: ${'['.repeat(depth)}${']'.repeat(depth)}\n`;
+const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${Array.from('bcdefghi', (name, index) => `${name}: &${name} [${Array.from({ length: 9 }, () => `*${'abcdefgh'.charAt(index)}`).join(',')}]`).join('\n')}\nusers: *i\n`;
+
+const HOSTILE: Readonly<Record<string, { text: string | Buffer; says: RegExp }>> = {
+  'no YAML': { text: `users:\n- name: "${CANARY}\n  user: {`, says: /is not YAML: line \d+ cannot be understood/ },
+  'a key twice': { text: `users: []\nusers:\n- ${CANARY}\n`, says: /is not YAML: line 2/ },
+  'tabs for indentation': { text: `users:\n- name: a\n\tuser: {token: ${CANARY}}\n`, says: /is not YAML: line/ },
+  'an alias of nothing': { text: `users: *${CANARY}\n`, says: /an alias stands for too much or nothing/ },
+  'a bomb of aliases': { text: bomb, says: /an alias stands for too much or nothing/ },
+  'text alone': { text: `${CANARY}\n`, says: /is no kubeconfig/ },
+  'a list': { text: `- ${CANARY}\n`, says: /is no kubeconfig/ },
+  'something else': { text: 'apiVersion: v1\nkind: Secret\n', says: /is no kubeconfig/ },
+  'users that are no list': { text: `users: {a: ${CANARY}}\n`, says: /users is no list/ },
+  'an entry without a name': {
+    text: `contexts:\n- context: {cluster: ${CANARY}}\n`,
+    says: /an entry of contexts has no name/,
+  },
+  'a name twice': { text: `users:\n- {name: a}\n- {name: a, user: {token: ${CANARY}}}\n`, says: /users has "a" twice/ },
+  'no UTF-8': { text: Buffer.from([0x75, 0x3a, 0x20, 0xff, 0xfe]), says: /it is not text in UTF-8/ },
+  '10 MiB': { text: `# ${'x'.repeat(10 * 1024 * 1024)}\n`, says: /it is larger than 1 MiB/ },
+  'brackets without end': {
+    text: deep(20_000),
+    says: /is not YAML: line 1/,
+  },
+  'names with controls': {
+    text: 'users:\n- {name: "\\e]52;c;x\\a"}\n- {name: "\\e]52;c;x\\a"}\n',
+    says: /users has "\\u\{1b\}/,
+  },
+  'an anchor in the way': {
+    text: `users:\n- name: ours\n  user: &u\n    exec: {command: client-keystone-auth, apiVersion: x}\n- name: b\n  user: *u\nclusters: [{name: c, cluster: {}}]\n`,
+    says: /cannot be changed without changing more of it, so nothing was written; an anchor/,
+  },
+};
+
+void t.test('what is no kubeconfig', async (t) => {
+  const home = settle(t);
+  for (const [name, { text, says }] of Object.entries(HOSTILE)) {
+    const file = join(home, 'config');
+    writeFileSync(file, text);
+    const before = readFileSync(file);
+    for (const argv of [
+      ['add', '--name', 'ours'],
+      ['add', '--dry-run', '--name', 'ours'],
+    ]) {
+      const began = performance.now();
+      const said = await run({ home }, ...argv, '--kubeconfig', file);
+      t.equal(said.status, 3, `${name}: ${said.stderr.slice(0, 300)}`);
+      t.equal(said.stdout, '', name);
+      t.match(said.stderr, says, name);
+      t.match(said.stderr, /^client-keystone-auth: [^\n]*\n$/, `${name}: one line`);
+      t.notMatch(said.stderr, CANARY, `${name}: nothing of the file`);
+      t.ok(performance.now() - began < 10_000, `${name}: in time`);
+    }
+    t.ok(readFileSync(file).equals(before), `${name}: nothing is changed`);
+    t.strictSame(readdirSync(home).toSorted(), ['bin', 'config'], `${name}: nothing is left`);
+  }
+});
+
+void t.test('what is no file', async (t) => {
+  const home = settle(t);
+  const folder = join(home, 'folder');
+  mkdirSync(folder);
+  const loop = join(home, 'loop');
+  symlinkSync('loop', loop);
+  const fifo = join(home, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const checks = {
+    [folder]: /it is a folder/,
+    [fifo]: /no regular file/,
+    [loop]: /ELOOP/,
+    [join(home, 'bin/client-keystone-auth/x')]: /ENOTDIR/,
+  };
+  for (const [path, says] of Object.entries(checks)) {
+    const said = await run({ home }, 'add', '--kubeconfig', path);
+    t.match(said, { status: 3, stdout: '', stderr: says }, path);
+    t.match(said.stderr, /^[^\n]*\n$/);
+  }
+  const closed = join(home, 'closed');
+  write(closed, { clusters: ['demo'] });
+  chmodSync(closed, 0);
+  // root reads everything.
+  if (process.getuid?.() !== 0)
+    t.match(await run({ home }, 'show', '--kubeconfig', closed), { status: 3, stderr: /EACCES/ });
+});
+
+void t.test('mistakes say what to do', async (t) => {
+  const home = settle(t);
+  const file = join(home, 'config');
+  write(file, { clusters: ['one', 'two'], users: ['me'], contexts: ['mine'] });
+  const before = readFileSync(file, 'utf8');
+  const check = async (argv: readonly string[], status: number, says: RegExp, env = {}): Promise<void> => {
+    const said = await run({ home, env }, ...argv, '--kubeconfig', file);
+    t.match(said, { status, stdout: '', stderr: says }, argv.join(' '));
+  };
+  await check(['add'], 2, /which cluster is meant\?; give one with --cluster: "one", "two"/);
+  await check(['add', '--cluster', 'three'], 2, /has no cluster "three"; it has "one", "two"; --server adds one/);
+  await check(
+    ['add', '--cluster', 'one', '--user', 'me'],
+    3,
+    /has a user "me" that logs in otherwise; give another name/,
+  );
+  await check(['add', '--cluster', 'x', '--server', 'http://10.0.0.1'], 3, /--server must be the https:/);
+  await check(['add', '--name', 'one', '--server', 'https://else.test'], 2, /has a cluster "one" with another server/);
+  await check(['add', '--cluster', 'one', '--certificate-authority', 'none'], 3, /cannot be read \(ENOENT\)/);
+  await check(['add', '--cluster', 'one'], 3, /nothing says where Keystone is; source an openrc/, { OS_AUTH_URL: '' });
+  await check(['convert'], 2, /which contexts are meant/);
+  await check(['convert', 'mine', '--all'], 2, /which contexts are meant/);
+  await check(['convert', 'mine'], 3, /user "me" logs in with a static token; give --static-token/);
+  await check(['convert', '--all', '--static-token'], 2, /--static-token is for contexts that are named/);
+  await check(['convert', 'nobody'], 2, /no context "nobody"/);
+  await check(['remove', 'mine'], 3, /does not log in with client-keystone-auth/);
+  await check(['remove'], 2, /no current context/);
+  await check(['remove', 'mine', 'another'], 2, /unexpected argument/);
+  t.equal(readFileSync(file, 'utf8'), before, 'nothing is changed');
+});
+
+void t.test('a static token is replaced where that is told, for the named user alone', async (t) => {
+  const home = settle(t);
+  const file = join(home, 'config');
+  write(file, { clusters: ['one'], users: ['me', 'you'], contexts: ['mine'] });
+  const args = ['convert', 'mine', '--static-token', '--kubeconfig', file];
+  t.notMatch((await run({ home }, ...args, '--dry-run')).stdout, CANARY);
+  t.match(await run({ home }, ...args), { status: 0, stdout: /Converted: me\./ });
+  const text = readFileSync(file, 'utf8');
+  t.match(text, /- name: me\n {2}user:\n {4}exec:\n/);
+  t.match(text, `- name: you\n  user: {token: ${CANARY}}\n`);
+  t.match(await run({ home }, ...args), { status: 0, stdout: /No user had to be converted/ });
+  t.equal(readFileSync(file, 'utf8'), text);
+});
+
+void t.test('secrets of an old stanza are left out, or move to its variables', async (t) => {
+  const home = settle(t);
+  const file = join(home, 'config');
+  const stanza = `{apiVersion: client.authentication.k8s.io/v1beta1, command: client-keystone-auth, interactiveMode: Never, args: [--password, ${CANARY}, --user-name=a, --logtostderr], env: [{name: OS_TOKEN, value: ${CANARY}2}, {name: HTTPS_PROXY, value: 'http://u:${CANARY}@proxy'}]}`;
+  const text = `users: [{name: u, user: {exec: ${stanza}}}]\n`;
+  writeFileSync(file, text);
+  const args = ['convert', '--all', '--kubeconfig', file];
+  const dry = await run({ home }, ...args, '--dry-run');
+  t.notMatch(dry.stdout + dry.stderr, CANARY);
+  const said = await run({ home }, ...args);
+  t.match(said, { status: 0, stdout: /Left out, because it is secret: OS_PASSWORD, OS_TOKEN\./ });
+  t.notMatch(said.stdout, CANARY);
+  const without = readFileSync(file, 'utf8');
+  t.notMatch(without, `${CANARY}2`);
+  t.match(without, /"?interactiveMode"?: "?Never/, 'what it may ask stays');
+  t.match(without, 'HTTPS_PROXY', 'what is not ours stays');
+  writeFileSync(file, text);
+  t.match(await run({ home }, ...args, '--with-secrets'), { status: 0 });
+  const withSecrets = readFileSync(file, 'utf8');
+  t.match(withSecrets, new RegExp(`OS_PASSWORD"?, "?value"?: "?${CANARY}`));
+  t.notMatch(withSecrets, '--password', 'where no other user of the machine can read it');
+
+  writeFileSync(file, text.replace('--user-name=a', `--unknown=${CANARY}`));
+  const unknown = await run({ home }, ...args);
+  t.match(unknown, { status: 3, stderr: /user "u" cannot be converted: unknown option --unknown/ });
+  t.notMatch(unknown.stderr, CANARY);
+});
+
+void t.test('settings are written so that another folder and another shell change nothing', async (t) => {
+  const home = settle(t);
+  const file = join(home, 'config');
+  write(file, { clusters: ['demo'] });
+  const folder = join(home, 'elsewhere');
+  mkdirSync(folder);
+  const clouds = join(folder, 'clouds.yaml');
+  writeFileSync(
+    clouds,
+    JSON.stringify({ clouds: { prod: { auth: { auth_url: 'https://k.test', username: 'a', password: CANARY } } } }),
+  );
+  const none = { OS_AUTH_URL: '', OS_USERNAME: '', OS_PROJECT_NAME: '' };
+  const read = (): string => readFileSync(file, 'utf8');
+  const add = ['add', '--kubeconfig', file];
+
+  const lying = await run({ home, cwd: folder, env: none }, ...add);
+  t.match(lying, {
+    status: 3,
+    stderr: /in the current folder, where kubectl will not always be; set OS_CLIENT_CONFIG_FILE to/,
+  });
+  const named = { ...none, OS_CLIENT_CONFIG_FILE: 'clouds.yaml' };
+  t.match(await run({ home, cwd: folder, env: named }, ...add, '--region-name', 'r', '--timeout', '7'), { status: 0 });
+  t.match(read(), /- --os-cloud=prod\n/, 'the only cloud by its name');
+  t.match(read(), '- --region-name=r\n');
+  t.match(read(), '- --timeout=7\n');
+  t.match(read(), `- name: OS_CLIENT_CONFIG_FILE\n        value: ${clouds}\n`, 'from any folder');
+  t.notMatch(read(), CANARY, 'what the file says stays there');
+
+  const env = {
+    OS_APPLICATION_CREDENTIAL_ID: 'i',
+    OS_APPLICATION_CREDENTIAL_SECRET: CANARY,
+    OS_PASSCODE: '123456',
+    CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none',
+  };
+  const flags = ['--insecure', '-vv', '--force-refresh', '--with-secrets'];
+  const said = await run({ home, env }, ...add, ...flags);
+  t.match(said, { status: 0, stdout: /Left out, because it is secret: OS_PASSCODE/ });
+  t.match(read(), /- --insecure\n/);
+  t.match(read(), /- --auth-type=v3applicationcredential\n/, 'another variable in the shell makes no other method');
+  t.notMatch(read(), /verbose|force-refresh|CACHE_STORAGE|123456/, 'what is of this run stays out');
+});
+
+void t.test('a unified diff', (t) => {
+  const side = (name: string, text: string): Parameters<typeof makeDiff>[0] => ({
+    name,
+    lines: text.split(''),
+    shown: text.split(''),
+  });
+  t.equal(makeDiff(side('a', 'abc'), side('b', 'abc')), '');
+  t.equal(makeDiff(side('a', 'abc'), side('b', 'axc')), '--- a\n+++ b\n@@ -1,3 +1,3 @@\n a\n-b\n+x\n c');
+  t.equal(makeDiff(side('a', ''), side('b', 'x')), '--- a\n+++ b\n@@ -0,0 +1,1 @@\n+x');
+  t.equal(
+    makeDiff(side('a', 'abcdefghijklmnopq'), side('b', 'abXcdefghijklmnoq')),
+    '--- a\n+++ b\n@@ -1,5 +1,6 @@\n a\n b\n+X\n c\n d\n e\n@@ -13,5 +14,4 @@\n m\n n\n o\n-p\n q',
+  );
+  // What patch makes of it is the new text again.
+  const texts = Array.from({ length: 40 }, (_, seed) =>
+    Array.from({ length: 30 }, (_, index) => 'abcdef'.charAt((index * index + seed * index * 7 + seed) % 6)),
+  );
+  const home = settle(t);
+  for (const [index, lines] of texts.entries()) {
+    const other = texts[(index + 1) % texts.length] ?? [];
+    const [before, after] = [lines, other].map((all) => ({ name: 'file', lines: all, shown: all }));
+    if (before === undefined || after === undefined) continue;
+    writeFileSync(join(home, 'file'), `${lines.join('\n')}\n`);
+    execFileSync('patch', ['-s', join(home, 'file')], { input: `${makeDiff(before, after)}\n` });
+    t.equal(readFileSync(join(home, 'file'), 'utf8'), `${other.join('\n')}\n`);
+  }
+  t.end();
+});
