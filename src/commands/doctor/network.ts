@@ -123,17 +123,13 @@ async function shakeHands({ url, proxy, serverName }: Target, tls: TlsSettings):
   return ready(connectTls(options), 'secureConnect');
 }
 
-/** The certificates that the server shows, its own first. */
-function listChain(first: DetailedPeerCertificate): readonly DetailedPeerCertificate[] {
-  const chain = new Set<DetailedPeerCertificate>();
-  let next: DetailedPeerCertificate | undefined = first;
-  // One that is not known has no members, and the last one may be its own issuer.
-  while (next !== undefined && Object.keys(next).length > 0 && !chain.has(next)) {
-    chain.add(next);
-    const { issuerCertificate }: Partial<DetailedPeerCertificate> = next;
-    next = issuerCertificate;
-  }
-  return [...chain];
+/** The certificates that the server shows, its own first; the last may be its own issuer, or be unknown and without members. */
+function listChain(
+  next: DetailedPeerCertificate | undefined,
+  before: readonly DetailedPeerCertificate[] = [],
+): readonly DetailedPeerCertificate[] {
+  if (next === undefined || Object.keys(next).length === 0 || before.includes(next)) return before;
+  return listChain(next.issuerCertificate, [...before, next]);
 }
 
 type Name = DetailedPeerCertificate['subject'] | undefined;
