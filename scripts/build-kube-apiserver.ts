@@ -138,6 +138,10 @@ async function build(): Promise<void> {
       GO111MODULE: 'off',
       GOPROXY: 'off',
       CGO_ENABLED: '0',
+      // The compiler's own memory is cleared less often, which saves a part of its time and costs some hundred MB.
+      GOGC: '400',
+      // The linker drops what debuggers want; so nobody needs to make it.
+      GOGCFLAGS: 'all=-dwarf=false',
       KUBE_GIT_VERSION_FILE: version,
     };
     await run(log, 'nice', ['make', 'WHAT=cmd/kube-apiserver'], { cwd: source, env });

@@ -18,6 +18,10 @@ const BUNDLES = 'out/bundles.json';
 /** The second program, k8s-keystone-auth; of the first it has nothing but the way to Keystone. */
 const WEBHOOK = 'dist/k8s-keystone-auth.cjs';
 
+/** The same for a single executable, with everything in one. */
+const WEBHOOK_EXECUTABLE = 'out/k8s-keystone-auth.cjs';
+const WEBHOOK_BUNDLES = 'out/k8s-keystone-auth.bundles.json';
+
 /** Folders that it may not hold: nobody is asked anything on a server, and nothing is kept on its disk. */
 const NOT_IN_WEBHOOK = /^src\/(main|get-token)\.ts$|^src\/(hit|exec|cache|cli|login|methods|prompt)\//;
 
@@ -125,11 +129,16 @@ export interface Bundle {
 
 const bundles: Bundle[] = [];
 
-async function make(outfile: string, options: BuildOptions): Promise<Metafile> {
-  const { metafile } = await bundle({ ...common, ...options, outfile, metafile: true });
+/** What has really gone into it. */
+function describeBundle(outfile: string, metafile: Metafile): Bundle {
   const kept = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
   const inputs = kept.filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([file]) => file);
-  bundles.push({ name: basename(outfile), inputs: inputs.toSorted() });
+  return { name: basename(outfile), inputs: inputs.toSorted() };
+}
+
+async function make(outfile: string, options: BuildOptions): Promise<Metafile> {
+  const { metafile } = await bundle({ ...common, ...options, outfile, metafile: true });
+  bundles.push(describeBundle(outfile, metafile));
   return metafile;
 }
 
@@ -180,5 +189,15 @@ refuseFrom(webhook.metafile, NOT_IN_WEBHOOK);
 for (const { file, entry } of RARE_IN_WEBHOOK.filter((one) => !RARE.includes(one))) {
   await bundle({ ...common, ...moduleUrl, stdin: { contents: entry, resolveDir: '.' }, outfile: join('dist', file) });
 }
+const whole = await bundle({
+  ...common,
+  ...moduleUrl,
+  entryPoints: ['src/webhook/main.ts'],
+  outfile: WEBHOOK_EXECUTABLE,
+  metafile: true,
+});
+refuseFrom(whole.metafile, NOT_IN_WEBHOOK);
 await Promise.all([MAIN, WEBHOOK].map((file) => chmod(file, 0o755)));
 await writeFile(BUNDLES, `${JSON.stringify(bundles, null, 2)}\n`);
+const webhookBundles = [describeBundle(WEBHOOK_EXECUTABLE, whole.metafile)];
+await writeFile(WEBHOOK_BUNDLES, `${JSON.stringify(webhookBundles, null, 2)}\n`);

@@ -14,15 +14,16 @@ import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import manifest from '../package.json' with { type: 'json' };
 import type { Bundle } from './build.ts';
-import { archiveOf, makeArchive } from './package/archives.ts';
+import { archiveOf, makeArchive, makeWebhookArchive } from './package/archives.ts';
 import { listComponents, renderLicenses, renderSbom } from './package/contents.ts';
 import { debianPackageOf, makeDebianPackage } from './package/debian.ts';
-import { makeExecutable } from './package/executable.ts';
+import { describePlugin, makeExecutable, WEBHOOK } from './package/executable.ts';
+import type { Program } from './package/executable.ts';
 import { renderInstaller } from './package/installer.ts';
 import { renderCompletions } from './package/system-files.ts';
 import { renderManPage } from './package/man-page.ts';
 import { renderManifests } from './package/manifests.ts';
-import { makeRelease, NAME } from './package/product.ts';
+import { makeRelease, NAME, WEBHOOK_NAME } from './package/product.ts';
 import { makeRpm, rpmOf } from './package/rpm.ts';
 import { executableOf, TARGETS } from './package/targets.ts';
 import type { Target } from './package/targets.ts';
@@ -68,7 +69,9 @@ async function write(path: string, text: string, mode = 0o644): Promise<void> {
 }
 
 await import('./build.ts');
-const bundles = JSON.parse(await readFile('out/bundles.json', 'utf8')) as Bundle[];
+const readBundles = async (file: string): Promise<Bundle[]> => JSON.parse(await readFile(file, 'utf8')) as Bundle[];
+const bundles = await readBundles('out/bundles.json');
+const webhookBundles = await readBundles('out/k8s-keystone-auth.bundles.json');
 const carried = bundles.map(({ name }) => name).filter((name) => !MAINS.includes(name));
 const texts = {
   manPage: renderManPage(VERSION, await readFile('README.md', 'utf8')),
@@ -90,21 +93,36 @@ async function makePackages(target: Target): Promise<void> {
   ]);
 }
 
-for (const target of chooseTargets()) {
-  const { path, notes } = await makeExecutable(target, carried);
-  const components = await listComponents(target, bundles);
-  await writeFile(join(dirname(path), LICENSES), renderLicenses(components));
-  await writeFile(join(dirname(path), SBOM), renderSbom(target, components, VERSION));
-  await makePackages(target);
+/** A document about the executable of a program, beside it. */
+const besides = (target: Target, program: string, file: string): string =>
+  `out/${target.name}/${program === NAME ? '' : `${program}.`}${file}`;
+
+/** Makes the executable of a program, with the documents about what is in it. */
+async function makeProgram(target: Target, program: Program, of: readonly Bundle[]): Promise<void> {
+  const { path, notes } = await makeExecutable(target, program);
+  const components = await listComponents(target, of, program.keyring);
+  await writeFile(besides(target, program.name, LICENSES), renderLicenses(program.name, components));
+  await writeFile(besides(target, program.name, SBOM), renderSbom(program.name, target, components, VERSION));
   const { size } = await stat(path);
   console.log(`${path}  ${(size / 1e6).toFixed(1)} MB${notes.map((note) => `  (${note})`).join('')}`);
 }
 
+for (const target of chooseTargets()) {
+  await makeProgram(target, describePlugin(carried), bundles);
+  await makePackages(target);
+  if (target.webhook) {
+    await makeProgram(target, WEBHOOK, webhookBundles);
+    await makeWebhookArchive(target, VERSION, besides(target, WEBHOOK_NAME, LICENSES));
+  }
+}
+
 // Of all that is there, since one target may have been made anew after the others.
 const files = TARGETS.flatMap((target) => [
-  executableOf(target),
-  ...[LICENSES, SBOM].map((name) => `out/${target.name}/${name}`),
-  archiveOf(target, VERSION),
+  ...[NAME, WEBHOOK_NAME].flatMap((program) => [
+    executableOf(target, program),
+    ...[LICENSES, SBOM].map((name) => besides(target, program, name)),
+    archiveOf(target, VERSION, program),
+  ]),
   debianPackageOf(target, VERSION),
   rpmOf(target, VERSION),
 ]);

@@ -80,9 +80,9 @@ async function logInOnce(login: Login, dead: string | undefined): Promise<TokenR
     }
     refuseAgain(login);
     warnOfInput(login);
-    const { record, keep, key: finalKey } = (await renewLast(login, found)) ?? (await logIn(login));
+    const { record, whose, keep, key: finalKey } = (await renewLast(login, found)) ?? (await logIn(login));
     if (!keep) return record;
-    if (isSteady(login)) await cache.keep(finalKey, record, makeAliases(login, finalKey));
+    if (isSteady(login)) await cache.keep(finalKey, record, makeAliases(login, finalKey), whose);
     else reporter.detail('the token is not kept: whose it is cannot be told for sure');
     return record;
   } finally {

@@ -5,7 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { crc32, deflateRaw, gzip } from 'node:zlib';
-import { NAME } from './product.ts';
+import { NAME, WEBHOOK_NAME } from './product.ts';
 import type { Documents } from './system-files.ts';
 import { executableOf } from './targets.ts';
 import type { Target } from './targets.ts';
@@ -23,9 +23,9 @@ const compress = promisify<Buffer, object, Buffer>(gzip);
 const deflate = promisify<Buffer, object, Buffer>(deflateRaw);
 
 /** The file that a target's archive is written to. */
-export function archiveOf(target: Target, version: string): string {
+export function archiveOf(target: Target, version: string, program = NAME): string {
   const kind = target.format === 'pe' ? 'zip' : 'tar.gz';
-  return `out/${target.name}/${NAME}-${version}-${target.name}.${kind}`;
+  return `out/${target.name}/${program}-${version}-${target.name}.${kind}`;
 }
 
 /** A header of ustar (POSIX, pax interchange format, "ustar Interchange Format") and the contents, in blocks. */
@@ -91,14 +91,40 @@ async function writeZip(members: readonly Member[]): Promise<Buffer> {
   return Buffer.concat([...locals, entries, end]);
 }
 
+const text = (name: string, contents: string | Buffer): Member => ({
+  name,
+  contents: Buffer.from(contents),
+  executable: false,
+});
+
+/**
+ * Makes the archive of the webhook: the executable, its licences, the guide and what a cluster needs.
+ *
+ * @param licenses path of the licences of what it carries
+ */
+export async function makeWebhookArchive(target: Target, version: string, licenses: string): Promise<string> {
+  const ofCluster = ['README.md', 'manifests.yaml', 'webhook-kubeconfig.yaml'];
+  const members = [
+    {
+      name: WEBHOOK_NAME,
+      executable: true,
+      contents: await readFile(executableOf(target, WEBHOOK_NAME)),
+    },
+    text('LICENSE', await readFile('LICENSE')),
+    text('THIRD-PARTY-LICENSES.txt', await readFile(licenses)),
+    text('WEBHOOK.md', await readFile('WEBHOOK.md')),
+  ];
+  for (const name of ofCluster) {
+    members.push(text(`packaging/webhook/${name}`, await readFile(`packaging/webhook/${name}`)));
+  }
+  const path = archiveOf(target, version, WEBHOOK_NAME);
+  await writeFile(path, await writeTarGz(members));
+  return path;
+}
+
 /** Makes the archive of a target: the executable, its licences, the manual page and the completions. */
 export async function makeArchive(target: Target, version: string, documents: Documents): Promise<string> {
   const { manPage, completions, licenses } = documents;
-  const text = (name: string, contents: string | Buffer): Member => ({
-    name,
-    contents: Buffer.from(contents),
-    executable: false,
-  });
   const isWindows = target.format === 'pe';
   const program = { name: `${NAME}${isWindows ? '.exe' : ''}`, executable: true };
   const members = [

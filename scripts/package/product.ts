@@ -3,6 +3,9 @@ import { execFileSync } from 'node:child_process';
 
 export const NAME = 'client-keystone-auth';
 
+/** The cluster's side, a program of its own. */
+export const WEBHOOK_NAME = 'k8s-keystone-auth';
+
 /** kubectl's spelling of `kubectl keystone-auth`. */
 export const PLUGIN_NAME = 'kubectl-keystone_auth';
 

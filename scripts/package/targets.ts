@@ -1,5 +1,7 @@
 // The one table of what is built for which platform. Versions and integrities are those of package-lock.json.
 
+import { NAME } from './product.ts';
+
 /** A platform that a single executable is made for. */
 export interface Target {
   /** As Node names platform and processor, with `win` for win32. */
@@ -15,6 +17,8 @@ export interface Target {
   /** What others call its processor. */
   readonly debian?: string;
   readonly rpm?: string;
+  /** Clusters' control planes are of it: it gets the webhook too. */
+  readonly webhook?: true;
 }
 
 export const TARGETS: readonly Target[] = [
@@ -27,6 +31,7 @@ export const TARGETS: readonly Target[] = [
     strippers: ['x86_64-linux-gnu-strip', 'llvm-strip'],
     debian: 'amd64',
     rpm: 'x86_64',
+    webhook: true,
   },
   {
     name: 'linux-arm64',
@@ -37,6 +42,7 @@ export const TARGETS: readonly Target[] = [
     strippers: ['aarch64-linux-gnu-strip', 'llvm-strip'],
     debian: 'arm64',
     rpm: 'aarch64',
+    webhook: true,
   },
   {
     name: 'darwin-x64',
@@ -73,14 +79,18 @@ export const TARGETS: readonly Target[] = [
 ];
 
 /** The file that a target's executable is written to. */
-export function executableOf({ name, format }: Target): string {
-  return `out/${name}/client-keystone-auth${format === 'pe' ? '.exe' : ''}`;
+export function executableOf({ name, format }: Target, program = NAME): string {
+  return `out/${name}/${program}${format === 'pe' ? '.exe' : ''}`;
+}
+
+/** Whether it is the platform that this runs on. */
+export function isHost({ name }: Target): boolean {
+  return name === `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
 }
 
 /** @throws where no executable is made for the platform that this runs on */
 export function hostTarget(): Target {
-  const name = `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
-  const target = TARGETS.find((one) => one.name === name);
-  if (target === undefined) throw new Error(`no executable is made for ${name}`);
+  const target = TARGETS.find(isHost);
+  if (target === undefined) throw new Error(`no executable is made for ${process.platform} on ${process.arch}`);
   return target;
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { readPrivate, writePrivate } from './private-file.ts';
+import { CacheError } from '../errors.ts';
+import { readPrivate, removePrivate, writePrivate } from './private-file.ts';
 import { endOf, sealAlias, sealRecord, unsealAlias, unsealRecord } from './record.ts';
 import type { Alias, TokenRecord } from './record.ts';
 
@@ -20,6 +21,12 @@ export function readRecordFile({ path, uid }: Folder, key: string): TokenRecord 
 /** @throws CacheError */
 export function writeRecordFile({ path }: Folder, key: string, record: TokenRecord): void {
   writePrivate(path, tokenFile(key), sealRecord(key, record), endOf(record));
+}
+
+/** @throws CacheError when it is there and does not go */
+export function removeRecordFile({ path, uid }: Folder, key: string): void {
+  const file = join(path, tokenFile(key));
+  if (!removePrivate(file, uid)) throw new CacheError(`${file} is not ours to remove`);
 }
 
 /** Reading never fails; see {@link readRecordFile}. */

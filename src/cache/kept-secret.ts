@@ -9,6 +9,7 @@ import { CacheError } from '../errors.ts';
 import type { Host } from '../host.ts';
 import { textAt } from '../json.ts';
 import { Secret } from '../secret.ts';
+import type { Folder } from './file-store.ts';
 import { cacheFolder, ensureFolder } from './folder.ts';
 import { openKeyring } from './keyring.ts';
 import { readPrivate, removeQuietly, writePrivate } from './private-file.ts';
@@ -36,8 +37,9 @@ const FOREVER_MS = 10 * 365 * 24 * 3_600_000;
 
 const noteFile = (key: string): string => `${key}${SUFFIX}`;
 
-function readNote({ uid }: Host, folder: string, key: string): Note | undefined {
-  const content = unseal(readPrivate(join(folder, noteFile(key)), uid));
+/** Reading never fails: what cannot be read, or is not what was written, is not there. */
+export function readNote({ path, uid }: Folder, key: string): Note | undefined {
+  const content = unseal(readPrivate(join(path, noteFile(key)), uid));
   const option = textAt(content, 'option');
   const about = textAt(content, 'about');
   if (textAt(content, 'key') !== key || option === undefined || about === undefined) return undefined;
@@ -78,15 +80,21 @@ export async function keepSecret(host: Host, identity: KeptIdentity, secret: Sec
   }
 }
 
+/** Whether a secret is kept for exactly this identity, as far as that can be told without the keyring. */
+export function isKept(host: Host, { key, option }: KeptIdentity): boolean {
+  const folder = cacheFolder(host);
+  const note = folder === undefined ? undefined : readNote({ path: folder, uid: host.uid }, key);
+  return note !== undefined && !note.refused && note.option === option;
+}
+
 /**
  * Gives the secret that is kept for exactly this identity; the keyring is not asked where none is.
  *
  * @throws CacheError when the keyring cannot be used
  */
-export async function recallSecret(host: Host, { key, option }: KeptIdentity): Promise<Secret | undefined> {
-  const folder = cacheFolder(host);
-  const note = folder === undefined ? undefined : readNote(host, folder, key);
-  if (note === undefined || note.refused || note.option !== option) return undefined;
+export async function recallSecret(host: Host, identity: KeptIdentity): Promise<Secret | undefined> {
+  const { key, option } = identity;
+  if (!isKept(host, identity)) return undefined;
   const content = unseal(await openKeyring(host).read(key));
   const secret = textAt(content, 'secret');
   if (textAt(content, 'key') !== key || textAt(content, 'option') !== option) return undefined;
@@ -101,7 +109,7 @@ export async function recallSecret(host: Host, { key, option }: KeptIdentity): P
  */
 export async function forgetKept(host: Host, identity: KeptIdentity): Promise<boolean> {
   const folder = cacheFolder(host);
-  if (folder === undefined || readNote(host, folder, identity.key) === undefined) return false;
+  if (folder === undefined || readNote({ path: folder, uid: host.uid }, identity.key) === undefined) return false;
   try {
     await openKeyring(host).remove(identity.key);
   } catch (error) {
@@ -122,7 +130,7 @@ export function listKept(host: Host): readonly KeptIdentity[] {
   } catch {
     return [];
   }
-  const notes = names.flatMap((name) => readNote(host, folder, name.slice(0, -SUFFIX.length)) ?? []);
+  const notes = names.flatMap((name) => readNote({ path: folder, uid: host.uid }, name.slice(0, -SUFFIX.length)) ?? []);
   return notes
     .map(({ key, option, about }) => ({ key, option, about }))
     .toSorted((one, other) => one.about.localeCompare(other.about, 'en'));

@@ -15,5 +15,6 @@ export function openKeyringStore(host: Host): TokenStore {
     async write(key, record) {
       await keyring.write(key, sealRecord(key, record));
     },
+    remove: (key) => keyring.remove(key),
   };
 }

@@ -8,6 +8,7 @@ import {
   fstatSync,
   fsyncSync,
   futimesSync,
+  lstatSync,
   openSync,
   readSync,
   renameSync,
@@ -121,6 +122,24 @@ function writeNew(path: string, content: string | Buffer, until: number): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * Removes a file of ours. A link, a folder or another user's file is left alone, though its name be one of ours.
+ *
+ * @returns whether it is gone
+ * @throws CacheError when the system does not let it go
+ */
+export function removePrivate(path: string, uid: number | undefined): boolean {
+  try {
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return true;
+    if (!stats.isFile() || (uid !== undefined && stats.uid !== uid)) return false;
+    rmSync(path, { force: true });
+    return true;
+  } catch (error) {
+    throw new CacheError(`${path} cannot be removed (${codeOf(error)})`, { cause: error });
   }
 }
 

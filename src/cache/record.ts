@@ -74,7 +74,7 @@ export function unsealAlias(fingerprint: string, sealed: string | undefined): Al
 }
 
 /** When a record loses its last use, ms since 1970, UTC. */
-export function endOf({ expiresAt, refresh }: TokenRecord): number {
+export function endOf({ expiresAt, refresh }: Pick<TokenRecord, 'expiresAt' | 'refresh'>): number {
   return refresh === undefined ? expiresAt : expiresAt + RENEWABLE_MS;
 }
 

@@ -17,7 +17,8 @@ import { seal, unseal } from './seal.ts';
 const PURPOSE = 'client-keystone-auth refusal 1';
 const REMEMBERED_MS = 30_000;
 
-const refusalFile = (key: string): string => `${key}.refused`;
+/** Name of the file. */
+export const refusalFile = (key: string): string => `${key}.refused`;
 
 /** A refused login: where it is kept, and what must be the same for it to count again. */
 export interface RefusalMemory {
@@ -53,6 +54,12 @@ export function recallRefusal({ folder, key, tag }: RefusalMemory, now: number):
   const at = numberAt(content, 'at');
   if (at === undefined || textAt(content, 'key') !== key || textAt(content, 'tag') !== tag) return undefined;
   return now >= at && now - at < REMEMBERED_MS ? at : undefined;
+}
+
+/** Whether what is kept of a refused login would be believed, by whoever it is about. */
+export function isRefusal({ path, uid }: Folder, key: string): boolean {
+  const content = unseal(readPrivate(join(path, refusalFile(key)), uid));
+  return textAt(content, 'key') === key && numberAt(content, 'at') !== undefined;
 }
 
 /** @throws CacheError */

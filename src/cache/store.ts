@@ -1,5 +1,5 @@
 import type { Host } from '../host.ts';
-import { readRecordFile, writeRecordFile } from './file-store.ts';
+import { readRecordFile, removeRecordFile, writeRecordFile } from './file-store.ts';
 import type { Folder } from './file-store.ts';
 import type { TokenRecord } from './record.ts';
 
@@ -11,6 +11,12 @@ export interface TokenStore {
   read(key: string): Promise<TokenRecord | undefined>;
   /** @throws CacheError */
   write(key: string, record: TokenRecord): Promise<void>;
+  /**
+   * Forgets a record; what is not there counts as forgotten.
+   *
+   * @throws CacheError
+   */
+  remove(key: string): Promise<void>;
 }
 
 function openFileStore(folder: Folder): TokenStore {
@@ -19,6 +25,10 @@ function openFileStore(folder: Folder): TokenStore {
     read: (key) => Promise.resolve(readRecordFile(folder, key)),
     async write(key, record) {
       writeRecordFile(folder, key, record);
+      return Promise.resolve();
+    },
+    async remove(key) {
+      removeRecordFile(folder, key);
       return Promise.resolve();
     },
   };

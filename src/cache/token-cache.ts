@@ -4,6 +4,8 @@
  */
 import { CacheError } from '../errors.ts';
 import type { Host } from '../host.ts';
+import { writeAbout } from './about.ts';
+import type { Whose } from './about.ts';
 import { readAliasFile, writeAliasFile } from './file-store.ts';
 import type { Folder } from './file-store.ts';
 import { cacheFolder, ensureFolder } from './folder.ts';
@@ -26,8 +28,12 @@ export interface TokenCache {
   readonly onHitPath: boolean;
   /** The record under `key`, or under the key that an alias of that name leads to. */
   recall(key: string): Promise<{ key: string; record: TokenRecord } | undefined>;
-  /** Keeps a record and the aliases that lead to it, and forgets what is over. */
-  keep(key: string, record: TokenRecord, aliases: readonly NamedAlias[]): Promise<void>;
+  /**
+   * Keeps a record and the aliases that lead to it, and forgets what is over.
+   *
+   * @param whose undefined leaves what is said of the key as it is
+   */
+  keep(key: string, record: TokenRecord, aliases: readonly NamedAlias[], whose?: Whose): Promise<void>;
   keepAliases(record: TokenRecord, aliases: readonly NamedAlias[]): void;
   /** Waits until nobody else logs in for `key`; undefined when the wait was over without that, or cannot be had. */
   lock(key: string, waiting: Waiting): Promise<Release | undefined>;
@@ -100,6 +106,8 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
   // A keyring that fails leaves the lock and the memory of refusals at work: those are files.
   const files = makePart(usable, warnOnce);
   const records = makePart(usable, warnOnce);
+  // Without it nothing but a list is poorer, so its failure is no news.
+  const abouts = makePart(usable, () => undefined);
   const folder: Folder = { path: path ?? '', uid };
   files.attempt(() => {
     ensureFolder(folder.path, uid);
@@ -130,8 +138,14 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
       const record = await records.attemptLater(async () => store?.read(found));
       return record === undefined ? undefined : { key: found, record };
     },
-    async keep(key, record, aliases) {
+    async keep(key, record, aliases, whose) {
       await records.attemptLater(async () => store?.write(key, record));
+      if (whose !== undefined && records.isUsable() && files.isUsable()) {
+        const { expiresAt, refresh } = record;
+        abouts.attempt(() => {
+          writeAbout(folder, key, { ...whose, expiresAt, renewable: refresh !== undefined, storage }, endOf(record));
+        });
+      }
       files.attempt(() => {
         forgetRefusal(folder, key);
       });

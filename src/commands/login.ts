@@ -33,10 +33,10 @@ function listAliases(before: Login, key: string): NamedAlias[] {
 }
 
 async function keepToken(before: Login, login: Login, { config, received }: LoggedIn): Promise<void> {
-  const { record, keep } = received;
+  const { record, keep, whose } = received;
   if (!keep) return;
   const key = makeKey(config, login.method, login.tls, login.host);
-  if (isSteady(login)) await login.cache.keep(key, record, listAliases(before, key));
+  if (isSteady(login)) await login.cache.keep(key, record, listAliases(before, key), whose);
   else login.reporter.warn('the token is not kept: whose it is cannot be told for sure');
 }
 

@@ -1,3 +1,5 @@
+import { cacheClean } from './cache-clean.ts';
+import { cacheList } from './cache-list.ts';
 import { catalog } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
 import { complete } from './complete.ts';
@@ -11,6 +13,8 @@ import { kubeconfigRemove } from './kubeconfig-remove.ts';
 import { kubeconfigShow } from './kubeconfig-show.ts';
 import { domains, projects } from './listing.ts';
 import { login } from './login.ts';
+import { logout } from './logout.ts';
+import { status } from './status.ts';
 import { token } from './token.ts';
 import { whoami } from './whoami.ts';
 
@@ -28,11 +32,15 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
 /** Every other command, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = [
   login,
+  logout,
+  status,
   token,
   whoami,
   projects,
   domains,
   catalog,
+  cacheList,
+  cacheClean,
   explain,
   doctor,
   kubeconfigAdd,

@@ -62,6 +62,29 @@ export async function isAlive(http: Http, endpoint: string, token: Secret): Prom
   }
 }
 
+/**
+ * Has Keystone end a token at once.
+ *
+ * @param endpoint the v3 endpoint, without a trailing slash
+ * @returns false where Keystone knows it no longer
+ * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function revoke(http: Http, endpoint: string, token: Secret): Promise<boolean> {
+  const path = 'auth/tokens';
+  const headers = { 'x-auth-token': token, 'x-subject-token': token };
+  const answer = await http.send({ verb: 'DELETE', url: `${endpoint}/${path}`, headers });
+  if (answer.status >= 200 && answer.status <= 299) return true;
+  if (answer.status === 401 || answer.status === 404) return false;
+  const refusals = {
+    403: {
+      code: 'auth-rejected',
+      message: 'Keystone does not let this token be revoked by its owner',
+      hint: 'ask its operator, or wait until it ends',
+    },
+  } as const;
+  throw explainAnswer({ verb: 'GET', path, subject: 'a token', asked: {}, refusals }, endpoint, answer);
+}
+
 /** A question to Keystone by whoever has a token. */
 export interface Question {
   readonly verb: 'GET' | 'POST' | 'DELETE';

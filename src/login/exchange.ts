@@ -1,3 +1,4 @@
+import type { Whose } from '../cache/about.ts';
 import type { TokenRecord } from '../cache/record.ts';
 import { readAuthUrl } from '../config/auth-url.ts';
 import { readProxy } from '../config/proxy.ts';
@@ -22,17 +23,22 @@ import { quote } from '../quote.ts';
 import { Secret } from '../secret.ts';
 import { sendWithFactors } from './factors.ts';
 import type { Login, Reporter } from './login.ts';
+import { describeTrust } from './trust.ts';
+import { readWhose } from './whose.ts';
 
 const LIVENESS_MS = 5_000;
 
-function httpSettings({ host, tls, userAgent, reporter }: Login, deadlineMs: number): HttpSettings {
+/** What the way to Keystone depends on. */
+export type Way = Pick<Login, 'host' | 'tls' | 'userAgent' | 'reporter'>;
+
+function httpSettings({ host, tls, userAgent, reporter }: Way, deadlineMs: number): HttpSettings {
   const [trusted, proxy] = [readTrustedOrigins(host), readProxy(host.env)];
   return { host, tls, trusted, proxy, userAgent, deadlineMs, log: reporter.detail };
 }
 
 /** Uses the way to Keystone for as long as `use` takes, servers being waited for `deadlineMs` in all. */
-export async function withHttp<T>(login: Login, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
-  const http = await openHttp(httpSettings(login, deadlineMs));
+export async function withHttp<T>(way: Way, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
+  const http = await openHttp(httpSettings(way, deadlineMs));
   try {
     return await use(http);
   } finally {
@@ -55,15 +61,18 @@ function judge({ asked, subject, ifOther }: AuthRequest, token: Token, reporter:
   return false;
 }
 
-/** A token as it came, and whether it may be kept. */
+/** A token as it came, whose it is, and whether it may be kept. */
 export interface Received {
   readonly record: TokenRecord;
+  readonly whose: Whose;
   readonly keep: boolean;
 }
 
-function receiveProviderToken({ token, expiresAt, refresh }: ProviderToken, receivedAt: number): Received {
+function receiveProviderToken({ method }: Login, given: ProviderToken, receivedAt: number): Received {
+  const { token, expiresAt, refresh, subject } = given;
   const record = { token: token.reveal(), receivedAt, expiresAt, endpoint: undefined, refresh: refresh?.reveal() };
-  return { record, keep: true };
+  const whose = { user: subject, scope: "the identity provider's own token", method: method.names[0] ?? '' };
+  return { record, whose, keep: true };
 }
 
 /** Remembers a promise: what it stands for is done once, when it is first asked for. */
@@ -85,7 +94,7 @@ async function obtain(login: Login, config: ResolvedConfig, ask: Asker): Promise
   return withHttp(login, deadlineMs, async (http) => {
     const findEndpoint = once(() => findV3(http, url, { ask: discovers(config, method), warn: reporter.warn }));
     const request = await ask({ host, http, tls, person, findV3: findEndpoint, detail: reporter.detail });
-    if ('token' in request) return receiveProviderToken(request, host.now());
+    if ('token' in request) return receiveProviderToken(login, request, host.now());
     reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
     const { version, rescope, elsewhere } = request;
     const endpoint =
@@ -135,8 +144,8 @@ export async function rescope(
   const { endpoint = '' } = last;
   const request = rescopeRequest({ subject, asked: { user: { id: userId } } }, new Secret(last.token), scope);
   const granted = await withHttp(login, login.deadlineMs, (http) => authenticate(http, endpoint, request));
-  const { record, keep } = receive(login, request, endpoint, granted);
-  return { record: { ...record, refresh: last.refresh }, keep };
+  const received = receive(login, request, endpoint, granted);
+  return { ...received, record: { ...received.record, refresh: last.refresh } };
 }
 
 /** A record of the cache, and the key that it is under. */
@@ -180,7 +189,8 @@ function describeWhose({ facts }: Token): string {
   return quote(domain === undefined ? name : `${name} (domain ${domain})`);
 }
 
-function receive({ reporter, interim }: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
+function receive(login: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
+  const { reporter, method, interim } = login;
   const { token, receivedAt, expiresAt } = granted;
   if (request.tellWhose) reporter.notice(`Keystone knows you as ${describeWhose(token)}`);
   const keep = judge(request, token, reporter);
@@ -192,7 +202,13 @@ function receive({ reporter, interim }: Login, request: AuthRequest, endpoint: s
     reporter.warn(`the token has no scope, which k8s-keystone-auth refuses; ${instead}`);
   }
   const record = { token: token.id.reveal(), receivedAt, expiresAt, endpoint, refresh: request.refresh?.reveal() };
-  return { record, keep };
+  const given = request.given === undefined ? {} : { given: true };
+  const trust = describeTrust(login.tls);
+  return {
+    record,
+    whose: { ...readWhose(token.facts), method: method.names[0] ?? '', keystone: endpoint, ...given, trust },
+    keep,
+  };
 }
 
 /**

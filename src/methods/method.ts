@@ -94,6 +94,8 @@ export interface Factor {
 /** A token that is no Keystone token: for a cluster that trusts the identity provider itself. */
 export interface ProviderToken {
   readonly token: Secret;
+  /** Who logs in, in the words of a message. */
+  readonly subject: string;
   /** ms since 1970, UTC, by this machine's clock. */
   readonly expiresAt: number;
   /** Gets the next token without the user; it is kept with this one. */

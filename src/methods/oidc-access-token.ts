@@ -47,7 +47,8 @@ export const oidcAccessToken: AuthMethod = {
   identify: (config) => [...identifyFederation(config), config.secret('access-token')?.reveal()],
   async request(config, { host }) {
     const token = readAccessToken(config);
-    if (wantsProviderToken(config)) return giveProviderToken(token, { receivedAt: host.now(), aheadMs: 0 });
-    return federate(config, token, { subject: `the token in ${config.origin('access-token')}` });
+    const subject = `the token in ${config.origin('access-token')}`;
+    if (wantsProviderToken(config)) return giveProviderToken(token, { receivedAt: host.now(), aheadMs: 0, subject });
+    return federate(config, token, { subject });
   },
 };

@@ -218,6 +218,7 @@ function pick(tokens: Tokens, kind: string): Secret {
  * A provider's token as it is, with the best that can be known of its end: its own `exp`, else what was said beside it.
  *
  * @param livesMs from `receivedAt` on, if that is known
+ * @param subject who logs in, in the words of a message
  * @throws AuthRejected when it is over already
  */
 export function giveProviderToken(
@@ -227,11 +228,16 @@ export function giveProviderToken(
     aheadMs,
     livesMs = UNKNOWN_LIFETIME_MS,
     refresh,
-  }: Pick<Tokens, 'receivedAt' | 'aheadMs'> & { livesMs?: number | undefined; refresh?: Secret | undefined },
+    subject,
+  }: Pick<Tokens, 'receivedAt' | 'aheadMs'> & {
+    livesMs?: number | undefined;
+    refresh?: Secret | undefined;
+    subject: string;
+  },
 ): ProviderToken {
   const end = readClaims(token.reveal())?.expiresAt;
   const expiresAt = end === undefined ? receivedAt + livesMs : end - aheadMs;
-  if (expiresAt > receivedAt) return { token, expiresAt, refresh };
+  if (expiresAt > receivedAt) return { token, expiresAt, refresh, subject };
   throw new AuthRejected('auth-rejected', "the provider's token has already expired", {
     hint: 'get a new one, and check the clock of this machine',
   });
@@ -246,7 +252,7 @@ function useTokens(config: ResolvedConfig, tokens: Tokens, subject: string): Aut
   }
   // What is said beside the tokens is about the access token only.
   const livesMs = kind === 'access_token' ? tokens.livesMs : undefined;
-  return giveProviderToken(pick(tokens, kind), { ...tokens, livesMs, refresh });
+  return giveProviderToken(pick(tokens, kind), { ...tokens, livesMs, refresh, subject });
 }
 
 /** One way to get tokens from a provider. */

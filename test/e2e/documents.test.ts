@@ -1,5 +1,6 @@
 /** Every shell example of the documents and of `--help`, run as it stands there but for names of servers and secrets. */
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import type { Test } from 'tap';
@@ -251,13 +252,41 @@ testWithKubectl(
   ['new'],
 );
 
+const THEIR_SERVICE = 'https://kubeconfigs.example.com';
+
+/** A service that hands out a kubeconfig for the cluster of a desk. */
+async function serveKubeconfig(t: Test, { api }: Desk): Promise<string> {
+  const name = 'served';
+  const kubeconfig = {
+    clusters: [{ name, cluster: { server: api.url } }],
+    contexts: [{ name, context: { cluster: name, user: name } }],
+    users: [{ name, user: { token: 'of-an-hour' } }],
+    'current-context': name,
+  };
+  const service = createHttpServer((request, response) => {
+    response.writeHead(request.headers.authorization?.startsWith('Bearer ') === true ? 200 : 401);
+    response.end(JSON.stringify(kubeconfig));
+  });
+  await new Promise<void>((done) => service.listen(0, '127.0.0.1', done));
+  t.teardown(() => {
+    service.closeAllConnections();
+    service.close();
+  });
+  const address = service.address();
+  return `http://127.0.0.1:${typeof address === 'object' ? (address?.port ?? 0) : 0}`;
+}
+
 testWithKubectl(
   'the examples of the commands',
   async (t, world, program) => {
     for (const { words, examples } of ALL_COMMANDS) {
       await t.test(words.join(' '), async (t) => {
         const shop = await furnish(t, world, program);
-        for (const { line } of examples) await succeed(t, shop.run(`. ./openrc.sh\n${NAME} ${line}`), /\S/);
+        const service = await serveKubeconfig(t, shop.desk);
+        for (const { line } of examples) {
+          const reachable = line.replaceAll(THEIR_SERVICE, service);
+          await succeed(t, shop.run(`. ./openrc.sh\n${NAME} ${reachable}`), /\S/);
+        }
       });
     }
   },

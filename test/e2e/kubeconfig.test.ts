@@ -76,7 +76,7 @@ testWithKubectl('a new user, with a cluster that is there', async (t, world, pro
   t.match(await desk.kubectl(GET_PODS, { env: { OS_PASSWORD: password } }), { status: 0, stdout: A_POD, stderr: '' });
   t.match(desk.admitted, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
   // What another openrc says changes nothing.
-  const stray = { OS_PASSWORD: password, OS_USERNAME: 'bob', OS_PROJECT_ID: 'other', OS_CLOUD: 'none', OS_TOKEN: 'x' };
+  const stray = { OS_PASSWORD: password, OS_USERNAME: 'bob', OS_PROJECT_ID: 'other', OS_TOKEN: 'x' };
   t.match(await desk.kubectl(GET_PODS, { env: stray }), { status: 0, stdout: A_POD, stderr: '' });
   t.equal(desk.countLogins(), 1, 'the token of the first command');
 
@@ -114,8 +114,8 @@ testWithKubectl('a cloud of clouds.yaml', async (t, world, program) => {
 testWithKubectl('what kubectl no longer takes is converted', async (t, world, program) => {
   const seat = await sit(t, world, program);
   const { desk, settings, kubeconfig } = seat;
-  const { OS_AUTH_URL: url, OS_USERNAME: user, OS_PASSWORD: password, OS_PROJECT_NAME: project } = settings;
-  const domain = settings['OS_USER_DOMAIN_NAME'];
+  const { OS_PASSWORD: password } = settings;
+  const say = (name: string, flag = ''): string => JSON.stringify(flag + (settings[name] ?? ''));
   writeCluster(
     seat,
     `users:
@@ -123,13 +123,24 @@ testWithKubectl('what kubectl no longer takes is converted', async (t, world, pr
   user:
     auth-provider:
       name: openstack
-      config: {identityEndpoint: "${url}", username: "${user}", password: "${password}", name: "${domain}", tenantName: "${project}"}
+      config:
+        identityEndpoint: ${say('OS_AUTH_URL')}
+        username: ${say('OS_USERNAME')}
+        password: ${say('OS_PASSWORD')}
+        name: ${say('OS_USER_DOMAIN_NAME')}
+        tenantName: ${say('OS_PROJECT_NAME')}
 - name: go
   user:
     exec:
       apiVersion: client.authentication.k8s.io/v1alpha1
       command: client-keystone-auth
-      args: ["--keystone-url=${url}", "--domain-name=${domain}", --user-name, "${user}", "--project-name=${project}", "--password=${password}"]
+      args:
+      - ${say('OS_AUTH_URL', '--keystone-url=')}
+      - ${say('OS_USER_DOMAIN_NAME', '--domain-name=')}
+      - --user-name
+      - ${say('OS_USERNAME')}
+      - ${say('OS_PROJECT_NAME', '--project-name=')}
+      - ${say('OS_PASSWORD', '--password=')}
 contexts:
 - {name: provider, context: {cluster: demo, user: provider}}
 - {name: go, context: {cluster: demo, user: go}}

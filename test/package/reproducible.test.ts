@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { findTime } from '../../scripts/package/product.ts';
+import { findTime, NAME, WEBHOOK_NAME } from '../../scripts/package/product.ts';
 import { executableOf, hostTarget } from '../../scripts/package/targets.ts';
 import { PACKAGED } from '../support/plugin.ts';
 
@@ -23,6 +23,7 @@ await t.test('a build elsewhere', { skip: PACKAGED === undefined && 'npm test --
     'tsconfig.json',
     'LICENSE',
     'README.md',
+    'WEBHOOK.md',
     'packaging',
   ]) {
     cpSync(name, join(elsewhere, name), { recursive: true });
@@ -48,7 +49,9 @@ await t.test('a build elsewhere', { skip: PACKAGED === undefined && 'npm test --
       .split('\n')
       .filter((line) => line.includes(`  ${target.name}/`));
   t.strictSame(listed(elsewhere), listed('.'));
-  t.equal(sha256(join(elsewhere, executableOf(target))), sha256(executableOf(target)));
+  for (const program of [NAME, WEBHOOK_NAME]) {
+    t.equal(sha256(join(elsewhere, executableOf(target, program))), sha256(executableOf(target, program)), program);
+  }
   const manual = 'out/client-keystone-auth.1';
   t.equal(sha256(join(elsewhere, manual)), sha256(manual));
 });

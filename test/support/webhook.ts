@@ -45,6 +45,8 @@ export interface WebhookProcess {
 
 export interface WebhookOptions {
   readonly keystoneUrl: string;
+  /** What to run in place of the built one. */
+  readonly program?: readonly [string, ...string[]];
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly pki: Pki;
@@ -74,7 +76,8 @@ export async function startWebhookProcess(t: Test, options: WebhookOptions): Pro
   const env = { PATH: process.env['PATH'] ?? '', NO_PROXY: '*', OS_AUTH_URL: options.keystoneUrl, ...options.env };
   const own = ['--tls-cert-file', pki.server.cert, '--tls-private-key-file', pki.server.key];
   const args = ['--listen', '127.0.0.1:0', '--log-level', 'debug', '--shutdown-grace', '1', ...own];
-  const [file, words, spawning] = alone(process.execPath, [WEBHOOK, ...args, ...(options.args ?? [])], env);
+  const [program, ...before] = options.program ?? [process.execPath, WEBHOOK];
+  const [file, words, spawning] = alone(program, [...before, ...args, ...(options.args ?? [])], env);
   const child = spawn(file, words, { ...spawning, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const ended = new Promise<number | null>((done) => {

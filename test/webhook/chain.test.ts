@@ -20,6 +20,7 @@ import { without } from '../support/bar.ts';
 import { alone, makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
 import type { Ran } from '../support/plugin.ts';
 import { asUser, onProject } from '../support/settings.ts';
+import { makeKey, signToken, startIssuer } from '../support/stand-in-issuer.ts';
 import { logIn, revokeToken } from '../support/tenancy.ts';
 import { makeFolder, startWebhookProcess } from '../support/webhook.ts';
 import { testWithKeystone } from '../support/world.ts';
@@ -27,6 +28,10 @@ import { testWithKeystone } from '../support/world.ts';
 t.setTimeout(170_000);
 
 const TTL_SECONDS = 2;
+
+/** kube-apiserver keeps any token so long. */
+const LEAST_KEPT_MS = 10_000;
+
 const programs = await findKubernetes(() => undefined);
 const kubectl = await findKubectl('new');
 
@@ -66,10 +71,16 @@ else {
     writeFileSync(clusterConfig, renderKubeconfig(`https://127.0.0.1:${port}`, world.pki.ca, adminToken), {
       mode: 0o600,
     });
+    const key = makeKey('first');
+    const issuer = await startIssuer(t, world.pki, [key]);
     const webhook = await startWebhookProcess(t, {
       keystoneUrl: `${world.http.url}/v3`,
       pki: world.pki,
-      args: ['--kubeconfig', clusterConfig, '--cache-ttl', String(TTL_SECONDS)],
+      args: [
+        ...['--kubeconfig', clusterConfig, '--cache-ttl', String(TTL_SECONDS)],
+        ...['--oidc-issuer-url', issuer.url, '--oidc-client-id', 'kubernetes', '--oidc-ca-file', world.pki.ca],
+        ...['--oidc-username-prefix', 'oidc:', '--oidc-groups-claim', 'groups', '--oidc-groups-prefix', 'oidc:'],
+      ],
       env: { KEYSTONE_POLICY_CONFIGMAP_NAME: 'keystone-policy', KEYSTONE_SYNC_CONFIGMAP_NAME: 'keystone-sync' },
     });
     const startedAt = performance.now();
@@ -139,12 +150,45 @@ else {
     });
     t.comment(await until('RBAC by the group of the project', () => canGet('db')));
     const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
+
+    // Who she is to the API server, in both versions.
+    for (const version of ['v1', 'v1beta1']) {
+      const asked = { spec: { token } };
+      const { status, body } = await cluster.ask(`/apis/authentication.k8s.io/${version}/tokenreviews`, {
+        method: 'POST',
+        body: asked,
+      });
+      t.equal(status, 201);
+      const { user } = (body as { status: { user: { groups: string[]; extra: Record<string, string[]> } } }).status;
+      const extra = 'alpha.kubernetes.io/identity';
+      t.match(user, {
+        username: 'alice',
+        uid: users.alice.id,
+        extra: {
+          [`${extra}/project/id`]: [projects.demo.id],
+          [`${extra}/project/name`]: ['demo'],
+          [`${extra}/user/domain/id`]: [domain.id],
+          [`${extra}/user/domain/name`]: ['My Domain'],
+        },
+      });
+      t.strictSame(user.groups.toSorted(), [projects.demo.id, 'system:authenticated'].toSorted());
+      t.strictSame(user.extra[`${extra}/roles`]?.toSorted(), ['member', 'reader']);
+      t.equal(Object.keys(user.extra).length, 5, 'and no other extra');
+    }
     const review = { spec: { resourceAttributes: { verb: 'list', resource: 'pods', namespace: 'web' } } };
     const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
     t.match(await cluster.ask(path, { method: 'POST', body: review, token }), {
       status: 201,
       body: { status: { allowed: true, reason: 'entry 1 of the Keystone policy' } },
     });
+    const mayDo = async (namespace: string, verb: string): Promise<unknown> => {
+      const resourceAttributes = { verb, resource: 'pods', namespace };
+      const { body } = await cluster.ask(path, { method: 'POST', body: { spec: { resourceAttributes } }, token });
+      return (body as { status: unknown }).status;
+    };
+    t.match(await mayDo('db', 'list'), { allowed: true, reason: /RBAC: allowed by RoleBinding "project\/db"/ });
+    t.match(await mayDo('db', 'delete'), { allowed: false, reason: /no entry of the Keystone policy allows it/ });
+    t.match(await mayDo('web', 'delete'), { allowed: false, reason: /no entry of the Keystone policy allows it/ });
 
     // Version 1, and without a restart.
     const v1 = [
@@ -181,13 +225,29 @@ else {
     const listed = `/api/v1/namespaces/web/configmaps`;
     t.equal((await cluster.ask(listed, { token })).status, 200);
     await revokeToken(world.http, token);
+    const revokedAt = performance.now();
     const revoked = await until(
       'a revoked token is refused',
       async () => (await cluster.ask(listed, { token })).status === 401,
     );
+    const boundMs = 2 * TTL_SECONDS * 1_000 + LEAST_KEPT_MS;
+    t.ok(performance.now() - revokedAt < boundMs, `within the ${boundMs} ms that both caches allow`);
     t.comment(`${revoked}, with ${TTL_SECONDS} s in the webhook and ${TTL_SECONDS} s in the API server`);
     t.equal((await cluster.ask(listed, { token: 'junk' })).status, 401);
     t.equal((await cluster.ask(listed)).status, 200, "the administrator's own token needs no webhook");
     t.notOk(webhook.output().includes(token));
+
+    // A token of the issuer beside Keystone.
+    const claims = { iss: issuer.url, sub: 'u-1', aud: 'kubernetes', exp: Math.floor(Date.now() / 1000) + 300 };
+    const reviewed = await cluster.ask('/apis/authentication.k8s.io/v1/tokenreviews', {
+      method: 'POST',
+      body: { spec: { token: signToken({ ...claims, groups: ['devs'] }, key) } },
+    });
+    t.match(reviewed.body, {
+      status: { authenticated: true, user: { username: 'oidc:u-1', groups: ['oidc:devs', 'system:authenticated'] } },
+    });
+    const forged = signToken(claims, { ...makeKey('forged'), kid: key.kid });
+    t.equal((await cluster.ask(listed, { token: forged })).status, 401);
+    t.equal(await webhook.stop(), 0, 'it was the same webhook all the time');
   });
 }

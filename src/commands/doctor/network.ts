@@ -123,13 +123,21 @@ async function shakeHands({ url, proxy, serverName }: Target, tls: TlsSettings):
   return ready(connectTls(options), 'secureConnect');
 }
 
-/** The certificates that the server shows, its own first; the last may be its own issuer, or be unknown and without members. */
-function listChain(
-  next: DetailedPeerCertificate | undefined,
-  before: readonly DetailedPeerCertificate[] = [],
-): readonly DetailedPeerCertificate[] {
-  if (next === undefined || Object.keys(next).length === 0 || before.includes(next)) return before;
-  return listChain(next.issuerCertificate, [...before, next]);
+/** The last one may be its own issuer, and one that is not known may be missing or without members. */
+function issuerOf({ issuerCertificate }: Partial<DetailedPeerCertificate>): DetailedPeerCertificate | undefined {
+  return issuerCertificate;
+}
+
+/** The certificates that the server shows, its own first. */
+function listChain(first: DetailedPeerCertificate): readonly DetailedPeerCertificate[] {
+  const chain = new Set<DetailedPeerCertificate>();
+  const add = (next: DetailedPeerCertificate | undefined): void => {
+    if (next === undefined || Object.keys(next).length === 0 || chain.has(next)) return;
+    chain.add(next);
+    add(issuerOf(next));
+  };
+  add(first);
+  return [...chain];
 }
 
 type Name = DetailedPeerCertificate['subject'] | undefined;

@@ -115,11 +115,12 @@ async function keepAndTry(login: Login, credential: NewCredential, chosen: reado
   if (identity === undefined) throw new CacheError('there is no secret to keep');
   await keepSecret(next.host, identity, credential.secret);
   try {
-    const { record, keep } = await exchange(next, config);
-    if (keep) await next.cache.keep(makeKey(config, next.method, next.tls, next.host), record, []);
+    const { record, keep, whose } = await exchange(next, config);
+    if (keep) await next.cache.keep(makeKey(config, next.method, next.tls, next.host), record, [], whose);
     return { credential, about: identity.about, record, chosen };
   } catch (error) {
-    await forgetKept(next.host, identity);
+    // What went wrong first is what the user should hear of.
+    await forgetKept(next.host, identity).catch(() => undefined);
     throw error;
   }
 }

@@ -1,0 +1,59 @@
+import t from 'tap';
+import { parseAccessRules, parseLifetime } from '../../src/commands/login/credential-options.ts';
+import { describeFlags, describeVariables, listSettings, settingsData } from '../../src/commands/login/settings.ts';
+import { readProjects } from '../../src/commands/login/choose.ts';
+
+void t.test('how long a credential lives', async (t) => {
+  t.equal(parseLifetime('30min'), 1_800_000);
+  t.equal(parseLifetime('12h'), 43_200_000);
+  t.equal(parseLifetime('90d'), 7_776_000_000);
+  t.equal(parseLifetime('52w'), 31_449_600_000);
+  for (const text of ['', '90', 'd', '0d', '-1d', '1.5d', '1y', '90 d', '90D', '9999999d', '1d1h', '1e3d']) {
+    t.throws(() => parseLifetime(text), { code: 'usage', message: /--expires must be a number and a unit/ }, text);
+  }
+});
+
+void t.test('what a credential may ask for', async (t) => {
+  t.strictSame(parseAccessRules(['get:compute:/v2.1/servers/{id}/**', 'POST:key-manager:/v1/secrets?x=a:b']), [
+    { method: 'GET', service: 'compute', path: '/v2.1/servers/{id}/**' },
+    { method: 'POST', service: 'key-manager', path: '/v1/secrets?x=a:b' },
+  ]);
+  for (const rule of ['', 'GET', 'GET:compute', 'GET:compute:v2.1', 'GET::/v2.1', ':compute:/', 'GET compute /']) {
+    t.throws(() => parseAccessRules([rule]), { code: 'usage', message: /METHOD:SERVICE:PATH/ }, rule);
+  }
+});
+
+void t.test('settings as they are typed', async (t) => {
+  const setting = (value: string) => ({ value, origin: 'test' });
+  const chosen = listSettings(
+    new Map([
+      ['os-cloud', setting('prod')],
+      ['project-name', setting('it\'s $HOME `id` \\ "x"')],
+      ['client-config-file', setting('/etc/clouds.yaml')],
+    ]),
+  );
+  t.equal(describeFlags(chosen), `--os-cloud=prod --project-name='it'\\''s $HOME \`id\` \\ "x"'`);
+  t.equal(
+    describeVariables(chosen),
+    `OS_CLOUD=prod OS_CLIENT_CONFIG_FILE=/etc/clouds.yaml OS_PROJECT_NAME='it'\\''s $HOME \`id\` \\ "x"'`,
+  );
+  t.match(settingsData(chosen), {
+    args: ['--os-cloud=prod', '--project-name=it\'s $HOME `id` \\ "x"'],
+    env: { OS_CLOUD: 'prod', OS_CLIENT_CONFIG_FILE: '/etc/clouds.yaml' },
+  });
+});
+
+void t.test('projects that can be chosen', async (t) => {
+  const list = [
+    { id: '2', name: 'b', domain_id: 'd', enabled: true },
+    { id: '3', name: 'off', domain_id: 'd', enabled: false },
+    { id: '1', name: 'a' },
+    { id: 4, name: 'odd' },
+    null,
+  ];
+  t.strictSame(readProjects({ projects: list }), [
+    { id: '1', name: 'a', domainId: undefined },
+    { id: '2', name: 'b', domainId: 'd' },
+  ]);
+  t.strictSame(readProjects(undefined), []);
+});
