@@ -8,6 +8,7 @@ import t from 'tap';
 import { ALL_COMMANDS } from '../../src/commands/registry.ts';
 import { A_POD, settingsOf, sitDown, testWithKubectl } from '../support/desk.ts';
 import type { Desk } from '../support/desk.ts';
+import { keyringCommand, KEYRING_MISSING } from '../support/keyring.ts';
 import { COMMAND, makeEnvironment, PACKAGED } from '../support/plugin.ts';
 import { onProject } from '../support/settings.ts';
 import { openTerminal } from '../support/terminal.ts';
@@ -17,6 +18,7 @@ import type { World } from '../support/world.ts';
 t.setTimeout(170_000);
 
 const NAME = 'client-keystone-auth';
+const SHELL = ['/bin/bash', '--norc', '--noprofile', '-e', '-u', '-o', 'pipefail', '-c'] as const;
 const DOCUMENTS = ['README.md', 'WEBHOOK.md', 'CONTRIBUTING.md', 'packaging/README.md', 'packaging/webhook/README.md'];
 const POLICY = [
   {
@@ -49,6 +51,8 @@ interface Workshop {
   readonly desk: Desk;
   readonly world: World;
   readonly run: (script: string) => Terminal;
+  /** The same beside a keyring of its own. */
+  readonly runWithKeyring: (script: string) => Terminal;
 }
 
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -88,20 +92,18 @@ async function furnish(t: Test, world: World, program: string): Promise<Workshop
   cpSync(world.pki.server.cert, join(home, 'tls.crt'));
   cpSync(world.pki.server.key, join(home, 'tls.key'));
   const path = [bin, dirname(process.execPath), process.env['PATH']].join(':');
+  const open = ([file, ...args]: readonly [string, ...string[]]): Terminal => {
+    const env = makeEnvironment(desk.home, { PATH: path, KUBECONFIG: join(home, 'kubeconfig') });
+    const terminal = openTerminal({ file, args, env, cwd: home, cols: 200 });
+    t.teardown(() => terminal.close());
+    return terminal;
+  };
+  const shell = (script: string): [string, ...string[]] => [...SHELL, script];
   return {
     desk,
     world,
-    run: (script) => {
-      const terminal = openTerminal({
-        file: '/bin/bash',
-        args: ['--norc', '--noprofile', '-e', '-u', '-o', 'pipefail', '-c', script],
-        env: makeEnvironment(desk.home, { PATH: path, KUBECONFIG: join(home, 'kubeconfig') }),
-        cwd: home,
-        cols: 200,
-      });
-      t.teardown(() => terminal.close());
-      return terminal;
-    },
+    run: (script) => open(shell(script)),
+    runWithKeyring: (script) => open(keyringCommand('"$@"', shell(script))),
   };
 }
 
@@ -282,10 +284,15 @@ testWithKubectl(
     for (const { words, examples } of ALL_COMMANDS) {
       await t.test(words.join(' '), async (t) => {
         const shop = await furnish(t, world, program);
+        if (words[0] === 'login' && KEYRING_MISSING !== false) {
+          t.comment(KEYRING_MISSING);
+          return;
+        }
         const service = await serveKubeconfig(t, shop.desk);
         for (const { line } of examples) {
           const reachable = line.replaceAll(THEIR_SERVICE, service);
-          await succeed(t, shop.run(`. ./openrc.sh\n${NAME} ${reachable}`), /\S/);
+          const run = KEYRING_MISSING === false ? shop.runWithKeyring : shop.run;
+          await succeed(t, run(`. ./openrc.sh\n${NAME} ${reachable}`), /\S/);
         }
       });
     }
