@@ -284,7 +284,7 @@ testWithKeyring('at a terminal: the password is typed once', async (t, world) =>
   const desk = sitDown(t, world);
   const { alice } = world.tenancy.users;
   const script = '"$@" login --save-secret >out; "$@" --force-refresh >document; echo "ended $?"';
-  const [file = '', ...args] = keyringCommand(script, COMMAND);
+  const [file, ...args] = keyringCommand(script, COMMAND);
   const env = makeEnvironment(desk.home, desk.settings);
   const terminal = openTerminal({ file, args, env, cwd: desk.home.path, cols: 200 });
   t.teardown(() => terminal.close());
