@@ -40,6 +40,8 @@ export interface Host {
   /** Loads a native addon and gives what it exports. */
   loadLibrary(path: string): unknown;
   setExitStatus(status: number): void;
+  /** Ends the process with status 0 at once: V8 takes nothing apart any more, which costs a hit one part in thirty. */
+  leave(): void;
   /** Calls `listener` on the signal until the returned function is called. */
   onSignal(signal: PromptSignal, listener: () => void): () => void;
   /** Sends a signal to this process. */
@@ -125,6 +127,9 @@ export function processHost(): Host {
     },
     setExitStatus: (status) => {
       process.exitCode = status;
+    },
+    leave: () => {
+      process.exit(0);
     },
     onSignal: (signal, listener) => {
       process.on(signal, listener);

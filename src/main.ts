@@ -8,7 +8,9 @@ if (document === undefined) {
   void import('./cli/cli.ts').then(({ runCli }) => runCli(host));
 } else {
   const failure = host.writeOut(document);
-  if (failure !== undefined) {
+  if (failure === undefined) {
+    host.leave();
+  } else {
     void import('./cli/cli.ts').then(({ reportUnwritten }) => {
       reportUnwritten(host, failure);
     });

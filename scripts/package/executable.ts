@@ -6,11 +6,15 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promi
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { fetchMember, readLocked } from '../npm-package.ts';
+import { codeOf } from '../../src/packaged/bundle-form.ts';
 import { blind } from './blind.ts';
+import { EAGER, takeFlagsOff } from './code-cache.ts';
+import { dropLocalSymbols } from './mach-o-symbols.ts';
 import { signAdHoc } from './mach-o.ts';
 import { removeSignature } from './pe.ts';
 import { NAME, WEBHOOK_NAME } from './product.ts';
-import { executableOf } from './targets.ts';
+import { keepSeed } from './snapshot.ts';
+import { executableOf, isHost } from './targets.ts';
 import type { Target } from './targets.ts';
 
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
@@ -27,6 +31,11 @@ export interface Program {
   readonly bundles: readonly string[];
   /** Whether it carries the keyring's native part. */
   readonly keyring: boolean;
+  /**
+   * Whether it is started on every command of kubectl and over in a moment: then its code is carried compiled, and V8 keeps
+   * the seed of its hash tables, which is nothing for what talks to strangers for months.
+   */
+  readonly brief: boolean;
   /** Options of the Node inside. It takes no others: not from NODE_OPTIONS, and all arguments are ours. */
   readonly execArgv: readonly string[];
 }
@@ -39,19 +48,20 @@ const QUIET = [
 ];
 
 const PLUGIN_ARGV = [
-  // The seed of V8's hash tables stays that of the build: new tables at each start cost a tenth of it. A run that loads
-  // more than a hit does sets it back, see src/packaged/compiled-builtins.ts, which knows this one flag.
-  '--no-rehash-snapshot',
+  // None of V8's own: it would take no compiled code any more, not even Node's own.
   // Threads that a short run never uses.
   '--v8-pool-size=0',
-  // A run is over before optimised code would pay for being compiled.
-  '--no-maglev',
+  // No thread that reads the hundred and more authorities that come with Node, a twelfth of a login. Each connection is
+  // told its own, see src/keystone/http.ts; those of Node are read when they are among them.
+  '--use-openssl-ca',
   ...QUIET,
 ];
 
+const COMPILER = resolve('scripts/package/code-cache.ts');
+
 /** The plugin: its hit path, and what else it needs in the bundles that it carries. */
 export function describePlugin(bundles: readonly string[]): Program {
-  return { name: NAME, main: 'out/executable.cjs', bundles, keyring: true, execArgv: PLUGIN_ARGV };
+  return { name: NAME, main: 'out/executable.cjs', bundles, keyring: true, brief: true, execArgv: PLUGIN_ARGV };
 }
 
 /** The webhook, in one bundle. */
@@ -60,6 +70,7 @@ export const WEBHOOK: Program = {
   main: 'out/k8s-keystone-auth.cjs',
   bundles: [],
   keyring: false,
+  brief: false,
   // It lives for months in a container that has 256 MB.
   execArgv: ['--max-old-space-size=160', ...QUIET],
 };
@@ -84,26 +95,41 @@ async function strip(file: string, strippers: readonly string[]): Promise<string
   return undefined;
 }
 
-/** Puts main script and assets into one blob. Paths are relative, since Node writes that of the script into it. */
+/** NODE_OPTIONS could say how code is compiled. */
+async function runNode(flags: readonly string[], words: readonly string[], cwd: string): Promise<void> {
+  await run(process.execPath, [...flags, ...words], { cwd, env: { ...process.env, NODE_OPTIONS: '' } });
+}
+
+/**
+ * Puts main script and assets into one blob. Paths are relative, since Node writes that of the script into it. Code is
+ * compiled for the platform that it is compiled on only.
+ */
 async function makeBlob(target: Target, program: Program, staging: string): Promise<void> {
-  const { main, bundles, keyring, execArgv } = program;
-  const assets = [...bundles, ...(keyring ? [KEYRING_ASSET] : [])].toSorted();
+  const { main, bundles, keyring, brief, execArgv } = program;
   await copyFile(main, join(staging, 'main.cjs'));
   for (const name of bundles) await copyFile(join('dist', name), join(staging, name));
   if (keyring) await writeFile(join(staging, KEYRING_ASSET), await fetchAddon(target.keyring));
+  const compiled = brief && isHost(target);
+  if (compiled) await runNode([EAGER, '--disable-warning=ExperimentalWarning'], [COMPILER, ...bundles], staging);
+  const code = compiled ? bundles.map(codeOf) : [];
+  const assets = [...bundles, ...code, ...(keyring ? [KEYRING_ASSET] : [])].toSorted();
   const config = {
     main: 'main.cjs',
     output: 'blob',
     disableExperimentalSEAWarning: true,
-    // Either is slower than reading 14 KB of script.
+    // Slower by 28 million instructions: it is copied, whole, with the code of all of Node that it holds.
     useSnapshot: false,
-    useCodeCache: false,
+    useCodeCache: compiled,
     execArgv,
     execArgvExtension: 'none',
     assets: Object.fromEntries(assets.map((name) => [name, name])),
   };
   await writeFile(join(staging, 'sea.json'), JSON.stringify(config));
-  await run(process.execPath, ['--experimental-sea-config', 'sea.json'], { cwd: staging });
+  await runNode(compiled ? [EAGER] : [], ['--experimental-sea-config', 'sea.json'], staging);
+  if (!compiled) return;
+  const blob = await readFile(join(staging, 'blob'));
+  takeFlagsOff(blob);
+  await writeFile(join(staging, 'blob'), blob);
 }
 
 /** What became of a target. */
@@ -133,6 +159,7 @@ export async function makeExecutable(target: Target, program: Program): Promise<
     let node: Buffer = await readFile(file);
     if (target.format === 'pe') node = removeSignature(node);
     blind(node);
+    if (program.brief) keepSeed(node, process.versions.v8);
     await writeFile(file, node);
     const postject = resolve('node_modules/postject/dist/cli.js');
     const segment = target.format === 'mach-o' ? ['--macho-segment-name', 'NODE_SEA'] : [];
@@ -146,7 +173,7 @@ export async function makeExecutable(target: Target, program: Program): Promise<
       ...segment,
     ]);
     const injected = await readFile(file);
-    await writeFile(file, target.format === 'mach-o' ? signAdHoc(injected, program.name) : injected);
+    await writeFile(file, target.format === 'mach-o' ? signAdHoc(dropLocalSymbols(injected), program.name) : injected);
     // Not in place: one that runs cannot be written to.
     await rm(path, { force: true });
     await copyFile(file, path);

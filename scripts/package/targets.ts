@@ -83,10 +83,14 @@ export function executableOf({ name, format }: Target, program = NAME): string {
   return `out/${name}/${program}${format === 'pe' ? '.exe' : ''}`;
 }
 
+/** Whether it is the platform that this runs on. */
+export function isHost({ name }: Target): boolean {
+  return name === `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
+}
+
 /** @throws where no executable is made for the platform that this runs on */
 export function hostTarget(): Target {
-  const name = `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
-  const target = TARGETS.find((one) => one.name === name);
-  if (target === undefined) throw new Error(`no executable is made for ${name}`);
+  const target = TARGETS.find(isHost);
+  if (target === undefined) throw new Error(`no executable is made for ${process.platform} on ${process.arch}`);
   return target;
 }

@@ -80,15 +80,21 @@ export async function keepSecret(host: Host, identity: KeptIdentity, secret: Sec
   }
 }
 
+/** Whether a secret is kept for exactly this identity, as far as that can be told without the keyring. */
+export function isKept(host: Host, { key, option }: KeptIdentity): boolean {
+  const folder = cacheFolder(host);
+  const note = folder === undefined ? undefined : readNote({ path: folder, uid: host.uid }, key);
+  return note !== undefined && !note.refused && note.option === option;
+}
+
 /**
  * Gives the secret that is kept for exactly this identity; the keyring is not asked where none is.
  *
  * @throws CacheError when the keyring cannot be used
  */
-export async function recallSecret(host: Host, { key, option }: KeptIdentity): Promise<Secret | undefined> {
-  const folder = cacheFolder(host);
-  const note = folder === undefined ? undefined : readNote({ path: folder, uid: host.uid }, key);
-  if (note === undefined || note.refused || note.option !== option) return undefined;
+export async function recallSecret(host: Host, identity: KeptIdentity): Promise<Secret | undefined> {
+  const { key, option } = identity;
+  if (!isKept(host, identity)) return undefined;
   const content = unseal(await openKeyring(host).read(key));
   const secret = textAt(content, 'secret');
   if (textAt(content, 'key') !== key || textAt(content, 'option') !== option) return undefined;

@@ -23,9 +23,17 @@ async function listProjects({ run }: Call): Promise<readonly string[]> {
   });
 }
 
+/** Of the files that kubectl takes where no flag names one. */
+async function listKubeconfig({ host }: Call, kind: 'cluster' | 'context'): Promise<readonly string[]> {
+  const { openKubeconfig } = await import('../kubeconfig/kubeconfig.ts');
+  return openKubeconfig(host, undefined).names(kind);
+}
+
 const LISTS: Readonly<Record<string, (call: Call) => Promise<readonly string[]>>> = {
   clouds: ({ host, flags }) => readCloudNames(host, flags, OPTIONS),
   projects: listProjects,
+  clusters: (call) => listKubeconfig(call, 'cluster'),
+  contexts: (call) => listKubeconfig(call, 'context'),
 };
 
 /** What the scripts of `completion` ask, so that they can complete what no script can know. */

@@ -23,7 +23,12 @@ interface Listed {
 }
 
 /** By name of the option. */
-const KINDS: Readonly<Record<string, string>> = { 'os-cloud': 'clouds', 'project-name': 'projects' };
+const KINDS: Readonly<Record<string, string>> = {
+  'os-cloud': 'clouds',
+  'project-name': 'projects',
+  cluster: 'clusters',
+  context: 'contexts',
+};
 
 const isListed = (value: Flag['value']): value is Listed => typeof value === 'object' && 'kind' in value;
 const isChoice = (value: Flag['value']): value is readonly string[] => Array.isArray(value);

@@ -1,5 +1,4 @@
 import type { TokenRecord } from '../cache/record.ts';
-import { locate } from '../config/locate.ts';
 import type { Host } from '../host.ts';
 import { warnOfInput, openLogin } from '../login/login.ts';
 import type { Login } from '../login/login.ts';
@@ -168,8 +167,7 @@ export const doctor: Command = {
   async run(call): Promise<Answer> {
     const { host, own: given } = call;
     const sheet = startSheet(call.reporter);
-    const named = given.text('kubeconfig');
-    const wanted = { kubeconfig: named && locate(named, host), context: given.text('context') };
+    const wanted = { kubeconfig: given.text('kubeconfig'), context: given.text('context') };
     const stanza = given.on('no-cluster')
       ? undefined
       : await sheet.check('kubeconfig', {}, () => checkContext(host, wanted));

@@ -1,9 +1,11 @@
 import { cacheFolder } from '../cache/folder.ts';
+import { isKept } from '../cache/kept-secret.ts';
 import { isFresh } from '../cache/record.ts';
 import { describeSources } from '../config/option.ts';
 import { readProxy } from '../config/proxy.ts';
 import { describeScope, resolveScope } from '../config/scope.ts';
 import type { TlsSettings } from '../config/tls.ts';
+import { identifyKept } from '../login/kept.ts';
 import { openLogin, warnOfInput } from '../login/login.ts';
 import type { Login } from '../login/login.ts';
 import { explainChoice } from '../methods/choose.ts';
@@ -50,6 +52,8 @@ async function explainLogin(login: Login, warnings: readonly string[]): Promise<
   const storage = given.text('cache-storage') ?? 'file';
   const { because } = explainChoice(given);
   const missing = listMissing(given, method);
+  const identity = missing.length === 0 ? undefined : identifyKept(login, given);
+  const keyring = identity !== undefined && isKept(host, identity) ? identity.about : undefined;
   const request = await imagineRequest(login, missing);
   const found = await cache.recall(key);
   const fresh = found !== undefined && isFresh(found.record, host.now());
@@ -64,6 +68,7 @@ async function explainLogin(login: Login, warnings: readonly string[]): Promise<
     ['Method', `${method.names[0] ?? ''} (${method.about}), ${because}`],
     ['Scope', scope],
     ['Missing', missing.map(describeSources).join(', ') || 'nothing'],
+    ['From the keyring', keyring],
     ['First', request.first],
     ['Request', sent],
     ['Headers', headers.join('; ') || undefined],
@@ -97,6 +102,7 @@ async function explainLogin(login: Login, warnings: readonly string[]): Promise<
       method: { name: method.names[0] ?? null, because },
       scope,
       missing: missing.map((option) => ({ option: option.name, set: describeSources(option) })),
+      keyring: keyring ?? null,
       request: describeRequest(request),
       tls: {
         insecure: tls.insecure,

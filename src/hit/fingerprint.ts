@@ -1,9 +1,8 @@
 import { digestFields } from '../cache/key.ts';
-import type { Field } from '../cache/key.ts';
 import type { Host } from '../host.ts';
 import { FOLDER_VARIABLES, IDENTITY_VARIABLES, SECRET_FLAGS, SECRET_VARIABLES } from './inputs.ts';
 
-const PURPOSE = 'client-keystone-auth fingerprint 1';
+const PURPOSE = 'client-keystone-auth fingerprint 2';
 
 /** The arguments with the values of secret flags left out; a changed password is still the same person. */
 function withoutSecrets(argv: readonly string[]): string[] {
@@ -30,21 +29,24 @@ function withoutSecrets(argv: readonly string[]): string[] {
 export function fingerprint(host: Host, cluster: string): string {
   const { env } = host;
   const argv = withoutSecrets(host.argv);
-  // An empty variable counts as unset everywhere in this program.
-  const value = (name: string): Field => {
-    // Each look at the environment costs; there are a hundred of them.
-    const found = env[name];
-    return found === '' ? undefined : found;
-  };
-  return digestFields(PURPOSE, [
+  const fields = [
     String(argv.length),
     ...argv,
     host.cwd,
     host.uid === undefined ? undefined : String(host.uid),
     cluster,
-    ...IDENTITY_VARIABLES.map(value),
-    ...FOLDER_VARIABLES.map(value),
-    // Whether a secret is there decides which method is inferred.
-    ...SECRET_VARIABLES.map((name) => (value(name) === undefined ? undefined : 'set')),
-  ]);
+  ];
+  // An empty variable counts as unset everywhere in this program; what is unset, most of a hundred, is left out.
+  for (const names of [IDENTITY_VARIABLES, FOLDER_VARIABLES]) {
+    for (const name of names) {
+      const value = env[name];
+      if (value !== undefined && value !== '') fields.push(`${name}=${value}`);
+    }
+  }
+  // Whether a secret is there decides which method is inferred.
+  for (const name of SECRET_VARIABLES) {
+    const value = env[name];
+    if (value !== undefined && value !== '') fields.push(name);
+  }
+  return digestFields(PURPOSE, fields);
 }

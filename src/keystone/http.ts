@@ -5,7 +5,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { AgentOptions } from 'node:https';
-import { getCACertificates } from 'node:tls';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { Got, OptionsInit, Response } from 'got';
 import type { TlsSettings } from '../config/tls.ts';
 import type { TrustedOrigins } from '../config/trusted-origins.ts';
@@ -99,16 +99,20 @@ const REDIRECTS = [301, 302, 307, 308];
 /** Node's agents speak to proxies themselves; the types do not know that yet. */
 type ProxyAgentOptions = AgentOptions & { proxyEnv: NodeJS.ProcessEnv };
 
+function authorities({ ca }: TlsSettings): string[] {
+  // A certificate of the system's store must do, as it does for the Go program and for curl; where a system has no
+  // such store, as in a bare container, those that come with Node do. Not Node's "default": NODE_EXTRA_CA_CERTS, which
+  // a kubeconfig may set, adds to that.
+  return ca === undefined ? [...getCACertificates('bundled'), ...getCACertificates('system')] : [ca];
+}
+
 /** How TLS is spoken. */
 export function tlsOptions(tls: TlsSettings): AgentOptions {
   return {
     // Explicit, or NODE_TLS_REJECT_UNAUTHORIZED=0 in a kubeconfig would decide.
     rejectUnauthorized: !tls.insecure,
     minVersion: 'TLSv1.2',
-    // A certificate of the system's store must do, as it does for the Go program and for curl; where a system has no
-    // such store, as in a bare container, those that come with Node do. Not Node's "default": NODE_EXTRA_CA_CERTS, which
-    // a kubeconfig may set, adds to that.
-    ...(tls.insecure ? {} : { ca: tls.ca ?? [...getCACertificates('bundled'), ...getCACertificates('system')] }),
+    ...(tls.insecure ? {} : { ca: authorities(tls) }),
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
   };
@@ -153,6 +157,8 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
   // Made on first use: reading the system's authorities takes time that a plain http:// never needs.
   let https: HttpsAgent | undefined;
   const http = new HttpAgent({ keepAlive: true });
+  // Node's agents give their authorities to the server only; a proxy of https is held to the default ones.
+  if (/^https:/i.test(proxy['https_proxy'] ?? '')) setDefaultCACertificates(authorities(tls));
 
   /** A kept connection may be closed by its other end at any moment; what is not sent again must not be lost with it. */
   function chooseAgent(url: URL, { once, apart }: HttpRequest): { https: HttpsAgent } | { http: HttpAgent } {

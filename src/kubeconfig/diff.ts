@@ -11,6 +11,10 @@ export interface DiffSide {
 
 const join = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
 
+/** Of a hunk in one of the texts; where there is nothing it is named by the line before it. */
+const describeRange = (start: number, count: number): string =>
+  `${String(count === 0 ? start - 1 : start)},${String(count)}`;
+
 /** The unified diff of two texts; empty where they are the same. */
 export function makeDiff(before: DiffSide, after: DiffSide): string {
   const { hunks } = structuredPatch(before.name, after.name, join(before.lines), join(after.lines), '', '', {
@@ -26,7 +30,7 @@ export function makeDiff(before: DiffSide, after: DiffSide): string {
       if (mark !== '-') changed += 1;
       return mark + (text ?? '');
     });
-    return [`@@ -${String(oldStart)},${String(oldLines)} +${String(newStart)},${String(newLines)} @@`, ...shown];
+    return [`@@ -${describeRange(oldStart, oldLines)} +${describeRange(newStart, newLines)} @@`, ...shown];
   });
   return [`--- ${before.name}`, `+++ ${after.name}`, ...body].join('\n');
 }

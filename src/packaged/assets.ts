@@ -4,10 +4,11 @@
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { getRawAsset } from 'node:sea';
+import { getAssetKeys, getRawAsset } from 'node:sea';
 import { compileFunction } from 'node:vm';
 import { processHost } from '../host.ts';
 import { loadAddon } from './addon.ts';
+import { codeOf, PARAMETERS } from './bundle-form.ts';
 
 type Require = (name: string) => unknown;
 type Body = (exports: object, require: Require, module: { exports: unknown }, file: string, folder: string) => void;
@@ -22,11 +23,14 @@ const loaded = new Map<string, { exports: unknown }>();
 /** Where a bundle seems to be: in a folder that cannot exist, because the executable is a file. */
 export const pathOf = (asset: string): string => join(program, asset);
 
-/** The bundles are ASCII: esbuild writes everything else as an escape. */
-const readText = (asset: string): string => Buffer.from(getRawAsset(asset)).toString('latin1');
+const read = (asset: string): Buffer => Buffer.from(getRawAsset(asset));
+
+/** The compiled form of a bundle; on some platforms there is none. */
+const readCode = (asset: string): Buffer | undefined =>
+  getAssetKeys().includes(codeOf(asset)) ? read(codeOf(asset)) : undefined;
 
 const requireHere: Require = (name) => {
-  if (name === ADDON.package) return loadAddon(processHost(), Buffer.from(getRawAsset(ADDON.asset)));
+  if (name === ADDON.package) return loadAddon(processHost(), read(ADDON.asset));
   return name.startsWith('./') ? loadBundle(name.slice(2)) : requireBuiltin(name);
 };
 
@@ -35,8 +39,11 @@ export function loadBundle(asset: string): unknown {
   const known = loaded.get(asset);
   if (known !== undefined) return known.exports;
   const filename = pathOf(asset);
-  const parameters = ['exports', 'require', 'module', '__filename', '__dirname'];
-  const body = compileFunction(readText(asset), parameters, { filename }) as Body;
+  // The bundles are ASCII: esbuild writes everything else as an escape.
+  const body = compileFunction(read(asset).toString('latin1'), PARAMETERS, {
+    filename,
+    cachedData: readCode(asset),
+  }) as Body;
   const module: { exports: unknown } = { exports: {} };
   loaded.set(asset, module);
   body(module.exports as object, requireHere, module, filename, program);

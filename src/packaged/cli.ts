@@ -2,7 +2,6 @@
  * Stands in for `cli/cli.ts` in a single executable: the same door, to a bundle that is carried along. And where the
  * keyring's store starts "Node" with the path of its helper, this is that Node; see `cache/keyring-process.ts`.
  */
-import './compiled-builtins.ts';
 import type { reportUnwritten as ReportUnwritten, runCli as RunCli } from '../cli/cli.ts';
 import type { Host } from '../host.ts';
 import { loadBundle, pathOf } from './assets.ts';

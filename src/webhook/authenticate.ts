@@ -46,6 +46,12 @@ const BAD_MS = 60_000;
 const MOST_GOOD = 10_000;
 const MOST_BAD = 20_000;
 
+/** The part of its time after which a token in use is asked about again, so that nobody has to wait, or fails, when that is over. */
+const REFRESH_AFTER = 2 / 3;
+
+/** Between two tries of that. */
+const REFRESH_AGAIN_MS = 3_000;
+
 /** What an answer may take in all; kube-apiserver is not kept waiting longer. */
 const ANSWER_MS = 4_500;
 
@@ -53,6 +59,8 @@ interface Good {
   readonly judgement: Extract<Judgement, { kind: 'valid' }>;
   /** Until when it counts without asking, ms since 1970, UTC. */
   readonly until: number;
+  /** From when on it is asked about again beside the answers; a later one after a try. */
+  refreshAt: number;
 }
 
 interface Bad {
@@ -83,10 +91,16 @@ export function makeAuthenticator(settings: AuthenticatorSettings): Authenticato
     return { kind: 'accepted', identity: named.identity };
   }
 
-  function recall(key: string): TokenVerdict | undefined {
+  function recall(token: Secret, key: string): TokenVerdict | undefined {
     const at = now();
     const known = good.get(key);
-    if (known !== undefined && known.until > at) return accept(known.judgement);
+    if (known !== undefined && known.until > at) {
+      if (known.refreshAt <= at && !flights.has(key)) {
+        known.refreshAt = at + REFRESH_AGAIN_MS;
+        void fly(token, key, 'known').catch(() => undefined);
+      }
+      return accept(known.judgement);
+    }
     if (known !== undefined && known.judgement.expiresAt <= at) {
       good.delete(key);
       return { kind: 'refused', reason: 'the token has expired' };
@@ -98,7 +112,8 @@ export function makeAuthenticator(settings: AuthenticatorSettings): Authenticato
   function remember(key: string, judgement: Judgement): void {
     const at = now();
     if (judgement.kind === 'valid') {
-      good.set(key, { judgement, until: Math.min(at + goodMs, judgement.expiresAt) });
+      const until = Math.min(at + goodMs, judgement.expiresAt);
+      good.set(key, { judgement, until, refreshAt: at + (until - at) * REFRESH_AFTER });
       bad.delete(key);
     } else if (judgement.kind === 'refused') {
       good.delete(key);
@@ -131,20 +146,25 @@ export function makeAuthenticator(settings: AuthenticatorSettings): Authenticato
     return { verdict: judgement.kind === 'valid' ? await confirm(judgement) : judgement, source: 'keystone' };
   }
 
+  /** Many who ask for one token at the same time are one question. */
+  function fly(token: Secret, key: string, lane: Lane): Promise<Answered> {
+    const flight = ask(token, key, lane).finally(() => flights.delete(key));
+    flights.set(key, flight);
+    return flight;
+  }
+
   return {
     memory: () => ({ good: good.size, bad: bad.size }),
     recognises: (token) => judgeShape(token, now()) !== 'impossible' || asksAnyway(token),
     async authenticate(token) {
       const text = token.reveal();
       const key = keyOf(text);
-      const remembered = recall(key);
+      const remembered = recall(token, key);
       if (remembered !== undefined) return { verdict: remembered, source: 'cache' };
       const running = flights.get(key);
       if (running !== undefined) return running;
       const lane = judgeShape(text, now()) === 'likely' ? 'new' : 'odd';
-      const flight = ask(token, key, lane).finally(() => flights.delete(key));
-      flights.set(key, flight);
-      return flight;
+      return fly(token, key, lane);
     },
   };
 }

@@ -195,13 +195,20 @@ testWithKeyring('a password that is set counts, not the one that is kept', async
   const desk = sitDown(t, world);
   const { alice } = world.tenancy.users;
   const ran = await desk.run(
-    `${SAVE} OS_PASSWORD=wrong-canary "$@" --force-refresh; echo "status $?"; part; "$@" --force-refresh`,
+    `${SAVE} OS_PASSWORD=wrong-canary "$@" --force-refresh; echo "status $?"; part; "$@" --force-refresh; part; "$@" explain -o json; part; OS_USERNAME=bob "$@" explain -o json`,
     {
       PASSWORD: alice.password,
     },
   );
   t.equal(ran.parts[1]?.trim(), 'status 5');
   readCredential(t, ran.parts[2] ?? '');
+  const [hers, his] = ran.parts.slice(3).map((text) => JSON.parse(text) as { keyring: string | null });
+  t.match(
+    hers?.keyring,
+    /^the password of alice \(domain My Domain\) at http/,
+    'explain says where the password is from',
+  );
+  t.equal(his?.keyring, null);
 });
 
 interface Kept {

@@ -84,17 +84,19 @@ void t.test('TokenReviews from the cache', async (t) => {
   const tokens = await Promise.all(USERS.map((user) => logIn(keystone, user)));
   const bodies = tokens.map((token) => JSON.stringify(tokenReview(token)));
   const goesOn = secondsFrom(sized(600, 4));
-  let wrong = 0;
+  let [wrong, denials] = [0, 0];
   const measured = await load({
     port: webhook.port,
     ca,
     connections: 64,
     next: (connection) => (goesOn() ? bodies[connection] : undefined),
     onAnswer: (body, sent) => {
-      if (!body.includes(`"username":"user-${bodies.indexOf(sent)}"`)) wrong += 1;
+      if (!body.includes('"authenticated":true')) denials += 1;
+      else if (!body.includes(`"username":"user-${bodies.indexOf(sent)}"`)) wrong += 1;
     },
   });
   t.equal(wrong, 0, 'nobody is taken for another');
+  t.equal(denials, 0, 'nobody is kept out');
   demand(t, measured.perSecond >= 2_500 && measured.p99 <= 50, figures(measured));
 });
 

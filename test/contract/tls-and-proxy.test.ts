@@ -332,6 +332,15 @@ await group('a proxy', (t) => {
         checkTunnels(t, proxy, []);
       }),
     ),
+    t.test('of https', inParallel(), async (t) => {
+      const keystone = await startForTest(t, { tls: pki.server });
+      const proxy = await startProxy(t, { tls: pki.server });
+      const env = { ...loginTo(keystone.url), HTTPS_PROXY: proxy.url };
+      checkFailure(t, await runAlone({ env }), EXIT.unreachable, { says: ['certificate'] });
+      checkTunnels(t, proxy, []);
+      checkSuccess(t, await runAlone({ env: { ...env, ...trusting } }));
+      checkTunnels(t, proxy, [keystone.url]);
+    }),
     t.test('bad TLS behind it', inParallel(), async (t) => {
       const [keystone, proxy] = [await startForTest(t, { tls: pki.wrongHost }), await startProxy(t)];
       const env = { ...loginTo(keystone.url), ...trusting, HTTPS_PROXY: proxy.url };

@@ -125,6 +125,11 @@ testWithKubectl(
     t.match(find(findings, 'login').result, 'good');
     t.match(find(findings, 'API server'), { result: 'skipped', found: 'not checked, because of "kubeconfig"' });
     t.strictSame(desk.api.requests, [], 'nothing is sent there');
+    const old = [{ name: 'test', user: { 'auth-provider': { name: 'openstack' } } }];
+    writeFileSync(fileOf(desk), JSON.stringify({ ...config, users: old }));
+    t.match(await desk.kubectl(GET_PODS, { env: settings }), { status: 1, stderr: /auth provider/i });
+    t.match(find(await examine(desk, settings), 'kubeconfig'), { result: 'bad', fix: 'kubeconfig convert' });
+    await desk.configure({ command: PLUGIN, args, env });
 
     const first = join(desk.home.path, 'first');
     writeFileSync(first, 'apiVersion: v1\nkind: Config\n# nothing yet\ncurrent-context: ""\n');
@@ -141,7 +146,7 @@ testWithKubectl(
     t.match(find(none, 'kubeconfig'), { result: 'doubtful', found: 'there is none', fix: 'kubeconfig add' });
     writeFileSync(first, 'users: [}\n# canary-static-token');
     const broken = await doctor(desk, [], { ...settings, KUBECONFIG: first });
-    t.match(broken, { status: 3, stdout: /✗ kubeconfig +.*first is not YAML that can be understood/ });
+    t.match(broken, { status: 3, stdout: /✗ kubeconfig +.*first is not YAML: line 1 cannot be understood/ });
     t.notMatch(broken.stdout, 'canary');
 
     const [file, ...words] = COMMAND;

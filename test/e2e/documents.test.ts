@@ -1,5 +1,6 @@
 /** Every shell example of the documents and of `--help`, run as it stands there but for names of servers and secrets. */
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import type { Test } from 'tap';
@@ -7,6 +8,7 @@ import t from 'tap';
 import { ALL_COMMANDS } from '../../src/commands/registry.ts';
 import { A_POD, settingsOf, sitDown, testWithKubectl } from '../support/desk.ts';
 import type { Desk } from '../support/desk.ts';
+import { keyringCommand, KEYRING_MISSING } from '../support/keyring.ts';
 import { COMMAND, makeEnvironment, PACKAGED } from '../support/plugin.ts';
 import { onProject } from '../support/settings.ts';
 import { openTerminal } from '../support/terminal.ts';
@@ -16,6 +18,7 @@ import type { World } from '../support/world.ts';
 t.setTimeout(170_000);
 
 const NAME = 'client-keystone-auth';
+const SHELL = ['/bin/bash', '--norc', '--noprofile', '-e', '-u', '-o', 'pipefail', '-c'] as const;
 const DOCUMENTS = ['README.md', 'WEBHOOK.md', 'CONTRIBUTING.md', 'packaging/README.md', 'packaging/webhook/README.md'];
 const POLICY = [
   {
@@ -48,6 +51,8 @@ interface Workshop {
   readonly desk: Desk;
   readonly world: World;
   readonly run: (script: string) => Terminal;
+  /** The same beside a keyring of its own. */
+  readonly runWithKeyring: (script: string) => Terminal;
 }
 
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -87,20 +92,18 @@ async function furnish(t: Test, world: World, program: string): Promise<Workshop
   cpSync(world.pki.server.cert, join(home, 'tls.crt'));
   cpSync(world.pki.server.key, join(home, 'tls.key'));
   const path = [bin, dirname(process.execPath), process.env['PATH']].join(':');
+  const open = ([file, ...args]: readonly [string, ...string[]]): Terminal => {
+    const env = makeEnvironment(desk.home, { PATH: path, KUBECONFIG: join(home, 'kubeconfig') });
+    const terminal = openTerminal({ file, args, env, cwd: home, cols: 200 });
+    t.teardown(() => terminal.close());
+    return terminal;
+  };
+  const shell = (script: string): [string, ...string[]] => [...SHELL, script];
   return {
     desk,
     world,
-    run: (script) => {
-      const terminal = openTerminal({
-        file: '/bin/bash',
-        args: ['--norc', '--noprofile', '-e', '-u', '-o', 'pipefail', '-c', script],
-        env: makeEnvironment(desk.home, { PATH: path, KUBECONFIG: join(home, 'kubeconfig') }),
-        cwd: home,
-        cols: 200,
-      });
-      t.teardown(() => terminal.close());
-      return terminal;
-    },
+    run: (script) => open(shell(script)),
+    runWithKeyring: (script) => open(keyringCommand('"$@"', shell(script))),
   };
 }
 
@@ -251,13 +254,46 @@ testWithKubectl(
   ['new'],
 );
 
+const THEIR_SERVICE = 'https://kubeconfigs.example.com';
+
+/** A service that hands out a kubeconfig for the cluster of a desk. */
+async function serveKubeconfig(t: Test, { api }: Desk): Promise<string> {
+  const name = 'served';
+  const kubeconfig = {
+    clusters: [{ name, cluster: { server: api.url } }],
+    contexts: [{ name, context: { cluster: name, user: name } }],
+    users: [{ name, user: { token: 'of-an-hour' } }],
+    'current-context': name,
+  };
+  const service = createHttpServer((request, response) => {
+    response.writeHead(request.headers.authorization?.startsWith('Bearer ') === true ? 200 : 401);
+    response.end(JSON.stringify(kubeconfig));
+  });
+  await new Promise<void>((done) => service.listen(0, '127.0.0.1', done));
+  t.teardown(() => {
+    service.closeAllConnections();
+    service.close();
+  });
+  const address = service.address();
+  return `http://127.0.0.1:${typeof address === 'object' ? (address?.port ?? 0) : 0}`;
+}
+
 testWithKubectl(
   'the examples of the commands',
   async (t, world, program) => {
     for (const { words, examples } of ALL_COMMANDS) {
       await t.test(words.join(' '), async (t) => {
         const shop = await furnish(t, world, program);
-        for (const { line } of examples) await succeed(t, shop.run(`. ./openrc.sh\n${NAME} ${line}`), /\S/);
+        if (words[0] === 'login' && KEYRING_MISSING !== false) {
+          t.comment(KEYRING_MISSING);
+          return;
+        }
+        const service = await serveKubeconfig(t, shop.desk);
+        for (const { line } of examples) {
+          const reachable = line.replaceAll(THEIR_SERVICE, service);
+          const run = KEYRING_MISSING === false ? shop.runWithKeyring : shop.run;
+          await succeed(t, run(`. ./openrc.sh\n${NAME} ${reachable}`), /\S/);
+        }
       });
     }
   },

@@ -10,6 +10,7 @@ import { resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { findNames, UNSEEN } from '../../scripts/package/blind.ts';
+import { findRehashable } from '../../scripts/package/snapshot.ts';
 import { executableOf, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
 import { canRun, without } from '../support/bar.ts';
@@ -62,11 +63,38 @@ function loadCommands(program: Buffer): (readonly [command: number, bytes: Buffe
   return commands;
 }
 
+/** What remains of the symbols is whole, and holds what the system's linker asks for by index. */
+function checkSymbols(t: Test, program: Buffer, commands: ReadonlyMap<number, Buffer>): void {
+  const [table, parts] = [commands.get(0x2) ?? Buffer.alloc(24), commands.get(0xb) ?? Buffer.alloc(80)];
+  const [at = 0, count = 0, stringsAt = 0, stringBytes = 0] = [8, 12, 16, 20].map((field) => table.readUInt32LE(field));
+  const names = Array.from({ length: count }, (_, index) => {
+    const name = program.readUInt32LE(at + index * 16);
+    return name >= stringBytes
+      ? ''
+      : program.toString('latin1', stringsAt + name, program.indexOf(0, stringsAt + name));
+  });
+  t.ok(count > 0 && names.every((name) => name !== ''), 'each symbol has its name');
+  const [locals, exported, undefinedAt, undefinedCount] = [12, 20, 24, 28].map((field) => parts.readUInt32LE(field));
+  t.equal(locals, 0, 'none is local');
+  t.equal(undefinedAt, exported);
+  t.equal((exported ?? 0) + (undefinedCount ?? 0), count);
+  t.ok(names.slice(undefinedAt).includes('_malloc'), 'what it wants from the system');
+  const [indirectAt = 0, indirectCount = 0] = [56, 60].map((field) => parts.readUInt32LE(field));
+  const indirect = Array.from({ length: indirectCount }, (_, index) => program.readUInt32LE(indirectAt + index * 4));
+  t.strictSame(
+    indirect.filter((index) => index >= count && index < 0x40000000),
+    [],
+    'every stub has its symbol',
+  );
+  t.ok(indirect.some((index) => names[index] === '_malloc'));
+}
+
 function checkMachO(t: Test, program: Buffer, machine: number): void {
   t.equal(program.readUInt32LE(0), 0xfeedfacf, '64-bit Mach-O');
   t.equal(program.readUInt32LE(4), machine, 'its processor');
   const commands = loadCommands(program);
   t.equal(commands.length, program.readUInt32LE(16), 'as many load commands as it says');
+  checkSymbols(t, program, new Map(commands));
   const segments = commands.filter(([command]) => command === 0x19).map(([, bytes]) => bytes);
   const nameOf = (segment: Buffer): string => segment.toString('latin1', 8, 24).replaceAll('\0', '');
   t.ok(segments.some((segment) => nameOf(segment) === 'NODE_SEA'));
@@ -130,6 +158,9 @@ for (const target of TARGETS) {
     for (const file of ['out/executable.cjs', 'dist/slow.cjs', 'dist/got.cjs', 'dist/keyring.cjs']) {
       t.ok(program.includes(readFileSync(file)), `it holds ${file}`);
     }
+    const rehashable = findRehashable(program, process.versions.v8) ?? 0;
+    t.equal(program.readUInt32LE(rehashable), 0, 'its snapshot keeps its seed');
+    t.ok(rehashable > 0);
     for (const name of UNSEEN) t.strictSame(findNames(program, name), [], `it does not know ${name}`);
   });
 }

@@ -116,7 +116,7 @@ async function answer(t: Test, program: readonly [string, ...string[]]): Promise
 for (const target of TARGETS.filter(({ webhook }) => webhook)) {
   await t.test(target.name, { skip: skip(target) }, async (t) => {
     const file = resolve(executableOf(target, WEBHOOK_NAME));
-    const [first = file, ...words] = [...(RUNNERS[target.name] ?? []), file];
+    const [first, ...words] = [...(RUNNERS[target.name] ?? []), file];
     const run = (...args: readonly string[]): string =>
       execFileSync(first, [...words, ...args], { encoding: 'utf8', env: {}, cwd: '/' });
     t.equal(run('--version'), `${version}\n`);

@@ -22,6 +22,7 @@ export function fakeHost(parts: Partial<Host> = {}): Host {
     silenceNode: () => undefined,
     loadLibrary: () => undefined,
     setExitStatus: () => undefined,
+    leave: () => undefined,
     onSignal: () => () => undefined,
     raise: () => undefined,
     ...parts,

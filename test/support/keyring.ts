@@ -38,7 +38,7 @@ const prepare = `
 `;
 
 /** What to start so that the script runs with the keyring. */
-export function keyringCommand(script: string, command: readonly string[]): string[] {
+export function keyringCommand(script: string, command: readonly string[]): [string, ...string[]] {
   return ['dbus-run-session', '--', 'sh', '-c', prepare + script, 'sh', ...command];
 }
 

@@ -11,6 +11,8 @@ import type { Duplex } from 'node:stream';
 import type { CertificateFiles } from '../../scripts/pki.ts';
 
 export interface ConnectProxyOptions {
+  /** Makes it one of https. */
+  tls?: CertificateFiles;
   /** Demanded as Basic authentication. */
   credentials?: { user: string; password: string };
   /** Host names that lead to loopback, such as 'keystone.example.test'. */
@@ -74,7 +76,7 @@ const loopbackHosts = ['127.0.0.1', 'localhost', '::1'];
 
 /** Starts a CONNECT proxy on 127.0.0.1. It leads to loopback only. */
 export async function startConnectProxy(options: ConnectProxyOptions = {}): Promise<ConnectProxy> {
-  const { credentials, loopbackNames = [] } = options;
+  const { credentials, loopbackNames = [], tls } = options;
   const tunnels: Tunnel[] = [];
   const plainRequests: ConnectProxy['plainRequests'] = [];
   const sockets = new Set<Duplex>();
@@ -83,10 +85,14 @@ export async function startConnectProxy(options: ConnectProxyOptions = {}): Prom
       ? undefined
       : `Basic ${Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64')}`;
 
-  const server = createHttpServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
     plainRequests.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers });
     response.writeHead(501).end();
-  });
+  };
+  const server =
+    tls === undefined
+      ? createHttpServer(answer)
+      : createHttpsServer({ cert: await readFile(tls.cert), key: await readFile(tls.key) }, answer);
 
   server.on('connect', (request: IncomingMessage, client: Duplex, head: Buffer) => {
     const target = request.url ?? '';
@@ -132,7 +138,7 @@ export async function startConnectProxy(options: ConnectProxyOptions = {}): Prom
 
   const port = await listen(server);
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     port,
     tunnels,
     plainRequests,

@@ -190,6 +190,29 @@ void t.test('a flood of garbage does not lock out who is known', async (t) => {
   );
 });
 
+void t.test('a token in use is asked about before its time is over, and nobody waits for that', async (t) => {
+  const { standIn, webhook, logIn, countValidations } = await setUp(t, ['--cache-ttl', '6']);
+  const token = await logIn();
+  t.match(await webhook.reviewToken(token), { authenticated: true });
+  const late: Handler = async (_request, response, { ordinary }) => {
+    await sleep(300);
+    const { status, headers, body } = ordinary();
+    response.writeHead(status, headers).end(JSON.stringify(body));
+  };
+  standIn.answerAlways(late, VALIDATE);
+  const startedAt = performance.now();
+  let reviews = 0;
+  while (performance.now() - startedAt < 7_000) {
+    reviews += 1;
+    const { authenticated } = await webhook.reviewToken(token);
+    if (authenticated !== true) t.fail('kept out');
+    await sleep(50);
+  }
+  t.equal(countValidations(), 2, 'once at first, and once more');
+  const { body } = await webhook.ask({ path: '/metrics' });
+  t.match(body, `keystone_auth_token_reviews_total{result="accepted",source="cache"} ${reviews}\n`);
+});
+
 void t.test('a token is not good beyond its own end', async (t) => {
   const { standIn, webhook, logIn } = await setUp(t);
   standIn.lifetimeSeconds = 2;

@@ -123,14 +123,20 @@ async function shakeHands({ url, proxy, serverName }: Target, tls: TlsSettings):
   return ready(connectTls(options), 'secureConnect');
 }
 
+/** The last one may be its own issuer, and one that is not known may be missing or without members. */
+function issuerOf({ issuerCertificate }: Partial<DetailedPeerCertificate>): DetailedPeerCertificate | undefined {
+  return issuerCertificate;
+}
+
 /** The certificates that the server shows, its own first. */
 function listChain(first: DetailedPeerCertificate): readonly DetailedPeerCertificate[] {
   const chain = new Set<DetailedPeerCertificate>();
-  // One that is not known has no members, and the last one may be its own issuer.
-  for (let next = first; Object.keys(next).length > 0 && !chain.has(next);) {
+  const add = (next: DetailedPeerCertificate | undefined): void => {
+    if (next === undefined || Object.keys(next).length === 0 || chain.has(next)) return;
     chain.add(next);
-    next = (next.issuerCertificate as DetailedPeerCertificate | undefined) ?? next;
-  }
+    add(issuerOf(next));
+  };
+  add(first);
   return [...chain];
 }
 
