@@ -2,57 +2,15 @@
 import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { Test } from 'tap';
 import { loginTo, startForTest } from '../support/login.ts';
-import { execInfo, makeHome, runPlugin } from '../support/plugin.ts';
+import { makeHome, runPlugin } from '../support/plugin.ts';
 import type { Home, Ran } from '../support/plugin.ts';
 import { asCredential, asUser, onProject } from '../support/settings.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
+import { sitDown } from '../support/token-desk.ts';
+import { testWithKeystone } from '../support/world.ts';
 import type { World } from '../support/world.ts';
 
 t.setTimeout(170_000);
-
-type Settings = Readonly<Record<string, string>>;
-
-interface Desk {
-  readonly home: Home;
-  /** Where the settings of {@link Desk.alice} log in. */
-  readonly url: string;
-  readonly alice: Settings;
-  readonly run: (args: readonly string[], env?: Settings) => Promise<Ran>;
-  /** The token that kubectl gets. */
-  readonly token: (env?: Settings) => Promise<string>;
-  readonly posts: () => number;
-  readonly deletes: () => number[];
-}
-
-function sitDown(t: Test, { http, tenancy }: World): Desk {
-  const home = makeHome();
-  t.teardown(() => {
-    home.remove();
-  });
-  const mark = markRequests(http);
-  const { users, domain, projects } = tenancy;
-  const alice = { OS_AUTH_URL: mark.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
-  const run: Desk['run'] = (args, env = alice) => runPlugin({ home, args, env });
-  const list = (verb: string): number[] =>
-    requestsSince(mark).flatMap(({ method, path, status }) =>
-      method === verb && path.includes('auth/tokens') ? [status] : [],
-    );
-  return {
-    home,
-    url: mark.url,
-    alice,
-    run,
-    async token(env = alice) {
-      const ran = await run([], { ...env, KUBERNETES_EXEC_INFO: execInfo() });
-      t.equal(ran.status, 0, ran.stderr);
-      return (JSON.parse(ran.stdout) as { status: { token: string } }).status.token;
-    },
-    posts: () => list('POST').length,
-    deletes: () => list('DELETE'),
-  };
-}
 
 /** What Keystone says of a token that shows itself. */
 async function askAbout({ http }: World, token: string): Promise<number> {
@@ -318,21 +276,4 @@ testWithKeystone('logout while many plugins run: no crash, and no stale token af
   t.equal(stale, 0);
   t.equal(await askAbout(world, first), 401);
   t.equal(tokensIn(home).length, 1);
-});
-
-/** `commands-leak.test.ts` does this with settings; here there is always a token to be given back. */
-testWithKeystone('no secret in what is said', async (t, world) => {
-  const ways = [['-v'], ['-vv'], ['-vvv'], ['-vvv', '-o', 'json'], ['-vvv', '-o', 'yaml', '--log-format=json']];
-  const commands = [['status'], ['logout'], ['logout', '--all'], ['cache', 'clean', '--all']];
-  const check = async (command: readonly string[]): Promise<void> => {
-    const { run, token, alice } = sitDown(t, world);
-    for (const way of ways) {
-      const canaries = [await token(), alice['OS_PASSWORD'] ?? ''];
-      const { stdout, stderr, status } = await run([...command, ...way]);
-      t.equal(status, 0, stderr);
-      const told = canaries.some((canary) => `${stdout}${stderr}`.includes(canary));
-      t.notOk(told, `${command.join(' ')} ${way.join(' ')}`);
-    }
-  };
-  await Promise.all(commands.map(check));
 });
