@@ -110,7 +110,7 @@ async function makeBlob(target: Target, program: Program, staging: string): Prom
   for (const name of bundles) await copyFile(join('dist', name), join(staging, name));
   if (keyring) await writeFile(join(staging, KEYRING_ASSET), await fetchAddon(target.keyring));
   const compiled = brief && isHost(target);
-  if (compiled) await runNode([EAGER, '--disable-warning=ExperimentalWarning'], [COMPILER, ...bundles], staging);
+  if (compiled) await runNode([...EAGER, '--disable-warning=ExperimentalWarning'], [COMPILER, ...bundles], staging);
   const code = compiled ? bundles.map(codeOf) : [];
   const assets = [...bundles, ...code, ...(keyring ? [KEYRING_ASSET] : [])].toSorted();
   const config = {
@@ -125,7 +125,7 @@ async function makeBlob(target: Target, program: Program, staging: string): Prom
     assets: Object.fromEntries(assets.map((name) => [name, name])),
   };
   await writeFile(join(staging, 'sea.json'), JSON.stringify(config));
-  await runNode(compiled ? [EAGER] : [], ['--experimental-sea-config', 'sea.json'], staging);
+  await runNode(compiled ? EAGER : [], ['--experimental-sea-config', 'sea.json'], staging);
   if (!compiled) return;
   const blob = await readFile(join(staging, 'blob'));
   takeFlagsOff(blob);
