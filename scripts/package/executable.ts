@@ -159,7 +159,7 @@ export async function makeExecutable(target: Target, program: Program): Promise<
     let node: Buffer = await readFile(file);
     if (target.format === 'pe') node = removeSignature(node);
     blind(node);
-    if (program.brief) keepSeed(node, process.versions.v8);
+    if (program.brief && target.bare !== true) keepSeed(node, process.versions.v8);
     await writeFile(file, node);
     const postject = resolve('node_modules/postject/dist/cli.js');
     const segment = target.format === 'mach-o' ? ['--macho-segment-name', 'NODE_SEA'] : [];

@@ -17,6 +17,8 @@ export interface Target {
   /** What others call its processor. */
   readonly debian?: string;
   readonly rpm?: string;
+  /** Its Node starts without a snapshot of Node's own: that is made by running it, and it was compiled on another platform. */
+  readonly bare?: true;
   /** Clusters' control planes are of it: it gets the webhook too. */
   readonly webhook?: true;
 }
@@ -74,6 +76,7 @@ export const TARGETS: readonly Target[] = [
     program: 'bin/node.exe',
     keyring: '@napi-rs/keyring-win32-arm64-msvc',
     format: 'pe',
+    bare: true,
     strippers: [],
   },
 ];
