@@ -80,6 +80,9 @@ function gather<N extends Needs>(needs: N): Known<N> | string {
   return Object.fromEntries(Object.entries(needs).map(([name, { value }]) => [name, value])) as Known<N>;
 }
 
+/** What takes longer is named meanwhile, in ms; a line for each would bury what was found. */
+const PATIENCE_MS = 400;
+
 /** Starts a list of findings. */
 export function startSheet(reporter: Reporter): Sheet {
   const findings: Finding[] = [];
@@ -95,7 +98,9 @@ export function startSheet(reporter: Reporter): Sheet {
         findings.push({ check: name, result: 'skipped', found: `not checked, because of "${known}"`, status: 0 });
         return { value: undefined, because: known };
       }
-      reporter.progress(`checking: ${name}`);
+      const slow = setTimeout(() => {
+        reporter.progress(`checking: ${name}`);
+      }, PATIENCE_MS);
       try {
         const { value, code = 'config-invalid', ...finding } = await act(known);
         findings.push({ check: name, ...finding, status: finding.result === 'bad' ? exitStatusOf(code) : 0 });
@@ -107,6 +112,8 @@ export function startSheet(reporter: Reporter): Sheet {
         const found = requestId === undefined ? message : `${message} (${requestId})`;
         findings.push({ check: name, result: 'bad', found, fix: hint, status: exitStatusOf(code) });
         return { value: undefined, because: name };
+      } finally {
+        clearTimeout(slow);
       }
     },
   };
