@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { findTime, NAME, WEBHOOK_NAME } from '../../scripts/package/product.ts';
 import { executableOf, hostTarget } from '../../scripts/package/targets.ts';
-import { PACKAGED } from '../support/plugin.ts';
+import { alone, PACKAGED } from '../support/plugin.ts';
 
 t.setTimeout(170_000);
 
@@ -31,18 +31,17 @@ await t.test('a build elsewhere', { skip: PACKAGED === undefined && 'npm test --
   // Not a link to the folder: the bundler would follow it, and everything would seem to come from outside.
   execFileSync('cp', ['-al', 'node_modules', elsewhere]);
   const words = ['--disable-warning=ExperimentalWarning', 'scripts/package.ts', '--target', target.name];
-  execFileSync(process.execPath, words, {
-    cwd: elsewhere,
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: {
-      PATH: process.env['PATH'],
-      HOME: process.env['HOME'],
-      TZ: 'Asia/Kathmandu',
-      LC_ALL: 'C',
-      // There it cannot be asked of git.
-      SOURCE_DATE_EPOCH: findTime(),
-    },
-  });
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: process.env['HOME'] ?? '',
+    TZ: 'Asia/Kathmandu',
+    LC_ALL: 'C',
+    // There it cannot be asked of git.
+    SOURCE_DATE_EPOCH: findTime(),
+  };
+  // Without tap's hooks: V8 compiles to other bytes where they are loaded first.
+  const [file, args, options] = alone(process.execPath, words, env);
+  execFileSync(file, args, { ...options, cwd: elsewhere, stdio: ['ignore', 'ignore', 'inherit'] });
   // Packages, archives and all: it is a list of sums.
   const listed = (folder: string): string[] =>
     readFileSync(join(folder, 'out/SHA256SUMS'), 'utf8')
