@@ -338,6 +338,7 @@ await t.test('text of the server on the terminal', async (t) => {
     'message of a 403': (text) => faults.keystoneError(403, text),
     'message of a 404': (text) => faults.keystoneError(404, text),
     'message of a 409': (text) => faults.keystoneError(409, text),
+    'message of a 418': (text) => faults.keystoneError(418, text),
     detail: (text) => faults.json(400, { errors: [{ detail: text }] }),
     title: (text) => faults.json(400, { errors: [{ title: text }] }),
     'offered method': (text) => faults.json(401, { error: { identity: { methods: [text] } } }),
@@ -347,7 +348,7 @@ await t.test('text of the server on the terminal', async (t) => {
   for (const [name, shape] of Object.entries(shapes)) {
     await t.test(name, async (t) => {
       const ran = await run(t, { always: shape(`begin ${corpus} end`) });
-      checkFailure(t, ran, name.endsWith('409') ? EXIT.protocol : EXIT.refused, {
+      checkFailure(t, ran, name.endsWith('418') ? EXIT.protocol : EXIT.refused, {
         says: ['begin \\u{1b}]52;', '\\u{d}\\u{a}Password:', '\\u{202e}evil', '[redacted] end'],
       });
     });
