@@ -1,5 +1,6 @@
 /**
- * Makes one single executable: a Node of the target, and in it a main script of ours and everything else as assets. Node's own format (`node --experimental-sea-config`), put in place by postject, which Node's documentation names.
+ * Makes one single executable: a Node of the target, and in it a main script of ours and everything else as assets. Node's
+ * own format (`node --experimental-sea-config`), put in place by postject, which Node's documentation names.
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';

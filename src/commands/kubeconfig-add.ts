@@ -2,22 +2,12 @@ import { UsageError } from '../errors.ts';
 import { textAt } from '../json.ts';
 import type { Found, Kubeconfig } from '../kubeconfig/kubeconfig.ts';
 import { makeStanza } from '../kubeconfig/stanza.ts';
-import { OUTPUT } from './command.ts';
 import type { Answer, Call, Command } from './command.ts';
 import { readConfigured } from './kubeconfig/configured.ts';
-import { describeLeftOut, finish } from './kubeconfig/finish.ts';
-import {
-  COMMAND_PATH,
-  CONTEXT_NAME,
-  DRY_RUN,
-  KUBECONFIG,
-  NAMESPACE,
-  SET_CURRENT,
-  USER,
-  WITH_SECRETS,
-} from './kubeconfig/options.ts';
+import { finishContext } from './kubeconfig/finish.ts';
+import { CONTEXT_NAME, PLACING, WRITING } from './kubeconfig/options.ts';
 import { chooseProgram } from './kubeconfig/program.ts';
-import { describeTarget, isOurs, putContext, readAuthority, readServer } from './kubeconfig/target.ts';
+import { isOurs, putContext, readAuthority, readServer } from './kubeconfig/target.ts';
 import type { Target } from './kubeconfig/target.ts';
 
 /** As an error lists them. */
@@ -93,11 +83,7 @@ async function add(call: Call): Promise<Answer> {
   putCluster(kubeconfig, call, cluster);
   putContext(kubeconfig, call, target, makeStanza({ ...configured, command }));
   if (warning !== undefined) reporter.warn(warning);
-  return finish(call, kubeconfig, {
-    said: [describeTarget(kubeconfig, target), ...describeLeftOut(configured.leftOut)],
-    data: { ...target, current: kubeconfig.current ?? null, leftOut: configured.leftOut },
-    secret: own.on('with-secrets'),
-  });
+  return finishContext(call, kubeconfig, target, configured);
 }
 
 /** Writes a stanza of what is configured now, for a cluster that is there or that is named. */
@@ -124,14 +110,8 @@ export const kubeconfigAdd: Command = {
       file: 'nowhere',
       help: "PEM file of the authority of the cluster's certificate; it is copied into the kubeconfig",
     },
-    NAMESPACE,
-    USER,
-    SET_CURRENT,
-    WITH_SECRETS,
-    COMMAND_PATH,
-    KUBECONFIG,
-    DRY_RUN,
-    OUTPUT,
+    ...PLACING,
+    ...WRITING,
   ],
   takes: 'login',
   examples: [

@@ -10,12 +10,11 @@ import { argumentsOf, kindOf, makeStanza, variablesOf, withStanza } from '../kub
 import type { UserKind } from '../kubeconfig/stanza.ts';
 import { OPTIONS } from '../methods/registry.ts';
 import { Secret } from '../secret.ts';
-import { OUTPUT } from './command.ts';
 import type { Answer, Call, Command } from './command.ts';
 import { readConfigured, writeSetting } from './kubeconfig/configured.ts';
 import type { ConfiguredLogin } from './kubeconfig/configured.ts';
 import { describeLeftOut, finish } from './kubeconfig/finish.ts';
-import { COMMAND_PATH, DRY_RUN, KUBECONFIG, WITH_SECRETS } from './kubeconfig/options.ts';
+import { WRITING } from './kubeconfig/options.ts';
 import { chooseProgram } from './kubeconfig/program.ts';
 
 /** Flags of the Go program's logging, which say nothing about a login. */
@@ -178,11 +177,7 @@ export const kubeconfigConvert: Command = {
       file: 'nowhere',
       help: 'replace static tokens of the contexts that are named, too',
     },
-    WITH_SECRETS,
-    COMMAND_PATH,
-    KUBECONFIG,
-    DRY_RUN,
-    OUTPUT,
+    ...WRITING,
   ],
   takes: 'login',
   examples: [

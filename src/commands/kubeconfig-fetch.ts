@@ -9,20 +9,12 @@ import { makeStanza } from '../kubeconfig/stanza.ts';
 import { withHttp } from '../login/exchange.ts';
 import { makePrintable } from '../printable.ts';
 import { Secret } from '../secret.ts';
-import { OUTPUT } from './command.ts';
 import type { Answer, Call, Command } from './command.ts';
 import { readConfigured } from './kubeconfig/configured.ts';
-import { describeLeftOut, finish } from './kubeconfig/finish.ts';
-import { COMMAND_PATH, DRY_RUN, KUBECONFIG, NAMESPACE, SET_CURRENT, USER, WITH_SECRETS } from './kubeconfig/options.ts';
+import { finishContext } from './kubeconfig/finish.ts';
+import { PLACING, WRITING } from './kubeconfig/options.ts';
 import { chooseProgram } from './kubeconfig/program.ts';
-import {
-  describeTarget,
-  holdsCertificate,
-  isOurs,
-  putContext,
-  readAuthority,
-  readServer,
-} from './kubeconfig/target.ts';
+import { holdsCertificate, isOurs, putContext, readAuthority, readServer } from './kubeconfig/target.ts';
 import type { Target } from './kubeconfig/target.ts';
 import { openSession } from './session.ts';
 import type { Session } from './session.ts';
@@ -187,11 +179,7 @@ async function fetchKubeconfig(call: Call): Promise<Answer> {
   if (served.leftOut.length > 0) {
     reporter.warn(`of the cluster that was served this was left out: ${served.leftOut.join(', ').slice(0, 200)}`);
   }
-  return finish(call, kubeconfig, {
-    said: [describeTarget(kubeconfig, target), ...describeLeftOut(configured.leftOut)],
-    data: { ...target, current: kubeconfig.current ?? null, leftOut: configured.leftOut },
-    secret: own.on('with-secrets'),
-  });
+  return finishContext(call, kubeconfig, target, configured);
 }
 
 /** Gets a kubeconfig from a service that wants a token, and logs in by itself from then on. */
@@ -212,14 +200,8 @@ export const kubeconfigFetch: Command = {
       file: 'nowhere',
       help: "PEM file of the authority of the service's certificate; --cacert when absent",
     },
-    NAMESPACE,
-    USER,
-    SET_CURRENT,
-    WITH_SECRETS,
-    COMMAND_PATH,
-    KUBECONFIG,
-    DRY_RUN,
-    OUTPUT,
+    ...PLACING,
+    ...WRITING,
   ],
   takes: 'login',
   examples: [

@@ -3,34 +3,16 @@ import { isGetToken, listWords, parseGetToken } from '../../src/cli/parse.ts';
 import type { CommandLine } from '../../src/cli/parse.ts';
 import { findCommand } from '../../src/commands/find.ts';
 import { COMMANDS } from '../../src/commands/registry.ts';
-import { runCommand } from '../../src/commands/run.ts';
 import { OPTIONS } from '../../src/methods/registry.ts';
-import { fakeHost } from '../support/fake-host.ts';
+import { runWithin } from '../support/said.ts';
+import type { Said } from '../support/said.ts';
 
 const CANARY = 'canary-secret-value';
 
 const parse = (argv: readonly string[]): CommandLine => parseGetToken(argv);
 
-/** Runs a command that is no get-token; all that it says. */
-async function run(
-  argv: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<{ status: number | undefined; stdout: string; stderr: string }> {
-  let [stdout, stderr] = ['', ''];
-  let status: number | undefined;
-  const host = fakeHost({
-    argv,
-    env,
-    writeOut(text) {
-      stdout += text;
-      return undefined;
-    },
-    writeErr: (text) => (stderr += text),
-    setExitStatus: (value) => (status = value),
-  });
-  await runCommand(host);
-  return { status, stdout, stderr };
-}
+const run = (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Said> =>
+  runWithin({ argv, env });
 
 void t.test('get-token is what happens anyway', async (t) => {
   t.same(parse(['get-token', '--user-name', 'a']).flags, parse(['--user-name', 'a']).flags);

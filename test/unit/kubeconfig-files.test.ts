@@ -20,20 +20,14 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { findKubectl } from '../../scripts/kubectl.ts';
-import { runCommand } from '../../src/commands/run.ts';
 import { makeDiff } from '../../src/kubeconfig/diff.ts';
-import { fakeHost } from '../support/fake-host.ts';
+import { runWithin } from '../support/said.ts';
+import type { Said } from '../support/said.ts';
 
 t.setTimeout(120_000);
 
 const CANARY = 'canary-3f9a7c-token';
 const LOGIN = { OS_AUTH_URL: 'https://keystone.test/v3', OS_USERNAME: 'alice', OS_PROJECT_NAME: 'demo' };
-
-interface Said {
-  readonly status: number | undefined;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 interface Where {
   readonly home: string;
@@ -41,23 +35,13 @@ interface Where {
   readonly cwd?: string;
 }
 
-async function run({ home, env = {}, cwd = home }: Where, ...argv: readonly string[]): Promise<Said> {
-  let [stdout, stderr] = ['', ''];
-  let status: number | undefined;
-  const host = fakeHost({
+function run({ home, env = {}, cwd = home }: Where, ...argv: readonly string[]): Promise<Said> {
+  return runWithin({
     argv: ['kubeconfig', ...argv],
     env: { PATH: join(home, 'bin'), ...LOGIN, ...env },
     cwd,
     home: () => home,
-    writeOut: (text) => {
-      stdout += text;
-      return undefined;
-    },
-    writeErr: (text) => (stderr += text),
-    setExitStatus: (value) => (status = value),
   });
-  await runCommand(host);
-  return { status, stdout, stderr };
 }
 
 function settle(t: Test): string {

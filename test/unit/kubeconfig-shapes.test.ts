@@ -8,10 +8,10 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { parseAllDocuments } from 'yaml';
 import { findKubectl } from '../../scripts/kubectl.ts';
-import { runCommand } from '../../src/commands/run.ts';
-import { fakeHost } from '../support/fake-host.ts';
 import { CANARIES, SHAPES } from '../support/kubeconfigs.ts';
 import type { Shape } from '../support/kubeconfigs.ts';
+import { runWithin } from '../support/said.ts';
+import type { Said } from '../support/said.ts';
 
 t.setTimeout(170_000);
 
@@ -26,28 +26,8 @@ const LOGIN = {
 
 const kubectl = await findKubectl('new');
 
-interface Said {
-  readonly status: number | undefined;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(file: string, ...argv: readonly string[]): Promise<Said> {
-  let [stdout, stderr] = ['', ''];
-  let status: number | undefined;
-  const host = fakeHost({
-    argv: ['kubeconfig', ...argv, '--kubeconfig', file],
-    env: LOGIN,
-    writeOut: (text) => {
-      stdout += text;
-      return undefined;
-    },
-    writeErr: (text) => (stderr += text),
-    setExitStatus: (value) => (status = value),
-  });
-  await runCommand(host);
-  return { status, stdout, stderr };
-}
+const run = (file: string, ...argv: readonly string[]): Promise<Said> =>
+  runWithin({ argv: ['kubeconfig', ...argv, '--kubeconfig', file], env: LOGIN });
 
 type Json = Record<string, unknown>;
 interface Entry {

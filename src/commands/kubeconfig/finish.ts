@@ -3,6 +3,9 @@ import { makePrintable } from '../../printable.ts';
 import type { Answer, Call, Data } from '../command.ts';
 import type { Painter } from '../paint.ts';
 import { harmlessVariables } from './configured.ts';
+import type { ConfiguredLogin } from './configured.ts';
+import { describeTarget } from './target.ts';
+import type { Target } from './target.ts';
 
 /** What a command has done to a kubeconfig. */
 export interface Outcome {
@@ -62,4 +65,22 @@ export async function finish(
       files: saved.map(([path, backup]) => ({ path, backup: backup ?? null })),
     },
   };
+}
+
+/**
+ * The same for a context that was put there, which it describes.
+ *
+ * @throws ConfigError
+ */
+export function finishContext(
+  call: Call,
+  kubeconfig: Kubeconfig,
+  target: Target,
+  { leftOut }: ConfiguredLogin,
+): Promise<Answer> {
+  return finish(call, kubeconfig, {
+    said: [describeTarget(kubeconfig, target), ...describeLeftOut(leftOut)],
+    data: { ...target, current: kubeconfig.current ?? null, leftOut },
+    secret: call.own.on('with-secrets'),
+  });
 }

@@ -1,5 +1,6 @@
 /** Options that several of the kubeconfig commands have. */
 import type { Option } from '../../config/option.ts';
+import { OUTPUT } from '../command.ts';
 
 const own = { group: 'Command', file: 'nowhere' } as const;
 
@@ -17,14 +18,14 @@ export const DRY_RUN: Option = {
   help: 'show what would change, without secrets, and write nothing',
 };
 
-export const WITH_SECRETS: Option = {
+const WITH_SECRETS: Option = {
   ...own,
   name: 'with-secrets',
   kind: 'switch',
   help: 'write secrets too: whoever reads the kubeconfig can then log in as you',
 };
 
-export const COMMAND_PATH: Option = {
+const COMMAND_PATH: Option = {
   ...own,
   name: 'command',
   help: 'what kubectl runs, if that is not the client-keystone-auth on the PATH',
@@ -36,17 +37,23 @@ export const CONTEXT_NAME: Option = {
   help: 'name of the context; that of the cluster and "-keystone" when absent',
 };
 
-export const USER: Option = {
+const USER: Option = {
   ...own,
   name: 'user',
   help: 'name of the user in the kubeconfig; that of the context when absent',
 };
 
-export const NAMESPACE: Option = { ...own, name: 'namespace', help: 'namespace of the context' };
+const NAMESPACE: Option = { ...own, name: 'namespace', help: 'namespace of the context' };
 
-export const SET_CURRENT: Option = {
+const SET_CURRENT: Option = {
   ...own,
   name: 'set-current',
   kind: 'switch',
   help: 'make it the current context; that happens anyway where there is none',
 };
+
+/** Of commands that put a context into a kubeconfig, beside {@link WRITING}. */
+export const PLACING: readonly Option[] = [NAMESPACE, USER, SET_CURRENT];
+
+/** Of commands that write stanzas. */
+export const WRITING: readonly Option[] = [WITH_SECRETS, COMMAND_PATH, KUBECONFIG, DRY_RUN, OUTPUT];
