@@ -3,10 +3,10 @@
 
 import { spawn } from '@lydell/node-pty';
 import { execFile } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { Socket } from 'node:net';
-import { constants, tmpdir } from 'node:os';
+import { constants as osConstants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify, stripVTControlCharacters } from 'node:util';
@@ -63,15 +63,24 @@ const run = promisify(execFile);
 const openSessions = new Set<number>();
 let watchesExit = false;
 
+/** What the kernel may take to hand on what was written, in ms. */
+const DRAIN_MS = 100;
+
 /**
- * Lets a terminal be read to its end: node-pty closes it 200 ms after the program has ended, which a loaded machine may
- * take until the first read.
+ * Lets a terminal be read to its end. When the last program that has it open is gone, libuv takes what it can read at
+ * that moment for all there is, while the kernel may still have more; so it is held open here, until node-pty, which hears
+ * of the end of the program, closes it and what is left has been read.
  */
-function readToTheEnd(socket: Socket): void {
+function readToTheEnd(socket: Socket, device: string): void {
+  const held = openSync(device, constants.O_RDWR | constants.O_NOCTTY);
+  socket.once('close', () => {
+    closeSync(held);
+  });
   const close = socket.destroy.bind(socket);
   socket.destroy = (error?: Error) => {
-    if (error !== undefined || socket.readableEnded) return close(error);
-    setTimeout(close, 2000).unref();
+    if (error !== undefined) return close(error);
+    // An immediate comes after the reading of its turn, a timer alone before.
+    setTimeout(() => setImmediate(close), DRAIN_MS);
     return socket;
   };
 }
@@ -87,7 +96,7 @@ export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalC
   });
   const device = 'ptsName' in pty && typeof pty.ptsName === 'string' ? pty.ptsName : undefined;
   killOnExit(pty.pid);
-  if ('_socket' in pty && pty._socket instanceof Socket) readToTheEnd(pty._socket);
+  if (device !== undefined && '_socket' in pty && pty._socket instanceof Socket) readToTheEnd(pty._socket, device);
 
   let shown = '';
   let searchedTo = 0;
@@ -233,7 +242,7 @@ async function readProgramPid(path: string): Promise<number> {
 }
 
 function signalName(number: number | undefined): NodeJS.Signals | undefined {
-  const found = Object.entries(constants.signals).find(([, value]) => value === number);
+  const found = Object.entries(osConstants.signals).find(([, value]) => value === number);
   // The names are the keys of the very table that NodeJS.Signals lists.
   return found?.[0] as NodeJS.Signals | undefined;
 }
