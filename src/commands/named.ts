@@ -1,4 +1,4 @@
-import { objectAt, textAt } from '../json.ts';
+import { isJsonObject, listAt, objectAt, textAt } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 
 /** A thing of Keystone's with the domain that it is named in. */
@@ -20,6 +20,12 @@ export function readNamed(value: JsonObject | undefined): Named | undefined {
       : { domain: { id: textAt(domain, 'id') ?? null, name: textAt(domain, 'name') ?? null } }),
   };
 }
+
+/** The names in a list of such things, sorted: Keystone's order changes from answer to answer. */
+export const namesIn = (facts: JsonObject, list: string): string[] =>
+  listAt(facts, list)
+    .flatMap((entry) => (isJsonObject(entry) ? (textAt(entry, 'name') ?? []) : []))
+    .toSorted();
 
 /** Says one in words: "demo (4f2c, domain Default)". */
 export function describeNamed(named: Named | undefined): string | undefined {

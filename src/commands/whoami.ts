@@ -1,15 +1,11 @@
-import { isJsonObject, listAt, objectAt, textAt } from '../json.ts';
-import type { JsonObject } from '../json.ts';
+import { listAt, objectAt, textAt } from '../json.ts';
 import { OUTPUT } from './command.ts';
 import type { Answer, Command, Data } from './command.ts';
 import { describeSpan, describeTime } from './duration.ts';
-import { describeNamed, describeTokenScope, readNamed } from './named.ts';
+import { describeNamed, describeTokenScope, namesIn, readNamed } from './named.ts';
 import type { Named } from './named.ts';
 import { ask, describeTokenQuestion } from './session.ts';
 import { renderPairs } from './table.ts';
-
-const namesIn = (facts: JsonObject, list: string): string[] =>
-  listAt(facts, list).flatMap((entry) => (isJsonObject(entry) ? (textAt(entry, 'name') ?? []) : []));
 
 /** Groups as k8s-keystone-auth gives them to the cluster, unless it is told other names: their names, and the project's id. */
 function listClusterGroups(groups: readonly string[], project: Named | undefined): string[] {

@@ -15,6 +15,7 @@ import type { Login } from '../../login/login.ts';
 import { useToken } from '../../login/session.ts';
 import { describeSpan } from '../duration.ts';
 import { quote } from '../../quote.ts';
+import { namesIn } from '../named.ts';
 import { describeTokenQuestion } from '../session.ts';
 import type { Flaw } from './api-server.ts';
 import type { Target } from './network.ts';
@@ -157,10 +158,11 @@ const NO_PROVIDER: Flaw = {
 const SET_PROJECT = 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME (--project-name, --project-domain-name)';
 
 function judgeScope(facts: JsonObject): Outcome<Scoped> {
-  const roles = listAt(facts, 'roles').flatMap((role) => (isJsonObject(role) ? (textAt(role, 'name') ?? []) : []));
   const project = objectAt(facts, 'project');
   if (project !== undefined) {
-    return good(`project ${describeNamed(project)}, as ${roles.join(', ') || 'nothing'}`, { flaw: undefined });
+    return good(`project ${describeNamed(project)}, as ${namesIn(facts, 'roles').join(', ') || 'nothing'}`, {
+      flaw: undefined,
+    });
   }
   const domain = objectAt(facts, 'domain');
   const what =
