@@ -51,15 +51,35 @@ function instead(name: RegExp, file: string): Plugin {
   };
 }
 
+/** yargs and its parser ask for import.meta.url, which CommonJS lacks. */
+const moduleUrl = {
+  define: { 'import.meta.url': '__moduleUrl' },
+  banner: { js: 'const __moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
+};
+
+/** See there. */
+const gotWithout = {
+  define: { FormData: 'Never', Headers: 'Never', ReadableStream: 'Never', 'Intl.ListFormat': 'LateListFormat' },
+  inject: ['scripts/got-without.ts'],
+};
+
+interface Rare {
+  readonly name: RegExp;
+  readonly file: string;
+  readonly entry: string;
+  readonly without?: { readonly define: Readonly<Record<string, string>>; readonly inject: readonly string[] };
+}
+
 /**
  * Packages that most runs of the slow bundle do without: two hundred that wait for one login must not each load what
  * only that login needs. A file of their own each, in CommonJS.
  */
-const RARE = [
+const RARE: readonly Rare[] = [
   {
     name: /^got$/,
     file: './got.cjs',
     entry: "const { default: got, HTTPError } = require('got'); module.exports = Object.assign(got, { HTTPError });",
+    without: gotWithout,
   },
   { name: /^yargs$/, file: './yargs.cjs', entry: "module.exports = require('yargs').default;" },
   { name: /^yaml$/, file: './yaml-document.cjs', entry: "module.exports = require('yaml');" },
@@ -79,7 +99,7 @@ const RARE = [
 ];
 
 /** What of these the webhook uses, and its own: most clusters' webhooks follow no ConfigMap and synchronise nothing. */
-const RARE_IN_WEBHOOK = [
+const RARE_IN_WEBHOOK: readonly Rare[] = [
   ...RARE.filter(({ file }) => ['./got.cjs', './yaml.cjs'].includes(file)),
   {
     name: /^@kubernetes\/client-node$/,
@@ -113,12 +133,6 @@ const common = {
   // A dynamic import of CommonJS costs more than a require.
   supported: { 'dynamic-import': false },
 } as const;
-
-/** yargs and its parser ask for import.meta.url, which CommonJS lacks. */
-const moduleUrl = {
-  define: { 'import.meta.url': '__moduleUrl' },
-  banner: { js: 'const __moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
-};
 
 /** What `npm run package` needs to know of a bundle, so that it need not repeat how bundles are made. */
 export interface Bundle {
@@ -172,8 +186,13 @@ await make('dist/keyring.cjs', {
   // It has native parts, which no bundle can hold.
   external: ['@napi-rs/keyring'],
 });
-for (const { file, entry } of RARE) {
-  await make(join('dist', file), { ...moduleUrl, stdin: { contents: entry, resolveDir: '.' } });
+for (const { file, entry, without } of RARE) {
+  await make(join('dist', file), {
+    ...moduleUrl,
+    stdin: { contents: entry, resolveDir: '.' },
+    define: { ...moduleUrl.define, ...without?.define },
+    inject: [...(without?.inject ?? [])],
+  });
 }
 // Apart from those above, which are what the plugin's packages are made of.
 const webhook = await bundle({
