@@ -182,7 +182,7 @@ function needsFederation(file: string): boolean {
 async function runTests({ full, files }: Selection, world: Record<string, string>): Promise<number> {
   const coverage = ['--allow-incomplete-coverage', '--allow-empty-coverage', '--coverage-report=text-summary'];
   // Beyond tap's 30 s: a whole file of log-ins against a real server takes its time on a small machine.
-  const size = full ? ['--timeout=1800', '--jobs=1'] : ['--timeout=180'];
+  const size = full ? ['--timeout=3600', '--jobs=1'] : ['--timeout=180'];
   const options = ['--reporter=tap', ...size, ...coverage];
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const report = reportTap(counts);

@@ -29,10 +29,13 @@ export function identifyProcess(pid: number): Kin | undefined {
   }
   // The name stands in parentheses and may hold anything, parentheses and spaces too.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const layout = LAYOUT_FIELDS.map((number) => field(fields, number));
   return {
     id: `${pid} ${field(fields, 22)}`,
-    layout: layout.every((address) => /^[1-9]\d*$/.test(address)) ? layout.join(' ') : undefined,
+    // Not looked at by a cache hit.
+    get layout() {
+      const layout = LAYOUT_FIELDS.map((number) => field(fields, number));
+      return layout.every((address) => /^[1-9]\d*$/.test(address)) ? layout.join(' ') : undefined;
+    },
     sessionLeader: Number(field(fields, 6)),
   };
 }

@@ -7,7 +7,7 @@
 import { readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { usePrivate } from './private-file.ts';
-import { sha256 } from './sha256.ts';
+import { checksumOf } from './seal.ts';
 
 /** What a parent has got so far: nothing, the token, or the token after Keystone confirmed it. */
 export type HandedOut = 'nothing' | 'token' | 'confirmed';
@@ -16,7 +16,7 @@ const FILE = 'handed-out';
 const SLOTS = 256;
 const ID_CHARACTERS = 32;
 const MARKS: Readonly<Record<Exclude<HandedOut, 'nothing'>, string>> = { token: 't', confirmed: 'c' };
-/** Id, mark, time in ms, newline. */
+/** Id, filled up with spaces, mark, time in ms, newline. */
 const SLOT_BYTES = ID_CHARACTERS + 1 + 13 + 1;
 
 /** A parent that lives on may ask about its token again; a kubectl that does is over by then. */
@@ -30,7 +30,9 @@ interface Slot {
 function findSlot(parent: string, token: string): Slot {
   // The parent alone chooses the slot, so a new token replaces its old one. It begins with its pid.
   const index = Number.parseInt(parent, 10) % SLOTS;
-  return { id: sha256(`${parent}\n${token}`).slice(0, ID_CHARACTERS), offset: index * SLOT_BYTES };
+  // 32 bits say nothing of the token; should another token have the same, Keystone is asked once more.
+  const id = `${checksumOf(token)} ${parent}`.padEnd(ID_CHARACTERS).slice(0, ID_CHARACTERS);
+  return { id, offset: index * SLOT_BYTES };
 }
 
 function readSlot(fd: number, { id, offset }: Slot, now: number): HandedOut {

@@ -12,7 +12,7 @@ const PRIME = 0x01000193;
  * can write a checksum. Each step is reversible, so a text with one other unit never has the same; and it is one step where
  * SHA-256 takes sixty, of which a cache hit would have a thousand.
  */
-function checksumOf(text: string): string {
+export function checksumOf(text: string): string {
   let sum = OFFSET_BASIS;
   for (let index = 0; index < text.length; index += 1) sum = Math.imul(sum ^ text.charCodeAt(index), PRIME);
   return (sum >>> 0).toString(16);

@@ -30,6 +30,7 @@ async function answer(host: Host): Promise<Outcome | undefined> {
 /** Runs a command line to its end: a document on stdout and status 0, or one line on stderr and another status. */
 export async function runCli(host: Host): Promise<void> {
   await runToEnd(host, () => answer(host));
+  host.leave();
 }
 
 export { reportUnwritten } from './run-to-end.ts';

@@ -17,7 +17,9 @@ import type { RealApiServer } from '../../scripts/kubernetes/kube-apiserver.ts';
 import { findKubectl } from '../../scripts/kubectl.ts';
 import { writeKubeconfig } from '../support/api-server.ts';
 import { without } from '../support/bar.ts';
-import { alone, makeEnvironment, makeHome, PLUGIN } from '../support/plugin.ts';
+import { alone, makeEnvironment, makeHome, PLUGIN, runPlugin } from '../support/plugin.ts';
+import { find } from '../support/doctor.ts';
+import type { Finding } from '../support/doctor.ts';
 import type { Ran } from '../support/plugin.ts';
 import { asUser, onProject } from '../support/settings.ts';
 import { makeKey, signToken, startIssuer } from '../support/stand-in-issuer.ts';
@@ -149,6 +151,13 @@ else {
       subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: projects.demo.id }],
     });
     t.comment(await until('RBAC by the group of the project', () => canGet('db')));
+    // This API server is too old for the question, and says who she is by refusing it.
+    const doctor = await runPlugin({ home, args: ['doctor', '--kubeconfig', kubeconfig, '-o', 'json'], env });
+    t.equal(doctor.status, 0, doctor.stdout);
+    t.match(find(JSON.parse(doctor.stdout) as Finding[], 'API server'), {
+      result: 'good',
+      found: 'takes you for alice',
+    });
     const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
 
     // Who she is to the API server, in both versions.
