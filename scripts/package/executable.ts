@@ -15,6 +15,7 @@ import { signAdHoc } from './mach-o.ts';
 import { removeSignature } from './pe.ts';
 import { NAME, WEBHOOK_NAME } from './product.ts';
 import { keepSeed } from './snapshot.ts';
+import { skipSourcePositions } from './source-positions.ts';
 import { executableOf, isHost } from './targets.ts';
 import type { Target } from './targets.ts';
 
@@ -161,6 +162,7 @@ export async function makeExecutable(target: Target, program: Program): Promise<
     if (target.format === 'pe') node = removeSignature(node);
     blind(node);
     if (program.brief && target.bare !== true) keepSeed(node, process.versions.v8);
+    if (program.brief && target.format === 'elf') skipSourcePositions(node);
     await writeFile(file, node);
     const postject = resolve('node_modules/postject/dist/cli.js');
     const segment = target.format === 'mach-o' ? ['--macho-segment-name', 'NODE_SEA'] : [];

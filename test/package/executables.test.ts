@@ -11,6 +11,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { findNames, UNSEEN } from '../../scripts/package/blind.ts';
 import { findRehashable } from '../../scripts/package/snapshot.ts';
+import { isSkipped } from '../../scripts/package/source-positions.ts';
 import { executableOf, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
 import { canRun, without } from '../support/bar.ts';
@@ -161,6 +162,7 @@ for (const target of TARGETS) {
     const rehashable = findRehashable(program, process.versions.v8);
     t.equal(rehashable === undefined, target.bare === true, 'it has a snapshot of Node');
     if (rehashable !== undefined) t.equal(program.readUInt32LE(rehashable), 0, 'which keeps its seed');
+    if (target.format === 'elf') t.ok(isSkipped(program), 'no profiler is prepared');
     for (const name of UNSEEN) t.strictSame(findNames(program, name), [], `it does not know ${name}`);
   });
 }
