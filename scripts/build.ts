@@ -68,7 +68,7 @@ const noHttp2: Plugin = {
   },
 };
 
-/** What it would read of Node and does not need; see there. */
+/** How got is bundled without what it would read of Node; see there. */
 const gotWithout = {
   plugins: [noHttp2],
   define: { FormData: 'Never', Headers: 'Never', ReadableStream: 'Never', 'Intl.ListFormat': 'LateListFormat' },

@@ -17,23 +17,24 @@ const LOAD = 1;
 const DYNAMIC_SYMBOLS = 11;
 const SYMBOL_BYTES = 24;
 
+const wordAt = (program: Buffer, at: number): number => Number(program.readBigUInt64LE(at));
+
 /** Offsets of the entries of one of ELF's two tables. */
 function entries(program: Buffer, { table, bytes, count }: typeof SEGMENTS): number[] {
-  const [start, size] = [Number(program.readBigUInt64LE(table)), program.readUInt16LE(bytes)];
+  const [start, size] = [wordAt(program, table), program.readUInt16LE(bytes)];
   return Array.from({ length: program.readUInt16LE(count) }, (_, index) => start + index * size);
 }
-
-const wordAt = (program: Buffer, at: number): number => Number(program.readBigUInt64LE(at));
 
 function findAddress(program: Buffer): number | undefined {
   const sections = entries(program, SECTIONS);
   const symbols = sections.find((at) => program.readUInt32LE(at + 4) === DYNAMIC_SYMBOLS);
   const names = symbols === undefined ? undefined : sections[program.readUInt32LE(symbols + 40)];
   if (symbols === undefined || names === undefined) return undefined;
-  const wanted = program.indexOf(`\0${SYMBOL}\0`, wordAt(program, names + 24), 'latin1') + 1;
+  const texts = wordAt(program, names + 24);
+  const wanted = program.indexOf(`\0${SYMBOL}\0`, texts, 'latin1') + 1;
   const [first, bytes] = [wordAt(program, symbols + 24), wordAt(program, symbols + 32)];
   for (let at = first; at < first + bytes; at += SYMBOL_BYTES) {
-    if (wordAt(program, names + 24) + program.readUInt32LE(at) === wanted) return wordAt(program, at + 8);
+    if (texts + program.readUInt32LE(at) === wanted) return wordAt(program, at + 8);
   }
   return undefined;
 }
@@ -51,10 +52,16 @@ function findFunction(program: Buffer): number | undefined {
   return undefined;
 }
 
+/** The first bytes of that function, to read or to overwrite, and those that it would return with. */
+function findStart(program: Buffer): { readonly start: Buffer; readonly code: Buffer } | undefined {
+  const [at, code] = [findFunction(program), RETURN[program.readUInt16LE(MACHINE_AT)]];
+  return at === undefined || code === undefined ? undefined : { start: program.subarray(at, at + code.length), code };
+}
+
 /** Whether that function does nothing. */
 export function isSkipped(program: Buffer): boolean {
-  const [at, code] = [findFunction(program), RETURN[program.readUInt16LE(MACHINE_AT)]];
-  return at !== undefined && code !== undefined && program.subarray(at, at + code.length).equals(code);
+  const found = findStart(program);
+  return found?.start.equals(found.code) === true;
 }
 
 /**
@@ -64,7 +71,7 @@ export function isSkipped(program: Buffer): boolean {
  * @throws where it is not found: then this Node is made in another way, which wants to be looked at
  */
 export function skipSourcePositions(program: Buffer): void {
-  const [at, code] = [findFunction(program), RETURN[program.readUInt16LE(MACHINE_AT)]];
-  if (at === undefined || code === undefined) throw new Error(`this Node has no ${SYMBOL}`);
-  code.copy(program, at);
+  const found = findStart(program);
+  if (found === undefined) throw new Error(`this Node has no ${SYMBOL}`);
+  found.code.copy(found.start);
 }

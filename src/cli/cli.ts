@@ -27,7 +27,7 @@ async function answer(host: Host): Promise<Outcome | undefined> {
   return { document, status: EXIT.ok };
 }
 
-/** Runs a command line to its end: a document on stdout and status 0, or one line on stderr and another status. */
+/** Runs a command line and ends the process: a document on stdout and status 0, or one line on stderr and another status. */
 export async function runCli(host: Host): Promise<void> {
   await runToEnd(host, () => answer(host));
   host.leave();
