@@ -2,7 +2,7 @@
  * A login that Keystone has just refused is not tried again: kubectl runs a failing plugin up to six times for one
  * command, and Keystone locks accounts. What is kept is a tag of the credential, so that another one is tried at once. A
  * tag could be used to try passwords against it, so it is keyed with something that is on no disk and dies with the
- * terminal's shell (or with kubectl): where the kernel put that process's memory. Without that key the tag tells
+ * terminal's shell (or with whatever runs us): where the kernel put that process's memory. Without that key the tag tells
  * nothing, and half a minute later nobody reads it any more.
  */
 import { join } from 'node:path';
@@ -27,10 +27,13 @@ export interface RefusalMemory {
   readonly tag: string;
 }
 
-/** Processes of the same terminal, and of the same command. */
+/** Who runs us. */
 export interface Kinship {
+  /** The leader of the parent's session: the shell of the terminal. Not to be seen where it has ended or is outside of the container. */
   readonly session: Kin | undefined;
   readonly parent: Kin | undefined;
+  /** Whether the parent is kubectl: what it runs again is the same command. */
+  readonly forKubectl: boolean;
 }
 
 /**
@@ -39,12 +42,15 @@ export interface Kinship {
  * @param credential the secrets in their order; all undefined where they are asked for, which then happens once for
  * each command
  */
-export function tagCredential({ session, parent }: Kinship, credential: readonly Field[]): string | undefined {
+export function tagCredential(kinship: Kinship, credential: readonly Field[]): string | undefined {
+  const { session, parent, forKubectl } = kinship;
+  // By hand one may be asked as often as one likes; it is kubectl that runs a failing plugin again and again.
+  const command = forKubectl ? parent : undefined;
   const asked = credential.every((secret) => secret === undefined);
-  if (asked) return parent === undefined ? undefined : digestFields(PURPOSE, ['asked', parent.id]);
+  if (asked) return command === undefined ? undefined : digestFields(PURPOSE, ['asked', command.id]);
   const holder = [session, parent].find((kin) => kin?.layout !== undefined);
   // Inside one command the credential cannot change, so its parent's name alone does.
-  if (holder === undefined) return parent === undefined ? undefined : digestFields(PURPOSE, ['command', parent.id]);
+  if (holder === undefined) return command === undefined ? undefined : digestFields(PURPOSE, ['command', command.id]);
   return digestFields(PURPOSE, ['credential', holder.id, holder.layout, ...credential]);
 }
 

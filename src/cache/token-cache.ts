@@ -119,8 +119,7 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
   const recipient = () => ({ folder: folder.path, uid, parent: parent?.id ?? '', now: host.now() });
   const tracked = forKubectl && parent !== undefined;
   const memory = (key: string, credential: readonly Field[]) => {
-    // By hand one may be asked as often as one likes; it is kubectl that runs a failing plugin again and again.
-    const tag = tagCredential({ session, parent: forKubectl ? parent : undefined }, credential);
+    const tag = tagCredential({ session, parent, forKubectl }, credential);
     return tag === undefined ? undefined : { folder, key, tag };
   };
   const keepAliases = (record: TokenRecord, aliases: readonly NamedAlias[]): void => {

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import t from 'tap';
 import type { Test } from 'tap';
 import { seal, unseal } from '../../src/cache/seal.ts';
@@ -280,23 +281,48 @@ testWithKeystone('a refusal is remembered for the terminal that it happened in',
   );
 });
 
+testWithKeystone('a refusal is remembered for the script, where its terminal is gone', async (t, world) => {
+  const { domain, projects, users } = world.tenancy;
+  const home = makeHome();
+  t.teardown(() => home.remove());
+  const mark = markRequests(world.http);
+  const right = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
+  const wrong = { OS_AUTH_URL: `${mark.url}/v3`, ...right, OS_PASSWORD: WRONG_SECRET };
+  const script = openShell(home, 'orphan');
+  t.teardown(() => script.close());
+  checkFailure(t, await script.run(wrong), EXIT.refused, { says: [GENERIC] });
+  checkFailure(t, await script.run(wrong), EXIT.refused, { says: ['is not tried again yet'] });
+  t.equal(requestsSince(mark).length, 1, 'as jobs of CI run, and what a container starts from outside');
+  const other = openShell(home, 'orphan');
+  t.teardown(() => other.close());
+  checkFailure(t, await other.run(wrong), EXIT.refused, { says: [GENERIC] });
+  t.equal(requestsSince(mark).length, 2, 'another script cannot know');
+});
+
 interface Shell {
   run(env: Readonly<Record<string, string>>, ...args: string[]): Promise<Ran>;
   close(): void;
 }
 
-/** A shell that leads a session, as the one in a terminal does, and runs the plugin more than once. */
-function openShell(home: Home): Shell {
-  const [file, words, options] = alone('/bin/sh', ['-s'], makeEnvironment(home));
-  const child = spawn(file, words, { ...options, cwd: home.path, detached: true, stdio: ['pipe', 'pipe', 'inherit'] });
+/** A shell that runs the plugin more than once: it leads a session, as the one in a terminal does, or its leader has ended. */
+function openShell(home: Home, kind: 'leader' | 'orphan' = 'leader'): Shell {
+  // Not its stdin: Node closes that when the leader ends.
+  const shell = '/bin/sh -s <&3 3<&-';
+  const args = ['-c', kind === 'leader' ? `exec ${shell}` : `${shell} &`];
+  const [file, words, options] = alone('/bin/sh', args, makeEnvironment(home));
+  const all = { ...options, cwd: home.path, detached: true };
+  const child = spawn(file, words, { ...all, stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
+  const [, stdout, , input] = child.stdio as [null, Readable, null, Writable, undefined];
+  const ready = kind === 'orphan' ? once(child, 'exit') : undefined;
   const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
   const [out, err] = [join(home.path, 'out'), join(home.path, 'err')];
   return {
     async run(env, ...args) {
+      await ready;
       const settings = Object.entries(env).map(([name, value]) => `${name}=${quote(value)}`);
       const command = [...settings, ...COMMAND.map(quote), ...args.map(quote)].join(' ');
-      child.stdin.write(`${command} >${quote(out)} 2>${quote(err)} </dev/null; echo $?\n`);
-      const [status] = (await once(child.stdout, 'data')) as [Buffer];
+      input.write(`${command} >${quote(out)} 2>${quote(err)} </dev/null; echo $?\n`);
+      const [status] = (await once(stdout, 'data')) as [Buffer];
       return {
         status: Number(status),
         signal: null,
@@ -304,7 +330,7 @@ function openShell(home: Home): Shell {
         stderr: readFileSync(err, 'utf8'),
       };
     },
-    close: () => child.stdin.end(),
+    close: () => input.end(),
   };
 }
 

@@ -250,14 +250,23 @@ void t.test('refusals', async (t) => {
   const session = kin('1 1', '140720874771440 94');
   const bare = kin('1 1');
   const tag = (parent: string, secret: string | undefined, of: Kin | undefined = session): string | undefined =>
-    tagCredential({ session: of, parent: kin(parent) }, [secret, undefined]);
+    tagCredential({ session: of, parent: kin(parent), forKubectl: true }, [secret, undefined]);
   t.equal(tag('2 1', 'pw'), tag('3 1', 'pw'), 'one terminal, two commands, the same password');
   t.not(tag('2 1', 'pw'), tag('2 1', 'corrected'));
   t.not(tag('2 1', 'pw'), tag('2 1', 'pw', kin('1 1', '140720874771441 94')), 'keyed by the layout of the shell');
   t.equal(tag('2 1', 'pw', bare), tag('2 1', 'other', bare), 'without that key it says nothing of the password');
   t.not(tag('2 1', 'pw', bare), tag('3 1', 'pw', bare));
   t.not(tag('2 1', undefined), tag('3 1', undefined), 'each command may ask once');
-  t.equal(tagCredential({ session: undefined, parent: undefined }, ['pw']), undefined);
+  t.equal(tagCredential({ session: undefined, parent: undefined, forKubectl: true }, ['pw']), undefined);
+
+  const byHand = (parent: Kin, secret: string | undefined, of?: Kin): string | undefined =>
+    tagCredential({ session: of, parent, forKubectl: false }, [secret]);
+  const script = kin('2 1', '140720874771442 94');
+  t.equal(byHand(script, 'pw'), byHand(script, 'pw'), 'a script, where the shell of the terminal is not to be seen');
+  t.not(byHand(script, 'pw'), byHand(script, 'corrected'));
+  t.equal(byHand(script, 'pw', session), byHand(kin('3 1'), 'pw', session));
+  t.equal(byHand(script, undefined, session), undefined, 'by hand one may be asked as often as one likes');
+  t.equal(byHand(kin('2 1'), 'pw', bare), undefined, 'and nothing is kept where it cannot be kept safely');
 
   const memory = { folder, key: 'k', tag: tag('2 1', 'pw') ?? '' };
   t.equal(recallRefusal(memory, NOW), undefined);
