@@ -42,16 +42,17 @@ export interface Kinship {
  * @param credential the secrets in their order; all undefined where they are asked for, which then happens once for
  * each command
  */
-export function tagCredential(kinship: Kinship, credential: readonly Field[]): string | undefined {
-  const { session, parent, forKubectl } = kinship;
-  // By hand one may be asked as often as one likes; it is kubectl that runs a failing plugin again and again.
-  const command = forKubectl ? parent : undefined;
+export function tagCredential(
+  { session, parent, forKubectl }: Kinship,
+  credential: readonly Field[],
+): string | undefined {
   const asked = credential.every((secret) => secret === undefined);
-  if (asked) return command === undefined ? undefined : digestFields(PURPOSE, ['asked', command.id]);
-  const holder = [session, parent].find((kin) => kin?.layout !== undefined);
-  // Inside one command the credential cannot change, so its parent's name alone does.
-  if (holder === undefined) return command === undefined ? undefined : digestFields(PURPOSE, ['command', command.id]);
-  return digestFields(PURPOSE, ['credential', holder.id, holder.layout, ...credential]);
+  const holder = asked ? undefined : [session, parent].find((kin) => kin?.layout !== undefined);
+  if (holder !== undefined) return digestFields(PURPOSE, ['credential', holder.id, holder.layout, ...credential]);
+  // Inside one command the credential cannot change, so kubectl's name alone does. By hand one may be asked as often as
+  // one likes; it is kubectl that runs a failing plugin again and again.
+  if (!forKubectl || parent === undefined) return undefined;
+  return digestFields(PURPOSE, [asked ? 'asked' : 'command', parent.id]);
 }
 
 /** When the same login was refused, in ms since 1970, UTC; undefined where it was not, or not lately. */

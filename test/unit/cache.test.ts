@@ -260,11 +260,12 @@ void t.test('refusals', async (t) => {
   t.equal(tagCredential({ session: undefined, parent: undefined, forKubectl: true }, ['pw']), undefined);
 
   const byHand = (parent: Kin, secret: string | undefined, of?: Kin): string | undefined =>
-    tagCredential({ session: of, parent, forKubectl: false }, [secret]);
+    tagCredential({ session: of, parent, forKubectl: false }, [secret, undefined]);
   const script = kin('2 1', '140720874771442 94');
   t.equal(byHand(script, 'pw'), byHand(script, 'pw'), 'a script, where the shell of the terminal is not to be seen');
   t.not(byHand(script, 'pw'), byHand(script, 'corrected'));
   t.equal(byHand(script, 'pw', session), byHand(kin('3 1'), 'pw', session));
+  t.equal(byHand(script, 'pw', session), tag('2 1', 'pw'), 'in one terminal by hand is like through kubectl');
   t.equal(byHand(script, undefined, session), undefined, 'by hand one may be asked as often as one likes');
   t.equal(byHand(kin('2 1'), 'pw', bare), undefined, 'and nothing is kept where it cannot be kept safely');
 
