@@ -2,15 +2,16 @@
 // how many assertions passed. A plain `tap` could neither share one Keystone among test files nor be trusted to say
 // why tests are missing.
 //
-// usage: node scripts/test.ts [--bar | --packaged] [TEST-FILE...]
+// usage: node scripts/test.ts [--bar | --packaged [--made]] [TEST-FILE...]
 // --bar runs the attacks on the cache in full size, one file at a time.
-// --packaged makes the single executable of this platform and tests that instead of the bundles.
+// --packaged makes the single executable of this platform and tests that instead of the bundles; with --made, the one
+// that `npm run package` has made.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { constants, tmpdir } from 'node:os';
+import { availableParallelism, constants, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 import { populate } from '../test/support/tenancy.ts';
@@ -60,7 +61,7 @@ async function main(args: string[]): Promise<number> {
   const servers: Server[] = [];
   const selection = selectTests(args);
   try {
-    const packaged = args.includes('--packaged') ? await makePackaged() : {};
+    const packaged = args.includes('--packaged') ? await findPackaged(args.includes('--made')) : {};
     if (packaged.CKA_PACKAGED === undefined) {
       await runNode('building the program', [...nodeFlags, join(root, 'scripts/build.ts')]);
     }
@@ -181,19 +182,27 @@ function needsFederation(file: string): boolean {
 
 async function runTests({ full, files }: Selection, world: Record<string, string>): Promise<number> {
   const coverage = ['--allow-incomplete-coverage', '--allow-empty-coverage', '--coverage-report=text-summary'];
-  // Beyond tap's 30 s: a whole file of log-ins against a real server takes its time on a small machine.
-  const size = full ? ['--timeout=3600', '--jobs=1'] : ['--timeout=180'];
+  // Beyond tap's 30 s: a whole file of log-ins against a real server takes its time on a small machine. Beyond tap's
+  // jobs, which leave a processor free: many files mostly wait.
+  const size = full ? ['--timeout=3600', '--jobs=1'] : ['--timeout=600', `--jobs=${availableParallelism()}`];
   const options = ['--reporter=tap', ...size, ...coverage];
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const report = reportTap(counts);
   const env = { ...inheritedEnv(), ...world, ...(full ? { CKA_BAR: 'full' } : {}) };
-  const status = await runProgram([tapProgram(), 'run', ...options, ...files], env, report);
+  const status = await runProgram([tapProgram(), 'run', ...options, ...mix(files)], env, report);
   if (status !== 0 && counts.failed === 0) {
     console.log(`tap ended with status ${String(status)} for a reason that is no failed assertion; it counts as one.`);
     counts.failed = 1;
   }
   console.log(describeCounts(counts));
   return counts.failed > 0 ? status || 1 : status;
+}
+
+/** From both ends in turn: files that compute stand at one end of the alphabet and those that wait at the other. */
+function mix(files: readonly string[]): string[] {
+  const half = Math.ceil(files.length / 2);
+  const last = files.slice(half).toReversed();
+  return files.slice(0, half).flatMap((file, index) => [file, ...last.slice(index, index + 1)]);
 }
 
 /** A developer's own OpenStack login and an outer run's world must not reach the tests. */
@@ -211,11 +220,16 @@ function listTestFiles(): string[] {
     .toSorted();
 }
 
-/** Makes the executable of this platform. */
-async function makePackaged(): Promise<{ CKA_PACKAGED?: string }> {
+/** Returns where the executable of this platform is, which is made unless it is said to be there. */
+async function findPackaged(isMade: boolean): Promise<{ CKA_PACKAGED?: string }> {
   const target = hostTarget();
-  await runNode('making the executable', [...nodeFlags, join(root, 'scripts/package.ts'), '--target', target.name]);
-  return { CKA_PACKAGED: join(root, executableOf(target)) };
+  const path = join(root, executableOf(target));
+  if (!isMade) {
+    await runNode('making the executable', [...nodeFlags, join(root, 'scripts/package.ts'), '--target', target.name]);
+  } else if (!existsSync(path)) {
+    throw new Error(`--made: there is no ${path}; run "npm run package" first`);
+  }
+  return { CKA_PACKAGED: path };
 }
 
 function tapProgram(): string {

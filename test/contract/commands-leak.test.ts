@@ -10,7 +10,7 @@ import { asCredential, asUser, onProject, secretsOf } from '../support/settings.
 import { markRequests, testWithKeystone } from '../support/world.ts';
 import type { World } from '../support/world.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(550_000);
 
 type Settings = Readonly<Record<string, string>>;
 
