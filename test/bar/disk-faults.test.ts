@@ -90,6 +90,7 @@ async function sitDown(t: Test, standIn: StandIn): Promise<Desk> {
     const what = inject === undefined ? ['-e', 'trace=file,desc'] : ['-e', `inject=${inject}`];
     const name = inject?.split(':')[0];
     const only = name === undefined ? [] : ['-e', `trace=${name}`];
+    rmSync(log, { force: true });
     // Without -f, only the thread that works with the cache is looked at and disturbed.
     const ran = await start(['strace', '-qq', '-y', '-o', log, ...only, ...what, ...COMMAND], env).ended;
     return { ran, lines: existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [] };
@@ -120,7 +121,7 @@ async function sitDownInTurn(t: Test, standIn: StandIn): Promise<readonly Desk[]
 }
 
 /** Node itself makes a call of that name more or less before; a fault that hits Node says nothing about us. */
-const nearby = (at: number): readonly number[] => [at, at + 1, at - 1, at];
+const nearby = (at: number): readonly number[] => [at, at + 1, at - 1, at].filter((when) => when > 0);
 
 const failedOnCache = (lines: readonly string[], { home }: Desk): boolean =>
   lines.some((line) => line.includes('(INJECTED)') && line.includes(home.cache));
