@@ -297,14 +297,19 @@ await t.test('hostile files', async (t) => {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, 'clouds.yaml');
   const host = fakeHost({ cwd: home, home: () => home, env: { OS_CLOUD: 'c' } });
+  // The processor's time, because other test files run beside this one.
+  const cpuMs = (): number => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  };
   const read = async (content: string | Buffer): Promise<{ ms: number; error: unknown }> => {
     writeFileSync(path, content);
-    const startedAt = performance.now();
+    const startedAt = cpuMs();
     const error: unknown = await readConfig(host, new Map(), OPTIONS).then(
       () => undefined,
       (thrown: unknown) => thrown,
     );
-    return { ms: performance.now() - startedAt, error };
+    return { ms: cpuMs() - startedAt, error };
   };
   // The parser is loaded once.
   await read('clouds: {c: {}}');
@@ -313,7 +318,7 @@ await t.test('hostile files', async (t) => {
   let refused = 0;
   for (const [name, content] of Object.entries(FILES)) {
     let { ms, error } = await read(content);
-    // A machine with other things to do may be slow once.
+    // The first file of a kind pays for the threads that compile and collect, too.
     for (let again = 0; ms > LIMIT_MS && again < 2; again += 1) ({ ms, error } = await read(content));
     if (ms > slowest.ms) slowest = { name, ms };
     if (ms > LIMIT_MS) problems.push(`${name}: ${String(Math.round(ms))} ms`);
