@@ -200,9 +200,7 @@ async function runTests({ full, files }: Selection, world: Record<string, string
 
 /** From both ends in turn: files that compute stand at one end of the alphabet and those that wait at the other. */
 function mix(files: readonly string[]): string[] {
-  const half = Math.ceil(files.length / 2);
-  const last = files.slice(half).toReversed();
-  return files.slice(0, half).flatMap((file, index) => [file, ...last.slice(index, index + 1)]);
+  return [...new Set(files.flatMap((file, index) => [file, files.at(-1 - index) ?? file]))];
 }
 
 /** A developer's own OpenStack login and an outer run's world must not reach the tests. */

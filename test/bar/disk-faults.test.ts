@@ -34,6 +34,13 @@ interface Call {
   readonly nth: number;
 }
 
+/** A call to disturb, by its place in the list of those of a situation. */
+interface Case {
+  readonly before: Before;
+  readonly call: Call;
+  readonly index: number;
+}
+
 interface Desk {
   readonly home: Home;
   readonly env: Readonly<Record<string, string>>;
@@ -56,7 +63,7 @@ async function watch(t: Test): Promise<{ standIn: StandIn; given: Set<string> }>
 }
 
 /** Waits until nothing in a folder of records is in force; their times of modification say until when they are. */
-async function isOver(folder: string): Promise<void> {
+async function untilOver(folder: string): Promise<void> {
   const ends = readdirSync(folder)
     .filter((name) => !name.endsWith('.lock'))
     .map((name) => statSync(join(folder, name)).mtimeMs);
@@ -71,12 +78,13 @@ async function sitDown(t: Test, standIn: StandIn): Promise<Desk> {
   for (const before of SITUATIONS.slice(1)) {
     standIn.lifetimeSeconds = before === 'a living record' ? 3600 : 1;
     await runPlugin({ home, env });
-    templates.set(before, join(home.path, before));
-    cpSync(home.cache, join(home.path, before), { recursive: true, preserveTimestamps: true });
+    const template = join(home.path, before);
+    templates.set(before, template);
+    cpSync(home.cache, template, { recursive: true, preserveTimestamps: true });
+    if (before === 'an expired record') await untilOver(template);
     rmSync(home.cache, { recursive: true });
   }
   standIn.lifetimeSeconds = 3600;
-  await isOver(templates.get('an expired record') ?? '');
   const log = join(home.path, 'trace');
 
   const prepare = (before: Before): void => {
@@ -120,14 +128,35 @@ async function sitDownInTurn(t: Test, standIn: StandIn): Promise<readonly Desk[]
   return desks;
 }
 
-/** Node itself makes a call of that name more or less before; a fault that hits Node says nothing about us. */
-const nearby = (at: number): readonly number[] => [at, at + 1, at - 1, at].filter((when) => when > 0);
+const hitCache = (lines: readonly string[], { home }: Desk): boolean =>
+  lines.some(
+    (line, index) =>
+      line.includes(home.cache) && (line.includes('(INJECTED)') || lines[index + 1]?.includes('killed by SIGKILL')),
+  );
 
-const failedOnCache = (lines: readonly string[], { home }: Desk): boolean =>
-  lines.some((line) => line.includes('(INJECTED)') && line.includes(home.cache));
+/** One run with a fault. */
+interface Disturbed {
+  readonly what: string;
+  readonly ran: TimedRun;
+  readonly hit: boolean;
+}
 
-const killedOnCache = (lines: readonly string[], { home }: Desk): boolean =>
-  lines.some((line, index) => line.includes(home.cache) && lines[index + 1]?.includes('killed by SIGKILL'));
+/**
+ * Runs the plugin with a fault at a call, and again with one beside it until the cache was hit: Node itself makes a call
+ * of that name more or less before, and a fault that hits Node says nothing about us. The last run is the one that counts.
+ */
+async function disturb(desk: Desk, { before, call, index }: Case, fault: string): Promise<readonly Disturbed[]> {
+  const at = desk.calls.get(before)?.[index]?.nth ?? call.nth;
+  const runs: Disturbed[] = [];
+  for (const when of [at, at + 1, at - 1, at].filter((nth) => nth > 0)) {
+    desk.prepare(before);
+    const { ran, lines } = await desk.traced(`${call.name}:${fault}:when=${when}`);
+    const hit = hitCache(lines, desk);
+    runs.push({ what: `${call.name}#${when} ${fault} with ${before}`, ran, hit });
+    if (hit) break;
+  }
+  return runs;
+}
 
 /** What is wrong with a run that must give a token whatever happens. */
 function complain({ status, stdout, stderr, ms }: TimedRun, given: ReadonlySet<string>): string[] {
@@ -154,18 +183,11 @@ await t.test('every system call on the cache fails', { skip: noStrace }, async (
   const cases = FULL ? all : all.filter((_, index) => index % 2 === 0);
   const problems: string[] = [];
   let hits = 0;
-  await inWorkers(WIDTH, cases, async ({ before, call: { name, nth }, index, error }, worker) => {
-    const desk = desks[worker] ?? first;
-    const at = desk.calls.get(before)?.[index]?.nth ?? nth;
-    for (const when of nearby(at)) {
-      desk.prepare(before);
-      const { ran, lines } = await desk.traced(`${name}:error=${error ?? ''}:when=${when}`);
-      if (!failedOnCache(lines, desk)) continue;
-      hits += 1;
-      const what = `${name}#${when} ${error ?? ''} with ${before}`;
-      problems.push(...complain(ran, given).map((problem) => `${what}: ${problem}`));
-      return;
-    }
+  await inWorkers(WIDTH, cases, async ({ error, ...one }, worker) => {
+    const last = (await disturb(desks[worker] ?? first, one, `error=${error ?? ''}`)).at(-1);
+    if (last?.hit !== true) return;
+    hits += 1;
+    problems.push(...complain(last.ran, given).map((problem) => `${last.what}: ${problem}`));
   });
   t.ok(hits > cases.length * 0.8, `${hits} of ${cases.length} faults hit the cache`);
   noneOf(t, problems, `${hits} failing system calls on the cache: ${problems.length} problems`);
@@ -207,19 +229,13 @@ await t.test('a run is killed at every system call on the cache', { skip: noStra
   let killed = 0;
   let leftovers = 0;
   let slowest = 0;
-  await inWorkers(WIDTH, cases, async ({ before, call: { name, nth }, index }, worker) => {
+  await inWorkers(WIDTH, cases, async (one, worker) => {
     const desk = desks[worker] ?? first;
-    const at = desk.calls.get(before)?.[index]?.nth ?? nth;
-    let what = '';
-    for (const when of nearby(at)) {
-      what = `${name}#${when} with ${before}`;
-      desk.prepare(before);
-      const { ran, lines } = await desk.traced(`${name}:signal=KILL:when=${when}`);
+    const runs = await disturb(desk, one, 'signal=KILL');
+    for (const { what, ran } of runs)
       if (ran.signal !== 'SIGKILL' && ran.status !== 0) problems.push(`${what}: ${ran.stderr}`);
-      if (!killedOnCache(lines, desk)) continue;
-      killed += 1;
-      break;
-    }
+    const { what, hit } = runs.at(-1) ?? { what: '', hit: false };
+    if (hit) killed += 1;
     const next = await start([...COMMAND], desk.env).ended;
     slowest = Math.max(slowest, next.ms);
     problems.push(...complain(next, given).map((problem) => `after ${what}: ${problem}`));
