@@ -1,23 +1,54 @@
-/** The layer rule of ARCHITECTURE.md: imports point left, and siblings share types only. */
-const base = '^src/(errors|file-stamp|secret|header-token|json|kin|printable|quote|exposed|version|host)\\.ts$';
+/** The import rule of docs/architecture.md: imports point one way, and nothing but types may cross between siblings. */
 
-/** What each layer may import values from, besides itself, `base` and node's built-ins. */
-const layers = {
-  exec: [],
-  config: [],
-  keystone: [],
-  oidc: [],
-  cache: [],
-  prompt: [],
-  browser: [],
-  kubeconfig: [],
-  hit: ['exec', 'cache'],
-  methods: ['config', 'keystone', 'oidc', 'prompt', 'browser'],
-  login: ['exec', 'config', 'keystone', 'cache', 'prompt', 'hit', 'methods'],
-  webhook: ['config', 'keystone', 'oidc'],
+/** For each folder of src/, the folders that it may import, besides itself and what those to its left import. */
+const SHARED = {
+  base: [],
+  options: ['base'],
+  http: ['base', 'options'],
+  keystone: ['base', 'options', 'http'],
+  oidc: ['base', 'options', 'http'],
 };
 
-const own = (folders) => folders.map((folder) => `^src/${folder}/`);
+const everyShared = Object.keys(SHARED).map((folder) => `shared/${folder}`);
+
+/** Values from these folders of the same program; all of src/shared as well. Types may cross. */
+const PLUGIN = {
+  exec: [],
+  cache: [],
+  config: [],
+  terminal: [],
+  browser: [],
+  kerberos: [],
+  kubeconfig: [],
+  'fast-path': ['exec', 'cache'],
+  'auth-methods': ['config', 'terminal', 'browser', 'kerberos'],
+  login: ['exec', 'cache', 'config', 'terminal', 'kerberos', 'fast-path', 'auth-methods'],
+  packaged: ['cache'],
+};
+
+const WEBHOOK = {
+  review: [],
+  sources: [],
+  authn: ['review'],
+  authz: ['review', 'authn'],
+  sync: ['review', 'sources', 'authn'],
+  server: ['review', 'authn', 'authz'],
+  cli: ['review', 'sources', 'authn', 'authz', 'sync', 'server'],
+};
+
+const inside = (folders) => folders.map((folder) => `^src/${folder}/`);
+
+const layers = (program, table, shared) =>
+  Object.entries(table).map(([folder, allowed]) => ({
+    name: `${program}-${folder}-imports-one-way`,
+    severity: 'error',
+    from: { path: `^src/${program}/${folder}/` },
+    to: {
+      path: '^src',
+      pathNot: inside([...shared, ...[folder, ...allowed].map((name) => `${program}/${name}`)]),
+      dependencyTypesNot: ['type-only'],
+    },
+  }));
 
 module.exports = {
   forbidden: [
@@ -30,46 +61,44 @@ module.exports = {
     {
       name: 'no-orphans',
       severity: 'error',
-      from: { path: '^src', orphan: true, pathNot: '^src/(webhook/)?main\\.ts$' },
+      from: { path: '^src', orphan: true, pathNot: '^src/(plugin|webhook)/main\\.ts$' },
       to: {},
     },
     {
-      name: 'base-imports-base',
-      comment: 'errors, secret, json, host and their like know nothing of the rest',
+      name: 'shared-imports-neither-program',
+      comment: 'not even their types',
       severity: 'error',
-      from: { path: base },
-      to: { path: '^src', pathNot: base, dependencyTypesNot: ['type-only'] },
+      from: { path: '^src/shared/' },
+      to: { path: '^src/(plugin|webhook)/' },
     },
-    ...Object.entries(layers).map(([layer, left]) => ({
-      name: `${layer}-imports-left`,
-      severity: 'error',
-      from: { path: `^src/${layer}/` },
-      to: { path: '^src', pathNot: [base, ...own([layer, ...left])], dependencyTypesNot: ['type-only'] },
-    })),
     {
-      name: 'get-token-imports-left',
+      name: 'programs-import-shared-only',
+      comment: 'the plugin and the webhook never import each other, not even types',
       severity: 'error',
-      from: { path: '^src/get-token\\.ts$' },
-      to: { path: '^src/(cli/|main\\.ts)', dependencyTypesNot: ['type-only'] },
+      from: { path: '^src/(plugin|webhook)/' },
+      to: { path: '^src/(plugin|webhook)/', pathNot: '^src/$1/' },
     },
+    ...layers('shared', SHARED, []),
+    ...layers('plugin', PLUGIN, everyShared),
+    ...layers('webhook', WEBHOOK, everyShared),
     {
       name: 'commands-stand-apart',
-      comment: 'a bundle of its own, which cli/cli.ts opens; nothing else knows of it',
+      comment: 'they are a bundle of their own, which only cli/cli.ts opens',
       severity: 'error',
-      from: { path: '^src', pathNot: '^src/(commands/|cli/cli\\.ts$)' },
-      to: { path: '^src/commands/' },
+      from: { path: '^src/plugin/', pathNot: '^src/plugin/(commands/|cli/cli\\.ts$)' },
+      to: { path: '^src/plugin/commands/' },
     },
     {
-      name: 'commands-import-left',
+      name: 'commands-import-one-way',
       severity: 'error',
-      from: { path: '^src/commands/' },
-      to: { path: '^src/(cli/cli|main)\\.ts$|^src/(webhook|packaged)/' },
+      from: { path: '^src/plugin/commands/' },
+      to: { path: '^src/plugin/(cli/cli|main)\\.ts$|^src/plugin/packaged/' },
     },
     {
       name: 'nothing-imports-main',
       severity: 'error',
       from: { path: '^(src|scripts)' },
-      to: { path: '^src/main\\.ts$' },
+      to: { path: '^src/(plugin|webhook)/main\\.ts$' },
     },
     {
       name: 'sources-need-no-tests',
@@ -78,25 +107,11 @@ module.exports = {
       to: { path: '^(test|scripts)' },
     },
     {
-      name: 'the-webhook-is-another-program',
-      comment: 'k8s-keystone-auth shares the way to Keystone with the plugin; the plugin has nothing of it',
+      name: 'main-loads-fast-path-and-cli',
+      comment: 'main is tiny: the fast path, the host, and the import of everything that is slow to load',
       severity: 'error',
-      from: { path: '^src', pathNot: '^src/webhook/' },
-      to: { path: '^src/webhook/' },
-    },
-    {
-      name: 'main-loads-hit-and-cli',
-      comment: 'main is tiny: the hit path, the host, and the door to everything slow',
-      severity: 'error',
-      from: { path: '^src/main\\.ts$' },
-      to: { path: '^src', pathNot: '^src/(hit/lookup|host|cli/cli)\\.ts$' },
-    },
-    {
-      name: 'packaged-loads-bundles',
-      comment: 'it stands in for cli/ in an executable: what it loads is bundled already',
-      severity: 'error',
-      from: { path: '^src/packaged/' },
-      to: { path: '^src', pathNot: [base, '^src/(packaged|cache)/'], dependencyTypesNot: ['type-only'] },
+      from: { path: '^src/plugin/main\\.ts$' },
+      to: { path: '^src', pathNot: '^src/(plugin/(fast-path/find-cached-credential|cli/cli)|shared/base/host)\\.ts$' },
     },
   ],
   options: {

@@ -3,19 +3,19 @@ import tseslint from 'typescript-eslint';
 
 /** The one file that may import each package. */
 const IMPORTERS = {
-  yargs: 'src/commands/help.ts',
-  yaml: 'src/kubeconfig/yaml.ts',
-  'yargs-parser': 'src/cli/parse.ts',
-  '@napi-rs/keyring': 'src/cache/keyring-process.ts',
-  got: 'src/keystone/http.ts',
-  jose: 'src/oidc/jwt.ts',
-  '@inquirer/prompts': 'src/prompt/ask.ts',
-  'js-yaml': 'src/config/yaml.ts',
-  diff: 'src/kubeconfig/diff.ts',
-  fastify: 'src/webhook/server.ts',
-  pino: 'src/webhook/log.ts',
-  'prom-client': 'src/webhook/metrics.ts',
-  '@kubernetes/client-node': 'src/webhook/kubernetes.ts',
+  yargs: 'src/plugin/commands/help.ts',
+  yaml: 'src/plugin/kubeconfig/yaml.ts',
+  'yargs-parser': 'src/plugin/cli/parse-command-line.ts',
+  '@napi-rs/keyring': 'src/plugin/cache/keyring-process.ts',
+  got: 'src/shared/http/http-client.ts',
+  jose: 'src/shared/oidc/jwt.ts',
+  '@inquirer/prompts': 'src/plugin/terminal/prompt.ts',
+  'js-yaml': 'src/shared/options/yaml.ts',
+  diff: 'src/plugin/kubeconfig/diff.ts',
+  fastify: 'src/webhook/server/server.ts',
+  pino: 'src/webhook/server/log.ts',
+  'prom-client': 'src/webhook/server/metrics.ts',
+  '@kubernetes/client-node': 'src/webhook/sources/kubernetes.ts',
 };
 
 const importers = Object.values(IMPORTERS);
@@ -69,7 +69,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/methods/*.ts'],
+    files: ['src/plugin/auth-methods/*.ts'],
     // Only some methods have anything to wait for.
     rules: { '@typescript-eslint/require-await': 'off' },
   },
@@ -77,7 +77,7 @@ export default tseslint.config(
   ...importers.map((file) => ({ files: [file], rules: restrictPackages(file) })),
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/host.ts'],
+    ignores: ['src/shared/base/host.ts'],
     rules: { 'no-restricted-globals': ['error', 'process', 'console'] },
   },
 );

@@ -23,13 +23,14 @@ const WEBHOOK_EXECUTABLE = 'out/k8s-keystone-auth.cjs';
 const WEBHOOK_BUNDLES = 'out/k8s-keystone-auth.bundles.json';
 
 /** Folders that it may not hold: nobody is asked anything on a server, and nothing is kept on its disk. */
-const NOT_IN_WEBHOOK = /^src\/(main|get-token)\.ts$|^src\/(hit|exec|cache|cli|login|methods|prompt)\//;
+const NOT_IN_WEBHOOK = /^src\/plugin\//;
 
 /** Files that the hit path may hold. */
-const HIT_PATH = /^src\/(main|host|errors|file-stamp|json|kin|secret)\.ts$|^src\/(hit|exec|cache)\//;
+const HIT_PATH =
+  /^src\/plugin\/main\.ts$|^src\/shared\/base\/(host|errors|file-stamp|json|process-identity|secret)\.ts$|^src\/plugin\/(fast-path|exec|cache)\//;
 
 /** The same in a single executable; what is in `packaged/` is loaded on a miss only. */
-const HIT_PATH_PACKAGED = new RegExp(`${HIT_PATH.source}|^src\\/packaged\\/`);
+const HIT_PATH_PACKAGED = new RegExp(`${HIT_PATH.source}|^src\\/plugin\\/packaged\\/`);
 
 /** Leaves the import of `name` to be required from `file` at run time. */
 function apart(name: RegExp, file: string): Plugin {
@@ -170,7 +171,7 @@ async function make(outfile: string, options: BuildOptions): Promise<Metafile> {
 
 refuseIntruders(
   await make(MAIN, {
-    entryPoints: ['src/main.ts'],
+    entryPoints: ['src/plugin/main.ts'],
     plugins: [apart(/^\.\/cli\/cli\.ts$/, './slow.cjs')],
     banner: { js: '#!/usr/bin/env node' },
   }),
@@ -178,23 +179,26 @@ refuseIntruders(
 );
 refuseIntruders(
   await make(EXECUTABLE, {
-    entryPoints: ['src/main.ts'],
-    plugins: [instead(/^\.\/cli\/cli\.ts$/, 'src/packaged/cli.ts')],
+    entryPoints: ['src/plugin/main.ts'],
+    plugins: [instead(/^\.\/cli\/cli\.ts$/, 'src/plugin/packaged/cli.ts')],
   }),
   HIT_PATH_PACKAGED,
 );
 await make(SLOW, {
   ...moduleUrl,
-  entryPoints: ['src/cli/cli.ts'],
-  plugins: [...RARE.map(({ name, file }) => apart(name, file)), apart(/^\.\.\/commands\/run\.ts$/, './commands.cjs')],
+  entryPoints: ['src/plugin/cli/cli.ts'],
+  plugins: [
+    ...RARE.map(({ name, file }) => apart(name, file)),
+    apart(/^\.\.\/commands\/run-command\.ts$/, './commands.cjs'),
+  ],
 });
 await make('dist/commands.cjs', {
   ...moduleUrl,
-  entryPoints: ['src/commands/run.ts'],
+  entryPoints: ['src/plugin/commands/run-command.ts'],
   plugins: RARE.map(({ name, file }) => apart(name, file)),
 });
 await make('dist/keyring.cjs', {
-  entryPoints: ['src/cache/keyring-process.ts'],
+  entryPoints: ['src/plugin/cache/keyring-process.ts'],
   // It has native parts, which no bundle can hold.
   external: ['@napi-rs/keyring'],
 });

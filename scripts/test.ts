@@ -15,7 +15,7 @@ import { availableParallelism, constants, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 import { populate } from '../test/support/tenancy.ts';
-import type { World } from '../test/support/world.ts';
+import type { World } from '../test/support/test-environment.ts';
 import type { Federation, FederationAddress } from './federation/federation.ts';
 import { findApache } from './federation/packages.ts';
 import { startKeystone } from './keystone/keystone.ts';

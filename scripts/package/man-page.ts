@@ -1,11 +1,11 @@
 /** The manual page, from the options that there are and the README's table of exit statuses. See man(7). */
-import { flagNames, takesValue } from '../../src/config/flags.ts';
-import { OPTION_GROUPS } from '../../src/config/option.ts';
-import type { Option } from '../../src/config/option.ts';
-import type { CommandDescription } from '../../src/commands/command.ts';
-import { describeSynopsis } from '../../src/commands/synopsis.ts';
-import { COMMANDS } from '../../src/commands/registry.ts';
-import { METHODS, OPTIONS } from '../../src/methods/registry.ts';
+import { flagNames, takesValue } from '../../src/shared/options/flags.ts';
+import { OPTION_GROUPS } from '../../src/shared/options/option.ts';
+import type { Option } from '../../src/shared/options/option.ts';
+import type { CommandDescription } from '../../src/plugin/commands/command.ts';
+import { describeSynopsis } from '../../src/plugin/commands/synopsis.ts';
+import { COMMANDS } from '../../src/plugin/commands/registry.ts';
+import { METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { DESCRIPTION, NAME, PLUGIN_NAME, SUMMARY } from './product.ts';
 
 /** Text as roff reads it: no dash becomes a hyphen, no line a request. */

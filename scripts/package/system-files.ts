@@ -4,8 +4,8 @@ import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { renderCompletion } from '../../src/commands/completion-scripts.ts';
-import { ALL_COMMANDS } from '../../src/commands/registry.ts';
+import { renderCompletion } from '../../src/plugin/commands/completion/scripts.ts';
+import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { NAME, PLUGIN_NAME } from './product.ts';
 
 /** Of the shells that packages install completions for. */

@@ -1,4 +1,4 @@
-import { processHost } from '../host.ts';
-import { runWebhookCli } from './cli.ts';
+import { processHost } from '../shared/base/host.ts';
+import { runWebhookCli } from './cli/cli.ts';
 
 void runWebhookCli(processHost());

@@ -10,8 +10,8 @@ import { makeHome, runPlugin } from '../support/plugin.ts';
 import type { PluginRun, Ran } from '../support/plugin.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { User } from '../support/tenancy.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
-import type { Mark, World } from '../support/world.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
+import type { Mark, World } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

@@ -3,12 +3,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { COMMANDS } from '../../src/commands/registry.ts';
+import { COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { makeHome, runPlugin } from '../support/plugin.ts';
 import type { Home, Ran } from '../support/plugin.ts';
 import { asCredential, asUser, onProject, secretsOf } from '../support/settings.ts';
-import { markRequests, testWithKeystone } from '../support/world.ts';
-import type { World } from '../support/world.ts';
+import { markRequests, testWithKeystone } from '../support/test-environment.ts';
+import type { World } from '../support/test-environment.ts';
 
 t.setTimeout(550_000);
 

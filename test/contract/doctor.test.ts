@@ -11,8 +11,8 @@ import { makeHome, runPlugin } from '../support/plugin.ts';
 import type { Home } from '../support/plugin.ts';
 import { startConnectProxy } from '../support/proxy.ts';
 import { asUser, onProject } from '../support/settings.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
-import type { Mark, World } from '../support/world.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
+import type { Mark, World } from '../support/test-environment.ts';
 
 t.setTimeout(150_000);
 

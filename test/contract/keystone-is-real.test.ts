@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 
 import { revokeToken, totpCode, validateToken } from '../support/tenancy.ts';
 import type { TokenFacts } from '../support/tenancy.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
 
 interface Answer {
   readonly status: number;

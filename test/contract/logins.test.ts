@@ -5,7 +5,7 @@ import { appendFileSync, copyFileSync, mkdirSync, readFileSync, readdirSync, uti
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { sealRecord, unsealRecord } from '../../src/cache/record.ts';
+import { sealRecord, unsealRecord } from '../../src/plugin/cache/cached-token.ts';
 import {
   both,
   checkLogins,
@@ -23,8 +23,8 @@ import { runPlugin } from '../support/plugin.ts';
 import type { Ran } from '../support/plugin.ts';
 import { asCredential, asUser, onProject } from '../support/settings.ts';
 import { logIn, validateToken } from '../support/tenancy.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
-import type { World } from '../support/world.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
+import type { World } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

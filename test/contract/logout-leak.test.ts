@@ -1,7 +1,7 @@
 /** No secret in what `status`, `logout` and `cache clean` say while there is a token to be given back. */
 import t from 'tap';
-import { sitDown } from '../support/token-desk.ts';
-import { testWithKeystone } from '../support/world.ts';
+import { sitDown } from '../support/token-fixture.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

@@ -6,9 +6,9 @@ import { loginTo, startForTest } from '../support/login.ts';
 import { makeHome, runPlugin } from '../support/plugin.ts';
 import type { Home, Ran } from '../support/plugin.ts';
 import { asCredential, asUser, onProject } from '../support/settings.ts';
-import { sitDown } from '../support/token-desk.ts';
-import { testWithKeystone } from '../support/world.ts';
-import type { World } from '../support/world.ts';
+import { sitDown } from '../support/token-fixture.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
+import type { World } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

@@ -2,8 +2,8 @@
 import type { Test } from 'tap';
 import { makeHome, runPlugin } from '../support/plugin.ts';
 import type { Home, Ran } from '../support/plugin.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
-import type { World } from '../support/world.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
+import type { World } from '../support/test-environment.ts';
 
 interface Desk {
   readonly home: Home;

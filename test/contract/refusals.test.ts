@@ -8,14 +8,14 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import t from 'tap';
 import type { Test } from 'tap';
-import { seal, unseal } from '../../src/cache/seal.ts';
+import { seal, unseal } from '../../src/plugin/cache/checksum.ts';
 import { checkFailure, EXIT } from '../support/login.ts';
 import { alone, COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/plugin.ts';
 import type { Home, Ran } from '../support/plugin.ts';
 import { asCredential, asUser, asUserById, onProject, secretsOf } from '../support/settings.ts';
 import { logIn, revokeToken } from '../support/tenancy.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
-import type { World } from '../support/world.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
+import type { World } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

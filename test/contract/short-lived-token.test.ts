@@ -8,7 +8,7 @@ import { checkSuccess } from '../support/login.ts';
 import type { Credential } from '../support/login.ts';
 import { makeHome, runPlugin } from '../support/plugin.ts';
 import { validateToken } from '../support/tenancy.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
 
 testWithKeystone('a token of seconds is used for half its life', async (t) => {
   const lifeMs = 10_000;

@@ -10,7 +10,7 @@ import { takeDashboardPort, testWithFederation } from '../support/federation.ts'
 import { makeHome } from '../support/plugin.ts';
 import { onProject } from '../support/settings.ts';
 import { logIn } from '../support/tenancy.ts';
-import type { World } from '../support/world.ts';
+import type { World } from '../support/test-environment.ts';
 
 t.setTimeout(120_000);
 

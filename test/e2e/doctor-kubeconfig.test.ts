@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { writeKubeconfig } from '../support/api-server.ts';
-import { A_POD, GET_PODS, sitDown, testWithKubectl } from '../support/desk.ts';
+import { A_POD, GET_PODS, sitDown, testWithKubectl } from '../support/fixture.ts';
 import { examine, failed, fileOf, find, split } from '../support/doctor.ts';
 import { PLUGIN } from '../support/plugin.ts';
 

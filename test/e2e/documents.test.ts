@@ -5,15 +5,15 @@ import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import type { Test } from 'tap';
 import t from 'tap';
-import { ALL_COMMANDS } from '../../src/commands/registry.ts';
-import { A_POD, settingsOf, sitDown, testWithKubectl } from '../support/desk.ts';
-import type { Desk } from '../support/desk.ts';
+import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
+import { A_POD, settingsOf, sitDown, testWithKubectl } from '../support/fixture.ts';
+import type { Desk } from '../support/fixture.ts';
 import { keyringCommand, KEYRING_MISSING } from '../support/keyring.ts';
 import { COMMAND, makeEnvironment, PACKAGED } from '../support/plugin.ts';
 import { onProject } from '../support/settings.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
-import type { World } from '../support/world.ts';
+import type { World } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

@@ -8,13 +8,13 @@ import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { A_POD, GET_PODS, settingsOf, sitDown, testWithKubectl } from '../support/desk.ts';
-import type { Desk, Settings } from '../support/desk.ts';
+import { A_POD, GET_PODS, settingsOf, sitDown, testWithKubectl } from '../support/fixture.ts';
+import type { Desk, Settings } from '../support/fixture.ts';
 import { PLUGIN, runPlugin } from '../support/plugin.ts';
 import type { Ran } from '../support/plugin.ts';
 import { secretsOf } from '../support/settings.ts';
 import { validateToken } from '../support/tenancy.ts';
-import type { World } from '../support/world.ts';
+import type { World } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

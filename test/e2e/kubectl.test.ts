@@ -13,7 +13,7 @@ import {
   settingsOf,
   sitDown,
   testWithKubectl,
-} from '../support/desk.ts';
+} from '../support/fixture.ts';
 import { PLUGIN } from '../support/plugin.ts';
 import { asUser, onProject, secretsOf } from '../support/settings.ts';
 import { totpCode } from '../support/tenancy.ts';

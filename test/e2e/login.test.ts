@@ -13,8 +13,8 @@ import { asUser, onProject, secretsOf } from '../support/settings.ts';
 import { totpCode, validateToken } from '../support/tenancy.ts';
 import { openTerminal, sttyOf } from '../support/terminal.ts';
 import type { Terminal, TerminalCommand } from '../support/terminal.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
-import type { Mark, World } from '../support/world.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
+import type { Mark, World } from '../support/test-environment.ts';
 
 t.setTimeout(600_000);
 

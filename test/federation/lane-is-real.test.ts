@@ -18,7 +18,7 @@ import {
 import { send } from '../support/https.ts';
 import type { Answer } from '../support/https.ts';
 import { validateToken } from '../support/tenancy.ts';
-import { markRequests, requestsSince } from '../support/world.ts';
+import { markRequests, requestsSince } from '../support/test-environment.ts';
 
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 const redirectUri = 'http://localhost:12345/some/callback';

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { canRun } from '../support/bar.ts';
+import { canRun } from '../support/stress.ts';
 import { PACKAGED } from '../support/plugin.ts';
 
 const lines = readFileSync('packaging/Containerfile', 'utf8')

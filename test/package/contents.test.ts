@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { TARGETS } from '../../scripts/package/targets.ts';
-import { without } from '../support/bar.ts';
+import { without } from '../support/stress.ts';
 import { PACKAGED } from '../support/plugin.ts';
 
 interface Sbom {

@@ -6,7 +6,7 @@ import t from 'tap';
 import { findKubectl } from '../../scripts/kubectl.ts';
 import { debianPackageOf } from '../../scripts/package/debian.ts';
 import { hostTarget } from '../../scripts/package/targets.ts';
-import { canRun, without } from '../support/bar.ts';
+import { canRun, without } from '../support/stress.ts';
 import { PACKAGED } from '../support/plugin.ts';
 
 t.setTimeout(120_000);

@@ -5,12 +5,12 @@ import { join, resolve } from 'node:path';
 import t from 'tap';
 import { readStatuses, renderManPage } from '../../scripts/package/man-page.ts';
 import { renderCompletions } from '../../scripts/package/system-files.ts';
-import { EXIT } from '../../src/cli/report.ts';
-import { renderCompletion, SHELLS } from '../../src/commands/completion-scripts.ts';
-import { ALL_COMMANDS } from '../../src/commands/registry.ts';
-import { flagNames } from '../../src/config/flags.ts';
-import { METHODS, OPTIONS } from '../../src/methods/registry.ts';
-import { canRun, without } from '../support/bar.ts';
+import { EXIT } from '../../src/plugin/cli/reporter.ts';
+import { renderCompletion, SHELLS } from '../../src/plugin/commands/completion/scripts.ts';
+import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
+import { flagNames } from '../../src/shared/options/flags.ts';
+import { METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import { canRun, without } from '../support/stress.ts';
 
 const FILES = { bash: 'client-keystone-auth.bash', zsh: '_client-keystone-auth', fish: 'client-keystone-auth.fish' };
 

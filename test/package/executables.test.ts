@@ -9,12 +9,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { findNames, UNSEEN } from '../../scripts/package/blind.ts';
-import { findRehashable } from '../../scripts/package/snapshot.ts';
-import { isSkipped } from '../../scripts/package/source-positions.ts';
+import { findNames, UNSEEN } from '../../scripts/package/node-binary/scrub-env-names.ts';
+import { findRehashable } from '../../scripts/package/node-binary/snapshot.ts';
+import { isSkipped } from '../../scripts/package/node-binary/source-positions.ts';
 import { executableOf, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
-import { canRun, without } from '../support/bar.ts';
+import { canRun, without } from '../support/stress.ts';
 import { PACKAGED } from '../support/plugin.ts';
 
 t.setTimeout(120_000);

@@ -19,7 +19,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { renderInstaller } from '../../scripts/package/installer.ts';
 import { makeRelease } from '../../scripts/package/product.ts';
-import { canRun, without } from '../support/bar.ts';
+import { canRun, without } from '../support/stress.ts';
 import { alone, PACKAGED } from '../support/plugin.ts';
 
 t.setTimeout(60_000);

@@ -12,7 +12,7 @@ import { renderManifests } from '../../scripts/package/manifests.ts';
 import { makeRelease } from '../../scripts/package/product.ts';
 import { executableOf, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
-import { without } from '../support/bar.ts';
+import { without } from '../support/stress.ts';
 import { PACKAGED } from '../support/plugin.ts';
 
 t.setTimeout(120_000);

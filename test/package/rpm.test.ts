@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import { rpmOf } from '../../scripts/package/rpm.ts';
 import { hostTarget, TARGETS } from '../../scripts/package/targets.ts';
-import { canRun, without } from '../support/bar.ts';
+import { canRun, without } from '../support/stress.ts';
 import { PACKAGED } from '../support/plugin.ts';
 
 t.setTimeout(120_000);

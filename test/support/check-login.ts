@@ -11,8 +11,8 @@ import type { Home, Ran } from './plugin.ts';
 import { secretsOf } from './settings.ts';
 import { validateToken } from './tenancy.ts';
 import type { TokenFacts } from './tenancy.ts';
-import { markRequests, requestsSince } from './world.ts';
-import type { LoggedRequest, Mark, World } from './world.ts';
+import { markRequests, requestsSince } from './test-environment.ts';
+import type { LoggedRequest, Mark, World } from './test-environment.ts';
 
 export type Settings = Readonly<Record<string, string | undefined>>;
 

@@ -2,13 +2,13 @@
 
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { Desk } from './desk.ts';
-import { settingsOf } from './desk.ts';
+import type { Desk } from './fixture.ts';
+import { settingsOf } from './fixture.ts';
 import { runPlugin } from './plugin.ts';
 import type { Ran } from './plugin.ts';
 import { PASSWORD } from './login.ts';
 import { secretsOf } from './settings.ts';
-import type { World } from './world.ts';
+import type { World } from './test-environment.ts';
 
 export interface Finding {
   readonly check: string;

@@ -1,5 +1,5 @@
 /** A Host for unit tests: nothing of the real machine gets in. */
-import type { Host } from '../../src/host.ts';
+import type { Host } from '../../src/shared/base/host.ts';
 
 export function fakeHost(parts: Partial<Host> = {}): Host {
   return {

@@ -13,8 +13,8 @@ import type { Credential } from './login.ts';
 import { runPlugin } from './plugin.ts';
 import type { Home, Ran } from './plugin.ts';
 import { validateToken } from './tenancy.ts';
-import { markRequests, requestsSince } from './world.ts';
-import type { Mark, World } from './world.ts';
+import { markRequests, requestsSince } from './test-environment.ts';
+import type { Mark, World } from './test-environment.ts';
 
 /** One test's own addresses, and the settings that lead to them. */
 export interface Lane {

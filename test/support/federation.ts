@@ -11,8 +11,8 @@ import { isFree } from '../../scripts/federation/apache.ts';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import type { DeviceDecision, IssuerSettings } from '../../scripts/federation/identity-provider.ts';
 import { send } from './https.ts';
-import { requestsSince, world } from './world.ts';
-import type { LoggedRequest, Mark, World } from './world.ts';
+import { requestsSince, world } from './test-environment.ts';
+import type { LoggedRequest, Mark, World } from './test-environment.ts';
 
 /** Declares a test that needs the identity provider and Apache. The runner starts them for files that import this one. */
 export function testWithFederation(

@@ -1,7 +1,7 @@
 // A real gnome-keyring, unlocked, on a bus of its own: for what is kept in a keyring, and for one that fails.
 
-import { canRun, start, without } from './bar.ts';
-import type { TimedRun } from './bar.ts';
+import { canRun, start, without } from './stress.ts';
+import type { TimedRun } from './stress.ts';
 import type { Home } from './plugin.ts';
 
 const programs = ['dbus-run-session', 'gnome-keyring-daemon', 'secret-tool', 'gdbus'];

@@ -1,14 +1,14 @@
 /** The token request that a command line, an environment and files lead to, without sending it. */
-import { readConfig } from '../../src/config/read.ts';
-import type { ResolvedConfig } from '../../src/config/resolve.ts';
-import { parseGetToken } from '../../src/cli/parse.ts';
-import type { FileStamp } from '../../src/file-stamp.ts';
-import type { Host } from '../../src/host.ts';
-import type { AuthRequest } from '../../src/keystone/auth-request.ts';
-import { serialise } from '../../src/keystone/auth-request.ts';
-import { chooseMethod } from '../../src/methods/choose.ts';
-import type { AuthMethod, Tools } from '../../src/methods/method.ts';
-import { OPTIONS } from '../../src/methods/registry.ts';
+import { readConfig } from '../../src/plugin/config/read-config.ts';
+import type { ResolvedConfig } from '../../src/shared/options/resolve-config.ts';
+import { parseGetToken } from '../../src/plugin/cli/parse-command-line.ts';
+import type { FileStamp } from '../../src/shared/base/file-stamp.ts';
+import type { Host } from '../../src/shared/base/host.ts';
+import type { AuthRequest } from '../../src/shared/keystone/auth-request.ts';
+import { serialise } from '../../src/shared/keystone/auth-request.ts';
+import { chooseMethod } from '../../src/plugin/auth-methods/choose-method.ts';
+import type { AuthMethod, Tools } from '../../src/plugin/auth-methods/auth-method.ts';
+import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { fakeHost } from './fake-host.ts';
 
 export type Environment = Readonly<Record<string, string>>;

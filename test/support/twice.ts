@@ -7,8 +7,8 @@ import type { Credential } from './login.ts';
 import { makeHome, runPlugin } from './plugin.ts';
 import type { Home, Ran } from './plugin.ts';
 import type { StandIn } from './stand-in-keystone.ts';
-import { requestsSince } from './world.ts';
-import type { Mark } from './world.ts';
+import { requestsSince } from './test-environment.ts';
+import type { Mark } from './test-environment.ts';
 
 /** What arrived at a server, `METHOD PATH` each, the oldest first. */
 export type Arrivals = () => string[];

@@ -10,9 +10,9 @@ import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
-import { listen } from '../../src/browser/listener.ts';
-import type { Listener, ListenerSettings } from '../../src/browser/listener.ts';
-import { AuthRejected, ConfigError } from '../../src/errors.ts';
+import { listen } from '../../src/plugin/browser/callback-listener.ts';
+import type { Listener, ListenerSettings } from '../../src/plugin/browser/callback-listener.ts';
+import { AuthRejected, ConfigError } from '../../src/shared/base/errors.ts';
 
 const STATE = 'state-w3Zq';
 const CANARY = 'canary-code-81';

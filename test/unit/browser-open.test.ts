@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
-import { openBrowser } from '../../src/browser/open.ts';
+import { openBrowser } from '../../src/plugin/browser/open-browser.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 const ADDRESS = 'https://idp.example.com/auth?a=1&state=$HOME`id`;x\'%20"|&nonce=%s';

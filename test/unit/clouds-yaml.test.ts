@@ -3,11 +3,11 @@ import { chmodSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { cloudFolders } from '../../src/config/cloud-files.ts';
-import { refuseUntrustedForAmbient, untrustedDestination } from '../../src/config/current-folder.ts';
-import { isUnchanged } from '../../src/file-stamp.ts';
-import { OPTIONS } from '../../src/methods/registry.ts';
-import { readTls } from '../../src/config/tls.ts';
+import { cloudFolders } from '../../src/plugin/config/cloud-files.ts';
+import { refuseUntrustedForAmbient, untrustedDestination } from '../../src/plugin/config/current-folder.ts';
+import { isUnchanged } from '../../src/shared/base/file-stamp.ts';
+import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import { readTls } from '../../src/shared/http/tls-settings.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { requestOf } from '../support/request-of.ts';
 import type { Asked, Environment } from '../support/request-of.ts';

@@ -1,11 +1,11 @@
 import t from 'tap';
-import { isGetToken, listWords, parseGetToken } from '../../src/cli/parse.ts';
-import type { CommandLine } from '../../src/cli/parse.ts';
-import { findCommand } from '../../src/commands/find.ts';
-import { COMMANDS } from '../../src/commands/registry.ts';
-import { OPTIONS } from '../../src/methods/registry.ts';
-import { runWithin } from '../support/said.ts';
-import type { Said } from '../support/said.ts';
+import { isGetToken, listWords, parseGetToken } from '../../src/plugin/cli/parse-command-line.ts';
+import type { CommandLine } from '../../src/plugin/cli/parse-command-line.ts';
+import { findCommand } from '../../src/plugin/commands/find-command.ts';
+import { COMMANDS } from '../../src/plugin/commands/registry.ts';
+import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import { runWithin } from '../support/capture-warnings.ts';
+import type { Said } from '../support/capture-warnings.ts';
 
 const CANARY = 'canary-secret-value';
 

@@ -1,8 +1,8 @@
 import t from 'tap';
-import { readConfig } from '../../src/config/read.ts';
-import { readCredential } from '../../src/login/key.ts';
-import { METHOD_BY_NAME, OPTIONS } from '../../src/methods/registry.ts';
-import type { AuthMethod } from '../../src/methods/method.ts';
+import { readConfig } from '../../src/plugin/config/read-config.ts';
+import { readCredential } from '../../src/plugin/login/cache-key.ts';
+import { METHOD_BY_NAME, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import type { AuthMethod } from '../../src/plugin/auth-methods/auth-method.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 const { config: given } = await readConfig(

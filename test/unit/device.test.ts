@@ -1,11 +1,11 @@
 import t from 'tap';
 import type { Test } from 'tap';
-import { KeystoneProtocolError } from '../../src/errors.ts';
-import { openHttp } from '../../src/keystone/http.ts';
-import { logInWithDevice } from '../../src/oidc/device.ts';
-import type { DeviceLogin, Invitation } from '../../src/oidc/device.ts';
-import { openProvider } from '../../src/oidc/provider.ts';
-import type { Tokens } from '../../src/oidc/token-request.ts';
+import { KeystoneProtocolError } from '../../src/shared/base/errors.ts';
+import { openHttp } from '../../src/shared/http/http-client.ts';
+import { logInWithDevice } from '../../src/shared/oidc/device-authorization.ts';
+import type { DeviceLogin, Invitation } from '../../src/shared/oidc/device-authorization.ts';
+import { openProvider } from '../../src/shared/oidc/provider.ts';
+import type { Tokens } from '../../src/shared/oidc/token-request.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { refusal, startProvider, tokenAnswer } from '../support/stand-in-provider.ts';
 import type { StandInProvider } from '../support/stand-in-provider.ts';

@@ -1,8 +1,13 @@
 import t from 'tap';
-import { fingerprint } from '../../src/hit/fingerprint.ts';
-import { FOLDER_VARIABLES, IDENTITY_VARIABLES, SECRET_FLAGS, SECRET_VARIABLES } from '../../src/hit/inputs.ts';
-import { flagNames } from '../../src/config/flags.ts';
-import { OPTIONS } from '../../src/methods/registry.ts';
+import { fingerprint } from '../../src/plugin/fast-path/fingerprint.ts';
+import {
+  FOLDER_VARIABLES,
+  IDENTITY_VARIABLES,
+  SECRET_FLAGS,
+  SECRET_VARIABLES,
+} from '../../src/plugin/fast-path/fingerprint-inputs.ts';
+import { flagNames } from '../../src/shared/options/flags.ts';
+import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 const of = (argv: readonly string[], env: Record<string, string> = {}): string =>

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { readClaims } from '../../src/oidc/jwt.ts';
+import { readClaims } from '../../src/shared/oidc/jwt.ts';
 
 const jwt = (claims: unknown): string =>
   `eyJhbGciOiJub25lIn0.${Buffer.from(typeof claims === 'string' ? claims : JSON.stringify(claims)).toString('base64url')}.c2ln`;

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { digestFields } from '../../src/cache/key.ts';
+import { digestFields } from '../../src/plugin/cache/digest.ts';
 
 void t.test('a golden digest: changing the framing orphans every cache', async (t) => {
   t.equal(

@@ -20,9 +20,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { findKubectl } from '../../scripts/kubectl.ts';
-import { makeDiff } from '../../src/kubeconfig/diff.ts';
-import { runWithin } from '../support/said.ts';
-import type { Said } from '../support/said.ts';
+import { makeDiff } from '../../src/plugin/kubeconfig/diff.ts';
+import { runWithin } from '../support/capture-warnings.ts';
+import type { Said } from '../support/capture-warnings.ts';
 
 t.setTimeout(120_000);
 

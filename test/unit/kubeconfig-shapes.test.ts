@@ -10,8 +10,8 @@ import { parseAllDocuments } from 'yaml';
 import { findKubectl } from '../../scripts/kubectl.ts';
 import { CANARIES, SHAPES } from '../support/kubeconfigs.ts';
 import type { Shape } from '../support/kubeconfigs.ts';
-import { runWithin } from '../support/said.ts';
-import type { Said } from '../support/said.ts';
+import { runWithin } from '../support/capture-warnings.ts';
+import type { Said } from '../support/capture-warnings.ts';
 
 t.setTimeout(170_000);
 

@@ -1,7 +1,12 @@
 import t from 'tap';
-import { parseAccessRules, parseLifetime } from '../../src/commands/login/credential-options.ts';
-import { describeFlags, describeVariables, listSettings, settingsData } from '../../src/commands/login/settings.ts';
-import { readProjects } from '../../src/commands/login/choose.ts';
+import { parseAccessRules, parseLifetime } from '../../src/plugin/commands/login/credential-options.ts';
+import {
+  describeFlags,
+  describeVariables,
+  listSettings,
+  settingsData,
+} from '../../src/plugin/commands/login/settings.ts';
+import { readProjects } from '../../src/plugin/commands/login/choose.ts';
 
 void t.test('how long a credential lives', async (t) => {
   t.equal(parseLifetime('30min'), 1_800_000);

@@ -1,6 +1,7 @@
 /** Which setting counts when several are there: the rows of ARCHITECTURE.md's table of precedence. */
 import t from 'tap';
-import { describeScope, resolveScope } from '../../src/config/scope.ts';
+import { resolveScope } from '../../src/plugin/config/resolve-scope.ts';
+import { describeScope } from '../../src/shared/keystone/scope.ts';
 import { requestOf } from '../support/request-of.ts';
 import type { Environment } from '../support/request-of.ts';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { readProxy } from '../../src/config/proxy.ts';
+import { readProxy } from '../../src/shared/http/proxy.ts';
 
 void t.test('the proxy of the environment', async (t) => {
   t.same(readProxy({}), {});

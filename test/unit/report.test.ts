@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
 import t from 'tap';
-import { makeReporter, reportFailure } from '../../src/cli/report.ts';
-import { makePrintable } from '../../src/printable.ts';
-import { AuthRejected, PluginError, UsageError } from '../../src/errors.ts';
-import { redact, Secret } from '../../src/secret.ts';
+import { makeReporter, reportFailure } from '../../src/plugin/cli/reporter.ts';
+import { makePrintable } from '../../src/shared/base/printable.ts';
+import { AuthRejected, PluginError, UsageError } from '../../src/shared/base/errors.ts';
+import { redact, Secret } from '../../src/shared/base/secret.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 function report(error: unknown): { status: number; text: string } {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import { sha256 } from '../../src/cache/sha256.ts';
+import { sha256 } from '../../src/plugin/cache/sha256.ts';
 
 const reference = (text: string): string => createHash('sha256').update(text).digest('hex');
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { parseTimestamp } from '../../src/keystone/token.ts';
+import { parseTimestamp } from '../../src/shared/keystone/token.ts';
 
 const noon = Date.UTC(2026, 10, 21, 12, 0, 0);
 

@@ -16,7 +16,7 @@ import {
 import type { RealApiServer } from '../../scripts/kubernetes/kube-apiserver.ts';
 import { findKubectl } from '../../scripts/kubectl.ts';
 import { writeKubeconfig } from '../support/api-server.ts';
-import { without } from '../support/bar.ts';
+import { without } from '../support/stress.ts';
 import { find } from '../support/doctor.ts';
 import type { Finding } from '../support/doctor.ts';
 import { alone, makeEnvironment, makeHome, PLUGIN, runPlugin } from '../support/plugin.ts';
@@ -25,7 +25,7 @@ import { asUser, onProject } from '../support/settings.ts';
 import { makeKey, signToken, startIssuer } from '../support/stand-in-issuer.ts';
 import { logIn, revokeToken } from '../support/tenancy.ts';
 import { makeFolder, startWebhookProcess } from '../support/webhook.ts';
-import { testWithKeystone } from '../support/world.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

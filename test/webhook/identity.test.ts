@@ -2,9 +2,9 @@
 
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
-import { fillFormat, nameOwner, readGroups, readOwner } from '../../src/webhook/identity.ts';
-import type { Group, Naming, Owner } from '../../src/webhook/identity.ts';
-import { judgeShape } from '../../src/webhook/token-shape.ts';
+import { fillFormat, nameOwner, readGroups, readOwner } from '../../src/webhook/authn/identity.ts';
+import type { Group, Naming, Owner } from '../../src/webhook/authn/identity.ts';
+import { judgeShape } from '../../src/webhook/authn/token-shape.ts';
 
 const NAMING: Naming = { usernameFormat: '%n', groupFormat: '%n', mappings: [], mappedSystemNames: false };
 

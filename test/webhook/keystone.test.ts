@@ -5,8 +5,8 @@ import t from 'tap';
 import type { Test } from 'tap';
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import { call, idOf, logIn, logInAsAdmin, listRoles, revokeToken } from '../support/tenancy.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/world.ts';
-import type { Mark, World } from '../support/world.ts';
+import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
+import type { Mark, World } from '../support/test-environment.ts';
 import { startWebhookProcess } from '../support/webhook.ts';
 import type { WebhookProcess } from '../support/webhook.ts';
 

@@ -14,7 +14,7 @@ import type { StandIn } from '../support/stand-in-keystone.ts';
 import { logIn } from '../support/tenancy.ts';
 import { makeTestPki, startWebhookProcess } from '../support/webhook.ts';
 import type { WebhookProcess } from '../support/webhook.ts';
-import { markRequests, requestsSince } from '../support/world.ts';
+import { markRequests, requestsSince } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

@@ -1,11 +1,11 @@
 // What a policy decides, form by form, as the Go program does where it is right; and what is odd about a policy.
 
 import t from 'tap';
-import { EXTRA } from '../../src/webhook/identity.ts';
-import type { Compatibility } from '../../src/webhook/policy/finding.ts';
-import { findAllowing, parsePolicy } from '../../src/webhook/policy/policy.ts';
-import { readSubject } from '../../src/webhook/policy/subject.ts';
-import type { AccessRequest, AccessReview } from '../../src/webhook/review.ts';
+import { EXTRA } from '../../src/webhook/authn/identity.ts';
+import type { Compatibility } from '../../src/webhook/authz/policy/finding.ts';
+import { findAllowing, parsePolicy } from '../../src/webhook/authz/policy/policy.ts';
+import { readSubject } from '../../src/webhook/authz/policy/subject.ts';
+import type { AccessRequest, AccessReview } from '../../src/webhook/review/review.ts';
 
 const MEMBER = { projects: ['demo'], roles: ['member'] };
 

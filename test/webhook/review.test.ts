@@ -1,9 +1,15 @@
 // What kube-apiserver sends and what it gets, in both versions; and junk, which must never do more than be refused.
 
 import t from 'tap';
-import { answerAccessReview, answerTokenReview, BadReview, makeStatus, parseReview } from '../../src/webhook/review.ts';
-import type { AccessReview, TokenReview } from '../../src/webhook/review.ts';
-import { redact } from '../../src/secret.ts';
+import {
+  answerAccessReview,
+  answerTokenReview,
+  BadReview,
+  makeStatus,
+  parseReview,
+} from '../../src/webhook/review/review.ts';
+import type { AccessReview, TokenReview } from '../../src/webhook/review/review.ts';
+import { redact } from '../../src/shared/base/secret.ts';
 
 const VERSIONS = ['v1', 'v1beta1'] as const;
 

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import t from 'tap';
-import { sized } from '../support/bar.ts';
+import { sized } from '../support/stress.ts';
 import { startStandIn } from '../support/stand-in-keystone.ts';
 import type { Handler } from '../support/stand-in-keystone.ts';
 import { makeFolder, makeGarbage, makeTestPki, startWebhookProcess, tokenReview } from '../support/webhook.ts';

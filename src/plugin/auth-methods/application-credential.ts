@@ -1,0 +1,95 @@
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { readReference } from '../config/resolve-scope.ts';
+import { tokensRequest } from '../../shared/keystone/auth-request.ts';
+import type { AuthMethod } from './auth-method.ts';
+import { askedUser, describeUser, identifyUser, missingUser, readUser, USER_OPTIONS } from './user.ts';
+
+const PAIR = 'application-credential';
+
+/** A name is unique only to its user; an id needs none. */
+function isNamed(config: ResolvedConfig): boolean {
+  return !config.has(`${PAIR}-id`) && config.has(`${PAIR}-name`);
+}
+
+function describe(config: ResolvedConfig): string {
+  const name = config.text(`${PAIR}-name`) ?? '';
+  const which = isNamed(config) ? `"${name}" of ${describeUser(config)}` : (config.text(`${PAIR}-id`) ?? '');
+  return `application credential ${which}`;
+}
+
+function identify(config: ResolvedConfig): (string | undefined)[] {
+  if (!isNamed(config)) return ['application credential id', config.text(`${PAIR}-id`)];
+  return ['application credential name', config.text(`${PAIR}-name`), ...identifyUser(config)];
+}
+
+/** Keystone API v3, "Application credentials". */
+export const applicationCredential: AuthMethod = {
+  names: ['v3applicationcredential'],
+  about: 'an application credential, for programs',
+  options: [
+    {
+      name: 'application-credential-id',
+      group: 'Application credential',
+      pair: PAIR,
+      env: ['OS_APPLICATION_CREDENTIAL_ID'],
+      help: 'application credential, by id',
+      prompt: 'Application credential id',
+    },
+    {
+      name: 'application-credential-name',
+      group: 'Application credential',
+      pair: PAIR,
+      env: ['OS_APPLICATION_CREDENTIAL_NAME'],
+      help: 'application credential, by name; its user is then needed too',
+    },
+    {
+      name: 'application-credential-secret',
+      group: 'Application credential',
+      env: ['OS_APPLICATION_CREDENTIAL_SECRET'],
+      help: "the application credential's secret",
+      secret: true,
+      prompt: 'Application credential secret',
+    },
+    ...USER_OPTIONS,
+  ],
+  signs: ['application-credential-secret', 'application-credential-id', 'application-credential-name'],
+  conflicts: ['password'],
+  missing(config) {
+    const which = config.has(`${PAIR}-id`) ? [] : isNamed(config) ? missingUser(config) : ['application-credential-id'];
+    return [...which, ...(config.has(`${PAIR}-secret`) ? [] : ['application-credential-secret'])];
+  },
+  identify,
+  keepable: {
+    option: `${PAIR}-secret`,
+    identify,
+    describe: (config) => `the secret of ${describe(config)}`,
+  },
+  async request(config) {
+    const subject = describe(config);
+    // Keystone answers 404 to an unknown id, but 401 to an unknown name.
+    const unknown = isNamed(config) ? 'there is none of that name, ' : '';
+    const content = {
+      ...(readReference(config, PAIR) ?? {}),
+      secret: config.secret(`${PAIR}-secret`) ?? '',
+      ...(isNamed(config) ? { user: readUser(config) } : {}),
+    };
+    return {
+      // Keystone answers 401 to any scope beside an application credential: its project is its scope.
+      ...tokensRequest([{ method: 'application_credential', content }], undefined),
+      asked: { ...(isNamed(config) ? askedUser(config) : {}), applicationCredential: readReference(config, PAIR) },
+      subject,
+      refusals: {
+        401: {
+          code: 'auth-rejected',
+          message: `Keystone refused ${subject}: ${unknown}its secret is wrong, it has expired, or its user is disabled`,
+          hint: 'check OS_APPLICATION_CREDENTIAL_SECRET, or create a new one ("openstack application credential create")',
+        },
+        404: {
+          code: 'credential-unknown',
+          message: `Keystone knows no ${subject}`,
+          hint: 'check its id or name, or create a new one ("openstack application credential create")',
+        },
+      },
+    };
+  },
+};

@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto';
+import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { describeScope, scopeFields } from '../../shared/keystone/scope.ts';
+import { tokensRequest } from '../../shared/keystone/auth-request.ts';
+import { readTicket } from '../kerberos/principal.ts';
+import type { AuthMethod } from './auth-method.ts';
+
+const CONFIGURATION = '/etc/krb5.conf';
+
+/** keystoneauth's `v3kerberos`: HTTP Negotiate (RFC 4559), checked by the web server in front of Keystone. */
+export const kerberos: AuthMethod = {
+  names: ['v3kerberos'],
+  about: 'a Kerberos ticket, through curl',
+  options: [],
+  signs: [],
+  conflicts: [],
+  ambient: true,
+  missing: missingScope,
+  // Tickets that may be anybody's are nobody's: a name that never comes again, under which nothing is found or kept.
+  identify: (config, host) => [readTicket(host)?.principal ?? randomUUID(), ...scopeFields(resolveScope(config))],
+  files(_, host) {
+    const file = readTicket(host)?.file;
+    return file === undefined ? undefined : [file, ...(host.env['KRB5_CONFIG'] ?? CONFIGURATION).split(':')];
+  },
+  async request(config, { host }) {
+    const scope = resolveScope(config);
+    const principal = readTicket(host)?.principal;
+    const who = principal ?? 'the holder of the Kerberos ticket';
+    const subject = `${who} ${describeScope(scope)}`;
+    return {
+      ...tokensRequest([{ method: 'kerberos', content: {} }], scope),
+      negotiate: true,
+      asked: { scope, principal },
+      subject,
+      refusals: {
+        401: {
+          code: 'auth-rejected',
+          message: `Keystone refused the Kerberos login for ${subject}: no ticket or an expired one, a realm that it does not trust, a disabled or unknown user, or no role there`,
+          hint: 'run "klist", and "kinit" where it shows no ticket that still lives; check the project',
+        },
+      },
+    };
+  },
+};

@@ -1,0 +1,61 @@
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { ConfigError } from '../../shared/base/errors.ts';
+import type { AuthMethod, Factor } from './auth-method.ts';
+import { identifyLogin, missingFactors, requestFactors } from './factors.ts';
+import { password } from './password.ts';
+import { token } from './token.ts';
+import { totp } from './totp.ts';
+
+/** The methods that can be combined. */
+const COMBINABLE: readonly AuthMethod[] = [password, totp, token];
+
+/** Factors by Keystone's own names for them. */
+export const FACTORS: ReadonlyMap<string, Factor> = new Map(
+  COMBINABLE.flatMap(({ factor }) => (factor === undefined ? [] : [[factor.name, factor]])),
+);
+
+const FACTOR_BY_METHOD: ReadonlyMap<string, Factor> = new Map(
+  COMBINABLE.flatMap(({ names, factor }) => (factor === undefined ? [] : names.map((name) => [name, factor] as const))),
+);
+
+/** @throws ConfigError for a method that cannot be combined */
+function readFactors(config: ResolvedConfig): Factor[] {
+  const names = (config.text('auth-methods') ?? '').split(',').map((name) => name.trim());
+  const factors = names
+    .filter((name) => name !== '')
+    .map((name) => {
+      const factor = FACTOR_BY_METHOD.get(name) ?? FACTORS.get(name);
+      if (factor !== undefined) return factor;
+      throw new ConfigError(`${config.origin('auth-methods')} names "${name}", which cannot be combined with others`, {
+        hint: `use ${[...FACTOR_BY_METHOD.keys()].join(', ')}, separated by commas`,
+      });
+    });
+  return [...new Set(factors)];
+}
+
+/** Several proofs in one request (Keystone API v3, "Multi-Factor Authentication"). */
+export const multifactor: AuthMethod = {
+  names: ['v3multifactor'],
+  about: 'several proofs of a user in one request',
+  options: [
+    {
+      name: 'auth-methods',
+      group: 'Keystone',
+      env: ['OS_AUTH_METHODS'],
+      list: true,
+      help: 'methods to combine in one login, such as v3password,v3totp',
+      prompt: 'Methods to combine, separated by commas',
+      suggestion: 'v3password,v3totp',
+    },
+    ...COMBINABLE.flatMap(({ options }) => options),
+  ],
+  signs: ['auth-methods'],
+  conflicts: [],
+  missing: (config) => (config.has('auth-methods') ? missingFactors(config, readFactors(config)) : ['auth-methods']),
+  identify: (config) => [
+    // Who shows a token may be another than the one who shows none.
+    readFactors(config).some(({ name }) => name === 'token') ? config.secret('token')?.reveal() : undefined,
+    ...identifyLogin(config),
+  ],
+  request: async (config) => requestFactors(config, readFactors(config)),
+};

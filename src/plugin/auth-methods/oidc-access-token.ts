@@ -1,0 +1,54 @@
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { ConfigError } from '../../shared/base/errors.ts';
+import { findHeaderToken } from '../../shared/base/header-token.ts';
+import type { Secret } from '../../shared/base/secret.ts';
+import type { AuthMethod } from './auth-method.ts';
+import {
+  federate,
+  FEDERATION_OPTIONS,
+  giveProviderToken,
+  identifyFederation,
+  missingFederation,
+  TOKEN_KIND,
+  wantsProviderToken,
+} from './oidc.ts';
+
+/** @throws ConfigError for what no HTTP header can carry */
+function readAccessToken(config: ResolvedConfig): Secret {
+  const token = findHeaderToken(config.secret('access-token')?.reveal().trim());
+  if (token !== undefined) return token;
+  throw new ConfigError(`${config.origin('access-token')} holds no token: it has spaces or is too long`, {
+    hint: 'set it to the token alone, without "Bearer"',
+  });
+}
+
+/** A provider's access token that one has already (Keystone API v3, "OS-FEDERATION"). */
+export const oidcAccessToken: AuthMethod = {
+  names: ['v3oidcaccesstoken'],
+  about: "an OpenID Connect provider's token that one has already",
+  options: [
+    ...FEDERATION_OPTIONS,
+    {
+      name: 'access-token',
+      group: 'OpenID Connect',
+      flag: false,
+      env: ['OS_ACCESS_TOKEN'],
+      help: "the provider's access token",
+      secret: true,
+      random: true,
+      prompt: 'Access token',
+    },
+    TOKEN_KIND,
+  ],
+  signs: ['access-token'],
+  conflicts: [],
+  withoutKeystone: wantsProviderToken,
+  missing: (config) => [...missingFederation(config), ...(config.has('access-token') ? [] : ['access-token'])],
+  identify: (config) => [...identifyFederation(config), config.secret('access-token')?.reveal()],
+  async request(config, { host }) {
+    const token = readAccessToken(config);
+    const subject = `the token in ${config.origin('access-token')}`;
+    if (wantsProviderToken(config)) return giveProviderToken(token, { receivedAt: host.now(), aheadMs: 0, subject });
+    return federate(config, token, { subject });
+  },
+};

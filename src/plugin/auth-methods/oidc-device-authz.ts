@@ -1,0 +1,64 @@
+import { patienceMs } from '../config/login-timeout.ts';
+import { DEVICE_GRANT, logInWithDevice } from '../../shared/oidc/device-authorization.ts';
+import type { Invitation } from '../../shared/oidc/device-authorization.ts';
+import { quote } from '../../shared/base/quote.ts';
+import type { AuthMethod } from './auth-method.ts';
+import { FEDERATION_OPTIONS, OIDC_OPTIONS, oidcMethod, readClient, readOpenidScope } from './oidc.ts';
+
+const SUBJECT = 'the user in the browser';
+
+function describeInvitation({ url, complete, userCode }: Invitation): string {
+  const code = quote(userCode);
+  return complete
+    ? `to log in, open ${url} and check that it shows the code ${code}`
+    : `to log in, open ${url} and enter the code ${code}`;
+}
+
+/** RFC 8628: a browser on any device, for machines that have none. */
+export const oidcDevice: AuthMethod = {
+  names: ['v3oidcdeviceauthz'],
+  about: 'a browser on another device, with an OpenID Connect provider',
+  options: [
+    ...FEDERATION_OPTIONS,
+    ...OIDC_OPTIONS,
+    {
+      name: 'device-authorization-endpoint',
+      group: 'OpenID Connect',
+      env: ['OS_DEVICE_AUTHORIZATION_ENDPOINT'],
+      help: "URL of the provider's device authorization endpoint, instead of the discovery document's",
+      destination: true,
+    },
+    {
+      name: 'code-challenge-method',
+      group: 'OpenID Connect',
+      env: ['OS_CODE_CHALLENGE_METHOD'],
+      choices: ['S256'],
+      help: 'S256 binds the code that another device shows to this run (PKCE), for providers that want that',
+    },
+  ],
+  signs: [],
+  conflicts: [],
+  patient: true,
+  ...oidcMethod({
+    grant: DEVICE_GRANT,
+    inBrowser: true,
+    endpoints: ['device_authorization', 'token'],
+    missing: () => [],
+    identify: () => [],
+    subject: () => SUBJECT,
+    async obtain(config, provider, { http, person }) {
+      // No code is asked for that nobody would see.
+      person.requirePresence();
+      return logInWithDevice(http, provider, {
+        client: readClient(config),
+        scope: readOpenidScope(config),
+        pkce: config.has('code-challenge-method'),
+        subject: SUBJECT,
+        patienceMs: patienceMs(config),
+        invite: (invitation) => {
+          person.tell(describeInvitation(invitation));
+        },
+      });
+    },
+  }),
+};

@@ -1,0 +1,71 @@
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { ConfigError } from '../../shared/base/errors.ts';
+import { requestTokens } from '../../shared/oidc/token-request.ts';
+import type { Form } from '../../shared/oidc/token-request.ts';
+import type { AuthMethod } from './auth-method.ts';
+import { FEDERATION_OPTIONS, OIDC_OPTIONS, oidcMethod, readClient, readOpenidScope } from './oidc.ts';
+import { password } from './password.ts';
+import { totp } from './totp.ts';
+
+/** What the provider's user has in common with Keystone's. */
+const SHARED = ['user-name', 'password', 'passcode'];
+
+/** Fields that mean something else. */
+const TAKEN = ['client_id', 'client_secret', 'grant_type', 'password', 'refresh_token', 'scope', 'username'];
+
+// Where a login is renewed, the name may be one that was asked for long ago.
+const subject = (config: ResolvedConfig): string => config.text('user-name') ?? 'the user';
+
+/** @throws ConfigError where the passcode would take the place of something else */
+function readPasscode(config: ResolvedConfig): Form {
+  const field = config.text('idp-otp-key');
+  if (field === undefined) return {};
+  if (TAKEN.includes(field)) {
+    const origin = config.origin('idp-otp-key');
+    throw new ConfigError(`${origin} must not be "${field}", which means something else in that form`, {
+      hint: `set ${origin} to the name of the field that the provider wants the passcode in`,
+    });
+  }
+  return { [field]: config.secret('passcode') };
+}
+
+/** RFC 6749, 4.3: the provider gets the user's password from us. */
+export const oidcPassword: AuthMethod = {
+  names: ['v3oidcpassword'],
+  about: 'a user and a password of an OpenID Connect provider',
+  options: [
+    ...FEDERATION_OPTIONS,
+    ...OIDC_OPTIONS,
+    ...[...password.options, ...totp.options].filter(({ name }) => SHARED.includes(name)),
+    {
+      name: 'idp-otp-key',
+      group: 'OpenID Connect',
+      env: ['OS_IDP_OTP_KEY'],
+      help: 'name of the form field that the provider wants a passcode in, beside the password',
+    },
+  ],
+  signs: [],
+  conflicts: [],
+  ...oidcMethod({
+    grant: 'password',
+    missing: (config) => [
+      ...['user-name', 'password'].filter((name) => !config.has(name)),
+      ...(config.has('idp-otp-key') && !config.has('passcode') ? ['passcode'] : []),
+    ],
+    identify: (config) => [config.text('user-name')],
+    subject,
+    obtain: async (config, provider, { http }) =>
+      requestTokens(http, provider, {
+        client: readClient(config),
+        form: {
+          ...readPasscode(config),
+          username: config.text('user-name'),
+          password: config.secret('password'),
+          scope: readOpenidScope(config),
+          grant_type: 'password',
+        },
+        subject: subject(config),
+        once: config.has('idp-otp-key'),
+      }),
+  }),
+};

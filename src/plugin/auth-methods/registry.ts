@@ -1,0 +1,55 @@
+import { COMMON_OPTIONS } from '../config/common-options.ts';
+import type { Option } from '../../shared/options/option.ts';
+import { adminToken } from './admin-token.ts';
+import { applicationCredential } from './application-credential.ts';
+import { jwt } from './v4-jwt.ts';
+import { kerberos } from './kerberos.ts';
+import { kubernetes } from './v4-k8s.ts';
+import type { AuthMethod } from './auth-method.ts';
+import { multifactor } from './multifactor.ts';
+import { oidcAccessToken } from './oidc-access-token.ts';
+import { oauth2ClientCredential } from './oauth2-client-credential.ts';
+import { oauth2Mtls } from './oauth2-mtls-client-credential.ts';
+import { oidcAuthCode } from './oidc-auth-code.ts';
+import { oidcClientCredentials } from './oidc-client-credentials.ts';
+import { oidcDevice } from './oidc-device-authz.ts';
+import { oidcPassword } from './oidc-password.ts';
+import { password } from './password.ts';
+import { token } from './token.ts';
+import { totp } from './totp.ts';
+import { v4Federation } from './v4-federation.ts';
+import { webSso } from './websso.ts';
+
+/** Every method, in the order in which one is inferred from what is set; the last is the one when nothing tells. */
+export const METHODS: readonly AuthMethod[] = [
+  multifactor,
+  applicationCredential,
+  token,
+  oidcAccessToken,
+  totp,
+  oidcPassword,
+  oidcClientCredentials,
+  oidcDevice,
+  oauth2ClientCredential,
+  oauth2Mtls,
+  adminToken,
+  kubernetes,
+  jwt,
+  kerberos,
+  oidcAuthCode,
+  webSso,
+  v4Federation,
+  password,
+];
+
+/** Methods by each of their names. */
+export const METHOD_BY_NAME: ReadonlyMap<string, AuthMethod> = new Map(
+  METHODS.flatMap((method) => method.names.map((name) => [name, method])),
+);
+
+/** Every option there is, each once. */
+export const OPTIONS: readonly Option[] = [
+  ...new Map(
+    [...COMMON_OPTIONS, ...METHODS.flatMap((method) => method.options)].map((option) => [option.name, option]),
+  ).values(),
+];

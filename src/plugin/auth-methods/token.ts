@@ -1,0 +1,77 @@
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { describeScope, scopeFields } from '../../shared/keystone/scope.ts';
+import { tokensRequest } from '../../shared/keystone/auth-request.ts';
+import type { Refusal } from '../../shared/keystone/auth-request.ts';
+import { Secret } from '../../shared/base/secret.ts';
+import type { AuthMethod } from './auth-method.ts';
+
+function refusals(origin: string): Readonly<Partial<Record<number, Refusal>>> {
+  const dead: Refusal = {
+    code: 'auth-rejected',
+    message: `Keystone does not know the token in ${origin}: it is expired, revoked or mistyped, or has no role there`,
+    hint: `get a new one ("openstack token issue") or unset ${origin}`,
+  };
+  return {
+    401: dead,
+    404: dead,
+    403: {
+      code: 'auth-rejected',
+      message: `Keystone does not let the token in ${origin} be exchanged for one with another scope`,
+      hint: 'log in with a password or an application credential, or unset the project to use the token as it is',
+    },
+  };
+}
+
+const missingToken = (config: ResolvedConfig): string[] => (config.has('token') ? [] : ['token']);
+
+/** Keystone API v3, "Token authentication": another scope for a token one already has, with the same expiry. */
+export const token: AuthMethod = {
+  names: ['token', 'v3token'],
+  about: 'a Keystone token that one has already',
+  options: [
+    {
+      name: 'token',
+      group: 'Token',
+      env: ['OS_TOKEN', 'OS_AUTH_TOKEN'],
+      help: 'a Keystone token to exchange, or to use as it is where no scope is set',
+      secret: true,
+      random: true,
+      prompt: 'Token',
+    },
+  ],
+  signs: ['token'],
+  conflicts: [],
+  factor: {
+    name: 'token',
+    missing: missingToken,
+    content: (config) => ({ id: config.secret('token') ?? '' }),
+    doubt: 'a dead token',
+  },
+  missing: (config) => [...missingScope(config), ...missingToken(config)],
+  identify: (config) => ['token', config.secret('token')?.reveal(), ...scopeFields(resolveScope(config))],
+  async request(config) {
+    const scope = resolveScope(config);
+    const id = config.secret('token') ?? new Secret('');
+    const common = {
+      // Whose token it is, is for Keystone to say.
+      asked: { scope },
+      subject: `the token in ${config.origin('token')} ${describeScope(scope)}`,
+      refusals: refusals(config.origin('token')),
+    };
+    if (scope.kind === 'default') {
+      return {
+        verb: 'GET',
+        path: 'auth/tokens?nocatalog=true',
+        headers: { 'x-auth-token': id, 'x-subject-token': id },
+        given: id,
+        ...common,
+      };
+    }
+    return {
+      ...tokensRequest([{ method: 'token', content: { id } }], scope),
+      headers: { 'x-auth-token': id },
+      ...common,
+    };
+  },
+};

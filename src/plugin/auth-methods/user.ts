@@ -1,0 +1,75 @@
+import type { Option } from '../../shared/options/option.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { readReference } from '../config/resolve-scope.ts';
+import { describeReference } from '../../shared/keystone/scope.ts';
+import { userJson } from '../../shared/keystone/auth-request.ts';
+import type { Json } from '../../shared/keystone/auth-request.ts';
+import type { Asked } from '../../shared/keystone/verify-token.ts';
+
+/** The options that say who the user is, for every method that has one. */
+export const USER_OPTIONS: readonly Option[] = [
+  { name: 'user-id', group: 'User', pair: 'user', env: ['OS_USER_ID', 'OS_USERID'], help: 'user, by id' },
+  {
+    name: 'user-name',
+    aliases: ['username'],
+    group: 'User',
+    pair: 'user',
+    env: ['OS_USERNAME', 'OS_USER_NAME'],
+    help: 'user, by name',
+    prompt: 'User name',
+  },
+  {
+    name: 'user-domain-id',
+    group: 'User',
+    pair: 'user-domain',
+    env: ['OS_USER_DOMAIN_ID'],
+    help: 'domain that the user is named in, by id',
+  },
+  {
+    name: 'user-domain-name',
+    group: 'User',
+    pair: 'user-domain',
+    env: ['OS_USER_DOMAIN_NAME'],
+    help: 'domain that the user is named in, by name',
+    prompt: 'Domain of the user',
+    suggestion: 'Default',
+  },
+];
+
+/** The user's options that are missing: an id needs no domain. */
+export function missingUser(config: ResolvedConfig): string[] {
+  if (config.has('user-id')) return [];
+  const domain = readReference(config, 'user-domain') === undefined ? ['user-domain-name'] : [];
+  return config.has('user-name') ? domain : ['user-name', ...domain];
+}
+
+/** The user as fields of a cache key. */
+export function identifyUser(config: ResolvedConfig): (string | undefined)[] {
+  const id = config.text('user-id');
+  if (id !== undefined) return ['user id', id];
+  return [
+    'user name',
+    config.text('user-name'),
+    config.text('user-domain-id'),
+    config.has('user-domain-id') ? undefined : config.text('user-domain-name'),
+  ];
+}
+
+/** The user as Keystone wants it; the missing parts have been asked for before. */
+export function readUser(config: ResolvedConfig): Readonly<Record<string, Json>> {
+  return userJson(readReference(config, 'user') ?? { name: '' }, readReference(config, 'user-domain'));
+}
+
+/** The user as the token must name it. */
+export function askedUser(config: ResolvedConfig): Asked {
+  return { user: readReference(config, 'user'), userDomain: readReference(config, 'user-domain') };
+}
+
+/** Says the user in a message: "alice (domain Default)". */
+export function describeUser(config: ResolvedConfig): string {
+  const user = readReference(config, 'user') ?? { name: '' };
+  const domain = readReference(config, 'user-domain');
+  return 'id' in user || domain === undefined
+    ? describeReference(user)
+    : `${user.name} (domain ${describeReference(domain)})`;
+}

@@ -1,0 +1,148 @@
+import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { describeScope, rescopeTo, scopeFields } from '../../shared/keystone/scope.ts';
+import { KeystoneProtocolError } from '../../shared/base/errors.ts';
+import { parseJsonObject, textAt } from '../../shared/base/json.ts';
+import { scopeJson, serialise } from '../../shared/keystone/auth-request.ts';
+import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
+import { replaceVersion } from '../../shared/keystone/discovery.ts';
+import { explainAnswer } from '../../shared/keystone/explain-response.ts';
+import { explainReason } from '../../shared/oidc/explain-oauth-error.ts';
+import { Secret } from '../../shared/base/secret.ts';
+import {
+  BROWSER_OPTIONS,
+  listenForBrowser,
+  logInWithBrowser,
+  readRedirectPort,
+  REDIRECT_PORT,
+} from './browser-login.ts';
+import type { AuthMethod, Tools } from './auth-method.ts';
+import { FEDERATION_OPTIONS } from './oidc.ts';
+
+/** What Rust Keystone's own command line uses, so that what providers allow already will do. */
+const USUAL_PORT = 8050;
+const PATH = '/oidc/callback';
+
+const readIdp = (config: ResolvedConfig): string => config.text('identity-provider') ?? '';
+
+function protocolError(message: string): KeystoneProtocolError {
+  return new KeystoneProtocolError('protocol', message, { hint: 'ask its operator' });
+}
+
+/** The parts of both requests that do not depend on which of them it is. */
+function describeLogin(
+  config: ResolvedConfig,
+): Pick<AuthRequest, 'verb' | 'version' | 'subject' | 'asked' | 'tellWhose'> {
+  const scope = resolveScope(config);
+  const subject = `the user in the browser of identity provider ${readIdp(config)} ${describeScope(scope)}`;
+  return { verb: 'POST', version: 'v4', subject, asked: { scope }, tellWhose: true };
+}
+
+/** Rust Keystone knows these three only; any other is asked for later, or not at all. */
+function scopeOf(config: ResolvedConfig): Pick<AuthRequest, 'rescope'> & { scope?: ReturnType<typeof scopeJson> } {
+  const scope = rescopeTo(resolveScope(config));
+  if (scope === undefined) return {};
+  return scope.kind === 'trust' ? { rescope: scope } : { scope: scopeJson(scope) };
+}
+
+/** Has Keystone prepare a login, which it keeps for 180 s. */
+async function prepare(
+  config: ResolvedConfig,
+  { http }: Tools,
+  redirectUri: string,
+): Promise<{ address: string; state: string }> {
+  const base = replaceVersion(readAuthUrl(config) ?? '', 'v4');
+  const path = `federation/identity_providers/${encodeURIComponent(readIdp(config))}/auth`;
+  const { scope } = scopeOf(config);
+  const body = serialise({ redirect_uri: redirectUri, ...(scope === undefined ? {} : { scope }) });
+  const answer = await http.send({ verb: 'POST', url: `${base}/${path}`, body });
+  const given = answer.status >= 200 && answer.status <= 299 ? parseJsonObject(answer.body) : undefined;
+  if (given === undefined) {
+    const request: AuthRequest = {
+      ...describeLogin(config),
+      path,
+      refusals: {
+        403: {
+          code: 'auth-rejected',
+          message: `Keystone forbids the login with identity provider "${readIdp(config)}": it is disabled, or does not allow ${redirectUri}`,
+          hint: 'ask its operator, or choose another port with OS_REDIRECT_PORT (--redirect-port)',
+        },
+        404: {
+          code: 'credential-unknown',
+          message: `Keystone knows no identity provider "${readIdp(config)}"`,
+          hint: 'check OS_IDENTITY_PROVIDER (--identity-provider)',
+        },
+      },
+    };
+    throw explainAnswer(request, base, answer);
+  }
+  const address = textAt(given, 'auth_url') ?? '';
+  const state = URL.canParse(address) ? new URL(address).searchParams.get('state') : null;
+  if (!/^https?:\/\//.test(address)) throw protocolError('Keystone named no address to log in at');
+  if (state === null || state === '') throw protocolError('Keystone named an address to log in at that lacks a state');
+  return { address, state };
+}
+
+/** Rust Keystone, "/v4/federation": it is Keystone that is the provider's client, and we are its messenger. */
+export const v4Federation: AuthMethod = {
+  names: ['v4federation'],
+  about: 'a browser, with an OpenID Connect provider that Rust Keystone itself knows',
+  options: [
+    ...FEDERATION_OPTIONS.filter(({ name }) => name === 'identity-provider'),
+    REDIRECT_PORT,
+    ...BROWSER_OPTIONS,
+  ],
+  signs: [],
+  conflicts: [],
+  patient: true,
+  missing: (config) => [...(config.has('identity-provider') ? [] : ['identity-provider']), ...missingScope(config)],
+  identify: (config) => [config.text('identity-provider'), ...scopeFields(resolveScope(config))],
+  async request(config, tools) {
+    const listener = await listenForBrowser(tools, {
+      url: `http://localhost:${String(readRedirectPort(config, USUAL_PORT))}${PATH}`,
+      verb: 'GET',
+      setting:
+        'end it, or choose another port with OS_REDIRECT_PORT (--redirect-port) if your Keystone allows that too',
+    });
+    try {
+      const { address, state } = await prepare(config, tools, listener.url);
+      const login = describeLogin(config);
+      const code = await logInWithBrowser(config, tools, {
+        listener,
+        address,
+        state,
+        accept(values) {
+          // Without it, a page of somebody else's could end the login as somebody else (RFC 6749, 10.12).
+          if (values.get('state') !== state) return undefined;
+          const reason = values.get('error');
+          if (reason !== undefined) throw explainReason(reason, values.get('error_description'), login.subject);
+          const found = values.get('code');
+          return found === undefined || found === '' ? undefined : new Secret(found);
+        },
+      });
+      const { rescope } = scopeOf(config);
+      return {
+        ...login,
+        path: 'federation/oidc/callback',
+        body: { code, state },
+        once: true,
+        rescope,
+        refusals: {
+          401: {
+            code: 'auth-rejected',
+            message: `Keystone refused the login for ${login.subject}: its mapping knows no such user, or there is no role there`,
+            hint: 'check project or domain, or ask its operator for the mapping',
+          },
+          404: {
+            code: 'auth-rejected',
+            message: 'Keystone no longer knows the login that the browser finished',
+            hint: 'log in again, within three minutes',
+          },
+        },
+      };
+    } finally {
+      listener.close();
+    }
+  },
+};

@@ -1,0 +1,107 @@
+/** Waits for a person who logs in elsewhere: until the browser comes back, or what it shows is pasted, whichever is first. */
+import type { Option } from '../../shared/options/option.ts';
+import { AuthRejected, InteractionRequired } from '../../shared/base/errors.ts';
+import type { Host } from '../../shared/base/host.ts';
+import type { Person } from '../terminal/user-presence.ts';
+import type { Accept, Listener } from './callback-listener.ts';
+import { hiddenBecause, openBrowser } from './open-browser.ts';
+
+/** A login that a person does in a browser. */
+export interface BrowserLogin<T> {
+  readonly host: Host;
+  readonly person: Person;
+  readonly detail: (message: string) => void;
+  /** Where the person logs in. */
+  readonly address: string;
+  readonly listener: Listener;
+  readonly accept: Accept<T>;
+  /** Reads what a person pastes, as {@link Accept} does; left out where what the browser brings cannot be copied. */
+  readonly readPasted?: (text: string) => T | undefined;
+  /** Only shows the address. */
+  readonly skipOpen: boolean;
+  readonly patienceMs: number;
+  /** What else may be the matter when nobody comes, as a clause. */
+  readonly doubt?: string;
+}
+
+/** Not shown while it is pasted: a code works for nobody else, but a screen may be shared. */
+const PASTED: Option = {
+  name: 'pasted-address',
+  group: 'Run',
+  help: 'what the browser shows at the end',
+  secret: true,
+  prompt: 'Or paste here the address that your browser ends at (it is not shown)',
+};
+
+function explainTimeout({ patienceMs, doubt }: { patienceMs: number; doubt?: string }): AuthRejected {
+  const also = doubt === undefined ? '' : ` (${doubt})`;
+  // A refusal, so that a kubectl that tries again does not open the browser six times.
+  return new AuthRejected('timed-out', `nobody logged in with the browser within ${patienceMs / 1000} s${also}`, {
+    hint: 'try again, or raise --login-timeout',
+  });
+}
+
+/** How a browser of another machine reaches a listener of this one. */
+function describeForwarding({ url }: Listener): string {
+  const { port } = new URL(url);
+  return `If the browser runs on another machine, first have it lead here: ssh -L ${port}:localhost:${port} and this machine's name`;
+}
+
+/** Asks until something usable is pasted; undefined where the question is taken back or the terminal is gone. */
+async function askForPasted<T>(
+  person: Person,
+  read: (text: string) => T | undefined,
+  signal: AbortSignal,
+): Promise<{ value: T } | undefined> {
+  for (;;) {
+    let text: string;
+    try {
+      text = await person.ask(PASTED, '', signal);
+    } catch (error) {
+      if (signal.aborted || error instanceof InteractionRequired) return undefined;
+      throw error;
+    }
+    const value = read(text);
+    if (value !== undefined) return { value };
+    person.tell('that is not the end of this login; the whole address is needed');
+  }
+}
+
+/**
+ * Shows the address, opens it, and waits.
+ *
+ * @throws InteractionRequired where nobody would see the address
+ * @throws AuthRejected when the time is over
+ * @throws Cancelled
+ */
+export async function waitForBrowser<T>(login: BrowserLogin<T>): Promise<T> {
+  const { host, person, detail, address, listener, accept, readPasted, skipOpen, patienceMs } = login;
+  const stop = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<never>((_, fail) => {
+    timer = setTimeout(() => {
+      fail(explainTimeout(login));
+    }, patienceMs);
+  });
+  const brought = listener.receive(accept);
+  // Either may fail before anybody waits for it.
+  for (const early of [brought, over]) early.catch(() => undefined);
+  let asking: Promise<{ value: T } | undefined> | undefined;
+  try {
+    person.tell(`Open this address in your browser: ${address}`);
+    const unopened = skipOpen ? '--skip-open-browser' : await openBrowser(host, address);
+    if (unopened !== undefined) detail(`no browser was opened: ${unopened}`);
+    if (readPasted === undefined && hiddenBecause(host) !== undefined) person.tell(describeForwarding(listener));
+    if (readPasted === undefined || person.deafBecause !== undefined) return await Promise.race([brought, over]);
+    asking = askForPasted(person, readPasted, stop.signal);
+    // A question that is taken back leaves the browser to be waited for.
+    const pasted = asking.then((found) => found?.value ?? brought);
+    return await Promise.race([brought, pasted, over]);
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+    listener.close();
+    // The terminal is to be as it was before anything else is said.
+    await asking?.catch(() => undefined);
+  }
+}

@@ -1,0 +1,64 @@
+import { cacheFolder } from '../../cache/cache-folder.ts';
+import { findFolder } from '../../cache/cached-identities.ts';
+import { listCachedFiles } from '../../cache/inventory.ts';
+import type { CachedFile, FileState } from '../../cache/inventory.ts';
+import { makePrintable } from '../../../shared/base/printable.ts';
+import { OUTPUT } from '../command.ts';
+import type { Answer, Command, Data } from '../command.ts';
+import { describeSpan, describeTime } from '../describe-time.ts';
+import { renderTable } from '../table.ts';
+
+/** A key names a file; its beginning is enough for people. */
+const SHOWN = 12;
+
+const shorten = (name: string): string => name.replace(/[0-9a-f]{64}/, (key) => `${key.slice(0, SHOWN)}…`);
+
+/** What people are told of a state. */
+export const STATES: Readonly<Record<FileState, string>> = {
+  fine: 'fine',
+  ended: 'ended',
+  broken: 'broken: no run believes it',
+  refused: 'refused: not a file of yours',
+  foreign: 'not of this program',
+};
+
+/** What programs are told of a file. */
+export function fileData({ name, what, bytes, writtenAt, endsAt, state }: CachedFile): Data {
+  return {
+    name,
+    what,
+    bytes,
+    writtenAt: describeTime(writtenAt),
+    endsAt: endsAt === undefined ? null : describeTime(endsAt),
+    state,
+  };
+}
+
+/** Says which files the cache has. */
+export const cacheList: Command = {
+  words: ['cache', 'list'],
+  about: "list the files in the cache's folder: what each is, its size and age, and whether it is fine",
+  options: [OUTPUT],
+  takes: 'cache',
+  examples: [{ line: 'cache list', about: 'what is in the folder' }],
+  run({ host }): Promise<Answer> {
+    const path = cacheFolder(host);
+    const folder = findFolder(host);
+    const now = host.now();
+    const files = folder === undefined ? [] : listCachedFiles(folder, now);
+    const rows = files.map(({ name, what, bytes, writtenAt, endsAt, state }) => [
+      shorten(name),
+      what,
+      String(bytes),
+      describeSpan(Math.max(1000, now - writtenAt)),
+      endsAt === undefined ? '-' : describeSpan(endsAt - now),
+      STATES[state],
+    ]);
+    const where = path === undefined ? 'There is no folder for a cache.' : `In ${makePrintable(path)}:`;
+    const table = renderTable(['FILE', 'WHAT', 'BYTES', 'AGE', 'LEFT', 'STATE'], rows);
+    return Promise.resolve({
+      text: `${where}\n${rows.length === 0 ? 'Nothing is kept.' : table}`,
+      data: { folder: path ?? null, files: files.map(fileData) },
+    });
+  },
+};

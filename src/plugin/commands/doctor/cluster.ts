@@ -1,0 +1,70 @@
+/** The cluster of the context, as kubectl would reach it. */
+import { dirname, resolve } from 'node:path';
+import { codeOf, ConfigError } from '../../../shared/base/errors.ts';
+import { isExposed } from '../../../shared/base/url.ts';
+import { readStamped } from '../../../shared/base/file-stamp.ts';
+import type { Host } from '../../../shared/base/host.ts';
+import { textAt } from '../../../shared/base/json.ts';
+import type { Entry } from '../../kubeconfig/read-context.ts';
+import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
+import type { Place } from '../../../shared/http/http-client.ts';
+import type { Target } from './network.ts';
+import { findProxy } from './proxy.ts';
+import { bad, good } from './check-runner.ts';
+import type { Outcome } from './check-runner.ts';
+
+/** A cluster as its entry in the kubeconfig describes it. */
+export interface Cluster {
+  readonly target: Target;
+  readonly tls: TlsSettings;
+  /** How its authority is set, as a phrase. */
+  readonly trustIt: string;
+}
+
+const LARGEST_BYTES = 1024 * 1024;
+
+function readAuthority({ path, name, value }: Entry): string | undefined {
+  const data = textAt(value, 'certificate-authority-data') ?? '';
+  // As in client-go, data is stronger than a file.
+  if (data !== '') return Buffer.from(data, 'base64').toString();
+  const file = textAt(value, 'certificate-authority') ?? '';
+  if (file === '') return undefined;
+  const whole = resolve(dirname(path), file);
+  try {
+    return readStamped(whole, LARGEST_BYTES).bytes.toString();
+  } catch (error) {
+    throw new ConfigError(`certificate-authority of cluster ${name}: ${whole} cannot be read (${codeOf(error)})`, {
+      hint: `correct it in ${path}`,
+    });
+  }
+}
+
+function findWay(host: Host, url: URL, { name, path, value }: Entry): URL | undefined {
+  const text = textAt(value, 'proxy-url') ?? '';
+  if (text === '') return findProxy(host, url);
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return new URL(text);
+  throw new ConfigError(`the way to cluster ${name} leads through a proxy (proxy-url) that only kubectl can use`, {
+    hint: `try "kubectl auth whoami"; proxy-url stands in ${path}`,
+  });
+}
+
+/**
+ * Reads how the cluster is reached.
+ *
+ * @throws ConfigError where an authority cannot be read, or the proxy is of a kind that Node does not speak
+ */
+export function checkCluster(host: Host, cluster: Entry): Outcome<Cluster> {
+  const { name, path, value } = cluster;
+  const setting = `server of cluster ${name} in ${path}`;
+  const text = textAt(value, 'server') ?? '';
+  if (!/^https?:/.test(text) || !URL.canParse(text)) return bad(`${setting} is no URL`, 'correct it');
+  const url = new URL(text);
+  if (isExposed(url)) return bad(`${url.origin} is not encrypted; the token is not sent there`, `correct ${setting}`);
+  const place: Place = { name: 'the API server', setting: `the ${setting}` };
+  const ca = readAuthority(cluster);
+  const target = { url, proxy: findWay(host, url, cluster), place, serverName: textAt(value, 'tls-server-name') };
+  const insecure = value['insecure-skip-tls-verify'] === true;
+  const tls = { insecure, ca: insecure ? undefined : ca, cert: undefined, key: undefined, paths: {}, files: [] };
+  const trustIt = `set certificate-authority (or certificate-authority-data) of cluster ${name} in ${path} to its authority's PEM`;
+  return good(`${name} at ${url.origin}`, { target, tls, trustIt });
+}

@@ -1,0 +1,199 @@
+import { readAuthUrl } from '../../../shared/keystone/auth-url.ts';
+import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
+import { findToken } from '../../login/get-token.ts';
+import type { TokenRecord } from '../../cache/cached-token.ts';
+import { AuthRejected } from '../../../shared/base/errors.ts';
+import { isExposed } from '../../../shared/base/url.ts';
+import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../../shared/base/json.ts';
+import type { JsonObject } from '../../../shared/base/json.ts';
+import { findV3 } from '../../../shared/keystone/discovery.ts';
+import { explainUntrusted } from '../../../shared/http/explain-network-error.ts';
+import { KEYSTONE } from '../../../shared/http/http-client.ts';
+import type { HttpAnswer } from '../../../shared/http/http-client.ts';
+import { discovers, withHttp } from '../../login/request-token.ts';
+import type { Login } from '../../login/login-context.ts';
+import { useToken } from '../../login/ask-keystone.ts';
+import { describeSpan } from '../describe-time.ts';
+import { quote } from '../../../shared/base/quote.ts';
+import { namesIn } from '../keystone-entity.ts';
+import { describeTokenQuestion } from '../session.ts';
+import type { Flaw } from './api-server.ts';
+import type { Target } from './network.ts';
+import { findProxy } from './proxy.ts';
+import { bad, doubtful, good } from './check-runner.ts';
+import type { Outcome } from './check-runner.ts';
+
+/** Beyond this a token may seem over when it is not, and a certificate too. */
+const WORST_SKEW_MS = 5 * 60_000;
+
+const NAME = 'client-keystone-auth';
+
+const MINUTE_MS = 60_000;
+const SHORT_MS = 10 * MINUTE_MS;
+
+/** @throws ConfigError where the user's own list of servers does not have it */
+export function checkUrl({ given, host, method }: Login): Outcome<Target> {
+  const text = readAuthUrl(given);
+  if (text === undefined && method.withoutKeystone?.(given) === true) return good('none is needed');
+  if (text === undefined)
+    return bad('not set', 'set OS_AUTH_URL (--keystone-url), or OS_CLOUD to a cloud of clouds.yaml');
+  const url = new URL(text);
+  const trusted = readTrustedOrigins(host);
+  if (trusted?.origins.has(url.origin) === false) throw explainUntrusted(url, KEYSTONE, trusted);
+  const target = { url, proxy: findProxy(host, url) };
+  if (isExposed(url)) return doubtful(`${text} is not encrypted`, 'use https:// and drop --allow-http', target);
+  return good(`${text} (${given.origin('keystone-url')})`, target);
+}
+
+/** What Keystone answered to a question that needs no token. */
+interface Greeting {
+  readonly answer: HttpAnswer;
+  readonly endpoint: string;
+}
+
+function versionOf({ status, body }: HttpAnswer): string | undefined {
+  const parsed = status === 200 || status === 300 ? parseJsonObject(body) : undefined;
+  const single = textAt(objectAt(parsed, 'version'), 'id');
+  const listed = [...listAt(objectAt(parsed, 'versions'), 'values'), ...listAt(parsed, 'versions')];
+  const ids = [single, ...listed.filter(isJsonObject).map((entry) => textAt(entry, 'id'))];
+  return ids.find((id) => id?.startsWith('v3'));
+}
+
+/**
+ * Asks which versions there are.
+ *
+ * @throws KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function checkVersion(login: Login, { url }: Target): Promise<Outcome<Greeting>> {
+  const { given, method, deadlineMs } = login;
+  const text = readAuthUrl(given) ?? url.href;
+  return withHttp(login, deadlineMs, async (http) => {
+    const endpoint = await findV3(http, text, { ask: discovers(given, method), warn: login.reporter.warn });
+    const answer = await http.send({ verb: 'GET', url: endpoint });
+    const version = versionOf(answer);
+    if (version !== undefined) return good(`${version} answers at ${endpoint}`, { answer, endpoint });
+    const found = `${endpoint} answers ${answer.status}, and not as Keystone v3 does`;
+    return bad(found, `check ${given.origin('keystone-url')}`, { code: 'not-keystone', value: { answer, endpoint } });
+  });
+}
+
+/** A method that no Keystone has: to it, Keystone answers with those that it has, and nobody is logged in. */
+const NO_METHOD = { auth: { identity: { methods: ['none'], none: {} } } };
+
+/**
+ * Asks Keystone which methods it takes.
+ *
+ * @throws KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function checkMethods(login: Login, { endpoint }: Greeting): Promise<Outcome<never>> {
+  return withHttp(login, login.deadlineMs, async (http) => {
+    const request = { verb: 'POST', url: `${endpoint}/auth/tokens`, body: JSON.stringify(NO_METHOD) } as const;
+    const error = objectAt(parseJsonObject((await http.send(request)).body), 'error');
+    const names = listAt(objectAt(error, 'identity'), 'methods').filter((name) => typeof name === 'string');
+    return good(names.length === 0 ? 'it does not say which' : quote(names.join(', ')));
+  });
+}
+
+/** Compares the clocks. */
+export function checkClock({ answer }: Greeting): Outcome<never> {
+  const { aheadMs } = answer;
+  if (answer.header('date') === undefined) {
+    return doubtful('Keystone does not tell its time', 'compare the clocks by hand if tokens end too early');
+  }
+  if (aheadMs === 0) return good("this machine's and Keystone's agree");
+  const roundedMs = Math.round(Math.abs(aheadMs) / 1000) * 1000;
+  const found = `this machine's clock is ${describeSpan(roundedMs)} ${aheadMs > 0 ? 'behind' : 'ahead of'} Keystone's`;
+  const fix = 'set the clock of this machine, or have NTP do it; if it is right, tell the operator of Keystone';
+  return Math.abs(aheadMs) > WORST_SKEW_MS ? bad(found, fix, { code: 'protocol' }) : doubtful(found, fix);
+}
+
+/** Keystone does not say whether it was the project; one may find out without another login by this command. */
+function explainRefusal(error: unknown, { given }: Login): unknown {
+  if (!(error instanceof AuthRejected) || error.code !== 'auth-rejected' || !given.has('project-name')) return error;
+  const origin = given.origin('project-name');
+  const more = `if "${NAME} projects" works with ${origin} unset, it is the project: choose one that it lists`;
+  const hint = error.hint === undefined ? more : `${error.hint}; ${more}`;
+  const explained = new AuthRejected(error.code, error.message, { hint, cause: error });
+  explained.requestId = error.requestId;
+  return explained;
+}
+
+/**
+ * Logs in, once, unless a token is kept.
+ *
+ * @throws PluginError
+ */
+export async function checkLogin(login: Login, heard: readonly string[]): Promise<Outcome<TokenRecord>> {
+  const before = heard.length;
+  try {
+    const record = await findToken(login);
+    const kept = record.receivedAt < login.startedAt;
+    const found = kept
+      ? 'the cache holds a token, so there was no login'
+      : `Keystone gave a token (${login.method.names[0] ?? ''})`;
+    const warnings = heard.slice(before).filter((line) => !line.includes('has no scope'));
+    if (warnings.length === 0) return good(found, record);
+    return doubtful(`${found}; ${warnings.join('; ')}`, `see what "${NAME} explain" says`, record);
+  } catch (error) {
+    throw explainRefusal(error, login);
+  }
+}
+
+function describeNamed(named: JsonObject): string {
+  const name = textAt(named, 'name') ?? textAt(named, 'id') ?? '?';
+  const domain = textAt(objectAt(named, 'domain'), 'name');
+  return domain === undefined ? name : `${name} (domain ${domain})`;
+}
+
+/** Whether a cluster has a reason to refuse the token. */
+export interface Scoped {
+  readonly flaw: Flaw | undefined;
+}
+
+const NO_PROVIDER: Flaw = {
+  found: "the cluster does not take this identity provider's tokens",
+  fix: 'ask the administrator of the cluster whether --oidc-issuer-url and --oidc-client-id of kube-apiserver are for this provider',
+};
+
+const SET_PROJECT = 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME (--project-name, --project-domain-name)';
+
+function judgeScope(facts: JsonObject): Outcome<Scoped> {
+  const project = objectAt(facts, 'project');
+  if (project !== undefined) {
+    return good(`project ${describeNamed(project)}, as ${namesIn(facts, 'roles').join(', ') || 'nothing'}`, {
+      flaw: undefined,
+    });
+  }
+  const domain = objectAt(facts, 'domain');
+  const what =
+    domain !== undefined
+      ? `the token is for domain ${describeNamed(domain)}`
+      : objectAt(facts, 'system') !== undefined
+        ? 'the token is for the whole system'
+        : 'the token has no scope';
+  const flaw = { found: `${what}, which k8s-keystone-auth refuses`, fix: SET_PROJECT };
+  return doubtful(flaw.found, flaw.fix, { flaw });
+}
+
+/**
+ * Asks Keystone what the token is for.
+ *
+ * @throws PluginError where Keystone no longer knows it
+ */
+export async function checkScope(login: Login, record: TokenRecord): Promise<Outcome<Scoped>> {
+  if (record.endpoint === undefined) return good("an identity provider's own token has none", { flaw: NO_PROVIDER });
+  return useToken(login, record, async (question) => {
+    const body = await question(describeTokenQuestion({ login, record }));
+    return judgeScope(objectAt(body, 'token') ?? {});
+  });
+}
+
+/** How long the token lives. */
+export function checkLifetime({ receivedAt, expiresAt }: TokenRecord, now: number): Outcome<never> {
+  // What Keystone gives in whole minutes has lost a second on its way.
+  const wholeMs = Math.round((expiresAt - receivedAt) / MINUTE_MS) * MINUTE_MS;
+  const found = `${describeSpan(wholeMs)}, of which ${describeSpan(expiresAt - now)} are left`;
+  if (wholeMs >= SHORT_MS) return good(found);
+  const fix = "ask Keystone's operator for tokens that live longer, or use a credential that does not end so soon";
+  return doubtful(`${found}: long commands may outlive it`, fix);
+}

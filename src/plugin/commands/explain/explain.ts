@@ -1,0 +1,142 @@
+import { cacheFolder } from '../../cache/cache-folder.ts';
+import { isKept } from '../../cache/saved-secret.ts';
+import { isFresh } from '../../cache/cached-token.ts';
+import { describeSources } from '../../../shared/options/option.ts';
+import { readProxy } from '../../../shared/http/proxy.ts';
+import { resolveScope } from '../../config/resolve-scope.ts';
+import { describeScope } from '../../../shared/keystone/scope.ts';
+import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
+import { identifyKept } from '../../login/saved-secret.ts';
+import { openLogin, warnOfInput } from '../../login/login-context.ts';
+import type { Login } from '../../login/login-context.ts';
+import { explainChoice } from '../../auth-methods/choose-method.ts';
+import { listMissing } from '../../auth-methods/missing-options.ts';
+import { OPTIONS } from '../../auth-methods/registry.ts';
+import { OUTPUT } from '../command.ts';
+import type { Answer, Command, Data } from '../command.ts';
+import { describeSpan, describeTime } from '../describe-time.ts';
+import { describeProxy } from '../doctor/proxy.ts';
+import { imagineRequest } from './preview-request.ts';
+import type { ImaginedRequest } from './preview-request.ts';
+import { listOverridden, listSettings } from './settings.ts';
+import { renderPairs, renderTable } from '../table.ts';
+
+function describeTls({ insecure, paths }: TlsSettings): string {
+  const client = paths.cert === undefined ? '' : `; the certificate in ${paths.cert} is shown`;
+  if (insecure) return `certificates are not checked${client}`;
+  return `certificates must be signed by ${paths.ca ?? 'an authority of this system'}${client}`;
+}
+
+function describeWay({ host }: Login): string | undefined {
+  const { https_proxy: proxy, no_proxy: without } = readProxy(host.env);
+  if (proxy === undefined) return undefined;
+  return `${describeProxy(new URL(proxy))} for https${without === undefined ? '' : `, except for ${without}`}`;
+}
+
+function describeAsked({ given }: Login, { asked }: ImaginedRequest): string {
+  if (asked !== undefined && asked.scope === undefined) return 'what the credential itself is for';
+  return describeScope(asked?.scope ?? resolveScope(given));
+}
+
+function describeRecord(expiresAt: number | undefined, fresh: boolean, now: number): string {
+  if (expiresAt === undefined) return 'nothing';
+  const left = describeSpan(expiresAt - now);
+  return fresh ? `a token until ${describeTime(expiresAt)} (${left} left)` : 'a token that is not given any more';
+}
+
+function describeRequest({ first, verb, url, headers, body }: ImaginedRequest): Data {
+  return { first: first ?? null, verb: verb ?? null, url: url ?? null, headers: { ...headers }, body: body ?? null };
+}
+
+async function explainLogin(login: Login, warnings: readonly string[]): Promise<Answer> {
+  const { given, method, host, key, cache, tls } = login;
+  const storage = given.text('cache-storage') ?? 'file';
+  const { because } = explainChoice(given);
+  const missing = listMissing(given, method);
+  const identity = missing.length === 0 ? undefined : identifyKept(login, given);
+  const keyring = identity !== undefined && isKept(host, identity) ? identity.about : undefined;
+  const request = await imagineRequest(login, missing);
+  const found = await cache.recall(key);
+  const fresh = found !== undefined && isFresh(found.record, host.now());
+  const settings = listSettings(given, OPTIONS);
+  const overridden = listOverridden(given, OPTIONS);
+  const scope = describeAsked(login, request);
+  const proxy = describeWay(login);
+  const place = storage === 'file' ? (cacheFolder(host) ?? 'nowhere') : storage;
+  const sent = request.verb === undefined ? undefined : `${request.verb} ${request.url ?? ''}`;
+  const headers = Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
+  const pairs = renderPairs([
+    ['Method', `${method.names[0] ?? ''} (${method.about}), ${because}`],
+    ['Scope', scope],
+    ['Missing', missing.map(describeSources).join(', ') || 'nothing'],
+    ['From the keyring', keyring],
+    ['First', request.first],
+    ['Request', sent],
+    ['Headers', headers.join('; ') || undefined],
+    ['Body', request.body],
+    ['TLS', describeTls(tls)],
+    ['Proxy', proxy],
+    ['Cache key', key],
+    ['Kept in', place],
+    ['Kept there', describeRecord(found?.record.expiresAt, fresh, host.now())],
+    ...warnings.map((warning) => ['Warning', warning] as const),
+  ]);
+  const tables = [
+    renderTable(
+      ['OPTION', 'VALUE', 'FROM'],
+      settings.map(({ option, value, origin }) => [option, value, origin]),
+    ),
+    ...(overridden.length === 0
+      ? []
+      : [
+          renderTable(
+            ['OVERRIDDEN', 'VALUE', 'FROM', 'BY'],
+            overridden.map(({ option, value, origin, by }) => [option, value, origin, by]),
+          ),
+        ]),
+  ];
+  return {
+    text: [...tables, pairs].join('\n\n'),
+    data: {
+      settings: settings.map((setting) => ({ ...setting })),
+      overridden: overridden.map((setting) => ({ ...setting })),
+      method: { name: method.names[0] ?? null, because },
+      scope,
+      missing: missing.map((option) => ({ option: option.name, set: describeSources(option) })),
+      keyring: keyring ?? null,
+      request: describeRequest(request),
+      tls: {
+        insecure: tls.insecure,
+        ca: tls.paths.ca ?? null,
+        cert: tls.paths.cert ?? null,
+        key: tls.paths.key ?? null,
+      },
+      proxy: proxy ?? null,
+      cache: {
+        key,
+        storage,
+        fresh,
+        expiresAt: found === undefined ? null : describeTime(found.record.expiresAt),
+      },
+      warnings,
+    },
+  };
+}
+
+/** Says what a login would do, and why, without doing any of it. */
+export const explain: Command = {
+  words: ['explain'],
+  about: 'show every setting with where it comes from, and the request that a login would send; nothing is sent',
+  options: [OUTPUT],
+  takes: 'login',
+  examples: [{ line: 'explain', about: 'settings, what they override, the method and the request' }],
+  async run(call): Promise<Answer> {
+    const warnings: string[] = [];
+    const warn = (message: string): void => {
+      warnings.push(message);
+    };
+    const login = await openLogin({ ...call.run, reporter: { ...call.reporter, warn } });
+    warnOfInput(login);
+    return explainLogin(login, warnings);
+  },
+};

@@ -1,0 +1,112 @@
+/** A context with its cluster and its user, put into a kubeconfig. */
+import { readFileSync } from 'node:fs';
+import { locate } from '../../../shared/base/file-path.ts';
+import { codeOf, ConfigError } from '../../../shared/base/errors.ts';
+import { isExposed } from '../../../shared/base/url.ts';
+import type { JsonObject } from '../../../shared/base/json.ts';
+import type { Found, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
+import { kindOf, withStanza } from '../../kubeconfig/exec-stanza.ts';
+import type { Call } from '../command.ts';
+
+const CERTIFICATE = '-----BEGIN CERTIFICATE-----';
+
+/** The names of what is added. */
+export interface Target {
+  readonly context: string;
+  readonly cluster: string;
+  readonly user: string;
+}
+
+/** Whether a user logs in with a stanza of ours, or of the Go program. */
+export function isOurs(user: Found | undefined): boolean {
+  return user !== undefined && ['ours', 'old'].includes(kindOf(user.value));
+}
+
+/**
+ * Reads the URL of an API server.
+ *
+ * @param origin of the text, in the words of a message
+ * @throws ConfigError where the token would cross the network unencrypted, or it is no URL
+ */
+export function readServer(text: string, origin: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || isExposed(url)) {
+    throw new ConfigError(`${origin} must be the https:// URL of an API server`, {
+      hint: 'it looks like https://kubernetes.example.com:6443',
+    });
+  }
+  return url;
+}
+
+/**
+ * Reads the file that `--certificate-authority` names, as PEM; undefined where it names none.
+ *
+ * @throws ConfigError where it cannot be read, or holds no certificate
+ */
+export function readAuthority({ own, host }: Call): string | undefined {
+  const named = own.text('certificate-authority');
+  if (named === undefined) return undefined;
+  const path = locate(named, host);
+  let pem: string;
+  try {
+    pem = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`--certificate-authority: ${path} cannot be read (${codeOf(error)})`, {
+      hint: 'name a PEM file that you may read',
+    });
+  }
+  if (holdsCertificate(pem)) return pem;
+  throw new ConfigError(`--certificate-authority: ${path} holds no PEM certificate`, {
+    hint: `name a file with a line ${CERTIFICATE}`,
+  });
+}
+
+/** Whether a text holds a certificate in PEM. */
+export function holdsCertificate(text: string): boolean {
+  return text.includes(CERTIFICATE);
+}
+
+/**
+ * Puts the context and its user there.
+ *
+ * @throws ConfigError where a user of that name logs in otherwise
+ */
+export function putContext(
+  kubeconfig: Kubeconfig,
+  call: Call,
+  { context, cluster, user }: Target,
+  stanza: JsonObject,
+  settings: JsonObject = {},
+): void {
+  const old = kubeconfig.find('user', user);
+  if (old !== undefined && Object.keys(old.value).length > 0 && !isOurs(old)) {
+    throw new ConfigError(`the kubeconfig has a user "${user}" that logs in otherwise`, {
+      hint: 'give another name with --user; "kubeconfig convert" changes how a user logs in',
+    });
+  }
+  kubeconfig.set('user', user, withStanza(old?.value ?? {}, stanza));
+  const namespace = call.own.text('namespace');
+  kubeconfig.set('context', context, {
+    ...settings,
+    ...kubeconfig.find('context', context)?.value,
+    cluster,
+    user,
+    ...(namespace === undefined ? {} : { namespace }),
+  });
+  const current = kubeconfig.current;
+  const isDangling = current === undefined || kubeconfig.find('context', current) === undefined;
+  if (call.own.on('set-current') || isDangling) kubeconfig.setCurrent(context);
+}
+
+/** What a word is to a POSIX shell. */
+const quote = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+
+/** Says what there is now, and how to use it. */
+export function describeTarget(kubeconfig: Kubeconfig, { context, cluster, user }: Target): string {
+  const use =
+    kubeconfig.current === context
+      ? 'It is the current one: kubectl get pods'
+      : `Use it: kubectl --context=${quote(context)} get pods`;
+  return `Context ${context} is for cluster ${cluster} and user ${user}. ${use}`;
+}

@@ -1,0 +1,95 @@
+/** From settings that may lack a project to a token for one, and what Keystone says of it. */
+import { resolveConfig } from '../../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import { resolveScope } from '../../config/resolve-scope.ts';
+import type { TokenRecord } from '../../cache/cached-token.ts';
+import { listAt, objectAt, textAt } from '../../../shared/base/json.ts';
+import type { JsonObject } from '../../../shared/base/json.ts';
+import { exchange, rescope } from '../../login/request-token.ts';
+import type { Received } from '../../login/request-token.ts';
+import type { Login } from '../../login/login-context.ts';
+import { useToken } from '../../login/ask-keystone.ts';
+import { FACTORS } from '../../auth-methods/multifactor.ts';
+import { OPTIONS } from '../../auth-methods/registry.ts';
+import { describeTokenQuestion } from '../session.ts';
+import { chooseProject, readProjects } from './choose.ts';
+import type { Project } from './choose.ts';
+
+/** A token, and the settings that stand for it. */
+export interface LoggedIn {
+  readonly config: ResolvedConfig;
+  readonly received: Received;
+  /** The member `token` of what Keystone says of it; undefined for a token that Keystone does not know. */
+  readonly facts: JsonObject | undefined;
+}
+
+const NO_PROJECT = 'Keystone knows no project for you: the token has no scope, which k8s-keystone-auth refuses';
+
+async function askFacts(login: Login, record: TokenRecord): Promise<JsonObject> {
+  const answer = await useToken(login, record, (ask) => ask(describeTokenQuestion({ login, record })));
+  return objectAt(answer, 'token') ?? {};
+}
+
+/** Whether who has this token may have one for another project too: a credential of a project's own has only that. */
+function mayChoose(facts: JsonObject): boolean {
+  if (objectAt(facts, 'application_credential') !== undefined) return false;
+  const unscoped = ['project', 'domain', 'system'].every((kind) => objectAt(facts, kind) === undefined);
+  const methods = listAt(facts, 'methods');
+  return unscoped || methods.every((method) => typeof method === 'string' && FACTORS.has(method));
+}
+
+function onProject(config: ResolvedConfig, { id, name, domainId }: Project): ResolvedConfig {
+  const settings: [string, string][] =
+    domainId === undefined
+      ? [['project-id', id]]
+      : [
+          ['project-name', name],
+          ['project-domain-id', domainId],
+        ];
+  const layer = new Map(settings.map(([option, value]) => [option, { value, origin: `--${option}` }]));
+  return resolveConfig([layer, ...config.layers], OPTIONS);
+}
+
+/** Has the project chosen with a token that is good for none, or for the user's default one. */
+async function settleProject(
+  login: Login,
+  config: ResolvedConfig,
+  first: Received,
+  facts: JsonObject,
+): Promise<LoggedIn> {
+  const { record } = first;
+  const current = textAt(objectAt(facts, 'project'), 'id');
+  const asIs = { config, received: first, facts };
+  // A script gets what get-token would get.
+  if (!mayChoose(facts) || (current !== undefined && login.person.deafBecause !== undefined)) return asIs;
+  const question = { verb: 'GET', path: 'auth/projects', about: 'its projects' } as const;
+  const projects = readProjects(await useToken(login, record, (ask) => ask(question)));
+  const project = await chooseProject(projects, current, login.person);
+  if (project === undefined) {
+    if (current === undefined) login.reporter.warn(NO_PROJECT);
+    return asIs;
+  }
+  const complete = onProject(config, project);
+  if (project.id === current) return { ...asIs, config: complete };
+  const user = objectAt(facts, 'user');
+  const owner = {
+    subject: `${textAt(user, 'name') ?? 'you'} on project ${project.name}`,
+    userId: textAt(user, 'id') ?? '',
+  };
+  const received = await rescope(login, record, { kind: 'project', id: project.id }, owner);
+  return { config: complete, received, facts: await askFacts(login, received.record) };
+}
+
+/**
+ * Logs in with complete settings; where they ask for no scope, the user chooses a project.
+ *
+ * @throws PluginError
+ */
+export async function logIn(login: Login, config: ResolvedConfig): Promise<LoggedIn> {
+  // A provider's own token is good for no project.
+  const open = resolveScope(config).kind === 'default' && !config.has('token-kind');
+  const received = await exchange(open ? { ...login, interim: true } : login, config);
+  if (received.record.endpoint === undefined) return { config, received, facts: undefined };
+  const facts = await askFacts(login, received.record);
+  return open ? settleProject(login, config, received, facts) : { config, received, facts };
+}

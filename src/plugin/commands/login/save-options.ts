@@ -1,0 +1,97 @@
+/** What a login shall leave behind beside a token. */
+import type { Option } from '../../../shared/options/option.ts';
+import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import { UsageError } from '../../../shared/base/errors.ts';
+import { parseAccessRules, parseLifetime } from './credential-options.ts';
+import type { WantedCredential } from './application-credential.ts';
+
+const SAVE = 'save-secret';
+const CREATE = 'create-application-credential';
+
+/** Options that say what an application credential shall be like. */
+const CREDENTIAL_OPTIONS: readonly Option[] = [
+  {
+    name: 'credential-name',
+    group: 'Command',
+    file: 'nowhere',
+    help: "the new application credential's name; made up when absent",
+  },
+  {
+    name: 'role',
+    group: 'Command',
+    file: 'nowhere',
+    help: 'roles that it has, separated by commas; all of yours on the project when absent',
+  },
+  {
+    name: 'expires',
+    group: 'Command',
+    file: 'nowhere',
+    help: 'how long it lives, such as 12h, 90d or 52w; for ever when absent',
+  },
+  {
+    name: 'access-rule',
+    group: 'Command',
+    file: 'nowhere',
+    help: 'the only requests that it may make, as METHOD:SERVICE:PATH, separated by commas',
+  },
+];
+
+/** All options of the command that say what to leave behind. */
+export const WISH_OPTIONS: readonly Option[] = [
+  {
+    name: SAVE,
+    group: 'Command',
+    kind: 'switch',
+    file: 'nowhere',
+    help: "keep the password or the application credential's secret in the keyring, so that later logins ask nothing",
+  },
+  {
+    name: CREATE,
+    group: 'Command',
+    kind: 'switch',
+    file: 'nowhere',
+    help: 'make an application credential at Keystone, and keep its secret in the keyring instead of the password',
+  },
+  ...CREDENTIAL_OPTIONS,
+];
+
+/** What to keep in the keyring: what one logs in with, or a new application credential. */
+export type Wish =
+  { readonly keep: 'nothing' | 'secret' } | { readonly keep: 'credential'; readonly wanted: WantedCredential };
+
+const splitList = (text: string): string[] =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+/**
+ * Reads what the command's own options ask for.
+ *
+ * @param now ms since 1970, UTC
+ * @throws UsageError where they do not go together, or one cannot be understood
+ */
+export function readWish(own: ResolvedConfig, now: number): Wish {
+  const stray = CREDENTIAL_OPTIONS.find(({ name }) => own.has(name));
+  if (!own.on(CREATE)) {
+    if (stray !== undefined) {
+      throw new UsageError(`--${stray.name} is for a new application credential`, { hint: `add --${CREATE}` });
+    }
+    return { keep: own.on(SAVE) ? 'secret' : 'nothing' };
+  }
+  if (own.on(SAVE)) {
+    throw new UsageError(`--${SAVE} and --${CREATE} ask for different secrets to be kept`, {
+      hint: 'leave one of them out',
+    });
+  }
+  const lifetime = own.text('expires');
+  return {
+    keep: 'credential',
+    wanted: {
+      name: own.text('credential-name') ?? `client-keystone-auth ${new Date(now).toISOString()}`,
+      roles: splitList(own.text('role') ?? ''),
+      expiresAt: lifetime === undefined ? undefined : now + parseLifetime(lifetime),
+      accessRules: parseAccessRules(splitList(own.text('access-rule') ?? '')),
+    },
+  };
+}

@@ -1,0 +1,178 @@
+/** What a login leaves in the keyring, and at Keystone for it. */
+import { forgetKept, keepSecret, probeKeyring } from '../../cache/saved-secret.ts';
+import { resolveConfig } from '../../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import type { Layer } from '../../../shared/options/layer.ts';
+import { CacheError, ConfigError, PluginError } from '../../../shared/base/errors.ts';
+import type { Host, PromptSignal } from '../../../shared/base/host.ts';
+import { objectAt, textAt } from '../../../shared/base/json.ts';
+import type { JsonObject } from '../../../shared/base/json.ts';
+import type { TokenRecord } from '../../cache/cached-token.ts';
+import { exchange } from '../../login/request-token.ts';
+import { identifyKept } from '../../login/saved-secret.ts';
+import { makeKey } from '../../login/cache-key.ts';
+import { openLogin } from '../../login/login-context.ts';
+import type { Login } from '../../login/login-context.ts';
+import { useToken } from '../../login/ask-keystone.ts';
+import { chooseMethod } from '../../auth-methods/choose-method.ts';
+import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
+import { Cancelled } from '../../terminal/cancelled.ts';
+import { createCredential, takeBack } from './application-credential.ts';
+import type { NewCredential, WantedCredential } from './application-credential.ts';
+import { asFlags, listChosen } from './settings.ts';
+import type { Chosen } from './settings.ts';
+import type { LoggedIn } from './log-in.ts';
+
+const CREDENTIAL_METHOD = 'v3applicationcredential';
+
+function explainKeyring(error: unknown): unknown {
+  if (!(error instanceof CacheError)) return error;
+  return new PluginError('unsupported', `${error.message}, so no secret can be kept`, {
+    hint: 'unlock it, or start one (on Linux a Secret Service such as gnome-keyring, in a D-Bus session), or log in without keeping anything',
+    cause: error,
+  });
+}
+
+/**
+ * Sees that something can be kept before anybody is asked for anything.
+ *
+ * @throws PluginError saying what to do
+ */
+export async function requireKeyring(host: Host): Promise<void> {
+  await probeKeyring(host).catch((error: unknown) => {
+    throw explainKeyring(error);
+  });
+}
+
+/**
+ * Sees that this way to log in has a secret that can be kept.
+ *
+ * @throws ConfigError
+ */
+export function requireKeepable({ method }: Login): void {
+  if (method.keepable !== undefined) return;
+  const names = METHODS.flatMap(({ keepable, names: [name = ''] }) => (keepable === undefined ? [] : [name]));
+  throw new ConfigError(`${method.names[0] ?? ''} has no secret that could be kept for later logins`, {
+    hint: `log in with ${names.join(' or ')}, or use --create-application-credential`,
+  });
+}
+
+/**
+ * Keeps the secret that has just been good for a login.
+ *
+ * @returns what is kept, in words
+ * @throws PluginError
+ */
+export async function keepOwnSecret(login: Login, config: ResolvedConfig): Promise<string> {
+  const identity = identifyKept(login, config);
+  const secret = identity === undefined ? undefined : config.secret(identity.option);
+  if (identity === undefined || secret === undefined) throw new CacheError('there is no secret to keep');
+  await keepSecret(login.host, identity, secret).catch((error: unknown) => {
+    throw explainKeyring(error);
+  });
+  return identity.about;
+}
+
+/** An application credential that is kept, and a token that it was good for. */
+export interface KeptCredential {
+  readonly credential: NewCredential;
+  readonly about: string;
+  readonly record: TokenRecord;
+  /** What to set to use it. */
+  readonly chosen: readonly Chosen[];
+}
+
+/** Settings that say where Keystone is, and no more. */
+const PLACE = ['os-cloud', 'keystone-url'];
+
+const optionNamed = (name: string, value: string): readonly Chosen[] =>
+  OPTIONS.flatMap((option) => (option.name === name ? [{ option, value }] : []));
+
+function infersCredential(given: ResolvedConfig, flags: Layer): boolean {
+  try {
+    return chooseMethod(resolveConfig([flags, ...given.layers], OPTIONS)).names[0] === CREDENTIAL_METHOD;
+  } catch (error) {
+    if (error instanceof ConfigError) return false;
+    throw error;
+  }
+}
+
+function chooseSettings({ given, flags }: Login, id: string, chosenSoFar: readonly Chosen[]): readonly Chosen[] {
+  const place = chosenSoFar.filter(({ option }) => PLACE.includes(option.name));
+  const chosen = [...place, ...optionNamed('application-credential-id', id)];
+  const inferred = infersCredential(given, new Map([...flags, ...asFlags(chosen)]));
+  return inferred ? chosen : [...chosen, ...optionNamed('auth-type', CREDENTIAL_METHOD)];
+}
+
+/** Keeps the secret, and sees that it is good for a login; else nothing is kept. */
+async function keepAndTry(login: Login, credential: NewCredential, chosen: readonly Chosen[]): Promise<KeptCredential> {
+  // What there is to warn of has been said.
+  const reporter = { ...login.reporter, warn: () => undefined };
+  const next = await openLogin({ ...login, reporter, flags: new Map([...login.flags, ...asFlags(chosen)]) });
+  const layer = new Map([['application-credential-secret', { value: credential.secret, origin: 'Keystone' }]]);
+  const config = resolveConfig([layer, ...next.given.layers], OPTIONS);
+  const identity = identifyKept(next, config);
+  if (identity === undefined) throw new CacheError('there is no secret to keep');
+  await keepSecret(next.host, identity, credential.secret);
+  try {
+    const { record, keep, whose } = await exchange(next, config);
+    if (keep) await next.cache.keep(makeKey(config, next.method, next.tls, next.host), record, [], whose);
+    return { credential, about: identity.about, record, chosen };
+  } catch (error) {
+    // What went wrong first is what the user should hear of.
+    await forgetKept(next.host, identity).catch(() => undefined);
+    throw error;
+  }
+}
+
+const ENDING: readonly PromptSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** Lets a signal end the run only where nothing is left behind half done. */
+async function untilSafe<T>(host: Host, act: (check: () => void) => Promise<T>): Promise<T> {
+  let ended: PromptSignal | undefined;
+  const listening = ENDING.map((name) => host.onSignal(name, () => (ended ??= name)));
+  try {
+    return await act(() => {
+      if (ended !== undefined) throw new Cancelled(ended);
+    });
+  } finally {
+    for (const forget of listening) forget();
+  }
+}
+
+function requireProject(facts: JsonObject | undefined): string {
+  const userId = textAt(objectAt(facts, 'user'), 'id');
+  if (userId !== undefined && objectAt(facts, 'project') !== undefined) return userId;
+  throw new ConfigError('an application credential is for a project, and this login is for none', {
+    hint: 'set OS_PROJECT_NAME (--project-name), or choose a project',
+  });
+}
+
+/**
+ * Makes an application credential and keeps its secret. Where it cannot be kept or is no good, it is deleted again.
+ *
+ * @param placed what was chosen before anything else
+ * @throws PluginError
+ */
+export async function keepNewCredential(
+  login: Login,
+  { config, received, facts }: LoggedIn,
+  wanted: WantedCredential,
+  placed: readonly Chosen[],
+): Promise<KeptCredential> {
+  const userId = requireProject(facts);
+  return useToken(login, received.record, (ask) =>
+    untilSafe(login.host, async (check) => {
+      const credential = await createCredential(ask, userId, wanted);
+      try {
+        check();
+        const chosen = [...placed, ...listChosen(login.given, config)];
+        const kept = await keepAndTry(login, credential, chooseSettings(login, credential.id, chosen));
+        check();
+        return kept;
+      } catch (error) {
+        return takeBack(ask, userId, credential, explainKeyring(error));
+      }
+    }),
+  );
+}

@@ -1,0 +1,69 @@
+/** How what was chosen is said again, so that the next run asks nothing. */
+import type { Layer } from '../../../shared/options/layer.ts';
+import type { Option } from '../../../shared/options/option.ts';
+import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import { OPTIONS } from '../../auth-methods/registry.ts';
+import type { Data } from '../command.ts';
+
+/** One setting to make. */
+export interface Chosen {
+  readonly option: Option;
+  readonly value: string;
+}
+
+/** What a layer says that is no secret. */
+export function listSettings(layer: Layer): readonly Chosen[] {
+  return OPTIONS.flatMap((option) => {
+    const value = layer.get(option.name)?.value;
+    return typeof value === 'string' ? [{ option, value }] : [];
+  });
+}
+
+/** What `complete` says beyond `given`; a secret is nobody's business. */
+export function listChosen(given: ResolvedConfig, complete: ResolvedConfig): readonly Chosen[] {
+  return OPTIONS.flatMap((option) => {
+    const value = complete.text(option.name);
+    const isNew = value !== undefined && value !== '' && value !== given.text(option.name);
+    return isNew && !option.secret ? [{ option, value }] : [];
+  });
+}
+
+/** Settings as a layer of flags. */
+export function asFlags(chosen: readonly Chosen[]): Layer {
+  return new Map(chosen.map(({ option, value }) => [option.name, { value, origin: `--${option.name}` }]));
+}
+
+/** What a shell reads as it stands. */
+const PLAIN = /^[\w@%+:,./-]+$/;
+
+/** As POSIX shells read it back. */
+function quoteForShell(text: string): string {
+  return PLAIN.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+const isFlag = ({ option }: Chosen): boolean => option.flag !== false;
+
+/** `--os-cloud=prod --project-name=demo`, as a shell reads it. */
+export function describeFlags(chosen: readonly Chosen[]): string {
+  return chosen
+    .filter(isFlag)
+    .map(({ option, value }) => `--${option.name}${option.kind === 'switch' ? '' : `=${quoteForShell(value)}`}`)
+    .join(' ');
+}
+
+/** `OS_CLOUD=prod OS_PROJECT_NAME=demo`, as a shell reads it. */
+export function describeVariables(chosen: readonly Chosen[]): string {
+  return chosen
+    .flatMap(({ option, value }) => (option.env?.[0] === undefined ? [] : [`${option.env[0]}=${quoteForShell(value)}`]))
+    .join(' ');
+}
+
+/** The same for programs: arguments and variables as they are. */
+export function settingsData(chosen: readonly Chosen[]): Data {
+  return {
+    args: chosen.filter(isFlag).map(({ option, value }) => `--${option.name}=${value}`),
+    env: Object.fromEntries(
+      chosen.flatMap(({ option, value }) => (option.env?.[0] === undefined ? [] : [[option.env[0], value] as const])),
+    ),
+  };
+}

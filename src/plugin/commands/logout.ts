@@ -1,0 +1,224 @@
+import type { About } from '../cache/token-metadata.ts';
+import { forgetIdentity } from '../cache/forget-identity.ts';
+import type { Forgotten } from '../cache/forget-identity.ts';
+import type { Folder } from '../cache/file-store.ts';
+import { findFolder, listIdentities } from '../cache/cached-identities.ts';
+import { forgetKept, listKept } from '../cache/saved-secret.ts';
+import type { KeptIdentity } from '../cache/saved-secret.ts';
+import type { TokenRecord } from '../cache/cached-token.ts';
+import { EXIT } from '../cli/reporter.ts';
+import { CacheError, PluginError } from '../../shared/base/errors.ts';
+import { identifyKept } from '../login/saved-secret.ts';
+import type { Login } from '../login/login-context.ts';
+import { giveBack } from '../login/revoke-token.ts';
+import type { Fate } from '../login/revoke-token.ts';
+import { makePrintable } from '../../shared/base/printable.ts';
+import { OUTPUT } from './command.ts';
+import type { Answer, Call, Command, Data } from './command.ts';
+import { describeTime } from './describe-time.ts';
+import { locatePresent, readPresent, storageOf } from './current-login.ts';
+import type { Present } from './current-login.ts';
+import { renderTable } from './table.ts';
+
+/** A login that is under way is waited for as long as Keystone may take for it, in ms. */
+const LOCK_MS = 31_000;
+
+/** What a Keystone has for ending a token, in ms, where `--timeout` does not say less. */
+const REVOKE_MS = 10_000;
+
+/** An identity to forget. */
+interface Target {
+  readonly key: string;
+  readonly storages: readonly string[];
+  /** Whether the present settings lead to it. */
+  readonly present: boolean;
+}
+
+/** A token that was kept, and what became of it. */
+interface Outcome {
+  readonly key: string;
+  readonly record: TokenRecord;
+  readonly about: About | undefined;
+  readonly fate: Fate;
+}
+
+/** Of one identity or all: what was forgotten, and what was not. */
+interface Result {
+  readonly outcomes: readonly Outcome[];
+  readonly secrets: readonly KeptIdentity[];
+  readonly failures: readonly CacheError[];
+}
+
+function listTargets(
+  folder: Folder,
+  present: Present | undefined,
+  { all, now }: { all: boolean; now: number },
+): Target[] {
+  const storages = new Map<string, Set<string>>();
+  const add = (key: string, storage: string): void => {
+    storages.set(key, (storages.get(key) ?? new Set()).add(storage));
+  };
+  for (const { key, storage } of listIdentities(folder, now)) if (all || key === present?.key) add(key, storage);
+  // A keyring may hold what no list tells of.
+  if (present !== undefined) add(present.key, storageOf(present.login));
+  return [...storages].map(([key, names]) => ({ key, storages: [...names], present: key === present?.key }));
+}
+
+async function forget(call: Call, folder: Folder, target: Target, login: Login | undefined): Promise<Forgotten> {
+  const { host, reporter } = call;
+  const forgotten = await forgetIdentity({
+    folder,
+    host,
+    key: target.key,
+    partialKey: target.present ? login?.key : undefined,
+    storages: target.storages,
+    longestMs: LOCK_MS,
+    onLong: () => {
+      reporter.progress('waiting for a login that is under way');
+    },
+  });
+  if (forgotten.overtaken) reporter.warn('a login is still under way: the token that it gets is kept');
+  return forgotten;
+}
+
+async function giveAllBack(
+  { host, reporter, run }: Call,
+  target: Target,
+  { records, about }: Forgotten,
+  login: Login | undefined,
+): Promise<Outcome[]> {
+  const way = { host, reporter, userAgent: run.userAgent };
+  const deadlineMs = Math.min(login?.deadlineMs ?? REVOKE_MS, REVOKE_MS);
+  const { key, present } = target;
+  return Promise.all(
+    records.map(async (record) => {
+      const fate = await giveBack({ record, about, login, present, way, deadlineMs });
+      return { key, record, about, fate };
+    }),
+  );
+}
+
+/** A secret that is kept for later logins would make the next run log in again without anybody being asked. */
+async function forgetSecrets(
+  { host }: Call,
+  login: Login | undefined,
+  all: boolean,
+): Promise<Pick<Result, 'secrets' | 'failures'>> {
+  const own = login === undefined ? undefined : identifyKept(login, login.given);
+  const chosen = listKept(host).filter(({ key }) => all || key === own?.key);
+  const secrets: KeptIdentity[] = [];
+  const failures: CacheError[] = [];
+  for (const identity of chosen) {
+    try {
+      if (await forgetKept(host, identity)) secrets.push(identity);
+    } catch (error) {
+      if (!(error instanceof CacheError)) throw error;
+      failures.push(new CacheError(`${error.message}, so this stays in it: ${identity.about}`));
+    }
+  }
+  return { secrets, failures };
+}
+
+async function logOut(call: Call, login: Login | undefined, all: boolean): Promise<Result> {
+  const folder = findFolder(call.host);
+  if (folder === undefined) return { outcomes: [], secrets: [], failures: [] };
+  const present = login === undefined ? undefined : locatePresent(login, folder);
+  const { secrets, failures } = await forgetSecrets(call, login, all);
+  const targets = listTargets(folder, present, { all, now: call.host.now() });
+  const done: { target: Target; forgotten: Forgotten }[] = [];
+  for (const target of targets) done.push({ target, forgotten: await forget(call, folder, target, login) });
+  // Forgotten first: whoever looks while Keystone is asked must not find a token that is about to end.
+  const outcomes = await Promise.all(done.map(({ target, forgotten }) => giveAllBack(call, target, forgotten, login)));
+  return {
+    outcomes: outcomes.flat(),
+    secrets,
+    failures: [...failures, ...done.flatMap(({ forgotten }) => forgotten.failures)],
+  };
+}
+
+type Describe = (record: TokenRecord) => string;
+
+const FATES: Readonly<Record<Fate['kind'], Describe>> = {
+  revoked: () => 'revoked',
+  ended: () => 'had ended',
+  given: () => 'not revoked: it was given to this program',
+  foreign: ({ expiresAt }) => `not revoked: the identity provider's own, ends at ${describeTime(expiresAt)}`,
+  'not-revoked': ({ expiresAt }) => `not revoked, ends at ${describeTime(expiresAt)}`,
+};
+
+function dataOf({ key, record, about, fate }: Outcome): Data {
+  return {
+    key,
+    user: about?.user ?? null,
+    domain: about?.domain ?? null,
+    scope: about?.scope ?? null,
+    method: about?.method ?? null,
+    keystone: record.endpoint ?? null,
+    expiresAt: describeTime(record.expiresAt),
+    token: fate.kind,
+    because: 'because' in fate ? fate.because : null,
+  };
+}
+
+function render({ outcomes, secrets }: Result): string {
+  const rows = outcomes.map(({ record, about, fate }) => [
+    about?.user ?? 'unknown',
+    about?.scope ?? 'unknown',
+    record.endpoint ?? '-',
+    FATES[fate.kind](record),
+  ]);
+  const table = rows.length === 0 ? [] : [renderTable(['FORGOTTEN', 'SCOPE', 'KEYSTONE', 'TOKEN'], rows)];
+  const kept = secrets.map(({ about }) => makePrintable(`Forgotten by the keyring: ${about}`));
+  return [...table, ...kept].join('\n') || 'There was nothing to forget.';
+}
+
+function statusOf({ outcomes, failures }: Result): number {
+  if (failures.length > 0) return EXIT.internal;
+  return outcomes.some(({ fate }) => fate.kind === 'not-revoked') ? EXIT.unreachable : EXIT.ok;
+}
+
+/** Forgets tokens and has Keystone end them. */
+export const logout: Command = {
+  words: ['logout'],
+  about: 'have Keystone revoke the token of the present settings, and forget it with all that could renew it',
+  details: [
+    'Where Keystone cannot be asked, the token is forgotten all the same, and the exit status is 6: it is good until it ends. A token that was given to this program (OS_TOKEN, used as it is) is forgotten and not revoked.',
+    'What the keyring keeps for later logins is forgotten too. Settings that hold a password log in again when kubectl runs next.',
+  ],
+  options: [
+    {
+      name: 'all',
+      group: 'Command',
+      kind: 'switch',
+      file: 'nowhere',
+      help: 'every token and every secret that is kept, whatever the settings; each token goes to the Keystone that it is from',
+    },
+    OUTPUT,
+  ],
+  takes: 'login',
+  examples: [
+    { line: 'logout', about: 'revoke and forget the token of the present settings' },
+    { line: 'logout --all', about: 'revoke and forget all that is kept' },
+  ],
+  async run(call): Promise<Answer> {
+    const all = call.own.on('all');
+    const given = await readPresent(call.run);
+    if (given instanceof PluginError && !all) throw given;
+    const result = await logOut(call, given instanceof PluginError ? undefined : given, all);
+    for (const { about, fate, record } of result.outcomes) {
+      if (fate.kind !== 'not-revoked') continue;
+      const whose = about === undefined ? 'a token' : `the token of ${about.user} (${about.scope})`;
+      call.reporter.warn(`${whose} is not revoked, and good until ${describeTime(record.expiresAt)}: ${fate.because}`);
+    }
+    for (const { message } of result.failures) call.reporter.warn(message);
+    return {
+      text: render(result),
+      data: {
+        tokens: result.outcomes.map(dataOf),
+        secrets: result.secrets.map(({ option, about }) => ({ option, about })),
+        failures: result.failures.map(({ message }) => message),
+      },
+      status: statusOf(result),
+    };
+  },
+};

@@ -1,0 +1,76 @@
+/** Commands other than get-token: which one is meant, what it is called with, and how its answer is written. */
+import { listWords, parseCommandLine, unexpectedWord } from '../cli/parse-command-line.ts';
+import { EXIT, makeReporter } from '../cli/reporter.ts';
+import { runToEnd } from '../cli/run-to-end.ts';
+import type { Outcome } from '../cli/run-to-end.ts';
+import { readEnvironment } from '../../shared/options/environment.ts';
+import type { Layer } from '../../shared/options/layer.ts';
+import type { Option } from '../../shared/options/option.ts';
+import { resolveConfig } from '../../shared/options/resolve-config.ts';
+import { UsageError } from '../../shared/base/errors.ts';
+import type { Host } from '../../shared/base/host.ts';
+import { USER_AGENT } from '../../shared/base/version.ts';
+import { renderAnswer } from './render-answer.ts';
+import type { Call, Command } from './command.ts';
+import { findCommand, listGroup, listLoginOptions } from './find-command.ts';
+import { choosePainter } from './colors.ts';
+
+function only(layer: Layer, options: readonly Option[]): Layer {
+  return new Map([...layer].filter(([name]) => options.some((option) => option.name === name)));
+}
+
+/** @throws UsageError where words are missing, or there are too many */
+function takeWords(command: Command, words: readonly string[]): readonly string[] {
+  const own = words.slice(command.words.length);
+  const wanted = command.arguments ?? [];
+  if (own.length > wanted.length && wanted.at(-1)?.many !== true) throw unexpectedWord();
+  const missing = wanted.find(({ required }, index) => required === true && own[index] === undefined);
+  if (missing !== undefined) {
+    throw new UsageError(`${command.words.join(' ')} needs ${missing.name}`, { hint: `it is the ${missing.help}` });
+  }
+  for (const [index, { name, choices }] of wanted.entries()) {
+    const word = own[index];
+    if (word !== undefined && choices?.includes(word) === false) {
+      throw new UsageError(`${name} must be ${choices.join(' or ')}`, { hint: 'see --help' });
+    }
+  }
+  return own;
+}
+
+function prepare(host: Host, command: Command): Call {
+  const login = listLoginOptions(command);
+  const { words, flags } = parseCommandLine(host.argv, [...login, ...command.options]);
+  const loginFlags = only(flags, login);
+  const own = resolveConfig(
+    [only(flags, command.options), readEnvironment(host.env, command.options)],
+    command.options,
+  );
+  const reporter = makeReporter(host, loginFlags);
+  return {
+    host,
+    words: takeWords(command, words),
+    own,
+    flags: loginFlags,
+    run: { host, info: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onHitPath: false },
+    reporter,
+    paint: choosePainter(host),
+  };
+}
+
+async function answer(host: Host): Promise<Outcome> {
+  const words = listWords(host.argv);
+  if (host.argv.includes('--help')) {
+    const { renderHelp } = await import('./help.ts');
+    const asked = words.length === 0 || listGroup(words[0]).length === 0 ? undefined : words;
+    return { document: await renderHelp(asked, host.columns()), status: EXIT.ok };
+  }
+  const command = findCommand(words);
+  const call = prepare(host, command);
+  const given = await command.run(call);
+  return { document: await renderAnswer(given, call.own.text('output')), status: given.status ?? EXIT.ok };
+}
+
+/** Runs a command to its end, its failures included. */
+export async function runCommand(host: Host): Promise<void> {
+  await runToEnd(host, () => answer(host));
+}

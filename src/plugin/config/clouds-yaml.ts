@@ -1,0 +1,180 @@
+/**
+ * clouds.yaml, secure.yaml and clouds-public.yaml as openstacksdk has them: one named cloud makes up to three layers, its
+ * region's, its own, and its provider's.
+ */
+import { ConfigError } from '../../shared/base/errors.ts';
+import type { FileStamp } from '../../shared/base/file-stamp.ts';
+import type { Host } from '../../shared/base/host.ts';
+import { advisedFolder, findCloudFile } from './cloud-files.ts';
+import type { CloudFile, CloudFileName } from './cloud-files.ts';
+import { choiceIn, chosenBy, readEntry } from './cloud-entry.ts';
+import type { Entry } from './cloud-entry.ts';
+import { listNames } from './list-names.ts';
+import { overlay } from '../../shared/options/layer.ts';
+import type { Layer, Setting } from '../../shared/options/layer.ts';
+import { mappingAt, unifyKeys } from '../../shared/options/yaml-mapping.ts';
+import { isBelowAuth } from '../../shared/options/option.ts';
+import type { Option } from '../../shared/options/option.ts';
+import { chooseRegion } from './region.ts';
+
+/** What the files say of the cloud that is meant. */
+export interface CloudSettings {
+  /** Strongest first; none where no cloud is meant. */
+  readonly layers: readonly Layer[];
+  /** Every file that this depends on, those included that are not there. */
+  readonly files: readonly FileStamp[];
+  readonly warnings: readonly string[];
+}
+
+const NOTHING: CloudSettings = { layers: [], files: [], warnings: [] };
+
+function firstOf(given: readonly Layer[], name: string): Setting | undefined {
+  return given.map((layer) => layer.get(name)).find((setting) => setting !== undefined);
+}
+
+/** Whether anything is said of where or as whom to log in; then a cloud is meant only if it is named. */
+function isTold(given: readonly Layer[], options: readonly Option[]): boolean {
+  const telling = options.filter((option) => isBelowAuth(option) || option.name === 'auth-type');
+  return telling.some(({ name }) => given.some((layer) => layer.has(name)));
+}
+
+/** The files' own words for their list of clouds. */
+const LISTS: Readonly<Record<CloudFileName, string>> = {
+  clouds: 'clouds',
+  secure: 'clouds',
+  'clouds-public': 'public-clouds',
+};
+
+/** How a person says that a file in the current folder is theirs. */
+const CONSENT: Readonly<Record<CloudFileName, (path: string) => string>> = {
+  clouds: (path) => `set OS_CLIENT_CONFIG_FILE to ${path} if you trust that file`,
+  secure: (path) => `set OS_CLIENT_SECURE_FILE to ${path} if you trust that file`,
+  'clouds-public': (path) => `move ${path} to your own folder of OpenStack settings if you trust that file`,
+};
+
+/** One of the files, with what it lists. */
+interface Listing {
+  readonly name: CloudFileName;
+  readonly file: CloudFile;
+  readonly names: readonly string[];
+  entry(name: string, kind: string): Entry | undefined;
+}
+
+function makeListing(name: CloudFileName, file: CloudFile | undefined): Listing | undefined {
+  if (file === undefined) return undefined;
+  const { path, content, inCurrentFolder } = file;
+  const list = mappingAt(content, LISTS[name], path);
+  const untrusted = inCurrentFolder ? CONSENT[name](path) : undefined;
+  return {
+    name,
+    file,
+    names: [...list.keys()],
+    entry(wanted, kind) {
+      if (!list.has(wanted)) return undefined;
+      const where = `${kind} ${wanted} in ${path}`;
+      const keys = unifyKeys(mappingAt(list, wanted, path), where);
+      return { keys, where, untrusted };
+    },
+  };
+}
+
+function warnOf({ name, file }: Listing): string[] {
+  const { path, inCurrentFolder, isOpen } = file;
+  return [
+    ...(inCurrentFolder ? [`${path} in the current folder is used`] : []),
+    ...(name === 'secure' && isOpen ? [`${path} can be read by others; take that right from them (chmod go-r)`] : []),
+  ];
+}
+
+const namesIn = (listings: readonly Listing[]): string[] => [...new Set(listings.flatMap(({ names }) => names))];
+
+/** The cloud that is named, else the only one there is. */
+function chooseCloud(named: Setting | undefined, listings: readonly Listing[], host: Host): string | undefined {
+  const known = namesIn(listings);
+  if (named === undefined) return known.length === 1 ? known[0] : undefined;
+  const name = String(named.value);
+  if (known.includes(name)) return name;
+  const files = listings.map(({ file }) => file.path);
+  if (files.length === 0) {
+    throw new ConfigError(`${named.origin} names cloud "${name}", but there is no clouds.yaml`, {
+      hint: `put one into ${advisedFolder(host)}, or set OS_CLIENT_CONFIG_FILE`,
+    });
+  }
+  throw new ConfigError(`${named.origin} names cloud "${name}", which is not in ${files.join(' or ')}`, {
+    hint: `set it to ${listNames(known)}`,
+  });
+}
+
+async function readProfile(
+  entries: readonly Entry[],
+  host: Host,
+): Promise<{ listing: Listing; entry: Entry; looked: readonly FileStamp[] } | undefined> {
+  const named = choiceIn(entries, 'profile', 'cloud');
+  if (named === undefined) return undefined;
+  const { file, looked } = await findCloudFile('clouds-public', undefined, host);
+  const listing = makeListing('clouds-public', file);
+  if (listing === undefined) {
+    throw new ConfigError(`${named.origin} names profile "${named.text}", but there is no clouds-public.yaml`, {
+      hint: `put one into ${advisedFolder(host)}, or replace the profile by what it stands for`,
+    });
+  }
+  const entry = listing.entry(named.text, 'profile');
+  if (entry === undefined) {
+    throw new ConfigError(`${named.origin} names profile "${named.text}", which is not in ${listing.file.path}`, {
+      hint: `set it to ${listNames(listing.names)}`,
+    });
+  }
+  return { listing, entry: chosenBy(named, entry), looked };
+}
+
+async function findListings(
+  host: Host,
+  given: readonly Layer[],
+): Promise<{ listings: readonly Listing[]; files: readonly FileStamp[] }> {
+  const secure = await findCloudFile('secure', firstOf(given, 'client-secure-file'), host);
+  const clouds = await findCloudFile('clouds', firstOf(given, 'client-config-file'), host);
+  // What is secret is laid over the rest.
+  const listings = [makeListing('secure', secure.file), makeListing('clouds', clouds.file)];
+  return { listings: listings.flatMap((listing) => listing ?? []), files: [...secure.looked, ...clouds.looked] };
+}
+
+/**
+ * Names of the clouds that can be chosen.
+ *
+ * @param given flags and variables, strongest first
+ * @throws ConfigError when a file cannot be used
+ */
+export async function listClouds(host: Host, given: readonly Layer[]): Promise<readonly string[]> {
+  const { listings } = await findListings(host, given);
+  return namesIn(listings);
+}
+
+/**
+ * Reads the cloud that is meant, if any: the one that is named, or the only one there is where nothing else is said.
+ *
+ * @param given flags and variables, strongest first
+ * @throws ConfigError when a file cannot be used, or does not know the cloud, its profile or its region
+ */
+export async function readCloud(
+  host: Host,
+  given: readonly Layer[],
+  options: readonly Option[],
+): Promise<CloudSettings> {
+  const named = firstOf(given, 'os-cloud');
+  if (named === undefined && isTold(given, options)) return NOTHING;
+  const { listings, files } = await findListings(host, given);
+  const cloud = chooseCloud(named, listings, host);
+  if (cloud === undefined) return { ...NOTHING, files };
+
+  const used = listings.filter(({ names }) => names.includes(cloud));
+  const own = used.flatMap((listing) => listing.entry(cloud, 'cloud') ?? []);
+  const profile = await readProfile(own, host);
+  const provider = profile === undefined ? [] : [profile.entry];
+  const region = chooseRegion([...own, ...provider], firstOf(given, 'region-name'), choiceIn(own, 'region_name'));
+  const read = (entry: Entry): Layer => readEntry(entry, options, region.choice);
+  return {
+    layers: [...region.entries.map(read), overlay(own.map(read), options), ...provider.map(read)],
+    files: [...files, ...(profile?.looked ?? [])],
+    warnings: [...used, ...(profile === undefined ? [] : [profile.listing])].flatMap(warnOf),
+  };
+}

@@ -1,0 +1,42 @@
+import type { FileStamp } from '../../shared/base/file-stamp.ts';
+import type { Host } from '../../shared/base/host.ts';
+import { listClouds, readCloud } from './clouds-yaml.ts';
+import { refuseUntrusted } from './current-folder.ts';
+import { readEnvironment, withoutOpenStack } from '../../shared/options/environment.ts';
+import type { Layer } from '../../shared/options/layer.ts';
+import type { Option } from '../../shared/options/option.ts';
+import { resolveConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+
+/** A run's settings, and the files that they depend on. */
+export interface ReadConfig {
+  readonly config: ResolvedConfig;
+  readonly files: readonly FileStamp[];
+}
+
+function readGiven(host: Host, flags: Layer, options: readonly Option[]): readonly Layer[] {
+  const env = flags.get('no-env')?.value === 'true' ? withoutOpenStack(host.env) : host.env;
+  return [flags, readEnvironment(env, options)];
+}
+
+/**
+ * Names of the clouds of clouds.yaml.
+ *
+ * @throws ConfigError
+ */
+export async function readCloudNames(host: Host, flags: Layer, options: readonly Option[]): Promise<readonly string[]> {
+  return listClouds(host, readGiven(host, flags, options));
+}
+
+/**
+ * Reads the settings from all that may hold them: flags, then variables, then clouds.yaml.
+ *
+ * @throws ConfigError
+ */
+export async function readConfig(host: Host, flags: Layer, options: readonly Option[]): Promise<ReadConfig> {
+  const given = readGiven(host, flags, options);
+  const { layers, files, warnings } = await readCloud(host, given, options);
+  const config = resolveConfig([...given, ...layers], options);
+  refuseUntrusted(config, options);
+  return { config: { ...config, warnings: [...warnings, ...config.warnings] }, files };
+}

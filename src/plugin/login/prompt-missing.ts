@@ -1,0 +1,40 @@
+import type { Option } from '../../shared/options/option.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { completeConfig, requireInteraction } from '../auth-methods/missing-options.ts';
+import { openTerminal } from '../terminal/terminal.ts';
+import type { Login } from './login-context.ts';
+
+/** Questions that are left to others. */
+interface Left {
+  readonly withoutProject?: boolean;
+}
+
+/**
+ * Has the user asked for what is missing, if anything is.
+ *
+ * @throws InteractionRequired where nobody can be asked
+ * @throws Cancelled
+ */
+export async function complete(
+  { host, info, person, method }: Login,
+  given: ResolvedConfig,
+  listMissing: (config: ResolvedConfig) => Option[],
+  { withoutProject }: Left = {},
+): Promise<ResolvedConfig> {
+  const missing = listMissing(given);
+  if (missing.length === 0) return given;
+  const because = person.deafBecause;
+  const terminal = because === undefined ? openTerminal(host) : undefined;
+  if (terminal === undefined) throw requireInteraction(missing, because ?? 'the terminal is gone');
+  try {
+    return await completeConfig(given, listMissing, {
+      host,
+      terminal,
+      server: info?.server,
+      method,
+      withoutProject,
+    });
+  } finally {
+    terminal.close();
+  }
+}

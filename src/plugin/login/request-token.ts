@@ -1,0 +1,225 @@
+import type { Whose } from '../cache/token-metadata.ts';
+import type { TokenRecord } from '../cache/cached-token.ts';
+import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
+import { readProxy } from '../../shared/http/proxy.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Scope } from '../../shared/keystone/scope.ts';
+import { readTrustedOrigins } from '../../shared/http/trusted-origins.ts';
+import { AuthRejected, KeystoneProtocolError } from '../../shared/base/errors.ts';
+import { objectAt, textAt } from '../../shared/base/json.ts';
+import { rescopeRequest } from '../../shared/keystone/auth-request.ts';
+import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
+import { authenticate, isAlive } from '../../shared/keystone/client.ts';
+import type { Granted } from '../../shared/keystone/client.ts';
+import { findV3, replaceVersion } from '../../shared/keystone/discovery.ts';
+import { findMismatch } from '../../shared/keystone/verify-token.ts';
+import { openHttp } from '../../shared/http/http-client.ts';
+import type { Http, HttpSettings } from '../../shared/http/http-client.ts';
+import { openNegotiate } from '../kerberos/negotiate.ts';
+import type { Token } from '../../shared/keystone/token.ts';
+import { listMissing } from '../auth-methods/missing-options.ts';
+import type { AuthMethod, ProviderToken, Tools } from '../auth-methods/auth-method.ts';
+import { quote } from '../../shared/base/quote.ts';
+import { Secret } from '../../shared/base/secret.ts';
+import { sendWithFactors } from './additional-factors.ts';
+import type { Login, Reporter } from './login-context.ts';
+import { describeTrust } from './tls-trust.ts';
+import { readWhose } from './token-owner.ts';
+
+const LIVENESS_MS = 5_000;
+
+/** What the way to Keystone depends on. */
+export type Way = Pick<Login, 'host' | 'tls' | 'userAgent' | 'reporter'>;
+
+function httpSettings({ host, tls, userAgent, reporter }: Way, deadlineMs: number): HttpSettings {
+  const [trusted, proxy] = [readTrustedOrigins(host), readProxy(host.env)];
+  return { host, tls, trusted, proxy, userAgent, deadlineMs, log: reporter.detail };
+}
+
+/** Uses the way to Keystone for as long as `use` takes, servers being waited for `deadlineMs` in all. */
+export async function withHttp<T>(way: Way, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
+  const http = await openHttp(httpSettings(way, deadlineMs));
+  try {
+    return await use(http);
+  } finally {
+    http.close();
+  }
+}
+
+/** A token that is not the one that was asked for is refused, or given but not kept where only its names differ. */
+function judge({ asked, subject, ifOther }: AuthRequest, token: Token, reporter: Reporter): boolean {
+  const mismatch = findMismatch(asked, token.facts);
+  if (mismatch === undefined) return true;
+  if (ifOther !== undefined) {
+    // Nobody asked Keystone for it by that name, so it is no name that Keystone takes for equal.
+    const said = `Keystone's token for ${subject} is for another ${mismatch.what} than the one that is set`;
+    throw new KeystoneProtocolError('protocol', said, { hint: ifOther });
+  }
+  const said = `Keystone gave ${subject} a token for another ${mismatch.what}`;
+  if (mismatch.certain) throw new KeystoneProtocolError('protocol', said, { hint: 'ask its operator' });
+  reporter.warn(`${said}, by its name; the token is not kept`);
+  return false;
+}
+
+/** A token as it came, whose it is, and whether it may be kept. */
+export interface Received {
+  readonly record: TokenRecord;
+  readonly whose: Whose;
+  readonly keep: boolean;
+}
+
+function receiveProviderToken({ method }: Login, given: ProviderToken, receivedAt: number): Received {
+  const { token, expiresAt, refresh, subject } = given;
+  const record = { token: token.reveal(), receivedAt, expiresAt, endpoint: undefined, refresh: refresh?.reveal() };
+  const whose = { user: subject, scope: "the identity provider's own token", method: method.names[0] ?? '' };
+  return { record, whose, keep: true };
+}
+
+/** Remembers a promise: what it stands for is done once, when it is first asked for. */
+function once<T>(find: () => Promise<T>): () => Promise<T> {
+  let found: Promise<T> | undefined;
+  return () => (found ??= find());
+}
+
+type Asker = (tools: Tools) => Promise<AuthRequest | ProviderToken>;
+
+/** Whether Keystone is asked which versions it speaks: keystoneauth's v3 types take the URL as it is. */
+export function discovers(config: ResolvedConfig, method: AuthMethod): boolean {
+  return !(config.text('auth-type') ?? method.names[0] ?? '').startsWith('v3');
+}
+
+async function obtain(login: Login, config: ResolvedConfig, ask: Asker): Promise<Received> {
+  const { method, reporter, deadlineMs, host, tls, person } = login;
+  const url = readAuthUrl(config) ?? '';
+  return withHttp(login, deadlineMs, async (http) => {
+    const findEndpoint = once(() => findV3(http, url, { ask: discovers(config, method), warn: reporter.warn }));
+    const request = await ask({ host, http, tls, person, findV3: findEndpoint, detail: reporter.detail });
+    if ('token' in request) return receiveProviderToken(login, request, host.now());
+    reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
+    const { version, rescope, elsewhere } = request;
+    const endpoint =
+      elsewhere !== undefined
+        ? await findV3(http, elsewhere.url, { ask: true, warn: reporter.warn, place: elsewhere.place })
+        : version === undefined
+          ? await findEndpoint()
+          : replaceVersion(url, 'v3');
+    const base = version === undefined ? endpoint : replaceVersion(url, version);
+    const transport = request.negotiate === true ? openNegotiate(httpSettings(login, deadlineMs)) : http;
+    const first = await sendWithFactors(login, config, request, (one) => authenticate(transport, base, one));
+    // A mapping may have given that scope already, and such a token need not be exchangeable.
+    const done = rescope === undefined || findMismatch({ scope: rescope }, first.token.facts) === undefined;
+    if (done) return receive(login, request, endpoint, first);
+    const scoped = rescopeRequest(request, first.token.id, rescope);
+    return receive(login, { ...request, ...scoped }, endpoint, await authenticate(http, endpoint, scoped));
+  });
+}
+
+/**
+ * Exchanges a complete configuration for a token.
+ *
+ * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function exchange(login: Login, config: ResolvedConfig): Promise<Received> {
+  return obtain(login, config, (tools) => login.method.request(config, tools));
+}
+
+/** Whose a token is. */
+interface Owner {
+  /** In the words of a message, with the scope: "alice on project demo". */
+  readonly subject: string;
+  readonly userId: string;
+}
+
+/**
+ * Exchanges a token for one with another scope; what came with the former stays good for the latter.
+ *
+ * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function rescope(
+  login: Login,
+  last: TokenRecord,
+  scope: Scope,
+  { subject, userId }: Owner,
+): Promise<Received> {
+  const { endpoint = '' } = last;
+  const request = rescopeRequest({ subject, asked: { user: { id: userId } } }, new Secret(last.token), scope);
+  const granted = await withHttp(login, login.deadlineMs, (http) => authenticate(http, endpoint, request));
+  const received = receive(login, request, endpoint, granted);
+  return { ...received, record: { ...received.record, refresh: last.refresh } };
+}
+
+/** A record of the cache, and the key that it is under. */
+export interface Kept {
+  readonly key: string;
+  readonly record: TokenRecord;
+}
+
+/**
+ * Gets the next token with what came with the last one, where the method can and nobody need be asked.
+ *
+ * @returns undefined where that is refused: then a whole login may still do
+ * @throws KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function renew(login: Login, { key, record }: Kept): Promise<Received | undefined> {
+  const { given, method, reporter, cache } = login;
+  const { renewal } = method;
+  if (record.refresh === undefined || renewal === undefined) return undefined;
+  if (listMissing(given, { ...method, missing: (known) => renewal.missing(known) }).length > 0) return undefined;
+  const last = new Secret(record.refresh);
+  try {
+    return await obtain(login, given, async (tools) => {
+      const request = await renewal.request(given, tools, last);
+      const next = request.refresh?.reveal();
+      // The old one may be used up by now; if Keystone fails, the new one must not be lost.
+      if (next !== undefined && next !== record.refresh) await cache.keep(key, { ...record, refresh: next }, []);
+      return request;
+    });
+  } catch (error) {
+    if (!(error instanceof AuthRejected)) throw error;
+    reporter.detail(`the last login cannot be renewed: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** Whoever logs in in a browser may be logged in there as somebody else. */
+function describeWhose({ facts }: Token): string {
+  const user = objectAt(facts, 'user');
+  const domain = textAt(objectAt(user, 'domain'), 'name');
+  const name = textAt(user, 'name') ?? textAt(user, 'id') ?? 'nobody it names';
+  return quote(domain === undefined ? name : `${name} (domain ${domain})`);
+}
+
+function receive(login: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
+  const { reporter, method, interim } = login;
+  const { token, receivedAt, expiresAt } = granted;
+  if (request.tellWhose) reporter.notice(`Keystone knows you as ${describeWhose(token)}`);
+  const keep = judge(request, token, reporter);
+  if (!token.scoped && interim !== true) {
+    const instead =
+      request.ifOther === undefined
+        ? 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME'
+        : 'only Keystone can change that';
+    reporter.warn(`the token has no scope, which k8s-keystone-auth refuses; ${instead}`);
+  }
+  const record = { token: token.id.reveal(), receivedAt, expiresAt, endpoint, refresh: request.refresh?.reveal() };
+  const given = request.given === undefined ? {} : { given: true };
+  const trust = describeTrust(login.tls);
+  return {
+    record,
+    whose: { ...readWhose(token.facts), method: method.names[0] ?? '', keystone: endpoint, ...given, trust },
+    keep,
+  };
+}
+
+/**
+ * Whether a token of the cache can be given. The same kubectl asking for a token that it has just got means that the
+ * cluster may have refused it; then Keystone is asked, once. Nobody can be asked about another provider's token.
+ */
+export async function isStillGood(login: Login, { token, endpoint }: TokenRecord): Promise<boolean> {
+  const { cache, reporter } = login;
+  if (cache.handOut(token) !== 'token' || endpoint === undefined) return true;
+  const alive = await withHttp(login, LIVENESS_MS, (http) => isAlive(http, endpoint, new Secret(token)));
+  reporter.detail(alive ? 'Keystone confirms the token' : 'Keystone no longer knows the token');
+  if (alive) cache.confirm(token);
+  return alive;
+}

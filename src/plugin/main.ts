@@ -1,0 +1,18 @@
+import { lookup } from './fast-path/find-cached-credential.ts';
+import { processHost } from '../shared/base/host.ts';
+
+const host = processHost();
+const document = lookup(host);
+if (document === undefined) {
+  // The only way into everything that is slow to load. `runCli` answers for its own failures.
+  void import('./cli/cli.ts').then(({ runCli }) => runCli(host));
+} else {
+  const failure = host.writeOut(document);
+  if (failure === undefined) {
+    host.leave();
+  } else {
+    void import('./cli/cli.ts').then(({ reportUnwritten }) => {
+      reportUnwritten(host, failure);
+    });
+  }
+}

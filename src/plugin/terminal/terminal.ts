@@ -1,0 +1,66 @@
+import { closeSync, openSync } from 'node:fs';
+import { ReadStream, WriteStream } from 'node:tty';
+import type { Host } from '../../shared/base/host.ts';
+
+/** The user's terminal itself, whatever stdin, stdout and stderr are connected to. */
+export interface Terminal {
+  readonly input: ReadStream;
+  readonly output: WriteStream;
+  close(): void;
+}
+
+interface Device {
+  readonly input: string;
+  readonly output: string;
+}
+
+const DEVICES: Partial<Record<NodeJS.Platform, Device>> = {
+  win32: { input: String.raw`\\.\CONIN$`, output: String.raw`\\.\CONOUT$` },
+};
+
+const UNIX: Device = { input: '/dev/tty', output: '/dev/tty' };
+
+/** The prompt library ends the stream that it wrote to, but the next question needs it too. */
+class LastingWriteStream extends WriteStream {
+  override end(): this {
+    return this;
+  }
+}
+
+function openOrClose<T>(path: string, flags: string, use: (fd: number) => T): T {
+  const fd = openSync(path, flags);
+  try {
+    return use(fd);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Opens the controlling terminal; undefined where there is none. */
+export function openTerminal(host: Host): Terminal | undefined {
+  const device = DEVICES[host.platform] ?? UNIX;
+  try {
+    const input = openOrClose(device.input, host.platform === 'win32' ? 'r+' : 'r', (fd) => new ReadStream(fd));
+    try {
+      const output = openOrClose(
+        device.output,
+        host.platform === 'win32' ? 'r+' : 'w',
+        (fd) => new LastingWriteStream(fd),
+      );
+      return {
+        input,
+        output,
+        close() {
+          input.destroy();
+          output.destroy();
+        },
+      };
+    } catch (error) {
+      input.destroy();
+      throw error;
+    }
+  } catch {
+    return undefined;
+  }
+}

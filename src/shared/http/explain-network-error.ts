@@ -1,0 +1,212 @@
+/** Turns a request that got no answer, or led elsewhere, into a sentence and a hint. */
+import { ConfigError, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
+import type { PluginError, PluginErrorCode } from '../base/errors.ts';
+import type { TrustedOrigins } from './trusted-origins.ts';
+import type { Place } from './http-client.ts';
+import { quote } from '../base/quote.ts';
+
+/** `{name}` and `{setting}` stand for those of the {@link Place}. */
+interface Explanation {
+  readonly code: PluginErrorCode;
+  readonly message: string;
+  readonly hint: string;
+}
+
+const UNTRUSTED: Explanation = {
+  code: 'untrusted',
+  message: 'its certificate is not trusted',
+  hint: "set OS_CACERT (--cacert) to its authority's PEM file; --insecure only as a last resort",
+};
+
+const UNWELCOME: Explanation = {
+  code: 'untrusted',
+  message: 'it does not accept our client certificate',
+  hint: 'set OS_CERT and OS_KEY (--cert, --key) to a certificate of an authority that it trusts',
+};
+
+const OLD_TLS: Explanation = {
+  code: 'untrusted',
+  message: 'it speaks no TLS newer than 1.1',
+  hint: 'ask its operator to enable TLS 1.2',
+};
+
+/** Failures of the connection, by Node's and OpenSSL's codes. */
+const FAILURES: Readonly<Record<string, Explanation>> = {
+  ECONNREFUSED: { code: 'unreachable', message: 'nothing listens there', hint: 'check {setting} and its port' },
+  ENOTFOUND: {
+    code: 'unreachable',
+    message: 'its host name is unknown',
+    hint: 'check {setting}, or your DNS or VPN',
+  },
+  EAI_AGAIN: { code: 'unreachable', message: 'its host name cannot be looked up now', hint: 'check your network' },
+  EHOSTUNREACH: { code: 'unreachable', message: 'no way leads to its host', hint: 'check your network or VPN' },
+  ENETUNREACH: { code: 'unreachable', message: 'no way leads to its network', hint: 'check your network or VPN' },
+  ETIMEDOUT: { code: 'timed-out', message: 'it did not answer in time', hint: 'check your network, VPN or proxy' },
+  ECONNRESET: {
+    code: 'unreachable',
+    message: 'it closed the connection',
+    hint: 'try again; check your proxy if it stays',
+  },
+  ERR_HTTP_CONTENT_LENGTH_MISMATCH: {
+    code: 'unreachable',
+    message: 'it closed the connection in the middle of its answer',
+    hint: 'try again; check your proxy if it stays',
+  },
+  HPE_HEADER_OVERFLOW: {
+    code: 'protocol',
+    message: 'the headers of its answer are too long',
+    hint: 'check what stands between you and {name}',
+  },
+  ERR_PROXY_TUNNEL: {
+    code: 'unreachable',
+    message: 'the proxy does not let us through',
+    hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
+  },
+  ERR_TLS_CERT_ALTNAME_INVALID: {
+    code: 'untrusted',
+    message: 'its certificate is for another host name',
+    hint: 'use the name that stands in the certificate in {setting}',
+  },
+  CERT_HAS_EXPIRED: {
+    code: 'untrusted',
+    message: 'its certificate has expired',
+    hint: 'ask its operator for a new one, and check the clock of this machine',
+  },
+  CERT_NOT_YET_VALID: {
+    code: 'untrusted',
+    message: 'its certificate is not valid yet',
+    hint: 'check the clock of this machine',
+  },
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  CERT_SIGNATURE_FAILURE: UNTRUSTED,
+  INVALID_CA: UNTRUSTED,
+  INVALID_PURPOSE: UNTRUSTED,
+  CERT_REVOKED: UNTRUSTED,
+  ERR_SSL_WRONG_VERSION_NUMBER: {
+    code: 'not-keystone',
+    message: 'it does not speak TLS there',
+    hint: 'check the port in {setting}, or whether it should be http://',
+  },
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: {
+    code: 'untrusted',
+    message: 'it asks for a client certificate',
+    hint: 'set OS_CERT and OS_KEY (--cert, --key)',
+  },
+  ERR_SSL_UNSUPPORTED_PROTOCOL: OLD_TLS,
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: OLD_TLS,
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: UNWELCOME,
+  ERR_SSL_SSL_TLS_ALERT_BAD_CERTIFICATE: UNWELCOME,
+  ERR_SSL_SSL_TLS_ALERT_HANDSHAKE_FAILURE: {
+    code: 'untrusted',
+    message: 'it broke off the TLS handshake',
+    hint: 'if it asks for a client certificate, set OS_CERT and OS_KEY (--cert, --key)',
+  },
+};
+
+const PROXY_UNREACHABLE: Explanation = {
+  code: 'unreachable',
+  message: 'the proxy cannot be reached',
+  hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
+};
+
+/** The error of the socket, which got wraps and which says more; of several addresses, the first one's. */
+function socketError(error: unknown): object {
+  const cause = error instanceof Error ? (error.cause ?? error) : {};
+  const [first] = cause instanceof AggregateError ? (cause.errors as unknown[]) : [cause];
+  return typeof first === 'object' && first !== null ? first : {};
+}
+
+function codeOf(socket: object): string {
+  const code = 'code' in socket ? String(socket.code) : 'unknown failure';
+  // OpenSSL's reason for a failed write stands in the message only.
+  const reason =
+    code === 'EPROTO' && 'message' in socket ? /:SSL routines:[^:]*:([^:]+):/.exec(String(socket.message)) : null;
+  return reason?.[1] === undefined ? code : `ERR_SSL_${reason[1].toUpperCase().replace(/\W+/g, '_')}`;
+}
+
+/** Whether it was another machine than the one addressed that could not be connected to. */
+function isProxy(socket: object, url: URL): boolean {
+  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+  if ('port' in socket) return socket.port !== port;
+  return 'hostname' in socket && socket.hostname !== url.hostname;
+}
+
+/** What was tried when a connection failed. */
+export interface Attempt {
+  readonly url: URL;
+  readonly place: Place;
+  /** Whether the deadline of the whole run had passed. */
+  readonly timedOut: boolean;
+  readonly deadlineMs: number;
+}
+
+function explainUnknown(name: string): Explanation {
+  // Node's HTTP parser has a code of its own for each rule of HTTP that an answer can break.
+  if (name.startsWith('HPE_')) {
+    return {
+      code: 'protocol',
+      message: `its answer is no valid HTTP (${name})`,
+      hint: 'check what stands between you and {name}, and whether {setting} should begin with https://',
+    };
+  }
+  return {
+    code: 'unreachable',
+    message: `the connection failed (${name})`,
+    hint: 'check {setting} and your network',
+  };
+}
+
+/** Puts the place's words into an explanation. */
+function fill(text: string, { name, setting }: Place): string {
+  return text.replaceAll('{name}', name).replaceAll('{setting}', setting);
+}
+
+/** Explains a request that got no answer. */
+export function explainFailure(error: unknown, { url, place, timedOut, deadlineMs }: Attempt): PluginError {
+  const who = `${place.name} at ${url.origin}`;
+  if (timedOut) {
+    return new KeystoneUnreachable('timed-out', `${who} did not answer within ${deadlineMs / 1000} s`, {
+      hint: 'check your network, VPN or proxy, or raise --timeout',
+      cause: error,
+    });
+  }
+  const socket = socketError(error);
+  const name = codeOf(socket);
+  const { code, message, hint } = isProxy(socket, url) ? PROXY_UNREACHABLE : (FAILURES[name] ?? explainUnknown(name));
+  return new KeystoneUnreachable(code, `${who} cannot be used: ${message}`, { hint: fill(hint, place), cause: error });
+}
+
+/** Explains that a server is not on the user's own list. */
+export function explainUntrusted(url: URL, { name, setting }: Place, { file }: TrustedOrigins): PluginError {
+  return new ConfigError(
+    `${name} at ${url.origin} is not one of the servers that you trust in ${file}; nothing was sent`,
+    {
+      hint: `check ${setting}, or add that origin to the file if you trust it`,
+    },
+  );
+}
+
+/** Explains a redirect that is not followed; an `endless` one would have been, had there not been so many before. */
+export function explainRedirect(
+  from: URL,
+  location: string,
+  { place, endless }: { place: Place; endless: boolean },
+): PluginError {
+  const { name, setting } = place;
+  const refuse = (message: string, hint: string): PluginError =>
+    new KeystoneProtocolError('redirect-refused', `${name} at ${from.origin} ${message}`, { hint });
+  if (endless) return refuse('redirects without end', `check ${setting}, and what stands between you and ${name}`);
+  const to = URL.canParse(location, from.href) ? new URL(location, from.href) : undefined;
+  if (to?.origin === from.origin) {
+    return refuse('redirects in a way that would drop the login', `check the path in ${setting}`);
+  }
+  const where = to === undefined || to.origin === 'null' ? 'elsewhere' : quote(to.origin);
+  return refuse(
+    `redirects to ${where}; the credential was not sent there`,
+    where === 'elsewhere' ? `check ${setting}` : `set ${setting} to ${where} if that is your ${name}`,
+  );
+}

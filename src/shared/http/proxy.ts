@@ -1,0 +1,23 @@
+import { ConfigError } from '../base/errors.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Best first, as curl reads them. */
+const VARIABLES = ['https_proxy', 'HTTPS_PROXY'];
+
+/**
+ * The variables that tell Node's agents which proxy to use and where not to. A proxy without a scheme is one of http, as
+ * everywhere; Node itself would ignore it and go without.
+ *
+ * @throws ConfigError when the proxy is of a kind that Node does not speak
+ */
+export function readProxy(env: Environment): Record<string, string | undefined> {
+  const name = VARIABLES.find((candidate) => env[candidate] !== undefined && env[candidate] !== '');
+  if (name === undefined) return {};
+  const text = env[name] ?? '';
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  if (!URL.canParse(url) || !/^https?:\/\//i.test(url)) {
+    throw new ConfigError(`${name} is not a proxy of http`, { hint: `set ${name} to http://HOST:PORT, or unset it` });
+  }
+  return { https_proxy: url, no_proxy: env['no_proxy'] ?? env['NO_PROXY'] };
+}

@@ -1,0 +1,124 @@
+import type { Reference, Scope } from './scope.ts';
+import type { PluginErrorCode } from '../base/errors.ts';
+import { Secret } from '../base/secret.ts';
+import type { Asked } from './verify-token.ts';
+import type { Place } from '../http/http-client.ts';
+
+/** JSON with secrets in it. Plain `JSON.stringify` prints them as `[redacted]`; {@link serialise} reveals them. */
+export type Json = string | boolean | Secret | readonly Json[] | { readonly [name: string]: Json };
+
+/** What to tell the user when Keystone answers with a certain status. */
+export interface Refusal {
+  readonly code: PluginErrorCode;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** One request that ends in a token. */
+export interface AuthRequest {
+  readonly verb: 'POST' | 'GET';
+  /** Below the endpoint, without a leading slash. */
+  readonly path: string;
+  /** The endpoint where it is not v3: v4 is Rust Keystone's, beside v3. */
+  readonly version?: 'v4';
+  /** Another Keystone than the one that all settings are about. */
+  readonly elsewhere?: { readonly url: string; readonly place: Place };
+  readonly headers?: Readonly<Record<string, Secret | string>>;
+  readonly body?: Json;
+  /** The token itself where the request only asks what it is good for; else it comes in `X-Subject-Token`. */
+  readonly given?: Secret;
+  /** Who logs in and for what, in the words of a message: "alice on project demo". */
+  readonly subject: string;
+  /** What the token must say of itself. */
+  readonly asked: Asked;
+  /** What to do where that is not so, if the user cannot choose; as a phrase. */
+  readonly ifOther?: string;
+  /** It is sent with what the user's Kerberos tickets prove (RFC 4559). */
+  readonly negotiate?: true;
+  /** It holds what works once: it is never sent twice. */
+  readonly once?: true;
+  /** The scope to exchange the token for unless it has that one: a federated one has none (Keystone API, "OS-FEDERATION"). */
+  readonly rescope?: Scope | undefined;
+  /** Gets the next token without the user; it is kept with this one. */
+  readonly refresh?: Secret | undefined;
+  /** Who logs in was settled in a browser: whose token it is, is said. */
+  readonly tellWhose?: true;
+  /** Answers that this method explains better than the status alone does. */
+  readonly refusals?: Readonly<Partial<Record<number, Refusal>>>;
+}
+
+/** One part of an authentication (Keystone API, `auth.identity`): a method's name and its object. */
+export interface IdentityPart {
+  readonly method: string;
+  readonly content: Json;
+}
+
+/** A user by id, or by name with a domain. */
+export function userJson(user: Reference, domain: Reference | undefined): Readonly<Record<string, Json>> {
+  return 'id' in user || domain === undefined ? { ...user } : { ...user, domain: { ...domain } };
+}
+
+/** A scope as Keystone wants it; undefined where it is left to Keystone. */
+export function scopeJson(scope: Scope): Json | undefined {
+  switch (scope.kind) {
+    case 'project':
+      return { project: 'id' in scope ? { id: scope.id } : { name: scope.name, domain: { ...scope.domain } } };
+    case 'domain':
+      return { domain: { ...scope.domain } };
+    case 'system':
+      return { system: { all: true } };
+    case 'trust':
+      return { 'OS-TRUST:trust': { id: scope.id } };
+    case 'unscoped':
+      return { unscoped: {} };
+    case 'default':
+      return undefined;
+  }
+}
+
+/** The tokens request (Keystone API v3, "Authentication and token management"), without the catalog. */
+export function tokensRequest(
+  parts: readonly IdentityPart[],
+  scope: Scope | undefined,
+): Pick<AuthRequest, 'verb' | 'path' | 'body'> {
+  const identity = {
+    methods: parts.map(({ method }) => method),
+    ...Object.fromEntries(parts.map(({ method, content }) => [method, content])),
+  };
+  const scoped = scope === undefined ? undefined : scopeJson(scope);
+  return {
+    verb: 'POST',
+    // Python Keystone looks for the name, Rust Keystone wants a boolean.
+    path: 'auth/tokens?nocatalog=true',
+    body: { auth: scoped === undefined ? { identity } : { identity, scope: scoped } },
+  };
+}
+
+/** Exchanges a token that has no scope for one that has; nothing but a role can then still be missing. */
+export function rescopeRequest(
+  { subject, asked }: Pick<AuthRequest, 'subject' | 'asked'>,
+  token: Secret,
+  scope: Scope,
+): AuthRequest {
+  return {
+    ...tokensRequest([{ method: 'token', content: { id: token } }], scope),
+    headers: { 'x-auth-token': token },
+    subject,
+    asked: { ...asked, scope },
+    refusals: {
+      401: {
+        code: 'auth-rejected',
+        message: `Keystone accepted the login, but not for ${subject}: there is no role there, or no such project or domain`,
+        hint: 'choose another project or domain, or ask its operator for a role',
+      },
+    },
+  };
+}
+
+/** Serialises a body for the wire, secrets revealed. */
+export function serialise(body: Json): string {
+  return JSON.stringify(body, function reveal(this: Record<string, unknown>, name: string, value: unknown): unknown {
+    const raw = this[name];
+    return raw instanceof Secret ? raw.reveal() : value;
+  });
+}

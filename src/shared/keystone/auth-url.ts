@@ -1,0 +1,60 @@
+import { ConfigError } from '../base/errors.ts';
+import { isExposed } from '../base/url.ts';
+import type { ResolvedConfig } from '../options/resolve-config.ts';
+
+function parseUrl(text: string, origin: string, example: string): URL {
+  const hint = `set ${origin} to something like ${example}`;
+  if (!URL.canParse(text)) throw new ConfigError(`${origin} is not a URL`, { hint });
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new ConfigError(`${origin} must begin with https:// or http://`, { hint });
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new ConfigError(`${origin} must not hold a user name or a password`, {
+      hint: 'set OS_USERNAME and OS_PASSWORD instead',
+    });
+  }
+  return url;
+}
+
+/**
+ * Reads a URL that a credential is sent to.
+ *
+ * @param name of the option
+ * @param example of a right value
+ * @returns undefined where it is not set
+ * @throws ConfigError when it is no URL, or would send the credential unencrypted to another machine
+ */
+export function readDestination(config: ResolvedConfig, name: string, example: string): URL | undefined {
+  const text = config.text(name);
+  if (text === undefined) return undefined;
+  const origin = config.origin(name);
+  const url = parseUrl(text.trim(), origin, example);
+  if (isExposed(url) && !config.on('allow-http')) {
+    throw new ConfigError(`${origin} is http://: the credential would cross the network unencrypted`, {
+      hint: 'use https://, or --allow-http if you accept that',
+    });
+  }
+  return url;
+}
+
+/**
+ * Reads the URL of a Keystone in its normal form: lower-case host, no default port, query, fragment or trailing slash.
+ *
+ * @param name of the option
+ * @returns undefined where it is not set
+ * @throws ConfigError when it is no URL, or would send the credential unencrypted to another machine
+ */
+export function readKeystoneUrl(config: ResolvedConfig, name: string): string | undefined {
+  const url = readDestination(config, name, 'https://keystone.example.com:5000/v3');
+  return url === undefined ? undefined : url.origin + url.pathname.replace(/\/+$/, '');
+}
+
+/**
+ * Reads Keystone's URL, see {@link readKeystoneUrl}.
+ *
+ * @throws ConfigError
+ */
+export function readAuthUrl(config: ResolvedConfig): string | undefined {
+  return readKeystoneUrl(config, 'keystone-url');
+}

@@ -1,0 +1,90 @@
+import { KeystoneProtocolError } from '../base/errors.ts';
+import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
+import { KEYSTONE } from '../http/http-client.ts';
+import type { Http, Place } from '../http/http-client.ts';
+import { quote } from '../base/quote.ts';
+
+const VERSION_SEGMENT = /^v\d+(\.\d+)?$/;
+const V3_ID = /^v3(?:\.(\d+))?$/;
+const USABLE = ['stable', 'current', 'supported', 'deprecated'];
+
+interface Version {
+  readonly minor: number;
+  readonly deprecated: boolean;
+  readonly path: string | undefined;
+}
+
+/** Splits off the last segment of a normalised URL's path. */
+function splitLast(authUrl: string): { base: string; last: string } {
+  const slash = authUrl.lastIndexOf('/');
+  return { base: authUrl.slice(0, slash), last: authUrl.slice(slash + 1) };
+}
+
+/** Keeps only the path of a link: where Keystone thinks it lives must not decide where the credential goes. */
+function selfPath(version: JsonObject, authUrl: string): string | undefined {
+  for (const link of listAt(version, 'links')) {
+    const href = isJsonObject(link) && textAt(link, 'rel') === 'self' ? textAt(link, 'href') : undefined;
+    if (href === undefined || !URL.canParse(href, authUrl)) continue;
+    const { pathname } = new URL(href, authUrl);
+    // Behind an origin, the path of "x:@evil.example" would turn that origin into a user name.
+    if (pathname.startsWith('/')) return pathname.replace(/\/+$/, '');
+  }
+  return undefined;
+}
+
+/** The endpoint of another version beside the one that a normalised auth URL names, if it names one. */
+export function replaceVersion(authUrl: string, version: 'v3' | 'v4'): string {
+  const { base, last } = splitLast(authUrl);
+  return `${VERSION_SEGMENT.test(last) ? base : authUrl}/${version}`;
+}
+
+function listVersions(body: JsonObject, authUrl: string): { found: Version[]; advertised: string[] } {
+  const nested = objectAt(body, 'versions');
+  const single = objectAt(body, 'version');
+  const entries = [...listAt(nested, 'values'), ...listAt(body, 'versions'), ...(single === undefined ? [] : [single])];
+  const found: Version[] = [];
+  const advertised: string[] = [];
+  for (const entry of entries.filter(isJsonObject)) {
+    const id = textAt(entry, 'id') ?? '';
+    advertised.push(id);
+    const match = V3_ID.exec(id);
+    const status = (textAt(entry, 'status') ?? '').toLowerCase();
+    if (match === null || !USABLE.includes(status)) continue;
+    const deprecated = status === 'deprecated';
+    found.push({ minor: Number(match[1] ?? 0), deprecated, path: selfPath(entry, authUrl) });
+  }
+  return { found, advertised };
+}
+
+/**
+ * Finds the v3 endpoint below a normalised auth URL (Keystone API, "API versions"). A URL that names a version is taken
+ * at its word; any other is asked, and if it does not answer as Keystone does, `/v3` is appended.
+ *
+ * @param options.ask false for keystoneauth's `v3*` types, which never ask
+ * @param options.warn takes what a user should know
+ * @param options.place whose URL it is
+ * @throws KeystoneProtocolError when Keystone lists versions and v3 is none of them
+ * @throws KeystoneUnreachable
+ */
+export async function findV3(
+  http: Http,
+  authUrl: string,
+  { ask, warn, place = KEYSTONE }: { ask: boolean; warn: (message: string) => void; place?: Place },
+): Promise<string> {
+  if (!ask || VERSION_SEGMENT.test(splitLast(authUrl).last)) return replaceVersion(authUrl, 'v3');
+  const answer = await http.send({ verb: 'GET', url: authUrl, place });
+  const body = answer.status === 200 || answer.status === 300 ? parseJsonObject(answer.body) : undefined;
+  const { found, advertised } = body === undefined ? { found: [], advertised: [] } : listVersions(body, authUrl);
+  const [best] = found.sort((a, b) => Number(a.deprecated) - Number(b.deprecated) || b.minor - a.minor);
+  if (best?.deprecated) warn(`Keystone at ${authUrl} calls its v3 deprecated; it may not answer much longer`);
+  if (best !== undefined) return best.path === undefined ? `${authUrl}/v3` : new URL(authUrl).origin + best.path;
+  if (advertised.length === 0) return `${authUrl}/v3`;
+  throw new KeystoneProtocolError(
+    'protocol',
+    `Keystone at ${authUrl} offers ${quote(advertised.join(', '))}, but not v3`,
+    {
+      hint: `check ${place.setting}`,
+    },
+  );
+}

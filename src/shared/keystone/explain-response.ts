@@ -1,0 +1,165 @@
+/** Turns an answer that holds no token into a sentence and a hint. Status and headers count before wording. */
+import { AdditionalFactorRequired, AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
+import type { PluginError } from '../base/errors.ts';
+import { listAt, objectAt, parseJsonObject, textAt } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { AuthRequest } from './auth-request.ts';
+import { KEYSTONE } from '../http/http-client.ts';
+import type { HttpAnswer } from '../http/http-client.ts';
+import { quote } from '../base/quote.ts';
+import { listOfferedMethods, parseTokenId } from './token.ts';
+
+interface Circumstances {
+  readonly url: string;
+  readonly answer: HttpAnswer;
+  readonly body: JsonObject | undefined;
+  readonly request: AuthRequest;
+}
+
+/** What the server says in any of the three shapes of its errors; empty where it says nothing. */
+function serverMessage(body: JsonObject | undefined): string {
+  const [first] = listAt(body, 'errors');
+  const entry = typeof first === 'object' && first !== null ? (first as JsonObject) : undefined;
+  const text = textAt(objectAt(body, 'error'), 'message') ?? textAt(entry, 'detail') ?? textAt(entry, 'title') ?? '';
+  return quote(text).replace(/\.$/, '');
+}
+
+function explainReceipt({ body, request }: Circumstances, receipt: string): PluginError {
+  const done = listAt(objectAt(body, 'receipt'), 'methods');
+  const ways = listAt(body, 'required_auth_methods').map((rule) =>
+    (Array.isArray(rule) ? (rule as unknown[]) : [])
+      .filter((method) => typeof method === 'string')
+      .filter((method) => !done.includes(method)),
+  );
+  const wanted = quote(ways.map((way) => way.join(' and ')).join(', or '));
+  return new AdditionalFactorRequired(
+    `Keystone wants another factor from ${request.subject}: ${wanted}`,
+    { id: parseTokenId(receipt), ways },
+    { hint: 'log in with an application credential, or pass a token with OS_TOKEN' },
+  );
+}
+
+function explain401(circumstances: Circumstances): PluginError {
+  const { answer, body, request } = circumstances;
+  const receipt = answer.header('openstack-auth-receipt');
+  if (receipt !== undefined) return explainReceipt(circumstances, receipt);
+  const offered = listOfferedMethods(body);
+  if (offered.length > 0) {
+    return new AuthRejected('method-not-offered', 'Keystone does not offer this way to log in', {
+      hint: `it offers ${quote(offered.join(', '))}; set OS_AUTH_TYPE to one of them`,
+    });
+  }
+  if (/\bpassword is expired\b/i.test(serverMessage(body))) {
+    return new AuthRejected('password-expired', `the password of ${request.subject} has expired`, {
+      hint: 'change it with "openstack user password set"',
+    });
+  }
+  return new AuthRejected(
+    'auth-rejected',
+    `Keystone refused the login for ${request.subject}: wrong credentials, disabled or locked account, or no role there (Keystone does not say which)`,
+    { hint: 'check user, password, domain, and project or trust' },
+  );
+}
+
+function explain400({ body }: Circumstances): PluginError {
+  const said = serverMessage(body);
+  const domain = /\bdomain in (user|project)\b/i.exec(said)?.[1]?.toUpperCase();
+  return new AuthRejected('request-rejected', `Keystone rejected the request: ${said || 'it does not say why'}`, {
+    hint: domain === undefined ? 'check the names and ids that you set' : `set OS_${domain}_DOMAIN_NAME`,
+  });
+}
+
+function explain404({ url, body, request }: Circumstances): PluginError {
+  if (objectAt(body, 'error') === undefined) {
+    const { version = 'v3', elsewhere: { place } = { place: KEYSTONE } } = request;
+    return new KeystoneProtocolError('not-keystone', `no Keystone ${version} answers at ${url}`, {
+      hint: version === 'v3' ? `check ${place.setting}` : `check ${place.setting}; only Rust Keystone speaks v4`,
+    });
+  }
+  return new AuthRejected('credential-unknown', `Keystone does not find what was asked for: ${serverMessage(body)}`, {
+    hint: 'check the names and ids that you set',
+  });
+}
+
+function explain403({ body, request }: Circumstances): PluginError {
+  return new AuthRejected(
+    'auth-rejected',
+    `Keystone forbids the login for ${request.subject}: ${serverMessage(body)}`,
+    {
+      hint: 'ask its operator',
+    },
+  );
+}
+
+function explain409({ body }: Circumstances): PluginError {
+  return new AuthRejected('request-rejected', `Keystone has that already: ${serverMessage(body)}`, {
+    hint: 'choose another name',
+  });
+}
+
+function explain429({ answer }: Circumstances): PluginError {
+  const after = answer.header('retry-after');
+  return new KeystoneUnreachable('rate-limited', 'Keystone limits the rate of logins', {
+    hint:
+      after === undefined
+        ? 'try again later'
+        : `try again ${/^\d+$/.test(after) ? `in ${after} s` : `at ${quote(after)}`}`,
+  });
+}
+
+function explainUnavailable({ answer, body }: Circumstances): PluginError {
+  const after = answer.header('retry-after');
+  const who = body === undefined ? ' from a proxy in front of it' : '';
+  return new KeystoneUnreachable('unavailable', `Keystone is unavailable (${String(answer.status)}${who})`, {
+    hint: after === undefined ? 'try again later' : `try again later; it says Retry-After: ${quote(after)}`,
+  });
+}
+
+type Explainer = (circumstances: Circumstances) => PluginError;
+
+const BY_STATUS: Readonly<Partial<Record<number, Explainer>>> = {
+  400: explain400,
+  401: explain401,
+  403: explain403,
+  404: explain404,
+  409: explain409,
+  429: explain429,
+  502: explainUnavailable,
+  503: explainUnavailable,
+  504: explainUnavailable,
+};
+
+function explainOther({ url, answer, body, request }: Circumstances): PluginError {
+  const status = String(answer.status);
+  if (answer.status >= 500) {
+    return new KeystoneUnreachable('unavailable', `Keystone failed with error ${status}`, {
+      hint: 'try again later, or ask its operator',
+    });
+  }
+  const html = /\bhtml\b/i.test(answer.header('content-type') ?? '');
+  const what = html ? 'HTML' : answer.status < 300 ? 'no JSON' : `status ${status}`;
+  return new KeystoneProtocolError(
+    'not-keystone',
+    answer.status >= 400 && body !== undefined
+      ? `Keystone answered ${status}: ${serverMessage(body)}`
+      : `${url} answered with ${what}, which is not Keystone`,
+    {
+      hint: `check ${(request.elsewhere?.place ?? KEYSTONE).setting}, and whether you must sign in to the network first`,
+    },
+  );
+}
+
+/** Explains an answer that is not the one hoped for; the method's own explanation goes first. */
+export function explainAnswer(request: AuthRequest, url: string, answer: HttpAnswer): PluginError {
+  const body = parseJsonObject(answer.body);
+  const circumstances = { url, answer, body, request };
+  const explained = (BY_STATUS[answer.status] ?? explainOther)(circumstances);
+  const refusal = request.refusals?.[answer.status];
+  const own =
+    refusal !== undefined && (explained.code === 'auth-rejected' || explained.code === 'credential-unknown')
+      ? new AuthRejected(refusal.code, refusal.message, { hint: refusal.hint })
+      : explained;
+  const requestId = answer.header('x-openstack-request-id');
+  if (requestId !== undefined) own.requestId = quote(requestId);
+  return own;
+}

@@ -1,0 +1,145 @@
+/** Logging in on another device (RFC 8628): the provider gives a short code, a person enters it in any browser. */
+import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
+import type { PluginErrorCode } from '../base/errors.ts';
+import { textAt } from '../base/json.ts';
+import type { Http } from '../http/http-client.ts';
+import { Secret } from '../base/secret.ts';
+import type { Provider } from './provider.ts';
+import { OAuthRefusal } from './explain-oauth-error.ts';
+import { postForm, readSeconds, requestTokens } from './token-request.ts';
+import type { Client, Form, Tokens } from './token-request.ts';
+
+/** `grant_type` (RFC 8628, 3.4). */
+export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
+
+const INTERVAL_MS = 5_000;
+
+/** What `slow_down` adds for good, and what a provider that does not answer is spared (RFC 8628, 3.5). */
+const SLOWER_MS = 5_000;
+
+/** Failures that a later poll may not meet. */
+const PASSING: readonly PluginErrorCode[] = ['unreachable', 'timed-out', 'unavailable', 'rate-limited'];
+
+/** Where to log in, to be shown to a person. */
+export interface Invitation {
+  /** http or https, in its normal form. */
+  readonly url: string;
+  /** Whether the code is in the URL already. */
+  readonly complete: boolean;
+  readonly userCode: string;
+}
+
+/** A login on another device. */
+export interface DeviceLogin {
+  readonly client: Client;
+  readonly scope: string;
+  /** Whether the codes are bound to this run (RFC 7636). */
+  readonly pkce: boolean;
+  readonly subject: string;
+  /** How long a person has, in ms; the provider may give less. */
+  readonly patienceMs: number;
+  readonly invite: (invitation: Invitation) => void;
+}
+
+interface Authorization {
+  readonly deviceCode: Secret;
+  readonly invitation: Invitation;
+  readonly expiresMs: number;
+  readonly intervalMs: number;
+}
+
+const ADVICE = { hint: 'ask its operator' };
+
+/** A person is going to open it, so it must be a page, and must not look like another's. */
+function readPage(text: string | undefined): string | undefined {
+  if (text === undefined || !URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const page = /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
+  return page && url.href.length <= 2_000 ? url.href : undefined;
+}
+
+async function authorize(
+  http: Http,
+  provider: Provider,
+  { client, scope, subject }: DeviceLogin,
+  challenge: Form,
+): Promise<Authorization> {
+  // The id stands in the form even beside Basic: some providers look for it there only.
+  const form = { client_id: client.id, scope, ...challenge };
+  const { body } = await postForm(http, provider, 'device_authorization', { client, form, subject });
+  const deviceCode = textAt(body, 'device_code');
+  const userCode = textAt(body, 'user_code');
+  // Google's name for it is older than the RFC.
+  const page = readPage(textAt(body, 'verification_uri') ?? textAt(body, 'verification_url'));
+  const complete = readPage(textAt(body, 'verification_uri_complete'));
+  const url = complete ?? page;
+  if (deviceCode === undefined || userCode === undefined || userCode.length > 100 || url === undefined) {
+    throw new KeystoneProtocolError('protocol', 'the identity provider gave no usable code to log in with', ADVICE);
+  }
+  return {
+    deviceCode: new Secret(deviceCode),
+    invitation: { url, complete: complete !== undefined, userCode },
+    expiresMs: (readSeconds(body, 'expires_in') ?? Infinity) * 1000,
+    intervalMs: (readSeconds(body, 'interval') ?? INTERVAL_MS / 1000) * 1000,
+  };
+}
+
+function tooLate(subject: string, ms: number): AuthRejected {
+  const seconds = String(Math.round(ms / 1000));
+  return new AuthRejected('auth-rejected', `nobody finished the login of ${subject} within ${seconds} s`, {
+    hint: 'log in again, or raise --login-timeout',
+  });
+}
+
+/** How much longer to wait from now on; undefined for a failure that is final. */
+function slowDown(error: unknown): number | undefined {
+  if (error instanceof OAuthRefusal) {
+    if (error.reason === 'authorization_pending') return 0;
+    return error.reason === 'slow_down' ? SLOWER_MS : undefined;
+  }
+  return error instanceof KeystoneUnreachable && PASSING.includes(error.code) ? SLOWER_MS : undefined;
+}
+
+/**
+ * Has a person log in elsewhere, and gets the tokens when that is done.
+ *
+ * @throws OAuthRefusal when the person or the provider refuses
+ * @throws AuthRejected when nobody came in time
+ * @throws KeystoneProtocolError | KeystoneUnreachable
+ */
+export async function logInWithDevice(http: Http, provider: Provider, login: DeviceLogin): Promise<Tokens> {
+  const { client, pkce, subject, patienceMs, invite } = login;
+  const verifier = pkce ? randomBytes(32).toString('base64url') : undefined;
+  const challenge: Form =
+    verifier === undefined
+      ? {}
+      : {
+          code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+          code_challenge_method: 'S256',
+        };
+  const { deviceCode, invitation, expiresMs, intervalMs } = await authorize(http, provider, login, challenge);
+  invite(invitation);
+  const form = {
+    grant_type: DEVICE_GRANT,
+    device_code: deviceCode,
+    code_verifier: verifier === undefined ? undefined : new Secret(verifier),
+  };
+  const longestMs = Math.min(expiresMs, patienceMs);
+  const end = performance.now() + longestMs;
+  let waitMs = intervalMs;
+  let trouble: Error | undefined;
+  while (performance.now() + waitMs <= end) {
+    await sleep(waitMs);
+    try {
+      return await requestTokens(http, provider, { client, form, subject, once: true, apart: true });
+    } catch (error) {
+      const slower = slowDown(error);
+      if (slower === undefined) throw error;
+      waitMs += slower;
+      trouble = error instanceof KeystoneUnreachable ? error : undefined;
+    }
+  }
+  throw trouble ?? tooLate(subject, longestMs);
+}

@@ -1,0 +1,125 @@
+/** Turns what an identity provider answers instead of a token into a sentence and a hint. */
+import { AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
+import type { PluginError, PluginErrorCode } from '../base/errors.ts';
+import { parseJsonObject, textAt } from '../base/json.ts';
+import type { HttpAnswer } from '../http/http-client.ts';
+import { quote } from '../base/quote.ts';
+import type { Endpoint } from './provider.ts';
+
+/** The identity provider understood the request and refused it (RFC 6749, 5.2). */
+export class OAuthRefusal extends AuthRejected {
+  /** Its word for why, such as `invalid_grant`. */
+  readonly reason: string;
+
+  constructor(reason: string, ...rest: ConstructorParameters<typeof AuthRejected>) {
+    super(...rest);
+    this.reason = reason;
+  }
+}
+
+interface Explanation {
+  readonly code?: PluginErrorCode;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** By `error` of RFC 6749, 4.1.2.1 and 5.2, RFC 8628, 3.5, and OpenID Connect Core, 3.1.2.6. */
+const REASONS: ReadonlyMap<string, Explanation> = new Map([
+  [
+    'invalid_grant',
+    { message: 'wrong or used up credentials, or a locked account', hint: 'check the credentials, and log in again' },
+  ],
+  [
+    'invalid_client',
+    {
+      code: 'credential-unknown',
+      message: 'it does not know this client, or its secret is wrong',
+      hint: 'check OS_CLIENT_ID and OS_CLIENT_SECRET',
+    },
+  ],
+  [
+    'unauthorized_client',
+    {
+      code: 'method-not-offered',
+      message: 'this client may not log in in this way',
+      hint: 'have its operator allow it for OS_CLIENT_ID, or set OS_AUTH_TYPE to another way',
+    },
+  ],
+  [
+    'unsupported_grant_type',
+    {
+      code: 'method-not-offered',
+      message: 'it does not offer this way to log in',
+      hint: 'set OS_AUTH_TYPE to another way',
+    },
+  ],
+  [
+    'invalid_scope',
+    { code: 'request-rejected', message: 'it does not grant these scopes', hint: 'check OS_OPENID_SCOPE' },
+  ],
+  ['access_denied', { message: 'the login was denied', hint: 'log in again, and allow it' }],
+  ['expired_token', { message: 'the login was not finished in time', hint: 'log in again' }],
+  [
+    'invalid_request',
+    {
+      code: 'request-rejected',
+      message: 'it cannot make sense of the request',
+      hint: 'check OS_CLIENT_ID and the scopes',
+    },
+  ],
+  ...['interaction_required', 'login_required', 'consent_required', 'account_selection_required'].map(
+    (reason): [string, Explanation] => [
+      reason,
+      {
+        message: 'it wants to ask you something',
+        hint: 'log in there with a browser once, or set OS_AUTH_TYPE=v3oidcdeviceauthz',
+      },
+    ],
+  ),
+]);
+
+const UNKNOWN: Explanation = { message: 'it refused the login', hint: 'ask its operator' };
+
+/**
+ * Explains the `error` and `error_description` of an answer, wherever they came.
+ *
+ * @param subject who logs in, in the words of a message
+ */
+export function explainReason(reason: string, description: string | undefined, subject: string): PluginError {
+  const { code = 'auth-rejected', message, hint } = REASONS.get(reason) ?? UNKNOWN;
+  const said = quote([reason, description ?? ''].join(' ')).replace(/\.$/, '');
+  return new OAuthRefusal(reason, code, `the identity provider refused ${subject}: ${message} (${said})`, { hint });
+}
+
+function explainStatus({ place, url }: Endpoint, answer: HttpAnswer): PluginError {
+  const { status } = answer;
+  const after = answer.header('retry-after');
+  const again = after === undefined ? '' : `; it says Retry-After: ${quote(after)}`;
+  if (status === 429) {
+    return new KeystoneUnreachable('rate-limited', `${place.name} limits the rate of requests`, {
+      hint: `try again later${again}`,
+    });
+  }
+  if (status >= 500) {
+    return new KeystoneUnreachable('unavailable', `${place.name} failed with error ${String(status)}`, {
+      hint: `try again later${again}`,
+    });
+  }
+  const html = /\bhtml\b/i.test(answer.header('content-type') ?? '');
+  const what = html ? 'HTML' : status < 300 ? 'no JSON object' : `status ${String(status)}`;
+  const { origin, pathname } = new URL(url);
+  return new KeystoneProtocolError(
+    'protocol',
+    `${origin}${pathname} answered with ${what}, which is not what an identity provider says there`,
+    { hint: `check ${place.setting}, and whether you must sign in to the network first` },
+  );
+}
+
+/** Explains an answer of one of the provider's endpoints that is not the one hoped for. */
+export function explainAnswer(endpoint: Endpoint, answer: HttpAnswer, subject: string): PluginError {
+  const body = parseJsonObject(answer.body);
+  const reason = textAt(body, 'error');
+  const down = answer.status >= 500 || answer.status === 429;
+  if (reason === undefined || (down && !REASONS.has(reason))) return explainStatus(endpoint, answer);
+  return explainReason(reason, textAt(body, 'error_description'), subject);
+}

@@ -1,0 +1,164 @@
+/** Where an identity provider's endpoints are: set one by one, or in its discovery document. */
+import { AuthRejected, ConfigError, KeystoneProtocolError } from '../base/errors.ts';
+import { isExposed } from '../base/url.ts';
+import { listAt, parseJsonObject, textAt } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { Http, Place } from '../http/http-client.ts';
+import { quote } from '../base/quote.ts';
+import { explainAnswer } from './explain-oauth-error.ts';
+
+/** A URL of the provider's, in the words of a message that names the setting behind it. */
+export interface Endpoint {
+  readonly url: string;
+  readonly place: Place;
+}
+
+/** By the discovery document's names without `_endpoint` (RFC 8414, 2; RFC 8628, 4). */
+export type EndpointName = 'token' | 'authorization' | 'device_authorization';
+
+/** A URL that a user has set, checked, and the name of that setting. */
+export interface SetUrl {
+  readonly url: string;
+  readonly origin: string;
+}
+
+/** What a user has set of a provider; an endpoint that is set beats the document's. */
+export interface ProviderSettings {
+  readonly discovery: SetUrl | undefined;
+  readonly endpoints: Readonly<Partial<Record<EndpointName, SetUrl>>>;
+  /** Whether http:// to another machine is accepted. */
+  readonly allowHttp: boolean;
+}
+
+/** What a grant needs of a provider. */
+export interface Needs {
+  /** `grant_type`; refused where the provider lists others only. */
+  readonly grant: string;
+  readonly endpoints: readonly EndpointName[];
+}
+
+/** A provider whose endpoints are known. */
+export interface Provider {
+  /** Of the discovery document; undefined where none was read. */
+  readonly issuer: string | undefined;
+  /** @throws ConfigError where it was not among the {@link Needs} and is not known */
+  endpoint(name: EndpointName): Endpoint;
+  /** Whether the discovery document says that it does something, such as `authorization_response_iss_parameter_supported`. */
+  readonly announces: (name: string) => boolean;
+  /** The words in a list of the discovery document, such as `code_challenge_methods_supported`; undefined without it. */
+  list(name: string): readonly string[] | undefined;
+}
+
+/** The provider in messages. */
+export const PROVIDER_NAME = 'the identity provider';
+
+function endpointAt({ url, origin }: SetUrl): Endpoint {
+  return { url, place: { name: PROVIDER_NAME, setting: origin } };
+}
+
+function protocolError(message: string, { place }: Endpoint): KeystoneProtocolError {
+  return new KeystoneProtocolError('protocol', message, { hint: `check ${place.setting}, or ask its operator` });
+}
+
+/**
+ * Checks that the document is about the origin it came from. RFC 8414, 3.3 demands the whole issuer to be in the URL;
+ * providers with one document for many tenants break that, so the path may differ.
+ */
+function readIssuer(document: JsonObject, at: Endpoint): string {
+  const issuer = textAt(document, 'issuer');
+  if (issuer === undefined || !URL.canParse(issuer)) {
+    throw protocolError('the discovery document of the identity provider names no issuer', at);
+  }
+  const { origin } = new URL(issuer);
+  if (origin !== new URL(at.url).origin) {
+    throw protocolError(`the discovery document at ${new URL(at.url).origin} is that of ${quote(origin)}`, at);
+  }
+  return issuer;
+}
+
+async function discover(http: Http, at: Endpoint): Promise<JsonObject> {
+  const answer = await http.send({ verb: 'GET', url: at.url, place: at.place });
+  const document = answer.status === 200 ? parseJsonObject(answer.body) : undefined;
+  if (document !== undefined) return document;
+  const error = explainAnswer(at, answer, 'to say where its endpoints are');
+  if (error.code !== 'protocol' || new URL(at.url).pathname.includes('/.well-known/')) throw error;
+  throw new KeystoneProtocolError('protocol', error.message, {
+    hint: `set ${at.place.setting} to the whole URL, which ends with /.well-known/openid-configuration`,
+  });
+}
+
+/** @returns undefined where the document does not name it */
+function endpointIn(document: JsonObject, name: EndpointName, at: Endpoint, allowHttp: boolean): Endpoint | undefined {
+  const text = textAt(document, `${name}_endpoint`);
+  if (text === undefined) return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const clean = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
+  if (!clean) throw protocolError(`the discovery document's ${name}_endpoint cannot be used`, at);
+  if (isExposed(url) && !allowHttp) {
+    throw new KeystoneProtocolError(
+      'protocol',
+      `the discovery document's ${name}_endpoint is http://: the credential would cross the network unencrypted`,
+      { hint: 'ask its operator for https://, or use --allow-http if you accept that' },
+    );
+  }
+  url.hash = '';
+  return { url: url.href, place: at.place };
+}
+
+function checkGrant(document: JsonObject, grant: string): void {
+  const offered = listAt(document, 'grant_types_supported').filter((one) => typeof one === 'string');
+  // Without a list the RFC's default would rule out most grants, and many providers leave it out.
+  if (offered.length === 0 || offered.includes(grant)) return;
+  throw new AuthRejected('method-not-offered', `the identity provider does not offer this way to log in (${grant})`, {
+    hint: `it offers ${quote(offered.join(', '))}; set OS_AUTH_TYPE to another way to log in`,
+  });
+}
+
+/**
+ * Finds what a grant needs of a provider. The discovery document (OpenID Connect Discovery, 4; RFC 8414) is read only
+ * where an endpoint is not set.
+ *
+ * @throws ConfigError where neither is set
+ * @throws AuthRejected where the provider does not offer the grant
+ * @throws KeystoneProtocolError for a document that cannot be right
+ * @throws KeystoneUnreachable
+ */
+export async function openProvider(http: Http, settings: ProviderSettings, needs: Needs): Promise<Provider> {
+  const { discovery, allowHttp } = settings;
+  const found = new Map<EndpointName, Endpoint>();
+  for (const name of needs.endpoints) {
+    const set = settings.endpoints[name];
+    if (set !== undefined) found.set(name, endpointAt(set));
+  }
+  const open = needs.endpoints.filter((name) => !found.has(name));
+  const at = open.length === 0 || discovery === undefined ? undefined : endpointAt(discovery);
+  const document = at === undefined ? undefined : await discover(http, at);
+  const issuer = document === undefined || at === undefined ? undefined : readIssuer(document, at);
+  if (document !== undefined && at !== undefined) {
+    checkGrant(document, needs.grant);
+    for (const name of open) {
+      const endpoint = endpointIn(document, name, at, allowHttp);
+      if (endpoint === undefined) {
+        throw new AuthRejected('method-not-offered', `the identity provider names no ${name}_endpoint`, {
+          hint: 'set OS_AUTH_TYPE to another way to log in, or ask its operator',
+        });
+      }
+      found.set(name, endpoint);
+    }
+  }
+  return {
+    issuer,
+    endpoint(name) {
+      const endpoint = found.get(name);
+      if (endpoint !== undefined) return endpoint;
+      throw new ConfigError(`the ${name} endpoint of the identity provider is not known`, {
+        hint: 'set OS_DISCOVERY_ENDPOINT',
+      });
+    },
+    announces: (name) => document !== undefined && Object.hasOwn(document, name) && document[name] === true,
+    list(name) {
+      if (document === undefined || !Array.isArray(document[name])) return undefined;
+      return listAt(document, name).filter((one) => typeof one === 'string');
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { UsageError } from '../base/errors.ts';
+import { HIGHEST_LEVEL, makeSetting } from './layer.ts';
+import type { Layer, Setting } from './layer.ts';
+import type { Option } from './option.ts';
+
+/** The names of an option's flag, as typed. */
+export function flagNames(option: Option): string[] {
+  if (option.flag === false) return [];
+  return [option.name, ...(option.aliases ?? [])].map((name) => (name.length === 1 ? `-${name}` : `--${name}`));
+}
+
+/** Whether the next argument is its value. */
+export const takesValue = (option: Option): boolean => option.kind !== 'switch' && option.kind !== 'level';
+
+/** Arguments whose values have been replaced by their index in `values`. */
+export interface SetAside {
+  readonly argv: readonly string[];
+  readonly values: readonly string[];
+}
+
+/** `-vvv` is three times `-v`. */
+function spellOut(argument: string, optionOf: ReadonlyMap<string, Option>): string[] {
+  const [, letters = '', first = ''] = /^-((\w)\2+)$/.exec(argument) ?? [];
+  const name = `-${first}`;
+  return optionOf.get(name)?.kind === 'level' ? Array.from(letters, () => name) : [argument];
+}
+
+/**
+ * Takes the values out of the arguments before the parser sees them: it would strip quotes that belong to a password,
+ * take a value that begins with a dash for a flag, and any word for false. As with pflag, the argument after a flag is
+ * its value whatever it looks like; a switch alone is on.
+ *
+ * @throws UsageError when the last flag lacks its value
+ */
+export function setValuesAside(argv: readonly string[], options: readonly Option[]): SetAside {
+  const optionOf = new Map(options.flatMap((option) => flagNames(option).map((name) => [name, option])));
+  const names: string[] = [];
+  const values: string[] = [];
+  let waiting: string | undefined;
+  const put = (name: string, value: string): void => {
+    names.push(`${name}=${String(values.push(value) - 1)}`);
+  };
+  const levels = new Map<Option, number>();
+  for (const argument of argv.flatMap((one) => spellOut(one, optionOf))) {
+    const [name = ''] = argument.split('=', 1);
+    const option = optionOf.get(name);
+    if (waiting !== undefined) {
+      put(waiting, argument);
+      waiting = undefined;
+    } else if (option === undefined) names.push(argument);
+    else if (name !== argument) put(name, argument.slice(name.length + 1));
+    else if (takesValue(option)) waiting = name;
+    else if (option.kind === 'level') {
+      const level = Math.min((levels.get(option) ?? 0) + 1, HIGHEST_LEVEL);
+      levels.set(option, level);
+      put(name, String(level));
+    } else put(name, 'true');
+  }
+  if (waiting !== undefined) throw new UsageError(`${waiting} needs a value`, { hint: `write ${waiting}=VALUE` });
+  return { argv: names, values };
+}
+
+/**
+ * Makes a layer of parsed flags.
+ *
+ * @param parsed by option name: an index into `values`
+ * @throws ConfigError when a value is not what its option takes
+ */
+export function readFlags(
+  parsed: Readonly<Record<string, unknown>>,
+  values: readonly string[],
+  options: readonly Option[],
+): Layer {
+  const layer = new Map<string, Setting>();
+  for (const option of options) {
+    const index = parsed[option.name];
+    const text = typeof index === 'string' ? values[Number(index)] : undefined;
+    const setting = text === undefined ? undefined : makeSetting(option, text, `--${option.name}`);
+    if (setting !== undefined) layer.set(option.name, setting);
+  }
+  return layer;
+}

@@ -1,0 +1,179 @@
+import { resolve } from 'node:path';
+import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
+import { readEnvironment } from '../../shared/options/environment.ts';
+import type { Layer } from '../../shared/options/layer.ts';
+import { readProxy } from '../../shared/http/proxy.ts';
+import { resolveConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { ConfigError } from '../../shared/base/errors.ts';
+import type { Host } from '../../shared/base/host.ts';
+import { readOidc } from '../authn/oidc-settings.ts';
+import type { OidcSettings } from '../authn/oidc-authenticator.ts';
+import { WEBHOOK_OPTIONS } from './options.ts';
+import { COMPATIBILITIES } from '../authz/policy/finding.ts';
+import type { Compatibilities, Compatibility } from '../authz/policy/finding.ts';
+
+/** Everything a running webhook needs to know, read and checked. Files are absolute paths. */
+export interface Settings {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clientCaFile: string | undefined;
+  readonly graceMs: number;
+  /** In the order in which they are asked; never empty. */
+  readonly authenticators: readonly AuthenticatorName[];
+  /** Empty where Keystone is not among them. */
+  readonly authUrl: string;
+  readonly keystoneCaFile: string | undefined;
+  readonly proxy: Readonly<Record<string, string | undefined>>;
+  readonly timeoutMs: number;
+  readonly concurrency: number;
+  readonly rate: number;
+  readonly usernameFormat: string;
+  readonly groupFormat: string;
+  readonly goodMs: number;
+  readonly oidc: OidcSettings | undefined;
+  readonly refuseAccessRules: boolean;
+  readonly anyShape: boolean;
+  readonly policyFile: string | undefined;
+  readonly policyConfigMap: string | undefined;
+  readonly denies: boolean;
+  readonly compatibilities: Compatibilities;
+  readonly syncFile: string | undefined;
+  readonly syncConfigMap: string | undefined;
+  readonly kubeconfig: string | undefined;
+  readonly logLevel: string;
+}
+
+/** Whose tokens can be accepted. */
+const AUTHENTICATORS = ['keystone', 'oidc'] as const;
+
+export type AuthenticatorName = (typeof AUTHENTICATORS)[number];
+
+const DEFAULT_LISTEN = '0.0.0.0:8443';
+const LONGEST_GOOD_SECONDS = 30;
+
+/** Leaves kube-apiserver its answer within five seconds. */
+const LONGEST_TIMEOUT_SECONDS = 4;
+
+function readListen(config: ResolvedConfig): { host: string; port: number } {
+  const text = config.text('listen') ?? DEFAULT_LISTEN;
+  const [, host = '', port = ''] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
+  if (port === '' || Number(port) > 65_535) {
+    throw new ConfigError(`--listen must be an address and a port, not "${text}"`, { hint: `write ${DEFAULT_LISTEN}` });
+  }
+  // As in Go, no address means all of them.
+  return { host: host === '' ? '::' : host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
+}
+
+function readCount(config: ResolvedConfig, name: string, preset: number): number {
+  const text = config.text(name);
+  if (text === undefined) return preset;
+  if (/^\d{1,4}$/.test(text) && Number(text) > 0) return Number(text);
+  throw new ConfigError(`--${name} must be a number from 1 to 9999, not "${text}"`);
+}
+
+function readSeconds(config: ResolvedConfig, name: string, preset: number, most: number): number {
+  const seconds = Number(config.text(name) ?? preset);
+  if (seconds > most) throw new ConfigError(`--${name} must be ${most} at most, not ${seconds}`);
+  return seconds * 1000;
+}
+
+function readFormat(config: ResolvedConfig, name: string, letters: string): string {
+  const format = config.text(name) ?? '%n';
+  const strange = [...format.matchAll(/%(.?)/g)].find(([, letter = '']) => letter === '' || !letters.includes(letter));
+  // Without either of these, all users would be one.
+  if (strange !== undefined || !/%[ni]/.test(format)) {
+    const known = Array.from(letters, (letter) => `%${letter}`).join(', ');
+    throw new ConfigError(`${config.origin(name)} must hold %n or %i, and of % only ${known}`, { hint: 'see --help' });
+  }
+  return format;
+}
+
+function readAuthenticators(config: ResolvedConfig): readonly AuthenticatorName[] {
+  const hasIssuer = config.has('oidc-issuer-url');
+  const text = config.text('authenticators');
+  if (text === undefined) return hasIssuer ? AUTHENTICATORS : ['keystone'];
+  const names = text.split(',').map((name) => name.trim());
+  const known = AUTHENTICATORS.filter((name) => names.includes(name));
+  const origin = config.origin('authenticators');
+  if (known.length !== names.length) {
+    throw new ConfigError(`${origin} must name each of ${AUTHENTICATORS.join(' and ')} once at most, not "${text}"`);
+  }
+  if (known.includes('oidc') && !hasIssuer) {
+    throw new ConfigError(`${origin} names oidc, but no issuer is set`, { hint: 'set --oidc-issuer-url' });
+  }
+  return known.toSorted((one, other) => names.indexOf(one) - names.indexOf(other));
+}
+
+const isCompatibility = (name: string): name is Compatibility => Object.hasOwn(COMPATIBILITIES, name);
+
+/**
+ * Reads names with commas between them.
+ *
+ * @throws ConfigError for one that is unknown
+ */
+export function readCompatibilities(config: ResolvedConfig): Compatibilities {
+  const names = (config.text('compatibility') ?? '').split(',').map((name) => name.trim());
+  const wanted = names.filter((name) => name !== '');
+  const unknown = wanted.find((name) => !isCompatibility(name));
+  if (unknown === undefined) return new Set(wanted.filter(isCompatibility));
+  throw new ConfigError(`${config.origin('compatibility')} knows no "${unknown}"`, {
+    hint: `it knows ${Object.keys(COMPATIBILITIES).join(', ')}`,
+  });
+}
+
+/** Flags over variables. */
+export function readConfig(host: Host, flags: Layer): ResolvedConfig {
+  return resolveConfig([flags, readEnvironment(host.env, WEBHOOK_OPTIONS)], WEBHOOK_OPTIONS);
+}
+
+function require(config: ResolvedConfig, name: string, variable: string): string {
+  const text = config.text(name);
+  if (text !== undefined) return text;
+  throw new ConfigError(`--${name} is missing`, { hint: `set --${name} or ${variable}` });
+}
+
+/**
+ * Reads what the server is told.
+ *
+ * @throws ConfigError
+ */
+export function readSettings(host: Host, flags: Layer): Settings {
+  const config = readConfig(host, flags);
+  const path = (file: string): string => resolve(host.cwd, file);
+  const file = (name: string): string | undefined => {
+    const text = config.text(name);
+    return text === undefined ? undefined : path(text);
+  };
+  const authenticators = readAuthenticators(config);
+  if (authenticators.includes('keystone')) require(config, 'keystone-url', 'OS_AUTH_URL');
+  return {
+    listen: readListen(config),
+    certFile: path(require(config, 'tls-cert-file', 'TLS_CERT_FILE')),
+    keyFile: path(require(config, 'tls-private-key-file', 'TLS_PRIVATE_KEY_FILE')),
+    clientCaFile: file('client-ca-file'),
+    graceMs: readSeconds(config, 'shutdown-grace', 1, 600),
+    authenticators,
+    authUrl: readAuthUrl(config) ?? '',
+    keystoneCaFile: file('keystone-ca-file'),
+    proxy: readProxy(host.env),
+    timeoutMs: readSeconds(config, 'keystone-timeout', 3, LONGEST_TIMEOUT_SECONDS),
+    concurrency: readCount(config, 'keystone-concurrency', 16),
+    rate: readCount(config, 'keystone-rate', 15),
+    usernameFormat: readFormat(config, 'username-format', 'niDd'),
+    groupFormat: readFormat(config, 'group-format', 'nid'),
+    goodMs: readSeconds(config, 'cache-ttl', LONGEST_GOOD_SECONDS, LONGEST_GOOD_SECONDS),
+    oidc: authenticators.includes('oidc') ? readOidc(config, file) : undefined,
+    refuseAccessRules: config.text('access-rules') !== 'accept',
+    anyShape: config.on('any-token-shape'),
+    policyFile: file('keystone-policy-file'),
+    policyConfigMap: config.text('policy-configmap-name'),
+    denies: config.on('deny-unmatched'),
+    compatibilities: readCompatibilities(config),
+    syncFile: file('sync-config-file'),
+    syncConfigMap: config.text('sync-configmap-name'),
+    kubeconfig: file('kubeconfig'),
+    logLevel: config.text('log-level') ?? 'info',
+  };
+}

@@ -1,0 +1,82 @@
+// Against: a real Keystone.
+
+import t from 'tap';
+import type { Test } from 'tap';
+import { EXIT } from '../support/login.ts';
+import { onProject } from '../support/settings.ts';
+import { logIn, revokeToken, validateToken } from '../support/tenancy.ts';
+import { arrivalsSince, failOnce, logInTwice } from '../support/twice.ts';
+import { markRequests, testWithKeystone } from '../support/test-environment.ts';
+
+t.setTimeout(120_000);
+
+const GET = 'GET /v3/auth/tokens?nocatalog=true';
+
+testWithKeystone('the token as it is, and until when', async (t, world) => {
+  const { domain, projects, users } = world.tenancy;
+  const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
+  const facts = await validateToken(world.http, token);
+  const check = async (t: Test, env: Record<string, string>, path = '/v3', requests = [`${GET} 200`]) => {
+    const mark = markRequests(world.http);
+    const at = Object.fromEntries(
+      Object.entries(env).map(([name, value]) => [name, value.replace('@', mark.url + path)]),
+    );
+    const attempt = { env: { ...at, OS_TOKEN: token }, arrivals: arrivalsSince(mark), requests };
+    const given = await logInTwice(t, attempt);
+    t.equal(given.token, token);
+    t.equal(Date.parse(given.expirationTimestamp), Math.floor(Date.parse(facts?.expiresAt ?? '') / 1000) * 1000);
+  };
+  const admin = { OS_AUTH_TYPE: 'admin_token' };
+  await t.test('at its own URL', (t) => check(t, { ...admin, OS_ENDPOINT: '@' }));
+  await t.test('at its own URL, by the other names', (t) => check(t, { OS_AUTH_TYPE: 'token_endpoint', OS_URL: '@' }));
+  await t.test('at a URL without a version', (t) =>
+    check(t, { ...admin, OS_ENDPOINT: '@' }, '', ['GET  300', `${GET} 200`]),
+  );
+  await t.test("at Keystone's URL", (t) => check(t, { ...admin, OS_AUTH_URL: '@' }));
+  await t.test('its own URL beats that', (t) =>
+    check(t, { ...admin, OS_AUTH_URL: 'http://127.0.0.1:1/v3', OS_ENDPOINT: '@' }),
+  );
+  await t.test('with the scope that it has', (t) =>
+    check(t, { ...admin, OS_ENDPOINT: '@', ...onProject(projects.demo, domain) }),
+  );
+});
+
+testWithKeystone('what cannot be passed on', async (t, world) => {
+  const { domain, projects, users } = world.tenancy;
+  const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
+  const mark = markRequests(world.http);
+  const arrivals = arrivalsSince(mark);
+  const env = { OS_AUTH_TYPE: 'admin_token', OS_ENDPOINT: `${mark.url}/v3`, OS_TOKEN: token };
+  const secrets = [token];
+
+  await t.test('another scope than the one asked for', async (t) => {
+    const other = { ...env, ...onProject(projects.other, domain) };
+    const says = ['for another project than the one that is set', 'this token is used as it is'];
+    await failOnce(t, { env: other, arrivals, requests: [`${GET} 200`], secrets }, { status: EXIT.protocol, says });
+  });
+  await t.test('a revoked one', async (t) => {
+    const gone = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
+    await revokeToken(world.http, gone);
+    const says = ['does not know the token in OS_TOKEN', 'openstack token issue'];
+    const attempt = { env: { ...env, OS_TOKEN: gone }, arrivals, requests: [`${GET} 401`], secrets: [gone] };
+    await failOnce(t, attempt, { status: EXIT.refused, says });
+  });
+  await t.test('none', async (t) => {
+    const says = ['token is not set', 'set OS_TOKEN'];
+    await failOnce(
+      t,
+      { env: { ...env, OS_TOKEN: undefined }, arrivals, requests: [] },
+      { status: EXIT.interaction, says },
+    );
+  });
+  await t.test('to nowhere', async (t) => {
+    const says = ['Keystone at http://127.0.0.1:1 cannot be used', 'check OS_ENDPOINT'];
+    const attempt = { env: { ...env, OS_ENDPOINT: 'http://127.0.0.1:1' }, arrivals, requests: [], secrets };
+    await failOnce(t, attempt, { status: EXIT.unreachable, says });
+  });
+  await t.test('unencrypted to another machine', async (t) => {
+    const says = ['OS_ENDPOINT is http://'];
+    const attempt = { env: { ...env, OS_ENDPOINT: 'http://keystone.invalid/v3' }, arrivals, requests: [], secrets };
+    await failOnce(t, attempt, { status: EXIT.config, says });
+  });
+});

@@ -1,0 +1,39 @@
+// Against: a real Keystone.
+
+import t from 'tap';
+import { both, checkLogin, reader } from '../support/check-login.ts';
+import { onProject } from '../support/settings.ts';
+import { logIn, validateToken } from '../support/tenancy.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
+
+t.setTimeout(170_000);
+
+testWithKeystone('token: exchanged or as it is', async (t, world) => {
+  const { domain, projects, users } = world.tenancy;
+  const given = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
+  const methods = ['password', 'token'];
+  const env = { OS_TOKEN: given };
+  const expiry = (await validateToken(world.http, given))?.expiresAt;
+
+  await t.test('exchanged for another project', async (t) => {
+    const onOther = { ...env, ...onProject(projects.other, domain) };
+    const wanted = { user: 'alice', project: 'other', methods, ...reader };
+    const { token } = await checkLogin(t, world, { env: onOther, wanted });
+    t.not(token, given);
+    t.equal((await validateToken(world.http, token))?.expiresAt, expiry, 'it lives no longer than the old one');
+  });
+  await t.test('exchanged for the system', async (t) => {
+    const wanted = { user: 'alice', system: true, methods, ...reader } as const;
+    await checkLogin(t, world, { env: { ...env, OS_SYSTEM_SCOPE: 'all' }, wanted });
+  });
+  await t.test('as it is', async (t) => {
+    const wanted = { user: 'alice', project: 'demo', ...both };
+    const requests = ['GET /v3/auth/tokens?nocatalog=true 200'];
+    const { token } = await checkLogin(t, world, { env, wanted, requests });
+    t.equal(token, given, 'the same token');
+  });
+  await t.test('its other variable', async (t) => {
+    const other = { OS_AUTH_TOKEN: given, OS_PROJECT_ID: projects.other.id };
+    await checkLogin(t, world, { env: other, wanted: { user: 'alice', project: 'other', methods, ...reader } });
+  });
+});

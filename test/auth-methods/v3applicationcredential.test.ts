@@ -1,0 +1,42 @@
+// Against: a real Keystone.
+
+import t from 'tap';
+import { checkLogin, checkLogins, member } from '../support/check-login.ts';
+import { asCredential, onProject } from '../support/settings.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
+
+t.setTimeout(170_000);
+
+testWithKeystone('application credential: its project and no other', async (t, world) => {
+  const { applicationCredentials, domain, users } = world.tenancy;
+  const { valid, shortLived } = applicationCredentials;
+  const wanted = { user: 'alice', project: 'demo', methods: ['application_credential'], ...member };
+  const byId = asCredential(valid);
+  const byName = { OS_APPLICATION_CREDENTIAL_NAME: valid.name, OS_APPLICATION_CREDENTIAL_SECRET: valid.secret };
+  await checkLogins(t, world, {
+    'by id': { env: byId, wanted },
+    "by name and the user's name": {
+      env: { ...byName, OS_USERNAME: 'alice', OS_USER_DOMAIN_NAME: domain.name },
+      wanted,
+    },
+    "by name and the user's id": { env: { ...byName, OS_USER_ID: users.alice.id }, wanted },
+    // An openrc of the same project sets all of these; Keystone answers 401 to any scope.
+    'with what an openrc leaves behind': {
+      env: {
+        ...byId,
+        ...onProject(world.tenancy.projects.other, domain),
+        OS_PROJECT_ID: world.tenancy.projects.other.id,
+        OS_USERNAME: 'bob',
+        OS_USER_DOMAIN_NAME: domain.name,
+      },
+      wanted,
+    },
+  });
+  await t.test('one that ends before its token would', async (t) => {
+    // Keystone 22 says that end without a zone, which must not be read as the time of this place.
+    const env = { ...asCredential(shortLived), TZ: 'Asia/Tokyo' };
+    const { expirationTimestamp } = await checkLogin(t, world, { env, wanted });
+    const end = Date.parse((shortLived.expiresAt ?? '').replace(/Z?$/, 'Z'));
+    t.equal(Date.parse(expirationTimestamp), Math.floor(end / 1000) * 1000, "the token ends with the credential's day");
+  });
+});

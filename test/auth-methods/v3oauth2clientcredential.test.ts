@@ -1,0 +1,126 @@
+// Against: a real Keystone.
+
+import t from 'tap';
+import { EXIT } from '../support/login.ts';
+import { onProject } from '../support/settings.ts';
+import { logIn, validateToken } from '../support/tenancy.ts';
+import { arrivalsSince, failOnce, logInTwice } from '../support/twice.ts';
+import { markRequests, testWithKeystone } from '../support/test-environment.ts';
+import type { World } from '../support/test-environment.ts';
+
+t.setTimeout(120_000);
+
+const TOKEN = 'POST /v3/OS-OAUTH2/token';
+const GET = 'GET /v3/auth/tokens?nocatalog=true';
+
+function asClient({ id, secret }: { id: string; secret: string }): Record<string, string> {
+  return { OS_AUTH_TYPE: 'v3oauth2clientcredential', OS_OAUTH2_CLIENT_ID: id, OS_OAUTH2_CLIENT_SECRET: secret };
+}
+
+/** An application credential with a secret that a person has chosen. */
+async function createCredential({ http, tenancy }: World, secret: string): Promise<{ id: string; secret: string }> {
+  const { alice } = tenancy.users;
+  const token = await logIn(http, alice, { project: { id: tenancy.projects.demo.id } });
+  const response = await fetch(`${http.url}/v3/users/${alice.id}/application_credentials`, {
+    method: 'POST',
+    headers: { 'x-auth-token': token, 'content-type': 'application/json' },
+    body: JSON.stringify({ application_credential: { name: `chosen ${secret}`, secret } }),
+  });
+  const { application_credential: made } = (await response.json()) as { application_credential: { id: string } };
+  return { id: made.id, secret };
+}
+
+testWithKeystone('the access token is a Keystone token of the application credential', async (t, world) => {
+  const { applicationCredentials, domain, projects } = world.tenancy;
+  const { valid, shortLived } = applicationCredentials;
+  const chosen = await createCredential(world, 'p@ss+w%20rd: "ü"/~');
+  for (const [name, credential, server, settings] of [
+    ['with TLS', valid, 'tls', {}],
+    ['without', valid, 'http', {}],
+    ['with an endpoint', valid, 'tls', { OS_OAUTH2_ENDPOINT: '@/v3/OS-OAUTH2/token' }],
+    ['with the scope that it has', valid, 'tls', onProject(projects.demo, domain)],
+    ['a secret with everything in it', chosen, 'tls', {}],
+    ['one that ends before its token would', shortLived, 'tls', {}],
+  ] as const) {
+    await t.test(name, async (t) => {
+      const mark = markRequests(world[server]);
+      const endpoint =
+        'OS_OAUTH2_ENDPOINT' in settings ? settings.OS_OAUTH2_ENDPOINT.replace('@', mark.url) : undefined;
+      const env = {
+        OS_AUTH_URL: `${mark.url}/v3`,
+        OS_CACERT: world.pki.ca,
+        ...asClient(credential),
+        ...settings,
+        OS_OAUTH2_ENDPOINT: endpoint,
+      };
+      const path = endpoint === undefined ? `${TOKEN} 200` : `POST ${endpoint.slice(mark.url.length)} 200`;
+      const attempt = {
+        env,
+        arrivals: arrivalsSince(mark),
+        requests: [path, `${GET} 200`],
+        secrets: [credential.secret],
+      };
+      const { token, expirationTimestamp } = await logInTwice(t, attempt);
+      const facts = await validateToken(world.http, token);
+      t.match(facts, { user: { name: 'alice' }, project: { name: 'demo' }, methods: ['application_credential'] });
+      t.equal(Date.parse(expirationTimestamp), Math.floor(Date.parse(facts?.expiresAt ?? '') / 1000) * 1000);
+      if (credential !== shortLived) return;
+      const left = Date.parse(expirationTimestamp) - Date.now();
+      t.ok(left < 2_400_000, 'its end is what Keystone says of it, not the expires_in of all');
+    });
+  }
+});
+
+testWithKeystone('what is refused', async (t, world) => {
+  const { applicationCredentials, domain, projects } = world.tenancy;
+  const { valid, expired } = applicationCredentials;
+  const mark = markRequests(world.tls);
+  const arrivals = arrivalsSince(mark);
+  const refused = async (
+    name: string,
+    settings: Readonly<Record<string, string | undefined>>,
+    { requests, says, status = EXIT.refused }: { requests: string[]; says: string[]; status?: number },
+  ): Promise<void> => {
+    await t.test(name, async (t) => {
+      const env = { OS_AUTH_URL: `${mark.url}/v3`, OS_CACERT: world.pki.ca, ...asClient(valid), ...settings };
+      const secrets = [valid.secret, expired.secret, 'canary-of-a-secret'];
+      await failOnce(t, { env, arrivals, requests, secrets }, { status, says });
+    });
+  };
+  const says = ['Keystone refused OAuth 2.0 client', 'check OS_OAUTH2_CLIENT_ID and OS_OAUTH2_CLIENT_SECRET'];
+  await refused(
+    'a wrong secret',
+    { OS_OAUTH2_CLIENT_SECRET: 'canary-of-a-secret' },
+    { requests: [`${TOKEN} 401`], says },
+  );
+  await refused('an expired credential', asClient(expired), { requests: [`${TOKEN} 401`], says });
+  await refused(
+    'an unknown one',
+    { OS_OAUTH2_CLIENT_ID: 'f'.repeat(32) },
+    { requests: [`${TOKEN} 404`], says: ['refused'] },
+  );
+  await refused('another scope', onProject(projects.other, domain), {
+    requests: [`${TOKEN} 200`, `${GET} 200`],
+    says: ['is for another project than the one that is set', 'this way to log in has one scope'],
+    status: EXIT.protocol,
+  });
+  await refused(
+    'an endpoint that is none',
+    { OS_OAUTH2_ENDPOINT: `${mark.url}/v3/nothing` },
+    { requests: ['POST /v3/nothing 400'], says: ['check OS_OAUTH2_ENDPOINT'], status: EXIT.protocol },
+  );
+  await refused(
+    'a secret unencrypted to another machine',
+    { OS_OAUTH2_ENDPOINT: 'http://keystone.invalid/v3/OS-OAUTH2/token' },
+    { requests: [], says: ['OS_OAUTH2_ENDPOINT is http://'], status: EXIT.config },
+  );
+  await refused(
+    'half of a client',
+    { OS_OAUTH2_CLIENT_ID: undefined, OS_OAUTH2_CLIENT_SECRET: undefined },
+    {
+      requests: [],
+      says: ['set OS_OAUTH2_CLIENT_ID (--oauth2-client-id), OS_OAUTH2_CLIENT_SECRET'],
+      status: EXIT.interaction,
+    },
+  );
+});

@@ -1,0 +1,358 @@
+// Against: a real identity provider, and a real Keystone behind Apache with mod_auth_openidc; a stand-in for a wrong nonce.
+
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import type { Test } from 'tap';
+import type { FederationAddress } from '../../scripts/federation/federation.ts';
+import { browse } from '../support/browser.ts';
+import type { Conduct } from '../support/browser.ts';
+import { addressOn, checkEnd, freePort, PASTE, startOnTerminal, stdoutOf, visit } from '../support/browser-login.ts';
+import { describeRequest } from '../support/check-login.ts';
+import { federatedAuthPath, requestsThrough, setIssuer, testWithFederation } from '../support/federation.ts';
+import { checkFailure, checkSuccess, EXIT } from '../support/login.ts';
+import { makeHome, runPlugin } from '../support/plugin.ts';
+import type { Home } from '../support/plugin.ts';
+import { onProject } from '../support/settings.ts';
+import { startProvider, tokenAnswer } from '../support/stand-in-provider.ts';
+import { validateToken } from '../support/tenancy.ts';
+import type { Terminal } from '../support/terminal.ts';
+import { markRequests, requestsSince } from '../support/test-environment.ts';
+import type { World } from '../support/test-environment.ts';
+
+t.setTimeout(170_000);
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const DISCOVERY = 'GET /.well-known/openid-configuration 200';
+const TOKEN = 'POST /token 200';
+const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true 201';
+
+interface Scene {
+  readonly home: Home;
+  readonly env: Environment;
+  readonly issuer: string;
+  start(env?: Environment, args?: readonly string[]): Terminal;
+  /** What the plugin asked the identity provider, and what Keystone. */
+  requests(): Promise<{ issuer: string[]; keystone: string[] }>;
+  browse(address: string, conduct?: Conduct): ReturnType<typeof browse>;
+}
+
+function setScene(t: Test, federation: FederationAddress, world: World): Scene {
+  const home = makeHome();
+  t.teardown(() => home.remove());
+  const mark = markRequests(federation.keystone);
+  const issuer = markRequests(federation.identityProvider);
+  const env = {
+    OS_AUTH_URL: `${mark.url}/v3`,
+    OS_AUTH_TYPE: 'v3oidcauthcode',
+    OS_CACERT: world.pki.ca,
+    OS_IDENTITY_PROVIDER: federation.provider,
+    OS_PROTOCOL: federation.protocol,
+    OS_CLIENT_ID: federation.clients.public.id,
+    OS_DISCOVERY_ENDPOINT: `${issuer.url}/.well-known/openid-configuration`,
+    ...onProject(world.tenancy.projects.demo, world.tenancy.domain),
+  };
+  return {
+    home,
+    env,
+    issuer: issuer.url,
+    start: (more = {}, args = []) => startOnTerminal(t, { home, env: { ...env, ...more }, args }),
+    requests: async () => ({
+      issuer: requestsSince(issuer)
+        .map(describeRequest)
+        .filter((line) => /^\w+ \/(token|\.well-known)/.test(line)),
+      keystone: (await requestsThrough(mark)).map(describeRequest),
+    }),
+    browse: (address, conduct = federation.people.alice) => browse(address, conduct, world.pki.ca),
+  };
+}
+
+testWithFederation('alice logs in with a browser', async (t, federation, world) => {
+  const { alice } = federation.people;
+  const { confidential, public: open } = federation.clients;
+  const port = await freePort();
+  const cases = {
+    'a public client': [{ OS_CLIENT_ID: open.id }, /^http:\/\/127\.0\.0\.1:\d+\/callback$/],
+    'a client with a secret': [
+      { OS_CLIENT_ID: confidential.id, OS_CLIENT_SECRET: confidential.secret },
+      /^http:\/\/127\.0\.0\.1:\d+\/callback$/,
+    ],
+    'a redirect URI with a port': [
+      { OS_REDIRECT_URI: `http://localhost:${String(port)}/some/callback` },
+      new RegExp(`^http://localhost:${String(port)}/some/callback$`),
+    ],
+    'a redirect URI without': [
+      { OS_REDIRECT_URI: 'http://localhost/some/callback' },
+      /^http:\/\/localhost:\d+\/some\/callback$/,
+    ],
+  } as const;
+  for (const [name, [env, redirect]] of Object.entries(cases)) {
+    await t.test(name, async (t) => {
+      const scene = setScene(t, federation, world);
+      const terminal = scene.start(env);
+      const address = new URL(await addressOn(terminal));
+      const asked = Object.fromEntries(address.searchParams);
+      t.match(asked, {
+        response_type: 'code',
+        response_mode: 'query',
+        redirect_uri: redirect,
+        scope: 'openid profile',
+        code_challenge_method: 'S256',
+        code_challenge: /^[\w-]{43}$/,
+        state: /^[\w-]{43}$/,
+        nonce: /^[\w-]{43}$/,
+      });
+      t.equal(new Set([asked['state'], asked['nonce'], asked['code_challenge']]).size, 3);
+      const { landing } = await scene.browse(address.href);
+      t.match(await landing?.deliver(), { status: 200, body: 'You may close this window' });
+      const code = landing?.url.searchParams.get('code') ?? 'none';
+      const { token } = await checkEnd(t, terminal, scene.home, [code]);
+      t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
+      t.strictSame(await scene.requests(), {
+        issuer: [DISCOVERY, TOKEN],
+        keystone: [`POST ${federatedAuthPath(federation)} 201`, RESCOPE],
+      });
+      t.match(await validateToken(world.http, token), { user: { name: alice.email }, project: { name: 'demo' } });
+
+      const again = await runPlugin({ home: scene.home, env: { ...scene.env, ...env } });
+      t.strictSame(
+        again,
+        { status: 0, signal: null, stdout: stdoutOf(scene.home), stderr: '' },
+        'the cache asks nobody',
+      );
+      t.equal((await scene.requests()).issuer.length, 2);
+      const kept = readdirSync(scene.home.cache).map((file) => readFileSync(join(scene.home.cache, file), 'utf8'));
+      const secrets = [code, confidential.secret, alice.password];
+      t.notOk(secrets.some((secret) => `${kept.join('\n')}${terminal.raw()}`.includes(secret)));
+    });
+  }
+});
+
+testWithFederation('the browser that the user has is opened', async (t, federation, world) => {
+  const scene = setScene(t, federation, world);
+  const browser = join(scene.home.path, 'browser');
+  const opened = join(scene.home.path, 'opened');
+  writeFileSync(
+    browser,
+    `#!/bin/sh\nprintf '%s' "$*" >'${opened}.new'; env >>'${opened}.env'; mv '${opened}.new' '${opened}'\n`,
+  );
+  chmodSync(browser, 0o700);
+  const desktop = { CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER: undefined, DISPLAY: ':0', BROWSER: browser };
+  const terminal = scene.start(desktop);
+  const address = await addressOn(terminal);
+  for (let waited = 0; waited < 250 && !existsSync(opened); waited += 1) await sleep(20);
+  t.equal(readFileSync(opened, 'utf8'), address);
+  t.notMatch(readFileSync(`${opened}.env`, 'utf8'), /^(OS_|CLIENT_KEYSTONE_AUTH)/m);
+  const { landing } = await scene.browse(address);
+  await landing?.deliver();
+  await checkEnd(t, terminal, scene.home);
+
+  await t.test('but not over SSH', async (t) => {
+    const remote = setScene(t, federation, world);
+    const other = join(remote.home.path, 'opened');
+    writeFileSync(browser, `#!/bin/sh\n: >'${other}'\n`);
+    const terminal = remote.start({ ...desktop, SSH_TTY: '/dev/pts/7' });
+    const address = await addressOn(terminal);
+    await terminal.waitFor(PASTE);
+    const { landing } = await remote.browse(address);
+    terminal.type(`${landing?.url.href ?? ''}\r`);
+    await checkEnd(t, terminal, remote.home);
+    t.notOk(existsSync(other));
+  });
+});
+
+testWithFederation(
+  'pasting: the provider says who it is, so a code alone will not do',
+  async (t, federation, world) => {
+    const scene = setScene(t, federation, world);
+    const terminal = scene.start();
+    const { landing } = await scene.browse(await addressOn(terminal));
+    const end = landing?.url ?? new URL('http://none/');
+    t.ok(end.searchParams.has('iss'));
+    await terminal.waitFor(PASTE);
+    terminal.type(`${end.searchParams.get('code') ?? ''}\r`);
+    await terminal.waitFor('the whole address is needed');
+    await terminal.waitFor(PASTE);
+    terminal.type(`${end.href}\r`);
+    await checkEnd(t, terminal, scene.home, [end.searchParams.get('code') ?? 'none']);
+  },
+);
+
+testWithFederation('what is not the answer to this login', async (t, federation, world) => {
+  await t.test('does not end it', async (t) => {
+    const scene = setScene(t, federation, world);
+    const terminal = scene.start();
+    const address = await addressOn(terminal);
+    const { landing } = await scene.browse(address);
+    const end = landing?.url.href ?? '';
+    t.equal((await visit(end.replace(/state=[^&]*/, 'state=other'))).status, 400);
+    t.equal((await visit(end.replace(/[?&]iss=[^&]*/, ''))).status, 400, 'it does not say who made it');
+    t.equal((await visit(`${end}&code=other`)).status, 400);
+    t.equal((await visit(end.replace('127.0.0.1', 'localhost'))).status, 404);
+    t.equal((await visit(end)).status, 200);
+    await checkEnd(t, terminal, scene.home);
+  });
+  await t.test('another provider’s is refused', async (t) => {
+    const scene = setScene(t, federation, world);
+    const terminal = scene.start();
+    const { landing } = await scene.browse(await addressOn(terminal));
+    await visit((landing?.url.href ?? '').replace(/iss=[^&]*/, 'iss=https%3A%2F%2Fevil.example'));
+    t.equal((await terminal.ended).exitCode, EXIT.protocol);
+    t.match(terminal.screen(), 'the answer of another identity provider');
+    t.equal(stdoutOf(scene.home), '');
+  });
+  await t.test('another login’s code is refused, and sent once', async (t) => {
+    const scene = setScene(t, federation, world);
+    const first = setScene(t, federation, world).start();
+    const stolen = (await scene.browse(await addressOn(first))).landing?.url.searchParams.get('code') ?? '';
+    const terminal = scene.start();
+    const { landing } = await scene.browse(await addressOn(terminal));
+    const end = landing?.url ?? new URL('http://none/');
+    end.searchParams.set('code', stolen);
+    await visit(end.href);
+    t.equal((await terminal.ended).exitCode, EXIT.refused);
+    t.match(terminal.screen(), /the identity provider refused the user in the browser.*invalid_grant/);
+    t.strictSame((await scene.requests()).issuer, [DISCOVERY, 'POST /token 400']);
+    t.equal(stdoutOf(scene.home), '');
+  });
+});
+
+testWithFederation('refusals', async (t, federation, world) => {
+  await t.test('the user says no', async (t) => {
+    const scene = setScene(t, federation, world);
+    const terminal = scene.start();
+    const { landing } = await scene.browse(await addressOn(terminal), 'deny');
+    t.match(await landing?.deliver(), { status: 200, body: 'The terminal says why' });
+    t.equal((await terminal.ended).exitCode, EXIT.refused);
+    t.match(terminal.screen(), /refused the user in the browser: the login was denied \(access_denied/);
+    t.strictSame(await scene.requests(), { issuer: [DISCOVERY], keystone: [] });
+    t.equal(stdoutOf(scene.home), '');
+  });
+  await t.test('Keystone does not know the user', async (t) => {
+    const scene = setScene(t, federation, world);
+    const terminal = scene.start();
+    const { landing } = await scene.browse(await addressOn(terminal), federation.people.stranger);
+    await landing?.deliver();
+    t.equal((await terminal.ended).exitCode, EXIT.refused);
+    t.match(terminal.screen(), 'its mapping knows no such user');
+    t.strictSame((await scene.requests()).keystone, [`POST ${federatedAuthPath(federation)} 401`]);
+    t.equal(stdoutOf(scene.home), '');
+  });
+  await t.test('the port is taken, or the URI leads elsewhere', async (t) => {
+    const scene = setScene(t, federation, world);
+    const server = createServer();
+    t.teardown(() => server.close());
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const address = server.address();
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const cases = [
+      [`http://127.0.0.1:${String(port)}/callback`, /another program uses it; .*OS_REDIRECT_URI/],
+      ['https://app.example.com/callback', /OS_REDIRECT_URI must be http:\/\/ on this machine/],
+      ['http://127.0.0.1.example.com/callback', /OS_REDIRECT_URI must be http:\/\/ on this machine/],
+      ['http://localhost/callback?a=b', /OS_REDIRECT_URI must be http:\/\/ on this machine/],
+      ['callback', /OS_REDIRECT_URI must be http:\/\/ on this machine/],
+    ] as const;
+    for (const [uri, says] of cases) {
+      const terminal = scene.start({ OS_REDIRECT_URI: uri });
+      t.equal((await terminal.ended).exitCode, EXIT.config, uri);
+      t.match(terminal.screen(), says);
+    }
+  });
+  await t.test('there is nobody', async (t) => {
+    const scene = setScene(t, federation, world);
+    const ran = await runPlugin({ home: scene.home, env: { ...scene.env, DISPLAY: ':0' } });
+    checkFailure(t, ran, EXIT.interaction, { says: ['needs a person with a browser', 'no terminal'] });
+    const unset = await runPlugin({ home: scene.home, env: { ...scene.env, OS_DISCOVERY_ENDPOINT: undefined } });
+    checkFailure(t, unset, EXIT.interaction, { says: ['OS_DISCOVERY_ENDPOINT'] });
+  });
+});
+
+testWithFederation('a code that one has already', async (t, federation, world) => {
+  const scene = setScene(t, federation, world);
+  const { confidential } = federation.clients;
+  const redirect = 'http://localhost:12345/some/callback';
+  const asked = { client_id: confidential.id, response_type: 'code', redirect_uri: redirect, scope: 'openid profile' };
+  const { landing } = await scene.browse(`${scene.issuer}/auth?${new URLSearchParams(asked).toString()}`);
+  const code = landing?.url.searchParams.get('code') ?? '';
+  const env = { ...scene.env, OS_CLIENT_ID: confidential.id, OS_CLIENT_SECRET: confidential.secret };
+  const withCode = { ...env, OS_AUTHORIZATION_CODE: code, OS_REDIRECT_URI: redirect };
+
+  const lacking = await runPlugin({ home: scene.home, env: { ...withCode, OS_REDIRECT_URI: undefined } });
+  checkFailure(t, lacking, EXIT.interaction, { says: ['redirect uri', 'OS_REDIRECT_URI'] });
+  const ran = await runPlugin({ home: scene.home, env: withCode });
+  t.equal(ran.status, 0, ran.stderr);
+  t.match(ran.stderr, /^client-keystone-auth: Keystone knows you as [^\n]+\n$/);
+  t.strictSame((await scene.requests()).issuer, [DISCOVERY, TOKEN]);
+  const elsewhere = makeHome();
+  t.teardown(() => elsewhere.remove());
+  const spent = await runPlugin({ home: elsewhere, env: withCode });
+  checkFailure(t, spent, EXIT.refused, { says: ['invalid_grant'] });
+  t.strictSame((await scene.requests()).issuer.slice(2), [DISCOVERY, 'POST /token 400'], 'it is sent once');
+  t.notOk(`${ran.stderr}${spent.stderr}`.includes(code));
+});
+
+testWithFederation('the provider’s own token, and the next one without a browser', async (t, federation, world) => {
+  const scene = setScene(t, federation, world);
+  await setIssuer(scene.issuer, world.pki.ca, { refreshTokens: 'always' });
+  const env = { CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token', OS_AUTH_URL: undefined };
+  const terminal = scene.start(env);
+  const { landing } = await scene.browse(await addressOn(terminal));
+  await landing?.deliver();
+  const { token } = await checkEnd(t, terminal, scene.home);
+  t.match(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()), {
+    aud: federation.clients.public.id,
+    iss: scene.issuer,
+  });
+  t.strictSame(await scene.requests(), { issuer: [DISCOVERY, TOKEN], keystone: [] });
+
+  const renewed = await runPlugin({ home: scene.home, env: { ...scene.env, ...env }, args: ['--force-refresh'] });
+  checkSuccess(t, renewed);
+  t.strictSame((await scene.requests()).issuer, [DISCOVERY, TOKEN, DISCOVERY, TOKEN], 'nobody is asked');
+});
+
+/** An ID token without a signature that anybody could check. */
+function idToken(claims: Readonly<Record<string, unknown>>): string {
+  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  return `${part({ alg: 'RS256' })}.${part({ sub: 'alice', exp, ...claims })}.c2ln`;
+}
+
+void t.test('what a real provider does not do', async (t) => {
+  const cases = {
+    'a nonce of another login': [{ nonce: 'other' }, EXIT.protocol, /gave the token of another login/],
+    'no nonce': [{}, EXIT.protocol, /gave the token of another login/],
+    'the right nonce': [undefined, 0, /Open this address/],
+  } as const;
+  for (const [name, [claims, status, says]] of Object.entries(cases)) {
+    await t.test(name, async (t) => {
+      const provider = await startProvider(t);
+      const home = makeHome();
+      t.teardown(() => home.remove());
+      const env = {
+        OS_AUTH_TYPE: 'v3oidcauthcode',
+        OS_CLIENT_ID: 'kubectl',
+        OS_DISCOVERY_ENDPOINT: `${provider.url}/.well-known/openid-configuration`,
+        CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token',
+      };
+      const terminal = startOnTerminal(t, { home, env });
+      const asked = new URL(await addressOn(terminal)).searchParams;
+      provider.tokens = [tokenAnswer({ id_token: idToken(claims ?? { nonce: asked.get('nonce') }) })];
+      // Without a word in the discovery document, the answer need not say who made it.
+      const query = new URLSearchParams({ code: 'canary-code', state: asked.get('state') ?? '' });
+      await visit(`${asked.get('redirect_uri') ?? ''}?${query.toString()}`);
+      t.equal((await terminal.ended).exitCode, status, terminal.screen());
+      t.match(terminal.screen(), says);
+      t.notMatch(terminal.raw(), 'canary-code');
+      if (status !== 0) t.equal(stdoutOf(home), '');
+      const sent = provider.requests.filter(({ line }) => line === 'POST /token').map(({ form }) => form);
+      t.equal(sent.length, 1);
+      t.match(sent[0], { client_id: 'kubectl', code: 'canary-code', redirect_uri: asked.get('redirect_uri') });
+      const hash = createHash('sha256').update(sent[0]?.['code_verifier'] ?? '');
+      t.equal(hash.digest('base64url'), asked.get('code_challenge'), 'the verifier is that of the challenge');
+    });
+  }
+});

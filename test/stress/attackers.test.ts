@@ -1,0 +1,350 @@
+/**
+ * Somebody else on the same machine wants the token, wants theirs to be used, or wants the login to fail. They may do
+ * what their uid lets them, at the worst while the folder of the cache stood open for a moment. Two real uids and the
+ * built plugin, because what the kernel allows cannot be imagined.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { sealRecord } from '../../src/plugin/cache/cached-token.ts';
+import { canRun, FULL, noneOf, seconds, start, tokenOf, without } from '../support/stress.ts';
+import type { TimedRun } from '../support/stress.ts';
+import { loginTo, startForTest } from '../support/login.ts';
+import { COMMAND, execInfo, makeEnvironment } from '../support/plugin.ts';
+
+t.setTimeout(170_000);
+
+const VICTIM = 65_533;
+const ATTACKER = 65_534;
+const CANARY = 'canary-of-the-victim';
+const EVIL = 'gAAAAABevil';
+
+const noOthers = without(
+  'another user (root and setpriv)',
+  () => process.geteuid?.() === 0 && canRun('setpriv', '--version'),
+);
+const as = (uid: number): string[] => ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+
+/** Runs an attack and returns all that it could see. */
+function attack(script: string, env: Readonly<Record<string, string>>): string {
+  const [, ...words] = [...as(ATTACKER), 'sh', '-c', `exec 2>&1\n${script}`];
+  try {
+    return execFileSync('setpriv', words, {
+      env: { PATH: process.env['PATH'], ...env },
+      encoding: 'utf8',
+      timeout: 10_000,
+    });
+  } catch (error) {
+    return error instanceof Error && 'stdout' in error ? String(error.stdout) : '';
+  }
+}
+
+interface Victim {
+  readonly home: string;
+  readonly cache: string;
+  readonly canary: string;
+  readonly tokens: ReadonlySet<string>;
+  run(extra?: Readonly<Record<string, string>>, umask?: string): Promise<TimedRun>;
+  /** What is wrong with a run, with the canary, and with what an attacker saw. */
+  complain(ran: TimedRun, seen?: string, warnings?: number): string[];
+}
+
+function own(uid: number, path: string, mode?: number): void {
+  chownSync(path, uid, uid);
+  if (mode !== undefined) chmodSync(path, mode);
+}
+
+async function makeVictim(t: Test): Promise<Victim> {
+  const standIn = await startForTest(t);
+  const tokens = new Set<string>();
+  standIn.answerAlways((_request, response, { ordinary }) => {
+    const { status, headers, body } = ordinary();
+    tokens.add(headers['x-subject-token'] ?? '');
+    response.writeHead(status, headers).end(JSON.stringify(body));
+  }, 'POST /v3/auth/tokens');
+  const home = mkdtempSync(join(tmpdir(), 'cka-victim-'));
+  t.teardown(() => {
+    rmSync(home, { recursive: true, force: true });
+  });
+  own(VICTIM, home, 0o755);
+  const canary = join(home, 'canary');
+  writeFileSync(canary, CANARY, { mode: 0o600 });
+  own(VICTIM, canary);
+  const plain = makeEnvironment(
+    { path: home, cache: '', remove: () => undefined },
+    { ...loginTo(`${standIn.url}/v3`), KUBERNETES_EXEC_INFO: execInfo() },
+  );
+  return {
+    home,
+    cache: join(home, '.cache', 'client-keystone-auth'),
+    canary,
+    tokens,
+    run: (extra = {}, umask = '022') =>
+      start([...as(VICTIM), 'sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...COMMAND], {
+        ...plain,
+        ...extra,
+      }).ended,
+    complain({ status, stdout, stderr, ms }, seen = '', warnings = 1) {
+      const lines = stderr.split('\n').length - 1;
+      return [
+        ...(status === 0 ? [] : [`status ${String(status)}: ${stderr}`]),
+        ...(tokens.has(tokenOf(stdout) ?? '') ? [] : [`stdout: ${stdout}`]),
+        ...(lines <= warnings ? [] : [`${lines} lines: ${stderr}`]),
+        ...(ms < 5_000 ? [] : [`it took ${seconds(ms)}`]),
+        ...(readFileSync(canary, 'utf8') === CANARY ? [] : ['the canary was written']),
+        ...(seen.includes(CANARY) || [...tokens].some((token) => seen.includes(token)) ? [`seen: ${seen}`] : []),
+      ];
+    },
+  };
+}
+
+await t.test('what lies there cannot be read, listed, changed or held', { skip: noOthers }, async (t) => {
+  const victim = await makeVictim(t);
+  const problems: string[] = [];
+  for (const umask of ['000', '022', '077']) {
+    rmSync(join(victim.home, '.cache'), { recursive: true, force: true });
+    problems.push(...victim.complain(await victim.run({}, umask), '', 0));
+    t.equal(statSync(victim.cache).mode & 0o777, 0o700, `umask ${umask}: the folder`);
+    for (const name of readdirSync(victim.cache)) {
+      t.equal(statSync(join(victim.cache, name)).mode & 0o777, 0o600, `umask ${umask}: ${name}`);
+    }
+    const files = readdirSync(victim.cache).map((name) => join(victim.cache, name));
+    const lock = files.find((name) => name.endsWith('.lock')) ?? '';
+    const env = { FILES: files.join(' '), CACHE: victim.cache, LOCK: lock, NODE: process.execPath };
+    const scripts = {
+      read: 'cat $FILES',
+      list: 'ls -la "$CACHE"; cat "$CACHE"/*',
+      write: 'for f in $FILES; do echo evil > "$f"; echo evil >> "$f"; done',
+      remove: 'rm -rf "$CACHE"; rm -f $FILES; mv "$CACHE" "$CACHE.old"',
+      plant: 'ln -s /dev/zero "$CACHE/x"; mkfifo "$CACHE/y"; touch "$CACHE/z"',
+      link: 'for f in $FILES; do ln "$f" /tmp/cka-stolen-$$; cat /tmp/cka-stolen-$$; done; rm -f /tmp/cka-stolen-$$',
+      change: 'chmod 777 "$CACHE" $FILES; chown 65534 $FILES; chattr +i $FILES',
+      flock: 'flock -n "$LOCK" sleep 8 & flock -n "$CACHE" sleep 8 & sleep 0.1',
+      sqlite: `timeout 8 "$NODE" -e 'new (require("node:sqlite").DatabaseSync)(process.env.LOCK).exec("BEGIN EXCLUSIVE")'`,
+    };
+    // In a shortened run the modes above must be enough.
+    if (!FULL && umask !== '000') continue;
+    for (const [name, script] of Object.entries(scripts)) {
+      const seen = attack(script, env);
+      const problem = victim.complain(await victim.run(), seen, 0);
+      problems.push(...problem.map((text) => `${name}, umask ${umask}: ${text}`));
+    }
+  }
+  t.ok(victim.tokens.size <= 3, 'nobody had to log in again');
+  noneOf(t, problems, `9 attacks: ${problems.length} reads, writes or blocked logins`);
+});
+
+/** What may stand where a file of ours should be, put there by the attacker. */
+const PLANTS: Readonly<Record<string, string>> = {
+  'a link to the canary': 'ln -s "$CANARY" "$FILE"',
+  'a link to nowhere': 'ln -s "$CACHE/../nowhere" "$FILE"',
+  'a hard link': 'echo evil > "$CACHE/mine"; chmod 666 "$CACHE/mine"; ln "$CACHE/mine" "$FILE"',
+  'a fifo': 'mkfifo -m 666 "$FILE"',
+  'a folder': 'mkdir "$FILE"',
+  'a full folder': 'mkdir "$FILE"; touch "$FILE/x"',
+  'an open file': 'echo evil > "$FILE"; chmod 644 "$FILE"',
+  'a forged record': 'cat "$FORGED" > "$FILE"; chmod 644 "$FILE"',
+  'a closed file': 'echo evil > "$FILE"; chmod 000 "$FILE"',
+};
+
+await t.test('what was planted while the folder stood open', { skip: noOthers }, async (t) => {
+  const victim = await makeVictim(t);
+  const problems: string[] = [];
+  let healed = 0;
+  let cases = 0;
+  const forged = join(victim.home, 'forged');
+  for (const [index, [plant, script]] of Object.entries(PLANTS).entries()) {
+    const kinds = ['.token', '.alias', '.lock', 'handed-out'];
+    for (const kind of FULL ? kinds : kinds.filter((_, place) => (place + index) % 2 === 0)) {
+      rmSync(join(victim.home, '.cache'), { recursive: true, force: true });
+      await victim.run();
+      const name = readdirSync(victim.cache).find((file) => file.endsWith(kind)) ?? '';
+      const file = join(victim.cache, name);
+      const now = Date.now();
+      const record = { token: EVIL, receivedAt: now, expiresAt: now + 3_600_000, endpoint: 'http://127.0.0.1:1/v3' };
+      writeFileSync(forged, sealRecord(name.replace('.token', ''), record), { mode: 0o644 });
+      rmSync(file);
+      chmodSync(join(victim.home, '.cache'), 0o755);
+      chmodSync(victim.cache, 0o777);
+      const env = { CANARY: victim.canary, FILE: file, CACHE: victim.cache, FORGED: forged };
+      attack(script, env);
+      t.equal(lstatSync(file).uid, ATTACKER, `${plant} as ${kind}`);
+      // Where only a miss looks at the file, there must be one.
+      if (kind === '.lock')
+        readdirSync(victim.cache)
+          .filter((other) => other.endsWith('.token'))
+          .forEach((other) => {
+            rmSync(join(victim.cache, other));
+          });
+      cases += 1;
+      const first = await victim.run();
+      const seen = attack('cat "$CANARY" "$FILE"', env);
+      const second = await victim.run();
+      problems.push(
+        ...[...victim.complain(first, seen), ...victim.complain(second)].map((text) => `${plant} as ${kind}: ${text}`),
+      );
+      if (second.stderr === '' && first.stderr === '' && second.stdout === first.stdout) healed += 1;
+      else if (!plant.endsWith('folder')) problems.push(`${plant} as ${kind}: not healed: ${second.stderr}`);
+    }
+  }
+  noneOf(t, problems, `${cases} plants: ${problems.length} problems, ${healed} healed by the next run`);
+});
+
+type Environment = Readonly<Record<string, string>>;
+
+interface Layout {
+  readonly name: string;
+  readonly kept: boolean;
+  /** Changes an ordinary home, and may say what else the environment holds. */
+  readonly make: (home: string) => Environment | undefined;
+}
+
+const change = (home: string, mode: number): undefined => {
+  chmodSync(home, mode);
+};
+
+const dotCache = (home: string, mode: number, uid = VICTIM): undefined => {
+  mkdirSync(join(home, '.cache'));
+  own(uid, join(home, '.cache'), mode);
+};
+const folderIn = (parent: string, uid: number, mode = 0o700): string => {
+  const path = join(parent, 'client-keystone-auth');
+  mkdirSync(path);
+  own(uid, path, mode);
+  return path;
+};
+
+const LAYOUTS: readonly Layout[] = [
+  { name: 'an ordinary home', kept: true, make: () => undefined },
+  { name: 'a home that all may write', kept: false, make: (home) => change(home, 0o777) },
+  { name: 'a home that its group may write', kept: false, make: (home) => change(home, 0o775) },
+  { name: 'a sticky home', kept: true, make: (home) => change(home, 0o1777) },
+  {
+    name: 'an open .cache in a closed home',
+    kept: true,
+    make(home) {
+      dotCache(home, 0o777);
+      chmodSync(home, 0o700);
+      return undefined;
+    },
+  },
+  { name: 'an open .cache in an open home', kept: false, make: (home) => dotCache(home, 0o777) },
+  { name: "somebody else's .cache", kept: false, make: (home) => dotCache(home, 0o777, ATTACKER) },
+  {
+    name: 'a .cache that leads to a safe place',
+    kept: true,
+    make(home) {
+      mkdirSync(join(home, 'elsewhere'));
+      own(VICTIM, join(home, 'elsewhere'), 0o755);
+      symlinkSync('elsewhere', join(home, '.cache'));
+      own(0, home);
+      chownSync(home, VICTIM, VICTIM);
+      return undefined;
+    },
+  },
+  {
+    name: "a .cache that leads to somebody else's",
+    kept: false,
+    make(home) {
+      mkdirSync(join(home, 'theirs'));
+      own(ATTACKER, join(home, 'theirs'), 0o777);
+      symlinkSync('theirs', join(home, '.cache'));
+      return undefined;
+    },
+  },
+  {
+    name: "somebody else's folder in .cache",
+    kept: false,
+    make(home) {
+      dotCache(home, 0o755);
+      folderIn(join(home, '.cache'), ATTACKER, 0o777);
+      return undefined;
+    },
+  },
+  {
+    name: 'a link in place of the folder',
+    kept: false,
+    make(home) {
+      dotCache(home, 0o755);
+      renameSync(folderIn(join(home, '.cache'), VICTIM), join(home, '.cache', 'real'));
+      symlinkSync('real', join(home, '.cache', 'client-keystone-auth'));
+      return undefined;
+    },
+  },
+  {
+    name: 'a file in place of the folder',
+    kept: false,
+    make(home) {
+      dotCache(home, 0o755);
+      writeFileSync(join(home, '.cache', 'client-keystone-auth'), '');
+      return undefined;
+    },
+  },
+  {
+    name: "somebody else's folder in a sticky one",
+    kept: false,
+    make(home) {
+      chmodSync(home, 0o1777);
+      folderIn(home, ATTACKER, 0o777);
+      return { XDG_CACHE_HOME: home };
+    },
+  },
+  {
+    name: "somebody else's link in a sticky folder",
+    kept: false,
+    make(home) {
+      chmodSync(home, 0o1777);
+      mkdirSync(join(home, 'mine'));
+      own(VICTIM, join(home, 'mine'), 0o700);
+      attack('ln -s mine "$HOME_OF_VICTIM/link"', { HOME_OF_VICTIM: home });
+      return { XDG_CACHE_HOME: join(home, 'link') };
+    },
+  },
+];
+
+await t.test('folders that cannot be trusted', { skip: noOthers }, async (t) => {
+  const problems: string[] = [];
+  for (const { name, kept, make } of LAYOUTS) {
+    const victim = await makeVictim(t);
+    const extra = make(victim.home) ?? {};
+    const first = await victim.run(extra);
+    const seen = attack('find "$HOME_OF_VICTIM" -type f -exec cat {} +', { HOME_OF_VICTIM: victim.home });
+    const second = await victim.run(extra);
+    problems.push(...[...victim.complain(first, seen), ...victim.complain(second)].map((text) => `${name}: ${text}`));
+    if (kept !== (first.stdout === second.stdout)) problems.push(`${name}: ${kept ? 'not kept' : 'kept'}`);
+    if (kept !== (first.stderr === '')) problems.push(`${name}: said ${first.stderr}`);
+    const files = readdirSync(victim.home, { recursive: true, encoding: 'utf8' });
+    if (!kept && files.some((file) => /\.(?:token|alias)$/.test(file))) problems.push(`${name}: written`);
+  }
+  noneOf(t, problems, `${LAYOUTS.length} layouts: ${problems.length} problems`);
+});
+
+await t.test('files that can be neither written nor removed', { skip: noOthers }, async (t) => {
+  const victim = await makeVictim(t);
+  await victim.run();
+  const files = readdirSync(victim.cache).map((name) => join(victim.cache, name));
+  if (!canRun('chattr', '+i', ...files)) {
+    t.comment('skipped: no chattr here');
+    return;
+  }
+  t.teardown(() => canRun('chattr', '-i', ...files));
+  t.strictSame(victim.complain(await victim.run()), []);
+  t.strictSame(victim.complain(await victim.run({ OS_PROJECT_NAME: 'db' })), []);
+  canRun('chattr', '-i', ...files);
+});

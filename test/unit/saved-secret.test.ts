@@ -1,0 +1,132 @@
+// What is noted of secrets in the keyring, and what becomes of both when either fails. The keyring is a program that speaks as our helper
+// does; test/stress/saved-secrets.test.ts has a real one.
+
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { forgetKept, keepSecret, listKept, probeKeyring, recallSecret } from '../../src/plugin/cache/saved-secret.ts';
+import type { KeptIdentity } from '../../src/plugin/cache/saved-secret.ts';
+import type { Host } from '../../src/shared/base/host.ts';
+import { Secret } from '../../src/shared/base/secret.ts';
+import { fakeHost } from '../support/fake-host.ts';
+
+const CANARY = 'canary-4Hn8-kept';
+
+const ALICE: KeptIdentity = { key: 'a'.repeat(64), option: 'password', about: 'the password of alice' };
+const BOB: KeptIdentity = { key: 'b'.repeat(64), option: 'password', about: 'the password of bob' };
+
+interface Stage {
+  readonly host: Host;
+  readonly cache: string;
+  readonly entries: () => Record<string, string>;
+  readonly setEntries: (entries: Readonly<Record<string, string>>) => void;
+  /** Requests that the keyring fails at from now on. */
+  readonly failAt: (kind: 'read' | 'write' | 'remove' | 'nothing') => void;
+  readonly asked: () => number;
+}
+
+function setStage(t: Test): Stage {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'kept-')));
+  t.teardown(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const [program, store, fails, log] = ['keyring', 'store', 'fails', 'log'].map((name) => join(folder, name));
+  if (program === undefined || store === undefined || fails === undefined || log === undefined) throw new Error();
+  writeFileSync(
+    program,
+    // Without the environment, by which tap loads itself into every Node: nobody waits for a keyring longer than three seconds.
+    `#!/usr/bin/env -S -i ${process.execPath}
+const { appendFileSync, readFileSync, writeFileSync } = require('node:fs');
+const { key, secret, remove } = JSON.parse(readFileSync(0, 'utf8'));
+const kind = remove ? 'remove' : secret === undefined ? 'read' : 'write';
+appendFileSync(${JSON.stringify(log)}, kind + '\\n');
+if (readFileSync(${JSON.stringify(fails)}, 'utf8') === kind) process.exit(1);
+const entries = JSON.parse(readFileSync(${JSON.stringify(store)}, 'utf8'));
+if (kind === 'read') process.stdout.write(entries[key] ?? '');
+if (kind === 'write') entries[key] = secret;
+if (kind === 'remove') delete entries[key];
+writeFileSync(${JSON.stringify(store)}, JSON.stringify(entries));
+`,
+  );
+  chmodSync(program, 0o700);
+  writeFileSync(store, '{}');
+  writeFileSync(fails, 'nothing');
+  writeFileSync(log, '');
+  const cache = join(folder, 'cache');
+  return {
+    host: fakeHost({ program, uid: process.getuid?.(), env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: cache }, now: Date.now }),
+    cache,
+    entries: () => JSON.parse(readFileSync(store, 'utf8')) as Record<string, string>,
+    setEntries: (entries) => {
+      writeFileSync(store, JSON.stringify(entries));
+    },
+    failAt: (kind) => {
+      writeFileSync(fails, kind);
+    },
+    asked: () => readFileSync(log, 'utf8').split('\n').length - 1,
+  };
+}
+
+const recall = async (host: Host, identity: KeptIdentity): Promise<string | undefined> =>
+  (await recallSecret(host, identity))?.reveal();
+
+void t.test('kept, recalled, listed, forgotten', async (t) => {
+  const { host, cache, entries, asked } = setStage(t);
+  t.equal(await recall(host, ALICE), undefined);
+  t.strictSame(listKept(host), []);
+  t.equal(await forgetKept(host, ALICE), false);
+  t.equal(asked(), 0, 'the keyring is not asked for what was never kept');
+  await keepSecret(host, BOB, new Secret('bob-canary'));
+  await keepSecret(host, ALICE, new Secret(CANARY));
+  t.equal(await recall(host, ALICE), CANARY);
+  t.equal(await recall(host, BOB), 'bob-canary');
+  t.equal(await recall(host, { ...ALICE, option: 'application-credential-secret' }), undefined, 'for another use');
+  t.strictSame(listKept(host), [ALICE, BOB]);
+  for (const name of readdirSync(cache)) t.notMatch(readFileSync(join(cache, name), 'utf8'), /canary/);
+  t.equal(await forgetKept(host, ALICE), true);
+  t.equal(await recall(host, ALICE), undefined);
+  t.strictSame(listKept(host), [BOB]);
+  t.strictSame(Object.keys(entries()), [BOB.key]);
+});
+
+void t.test("an entry that is another's, or not as it was written, is none", async (t) => {
+  const { host, entries, setEntries } = setStage(t);
+  await keepSecret(host, ALICE, new Secret(CANARY));
+  await keepSecret(host, BOB, new Secret('bob-canary'));
+  const kept = entries();
+  setEntries({ [ALICE.key]: kept[BOB.key] ?? '', [BOB.key]: (kept[BOB.key] ?? '').replace('bob-', 'mal-') });
+  t.equal(await recall(host, ALICE), undefined);
+  t.equal(await recall(host, BOB), undefined);
+  setEntries({});
+  t.equal(await recall(host, ALICE), undefined);
+});
+
+void t.test('a keyring that fails', async (t) => {
+  const { host, cache, entries, failAt } = setStage(t);
+  const failed = { name: 'CacheError', message: 'the keyring cannot be used' };
+  failAt('write');
+  await t.rejects(probeKeyring(host), failed);
+  await t.rejects(keepSecret(host, ALICE, new Secret(CANARY)), failed);
+  t.strictSame(listKept(host), []);
+  failAt('read');
+  await t.rejects(keepSecret(host, ALICE, new Secret(CANARY)), failed);
+  t.strictSame([listKept(host), entries()], [[], {}], 'what cannot be read again is not left there');
+  failAt('nothing');
+  await probeKeyring(host);
+  t.strictSame(entries(), {}, 'nothing is left of trying');
+  await keepSecret(host, ALICE, new Secret(CANARY));
+  failAt('read');
+  await t.rejects(recall(host, ALICE), failed);
+  failAt('remove');
+  await t.rejects(forgetKept(host, ALICE), failed);
+  failAt('nothing');
+  t.equal(await recall(host, ALICE), undefined, 'it is not used any more all the same');
+  t.strictSame(listKept(host), [ALICE], 'and can still be forgotten');
+  t.equal(await forgetKept(host, ALICE), true);
+  t.strictSame([listKept(host), entries()], [[], {}]);
+  await keepSecret(host, ALICE, new Secret(CANARY));
+  t.equal(await recall(host, ALICE), CANARY, 'kept anew, it is used again');
+  chmodSync(cache, 0o700);
+});

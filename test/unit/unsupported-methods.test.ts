@@ -1,0 +1,48 @@
+import t from 'tap';
+import { ConfigError } from '../../src/shared/base/errors.ts';
+import { chooseMethod } from '../../src/plugin/auth-methods/choose-method.ts';
+import { METHOD_BY_NAME } from '../../src/plugin/auth-methods/registry.ts';
+import { refuseMethod } from '../../src/plugin/auth-methods/unsupported-methods.ts';
+import { readConfig } from '../../src/plugin/config/read-config.ts';
+import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import { fakeHost } from '../support/fake-host.ts';
+
+/** What choosing says to `OS_AUTH_TYPE=name` where a password is set, so that there would be another way. */
+async function refusalOf(name: string): Promise<ConfigError> {
+  const host = fakeHost({ env: { OS_AUTH_TYPE: name, OS_PASSWORD: 'x' }, cwd: '/nowhere', home: () => '/nowhere' });
+  const { config } = await readConfig(host, new Map(), OPTIONS);
+  try {
+    chooseMethod(config);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error(`${name} was not refused`);
+}
+
+void t.test('what no token can come of is refused with the reason, and with another way', async (t) => {
+  const cases: Readonly<Record<string, [why: RegExp, instead: RegExp]>> = {
+    v3tokenlessauth: [/certificate with each request/, /v3oauth2mtlsclientcredential/],
+    v3tokenless: [/certificate with each request/, /application credential/],
+    http_basic: [/password with each request/, /v3password/],
+    none: [/logs in nowhere/, /OS_AUTH_TYPE/],
+    noauth: [/logs in nowhere/, /OS_AUTH_TYPE/],
+    v4passkey: [/browser or an authenticator/, /v4federation/],
+    passkey: [/browser or an authenticator/, /application credential/],
+  };
+  for (const [name, [why, instead]] of Object.entries(cases)) {
+    const { message, hint, code } = await refusalOf(name);
+    t.match(message, `OS_AUTH_TYPE asks for "${name}", which cannot be used`);
+    t.match(message, why);
+    t.match(hint, instead);
+    t.equal(code, 'config-invalid');
+    t.notOk(METHOD_BY_NAME.has(name), `${name} is no method`);
+  }
+});
+
+void t.test('an unknown name is another error, and a known one none', async (t) => {
+  const { message, hint } = await refusalOf('v3nonsense');
+  t.match(message, 'this version lacks');
+  t.match(hint, 'v3password');
+  for (const name of METHOD_BY_NAME.keys()) t.doesNotThrow(() => refuseMethod(name, 'OS_AUTH_TYPE'), name);
+});

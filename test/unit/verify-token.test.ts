@@ -1,0 +1,50 @@
+import t from 'tap';
+import { findMismatch } from '../../src/shared/keystone/verify-token.ts';
+import type { Asked } from '../../src/shared/keystone/verify-token.ts';
+
+const domain = { id: 'd1', name: 'My Domain' };
+const token = {
+  user: { id: 'u1', name: 'Alice', domain },
+  project: { id: 'p1', name: 'demo', domain },
+  application_credential: { id: 'c1', name: 'ci' },
+};
+
+void t.test('what was asked for', async (t) => {
+  const right: Asked[] = [
+    {},
+    { user: { id: 'u1' } },
+    { user: { name: 'alice' }, userDomain: { name: 'my domain' } },
+    { user: { id: 'u1' }, userDomain: { id: 'an id needs no domain' } },
+    { scope: { kind: 'project', id: 'p1' } },
+    { scope: { kind: 'project', name: 'Demo', domain: { id: 'd1' } } },
+    { scope: { kind: 'default' } },
+    { applicationCredential: { id: 'c1' } },
+    { applicationCredential: { name: 'ci' } },
+  ];
+  for (const asked of right) t.equal(findMismatch(asked, token), undefined, JSON.stringify(asked));
+  const trust = { ...token, 'OS-TRUST:trust': { id: 't1' } };
+  t.equal(findMismatch({ user: { id: 'trustee' }, scope: { kind: 'trust', id: 't1' } }, trust), undefined);
+  t.equal(findMismatch({ scope: { kind: 'system' } }, { system: { all: true } }), undefined);
+  t.equal(findMismatch({ scope: { kind: 'domain', domain: { id: 'd1' } } }, { domain }), undefined);
+  t.equal(findMismatch({ scope: { kind: 'unscoped' } }, { user: token.user }), undefined);
+});
+
+void t.test('what was not', async (t) => {
+  const wrong: [Asked, string][] = [
+    [{ user: { id: 'u2' } }, 'user'],
+    [{ scope: { kind: 'project', id: 'p2' } }, 'project'],
+    [{ scope: { kind: 'project', name: 'demo', domain: { id: 'd2' } } }, "project's domain"],
+    [{ scope: { kind: 'domain', domain: { id: 'd1' } } }, 'domain'],
+    [{ scope: { kind: 'system' } }, 'system'],
+    [{ scope: { kind: 'trust', id: 't1' } }, 'trust'],
+    [{ scope: { kind: 'unscoped' } }, 'scope'],
+    [{ user: { name: 'alice' }, userDomain: { id: 'd2' } }, "user's domain"],
+    [{ applicationCredential: { id: 'c2' } }, 'application credential'],
+  ];
+  for (const [asked, what] of wrong) t.same(findMismatch(asked, token), { what, certain: true }, JSON.stringify(asked));
+  t.same(findMismatch({ user: { name: 'jose' } }, { user: { id: 'u', name: 'josé' } }), {
+    what: 'user',
+    certain: false,
+  });
+  t.same(findMismatch({ user: { id: 'u1' } }, {}), { what: 'user', certain: true });
+});
