@@ -5,8 +5,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { format, resolveConfig } from 'prettier';
 import { COMMON_OPTIONS } from '../src/plugin/config/common-options.ts';
-import { flagNames } from '../src/shared/options/flags.ts';
-import { OPTION_GROUPS, WEBHOOK_GROUPS } from '../src/shared/options/option.ts';
+import { listFlagNames } from '../src/shared/options/flags.ts';
+import { PLUGIN_OPTION_GROUPS, WEBHOOK_OPTION_GROUPS } from '../src/shared/options/option.ts';
 import type { Option, OptionGroup } from '../src/shared/options/option.ts';
 import type { AuthMethod } from '../src/plugin/auth-methods/auth-method.ts';
 import { ALL_COMMANDS } from '../src/plugin/commands/registry.ts';
@@ -22,7 +22,7 @@ const code = (names: readonly string[]): string => names.map((name) => `\`${name
 function optionRow(option: Option): string {
   const variables = [...(option.env ?? []), ...(option.legacyEnv ?? [])];
   const secret = option.secret ? ' **Secret.**' : '';
-  return `| ${code(flagNames(option)) || '–'} | ${code(variables) || '–'} | ${option.help}.${secret} |`;
+  return `| ${code(listFlagNames(option)) || '–'} | ${code(variables) || '–'} | ${option.help}.${secret} |`;
 }
 
 function makeOptionTables(groups: readonly OptionGroup[], options: readonly Option[]): string {
@@ -50,7 +50,7 @@ function readTestedAgainst({ names }: AuthMethod): string {
 function methodRow(method: AuthMethod): string {
   const common = COMMON_OPTIONS.map(({ name }) => name);
   const own = method.options.filter(({ name }) => !common.includes(name));
-  const names = own.map((option) => flagNames(option)[0] ?? option.env?.[0] ?? option.name);
+  const names = own.map((option) => listFlagNames(option)[0] ?? option.env?.[0] ?? option.name);
   const options = code([...new Set(names)]);
   return `| ${code(method.names)} | ${method.about} | ${options} | ✓ ${readTestedAgainst(method)} |`;
 }
@@ -66,7 +66,7 @@ function makeMethodTable(): string {
 
 function makeCommandTable(): string {
   const rows = ALL_COMMANDS.map((command) => {
-    const own = code(command.options.flatMap((option) => flagNames(option).slice(0, 1)));
+    const own = code(command.options.flatMap((option) => listFlagNames(option).slice(0, 1)));
     return `| ${code([describeSynopsis(command)])} | ${command.about} | ${own || '–'} |`;
   });
   return ['| Command | Does | Options of its own |', '| --- | --- | --- |', ...rows].join('\n');
@@ -94,8 +94,8 @@ async function renew(file: string, tables: Readonly<Record<string, string>>): Pr
 }
 
 await renew(README, {
-  options: makeOptionTables(OPTION_GROUPS, OPTIONS),
+  options: makeOptionTables(PLUGIN_OPTION_GROUPS, OPTIONS),
   methods: makeMethodTable(),
   commands: makeCommandTable(),
 });
-await renew(WEBHOOK, { 'webhook options': makeOptionTables(WEBHOOK_GROUPS, WEBHOOK_OPTIONS) });
+await renew(WEBHOOK, { 'webhook options': makeOptionTables(WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS) });

@@ -1,6 +1,6 @@
 /** The manual page, from the options that there are and the README's table of exit statuses. See man(7). */
-import { flagNames, takesValue } from '../../src/shared/options/flags.ts';
-import { OPTION_GROUPS } from '../../src/shared/options/option.ts';
+import { listFlagNames, takesValue } from '../../src/shared/options/flags.ts';
+import { PLUGIN_OPTION_GROUPS } from '../../src/shared/options/option.ts';
 import type { Option } from '../../src/shared/options/option.ts';
 import type { CommandDescription } from '../../src/plugin/commands/command.ts';
 import { describeSynopsis } from '../../src/plugin/commands/synopsis.ts';
@@ -36,11 +36,11 @@ function describeFlag(option: Option): string {
     option.secret === true ? ' As a flag it is public on this machine: prefer the variable.' : '',
     variables.length === 0 ? '' : ` Variables: ${variables.join(', ')}.`,
   ];
-  return item(`${flagNames(option).map(bold).join(', ')}${value}`, parts.join(''));
+  return item(`${listFlagNames(option).map(bold).join(', ')}${value}`, parts.join(''));
 }
 
 function listOptions(): string[] {
-  return OPTION_GROUPS.flatMap((group) => {
+  return PLUGIN_OPTION_GROUPS.flatMap((group) => {
     const options = OPTIONS.filter((option) => option.group === group && option.flag !== false);
     return options.length === 0 ? [] : [`.SS ${escape(group)}`, ...options.map(describeFlag)];
   });

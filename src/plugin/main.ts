@@ -1,7 +1,7 @@
 import { lookup } from './fast-path/find-cached-credential.ts';
-import { processHost } from '../shared/base/host.ts';
+import { makeProcessHost } from '../shared/base/host.ts';
 
-const host = processHost();
+const host = makeProcessHost();
 const document = lookup(host);
 if (document === undefined) {
   // The only way into everything that is slow to load. `runCli` answers for its own failures.
@@ -9,7 +9,7 @@ if (document === undefined) {
 } else {
   const failure = host.writeOut(document);
   if (failure === undefined) {
-    host.leave();
+    host.exit();
   } else {
     void import('./cli/cli.ts').then(({ reportUnwritten }) => {
       reportUnwritten(host, failure);

@@ -1,4 +1,4 @@
-import { processHost } from '../shared/base/host.ts';
+import { makeProcessHost } from '../shared/base/host.ts';
 import { runWebhookCli } from './cli/cli.ts';
 
-void runWebhookCli(processHost());
+void runWebhookCli(makeProcessHost());

@@ -8,7 +8,7 @@ import { renderCompletions } from '../../scripts/package/system-files.ts';
 import { EXIT } from '../../src/plugin/cli/reporter.ts';
 import { renderCompletion, SHELLS } from '../../src/plugin/commands/completion/scripts.ts';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
-import { flagNames } from '../../src/shared/options/flags.ts';
+import { listFlagNames } from '../../src/shared/options/flags.ts';
 import { METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { canRun, without } from '../support/stress.ts';
 
@@ -16,7 +16,7 @@ const FILES = { bash: 'client-keystone-auth.bash', zsh: '_client-keystone-auth',
 
 const readme = readFileSync('README.md', 'utf8');
 const firstWords = [...new Set(ALL_COMMANDS.map(({ words }) => words[0]))];
-const flags = [...OPTIONS.flatMap(flagNames), '--help', '--version'];
+const flags = [...OPTIONS.flatMap(listFlagNames), '--help', '--version'];
 
 await t.test('the manual page names everything', async (t) => {
   const page = renderManPage('1.2.3-rc.4', readme);
@@ -116,7 +116,7 @@ await t.test('zsh completes', { skip: noZsh }, async (t) => {
   const given = execFileSync('zsh', ['-f', '-c', words, 'zsh', join(folder, FILES.zsh)], { encoding: 'utf8', env });
   t.strictSame(
     new Set(given.split('\n').flatMap((line) => /^(--?[\w-]+)[=+]?\[/.exec(line)?.[1] ?? [])),
-    new Set([...flags, ...ALL_COMMANDS.flatMap(({ options }) => options.flatMap(flagNames))]),
+    new Set([...flags, ...ALL_COMMANDS.flatMap(({ options }) => options.flatMap(listFlagNames))]),
   );
   t.match(given, `1::command:(${firstWords.join(' ')})\n`);
   t.match(given, ':value:(file keyring none)\n');

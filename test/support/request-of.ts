@@ -5,7 +5,7 @@ import { parseGetToken } from '../../src/plugin/cli/parse-command-line.ts';
 import type { FileStamp } from '../../src/shared/base/file-stamp.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import type { AuthRequest } from '../../src/shared/keystone/auth-request.ts';
-import { serialise } from '../../src/shared/keystone/auth-request.ts';
+import { serializeWithSecrets } from '../../src/shared/keystone/auth-request.ts';
 import { chooseMethod } from '../../src/plugin/auth-methods/choose-method.ts';
 import type { AuthMethod, Tools } from '../../src/plugin/auth-methods/auth-method.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
@@ -48,7 +48,7 @@ export async function requestOf(
   const request = await method.request(config, noTools);
   if ('token' in request) throw new Error('a token was given instead');
   const { body } = request;
-  const sent = body === undefined ? undefined : (JSON.parse(serialise(body)) as { auth: unknown });
+  const sent = body === undefined ? undefined : (JSON.parse(serializeWithSecrets(body)) as { auth: unknown });
   return {
     config,
     method,

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import t from 'tap';
 import { cacheFolder, checkFolder, ensureFolder } from '../../src/plugin/cache/cache-folder.ts';
-import { isUnchanged, stampFile } from '../../src/shared/base/file-stamp.ts';
+import { isFileUnchanged, stampFile } from '../../src/shared/base/file-stamp.ts';
 import { readPrivate, usePrivate, writePrivate } from '../../src/plugin/cache/private-file.ts';
 import { isFresh, sealAlias, sealRecord, unsealAlias, unsealRecord } from '../../src/plugin/cache/cached-token.ts';
 import { writeAliasFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
@@ -23,7 +23,7 @@ import { forgetRefusal, recallRefusal, rememberRefusal, tagCredential } from '..
 import { lookup } from '../../src/plugin/fast-path/find-cached-credential.ts';
 import { fingerprint } from '../../src/plugin/fast-path/fingerprint.ts';
 import type { Host } from '../../src/shared/base/host.ts';
-import type { Kin } from '../../src/shared/base/process-identity.ts';
+import type { ProcessIdentity } from '../../src/shared/base/process-identity.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 const uid = process.geteuid?.();
@@ -159,13 +159,13 @@ void t.test('stamps', async (t) => {
   const folder = t.testdir({ file: 'one' });
   const path = join(folder, 'file');
   const stamp = stampFile(path);
-  t.ok(isUnchanged(stamp));
+  t.ok(isFileUnchanged(stamp));
   utimesSync(path, 1, 1);
-  t.notOk(isUnchanged(stamp));
+  t.notOk(isFileUnchanged(stamp));
   const absent = stampFile(join(folder, 'absent'));
-  t.ok(isUnchanged(absent));
+  t.ok(isFileUnchanged(absent));
   writeFileSync(join(folder, 'absent'), '');
-  t.notOk(isUnchanged(absent), 'a file that appears changes the answer too');
+  t.notOk(isFileUnchanged(absent), 'a file that appears changes the answer too');
 });
 
 void t.test('lookup', async (t) => {
@@ -191,14 +191,14 @@ void t.test('lookup', async (t) => {
   t.match(lookup(asked('client.authentication.k8s.io/v1beta1')), /v1beta1/, 'the asked version is echoed');
   t.equal(lookup(asked('client.authentication.k8s.io/v1alpha1')), undefined, 'the slow path explains');
 
-  const kin = (id: string) => ({ id, layout: undefined, sessionLeader: 1 });
-  const byKubectl = (id: string): Host => asked('client.authentication.k8s.io/v1', { parent: () => kin(id) });
+  const kin = (id: string) => ({ id, memoryLayout: undefined, sessionLeaderPid: 1 });
+  const byKubectl = (id: string): Host => asked('client.authentication.k8s.io/v1', { identifyParent: () => kin(id) });
   t.ok(lookup(byKubectl('10 1')), 'a kubectl asks');
   t.equal(lookup(byKubectl('10 1')), undefined, 'the same asks again: the slow path asks Keystone');
   t.ok(lookup(byKubectl('11 1')), 'another kubectl');
   t.ok(lookup(byKubectl('10 2')), 'another kubectl with the same pid');
-  t.ok(lookup(hostIn(base, { parent: () => kin('12 1') })), 'a shell');
-  t.ok(lookup(hostIn(base, { parent: () => kin('12 1') })), 'a shell may ask as often as it likes');
+  t.ok(lookup(hostIn(base, { identifyParent: () => kin('12 1') })), 'a shell');
+  t.ok(lookup(hostIn(base, { identifyParent: () => kin('12 1') })), 'a shell may ask as often as it likes');
 
   chmodSync(folder.path, 0o755);
   t.equal(lookup(host), undefined, 'an open folder is not trusted');
@@ -246,11 +246,14 @@ void t.test('pruning', async (t) => {
 
 void t.test('refusals', async (t) => {
   const folder = { path: t.testdir(), uid };
-  const kin = (id: string, layout?: string) => ({ id, layout, sessionLeader: 1 });
+  const kin = (id: string, memoryLayout?: string) => ({ id, memoryLayout, sessionLeaderPid: 1 });
   const session = kin('1 1', '140720874771440 94');
   const bare = kin('1 1');
-  const tag = (parent: string, secret: string | undefined, of: Kin | undefined = session): string | undefined =>
-    tagCredential({ session: of, parent: kin(parent), forKubectl: true }, [secret, undefined]);
+  const tag = (
+    parent: string,
+    secret: string | undefined,
+    of: ProcessIdentity | undefined = session,
+  ): string | undefined => tagCredential({ session: of, parent: kin(parent), forKubectl: true }, [secret, undefined]);
   t.equal(tag('2 1', 'pw'), tag('3 1', 'pw'), 'one terminal, two commands, the same password');
   t.not(tag('2 1', 'pw'), tag('2 1', 'corrected'));
   t.not(tag('2 1', 'pw'), tag('2 1', 'pw', kin('1 1', '140720874771441 94')), 'keyed by the layout of the shell');
@@ -259,7 +262,7 @@ void t.test('refusals', async (t) => {
   t.not(tag('2 1', undefined), tag('3 1', undefined), 'each command may ask once');
   t.equal(tagCredential({ session: undefined, parent: undefined, forKubectl: true }, ['pw']), undefined);
 
-  const byHand = (parent: Kin, secret: string | undefined, of?: Kin): string | undefined =>
+  const byHand = (parent: ProcessIdentity, secret: string | undefined, of?: ProcessIdentity): string | undefined =>
     tagCredential({ session: of, parent, forKubectl: false }, [secret, undefined]);
   const script = kin('2 1', '140720874771442 94');
   t.equal(byHand(script, 'pw'), byHand(script, 'pw'), 'a script, where the shell of the terminal is not to be seen');

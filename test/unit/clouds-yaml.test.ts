@@ -5,9 +5,9 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { cloudFolders } from '../../src/plugin/config/cloud-files.ts';
 import { refuseUntrustedForAmbient, untrustedDestination } from '../../src/plugin/config/current-folder.ts';
-import { isUnchanged } from '../../src/shared/base/file-stamp.ts';
+import { isFileUnchanged } from '../../src/shared/base/file-stamp.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
-import { readTls } from '../../src/shared/http/tls-settings.ts';
+import { readTlsSettings } from '../../src/shared/http/tls-settings.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { requestOf } from '../support/request-of.ts';
 import type { Asked, Environment } from '../support/request-of.ts';
@@ -404,7 +404,7 @@ void t.test('regions', async (t) => {
   t.equal(await url([], { OS_REGION_NAME: 'south' }), 'https://south.k/v3');
   const south = await ask(['--os-cloud=c', '--region-name=south']);
   t.match(south.auth, { scope: { project: { id: 'q' } } });
-  t.ok(south.config.on('insecure'));
+  t.ok(south.config.isOn('insecure'));
   t.match(south.config.origin('insecure'), /^insecure of region south of cloud c in /);
   t.match(userOf(south), { password: 'a{region_name}{b}' }, 'braces in a password are braces');
   t.match(await ask(['--os-cloud=c', '--region-name=south'], { OS_PROJECT_ID: 'env' }), {
@@ -437,10 +437,10 @@ void t.test('regions', async (t) => {
 
 void t.test('TLS', async (t) => {
   const { ask, own, write, home, cwd } = makePlace(t);
-  const tls = async (text: string): Promise<ReturnType<typeof readTls>> => {
+  const tls = async (text: string): Promise<ReturnType<typeof readTlsSettings>> => {
     write(join(own, 'clouds.yaml'), `clouds: {c: {auth: {user_id: u}, ${text}}}`);
     const { config } = await ask();
-    return readTls(config, fakeHost({ cwd, home: () => home }));
+    return readTlsSettings(config, fakeHost({ cwd, home: () => home }));
   };
   t.equal((await tls('insecure: true, verify: true, cacert: /nowhere')).insecure, true);
   t.equal((await tls('verify: false, cacert: /nowhere')).insecure, true);
@@ -555,17 +555,17 @@ void t.test('what an answer depends on', async (t) => {
       t.ok(paths.includes(join(folder, `secure${suffix}`)), join(folder, suffix));
     }
   }
-  t.ok(files.every(isUnchanged));
+  t.ok(files.every(isFileUnchanged));
   write(join(own, 'clouds.yaml'), PROD.replace('alice', 'bobby'));
   t.same(
-    files.filter((file) => !isUnchanged(file)).map(({ path }) => path),
+    files.filter((file) => !isFileUnchanged(file)).map(({ path }) => path),
     [join(own, 'clouds.yaml')],
   );
   const before = (await ask([], { OS_CLOUD: 'prod' })).files;
   write(join(cwd, 'clouds.yml'), PROD);
-  t.notOk(before.every(isUnchanged), 'one that appears');
+  t.notOk(before.every(isFileUnchanged), 'one that appears');
   const outside = await ask([], { OS_CLOUD: 'prod', XDG_CONFIG_HOME: '/dev/null' });
-  t.ok(outside.files.every(isUnchanged), 'a folder that is none');
+  t.ok(outside.files.every(isFileUnchanged), 'a folder that is none');
 });
 
 void t.test('several factors, as a list or with commas', async (t) => {

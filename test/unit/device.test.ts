@@ -1,11 +1,11 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { KeystoneProtocolError } from '../../src/shared/base/errors.ts';
-import { openHttp } from '../../src/shared/http/http-client.ts';
+import { openHttpClient } from '../../src/shared/http/http-client.ts';
 import { logInWithDevice } from '../../src/shared/oidc/device-authorization.ts';
-import type { DeviceLogin, Invitation } from '../../src/shared/oidc/device-authorization.ts';
-import { openProvider } from '../../src/shared/oidc/provider.ts';
-import type { Tokens } from '../../src/shared/oidc/token-request.ts';
+import type { DeviceLogin, DeviceInstructions } from '../../src/shared/oidc/device-authorization.ts';
+import { resolveProvider } from '../../src/shared/oidc/provider.ts';
+import type { OAuthTokens } from '../../src/shared/oidc/token-request.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { refusal, startProvider, tokenAnswer } from '../support/stand-in-provider.ts';
 import type { StandInProvider } from '../support/stand-in-provider.ts';
@@ -13,37 +13,37 @@ import type { StandInProvider } from '../support/stand-in-provider.ts';
 const PENDING = refusal('authorization_pending');
 
 interface Told {
-  readonly tokens: Tokens;
-  readonly invitations: readonly Invitation[];
+  readonly tokens: OAuthTokens;
+  readonly invitations: readonly DeviceInstructions[];
   readonly tookMs: number;
 }
 
 async function logIn(t: Test, idp: StandInProvider, more: Partial<DeviceLogin> = {}): Promise<Told> {
-  const http = await openHttp({
+  const http = await openHttpClient({
     host: fakeHost({ now: Date.now }),
     tls: { insecure: false, ca: undefined, cert: undefined, key: undefined, files: [], paths: {} },
-    trusted: undefined,
-    proxy: {},
+    trustedOrigins: undefined,
+    proxyEnv: {},
     userAgent: 'test',
     deadlineMs: 5_000,
     log: () => undefined,
   });
   t.teardown(() => http.close());
   const discovery = { url: `${idp.url}/.well-known/openid-configuration`, origin: 'OS_DISCOVERY_ENDPOINT' };
-  const provider = await openProvider(
+  const provider = await resolveProvider(
     http,
     { discovery, endpoints: {}, allowHttp: false },
     { grant: 'urn:ietf:params:oauth:grant-type:device_code', endpoints: ['device_authorization', 'token'] },
   );
-  const invitations: Invitation[] = [];
+  const invitations: DeviceInstructions[] = [];
   const began = performance.now();
   const tokens = await logInWithDevice(http, provider, {
     client: { id: 'kubectl', secret: undefined },
     scope: 'openid profile',
-    pkce: false,
+    usesPkce: false,
     subject: 'the user in the browser',
-    patienceMs: 60_000,
-    invite: (invitation) => invitations.push(invitation),
+    loginTimeoutMs: 60_000,
+    showInstructions: (invitation) => invitations.push(invitation),
     ...more,
   });
   return { tokens, invitations, tookMs: performance.now() - began };
@@ -89,7 +89,7 @@ void t.test('slow_down adds five seconds, a provider that fails is spared too, a
 
 void t.test('PKCE binds the codes to this run', async (t) => {
   const idp = await startProvider(t);
-  await logIn(t, idp, { pkce: true });
+  await logIn(t, idp, { usesPkce: true });
   const challenge = idp.requests.find(({ line }) => line === 'POST /device')?.form;
   t.equal(challenge?.['code_challenge_method'], 'S256');
   const verifier = polls(idp)[0]?.form['code_verifier'] ?? '';
@@ -102,7 +102,7 @@ void t.test('nobody comes', async (t) => {
   const idp = await startProvider(t);
   idp.tokens = [PENDING];
   const began = performance.now();
-  await t.rejects(logIn(t, idp, { patienceMs: 2_500 }), {
+  await t.rejects(logIn(t, idp, { loginTimeoutMs: 2_500 }), {
     code: 'auth-rejected',
     message: 'nobody finished the login of the user in the browser within 3 s',
     hint: /--login-timeout/,

@@ -1,7 +1,7 @@
 /** What a user reads for each answer that holds no token, whatever the method: status and headers, then wording. */
 import t from 'tap';
 import type { Test } from 'tap';
-import { explainAnswer } from '../../src/shared/keystone/explain-response.ts';
+import { explainResponse } from '../../src/shared/keystone/explain-response.ts';
 import type { AuthRequest } from '../../src/shared/keystone/auth-request.ts';
 
 interface Row {
@@ -13,7 +13,7 @@ interface Row {
   readonly code: string;
 }
 
-const request: AuthRequest = { verb: 'POST', path: 'auth/tokens', subject: 'alice on project demo', asked: {} };
+const request: AuthRequest = { verb: 'POST', path: 'auth/tokens', subject: 'alice on project demo', expected: {} };
 const HTML = '<html><head><title>Sign in</title></head><body>canary</body></html>';
 const html = { 'content-type': 'text/html; charset=utf-8' };
 
@@ -164,10 +164,10 @@ function check(t: Test, { status, body, headers = {}, says, hint, code }: Row): 
     status,
     header: (name: string) => all[name],
     body: typeof body === 'string' ? body : JSON.stringify(body),
-    at: 0,
-    aheadMs: 0,
+    respondedAt: 0,
+    serverAheadMs: 0,
   };
-  const explained = explainAnswer(request, 'http://k/v3', answer);
+  const explained = explainResponse(request, 'http://k/v3', answer);
   t.match(explained.message, says);
   t.match(explained.hint, hint);
   t.equal(explained.code, code);

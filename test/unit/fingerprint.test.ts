@@ -6,7 +6,7 @@ import {
   SECRET_FLAGS,
   SECRET_VARIABLES,
 } from '../../src/plugin/fast-path/fingerprint-inputs.ts';
-import { flagNames } from '../../src/shared/options/flags.ts';
+import { listFlagNames } from '../../src/shared/options/flags.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
@@ -18,7 +18,7 @@ void t.test('the lists of the hit path are those of the registry', async (t) => 
   const variables = (options: typeof OPTIONS): string[] =>
     options.flatMap((option) => [...(option.env ?? []), ...(option.legacyEnv ?? [])]).sort();
   t.same(SECRET_VARIABLES, variables(guessable));
-  t.same(SECRET_FLAGS, guessable.flatMap(flagNames).sort());
+  t.same(SECRET_FLAGS, guessable.flatMap(listFlagNames).sort());
   t.same([...IDENTITY_VARIABLES].sort(), variables(OPTIONS.filter((option) => !guessable.includes(option))));
 });
 

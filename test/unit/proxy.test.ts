@@ -1,17 +1,17 @@
 import t from 'tap';
-import { readProxy } from '../../src/shared/http/proxy.ts';
+import { readProxyEnv } from '../../src/shared/http/proxy.ts';
 
 void t.test('the proxy of the environment', async (t) => {
-  t.same(readProxy({}), {});
-  t.same(readProxy({ HTTPS_PROXY: '', https_proxy: '' }), {});
-  t.match(readProxy({ HTTPS_PROXY: 'http://p:3128' }), { https_proxy: 'http://p:3128' });
-  t.match(readProxy({ HTTPS_PROXY: 'http://p:1', https_proxy: 'http://q:2' }), { https_proxy: 'http://q:2' });
-  t.match(readProxy({ HTTPS_PROXY: 'p:3128', NO_PROXY: 'a,b' }), { https_proxy: 'http://p:3128', no_proxy: 'a,b' });
+  t.same(readProxyEnv({}), {});
+  t.same(readProxyEnv({ HTTPS_PROXY: '', https_proxy: '' }), {});
+  t.match(readProxyEnv({ HTTPS_PROXY: 'http://p:3128' }), { https_proxy: 'http://p:3128' });
+  t.match(readProxyEnv({ HTTPS_PROXY: 'http://p:1', https_proxy: 'http://q:2' }), { https_proxy: 'http://q:2' });
+  t.match(readProxyEnv({ HTTPS_PROXY: 'p:3128', NO_PROXY: 'a,b' }), { https_proxy: 'http://p:3128', no_proxy: 'a,b' });
 });
 
 void t.test('a proxy that Node would ignore is refused, without its password', async (t) => {
   for (const url of ['socks5://user:canary@p:1080', 'http://user:canary@', 'ftp://canary']) {
-    t.throws(() => readProxy({ HTTPS_PROXY: url }), {
+    t.throws(() => readProxyEnv({ HTTPS_PROXY: url }), {
       code: 'config-invalid',
       message: 'HTTPS_PROXY is not a proxy of http',
     });

@@ -32,10 +32,10 @@ function setStage(t: Test): Stage {
   t.teardown(() => {
     rmSync(folder, { recursive: true, force: true });
   });
-  const [program, store, fails, log] = ['keyring', 'store', 'fails', 'log'].map((name) => join(folder, name));
-  if (program === undefined || store === undefined || fails === undefined || log === undefined) throw new Error();
+  const [execPath, store, fails, log] = ['keyring', 'store', 'fails', 'log'].map((name) => join(folder, name));
+  if (execPath === undefined || store === undefined || fails === undefined || log === undefined) throw new Error();
   writeFileSync(
-    program,
+    execPath,
     // Without the environment, by which tap loads itself into every Node: nobody waits for a keyring longer than three seconds.
     `#!/usr/bin/env -S -i ${process.execPath}
 const { appendFileSync, readFileSync, writeFileSync } = require('node:fs');
@@ -50,13 +50,18 @@ if (kind === 'remove') delete entries[key];
 writeFileSync(${JSON.stringify(store)}, JSON.stringify(entries));
 `,
   );
-  chmodSync(program, 0o700);
+  chmodSync(execPath, 0o700);
   writeFileSync(store, '{}');
   writeFileSync(fails, 'nothing');
   writeFileSync(log, '');
   const cache = join(folder, 'cache');
   return {
-    host: fakeHost({ program, uid: process.getuid?.(), env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: cache }, now: Date.now }),
+    host: fakeHost({
+      execPath,
+      uid: process.getuid?.(),
+      env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: cache },
+      now: Date.now,
+    }),
     cache,
     entries: () => JSON.parse(readFileSync(store, 'utf8')) as Record<string, string>,
     setEntries: (entries) => {

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { findMismatch } from '../../src/shared/keystone/verify-token.ts';
-import type { Asked } from '../../src/shared/keystone/verify-token.ts';
+import { findTokenMismatch } from '../../src/shared/keystone/verify-token.ts';
+import type { ExpectedToken } from '../../src/shared/keystone/verify-token.ts';
 
 const domain = { id: 'd1', name: 'My Domain' };
 const token = {
@@ -10,7 +10,7 @@ const token = {
 };
 
 void t.test('what was asked for', async (t) => {
-  const right: Asked[] = [
+  const right: ExpectedToken[] = [
     {},
     { user: { id: 'u1' } },
     { user: { name: 'alice' }, userDomain: { name: 'my domain' } },
@@ -21,16 +21,16 @@ void t.test('what was asked for', async (t) => {
     { applicationCredential: { id: 'c1' } },
     { applicationCredential: { name: 'ci' } },
   ];
-  for (const asked of right) t.equal(findMismatch(asked, token), undefined, JSON.stringify(asked));
+  for (const asked of right) t.equal(findTokenMismatch(asked, token), undefined, JSON.stringify(asked));
   const trust = { ...token, 'OS-TRUST:trust': { id: 't1' } };
-  t.equal(findMismatch({ user: { id: 'trustee' }, scope: { kind: 'trust', id: 't1' } }, trust), undefined);
-  t.equal(findMismatch({ scope: { kind: 'system' } }, { system: { all: true } }), undefined);
-  t.equal(findMismatch({ scope: { kind: 'domain', domain: { id: 'd1' } } }, { domain }), undefined);
-  t.equal(findMismatch({ scope: { kind: 'unscoped' } }, { user: token.user }), undefined);
+  t.equal(findTokenMismatch({ user: { id: 'trustee' }, scope: { kind: 'trust', id: 't1' } }, trust), undefined);
+  t.equal(findTokenMismatch({ scope: { kind: 'system' } }, { system: { all: true } }), undefined);
+  t.equal(findTokenMismatch({ scope: { kind: 'domain', domain: { id: 'd1' } } }, { domain }), undefined);
+  t.equal(findTokenMismatch({ scope: { kind: 'unscoped' } }, { user: token.user }), undefined);
 });
 
 void t.test('what was not', async (t) => {
-  const wrong: [Asked, string][] = [
+  const wrong: [ExpectedToken, string][] = [
     [{ user: { id: 'u2' } }, 'user'],
     [{ scope: { kind: 'project', id: 'p2' } }, 'project'],
     [{ scope: { kind: 'project', name: 'demo', domain: { id: 'd2' } } }, "project's domain"],
@@ -41,10 +41,11 @@ void t.test('what was not', async (t) => {
     [{ user: { name: 'alice' }, userDomain: { id: 'd2' } }, "user's domain"],
     [{ applicationCredential: { id: 'c2' } }, 'application credential'],
   ];
-  for (const [asked, what] of wrong) t.same(findMismatch(asked, token), { what, certain: true }, JSON.stringify(asked));
-  t.same(findMismatch({ user: { name: 'jose' } }, { user: { id: 'u', name: 'josé' } }), {
-    what: 'user',
-    certain: false,
+  for (const [asked, what] of wrong)
+    t.same(findTokenMismatch(asked, token), { part: what, isCertain: true }, JSON.stringify(asked));
+  t.same(findTokenMismatch({ user: { name: 'jose' } }, { user: { id: 'u', name: 'josé' } }), {
+    part: 'user',
+    isCertain: false,
   });
-  t.same(findMismatch({ user: { id: 'u1' } }, {}), { what: 'user', certain: true });
+  t.same(findTokenMismatch({ user: { id: 'u1' } }, {}), { part: 'user', isCertain: true });
 });

@@ -1,6 +1,6 @@
 import { readKeystoneUrl } from '../../shared/keystone/auth-url.ts';
 import { missingScope, resolveScope } from '../config/resolve-scope.ts';
-import { scopeFields } from '../../shared/keystone/scope.ts';
+import { listScopeFields } from '../../shared/keystone/scope.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { token } from './token.ts';
@@ -16,7 +16,7 @@ export const adminToken: AuthMethod = {
       group: 'Token',
       env: ['OS_ENDPOINT', 'OS_URL'],
       help: 'URL of the Keystone that knows the token, where it is not that of --keystone-url (admin_token)',
-      destination: true,
+      trustSensitive: true,
     },
     ...token.options,
   ],
@@ -28,7 +28,7 @@ export const adminToken: AuthMethod = {
   identify: (config) => [
     readKeystoneUrl(config, 'endpoint'),
     config.secret('token')?.reveal(),
-    ...scopeFields(resolveScope(config)),
+    ...listScopeFields(resolveScope(config)),
   ],
   async request(config) {
     const id = config.secret('token') ?? new Secret('');
@@ -43,14 +43,14 @@ export const adminToken: AuthMethod = {
       verb: 'GET',
       path: 'auth/tokens?nocatalog=true',
       headers: { 'x-auth-token': id, 'x-subject-token': id },
-      given: id,
+      existingToken: id,
       ...(url === undefined
         ? {}
-        : { elsewhere: { url, place: { name: 'Keystone', setting: config.origin('endpoint') } } }),
-      asked: { scope: resolveScope(config) },
-      ifOther: 'this token is used as it is: unset the project, domain or system, or use OS_AUTH_TYPE=token',
+        : { otherKeystone: { url, peer: { name: 'Keystone', setting: config.origin('endpoint') } } }),
+      expected: { scope: resolveScope(config) },
+      mismatchHint: 'this token is used as it is: unset the project, domain or system, or use OS_AUTH_TYPE=token',
       subject: `the token in ${origin}`,
-      refusals: { 401: dead, 404: dead },
+      statusExplanations: { 401: dead, 404: dead },
     };
   },
 };

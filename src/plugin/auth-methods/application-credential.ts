@@ -1,6 +1,6 @@
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { readReference } from '../config/resolve-scope.ts';
-import { tokensRequest } from '../../shared/keystone/auth-request.ts';
+import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { askedUser, describeUser, identifyUser, missingUser, readUser, USER_OPTIONS } from './user.ts';
 
@@ -75,10 +75,10 @@ export const applicationCredential: AuthMethod = {
     };
     return {
       // Keystone answers 401 to any scope beside an application credential: its project is its scope.
-      ...tokensRequest([{ method: 'application_credential', content }], undefined),
-      asked: { ...(isNamed(config) ? askedUser(config) : {}), applicationCredential: readReference(config, PAIR) },
+      ...buildTokensRequest([{ method: 'application_credential', content }], undefined),
+      expected: { ...(isNamed(config) ? askedUser(config) : {}), applicationCredential: readReference(config, PAIR) },
       subject,
-      refusals: {
+      statusExplanations: {
         401: {
           code: 'auth-rejected',
           message: `Keystone refused ${subject}: ${unknown}its secret is wrong, it has expired, or its user is disabled`,

@@ -1,8 +1,8 @@
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import type { AuthRequest, Json } from '../../shared/keystone/auth-request.ts';
-import type { Http } from '../../shared/http/http-client.ts';
+import type { AuthRequest, JsonWithSecrets } from '../../shared/keystone/auth-request.ts';
+import type { HttpClient } from '../../shared/http/http-client.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { Person } from '../terminal/user-presence.ts';
 import type { Secret } from '../../shared/base/secret.ts';
@@ -84,7 +84,7 @@ export interface Factor {
   readonly name: string;
   /** Names of the options still missing. */
   missing(config: ResolvedConfig): string[];
-  content(config: ResolvedConfig): Json;
+  content(config: ResolvedConfig): JsonWithSecrets;
   /** What may be wrong with it when Keystone refuses, as a clause. */
   readonly doubt: string;
   /** It works once, so it is never sent twice. */
@@ -99,14 +99,14 @@ export interface ProviderToken {
   /** ms since 1970, UTC, by this machine's clock. */
   readonly expiresAt: number;
   /** Gets the next token without the user; it is kept with this one. */
-  readonly refresh?: Secret | undefined;
+  readonly refreshToken?: Secret | undefined;
 }
 
 /** What a method may use beside its settings. */
 export interface Tools {
   readonly host: Host;
   /** Deadlines, TLS and redirects are its business, whoever is asked. */
-  readonly http: Http;
+  readonly http: HttpClient;
   readonly tls: TlsSettings;
   readonly person: Person;
   /** The v3 endpoint without a trailing slash, found when it is first asked for. */

@@ -83,7 +83,7 @@ export async function logInWithBrowser<T>(
     ...{ host, person, detail, listener, address, accept },
     ...(state === undefined ? {} : { readPasted }),
     ...(doubt === undefined ? {} : { doubt }),
-    skipOpen: config.on('skip-open-browser'),
+    skipOpen: config.isOn('skip-open-browser'),
     patienceMs: patienceMs(config),
   });
 }

@@ -1,9 +1,9 @@
 /** Logging in with one proof or several in one request (Keystone API v3, "Multi-Factor Authentication"). */
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { missingScope, resolveScope } from '../config/resolve-scope.ts';
-import { describeScope, scopeFields } from '../../shared/keystone/scope.ts';
+import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import type { Scope } from '../../shared/keystone/scope.ts';
-import { tokensRequest } from '../../shared/keystone/auth-request.ts';
+import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
 import type { AuthMethod, Factor } from './auth-method.ts';
 import { askedUser, describeUser, identifyUser, missingUser } from './user.ts';
@@ -15,7 +15,7 @@ export function missingFactors(config: ResolvedConfig, factors: readonly Factor[
 
 /** A user and a scope as fields of a cache key, however the user proves who it is. */
 export function identifyLogin(config: ResolvedConfig): (string | undefined)[] {
-  return [...identifyUser(config), ...scopeFields(resolveScope(config))];
+  return [...identifyUser(config), ...listScopeFields(resolveScope(config))];
 }
 
 /** The part of a request that holds the proofs. */
@@ -23,11 +23,11 @@ export function proofs(
   config: ResolvedConfig,
   factors: readonly Factor[],
   scope: Scope | undefined,
-): Pick<AuthRequest, 'verb' | 'path' | 'body' | 'once'> {
+): Pick<AuthRequest, 'verb' | 'path' | 'body' | 'isSingleUse'> {
   const parts = factors.map((factor) => ({ method: factor.name, content: factor.content(config) }));
   return {
-    ...tokensRequest(parts, scope),
-    ...(factors.some(({ once }) => once) ? { once: true } : {}),
+    ...buildTokensRequest(parts, scope),
+    ...(factors.some(({ once }) => once) ? { isSingleUse: true } : {}),
   };
 }
 
@@ -37,9 +37,9 @@ export function requestFactors(config: ResolvedConfig, factors: readonly Factor[
   const subject = `${describeUser(config)} ${describeScope(scope)}`;
   return {
     ...proofs(config, factors, scope),
-    asked: { ...askedUser(config), scope },
+    expected: { ...askedUser(config), scope },
     subject,
-    refusals: {
+    statusExplanations: {
       401: {
         code: 'auth-rejected',
         message: `Keystone refused the login for ${subject}: ${factors.map(({ doubt }) => doubt).join(' or ')}, disabled or locked account, or no role there (Keystone does not say which)`,

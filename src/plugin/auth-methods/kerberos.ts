@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { missingScope, resolveScope } from '../config/resolve-scope.ts';
-import { describeScope, scopeFields } from '../../shared/keystone/scope.ts';
-import { tokensRequest } from '../../shared/keystone/auth-request.ts';
+import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
+import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
 import { readTicket } from '../kerberos/principal.ts';
 import type { AuthMethod } from './auth-method.ts';
 
@@ -17,7 +17,7 @@ export const kerberos: AuthMethod = {
   ambient: true,
   missing: missingScope,
   // Tickets that may be anybody's are nobody's: a name that never comes again, under which nothing is found or kept.
-  identify: (config, host) => [readTicket(host)?.principal ?? randomUUID(), ...scopeFields(resolveScope(config))],
+  identify: (config, host) => [readTicket(host)?.principal ?? randomUUID(), ...listScopeFields(resolveScope(config))],
   files(_, host) {
     const file = readTicket(host)?.file;
     return file === undefined ? undefined : [file, ...(host.env['KRB5_CONFIG'] ?? CONFIGURATION).split(':')];
@@ -28,11 +28,11 @@ export const kerberos: AuthMethod = {
     const who = principal ?? 'the holder of the Kerberos ticket';
     const subject = `${who} ${describeScope(scope)}`;
     return {
-      ...tokensRequest([{ method: 'kerberos', content: {} }], scope),
-      negotiate: true,
-      asked: { scope, principal },
+      ...buildTokensRequest([{ method: 'kerberos', content: {} }], scope),
+      usesNegotiate: true,
+      expected: { scope, principal },
       subject,
-      refusals: {
+      statusExplanations: {
         401: {
           code: 'auth-rejected',
           message: `Keystone refused the Kerberos login for ${subject}: no ticket or an expired one, a realm that it does not trust, a disabled or unknown user, or no role there`,

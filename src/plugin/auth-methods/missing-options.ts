@@ -1,5 +1,5 @@
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
-import { makeSetting } from '../../shared/options/layer.ts';
+import { parseSetting } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import { describeSources } from '../../shared/options/option.ts';
 import type { Option } from '../../shared/options/option.ts';
@@ -100,7 +100,7 @@ export async function completeConfig(
     const suggestion = option.name === 'project-domain-name' ? complete.text('user-domain-name') : option.suggestion;
     const text = await ask(host, terminal, option, describePlace(complete, { server, method }), { suggestion });
     const origin = option.prompt ?? option.name;
-    const setting = makeSetting(option, text, origin);
+    const setting = parseSetting(option, text, origin);
     if (setting !== undefined || option === project) answers.set(option.name, setting ?? { value: '', origin });
     complete = resolveConfig([...config.layers, withoutEmpty(answers)], OPTIONS);
   }

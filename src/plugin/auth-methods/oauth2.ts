@@ -1,16 +1,16 @@
 /** OAuth 2.0 at Keystone itself ("OS-OAUTH2"): the access token that it gives is a Keystone token. */
-import { readDestination } from '../../shared/keystone/auth-url.ts';
+import { readCredentialUrl } from '../../shared/keystone/auth-url.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { missingScope, resolveScope } from '../config/resolve-scope.ts';
-import { scopeFields } from '../../shared/keystone/scope.ts';
+import { listScopeFields } from '../../shared/keystone/scope.ts';
 import { AuthRejected } from '../../shared/base/errors.ts';
 import { parseJsonObject, textAt } from '../../shared/base/json.ts';
-import type { AuthRequest, Refusal } from '../../shared/keystone/auth-request.ts';
-import type { Asked } from '../../shared/keystone/verify-token.ts';
-import type { HttpRequest, Place } from '../../shared/http/http-client.ts';
+import type { AuthRequest, StatusExplanation } from '../../shared/keystone/auth-request.ts';
+import type { ExpectedToken } from '../../shared/keystone/verify-token.ts';
+import type { HttpRequest, Peer } from '../../shared/http/http-client.ts';
 import { parseTokenId } from '../../shared/keystone/token.ts';
-import { explainAnswer, OAuthRefusal } from '../../shared/oidc/explain-oauth-error.ts';
+import { explainOAuthResponse, OAuthError } from '../../shared/oidc/explain-oauth-error.ts';
 import type { Tools } from './auth-method.ts';
 
 const EXAMPLE = 'https://keystone.example.com:5000/v3/OS-OAUTH2/token';
@@ -22,7 +22,7 @@ export const OAUTH2_OPTIONS: readonly Option[] = [
     group: 'OAuth 2.0 at Keystone',
     env: ['OS_OAUTH2_ENDPOINT'],
     help: "URL of Keystone's token endpoint, where it is not /v3/OS-OAUTH2/token",
-    destination: true,
+    trustSensitive: true,
   },
   {
     name: 'oauth2-client-id',
@@ -34,7 +34,7 @@ export const OAUTH2_OPTIONS: readonly Option[] = [
 ];
 
 function readEndpoint(config: ResolvedConfig): string | undefined {
-  return readDestination(config, 'oauth2-endpoint', EXAMPLE)?.href;
+  return readCredentialUrl(config, 'oauth2-endpoint', EXAMPLE)?.href;
 }
 
 /** The options of both kinds that are missing. */
@@ -44,7 +44,7 @@ export function missingClient(config: ResolvedConfig): string[] {
 
 /** The client and the scope as fields of a cache key. */
 export function identifyClient(config: ResolvedConfig): (string | undefined)[] {
-  return [readEndpoint(config), config.text('oauth2-client-id'), ...scopeFields(resolveScope(config))];
+  return [readEndpoint(config), config.text('oauth2-client-id'), ...listScopeFields(resolveScope(config))];
 }
 
 /** One kind of client: how it shows who it is, and who that is. */
@@ -53,9 +53,9 @@ export interface OAuth2Client {
   readonly form: Readonly<Record<string, string>>;
   readonly headers?: NonNullable<HttpRequest['headers']>;
   /** Where Keystone does not know it (RFC 6749, section 5.2, "invalid_client"). */
-  readonly unknown: Refusal;
+  readonly unknown: StatusExplanation;
   /** What the token must say of itself beside the scope. */
-  readonly asked: Asked;
+  readonly asked: ExpectedToken;
 }
 
 /**
@@ -70,19 +70,19 @@ export async function requestOAuth2(
 ): Promise<AuthRequest> {
   const url = readEndpoint(config) ?? `${await tools.findV3()}/OS-OAUTH2/token`;
   const setting = config.origin(config.has('oauth2-endpoint') ? 'oauth2-endpoint' : 'keystone-url');
-  const place: Place = { name: 'Keystone', setting };
+  const peer: Peer = { name: 'Keystone', setting };
   const answer = await tools.http.send({
     verb: 'POST',
     url,
-    place,
-    form: true,
+    peer,
+    isForm: true,
     body: new URLSearchParams({ grant_type: 'client_credentials', ...form }).toString(),
     ...(headers === undefined ? {} : { headers }),
   });
   const text = answer.status === 200 ? textAt(parseJsonObject(answer.body), 'access_token') : undefined;
   if (text === undefined) {
-    const error = explainAnswer({ url, place }, answer, subject);
-    if (!(error instanceof OAuthRefusal) || error.reason !== 'invalid_client') throw error;
+    const error = explainOAuthResponse({ url, peer }, answer, subject);
+    if (!(error instanceof OAuthError) || error.reason !== 'invalid_client') throw error;
     throw new AuthRejected(unknown.code, unknown.message, { hint: unknown.hint, requestId: error.requestId });
   }
   const token = parseTokenId(text);
@@ -90,9 +90,9 @@ export async function requestOAuth2(
     verb: 'GET',
     path: 'auth/tokens?nocatalog=true',
     headers: { 'x-auth-token': token, 'x-subject-token': token },
-    given: token,
-    asked: { ...asked, scope: resolveScope(config) },
-    ifOther: 'this way to log in has one scope: unset the project, domain or system, or log in another way',
+    existingToken: token,
+    expected: { ...asked, scope: resolveScope(config) },
+    mismatchHint: 'this way to log in has one scope: unset the project, domain or system, or log in another way',
     subject,
   };
 }

@@ -1,6 +1,6 @@
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
-import { findHeaderToken } from '../../shared/base/header-token.ts';
+import { parseHeaderToken } from '../../shared/base/header-token.ts';
 import type { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 import {
@@ -15,7 +15,7 @@ import {
 
 /** @throws ConfigError for what no HTTP header can carry */
 function readAccessToken(config: ResolvedConfig): Secret {
-  const token = findHeaderToken(config.secret('access-token')?.reveal().trim());
+  const token = parseHeaderToken(config.secret('access-token')?.reveal().trim());
   if (token !== undefined) return token;
   throw new ConfigError(`${config.origin('access-token')} holds no token: it has spaces or is too long`, {
     hint: 'set it to the token alone, without "Bearer"',
@@ -48,7 +48,8 @@ export const oidcAccessToken: AuthMethod = {
   async request(config, { host }) {
     const token = readAccessToken(config);
     const subject = `the token in ${config.origin('access-token')}`;
-    if (wantsProviderToken(config)) return giveProviderToken(token, { receivedAt: host.now(), aheadMs: 0, subject });
+    if (wantsProviderToken(config))
+      return giveProviderToken(token, { receivedAt: host.now(), serverAheadMs: 0, subject });
     return federate(config, token, { subject });
   },
 };

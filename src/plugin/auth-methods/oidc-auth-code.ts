@@ -2,12 +2,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { ConfigError, KeystoneProtocolError } from '../../shared/base/errors.ts';
-import { isLoopback } from '../../shared/base/url.ts';
-import { readClaims } from '../../shared/oidc/jwt.ts';
+import { isPlaintextLoopback } from '../../shared/base/url.ts';
+import { readUnverifiedClaims } from '../../shared/oidc/jwt.ts';
 import type { Provider } from '../../shared/oidc/provider.ts';
-import { explainReason } from '../../shared/oidc/explain-oauth-error.ts';
-import { requestTokens } from '../../shared/oidc/token-request.ts';
-import type { Tokens } from '../../shared/oidc/token-request.ts';
+import { explainOAuthError } from '../../shared/oidc/explain-oauth-error.ts';
+import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
+import type { OAuthTokens } from '../../shared/oidc/token-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import { BROWSER_OPTIONS, listenForBrowser, logInWithBrowser } from './browser-login.ts';
 import type { AuthMethod, Tools } from './auth-method.ts';
@@ -24,7 +24,7 @@ const OPTIONS: readonly Option[] = [
     group: 'OpenID Connect',
     env: ['OS_AUTHORIZATION_ENDPOINT'],
     help: "URL of the provider's authorization endpoint, instead of the discovery document's",
-    destination: true,
+    trustSensitive: true,
   },
   {
     name: 'redirect-uri',
@@ -49,7 +49,7 @@ function readRedirect(config: ResolvedConfig): string {
   const text = config.text('redirect-uri');
   if (text === undefined) return USUAL_REDIRECT;
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !isLoopback(url) || url.search !== '' || url.hash !== '') {
+  if (url === undefined || !isPlaintextLoopback(url) || url.search !== '' || url.hash !== '') {
     const origin = config.origin('redirect-uri');
     throw new ConfigError(`${origin} must be http:// on this machine, for that is where the browser is waited for`, {
       hint: `set ${origin} to http://127.0.0.1/callback, for example, or give the code of another with OS_CODE`,
@@ -64,7 +64,7 @@ const random = (): string => randomBytes(32).toString('base64url');
 
 /** Authorization request (RFC 6749, 4.1.1; RFC 7636, 4.3; OpenID Connect Core, 3.1.2.1). */
 function makeAddress(provider: Provider, fields: Readonly<Record<string, string>>): string {
-  const url = new URL(provider.endpoint('authorization').url);
+  const url = new URL(provider.getEndpoint('authorization').url);
   for (const [name, value] of Object.entries(fields)) url.searchParams.set(name, value);
   return url.href;
 }
@@ -74,9 +74,9 @@ function makeAddress(provider: Provider, fields: Readonly<Record<string, string>
  *
  * @throws KeystoneProtocolError when another provider made it
  */
-function isOfProvider({ issuer, announces }: Provider, said: string | undefined): boolean {
+function isOfProvider({ issuer, advertises }: Provider, said: string | undefined): boolean {
   if (issuer === undefined) return true;
-  if (said === undefined) return !announces('authorization_response_iss_parameter_supported');
+  if (said === undefined) return !advertises('authorization_response_iss_parameter_supported');
   if (said === issuer) return true;
   throw new KeystoneProtocolError('protocol', 'the browser brought the answer of another identity provider', {
     hint: 'check OS_DISCOVERY_ENDPOINT, or ask its operator',
@@ -84,15 +84,15 @@ function isOfProvider({ issuer, announces }: Provider, said: string | undefined)
 }
 
 /** An ID token must be of this very login (OpenID Connect Core, 3.1.3.7, 11). */
-function checkNonce({ idToken }: Tokens, nonce: string): void {
-  const claims = idToken === undefined ? undefined : readClaims(idToken.reveal());
+function checkNonce({ idToken }: OAuthTokens, nonce: string): void {
+  const claims = idToken === undefined ? undefined : readUnverifiedClaims(idToken.reveal());
   if (claims === undefined || claims.nonce === nonce) return;
   throw new KeystoneProtocolError('protocol', 'the identity provider gave the token of another login', {
     hint: 'log in again, or ask its operator',
   });
 }
 
-async function askWithBrowser(config: ResolvedConfig, provider: Provider, tools: Tools): Promise<Tokens> {
+async function askWithBrowser(config: ResolvedConfig, provider: Provider, tools: Tools): Promise<OAuthTokens> {
   const listener = await listenForBrowser(tools, {
     url: readRedirect(config),
     verb: 'GET',
@@ -120,13 +120,18 @@ async function askWithBrowser(config: ResolvedConfig, provider: Provider, tools:
         // Without it, a page of somebody else's could end the login as somebody else (RFC 6749, 10.12).
         if (values.get('state') !== state || !isOfProvider(provider, values.get('iss'))) return undefined;
         const reason = values.get('error');
-        if (reason !== undefined) throw explainReason(reason, values.get('error_description'), SUBJECT);
+        if (reason !== undefined) throw explainOAuthError(reason, values.get('error_description'), SUBJECT);
         const found = values.get('code');
         return found === undefined || found === '' ? undefined : new Secret(found);
       },
     });
     const form = { ...redirect, code, code_verifier: new Secret(verifier), grant_type: 'authorization_code' };
-    const tokens = await requestTokens(tools.http, provider, { client, form, subject: SUBJECT, once: true });
+    const tokens = await requestOAuthTokens(tools.http, provider, {
+      client,
+      form,
+      subject: SUBJECT,
+      isSingleUse: true,
+    });
     checkNonce(tokens, nonce);
     return tokens;
   } finally {
@@ -147,7 +152,7 @@ const withCode = oidcMethod({
   ...common,
   missing: (config) => (config.has('redirect-uri') ? [] : ['redirect-uri']),
   obtain: async (config, provider, { http }) =>
-    requestTokens(http, provider, {
+    requestOAuthTokens(http, provider, {
       client: readClient(config),
       form: {
         redirect_uri: config.text('redirect-uri'),
@@ -155,7 +160,7 @@ const withCode = oidcMethod({
         grant_type: 'authorization_code',
       },
       subject: 'the user of the authorization code',
-      once: true,
+      isSingleUse: true,
     }),
 });
 

@@ -1,4 +1,4 @@
-import { requestTokens } from '../../shared/oidc/token-request.ts';
+import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { FEDERATION_OPTIONS, OIDC_OPTIONS, oidcMethod, readClient, readOpenidScope } from './oidc.ts';
 
@@ -15,7 +15,7 @@ export const oidcClientCredentials: AuthMethod = {
     identify: () => [],
     subject: (config) => `the client ${readClient(config).id}`,
     obtain: (config, provider, { http }) =>
-      requestTokens(http, provider, {
+      requestOAuthTokens(http, provider, {
         client: readClient(config),
         form: { grant_type: 'client_credentials', scope: readOpenidScope(config) },
         subject: `the client ${readClient(config).id}`,

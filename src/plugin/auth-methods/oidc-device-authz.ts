@@ -1,15 +1,15 @@
 import { patienceMs } from '../config/login-timeout.ts';
 import { DEVICE_GRANT, logInWithDevice } from '../../shared/oidc/device-authorization.ts';
-import type { Invitation } from '../../shared/oidc/device-authorization.ts';
-import { quote } from '../../shared/base/quote.ts';
+import type { DeviceInstructions } from '../../shared/oidc/device-authorization.ts';
+import { redactAndTruncate } from '../../shared/base/quote.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { FEDERATION_OPTIONS, OIDC_OPTIONS, oidcMethod, readClient, readOpenidScope } from './oidc.ts';
 
 const SUBJECT = 'the user in the browser';
 
-function describeInvitation({ url, complete, userCode }: Invitation): string {
-  const code = quote(userCode);
-  return complete
+function describeInvitation({ url, hasCodeInUrl, userCode }: DeviceInstructions): string {
+  const code = redactAndTruncate(userCode);
+  return hasCodeInUrl
     ? `to log in, open ${url} and check that it shows the code ${code}`
     : `to log in, open ${url} and enter the code ${code}`;
 }
@@ -26,7 +26,7 @@ export const oidcDevice: AuthMethod = {
       group: 'OpenID Connect',
       env: ['OS_DEVICE_AUTHORIZATION_ENDPOINT'],
       help: "URL of the provider's device authorization endpoint, instead of the discovery document's",
-      destination: true,
+      trustSensitive: true,
     },
     {
       name: 'code-challenge-method',
@@ -52,10 +52,10 @@ export const oidcDevice: AuthMethod = {
       return logInWithDevice(http, provider, {
         client: readClient(config),
         scope: readOpenidScope(config),
-        pkce: config.has('code-challenge-method'),
+        usesPkce: config.has('code-challenge-method'),
         subject: SUBJECT,
-        patienceMs: patienceMs(config),
-        invite: (invitation) => {
+        loginTimeoutMs: patienceMs(config),
+        showInstructions: (invitation) => {
           person.tell(describeInvitation(invitation));
         },
       });

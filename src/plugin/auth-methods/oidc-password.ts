@@ -1,7 +1,7 @@
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
-import { requestTokens } from '../../shared/oidc/token-request.ts';
-import type { Form } from '../../shared/oidc/token-request.ts';
+import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
+import type { FormFields } from '../../shared/oidc/token-request.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { FEDERATION_OPTIONS, OIDC_OPTIONS, oidcMethod, readClient, readOpenidScope } from './oidc.ts';
 import { password } from './password.ts';
@@ -17,7 +17,7 @@ const TAKEN = ['client_id', 'client_secret', 'grant_type', 'password', 'refresh_
 const subject = (config: ResolvedConfig): string => config.text('user-name') ?? 'the user';
 
 /** @throws ConfigError where the passcode would take the place of something else */
-function readPasscode(config: ResolvedConfig): Form {
+function readPasscode(config: ResolvedConfig): FormFields {
   const field = config.text('idp-otp-key');
   if (field === undefined) return {};
   if (TAKEN.includes(field)) {
@@ -55,7 +55,7 @@ export const oidcPassword: AuthMethod = {
     identify: (config) => [config.text('user-name')],
     subject,
     obtain: async (config, provider, { http }) =>
-      requestTokens(http, provider, {
+      requestOAuthTokens(http, provider, {
         client: readClient(config),
         form: {
           ...readPasscode(config),
@@ -65,7 +65,7 @@ export const oidcPassword: AuthMethod = {
           grant_type: 'password',
         },
         subject: subject(config),
-        once: config.has('idp-otp-key'),
+        isSingleUse: config.has('idp-otp-key'),
       }),
   }),
 };

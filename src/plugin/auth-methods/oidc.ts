@@ -1,16 +1,22 @@
 /** What the ways to log in through an OpenID Connect provider have in common (Keystone API v3, "OS-FEDERATION"). */
-import { readDestination } from '../../shared/keystone/auth-url.ts';
+import { readCredentialUrl } from '../../shared/keystone/auth-url.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { missingScope, resolveScope } from '../config/resolve-scope.ts';
-import { describeScope, rescopeTo, scopeFields } from '../../shared/keystone/scope.ts';
+import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { AuthRejected } from '../../shared/base/errors.ts';
-import type { AuthRequest, Refusal } from '../../shared/keystone/auth-request.ts';
-import { readClaims } from '../../shared/oidc/jwt.ts';
-import { openProvider } from '../../shared/oidc/provider.ts';
-import type { EndpointName, Needs, Provider, ProviderSettings, SetUrl } from '../../shared/oidc/provider.ts';
-import { requestTokens } from '../../shared/oidc/token-request.ts';
-import type { Client, Tokens } from '../../shared/oidc/token-request.ts';
+import type { AuthRequest, StatusExplanation } from '../../shared/keystone/auth-request.ts';
+import { readUnverifiedClaims } from '../../shared/oidc/jwt.ts';
+import { resolveProvider } from '../../shared/oidc/provider.ts';
+import type {
+  EndpointName,
+  GrantRequirements,
+  Provider,
+  ProviderSettings,
+  ConfiguredUrl,
+} from '../../shared/oidc/provider.ts';
+import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
+import type { OAuthClient, OAuthTokens } from '../../shared/oidc/token-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod, ProviderToken, Tools } from './auth-method.ts';
 
@@ -42,7 +48,7 @@ export const TOKEN_KIND: Option = {
   group: 'OpenID Connect',
   env: ['CLIENT_KEYSTONE_AUTH_TOKEN_KIND'],
   choices: ['id_token', 'access_token'],
-  destination: true,
+  trustSensitive: true,
   help: "for a cluster that trusts the provider itself: give this token of the provider's and leave Keystone out",
 };
 
@@ -76,14 +82,14 @@ export const OIDC_OPTIONS: readonly Option[] = [
     env: ['OS_DISCOVERY_ENDPOINT'],
     help: "URL of the provider's /.well-known/openid-configuration",
     prompt: 'URL of the discovery document',
-    destination: true,
+    trustSensitive: true,
   },
   {
     name: 'access-token-endpoint',
     group: 'OpenID Connect',
     env: ['OS_ACCESS_TOKEN_ENDPOINT'],
     help: "URL of the provider's token endpoint, instead of the discovery document's",
-    destination: true,
+    trustSensitive: true,
   },
   {
     name: 'access-token-type',
@@ -109,8 +115,8 @@ const DEFAULT_SCOPE = 'openid profile';
 /** How long a provider's token counts that says nowhere how long it lives: short, for nobody can be asked about it. */
 const UNKNOWN_LIFETIME_MS = 300_000;
 
-function readUrl(config: ResolvedConfig, name: string): SetUrl | undefined {
-  const url = readDestination(config, name, EXAMPLE);
+function readUrl(config: ResolvedConfig, name: string): ConfiguredUrl | undefined {
+  const url = readCredentialUrl(config, name, EXAMPLE);
   if (url === undefined) return undefined;
   url.hash = '';
   return { url: url.href, origin: config.origin(name) };
@@ -122,7 +128,7 @@ function readProvider(config: ResolvedConfig): ProviderSettings {
   return {
     discovery: readUrl(config, 'discovery-endpoint'),
     endpoints: Object.fromEntries(endpoints),
-    allowHttp: config.on('allow-http'),
+    allowHttp: config.isOn('allow-http'),
   };
 }
 
@@ -134,7 +140,7 @@ function describeProvider(config: ResolvedConfig): string {
 }
 
 /** The client as it is set. */
-export function readClient(config: ResolvedConfig): Client {
+export function readClient(config: ResolvedConfig): OAuthClient {
   return { id: config.text('client-id') ?? '', secret: config.secret('client-secret') };
 }
 
@@ -157,10 +163,15 @@ export function missingFederation(config: ResolvedConfig): string[] {
 /** Keystone's side as fields of a cache key. */
 export function identifyFederation(config: ResolvedConfig): (string | undefined)[] {
   if (wantsProviderToken(config)) return ['provider', config.text('token-kind')];
-  return ['keystone', config.text('identity-provider'), config.text('protocol'), ...scopeFields(resolveScope(config))];
+  return [
+    'keystone',
+    config.text('identity-provider'),
+    config.text('protocol'),
+    ...listScopeFields(resolveScope(config)),
+  ];
 }
 
-function refusals(config: ResolvedConfig, subject: string): Readonly<Partial<Record<number, Refusal>>> {
+function refusals(config: ResolvedConfig, subject: string): Readonly<Partial<Record<number, StatusExplanation>>> {
   const [idp, protocol] = [config.text('identity-provider') ?? '', config.text('protocol') ?? ''];
   return {
     401: {
@@ -189,7 +200,11 @@ export interface Federated {
 }
 
 /** Shows a provider's token to Keystone, and exchanges what it gives, which has no scope, where one is wanted. */
-export function federate(config: ResolvedConfig, token: Secret, { subject, refresh }: Federated): AuthRequest {
+export function federate(
+  config: ResolvedConfig,
+  token: Secret,
+  { subject, refresh: refreshToken }: Federated,
+): AuthRequest {
   const scope = resolveScope(config);
   const [idp, protocol] = [config.text('identity-provider') ?? '', config.text('protocol') ?? ''];
   const whole = `${subject} of identity provider ${idp} ${describeScope(scope)}`;
@@ -199,15 +214,15 @@ export function federate(config: ResolvedConfig, token: Secret, { subject, refre
     headers: { authorization: new Secret(`Bearer ${token.reveal()}`) },
     subject: whole,
     // Whose token it is, is for the provider to say.
-    asked: { scope },
-    rescope: rescopeTo(scope),
-    refresh,
-    refusals: refusals(config, whole),
+    expected: { scope },
+    rescopeTarget: findRescopeTarget(scope),
+    refreshToken,
+    statusExplanations: refusals(config, whole),
   };
 }
 
 /** @throws AuthRejected where the provider did not give that token */
-function pick(tokens: Tokens, kind: string): Secret {
+function pick(tokens: OAuthTokens, kind: string): Secret {
   const token = kind === 'id_token' ? tokens.idToken : tokens.accessToken;
   if (token !== undefined) return token;
   throw new AuthRejected('method-not-offered', `the identity provider gave no ${kind}`, {
@@ -226,34 +241,37 @@ export function giveProviderToken(
   token: Secret,
   {
     receivedAt,
-    aheadMs,
+    serverAheadMs,
     livesMs = UNKNOWN_LIFETIME_MS,
-    refresh,
+    refreshToken,
     subject,
-  }: Pick<Tokens, 'receivedAt' | 'aheadMs'> & {
+  }: Pick<OAuthTokens, 'receivedAt' | 'serverAheadMs'> & {
     livesMs?: number | undefined;
-    refresh?: Secret | undefined;
+    refreshToken?: Secret | undefined;
     subject: string;
   },
 ): ProviderToken {
-  const end = readClaims(token.reveal())?.expiresAt;
-  const expiresAt = end === undefined ? receivedAt + livesMs : end - aheadMs;
-  if (expiresAt > receivedAt) return { token, expiresAt, refresh, subject };
+  const end = readUnverifiedClaims(token.reveal())?.expiresAt;
+  const expiresAt = end === undefined ? receivedAt + livesMs : end - serverAheadMs;
+  if (expiresAt > receivedAt) return { token, expiresAt, refreshToken, subject };
   throw new AuthRejected('auth-rejected', "the provider's token has already expired", {
     hint: 'get a new one, and check the clock of this machine',
   });
 }
 
 /** Turns what the provider gave into the request to Keystone, or into the provider's own token where that is wanted. */
-function useTokens(config: ResolvedConfig, tokens: Tokens, subject: string): AuthRequest | ProviderToken {
-  const refresh = tokens.refreshToken;
+function useTokens(config: ResolvedConfig, tokens: OAuthTokens, subject: string): AuthRequest | ProviderToken {
+  const refreshToken = tokens.refreshToken;
   const kind = config.text('token-kind');
   if (kind === undefined) {
-    return federate(config, pick(tokens, config.text('access-token-type') ?? 'access_token'), { subject, refresh });
+    return federate(config, pick(tokens, config.text('access-token-type') ?? 'access_token'), {
+      subject,
+      refresh: refreshToken,
+    });
   }
   // What is said beside the tokens is about the access token only.
-  const livesMs = kind === 'access_token' ? tokens.livesMs : undefined;
-  return giveProviderToken(pick(tokens, kind), { ...tokens, livesMs, refresh, subject });
+  const livesMs = kind === 'access_token' ? tokens.lifetimeMs : undefined;
+  return giveProviderToken(pick(tokens, kind), { ...tokens, livesMs, refreshToken, subject });
 }
 
 /** One way to get tokens from a provider. */
@@ -271,7 +289,7 @@ export interface Grant {
   /** Who logs in, in the words of a message. */
   subject(config: ResolvedConfig): string;
   /** @throws OAuthRefusal and whatever else comes of asking */
-  obtain(config: ResolvedConfig, provider: Provider, tools: Tools): Promise<Tokens>;
+  obtain(config: ResolvedConfig, provider: Provider, tools: Tools): Promise<OAuthTokens>;
 }
 
 function missingProvider(config: ResolvedConfig, endpoints: readonly EndpointName[]): string[] {
@@ -301,8 +319,8 @@ export function oidcMethod(
   way: Grant,
 ): Pick<AuthMethod, 'withoutKeystone' | 'asksFor' | 'missing' | 'identify' | 'request' | 'renewal'> {
   const { grant, endpoints = ['token'] } = way;
-  const open = (config: ResolvedConfig, { http }: Tools, needs: Needs): Promise<Provider> =>
-    openProvider(http, readProvider(config), needs);
+  const open = (config: ResolvedConfig, { http }: Tools, needs: GrantRequirements): Promise<Provider> =>
+    resolveProvider(http, readProvider(config), needs);
   const missingCommon = (config: ResolvedConfig): string[] => [
     ...missingFederation(config),
     ...missingProvider(config, endpoints),
@@ -315,19 +333,19 @@ export function oidcMethod(
     async request(config, tools) {
       const provider = await open(config, tools, { grant, endpoints });
       const request = useTokens(config, await way.obtain(config, provider, tools), way.subject(config));
-      return way.inBrowser && !('token' in request) ? { ...request, tellWhose: true } : request;
+      return way.inBrowser && !('token' in request) ? { ...request, announcesOwner: true } : request;
     },
     renewal: {
       missing: missingCommon,
       async request(config, tools, refresh) {
         const provider = await open(config, tools, { grant, endpoints: ['token'] });
         const subject = way.subject(config);
-        const tokens = await requestTokens(tools.http, provider, {
+        const tokens = await requestOAuthTokens(tools.http, provider, {
           client: readClient(config),
           form: { grant_type: 'refresh_token', refresh_token: refresh },
           subject,
           // Many providers take a refresh token once, and withdraw all when it comes again.
-          once: true,
+          isSingleUse: true,
         });
         // One that is not replaced stays good (RFC 6749, 6).
         return useTokens(config, { ...tokens, refreshToken: tokens.refreshToken ?? refresh }, subject);

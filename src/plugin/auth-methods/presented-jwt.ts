@@ -1,9 +1,9 @@
 /** A JWT of another issuer (RFC 7519), which Keystone will check: read here to be shown, and to tell whose it is. */
-import { codeOf, ConfigError } from '../../shared/base/errors.ts';
-import { readStamped } from '../../shared/base/file-stamp.ts';
+import { getErrorCode, ConfigError } from '../../shared/base/errors.ts';
+import { readStampedFile } from '../../shared/base/file-stamp.ts';
 import { numberAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import { decodeClaims } from '../../shared/oidc/jwt.ts';
+import { decodeJwtPayload } from '../../shared/oidc/jwt.ts';
 import { Secret } from '../../shared/base/secret.ts';
 
 /** A JWT with what it says of itself, which nobody has checked. */
@@ -29,7 +29,7 @@ const TIMES = ['exp', 'iat', 'nbf', 'jti', 'auth_time'];
 /** @throws ConfigError when it is no signed JWT */
 export function parseJwt(text: string, { what, hint }: JwtSource): ShownJwt {
   const secret = new Secret(text.trim());
-  const claims = COMPACT.test(secret.reveal()) ? decodeClaims(secret.reveal()) : undefined;
+  const claims = COMPACT.test(secret.reveal()) ? decodeJwtPayload(secret.reveal()) : undefined;
   if (claims === undefined) throw new ConfigError(`${what} is no JWT`, { hint });
   return { text: secret, claims };
 }
@@ -43,9 +43,9 @@ export function readJwtFile(path: string, { what, hint }: JwtSource): ShownJwt {
   const inFile = { what: `${what} in ${path}`, hint };
   let bytes: Buffer;
   try {
-    ({ bytes } = readStamped(path, LARGEST_BYTES + 1));
+    ({ bytes } = readStampedFile(path, LARGEST_BYTES + 1));
   } catch (error) {
-    throw new ConfigError(`${what} cannot be read from ${path} (${codeOf(error)})`, { hint });
+    throw new ConfigError(`${what} cannot be read from ${path} (${getErrorCode(error)})`, { hint });
   }
   if (bytes.length > LARGEST_BYTES) throw new ConfigError(`${inFile.what} is larger than 64 KiB`, { hint });
   return parseJwt(bytes.toString(), inFile);

@@ -1,13 +1,13 @@
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { missingScope, resolveScope } from '../config/resolve-scope.ts';
-import { describeScope, scopeFields } from '../../shared/keystone/scope.ts';
-import { tokensRequest } from '../../shared/keystone/auth-request.ts';
-import type { Refusal } from '../../shared/keystone/auth-request.ts';
+import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
+import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
+import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 
-function refusals(origin: string): Readonly<Partial<Record<number, Refusal>>> {
-  const dead: Refusal = {
+function refusals(origin: string): Readonly<Partial<Record<number, StatusExplanation>>> {
+  const dead: StatusExplanation = {
     code: 'auth-rejected',
     message: `Keystone does not know the token in ${origin}: it is expired, revoked or mistyped, or has no role there`,
     hint: `get a new one ("openstack token issue") or unset ${origin}`,
@@ -49,27 +49,27 @@ export const token: AuthMethod = {
     doubt: 'a dead token',
   },
   missing: (config) => [...missingScope(config), ...missingToken(config)],
-  identify: (config) => ['token', config.secret('token')?.reveal(), ...scopeFields(resolveScope(config))],
+  identify: (config) => ['token', config.secret('token')?.reveal(), ...listScopeFields(resolveScope(config))],
   async request(config) {
     const scope = resolveScope(config);
     const id = config.secret('token') ?? new Secret('');
     const common = {
       // Whose token it is, is for Keystone to say.
-      asked: { scope },
+      expected: { scope },
       subject: `the token in ${config.origin('token')} ${describeScope(scope)}`,
-      refusals: refusals(config.origin('token')),
+      statusExplanations: refusals(config.origin('token')),
     };
     if (scope.kind === 'default') {
       return {
         verb: 'GET',
         path: 'auth/tokens?nocatalog=true',
         headers: { 'x-auth-token': id, 'x-subject-token': id },
-        given: id,
+        existingToken: id,
         ...common,
       };
     }
     return {
-      ...tokensRequest([{ method: 'token', content: { id } }], scope),
+      ...buildTokensRequest([{ method: 'token', content: { id } }], scope),
       headers: { 'x-auth-token': id },
       ...common,
     };

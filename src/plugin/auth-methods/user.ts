@@ -2,9 +2,9 @@ import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { readReference } from '../config/resolve-scope.ts';
 import { describeReference } from '../../shared/keystone/scope.ts';
-import { userJson } from '../../shared/keystone/auth-request.ts';
-import type { Json } from '../../shared/keystone/auth-request.ts';
-import type { Asked } from '../../shared/keystone/verify-token.ts';
+import { toUserJson } from '../../shared/keystone/auth-request.ts';
+import type { JsonWithSecrets } from '../../shared/keystone/auth-request.ts';
+import type { ExpectedToken } from '../../shared/keystone/verify-token.ts';
 
 /** The options that say who the user is, for every method that has one. */
 export const USER_OPTIONS: readonly Option[] = [
@@ -56,12 +56,12 @@ export function identifyUser(config: ResolvedConfig): (string | undefined)[] {
 }
 
 /** The user as Keystone wants it; the missing parts have been asked for before. */
-export function readUser(config: ResolvedConfig): Readonly<Record<string, Json>> {
-  return userJson(readReference(config, 'user') ?? { name: '' }, readReference(config, 'user-domain'));
+export function readUser(config: ResolvedConfig): Readonly<Record<string, JsonWithSecrets>> {
+  return toUserJson(readReference(config, 'user') ?? { name: '' }, readReference(config, 'user-domain'));
 }
 
 /** The user as the token must name it. */
-export function askedUser(config: ResolvedConfig): Asked {
+export function askedUser(config: ResolvedConfig): ExpectedToken {
   return { user: readReference(config, 'user'), userDomain: readReference(config, 'user-domain') };
 }
 

@@ -1,14 +1,14 @@
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { missingScope, resolveScope } from '../config/resolve-scope.ts';
-import { describeScope, rescopeTo, scopeFields } from '../../shared/keystone/scope.ts';
+import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { KeystoneProtocolError } from '../../shared/base/errors.ts';
 import { parseJsonObject, textAt } from '../../shared/base/json.ts';
-import { scopeJson, serialise } from '../../shared/keystone/auth-request.ts';
+import { toScopeJson, serializeWithSecrets } from '../../shared/keystone/auth-request.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
 import { replaceVersion } from '../../shared/keystone/discovery.ts';
-import { explainAnswer } from '../../shared/keystone/explain-response.ts';
-import { explainReason } from '../../shared/oidc/explain-oauth-error.ts';
+import { explainResponse } from '../../shared/keystone/explain-response.ts';
+import { explainOAuthError } from '../../shared/oidc/explain-oauth-error.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import {
   BROWSER_OPTIONS,
@@ -33,17 +33,19 @@ function protocolError(message: string): KeystoneProtocolError {
 /** The parts of both requests that do not depend on which of them it is. */
 function describeLogin(
   config: ResolvedConfig,
-): Pick<AuthRequest, 'verb' | 'version' | 'subject' | 'asked' | 'tellWhose'> {
+): Pick<AuthRequest, 'verb' | 'version' | 'subject' | 'expected' | 'announcesOwner'> {
   const scope = resolveScope(config);
   const subject = `the user in the browser of identity provider ${readIdp(config)} ${describeScope(scope)}`;
-  return { verb: 'POST', version: 'v4', subject, asked: { scope }, tellWhose: true };
+  return { verb: 'POST', version: 'v4', subject, expected: { scope }, announcesOwner: true };
 }
 
 /** Rust Keystone knows these three only; any other is asked for later, or not at all. */
-function scopeOf(config: ResolvedConfig): Pick<AuthRequest, 'rescope'> & { scope?: ReturnType<typeof scopeJson> } {
-  const scope = rescopeTo(resolveScope(config));
+function scopeOf(
+  config: ResolvedConfig,
+): Pick<AuthRequest, 'rescopeTarget'> & { scope?: ReturnType<typeof toScopeJson> } {
+  const scope = findRescopeTarget(resolveScope(config));
   if (scope === undefined) return {};
-  return scope.kind === 'trust' ? { rescope: scope } : { scope: scopeJson(scope) };
+  return scope.kind === 'trust' ? { rescopeTarget: scope } : { scope: toScopeJson(scope) };
 }
 
 /** Has Keystone prepare a login, which it keeps for 180 s. */
@@ -55,14 +57,14 @@ async function prepare(
   const base = replaceVersion(readAuthUrl(config) ?? '', 'v4');
   const path = `federation/identity_providers/${encodeURIComponent(readIdp(config))}/auth`;
   const { scope } = scopeOf(config);
-  const body = serialise({ redirect_uri: redirectUri, ...(scope === undefined ? {} : { scope }) });
+  const body = serializeWithSecrets({ redirect_uri: redirectUri, ...(scope === undefined ? {} : { scope }) });
   const answer = await http.send({ verb: 'POST', url: `${base}/${path}`, body });
   const given = answer.status >= 200 && answer.status <= 299 ? parseJsonObject(answer.body) : undefined;
   if (given === undefined) {
     const request: AuthRequest = {
       ...describeLogin(config),
       path,
-      refusals: {
+      statusExplanations: {
         403: {
           code: 'auth-rejected',
           message: `Keystone forbids the login with identity provider "${readIdp(config)}": it is disabled, or does not allow ${redirectUri}`,
@@ -75,7 +77,7 @@ async function prepare(
         },
       },
     };
-    throw explainAnswer(request, base, answer);
+    throw explainResponse(request, base, answer);
   }
   const address = textAt(given, 'auth_url') ?? '';
   const state = URL.canParse(address) ? new URL(address).searchParams.get('state') : null;
@@ -97,7 +99,7 @@ export const v4Federation: AuthMethod = {
   conflicts: [],
   patient: true,
   missing: (config) => [...(config.has('identity-provider') ? [] : ['identity-provider']), ...missingScope(config)],
-  identify: (config) => [config.text('identity-provider'), ...scopeFields(resolveScope(config))],
+  identify: (config) => [config.text('identity-provider'), ...listScopeFields(resolveScope(config))],
   async request(config, tools) {
     const listener = await listenForBrowser(tools, {
       url: `http://localhost:${String(readRedirectPort(config, USUAL_PORT))}${PATH}`,
@@ -116,19 +118,19 @@ export const v4Federation: AuthMethod = {
           // Without it, a page of somebody else's could end the login as somebody else (RFC 6749, 10.12).
           if (values.get('state') !== state) return undefined;
           const reason = values.get('error');
-          if (reason !== undefined) throw explainReason(reason, values.get('error_description'), login.subject);
+          if (reason !== undefined) throw explainOAuthError(reason, values.get('error_description'), login.subject);
           const found = values.get('code');
           return found === undefined || found === '' ? undefined : new Secret(found);
         },
       });
-      const { rescope } = scopeOf(config);
+      const { rescopeTarget } = scopeOf(config);
       return {
         ...login,
         path: 'federation/oidc/callback',
         body: { code, state },
-        once: true,
-        rescope,
-        refusals: {
+        isSingleUse: true,
+        rescopeTarget,
+        statusExplanations: {
           401: {
             code: 'auth-rejected',
             message: `Keystone refused the login for ${login.subject}: its mapping knows no such user, or there is no role there`,

@@ -1,10 +1,10 @@
-import { locate } from '../../shared/base/file-path.ts';
+import { resolvePath } from '../../shared/base/file-path.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { missingScope, resolveScope } from '../config/resolve-scope.ts';
-import { describeScope, rescopeTo, scopeFields } from '../../shared/keystone/scope.ts';
+import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import type { Refusal } from '../../shared/keystone/auth-request.ts';
+import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { IDENTITY_PROVIDER } from './oidc.ts';
@@ -15,7 +15,7 @@ const hint = 'set OS_JWT_FILE (--jwt-file) or OS_JWT to a JWT of your identity p
 
 function jwtFile(config: ResolvedConfig, host: Host): string | undefined {
   const path = config.text('jwt-file');
-  return path === undefined ? undefined : locate(path, host);
+  return path === undefined ? undefined : resolvePath(path, host);
 }
 
 function sourceOf(config: ResolvedConfig): JwtSource {
@@ -46,10 +46,10 @@ function readMapping(config: ResolvedConfig): string | undefined {
   });
 }
 
-function refusals(config: ResolvedConfig, who: string): Readonly<Partial<Record<number, Refusal>>> {
+function refusals(config: ResolvedConfig, who: string): Readonly<Partial<Record<number, StatusExplanation>>> {
   const provider = config.text('identity-provider') ?? '';
   const mapping = readMapping(config);
-  const refused: Refusal = {
+  const refused: StatusExplanation = {
     code: 'auth-rejected',
     message: `Keystone refused the JWT of ${who}`,
     hint: `check its issuer, audience and expiry, and the mapping of identity provider ${provider}`,
@@ -105,7 +105,7 @@ export const jwt: AuthMethod = {
       config.text('identity-provider'),
       config.text('attribute-mapping-name'),
       shown === undefined ? undefined : identifyJwt(shown),
-      ...scopeFields(resolveScope(config)),
+      ...listScopeFields(resolveScope(config)),
     ];
   },
   files(config, host) {
@@ -127,10 +127,10 @@ export const jwt: AuthMethod = {
         authorization: new Secret(`bearer ${shown.text.reveal()}`),
         ...(mapping === undefined ? {} : { 'openstack-mapping': mapping }),
       },
-      asked: { scope },
+      expected: { scope },
       subject: scope.kind === 'default' ? who : `${who} ${describeScope(scope)}`,
-      rescope: rescopeTo(scope),
-      refusals: refusals(config, who),
+      rescopeTarget: findRescopeTarget(scope),
+      statusExplanations: refusals(config, who),
     };
   },
 };

@@ -1,8 +1,8 @@
-import { locate } from '../../shared/base/file-path.ts';
+import { resolvePath } from '../../shared/base/file-path.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { missingScope, resolveScope } from '../config/resolve-scope.ts';
-import { describeScope, scopeFields } from '../../shared/keystone/scope.ts';
-import type { Refusal } from '../../shared/keystone/auth-request.ts';
+import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
+import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { describeHolder, identifyJwt, readJwtFile, requireLive } from './presented-jwt.ts';
@@ -17,14 +17,14 @@ const SOURCE: JwtSource = {
 };
 
 function tokenFile(config: ResolvedConfig, host: Host): string {
-  return locate(config.text('k8s-auth-token-file') ?? TOKEN_FILE, host);
+  return resolvePath(config.text('k8s-auth-token-file') ?? TOKEN_FILE, host);
 }
 
-function refusals(config: ResolvedConfig, who: string): Readonly<Partial<Record<number, Refusal>>> {
+function refusals(config: ResolvedConfig, who: string): Readonly<Partial<Record<number, StatusExplanation>>> {
   const instance = config.text('k8s-auth-instance-id') ?? '';
   const role = config.text('k8s-auth-role');
   const rule = role === undefined ? 'the mapping rules' : `mapping rule "${role}"`;
-  const refused: Refusal = {
+  const refused: StatusExplanation = {
     code: 'auth-rejected',
     message: `Keystone refused the token of ${who}`,
     hint: `check its audience and expiry, whether instance ${instance} is enabled, and ${rule}`,
@@ -77,7 +77,7 @@ export const kubernetes: AuthMethod = {
     config.text('k8s-auth-instance-id'),
     config.text('k8s-auth-role'),
     identifyJwt(readJwtFile(tokenFile(config, host), SOURCE)),
-    ...scopeFields(resolveScope(config)),
+    ...listScopeFields(resolveScope(config)),
   ],
   // The kubelet replaces the file every hour or so: then one run finds the same key by reading it.
   files: (config, host) => [tokenFile(config, host)],
@@ -93,11 +93,11 @@ export const kubernetes: AuthMethod = {
       path: `k8s_auth/instances/${encodeURIComponent(config.text('k8s-auth-instance-id') ?? '')}/auth`,
       // The rule was called a role until June 2026; the name that a version does not know is ignored.
       body: { jwt: jwt.text, ...(role === undefined ? {} : { rule_name: role, role_name: role }) },
-      asked: { scope },
-      ifOther:
+      expected: { scope },
+      mismatchHint:
         'the mapping at Keystone decides the scope: unset the project, domain or system, or have the rule changed',
       subject: scope.kind === 'default' ? who : `${who} ${describeScope(scope)}`,
-      refusals: refusals(config, who),
+      statusExplanations: refusals(config, who),
     };
   },
 };

@@ -1,8 +1,8 @@
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { missingScope, resolveScope } from '../config/resolve-scope.ts';
-import { describeScope, rescopeTo, scopeFields } from '../../shared/keystone/scope.ts';
-import { findHeaderToken } from '../../shared/base/header-token.ts';
-import type { Refusal } from '../../shared/keystone/auth-request.ts';
+import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
+import { parseHeaderToken } from '../../shared/base/header-token.ts';
+import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import {
   BROWSER_OPTIONS,
   listenForBrowser,
@@ -20,7 +20,7 @@ const USUAL_PORT = 9990;
 /** Keystone compares all of it with its list of trusted dashboards, the last slash included. */
 const PATH = '/auth/websso/';
 
-const UNKNOWN: Refusal = {
+const UNKNOWN: StatusExplanation = {
   code: 'auth-rejected',
   message: 'Keystone does not know the token that the browser brought',
   hint: 'log in again, and see in the browser that it is you who logs in',
@@ -67,7 +67,7 @@ export const webSso: AuthMethod = {
     config.text('identity-provider'),
     config.text('protocol'),
     config.text('user-id'),
-    ...scopeFields(resolveScope(config)),
+    ...listScopeFields(resolveScope(config)),
   ],
   async request(config, tools) {
     const scope = resolveScope(config);
@@ -82,7 +82,7 @@ export const webSso: AuthMethod = {
     const token = await logInWithBrowser(config, tools, {
       listener,
       address: websso(v3, config, listener.url),
-      accept: (values) => findHeaderToken(values.get('token')),
+      accept: (values) => parseHeaderToken(values.get('token')),
       doubt: `if the browser ended at an error 401, Keystone's operator must add ${listener.url} to trusted_dashboard`,
     });
     const id = config.text('user-id');
@@ -90,12 +90,12 @@ export const webSso: AuthMethod = {
       verb: 'GET',
       path: 'auth/tokens?nocatalog=true',
       headers: { 'x-auth-token': token, 'x-subject-token': token },
-      given: token,
+      existingToken: token,
       subject: `${describeUser(config)} ${describeScope(scope)}`,
-      asked: { ...(id === undefined ? {} : { user: { id } }), scope },
-      tellWhose: true,
-      rescope: rescopeTo(scope),
-      refusals: { 401: UNKNOWN, 404: UNKNOWN },
+      expected: { ...(id === undefined ? {} : { user: { id } }), scope },
+      announcesOwner: true,
+      rescopeTarget: findRescopeTarget(scope),
+      statusExplanations: { 401: UNKNOWN, 404: UNKNOWN },
     };
   },
 };

@@ -7,7 +7,7 @@
  */
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
-import { codeOf, ConfigError } from '../../shared/base/errors.ts';
+import { getErrorCode, ConfigError } from '../../shared/base/errors.ts';
 import { renderPage } from './callback-page.ts';
 import type { Ending } from './callback-page.ts';
 import { parseValues } from './callback-parameters.ts';
@@ -89,13 +89,13 @@ async function listenEverywhere(
         servers.push(server);
       } catch (error) {
         const last = address === addresses.at(-1);
-        if (!NO_SUCH_ADDRESS.includes(codeOf(error)) || (last && servers.length === 0)) throw error;
+        if (!NO_SUCH_ADDRESS.includes(getErrorCode(error)) || (last && servers.length === 0)) throw error;
       }
     }
     return { port, servers };
   } catch (error) {
     for (const server of servers) server.close();
-    if (wanted === 0 && codeOf(error) === 'EADDRINUSE') return undefined;
+    if (wanted === 0 && getErrorCode(error) === 'EADDRINUSE') return undefined;
     throw error;
   }
 }
@@ -227,7 +227,7 @@ async function openPort(make: () => Server, url: URL, setting: string): Promise<
     throw new ConfigError(`no port of ${url.hostname} is free for the browser to come back to`);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    const why = codeOf(error) === 'EADDRINUSE' ? 'another program uses it' : codeOf(error);
+    const why = getErrorCode(error) === 'EADDRINUSE' ? 'another program uses it' : getErrorCode(error);
     throw new ConfigError(`port ${wanted}, which the browser must come back to, cannot be listened on: ${why}`, {
       hint: setting,
       cause: error,

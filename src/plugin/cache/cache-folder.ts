@@ -1,6 +1,6 @@
 import { chmodSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { CacheError, codeOf } from '../../shared/base/errors.ts';
+import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 
 const NAME = 'client-keystone-auth';
@@ -86,7 +86,7 @@ export function checkFolder(folder: string, uid: number | undefined): void {
   } catch (error) {
     throw error instanceof CacheError
       ? error
-      : new CacheError(`${folder} cannot be used (${codeOf(error)})`, { cause: error });
+      : new CacheError(`${folder} cannot be used (${getErrorCode(error)})`, { cause: error });
   }
 }
 
@@ -101,7 +101,7 @@ export function ensureFolder(folder: string, uid: number | undefined): void {
     const stats = lstatSync(folder);
     if (stats.uid === uid && stats.isDirectory() && (stats.mode & OTHERS) !== 0) chmodSync(folder, FOLDER_MODE);
   } catch (error) {
-    throw new CacheError(`the token cache in ${folder} cannot be made (${codeOf(error)})`, { cause: error });
+    throw new CacheError(`the token cache in ${folder} cannot be made (${getErrorCode(error)})`, { cause: error });
   }
   checkFolder(folder, uid);
 }

@@ -40,17 +40,17 @@ function ask(program: string, request: KeyringRequest): Promise<string> {
 }
 
 /** Opens the keyring of this run's user; whether there is one shows at the first use. */
-export function openKeyring({ program, platform }: Pick<Host, 'program' | 'platform'>): Keyring {
+export function openKeyring({ execPath, platform }: Pick<Host, 'execPath' | 'platform'>): Keyring {
   return {
-    read: (key) => ask(program, { key }),
+    read: (key) => ask(execPath, { key }),
     async write(key, secret) {
       if (secret.length > (LARGEST_CHARACTERS[platform] ?? Number.POSITIVE_INFINITY)) {
         throw new CacheError('the token is too large for a credential of Windows');
       }
-      await ask(program, { key, secret });
+      await ask(execPath, { key, secret });
     },
     async remove(key) {
-      await ask(program, { key, remove: true });
+      await ask(execPath, { key, remove: true });
     },
   };
 }

@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
-import { CacheError, codeOf } from '../../shared/base/errors.ts';
+import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
 
 const FILE_MODE = 0o600;
 const OTHERS = 0o077;
@@ -80,7 +80,7 @@ function openPrivate(path: string, uid: number | undefined): number | undefined 
   } catch (error) {
     if (fd !== undefined) closeQuietly(fd);
     // A link, or a file that its owner keeps from us.
-    if (['ELOOP', 'EACCES'].includes(codeOf(error))) return undefined;
+    if (['ELOOP', 'EACCES'].includes(getErrorCode(error))) return undefined;
     throw error;
   }
   closeQuietly(fd);
@@ -103,7 +103,7 @@ export function usePrivate<T>(path: string, uid: number | undefined, use: (fd: n
     }
     if (fd !== undefined) return use(fd);
   } catch (error) {
-    throw new CacheError(`${path} cannot be used (${codeOf(error)})`, { cause: error });
+    throw new CacheError(`${path} cannot be used (${getErrorCode(error)})`, { cause: error });
   } finally {
     if (fd !== undefined) closeQuietly(fd);
   }
@@ -139,7 +139,7 @@ export function removePrivate(path: string, uid: number | undefined): boolean {
     rmSync(path, { force: true });
     return true;
   } catch (error) {
-    throw new CacheError(`${path} cannot be removed (${codeOf(error)})`, { cause: error });
+    throw new CacheError(`${path} cannot be removed (${getErrorCode(error)})`, { cause: error });
   }
 }
 
@@ -166,6 +166,6 @@ export function writePrivate(folder: string, name: string, content: string | Buf
     renameSync(temporary, join(folder, name));
   } catch (error) {
     removeQuietly(temporary);
-    throw new CacheError(`the token cache in ${folder} cannot be written (${codeOf(error)})`, { cause: error });
+    throw new CacheError(`the token cache in ${folder} cannot be written (${getErrorCode(error)})`, { cause: error });
   }
 }

@@ -7,7 +7,7 @@
  */
 import { join } from 'node:path';
 import { numberAt, textAt } from '../../shared/base/json.ts';
-import type { Kin } from '../../shared/base/process-identity.ts';
+import type { ProcessIdentity } from '../../shared/base/process-identity.ts';
 import type { Folder } from './file-store.ts';
 import { digestFields } from './digest.ts';
 import type { Field } from './digest.ts';
@@ -30,8 +30,8 @@ export interface RefusalMemory {
 /** Who runs us. */
 export interface Kinship {
   /** The leader of the parent's session: the shell of the terminal. Not to be seen where it has ended or is outside of the container. */
-  readonly session: Kin | undefined;
-  readonly parent: Kin | undefined;
+  readonly session: ProcessIdentity | undefined;
+  readonly parent: ProcessIdentity | undefined;
   /** Whether the parent is kubectl: what it runs again is the same command. */
   readonly forKubectl: boolean;
 }
@@ -47,8 +47,8 @@ export function tagCredential(
   credential: readonly Field[],
 ): string | undefined {
   const asked = credential.every((secret) => secret === undefined);
-  const holder = asked ? undefined : [session, parent].find((kin) => kin?.layout !== undefined);
-  if (holder !== undefined) return digestFields(PURPOSE, ['credential', holder.id, holder.layout, ...credential]);
+  const holder = asked ? undefined : [session, parent].find((kin) => kin?.memoryLayout !== undefined);
+  if (holder !== undefined) return digestFields(PURPOSE, ['credential', holder.id, holder.memoryLayout, ...credential]);
   // Inside one command the credential cannot change, so kubectl's name alone does. By hand one may be asked as often as
   // one likes; it is kubectl that runs a failing plugin again and again.
   if (!forKubectl || parent === undefined) return undefined;

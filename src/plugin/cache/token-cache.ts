@@ -114,8 +114,8 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
   });
   const store = files.isUsable() ? await records.attemptLater(() => openStore(storage, folder, host)) : undefined;
 
-  const parent = host.parent();
-  const session = parent === undefined ? undefined : host.kin(parent.sessionLeader);
+  const parent = host.identifyParent();
+  const session = parent === undefined ? undefined : host.identifyProcess(parent.sessionLeaderPid);
   const recipient = () => ({ folder: folder.path, uid, parent: parent?.id ?? '', now: host.now() });
   const tracked = forKubectl && parent !== undefined;
   const memory = (key: string, credential: readonly Field[]) => {

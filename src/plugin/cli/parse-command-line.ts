@@ -3,7 +3,7 @@
  * another login, is loaded for `--help` alone.
  */
 import parseArguments from 'yargs-parser';
-import { flagNames, readFlags, setValuesAside } from '../../shared/options/flags.ts';
+import { listFlagNames, readFlags, extractFlagValues } from '../../shared/options/flags.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
 import { UsageError } from '../../shared/base/errors.ts';
@@ -39,7 +39,7 @@ const CONFIGURATION = {
  * @throws UsageError when the last flag lacks its value
  */
 export function listWords(argv: readonly string[]): readonly string[] {
-  return setValuesAside(argv, OPTIONS).argv.filter((argument) => !argument.startsWith('-'));
+  return extractFlagValues(argv, OPTIONS).argv.filter((argument) => !argument.startsWith('-'));
 }
 
 /** Whether a command line is about a login for kubectl: there is more to load for any other. */
@@ -55,8 +55,8 @@ export function isGetToken(argv: readonly string[]): boolean {
  * @throws ConfigError for a value that an option does not take
  */
 export function parseCommandLine(given: readonly string[], options: readonly Option[]): CommandLine {
-  const { argv, values } = setValuesAside(given, options);
-  const flags = options.flatMap(flagNames).map(bare);
+  const { argv, values } = extractFlagValues(given, options);
+  const flags = options.flatMap(listFlagNames).map(bare);
   const parsed: Record<string, unknown> = parseArguments([...argv], {
     alias: Object.fromEntries(options.map((option) => [option.name, [...(option.aliases ?? [])]])),
     boolean: ['help', 'version'],

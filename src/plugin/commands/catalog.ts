@@ -13,7 +13,7 @@ export const catalog: Command = {
   examples: [{ line: 'catalog', about: 'services, regions and URLs' }],
   async run(call): Promise<Answer> {
     return ask(call, async (question) => {
-      const body = await question({ verb: 'GET', path: 'auth/catalog', about: 'the catalog' });
+      const body = await question({ verb: 'GET', path: 'auth/catalog', resource: 'the catalog' });
       const endpoints = listAt(body, 'catalog')
         .filter(isJsonObject)
         .flatMap((service) =>

@@ -1,6 +1,6 @@
 import yargs from 'yargs';
 import type { Argv } from 'yargs';
-import { OPTION_GROUPS } from '../../shared/options/option.ts';
+import { PLUGIN_OPTION_GROUPS } from '../../shared/options/option.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { CommandDescription } from './command.ts';
 import { listGroup, listLoginOptions } from './find-command.ts';
@@ -28,7 +28,7 @@ function start(columns: number | undefined): Argv {
 }
 
 function addOptions(parser: Argv, options: readonly Option[]): void {
-  for (const group of OPTION_GROUPS) {
+  for (const group of PLUGIN_OPTION_GROUPS) {
     for (const option of options.filter((one) => one.group === group && one.flag !== false)) {
       parser.option(option.name, {
         ...(option.aliases === undefined ? {} : { alias: [...option.aliases] }),

@@ -32,7 +32,7 @@ export function listingCommand({ word, about, path, member, columns }: Listing):
     examples: [{ line: word, about }],
     async run(call): Promise<Answer> {
       return ask(call, async (question) => {
-        const body = await question({ verb: 'GET', path, about: `the ${word}` });
+        const body = await question({ verb: 'GET', path, resource: `the ${word}` });
         const entries = listAt(body, member).filter(isJsonObject);
         const rows = entries.map((entry) => columns.map(([, name]) => cell(entry, name)));
         const data = entries.map((entry) =>

@@ -201,7 +201,7 @@ export const logout: Command = {
     { line: 'logout --all', about: 'revoke and forget all that is kept' },
   ],
   async run(call): Promise<Answer> {
-    const all = call.own.on('all');
+    const all = call.own.isOn('all');
     const given = await readPresent(call.run);
     if (given instanceof PluginError && !all) throw given;
     const result = await logOut(call, given instanceof PluginError ? undefined : given, all);

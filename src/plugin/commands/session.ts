@@ -38,6 +38,6 @@ export function describeTokenQuestion({ record }: Session): Parameters<Ask>[0] {
     verb: 'GET',
     path: 'auth/tokens?nocatalog=true',
     headers: { 'x-subject-token': record.token },
-    about: 'what its token is for',
+    resource: 'what its token is for',
   };
 }

@@ -45,7 +45,7 @@ export const token: Command = {
     { line: 'token --header x-auth-token | curl -H @- "$OS_AUTH_URL/auth/projects"', about: 'ask Keystone with curl' },
   ],
   async run(call): Promise<Answer> {
-    const dress = chooseDress(call.own.text('header'), call.own.on('raw-authorization'));
+    const dress = chooseDress(call.own.text('header'), call.own.isOn('raw-authorization'));
     const { record } = await openSession(call);
     return { text: dress(record.token) };
   },

@@ -29,7 +29,7 @@ export const whoami: Command = {
       const user = readNamed(objectAt(facts, 'user'));
       const project = readNamed(objectAt(facts, 'project'));
       const path = `users/${encodeURIComponent(user?.id ?? '')}/groups`;
-      const groups = namesIn((await question({ verb: 'GET', path, about: "its user's groups" })) ?? {}, 'groups');
+      const groups = namesIn((await question({ verb: 'GET', path, resource: "its user's groups" })) ?? {}, 'groups');
       const roles = namesIn(facts, 'roles');
       const methods = listAt(facts, 'methods').filter((method) => typeof method === 'string');
       const credential = objectAt(facts, 'application_credential');

@@ -1,9 +1,9 @@
 /** One entry of a file (a cloud, a region of it, a provider's profile) as a layer of settings. */
 import { ConfigError } from '../../shared/base/errors.ts';
-import { makeLayer, makeSetting } from '../../shared/options/layer.ts';
+import { makeLayer, parseSetting } from '../../shared/options/layer.ts';
 import type { Layer, Setting } from '../../shared/options/layer.ts';
 import { mappingAt, textFrom, unifyKeys } from '../../shared/options/yaml-mapping.ts';
-import { isBelowAuth, isInFile } from '../../shared/options/option.ts';
+import { isBelowAuth, isInCloudsYaml } from '../../shared/options/option.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { YamlMapping } from '../../shared/options/yaml.ts';
 
@@ -13,7 +13,7 @@ export interface Entry {
   readonly keys: YamlMapping;
   /** In the words of a message: `cloud prod in /etc/openstack/clouds.yaml`. */
   readonly where: string;
-  /** See {@link Setting.untrusted}. */
+  /** See {@link Setting.consentHint}. */
   readonly untrusted: string | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface Entry {
 export interface Choice {
   readonly text: string;
   readonly origin: string;
-  /** See {@link Setting.untrusted}; it passes on to what is chosen. */
+  /** See {@link Setting.consentHint}; it passes on to what is chosen. */
   readonly untrusted: string | undefined;
 }
 
@@ -90,12 +90,12 @@ export function readEntry({ keys, where, untrusted }: Entry, options: readonly O
         const origin = `${prefix}${key} of ${where}`;
         const raw = textFrom(values.get(key) ?? null, origin, option.list);
         const filled = option.name === TEMPLATE && raw.includes(REGION);
-        const setting = makeSetting(option, filled ? expandRegion(raw, origin, region) : raw, origin, false);
+        const setting = parseSetting(option, filled ? expandRegion(raw, origin, region) : raw, origin, false);
         const stranger = untrusted ?? (filled ? region?.untrusted : undefined);
-        if (setting !== undefined) return stranger === undefined ? setting : { ...setting, untrusted: stranger };
+        if (setting !== undefined) return stranger === undefined ? setting : { ...setting, consentHint: stranger };
       }
     }
     return undefined;
   };
-  return makeLayer(options.filter(isInFile), find);
+  return makeLayer(options.filter(isInCloudsYaml), find);
 }

@@ -1,12 +1,12 @@
 /** Where clouds.yaml and its companions are looked for, and which of them is found. */
 import { statSync } from 'node:fs';
 import { posix, win32 } from 'node:path';
-import { codeOf, ConfigError } from '../../shared/base/errors.ts';
-import { readIfThere } from '../../shared/base/file-stamp.ts';
+import { getErrorCode, ConfigError } from '../../shared/base/errors.ts';
+import { readStampedFileIfExists } from '../../shared/base/file-stamp.ts';
 import type { FileStamp, StampedFile } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { Setting } from '../../shared/options/layer.ts';
-import { locate } from '../../shared/base/file-path.ts';
+import { resolvePath } from '../../shared/base/file-path.ts';
 import type { YamlMapping } from '../../shared/options/yaml.ts';
 
 /** What is looked for, each for itself: who and where, what of that is secret, and what providers publish. */
@@ -97,9 +97,11 @@ function isThere(found: StampedFile | FileStamp): found is StampedFile {
 
 function read(path: string): StampedFile | FileStamp {
   try {
-    return readIfThere(path, LARGEST_BYTES + 1);
+    return readStampedFileIfExists(path, LARGEST_BYTES + 1);
   } catch (error) {
-    throw new ConfigError(`${path} cannot be read (${codeOf(error)})`, { hint: 'make it readable, or remove it' });
+    throw new ConfigError(`${path} cannot be read (${getErrorCode(error)})`, {
+      hint: 'make it readable, or remove it',
+    });
   }
 }
 
@@ -131,7 +133,7 @@ async function open(path: string, host: Host): Promise<Opened> {
  */
 export async function findCloudFile(name: CloudFileName, named: Setting | undefined, host: Host): Promise<Search> {
   if (named !== undefined) {
-    const path = locate(String(named.value), host);
+    const path = resolvePath(String(named.value), host);
     const { file, stamp } = await open(path, host);
     if (file !== undefined) return { file: { ...file, inCurrentFolder: false }, looked: [stamp] };
     throw new ConfigError(`${named.origin} names ${path}, which is not there`, {

@@ -10,7 +10,7 @@ import type { CloudFile, CloudFileName } from './cloud-files.ts';
 import { choiceIn, chosenBy, readEntry } from './cloud-entry.ts';
 import type { Entry } from './cloud-entry.ts';
 import { listNames } from './list-names.ts';
-import { overlay } from '../../shared/options/layer.ts';
+import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Layer, Setting } from '../../shared/options/layer.ts';
 import { mappingAt, unifyKeys } from '../../shared/options/yaml-mapping.ts';
 import { isBelowAuth } from '../../shared/options/option.ts';
@@ -173,7 +173,7 @@ export async function readCloud(
   const region = chooseRegion([...own, ...provider], firstOf(given, 'region-name'), choiceIn(own, 'region_name'));
   const read = (entry: Entry): Layer => readEntry(entry, options, region.choice);
   return {
-    layers: [...region.entries.map(read), overlay(own.map(read), options), ...provider.map(read)],
+    layers: [...region.entries.map(read), mergeLayers(own.map(read), options), ...provider.map(read)],
     files: [...files, ...(profile?.looked ?? [])],
     warnings: [...used, ...(profile === undefined ? [] : [profile.listing])].flatMap(warnOf),
   };

@@ -9,7 +9,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     env: ['OS_AUTH_URL'],
     help: 'URL of Keystone, with or without /v3',
     prompt: 'Keystone URL',
-    destination: true,
+    trustSensitive: true,
   },
   {
     name: 'auth-type',
@@ -148,7 +148,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     kind: 'file',
     env: ['OS_CACERT'],
     file: 'cloud',
-    destination: true,
+    trustSensitive: true,
     help: "PEM file of the authorities to trust instead of this system's",
   },
   {
@@ -173,7 +173,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     kind: 'switch',
     env: ['OS_INSECURE'],
     file: 'cloud',
-    destination: 'true',
+    trustSensitive: 'true',
     help: "do not check Keystone's certificate (anybody on the way can read the password)",
   },
   {
@@ -183,7 +183,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     flag: false,
     env: ['OS_VERIFY'],
     file: 'cloud',
-    destination: 'false',
+    trustSensitive: 'false',
     help: 'false means the same as --insecure',
   },
   {

@@ -12,10 +12,10 @@ import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
  * none does.
  */
 export function untrustedDestination(config: ResolvedConfig, options: readonly Option[]): Setting | undefined {
-  for (const { name, destination } of options) {
+  for (const { name, trustSensitive } of options) {
     const setting = config.setting(name);
-    if (setting?.untrusted === undefined) continue;
-    if (destination === true || destination === setting.value) return setting;
+    if (setting?.consentHint === undefined) continue;
+    if (trustSensitive === true || trustSensitive === setting.value) return setting;
   }
   return undefined;
 }
@@ -23,7 +23,7 @@ export function untrustedDestination(config: ResolvedConfig, options: readonly O
 function refuse(destination: Setting, secret: string): never {
   throw new ConfigError(
     `${destination.origin}, a file that merely lies in the current folder, would decide where ${secret} goes`,
-    { hint: destination.untrusted },
+    { hint: destination.consentHint },
     'config-conflict',
   );
 }
@@ -38,7 +38,7 @@ export function refuseUntrusted(config: ResolvedConfig, options: readonly Option
   if (destination === undefined) return;
   for (const { name, secret } of options) {
     const setting = secret ? config.setting(name) : undefined;
-    if (setting !== undefined && setting.untrusted === undefined) refuse(destination, setting.origin);
+    if (setting !== undefined && setting.consentHint === undefined) refuse(destination, setting.origin);
   }
 }
 

@@ -2,7 +2,7 @@ import type { FileStamp } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { listClouds, readCloud } from './clouds-yaml.ts';
 import { refuseUntrusted } from './current-folder.ts';
-import { readEnvironment, withoutOpenStack } from '../../shared/options/environment.ts';
+import { readEnvironment, omitOpenStackVariables } from '../../shared/options/environment.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
 import { resolveConfig } from '../../shared/options/resolve-config.ts';
@@ -15,7 +15,7 @@ export interface ReadConfig {
 }
 
 function readGiven(host: Host, flags: Layer, options: readonly Option[]): readonly Layer[] {
-  const env = flags.get('no-env')?.value === 'true' ? withoutOpenStack(host.env) : host.env;
+  const env = flags.get('no-env')?.value === 'true' ? omitOpenStackVariables(host.env) : host.env;
   return [flags, readEnvironment(env, options)];
 }
 

@@ -1,4 +1,4 @@
-import { isUnchanged } from '../../shared/base/file-stamp.ts';
+import { isFileUnchanged } from '../../shared/base/file-stamp.ts';
 import { readAliasFile, readRecordFile } from '../cache/file-store.ts';
 import { cacheFolder, checkFolder } from '../cache/cache-folder.ts';
 import { noteToken } from '../cache/handed-out.ts';
@@ -19,13 +19,13 @@ export function lookup(host: Host): string | undefined {
     if (path === undefined) return undefined;
     const info = parseExecInfo(host.env['KUBERNETES_EXEC_INFO']);
     const alias = readAliasFile({ path, uid }, fingerprint(host, info?.cluster ?? ''));
-    if (alias?.files.every(isUnchanged) !== true) return undefined;
+    if (alias?.files.every(isFileUnchanged) !== true) return undefined;
     const record = readRecordFile({ path, uid }, alias.key);
     const now = host.now();
     if (record === undefined || !isFresh(record, now)) return undefined;
     checkFolder(path, uid);
     // Only kubectl asks again because of a refused token; a shell that asks again is just a shell.
-    const parent = info === undefined ? undefined : host.parent()?.id;
+    const parent = info === undefined ? undefined : host.identifyParent()?.id;
     if (parent !== undefined && noteToken({ folder: path, uid, parent, now }, record.token) === 'token')
       return undefined;
     return renderExecCredential(

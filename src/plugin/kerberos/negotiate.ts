@@ -6,9 +6,13 @@
 import { execFile, spawn } from 'node:child_process';
 import { KeystoneProtocolError, PluginError } from '../../shared/base/errors.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
-import { explainFailure, explainRedirect, explainUntrusted } from '../../shared/http/explain-network-error.ts';
-import { describeExchange, KEYSTONE, measureSkew } from '../../shared/http/http-client.ts';
-import type { Http, HttpAnswer, HttpRequest, HttpSettings } from '../../shared/http/http-client.ts';
+import {
+  explainNetworkError,
+  explainRedirect,
+  explainUntrustedOrigin,
+} from '../../shared/http/explain-network-error.ts';
+import { describeExchange, KEYSTONE, measureClockSkew } from '../../shared/http/http-client.ts';
+import type { HttpClient, HttpResponse, HttpRequest, HttpSettings } from '../../shared/http/http-client.ts';
 import { kerberosEnvironment } from './principal.ts';
 
 const CONNECT_SECONDS = 5;
@@ -50,14 +54,14 @@ function tlsLines({ insecure, paths }: TlsSettings): string[] {
   ];
 }
 
-function proxyLines(url: URL, proxy: HttpSettings['proxy']): string[] {
+function proxyLines(url: URL, proxy: HttpSettings['proxyEnv']): string[] {
   const { https_proxy: to, no_proxy: without } = proxy;
   // Plain http goes to this machine, and never through a proxy.
   if (to === undefined || url.protocol === 'http:') return [line('noproxy', '*')];
   return [line('proxy', to), line('noproxy', without ?? ''), 'suppress-connect-headers'];
 }
 
-function configure(request: HttpRequest, url: URL, leftMs: number, { tls, proxy, userAgent }: HttpSettings): string {
+function configure(request: HttpRequest, url: URL, leftMs: number, { tls, proxyEnv, userAgent }: HttpSettings): string {
   const headers = Object.entries(request.headers ?? {}).map(([name, value]) =>
     line('header', `${name}: ${typeof value === 'string' ? value : value.reveal()}`),
   );
@@ -69,7 +73,7 @@ function configure(request: HttpRequest, url: URL, leftMs: number, { tls, proxy,
     line('user', ':'),
     line('proto', `=${url.protocol.slice(0, -1)}`),
     ...tlsLines(tls),
-    ...proxyLines(url, proxy),
+    ...proxyLines(url, proxyEnv),
     line('connect-timeout', String(CONNECT_SECONDS)),
     line('max-time', String(Math.max(1, Math.ceil(leftMs / 1000)))),
     // Negotiate proves a connection, and HTTP/2 has only one for all.
@@ -145,7 +149,7 @@ function runCurl(config: string, env: Record<string, string>, leftMs: number): P
  * Splits what curl printed; of several answers on the way, such as a challenge, the last one counts. That it is the last
  * one is what curl's own word for the status, at the end, is for: a body could look like another answer.
  */
-function parseAnswer(output: string, at: number): HttpAnswer | undefined {
+function parseAnswer(output: string, respondedAt: number): HttpResponse | undefined {
   const [, last] = /\n(\d{3})$/.exec(output) ?? [];
   let rest = output.slice(0, -4);
   let head: string[] | undefined;
@@ -163,19 +167,19 @@ function parseAnswer(output: string, at: number): HttpAnswer | undefined {
     const key = name?.toLowerCase();
     if (key !== undefined && value !== undefined && !headers.has(key)) headers.set(key, value);
   }
-  const aheadMs = measureSkew(headers.get('date'), at);
-  return { status: Number(status), header: (name) => headers.get(name), body: rest, at, aheadMs };
+  const serverAheadMs = measureClockSkew(headers.get('date'), respondedAt);
+  return { status: Number(status), header: (name) => headers.get(name), body: rest, respondedAt, serverAheadMs };
 }
 
 /** HTTP through the system's curl: no retries, no redirects. */
-export function openNegotiate(settings: HttpSettings): Http {
-  const { host, trusted, log, deadlineMs } = settings;
+export function openNegotiate(settings: HttpSettings): HttpClient {
+  const { host, trustedOrigins, log, deadlineMs } = settings;
   let leftMs = deadlineMs;
   return {
     async send(request) {
-      const { place = KEYSTONE } = request;
+      const { peer = KEYSTONE } = request;
       const url = new URL(request.url);
-      if (trusted?.origins.has(url.origin) === false) throw explainUntrusted(url, place, trusted);
+      if (trustedOrigins?.origins.has(url.origin) === false) throw explainUntrustedOrigin(url, peer, trustedOrigins);
       const env = kerberosEnvironment(host);
       await requireCurl(env);
       const sent = host.now();
@@ -183,24 +187,24 @@ export function openNegotiate(settings: HttpSettings): Http {
       const { status, output, tooLarge } = await runCurl(configure(request, url, leftMs, settings), env, leftMs);
       leftMs -= performance.now() - began;
       if (tooLarge) {
-        throw new KeystoneProtocolError('protocol', `the answer is larger than 1 MiB: this is not ${place.name}`);
+        throw new KeystoneProtocolError('protocol', `the answer is larger than 1 MiB: this is not ${peer.name}`);
       }
       if (status !== 0) {
         const code = FAILURES[status ?? 28] ?? `curl ended with ${String(status)}`;
         const timedOut = leftMs < 500 && code === 'ETIMEDOUT';
-        throw explainFailure(Object.assign(new Error(code), { code }), { url, place, timedOut, deadlineMs });
+        throw explainNetworkError(Object.assign(new Error(code), { code }), { url, peer, timedOut, deadlineMs });
       }
       const answer = parseAnswer(output, (sent + host.now()) / 2);
       if (answer === undefined) {
-        throw new KeystoneProtocolError('not-keystone', `${place.name} at ${url.origin} answered with no valid HTTP`, {
-          hint: `check ${place.setting}`,
+        throw new KeystoneProtocolError('not-keystone', `${peer.name} at ${url.origin} answered with no valid HTTP`, {
+          hint: `check ${peer.setting}`,
         });
       }
       const tookMs = performance.now() - began;
       for (const [line, level] of describeExchange(request, url, { ...answer, tookMs })) log(`${line} (curl)`, level);
       const location = answer.header('location');
       if (location !== undefined && answer.status >= 301 && answer.status <= 308) {
-        throw explainRedirect(url, location, { place, endless: false });
+        throw explainRedirect(url, location, { peer, isLimitReached: false });
       }
       return answer;
     },

@@ -17,7 +17,7 @@ import {
 import type { Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { codeOf, ConfigError, PluginError } from '../../shared/base/errors.ts';
+import { getErrorCode, ConfigError, PluginError } from '../../shared/base/errors.ts';
 
 /** Larger than that of any fleet. */
 const LARGEST_BYTES = 1024 * 1024;
@@ -39,7 +39,7 @@ function readAll(path: string): Opened | undefined {
     // A FIFO must not make us wait for its other end.
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
+    if (getErrorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
   try {
@@ -64,7 +64,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 function cannotRead(path: string, error: unknown): ConfigError {
-  const code = codeOf(error);
+  const code = getErrorCode(error);
   return new ConfigError(`${path} cannot be read (${REASONS[code] ?? code})`, {
     hint: 'name another kubeconfig with --kubeconfig or KUBECONFIG',
   });
@@ -124,7 +124,7 @@ function resolveLinks(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return path;
+    if (getErrorCode(error) === 'ENOENT') return path;
     throw error;
   }
 }
@@ -186,7 +186,7 @@ async function lock(path: string): Promise<() => void> {
         rmSync(name, { force: true });
       };
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error;
+      if (getErrorCode(error) !== 'EEXIST') throw error;
       if (waitedMs >= LONGEST_WAIT_MS) {
         throw new ConfigError(`another program is writing ${path}`, {
           hint: `wait for it; remove ${name} if no kubectl is running`,
@@ -226,7 +226,7 @@ export async function writeChanges(
     return backups;
   } catch (error) {
     if (error instanceof PluginError) throw error;
-    throw new ConfigError(`${path} cannot be written (${codeOf(error)})`, {
+    throw new ConfigError(`${path} cannot be written (${getErrorCode(error)})`, {
       hint: 'make the file and its folder writable, or name another with --kubeconfig',
     });
   } finally {

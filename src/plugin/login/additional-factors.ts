@@ -2,7 +2,7 @@ import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { AdditionalFactorRequired, InteractionRequired } from '../../shared/base/errors.ts';
 import type { Receipt } from '../../shared/base/errors.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
-import type { Granted } from '../../shared/keystone/client.ts';
+import type { IssuedToken } from '../../shared/keystone/client.ts';
 import { listMissingOf } from '../auth-methods/missing-options.ts';
 import { proofs } from '../auth-methods/factors.ts';
 import type { Factor } from '../auth-methods/auth-method.ts';
@@ -14,8 +14,8 @@ import type { Login } from './login-context.ts';
 const MOST_RECEIPTS = 3;
 
 /** Of the ways that Keystone leaves open, the one for which most is known already. */
-function chooseWay(config: ResolvedConfig, { ways }: Receipt): readonly Factor[] | undefined {
-  const possible = ways.flatMap((way) => {
+function chooseWay(config: ResolvedConfig, { missingMethodSets }: Receipt): readonly Factor[] | undefined {
+  const possible = missingMethodSets.flatMap((way) => {
     const factors = way.flatMap((name) => FACTORS.get(name) ?? []);
     return factors.length === way.length && way.length > 0 ? [factors] : [];
   });
@@ -32,9 +32,9 @@ function requestMissing(
 ): AuthRequest {
   return {
     ...request,
-    ...proofs(config, factors, request.asked.scope),
+    ...proofs(config, factors, request.expected.scope),
     headers: { 'openstack-auth-receipt': id },
-    refusals: {
+    statusExplanations: {
       401: {
         // Not 'auth-rejected': what was shown before is right.
         code: 'factor-refused',
@@ -73,8 +73,8 @@ export async function sendWithFactors(
   login: Login,
   config: ResolvedConfig,
   first: AuthRequest,
-  send: (request: AuthRequest) => Promise<Granted>,
-): Promise<Granted> {
+  send: (request: AuthRequest) => Promise<IssuedToken>,
+): Promise<IssuedToken> {
   let request = first;
   let known = config;
   for (let receipts = 0; ; receipts += 1) {

@@ -1,14 +1,14 @@
 import type { TokenRecord } from '../cache/cached-token.ts';
 import { PluginError } from '../../shared/base/errors.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import { askKeystone } from '../../shared/keystone/client.ts';
-import type { Question } from '../../shared/keystone/client.ts';
+import { callKeystone } from '../../shared/keystone/client.ts';
+import type { KeystoneCall } from '../../shared/keystone/client.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import { withHttp } from './request-token.ts';
 import type { Login } from './login-context.ts';
 
 /** Asks Keystone questions, one after the other, as whoever a token is for; undefined where an answer has no body. */
-export type Ask = (question: Question) => Promise<JsonObject | undefined>;
+export type Ask = (question: KeystoneCall) => Promise<JsonObject | undefined>;
 
 /**
  * Uses a token to ask Keystone.
@@ -23,5 +23,5 @@ export async function useToken<T>(login: Login, record: TokenRecord, use: (ask: 
     });
   }
   const owner = { endpoint, token: new Secret(record.token) };
-  return withHttp(login, login.deadlineMs, (http) => use((question) => askKeystone(http, owner, question)));
+  return withHttp(login, login.deadlineMs, (http) => use((question) => callKeystone(http, owner, question)));
 }

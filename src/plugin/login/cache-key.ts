@@ -64,7 +64,7 @@ export function makeAliases(
   const plain = { key, apiVersion: undefined, files: [] };
   const partial: NamedAlias[] = key === first ? [] : [[first, plain]];
   // The hit path says nothing, so a run that has something to say must not go there.
-  const silent = onHitPath && !tls.insecure && !given.has('verbose') && !given.on('force-refresh');
+  const silent = onHitPath && !tls.insecure && !given.has('verbose') && !given.isOn('force-refresh');
   if (!silent || !cache.onHitPath || files === undefined) return partial;
   const alias = { key, apiVersion, files };
   return [...partial, [fingerprint(host, info?.cluster ?? ''), alias]];

@@ -19,7 +19,7 @@ const LOCK_SLACK_MS = 1_000;
 /** A refused login is not tried again at once, see `cache/refusals.ts`. */
 function refuseAgain(login: Login): void {
   const { given, cache, key, host } = login;
-  if (given.on('force-refresh')) return;
+  if (given.isOn('force-refresh')) return;
   const at = cache.refusedAt(key, readCredential(login));
   if (at === undefined) return;
   const seconds = Math.max(1, Math.round((host.now() - at) / 1000));
@@ -55,7 +55,7 @@ async function renewLast(login: Login, last: Kept | undefined): Promise<Obtained
 
 /** Whether a token of the cache may be given: it is fresh, and got since the run began where a new one is wanted. */
 function isWelcome({ given, host, startedAt }: Login, record: TokenRecord): boolean {
-  return isFresh(record, host.now()) && !(given.on('force-refresh') && record.receivedAt < startedAt);
+  return isFresh(record, host.now()) && !(given.isOn('force-refresh') && record.receivedAt < startedAt);
 }
 
 /** Logs in, unless another process has just done so: whoever gets the lock first does it for all. */

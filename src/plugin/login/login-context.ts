@@ -4,7 +4,7 @@ import { refuseUntrustedForAmbient } from '../config/current-folder.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import { readConfig } from '../config/read-config.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import { readTls } from '../../shared/http/tls-settings.ts';
+import { readTlsSettings } from '../../shared/http/tls-settings.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { API_VERSIONS, parseApiVersion } from '../exec/exec-info.ts';
 import type { ApiVersion, ExecInfo } from '../exec/exec-info.ts';
@@ -70,7 +70,7 @@ export interface Login extends Run {
 const DEADLINE_SECONDS = 30;
 
 function warnOfInsecure(config: ResolvedConfig, reporter: Reporter): void {
-  const insecure = config.on('insecure');
+  const insecure = config.isOn('insecure');
   const unused = config.has('cacert') && !insecure ? `, and ${config.origin('cacert')} is not used` : '';
   const origin = config.origin(insecure ? 'insecure' : 'verify');
   reporter.warn(`Keystone's certificate is not checked, because of ${origin}${unused}`);
@@ -88,7 +88,7 @@ export async function openLogin(run: Run): Promise<Login> {
   const apiVersion = asked === undefined ? undefined : parseApiVersion(asked, '--api-version');
   const method = chooseMethod(given);
   if (method.ambient) refuseUntrustedForAmbient(given, OPTIONS);
-  const tls = readTls(given, host);
+  const tls = readTlsSettings(given, host);
   if (tls.insecure) warnOfInsecure(given, reporter);
   // Before the key, which reads them: a change in between makes the stamp void.
   const own = method.files === undefined ? [] : method.files(given, host)?.map(stampFile);

@@ -1,25 +1,25 @@
 import type { Whose } from '../cache/token-metadata.ts';
 import type { TokenRecord } from '../cache/cached-token.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
-import { readProxy } from '../../shared/http/proxy.ts';
+import { readProxyEnv } from '../../shared/http/proxy.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import type { Scope } from '../../shared/keystone/scope.ts';
 import { readTrustedOrigins } from '../../shared/http/trusted-origins.ts';
 import { AuthRejected, KeystoneProtocolError } from '../../shared/base/errors.ts';
 import { objectAt, textAt } from '../../shared/base/json.ts';
-import { rescopeRequest } from '../../shared/keystone/auth-request.ts';
+import { buildRescopeRequest } from '../../shared/keystone/auth-request.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
-import { authenticate, isAlive } from '../../shared/keystone/client.ts';
-import type { Granted } from '../../shared/keystone/client.ts';
-import { findV3, replaceVersion } from '../../shared/keystone/discovery.ts';
-import { findMismatch } from '../../shared/keystone/verify-token.ts';
-import { openHttp } from '../../shared/http/http-client.ts';
-import type { Http, HttpSettings } from '../../shared/http/http-client.ts';
+import { authenticate, isTokenValid } from '../../shared/keystone/client.ts';
+import type { IssuedToken } from '../../shared/keystone/client.ts';
+import { findV3Endpoint, replaceVersion } from '../../shared/keystone/discovery.ts';
+import { findTokenMismatch } from '../../shared/keystone/verify-token.ts';
+import { openHttpClient } from '../../shared/http/http-client.ts';
+import type { HttpClient, HttpSettings } from '../../shared/http/http-client.ts';
 import { openNegotiate } from '../kerberos/negotiate.ts';
 import type { Token } from '../../shared/keystone/token.ts';
 import { listMissing } from '../auth-methods/missing-options.ts';
 import type { AuthMethod, ProviderToken, Tools } from '../auth-methods/auth-method.ts';
-import { quote } from '../../shared/base/quote.ts';
+import { redactAndTruncate } from '../../shared/base/quote.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import { sendWithFactors } from './additional-factors.ts';
 import type { Login, Reporter } from './login-context.ts';
@@ -32,13 +32,13 @@ const LIVENESS_MS = 5_000;
 export type Way = Pick<Login, 'host' | 'tls' | 'userAgent' | 'reporter'>;
 
 function httpSettings({ host, tls, userAgent, reporter }: Way, deadlineMs: number): HttpSettings {
-  const [trusted, proxy] = [readTrustedOrigins(host), readProxy(host.env)];
-  return { host, tls, trusted, proxy, userAgent, deadlineMs, log: reporter.detail };
+  const [trustedOrigins, proxyEnv] = [readTrustedOrigins(host), readProxyEnv(host.env)];
+  return { host, tls, trustedOrigins, proxyEnv, userAgent, deadlineMs, log: reporter.detail };
 }
 
 /** Uses the way to Keystone for as long as `use` takes, servers being waited for `deadlineMs` in all. */
-export async function withHttp<T>(way: Way, deadlineMs: number, use: (http: Http) => Promise<T>): Promise<T> {
-  const http = await openHttp(httpSettings(way, deadlineMs));
+export async function withHttp<T>(way: Way, deadlineMs: number, use: (http: HttpClient) => Promise<T>): Promise<T> {
+  const http = await openHttpClient(httpSettings(way, deadlineMs));
   try {
     return await use(http);
   } finally {
@@ -47,16 +47,16 @@ export async function withHttp<T>(way: Way, deadlineMs: number, use: (http: Http
 }
 
 /** A token that is not the one that was asked for is refused, or given but not kept where only its names differ. */
-function judge({ asked, subject, ifOther }: AuthRequest, token: Token, reporter: Reporter): boolean {
-  const mismatch = findMismatch(asked, token.facts);
+function judge({ expected, subject, mismatchHint }: AuthRequest, token: Token, reporter: Reporter): boolean {
+  const mismatch = findTokenMismatch(expected, token.details);
   if (mismatch === undefined) return true;
-  if (ifOther !== undefined) {
+  if (mismatchHint !== undefined) {
     // Nobody asked Keystone for it by that name, so it is no name that Keystone takes for equal.
-    const said = `Keystone's token for ${subject} is for another ${mismatch.what} than the one that is set`;
-    throw new KeystoneProtocolError('protocol', said, { hint: ifOther });
+    const said = `Keystone's token for ${subject} is for another ${mismatch.part} than the one that is set`;
+    throw new KeystoneProtocolError('protocol', said, { hint: mismatchHint });
   }
-  const said = `Keystone gave ${subject} a token for another ${mismatch.what}`;
-  if (mismatch.certain) throw new KeystoneProtocolError('protocol', said, { hint: 'ask its operator' });
+  const said = `Keystone gave ${subject} a token for another ${mismatch.part}`;
+  if (mismatch.isCertain) throw new KeystoneProtocolError('protocol', said, { hint: 'ask its operator' });
   reporter.warn(`${said}, by its name; the token is not kept`);
   return false;
 }
@@ -69,8 +69,8 @@ export interface Received {
 }
 
 function receiveProviderToken({ method }: Login, given: ProviderToken, receivedAt: number): Received {
-  const { token, expiresAt, refresh, subject } = given;
-  const record = { token: token.reveal(), receivedAt, expiresAt, endpoint: undefined, refresh: refresh?.reveal() };
+  const { token, expiresAt, refreshToken, subject } = given;
+  const record = { token: token.reveal(), receivedAt, expiresAt, endpoint: undefined, refresh: refreshToken?.reveal() };
   const whose = { user: subject, scope: "the identity provider's own token", method: method.names[0] ?? '' };
   return { record, whose, keep: true };
 }
@@ -92,24 +92,31 @@ async function obtain(login: Login, config: ResolvedConfig, ask: Asker): Promise
   const { method, reporter, deadlineMs, host, tls, person } = login;
   const url = readAuthUrl(config) ?? '';
   return withHttp(login, deadlineMs, async (http) => {
-    const findEndpoint = once(() => findV3(http, url, { ask: discovers(config, method), warn: reporter.warn }));
+    const findEndpoint = once(() =>
+      findV3Endpoint(http, url, { wantsDiscovery: discovers(config, method), warn: reporter.warn }),
+    );
     const request = await ask({ host, http, tls, person, findV3: findEndpoint, detail: reporter.detail });
     if ('token' in request) return receiveProviderToken(login, request, host.now());
     reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
-    const { version, rescope, elsewhere } = request;
+    const { version, rescopeTarget, otherKeystone } = request;
     const endpoint =
-      elsewhere !== undefined
-        ? await findV3(http, elsewhere.url, { ask: true, warn: reporter.warn, place: elsewhere.place })
+      otherKeystone !== undefined
+        ? await findV3Endpoint(http, otherKeystone.url, {
+            wantsDiscovery: true,
+            warn: reporter.warn,
+            peer: otherKeystone.peer,
+          })
         : version === undefined
           ? await findEndpoint()
           : replaceVersion(url, 'v3');
     const base = version === undefined ? endpoint : replaceVersion(url, version);
-    const transport = request.negotiate === true ? openNegotiate(httpSettings(login, deadlineMs)) : http;
+    const transport = request.usesNegotiate === true ? openNegotiate(httpSettings(login, deadlineMs)) : http;
     const first = await sendWithFactors(login, config, request, (one) => authenticate(transport, base, one));
     // A mapping may have given that scope already, and such a token need not be exchangeable.
-    const done = rescope === undefined || findMismatch({ scope: rescope }, first.token.facts) === undefined;
+    const done =
+      rescopeTarget === undefined || findTokenMismatch({ scope: rescopeTarget }, first.token.details) === undefined;
     if (done) return receive(login, request, endpoint, first);
-    const scoped = rescopeRequest(request, first.token.id, rescope);
+    const scoped = buildRescopeRequest(request, first.token.id, rescopeTarget);
     return receive(login, { ...request, ...scoped }, endpoint, await authenticate(http, endpoint, scoped));
   });
 }
@@ -142,7 +149,7 @@ export async function rescope(
   { subject, userId }: Owner,
 ): Promise<Received> {
   const { endpoint = '' } = last;
-  const request = rescopeRequest({ subject, asked: { user: { id: userId } } }, new Secret(last.token), scope);
+  const request = buildRescopeRequest({ subject, expected: { user: { id: userId } } }, new Secret(last.token), scope);
   const granted = await withHttp(login, login.deadlineMs, (http) => authenticate(http, endpoint, request));
   const received = receive(login, request, endpoint, granted);
   return { ...received, record: { ...received.record, refresh: last.refresh } };
@@ -169,7 +176,7 @@ export async function renew(login: Login, { key, record }: Kept): Promise<Receiv
   try {
     return await obtain(login, given, async (tools) => {
       const request = await renewal.request(given, tools, last);
-      const next = request.refresh?.reveal();
+      const next = request.refreshToken?.reveal();
       // The old one may be used up by now; if Keystone fails, the new one must not be lost.
       if (next !== undefined && next !== record.refresh) await cache.keep(key, { ...record, refresh: next }, []);
       return request;
@@ -182,31 +189,31 @@ export async function renew(login: Login, { key, record }: Kept): Promise<Receiv
 }
 
 /** Whoever logs in in a browser may be logged in there as somebody else. */
-function describeWhose({ facts }: Token): string {
-  const user = objectAt(facts, 'user');
+function describeWhose({ details }: Token): string {
+  const user = objectAt(details, 'user');
   const domain = textAt(objectAt(user, 'domain'), 'name');
   const name = textAt(user, 'name') ?? textAt(user, 'id') ?? 'nobody it names';
-  return quote(domain === undefined ? name : `${name} (domain ${domain})`);
+  return redactAndTruncate(domain === undefined ? name : `${name} (domain ${domain})`);
 }
 
-function receive(login: Login, request: AuthRequest, endpoint: string, granted: Granted): Received {
+function receive(login: Login, request: AuthRequest, endpoint: string, granted: IssuedToken): Received {
   const { reporter, method, interim } = login;
   const { token, receivedAt, expiresAt } = granted;
-  if (request.tellWhose) reporter.notice(`Keystone knows you as ${describeWhose(token)}`);
+  if (request.announcesOwner) reporter.notice(`Keystone knows you as ${describeWhose(token)}`);
   const keep = judge(request, token, reporter);
-  if (!token.scoped && interim !== true) {
+  if (!token.isScoped && interim !== true) {
     const instead =
-      request.ifOther === undefined
+      request.mismatchHint === undefined
         ? 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME'
         : 'only Keystone can change that';
     reporter.warn(`the token has no scope, which k8s-keystone-auth refuses; ${instead}`);
   }
-  const record = { token: token.id.reveal(), receivedAt, expiresAt, endpoint, refresh: request.refresh?.reveal() };
-  const given = request.given === undefined ? {} : { given: true };
+  const record = { token: token.id.reveal(), receivedAt, expiresAt, endpoint, refresh: request.refreshToken?.reveal() };
+  const given = request.existingToken === undefined ? {} : { given: true };
   const trust = describeTrust(login.tls);
   return {
     record,
-    whose: { ...readWhose(token.facts), method: method.names[0] ?? '', keystone: endpoint, ...given, trust },
+    whose: { ...readWhose(token.details), method: method.names[0] ?? '', keystone: endpoint, ...given, trust },
     keep,
   };
 }
@@ -218,7 +225,7 @@ function receive(login: Login, request: AuthRequest, endpoint: string, granted: 
 export async function isStillGood(login: Login, { token, endpoint }: TokenRecord): Promise<boolean> {
   const { cache, reporter } = login;
   if (cache.handOut(token) !== 'token' || endpoint === undefined) return true;
-  const alive = await withHttp(login, LIVENESS_MS, (http) => isAlive(http, endpoint, new Secret(token)));
+  const alive = await withHttp(login, LIVENESS_MS, (http) => isTokenValid(http, endpoint, new Secret(token)));
   reporter.detail(alive ? 'Keystone confirms the token' : 'Keystone no longer knows the token');
   if (alive) cache.confirm(token);
   return alive;

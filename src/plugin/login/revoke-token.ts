@@ -4,8 +4,8 @@ import type { TokenRecord } from '../cache/cached-token.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { PluginError } from '../../shared/base/errors.ts';
-import { isExposed } from '../../shared/base/url.ts';
-import { revoke } from '../../shared/keystone/client.ts';
+import { isPlaintextRemote } from '../../shared/base/url.ts';
+import { revokeToken } from '../../shared/keystone/client.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import { withHttp } from './request-token.ts';
@@ -52,7 +52,7 @@ function isGiven({ record, about, login, present }: Returning): boolean | undefi
 function chooseTrust({ about, login, present, way }: Returning, endpoint: URL): TlsSettings | string {
   const url = login === undefined ? undefined : readAuthUrl(login.given);
   const sameOrigin = url !== undefined && new URL(url).origin === endpoint.origin;
-  if (isExposed(endpoint) && !(sameOrigin && login?.given.on('allow-http') === true)) {
+  if (isPlaintextRemote(endpoint) && !(sameOrigin && login?.given.isOn('allow-http') === true)) {
     return 'it would cross the network unencrypted';
   }
   if (present && login !== undefined) return login.tls;
@@ -79,7 +79,7 @@ export async function giveBack(returning: Returning): Promise<Fate> {
   try {
     const tls = chooseTrust(returning, new URL(endpoint));
     if (typeof tls === 'string') return notRevoked(tls);
-    const done = await withHttp({ ...way, tls }, deadlineMs, (http) => revoke(http, endpoint, new Secret(token)));
+    const done = await withHttp({ ...way, tls }, deadlineMs, (http) => revokeToken(http, endpoint, new Secret(token)));
     return { kind: done ? 'revoked' : 'ended' };
   } catch (error) {
     if (error instanceof PluginError) return notRevoked(error.message);

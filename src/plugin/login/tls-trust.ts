@@ -3,7 +3,7 @@ import { digestFields } from '../cache/digest.ts';
 import type { Trust } from '../cache/token-metadata.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import { resolveConfig } from '../../shared/options/resolve-config.ts';
-import { readTls } from '../../shared/http/tls-settings.ts';
+import { readTlsSettings } from '../../shared/http/tls-settings.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
@@ -29,7 +29,7 @@ export function recallTrust(trust: Trust, host: Host): TlsSettings | undefined {
     if (path !== undefined) layer.set(name, { value: path, origin: path });
   }
   try {
-    const tls = readTls(resolveConfig([layer], OPTIONS), host);
+    const tls = readTlsSettings(resolveConfig([layer], OPTIONS), host);
     return digestOf(tls) === trust.digest ? tls : undefined;
   } catch (error) {
     if (error instanceof ConfigError) return undefined;

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { getAssetKeys, getRawAsset } from 'node:sea';
 import { compileFunction } from 'node:vm';
-import { processHost } from '../../shared/base/host.ts';
+import { makeProcessHost } from '../../shared/base/host.ts';
 import { loadAddon } from './keyring-addon.ts';
 import { codeOf, PARAMETERS } from './bundle-format.ts';
 
@@ -16,12 +16,12 @@ type Body = (exports: object, require: Require, module: { exports: unknown }, fi
 /** What the build gives the native part of the keyring as its name. */
 const ADDON = { package: '@napi-rs/keyring', asset: 'keyring.node' };
 
-const { program } = processHost();
-const requireBuiltin: Require = createRequire(program);
+const { execPath } = makeProcessHost();
+const requireBuiltin: Require = createRequire(execPath);
 const loaded = new Map<string, { exports: unknown }>();
 
 /** Where a bundle seems to be: in a folder that cannot exist, because the executable is a file. */
-export const pathOf = (asset: string): string => join(program, asset);
+export const pathOf = (asset: string): string => join(execPath, asset);
 
 const read = (asset: string): Buffer => Buffer.from(getRawAsset(asset));
 
@@ -30,7 +30,7 @@ const readCode = (asset: string): Buffer | undefined =>
   getAssetKeys().includes(codeOf(asset)) ? read(codeOf(asset)) : undefined;
 
 const requireHere: Require = (name) => {
-  if (name === ADDON.package) return loadAddon(processHost(), read(ADDON.asset));
+  if (name === ADDON.package) return loadAddon(makeProcessHost(), read(ADDON.asset));
   return name.startsWith('./') ? loadBundle(name.slice(2)) : requireBuiltin(name);
 };
 
@@ -46,6 +46,6 @@ export function loadBundle(asset: string): unknown {
   }) as Body;
   const module: { exports: unknown } = { exports: {} };
   loaded.set(asset, module);
-  body(module.exports as object, requireHere, module, filename, program);
+  body(module.exports as object, requireHere, module, filename, execPath);
   return module.exports;
 }

@@ -34,5 +34,5 @@ export function loadAddon(host: Host, addon: Buffer): unknown {
     // Those of earlier versions.
     for (const old of readdirSync(folder)) if (NAME.test(old) && old !== name) removeQuietly(join(folder, old));
   }
-  return host.loadLibrary(path);
+  return host.loadAddon(path);
 }

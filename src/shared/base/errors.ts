@@ -85,7 +85,7 @@ export interface Receipt {
   /** To be shown with the rest. */
   readonly id: Secret;
   /** Keystone's names of the methods that are missing: any one of these lists will do. */
-  readonly ways: readonly (readonly string[])[];
+  readonly missingMethodSets: readonly (readonly string[])[];
 }
 
 /** Keystone accepted what it got and wants more factors. */
@@ -112,6 +112,6 @@ export class CacheError extends PluginError {
 }
 
 /** Says a failed file operation without a path that nobody asked for: `EACCES`, `ENOSPC`. */
-export function codeOf(error: unknown): string {
+export function getErrorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 }

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
-import { codeOf } from './errors.ts';
+import { getErrorCode } from './errors.ts';
 
 /** A file that an answer depended on, and how it looked then. */
 export interface FileStamp {
@@ -24,12 +24,12 @@ export function stampFile(path: string): FileStamp {
     const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
     return { path, stamp: stats === undefined ? ABSENT : describe(stats) };
   } catch (error) {
-    return { path, stamp: codeOf(error) };
+    return { path, stamp: getErrorCode(error) };
   }
 }
 
 /** Whether the file still looks as it did. */
-export function isUnchanged(file: FileStamp): boolean {
+export function isFileUnchanged(file: FileStamp): boolean {
   return stampFile(file.path).stamp === file.stamp;
 }
 
@@ -58,7 +58,7 @@ function readUpTo(fd: number, most: number): Buffer {
  * @param most bytes to read at most; then anything but a regular file is refused without waiting for its other end
  * @throws the error of node:fs
  */
-export function readStamped(path: string, most?: number): StampedFile {
+export function readStampedFile(path: string, most?: number): StampedFile {
   const fd = openSync(path, constants.O_RDONLY | (most === undefined ? 0 : constants.O_NONBLOCK));
   try {
     const stats = fstatSync(fd, { bigint: true });
@@ -73,14 +73,14 @@ export function readStamped(path: string, most?: number): StampedFile {
 /**
  * Reads a file if there is one; where there is none, or no way to it, there is only the stamp of that.
  *
- * @param most see {@link readStamped}
+ * @param most see {@link readStampedFile}
  * @throws the error of node:fs when it is there and cannot be read
  */
-export function readIfThere(path: string, most: number): StampedFile | FileStamp {
+export function readStampedFileIfExists(path: string, most: number): StampedFile | FileStamp {
   try {
-    return readStamped(path, most);
+    return readStampedFile(path, most);
   } catch (error) {
-    const code = codeOf(error);
+    const code = getErrorCode(error);
     // Not looked at again: by now it may be there.
     if (code === 'ENOENT') return { path, stamp: ABSENT };
     const file = stampFile(path);

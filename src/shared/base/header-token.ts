@@ -4,6 +4,6 @@ import { Secret } from './secret.ts';
 const TOKEN = /^[\x21-\x7e]{1,16384}$/;
 
 /** Text that can be a token, whoever made it; undefined for what no header could carry. */
-export function findHeaderToken(text: string | undefined): Secret | undefined {
+export function parseHeaderToken(text: string | undefined): Secret | undefined {
   return text !== undefined && TOKEN.test(text) ? new Secret(text) : undefined;
 }

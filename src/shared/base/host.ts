@@ -1,8 +1,8 @@
 /** The one file that names `process`: what the machine gives us, and the few things we do to it. */
 import { writeSync } from 'node:fs';
-import { codeOf } from './errors.ts';
+import { getErrorCode } from './errors.ts';
 import { identifyProcess } from './process-identity.ts';
-import type { Kin } from './process-identity.ts';
+import type { ProcessIdentity } from './process-identity.ts';
 
 /** Signals that end or suspend a program that waits at a prompt. */
 export type PromptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGTSTP' | 'SIGCONT';
@@ -12,7 +12,7 @@ export interface Host {
   /** Arguments after the program's own name. */
   readonly argv: readonly string[];
   /** The Node that runs this. */
-  readonly program: string;
+  readonly execPath: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The current folder, or the empty string when it has been deleted. */
   readonly cwd: string;
@@ -32,16 +32,16 @@ export interface Host {
   writeOut(text: string): string | undefined;
   writeErr(text: string): void;
   /** The process that started this one; undefined where that cannot be told for sure. */
-  parent(): Kin | undefined;
-  kin(pid: number): Kin | undefined;
+  identifyParent(): ProcessIdentity | undefined;
+  identifyProcess(pid: number): ProcessIdentity | undefined;
   stderrIsTerminal(): boolean;
   /** Keeps Node's own warnings and debugging output off stderr, which belongs to the user and to our one line. */
   silenceNode(): void;
   /** Loads a native addon and gives what it exports. */
-  loadLibrary(path: string): unknown;
+  loadAddon(path: string): unknown;
   setExitStatus(status: number): void;
   /** Ends the process at once: V8 takes nothing apart any more, which costs a hit one part in thirty. */
-  leave(): void;
+  exit(): void;
   /** Calls `listener` on the signal until the returned function is called. */
   onSignal(signal: PromptSignal, listener: () => void): () => void;
   /** Sends a signal to this process. */
@@ -60,7 +60,7 @@ function writeAll(fd: number, text: string): string | undefined {
     try {
       done += writeSync(fd, bytes, done);
     } catch (error) {
-      const code = codeOf(error);
+      const code = getErrorCode(error);
       if (code === 'EPIPE') return undefined;
       if (code !== 'EAGAIN') return code;
       // A pipe that another program made non-blocking is full for a moment.
@@ -79,10 +79,10 @@ function currentFolder(): string {
 }
 
 /** The Host of this very process. */
-export function processHost(): Host {
+export function makeProcessHost(): Host {
   return {
     argv: process.argv.slice(2),
-    program: process.execPath,
+    execPath: process.execPath,
     env: process.env,
     cwd: currentFolder(),
     platform: process.platform,
@@ -109,8 +109,8 @@ export function processHost(): Host {
     writeErr: (text) => {
       writeAll(2, text);
     },
-    parent: () => identifyProcess(process.ppid),
-    kin: identifyProcess,
+    identifyParent: () => identifyProcess(process.ppid),
+    identifyProcess,
     stderrIsTerminal: () => process.stderr.isTTY,
     silenceNode: () => {
       process.removeAllListeners('warning');
@@ -120,7 +120,7 @@ export function processHost(): Host {
         Object.defineProperty(process, 'stderr', { value: silent, configurable: true });
       }
     },
-    loadLibrary: (path) => {
+    loadAddon: (path) => {
       const module = { exports: {} };
       process.dlopen(module, path);
       return module.exports;
@@ -128,7 +128,7 @@ export function processHost(): Host {
     setExitStatus: (status) => {
       process.exitCode = status;
     },
-    leave: () => {
+    exit: () => {
       process.exit();
     },
     onSignal: (signal, listener) => {

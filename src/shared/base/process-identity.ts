@@ -5,12 +5,12 @@
  */
 import { readFileSync } from 'node:fs';
 
-export interface Kin {
+export interface ProcessIdentity {
   /** Pid and start time. */
   readonly id: string;
   /** Addresses of its stack, heap and arguments; undefined where the kernel hides them. */
-  readonly layout: string | undefined;
-  readonly sessionLeader: number;
+  readonly memoryLayout: string | undefined;
+  readonly sessionLeaderPid: number;
 }
 
 /** Fields of proc(5), numbered as there, counted from the state, which is the third and follows the name. */
@@ -20,7 +20,7 @@ const field = (fields: readonly string[], number: number): string => fields[numb
 const LAYOUT_FIELDS = [28, 47, 48, 50];
 
 /** Identifies a process; undefined where there is no /proc, or no such process. */
-export function identifyProcess(pid: number): Kin | undefined {
+export function identifyProcess(pid: number): ProcessIdentity | undefined {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -32,10 +32,10 @@ export function identifyProcess(pid: number): Kin | undefined {
   return {
     id: `${pid} ${field(fields, 22)}`,
     // Not looked at by a cache hit.
-    get layout() {
+    get memoryLayout() {
       const layout = LAYOUT_FIELDS.map((number) => field(fields, number));
       return layout.every((address) => /^[1-9]\d*$/.test(address)) ? layout.join(' ') : undefined;
     },
-    sessionLeader: Number(field(fields, 6)),
+    sessionLeaderPid: Number(field(fields, 6)),
   };
 }

@@ -1,7 +1,7 @@
 const REDACTED = '[redacted]';
 
 /** Values short enough to occur in ordinary words would make redaction garble every message. */
-const SHORTEST_TRACKED = 4;
+const MIN_TRACKED_LENGTH = 4;
 
 const known = new Set<string>();
 
@@ -11,7 +11,7 @@ export class Secret {
 
   constructor(value: string) {
     this.#value = value;
-    if (value.length >= SHORTEST_TRACKED) known.add(value);
+    if (value.length >= MIN_TRACKED_LENGTH) known.add(value);
   }
 
   /** Gives the value itself; call it only where it leaves for Keystone, the cache or stdout. */

@@ -2,10 +2,10 @@
 import { ConfigError, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
 import type { PluginError, PluginErrorCode } from '../base/errors.ts';
 import type { TrustedOrigins } from './trusted-origins.ts';
-import type { Place } from './http-client.ts';
-import { quote } from '../base/quote.ts';
+import type { Peer } from './http-client.ts';
+import { redactAndTruncate } from '../base/quote.ts';
 
-/** `{name}` and `{setting}` stand for those of the {@link Place}. */
+/** `{name}` and `{setting}` stand for those of the {@link Peer}. */
 interface Explanation {
   readonly code: PluginErrorCode;
   readonly message: string;
@@ -136,9 +136,9 @@ function isProxy(socket: object, url: URL): boolean {
 }
 
 /** What was tried when a connection failed. */
-export interface Attempt {
+export interface FailedAttempt {
   readonly url: URL;
-  readonly place: Place;
+  readonly peer: Peer;
   /** Whether the deadline of the whole run had passed. */
   readonly timedOut: boolean;
   readonly deadlineMs: number;
@@ -161,13 +161,13 @@ function explainUnknown(name: string): Explanation {
 }
 
 /** Puts the place's words into an explanation. */
-function fill(text: string, { name, setting }: Place): string {
+function fill(text: string, { name, setting }: Peer): string {
   return text.replaceAll('{name}', name).replaceAll('{setting}', setting);
 }
 
 /** Explains a request that got no answer. */
-export function explainFailure(error: unknown, { url, place, timedOut, deadlineMs }: Attempt): PluginError {
-  const who = `${place.name} at ${url.origin}`;
+export function explainNetworkError(error: unknown, { url, peer, timedOut, deadlineMs }: FailedAttempt): PluginError {
+  const who = `${peer.name} at ${url.origin}`;
   if (timedOut) {
     return new KeystoneUnreachable('timed-out', `${who} did not answer within ${deadlineMs / 1000} s`, {
       hint: 'check your network, VPN or proxy, or raise --timeout',
@@ -177,11 +177,11 @@ export function explainFailure(error: unknown, { url, place, timedOut, deadlineM
   const socket = socketError(error);
   const name = codeOf(socket);
   const { code, message, hint } = isProxy(socket, url) ? PROXY_UNREACHABLE : (FAILURES[name] ?? explainUnknown(name));
-  return new KeystoneUnreachable(code, `${who} cannot be used: ${message}`, { hint: fill(hint, place), cause: error });
+  return new KeystoneUnreachable(code, `${who} cannot be used: ${message}`, { hint: fill(hint, peer), cause: error });
 }
 
 /** Explains that a server is not on the user's own list. */
-export function explainUntrusted(url: URL, { name, setting }: Place, { file }: TrustedOrigins): PluginError {
+export function explainUntrustedOrigin(url: URL, { name, setting }: Peer, { file }: TrustedOrigins): PluginError {
   return new ConfigError(
     `${name} at ${url.origin} is not one of the servers that you trust in ${file}; nothing was sent`,
     {
@@ -194,17 +194,18 @@ export function explainUntrusted(url: URL, { name, setting }: Place, { file }: T
 export function explainRedirect(
   from: URL,
   location: string,
-  { place, endless }: { place: Place; endless: boolean },
+  { peer, isLimitReached }: { peer: Peer; isLimitReached: boolean },
 ): PluginError {
-  const { name, setting } = place;
+  const { name, setting } = peer;
   const refuse = (message: string, hint: string): PluginError =>
     new KeystoneProtocolError('redirect-refused', `${name} at ${from.origin} ${message}`, { hint });
-  if (endless) return refuse('redirects without end', `check ${setting}, and what stands between you and ${name}`);
+  if (isLimitReached)
+    return refuse('redirects without end', `check ${setting}, and what stands between you and ${name}`);
   const to = URL.canParse(location, from.href) ? new URL(location, from.href) : undefined;
   if (to?.origin === from.origin) {
     return refuse('redirects in a way that would drop the login', `check the path in ${setting}`);
   }
-  const where = to === undefined || to.origin === 'null' ? 'elsewhere' : quote(to.origin);
+  const where = to === undefined || to.origin === 'null' ? 'elsewhere' : redactAndTruncate(to.origin);
   return refuse(
     `redirects to ${where}; the credential was not sent there`,
     where === 'elsewhere' ? `check ${setting}` : `set ${setting} to ${where} if that is your ${name}`,

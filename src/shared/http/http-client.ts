@@ -12,17 +12,17 @@ import type { TrustedOrigins } from './trusted-origins.ts';
 import { KeystoneProtocolError, PluginError } from '../base/errors.ts';
 import type { Host } from '../base/host.ts';
 import type { Secret } from '../base/secret.ts';
-import { quote } from '../base/quote.ts';
-import { explainFailure, explainRedirect, explainUntrusted } from './explain-network-error.ts';
+import { redactAndTruncate } from '../base/quote.ts';
+import { explainNetworkError, explainRedirect, explainUntrustedOrigin } from './explain-network-error.ts';
 
 /** Whom a request goes to, in the words of a message, and the setting that says where that is. */
-export interface Place {
+export interface Peer {
   readonly name: string;
   readonly setting: string;
 }
 
 /** Where most requests go. */
-export const KEYSTONE: Place = { name: 'Keystone', setting: 'OS_AUTH_URL' };
+export const KEYSTONE: Peer = { name: 'Keystone', setting: 'OS_AUTH_URL' };
 
 /** A request, to Keystone if nothing else is said. */
 export interface HttpRequest {
@@ -31,42 +31,42 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, Secret | string>>;
   /** JSON text, or a form where `form` is set. */
   readonly body?: string;
-  readonly form?: true;
-  readonly place?: Place;
+  readonly isForm?: true;
+  readonly peer?: Peer;
   /** It holds what works once, such as a passcode: it is never sent twice. */
-  readonly once?: true;
+  readonly isSingleUse?: true;
   /** Asked again and again while a person does something elsewhere: it takes nothing from the deadline of the rest. */
-  readonly apart?: true;
+  readonly isPoll?: true;
   /** What this request has, in ms, where it is not one of a run that has a deadline for all of them. */
   readonly deadlineMs?: number;
 }
 
 /** An answer of whatever status, its body at most 1 MiB. */
-export interface HttpAnswer {
+export interface HttpResponse {
   readonly status: number;
   header(name: string): string | undefined;
   readonly body: string;
   /** Midpoint of sending and receiving by this machine's clock, ms since 1970, UTC. */
-  readonly at: number;
+  readonly respondedAt: number;
   /** How far the server's clock is ahead of ours, in ms; 0 where it cannot be told or is too small to matter. */
-  readonly aheadMs: number;
+  readonly serverAheadMs: number;
 }
 
 /** The way to Keystone, and to what stands behind it, for the length of a run. */
-export interface Http {
+export interface HttpClient {
   /** @throws KeystoneUnreachable | KeystoneProtocolError */
-  send(request: HttpRequest): Promise<HttpAnswer>;
+  send(request: HttpRequest): Promise<HttpResponse>;
   close(): void;
 }
 
-/** What an {@link Http} is made of. */
+/** What an {@link HttpClient} is made of. */
 export interface HttpSettings {
   readonly host: Host;
   readonly tls: TlsSettings;
   /** Where anything may be sent at all; undefined means anywhere. */
-  readonly trusted: TrustedOrigins | undefined;
+  readonly trustedOrigins: TrustedOrigins | undefined;
   /** `https_proxy` and `no_proxy`; a plain http:// never goes through a proxy. */
-  readonly proxy: Readonly<Record<string, string | undefined>>;
+  readonly proxyEnv: Readonly<Record<string, string | undefined>>;
   /** The name that the server's certificate must be for, where that is not its host. */
   readonly serverName?: string | undefined;
   readonly userAgent: string;
@@ -77,16 +77,16 @@ export interface HttpSettings {
 }
 
 const CONNECT_MS = 5_000;
-const LARGEST_BODY_BYTES = 1024 * 1024;
+const MAX_BODY_BYTES = 1024 * 1024;
 
 /** Node allows 16 KiB, in which a token of 16 KiB has no room. */
-const LARGEST_HEADERS_BYTES = 32 * 1024;
-const MOST_REDIRECTS = 5;
+const MAX_HEADERS_BYTES = 32 * 1024;
+const MAX_REDIRECTS = 5;
 
 /** A smaller difference is the resolution of the Date header and the time on the way. */
-const SMALLEST_SKEW_MS = 5_000;
+const MIN_SKEW_MS = 5_000;
 
-const LONGEST_RETRY_AFTER_MS = 10_000;
+const MAX_RETRY_AFTER_MS = 10_000;
 const RETRY_DELAYS_MS = [500, 1_000];
 
 /** Codes of failures before anything was sent. */
@@ -107,7 +107,7 @@ function authorities({ ca }: TlsSettings): string[] {
 }
 
 /** How TLS is spoken. */
-export function tlsOptions(tls: TlsSettings): AgentOptions {
+export function makeTlsOptions(tls: TlsSettings): AgentOptions {
   return {
     // Explicit, or NODE_TLS_REJECT_UNAUTHORIZED=0 in a kubeconfig would decide.
     rejectUnauthorized: !tls.insecure,
@@ -124,7 +124,7 @@ function retryOptions(once: boolean): NonNullable<OptionsInit['retry']> {
     methods: ['GET', 'HEAD', 'POST'],
     statusCodes: [429, 502, 503, 504],
     errorCodes: [...CONNECT_FAILURES],
-    maxRetryAfter: LONGEST_RETRY_AFTER_MS,
+    maxRetryAfter: MAX_RETRY_AFTER_MS,
     calculateDelay({ attemptCount, error, retryAfter, computedValue }) {
       if (computedValue === 0) return 0;
       if (retryAfter !== undefined) return computedValue;
@@ -145,45 +145,45 @@ function followable(from: URL, location: string): URL | undefined {
 }
 
 /** Opens the way to Keystone. Nothing is sent yet. */
-export async function openHttp(settings: HttpSettings): Promise<Http> {
-  const { host, tls, trusted, proxy, serverName, userAgent, deadlineMs, log } = settings;
+export async function openHttpClient(settings: HttpSettings): Promise<HttpClient> {
+  const { host, tls, trustedOrigins, proxyEnv, serverName, userAgent, deadlineMs, log } = settings;
   const { default: got } = await import('got');
   let leftMs = deadlineMs;
   const proxied: ProxyAgentOptions = {
     keepAlive: true,
-    proxyEnv: { ...proxy },
+    proxyEnv: { ...proxyEnv },
     ...(serverName === undefined ? {} : { servername: serverName }),
   };
   // Made on first use: reading the system's authorities takes time that a plain http:// never needs.
   let https: HttpsAgent | undefined;
   const http = new HttpAgent({ keepAlive: true });
   // Node's agents give their authorities to the server only; a proxy of https is held to the default ones.
-  if (/^https:/i.test(proxy['https_proxy'] ?? '')) setDefaultCACertificates(authorities(tls));
+  if (/^https:/i.test(proxyEnv['https_proxy'] ?? '')) setDefaultCACertificates(authorities(tls));
 
   /** A kept connection may be closed by its other end at any moment; what is not sent again must not be lost with it. */
-  function chooseAgent(url: URL, { once, apart }: HttpRequest): { https: HttpsAgent } | { http: HttpAgent } {
-    const fresh = once === true || apart === true;
+  function chooseAgent(url: URL, { isSingleUse, isPoll }: HttpRequest): { https: HttpsAgent } | { http: HttpAgent } {
+    const fresh = isSingleUse === true || isPoll === true;
     if (url.protocol !== 'https:') return { http: fresh ? new HttpAgent() : http };
-    if (fresh) return { https: new HttpsAgent({ ...tlsOptions(tls), ...proxied, keepAlive: false }) };
-    return { https: (https ??= new HttpsAgent({ ...tlsOptions(tls), ...proxied })) };
+    if (fresh) return { https: new HttpsAgent({ ...makeTlsOptions(tls), ...proxied, keepAlive: false }) };
+    return { https: (https ??= new HttpsAgent({ ...makeTlsOptions(tls), ...proxied })) };
   }
 
   const client: Got = got.extend({
     followRedirect: false,
     decompress: false,
-    maxHeaderSize: LARGEST_HEADERS_BYTES,
+    maxHeaderSize: MAX_HEADERS_BYTES,
     responseType: 'text',
     headers: { 'user-agent': userAgent, accept: 'application/json', 'accept-encoding': 'identity' },
     timeout: { lookup: CONNECT_MS, connect: CONNECT_MS, secureConnect: CONNECT_MS },
   });
 
-  async function exchange(url: URL, request: HttpRequest): Promise<HttpAnswer> {
-    const { place = KEYSTONE } = request;
+  async function exchange(url: URL, request: HttpRequest): Promise<HttpResponse> {
+    const { peer = KEYSTONE } = request;
     const began = performance.now();
     const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(request.deadlineMs ?? leftMs)));
     const stop = new AbortController();
     const agent = chooseAgent(url, request);
-    const type = request.form ? 'application/x-www-form-urlencoded' : 'application/json';
+    const type = request.isForm ? 'application/x-www-form-urlencoded' : 'application/json';
     const headers: Record<string, string> = request.body === undefined ? {} : { 'content-type': type };
     for (const [name, value] of Object.entries(request.headers ?? {})) {
       headers[name] = typeof value === 'string' ? value : value.reveal();
@@ -194,7 +194,7 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
       headers,
       ...(request.body === undefined ? {} : { body: request.body }),
       agent,
-      retry: retryOptions(request.once === true),
+      retry: retryOptions(request.isSingleUse === true),
       signal: AbortSignal.any([deadline, stop.signal]),
       hooks: {
         beforeRequest: [
@@ -205,25 +205,25 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
       },
     });
     void pending.on('downloadProgress', ({ transferred }) => {
-      if (transferred <= LARGEST_BODY_BYTES) return;
+      if (transferred <= MAX_BODY_BYTES) return;
       state.tooLarge = true;
       stop.abort();
     });
     try {
-      return toAnswer(await settle(pending), (state.sent + host.now()) / 2, place);
+      return toAnswer(await settle(pending), (state.sent + host.now()) / 2, peer);
     } catch (error) {
       if (state.tooLarge) {
-        throw new KeystoneProtocolError('protocol', `the answer is larger than 1 MiB: this is not ${place.name}`);
+        throw new KeystoneProtocolError('protocol', `the answer is larger than 1 MiB: this is not ${peer.name}`);
       }
       if (error instanceof PluginError) throw error;
-      throw explainFailure(error, {
+      throw explainNetworkError(error, {
         url,
-        place,
+        peer,
         timedOut: deadline.aborted,
         deadlineMs: request.deadlineMs ?? deadlineMs,
       });
     } finally {
-      if (!request.apart && request.deadlineMs === undefined) leftMs -= performance.now() - began;
+      if (!request.isPoll && request.deadlineMs === undefined) leftMs -= performance.now() - began;
     }
   }
 
@@ -231,7 +231,8 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
     async send(request) {
       let url = new URL(request.url);
       for (let redirects = 0; ; redirects += 1) {
-        if (trusted?.origins.has(url.origin) === false) throw explainUntrusted(url, request.place ?? KEYSTONE, trusted);
+        if (trustedOrigins?.origins.has(url.origin) === false)
+          throw explainUntrustedOrigin(url, request.peer ?? KEYSTONE, trustedOrigins);
         const began = performance.now();
         const answer = await exchange(url, request);
         const tookMs = performance.now() - began;
@@ -239,8 +240,8 @@ export async function openHttp(settings: HttpSettings): Promise<Http> {
         const location = answer.header('location');
         if (location === undefined || answer.status < 301 || answer.status > 308) return answer;
         const next = REDIRECTS.includes(answer.status) ? followable(url, location) : undefined;
-        if (next === undefined || redirects === MOST_REDIRECTS) {
-          throw explainRedirect(url, location, { place: request.place ?? KEYSTONE, endless: next !== undefined });
+        if (next === undefined || redirects === MAX_REDIRECTS) {
+          throw explainRedirect(url, location, { peer: request.peer ?? KEYSTONE, isLimitReached: next !== undefined });
         }
         url = next;
       }
@@ -269,7 +270,7 @@ const HARMLESS_HEADERS = [
 export function describeExchange(
   { verb }: HttpRequest,
   { origin, pathname }: URL,
-  answer: HttpAnswer & { readonly tookMs: number },
+  answer: HttpResponse & { readonly tookMs: number },
 ): readonly (readonly [line: string, level: 2 | 3])[] {
   const { status, tookMs } = answer;
   const id = answer.header('x-openstack-request-id');
@@ -279,8 +280,8 @@ export function describeExchange(
     return value === undefined ? [] : [`${name}: ${value}`];
   });
   return [
-    [quote(`${answered}${id === undefined ? '' : ` (${id})`}`), 2],
-    [quote(`its headers, as far as they are harmless: ${headers.join(', ')}`), 3],
+    [redactAndTruncate(`${answered}${id === undefined ? '' : ` (${id})`}`), 2],
+    [redactAndTruncate(`its headers, as far as they are harmless: ${headers.join(', ')}`), 3],
   ];
 }
 
@@ -296,12 +297,12 @@ async function settle(pending: Promise<Response<string>>): Promise<Response<stri
 }
 
 /** How far a server's clock is ahead of ours, in ms, by its `Date` header; 0 where that cannot be told. */
-export function measureSkew(date: string | undefined, at: number): number {
+export function measureClockSkew(date: string | undefined, at: number): number {
   const skew = Date.parse(date ?? '') - at;
-  return Math.abs(skew) > SMALLEST_SKEW_MS ? skew : 0;
+  return Math.abs(skew) > MIN_SKEW_MS ? skew : 0;
 }
 
-function toAnswer(response: Response<string>, at: number, { name: who }: Place): HttpAnswer {
+function toAnswer(response: Response<string>, respondedAt: number, { name: who }: Peer): HttpResponse {
   const encoding = response.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     throw new KeystoneProtocolError('protocol', 'the answer came compressed although that was not asked for', {
@@ -315,7 +316,7 @@ function toAnswer(response: Response<string>, at: number, { name: who }: Place):
       return Array.isArray(value) ? value[0] : value;
     },
     body: response.body,
-    at,
-    aheadMs: measureSkew(response.headers.date, at),
+    respondedAt,
+    serverAheadMs: measureClockSkew(response.headers.date, respondedAt),
   };
 }

@@ -11,7 +11,7 @@ const VARIABLES = ['https_proxy', 'HTTPS_PROXY'];
  *
  * @throws ConfigError when the proxy is of a kind that Node does not speak
  */
-export function readProxy(env: Environment): Record<string, string | undefined> {
+export function readProxyEnv(env: Environment): Record<string, string | undefined> {
   const name = VARIABLES.find((candidate) => env[candidate] !== undefined && env[candidate] !== '');
   if (name === undefined) return {};
   const text = env[name] ?? '';

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { codeOf, ConfigError } from '../base/errors.ts';
-import { readStamped } from '../base/file-stamp.ts';
+import { getErrorCode, ConfigError } from '../base/errors.ts';
+import { readStampedFile } from '../base/file-stamp.ts';
 import type { FileStamp, StampedFile } from '../base/file-stamp.ts';
 import type { Host } from '../base/host.ts';
 import { Secret } from '../base/secret.ts';
-import { locate } from '../base/file-path.ts';
+import { resolvePath } from '../base/file-path.ts';
 import type { ResolvedConfig } from '../options/resolve-config.ts';
 
 /** How to trust Keystone and how to show who we are, as PEM text. */
@@ -31,9 +31,9 @@ const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED
 
 function readPem(path: string, origin: string): StampedFile {
   try {
-    return readStamped(path);
+    return readStampedFile(path);
   } catch (error) {
-    throw new ConfigError(`${origin}: ${path} cannot be read (${codeOf(error)})`, {
+    throw new ConfigError(`${origin}: ${path} cannot be read (${getErrorCode(error)})`, {
       hint: `set ${origin} to a PEM file that you may read`,
     });
   }
@@ -67,17 +67,17 @@ function requireKey(text: string, path: string, origin: string): void {
  *
  * @throws ConfigError when a file cannot be read, is not PEM, or certificate and key do not belong together
  */
-export function readTls(config: ResolvedConfig, host: Host): TlsSettings {
+export function readTlsSettings(config: ResolvedConfig, host: Host): TlsSettings {
   const files: FileStamp[] = [];
   const read = (name: string): { text: string; path: string; origin: string } | undefined => {
     const setting = config.text(name);
     if (setting === undefined) return undefined;
-    const path = locate(setting, host);
+    const path = resolvePath(setting, host);
     const { bytes, file } = readPem(path, config.origin(name));
     files.push(file);
     return { text: bytes.toString(), path, origin: config.origin(name) };
   };
-  const insecure = config.on('insecure') || (config.has('verify') && !config.on('verify'));
+  const insecure = config.isOn('insecure') || (config.has('verify') && !config.isOn('verify'));
   const ca = insecure ? undefined : read('cacert');
   if (ca !== undefined) requireCertificate(ca.text, ca.path, ca.origin);
   const cert = read('cert');

@@ -6,7 +6,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, ConfigError } from '../base/errors.ts';
+import { getErrorCode, ConfigError } from '../base/errors.ts';
 import type { Host } from '../base/host.ts';
 
 /** Origins, such as `https://keystone.example.com:5000`, and the file that lists them. */
@@ -35,7 +35,7 @@ function statIfThere(file: string): Stats | undefined {
   try {
     return statSync(file);
   } catch (error) {
-    if (NOT_THERE.includes(codeOf(error))) return undefined;
+    if (NOT_THERE.includes(getErrorCode(error))) return undefined;
     throw error;
   }
 }
@@ -53,7 +53,9 @@ function read(file: string, uid: number | undefined): string | undefined {
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     // A list that is there and cannot be read must not count as none.
-    throw new ConfigError(`${file} cannot be read (${codeOf(error)})`, { hint: 'make it readable, or remove it' });
+    throw new ConfigError(`${file} cannot be read (${getErrorCode(error)})`, {
+      hint: 'make it readable, or remove it',
+    });
   }
 }
 

@@ -1,14 +1,15 @@
 import type { Reference, Scope } from './scope.ts';
 import type { PluginErrorCode } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
-import type { Asked } from './verify-token.ts';
-import type { Place } from '../http/http-client.ts';
+import type { ExpectedToken } from './verify-token.ts';
+import type { Peer } from '../http/http-client.ts';
 
-/** JSON with secrets in it. Plain `JSON.stringify` prints them as `[redacted]`; {@link serialise} reveals them. */
-export type Json = string | boolean | Secret | readonly Json[] | { readonly [name: string]: Json };
+/** JSON with secrets in it. Plain `JSON.stringify` prints them as `[redacted]`; {@link serializeWithSecrets} reveals them. */
+export type JsonWithSecrets =
+  string | boolean | Secret | readonly JsonWithSecrets[] | { readonly [name: string]: JsonWithSecrets };
 
 /** What to tell the user when Keystone answers with a certain status. */
-export interface Refusal {
+export interface StatusExplanation {
   readonly code: PluginErrorCode;
   readonly message: string;
   readonly hint: string;
@@ -22,44 +23,44 @@ export interface AuthRequest {
   /** The endpoint where it is not v3: v4 is Rust Keystone's, beside v3. */
   readonly version?: 'v4';
   /** Another Keystone than the one that all settings are about. */
-  readonly elsewhere?: { readonly url: string; readonly place: Place };
+  readonly otherKeystone?: { readonly url: string; readonly peer: Peer };
   readonly headers?: Readonly<Record<string, Secret | string>>;
-  readonly body?: Json;
+  readonly body?: JsonWithSecrets;
   /** The token itself where the request only asks what it is good for; else it comes in `X-Subject-Token`. */
-  readonly given?: Secret;
+  readonly existingToken?: Secret;
   /** Who logs in and for what, in the words of a message: "alice on project demo". */
   readonly subject: string;
   /** What the token must say of itself. */
-  readonly asked: Asked;
+  readonly expected: ExpectedToken;
   /** What to do where that is not so, if the user cannot choose; as a phrase. */
-  readonly ifOther?: string;
+  readonly mismatchHint?: string;
   /** It is sent with what the user's Kerberos tickets prove (RFC 4559). */
-  readonly negotiate?: true;
+  readonly usesNegotiate?: true;
   /** It holds what works once: it is never sent twice. */
-  readonly once?: true;
+  readonly isSingleUse?: true;
   /** The scope to exchange the token for unless it has that one: a federated one has none (Keystone API, "OS-FEDERATION"). */
-  readonly rescope?: Scope | undefined;
+  readonly rescopeTarget?: Scope | undefined;
   /** Gets the next token without the user; it is kept with this one. */
-  readonly refresh?: Secret | undefined;
+  readonly refreshToken?: Secret | undefined;
   /** Who logs in was settled in a browser: whose token it is, is said. */
-  readonly tellWhose?: true;
+  readonly announcesOwner?: true;
   /** Answers that this method explains better than the status alone does. */
-  readonly refusals?: Readonly<Partial<Record<number, Refusal>>>;
+  readonly statusExplanations?: Readonly<Partial<Record<number, StatusExplanation>>>;
 }
 
 /** One part of an authentication (Keystone API, `auth.identity`): a method's name and its object. */
 export interface IdentityPart {
   readonly method: string;
-  readonly content: Json;
+  readonly content: JsonWithSecrets;
 }
 
 /** A user by id, or by name with a domain. */
-export function userJson(user: Reference, domain: Reference | undefined): Readonly<Record<string, Json>> {
+export function toUserJson(user: Reference, domain: Reference | undefined): Readonly<Record<string, JsonWithSecrets>> {
   return 'id' in user || domain === undefined ? { ...user } : { ...user, domain: { ...domain } };
 }
 
 /** A scope as Keystone wants it; undefined where it is left to Keystone. */
-export function scopeJson(scope: Scope): Json | undefined {
+export function toScopeJson(scope: Scope): JsonWithSecrets | undefined {
   switch (scope.kind) {
     case 'project':
       return { project: 'id' in scope ? { id: scope.id } : { name: scope.name, domain: { ...scope.domain } } };
@@ -77,7 +78,7 @@ export function scopeJson(scope: Scope): Json | undefined {
 }
 
 /** The tokens request (Keystone API v3, "Authentication and token management"), without the catalog. */
-export function tokensRequest(
+export function buildTokensRequest(
   parts: readonly IdentityPart[],
   scope: Scope | undefined,
 ): Pick<AuthRequest, 'verb' | 'path' | 'body'> {
@@ -85,7 +86,7 @@ export function tokensRequest(
     methods: parts.map(({ method }) => method),
     ...Object.fromEntries(parts.map(({ method, content }) => [method, content])),
   };
-  const scoped = scope === undefined ? undefined : scopeJson(scope);
+  const scoped = scope === undefined ? undefined : toScopeJson(scope);
   return {
     verb: 'POST',
     // Python Keystone looks for the name, Rust Keystone wants a boolean.
@@ -95,17 +96,17 @@ export function tokensRequest(
 }
 
 /** Exchanges a token that has no scope for one that has; nothing but a role can then still be missing. */
-export function rescopeRequest(
-  { subject, asked }: Pick<AuthRequest, 'subject' | 'asked'>,
+export function buildRescopeRequest(
+  { subject, expected }: Pick<AuthRequest, 'subject' | 'expected'>,
   token: Secret,
   scope: Scope,
 ): AuthRequest {
   return {
-    ...tokensRequest([{ method: 'token', content: { id: token } }], scope),
+    ...buildTokensRequest([{ method: 'token', content: { id: token } }], scope),
     headers: { 'x-auth-token': token },
     subject,
-    asked: { ...asked, scope },
-    refusals: {
+    expected: { ...expected, scope },
+    statusExplanations: {
       401: {
         code: 'auth-rejected',
         message: `Keystone accepted the login, but not for ${subject}: there is no role there, or no such project or domain`,
@@ -116,7 +117,7 @@ export function rescopeRequest(
 }
 
 /** Serialises a body for the wire, secrets revealed. */
-export function serialise(body: Json): string {
+export function serializeWithSecrets(body: JsonWithSecrets): string {
   return JSON.stringify(body, function reveal(this: Record<string, unknown>, name: string, value: unknown): unknown {
     const raw = this[name];
     return raw instanceof Secret ? raw.reveal() : value;

@@ -1,5 +1,5 @@
 import { ConfigError } from '../base/errors.ts';
-import { isExposed } from '../base/url.ts';
+import { isPlaintextRemote } from '../base/url.ts';
 import type { ResolvedConfig } from '../options/resolve-config.ts';
 
 function parseUrl(text: string, origin: string, example: string): URL {
@@ -25,12 +25,12 @@ function parseUrl(text: string, origin: string, example: string): URL {
  * @returns undefined where it is not set
  * @throws ConfigError when it is no URL, or would send the credential unencrypted to another machine
  */
-export function readDestination(config: ResolvedConfig, name: string, example: string): URL | undefined {
+export function readCredentialUrl(config: ResolvedConfig, name: string, example: string): URL | undefined {
   const text = config.text(name);
   if (text === undefined) return undefined;
   const origin = config.origin(name);
   const url = parseUrl(text.trim(), origin, example);
-  if (isExposed(url) && !config.on('allow-http')) {
+  if (isPlaintextRemote(url) && !config.isOn('allow-http')) {
     throw new ConfigError(`${origin} is http://: the credential would cross the network unencrypted`, {
       hint: 'use https://, or --allow-http if you accept that',
     });
@@ -46,7 +46,7 @@ export function readDestination(config: ResolvedConfig, name: string, example: s
  * @throws ConfigError when it is no URL, or would send the credential unencrypted to another machine
  */
 export function readKeystoneUrl(config: ResolvedConfig, name: string): string | undefined {
-  const url = readDestination(config, name, 'https://keystone.example.com:5000/v3');
+  const url = readCredentialUrl(config, name, 'https://keystone.example.com:5000/v3');
   return url === undefined ? undefined : url.origin + url.pathname.replace(/\/+$/, '');
 }
 

@@ -2,8 +2,8 @@ import { KeystoneProtocolError } from '../base/errors.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import { KEYSTONE } from '../http/http-client.ts';
-import type { Http, Place } from '../http/http-client.ts';
-import { quote } from '../base/quote.ts';
+import type { HttpClient, Peer } from '../http/http-client.ts';
+import { redactAndTruncate } from '../base/quote.ts';
 
 const VERSION_SEGMENT = /^v\d+(\.\d+)?$/;
 const V3_ID = /^v3(?:\.(\d+))?$/;
@@ -67,13 +67,13 @@ function listVersions(body: JsonObject, authUrl: string): { found: Version[]; ad
  * @throws KeystoneProtocolError when Keystone lists versions and v3 is none of them
  * @throws KeystoneUnreachable
  */
-export async function findV3(
-  http: Http,
+export async function findV3Endpoint(
+  http: HttpClient,
   authUrl: string,
-  { ask, warn, place = KEYSTONE }: { ask: boolean; warn: (message: string) => void; place?: Place },
+  { wantsDiscovery, warn, peer = KEYSTONE }: { wantsDiscovery: boolean; warn: (message: string) => void; peer?: Peer },
 ): Promise<string> {
-  if (!ask || VERSION_SEGMENT.test(splitLast(authUrl).last)) return replaceVersion(authUrl, 'v3');
-  const answer = await http.send({ verb: 'GET', url: authUrl, place });
+  if (!wantsDiscovery || VERSION_SEGMENT.test(splitLast(authUrl).last)) return replaceVersion(authUrl, 'v3');
+  const answer = await http.send({ verb: 'GET', url: authUrl, peer });
   const body = answer.status === 200 || answer.status === 300 ? parseJsonObject(answer.body) : undefined;
   const { found, advertised } = body === undefined ? { found: [], advertised: [] } : listVersions(body, authUrl);
   const [best] = found.sort((a, b) => Number(a.deprecated) - Number(b.deprecated) || b.minor - a.minor);
@@ -82,9 +82,9 @@ export async function findV3(
   if (advertised.length === 0) return `${authUrl}/v3`;
   throw new KeystoneProtocolError(
     'protocol',
-    `Keystone at ${authUrl} offers ${quote(advertised.join(', '))}, but not v3`,
+    `Keystone at ${authUrl} offers ${redactAndTruncate(advertised.join(', '))}, but not v3`,
     {
-      hint: `check ${place.setting}`,
+      hint: `check ${peer.setting}`,
     },
   );
 }

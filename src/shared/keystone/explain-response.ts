@@ -5,13 +5,13 @@ import { listAt, objectAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { AuthRequest } from './auth-request.ts';
 import { KEYSTONE } from '../http/http-client.ts';
-import type { HttpAnswer } from '../http/http-client.ts';
-import { quote } from '../base/quote.ts';
+import type { HttpResponse } from '../http/http-client.ts';
+import { redactAndTruncate } from '../base/quote.ts';
 import { listOfferedMethods, parseTokenId } from './token.ts';
 
 interface Circumstances {
   readonly url: string;
-  readonly answer: HttpAnswer;
+  readonly response: HttpResponse;
   readonly body: JsonObject | undefined;
   readonly request: AuthRequest;
 }
@@ -21,32 +21,32 @@ function serverMessage(body: JsonObject | undefined): string {
   const [first] = listAt(body, 'errors');
   const entry = typeof first === 'object' && first !== null ? (first as JsonObject) : undefined;
   const text = textAt(objectAt(body, 'error'), 'message') ?? textAt(entry, 'detail') ?? textAt(entry, 'title') ?? '';
-  return quote(text).replace(/\.$/, '');
+  return redactAndTruncate(text).replace(/\.$/, '');
 }
 
 function explainReceipt({ body, request }: Circumstances, receipt: string): PluginError {
   const done = listAt(objectAt(body, 'receipt'), 'methods');
-  const ways = listAt(body, 'required_auth_methods').map((rule) =>
+  const missingMethodSets = listAt(body, 'required_auth_methods').map((rule) =>
     (Array.isArray(rule) ? (rule as unknown[]) : [])
       .filter((method) => typeof method === 'string')
       .filter((method) => !done.includes(method)),
   );
-  const wanted = quote(ways.map((way) => way.join(' and ')).join(', or '));
+  const wanted = redactAndTruncate(missingMethodSets.map((way) => way.join(' and ')).join(', or '));
   return new AdditionalFactorRequired(
     `Keystone wants another factor from ${request.subject}: ${wanted}`,
-    { id: parseTokenId(receipt), ways },
+    { id: parseTokenId(receipt), missingMethodSets },
     { hint: 'log in with an application credential, or pass a token with OS_TOKEN' },
   );
 }
 
 function explain401(circumstances: Circumstances): PluginError {
-  const { answer, body, request } = circumstances;
-  const receipt = answer.header('openstack-auth-receipt');
+  const { response, body, request } = circumstances;
+  const receipt = response.header('openstack-auth-receipt');
   if (receipt !== undefined) return explainReceipt(circumstances, receipt);
   const offered = listOfferedMethods(body);
   if (offered.length > 0) {
     return new AuthRejected('method-not-offered', 'Keystone does not offer this way to log in', {
-      hint: `it offers ${quote(offered.join(', '))}; set OS_AUTH_TYPE to one of them`,
+      hint: `it offers ${redactAndTruncate(offered.join(', '))}; set OS_AUTH_TYPE to one of them`,
     });
   }
   if (/\bpassword is expired\b/i.test(serverMessage(body))) {
@@ -71,9 +71,9 @@ function explain400({ body }: Circumstances): PluginError {
 
 function explain404({ url, body, request }: Circumstances): PluginError {
   if (objectAt(body, 'error') === undefined) {
-    const { version = 'v3', elsewhere: { place } = { place: KEYSTONE } } = request;
+    const { version = 'v3', otherKeystone: { peer } = { peer: KEYSTONE } } = request;
     return new KeystoneProtocolError('not-keystone', `no Keystone ${version} answers at ${url}`, {
-      hint: version === 'v3' ? `check ${place.setting}` : `check ${place.setting}; only Rust Keystone speaks v4`,
+      hint: version === 'v3' ? `check ${peer.setting}` : `check ${peer.setting}; only Rust Keystone speaks v4`,
     });
   }
   return new AuthRejected('credential-unknown', `Keystone does not find what was asked for: ${serverMessage(body)}`, {
@@ -97,21 +97,21 @@ function explain409({ body }: Circumstances): PluginError {
   });
 }
 
-function explain429({ answer }: Circumstances): PluginError {
-  const after = answer.header('retry-after');
+function explain429({ response }: Circumstances): PluginError {
+  const after = response.header('retry-after');
   return new KeystoneUnreachable('rate-limited', 'Keystone limits the rate of logins', {
     hint:
       after === undefined
         ? 'try again later'
-        : `try again ${/^\d+$/.test(after) ? `in ${after} s` : `at ${quote(after)}`}`,
+        : `try again ${/^\d+$/.test(after) ? `in ${after} s` : `at ${redactAndTruncate(after)}`}`,
   });
 }
 
-function explainUnavailable({ answer, body }: Circumstances): PluginError {
-  const after = answer.header('retry-after');
+function explainUnavailable({ response, body }: Circumstances): PluginError {
+  const after = response.header('retry-after');
   const who = body === undefined ? ' from a proxy in front of it' : '';
-  return new KeystoneUnreachable('unavailable', `Keystone is unavailable (${String(answer.status)}${who})`, {
-    hint: after === undefined ? 'try again later' : `try again later; it says Retry-After: ${quote(after)}`,
+  return new KeystoneUnreachable('unavailable', `Keystone is unavailable (${String(response.status)}${who})`, {
+    hint: after === undefined ? 'try again later' : `try again later; it says Retry-After: ${redactAndTruncate(after)}`,
   });
 }
 
@@ -129,37 +129,37 @@ const BY_STATUS: Readonly<Partial<Record<number, Explainer>>> = {
   504: explainUnavailable,
 };
 
-function explainOther({ url, answer, body, request }: Circumstances): PluginError {
-  const status = String(answer.status);
-  if (answer.status >= 500) {
+function explainOther({ url, response, body, request }: Circumstances): PluginError {
+  const status = String(response.status);
+  if (response.status >= 500) {
     return new KeystoneUnreachable('unavailable', `Keystone failed with error ${status}`, {
       hint: 'try again later, or ask its operator',
     });
   }
-  const html = /\bhtml\b/i.test(answer.header('content-type') ?? '');
-  const what = html ? 'HTML' : answer.status < 300 ? 'no JSON' : `status ${status}`;
+  const html = /\bhtml\b/i.test(response.header('content-type') ?? '');
+  const what = html ? 'HTML' : response.status < 300 ? 'no JSON' : `status ${status}`;
   return new KeystoneProtocolError(
     'not-keystone',
-    answer.status >= 400 && body !== undefined
+    response.status >= 400 && body !== undefined
       ? `Keystone answered ${status}: ${serverMessage(body)}`
       : `${url} answered with ${what}, which is not Keystone`,
     {
-      hint: `check ${(request.elsewhere?.place ?? KEYSTONE).setting}, and whether you must sign in to the network first`,
+      hint: `check ${(request.otherKeystone?.peer ?? KEYSTONE).setting}, and whether you must sign in to the network first`,
     },
   );
 }
 
 /** Explains an answer that is not the one hoped for; the method's own explanation goes first. */
-export function explainAnswer(request: AuthRequest, url: string, answer: HttpAnswer): PluginError {
+export function explainResponse(request: AuthRequest, url: string, answer: HttpResponse): PluginError {
   const body = parseJsonObject(answer.body);
-  const circumstances = { url, answer, body, request };
+  const circumstances = { url, response: answer, body, request };
   const explained = (BY_STATUS[answer.status] ?? explainOther)(circumstances);
-  const refusal = request.refusals?.[answer.status];
+  const refusal = request.statusExplanations?.[answer.status];
   const own =
     refusal !== undefined && (explained.code === 'auth-rejected' || explained.code === 'credential-unknown')
       ? new AuthRejected(refusal.code, refusal.message, { hint: refusal.hint })
       : explained;
   const requestId = answer.header('x-openstack-request-id');
-  if (requestId !== undefined) own.requestId = quote(requestId);
+  if (requestId !== undefined) own.requestId = redactAndTruncate(requestId);
   return own;
 }

@@ -18,7 +18,7 @@ export function describeReference(reference: Reference): string {
 }
 
 /** What a token without a scope is to be exchanged for; undefined where none is wanted. */
-export function rescopeTo(scope: Scope): Scope | undefined {
+export function findRescopeTarget(scope: Scope): Scope | undefined {
   return scope.kind === 'default' || scope.kind === 'unscoped' ? undefined : scope;
 }
 
@@ -41,7 +41,7 @@ export function describeScope(scope: Scope): string {
 }
 
 /** The scope as fields of a cache key. */
-export function scopeFields(scope: Scope): (string | undefined)[] {
+export function listScopeFields(scope: Scope): (string | undefined)[] {
   const domain = 'domain' in scope ? scope.domain : undefined;
   return [
     scope.kind,

@@ -1,5 +1,5 @@
 import { KeystoneProtocolError } from '../base/errors.ts';
-import { findHeaderToken } from '../base/header-token.ts';
+import { parseHeaderToken } from '../base/header-token.ts';
 import { isJsonObject, listAt, objectAt, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Secret } from '../base/secret.ts';
@@ -10,9 +10,9 @@ export interface Token {
   /** ms since 1970, UTC, by Keystone's clock. */
   readonly expiresAt: number;
   /** The member `token` of the answer's body. */
-  readonly facts: JsonObject;
+  readonly details: JsonObject;
   /** Whether a project, a domain, a system or a trust stands behind it. */
-  readonly scoped: boolean;
+  readonly isScoped: boolean;
 }
 
 const TIMESTAMP = /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?$/;
@@ -49,7 +49,7 @@ export function parseTimestamp(text: string): number | undefined {
  * @throws KeystoneProtocolError when it cannot
  */
 export function parseTokenId(text: string): Secret {
-  const id = findHeaderToken(text);
+  const id = parseHeaderToken(text);
   if (id !== undefined) return id;
   throw new KeystoneProtocolError('protocol', 'Keystone sent a token that no HTTP header can carry', {
     hint: 'ask its operator; up to 16384 printable ASCII characters are valid',
@@ -78,7 +78,7 @@ export function parseToken(id: Secret, body: JsonObject | undefined): Token {
       hint: 'ask its operator',
     });
   }
-  return { id, expiresAt, facts: token, scoped: isScoped(token) };
+  return { id, expiresAt, details: token, isScoped: isScoped(token) };
 }
 
 /** Names of the auth methods that a refusal lists (`error.identity.methods`). */

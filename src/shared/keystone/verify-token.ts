@@ -4,7 +4,7 @@ import { isJsonObject, objectAt, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 
 /** Who and what a request names; what is absent is not compared. */
-export interface Asked {
+export interface ExpectedToken {
   readonly user?: Reference | undefined;
   readonly userDomain?: Reference | undefined;
   readonly applicationCredential?: Reference | undefined;
@@ -14,33 +14,33 @@ export interface Asked {
 }
 
 /** A part of the token that is not as asked. */
-export interface Mismatch {
+export interface TokenMismatch {
   /** In the words of a message: "project". */
-  readonly what: string;
+  readonly part: string;
   /** False where only names differ, which some databases take for equal. */
-  readonly certain: boolean;
+  readonly isCertain: boolean;
 }
 
 /** Databases and directories compare names without regard to case. */
 const fold = (name: string): string => name.normalize('NFKC').toLowerCase();
 
-function compare(what: string, asked: Reference | undefined, granted: JsonObject | undefined): Mismatch[] {
+function compare(part: string, asked: Reference | undefined, granted: JsonObject | undefined): TokenMismatch[] {
   if (asked === undefined) return [];
-  if (granted === undefined) return [{ what, certain: true }];
-  if ('id' in asked) return textAt(granted, 'id') === asked.id ? [] : [{ what, certain: true }];
+  if (granted === undefined) return [{ part, isCertain: true }];
+  if ('id' in asked) return textAt(granted, 'id') === asked.id ? [] : [{ part, isCertain: true }];
   const name = textAt(granted, 'name');
-  return name !== undefined && fold(name) === fold(asked.name) ? [] : [{ what, certain: false }];
+  return name !== undefined && fold(name) === fold(asked.name) ? [] : [{ part, isCertain: false }];
 }
 
-function comparePrincipal(principal: string | undefined, user: JsonObject | undefined): Mismatch[] {
+function comparePrincipal(principal: string | undefined, user: JsonObject | undefined): TokenMismatch[] {
   if (principal === undefined) return [];
   const name = fold(textAt(user, 'name') ?? '');
   return [principal, principal.replace(/@[^@]*$/, '')].some((one) => fold(one) === name)
     ? []
-    : [{ what: 'user', certain: false }];
+    : [{ part: 'user', isCertain: false }];
 }
 
-function compareScope(scope: Scope, token: JsonObject): Mismatch[] {
+function compareScope(scope: Scope, token: JsonObject): TokenMismatch[] {
   const project = objectAt(token, 'project');
   switch (scope.kind) {
     case 'project':
@@ -51,12 +51,12 @@ function compareScope(scope: Scope, token: JsonObject): Mismatch[] {
     case 'domain':
       return compare('domain', scope.domain, objectAt(token, 'domain'));
     case 'system':
-      return isJsonObject(token['system']) ? [] : [{ what: 'system', certain: true }];
+      return isJsonObject(token['system']) ? [] : [{ part: 'system', isCertain: true }];
     case 'trust':
       return compare('trust', scope, objectAt(token, 'OS-TRUST:trust'));
     case 'unscoped':
       return ['project', 'domain', 'system'].some((kind) => isJsonObject(token[kind]))
-        ? [{ what: 'scope', certain: true }]
+        ? [{ part: 'scope', isCertain: true }]
         : [];
     case 'default':
       return [];
@@ -68,10 +68,10 @@ function compareScope(scope: Scope, token: JsonObject): Mismatch[] {
  *
  * @param token the member `token` of the answer's body
  */
-export function findMismatch(
-  { user, userDomain, applicationCredential, principal, scope }: Asked,
+export function findTokenMismatch(
+  { user, userDomain, applicationCredential, principal, scope }: ExpectedToken,
   token: JsonObject,
-): Mismatch | undefined {
+): TokenMismatch | undefined {
   // A trust may act as the one who gave it.
   const person = scope?.kind === 'trust' ? undefined : user;
   const granted = objectAt(token, 'user');
@@ -84,5 +84,5 @@ export function findMismatch(
     ...compare('application credential', applicationCredential, objectAt(token, 'application_credential')),
     ...(scope === undefined ? [] : compareScope(scope, token)),
   ];
-  return found.find(({ certain }) => certain) ?? found[0];
+  return found.find(({ isCertain }) => isCertain) ?? found[0];
 }

@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
 import type { PluginErrorCode } from '../base/errors.ts';
 import { textAt } from '../base/json.ts';
-import type { Http } from '../http/http-client.ts';
+import type { HttpClient } from '../http/http-client.ts';
 import { Secret } from '../base/secret.ts';
 import type { Provider } from './provider.ts';
-import { OAuthRefusal } from './explain-oauth-error.ts';
-import { postForm, readSeconds, requestTokens } from './token-request.ts';
-import type { Client, Form, Tokens } from './token-request.ts';
+import { OAuthError } from './explain-oauth-error.ts';
+import { postForm, readSeconds, requestOAuthTokens } from './token-request.ts';
+import type { OAuthClient, FormFields, OAuthTokens } from './token-request.ts';
 
 /** `grant_type` (RFC 8628, 3.4). */
 export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
@@ -23,29 +23,29 @@ const SLOWER_MS = 5_000;
 const PASSING: readonly PluginErrorCode[] = ['unreachable', 'timed-out', 'unavailable', 'rate-limited'];
 
 /** Where to log in, to be shown to a person. */
-export interface Invitation {
+export interface DeviceInstructions {
   /** http or https, in its normal form. */
   readonly url: string;
   /** Whether the code is in the URL already. */
-  readonly complete: boolean;
+  readonly hasCodeInUrl: boolean;
   readonly userCode: string;
 }
 
 /** A login on another device. */
 export interface DeviceLogin {
-  readonly client: Client;
+  readonly client: OAuthClient;
   readonly scope: string;
   /** Whether the codes are bound to this run (RFC 7636). */
-  readonly pkce: boolean;
+  readonly usesPkce: boolean;
   readonly subject: string;
   /** How long a person has, in ms; the provider may give less. */
-  readonly patienceMs: number;
-  readonly invite: (invitation: Invitation) => void;
+  readonly loginTimeoutMs: number;
+  readonly showInstructions: (invitation: DeviceInstructions) => void;
 }
 
 interface Authorization {
   readonly deviceCode: Secret;
-  readonly invitation: Invitation;
+  readonly instructions: DeviceInstructions;
   readonly expiresMs: number;
   readonly intervalMs: number;
 }
@@ -61,10 +61,10 @@ function readPage(text: string | undefined): string | undefined {
 }
 
 async function authorize(
-  http: Http,
+  http: HttpClient,
   provider: Provider,
   { client, scope, subject }: DeviceLogin,
-  challenge: Form,
+  challenge: FormFields,
 ): Promise<Authorization> {
   // The id stands in the form even beside Basic: some providers look for it there only.
   const form = { client_id: client.id, scope, ...challenge };
@@ -80,7 +80,7 @@ async function authorize(
   }
   return {
     deviceCode: new Secret(deviceCode),
-    invitation: { url, complete: complete !== undefined, userCode },
+    instructions: { url, hasCodeInUrl: complete !== undefined, userCode },
     expiresMs: (readSeconds(body, 'expires_in') ?? Infinity) * 1000,
     intervalMs: (readSeconds(body, 'interval') ?? INTERVAL_MS / 1000) * 1000,
   };
@@ -95,7 +95,7 @@ function tooLate(subject: string, ms: number): AuthRejected {
 
 /** How much longer to wait from now on; undefined for a failure that is final. */
 function slowDown(error: unknown): number | undefined {
-  if (error instanceof OAuthRefusal) {
+  if (error instanceof OAuthError) {
     if (error.reason === 'authorization_pending') return 0;
     return error.reason === 'slow_down' ? SLOWER_MS : undefined;
   }
@@ -109,31 +109,31 @@ function slowDown(error: unknown): number | undefined {
  * @throws AuthRejected when nobody came in time
  * @throws KeystoneProtocolError | KeystoneUnreachable
  */
-export async function logInWithDevice(http: Http, provider: Provider, login: DeviceLogin): Promise<Tokens> {
-  const { client, pkce, subject, patienceMs, invite } = login;
-  const verifier = pkce ? randomBytes(32).toString('base64url') : undefined;
-  const challenge: Form =
+export async function logInWithDevice(http: HttpClient, provider: Provider, login: DeviceLogin): Promise<OAuthTokens> {
+  const { client, usesPkce, subject, loginTimeoutMs, showInstructions } = login;
+  const verifier = usesPkce ? randomBytes(32).toString('base64url') : undefined;
+  const challenge: FormFields =
     verifier === undefined
       ? {}
       : {
           code_challenge: createHash('sha256').update(verifier).digest('base64url'),
           code_challenge_method: 'S256',
         };
-  const { deviceCode, invitation, expiresMs, intervalMs } = await authorize(http, provider, login, challenge);
-  invite(invitation);
+  const { deviceCode, instructions, expiresMs, intervalMs } = await authorize(http, provider, login, challenge);
+  showInstructions(instructions);
   const form = {
     grant_type: DEVICE_GRANT,
     device_code: deviceCode,
     code_verifier: verifier === undefined ? undefined : new Secret(verifier),
   };
-  const longestMs = Math.min(expiresMs, patienceMs);
+  const longestMs = Math.min(expiresMs, loginTimeoutMs);
   const end = performance.now() + longestMs;
   let waitMs = intervalMs;
   let trouble: Error | undefined;
   while (performance.now() + waitMs <= end) {
     await sleep(waitMs);
     try {
-      return await requestTokens(http, provider, { client, form, subject, once: true, apart: true });
+      return await requestOAuthTokens(http, provider, { client, form, subject, isSingleUse: true, isPoll: true });
     } catch (error) {
       const slower = slowDown(error);
       if (slower === undefined) throw error;

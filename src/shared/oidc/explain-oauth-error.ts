@@ -2,12 +2,12 @@
 import { AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
 import type { PluginError, PluginErrorCode } from '../base/errors.ts';
 import { parseJsonObject, textAt } from '../base/json.ts';
-import type { HttpAnswer } from '../http/http-client.ts';
-import { quote } from '../base/quote.ts';
+import type { HttpResponse } from '../http/http-client.ts';
+import { redactAndTruncate } from '../base/quote.ts';
 import type { Endpoint } from './provider.ts';
 
 /** The identity provider understood the request and refused it (RFC 6749, 5.2). */
-export class OAuthRefusal extends AuthRejected {
+export class OAuthError extends AuthRejected {
   /** Its word for why, such as `invalid_grant`. */
   readonly reason: string;
 
@@ -85,23 +85,23 @@ const UNKNOWN: Explanation = { message: 'it refused the login', hint: 'ask its o
  *
  * @param subject who logs in, in the words of a message
  */
-export function explainReason(reason: string, description: string | undefined, subject: string): PluginError {
+export function explainOAuthError(reason: string, description: string | undefined, subject: string): PluginError {
   const { code = 'auth-rejected', message, hint } = REASONS.get(reason) ?? UNKNOWN;
-  const said = quote([reason, description ?? ''].join(' ')).replace(/\.$/, '');
-  return new OAuthRefusal(reason, code, `the identity provider refused ${subject}: ${message} (${said})`, { hint });
+  const said = redactAndTruncate([reason, description ?? ''].join(' ')).replace(/\.$/, '');
+  return new OAuthError(reason, code, `the identity provider refused ${subject}: ${message} (${said})`, { hint });
 }
 
-function explainStatus({ place, url }: Endpoint, answer: HttpAnswer): PluginError {
+function explainStatus({ peer, url }: Endpoint, answer: HttpResponse): PluginError {
   const { status } = answer;
   const after = answer.header('retry-after');
-  const again = after === undefined ? '' : `; it says Retry-After: ${quote(after)}`;
+  const again = after === undefined ? '' : `; it says Retry-After: ${redactAndTruncate(after)}`;
   if (status === 429) {
-    return new KeystoneUnreachable('rate-limited', `${place.name} limits the rate of requests`, {
+    return new KeystoneUnreachable('rate-limited', `${peer.name} limits the rate of requests`, {
       hint: `try again later${again}`,
     });
   }
   if (status >= 500) {
-    return new KeystoneUnreachable('unavailable', `${place.name} failed with error ${String(status)}`, {
+    return new KeystoneUnreachable('unavailable', `${peer.name} failed with error ${String(status)}`, {
       hint: `try again later${again}`,
     });
   }
@@ -111,15 +111,15 @@ function explainStatus({ place, url }: Endpoint, answer: HttpAnswer): PluginErro
   return new KeystoneProtocolError(
     'protocol',
     `${origin}${pathname} answered with ${what}, which is not what an identity provider says there`,
-    { hint: `check ${place.setting}, and whether you must sign in to the network first` },
+    { hint: `check ${peer.setting}, and whether you must sign in to the network first` },
   );
 }
 
 /** Explains an answer of one of the provider's endpoints that is not the one hoped for. */
-export function explainAnswer(endpoint: Endpoint, answer: HttpAnswer, subject: string): PluginError {
+export function explainOAuthResponse(endpoint: Endpoint, answer: HttpResponse, subject: string): PluginError {
   const body = parseJsonObject(answer.body);
   const reason = textAt(body, 'error');
   const down = answer.status >= 500 || answer.status === 429;
   if (reason === undefined || (down && !REASONS.has(reason))) return explainStatus(endpoint, answer);
-  return explainReason(reason, textAt(body, 'error_description'), subject);
+  return explainOAuthError(reason, textAt(body, 'error_description'), subject);
 }

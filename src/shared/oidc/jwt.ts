@@ -15,10 +15,10 @@ export interface Claims {
 }
 
 /** The last instant that a Date can name. */
-const LAST_SECOND = 8_640_000_000_000;
+const MAX_EXP_SECONDS = 8_640_000_000_000;
 
 /** Everything that a JWT says; undefined where it is none. */
-export function decodeClaims(token: string): JsonObject | undefined {
+export function decodeJwtPayload(token: string): JsonObject | undefined {
   try {
     return decodeJwt(token);
   } catch {
@@ -27,8 +27,8 @@ export function decodeClaims(token: string): JsonObject | undefined {
 }
 
 /** The claims of a token; undefined where it is no JWT, as an access token need not be. */
-export function readClaims(token: string): Claims | undefined {
-  const claims = decodeClaims(token);
+export function readUnverifiedClaims(token: string): Claims | undefined {
+  const claims = decodeJwtPayload(token);
   if (claims === undefined) return undefined;
   const audience = Object.hasOwn(claims, 'aud') ? claims['aud'] : undefined;
   const audiences: readonly unknown[] = Array.isArray(audience) ? audience : [audience];
@@ -38,12 +38,12 @@ export function readClaims(token: string): Claims | undefined {
     subject: textAt(claims, 'sub'),
     nonce: textAt(claims, 'nonce'),
     audiences: audiences.filter((one) => typeof one === 'string'),
-    expiresAt: exp === undefined || exp < 0 || exp > LAST_SECOND ? undefined : exp * 1000,
+    expiresAt: exp === undefined || exp < 0 || exp > MAX_EXP_SECONDS ? undefined : exp * 1000,
   };
 }
 
 /** What a JWT must say, beside a signature that is right. */
-export interface Expected {
+export interface ExpectedJwt {
   readonly issuer: string;
   readonly audience: string;
   /** Of JWS (RFC 7518, 3.1); those with shared secrets and `none` must not be among them. */
@@ -55,13 +55,13 @@ export interface Expected {
 }
 
 /** What became of a JWT; reasons quote nothing of it. */
-export type Verified =
+export type JwtVerdict =
   | { readonly kind: 'valid'; readonly claims: JsonObject }
   /** Signed with a key that is not in the set: forged, or the set is old. */
   | { readonly kind: 'no-key' }
   | { readonly kind: 'refused'; readonly reason: string };
 
-export type Verify = (token: string, expected: Expected) => Promise<Verified>;
+export type JwtVerifier = (token: string, expected: ExpectedJwt) => Promise<JwtVerdict>;
 
 function explain(error: unknown): string {
   if (error instanceof errors.JWTExpired) return 'the token has expired';
@@ -72,14 +72,14 @@ function explain(error: unknown): string {
 }
 
 /** Where a token names no key and several fit, each is tried. */
-const MOST_TRIED_KEYS = 16;
+const MAX_TRIED_KEYS = 16;
 
 /**
  * Makes what checks JWTs against the keys of an issuer (RFC 7517, 5).
  *
  * @throws where the text is no key set
  */
-export function makeVerifier(keySet: JsonObject): Verify {
+export function makeJwtVerifier(keySet: JsonObject): JwtVerifier {
   const findKey = createLocalJWKSet(keySet as unknown as JSONWebKeySet);
   return async (token, { issuer, audience, algorithms, leewaySeconds, now }) => {
     const rules = {
@@ -91,7 +91,7 @@ export function makeVerifier(keySet: JsonObject): Verify {
       currentDate: new Date(now),
     };
     type Key = Awaited<ReturnType<typeof findKey>>;
-    const check = async (key: Key | typeof findKey): Promise<Verified> => {
+    const check = async (key: Key | typeof findKey): Promise<JwtVerdict> => {
       const { payload } = await jwtVerify(
         token,
         key as (header: JWSHeaderParameters, input: FlattenedJWSInput) => Promise<Key>,
@@ -107,7 +107,7 @@ export function makeVerifier(keySet: JsonObject): Verify {
       let tried = 0;
       for await (const key of error) {
         tried += 1;
-        if (tried > MOST_TRIED_KEYS) break;
+        if (tried > MAX_TRIED_KEYS) break;
         try {
           return await check(key);
         } catch (failure) {

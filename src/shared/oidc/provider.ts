@@ -1,37 +1,37 @@
 /** Where an identity provider's endpoints are: set one by one, or in its discovery document. */
 import { AuthRejected, ConfigError, KeystoneProtocolError } from '../base/errors.ts';
-import { isExposed } from '../base/url.ts';
+import { isPlaintextRemote } from '../base/url.ts';
 import { listAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
-import type { Http, Place } from '../http/http-client.ts';
-import { quote } from '../base/quote.ts';
-import { explainAnswer } from './explain-oauth-error.ts';
+import type { HttpClient, Peer } from '../http/http-client.ts';
+import { redactAndTruncate } from '../base/quote.ts';
+import { explainOAuthResponse } from './explain-oauth-error.ts';
 
 /** A URL of the provider's, in the words of a message that names the setting behind it. */
 export interface Endpoint {
   readonly url: string;
-  readonly place: Place;
+  readonly peer: Peer;
 }
 
 /** By the discovery document's names without `_endpoint` (RFC 8414, 2; RFC 8628, 4). */
 export type EndpointName = 'token' | 'authorization' | 'device_authorization';
 
 /** A URL that a user has set, checked, and the name of that setting. */
-export interface SetUrl {
+export interface ConfiguredUrl {
   readonly url: string;
   readonly origin: string;
 }
 
 /** What a user has set of a provider; an endpoint that is set beats the document's. */
 export interface ProviderSettings {
-  readonly discovery: SetUrl | undefined;
-  readonly endpoints: Readonly<Partial<Record<EndpointName, SetUrl>>>;
+  readonly discovery: ConfiguredUrl | undefined;
+  readonly endpoints: Readonly<Partial<Record<EndpointName, ConfiguredUrl>>>;
   /** Whether http:// to another machine is accepted. */
   readonly allowHttp: boolean;
 }
 
 /** What a grant needs of a provider. */
-export interface Needs {
+export interface GrantRequirements {
   /** `grant_type`; refused where the provider lists others only. */
   readonly grant: string;
   readonly endpoints: readonly EndpointName[];
@@ -41,23 +41,23 @@ export interface Needs {
 export interface Provider {
   /** Of the discovery document; undefined where none was read. */
   readonly issuer: string | undefined;
-  /** @throws ConfigError where it was not among the {@link Needs} and is not known */
-  endpoint(name: EndpointName): Endpoint;
+  /** @throws ConfigError where it was not among the {@link GrantRequirements} and is not known */
+  getEndpoint(name: EndpointName): Endpoint;
   /** Whether the discovery document says that it does something, such as `authorization_response_iss_parameter_supported`. */
-  readonly announces: (name: string) => boolean;
+  readonly advertises: (name: string) => boolean;
   /** The words in a list of the discovery document, such as `code_challenge_methods_supported`; undefined without it. */
-  list(name: string): readonly string[] | undefined;
+  listAdvertised(name: string): readonly string[] | undefined;
 }
 
 /** The provider in messages. */
 export const PROVIDER_NAME = 'the identity provider';
 
-function endpointAt({ url, origin }: SetUrl): Endpoint {
-  return { url, place: { name: PROVIDER_NAME, setting: origin } };
+function endpointAt({ url, origin }: ConfiguredUrl): Endpoint {
+  return { url, peer: { name: PROVIDER_NAME, setting: origin } };
 }
 
-function protocolError(message: string, { place }: Endpoint): KeystoneProtocolError {
-  return new KeystoneProtocolError('protocol', message, { hint: `check ${place.setting}, or ask its operator` });
+function protocolError(message: string, { peer }: Endpoint): KeystoneProtocolError {
+  return new KeystoneProtocolError('protocol', message, { hint: `check ${peer.setting}, or ask its operator` });
 }
 
 /**
@@ -71,19 +71,22 @@ function readIssuer(document: JsonObject, at: Endpoint): string {
   }
   const { origin } = new URL(issuer);
   if (origin !== new URL(at.url).origin) {
-    throw protocolError(`the discovery document at ${new URL(at.url).origin} is that of ${quote(origin)}`, at);
+    throw protocolError(
+      `the discovery document at ${new URL(at.url).origin} is that of ${redactAndTruncate(origin)}`,
+      at,
+    );
   }
   return issuer;
 }
 
-async function discover(http: Http, at: Endpoint): Promise<JsonObject> {
-  const answer = await http.send({ verb: 'GET', url: at.url, place: at.place });
+async function discover(http: HttpClient, at: Endpoint): Promise<JsonObject> {
+  const answer = await http.send({ verb: 'GET', url: at.url, peer: at.peer });
   const document = answer.status === 200 ? parseJsonObject(answer.body) : undefined;
   if (document !== undefined) return document;
-  const error = explainAnswer(at, answer, 'to say where its endpoints are');
+  const error = explainOAuthResponse(at, answer, 'to say where its endpoints are');
   if (error.code !== 'protocol' || new URL(at.url).pathname.includes('/.well-known/')) throw error;
   throw new KeystoneProtocolError('protocol', error.message, {
-    hint: `set ${at.place.setting} to the whole URL, which ends with /.well-known/openid-configuration`,
+    hint: `set ${at.peer.setting} to the whole URL, which ends with /.well-known/openid-configuration`,
   });
 }
 
@@ -94,7 +97,7 @@ function endpointIn(document: JsonObject, name: EndpointName, at: Endpoint, allo
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const clean = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
   if (!clean) throw protocolError(`the discovery document's ${name}_endpoint cannot be used`, at);
-  if (isExposed(url) && !allowHttp) {
+  if (isPlaintextRemote(url) && !allowHttp) {
     throw new KeystoneProtocolError(
       'protocol',
       `the discovery document's ${name}_endpoint is http://: the credential would cross the network unencrypted`,
@@ -102,7 +105,7 @@ function endpointIn(document: JsonObject, name: EndpointName, at: Endpoint, allo
     );
   }
   url.hash = '';
-  return { url: url.href, place: at.place };
+  return { url: url.href, peer: at.peer };
 }
 
 function checkGrant(document: JsonObject, grant: string): void {
@@ -110,7 +113,7 @@ function checkGrant(document: JsonObject, grant: string): void {
   // Without a list the RFC's default would rule out most grants, and many providers leave it out.
   if (offered.length === 0 || offered.includes(grant)) return;
   throw new AuthRejected('method-not-offered', `the identity provider does not offer this way to log in (${grant})`, {
-    hint: `it offers ${quote(offered.join(', '))}; set OS_AUTH_TYPE to another way to log in`,
+    hint: `it offers ${redactAndTruncate(offered.join(', '))}; set OS_AUTH_TYPE to another way to log in`,
   });
 }
 
@@ -123,7 +126,11 @@ function checkGrant(document: JsonObject, grant: string): void {
  * @throws KeystoneProtocolError for a document that cannot be right
  * @throws KeystoneUnreachable
  */
-export async function openProvider(http: Http, settings: ProviderSettings, needs: Needs): Promise<Provider> {
+export async function resolveProvider(
+  http: HttpClient,
+  settings: ProviderSettings,
+  needs: GrantRequirements,
+): Promise<Provider> {
   const { discovery, allowHttp } = settings;
   const found = new Map<EndpointName, Endpoint>();
   for (const name of needs.endpoints) {
@@ -148,15 +155,15 @@ export async function openProvider(http: Http, settings: ProviderSettings, needs
   }
   return {
     issuer,
-    endpoint(name) {
+    getEndpoint(name) {
       const endpoint = found.get(name);
       if (endpoint !== undefined) return endpoint;
       throw new ConfigError(`the ${name} endpoint of the identity provider is not known`, {
         hint: 'set OS_DISCOVERY_ENDPOINT',
       });
     },
-    announces: (name) => document !== undefined && Object.hasOwn(document, name) && document[name] === true,
-    list(name) {
+    advertises: (name) => document !== undefined && Object.hasOwn(document, name) && document[name] === true,
+    listAdvertised(name) {
       if (document === undefined || !Array.isArray(document[name])) return undefined;
       return listAt(document, name).filter((one) => typeof one === 'string');
     },

@@ -1,4 +1,4 @@
-import { makeLayer, makeSetting } from './layer.ts';
+import { makeLayer, parseSetting } from './layer.ts';
 import type { Layer } from './layer.ts';
 import type { Option } from './option.ts';
 
@@ -13,11 +13,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export function readEnvironment(env: Environment, options: readonly Option[]): Layer {
   return makeLayer(options, (option, names) => {
     const name = (names === 'usual' ? option.env : option.legacyEnv)?.find((candidate) => env[candidate]);
-    return name === undefined ? undefined : makeSetting(option, env[name] ?? '', name);
+    return name === undefined ? undefined : parseSetting(option, env[name] ?? '', name);
   });
 }
 
 /** The environment without OpenStack's variables: as if no openrc had been sourced. */
-export function withoutOpenStack(env: Environment): Environment {
+export function omitOpenStackVariables(env: Environment): Environment {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OS_')));
 }

@@ -1,10 +1,10 @@
 import { UsageError } from '../base/errors.ts';
-import { HIGHEST_LEVEL, makeSetting } from './layer.ts';
+import { MAX_LEVEL, parseSetting } from './layer.ts';
 import type { Layer, Setting } from './layer.ts';
 import type { Option } from './option.ts';
 
 /** The names of an option's flag, as typed. */
-export function flagNames(option: Option): string[] {
+export function listFlagNames(option: Option): string[] {
   if (option.flag === false) return [];
   return [option.name, ...(option.aliases ?? [])].map((name) => (name.length === 1 ? `-${name}` : `--${name}`));
 }
@@ -13,7 +13,7 @@ export function flagNames(option: Option): string[] {
 export const takesValue = (option: Option): boolean => option.kind !== 'switch' && option.kind !== 'level';
 
 /** Arguments whose values have been replaced by their index in `values`. */
-export interface SetAside {
+export interface ExtractedValues {
   readonly argv: readonly string[];
   readonly values: readonly string[];
 }
@@ -32,8 +32,8 @@ function spellOut(argument: string, optionOf: ReadonlyMap<string, Option>): stri
  *
  * @throws UsageError when the last flag lacks its value
  */
-export function setValuesAside(argv: readonly string[], options: readonly Option[]): SetAside {
-  const optionOf = new Map(options.flatMap((option) => flagNames(option).map((name) => [name, option])));
+export function extractFlagValues(argv: readonly string[], options: readonly Option[]): ExtractedValues {
+  const optionOf = new Map(options.flatMap((option) => listFlagNames(option).map((name) => [name, option])));
   const names: string[] = [];
   const values: string[] = [];
   let waiting: string | undefined;
@@ -51,7 +51,7 @@ export function setValuesAside(argv: readonly string[], options: readonly Option
     else if (name !== argument) put(name, argument.slice(name.length + 1));
     else if (takesValue(option)) waiting = name;
     else if (option.kind === 'level') {
-      const level = Math.min((levels.get(option) ?? 0) + 1, HIGHEST_LEVEL);
+      const level = Math.min((levels.get(option) ?? 0) + 1, MAX_LEVEL);
       levels.set(option, level);
       put(name, String(level));
     } else put(name, 'true');
@@ -75,7 +75,7 @@ export function readFlags(
   for (const option of options) {
     const index = parsed[option.name];
     const text = typeof index === 'string' ? values[Number(index)] : undefined;
-    const setting = text === undefined ? undefined : makeSetting(option, text, `--${option.name}`);
+    const setting = text === undefined ? undefined : parseSetting(option, text, `--${option.name}`);
     if (setting !== undefined) layer.set(option.name, setting);
   }
   return layer;

@@ -7,7 +7,7 @@ export interface Setting {
   readonly value: string | Secret;
   readonly origin: string;
   /** Present where the value merely lay in the current folder: how to consent to its use, as a phrase. */
-  readonly untrusted?: string;
+  readonly consentHint?: string;
 }
 
 /** Everything one source sets, by option name. */
@@ -37,11 +37,11 @@ function parseSeconds(text: string, origin: string): string {
 }
 
 /** Of an option that counts. */
-export const HIGHEST_LEVEL = 3;
+export const MAX_LEVEL = 3;
 
 /** Reads how often a flag stands there, or a switch in any usual spelling; off is as if it were not set. */
 function parseLevel(text: string, origin: string): Setting | undefined {
-  if (/^[0-9]{1,2}$/.test(text) && Number(text) <= HIGHEST_LEVEL) {
+  if (/^[0-9]{1,2}$/.test(text) && Number(text) <= MAX_LEVEL) {
     return Number(text) === 0 ? undefined : { value: text, origin };
   }
   return parseSwitch(text, origin, '') ? { value: '1', origin } : undefined;
@@ -53,7 +53,7 @@ function parseLevel(text: string, origin: string): Setting | undefined {
  * @param shown false where a message must not quote the value: in a file a password may stand in the wrong place
  * @throws ConfigError when the value is not of the option's kind or not among its choices
  */
-export function makeSetting(option: Option, text: string, origin: string, shown = true): Setting | undefined {
+export function parseSetting(option: Option, text: string, origin: string, shown = true): Setting | undefined {
   if (text === '') return undefined;
   const said = shown ? `, not "${text}"` : '';
   if (option.secret) return { value: new Secret(text), origin };
@@ -95,7 +95,7 @@ export function makeLayer(
 }
 
 /** Lays layers over each other, the strongest first; one that sets a part of a pair hides the whole pair below it. */
-export function overlay(layers: readonly Layer[], options: readonly Option[]): Map<string, Setting> {
+export function mergeLayers(layers: readonly Layer[], options: readonly Option[]): Map<string, Setting> {
   const pairOf = new Map(options.map((option) => [option.name, option.pair]));
   const merged = new Map<string, Setting>();
   const pairsTaken = new Set<string>();

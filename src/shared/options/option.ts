@@ -1,5 +1,5 @@
 /** Headings of `--help` and of the README's tables, in their order. */
-export const OPTION_GROUPS = [
+export const PLUGIN_OPTION_GROUPS = [
   'Command',
   'Keystone',
   'User',
@@ -17,7 +17,7 @@ export const OPTION_GROUPS = [
 ] as const;
 
 /** The same for k8s-keystone-auth. */
-export const WEBHOOK_GROUPS = [
+export const WEBHOOK_OPTION_GROUPS = [
   'Server',
   'Keystone',
   'Authentication',
@@ -27,7 +27,7 @@ export const WEBHOOK_GROUPS = [
   'Run',
 ] as const;
 
-export type OptionGroup = (typeof OPTION_GROUPS)[number] | (typeof WEBHOOK_GROUPS)[number];
+export type OptionGroup = (typeof PLUGIN_OPTION_GROUPS)[number] | (typeof WEBHOOK_OPTION_GROUPS)[number];
 
 /** One thing a user can set. It drives the flag, the variables, the prompt, redaction and the README's table. */
 export interface Option {
@@ -59,7 +59,7 @@ export interface Option {
    * It decides where secrets go or whom to trust with them (or does with this value of a switch): a file that merely lies
    * in the current folder must not set it for a secret from elsewhere.
    */
-  readonly destination?: true | 'true' | 'false';
+  readonly trustSensitive?: true | 'true' | 'false';
   /** Never printed anywhere. */
   readonly secret?: true;
   /** Secret, but random and the identity itself: it may enter a hash that is stored. */
@@ -84,11 +84,11 @@ export function describeSources(option: Option): string {
 const NEVER_IN_FILES: readonly OptionGroup[] = ['Command', 'Cache', 'Run'];
 
 /** Whether clouds.yaml may hold it. */
-export function isInFile(option: Option): boolean {
+export function isInCloudsYaml(option: Option): boolean {
   return option.file !== 'nowhere' && !NEVER_IN_FILES.includes(option.group);
 }
 
 /** Whether it says where or as whom to log in, and so stands below `auth` in clouds.yaml. */
 export function isBelowAuth(option: Option): boolean {
-  return option.file === undefined && isInFile(option);
+  return option.file === undefined && isInCloudsYaml(option);
 }

@@ -1,6 +1,6 @@
 import { ConfigError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
-import { overlay } from './layer.ts';
+import { mergeLayers } from './layer.ts';
 import type { Layer, Setting } from './layer.ts';
 import type { Option } from './option.ts';
 
@@ -11,7 +11,7 @@ export interface ResolvedConfig {
   /** The value of a secret option. */
   secret(name: string): Secret | undefined;
   /** Whether a switch is on. */
-  on(name: string): boolean;
+  isOn(name: string): boolean;
   has(name: string): boolean;
   /** Where the value came from, in the words of a message. */
   origin(name: string): string;
@@ -61,7 +61,7 @@ function warnOfBoth(layer: Layer): string[] {
 }
 
 function merge(layers: readonly Layer[], options: readonly Option[]): MutableLayer {
-  const merged: MutableLayer = overlay(layers.map(fillDomains), options);
+  const merged: MutableLayer = mergeLayers(layers.map(fillDomains), options);
   for (const domain of ['domain', 'default-domain']) {
     fillPair(merged, 'user-domain', domain);
     fillPair(merged, 'project-domain', domain);
@@ -100,7 +100,7 @@ export function resolveConfig(layers: readonly Layer[], options: readonly Option
       const found = value(name);
       return found instanceof Secret ? found : undefined;
     },
-    on: (name) => value(name) === 'true',
+    isOn: (name) => value(name) === 'true',
     has: (name) => merged.has(name),
     origin: (name) => merged.get(name)?.origin ?? name,
     setting: (name) => merged.get(name),

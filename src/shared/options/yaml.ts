@@ -21,10 +21,10 @@ export type YamlValue = string | null | readonly YamlValue[] | YamlMapping;
 /** A Map, in which no key means anything to JavaScript. */
 export type YamlMapping = ReadonlyMap<string, YamlValue>;
 
-const MOST_PARTS = 20_000;
-const MOST_ALIASES = 1_000;
-const MOST_MERGED_KEYS = 5_000;
-const DEEPEST = 32;
+const MAX_PARTS = 20_000;
+const MAX_ALIASES = 1_000;
+const MAX_MERGED_KEYS = 5_000;
+const MAX_DEPTH = 32;
 
 /** What may begin an entry of a list or a mapping: each costs the parser far more than its byte. */
 const PART = /[[{,\n\r]|[-?:](?=\s)/g;
@@ -77,9 +77,9 @@ function parseDocuments(text: string, path: string): YamlValue[] {
   try {
     return loadAll(text, {
       schema: SCHEMA,
-      maxDepth: DEEPEST,
-      maxAliases: MOST_ALIASES,
-      maxTotalMergeKeys: MOST_MERGED_KEYS,
+      maxDepth: MAX_DEPTH,
+      maxAliases: MAX_ALIASES,
+      maxTotalMergeKeys: MAX_MERGED_KEYS,
     }) as YamlValue[];
   } catch (error) {
     throw explain(path, error);
@@ -93,8 +93,8 @@ function parseDocuments(text: string, path: string): YamlValue[] {
  */
 export function parseYaml(bytes: Uint8Array, path: string): YamlMapping {
   const text = decode(bytes, path);
-  if ((text.match(PART)?.length ?? 0) > MOST_PARTS) {
-    throw new ConfigError(`${path} has more than ${MOST_PARTS} entries`, { hint: 'keep only clouds in it' });
+  if ((text.match(PART)?.length ?? 0) > MAX_PARTS) {
+    throw new ConfigError(`${path} has more than ${MAX_PARTS} entries`, { hint: 'keep only clouds in it' });
   }
   const [content = null, ...others] = parseDocuments(text, path);
   if (others.length > 0) {

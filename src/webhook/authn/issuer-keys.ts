@@ -2,25 +2,25 @@
  * The public keys of an issuer, read when they are needed and kept. Issuers change them without a word, so a key that is not
  * known is looked for, but seldom: anybody can name one.
  */
-import { makeVerifier } from '../../shared/oidc/jwt.ts';
-import type { Expected, Verified, Verify } from '../../shared/oidc/jwt.ts';
+import { makeJwtVerifier } from '../../shared/oidc/jwt.ts';
+import type { ExpectedJwt, JwtVerdict, JwtVerifier } from '../../shared/oidc/jwt.ts';
 import { KeystoneProtocolError, PluginError } from '../../shared/base/errors.ts';
 import { parseJsonObject, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import type { Http, Place } from '../../shared/http/http-client.ts';
+import type { HttpClient, Peer } from '../../shared/http/http-client.ts';
 
-/** As {@link Verified}; `unknown` where the keys cannot be had now. */
+/** As {@link JwtVerdict}; `unknown` where the keys cannot be had now. */
 export type IssuerVerdict =
-  Exclude<Verified, { kind: 'no-key' }> | { readonly kind: 'unknown'; readonly reason: string };
+  Exclude<JwtVerdict, { kind: 'no-key' }> | { readonly kind: 'unknown'; readonly reason: string };
 
 export interface IssuerKeys {
-  readonly verify: (token: string, expected: Expected) => Promise<IssuerVerdict>;
+  readonly verify: (token: string, expected: ExpectedJwt) => Promise<IssuerVerdict>;
   /** Reads them now, so that the first token need not wait; never fails. */
   readonly warm: () => Promise<void>;
 }
 
 export interface IssuerKeysSettings {
-  readonly http: Http;
+  readonly http: HttpClient;
   readonly issuer: string;
   /** A monotonic clock in ms. */
   readonly now: () => number;
@@ -41,18 +41,18 @@ const AFTER_FAILURE_MS = 1_000;
 /** For both requests; kube-apiserver is answered within five seconds. */
 const READ_MS = 4_000;
 
-const PLACE: Place = { name: 'the identity provider', setting: '--oidc-issuer-url' };
+const PLACE: Peer = { name: 'the identity provider', setting: '--oidc-issuer-url' };
 
 const protocolError = (message: string): KeystoneProtocolError => new KeystoneProtocolError('protocol', message);
 
 /** Keeps the keys of an issuer. */
 export function keepIssuerKeys({ http, issuer, now, onRead }: IssuerKeysSettings): IssuerKeys {
-  let held: { readonly verify: Verify; readonly at: number } | undefined;
+  let held: { readonly verify: JwtVerifier; readonly at: number } | undefined;
   let last: { readonly at: number; readonly failure: string | undefined } | undefined;
   let reading: Promise<void> | undefined;
 
   async function get(url: string, what: string, until: number): Promise<JsonObject> {
-    const answer = await http.send({ verb: 'GET', url, place: PLACE, once: true, deadlineMs: until - now() });
+    const answer = await http.send({ verb: 'GET', url, peer: PLACE, isSingleUse: true, deadlineMs: until - now() });
     const body = answer.status === 200 ? parseJsonObject(answer.body) : undefined;
     if (body !== undefined) return body;
     throw protocolError(
@@ -62,7 +62,7 @@ export function keepIssuerKeys({ http, issuer, now, onRead }: IssuerKeysSettings
     );
   }
 
-  async function read(): Promise<Verify> {
+  async function read(): Promise<JwtVerifier> {
     const until = now() + READ_MS;
     const document = await get(
       `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
@@ -77,7 +77,7 @@ export function keepIssuerKeys({ http, issuer, now, onRead }: IssuerKeysSettings
     }
     const keySet = await get(uri, 'key set', until);
     try {
-      return makeVerifier(keySet);
+      return makeJwtVerifier(keySet);
     } catch {
       throw protocolError("the identity provider's key set holds no keys");
     }

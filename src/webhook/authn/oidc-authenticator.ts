@@ -2,7 +2,7 @@
  * Tokens of an OpenID Connect issuer, such as Dex or Keycloak: JWTs, checked with the issuer's public keys. The settings and what
  * they mean are those of kube-apiserver's --oidc-... flags.
  */
-import { decodeClaims } from '../../shared/oidc/jwt.ts';
+import { decodeJwtPayload } from '../../shared/oidc/jwt.ts';
 import { textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import type { Authenticator } from './authenticator-chain.ts';
@@ -70,7 +70,7 @@ export function nameSubject(claims: JsonObject, settings: OidcSettings): Natural
 
 /** Whether a token says that it is of this issuer. Nothing is proven by it. */
 export function isTokenOf(issuer: string, token: string): boolean {
-  return token.length <= LONGEST && JWS.test(token) && textAt(decodeClaims(token), 'iss') === issuer;
+  return token.length <= LONGEST && JWS.test(token) && textAt(decodeJwtPayload(token), 'iss') === issuer;
 }
 
 /** Makes what answers for the tokens of one issuer. */

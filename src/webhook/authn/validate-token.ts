@@ -2,8 +2,8 @@
 import { PluginError } from '../../shared/base/errors.ts';
 import { isJsonObject, objectAt, parseJsonObject } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import { findV3 } from '../../shared/keystone/discovery.ts';
-import type { Http, HttpAnswer } from '../../shared/http/http-client.ts';
+import { findV3Endpoint } from '../../shared/keystone/discovery.ts';
+import type { HttpClient, HttpResponse } from '../../shared/http/http-client.ts';
 import { parseToken } from '../../shared/keystone/token.ts';
 import type { Secret } from '../../shared/base/secret.ts';
 import { readGroups, readOwner } from './identity.ts';
@@ -22,7 +22,7 @@ export type Judgement =
   | { readonly kind: 'unknown'; readonly reason: string };
 
 export interface ValidatorSettings {
-  readonly http: Http;
+  readonly http: HttpClient;
   /** In its normal form. */
   readonly authUrl: string;
   readonly refuseAccessRules: boolean;
@@ -45,7 +45,7 @@ const unknown = (reason: string): Judgement => ({ kind: 'unknown', reason });
 /** Whether it is Keystone that speaks, and not something in front of it. */
 const isKeystones = (body: JsonObject | undefined): boolean => objectAt(body, 'error') !== undefined;
 
-function describe(answer: HttpAnswer): string {
+function describe(answer: HttpResponse): string {
   return `Keystone answered ${answer.status}${isKeystones(parseJsonObject(answer.body)) ? '' : ', or something in front of it did'}`;
 }
 
@@ -61,7 +61,7 @@ export function makeValidator(settings: ValidatorSettings): Validate {
   let endpoint: Promise<string> | undefined;
 
   function findEndpoint(): Promise<string> {
-    endpoint ??= findV3(http, authUrl, { ask: true, warn }).catch((error: unknown) => {
+    endpoint ??= findV3Endpoint(http, authUrl, { wantsDiscovery: true, warn }).catch((error: unknown) => {
       // Asked again for the next token.
       endpoint = undefined;
       throw error;
@@ -74,10 +74,16 @@ export function makeValidator(settings: ValidatorSettings): Validate {
     path: string,
     headers: Readonly<Record<string, Secret | string>>,
     until: number,
-  ): Promise<HttpAnswer> {
+  ): Promise<HttpResponse> {
     const url = `${await findEndpoint()}/${path}`;
-    const send = (): Promise<HttpAnswer> =>
-      http.send({ verb: 'GET', url, headers: { ...HEADERS, ...headers }, once: true, deadlineMs: until - now() });
+    const send = (): Promise<HttpResponse> =>
+      http.send({
+        verb: 'GET',
+        url,
+        headers: { ...HEADERS, ...headers },
+        isSingleUse: true,
+        deadlineMs: until - now(),
+      });
     try {
       return await send();
     } catch (error) {
@@ -103,11 +109,11 @@ export function makeValidator(settings: ValidatorSettings): Validate {
       return { kind: 'refused', reason: 'Keystone does not accept the token' };
     }
     if (answer.status !== 200) return unknown(describe(answer));
-    const { facts, expiresAt } = parseToken(token, body);
-    const ends = expiresAt - answer.aheadMs;
-    const owner = readOwner(facts);
+    const { details, expiresAt } = parseToken(token, body);
+    const ends = expiresAt - answer.serverAheadMs;
+    const owner = readOwner(details);
     if (typeof owner === 'string') return { kind: 'refused', reason: owner };
-    if (refuseAccessRules && hasAccessRules(facts)) {
+    if (refuseAccessRules && hasAccessRules(details)) {
       return { kind: 'refused', reason: 'access rules restrict its application credential' };
     }
     if (ends <= now()) return { kind: 'refused', reason: 'the token has expired' };

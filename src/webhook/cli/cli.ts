@@ -1,5 +1,5 @@
 /** The command line of k8s-keystone-auth: the server, and looking into policies. */
-import { WEBHOOK_GROUPS } from '../../shared/options/option.ts';
+import { WEBHOOK_OPTION_GROUPS } from '../../shared/options/option.ts';
 import { PluginError, UsageError } from '../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
@@ -53,7 +53,7 @@ function untilAsked(host: Host): Promise<void> {
 async function serve(host: Host, argv: readonly string[]): Promise<number> {
   if (argv[0] === 'policy') return runPolicyCommand(host, argv.slice(1));
   const { words, flags, help, version } = parseCommandLine(argv, WEBHOOK_OPTIONS);
-  if (help) host.writeOut(renderHelp(USAGE, WEBHOOK_GROUPS, WEBHOOK_OPTIONS));
+  if (help) host.writeOut(renderHelp(USAGE, WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS));
   if (version) host.writeOut(`${VERSION}\n`);
   if (help || version) return 0;
   if (words[0] !== undefined) throw new UsageError(`unknown command "${words[0]}"`, { hint: 'see --help' });

@@ -1,4 +1,4 @@
-import { flagNames, readFlags, setValuesAside } from '../../shared/options/flags.ts';
+import { listFlagNames, readFlags, extractFlagValues } from '../../shared/options/flags.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import type { Option, OptionGroup } from '../../shared/options/option.ts';
 import { UsageError } from '../../shared/base/errors.ts';
@@ -22,8 +22,8 @@ const isSwitch = (text: string): text is keyof typeof SWITCHES => Object.hasOwn(
  * @throws ConfigError for a value that an option does not take
  */
 export function parseCommandLine(argv: readonly string[], options: readonly Option[]): CommandLine {
-  const aside = setValuesAside(argv, options);
-  const nameOf = new Map(options.flatMap((option) => flagNames(option).map((flag) => [flag, option.name])));
+  const aside = extractFlagValues(argv, options);
+  const nameOf = new Map(options.flatMap((option) => listFlagNames(option).map((flag) => [flag, option.name])));
   const indices: Record<string, string> = {};
   const words: string[] = [];
   const asked = { help: false, version: false };
@@ -54,7 +54,7 @@ function wrap(text: string): string {
 }
 
 function renderOption(option: Option): string {
-  const flags = `  ${flagNames(option).join(', ')}`;
+  const flags = `  ${listFlagNames(option).join(', ')}`;
   const env = option.env === undefined ? '' : ` [${option.env.join(', ')}]`;
   const start = flags.length < COLUMN - 1 ? flags.padEnd(COLUMN) : `${flags}\n${' '.repeat(COLUMN)}`;
   return start + wrap(option.help + env);

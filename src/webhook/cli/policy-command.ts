@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import { codeOf, ConfigError, UsageError } from '../../shared/base/errors.ts';
+import { getErrorCode, ConfigError, UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { makePrintable } from '../../shared/base/printable.ts';
 import { describeRequest } from '../authz/authorize.ts';
@@ -57,7 +57,7 @@ function loadPolicy(host: Host, config: ResolvedConfig): { policy: Policy; file:
   } catch (error) {
     if (error instanceof BadPolicy) throw new ConfigError(`${file}: ${error.message}`);
     if (error instanceof ConfigError) throw error;
-    throw new ConfigError(`${file} cannot be read (${codeOf(error)})`);
+    throw new ConfigError(`${file} cannot be read (${getErrorCode(error)})`);
   }
 }
 

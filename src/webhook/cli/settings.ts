@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { readEnvironment } from '../../shared/options/environment.ts';
 import type { Layer } from '../../shared/options/layer.ts';
-import { readProxy } from '../../shared/http/proxy.ts';
+import { readProxyEnv } from '../../shared/http/proxy.ts';
 import { resolveConfig } from '../../shared/options/resolve-config.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
@@ -157,7 +157,7 @@ export function readSettings(host: Host, flags: Layer): Settings {
     authenticators,
     authUrl: readAuthUrl(config) ?? '',
     keystoneCaFile: file('keystone-ca-file'),
-    proxy: readProxy(host.env),
+    proxy: readProxyEnv(host.env),
     timeoutMs: readSeconds(config, 'keystone-timeout', 3, LONGEST_TIMEOUT_SECONDS),
     concurrency: readCount(config, 'keystone-concurrency', 16),
     rate: readCount(config, 'keystone-rate', 15),
@@ -166,10 +166,10 @@ export function readSettings(host: Host, flags: Layer): Settings {
     goodMs: readSeconds(config, 'cache-ttl', LONGEST_GOOD_SECONDS, LONGEST_GOOD_SECONDS),
     oidc: authenticators.includes('oidc') ? readOidc(config, file) : undefined,
     refuseAccessRules: config.text('access-rules') !== 'accept',
-    anyShape: config.on('any-token-shape'),
+    anyShape: config.isOn('any-token-shape'),
     policyFile: file('keystone-policy-file'),
     policyConfigMap: config.text('policy-configmap-name'),
-    denies: config.on('deny-unmatched'),
+    denies: config.isOn('deny-unmatched'),
     compatibilities: readCompatibilities(config),
     syncFile: file('sync-config-file'),
     syncConfigMap: config.text('sync-configmap-name'),

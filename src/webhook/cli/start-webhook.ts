@@ -1,10 +1,10 @@
 /** A running webhook, put together on one page. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { codeOf, ConfigError, PluginError } from '../../shared/base/errors.ts';
+import { getErrorCode, ConfigError, PluginError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { openHttp } from '../../shared/http/http-client.ts';
-import type { Http } from '../../shared/http/http-client.ts';
+import { openHttpClient } from '../../shared/http/http-client.ts';
+import type { HttpClient } from '../../shared/http/http-client.ts';
 import { VERSION } from '../../shared/base/version.ts';
 import { makeAuthenticator } from '../authn/authenticate.ts';
 import type { Memory } from '../authn/authenticate.ts';
@@ -69,7 +69,9 @@ function readAuthority(file: string, setting: string): string {
     return text;
   } catch (error) {
     const why =
-      error instanceof Error && 'syscall' in error ? `cannot be read (${codeOf(error)})` : 'holds no PEM certificate';
+      error instanceof Error && 'syscall' in error
+        ? `cannot be read (${getErrorCode(error)})`
+        : 'holds no PEM certificate';
     throw new ConfigError(`${file} ${why}`, { hint: `check ${setting}` });
   }
 }
@@ -77,16 +79,16 @@ function readAuthority(file: string, setting: string): string {
 /** @param caFile and the setting that names it */
 function openWay(
   host: Host,
-  { proxy, timeoutMs }: Settings,
+  { proxy: proxyEnv, timeoutMs }: Settings,
   log: Log,
   [caFile, setting]: readonly [string | undefined, string],
-): Promise<Http> {
+): Promise<HttpClient> {
   const ca = caFile === undefined ? undefined : readAuthority(caFile, setting);
-  return openHttp({
+  return openHttpClient({
     host,
     tls: { insecure: false, ca, cert: undefined, key: undefined, files: [], paths: {} },
-    trusted: undefined,
-    proxy,
+    trustedOrigins: undefined,
+    proxyEnv,
     userAgent: `k8s-keystone-auth/${VERSION}`,
     deadlineMs: timeoutMs,
     log: (line) => {
@@ -140,7 +142,7 @@ interface Parts {
   readonly state: State;
   readonly cluster: () => Promise<Cluster>;
   /** Takes what has to be closed in the end. */
-  readonly ways: Http[];
+  readonly ways: HttpClient[];
 }
 
 async function openKeystone(parts: Parts): Promise<Authenticator> {
@@ -239,7 +241,7 @@ export async function startWebhook(host: Host, settings: Settings, log: Log): Pr
     for (const way of ways) way.close();
   };
   let replace: (next: Certificates) => void = () => undefined;
-  const ways: Http[] = [];
+  const ways: HttpClient[] = [];
   let ending = false;
   try {
     const { certFile, keyFile, clientCaFile } = settings;

@@ -4,7 +4,7 @@
  * symbolic link further up, which no watch of the file would see.
  */
 import { readFile, stat } from 'node:fs/promises';
-import { codeOf, ConfigError, PluginError } from '../../shared/base/errors.ts';
+import { getErrorCode, ConfigError, PluginError } from '../../shared/base/errors.ts';
 
 export interface KeptFiles<T> {
   /** What was good last. */
@@ -27,7 +27,9 @@ async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new ConfigError(`${file} cannot be read (${codeOf(error)})`, { hint: 'check the path and who may read it' });
+    throw new ConfigError(`${file} cannot be read (${getErrorCode(error)})`, {
+      hint: 'check the path and who may read it',
+    });
   }
 }
 
@@ -36,7 +38,7 @@ async function readStamp(file: string): Promise<string> {
     const { ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
     return [ino, size, mtimeNs, ctimeNs].join(' ');
   } catch (error) {
-    return codeOf(error);
+    return getErrorCode(error);
   }
 }
 

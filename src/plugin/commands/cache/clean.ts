@@ -135,7 +135,7 @@ export const cacheClean: Command = {
   async run(call): Promise<Answer> {
     const folder = findFolder(call.host);
     const nothing: Cleaned = { removed: [], left: [], entries: 0 };
-    const cleaned = folder === undefined ? nothing : await clean(call, folder, call.own.on('all'));
+    const cleaned = folder === undefined ? nothing : await clean(call, folder, call.own.isOn('all'));
     const { removed, left, entries } = cleaned;
     return {
       text: render(cleaned),

@@ -16,7 +16,7 @@ async function listProjects({ run }: Call): Promise<readonly string[]> {
   const found = await login.cache.recall(login.key);
   if (found === undefined || !isFresh(found.record, run.host.now())) return [];
   return useToken({ ...login, deadlineMs: PATIENCE_MS }, found.record, async (ask) => {
-    const body = await ask({ verb: 'GET', path: 'auth/projects', about: 'the projects' });
+    const body = await ask({ verb: 'GET', path: 'auth/projects', resource: 'the projects' });
     return listAt(body, 'projects')
       .filter(isJsonObject)
       .flatMap((project) => textAt(project, 'name') ?? []);

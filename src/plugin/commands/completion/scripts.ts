@@ -1,5 +1,5 @@
 /** Completions for shells, from the options that there are. No shell needs more than itself to load them. */
-import { flagNames, takesValue } from '../../../shared/options/flags.ts';
+import { listFlagNames, takesValue } from '../../../shared/options/flags.ts';
 import type { Option } from '../../../shared/options/option.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
 import type { CommandDescription } from '../command.ts';
@@ -46,7 +46,7 @@ function describeFlags(options: readonly Option[]): readonly Flag[] {
   return options
     .filter(({ flag }) => flag !== false)
     .map((option) => ({
-      names: flagNames(option),
+      names: listFlagNames(option),
       help: `${option.help}${option.secret === true ? ' (public as a flag: prefer the variable)' : ''}`,
       value: valueOf(option),
     }));

@@ -1,11 +1,11 @@
 /** What an API server makes of the token: who it says that we are. */
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import { openHttp } from '../../../shared/http/http-client.ts';
-import type { Http, HttpAnswer } from '../../../shared/http/http-client.ts';
+import { openHttpClient } from '../../../shared/http/http-client.ts';
+import type { HttpClient, HttpResponse } from '../../../shared/http/http-client.ts';
 import type { Login } from '../../login/login-context.ts';
 import { Secret } from '../../../shared/base/secret.ts';
-import { quote } from '../../../shared/base/quote.ts';
+import { redactAndTruncate } from '../../../shared/base/quote.ts';
 import type { TokenRecord } from '../../cache/cached-token.ts';
 import type { Cluster } from './cluster.ts';
 import { bad, doubtful, good } from './check-runner.ts';
@@ -23,17 +23,17 @@ interface Answered {
 
 type Post = (path: string, body: object) => Promise<Answered>;
 
-function askAs(http: Http, { target }: Cluster, token: string): Post {
+function askAs(http: HttpClient, { target }: Cluster, token: string): Post {
   const base = target.url.href.replace(/\/$/, '');
   // Known by itself too, should the server say it back.
   const secret = new Secret(token);
   return async (path, body) => {
-    const answer: HttpAnswer = await http.send({
+    const answer: HttpResponse = await http.send({
       verb: 'POST',
       url: `${base}${path}`,
       headers: { authorization: new Secret(`Bearer ${secret.reveal()}`) },
       body: JSON.stringify(body),
-      ...(target.place === undefined ? {} : { place: target.place }),
+      ...(target.place === undefined ? {} : { peer: target.place }),
     });
     return { status: answer.status, body: parseJsonObject(answer.body) };
   };
@@ -82,9 +82,9 @@ async function review(post: Post, version: string, flaw: Flaw | undefined): Prom
   if (name === undefined || status > 299) return {};
   if (name === ANONYMOUS) return { outcome: refuse(NOBODY, flaw) };
   const groups = listAt(user, 'groups').flatMap((group) =>
-    typeof group === 'string' && !group.startsWith('system:') ? [quote(group)] : [],
+    typeof group === 'string' && !group.startsWith('system:') ? [redactAndTruncate(group)] : [],
   );
-  return { outcome: good(`takes you for ${quote(name)}, in ${groups.join(', ') || 'no groups'}`) };
+  return { outcome: good(`takes you for ${redactAndTruncate(name)}, in ${groups.join(', ') || 'no groups'}`) };
 }
 
 /** What every API server answers to all who are logged in; whom it takes them for stands in refusals alone. */
@@ -98,7 +98,7 @@ async function mayAsk(post: Post, name: string | undefined, flaw: Flaw | undefin
   if (status === 401) return refuse(UNAUTHORIZED, flaw);
   const who = name ?? namedIn(body);
   if (who === ANONYMOUS) return refuse(NOBODY, flaw);
-  const whom = who === undefined ? 'the token' : `you for ${quote(who)}`;
+  const whom = who === undefined ? 'the token' : `you for ${redactAndTruncate(who)}`;
   if (status < 300 && isJsonObject(body?.['status'])) return good(`takes ${whom}`);
   if (status === 403) {
     return doubtful(
@@ -124,8 +124,17 @@ export async function checkApiServer(
   const { target, tls } = cluster;
   const proxy = target.proxy === undefined ? {} : { https_proxy: target.proxy.href };
   const { serverName } = target;
-  const settings = { host, tls, trusted: undefined, proxy, serverName, userAgent, deadlineMs, log: reporter.detail };
-  const http = await openHttp(settings);
+  const settings = {
+    host,
+    tls,
+    trustedOrigins: undefined,
+    proxyEnv: proxy,
+    serverName,
+    userAgent,
+    deadlineMs,
+    log: reporter.detail,
+  };
+  const http = await openHttpClient(settings);
   try {
     const post = askAs(http, cluster, record.token);
     let name: string | undefined;

@@ -1,13 +1,13 @@
 /** The cluster of the context, as kubectl would reach it. */
 import { dirname, resolve } from 'node:path';
-import { codeOf, ConfigError } from '../../../shared/base/errors.ts';
-import { isExposed } from '../../../shared/base/url.ts';
-import { readStamped } from '../../../shared/base/file-stamp.ts';
+import { getErrorCode, ConfigError } from '../../../shared/base/errors.ts';
+import { isPlaintextRemote } from '../../../shared/base/url.ts';
+import { readStampedFile } from '../../../shared/base/file-stamp.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import type { Entry } from '../../kubeconfig/read-context.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
-import type { Place } from '../../../shared/http/http-client.ts';
+import type { Peer } from '../../../shared/http/http-client.ts';
 import type { Target } from './network.ts';
 import { findProxy } from './proxy.ts';
 import { bad, good } from './check-runner.ts';
@@ -31,11 +31,14 @@ function readAuthority({ path, name, value }: Entry): string | undefined {
   if (file === '') return undefined;
   const whole = resolve(dirname(path), file);
   try {
-    return readStamped(whole, LARGEST_BYTES).bytes.toString();
+    return readStampedFile(whole, LARGEST_BYTES).bytes.toString();
   } catch (error) {
-    throw new ConfigError(`certificate-authority of cluster ${name}: ${whole} cannot be read (${codeOf(error)})`, {
-      hint: `correct it in ${path}`,
-    });
+    throw new ConfigError(
+      `certificate-authority of cluster ${name}: ${whole} cannot be read (${getErrorCode(error)})`,
+      {
+        hint: `correct it in ${path}`,
+      },
+    );
   }
 }
 
@@ -59,8 +62,9 @@ export function checkCluster(host: Host, cluster: Entry): Outcome<Cluster> {
   const text = textAt(value, 'server') ?? '';
   if (!/^https?:/.test(text) || !URL.canParse(text)) return bad(`${setting} is no URL`, 'correct it');
   const url = new URL(text);
-  if (isExposed(url)) return bad(`${url.origin} is not encrypted; the token is not sent there`, `correct ${setting}`);
-  const place: Place = { name: 'the API server', setting: `the ${setting}` };
+  if (isPlaintextRemote(url))
+    return bad(`${url.origin} is not encrypted; the token is not sent there`, `correct ${setting}`);
+  const place: Peer = { name: 'the API server', setting: `the ${setting}` };
   const ca = readAuthority(cluster);
   const target = { url, proxy: findWay(host, url, cluster), place, serverName: textAt(value, 'tls-server-name') };
   const insecure = value['insecure-skip-tls-verify'] === true;

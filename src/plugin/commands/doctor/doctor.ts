@@ -81,7 +81,7 @@ async function checkWay(sheet: Sheet, login: Found<Login>, target: Found<Target>
   const reached = await sheet.check('TCP', { target, named }, (known) => checkPort(known.target));
   return sheet.check('TLS', { login, target, reached }, (known) => {
     const { tls, given, host } = known.login;
-    const insecureBecause = given.origin(given.on('insecure') ? 'insecure' : 'verify');
+    const insecureBecause = given.origin(given.isOn('insecure') ? 'insecure' : 'verify');
     return checkTls({ target: known.target, tls, now: host.now(), insecureBecause });
   });
 }
@@ -153,7 +153,7 @@ export const doctor: Command = {
     const { host, own: given } = call;
     const sheet = startSheet(call.reporter);
     const wanted = { kubeconfig: given.text('kubeconfig'), context: given.text('context') };
-    const stanza = given.on('no-cluster')
+    const stanza = given.isOn('no-cluster')
       ? undefined
       : await sheet.check('kubeconfig', {}, () => checkContext(host, wanted));
     const known = await examineKeystone(sheet, listen(call), stanza?.value);

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { dirname, posix, resolve, win32 } from 'node:path';
 import { GET_TOKEN, parseGetToken } from '../../cli/parse-command-line.ts';
-import { overlay } from '../../../shared/options/layer.ts';
+import { mergeLayers } from '../../../shared/options/layer.ts';
 import type { Layer } from '../../../shared/options/layer.ts';
 import { API_VERSIONS } from '../../exec/exec-info.ts';
 import type { Host } from '../../../shared/base/host.ts';
@@ -87,7 +87,7 @@ export function runAsKubectl(run: Run, { exec }: Stanza): Run {
   return {
     ...run,
     host: { ...run.host, env: { ...run.host.env, ...variablesOf(exec) } },
-    flags: overlay([run.flags, nameOrigin(flags)], OPTIONS),
+    flags: mergeLayers([run.flags, nameOrigin(flags)], OPTIONS),
   };
 }
 

@@ -3,18 +3,18 @@ import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
 import { findToken } from '../../login/get-token.ts';
 import type { TokenRecord } from '../../cache/cached-token.ts';
 import { AuthRejected } from '../../../shared/base/errors.ts';
-import { isExposed } from '../../../shared/base/url.ts';
+import { isPlaintextRemote } from '../../../shared/base/url.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import { findV3 } from '../../../shared/keystone/discovery.ts';
-import { explainUntrusted } from '../../../shared/http/explain-network-error.ts';
+import { findV3Endpoint } from '../../../shared/keystone/discovery.ts';
+import { explainUntrustedOrigin } from '../../../shared/http/explain-network-error.ts';
 import { KEYSTONE } from '../../../shared/http/http-client.ts';
-import type { HttpAnswer } from '../../../shared/http/http-client.ts';
+import type { HttpResponse } from '../../../shared/http/http-client.ts';
 import { discovers, withHttp } from '../../login/request-token.ts';
 import type { Login } from '../../login/login-context.ts';
 import { useToken } from '../../login/ask-keystone.ts';
 import { describeSpan } from '../describe-time.ts';
-import { quote } from '../../../shared/base/quote.ts';
+import { redactAndTruncate } from '../../../shared/base/quote.ts';
 import { namesIn } from '../keystone-entity.ts';
 import { describeTokenQuestion } from '../session.ts';
 import type { Flaw } from './api-server.ts';
@@ -39,19 +39,19 @@ export function checkUrl({ given, host, method }: Login): Outcome<Target> {
     return bad('not set', 'set OS_AUTH_URL (--keystone-url), or OS_CLOUD to a cloud of clouds.yaml');
   const url = new URL(text);
   const trusted = readTrustedOrigins(host);
-  if (trusted?.origins.has(url.origin) === false) throw explainUntrusted(url, KEYSTONE, trusted);
+  if (trusted?.origins.has(url.origin) === false) throw explainUntrustedOrigin(url, KEYSTONE, trusted);
   const target = { url, proxy: findProxy(host, url) };
-  if (isExposed(url)) return doubtful(`${text} is not encrypted`, 'use https:// and drop --allow-http', target);
+  if (isPlaintextRemote(url)) return doubtful(`${text} is not encrypted`, 'use https:// and drop --allow-http', target);
   return good(`${text} (${given.origin('keystone-url')})`, target);
 }
 
 /** What Keystone answered to a question that needs no token. */
 interface Greeting {
-  readonly answer: HttpAnswer;
+  readonly answer: HttpResponse;
   readonly endpoint: string;
 }
 
-function versionOf({ status, body }: HttpAnswer): string | undefined {
+function versionOf({ status, body }: HttpResponse): string | undefined {
   const parsed = status === 200 || status === 300 ? parseJsonObject(body) : undefined;
   const single = textAt(objectAt(parsed, 'version'), 'id');
   const listed = [...listAt(objectAt(parsed, 'versions'), 'values'), ...listAt(parsed, 'versions')];
@@ -68,7 +68,10 @@ export async function checkVersion(login: Login, { url }: Target): Promise<Outco
   const { given, method, deadlineMs } = login;
   const text = readAuthUrl(given) ?? url.href;
   return withHttp(login, deadlineMs, async (http) => {
-    const endpoint = await findV3(http, text, { ask: discovers(given, method), warn: login.reporter.warn });
+    const endpoint = await findV3Endpoint(http, text, {
+      wantsDiscovery: discovers(given, method),
+      warn: login.reporter.warn,
+    });
     const answer = await http.send({ verb: 'GET', url: endpoint });
     const version = versionOf(answer);
     if (version !== undefined) return good(`${version} answers at ${endpoint}`, { answer, endpoint });
@@ -90,21 +93,21 @@ export async function checkMethods(login: Login, { endpoint }: Greeting): Promis
     const request = { verb: 'POST', url: `${endpoint}/auth/tokens`, body: JSON.stringify(NO_METHOD) } as const;
     const error = objectAt(parseJsonObject((await http.send(request)).body), 'error');
     const names = listAt(objectAt(error, 'identity'), 'methods').filter((name) => typeof name === 'string');
-    return good(names.length === 0 ? 'it does not say which' : quote(names.join(', ')));
+    return good(names.length === 0 ? 'it does not say which' : redactAndTruncate(names.join(', ')));
   });
 }
 
 /** Compares the clocks. */
 export function checkClock({ answer }: Greeting): Outcome<never> {
-  const { aheadMs } = answer;
+  const { serverAheadMs } = answer;
   if (answer.header('date') === undefined) {
     return doubtful('Keystone does not tell its time', 'compare the clocks by hand if tokens end too early');
   }
-  if (aheadMs === 0) return good("this machine's and Keystone's agree");
-  const roundedMs = Math.round(Math.abs(aheadMs) / 1000) * 1000;
-  const found = `this machine's clock is ${describeSpan(roundedMs)} ${aheadMs > 0 ? 'behind' : 'ahead of'} Keystone's`;
+  if (serverAheadMs === 0) return good("this machine's and Keystone's agree");
+  const roundedMs = Math.round(Math.abs(serverAheadMs) / 1000) * 1000;
+  const found = `this machine's clock is ${describeSpan(roundedMs)} ${serverAheadMs > 0 ? 'behind' : 'ahead of'} Keystone's`;
   const fix = 'set the clock of this machine, or have NTP do it; if it is right, tell the operator of Keystone';
-  return Math.abs(aheadMs) > WORST_SKEW_MS ? bad(found, fix, { code: 'protocol' }) : doubtful(found, fix);
+  return Math.abs(serverAheadMs) > WORST_SKEW_MS ? bad(found, fix, { code: 'protocol' }) : doubtful(found, fix);
 }
 
 /** Keystone does not say whether it was the project; one may find out without another login by this command. */

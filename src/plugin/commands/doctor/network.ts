@@ -8,9 +8,9 @@ import { connect as connectTls } from 'node:tls';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import type { PluginError } from '../../../shared/base/errors.ts';
-import { explainFailure } from '../../../shared/http/explain-network-error.ts';
-import { KEYSTONE, tlsOptions } from '../../../shared/http/http-client.ts';
-import type { Place } from '../../../shared/http/http-client.ts';
+import { explainNetworkError } from '../../../shared/http/explain-network-error.ts';
+import { KEYSTONE, makeTlsOptions } from '../../../shared/http/http-client.ts';
+import type { Peer } from '../../../shared/http/http-client.ts';
 import { describeSpan } from '../describe-time.ts';
 import { describeProxy } from './proxy.ts';
 import { bad, doubtful, good } from './check-runner.ts';
@@ -21,7 +21,7 @@ export interface Target {
   readonly url: URL;
   readonly proxy: URL | undefined;
   /** Keystone, if nothing else is said. */
-  readonly place?: Place;
+  readonly place?: Peer;
   /** The name that its certificate must be for, where that is not its host. */
   readonly serverName?: string | undefined;
 }
@@ -37,8 +37,8 @@ const portOf = (url: URL): number => Number(url.port || (url.protocol === 'https
 
 const next = ({ url, proxy }: Target): URL => proxy ?? url;
 
-function explain({ url, place = KEYSTONE }: Target, error: unknown): PluginError {
-  return explainFailure(error, { url, place, timedOut: false, deadlineMs: CONNECT_MS });
+function explain({ url, place: peer = KEYSTONE }: Target, error: unknown): PluginError {
+  return explainNetworkError(error, { url, peer, timedOut: false, deadlineMs: CONNECT_MS });
 }
 
 async function explained<T>(target: Target, act: () => Promise<T>): Promise<T> {
@@ -113,7 +113,7 @@ async function shakeHands({ url, proxy, serverName }: Target, tls: TlsSettings):
   const socket = proxy === undefined ? undefined : await openTunnel(proxy, url);
   const host = bare(url);
   const options = {
-    ...tlsOptions(tls),
+    ...makeTlsOptions(tls),
     // Judged below: a certificate that is refused can be described only if the handshake goes on.
     rejectUnauthorized: false,
     ...(isIP(host) === 0 || serverName !== undefined ? { servername: serverName ?? host } : {}),

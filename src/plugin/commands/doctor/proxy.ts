@@ -1,4 +1,4 @@
-import { readProxy } from '../../../shared/http/proxy.ts';
+import { readProxyEnv } from '../../../shared/http/proxy.ts';
 import type { Host } from '../../../shared/base/host.ts';
 
 /** Whether an entry of no_proxy is about this host: the host itself, a domain above it, or all of them. */
@@ -10,7 +10,7 @@ function covers(entry: string, { hostname, host }: URL): boolean {
 
 /** The proxy that a URL is reached through; undefined where there is none. */
 export function findProxy(host: Host, url: URL): URL | undefined {
-  const { https_proxy: proxy, no_proxy: without = '' } = readProxy(host.env);
+  const { https_proxy: proxy, no_proxy: without = '' } = readProxyEnv(host.env);
   if (proxy === undefined || url.protocol !== 'https:') return undefined;
   const bypassed = without
     .toLowerCase()

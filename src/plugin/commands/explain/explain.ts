@@ -2,7 +2,7 @@ import { cacheFolder } from '../../cache/cache-folder.ts';
 import { isKept } from '../../cache/saved-secret.ts';
 import { isFresh } from '../../cache/cached-token.ts';
 import { describeSources } from '../../../shared/options/option.ts';
-import { readProxy } from '../../../shared/http/proxy.ts';
+import { readProxyEnv } from '../../../shared/http/proxy.ts';
 import { resolveScope } from '../../config/resolve-scope.ts';
 import { describeScope } from '../../../shared/keystone/scope.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
@@ -28,7 +28,7 @@ function describeTls({ insecure, paths }: TlsSettings): string {
 }
 
 function describeWay({ host }: Login): string | undefined {
-  const { https_proxy: proxy, no_proxy: without } = readProxy(host.env);
+  const { https_proxy: proxy, no_proxy: without } = readProxyEnv(host.env);
   if (proxy === undefined) return undefined;
   return `${describeProxy(new URL(proxy))} for https${without === undefined ? '' : `, except for ${without}`}`;
 }

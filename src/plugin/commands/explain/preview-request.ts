@@ -6,9 +6,9 @@ import { resolveConfig } from '../../../shared/options/resolve-config.ts';
 import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import type { AuthRequest } from '../../../shared/keystone/auth-request.ts';
-import { findV3, replaceVersion } from '../../../shared/keystone/discovery.ts';
+import { findV3Endpoint, replaceVersion } from '../../../shared/keystone/discovery.ts';
 import { KEYSTONE } from '../../../shared/http/http-client.ts';
-import type { Http, HttpRequest } from '../../../shared/http/http-client.ts';
+import type { HttpClient, HttpRequest } from '../../../shared/http/http-client.ts';
 import { discovers } from '../../login/request-token.ts';
 import type { Login } from '../../login/login-context.ts';
 import type { Tools } from '../../auth-methods/auth-method.ts';
@@ -25,7 +25,7 @@ export interface ImaginedRequest {
   /** JSON, secrets as `[redacted]`. */
   readonly body?: string;
   /** What the token shall be good for; absent where there is no request to tell. */
-  readonly asked?: AuthRequest['asked'];
+  readonly asked?: AuthRequest['expected'];
 }
 
 /** Thrown in place of the first thing that would leave this program. */
@@ -38,12 +38,12 @@ class NotDone extends Error {
   }
 }
 
-function refuseToSend({ verb, url, place = KEYSTONE }: HttpRequest): Promise<never> {
+function refuseToSend({ verb, url, peer = KEYSTONE }: HttpRequest): Promise<never> {
   const { origin, pathname } = new URL(url);
-  return Promise.reject(new NotDone(`${verb} ${origin}${pathname} (${place.name})`));
+  return Promise.reject(new NotDone(`${verb} ${origin}${pathname} (${peer.name})`));
 }
 
-const DEAF: Http = { send: refuseToSend, close: () => undefined };
+const DEAF: HttpClient = { send: refuseToSend, close: () => undefined };
 
 const NOT_ASKED = 'a person is asked';
 
@@ -91,17 +91,17 @@ function showHeaders(headers: AuthRequest['headers']): Readonly<Record<string, s
 }
 
 function showRequest(request: AuthRequest, url: string, endpoint: string): ImaginedRequest {
-  const { verb, path, version, elsewhere, headers, body, asked } = request;
+  const { verb, path, version, otherKeystone, headers, body, expected } = request;
   const base =
-    elsewhere !== undefined
-      ? replaceVersion(elsewhere.url, 'v3')
+    otherKeystone !== undefined
+      ? replaceVersion(otherKeystone.url, 'v3')
       : version === undefined
         ? endpoint
         : replaceVersion(url, version);
   return {
     verb,
     url: `${base}/${path}`,
-    asked,
+    asked: expected,
     ...(headers === undefined ? {} : { headers: showHeaders(headers) }),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
@@ -114,13 +114,13 @@ async function imagine(login: Login, config: ResolvedConfig): Promise<ImaginedRe
   if (url === undefined && method.withoutKeystone?.(config) !== true) {
     return { first: 'Keystone is not known yet' };
   }
-  const options = { ask: discovers(config, method), warn: () => undefined };
-  const found = url === undefined ? { value: '' } : await catchNotDone(() => findV3(DEAF, url, options));
+  const options = { wantsDiscovery: discovers(config, method), warn: () => undefined };
+  const found = url === undefined ? { value: '' } : await catchNotDone(() => findV3Endpoint(DEAF, url, options));
   const endpoint = 'value' in found ? found.value : replaceVersion(url ?? '', 'v3');
   const made = await catchNotDone(() => method.request(config, makeTools(login, endpoint)));
   if ('said' in made) return { first: made.said };
   if ('token' in made.value) return { first: 'nothing is sent to Keystone' };
-  const asksVersions = 'said' in found && made.value.version === undefined && made.value.elsewhere === undefined;
+  const asksVersions = 'said' in found && made.value.version === undefined && made.value.otherKeystone === undefined;
   return {
     ...(asksVersions ? { first: `${found.said}, which may tell another path than /v3` } : {}),
     ...showRequest(made.value, url ?? '', endpoint),

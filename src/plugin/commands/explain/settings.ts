@@ -1,5 +1,5 @@
 import type { Setting } from '../../../shared/options/layer.ts';
-import { OPTION_GROUPS } from '../../../shared/options/option.ts';
+import { PLUGIN_OPTION_GROUPS } from '../../../shared/options/option.ts';
 import type { Option } from '../../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
 
@@ -24,7 +24,7 @@ function show({ name }: Option, { value, origin }: Setting): ShownSetting {
 
 /** The settings that count, in the order of `--help`. */
 export function listSettings(config: ResolvedConfig, options: readonly Option[]): ShownSetting[] {
-  const place = ({ group }: Option): number => OPTION_GROUPS.findIndex((one) => one === group);
+  const place = ({ group }: Option): number => PLUGIN_OPTION_GROUPS.findIndex((one) => one === group);
   const inOrder = options.toSorted((one, other) => place(one) - place(other));
   return inOrder.flatMap((option) => {
     const setting = config.setting(option.name);

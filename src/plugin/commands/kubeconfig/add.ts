@@ -70,7 +70,7 @@ function putCluster(kubeconfig: Kubeconfig, call: Call, name: string): void {
 async function add(call: Call): Promise<Answer> {
   const { openKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
   const { own, host, reporter } = call;
-  const configured = await readConfigured(call, own.on('with-secrets'));
+  const configured = await readConfigured(call, own.isOn('with-secrets'));
   const { command, warning } = chooseProgram(host, own.text('command'));
   const kubeconfig = openKubeconfig(host, own.text('kubeconfig'));
   const named = own.text('name');

@@ -1,12 +1,12 @@
 /** What is configured now, as the arguments and variables of a stanza. */
 import { readAuthUrl } from '../../../shared/keystone/auth-url.ts';
 import type { Setting } from '../../../shared/options/layer.ts';
-import { locate } from '../../../shared/base/file-path.ts';
+import { resolvePath } from '../../../shared/base/file-path.ts';
 import { describeSources } from '../../../shared/options/option.ts';
 import type { Option } from '../../../shared/options/option.ts';
 import { readCloudNames, readConfig } from '../../config/read-config.ts';
 import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
-import { readTls } from '../../../shared/http/tls-settings.ts';
+import { readTlsSettings } from '../../../shared/http/tls-settings.ts';
 import { ConfigError } from '../../../shared/base/errors.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
@@ -45,7 +45,7 @@ export function writeSetting(
   if (value instanceof Secret) return name === undefined ? undefined : { name, value: value.reveal() };
   // kubectl runs in other folders than this one.
   const isPath = option.kind === 'file' || option.name === 'cache-dir';
-  const whole = isPath && host !== undefined ? locate(value, host) : value;
+  const whole = isPath && host !== undefined ? resolvePath(value, host) : value;
   if (option.flag === false) return name === undefined ? undefined : { name, value: whole };
   return { flag: option.kind === 'switch' && whole === 'true' ? `--${option.name}` : `--${option.name}=${whole}` };
 }
@@ -71,10 +71,10 @@ async function nameCloud({ host, flags }: Call, config: ResolvedConfig): Promise
 
 function refuseCurrentFolder(config: ResolvedConfig): void {
   for (const { name } of OPTIONS) {
-    const { untrusted, origin } = config.setting(name) ?? {};
-    if (untrusted === undefined || origin === undefined) continue;
+    const { consentHint, origin } = config.setting(name) ?? {};
+    if (consentHint === undefined || origin === undefined) continue;
     throw new ConfigError(`${origin}, which is in the current folder, where kubectl will not always be`, {
-      hint: untrusted,
+      hint: consentHint,
     });
   }
 }
@@ -95,7 +95,7 @@ export async function readConfigured(call: Call, withSecrets: boolean): Promise<
     });
   }
   refuseCurrentFolder(config);
-  readTls(config, host);
+  readTlsSettings(config, host);
   const flags = await nameCloud(call, config);
   const env: Record<string, string> = {};
   const leftOut: string[] = [];

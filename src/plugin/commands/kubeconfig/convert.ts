@@ -87,17 +87,17 @@ function readProvider(provider: JsonObject, withSecrets: boolean): ConfiguredLog
 const READERS: Readonly<
   Partial<Record<UserKind, (user: JsonObject, call: Call) => ConfiguredLogin | Promise<ConfiguredLogin>>>
 > = {
-  old: (user, { own }) => readStanza(objectAt(user, 'exec') ?? {}, own.on('with-secrets')),
-  'auth-provider': (user, { own }) => readProvider(objectAt(user, 'auth-provider') ?? {}, own.on('with-secrets')),
-  token: (_, call) => readConfigured(call, call.own.on('with-secrets')),
+  old: (user, { own }) => readStanza(objectAt(user, 'exec') ?? {}, own.isOn('with-secrets')),
+  'auth-provider': (user, { own }) => readProvider(objectAt(user, 'auth-provider') ?? {}, own.isOn('with-secrets')),
+  token: (_, call) => readConfigured(call, call.own.isOn('with-secrets')),
 };
 
 /** The users that are meant. */
 function listUsers(kubeconfig: Kubeconfig, { words, own }: Call): string[] {
-  if (own.on('all') === words.length > 0) {
+  if (own.isOn('all') === words.length > 0) {
     throw new UsageError('which contexts are meant?', { hint: 'name some, or give --all' });
   }
-  if (own.on('all')) return kubeconfig.names('user');
+  if (own.isOn('all')) return kubeconfig.names('user');
   const users = words.map((name) => {
     const context = kubeconfig.find('context', name);
     if (context !== undefined) return textAt(context.value, 'user') ?? '';
@@ -108,7 +108,7 @@ function listUsers(kubeconfig: Kubeconfig, { words, own }: Call): string[] {
 
 /** Whether to convert a user; one that was named must be of a kind that can be. */
 function isMeant(user: string, kind: UserKind, { own, words }: Call): boolean {
-  if (kind === 'token' ? own.on('static-token') : kind !== 'other') return kind !== 'ours';
+  if (kind === 'token' ? own.isOn('static-token') : kind !== 'other') return kind !== 'ours';
   if (words.length === 0) return false;
   const hint =
     kind === 'token' ? 'give --static-token to replace it by the login that is configured now' : 'use "kubeconfig add"';
@@ -138,7 +138,7 @@ async function convertUser(kubeconfig: Kubeconfig, call: Call, name: string): Pr
 async function convert(call: Call): Promise<Answer> {
   const { openKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
   const { own, host, reporter } = call;
-  if (own.on('static-token') && own.on('all')) {
+  if (own.isOn('static-token') && own.isOn('all')) {
     throw new UsageError('--static-token is for contexts that are named', { hint: 'name them instead of --all' });
   }
   const kubeconfig = openKubeconfig(host, own.text('kubeconfig'));
@@ -156,7 +156,7 @@ async function convert(call: Call): Promise<Answer> {
   return finish(call, kubeconfig, {
     said: [said, ...describeLeftOut([...leftOut])],
     data: { users: converted, leftOut: [...leftOut] },
-    secret: own.on('with-secrets'),
+    secret: own.isOn('with-secrets'),
   });
 }
 

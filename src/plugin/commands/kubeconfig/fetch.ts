@@ -6,10 +6,10 @@ import {
   KeystoneUnreachable,
   UsageError,
 } from '../../../shared/base/errors.ts';
-import { isExposed } from '../../../shared/base/url.ts';
+import { isPlaintextRemote } from '../../../shared/base/url.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import type { HttpAnswer } from '../../../shared/http/http-client.ts';
+import type { HttpResponse } from '../../../shared/http/http-client.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { makeStanza } from '../../kubeconfig/exec-stanza.ts';
 import { withHttp } from '../../login/request-token.ts';
@@ -37,7 +37,7 @@ function readUrl(text: string): URL {
       hint: 'it looks like https://kubeconfigs.example.com/kube-config',
     });
   }
-  if (isExposed(url)) {
+  if (isPlaintextRemote(url)) {
     throw new UsageError('URL is http://: the token would cross the network unencrypted', { hint: 'use https://' });
   }
   return url;
@@ -50,7 +50,7 @@ function tlsOf(call: Call, { login }: Session): TlsSettings {
 }
 
 /** @throws PluginError for every answer but a good one */
-function readBody({ status, body }: HttpAnswer, { origin }: URL): string {
+function readBody({ status, body }: HttpResponse, { origin }: URL): string {
   if (status === 200) return body;
   const said = `${origin} answered ${String(status)} instead of a kubeconfig`;
   if (status === 401 || status === 403) {
@@ -71,7 +71,7 @@ async function ask(call: Call, url: URL): Promise<string> {
         authorization: new Secret(`Bearer ${record.token}`),
         accept: 'application/yaml, application/json;q=0.9, */*;q=0.5',
       },
-      place: PLACE,
+      peer: PLACE,
     }),
   );
   return readBody(answer, url);
@@ -170,7 +170,7 @@ async function fetchKubeconfig(call: Call): Promise<Answer> {
   const { openKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
   const { own, host, reporter, words } = call;
   const url = readUrl(words[0] ?? '');
-  const configured = await readConfigured(call, own.on('with-secrets'));
+  const configured = await readConfigured(call, own.isOn('with-secrets'));
   // Before anything is sent: it may be that nothing can be written.
   const kubeconfig = openKubeconfig(host, own.text('kubeconfig'));
   const served = await readAnswer(await ask(call, url), url.origin);

@@ -16,7 +16,7 @@ export function chooseProgram(host: Host, asked: string | undefined): Program {
   if (lookUp(NAME, host) !== undefined) return { command: NAME };
   const paths = host.platform === 'win32' ? win32 : posix;
   // A single executable is its own Node.
-  if (paths.basename(host.program).startsWith(NAME)) return { command: host.program };
+  if (paths.basename(host.execPath).startsWith(NAME)) return { command: host.execPath };
   return {
     command: NAME,
     warning: `${NAME} is not on your PATH, where kubectl looks for it; put it there, or name it with --command`,

@@ -46,7 +46,7 @@ export async function finish(
   kubeconfig: Kubeconfig,
   { said, data, secret = false }: Outcome,
 ): Promise<Answer> {
-  if (call.own.on('dry-run')) {
+  if (call.own.isOn('dry-run')) {
     const diff = kubeconfig.diff(harmlessVariables());
     const text = diff === '' ? 'Nothing would change.' : paintDiff(diff, call.paint);
     return { text, data: { ...data, dryRun: true, changed: diff !== '', diff } };
@@ -81,6 +81,6 @@ export function finishContext(
   return finish(call, kubeconfig, {
     said: [describeTarget(kubeconfig, target), ...describeLeftOut(leftOut)],
     data: { ...target, current: kubeconfig.current ?? null, leftOut },
-    secret: call.own.on('with-secrets'),
+    secret: call.own.isOn('with-secrets'),
   });
 }

@@ -1,8 +1,8 @@
 /** A context with its cluster and its user, put into a kubeconfig. */
 import { readFileSync } from 'node:fs';
-import { locate } from '../../../shared/base/file-path.ts';
-import { codeOf, ConfigError } from '../../../shared/base/errors.ts';
-import { isExposed } from '../../../shared/base/url.ts';
+import { resolvePath } from '../../../shared/base/file-path.ts';
+import { getErrorCode, ConfigError } from '../../../shared/base/errors.ts';
+import { isPlaintextRemote } from '../../../shared/base/url.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import type { Found, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { kindOf, withStanza } from '../../kubeconfig/exec-stanza.ts';
@@ -30,7 +30,7 @@ export function isOurs(user: Found | undefined): boolean {
  */
 export function readServer(text: string, origin: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || isExposed(url)) {
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || isPlaintextRemote(url)) {
     throw new ConfigError(`${origin} must be the https:// URL of an API server`, {
       hint: 'it looks like https://kubernetes.example.com:6443',
     });
@@ -46,12 +46,12 @@ export function readServer(text: string, origin: string): URL {
 export function readAuthority({ own, host }: Call): string | undefined {
   const named = own.text('certificate-authority');
   if (named === undefined) return undefined;
-  const path = locate(named, host);
+  const path = resolvePath(named, host);
   let pem: string;
   try {
     pem = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new ConfigError(`--certificate-authority: ${path} cannot be read (${codeOf(error)})`, {
+    throw new ConfigError(`--certificate-authority: ${path} cannot be read (${getErrorCode(error)})`, {
       hint: 'name a PEM file that you may read',
     });
   }
@@ -95,7 +95,7 @@ export function putContext(
   });
   const current = kubeconfig.current;
   const isDangling = current === undefined || kubeconfig.find('context', current) === undefined;
-  if (call.own.on('set-current') || isDangling) kubeconfig.setCurrent(context);
+  if (call.own.isOn('set-current') || isDangling) kubeconfig.setCurrent(context);
 }
 
 /** What a word is to a POSIX shell. */

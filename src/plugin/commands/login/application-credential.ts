@@ -34,7 +34,7 @@ export async function createCredential(ask: Ask, userId: string, wanted: WantedC
   const body = await ask({
     verb: 'POST',
     path: pathOf(userId),
-    about: 'a new application credential',
+    resource: 'a new application credential',
     body: {
       application_credential: {
         name,
@@ -65,7 +65,7 @@ export async function createCredential(ask: Ask, userId: string, wanted: WantedC
 export async function takeBack(ask: Ask, userId: string, { id }: NewCredential, because: unknown): Promise<never> {
   try {
     const path = `${pathOf(userId)}/${encodeURIComponent(id)}`;
-    await ask({ verb: 'DELETE', path, about: 'its application credential deleted' });
+    await ask({ verb: 'DELETE', path, resource: 'its application credential deleted' });
   } catch (error) {
     if (!(error instanceof PluginError) || !(because instanceof PluginError)) throw because;
     throw new PluginError(

@@ -62,7 +62,7 @@ async function settleProject(
   const asIs = { config, received: first, facts };
   // A script gets what get-token would get.
   if (!mayChoose(facts) || (current !== undefined && login.person.deafBecause !== undefined)) return asIs;
-  const question = { verb: 'GET', path: 'auth/projects', about: 'its projects' } as const;
+  const question = { verb: 'GET', path: 'auth/projects', resource: 'its projects' } as const;
   const projects = readProjects(await useToken(login, record, (ask) => ask(question)));
   const project = await chooseProject(projects, current, login.person);
   if (project === undefined) {

@@ -73,13 +73,13 @@ const splitList = (text: string): string[] =>
  */
 export function readWish(own: ResolvedConfig, now: number): Wish {
   const stray = CREDENTIAL_OPTIONS.find(({ name }) => own.has(name));
-  if (!own.on(CREATE)) {
+  if (!own.isOn(CREATE)) {
     if (stray !== undefined) {
       throw new UsageError(`--${stray.name} is for a new application credential`, { hint: `add --${CREATE}` });
     }
-    return { keep: own.on(SAVE) ? 'secret' : 'nothing' };
+    return { keep: own.isOn(SAVE) ? 'secret' : 'nothing' };
   }
-  if (own.on(SAVE)) {
+  if (own.isOn(SAVE)) {
     throw new UsageError(`--${SAVE} and --${CREATE} ask for different secrets to be kept`, {
       hint: 'leave one of them out',
     });
