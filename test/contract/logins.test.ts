@@ -5,7 +5,7 @@ import { appendFileSync, copyFileSync, mkdirSync, readFileSync, readdirSync, uti
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { sealRecord, unsealRecord } from '../../src/plugin/cache/cached-token.ts';
+import { serializeRecord, parseRecord } from '../../src/plugin/cache/token-record.ts';
 import {
   both,
   checkLogins,
@@ -211,11 +211,11 @@ testWithKeystone('a record past its time', async (t, world) => {
   t.strictSame(more, [], 'one record');
   const key = file.replace('.token', '');
   const age = (receivedMs: number, leftMs: number): void => {
-    const record = unsealRecord(key, readFileSync(join(home.cache, file), 'utf8'));
+    const record = parseRecord(key, readFileSync(join(home.cache, file), 'utf8'));
     t.equal(record?.token, first.token);
     const now = Date.now();
     const times = { receivedAt: now - receivedMs, expiresAt: now + leftMs };
-    const sealed = sealRecord(key, { token: first.token, endpoint: `${mark.url}/v3`, ...times });
+    const sealed = serializeRecord(key, { token: first.token, endpoint: `${mark.url}/v3`, ...times });
     writeFileSync(join(home.cache, file), sealed);
   };
   age(3_400_000, 200_000);

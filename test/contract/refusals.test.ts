@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import t from 'tap';
 import type { Test } from 'tap';
-import { seal, unseal } from '../../src/plugin/cache/checksum.ts';
+import { serializeWithChecksum, parseWithChecksum } from '../../src/plugin/cache/checksum.ts';
 import { checkFailure, EXIT } from '../support/login.ts';
 import { alone, COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/plugin.ts';
 import type { Home, Ran } from '../support/plugin.ts';
@@ -338,7 +338,7 @@ function openShell(home: Home, kind: 'leader' | 'orphan' = 'leader'): Shell {
 function ageRefusals(home: Home, ms: number): void {
   for (const name of readdirSync(home.cache).filter((name) => name.endsWith('.refused'))) {
     const path = join(home.cache, name);
-    const content = unseal(readFileSync(path, 'utf8')) ?? {};
-    writeFileSync(path, seal({ ...content, at: Number(content['at']) - ms }));
+    const content = parseWithChecksum(readFileSync(path, 'utf8')) ?? {};
+    writeFileSync(path, serializeWithChecksum({ ...content, at: Number(content['at']) - ms }));
   }
 }

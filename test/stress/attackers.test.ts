@@ -22,7 +22,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { sealRecord } from '../../src/plugin/cache/cached-token.ts';
+import { serializeRecord } from '../../src/plugin/cache/token-record.ts';
 import { canRun, FULL, noneOf, seconds, start, tokenOf, without } from '../support/stress.ts';
 import type { TimedRun } from '../support/stress.ts';
 import { loginTo, startForTest } from '../support/login.ts';
@@ -178,7 +178,7 @@ await t.test('what was planted while the folder stood open', { skip: noOthers },
       const file = join(victim.cache, name);
       const now = Date.now();
       const record = { token: EVIL, receivedAt: now, expiresAt: now + 3_600_000, endpoint: 'http://127.0.0.1:1/v3' };
-      writeFileSync(forged, sealRecord(name.replace('.token', ''), record), { mode: 0o644 });
+      writeFileSync(forged, serializeRecord(name.replace('.token', ''), record), { mode: 0o644 });
       rmSync(file);
       chmodSync(join(victim.home, '.cache'), 0o755);
       chmodSync(victim.cache, 0o777);

@@ -6,8 +6,8 @@
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { getToken } from '../../src/plugin/login/get-token.ts';
-import { lookup } from '../../src/plugin/fast-path/find-cached-credential.ts';
+import { getExecCredential } from '../../src/plugin/login/get-token.ts';
+import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
 import { noneOf, start, tokenOf } from '../support/stress.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { loginTo, startForTest } from '../support/login.ts';
@@ -43,12 +43,12 @@ async function live({ standIn, folder, from, skewSeconds }: Life): Promise<strin
     const host = fakeHost({ env, uid, now: () => at });
     const reporter = {
       warn: (text: string) => problems.push(text),
-      notice: () => undefined,
+      info: () => undefined,
       progress: () => undefined,
-      detail: () => undefined,
+      debug: () => undefined,
     };
-    const run = { host, info: undefined, flags: new Map(), reporter, userAgent: 'test', onHitPath: true };
-    const document = lookup(host) ?? (await getToken(run));
+    const run = { host, execInfo: undefined, flags: new Map(), reporter, userAgent: 'test', onFastPath: true };
+    const document = findCachedCredential(host) ?? (await getExecCredential(run));
     const { status } = JSON.parse(document) as { status: { expirationTimestamp: string } };
     return { token: tokenOf(document) ?? '', ends: Date.parse(status.expirationTimestamp) };
   };

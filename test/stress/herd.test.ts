@@ -75,13 +75,18 @@ testWithKeystone('a herd', async (t, world) => {
   t.equal((await validateToken(world.http, first ?? ''))?.user.name, tenancy.users.alice.name, 'Keystone knows it');
 
   // Keystone's own tokens live an hour: the same record, but over.
-  const { sealRecord, unsealRecord } = await import('../../src/plugin/cache/cached-token.ts');
-  const { readPrivate, writePrivate } = await import('../../src/plugin/cache/private-file.ts');
+  const { serializeRecord, parseRecord } = await import('../../src/plugin/cache/token-record.ts');
+  const { readPrivateFile, writePrivateFile } = await import('../../src/plugin/cache/private-file.ts');
   const name = readdirSync(home.cache).find((file) => file.endsWith('.token')) ?? '';
   const key = name.replace('.token', '');
-  const record = unsealRecord(key, readPrivate(join(home.cache, name), process.geteuid?.()));
+  const record = parseRecord(key, readPrivateFile(join(home.cache, name), process.geteuid?.()));
   if (record === undefined) throw new Error('no record');
-  writePrivate(home.cache, name, sealRecord(key, { ...record, expiresAt: Date.now() + 1_000 }), Date.now() + 1_000);
+  writePrivateFile(
+    home.cache,
+    name,
+    serializeRecord(key, { ...record, expiresAt: Date.now() + 1_000 }),
+    Date.now() + 1_000,
+  );
   const second = await stampede('expired record');
   t.not(second, first, 'a new token');
 });

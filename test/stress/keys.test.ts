@@ -7,10 +7,10 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, wri
 import { join } from 'node:path';
 import t from 'tap';
 import { makePki } from '../../scripts/pki.ts';
-import { openCache } from '../../src/plugin/cache/token-cache.ts';
+import { openTokenCache } from '../../src/plugin/cache/token-cache.ts';
 import { parseExecInfo } from '../../src/plugin/exec/exec-info.ts';
-import { getToken } from '../../src/plugin/login/get-token.ts';
-import { lookup } from '../../src/plugin/fast-path/find-cached-credential.ts';
+import { getExecCredential } from '../../src/plugin/login/get-token.ts';
+import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { noneOf, seconds, sized, tokenOf } from '../support/stress.ts';
 import { fakeHost } from '../support/fake-host.ts';
@@ -135,23 +135,23 @@ async function ask(folder: string, { env, info }: Differing): Promise<Asked> {
     ...(info === undefined ? {} : { KUBERNETES_EXEC_INFO: info }),
   };
   const host: Host = fakeHost({ env: all, uid, now: Date.now, home: () => folder });
-  const found = lookup(host);
+  const found = findCachedCredential(host);
   const warnings: string[] = [];
   const reporter = {
     warn: (text: string) => warnings.push(text),
-    notice: () => undefined,
+    info: () => undefined,
     progress: () => undefined,
-    detail: () => undefined,
+    debug: () => undefined,
   };
   const document =
     found ??
-    (await getToken({
+    (await getExecCredential({
       host,
-      info: parseExecInfo(info),
+      execInfo: parseExecInfo(info),
       flags: new Map(),
       reporter,
       userAgent: 'test',
-      onHitPath: true,
+      onFastPath: true,
     }));
   return { hit: found !== undefined, token: tokenOf(document) ?? `none: ${document}` };
 }
@@ -286,16 +286,21 @@ await t.test('ten thousand logins leave little behind', async (t) => {
   const host = fakeHost({ env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder }, uid, now: Date.now });
   let most = 0;
   for (let index = 0; index < count; index += 1) {
-    const cache = await openCache({ host, storage: 'file', forKubectl: false, warn: (text) => warnings.push(text) });
+    const cache = await openTokenCache({
+      host,
+      storage: 'file',
+      isForKubectl: false,
+      warn: (text) => warnings.push(text),
+    });
     const key = index.toString(16).padStart(4, '0').split('').toReversed().join('').padEnd(64, '0');
     const release = await cache.lock(key, {
-      longestMs: 1_000,
-      isOver: () => Promise.resolve(false),
-      onLong: () => undefined,
+      maxWaitMs: 1_000,
+      isNoLongerNeeded: () => Promise.resolve(false),
+      onLongWait: () => undefined,
     });
     const now = Date.now();
     const record = { token: `t${index}`, receivedAt: now, expiresAt: now + 3_600_000, endpoint: 'http://127.0.0.1/v3' };
-    await cache.keep(key, record, [[`f${key.slice(1)}`, { key, apiVersion: undefined, files: [] }]]);
+    await cache.store(key, record, [[`f${key.slice(1)}`, { key, apiVersion: undefined, files: [] }]]);
     release?.();
     if (index % 500 === 499) most = Math.max(most, readdirSync(folder).length);
   }

@@ -11,15 +11,15 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { aboutFile, readAbout, writeAbout } from '../../src/plugin/cache/token-metadata.ts';
-import type { About } from '../../src/plugin/cache/token-metadata.ts';
-import { ensureFolder } from '../../src/plugin/cache/cache-folder.ts';
+import { metadataFileName, readTokenMetadata, writeTokenMetadata } from '../../src/plugin/cache/token-metadata.ts';
+import type { TokenMetadata } from '../../src/plugin/cache/token-metadata.ts';
+import { ensureCacheFolder } from '../../src/plugin/cache/cache-folder.ts';
 import { writeAliasFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
-import type { Folder } from '../../src/plugin/cache/file-store.ts';
-import { forgetIdentity, takeLocks } from '../../src/plugin/cache/forget-identity.ts';
-import { findFolder, listIdentities } from '../../src/plugin/cache/cached-identities.ts';
+import type { CacheFolder } from '../../src/plugin/cache/file-store.ts';
+import { forgetIdentity, acquireLocks } from '../../src/plugin/cache/forget-identity.ts';
+import { findCacheFolder, listCachedIdentities } from '../../src/plugin/cache/cached-identities.ts';
 import { listCachedFiles } from '../../src/plugin/cache/inventory.ts';
-import { takeLock } from '../../src/plugin/cache/login-lock.ts';
+import { acquireLock } from '../../src/plugin/cache/login-lock.ts';
 import { prune } from '../../src/plugin/cache/prune.ts';
 import { rememberRefusal } from '../../src/plugin/cache/refusals.ts';
 import { runCommand } from '../../src/plugin/commands/run-command.ts';
@@ -33,7 +33,7 @@ const TOKEN = 'gAAAA-canary-token';
 
 const keyOf = (digit: string): string => digit.repeat(64);
 
-const aliceUntil = (expiresAt: number): About => ({
+const aliceUntil = (expiresAt: number): TokenMetadata => ({
   user: 'alice',
   domain: 'Default',
   scope: 'project demo (Default)',
@@ -42,12 +42,12 @@ const aliceUntil = (expiresAt: number): About => ({
   given: false,
   trust: { insecure: false, ca: '/etc/ca.pem', cert: undefined, key: undefined, digest: 'd' },
   expiresAt,
-  renewable: false,
+  isRenewable: false,
   storage: 'file',
 });
 
 interface Place {
-  readonly folder: Folder;
+  readonly folder: CacheFolder;
   readonly now: number;
   /** What a command says, and its status. */
   readonly run: (...argv: string[]) => Promise<{ stdout: string; stderr: string; status: number }>;
@@ -55,7 +55,7 @@ interface Place {
 
 function settle(path: string): Place {
   const folder = { path: join(path, 'cache'), uid };
-  ensureFolder(folder.path, uid);
+  ensureCacheFolder(folder.path, uid);
   const now = Date.now();
   return {
     folder,
@@ -87,31 +87,31 @@ function settle(path: string): Place {
 function keep({ folder, now }: Place, key: string, livesMs: number): void {
   const expiresAt = now + livesMs;
   writeRecordFile(folder, key, { token: TOKEN, receivedAt: now - HOUR, expiresAt, endpoint });
-  writeAbout(folder, key, aliceUntil(expiresAt), expiresAt);
+  writeTokenMetadata(folder, key, aliceUntil(expiresAt), expiresAt);
 }
 
 void t.test('what is said of a token comes back as it was written, or not at all', async (t) => {
   const { folder, now } = settle(t.testdir());
   const about = aliceUntil(now + HOUR);
-  writeAbout(folder, keyOf('a'), about, now + HOUR);
-  t.same(readAbout(folder, keyOf('a')), about);
+  writeTokenMetadata(folder, keyOf('a'), about, now + HOUR);
+  t.same(readTokenMetadata(folder, keyOf('a')), about);
   const more = { ...about, given: true, renewable: true, keystone: undefined, domain: undefined, storage: 'keyring' };
-  writeAbout(folder, keyOf('b'), { ...more, trust: { insecure: true, digest: 'e' } }, now + HOUR);
-  t.match(readAbout(folder, keyOf('b')), { ...more, trust: { insecure: true, digest: 'e' } });
-  writeAbout(folder, keyOf('c'), { ...about, user: 'u'.repeat(100_000) }, now + HOUR);
-  t.equal(readAbout(folder, keyOf('c'))?.user.length, 300, 'a name of any length');
+  writeTokenMetadata(folder, keyOf('b'), { ...more, trust: { insecure: true, digest: 'e' } }, now + HOUR);
+  t.match(readTokenMetadata(folder, keyOf('b')), { ...more, trust: { insecure: true, digest: 'e' } });
+  writeTokenMetadata(folder, keyOf('c'), { ...about, user: 'u'.repeat(100_000) }, now + HOUR);
+  t.equal(readTokenMetadata(folder, keyOf('c'))?.user.length, 300, 'a name of any length');
 
-  const file = join(folder.path, aboutFile(keyOf('a')));
+  const file = join(folder.path, metadataFileName(keyOf('a')));
   t.equal(lstatSync(file).mode & 0o777, 0o600);
   const whole = readFileSync(file);
   for (let at = 0; at < whole.length; at += 7) {
     const flipped = Buffer.from(whole);
     flipped[at] = (flipped[at] ?? 0) ^ 1;
     writeFileSync(file, flipped);
-    t.equal(readAbout(folder, keyOf('a')), undefined, `a flipped bit at ${String(at)}`);
+    t.equal(readTokenMetadata(folder, keyOf('a')), undefined, `a flipped bit at ${String(at)}`);
   }
-  writeFileSync(join(folder.path, aboutFile(keyOf('d'))), whole, { mode: 0o600 });
-  t.equal(readAbout(folder, keyOf('d')), undefined, 'under another name');
+  writeFileSync(join(folder.path, metadataFileName(keyOf('d'))), whole, { mode: 0o600 });
+  t.equal(readTokenMetadata(folder, keyOf('d')), undefined, 'under another name');
 });
 
 void t.test('identities: what lives, wherever it is kept', async (t) => {
@@ -120,15 +120,15 @@ void t.test('identities: what lives, wherever it is kept', async (t) => {
   keep(place, keyOf('a'), 2 * HOUR);
   keep(place, keyOf('b'), -HOUR);
   writeRecordFile(folder, keyOf('c'), { token: TOKEN, receivedAt: now, expiresAt: now - 1, endpoint, refresh: 'r' });
-  writeAbout(folder, keyOf('d'), { ...aliceUntil(now + HOUR), storage: 'keyring' }, now + HOUR);
-  writeAbout(folder, keyOf('e'), { ...aliceUntil(now - HOUR), storage: 'keyring' }, now - HOUR);
-  writeAbout(folder, keyOf('f'), aliceUntil(now + HOUR), now + HOUR);
-  t.match(listIdentities(folder, now), [
+  writeTokenMetadata(folder, keyOf('d'), { ...aliceUntil(now + HOUR), storage: 'keyring' }, now + HOUR);
+  writeTokenMetadata(folder, keyOf('e'), { ...aliceUntil(now - HOUR), storage: 'keyring' }, now - HOUR);
+  writeTokenMetadata(folder, keyOf('f'), aliceUntil(now + HOUR), now + HOUR);
+  t.match(listCachedIdentities(folder, now), [
     { key: keyOf('c'), storage: 'file', renewable: true, about: undefined, keystone: endpoint },
     { key: keyOf('d'), storage: 'keyring', renewable: false, about: { user: 'alice' } },
     { key: keyOf('a'), storage: 'file', renewable: false, about: { user: 'alice' } },
   ]);
-  t.equal(listIdentities(folder, now).length, 3);
+  t.equal(listCachedIdentities(folder, now).length, 3);
 });
 
 void t.test('pruning takes what is said of a token with it', async (t) => {
@@ -144,7 +144,7 @@ void t.test('no number of those files pushes a token out', async (t) => {
   const { folder, now } = place;
   for (let index = 0; index < 300; index += 1) {
     const key = index.toString(16).padStart(64, '0');
-    writeAbout(folder, key, aliceUntil(now + 2 * HOUR + index * 1000), now + 2 * HOUR + index * 1000);
+    writeTokenMetadata(folder, key, aliceUntil(now + 2 * HOUR + index * 1000), now + 2 * HOUR + index * 1000);
   }
   keep(place, keyOf('a'), HOUR);
   prune(folder.path, now);
@@ -169,27 +169,27 @@ void t.test('forgetting waits for the login that is under way, and takes nothing
     now + HOUR,
   );
   writeAliasFile(folder, keyOf('e'), { key: other, apiVersion: undefined, files: [] }, now + HOUR);
-  const waiting = { longestMs: 0, isOver: () => Promise.resolve(false), onLong: () => undefined };
-  const release = await takeLock(folder, partial, waiting);
+  const waiting = { maxWaitMs: 0, isNoLongerNeeded: () => Promise.resolve(false), onLongWait: () => undefined };
+  const release = await acquireLock(folder, partial, waiting);
   t.type(release, 'function');
   const longMs = setTimeout(() => release?.(), 300);
   t.teardown(() => clearTimeout(longMs));
   const startedAt = performance.now();
   const host = fakeHost({ uid });
-  const forgetting = { folder, host, key: mine, storages: ['file'], longestMs: 5_000, onLong: () => undefined };
-  const { records, about, failures, overtaken } = await forgetIdentity(forgetting);
+  const forgetting = { folder, host, key: mine, storages: ['file'], maxWaitMs: 5_000, onLongWait: () => undefined };
+  const { records, metadata, failures, isLoginPending } = await forgetIdentity(forgetting);
   t.ok(performance.now() - startedAt > 250, 'who logs in for incomplete settings holds another lock');
   t.match(records, [{ token: TOKEN }]);
-  t.match(about, { user: 'alice' });
-  t.same([failures, overtaken], [[], false]);
+  t.match(metadata, { user: 'alice' });
+  t.same([failures, isLoginPending], [[], false]);
   t.same(
     readdirSync(folder.path).filter((name) => !name.endsWith('.lock')),
     [`${other}.about`, `${other}.refused`, `${other}.token`, `${keyOf('e')}.alias`],
   );
-  t.match(await forgetIdentity(forgetting), { records: [], about: undefined, failures: [] }, 'twice is no error');
+  t.match(await forgetIdentity(forgetting), { records: [], metadata: undefined, failures: [] }, 'twice is no error');
 
-  const held = await takeLocks(folder, [other], waiting);
-  t.match(await forgetIdentity({ ...forgetting, key: other, longestMs: 50 }), { overtaken: true, records: [{}] });
+  const held = await acquireLocks(folder, [other], waiting);
+  t.match(await forgetIdentity({ ...forgetting, key: other, maxWaitMs: 50 }), { isLoginPending: true, records: [{}] });
   held.release();
 });
 
@@ -307,5 +307,5 @@ void t.test('a folder that is not safe is not worked on; one that is not there i
     t.same([status, stdout], [1, '']);
     t.match(stderr, /is open to others/);
   }
-  t.equal(findFolder(fakeHost({ uid, argv: ['--cache-dir', join(path, 'nowhere')] })), undefined);
+  t.equal(findCacheFolder(fakeHost({ uid, argv: ['--cache-dir', join(path, 'nowhere')] })), undefined);
 });

@@ -12,16 +12,22 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { cacheFolder, checkFolder, ensureFolder } from '../../src/plugin/cache/cache-folder.ts';
+import { resolveCacheFolder, checkCacheFolder, ensureCacheFolder } from '../../src/plugin/cache/cache-folder.ts';
 import { isFileUnchanged, stampFile } from '../../src/shared/base/file-stamp.ts';
-import { readPrivate, usePrivate, writePrivate } from '../../src/plugin/cache/private-file.ts';
-import { isFresh, sealAlias, sealRecord, unsealAlias, unsealRecord } from '../../src/plugin/cache/cached-token.ts';
+import { readPrivateFile, withPrivateFile, writePrivateFile } from '../../src/plugin/cache/private-file.ts';
+import {
+  isFresh,
+  serializeAlias,
+  serializeRecord,
+  parseAlias,
+  parseRecord,
+} from '../../src/plugin/cache/token-record.ts';
 import { writeAliasFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
-import { noteConfirmed, noteToken } from '../../src/plugin/cache/handed-out.ts';
+import { markConfirmed, markHandedOut } from '../../src/plugin/cache/handed-out-tokens.ts';
 import { prune } from '../../src/plugin/cache/prune.ts';
-import { forgetRefusal, recallRefusal, rememberRefusal, tagCredential } from '../../src/plugin/cache/refusals.ts';
-import { lookup } from '../../src/plugin/fast-path/find-cached-credential.ts';
-import { fingerprint } from '../../src/plugin/fast-path/fingerprint.ts';
+import { forgetRefusal, readRefusalTime, rememberRefusal, tagCredential } from '../../src/plugin/cache/refusals.ts';
+import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
+import { computeFingerprint } from '../../src/plugin/fast-path/fingerprint.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import type { ProcessIdentity } from '../../src/shared/base/process-identity.ts';
 import { fakeHost } from '../support/fake-host.ts';
@@ -35,12 +41,15 @@ const hostIn = (folder: string, parts: Partial<Host> = {}): Host =>
   fakeHost({ uid, env: { XDG_CACHE_HOME: folder }, now: () => NOW, ...parts });
 
 void t.test('the folder', async (t) => {
-  t.equal(cacheFolder(fakeHost()), '/home/alice/.cache/client-keystone-auth');
-  t.equal(cacheFolder(fakeHost({ env: { XDG_CACHE_HOME: '/c' } })), '/c/client-keystone-auth');
-  t.equal(cacheFolder(fakeHost({ env: { XDG_CACHE_HOME: 'relative' } })), '/home/alice/.cache/client-keystone-auth');
-  t.equal(cacheFolder(fakeHost({ home: () => undefined })), undefined, 'no home, no cache: never /tmp');
-  t.equal(cacheFolder(fakeHost({ platform: 'darwin' })), '/home/alice/Library/Caches/client-keystone-auth');
-  t.equal(cacheFolder(fakeHost({ platform: 'win32', env: {} })), undefined);
+  t.equal(resolveCacheFolder(fakeHost()), '/home/alice/.cache/client-keystone-auth');
+  t.equal(resolveCacheFolder(fakeHost({ env: { XDG_CACHE_HOME: '/c' } })), '/c/client-keystone-auth');
+  t.equal(
+    resolveCacheFolder(fakeHost({ env: { XDG_CACHE_HOME: 'relative' } })),
+    '/home/alice/.cache/client-keystone-auth',
+  );
+  t.equal(resolveCacheFolder(fakeHost({ home: () => undefined })), undefined, 'no home, no cache: never /tmp');
+  t.equal(resolveCacheFolder(fakeHost({ platform: 'darwin' })), '/home/alice/Library/Caches/client-keystone-auth');
+  t.equal(resolveCacheFolder(fakeHost({ platform: 'win32', env: {} })), undefined);
 });
 
 void t.test('what is written is private, whatever the umask, and complete', async (t) => {
@@ -48,8 +57,8 @@ void t.test('what is written is private, whatever the umask, and complete', asyn
     const folder = join(t.testdir(), `cache-${mask.toString(8)}`, 'deeper');
     const before = process.umask(mask);
     try {
-      ensureFolder(folder, uid);
-      writePrivate(folder, 'name', 'text', NOW);
+      ensureCacheFolder(folder, uid);
+      writePrivateFile(folder, 'name', 'text', NOW);
     } finally {
       process.umask(before);
     }
@@ -57,7 +66,7 @@ void t.test('what is written is private, whatever the umask, and complete', asyn
     t.equal(statSync(join(folder, 'name')).mode & 0o777, 0o600);
     t.equal(statSync(join(folder, 'name')).mtimeMs, NOW, 'its time says when it ends');
     t.same(readdirSync(folder), ['name'], 'nothing temporary is left');
-    t.equal(readPrivate(join(folder, 'name'), uid), 'text');
+    t.equal(readPrivateFile(join(folder, 'name'), uid), 'text');
   }
 });
 
@@ -65,81 +74,81 @@ void t.test('a loose folder is closed, a loose file refused and replaced', async
   const folder = t.testdir({ name: 'planted' });
   chmodSync(folder, 0o755);
   chmodSync(join(folder, 'name'), 0o644);
-  t.equal(readPrivate(join(folder, 'name'), uid), undefined);
-  usePrivate(join(folder, 'name'), uid, (fd) => t.equal(fstatSync(fd).size, 0, 'a loose file makes way'));
-  t.throws(() => usePrivate(folder, uid, () => undefined), { code: 'cache' }, 'a folder does not');
-  t.throws(() => checkFolder(folder, uid), { code: 'cache' });
-  ensureFolder(folder, uid);
-  writePrivate(folder, 'name', 'text', NOW);
+  t.equal(readPrivateFile(join(folder, 'name'), uid), undefined);
+  withPrivateFile(join(folder, 'name'), uid, (fd) => t.equal(fstatSync(fd).size, 0, 'a loose file makes way'));
+  t.throws(() => withPrivateFile(folder, uid, () => undefined), { code: 'cache' }, 'a folder does not');
+  t.throws(() => checkCacheFolder(folder, uid), { code: 'cache' });
+  ensureCacheFolder(folder, uid);
+  writePrivateFile(folder, 'name', 'text', NOW);
   t.equal(statSync(folder).mode & 0o777, 0o700);
-  t.equal(readPrivate(join(folder, 'name'), uid), 'text');
+  t.equal(readPrivateFile(join(folder, 'name'), uid), 'text');
 });
 
 void t.test('links and other things are no files of ours', async (t) => {
   const folder = t.testdir({ canary: 'canary' });
   chmodSync(join(folder, 'canary'), 0o600);
   symlinkSync(join(folder, 'canary'), join(folder, 'link'));
-  t.equal(readPrivate(join(folder, 'link'), uid), undefined, 'symbolic link');
+  t.equal(readPrivateFile(join(folder, 'link'), uid), undefined, 'symbolic link');
   linkSync(join(folder, 'canary'), join(folder, 'second'));
-  t.equal(readPrivate(join(folder, 'second'), uid), undefined, 'second name');
+  t.equal(readPrivateFile(join(folder, 'second'), uid), undefined, 'second name');
   mkdirSync(join(folder, 'folder'));
-  t.equal(readPrivate(join(folder, 'folder'), uid), undefined, 'folder');
-  t.equal(readPrivate(join(folder, 'absent'), uid), undefined, 'absent');
-  writePrivate(folder, 'link', 'text', NOW);
+  t.equal(readPrivateFile(join(folder, 'folder'), uid), undefined, 'folder');
+  t.equal(readPrivateFile(join(folder, 'absent'), uid), undefined, 'absent');
+  writePrivateFile(folder, 'link', 'text', NOW);
   t.equal(readFileSync(join(folder, 'canary'), 'utf8'), 'canary', 'the target of a planted link is left alone');
   writeFileSync(join(folder, 'huge'), 'x'.repeat(70_000), { mode: 0o600 });
-  t.equal(readPrivate(join(folder, 'huge'), uid), undefined, 'too large');
+  t.equal(readPrivateFile(join(folder, 'huge'), uid), undefined, 'too large');
 });
 
 void t.test('a folder that cannot be one gives a CacheError', async (t) => {
   const folder = t.testdir({ file: '' });
-  t.throws(() => ensureFolder(join(folder, 'file'), uid), { code: 'cache' });
-  t.throws(() => ensureFolder(join(folder, 'file', 'below'), uid), { code: 'cache' });
-  t.throws(() => ensureFolder(join(folder, 'other'), (uid ?? 0) + 1), { code: 'cache' });
-  t.throws(() => writePrivate(join(folder, 'absent'), 'name', 'text', NOW), { code: 'cache' });
+  t.throws(() => ensureCacheFolder(join(folder, 'file'), uid), { code: 'cache' });
+  t.throws(() => ensureCacheFolder(join(folder, 'file', 'below'), uid), { code: 'cache' });
+  t.throws(() => ensureCacheFolder(join(folder, 'other'), (uid ?? 0) + 1), { code: 'cache' });
+  t.throws(() => writePrivateFile(join(folder, 'absent'), 'name', 'text', NOW), { code: 'cache' });
 });
 
 void t.test('above the folder nobody else may write', async (t) => {
   const base = t.testdir({ open: { '.cache': {} } });
   const folder = join(base, 'open', '.cache', 'kept');
-  ensureFolder(folder, uid);
+  ensureCacheFolder(folder, uid);
   chmodSync(join(base, 'open'), 0o777);
-  t.throws(() => checkFolder(folder, uid), { code: 'cache', message: /open can be written by others/ });
+  t.throws(() => checkCacheFolder(folder, uid), { code: 'cache', message: /open can be written by others/ });
   chmodSync(join(base, 'open'), 0o1777);
-  t.doesNotThrow(() => checkFolder(folder, uid), 'a sticky folder keeps entries to their owners');
+  t.doesNotThrow(() => checkCacheFolder(folder, uid), 'a sticky folder keeps entries to their owners');
   chmodSync(join(base, 'open'), 0o700);
   chmodSync(join(base, 'open', '.cache'), 0o775);
-  t.doesNotThrow(() => checkFolder(folder, uid), 'nobody else gets past the folder above');
+  t.doesNotThrow(() => checkCacheFolder(folder, uid), 'nobody else gets past the folder above');
   chmodSync(join(base, 'open'), 0o755);
-  t.throws(() => checkFolder(folder, uid), { message: /\.cache can be written by others/ });
+  t.throws(() => checkCacheFolder(folder, uid), { message: /\.cache can be written by others/ });
   symlinkSync(join(base, 'open', '.cache'), join(base, 'link'));
-  t.throws(() => checkFolder(join(base, 'link', 'kept'), uid), { code: 'cache' }, 'a link hides nothing');
+  t.throws(() => checkCacheFolder(join(base, 'link', 'kept'), uid), { code: 'cache' }, 'a link hides nothing');
 });
 
 void t.test('a record survives only whole, and only under its own key', async (t) => {
-  const sealed = sealRecord('k1', record);
-  t.same(unsealRecord('k1', sealed), record);
-  t.equal(unsealRecord('k2', sealed), undefined);
+  const sealed = serializeRecord('k1', record);
+  t.same(parseRecord('k1', sealed), record);
+  t.equal(parseRecord('k2', sealed), undefined);
   let served = 0;
   for (let index = 0; index < sealed.length; index += 1) {
     for (const flip of [1, 2, 0x20]) {
       const broken =
         sealed.slice(0, index) + String.fromCharCode(sealed.charCodeAt(index) ^ flip) + sealed.slice(index + 1);
-      if (unsealRecord('k1', broken) !== undefined) served += 1;
+      if (parseRecord('k1', broken) !== undefined) served += 1;
     }
-    if (unsealRecord('k1', sealed.slice(0, index)) !== undefined) served += 1;
+    if (parseRecord('k1', sealed.slice(0, index)) !== undefined) served += 1;
   }
   t.equal(served, 0);
-  t.equal(unsealRecord('k1', ''), undefined);
-  t.equal(unsealAlias('k1', sealed), undefined, 'a record is no alias');
+  t.equal(parseRecord('k1', ''), undefined);
+  t.equal(parseAlias('k1', sealed), undefined, 'a record is no alias');
 });
 
 void t.test('an alias', async (t) => {
   const alias = { key: 'k', apiVersion: undefined, files: [{ path: '/ca.pem', stamp: '1 2 3' }] };
-  t.same(unsealAlias('f', sealAlias('f', alias)), alias);
-  t.equal(unsealAlias('g', sealAlias('f', alias)), undefined);
+  t.same(parseAlias('f', serializeAlias('f', alias)), alias);
+  t.equal(parseAlias('g', serializeAlias('f', alias)), undefined);
   const versioned = { ...alias, apiVersion: 'client.authentication.k8s.io/v1beta1' as const, files: [] };
-  t.same(unsealAlias('f', sealAlias('f', versioned)), versioned);
+  t.same(parseAlias('f', serializeAlias('f', versioned)), versioned);
 });
 
 void t.test('freshness', async (t) => {
@@ -171,63 +180,70 @@ void t.test('stamps', async (t) => {
 void t.test('lookup', async (t) => {
   const base = t.testdir({ 'ca.pem': 'x' });
   const host = hostIn(base);
-  const folder = { path: cacheFolder(host) ?? '', uid };
+  const folder = { path: resolveCacheFolder(host) ?? '', uid };
   const ca = stampFile(join(base, 'ca.pem'));
-  t.equal(lookup(host), undefined, 'an empty cache is a miss');
+  t.equal(findCachedCredential(host), undefined, 'an empty cache is a miss');
   const give = (cluster: string, parts: Partial<Host> = {}): void => {
     const alias = { key: 'k', apiVersion: undefined, files: [ca] };
-    writeAliasFile(folder, fingerprint(hostIn(base, parts), cluster), alias, record.expiresAt);
+    writeAliasFile(folder, computeFingerprint(hostIn(base, parts), cluster), alias, record.expiresAt);
   };
-  ensureFolder(folder.path, uid);
+  ensureCacheFolder(folder.path, uid);
   writeRecordFile(folder, 'k', record);
   give('');
-  t.match(lookup(host), /"apiVersion":"client.authentication.k8s.io\/v1".*gAAAA-token/);
-  t.equal(lookup(hostIn(base, { argv: ['--force-refresh'] })), undefined);
-  t.equal(lookup(hostIn(base, { now: () => record.expiresAt })), undefined, 'expired');
+  t.match(findCachedCredential(host), /"apiVersion":"client.authentication.k8s.io\/v1".*gAAAA-token/);
+  t.equal(findCachedCredential(hostIn(base, { argv: ['--force-refresh'] })), undefined);
+  t.equal(findCachedCredential(hostIn(base, { now: () => record.expiresAt })), undefined, 'expired');
   const asked = (apiVersion: string, parts: Partial<Host> = {}): Host => {
     const info = JSON.stringify({ apiVersion, kind: 'ExecCredential', spec: {} });
     return hostIn(base, { env: { XDG_CACHE_HOME: base, KUBERNETES_EXEC_INFO: info }, ...parts });
   };
-  t.match(lookup(asked('client.authentication.k8s.io/v1beta1')), /v1beta1/, 'the asked version is echoed');
-  t.equal(lookup(asked('client.authentication.k8s.io/v1alpha1')), undefined, 'the slow path explains');
+  t.match(
+    findCachedCredential(asked('client.authentication.k8s.io/v1beta1')),
+    /v1beta1/,
+    'the asked version is echoed',
+  );
+  t.equal(findCachedCredential(asked('client.authentication.k8s.io/v1alpha1')), undefined, 'the slow path explains');
 
   const kin = (id: string) => ({ id, memoryLayout: undefined, sessionLeaderPid: 1 });
   const byKubectl = (id: string): Host => asked('client.authentication.k8s.io/v1', { identifyParent: () => kin(id) });
-  t.ok(lookup(byKubectl('10 1')), 'a kubectl asks');
-  t.equal(lookup(byKubectl('10 1')), undefined, 'the same asks again: the slow path asks Keystone');
-  t.ok(lookup(byKubectl('11 1')), 'another kubectl');
-  t.ok(lookup(byKubectl('10 2')), 'another kubectl with the same pid');
-  t.ok(lookup(hostIn(base, { identifyParent: () => kin('12 1') })), 'a shell');
-  t.ok(lookup(hostIn(base, { identifyParent: () => kin('12 1') })), 'a shell may ask as often as it likes');
+  t.ok(findCachedCredential(byKubectl('10 1')), 'a kubectl asks');
+  t.equal(findCachedCredential(byKubectl('10 1')), undefined, 'the same asks again: the slow path asks Keystone');
+  t.ok(findCachedCredential(byKubectl('11 1')), 'another kubectl');
+  t.ok(findCachedCredential(byKubectl('10 2')), 'another kubectl with the same pid');
+  t.ok(findCachedCredential(hostIn(base, { identifyParent: () => kin('12 1') })), 'a shell');
+  t.ok(
+    findCachedCredential(hostIn(base, { identifyParent: () => kin('12 1') })),
+    'a shell may ask as often as it likes',
+  );
 
   chmodSync(folder.path, 0o755);
-  t.equal(lookup(host), undefined, 'an open folder is not trusted');
+  t.equal(findCachedCredential(host), undefined, 'an open folder is not trusted');
   chmodSync(folder.path, 0o700);
-  t.ok(lookup(host));
+  t.ok(findCachedCredential(host));
   utimesSync(ca.path, 1, 1);
-  t.equal(lookup(host), undefined, 'a changed file is a miss');
-  t.equal(lookup(fakeHost({ home: () => undefined })), undefined, 'no folder');
+  t.equal(findCachedCredential(host), undefined, 'a changed file is a miss');
+  t.equal(findCachedCredential(fakeHost({ home: () => undefined })), undefined, 'no folder');
 });
 
 void t.test('handed out', async (t) => {
   const folder = t.testdir();
   const to = (parent: string, now = NOW) => ({ folder, uid, parent, now });
-  t.equal(noteToken(to('1 1'), 'a'), 'nothing');
-  t.equal(noteToken(to('1 1'), 'a'), 'token');
-  t.equal(noteToken(to('2 1'), 'a'), 'nothing');
-  noteConfirmed(to('1 1'), 'a');
-  t.equal(noteToken(to('1 1'), 'a'), 'confirmed');
-  t.equal(noteToken(to('1 1', NOW + 299_000), 'a'), 'confirmed');
-  t.equal(noteToken(to('1 1', NOW + 301_000), 'a'), 'token', 'a parent that lives on may ask again');
-  t.equal(noteToken(to('1 1'), 'b'), 'nothing', 'a new token is new');
-  for (let parent = 0; parent < 1_000; parent += 1) noteToken(to(`${parent} 9`), 'a');
+  t.equal(markHandedOut(to('1 1'), 'a'), 'nothing');
+  t.equal(markHandedOut(to('1 1'), 'a'), 'token');
+  t.equal(markHandedOut(to('2 1'), 'a'), 'nothing');
+  markConfirmed(to('1 1'), 'a');
+  t.equal(markHandedOut(to('1 1'), 'a'), 'confirmed');
+  t.equal(markHandedOut(to('1 1', NOW + 299_000), 'a'), 'confirmed');
+  t.equal(markHandedOut(to('1 1', NOW + 301_000), 'a'), 'token', 'a parent that lives on may ask again');
+  t.equal(markHandedOut(to('1 1'), 'b'), 'nothing', 'a new token is new');
+  for (let parent = 0; parent < 1_000; parent += 1) markHandedOut(to(`${parent} 9`), 'a');
   t.ok(statSync(join(folder, 'handed-out')).size <= 256 * 47, 'it does not grow');
 });
 
 void t.test('pruning', async (t) => {
   const folder = t.testdir();
   const now = Date.now();
-  const make = (name: string, until: number): void => writePrivate(folder, name, '', until);
+  const make = (name: string, until: number): void => writePrivateFile(folder, name, '', until);
   make('old.token', now - 1_000);
   make('old.alias', now - 1_000);
   make('old.refused', now - 1_000);
@@ -253,17 +269,18 @@ void t.test('refusals', async (t) => {
     parent: string,
     secret: string | undefined,
     of: ProcessIdentity | undefined = session,
-  ): string | undefined => tagCredential({ session: of, parent: kin(parent), forKubectl: true }, [secret, undefined]);
+  ): string | undefined =>
+    tagCredential({ sessionLeader: of, parent: kin(parent), isForKubectl: true }, [secret, undefined]);
   t.equal(tag('2 1', 'pw'), tag('3 1', 'pw'), 'one terminal, two commands, the same password');
   t.not(tag('2 1', 'pw'), tag('2 1', 'corrected'));
   t.not(tag('2 1', 'pw'), tag('2 1', 'pw', kin('1 1', '140720874771441 94')), 'keyed by the layout of the shell');
   t.equal(tag('2 1', 'pw', bare), tag('2 1', 'other', bare), 'without that key it says nothing of the password');
   t.not(tag('2 1', 'pw', bare), tag('3 1', 'pw', bare));
   t.not(tag('2 1', undefined), tag('3 1', undefined), 'each command may ask once');
-  t.equal(tagCredential({ session: undefined, parent: undefined, forKubectl: true }, ['pw']), undefined);
+  t.equal(tagCredential({ sessionLeader: undefined, parent: undefined, isForKubectl: true }, ['pw']), undefined);
 
   const byHand = (parent: ProcessIdentity, secret: string | undefined, of?: ProcessIdentity): string | undefined =>
-    tagCredential({ session: of, parent, forKubectl: false }, [secret, undefined]);
+    tagCredential({ sessionLeader: of, parent, isForKubectl: false }, [secret, undefined]);
   const script = kin('2 1', '140720874771442 94');
   t.equal(byHand(script, 'pw'), byHand(script, 'pw'), 'a script, where the shell of the terminal is not to be seen');
   t.not(byHand(script, 'pw'), byHand(script, 'corrected'));
@@ -273,12 +290,12 @@ void t.test('refusals', async (t) => {
   t.equal(byHand(kin('2 1'), 'pw', bare), undefined, 'and nothing is kept where it cannot be kept safely');
 
   const memory = { folder, key: 'k', tag: tag('2 1', 'pw') ?? '' };
-  t.equal(recallRefusal(memory, NOW), undefined);
+  t.equal(readRefusalTime(memory, NOW), undefined);
   rememberRefusal(memory, NOW);
-  t.equal(recallRefusal(memory, NOW + 29_999), NOW);
-  t.equal(recallRefusal(memory, NOW + 30_000), undefined);
-  t.equal(recallRefusal({ ...memory, tag: 'other' }, NOW), undefined, 'another password is tried at once');
+  t.equal(readRefusalTime(memory, NOW + 29_999), NOW);
+  t.equal(readRefusalTime(memory, NOW + 30_000), undefined);
+  t.equal(readRefusalTime({ ...memory, tag: 'other' }, NOW), undefined, 'another password is tried at once');
   t.notMatch(readFileSync(join(folder.path, 'k.refused'), 'utf8'), /pw|14072/);
   forgetRefusal(folder, 'k');
-  t.equal(recallRefusal(memory, NOW), undefined);
+  t.equal(readRefusalTime(memory, NOW), undefined);
 });

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { isGetToken, listWords, parseGetToken } from '../../src/plugin/cli/parse-command-line.ts';
+import { isGetTokenCommand, listWords, parseGetTokenCommand } from '../../src/plugin/cli/parse-command-line.ts';
 import type { CommandLine } from '../../src/plugin/cli/parse-command-line.ts';
 import { findCommand } from '../../src/plugin/commands/find-command.ts';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
@@ -9,7 +9,7 @@ import type { Said } from '../support/capture-warnings.ts';
 
 const CANARY = 'canary-secret-value';
 
-const parse = (argv: readonly string[]): CommandLine => parseGetToken(argv);
+const parse = (argv: readonly string[]): CommandLine => parseGetTokenCommand(argv);
 
 const run = (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Said> =>
   runWithin({ argv, env });
@@ -17,10 +17,10 @@ const run = (argv: readonly string[], env: Readonly<Record<string, string>> = {}
 void t.test('get-token is what happens anyway', async (t) => {
   t.same(parse(['get-token', '--user-name', 'a']).flags, parse(['--user-name', 'a']).flags);
   for (const argv of [[], ['get-token'], ['--user-name', 'whoami'], ['-v', '--os-cloud=x', 'get-token', '--version']]) {
-    t.ok(isGetToken(argv), argv.join(' '));
+    t.ok(isGetTokenCommand(argv), argv.join(' '));
   }
   for (const argv of [['whoami'], ['--os-cloud', 'x', 'whoami'], ['--help'], ['get-token', '--help']]) {
-    t.notOk(isGetToken(argv), argv.join(' '));
+    t.notOk(isGetTokenCommand(argv), argv.join(' '));
   }
 });
 

@@ -1,11 +1,11 @@
 import t from 'tap';
 import { readConfig } from '../../src/plugin/config/read-config.ts';
-import { readCredential } from '../../src/plugin/login/cache-key.ts';
+import { listCredentialFields } from '../../src/plugin/login/cache-key.ts';
 import { METHOD_BY_NAME, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import type { AuthMethod } from '../../src/plugin/auth-methods/auth-method.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
-const { config: given } = await readConfig(
+const { config } = await readConfig(
   fakeHost({ env: { OS_PASSWORD: 'x' }, cwd: '/nowhere', home: () => '/nowhere' }),
   new Map(),
   OPTIONS,
@@ -21,8 +21,8 @@ void t.test(
   'what has been refused is tried again at once with another credential, and that may be a file',
   async (t) => {
     const of = (name: string, stamps: readonly string[] | undefined): string => {
-      const files = stamps?.map((stamp) => ({ path: '/file', stamp }));
-      return JSON.stringify(readCredential({ given, method: methodOf(name), files }));
+      const fileStamps = stamps?.map((stamp) => ({ path: '/file', stamp }));
+      return JSON.stringify(listCredentialFields({ config, method: methodOf(name), fileStamps }));
     };
     t.equal(of('v4k8s', ['one']), of('v4k8s', ['one']), 'the same service account token');
     t.not(of('v4k8s', ['one']), of('v4k8s', ['two']), 'a renewed one');

@@ -30,9 +30,9 @@ void t.test('what kubectl says', async (t) => {
   });
   const cluster = { server: 'https://k8s.test:6443', 'certificate-authority-data': 'eA==' };
   const parsed = parseExecInfo(info({ spec: { interactive: false, cluster } }));
-  t.equal(parsed?.server, 'https://k8s.test:6443');
-  t.equal(parsed?.cluster, JSON.stringify(cluster));
-  t.equal(parseExecInfo(info({}))?.interactive, false, 'silence is no permission');
+  t.equal(parsed?.clusterServer, 'https://k8s.test:6443');
+  t.equal(parsed?.clusterJson, JSON.stringify(cluster));
+  t.equal(parseExecInfo(info({}))?.isInteractive, false, 'silence is no permission');
 });
 
 void t.test('other versions are refused by name', async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { fingerprint } from '../../src/plugin/fast-path/fingerprint.ts';
+import { computeFingerprint } from '../../src/plugin/fast-path/fingerprint.ts';
 import {
-  FOLDER_VARIABLES,
+  LOCATION_VARIABLES,
   IDENTITY_VARIABLES,
   SECRET_FLAGS,
   SECRET_VARIABLES,
@@ -11,7 +11,7 @@ import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 const of = (argv: readonly string[], env: Record<string, string> = {}): string =>
-  fingerprint(fakeHost({ argv, env }), '');
+  computeFingerprint(fakeHost({ argv, env }), '');
 
 void t.test('the lists of the hit path are those of the registry', async (t) => {
   const guessable = OPTIONS.filter((option) => option.secret && !option.random);
@@ -24,7 +24,7 @@ void t.test('the lists of the hit path are those of the registry', async (t) => 
 
 void t.test('every variable that decides something changes it, an empty one does not', async (t) => {
   const seen = new Set([of([])]);
-  const names = [...IDENTITY_VARIABLES, ...FOLDER_VARIABLES];
+  const names = [...IDENTITY_VARIABLES, ...LOCATION_VARIABLES];
   for (const name of names) {
     seen.add(of([], { [name]: 'x' }));
     if (of([], { [name]: '' }) !== of([])) t.fail(`empty ${name} counts`);
@@ -47,7 +47,7 @@ void t.test('the value of a secret does not enter, its presence does', async (t)
 void t.test('arguments, folder, user and cluster enter', async (t) => {
   t.not(of(['a', 'b']), of(['a b']));
   t.not(of(['a', 'b']), of(['ab']));
-  t.not(fingerprint(fakeHost({ cwd: '/a' }), ''), fingerprint(fakeHost({ cwd: '/b' }), ''));
-  t.not(fingerprint(fakeHost({ uid: 1 }), ''), fingerprint(fakeHost({ uid: 2 }), ''));
-  t.not(fingerprint(fakeHost(), '{"server":"a"}'), fingerprint(fakeHost(), '{"server":"b"}'));
+  t.not(computeFingerprint(fakeHost({ cwd: '/a' }), ''), computeFingerprint(fakeHost({ cwd: '/b' }), ''));
+  t.not(computeFingerprint(fakeHost({ uid: 1 }), ''), computeFingerprint(fakeHost({ uid: 2 }), ''));
+  t.not(computeFingerprint(fakeHost(), '{"server":"a"}'), computeFingerprint(fakeHost(), '{"server":"b"}'));
 });

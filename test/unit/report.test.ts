@@ -62,10 +62,10 @@ void t.test('details only with --verbose', async (t) => {
   const host = fakeHost({ writeErr: (line) => (text += line) });
   const none = new Map();
   const some = new Map([['verbose', { value: '2', origin: '--verbose' }]]);
-  makeReporter(host, none).detail('quiet');
+  makeReporter(host, none).debug('quiet');
   t.equal(text, '');
-  makeReporter(host, some).detail('loud');
-  makeReporter(host, some).detail('too much', 3);
+  makeReporter(host, some).debug('loud');
+  makeReporter(host, some).debug('too much', 3);
   makeReporter(host, none).warn('careful');
   t.equal(text, 'client-keystone-auth: loud\nclient-keystone-auth: warning: careful\n');
 });

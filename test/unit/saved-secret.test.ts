@@ -6,16 +6,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { forgetKept, keepSecret, listKept, probeKeyring, recallSecret } from '../../src/plugin/cache/saved-secret.ts';
-import type { KeptIdentity } from '../../src/plugin/cache/saved-secret.ts';
+import {
+  forgetSavedSecret,
+  saveSecret,
+  listSavedSecrets,
+  probeKeyring,
+  readSavedSecret,
+} from '../../src/plugin/cache/saved-secret.ts';
+import type { SavedSecretIdentity } from '../../src/plugin/cache/saved-secret.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { Secret } from '../../src/shared/base/secret.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 const CANARY = 'canary-4Hn8-kept';
 
-const ALICE: KeptIdentity = { key: 'a'.repeat(64), option: 'password', about: 'the password of alice' };
-const BOB: KeptIdentity = { key: 'b'.repeat(64), option: 'password', about: 'the password of bob' };
+const ALICE: SavedSecretIdentity = { key: 'a'.repeat(64), option: 'password', description: 'the password of alice' };
+const BOB: SavedSecretIdentity = { key: 'b'.repeat(64), option: 'password', description: 'the password of bob' };
 
 interface Stage {
   readonly host: Host;
@@ -74,32 +80,32 @@ writeFileSync(${JSON.stringify(store)}, JSON.stringify(entries));
   };
 }
 
-const recall = async (host: Host, identity: KeptIdentity): Promise<string | undefined> =>
-  (await recallSecret(host, identity))?.reveal();
+const recall = async (host: Host, identity: SavedSecretIdentity): Promise<string | undefined> =>
+  (await readSavedSecret(host, identity))?.reveal();
 
 void t.test('kept, recalled, listed, forgotten', async (t) => {
   const { host, cache, entries, asked } = setStage(t);
   t.equal(await recall(host, ALICE), undefined);
-  t.strictSame(listKept(host), []);
-  t.equal(await forgetKept(host, ALICE), false);
+  t.strictSame(listSavedSecrets(host), []);
+  t.equal(await forgetSavedSecret(host, ALICE), false);
   t.equal(asked(), 0, 'the keyring is not asked for what was never kept');
-  await keepSecret(host, BOB, new Secret('bob-canary'));
-  await keepSecret(host, ALICE, new Secret(CANARY));
+  await saveSecret(host, BOB, new Secret('bob-canary'));
+  await saveSecret(host, ALICE, new Secret(CANARY));
   t.equal(await recall(host, ALICE), CANARY);
   t.equal(await recall(host, BOB), 'bob-canary');
   t.equal(await recall(host, { ...ALICE, option: 'application-credential-secret' }), undefined, 'for another use');
-  t.strictSame(listKept(host), [ALICE, BOB]);
+  t.strictSame(listSavedSecrets(host), [ALICE, BOB]);
   for (const name of readdirSync(cache)) t.notMatch(readFileSync(join(cache, name), 'utf8'), /canary/);
-  t.equal(await forgetKept(host, ALICE), true);
+  t.equal(await forgetSavedSecret(host, ALICE), true);
   t.equal(await recall(host, ALICE), undefined);
-  t.strictSame(listKept(host), [BOB]);
+  t.strictSame(listSavedSecrets(host), [BOB]);
   t.strictSame(Object.keys(entries()), [BOB.key]);
 });
 
 void t.test("an entry that is another's, or not as it was written, is none", async (t) => {
   const { host, entries, setEntries } = setStage(t);
-  await keepSecret(host, ALICE, new Secret(CANARY));
-  await keepSecret(host, BOB, new Secret('bob-canary'));
+  await saveSecret(host, ALICE, new Secret(CANARY));
+  await saveSecret(host, BOB, new Secret('bob-canary'));
   const kept = entries();
   setEntries({ [ALICE.key]: kept[BOB.key] ?? '', [BOB.key]: (kept[BOB.key] ?? '').replace('bob-', 'mal-') });
   t.equal(await recall(host, ALICE), undefined);
@@ -113,25 +119,25 @@ void t.test('a keyring that fails', async (t) => {
   const failed = { name: 'CacheError', message: 'the keyring cannot be used' };
   failAt('write');
   await t.rejects(probeKeyring(host), failed);
-  await t.rejects(keepSecret(host, ALICE, new Secret(CANARY)), failed);
-  t.strictSame(listKept(host), []);
+  await t.rejects(saveSecret(host, ALICE, new Secret(CANARY)), failed);
+  t.strictSame(listSavedSecrets(host), []);
   failAt('read');
-  await t.rejects(keepSecret(host, ALICE, new Secret(CANARY)), failed);
-  t.strictSame([listKept(host), entries()], [[], {}], 'what cannot be read again is not left there');
+  await t.rejects(saveSecret(host, ALICE, new Secret(CANARY)), failed);
+  t.strictSame([listSavedSecrets(host), entries()], [[], {}], 'what cannot be read again is not left there');
   failAt('nothing');
   await probeKeyring(host);
   t.strictSame(entries(), {}, 'nothing is left of trying');
-  await keepSecret(host, ALICE, new Secret(CANARY));
+  await saveSecret(host, ALICE, new Secret(CANARY));
   failAt('read');
   await t.rejects(recall(host, ALICE), failed);
   failAt('remove');
-  await t.rejects(forgetKept(host, ALICE), failed);
+  await t.rejects(forgetSavedSecret(host, ALICE), failed);
   failAt('nothing');
   t.equal(await recall(host, ALICE), undefined, 'it is not used any more all the same');
-  t.strictSame(listKept(host), [ALICE], 'and can still be forgotten');
-  t.equal(await forgetKept(host, ALICE), true);
-  t.strictSame([listKept(host), entries()], [[], {}]);
-  await keepSecret(host, ALICE, new Secret(CANARY));
+  t.strictSame(listSavedSecrets(host), [ALICE], 'and can still be forgotten');
+  t.equal(await forgetSavedSecret(host, ALICE), true);
+  t.strictSame([listSavedSecrets(host), entries()], [[], {}]);
+  await saveSecret(host, ALICE, new Secret(CANARY));
   t.equal(await recall(host, ALICE), CANARY, 'kept anew, it is used again');
   chmodSync(cache, 0o700);
 });

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { readTrustedOrigins } from '../../src/shared/http/trusted-origins.ts';
-import { getToken } from '../../src/plugin/login/get-token.ts';
+import { getExecCredential } from '../../src/plugin/login/get-token.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { loginTo, startForTest } from '../support/login.ts';
 import { redirect } from '../support/faults.ts';
@@ -23,10 +23,17 @@ function writeList(home: string, text: string): string {
 }
 
 function logIn(home: string, url: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
-  const quiet = { warn: () => undefined, notice: () => undefined, progress: () => undefined, detail: () => undefined };
+  const quiet = { warn: () => undefined, info: () => undefined, progress: () => undefined, debug: () => undefined };
   const all = { ...loginTo(url), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none', ...env };
   const host = fakeHost({ uid, env: all, home: () => env['HOME'] ?? home, accountHome: () => home, now: Date.now });
-  return getToken({ host, info: undefined, flags: new Map(), reporter: quiet, userAgent: 'test', onHitPath: true });
+  return getExecCredential({
+    host,
+    execInfo: undefined,
+    flags: new Map(),
+    reporter: quiet,
+    userAgent: 'test',
+    onFastPath: true,
+  });
 }
 
 void t.test('with a list, nothing goes elsewhere', async (t) => {

@@ -10,7 +10,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { compileFunction, Script } from 'node:vm';
-import { codeOf, PARAMETERS } from '../../../src/plugin/packaged/bundle-format.ts';
+import { compiledAssetName, BUNDLE_PARAMETERS } from '../../../src/plugin/packaged/bundle-format.ts';
 
 /** Compiles everything, and the same each time: hash tables have no seed of the run. */
 export const EAGER = ['--no-lazy', '--no-rehash-snapshot'];
@@ -33,11 +33,11 @@ export function takeFlagsOff(blob: Buffer): void {
 
 if (import.meta.main) {
   for (const name of process.argv.slice(2)) {
-    const { cachedData } = compileFunction(readFileSync(name, 'latin1'), PARAMETERS, {
+    const { cachedData } = compileFunction(readFileSync(name, 'latin1'), BUNDLE_PARAMETERS, {
       filename: name,
       produceCachedData: true,
     });
     if (cachedData === undefined) throw new Error(`${name} was not compiled`);
-    writeFileSync(codeOf(name), cachedData);
+    writeFileSync(compiledAssetName(name), cachedData);
   }
 }

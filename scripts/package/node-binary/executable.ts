@@ -7,7 +7,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promi
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { fetchMember, readLocked } from '../../npm-package.ts';
-import { codeOf } from '../../../src/plugin/packaged/bundle-format.ts';
+import { compiledAssetName } from '../../../src/plugin/packaged/bundle-format.ts';
 import { blind } from './scrub-env-names.ts';
 import { EAGER, takeFlagsOff } from './code-cache.ts';
 import { dropLocalSymbols } from './mach-o-symbols.ts';
@@ -113,7 +113,7 @@ async function makeBlob(target: Target, program: Program, staging: string): Prom
   if (keyring) await writeFile(join(staging, KEYRING_ASSET), await fetchAddon(target.keyring));
   const compiled = brief && isHost(target);
   if (compiled) await runNode([...EAGER, '--disable-warning=ExperimentalWarning'], [COMPILER, ...bundles], staging);
-  const code = compiled ? bundles.map(codeOf) : [];
+  const code = compiled ? bundles.map(compiledAssetName) : [];
   const assets = [...bundles, ...code, ...(keyring ? [KEYRING_ASSET] : [])].toSorted();
   const config = {
     main: 'main.cjs',

@@ -4,7 +4,7 @@ import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import type { AuthRequest, JsonWithSecrets } from '../../shared/keystone/auth-request.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
 import type { Host } from '../../shared/base/host.ts';
-import type { Person } from '../terminal/user-presence.ts';
+import type { TerminalUser } from '../terminal/terminal-user.ts';
 import type { Secret } from '../../shared/base/secret.ts';
 
 /** One way to log in. To add one: a file with such a value, a line in `registry.ts`, a test. */
@@ -108,7 +108,7 @@ export interface Tools {
   /** Deadlines, TLS and redirects are its business, whoever is asked. */
   readonly http: HttpClient;
   readonly tls: TlsSettings;
-  readonly person: Person;
+  readonly person: TerminalUser;
   /** The v3 endpoint without a trailing slash, found when it is first asked for. */
   findV3(): Promise<string>;
   /** For `--verbose`. */

@@ -87,7 +87,7 @@ export async function completeConfig(
   listMissing: (config: ResolvedConfig) => Option[],
   { host, terminal, server, method, withoutProject }: Asking,
 ): Promise<ResolvedConfig> {
-  const { ask } = await import('../terminal/prompt.ts');
+  const { promptForOption } = await import('../terminal/prompt.ts');
   const answers = new Map<string, Setting>();
   let complete = config;
   for (;;) {
@@ -98,7 +98,9 @@ export async function completeConfig(
     const option = visible ?? project ?? missing[0];
     if (option === undefined) return complete;
     const suggestion = option.name === 'project-domain-name' ? complete.text('user-domain-name') : option.suggestion;
-    const text = await ask(host, terminal, option, describePlace(complete, { server, method }), { suggestion });
+    const text = await promptForOption(host, terminal, option, describePlace(complete, { server, method }), {
+      suggestion,
+    });
     const origin = option.prompt ?? option.name;
     const setting = parseSetting(option, text, origin);
     if (setting !== undefined || option === project) answers.set(option.name, setting ?? { value: '', origin });

@@ -56,7 +56,7 @@ export const oidcDevice: AuthMethod = {
         subject: SUBJECT,
         loginTimeoutMs: patienceMs(config),
         showInstructions: (invitation) => {
-          person.tell(describeInvitation(invitation));
+          person.notify(describeInvitation(invitation));
         },
       });
     },

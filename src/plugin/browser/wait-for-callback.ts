@@ -2,14 +2,14 @@
 import type { Option } from '../../shared/options/option.ts';
 import { AuthRejected, InteractionRequired } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import type { Person } from '../terminal/user-presence.ts';
+import type { TerminalUser } from '../terminal/terminal-user.ts';
 import type { Accept, Listener } from './callback-listener.ts';
 import { hiddenBecause, openBrowser } from './open-browser.ts';
 
 /** A login that a person does in a browser. */
 export interface BrowserLogin<T> {
   readonly host: Host;
-  readonly person: Person;
+  readonly person: TerminalUser;
   readonly detail: (message: string) => void;
   /** Where the person logs in. */
   readonly address: string;
@@ -49,21 +49,21 @@ function describeForwarding({ url }: Listener): string {
 
 /** Asks until something usable is pasted; undefined where the question is taken back or the terminal is gone. */
 async function askForPasted<T>(
-  person: Person,
+  person: TerminalUser,
   read: (text: string) => T | undefined,
   signal: AbortSignal,
 ): Promise<{ value: T } | undefined> {
   for (;;) {
     let text: string;
     try {
-      text = await person.ask(PASTED, '', signal);
+      text = await person.prompt(PASTED, '', signal);
     } catch (error) {
       if (signal.aborted || error instanceof InteractionRequired) return undefined;
       throw error;
     }
     const value = read(text);
     if (value !== undefined) return { value };
-    person.tell('that is not the end of this login; the whole address is needed');
+    person.notify('that is not the end of this login; the whole address is needed');
   }
 }
 
@@ -88,11 +88,11 @@ export async function waitForBrowser<T>(login: BrowserLogin<T>): Promise<T> {
   for (const early of [brought, over]) early.catch(() => undefined);
   let asking: Promise<{ value: T } | undefined> | undefined;
   try {
-    person.tell(`Open this address in your browser: ${address}`);
+    person.notify(`Open this address in your browser: ${address}`);
     const unopened = skipOpen ? '--skip-open-browser' : await openBrowser(host, address);
     if (unopened !== undefined) detail(`no browser was opened: ${unopened}`);
-    if (readPasted === undefined && hiddenBecause(host) !== undefined) person.tell(describeForwarding(listener));
-    if (readPasted === undefined || person.deafBecause !== undefined) return await Promise.race([brought, over]);
+    if (readPasted === undefined && hiddenBecause(host) !== undefined) person.notify(describeForwarding(listener));
+    if (readPasted === undefined || person.cannotPromptReason !== undefined) return await Promise.race([brought, over]);
     asking = askForPasted(person, readPasted, stop.signal);
     // A question that is taken back leaves the browser to be waited for.
     const pasted = asking.then((found) => found?.value ?? brought);

@@ -39,7 +39,7 @@ function chosenFolder({ argv, env }: Host): string | undefined {
 }
 
 /** The folder of the token cache, or undefined where the user has none: there is no fallback to a shared /tmp. */
-export function cacheFolder(host: Host): string | undefined {
+export function resolveCacheFolder(host: Host): string | undefined {
   const chosen = chosenFolder(host);
   if (chosen !== undefined) return resolve(host.cwd, chosen);
   const base = (BASES[host.platform] ?? xdg)(host);
@@ -73,7 +73,7 @@ function findWeakness(path: string, uid: number): string | undefined {
  *
  * @throws CacheError saying what is not
  */
-export function checkFolder(folder: string, uid: number | undefined): void {
+export function checkCacheFolder(folder: string, uid: number | undefined): void {
   try {
     const stats = lstatSync(folder);
     if (!stats.isDirectory()) throw new CacheError(`${folder} is not a folder`);
@@ -95,7 +95,7 @@ export function checkFolder(folder: string, uid: number | undefined): void {
  *
  * @throws CacheError when it cannot be made or is not safe
  */
-export function ensureFolder(folder: string, uid: number | undefined): void {
+export function ensureCacheFolder(folder: string, uid: number | undefined): void {
   try {
     mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
     const stats = lstatSync(folder);
@@ -103,5 +103,5 @@ export function ensureFolder(folder: string, uid: number | undefined): void {
   } catch (error) {
     throw new CacheError(`the token cache in ${folder} cannot be made (${getErrorCode(error)})`, { cause: error });
   }
-  checkFolder(folder, uid);
+  checkCacheFolder(folder, uid);
 }

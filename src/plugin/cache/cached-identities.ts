@@ -1,15 +1,15 @@
 /** Whose tokens are kept, as far as the cache's folder tells: no keyring is asked. */
 import { lstatSync, readdirSync } from 'node:fs';
 import type { Host } from '../../shared/base/host.ts';
-import { readAbout } from './token-metadata.ts';
-import type { About } from './token-metadata.ts';
+import { readTokenMetadata } from './token-metadata.ts';
+import type { TokenMetadata } from './token-metadata.ts';
 import { readRecordFile } from './file-store.ts';
-import type { Folder } from './file-store.ts';
-import { cacheFolder, checkFolder } from './cache-folder.ts';
-import { endOf } from './cached-token.ts';
+import type { CacheFolder } from './file-store.ts';
+import { resolveCacheFolder, checkCacheFolder } from './cache-folder.ts';
+import { computeRetentionEnd } from './token-record.ts';
 
 /** A token that is kept. */
-export interface Identity {
+export interface CachedIdentity {
   /** The canonical cache key. */
   readonly key: string;
   /** A name of `STORES`. */
@@ -17,11 +17,11 @@ export interface Identity {
   /** ms since 1970, UTC. */
   readonly expiresAt: number;
   /** Whether something is kept that gets the next token. */
-  readonly renewable: boolean;
+  readonly isRenewable: boolean;
   /** The v3 endpoint that the token is from; undefined where it is no Keystone's. */
   readonly keystone: string | undefined;
   /** Undefined where nothing is known of whose it is. */
-  readonly about: About | undefined;
+  readonly metadata: TokenMetadata | undefined;
 }
 
 const KEPT = /^([0-9a-f]{64})\.(token|about)$/;
@@ -31,31 +31,31 @@ const KEPT = /^([0-9a-f]{64})\.(token|about)$/;
  *
  * @throws CacheError when it is not safe to use
  */
-export function findFolder(host: Host): Folder | undefined {
-  const path = cacheFolder(host);
+export function findCacheFolder(host: Host): CacheFolder | undefined {
+  const path = resolveCacheFolder(host);
   if (path === undefined || lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
-  checkFolder(path, host.uid);
+  checkCacheFolder(path, host.uid);
   return { path, uid: host.uid };
 }
 
-function readFileIdentity(folder: Folder, key: string, now: number): Identity[] {
+function readFileIdentity(folder: CacheFolder, key: string, now: number): CachedIdentity[] {
   const record = readRecordFile(folder, key);
-  if (record === undefined || endOf(record) <= now) return [];
+  if (record === undefined || computeRetentionEnd(record) <= now) return [];
   const { expiresAt, refresh, endpoint } = record;
-  const about = readAbout(folder, key);
-  return [{ key, storage: 'file', expiresAt, renewable: refresh !== undefined, keystone: endpoint, about }];
+  const metadata = readTokenMetadata(folder, key);
+  return [{ key, storage: 'file', expiresAt, isRenewable: refresh !== undefined, keystone: endpoint, metadata }];
 }
 
 /** Of a token in a file the file itself tells more. */
-function readKeyringIdentity(folder: Folder, key: string, now: number): Identity[] {
-  const about = readAbout(folder, key);
-  if (about === undefined || about.storage === 'file') return [];
-  const { storage, expiresAt, renewable, keystone } = about;
-  if (endOf({ expiresAt, refresh: renewable ? '' : undefined }) <= now) return [];
-  return [{ key, storage, expiresAt, renewable, keystone, about }];
+function readKeyringIdentity(folder: CacheFolder, key: string, now: number): CachedIdentity[] {
+  const metadata = readTokenMetadata(folder, key);
+  if (metadata === undefined || metadata.storage === 'file') return [];
+  const { storage, expiresAt, isRenewable, keystone } = metadata;
+  if (computeRetentionEnd({ expiresAt, refresh: isRenewable ? '' : undefined }) <= now) return [];
+  return [{ key, storage, expiresAt, isRenewable, keystone, metadata }];
 }
 
-const READERS: Readonly<Record<string, (folder: Folder, key: string, now: number) => Identity[]>> = {
+const READERS: Readonly<Record<string, (folder: CacheFolder, key: string, now: number) => CachedIdentity[]>> = {
   token: readFileIdentity,
   about: readKeyringIdentity,
 };
@@ -65,7 +65,7 @@ const READERS: Readonly<Record<string, (folder: Folder, key: string, now: number
  *
  * @param now ms since 1970, UTC
  */
-export function listIdentities(folder: Folder, now: number): readonly Identity[] {
+export function listCachedIdentities(folder: CacheFolder, now: number): readonly CachedIdentity[] {
   const found = readdirSync(folder.path).flatMap((name) => {
     const [, key = '', kind = ''] = KEPT.exec(name) ?? [];
     return READERS[kind]?.(folder, key, now) ?? [];

@@ -12,22 +12,23 @@ const PRIME = 0x01000193;
  * can write a checksum. Each step is reversible, so a text with one other unit never has the same; and it is one step where
  * SHA-256 takes sixty, of which a cache hit would have a thousand.
  */
-export function checksumOf(text: string): string {
+export function computeChecksum(text: string): string {
   let sum = OFFSET_BASIS;
   for (let index = 0; index < text.length; index += 1) sum = Math.imul(sum ^ text.charCodeAt(index), PRIME);
   return (sum >>> 0).toString(16);
 }
 
 /** Serialises an object under its own checksum. */
-export function seal(content: object): string {
+export function serializeWithChecksum(content: object): string {
   const text = JSON.stringify({ version: VERSION, ...content });
-  return `${checksumOf(text)}\n${text}\n`;
+  return `${computeChecksum(text)}\n${text}\n`;
 }
 
 /** Gives the object under the checksum, or undefined if a single bit is not as it was written. */
-export function unseal(sealed: string | undefined): JsonObject | undefined {
+export function parseWithChecksum(sealed: string | undefined): JsonObject | undefined {
   const [checksum, text, rest] = sealed?.split('\n') ?? [];
-  if (checksum === undefined || text === undefined || rest !== '' || checksumOf(text) !== checksum) return undefined;
+  if (checksum === undefined || text === undefined || rest !== '' || computeChecksum(text) !== checksum)
+    return undefined;
   const content = parseJsonObject(text);
   return content?.['version'] === VERSION ? content : undefined;
 }

@@ -3,20 +3,20 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { aboutFile, readAbout } from './token-metadata.ts';
-import type { About } from './token-metadata.ts';
+import { metadataFileName, readTokenMetadata } from './token-metadata.ts';
+import type { TokenMetadata } from './token-metadata.ts';
 import { readAliasFile } from './file-store.ts';
-import type { Folder } from './file-store.ts';
-import { takeLock } from './login-lock.ts';
-import type { Release, Waiting } from './login-lock.ts';
-import { removePrivate } from './private-file.ts';
-import type { TokenRecord } from './cached-token.ts';
-import { refusalFile } from './refusals.ts';
-import { openStore } from './token-store.ts';
+import type { CacheFolder } from './file-store.ts';
+import { acquireLock } from './login-lock.ts';
+import type { ReleaseLock, LockWaitOptions } from './login-lock.ts';
+import { removePrivateFile } from './private-file.ts';
+import type { TokenRecord } from './token-record.ts';
+import { refusalFileName } from './refusals.ts';
+import { openTokenStore } from './token-store.ts';
 
 /** What to forget. */
-export interface Forgetting {
-  readonly folder: Folder;
+export interface ForgetRequest {
+  readonly folder: CacheFolder;
   readonly host: Host;
   /** The canonical key. */
   readonly key: string;
@@ -25,20 +25,20 @@ export interface Forgetting {
   /** Names of `STORES`. */
   readonly storages: readonly string[];
   /** How long a login that is under way is waited for, in ms. */
-  readonly longestMs: number;
+  readonly maxWaitMs: number;
   /** Called once, when a person would begin to wonder. */
-  readonly onLong: () => void;
+  readonly onLongWait: () => void;
 }
 
 /** What was forgotten. */
-export interface Forgotten {
+export interface ForgetResult {
   /** What was kept, one for each storage that held any. */
   readonly records: readonly TokenRecord[];
-  readonly about: About | undefined;
+  readonly metadata: TokenMetadata | undefined;
   /** What could not be forgotten, and why. */
   readonly failures: readonly CacheError[];
   /** Whether a login was still under way at the end of the wait: what it gets is kept. */
-  readonly overtaken: boolean;
+  readonly isLoginPending: boolean;
 }
 
 interface NamedAliasFile {
@@ -50,7 +50,7 @@ interface NamedAliasFile {
 const ALIAS = /^([0-9a-f]{64})\.alias$/;
 
 /** Aliases that lead to `key`. */
-function listAliases(folder: Folder, key: string): NamedAliasFile[] {
+function listAliases(folder: CacheFolder, key: string): NamedAliasFile[] {
   return readdirSync(folder.path).flatMap((file) => {
     const name = ALIAS.exec(file)?.[1];
     const alias = name === undefined ? undefined : readAliasFile(folder, name);
@@ -61,26 +61,30 @@ function listAliases(folder: Folder, key: string): NamedAliasFile[] {
 
 /** Locks of several keys. */
 interface Locks {
-  readonly release: Release;
+  readonly release: ReleaseLock;
   /** Whether each of them is held. */
-  readonly complete: boolean;
+  readonly hasAll: boolean;
 }
 
 /** Takes the locks of several keys, always in the same order, so that two that do so do not wait for each other. */
-export async function takeLocks(folder: Folder, keys: readonly string[], waiting: Waiting): Promise<Locks> {
+export async function acquireLocks(
+  folder: CacheFolder,
+  keys: readonly string[],
+  waiting: LockWaitOptions,
+): Promise<Locks> {
   // Keys that begin alike share a lock.
   const distinct = new Map(keys.toSorted().map((key) => [key.slice(0, 2), key]));
-  const releases: (Release | undefined)[] = [];
+  const releases: (ReleaseLock | undefined)[] = [];
   const release = (): void => {
     for (const give of releases) give?.();
   };
   try {
-    for (const key of distinct.values()) releases.push(await takeLock(folder, key, waiting));
+    for (const key of distinct.values()) releases.push(await acquireLock(folder, key, waiting));
   } catch (error) {
     release();
     throw error;
   }
-  return { release, complete: !releases.includes(undefined) };
+  return { release, hasAll: !releases.includes(undefined) };
 }
 
 async function attempt(failures: CacheError[], act: () => void | Promise<void>): Promise<void> {
@@ -97,19 +101,19 @@ async function attempt(failures: CacheError[], act: () => void | Promise<void>):
  *
  * @throws CacheError when no lock can be had
  */
-export async function forgetIdentity(forgetting: Forgetting): Promise<Forgotten> {
-  const { folder, host, key, partialKey, storages, longestMs, onLong } = forgetting;
+export async function forgetIdentity(forgetting: ForgetRequest): Promise<ForgetResult> {
+  const { folder, host, key, partialKey, storages, maxWaitMs, onLongWait } = forgetting;
   const own = partialKey === undefined ? [key] : [key, partialKey];
   const partial = listAliases(folder, key).filter((alias) => alias.partial);
-  const waiting = { longestMs, isOver: () => Promise.resolve(false), onLong };
-  const locks = await takeLocks(folder, [...own, ...partial.map(({ name }) => name)], waiting);
+  const waiting = { maxWaitMs, isNoLongerNeeded: () => Promise.resolve(false), onLongWait };
+  const locks = await acquireLocks(folder, [...own, ...partial.map(({ name }) => name)], waiting);
   try {
-    const about = readAbout(folder, key);
+    const metadata = readTokenMetadata(folder, key);
     const records: TokenRecord[] = [];
     const failures: CacheError[] = [];
     for (const storage of storages) {
       await attempt(failures, async () => {
-        const store = await openStore(storage, folder, host);
+        const store = await openTokenStore(storage, folder, host);
         const record = await store?.read(key);
         await store?.remove(key);
         if (record !== undefined) records.push(record);
@@ -117,13 +121,13 @@ export async function forgetIdentity(forgetting: Forgetting): Promise<Forgotten>
     }
     const names = listAliases(folder, key).map(({ name }) => `${name}.alias`);
     // What cannot be forgotten must be found again.
-    const whose = failures.length === 0 ? [aboutFile(key)] : [];
-    for (const name of [...names, ...own.map(refusalFile), ...whose]) {
+    const whose = failures.length === 0 ? [metadataFileName(key)] : [];
+    for (const name of [...names, ...own.map(refusalFileName), ...whose]) {
       await attempt(failures, () => {
-        removePrivate(join(folder.path, name), folder.uid);
+        removePrivateFile(join(folder.path, name), folder.uid);
       });
     }
-    return { records, about, failures, overtaken: !locks.complete };
+    return { records, metadata, failures, isLoginPending: !locks.hasAll };
   } finally {
     locks.release();
   }

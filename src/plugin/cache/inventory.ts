@@ -2,11 +2,11 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
-import { readAbout } from './token-metadata.ts';
+import { readTokenMetadata } from './token-metadata.ts';
 import { readAliasFile, readRecordFile } from './file-store.ts';
-import type { Folder } from './file-store.ts';
-import { readNote } from './saved-secret.ts';
-import { isRefusal } from './refusals.ts';
+import type { CacheFolder } from './file-store.ts';
+import { readSavedSecretNote } from './saved-secret.ts';
+import { isValidRefusalFile } from './refusals.ts';
 
 /**
  * - `fine`: it is what it should be
@@ -29,9 +29,9 @@ export interface CachedFile {
   readonly endsAt: number | undefined;
   readonly state: FileState;
   /** The key whose lock its writer holds, where it matters that nobody writes it meanwhile. */
-  readonly lock: string | undefined;
+  readonly lockKey: string | undefined;
   /** Whether it is part of the cache: what can be had again. */
-  readonly spare: boolean;
+  readonly isRemovable: boolean;
 }
 
 interface Kind {
@@ -40,11 +40,11 @@ interface Kind {
   readonly what: string;
   /** Whether its time of modification is that of its end. */
   readonly mortal: boolean;
-  readonly spare: boolean;
+  readonly isRemovable: boolean;
   /** Whether to hold the lock of its key before it is removed. */
   readonly locked?: true;
   /** Whether a run would believe what is in it. */
-  readonly isWhole?: (folder: Folder, key: string) => boolean;
+  readonly isWhole?: (folder: CacheFolder, key: string) => boolean;
 }
 
 const named = (ending: string): RegExp => new RegExp(`^([0-9a-f]{64})\\.${ending}$`);
@@ -58,7 +58,7 @@ const KINDS: readonly Kind[] = [
     pattern: named('token'),
     what: 'token',
     mortal: true,
-    spare: true,
+    isRemovable: true,
     locked: true,
     isWhole: (folder, key) => readRecordFile(folder, key) !== undefined,
   },
@@ -66,36 +66,36 @@ const KINDS: readonly Kind[] = [
     pattern: named('about'),
     what: 'whose a token is',
     mortal: true,
-    spare: true,
+    isRemovable: true,
     locked: true,
-    isWhole: (folder, key) => readAbout(folder, key) !== undefined,
+    isWhole: (folder, key) => readTokenMetadata(folder, key) !== undefined,
   },
   {
     pattern: named('alias'),
     what: 'way from settings to a token',
     mortal: true,
-    spare: true,
+    isRemovable: true,
     isWhole: (folder, key) => readAliasFile(folder, key) !== undefined,
   },
   {
     pattern: named('refused'),
     what: 'refused login',
     mortal: true,
-    spare: true,
-    isWhole: (folder, key) => isRefusal(folder, key),
+    isRemovable: true,
+    isWhole: (folder, key) => isValidRefusalFile(folder, key),
   },
   {
     pattern: named('kept'),
     what: 'note of a secret in the keyring',
     mortal: false,
-    spare: false,
-    isWhole: (folder, key) => readNote(folder, key) !== undefined,
+    isRemovable: false,
+    isWhole: (folder, key) => readSavedSecretNote(folder, key) !== undefined,
   },
-  { pattern: /^handed-out$/, what: 'which kubectl has got which token', mortal: false, spare: true },
-  { pattern: /^keyring-[0-9a-f]{64}\.node$/, what: 'native part of the keyring', mortal: false, spare: true },
+  { pattern: /^handed-out$/, what: 'which kubectl has got which token', mortal: false, isRemovable: true },
+  { pattern: /^keyring-[0-9a-f]{64}\.node$/, what: 'native part of the keyring', mortal: false, isRemovable: true },
   // Never to be removed: whoever waits on one that is gone waits for nobody.
-  { pattern: /^[0-9a-f]{2}\.lock(?:-journal)?$/, what: 'lock', mortal: false, spare: false },
-  { pattern: TEMPORARY, what: 'what an interrupted run has left', mortal: true, spare: true },
+  { pattern: /^[0-9a-f]{2}\.lock(?:-journal)?$/, what: 'lock', mortal: false, isRemovable: false },
+  { pattern: TEMPORARY, what: 'what an interrupted run has left', mortal: true, isRemovable: true },
 ];
 
 function isOurs(stats: Stats, uid: number | undefined): boolean {
@@ -106,7 +106,7 @@ function isClosed(stats: Stats, uid: number | undefined): boolean {
   return stats.nlink === 1 && (uid === undefined || (stats.mode & 0o077) === 0);
 }
 
-function judge(folder: Folder, name: string, stats: Stats, now: number): CachedFile {
+function judge(folder: CacheFolder, name: string, stats: Stats, now: number): CachedFile {
   const kind = KINDS.find(({ pattern }) => pattern.test(name));
   const common = { name, bytes: stats.size, writtenAt: stats.ctimeMs };
   if (kind === undefined) {
@@ -115,11 +115,11 @@ function judge(folder: Folder, name: string, stats: Stats, now: number): CachedF
       what: 'not of this program',
       endsAt: undefined,
       state: 'foreign',
-      lock: undefined,
-      spare: false,
+      lockKey: undefined,
+      isRemovable: false,
     };
   }
-  const { pattern, what, mortal, spare, locked, isWhole } = kind;
+  const { pattern, what, mortal, isRemovable, locked, isWhole } = kind;
   const key = pattern.exec(name)?.[1];
   const endsAt = !mortal ? undefined : pattern === TEMPORARY ? stats.ctimeMs + TEMPORARY_MS : stats.mtimeMs;
   const state = ((): FileState => {
@@ -127,7 +127,7 @@ function judge(folder: Folder, name: string, stats: Stats, now: number): CachedF
     if (!isClosed(stats, folder.uid) || isWhole?.(folder, key ?? '') === false) return 'broken';
     return endsAt !== undefined && endsAt < now ? 'ended' : 'fine';
   })();
-  return { ...common, what, endsAt, state, lock: locked === true ? key : undefined, spare };
+  return { ...common, what, endsAt, state, lockKey: locked === true ? key : undefined, isRemovable };
 }
 
 /**
@@ -135,7 +135,7 @@ function judge(folder: Folder, name: string, stats: Stats, now: number): CachedF
  *
  * @param now ms since 1970, UTC
  */
-export function inspectFile(folder: Folder, name: string, now: number): CachedFile | undefined {
+export function inspectFile(folder: CacheFolder, name: string, now: number): CachedFile | undefined {
   const stats = lstatSync(join(folder.path, name), { throwIfNoEntry: false });
   return stats === undefined ? undefined : judge(folder, name, stats, now);
 }
@@ -145,7 +145,7 @@ export function inspectFile(folder: Folder, name: string, now: number): CachedFi
  *
  * @param now ms since 1970, UTC
  */
-export function listCachedFiles(folder: Folder, now: number): readonly CachedFile[] {
+export function listCachedFiles(folder: CacheFolder, now: number): readonly CachedFile[] {
   return readdirSync(folder.path)
     .toSorted()
     .flatMap((name) => inspectFile(folder, name, now) ?? []);

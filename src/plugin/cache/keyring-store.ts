@@ -1,19 +1,19 @@
 /** Tokens in the user's keyring. */
 import type { Host } from '../../shared/base/host.ts';
 import { openKeyring } from './keyring.ts';
-import { sealRecord, unsealRecord } from './cached-token.ts';
+import { serializeRecord, parseRecord } from './token-record.ts';
 import type { TokenStore } from './token-store.ts';
 
 /** The store of the user's keyring. */
 export function openKeyringStore(host: Host): TokenStore {
   const keyring = openKeyring(host);
   return {
-    onHitPath: false,
+    onFastPath: false,
     async read(key) {
-      return unsealRecord(key, await keyring.read(key));
+      return parseRecord(key, await keyring.read(key));
     },
     async write(key, record) {
-      await keyring.write(key, sealRecord(key, record));
+      await keyring.write(key, serializeRecord(key, record));
     },
     remove: (key) => keyring.remove(key),
   };

@@ -5,20 +5,20 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CacheError } from '../../shared/base/errors.ts';
-import type { Folder } from './file-store.ts';
-import { usePrivate } from './private-file.ts';
+import type { CacheFolder } from './file-store.ts';
+import { withPrivateFile } from './private-file.ts';
 
 /** Gives the lock back. */
-export type Release = () => void;
+export type ReleaseLock = () => void;
 
 /** How to wait for a lock that another process holds. Times are in ms. */
-export interface Waiting {
+export interface LockWaitOptions {
   /** Then the caller goes on without the lock: a hung holder must not block anybody for ever. */
-  readonly longestMs: number;
+  readonly maxWaitMs: number;
   /** Asked before each try: true ends the wait, because what the lock is for has been done. */
-  readonly isOver: () => Promise<boolean>;
+  readonly isNoLongerNeeded: () => Promise<boolean>;
   /** Called once, when a person would begin to wonder. */
-  readonly onLong: () => void;
+  readonly onLongWait: () => void;
 }
 
 const LONG_MS = 1_000;
@@ -46,7 +46,7 @@ interface KernelLock {
 
 async function openLock(path: string, uid: number | undefined): Promise<KernelLock> {
   // Made by us first, so that it is private; the database itself would follow links and obey the umask.
-  usePrivate(path, uid, () => undefined);
+  withPrivateFile(path, uid, () => undefined);
   const { DatabaseSync } = await import('node:sqlite');
   const database = new DatabaseSync(path, { timeout: 0 });
   return {
@@ -65,18 +65,18 @@ async function openLock(path: string, uid: number | undefined): Promise<KernelLo
   };
 }
 
-async function waitFor(lock: KernelLock, waiting: Waiting): Promise<boolean> {
+async function waitFor(lock: KernelLock, waiting: LockWaitOptions): Promise<boolean> {
   // Not the clock of the wall: somebody may set that while we wait.
   const start = performance.now();
   let long = false;
   for (let pauseMs = SHORTEST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
-    if (await waiting.isOver()) return false;
+    if (await waiting.isNoLongerNeeded()) return false;
     if (lock.take()) return true;
     const waited = performance.now() - start;
-    if (waited > waiting.longestMs) return false;
+    if (waited > waiting.maxWaitMs) return false;
     if (waited > LONG_MS && !long) {
       long = true;
-      waiting.onLong();
+      waiting.onLongWait();
     }
     // Not the same for all who wait, so that they do not all come at once.
     await sleep(pauseMs * (0.5 + Math.random()));
@@ -89,7 +89,11 @@ async function waitFor(lock: KernelLock, waiting: Waiting): Promise<boolean> {
  * @returns undefined when the wait was over before the lock was free
  * @throws CacheError when no lock can be had here at all
  */
-export async function takeLock({ path, uid }: Folder, key: string, waiting: Waiting): Promise<Release | undefined> {
+export async function acquireLock(
+  { path, uid }: CacheFolder,
+  key: string,
+  waiting: LockWaitOptions,
+): Promise<ReleaseLock | undefined> {
   try {
     const lock = await openLock(join(path, lockFile(key)), uid);
     if (await waitFor(lock, waiting)) return lock.close;

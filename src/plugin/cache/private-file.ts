@@ -47,7 +47,7 @@ function closeQuietly(fd: number): void {
 }
 
 /** Reads a private file of at most `largest` bytes; anything else counts as absent. */
-export function readPrivateBytes(path: string, uid: number | undefined, largest: number): Buffer | undefined {
+export function readPrivateFileBytes(path: string, uid: number | undefined, largest: number): Buffer | undefined {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | SAFELY);
@@ -67,8 +67,8 @@ export function readPrivateBytes(path: string, uid: number | undefined, largest:
 }
 
 /** Reads a private file of ours, which is text; anything else counts as absent. */
-export function readPrivate(path: string, uid: number | undefined): string | undefined {
-  return readPrivateBytes(path, uid, LARGEST_BYTES)?.toString('utf8');
+export function readPrivateFile(path: string, uid: number | undefined): string | undefined {
+  return readPrivateFileBytes(path, uid, LARGEST_BYTES)?.toString('utf8');
 }
 
 /** Opens a file of ours, or makes it; undefined when what stands there is not private. */
@@ -93,7 +93,7 @@ function openPrivate(path: string, uid: number | undefined): number | undefined 
  *
  * @throws CacheError when it does not make way, or the disk fails
  */
-export function usePrivate<T>(path: string, uid: number | undefined, use: (fd: number) => T): T {
+export function withPrivateFile<T>(path: string, uid: number | undefined, use: (fd: number) => T): T {
   let fd: number | undefined;
   try {
     fd = openPrivate(path, uid);
@@ -131,7 +131,7 @@ function writeNew(path: string, content: string | Buffer, until: number): void {
  * @returns whether it is gone
  * @throws CacheError when the system does not let it go
  */
-export function removePrivate(path: string, uid: number | undefined): boolean {
+export function removePrivateFile(path: string, uid: number | undefined): boolean {
   try {
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (stats === undefined) return true;
@@ -158,7 +158,7 @@ export function removeQuietly(path: string): void {
  * @param until when it loses its meaning, ms since 1970, UTC: its time of modification, so that pruning reads no file
  * @throws CacheError when the file cannot be made
  */
-export function writePrivate(folder: string, name: string, content: string | Buffer, until: number): void {
+export function writePrivateFile(folder: string, name: string, content: string | Buffer, until: number): void {
   // O_EXCL makes it safe, so it only has to differ from that of a run at the same moment.
   const temporary = join(folder, `.${name}.${Math.random().toString(36).slice(2)}`);
   try {

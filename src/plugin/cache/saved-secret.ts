@@ -9,23 +9,23 @@ import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { textAt } from '../../shared/base/json.ts';
 import { Secret } from '../../shared/base/secret.ts';
-import type { Folder } from './file-store.ts';
-import { cacheFolder, ensureFolder } from './cache-folder.ts';
+import type { CacheFolder } from './file-store.ts';
+import { resolveCacheFolder, ensureCacheFolder } from './cache-folder.ts';
 import { openKeyring } from './keyring.ts';
-import { readPrivate, removeQuietly, writePrivate } from './private-file.ts';
-import { seal, unseal } from './checksum.ts';
+import { readPrivateFile, removeQuietly, writePrivateFile } from './private-file.ts';
+import { serializeWithChecksum, parseWithChecksum } from './checksum.ts';
 
 /** Whose secret it is. */
-export interface KeptIdentity {
+export interface SavedSecretIdentity {
   /** A digest of Keystone, how it is reached, and the identity. */
   readonly key: string;
   /** Name of the option that the secret is for. */
   readonly option: string;
   /** For people: "the password of alice (domain Default) at https://keystone.example.com". */
-  readonly about: string;
+  readonly description: string;
 }
 
-interface Note extends KeptIdentity {
+interface Note extends SavedSecretIdentity {
   /** Keystone has refused it, and the keyring would not let go of it. */
   readonly refused: boolean;
 }
@@ -38,24 +38,29 @@ const FOREVER_MS = 10 * 365 * 24 * 3_600_000;
 const noteFile = (key: string): string => `${key}${SUFFIX}`;
 
 /** Reading never fails: what cannot be read, or is not what was written, is not there. */
-export function readNote({ path, uid }: Folder, key: string): Note | undefined {
-  const content = unseal(readPrivate(join(path, noteFile(key)), uid));
+export function readSavedSecretNote({ path, uid }: CacheFolder, key: string): Note | undefined {
+  const content = parseWithChecksum(readPrivateFile(join(path, noteFile(key)), uid));
   const option = textAt(content, 'option');
-  const about = textAt(content, 'about');
-  if (textAt(content, 'key') !== key || option === undefined || about === undefined) return undefined;
-  return { key, option, about, refused: textAt(content, 'refused') !== undefined };
+  const description = textAt(content, 'about');
+  if (textAt(content, 'key') !== key || option === undefined || description === undefined) return undefined;
+  return { key, option, description, refused: textAt(content, 'refused') !== undefined };
 }
 
-function writeNote(host: Host, folder: string, { key, option, about }: KeptIdentity, refused: boolean): void {
-  const content = seal({ key, option, about, ...(refused ? { refused: 'yes' } : {}) });
-  writePrivate(folder, noteFile(key), content, host.now() + FOREVER_MS);
+function writeNote(
+  host: Host,
+  folder: string,
+  { key, option, description }: SavedSecretIdentity,
+  refused: boolean,
+): void {
+  const content = serializeWithChecksum({ key, option, about: description, ...(refused ? { refused: 'yes' } : {}) });
+  writePrivateFile(folder, noteFile(key), content, host.now() + FOREVER_MS);
 }
 
 /** @throws CacheError where the user has no folder, or one that others can write */
 function ownFolder(host: Host): string {
-  const folder = cacheFolder(host);
+  const folder = resolveCacheFolder(host);
   if (folder === undefined) throw new CacheError('there is no home folder to note in what the keyring holds');
-  ensureFolder(folder, host.uid);
+  ensureCacheFolder(folder, host.uid);
   return folder;
 }
 
@@ -64,11 +69,11 @@ function ownFolder(host: Host): string {
  *
  * @throws CacheError
  */
-export async function keepSecret(host: Host, identity: KeptIdentity, secret: Secret): Promise<void> {
+export async function saveSecret(host: Host, identity: SavedSecretIdentity, secret: Secret): Promise<void> {
   const folder = ownFolder(host);
   const keyring = openKeyring(host);
   const { key, option } = identity;
-  const sealed = seal({ key, option, secret: secret.reveal() });
+  const sealed = serializeWithChecksum({ key, option, secret: secret.reveal() });
   await keyring.write(key, sealed);
   try {
     // Some keyrings take what they do not keep.
@@ -81,9 +86,9 @@ export async function keepSecret(host: Host, identity: KeptIdentity, secret: Sec
 }
 
 /** Whether a secret is kept for exactly this identity, as far as that can be told without the keyring. */
-export function isKept(host: Host, { key, option }: KeptIdentity): boolean {
-  const folder = cacheFolder(host);
-  const note = folder === undefined ? undefined : readNote({ path: folder, uid: host.uid }, key);
+export function isSecretSaved(host: Host, { key, option }: SavedSecretIdentity): boolean {
+  const folder = resolveCacheFolder(host);
+  const note = folder === undefined ? undefined : readSavedSecretNote({ path: folder, uid: host.uid }, key);
   return note !== undefined && !note.refused && note.option === option;
 }
 
@@ -92,10 +97,10 @@ export function isKept(host: Host, { key, option }: KeptIdentity): boolean {
  *
  * @throws CacheError when the keyring cannot be used
  */
-export async function recallSecret(host: Host, identity: KeptIdentity): Promise<Secret | undefined> {
+export async function readSavedSecret(host: Host, identity: SavedSecretIdentity): Promise<Secret | undefined> {
   const { key, option } = identity;
-  if (!isKept(host, identity)) return undefined;
-  const content = unseal(await openKeyring(host).read(key));
+  if (!isSecretSaved(host, identity)) return undefined;
+  const content = parseWithChecksum(await openKeyring(host).read(key));
   const secret = textAt(content, 'secret');
   if (textAt(content, 'key') !== key || textAt(content, 'option') !== option) return undefined;
   return secret === undefined ? undefined : new Secret(secret);
@@ -107,9 +112,10 @@ export async function recallSecret(host: Host, identity: KeptIdentity): Promise<
  * @returns whether anything was kept
  * @throws CacheError when the keyring cannot be used; the note then stays, so that it can be tried again
  */
-export async function forgetKept(host: Host, identity: KeptIdentity): Promise<boolean> {
-  const folder = cacheFolder(host);
-  if (folder === undefined || readNote({ path: folder, uid: host.uid }, identity.key) === undefined) return false;
+export async function forgetSavedSecret(host: Host, identity: SavedSecretIdentity): Promise<boolean> {
+  const folder = resolveCacheFolder(host);
+  if (folder === undefined || readSavedSecretNote({ path: folder, uid: host.uid }, identity.key) === undefined)
+    return false;
   try {
     await openKeyring(host).remove(identity.key);
   } catch (error) {
@@ -121,8 +127,8 @@ export async function forgetKept(host: Host, identity: KeptIdentity): Promise<bo
 }
 
 /** Everything that is kept, in the order of what is said about it. */
-export function listKept(host: Host): readonly KeptIdentity[] {
-  const folder = cacheFolder(host);
+export function listSavedSecrets(host: Host): readonly SavedSecretIdentity[] {
+  const folder = resolveCacheFolder(host);
   if (folder === undefined) return [];
   let names: string[];
   try {
@@ -130,10 +136,12 @@ export function listKept(host: Host): readonly KeptIdentity[] {
   } catch {
     return [];
   }
-  const notes = names.flatMap((name) => readNote({ path: folder, uid: host.uid }, name.slice(0, -SUFFIX.length)) ?? []);
+  const notes = names.flatMap(
+    (name) => readSavedSecretNote({ path: folder, uid: host.uid }, name.slice(0, -SUFFIX.length)) ?? [],
+  );
   return notes
-    .map(({ key, option, about }) => ({ key, option, about }))
-    .toSorted((one, other) => one.about.localeCompare(other.about, 'en'));
+    .map(({ key, option, description }) => ({ key, option, description }))
+    .toSorted((one, other) => one.description.localeCompare(other.description, 'en'));
 }
 
 const PROBE = 'probe';

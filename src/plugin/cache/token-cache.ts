@@ -4,46 +4,46 @@
  */
 import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { writeAbout } from './token-metadata.ts';
-import type { Whose } from './token-metadata.ts';
+import { writeTokenMetadata } from './token-metadata.ts';
+import type { TokenOwner } from './token-metadata.ts';
 import { readAliasFile, writeAliasFile } from './file-store.ts';
-import type { Folder } from './file-store.ts';
-import { cacheFolder, ensureFolder } from './cache-folder.ts';
-import { noteConfirmed, noteToken } from './handed-out.ts';
-import type { HandedOut } from './handed-out.ts';
-import { takeLock } from './login-lock.ts';
-import type { Release, Waiting } from './login-lock.ts';
+import type { CacheFolder } from './file-store.ts';
+import { resolveCacheFolder, ensureCacheFolder } from './cache-folder.ts';
+import { markConfirmed, markHandedOut } from './handed-out-tokens.ts';
+import type { HandOutState } from './handed-out-tokens.ts';
+import { acquireLock } from './login-lock.ts';
+import type { ReleaseLock, LockWaitOptions } from './login-lock.ts';
 import { prune } from './prune.ts';
-import { endOf } from './cached-token.ts';
-import type { Alias, TokenRecord } from './cached-token.ts';
-import { forgetRefusal, recallRefusal, rememberRefusal, tagCredential } from './refusals.ts';
-import type { Field } from './digest.ts';
-import { openStore } from './token-store.ts';
+import { computeRetentionEnd } from './token-record.ts';
+import type { Alias, TokenRecord } from './token-record.ts';
+import { forgetRefusal, readRefusalTime, rememberRefusal, tagCredential } from './refusals.ts';
+import type { DigestField } from './digest.ts';
+import { openTokenStore } from './token-store.ts';
 
 /** The name under which an alias is kept, and what it says. */
 export type NamedAlias = readonly [name: string, alias: Alias];
 
 export interface TokenCache {
   /** Whether what is kept here can be found by the hit path. */
-  readonly onHitPath: boolean;
+  readonly onFastPath: boolean;
   /** The record under `key`, or under the key that an alias of that name leads to. */
-  recall(key: string): Promise<{ key: string; record: TokenRecord } | undefined>;
+  read(key: string): Promise<{ key: string; record: TokenRecord } | undefined>;
   /**
    * Keeps a record and the aliases that lead to it, and forgets what is over.
    *
    * @param whose undefined leaves what is said of the key as it is
    */
-  keep(key: string, record: TokenRecord, aliases: readonly NamedAlias[], whose?: Whose): Promise<void>;
-  keepAliases(record: TokenRecord, aliases: readonly NamedAlias[]): void;
+  store(key: string, record: TokenRecord, aliases: readonly NamedAlias[], whose?: TokenOwner): Promise<void>;
+  storeAliases(record: TokenRecord, aliases: readonly NamedAlias[]): void;
   /** Waits until nobody else logs in for `key`; undefined when the wait was over without that, or cannot be had. */
-  lock(key: string, waiting: Waiting): Promise<Release | undefined>;
+  lock(key: string, waiting: LockWaitOptions): Promise<ReleaseLock | undefined>;
   /** Notes that kubectl gets `token`, and says what the same kubectl had got before. */
-  handOut(token: string): HandedOut;
+  handOut(token: string): HandOutState;
   /** Notes that this token is as good as can be, whatever the cluster says. */
   confirm(token: string): void;
   /** When this credential was refused, in ms since 1970, UTC; undefined where it was not, or not lately. */
-  refusedAt(key: string, credential: readonly Field[]): number | undefined;
-  refused(key: string, credential: readonly Field[]): void;
+  findRefusalTime(key: string, credential: readonly DigestField[]): number | undefined;
+  rememberRefusal(key: string, credential: readonly DigestField[]): void;
 }
 
 /** What a cache needs to know of its run. */
@@ -52,7 +52,7 @@ export interface CacheSettings {
   /** A name of `STORES`. */
   readonly storage: string;
   /** Whether kubectl asks: only it asks again because a cluster refused the token. */
-  readonly forKubectl: boolean;
+  readonly isForKubectl: boolean;
   readonly warn: (message: string) => void;
 }
 
@@ -92,9 +92,9 @@ function makePart(usable: boolean, onFailure: (error: CacheError) => void): Part
 }
 
 /** Opens the cache of a run. */
-export async function openCache({ host, storage, forKubectl, warn }: CacheSettings): Promise<TokenCache> {
+export async function openTokenCache({ host, storage, isForKubectl, warn }: CacheSettings): Promise<TokenCache> {
   const { uid } = host;
-  const path = cacheFolder(host);
+  const path = resolveCacheFolder(host);
   const kept = storage !== 'none';
   const usable = kept && path !== undefined;
   if (kept && path === undefined) warn('there is no home folder to keep the token in; the next run will log in again');
@@ -108,41 +108,46 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
   const records = makePart(usable, warnOnce);
   // Without it nothing but a list is poorer, so its failure is no news.
   const abouts = makePart(usable, () => undefined);
-  const folder: Folder = { path: path ?? '', uid };
+  const folder: CacheFolder = { path: path ?? '', uid };
   files.attempt(() => {
-    ensureFolder(folder.path, uid);
+    ensureCacheFolder(folder.path, uid);
   });
-  const store = files.isUsable() ? await records.attemptLater(() => openStore(storage, folder, host)) : undefined;
+  const store = files.isUsable() ? await records.attemptLater(() => openTokenStore(storage, folder, host)) : undefined;
 
   const parent = host.identifyParent();
-  const session = parent === undefined ? undefined : host.identifyProcess(parent.sessionLeaderPid);
+  const sessionLeader = parent === undefined ? undefined : host.identifyProcess(parent.sessionLeaderPid);
   const recipient = () => ({ folder: folder.path, uid, parent: parent?.id ?? '', now: host.now() });
-  const tracked = forKubectl && parent !== undefined;
-  const memory = (key: string, credential: readonly Field[]) => {
-    const tag = tagCredential({ session, parent, forKubectl }, credential);
+  const tracked = isForKubectl && parent !== undefined;
+  const memory = (key: string, credential: readonly DigestField[]) => {
+    const tag = tagCredential({ sessionLeader, parent, isForKubectl }, credential);
     return tag === undefined ? undefined : { folder, key, tag };
   };
   const keepAliases = (record: TokenRecord, aliases: readonly NamedAlias[]): void => {
     files.attempt(() => {
-      for (const [name, alias] of aliases) writeAliasFile(folder, name, alias, endOf(record));
+      for (const [name, alias] of aliases) writeAliasFile(folder, name, alias, computeRetentionEnd(record));
       prune(folder.path, host.now());
     });
   };
 
   return {
-    onHitPath: store?.onHitPath ?? false,
-    async recall(key) {
+    onFastPath: store?.onFastPath ?? false,
+    async read(key) {
       const target = files.isUsable() ? readAliasFile(folder, key)?.key : undefined;
       const found = target ?? key;
       const record = await records.attemptLater(async () => store?.read(found));
       return record === undefined ? undefined : { key: found, record };
     },
-    async keep(key, record, aliases, whose) {
+    async store(key, record, aliases, whose) {
       await records.attemptLater(async () => store?.write(key, record));
       if (whose !== undefined && records.isUsable() && files.isUsable()) {
         const { expiresAt, refresh } = record;
         abouts.attempt(() => {
-          writeAbout(folder, key, { ...whose, expiresAt, renewable: refresh !== undefined, storage }, endOf(record));
+          writeTokenMetadata(
+            folder,
+            key,
+            { ...whose, expiresAt, isRenewable: refresh !== undefined, storage },
+            computeRetentionEnd(record),
+          );
         });
       }
       files.attempt(() => {
@@ -150,23 +155,23 @@ export async function openCache({ host, storage, forKubectl, warn }: CacheSettin
       });
       keepAliases(record, aliases);
     },
-    keepAliases(record, aliases) {
+    storeAliases(record, aliases) {
       // A run that leaves none has written nothing, so there is nothing to clear either.
       if (aliases.length > 0) keepAliases(record, aliases);
     },
-    lock: (key, waiting) => files.attemptLater(() => takeLock(folder, key, waiting)),
-    handOut: (token) => (tracked ? files.attempt(() => noteToken(recipient(), token)) : undefined) ?? 'nothing',
+    lock: (key, waiting) => files.attemptLater(() => acquireLock(folder, key, waiting)),
+    handOut: (token) => (tracked ? files.attempt(() => markHandedOut(recipient(), token)) : undefined) ?? 'nothing',
     confirm(token) {
       if (tracked)
         files.attempt(() => {
-          noteConfirmed(recipient(), token);
+          markConfirmed(recipient(), token);
         });
     },
-    refusedAt(key, credential) {
+    findRefusalTime(key, credential) {
       const refusal = memory(key, credential);
-      return refusal === undefined || !files.isUsable() ? undefined : recallRefusal(refusal, host.now());
+      return refusal === undefined || !files.isUsable() ? undefined : readRefusalTime(refusal, host.now());
     },
-    refused(key, credential) {
+    rememberRefusal(key, credential) {
       const refusal = memory(key, credential);
       if (refusal !== undefined)
         files.attempt(() => {

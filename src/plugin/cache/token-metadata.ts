@@ -5,12 +5,12 @@
 import { join } from 'node:path';
 import { numberAt, objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import type { Folder } from './file-store.ts';
-import { readPrivate, writePrivate } from './private-file.ts';
-import { seal, unseal } from './checksum.ts';
+import type { CacheFolder } from './file-store.ts';
+import { readPrivateFile, writePrivateFile } from './private-file.ts';
+import { serializeWithChecksum, parseWithChecksum } from './checksum.ts';
 
 /** How a Keystone was believed, so that the token can be given back to it in the same way. */
-export interface Trust {
+export interface TlsTrust {
   /** Whether its certificate went unchecked. */
   readonly insecure: boolean;
   /** Absolute path of the authorities; undefined means those of the system. */
@@ -23,7 +23,7 @@ export interface Trust {
 }
 
 /** Whose a token is and what it is good for. Names are as Keystone gave them: not yet fit for a terminal. */
-export interface Whose {
+export interface TokenOwner {
   /** The user's name, or whatever is known of who logged in. */
   readonly user: string;
   /** The user's domain. */
@@ -36,15 +36,15 @@ export interface Whose {
   readonly keystone?: string | undefined;
   /** It was given to us as it is, so it is not ours to revoke. */
   readonly given?: boolean | undefined;
-  readonly trust?: Trust | undefined;
+  readonly trust?: TlsTrust | undefined;
 }
 
 /** The same with what the cache knows. */
-export interface About extends Whose {
+export interface TokenMetadata extends TokenOwner {
   /** ms since 1970, UTC, by this machine's clock. */
   readonly expiresAt: number;
   /** Whether something is kept that gets the next token. */
-  readonly renewable: boolean;
+  readonly isRenewable: boolean;
   /** A name of `STORES`. */
   readonly storage: string;
 }
@@ -53,7 +53,7 @@ export interface About extends Whose {
 const LONGEST_NAME = 300;
 
 /** Name of the file. */
-export const aboutFile = (key: string): string => `${key}.about`;
+export const metadataFileName = (key: string): string => `${key}.about`;
 
 const clip = (text: string | undefined): string | undefined => text?.slice(0, LONGEST_NAME);
 
@@ -63,17 +63,17 @@ const clip = (text: string | undefined): string | undefined => text?.slice(0, LO
  * @param until when that token loses its last use, ms since 1970, UTC
  * @throws CacheError
  */
-export function writeAbout({ path }: Folder, key: string, about: About, until: number): void {
-  const { user, domain, scope, method, keystone, given, trust, expiresAt, renewable, storage } = about;
+export function writeTokenMetadata({ path }: CacheFolder, key: string, about: TokenMetadata, until: number): void {
+  const { user, domain, scope, method, keystone, given, trust, expiresAt, isRenewable, storage } = about;
   const names = { user: clip(user), domain: clip(domain), scope: clip(scope) };
-  const flags = { ...(given ? { given: 'yes' } : {}), ...(renewable ? { renewable: 'yes' } : {}) };
+  const flags = { ...(given ? { given: 'yes' } : {}), ...(isRenewable ? { renewable: 'yes' } : {}) };
   const { insecure, ...files } = trust ?? {};
   const trusted = trust === undefined ? {} : { trust: { ...files, ...(insecure ? { insecure: 'yes' } : {}) } };
   const content = { key, ...names, method, keystone, expiresAt, storage, ...flags, ...trusted };
-  writePrivate(path, aboutFile(key), seal(content), until);
+  writePrivateFile(path, metadataFileName(key), serializeWithChecksum(content), until);
 }
 
-function readTrust(content: JsonObject | undefined): Trust | undefined {
+function readTrust(content: JsonObject | undefined): TlsTrust | undefined {
   const trust = objectAt(content, 'trust');
   const digest = textAt(trust, 'digest');
   if (digest === undefined) return undefined;
@@ -82,8 +82,8 @@ function readTrust(content: JsonObject | undefined): Trust | undefined {
 }
 
 /** Reading never fails: what cannot be read, or is not what was written, is not there. */
-export function readAbout({ path, uid }: Folder, key: string): About | undefined {
-  const content = unseal(readPrivate(join(path, aboutFile(key)), uid));
+export function readTokenMetadata({ path, uid }: CacheFolder, key: string): TokenMetadata | undefined {
+  const content = parseWithChecksum(readPrivateFile(join(path, metadataFileName(key)), uid));
   const text = (name: string): string | undefined => textAt(content, name);
   const [user, scope, method, storage] = [text('user'), text('scope'), text('method'), text('storage')];
   const expiresAt = numberAt(content, 'expiresAt');
@@ -98,7 +98,7 @@ export function readAbout({ path, uid }: Folder, key: string): About | undefined
     given: text('given') === 'yes',
     trust: readTrust(content),
     expiresAt,
-    renewable: text('renewable') === 'yes',
+    isRenewable: text('renewable') === 'yes',
     storage,
   };
 }

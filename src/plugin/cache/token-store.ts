@@ -1,12 +1,12 @@
 import type { Host } from '../../shared/base/host.ts';
 import { readRecordFile, removeRecordFile, writeRecordFile } from './file-store.ts';
-import type { Folder } from './file-store.ts';
-import type { TokenRecord } from './cached-token.ts';
+import type { CacheFolder } from './file-store.ts';
+import type { TokenRecord } from './token-record.ts';
 
 /** Where records are kept between runs. */
 export interface TokenStore {
   /** Whether the hit path can read it: it reads files and nothing else. */
-  readonly onHitPath: boolean;
+  readonly onFastPath: boolean;
   /** @throws CacheError when the store itself cannot be used; a record that is no record is not there */
   read(key: string): Promise<TokenRecord | undefined>;
   /** @throws CacheError */
@@ -19,9 +19,9 @@ export interface TokenStore {
   remove(key: string): Promise<void>;
 }
 
-function openFileStore(folder: Folder): TokenStore {
+function openFileStore(folder: CacheFolder): TokenStore {
   return {
-    onHitPath: true,
+    onFastPath: true,
     read: (key) => Promise.resolve(readRecordFile(folder, key)),
     async write(key, record) {
       writeRecordFile(folder, key, record);
@@ -34,7 +34,7 @@ function openFileStore(folder: Folder): TokenStore {
   };
 }
 
-type Open = (folder: Folder, host: Host) => Promise<TokenStore | undefined>;
+type Open = (folder: CacheFolder, host: Host) => Promise<TokenStore | undefined>;
 
 /** Kinds of storage by the names that `--cache-storage` takes. */
 const STORES: ReadonlyMap<string, Open> = new Map<string, Open>([
@@ -50,6 +50,6 @@ const STORES: ReadonlyMap<string, Open> = new Map<string, Open>([
 ]);
 
 /** Opens a store by its name; undefined where nothing shall be kept. */
-export async function openStore(name: string, folder: Folder, host: Host): Promise<TokenStore | undefined> {
+export async function openTokenStore(name: string, folder: CacheFolder, host: Host): Promise<TokenStore | undefined> {
   return STORES.get(name)?.(folder, host);
 }

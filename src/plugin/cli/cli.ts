@@ -1,30 +1,30 @@
 import { parseExecInfo } from '../exec/exec-info.ts';
-import { getToken } from '../login/get-token.ts';
+import { getExecCredential } from '../login/get-token.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { USER_AGENT, VERSION } from '../../shared/base/version.ts';
-import { isGetToken, parseGetToken } from './parse-command-line.ts';
+import { isGetTokenCommand, parseGetTokenCommand } from './parse-command-line.ts';
 import { EXIT, makeReporter } from './reporter.ts';
 import { runToEnd } from './run-to-end.ts';
-import type { Outcome } from './run-to-end.ts';
+import type { RunResult } from './run-to-end.ts';
 
-async function answer(host: Host): Promise<Outcome | undefined> {
-  if (!isGetToken(host.argv)) {
+async function answer(host: Host): Promise<RunResult | undefined> {
+  if (!isGetTokenCommand(host.argv)) {
     // A bundle of its own, with errors and secrets of its own: nothing but the Host goes across.
     const { runCommand } = await import('../commands/run-command.ts');
     await runCommand(host);
     return undefined;
   }
-  const { flags, version } = parseGetToken(host.argv);
-  if (version) return { document: `${VERSION}\n`, status: EXIT.ok };
-  const document = await getToken({
+  const { flags, wantsVersion } = parseGetTokenCommand(host.argv);
+  if (wantsVersion) return { document: `${VERSION}\n`, exitStatus: EXIT.ok };
+  const document = await getExecCredential({
     host,
-    info: parseExecInfo(host.env['KUBERNETES_EXEC_INFO']),
+    execInfo: parseExecInfo(host.env['KUBERNETES_EXEC_INFO']),
     flags,
     reporter: makeReporter(host, flags),
     userAgent: USER_AGENT,
-    onHitPath: true,
+    onFastPath: true,
   });
-  return { document, status: EXIT.ok };
+  return { document, exitStatus: EXIT.ok };
 }
 
 /** Runs a command line and ends the process: a document on stdout and status 0, or one line on stderr and another status. */
@@ -33,4 +33,4 @@ export async function runCli(host: Host): Promise<void> {
   host.exit();
 }
 
-export { reportUnwritten } from './run-to-end.ts';
+export { reportWriteFailure } from './run-to-end.ts';

@@ -17,8 +17,8 @@ export interface CommandLine {
   /** What is no flag and no flag's value. */
   readonly words: readonly string[];
   readonly flags: Layer;
-  readonly help: boolean;
-  readonly version: boolean;
+  readonly wantsHelp: boolean;
+  readonly wantsVersion: boolean;
 }
 
 const bare = (name: string): string => name.replace(/^--?/, '');
@@ -43,7 +43,7 @@ export function listWords(argv: readonly string[]): readonly string[] {
 }
 
 /** Whether a command line is about a login for kubectl: there is more to load for any other. */
-export function isGetToken(argv: readonly string[]): boolean {
+export function isGetTokenCommand(argv: readonly string[]): boolean {
   const [first] = listWords(argv);
   return (first === undefined || first === GET_TOKEN) && !argv.includes('--help');
 }
@@ -73,13 +73,13 @@ export function parseCommandLine(given: readonly string[], options: readonly Opt
   return {
     words: words.map(String),
     flags: readFlags(parsed, values, options),
-    help: parsed['help'] === true,
-    version: parsed['version'] === true,
+    wantsHelp: parsed['help'] === true,
+    wantsVersion: parsed['version'] === true,
   };
 }
 
 /** Says that there are more words than anybody asked for. */
-export function unexpectedWord(): UsageError {
+export function makeUnexpectedArgumentError(): UsageError {
   return new UsageError('unexpected argument (not shown: it could be a secret)', {
     hint: 'only commands and options are understood here; quote values that hold spaces, and see --help',
   });
@@ -91,9 +91,9 @@ export function unexpectedWord(): UsageError {
  * @throws UsageError for an unknown option, a missing value or an argument too many
  * @throws ConfigError for a value that an option does not take
  */
-export function parseGetToken(argv: readonly string[]): CommandLine {
+export function parseGetTokenCommand(argv: readonly string[]): CommandLine {
   const line = parseCommandLine(argv, OPTIONS);
   const extra = line.words[0] === GET_TOKEN ? line.words.slice(1) : line.words;
-  if (extra.length > 0) throw unexpectedWord();
+  if (extra.length > 0) throw makeUnexpectedArgumentError();
   return line;
 }

@@ -50,7 +50,7 @@ const STATUS: Readonly<Record<PluginErrorCode, number>> = {
 };
 
 /** The exit status that a failure has. */
-export function exitStatusOf(code: PluginErrorCode): number {
+export function getExitStatus(code: PluginErrorCode): number {
   return STATUS[code];
 }
 
@@ -87,13 +87,13 @@ export function makeReporter(host: Host, flags: Layer): Reporter {
     warn: (text) => {
       writeLine(host, { level: 'warning', text });
     },
-    notice: (text) => {
+    info: (text) => {
       writeLine(host, { level: 'info', text });
     },
     progress: (text) => {
       if (host.stderrIsTerminal()) writeLine(host, { level: 'info', text });
     },
-    detail: (text, level = 1) => {
+    debug: (text, level = 1) => {
       if (loudness >= level) writeLine(host, { level: 'debug', text });
     },
   };
@@ -122,5 +122,5 @@ export function reportFailure(host: Host, error: unknown): number {
   const after = `${hint === undefined ? '' : `; ${hint}`}${requestId === undefined ? '' : ` (${requestId})`}`;
   const text = `${message ?? ''}${isForPrograms(host) ? '' : after}`;
   writeLine(host, { level: 'error', text, parts: { code, hint, requestId } });
-  return exitStatusOf(code);
+  return getExitStatus(code);
 }

@@ -1,6 +1,6 @@
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { Cancelled } from '../terminal/cancelled.ts';
+import { UserCancelled } from '../terminal/cancelled.ts';
 import { EXIT, reportFailure } from './reporter.ts';
 
 /** Node's agents speak to proxies, and TLS to the system's authorities, from here on. */
@@ -15,13 +15,13 @@ function refuseOldNode(version: string): void {
 }
 
 /** What goes to stdout, and the status that the run ends with. */
-export interface Outcome {
+export interface RunResult {
   readonly document: string;
-  readonly status: number;
+  readonly exitStatus: number;
 }
 
 /** Says that the document could not be written and why, and sets the status of that. */
-export function reportUnwritten(host: Host, reason: string): void {
+export function reportWriteFailure(host: Host, reason: string): void {
   const error = new PluginError('output', `stdout cannot be written (${reason})`);
   host.setExitStatus(reportFailure(host, error));
 }
@@ -31,7 +31,7 @@ export function reportUnwritten(host: Host, reason: string): void {
  *
  * @param act gives undefined where another part of the program has brought the run to its end
  */
-export async function runToEnd(host: Host, act: () => Promise<Outcome | undefined>): Promise<void> {
+export async function runToEnd(host: Host, act: () => Promise<RunResult | undefined>): Promise<void> {
   // Should the process end while something is still awaited, that is no success.
   host.setExitStatus(EXIT.internal);
   host.silenceNode();
@@ -40,10 +40,10 @@ export async function runToEnd(host: Host, act: () => Promise<Outcome | undefine
     const outcome = await act();
     if (outcome === undefined) return;
     const failure = host.writeOut(outcome.document);
-    if (failure === undefined) host.setExitStatus(outcome.status);
-    else reportUnwritten(host, failure);
+    if (failure === undefined) host.setExitStatus(outcome.exitStatus);
+    else reportWriteFailure(host, failure);
   } catch (error) {
     host.setExitStatus(reportFailure(host, error));
-    if (error instanceof Cancelled && error.signal !== undefined) host.raise(error.signal);
+    if (error instanceof UserCancelled && error.signal !== undefined) host.raise(error.signal);
   }
 }

@@ -2,7 +2,7 @@ import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import type { Host } from '../../shared/base/host.ts';
-import type { Reporter, Run } from '../login/login-context.ts';
+import type { Reporter, RunContext } from '../login/login-context.ts';
 import type { Painter } from './colors.ts';
 
 /** What can be written as JSON and as YAML. */
@@ -78,7 +78,7 @@ export interface Call {
   /** The flags of a login. */
   readonly flags: Layer;
   /** For `openLogin`, with these flags; nothing of it goes to the hit path. */
-  readonly run: Run;
+  readonly run: RunContext;
   readonly reporter: Reporter;
   /** Colours, where stdout is a terminal that wants them. */
   readonly paint: Painter;

@@ -1,17 +1,17 @@
-import type { About } from '../cache/token-metadata.ts';
+import type { TokenMetadata } from '../cache/token-metadata.ts';
 import { forgetIdentity } from '../cache/forget-identity.ts';
-import type { Forgotten } from '../cache/forget-identity.ts';
-import type { Folder } from '../cache/file-store.ts';
-import { findFolder, listIdentities } from '../cache/cached-identities.ts';
-import { forgetKept, listKept } from '../cache/saved-secret.ts';
-import type { KeptIdentity } from '../cache/saved-secret.ts';
-import type { TokenRecord } from '../cache/cached-token.ts';
+import type { ForgetResult } from '../cache/forget-identity.ts';
+import type { CacheFolder } from '../cache/file-store.ts';
+import { findCacheFolder, listCachedIdentities } from '../cache/cached-identities.ts';
+import { forgetSavedSecret, listSavedSecrets } from '../cache/saved-secret.ts';
+import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
+import type { TokenRecord } from '../cache/token-record.ts';
 import { EXIT } from '../cli/reporter.ts';
 import { CacheError, PluginError } from '../../shared/base/errors.ts';
-import { identifyKept } from '../login/saved-secret.ts';
-import type { Login } from '../login/login-context.ts';
-import { giveBack } from '../login/revoke-token.ts';
-import type { Fate } from '../login/revoke-token.ts';
+import { identifySavedSecret } from '../login/apply-saved-secret.ts';
+import type { LoginContext } from '../login/login-context.ts';
+import { revokeTokenIfPossible } from '../login/revoke-token.ts';
+import type { RevocationResult } from '../login/revoke-token.ts';
 import { makePrintable } from '../../shared/base/printable.ts';
 import { OUTPUT } from './command.ts';
 import type { Answer, Call, Command, Data } from './command.ts';
@@ -38,19 +38,19 @@ interface Target {
 interface Outcome {
   readonly key: string;
   readonly record: TokenRecord;
-  readonly about: About | undefined;
-  readonly fate: Fate;
+  readonly about: TokenMetadata | undefined;
+  readonly fate: RevocationResult;
 }
 
 /** Of one identity or all: what was forgotten, and what was not. */
 interface Result {
   readonly outcomes: readonly Outcome[];
-  readonly secrets: readonly KeptIdentity[];
+  readonly secrets: readonly SavedSecretIdentity[];
   readonly failures: readonly CacheError[];
 }
 
 function listTargets(
-  folder: Folder,
+  folder: CacheFolder,
   present: Present | undefined,
   { all, now }: { all: boolean; now: number },
 ): Target[] {
@@ -58,42 +58,47 @@ function listTargets(
   const add = (key: string, storage: string): void => {
     storages.set(key, (storages.get(key) ?? new Set()).add(storage));
   };
-  for (const { key, storage } of listIdentities(folder, now)) if (all || key === present?.key) add(key, storage);
+  for (const { key, storage } of listCachedIdentities(folder, now)) if (all || key === present?.key) add(key, storage);
   // A keyring may hold what no list tells of.
   if (present !== undefined) add(present.key, storageOf(present.login));
   return [...storages].map(([key, names]) => ({ key, storages: [...names], present: key === present?.key }));
 }
 
-async function forget(call: Call, folder: Folder, target: Target, login: Login | undefined): Promise<Forgotten> {
+async function forget(
+  call: Call,
+  folder: CacheFolder,
+  target: Target,
+  login: LoginContext | undefined,
+): Promise<ForgetResult> {
   const { host, reporter } = call;
   const forgotten = await forgetIdentity({
     folder,
     host,
     key: target.key,
-    partialKey: target.present ? login?.key : undefined,
+    partialKey: target.present ? login?.cacheKey : undefined,
     storages: target.storages,
-    longestMs: LOCK_MS,
-    onLong: () => {
+    maxWaitMs: LOCK_MS,
+    onLongWait: () => {
       reporter.progress('waiting for a login that is under way');
     },
   });
-  if (forgotten.overtaken) reporter.warn('a login is still under way: the token that it gets is kept');
+  if (forgotten.isLoginPending) reporter.warn('a login is still under way: the token that it gets is kept');
   return forgotten;
 }
 
 async function giveAllBack(
   { host, reporter, run }: Call,
   target: Target,
-  { records, about }: Forgotten,
-  login: Login | undefined,
+  { records, metadata }: ForgetResult,
+  login: LoginContext | undefined,
 ): Promise<Outcome[]> {
-  const way = { host, reporter, userAgent: run.userAgent };
+  const httpContext = { host, reporter, userAgent: run.userAgent };
   const deadlineMs = Math.min(login?.deadlineMs ?? REVOKE_MS, REVOKE_MS);
-  const { key, present } = target;
+  const { key, present: isCurrentLogin } = target;
   return Promise.all(
     records.map(async (record) => {
-      const fate = await giveBack({ record, about, login, present, way, deadlineMs });
-      return { key, record, about, fate };
+      const fate = await revokeTokenIfPossible({ record, metadata, login, isCurrentLogin, httpContext, deadlineMs });
+      return { key, record, about: metadata, fate };
     }),
   );
 }
@@ -101,31 +106,31 @@ async function giveAllBack(
 /** A secret that is kept for later logins would make the next run log in again without anybody being asked. */
 async function forgetSecrets(
   { host }: Call,
-  login: Login | undefined,
+  login: LoginContext | undefined,
   all: boolean,
 ): Promise<Pick<Result, 'secrets' | 'failures'>> {
-  const own = login === undefined ? undefined : identifyKept(login, login.given);
-  const chosen = listKept(host).filter(({ key }) => all || key === own?.key);
-  const secrets: KeptIdentity[] = [];
+  const own = login === undefined ? undefined : identifySavedSecret(login, login.config);
+  const chosen = listSavedSecrets(host).filter(({ key }) => all || key === own?.key);
+  const secrets: SavedSecretIdentity[] = [];
   const failures: CacheError[] = [];
   for (const identity of chosen) {
     try {
-      if (await forgetKept(host, identity)) secrets.push(identity);
+      if (await forgetSavedSecret(host, identity)) secrets.push(identity);
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;
-      failures.push(new CacheError(`${error.message}, so this stays in it: ${identity.about}`));
+      failures.push(new CacheError(`${error.message}, so this stays in it: ${identity.description}`));
     }
   }
   return { secrets, failures };
 }
 
-async function logOut(call: Call, login: Login | undefined, all: boolean): Promise<Result> {
-  const folder = findFolder(call.host);
+async function logOut(call: Call, login: LoginContext | undefined, all: boolean): Promise<Result> {
+  const folder = findCacheFolder(call.host);
   if (folder === undefined) return { outcomes: [], secrets: [], failures: [] };
   const present = login === undefined ? undefined : locatePresent(login, folder);
   const { secrets, failures } = await forgetSecrets(call, login, all);
   const targets = listTargets(folder, present, { all, now: call.host.now() });
-  const done: { target: Target; forgotten: Forgotten }[] = [];
+  const done: { target: Target; forgotten: ForgetResult }[] = [];
   for (const target of targets) done.push({ target, forgotten: await forget(call, folder, target, login) });
   // Forgotten first: whoever looks while Keystone is asked must not find a token that is about to end.
   const outcomes = await Promise.all(done.map(({ target, forgotten }) => giveAllBack(call, target, forgotten, login)));
@@ -138,7 +143,7 @@ async function logOut(call: Call, login: Login | undefined, all: boolean): Promi
 
 type Describe = (record: TokenRecord) => string;
 
-const FATES: Readonly<Record<Fate['kind'], Describe>> = {
+const FATES: Readonly<Record<RevocationResult['kind'], Describe>> = {
   revoked: () => 'revoked',
   ended: () => 'had ended',
   given: () => 'not revoked: it was given to this program',
@@ -168,7 +173,7 @@ function render({ outcomes, secrets }: Result): string {
     FATES[fate.kind](record),
   ]);
   const table = rows.length === 0 ? [] : [renderTable(['FORGOTTEN', 'SCOPE', 'KEYSTONE', 'TOKEN'], rows)];
-  const kept = secrets.map(({ about }) => makePrintable(`Forgotten by the keyring: ${about}`));
+  const kept = secrets.map(({ description }) => makePrintable(`Forgotten by the keyring: ${description}`));
   return [...table, ...kept].join('\n') || 'There was nothing to forget.';
 }
 
@@ -215,7 +220,7 @@ export const logout: Command = {
       text: render(result),
       data: {
         tokens: result.outcomes.map(dataOf),
-        secrets: result.secrets.map(({ option, about }) => ({ option, about })),
+        secrets: result.secrets.map(({ option, description }) => ({ option, about: description })),
         failures: result.failures.map(({ message }) => message),
       },
       status: statusOf(result),

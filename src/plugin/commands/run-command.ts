@@ -1,8 +1,8 @@
 /** Commands other than get-token: which one is meant, what it is called with, and how its answer is written. */
-import { listWords, parseCommandLine, unexpectedWord } from '../cli/parse-command-line.ts';
+import { listWords, parseCommandLine, makeUnexpectedArgumentError } from '../cli/parse-command-line.ts';
 import { EXIT, makeReporter } from '../cli/reporter.ts';
 import { runToEnd } from '../cli/run-to-end.ts';
-import type { Outcome } from '../cli/run-to-end.ts';
+import type { RunResult } from '../cli/run-to-end.ts';
 import { readEnvironment } from '../../shared/options/environment.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
@@ -23,7 +23,7 @@ function only(layer: Layer, options: readonly Option[]): Layer {
 function takeWords(command: Command, words: readonly string[]): readonly string[] {
   const own = words.slice(command.words.length);
   const wanted = command.arguments ?? [];
-  if (own.length > wanted.length && wanted.at(-1)?.many !== true) throw unexpectedWord();
+  if (own.length > wanted.length && wanted.at(-1)?.many !== true) throw makeUnexpectedArgumentError();
   const missing = wanted.find(({ required }, index) => required === true && own[index] === undefined);
   if (missing !== undefined) {
     throw new UsageError(`${command.words.join(' ')} needs ${missing.name}`, { hint: `it is the ${missing.help}` });
@@ -51,23 +51,23 @@ function prepare(host: Host, command: Command): Call {
     words: takeWords(command, words),
     own,
     flags: loginFlags,
-    run: { host, info: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onHitPath: false },
+    run: { host, execInfo: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onFastPath: false },
     reporter,
     paint: choosePainter(host),
   };
 }
 
-async function answer(host: Host): Promise<Outcome> {
+async function answer(host: Host): Promise<RunResult> {
   const words = listWords(host.argv);
   if (host.argv.includes('--help')) {
     const { renderHelp } = await import('./help.ts');
     const asked = words.length === 0 || listGroup(words[0]).length === 0 ? undefined : words;
-    return { document: await renderHelp(asked, host.columns()), status: EXIT.ok };
+    return { document: await renderHelp(asked, host.columns()), exitStatus: EXIT.ok };
   }
   const command = findCommand(words);
   const call = prepare(host, command);
   const given = await command.run(call);
-  return { document: await renderAnswer(given, call.own.text('output')), status: given.status ?? EXIT.ok };
+  return { document: await renderAnswer(given, call.own.text('output')), exitStatus: given.status ?? EXIT.ok };
 }
 
 /** Runs a command to its end, its failures included. */

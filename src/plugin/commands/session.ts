@@ -1,14 +1,14 @@
-import type { TokenRecord } from '../cache/cached-token.ts';
-import { findToken } from '../login/get-token.ts';
-import { openLogin } from '../login/login-context.ts';
-import type { Login } from '../login/login-context.ts';
-import { useToken } from '../login/ask-keystone.ts';
-import type { Ask } from '../login/ask-keystone.ts';
+import type { TokenRecord } from '../cache/token-record.ts';
+import { getTokenRecord } from '../login/get-token.ts';
+import { openLoginContext } from '../login/login-context.ts';
+import type { LoginContext } from '../login/login-context.ts';
+import { withToken } from '../login/ask-keystone.ts';
+import type { AskKeystone } from '../login/ask-keystone.ts';
 import type { Call } from './command.ts';
 
 /** A run that has a token, from the cache or from Keystone. */
 export interface Session {
-  readonly login: Login;
+  readonly login: LoginContext;
   readonly record: TokenRecord;
 }
 
@@ -18,8 +18,8 @@ export interface Session {
  * @throws PluginError
  */
 export async function openSession({ run }: Call): Promise<Session> {
-  const login = await openLogin(run);
-  return { login, record: await findToken(login) };
+  const login = await openLoginContext(run);
+  return { login, record: await getTokenRecord(login) };
 }
 
 /**
@@ -27,13 +27,13 @@ export async function openSession({ run }: Call): Promise<Session> {
  *
  * @throws PluginError
  */
-export async function ask<T>(call: Call, use: (ask: Ask, session: Session) => Promise<T>): Promise<T> {
+export async function ask<T>(call: Call, use: (ask: AskKeystone, session: Session) => Promise<T>): Promise<T> {
   const session = await openSession(call);
-  return useToken(session.login, session.record, (question) => use(question, session));
+  return withToken(session.login, session.record, (question) => use(question, session));
 }
 
 /** What a token says of itself (Keystone API v3, "Validate and show information for token"), the member `token`. */
-export function describeTokenQuestion({ record }: Session): Parameters<Ask>[0] {
+export function describeTokenQuestion({ record }: Session): Parameters<AskKeystone>[0] {
   return {
     verb: 'GET',
     path: 'auth/tokens?nocatalog=true',

@@ -1,7 +1,7 @@
-import { listKept } from '../cache/saved-secret.ts';
-import type { KeptIdentity } from '../cache/saved-secret.ts';
-import { findFolder, listIdentities } from '../cache/cached-identities.ts';
-import type { Identity } from '../cache/cached-identities.ts';
+import { listSavedSecrets } from '../cache/saved-secret.ts';
+import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
+import { findCacheFolder, listCachedIdentities } from '../cache/cached-identities.ts';
+import type { CachedIdentity } from '../cache/cached-identities.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { describeSources } from '../../shared/options/option.ts';
 import { PluginError } from '../../shared/base/errors.ts';
@@ -18,8 +18,8 @@ const UNKNOWN = 'unknown';
 
 /** What an answer is made of. */
 interface Found {
-  readonly identities: readonly Identity[];
-  readonly secrets: readonly KeptIdentity[];
+  readonly identities: readonly CachedIdentity[];
+  readonly secrets: readonly SavedSecretIdentity[];
   readonly present: Present | undefined;
   /** Why there are no present settings. */
   readonly problem: PluginError | undefined;
@@ -27,36 +27,36 @@ interface Found {
   readonly now: number;
 }
 
-function describeIdentity(identity: Identity, { present, now }: Found): Data {
-  const { key, storage, expiresAt, renewable, keystone, about } = identity;
+function describeIdentity(identity: CachedIdentity, { present, now }: Found): Data {
+  const { key, storage, expiresAt, isRenewable, keystone, metadata } = identity;
   return {
     key,
     present: isPresent(present, identity),
-    user: about?.user ?? null,
-    domain: about?.domain ?? null,
-    scope: about?.scope ?? null,
-    method: about?.method ?? null,
+    user: metadata?.user ?? null,
+    domain: metadata?.domain ?? null,
+    scope: metadata?.scope ?? null,
+    method: metadata?.method ?? null,
     keystone: keystone ?? null,
     storage,
     expiresAt: describeTime(expiresAt),
     secondsLeft: Math.max(0, Math.floor((expiresAt - now) / 1000)),
-    renewable,
-    given: about === undefined ? null : about.given === true,
+    renewable: isRenewable,
+    given: metadata === undefined ? null : metadata.given === true,
   };
 }
 
-function rowOf(identity: Identity, { present, now }: Found): string[] {
-  const { storage, expiresAt, renewable, keystone, about } = identity;
+function rowOf(identity: CachedIdentity, { present, now }: Found): string[] {
+  const { storage, expiresAt, isRenewable, keystone, metadata } = identity;
   return [
     isPresent(present, identity) ? '*' : '',
-    about?.user ?? UNKNOWN,
-    about === undefined ? UNKNOWN : (about.domain ?? '-'),
-    about?.scope ?? UNKNOWN,
-    about?.method ?? UNKNOWN,
+    metadata?.user ?? UNKNOWN,
+    metadata === undefined ? UNKNOWN : (metadata.domain ?? '-'),
+    metadata?.scope ?? UNKNOWN,
+    metadata?.method ?? UNKNOWN,
     keystone ?? '-',
     storage,
     describeSpan(expiresAt - now),
-    renewable ? 'yes' : 'no',
+    isRenewable ? 'yes' : 'no',
   ];
 }
 
@@ -72,22 +72,22 @@ function describePresent(found: Found): string {
   if (present === undefined)
     return `The present settings cannot be followed: ${problem?.message ?? 'nobody knows why'}`;
   if (isThere(found)) return '* is what the present settings use.';
-  const { given, method } = present.login;
-  const missing = listMissing(given, method).map(describeSources);
+  const { config, method } = present.login;
+  const missing = listMissing(config, method).map(describeSources);
   const lacking = missing.length === 0 ? '' : `, and do not say ${missing.join(', ')}`;
-  const url = readAuthUrl(given);
+  const url = readAuthUrl(config);
   return `The present settings (${method.names[0] ?? ''}${url === undefined ? '' : ` at ${url}`}) have no token here${lacking}.`;
 }
 
 function presentData(found: Found): Data {
   const { present } = found;
   if (present === undefined) return null;
-  const { given, method } = present.login;
+  const { config, method } = present.login;
   return {
     key: present.key,
     method: method.names[0] ?? null,
-    keystone: readAuthUrl(given) ?? null,
-    missing: listMissing(given, method).map(({ name }) => name),
+    keystone: readAuthUrl(config) ?? null,
+    missing: listMissing(config, method).map(({ name }) => name),
     loggedIn: isThere(found),
   };
 }
@@ -101,14 +101,14 @@ function answer(found: Found): Answer {
           HEAD,
           identities.map((identity) => rowOf(identity, found)),
         );
-  const kept = secrets.map(({ about }) => makePrintable(`Kept in the keyring for later logins: ${about}`));
+  const kept = secrets.map(({ description }) => makePrintable(`Kept in the keyring for later logins: ${description}`));
   return {
     text: [table, makePrintable(describePresent(found)), ...kept].join('\n'),
     data: {
       identities: identities.map((identity) => describeIdentity(identity, found)),
       present: presentData(found),
       problem: problem?.message ?? null,
-      secrets: secrets.map(({ option, about }) => ({ option, about })),
+      secrets: secrets.map(({ option, description }) => ({ option, about: description })),
     },
   };
 }
@@ -128,11 +128,11 @@ export const status: Command = {
   ],
   async run({ host, run }: Call): Promise<Answer> {
     const given = await readPresent(run);
-    const folder = findFolder(host);
+    const folder = findCacheFolder(host);
     const now = host.now();
     return answer({
-      identities: folder === undefined ? [] : listIdentities(folder, now),
-      secrets: listKept(host),
+      identities: folder === undefined ? [] : listCachedIdentities(folder, now),
+      secrets: listSavedSecrets(host),
       present: given instanceof PluginError ? undefined : locatePresent(given, folder),
       problem: given instanceof PluginError ? given : undefined,
       now,

@@ -13,11 +13,11 @@ export type ApiVersion = (typeof API_VERSIONS)[number];
 export interface ExecInfo {
   readonly apiVersion: ApiVersion;
   /** Whether kubectl left the terminal to us (`spec.interactive`). */
-  readonly interactive: boolean;
+  readonly isInteractive: boolean;
   /** `spec.cluster.server`, known only with `provideClusterInfo: true`. */
-  readonly server: string | undefined;
+  readonly clusterServer: string | undefined;
   /** `spec.cluster` as JSON text, or the empty string. */
-  readonly cluster: string;
+  readonly clusterJson: string;
 }
 
 /**
@@ -51,8 +51,8 @@ export function parseExecInfo(text: string | undefined): ExecInfo | undefined {
   const cluster = objectAt(spec, 'cluster');
   return {
     apiVersion: parseApiVersion(apiVersion, 'KUBERNETES_EXEC_INFO'),
-    interactive: isJsonObject(spec) && spec['interactive'] === true,
-    server: textAt(cluster, 'server'),
-    cluster: cluster === undefined ? '' : JSON.stringify(cluster),
+    isInteractive: isJsonObject(spec) && spec['interactive'] === true,
+    clusterServer: textAt(cluster, 'server'),
+    clusterJson: cluster === undefined ? '' : JSON.stringify(cluster),
   };
 }

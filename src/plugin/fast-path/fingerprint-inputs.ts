@@ -88,7 +88,7 @@ export const SECRET_VARIABLES: readonly string[] = [
 export const SECRET_FLAGS: readonly string[] = ['--application-credential-secret', '--password'];
 
 /** Variables that steer where files and Kerberos tickets are looked for. */
-export const FOLDER_VARIABLES: readonly string[] = [
+export const LOCATION_VARIABLES: readonly string[] = [
   'HOME',
   'KRB5CCNAME',
   'KRB5_CLIENT_KTNAME',

@@ -1,6 +1,6 @@
 import { digestFields } from '../cache/digest.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { FOLDER_VARIABLES, IDENTITY_VARIABLES, SECRET_FLAGS, SECRET_VARIABLES } from './fingerprint-inputs.ts';
+import { LOCATION_VARIABLES, IDENTITY_VARIABLES, SECRET_FLAGS, SECRET_VARIABLES } from './fingerprint-inputs.ts';
 
 const PURPOSE = 'client-keystone-auth fingerprint 2';
 
@@ -26,7 +26,7 @@ function withoutSecrets(argv: readonly string[]): string[] {
  *
  * @param cluster `spec.cluster` of KUBERNETES_EXEC_INFO as JSON text, or the empty string
  */
-export function fingerprint(host: Host, cluster: string): string {
+export function computeFingerprint(host: Host, cluster: string): string {
   const { env } = host;
   const argv = withoutSecrets(host.argv);
   const fields = [
@@ -37,7 +37,7 @@ export function fingerprint(host: Host, cluster: string): string {
     cluster,
   ];
   // An empty variable counts as unset everywhere in this program; what is unset, most of a hundred, is left out.
-  for (const names of [IDENTITY_VARIABLES, FOLDER_VARIABLES]) {
+  for (const names of [IDENTITY_VARIABLES, LOCATION_VARIABLES]) {
     for (const name of names) {
       const value = env[name];
       if (value !== undefined && value !== '') fields.push(`${name}=${value}`);

@@ -7,8 +7,8 @@ import { listMissingOf } from '../auth-methods/missing-options.ts';
 import { proofs } from '../auth-methods/factors.ts';
 import type { Factor } from '../auth-methods/auth-method.ts';
 import { FACTORS } from '../auth-methods/multifactor.ts';
-import { complete } from './prompt-missing.ts';
-import type { Login } from './login-context.ts';
+import { promptForMissing } from './prompt-missing.ts';
+import type { LoginContext } from './login-context.ts';
 
 /** A Keystone that asks for more each time would be no Keystone. */
 const MOST_RECEIPTS = 3;
@@ -47,13 +47,13 @@ function requestMissing(
 
 /** @throws AdditionalFactorRequired where nobody can be asked */
 async function askFor(
-  login: Login,
+  login: LoginContext,
   known: ResolvedConfig,
   factors: readonly Factor[],
   wanted: AdditionalFactorRequired,
 ): Promise<ResolvedConfig> {
   try {
-    return await complete(login, known, (now) => listMissingOf(now, factors));
+    return await promptForMissing(login, known, (now) => listMissingOf(now, factors));
   } catch (error) {
     if (!(error instanceof InteractionRequired)) throw error;
     throw new AdditionalFactorRequired(wanted.message, wanted.receipt, {
@@ -70,7 +70,7 @@ async function askFor(
  * @throws AdditionalFactorRequired where it wants one that cannot be given here
  */
 export async function sendWithFactors(
-  login: Login,
+  login: LoginContext,
   config: ResolvedConfig,
   first: AuthRequest,
   send: (request: AuthRequest) => Promise<IssuedToken>,
@@ -84,7 +84,7 @@ export async function sendWithFactors(
       if (!(error instanceof AdditionalFactorRequired) || receipts === MOST_RECEIPTS) throw error;
       const factors = chooseWay(known, error.receipt);
       if (factors === undefined) throw error;
-      login.reporter.detail(`Keystone wants ${factors.map(({ name }) => name).join(' and ')} too`);
+      login.reporter.debug(`Keystone wants ${factors.map(({ name }) => name).join(' and ')} too`);
       known = await askFor(login, known, factors, error);
       request = requestMissing(known, request, error.receipt, factors);
     }

@@ -1,16 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { digestFields } from '../cache/digest.ts';
-import type { Field } from '../cache/digest.ts';
+import type { DigestField } from '../cache/digest.ts';
 import type { NamedAlias } from '../cache/token-cache.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { PluginError } from '../../shared/base/errors.ts';
-import { fingerprint } from '../fast-path/fingerprint.ts';
+import { computeFingerprint } from '../fast-path/fingerprint.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { AuthMethod } from '../auth-methods/auth-method.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
-import type { Login } from './login-context.ts';
+import type { LoginContext } from './login-context.ts';
 
 const KEY_PURPOSE = 'client-keystone-auth key 1';
 
@@ -20,16 +20,16 @@ function digest(text: string | undefined): string | undefined {
 }
 
 /** How Keystone is reached and believed, as fields of a key. */
-export function identifyTls({ insecure, ca, cert }: TlsSettings): Field[] {
+export function listTlsFields({ insecure, ca, cert }: TlsSettings): DigestField[] {
   return [String(insecure), digest(ca), digest(cert)];
 }
 
 /** The cache key: everything that decides whose token it is and what it is good for, and nothing that can be guessed. */
-export function makeKey(config: ResolvedConfig, method: AuthMethod, tls: TlsSettings, host: Host): string {
+export function computeCacheKey(config: ResolvedConfig, method: AuthMethod, tls: TlsSettings, host: Host): string {
   return digestFields(KEY_PURPOSE, [
     host.uid === undefined ? undefined : String(host.uid),
     readAuthUrl(config),
-    ...identifyTls(tls),
+    ...listTlsFields(tls),
     method.names[0],
     ...method.identify(config, host),
   ]);
@@ -39,9 +39,9 @@ export function makeKey(config: ResolvedConfig, method: AuthMethod, tls: TlsSett
  * Whether the settings still stand for what they stood for when the run began. A file or a ticket may have been replaced by
  * another's meanwhile; then nobody knows which of them the token is for.
  */
-export function isSteady({ given, method, tls, host, key }: Login): boolean {
+export function isKeyUnchanged({ config, method, tls, host, cacheKey }: LoginContext): boolean {
   try {
-    return makeKey(given, method, tls, host) === key;
+    return computeCacheKey(config, method, tls, host) === cacheKey;
   } catch (error) {
     if (error instanceof PluginError) return false;
     throw error;
@@ -49,23 +49,27 @@ export function isSteady({ given, method, tls, host, key }: Login): boolean {
 }
 
 /** What would have to be corrected after a refusal. */
-export function readCredential({ given, method, files }: Pick<Login, 'given' | 'method' | 'files'>): Field[] {
-  const secrets = OPTIONS.filter((option) => option.secret).map((option) => given.secret(option.name)?.reveal());
+export function listCredentialFields({
+  config,
+  method,
+  fileStamps,
+}: Pick<LoginContext, 'config' | 'method' | 'fileStamps'>): DigestField[] {
+  const secrets = OPTIONS.filter((option) => option.secret).map((option) => config.secret(option.name)?.reveal());
   if (method.files === undefined) return secrets;
   // A renewed file or ticket is another credential; one that cannot be watched may be another every time.
-  return [...secrets, ...(files?.map(({ stamp }) => stamp) ?? [randomUUID()])];
+  return [...secrets, ...(fileStamps?.map(({ stamp }) => stamp) ?? [randomUUID()])];
 }
 
 /** Aliases that lead from these settings to `key`. */
 export function makeAliases(
-  { given, apiVersion, files, tls, info, host, cache, key: first, onHitPath }: Login,
+  { config, apiVersion, fileStamps, tls, execInfo, host, cache, cacheKey: first, onFastPath }: LoginContext,
   key: string,
 ): NamedAlias[] {
   const plain = { key, apiVersion: undefined, files: [] };
   const partial: NamedAlias[] = key === first ? [] : [[first, plain]];
   // The hit path says nothing, so a run that has something to say must not go there.
-  const silent = onHitPath && !tls.insecure && !given.has('verbose') && !given.isOn('force-refresh');
-  if (!silent || !cache.onHitPath || files === undefined) return partial;
-  const alias = { key, apiVersion, files };
-  return [...partial, [fingerprint(host, info?.cluster ?? ''), alias]];
+  const silent = onFastPath && !tls.insecure && !config.has('verbose') && !config.isOn('force-refresh');
+  if (!silent || !cache.onFastPath || fileStamps === undefined) return partial;
+  const alias = { key, apiVersion, files: fileStamps };
+  return [...partial, [computeFingerprint(host, execInfo?.clusterJson ?? ''), alias]];
 }

@@ -1,26 +1,26 @@
 /** The slow path, on one page: cache → lock → cache → terminal → Keystone → cache. */
-import { isFresh } from '../cache/cached-token.ts';
-import type { TokenRecord } from '../cache/cached-token.ts';
+import { isFresh } from '../cache/token-record.ts';
+import type { TokenRecord } from '../cache/token-record.ts';
 import { AuthRejected } from '../../shared/base/errors.ts';
 import { renderExecCredential } from '../exec/exec-credential.ts';
-import { complete } from './prompt-missing.ts';
-import { exchange, isStillGood, renew } from './request-token.ts';
-import type { Kept, Received } from './request-token.ts';
-import { completeFromKeyring, giveUpKept } from './saved-secret.ts';
-import { isSteady, makeAliases, makeKey, readCredential } from './cache-key.ts';
-import { answerVersion, openLogin, warnOfInput } from './login-context.ts';
-import type { Login, Run } from './login-context.ts';
+import { promptForMissing } from './prompt-missing.ts';
+import { requestToken, isStillValid, renewToken } from './request-token.ts';
+import type { CachedToken, ReceivedToken } from './request-token.ts';
+import { applySavedSecret, forgetRejectedSecret } from './apply-saved-secret.ts';
+import { isKeyUnchanged, makeAliases, computeCacheKey, listCredentialFields } from './cache-key.ts';
+import { chooseApiVersion, openLoginContext, warnAboutSettings } from './login-context.ts';
+import type { LoginContext, RunContext } from './login-context.ts';
 import { listMissing } from '../auth-methods/missing-options.ts';
-import { Cancelled } from '../terminal/cancelled.ts';
+import { UserCancelled } from '../terminal/cancelled.ts';
 
 /** Beyond the holder's own deadline, for what it does before and after. */
 const LOCK_SLACK_MS = 1_000;
 
 /** A refused login is not tried again at once, see `cache/refusals.ts`. */
-function refuseAgain(login: Login): void {
-  const { given, cache, key, host } = login;
-  if (given.isOn('force-refresh')) return;
-  const at = cache.refusedAt(key, readCredential(login));
+function refuseAgain(login: LoginContext): void {
+  const { config, cache, cacheKey, host } = login;
+  if (config.isOn('force-refresh')) return;
+  const at = cache.findRefusalTime(cacheKey, listCredentialFields(login));
   if (at === undefined) return;
   const seconds = Math.max(1, Math.round((host.now() - at) / 1000));
   throw new AuthRejected('refused-before', `this login was refused ${seconds} s ago, and is not tried again yet`, {
@@ -29,61 +29,61 @@ function refuseAgain(login: Login): void {
 }
 
 /** A token, and the key of the cache that it belongs under. */
-interface Obtained extends Received {
+interface Obtained extends ReceivedToken {
   readonly key: string;
 }
 
 /** Finds or asks for what is missing and logs in; whoever refuses, Keystone or the user, is not asked again for this command. */
-async function logIn(login: Login): Promise<Obtained> {
-  const { given, method, tls, host } = login;
-  const kept = await completeFromKeyring(login);
+async function logIn(login: LoginContext): Promise<Obtained> {
+  const { config: given, method, tls, host } = login;
+  const kept = await applySavedSecret(login);
   try {
-    const config = await complete(login, kept?.config ?? given, (known) => listMissing(known, method));
-    return { ...(await exchange(login, config)), key: makeKey(config, method, tls, host) };
+    const config = await promptForMissing(login, kept?.config ?? given, (known) => listMissing(known, method));
+    return { ...(await requestToken(login, config)), key: computeCacheKey(config, method, tls, host) };
   } catch (error) {
-    const refused = error instanceof AuthRejected || error instanceof Cancelled;
-    if (refused) login.cache.refused(login.key, readCredential(login));
-    throw kept !== undefined && error instanceof AuthRejected ? await giveUpKept(login, kept, error) : error;
+    const refused = error instanceof AuthRejected || error instanceof UserCancelled;
+    if (refused) login.cache.rememberRefusal(login.cacheKey, listCredentialFields(login));
+    throw kept !== undefined && error instanceof AuthRejected ? await forgetRejectedSecret(login, kept, error) : error;
   }
 }
 
 /** The next token without anybody being asked; undefined where a whole login is needed. */
-async function renewLast(login: Login, last: Kept | undefined): Promise<Obtained | undefined> {
-  const renewed = last === undefined ? undefined : await renew(login, last);
+async function renewLast(login: LoginContext, last: CachedToken | undefined): Promise<Obtained | undefined> {
+  const renewed = last === undefined ? undefined : await renewToken(login, last);
   return renewed === undefined || last === undefined ? undefined : { ...renewed, key: last.key };
 }
 
 /** Whether a token of the cache may be given: it is fresh, and got since the run began where a new one is wanted. */
-function isWelcome({ given, host, startedAt }: Login, record: TokenRecord): boolean {
-  return isFresh(record, host.now()) && !(given.isOn('force-refresh') && record.receivedAt < startedAt);
+function isWelcome({ config, host, startedAt }: LoginContext, record: TokenRecord): boolean {
+  return isFresh(record, host.now()) && !(config.isOn('force-refresh') && record.receivedAt < startedAt);
 }
 
 /** Logs in, unless another process has just done so: whoever gets the lock first does it for all. */
-async function logInOnce(login: Login, dead: string | undefined): Promise<TokenRecord> {
-  const { cache, key, reporter, longestMs } = login;
+async function logInOnce(login: LoginContext, dead: string | undefined): Promise<TokenRecord> {
+  const { cache, cacheKey, reporter, maxLoginMs } = login;
   const isNew = (record: TokenRecord): boolean => record.token !== dead && isWelcome(login, record);
-  const release = await cache.lock(key, {
-    longestMs: longestMs + LOCK_SLACK_MS,
-    isOver: async () => {
-      const found = await cache.recall(key);
+  const release = await cache.lock(cacheKey, {
+    maxWaitMs: maxLoginMs + LOCK_SLACK_MS,
+    isNoLongerNeeded: async () => {
+      const found = await cache.read(cacheKey);
       return found !== undefined && isNew(found.record);
     },
-    onLong: () => {
+    onLongWait: () => {
       reporter.progress('waiting for another login');
     },
   });
   try {
-    const found = await cache.recall(key);
+    const found = await cache.read(cacheKey);
     if (found !== undefined && isNew(found.record)) {
-      cache.keepAliases(found.record, makeAliases(login, found.key));
+      cache.storeAliases(found.record, makeAliases(login, found.key));
       return found.record;
     }
     refuseAgain(login);
-    warnOfInput(login);
-    const { record, whose, keep, key: finalKey } = (await renewLast(login, found)) ?? (await logIn(login));
-    if (!keep) return record;
-    if (isSteady(login)) await cache.keep(finalKey, record, makeAliases(login, finalKey), whose);
-    else reporter.detail('the token is not kept: whose it is cannot be told for sure');
+    warnAboutSettings(login);
+    const { record, owner, cacheable, key: finalKey } = (await renewLast(login, found)) ?? (await logIn(login));
+    if (!cacheable) return record;
+    if (isKeyUnchanged(login)) await cache.store(finalKey, record, makeAliases(login, finalKey), owner);
+    else reporter.debug('the token is not kept: whose it is cannot be told for sure');
     return record;
   } finally {
     release?.();
@@ -95,13 +95,13 @@ async function logInOnce(login: Login, dead: string | undefined): Promise<TokenR
  *
  * @throws PluginError
  */
-export async function findToken(login: Login): Promise<TokenRecord> {
+export async function getTokenRecord(login: LoginContext): Promise<TokenRecord> {
   const { cache, reporter } = login;
-  const found = await cache.recall(login.key);
+  const found = await cache.read(login.cacheKey);
   const cached = found !== undefined && isWelcome(login, found.record) ? found : undefined;
-  if (cached !== undefined && (await isStillGood(login, cached.record))) {
-    reporter.detail(`the cache holds a token until ${new Date(cached.record.expiresAt).toISOString()}`);
-    cache.keepAliases(cached.record, makeAliases(login, cached.key));
+  if (cached !== undefined && (await isStillValid(login, cached.record))) {
+    reporter.debug(`the cache holds a token until ${new Date(cached.record.expiresAt).toISOString()}`);
+    cache.storeAliases(cached.record, makeAliases(login, cached.key));
     return cached.record;
   }
   const record = await logInOnce(login, cached?.record.token);
@@ -116,8 +116,8 @@ export async function findToken(login: Login): Promise<TokenRecord> {
  *
  * @throws PluginError
  */
-export async function getToken(run: Run): Promise<string> {
-  const login = await openLogin(run);
-  const { token, expiresAt } = await findToken(login);
-  return renderExecCredential(answerVersion(login), token, expiresAt);
+export async function getExecCredential(run: RunContext): Promise<string> {
+  const login = await openLoginContext(run);
+  const { token, expiresAt } = await getTokenRecord(login);
+  return renderExecCredential(chooseApiVersion(login), token, expiresAt);
 }

@@ -1,5 +1,5 @@
 import type { TokenCache } from '../cache/token-cache.ts';
-import { openCache } from '../cache/token-cache.ts';
+import { openTokenCache } from '../cache/token-cache.ts';
 import { refuseUntrustedForAmbient } from '../config/current-folder.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import { readConfig } from '../config/read-config.ts';
@@ -15,45 +15,45 @@ import { patienceMs } from '../config/login-timeout.ts';
 import { chooseMethod } from '../auth-methods/choose-method.ts';
 import type { AuthMethod } from '../auth-methods/auth-method.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
-import { findPerson } from '../terminal/user-presence.ts';
-import type { Person } from '../terminal/user-presence.ts';
-import { makeKey } from './cache-key.ts';
+import { makeTerminalUser } from '../terminal/terminal-user.ts';
+import type { TerminalUser } from '../terminal/terminal-user.ts';
+import { computeCacheKey } from './cache-key.ts';
 
 /** What a run says beside its document; `cli/report.ts` puts it on stderr. */
 export interface Reporter {
   readonly warn: (message: string) => void;
   /** Said whatever stderr is. */
-  readonly notice: (message: string) => void;
+  readonly info: (message: string) => void;
   /** Shown on a terminal only. */
   readonly progress: (message: string) => void;
   /** Shown with `--verbose` only, from that level on: 1 if nothing is said. */
-  readonly detail: (message: string, level?: 1 | 2 | 3) => void;
+  readonly debug: (message: string, level?: 1 | 2 | 3) => void;
 }
 
 /** What a run starts from. */
-export interface Run {
+export interface RunContext {
   readonly host: Host;
-  readonly info: ExecInfo | undefined;
+  readonly execInfo: ExecInfo | undefined;
   readonly flags: Layer;
   readonly reporter: Reporter;
   readonly userAgent: string;
   /** Whether the same arguments may take the hit path the next time: those of a command other than get-token must not. */
-  readonly onHitPath: boolean;
+  readonly onFastPath: boolean;
 }
 
 /** A run with its settings read. */
-export interface Login extends Run {
-  readonly given: ResolvedConfig;
+export interface LoginContext extends RunContext {
+  readonly config: ResolvedConfig;
   readonly method: AuthMethod;
   readonly tls: TlsSettings;
   /**
    * The files that the settings and the identity depend on, as they were before they were read; undefined where these
    * depend on something else.
    */
-  readonly files: readonly FileStamp[] | undefined;
+  readonly fileStamps: readonly FileStamp[] | undefined;
   readonly cache: TokenCache;
   /** Of the settings as given: of the whole identity, or of what is known of it. */
-  readonly key: string;
+  readonly cacheKey: string;
   /** The version that `--api-version` asks for. */
   readonly apiVersion: ApiVersion | undefined;
   /** ms since 1970, UTC. */
@@ -61,10 +61,10 @@ export interface Login extends Run {
   /** That servers are waited for. */
   readonly deadlineMs: number;
   /** That the whole login may take, in ms: longer than the deadline where a person has to do something elsewhere. */
-  readonly longestMs: number;
-  readonly person: Person;
+  readonly maxLoginMs: number;
+  readonly user: TerminalUser;
   /** The first of several steps to a token: that it has no scope yet is not worth a word. */
-  readonly interim?: true;
+  readonly isInterim?: true;
 }
 
 const DEADLINE_SECONDS = 30;
@@ -81,46 +81,46 @@ function warnOfInsecure(config: ResolvedConfig, reporter: Reporter): void {
  *
  * @throws ConfigError
  */
-export async function openLogin(run: Run): Promise<Login> {
-  const { host, info, flags, reporter } = run;
-  const { config: given, files } = await readConfig(host, flags, OPTIONS);
-  const asked = given.text('api-version');
+export async function openLoginContext(run: RunContext): Promise<LoginContext> {
+  const { host, execInfo, flags, reporter } = run;
+  const { config, files } = await readConfig(host, flags, OPTIONS);
+  const asked = config.text('api-version');
   const apiVersion = asked === undefined ? undefined : parseApiVersion(asked, '--api-version');
-  const method = chooseMethod(given);
-  if (method.ambient) refuseUntrustedForAmbient(given, OPTIONS);
-  const tls = readTlsSettings(given, host);
-  if (tls.insecure) warnOfInsecure(given, reporter);
+  const method = chooseMethod(config);
+  if (method.ambient) refuseUntrustedForAmbient(config, OPTIONS);
+  const tls = readTlsSettings(config, host);
+  if (tls.insecure) warnOfInsecure(config, reporter);
   // Before the key, which reads them: a change in between makes the stamp void.
-  const own = method.files === undefined ? [] : method.files(given, host)?.map(stampFile);
-  const deadlineMs = Number(given.text('timeout') ?? DEADLINE_SECONDS) * 1000;
-  const storage = given.text('cache-storage') ?? 'file';
+  const own = method.files === undefined ? [] : method.files(config, host)?.map(stampFile);
+  const deadlineMs = Number(config.text('timeout') ?? DEADLINE_SECONDS) * 1000;
+  const storage = config.text('cache-storage') ?? 'file';
   return {
     ...run,
-    given,
+    config,
     apiVersion,
     method,
     tls,
-    files: own === undefined ? undefined : [...files, ...tls.files, ...own],
-    cache: await openCache({ host, storage, forKubectl: info !== undefined, warn: reporter.warn }),
-    key: makeKey(given, method, tls, host),
+    fileStamps: own === undefined ? undefined : [...files, ...tls.files, ...own],
+    cache: await openTokenCache({ host, storage, isForKubectl: execInfo !== undefined, warn: reporter.warn }),
+    cacheKey: computeCacheKey(config, method, tls, host),
     startedAt: host.now(),
     deadlineMs,
-    longestMs: method.patient ? deadlineMs + patienceMs(given) : deadlineMs,
-    person: findPerson({ host, mayAsk: info?.interactive !== false, say: reporter.notice }),
+    maxLoginMs: method.patient ? deadlineMs + patienceMs(config) : deadlineMs,
+    user: makeTerminalUser({ host, canPrompt: execInfo?.isInteractive !== false, writeLine: reporter.info }),
   };
 }
 
 /** The version to answer in: the one asked for by flag, else by kubectl, else the newest. */
-export function answerVersion({ apiVersion, info }: Login): ApiVersion {
-  return apiVersion ?? info?.apiVersion ?? API_VERSIONS[0];
+export function chooseApiVersion({ apiVersion, execInfo }: LoginContext): ApiVersion {
+  return apiVersion ?? execInfo?.apiVersion ?? API_VERSIONS[0];
 }
 
 /** Says what is odd about the settings, in a run that logs in. */
-export function warnOfInput({ given, flags, reporter }: Login): void {
+export function warnAboutSettings({ config, flags, reporter }: LoginContext): void {
   for (const option of OPTIONS) {
     if (!option.secret || !flags.has(option.name)) continue;
     const instead = option.env?.[0] ?? 'a variable';
     reporter.warn(`--${option.name} can be read by every user of this machine; set ${instead} instead`);
   }
-  given.warnings.forEach(reporter.warn);
+  config.warnings.forEach(reporter.warn);
 }

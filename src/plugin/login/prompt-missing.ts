@@ -2,7 +2,7 @@ import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { completeConfig, requireInteraction } from '../auth-methods/missing-options.ts';
 import { openTerminal } from '../terminal/terminal.ts';
-import type { Login } from './login-context.ts';
+import type { LoginContext } from './login-context.ts';
 
 /** Questions that are left to others. */
 interface Left {
@@ -15,22 +15,22 @@ interface Left {
  * @throws InteractionRequired where nobody can be asked
  * @throws Cancelled
  */
-export async function complete(
-  { host, info, person, method }: Login,
+export async function promptForMissing(
+  { host, execInfo, user, method }: LoginContext,
   given: ResolvedConfig,
   listMissing: (config: ResolvedConfig) => Option[],
   { withoutProject }: Left = {},
 ): Promise<ResolvedConfig> {
   const missing = listMissing(given);
   if (missing.length === 0) return given;
-  const because = person.deafBecause;
+  const because = user.cannotPromptReason;
   const terminal = because === undefined ? openTerminal(host) : undefined;
   if (terminal === undefined) throw requireInteraction(missing, because ?? 'the terminal is gone');
   try {
     return await completeConfig(given, listMissing, {
       host,
       terminal,
-      server: info?.server,
+      server: execInfo?.clusterServer,
       method,
       withoutProject,
     });

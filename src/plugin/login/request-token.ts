@@ -1,5 +1,5 @@
-import type { Whose } from '../cache/token-metadata.ts';
-import type { TokenRecord } from '../cache/cached-token.ts';
+import type { TokenOwner } from '../cache/token-metadata.ts';
+import type { TokenRecord } from '../cache/token-record.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { readProxyEnv } from '../../shared/http/proxy.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
@@ -22,22 +22,26 @@ import type { AuthMethod, ProviderToken, Tools } from '../auth-methods/auth-meth
 import { redactAndTruncate } from '../../shared/base/quote.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import { sendWithFactors } from './additional-factors.ts';
-import type { Login, Reporter } from './login-context.ts';
-import { describeTrust } from './tls-trust.ts';
-import { readWhose } from './token-owner.ts';
+import type { LoginContext, Reporter } from './login-context.ts';
+import { describeTlsTrust } from './tls-trust.ts';
+import { readTokenOwner } from './token-owner.ts';
 
 const LIVENESS_MS = 5_000;
 
 /** What the way to Keystone depends on. */
-export type Way = Pick<Login, 'host' | 'tls' | 'userAgent' | 'reporter'>;
+export type HttpContext = Pick<LoginContext, 'host' | 'tls' | 'userAgent' | 'reporter'>;
 
-function httpSettings({ host, tls, userAgent, reporter }: Way, deadlineMs: number): HttpSettings {
+function httpSettings({ host, tls, userAgent, reporter }: HttpContext, deadlineMs: number): HttpSettings {
   const [trustedOrigins, proxyEnv] = [readTrustedOrigins(host), readProxyEnv(host.env)];
-  return { host, tls, trustedOrigins, proxyEnv, userAgent, deadlineMs, log: reporter.detail };
+  return { host, tls, trustedOrigins, proxyEnv, userAgent, deadlineMs, log: reporter.debug };
 }
 
 /** Uses the way to Keystone for as long as `use` takes, servers being waited for `deadlineMs` in all. */
-export async function withHttp<T>(way: Way, deadlineMs: number, use: (http: HttpClient) => Promise<T>): Promise<T> {
+export async function withHttp<T>(
+  way: HttpContext,
+  deadlineMs: number,
+  use: (http: HttpClient) => Promise<T>,
+): Promise<T> {
   const http = await openHttpClient(httpSettings(way, deadlineMs));
   try {
     return await use(http);
@@ -62,17 +66,17 @@ function judge({ expected, subject, mismatchHint }: AuthRequest, token: Token, r
 }
 
 /** A token as it came, whose it is, and whether it may be kept. */
-export interface Received {
+export interface ReceivedToken {
   readonly record: TokenRecord;
-  readonly whose: Whose;
-  readonly keep: boolean;
+  readonly owner: TokenOwner;
+  readonly cacheable: boolean;
 }
 
-function receiveProviderToken({ method }: Login, given: ProviderToken, receivedAt: number): Received {
+function receiveProviderToken({ method }: LoginContext, given: ProviderToken, receivedAt: number): ReceivedToken {
   const { token, expiresAt, refreshToken, subject } = given;
   const record = { token: token.reveal(), receivedAt, expiresAt, endpoint: undefined, refresh: refreshToken?.reveal() };
-  const whose = { user: subject, scope: "the identity provider's own token", method: method.names[0] ?? '' };
-  return { record, whose, keep: true };
+  const owner = { user: subject, scope: "the identity provider's own token", method: method.names[0] ?? '' };
+  return { record, owner, cacheable: true };
 }
 
 /** Remembers a promise: what it stands for is done once, when it is first asked for. */
@@ -84,20 +88,20 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
 type Asker = (tools: Tools) => Promise<AuthRequest | ProviderToken>;
 
 /** Whether Keystone is asked which versions it speaks: keystoneauth's v3 types take the URL as it is. */
-export function discovers(config: ResolvedConfig, method: AuthMethod): boolean {
+export function usesDiscovery(config: ResolvedConfig, method: AuthMethod): boolean {
   return !(config.text('auth-type') ?? method.names[0] ?? '').startsWith('v3');
 }
 
-async function obtain(login: Login, config: ResolvedConfig, ask: Asker): Promise<Received> {
-  const { method, reporter, deadlineMs, host, tls, person } = login;
+async function obtain(login: LoginContext, config: ResolvedConfig, ask: Asker): Promise<ReceivedToken> {
+  const { method, reporter, deadlineMs, host, tls, user } = login;
   const url = readAuthUrl(config) ?? '';
   return withHttp(login, deadlineMs, async (http) => {
     const findEndpoint = once(() =>
-      findV3Endpoint(http, url, { wantsDiscovery: discovers(config, method), warn: reporter.warn }),
+      findV3Endpoint(http, url, { wantsDiscovery: usesDiscovery(config, method), warn: reporter.warn }),
     );
-    const request = await ask({ host, http, tls, person, findV3: findEndpoint, detail: reporter.detail });
+    const request = await ask({ host, http, tls, person: user, findV3: findEndpoint, detail: reporter.debug });
     if ('token' in request) return receiveProviderToken(login, request, host.now());
-    reporter.detail(`logging in ${request.subject} (${method.names[0] ?? ''})`);
+    reporter.debug(`logging in ${request.subject} (${method.names[0] ?? ''})`);
     const { version, rescopeTarget, otherKeystone } = request;
     const endpoint =
       otherKeystone !== undefined
@@ -126,7 +130,7 @@ async function obtain(login: Login, config: ResolvedConfig, ask: Asker): Promise
  *
  * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
  */
-export async function exchange(login: Login, config: ResolvedConfig): Promise<Received> {
+export async function requestToken(login: LoginContext, config: ResolvedConfig): Promise<ReceivedToken> {
   return obtain(login, config, (tools) => login.method.request(config, tools));
 }
 
@@ -142,12 +146,12 @@ interface Owner {
  *
  * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
  */
-export async function rescope(
-  login: Login,
+export async function rescopeToken(
+  login: LoginContext,
   last: TokenRecord,
   scope: Scope,
   { subject, userId }: Owner,
-): Promise<Received> {
+): Promise<ReceivedToken> {
   const { endpoint = '' } = last;
   const request = buildRescopeRequest({ subject, expected: { user: { id: userId } } }, new Secret(last.token), scope);
   const granted = await withHttp(login, login.deadlineMs, (http) => authenticate(http, endpoint, request));
@@ -156,7 +160,7 @@ export async function rescope(
 }
 
 /** A record of the cache, and the key that it is under. */
-export interface Kept {
+export interface CachedToken {
   readonly key: string;
   readonly record: TokenRecord;
 }
@@ -167,23 +171,26 @@ export interface Kept {
  * @returns undefined where that is refused: then a whole login may still do
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
-export async function renew(login: Login, { key, record }: Kept): Promise<Received | undefined> {
-  const { given, method, reporter, cache } = login;
+export async function renewToken(
+  login: LoginContext,
+  { key, record }: CachedToken,
+): Promise<ReceivedToken | undefined> {
+  const { config, method, reporter, cache } = login;
   const { renewal } = method;
   if (record.refresh === undefined || renewal === undefined) return undefined;
-  if (listMissing(given, { ...method, missing: (known) => renewal.missing(known) }).length > 0) return undefined;
+  if (listMissing(config, { ...method, missing: (known) => renewal.missing(known) }).length > 0) return undefined;
   const last = new Secret(record.refresh);
   try {
-    return await obtain(login, given, async (tools) => {
-      const request = await renewal.request(given, tools, last);
+    return await obtain(login, config, async (tools) => {
+      const request = await renewal.request(config, tools, last);
       const next = request.refreshToken?.reveal();
       // The old one may be used up by now; if Keystone fails, the new one must not be lost.
-      if (next !== undefined && next !== record.refresh) await cache.keep(key, { ...record, refresh: next }, []);
+      if (next !== undefined && next !== record.refresh) await cache.store(key, { ...record, refresh: next }, []);
       return request;
     });
   } catch (error) {
     if (!(error instanceof AuthRejected)) throw error;
-    reporter.detail(`the last login cannot be renewed: ${error.message}`);
+    reporter.debug(`the last login cannot be renewed: ${error.message}`);
     return undefined;
   }
 }
@@ -196,12 +203,12 @@ function describeWhose({ details }: Token): string {
   return redactAndTruncate(domain === undefined ? name : `${name} (domain ${domain})`);
 }
 
-function receive(login: Login, request: AuthRequest, endpoint: string, granted: IssuedToken): Received {
-  const { reporter, method, interim } = login;
+function receive(login: LoginContext, request: AuthRequest, endpoint: string, granted: IssuedToken): ReceivedToken {
+  const { reporter, method, isInterim } = login;
   const { token, receivedAt, expiresAt } = granted;
-  if (request.announcesOwner) reporter.notice(`Keystone knows you as ${describeWhose(token)}`);
-  const keep = judge(request, token, reporter);
-  if (!token.isScoped && interim !== true) {
+  if (request.announcesOwner) reporter.info(`Keystone knows you as ${describeWhose(token)}`);
+  const cacheable = judge(request, token, reporter);
+  if (!token.isScoped && isInterim !== true) {
     const instead =
       request.mismatchHint === undefined
         ? 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME'
@@ -210,11 +217,11 @@ function receive(login: Login, request: AuthRequest, endpoint: string, granted: 
   }
   const record = { token: token.id.reveal(), receivedAt, expiresAt, endpoint, refresh: request.refreshToken?.reveal() };
   const given = request.existingToken === undefined ? {} : { given: true };
-  const trust = describeTrust(login.tls);
+  const trust = describeTlsTrust(login.tls);
   return {
     record,
-    whose: { ...readWhose(token.details), method: method.names[0] ?? '', keystone: endpoint, ...given, trust },
-    keep,
+    owner: { ...readTokenOwner(token.details), method: method.names[0] ?? '', keystone: endpoint, ...given, trust },
+    cacheable,
   };
 }
 
@@ -222,11 +229,11 @@ function receive(login: Login, request: AuthRequest, endpoint: string, granted: 
  * Whether a token of the cache can be given. The same kubectl asking for a token that it has just got means that the
  * cluster may have refused it; then Keystone is asked, once. Nobody can be asked about another provider's token.
  */
-export async function isStillGood(login: Login, { token, endpoint }: TokenRecord): Promise<boolean> {
+export async function isStillValid(login: LoginContext, { token, endpoint }: TokenRecord): Promise<boolean> {
   const { cache, reporter } = login;
   if (cache.handOut(token) !== 'token' || endpoint === undefined) return true;
   const alive = await withHttp(login, LIVENESS_MS, (http) => isTokenValid(http, endpoint, new Secret(token)));
-  reporter.detail(alive ? 'Keystone confirms the token' : 'Keystone no longer knows the token');
+  reporter.debug(alive ? 'Keystone confirms the token' : 'Keystone no longer knows the token');
   if (alive) cache.confirm(token);
   return alive;
 }

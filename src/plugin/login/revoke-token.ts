@@ -1,6 +1,6 @@
 /** Giving a token back to the Keystone that it came from. */
-import type { About } from '../cache/token-metadata.ts';
-import type { TokenRecord } from '../cache/cached-token.ts';
+import type { TokenMetadata } from '../cache/token-metadata.ts';
+import type { TokenRecord } from '../cache/token-record.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { PluginError } from '../../shared/base/errors.ts';
@@ -9,12 +9,12 @@ import { revokeToken } from '../../shared/keystone/client.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import { withHttp } from './request-token.ts';
-import type { Way } from './request-token.ts';
-import type { Login } from './login-context.ts';
-import { recallTrust } from './tls-trust.ts';
+import type { HttpContext } from './request-token.ts';
+import type { LoginContext } from './login-context.ts';
+import { restoreTlsSettings } from './tls-trust.ts';
 
 /** What became of a token. */
-export type Fate =
+export type RevocationResult =
   /** Keystone has ended it. */
   | { readonly kind: 'revoked' }
   /** It was over, or Keystone did not know it any more. */
@@ -26,40 +26,43 @@ export type Fate =
   | { readonly kind: 'not-revoked'; readonly because: string };
 
 /** A token to give back. */
-export interface Returning {
+export interface RevocationRequest {
   readonly record: TokenRecord;
   /** Undefined where nothing is known of whose it is. */
-  readonly about: About | undefined;
+  readonly metadata: TokenMetadata | undefined;
   /** The present settings, if they can be followed. */
-  readonly login: Login | undefined;
+  readonly login: LoginContext | undefined;
   /** Whether the token is what these settings lead to. */
-  readonly present: boolean;
-  readonly way: Omit<Way, 'tls'>;
+  readonly isCurrentLogin: boolean;
+  readonly httpContext: Omit<HttpContext, 'tls'>;
   /** That Keystone is waited for. */
   readonly deadlineMs: number;
 }
 
-const notRevoked = (because: string): Fate => ({ kind: 'not-revoked', because });
+const notRevoked = (because: string): RevocationResult => ({ kind: 'not-revoked', because });
 
 /** Whether a token was given to us; undefined where nobody knows. */
-function isGiven({ record, about, login, present }: Returning): boolean | undefined {
-  const isSetting = OPTIONS.some(({ name }) => login?.given.secret(name)?.reveal() === record.token);
-  if (isSetting || about?.given === true) return true;
-  return about !== undefined || present ? false : undefined;
+function isGiven({ record, metadata, login, isCurrentLogin }: RevocationRequest): boolean | undefined {
+  const isSetting = OPTIONS.some(({ name }) => login?.config.secret(name)?.reveal() === record.token);
+  if (isSetting || metadata?.given === true) return true;
+  return metadata !== undefined || isCurrentLogin ? false : undefined;
 }
 
 /** How Keystone is believed, or why it is not: a token goes nowhere over a way that its own login would not have taken. */
-function chooseTrust({ about, login, present, way }: Returning, endpoint: URL): TlsSettings | string {
-  const url = login === undefined ? undefined : readAuthUrl(login.given);
+function chooseTrust(
+  { metadata, login, isCurrentLogin, httpContext }: RevocationRequest,
+  endpoint: URL,
+): TlsSettings | string {
+  const url = login === undefined ? undefined : readAuthUrl(login.config);
   const sameOrigin = url !== undefined && new URL(url).origin === endpoint.origin;
-  if (isPlaintextRemote(endpoint) && !(sameOrigin && login?.given.isOn('allow-http') === true)) {
+  if (isPlaintextRemote(endpoint) && !(sameOrigin && login?.config.isOn('allow-http') === true)) {
     return 'it would cross the network unencrypted';
   }
-  if (present && login !== undefined) return login.tls;
-  const own = about?.trust === undefined ? undefined : recallTrust(about.trust, way.host);
+  if (isCurrentLogin && login !== undefined) return login.tls;
+  const own = metadata?.trust === undefined ? undefined : restoreTlsSettings(metadata.trust, httpContext.host);
   if (own !== undefined) return own;
   if (sameOrigin && login !== undefined) return login.tls;
-  return about?.trust?.insecure === true
+  return metadata?.trust?.insecure === true
     ? 'the certificate of its Keystone was not checked when it came'
     : 'the certificates that its Keystone was reached with are not what they were';
 }
@@ -68,18 +71,20 @@ function chooseTrust({ about, login, present, way }: Returning, endpoint: URL): 
  * Has Keystone end a token, if that is ours to ask and can be asked safely; it goes to the endpoint that it came from and
  * to no other.
  */
-export async function giveBack(returning: Returning): Promise<Fate> {
-  const { record, way, deadlineMs } = returning;
+export async function revokeTokenIfPossible(returning: RevocationRequest): Promise<RevocationResult> {
+  const { record, httpContext, deadlineMs } = returning;
   const { endpoint, expiresAt, token } = record;
   if (endpoint === undefined) return { kind: 'foreign' };
   const given = isGiven(returning);
   if (given === true) return { kind: 'given' };
-  if (expiresAt <= way.host.now()) return { kind: 'ended' };
+  if (expiresAt <= httpContext.host.now()) return { kind: 'ended' };
   if (given === undefined) return notRevoked('nothing is known of where it is from');
   try {
     const tls = chooseTrust(returning, new URL(endpoint));
     if (typeof tls === 'string') return notRevoked(tls);
-    const done = await withHttp({ ...way, tls }, deadlineMs, (http) => revokeToken(http, endpoint, new Secret(token)));
+    const done = await withHttp({ ...httpContext, tls }, deadlineMs, (http) =>
+      revokeToken(http, endpoint, new Secret(token)),
+    );
     return { kind: done ? 'revoked' : 'ended' };
   } catch (error) {
     if (error instanceof PluginError) return notRevoked(error.message);

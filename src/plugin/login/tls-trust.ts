@@ -1,6 +1,6 @@
 /** How Keystone was believed when a token came, for the day on which the token is given back. */
 import { digestFields } from '../cache/digest.ts';
-import type { Trust } from '../cache/token-metadata.ts';
+import type { TlsTrust } from '../cache/token-metadata.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import { resolveConfig } from '../../shared/options/resolve-config.ts';
 import { readTlsSettings } from '../../shared/http/tls-settings.ts';
@@ -8,20 +8,20 @@ import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
-import { identifyTls } from './cache-key.ts';
+import { listTlsFields } from './cache-key.ts';
 
 const PURPOSE = 'client-keystone-auth trust 1';
 
-const digestOf = (tls: TlsSettings): string => digestFields(PURPOSE, identifyTls(tls));
+const digestOf = (tls: TlsSettings): string => digestFields(PURPOSE, listTlsFields(tls));
 
 /** What is written down of a run's trust: where its files are, and a digest of what was in them. */
-export function describeTrust(tls: TlsSettings): Trust {
+export function describeTlsTrust(tls: TlsSettings): TlsTrust {
   const { insecure, paths } = tls;
   return { insecure, ...paths, digest: digestOf(tls) };
 }
 
 /** The same trust again; undefined where it was none, or its files are not what they were. */
-export function recallTrust(trust: Trust, host: Host): TlsSettings | undefined {
+export function restoreTlsSettings(trust: TlsTrust, host: Host): TlsSettings | undefined {
   if (trust.insecure) return undefined;
   const files = { cacert: trust.ca, cert: trust.cert, key: trust.key };
   const layer = new Map<string, Setting>();

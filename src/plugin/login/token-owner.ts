@@ -1,4 +1,4 @@
-import type { Whose } from '../cache/token-metadata.ts';
+import type { TokenOwner } from '../cache/token-metadata.ts';
 import { objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 
@@ -22,7 +22,7 @@ const SCOPES: readonly (readonly [member: string, describe: (scope: JsonObject) 
  *
  * @param facts the member `token` of the answer's body
  */
-export function readWhose(facts: JsonObject): Pick<Whose, 'user' | 'domain' | 'scope'> {
+export function readTokenOwner(facts: JsonObject): Pick<TokenOwner, 'user' | 'domain' | 'scope'> {
   const user = objectAt(facts, 'user');
   const scope = SCOPES.flatMap(([member, describe]) => {
     const found = objectAt(facts, member);

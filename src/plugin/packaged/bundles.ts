@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { getAssetKeys, getRawAsset } from 'node:sea';
 import { compileFunction } from 'node:vm';
 import { makeProcessHost } from '../../shared/base/host.ts';
-import { loadAddon } from './keyring-addon.ts';
-import { codeOf, PARAMETERS } from './bundle-format.ts';
+import { loadKeyringAddon } from './keyring-addon.ts';
+import { compiledAssetName, BUNDLE_PARAMETERS } from './bundle-format.ts';
 
 type Require = (name: string) => unknown;
 type Body = (exports: object, require: Require, module: { exports: unknown }, file: string, folder: string) => void;
@@ -21,16 +21,16 @@ const requireBuiltin: Require = createRequire(execPath);
 const loaded = new Map<string, { exports: unknown }>();
 
 /** Where a bundle seems to be: in a folder that cannot exist, because the executable is a file. */
-export const pathOf = (asset: string): string => join(execPath, asset);
+export const resolveBundlePath = (asset: string): string => join(execPath, asset);
 
 const read = (asset: string): Buffer => Buffer.from(getRawAsset(asset));
 
 /** The compiled form of a bundle; on some platforms there is none. */
 const readCode = (asset: string): Buffer | undefined =>
-  getAssetKeys().includes(codeOf(asset)) ? read(codeOf(asset)) : undefined;
+  getAssetKeys().includes(compiledAssetName(asset)) ? read(compiledAssetName(asset)) : undefined;
 
 const requireHere: Require = (name) => {
-  if (name === ADDON.package) return loadAddon(makeProcessHost(), read(ADDON.asset));
+  if (name === ADDON.package) return loadKeyringAddon(makeProcessHost(), read(ADDON.asset));
   return name.startsWith('./') ? loadBundle(name.slice(2)) : requireBuiltin(name);
 };
 
@@ -38,9 +38,9 @@ const requireHere: Require = (name) => {
 export function loadBundle(asset: string): unknown {
   const known = loaded.get(asset);
   if (known !== undefined) return known.exports;
-  const filename = pathOf(asset);
+  const filename = resolveBundlePath(asset);
   // The bundles are ASCII: esbuild writes everything else as an escape.
-  const body = compileFunction(read(asset).toString('latin1'), PARAMETERS, {
+  const body = compileFunction(read(asset).toString('latin1'), BUNDLE_PARAMETERS, {
     filename,
     cachedData: readCode(asset),
   }) as Body;

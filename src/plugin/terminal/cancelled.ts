@@ -2,7 +2,7 @@ import { PluginError } from '../../shared/base/errors.ts';
 import type { PromptSignal } from '../../shared/base/host.ts';
 
 /** The user or a signal ended the prompt. */
-export class Cancelled extends PluginError {
+export class UserCancelled extends PluginError {
   /** The signal that this process still has to die of; undefined for Ctrl-C and Ctrl-D typed at the prompt. */
   readonly signal: PromptSignal | undefined;
 

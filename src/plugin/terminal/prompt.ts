@@ -5,7 +5,7 @@
 import { input, password, select } from '@inquirer/prompts';
 import type { Option } from '../../shared/options/option.ts';
 import type { Host, PromptSignal } from '../../shared/base/host.ts';
-import { Cancelled } from './cancelled.ts';
+import { UserCancelled } from './cancelled.ts';
 import type { Terminal } from './terminal.ts';
 
 const ENDING: readonly PromptSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
@@ -16,7 +16,7 @@ interface Key {
 }
 
 /** What may go with a question. */
-export interface AskOptions {
+export interface PromptOptions {
   /** The answer of an empty line. */
   readonly suggestion?: string | undefined;
   /** Takes the question back. */
@@ -80,7 +80,7 @@ async function putUntilAnswered(
   for (;;) {
     const result = await putOnce(host, terminal, put, outer);
     if ('answer' in result) return result.answer;
-    if (result.signal !== 'SIGTSTP') throw new Cancelled(result.signal);
+    if (result.signal !== 'SIGTSTP') throw new UserCancelled(result.signal);
     // The prompt is gone and the terminal restored: now stop, and ask anew when continued.
     host.raise('SIGTSTP');
   }
@@ -92,12 +92,12 @@ async function putUntilAnswered(
  * @param where what the answer is for, in the words of a message: "at https://keystone.example.com"
  * @throws Cancelled
  */
-export async function ask(
+export async function promptForOption(
   host: Host,
   terminal: Terminal,
   option: Option,
   where: string,
-  { suggestion, signal }: AskOptions,
+  { suggestion, signal }: PromptOptions,
 ): Promise<string> {
   const message = `${option.prompt ?? option.name}${where === '' ? '' : ` ${where}`}:`;
   const put: Put = (context) =>
@@ -115,7 +115,7 @@ export interface Choice {
 }
 
 /** A question whose answers are known. */
-export interface ChoiceQuestion {
+export interface ChoicePrompt {
   /** With the colon. */
   readonly message: string;
   readonly choices: readonly Choice[];
@@ -131,10 +131,10 @@ const LONGEST_LIST = 10;
  * @returns its value
  * @throws Cancelled
  */
-export async function choose(
+export async function promptForChoice(
   host: Host,
   terminal: Terminal,
-  { message, choices, suggestion }: ChoiceQuestion,
+  { message, choices, suggestion }: ChoicePrompt,
 ): Promise<string> {
   const rest = suggestion === undefined ? {} : { default: suggestion };
   const put: Put = (context) =>

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import type { Folder } from '../../cache/file-store.ts';
-import { takeLocks } from '../../cache/forget-identity.ts';
-import { findFolder, listIdentities } from '../../cache/cached-identities.ts';
+import type { CacheFolder } from '../../cache/file-store.ts';
+import { acquireLocks } from '../../cache/forget-identity.ts';
+import { findCacheFolder, listCachedIdentities } from '../../cache/cached-identities.ts';
 import { inspectFile, listCachedFiles } from '../../cache/inventory.ts';
 import type { CachedFile } from '../../cache/inventory.ts';
 import { openKeyring } from '../../cache/keyring.ts';
-import { removePrivate } from '../../cache/private-file.ts';
+import { removePrivateFile } from '../../cache/private-file.ts';
 import { EXIT } from '../../cli/reporter.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
@@ -33,26 +33,30 @@ interface Cleaned {
   entries: number;
 }
 
-const isLeftover = ({ state, spare }: CachedFile, all: boolean): boolean =>
-  spare && (state === 'ended' || state === 'broken' || (all && state === 'fine'));
+const isLeftover = ({ state, isRemovable }: CachedFile, all: boolean): boolean =>
+  isRemovable && (state === 'ended' || state === 'broken' || (all && state === 'fine'));
 
-function removeOne(folder: Folder, name: string, { all, now }: { all: boolean; now: number }): CachedFile | undefined {
+function removeOne(
+  folder: CacheFolder,
+  name: string,
+  { all, now }: { all: boolean; now: number },
+): CachedFile | undefined {
   // Looked at again: whoever had the lock before may have put another there.
   const file = inspectFile(folder, name, now);
   if (file === undefined || !isLeftover(file, all)) return undefined;
-  return removePrivate(join(folder.path, name), folder.uid) ? file : undefined;
+  return removePrivateFile(join(folder.path, name), folder.uid) ? file : undefined;
 }
 
 /** Removes a file; undefined where it is of use again, or gone. */
 async function removeFile(
-  folder: Folder,
+  folder: CacheFolder,
   file: CachedFile,
   how: { all: boolean; now: number },
 ): Promise<CachedFile | Left | undefined> {
-  const waiting = { longestMs: LOCK_MS, isOver: () => Promise.resolve(false), onLong: () => undefined };
-  const locks = file.lock === undefined ? undefined : await takeLocks(folder, [file.lock], waiting);
+  const waiting = { maxWaitMs: LOCK_MS, isNoLongerNeeded: () => Promise.resolve(false), onLongWait: () => undefined };
+  const locks = file.lockKey === undefined ? undefined : await acquireLocks(folder, [file.lockKey], waiting);
   try {
-    if (locks?.complete === false) return { name: file.name, because: 'somebody is logging in for it', busy: true };
+    if (locks?.hasAll === false) return { name: file.name, because: 'somebody is logging in for it', busy: true };
     return removeOne(folder, file.name, how);
   } finally {
     locks?.release();
@@ -60,9 +64,9 @@ async function removeFile(
 }
 
 /** Entries that no file would tell of any more. */
-async function emptyKeyring({ host }: Call, folder: Folder, cleaned: Cleaned): Promise<ReadonlySet<string>> {
+async function emptyKeyring({ host }: Call, folder: CacheFolder, cleaned: Cleaned): Promise<ReadonlySet<string>> {
   const stuck = new Set<string>();
-  for (const { key, storage } of listIdentities(folder, host.now())) {
+  for (const { key, storage } of listCachedIdentities(folder, host.now())) {
     if (storage !== 'keyring') continue;
     try {
       await openKeyring(host).remove(key);
@@ -76,7 +80,7 @@ async function emptyKeyring({ host }: Call, folder: Folder, cleaned: Cleaned): P
   return stuck;
 }
 
-async function clean(call: Call, folder: Folder, all: boolean): Promise<Cleaned> {
+async function clean(call: Call, folder: CacheFolder, all: boolean): Promise<Cleaned> {
   const cleaned: Cleaned = { removed: [], left: [], entries: 0 };
   const stuck = all ? await emptyKeyring(call, folder, cleaned) : new Set<string>();
   const now = call.host.now();
@@ -133,7 +137,7 @@ export const cacheClean: Command = {
     { line: 'cache clean --all', about: 'remove all tokens, and revoke none' },
   ],
   async run(call): Promise<Answer> {
-    const folder = findFolder(call.host);
+    const folder = findCacheFolder(call.host);
     const nothing: Cleaned = { removed: [], left: [], entries: 0 };
     const cleaned = folder === undefined ? nothing : await clean(call, folder, call.own.isOn('all'));
     const { removed, left, entries } = cleaned;

@@ -1,5 +1,5 @@
-import { cacheFolder } from '../../cache/cache-folder.ts';
-import { findFolder } from '../../cache/cached-identities.ts';
+import { resolveCacheFolder } from '../../cache/cache-folder.ts';
+import { findCacheFolder } from '../../cache/cached-identities.ts';
 import { listCachedFiles } from '../../cache/inventory.ts';
 import type { CachedFile, FileState } from '../../cache/inventory.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
@@ -42,8 +42,8 @@ export const cacheList: Command = {
   takes: 'cache',
   examples: [{ line: 'cache list', about: 'what is in the folder' }],
   run({ host }): Promise<Answer> {
-    const path = cacheFolder(host);
-    const folder = findFolder(host);
+    const path = resolveCacheFolder(host);
+    const folder = findCacheFolder(host);
     const now = host.now();
     const files = folder === undefined ? [] : listCachedFiles(folder, now);
     const rows = files.map(({ name, what, bytes, writtenAt, endsAt, state }) => [

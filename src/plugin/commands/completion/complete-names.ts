@@ -1,8 +1,8 @@
-import { isFresh } from '../../cache/cached-token.ts';
+import { isFresh } from '../../cache/token-record.ts';
 import { readCloudNames } from '../../config/read-config.ts';
 import { isJsonObject, listAt, textAt } from '../../../shared/base/json.ts';
-import { openLogin } from '../../login/login-context.ts';
-import { useToken } from '../../login/ask-keystone.ts';
+import { openLoginContext } from '../../login/login-context.ts';
+import { withToken } from '../../login/ask-keystone.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
 import type { Answer, Call, Command } from '../command.ts';
@@ -12,10 +12,10 @@ const PATIENCE_MS = 2_000;
 
 /** With a token that is there already: a key pressed in a shell is no reason to log in. */
 async function listProjects({ run }: Call): Promise<readonly string[]> {
-  const login = await openLogin(run);
-  const found = await login.cache.recall(login.key);
+  const login = await openLoginContext(run);
+  const found = await login.cache.read(login.cacheKey);
   if (found === undefined || !isFresh(found.record, run.host.now())) return [];
-  return useToken({ ...login, deadlineMs: PATIENCE_MS }, found.record, async (ask) => {
+  return withToken({ ...login, deadlineMs: PATIENCE_MS }, found.record, async (ask) => {
     const body = await ask({ verb: 'GET', path: 'auth/projects', resource: 'the projects' });
     return listAt(body, 'projects')
       .filter(isJsonObject)

@@ -3,10 +3,10 @@ import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../.
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { openHttpClient } from '../../../shared/http/http-client.ts';
 import type { HttpClient, HttpResponse } from '../../../shared/http/http-client.ts';
-import type { Login } from '../../login/login-context.ts';
+import type { LoginContext } from '../../login/login-context.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 import { redactAndTruncate } from '../../../shared/base/quote.ts';
-import type { TokenRecord } from '../../cache/cached-token.ts';
+import type { TokenRecord } from '../../cache/token-record.ts';
 import type { Cluster } from './cluster.ts';
 import { bad, doubtful, good } from './check-runner.ts';
 import type { Outcome } from './check-runner.ts';
@@ -117,7 +117,7 @@ async function mayAsk(post: Post, name: string | undefined, flaw: Flaw | undefin
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
 export async function checkApiServer(
-  { host, userAgent, deadlineMs, reporter }: Login,
+  { host, userAgent, deadlineMs, reporter }: LoginContext,
   cluster: Cluster,
   { record, flaw }: { readonly record: TokenRecord; readonly flaw: Flaw | undefined },
 ): Promise<Outcome<never>> {
@@ -132,7 +132,7 @@ export async function checkApiServer(
     serverName,
     userAgent,
     deadlineMs,
-    log: reporter.detail,
+    log: reporter.debug,
   };
   const http = await openHttpClient(settings);
   try {

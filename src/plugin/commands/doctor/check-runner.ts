@@ -1,8 +1,8 @@
-import { exitStatusOf } from '../../cli/reporter.ts';
+import { getExitStatus } from '../../cli/reporter.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../../shared/base/errors.ts';
 import type { Reporter } from '../../login/login-context.ts';
-import { Cancelled } from '../../terminal/cancelled.ts';
+import { UserCancelled } from '../../terminal/cancelled.ts';
 
 /** How a check ended; it is skipped where an earlier one has not found what it needs. */
 export type Result = 'good' | 'bad' | 'doubtful' | 'skipped';
@@ -103,14 +103,14 @@ export function startSheet(reporter: Reporter): Sheet {
       }, PATIENCE_MS);
       try {
         const { value, code = 'config-invalid', ...finding } = await act(known);
-        findings.push({ check: name, ...finding, status: finding.result === 'bad' ? exitStatusOf(code) : 0 });
+        findings.push({ check: name, ...finding, status: finding.result === 'bad' ? getExitStatus(code) : 0 });
         return { value, because: name };
       } catch (error) {
         // Whoever takes the question back wants the program to end.
-        if (!(error instanceof PluginError) || error instanceof Cancelled) throw error;
+        if (!(error instanceof PluginError) || error instanceof UserCancelled) throw error;
         const { message, code, requestId, hint = 'see the message, or ask the operator of the server' } = error;
         const found = requestId === undefined ? message : `${message} (${requestId})`;
-        findings.push({ check: name, result: 'bad', found, fix: hint, status: exitStatusOf(code) });
+        findings.push({ check: name, result: 'bad', found, fix: hint, status: getExitStatus(code) });
         return { value: undefined, because: name };
       } finally {
         clearTimeout(slow);

@@ -1,7 +1,7 @@
-import type { TokenRecord } from '../../cache/cached-token.ts';
+import type { TokenRecord } from '../../cache/token-record.ts';
 import type { Host } from '../../../shared/base/host.ts';
-import { warnOfInput, openLogin } from '../../login/login-context.ts';
-import type { Login } from '../../login/login-context.ts';
+import { warnAboutSettings, openLoginContext } from '../../login/login-context.ts';
+import type { LoginContext } from '../../login/login-context.ts';
 import { explainChoice } from '../../auth-methods/choose-method.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
 import { redact } from '../../../shared/base/secret.ts';
@@ -53,42 +53,42 @@ function listen({ run, reporter }: Call): Heard {
   return { lines, run: { ...run, reporter: { ...reporter, warn } } };
 }
 
-async function checkSettings({ lines, run }: Heard, stanza: Stanza | undefined): Promise<Outcome<Login>> {
-  const login = await openLogin(stanza === undefined ? run : runAsKubectl(run, stanza));
+async function checkSettings({ lines, run }: Heard, stanza: Stanza | undefined): Promise<Outcome<LoginContext>> {
+  const login = await openLoginContext(stanza === undefined ? run : runAsKubectl(run, stanza));
   // Of the cache and of TLS there are checks of their own.
   lines.length = 0;
-  warnOfInput(login);
+  warnAboutSettings(login);
   const whose = stanza !== undefined && setsAnything(stanza) ? ', with what the kubeconfig sets' : '';
-  const found = `${login.method.names[0] ?? ''}, ${explainChoice(login.given).because}${whose}`;
+  const found = `${login.method.names[0] ?? ''}, ${explainChoice(login.config).because}${whose}`;
   const warnings = lines.splice(0);
   if (warnings.length === 0) return good(found, login);
   const fix = 'correct that; "client-keystone-auth explain" shows where each setting comes from';
   return doubtful(`${found}; ${warnings.join('; ')}`, fix, login);
 }
 
-async function checkFiles(sheet: Sheet, login: Found<Login>): Promise<void> {
+async function checkFiles(sheet: Sheet, login: Found<LoginContext>): Promise<void> {
   await sheet.check('secret files', { login }, (known) => checkSecretFiles(known.login));
   await sheet.check('authorities', { login }, (known) => checkAuthorities(known.login));
   await sheet.check('cache', { login }, (known) => checkCache(known.login));
-  if (login.value?.given.text('cache-storage') === 'keyring') {
+  if (login.value?.config.text('cache-storage') === 'keyring') {
     await sheet.check('keyring', { login }, (known) => checkKeyring(known.login));
   }
 }
 
-async function checkWay(sheet: Sheet, login: Found<Login>, target: Found<Target>): Promise<Found<true>> {
+async function checkWay(sheet: Sheet, login: Found<LoginContext>, target: Found<Target>): Promise<Found<true>> {
   await sheet.check('proxy', { target }, (known) => describeWay(known.target));
   const named = await sheet.check('DNS', { target }, (known) => checkName(known.target));
   const reached = await sheet.check('TCP', { target, named }, (known) => checkPort(known.target));
   return sheet.check('TLS', { login, target, reached }, (known) => {
-    const { tls, given, host } = known.login;
-    const insecureBecause = given.origin(given.isOn('insecure') ? 'insecure' : 'verify');
+    const { tls, config, host } = known.login;
+    const insecureBecause = config.origin(config.isOn('insecure') ? 'insecure' : 'verify');
     return checkTls({ target: known.target, tls, now: host.now(), insecureBecause });
   });
 }
 
 /** What a login has led to. */
 interface LoggedIn {
-  readonly login: Found<Login>;
+  readonly login: Found<LoginContext>;
   readonly record: Found<TokenRecord>;
   readonly scope: Found<Scoped>;
 }
@@ -104,7 +104,7 @@ async function examineKeystone(sheet: Sheet, heard: Heard, stanza: Stanza | unde
   await sheet.check('methods', { login, greeting }, (known) => checkMethods(known.login, known.greeting));
   await sheet.check('clock', { greeting }, (known) => checkClock(known.greeting));
   // A method may do without Keystone; one that needs it is spared a login that cannot work.
-  const alone = target.value === undefined && login.value?.method.withoutKeystone?.(login.value.given) === true;
+  const alone = target.value === undefined && login.value?.method.withoutKeystone?.(login.value.config) === true;
   const record = await sheet.check('login', { login, ready: alone ? login : greeting }, (known) =>
     checkLogin(known.login, heard.lines),
   );

@@ -1,7 +1,7 @@
 /** The part of the kubeconfig that makes kubectl run this program: whether it would, and with which settings. */
 import { statSync } from 'node:fs';
 import { dirname, posix, resolve, win32 } from 'node:path';
-import { GET_TOKEN, parseGetToken } from '../../cli/parse-command-line.ts';
+import { GET_TOKEN, parseGetTokenCommand } from '../../cli/parse-command-line.ts';
 import { mergeLayers } from '../../../shared/options/layer.ts';
 import type { Layer } from '../../../shared/options/layer.ts';
 import { API_VERSIONS } from '../../exec/exec-info.ts';
@@ -11,7 +11,7 @@ import type { JsonObject } from '../../../shared/base/json.ts';
 import { readContext } from '../../kubeconfig/read-context.ts';
 import type { Entry, KubeconfigContext, Wanted } from '../../kubeconfig/read-context.ts';
 import { argumentsOf, isOurCommand, kindOf, variablesOf } from '../../kubeconfig/exec-stanza.ts';
-import type { Run } from '../../login/login-context.ts';
+import type { RunContext } from '../../login/login-context.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { lookUp } from '../which.ts';
 import { bad, doubtful, good } from './check-runner.ts';
@@ -82,8 +82,8 @@ function nameOrigin(layer: Layer): Layer {
  *
  * @throws UsageError | ConfigError where kubectl's run would end with it
  */
-export function runAsKubectl(run: Run, { exec }: Stanza): Run {
-  const { flags } = parseGetToken(argumentsOf(exec));
+export function runAsKubectl(run: RunContext, { exec }: Stanza): RunContext {
+  const { flags } = parseGetTokenCommand(argumentsOf(exec));
   return {
     ...run,
     host: { ...run.host, env: { ...run.host.env, ...variablesOf(exec) } },

@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { cacheFolder, checkFolder } from '../../cache/cache-folder.ts';
-import { openStore } from '../../cache/token-store.ts';
+import { resolveCacheFolder, checkCacheFolder } from '../../cache/cache-folder.ts';
+import { openTokenStore } from '../../cache/token-store.ts';
 import { findCloudFile } from '../../config/cloud-files.ts';
 import type { CloudFile, CloudFileName } from '../../config/cloud-files.ts';
 import type { YamlValue } from '../../../shared/options/yaml.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
-import type { Login } from '../../login/login-context.ts';
+import type { LoginContext } from '../../login/login-context.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { doubtful, good } from './check-runner.ts';
 import type { Outcome } from './check-runner.ts';
@@ -29,9 +29,9 @@ const NAMING: Readonly<Record<Exclude<CloudFileName, 'clouds-public'>, string>> 
   secure: 'client-secure-file',
 };
 
-async function findFiles({ given, host }: Login): Promise<CloudFile[]> {
+async function findFiles({ config, host }: LoginContext): Promise<CloudFile[]> {
   const searches = await Promise.all(
-    (['clouds', 'secure'] as const).map((name) => findCloudFile(name, given.setting(NAMING[name]), host)),
+    (['clouds', 'secure'] as const).map((name) => findCloudFile(name, config.setting(NAMING[name]), host)),
   );
   return searches.flatMap(({ file }) => file ?? []);
 }
@@ -43,7 +43,7 @@ function isOpenKey(path: string | undefined, uid: number | undefined): boolean {
 }
 
 /** Whether files with secrets in them can be read by others. */
-export async function checkSecretFiles(login: Login): Promise<Outcome<never>> {
+export async function checkSecretFiles(login: LoginContext): Promise<Outcome<never>> {
   const files = await findFiles(login);
   const { key } = login.tls.paths;
   const open = [
@@ -61,12 +61,12 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE----
 const OTHERS_WRITE = 0o022;
 
 /** The authorities that Keystone's certificate may be from. */
-export function checkAuthorities({ tls, given, host }: Login): Outcome<never> {
+export function checkAuthorities({ tls, config, host }: LoginContext): Outcome<never> {
   const { ca } = tls.paths;
   if (ca === undefined) return good('those of this system');
   const dates = (tls.ca?.match(CERTIFICATE) ?? []).map((pem) => Date.parse(new X509Certificate(pem).validTo));
   const over = dates.filter((date) => date < host.now()).length;
-  const found = `${ca} (${given.origin('cacert')}), certificates in it: ${dates.length}`;
+  const found = `${ca} (${config.origin('cacert')}), certificates in it: ${dates.length}`;
   if (over > 0) return doubtful(`${found}, ${over} of which have ended`, "get a new file from Keystone's operator");
   const mode = statSync(ca, { throwIfNoEntry: false })?.mode ?? 0;
   if (host.uid !== undefined && (mode & OTHERS_WRITE) !== 0) {
@@ -76,13 +76,13 @@ export function checkAuthorities({ tls, given, host }: Login): Outcome<never> {
 }
 
 /** Whether tokens can be kept safely. */
-export function checkCache({ given, host }: Login): Outcome<never> {
-  if (given.text('cache-storage') === 'none') return good('nothing is kept, as --cache-storage=none wants');
-  const path = cacheFolder(host);
+export function checkCache({ config, host }: LoginContext): Outcome<never> {
+  if (config.text('cache-storage') === 'none') return good('nothing is kept, as --cache-storage=none wants');
+  const path = resolveCacheFolder(host);
   const fix = 'set CLIENT_KEYSTONE_AUTH_CACHE_DIR (--cache-dir) to a folder that only you can open';
   if (path === undefined) return doubtful('there is no home folder to keep tokens in', fix);
   try {
-    checkFolder(path, host.uid);
+    checkCacheFolder(path, host.uid);
   } catch (error) {
     if (error instanceof CacheError) return doubtful(error.message, fix);
     throw error;
@@ -91,10 +91,10 @@ export function checkCache({ given, host }: Login): Outcome<never> {
 }
 
 /** Whether the keyring answers. */
-export async function checkKeyring({ given, host, key }: Login): Promise<Outcome<never>> {
+export async function checkKeyring({ config, host, cacheKey }: LoginContext): Promise<Outcome<never>> {
   try {
-    const folder = { path: cacheFolder(host) ?? '', uid: host.uid };
-    await (await openStore(given.text('cache-storage') ?? 'file', folder, host))?.read(key);
+    const folder = { path: resolveCacheFolder(host) ?? '', uid: host.uid };
+    await (await openTokenStore(config.text('cache-storage') ?? 'file', folder, host))?.read(cacheKey);
   } catch (error) {
     if (!(error instanceof CacheError)) throw error;
     return doubtful(error.message, 'unlock the keyring, or set CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=file');

@@ -1,7 +1,7 @@
 import { readAuthUrl } from '../../../shared/keystone/auth-url.ts';
 import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
-import { findToken } from '../../login/get-token.ts';
-import type { TokenRecord } from '../../cache/cached-token.ts';
+import { getTokenRecord } from '../../login/get-token.ts';
+import type { TokenRecord } from '../../cache/token-record.ts';
 import { AuthRejected } from '../../../shared/base/errors.ts';
 import { isPlaintextRemote } from '../../../shared/base/url.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../../shared/base/json.ts';
@@ -10,9 +10,9 @@ import { findV3Endpoint } from '../../../shared/keystone/discovery.ts';
 import { explainUntrustedOrigin } from '../../../shared/http/explain-network-error.ts';
 import { KEYSTONE } from '../../../shared/http/http-client.ts';
 import type { HttpResponse } from '../../../shared/http/http-client.ts';
-import { discovers, withHttp } from '../../login/request-token.ts';
-import type { Login } from '../../login/login-context.ts';
-import { useToken } from '../../login/ask-keystone.ts';
+import { usesDiscovery, withHttp } from '../../login/request-token.ts';
+import type { LoginContext } from '../../login/login-context.ts';
+import { withToken } from '../../login/ask-keystone.ts';
 import { describeSpan } from '../describe-time.ts';
 import { redactAndTruncate } from '../../../shared/base/quote.ts';
 import { namesIn } from '../keystone-entity.ts';
@@ -32,9 +32,9 @@ const MINUTE_MS = 60_000;
 const SHORT_MS = 10 * MINUTE_MS;
 
 /** @throws ConfigError where the user's own list of servers does not have it */
-export function checkUrl({ given, host, method }: Login): Outcome<Target> {
-  const text = readAuthUrl(given);
-  if (text === undefined && method.withoutKeystone?.(given) === true) return good('none is needed');
+export function checkUrl({ config, host, method }: LoginContext): Outcome<Target> {
+  const text = readAuthUrl(config);
+  if (text === undefined && method.withoutKeystone?.(config) === true) return good('none is needed');
   if (text === undefined)
     return bad('not set', 'set OS_AUTH_URL (--keystone-url), or OS_CLOUD to a cloud of clouds.yaml');
   const url = new URL(text);
@@ -42,7 +42,7 @@ export function checkUrl({ given, host, method }: Login): Outcome<Target> {
   if (trusted?.origins.has(url.origin) === false) throw explainUntrustedOrigin(url, KEYSTONE, trusted);
   const target = { url, proxy: findProxy(host, url) };
   if (isPlaintextRemote(url)) return doubtful(`${text} is not encrypted`, 'use https:// and drop --allow-http', target);
-  return good(`${text} (${given.origin('keystone-url')})`, target);
+  return good(`${text} (${config.origin('keystone-url')})`, target);
 }
 
 /** What Keystone answered to a question that needs no token. */
@@ -64,19 +64,19 @@ function versionOf({ status, body }: HttpResponse): string | undefined {
  *
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
-export async function checkVersion(login: Login, { url }: Target): Promise<Outcome<Greeting>> {
-  const { given, method, deadlineMs } = login;
-  const text = readAuthUrl(given) ?? url.href;
+export async function checkVersion(login: LoginContext, { url }: Target): Promise<Outcome<Greeting>> {
+  const { config, method, deadlineMs } = login;
+  const text = readAuthUrl(config) ?? url.href;
   return withHttp(login, deadlineMs, async (http) => {
     const endpoint = await findV3Endpoint(http, text, {
-      wantsDiscovery: discovers(given, method),
+      wantsDiscovery: usesDiscovery(config, method),
       warn: login.reporter.warn,
     });
     const answer = await http.send({ verb: 'GET', url: endpoint });
     const version = versionOf(answer);
     if (version !== undefined) return good(`${version} answers at ${endpoint}`, { answer, endpoint });
     const found = `${endpoint} answers ${answer.status}, and not as Keystone v3 does`;
-    return bad(found, `check ${given.origin('keystone-url')}`, { code: 'not-keystone', value: { answer, endpoint } });
+    return bad(found, `check ${config.origin('keystone-url')}`, { code: 'not-keystone', value: { answer, endpoint } });
   });
 }
 
@@ -88,7 +88,7 @@ const NO_METHOD = { auth: { identity: { methods: ['none'], none: {} } } };
  *
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
-export async function checkMethods(login: Login, { endpoint }: Greeting): Promise<Outcome<never>> {
+export async function checkMethods(login: LoginContext, { endpoint }: Greeting): Promise<Outcome<never>> {
   return withHttp(login, login.deadlineMs, async (http) => {
     const request = { verb: 'POST', url: `${endpoint}/auth/tokens`, body: JSON.stringify(NO_METHOD) } as const;
     const error = objectAt(parseJsonObject((await http.send(request)).body), 'error');
@@ -111,9 +111,9 @@ export function checkClock({ answer }: Greeting): Outcome<never> {
 }
 
 /** Keystone does not say whether it was the project; one may find out without another login by this command. */
-function explainRefusal(error: unknown, { given }: Login): unknown {
-  if (!(error instanceof AuthRejected) || error.code !== 'auth-rejected' || !given.has('project-name')) return error;
-  const origin = given.origin('project-name');
+function explainRefusal(error: unknown, { config }: LoginContext): unknown {
+  if (!(error instanceof AuthRejected) || error.code !== 'auth-rejected' || !config.has('project-name')) return error;
+  const origin = config.origin('project-name');
   const more = `if "${NAME} projects" works with ${origin} unset, it is the project: choose one that it lists`;
   const hint = error.hint === undefined ? more : `${error.hint}; ${more}`;
   const explained = new AuthRejected(error.code, error.message, { hint, cause: error });
@@ -126,10 +126,10 @@ function explainRefusal(error: unknown, { given }: Login): unknown {
  *
  * @throws PluginError
  */
-export async function checkLogin(login: Login, heard: readonly string[]): Promise<Outcome<TokenRecord>> {
+export async function checkLogin(login: LoginContext, heard: readonly string[]): Promise<Outcome<TokenRecord>> {
   const before = heard.length;
   try {
-    const record = await findToken(login);
+    const record = await getTokenRecord(login);
     const kept = record.receivedAt < login.startedAt;
     const found = kept
       ? 'the cache holds a token, so there was no login'
@@ -183,9 +183,9 @@ function judgeScope(facts: JsonObject): Outcome<Scoped> {
  *
  * @throws PluginError where Keystone no longer knows it
  */
-export async function checkScope(login: Login, record: TokenRecord): Promise<Outcome<Scoped>> {
+export async function checkScope(login: LoginContext, record: TokenRecord): Promise<Outcome<Scoped>> {
   if (record.endpoint === undefined) return good("an identity provider's own token has none", { flaw: NO_PROVIDER });
-  return useToken(login, record, async (question) => {
+  return withToken(login, record, async (question) => {
     const body = await question(describeTokenQuestion({ login, record }));
     return judgeScope(objectAt(body, 'token') ?? {});
   });

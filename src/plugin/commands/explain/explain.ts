@@ -1,14 +1,14 @@
-import { cacheFolder } from '../../cache/cache-folder.ts';
-import { isKept } from '../../cache/saved-secret.ts';
-import { isFresh } from '../../cache/cached-token.ts';
+import { resolveCacheFolder } from '../../cache/cache-folder.ts';
+import { isSecretSaved } from '../../cache/saved-secret.ts';
+import { isFresh } from '../../cache/token-record.ts';
 import { describeSources } from '../../../shared/options/option.ts';
 import { readProxyEnv } from '../../../shared/http/proxy.ts';
 import { resolveScope } from '../../config/resolve-scope.ts';
 import { describeScope } from '../../../shared/keystone/scope.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
-import { identifyKept } from '../../login/saved-secret.ts';
-import { openLogin, warnOfInput } from '../../login/login-context.ts';
-import type { Login } from '../../login/login-context.ts';
+import { identifySavedSecret } from '../../login/apply-saved-secret.ts';
+import { openLoginContext, warnAboutSettings } from '../../login/login-context.ts';
+import type { LoginContext } from '../../login/login-context.ts';
 import { explainChoice } from '../../auth-methods/choose-method.ts';
 import { listMissing } from '../../auth-methods/missing-options.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
@@ -27,15 +27,15 @@ function describeTls({ insecure, paths }: TlsSettings): string {
   return `certificates must be signed by ${paths.ca ?? 'an authority of this system'}${client}`;
 }
 
-function describeWay({ host }: Login): string | undefined {
+function describeWay({ host }: LoginContext): string | undefined {
   const { https_proxy: proxy, no_proxy: without } = readProxyEnv(host.env);
   if (proxy === undefined) return undefined;
   return `${describeProxy(new URL(proxy))} for https${without === undefined ? '' : `, except for ${without}`}`;
 }
 
-function describeAsked({ given }: Login, { asked }: ImaginedRequest): string {
+function describeAsked({ config }: LoginContext, { asked }: ImaginedRequest): string {
   if (asked !== undefined && asked.scope === undefined) return 'what the credential itself is for';
-  return describeScope(asked?.scope ?? resolveScope(given));
+  return describeScope(asked?.scope ?? resolveScope(config));
 }
 
 function describeRecord(expiresAt: number | undefined, fresh: boolean, now: number): string {
@@ -48,21 +48,21 @@ function describeRequest({ first, verb, url, headers, body }: ImaginedRequest): 
   return { first: first ?? null, verb: verb ?? null, url: url ?? null, headers: { ...headers }, body: body ?? null };
 }
 
-async function explainLogin(login: Login, warnings: readonly string[]): Promise<Answer> {
-  const { given, method, host, key, cache, tls } = login;
-  const storage = given.text('cache-storage') ?? 'file';
-  const { because } = explainChoice(given);
-  const missing = listMissing(given, method);
-  const identity = missing.length === 0 ? undefined : identifyKept(login, given);
-  const keyring = identity !== undefined && isKept(host, identity) ? identity.about : undefined;
+async function explainLogin(login: LoginContext, warnings: readonly string[]): Promise<Answer> {
+  const { config, method, host, cacheKey, cache, tls } = login;
+  const storage = config.text('cache-storage') ?? 'file';
+  const { because } = explainChoice(config);
+  const missing = listMissing(config, method);
+  const identity = missing.length === 0 ? undefined : identifySavedSecret(login, config);
+  const keyring = identity !== undefined && isSecretSaved(host, identity) ? identity.description : undefined;
   const request = await imagineRequest(login, missing);
-  const found = await cache.recall(key);
+  const found = await cache.read(cacheKey);
   const fresh = found !== undefined && isFresh(found.record, host.now());
-  const settings = listSettings(given, OPTIONS);
-  const overridden = listOverridden(given, OPTIONS);
+  const settings = listSettings(config, OPTIONS);
+  const overridden = listOverridden(config, OPTIONS);
   const scope = describeAsked(login, request);
   const proxy = describeWay(login);
-  const place = storage === 'file' ? (cacheFolder(host) ?? 'nowhere') : storage;
+  const place = storage === 'file' ? (resolveCacheFolder(host) ?? 'nowhere') : storage;
   const sent = request.verb === undefined ? undefined : `${request.verb} ${request.url ?? ''}`;
   const headers = Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
   const pairs = renderPairs([
@@ -76,7 +76,7 @@ async function explainLogin(login: Login, warnings: readonly string[]): Promise<
     ['Body', request.body],
     ['TLS', describeTls(tls)],
     ['Proxy', proxy],
-    ['Cache key', key],
+    ['Cache key', cacheKey],
     ['Kept in', place],
     ['Kept there', describeRecord(found?.record.expiresAt, fresh, host.now())],
     ...warnings.map((warning) => ['Warning', warning] as const),
@@ -113,7 +113,7 @@ async function explainLogin(login: Login, warnings: readonly string[]): Promise<
       },
       proxy: proxy ?? null,
       cache: {
-        key,
+        key: cacheKey,
         storage,
         fresh,
         expiresAt: found === undefined ? null : describeTime(found.record.expiresAt),
@@ -135,8 +135,8 @@ export const explain: Command = {
     const warn = (message: string): void => {
       warnings.push(message);
     };
-    const login = await openLogin({ ...call.run, reporter: { ...call.reporter, warn } });
-    warnOfInput(login);
+    const login = await openLoginContext({ ...call.run, reporter: { ...call.reporter, warn } });
+    warnAboutSettings(login);
     return explainLogin(login, warnings);
   },
 };

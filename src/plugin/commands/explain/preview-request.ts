@@ -9,8 +9,8 @@ import type { AuthRequest } from '../../../shared/keystone/auth-request.ts';
 import { findV3Endpoint, replaceVersion } from '../../../shared/keystone/discovery.ts';
 import { KEYSTONE } from '../../../shared/http/http-client.ts';
 import type { HttpClient, HttpRequest } from '../../../shared/http/http-client.ts';
-import { discovers } from '../../login/request-token.ts';
-import type { Login } from '../../login/login-context.ts';
+import { usesDiscovery } from '../../login/request-token.ts';
+import type { LoginContext } from '../../login/login-context.ts';
 import type { Tools } from '../../auth-methods/auth-method.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { Secret } from '../../../shared/base/secret.ts';
@@ -51,18 +51,18 @@ function refuseToAsk(): never {
   throw new NotDone(NOT_ASKED);
 }
 
-function makeTools({ host, tls }: Login, endpoint: string): Tools {
+function makeTools({ host, tls }: LoginContext, endpoint: string): Tools {
   return {
     host,
     tls,
     http: DEAF,
     findV3: () => Promise.resolve(endpoint),
     person: {
-      deafBecause: 'nobody is asked',
+      cannotPromptReason: 'nobody is asked',
       requirePresence: refuseToAsk,
-      tell: refuseToAsk,
-      ask: refuseToAsk,
-      choose: refuseToAsk,
+      notify: refuseToAsk,
+      prompt: refuseToAsk,
+      promptForChoice: refuseToAsk,
     },
     detail: () => undefined,
   };
@@ -107,14 +107,14 @@ function showRequest(request: AuthRequest, url: string, endpoint: string): Imagi
   };
 }
 
-async function imagine(login: Login, config: ResolvedConfig): Promise<ImaginedRequest> {
+async function imagine(login: LoginContext, config: ResolvedConfig): Promise<ImaginedRequest> {
   const { method } = login;
   if (method.patient) return { first: 'a person logs in elsewhere, such as in a browser' };
   const url = readAuthUrl(config);
   if (url === undefined && method.withoutKeystone?.(config) !== true) {
     return { first: 'Keystone is not known yet' };
   }
-  const options = { wantsDiscovery: discovers(config, method), warn: () => undefined };
+  const options = { wantsDiscovery: usesDiscovery(config, method), warn: () => undefined };
   const found = url === undefined ? { value: '' } : await catchNotDone(() => findV3Endpoint(DEAF, url, options));
   const endpoint = 'value' in found ? found.value : replaceVersion(url ?? '', 'v3');
   const made = await catchNotDone(() => method.request(config, makeTools(login, endpoint)));
@@ -128,10 +128,10 @@ async function imagine(login: Login, config: ResolvedConfig): Promise<ImaginedRe
 }
 
 /** Makes the request that a login with these settings would send, `missing` being asked for. */
-export async function imagineRequest(login: Login, missing: readonly Option[]): Promise<ImaginedRequest> {
+export async function imagineRequest(login: LoginContext, missing: readonly Option[]): Promise<ImaginedRequest> {
   const unknown = missing.some(({ name }) => name === 'keystone-url');
   try {
-    return await imagine(login, unknown ? login.given : fillIn(login.given, missing));
+    return await imagine(login, unknown ? login.config : fillIn(login.config, missing));
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     return { first: `it cannot be made: ${error.message}` };

@@ -1,7 +1,7 @@
 /** Application credentials at Keystone (Keystone API v3, "Application credentials"). */
 import { KeystoneProtocolError, PluginError } from '../../../shared/base/errors.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
-import type { Ask } from '../../login/ask-keystone.ts';
+import type { AskKeystone } from '../../login/ask-keystone.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 import type { AccessRule } from './credential-options.ts';
 
@@ -29,7 +29,11 @@ const pathOf = (userId: string): string => `users/${encodeURIComponent(userId)}/
  *
  * @throws PluginError
  */
-export async function createCredential(ask: Ask, userId: string, wanted: WantedCredential): Promise<NewCredential> {
+export async function createCredential(
+  ask: AskKeystone,
+  userId: string,
+  wanted: WantedCredential,
+): Promise<NewCredential> {
   const { name, roles, expiresAt, accessRules } = wanted;
   const body = await ask({
     verb: 'POST',
@@ -62,7 +66,12 @@ export async function createCredential(ask: Ask, userId: string, wanted: WantedC
  * @param because what made it useless
  * @throws PluginError what made it useless, and what is left where it cannot be deleted
  */
-export async function takeBack(ask: Ask, userId: string, { id }: NewCredential, because: unknown): Promise<never> {
+export async function takeBack(
+  ask: AskKeystone,
+  userId: string,
+  { id }: NewCredential,
+  because: unknown,
+): Promise<never> {
   try {
     const path = `${pathOf(userId)}/${encodeURIComponent(id)}`;
     await ask({ verb: 'DELETE', path, resource: 'its application credential deleted' });

@@ -7,28 +7,33 @@ import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
 import { InteractionRequired } from '../../../shared/base/errors.ts';
 import { isJsonObject, listAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import type { Run } from '../../login/login-context.ts';
+import type { RunContext } from '../../login/login-context.ts';
 import { explainChoice } from '../../auth-methods/choose-method.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
-import type { Person } from '../../terminal/user-presence.ts';
+import type { TerminalUser } from '../../terminal/terminal-user.ts';
 
 /** What stands in no list, and is then asked for. */
 const OTHER = '';
 
 /** Says what is missing where nobody can choose. */
-function requireChoice(name: string, what: string, person: Person, names: readonly string[]): InteractionRequired {
+function requireChoice(
+  name: string,
+  what: string,
+  person: TerminalUser,
+  names: readonly string[],
+): InteractionRequired {
   const option = OPTIONS.find((one) => one.name === name);
   const sources = option === undefined ? name : describeSources(option);
-  return new InteractionRequired(`${what} is not set and ${person.deafBecause ?? 'nobody has chosen one'}`, {
+  return new InteractionRequired(`${what} is not set and ${person.cannotPromptReason ?? 'nobody has chosen one'}`, {
     hint: `set ${sources} to ${listNames(names)}`,
   });
 }
 
-async function chooseCloud(names: readonly string[], person: Person): Promise<string> {
+async function chooseCloud(names: readonly string[], person: TerminalUser): Promise<string> {
   const choices = names.map((name) => ({ value: name, name: makePrintable(name) }));
   const other = { value: OTHER, name: 'none of these: I type the URL of Keystone' };
-  const chosen = await person.choose({ message: 'Cloud:', choices: [...choices, other] });
+  const chosen = await person.promptForChoice({ message: 'Cloud:', choices: [...choices, other] });
   if (chosen === undefined) throw requireChoice('os-cloud', 'cloud', person, names);
   return chosen;
 }
@@ -36,11 +41,11 @@ async function chooseCloud(names: readonly string[], person: Person): Promise<st
 const isNameless = (config: ResolvedConfig): boolean => !['user-id', 'user-name'].some((name) => config.has(name));
 
 /** The usual one first; those with a credential of the machine's own are for machines. */
-async function chooseMethod(person: Person): Promise<string | undefined> {
+async function chooseMethod(person: TerminalUser): Promise<string | undefined> {
   const [usual] = METHODS.slice(-1);
   const offered = [...METHODS.slice(-1), ...METHODS.slice(0, -1)].filter(({ ambient }) => ambient !== true);
   const choices = offered.map(({ names, about }) => ({ value: names[0] ?? '', name: `${about} (${names[0] ?? ''})` }));
-  const chosen = await person.choose({ message: 'How to log in:', choices });
+  const chosen = await person.promptForChoice({ message: 'How to log in:', choices });
   return chosen === usual?.names[0] ? undefined : chosen;
 }
 
@@ -51,7 +56,7 @@ async function chooseMethod(person: Person): Promise<string | undefined> {
  * @throws InteractionRequired where there are several clouds and nobody to choose
  * @throws Cancelled
  */
-export async function choosePlace({ host, flags }: Run, person: Person): Promise<Layer> {
+export async function choosePlace({ host, flags }: RunContext, person: TerminalUser): Promise<Layer> {
   const chosen = new Map<string, Setting>();
   const read = async (): Promise<ResolvedConfig> => {
     const { config } = await readConfig(host, new Map([...flags, ...chosen]), OPTIONS);
@@ -104,7 +109,7 @@ export function readProjects(body: JsonObject | undefined): readonly Project[] {
 export async function chooseProject(
   projects: readonly Project[],
   suggested: string | undefined,
-  person: Person,
+  person: TerminalUser,
 ): Promise<Project | undefined> {
   const [only, ...more] = projects;
   if (more.length === 0) return only;
@@ -113,7 +118,7 @@ export async function chooseProject(
     value: id,
     name: makePrintable(several ? `${name} (domain ${domainId ?? '?'})` : name),
   }));
-  const chosen = await person.choose({ message: 'Project:', choices, suggestion: suggested });
+  const chosen = await person.promptForChoice({ message: 'Project:', choices, suggestion: suggested });
   if (chosen !== undefined) return projects.find(({ id }) => id === chosen);
   const names = projects.map(({ name }) => name);
   throw requireChoice('project-name', 'project', person, names);

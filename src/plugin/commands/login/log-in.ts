@@ -2,13 +2,13 @@
 import { resolveConfig } from '../../../shared/options/resolve-config.ts';
 import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
 import { resolveScope } from '../../config/resolve-scope.ts';
-import type { TokenRecord } from '../../cache/cached-token.ts';
+import type { TokenRecord } from '../../cache/token-record.ts';
 import { listAt, objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import { exchange, rescope } from '../../login/request-token.ts';
-import type { Received } from '../../login/request-token.ts';
-import type { Login } from '../../login/login-context.ts';
-import { useToken } from '../../login/ask-keystone.ts';
+import { requestToken, rescopeToken } from '../../login/request-token.ts';
+import type { ReceivedToken } from '../../login/request-token.ts';
+import type { LoginContext } from '../../login/login-context.ts';
+import { withToken } from '../../login/ask-keystone.ts';
 import { FACTORS } from '../../auth-methods/multifactor.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { describeTokenQuestion } from '../session.ts';
@@ -18,15 +18,15 @@ import type { Project } from './choose.ts';
 /** A token, and the settings that stand for it. */
 export interface LoggedIn {
   readonly config: ResolvedConfig;
-  readonly received: Received;
+  readonly received: ReceivedToken;
   /** The member `token` of what Keystone says of it; undefined for a token that Keystone does not know. */
   readonly facts: JsonObject | undefined;
 }
 
 const NO_PROJECT = 'Keystone knows no project for you: the token has no scope, which k8s-keystone-auth refuses';
 
-async function askFacts(login: Login, record: TokenRecord): Promise<JsonObject> {
-  const answer = await useToken(login, record, (ask) => ask(describeTokenQuestion({ login, record })));
+async function askFacts(login: LoginContext, record: TokenRecord): Promise<JsonObject> {
+  const answer = await withToken(login, record, (ask) => ask(describeTokenQuestion({ login, record })));
   return objectAt(answer, 'token') ?? {};
 }
 
@@ -52,19 +52,19 @@ function onProject(config: ResolvedConfig, { id, name, domainId }: Project): Res
 
 /** Has the project chosen with a token that is good for none, or for the user's default one. */
 async function settleProject(
-  login: Login,
+  login: LoginContext,
   config: ResolvedConfig,
-  first: Received,
+  first: ReceivedToken,
   facts: JsonObject,
 ): Promise<LoggedIn> {
   const { record } = first;
   const current = textAt(objectAt(facts, 'project'), 'id');
   const asIs = { config, received: first, facts };
   // A script gets what get-token would get.
-  if (!mayChoose(facts) || (current !== undefined && login.person.deafBecause !== undefined)) return asIs;
+  if (!mayChoose(facts) || (current !== undefined && login.user.cannotPromptReason !== undefined)) return asIs;
   const question = { verb: 'GET', path: 'auth/projects', resource: 'its projects' } as const;
-  const projects = readProjects(await useToken(login, record, (ask) => ask(question)));
-  const project = await chooseProject(projects, current, login.person);
+  const projects = readProjects(await withToken(login, record, (ask) => ask(question)));
+  const project = await chooseProject(projects, current, login.user);
   if (project === undefined) {
     if (current === undefined) login.reporter.warn(NO_PROJECT);
     return asIs;
@@ -76,7 +76,7 @@ async function settleProject(
     subject: `${textAt(user, 'name') ?? 'you'} on project ${project.name}`,
     userId: textAt(user, 'id') ?? '',
   };
-  const received = await rescope(login, record, { kind: 'project', id: project.id }, owner);
+  const received = await rescopeToken(login, record, { kind: 'project', id: project.id }, owner);
   return { config: complete, received, facts: await askFacts(login, received.record) };
 }
 
@@ -85,10 +85,10 @@ async function settleProject(
  *
  * @throws PluginError
  */
-export async function logIn(login: Login, config: ResolvedConfig): Promise<LoggedIn> {
+export async function logIn(login: LoginContext, config: ResolvedConfig): Promise<LoggedIn> {
   // A provider's own token is good for no project.
   const open = resolveScope(config).kind === 'default' && !config.has('token-kind');
-  const received = await exchange(open ? { ...login, interim: true } : login, config);
+  const received = await requestToken(open ? { ...login, isInterim: true } : login, config);
   if (received.record.endpoint === undefined) return { config, received, facts: undefined };
   const facts = await askFacts(login, received.record);
   return open ? settleProject(login, config, received, facts) : { config, received, facts };

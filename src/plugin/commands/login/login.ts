@@ -1,13 +1,13 @@
-import type { TokenRecord } from '../../cache/cached-token.ts';
+import type { TokenRecord } from '../../cache/token-record.ts';
 import type { NamedAlias } from '../../cache/token-cache.ts';
 import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
 import { objectAt } from '../../../shared/base/json.ts';
-import { complete } from '../../login/prompt-missing.ts';
-import { isSteady, makeKey } from '../../login/cache-key.ts';
-import { openLogin, warnOfInput } from '../../login/login-context.ts';
-import type { Login, Reporter } from '../../login/login-context.ts';
+import { promptForMissing } from '../../login/prompt-missing.ts';
+import { isKeyUnchanged, computeCacheKey } from '../../login/cache-key.ts';
+import { openLoginContext, warnAboutSettings } from '../../login/login-context.ts';
+import type { LoginContext, Reporter } from '../../login/login-context.ts';
 import { listMissing } from '../../auth-methods/missing-options.ts';
-import { findPerson } from '../../terminal/user-presence.ts';
+import { makeTerminalUser } from '../../terminal/terminal-user.ts';
 import { OUTPUT } from '../command.ts';
 import type { Answer, Call, Command, Data } from '../command.ts';
 import { describeSpan, describeTime } from '../describe-time.ts';
@@ -27,16 +27,16 @@ import { renderPairs } from '../table.ts';
 const quietly = (reporter: Reporter): Reporter => ({ ...reporter, warn: () => undefined });
 
 /** A run that has been told as little as possible must find the token again: as after the questions of get-token. */
-function listAliases(before: Login, key: string): NamedAlias[] {
-  const lacksNames = listMissing(before.given, before.method).some(({ secret }) => secret !== true);
-  return lacksNames && before.key !== key ? [[before.key, { key, apiVersion: undefined, files: [] }]] : [];
+function listAliases(before: LoginContext, key: string): NamedAlias[] {
+  const lacksNames = listMissing(before.config, before.method).some(({ secret }) => secret !== true);
+  return lacksNames && before.cacheKey !== key ? [[before.cacheKey, { key, apiVersion: undefined, files: [] }]] : [];
 }
 
-async function keepToken(before: Login, login: Login, { config, received }: LoggedIn): Promise<void> {
-  const { record, keep, whose } = received;
-  if (!keep) return;
-  const key = makeKey(config, login.method, login.tls, login.host);
-  if (isSteady(login)) await login.cache.keep(key, record, listAliases(before, key), whose);
+async function keepToken(before: LoginContext, login: LoginContext, { config, received }: LoggedIn): Promise<void> {
+  const { record, cacheable, owner } = received;
+  if (!cacheable) return;
+  const key = computeCacheKey(config, login.method, login.tls, login.host);
+  if (isKeyUnchanged(login)) await login.cache.store(key, record, listAliases(before, key), owner);
   else login.reporter.warn('the token is not kept: whose it is cannot be told for sure');
 }
 
@@ -46,7 +46,7 @@ interface Left {
   readonly credential?: KeptCredential;
 }
 
-async function leave(wish: Wish, login: Login, done: LoggedIn, placed: readonly Chosen[]): Promise<Left> {
+async function leave(wish: Wish, login: LoginContext, done: LoggedIn, placed: readonly Chosen[]): Promise<Left> {
   if (wish.keep === 'credential') {
     const credential = await keepNewCredential(login, done, wish.wanted, placed);
     return { about: credential.about, credential };
@@ -95,19 +95,19 @@ function tell({ done: { facts }, left, record, chosen, now }: Story): Answer {
 
 async function run({ host, own, flags, run: given, reporter }: Call): Promise<Answer> {
   const wish = readWish(own, host.now());
-  const before = await openLogin({ ...given, reporter: quietly(reporter) });
+  const before = await openLoginContext({ ...given, reporter: quietly(reporter) });
   if (wish.keep !== 'nothing') await requireKeyring(host);
-  const placed = await choosePlace(given, findPerson({ host, mayAsk: true, say: reporter.notice }));
-  const login = await openLogin({ ...given, flags: new Map([...flags, ...placed]) });
+  const placed = await choosePlace(given, makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info }));
+  const login = await openLoginContext({ ...given, flags: new Map([...flags, ...placed]) });
   if (wish.keep === 'secret') requireKeepable(login);
-  warnOfInput(login);
+  warnAboutSettings(login);
   const isMissing = (known: ResolvedConfig): ReturnType<typeof listMissing> => listMissing(known, login.method);
-  const config = await complete(login, login.given, isMissing, { withoutProject: true });
+  const config = await promptForMissing(login, login.config, isMissing, { withoutProject: true });
   const done = await logIn(login, config);
   const place = listSettings(placed);
   const left = await leave(wish, login, done, place);
   await keepToken(before, login, done);
-  const chosen = left.credential?.chosen ?? [...place, ...listChosen(login.given, done.config)];
+  const chosen = left.credential?.chosen ?? [...place, ...listChosen(login.config, done.config)];
   const record = left.credential?.record ?? done.received.record;
   return tell({ done, left, record, chosen, now: host.now() });
 }

@@ -1,5 +1,5 @@
 /** What a login leaves in the keyring, and at Keystone for it. */
-import { forgetKept, keepSecret, probeKeyring } from '../../cache/saved-secret.ts';
+import { forgetSavedSecret, saveSecret, probeKeyring } from '../../cache/saved-secret.ts';
 import { resolveConfig } from '../../../shared/options/resolve-config.ts';
 import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
 import type { Layer } from '../../../shared/options/layer.ts';
@@ -7,16 +7,16 @@ import { CacheError, ConfigError, PluginError } from '../../../shared/base/error
 import type { Host, PromptSignal } from '../../../shared/base/host.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import type { TokenRecord } from '../../cache/cached-token.ts';
-import { exchange } from '../../login/request-token.ts';
-import { identifyKept } from '../../login/saved-secret.ts';
-import { makeKey } from '../../login/cache-key.ts';
-import { openLogin } from '../../login/login-context.ts';
-import type { Login } from '../../login/login-context.ts';
-import { useToken } from '../../login/ask-keystone.ts';
+import type { TokenRecord } from '../../cache/token-record.ts';
+import { requestToken } from '../../login/request-token.ts';
+import { identifySavedSecret } from '../../login/apply-saved-secret.ts';
+import { computeCacheKey } from '../../login/cache-key.ts';
+import { openLoginContext } from '../../login/login-context.ts';
+import type { LoginContext } from '../../login/login-context.ts';
+import { withToken } from '../../login/ask-keystone.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
-import { Cancelled } from '../../terminal/cancelled.ts';
+import { UserCancelled } from '../../terminal/cancelled.ts';
 import { createCredential, takeBack } from './application-credential.ts';
 import type { NewCredential, WantedCredential } from './application-credential.ts';
 import { asFlags, listChosen } from './settings.ts';
@@ -49,7 +49,7 @@ export async function requireKeyring(host: Host): Promise<void> {
  *
  * @throws ConfigError
  */
-export function requireKeepable({ method }: Login): void {
+export function requireKeepable({ method }: LoginContext): void {
   if (method.keepable !== undefined) return;
   const names = METHODS.flatMap(({ keepable, names: [name = ''] }) => (keepable === undefined ? [] : [name]));
   throw new ConfigError(`${method.names[0] ?? ''} has no secret that could be kept for later logins`, {
@@ -63,14 +63,14 @@ export function requireKeepable({ method }: Login): void {
  * @returns what is kept, in words
  * @throws PluginError
  */
-export async function keepOwnSecret(login: Login, config: ResolvedConfig): Promise<string> {
-  const identity = identifyKept(login, config);
+export async function keepOwnSecret(login: LoginContext, config: ResolvedConfig): Promise<string> {
+  const identity = identifySavedSecret(login, config);
   const secret = identity === undefined ? undefined : config.secret(identity.option);
   if (identity === undefined || secret === undefined) throw new CacheError('there is no secret to keep');
-  await keepSecret(login.host, identity, secret).catch((error: unknown) => {
+  await saveSecret(login.host, identity, secret).catch((error: unknown) => {
     throw explainKeyring(error);
   });
-  return identity.about;
+  return identity.description;
 }
 
 /** An application credential that is kept, and a token that it was good for. */
@@ -97,30 +97,38 @@ function infersCredential(given: ResolvedConfig, flags: Layer): boolean {
   }
 }
 
-function chooseSettings({ given, flags }: Login, id: string, chosenSoFar: readonly Chosen[]): readonly Chosen[] {
+function chooseSettings(
+  { config, flags }: LoginContext,
+  id: string,
+  chosenSoFar: readonly Chosen[],
+): readonly Chosen[] {
   const place = chosenSoFar.filter(({ option }) => PLACE.includes(option.name));
   const chosen = [...place, ...optionNamed('application-credential-id', id)];
-  const inferred = infersCredential(given, new Map([...flags, ...asFlags(chosen)]));
+  const inferred = infersCredential(config, new Map([...flags, ...asFlags(chosen)]));
   return inferred ? chosen : [...chosen, ...optionNamed('auth-type', CREDENTIAL_METHOD)];
 }
 
 /** Keeps the secret, and sees that it is good for a login; else nothing is kept. */
-async function keepAndTry(login: Login, credential: NewCredential, chosen: readonly Chosen[]): Promise<KeptCredential> {
+async function keepAndTry(
+  login: LoginContext,
+  credential: NewCredential,
+  chosen: readonly Chosen[],
+): Promise<KeptCredential> {
   // What there is to warn of has been said.
   const reporter = { ...login.reporter, warn: () => undefined };
-  const next = await openLogin({ ...login, reporter, flags: new Map([...login.flags, ...asFlags(chosen)]) });
+  const next = await openLoginContext({ ...login, reporter, flags: new Map([...login.flags, ...asFlags(chosen)]) });
   const layer = new Map([['application-credential-secret', { value: credential.secret, origin: 'Keystone' }]]);
-  const config = resolveConfig([layer, ...next.given.layers], OPTIONS);
-  const identity = identifyKept(next, config);
+  const config = resolveConfig([layer, ...next.config.layers], OPTIONS);
+  const identity = identifySavedSecret(next, config);
   if (identity === undefined) throw new CacheError('there is no secret to keep');
-  await keepSecret(next.host, identity, credential.secret);
+  await saveSecret(next.host, identity, credential.secret);
   try {
-    const { record, keep, whose } = await exchange(next, config);
-    if (keep) await next.cache.keep(makeKey(config, next.method, next.tls, next.host), record, [], whose);
-    return { credential, about: identity.about, record, chosen };
+    const { record, cacheable, owner } = await requestToken(next, config);
+    if (cacheable) await next.cache.store(computeCacheKey(config, next.method, next.tls, next.host), record, [], owner);
+    return { credential, about: identity.description, record, chosen };
   } catch (error) {
     // What went wrong first is what the user should hear of.
-    await forgetKept(next.host, identity).catch(() => undefined);
+    await forgetSavedSecret(next.host, identity).catch(() => undefined);
     throw error;
   }
 }
@@ -133,7 +141,7 @@ async function untilSafe<T>(host: Host, act: (check: () => void) => Promise<T>):
   const listening = ENDING.map((name) => host.onSignal(name, () => (ended ??= name)));
   try {
     return await act(() => {
-      if (ended !== undefined) throw new Cancelled(ended);
+      if (ended !== undefined) throw new UserCancelled(ended);
     });
   } finally {
     for (const forget of listening) forget();
@@ -155,18 +163,18 @@ function requireProject(facts: JsonObject | undefined): string {
  * @throws PluginError
  */
 export async function keepNewCredential(
-  login: Login,
+  login: LoginContext,
   { config, received, facts }: LoggedIn,
   wanted: WantedCredential,
   placed: readonly Chosen[],
 ): Promise<KeptCredential> {
   const userId = requireProject(facts);
-  return useToken(login, received.record, (ask) =>
+  return withToken(login, received.record, (ask) =>
     untilSafe(login.host, async (check) => {
       const credential = await createCredential(ask, userId, wanted);
       try {
         check();
-        const chosen = [...placed, ...listChosen(login.given, config)];
+        const chosen = [...placed, ...listChosen(login.config, config)];
         const kept = await keepAndTry(login, credential, chooseSettings(login, credential.id, chosen));
         check();
         return kept;

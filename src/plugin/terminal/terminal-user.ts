@@ -1,13 +1,13 @@
 import type { Option } from '../../shared/options/option.ts';
 import { InteractionRequired } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import type { ChoiceQuestion } from './prompt.ts';
+import type { ChoicePrompt } from './prompt.ts';
 import { openTerminal } from './terminal.ts';
 
 /** Whoever sits at the terminal, if anybody does. */
-export interface Person {
+export interface TerminalUser {
   /** Why nobody can be asked, as a clause; undefined where somebody can. */
-  readonly deafBecause: string | undefined;
+  readonly cannotPromptReason: string | undefined;
   /**
    * Makes sure that somebody would read what is told.
    *
@@ -19,7 +19,7 @@ export interface Person {
    *
    * @throws InteractionRequired where nobody would read it
    */
-  tell(message: string): void;
+  notify(message: string): void;
   /**
    * Asks one thing.
    *
@@ -28,23 +28,23 @@ export interface Person {
    * @throws InteractionRequired
    * @throws Cancelled
    */
-  ask(option: Option, where: string, signal?: AbortSignal): Promise<string>;
+  prompt(option: Option, where: string, signal?: AbortSignal): Promise<string>;
   /**
    * Has one of several answers chosen.
    *
    * @returns its value; undefined where nobody can be asked
    * @throws Cancelled
    */
-  choose(question: ChoiceQuestion): Promise<string | undefined>;
+  promptForChoice(question: ChoicePrompt): Promise<string | undefined>;
 }
 
-/** What a {@link Person} is reached by. */
-export interface Reach {
+/** What a {@link TerminalUser} is reached by. */
+export interface TerminalUserOptions {
   readonly host: Host;
   /** Whether kubectl lets us read from the terminal. */
-  readonly mayAsk: boolean;
+  readonly canPrompt: boolean;
   /** Puts a line on stderr. */
-  readonly say: (line: string) => void;
+  readonly writeLine: (line: string) => void;
 }
 
 function hasTerminal(host: Host): boolean {
@@ -54,12 +54,12 @@ function hasTerminal(host: Host): boolean {
 }
 
 /** Finds whoever sits at the terminal. */
-export function findPerson({ host, mayAsk, say }: Reach): Person {
+export function makeTerminalUser({ host, canPrompt, writeLine }: TerminalUserOptions): TerminalUser {
   let terminal: boolean | undefined;
   const present = (): boolean => (terminal ??= hasTerminal(host));
   return {
-    get deafBecause() {
-      if (!mayAsk) return 'kubectl does not let this plugin ask for it';
+    get cannotPromptReason() {
+      if (!canPrompt) return 'kubectl does not let this plugin ask for it';
       return present() ? undefined : 'there is no terminal to ask on';
     },
     requirePresence() {
@@ -69,31 +69,31 @@ export function findPerson({ host, mayAsk, say }: Reach): Person {
         });
       }
     },
-    tell(message) {
+    notify(message) {
       this.requirePresence();
-      say(message);
+      writeLine(message);
     },
-    async ask(option, where, signal) {
-      const because = this.deafBecause;
+    async prompt(option, where, signal) {
+      const because = this.cannotPromptReason;
       const opened = because === undefined ? openTerminal(host) : undefined;
       if (opened === undefined) {
         throw new InteractionRequired(
           `${(option.prompt ?? option.name).toLowerCase()} is needed and ${because ?? 'there is no terminal'}`,
         );
       }
-      const { ask } = await import('./prompt.ts');
+      const { promptForOption } = await import('./prompt.ts');
       try {
-        return await ask(host, opened, option, where, { signal });
+        return await promptForOption(host, opened, option, where, { signal });
       } finally {
         opened.close();
       }
     },
-    async choose(question) {
-      const opened = this.deafBecause === undefined ? openTerminal(host) : undefined;
+    async promptForChoice(question) {
+      const opened = this.cannotPromptReason === undefined ? openTerminal(host) : undefined;
       if (opened === undefined) return undefined;
-      const { choose } = await import('./prompt.ts');
+      const { promptForChoice } = await import('./prompt.ts');
       try {
-        return await choose(host, opened, question);
+        return await promptForChoice(host, opened, question);
       } finally {
         opened.close();
       }

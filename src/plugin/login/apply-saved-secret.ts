@@ -1,7 +1,7 @@
 /** Logging in with a secret that the user has had kept in the keyring, so that nobody need be asked. */
 import { digestFields } from '../cache/digest.ts';
-import { forgetKept, recallSecret } from '../cache/saved-secret.ts';
-import type { KeptIdentity } from '../cache/saved-secret.ts';
+import { forgetSavedSecret, readSavedSecret } from '../cache/saved-secret.ts';
+import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { resolveConfig } from '../../shared/options/resolve-config.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
@@ -10,8 +10,8 @@ import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import { replaceVersion } from '../../shared/keystone/discovery.ts';
 import { listMissing } from '../auth-methods/missing-options.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
-import { identifyTls } from './cache-key.ts';
-import type { Login } from './login-context.ts';
+import { listTlsFields } from './cache-key.ts';
+import type { LoginContext } from './login-context.ts';
 
 const PURPOSE = 'client-keystone-auth kept secret 1';
 const ORIGIN = 'the keyring';
@@ -22,7 +22,10 @@ const ORIGIN = 'the keyring';
  *
  * @returns undefined where the way to log in has no such secret, or it is not known yet whose it would be
  */
-export function identifyKept({ method, tls, host }: Login, config: ResolvedConfig): KeptIdentity | undefined {
+export function identifySavedSecret(
+  { method, tls, host }: LoginContext,
+  config: ResolvedConfig,
+): SavedSecretIdentity | undefined {
   const { keepable } = method;
   const url = readAuthUrl(config);
   const unknown = listMissing(config, method).some(({ name }) => name !== keepable?.option);
@@ -30,31 +33,31 @@ export function identifyKept({ method, tls, host }: Login, config: ResolvedConfi
   const keystone = replaceVersion(url, 'v3');
   const { option } = keepable;
   const uid = host.uid === undefined ? undefined : String(host.uid);
-  const fields = [uid, keystone, ...identifyTls(tls), method.names[0], ...keepable.identify(config)];
-  return { key: digestFields(PURPOSE, fields), option, about: `${keepable.describe(config)} at ${keystone}` };
+  const fields = [uid, keystone, ...listTlsFields(tls), method.names[0], ...keepable.identify(config)];
+  return { key: digestFields(PURPOSE, fields), option, description: `${keepable.describe(config)} at ${keystone}` };
 }
 
 /** Settings that a kept secret completes, and whose it is. */
-export interface Completed {
+export interface ConfigWithSavedSecret {
   readonly config: ResolvedConfig;
-  readonly identity: KeptIdentity;
+  readonly identity: SavedSecretIdentity;
 }
 
 /** Completes settings that lack nothing but a secret with the one that is kept for exactly this identity, if one is. */
-export async function completeFromKeyring(login: Login): Promise<Completed | undefined> {
-  const { given, method, host, reporter } = login;
-  const [missing] = listMissing(given, method);
-  const identity = missing === undefined ? undefined : identifyKept(login, given);
+export async function applySavedSecret(login: LoginContext): Promise<ConfigWithSavedSecret | undefined> {
+  const { config, method, host, reporter } = login;
+  const [missing] = listMissing(config, method);
+  const identity = missing === undefined ? undefined : identifySavedSecret(login, config);
   if (identity === undefined) return undefined;
   try {
-    const secret = await recallSecret(host, identity);
+    const secret = await readSavedSecret(host, identity);
     if (secret === undefined) return undefined;
-    reporter.detail(`the keyring holds ${identity.about}`);
+    reporter.debug(`the keyring holds ${identity.description}`);
     const layer = new Map([[identity.option, { value: secret, origin: ORIGIN }]]);
-    return { config: resolveConfig([...given.layers, layer], OPTIONS), identity };
+    return { config: resolveConfig([...config.layers, layer], OPTIONS), identity };
   } catch (error) {
     if (!(error instanceof CacheError)) throw error;
-    reporter.warn(`${error.message}, so what it holds cannot be used: ${identity.about}`);
+    reporter.warn(`${error.message}, so what it holds cannot be used: ${identity.description}`);
     return undefined;
   }
 }
@@ -63,13 +66,13 @@ export async function completeFromKeyring(login: Login): Promise<Completed | und
 const FINAL: readonly PluginErrorCode[] = ['auth-rejected', 'credential-unknown', 'password-expired'];
 
 /** Forgets a kept secret that Keystone has refused, and says so with the refusal. */
-export async function giveUpKept(
-  { host }: Login,
-  { identity }: Completed,
+export async function forgetRejectedSecret(
+  { host }: LoginContext,
+  { identity }: ConfigWithSavedSecret,
   refusal: AuthRejected,
 ): Promise<AuthRejected> {
   if (!FINAL.includes(refusal.code)) return refusal;
-  const done = await forgetKept(host, identity).then(
+  const done = await forgetSavedSecret(host, identity).then(
     () => 'is forgotten',
     (error: unknown) => {
       if (error instanceof CacheError) return 'is not used any more';

@@ -6,16 +6,16 @@
  */
 import { readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { usePrivate } from './private-file.ts';
-import { checksumOf } from './checksum.ts';
+import { withPrivateFile } from './private-file.ts';
+import { computeChecksum } from './checksum.ts';
 
 /** What a parent has got so far: nothing, the token, or the token after Keystone confirmed it. */
-export type HandedOut = 'nothing' | 'token' | 'confirmed';
+export type HandOutState = 'nothing' | 'token' | 'confirmed';
 
 const FILE = 'handed-out';
 const SLOTS = 256;
 const ID_CHARACTERS = 32;
-const MARKS: Readonly<Record<Exclude<HandedOut, 'nothing'>, string>> = { token: 't', confirmed: 'c' };
+const MARKS: Readonly<Record<Exclude<HandOutState, 'nothing'>, string>> = { token: 't', confirmed: 'c' };
 /** Id, filled up with spaces, mark, time in ms, newline. */
 const SLOT_BYTES = ID_CHARACTERS + 1 + 13 + 1;
 
@@ -31,11 +31,11 @@ function findSlot(parent: string, token: string): Slot {
   // The parent alone chooses the slot, so a new token replaces its old one. It begins with its pid.
   const index = Number.parseInt(parent, 10) % SLOTS;
   // 32 bits say nothing of the token; should another token have the same, Keystone is asked once more.
-  const id = `${checksumOf(token)} ${parent}`.padEnd(ID_CHARACTERS).slice(0, ID_CHARACTERS);
+  const id = `${computeChecksum(token)} ${parent}`.padEnd(ID_CHARACTERS).slice(0, ID_CHARACTERS);
   return { id, offset: index * SLOT_BYTES };
 }
 
-function readSlot(fd: number, { id, offset }: Slot, now: number): HandedOut {
+function readSlot(fd: number, { id, offset }: Slot, now: number): HandOutState {
   const bytes = Buffer.alloc(SLOT_BYTES);
   const text = bytes.toString('latin1', 0, readSync(fd, bytes, 0, SLOT_BYTES, offset));
   if (!text.startsWith(id)) return 'nothing';
@@ -60,8 +60,8 @@ export interface Recipient {
 }
 
 /** Notes that `parent` gets `token` now, and says what it had got before. */
-export function noteToken({ folder, uid, parent, now }: Recipient, token: string): HandedOut {
-  return usePrivate(join(folder, FILE), uid, (fd) => {
+export function markHandedOut({ folder, uid, parent, now }: Recipient, token: string): HandOutState {
+  return withPrivateFile(join(folder, FILE), uid, (fd) => {
     const slot = findSlot(parent, token);
     const before = readSlot(fd, slot, now);
     if (before === 'nothing') writeSlot(fd, slot, 'token', now);
@@ -70,8 +70,8 @@ export function noteToken({ folder, uid, parent, now }: Recipient, token: string
 }
 
 /** Notes that Keystone has confirmed or replaced the token of `parent`, so that it is not asked again for a while. */
-export function noteConfirmed({ folder, uid, parent, now }: Recipient, token: string): void {
-  usePrivate(join(folder, FILE), uid, (fd) => {
+export function markConfirmed({ folder, uid, parent, now }: Recipient, token: string): void {
+  withPrivateFile(join(folder, FILE), uid, (fd) => {
     writeSlot(fd, findSlot(parent, token), 'confirmed', now);
   });
 }

@@ -1,7 +1,7 @@
 import { listAt, numberAt, textAt } from '../../shared/base/json.ts';
 import type { ApiVersion } from '../exec/exec-info.ts';
 import type { FileStamp } from '../../shared/base/file-stamp.ts';
-import { seal, unseal } from './checksum.ts';
+import { serializeWithChecksum, parseWithChecksum } from './checksum.ts';
 
 /** A token as it lies in the cache. Times are ms since 1970, UTC, by this machine's clock. */
 export interface TokenRecord {
@@ -34,14 +34,14 @@ const RENEWABLE_MS = 30 * 24 * 3_600_000;
 const CLOCK_SLACK_MS = 60_000;
 
 /** Serialises a record with its key, so that a file under another name is recognised as not its own. */
-export function sealRecord(key: string, record: TokenRecord): string {
+export function serializeRecord(key: string, record: TokenRecord): string {
   const { token, receivedAt, expiresAt, endpoint, refresh } = record;
-  return seal({ key, token, receivedAt, expiresAt, endpoint, refresh });
+  return serializeWithChecksum({ key, token, receivedAt, expiresAt, endpoint, refresh });
 }
 
-/** Parses what {@link sealRecord} wrote for `key`; undefined for anything else. */
-export function unsealRecord(key: string, sealed: string | undefined): TokenRecord | undefined {
-  const content = unseal(sealed);
+/** Parses what {@link serializeRecord} wrote for `key`; undefined for anything else. */
+export function parseRecord(key: string, sealed: string | undefined): TokenRecord | undefined {
+  const content = parseWithChecksum(sealed);
   const token = textAt(content, 'token');
   const receivedAt = numberAt(content, 'receivedAt');
   const expiresAt = numberAt(content, 'expiresAt');
@@ -53,14 +53,14 @@ export function unsealRecord(key: string, sealed: string | undefined): TokenReco
 }
 
 /** Serialises an alias with the fingerprint that it belongs to. */
-export function sealAlias(fingerprint: string, alias: Alias): string {
+export function serializeAlias(fingerprint: string, alias: Alias): string {
   const { key, apiVersion, files } = alias;
-  return seal({ fingerprint, key, apiVersion, files: files.map((file) => [file.path, file.stamp]) });
+  return serializeWithChecksum({ fingerprint, key, apiVersion, files: files.map((file) => [file.path, file.stamp]) });
 }
 
-/** Parses what {@link sealAlias} wrote for `fingerprint`; undefined for anything else. */
-export function unsealAlias(fingerprint: string, sealed: string | undefined): Alias | undefined {
-  const content = unseal(sealed);
+/** Parses what {@link serializeAlias} wrote for `fingerprint`; undefined for anything else. */
+export function parseAlias(fingerprint: string, sealed: string | undefined): Alias | undefined {
+  const content = parseWithChecksum(sealed);
   const key = textAt(content, 'key');
   if (textAt(content, 'fingerprint') !== fingerprint || key === undefined) return undefined;
   const files: FileStamp[] = [];
@@ -74,7 +74,7 @@ export function unsealAlias(fingerprint: string, sealed: string | undefined): Al
 }
 
 /** When a record loses its last use, ms since 1970, UTC. */
-export function endOf({ expiresAt, refresh }: Pick<TokenRecord, 'expiresAt' | 'refresh'>): number {
+export function computeRetentionEnd({ expiresAt, refresh }: Pick<TokenRecord, 'expiresAt' | 'refresh'>): number {
   return refresh === undefined ? expiresAt : expiresAt + RENEWABLE_MS;
 }
 
