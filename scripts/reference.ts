@@ -52,7 +52,7 @@ function methodRow(method: AuthMethod): string {
   const own = method.options.filter(({ name }) => !common.includes(name));
   const names = own.map((option) => listFlagNames(option)[0] ?? option.env?.[0] ?? option.name);
   const options = code([...new Set(names)]);
-  return `| ${code(method.names)} | ${method.about} | ${options} | ✓ ${readTestedAgainst(method)} |`;
+  return `| ${code(method.names)} | ${method.summary} | ${options} | ✓ ${readTestedAgainst(method)} |`;
 }
 
 function makeMethodTable(): string {

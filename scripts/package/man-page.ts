@@ -108,7 +108,7 @@ export function renderManPage(version: string, readme: string): string {
     ...COMMANDS.flatMap(describeCommand),
     '.SH WAYS TO LOG IN',
     `Values of ${bold('--auth-type')}:`,
-    ...METHODS.map(({ names, about }) => item(names.map(bold).join(', '), sentence(about))),
+    ...METHODS.map(({ names, summary }) => item(names.map(bold).join(', '), sentence(summary))),
     '.SH ENVIRONMENT',
     'Variables that have no flag; those of flags stand beside them above.',
     ...listVariables(),

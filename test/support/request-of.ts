@@ -7,7 +7,7 @@ import type { Host } from '../../src/shared/base/host.ts';
 import type { AuthRequest } from '../../src/shared/keystone/auth-request.ts';
 import { serializeWithSecrets } from '../../src/shared/keystone/auth-request.ts';
 import { chooseMethod } from '../../src/plugin/auth-methods/choose-method.ts';
-import type { AuthMethod, Tools } from '../../src/plugin/auth-methods/auth-method.ts';
+import type { AuthMethod, MethodContext } from '../../src/plugin/auth-methods/auth-method.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { fakeHost } from './fake-host.ts';
 
@@ -27,7 +27,7 @@ export interface Asked {
 }
 
 /** A method that has to ask somebody first has no place in these tests. */
-const noTools: Tools = new Proxy({} as Tools, {
+const noTools: MethodContext = new Proxy({} as MethodContext, {
   get: (_tools, name) => {
     throw new Error(`the method wants ${String(name)}`);
   },
@@ -45,7 +45,7 @@ export async function requestOf(
   const host = fakeHost({ cwd: NOWHERE, home: () => NOWHERE, ...parts, argv, env });
   const { config, files } = await readConfig(host, parseGetTokenCommand(argv).flags, OPTIONS);
   const method = chooseMethod(config);
-  const request = await method.request(config, noTools);
+  const request = await method.prepareRequest(config, noTools);
   if ('token' in request) throw new Error('a token was given instead');
   const { body } = request;
   const sent = body === undefined ? undefined : (JSON.parse(serializeWithSecrets(body)) as { auth: unknown });
@@ -53,7 +53,7 @@ export async function requestOf(
     config,
     method,
     request,
-    missing: method.missing(config),
+    missing: method.listMissing(config),
     auth: sent?.auth,
     warnings: config.warnings,
     files,

@@ -10,8 +10,8 @@ import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
-import { listen } from '../../src/plugin/browser/callback-listener.ts';
-import type { Listener, ListenerSettings } from '../../src/plugin/browser/callback-listener.ts';
+import { openCallbackListener } from '../../src/plugin/browser/callback-listener.ts';
+import type { CallbackListener, CallbackListenerSettings } from '../../src/plugin/browser/callback-listener.ts';
 import { AuthRejected, ConfigError } from '../../src/shared/base/errors.ts';
 
 const STATE = 'state-w3Zq';
@@ -34,11 +34,11 @@ interface Answer {
   readonly body: string;
 }
 
-async function open(t: Test, parts: Partial<ListenerSettings> = {}): Promise<Listener> {
-  const listener = await listen({
+async function open(t: Test, parts: Partial<CallbackListenerSettings> = {}): Promise<CallbackListener> {
+  const listener = await openCallbackListener({
     url: 'http://127.0.0.1:0/callback',
     verb: 'GET',
-    setting: 'set --redirect-port to another',
+    portHint: 'set --redirect-port to another',
     detail: () => undefined,
     ...parts,
   });
@@ -50,7 +50,7 @@ async function open(t: Test, parts: Partial<ListenerSettings> = {}): Promise<Lis
 
 /** undefined where the connection was closed without an answer. */
 async function send(
-  { url }: Listener,
+  { url }: CallbackListener,
   { verb = 'GET', path, headers = {}, body, address }: Sent,
 ): Promise<Answer | undefined> {
   const { host, hostname, port, pathname } = new URL(url);
@@ -97,7 +97,11 @@ function checkPage(t: Test, answer: Answer | undefined, status: number): void {
 }
 
 /** Sends each of `corpus`; none may count. */
-async function checkRefused(t: Test, listener: Listener, corpus: Readonly<Record<string, Sent>>): Promise<void> {
+async function checkRefused(
+  t: Test,
+  listener: CallbackListener,
+  corpus: Readonly<Record<string, Sent>>,
+): Promise<void> {
   for (const [name, sent] of Object.entries(corpus)) {
     const answer = await send(listener, sent);
     const status = answer?.status ?? 0;
@@ -306,10 +310,10 @@ void t.test('a port in use is an error that says how to choose another', async (
   for (const address of ['127.0.0.1', '::1']) {
     const port = await occupy(t, address);
     // Whoever listens on the other address of localhost would get the token.
-    const opened = listen({
+    const opened = openCallbackListener({
       url: `http://localhost:${String(port)}/`,
       verb: 'POST',
-      setting: 'set OS_REDIRECT_PORT to another',
+      portHint: 'set OS_REDIRECT_PORT to another',
       detail: () => undefined,
     });
     const error = await opened.catch((reason: unknown) => reason);

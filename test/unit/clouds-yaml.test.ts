@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { cloudFolders } from '../../src/plugin/config/cloud-files.ts';
-import { refuseUntrustedForAmbient, untrustedDestination } from '../../src/plugin/config/current-folder.ts';
+import { listCloudFolders } from '../../src/plugin/config/cloud-files.ts';
+import { rejectUntrustedForMachineIdentity, findUntrustedSetting } from '../../src/plugin/config/untrusted-settings.ts';
 import { isFileUnchanged } from '../../src/shared/base/file-stamp.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { readTlsSettings } from '../../src/shared/http/tls-settings.ts';
@@ -90,14 +90,14 @@ void t.test('a whole cloud', async (t) => {
 
 void t.test('where files are looked for', async (t) => {
   const linux = fakeHost({ cwd: '/work', env: {} });
-  t.same(cloudFolders(linux), ['/work', '/home/alice/.config/openstack', '/etc/xdg/openstack', '/etc/openstack']);
-  t.same(cloudFolders(fakeHost({ env: { XDG_CONFIG_HOME: '/x' } })).slice(1, 2), ['/x/openstack']);
+  t.same(listCloudFolders(linux), ['/work', '/home/alice/.config/openstack', '/etc/xdg/openstack', '/etc/openstack']);
+  t.same(listCloudFolders(fakeHost({ env: { XDG_CONFIG_HOME: '/x' } })).slice(1, 2), ['/x/openstack']);
   t.same(
-    cloudFolders(fakeHost({ env: { XDG_CONFIG_HOME: 'x' } })).slice(1, 2),
+    listCloudFolders(fakeHost({ env: { XDG_CONFIG_HOME: 'x' } })).slice(1, 2),
     ['/home/alice/.config/openstack'],
     'relative',
   );
-  t.same(cloudFolders(fakeHost({ platform: 'darwin', home: () => '/Users/a' })), [
+  t.same(listCloudFolders(fakeHost({ platform: 'darwin', home: () => '/Users/a' })), [
     '/work',
     '/Users/a/Library/Application Support/openstack',
     '/Users/a/.config/openstack',
@@ -105,14 +105,14 @@ void t.test('where files are looked for', async (t) => {
     '/etc/openstack',
   ]);
   const windows = { platform: 'win32', cwd: 'D:\\work', home: () => 'C:\\Users\\a' } as const;
-  t.same(cloudFolders(fakeHost({ ...windows, env: { LOCALAPPDATA: 'C:\\Users\\a\\AppData\\Local' } })), [
+  t.same(listCloudFolders(fakeHost({ ...windows, env: { LOCALAPPDATA: 'C:\\Users\\a\\AppData\\Local' } })), [
     'D:\\work',
     'C:\\Users\\a\\AppData\\Local\\OpenStack\\openstack',
     'C:\\ProgramData\\OpenStack\\openstack',
   ]);
-  t.same(cloudFolders(fakeHost({ ...windows, env: {} })), ['D:\\work', 'C:\\ProgramData\\OpenStack\\openstack']);
-  t.same(cloudFolders(fakeHost({ cwd: '', home: () => undefined })), ['/etc/xdg/openstack', '/etc/openstack']);
-  t.same(cloudFolders(fakeHost({ cwd: '/etc/openstack' })), [
+  t.same(listCloudFolders(fakeHost({ ...windows, env: {} })), ['D:\\work', 'C:\\ProgramData\\OpenStack\\openstack']);
+  t.same(listCloudFolders(fakeHost({ cwd: '', home: () => undefined })), ['/etc/xdg/openstack', '/etc/openstack']);
+  t.same(listCloudFolders(fakeHost({ cwd: '/etc/openstack' })), [
     '/etc/openstack',
     '/home/alice/.config/openstack',
     '/etc/xdg/openstack',
@@ -461,7 +461,7 @@ void t.test('a file in the current folder', async (t) => {
   write(here, cloudOf('evil'));
   const asked = await ask([], cloud);
   t.same(asked.warnings, [`${here} in the current folder is used`]);
-  t.match(untrustedDestination(asked.config, OPTIONS), { origin: /^auth.auth_url of cloud c in / });
+  t.match(findUntrustedSetting(asked.config, OPTIONS), { origin: /^auth.auth_url of cloud c in / });
   const refused = conflict(
     /^auth.auth_url of cloud c in .*work\/clouds.yaml, a file that .* would decide where OS_PASSWORD goes$/,
     /^set OS_CLIENT_CONFIG_FILE to .*work\/clouds.yaml if you trust that file$/,
@@ -471,10 +471,10 @@ void t.test('a file in the current folder', async (t) => {
   await t.rejects(ask([], { ...cloud, OS_TOKEN: 'mine' }), conflict(/where OS_TOKEN goes/));
   const trusted = await ask([], { ...cloud, OS_PASSWORD: 'mine', OS_CLIENT_CONFIG_FILE: here });
   t.same(trusted.warnings, [], 'naming it is consent');
-  t.equal(untrustedDestination(trusted.config, OPTIONS), undefined);
+  t.equal(findUntrustedSetting(trusted.config, OPTIONS), undefined);
   const forAmbient = conflict(/auth.auth_url .* would decide where this machine's own credential goes/);
-  t.throws(() => refuseUntrustedForAmbient(asked.config, OPTIONS), forAmbient);
-  t.doesNotThrow(() => refuseUntrustedForAmbient(trusted.config, OPTIONS));
+  t.throws(() => rejectUntrustedForMachineIdentity(asked.config, OPTIONS), forAmbient);
+  t.doesNotThrow(() => rejectUntrustedForMachineIdentity(trusted.config, OPTIONS));
   t.ok(await ask([], { ...cloud, OS_PASSWORD: 'mine', OS_AUTH_URL: 'https://mine/v3' }), 'the URL is mine too');
   t.ok(await ask(['--no-env', '--os-cloud=c'], { OS_PASSWORD: 'mine' }), 'that password is not used');
 

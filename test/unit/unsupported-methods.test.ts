@@ -2,7 +2,7 @@ import t from 'tap';
 import { ConfigError } from '../../src/shared/base/errors.ts';
 import { chooseMethod } from '../../src/plugin/auth-methods/choose-method.ts';
 import { METHOD_BY_NAME } from '../../src/plugin/auth-methods/registry.ts';
-import { refuseMethod } from '../../src/plugin/auth-methods/unsupported-methods.ts';
+import { requireSupportedMethod } from '../../src/plugin/auth-methods/unsupported-methods.ts';
 import { readConfig } from '../../src/plugin/config/read-config.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { fakeHost } from '../support/fake-host.ts';
@@ -44,5 +44,5 @@ void t.test('an unknown name is another error, and a known one none', async (t) 
   const { message, hint } = await refusalOf('v3nonsense');
   t.match(message, 'this version lacks');
   t.match(hint, 'v3password');
-  for (const name of METHOD_BY_NAME.keys()) t.doesNotThrow(() => refuseMethod(name, 'OS_AUTH_TYPE'), name);
+  for (const name of METHOD_BY_NAME.keys()) t.doesNotThrow(() => requireSupportedMethod(name, 'OS_AUTH_TYPE'), name);
 });

@@ -1,5 +1,5 @@
 import { readKeystoneUrl } from '../../shared/keystone/auth-url.ts';
-import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { listScopeFields } from '../../shared/keystone/scope.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
@@ -8,7 +8,7 @@ import { token } from './token.ts';
 /** keystoneauth's `admin_token`: a token to be used as it is; Keystone is only asked what it is good for. */
 export const adminToken: AuthMethod = {
   names: ['admin_token', 'token_endpoint'],
-  about: 'a Keystone token to use as it is',
+  summary: 'a Keystone token to use as it is',
   options: [
     {
       name: 'endpoint',
@@ -20,17 +20,17 @@ export const adminToken: AuthMethod = {
     },
     ...token.options,
   ],
-  signs: [],
-  conflicts: [],
+  impliedBy: [],
+  conflictsWith: [],
   // Whoever wants a provider's own token is not served by this one.
-  withoutKeystone: (config) => config.has('endpoint') && !config.has('token-kind'),
-  missing: (config) => [...missingScope(config), ...(config.has('token') ? [] : ['token'])],
+  worksWithoutKeystoneUrl: (config) => config.has('endpoint') && !config.has('token-kind'),
+  listMissing: (config) => [...listMissingScope(config), ...(config.has('token') ? [] : ['token'])],
   identify: (config) => [
     readKeystoneUrl(config, 'endpoint'),
     config.secret('token')?.reveal(),
     ...listScopeFields(resolveScope(config)),
   ],
-  async request(config) {
+  async prepareRequest(config) {
     const id = config.secret('token') ?? new Secret('');
     const origin = config.origin('token');
     const url = readKeystoneUrl(config, 'endpoint');

@@ -2,7 +2,7 @@ import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { readReference } from '../config/resolve-scope.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
 import type { AuthMethod } from './auth-method.ts';
-import { askedUser, describeUser, identifyUser, missingUser, readUser, USER_OPTIONS } from './user.ts';
+import { readExpectedUser, describeUser, identifyUser, listMissingUser, readUser, USER_OPTIONS } from './user.ts';
 
 const PAIR = 'application-credential';
 
@@ -25,7 +25,7 @@ function identify(config: ResolvedConfig): (string | undefined)[] {
 /** Keystone API v3, "Application credentials". */
 export const applicationCredential: AuthMethod = {
   names: ['v3applicationcredential'],
-  about: 'an application credential, for programs',
+  summary: 'an application credential, for programs',
   options: [
     {
       name: 'application-credential-id',
@@ -52,19 +52,23 @@ export const applicationCredential: AuthMethod = {
     },
     ...USER_OPTIONS,
   ],
-  signs: ['application-credential-secret', 'application-credential-id', 'application-credential-name'],
-  conflicts: ['password'],
-  missing(config) {
-    const which = config.has(`${PAIR}-id`) ? [] : isNamed(config) ? missingUser(config) : ['application-credential-id'];
+  impliedBy: ['application-credential-secret', 'application-credential-id', 'application-credential-name'],
+  conflictsWith: ['password'],
+  listMissing(config) {
+    const which = config.has(`${PAIR}-id`)
+      ? []
+      : isNamed(config)
+        ? listMissingUser(config)
+        : ['application-credential-id'];
     return [...which, ...(config.has(`${PAIR}-secret`) ? [] : ['application-credential-secret'])];
   },
   identify,
-  keepable: {
+  savableSecret: {
     option: `${PAIR}-secret`,
     identify,
     describe: (config) => `the secret of ${describe(config)}`,
   },
-  async request(config) {
+  async prepareRequest(config) {
     const subject = describe(config);
     // Keystone answers 404 to an unknown id, but 401 to an unknown name.
     const unknown = isNamed(config) ? 'there is none of that name, ' : '';
@@ -76,7 +80,10 @@ export const applicationCredential: AuthMethod = {
     return {
       // Keystone answers 401 to any scope beside an application credential: its project is its scope.
       ...buildTokensRequest([{ method: 'application_credential', content }], undefined),
-      expected: { ...(isNamed(config) ? askedUser(config) : {}), applicationCredential: readReference(config, PAIR) },
+      expected: {
+        ...(isNamed(config) ? readExpectedUser(config) : {}),
+        applicationCredential: readReference(config, PAIR),
+      },
       subject,
       statusExplanations: {
         401: {

@@ -12,25 +12,25 @@ export interface AuthMethod {
   /** keystoneauth's names for `auth_type`; the first one names the method in cache keys and messages. */
   readonly names: readonly string[];
   /** What it is, as a phrase without a full stop, for the README's table of methods. */
-  readonly about: string;
+  readonly summary: string;
   /** What it needs beside the common options. */
   readonly options: readonly Option[];
   /** Options that tell that this method is meant where `auth_type` is not set. */
-  readonly signs: readonly string[];
+  readonly impliedBy: readonly string[];
   /** Signs of other methods that must not stand in the same layer as this one's. */
-  readonly conflicts: readonly string[];
+  readonly conflictsWith: readonly string[];
   /** What it proves, if Keystone can ask for it together with other proofs. */
   readonly factor?: Factor;
   /** It waits for what a person does elsewhere, such as in a browser: minutes, not seconds. */
-  readonly patient?: true;
+  readonly waitsForUser?: true;
   /** It uses a secret of this machine that no setting holds, such as the token of a pod. */
-  readonly ambient?: true;
+  readonly usesMachineIdentity?: true;
   /** Whether it does without Keystone in this case, and so without its URL. */
-  withoutKeystone?(config: ResolvedConfig): boolean;
+  worksWithoutKeystoneUrl?(config: ResolvedConfig): boolean;
   /** Where the answers of a prompt go, if that is not Keystone: "at https://idp.example.com". */
-  asksFor?(config: ResolvedConfig): string;
+  describePromptTarget?(config: ResolvedConfig): string;
   /** Names of the options still missing, in the order of asking. */
-  missing(config: ResolvedConfig): string[];
+  listMissing(config: ResolvedConfig): string[];
   /**
    * What tells one identity and scope from another, for the cache key: never a value that can be guessed.
    *
@@ -41,22 +41,22 @@ export interface AuthMethod {
    * Absolute paths of the files whose content decides {@link identify}; undefined where something does that the hit path
    * cannot watch.
    */
-  files?(config: ResolvedConfig, host: Host): readonly string[] | undefined;
+  listIdentityFiles?(config: ResolvedConfig, host: Host): readonly string[] | undefined;
   /**
    * What to ask Keystone for the token. Whatever has to be got elsewhere before, such as a provider's token, is got here.
    *
    * @throws ConfigError when the settings make no sense
    * @throws PluginError of whatever is asked first
    */
-  request(config: ResolvedConfig, tools: Tools): Promise<AuthRequest | ProviderToken>;
+  prepareRequest(config: ResolvedConfig, tools: MethodContext): Promise<AuthRequest | ProviderToken>;
   /** How it gets the next token with what came with the last one. */
   readonly renewal?: Renewal;
   /** The secret that the user may have kept in the keyring, so that later logins need nobody. */
-  readonly keepable?: Keepable;
+  readonly savableSecret?: SavableSecret;
 }
 
 /** A secret that does not change from login to login. */
-export interface Keepable {
+export interface SavableSecret {
   /** Name of its option. */
   readonly option: string;
   /** Whose it is at Keystone, as fields of a key: nothing of the scope, which it does not depend on. */
@@ -68,14 +68,14 @@ export interface Keepable {
 /** Getting the next token without anybody being asked. Where it is refused, the whole login follows. */
 export interface Renewal {
   /** Names of the options still missing for it. */
-  missing(config: ResolvedConfig): string[];
+  listMissing(config: ResolvedConfig): string[];
   /**
-   * As {@link AuthMethod.request}.
+   * As {@link AuthMethod.prepareRequest}.
    *
    * @param refresh what came with the last token for the same identity and scope
    * @throws AuthRejected where it is no longer good
    */
-  request(config: ResolvedConfig, tools: Tools, refresh: Secret): Promise<AuthRequest | ProviderToken>;
+  prepareRequest(config: ResolvedConfig, tools: MethodContext, refresh: Secret): Promise<AuthRequest | ProviderToken>;
 }
 
 /** One proof of several (Keystone API, `auth.identity`). */
@@ -83,12 +83,12 @@ export interface Factor {
   /** Keystone's name, as in `methods`. */
   readonly name: string;
   /** Names of the options still missing. */
-  missing(config: ResolvedConfig): string[];
-  content(config: ResolvedConfig): JsonWithSecrets;
+  listMissing(config: ResolvedConfig): string[];
+  buildContent(config: ResolvedConfig): JsonWithSecrets;
   /** What may be wrong with it when Keystone refuses, as a clause. */
-  readonly doubt: string;
+  readonly rejectionCause: string;
   /** It works once, so it is never sent twice. */
-  readonly once?: true;
+  readonly isSingleUse?: true;
 }
 
 /** A token that is no Keystone token: for a cluster that trusts the identity provider itself. */
@@ -103,14 +103,14 @@ export interface ProviderToken {
 }
 
 /** What a method may use beside its settings. */
-export interface Tools {
+export interface MethodContext {
   readonly host: Host;
   /** Deadlines, TLS and redirects are its business, whoever is asked. */
   readonly http: HttpClient;
   readonly tls: TlsSettings;
-  readonly person: TerminalUser;
+  readonly user: TerminalUser;
   /** The v3 endpoint without a trailing slash, found when it is first asked for. */
-  findV3(): Promise<string>;
+  findV3Endpoint(): Promise<string>;
   /** For `--verbose`. */
   readonly detail: (message: string) => void;
 }

@@ -1,14 +1,14 @@
 /** What the methods with a browser have in common. */
-import { listen } from '../browser/callback-listener.ts';
-import type { Accept, Listener, ListenerSettings } from '../browser/callback-listener.ts';
-import type { Values } from '../browser/callback-parameters.ts';
-import { parsePasted } from '../browser/callback-parameters.ts';
-import { waitForBrowser } from '../browser/wait-for-callback.ts';
+import { openCallbackListener } from '../browser/callback-listener.ts';
+import type { CallbackHandler, CallbackListener, CallbackListenerSettings } from '../browser/callback-listener.ts';
+import type { CallbackParameters } from '../browser/callback-parameters.ts';
+import { parsePastedCallback } from '../browser/callback-parameters.ts';
+import { waitForCallback } from '../browser/wait-for-callback.ts';
 import type { Option } from '../../shared/options/option.ts';
-import { patienceMs } from '../config/login-timeout.ts';
+import { readLoginTimeoutMs } from '../config/login-timeout.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
-import type { Tools } from './auth-method.ts';
+import type { MethodContext } from './auth-method.ts';
 
 /** The options of every login with a browser. */
 export const BROWSER_OPTIONS: readonly Option[] = [
@@ -22,7 +22,7 @@ export const BROWSER_OPTIONS: readonly Option[] = [
 ];
 
 /** For the methods that Keystone must know the port of. */
-export const REDIRECT_PORT: Option = {
+export const REDIRECT_PORT_OPTION: Option = {
   name: 'redirect-port',
   group: 'Browser',
   env: ['OS_REDIRECT_PORT'],
@@ -31,10 +31,10 @@ export const REDIRECT_PORT: Option = {
 
 /** @throws ConfigError when it is no port */
 export function readRedirectPort(config: ResolvedConfig, usual: number): number {
-  const text = config.text(REDIRECT_PORT.name);
+  const text = config.text(REDIRECT_PORT_OPTION.name);
   if (text === undefined) return usual;
   if (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535) return Number(text);
-  const origin = config.origin(REDIRECT_PORT.name);
+  const origin = config.origin(REDIRECT_PORT_OPTION.name);
   throw new ConfigError(`${origin} must be a port from 1 to 65535, not "${text}"`, {
     hint: `set ${origin} to ${String(usual)}, for example`,
   });
@@ -46,21 +46,24 @@ export function readRedirectPort(config: ResolvedConfig, usual: number): number 
  * @throws InteractionRequired where nobody would be told where to log in
  * @throws ConfigError when the port cannot be had
  */
-export async function listenForBrowser(tools: Tools, settings: Omit<ListenerSettings, 'detail'>): Promise<Listener> {
-  tools.person.requirePresence();
-  return listen({ ...settings, detail: tools.detail });
+export async function listenForCallback(
+  tools: MethodContext,
+  settings: Omit<CallbackListenerSettings, 'detail'>,
+): Promise<CallbackListener> {
+  tools.user.requirePresence();
+  return openCallbackListener({ ...settings, detail: tools.detail });
 }
 
 /** A login in a browser that has been prepared. */
-export interface Prepared<T> {
-  readonly listener: Listener;
+export interface BrowserLogin<T> {
+  readonly listener: CallbackListener;
   /** Where the person logs in. */
-  readonly address: string;
-  readonly accept: Accept<T>;
+  readonly loginUrl: string;
+  readonly accept: CallbackHandler<T>;
   /** `state` of this login, where what the browser shows at the end can be pasted: a code alone lacks it. */
   readonly state?: string;
   /** What else may be the matter when nobody comes, as a clause. */
-  readonly doubt?: string;
+  readonly timeoutHint?: string;
 }
 
 /**
@@ -72,24 +75,24 @@ export interface Prepared<T> {
  */
 export async function logInWithBrowser<T>(
   config: ResolvedConfig,
-  { host, person, detail }: Tools,
-  { listener, address, accept, state, doubt }: Prepared<T>,
+  { host, user, detail }: MethodContext,
+  { listener, loginUrl, accept, state, timeoutHint }: BrowserLogin<T>,
 ): Promise<T> {
   const readPasted = (text: string): T | undefined => {
-    const values = parsePasted(text);
+    const values = parsePastedCallback(text);
     return values === undefined ? undefined : accept(withState(values, state));
   };
-  return waitForBrowser({
-    ...{ host, person, detail, listener, address, accept },
+  return waitForCallback({
+    ...{ host, user, detail, listener, loginUrl, accept },
     ...(state === undefined ? {} : { readPasted }),
-    ...(doubt === undefined ? {} : { doubt }),
+    ...(timeoutHint === undefined ? {} : { timeoutHint }),
     skipOpen: config.isOn('skip-open-browser'),
-    patienceMs: patienceMs(config),
+    loginTimeoutMs: readLoginTimeoutMs(config),
   });
 }
 
 /** A code that is pasted alone comes from the person: only then may it do without the state. */
-function withState(values: Values, state: string | undefined): Values {
+function withState(values: CallbackParameters, state: string | undefined): CallbackParameters {
   const alone = values.size === 1 && values.has('code') && state !== undefined;
   return alone ? new Map([...values, ['state', state]]) : values;
 }

@@ -4,25 +4,25 @@ import { ConfigError } from '../../shared/base/errors.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { METHOD_BY_NAME, METHODS } from './registry.ts';
 import { password } from './password.ts';
-import { refuseMethod } from './unsupported-methods.ts';
+import { requireSupportedMethod } from './unsupported-methods.ts';
 
 function firstOrigin(layer: Layer, names: readonly string[]): string | undefined {
   return names.map((name) => layer.get(name)?.origin).find((origin) => origin !== undefined);
 }
 
 /** A way to log in, and what told that it is meant, as a clause. */
-interface Choice {
+interface MethodChoice {
   readonly method: AuthMethod;
   readonly because: string;
   /** Nothing told it. */
-  readonly guessed?: true;
+  readonly isDefault?: true;
 }
 
-function inferFrom(layer: Layer): Choice | undefined {
-  const method = METHODS.find(({ signs }) => signs.some((name) => layer.has(name)));
+function inferFrom(layer: Layer): MethodChoice | undefined {
+  const method = METHODS.find(({ impliedBy }) => impliedBy.some((name) => layer.has(name)));
   if (method === undefined) return undefined;
-  const sign = firstOrigin(layer, method.signs) ?? method.names[0] ?? '';
-  const other = firstOrigin(layer, method.conflicts);
+  const sign = firstOrigin(layer, method.impliedBy) ?? method.names[0] ?? '';
+  const other = firstOrigin(layer, method.conflictsWith);
   if (other !== undefined) {
     throw new ConfigError(
       `${sign} and ${other} ask for different ways to log in`,
@@ -35,7 +35,7 @@ function inferFrom(layer: Layer): Choice | undefined {
 
 /** A wish that a method cannot fulfil is an error: it would end in a Keystone token where another is wanted. */
 function checkTokenKind(config: ResolvedConfig, method: AuthMethod): void {
-  if (!config.has('token-kind') || method.withoutKeystone?.(config) === true) return;
+  if (!config.has('token-kind') || method.worksWithoutKeystoneUrl?.(config) === true) return;
   throw new ConfigError(
     `${config.origin('token-kind')} asks for an identity provider's own token, which ${method.names[0] ?? ''} does not get`,
     {
@@ -50,23 +50,23 @@ function checkTokenKind(config: ResolvedConfig, method: AuthMethod): void {
  *
  * @throws ConfigError when the name is unknown, one layer holds two credentials, or it cannot get the kind of token wanted
  */
-export function explainChoice(config: ResolvedConfig): Choice {
+export function chooseMethodWithReason(config: ResolvedConfig): MethodChoice {
   const choice = findMethod(config);
   checkTokenKind(config, choice.method);
   return choice;
 }
 
-/** The method alone, see {@link explainChoice}. */
+/** The method alone, see {@link chooseMethodWithReason}. */
 export function chooseMethod(config: ResolvedConfig): AuthMethod {
-  return explainChoice(config).method;
+  return chooseMethodWithReason(config).method;
 }
 
-function findMethod(config: ResolvedConfig): Choice {
+function findMethod(config: ResolvedConfig): MethodChoice {
   const name = config.text('auth-type');
   if (name !== undefined) {
     const named = METHOD_BY_NAME.get(name);
     if (named !== undefined) return { method: named, because: `named by ${config.origin('auth-type')}` };
-    refuseMethod(name, config.origin('auth-type'));
+    requireSupportedMethod(name, config.origin('auth-type'));
     throw new ConfigError(`${config.origin('auth-type')} asks for "${name}", a way to log in that this version lacks`, {
       hint: `use one of ${[...METHOD_BY_NAME.keys()].join(', ')}`,
     });
@@ -75,5 +75,5 @@ function findMethod(config: ResolvedConfig): Choice {
     const choice = inferFrom(layer);
     if (choice !== undefined) return choice;
   }
-  return { method: password, because: 'as nothing tells another', guessed: true };
+  return { method: password, because: 'as nothing tells another', isDefault: true };
 }

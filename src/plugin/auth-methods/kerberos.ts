@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
-import { readTicket } from '../kerberos/principal.ts';
+import { readTicketCache } from '../kerberos/principal.ts';
 import type { AuthMethod } from './auth-method.ts';
 
 const CONFIGURATION = '/etc/krb5.conf';
@@ -10,21 +10,24 @@ const CONFIGURATION = '/etc/krb5.conf';
 /** keystoneauth's `v3kerberos`: HTTP Negotiate (RFC 4559), checked by the web server in front of Keystone. */
 export const kerberos: AuthMethod = {
   names: ['v3kerberos'],
-  about: 'a Kerberos ticket, through curl',
+  summary: 'a Kerberos ticket, through curl',
   options: [],
-  signs: [],
-  conflicts: [],
-  ambient: true,
-  missing: missingScope,
+  impliedBy: [],
+  conflictsWith: [],
+  usesMachineIdentity: true,
+  listMissing: listMissingScope,
   // Tickets that may be anybody's are nobody's: a name that never comes again, under which nothing is found or kept.
-  identify: (config, host) => [readTicket(host)?.principal ?? randomUUID(), ...listScopeFields(resolveScope(config))],
-  files(_, host) {
-    const file = readTicket(host)?.file;
+  identify: (config, host) => [
+    readTicketCache(host)?.principal ?? randomUUID(),
+    ...listScopeFields(resolveScope(config)),
+  ],
+  listIdentityFiles(_, host) {
+    const file = readTicketCache(host)?.file;
     return file === undefined ? undefined : [file, ...(host.env['KRB5_CONFIG'] ?? CONFIGURATION).split(':')];
   },
-  async request(config, { host }) {
+  async prepareRequest(config, { host }) {
     const scope = resolveScope(config);
-    const principal = readTicket(host)?.principal;
+    const principal = readTicketCache(host)?.principal;
     const who = principal ?? 'the holder of the Kerberos ticket';
     const subject = `${who} ${describeScope(scope)}`;
     return {

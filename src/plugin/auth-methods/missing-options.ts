@@ -29,14 +29,18 @@ function lookUp(names: readonly string[]): Option[] {
 }
 
 /** What must still be known before the request can be made, in the order of asking. */
-export function listMissing(config: ResolvedConfig, method: Pick<AuthMethod, 'missing' | 'withoutKeystone'>): Option[] {
-  const url = method.withoutKeystone?.(config) === true || readAuthUrl(config) !== undefined ? [] : ['keystone-url'];
-  return lookUp([...url, ...method.missing(config)]);
+export function findMissingOptions(
+  config: ResolvedConfig,
+  method: Pick<AuthMethod, 'listMissing' | 'worksWithoutKeystoneUrl'>,
+): Option[] {
+  const url =
+    method.worksWithoutKeystoneUrl?.(config) === true || readAuthUrl(config) !== undefined ? [] : ['keystone-url'];
+  return lookUp([...url, ...method.listMissing(config)]);
 }
 
 /** What must still be known to give further factors. */
-export function listMissingOf(config: ResolvedConfig, factors: readonly Factor[]): Option[] {
-  return lookUp(factors.flatMap((factor) => factor.missing(config)));
+export function findMissingFactorOptions(config: ResolvedConfig, factors: readonly Factor[]): Option[] {
+  return lookUp(factors.flatMap((factor) => factor.listMissing(config)));
 }
 
 /**
@@ -44,7 +48,7 @@ export function listMissingOf(config: ResolvedConfig, factors: readonly Factor[]
  *
  * @param because why nobody can be asked, as a clause
  */
-export function requireInteraction(missing: readonly Option[], because: string): InteractionRequired {
+export function explainMissingOptions(missing: readonly Option[], because: string): InteractionRequired {
   const what = missing.map((option) => (option.prompt ?? option.name).replace(/ \(.*\)$/, '').toLowerCase());
   const verb = what.length === 1 ? 'is' : 'are';
   return new InteractionRequired(`${what.join(', ')} ${verb} not set and ${because}`, {
@@ -59,19 +63,19 @@ function askForProject(config: ResolvedConfig, answers: ReadonlyMap<string, Sett
   return answers.has('user-name') && !answers.has('project-name') && !scoped;
 }
 
-function describePlace(config: ResolvedConfig, { server, method }: Pick<Asking, 'server' | 'method'>): string {
+function describePlace(config: ResolvedConfig, { server, method }: Pick<PromptContext, 'server' | 'method'>): string {
   const url = readAuthUrl(config);
-  const at = method.asksFor?.(config) ?? (url === undefined ? '' : `at ${url}`);
+  const at = method.describePromptTarget?.(config) ?? (url === undefined ? '' : `at ${url}`);
   return server === undefined ? at : `${at} for the cluster ${server}`.trim();
 }
 
 /** What asking needs beside the settings. */
-interface Asking {
+interface PromptContext {
   readonly host: Host;
   readonly terminal: Terminal;
   /** The cluster's URL, if kubectl told it. */
   readonly server: string | undefined;
-  readonly method: Pick<AuthMethod, 'asksFor'>;
+  readonly method: Pick<AuthMethod, 'describePromptTarget'>;
   /** The project is somebody else's question. */
   readonly withoutProject?: boolean | undefined;
 }
@@ -82,10 +86,10 @@ interface Asking {
  * @throws Cancelled
  * @throws ConfigError when an answer cannot be used
  */
-export async function completeConfig(
+export async function promptForOptions(
   config: ResolvedConfig,
   listMissing: (config: ResolvedConfig) => Option[],
-  { host, terminal, server, method, withoutProject }: Asking,
+  { host, terminal, server, method, withoutProject }: PromptContext,
 ): Promise<ResolvedConfig> {
   const { promptForOption } = await import('../terminal/prompt.ts');
   const answers = new Map<string, Setting>();

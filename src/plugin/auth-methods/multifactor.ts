@@ -1,7 +1,7 @@
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { AuthMethod, Factor } from './auth-method.ts';
-import { identifyLogin, missingFactors, requestFactors } from './factors.ts';
+import { identifyUserAndScope, listMissingForFactors, buildFactorRequest } from './factors.ts';
 import { password } from './password.ts';
 import { token } from './token.ts';
 import { totp } from './totp.ts';
@@ -10,7 +10,7 @@ import { totp } from './totp.ts';
 const COMBINABLE: readonly AuthMethod[] = [password, totp, token];
 
 /** Factors by Keystone's own names for them. */
-export const FACTORS: ReadonlyMap<string, Factor> = new Map(
+export const FACTOR_BY_NAME: ReadonlyMap<string, Factor> = new Map(
   COMBINABLE.flatMap(({ factor }) => (factor === undefined ? [] : [[factor.name, factor]])),
 );
 
@@ -24,7 +24,7 @@ function readFactors(config: ResolvedConfig): Factor[] {
   const factors = names
     .filter((name) => name !== '')
     .map((name) => {
-      const factor = FACTOR_BY_METHOD.get(name) ?? FACTORS.get(name);
+      const factor = FACTOR_BY_METHOD.get(name) ?? FACTOR_BY_NAME.get(name);
       if (factor !== undefined) return factor;
       throw new ConfigError(`${config.origin('auth-methods')} names "${name}", which cannot be combined with others`, {
         hint: `use ${[...FACTOR_BY_METHOD.keys()].join(', ')}, separated by commas`,
@@ -36,7 +36,7 @@ function readFactors(config: ResolvedConfig): Factor[] {
 /** Several proofs in one request (Keystone API v3, "Multi-Factor Authentication"). */
 export const multifactor: AuthMethod = {
   names: ['v3multifactor'],
-  about: 'several proofs of a user in one request',
+  summary: 'several proofs of a user in one request',
   options: [
     {
       name: 'auth-methods',
@@ -49,13 +49,14 @@ export const multifactor: AuthMethod = {
     },
     ...COMBINABLE.flatMap(({ options }) => options),
   ],
-  signs: ['auth-methods'],
-  conflicts: [],
-  missing: (config) => (config.has('auth-methods') ? missingFactors(config, readFactors(config)) : ['auth-methods']),
+  impliedBy: ['auth-methods'],
+  conflictsWith: [],
+  listMissing: (config) =>
+    config.has('auth-methods') ? listMissingForFactors(config, readFactors(config)) : ['auth-methods'],
   identify: (config) => [
     // Who shows a token may be another than the one who shows none.
     readFactors(config).some(({ name }) => name === 'token') ? config.secret('token')?.reveal() : undefined,
-    ...identifyLogin(config),
+    ...identifyUserAndScope(config),
   ],
-  request: async (config) => requestFactors(config, readFactors(config)),
+  prepareRequest: async (config) => buildFactorRequest(config, readFactors(config)),
 };

@@ -1,11 +1,11 @@
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
-import { identifyClient, missingClient, OAUTH2_OPTIONS, requestOAuth2 } from './oauth2.ts';
+import { identifyOAuth2Client, listMissingOAuth2Client, OAUTH2_OPTIONS, prepareOAuth2Request } from './oauth2.ts';
 
 /** Keystone API v3, "OS-OAUTH2": an application credential as an OAuth 2.0 client (RFC 6749, section 4.4). */
 export const oauth2ClientCredential: AuthMethod = {
   names: ['v3oauth2clientcredential'],
-  about: 'an application credential as an OAuth 2.0 client',
+  summary: 'an application credential as an OAuth 2.0 client',
   options: [
     ...OAUTH2_OPTIONS,
     {
@@ -18,27 +18,27 @@ export const oauth2ClientCredential: AuthMethod = {
       prompt: 'OAuth 2.0 client secret',
     },
   ],
-  signs: [],
-  conflicts: [],
-  missing: (config) => [
-    ...missingClient(config),
+  impliedBy: [],
+  conflictsWith: [],
+  listMissing: (config) => [
+    ...listMissingOAuth2Client(config),
     ...(config.has('oauth2-client-secret') ? [] : ['oauth2-client-secret']),
   ],
-  identify: identifyClient,
-  async request(config, tools) {
+  identify: identifyOAuth2Client,
+  async prepareRequest(config, tools) {
     const id = config.text('oauth2-client-id') ?? '';
     // Not encoded as RFC 6749, section 2.3.1 wants it: Keystone takes both as they come.
     const pair = `${id}:${config.secret('oauth2-client-secret')?.reveal() ?? ''}`;
-    return requestOAuth2(config, tools, {
+    return prepareOAuth2Request(config, tools, {
       subject: `OAuth 2.0 client ${id}`,
       form: {},
       headers: { authorization: new Secret(`Basic ${Buffer.from(pair).toString('base64')}`) },
-      unknown: {
+      invalidClient: {
         code: 'auth-rejected',
         message: `Keystone refused OAuth 2.0 client ${id}: there is no such application credential, its secret is wrong, it has expired, or its user is disabled`,
         hint: 'check OS_OAUTH2_CLIENT_ID and OS_OAUTH2_CLIENT_SECRET',
       },
-      asked: { applicationCredential: { id } },
+      expected: { applicationCredential: { id } },
     });
   },
 };

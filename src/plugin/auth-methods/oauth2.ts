@@ -2,7 +2,7 @@
 import { readCredentialUrl } from '../../shared/keystone/auth-url.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { listScopeFields } from '../../shared/keystone/scope.ts';
 import { AuthRejected } from '../../shared/base/errors.ts';
 import { parseJsonObject, textAt } from '../../shared/base/json.ts';
@@ -11,7 +11,7 @@ import type { ExpectedToken } from '../../shared/keystone/verify-token.ts';
 import type { HttpRequest, Peer } from '../../shared/http/http-client.ts';
 import { parseTokenId } from '../../shared/keystone/token.ts';
 import { explainOAuthResponse, OAuthError } from '../../shared/oidc/explain-oauth-error.ts';
-import type { Tools } from './auth-method.ts';
+import type { MethodContext } from './auth-method.ts';
 
 const EXAMPLE = 'https://keystone.example.com:5000/v3/OS-OAUTH2/token';
 
@@ -38,12 +38,12 @@ function readEndpoint(config: ResolvedConfig): string | undefined {
 }
 
 /** The options of both kinds that are missing. */
-export function missingClient(config: ResolvedConfig): string[] {
-  return [...missingScope(config), ...(config.has('oauth2-client-id') ? [] : ['oauth2-client-id'])];
+export function listMissingOAuth2Client(config: ResolvedConfig): string[] {
+  return [...listMissingScope(config), ...(config.has('oauth2-client-id') ? [] : ['oauth2-client-id'])];
 }
 
 /** The client and the scope as fields of a cache key. */
-export function identifyClient(config: ResolvedConfig): (string | undefined)[] {
+export function identifyOAuth2Client(config: ResolvedConfig): (string | undefined)[] {
   return [readEndpoint(config), config.text('oauth2-client-id'), ...listScopeFields(resolveScope(config))];
 }
 
@@ -53,9 +53,9 @@ export interface OAuth2Client {
   readonly form: Readonly<Record<string, string>>;
   readonly headers?: NonNullable<HttpRequest['headers']>;
   /** Where Keystone does not know it (RFC 6749, section 5.2, "invalid_client"). */
-  readonly unknown: StatusExplanation;
+  readonly invalidClient: StatusExplanation;
   /** What the token must say of itself beside the scope. */
-  readonly asked: ExpectedToken;
+  readonly expected: ExpectedToken;
 }
 
 /**
@@ -63,12 +63,12 @@ export interface OAuth2Client {
  *
  * @throws PluginError where it is refused
  */
-export async function requestOAuth2(
+export async function prepareOAuth2Request(
   config: ResolvedConfig,
-  tools: Tools,
-  { subject, form, headers, unknown, asked }: OAuth2Client,
+  tools: MethodContext,
+  { subject, form, headers, invalidClient, expected }: OAuth2Client,
 ): Promise<AuthRequest> {
-  const url = readEndpoint(config) ?? `${await tools.findV3()}/OS-OAUTH2/token`;
+  const url = readEndpoint(config) ?? `${await tools.findV3Endpoint()}/OS-OAUTH2/token`;
   const setting = config.origin(config.has('oauth2-endpoint') ? 'oauth2-endpoint' : 'keystone-url');
   const peer: Peer = { name: 'Keystone', setting };
   const answer = await tools.http.send({
@@ -83,7 +83,10 @@ export async function requestOAuth2(
   if (text === undefined) {
     const error = explainOAuthResponse({ url, peer }, answer, subject);
     if (!(error instanceof OAuthError) || error.reason !== 'invalid_client') throw error;
-    throw new AuthRejected(unknown.code, unknown.message, { hint: unknown.hint, requestId: error.requestId });
+    throw new AuthRejected(invalidClient.code, invalidClient.message, {
+      hint: invalidClient.hint,
+      requestId: error.requestId,
+    });
   }
   const token = parseTokenId(text);
   return {
@@ -91,7 +94,7 @@ export async function requestOAuth2(
     path: 'auth/tokens?nocatalog=true',
     headers: { 'x-auth-token': token, 'x-subject-token': token },
     existingToken: token,
-    expected: { ...asked, scope: resolveScope(config) },
+    expected: { ...expected, scope: resolveScope(config) },
     mismatchHint: 'this way to log in has one scope: unset the project, domain or system, or log in another way',
     subject,
   };

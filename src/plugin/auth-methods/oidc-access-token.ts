@@ -4,12 +4,12 @@ import { parseHeaderToken } from '../../shared/base/header-token.ts';
 import type { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 import {
-  federate,
+  buildFederatedRequest,
   FEDERATION_OPTIONS,
-  giveProviderToken,
+  makeProviderToken,
   identifyFederation,
-  missingFederation,
-  TOKEN_KIND,
+  listMissingFederation,
+  TOKEN_KIND_OPTION,
   wantsProviderToken,
 } from './oidc.ts';
 
@@ -25,7 +25,7 @@ function readAccessToken(config: ResolvedConfig): Secret {
 /** A provider's access token that one has already (Keystone API v3, "OS-FEDERATION"). */
 export const oidcAccessToken: AuthMethod = {
   names: ['v3oidcaccesstoken'],
-  about: "an OpenID Connect provider's token that one has already",
+  summary: "an OpenID Connect provider's token that one has already",
   options: [
     ...FEDERATION_OPTIONS,
     {
@@ -38,18 +38,18 @@ export const oidcAccessToken: AuthMethod = {
       random: true,
       prompt: 'Access token',
     },
-    TOKEN_KIND,
+    TOKEN_KIND_OPTION,
   ],
-  signs: ['access-token'],
-  conflicts: [],
-  withoutKeystone: wantsProviderToken,
-  missing: (config) => [...missingFederation(config), ...(config.has('access-token') ? [] : ['access-token'])],
+  impliedBy: ['access-token'],
+  conflictsWith: [],
+  worksWithoutKeystoneUrl: wantsProviderToken,
+  listMissing: (config) => [...listMissingFederation(config), ...(config.has('access-token') ? [] : ['access-token'])],
   identify: (config) => [...identifyFederation(config), config.secret('access-token')?.reveal()],
-  async request(config, { host }) {
+  async prepareRequest(config, { host }) {
     const token = readAccessToken(config);
     const subject = `the token in ${config.origin('access-token')}`;
     if (wantsProviderToken(config))
-      return giveProviderToken(token, { receivedAt: host.now(), serverAheadMs: 0, subject });
-    return federate(config, token, { subject });
+      return makeProviderToken(token, { receivedAt: host.now(), serverAheadMs: 0, subject });
+    return buildFederatedRequest(config, token, { subject });
   },
 };

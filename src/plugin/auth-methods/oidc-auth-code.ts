@@ -9,9 +9,9 @@ import { explainOAuthError } from '../../shared/oidc/explain-oauth-error.ts';
 import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
 import type { OAuthTokens } from '../../shared/oidc/token-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
-import { BROWSER_OPTIONS, listenForBrowser, logInWithBrowser } from './browser-login.ts';
-import type { AuthMethod, Tools } from './auth-method.ts';
-import { FEDERATION_OPTIONS, OIDC_OPTIONS, oidcMethod, readClient, readOpenidScope } from './oidc.ts';
+import { BROWSER_OPTIONS, listenForCallback, logInWithBrowser } from './browser-login.ts';
+import type { AuthMethod, MethodContext } from './auth-method.ts';
+import { FEDERATION_OPTIONS, OIDC_OPTIONS, makeOidcMethod, readOidcClient, readOpenidScope } from './oidc.ts';
 
 /** A native program's: any port, and an address, which no name server can lead elsewhere (RFC 8252, 7.3 and 8.3). */
 const USUAL_REDIRECT = 'http://127.0.0.1:0/callback';
@@ -92,20 +92,20 @@ function checkNonce({ idToken }: OAuthTokens, nonce: string): void {
   });
 }
 
-async function askWithBrowser(config: ResolvedConfig, provider: Provider, tools: Tools): Promise<OAuthTokens> {
-  const listener = await listenForBrowser(tools, {
+async function askWithBrowser(config: ResolvedConfig, provider: Provider, tools: MethodContext): Promise<OAuthTokens> {
+  const listener = await listenForCallback(tools, {
     url: readRedirect(config),
     verb: 'GET',
-    setting: 'end it, or set OS_REDIRECT_URI (--redirect-uri) to one without a port or with another',
+    portHint: 'end it, or set OS_REDIRECT_URI (--redirect-uri) to one without a port or with another',
   });
-  const client = readClient(config);
+  const client = readOidcClient(config);
   const [state, nonce, verifier] = [random(), random(), random()];
   const redirect = { redirect_uri: listener.url };
   try {
     const code = await logInWithBrowser(config, tools, {
       listener,
       state,
-      address: makeAddress(provider, {
+      loginUrl: makeAddress(provider, {
         response_type: 'code',
         response_mode: 'query',
         client_id: client.id,
@@ -139,21 +139,26 @@ async function askWithBrowser(config: ResolvedConfig, provider: Provider, tools:
   }
 }
 
-const common = { grant: 'authorization_code', inBrowser: true, identify: () => [], subject: () => SUBJECT } as const;
+const common = {
+  grant: 'authorization_code',
+  usesBrowser: true,
+  identify: () => [],
+  describeSubject: () => SUBJECT,
+} as const;
 
-const withBrowser = oidcMethod({
+const withBrowser = makeOidcMethod({
   ...common,
   endpoints: ['authorization', 'token'],
-  missing: () => [],
-  obtain: askWithBrowser,
+  listMissing: () => [],
+  fetchTokens: askWithBrowser,
 });
 
-const withCode = oidcMethod({
+const withCode = makeOidcMethod({
   ...common,
-  missing: (config) => (config.has('redirect-uri') ? [] : ['redirect-uri']),
-  obtain: async (config, provider, { http }) =>
+  listMissing: (config) => (config.has('redirect-uri') ? [] : ['redirect-uri']),
+  fetchTokens: async (config, provider, { http }) =>
     requestOAuthTokens(http, provider, {
-      client: readClient(config),
+      client: readOidcClient(config),
       form: {
         redirect_uri: config.text('redirect-uri'),
         code: config.secret('code'),
@@ -169,12 +174,12 @@ const way = (config: ResolvedConfig): typeof withBrowser => (config.has('code') 
 /** RFC 6749, 4.1, with a browser as RFC 8252 wants it for native programs: loopback, PKCE, state, and the issuer checked. */
 export const oidcAuthCode: AuthMethod = {
   names: ['v3oidcauthcode'],
-  about: 'a browser, with an OpenID Connect provider',
+  summary: 'a browser, with an OpenID Connect provider',
   options: [...FEDERATION_OPTIONS, ...OIDC_OPTIONS, ...OPTIONS, ...BROWSER_OPTIONS],
-  signs: [],
-  conflicts: [],
-  patient: true,
+  impliedBy: [],
+  conflictsWith: [],
+  waitsForUser: true,
   ...withBrowser,
-  missing: (config) => way(config).missing(config),
-  request: async (config, tools) => way(config).request(config, tools),
+  listMissing: (config) => way(config).listMissing(config),
+  prepareRequest: async (config, tools) => way(config).prepareRequest(config, tools),
 };

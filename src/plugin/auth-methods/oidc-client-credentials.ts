@@ -1,24 +1,24 @@
 import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
 import type { AuthMethod } from './auth-method.ts';
-import { FEDERATION_OPTIONS, OIDC_OPTIONS, oidcMethod, readClient, readOpenidScope } from './oidc.ts';
+import { FEDERATION_OPTIONS, OIDC_OPTIONS, makeOidcMethod, readOidcClient, readOpenidScope } from './oidc.ts';
 
 /** RFC 6749, 4.4: the client logs in as itself. */
 export const oidcClientCredentials: AuthMethod = {
   names: ['v3oidcclientcredentials'],
-  about: 'a client of an OpenID Connect provider as itself, for programs',
+  summary: 'a client of an OpenID Connect provider as itself, for programs',
   options: [...FEDERATION_OPTIONS, ...OIDC_OPTIONS],
-  signs: [],
-  conflicts: [],
-  ...oidcMethod({
+  impliedBy: [],
+  conflictsWith: [],
+  ...makeOidcMethod({
     grant: 'client_credentials',
-    missing: (config) => (config.has('client-secret') ? [] : ['client-secret']),
+    listMissing: (config) => (config.has('client-secret') ? [] : ['client-secret']),
     identify: () => [],
-    subject: (config) => `the client ${readClient(config).id}`,
-    obtain: (config, provider, { http }) =>
+    describeSubject: (config) => `the client ${readOidcClient(config).id}`,
+    fetchTokens: (config, provider, { http }) =>
       requestOAuthTokens(http, provider, {
-        client: readClient(config),
+        client: readOidcClient(config),
         form: { grant_type: 'client_credentials', scope: readOpenidScope(config) },
-        subject: `the client ${readClient(config).id}`,
+        subject: `the client ${readOidcClient(config).id}`,
       }),
   }),
 };

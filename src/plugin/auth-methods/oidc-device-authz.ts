@@ -1,9 +1,9 @@
-import { patienceMs } from '../config/login-timeout.ts';
+import { readLoginTimeoutMs } from '../config/login-timeout.ts';
 import { DEVICE_GRANT, logInWithDevice } from '../../shared/oidc/device-authorization.ts';
 import type { DeviceInstructions } from '../../shared/oidc/device-authorization.ts';
 import { redactAndTruncate } from '../../shared/base/quote.ts';
 import type { AuthMethod } from './auth-method.ts';
-import { FEDERATION_OPTIONS, OIDC_OPTIONS, oidcMethod, readClient, readOpenidScope } from './oidc.ts';
+import { FEDERATION_OPTIONS, OIDC_OPTIONS, makeOidcMethod, readOidcClient, readOpenidScope } from './oidc.ts';
 
 const SUBJECT = 'the user in the browser';
 
@@ -15,9 +15,9 @@ function describeInvitation({ url, hasCodeInUrl, userCode }: DeviceInstructions)
 }
 
 /** RFC 8628: a browser on any device, for machines that have none. */
-export const oidcDevice: AuthMethod = {
+export const oidcDeviceAuthz: AuthMethod = {
   names: ['v3oidcdeviceauthz'],
-  about: 'a browser on another device, with an OpenID Connect provider',
+  summary: 'a browser on another device, with an OpenID Connect provider',
   options: [
     ...FEDERATION_OPTIONS,
     ...OIDC_OPTIONS,
@@ -36,27 +36,27 @@ export const oidcDevice: AuthMethod = {
       help: 'S256 binds the code that another device shows to this run (PKCE), for providers that want that',
     },
   ],
-  signs: [],
-  conflicts: [],
-  patient: true,
-  ...oidcMethod({
+  impliedBy: [],
+  conflictsWith: [],
+  waitsForUser: true,
+  ...makeOidcMethod({
     grant: DEVICE_GRANT,
-    inBrowser: true,
+    usesBrowser: true,
     endpoints: ['device_authorization', 'token'],
-    missing: () => [],
+    listMissing: () => [],
     identify: () => [],
-    subject: () => SUBJECT,
-    async obtain(config, provider, { http, person }) {
+    describeSubject: () => SUBJECT,
+    async fetchTokens(config, provider, { http, user }) {
       // No code is asked for that nobody would see.
-      person.requirePresence();
+      user.requirePresence();
       return logInWithDevice(http, provider, {
-        client: readClient(config),
+        client: readOidcClient(config),
         scope: readOpenidScope(config),
         usesPkce: config.has('code-challenge-method'),
         subject: SUBJECT,
-        loginTimeoutMs: patienceMs(config),
+        loginTimeoutMs: readLoginTimeoutMs(config),
         showInstructions: (invitation) => {
-          person.notify(describeInvitation(invitation));
+          user.notify(describeInvitation(invitation));
         },
       });
     },

@@ -3,7 +3,7 @@ import { ConfigError } from '../../shared/base/errors.ts';
 import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
 import type { FormFields } from '../../shared/oidc/token-request.ts';
 import type { AuthMethod } from './auth-method.ts';
-import { FEDERATION_OPTIONS, OIDC_OPTIONS, oidcMethod, readClient, readOpenidScope } from './oidc.ts';
+import { FEDERATION_OPTIONS, OIDC_OPTIONS, makeOidcMethod, readOidcClient, readOpenidScope } from './oidc.ts';
 import { password } from './password.ts';
 import { totp } from './totp.ts';
 
@@ -14,7 +14,7 @@ const SHARED = ['user-name', 'password', 'passcode'];
 const TAKEN = ['client_id', 'client_secret', 'grant_type', 'password', 'refresh_token', 'scope', 'username'];
 
 // Where a login is renewed, the name may be one that was asked for long ago.
-const subject = (config: ResolvedConfig): string => config.text('user-name') ?? 'the user';
+const describeSubject = (config: ResolvedConfig): string => config.text('user-name') ?? 'the user';
 
 /** @throws ConfigError where the passcode would take the place of something else */
 function readPasscode(config: ResolvedConfig): FormFields {
@@ -32,7 +32,7 @@ function readPasscode(config: ResolvedConfig): FormFields {
 /** RFC 6749, 4.3: the provider gets the user's password from us. */
 export const oidcPassword: AuthMethod = {
   names: ['v3oidcpassword'],
-  about: 'a user and a password of an OpenID Connect provider',
+  summary: 'a user and a password of an OpenID Connect provider',
   options: [
     ...FEDERATION_OPTIONS,
     ...OIDC_OPTIONS,
@@ -44,19 +44,19 @@ export const oidcPassword: AuthMethod = {
       help: 'name of the form field that the provider wants a passcode in, beside the password',
     },
   ],
-  signs: [],
-  conflicts: [],
-  ...oidcMethod({
+  impliedBy: [],
+  conflictsWith: [],
+  ...makeOidcMethod({
     grant: 'password',
-    missing: (config) => [
+    listMissing: (config) => [
       ...['user-name', 'password'].filter((name) => !config.has(name)),
       ...(config.has('idp-otp-key') && !config.has('passcode') ? ['passcode'] : []),
     ],
     identify: (config) => [config.text('user-name')],
-    subject,
-    obtain: async (config, provider, { http }) =>
+    describeSubject,
+    fetchTokens: async (config, provider, { http }) =>
       requestOAuthTokens(http, provider, {
-        client: readClient(config),
+        client: readOidcClient(config),
         form: {
           ...readPasscode(config),
           username: config.text('user-name'),
@@ -64,7 +64,7 @@ export const oidcPassword: AuthMethod = {
           scope: readOpenidScope(config),
           grant_type: 'password',
         },
-        subject: subject(config),
+        subject: describeSubject(config),
         isSingleUse: config.has('idp-otp-key'),
       }),
   }),

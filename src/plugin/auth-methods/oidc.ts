@@ -2,7 +2,7 @@
 import { readCredentialUrl } from '../../shared/keystone/auth-url.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { AuthRejected } from '../../shared/base/errors.ts';
 import type { AuthRequest, StatusExplanation } from '../../shared/keystone/auth-request.ts';
@@ -18,10 +18,10 @@ import type {
 import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
 import type { OAuthClient, OAuthTokens } from '../../shared/oidc/token-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
-import type { AuthMethod, ProviderToken, Tools } from './auth-method.ts';
+import type { AuthMethod, ProviderToken, MethodContext } from './auth-method.ts';
 
 /** Who has said who the user is. */
-export const IDENTITY_PROVIDER: Option = {
+export const IDENTITY_PROVIDER_OPTION: Option = {
   name: 'identity-provider',
   group: 'Federation',
   env: ['OS_IDENTITY_PROVIDER'],
@@ -31,7 +31,7 @@ export const IDENTITY_PROVIDER: Option = {
 
 /** Keystone's side of a federated login. */
 export const FEDERATION_OPTIONS: readonly Option[] = [
-  IDENTITY_PROVIDER,
+  IDENTITY_PROVIDER_OPTION,
   {
     name: 'protocol',
     group: 'Federation',
@@ -43,7 +43,7 @@ export const FEDERATION_OPTIONS: readonly Option[] = [
 ];
 
 /** Where a provider's own token is wanted, of whatever method. */
-export const TOKEN_KIND: Option = {
+export const TOKEN_KIND_OPTION: Option = {
   name: 'token-kind',
   group: 'OpenID Connect',
   env: ['CLIENT_KEYSTONE_AUTH_TOKEN_KIND'],
@@ -98,7 +98,7 @@ export const OIDC_OPTIONS: readonly Option[] = [
     choices: ['access_token', 'id_token'],
     help: "which of the provider's tokens Keystone gets: access_token (if nothing is set) or id_token",
   },
-  TOKEN_KIND,
+  TOKEN_KIND_OPTION,
 ];
 
 /** The options that set an endpoint; each beats the discovery document. */
@@ -140,7 +140,7 @@ function describeProvider(config: ResolvedConfig): string {
 }
 
 /** The client as it is set. */
-export function readClient(config: ResolvedConfig): OAuthClient {
+export function readOidcClient(config: ResolvedConfig): OAuthClient {
   return { id: config.text('client-id') ?? '', secret: config.secret('client-secret') };
 }
 
@@ -155,9 +155,9 @@ export function wantsProviderToken(config: ResolvedConfig): boolean {
 }
 
 /** What is missing on Keystone's side. */
-export function missingFederation(config: ResolvedConfig): string[] {
+export function listMissingFederation(config: ResolvedConfig): string[] {
   if (wantsProviderToken(config)) return [];
-  return [...['identity-provider', 'protocol'].filter((name) => !config.has(name)), ...missingScope(config)];
+  return [...['identity-provider', 'protocol'].filter((name) => !config.has(name)), ...listMissingScope(config)];
 }
 
 /** Keystone's side as fields of a cache key. */
@@ -193,17 +193,17 @@ function refusals(config: ResolvedConfig, subject: string): Readonly<Partial<Rec
 }
 
 /** What a federated login is about. */
-export interface Federated {
+export interface FederatedLogin {
   /** Who logs in, in the words of a message: "alice". */
   readonly subject: string;
-  readonly refresh?: Secret | undefined;
+  readonly refreshToken?: Secret | undefined;
 }
 
 /** Shows a provider's token to Keystone, and exchanges what it gives, which has no scope, where one is wanted. */
-export function federate(
+export function buildFederatedRequest(
   config: ResolvedConfig,
   token: Secret,
-  { subject, refresh: refreshToken }: Federated,
+  { subject, refreshToken }: FederatedLogin,
 ): AuthRequest {
   const scope = resolveScope(config);
   const [idp, protocol] = [config.text('identity-provider') ?? '', config.text('protocol') ?? ''];
@@ -237,7 +237,7 @@ function pick(tokens: OAuthTokens, kind: string): Secret {
  * @param subject who logs in, in the words of a message
  * @throws AuthRejected when it is over already
  */
-export function giveProviderToken(
+export function makeProviderToken(
   token: Secret,
   {
     receivedAt,
@@ -264,32 +264,32 @@ function useTokens(config: ResolvedConfig, tokens: OAuthTokens, subject: string)
   const refreshToken = tokens.refreshToken;
   const kind = config.text('token-kind');
   if (kind === undefined) {
-    return federate(config, pick(tokens, config.text('access-token-type') ?? 'access_token'), {
+    return buildFederatedRequest(config, pick(tokens, config.text('access-token-type') ?? 'access_token'), {
       subject,
-      refresh: refreshToken,
+      refreshToken,
     });
   }
   // What is said beside the tokens is about the access token only.
   const livesMs = kind === 'access_token' ? tokens.lifetimeMs : undefined;
-  return giveProviderToken(pick(tokens, kind), { ...tokens, livesMs, refreshToken, subject });
+  return makeProviderToken(pick(tokens, kind), { ...tokens, livesMs, refreshToken, subject });
 }
 
 /** One way to get tokens from a provider. */
-export interface Grant {
+export interface OidcGrant {
   /** `grant_type`. */
   readonly grant: string;
   /** The endpoints it needs; the token endpoint, if nothing is said. */
   readonly endpoints?: readonly EndpointName[];
   /** Who logs in in a browser may be logged in there as somebody else, and is told as whom. */
-  readonly inBrowser?: true;
+  readonly usesBrowser?: true;
   /** Names of the options of its own that are still missing. */
-  missing(config: ResolvedConfig): string[];
+  listMissing(config: ResolvedConfig): string[];
   /** What tells one user from another, for the cache key: never a value that can be guessed. */
   identify(config: ResolvedConfig): (string | undefined)[];
   /** Who logs in, in the words of a message. */
-  subject(config: ResolvedConfig): string;
+  describeSubject(config: ResolvedConfig): string;
   /** @throws OAuthRefusal and whatever else comes of asking */
-  obtain(config: ResolvedConfig, provider: Provider, tools: Tools): Promise<OAuthTokens>;
+  fetchTokens(config: ResolvedConfig, provider: Provider, tools: MethodContext): Promise<OAuthTokens>;
 }
 
 function missingProvider(config: ResolvedConfig, endpoints: readonly EndpointName[]): string[] {
@@ -315,33 +315,36 @@ function identifyProvider(config: ResolvedConfig): (string | undefined)[] {
 }
 
 /** The parts that all ways through a provider have in common. */
-export function oidcMethod(
-  way: Grant,
-): Pick<AuthMethod, 'withoutKeystone' | 'asksFor' | 'missing' | 'identify' | 'request' | 'renewal'> {
+export function makeOidcMethod(
+  way: OidcGrant,
+): Pick<
+  AuthMethod,
+  'worksWithoutKeystoneUrl' | 'describePromptTarget' | 'listMissing' | 'identify' | 'prepareRequest' | 'renewal'
+> {
   const { grant, endpoints = ['token'] } = way;
-  const open = (config: ResolvedConfig, { http }: Tools, needs: GrantRequirements): Promise<Provider> =>
+  const open = (config: ResolvedConfig, { http }: MethodContext, needs: GrantRequirements): Promise<Provider> =>
     resolveProvider(http, readProvider(config), needs);
   const missingCommon = (config: ResolvedConfig): string[] => [
-    ...missingFederation(config),
+    ...listMissingFederation(config),
     ...missingProvider(config, endpoints),
   ];
   return {
-    withoutKeystone: wantsProviderToken,
-    asksFor: describeProvider,
-    missing: (config) => [...missingCommon(config), ...way.missing(config)],
+    worksWithoutKeystoneUrl: wantsProviderToken,
+    describePromptTarget: describeProvider,
+    listMissing: (config) => [...missingCommon(config), ...way.listMissing(config)],
     identify: (config) => [...identifyFederation(config), ...identifyProvider(config), ...way.identify(config)],
-    async request(config, tools) {
+    async prepareRequest(config, tools) {
       const provider = await open(config, tools, { grant, endpoints });
-      const request = useTokens(config, await way.obtain(config, provider, tools), way.subject(config));
-      return way.inBrowser && !('token' in request) ? { ...request, announcesOwner: true } : request;
+      const request = useTokens(config, await way.fetchTokens(config, provider, tools), way.describeSubject(config));
+      return way.usesBrowser && !('token' in request) ? { ...request, announcesOwner: true } : request;
     },
     renewal: {
-      missing: missingCommon,
-      async request(config, tools, refresh) {
+      listMissing: missingCommon,
+      async prepareRequest(config, tools, refresh) {
         const provider = await open(config, tools, { grant, endpoints: ['token'] });
-        const subject = way.subject(config);
+        const subject = way.describeSubject(config);
         const tokens = await requestOAuthTokens(tools.http, provider, {
-          client: readClient(config),
+          client: readOidcClient(config),
           form: { grant_type: 'refresh_token', refresh_token: refresh },
           subject,
           // Many providers take a refresh token once, and withdraw all when it comes again.

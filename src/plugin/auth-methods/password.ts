@@ -1,11 +1,11 @@
 import type { AuthMethod } from './auth-method.ts';
-import { userMethod } from './factors.ts';
+import { makeUserMethod } from './factors.ts';
 import { describeUser, identifyUser, readUser, USER_OPTIONS } from './user.ts';
 
 /** Keystone API v3, "Password authentication". */
 export const password: AuthMethod = {
   names: ['password', 'v3password'],
-  about: 'a user and a password',
+  summary: 'a user and a password',
   options: [
     ...USER_OPTIONS,
     {
@@ -17,17 +17,17 @@ export const password: AuthMethod = {
       prompt: 'Password',
     },
   ],
-  signs: ['password'],
-  conflicts: [],
-  keepable: {
+  impliedBy: ['password'],
+  conflictsWith: [],
+  savableSecret: {
     option: 'password',
     identify: identifyUser,
     describe: (config) => `the password of ${describeUser(config)}`,
   },
-  ...userMethod({
+  ...makeUserMethod({
     name: 'password',
-    missing: (config) => (config.has('password') ? [] : ['password']),
-    content: (config) => ({ user: { ...readUser(config), password: config.secret('password') ?? '' } }),
-    doubt: 'wrong credentials',
+    listMissing: (config) => (config.has('password') ? [] : ['password']),
+    buildContent: (config) => ({ user: { ...readUser(config), password: config.secret('password') ?? '' } }),
+    rejectionCause: 'wrong credentials',
   }),
 };

@@ -7,14 +7,14 @@ import { decodeJwtPayload } from '../../shared/oidc/jwt.ts';
 import { Secret } from '../../shared/base/secret.ts';
 
 /** A JWT with what it says of itself, which nobody has checked. */
-export interface ShownJwt {
+export interface PresentedJwt {
   readonly text: Secret;
   readonly claims: JsonObject;
 }
 
 /** Where a JWT comes from, and what to do if it is of no use, in the words of a message. */
 export interface JwtSource {
-  readonly what: string;
+  readonly label: string;
   readonly hint: string;
 }
 
@@ -27,10 +27,10 @@ const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 const TIMES = ['exp', 'iat', 'nbf', 'jti', 'auth_time'];
 
 /** @throws ConfigError when it is no signed JWT */
-export function parseJwt(text: string, { what, hint }: JwtSource): ShownJwt {
+export function parseJwt(text: string, { label, hint }: JwtSource): PresentedJwt {
   const secret = new Secret(text.trim());
   const claims = COMPACT.test(secret.reveal()) ? decodeJwtPayload(secret.reveal()) : undefined;
-  if (claims === undefined) throw new ConfigError(`${what} is no JWT`, { hint });
+  if (claims === undefined) throw new ConfigError(`${label} is no JWT`, { hint });
   return { text: secret, claims };
 }
 
@@ -39,15 +39,15 @@ export function parseJwt(text: string, { what, hint }: JwtSource): ShownJwt {
  *
  * @throws ConfigError when the file cannot be read, is larger than 64 KiB, or holds none
  */
-export function readJwtFile(path: string, { what, hint }: JwtSource): ShownJwt {
-  const inFile = { what: `${what} in ${path}`, hint };
+export function readJwtFile(path: string, { label, hint }: JwtSource): PresentedJwt {
+  const inFile = { label: `${label} in ${path}`, hint };
   let bytes: Buffer;
   try {
     ({ bytes } = readStampedFile(path, LARGEST_BYTES + 1));
   } catch (error) {
-    throw new ConfigError(`${what} cannot be read from ${path} (${getErrorCode(error)})`, { hint });
+    throw new ConfigError(`${label} cannot be read from ${path} (${getErrorCode(error)})`, { hint });
   }
-  if (bytes.length > LARGEST_BYTES) throw new ConfigError(`${inFile.what} is larger than 64 KiB`, { hint });
+  if (bytes.length > LARGEST_BYTES) throw new ConfigError(`${inFile.label} is larger than 64 KiB`, { hint });
   return parseJwt(bytes.toString(), inFile);
 }
 
@@ -55,7 +55,7 @@ export function readJwtFile(path: string, { what, hint }: JwtSource): ShownJwt {
  * Whose JWT it is, for a cache key: everything it says but the times. A mapping may look at any claim, so two that differ
  * in one are two identities; and its successor for the same holder is the same.
  */
-export function identifyJwt({ claims }: ShownJwt): string {
+export function identifyJwt({ claims }: PresentedJwt): string {
   const lasting = Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1));
   return JSON.stringify(
     lasting.filter(([name]) => !TIMES.includes(name)),
@@ -66,7 +66,7 @@ export function identifyJwt({ claims }: ShownJwt): string {
 }
 
 /** The one a JWT is about (RFC 7519, `sub`); a service account by its namespace and name. */
-export function describeHolder({ claims }: ShownJwt): string {
+export function describeJwtSubject({ claims }: PresentedJwt): string {
   const subject = textAt(claims, 'sub') ?? 'the holder of the JWT';
   return subject.replace(/^system:serviceaccount:([^:]+):([^:]+)$/, 'service account $1/$2');
 }
@@ -77,9 +77,9 @@ export function describeHolder({ claims }: ShownJwt): string {
  * @param now ms since 1970, UTC
  * @throws ConfigError when it has expired
  */
-export function requireLive({ claims }: ShownJwt, now: number, { what, hint }: JwtSource): void {
+export function requireUnexpiredJwt({ claims }: PresentedJwt, now: number, { label, hint }: JwtSource): void {
   const expiry = numberAt(claims, 'exp');
   if (expiry === undefined || expiry * 1000 > now) return;
   const ended = new Date(Math.min(expiry * 1000, 8.64e15)).toISOString();
-  throw new ConfigError(`${what} expired at ${ended}`, { hint });
+  throw new ConfigError(`${label} expired at ${ended}`, { hint });
 }

@@ -2,17 +2,17 @@ import { COMMON_OPTIONS } from '../config/common-options.ts';
 import type { Option } from '../../shared/options/option.ts';
 import { adminToken } from './admin-token.ts';
 import { applicationCredential } from './application-credential.ts';
-import { jwt } from './v4-jwt.ts';
+import { v4Jwt } from './v4-jwt.ts';
 import { kerberos } from './kerberos.ts';
-import { kubernetes } from './v4-k8s.ts';
+import { v4Kubernetes } from './v4-k8s.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { multifactor } from './multifactor.ts';
 import { oidcAccessToken } from './oidc-access-token.ts';
 import { oauth2ClientCredential } from './oauth2-client-credential.ts';
-import { oauth2Mtls } from './oauth2-mtls-client-credential.ts';
+import { oauth2MtlsClientCredential } from './oauth2-mtls-client-credential.ts';
 import { oidcAuthCode } from './oidc-auth-code.ts';
 import { oidcClientCredentials } from './oidc-client-credentials.ts';
-import { oidcDevice } from './oidc-device-authz.ts';
+import { oidcDeviceAuthz } from './oidc-device-authz.ts';
 import { oidcPassword } from './oidc-password.ts';
 import { password } from './password.ts';
 import { token } from './token.ts';
@@ -29,12 +29,12 @@ export const METHODS: readonly AuthMethod[] = [
   totp,
   oidcPassword,
   oidcClientCredentials,
-  oidcDevice,
+  oidcDeviceAuthz,
   oauth2ClientCredential,
-  oauth2Mtls,
+  oauth2MtlsClientCredential,
   adminToken,
-  kubernetes,
-  jwt,
+  v4Kubernetes,
+  v4Jwt,
   kerberos,
   oidcAuthCode,
   webSso,

@@ -1,5 +1,5 @@
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
 import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
@@ -28,7 +28,7 @@ const missingToken = (config: ResolvedConfig): string[] => (config.has('token') 
 /** Keystone API v3, "Token authentication": another scope for a token one already has, with the same expiry. */
 export const token: AuthMethod = {
   names: ['token', 'v3token'],
-  about: 'a Keystone token that one has already',
+  summary: 'a Keystone token that one has already',
   options: [
     {
       name: 'token',
@@ -40,17 +40,17 @@ export const token: AuthMethod = {
       prompt: 'Token',
     },
   ],
-  signs: ['token'],
-  conflicts: [],
+  impliedBy: ['token'],
+  conflictsWith: [],
   factor: {
     name: 'token',
-    missing: missingToken,
-    content: (config) => ({ id: config.secret('token') ?? '' }),
-    doubt: 'a dead token',
+    listMissing: missingToken,
+    buildContent: (config) => ({ id: config.secret('token') ?? '' }),
+    rejectionCause: 'a dead token',
   },
-  missing: (config) => [...missingScope(config), ...missingToken(config)],
+  listMissing: (config) => [...listMissingScope(config), ...missingToken(config)],
   identify: (config) => ['token', config.secret('token')?.reveal(), ...listScopeFields(resolveScope(config))],
-  async request(config) {
+  async prepareRequest(config) {
     const scope = resolveScope(config);
     const id = config.secret('token') ?? new Secret('');
     const common = {

@@ -1,11 +1,11 @@
 import type { AuthMethod } from './auth-method.ts';
-import { userMethod } from './factors.ts';
+import { makeUserMethod } from './factors.ts';
 import { readUser, USER_OPTIONS } from './user.ts';
 
 /** Keystone API v3, "TOTP": what an authenticator shows, by RFC 6238. */
 export const totp: AuthMethod = {
   names: ['v3totp'],
-  about: "a user and an authenticator's passcode",
+  summary: "a user and an authenticator's passcode",
   options: [
     ...USER_OPTIONS,
     {
@@ -18,13 +18,13 @@ export const totp: AuthMethod = {
       prompt: 'Passcode',
     },
   ],
-  signs: [],
-  conflicts: [],
-  ...userMethod({
+  impliedBy: [],
+  conflictsWith: [],
+  ...makeUserMethod({
     name: 'totp',
-    missing: (config) => (config.has('passcode') ? [] : ['passcode']),
-    content: (config) => ({ user: { ...readUser(config), passcode: config.secret('passcode') ?? '' } }),
-    doubt: 'wrong, old or used passcode',
-    once: true,
+    listMissing: (config) => (config.has('passcode') ? [] : ['passcode']),
+    buildContent: (config) => ({ user: { ...readUser(config), passcode: config.secret('passcode') ?? '' } }),
+    rejectionCause: 'wrong, old or used passcode',
+    isSingleUse: true,
   }),
 };

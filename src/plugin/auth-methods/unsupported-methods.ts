@@ -40,7 +40,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** @throws ConfigError for a way to log in that cannot work here, with the reason */
-export function refuseMethod(name: string, origin: string): void {
+export function requireSupportedMethod(name: string, origin: string): void {
   const refused = REFUSED.get(ALIASES.get(name) ?? name);
   if (refused === undefined) return;
   throw new ConfigError(`${origin} asks for "${name}", which cannot be used: ${refused.why}`, { hint: refused.hint });

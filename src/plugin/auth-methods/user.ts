@@ -37,7 +37,7 @@ export const USER_OPTIONS: readonly Option[] = [
 ];
 
 /** The user's options that are missing: an id needs no domain. */
-export function missingUser(config: ResolvedConfig): string[] {
+export function listMissingUser(config: ResolvedConfig): string[] {
   if (config.has('user-id')) return [];
   const domain = readReference(config, 'user-domain') === undefined ? ['user-domain-name'] : [];
   return config.has('user-name') ? domain : ['user-name', ...domain];
@@ -61,7 +61,7 @@ export function readUser(config: ResolvedConfig): Readonly<Record<string, JsonWi
 }
 
 /** The user as the token must name it. */
-export function askedUser(config: ResolvedConfig): ExpectedToken {
+export function readExpectedUser(config: ResolvedConfig): ExpectedToken {
   return { user: readReference(config, 'user'), userDomain: readReference(config, 'user-domain') };
 }
 

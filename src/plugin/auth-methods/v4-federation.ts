@@ -1,6 +1,6 @@
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { KeystoneProtocolError } from '../../shared/base/errors.ts';
 import { parseJsonObject, textAt } from '../../shared/base/json.ts';
@@ -12,12 +12,12 @@ import { explainOAuthError } from '../../shared/oidc/explain-oauth-error.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import {
   BROWSER_OPTIONS,
-  listenForBrowser,
+  listenForCallback,
   logInWithBrowser,
   readRedirectPort,
-  REDIRECT_PORT,
+  REDIRECT_PORT_OPTION,
 } from './browser-login.ts';
-import type { AuthMethod, Tools } from './auth-method.ts';
+import type { AuthMethod, MethodContext } from './auth-method.ts';
 import { FEDERATION_OPTIONS } from './oidc.ts';
 
 /** What Rust Keystone's own command line uses, so that what providers allow already will do. */
@@ -51,9 +51,9 @@ function scopeOf(
 /** Has Keystone prepare a login, which it keeps for 180 s. */
 async function prepare(
   config: ResolvedConfig,
-  { http }: Tools,
+  { http }: MethodContext,
   redirectUri: string,
-): Promise<{ address: string; state: string }> {
+): Promise<{ loginUrl: string; state: string }> {
   const base = replaceVersion(readAuthUrl(config) ?? '', 'v4');
   const path = `federation/identity_providers/${encodeURIComponent(readIdp(config))}/auth`;
   const { scope } = scopeOf(config);
@@ -79,40 +79,43 @@ async function prepare(
     };
     throw explainResponse(request, base, answer);
   }
-  const address = textAt(given, 'auth_url') ?? '';
-  const state = URL.canParse(address) ? new URL(address).searchParams.get('state') : null;
-  if (!/^https?:\/\//.test(address)) throw protocolError('Keystone named no address to log in at');
+  const loginUrl = textAt(given, 'auth_url') ?? '';
+  const state = URL.canParse(loginUrl) ? new URL(loginUrl).searchParams.get('state') : null;
+  if (!/^https?:\/\//.test(loginUrl)) throw protocolError('Keystone named no address to log in at');
   if (state === null || state === '') throw protocolError('Keystone named an address to log in at that lacks a state');
-  return { address, state };
+  return { loginUrl, state };
 }
 
 /** Rust Keystone, "/v4/federation": it is Keystone that is the provider's client, and we are its messenger. */
 export const v4Federation: AuthMethod = {
   names: ['v4federation'],
-  about: 'a browser, with an OpenID Connect provider that Rust Keystone itself knows',
+  summary: 'a browser, with an OpenID Connect provider that Rust Keystone itself knows',
   options: [
     ...FEDERATION_OPTIONS.filter(({ name }) => name === 'identity-provider'),
-    REDIRECT_PORT,
+    REDIRECT_PORT_OPTION,
     ...BROWSER_OPTIONS,
   ],
-  signs: [],
-  conflicts: [],
-  patient: true,
-  missing: (config) => [...(config.has('identity-provider') ? [] : ['identity-provider']), ...missingScope(config)],
+  impliedBy: [],
+  conflictsWith: [],
+  waitsForUser: true,
+  listMissing: (config) => [
+    ...(config.has('identity-provider') ? [] : ['identity-provider']),
+    ...listMissingScope(config),
+  ],
   identify: (config) => [config.text('identity-provider'), ...listScopeFields(resolveScope(config))],
-  async request(config, tools) {
-    const listener = await listenForBrowser(tools, {
+  async prepareRequest(config, tools) {
+    const listener = await listenForCallback(tools, {
       url: `http://localhost:${String(readRedirectPort(config, USUAL_PORT))}${PATH}`,
       verb: 'GET',
-      setting:
+      portHint:
         'end it, or choose another port with OS_REDIRECT_PORT (--redirect-port) if your Keystone allows that too',
     });
     try {
-      const { address, state } = await prepare(config, tools, listener.url);
+      const { loginUrl, state } = await prepare(config, tools, listener.url);
       const login = describeLogin(config);
       const code = await logInWithBrowser(config, tools, {
         listener,
-        address,
+        loginUrl,
         state,
         accept(values) {
           // Without it, a page of somebody else's could end the login as somebody else (RFC 6749, 10.12).

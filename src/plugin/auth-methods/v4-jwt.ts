@@ -1,15 +1,15 @@
 import { resolvePath } from '../../shared/base/file-path.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
-import { IDENTITY_PROVIDER } from './oidc.ts';
-import { describeHolder, identifyJwt, parseJwt, readJwtFile, requireLive } from './presented-jwt.ts';
-import type { JwtSource, ShownJwt } from './presented-jwt.ts';
+import { IDENTITY_PROVIDER_OPTION } from './oidc.ts';
+import { describeJwtSubject, identifyJwt, parseJwt, readJwtFile, requireUnexpiredJwt } from './presented-jwt.ts';
+import type { JwtSource, PresentedJwt } from './presented-jwt.ts';
 
 const hint = 'set OS_JWT_FILE (--jwt-file) or OS_JWT to a JWT of your identity provider that still lives';
 
@@ -19,11 +19,11 @@ function jwtFile(config: ResolvedConfig, host: Host): string | undefined {
 }
 
 function sourceOf(config: ResolvedConfig): JwtSource {
-  return { what: `the JWT of ${config.origin(config.has('jwt-file') ? 'jwt-file' : 'jwt')}`, hint };
+  return { label: `the JWT of ${config.origin(config.has('jwt-file') ? 'jwt-file' : 'jwt')}`, hint };
 }
 
 /** @throws ConfigError when one layer gives two */
-function readJwt(config: ResolvedConfig, host: Host): ShownJwt | undefined {
+function readJwt(config: ResolvedConfig, host: Host): PresentedJwt | undefined {
   const text = config.secret('jwt');
   const file = jwtFile(config, host);
   if (text !== undefined && file !== undefined) {
@@ -66,11 +66,11 @@ function refusals(config: ResolvedConfig, who: string): Readonly<Partial<Record<
 }
 
 /** Keystone API v4 (Rust), "federation": a JWT that an identity provider has signed for a program. */
-export const jwt: AuthMethod = {
+export const v4Jwt: AuthMethod = {
   names: ['v4jwt'],
-  about: "a JWT of an identity provider, such as that of a CI job, at Rust Keystone's v4",
+  summary: "a JWT of an identity provider, such as that of a CI job, at Rust Keystone's v4",
   options: [
-    IDENTITY_PROVIDER,
+    IDENTITY_PROVIDER_OPTION,
     {
       name: 'jwt',
       group: 'Federation',
@@ -90,13 +90,13 @@ export const jwt: AuthMethod = {
       help: 'mapping to try first',
     },
   ],
-  signs: [],
-  conflicts: [],
+  impliedBy: [],
+  conflictsWith: [],
   // The file's content is a secret that no setting holds.
-  ambient: true,
-  missing: (config) => [
+  usesMachineIdentity: true,
+  listMissing: (config) => [
     ...(config.has('identity-provider') ? [] : ['identity-provider']),
-    ...missingScope(config),
+    ...listMissingScope(config),
     ...(config.has('jwt') || config.has('jwt-file') ? [] : ['jwt']),
   ],
   identify(config, host) {
@@ -108,15 +108,15 @@ export const jwt: AuthMethod = {
       ...listScopeFields(resolveScope(config)),
     ];
   },
-  files(config, host) {
+  listIdentityFiles(config, host) {
     const path = jwtFile(config, host);
     return path === undefined ? [] : [path];
   },
-  async request(config, { host }) {
+  async prepareRequest(config, { host }) {
     const scope = resolveScope(config);
     const shown = readJwt(config, host) ?? parseJwt('', sourceOf(config));
-    requireLive(shown, host.now(), sourceOf(config));
-    const who = describeHolder(shown);
+    requireUnexpiredJwt(shown, host.now(), sourceOf(config));
+    const who = describeJwtSubject(shown);
     const mapping = readMapping(config);
     return {
       verb: 'POST',

@@ -1,18 +1,18 @@
 import { resolvePath } from '../../shared/base/file-path.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { AuthMethod } from './auth-method.ts';
-import { describeHolder, identifyJwt, readJwtFile, requireLive } from './presented-jwt.ts';
+import { describeJwtSubject, identifyJwt, readJwtFile, requireUnexpiredJwt } from './presented-jwt.ts';
 import type { JwtSource } from './presented-jwt.ts';
 
 /** Where a pod finds the token of its service account. */
 const TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
 const SOURCE: JwtSource = {
-  what: "the service account's token",
+  label: "the service account's token",
   hint: 'run in a pod with a service account, or set OS_K8S_AUTH_TOKEN_FILE (--k8s-auth-token-file)',
 };
 
@@ -41,9 +41,9 @@ function refusals(config: ResolvedConfig, who: string): Readonly<Partial<Record<
 }
 
 /** Keystone API v4 (Rust), "k8s_auth": the service account of a pod, which Keystone asks the cluster about. */
-export const kubernetes: AuthMethod = {
+export const v4Kubernetes: AuthMethod = {
   names: ['v4k8s'],
-  about: "the service account of a pod, at Rust Keystone's v4",
+  summary: "the service account of a pod, at Rust Keystone's v4",
   options: [
     {
       name: 'k8s-auth-instance-id',
@@ -66,12 +66,12 @@ export const kubernetes: AuthMethod = {
       help: `file of the service account's token (${TOKEN_FILE})`,
     },
   ],
-  signs: [],
-  conflicts: [],
-  ambient: true,
-  missing: (config) => [
+  impliedBy: [],
+  conflictsWith: [],
+  usesMachineIdentity: true,
+  listMissing: (config) => [
     ...(config.has('k8s-auth-instance-id') ? [] : ['k8s-auth-instance-id']),
-    ...missingScope(config),
+    ...listMissingScope(config),
   ],
   identify: (config, host) => [
     config.text('k8s-auth-instance-id'),
@@ -80,13 +80,13 @@ export const kubernetes: AuthMethod = {
     ...listScopeFields(resolveScope(config)),
   ],
   // The kubelet replaces the file every hour or so: then one run finds the same key by reading it.
-  files: (config, host) => [tokenFile(config, host)],
-  async request(config, { host }) {
+  listIdentityFiles: (config, host) => [tokenFile(config, host)],
+  async prepareRequest(config, { host }) {
     const scope = resolveScope(config);
     const jwt = readJwtFile(tokenFile(config, host), SOURCE);
-    requireLive(jwt, host.now(), SOURCE);
+    requireUnexpiredJwt(jwt, host.now(), SOURCE);
     const role = config.text('k8s-auth-role');
-    const who = describeHolder(jwt);
+    const who = describeJwtSubject(jwt);
     return {
       verb: 'POST',
       version: 'v4',

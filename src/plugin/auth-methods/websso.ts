@@ -1,14 +1,14 @@
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import { missingScope, resolveScope } from '../config/resolve-scope.ts';
+import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { parseHeaderToken } from '../../shared/base/header-token.ts';
 import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import {
   BROWSER_OPTIONS,
-  listenForBrowser,
+  listenForCallback,
   logInWithBrowser,
   readRedirectPort,
-  REDIRECT_PORT,
+  REDIRECT_PORT_OPTION,
 } from './browser-login.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { FEDERATION_OPTIONS } from './oidc.ts';
@@ -52,38 +52,38 @@ function describeUser(config: ResolvedConfig): string {
  */
 export const webSso: AuthMethod = {
   names: ['v3websso'],
-  about: 'a browser that logs in where Keystone sends it, as at the dashboard',
+  summary: 'a browser that logs in where Keystone sends it, as at the dashboard',
   options: [
     ...FEDERATION_OPTIONS,
     ...USER_OPTIONS.filter(({ name }) => name === 'user-id'),
-    REDIRECT_PORT,
+    REDIRECT_PORT_OPTION,
     ...BROWSER_OPTIONS,
   ],
-  signs: [],
-  conflicts: [],
-  patient: true,
-  missing: (config) => [...(config.has('protocol') ? [] : ['protocol']), ...missingScope(config)],
+  impliedBy: [],
+  conflictsWith: [],
+  waitsForUser: true,
+  listMissing: (config) => [...(config.has('protocol') ? [] : ['protocol']), ...listMissingScope(config)],
   identify: (config) => [
     config.text('identity-provider'),
     config.text('protocol'),
     config.text('user-id'),
     ...listScopeFields(resolveScope(config)),
   ],
-  async request(config, tools) {
+  async prepareRequest(config, tools) {
     const scope = resolveScope(config);
-    const v3 = await tools.findV3();
-    const listener = await listenForBrowser(tools, {
+    const v3 = await tools.findV3Endpoint();
+    const listener = await listenForCallback(tools, {
       url: `http://localhost:${String(readRedirectPort(config, USUAL_PORT))}${PATH}`,
       verb: 'POST',
       origin: new URL(v3).origin,
-      setting:
+      portHint:
         'end it, or choose another port with OS_REDIRECT_PORT (--redirect-port) if your Keystone trusts that too',
     });
     const token = await logInWithBrowser(config, tools, {
       listener,
-      address: websso(v3, config, listener.url),
+      loginUrl: websso(v3, config, listener.url),
       accept: (values) => parseHeaderToken(values.get('token')),
-      doubt: `if the browser ended at an error 401, Keystone's operator must add ${listener.url} to trusted_dashboard`,
+      timeoutHint: `if the browser ended at an error 401, Keystone's operator must add ${listener.url} to trusted_dashboard`,
     });
     const id = config.text('user-id');
     return {

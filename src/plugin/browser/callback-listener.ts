@@ -8,10 +8,10 @@
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import { getErrorCode, ConfigError } from '../../shared/base/errors.ts';
-import { renderPage } from './callback-page.ts';
-import type { Ending } from './callback-page.ts';
-import { parseValues } from './callback-parameters.ts';
-import type { Values } from './callback-parameters.ts';
+import { renderCallbackPage } from './callback-page.ts';
+import type { CallbackOutcome } from './callback-page.ts';
+import { parseCallbackParameters } from './callback-parameters.ts';
+import type { CallbackParameters } from './callback-parameters.ts';
 
 const LARGEST_BODY_BYTES = 64 * 1024;
 
@@ -29,10 +29,10 @@ const MOST_PORTS_TRIED = 8;
 const NO_SUCH_ADDRESS = ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EPROTONOSUPPORT'];
 
 /** Looks at what a browser brought; undefined where it is not what is waited for. An error that it throws ends the login. */
-export type Accept<T> = (values: Values) => T | undefined;
+export type CallbackHandler<T> = (values: CallbackParameters) => T | undefined;
 
 /** What is listened for. */
-export interface ListenerSettings {
+export interface CallbackListenerSettings {
   /** What the browser is sent to: http://, with a loopback host; port 0 stands for a free one. */
   readonly url: string;
   /** A POST brings a form, a GET a query. */
@@ -40,17 +40,17 @@ export interface ListenerSettings {
   /** The only origin whose pages may bring it, where the browser tells. */
   readonly origin?: string;
   /** How to choose another port, in the words of a hint. */
-  readonly setting: string;
+  readonly portHint: string;
   /** For `--verbose`. */
   readonly detail: (message: string) => void;
 }
 
 /** An open listener. */
-export interface Listener {
+export interface CallbackListener {
   /** What the browser is sent to, with the port that was found. */
   readonly url: string;
   /** Waits for what `accept` takes; nothing is accepted before this is called, and nothing after the first. */
-  receive<T>(accept: Accept<T>): Promise<T>;
+  receive<T>(accept: CallbackHandler<T>): Promise<T>;
   /** Closes every connection at once. */
   close(): void;
 }
@@ -131,8 +131,8 @@ function mayComeFrom(origin: string, headers: IncomingHttpHeaders): boolean {
   return (said === 'null' || said === origin) && from === origin;
 }
 
-function answer(response: ServerResponse, ending: Ending): void {
-  const { status, headers, body } = renderPage(ending);
+function answer(response: ServerResponse, ending: CallbackOutcome): void {
+  const { status, headers, body } = renderCallbackPage(ending);
   response.writeHead(status, headers).end(body);
 }
 
@@ -141,9 +141,15 @@ function answer(response: ServerResponse, ending: Ending): void {
  *
  * @throws ConfigError when the port cannot be had
  */
-export async function listen({ url, verb, origin, setting, detail }: ListenerSettings): Promise<Listener> {
+export async function openCallbackListener({
+  url,
+  verb,
+  origin,
+  portHint,
+  detail,
+}: CallbackListenerSettings): Promise<CallbackListener> {
   const expected = new URL(url);
-  let take: ((values: Values, response: ServerResponse) => void) | undefined;
+  let take: ((values: CallbackParameters, response: ServerResponse) => void) | undefined;
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [path = '', query = ''] = (request.url ?? '').split(/\?(.*)/s);
@@ -156,7 +162,7 @@ export async function listen({ url, verb, origin, setting, detail }: ListenerSet
     }
     const from = origin === undefined || mayComeFrom(origin, request.headers);
     const text = !from || !isPage(request.headers) ? undefined : verb === 'GET' ? query : await readForm(request);
-    const values = text === undefined ? undefined : parseValues(text);
+    const values = text === undefined ? undefined : parseCallbackParameters(text);
     if (values === undefined)
       detail('the browser brought something that is no answer to this login, or not from there');
     if (values === undefined || take === undefined) answer(response, 'unexpected');
@@ -173,7 +179,7 @@ export async function listen({ url, verb, origin, setting, detail }: ListenerSet
     return server;
   };
 
-  const { port, servers } = await openPort(make, expected, setting);
+  const { port, servers } = await openPort(make, expected, portHint);
   expected.port = String(port);
 
   return {
@@ -182,7 +188,7 @@ export async function listen({ url, verb, origin, setting, detail }: ListenerSet
       new Promise((done, fail) => {
         take = (values, response) => {
           let finish: () => void;
-          let ending: Ending;
+          let ending: CallbackOutcome;
           try {
             const accepted = accept(values);
             if (accepted === undefined) {

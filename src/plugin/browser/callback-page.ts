@@ -1,9 +1,11 @@
 /** The pages that a browser is left with. They hold no script, load nothing, and repeat nothing of what was asked. */
 
 /** What a browser is told. */
-export type Ending = 'done' | 'refused' | 'unexpected' | 'nothing';
+export type CallbackOutcome = 'done' | 'refused' | 'unexpected' | 'nothing';
 
-const ENDINGS: Readonly<Record<Ending, { readonly status: number; readonly title: string; readonly text: string }>> = {
+const ENDINGS: Readonly<
+  Record<CallbackOutcome, { readonly status: number; readonly title: string; readonly text: string }>
+> = {
   done: { status: 200, title: 'Done here', text: 'You may close this window and go back to the terminal.' },
   refused: {
     status: 200,
@@ -30,14 +32,14 @@ const HEADERS = {
 } as const;
 
 /** An answer ready to be sent. */
-export interface Page {
+export interface CallbackPage {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
 /** Makes the page for an ending. */
-export function renderPage(ending: Ending): Page {
+export function renderCallbackPage(ending: CallbackOutcome): CallbackPage {
   const { status, title, text } = ENDINGS[ending];
   const body = `<!doctype html>
 <html lang="en">

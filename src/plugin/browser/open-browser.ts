@@ -14,7 +14,7 @@ const KEPT_FROM_IT =
   /^OS_|^CLIENT_KEYSTONE_AUTH_|^KUBERNETES_|^NODE_OPTIONS$|PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY/i;
 
 /** Why no browser of this machine would be seen; undefined where one would. */
-export function hiddenBecause({ env, platform }: Host): string | undefined {
+export function findBrowserObstacle({ env, platform }: Host): string | undefined {
   const has = (name: string): boolean => (env[name] ?? '') !== '';
   if (has('SSH_CONNECTION') || has('SSH_TTY')) return 'this is a remote session';
   const desktop = platform === 'win32' || platform === 'darwin' || has('DISPLAY') || has('WAYLAND_DISPLAY');
@@ -67,7 +67,7 @@ async function start({ file, args }: Command, address: string, env: NodeJS.Proce
  * @returns why none was opened
  */
 export async function openBrowser(host: Host, address: string): Promise<string | undefined> {
-  const hidden = hiddenBecause(host);
+  const hidden = findBrowserObstacle(host);
   if (hidden !== undefined) return hidden;
   // What begins otherwise could be an option, a file or a script to the program that gets it.
   if (!/^https?:\/\//.test(address)) return 'the address is none of the web';

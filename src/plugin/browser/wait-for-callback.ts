@@ -3,25 +3,25 @@ import type { Option } from '../../shared/options/option.ts';
 import { AuthRejected, InteractionRequired } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { TerminalUser } from '../terminal/terminal-user.ts';
-import type { Accept, Listener } from './callback-listener.ts';
-import { hiddenBecause, openBrowser } from './open-browser.ts';
+import type { CallbackHandler, CallbackListener } from './callback-listener.ts';
+import { findBrowserObstacle, openBrowser } from './open-browser.ts';
 
 /** A login that a person does in a browser. */
-export interface BrowserLogin<T> {
+export interface CallbackWait<T> {
   readonly host: Host;
-  readonly person: TerminalUser;
+  readonly user: TerminalUser;
   readonly detail: (message: string) => void;
   /** Where the person logs in. */
-  readonly address: string;
-  readonly listener: Listener;
-  readonly accept: Accept<T>;
-  /** Reads what a person pastes, as {@link Accept} does; left out where what the browser brings cannot be copied. */
+  readonly loginUrl: string;
+  readonly listener: CallbackListener;
+  readonly accept: CallbackHandler<T>;
+  /** Reads what a person pastes, as {@link CallbackHandler} does; left out where what the browser brings cannot be copied. */
   readonly readPasted?: (text: string) => T | undefined;
   /** Only shows the address. */
   readonly skipOpen: boolean;
-  readonly patienceMs: number;
+  readonly loginTimeoutMs: number;
   /** What else may be the matter when nobody comes, as a clause. */
-  readonly doubt?: string;
+  readonly timeoutHint?: string;
 }
 
 /** Not shown while it is pasted: a code works for nobody else, but a screen may be shared. */
@@ -33,16 +33,22 @@ const PASTED: Option = {
   prompt: 'Or paste here the address that your browser ends at (it is not shown)',
 };
 
-function explainTimeout({ patienceMs, doubt }: { patienceMs: number; doubt?: string }): AuthRejected {
-  const also = doubt === undefined ? '' : ` (${doubt})`;
+function explainTimeout({
+  loginTimeoutMs,
+  timeoutHint,
+}: {
+  loginTimeoutMs: number;
+  timeoutHint?: string;
+}): AuthRejected {
+  const also = timeoutHint === undefined ? '' : ` (${timeoutHint})`;
   // A refusal, so that a kubectl that tries again does not open the browser six times.
-  return new AuthRejected('timed-out', `nobody logged in with the browser within ${patienceMs / 1000} s${also}`, {
+  return new AuthRejected('timed-out', `nobody logged in with the browser within ${loginTimeoutMs / 1000} s${also}`, {
     hint: 'try again, or raise --login-timeout',
   });
 }
 
 /** How a browser of another machine reaches a listener of this one. */
-function describeForwarding({ url }: Listener): string {
+function describeForwarding({ url }: CallbackListener): string {
   const { port } = new URL(url);
   return `If the browser runs on another machine, first have it lead here: ssh -L ${port}:localhost:${port} and this machine's name`;
 }
@@ -74,26 +80,26 @@ async function askForPasted<T>(
  * @throws AuthRejected when the time is over
  * @throws Cancelled
  */
-export async function waitForBrowser<T>(login: BrowserLogin<T>): Promise<T> {
-  const { host, person, detail, address, listener, accept, readPasted, skipOpen, patienceMs } = login;
+export async function waitForCallback<T>(login: CallbackWait<T>): Promise<T> {
+  const { host, user, detail, loginUrl, listener, accept, readPasted, skipOpen, loginTimeoutMs } = login;
   const stop = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<never>((_, fail) => {
     timer = setTimeout(() => {
       fail(explainTimeout(login));
-    }, patienceMs);
+    }, loginTimeoutMs);
   });
   const brought = listener.receive(accept);
   // Either may fail before anybody waits for it.
   for (const early of [brought, over]) early.catch(() => undefined);
   let asking: Promise<{ value: T } | undefined> | undefined;
   try {
-    person.notify(`Open this address in your browser: ${address}`);
-    const unopened = skipOpen ? '--skip-open-browser' : await openBrowser(host, address);
+    user.notify(`Open this address in your browser: ${loginUrl}`);
+    const unopened = skipOpen ? '--skip-open-browser' : await openBrowser(host, loginUrl);
     if (unopened !== undefined) detail(`no browser was opened: ${unopened}`);
-    if (readPasted === undefined && hiddenBecause(host) !== undefined) person.notify(describeForwarding(listener));
-    if (readPasted === undefined || person.cannotPromptReason !== undefined) return await Promise.race([brought, over]);
-    asking = askForPasted(person, readPasted, stop.signal);
+    if (readPasted === undefined && findBrowserObstacle(host) !== undefined) user.notify(describeForwarding(listener));
+    if (readPasted === undefined || user.cannotPromptReason !== undefined) return await Promise.race([brought, over]);
+    asking = askForPasted(user, readPasted, stop.signal);
     // A question that is taken back leaves the browser to be waited for.
     const pasted = asking.then((found) => found?.value ?? brought);
     return await Promise.race([brought, pasted, over]);

@@ -5,7 +5,7 @@ import type { CachedIdentity } from '../cache/cached-identities.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { describeSources } from '../../shared/options/option.ts';
 import { PluginError } from '../../shared/base/errors.ts';
-import { listMissing } from '../auth-methods/missing-options.ts';
+import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { makePrintable } from '../../shared/base/printable.ts';
 import { OUTPUT } from './command.ts';
 import type { Answer, Call, Command, Data } from './command.ts';
@@ -73,7 +73,7 @@ function describePresent(found: Found): string {
     return `The present settings cannot be followed: ${problem?.message ?? 'nobody knows why'}`;
   if (isThere(found)) return '* is what the present settings use.';
   const { config, method } = present.login;
-  const missing = listMissing(config, method).map(describeSources);
+  const missing = findMissingOptions(config, method).map(describeSources);
   const lacking = missing.length === 0 ? '' : `, and do not say ${missing.join(', ')}`;
   const url = readAuthUrl(config);
   return `The present settings (${method.names[0] ?? ''}${url === undefined ? '' : ` at ${url}`}) have no token here${lacking}.`;
@@ -87,7 +87,7 @@ function presentData(found: Found): Data {
     key: present.key,
     method: method.names[0] ?? null,
     keystone: readAuthUrl(config) ?? null,
-    missing: listMissing(config, method).map(({ name }) => name),
+    missing: findMissingOptions(config, method).map(({ name }) => name),
     loggedIn: isThere(found),
   };
 }

@@ -8,38 +8,38 @@ import type { Option } from '../../shared/options/option.ts';
 import type { YamlMapping } from '../../shared/options/yaml.ts';
 
 /** What one file says of one thing. */
-export interface Entry {
+export interface CloudEntry {
   /** With underscores for dashes. */
-  readonly keys: YamlMapping;
+  readonly mapping: YamlMapping;
   /** In the words of a message: `cloud prod in /etc/openstack/clouds.yaml`. */
-  readonly where: string;
+  readonly location: string;
   /** See {@link Setting.consentHint}. */
-  readonly untrusted: string | undefined;
+  readonly consentHint: string | undefined;
 }
 
 /** A word of an entry that decides what else is read. */
-export interface Choice {
+export interface Selector {
   readonly text: string;
   readonly origin: string;
   /** See {@link Setting.consentHint}; it passes on to what is chosen. */
-  readonly untrusted: string | undefined;
+  readonly consentHint: string | undefined;
 }
 
 /** The first of `keys` that is set, in the first entry that sets one. */
-export function choiceIn(entries: readonly Entry[], ...keys: string[]): Choice | undefined {
-  for (const { keys: values, where, untrusted } of entries) {
+export function findSelector(entries: readonly CloudEntry[], ...keys: string[]): Selector | undefined {
+  for (const { mapping: values, location, consentHint } of entries) {
     for (const key of keys) {
-      const origin = `${key} of ${where}`;
+      const origin = `${key} of ${location}`;
       const text = textFrom(values.get(key) ?? null, origin);
-      if (text !== '') return { text, origin, untrusted };
+      if (text !== '') return { text, origin, consentHint };
     }
   }
   return undefined;
 }
 
 /** An entry that was chosen by a word of another; whoever vouches for it must vouch for both. */
-export function chosenBy(choice: Choice | undefined, entry: Entry): Entry {
-  return { ...entry, untrusted: entry.untrusted ?? choice?.untrusted };
+export function inheritConsentHint(selector: Selector | undefined, entry: CloudEntry): CloudEntry {
+  return { ...entry, consentHint: entry.consentHint ?? selector?.consentHint };
 }
 
 /** The only option in which the region's name is filled in: braces anywhere else are what they are. */
@@ -60,7 +60,7 @@ function keysOf(option: Option, names: 'usual' | 'older'): string[] {
 /** What may stand in a host's name or a path without becoming another's. */
 const PLAIN = /^[\w.-]+$/;
 
-function expandRegion(text: string, origin: string, region: Choice | undefined): string {
+function expandRegion(text: string, origin: string, region: Selector | undefined): string {
   if (region === undefined) {
     throw new ConfigError(`${origin} needs a region, and none is set`, { hint: 'set OS_REGION_NAME (--region-name)' });
   }
@@ -78,20 +78,24 @@ function expandRegion(text: string, origin: string, region: Choice | undefined):
  * @param region fills the template of a URL
  * @throws ConfigError naming the key whose value is not of its option's kind
  */
-export function readEntry({ keys, where, untrusted }: Entry, options: readonly Option[], region?: Choice): Layer {
-  const auth = unifyKeys(mappingAt(keys, 'auth', where), `auth of ${where}`);
+export function makeCloudLayer(
+  { mapping, location, consentHint }: CloudEntry,
+  options: readonly Option[],
+  region?: Selector,
+): Layer {
+  const auth = unifyKeys(mappingAt(mapping, 'auth', location), `auth of ${location}`);
   const places = [
     { prefix: 'auth.', values: auth },
-    { prefix: '', values: keys },
+    { prefix: '', values: mapping },
   ];
   const find = (option: Option, names: 'usual' | 'older'): Setting | undefined => {
     for (const { prefix, values } of isBelowAuth(option) ? places : places.slice(1)) {
       for (const key of keysOf(option, names)) {
-        const origin = `${prefix}${key} of ${where}`;
+        const origin = `${prefix}${key} of ${location}`;
         const raw = textFrom(values.get(key) ?? null, origin, option.list);
         const filled = option.name === TEMPLATE && raw.includes(REGION);
         const setting = parseSetting(option, filled ? expandRegion(raw, origin, region) : raw, origin, false);
-        const stranger = untrusted ?? (filled ? region?.untrusted : undefined);
+        const stranger = consentHint ?? (filled ? region?.consentHint : undefined);
         if (setting !== undefined) return stranger === undefined ? setting : { ...setting, consentHint: stranger };
       }
     }

@@ -17,15 +17,15 @@ export interface CloudFile {
   readonly path: string;
   readonly content: YamlMapping;
   /** Nobody named it: it lay where the program was started, which may be somebody else's checkout. */
-  readonly inCurrentFolder: boolean;
+  readonly isInCurrentFolder: boolean;
   /** Whether other users may read it, where that can be told. */
-  readonly isOpen: boolean;
+  readonly isReadableByOthers: boolean;
 }
 
 /** What a search found, and every file that its outcome depends on. */
-export interface Search {
+export interface CloudFileSearch {
   readonly file: CloudFile | undefined;
-  readonly looked: readonly FileStamp[];
+  readonly stamps: readonly FileStamp[];
 }
 
 const SUFFIXES = ['.yaml', '.yml', '.json'];
@@ -68,12 +68,12 @@ function knownFolders(host: Host): string[] {
 }
 
 /** Where to put a file that every run shall find. */
-export function advisedFolder(host: Host): string {
+export function suggestCloudFolder(host: Host): string {
   return knownFolders(host)[0] ?? host.cwd;
 }
 
 /** The folders that are searched, in their order; the current one comes first. */
-export function cloudFolders(host: Host): string[] {
+export function listCloudFolders(host: Host): string[] {
   return [...new Set([...(host.cwd === '' ? [] : [host.cwd]), ...knownFolders(host)])];
 }
 
@@ -107,7 +107,7 @@ function read(path: string): StampedFile | FileStamp {
 
 interface Opened {
   readonly stamp: FileStamp;
-  readonly file: Omit<CloudFile, 'inCurrentFolder'> | undefined;
+  readonly file: Omit<CloudFile, 'isInCurrentFolder'> | undefined;
 }
 
 async function open(path: string, host: Host): Promise<Opened> {
@@ -121,7 +121,11 @@ async function open(path: string, host: Host): Promise<Opened> {
   const { parseYaml } = await import('../../shared/options/yaml.ts');
   return {
     stamp,
-    file: { path, content: parseYaml(bytes, path), isOpen: host.uid !== undefined && (mode & OTHERS_READ) !== 0 },
+    file: {
+      path,
+      content: parseYaml(bytes, path),
+      isReadableByOthers: host.uid !== undefined && (mode & OTHERS_READ) !== 0,
+    },
   };
 }
 
@@ -131,23 +135,27 @@ async function open(path: string, host: Host): Promise<Opened> {
  * @param named the setting that names the file itself, which must then be there
  * @throws ConfigError when it is there but cannot be read or parsed, or is named and not there
  */
-export async function findCloudFile(name: CloudFileName, named: Setting | undefined, host: Host): Promise<Search> {
+export async function findCloudFile(
+  name: CloudFileName,
+  named: Setting | undefined,
+  host: Host,
+): Promise<CloudFileSearch> {
   if (named !== undefined) {
     const path = resolvePath(String(named.value), host);
     const { file, stamp } = await open(path, host);
-    if (file !== undefined) return { file: { ...file, inCurrentFolder: false }, looked: [stamp] };
+    if (file !== undefined) return { file: { ...file, isInCurrentFolder: false }, stamps: [stamp] };
     throw new ConfigError(`${named.origin} names ${path}, which is not there`, {
       hint: `set ${named.origin} to a file that you may read, or unset it`,
     });
   }
   const paths = host.platform === 'win32' ? win32 : posix;
-  const looked: FileStamp[] = [];
-  for (const folder of cloudFolders(host)) {
+  const stamps: FileStamp[] = [];
+  for (const folder of listCloudFolders(host)) {
     for (const suffix of SUFFIXES) {
       const { file, stamp } = await open(paths.join(folder, name + suffix), host);
-      looked.push(stamp);
-      if (file !== undefined) return { file: { ...file, inCurrentFolder: isUnvouched(folder, host) }, looked };
+      stamps.push(stamp);
+      if (file !== undefined) return { file: { ...file, isInCurrentFolder: isUnvouched(folder, host) }, stamps };
     }
   }
-  return { file: undefined, looked };
+  return { file: undefined, stamps };
 }

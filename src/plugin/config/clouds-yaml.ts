@@ -5,11 +5,11 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { FileStamp } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { advisedFolder, findCloudFile } from './cloud-files.ts';
+import { suggestCloudFolder, findCloudFile } from './cloud-files.ts';
 import type { CloudFile, CloudFileName } from './cloud-files.ts';
-import { choiceIn, chosenBy, readEntry } from './cloud-entry.ts';
-import type { Entry } from './cloud-entry.ts';
-import { listNames } from './list-names.ts';
+import { findSelector, inheritConsentHint, makeCloudLayer } from './cloud-entry.ts';
+import type { CloudEntry } from './cloud-entry.ts';
+import { describeChoices } from './list-names.ts';
 import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Layer, Setting } from '../../shared/options/layer.ts';
 import { mappingAt, unifyKeys } from '../../shared/options/yaml-mapping.ts';
@@ -57,32 +57,34 @@ interface Listing {
   readonly name: CloudFileName;
   readonly file: CloudFile;
   readonly names: readonly string[];
-  entry(name: string, kind: string): Entry | undefined;
+  entry(name: string, kind: string): CloudEntry | undefined;
 }
 
 function makeListing(name: CloudFileName, file: CloudFile | undefined): Listing | undefined {
   if (file === undefined) return undefined;
-  const { path, content, inCurrentFolder } = file;
+  const { path, content, isInCurrentFolder } = file;
   const list = mappingAt(content, LISTS[name], path);
-  const untrusted = inCurrentFolder ? CONSENT[name](path) : undefined;
+  const consentHint = isInCurrentFolder ? CONSENT[name](path) : undefined;
   return {
     name,
     file,
     names: [...list.keys()],
     entry(wanted, kind) {
       if (!list.has(wanted)) return undefined;
-      const where = `${kind} ${wanted} in ${path}`;
-      const keys = unifyKeys(mappingAt(list, wanted, path), where);
-      return { keys, where, untrusted };
+      const location = `${kind} ${wanted} in ${path}`;
+      const mapping = unifyKeys(mappingAt(list, wanted, path), location);
+      return { mapping, location, consentHint };
     },
   };
 }
 
 function warnOf({ name, file }: Listing): string[] {
-  const { path, inCurrentFolder, isOpen } = file;
+  const { path, isInCurrentFolder, isReadableByOthers } = file;
   return [
-    ...(inCurrentFolder ? [`${path} in the current folder is used`] : []),
-    ...(name === 'secure' && isOpen ? [`${path} can be read by others; take that right from them (chmod go-r)`] : []),
+    ...(isInCurrentFolder ? [`${path} in the current folder is used`] : []),
+    ...(name === 'secure' && isReadableByOthers
+      ? [`${path} can be read by others; take that right from them (chmod go-r)`]
+      : []),
   ];
 }
 
@@ -97,34 +99,34 @@ function chooseCloud(named: Setting | undefined, listings: readonly Listing[], h
   const files = listings.map(({ file }) => file.path);
   if (files.length === 0) {
     throw new ConfigError(`${named.origin} names cloud "${name}", but there is no clouds.yaml`, {
-      hint: `put one into ${advisedFolder(host)}, or set OS_CLIENT_CONFIG_FILE`,
+      hint: `put one into ${suggestCloudFolder(host)}, or set OS_CLIENT_CONFIG_FILE`,
     });
   }
   throw new ConfigError(`${named.origin} names cloud "${name}", which is not in ${files.join(' or ')}`, {
-    hint: `set it to ${listNames(known)}`,
+    hint: `set it to ${describeChoices(known)}`,
   });
 }
 
 async function readProfile(
-  entries: readonly Entry[],
+  entries: readonly CloudEntry[],
   host: Host,
-): Promise<{ listing: Listing; entry: Entry; looked: readonly FileStamp[] } | undefined> {
-  const named = choiceIn(entries, 'profile', 'cloud');
+): Promise<{ listing: Listing; entry: CloudEntry; stamps: readonly FileStamp[] } | undefined> {
+  const named = findSelector(entries, 'profile', 'cloud');
   if (named === undefined) return undefined;
-  const { file, looked } = await findCloudFile('clouds-public', undefined, host);
+  const { file, stamps } = await findCloudFile('clouds-public', undefined, host);
   const listing = makeListing('clouds-public', file);
   if (listing === undefined) {
     throw new ConfigError(`${named.origin} names profile "${named.text}", but there is no clouds-public.yaml`, {
-      hint: `put one into ${advisedFolder(host)}, or replace the profile by what it stands for`,
+      hint: `put one into ${suggestCloudFolder(host)}, or replace the profile by what it stands for`,
     });
   }
   const entry = listing.entry(named.text, 'profile');
   if (entry === undefined) {
     throw new ConfigError(`${named.origin} names profile "${named.text}", which is not in ${listing.file.path}`, {
-      hint: `set it to ${listNames(listing.names)}`,
+      hint: `set it to ${describeChoices(listing.names)}`,
     });
   }
-  return { listing, entry: chosenBy(named, entry), looked };
+  return { listing, entry: inheritConsentHint(named, entry), stamps };
 }
 
 async function findListings(
@@ -135,7 +137,7 @@ async function findListings(
   const clouds = await findCloudFile('clouds', firstOf(given, 'client-config-file'), host);
   // What is secret is laid over the rest.
   const listings = [makeListing('secure', secure.file), makeListing('clouds', clouds.file)];
-  return { listings: listings.flatMap((listing) => listing ?? []), files: [...secure.looked, ...clouds.looked] };
+  return { listings: listings.flatMap((listing) => listing ?? []), files: [...secure.stamps, ...clouds.stamps] };
 }
 
 /**
@@ -144,7 +146,7 @@ async function findListings(
  * @param given flags and variables, strongest first
  * @throws ConfigError when a file cannot be used
  */
-export async function listClouds(host: Host, given: readonly Layer[]): Promise<readonly string[]> {
+export async function listCloudNames(host: Host, given: readonly Layer[]): Promise<readonly string[]> {
   const { listings } = await findListings(host, given);
   return namesIn(listings);
 }
@@ -155,7 +157,7 @@ export async function listClouds(host: Host, given: readonly Layer[]): Promise<r
  * @param given flags and variables, strongest first
  * @throws ConfigError when a file cannot be used, or does not know the cloud, its profile or its region
  */
-export async function readCloud(
+export async function readCloudSettings(
   host: Host,
   given: readonly Layer[],
   options: readonly Option[],
@@ -170,11 +172,11 @@ export async function readCloud(
   const own = used.flatMap((listing) => listing.entry(cloud, 'cloud') ?? []);
   const profile = await readProfile(own, host);
   const provider = profile === undefined ? [] : [profile.entry];
-  const region = chooseRegion([...own, ...provider], firstOf(given, 'region-name'), choiceIn(own, 'region_name'));
-  const read = (entry: Entry): Layer => readEntry(entry, options, region.choice);
+  const region = chooseRegion([...own, ...provider], firstOf(given, 'region-name'), findSelector(own, 'region_name'));
+  const read = (entry: CloudEntry): Layer => makeCloudLayer(entry, options, region.selector);
   return {
     layers: [...region.entries.map(read), mergeLayers(own.map(read), options), ...provider.map(read)],
-    files: [...files, ...(profile?.looked ?? [])],
+    files: [...files, ...(profile?.stamps ?? [])],
     warnings: [...used, ...(profile === undefined ? [] : [profile.listing])].flatMap(warnOf),
   };
 }

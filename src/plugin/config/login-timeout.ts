@@ -3,6 +3,6 @@ import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 const PATIENCE_SECONDS = 180;
 
 /** How long a person has for what is done elsewhere, such as in a browser; in ms. */
-export function patienceMs(config: ResolvedConfig): number {
+export function readLoginTimeoutMs(config: ResolvedConfig): number {
   return Number(config.text('login-timeout') ?? PATIENCE_SECONDS) * 1000;
 }

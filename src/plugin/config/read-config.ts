@@ -1,7 +1,7 @@
 import type { FileStamp } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { listClouds, readCloud } from './clouds-yaml.ts';
-import { refuseUntrusted } from './current-folder.ts';
+import { listCloudNames, readCloudSettings } from './clouds-yaml.ts';
+import { rejectUntrustedSettings } from './untrusted-settings.ts';
 import { readEnvironment, omitOpenStackVariables } from '../../shared/options/environment.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
@@ -9,7 +9,7 @@ import { resolveConfig } from '../../shared/options/resolve-config.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 
 /** A run's settings, and the files that they depend on. */
-export interface ReadConfig {
+export interface RunConfig {
   readonly config: ResolvedConfig;
   readonly files: readonly FileStamp[];
 }
@@ -25,7 +25,7 @@ function readGiven(host: Host, flags: Layer, options: readonly Option[]): readon
  * @throws ConfigError
  */
 export async function readCloudNames(host: Host, flags: Layer, options: readonly Option[]): Promise<readonly string[]> {
-  return listClouds(host, readGiven(host, flags, options));
+  return listCloudNames(host, readGiven(host, flags, options));
 }
 
 /**
@@ -33,10 +33,10 @@ export async function readCloudNames(host: Host, flags: Layer, options: readonly
  *
  * @throws ConfigError
  */
-export async function readConfig(host: Host, flags: Layer, options: readonly Option[]): Promise<ReadConfig> {
+export async function readConfig(host: Host, flags: Layer, options: readonly Option[]): Promise<RunConfig> {
   const given = readGiven(host, flags, options);
-  const { layers, files, warnings } = await readCloud(host, given, options);
+  const { layers, files, warnings } = await readCloudSettings(host, given, options);
   const config = resolveConfig([...given, ...layers], options);
-  refuseUntrusted(config, options);
+  rejectUntrustedSettings(config, options);
   return { config: { ...config, warnings: [...warnings, ...config.warnings] }, files };
 }

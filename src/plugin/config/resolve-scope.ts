@@ -47,7 +47,7 @@ function claimedKind(layers: readonly Layer[]): (typeof CLAIMS)[number]['kind'] 
 }
 
 /** Names of the options that the scope still lacks: a project's name means nothing without a domain. */
-export function missingScope(config: ResolvedConfig): string[] {
+export function listMissingScope(config: ResolvedConfig): string[] {
   const named = claimedKind(config.layers) === 'project' && !config.has('project-id');
   return named && readReference(config, 'project-domain') === undefined ? ['project-domain-name'] : [];
 }

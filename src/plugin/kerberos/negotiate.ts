@@ -13,7 +13,7 @@ import {
 } from '../../shared/http/explain-network-error.ts';
 import { describeExchange, KEYSTONE, measureClockSkew } from '../../shared/http/http-client.ts';
 import type { HttpClient, HttpResponse, HttpRequest, HttpSettings } from '../../shared/http/http-client.ts';
-import { kerberosEnvironment } from './principal.ts';
+import { makeKerberosEnvironment } from './principal.ts';
 
 const CONNECT_SECONDS = 5;
 const LARGEST_ANSWER_BYTES = 1024 * 1024 + 64 * 1024;
@@ -172,7 +172,7 @@ function parseAnswer(output: string, respondedAt: number): HttpResponse | undefi
 }
 
 /** HTTP through the system's curl: no retries, no redirects. */
-export function openNegotiate(settings: HttpSettings): HttpClient {
+export function openNegotiateHttp(settings: HttpSettings): HttpClient {
   const { host, trustedOrigins, log, deadlineMs } = settings;
   let leftMs = deadlineMs;
   return {
@@ -180,7 +180,7 @@ export function openNegotiate(settings: HttpSettings): HttpClient {
       const { peer = KEYSTONE } = request;
       const url = new URL(request.url);
       if (trustedOrigins?.origins.has(url.origin) === false) throw explainUntrustedOrigin(url, peer, trustedOrigins);
-      const env = kerberosEnvironment(host);
+      const env = makeKerberosEnvironment(host);
       await requireCurl(env);
       const sent = host.now();
       const began = performance.now();

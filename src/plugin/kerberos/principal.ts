@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import type { Host } from '../../shared/base/host.ts';
 
 /** The one principal for which there are tickets. */
-export interface Ticket {
+export interface TicketCache {
   /** With its realm: `alice@EXAMPLE.COM`. */
   readonly principal: string;
   /** The file that holds them; undefined where none does. */
@@ -16,7 +16,7 @@ const LONGEST_MS = 3_000;
 const VARIABLES = /^(?:PATH|HOME|USER|LOGNAME|TMPDIR|XDG_RUNTIME_DIR|(?:KRB5|GSS)\w*|SystemRoot|USERPROFILE)$/i;
 
 /** The environment of a program that uses the tickets. */
-export function kerberosEnvironment({ env }: Host): Record<string, string> {
+export function makeKerberosEnvironment({ env }: Host): Record<string, string> {
   const kept = Object.entries(env).flatMap(([name, value]) =>
     value !== undefined && VARIABLES.test(name) ? [[name, value] as const] : [],
   );
@@ -29,11 +29,11 @@ export function kerberosEnvironment({ env }: Host): Record<string, string> {
  *
  * @returns undefined where it is not sure whose they are
  */
-export function readTicket(host: Host): Ticket | undefined {
+export function readTicketCache(host: Host): TicketCache | undefined {
   let said: string;
   try {
     said = execFileSync('klist', ['-A'], {
-      env: kerberosEnvironment(host),
+      env: makeKerberosEnvironment(host),
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
       timeout: LONGEST_MS,

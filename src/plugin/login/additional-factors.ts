@@ -3,10 +3,10 @@ import { AdditionalFactorRequired, InteractionRequired } from '../../shared/base
 import type { Receipt } from '../../shared/base/errors.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
 import type { IssuedToken } from '../../shared/keystone/client.ts';
-import { listMissingOf } from '../auth-methods/missing-options.ts';
-import { proofs } from '../auth-methods/factors.ts';
+import { findMissingFactorOptions } from '../auth-methods/missing-options.ts';
+import { buildFactorPayload } from '../auth-methods/factors.ts';
 import type { Factor } from '../auth-methods/auth-method.ts';
-import { FACTORS } from '../auth-methods/multifactor.ts';
+import { FACTOR_BY_NAME } from '../auth-methods/multifactor.ts';
 import { promptForMissing } from './prompt-missing.ts';
 import type { LoginContext } from './login-context.ts';
 
@@ -16,10 +16,10 @@ const MOST_RECEIPTS = 3;
 /** Of the ways that Keystone leaves open, the one for which most is known already. */
 function chooseWay(config: ResolvedConfig, { missingMethodSets }: Receipt): readonly Factor[] | undefined {
   const possible = missingMethodSets.flatMap((way) => {
-    const factors = way.flatMap((name) => FACTORS.get(name) ?? []);
+    const factors = way.flatMap((name) => FACTOR_BY_NAME.get(name) ?? []);
     return factors.length === way.length && way.length > 0 ? [factors] : [];
   });
-  const missing = (factors: readonly Factor[]): number => listMissingOf(config, factors).length;
+  const missing = (factors: readonly Factor[]): number => findMissingFactorOptions(config, factors).length;
   return possible.toSorted((one, other) => missing(one) - missing(other))[0];
 }
 
@@ -32,13 +32,13 @@ function requestMissing(
 ): AuthRequest {
   return {
     ...request,
-    ...proofs(config, factors, request.expected.scope),
+    ...buildFactorPayload(config, factors, request.expected.scope),
     headers: { 'openstack-auth-receipt': id },
     statusExplanations: {
       401: {
         // Not 'auth-rejected': what was shown before is right.
         code: 'factor-refused',
-        message: `Keystone refused the further factor for ${request.subject}: ${factors.map(({ doubt }) => doubt).join(' or ')}`,
+        message: `Keystone refused the further factor for ${request.subject}: ${factors.map(({ rejectionCause }) => rejectionCause).join(' or ')}`,
         hint: 'check it, and the clock of what shows it',
       },
     },
@@ -53,7 +53,7 @@ async function askFor(
   wanted: AdditionalFactorRequired,
 ): Promise<ResolvedConfig> {
   try {
-    return await promptForMissing(login, known, (now) => listMissingOf(now, factors));
+    return await promptForMissing(login, known, (now) => findMissingFactorOptions(now, factors));
   } catch (error) {
     if (!(error instanceof InteractionRequired)) throw error;
     throw new AdditionalFactorRequired(wanted.message, wanted.receipt, {

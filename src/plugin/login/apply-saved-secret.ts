@@ -8,7 +8,7 @@ import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { AuthRejected, CacheError } from '../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import { replaceVersion } from '../../shared/keystone/discovery.ts';
-import { listMissing } from '../auth-methods/missing-options.ts';
+import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { listTlsFields } from './cache-key.ts';
 import type { LoginContext } from './login-context.ts';
@@ -26,15 +26,19 @@ export function identifySavedSecret(
   { method, tls, host }: LoginContext,
   config: ResolvedConfig,
 ): SavedSecretIdentity | undefined {
-  const { keepable } = method;
+  const { savableSecret } = method;
   const url = readAuthUrl(config);
-  const unknown = listMissing(config, method).some(({ name }) => name !== keepable?.option);
-  if (keepable === undefined || url === undefined || unknown) return undefined;
+  const unknown = findMissingOptions(config, method).some(({ name }) => name !== savableSecret?.option);
+  if (savableSecret === undefined || url === undefined || unknown) return undefined;
   const keystone = replaceVersion(url, 'v3');
-  const { option } = keepable;
+  const { option } = savableSecret;
   const uid = host.uid === undefined ? undefined : String(host.uid);
-  const fields = [uid, keystone, ...listTlsFields(tls), method.names[0], ...keepable.identify(config)];
-  return { key: digestFields(PURPOSE, fields), option, description: `${keepable.describe(config)} at ${keystone}` };
+  const fields = [uid, keystone, ...listTlsFields(tls), method.names[0], ...savableSecret.identify(config)];
+  return {
+    key: digestFields(PURPOSE, fields),
+    option,
+    description: `${savableSecret.describe(config)} at ${keystone}`,
+  };
 }
 
 /** Settings that a kept secret completes, and whose it is. */
@@ -46,7 +50,7 @@ export interface ConfigWithSavedSecret {
 /** Completes settings that lack nothing but a secret with the one that is kept for exactly this identity, if one is. */
 export async function applySavedSecret(login: LoginContext): Promise<ConfigWithSavedSecret | undefined> {
   const { config, method, host, reporter } = login;
-  const [missing] = listMissing(config, method);
+  const [missing] = findMissingOptions(config, method);
   const identity = missing === undefined ? undefined : identifySavedSecret(login, config);
   if (identity === undefined) return undefined;
   try {

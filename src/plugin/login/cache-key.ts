@@ -55,7 +55,7 @@ export function listCredentialFields({
   fileStamps,
 }: Pick<LoginContext, 'config' | 'method' | 'fileStamps'>): DigestField[] {
   const secrets = OPTIONS.filter((option) => option.secret).map((option) => config.secret(option.name)?.reveal());
-  if (method.files === undefined) return secrets;
+  if (method.listIdentityFiles === undefined) return secrets;
   // A renewed file or ticket is another credential; one that cannot be watched may be another every time.
   return [...secrets, ...(fileStamps?.map(({ stamp }) => stamp) ?? [randomUUID()])];
 }

@@ -10,7 +10,7 @@ import { applySavedSecret, forgetRejectedSecret } from './apply-saved-secret.ts'
 import { isKeyUnchanged, makeAliases, computeCacheKey, listCredentialFields } from './cache-key.ts';
 import { chooseApiVersion, openLoginContext, warnAboutSettings } from './login-context.ts';
 import type { LoginContext, RunContext } from './login-context.ts';
-import { listMissing } from '../auth-methods/missing-options.ts';
+import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { UserCancelled } from '../terminal/cancelled.ts';
 
 /** Beyond the holder's own deadline, for what it does before and after. */
@@ -38,7 +38,7 @@ async function logIn(login: LoginContext): Promise<Obtained> {
   const { config: given, method, tls, host } = login;
   const kept = await applySavedSecret(login);
   try {
-    const config = await promptForMissing(login, kept?.config ?? given, (known) => listMissing(known, method));
+    const config = await promptForMissing(login, kept?.config ?? given, (known) => findMissingOptions(known, method));
     return { ...(await requestToken(login, config)), key: computeCacheKey(config, method, tls, host) };
   } catch (error) {
     const refused = error instanceof AuthRejected || error instanceof UserCancelled;

@@ -1,6 +1,6 @@
 import type { TokenCache } from '../cache/token-cache.ts';
 import { openTokenCache } from '../cache/token-cache.ts';
-import { refuseUntrustedForAmbient } from '../config/current-folder.ts';
+import { rejectUntrustedForMachineIdentity } from '../config/untrusted-settings.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import { readConfig } from '../config/read-config.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
@@ -11,7 +11,7 @@ import type { ApiVersion, ExecInfo } from '../exec/exec-info.ts';
 import { stampFile } from '../../shared/base/file-stamp.ts';
 import type { FileStamp } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { patienceMs } from '../config/login-timeout.ts';
+import { readLoginTimeoutMs } from '../config/login-timeout.ts';
 import { chooseMethod } from '../auth-methods/choose-method.ts';
 import type { AuthMethod } from '../auth-methods/auth-method.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
@@ -87,11 +87,11 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
   const asked = config.text('api-version');
   const apiVersion = asked === undefined ? undefined : parseApiVersion(asked, '--api-version');
   const method = chooseMethod(config);
-  if (method.ambient) refuseUntrustedForAmbient(config, OPTIONS);
+  if (method.usesMachineIdentity) rejectUntrustedForMachineIdentity(config, OPTIONS);
   const tls = readTlsSettings(config, host);
   if (tls.insecure) warnOfInsecure(config, reporter);
   // Before the key, which reads them: a change in between makes the stamp void.
-  const own = method.files === undefined ? [] : method.files(config, host)?.map(stampFile);
+  const own = method.listIdentityFiles === undefined ? [] : method.listIdentityFiles(config, host)?.map(stampFile);
   const deadlineMs = Number(config.text('timeout') ?? DEADLINE_SECONDS) * 1000;
   const storage = config.text('cache-storage') ?? 'file';
   return {
@@ -105,7 +105,7 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
     cacheKey: computeCacheKey(config, method, tls, host),
     startedAt: host.now(),
     deadlineMs,
-    maxLoginMs: method.patient ? deadlineMs + patienceMs(config) : deadlineMs,
+    maxLoginMs: method.waitsForUser ? deadlineMs + readLoginTimeoutMs(config) : deadlineMs,
     user: makeTerminalUser({ host, canPrompt: execInfo?.isInteractive !== false, writeLine: reporter.info }),
   };
 }

@@ -1,6 +1,6 @@
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import { completeConfig, requireInteraction } from '../auth-methods/missing-options.ts';
+import { promptForOptions, explainMissingOptions } from '../auth-methods/missing-options.ts';
 import { openTerminal } from '../terminal/terminal.ts';
 import type { LoginContext } from './login-context.ts';
 
@@ -25,9 +25,9 @@ export async function promptForMissing(
   if (missing.length === 0) return given;
   const because = user.cannotPromptReason;
   const terminal = because === undefined ? openTerminal(host) : undefined;
-  if (terminal === undefined) throw requireInteraction(missing, because ?? 'the terminal is gone');
+  if (terminal === undefined) throw explainMissingOptions(missing, because ?? 'the terminal is gone');
   try {
-    return await completeConfig(given, listMissing, {
+    return await promptForOptions(given, listMissing, {
       host,
       terminal,
       server: execInfo?.clusterServer,

@@ -15,10 +15,10 @@ import { findV3Endpoint, replaceVersion } from '../../shared/keystone/discovery.
 import { findTokenMismatch } from '../../shared/keystone/verify-token.ts';
 import { openHttpClient } from '../../shared/http/http-client.ts';
 import type { HttpClient, HttpSettings } from '../../shared/http/http-client.ts';
-import { openNegotiate } from '../kerberos/negotiate.ts';
+import { openNegotiateHttp } from '../kerberos/negotiate.ts';
 import type { Token } from '../../shared/keystone/token.ts';
-import { listMissing } from '../auth-methods/missing-options.ts';
-import type { AuthMethod, ProviderToken, Tools } from '../auth-methods/auth-method.ts';
+import { findMissingOptions } from '../auth-methods/missing-options.ts';
+import type { AuthMethod, ProviderToken, MethodContext } from '../auth-methods/auth-method.ts';
 import { redactAndTruncate } from '../../shared/base/quote.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import { sendWithFactors } from './additional-factors.ts';
@@ -85,7 +85,7 @@ function once<T>(find: () => Promise<T>): () => Promise<T> {
   return () => (found ??= find());
 }
 
-type Asker = (tools: Tools) => Promise<AuthRequest | ProviderToken>;
+type Asker = (tools: MethodContext) => Promise<AuthRequest | ProviderToken>;
 
 /** Whether Keystone is asked which versions it speaks: keystoneauth's v3 types take the URL as it is. */
 export function usesDiscovery(config: ResolvedConfig, method: AuthMethod): boolean {
@@ -99,7 +99,7 @@ async function obtain(login: LoginContext, config: ResolvedConfig, ask: Asker): 
     const findEndpoint = once(() =>
       findV3Endpoint(http, url, { wantsDiscovery: usesDiscovery(config, method), warn: reporter.warn }),
     );
-    const request = await ask({ host, http, tls, person: user, findV3: findEndpoint, detail: reporter.debug });
+    const request = await ask({ host, http, tls, user, findV3Endpoint: findEndpoint, detail: reporter.debug });
     if ('token' in request) return receiveProviderToken(login, request, host.now());
     reporter.debug(`logging in ${request.subject} (${method.names[0] ?? ''})`);
     const { version, rescopeTarget, otherKeystone } = request;
@@ -114,7 +114,7 @@ async function obtain(login: LoginContext, config: ResolvedConfig, ask: Asker): 
           ? await findEndpoint()
           : replaceVersion(url, 'v3');
     const base = version === undefined ? endpoint : replaceVersion(url, version);
-    const transport = request.usesNegotiate === true ? openNegotiate(httpSettings(login, deadlineMs)) : http;
+    const transport = request.usesNegotiate === true ? openNegotiateHttp(httpSettings(login, deadlineMs)) : http;
     const first = await sendWithFactors(login, config, request, (one) => authenticate(transport, base, one));
     // A mapping may have given that scope already, and such a token need not be exchangeable.
     const done =
@@ -131,7 +131,7 @@ async function obtain(login: LoginContext, config: ResolvedConfig, ask: Asker): 
  * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
  */
 export async function requestToken(login: LoginContext, config: ResolvedConfig): Promise<ReceivedToken> {
-  return obtain(login, config, (tools) => login.method.request(config, tools));
+  return obtain(login, config, (tools) => login.method.prepareRequest(config, tools));
 }
 
 /** Whose a token is. */
@@ -178,11 +178,12 @@ export async function renewToken(
   const { config, method, reporter, cache } = login;
   const { renewal } = method;
   if (record.refresh === undefined || renewal === undefined) return undefined;
-  if (listMissing(config, { ...method, missing: (known) => renewal.missing(known) }).length > 0) return undefined;
+  if (findMissingOptions(config, { ...method, listMissing: (known) => renewal.listMissing(known) }).length > 0)
+    return undefined;
   const last = new Secret(record.refresh);
   try {
     return await obtain(login, config, async (tools) => {
-      const request = await renewal.request(config, tools, last);
+      const request = await renewal.prepareRequest(config, tools, last);
       const next = request.refreshToken?.reveal();
       // The old one may be used up by now; if Keystone fails, the new one must not be lost.
       if (next !== undefined && next !== record.refresh) await cache.store(key, { ...record, refresh: next }, []);

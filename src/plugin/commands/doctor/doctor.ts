@@ -2,7 +2,7 @@ import type { TokenRecord } from '../../cache/token-record.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { warnAboutSettings, openLoginContext } from '../../login/login-context.ts';
 import type { LoginContext } from '../../login/login-context.ts';
-import { explainChoice } from '../../auth-methods/choose-method.ts';
+import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
 import { redact } from '../../../shared/base/secret.ts';
 import { OUTPUT } from '../command.ts';
@@ -59,7 +59,7 @@ async function checkSettings({ lines, run }: Heard, stanza: Stanza | undefined):
   lines.length = 0;
   warnAboutSettings(login);
   const whose = stanza !== undefined && setsAnything(stanza) ? ', with what the kubeconfig sets' : '';
-  const found = `${login.method.names[0] ?? ''}, ${explainChoice(login.config).because}${whose}`;
+  const found = `${login.method.names[0] ?? ''}, ${chooseMethodWithReason(login.config).because}${whose}`;
   const warnings = lines.splice(0);
   if (warnings.length === 0) return good(found, login);
   const fix = 'correct that; "client-keystone-auth explain" shows where each setting comes from';
@@ -104,7 +104,8 @@ async function examineKeystone(sheet: Sheet, heard: Heard, stanza: Stanza | unde
   await sheet.check('methods', { login, greeting }, (known) => checkMethods(known.login, known.greeting));
   await sheet.check('clock', { greeting }, (known) => checkClock(known.greeting));
   // A method may do without Keystone; one that needs it is spared a login that cannot work.
-  const alone = target.value === undefined && login.value?.method.withoutKeystone?.(login.value.config) === true;
+  const alone =
+    target.value === undefined && login.value?.method.worksWithoutKeystoneUrl?.(login.value.config) === true;
   const record = await sheet.check('login', { login, ready: alone ? login : greeting }, (known) =>
     checkLogin(known.login, heard.lines),
   );

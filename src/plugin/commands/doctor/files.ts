@@ -47,7 +47,9 @@ export async function checkSecretFiles(login: LoginContext): Promise<Outcome<nev
   const files = await findFiles(login);
   const { key } = login.tls.paths;
   const open = [
-    ...files.filter(({ isOpen, content }) => isOpen && holdsSecret(content)).map(({ path }) => path),
+    ...files
+      .filter(({ isReadableByOthers, content }) => isReadableByOthers && holdsSecret(content))
+      .map(({ path }) => path),
     ...(key !== undefined && isOpenKey(key, login.host.uid) ? [key] : []),
   ];
   if (open.length > 0) {

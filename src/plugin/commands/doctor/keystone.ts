@@ -34,7 +34,7 @@ const SHORT_MS = 10 * MINUTE_MS;
 /** @throws ConfigError where the user's own list of servers does not have it */
 export function checkUrl({ config, host, method }: LoginContext): Outcome<Target> {
   const text = readAuthUrl(config);
-  if (text === undefined && method.withoutKeystone?.(config) === true) return good('none is needed');
+  if (text === undefined && method.worksWithoutKeystoneUrl?.(config) === true) return good('none is needed');
   if (text === undefined)
     return bad('not set', 'set OS_AUTH_URL (--keystone-url), or OS_CLOUD to a cloud of clouds.yaml');
   const url = new URL(text);

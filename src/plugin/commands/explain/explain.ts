@@ -9,8 +9,8 @@ import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import { identifySavedSecret } from '../../login/apply-saved-secret.ts';
 import { openLoginContext, warnAboutSettings } from '../../login/login-context.ts';
 import type { LoginContext } from '../../login/login-context.ts';
-import { explainChoice } from '../../auth-methods/choose-method.ts';
-import { listMissing } from '../../auth-methods/missing-options.ts';
+import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
+import { findMissingOptions } from '../../auth-methods/missing-options.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { OUTPUT } from '../command.ts';
 import type { Answer, Command, Data } from '../command.ts';
@@ -51,8 +51,8 @@ function describeRequest({ first, verb, url, headers, body }: ImaginedRequest): 
 async function explainLogin(login: LoginContext, warnings: readonly string[]): Promise<Answer> {
   const { config, method, host, cacheKey, cache, tls } = login;
   const storage = config.text('cache-storage') ?? 'file';
-  const { because } = explainChoice(config);
-  const missing = listMissing(config, method);
+  const { because } = chooseMethodWithReason(config);
+  const missing = findMissingOptions(config, method);
   const identity = missing.length === 0 ? undefined : identifySavedSecret(login, config);
   const keyring = identity !== undefined && isSecretSaved(host, identity) ? identity.description : undefined;
   const request = await imagineRequest(login, missing);
@@ -66,7 +66,7 @@ async function explainLogin(login: LoginContext, warnings: readonly string[]): P
   const sent = request.verb === undefined ? undefined : `${request.verb} ${request.url ?? ''}`;
   const headers = Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
   const pairs = renderPairs([
-    ['Method', `${method.names[0] ?? ''} (${method.about}), ${because}`],
+    ['Method', `${method.names[0] ?? ''} (${method.summary}), ${because}`],
     ['Scope', scope],
     ['Missing', missing.map(describeSources).join(', ') || 'nothing'],
     ['From the keyring', keyring],

@@ -11,7 +11,7 @@ import { KEYSTONE } from '../../../shared/http/http-client.ts';
 import type { HttpClient, HttpRequest } from '../../../shared/http/http-client.ts';
 import { usesDiscovery } from '../../login/request-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';
-import type { Tools } from '../../auth-methods/auth-method.ts';
+import type { MethodContext } from '../../auth-methods/auth-method.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 
@@ -51,13 +51,13 @@ function refuseToAsk(): never {
   throw new NotDone(NOT_ASKED);
 }
 
-function makeTools({ host, tls }: LoginContext, endpoint: string): Tools {
+function makeTools({ host, tls }: LoginContext, endpoint: string): MethodContext {
   return {
     host,
     tls,
     http: DEAF,
-    findV3: () => Promise.resolve(endpoint),
-    person: {
+    findV3Endpoint: () => Promise.resolve(endpoint),
+    user: {
       cannotPromptReason: 'nobody is asked',
       requirePresence: refuseToAsk,
       notify: refuseToAsk,
@@ -109,15 +109,15 @@ function showRequest(request: AuthRequest, url: string, endpoint: string): Imagi
 
 async function imagine(login: LoginContext, config: ResolvedConfig): Promise<ImaginedRequest> {
   const { method } = login;
-  if (method.patient) return { first: 'a person logs in elsewhere, such as in a browser' };
+  if (method.waitsForUser) return { first: 'a person logs in elsewhere, such as in a browser' };
   const url = readAuthUrl(config);
-  if (url === undefined && method.withoutKeystone?.(config) !== true) {
+  if (url === undefined && method.worksWithoutKeystoneUrl?.(config) !== true) {
     return { first: 'Keystone is not known yet' };
   }
   const options = { wantsDiscovery: usesDiscovery(config, method), warn: () => undefined };
   const found = url === undefined ? { value: '' } : await catchNotDone(() => findV3Endpoint(DEAF, url, options));
   const endpoint = 'value' in found ? found.value : replaceVersion(url ?? '', 'v3');
-  const made = await catchNotDone(() => method.request(config, makeTools(login, endpoint)));
+  const made = await catchNotDone(() => method.prepareRequest(config, makeTools(login, endpoint)));
   if ('said' in made) return { first: made.said };
   if ('token' in made.value) return { first: 'nothing is sent to Keystone' };
   const asksVersions = 'said' in found && made.value.version === undefined && made.value.otherKeystone === undefined;

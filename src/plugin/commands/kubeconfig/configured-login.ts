@@ -89,7 +89,7 @@ export async function readConfigured(call: Call, withSecrets: boolean): Promise<
   const { host, flags: given } = call;
   const { config } = await readConfig(host, given, OPTIONS);
   const method = chooseMethod(config);
-  if (readAuthUrl(config) === undefined && method.withoutKeystone?.(config) !== true) {
+  if (readAuthUrl(config) === undefined && method.worksWithoutKeystoneUrl?.(config) !== true) {
     throw new ConfigError('nothing says where Keystone is', {
       hint: 'source an openrc, set OS_CLOUD, or give --keystone-url',
     });

@@ -1,14 +1,14 @@
 /** What a login lets the user choose from lists: the cloud, the way to log in, the project. */
 import type { Layer, Setting } from '../../../shared/options/layer.ts';
 import { describeSources } from '../../../shared/options/option.ts';
-import { listNames } from '../../config/list-names.ts';
+import { describeChoices } from '../../config/list-names.ts';
 import { readCloudNames, readConfig } from '../../config/read-config.ts';
 import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
 import { InteractionRequired } from '../../../shared/base/errors.ts';
 import { isJsonObject, listAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import type { RunContext } from '../../login/login-context.ts';
-import { explainChoice } from '../../auth-methods/choose-method.ts';
+import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
 import type { TerminalUser } from '../../terminal/terminal-user.ts';
@@ -26,7 +26,7 @@ function requireChoice(
   const option = OPTIONS.find((one) => one.name === name);
   const sources = option === undefined ? name : describeSources(option);
   return new InteractionRequired(`${what} is not set and ${person.cannotPromptReason ?? 'nobody has chosen one'}`, {
-    hint: `set ${sources} to ${listNames(names)}`,
+    hint: `set ${sources} to ${describeChoices(names)}`,
   });
 }
 
@@ -43,8 +43,13 @@ const isNameless = (config: ResolvedConfig): boolean => !['user-id', 'user-name'
 /** The usual one first; those with a credential of the machine's own are for machines. */
 async function chooseMethod(person: TerminalUser): Promise<string | undefined> {
   const [usual] = METHODS.slice(-1);
-  const offered = [...METHODS.slice(-1), ...METHODS.slice(0, -1)].filter(({ ambient }) => ambient !== true);
-  const choices = offered.map(({ names, about }) => ({ value: names[0] ?? '', name: `${about} (${names[0] ?? ''})` }));
+  const offered = [...METHODS.slice(-1), ...METHODS.slice(0, -1)].filter(
+    ({ usesMachineIdentity }) => usesMachineIdentity !== true,
+  );
+  const choices = offered.map(({ names, summary }) => ({
+    value: names[0] ?? '',
+    name: `${summary} (${names[0] ?? ''})`,
+  }));
   const chosen = await person.promptForChoice({ message: 'How to log in:', choices });
   return chosen === usual?.names[0] ? undefined : chosen;
 }
@@ -63,8 +68,8 @@ export async function choosePlace({ host, flags }: RunContext, person: TerminalU
     return config;
   };
   const given = await read();
-  const { method } = explainChoice(given);
-  const needsKeystone = method.withoutKeystone?.(given) !== true;
+  const { method } = chooseMethodWithReason(given);
+  const needsKeystone = method.worksWithoutKeystoneUrl?.(given) !== true;
   if (needsKeystone && !given.has('keystone-url') && !given.has('os-cloud')) {
     const names = await readCloudNames(host, flags, OPTIONS);
     // The only one there is has been read already, or something else is set that speaks against it.
@@ -72,7 +77,7 @@ export async function choosePlace({ host, flags }: RunContext, person: TerminalU
     if (cloud !== OTHER) chosen.set('os-cloud', { value: cloud, origin: '--os-cloud' });
   }
   const placed = await read();
-  if (explainChoice(placed).guessed === true && isNameless(placed)) {
+  if (chooseMethodWithReason(placed).isDefault === true && isNameless(placed)) {
     // Where nobody can choose, what is missing for the usual way says enough.
     const name = await chooseMethod(person);
     if (name !== undefined) chosen.set('auth-type', { value: name, origin: '--auth-type' });

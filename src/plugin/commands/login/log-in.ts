@@ -9,7 +9,7 @@ import { requestToken, rescopeToken } from '../../login/request-token.ts';
 import type { ReceivedToken } from '../../login/request-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { withToken } from '../../login/ask-keystone.ts';
-import { FACTORS } from '../../auth-methods/multifactor.ts';
+import { FACTOR_BY_NAME } from '../../auth-methods/multifactor.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { describeTokenQuestion } from '../session.ts';
 import { chooseProject, readProjects } from './choose.ts';
@@ -35,7 +35,7 @@ function mayChoose(facts: JsonObject): boolean {
   if (objectAt(facts, 'application_credential') !== undefined) return false;
   const unscoped = ['project', 'domain', 'system'].every((kind) => objectAt(facts, kind) === undefined);
   const methods = listAt(facts, 'methods');
-  return unscoped || methods.every((method) => typeof method === 'string' && FACTORS.has(method));
+  return unscoped || methods.every((method) => typeof method === 'string' && FACTOR_BY_NAME.has(method));
 }
 
 function onProject(config: ResolvedConfig, { id, name, domainId }: Project): ResolvedConfig {

@@ -6,7 +6,7 @@ import { promptForMissing } from '../../login/prompt-missing.ts';
 import { isKeyUnchanged, computeCacheKey } from '../../login/cache-key.ts';
 import { openLoginContext, warnAboutSettings } from '../../login/login-context.ts';
 import type { LoginContext, Reporter } from '../../login/login-context.ts';
-import { listMissing } from '../../auth-methods/missing-options.ts';
+import { findMissingOptions } from '../../auth-methods/missing-options.ts';
 import { makeTerminalUser } from '../../terminal/terminal-user.ts';
 import { OUTPUT } from '../command.ts';
 import type { Answer, Call, Command, Data } from '../command.ts';
@@ -28,7 +28,7 @@ const quietly = (reporter: Reporter): Reporter => ({ ...reporter, warn: () => un
 
 /** A run that has been told as little as possible must find the token again: as after the questions of get-token. */
 function listAliases(before: LoginContext, key: string): NamedAlias[] {
-  const lacksNames = listMissing(before.config, before.method).some(({ secret }) => secret !== true);
+  const lacksNames = findMissingOptions(before.config, before.method).some(({ secret }) => secret !== true);
   return lacksNames && before.cacheKey !== key ? [[before.cacheKey, { key, apiVersion: undefined, files: [] }]] : [];
 }
 
@@ -101,7 +101,8 @@ async function run({ host, own, flags, run: given, reporter }: Call): Promise<An
   const login = await openLoginContext({ ...given, flags: new Map([...flags, ...placed]) });
   if (wish.keep === 'secret') requireKeepable(login);
   warnAboutSettings(login);
-  const isMissing = (known: ResolvedConfig): ReturnType<typeof listMissing> => listMissing(known, login.method);
+  const isMissing = (known: ResolvedConfig): ReturnType<typeof findMissingOptions> =>
+    findMissingOptions(known, login.method);
   const config = await promptForMissing(login, login.config, isMissing, { withoutProject: true });
   const done = await logIn(login, config);
   const place = listSettings(placed);

@@ -50,8 +50,8 @@ export async function requireKeyring(host: Host): Promise<void> {
  * @throws ConfigError
  */
 export function requireKeepable({ method }: LoginContext): void {
-  if (method.keepable !== undefined) return;
-  const names = METHODS.flatMap(({ keepable, names: [name = ''] }) => (keepable === undefined ? [] : [name]));
+  if (method.savableSecret !== undefined) return;
+  const names = METHODS.flatMap(({ savableSecret, names: [name = ''] }) => (savableSecret === undefined ? [] : [name]));
   throw new ConfigError(`${method.names[0] ?? ''} has no secret that could be kept for later logins`, {
     hint: `log in with ${names.join(' or ')}, or use --create-application-credential`,
   });

@@ -11,7 +11,7 @@ import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
  * The setting by which a file in the current folder decides where secrets go or whom to trust with them; undefined where
  * none does.
  */
-export function untrustedDestination(config: ResolvedConfig, options: readonly Option[]): Setting | undefined {
+export function findUntrustedSetting(config: ResolvedConfig, options: readonly Option[]): Setting | undefined {
   for (const { name, trustSensitive } of options) {
     const setting = config.setting(name);
     if (setting?.consentHint === undefined) continue;
@@ -33,8 +33,8 @@ function refuse(destination: Setting, secret: string): never {
  *
  * @throws ConfigError naming both
  */
-export function refuseUntrusted(config: ResolvedConfig, options: readonly Option[]): void {
-  const destination = untrustedDestination(config, options);
+export function rejectUntrustedSettings(config: ResolvedConfig, options: readonly Option[]): void {
+  const destination = findUntrustedSetting(config, options);
   if (destination === undefined) return;
   for (const { name, secret } of options) {
     const setting = secret ? config.setting(name) : undefined;
@@ -47,7 +47,7 @@ export function refuseUntrusted(config: ResolvedConfig, options: readonly Option
  *
  * @throws ConfigError naming the setting
  */
-export function refuseUntrustedForAmbient(config: ResolvedConfig, options: readonly Option[]): void {
-  const destination = untrustedDestination(config, options);
+export function rejectUntrustedForMachineIdentity(config: ResolvedConfig, options: readonly Option[]): void {
+  const destination = findUntrustedSetting(config, options);
   if (destination !== undefined) refuse(destination, "this machine's own credential");
 }
