@@ -67,7 +67,7 @@ function makeMethodTable(): string {
 function makeCommandTable(): string {
   const rows = ALL_COMMANDS.map((command) => {
     const own = code(command.options.flatMap((option) => listFlagNames(option).slice(0, 1)));
-    return `| ${code([describeSynopsis(command)])} | ${command.about} | ${own || '–'} |`;
+    return `| ${code([describeSynopsis(command)])} | ${command.summary} | ${own || '–'} |`;
   });
   return ['| Command | Does | Options of its own |', '| --- | --- | --- |', ...rows].join('\n');
 }

@@ -47,14 +47,14 @@ function listOptions(): string[] {
 }
 
 function describeCommand(command: CommandDescription): string[] {
-  const { about, details = [], arguments: own = [], options, examples } = command;
+  const { summary, details = [], arguments: own = [], options, examples } = command;
   return [
     `.SS ${escape(describeSynopsis(command))}`,
-    escape(sentence(about)),
+    escape(sentence(summary)),
     ...details.map((text) => `.PP\n${escape(text)}`),
     ...own.map(({ name, help }) => item(`\\fI${escape(name)}\\fR`, sentence(help))),
     ...options.filter(({ flag }) => flag !== false).map(describeFlag),
-    ...examples.map(({ line, about: purpose }) => item(`${bold(NAME)} ${escape(line)}`, sentence(purpose))),
+    ...examples.map(({ line, summary: purpose }) => item(`${bold(NAME)} ${escape(line)}`, sentence(purpose))),
   ];
 }
 

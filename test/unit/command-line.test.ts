@@ -73,7 +73,7 @@ void t.test('--help names every flag with its variables, in groups, and no value
   }
   t.notMatch(text, new RegExp(CANARY));
   t.match(text, /\nKeystone:\n[^]*\nUser:\n[^]*\nScope:\n[^]*\nTLS:\n/);
-  for (const { words, about } of COMMANDS) t.ok(text.includes(words.join(' ')), `${words.join(' ')}: ${about}`);
+  for (const { words, summary } of COMMANDS) t.ok(text.includes(words.join(' ')), `${words.join(' ')}: ${summary}`);
 });
 
 void t.test('--help of each command says what it takes', async (t) => {

@@ -408,7 +408,7 @@ void t.test('a unified diff', (t) => {
   const side = (name: string, text: string): Parameters<typeof makeDiff>[0] => ({
     name,
     lines: text.split(''),
-    shown: text.split(''),
+    redactedLines: text.split(''),
   });
   t.equal(makeDiff(side('a', 'abc'), side('b', 'abc')), '');
   t.equal(makeDiff(side('a', 'abc'), side('b', 'axc')), '--- a\n+++ b\n@@ -1,3 +1,3 @@\n a\n-b\n+x\n c');
@@ -424,7 +424,7 @@ void t.test('a unified diff', (t) => {
   const home = settle(t);
   for (const [index, lines] of texts.entries()) {
     const other = texts[(index + 1) % texts.length] ?? [];
-    const [before, after] = [lines, other].map((all) => ({ name: 'file', lines: all, shown: all }));
+    const [before, after] = [lines, other].map((all) => ({ name: 'file', lines: all, redactedLines: all }));
     if (before === undefined || after === undefined) continue;
     writeFileSync(join(home, 'file'), `${lines.join('\n')}\n`);
     execFileSync('patch', ['-s', join(home, 'file')], { input: `${makeDiff(before, after)}\n` });

@@ -1,11 +1,11 @@
 import t from 'tap';
 import { parseAccessRules, parseLifetime } from '../../src/plugin/commands/login/credential-options.ts';
 import {
-  describeFlags,
-  describeVariables,
-  listSettings,
-  settingsData,
-} from '../../src/plugin/commands/login/settings.ts';
+  formatFlags,
+  formatVariables,
+  listOptionValues,
+  optionValuesToJson,
+} from '../../src/plugin/commands/login/option-values.ts';
 import { readProjects } from '../../src/plugin/commands/login/choose.ts';
 
 void t.test('how long a credential lives', async (t) => {
@@ -30,19 +30,19 @@ void t.test('what a credential may ask for', async (t) => {
 
 void t.test('settings as they are typed', async (t) => {
   const setting = (value: string) => ({ value, origin: 'test' });
-  const chosen = listSettings(
+  const chosen = listOptionValues(
     new Map([
       ['os-cloud', setting('prod')],
       ['project-name', setting('it\'s $HOME `id` \\ "x"')],
       ['client-config-file', setting('/etc/clouds.yaml')],
     ]),
   );
-  t.equal(describeFlags(chosen), `--os-cloud=prod --project-name='it'\\''s $HOME \`id\` \\ "x"'`);
+  t.equal(formatFlags(chosen), `--os-cloud=prod --project-name='it'\\''s $HOME \`id\` \\ "x"'`);
   t.equal(
-    describeVariables(chosen),
+    formatVariables(chosen),
     `OS_CLOUD=prod OS_CLIENT_CONFIG_FILE=/etc/clouds.yaml OS_PROJECT_NAME='it'\\''s $HOME \`id\` \\ "x"'`,
   );
-  t.match(settingsData(chosen), {
+  t.match(optionValuesToJson(chosen), {
     args: ['--os-cloud=prod', '--project-name=it\'s $HOME `id` \\ "x"'],
     env: { OS_CLOUD: 'prod', OS_CLIENT_CONFIG_FILE: '/etc/clouds.yaml' },
   });

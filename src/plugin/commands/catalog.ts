@@ -1,18 +1,18 @@
 import { isJsonObject, listAt, textAt } from '../../shared/base/json.ts';
-import { OUTPUT } from './command.ts';
-import type { Answer, Command } from './command.ts';
-import { ask } from './session.ts';
+import { OUTPUT_OPTION } from './command.ts';
+import type { CommandResult, Command } from './command.ts';
+import { withSession } from './session.ts';
 import { renderTable } from './table.ts';
 
 /** Keystone API v3, "Get service catalog". */
-export const catalog: Command = {
+export const catalogCommand: Command = {
   words: ['catalog'],
-  about: 'list the services of the cloud and where they are',
-  options: [OUTPUT],
-  takes: 'login',
-  examples: [{ line: 'catalog', about: 'services, regions and URLs' }],
-  async run(call): Promise<Answer> {
-    return ask(call, async (question) => {
+  summary: 'list the services of the cloud and where they are',
+  options: [OUTPUT_OPTION],
+  getTokenOptions: 'login',
+  examples: [{ line: 'catalog', summary: 'services, regions and URLs' }],
+  async run(call): Promise<CommandResult> {
+    return withSession(call, async (question) => {
       const body = await question({ verb: 'GET', path: 'auth/catalog', resource: 'the catalog' });
       const endpoints = listAt(body, 'catalog')
         .filter(isJsonObject)

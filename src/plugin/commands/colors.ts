@@ -3,12 +3,12 @@ import type { Host } from '../../shared/base/host.ts';
 type Paint = (text: string) => string;
 
 /** Colours by what they mean. */
-export interface Painter {
-  readonly good: Paint;
-  readonly bad: Paint;
-  readonly doubtful: Paint;
-  readonly strong: Paint;
-  readonly faint: Paint;
+export interface Colors {
+  readonly green: Paint;
+  readonly red: Paint;
+  readonly yellow: Paint;
+  readonly bold: Paint;
+  readonly dim: Paint;
 }
 
 const plain: Paint = (text) => text;
@@ -19,18 +19,18 @@ const sgr =
   (text) =>
     `\u001b[${String(on)}m${text}\u001b[${String(off)}m`;
 
-const COLOURED: Painter = {
-  good: sgr(32, 39),
-  bad: sgr(31, 39),
-  doubtful: sgr(33, 39),
-  strong: sgr(1, 22),
-  faint: sgr(2, 22),
+const COLOURED: Colors = {
+  green: sgr(32, 39),
+  red: sgr(31, 39),
+  yellow: sgr(33, 39),
+  bold: sgr(1, 22),
+  dim: sgr(2, 22),
 };
 
-const PLAIN: Painter = { good: plain, bad: plain, doubtful: plain, strong: plain, faint: plain };
+const PLAIN: Colors = { green: plain, red: plain, yellow: plain, bold: plain, dim: plain };
 
 /** Colours where stdout is a terminal and nobody has asked for none (https://no-color.org). */
-export function choosePainter(host: Host): Painter {
+export function chooseColors(host: Host): Colors {
   const wanted = (host.env['NO_COLOR'] ?? '') === '' && host.env['TERM'] !== 'dumb';
   return wanted && host.columns() !== undefined ? COLOURED : PLAIN;
 }

@@ -6,17 +6,17 @@ import { openLoginContext } from '../login/login-context.ts';
 import type { LoginContext, RunContext } from '../login/login-context.ts';
 
 /** Whom the present settings mean. */
-export interface Present {
+export interface CurrentLogin {
   readonly login: LoginContext;
   /** The key that they lead to. */
-  readonly key: string;
+  readonly cacheKey: string;
 }
 
 /**
  * Reads the present settings, or says why they cannot be followed: what is kept can be listed and forgotten without
  * them.
  */
-export async function readPresent(run: RunContext): Promise<LoginContext | PluginError> {
+export async function openCurrentLogin(run: RunContext): Promise<LoginContext | PluginError> {
   try {
     return await openLoginContext(run);
   } catch (error) {
@@ -26,17 +26,17 @@ export async function readPresent(run: RunContext): Promise<LoginContext | Plugi
 }
 
 /** Incomplete settings lead to what was completed the last time. */
-export function locatePresent(login: LoginContext, folder: CacheFolder | undefined): Present {
+export function resolveCurrentLogin(login: LoginContext, folder: CacheFolder | undefined): CurrentLogin {
   const target = folder === undefined ? undefined : readAliasFile(folder, login.cacheKey)?.key;
-  return { login, key: target ?? login.cacheKey };
+  return { login, cacheKey: target ?? login.cacheKey };
 }
 
 /** Where the present settings keep tokens: a name of `STORES`. */
-export function storageOf({ config }: LoginContext): string {
+export function getCacheStorage({ config }: LoginContext): string {
   return config.text('cache-storage') ?? 'file';
 }
 
 /** Whether the present settings would use what is kept. */
-export function isPresent(present: Present | undefined, { key, storage }: CachedIdentity): boolean {
-  return present?.key === key && storageOf(present.login) === storage;
+export function isCurrentLogin(present: CurrentLogin | undefined, { key, storage }: CachedIdentity): boolean {
+  return present?.cacheKey === key && getCacheStorage(present.login) === storage;
 }

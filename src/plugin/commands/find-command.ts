@@ -12,7 +12,7 @@ const isOf =
   ({ group, name }: Option): boolean =>
     groups.includes(group) && !FOR_KUBECTL.includes(name);
 
-const TAKEN: Readonly<Record<CommandDescription['takes'], (option: Option) => boolean>> = {
+const TAKEN: Readonly<Record<CommandDescription['getTokenOptions'], (option: Option) => boolean>> = {
   everything: () => true,
   login: ({ name }) => !FOR_KUBECTL.includes(name),
   cache: isOf('Cache', 'Run'),
@@ -20,8 +20,8 @@ const TAKEN: Readonly<Record<CommandDescription['takes'], (option: Option) => bo
 };
 
 /** The options of a login that a command takes. */
-export function listLoginOptions({ takes }: CommandDescription): readonly Option[] {
-  return OPTIONS.filter(TAKEN[takes]);
+export function listGetTokenOptions({ getTokenOptions }: CommandDescription): readonly Option[] {
+  return OPTIONS.filter(TAKEN[getTokenOptions]);
 }
 
 function startsWith(words: readonly string[], beginning: readonly string[]): boolean {
@@ -29,7 +29,7 @@ function startsWith(words: readonly string[], beginning: readonly string[]): boo
 }
 
 /** Commands whose names begin with this word. */
-export function listGroup(word: string | undefined): readonly Command[] {
+export function listCommandGroup(word: string | undefined): readonly Command[] {
   return COMMANDS.filter(({ words }) => words[0] === word);
 }
 
@@ -41,7 +41,7 @@ export function listGroup(word: string | undefined): readonly Command[] {
 export function findCommand(words: readonly string[]): Command {
   const found = COMMANDS.find((command) => startsWith(words, command.words));
   if (found !== undefined) return found;
-  const group = listGroup(words[0]);
+  const group = listCommandGroup(words[0]);
   if (group.length > 0) {
     const names = group.map((command) => command.words.join(' '));
     throw new UsageError(`${words[0] ?? ''} alone is no command`, { hint: `use ${names.join(', ')}` });

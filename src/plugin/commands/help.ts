@@ -3,7 +3,7 @@ import type { Argv } from 'yargs';
 import { PLUGIN_OPTION_GROUPS } from '../../shared/options/option.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { CommandDescription } from './command.ts';
-import { listGroup, listLoginOptions } from './find-command.ts';
+import { listCommandGroup, listGetTokenOptions } from './find-command.ts';
 import { ALL_COMMANDS, GET_TOKEN_COMMAND } from './registry.ts';
 import { describeSynopsis } from './synopsis.ts';
 
@@ -42,12 +42,12 @@ function addOptions(parser: Argv, options: readonly Option[]): void {
 
 function addCommands(parser: Argv, commands: readonly CommandDescription[]): void {
   // yargs' own commands stand before its options; it runs none of them here.
-  for (const command of commands) parser.command(describeSynopsis(command), command.about);
+  for (const command of commands) parser.command(describeSynopsis(command), command.summary);
 }
 
 function describeWhole(command: CommandDescription, parser: Argv): void {
-  const { about, details = [], arguments: own = [], options, examples } = command;
-  const sentence = `${about.charAt(0).toUpperCase()}${about.slice(1)}.`;
+  const { summary, details = [], arguments: own = [], options, examples } = command;
+  const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
   const words = own.map(({ name, help }) => `  ${name}  ${help}`);
   const parts = [
     `Usage: $0 ${describeSynopsis(command)} [options]`,
@@ -56,8 +56,8 @@ function describeWhole(command: CommandDescription, parser: Argv): void {
     ...(words.length === 0 ? [] : [words.join('\n')]),
   ];
   parser.usage(parts.join('\n\n'));
-  addOptions(parser, [...options, ...listLoginOptions(command)]);
-  for (const { line, about: purpose } of examples) parser.example(`$0 ${line}`, purpose);
+  addOptions(parser, [...options, ...listGetTokenOptions(command)]);
+  for (const { line, summary: purpose } of examples) parser.example(`$0 ${line}`, purpose);
 }
 
 /**
@@ -68,7 +68,7 @@ function describeWhole(command: CommandDescription, parser: Argv): void {
  */
 export async function renderHelp(words: readonly string[] | undefined, columns: number | undefined): Promise<string> {
   const parser = start(columns);
-  const group = listGroup(words?.[0]);
+  const group = listCommandGroup(words?.[0]);
   const command = group.find((one) => one.words.every((word, index) => words?.[index] === word));
   if (command !== undefined) describeWhole(command, parser);
   else if (words !== undefined) {
@@ -79,7 +79,7 @@ export async function renderHelp(words: readonly string[] | undefined, columns: 
       'Usage: $0 [COMMAND] [options]\n\nLogs in to OpenStack Keystone. Without a command it prints the token as an ExecCredential for kubectl, with\nthese options. A flag is stronger than its variables, which stand in brackets.',
     );
     addCommands(parser, ALL_COMMANDS);
-    addOptions(parser, listLoginOptions(GET_TOKEN_COMMAND));
+    addOptions(parser, listGetTokenOptions(GET_TOKEN_COMMAND));
   }
   return `${await parser.group(['help', 'version'], 'Run:').getHelp()}\n`;
 }

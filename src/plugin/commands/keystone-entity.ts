@@ -2,14 +2,14 @@ import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.t
 import type { JsonObject } from '../../shared/base/json.ts';
 
 /** A thing of Keystone's with the domain that it is named in. */
-export interface Named {
+export interface KeystoneEntity {
   readonly id: string | null;
   readonly name: string | null;
   readonly domain?: { readonly id: string | null; readonly name: string | null };
 }
 
 /** Reads one, where there is one. */
-export function readNamed(value: JsonObject | undefined): Named | undefined {
+export function readEntity(value: JsonObject | undefined): KeystoneEntity | undefined {
   if (value === undefined) return undefined;
   const domain = objectAt(value, 'domain');
   return {
@@ -22,13 +22,13 @@ export function readNamed(value: JsonObject | undefined): Named | undefined {
 }
 
 /** The names in a list of such things, sorted: Keystone's order changes from answer to answer. */
-export const namesIn = (facts: JsonObject, list: string): string[] =>
+export const listEntityNames = (facts: JsonObject, list: string): string[] =>
   listAt(facts, list)
     .flatMap((entry) => (isJsonObject(entry) ? (textAt(entry, 'name') ?? []) : []))
     .toSorted();
 
 /** Says one in words: "demo (4f2c, domain Default)". */
-export function describeNamed(named: Named | undefined): string | undefined {
+export function describeEntity(named: KeystoneEntity | undefined): string | undefined {
   if (named === undefined) return undefined;
   const { id, name, domain } = named;
   const where = domain === undefined ? '' : `, domain ${domain.name ?? domain.id ?? '?'}`;
@@ -38,7 +38,7 @@ export function describeNamed(named: Named | undefined): string | undefined {
 /** What a token is good for, where that is no project. */
 export function describeTokenScope(facts: JsonObject): string | undefined {
   if (objectAt(facts, 'system') !== undefined) return 'the whole system';
-  const domain = readNamed(objectAt(facts, 'domain'));
-  if (domain !== undefined) return `domain ${describeNamed(domain) ?? ''}`;
+  const domain = readEntity(objectAt(facts, 'domain'));
+  if (domain !== undefined) return `domain ${describeEntity(domain) ?? ''}`;
   return objectAt(facts, 'project') === undefined ? 'nothing: the token has no scope' : undefined;
 }

@@ -1,14 +1,14 @@
 import { isJsonObject, listAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import { OUTPUT } from './command.ts';
-import type { Answer, Command } from './command.ts';
-import { ask } from './session.ts';
+import { OUTPUT_OPTION } from './command.ts';
+import type { CommandResult, Command } from './command.ts';
+import { withSession } from './session.ts';
 import { renderTable } from './table.ts';
 
 /** A list of Keystone's that is shown as a table. */
 export interface Listing {
   readonly word: string;
-  readonly about: string;
+  readonly summary: string;
   /** Below the v3 endpoint. */
   readonly path: string;
   /** The member of the answer that holds the list. */
@@ -23,15 +23,15 @@ const cell = (entry: JsonObject, member: string): string => {
 };
 
 /** Makes a command of a listing. */
-export function listingCommand({ word, about, path, member, columns }: Listing): Command {
+export function makeListingCommand({ word, summary, path, member, columns }: Listing): Command {
   return {
     words: [word],
-    about,
-    options: [OUTPUT],
-    takes: 'login',
-    examples: [{ line: word, about }],
-    async run(call): Promise<Answer> {
-      return ask(call, async (question) => {
+    summary,
+    options: [OUTPUT_OPTION],
+    getTokenOptions: 'login',
+    examples: [{ line: word, summary }],
+    async run(call): Promise<CommandResult> {
+      return withSession(call, async (question) => {
         const body = await question({ verb: 'GET', path, resource: `the ${word}` });
         const entries = listAt(body, member).filter(isJsonObject);
         const rows = entries.map((entry) => columns.map(([, name]) => cell(entry, name)));
@@ -56,9 +56,9 @@ export function listingCommand({ word, about, path, member, columns }: Listing):
 }
 
 /** Keystone API v3, "Get available project scopes". */
-export const projects: Command = listingCommand({
+export const projectsCommand: Command = makeListingCommand({
   word: 'projects',
-  about: 'list the projects that you can log in to',
+  summary: 'list the projects that you can log in to',
   path: 'auth/projects',
   member: 'projects',
   columns: [
@@ -70,9 +70,9 @@ export const projects: Command = listingCommand({
 });
 
 /** Keystone API v3, "Get available domain scopes". */
-export const domains: Command = listingCommand({
+export const domainsCommand: Command = makeListingCommand({
   word: 'domains',
-  about: 'list the domains that you can log in to',
+  summary: 'list the domains that you can log in to',
   path: 'auth/domains',
   member: 'domains',
   columns: [

@@ -13,11 +13,11 @@ import type { LoginContext } from '../login/login-context.ts';
 import { revokeTokenIfPossible } from '../login/revoke-token.ts';
 import type { RevocationResult } from '../login/revoke-token.ts';
 import { makePrintable } from '../../shared/base/printable.ts';
-import { OUTPUT } from './command.ts';
-import type { Answer, Call, Command, Data } from './command.ts';
-import { describeTime } from './describe-time.ts';
-import { locatePresent, readPresent, storageOf } from './current-login.ts';
-import type { Present } from './current-login.ts';
+import { OUTPUT_OPTION } from './command.ts';
+import type { CommandResult, Invocation, Command, OutputData } from './command.ts';
+import { formatTimestamp } from './format-time.ts';
+import { resolveCurrentLogin, openCurrentLogin, getCacheStorage } from './current-login.ts';
+import type { CurrentLogin } from './current-login.ts';
 import { renderTable } from './table.ts';
 
 /** A login that is under way is waited for as long as Keystone may take for it, in ms. */
@@ -27,7 +27,7 @@ const LOCK_MS = 31_000;
 const REVOKE_MS = 10_000;
 
 /** An identity to forget. */
-interface Target {
+interface LogoutTarget {
   readonly key: string;
   readonly storages: readonly string[];
   /** Whether the present settings lead to it. */
@@ -35,7 +35,7 @@ interface Target {
 }
 
 /** A token that was kept, and what became of it. */
-interface Outcome {
+interface TokenOutcome {
   readonly key: string;
   readonly record: TokenRecord;
   readonly about: TokenMetadata | undefined;
@@ -43,31 +43,32 @@ interface Outcome {
 }
 
 /** Of one identity or all: what was forgotten, and what was not. */
-interface Result {
-  readonly outcomes: readonly Outcome[];
+interface LogoutResult {
+  readonly outcomes: readonly TokenOutcome[];
   readonly secrets: readonly SavedSecretIdentity[];
   readonly failures: readonly CacheError[];
 }
 
 function listTargets(
   folder: CacheFolder,
-  present: Present | undefined,
+  present: CurrentLogin | undefined,
   { all, now }: { all: boolean; now: number },
-): Target[] {
+): LogoutTarget[] {
   const storages = new Map<string, Set<string>>();
   const add = (key: string, storage: string): void => {
     storages.set(key, (storages.get(key) ?? new Set()).add(storage));
   };
-  for (const { key, storage } of listCachedIdentities(folder, now)) if (all || key === present?.key) add(key, storage);
+  for (const { key, storage } of listCachedIdentities(folder, now))
+    if (all || key === present?.cacheKey) add(key, storage);
   // A keyring may hold what no list tells of.
-  if (present !== undefined) add(present.key, storageOf(present.login));
-  return [...storages].map(([key, names]) => ({ key, storages: [...names], present: key === present?.key }));
+  if (present !== undefined) add(present.cacheKey, getCacheStorage(present.login));
+  return [...storages].map(([key, names]) => ({ key, storages: [...names], present: key === present?.cacheKey }));
 }
 
 async function forget(
-  call: Call,
+  call: Invocation,
   folder: CacheFolder,
-  target: Target,
+  target: LogoutTarget,
   login: LoginContext | undefined,
 ): Promise<ForgetResult> {
   const { host, reporter } = call;
@@ -87,12 +88,12 @@ async function forget(
 }
 
 async function giveAllBack(
-  { host, reporter, run }: Call,
-  target: Target,
+  { host, reporter, runContext }: Invocation,
+  target: LogoutTarget,
   { records, metadata }: ForgetResult,
   login: LoginContext | undefined,
-): Promise<Outcome[]> {
-  const httpContext = { host, reporter, userAgent: run.userAgent };
+): Promise<TokenOutcome[]> {
+  const httpContext = { host, reporter, userAgent: runContext.userAgent };
   const deadlineMs = Math.min(login?.deadlineMs ?? REVOKE_MS, REVOKE_MS);
   const { key, present: isCurrentLogin } = target;
   return Promise.all(
@@ -105,10 +106,10 @@ async function giveAllBack(
 
 /** A secret that is kept for later logins would make the next run log in again without anybody being asked. */
 async function forgetSecrets(
-  { host }: Call,
+  { host }: Invocation,
   login: LoginContext | undefined,
   all: boolean,
-): Promise<Pick<Result, 'secrets' | 'failures'>> {
+): Promise<Pick<LogoutResult, 'secrets' | 'failures'>> {
   const own = login === undefined ? undefined : identifySavedSecret(login, login.config);
   const chosen = listSavedSecrets(host).filter(({ key }) => all || key === own?.key);
   const secrets: SavedSecretIdentity[] = [];
@@ -124,13 +125,13 @@ async function forgetSecrets(
   return { secrets, failures };
 }
 
-async function logOut(call: Call, login: LoginContext | undefined, all: boolean): Promise<Result> {
+async function logOut(call: Invocation, login: LoginContext | undefined, all: boolean): Promise<LogoutResult> {
   const folder = findCacheFolder(call.host);
   if (folder === undefined) return { outcomes: [], secrets: [], failures: [] };
-  const present = login === undefined ? undefined : locatePresent(login, folder);
+  const present = login === undefined ? undefined : resolveCurrentLogin(login, folder);
   const { secrets, failures } = await forgetSecrets(call, login, all);
   const targets = listTargets(folder, present, { all, now: call.host.now() });
-  const done: { target: Target; forgotten: ForgetResult }[] = [];
+  const done: { target: LogoutTarget; forgotten: ForgetResult }[] = [];
   for (const target of targets) done.push({ target, forgotten: await forget(call, folder, target, login) });
   // Forgotten first: whoever looks while Keystone is asked must not find a token that is about to end.
   const outcomes = await Promise.all(done.map(({ target, forgotten }) => giveAllBack(call, target, forgotten, login)));
@@ -147,11 +148,11 @@ const FATES: Readonly<Record<RevocationResult['kind'], Describe>> = {
   revoked: () => 'revoked',
   ended: () => 'had ended',
   given: () => 'not revoked: it was given to this program',
-  foreign: ({ expiresAt }) => `not revoked: the identity provider's own, ends at ${describeTime(expiresAt)}`,
-  'not-revoked': ({ expiresAt }) => `not revoked, ends at ${describeTime(expiresAt)}`,
+  foreign: ({ expiresAt }) => `not revoked: the identity provider's own, ends at ${formatTimestamp(expiresAt)}`,
+  'not-revoked': ({ expiresAt }) => `not revoked, ends at ${formatTimestamp(expiresAt)}`,
 };
 
-function dataOf({ key, record, about, fate }: Outcome): Data {
+function dataOf({ key, record, about, fate }: TokenOutcome): OutputData {
   return {
     key,
     user: about?.user ?? null,
@@ -159,13 +160,13 @@ function dataOf({ key, record, about, fate }: Outcome): Data {
     scope: about?.scope ?? null,
     method: about?.method ?? null,
     keystone: record.endpoint ?? null,
-    expiresAt: describeTime(record.expiresAt),
+    expiresAt: formatTimestamp(record.expiresAt),
     token: fate.kind,
     because: 'because' in fate ? fate.because : null,
   };
 }
 
-function render({ outcomes, secrets }: Result): string {
+function render({ outcomes, secrets }: LogoutResult): string {
   const rows = outcomes.map(({ record, about, fate }) => [
     about?.user ?? 'unknown',
     about?.scope ?? 'unknown',
@@ -177,15 +178,15 @@ function render({ outcomes, secrets }: Result): string {
   return [...table, ...kept].join('\n') || 'There was nothing to forget.';
 }
 
-function statusOf({ outcomes, failures }: Result): number {
+function statusOf({ outcomes, failures }: LogoutResult): number {
   if (failures.length > 0) return EXIT.internal;
   return outcomes.some(({ fate }) => fate.kind === 'not-revoked') ? EXIT.unreachable : EXIT.ok;
 }
 
 /** Forgets tokens and has Keystone end them. */
-export const logout: Command = {
+export const logoutCommand: Command = {
   words: ['logout'],
-  about: 'have Keystone revoke the token of the present settings, and forget it with all that could renew it',
+  summary: 'have Keystone revoke the token of the present settings, and forget it with all that could renew it',
   details: [
     'Where Keystone cannot be asked, the token is forgotten all the same, and the exit status is 6: it is good until it ends. A token that was given to this program (OS_TOKEN, used as it is) is forgotten and not revoked.',
     'What the keyring keeps for later logins is forgotten too. Settings that hold a password log in again when kubectl runs next.',
@@ -198,22 +199,24 @@ export const logout: Command = {
       file: 'nowhere',
       help: 'every token and every secret that is kept, whatever the settings; each token goes to the Keystone that it is from',
     },
-    OUTPUT,
+    OUTPUT_OPTION,
   ],
-  takes: 'login',
+  getTokenOptions: 'login',
   examples: [
-    { line: 'logout', about: 'revoke and forget the token of the present settings' },
-    { line: 'logout --all', about: 'revoke and forget all that is kept' },
+    { line: 'logout', summary: 'revoke and forget the token of the present settings' },
+    { line: 'logout --all', summary: 'revoke and forget all that is kept' },
   ],
-  async run(call): Promise<Answer> {
-    const all = call.own.isOn('all');
-    const given = await readPresent(call.run);
+  async run(call): Promise<CommandResult> {
+    const all = call.ownConfig.isOn('all');
+    const given = await openCurrentLogin(call.runContext);
     if (given instanceof PluginError && !all) throw given;
     const result = await logOut(call, given instanceof PluginError ? undefined : given, all);
     for (const { about, fate, record } of result.outcomes) {
       if (fate.kind !== 'not-revoked') continue;
       const whose = about === undefined ? 'a token' : `the token of ${about.user} (${about.scope})`;
-      call.reporter.warn(`${whose} is not revoked, and good until ${describeTime(record.expiresAt)}: ${fate.because}`);
+      call.reporter.warn(
+        `${whose} is not revoked, and good until ${formatTimestamp(record.expiresAt)}: ${fate.because}`,
+      );
     }
     for (const { message } of result.failures) call.reporter.warn(message);
     return {
@@ -223,7 +226,7 @@ export const logout: Command = {
         secrets: result.secrets.map(({ option, description }) => ({ option, about: description })),
         failures: result.failures.map(({ message }) => message),
       },
-      status: statusOf(result),
+      exitStatus: statusOf(result),
     };
   },
 };

@@ -10,10 +10,10 @@ import { resolveConfig } from '../../shared/options/resolve-config.ts';
 import { UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { USER_AGENT } from '../../shared/base/version.ts';
-import { renderAnswer } from './render-answer.ts';
-import type { Call, Command } from './command.ts';
-import { findCommand, listGroup, listLoginOptions } from './find-command.ts';
-import { choosePainter } from './colors.ts';
+import { renderResult } from './render-result.ts';
+import type { Invocation, Command } from './command.ts';
+import { findCommand, listCommandGroup, listGetTokenOptions } from './find-command.ts';
+import { chooseColors } from './colors.ts';
 
 function only(layer: Layer, options: readonly Option[]): Layer {
   return new Map([...layer].filter(([name]) => options.some((option) => option.name === name)));
@@ -23,7 +23,7 @@ function only(layer: Layer, options: readonly Option[]): Layer {
 function takeWords(command: Command, words: readonly string[]): readonly string[] {
   const own = words.slice(command.words.length);
   const wanted = command.arguments ?? [];
-  if (own.length > wanted.length && wanted.at(-1)?.many !== true) throw makeUnexpectedArgumentError();
+  if (own.length > wanted.length && wanted.at(-1)?.variadic !== true) throw makeUnexpectedArgumentError();
   const missing = wanted.find(({ required }, index) => required === true && own[index] === undefined);
   if (missing !== undefined) {
     throw new UsageError(`${command.words.join(' ')} needs ${missing.name}`, { hint: `it is the ${missing.help}` });
@@ -37,23 +37,23 @@ function takeWords(command: Command, words: readonly string[]): readonly string[
   return own;
 }
 
-function prepare(host: Host, command: Command): Call {
-  const login = listLoginOptions(command);
+function prepare(host: Host, command: Command): Invocation {
+  const login = listGetTokenOptions(command);
   const { words, flags } = parseCommandLine(host.argv, [...login, ...command.options]);
   const loginFlags = only(flags, login);
-  const own = resolveConfig(
+  const ownConfig = resolveConfig(
     [only(flags, command.options), readEnvironment(host.env, command.options)],
     command.options,
   );
   const reporter = makeReporter(host, loginFlags);
   return {
     host,
-    words: takeWords(command, words),
-    own,
+    args: takeWords(command, words),
+    ownConfig,
     flags: loginFlags,
-    run: { host, execInfo: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onFastPath: false },
+    runContext: { host, execInfo: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onFastPath: false },
     reporter,
-    paint: choosePainter(host),
+    colors: chooseColors(host),
   };
 }
 
@@ -61,13 +61,16 @@ async function answer(host: Host): Promise<RunResult> {
   const words = listWords(host.argv);
   if (host.argv.includes('--help')) {
     const { renderHelp } = await import('./help.ts');
-    const asked = words.length === 0 || listGroup(words[0]).length === 0 ? undefined : words;
+    const asked = words.length === 0 || listCommandGroup(words[0]).length === 0 ? undefined : words;
     return { document: await renderHelp(asked, host.columns()), exitStatus: EXIT.ok };
   }
   const command = findCommand(words);
   const call = prepare(host, command);
   const given = await command.run(call);
-  return { document: await renderAnswer(given, call.own.text('output')), exitStatus: given.status ?? EXIT.ok };
+  return {
+    document: await renderResult(given, call.ownConfig.text('output')),
+    exitStatus: given.exitStatus ?? EXIT.ok,
+  };
 }
 
 /** Runs a command to its end, its failures included. */

@@ -4,7 +4,7 @@ import { openLoginContext } from '../login/login-context.ts';
 import type { LoginContext } from '../login/login-context.ts';
 import { withToken } from '../login/ask-keystone.ts';
 import type { AskKeystone } from '../login/ask-keystone.ts';
-import type { Call } from './command.ts';
+import type { Invocation } from './command.ts';
 
 /** A run that has a token, from the cache or from Keystone. */
 export interface Session {
@@ -17,8 +17,8 @@ export interface Session {
  *
  * @throws PluginError
  */
-export async function openSession({ run }: Call): Promise<Session> {
-  const login = await openLoginContext(run);
+export async function openSession({ runContext }: Invocation): Promise<Session> {
+  const login = await openLoginContext(runContext);
   return { login, record: await getTokenRecord(login) };
 }
 
@@ -27,13 +27,16 @@ export async function openSession({ run }: Call): Promise<Session> {
  *
  * @throws PluginError
  */
-export async function ask<T>(call: Call, use: (ask: AskKeystone, session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(
+  call: Invocation,
+  use: (ask: AskKeystone, session: Session) => Promise<T>,
+): Promise<T> {
   const session = await openSession(call);
   return withToken(session.login, session.record, (question) => use(question, session));
 }
 
 /** What a token says of itself (Keystone API v3, "Validate and show information for token"), the member `token`. */
-export function describeTokenQuestion({ record }: Session): Parameters<AskKeystone>[0] {
+export function makeTokenDetailsCall({ record }: Session): Parameters<AskKeystone>[0] {
   return {
     verb: 'GET',
     path: 'auth/tokens?nocatalog=true',

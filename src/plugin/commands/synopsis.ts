@@ -1,7 +1,7 @@
 import type { Argument, CommandDescription } from './command.ts';
 
-const spell = ({ name, required, many }: Argument): string => {
-  const word = many === true ? `${name}...` : name;
+const spell = ({ name, required, variadic }: Argument): string => {
+  const word = variadic === true ? `${name}...` : name;
   return required === true ? word : `[${word}]`;
 };
 

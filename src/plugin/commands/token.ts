@@ -1,5 +1,5 @@
 import { UsageError } from '../../shared/base/errors.ts';
-import type { Answer, Command } from './command.ts';
+import type { CommandResult, Command } from './command.ts';
 import { openSession } from './session.ts';
 
 type Dress = (token: string) => string;
@@ -20,9 +20,9 @@ function chooseDress(header: string | undefined, raw: boolean): Dress {
 }
 
 /** Prints the token itself. */
-export const token: Command = {
+export const tokenCommand: Command = {
   words: ['token'],
-  about: 'print the token alone, or as a header for curl and other programs',
+  summary: 'print the token alone, or as a header for curl and other programs',
   details: ['Whoever has the token is you until it ends: do not leave it in a file, an argument or a log.'],
   options: [
     {
@@ -40,12 +40,15 @@ export const token: Command = {
       help: 'print an Authorization line without "Bearer", as the API of Krake takes it',
     },
   ],
-  takes: 'login',
+  getTokenOptions: 'login',
   examples: [
-    { line: 'token --header x-auth-token | curl -H @- "$OS_AUTH_URL/auth/projects"', about: 'ask Keystone with curl' },
+    {
+      line: 'token --header x-auth-token | curl -H @- "$OS_AUTH_URL/auth/projects"',
+      summary: 'ask Keystone with curl',
+    },
   ],
-  async run(call): Promise<Answer> {
-    const dress = chooseDress(call.own.text('header'), call.own.isOn('raw-authorization'));
+  async run(call): Promise<CommandResult> {
+    const dress = chooseDress(call.ownConfig.text('header'), call.ownConfig.isOn('raw-authorization'));
     const { record } = await openSession(call);
     return { text: dress(record.token) };
   },

@@ -6,7 +6,7 @@ export interface DiffSide {
   readonly name: string;
   readonly lines: readonly string[];
   /** The same lines without what nobody may see. */
-  readonly shown: readonly string[];
+  readonly redactedLines: readonly string[];
 }
 
 const join = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
@@ -25,7 +25,7 @@ export function makeDiff(before: DiffSide, after: DiffSide): string {
     let [old, changed] = [oldStart - 1, newStart - 1];
     const shown = lines.map((line) => {
       const mark = line.charAt(0);
-      const text = mark === '+' ? after.shown[changed] : before.shown[old];
+      const text = mark === '+' ? after.redactedLines[changed] : before.redactedLines[old];
       if (mark !== '+') old += 1;
       if (mark !== '-') changed += 1;
       return mark + (text ?? '');

@@ -3,14 +3,14 @@ import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from '../../shared/base/errors.ts';
 import { isJsonObject } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import { rewrite } from './edit-yaml.ts';
+import { rewriteYaml } from './edit-yaml.ts';
 import type { StreamTree } from './yaml-tree.ts';
-import { parseStream } from './yaml.ts';
+import { parseYamlStream } from './yaml.ts';
 
 /** The lists of a kubeconfig, by the name of what an entry holds. */
 export const SECTIONS = { cluster: 'clusters', user: 'users', context: 'contexts' } as const;
 
-export type Kind = keyof typeof SECTIONS;
+export type EntryKind = keyof typeof SECTIONS;
 
 /** A kubeconfig as it was read. */
 export interface KubeconfigDocument {
@@ -20,7 +20,7 @@ export interface KubeconfigDocument {
   readonly stream: StreamTree;
 }
 
-const KINDS: readonly Kind[] = ['cluster', 'user', 'context'];
+const KINDS: readonly EntryKind[] = ['cluster', 'user', 'context'];
 
 /** Names in messages are the file's, so they are as long as it likes. */
 const shorten = (name: string): string => (name.length > 80 ? `${name.slice(0, 80)}…` : name);
@@ -45,7 +45,7 @@ function checkList(list: unknown, section: string, path: string): void {
  * @throws ConfigError where it is no YAML or no kubeconfig
  */
 export function parseKubeconfig(text: string, path: string): KubeconfigDocument {
-  const stream = parseStream(text, path);
+  const stream = parseYamlStream(text, path);
   const data = stream.documents[0]?.data ?? {};
   if (!isJsonObject(data) || (data['kind'] ?? 'Config') !== 'Config') {
     throw new ConfigError(`${path} is no kubeconfig`, { hint: 'name another file with --kubeconfig or KUBECONFIG' });
@@ -62,7 +62,7 @@ export function parseKubeconfig(text: string, path: string): KubeconfigDocument 
 export function rewriteKubeconfig(document: KubeconfigDocument, after: JsonObject): string {
   const { path, text, data, stream } = document;
   if (isDeepStrictEqual(data, after)) return text;
-  const written = rewrite(text, stream, after);
+  const written = rewriteYaml(text, stream, after);
   if (!says(written, path, [after, ...stream.documents.slice(1).map((other) => other.data)])) {
     throw new ConfigError(`${path} cannot be changed without changing more of it, so nothing was written`, {
       hint: 'an anchor, an alias or a merge key is in the way: write out what it stands for',
@@ -73,7 +73,7 @@ export function rewriteKubeconfig(document: KubeconfigDocument, after: JsonObjec
 
 function says(text: string, path: string, expected: readonly unknown[]): boolean {
   try {
-    const documents = parseStream(text, path).documents.map(({ data }) => data);
+    const documents = parseYamlStream(text, path).documents.map(({ data }) => data);
     return isDeepStrictEqual(documents, expected);
   } catch {
     return false;

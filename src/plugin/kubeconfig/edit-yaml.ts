@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { isJsonObject } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import type { ItemTree, ListTree, MapTree, PairTree, Span, StreamTree, Tree } from './yaml-tree.ts';
-import { renderBlock } from './yaml.ts';
+import { renderYamlBlock } from './yaml.ts';
 import type { BlockStyle } from './yaml.ts';
 
 /** A piece that gives way to another. */
@@ -81,7 +81,7 @@ class Changes {
   /** Puts a whole document where there was none. */
   fill(after: JsonObject): void {
     const { length } = this.#text;
-    this.#insertLines(length, renderBlock(after, this.#style), 0);
+    this.#insertLines(length, renderYamlBlock(after, this.#style), 0);
   }
 
   /** Only braces can be replaced whole without a loss. */
@@ -107,7 +107,7 @@ class Changes {
       for (const key of added) this.#insertFlow(last, `${JSON.stringify(key)}: ${this.#renderFlow(after[key], last)}`);
     } else {
       const column = this.#column(last.start);
-      this.#insertLines(this.#endOfBlock(last, column), renderBlock(pick(after, added), this.#style), column);
+      this.#insertLines(this.#endOfBlock(last, column), renderYamlBlock(pick(after, added), this.#style), column);
     }
     return true;
   }
@@ -133,7 +133,7 @@ class Changes {
       for (const entry of added) this.#insertFlow(last, this.#renderFlow(entry, last));
     } else {
       const column = this.#column(last.start);
-      this.#insertLines(this.#endOfBlock(last, column), renderBlock(added, this.#style), column);
+      this.#insertLines(this.#endOfBlock(last, column), renderYamlBlock(added, this.#style), column);
     }
     return true;
   }
@@ -145,7 +145,7 @@ class Changes {
       return;
     }
     const column = this.#column(start);
-    const [first = '', ...others] = renderBlock({ [key]: value }, this.#style);
+    const [first = '', ...others] = renderYamlBlock({ [key]: value }, this.#style);
     const valueEnd = this.#trimEnd(end);
     const until = others.length === 0 ? valueEnd : this.#endOfLine(valueEnd);
     const comments = this.#commentsIn(colon, until).map((comment) => `  ${comment}`);
@@ -159,7 +159,7 @@ class Changes {
       return;
     }
     const column = this.#column(start);
-    const [first = '', ...others] = renderBlock([value], this.#style);
+    const [first = '', ...others] = renderYamlBlock([value], this.#style);
     const lines = [first, ...others.map((line) => `${' '.repeat(column)}${line}`)];
     this.#put({ start, end: this.#trimEnd(Math.max(end, node.end)) }, lines.join('\n'));
   }
@@ -270,7 +270,7 @@ class Changes {
  * Makes the first document of a text say `after`. Whether it does is for the caller to see: anchors and merge keys may be in the
  * way.
  */
-export function rewrite(text: string, { documents, comments }: StreamTree, after: JsonObject): string {
+export function rewriteYaml(text: string, { documents, comments }: StreamTree, after: JsonObject): string {
   const [first] = documents;
   const changes = new Changes(text, first?.root, comments);
   const root = first?.root;

@@ -2,7 +2,7 @@
 import { isJsonObject, listAt, objectAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import { SECTIONS } from './document.ts';
-import type { Kind } from './document.ts';
+import type { EntryKind } from './document.ts';
 
 const isNamed =
   (name: string) =>
@@ -10,7 +10,7 @@ const isNamed =
     isJsonObject(entry) && entry['name'] === name;
 
 /** The names in a list. */
-export function listNames(data: JsonObject, kind: Kind): string[] {
+export function listEntryNames(data: JsonObject, kind: EntryKind): string[] {
   return listAt(data, SECTIONS[kind]).flatMap((entry) => {
     const name = isJsonObject(entry) ? entry['name'] : undefined;
     return typeof name === 'string' ? [name] : [];
@@ -18,13 +18,13 @@ export function listNames(data: JsonObject, kind: Kind): string[] {
 }
 
 /** What an entry holds; an empty object where it holds nothing, undefined where there is no such entry. */
-export function entryAt(data: JsonObject, kind: Kind, name: string): JsonObject | undefined {
+export function getEntry(data: JsonObject, kind: EntryKind, name: string): JsonObject | undefined {
   const entry = listAt(data, SECTIONS[kind]).find(isNamed(name));
   return isJsonObject(entry) ? (objectAt(entry, kind) ?? {}) : undefined;
 }
 
 /** The same kubeconfig with this entry. */
-export function withEntry(data: JsonObject, kind: Kind, name: string, value: JsonObject): JsonObject {
+export function withEntry(data: JsonObject, kind: EntryKind, name: string, value: JsonObject): JsonObject {
   const section = SECTIONS[kind];
   const list = listAt(data, section);
   const entries = list.some(isNamed(name))
@@ -34,13 +34,13 @@ export function withEntry(data: JsonObject, kind: Kind, name: string, value: Jso
 }
 
 /** The same kubeconfig without this entry. */
-export function withoutEntry(data: JsonObject, kind: Kind, name: string): JsonObject {
+export function withoutEntry(data: JsonObject, kind: EntryKind, name: string): JsonObject {
   const section = SECTIONS[kind];
   return { ...data, [section]: listAt(data, section).filter((entry) => !isNamed(name)(entry)) };
 }
 
 /** The same kubeconfig with this current context; empty for none. */
-export function withCurrent(data: JsonObject, name: string): JsonObject {
+export function withCurrentContext(data: JsonObject, name: string): JsonObject {
   return { ...startOf(data), 'current-context': name };
 }
 

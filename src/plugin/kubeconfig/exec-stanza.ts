@@ -15,7 +15,7 @@ export interface StanzaSettings {
 }
 
 /** The exec section that kubectl shall have. */
-export function makeStanza({ command, flags, env }: StanzaSettings): JsonObject {
+export function makeExecStanza({ command, flags, env }: StanzaSettings): JsonObject {
   const variables = Object.entries(env).map(([name, value]) => ({ name, value }));
   return {
     apiVersion: `${API_GROUP}/v1`,
@@ -44,16 +44,16 @@ export function trimStanza(stanza: JsonObject): JsonObject {
 export type UserKind = 'ours' | 'old' | 'auth-provider' | 'token' | 'other';
 
 /** Whether a command is this program, or the Go program of its name, by whatever path. */
-export function isOurCommand(command: string | undefined): boolean {
+export function isPluginCommand(command: string | undefined): boolean {
   const name = (command ?? '').split(/[/\\]/).at(-1) ?? '';
   return name.replace(/\.(?:exe|cjs)$/i, '') === NAME;
 }
 
 /** Says how a user logs in. */
-export function kindOf(user: JsonObject): UserKind {
+export function classifyUser(user: JsonObject): UserKind {
   const exec = objectAt(user, 'exec');
   if (exec !== undefined) {
-    if (!isOurCommand(textAt(exec, 'command'))) return 'other';
+    if (!isPluginCommand(textAt(exec, 'command'))) return 'other';
     const isWhole = textAt(exec, 'apiVersion') === `${API_GROUP}/v1` && textAt(exec, 'interactiveMode') !== undefined;
     return isWhole ? 'ours' : 'old';
   }
@@ -64,12 +64,12 @@ export function kindOf(user: JsonObject): UserKind {
 }
 
 /** The arguments of a stanza. */
-export function argumentsOf(exec: JsonObject): string[] {
+export function listStanzaArguments(exec: JsonObject): string[] {
   return listAt(exec, 'args').filter((argument) => typeof argument === 'string');
 }
 
 /** The variables of a stanza. */
-export function variablesOf(exec: JsonObject): Record<string, string> {
+export function readStanzaVariables(exec: JsonObject): Record<string, string> {
   const pairs = listAt(exec, 'env').flatMap((entry) => {
     const [name, value] = isJsonObject(entry) ? [textAt(entry, 'name'), textAt(entry, 'value')] : [];
     return name === undefined || value === undefined ? [] : [[name, value] as const];
@@ -81,7 +81,7 @@ export function variablesOf(exec: JsonObject): Record<string, string> {
 const CREDENTIALS = ['exec', 'auth-provider', 'token', 'tokenFile', 'username', 'password'];
 
 /** The same user with this stanza in the place of its credential; all else that it holds stays. */
-export function withStanza(user: JsonObject, stanza: JsonObject): JsonObject {
+export function withExecStanza(user: JsonObject, stanza: JsonObject): JsonObject {
   const old = objectAt(user, 'exec');
   const same = old !== undefined && JSON.stringify(order(trimStanza(old))) === JSON.stringify(order(stanza));
   const others = Object.fromEntries(Object.entries(user).filter(([name]) => !CREDENTIALS.includes(name)));

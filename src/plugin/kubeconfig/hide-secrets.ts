@@ -130,7 +130,11 @@ function hideInComment(text: string): string {
  *
  * @param harmless names of variables whose values may be seen
  */
-export function showLines(text: string, { documents, comments }: StreamTree, harmless: ReadonlySet<string>): string[] {
+export function hideSecretsInLines(
+  text: string,
+  { documents, comments }: StreamTree,
+  harmless: ReadonlySet<string>,
+): string[] {
   const covers = new Covers(harmless);
   for (const { root } of documents) if (root !== undefined) covers.visit(root, '');
   for (const { start, end } of comments) covers.hide({ start, end }, hideInComment(text.slice(start, end)));

@@ -5,12 +5,12 @@ import { textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import { makeDiff } from './diff.ts';
 import { parseKubeconfig, rewriteKubeconfig } from './document.ts';
-import type { Kind, KubeconfigDocument } from './document.ts';
-import { entryAt, listNames, withCurrent, withEntry, withoutEntry } from './entries.ts';
-import { readText, writeChanges } from './write-files.ts';
-import type { FileChange } from './write-files.ts';
+import type { EntryKind, KubeconfigDocument } from './document.ts';
+import { getEntry, listEntryNames, withCurrentContext, withEntry, withoutEntry } from './entries.ts';
+import { readTextFile, writeChanges } from './kubeconfig-files.ts';
+import type { FileChange } from './kubeconfig-files.ts';
 import { locateKubeconfig } from './kubeconfig-paths.ts';
-import { showLines } from './hide-secrets.ts';
+import { hideSecretsInLines } from './hide-secrets.ts';
 
 /** One of the files, with what it will say. */
 interface EditedFile {
@@ -21,7 +21,7 @@ interface EditedFile {
 }
 
 /** Something with a name, and the file that it is in. */
-export interface Found {
+export interface KubeconfigEntry {
   readonly path: string;
   readonly value: JsonObject;
 }
@@ -46,50 +46,50 @@ export class Kubeconfig {
   }
 
   /** Whether there is any of the files yet. */
-  get isThere(): boolean {
+  get hasFile(): boolean {
     return this.#files.some(({ document }) => document !== undefined);
   }
 
   /** What kubectl takes for this name: the first file that has it counts. */
-  find(kind: Kind, name: string): Found | undefined {
+  find(kind: EntryKind, name: string): KubeconfigEntry | undefined {
     for (const { path, data } of this.#files) {
-      const value = entryAt(data, kind, name);
+      const value = getEntry(data, kind, name);
       if (value !== undefined) return { path, value };
     }
     return undefined;
   }
 
   /** All names, each once. */
-  names(kind: Kind): string[] {
-    return [...new Set(this.#files.flatMap(({ data }) => listNames(data, kind)))];
+  listNames(kind: EntryKind): string[] {
+    return [...new Set(this.#files.flatMap(({ data }) => listEntryNames(data, kind)))];
   }
 
   /** Undefined where none is set. */
-  get current(): string | undefined {
+  get currentContext(): string | undefined {
     return this.#files
       .map(({ data }) => textAt(data, 'current-context'))
       .find((name) => name !== undefined && name !== '');
   }
 
-  set(kind: Kind, name: string, value: JsonObject): void {
-    const file = this.#files.find(({ data }) => entryAt(data, kind, name) !== undefined) ?? this.#default;
+  set(kind: EntryKind, name: string, value: JsonObject): void {
+    const file = this.#files.find(({ data }) => getEntry(data, kind, name) !== undefined) ?? this.#default;
     file.data = withEntry(file.data, kind, name, value);
   }
 
-  remove(kind: Kind, name: string): void {
-    const file = this.#files.find(({ data }) => entryAt(data, kind, name) !== undefined);
+  remove(kind: EntryKind, name: string): void {
+    const file = this.#files.find(({ data }) => getEntry(data, kind, name) !== undefined);
     if (file !== undefined) file.data = withoutEntry(file.data, kind, name);
   }
 
   /** Sets the current context where kubectl does: in the file for new things. */
-  setCurrent(name: string): void {
-    if (this.current !== name) this.#default.data = withCurrent(this.#default.data, name);
+  setCurrentContext(name: string): void {
+    if (this.currentContext !== name) this.#default.data = withCurrentContext(this.#default.data, name);
   }
 
   /** Empties the current context wherever it is this one. */
-  unsetCurrent(name: string): void {
+  unsetCurrentContext(name: string): void {
     for (const file of this.#files) {
-      if (textAt(file.data, 'current-context') === name) file.data = withCurrent(file.data, '');
+      if (textAt(file.data, 'current-context') === name) file.data = withCurrentContext(file.data, '');
     }
   }
 
@@ -98,7 +98,7 @@ export class Kubeconfig {
    *
    * @throws ConfigError where a file cannot be changed without changing more of it
    */
-  changes(): FileChange[] {
+  listChanges(): FileChange[] {
     return this.#files.flatMap(({ path, document, data }) => {
       const old = document ?? parseKubeconfig('', path);
       const after = rewriteKubeconfig(old, data);
@@ -114,7 +114,7 @@ export class Kubeconfig {
    * @throws ConfigError
    */
   async save(secret: boolean): Promise<readonly (readonly [path: string, backup: string | undefined])[]> {
-    const changes = this.changes();
+    const changes = this.listChanges();
     const backups = await writeChanges(changes, secret);
     return changes.map(({ path }) => [path, backups.get(path)] as const);
   }
@@ -123,14 +123,14 @@ export class Kubeconfig {
    * A unified diff of what would be written, without secrets.
    *
    * @param harmless names of variables whose values may be seen
-   * @throws ConfigError as {@link changes}
+   * @throws ConfigError as {@link listChanges}
    */
-  diff(harmless: ReadonlySet<string>): string {
-    const diffs = this.changes().map(({ path, before, after }) => {
+  renderDiff(harmless: ReadonlySet<string>): string {
+    const diffs = this.listChanges().map(({ path, before, after }) => {
       const [old, changed] = [before ?? '', after].map((text) => ({
         name: path,
         lines: linesOf(text),
-        shown: showLines(text, parseKubeconfig(text, path).stream, harmless),
+        redactedLines: hideSecretsInLines(text, parseKubeconfig(text, path).stream, harmless),
       }));
       return old === undefined || changed === undefined ? '' : makeDiff(old, changed);
     });
@@ -155,7 +155,7 @@ export function openKubeconfig(host: Host, named: string | undefined): Kubeconfi
   const { paths } = locateKubeconfig(host, named);
   return new Kubeconfig(
     paths.map((path) => {
-      const text = readText(path);
+      const text = readTextFile(path);
       const document = text === undefined ? undefined : parseKubeconfig(text, path);
       return { path, document, data: document?.data ?? {} };
     }),
@@ -168,7 +168,7 @@ export function openKubeconfig(host: Host, named: string | undefined): Kubeconfi
  * @param name of where it came from, for messages
  * @throws ConfigError where it is none
  */
-export function readKubeconfig(text: string, name: string): Kubeconfig {
+export function openKubeconfigText(text: string, name: string): Kubeconfig {
   const document = parseKubeconfig(text, name);
   return new Kubeconfig([{ path: name, document, data: document.data }]);
 }

@@ -3,13 +3,13 @@ import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { isJsonObject, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import { readText } from './write-files.ts';
+import { readTextFile } from './kubeconfig-files.ts';
 import { openKubeconfig } from './kubeconfig.ts';
-import type { Found, Kubeconfig } from './kubeconfig.ts';
-import { parseStream } from './yaml.ts';
+import type { KubeconfigEntry, Kubeconfig } from './kubeconfig.ts';
+import { parseYamlStream } from './yaml.ts';
 
 /** Something with a name, and the file that it is in. */
-export interface Entry extends Found {
+export interface NamedEntry extends KubeconfigEntry {
   readonly name: string;
 }
 
@@ -17,12 +17,12 @@ export interface Entry extends Found {
 export interface KubeconfigContext {
   readonly name: string;
   readonly path: string;
-  readonly cluster: Entry;
-  readonly user: Entry;
+  readonly cluster: NamedEntry;
+  readonly user: NamedEntry;
 }
 
 /** Which files to look at, and what to look for there; what is undefined is as kubectl has it. */
-export interface Wanted {
+export interface ContextSelection {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
 }
@@ -32,15 +32,15 @@ export interface Wanted {
  *
  * @throws ConfigError when it is there and cannot be read, is larger than a kubeconfig may be, or is no mapping
  */
-export function readMapping(path: string): JsonObject | undefined {
-  const text = readText(path);
+export function readYamlMapping(path: string): JsonObject | undefined {
+  const text = readTextFile(path);
   if (text === undefined) return undefined;
-  const data = parseStream(text, path).documents[0]?.data ?? {};
+  const data = parseYamlStream(text, path).documents[0]?.data ?? {};
   if (isJsonObject(data)) return data;
   throw new ConfigError(`${path} is not a mapping of names to values`, { hint: 'correct it, or remove it' });
 }
 
-function need(kubeconfig: Kubeconfig, kind: 'cluster' | 'user', context: Entry): Entry {
+function need(kubeconfig: Kubeconfig, kind: 'cluster' | 'user', context: NamedEntry): NamedEntry {
   const name = textAt(context.value, kind) ?? '';
   const found = kubeconfig.find(kind, name);
   if (found !== undefined) return { name, ...found };
@@ -55,11 +55,11 @@ function need(kubeconfig: Kubeconfig, kind: 'cluster' | 'user', context: Entry):
  * @returns undefined where there is no kubeconfig
  * @throws ConfigError where a file cannot be read, no context is chosen, or it is for what is nowhere
  */
-export function readContext(host: Host, wanted: Wanted): KubeconfigContext | undefined {
+export function readContext(host: Host, wanted: ContextSelection): KubeconfigContext | undefined {
   const kubeconfig = openKubeconfig(host, wanted.kubeconfig);
-  if (!kubeconfig.isThere) return undefined;
+  if (!kubeconfig.hasFile) return undefined;
   const files = kubeconfig.paths.join(', ');
-  const name = wanted.context ?? kubeconfig.current;
+  const name = wanted.context ?? kubeconfig.currentContext;
   if (name === undefined) {
     throw new ConfigError(`${files} has no current context`, {
       hint: 'choose one with "kubectl config use-context", or with --context',

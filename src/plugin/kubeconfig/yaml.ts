@@ -19,7 +19,7 @@ export interface BlockStyle {
  * Writes data as the lines of a block. What YAML 1.1, which kubectl reads, takes for something else than text is quoted,
  * and no text takes more than a line.
  */
-export function renderBlock(data: unknown, { indentLists }: BlockStyle): string[] {
+export function renderYamlBlock(data: unknown, { indentLists }: BlockStyle): string[] {
   const text = stringify(data, {
     version: '1.1',
     indentSeq: indentLists,
@@ -109,7 +109,7 @@ function readDocument(document: Document.Parsed, lines: LineCounter, path: strin
  * @param path of the file, for messages
  * @throws ConfigError where it is no YAML; nothing of the text is in the message
  */
-export function parseStream(text: string, path: string): StreamTree {
+export function parseYamlStream(text: string, path: string): StreamTree {
   try {
     const lines = new LineCounter();
     const tokens = [...new Parser(lines.addNewLine).parse(text)];

@@ -9,26 +9,26 @@ import { removePrivateFile } from '../../cache/private-file.ts';
 import { EXIT } from '../../cli/reporter.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
-import { fileData } from './list.ts';
-import { OUTPUT } from '../command.ts';
-import type { Answer, Call, Command } from '../command.ts';
+import { cachedFileToJson } from './list.ts';
+import { OUTPUT_OPTION } from '../command.ts';
+import type { CommandResult, Invocation, Command } from '../command.ts';
 
 /** A file that somebody just logs in for is no leftover. */
 const LOCK_MS = 1_000;
 
 /** A file that is still there. */
-interface Left {
+interface SkippedFile {
   readonly name: string;
   readonly because: string;
   /** Whether that is nothing to worry about. */
-  readonly busy?: true;
+  readonly isBusy?: true;
 }
 
 /** What was done. */
-interface Cleaned {
+interface CleanResult {
   readonly removed: CachedFile[];
   /** What should have gone and did not, and why. */
-  readonly left: Left[];
+  readonly left: SkippedFile[];
   /** Entries of the keyring that are gone. */
   entries: number;
 }
@@ -52,11 +52,11 @@ async function removeFile(
   folder: CacheFolder,
   file: CachedFile,
   how: { all: boolean; now: number },
-): Promise<CachedFile | Left | undefined> {
+): Promise<CachedFile | SkippedFile | undefined> {
   const waiting = { maxWaitMs: LOCK_MS, isNoLongerNeeded: () => Promise.resolve(false), onLongWait: () => undefined };
   const locks = file.lockKey === undefined ? undefined : await acquireLocks(folder, [file.lockKey], waiting);
   try {
-    if (locks?.hasAll === false) return { name: file.name, because: 'somebody is logging in for it', busy: true };
+    if (locks?.hasAll === false) return { name: file.name, because: 'somebody is logging in for it', isBusy: true };
     return removeOne(folder, file.name, how);
   } finally {
     locks?.release();
@@ -64,7 +64,11 @@ async function removeFile(
 }
 
 /** Entries that no file would tell of any more. */
-async function emptyKeyring({ host }: Call, folder: CacheFolder, cleaned: Cleaned): Promise<ReadonlySet<string>> {
+async function emptyKeyring(
+  { host }: Invocation,
+  folder: CacheFolder,
+  cleaned: CleanResult,
+): Promise<ReadonlySet<string>> {
   const stuck = new Set<string>();
   for (const { key, storage } of listCachedIdentities(folder, host.now())) {
     if (storage !== 'keyring') continue;
@@ -80,8 +84,8 @@ async function emptyKeyring({ host }: Call, folder: CacheFolder, cleaned: Cleane
   return stuck;
 }
 
-async function clean(call: Call, folder: CacheFolder, all: boolean): Promise<Cleaned> {
-  const cleaned: Cleaned = { removed: [], left: [], entries: 0 };
+async function clean(call: Invocation, folder: CacheFolder, all: boolean): Promise<CleanResult> {
+  const cleaned: CleanResult = { removed: [], left: [], entries: 0 };
   const stuck = all ? await emptyKeyring(call, folder, cleaned) : new Set<string>();
   const now = call.host.now();
   for (const file of listCachedFiles(folder, now)) {
@@ -103,7 +107,7 @@ async function clean(call: Call, folder: CacheFolder, all: boolean): Promise<Cle
 
 const count = (many: number, what: string): string => `${String(many)} ${what}${many === 1 ? '' : 's'}`;
 
-function render({ removed, left, entries }: Cleaned): string {
+function render({ removed, left, entries }: CleanResult): string {
   const bytes = removed.reduce((sum, file) => sum + file.bytes, 0);
   const living = removed.filter(({ what, state }) => what === 'token' && state === 'fine').length + entries;
   return [
@@ -115,9 +119,9 @@ function render({ removed, left, entries }: Cleaned): string {
 }
 
 /** Removes what the cache has no more use for, or all of it. */
-export const cacheClean: Command = {
+export const cacheCleanCommand: Command = {
   words: ['cache', 'clean'],
-  about: 'remove what has ended or is broken from the cache; with --all everything, without revoking anything',
+  summary: 'remove what has ended or is broken from the cache; with --all everything, without revoking anything',
   details: [
     "Only files of this program are touched, and of these no link and no other user's. Locks stay, and so do secrets that are kept for later logins, with their notes: logout forgets those.",
   ],
@@ -129,27 +133,27 @@ export const cacheClean: Command = {
       file: 'nowhere',
       help: 'what is fine, too: the next run logs in again',
     },
-    OUTPUT,
+    OUTPUT_OPTION,
   ],
-  takes: 'cache',
+  getTokenOptions: 'cache',
   examples: [
-    { line: 'cache clean', about: 'remove what is of no use' },
-    { line: 'cache clean --all', about: 'remove all tokens, and revoke none' },
+    { line: 'cache clean', summary: 'remove what is of no use' },
+    { line: 'cache clean --all', summary: 'remove all tokens, and revoke none' },
   ],
-  async run(call): Promise<Answer> {
+  async run(call): Promise<CommandResult> {
     const folder = findCacheFolder(call.host);
-    const nothing: Cleaned = { removed: [], left: [], entries: 0 };
-    const cleaned = folder === undefined ? nothing : await clean(call, folder, call.own.isOn('all'));
+    const nothing: CleanResult = { removed: [], left: [], entries: 0 };
+    const cleaned = folder === undefined ? nothing : await clean(call, folder, call.ownConfig.isOn('all'));
     const { removed, left, entries } = cleaned;
     return {
       text: render(cleaned),
       data: {
-        removed: removed.map(fileData),
+        removed: removed.map(cachedFileToJson),
         left: left.map(({ name, because }) => ({ name, because })),
         keyringEntries: entries,
         revoked: false,
       },
-      status: left.every(({ busy }) => busy) ? EXIT.ok : EXIT.internal,
+      exitStatus: left.every(({ isBusy }) => isBusy) ? EXIT.ok : EXIT.internal,
     };
   },
 };

@@ -5,16 +5,16 @@ import { openLoginContext } from '../../login/login-context.ts';
 import { withToken } from '../../login/ask-keystone.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
-import type { Answer, Call, Command } from '../command.ts';
+import type { CommandResult, Invocation, Command } from '../command.ts';
 
 /** Longer than this nobody waits for a shell, in ms. */
 const PATIENCE_MS = 2_000;
 
 /** With a token that is there already: a key pressed in a shell is no reason to log in. */
-async function listProjects({ run }: Call): Promise<readonly string[]> {
-  const login = await openLoginContext(run);
+async function listProjects({ runContext }: Invocation): Promise<readonly string[]> {
+  const login = await openLoginContext(runContext);
   const found = await login.cache.read(login.cacheKey);
-  if (found === undefined || !isFresh(found.record, run.host.now())) return [];
+  if (found === undefined || !isFresh(found.record, runContext.host.now())) return [];
   return withToken({ ...login, deadlineMs: PATIENCE_MS }, found.record, async (ask) => {
     const body = await ask({ verb: 'GET', path: 'auth/projects', resource: 'the projects' });
     return listAt(body, 'projects')
@@ -24,12 +24,12 @@ async function listProjects({ run }: Call): Promise<readonly string[]> {
 }
 
 /** Of the files that kubectl takes where no flag names one. */
-async function listKubeconfig({ host }: Call, kind: 'cluster' | 'context'): Promise<readonly string[]> {
+async function listKubeconfig({ host }: Invocation, kind: 'cluster' | 'context'): Promise<readonly string[]> {
   const { openKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
-  return openKubeconfig(host, undefined).names(kind);
+  return openKubeconfig(host, undefined).listNames(kind);
 }
 
-const LISTS: Readonly<Record<string, (call: Call) => Promise<readonly string[]>>> = {
+const LISTS: Readonly<Record<string, (call: Invocation) => Promise<readonly string[]>>> = {
   clouds: ({ host, flags }) => readCloudNames(host, flags, OPTIONS),
   projects: listProjects,
   clusters: (call) => listKubeconfig(call, 'cluster'),
@@ -37,9 +37,9 @@ const LISTS: Readonly<Record<string, (call: Call) => Promise<readonly string[]>>
 };
 
 /** What the scripts of `completion` ask, so that they can complete what no script can know. */
-export const complete: Command = {
+export const completeCommand: Command = {
   words: ['complete'],
-  about: 'print names for the completion of shells, one to a line',
+  summary: 'print names for the completion of shells, one to a line',
   arguments: [
     {
       name: 'KIND',
@@ -49,11 +49,11 @@ export const complete: Command = {
     },
   ],
   options: [],
-  takes: 'login',
-  examples: [{ line: 'complete clouds', about: 'the clouds of clouds.yaml' }],
+  getTokenOptions: 'login',
+  examples: [{ line: 'complete clouds', summary: 'the clouds of clouds.yaml' }],
   hidden: true,
-  async run(call): Promise<Answer> {
-    const names = await LISTS[call.words[0] ?? '']?.(call);
+  async run(call): Promise<CommandResult> {
+    const names = await LISTS[call.args[0] ?? '']?.(call);
     // A name that would need more than quoting is no good on a command line.
     return { text: (names ?? []).filter((name) => makePrintable(name) === name).join('\n') };
   },

@@ -1,5 +1,5 @@
 import { UsageError } from '../../../shared/base/errors.ts';
-import type { Answer, Command } from '../command.ts';
+import type { CommandResult, Command } from '../command.ts';
 import { isShell, renderCompletion, SHELLS } from './scripts.ts';
 
 /**
@@ -7,18 +7,18 @@ import { isShell, renderCompletion, SHELLS } from './scripts.ts';
  *
  * @param list all commands, of which this one is one
  */
-export function completionOf(list: () => Parameters<typeof renderCompletion>[1]): Command {
+export function makeCompletionCommand(list: () => Parameters<typeof renderCompletion>[1]): Command {
   return {
     words: ['completion'],
-    about: 'print the script with which a shell completes this command line',
+    summary: 'print the script with which a shell completes this command line',
     details: ['The packages install these scripts for bash, zsh and fish; this is for everybody else.'],
     arguments: [{ name: 'SHELL', help: `shell: ${SHELLS.join(', ')}`, required: true, choices: SHELLS }],
     options: [],
-    takes: 'run',
+    getTokenOptions: 'run',
     examples: [
-      { line: 'completion bash', about: 'for bash: in ~/.bashrc, source <(client-keystone-auth completion bash)' },
+      { line: 'completion bash', summary: 'for bash: in ~/.bashrc, source <(client-keystone-auth completion bash)' },
     ],
-    run({ words: [shell] }): Promise<Answer> {
+    run({ args: [shell] }): Promise<CommandResult> {
       if (!isShell(shell))
         throw new UsageError('completion needs SHELL', { hint: `it is one of ${SHELLS.join(', ')}` });
       return Promise.resolve({ text: renderCompletion(shell, list()).trimEnd() });

@@ -81,10 +81,10 @@ function makeVocabulary(commands: readonly CommandDescription[]): Vocabulary {
   return {
     first: firstWords.map((word) => {
       const named = of(word);
-      const [{ about } = { about: '' }] = named;
+      const [{ summary } = { summary: '' }] = named;
       return [
         word,
-        named.length === 1 ? about : named.map(({ words }) => words.slice(1).join(' ')).join(', '),
+        named.length === 1 ? summary : named.map(({ words }) => words.slice(1).join(' ')).join(', '),
       ] as const;
     }),
     second: firstWords.flatMap((word) => {

@@ -8,8 +8,8 @@ import { Secret } from '../../../shared/base/secret.ts';
 import { redactAndTruncate } from '../../../shared/base/quote.ts';
 import type { TokenRecord } from '../../cache/token-record.ts';
 import type { Cluster } from './cluster.ts';
-import { bad, doubtful, good } from './check-runner.ts';
-import type { Outcome } from './check-runner.ts';
+import { fail, warn, pass } from './check-runner.ts';
+import type { CheckOutcome } from './check-runner.ts';
 
 /** Of SelfSubjectReview (kubernetes API, authentication.k8s.io), the newest first; before 1.26 there was none. */
 const REVIEWS = ['v1', 'v1beta1', 'v1alpha1'];
@@ -33,7 +33,7 @@ function askAs(http: HttpClient, { target }: Cluster, token: string): Post {
       url: `${base}${path}`,
       headers: { authorization: new Secret(`Bearer ${secret.reveal()}`) },
       body: JSON.stringify(body),
-      ...(target.place === undefined ? {} : { peer: target.place }),
+      ...(target.peer === undefined ? {} : { peer: target.peer }),
     });
     return { status: answer.status, body: parseJsonObject(answer.body) };
   };
@@ -44,19 +44,19 @@ const namedIn = (body: JsonObject | undefined): string | undefined =>
   /User "([^"]+)" cannot/.exec(textAt(body, 'message') ?? '')?.[1];
 
 /** Why k8s-keystone-auth would refuse a token, or what else is the matter with it. */
-export interface Flaw {
-  readonly found: string;
+export interface TokenFlaw {
+  readonly message: string;
   readonly fix: string;
 }
 
-const NO_WEBHOOK: Flaw = {
-  found:
+const NO_WEBHOOK: TokenFlaw = {
+  message:
     "the cluster does not know Keystone's tokens (it has no webhook for them), or its webhook cannot reach this Keystone",
   fix: 'ask the administrator of the cluster to run k8s-keystone-auth with this Keystone, and to set --authentication-token-webhook-config-file of kube-apiserver to it',
 };
 
-function refuse(what: string, { found, fix }: Flaw = NO_WEBHOOK): Outcome<never> {
-  return bad(`${what}: ${found}`, fix, { code: 'auth-rejected' });
+function refuse(what: string, { message, fix }: TokenFlaw = NO_WEBHOOK): CheckOutcome<never> {
+  return fail(`${what}: ${message}`, fix, { code: 'auth-rejected' });
 }
 
 const UNAUTHORIZED = 'answers 401 to the token';
@@ -64,11 +64,11 @@ const NOBODY = 'takes whoever has the token for nobody';
 
 /** What an answer amounts to, or the name that was in it. */
 interface Judgement {
-  readonly outcome?: Outcome<never>;
+  readonly outcome?: CheckOutcome<never>;
   readonly name?: string | undefined;
 }
 
-async function review(post: Post, version: string, flaw: Flaw | undefined): Promise<Judgement> {
+async function review(post: Post, version: string, flaw: TokenFlaw | undefined): Promise<Judgement> {
   const apiVersion = `authentication.k8s.io/${version}`;
   const { status, body } = await post(`/apis/${apiVersion}/selfsubjectreviews`, {
     apiVersion,
@@ -84,11 +84,11 @@ async function review(post: Post, version: string, flaw: Flaw | undefined): Prom
   const groups = listAt(user, 'groups').flatMap((group) =>
     typeof group === 'string' && !group.startsWith('system:') ? [redactAndTruncate(group)] : [],
   );
-  return { outcome: good(`takes you for ${redactAndTruncate(name)}, in ${groups.join(', ') || 'no groups'}`) };
+  return { outcome: pass(`takes you for ${redactAndTruncate(name)}, in ${groups.join(', ') || 'no groups'}`) };
 }
 
 /** What every API server answers to all who are logged in; whom it takes them for stands in refusals alone. */
-async function mayAsk(post: Post, name: string | undefined, flaw: Flaw | undefined): Promise<Outcome<never>> {
+async function mayAsk(post: Post, name: string | undefined, flaw: TokenFlaw | undefined): Promise<CheckOutcome<never>> {
   const apiVersion = 'authorization.k8s.io/v1';
   const { status, body } = await post(`/apis/${apiVersion}/selfsubjectaccessreviews`, {
     apiVersion,
@@ -99,14 +99,14 @@ async function mayAsk(post: Post, name: string | undefined, flaw: Flaw | undefin
   const who = name ?? namedIn(body);
   if (who === ANONYMOUS) return refuse(NOBODY, flaw);
   const whom = who === undefined ? 'the token' : `you for ${redactAndTruncate(who)}`;
-  if (status < 300 && isJsonObject(body?.['status'])) return good(`takes ${whom}`);
+  if (status < 300 && isJsonObject(body?.['status'])) return pass(`takes ${whom}`);
   if (status === 403) {
-    return doubtful(
+    return warn(
       `takes ${whom}, and does not even say what is allowed`,
       "ask the administrator of the cluster for rights, in its RBAC or in k8s-keystone-auth's policy",
     );
   }
-  return bad(`answers ${status}, and not as an API server does`, 'check the server in the kubeconfig', {
+  return fail(`answers ${status}, and not as an API server does`, 'check the server in the kubeconfig', {
     code: 'protocol',
   });
 }
@@ -119,8 +119,8 @@ async function mayAsk(post: Post, name: string | undefined, flaw: Flaw | undefin
 export async function checkApiServer(
   { host, userAgent, deadlineMs, reporter }: LoginContext,
   cluster: Cluster,
-  { record, flaw }: { readonly record: TokenRecord; readonly flaw: Flaw | undefined },
-): Promise<Outcome<never>> {
+  { record, flaw }: { readonly record: TokenRecord; readonly flaw: TokenFlaw | undefined },
+): Promise<CheckOutcome<never>> {
   const { target, tls } = cluster;
   const proxy = target.proxy === undefined ? {} : { https_proxy: target.proxy.href };
   const { serverName } = target;

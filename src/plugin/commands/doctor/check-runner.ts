@@ -5,36 +5,36 @@ import type { Reporter } from '../../login/login-context.ts';
 import { UserCancelled } from '../../terminal/cancelled.ts';
 
 /** How a check ended; it is skipped where an earlier one has not found what it needs. */
-export type Result = 'good' | 'bad' | 'doubtful' | 'skipped';
+export type CheckStatus = 'good' | 'bad' | 'doubtful' | 'skipped';
 
 /** What a check found. */
-export interface Finding {
+export interface CheckResult {
   readonly check: string;
-  readonly result: Result;
-  readonly found: string;
+  readonly result: CheckStatus;
+  readonly summary: string;
   /** What to do, in the imperative; absent where all is well. */
   readonly fix?: string | undefined;
   /** What get-token would end with for the same reason; 0 where it works. */
-  readonly status: number;
+  readonly exitStatus: number;
 }
 
 /** The end of a check, and what later ones need of it; without a value these are skipped. */
-export interface Outcome<T> {
-  readonly result: Exclude<Result, 'skipped'>;
-  readonly found: string;
+export interface CheckOutcome<T> {
+  readonly result: Exclude<CheckStatus, 'skipped'>;
+  readonly summary: string;
   readonly fix?: string | undefined;
   readonly code?: PluginErrorCode;
   readonly value?: T;
 }
 
 /** All is well. */
-export function good<T>(found: string, value?: T): Outcome<T> {
-  return { result: 'good', found, ...(value === undefined ? {} : { value }) };
+export function pass<T>(summary: string, value?: T): CheckOutcome<T> {
+  return { result: 'good', summary, ...(value === undefined ? {} : { value }) };
 }
 
 /** It works, or may work, but should not stay so. */
-export function doubtful<T>(found: string, fix: string, value?: T): Outcome<T> {
-  return { result: 'doubtful', found, fix, ...(value === undefined ? {} : { value }) };
+export function warn<T>(summary: string, fix: string, value?: T): CheckOutcome<T> {
+  return { result: 'doubtful', summary, fix, ...(value === undefined ? {} : { value }) };
 }
 
 /** What does not work. */
@@ -46,72 +46,72 @@ interface Failure<T> {
 }
 
 /** It does not work. */
-export function bad<T>(found: string, fix: string | undefined, failure: Failure<T> = {}): Outcome<T> {
-  return { result: 'bad', found, fix, ...failure };
+export function fail<T>(summary: string, fix: string | undefined, failure: Failure<T> = {}): CheckOutcome<T> {
+  return { result: 'bad', summary, fix, ...failure };
 }
 
 /** What a check has found for later ones. */
-export interface Found<T> {
+export interface CheckedValue<T> {
   /** Undefined where there is none. */
   readonly value: T | undefined;
   /** The check to look at for why there is none: this one, or an earlier one that it was skipped for. */
-  readonly because: string;
+  readonly responsibleCheck: string;
 }
 
-type Needs = Readonly<Record<string, Found<unknown>>>;
+type Prerequisites = Readonly<Record<string, CheckedValue<unknown>>>;
 
-type Known<N extends Needs> = { readonly [K in keyof N]: NonNullable<N[K]['value']> };
+type PrerequisiteValues<N extends Prerequisites> = { readonly [K in keyof N]: NonNullable<N[K]['value']> };
 
 /** What has been checked so far. */
-export interface Sheet {
-  readonly findings: readonly Finding[];
+export interface CheckRunner {
+  readonly results: readonly CheckResult[];
   /** Runs a check that needs what these earlier ones have found. */
-  check<N extends Needs, T>(
+  run<N extends Prerequisites, T>(
     name: string,
     needs: N,
-    act: (known: Known<N>) => Outcome<T> | Promise<Outcome<T>>,
-  ): Promise<Found<T>>;
+    act: (known: PrerequisiteValues<N>) => CheckOutcome<T> | Promise<CheckOutcome<T>>,
+  ): Promise<CheckedValue<T>>;
 }
 
 /** The values, if all are there; else which check to look at. */
-function gather<N extends Needs>(needs: N): Known<N> | string {
+function gather<N extends Prerequisites>(needs: N): PrerequisiteValues<N> | string {
   const missing = Object.values(needs).find(({ value }) => value === undefined);
-  if (missing !== undefined) return missing.because;
-  return Object.fromEntries(Object.entries(needs).map(([name, { value }]) => [name, value])) as Known<N>;
+  if (missing !== undefined) return missing.responsibleCheck;
+  return Object.fromEntries(Object.entries(needs).map(([name, { value }]) => [name, value])) as PrerequisiteValues<N>;
 }
 
 /** What takes longer is named meanwhile, in ms; a line for each would bury what was found. */
 const PATIENCE_MS = 400;
 
 /** Starts a list of findings. */
-export function startSheet(reporter: Reporter): Sheet {
-  const findings: Finding[] = [];
+export function makeCheckRunner(reporter: Reporter): CheckRunner {
+  const results: CheckResult[] = [];
   return {
-    findings,
-    async check<N extends Needs, T>(
+    results,
+    async run<N extends Prerequisites, T>(
       name: string,
       needs: N,
-      act: (known: Known<N>) => Outcome<T> | Promise<Outcome<T>>,
-    ): Promise<Found<T>> {
+      act: (known: PrerequisiteValues<N>) => CheckOutcome<T> | Promise<CheckOutcome<T>>,
+    ): Promise<CheckedValue<T>> {
       const known = gather(needs);
       if (typeof known === 'string') {
-        findings.push({ check: name, result: 'skipped', found: `not checked, because of "${known}"`, status: 0 });
-        return { value: undefined, because: known };
+        results.push({ check: name, result: 'skipped', summary: `not checked, because of "${known}"`, exitStatus: 0 });
+        return { value: undefined, responsibleCheck: known };
       }
       const slow = setTimeout(() => {
         reporter.progress(`checking: ${name}`);
       }, PATIENCE_MS);
       try {
         const { value, code = 'config-invalid', ...finding } = await act(known);
-        findings.push({ check: name, ...finding, status: finding.result === 'bad' ? getExitStatus(code) : 0 });
-        return { value, because: name };
+        results.push({ check: name, ...finding, exitStatus: finding.result === 'bad' ? getExitStatus(code) : 0 });
+        return { value, responsibleCheck: name };
       } catch (error) {
         // Whoever takes the question back wants the program to end.
         if (!(error instanceof PluginError) || error instanceof UserCancelled) throw error;
         const { message, code, requestId, hint = 'see the message, or ask the operator of the server' } = error;
-        const found = requestId === undefined ? message : `${message} (${requestId})`;
-        findings.push({ check: name, result: 'bad', found, fix: hint, status: getExitStatus(code) });
-        return { value: undefined, because: name };
+        const summary = requestId === undefined ? message : `${message} (${requestId})`;
+        results.push({ check: name, result: 'bad', summary, fix: hint, exitStatus: getExitStatus(code) });
+        return { value: undefined, responsibleCheck: name };
       } finally {
         clearTimeout(slow);
       }

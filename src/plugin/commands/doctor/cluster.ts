@@ -5,25 +5,25 @@ import { isPlaintextRemote } from '../../../shared/base/url.ts';
 import { readStampedFile } from '../../../shared/base/file-stamp.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { textAt } from '../../../shared/base/json.ts';
-import type { Entry } from '../../kubeconfig/read-context.ts';
+import type { NamedEntry } from '../../kubeconfig/read-context.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import type { Peer } from '../../../shared/http/http-client.ts';
-import type { Target } from './network.ts';
+import type { NetworkTarget } from './network.ts';
 import { findProxy } from './proxy.ts';
-import { bad, good } from './check-runner.ts';
-import type { Outcome } from './check-runner.ts';
+import { fail, pass } from './check-runner.ts';
+import type { CheckOutcome } from './check-runner.ts';
 
 /** A cluster as its entry in the kubeconfig describes it. */
 export interface Cluster {
-  readonly target: Target;
+  readonly target: NetworkTarget;
   readonly tls: TlsSettings;
   /** How its authority is set, as a phrase. */
-  readonly trustIt: string;
+  readonly trustFix: string;
 }
 
 const LARGEST_BYTES = 1024 * 1024;
 
-function readAuthority({ path, name, value }: Entry): string | undefined {
+function readAuthority({ path, name, value }: NamedEntry): string | undefined {
   const data = textAt(value, 'certificate-authority-data') ?? '';
   // As in client-go, data is stronger than a file.
   if (data !== '') return Buffer.from(data, 'base64').toString();
@@ -42,7 +42,7 @@ function readAuthority({ path, name, value }: Entry): string | undefined {
   }
 }
 
-function findWay(host: Host, url: URL, { name, path, value }: Entry): URL | undefined {
+function findClusterProxy(host: Host, url: URL, { name, path, value }: NamedEntry): URL | undefined {
   const text = textAt(value, 'proxy-url') ?? '';
   if (text === '') return findProxy(host, url);
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return new URL(text);
@@ -56,19 +56,24 @@ function findWay(host: Host, url: URL, { name, path, value }: Entry): URL | unde
  *
  * @throws ConfigError where an authority cannot be read, or the proxy is of a kind that Node does not speak
  */
-export function checkCluster(host: Host, cluster: Entry): Outcome<Cluster> {
+export function checkCluster(host: Host, cluster: NamedEntry): CheckOutcome<Cluster> {
   const { name, path, value } = cluster;
   const setting = `server of cluster ${name} in ${path}`;
   const text = textAt(value, 'server') ?? '';
-  if (!/^https?:/.test(text) || !URL.canParse(text)) return bad(`${setting} is no URL`, 'correct it');
+  if (!/^https?:/.test(text) || !URL.canParse(text)) return fail(`${setting} is no URL`, 'correct it');
   const url = new URL(text);
   if (isPlaintextRemote(url))
-    return bad(`${url.origin} is not encrypted; the token is not sent there`, `correct ${setting}`);
-  const place: Peer = { name: 'the API server', setting: `the ${setting}` };
+    return fail(`${url.origin} is not encrypted; the token is not sent there`, `correct ${setting}`);
+  const peer: Peer = { name: 'the API server', setting: `the ${setting}` };
   const ca = readAuthority(cluster);
-  const target = { url, proxy: findWay(host, url, cluster), place, serverName: textAt(value, 'tls-server-name') };
+  const target = {
+    url,
+    proxy: findClusterProxy(host, url, cluster),
+    peer,
+    serverName: textAt(value, 'tls-server-name'),
+  };
   const insecure = value['insecure-skip-tls-verify'] === true;
   const tls = { insecure, ca: insecure ? undefined : ca, cert: undefined, key: undefined, paths: {}, files: [] };
-  const trustIt = `set certificate-authority (or certificate-authority-data) of cluster ${name} in ${path} to its authority's PEM`;
-  return good(`${name} at ${url.origin}`, { target, tls, trustIt });
+  const trustFix = `set certificate-authority (or certificate-authority-data) of cluster ${name} in ${path} to its authority's PEM`;
+  return pass(`${name} at ${url.origin}`, { target, tls, trustFix });
 }

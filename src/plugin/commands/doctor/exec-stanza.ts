@@ -9,13 +9,18 @@ import type { Host } from '../../../shared/base/host.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { readContext } from '../../kubeconfig/read-context.ts';
-import type { Entry, KubeconfigContext, Wanted } from '../../kubeconfig/read-context.ts';
-import { argumentsOf, isOurCommand, kindOf, variablesOf } from '../../kubeconfig/exec-stanza.ts';
+import type { NamedEntry, KubeconfigContext, ContextSelection } from '../../kubeconfig/read-context.ts';
+import {
+  listStanzaArguments,
+  isPluginCommand,
+  classifyUser,
+  readStanzaVariables,
+} from '../../kubeconfig/exec-stanza.ts';
 import type { RunContext } from '../../login/login-context.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
-import { lookUp } from '../which.ts';
-import { bad, doubtful, good } from './check-runner.ts';
-import type { Outcome } from './check-runner.ts';
+import { which } from '../which.ts';
+import { fail, warn, pass } from './check-runner.ts';
+import type { CheckOutcome } from './check-runner.ts';
 
 const NAME = 'client-keystone-auth';
 
@@ -23,7 +28,7 @@ const NAME = 'client-keystone-auth';
 const LONGEST_AUTHORITY = 130_000;
 
 /** An exec section that runs this program, and where it stands. */
-export interface Stanza {
+export interface ExecStanza {
   readonly context: KubeconfigContext;
   readonly exec: JsonObject;
   readonly command: string;
@@ -46,28 +51,31 @@ const OTHER_LOGINS: Readonly<Record<string, string>> = {
  *
  * @throws ConfigError
  */
-export function checkContext(host: Host, wanted: Wanted): Outcome<Stanza> {
+export function checkContext(host: Host, wanted: ContextSelection): CheckOutcome<ExecStanza> {
   const make = 'make one with "client-keystone-auth kubeconfig add", or name one with --kubeconfig';
   const context = readContext(host, wanted);
-  if (context === undefined) return doubtful('there is none', make);
+  if (context === undefined) return warn('there is none', make);
   const { name, user, cluster } = context;
   const exec = objectAt(user.value, 'exec');
   const command = textAt(exec, 'command') ?? '';
   const where = `context ${name} in ${context.path}`;
-  if (exec !== undefined && isOurCommand(command)) {
-    return good(`${where}: user ${user.name} at cluster ${cluster.name}`, { context, exec, command });
+  if (exec !== undefined && isPluginCommand(command)) {
+    return pass(`${where}: user ${user.name} at cluster ${cluster.name}`, { context, exec, command });
   }
-  if (kindOf(user.value) === 'auth-provider') {
-    return bad(`${where}: user ${user.name} logs in with the auth-provider that kubectl no longer has`, CONVERT);
+  if (classifyUser(user.value) === 'auth-provider') {
+    return fail(`${where}: user ${user.name} logs in with the auth-provider that kubectl no longer has`, CONVERT);
   }
   const other = Object.keys(OTHER_LOGINS).find((member) => member in user.value) ?? '';
   const how = exec === undefined ? (OTHER_LOGINS[other] ?? 'in no way') : `with ${command || 'no command'}`;
-  return doubtful(`${where}: user ${user.name} logs in ${how}, not with ${NAME}`, make);
+  return warn(`${where}: user ${user.name} logs in ${how}, not with ${NAME}`, make);
 }
 
 /** Whether there is anything in a stanza that a shell does not have. */
-export function setsAnything({ exec }: Stanza): boolean {
-  return Object.keys(variablesOf(exec)).length > 0 || argumentsOf(exec).some((argument) => argument !== GET_TOKEN);
+export function hasOwnSettings({ exec }: ExecStanza): boolean {
+  return (
+    Object.keys(readStanzaVariables(exec)).length > 0 ||
+    listStanzaArguments(exec).some((argument) => argument !== GET_TOKEN)
+  );
 }
 
 function nameOrigin(layer: Layer): Layer {
@@ -82,17 +90,17 @@ function nameOrigin(layer: Layer): Layer {
  *
  * @throws UsageError | ConfigError where kubectl's run would end with it
  */
-export function runAsKubectl(run: RunContext, { exec }: Stanza): RunContext {
-  const { flags } = parseGetTokenCommand(argumentsOf(exec));
+export function makeKubectlRun(run: RunContext, { exec }: ExecStanza): RunContext {
+  const { flags } = parseGetTokenCommand(listStanzaArguments(exec));
   return {
     ...run,
-    host: { ...run.host, env: { ...run.host.env, ...variablesOf(exec) } },
+    host: { ...run.host, env: { ...run.host.env, ...readStanzaVariables(exec) } },
     flags: mergeLayers([run.flags, nameOrigin(flags)], OPTIONS),
   };
 }
 
 /** How long the authority's certificate is as kubectl passes it on, in characters. */
-function authorityLength({ path, value }: Entry): number {
+function authorityLength({ path, value }: NamedEntry): number {
   const data = textAt(value, 'certificate-authority-data') ?? '';
   const file = textAt(value, 'certificate-authority') ?? '';
   if (data !== '' || file === '') return data.length;
@@ -101,8 +109,8 @@ function authorityLength({ path, value }: Entry): number {
 }
 
 interface Rule {
-  readonly isBroken: (exec: JsonObject, cluster: Entry) => boolean;
-  readonly outcome: (exec: JsonObject) => Outcome<never>;
+  readonly isBroken: (exec: JsonObject, cluster: NamedEntry) => boolean;
+  readonly outcome: (exec: JsonObject) => CheckOutcome<never>;
 }
 
 /** The worst first. */
@@ -110,7 +118,7 @@ const RULES: readonly Rule[] = [
   {
     isBroken: (exec) => !API_VERSIONS.some((version) => version === textAt(exec, 'apiVersion')),
     outcome: (exec) =>
-      bad(
+      fail(
         `apiVersion is ${textAt(exec, 'apiVersion') ?? 'not set'}, which kubectl refuses`,
         `set it to ${API_VERSIONS[0]}, or ${CONVERT}`,
       ),
@@ -119,12 +127,12 @@ const RULES: readonly Rule[] = [
     isBroken: (exec) =>
       textAt(exec, 'apiVersion') === API_VERSIONS[0] && (textAt(exec, 'interactiveMode') ?? '') === '',
     outcome: () =>
-      bad('interactiveMode is not set, which kubectl refuses', `set interactiveMode: IfAvailable, or ${CONVERT}`),
+      fail('interactiveMode is not set, which kubectl refuses', `set interactiveMode: IfAvailable, or ${CONVERT}`),
   },
   {
     isBroken: (exec, cluster) => exec['provideClusterInfo'] === true && authorityLength(cluster) > LONGEST_AUTHORITY,
     outcome: () =>
-      bad(
+      fail(
         "provideClusterInfo makes kubectl pass on the cluster's authorities, which are too long for that",
         'set provideClusterInfo: false, or keep only the authorities that are needed',
       ),
@@ -132,7 +140,7 @@ const RULES: readonly Rule[] = [
   {
     isBroken: (exec) => textAt(exec, 'interactiveMode') === 'Always',
     outcome: () =>
-      doubtful(
+      warn(
         'interactiveMode is Always: kubectl fails without a terminal and with "apply -f -"',
         'set interactiveMode: IfAvailable',
       ),
@@ -140,33 +148,33 @@ const RULES: readonly Rule[] = [
 ];
 
 /** Whether kubectl takes the stanza. */
-export function checkStanza({ exec, context }: Stanza): Outcome<true> {
+export function checkExecStanza({ exec, context }: ExecStanza): CheckOutcome<true> {
   const broken = RULES.find(({ isBroken }) => isBroken(exec, context.cluster));
   if (broken !== undefined) return { ...broken.outcome(exec), value: true };
   const version = textAt(exec, 'apiVersion')?.split('/').at(-1) ?? '';
   const mode = textAt(exec, 'interactiveMode') ?? 'IfAvailable';
   const info = exec['provideClusterInfo'] === true;
-  return good(`${version}, interactiveMode ${mode}, provideClusterInfo ${String(info)}`, true);
+  return pass(`${version}, interactiveMode ${mode}, provideClusterInfo ${String(info)}`, true);
 }
 
 /** The command as kubectl runs it: one with a folder begins in that of the kubeconfig. */
-export function resolveCommand({ command, context }: Stanza, host: Host): string {
+export function resolveCommand({ command, context }: ExecStanza, host: Host): string {
   const paths = pathsOf(host);
   return /[/\\]/.test(command) ? paths.resolve(paths.dirname(context.user.path), command) : command;
 }
 
 /** Whether kubectl would find the program. */
-export function checkCommand(stanza: Stanza, host: Host): Outcome<string> {
+export function checkCommand(stanza: ExecStanza, host: Host): CheckOutcome<string> {
   const command = resolveCommand(stanza, host);
-  const found = lookUp(command, host);
-  if (found !== undefined) return good(found === command ? found : `${command} is ${found}`, command);
+  const found = which(command, host);
+  if (found !== undefined) return pass(found === command ? found : `${command} is ${found}`, command);
   if (command === stanza.command && !/[/\\]/.test(command)) {
-    return bad(
+    return fail(
       `${command} is not on the PATH`,
       `put ${NAME} into a folder of the PATH, or its whole path into the kubeconfig`,
     );
   }
-  return bad(
+  return fail(
     `${command} is not there, or cannot be run`,
     `install ${NAME} there, or correct command in ${stanza.context.user.path}`,
   );

@@ -8,8 +8,8 @@ import type { YamlValue } from '../../../shared/options/yaml.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
-import { doubtful, good } from './check-runner.ts';
-import type { Outcome } from './check-runner.ts';
+import { warn, pass } from './check-runner.ts';
+import type { CheckOutcome } from './check-runner.ts';
 
 const SECRET_KEYS: ReadonlySet<string> = new Set(
   OPTIONS.filter(({ secret }) => secret).map(({ name }) => name.replaceAll('-', '_')),
@@ -43,7 +43,7 @@ function isOpenKey(path: string | undefined, uid: number | undefined): boolean {
 }
 
 /** Whether files with secrets in them can be read by others. */
-export async function checkSecretFiles(login: LoginContext): Promise<Outcome<never>> {
+export async function checkSecretFiles(login: LoginContext): Promise<CheckOutcome<never>> {
   const files = await findFiles(login);
   const { key } = login.tls.paths;
   const open = [
@@ -53,53 +53,53 @@ export async function checkSecretFiles(login: LoginContext): Promise<Outcome<nev
     ...(key !== undefined && isOpenKey(key, login.host.uid) ? [key] : []),
   ];
   if (open.length > 0) {
-    return doubtful(`${open.join(', ')} can be read by others`, `run "chmod 600 ${open.join(' ')}"`);
+    return warn(`${open.join(', ')} can be read by others`, `run "chmod 600 ${open.join(' ')}"`);
   }
   const read = [...files.map(({ path }) => path), ...(key === undefined ? [] : [key])];
-  return good(read.length === 0 ? 'none is used' : `${read.join(', ')}: secrets are not open to others`);
+  return pass(read.length === 0 ? 'none is used' : `${read.join(', ')}: secrets are not open to others`);
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 const OTHERS_WRITE = 0o022;
 
 /** The authorities that Keystone's certificate may be from. */
-export function checkAuthorities({ tls, config, host }: LoginContext): Outcome<never> {
+export function checkAuthorities({ tls, config, host }: LoginContext): CheckOutcome<never> {
   const { ca } = tls.paths;
-  if (ca === undefined) return good('those of this system');
+  if (ca === undefined) return pass('those of this system');
   const dates = (tls.ca?.match(CERTIFICATE) ?? []).map((pem) => Date.parse(new X509Certificate(pem).validTo));
   const over = dates.filter((date) => date < host.now()).length;
   const found = `${ca} (${config.origin('cacert')}), certificates in it: ${dates.length}`;
-  if (over > 0) return doubtful(`${found}, ${over} of which have ended`, "get a new file from Keystone's operator");
+  if (over > 0) return warn(`${found}, ${over} of which have ended`, "get a new file from Keystone's operator");
   const mode = statSync(ca, { throwIfNoEntry: false })?.mode ?? 0;
   if (host.uid !== undefined && (mode & OTHERS_WRITE) !== 0) {
-    return doubtful(`${found}; others may change the file`, `run "chmod go-w ${ca}"`);
+    return warn(`${found}; others may change the file`, `run "chmod go-w ${ca}"`);
   }
-  return good(found);
+  return pass(found);
 }
 
 /** Whether tokens can be kept safely. */
-export function checkCache({ config, host }: LoginContext): Outcome<never> {
-  if (config.text('cache-storage') === 'none') return good('nothing is kept, as --cache-storage=none wants');
+export function checkCache({ config, host }: LoginContext): CheckOutcome<never> {
+  if (config.text('cache-storage') === 'none') return pass('nothing is kept, as --cache-storage=none wants');
   const path = resolveCacheFolder(host);
   const fix = 'set CLIENT_KEYSTONE_AUTH_CACHE_DIR (--cache-dir) to a folder that only you can open';
-  if (path === undefined) return doubtful('there is no home folder to keep tokens in', fix);
+  if (path === undefined) return warn('there is no home folder to keep tokens in', fix);
   try {
     checkCacheFolder(path, host.uid);
   } catch (error) {
-    if (error instanceof CacheError) return doubtful(error.message, fix);
+    if (error instanceof CacheError) return warn(error.message, fix);
     throw error;
   }
-  return good(`${path} is closed to others`);
+  return pass(`${path} is closed to others`);
 }
 
 /** Whether the keyring answers. */
-export async function checkKeyring({ config, host, cacheKey }: LoginContext): Promise<Outcome<never>> {
+export async function checkKeyring({ config, host, cacheKey }: LoginContext): Promise<CheckOutcome<never>> {
   try {
     const folder = { path: resolveCacheFolder(host) ?? '', uid: host.uid };
     await (await openTokenStore(config.text('cache-storage') ?? 'file', folder, host))?.read(cacheKey);
   } catch (error) {
     if (!(error instanceof CacheError)) throw error;
-    return doubtful(error.message, 'unlock the keyring, or set CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=file');
+    return warn(error.message, 'unlock the keyring, or set CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=file');
   }
-  return good('it answers');
+  return pass('it answers');
 }

@@ -13,15 +13,15 @@ import type { HttpResponse } from '../../../shared/http/http-client.ts';
 import { usesDiscovery, withHttp } from '../../login/request-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { withToken } from '../../login/ask-keystone.ts';
-import { describeSpan } from '../describe-time.ts';
+import { formatDuration } from '../format-time.ts';
 import { redactAndTruncate } from '../../../shared/base/quote.ts';
-import { namesIn } from '../keystone-entity.ts';
-import { describeTokenQuestion } from '../session.ts';
-import type { Flaw } from './api-server.ts';
-import type { Target } from './network.ts';
+import { listEntityNames } from '../keystone-entity.ts';
+import { makeTokenDetailsCall } from '../session.ts';
+import type { TokenFlaw } from './api-server.ts';
+import type { NetworkTarget } from './network.ts';
 import { findProxy } from './proxy.ts';
-import { bad, doubtful, good } from './check-runner.ts';
-import type { Outcome } from './check-runner.ts';
+import { fail, warn, pass } from './check-runner.ts';
+import type { CheckOutcome } from './check-runner.ts';
 
 /** Beyond this a token may seem over when it is not, and a certificate too. */
 const WORST_SKEW_MS = 5 * 60_000;
@@ -32,17 +32,17 @@ const MINUTE_MS = 60_000;
 const SHORT_MS = 10 * MINUTE_MS;
 
 /** @throws ConfigError where the user's own list of servers does not have it */
-export function checkUrl({ config, host, method }: LoginContext): Outcome<Target> {
+export function checkAuthUrl({ config, host, method }: LoginContext): CheckOutcome<NetworkTarget> {
   const text = readAuthUrl(config);
-  if (text === undefined && method.worksWithoutKeystoneUrl?.(config) === true) return good('none is needed');
+  if (text === undefined && method.worksWithoutKeystoneUrl?.(config) === true) return pass('none is needed');
   if (text === undefined)
-    return bad('not set', 'set OS_AUTH_URL (--keystone-url), or OS_CLOUD to a cloud of clouds.yaml');
+    return fail('not set', 'set OS_AUTH_URL (--keystone-url), or OS_CLOUD to a cloud of clouds.yaml');
   const url = new URL(text);
   const trusted = readTrustedOrigins(host);
   if (trusted?.origins.has(url.origin) === false) throw explainUntrustedOrigin(url, KEYSTONE, trusted);
   const target = { url, proxy: findProxy(host, url) };
-  if (isPlaintextRemote(url)) return doubtful(`${text} is not encrypted`, 'use https:// and drop --allow-http', target);
-  return good(`${text} (${config.origin('keystone-url')})`, target);
+  if (isPlaintextRemote(url)) return warn(`${text} is not encrypted`, 'use https:// and drop --allow-http', target);
+  return pass(`${text} (${config.origin('keystone-url')})`, target);
 }
 
 /** What Keystone answered to a question that needs no token. */
@@ -64,7 +64,7 @@ function versionOf({ status, body }: HttpResponse): string | undefined {
  *
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
-export async function checkVersion(login: LoginContext, { url }: Target): Promise<Outcome<Greeting>> {
+export async function checkVersion(login: LoginContext, { url }: NetworkTarget): Promise<CheckOutcome<Greeting>> {
   const { config, method, deadlineMs } = login;
   const text = readAuthUrl(config) ?? url.href;
   return withHttp(login, deadlineMs, async (http) => {
@@ -74,9 +74,9 @@ export async function checkVersion(login: LoginContext, { url }: Target): Promis
     });
     const answer = await http.send({ verb: 'GET', url: endpoint });
     const version = versionOf(answer);
-    if (version !== undefined) return good(`${version} answers at ${endpoint}`, { answer, endpoint });
+    if (version !== undefined) return pass(`${version} answers at ${endpoint}`, { answer, endpoint });
     const found = `${endpoint} answers ${answer.status}, and not as Keystone v3 does`;
-    return bad(found, `check ${config.origin('keystone-url')}`, { code: 'not-keystone', value: { answer, endpoint } });
+    return fail(found, `check ${config.origin('keystone-url')}`, { code: 'not-keystone', value: { answer, endpoint } });
   });
 }
 
@@ -88,26 +88,26 @@ const NO_METHOD = { auth: { identity: { methods: ['none'], none: {} } } };
  *
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
-export async function checkMethods(login: LoginContext, { endpoint }: Greeting): Promise<Outcome<never>> {
+export async function checkMethods(login: LoginContext, { endpoint }: Greeting): Promise<CheckOutcome<never>> {
   return withHttp(login, login.deadlineMs, async (http) => {
     const request = { verb: 'POST', url: `${endpoint}/auth/tokens`, body: JSON.stringify(NO_METHOD) } as const;
     const error = objectAt(parseJsonObject((await http.send(request)).body), 'error');
     const names = listAt(objectAt(error, 'identity'), 'methods').filter((name) => typeof name === 'string');
-    return good(names.length === 0 ? 'it does not say which' : redactAndTruncate(names.join(', ')));
+    return pass(names.length === 0 ? 'it does not say which' : redactAndTruncate(names.join(', ')));
   });
 }
 
 /** Compares the clocks. */
-export function checkClock({ answer }: Greeting): Outcome<never> {
+export function checkClock({ answer }: Greeting): CheckOutcome<never> {
   const { serverAheadMs } = answer;
   if (answer.header('date') === undefined) {
-    return doubtful('Keystone does not tell its time', 'compare the clocks by hand if tokens end too early');
+    return warn('Keystone does not tell its time', 'compare the clocks by hand if tokens end too early');
   }
-  if (serverAheadMs === 0) return good("this machine's and Keystone's agree");
+  if (serverAheadMs === 0) return pass("this machine's and Keystone's agree");
   const roundedMs = Math.round(Math.abs(serverAheadMs) / 1000) * 1000;
-  const found = `this machine's clock is ${describeSpan(roundedMs)} ${serverAheadMs > 0 ? 'behind' : 'ahead of'} Keystone's`;
+  const found = `this machine's clock is ${formatDuration(roundedMs)} ${serverAheadMs > 0 ? 'behind' : 'ahead of'} Keystone's`;
   const fix = 'set the clock of this machine, or have NTP do it; if it is right, tell the operator of Keystone';
-  return Math.abs(serverAheadMs) > WORST_SKEW_MS ? bad(found, fix, { code: 'protocol' }) : doubtful(found, fix);
+  return Math.abs(serverAheadMs) > WORST_SKEW_MS ? fail(found, fix, { code: 'protocol' }) : warn(found, fix);
 }
 
 /** Keystone does not say whether it was the project; one may find out without another login by this command. */
@@ -126,7 +126,7 @@ function explainRefusal(error: unknown, { config }: LoginContext): unknown {
  *
  * @throws PluginError
  */
-export async function checkLogin(login: LoginContext, heard: readonly string[]): Promise<Outcome<TokenRecord>> {
+export async function checkLogin(login: LoginContext, heard: readonly string[]): Promise<CheckOutcome<TokenRecord>> {
   const before = heard.length;
   try {
     const record = await getTokenRecord(login);
@@ -135,8 +135,8 @@ export async function checkLogin(login: LoginContext, heard: readonly string[]):
       ? 'the cache holds a token, so there was no login'
       : `Keystone gave a token (${login.method.names[0] ?? ''})`;
     const warnings = heard.slice(before).filter((line) => !line.includes('has no scope'));
-    if (warnings.length === 0) return good(found, record);
-    return doubtful(`${found}; ${warnings.join('; ')}`, `see what "${NAME} explain" says`, record);
+    if (warnings.length === 0) return pass(found, record);
+    return warn(`${found}; ${warnings.join('; ')}`, `see what "${NAME} explain" says`, record);
   } catch (error) {
     throw explainRefusal(error, login);
   }
@@ -149,21 +149,21 @@ function describeNamed(named: JsonObject): string {
 }
 
 /** Whether a cluster has a reason to refuse the token. */
-export interface Scoped {
-  readonly flaw: Flaw | undefined;
+export interface ScopeResult {
+  readonly flaw: TokenFlaw | undefined;
 }
 
-const NO_PROVIDER: Flaw = {
-  found: "the cluster does not take this identity provider's tokens",
+const NO_PROVIDER: TokenFlaw = {
+  message: "the cluster does not take this identity provider's tokens",
   fix: 'ask the administrator of the cluster whether --oidc-issuer-url and --oidc-client-id of kube-apiserver are for this provider',
 };
 
 const SET_PROJECT = 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME (--project-name, --project-domain-name)';
 
-function judgeScope(facts: JsonObject): Outcome<Scoped> {
+function judgeScope(facts: JsonObject): CheckOutcome<ScopeResult> {
   const project = objectAt(facts, 'project');
   if (project !== undefined) {
-    return good(`project ${describeNamed(project)}, as ${namesIn(facts, 'roles').join(', ') || 'nothing'}`, {
+    return pass(`project ${describeNamed(project)}, as ${listEntityNames(facts, 'roles').join(', ') || 'nothing'}`, {
       flaw: undefined,
     });
   }
@@ -174,8 +174,8 @@ function judgeScope(facts: JsonObject): Outcome<Scoped> {
       : objectAt(facts, 'system') !== undefined
         ? 'the token is for the whole system'
         : 'the token has no scope';
-  const flaw = { found: `${what}, which k8s-keystone-auth refuses`, fix: SET_PROJECT };
-  return doubtful(flaw.found, flaw.fix, { flaw });
+  const flaw = { message: `${what}, which k8s-keystone-auth refuses`, fix: SET_PROJECT };
+  return warn(flaw.message, flaw.fix, { flaw });
 }
 
 /**
@@ -183,20 +183,20 @@ function judgeScope(facts: JsonObject): Outcome<Scoped> {
  *
  * @throws PluginError where Keystone no longer knows it
  */
-export async function checkScope(login: LoginContext, record: TokenRecord): Promise<Outcome<Scoped>> {
-  if (record.endpoint === undefined) return good("an identity provider's own token has none", { flaw: NO_PROVIDER });
+export async function checkScope(login: LoginContext, record: TokenRecord): Promise<CheckOutcome<ScopeResult>> {
+  if (record.endpoint === undefined) return pass("an identity provider's own token has none", { flaw: NO_PROVIDER });
   return withToken(login, record, async (question) => {
-    const body = await question(describeTokenQuestion({ login, record }));
+    const body = await question(makeTokenDetailsCall({ login, record }));
     return judgeScope(objectAt(body, 'token') ?? {});
   });
 }
 
 /** How long the token lives. */
-export function checkLifetime({ receivedAt, expiresAt }: TokenRecord, now: number): Outcome<never> {
+export function checkLifetime({ receivedAt, expiresAt }: TokenRecord, now: number): CheckOutcome<never> {
   // What Keystone gives in whole minutes has lost a second on its way.
   const wholeMs = Math.round((expiresAt - receivedAt) / MINUTE_MS) * MINUTE_MS;
-  const found = `${describeSpan(wholeMs)}, of which ${describeSpan(expiresAt - now)} are left`;
-  if (wholeMs >= SHORT_MS) return good(found);
+  const found = `${formatDuration(wholeMs)}, of which ${formatDuration(expiresAt - now)} are left`;
+  if (wholeMs >= SHORT_MS) return pass(found);
   const fix = "ask Keystone's operator for tokens that live longer, or use a credential that does not end so soon";
-  return doubtful(`${found}: long commands may outlive it`, fix);
+  return warn(`${found}: long commands may outlive it`, fix);
 }

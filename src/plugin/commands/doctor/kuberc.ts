@@ -2,10 +2,10 @@
 import { join } from 'node:path';
 import type { Host } from '../../../shared/base/host.ts';
 import { isJsonObject, listAt, textAt } from '../../../shared/base/json.ts';
-import { readMapping } from '../../kubeconfig/read-context.ts';
-import { lookUp } from '../which.ts';
-import { bad, good } from './check-runner.ts';
-import type { Outcome } from './check-runner.ts';
+import { readYamlMapping } from '../../kubeconfig/read-context.ts';
+import { which } from '../which.ts';
+import { fail, pass } from './check-runner.ts';
+import type { CheckOutcome } from './check-runner.ts';
 
 const KUBERC = 'KUBERC';
 
@@ -19,28 +19,28 @@ function isListed(entry: unknown, command: string, host: Host): boolean {
   const listed = isJsonObject(entry) ? (textAt(entry, 'name') ?? textAt(entry, 'command')) : undefined;
   if (listed === undefined || listed === '') return false;
   if (listed === command) return true;
-  const found = lookUp(command, host);
-  return found !== undefined && (listed === found || lookUp(listed, host) === found);
+  const found = which(command, host);
+  return found !== undefined && (listed === found || which(listed, host) === found);
 }
 
-type Judge = (path: string, isAllowed: () => boolean) => Outcome<never>;
+type Judge = (path: string, isAllowed: () => boolean) => CheckOutcome<never>;
 
 const ALLOW = (path: string): string =>
   `add it to credentialPluginAllowlist in ${path}, with credentialPluginPolicy: Allowlist`;
 
 /** By the policy's name. */
 const POLICIES: ReadonlyMap<string, Judge> = new Map<string, Judge>([
-  ['AllowAll', (path) => good(`${path} allows every program`)],
+  ['AllowAll', (path) => pass(`${path} allows every program`)],
   [
     'DenyAll',
-    (path) => bad(`${path} forbids kubectl to run any program (credentialPluginPolicy: DenyAll)`, ALLOW(path)),
+    (path) => fail(`${path} forbids kubectl to run any program (credentialPluginPolicy: DenyAll)`, ALLOW(path)),
   ],
   [
     'Allowlist',
     (path, isAllowed) =>
       isAllowed()
-        ? good(`${path} allows it by name`)
-        : bad(`${path} allows other programs and not this one`, ALLOW(path)),
+        ? pass(`${path} allows it by name`)
+        : fail(`${path} allows other programs and not this one`, ALLOW(path)),
   ],
 ]);
 
@@ -49,15 +49,15 @@ const POLICIES: ReadonlyMap<string, Judge> = new Map<string, Judge>([
  *
  * @throws ConfigError where the file cannot be read
  */
-export function checkKuberc(command: string, host: Host): Outcome<never> {
+export function checkKuberc(command: string, host: Host): CheckOutcome<never> {
   const path = findKuberc({ env: host.env, home: host.home() });
-  const data = path === undefined ? undefined : readMapping(path);
-  if (path === undefined || data === undefined) return good('there is none, so kubectl may run every program');
+  const data = path === undefined ? undefined : readYamlMapping(path);
+  if (path === undefined || data === undefined) return pass('there is none, so kubectl may run every program');
   const policy = textAt(data, 'credentialPluginPolicy') ?? '';
-  if (policy === '' && !('credentialPluginAllowlist' in data)) return good(`${path} says nothing of programs to run`);
+  if (policy === '' && !('credentialPluginAllowlist' in data)) return pass(`${path} says nothing of programs to run`);
   const judge = POLICIES.get(policy);
   if (judge === undefined) {
-    return bad(
+    return fail(
       `${path}: credentialPluginPolicy is "${policy}"`,
       `set it to ${[...POLICIES.keys()].join(', ')}, or leave it out`,
     );

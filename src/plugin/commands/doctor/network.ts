@@ -11,17 +11,17 @@ import type { PluginError } from '../../../shared/base/errors.ts';
 import { explainNetworkError } from '../../../shared/http/explain-network-error.ts';
 import { KEYSTONE, makeTlsOptions } from '../../../shared/http/http-client.ts';
 import type { Peer } from '../../../shared/http/http-client.ts';
-import { describeSpan } from '../describe-time.ts';
+import { formatDuration } from '../format-time.ts';
 import { describeProxy } from './proxy.ts';
-import { bad, doubtful, good } from './check-runner.ts';
-import type { Outcome } from './check-runner.ts';
+import { fail, warn, pass } from './check-runner.ts';
+import type { CheckOutcome } from './check-runner.ts';
 
 /** A server, and how it is reached. */
-export interface Target {
+export interface NetworkTarget {
   readonly url: URL;
   readonly proxy: URL | undefined;
   /** Keystone, if nothing else is said. */
-  readonly place?: Peer;
+  readonly peer?: Peer;
   /** The name that its certificate must be for, where that is not its host. */
   readonly serverName?: string | undefined;
 }
@@ -35,13 +35,13 @@ const bare = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
 
 const portOf = (url: URL): number => Number(url.port || (url.protocol === 'https:' ? 443 : 80));
 
-const next = ({ url, proxy }: Target): URL => proxy ?? url;
+const next = ({ url, proxy }: NetworkTarget): URL => proxy ?? url;
 
-function explain({ url, place: peer = KEYSTONE }: Target, error: unknown): PluginError {
+function explain({ url, peer = KEYSTONE }: NetworkTarget, error: unknown): PluginError {
   return explainNetworkError(error, { url, peer, timedOut: false, deadlineMs: CONNECT_MS });
 }
 
-async function explained<T>(target: Target, act: () => Promise<T>): Promise<T> {
+async function explained<T>(target: NetworkTarget, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (error) {
@@ -50,11 +50,11 @@ async function explained<T>(target: Target, act: () => Promise<T>): Promise<T> {
 }
 
 /** @throws KeystoneUnreachable */
-export async function checkName(target: Target): Promise<Outcome<true>> {
+export async function checkDns(target: NetworkTarget): Promise<CheckOutcome<true>> {
   const host = bare(next(target));
-  if (isIP(host) !== 0) return good(`${host} is an address`, true);
+  if (isIP(host) !== 0) return pass(`${host} is an address`, true);
   const found = await explained(target, () => lookup(host, { all: true }));
-  return good(`${host} is ${found.map(({ address }) => address).join(', ')}`, true);
+  return pass(`${host} is ${found.map(({ address }) => address).join(', ')}`, true);
 }
 
 /** Waits for an event of a socket, at most as long as http.ts does. */
@@ -76,13 +76,13 @@ async function ready<S extends Socket>(socket: S, event: 'connect' | 'secureConn
 }
 
 /** @throws KeystoneUnreachable */
-export async function checkPort(target: Target): Promise<Outcome<true>> {
+export async function checkTcp(target: NetworkTarget): Promise<CheckOutcome<true>> {
   const to = next(target);
   const options = { host: bare(to), port: portOf(to) };
   const socket = await explained(target, () => ready(connect(options), 'connect'));
   socket.destroy();
   const whose = target.proxy === undefined ? '' : ' (the proxy)';
-  return good(`${options.host} port ${options.port} accepts connections${whose}`, true);
+  return pass(`${options.host} port ${options.port} accepts connections${whose}`, true);
 }
 
 /** Has a proxy open a way (RFC 9110, section 9.3.6). */
@@ -109,7 +109,7 @@ async function openTunnel(proxy: URL, url: URL): Promise<Socket> {
   });
 }
 
-async function shakeHands({ url, proxy, serverName }: Target, tls: TlsSettings): Promise<TLSSocket> {
+async function shakeHands({ url, proxy, serverName }: NetworkTarget, tls: TlsSettings): Promise<TLSSocket> {
   const socket = proxy === undefined ? undefined : await openTunnel(proxy, url);
   const host = bare(url);
   const options = {
@@ -149,28 +149,24 @@ function describeChain(chain: readonly DetailedPeerCertificate[]): string {
   return `the certificate of ${nameOf(chain[0]?.subject)}, issued by ${nameOf(chain.at(-1)?.issuer)}`;
 }
 
-interface Circumstances {
-  readonly target: Target;
+interface TlsCheck {
+  readonly target: NetworkTarget;
   readonly tls: TlsSettings;
   /** ms since 1970, UTC. */
   readonly now: number;
   /** What turned the checks off, in the words of a message. */
   readonly insecureBecause: string;
   /** How its authority is set, where that is no setting of ours. */
-  readonly trustIt?: string;
+  readonly trustFix?: string;
 }
 
-function judge(socket: TLSSocket, circumstances: Circumstances): Outcome<true> {
-  const { target, tls, now, insecureBecause, trustIt } = circumstances;
+function judge(socket: TLSSocket, circumstances: TlsCheck): CheckOutcome<true> {
+  const { target, tls, now, insecureBecause, trustFix } = circumstances;
   const chain = listChain(socket.getPeerCertificate(true));
   const whose = describeChain(chain);
   if (tls.insecure) {
-    const how = trustIt ?? "set OS_CACERT (--cacert) to its authority's PEM file";
-    return doubtful(
-      `${whose} is not checked, because of ${insecureBecause}`,
-      `${how}, and unset ${insecureBecause}`,
-      true,
-    );
+    const how = trustFix ?? "set OS_CACERT (--cacert) to its authority's PEM file";
+    return warn(`${whose} is not checked, because of ${insecureBecause}`, `${how}, and unset ${insecureBecause}`, true);
   }
   if (!socket.authorized) {
     const reason = socket.authorizationError as unknown;
@@ -178,12 +174,12 @@ function judge(socket: TLSSocket, circumstances: Circumstances): Outcome<true> {
     const { message, hint, code } = explain(target, error);
     // Of an untrusted authority, OpenSSL's codes are many; what to do about a name or a date is another matter.
     const isOfTrust = hint?.includes('OS_CACERT') === true;
-    return bad(`${message} (${whose})`, isOfTrust ? (trustIt ?? hint) : hint, { code });
+    return fail(`${message} (${whose})`, isOfTrust ? (trustFix ?? hint) : hint, { code });
   }
   const ends = Math.min(...chain.map(({ valid_to }) => Date.parse(valid_to)));
-  const found = `${whose}, ends in ${describeSpan(ends - now)}; ${socket.getProtocol() ?? 'TLS'}`;
-  if (ends - now >= FEW_DAYS * DAY_MS) return good(found, true);
-  return doubtful(found, 'ask its operator for a new certificate', true);
+  const found = `${whose}, ends in ${formatDuration(ends - now)}; ${socket.getProtocol() ?? 'TLS'}`;
+  if (ends - now >= FEW_DAYS * DAY_MS) return pass(found, true);
+  return warn(found, 'ask its operator for a new certificate', true);
 }
 
 /**
@@ -191,9 +187,9 @@ function judge(socket: TLSSocket, circumstances: Circumstances): Outcome<true> {
  *
  * @throws KeystoneUnreachable
  */
-export async function checkTls(circumstances: Circumstances): Promise<Outcome<true>> {
+export async function checkTls(circumstances: TlsCheck): Promise<CheckOutcome<true>> {
   const { target, tls } = circumstances;
-  if (target.url.protocol !== 'https:') return good('none is spoken with http://', true);
+  if (target.url.protocol !== 'https:') return pass('none is spoken with http://', true);
   const socket = await explained(target, () => shakeHands(target, tls));
   try {
     return judge(socket, circumstances);
@@ -203,6 +199,6 @@ export async function checkTls(circumstances: Circumstances): Promise<Outcome<tr
 }
 
 /** Says which proxy is in effect. */
-export function describeWay({ proxy }: Target): Outcome<never> {
-  return good(proxy === undefined ? 'none is used' : `${describeProxy(proxy)} is used`);
+export function checkProxy({ proxy }: NetworkTarget): CheckOutcome<never> {
+  return pass(proxy === undefined ? 'none is used' : `${describeProxy(proxy)} is used`);
 }

@@ -12,13 +12,13 @@ import type { LoginContext } from '../../login/login-context.ts';
 import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
 import { findMissingOptions } from '../../auth-methods/missing-options.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
-import { OUTPUT } from '../command.ts';
-import type { Answer, Command, Data } from '../command.ts';
-import { describeSpan, describeTime } from '../describe-time.ts';
+import { OUTPUT_OPTION } from '../command.ts';
+import type { CommandResult, Command, OutputData } from '../command.ts';
+import { formatDuration, formatTimestamp } from '../format-time.ts';
 import { describeProxy } from '../doctor/proxy.ts';
-import { imagineRequest } from './preview-request.ts';
-import type { ImaginedRequest } from './preview-request.ts';
-import { listOverridden, listSettings } from './settings.ts';
+import { previewRequest } from './preview-request.ts';
+import type { RequestPreview } from './preview-request.ts';
+import { listOverriddenSettings, listSettings } from './settings.ts';
 import { renderPairs, renderTable } from '../table.ts';
 
 function describeTls({ insecure, paths }: TlsSettings): string {
@@ -33,33 +33,33 @@ function describeWay({ host }: LoginContext): string | undefined {
   return `${describeProxy(new URL(proxy))} for https${without === undefined ? '' : `, except for ${without}`}`;
 }
 
-function describeAsked({ config }: LoginContext, { asked }: ImaginedRequest): string {
-  if (asked !== undefined && asked.scope === undefined) return 'what the credential itself is for';
-  return describeScope(asked?.scope ?? resolveScope(config));
+function describeAsked({ config }: LoginContext, { expected }: RequestPreview): string {
+  if (expected !== undefined && expected.scope === undefined) return 'what the credential itself is for';
+  return describeScope(expected?.scope ?? resolveScope(config));
 }
 
 function describeRecord(expiresAt: number | undefined, fresh: boolean, now: number): string {
   if (expiresAt === undefined) return 'nothing';
-  const left = describeSpan(expiresAt - now);
-  return fresh ? `a token until ${describeTime(expiresAt)} (${left} left)` : 'a token that is not given any more';
+  const left = formatDuration(expiresAt - now);
+  return fresh ? `a token until ${formatTimestamp(expiresAt)} (${left} left)` : 'a token that is not given any more';
 }
 
-function describeRequest({ first, verb, url, headers, body }: ImaginedRequest): Data {
+function describeRequest({ first, verb, url, headers, body }: RequestPreview): OutputData {
   return { first: first ?? null, verb: verb ?? null, url: url ?? null, headers: { ...headers }, body: body ?? null };
 }
 
-async function explainLogin(login: LoginContext, warnings: readonly string[]): Promise<Answer> {
+async function explainLogin(login: LoginContext, warnings: readonly string[]): Promise<CommandResult> {
   const { config, method, host, cacheKey, cache, tls } = login;
   const storage = config.text('cache-storage') ?? 'file';
   const { because } = chooseMethodWithReason(config);
   const missing = findMissingOptions(config, method);
   const identity = missing.length === 0 ? undefined : identifySavedSecret(login, config);
   const keyring = identity !== undefined && isSecretSaved(host, identity) ? identity.description : undefined;
-  const request = await imagineRequest(login, missing);
+  const request = await previewRequest(login, missing);
   const found = await cache.read(cacheKey);
   const fresh = found !== undefined && isFresh(found.record, host.now());
   const settings = listSettings(config, OPTIONS);
-  const overridden = listOverridden(config, OPTIONS);
+  const overridden = listOverriddenSettings(config, OPTIONS);
   const scope = describeAsked(login, request);
   const proxy = describeWay(login);
   const place = storage === 'file' ? (resolveCacheFolder(host) ?? 'nowhere') : storage;
@@ -116,7 +116,7 @@ async function explainLogin(login: LoginContext, warnings: readonly string[]): P
         key: cacheKey,
         storage,
         fresh,
-        expiresAt: found === undefined ? null : describeTime(found.record.expiresAt),
+        expiresAt: found === undefined ? null : formatTimestamp(found.record.expiresAt),
       },
       warnings,
     },
@@ -124,18 +124,18 @@ async function explainLogin(login: LoginContext, warnings: readonly string[]): P
 }
 
 /** Says what a login would do, and why, without doing any of it. */
-export const explain: Command = {
+export const explainCommand: Command = {
   words: ['explain'],
-  about: 'show every setting with where it comes from, and the request that a login would send; nothing is sent',
-  options: [OUTPUT],
-  takes: 'login',
-  examples: [{ line: 'explain', about: 'settings, what they override, the method and the request' }],
-  async run(call): Promise<Answer> {
+  summary: 'show every setting with where it comes from, and the request that a login would send; nothing is sent',
+  options: [OUTPUT_OPTION],
+  getTokenOptions: 'login',
+  examples: [{ line: 'explain', summary: 'settings, what they override, the method and the request' }],
+  async run(call): Promise<CommandResult> {
     const warnings: string[] = [];
     const warn = (message: string): void => {
       warnings.push(message);
     };
-    const login = await openLoginContext({ ...call.run, reporter: { ...call.reporter, warn } });
+    const login = await openLoginContext({ ...call.runContext, reporter: { ...call.reporter, warn } });
     warnAboutSettings(login);
     return explainLogin(login, warnings);
   },

@@ -16,7 +16,7 @@ import { OPTIONS } from '../../auth-methods/registry.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 
 /** What would be sent, or why that cannot be said. */
-export interface ImaginedRequest {
+export interface RequestPreview {
   /** What is asked before, or why there is no request to show; in words. */
   readonly first?: string;
   readonly verb?: string;
@@ -25,7 +25,7 @@ export interface ImaginedRequest {
   /** JSON, secrets as `[redacted]`. */
   readonly body?: string;
   /** What the token shall be good for; absent where there is no request to tell. */
-  readonly asked?: AuthRequest['expected'];
+  readonly expected?: AuthRequest['expected'];
 }
 
 /** Thrown in place of the first thing that would leave this program. */
@@ -90,7 +90,7 @@ function showHeaders(headers: AuthRequest['headers']): Readonly<Record<string, s
   return Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name, String(value)]));
 }
 
-function showRequest(request: AuthRequest, url: string, endpoint: string): ImaginedRequest {
+function showRequest(request: AuthRequest, url: string, endpoint: string): RequestPreview {
   const { verb, path, version, otherKeystone, headers, body, expected } = request;
   const base =
     otherKeystone !== undefined
@@ -101,13 +101,13 @@ function showRequest(request: AuthRequest, url: string, endpoint: string): Imagi
   return {
     verb,
     url: `${base}/${path}`,
-    asked: expected,
+    expected,
     ...(headers === undefined ? {} : { headers: showHeaders(headers) }),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
 }
 
-async function imagine(login: LoginContext, config: ResolvedConfig): Promise<ImaginedRequest> {
+async function imagine(login: LoginContext, config: ResolvedConfig): Promise<RequestPreview> {
   const { method } = login;
   if (method.waitsForUser) return { first: 'a person logs in elsewhere, such as in a browser' };
   const url = readAuthUrl(config);
@@ -128,7 +128,7 @@ async function imagine(login: LoginContext, config: ResolvedConfig): Promise<Ima
 }
 
 /** Makes the request that a login with these settings would send, `missing` being asked for. */
-export async function imagineRequest(login: LoginContext, missing: readonly Option[]): Promise<ImaginedRequest> {
+export async function previewRequest(login: LoginContext, missing: readonly Option[]): Promise<RequestPreview> {
   const unknown = missing.some(({ name }) => name === 'keystone-url');
   try {
     return await imagine(login, unknown ? login.config : fillIn(login.config, missing));

@@ -11,7 +11,7 @@ export interface ShownSetting {
 }
 
 /** A setting that does not count, and what counts instead. */
-export interface Overridden extends ShownSetting {
+export interface OverriddenSetting extends ShownSetting {
   readonly by: string;
 }
 
@@ -39,7 +39,7 @@ function findWinner(config: ResolvedConfig, { name, pair }: Option, options: rea
 }
 
 /** The settings of weaker layers that something stronger has replaced. */
-export function listOverridden(config: ResolvedConfig, options: readonly Option[]): Overridden[] {
+export function listOverriddenSettings(config: ResolvedConfig, options: readonly Option[]): OverriddenSetting[] {
   return options.flatMap((option) =>
     config.layers.flatMap((layer) => {
       const setting = layer.get(option.name);

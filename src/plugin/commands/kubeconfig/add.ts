@@ -1,14 +1,14 @@
 import { UsageError } from '../../../shared/base/errors.ts';
 import { textAt } from '../../../shared/base/json.ts';
-import type { Found, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
-import { makeStanza } from '../../kubeconfig/exec-stanza.ts';
-import type { Answer, Call, Command } from '../command.ts';
-import { readConfigured } from './configured-login.ts';
-import { finishContext } from './save-options.ts';
-import { CONTEXT_NAME, PLACING, WRITING } from './options.ts';
-import { chooseProgram } from './plugin-command.ts';
-import { isOurs, putContext, readAuthority, readServer } from './target.ts';
-import type { Target } from './target.ts';
+import type { KubeconfigEntry, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
+import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
+import type { CommandResult, Invocation, Command } from '../command.ts';
+import { readConfiguredLogin } from './configured-login.ts';
+import { saveOrPreviewContext } from './save-or-preview.ts';
+import { CONTEXT_NAME_OPTION, CONTEXT_OPTIONS, WRITE_OPTIONS } from './options.ts';
+import { choosePluginCommand } from './plugin-command.ts';
+import { isPluginUser, setContext, readAuthorityOption, parseServerUrl } from './context.ts';
+import type { ContextNames } from './context.ts';
 
 /** As an error lists them. */
 const list = (names: readonly string[]): string =>
@@ -17,13 +17,13 @@ const list = (names: readonly string[]): string =>
     .map((name) => `"${name}"`)
     .join(', ');
 
-function findCluster(kubeconfig: Kubeconfig, { own }: Call, context: Found | undefined): string {
-  const named = own.text('cluster') ?? textAt(context?.value, 'cluster');
+function findCluster(kubeconfig: Kubeconfig, { ownConfig }: Invocation, context: KubeconfigEntry | undefined): string {
+  const named = ownConfig.text('cluster') ?? textAt(context?.value, 'cluster');
   if (named !== undefined) return named;
-  const server = own.text('server');
-  if (server !== undefined) return own.text('name') ?? readServer(server, '--server').hostname;
-  const current = kubeconfig.find('context', kubeconfig.current ?? '');
-  const clusters = kubeconfig.names('cluster');
+  const server = ownConfig.text('server');
+  if (server !== undefined) return ownConfig.text('name') ?? parseServerUrl(server, '--server').hostname;
+  const current = kubeconfig.find('context', kubeconfig.currentContext ?? '');
+  const clusters = kubeconfig.listNames('cluster');
   const found = textAt(current?.value, 'cluster') ?? (clusters.length === 1 ? clusters[0] : undefined);
   if (found !== undefined) return found;
   if (clusters.length > 0) {
@@ -34,24 +34,24 @@ function findCluster(kubeconfig: Kubeconfig, { own }: Call, context: Found | und
   });
 }
 
-function putCluster(kubeconfig: Kubeconfig, call: Call, name: string): void {
+function putCluster(kubeconfig: Kubeconfig, call: Invocation, name: string): void {
   const old = kubeconfig.find('cluster', name)?.value;
-  const server = call.own.text('server');
-  const authority = readAuthority(call);
+  const server = call.ownConfig.text('server');
+  const authority = readAuthorityOption(call);
   if (old === undefined && server === undefined) {
-    const known = kubeconfig.names('cluster');
+    const known = kubeconfig.listNames('cluster');
     throw new UsageError(`the kubeconfig has no cluster "${name}"`, {
       hint: known.length > 0 ? `it has ${list(known)}; --server adds one` : 'add it with --server',
     });
   }
   if (server === undefined && authority === undefined) return;
-  if (server !== undefined) readServer(server, '--server');
+  if (server !== undefined) parseServerUrl(server, '--server');
   const oldServer = textAt(old, 'server');
   if (
     server !== undefined &&
     oldServer !== undefined &&
     oldServer !== server &&
-    call.own.text('cluster') === undefined
+    call.ownConfig.text('cluster') === undefined
   ) {
     throw new UsageError(`the kubeconfig has a cluster "${name}" with another server`, {
       hint: `give --cluster=${name} to change that one, or another name to add one`,
@@ -67,35 +67,36 @@ function putCluster(kubeconfig: Kubeconfig, call: Call, name: string): void {
   });
 }
 
-async function add(call: Call): Promise<Answer> {
+async function add(call: Invocation): Promise<CommandResult> {
   const { openKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
-  const { own, host, reporter } = call;
-  const configured = await readConfigured(call, own.isOn('with-secrets'));
-  const { command, warning } = chooseProgram(host, own.text('command'));
-  const kubeconfig = openKubeconfig(host, own.text('kubeconfig'));
-  const named = own.text('name');
+  const { ownConfig, host, reporter } = call;
+  const configured = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
+  const { command, warning } = choosePluginCommand(host, ownConfig.text('command'));
+  const kubeconfig = openKubeconfig(host, ownConfig.text('kubeconfig'));
+  const named = ownConfig.text('name');
   const existing = named === undefined ? undefined : kubeconfig.find('context', named);
   const cluster = findCluster(kubeconfig, call, existing);
   const context = named ?? `${cluster}-keystone`;
   const contextUser = textAt(kubeconfig.find('context', context)?.value, 'user');
-  const ofContext = contextUser !== undefined && isOurs(kubeconfig.find('user', contextUser)) ? contextUser : undefined;
-  const target: Target = { context, cluster, user: own.text('user') ?? ofContext ?? context };
+  const ofContext =
+    contextUser !== undefined && isPluginUser(kubeconfig.find('user', contextUser)) ? contextUser : undefined;
+  const target: ContextNames = { context, cluster, user: ownConfig.text('user') ?? ofContext ?? context };
   putCluster(kubeconfig, call, cluster);
-  putContext(kubeconfig, call, target, makeStanza({ ...configured, command }));
+  setContext(kubeconfig, call, target, makeExecStanza({ ...configured, command }));
   if (warning !== undefined) reporter.warn(warning);
-  return finishContext(call, kubeconfig, target, configured);
+  return saveOrPreviewContext(call, kubeconfig, target, configured);
 }
 
 /** Writes a stanza of what is configured now, for a cluster that is there or that is named. */
-export const kubeconfigAdd: Command = {
+export const kubeconfigAddCommand: Command = {
   words: ['kubeconfig', 'add'],
-  about: 'add a context that logs in with what is configured now',
+  summary: 'add a context that logs in with what is configured now',
   details: [
     'Flags and OS_* variables go into the kubeconfig, secrets only with --with-secrets; of a cloud in clouds.yaml its name does. The file is changed in place, and a copy of it stays beside it.',
     'The cluster is the one that is named, that of the current context, or the only one there is; --server adds one.',
   ],
   options: [
-    CONTEXT_NAME,
+    CONTEXT_NAME_OPTION,
     {
       name: 'cluster',
       group: 'Command',
@@ -110,14 +111,14 @@ export const kubeconfigAdd: Command = {
       file: 'nowhere',
       help: "PEM file of the authority of the cluster's certificate; it is copied into the kubeconfig",
     },
-    ...PLACING,
-    ...WRITING,
+    ...CONTEXT_OPTIONS,
+    ...WRITE_OPTIONS,
   ],
-  takes: 'login',
+  getTokenOptions: 'login',
   examples: [
-    { line: 'kubeconfig add --dry-run', about: 'show what would be written' },
-    { line: 'kubeconfig add --set-current', about: 'a context for the cluster of the current one, used from now on' },
-    { line: 'kubeconfig add --os-cloud prod --name prod', about: 'a context for a cloud of clouds.yaml' },
+    { line: 'kubeconfig add --dry-run', summary: 'show what would be written' },
+    { line: 'kubeconfig add --set-current', summary: 'a context for the cluster of the current one, used from now on' },
+    { line: 'kubeconfig add --os-cloud prod --name prod', summary: 'a context for a cloud of clouds.yaml' },
   ],
   run: add,
 };

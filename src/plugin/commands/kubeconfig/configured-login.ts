@@ -12,7 +12,7 @@ import type { Host } from '../../../shared/base/host.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { Secret } from '../../../shared/base/secret.ts';
-import type { Call } from '../command.ts';
+import type { Invocation } from '../command.ts';
 
 /** A login as a stanza has it. */
 export interface ConfiguredLogin {
@@ -36,7 +36,7 @@ const isOfRuns = ({ group }: Option): boolean => group === 'Run' || group === 'C
  *
  * @param host where files are to be found from any folder
  */
-export function writeSetting(
+export function formatStanzaSetting(
   option: Option,
   value: string | Secret,
   host?: Host,
@@ -62,7 +62,7 @@ function listGiven(config: ResolvedConfig): { option: Option; setting: Setting }
 }
 
 /** The cloud that is meant where nobody has named one, or nothing. */
-async function nameCloud({ host, flags }: Call, config: ResolvedConfig): Promise<string[]> {
+async function nameCloud({ host, flags }: Invocation, config: ResolvedConfig): Promise<string[]> {
   const isFromFile = config.layers.length > 2;
   if (!isFromFile || config.has('os-cloud')) return [];
   const [only] = await readCloudNames(host, flags, OPTIONS);
@@ -85,7 +85,7 @@ function refuseCurrentFolder(config: ResolvedConfig): void {
  * @param withSecrets whether secrets may stand in a kubeconfig
  * @throws ConfigError where the settings are wrong, or nothing says where Keystone is
  */
-export async function readConfigured(call: Call, withSecrets: boolean): Promise<ConfiguredLogin> {
+export async function readConfiguredLogin(call: Invocation, withSecrets: boolean): Promise<ConfiguredLogin> {
   const { host, flags: given } = call;
   const { config } = await readConfig(host, given, OPTIONS);
   const method = chooseMethod(config);
@@ -104,7 +104,7 @@ export async function readConfigured(call: Call, withSecrets: boolean): Promise<
       leftOut.push(describeSources(option));
       continue;
     }
-    const written = writeSetting(option, setting.value, host);
+    const written = formatStanzaSetting(option, setting.value, host);
     if (written === undefined) continue;
     if ('flag' in written) flags.push(written.flag);
     else env[written.name] = written.value;
@@ -116,7 +116,7 @@ export async function readConfigured(call: Call, withSecrets: boolean): Promise<
 }
 
 /** Variables whose values may be shown: those of the options that are no secrets. */
-export function harmlessVariables(): ReadonlySet<string> {
+export function listHarmlessVariables(): ReadonlySet<string> {
   const harmless = OPTIONS.filter(({ secret }) => secret !== true);
   return new Set(harmless.flatMap(({ env = [], legacyEnv = [] }) => [...env, ...legacyEnv]));
 }

@@ -6,16 +6,22 @@ import { ConfigError, PluginError, UsageError } from '../../../shared/base/error
 import { objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
-import { argumentsOf, kindOf, makeStanza, variablesOf, withStanza } from '../../kubeconfig/exec-stanza.ts';
+import {
+  listStanzaArguments,
+  classifyUser,
+  makeExecStanza,
+  readStanzaVariables,
+  withExecStanza,
+} from '../../kubeconfig/exec-stanza.ts';
 import type { UserKind } from '../../kubeconfig/exec-stanza.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { Secret } from '../../../shared/base/secret.ts';
-import type { Answer, Call, Command } from '../command.ts';
-import { readConfigured, writeSetting } from './configured-login.ts';
+import type { CommandResult, Invocation, Command } from '../command.ts';
+import { readConfiguredLogin, formatStanzaSetting } from './configured-login.ts';
 import type { ConfiguredLogin } from './configured-login.ts';
-import { describeLeftOut, finish } from './save-options.ts';
-import { WRITING } from './options.ts';
-import { chooseProgram } from './plugin-command.ts';
+import { describeLeftOut, saveOrPreview } from './save-or-preview.ts';
+import { WRITE_OPTIONS } from './options.ts';
+import { choosePluginCommand } from './plugin-command.ts';
 
 /** Flags of the Go program's logging, which say nothing about a login. */
 const LOGGING =
@@ -33,7 +39,7 @@ function writeLayer(layer: Layer, withSecrets: boolean): ConfiguredLogin {
       leftOut.push(describeSources(option));
       continue;
     }
-    const written = writeSetting(option, setting.value);
+    const written = formatStanzaSetting(option, setting.value);
     if (written === undefined) continue;
     if ('flag' in written) flags.push(written.flag);
     else env[written.name] = written.value;
@@ -48,14 +54,14 @@ const SECRET_VARIABLES = new Set(
 /** What an old stanza says: its flags in our spelling, its variables as they are. */
 function readStanza(exec: JsonObject, withSecrets: boolean): ConfiguredLogin {
   const { words, flags } = parseCommandLine(
-    argumentsOf(exec).filter((argument) => !LOGGING.test(argument)),
+    listStanzaArguments(exec).filter((argument) => !LOGGING.test(argument)),
     OPTIONS,
   );
   if (words.some((word, index) => index > 0 || word !== 'get-token')) {
     throw new UsageError('it has arguments that are no options');
   }
   const byFlag = writeLayer(flags, withSecrets);
-  const variables = variablesOf(exec);
+  const variables = readStanzaVariables(exec);
   const secrets = Object.keys(variables).filter((name) => SECRET_VARIABLES.has(name) && variables[name] !== '');
   const kept = Object.entries(variables).filter(([name]) => withSecrets || !secrets.includes(name));
   return {
@@ -85,20 +91,21 @@ function readProvider(provider: JsonObject, withSecrets: boolean): ConfiguredLog
 
 /** What each kind of user logs in with. */
 const READERS: Readonly<
-  Partial<Record<UserKind, (user: JsonObject, call: Call) => ConfiguredLogin | Promise<ConfiguredLogin>>>
+  Partial<Record<UserKind, (user: JsonObject, call: Invocation) => ConfiguredLogin | Promise<ConfiguredLogin>>>
 > = {
-  old: (user, { own }) => readStanza(objectAt(user, 'exec') ?? {}, own.isOn('with-secrets')),
-  'auth-provider': (user, { own }) => readProvider(objectAt(user, 'auth-provider') ?? {}, own.isOn('with-secrets')),
-  token: (_, call) => readConfigured(call, call.own.isOn('with-secrets')),
+  old: (user, { ownConfig }) => readStanza(objectAt(user, 'exec') ?? {}, ownConfig.isOn('with-secrets')),
+  'auth-provider': (user, { ownConfig }) =>
+    readProvider(objectAt(user, 'auth-provider') ?? {}, ownConfig.isOn('with-secrets')),
+  token: (_, call) => readConfiguredLogin(call, call.ownConfig.isOn('with-secrets')),
 };
 
 /** The users that are meant. */
-function listUsers(kubeconfig: Kubeconfig, { words, own }: Call): string[] {
-  if (own.isOn('all') === words.length > 0) {
+function listUsers(kubeconfig: Kubeconfig, { args, ownConfig }: Invocation): string[] {
+  if (ownConfig.isOn('all') === args.length > 0) {
     throw new UsageError('which contexts are meant?', { hint: 'name some, or give --all' });
   }
-  if (own.isOn('all')) return kubeconfig.names('user');
-  const users = words.map((name) => {
+  if (ownConfig.isOn('all')) return kubeconfig.listNames('user');
+  const users = args.map((name) => {
     const context = kubeconfig.find('context', name);
     if (context !== undefined) return textAt(context.value, 'user') ?? '';
     throw new UsageError(`the kubeconfig has no context "${name}"`, { hint: 'see "kubectl config get-contexts"' });
@@ -107,27 +114,35 @@ function listUsers(kubeconfig: Kubeconfig, { words, own }: Call): string[] {
 }
 
 /** Whether to convert a user; one that was named must be of a kind that can be. */
-function isMeant(user: string, kind: UserKind, { own, words }: Call): boolean {
-  if (kind === 'token' ? own.isOn('static-token') : kind !== 'other') return kind !== 'ours';
-  if (words.length === 0) return false;
+function isMeant(user: string, kind: UserKind, { ownConfig, args }: Invocation): boolean {
+  if (kind === 'token' ? ownConfig.isOn('static-token') : kind !== 'other') return kind !== 'ours';
+  if (args.length === 0) return false;
   const hint =
     kind === 'token' ? 'give --static-token to replace it by the login that is configured now' : 'use "kubeconfig add"';
   const what = kind === 'token' ? 'with a static token' : 'in a way that cannot be converted';
   throw new ConfigError(`user "${user}" logs in ${what}`, { hint });
 }
 
-async function convertUser(kubeconfig: Kubeconfig, call: Call, name: string): Promise<ConfiguredLogin | undefined> {
+async function convertUser(
+  kubeconfig: Kubeconfig,
+  call: Invocation,
+  name: string,
+): Promise<ConfiguredLogin | undefined> {
   const user = kubeconfig.find('user', name)?.value;
   if (user === undefined) throw new ConfigError(`the kubeconfig has no user "${name}"`, { hint: 'add one' });
-  const kind = kindOf(user);
+  const kind = classifyUser(user);
   const read = READERS[kind];
   if (!isMeant(name, kind, call) || read === undefined) return undefined;
   try {
     const login = await read(user, call);
     const mode = textAt(objectAt(user, 'exec'), 'interactiveMode');
-    const { command } = chooseProgram(call.host, call.own.text('command'));
-    const stanza = makeStanza({ ...login, command });
-    kubeconfig.set('user', name, withStanza(user, mode === undefined ? stanza : { ...stanza, interactiveMode: mode }));
+    const { command } = choosePluginCommand(call.host, call.ownConfig.text('command'));
+    const stanza = makeExecStanza({ ...login, command });
+    kubeconfig.set(
+      'user',
+      name,
+      withExecStanza(user, mode === undefined ? stanza : { ...stanza, interactiveMode: mode }),
+    );
     return login;
   } catch (error) {
     if (!(error instanceof PluginError) || kind === 'token') throw error;
@@ -135,13 +150,13 @@ async function convertUser(kubeconfig: Kubeconfig, call: Call, name: string): Pr
   }
 }
 
-async function convert(call: Call): Promise<Answer> {
+async function convert(call: Invocation): Promise<CommandResult> {
   const { openKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
-  const { own, host, reporter } = call;
-  if (own.isOn('static-token') && own.isOn('all')) {
+  const { ownConfig, host, reporter } = call;
+  if (ownConfig.isOn('static-token') && ownConfig.isOn('all')) {
     throw new UsageError('--static-token is for contexts that are named', { hint: 'name them instead of --all' });
   }
-  const kubeconfig = openKubeconfig(host, own.text('kubeconfig'));
+  const kubeconfig = openKubeconfig(host, ownConfig.text('kubeconfig'));
   const converted: string[] = [];
   const leftOut = new Set<string>();
   for (const name of listUsers(kubeconfig, call)) {
@@ -150,24 +165,24 @@ async function convert(call: Call): Promise<Answer> {
     converted.push(name);
     for (const way of login.leftOut) leftOut.add(way);
   }
-  const { warning } = chooseProgram(host, own.text('command'));
+  const { warning } = choosePluginCommand(host, ownConfig.text('command'));
   if (warning !== undefined && converted.length > 0) reporter.warn(warning);
   const said = converted.length === 0 ? 'No user had to be converted.' : `Converted: ${converted.join(', ')}.`;
-  return finish(call, kubeconfig, {
-    said: [said, ...describeLeftOut([...leftOut])],
+  return saveOrPreview(call, kubeconfig, {
+    messages: [said, ...describeLeftOut([...leftOut])],
     data: { users: converted, leftOut: [...leftOut] },
-    secret: own.isOn('with-secrets'),
+    hasSecrets: ownConfig.isOn('with-secrets'),
   });
 }
 
 /** Makes stanzas of ours of what kubectl no longer takes, or the Go program had. */
-export const kubeconfigConvert: Command = {
+export const kubeconfigConvertCommand: Command = {
   words: ['kubeconfig', 'convert'],
-  about: 'turn old ways to log in to OpenStack into stanzas of this program',
+  summary: 'turn old ways to log in to OpenStack into stanzas of this program',
   details: [
     'That are: auth-provider openstack, which kubectl no longer has; stanzas of the Go program, or of v1alpha1 and v1beta1; and, with --static-token, the token of a user, which is replaced by what is configured now. Secrets are left out unless --with-secrets is given; the copy of the file as it was still has them.',
   ],
-  arguments: [{ name: 'CONTEXT', help: 'contexts whose users are converted', many: true }],
+  arguments: [{ name: 'CONTEXT', help: 'contexts whose users are converted', variadic: true }],
   options: [
     { name: 'all', group: 'Command', kind: 'switch', file: 'nowhere', help: 'convert every user that can be' },
     {
@@ -177,12 +192,12 @@ export const kubeconfigConvert: Command = {
       file: 'nowhere',
       help: 'replace static tokens of the contexts that are named, too',
     },
-    ...WRITING,
+    ...WRITE_OPTIONS,
   ],
-  takes: 'login',
+  getTokenOptions: 'login',
   examples: [
-    { line: 'kubeconfig convert --all --dry-run', about: 'show what would be converted' },
-    { line: 'kubeconfig convert --all', about: 'convert it' },
+    { line: 'kubeconfig convert --all --dry-run', summary: 'show what would be converted' },
+    { line: 'kubeconfig convert --all', summary: 'convert it' },
   ],
   run: convert,
 };

@@ -11,17 +11,17 @@ import { textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import type { HttpResponse } from '../../../shared/http/http-client.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
-import { makeStanza } from '../../kubeconfig/exec-stanza.ts';
+import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
 import { withHttp } from '../../login/request-token.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
 import { Secret } from '../../../shared/base/secret.ts';
-import type { Answer, Call, Command } from '../command.ts';
-import { readConfigured } from './configured-login.ts';
-import { finishContext } from './save-options.ts';
-import { PLACING, WRITING } from './options.ts';
-import { chooseProgram } from './plugin-command.ts';
-import { holdsCertificate, isOurs, putContext, readAuthority, readServer } from './target.ts';
-import type { Target } from './target.ts';
+import type { CommandResult, Invocation, Command } from '../command.ts';
+import { readConfiguredLogin } from './configured-login.ts';
+import { saveOrPreviewContext } from './save-or-preview.ts';
+import { CONTEXT_OPTIONS, WRITE_OPTIONS } from './options.ts';
+import { choosePluginCommand } from './plugin-command.ts';
+import { hasCertificate, isPluginUser, setContext, readAuthorityOption, parseServerUrl } from './context.ts';
+import type { ContextNames } from './context.ts';
 import { openSession } from '../session.ts';
 import type { Session } from '../session.ts';
 
@@ -44,8 +44,8 @@ function readUrl(text: string): URL {
 }
 
 /** The service is another than Keystone: it must show a good certificate, and is not shown ours. */
-function tlsOf(call: Call, { login }: Session): TlsSettings {
-  const ca = readAuthority(call) ?? login.tls.ca;
+function tlsOf(call: Invocation, { login }: Session): TlsSettings {
+  const ca = readAuthorityOption(call) ?? login.tls.ca;
   return { insecure: false, ca, cert: undefined, key: undefined, paths: {}, files: [] };
 }
 
@@ -60,7 +60,7 @@ function readBody({ status, body }: HttpResponse, { origin }: URL): string {
   throw new KeystoneProtocolError('protocol', said, { hint: 'check the URL' });
 }
 
-async function ask(call: Call, url: URL): Promise<string> {
+async function ask(call: Invocation, url: URL): Promise<string> {
   const session = await openSession(call);
   const { login, record } = session;
   const answer = await withHttp({ ...login, tls: tlsOf(call, session) }, login.deadlineMs, (http) =>
@@ -97,9 +97,9 @@ function checkName(name: string | undefined, what: string, origin: string): stri
 
 function readCluster(cluster: JsonObject, origin: string): Pick<Served, 'settings' | 'leftOut'> {
   const server = textAt(cluster, 'server') ?? '';
-  readServer(server, `the server in the kubeconfig of ${origin}`);
+  parseServerUrl(server, `the server in the kubeconfig of ${origin}`);
   const authority = textAt(cluster, 'certificate-authority-data');
-  if (authority !== undefined && !holdsCertificate(Buffer.from(authority, 'base64').toString('latin1'))) {
+  if (authority !== undefined && !hasCertificate(Buffer.from(authority, 'base64').toString('latin1'))) {
     throw wrong(origin, 'has an authority that is no certificate');
   }
   if (cluster['insecure-skip-tls-verify'] === true) {
@@ -118,8 +118,8 @@ function readCluster(cluster: JsonObject, origin: string): Pick<Served, 'setting
 }
 
 function readServed(served: Kubeconfig, origin: string): Served {
-  const [only, ...others] = served.names('context');
-  const context = served.current ?? (others.length === 0 ? only : undefined);
+  const [only, ...others] = served.listNames('context');
+  const context = served.currentContext ?? (others.length === 0 ? only : undefined);
   const value = served.find('context', context ?? '')?.value;
   const cluster = textAt(value, 'cluster');
   const found = served.find('cluster', cluster ?? '')?.value;
@@ -134,15 +134,15 @@ function readServed(served: Kubeconfig, origin: string): Served {
 }
 
 /** What is there already must be the same thing. */
-function chooseTarget(kubeconfig: Kubeconfig, { own }: Call, served: Served): Target {
-  const cluster = own.text('cluster') ?? served.cluster;
+function chooseTarget(kubeconfig: Kubeconfig, { ownConfig }: Invocation, served: Served): ContextNames {
+  const cluster = ownConfig.text('cluster') ?? served.cluster;
   const server = textAt(kubeconfig.find('cluster', cluster)?.value, 'server');
   if (server !== undefined && server !== served.settings['server']) {
     throw new ConfigError(`the kubeconfig has a cluster "${cluster}" with another server`, {
       hint: 'give another name with --cluster and --name',
     });
   }
-  const context = own.text('name') ?? served.context;
+  const context = ownConfig.text('name') ?? served.context;
   const old = kubeconfig.find('context', context)?.value;
   if (old !== undefined && textAt(old, 'cluster') !== cluster) {
     throw new ConfigError(`the kubeconfig has a context "${context}" for another cluster`, {
@@ -150,15 +150,15 @@ function chooseTarget(kubeconfig: Kubeconfig, { own }: Call, served: Served): Ta
     });
   }
   const oldUser = textAt(old, 'user');
-  const kept = oldUser !== undefined && isOurs(kubeconfig.find('user', oldUser)) ? oldUser : undefined;
-  return { context, cluster, user: own.text('user') ?? kept ?? context };
+  const kept = oldUser !== undefined && isPluginUser(kubeconfig.find('user', oldUser)) ? oldUser : undefined;
+  return { context, cluster, user: ownConfig.text('user') ?? kept ?? context };
 }
 
 async function readAnswer(text: string, origin: string): Promise<Served> {
-  const { readKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
+  const { openKubeconfigText } = await import('../../kubeconfig/kubeconfig.ts');
   let served: Kubeconfig;
   try {
-    served = readKubeconfig(text, `the answer of ${origin}`);
+    served = openKubeconfigText(text, `the answer of ${origin}`);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new KeystoneProtocolError('protocol', makePrintable(error.message), { hint: 'check the URL' });
@@ -166,32 +166,32 @@ async function readAnswer(text: string, origin: string): Promise<Served> {
   return readServed(served, origin);
 }
 
-async function fetchKubeconfig(call: Call): Promise<Answer> {
+async function fetchKubeconfig(call: Invocation): Promise<CommandResult> {
   const { openKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
-  const { own, host, reporter, words } = call;
-  const url = readUrl(words[0] ?? '');
-  const configured = await readConfigured(call, own.isOn('with-secrets'));
+  const { ownConfig, host, reporter, args } = call;
+  const url = readUrl(args[0] ?? '');
+  const configured = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
   // Before anything is sent: it may be that nothing can be written.
-  const kubeconfig = openKubeconfig(host, own.text('kubeconfig'));
+  const kubeconfig = openKubeconfig(host, ownConfig.text('kubeconfig'));
   const served = await readAnswer(await ask(call, url), url.origin);
   const target = chooseTarget(kubeconfig, call, served);
-  const { command, warning } = chooseProgram(host, own.text('command'));
+  const { command, warning } = choosePluginCommand(host, ownConfig.text('command'));
   const old = kubeconfig.find('cluster', target.cluster)?.value;
   kubeconfig.set('cluster', target.cluster, { ...old, ...served.settings });
   const { namespace } = served;
   const settings = namespace === undefined ? {} : { namespace };
-  putContext(kubeconfig, call, target, makeStanza({ ...configured, command }), settings);
+  setContext(kubeconfig, call, target, makeExecStanza({ ...configured, command }), settings);
   if (warning !== undefined) reporter.warn(warning);
   if (served.leftOut.length > 0) {
     reporter.warn(`of the cluster that was served this was left out: ${served.leftOut.join(', ').slice(0, 200)}`);
   }
-  return finishContext(call, kubeconfig, target, configured);
+  return saveOrPreviewContext(call, kubeconfig, target, configured);
 }
 
 /** Gets a kubeconfig from a service that wants a token, and logs in by itself from then on. */
-export const kubeconfigFetch: Command = {
+export const kubeconfigFetchCommand: Command = {
   words: ['kubeconfig', 'fetch'],
-  about: 'get a kubeconfig from a service that wants a bearer token, and put a stanza of ours into it',
+  summary: 'get a kubeconfig from a service that wants a bearer token, and put a stanza of ours into it',
   details: [
     "For services like Kyma's IAM Kubeconfig Service, which answer with a kubeconfig whose token soon ends: its cluster and context are added to yours, and the user logs in with what is configured now. Nothing else that the service sends is used.",
   ],
@@ -206,14 +206,14 @@ export const kubeconfigFetch: Command = {
       file: 'nowhere',
       help: "PEM file of the authority of the service's certificate; --cacert when absent",
     },
-    ...PLACING,
-    ...WRITING,
+    ...CONTEXT_OPTIONS,
+    ...WRITE_OPTIONS,
   ],
-  takes: 'login',
+  getTokenOptions: 'login',
   examples: [
     {
       line: 'kubeconfig fetch https://kubeconfigs.example.com/kube-config',
-      about: 'add the cluster that the service knows',
+      summary: 'add the cluster that the service knows',
     },
   ],
   run: fetchKubeconfig,

@@ -1,17 +1,17 @@
 /** Options that several of the kubeconfig commands have. */
 import type { Option } from '../../../shared/options/option.ts';
-import { OUTPUT } from '../command.ts';
+import { OUTPUT_OPTION } from '../command.ts';
 
 const own = { group: 'Command', file: 'nowhere' } as const;
 
-export const KUBECONFIG: Option = {
+export const KUBECONFIG_OPTION: Option = {
   ...own,
   name: 'kubeconfig',
   kind: 'file',
   help: 'file to use instead of those in KUBECONFIG, or of ~/.kube/config',
 };
 
-export const DRY_RUN: Option = {
+export const DRY_RUN_OPTION: Option = {
   ...own,
   name: 'dry-run',
   kind: 'switch',
@@ -31,7 +31,7 @@ const COMMAND_PATH: Option = {
   help: 'what kubectl runs, if that is not the client-keystone-auth on the PATH',
 };
 
-export const CONTEXT_NAME: Option = {
+export const CONTEXT_NAME_OPTION: Option = {
   ...own,
   name: 'name',
   help: 'name of the context; that of the cluster and "-keystone" when absent',
@@ -52,8 +52,14 @@ const SET_CURRENT: Option = {
   help: 'make it the current context; that happens anyway where there is none',
 };
 
-/** Of commands that put a context into a kubeconfig, beside {@link WRITING}. */
-export const PLACING: readonly Option[] = [NAMESPACE, USER, SET_CURRENT];
+/** Of commands that put a context into a kubeconfig, beside {@link WRITE_OPTIONS}. */
+export const CONTEXT_OPTIONS: readonly Option[] = [NAMESPACE, USER, SET_CURRENT];
 
 /** Of commands that write stanzas. */
-export const WRITING: readonly Option[] = [WITH_SECRETS, COMMAND_PATH, KUBECONFIG, DRY_RUN, OUTPUT];
+export const WRITE_OPTIONS: readonly Option[] = [
+  WITH_SECRETS,
+  COMMAND_PATH,
+  KUBECONFIG_OPTION,
+  DRY_RUN_OPTION,
+  OUTPUT_OPTION,
+];

@@ -1,19 +1,19 @@
 import { posix, win32 } from 'node:path';
 import type { Host } from '../../../shared/base/host.ts';
-import { lookUp } from '../which.ts';
+import { which } from '../which.ts';
 
 const NAME = 'client-keystone-auth';
 
 /** What kubectl shall run, and what is the matter with it, if anything. */
-export interface Program {
+export interface PluginCommand {
   readonly command: string;
   readonly warning?: string;
 }
 
 /** Chooses what kubectl shall run: what is asked for, our name if that is on the PATH, else this very executable. */
-export function chooseProgram(host: Host, asked: string | undefined): Program {
+export function choosePluginCommand(host: Host, asked: string | undefined): PluginCommand {
   if (asked !== undefined) return { command: asked };
-  if (lookUp(NAME, host) !== undefined) return { command: NAME };
+  if (which(NAME, host) !== undefined) return { command: NAME };
   const paths = host.platform === 'win32' ? win32 : posix;
   // A single executable is its own Node.
   if (paths.basename(host.execPath).startsWith(NAME)) return { command: host.execPath };

@@ -5,15 +5,15 @@ import { PluginError } from '../../../shared/base/errors.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { hideArguments, hideUserInfo, hideVariables } from '../../kubeconfig/hide-secrets.ts';
-import { argumentsOf, kindOf, variablesOf } from '../../kubeconfig/exec-stanza.ts';
+import { listStanzaArguments, classifyUser, readStanzaVariables } from '../../kubeconfig/exec-stanza.ts';
 import type { UserKind } from '../../kubeconfig/exec-stanza.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
-import { OUTPUT } from '../command.ts';
-import type { Answer, Call, Command, Data } from '../command.ts';
+import { OUTPUT_OPTION } from '../command.ts';
+import type { CommandResult, Invocation, Command, OutputData } from '../command.ts';
 import { listSettings } from '../explain/settings.ts';
 import type { ShownSetting } from '../explain/settings.ts';
-import { harmlessVariables } from './configured-login.ts';
-import { KUBECONFIG } from './options.ts';
+import { listHarmlessVariables } from './configured-login.ts';
+import { KUBECONFIG_OPTION } from './options.ts';
 import { renderPairs } from '../table.ts';
 
 /** A context whose user has to do with this program. */
@@ -61,16 +61,16 @@ function describe(kubeconfig: Kubeconfig, context: string): ShownContext[] {
   const user = textAt(value, 'user') ?? '';
   const found = kubeconfig.find('user', user);
   if (found === undefined) return [];
-  const kind = kindOf(found.value);
+  const kind = classifyUser(found.value);
   if (ABOUT[kind] === undefined) return [];
   const exec = objectAt(found.value, 'exec') ?? {};
   const cluster = textAt(value, 'cluster');
   const server = textAt(kubeconfig.find('cluster', cluster ?? '')?.value, 'server');
-  const [args, env] = [argumentsOf(exec), variablesOf(exec)];
+  const [args, env] = [listStanzaArguments(exec), readStanzaVariables(exec)];
   return [
     {
       context,
-      current: kubeconfig.current === context,
+      current: kubeconfig.currentContext === context,
       cluster: cluster ?? null,
       server: server === undefined ? null : hideUserInfo(server),
       namespace: textAt(value, 'namespace') ?? null,
@@ -80,7 +80,7 @@ function describe(kubeconfig: Kubeconfig, context: string): ShownContext[] {
       apiVersion: textAt(exec, 'apiVersion') ?? null,
       command: textAt(exec, 'command') ?? null,
       args: hideArguments(args),
-      env: hideVariables(env, harmlessVariables()),
+      env: hideVariables(env, listHarmlessVariables()),
       ...readSettings(args, env),
     },
   ];
@@ -103,24 +103,24 @@ function render(shown: ShownContext): string {
   ]);
 }
 
-async function show(call: Call): Promise<Answer> {
+async function show(call: Invocation): Promise<CommandResult> {
   const { openKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
-  const kubeconfig = openKubeconfig(call.host, call.own.text('kubeconfig'));
-  const contexts = kubeconfig.names('context').flatMap((name) => describe(kubeconfig, name));
-  const data: Data = contexts.map((shown) => ({ ...shown, settings: shown.settings.map((one) => ({ ...one })) }));
+  const kubeconfig = openKubeconfig(call.host, call.ownConfig.text('kubeconfig'));
+  const contexts = kubeconfig.listNames('context').flatMap((name) => describe(kubeconfig, name));
+  const data: OutputData = contexts.map((shown) => ({ ...shown, settings: shown.settings.map((one) => ({ ...one })) }));
   const nothing = `No context logs in with client-keystone-auth. Looked in: ${kubeconfig.paths.join(', ')}`;
   return { text: contexts.length === 0 ? nothing : contexts.map(render).join('\n\n'), data };
 }
 
 /** Says which contexts log in with this program, and how. */
-export const kubeconfigShow: Command = {
+export const kubeconfigShowCommand: Command = {
   words: ['kubeconfig', 'show'],
-  about: 'show the contexts that log in with this program and what is set for them, without secrets',
-  options: [KUBECONFIG, OUTPUT],
-  takes: 'run',
+  summary: 'show the contexts that log in with this program and what is set for them, without secrets',
+  options: [KUBECONFIG_OPTION, OUTPUT_OPTION],
+  getTokenOptions: 'run',
   examples: [
-    { line: 'kubeconfig show', about: 'contexts, clusters, users and settings' },
-    { line: 'kubeconfig show -o json', about: 'the same for programs' },
+    { line: 'kubeconfig show', summary: 'contexts, clusters, users and settings' },
+    { line: 'kubeconfig show -o json', summary: 'the same for programs' },
   ],
   run: show,
 };

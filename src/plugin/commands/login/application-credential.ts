@@ -6,7 +6,7 @@ import { Secret } from '../../../shared/base/secret.ts';
 import type { AccessRule } from './credential-options.ts';
 
 /** What a new application credential shall be like. */
-export interface WantedCredential {
+export interface CredentialSpec {
   readonly name: string;
   /** Names; none means all roles of the token. */
   readonly roles: readonly string[];
@@ -32,7 +32,7 @@ const pathOf = (userId: string): string => `users/${encodeURIComponent(userId)}/
 export async function createCredential(
   ask: AskKeystone,
   userId: string,
-  wanted: WantedCredential,
+  wanted: CredentialSpec,
 ): Promise<NewCredential> {
   const { name, roles, expiresAt, accessRules } = wanted;
   const body = await ask({
@@ -66,7 +66,7 @@ export async function createCredential(
  * @param because what made it useless
  * @throws PluginError what made it useless, and what is left where it cannot be deleted
  */
-export async function takeBack(
+export async function deleteCredentialAndThrow(
   ask: AskKeystone,
   userId: string,
   { id }: NewCredential,

@@ -61,7 +61,7 @@ async function chooseMethod(person: TerminalUser): Promise<string | undefined> {
  * @throws InteractionRequired where there are several clouds and nobody to choose
  * @throws Cancelled
  */
-export async function choosePlace({ host, flags }: RunContext, person: TerminalUser): Promise<Layer> {
+export async function chooseCloudAndMethod({ host, flags }: RunContext, person: TerminalUser): Promise<Layer> {
   const chosen = new Map<string, Setting>();
   const read = async (): Promise<ResolvedConfig> => {
     const { config } = await readConfig(host, new Map([...flags, ...chosen]), OPTIONS);

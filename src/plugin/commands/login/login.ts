@@ -8,19 +8,25 @@ import { openLoginContext, warnAboutSettings } from '../../login/login-context.t
 import type { LoginContext, Reporter } from '../../login/login-context.ts';
 import { findMissingOptions } from '../../auth-methods/missing-options.ts';
 import { makeTerminalUser } from '../../terminal/terminal-user.ts';
-import { OUTPUT } from '../command.ts';
-import type { Answer, Call, Command, Data } from '../command.ts';
-import { describeSpan, describeTime } from '../describe-time.ts';
-import { choosePlace } from './choose.ts';
-import { keepNewCredential, keepOwnSecret, requireKeepable, requireKeyring } from './save-secret.ts';
-import type { KeptCredential } from './save-secret.ts';
-import { logIn } from './log-in.ts';
-import type { LoggedIn } from './log-in.ts';
-import { describeFlags, describeVariables, listChosen, listSettings, settingsData } from './settings.ts';
-import type { Chosen } from './settings.ts';
-import { readWish, WISH_OPTIONS } from './save-options.ts';
-import type { Wish } from './save-options.ts';
-import { describeNamed, describeTokenScope, readNamed } from '../keystone-entity.ts';
+import { OUTPUT_OPTION } from '../command.ts';
+import type { CommandResult, Invocation, Command, OutputData } from '../command.ts';
+import { formatDuration, formatTimestamp } from '../format-time.ts';
+import { chooseCloudAndMethod } from './choose.ts';
+import { createAndSaveCredential, saveOwnSecret, requireSavableSecret, requireKeyring } from './save-secret.ts';
+import type { SavedCredential } from './save-secret.ts';
+import { logInToProject } from './log-in-to-project.ts';
+import type { LoginResult } from './log-in-to-project.ts';
+import {
+  formatFlags,
+  formatVariables,
+  listAddedOptionValues,
+  listOptionValues,
+  optionValuesToJson,
+} from './option-values.ts';
+import type { OptionValue } from './option-values.ts';
+import { readSaveOptions, SAVE_OPTIONS } from './save-options.ts';
+import type { SaveOptions } from './save-options.ts';
+import { describeEntity, describeTokenScope, readEntity } from '../keystone-entity.ts';
 import { renderPairs } from '../table.ts';
 
 /** The settings are read twice: once as they are, once with what was chosen. One warning of each will do. */
@@ -32,7 +38,7 @@ function listAliases(before: LoginContext, key: string): NamedAlias[] {
   return lacksNames && before.cacheKey !== key ? [[before.cacheKey, { key, apiVersion: undefined, files: [] }]] : [];
 }
 
-async function keepToken(before: LoginContext, login: LoginContext, { config, received }: LoggedIn): Promise<void> {
+async function storeToken(before: LoginContext, login: LoginContext, { config, received }: LoginResult): Promise<void> {
   const { record, cacheable, owner } = received;
   if (!cacheable) return;
   const key = computeCacheKey(config, login.method, login.tls, login.host);
@@ -41,94 +47,111 @@ async function keepToken(before: LoginContext, login: LoginContext, { config, re
 }
 
 /** What is left in the keyring. */
-interface Left {
+interface SaveResult {
   readonly about?: string;
-  readonly credential?: KeptCredential;
+  readonly credential?: SavedCredential;
 }
 
-async function leave(wish: Wish, login: LoginContext, done: LoggedIn, placed: readonly Chosen[]): Promise<Left> {
-  if (wish.keep === 'credential') {
-    const credential = await keepNewCredential(login, done, wish.wanted, placed);
+async function saveRequestedSecret(
+  wish: SaveOptions,
+  login: LoginContext,
+  done: LoginResult,
+  placed: readonly OptionValue[],
+): Promise<SaveResult> {
+  if (wish.save === 'credential') {
+    const credential = await createAndSaveCredential(login, done, wish.credentialSpec, placed);
     return { about: credential.about, credential };
   }
-  return wish.keep === 'secret' ? { about: await keepOwnSecret(login, done.config) } : {};
+  return wish.save === 'secret' ? { about: await saveOwnSecret(login, done.config) } : {};
 }
 
 /** What is said of a login. */
-interface Story {
-  readonly done: LoggedIn;
-  readonly left: Left;
+interface LoginSummary {
+  readonly loginResult: LoginResult;
+  readonly saveResult: SaveResult;
   readonly record: TokenRecord;
-  readonly chosen: readonly Chosen[];
+  readonly optionValues: readonly OptionValue[];
   /** ms since 1970, UTC. */
   readonly now: number;
 }
 
-function tell({ done: { facts }, left, record, chosen, now }: Story): Answer {
-  const user = readNamed(objectAt(facts, 'user'));
-  const project = readNamed(objectAt(facts, 'project'));
+function renderSummary({
+  loginResult: { tokenDetails },
+  saveResult,
+  record,
+  optionValues,
+  now,
+}: LoginSummary): CommandResult {
+  const user = readEntity(objectAt(tokenDetails, 'user'));
+  const project = readEntity(objectAt(tokenDetails, 'project'));
   const { expiresAt } = record;
-  const scope = facts === undefined ? undefined : describeTokenScope(facts);
-  const made = left.credential?.credential;
+  const scope = tokenDetails === undefined ? undefined : describeTokenScope(tokenDetails);
+  const made = saveResult.credential?.credential;
   const text = renderPairs([
-    ['User', describeNamed(user)],
-    ['Project', describeNamed(project)],
+    ['User', describeEntity(user)],
+    ['Project', describeEntity(project)],
     ['Scope', scope],
-    ['Token ends', `${describeTime(expiresAt)} (in ${describeSpan(expiresAt - now)})`],
+    ['Token ends', `${formatTimestamp(expiresAt)} (in ${formatDuration(expiresAt - now)})`],
     ['Application credential', made === undefined ? undefined : `${made.name} (${made.id})`],
-    ['In the keyring', left.about],
-    ['Set for the next time', describeFlags(chosen) || undefined],
-    ['Or as variables', describeVariables(chosen) || undefined],
+    ['In the keyring', saveResult.about],
+    ['Set for the next time', formatFlags(optionValues) || undefined],
+    ['Or as variables', formatVariables(optionValues) || undefined],
   ]);
-  const data: Data = {
+  const data: OutputData = {
     user: user === undefined ? null : { ...user },
     project: project === undefined ? null : { ...project },
     scope: scope ?? null,
-    expiresAt: describeTime(expiresAt),
+    expiresAt: formatTimestamp(expiresAt),
     secondsLeft: Math.max(0, Math.floor((expiresAt - now) / 1000)),
-    keyring: left.about ?? null,
+    keyring: saveResult.about ?? null,
     applicationCredential: made === undefined ? null : { id: made.id, name: made.name },
-    settings: settingsData(chosen),
+    settings: optionValuesToJson(optionValues),
   };
   return { text, data };
 }
 
-async function run({ host, own, flags, run: given, reporter }: Call): Promise<Answer> {
-  const wish = readWish(own, host.now());
+async function run({ host, ownConfig, flags, runContext: given, reporter }: Invocation): Promise<CommandResult> {
+  const wish = readSaveOptions(ownConfig, host.now());
   const before = await openLoginContext({ ...given, reporter: quietly(reporter) });
-  if (wish.keep !== 'nothing') await requireKeyring(host);
-  const placed = await choosePlace(given, makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info }));
+  if (wish.save !== 'nothing') await requireKeyring(host);
+  const placed = await chooseCloudAndMethod(
+    given,
+    makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info }),
+  );
   const login = await openLoginContext({ ...given, flags: new Map([...flags, ...placed]) });
-  if (wish.keep === 'secret') requireKeepable(login);
+  if (wish.save === 'secret') requireSavableSecret(login);
   warnAboutSettings(login);
   const isMissing = (known: ResolvedConfig): ReturnType<typeof findMissingOptions> =>
     findMissingOptions(known, login.method);
   const config = await promptForMissing(login, login.config, isMissing, { withoutProject: true });
-  const done = await logIn(login, config);
-  const place = listSettings(placed);
-  const left = await leave(wish, login, done, place);
-  await keepToken(before, login, done);
-  const chosen = left.credential?.chosen ?? [...place, ...listChosen(login.config, done.config)];
-  const record = left.credential?.record ?? done.received.record;
-  return tell({ done, left, record, chosen, now: host.now() });
+  const loginResult = await logInToProject(login, config);
+  const place = listOptionValues(placed);
+  const saveResult = await saveRequestedSecret(wish, login, loginResult, place);
+  await storeToken(before, login, loginResult);
+  const optionValues = saveResult.credential?.optionValues ?? [
+    ...place,
+    ...listAddedOptionValues(login.config, loginResult.config),
+  ];
+  const record = saveResult.credential?.record ?? loginResult.received.record;
+  return renderSummary({ loginResult, saveResult, record, optionValues, now: host.now() });
 }
 
 /** Logs in with questions where something is open, and leaves what later runs need. */
-export const login: Command = {
+export const loginCommand: Command = {
   words: ['login'],
-  about: 'log in, choosing cloud, way and project from lists, and keep the token',
+  summary: 'log in, choosing cloud, way and project from lists, and keep the token',
   details: [
     'What was chosen is printed as flags and as variables: put one or the other where kubectl runs this program (args or env of the kubeconfig), and nothing is asked until the token ends.',
     'With --save-secret or --create-application-credential nothing is asked after that either: the secret is in the keyring of this system, for this user at this Keystone alone, and get-token takes it where none is set. A secret that Keystone refuses is forgotten.',
   ],
-  options: [...WISH_OPTIONS, OUTPUT],
-  takes: 'login',
+  options: [...SAVE_OPTIONS, OUTPUT_OPTION],
+  getTokenOptions: 'login',
   examples: [
-    { line: 'login', about: 'ask for whatever is not set' },
-    { line: 'login --os-cloud prod --save-secret', about: 'log in, and never ask for the password again' },
+    { line: 'login', summary: 'ask for whatever is not set' },
+    { line: 'login --os-cloud prod --save-secret', summary: 'log in, and never ask for the password again' },
     {
       line: 'login --os-cloud prod --create-application-credential --role member --expires 90d',
-      about: 'leave a credential of less power in the keyring instead of the password',
+      summary: 'leave a credential of less power in the keyring instead of the password',
     },
   ],
   run,

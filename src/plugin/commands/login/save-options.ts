@@ -3,7 +3,7 @@ import type { Option } from '../../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
 import { UsageError } from '../../../shared/base/errors.ts';
 import { parseAccessRules, parseLifetime } from './credential-options.ts';
-import type { WantedCredential } from './application-credential.ts';
+import type { CredentialSpec } from './application-credential.ts';
 
 const SAVE = 'save-secret';
 const CREATE = 'create-application-credential';
@@ -37,7 +37,7 @@ const CREDENTIAL_OPTIONS: readonly Option[] = [
 ];
 
 /** All options of the command that say what to leave behind. */
-export const WISH_OPTIONS: readonly Option[] = [
+export const SAVE_OPTIONS: readonly Option[] = [
   {
     name: SAVE,
     group: 'Command',
@@ -56,8 +56,8 @@ export const WISH_OPTIONS: readonly Option[] = [
 ];
 
 /** What to keep in the keyring: what one logs in with, or a new application credential. */
-export type Wish =
-  { readonly keep: 'nothing' | 'secret' } | { readonly keep: 'credential'; readonly wanted: WantedCredential };
+export type SaveOptions =
+  { readonly save: 'nothing' | 'secret' } | { readonly save: 'credential'; readonly credentialSpec: CredentialSpec };
 
 const splitList = (text: string): string[] =>
   text
@@ -71,13 +71,13 @@ const splitList = (text: string): string[] =>
  * @param now ms since 1970, UTC
  * @throws UsageError where they do not go together, or one cannot be understood
  */
-export function readWish(own: ResolvedConfig, now: number): Wish {
+export function readSaveOptions(own: ResolvedConfig, now: number): SaveOptions {
   const stray = CREDENTIAL_OPTIONS.find(({ name }) => own.has(name));
   if (!own.isOn(CREATE)) {
     if (stray !== undefined) {
       throw new UsageError(`--${stray.name} is for a new application credential`, { hint: `add --${CREATE}` });
     }
-    return { keep: own.isOn(SAVE) ? 'secret' : 'nothing' };
+    return { save: own.isOn(SAVE) ? 'secret' : 'nothing' };
   }
   if (own.isOn(SAVE)) {
     throw new UsageError(`--${SAVE} and --${CREATE} ask for different secrets to be kept`, {
@@ -86,8 +86,8 @@ export function readWish(own: ResolvedConfig, now: number): Wish {
   }
   const lifetime = own.text('expires');
   return {
-    keep: 'credential',
-    wanted: {
+    save: 'credential',
+    credentialSpec: {
       name: own.text('credential-name') ?? `client-keystone-auth ${new Date(now).toISOString()}`,
       roles: splitList(own.text('role') ?? ''),
       expiresAt: lifetime === undefined ? undefined : now + parseLifetime(lifetime),

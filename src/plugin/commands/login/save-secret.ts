@@ -17,11 +17,11 @@ import { withToken } from '../../login/ask-keystone.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
 import { UserCancelled } from '../../terminal/cancelled.ts';
-import { createCredential, takeBack } from './application-credential.ts';
-import type { NewCredential, WantedCredential } from './application-credential.ts';
-import { asFlags, listChosen } from './settings.ts';
-import type { Chosen } from './settings.ts';
-import type { LoggedIn } from './log-in.ts';
+import { createCredential, deleteCredentialAndThrow } from './application-credential.ts';
+import type { NewCredential, CredentialSpec } from './application-credential.ts';
+import { makeFlagLayer, listAddedOptionValues } from './option-values.ts';
+import type { OptionValue } from './option-values.ts';
+import type { LoginResult } from './log-in-to-project.ts';
 
 const CREDENTIAL_METHOD = 'v3applicationcredential';
 
@@ -49,7 +49,7 @@ export async function requireKeyring(host: Host): Promise<void> {
  *
  * @throws ConfigError
  */
-export function requireKeepable({ method }: LoginContext): void {
+export function requireSavableSecret({ method }: LoginContext): void {
   if (method.savableSecret !== undefined) return;
   const names = METHODS.flatMap(({ savableSecret, names: [name = ''] }) => (savableSecret === undefined ? [] : [name]));
   throw new ConfigError(`${method.names[0] ?? ''} has no secret that could be kept for later logins`, {
@@ -63,7 +63,7 @@ export function requireKeepable({ method }: LoginContext): void {
  * @returns what is kept, in words
  * @throws PluginError
  */
-export async function keepOwnSecret(login: LoginContext, config: ResolvedConfig): Promise<string> {
+export async function saveOwnSecret(login: LoginContext, config: ResolvedConfig): Promise<string> {
   const identity = identifySavedSecret(login, config);
   const secret = identity === undefined ? undefined : config.secret(identity.option);
   if (identity === undefined || secret === undefined) throw new CacheError('there is no secret to keep');
@@ -74,18 +74,18 @@ export async function keepOwnSecret(login: LoginContext, config: ResolvedConfig)
 }
 
 /** An application credential that is kept, and a token that it was good for. */
-export interface KeptCredential {
+export interface SavedCredential {
   readonly credential: NewCredential;
   readonly about: string;
   readonly record: TokenRecord;
   /** What to set to use it. */
-  readonly chosen: readonly Chosen[];
+  readonly optionValues: readonly OptionValue[];
 }
 
 /** Settings that say where Keystone is, and no more. */
 const PLACE = ['os-cloud', 'keystone-url'];
 
-const optionNamed = (name: string, value: string): readonly Chosen[] =>
+const optionNamed = (name: string, value: string): readonly OptionValue[] =>
   OPTIONS.flatMap((option) => (option.name === name ? [{ option, value }] : []));
 
 function infersCredential(given: ResolvedConfig, flags: Layer): boolean {
@@ -100,11 +100,11 @@ function infersCredential(given: ResolvedConfig, flags: Layer): boolean {
 function chooseSettings(
   { config, flags }: LoginContext,
   id: string,
-  chosenSoFar: readonly Chosen[],
-): readonly Chosen[] {
+  chosenSoFar: readonly OptionValue[],
+): readonly OptionValue[] {
   const place = chosenSoFar.filter(({ option }) => PLACE.includes(option.name));
   const chosen = [...place, ...optionNamed('application-credential-id', id)];
-  const inferred = infersCredential(config, new Map([...flags, ...asFlags(chosen)]));
+  const inferred = infersCredential(config, new Map([...flags, ...makeFlagLayer(chosen)]));
   return inferred ? chosen : [...chosen, ...optionNamed('auth-type', CREDENTIAL_METHOD)];
 }
 
@@ -112,11 +112,15 @@ function chooseSettings(
 async function keepAndTry(
   login: LoginContext,
   credential: NewCredential,
-  chosen: readonly Chosen[],
-): Promise<KeptCredential> {
+  optionValues: readonly OptionValue[],
+): Promise<SavedCredential> {
   // What there is to warn of has been said.
   const reporter = { ...login.reporter, warn: () => undefined };
-  const next = await openLoginContext({ ...login, reporter, flags: new Map([...login.flags, ...asFlags(chosen)]) });
+  const next = await openLoginContext({
+    ...login,
+    reporter,
+    flags: new Map([...login.flags, ...makeFlagLayer(optionValues)]),
+  });
   const layer = new Map([['application-credential-secret', { value: credential.secret, origin: 'Keystone' }]]);
   const config = resolveConfig([layer, ...next.config.layers], OPTIONS);
   const identity = identifySavedSecret(next, config);
@@ -125,7 +129,7 @@ async function keepAndTry(
   try {
     const { record, cacheable, owner } = await requestToken(next, config);
     if (cacheable) await next.cache.store(computeCacheKey(config, next.method, next.tls, next.host), record, [], owner);
-    return { credential, about: identity.description, record, chosen };
+    return { credential, about: identity.description, record, optionValues };
   } catch (error) {
     // What went wrong first is what the user should hear of.
     await forgetSavedSecret(next.host, identity).catch(() => undefined);
@@ -162,24 +166,24 @@ function requireProject(facts: JsonObject | undefined): string {
  * @param placed what was chosen before anything else
  * @throws PluginError
  */
-export async function keepNewCredential(
+export async function createAndSaveCredential(
   login: LoginContext,
-  { config, received, facts }: LoggedIn,
-  wanted: WantedCredential,
-  placed: readonly Chosen[],
-): Promise<KeptCredential> {
-  const userId = requireProject(facts);
+  { config, received, tokenDetails }: LoginResult,
+  wanted: CredentialSpec,
+  placed: readonly OptionValue[],
+): Promise<SavedCredential> {
+  const userId = requireProject(tokenDetails);
   return withToken(login, received.record, (ask) =>
     untilSafe(login.host, async (check) => {
       const credential = await createCredential(ask, userId, wanted);
       try {
         check();
-        const chosen = [...placed, ...listChosen(login.config, config)];
+        const chosen = [...placed, ...listAddedOptionValues(login.config, config)];
         const kept = await keepAndTry(login, credential, chooseSettings(login, credential.id, chosen));
         check();
         return kept;
       } catch (error) {
-        return takeBack(ask, userId, credential, explainKeyring(error));
+        return deleteCredentialAndThrow(ask, userId, credential, explainKeyring(error));
       }
     }),
   );

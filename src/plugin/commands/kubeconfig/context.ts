@@ -4,22 +4,22 @@ import { resolvePath } from '../../../shared/base/file-path.ts';
 import { getErrorCode, ConfigError } from '../../../shared/base/errors.ts';
 import { isPlaintextRemote } from '../../../shared/base/url.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import type { Found, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
-import { kindOf, withStanza } from '../../kubeconfig/exec-stanza.ts';
-import type { Call } from '../command.ts';
+import type { KubeconfigEntry, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
+import { classifyUser, withExecStanza } from '../../kubeconfig/exec-stanza.ts';
+import type { Invocation } from '../command.ts';
 
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----';
 
 /** The names of what is added. */
-export interface Target {
+export interface ContextNames {
   readonly context: string;
   readonly cluster: string;
   readonly user: string;
 }
 
 /** Whether a user logs in with a stanza of ours, or of the Go program. */
-export function isOurs(user: Found | undefined): boolean {
-  return user !== undefined && ['ours', 'old'].includes(kindOf(user.value));
+export function isPluginUser(user: KubeconfigEntry | undefined): boolean {
+  return user !== undefined && ['ours', 'old'].includes(classifyUser(user.value));
 }
 
 /**
@@ -28,7 +28,7 @@ export function isOurs(user: Found | undefined): boolean {
  * @param origin of the text, in the words of a message
  * @throws ConfigError where the token would cross the network unencrypted, or it is no URL
  */
-export function readServer(text: string, origin: string): URL {
+export function parseServerUrl(text: string, origin: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || isPlaintextRemote(url)) {
     throw new ConfigError(`${origin} must be the https:// URL of an API server`, {
@@ -43,8 +43,8 @@ export function readServer(text: string, origin: string): URL {
  *
  * @throws ConfigError where it cannot be read, or holds no certificate
  */
-export function readAuthority({ own, host }: Call): string | undefined {
-  const named = own.text('certificate-authority');
+export function readAuthorityOption({ ownConfig, host }: Invocation): string | undefined {
+  const named = ownConfig.text('certificate-authority');
   if (named === undefined) return undefined;
   const path = resolvePath(named, host);
   let pem: string;
@@ -55,14 +55,14 @@ export function readAuthority({ own, host }: Call): string | undefined {
       hint: 'name a PEM file that you may read',
     });
   }
-  if (holdsCertificate(pem)) return pem;
+  if (hasCertificate(pem)) return pem;
   throw new ConfigError(`--certificate-authority: ${path} holds no PEM certificate`, {
     hint: `name a file with a line ${CERTIFICATE}`,
   });
 }
 
 /** Whether a text holds a certificate in PEM. */
-export function holdsCertificate(text: string): boolean {
+export function hasCertificate(text: string): boolean {
   return text.includes(CERTIFICATE);
 }
 
@@ -71,21 +71,21 @@ export function holdsCertificate(text: string): boolean {
  *
  * @throws ConfigError where a user of that name logs in otherwise
  */
-export function putContext(
+export function setContext(
   kubeconfig: Kubeconfig,
-  call: Call,
-  { context, cluster, user }: Target,
+  call: Invocation,
+  { context, cluster, user }: ContextNames,
   stanza: JsonObject,
   settings: JsonObject = {},
 ): void {
   const old = kubeconfig.find('user', user);
-  if (old !== undefined && Object.keys(old.value).length > 0 && !isOurs(old)) {
+  if (old !== undefined && Object.keys(old.value).length > 0 && !isPluginUser(old)) {
     throw new ConfigError(`the kubeconfig has a user "${user}" that logs in otherwise`, {
       hint: 'give another name with --user; "kubeconfig convert" changes how a user logs in',
     });
   }
-  kubeconfig.set('user', user, withStanza(old?.value ?? {}, stanza));
-  const namespace = call.own.text('namespace');
+  kubeconfig.set('user', user, withExecStanza(old?.value ?? {}, stanza));
+  const namespace = call.ownConfig.text('namespace');
   kubeconfig.set('context', context, {
     ...settings,
     ...kubeconfig.find('context', context)?.value,
@@ -93,9 +93,9 @@ export function putContext(
     user,
     ...(namespace === undefined ? {} : { namespace }),
   });
-  const current = kubeconfig.current;
+  const current = kubeconfig.currentContext;
   const isDangling = current === undefined || kubeconfig.find('context', current) === undefined;
-  if (call.own.isOn('set-current') || isDangling) kubeconfig.setCurrent(context);
+  if (call.ownConfig.isOn('set-current') || isDangling) kubeconfig.setCurrentContext(context);
 }
 
 /** What a word is to a POSIX shell. */
@@ -103,9 +103,9 @@ const quote = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 
 /** Says what there is now, and how to use it. */
-export function describeTarget(kubeconfig: Kubeconfig, { context, cluster, user }: Target): string {
+export function describeContext(kubeconfig: Kubeconfig, { context, cluster, user }: ContextNames): string {
   const use =
-    kubeconfig.current === context
+    kubeconfig.currentContext === context
       ? 'It is the current one: kubectl get pods'
       : `Use it: kubectl --context=${quote(context)} get pods`;
   return `Context ${context} is for cluster ${cluster} and user ${user}. ${use}`;

@@ -11,22 +11,22 @@ import type { LoginContext } from '../../login/login-context.ts';
 import { withToken } from '../../login/ask-keystone.ts';
 import { FACTOR_BY_NAME } from '../../auth-methods/multifactor.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
-import { describeTokenQuestion } from '../session.ts';
+import { makeTokenDetailsCall } from '../session.ts';
 import { chooseProject, readProjects } from './choose.ts';
 import type { Project } from './choose.ts';
 
 /** A token, and the settings that stand for it. */
-export interface LoggedIn {
+export interface LoginResult {
   readonly config: ResolvedConfig;
   readonly received: ReceivedToken;
   /** The member `token` of what Keystone says of it; undefined for a token that Keystone does not know. */
-  readonly facts: JsonObject | undefined;
+  readonly tokenDetails: JsonObject | undefined;
 }
 
 const NO_PROJECT = 'Keystone knows no project for you: the token has no scope, which k8s-keystone-auth refuses';
 
 async function askFacts(login: LoginContext, record: TokenRecord): Promise<JsonObject> {
-  const answer = await withToken(login, record, (ask) => ask(describeTokenQuestion({ login, record })));
+  const answer = await withToken(login, record, (ask) => ask(makeTokenDetailsCall({ login, record })));
   return objectAt(answer, 'token') ?? {};
 }
 
@@ -55,13 +55,13 @@ async function settleProject(
   login: LoginContext,
   config: ResolvedConfig,
   first: ReceivedToken,
-  facts: JsonObject,
-): Promise<LoggedIn> {
+  tokenDetails: JsonObject,
+): Promise<LoginResult> {
   const { record } = first;
-  const current = textAt(objectAt(facts, 'project'), 'id');
-  const asIs = { config, received: first, facts };
+  const current = textAt(objectAt(tokenDetails, 'project'), 'id');
+  const asIs = { config, received: first, tokenDetails };
   // A script gets what get-token would get.
-  if (!mayChoose(facts) || (current !== undefined && login.user.cannotPromptReason !== undefined)) return asIs;
+  if (!mayChoose(tokenDetails) || (current !== undefined && login.user.cannotPromptReason !== undefined)) return asIs;
   const question = { verb: 'GET', path: 'auth/projects', resource: 'its projects' } as const;
   const projects = readProjects(await withToken(login, record, (ask) => ask(question)));
   const project = await chooseProject(projects, current, login.user);
@@ -71,13 +71,13 @@ async function settleProject(
   }
   const complete = onProject(config, project);
   if (project.id === current) return { ...asIs, config: complete };
-  const user = objectAt(facts, 'user');
+  const user = objectAt(tokenDetails, 'user');
   const owner = {
     subject: `${textAt(user, 'name') ?? 'you'} on project ${project.name}`,
     userId: textAt(user, 'id') ?? '',
   };
   const received = await rescopeToken(login, record, { kind: 'project', id: project.id }, owner);
-  return { config: complete, received, facts: await askFacts(login, received.record) };
+  return { config: complete, received, tokenDetails: await askFacts(login, received.record) };
 }
 
 /**
@@ -85,11 +85,11 @@ async function settleProject(
  *
  * @throws PluginError
  */
-export async function logIn(login: LoginContext, config: ResolvedConfig): Promise<LoggedIn> {
+export async function logInToProject(login: LoginContext, config: ResolvedConfig): Promise<LoginResult> {
   // A provider's own token is good for no project.
   const open = resolveScope(config).kind === 'default' && !config.has('token-kind');
   const received = await requestToken(open ? { ...login, isInterim: true } : login, config);
-  if (received.record.endpoint === undefined) return { config, received, facts: undefined };
-  const facts = await askFacts(login, received.record);
-  return open ? settleProject(login, config, received, facts) : { config, received, facts };
+  if (received.record.endpoint === undefined) return { config, received, tokenDetails: undefined };
+  const tokenDetails = await askFacts(login, received.record);
+  return open ? settleProject(login, config, received, tokenDetails) : { config, received, tokenDetails };
 }

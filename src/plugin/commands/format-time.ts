@@ -6,7 +6,7 @@ const UNITS = [
 ] as const;
 
 /** Says a span of ms in its two largest units: "1 h 12 min"; what is over is "ended". */
-export function describeSpan(spanMs: number): string {
+export function formatDuration(spanMs: number): string {
   let left = Math.floor(spanMs / 1000);
   if (left <= 0) return 'ended';
   const parts: string[] = [];
@@ -20,6 +20,6 @@ export function describeSpan(spanMs: number): string {
 }
 
 /** A time (ms since 1970) as RFC 3339 in UTC, whole seconds. */
-export function describeTime(at: number): string {
+export function formatTimestamp(at: number): string {
   return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
 }

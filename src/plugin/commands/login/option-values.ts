@@ -3,16 +3,16 @@ import type { Layer } from '../../../shared/options/layer.ts';
 import type { Option } from '../../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
-import type { Data } from '../command.ts';
+import type { OutputData } from '../command.ts';
 
 /** One setting to make. */
-export interface Chosen {
+export interface OptionValue {
   readonly option: Option;
   readonly value: string;
 }
 
 /** What a layer says that is no secret. */
-export function listSettings(layer: Layer): readonly Chosen[] {
+export function listOptionValues(layer: Layer): readonly OptionValue[] {
   return OPTIONS.flatMap((option) => {
     const value = layer.get(option.name)?.value;
     return typeof value === 'string' ? [{ option, value }] : [];
@@ -20,7 +20,7 @@ export function listSettings(layer: Layer): readonly Chosen[] {
 }
 
 /** What `complete` says beyond `given`; a secret is nobody's business. */
-export function listChosen(given: ResolvedConfig, complete: ResolvedConfig): readonly Chosen[] {
+export function listAddedOptionValues(given: ResolvedConfig, complete: ResolvedConfig): readonly OptionValue[] {
   return OPTIONS.flatMap((option) => {
     const value = complete.text(option.name);
     const isNew = value !== undefined && value !== '' && value !== given.text(option.name);
@@ -29,7 +29,7 @@ export function listChosen(given: ResolvedConfig, complete: ResolvedConfig): rea
 }
 
 /** Settings as a layer of flags. */
-export function asFlags(chosen: readonly Chosen[]): Layer {
+export function makeFlagLayer(chosen: readonly OptionValue[]): Layer {
   return new Map(chosen.map(({ option, value }) => [option.name, { value, origin: `--${option.name}` }]));
 }
 
@@ -41,10 +41,10 @@ function quoteForShell(text: string): string {
   return PLAIN.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-const isFlag = ({ option }: Chosen): boolean => option.flag !== false;
+const isFlag = ({ option }: OptionValue): boolean => option.flag !== false;
 
 /** `--os-cloud=prod --project-name=demo`, as a shell reads it. */
-export function describeFlags(chosen: readonly Chosen[]): string {
+export function formatFlags(chosen: readonly OptionValue[]): string {
   return chosen
     .filter(isFlag)
     .map(({ option, value }) => `--${option.name}${option.kind === 'switch' ? '' : `=${quoteForShell(value)}`}`)
@@ -52,14 +52,14 @@ export function describeFlags(chosen: readonly Chosen[]): string {
 }
 
 /** `OS_CLOUD=prod OS_PROJECT_NAME=demo`, as a shell reads it. */
-export function describeVariables(chosen: readonly Chosen[]): string {
+export function formatVariables(chosen: readonly OptionValue[]): string {
   return chosen
     .flatMap(({ option, value }) => (option.env?.[0] === undefined ? [] : [`${option.env[0]}=${quoteForShell(value)}`]))
     .join(' ');
 }
 
 /** The same for programs: arguments and variables as they are. */
-export function settingsData(chosen: readonly Chosen[]): Data {
+export function optionValuesToJson(chosen: readonly OptionValue[]): OutputData {
   return {
     args: chosen.filter(isFlag).map(({ option, value }) => `--${option.name}=${value}`),
     env: Object.fromEntries(

@@ -75,7 +75,7 @@ function cannotRead(path: string, error: unknown): ConfigError {
  *
  * @throws ConfigError when it is there and cannot be read, is larger than 1 MiB or is no text
  */
-export function readText(path: string): string | undefined {
+export function readTextFile(path: string): string | undefined {
   try {
     const opened = readAll(path);
     return opened === undefined ? undefined : decode(opened.bytes);
@@ -153,7 +153,7 @@ export interface FileChange {
 }
 
 /** The name of what `writeText` leaves of the file as it was. */
-export function backupOf(path: string): string {
+export function getBackupPath(path: string): string {
   return `${path}.keystone.bak`;
 }
 
@@ -169,7 +169,7 @@ function replace({ path, before, after }: FileChange, secret: boolean): string |
     put(target, after, () => undefined);
     return undefined;
   }
-  const backup = backupOf(target);
+  const backup = getBackupPath(target);
   // It may hold the credentials that the file no longer does.
   put(backup, opened.bytes.toString(), () => undefined);
   put(target, after, inherit(opened.stats, secret));

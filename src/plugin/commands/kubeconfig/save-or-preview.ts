@@ -1,26 +1,26 @@
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
-import type { Answer, Call, Data } from '../command.ts';
-import type { Painter } from '../colors.ts';
-import { harmlessVariables } from './configured-login.ts';
+import type { CommandResult, Invocation, OutputData } from '../command.ts';
+import type { Colors } from '../colors.ts';
+import { listHarmlessVariables } from './configured-login.ts';
 import type { ConfiguredLogin } from './configured-login.ts';
-import { describeTarget } from './target.ts';
-import type { Target } from './target.ts';
+import { describeContext } from './context.ts';
+import type { ContextNames } from './context.ts';
 
 /** What a command has done to a kubeconfig. */
-export interface Outcome {
+export interface KubeconfigChange {
   /** Sentences. */
-  readonly said: readonly string[];
-  readonly data: Readonly<Record<string, Data>>;
+  readonly messages: readonly string[];
+  readonly data: Readonly<Record<string, OutputData>>;
   /** Secrets were written: what others could read, they no longer can. */
-  readonly secret?: boolean;
+  readonly hasSecrets?: boolean;
 }
 
-function paintDiff(diff: string, paint: Painter): string {
+function paintDiff(diff: string, paint: Colors): string {
   const colours: Readonly<Record<string, (text: string) => string>> = {
-    '+': paint.good,
-    '-': paint.bad,
-    '@': paint.faint,
+    '+': paint.green,
+    '-': paint.red,
+    '@': paint.dim,
   };
   return diff
     .split('\n')
@@ -41,21 +41,21 @@ export function describeLeftOut(leftOut: readonly string[]): string[] {
  *
  * @throws ConfigError
  */
-export async function finish(
-  call: Call,
+export async function saveOrPreview(
+  call: Invocation,
   kubeconfig: Kubeconfig,
-  { said, data, secret = false }: Outcome,
-): Promise<Answer> {
-  if (call.own.isOn('dry-run')) {
-    const diff = kubeconfig.diff(harmlessVariables());
-    const text = diff === '' ? 'Nothing would change.' : paintDiff(diff, call.paint);
+  { messages, data, hasSecrets = false }: KubeconfigChange,
+): Promise<CommandResult> {
+  if (call.ownConfig.isOn('dry-run')) {
+    const diff = kubeconfig.renderDiff(listHarmlessVariables());
+    const text = diff === '' ? 'Nothing would change.' : paintDiff(diff, call.colors);
     return { text, data: { ...data, dryRun: true, changed: diff !== '', diff } };
   }
-  const saved = await kubeconfig.save(secret);
+  const saved = await kubeconfig.save(hasSecrets);
   const files = saved.map(([path, backup]) => {
     return `Written: ${path}${backup === undefined ? '' : `; as it was: ${backup}`}`;
   });
-  const lines = [...said, ...(files.length === 0 ? ['Nothing had to be changed.'] : files)];
+  const lines = [...messages, ...(files.length === 0 ? ['Nothing had to be changed.'] : files)];
   return {
     text: lines.map(makePrintable).join('\n'),
     data: {
@@ -72,15 +72,15 @@ export async function finish(
  *
  * @throws ConfigError
  */
-export function finishContext(
-  call: Call,
+export function saveOrPreviewContext(
+  call: Invocation,
   kubeconfig: Kubeconfig,
-  target: Target,
+  target: ContextNames,
   { leftOut }: ConfiguredLogin,
-): Promise<Answer> {
-  return finish(call, kubeconfig, {
-    said: [describeTarget(kubeconfig, target), ...describeLeftOut(leftOut)],
-    data: { ...target, current: kubeconfig.current ?? null, leftOut },
-    secret: call.own.isOn('with-secrets'),
+): Promise<CommandResult> {
+  return saveOrPreview(call, kubeconfig, {
+    messages: [describeContext(kubeconfig, target), ...describeLeftOut(leftOut)],
+    data: { ...target, current: kubeconfig.currentContext ?? null, leftOut },
+    hasSecrets: call.ownConfig.isOn('with-secrets'),
   });
 }
