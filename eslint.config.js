@@ -15,7 +15,7 @@ const IMPORTERS = {
   fastify: 'src/webhook/server/server.ts',
   pino: 'src/webhook/server/log.ts',
   'prom-client': 'src/webhook/server/metrics.ts',
-  '@kubernetes/client-node': 'src/webhook/sources/kubernetes.ts',
+  '@kubernetes/client-node': 'src/webhook/sources/cluster.ts',
 };
 
 const importers = Object.values(IMPORTERS);

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
-import { parseSyncConfig, SYNC_DEFAULTS } from '../../src/webhook/sync/sync-config.ts';
-import { nameNamespace, wantBindings } from '../../src/webhook/sync/synchronise.ts';
-import type { Owner } from '../../src/webhook/authn/identity.ts';
+import { parseSyncConfig, DEFAULT_SYNC_CONFIG } from '../../src/webhook/sync/sync-config.ts';
+import { chooseNamespace, planRoleBindings } from '../../src/webhook/sync/synchronizer.ts';
+import type { TokenOwner } from '../../src/webhook/authn/user-info.ts';
 import { startStandInCluster } from '../support/cluster.ts';
 import type { StandInCluster } from '../support/cluster.ts';
 import { recordedUsers, startStandIn } from '../support/stand-in-keystone.ts';
@@ -245,7 +245,7 @@ void t.test('a wrong kubeconfig', async (t) => {
   await t.rejects(nowhere, { message: /no account of a pod here; set --kubeconfig/ });
 });
 
-const OWNER: Owner = {
+const OWNER: TokenOwner = {
   user: { id: 'u1', name: 'alice' },
   userDomain: { id: 'd1', name: 'acme' },
   project: { id: 'p1', name: 'web' },
@@ -254,7 +254,7 @@ const OWNER: Owner = {
 };
 
 void t.test('names of namespaces and bindings', async (t) => {
-  const of = (format: string, owner: Partial<Owner> = {}) => nameNamespace({ ...OWNER, ...owner }, format);
+  const of = (format: string, owner: Partial<TokenOwner> = {}) => chooseNamespace({ ...OWNER, ...owner }, format);
   t.equal(of('%i'), 'p1');
   t.equal(of('%d-%n-%i'), 'd2-web-p1');
   t.equal(of(`%n-%i`, { project: { id: 'p1', name: 'x'.repeat(80) } }), 'p1', 'longer than 63: the id');
@@ -262,14 +262,14 @@ void t.test('names of namespaces and bindings', async (t) => {
   t.equal(of(`%n-%i`, { project: { id: 'p1', name: 'kube' } }), 'p1', "the cluster's own names: the id");
   t.equal(of(`%i`, { project: { id: 'kube-system', name: 'x' } }), undefined);
   t.equal(of(`%i`, { project: { id: 'A', name: 'x' } }), undefined);
-  t.strictSame(wantBindings(OWNER, 'al'), {
-    wanted: [{ name: 'u1_member', role: 'member', username: 'al' }],
-    skipped: ['a/b', 'system:masters', '', 'x%y'],
+  t.strictSame(planRoleBindings(OWNER, 'al'), {
+    bindings: [{ name: 'u1_member', role: 'member', username: 'al' }],
+    skippedRoles: ['a/b', 'system:masters', '', 'x%y'],
   });
 });
 
 void t.test('what a configuration holds', async (t) => {
-  t.strictSame(parseSyncConfig('', 'f'), SYNC_DEFAULTS);
+  t.strictSame(parseSyncConfig('', 'f'), DEFAULT_SYNC_CONFIG);
   t.strictSame(
     parseSyncConfig(
       [
@@ -286,12 +286,12 @@ void t.test('what a configuration holds', async (t) => {
       'f',
     ),
     {
-      projects: false,
-      roleAssignments: true,
+      syncsProjects: false,
+      syncsRoleAssignments: true,
       namespaceFormat: '%n-%i',
-      excludedIds: ['a'],
-      excludedNames: ['b'],
-      mappings: [
+      excludedProjectIds: ['a'],
+      excludedProjectNames: ['b'],
+      roleMappings: [
         { role: 'r', username: 'u', groups: ['g', '7'] },
         { role: 's', username: undefined, groups: [] },
       ],

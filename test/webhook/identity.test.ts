@@ -2,11 +2,21 @@
 
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
-import { fillFormat, nameOwner, readGroups, readOwner } from '../../src/webhook/authn/identity.ts';
-import type { Group, Naming, Owner } from '../../src/webhook/authn/identity.ts';
-import { judgeShape } from '../../src/webhook/authn/token-shape.ts';
+import {
+  fillFormat,
+  mapOwnerToUserInfo,
+  readKeystoneGroups,
+  readTokenOwner,
+} from '../../src/webhook/authn/user-info.ts';
+import type { KeystoneGroup, NamingRules, TokenOwner } from '../../src/webhook/authn/user-info.ts';
+import { classifyTokenShape } from '../../src/webhook/authn/token-shape.ts';
 
-const NAMING: Naming = { usernameFormat: '%n', groupFormat: '%n', mappings: [], mappedSystemNames: false };
+const NAMING: NamingRules = {
+  usernameFormat: '%n',
+  groupFormat: '%n',
+  roleMappings: [],
+  allowsMappedSystemNames: false,
+};
 
 const FACTS = {
   user: { id: 'u1', name: 'alice', domain: { id: 'd1', name: 'acme' } },
@@ -15,7 +25,7 @@ const FACTS = {
   roles: [{ id: 'r1', name: 'reader' }, { id: 'r2', name: 'member' }, 'junk', {}],
 };
 
-const OWNER: Owner = {
+const OWNER: TokenOwner = {
   user: { id: 'u1', name: 'alice' },
   userDomain: { id: 'd1', name: 'acme' },
   project: { id: 'p1', name: 'web' },
@@ -23,16 +33,16 @@ const OWNER: Owner = {
   roles: ['reader', 'member'],
 };
 
-const DEVS: Group = { id: 'g1', name: 'devs', domainId: 'd2' };
+const DEVS: KeystoneGroup = { id: 'g1', name: 'devs', domainId: 'd2' };
 
 void t.test('the owner of a token', async (t) => {
-  t.strictSame(readOwner(FACTS), OWNER);
+  t.strictSame(readTokenOwner(FACTS), OWNER);
   const { project, ...unscoped } = FACTS;
   t.ok(project);
-  t.equal(readOwner(unscoped), 'the token has no scope; it must be for a project');
-  t.match(readOwner({ ...unscoped, domain: { id: 'd1', name: 'acme' } }), /is for a domain/);
-  t.match(readOwner({ ...unscoped, system: { all: true } }), /is for the system/);
-  t.match(readOwner({ ...FACTS, is_domain: true }), /is for a domain/);
+  t.equal(readTokenOwner(unscoped), 'the token has no scope; it must be for a project');
+  t.match(readTokenOwner({ ...unscoped, domain: { id: 'd1', name: 'acme' } }), /is for a domain/);
+  t.match(readTokenOwner({ ...unscoped, system: { all: true } }), /is for the system/);
+  t.match(readTokenOwner({ ...FACTS, is_domain: true }), /is for a domain/);
   for (const broken of [
     {},
     { user: null },
@@ -41,15 +51,15 @@ void t.test('the owner of a token', async (t) => {
     { ...FACTS, user: { ...FACTS.user, id: '' } },
     { ...FACTS, user: { ...FACTS.user, name: 7 } },
   ]) {
-    t.match(readOwner(broken), /does not say whose/);
+    t.match(readTokenOwner(broken), /does not say whose/);
   }
-  t.match(readOwner({ ...FACTS, project: { id: 'p1' } }), /no scope/);
-  t.strictSame(readOwner({ ...FACTS, roles: undefined }), { ...OWNER, roles: [] });
+  t.match(readTokenOwner({ ...FACTS, project: { id: 'p1' } }), /no scope/);
+  t.strictSame(readTokenOwner({ ...FACTS, roles: undefined }), { ...OWNER, roles: [] });
 });
 
 void t.test('names, groups and extra as the Go program gives them', async (t) => {
-  t.strictSame(nameOwner(OWNER, [DEVS], NAMING), {
-    identity: {
+  t.strictSame(mapOwnerToUserInfo(OWNER, [DEVS], NAMING), {
+    userInfo: {
       username: 'alice',
       uid: 'u1',
       groups: ['devs', 'p1'],
@@ -61,91 +71,102 @@ void t.test('names, groups and extra as the Go program gives them', async (t) =>
         'alpha.kubernetes.io/identity/user/domain/name': ['acme'],
       },
     },
-    dropped: [],
+    droppedNames: [],
   });
 });
 
 void t.test('names with their domain', async (t) => {
   const naming = { ...NAMING, usernameFormat: '%D:%n', groupFormat: '%d/%n (%i)' };
-  t.match(nameOwner(OWNER, [DEVS], naming), { identity: { username: 'acme:alice', groups: ['d2/devs (g1)', 'p1'] } });
+  t.match(mapOwnerToUserInfo(OWNER, [DEVS], naming), {
+    userInfo: { username: 'acme:alice', groups: ['d2/devs (g1)', 'p1'] },
+  });
   t.equal(fillFormat('%n-%i-%x-%', { n: '%i', i: '1' }), '%i-1-%x-%', 'what a name holds is not filled in again');
 });
 
 void t.test("Kubernetes' own names cannot be had", async (t) => {
   const admin = { ...OWNER, user: { id: 'u1', name: 'system:admin' } };
-  t.match(nameOwner(admin, [], NAMING), { reason: /begins with "system:"/ });
+  t.match(mapOwnerToUserInfo(admin, [], NAMING), { reason: /begins with "system:"/ });
   t.match(
-    nameOwner({ ...OWNER, userDomain: { id: 'd', name: 'system' } }, [], { ...NAMING, usernameFormat: '%D:%n' }),
+    mapOwnerToUserInfo({ ...OWNER, userDomain: { id: 'd', name: 'system' } }, [], {
+      ...NAMING,
+      usernameFormat: '%D:%n',
+    }),
     {
       reason: /begins with "system:"/,
     },
   );
   const masters = { ...DEVS, name: 'system:masters' };
-  t.match(nameOwner(OWNER, [masters, DEVS], NAMING), {
-    identity: { groups: ['devs', 'p1'] },
-    dropped: ['system:masters'],
+  t.match(mapOwnerToUserInfo(OWNER, [masters, DEVS], NAMING), {
+    userInfo: { groups: ['devs', 'p1'] },
+    droppedNames: ['system:masters'],
   });
-  t.match(nameOwner({ ...OWNER, project: { id: 'system:x', name: 'x' } }, [], NAMING), {
-    identity: { groups: [] },
-    dropped: ['system:x'],
+  t.match(mapOwnerToUserInfo({ ...OWNER, project: { id: 'system:x', name: 'x' } }, [], NAMING), {
+    userInfo: { groups: [] },
+    droppedNames: ['system:x'],
   });
 });
 
 void t.test('role mappings', async (t) => {
-  const mappings = [
+  const roleMappings = [
     { role: 'member', username: 'one', groups: ['devs', 'ops'] },
     { role: 'reader', username: 'two', groups: ['readers'] },
     { role: 'reader', username: undefined, groups: [] },
     { role: 'admin', username: 'three', groups: ['admins'] },
   ];
-  t.match(nameOwner(OWNER, [DEVS], { ...NAMING, mappings }), {
-    identity: { username: 'two', groups: ['devs', 'p1', 'ops', 'readers'] },
+  t.match(mapOwnerToUserInfo(OWNER, [DEVS], { ...NAMING, roleMappings }), {
+    userInfo: { username: 'two', groups: ['devs', 'p1', 'ops', 'readers'] },
   });
   const bold = [{ role: 'member', username: undefined, groups: ['system:masters'] }];
-  t.match(nameOwner(OWNER, [], { ...NAMING, mappings: bold }), {
-    identity: { groups: ['p1'] },
-    dropped: ['system:masters'],
+  t.match(mapOwnerToUserInfo(OWNER, [], { ...NAMING, roleMappings: bold }), {
+    userInfo: { groups: ['p1'] },
+    droppedNames: ['system:masters'],
   });
-  t.match(nameOwner(OWNER, [], { ...NAMING, mappings: bold, mappedSystemNames: true }), {
-    identity: { groups: ['p1', 'system:masters'] },
-    dropped: [],
+  t.match(mapOwnerToUserInfo(OWNER, [], { ...NAMING, roleMappings: bold, allowsMappedSystemNames: true }), {
+    userInfo: { groups: ['p1', 'system:masters'] },
+    droppedNames: [],
   });
   const bolder = [{ role: 'member', username: 'system:admin', groups: [] }];
-  t.match(nameOwner(OWNER, [], { ...NAMING, mappings: bolder }), { reason: /mapped user name/ });
+  t.match(mapOwnerToUserInfo(OWNER, [], { ...NAMING, roleMappings: bolder }), { reason: /mapped user name/ });
   t.match(
-    nameOwner(OWNER, [{ ...DEVS, name: 'system:masters' }], { ...NAMING, mappings: bolder, mappedSystemNames: true }),
+    mapOwnerToUserInfo(OWNER, [{ ...DEVS, name: 'system:masters' }], {
+      ...NAMING,
+      roleMappings: bolder,
+      allowsMappedSystemNames: true,
+    }),
     {
-      identity: { username: 'system:admin', groups: ['p1'] },
-      dropped: ['system:masters'],
+      userInfo: { username: 'system:admin', groups: ['p1'] },
+      droppedNames: ['system:masters'],
     },
   );
 });
 
 void t.test('groups, in whatever shape', async (t) => {
   t.strictSame(
-    readGroups({ groups: [{ id: 'g', name: 'n', domain_id: 'd' }, { id: 'g' }, null, 'x', { id: 'h', name: 'm' }] }),
+    readKeystoneGroups({
+      groups: [{ id: 'g', name: 'n', domain_id: 'd' }, { id: 'g' }, null, 'x', { id: 'h', name: 'm' }],
+    }),
     [
       { id: 'g', name: 'n', domainId: 'd' },
       { id: 'h', name: 'm', domainId: '' },
     ],
   );
-  t.strictSame(readGroups(undefined), []);
-  t.strictSame(readGroups({ groups: {} }), []);
+  t.strictSame(readKeystoneGroups(undefined), []);
+  t.strictSame(readKeystoneGroups({ groups: {} }), []);
 });
 
 void t.test("what can be a token of Keystone's", async (t) => {
   const now = Date.now();
   const jws = (claims: object): string => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
   const own = { openstack_methods: ['password'], exp: now / 1000 + 60 };
-  t.equal(judgeShape(jws(own), now), 'likely');
-  t.equal(judgeShape(jws({ openstack_methods: [] }), now), 'likely', 'no expiry');
-  t.equal(judgeShape(jws({ ...own, exp: now / 1000 - 3600 }), now), 'impossible', 'expired');
-  t.equal(judgeShape(jws({ sub: 'system:serviceaccount:x:y' }), now), 'impossible', "a service account's");
-  t.equal(judgeShape('a.b.c', now), 'impossible');
-  t.equal(judgeShape('', now), 'impossible');
-  t.equal(judgeShape('gAAAAABnonsense', now), 'impossible');
-  t.equal(judgeShape('0123456789abcdef0123456789abcdef', now), 'impossible');
-  t.equal(judgeShape(`gAAAA${'A'.repeat(9_000)}`, now), 'impossible', 'too long');
+  t.equal(classifyTokenShape(jws(own), now), 'likely');
+  t.equal(classifyTokenShape(jws({ openstack_methods: [] }), now), 'likely', 'no expiry');
+  t.equal(classifyTokenShape(jws({ ...own, exp: now / 1000 - 3600 }), now), 'impossible', 'expired');
+  t.equal(classifyTokenShape(jws({ sub: 'system:serviceaccount:x:y' }), now), 'impossible', "a service account's");
+  t.equal(classifyTokenShape('a.b.c', now), 'impossible');
+  t.equal(classifyTokenShape('', now), 'impossible');
+  t.equal(classifyTokenShape('gAAAAABnonsense', now), 'impossible');
+  t.equal(classifyTokenShape('0123456789abcdef0123456789abcdef', now), 'impossible');
+  t.equal(classifyTokenShape(`gAAAA${'A'.repeat(9_000)}`, now), 'impossible', 'too long');
   // Unscoped, for a project, of an application credential: 162, 183 and 204 characters, as recorded from Keystone 22.
   for (const blocks of [4, 5, 6]) {
     const make = (madeAt: number): string => {
@@ -154,10 +175,10 @@ void t.test("what can be a token of Keystone's", async (t) => {
       return Buffer.concat([frame, randomBytes(48 + 16 * blocks)]).toString('base64url');
     };
     const token = make(now);
-    t.equal(judgeShape(token, now), 'likely', `${token.length} characters`);
-    t.equal(judgeShape(`${token}=`, now), 'likely', 'with its padding');
-    t.equal(judgeShape(make(now + 3_600_000), now), 'odd', 'from the future');
-    t.equal(judgeShape(make(now - 3_600_000_000), now), 'odd', 'from long ago');
-    t.equal(judgeShape(token.slice(0, -2), now), 'impossible', 'cut off');
+    t.equal(classifyTokenShape(token, now), 'likely', `${token.length} characters`);
+    t.equal(classifyTokenShape(`${token}=`, now), 'likely', 'with its padding');
+    t.equal(classifyTokenShape(make(now + 3_600_000), now), 'odd', 'from the future');
+    t.equal(classifyTokenShape(make(now - 3_600_000_000), now), 'odd', 'from long ago');
+    t.equal(classifyTokenShape(token.slice(0, -2), now), 'impossible', 'cut off');
   }
 });

@@ -1,9 +1,9 @@
 // What a policy decides, form by form, as the Go program does where it is right; and what is odd about a policy.
 
 import t from 'tap';
-import { EXTRA } from '../../src/webhook/authn/identity.ts';
+import { EXTRA_KEYS } from '../../src/webhook/authn/user-info.ts';
 import type { Compatibility } from '../../src/webhook/authz/policy/finding.ts';
-import { findAllowing, parsePolicy } from '../../src/webhook/authz/policy/policy.ts';
+import { findAllowingEntry, parsePolicy } from '../../src/webhook/authz/policy/policy.ts';
 import { readSubject } from '../../src/webhook/authz/policy/subject.ts';
 import type { AccessRequest, AccessReview } from '../../src/webhook/review/review.ts';
 
@@ -21,9 +21,9 @@ interface Row {
 
 const extra = (roles: readonly string[], id = 'p1', name = 'demo'): AccessReview['extra'] =>
   new Map([
-    [EXTRA.roles, roles],
-    [EXTRA.projectId, [id]],
-    [EXTRA.projectName, [name]],
+    [EXTRA_KEYS.roles, roles],
+    [EXTRA_KEYS.projectId, [id]],
+    [EXTRA_KEYS.projectName, [name]],
   ]);
 
 const ALICE: Omit<AccessReview, 'request'> = {
@@ -463,7 +463,7 @@ void t.test(`${ROWS.length} decisions`, async (t) => {
   for (const { is, entry, asks, who, compatibilities = [], allowed } of ROWS) {
     const policy = parsePolicy(JSON.stringify([entry]), new Set(compatibilities));
     const review: AccessReview = { ...ALICE, ...who, request: readAsked(asks) };
-    const found = findAllowing(policy, readSubject(review), review.request);
+    const found = findAllowingEntry(policy, readSubject(review), review.request);
     t.equal(found?.number, allowed ? 1 : undefined, `${is}: ${asks}`);
   }
 });
@@ -471,7 +471,7 @@ void t.test(`${ROWS.length} decisions`, async (t) => {
 void t.test('any entry that matches allows, and the first of them is named', async (t) => {
   const policy = parsePolicy(JSON.stringify([v2('db/*'), v2('web/pods'), v2('*/*')]), new Set());
   const review: AccessReview = { ...ALICE, request: readAsked('get web/pods') };
-  t.equal(findAllowing(policy, readSubject(review), review.request)?.number, 2);
+  t.equal(findAllowingEntry(policy, readSubject(review), review.request)?.number, 2);
 });
 
 const BAD: Readonly<Record<string, [text: string, says: RegExp]>> = {
@@ -501,7 +501,7 @@ void t.test('the Go program left a wrong "users" out', async (t) => {
   const text = JSON.stringify([{ users: ['admin'], ...v2('*/*') }]);
   const policy = parsePolicy(text, new Set<Compatibility>(['wrong-users']));
   const review: AccessReview = { ...ALICE, request: readAsked('get web/pods') };
-  t.equal(findAllowing(policy, readSubject(review), review.request)?.number, 1);
+  t.equal(findAllowingEntry(policy, readSubject(review), review.request)?.number, 1);
   t.match(policy.findings, [{ entry: 1, kind: 'fault', message: /restricts nobody/ }]);
 });
 

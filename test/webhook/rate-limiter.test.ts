@@ -2,25 +2,25 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { makeGate } from '../../src/webhook/authn/rate-limiter.ts';
-import type { Gate, Lane } from '../../src/webhook/authn/rate-limiter.ts';
+import { makeRateLimiter } from '../../src/webhook/authn/rate-limiter.ts';
+import type { RateLimiter, Priority } from '../../src/webhook/authn/rate-limiter.ts';
 import { Lru } from '../../src/webhook/authn/lru.ts';
 
-const open = (changes: Partial<Parameters<typeof makeGate>[0]> = {}): Gate =>
-  makeGate({ width: 2, rate: 10, patienceMs: 200, now: () => performance.now(), ...changes });
+const open = (changes: Partial<Parameters<typeof makeRateLimiter>[0]> = {}): RateLimiter =>
+  makeRateLimiter({ concurrency: 2, tokensPerSecond: 10, maxWaitMs: 200, now: () => performance.now(), ...changes });
 
 void t.test('so many at a time, the known first', async (t) => {
-  const gate = open({ patienceMs: 1_000 });
-  const [one, two] = [await gate.enter('new'), await gate.enter('odd')];
+  const gate = open({ maxWaitMs: 1_000 });
+  const [one, two] = [await gate.acquire('new'), await gate.acquire('odd')];
   const order: string[] = [];
-  const wait = (lane: Lane): Promise<void> =>
-    gate.enter(lane).then((leave) => {
+  const wait = (lane: Priority): Promise<void> =>
+    gate.acquire(lane).then((leave) => {
       order.push(lane);
       leave?.();
     });
   const waiting = [wait('odd'), wait('new'), wait('known')];
   await sleep(20);
-  t.equal(gate.waiting, 3);
+  t.equal(gate.queueLength, 3);
   t.strictSame(order, []);
   one?.();
   one?.();
@@ -31,27 +31,27 @@ void t.test('so many at a time, the known first', async (t) => {
 
 void t.test('who waits too long is sent away', async (t) => {
   const gate = open();
-  await gate.enter('known');
-  await gate.enter('known');
+  await gate.acquire('known');
+  await gate.acquire('known');
   const startedAt = performance.now();
-  t.equal(await gate.enter('known'), undefined);
+  t.equal(await gate.acquire('known'), undefined);
   t.ok(performance.now() - startedAt > 150);
 });
 
 void t.test('who hangs does not keep others out for more than a second', async (t) => {
-  const gate = open({ patienceMs: 3_000 });
-  await gate.enter('known');
-  await gate.enter('known');
+  const gate = open({ maxWaitMs: 3_000 });
+  await gate.acquire('known');
+  await gate.acquire('known');
   const startedAt = performance.now();
-  t.ok(await gate.enter('known'));
+  t.ok(await gate.acquire('known'));
   const waited = performance.now() - startedAt;
   t.ok(waited > 900 && waited < 2_000, `${Math.round(waited)} ms`);
 });
 
 void t.test('strangers are let in at a rate, after a rush', async (t) => {
-  const gate = open({ width: 1_000 });
-  const count = async (lane: Lane, many: number): Promise<number> => {
-    const all = await Promise.all(Array.from({ length: many }, () => gate.enter(lane)));
+  const gate = open({ concurrency: 1_000 });
+  const count = async (lane: Priority, many: number): Promise<number> => {
+    const all = await Promise.all(Array.from({ length: many }, () => gate.acquire(lane)));
     return all.filter((leave) => leave !== undefined).length;
   };
   const odd = await count('odd', 300);

@@ -4,7 +4,7 @@ import t from 'tap';
 import {
   answerAccessReview,
   answerTokenReview,
-  BadReview,
+  InvalidReviewError,
   makeStatus,
   parseReview,
 } from '../../src/webhook/review/review.ts';
@@ -42,11 +42,11 @@ void t.test('a TokenReview is answered in kind', async (t) => {
     const { token } = review as TokenReview;
     t.equal(token.reveal(), 'gAAAA-canary');
     t.equal(String(token), '[redacted]');
-    const identity = { username: 'alice', uid: 'u1', groups: ['p1'], extra: { x: ['y'] } };
+    const userInfo = { username: 'alice', uid: 'u1', groups: ['p1'], extra: { x: ['y'] } };
     const head = { apiVersion: `authentication.k8s.io/${version}`, kind: 'TokenReview' };
-    t.strictSame(answerTokenReview(review as TokenReview, { kind: 'accepted', identity }), {
+    t.strictSame(answerTokenReview(review as TokenReview, { kind: 'accepted', userInfo }), {
       ...head,
-      status: { authenticated: true, user: identity },
+      status: { authenticated: true, user: userInfo },
     });
     t.strictSame(answerTokenReview(review as TokenReview, { kind: 'refused', reason: 'revoked' }), {
       ...head,
@@ -141,7 +141,7 @@ function refuses(body: string): boolean {
     parseReview(body);
     return false;
   } catch (error) {
-    return error instanceof BadReview;
+    return error instanceof InvalidReviewError;
   }
 }
 
@@ -216,7 +216,8 @@ void t.test('20,000 malformed bodies', async (t) => {
       if (review.kind !== origin.kind) problems.push(body);
     } catch (error) {
       refused += 1;
-      if (!(error instanceof BadReview) || error.message.includes('canary')) problems.push(`${String(error)}: ${body}`);
+      if (!(error instanceof InvalidReviewError) || error.message.includes('canary'))
+        problems.push(`${String(error)}: ${body}`);
     }
   }
   t.strictSame(problems.slice(0, 5), []);

@@ -16,7 +16,7 @@ export type IssuerVerdict =
 export interface IssuerKeys {
   readonly verify: (token: string, expected: ExpectedJwt) => Promise<IssuerVerdict>;
   /** Reads them now, so that the first token need not wait; never fails. */
-  readonly warm: () => Promise<void>;
+  readonly preload: () => Promise<void>;
 }
 
 export interface IssuerKeysSettings {
@@ -46,7 +46,7 @@ const PLACE: Peer = { name: 'the identity provider', setting: '--oidc-issuer-url
 const protocolError = (message: string): KeystoneProtocolError => new KeystoneProtocolError('protocol', message);
 
 /** Keeps the keys of an issuer. */
-export function keepIssuerKeys({ http, issuer, now, onRead }: IssuerKeysSettings): IssuerKeys {
+export function makeIssuerKeys({ http, issuer, now, onRead }: IssuerKeysSettings): IssuerKeys {
   let held: { readonly verify: JwtVerifier; readonly at: number } | undefined;
   let last: { readonly at: number; readonly failure: string | undefined } | undefined;
   let reading: Promise<void> | undefined;
@@ -111,7 +111,7 @@ export function keepIssuerKeys({ http, issuer, now, onRead }: IssuerKeysSettings
   const isWithin = (ms: number): boolean => held !== undefined && now() - held.at < ms;
 
   return {
-    warm: readAgain,
+    preload: readAgain,
     async verify(token, expected) {
       if (!isWithin(LONGEST_MS) && mayRead()) await readAgain();
       if (held === undefined || !isWithin(LONGEST_MS)) return { kind: 'unknown', reason: last?.failure ?? '' };

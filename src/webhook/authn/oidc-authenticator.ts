@@ -6,8 +6,8 @@ import { decodeJwtPayload } from '../../shared/oidc/jwt.ts';
 import { textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import type { Authenticator } from './authenticator-chain.ts';
-import { isReserved } from './identity.ts';
-import type { Naturalised } from './identity.ts';
+import { isReserved } from './user-info.ts';
+import type { UserInfoResult } from './user-info.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
 import type { TokenVerdict } from '../review/review.ts';
 
@@ -45,7 +45,7 @@ function readGroups(claims: JsonObject, name: string): readonly string[] | undef
 /**
  * Makes the cluster's identity of a token's claims, whose signature has been checked.
  */
-export function nameSubject(claims: JsonObject, settings: OidcSettings): Naturalised {
+export function mapClaimsToUserInfo(claims: JsonObject, settings: OidcSettings): UserInfoResult {
   const { usernameClaim, usernamePrefix, groupsClaim, groupsPrefix, requiredClaims } = settings;
   for (const [name, value] of requiredClaims) {
     if (textAt(claims, name) !== value) return { reason: `its claim "${name}" is not what is required` };
@@ -63,13 +63,13 @@ export function nameSubject(claims: JsonObject, settings: OidcSettings): Natural
   const named = [...new Set(groups.filter((name) => name !== '').map((name) => groupsPrefix + name))];
   const kept = named.filter((name) => !isReserved(name));
   return {
-    identity: { username, uid: '', groups: kept, extra: {} },
-    dropped: named.filter((name) => !kept.includes(name)),
+    userInfo: { username, uid: '', groups: kept, extra: {} },
+    droppedNames: named.filter((name) => !kept.includes(name)),
   };
 }
 
 /** Whether a token says that it is of this issuer. Nothing is proven by it. */
-export function isTokenOf(issuer: string, token: string): boolean {
+export function hasIssuerClaim(issuer: string, token: string): boolean {
   return token.length <= LONGEST && JWS.test(token) && textAt(decodeJwtPayload(token), 'iss') === issuer;
 }
 
@@ -79,13 +79,13 @@ export function makeOidcAuthenticator(
   {
     keys,
     now,
-    onDropped,
+    onNamesDropped,
   }: {
     readonly keys: IssuerKeys;
     /** ms since 1970, UTC. */
     readonly now: () => number;
     /** Takes what a user's names lost. */
-    readonly onDropped: (username: string, names: readonly string[]) => void;
+    readonly onNamesDropped: (username: string, names: readonly string[]) => void;
   },
 ): Authenticator {
   const { issuer, clientId, algorithms } = settings;
@@ -94,14 +94,14 @@ export function makeOidcAuthenticator(
     const expected = { issuer, audience: clientId, algorithms, leewaySeconds: LEEWAY_SECONDS, now: now() };
     const verified = await keys.verify(token, expected);
     if (verified.kind !== 'valid') return verified;
-    const named = nameSubject(verified.claims, settings);
+    const named = mapClaimsToUserInfo(verified.claims, settings);
     if ('reason' in named) return { kind: 'refused', reason: named.reason };
-    if (named.dropped.length > 0) onDropped(named.identity.username, named.dropped);
-    return { kind: 'accepted', identity: named.identity };
+    if (named.droppedNames.length > 0) onNamesDropped(named.userInfo.username, named.droppedNames);
+    return { kind: 'accepted', userInfo: named.userInfo };
   }
 
   return {
-    recognises: (token) => isTokenOf(issuer, token),
+    recognizes: (token) => hasIssuerClaim(issuer, token),
     authenticate: async (token) => ({ verdict: await judge(token.reveal()), source: 'oidc' }),
   };
 }

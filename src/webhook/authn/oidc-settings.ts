@@ -60,7 +60,10 @@ function readUsernamePrefix(config: ResolvedConfig, issuer: string, claim: strin
  * @returns undefined where no issuer is set
  * @throws ConfigError
  */
-export function readOidc(config: ResolvedConfig, file: (name: string) => string | undefined): OidcSettings | undefined {
+export function readOidcSettings(
+  config: ResolvedConfig,
+  file: (name: string) => string | undefined,
+): OidcSettings | undefined {
   if (!config.has('oidc-issuer-url')) return undefined;
   const issuer = readIssuer(config);
   const clientId = config.text('oidc-client-id');

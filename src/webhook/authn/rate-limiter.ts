@@ -4,23 +4,23 @@
  */
 
 /** `known`: a token that was good the last time; `odd`: one that looks made up. */
-export type Lane = 'known' | 'new' | 'odd';
+export type Priority = 'known' | 'new' | 'odd';
 
-export interface GateSettings {
+export interface RateLimiterSettings {
   /** Requests at a time. */
-  readonly width: number;
+  readonly concurrency: number;
   /** Tokens in a second that are not `known`. */
-  readonly rate: number;
+  readonly tokensPerSecond: number;
   /** How long one may wait, in ms. */
-  readonly patienceMs: number;
+  readonly maxWaitMs: number;
   /** A monotonic clock in ms. */
   readonly now: () => number;
 }
 
-export interface Gate {
+export interface RateLimiter {
   /** Waits for a turn; the returned function ends it. Undefined where the wait is too long. */
-  enter(lane: Lane): Promise<(() => void) | undefined>;
-  readonly waiting: number;
+  acquire(lane: Priority): Promise<(() => void) | undefined>;
+  readonly queueLength: number;
 }
 
 /** What a rush may use at once after a quiet time: an office that logs in on Monday. */
@@ -39,7 +39,7 @@ const LONGEST_QUEUE = 2_000;
 const SLOW_MS = 1_000;
 
 /** Who goes first. */
-const LANES: readonly Lane[] = ['known', 'new', 'odd'];
+const LANES: readonly Priority[] = ['known', 'new', 'odd'];
 
 interface Waiter {
   readonly admit: (leave: (() => void) | undefined) => void;
@@ -47,15 +47,15 @@ interface Waiter {
 }
 
 /** Opens a gate. */
-export function makeGate({ width, rate, patienceMs, now }: GateSettings): Gate {
-  const queues: Readonly<Record<Lane, Waiter[]>> = { known: [], new: [], odd: [] };
+export function makeRateLimiter({ concurrency, tokensPerSecond, maxWaitMs, now }: RateLimiterSettings): RateLimiter {
+  const queues: Readonly<Record<Priority, Waiter[]>> = { known: [], new: [], odd: [] };
   /** The credit without which a lane stands. */
-  const least: Readonly<Record<Lane, number>> = { known: -Infinity, new: 1, odd: RESERVE };
+  const least: Readonly<Record<Priority, number>> = { known: -Infinity, new: 1, odd: RESERVE };
   // Whoever comes behind these would wait in vain, and is told so at once.
-  const longest: Readonly<Record<Lane, number>> = {
+  const longest: Readonly<Record<Priority, number>> = {
     known: LONGEST_QUEUE,
-    new: Math.ceil((rate * patienceMs) / 1000),
-    odd: Math.ceil((rate * patienceMs) / 1000),
+    new: Math.ceil((tokensPerSecond * maxWaitMs) / 1000),
+    odd: Math.ceil((tokensPerSecond * maxWaitMs) / 1000),
   };
   let inside = 0;
   let credit = BURST;
@@ -79,11 +79,11 @@ export function makeGate({ width, rate, patienceMs, now }: GateSettings): Gate {
 
   function refill(): void {
     const at = now();
-    credit = Math.min(BURST, credit + ((at - creditAt) * rate) / 1000);
+    credit = Math.min(BURST, credit + ((at - creditAt) * tokensPerSecond) / 1000);
     creditAt = at;
   }
 
-  function next(lane: Lane): Waiter | undefined {
+  function next(lane: Priority): Waiter | undefined {
     const queue = queues[lane];
     while (queue[0]?.gone) queue.shift();
     return queue[0];
@@ -91,13 +91,13 @@ export function makeGate({ width, rate, patienceMs, now }: GateSettings): Gate {
 
   function pump(): void {
     refill();
-    while (inside < width) {
+    while (inside < concurrency) {
       const lane = LANES.find((one) => next(one) !== undefined);
       const waiter = lane === undefined ? undefined : next(lane);
       if (lane === undefined || waiter === undefined) return;
       if (credit < least[lane]) {
         clearTimeout(timer);
-        timer = setTimeout(pump, Math.ceil(((least[lane] - credit) * 1000) / rate));
+        timer = setTimeout(pump, Math.ceil(((least[lane] - credit) * 1000) / tokensPerSecond));
         return;
       }
       if (lane !== 'known') credit -= 1;
@@ -107,10 +107,10 @@ export function makeGate({ width, rate, patienceMs, now }: GateSettings): Gate {
   }
 
   return {
-    get waiting() {
+    get queueLength() {
       return queues.known.length + queues.new.length + queues.odd.length;
     },
-    enter(lane) {
+    acquire(lane) {
       const queue = queues[lane];
       next(lane);
       if (queue.length >= longest[lane] && (lane === 'known' || credit < least[lane]))
@@ -119,7 +119,7 @@ export function makeGate({ width, rate, patienceMs, now }: GateSettings): Gate {
         const impatience = setTimeout(() => {
           waiter.gone = true;
           resolve(undefined);
-        }, patienceMs);
+        }, maxWaitMs);
         const waiter: Waiter = {
           gone: false,
           admit: (leave) => {

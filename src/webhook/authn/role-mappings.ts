@@ -6,7 +6,7 @@ export interface RoleMapping {
 }
 
 /** The groups of all mappings that apply, and the user name of the last of them that has one. */
-export function applyMappings(
+export function applyRoleMappings(
   mappings: readonly RoleMapping[],
   roles: readonly string[],
 ): { readonly username: string | undefined; readonly groups: readonly string[] } {

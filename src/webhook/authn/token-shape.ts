@@ -48,7 +48,7 @@ function readFernetTime(token: string): number {
  *
  * @param now ms since 1970, UTC
  */
-export function judgeShape(token: string, now: number): 'likely' | 'odd' | 'impossible' {
+export function classifyTokenShape(token: string, now: number): 'likely' | 'odd' | 'impossible' {
   if (token.length > LONGEST) return 'impossible';
   if (isKeystoneJws(token, now)) return 'likely';
   if (!isFernet(token)) return 'impossible';

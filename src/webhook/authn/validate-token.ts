@@ -6,33 +6,33 @@ import { findV3Endpoint } from '../../shared/keystone/discovery.ts';
 import type { HttpClient, HttpResponse } from '../../shared/http/http-client.ts';
 import { parseToken } from '../../shared/keystone/token.ts';
 import type { Secret } from '../../shared/base/secret.ts';
-import { readGroups, readOwner } from './identity.ts';
-import type { Group, Owner } from './identity.ts';
+import { readKeystoneGroups, readTokenOwner } from './user-info.ts';
+import type { KeystoneGroup, TokenOwner } from './user-info.ts';
 
 /** What Keystone says of a token. */
-export type Judgement =
+export type ValidationResult =
   | {
       readonly kind: 'valid';
-      readonly owner: Owner;
-      readonly groups: readonly Group[];
+      readonly owner: TokenOwner;
+      readonly groups: readonly KeystoneGroup[];
       /** ms since 1970, UTC, by our clock. */
       readonly expiresAt: number;
     }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'unknown'; readonly reason: string };
 
-export interface ValidatorSettings {
+export interface TokenValidatorSettings {
   readonly http: HttpClient;
   /** In its normal form. */
   readonly authUrl: string;
-  readonly refuseAccessRules: boolean;
+  readonly refusesAccessRules: boolean;
   readonly now: () => number;
   readonly warn: (message: string) => void;
   /** Takes the outcome of each request to Keystone, for the metrics. */
-  readonly count: (outcome: string) => void;
+  readonly countOutcome: (outcome: string) => void;
 }
 
-export type Validate = (token: Secret, deadlineMs: number) => Promise<Judgement>;
+export type TokenValidator = (token: Secret, deadlineMs: number) => Promise<ValidationResult>;
 
 /** Says that we know of access rules; without it, Keystone answers 404 for the token of a credential that has them. */
 const HEADERS = { 'openstack-identity-access-rules': '1.0' };
@@ -40,7 +40,7 @@ const HEADERS = { 'openstack-identity-access-rules': '1.0' };
 /** What a second try must have left, in ms. */
 const WORTH_TRYING_MS = 500;
 
-const unknown = (reason: string): Judgement => ({ kind: 'unknown', reason });
+const unknown = (reason: string): ValidationResult => ({ kind: 'unknown', reason });
 
 /** Whether it is Keystone that speaks, and not something in front of it. */
 const isKeystones = (body: JsonObject | undefined): boolean => objectAt(body, 'error') !== undefined;
@@ -56,8 +56,8 @@ function hasAccessRules(facts: JsonObject): boolean {
 }
 
 /** Makes what judges tokens. */
-export function makeValidator(settings: ValidatorSettings): Validate {
-  const { http, authUrl, refuseAccessRules, now, warn, count } = settings;
+export function makeTokenValidator(settings: TokenValidatorSettings): TokenValidator {
+  const { http, authUrl, refusesAccessRules, now, warn, countOutcome } = settings;
   let endpoint: Promise<string> | undefined;
 
   function findEndpoint(): Promise<string> {
@@ -93,15 +93,19 @@ export function makeValidator(settings: ValidatorSettings): Validate {
     }
   }
 
-  async function findGroups(token: Secret, userId: string, until: number): Promise<readonly Group[] | Judgement> {
+  async function findGroups(
+    token: Secret,
+    userId: string,
+    until: number,
+  ): Promise<readonly KeystoneGroup[] | ValidationResult> {
     const answer = await ask(`users/${encodeURIComponent(userId)}/groups`, { 'x-auth-token': token }, until);
-    if (answer.status === 200) return readGroups(parseJsonObject(answer.body));
+    if (answer.status === 200) return readKeystoneGroups(parseJsonObject(answer.body));
     // Who may not list them, or is known to Keystone by a federation only, has none here; groups only ever give.
     if (answer.status === 403 || answer.status === 404) return [];
     return unknown(describe(answer));
   }
 
-  async function judge(token: Secret, until: number): Promise<Judgement> {
+  async function judge(token: Secret, until: number): Promise<ValidationResult> {
     const answer = await ask('auth/tokens?nocatalog=true', { 'x-auth-token': token, 'x-subject-token': token }, until);
     const body = parseJsonObject(answer.body);
     // 401 as the one who asks, 404 as the one asked about (Keystone API v3, "Validate and show information for token").
@@ -111,9 +115,9 @@ export function makeValidator(settings: ValidatorSettings): Validate {
     if (answer.status !== 200) return unknown(describe(answer));
     const { details, expiresAt } = parseToken(token, body);
     const ends = expiresAt - answer.serverAheadMs;
-    const owner = readOwner(details);
+    const owner = readTokenOwner(details);
     if (typeof owner === 'string') return { kind: 'refused', reason: owner };
-    if (refuseAccessRules && hasAccessRules(details)) {
+    if (refusesAccessRules && hasAccessRules(details)) {
       return { kind: 'refused', reason: 'access rules restrict its application credential' };
     }
     if (ends <= now()) return { kind: 'refused', reason: 'the token has expired' };
@@ -124,10 +128,10 @@ export function makeValidator(settings: ValidatorSettings): Validate {
   return async (token, deadlineMs) => {
     try {
       const judgement = await judge(token, now() + deadlineMs);
-      count(judgement.kind);
+      countOutcome(judgement.kind);
       return judgement;
     } catch (error) {
-      count('unknown');
+      countOutcome('unknown');
       if (!(error instanceof PluginError)) throw error;
       // A hostile server may have said the token back to us.
       return unknown(error.message.replaceAll(token.reveal(), '[redacted]'));

@@ -11,7 +11,7 @@ import { openLog } from '../server/log.ts';
 import { WEBHOOK_OPTIONS } from './options.ts';
 import { runPolicyCommand } from './policy-command.ts';
 import { startWebhook } from './start-webhook.ts';
-import { readSettings } from './settings.ts';
+import { readWebhookSettings } from './settings.ts';
 
 const NAME = 'k8s-keystone-auth';
 
@@ -57,7 +57,7 @@ async function serve(host: Host, argv: readonly string[]): Promise<number> {
   if (version) host.writeOut(`${VERSION}\n`);
   if (help || version) return 0;
   if (words[0] !== undefined) throw new UsageError(`unknown command "${words[0]}"`, { hint: 'see --help' });
-  const settings = readSettings(host, flags);
+  const settings = readWebhookSettings(host, flags);
   const log = openLog(settings.logLevel, (line) => host.writeOut(line));
   const webhook = await startWebhook(host, settings, log);
   host.onSignal('SIGHUP', () => void webhook.reload());

@@ -6,16 +6,16 @@ import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { getErrorCode, ConfigError, UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { makePrintable } from '../../shared/base/printable.ts';
-import { describeRequest } from '../authz/authorize.ts';
+import { describeRequest } from '../authz/authorizer.ts';
 import { parseCommandLine, renderHelp } from './parse-command-line.ts';
-import { EXTRA } from '../authn/identity.ts';
+import { EXTRA_KEYS } from '../authn/user-info.ts';
 import { WEBHOOK_OPTIONS } from './options.ts';
-import { BadPolicy } from '../authz/policy/shape.ts';
-import { findAllowing, parsePolicy } from '../authz/policy/policy.ts';
+import { InvalidPolicyError } from '../authz/policy/policy-members.ts';
+import { findAllowingEntry, parsePolicy } from '../authz/policy/policy.ts';
 import type { Policy } from '../authz/policy/policy.ts';
 import { readSubject } from '../authz/policy/subject.ts';
 import type { AccessRequest } from '../review/review.ts';
-import { readCompatibilities, readConfig } from './settings.ts';
+import { readCompatibilities, resolveWebhookConfig } from './settings.ts';
 
 const NAMES = ['keystone-policy-file', 'compatibility'];
 const SHARED = WEBHOOK_OPTIONS.filter(({ name }) => NAMES.includes(name));
@@ -55,7 +55,7 @@ function loadPolicy(host: Host, config: ResolvedConfig): { policy: Policy; file:
     const text = readFileSync(resolve(host.cwd, file), 'utf8');
     return { file, policy: parsePolicy(text, readCompatibilities(config)) };
   } catch (error) {
-    if (error instanceof BadPolicy) throw new ConfigError(`${file}: ${error.message}`);
+    if (error instanceof InvalidPolicyError) throw new ConfigError(`${file}: ${error.message}`);
     if (error instanceof ConfigError) throw error;
     throw new ConfigError(`${file} cannot be read (${getErrorCode(error)})`);
   }
@@ -88,17 +88,17 @@ function test(host: Host, config: ResolvedConfig, text: (name: string) => string
     groups: readList(text('groups')),
     // Whoever is asked about here is a user of Keystone.
     extra: new Map([
-      [EXTRA.roles, readList(text('roles'))],
-      [EXTRA.projectId, readList(text('projects'))],
+      [EXTRA_KEYS.roles, readList(text('roles'))],
+      [EXTRA_KEYS.projectId, readList(text('projects'))],
     ]),
     request,
   });
-  const entry = findAllowing(policy, subject, request);
+  const entry = findAllowingEntry(policy, subject, request);
   const what = describeRequest(request);
   const lines =
     entry === undefined
       ? [`not allowed: ${what}: none of the ${policy.entries.length} entries of ${file} matches`]
-      : [`allowed: ${what}: entry ${entry.number} of ${file}:`, JSON.stringify(entry.source)];
+      : [`allowed: ${what}: entry ${entry.number} of ${file}:`, JSON.stringify(entry.definition)];
   host.writeOut(`${lines.map(makePrintable).join('\n')}\n`);
   return entry === undefined ? 1 : 0;
 }
@@ -130,7 +130,7 @@ export function runPolicyCommand(host: Host, argv: readonly string[]): number {
     return 0;
   }
   if (words[0] !== undefined) throw new UsageError(`unexpected argument "${words[0]}"`, { hint: 'see --help' });
-  const config = readConfig(host, flags);
+  const config = resolveWebhookConfig(host, flags);
   const text = (name: string): string | undefined => {
     const value = flags.get(name)?.value;
     return typeof value === 'string' ? value : undefined;

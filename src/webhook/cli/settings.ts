@@ -7,41 +7,41 @@ import { resolveConfig } from '../../shared/options/resolve-config.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { readOidc } from '../authn/oidc-settings.ts';
+import { readOidcSettings } from '../authn/oidc-settings.ts';
 import type { OidcSettings } from '../authn/oidc-authenticator.ts';
 import { WEBHOOK_OPTIONS } from './options.ts';
 import { COMPATIBILITIES } from '../authz/policy/finding.ts';
 import type { Compatibilities, Compatibility } from '../authz/policy/finding.ts';
 
 /** Everything a running webhook needs to know, read and checked. Files are absolute paths. */
-export interface Settings {
+export interface WebhookSettings {
   readonly listen: { readonly host: string; readonly port: number };
   readonly certFile: string;
   readonly keyFile: string;
   readonly clientCaFile: string | undefined;
-  readonly graceMs: number;
+  readonly shutdownGraceMs: number;
   /** In the order in which they are asked; never empty. */
-  readonly authenticators: readonly AuthenticatorName[];
+  readonly authenticatorNames: readonly AuthenticatorName[];
   /** Empty where Keystone is not among them. */
   readonly authUrl: string;
   readonly keystoneCaFile: string | undefined;
   readonly proxy: Readonly<Record<string, string | undefined>>;
-  readonly timeoutMs: number;
-  readonly concurrency: number;
-  readonly rate: number;
+  readonly keystoneTimeoutMs: number;
+  readonly keystoneConcurrency: number;
+  readonly keystoneRate: number;
   readonly usernameFormat: string;
   readonly groupFormat: string;
-  readonly goodMs: number;
+  readonly cacheTtlMs: number;
   readonly oidc: OidcSettings | undefined;
-  readonly refuseAccessRules: boolean;
-  readonly anyShape: boolean;
+  readonly refusesAccessRules: boolean;
+  readonly allowsAnyTokenShape: boolean;
   readonly policyFile: string | undefined;
-  readonly policyConfigMap: string | undefined;
-  readonly denies: boolean;
+  readonly policyConfigMapName: string | undefined;
+  readonly deniesUnmatched: boolean;
   readonly compatibilities: Compatibilities;
   readonly syncFile: string | undefined;
-  readonly syncConfigMap: string | undefined;
-  readonly kubeconfig: string | undefined;
+  readonly syncConfigMapName: string | undefined;
+  readonly kubeconfigFile: string | undefined;
   readonly logLevel: string;
 }
 
@@ -124,7 +124,7 @@ export function readCompatibilities(config: ResolvedConfig): Compatibilities {
 }
 
 /** Flags over variables. */
-export function readConfig(host: Host, flags: Layer): ResolvedConfig {
+export function resolveWebhookConfig(host: Host, flags: Layer): ResolvedConfig {
   return resolveConfig([flags, readEnvironment(host.env, WEBHOOK_OPTIONS)], WEBHOOK_OPTIONS);
 }
 
@@ -139,41 +139,41 @@ function require(config: ResolvedConfig, name: string, variable: string): string
  *
  * @throws ConfigError
  */
-export function readSettings(host: Host, flags: Layer): Settings {
-  const config = readConfig(host, flags);
+export function readWebhookSettings(host: Host, flags: Layer): WebhookSettings {
+  const config = resolveWebhookConfig(host, flags);
   const path = (file: string): string => resolve(host.cwd, file);
   const file = (name: string): string | undefined => {
     const text = config.text(name);
     return text === undefined ? undefined : path(text);
   };
-  const authenticators = readAuthenticators(config);
-  if (authenticators.includes('keystone')) require(config, 'keystone-url', 'OS_AUTH_URL');
+  const authenticatorNames = readAuthenticators(config);
+  if (authenticatorNames.includes('keystone')) require(config, 'keystone-url', 'OS_AUTH_URL');
   return {
     listen: readListen(config),
     certFile: path(require(config, 'tls-cert-file', 'TLS_CERT_FILE')),
     keyFile: path(require(config, 'tls-private-key-file', 'TLS_PRIVATE_KEY_FILE')),
     clientCaFile: file('client-ca-file'),
-    graceMs: readSeconds(config, 'shutdown-grace', 1, 600),
-    authenticators,
+    shutdownGraceMs: readSeconds(config, 'shutdown-grace', 1, 600),
+    authenticatorNames,
     authUrl: readAuthUrl(config) ?? '',
     keystoneCaFile: file('keystone-ca-file'),
     proxy: readProxyEnv(host.env),
-    timeoutMs: readSeconds(config, 'keystone-timeout', 3, LONGEST_TIMEOUT_SECONDS),
-    concurrency: readCount(config, 'keystone-concurrency', 16),
-    rate: readCount(config, 'keystone-rate', 15),
+    keystoneTimeoutMs: readSeconds(config, 'keystone-timeout', 3, LONGEST_TIMEOUT_SECONDS),
+    keystoneConcurrency: readCount(config, 'keystone-concurrency', 16),
+    keystoneRate: readCount(config, 'keystone-rate', 15),
     usernameFormat: readFormat(config, 'username-format', 'niDd'),
     groupFormat: readFormat(config, 'group-format', 'nid'),
-    goodMs: readSeconds(config, 'cache-ttl', LONGEST_GOOD_SECONDS, LONGEST_GOOD_SECONDS),
-    oidc: authenticators.includes('oidc') ? readOidc(config, file) : undefined,
-    refuseAccessRules: config.text('access-rules') !== 'accept',
-    anyShape: config.isOn('any-token-shape'),
+    cacheTtlMs: readSeconds(config, 'cache-ttl', LONGEST_GOOD_SECONDS, LONGEST_GOOD_SECONDS),
+    oidc: authenticatorNames.includes('oidc') ? readOidcSettings(config, file) : undefined,
+    refusesAccessRules: config.text('access-rules') !== 'accept',
+    allowsAnyTokenShape: config.isOn('any-token-shape'),
     policyFile: file('keystone-policy-file'),
-    policyConfigMap: config.text('policy-configmap-name'),
-    denies: config.isOn('deny-unmatched'),
+    policyConfigMapName: config.text('policy-configmap-name'),
+    deniesUnmatched: config.isOn('deny-unmatched'),
     compatibilities: readCompatibilities(config),
     syncFile: file('sync-config-file'),
-    syncConfigMap: config.text('sync-configmap-name'),
-    kubeconfig: file('kubeconfig'),
+    syncConfigMapName: config.text('sync-configmap-name'),
+    kubeconfigFile: file('kubeconfig'),
     logLevel: config.text('log-level') ?? 'info',
   };
 }

@@ -6,34 +6,34 @@ import type { Host } from '../../shared/base/host.ts';
 import { openHttpClient } from '../../shared/http/http-client.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
 import { VERSION } from '../../shared/base/version.ts';
-import { makeAuthenticator } from '../authn/authenticate.ts';
-import type { Memory } from '../authn/authenticate.ts';
+import { makeKeystoneAuthenticator } from '../authn/keystone-authenticator.ts';
+import type { CacheSizes } from '../authn/keystone-authenticator.ts';
 import { chainAuthenticators } from '../authn/authenticator-chain.ts';
 import type { Authenticator } from '../authn/authenticator-chain.ts';
-import { makeAuthorizer } from '../authz/authorize.ts';
-import { makeCertificates } from '../server/certificates.ts';
+import { makeAuthorizer } from '../authz/authorizer.ts';
+import { parseCertificates } from '../server/certificates.ts';
 import type { Certificates } from '../server/certificates.ts';
-import { makeGate } from '../authn/rate-limiter.ts';
-import { keepIssuerKeys } from '../authn/issuer-keys.ts';
-import type { Cluster } from '../sources/kubernetes.ts';
-import { openCluster } from '../sources/kubernetes.ts';
+import { makeRateLimiter } from '../authn/rate-limiter.ts';
+import { makeIssuerKeys } from '../authn/issuer-keys.ts';
+import type { Cluster } from '../sources/cluster.ts';
+import { openCluster } from '../sources/cluster.ts';
 import type { Log } from '../server/log.ts';
 import { makeMetrics } from '../server/metrics.ts';
 import type { Metrics } from '../server/metrics.ts';
-import { isTokenOf, makeOidcAuthenticator } from '../authn/oidc-authenticator.ts';
-import { BadPolicy } from '../authz/policy/shape.ts';
+import { hasIssuerClaim, makeOidcAuthenticator } from '../authn/oidc-authenticator.ts';
+import { InvalidPolicyError } from '../authz/policy/policy-members.ts';
 import { EMPTY_POLICY, parsePolicy } from '../authz/policy/policy.ts';
 import type { Policy } from '../authz/policy/policy.ts';
 import { startServer } from '../server/server.ts';
-import type { AuthenticatorName, Settings } from './settings.ts';
-import { makeSources } from '../sources/sources.ts';
-import { parseSyncConfig, SYNC_DEFAULTS } from '../sync/sync-config.ts';
+import type { AuthenticatorName, WebhookSettings } from './settings.ts';
+import { makeSourceWatcher } from '../sources/source-watcher.ts';
+import { parseSyncConfig, DEFAULT_SYNC_CONFIG } from '../sync/sync-config.ts';
 import type { SyncConfig } from '../sync/sync-config.ts';
-import { makeSynchroniser } from '../sync/synchronise.ts';
-import type { Synchronise } from '../sync/synchronise.ts';
-import { makeValidator } from '../authn/validate-token.ts';
+import { makeSynchronizer } from '../sync/synchronizer.ts';
+import type { Synchronizer } from '../sync/synchronizer.ts';
+import { makeTokenValidator } from '../authn/validate-token.ts';
 
-export interface Webhook {
+export interface RunningWebhook {
   /** Looks at all files now. */
   readonly reload: () => Promise<void>;
   /** Says that it is not ready, waits for load balancers to notice, answers what it has, and ends. */
@@ -49,15 +49,16 @@ const DROPPED = 'names that begin with "system:" were dropped';
 interface State {
   certificates: Certificates | undefined;
   policy: Policy;
-  sync: SyncConfig;
-  memory: () => Memory;
+  syncConfig: SyncConfig;
+  readCacheSizes: () => CacheSizes;
 }
 
-function readPolicy(text: string, where: string, { compatibilities }: Settings): Policy {
+function readPolicy(text: string, where: string, { compatibilities }: WebhookSettings): Policy {
   try {
     return parsePolicy(text, compatibilities);
   } catch (error) {
-    if (error instanceof BadPolicy) throw new ConfigError(`${where}: ${error.message}`, { hint: 'see "policy lint"' });
+    if (error instanceof InvalidPolicyError)
+      throw new ConfigError(`${where}: ${error.message}`, { hint: 'see "policy lint"' });
     throw error;
   }
 }
@@ -79,7 +80,7 @@ function readAuthority(file: string, setting: string): string {
 /** @param caFile and the setting that names it */
 function openWay(
   host: Host,
-  { proxy: proxyEnv, timeoutMs }: Settings,
+  { proxy: proxyEnv, keystoneTimeoutMs }: WebhookSettings,
   log: Log,
   [caFile, setting]: readonly [string | undefined, string],
 ): Promise<HttpClient> {
@@ -90,7 +91,7 @@ function openWay(
     trustedOrigins: undefined,
     proxyEnv,
     userAgent: `k8s-keystone-auth/${VERSION}`,
-    deadlineMs: timeoutMs,
+    deadlineMs: keystoneTimeoutMs,
     log: (line) => {
       log.debug(line);
     },
@@ -99,20 +100,20 @@ function openWay(
 
 /** What synchronises, where that is wanted and there is a cluster; else what does nothing. */
 async function openSynchroniser(
-  settings: Settings,
+  settings: WebhookSettings,
   { state, cluster, log, metrics }: { state: State; cluster: () => Promise<Cluster>; log: Log; metrics: Metrics },
-): Promise<Synchronise> {
-  const nothing: Synchronise = () => Promise.resolve();
-  if (settings.syncFile === undefined && settings.syncConfigMap === undefined) return nothing;
+): Promise<Synchronizer> {
+  const nothing: Synchronizer = () => Promise.resolve();
+  if (settings.syncFile === undefined && settings.syncConfigMapName === undefined) return nothing;
   try {
-    return makeSynchroniser({
+    return makeSynchronizer({
       cluster: await cluster(),
-      config: () => state.sync,
-      onDone: () => {
-        metrics.synchronised('ok');
+      config: () => state.syncConfig,
+      onSynchronized: () => {
+        metrics.recordSynchronization('ok');
       },
       onFailed: (reason) => {
-        metrics.synchronised('failed');
+        metrics.recordSynchronization('failed');
         log.error({ reason }, 'a project was not synchronised');
       },
       onSkipped: (what) => {
@@ -121,93 +122,94 @@ async function openSynchroniser(
     });
   } catch (error) {
     // Role mappings alone need no cluster.
-    if (!(error instanceof PluginError) || settings.kubeconfig !== undefined) throw error;
+    if (!(error instanceof PluginError) || settings.kubeconfigFile !== undefined) throw error;
     log.warn({ reason: error.message }, 'nothing is synchronised');
     return nothing;
   }
 }
 
 /** One way to the cluster, opened by the first who needs it. */
-function shareCluster({ kubeconfig }: Settings): () => Promise<Cluster> {
+function shareCluster({ kubeconfigFile }: WebhookSettings): () => Promise<Cluster> {
   let opened: Promise<Cluster> | undefined;
-  return () => (opened ??= openCluster(kubeconfig));
+  return () => (opened ??= openCluster(kubeconfigFile));
 }
 
 /** What authenticators are made of. */
 interface Parts {
   readonly host: Host;
-  readonly settings: Settings;
+  readonly settings: WebhookSettings;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly state: State;
   readonly cluster: () => Promise<Cluster>;
   /** Takes what has to be closed in the end. */
-  readonly ways: HttpClient[];
+  readonly httpClients: HttpClient[];
 }
 
 async function openKeystone(parts: Parts): Promise<Authenticator> {
-  const { host, settings, log, metrics, state, cluster, ways } = parts;
+  const { host, settings, log, metrics, state, cluster, httpClients } = parts;
   const http = await openWay(host, settings, log, [settings.keystoneCaFile, 'KEYSTONE_CA_FILE']);
-  ways.push(http);
+  httpClients.push(http);
   const { oidc } = settings;
-  const authenticator = makeAuthenticator({
-    validate: makeValidator({
+  const authenticator = makeKeystoneAuthenticator({
+    validate: makeTokenValidator({
       http,
       authUrl: settings.authUrl,
-      refuseAccessRules: settings.refuseAccessRules,
+      refusesAccessRules: settings.refusesAccessRules,
       now: host.now,
       warn: (message) => {
         log.warn(message);
       },
-      count: metrics.keystone,
+      countOutcome: metrics.recordValidation,
     }),
-    gate: makeGate({
-      width: settings.concurrency,
-      rate: settings.rate,
-      patienceMs: PATIENCE_MS,
+    rateLimiter: makeRateLimiter({
+      concurrency: settings.keystoneConcurrency,
+      tokensPerSecond: settings.keystoneRate,
+      maxWaitMs: PATIENCE_MS,
       now: () => performance.now(),
     }),
-    naming: () => ({
+    namingRules: () => ({
       usernameFormat: settings.usernameFormat,
       groupFormat: settings.groupFormat,
-      mappings: state.sync.mappings,
-      mappedSystemNames: settings.compatibilities.has('mapped-system-names'),
+      roleMappings: state.syncConfig.roleMappings,
+      allowsMappedSystemNames: settings.compatibilities.has('mapped-system-names'),
     }),
     // Not even then about tokens that say themselves whose they are.
-    asksAnyway: (token) => settings.anyShape && (oidc === undefined || !isTokenOf(oidc.issuer, token)),
-    goodMs: settings.goodMs,
-    timeoutMs: settings.timeoutMs,
+    skipsShapeCheck: (token) =>
+      settings.allowsAnyTokenShape && (oidc === undefined || !hasIssuerClaim(oidc.issuer, token)),
+    cacheTtlMs: settings.cacheTtlMs,
+    timeoutMs: settings.keystoneTimeoutMs,
     now: host.now,
-    onDropped: (uid, names) => {
+    onNamesDropped: (uid, names) => {
       log.warn({ uid, names }, DROPPED);
     },
-    onConfirmed: await openSynchroniser(settings, { state, cluster, log, metrics }),
+    onAuthenticated: await openSynchroniser(settings, { state, cluster, log, metrics }),
   });
-  state.memory = authenticator.memory;
+  state.readCacheSizes = authenticator.readCacheSizes;
   return authenticator;
 }
 
-async function openOidc({ host, settings, log, metrics, ways }: Parts): Promise<Authenticator> {
+async function openOidc({ host, settings, log, metrics, httpClients }: Parts): Promise<Authenticator> {
   const { oidc } = settings;
   if (oidc === undefined) throw new Error('an issuer was read');
   const http = await openWay(host, settings, log, [oidc.caFile, '--oidc-ca-file']);
-  ways.push(http);
-  const keys = keepIssuerKeys({
+  httpClients.push(http);
+  const keys = makeIssuerKeys({
     http,
     issuer: oidc.issuer,
     now: () => performance.now(),
     onRead: (result, reason) => {
-      metrics.issuer(result);
+      metrics.recordIssuerKeysRead(result);
       if (reason === undefined) log.info({ issuer: oidc.issuer }, 'keys of the issuer read');
       else log.error({ issuer: oidc.issuer, reason }, 'keys of the issuer not read');
     },
   });
   // Beside the rest: an issuer that is away keeps nobody else out.
-  void keys.warm();
+  void keys.preload();
   return makeOidcAuthenticator(oidc, {
     keys,
     now: host.now,
-    onDropped: (username, names) => {
+    onNamesDropped: (username, names) => {
       log.warn({ username, names }, DROPPED);
     },
   });
@@ -223,78 +225,78 @@ const AUTHENTICATORS: Readonly<Record<AuthenticatorName, (parts: Parts) => Promi
  *
  * @throws PluginError where its settings or files cannot be used
  */
-export async function startWebhook(host: Host, settings: Settings, log: Log): Promise<Webhook> {
+export async function startWebhook(host: Host, settings: WebhookSettings, log: Log): Promise<RunningWebhook> {
   const state: State = {
     certificates: undefined,
     policy: EMPTY_POLICY,
-    sync: SYNC_DEFAULTS,
-    memory: () => ({ good: 0, bad: 0 }),
+    syncConfig: DEFAULT_SYNC_CONFIG,
+    readCacheSizes: () => ({ valid: 0, refused: 0 }),
   };
   const metrics = makeMetrics({
-    good_tokens: { help: 'Tokens remembered as good', read: () => state.memory().good },
-    refused_tokens: { help: 'Tokens remembered as refused', read: () => state.memory().bad },
+    good_tokens: { help: 'Tokens remembered as good', read: () => state.readCacheSizes().valid },
+    refused_tokens: { help: 'Tokens remembered as refused', read: () => state.readCacheSizes().refused },
     policy_entries: { help: 'Entries of the policy in force', read: () => state.policy.entries.length },
   });
-  const sources = makeSources(log, metrics);
+  const sources = makeSourceWatcher(log, metrics);
   const cluster = shareCluster(settings);
   const closeWays = (): void => {
-    for (const way of ways) way.close();
+    for (const way of httpClients) way.close();
   };
   let replace: (next: Certificates) => void = () => undefined;
-  const ways: HttpClient[] = [];
+  const httpClients: HttpClient[] = [];
   let ending = false;
   try {
     const { certFile, keyFile, clientCaFile } = settings;
-    await sources.keep(
+    await sources.watchFiles(
       'certificates',
       clientCaFile === undefined ? [certFile, keyFile] : [certFile, keyFile, clientCaFile],
-      ([cert = '', key = '', clientCa]) => makeCertificates(cert, key, clientCa),
+      ([cert = '', key = '', clientCa]) => parseCertificates(cert, key, clientCa),
       (next) => {
         state.certificates = next;
         replace(next);
       },
     );
-    const { policyConfigMap, syncConfigMap } = settings;
-    await sources.follow(
+    const { policyConfigMapName, syncConfigMapName } = settings;
+    await sources.watchText(
       {
         what: 'policy',
         file: settings.policyFile,
-        configMap: policyConfigMap === undefined ? undefined : { name: policyConfigMap, key: 'policies' },
+        configMap: policyConfigMapName === undefined ? undefined : { name: policyConfigMapName, key: 'policies' },
         parse: (text, where) => readPolicy(text, where, settings),
-        absent: EMPTY_POLICY,
-        use: (next) => {
+        defaultValue: EMPTY_POLICY,
+        apply: (next) => {
           state.policy = next;
           for (const { entry, kind, message } of next.findings) log.warn({ entry, kind }, `policy: ${message}`);
         },
       },
       cluster,
     );
-    await sources.follow(
+    await sources.watchText(
       {
         what: 'synchronisation',
         file: settings.syncFile,
-        configMap: syncConfigMap === undefined ? undefined : { name: syncConfigMap, key: 'syncConfig' },
+        configMap: syncConfigMapName === undefined ? undefined : { name: syncConfigMapName, key: 'syncConfig' },
         parse: parseSyncConfig,
-        absent: SYNC_DEFAULTS,
-        use: (next) => {
-          state.sync = next;
+        defaultValue: DEFAULT_SYNC_CONFIG,
+        apply: (next) => {
+          state.syncConfig = next;
         },
       },
       cluster,
     );
-    const parts: Parts = { host, settings, log, metrics, state, cluster, ways };
+    const parts: Parts = { host, settings, log, metrics, state, cluster, httpClients };
     const authenticators: Authenticator[] = [];
-    for (const name of settings.authenticators) authenticators.push(await AUTHENTICATORS[name](parts));
+    for (const name of settings.authenticatorNames) authenticators.push(await AUTHENTICATORS[name](parts));
     if (state.certificates === undefined) throw new Error('certificates were kept');
     const server = await startServer(
       {
         certificates: state.certificates,
         authenticate: chainAuthenticators(authenticators),
-        authorize: makeAuthorizer(() => state.policy, settings.denies),
+        authorize: makeAuthorizer(() => state.policy, settings.deniesUnmatched),
         metrics,
         log,
-        unready: () => {
-          const awaited = sources.awaited();
+        getUnreadyReason: () => {
+          const awaited = sources.findUnreadSource();
           if (ending) return 'shutting down';
           return awaited === undefined ? undefined : `${awaited} has not been read yet`;
         },
@@ -309,10 +311,10 @@ export async function startWebhook(host: Host, settings: Settings, log: Log): Pr
     };
     log.info({ port: server.port, ...whose, version: VERSION }, 'listening');
     return {
-      reload: sources.look,
+      reload: sources.checkFiles,
       stop: async () => {
         ending = true;
-        await new Promise((resolve) => setTimeout(resolve, settings.graceMs));
+        await new Promise((resolve) => setTimeout(resolve, settings.shutdownGraceMs));
         await server.close();
         sources.close();
         closeWays();

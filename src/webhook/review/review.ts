@@ -5,8 +5,8 @@
 import { isJsonObject, objectAt, parseJsonObject, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import type { Secret } from '../../shared/base/secret.ts';
-import type { Identity } from '../authn/identity.ts';
-import { PassingSecret } from './passing-secret.ts';
+import type { UserInfo } from '../authn/user-info.ts';
+import { UntrackedSecret } from './untracked-secret.ts';
 
 export type ReviewVersion = 'v1' | 'v1beta1';
 
@@ -51,11 +51,11 @@ export interface AccessReview {
 export type Review = TokenReview | AccessReview;
 
 /** What was sent is no review; the message says why, in words that quote nothing. */
-export class BadReview extends Error {}
+export class InvalidReviewError extends Error {}
 
 /** What a review's token turned out to be. */
 export type TokenVerdict =
-  | { readonly kind: 'accepted'; readonly identity: Identity }
+  | { readonly kind: 'accepted'; readonly userInfo: UserInfo }
   /** kube-apiserver keeps this for a while. */
   | { readonly kind: 'refused'; readonly reason: string }
   /** Nobody can say now; kube-apiserver asks again next time. */
@@ -77,7 +77,7 @@ function isVersion(text: string): text is ReviewVersion {
 function readText(value: JsonObject, name: string): string {
   if (!Object.hasOwn(value, name)) return '';
   const member = value[name];
-  if (typeof member !== 'string') throw new BadReview(`${name} must be a string`);
+  if (typeof member !== 'string') throw new InvalidReviewError(`${name} must be a string`);
   return member;
 }
 
@@ -86,7 +86,7 @@ function readTexts(value: JsonObject, name: string): readonly string[] {
   // Go writes an empty list as null.
   if (member === undefined || member === null) return [];
   if (!Array.isArray(member) || !member.every((one) => typeof one === 'string')) {
-    throw new BadReview(`${name} must be a list of strings`);
+    throw new InvalidReviewError(`${name} must be a list of strings`);
   }
   return member;
 }
@@ -94,7 +94,7 @@ function readTexts(value: JsonObject, name: string): readonly string[] {
 function readExtra(spec: JsonObject): ReadonlyMap<string, readonly string[]> {
   const member = Object.hasOwn(spec, 'extra') ? spec['extra'] : undefined;
   if (member === undefined || member === null) return new Map();
-  if (!isJsonObject(member)) throw new BadReview('extra must be an object');
+  if (!isJsonObject(member)) throw new InvalidReviewError('extra must be an object');
   return new Map(Object.keys(member).map((name) => [name, readTexts(member, name)]));
 }
 
@@ -102,10 +102,11 @@ function readRequest(spec: JsonObject): AccessRequest {
   const resource = objectAt(spec, 'resourceAttributes');
   const path = objectAt(spec, 'nonResourceAttributes');
   if (resource !== undefined && path !== undefined) {
-    throw new BadReview('resourceAttributes and nonResourceAttributes exclude each other');
+    throw new InvalidReviewError('resourceAttributes and nonResourceAttributes exclude each other');
   }
   if (path !== undefined) return { kind: 'path', verb: readText(path, 'verb'), path: readText(path, 'path') };
-  if (resource === undefined) throw new BadReview('resourceAttributes or nonResourceAttributes must be an object');
+  if (resource === undefined)
+    throw new InvalidReviewError('resourceAttributes or nonResourceAttributes must be an object');
   return {
     kind: 'resource',
     verb: readText(resource, 'verb'),
@@ -131,8 +132,8 @@ function readAccess(version: ReviewVersion, spec: JsonObject): AccessReview {
 
 function readToken(version: ReviewVersion, spec: JsonObject): TokenReview {
   const token = readText(spec, 'token');
-  if (token === '') throw new BadReview('spec.token is missing');
-  return { kind: 'TokenReview', version, token: new PassingSecret(token) };
+  if (token === '') throw new InvalidReviewError('spec.token is missing');
+  return { kind: 'TokenReview', version, token: new UntrackedSecret(token) };
 }
 
 const READERS: Readonly<
@@ -149,16 +150,16 @@ const READERS: Readonly<
  */
 export function parseReview(text: string): Review {
   const body = parseJsonObject(text);
-  if (body === undefined) throw new BadReview('the body is not a JSON object');
+  if (body === undefined) throw new InvalidReviewError('the body is not a JSON object');
   const kind = textAt(body, 'kind') ?? '';
   const reader = Object.hasOwn(READERS, kind) ? READERS[kind] : undefined;
-  if (reader === undefined) throw new BadReview('kind must be TokenReview or SubjectAccessReview');
+  if (reader === undefined) throw new InvalidReviewError('kind must be TokenReview or SubjectAccessReview');
   const [group, version = ''] = (textAt(body, 'apiVersion') ?? '').split('/');
   if (group !== reader.group || !isVersion(version)) {
-    throw new BadReview(`apiVersion of a ${kind} must be ${reader.group}/v1 or ${reader.group}/v1beta1`);
+    throw new InvalidReviewError(`apiVersion of a ${kind} must be ${reader.group}/v1 or ${reader.group}/v1beta1`);
   }
   const spec = objectAt(body, 'spec');
-  if (spec === undefined) throw new BadReview('spec must be an object');
+  if (spec === undefined) throw new InvalidReviewError('spec must be an object');
   return reader.read(version, spec);
 }
 
@@ -169,7 +170,7 @@ export function parseReview(text: string): Review {
 export function answerTokenReview({ version }: TokenReview, verdict: TokenVerdict): JsonObject {
   const apiVersion = `authentication.k8s.io/${version}`;
   if (verdict.kind === 'accepted') {
-    return { apiVersion, kind: 'TokenReview', status: { authenticated: true, user: verdict.identity } };
+    return { apiVersion, kind: 'TokenReview', status: { authenticated: true, user: verdict.userInfo } };
   }
   const error = verdict.kind === 'unknown' ? { error: verdict.reason } : {};
   return { apiVersion, kind: 'TokenReview', status: { authenticated: false, ...error } };

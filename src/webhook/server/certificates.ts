@@ -14,7 +14,7 @@ export interface Certificates {
  *
  * @throws ConfigError where they cannot be used, alone or together
  */
-export function makeCertificates(cert: string, key: string, clientCa: string | undefined): Certificates {
+export function parseCertificates(cert: string, key: string, clientCa: string | undefined): Certificates {
   try {
     createSecureContext({ cert, key, minVersion: 'TLSv1.2', ...(clientCa === undefined ? {} : { ca: clientCa }) });
   } catch {

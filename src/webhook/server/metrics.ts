@@ -1,15 +1,15 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Source } from '../authn/authenticate.ts';
+import type { VerdictSource } from '../authn/keystone-authenticator.ts';
 
 /** What is counted, for Prometheus. */
 export interface Metrics {
-  readonly token: (result: string, source: Source, seconds: number) => void;
-  readonly access: (result: string, seconds: number) => void;
-  readonly bad: () => void;
-  readonly keystone: (outcome: string) => void;
-  readonly issuer: (result: 'ok' | 'failed') => void;
-  readonly reload: (what: string, result: 'ok' | 'failed') => void;
-  readonly synchronised: (result: 'ok' | 'failed') => void;
+  readonly recordTokenReview: (result: string, source: VerdictSource, seconds: number) => void;
+  readonly recordAccessReview: (result: string, seconds: number) => void;
+  readonly recordBadRequest: () => void;
+  readonly recordValidation: (outcome: string) => void;
+  readonly recordIssuerKeysRead: (result: 'ok' | 'failed') => void;
+  readonly recordReload: (what: string, result: 'ok' | 'failed') => void;
+  readonly recordSynchronization: (result: 'ok' | 'failed') => void;
   readonly contentType: string;
   readonly render: () => Promise<string>;
 }
@@ -55,27 +55,27 @@ export function makeMetrics(
     });
   }
   return {
-    token(result, source, took) {
+    recordTokenReview(result, source, took) {
       tokens.inc({ result, source });
       seconds.observe({ kind: 'TokenReview' }, took);
     },
-    access(result, took) {
+    recordAccessReview(result, took) {
       accesses.inc({ result });
       seconds.observe({ kind: 'SubjectAccessReview' }, took);
     },
-    bad: () => {
+    recordBadRequest: () => {
       bad.inc();
     },
-    keystone: (outcome) => {
+    recordValidation: (outcome) => {
       keystone.inc({ outcome });
     },
-    issuer: (result) => {
+    recordIssuerKeysRead: (result) => {
       issuer.inc({ result });
     },
-    reload: (what, result) => {
+    recordReload: (what, result) => {
       reloads.inc({ what, result });
     },
-    synchronised: (result) => {
+    recordSynchronization: (result) => {
       syncs.inc({ result });
     },
     contentType: registry.contentType,

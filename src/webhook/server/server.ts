@@ -8,23 +8,29 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import { TLSSocket } from 'node:tls';
-import type { Authenticate } from '../authn/authenticate.ts';
-import type { Authorize } from '../authz/authorize.ts';
-import { describeRequest } from '../authz/authorize.ts';
+import type { AuthenticateFunction } from '../authn/keystone-authenticator.ts';
+import type { Authorizer } from '../authz/authorizer.ts';
+import { describeRequest } from '../authz/authorizer.ts';
 import type { Certificates } from './certificates.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import { answerAccessReview, answerTokenReview, BadReview, makeStatus, parseReview } from '../review/review.ts';
+import {
+  answerAccessReview,
+  answerTokenReview,
+  InvalidReviewError,
+  makeStatus,
+  parseReview,
+} from '../review/review.ts';
 import type { AccessReview, TokenReview } from '../review/review.ts';
 
 export interface ServerSettings {
   readonly certificates: Certificates;
-  readonly authenticate: Authenticate;
-  readonly authorize: Authorize;
+  readonly authenticate: AuthenticateFunction;
+  readonly authorize: Authorizer;
   readonly metrics: Metrics;
   readonly log: Log;
   /** Why it should get no requests now; undefined while it should. */
-  readonly unready: () => string | undefined;
+  readonly getUnreadyReason: () => string | undefined;
 }
 
 export interface RunningServer {
@@ -61,8 +67,8 @@ const secondsSince = (began: number): number => (performance.now() - began) / 10
 async function reviewToken(review: TokenReview, { authenticate, metrics, log }: ServerSettings): Promise<unknown> {
   const began = performance.now();
   const { verdict, source } = await authenticate(review.token);
-  metrics.token(verdict.kind, source, secondsSince(began));
-  if (verdict.kind === 'accepted') log.debug({ uid: verdict.identity.uid, source }, 'token accepted');
+  metrics.recordTokenReview(verdict.kind, source, secondsSince(began));
+  if (verdict.kind === 'accepted') log.debug({ uid: verdict.userInfo.uid, source }, 'token accepted');
   else if (verdict.kind === 'refused') log.info({ reason: verdict.reason, source }, 'token refused');
   else log.warn({ reason: verdict.reason, source }, 'token not judged');
   return answerTokenReview(review, verdict);
@@ -72,7 +78,7 @@ function reviewAccess(review: AccessReview, { authorize, metrics, log }: ServerS
   const began = performance.now();
   const verdict = authorize(review);
   const result = verdict.allowed ? 'allowed' : verdict.denied ? 'denied' : 'no-opinion';
-  metrics.access(result, secondsSince(began));
+  metrics.recordAccessReview(result, secondsSince(began));
   if (log.isLevelEnabled('debug')) {
     log.debug({ uid: review.uid, request: describeRequest(review.request), result, reason: verdict.reason }, 'access');
   }
@@ -86,7 +92,7 @@ function isTrusted({ raw: { socket } }: FastifyRequest): boolean {
 }
 
 function addRoutes(app: App, settings: ServerSettings): void {
-  const { certificates, metrics, unready } = settings;
+  const { certificates, metrics, getUnreadyReason } = settings;
   const plain = (reply: FastifyReply, status: number, text: string): FastifyReply =>
     reply.code(status).type('text/plain; charset=utf-8').send(`${text}\n`);
 
@@ -99,7 +105,7 @@ function addRoutes(app: App, settings: ServerSettings): void {
   });
   app.get('/healthz', async (_request, reply) => plain(reply, 200, 'ok'));
   app.get('/readyz', async (_request, reply) => {
-    const reason = unready();
+    const reason = getUnreadyReason();
     return reason === undefined ? plain(reply, 200, 'ok') : plain(reply, 503, reason);
   });
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()));
@@ -117,10 +123,10 @@ function addErrors(app: App, { metrics, log }: ServerSettings): void {
   });
   app.setErrorHandler(async (error, _request, reply) => {
     const { statusCode } = error as { statusCode?: number };
-    const status = error instanceof BadReview ? 400 : (statusCode ?? 500);
+    const status = error instanceof InvalidReviewError ? 400 : (statusCode ?? 500);
     if (status >= 400 && status < 500) {
-      metrics.bad();
-      const message = error instanceof BadReview ? error.message : 'the request cannot be read';
+      metrics.recordBadRequest();
+      const message = error instanceof InvalidReviewError ? error.message : 'the request cannot be read';
       return reply
         .code(status)
         .send(makeStatus(status, status === 413 ? 'RequestEntityTooLarge' : 'BadRequest', message));

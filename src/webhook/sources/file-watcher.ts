@@ -6,19 +6,19 @@
 import { readFile, stat } from 'node:fs/promises';
 import { getErrorCode, ConfigError, PluginError } from '../../shared/base/errors.ts';
 
-export interface KeptFiles<T> {
+export interface FileWatcher<T> {
   /** What was good last. */
   current(): T;
   /** Looks now. */
-  look(): Promise<void>;
+  check(): Promise<void>;
   close(): void;
 }
 
-export interface KeptFilesSettings<T> {
+export interface FileWatcherSettings<T> {
   readonly files: readonly string[];
   /** What the texts of the files mean, in their order. */
   readonly parse: (texts: readonly string[]) => T;
-  readonly everyMs: number;
+  readonly intervalMs: number;
   /** After each change, good or bad. */
   readonly onChange: (result: { readonly value: T } | { readonly failure: string }) => void;
 }
@@ -47,8 +47,8 @@ async function readStamp(file: string): Promise<string> {
  *
  * @throws PluginError where they cannot be used in the first place
  */
-export async function keepFiles<T>(settings: KeptFilesSettings<T>): Promise<KeptFiles<T>> {
-  const { files, parse, everyMs, onChange } = settings;
+export async function startFileWatcher<T>(settings: FileWatcherSettings<T>): Promise<FileWatcher<T>> {
+  const { files, parse, intervalMs, onChange } = settings;
   const readStamps = async (): Promise<string> => (await Promise.all(files.map(readStamp))).join('\n');
   const read = async (): Promise<T> => parse(await Promise.all(files.map(readText)));
   // Before the content, so that a change in between is seen at the next look.
@@ -69,17 +69,17 @@ export async function keepFiles<T>(settings: KeptFilesSettings<T>): Promise<Kept
     onChange({ value });
   }
 
-  const look = (): Promise<void> => {
+  const check = (): Promise<void> => {
     looking ??= lookOnce().finally(() => {
       looking = undefined;
     });
     return looking;
   };
-  const timer = setInterval(() => void look(), everyMs);
+  const timer = setInterval(() => void check(), intervalMs);
   timer.unref();
   return {
     current: () => value,
-    look,
+    check,
     close: () => {
       clearInterval(timer);
     },

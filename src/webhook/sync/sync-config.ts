@@ -6,23 +6,23 @@ import { ConfigError } from '../../shared/base/errors.ts';
 import type { RoleMapping } from '../authn/role-mappings.ts';
 
 export interface SyncConfig {
-  readonly projects: boolean;
-  readonly roleAssignments: boolean;
+  readonly syncsProjects: boolean;
+  readonly syncsRoleAssignments: boolean;
   /** `%i` the project's id, `%n` its name, `%d` the id of its domain. */
   readonly namespaceFormat: string;
-  readonly excludedIds: readonly string[];
-  readonly excludedNames: readonly string[];
-  readonly mappings: readonly RoleMapping[];
+  readonly excludedProjectIds: readonly string[];
+  readonly excludedProjectNames: readonly string[];
+  readonly roleMappings: readonly RoleMapping[];
 }
 
 /** What is done where nothing is said. */
-export const SYNC_DEFAULTS: SyncConfig = {
-  projects: true,
-  roleAssignments: true,
+export const DEFAULT_SYNC_CONFIG: SyncConfig = {
+  syncsProjects: true,
+  syncsRoleAssignments: true,
   namespaceFormat: '%i',
-  excludedIds: [],
-  excludedNames: [],
-  mappings: [],
+  excludedProjectIds: [],
+  excludedProjectNames: [],
+  roleMappings: [],
 };
 
 const TYPES = ['projects', 'role_assignments'];
@@ -84,15 +84,15 @@ export function parseSyncConfig(text: string, file: string): SyncConfig {
   const types = readTexts(mapping, 'data_types_to_sync', file)?.map((type) => type.replaceAll('-', '_'));
   const strange = types?.find((type) => !TYPES.includes(type));
   if (strange !== undefined) fail(file, `data_types_to_sync knows ${TYPES.join(' and ')}, not "${strange}"`);
-  const namespaceFormat = readText(mapping, 'namespace_format', file) ?? SYNC_DEFAULTS.namespaceFormat;
+  const namespaceFormat = readText(mapping, 'namespace_format', file) ?? DEFAULT_SYNC_CONFIG.namespaceFormat;
   // Two projects must never share a namespace.
   if (!namespaceFormat.includes('%i')) fail(file, 'namespace_format must hold %i');
   return {
-    projects: types?.includes('projects') ?? SYNC_DEFAULTS.projects,
-    roleAssignments: types?.includes('role_assignments') ?? SYNC_DEFAULTS.roleAssignments,
+    syncsProjects: types?.includes('projects') ?? DEFAULT_SYNC_CONFIG.syncsProjects,
+    syncsRoleAssignments: types?.includes('role_assignments') ?? DEFAULT_SYNC_CONFIG.syncsRoleAssignments,
     namespaceFormat,
-    excludedIds: readTexts(mapping, 'projects_blacklist', file) ?? [],
-    excludedNames: readTexts(mapping, 'projects_name_blacklist', file) ?? [],
-    mappings: readMappings(mapping, file),
+    excludedProjectIds: readTexts(mapping, 'projects_blacklist', file) ?? [],
+    excludedProjectNames: readTexts(mapping, 'projects_name_blacklist', file) ?? [],
+    roleMappings: readMappings(mapping, file),
   };
 }

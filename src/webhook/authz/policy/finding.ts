@@ -11,7 +11,7 @@ export interface Finding {
 }
 
 /** Takes what an entry's parts find. */
-export type Find = (kind: Finding['kind'], message: string) => void;
+export type FindingReporter = (kind: Finding['kind'], message: string) => void;
 
 /** Faults of the Go program that a cluster may depend on, each to be had back by its name. */
 export const COMPATIBILITIES = {

@@ -6,22 +6,22 @@ import { isJsonObject } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import type { AccessRequest } from '../../review/review.ts';
 import type { Compatibilities, Finding } from './finding.ts';
-import { BadPolicy } from './shape.ts';
+import { InvalidPolicyError } from './policy-members.ts';
 import type { Subject } from './subject.ts';
 import { compileUsers } from './users.ts';
-import { compileMatch, compilePath, compileResource } from './version1.ts';
-import { compilePaths, compileResources } from './version2.ts';
+import { compileMatch, compileNonresource, compileResource } from './version1.ts';
+import { compileNonresourcePermissions, compileResourcePermissions } from './version2.ts';
 
 /** One entry. */
-export interface Entry {
+export interface PolicyEntry {
   /** Counted from 1. */
   readonly number: number;
-  readonly source: JsonObject;
+  readonly definition: JsonObject;
   readonly allows: (subject: Subject, request: AccessRequest) => boolean;
 }
 
 export interface Policy {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly PolicyEntry[];
   readonly findings: readonly Finding[];
 }
 
@@ -39,20 +39,24 @@ function choose<T>(newer: Match<T>, older: Match<T>, match: (subject: Subject) =
 }
 
 function compileEntry(
-  source: JsonObject,
+  definition: JsonObject,
   number: number,
   compatibilities: Compatibilities,
-): { readonly entry: Entry; readonly findings: readonly Finding[] } {
+): { readonly entry: PolicyEntry; readonly findings: readonly Finding[] } {
   const findings: Finding[] = [];
   const find = (kind: Finding['kind'], message: string): void => {
     findings.push({ entry: number, kind, message });
   };
-  const has = (name: string): boolean => Object.hasOwn(source, name);
-  const isFor = compileUsers(source, compatibilities, find);
-  const match = compileMatch(source, find);
-  const resource = choose(compileResources(source, compatibilities, find), compileResource(source, find), match);
-  const path = choose(compilePaths(source, find), compilePath(source, find), match);
-  const unknown = Object.keys(source).filter((name) => !MEMBERS.includes(name));
+  const has = (name: string): boolean => Object.hasOwn(definition, name);
+  const isFor = compileUsers(definition, compatibilities, find);
+  const match = compileMatch(definition, find);
+  const resource = choose(
+    compileResourcePermissions(definition, compatibilities, find),
+    compileResource(definition, find),
+    match,
+  );
+  const path = choose(compileNonresourcePermissions(definition, find), compileNonresource(definition, find), match);
+  const unknown = Object.keys(definition).filter((name) => !MEMBERS.includes(name));
   if (unknown.length > 0) find('odd', `"${unknown.join('", "')}" is not understood and left out`);
   if (!MEMBERS.slice(1, -1).some(has)) find('never', 'it has no permissions');
   for (const [newer, older] of [
@@ -66,7 +70,7 @@ function compileEntry(
   return {
     entry: {
       number,
-      source,
+      definition,
       allows: (subject, request) =>
         isFor(subject) && (request.kind === 'resource' ? resource(subject, request) : path(subject, request)),
     },
@@ -79,9 +83,9 @@ function parseList(text: string): readonly unknown[] {
   try {
     value = JSON.parse(text);
   } catch {
-    throw new BadPolicy('it is not JSON');
+    throw new InvalidPolicyError('it is not JSON');
   }
-  if (!Array.isArray(value)) throw new BadPolicy('it is not a JSON list of entries');
+  if (!Array.isArray(value)) throw new InvalidPolicyError('it is not a JSON list of entries');
   return value;
 }
 
@@ -93,11 +97,11 @@ function parseList(text: string): readonly unknown[] {
 export function parsePolicy(text: string, compatibilities: Compatibilities): Policy {
   const compiled = parseList(text).map((source, index) => {
     try {
-      if (!isJsonObject(source)) throw new BadPolicy('it is not an object');
+      if (!isJsonObject(source)) throw new InvalidPolicyError('it is not an object');
       return compileEntry(source, index + 1, compatibilities);
     } catch (error) {
-      if (!(error instanceof BadPolicy)) throw error;
-      throw new BadPolicy(`entry ${index + 1}: ${error.message}`);
+      if (!(error instanceof InvalidPolicyError)) throw error;
+      throw new InvalidPolicyError(`entry ${index + 1}: ${error.message}`);
     }
   });
   const findings = compiled.flatMap((one) => one.findings);
@@ -107,7 +111,11 @@ export function parsePolicy(text: string, compatibilities: Compatibilities): Pol
 }
 
 /** The first entry that allows the request. Users who are not Keystone's are other authorizers' business. */
-export function findAllowing({ entries }: Policy, subject: Subject, request: AccessRequest): Entry | undefined {
-  if (!subject.ofKeystone) return undefined;
+export function findAllowingEntry(
+  { entries }: Policy,
+  subject: Subject,
+  request: AccessRequest,
+): PolicyEntry | undefined {
+  if (!subject.isKeystoneUser) return undefined;
   return entries.find((entry) => entry.allows(subject, request));
 }

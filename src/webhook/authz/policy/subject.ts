@@ -1,4 +1,4 @@
-import { EXTRA, EXTRA_PREFIX } from '../../authn/identity.ts';
+import { EXTRA_KEYS, EXTRA_PREFIX } from '../../authn/user-info.ts';
 import type { AccessReview } from '../../review/review.ts';
 
 /** Who asks, as far as a policy can tell users apart. */
@@ -10,7 +10,7 @@ export interface Subject {
   /** Ids and names. */
   readonly projects: ReadonlySet<string>;
   /** Whether a token of Keystone's stands behind the request. */
-  readonly ofKeystone: boolean;
+  readonly isKeystoneUser: boolean;
 }
 
 /** Reads who asks out of a review. */
@@ -21,8 +21,8 @@ export function readSubject({ user, uid, groups, extra }: AccessReview): Subject
     name: user,
     uid,
     groups: new Set(groups),
-    roles: of(EXTRA.roles),
-    projects: of(EXTRA.projectId, EXTRA.projectName),
-    ofKeystone: [...extra.keys()].some((name) => name.startsWith(EXTRA_PREFIX)),
+    roles: of(EXTRA_KEYS.roles),
+    projects: of(EXTRA_KEYS.projectId, EXTRA_KEYS.projectName),
+    isKeystoneUser: [...extra.keys()].some((name) => name.startsWith(EXTRA_PREFIX)),
   };
 }

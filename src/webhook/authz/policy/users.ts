@@ -1,7 +1,7 @@
 import { isJsonObject } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import type { Compatibilities, Find } from './finding.ts';
-import { BadPolicy, memberAt, wantTexts } from './shape.ts';
+import type { Compatibilities, FindingReporter } from './finding.ts';
+import { InvalidPolicyError, readMember, readTextListMember } from './policy-members.ts';
 import type { Subject } from './subject.ts';
 
 export type SubjectTest = (subject: Subject) => boolean;
@@ -11,22 +11,22 @@ export type SubjectTest = (subject: Subject) => boolean;
  *
  * @throws BadPolicy where `users` is of a wrong type, since without it the entry would be for everybody
  */
-export function compileUsers(entry: JsonObject, compatibilities: Compatibilities, find: Find): SubjectTest {
-  const users = memberAt(entry, 'users');
+export function compileUsers(entry: JsonObject, compatibilities: Compatibilities, find: FindingReporter): SubjectTest {
+  const users = readMember(entry, 'users');
   if (users === undefined) return () => true;
   try {
-    if (!isJsonObject(users)) throw new BadPolicy('"users" must be an object with "roles" and "projects"');
+    if (!isJsonObject(users)) throw new InvalidPolicyError('"users" must be an object with "roles" and "projects"');
     return compileGate(users, find);
   } catch (error) {
-    if (!(error instanceof BadPolicy) || !compatibilities.has('wrong-users')) throw error;
+    if (!(error instanceof InvalidPolicyError) || !compatibilities.has('wrong-users')) throw error;
     find('fault', `${error.message}; it restricts nobody, as in the Go program`);
     return () => true;
   }
 }
 
-function compileGate(users: JsonObject, find: Find): SubjectTest {
-  const roles = wantTexts(users, 'roles') ?? [];
-  const projects = wantTexts(users, 'projects') ?? [];
+function compileGate(users: JsonObject, find: FindingReporter): SubjectTest {
+  const roles = readTextListMember(users, 'roles') ?? [];
+  const projects = readTextListMember(users, 'projects') ?? [];
   const unknown = Object.keys(users).filter((name) => name !== 'roles' && name !== 'projects');
   if (unknown.length > 0) {
     // A restriction that is not understood must not be left out.

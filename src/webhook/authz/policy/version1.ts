@@ -2,8 +2,14 @@
 import { isJsonObject } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import type { PathRequest, ResourceRequest } from '../../review/review.ts';
-import type { Find } from './finding.ts';
-import { BadPolicy, memberAt, wantObject, wantText, wantTexts } from './shape.ts';
+import type { FindingReporter } from './finding.ts';
+import {
+  InvalidPolicyError,
+  readMember,
+  readObjectMember,
+  readTextMember,
+  readTextListMember,
+} from './policy-members.ts';
 import type { Subject } from './subject.ts';
 import type { SubjectTest } from './users.ts';
 
@@ -20,13 +26,16 @@ function covers(word: string, resource: string, subresource: string): boolean {
  *
  * @throws BadPolicy
  */
-export function compileResource(entry: JsonObject, find: Find): ((request: ResourceRequest) => boolean) | undefined {
-  const spec = wantObject(entry, 'resource');
+export function compileResource(
+  entry: JsonObject,
+  find: FindingReporter,
+): ((request: ResourceRequest) => boolean) | undefined {
+  const spec = readObjectMember(entry, 'resource');
   if (spec === undefined) return undefined;
-  const verbs = wantTexts(spec, 'verbs') ?? [];
-  const resources = wantTexts(spec, 'resources') ?? [];
-  const group = wantText(spec, 'version');
-  const namespace = wantText(spec, 'namespace');
+  const verbs = readTextListMember(spec, 'verbs') ?? [];
+  const resources = readTextListMember(spec, 'resources') ?? [];
+  const group = readTextMember(spec, 'version');
+  const namespace = readTextMember(spec, 'namespace');
   if (group === undefined || namespace === undefined) {
     const absent = group === undefined ? 'version' : 'namespace';
     find('fault', `"resource" without "${absent}" made the Go program crash`);
@@ -49,11 +58,14 @@ export function compileResource(entry: JsonObject, find: Find): ((request: Resou
  *
  * @throws BadPolicy
  */
-export function compilePath(entry: JsonObject, find: Find): ((request: PathRequest) => boolean) | undefined {
-  const spec = wantObject(entry, 'nonresource');
+export function compileNonresource(
+  entry: JsonObject,
+  find: FindingReporter,
+): ((request: PathRequest) => boolean) | undefined {
+  const spec = readObjectMember(entry, 'nonresource');
   if (spec === undefined) return undefined;
-  const verbs = wantTexts(spec, 'verbs') ?? [];
-  const path = wantText(spec, 'path') ?? '';
+  const verbs = readTextListMember(spec, 'verbs') ?? [];
+  const path = readTextMember(spec, 'path') ?? '';
   if (verbs.length === 0 || path === '') {
     find('never', `"nonresource" without "${path === '' ? 'path' : 'verbs'}" grants nothing`);
     return undefined;
@@ -72,9 +84,9 @@ const TRAITS: Readonly<Record<string, (subject: Subject, value: string) => boole
   role: ({ roles }, value) => roles.has(value),
 };
 
-function compileTerm(term: JsonObject, find: Find): SubjectTest {
-  const type = wantText(term, 'type') ?? '';
-  const values = wantTexts(term, 'values') ?? [];
+function compileTerm(term: JsonObject, find: FindingReporter): SubjectTest {
+  const type = readTextMember(term, 'type') ?? '';
+  const values = readTextListMember(term, 'values') ?? [];
   const has = Object.hasOwn(TRAITS, type) ? TRAITS[type] : undefined;
   if (has === undefined) {
     find('never', `"match" knows the types ${Object.keys(TRAITS).join(', ')}, not "${type}"`);
@@ -89,9 +101,10 @@ function compileTerm(term: JsonObject, find: Find): SubjectTest {
  *
  * @throws BadPolicy
  */
-export function compileMatch(entry: JsonObject, find: Find): SubjectTest {
-  const terms = memberAt(entry, 'match') ?? [];
-  if (!Array.isArray(terms) || !terms.every(isJsonObject)) throw new BadPolicy('"match" must be a list of objects');
+export function compileMatch(entry: JsonObject, find: FindingReporter): SubjectTest {
+  const terms = readMember(entry, 'match') ?? [];
+  if (!Array.isArray(terms) || !terms.every(isJsonObject))
+    throw new InvalidPolicyError('"match" must be a list of objects');
   const tests = terms.map((term) => compileTerm(term, find));
   return (subject) => tests.every((test) => test(subject));
 }

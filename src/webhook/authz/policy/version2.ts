@@ -1,9 +1,9 @@
 /** Version 2 of the policy: `resource_permissions` and `nonresource_permissions`, from keys to verbs. */
 import type { JsonObject } from '../../../shared/base/json.ts';
 import type { PathRequest, ResourceRequest } from '../../review/review.ts';
-import type { Compatibilities, Find } from './finding.ts';
-import { compileKey, parseKey } from './pattern.ts';
-import { wantObject, wantTexts } from './shape.ts';
+import type { Compatibilities, FindingReporter } from './finding.ts';
+import { compileKeyPattern, parseKeyPattern } from './key-pattern.ts';
+import { readObjectMember, readTextListMember } from './policy-members.ts';
 
 /** Subresources that give more than their resource does. */
 const STRONG: Readonly<Record<string, string>> = {
@@ -17,15 +17,15 @@ const STRONG: Readonly<Record<string, string>> = {
   namespaces: 'finalize',
 };
 
-function readVerbs(spec: JsonObject, key: string, find: Find): ReadonlySet<string> {
-  const verbs = wantTexts(spec, key) ?? [];
+function readVerbs(spec: JsonObject, key: string, find: FindingReporter): ReadonlySet<string> {
+  const verbs = readTextListMember(spec, key) ?? [];
   if (verbs.length === 0) find('never', `"${key}" has no verbs`);
   return new Set(verbs);
 }
 
-function mentionSubresources(key: string, compatibilities: Compatibilities, find: Find): void {
-  const side = parseKey(key, compatibilities)?.resource;
-  if (side === undefined || side.negated) return;
+function mentionSubresources(key: string, compatibilities: Compatibilities, find: FindingReporter): void {
+  const side = parseKeyPattern(key, compatibilities)?.resource;
+  if (side === undefined || side.isNegated) return;
   // Whoever names them beside it has thought of them.
   const strong = side.words.filter((word) => Object.hasOwn(STRONG, word) && !side.words.includes(`${word}/*`));
   for (const word of strong) {
@@ -43,18 +43,18 @@ function mentionSubresources(key: string, compatibilities: Compatibilities, find
  *
  * @throws BadPolicy
  */
-export function compileResources(
+export function compileResourcePermissions(
   entry: JsonObject,
   compatibilities: Compatibilities,
-  find: Find,
+  find: FindingReporter,
 ): ((request: ResourceRequest) => boolean) | undefined {
-  const spec = wantObject(entry, 'resource_permissions');
+  const spec = readObjectMember(entry, 'resource_permissions');
   if (spec === undefined) return undefined;
   const keys = Object.keys(spec);
   if (keys.length === 0) find('never', '"resource_permissions" is empty');
   const grants = keys.flatMap((key) => {
     const verbs = new Set([...readVerbs(spec, key, find)].map((verb) => verb.trim().toLowerCase()));
-    const matches = compileKey(key, compatibilities, find);
+    const matches = compileKeyPattern(key, compatibilities, find);
     if (matches === undefined) return [];
     mentionSubresources(key, compatibilities, find);
     return [{ verbs, matches }];
@@ -69,8 +69,11 @@ export function compileResources(
  *
  * @throws BadPolicy
  */
-export function compilePaths(entry: JsonObject, find: Find): ((request: PathRequest) => boolean) | undefined {
-  const spec = wantObject(entry, 'nonresource_permissions');
+export function compileNonresourcePermissions(
+  entry: JsonObject,
+  find: FindingReporter,
+): ((request: PathRequest) => boolean) | undefined {
+  const spec = readObjectMember(entry, 'nonresource_permissions');
   if (spec === undefined) return undefined;
   const keys = Object.keys(spec);
   if (keys.length === 0) find('never', '"nonresource_permissions" is empty');

@@ -4,14 +4,14 @@ import type { V1ConfigMap } from '@kubernetes/client-node';
 import { ConfigError } from '../../shared/base/errors.ts';
 
 /** A RoleBinding that gives one user a ClusterRole in a namespace. */
-export interface Binding {
+export interface RoleBinding {
   readonly name: string;
   readonly role: string;
   readonly username: string;
 }
 
 /** What a ConfigMap holds; undefined where there is none. */
-export type ConfigData = ReadonlyMap<string, string> | undefined;
+export type ConfigMapData = ReadonlyMap<string, string> | undefined;
 
 export interface Cluster {
   /**
@@ -19,17 +19,17 @@ export interface Cluster {
    *
    * @param onTrouble what keeps it from being read for the moment
    */
-  follow(
+  watchConfigMap(
     place: { readonly namespace: string; readonly name: string },
-    onData: (data: ConfigData) => void,
+    onData: (data: ConfigMapData) => void,
     onTrouble: (reason: string) => void,
   ): () => void;
   /** Makes the namespace where it is absent. */
   ensureNamespace(name: string, annotations: Readonly<Record<string, string>>): Promise<void>;
-  listBindings(namespace: string): Promise<readonly Binding[]>;
+  listRoleBindings(namespace: string): Promise<readonly RoleBinding[]>;
   /** Makes the binding where it is absent. */
-  addBinding(namespace: string, binding: Binding): Promise<void>;
-  removeBinding(namespace: string, name: string): Promise<void>;
+  ensureRoleBinding(namespace: string, binding: RoleBinding): Promise<void>;
+  deleteRoleBinding(namespace: string, name: string): Promise<void>;
 }
 
 const MANAGED_BY = { 'app.kubernetes.io/managed-by': 'k8s-keystone-auth' };
@@ -66,7 +66,7 @@ async function attempt<T>(work: () => Promise<T>, done: number | undefined): Pro
   }
 }
 
-function dataOf(map: V1ConfigMap | undefined): ConfigData {
+function dataOf(map: V1ConfigMap | undefined): ConfigMapData {
   return map === undefined ? undefined : new Map(Object.entries(map.data ?? {}));
 }
 
@@ -100,7 +100,7 @@ export async function openCluster(kubeconfig: string | undefined): Promise<Clust
 
   function follow(
     { namespace, name }: { readonly namespace: string; readonly name: string },
-    onData: (data: ConfigData) => void,
+    onData: (data: ConfigMapData) => void,
     onTrouble: (reason: string) => void,
   ): () => void {
     const fieldSelector = `metadata.name=${name}`;
@@ -156,7 +156,7 @@ export async function openCluster(kubeconfig: string | undefined): Promise<Clust
   }
 
   return {
-    follow,
+    watchConfigMap: follow,
     async ensureNamespace(name, annotations) {
       const found = await attempt(() => core.readNamespace({ name }), 404);
       if (found !== undefined) return;
@@ -164,7 +164,7 @@ export async function openCluster(kubeconfig: string | undefined): Promise<Clust
       const body = Object.assign(new V1Namespace(), { metadata });
       await attempt(() => core.createNamespace({ body }), 409);
     },
-    async listBindings(namespace) {
+    async listRoleBindings(namespace) {
       const list = await attempt(() => rbac.listNamespacedRoleBinding({ namespace }), undefined);
       return (list?.items ?? []).flatMap(({ metadata, roleRef, subjects = [] }) => {
         const [subject, ...others] = subjects;
@@ -172,7 +172,7 @@ export async function openCluster(kubeconfig: string | undefined): Promise<Clust
         return ours ? [{ name: metadata?.name ?? '', role: roleRef.name, username: subject.name }] : [];
       });
     },
-    async addBinding(namespace, { name, role, username }) {
+    async ensureRoleBinding(namespace, { name, role, username }) {
       const body = Object.assign(new V1RoleBinding(), {
         metadata: { name, labels: MANAGED_BY },
         roleRef: { apiGroup: RBAC, kind: 'ClusterRole', name: role },
@@ -180,7 +180,7 @@ export async function openCluster(kubeconfig: string | undefined): Promise<Clust
       });
       await attempt(() => rbac.createNamespacedRoleBinding({ namespace, body }), 409);
     },
-    async removeBinding(namespace, name) {
+    async deleteRoleBinding(namespace, name) {
       await attempt(() => rbac.deleteNamespacedRoleBinding({ namespace, name }), 404);
     },
   };

@@ -3,10 +3,10 @@ import { isJsonObject } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 
 /** The text is no policy. */
-export class BadPolicy extends Error {}
+export class InvalidPolicyError extends Error {}
 
 /** The member, or undefined where it is absent or null, as Go takes it. */
-export function memberAt(value: JsonObject, name: string): unknown {
+export function readMember(value: JsonObject, name: string): unknown {
   return Object.hasOwn(value, name) ? (value[name] ?? undefined) : undefined;
 }
 
@@ -15,10 +15,10 @@ export function memberAt(value: JsonObject, name: string): unknown {
  *
  * @throws BadPolicy where it is anything else
  */
-export function wantObject(value: JsonObject, name: string): JsonObject | undefined {
-  const member = memberAt(value, name);
+export function readObjectMember(value: JsonObject, name: string): JsonObject | undefined {
+  const member = readMember(value, name);
   if (member === undefined || isJsonObject(member)) return member;
-  throw new BadPolicy(`"${name}" must be an object`);
+  throw new InvalidPolicyError(`"${name}" must be an object`);
 }
 
 /**
@@ -26,10 +26,10 @@ export function wantObject(value: JsonObject, name: string): JsonObject | undefi
  *
  * @throws BadPolicy where it is anything else
  */
-export function wantText(value: JsonObject, name: string): string | undefined {
-  const member = memberAt(value, name);
+export function readTextMember(value: JsonObject, name: string): string | undefined {
+  const member = readMember(value, name);
   if (member === undefined || typeof member === 'string') return member;
-  throw new BadPolicy(`"${name}" must be a string`);
+  throw new InvalidPolicyError(`"${name}" must be a string`);
 }
 
 /**
@@ -37,9 +37,9 @@ export function wantText(value: JsonObject, name: string): string | undefined {
  *
  * @throws BadPolicy where it is anything else
  */
-export function wantTexts(value: JsonObject, name: string): readonly string[] | undefined {
-  const member = memberAt(value, name);
+export function readTextListMember(value: JsonObject, name: string): readonly string[] | undefined {
+  const member = readMember(value, name);
   if (member === undefined) return undefined;
   if (Array.isArray(member) && member.every((one) => typeof one === 'string')) return member;
-  throw new BadPolicy(`"${name}" must be a list of strings`);
+  throw new InvalidPolicyError(`"${name}" must be a list of strings`);
 }

@@ -5,40 +5,40 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Secret } from '../../shared/base/secret.ts';
 import type { Authenticator } from './authenticator-chain.ts';
-import type { Gate, Lane } from './rate-limiter.ts';
-import { nameOwner } from './identity.ts';
-import type { Naming, Owner } from './identity.ts';
+import type { RateLimiter, Priority } from './rate-limiter.ts';
+import { mapOwnerToUserInfo } from './user-info.ts';
+import type { NamingRules, TokenOwner } from './user-info.ts';
 import { Lru } from './lru.ts';
 import type { TokenVerdict } from '../review/review.ts';
-import { judgeShape } from './token-shape.ts';
-import type { Judgement, Validate } from './validate-token.ts';
+import { classifyTokenShape } from './token-shape.ts';
+import type { ValidationResult, TokenValidator } from './validate-token.ts';
 
 /** How a verdict came about, for the metrics. */
-export type Source = 'shape' | 'cache' | 'keystone' | 'gate' | 'oidc';
+export type VerdictSource = 'shape' | 'cache' | 'keystone' | 'gate' | 'oidc';
 
-export interface Answered {
+export interface AuthenticationResult {
   readonly verdict: TokenVerdict;
-  readonly source: Source;
+  readonly source: VerdictSource;
 }
 
-export type Authenticate = (token: Secret) => Promise<Answered>;
+export type AuthenticateFunction = (token: Secret) => Promise<AuthenticationResult>;
 
-export interface AuthenticatorSettings {
-  readonly validate: Validate;
-  readonly gate: Gate;
+export interface KeystoneAuthenticatorSettings {
+  readonly validate: TokenValidator;
+  readonly rateLimiter: RateLimiter;
   /** As of now: role mappings can change. */
-  readonly naming: () => Naming;
+  readonly namingRules: () => NamingRules;
   /** Whether it is asked about a token that it cannot have made. */
-  readonly asksAnyway: (token: string) => boolean;
+  readonly skipsShapeCheck: (token: string) => boolean;
   /** How long a good token counts without asking, in ms. */
-  readonly goodMs: number;
+  readonly cacheTtlMs: number;
   /** That Keystone has, in ms. */
   readonly timeoutMs: number;
   readonly now: () => number;
   /** Takes what a user's names lost. */
-  readonly onDropped: (uid: string, names: readonly string[]) => void;
+  readonly onNamesDropped: (uid: string, names: readonly string[]) => void;
   /** Takes everybody whom Keystone has just confirmed. */
-  readonly onConfirmed: (owner: Owner, username: string) => Promise<void>;
+  readonly onAuthenticated: (owner: TokenOwner, username: string) => Promise<void>;
 }
 
 /** A token that Keystone refuses will not become good; forgetting it bounds a mistake of Keystone's own. */
@@ -56,7 +56,7 @@ const REFRESH_AGAIN_MS = 3_000;
 const ANSWER_MS = 4_500;
 
 interface Good {
-  readonly judgement: Extract<Judgement, { kind: 'valid' }>;
+  readonly judgement: Extract<ValidationResult, { kind: 'valid' }>;
   /** Until when it counts without asking, ms since 1970, UTC. */
   readonly until: number;
   /** From when on it is asked about again beside the answers; a later one after a try. */
@@ -69,26 +69,38 @@ interface Bad {
 }
 
 /** The two memories, for the metrics. */
-export interface Memory {
-  readonly good: number;
-  readonly bad: number;
+export interface CacheSizes {
+  readonly valid: number;
+  readonly refused: number;
 }
 
 /** Makes what answers for Keystone's tokens. */
-export function makeAuthenticator(settings: AuthenticatorSettings): Authenticator & { readonly memory: () => Memory } {
-  const { validate, gate, naming, asksAnyway, goodMs, timeoutMs, now, onDropped, onConfirmed } = settings;
+export function makeKeystoneAuthenticator(
+  settings: KeystoneAuthenticatorSettings,
+): Authenticator & { readonly readCacheSizes: () => CacheSizes } {
+  const {
+    validate,
+    rateLimiter,
+    namingRules,
+    skipsShapeCheck,
+    cacheTtlMs,
+    timeoutMs,
+    now,
+    onNamesDropped,
+    onAuthenticated,
+  } = settings;
   // A memory dump shows neither tokens nor anything that a token could be looked up by elsewhere.
   const hmacKey = randomBytes(32);
   const good = new Lru<Good>(MOST_GOOD);
   const bad = new Lru<Bad>(MOST_BAD);
-  const flights = new Map<string, Promise<Answered>>();
+  const flights = new Map<string, Promise<AuthenticationResult>>();
 
   const keyOf = (token: string): string => createHmac('sha256', hmacKey).update(token).digest('base64');
 
-  function accept(judgement: Extract<Judgement, { kind: 'valid' }>): TokenVerdict {
-    const named = nameOwner(judgement.owner, judgement.groups, naming());
+  function accept(judgement: Extract<ValidationResult, { kind: 'valid' }>): TokenVerdict {
+    const named = mapOwnerToUserInfo(judgement.owner, judgement.groups, namingRules());
     if ('reason' in named) return { kind: 'refused', reason: named.reason };
-    return { kind: 'accepted', identity: named.identity };
+    return { kind: 'accepted', userInfo: named.userInfo };
   }
 
   function recall(token: Secret, key: string): TokenVerdict | undefined {
@@ -109,10 +121,10 @@ export function makeAuthenticator(settings: AuthenticatorSettings): Authenticato
     return refused !== undefined && refused.until > at ? { kind: 'refused', reason: refused.reason } : undefined;
   }
 
-  function remember(key: string, judgement: Judgement): void {
+  function remember(key: string, judgement: ValidationResult): void {
     const at = now();
     if (judgement.kind === 'valid') {
-      const until = Math.min(at + goodMs, judgement.expiresAt);
+      const until = Math.min(at + cacheTtlMs, judgement.expiresAt);
       good.set(key, { judgement, until, refreshAt: at + (until - at) * REFRESH_AFTER });
       bad.delete(key);
     } else if (judgement.kind === 'refused') {
@@ -121,22 +133,22 @@ export function makeAuthenticator(settings: AuthenticatorSettings): Authenticato
     }
   }
 
-  async function confirm({ owner, groups }: Extract<Judgement, { kind: 'valid' }>): Promise<TokenVerdict> {
-    const named = nameOwner(owner, groups, naming());
+  async function confirm({ owner, groups }: Extract<ValidationResult, { kind: 'valid' }>): Promise<TokenVerdict> {
+    const named = mapOwnerToUserInfo(owner, groups, namingRules());
     if ('reason' in named) return { kind: 'refused', reason: named.reason };
-    if (named.dropped.length > 0) onDropped(owner.user.id, named.dropped);
-    await onConfirmed(owner, named.identity.username);
-    return { kind: 'accepted', identity: named.identity };
+    if (named.droppedNames.length > 0) onNamesDropped(owner.user.id, named.droppedNames);
+    await onAuthenticated(owner, named.userInfo.username);
+    return { kind: 'accepted', userInfo: named.userInfo };
   }
 
-  async function ask(token: Secret, key: string, stranger: Lane): Promise<Answered> {
+  async function ask(token: Secret, key: string, stranger: Priority): Promise<AuthenticationResult> {
     const until = now() + ANSWER_MS;
     // Whoever was good the last time is still in the memory, if no longer fresh.
-    const leave = await gate.enter(good.get(key) === undefined ? stranger : 'known');
+    const leave = await rateLimiter.acquire(good.get(key) === undefined ? stranger : 'known');
     if (leave === undefined) {
       return { verdict: { kind: 'unknown', reason: 'too many tokens are waiting for Keystone' }, source: 'gate' };
     }
-    let judgement: Judgement;
+    let judgement: ValidationResult;
     try {
       judgement = await validate(token, Math.min(timeoutMs, until - now()));
     } finally {
@@ -147,15 +159,15 @@ export function makeAuthenticator(settings: AuthenticatorSettings): Authenticato
   }
 
   /** Many who ask for one token at the same time are one question. */
-  function fly(token: Secret, key: string, lane: Lane): Promise<Answered> {
+  function fly(token: Secret, key: string, lane: Priority): Promise<AuthenticationResult> {
     const flight = ask(token, key, lane).finally(() => flights.delete(key));
     flights.set(key, flight);
     return flight;
   }
 
   return {
-    memory: () => ({ good: good.size, bad: bad.size }),
-    recognises: (token) => judgeShape(token, now()) !== 'impossible' || asksAnyway(token),
+    readCacheSizes: () => ({ valid: good.size, refused: bad.size }),
+    recognizes: (token) => classifyTokenShape(token, now()) !== 'impossible' || skipsShapeCheck(token),
     async authenticate(token) {
       const text = token.reveal();
       const key = keyOf(text);
@@ -163,7 +175,7 @@ export function makeAuthenticator(settings: AuthenticatorSettings): Authenticato
       if (remembered !== undefined) return { verdict: remembered, source: 'cache' };
       const running = flights.get(key);
       if (running !== undefined) return running;
-      const lane = judgeShape(text, now()) === 'likely' ? 'new' : 'odd';
+      const lane = classifyTokenShape(text, now()) === 'likely' ? 'new' : 'odd';
       return fly(token, key, lane);
     },
   };

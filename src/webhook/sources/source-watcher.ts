@@ -3,8 +3,8 @@
  * times. What is bad is said and counted, and what was good stays in force.
  */
 import { PluginError } from '../../shared/base/errors.ts';
-import { keepFiles } from './file-watcher.ts';
-import type { Cluster, ConfigData } from './kubernetes.ts';
+import { startFileWatcher } from './file-watcher.ts';
+import type { Cluster, ConfigMapData } from './cluster.ts';
 import type { Log } from '../server/log.ts';
 import type { Metrics } from '../server/metrics.ts';
 
@@ -22,51 +22,51 @@ export interface TextSource<T> {
   /** @throws PluginError where the text cannot be used */
   readonly parse: (text: string, where: string) => T;
   /** What counts where the ConfigMap, or its key, is not there. */
-  readonly absent: T;
-  readonly use: (value: T) => void;
+  readonly defaultValue: T;
+  readonly apply: (value: T) => void;
 }
 
-export interface Sources {
+export interface SourceWatcher {
   /**
    * Reads files, now and whenever they change.
    *
    * @throws PluginError where they cannot be used in the first place
    */
-  readonly keep: <T>(
+  readonly watchFiles: <T>(
     what: string,
     files: readonly string[],
     parse: (texts: readonly string[]) => T,
     use: (value: T) => void,
   ) => Promise<void>;
   /** Reads a file or follows a ConfigMap; nothing where there is neither. */
-  readonly follow: <T>(source: TextSource<T>, cluster: () => Promise<Cluster>) => Promise<void>;
+  readonly watchText: <T>(source: TextSource<T>, cluster: () => Promise<Cluster>) => Promise<void>;
   /** Looks at all files now. */
-  readonly look: () => Promise<void>;
+  readonly checkFiles: () => Promise<void>;
   /** What has never been read so far; undefined where all has. */
-  readonly awaited: () => string | undefined;
+  readonly findUnreadSource: () => string | undefined;
   readonly close: () => void;
 }
 
 /** Opens the sources. */
-export function makeSources(log: Log, metrics: Metrics): Sources {
+export function makeSourceWatcher(log: Log, metrics: Metrics): SourceWatcher {
   const closing: (() => void)[] = [];
   const looks: (() => Promise<void>)[] = [];
   const awaited = new Set<string>();
 
   const good = (what: string): void => {
-    metrics.reload(what, 'ok');
+    metrics.recordReload(what, 'ok');
     log.info({ what }, 'reloaded');
   };
   const bad = (what: string, reason: string): void => {
-    metrics.reload(what, 'failed');
+    metrics.recordReload(what, 'failed');
     log.error({ what, reason }, 'reload failed; what was good stays in force');
   };
 
-  const keep: Sources['keep'] = async (what, files, parse, use) => {
-    const kept = await keepFiles({
+  const watchFiles: SourceWatcher['watchFiles'] = async (what, files, parse, use) => {
+    const kept = await startFileWatcher({
       files,
       parse,
-      everyMs: LOOK_MS,
+      intervalMs: LOOK_MS,
       onChange: (result) => {
         if ('failure' in result) {
           bad(what, result.failure);
@@ -79,25 +79,25 @@ export function makeSources(log: Log, metrics: Metrics): Sources {
     closing.push(() => {
       kept.close();
     });
-    looks.push(() => kept.look());
+    looks.push(() => kept.check());
     use(kept.current());
   };
 
   function followMap<T>(source: TextSource<T>, map: { name: string; key: string }, cluster: Cluster): void {
-    const { what, parse, absent, use } = source;
+    const { what, parse, defaultValue, apply } = source;
     const where = `ConfigMap ${NAMESPACE}/${map.name}`;
     awaited.add(where);
-    use(absent);
-    const take = (data: ConfigData): void => {
+    apply(defaultValue);
+    const take = (data: ConfigMapData): void => {
       awaited.delete(where);
       const text = data?.get(map.key);
       if (text === undefined) {
         log.warn({ what, where }, `it is not there, or has no key "${map.key}"`);
-        use(absent);
+        apply(defaultValue);
         return;
       }
       try {
-        use(parse(text, where));
+        apply(parse(text, where));
         good(what);
       } catch (error) {
         if (!(error instanceof PluginError)) throw error;
@@ -107,23 +107,23 @@ export function makeSources(log: Log, metrics: Metrics): Sources {
     const onTrouble = (reason: string): void => {
       log.warn({ what, where, reason }, 'it cannot be read for the moment');
     };
-    closing.push(cluster.follow({ namespace: NAMESPACE, name: map.name }, take, onTrouble));
+    closing.push(cluster.watchConfigMap({ namespace: NAMESPACE, name: map.name }, take, onTrouble));
   }
 
   return {
-    keep,
-    async follow(source, cluster) {
-      const { what, file, configMap, parse, use } = source;
+    watchFiles,
+    async watchText(source, cluster) {
+      const { what, file, configMap, parse, apply } = source;
       if (file !== undefined) {
         if (configMap !== undefined)
           log.warn({ what }, `the ConfigMap ${configMap.name} does not count beside the file`);
-        await keep(what, [file], ([text = '']) => parse(text, file), use);
+        await watchFiles(what, [file], ([text = '']) => parse(text, file), apply);
       } else if (configMap !== undefined) followMap(source, configMap, await cluster());
     },
-    look: async () => {
+    checkFiles: async () => {
       await Promise.all(looks.map((look) => look()));
     },
-    awaited: () => {
+    findUnreadSource: () => {
       const [first] = awaited;
       return first;
     },

@@ -1,11 +1,11 @@
 /** Who a Keystone token's owner is in the cluster: user name, uid, groups and extra. */
 import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import { applyMappings } from './role-mappings.ts';
+import { applyRoleMappings } from './role-mappings.ts';
 import type { RoleMapping } from './role-mappings.ts';
 
 /** `UserInfo` of authentication.k8s.io. */
-export interface Identity {
+export interface UserInfo {
   readonly username: string;
   readonly uid: string;
   readonly groups: readonly string[];
@@ -16,7 +16,7 @@ export interface Identity {
 export const EXTRA_PREFIX = 'alpha.kubernetes.io/identity/';
 
 /** Names of the extra, as the Go program chose them. */
-export const EXTRA = {
+export const EXTRA_KEYS = {
   roles: `${EXTRA_PREFIX}roles`,
   projectId: `${EXTRA_PREFIX}project/id`,
   projectName: `${EXTRA_PREFIX}project/name`,
@@ -24,26 +24,26 @@ export const EXTRA = {
   domainName: `${EXTRA_PREFIX}user/domain/name`,
 } as const;
 
-export interface Named {
+export interface KeystoneEntity {
   readonly id: string;
   readonly name: string;
 }
 
 /** A group of Keystone's; of its domain it tells the id alone. */
-export interface Group extends Named {
+export interface KeystoneGroup extends KeystoneEntity {
   readonly domainId: string;
 }
 
 /** What Keystone says of a token that is for a project (Keystone API v3, "Validate and show information for token"). */
-export interface Owner {
-  readonly user: Named;
-  readonly userDomain: Named;
-  readonly project: Named;
-  readonly projectDomain: Named;
+export interface TokenOwner {
+  readonly user: KeystoneEntity;
+  readonly userDomain: KeystoneEntity;
+  readonly project: KeystoneEntity;
+  readonly projectDomain: KeystoneEntity;
   readonly roles: readonly string[];
 }
 
-function readNamed(value: JsonObject | undefined): Named | undefined {
+function readNamed(value: JsonObject | undefined): KeystoneEntity | undefined {
   const id = textAt(value, 'id');
   const name = textAt(value, 'name');
   return id === undefined || id === '' || name === undefined || name === '' ? undefined : { id, name };
@@ -55,7 +55,7 @@ function readNamed(value: JsonObject | undefined): Named | undefined {
  * @param facts the member `token` of Keystone's answer
  * @returns in words why the cluster cannot take it, where it is not for a project
  */
-export function readOwner(facts: JsonObject): Owner | string {
+export function readTokenOwner(facts: JsonObject): TokenOwner | string {
   const user = readNamed(objectAt(facts, 'user'));
   const userDomain = readNamed(objectAt(objectAt(facts, 'user'), 'domain'));
   if (user === undefined || userDomain === undefined) return 'Keystone does not say whose token it is';
@@ -74,7 +74,7 @@ export function readOwner(facts: JsonObject): Owner | string {
 }
 
 /** Reads the groups in the answer to "List groups to which a user belongs" (Keystone API v3). */
-export function readGroups(body: JsonObject | undefined): readonly Group[] {
+export function readKeystoneGroups(body: JsonObject | undefined): readonly KeystoneGroup[] {
   return listAt(body, 'groups').flatMap((entry) => {
     const group = isJsonObject(entry) ? readNamed(entry) : undefined;
     if (group === undefined || !isJsonObject(entry)) return [];
@@ -83,14 +83,14 @@ export function readGroups(body: JsonObject | undefined): readonly Group[] {
 }
 
 /** How names are made that the cluster shall see. */
-export interface Naming {
+export interface NamingRules {
   /** `%n` the name, `%i` the id, `%D` the name of the domain, `%d` its id. */
   readonly usernameFormat: string;
   /** `%n` the name, `%i` the id, `%d` the id of the domain. */
   readonly groupFormat: string;
-  readonly mappings: readonly RoleMapping[];
+  readonly roleMappings: readonly RoleMapping[];
   /** Whether names that {@link RoleMapping}s give may begin with `system:`; the operator wrote those. */
-  readonly mappedSystemNames: boolean;
+  readonly allowsMappedSystemNames: boolean;
 }
 
 /** Replaces `%x` by the part of that letter, all at once, so that a name that holds `%i` stays what it is. */
@@ -104,10 +104,15 @@ export function fillFormat(format: string, parts: Readonly<Record<string, string
 export const isReserved = (name: string): boolean => name.startsWith('system:');
 
 /** An identity, and the names that were dropped from it; or why there is none. */
-export type Naturalised = { readonly identity: Identity; readonly dropped: readonly string[] } | { reason: string };
+export type UserInfoResult =
+  { readonly userInfo: UserInfo; readonly droppedNames: readonly string[] } | { reason: string };
 
 /** Makes the cluster's identity of a token's owner. */
-export function nameOwner(owner: Owner, groups: readonly Group[], naming: Naming): Naturalised {
+export function mapOwnerToUserInfo(
+  owner: TokenOwner,
+  groups: readonly KeystoneGroup[],
+  naming: NamingRules,
+): UserInfoResult {
   const { user, userDomain, project, roles } = owner;
   const own = fillFormat(naming.usernameFormat, {
     n: user.name,
@@ -119,27 +124,27 @@ export function nameOwner(owner: Owner, groups: readonly Group[], naming: Naming
     fillFormat(naming.groupFormat, { n: group.name, i: group.id, d: group.domainId }),
   );
   if (isReserved(own)) return { reason: 'its user name begins with "system:"' };
-  const mapped = applyMappings(naming.mappings, roles);
+  const mapped = applyRoleMappings(naming.roleMappings, roles);
   const username = mapped.username ?? own;
-  if (isReserved(username) && !naming.mappedSystemNames)
+  if (isReserved(username) && !naming.allowsMappedSystemNames)
     return { reason: 'its mapped user name begins with "system:"' };
   const given = [...named, project.id];
   const wanted = [...new Set([...given.filter((name) => !isReserved(name)), ...mapped.groups])];
-  const kept = naming.mappedSystemNames ? wanted : wanted.filter((name) => !isReserved(name));
-  const dropped = [...new Set([...given, ...mapped.groups])].filter((name) => !kept.includes(name));
+  const kept = naming.allowsMappedSystemNames ? wanted : wanted.filter((name) => !isReserved(name));
+  const droppedNames = [...new Set([...given, ...mapped.groups])].filter((name) => !kept.includes(name));
   return {
-    identity: {
+    userInfo: {
       username,
       uid: user.id,
       groups: kept,
       extra: {
-        [EXTRA.roles]: roles,
-        [EXTRA.projectId]: [project.id],
-        [EXTRA.projectName]: [project.name],
-        [EXTRA.domainId]: [userDomain.id],
-        [EXTRA.domainName]: [userDomain.name],
+        [EXTRA_KEYS.roles]: roles,
+        [EXTRA_KEYS.projectId]: [project.id],
+        [EXTRA_KEYS.projectName]: [project.name],
+        [EXTRA_KEYS.domainId]: [userDomain.id],
+        [EXTRA_KEYS.domainName]: [userDomain.name],
       },
     },
-    dropped,
+    droppedNames,
   };
 }

@@ -1,9 +1,9 @@
 import type { Policy } from './policy/policy.ts';
-import { findAllowing } from './policy/policy.ts';
+import { findAllowingEntry } from './policy/policy.ts';
 import { readSubject } from './policy/subject.ts';
 import type { AccessRequest, AccessReview, AccessVerdict } from '../review/review.ts';
 
-export type Authorize = (review: AccessReview) => AccessVerdict;
+export type Authorizer = (review: AccessReview) => AccessVerdict;
 
 /** A request in few words: `get pods in web`. */
 export function describeRequest(request: AccessRequest): string {
@@ -19,14 +19,14 @@ export function describeRequest(request: AccessRequest): string {
  * @param policy as of now
  * @param denies whether what no entry allows is denied, rather than left to the cluster's other authorizers
  */
-export function makeAuthorizer(policy: () => Policy, denies: boolean): Authorize {
+export function makeAuthorizer(policy: () => Policy, denies: boolean): Authorizer {
   return (review) => {
     const subject = readSubject(review);
-    const entry = findAllowing(policy(), subject, review.request);
+    const entry = findAllowingEntry(policy(), subject, review.request);
     if (entry !== undefined)
       return { allowed: true, denied: false, reason: `entry ${entry.number} of the Keystone policy` };
     // Not even then: the cluster's own accounts are not Keystone's business.
-    if (!subject.ofKeystone) return { allowed: false, denied: false, reason: 'not a user of Keystone' };
+    if (!subject.isKeystoneUser) return { allowed: false, denied: false, reason: 'not a user of Keystone' };
     return { allowed: false, denied: denies, reason: 'no entry of the Keystone policy allows it' };
   };
 }

@@ -3,20 +3,20 @@
  * the right a word may name a subresource: `pods/exec`, `pods/*`, and as a mark of all, `*` covers every one.
  */
 import type { ResourceRequest } from '../../review/review.ts';
-import type { Compatibilities, Find } from './finding.ts';
+import type { Compatibilities, FindingReporter } from './finding.ts';
 
 /** The words of one side. */
-export interface Side {
-  readonly negated: boolean;
+export interface PatternSide {
+  readonly isNegated: boolean;
   readonly isList: boolean;
   readonly words: readonly string[];
   /** Written with a space after the `!`. */
-  readonly spaced: boolean;
+  readonly hasSpacedNegation: boolean;
 }
 
 export interface KeyPattern {
-  readonly namespace: Side;
-  readonly resource: Side;
+  readonly namespace: PatternSide;
+  readonly resource: PatternSide;
 }
 
 const QUOTED = /^'([^']*)'$|^"([^"]*)"$/;
@@ -28,16 +28,16 @@ function parseWord(text: string): string | undefined {
   return bare === '' || /[\s'"[\],!]/.test(bare) ? undefined : bare;
 }
 
-function parseSide(text: string): Side | undefined {
+function parseSide(text: string): PatternSide | undefined {
   const whole = text.trim();
-  const negated = whole.startsWith('!');
-  const rest = negated ? whole.slice(1) : whole;
+  const isNegated = whole.startsWith('!');
+  const rest = isNegated ? whole.slice(1) : whole;
   const body = rest.trim();
   const isList = body.startsWith('[');
   if (isList !== body.endsWith(']')) return undefined;
   const words = (isList ? body.slice(1, -1).split(',') : [body]).map(parseWord);
   if (!words.every((word) => word !== undefined)) return undefined;
-  return { negated, isList, words, spaced: negated && rest !== body };
+  return { isNegated, isList, words, hasSpacedNegation: isNegated && rest !== body };
 }
 
 /** Where the namespace ends: the first slash outside a list. */
@@ -55,7 +55,7 @@ function findSlash(key: string): number {
 const slashes = (word: string): number => word.split('/').length - 1;
 
 /** Reads a key; undefined where it is none. */
-export function parseKey(key: string, compatibilities: Compatibilities): KeyPattern | undefined {
+export function parseKeyPattern(key: string, compatibilities: Compatibilities): KeyPattern | undefined {
   const text = key.trim().toLowerCase();
   const at = findSlash(text);
   if (at < 0) return undefined;
@@ -69,11 +69,14 @@ export function parseKey(key: string, compatibilities: Compatibilities): KeyPatt
 }
 
 /** Sets instead of lists: of a thousand entries a request is asked of each. */
-function compileNamespace({ negated, isList, words }: Side, isAnything: boolean): (namespace: string) => boolean {
+function compileNamespace(
+  { isNegated, isList, words }: PatternSide,
+  isAnything: boolean,
+): (namespace: string) => boolean {
   // A request for the whole cluster, or for all its namespaces.
-  const wholeCluster = !negated && !isList && words[0] === '*';
+  const wholeCluster = !isNegated && !isList && words[0] === '*';
   const [all, names] = [words.includes('*'), new Set(words)];
-  return (namespace) => (namespace === '' ? wholeCluster : isAnything || (all || names.has(namespace)) !== negated);
+  return (namespace) => (namespace === '' ? wholeCluster : isAnything || (all || names.has(namespace)) !== isNegated);
 }
 
 /** Whether a word covers a request; what `pods` excludes by a negation includes the subresources. */
@@ -86,30 +89,31 @@ function covers(word: string, { resource, subresource }: ResourceRequest, broad:
 }
 
 /** Makes the test of a key, and finds what is odd about it. */
-export function compileKey(
+export function compileKeyPattern(
   key: string,
   compatibilities: Compatibilities,
-  find: Find,
+  find: FindingReporter,
 ): ((request: ResourceRequest) => boolean) | undefined {
-  const pattern = parseKey(key, compatibilities);
+  const pattern = parseKeyPattern(key, compatibilities);
   if (pattern === undefined) {
     find('never', `"${key}" is not a key such as "namespace/resource"`);
     return undefined;
   }
   const { namespace, resource } = pattern;
   const sides = [namespace, resource];
-  const anything = ({ spaced }: Side): boolean => spaced && compatibilities.has('spaced-negation');
-  if (sides.some((side) => side.negated && side.words.includes('*') && !anything(side))) {
+  const anything = ({ hasSpacedNegation }: PatternSide): boolean =>
+    hasSpacedNegation && compatibilities.has('spaced-negation');
+  if (sides.some((side) => side.isNegated && side.words.includes('*') && !anything(side))) {
     find('never', `"${key}" excludes everything`);
     return undefined;
   }
-  if (sides.some(({ spaced }) => spaced)) {
+  if (sides.some(({ hasSpacedNegation }) => hasSpacedNegation)) {
     find('fault', `"${key}": with a space after the "!", the Go program excluded nothing`);
   }
   const isIn = compileNamespace(namespace, anything(namespace));
   const anyResource = anything(resource);
-  const broad = compatibilities.has('v2-subresources') || resource.negated;
+  const broad = compatibilities.has('v2-subresources') || resource.isNegated;
   return (request) =>
     isIn(request.namespace) &&
-    (anyResource || resource.words.some((word) => covers(word, request, broad)) !== resource.negated);
+    (anyResource || resource.words.some((word) => covers(word, request, broad)) !== resource.isNegated);
 }

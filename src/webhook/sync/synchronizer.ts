@@ -1,21 +1,21 @@
 /** A namespace for each project that somebody comes with, and there a RoleBinding for each role that they have. */
-import { fillFormat } from '../authn/identity.ts';
-import type { Owner } from '../authn/identity.ts';
-import type { Binding, Cluster } from '../sources/kubernetes.ts';
-import { ClusterError } from '../sources/kubernetes.ts';
+import { fillFormat } from '../authn/user-info.ts';
+import type { TokenOwner } from '../authn/user-info.ts';
+import type { RoleBinding, Cluster } from '../sources/cluster.ts';
+import { ClusterError } from '../sources/cluster.ts';
 import type { SyncConfig } from './sync-config.ts';
 
-export interface SynchroniserSettings {
+export interface SynchronizerSettings {
   readonly cluster: Cluster;
   /** As of now. */
   readonly config: () => SyncConfig;
-  readonly onDone: () => void;
+  readonly onSynchronized: () => void;
   readonly onFailed: (reason: string) => void;
   readonly onSkipped: (what: string) => void;
 }
 
 /** Brings the cluster up to date with a user's project and roles; never fails, and takes no longer than a second. */
-export type Synchronise = (owner: Owner, username: string) => Promise<void>;
+export type Synchronizer = (owner: TokenOwner, username: string) => Promise<void>;
 
 /** RFC 1123, 2.1; Kubernetes' names of namespaces. */
 const LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -27,60 +27,60 @@ const OWN = /^(?:default|kube-.*)$/;
 const WAIT_MS = 1_000;
 
 /** The namespace of a project: by the format, or the id where that would be none; undefined where neither is. */
-export function nameNamespace({ project, projectDomain }: Owner, format: string): string | undefined {
+export function chooseNamespace({ project, projectDomain }: TokenOwner, format: string): string | undefined {
   const wanted = fillFormat(format, { i: project.id, n: project.name, d: projectDomain.id });
   return [wanted, project.id].find((name) => LABEL.test(name) && !OWN.test(name));
 }
 
 /** The bindings that a user is to have; a role that cannot be one is named instead. */
-export function wantBindings(
-  { user, roles }: Owner,
+export function planRoleBindings(
+  { user, roles }: TokenOwner,
   username: string,
-): { readonly wanted: readonly Binding[]; readonly skipped: readonly string[] } {
+): { readonly bindings: readonly RoleBinding[]; readonly skippedRoles: readonly string[] } {
   // Neither what cannot stand in a path, nor the cluster's own roles.
   const usable = (role: string): boolean => !/[/%]/.test(role) && role !== '' && !role.startsWith('system:');
   return {
-    wanted: roles.filter(usable).map((role) => ({ name: `${user.id}_${role}`, role, username })),
-    skipped: roles.filter((role) => !usable(role)),
+    bindings: roles.filter(usable).map((role) => ({ name: `${user.id}_${role}`, role, username })),
+    skippedRoles: roles.filter((role) => !usable(role)),
   };
 }
 
 /** Makes what synchronises. */
-export function makeSynchroniser(settings: SynchroniserSettings): Synchronise {
-  const { cluster, config, onDone, onFailed, onSkipped } = settings;
+export function makeSynchronizer(settings: SynchronizerSettings): Synchronizer {
+  const { cluster, config, onSynchronized, onFailed, onSkipped } = settings;
   const running = new Map<string, Promise<void>>();
 
-  async function bind(owner: Owner, username: string, namespace: string): Promise<void> {
-    const { wanted, skipped } = wantBindings(owner, username);
-    for (const role of skipped) onSkipped(`role "${role}"`);
-    const own = (await cluster.listBindings(namespace)).filter(({ name }) => name.startsWith(`${owner.user.id}_`));
-    const isSame = (one: Binding, other: Binding): boolean =>
+  async function bind(owner: TokenOwner, username: string, namespace: string): Promise<void> {
+    const { bindings, skippedRoles } = planRoleBindings(owner, username);
+    for (const role of skippedRoles) onSkipped(`role "${role}"`);
+    const own = (await cluster.listRoleBindings(namespace)).filter(({ name }) => name.startsWith(`${owner.user.id}_`));
+    const isSame = (one: RoleBinding, other: RoleBinding): boolean =>
       one.name === other.name && one.role === other.role && one.username === other.username;
-    const stale = own.filter((binding) => !wanted.some((one) => isSame(one, binding)));
-    for (const { name } of stale) await cluster.removeBinding(namespace, name);
-    for (const binding of wanted.filter((one) => !own.some((has) => isSame(one, has)))) {
-      await cluster.addBinding(namespace, binding);
+    const stale = own.filter((binding) => !bindings.some((one) => isSame(one, binding)));
+    for (const { name } of stale) await cluster.deleteRoleBinding(namespace, name);
+    for (const binding of bindings.filter((one) => !own.some((has) => isSame(one, has)))) {
+      await cluster.ensureRoleBinding(namespace, binding);
     }
   }
 
-  async function synchronise(owner: Owner, username: string): Promise<void> {
-    const { projects, roleAssignments, namespaceFormat, excludedIds, excludedNames } = config();
+  async function synchronise(owner: TokenOwner, username: string): Promise<void> {
+    const { syncsProjects, syncsRoleAssignments, namespaceFormat, excludedProjectIds, excludedProjectNames } = config();
     const { project } = owner;
-    if (excludedIds.includes(project.id) || excludedNames.includes(project.name)) return;
-    const namespace = nameNamespace(owner, namespaceFormat);
+    if (excludedProjectIds.includes(project.id) || excludedProjectNames.includes(project.name)) return;
+    const namespace = chooseNamespace(owner, namespaceFormat);
     if (namespace === undefined) {
       onSkipped(`project ${project.id}, whose id is no name for a namespace`);
       return;
     }
     try {
-      if (projects) {
+      if (syncsProjects) {
         await cluster.ensureNamespace(namespace, {
           'keystone.openstack.org/project-id': project.id,
           'keystone.openstack.org/project-name': project.name,
         });
       }
-      if (roleAssignments) await bind(owner, username, namespace);
-      onDone();
+      if (syncsRoleAssignments) await bind(owner, username, namespace);
+      onSynchronized();
     } catch (error) {
       if (!(error instanceof ClusterError)) throw error;
       onFailed(error.message);
