@@ -17,9 +17,9 @@ import { availableParallelism, cpus, loadavg, release, tmpdir, totalmem } from '
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { recordedUsers, startStandIn } from '../test/support/stand-in-keystone.ts';
-import { executableOf, hostTarget } from './package/targets.ts';
-import { python } from './keystone/packages.ts';
+import { recordedUsers, startStandInKeystone } from '../test/support/stand-in-keystone.ts';
+import { executablePath, hostTarget } from './package/targets.ts';
+import { PYTHON } from './keystone/find-keystone.ts';
 import { makePki } from './pki.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 100);
@@ -44,7 +44,7 @@ interface Sample {
 }
 
 async function measure(cases: readonly Case[], evict: readonly string[]): Promise<readonly (readonly Sample[])[]> {
-  const child = spawn(python, ['scripts/measure.py'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(PYTHON, ['scripts/measure.py'], { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.end(JSON.stringify({ rounds: ROUNDS, warmUp: WARM_UP, evict, cases }));
   const printed = await text(child.stdout);
   if (printed === '') throw new Error('nothing was measured');
@@ -132,7 +132,7 @@ function makePackaged(): string {
   execFileSync(process.execPath, ['scripts/package.ts', '--target', target.name], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  return resolve(executableOf(target));
+  return resolve(executablePath(target));
 }
 
 const made = makePackaged();
@@ -143,7 +143,7 @@ try {
   copyFileSync(process.execPath, node);
   const unpackaged = [node, resolve('dist/client-keystone-auth.cjs')];
   const pki = await makePki(join(home, 'pki'));
-  const keystone = await startStandIn({ tls: pki.server });
+  const keystone = await startStandInKeystone({ tls: pki.server });
   const env = {
     PATH: process.env['PATH'] ?? '',
     HOME: home,

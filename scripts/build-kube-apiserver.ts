@@ -7,14 +7,14 @@ import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { describeSystem, exists, findOrUnpack } from './debian-packages.ts';
-import { KUBERNETES_VERSION, placeOfApiServer, runs } from './kubernetes/packages.ts';
+import { describeSystem, pathExists, findOrUnpack } from './debian-packages.ts';
+import { KUBERNETES_VERSION, findApiServerPath, canRunProgram } from './kubernetes/find-kubernetes.ts';
 
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const GO = 'usr/lib/go-1.19';
 
-const place = await placeOfApiServer();
-if (await exists(place)) console.log(`It is there: ${place}`);
+const place = await findApiServerPath();
+if (await pathExists(place)) console.log(`It is there: ${place}`);
 else await build();
 
 /** Runs a program, its output into a log. */
@@ -88,10 +88,11 @@ async function findTools(): Promise<string> {
       what: 'Go',
       packages: ['golang-1.19-go', 'rsync', 'jq'],
       folder: `go-1.19-${await describeSystem()}`,
-      works: async (root) =>
-        (await runs(root, `${GO}/bin/go`, 'version')) &&
+      canRun: async (root) =>
+        (await canRunProgram(root, `${GO}/bin/go`, 'version')) &&
         (root !== undefined ||
-          ((await runs(root, 'usr/bin/jq', '--version')) && (await runs(root, 'usr/bin/rsync', '--version')))),
+          ((await canRunProgram(root, 'usr/bin/jq', '--version')) &&
+            (await canRunProgram(root, 'usr/bin/rsync', '--version')))),
     },
     (line) => {
       console.log(line);

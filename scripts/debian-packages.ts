@@ -8,16 +8,16 @@ import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 /** The root folder of what was found (undefined: the system itself), or why there is nothing. */
-export type Found = { root: string | undefined } | { missing: string };
+export type UnpackedPackages = { root: string | undefined } | { missing: string };
 
-export interface Wanted {
+export interface PackageRequest {
   /** For messages, at the start of a sentence. */
   readonly what: string;
   readonly packages: readonly string[];
   /** Name of the folder, unique for the packages and for what their files depend on. */
   readonly folder: string;
   /** Whether the program can be used, from below `root` or, undefined, as installed. */
-  readonly works: (root: string | undefined) => Promise<boolean>;
+  readonly canRun: (root: string | undefined) => Promise<boolean>;
 }
 
 const aptTimeoutMs = 600_000;
@@ -26,18 +26,18 @@ const abandonedAfterMs = 3_600_000;
 const run = promisify(execFile);
 
 /** Returns where a program is, unpacking it first where no earlier run has; `say` hears about that slow step. */
-export async function findOrUnpack(wanted: Wanted, say: (line: string) => void): Promise<Found> {
-  const { what, packages, works } = wanted;
-  if (await works(undefined)) return { root: undefined };
+export async function findOrUnpack(wanted: PackageRequest, say: (line: string) => void): Promise<UnpackedPackages> {
+  const { what, packages, canRun } = wanted;
+  if (await canRun(undefined)) return { root: undefined };
   for (const tool of ['/usr/bin/apt-get', '/usr/bin/dpkg']) {
-    if (!(await exists(tool)))
+    if (!(await pathExists(tool)))
       return { missing: `${what} is not installed, and there is no ${tool} to unpack it with` };
   }
   const configured = process.env['XDG_CACHE_HOME'] ?? '';
   const home = configured === '' ? join(homedir(), '.cache') : configured;
   const root = join(home, 'client-keystone-auth-dev', wanted.folder);
   // The folder appears complete or not at all, so its existence is enough.
-  if (await exists(root)) return { root };
+  if (await pathExists(root)) return { root };
   await mkdir(dirname(root), { recursive: true });
   await removeAbandoned(root);
   say(`Unpacking ${what} from this system's packages, once, into ${root} …`);
@@ -45,7 +45,7 @@ export async function findOrUnpack(wanted: Wanted, say: (line: string) => void):
   const staging = await mkdtemp(stagingPrefix(root));
   try {
     await unpack(packages, staging);
-    if (!(await works(staging))) {
+    if (!(await canRun(staging))) {
       return { missing: `${what} from the packages ${packages.join(' and ')} does not run here` };
     }
     await rename(staging, root).catch((error: unknown) => {
@@ -69,7 +69,7 @@ export async function describeSystem(): Promise<string> {
   return name.replaceAll(/[^\w.-]/g, '_');
 }
 
-export async function exists(path: string): Promise<boolean> {
+export async function pathExists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,

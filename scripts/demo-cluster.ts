@@ -5,10 +5,10 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { writeKubeconfig } from '../test/support/api-server.ts';
-import { findKubectl } from './kubectl.ts';
-import { findPort, makeAdminToken, startKubeApiserver } from './kubernetes/kube-apiserver.ts';
-import { findKubernetes } from './kubernetes/packages.ts';
+import { writeKubeconfig } from '../test/support/stand-in-api-server.ts';
+import { findKubectl } from './find-kubectl.ts';
+import { findFreePort, makeAdminToken, startKubeApiserver } from './kubernetes/kube-apiserver.ts';
+import { findKubernetes } from './kubernetes/find-kubernetes.ts';
 import { makePki } from './pki.ts';
 
 const PLUGIN = resolve('dist/client-keystone-auth.cjs');
@@ -64,11 +64,7 @@ async function startWebhook(
 }
 
 /** Shows it, or says in a line why it cannot be shown. */
-export async function demonstrateCluster(
-  folder: string,
-  openrc: Readonly<Record<string, string>>,
-  say: Say,
-): Promise<void> {
+export async function demoCluster(folder: string, openrc: Readonly<Record<string, string>>, say: Say): Promise<void> {
   const [programs, kubectl] = [await findKubernetes(say), await findKubectl('new')];
   if ('missing' in programs || 'missing' in kubectl) {
     say(
@@ -98,11 +94,11 @@ export async function demonstrateCluster(
     say();
     say(`    ${JSON.stringify(entry)}`);
     say();
-    const settings = { programs, dir: join(folder, 'cluster'), pki, port: await findPort(), cacheSeconds: 10 };
+    const settings = { programs, dir: join(folder, 'cluster'), pki, port: await findFreePort(), cacheSeconds: 10 };
     const cluster = await startKubeApiserver({ ...settings, webhookPort: webhook.port }, makeAdminToken());
     try {
       for (const name of ['web', 'db']) {
-        await cluster.ask('/api/v1/namespaces', { method: 'POST', body: { metadata: { name } } });
+        await cluster.request('/api/v1/namespaces', { method: 'POST', body: { metadata: { name } } });
       }
       const kubeconfig = join(folder, 'cluster-kubeconfig');
       await writeKubeconfig({ path: kubeconfig, server: cluster.url, ca: pki.ca, command: PLUGIN });

@@ -8,12 +8,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { startApiServer, writeKubeconfig } from '../test/support/api-server.ts';
-import { recordedUsers, startStandIn } from '../test/support/stand-in-keystone.ts';
+import { startStandInApiServer, writeKubeconfig } from '../test/support/stand-in-api-server.ts';
+import { recordedUsers, startStandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { startKeystone } from './keystone/keystone.ts';
-import { demonstrateCluster } from './demo-cluster.ts';
-import { findKeystone } from './keystone/packages.ts';
-import { findKubectl } from './kubectl.ts';
+import { demoCluster } from './demo-cluster.ts';
+import { findKeystone } from './keystone/find-keystone.ts';
+import { findKubectl } from './find-kubectl.ts';
 import { makePki } from './pki.ts';
 
 const PLUGIN = resolve('dist/client-keystone-auth.cjs');
@@ -50,7 +50,7 @@ async function startDemoKeystone(folder: string): Promise<DemoKeystone> {
   if ('missing' in packages) {
     say(`No real Keystone can be had here: ${packages.missing}`);
     say('The stand-in Keystone of the tests answers instead: the same protocol, but not the real program.');
-    const standIn = await startStandIn();
+    const standIn = await startStandInKeystone();
     const password = recordedUsers.find(({ name }) => name === 'alice')?.password ?? '';
     return {
       what: 'a stand-in Keystone',
@@ -122,7 +122,7 @@ async function demonstrate(folder: string, keystone: DemoKeystone): Promise<void
   say();
 
   const pki = await makePki(join(folder, 'pki'));
-  const cluster = await startApiServer({ ...pki.server, authenticate: (token) => keystone.nameOf(token) });
+  const cluster = await startStandInApiServer({ ...pki.server, authenticate: (token) => keystone.nameOf(token) });
   try {
     const kubeconfig = join(folder, 'kubeconfig');
     await writeKubeconfig({ path: kubeconfig, server: cluster.url, ca: pki.ca, command: PLUGIN });
@@ -192,7 +192,7 @@ try {
   const keystone = await startDemoKeystone(folder);
   try {
     await demonstrate(folder, keystone);
-    await demonstrateCluster(folder, keystone.openrc, say);
+    await demoCluster(folder, keystone.openrc, say);
   } finally {
     await keystone.stop();
   }

@@ -7,7 +7,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { memberOfTar } from './archive.ts';
+import { readTarMember } from './read-archive.ts';
 
 const npmPackTimeoutMs = 180_000;
 
@@ -15,7 +15,7 @@ const run = promisify(execFile);
 const unzip = promisify(gunzip);
 
 /** The folder that development tools keep downloads in. */
-export function developmentCache(): string {
+export function findDevelopmentCache(): string {
   const set = process.env['XDG_CACHE_HOME'];
   const home = set === undefined || set === '' ? join(homedir(), '.cache') : set;
   return join(home, 'client-keystone-auth-dev');
@@ -40,7 +40,7 @@ export async function fetchPackage(spec: string, directory: string): Promise<{ p
   return tarball === undefined ? { missing: `npm pack ${spec} wrote no file` } : { path: join(directory, tarball) };
 }
 
-interface Locked {
+interface LockedPackage {
   readonly version: string;
   readonly integrity: string;
   readonly license?: string;
@@ -49,13 +49,13 @@ interface Locked {
 const LOCK = new URL('../package-lock.json', import.meta.url);
 
 /** What package-lock.json says of packages, by the folders that they are, or would be, installed in. */
-export async function readLock(): Promise<Readonly<Record<string, Locked | undefined>>> {
-  const lock = JSON.parse(await readFile(LOCK, 'utf8')) as { packages: Record<string, Locked | undefined> };
+export async function readLock(): Promise<Readonly<Record<string, LockedPackage | undefined>>> {
+  const lock = JSON.parse(await readFile(LOCK, 'utf8')) as { packages: Record<string, LockedPackage | undefined> };
   return lock.packages;
 }
 
 /** The same of one package, whether it is installed here or is for another platform. */
-export async function readLocked(name: string): Promise<Locked> {
+export async function readLockedPackage(name: string): Promise<LockedPackage> {
   const locked = (await readLock())[`node_modules/${name}`];
   if (locked === undefined) throw new Error(`package-lock.json does not name ${name}`);
   return locked;
@@ -65,10 +65,10 @@ export async function readLocked(name: string): Promise<Locked> {
  * Returns the tarball of a package in the version and with the integrity of package-lock.json.
  * @throws where it cannot be fetched, or is not the one that is locked
  */
-export async function fetchLocked(name: string): Promise<Buffer> {
-  const { version, integrity } = await readLocked(name);
+export async function fetchLockedPackage(name: string): Promise<Buffer> {
+  const { version, integrity } = await readLockedPackage(name);
   const spec = `${name}@${version}`;
-  const path = join(developmentCache(), 'npm', `${spec.replaceAll('/', '+')}.tgz`);
+  const path = join(findDevelopmentCache(), 'npm', `${spec.replaceAll('/', '+')}.tgz`);
   const cached = await readFile(path).catch(() => undefined);
   if (cached !== undefined && integrityOf(cached) === integrity) return cached;
 
@@ -90,8 +90,8 @@ export async function fetchLocked(name: string): Promise<Buffer> {
 }
 
 /** Returns one file of a locked package. */
-export async function fetchMember(name: string, file: string): Promise<Buffer> {
-  return memberOfTar(await unzip(await fetchLocked(name)), `package/${file}`);
+export async function fetchPackageFile(name: string, file: string): Promise<Buffer> {
+  return readTarMember(await unzip(await fetchLockedPackage(name)), `package/${file}`);
 }
 
 function integrityOf(bytes: Buffer): string {

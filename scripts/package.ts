@@ -14,18 +14,18 @@ import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import manifest from '../package.json' with { type: 'json' };
 import type { Bundle } from './build.ts';
-import { archiveOf, makeArchive, makeWebhookArchive } from './package/archives.ts';
-import { listComponents, renderLicenses, renderSbom } from './package/contents.ts';
-import { debianPackageOf, makeDebianPackage } from './package/debian.ts';
-import { describePlugin, makeExecutable, WEBHOOK } from './package/node-binary/executable.ts';
+import { archivePath, makePluginArchive, makeWebhookArchive } from './package/archives.ts';
+import { listComponents, renderLicenses, renderSbom } from './package/sbom.ts';
+import { debianPackagePath, makeDebianPackage } from './package/debian.ts';
+import { describePlugin, makeExecutable, WEBHOOK_PROGRAM } from './package/node-binary/executable.ts';
 import type { Program } from './package/node-binary/executable.ts';
 import { renderInstaller } from './package/installer.ts';
 import { renderCompletions } from './package/system-files.ts';
 import { renderManPage } from './package/man-page.ts';
 import { renderManifests } from './package/manifests.ts';
-import { makeRelease, NAME, WEBHOOK_NAME } from './package/product.ts';
-import { makeRpm, rpmOf } from './package/rpm.ts';
-import { executableOf, TARGETS } from './package/targets.ts';
+import { makeRelease, PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from './package/product.ts';
+import { makeRpm, rpmPath } from './package/rpm.ts';
+import { executablePath, TARGETS } from './package/targets.ts';
 import type { Target } from './package/targets.ts';
 
 const LICENSES = 'THIRD-PARTY-LICENSES.txt';
@@ -77,30 +77,32 @@ const texts = {
   manPage: renderManPage(VERSION, await readFile('README.md', 'utf8')),
   completions: renderCompletions(),
 };
-await write(`out/${NAME}.1`, texts.manPage);
-await write(`out/completions/${NAME}.bash`, texts.completions.bash);
-await write(`out/completions/_${NAME}`, texts.completions.zsh);
-await write(`out/completions/${NAME}.fish`, texts.completions.fish);
+await write(`out/${PROGRAM_NAME}.1`, texts.manPage);
+await write(`out/completions/${PROGRAM_NAME}.bash`, texts.completions.bash);
+await write(`out/completions/_${PROGRAM_NAME}`, texts.completions.zsh);
+await write(`out/completions/${PROGRAM_NAME}.fish`, texts.completions.fish);
 await write(`out/${INSTALLER}`, renderInstaller(await readFile(`packaging/${INSTALLER}`, 'utf8'), RELEASE), 0o755);
 
 /** All that is made of one executable; the work of one is on several processors. */
 async function makePackages(target: Target): Promise<void> {
-  const documents = { ...texts, licenses: join(dirname(executableOf(target)), LICENSES) };
+  const documents = { ...texts, licensesFile: join(dirname(executablePath(target)), LICENSES) };
   await Promise.all([
-    makeArchive(target, VERSION, documents),
-    ...(target.debian !== undefined && has('dpkg-deb') ? [makeDebianPackage(target, VERSION, documents)] : []),
-    ...(target.rpm !== undefined && has('rpmbuild') ? [makeRpm(target, VERSION, documents)] : []),
+    makePluginArchive(target, VERSION, documents),
+    ...(target.debianArchitecture !== undefined && has('dpkg-deb')
+      ? [makeDebianPackage(target, VERSION, documents)]
+      : []),
+    ...(target.rpmArchitecture !== undefined && has('rpmbuild') ? [makeRpm(target, VERSION, documents)] : []),
   ]);
 }
 
 /** A document about the executable of a program, beside it. */
 const besides = (target: Target, program: string, file: string): string =>
-  `out/${target.name}/${program === NAME ? '' : `${program}.`}${file}`;
+  `out/${target.name}/${program === PROGRAM_NAME ? '' : `${program}.`}${file}`;
 
 /** Makes the executable of a program, with the documents about what is in it. */
 async function makeProgram(target: Target, program: Program, of: readonly Bundle[]): Promise<void> {
   const { path, notes } = await makeExecutable(target, program);
-  const components = await listComponents(target, of, program.keyring);
+  const components = await listComponents(target, of, program.hasKeyring);
   await writeFile(besides(target, program.name, LICENSES), renderLicenses(program.name, components));
   await writeFile(besides(target, program.name, SBOM), renderSbom(program.name, target, components, VERSION));
   const { size } = await stat(path);
@@ -110,21 +112,21 @@ async function makeProgram(target: Target, program: Program, of: readonly Bundle
 for (const target of chooseTargets()) {
   await makeProgram(target, describePlugin(carried), bundles);
   await makePackages(target);
-  if (target.webhook) {
-    await makeProgram(target, WEBHOOK, webhookBundles);
-    await makeWebhookArchive(target, VERSION, besides(target, WEBHOOK_NAME, LICENSES));
+  if (target.hasWebhook) {
+    await makeProgram(target, WEBHOOK_PROGRAM, webhookBundles);
+    await makeWebhookArchive(target, VERSION, besides(target, WEBHOOK_PROGRAM_NAME, LICENSES));
   }
 }
 
 // Of all that is there, since one target may have been made anew after the others.
 const files = TARGETS.flatMap((target) => [
-  ...[NAME, WEBHOOK_NAME].flatMap((program) => [
-    executableOf(target, program),
+  ...[PROGRAM_NAME, WEBHOOK_PROGRAM_NAME].flatMap((program) => [
+    executablePath(target, program),
     ...[LICENSES, SBOM].map((name) => besides(target, program, name)),
-    archiveOf(target, VERSION, program),
+    archivePath(target, VERSION, program),
   ]),
-  debianPackageOf(target, VERSION),
-  rpmOf(target, VERSION),
+  debianPackagePath(target, VERSION),
+  rpmPath(target, VERSION),
 ]);
 const present = [...files, `out/${INSTALLER}`].filter((file) => existsSync(file));
 const sums = new Map<string, string>();
@@ -132,7 +134,7 @@ for (const file of present) sums.set(file, await sha256(file));
 await writeFile('out/SHA256SUMS', [...sums].map(([file, sum]) => `${sum}  ${relative('out', file)}\n`).join(''));
 
 const downloads = TARGETS.flatMap((target) => {
-  const file = archiveOf(target, VERSION);
+  const file = archivePath(target, VERSION);
   const sum = sums.get(file);
   return sum === undefined ? [] : [{ target, url: `${RELEASE.baseUrl}/${relative('out', file)}`, sha256: sum }];
 });

@@ -73,7 +73,7 @@ function makeCommandTable(): string {
 }
 
 function replaceTables(text: string, name: string, tables: string): string {
-  const begin = `<!-- ${name}: written by "npm run readme" -->`;
+  const begin = `<!-- ${name}: written by "npm run reference" -->`;
   const end = `<!-- ${name} end -->`;
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   if (from < 0 || to < from) throw new Error(`it lacks the lines ${begin} and ${end}`);
@@ -88,7 +88,7 @@ async function renew(file: string, tables: Readonly<Record<string, string>>): Pr
   const written = await format(text, { ...style, parser: 'markdown' });
   if (!process.argv.includes('--check')) writeFileSync(file, written);
   else if (written !== before) {
-    console.error(`${file}: a table is out of date; run "npm run readme"`);
+    console.error(`${file}: a table is out of date; run "npm run reference"`);
     process.exitCode = 1;
   }
 }

@@ -2,8 +2,8 @@
 // how many assertions passed. A plain `tap` could neither share one Keystone among test files nor be trusted to say
 // why tests are missing.
 //
-// usage: node scripts/test.ts [--bar | --packaged [--made]] [TEST-FILE...]
-// --bar runs the attacks on the cache in full size, one file at a time.
+// usage: node scripts/test.ts [--stress | --packaged [--made]] [TEST-FILE...]
+// --stress runs the attacks on the cache in full size, one file at a time.
 // --packaged makes the single executable of this platform and tests that instead of the bundles; with --made, the one
 // that `npm run package` has made.
 
@@ -14,15 +14,15 @@ import { createRequire } from 'node:module';
 import { availableParallelism, constants, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
-import { populate } from '../test/support/tenancy.ts';
-import type { World } from '../test/support/test-environment.ts';
+import { createTenancy } from '../test/support/tenancy.ts';
+import type { TestEnvironment } from '../test/support/test-environment.ts';
 import type { Federation, FederationAddress } from './federation/federation.ts';
-import { findApache } from './federation/packages.ts';
+import { findApache } from './federation/find-apache.ts';
 import { startKeystone } from './keystone/keystone.ts';
 import type { Keystone, KeystoneAddress } from './keystone/keystone.ts';
-import { findKeystone } from './keystone/packages.ts';
+import { findKeystone } from './keystone/find-keystone.ts';
 import { makePki } from './pki.ts';
-import { executableOf, hostTarget } from './package/targets.ts';
+import { executablePath, hostTarget } from './package/targets.ts';
 import type { Pki } from './pki.ts';
 import { describeCounts, reportTap } from './test-report.ts';
 
@@ -31,9 +31,9 @@ const nodeFlags = ['--disable-warning=ExperimentalWarning'];
 
 /** Test files by what is tested. */
 const ALL = /^test\/(?!package\/)/;
-const BAR = /^test\/bar\//;
+const STRESS = /^test\/stress\//;
 /** What users do, what is packaged, and what works differently inside an executable. */
-const PACKAGED = /^test\/(?:e2e|package)\/|^test\/bar\/keyring\.test\.ts$/;
+const PACKAGED = /^test\/(?:e2e|package)\/|^test\/stress\/keyring\.test\.ts$/;
 
 let running: ChildProcess | undefined;
 
@@ -97,7 +97,7 @@ async function prepareWorld(dir: string, servers: Server[], selection: Selection
   const [pki, http] = await Promise.all([makePki(join(dir, 'pki')), start({ dir: join(dir, 'keystone') })]);
   const tlsBase = { ...pki.server, clientCa: pki.ca };
   const [tenancy, tls, mutualTls, federation] = await Promise.all([
-    populate(http),
+    createTenancy(http),
     start({ dir: http.dir, tls: tlsBase }),
     start({ dir: http.dir, tls: { ...tlsBase, requireClientCert: true } }),
     selection.files.some(needsFederation)
@@ -111,7 +111,7 @@ async function prepareWorld(dir: string, servers: Server[], selection: Selection
     await federation.admitUsers(tenancy);
     address = federation;
   }
-  const world: World = {
+  const world: TestEnvironment = {
     http: toAddress(http),
     tls: toAddress(tls),
     mutualTls: toAddress(mutualTls),
@@ -168,9 +168,9 @@ async function buildTap(): Promise<void> {
 }
 
 function selectTests(args: readonly string[]): Selection {
-  const full = args.includes('--bar');
+  const full = args.includes('--stress');
   const named = args.filter((arg) => !arg.startsWith('--'));
-  const chosen = full ? BAR : args.includes('--packaged') ? PACKAGED : ALL;
+  const chosen = full ? STRESS : args.includes('--packaged') ? PACKAGED : ALL;
   return { full, files: named.length > 0 ? named : listTestFiles().filter((file) => chosen.test(file)) };
 }
 
@@ -188,7 +188,7 @@ async function runTests({ full, files }: Selection, world: Record<string, string
   const options = ['--reporter=tap', ...size, ...coverage];
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const report = reportTap(counts);
-  const env = { ...inheritedEnv(), ...world, ...(full ? { CKA_BAR: 'full' } : {}) };
+  const env = { ...inheritedEnv(), ...world, ...(full ? { CKA_STRESS: 'full' } : {}) };
   const status = await runProgram([tapProgram(), 'run', ...options, ...mix(files)], env, report);
   if (status !== 0 && counts.failed === 0) {
     console.log(`tap ended with status ${String(status)} for a reason that is no failed assertion; it counts as one.`);
@@ -221,7 +221,7 @@ function listTestFiles(): string[] {
 /** Returns where the executable of this platform is, which is made unless it is said to be there. */
 async function findPackaged(isMade: boolean): Promise<{ CKA_PACKAGED?: string }> {
   const target = hostTarget();
-  const path = join(root, executableOf(target));
+  const path = join(root, executablePath(target));
   if (!isMade) {
     await runNode('making the executable', [...nodeFlags, join(root, 'scripts/package.ts'), '--target', target.name]);
   } else if (!existsSync(path)) {

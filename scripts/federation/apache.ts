@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { CertificateFiles } from '../pki.ts';
-import { findApache } from './packages.ts';
+import { findApache } from './find-apache.ts';
 
 export interface ApacheOptions extends CertificateFiles {
   /** Made where it is absent. */
@@ -89,12 +89,12 @@ export async function findFreePorts(count: number): Promise<readonly number[]> {
   const free = new Set<number>();
   while (free.size < count) {
     const port = randomInt(12_000, 32_000);
-    if (await isFree(port)) free.add(port);
+    if (await isPortFree(port)) free.add(port);
   }
   return [...free];
 }
 
-export function isFree(port: number): Promise<boolean> {
+export function isPortFree(port: number): Promise<boolean> {
   const server = createServer();
   return new Promise((resolve) => {
     server.once('error', () => resolve(false));

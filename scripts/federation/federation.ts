@@ -5,14 +5,14 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { call, idOf, listRoles, logInAsAdmin } from '../../test/support/tenancy.ts';
+import { callKeystone, findId, listRoles, logInAsAdmin } from '../../test/support/tenancy.ts';
 import type { Tenancy } from '../../test/support/tenancy.ts';
 import { startKeystone } from '../keystone/keystone.ts';
 import type { Keystone, KeystoneAddress } from '../keystone/keystone.ts';
 import type { Pki } from '../pki.ts';
 import { findFreePorts, startApache } from './apache.ts';
 import { startIdentityProvider } from './identity-provider.ts';
-import type { OidcClient, Person } from './identity-provider.ts';
+import type { OidcClient, IdentityProviderUser } from './identity-provider.ts';
 
 /** What a client needs to know; fit for JSON. */
 export interface FederationAddress {
@@ -32,14 +32,14 @@ export interface FederationAddress {
     /** Without a secret, with PKCE. */
     readonly public: OidcClient;
   };
-  readonly people: {
+  readonly users: {
     /** As a federated user `member` and `reader` on the project demo, `reader` on its domain. No role on the system: Keystone 22 has no
      * token for that with a federated user, and answers 500. */
-    readonly alice: Person;
+    readonly alice: IdentityProviderUser;
     /** The same, but logs in with a one-time password too. */
-    readonly otto: Person & { readonly otp: string };
+    readonly otto: IdentityProviderUser & { readonly otp: string };
     /** May log in at the identity provider, but no mapping of Keystone knows her. */
-    readonly stranger: Person;
+    readonly stranger: IdentityProviderUser;
   };
   /** Keystone trusts http://localhost:PORT/auth/websso/ of these, and of 9990; free when the lane was started. */
   readonly dashboardPorts: readonly number[];
@@ -73,17 +73,17 @@ export async function startFederation(home: Keystone, pki: Pki, dir: string): Pr
     awkward: { id: 'kubectl:2', secret: 'a+b/c%d e:f=&', email: 'kubectl-2@acme.example' },
     public: { id: 'kubectl-public', email: 'kubectl-public@acme.example' },
   };
-  const people = {
+  const users = {
     alice: { name: 'alice', password: 'p@ss w0rd&+=%é', email: 'alice@acme.example' },
     otto: { name: 'otto', password: 'otto-password', email: 'otto@acme.example', otp: '246810' },
     stranger: { name: 'stranger', password: 'stranger-password', email: 'stranger@elsewhere.example' },
   };
   const idp = await startIdentityProvider({
     ...pki.server,
-    people: Object.values(people),
+    users: Object.values(users),
     clients: Object.values(clients),
-    proxy: client,
-    proxyUrl: `https://127.0.0.1:${port}`,
+    apacheClient: client,
+    apacheUrl: `https://127.0.0.1:${port}`,
     accessLog: join(dir, 'identity-provider.log'),
   });
   const stops: (() => Promise<void>)[] = [() => idp.close()];
@@ -95,7 +95,7 @@ export async function startFederation(home: Keystone, pki: Pki, dir: string): Pr
     await writeFile(callbackPage, callbackTemplate, { mode: 0o600 });
     const upstream = await startKeystone({
       dir: home.dir,
-      moreConfig: describeFederation([9990, ...dashboardPorts].map(dashboardOf), callbackPage),
+      extraConfig: describeFederation([9990, ...dashboardPorts].map(dashboardOf), callbackPage),
     });
     stops.push(() => upstream.stop());
     const apache = await startApache({
@@ -114,7 +114,7 @@ export async function startFederation(home: Keystone, pki: Pki, dir: string): Pr
       provider,
       protocol,
       clients,
-      people,
+      users,
       dashboardPorts,
       portsDir,
       admitUsers: (tenancy) => admitUsers(home, tenancy, idp.url),
@@ -153,9 +153,9 @@ enable_proxy_headers_parsing = true
 async function admitUsers(server: KeystoneAddress, { domain, projects }: Tenancy, issuer: string): Promise<void> {
   const token = await logInAsAdmin(server);
   const put = (path: string, body?: object): Promise<unknown> =>
-    call(server, `/v3/${path}`, { method: 'PUT', token, body });
+    callKeystone(server, `/v3/${path}`, { method: 'PUT', token, body });
   const roles = await listRoles(server, token);
-  const made = await call(server, '/v3/groups', {
+  const made = await callKeystone(server, '/v3/groups', {
     method: 'POST',
     token,
     body: { group: { name: 'federated', domain_id: domain.id } },
@@ -171,9 +171,9 @@ async function admitUsers(server: KeystoneAddress, { domain, projects }: Tenancy
   await Promise.all([
     put(`OS-FEDERATION/mappings/${mapping}`, { mapping: { rules } }),
     put(provides, { identity_provider: { remote_ids: [issuer], enabled: true } }),
-    put(`projects/${projects.demo.id}/groups/${id}/roles/${idOf(roles, 'member')}`),
-    put(`projects/${projects.demo.id}/groups/${id}/roles/${idOf(roles, 'reader')}`),
-    put(`domains/${domain.id}/groups/${id}/roles/${idOf(roles, 'reader')}`),
+    put(`projects/${projects.demo.id}/groups/${id}/roles/${findId(roles, 'member')}`),
+    put(`projects/${projects.demo.id}/groups/${id}/roles/${findId(roles, 'reader')}`),
+    put(`domains/${domain.id}/groups/${id}/roles/${findId(roles, 'reader')}`),
   ]);
   await put(`${provides}/protocols/${protocol}`, { protocol: { mapping_id: mapping } });
 }

@@ -25,7 +25,7 @@ import type {
 import type { CertificateFiles } from '../pki.ts';
 
 /** Somebody who can log in; `email` is what Keystone maps. */
-export interface Person {
+export interface IdentityProviderUser {
   readonly name: string;
   readonly password: string;
   readonly email: string;
@@ -62,7 +62,7 @@ export interface DeviceDecision {
   readonly userCode: string;
   readonly action: 'approve' | 'deny' | 'expire';
   /** Name of the person who approves. */
-  readonly person?: string;
+  readonly user?: string;
 }
 
 export interface IdentityProvider {
@@ -74,12 +74,12 @@ export interface IdentityProvider {
 }
 
 export interface IdentityProviderOptions extends CertificateFiles {
-  readonly people: readonly Person[];
+  readonly users: readonly IdentityProviderUser[];
   readonly clients: readonly OidcClient[];
   /** The client of Apache: it introspects, and logs people in for WebSSO. */
-  readonly proxy: { readonly id: string; readonly secret: string };
+  readonly apacheClient: { readonly id: string; readonly secret: string };
   /** Where Apache will be. */
-  readonly proxyUrl: string;
+  readonly apacheUrl: string;
   readonly accessLog: string;
 }
 
@@ -167,7 +167,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
 
 function makeIssuer(
   url: string,
-  { people, clients }: IdentityProviderOptions,
+  { users, clients }: IdentityProviderOptions,
   shared: Pick<Configuration, 'adapter' | 'jwks' | 'clients' | 'cookies'>,
 ): Issuer {
   let settings = defaults;
@@ -191,7 +191,7 @@ function makeIssuer(
     scopes: ['openid', 'offline_access', 'email', 'profile'],
     pkce: { required: (_ctx, client) => client.clientAuthMethod === 'none' },
     clientBasedCORS: () => false,
-    findAccount: (_ctx, id) => accountOf(people, id),
+    findAccount: (_ctx, id) => accountOf(users, id),
     // Consent without a question: whatever is asked for is granted.
     loadExistingGrant: async (ctx) => {
       const { session, client, params } = ctx.oidc;
@@ -201,7 +201,7 @@ function makeIssuer(
     interactions: { url: (_ctx, interaction) => `${url}/interaction/${interaction.uid}` },
     // Opaque tokens, as many providers issue them; Apache asks what they mean and passes these claims on.
     extraTokenClaims: (_ctx, token) => {
-      const person = 'accountId' in token ? people.find(({ name }) => name === token.accountId) : undefined;
+      const person = 'accountId' in token ? users.find(({ name }) => name === token.accountId) : undefined;
       const client = clients.find(({ id }) => id === token.clientId);
       return { email: person?.email ?? client?.email };
     },
@@ -231,9 +231,7 @@ function makeIssuer(
     'password',
     async (ctx: TokenEndpointGrantContext<Record<string, unknown>>) => {
       const { params, client } = ctx.oidc;
-      const person = people.find(
-        ({ name, password }) => name === params['username'] && password === params['password'],
-      );
+      const person = users.find(({ name, password }) => name === params['username'] && password === params['password']);
       if (person === undefined || (person.otp !== undefined && person.otp !== params[settings.otpField])) {
         ctx.status = 400;
         ctx.body = { error: 'invalid_grant', error_description: 'invalid user credentials' };
@@ -293,7 +291,7 @@ function makeIssuer(
 /** What tests ask for, as JSON: PUT settings; POST device, a decision; GET polls/USER-CODE, their times in ms. */
 async function control(
   issuer: Issuer,
-  { people }: IdentityProviderOptions,
+  { users }: IdentityProviderOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -320,7 +318,7 @@ async function control(
     return;
   }
   if (decision.action === 'approve') {
-    const person = people.find(({ name }) => name === decision.person) ?? people[0];
+    const person = users.find(({ name }) => name === decision.user) ?? users[0];
     const scope = typeof code.params?.['scope'] === 'string' ? code.params['scope'] : 'openid';
     const accountId = person?.name ?? '';
     const grant = await grantAll(provider, accountId, code.clientId ?? '', scope);
@@ -337,7 +335,7 @@ async function control(
 /** The login page. Its form has the fields login and password; `deny` in place of them refuses. */
 async function interact(
   { provider }: Issuer,
-  { people }: IdentityProviderOptions,
+  { users }: IdentityProviderOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -350,7 +348,7 @@ async function interact(
       return;
     }
     const given = (name: string): string => form.get(name) ?? '';
-    const person = people.find(({ name, password }) => name === given('login') && password === given('password'));
+    const person = users.find(({ name, password }) => name === given('login') && password === given('password'));
     if (person !== undefined) {
       await provider.interactionFinished(request, response, { login: { accountId: person.name }, consent: {} });
       return;
@@ -371,7 +369,7 @@ async function interact(
 `);
 }
 
-function describeClients({ clients, proxy, proxyUrl }: IdentityProviderOptions): readonly ClientMetadata[] {
+function describeClients({ clients, apacheClient, apacheUrl }: IdentityProviderOptions): readonly ClientMetadata[] {
   const own = clients.map(({ id, secret }): ClientMetadata => ({
     client_id: id,
     // Native, so that plain http is fine on loopback.
@@ -391,10 +389,10 @@ function describeClients({ clients, proxy, proxyUrl }: IdentityProviderOptions):
       : { client_secret: secret, token_endpoint_auth_method: 'client_secret_basic' as const }),
   }));
   const ofProxy: ClientMetadata = {
-    client_id: proxy.id,
-    client_secret: proxy.secret,
+    client_id: apacheClient.id,
+    client_secret: apacheClient.secret,
     token_endpoint_auth_method: 'client_secret_basic',
-    redirect_uris: [`${proxyUrl}/redirect_uri`],
+    redirect_uris: [`${apacheUrl}/redirect_uri`],
     response_types: ['code'],
     grant_types: ['authorization_code'],
   };
@@ -406,7 +404,7 @@ function isLoopback(uri: string): boolean {
   return /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:\/|$)/.test(uri);
 }
 
-function accountOf(people: readonly Person[], id: string): Account | undefined {
+function accountOf(people: readonly IdentityProviderUser[], id: string): Account | undefined {
   const person = people.find(({ name }) => name === id);
   if (person === undefined) return undefined;
   const { name, email } = person;

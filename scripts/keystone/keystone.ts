@@ -9,7 +9,7 @@ import { access, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { findKeystone, python } from './packages.ts';
+import { findKeystone, PYTHON } from './find-keystone.ts';
 
 export interface KeystoneTls {
   /** Paths of PEM files. */
@@ -47,7 +47,7 @@ export interface KeystoneOptions extends KeystoneSettings {
   readonly port?: number;
   readonly tls?: KeystoneTls;
   /** More of keystone.conf, for this server only. */
-  readonly moreConfig?: string;
+  readonly extraConfig?: string;
   readonly kerberos?: KeystoneKerberos;
 }
 
@@ -98,13 +98,13 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
   if (tls?.requireClientCert === true) args.push('--require-client-cert');
 
   const configFiles = ['keystone.conf'];
-  if (options.moreConfig !== undefined) {
+  if (options.extraConfig !== undefined) {
     configFiles.push(`more-${name}.conf`);
-    await writeFile(join(dir, 'conf', `more-${name}.conf`), options.moreConfig, { mode: 0o600 });
+    await writeFile(join(dir, 'conf', `more-${name}.conf`), options.extraConfig, { mode: 0o600 });
   }
 
   const log = openSync(serverLog, 'a', 0o600);
-  const child = spawn(python, args, {
+  const child = spawn(PYTHON, args, {
     env: { ...env, OS_KEYSTONE_CONFIG_DIR: join(dir, 'conf'), OS_KEYSTONE_CONFIG_FILES: configFiles.join(';') },
     // The pipe to stdin ends with this process however it ends, and the server with the pipe.
     stdio: ['pipe', 'pipe', log],
@@ -151,7 +151,7 @@ async function provideData(options: KeystoneOptions, env: Record<string, string>
     settings['LOCKOUT_SECONDS'] = String(lockout.seconds);
   }
   try {
-    await run(python, ['-s', scriptPath('init.py'), dir], { env: { ...env, ...settings }, timeout: startTimeoutMs });
+    await run(PYTHON, ['-s', scriptPath('init.py'), dir], { env: { ...env, ...settings }, timeout: startTimeoutMs });
   } catch (error) {
     const output = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
     const details = await readTail(join(dir, 'keystone.log'));

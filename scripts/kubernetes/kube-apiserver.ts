@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pki } from '../pki.ts';
-import type { KubernetesPrograms } from './packages.ts';
+import type { KubernetesPrograms } from './find-kubernetes.ts';
 
-export interface ApiServerSettings {
+export interface KubeApiserverOptions {
   readonly programs: Exclude<KubernetesPrograms, { missing: string }>;
   readonly dir: string;
   readonly pki: Pki;
@@ -25,12 +25,12 @@ export interface ApiServerSettings {
   readonly cacheSeconds: number;
 }
 
-export interface RealApiServer {
+export interface KubeApiserver {
   readonly url: string;
   /** In the group system:masters. */
   readonly adminToken: string;
   /** With a token, the administrator's if nothing else is said. */
-  ask(
+  request(
     path: string,
     options?: { method?: string; body?: unknown; token?: string },
   ): Promise<{ status: number; body: unknown }>;
@@ -40,7 +40,7 @@ export interface RealApiServer {
 const READY_MS = 60_000;
 
 /** A port of loopback that was free a moment ago. */
-export async function findPort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -70,7 +70,7 @@ export function makeAdminToken(): string {
  *
  * @throws where it does not become so
  */
-export async function startKubeApiserver(settings: ApiServerSettings, adminToken: string): Promise<RealApiServer> {
+export async function startKubeApiserver(settings: KubeApiserverOptions, adminToken: string): Promise<KubeApiserver> {
   const { programs, dir, pki, port, webhookPort, cacheSeconds } = settings;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const place = (name: string): string => join(dir, name);
@@ -79,7 +79,7 @@ export async function startKubeApiserver(settings: ApiServerSettings, adminToken
   writeFileSync(place('sa.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
   writeFileSync(place('tokens.csv'), `${adminToken},admin,admin,"system:masters"\n`, { mode: 0o600 });
   writeFileSync(place('webhook'), renderKubeconfig(`https://127.0.0.1:${webhookPort}/webhook`, pki.ca));
-  const [clients, peers] = [await findPort(), await findPort()];
+  const [clients, peers] = [await findFreePort(), await findFreePort()];
   const etcdUrl = `http://127.0.0.1:${clients}`;
   const children: ChildProcess[] = [];
 
@@ -125,7 +125,7 @@ export async function startKubeApiserver(settings: ApiServerSettings, adminToken
   });
 
   const ca = readFileSync(pki.ca);
-  const ask: RealApiServer['ask'] = (path, { method = 'GET', body, token = adminToken } = {}) =>
+  const ask: KubeApiserver['request'] = (path, { method = 'GET', body, token = adminToken } = {}) =>
     new Promise((done, fail) => {
       const sent = request(
         `${url}${path}`,
@@ -161,7 +161,7 @@ export async function startKubeApiserver(settings: ApiServerSettings, adminToken
       (answer) => answer.status,
       () => 0,
     );
-    if (status === 200) return { url, adminToken, ask, stop };
+    if (status === 200) return { url, adminToken, request: ask, stop };
     if (apiServer.exitCode !== null || performance.now() > until) {
       await stop();
       const tail = readFileSync(place('apiserver.log'), 'utf8').split('\n').slice(-6).join('\n');

@@ -5,9 +5,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { crc32, deflateRaw, gzip } from 'node:zlib';
-import { NAME, WEBHOOK_NAME } from './product.ts';
-import type { Documents } from './system-files.ts';
-import { executableOf } from './targets.ts';
+import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from './product.ts';
+import type { PackageDocuments } from './system-files.ts';
+import { executablePath } from './targets.ts';
 import type { Target } from './targets.ts';
 
 interface Member {
@@ -23,7 +23,7 @@ const compress = promisify<Buffer, object, Buffer>(gzip);
 const deflate = promisify<Buffer, object, Buffer>(deflateRaw);
 
 /** The file that a target's archive is written to. */
-export function archiveOf(target: Target, version: string, program = NAME): string {
+export function archivePath(target: Target, version: string, program = PROGRAM_NAME): string {
   const kind = target.format === 'pe' ? 'zip' : 'tar.gz';
   return `out/${target.name}/${program}-${version}-${target.name}.${kind}`;
 }
@@ -106,9 +106,9 @@ export async function makeWebhookArchive(target: Target, version: string, licens
   const ofCluster = ['README.md', 'manifests.yaml', 'webhook-kubeconfig.yaml'];
   const members = [
     {
-      name: WEBHOOK_NAME,
+      name: WEBHOOK_PROGRAM_NAME,
       executable: true,
-      contents: await readFile(executableOf(target, WEBHOOK_NAME)),
+      contents: await readFile(executablePath(target, WEBHOOK_PROGRAM_NAME)),
     },
     text('LICENSE', await readFile('LICENSE')),
     text('THIRD-PARTY-LICENSES.txt', await readFile(licenses)),
@@ -117,30 +117,30 @@ export async function makeWebhookArchive(target: Target, version: string, licens
   for (const name of ofCluster) {
     members.push(text(`packaging/webhook/${name}`, await readFile(`packaging/webhook/${name}`)));
   }
-  const path = archiveOf(target, version, WEBHOOK_NAME);
+  const path = archivePath(target, version, WEBHOOK_PROGRAM_NAME);
   await writeFile(path, await writeTarGz(members));
   return path;
 }
 
 /** Makes the archive of a target: the executable, its licences, the manual page and the completions. */
-export async function makeArchive(target: Target, version: string, documents: Documents): Promise<string> {
-  const { manPage, completions, licenses } = documents;
+export async function makePluginArchive(target: Target, version: string, documents: PackageDocuments): Promise<string> {
+  const { manPage, completions, licensesFile } = documents;
   const isWindows = target.format === 'pe';
-  const program = { name: `${NAME}${isWindows ? '.exe' : ''}`, executable: true };
+  const program = { name: `${PROGRAM_NAME}${isWindows ? '.exe' : ''}`, executable: true };
   const members = [
-    { ...program, contents: await readFile(executableOf(target)) },
+    { ...program, contents: await readFile(executablePath(target)) },
     text('LICENSE', await readFile('LICENSE')),
-    text('THIRD-PARTY-LICENSES.txt', await readFile(licenses)),
+    text('THIRD-PARTY-LICENSES.txt', await readFile(licensesFile)),
     ...(isWindows
       ? []
       : [
-          text(`${NAME}.1`, manPage),
-          text(`completions/${NAME}.bash`, completions.bash),
-          text(`completions/_${NAME}`, completions.zsh),
-          text(`completions/${NAME}.fish`, completions.fish),
+          text(`${PROGRAM_NAME}.1`, manPage),
+          text(`completions/${PROGRAM_NAME}.bash`, completions.bash),
+          text(`completions/_${PROGRAM_NAME}`, completions.zsh),
+          text(`completions/${PROGRAM_NAME}.fish`, completions.fish),
         ]),
   ];
-  const path = archiveOf(target, version);
+  const path = archivePath(target, version);
   await writeFile(path, await (isWindows ? writeZip(members) : writeTarGz(members)));
   return path;
 }

@@ -6,16 +6,16 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { findTime, NAME, SUMMARY } from './product.ts';
-import { layOutSystem, openToAll } from './system-files.ts';
-import type { Documents } from './system-files.ts';
-import { executableOf } from './targets.ts';
+import { findSourceDate, PROGRAM_NAME, SUMMARY } from './product.ts';
+import { layOutFiles, setPermissions } from './system-files.ts';
+import type { PackageDocuments } from './system-files.ts';
+import { executablePath } from './targets.ts';
 import type { Target } from './targets.ts';
 
 const run = promisify(execFile);
 
 function renderControl(architecture: string, version: string, bytes: number): string {
-  return `Package: ${NAME}
+  return `Package: ${PROGRAM_NAME}
 Version: ${version}
 Architecture: ${architecture}
 Maintainer: The authors of client-keystone-auth <nobody@localhost>
@@ -30,28 +30,28 @@ Description: ${SUMMARY}
 }
 
 /** The file that a target's package is written to. */
-export function debianPackageOf(target: Target, version: string): string {
-  return `out/${target.name}/${NAME}_${version}_${target.debian ?? ''}.deb`;
+export function debianPackagePath(target: Target, version: string): string {
+  return `out/${target.name}/${PROGRAM_NAME}_${version}_${target.debianArchitecture ?? ''}.deb`;
 }
 
 /** Makes the package of a target for which there is an executable and a name of Debian's. */
-export async function makeDebianPackage(target: Target, version: string, documents: Documents): Promise<string> {
-  const executable = executableOf(target);
-  const path = debianPackageOf(target, version);
+export async function makeDebianPackage(target: Target, version: string, documents: PackageDocuments): Promise<string> {
+  const executable = executablePath(target);
+  const path = debianPackagePath(target, version);
   const root = await mkdtemp(join(dirname(path), '.deb-'));
   try {
-    const texts = join(root, 'usr/share/doc', NAME);
-    await layOutSystem(root, executable, documents, 'vendor-completions');
+    const texts = join(root, 'usr/share/doc', PROGRAM_NAME);
+    await layOutFiles(root, executable, documents, 'vendor-completions');
     await mkdir(texts, { recursive: true });
     await mkdir(join(root, 'DEBIAN'));
-    await copyFile(documents.licenses, join(texts, 'THIRD-PARTY-LICENSES.txt'));
+    await copyFile(documents.licensesFile, join(texts, 'THIRD-PARTY-LICENSES.txt'));
     await writeFile(join(texts, 'copyright'), await readFile('LICENSE'));
     const { size } = await stat(executable);
-    await writeFile(join(root, 'DEBIAN/control'), renderControl(target.debian ?? '', version, size));
-    await openToAll(root);
+    await writeFile(join(root, 'DEBIAN/control'), renderControl(target.debianArchitecture ?? '', version, size));
+    await setPermissions(root);
     // Little is won by packing harder: nearly all of it is Node.
     const options = ['--root-owner-group', '-Zxz', '-z1', '--build', root, path];
-    await run('dpkg-deb', options, { env: { PATH: process.env['PATH'], SOURCE_DATE_EPOCH: findTime() } });
+    await run('dpkg-deb', options, { env: { PATH: process.env['PATH'], SOURCE_DATE_EPOCH: findSourceDate() } });
     return path;
   } finally {
     await rm(root, { recursive: true, force: true });

@@ -6,7 +6,7 @@ import type { CommandDescription } from '../../src/plugin/commands/command.ts';
 import { describeSynopsis } from '../../src/plugin/commands/synopsis.ts';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
-import { DESCRIPTION, NAME, PLUGIN_NAME, SUMMARY } from './product.ts';
+import { DESCRIPTION, PROGRAM_NAME, KUBECTL_PLUGIN_NAME, SUMMARY } from './product.ts';
 
 /** Text as roff reads it: no dash becomes a hyphen, no line a request. */
 function escape(text: string): string {
@@ -54,7 +54,7 @@ function describeCommand(command: CommandDescription): string[] {
     ...details.map((text) => `.PP\n${escape(text)}`),
     ...own.map(({ name, help }) => item(`\\fI${escape(name)}\\fR`, sentence(help))),
     ...options.filter(({ flag }) => flag !== false).map(describeFlag),
-    ...examples.map(({ line, summary: purpose }) => item(`${bold(NAME)} ${escape(line)}`, sentence(purpose))),
+    ...examples.map(({ line, summary: purpose }) => item(`${bold(PROGRAM_NAME)} ${escape(line)}`, sentence(purpose))),
   ];
 }
 
@@ -69,7 +69,7 @@ function listVariables(): string[] {
  * Reads the table below "Exit status".
  * @throws where there is none: it has been moved or rewritten
  */
-export function readStatuses(readme: string): readonly (readonly [status: string, meaning: string])[] {
+export function readExitStatuses(readme: string): readonly (readonly [status: string, meaning: string])[] {
   const section = /^## Exit status\n(.*?)^## /ms.exec(readme)?.[1] ?? '';
   const rows = [...section.matchAll(/^\| (\d+) +\| (.+?) +\|$/gm)].map(([, status = '', meaning = '']) => {
     return [status, meaning] as const;
@@ -81,13 +81,13 @@ export function readStatuses(readme: string): readonly (readonly [status: string
 /** Renders the page, without a date: the same sources give the same text. */
 export function renderManPage(version: string, readme: string): string {
   const lines = [
-    `.TH ${escape(NAME.toUpperCase())} 1 "" "${escape(`${NAME} ${version}`)}" "User Commands"`,
+    `.TH ${escape(PROGRAM_NAME.toUpperCase())} 1 "" "${escape(`${PROGRAM_NAME} ${version}`)}" "User Commands"`,
     '.SH NAME',
-    `${escape(NAME)}, ${escape(PLUGIN_NAME)} \\- ${escape(SUMMARY)}`,
+    `${escape(PROGRAM_NAME)}, ${escape(KUBECTL_PLUGIN_NAME)} \\- ${escape(SUMMARY)}`,
     '.SH SYNOPSIS',
-    `${bold(NAME)} [${bold('get-token')}] [\\fIoptions\\fR]`,
+    `${bold(PROGRAM_NAME)} [${bold('get-token')}] [\\fIoptions\\fR]`,
     '.br',
-    `${bold(NAME)} \\fIcommand\\fR [\\fIoptions\\fR]`,
+    `${bold(PROGRAM_NAME)} \\fIcommand\\fR [\\fIoptions\\fR]`,
     '.br',
     `${bold('kubectl keystone-auth')} [\\fIoptions\\fR]`,
     '.SH DESCRIPTION',
@@ -113,7 +113,7 @@ export function renderManPage(version: string, readme: string): string {
     'Variables that have no flag; those of flags stand beside them above.',
     ...listVariables(),
     '.SH EXIT STATUS',
-    ...readStatuses(readme).map(([status, meaning]) => item(bold(status), sentence(meaning))),
+    ...readExitStatuses(readme).map(([status, meaning]) => item(bold(status), sentence(meaning))),
     '.PP',
     'Whenever it is not 0, stdout is empty, and stderr ends with one line that says what happened and what to do.',
     '.SH SEE ALSO',

@@ -2,7 +2,7 @@
  * What package managers of users read: krew's manifest, Homebrew's formula, Scoop's and winget's manifests. Each names the
  * archives that have been made, by URL and SHA-256.
  */
-import { DESCRIPTION, NAME, PLUGIN_NAME, SUMMARY } from './product.ts';
+import { DESCRIPTION, PROGRAM_NAME, KUBECTL_PLUGIN_NAME, SUMMARY } from './product.ts';
 import type { Release } from './product.ts';
 import type { Target } from './targets.ts';
 
@@ -41,7 +41,7 @@ function renderKrew({ version, baseUrl }: Release, downloads: readonly Download[
           arch: ${processor ?? ''}
       uri: ${download.url}
       sha256: ${download.sha256}
-      bin: ${NAME}${download.target.format === 'pe' ? '.exe' : ''}
+      bin: ${PROGRAM_NAME}${download.target.format === 'pe' ? '.exe' : ''}
 `;
   });
   return `apiVersion: krew.googlecontainertools.github.com/v1alpha2
@@ -55,7 +55,7 @@ spec:
   description: |
     ${DESCRIPTION}
   caveats: |
-    Name it in your kubeconfig: as the command of a user's exec section, ${PLUGIN_NAME}.
+    Name it in your kubeconfig: as the command of a user's exec section, ${KUBECTL_PLUGIN_NAME}.
   platforms:
 ${platforms.join('')}`;
 }
@@ -82,16 +82,16 @@ function renderFormula({ version, baseUrl }: Release, downloads: readonly Downlo
 
 ${blocks.join('\n')}
   def install
-    bin.install "${NAME}"
-    bin.install_symlink "${NAME}" => "${PLUGIN_NAME}"
-    man1.install "${NAME}.1"
-    bash_completion.install "completions/${NAME}.bash" => "${NAME}"
-    zsh_completion.install "completions/_${NAME}"
-    fish_completion.install "completions/${NAME}.fish"
+    bin.install "${PROGRAM_NAME}"
+    bin.install_symlink "${PROGRAM_NAME}" => "${KUBECTL_PLUGIN_NAME}"
+    man1.install "${PROGRAM_NAME}.1"
+    bash_completion.install "completions/${PROGRAM_NAME}.bash" => "${PROGRAM_NAME}"
+    zsh_completion.install "completions/_${PROGRAM_NAME}"
+    fish_completion.install "completions/${PROGRAM_NAME}.fish"
   end
 
   test do
-    assert_equal version.to_s, shell_output("#{bin}/${NAME} --version").strip
+    assert_equal version.to_s, shell_output("#{bin}/${PROGRAM_NAME} --version").strip
   end
 end
 `;
@@ -111,7 +111,7 @@ function renderScoop({ version, baseUrl }: Release, downloads: readonly Download
     homepage: baseUrl,
     license: 'Apache-2.0',
     architecture: Object.fromEntries(entries),
-    bin: [`${NAME}.exe`, [`${NAME}.exe`, PLUGIN_NAME]],
+    bin: [`${PROGRAM_NAME}.exe`, [`${PROGRAM_NAME}.exe`, KUBECTL_PLUGIN_NAME]],
   };
   return `${JSON.stringify(manifest, null, 4)}\n`;
 }
@@ -142,8 +142,8 @@ ManifestVersion: ${WINGET_SCHEMA}
       `InstallerType: zip
 NestedInstallerType: portable
 NestedInstallerFiles:
-  - RelativeFilePath: ${NAME}.exe
-    PortableCommandAlias: ${NAME}
+  - RelativeFilePath: ${PROGRAM_NAME}.exe
+    PortableCommandAlias: ${PROGRAM_NAME}
 Installers:
 ${installers.join('')}`,
     ),
@@ -151,11 +151,11 @@ ${installers.join('')}`,
       'defaultLocale',
       '.locale.en-US',
       `PackageLocale: en-US
-Publisher: The authors of ${NAME}
-PackageName: ${NAME}
+Publisher: The authors of ${PROGRAM_NAME}
+PackageName: ${PROGRAM_NAME}
 License: Apache-2.0
 ShortDescription: ${SUMMARY}
-Moniker: ${NAME}
+Moniker: ${PROGRAM_NAME}
 `,
     ),
   ];
@@ -167,11 +167,11 @@ export function renderManifests(release: Release, downloads: readonly Download[]
   const others = downloads.filter((download) => !isFor('win')(download));
   return [
     { path: 'krew/keystone-auth.yaml', text: renderKrew(release, downloads) },
-    ...(others.length === 0 ? [] : [{ path: `homebrew/${NAME}.rb`, text: renderFormula(release, others) }]),
+    ...(others.length === 0 ? [] : [{ path: `homebrew/${PROGRAM_NAME}.rb`, text: renderFormula(release, others) }]),
     ...(windows.length === 0
       ? []
       : [
-          { path: `scoop/${NAME}.json`, text: renderScoop(release, windows) },
+          { path: `scoop/${PROGRAM_NAME}.json`, text: renderScoop(release, windows) },
           ...renderWinget(release.version, windows),
         ]),
   ];

@@ -1,13 +1,13 @@
 /** What every kind of package says of this program, and where it expects to find what is published. */
 import { execFileSync } from 'node:child_process';
 
-export const NAME = 'client-keystone-auth';
+export const PROGRAM_NAME = 'client-keystone-auth';
 
 /** The cluster's side, a program of its own. */
-export const WEBHOOK_NAME = 'k8s-keystone-auth';
+export const WEBHOOK_PROGRAM_NAME = 'k8s-keystone-auth';
 
 /** kubectl's spelling of `kubectl keystone-auth`. */
-export const PLUGIN_NAME = 'kubectl-keystone_auth';
+export const KUBECTL_PLUGIN_NAME = 'kubectl-keystone_auth';
 
 export const SUMMARY = 'log in to Kubernetes with OpenStack Keystone';
 
@@ -35,7 +35,7 @@ export function makeRelease(version: string, baseUrl: string | undefined): Relea
 }
 
 /** Seconds since 1970 that files of a package carry: those of the commit, or what the builder says. */
-export function findTime(): string {
+export function findSourceDate(): string {
   const set = process.env['SOURCE_DATE_EPOCH'];
   if (set !== undefined && /^\d+$/.test(set)) return set;
   return execFileSync('git', ['log', '-1', '--format=%ct'], { encoding: 'utf8' }).trim();

@@ -6,10 +6,10 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { DESCRIPTION, findTime, NAME, SUMMARY } from './product.ts';
-import { layOutSystem, openToAll } from './system-files.ts';
-import type { Documents } from './system-files.ts';
-import { executableOf } from './targets.ts';
+import { DESCRIPTION, findSourceDate, PROGRAM_NAME, SUMMARY } from './product.ts';
+import { layOutFiles, setPermissions } from './system-files.ts';
+import type { PackageDocuments } from './system-files.ts';
+import { executablePath } from './targets.ts';
 import type { Target } from './targets.ts';
 
 const run = promisify(execFile);
@@ -18,8 +18,8 @@ const run = promisify(execFile);
 const spell = (version: string): string => version.replaceAll('-', '~');
 
 /** The file that a target's package is written to. */
-export function rpmOf(target: Target, version: string): string {
-  return `out/${target.name}/${NAME}-${spell(version)}-1.${target.rpm ?? ''}.rpm`;
+export function rpmPath(target: Target, version: string): string {
+  return `out/${target.name}/${PROGRAM_NAME}-${spell(version)}-1.${target.rpmArchitecture ?? ''}.rpm`;
 }
 
 /** Settings that a builder's own would change: nothing is stripped, compressed, compiled or linked anew. */
@@ -43,8 +43,8 @@ function defineAll(folder: string): string[] {
 }
 
 function renderSpec(version: string, laidOut: string, paths: readonly string[]): string {
-  const files = paths.map((path) => (path === `/usr/bin/${NAME}` ? `%attr(0755,root,root) ${path}` : path));
-  return `Name: ${NAME}
+  const files = paths.map((path) => (path === `/usr/bin/${PROGRAM_NAME}` ? `%attr(0755,root,root) ${path}` : path));
+  return `Name: ${PROGRAM_NAME}
 Version: ${spell(version)}
 Release: 1
 Summary: ${SUMMARY}
@@ -60,28 +60,34 @@ cp -a '${laidOut}/.' '%{buildroot}'
 %files
 %defattr(0644,root,root,0755)
 ${files.join('\n')}
-%license /usr/share/licenses/${NAME}/LICENSE
-%license /usr/share/licenses/${NAME}/THIRD-PARTY-LICENSES.txt
+%license /usr/share/licenses/${PROGRAM_NAME}/LICENSE
+%license /usr/share/licenses/${PROGRAM_NAME}/THIRD-PARTY-LICENSES.txt
 `;
 }
 
 /** Makes the package of a target for which there is an executable and a name of rpm's. */
-export async function makeRpm(target: Target, version: string, documents: Documents): Promise<string> {
-  const path = rpmOf(target, version);
+export async function makeRpm(target: Target, version: string, documents: PackageDocuments): Promise<string> {
+  const path = rpmPath(target, version);
   const folder = resolve(await mkdtemp(join(dirname(path), '.rpm-')));
   try {
     const laidOut = join(folder, 'files');
-    const licenses = join(laidOut, 'usr/share/licenses', NAME);
-    const paths = await layOutSystem(laidOut, executableOf(target), documents, 'site-functions');
+    const licenses = join(laidOut, 'usr/share/licenses', PROGRAM_NAME);
+    const paths = await layOutFiles(laidOut, executablePath(target), documents, 'site-functions');
     await mkdir(licenses, { recursive: true });
     await copyFile('LICENSE', join(licenses, 'LICENSE'));
-    await copyFile(documents.licenses, join(licenses, 'THIRD-PARTY-LICENSES.txt'));
-    await openToAll(laidOut);
-    const spec = join(folder, `${NAME}.spec`);
+    await copyFile(documents.licensesFile, join(licenses, 'THIRD-PARTY-LICENSES.txt'));
+    await setPermissions(laidOut);
+    const spec = join(folder, `${PROGRAM_NAME}.spec`);
     await writeFile(spec, renderSpec(version, laidOut, paths));
-    const words = ['-bb', '--quiet', '--target', `${target.rpm ?? ''}-linux`, ...defineAll(folder), spec];
+    const words = ['-bb', '--quiet', '--target', `${target.rpmArchitecture ?? ''}-linux`, ...defineAll(folder), spec];
     // A home of its own: the builder's may hold macros.
-    const env = { PATH: process.env['PATH'], HOME: folder, LC_ALL: 'C', TZ: 'UTC', SOURCE_DATE_EPOCH: findTime() };
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: folder,
+      LC_ALL: 'C',
+      TZ: 'UTC',
+      SOURCE_DATE_EPOCH: findSourceDate(),
+    };
     await run('rpmbuild', words, { env });
     await rename(join(folder, 'made.rpm'), path);
     return path;

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { renderCompletion } from '../../src/plugin/commands/completion/scripts.ts';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
-import { NAME, PLUGIN_NAME } from './product.ts';
+import { PROGRAM_NAME, KUBECTL_PLUGIN_NAME } from './product.ts';
 
 /** Of the shells that packages install completions for. */
 export type Completions = Readonly<Record<'bash' | 'zsh' | 'fish', string>>;
@@ -17,20 +17,20 @@ export function renderCompletions(): Completions {
 }
 
 /** What goes along with every executable. */
-export interface Documents {
+export interface PackageDocuments {
   readonly manPage: string;
   readonly completions: Completions;
   /** The file that holds the licences of what is in an executable. */
-  readonly licenses: string;
+  readonly licensesFile: string;
 }
 
 const run = promisify(execFile);
 
 /** Lays files out below a root as they will lie below `/`, and returns their paths there. */
-export async function layOutSystem(
+export async function layOutFiles(
   root: string,
   executable: string,
-  { manPage, completions }: Documents,
+  { manPage, completions }: PackageDocuments,
   zshFolder: 'vendor-completions' | 'site-functions',
 ): Promise<readonly string[]> {
   const man = (name: string): string => `usr/share/man/man1/${name}.1.gz`;
@@ -38,19 +38,19 @@ export async function layOutSystem(
   const fish = (name: string): string => `usr/share/fish/vendor_completions.d/${name}.fish`;
   const texts: readonly (readonly [path: string, contents: string | Buffer])[] = [
     // Without a name and a time in its header: node's gzip writes neither.
-    [man(NAME), gzipSync(manPage, { level: 9 })],
-    [`${bash}/${NAME}`, completions.bash],
-    [`usr/share/zsh/${zshFolder}/_${NAME}`, completions.zsh],
-    [fish(NAME), completions.fish],
+    [man(PROGRAM_NAME), gzipSync(manPage, { level: 9 })],
+    [`${bash}/${PROGRAM_NAME}`, completions.bash],
+    [`usr/share/zsh/${zshFolder}/_${PROGRAM_NAME}`, completions.zsh],
+    [fish(PROGRAM_NAME), completions.fish],
   ];
   // bash and fish look for a file of the command's name.
   const links: readonly (readonly [path: string, to: string])[] = [
-    [`usr/bin/${PLUGIN_NAME}`, NAME],
-    [man(PLUGIN_NAME), `${NAME}.1.gz`],
-    [`${bash}/${PLUGIN_NAME}`, NAME],
-    [fish(PLUGIN_NAME), `${NAME}.fish`],
+    [`usr/bin/${KUBECTL_PLUGIN_NAME}`, PROGRAM_NAME],
+    [man(KUBECTL_PLUGIN_NAME), `${PROGRAM_NAME}.1.gz`],
+    [`${bash}/${KUBECTL_PLUGIN_NAME}`, PROGRAM_NAME],
+    [fish(KUBECTL_PLUGIN_NAME), `${PROGRAM_NAME}.fish`],
   ];
-  const program = `usr/bin/${NAME}`;
+  const program = `usr/bin/${PROGRAM_NAME}`;
   const paths = [program, ...texts.map(([path]) => path), ...links.map(([path]) => path)];
   for (const path of paths) await mkdir(dirname(join(root, path)), { recursive: true });
   await copyFile(executable, join(root, program));
@@ -61,6 +61,6 @@ export async function layOutSystem(
 }
 
 /** Gives all that is laid out the usual rights, whatever the umask of who builds it. */
-export async function openToAll(root: string): Promise<void> {
+export async function setPermissions(root: string): Promise<void> {
   await run('chmod', ['-R', 'u=rwX,go=rX', root]);
 }

@@ -2,11 +2,11 @@
 
 import t from 'tap';
 import type { Test } from 'tap';
-import { EXIT } from '../support/login.ts';
-import { onProject } from '../support/settings.ts';
+import { EXIT_STATUS } from '../support/check-run.ts';
+import { onProject } from '../support/login-settings.ts';
 import { logIn, revokeToken, validateToken } from '../support/tenancy.ts';
-import { arrivalsSince, failOnce, logInTwice } from '../support/twice.ts';
-import { markRequests, testWithKeystone } from '../support/test-environment.ts';
+import { openWatchedLog, checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
+import { watchRequests, testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(120_000);
 
@@ -17,11 +17,11 @@ testWithKeystone('the token as it is, and until when', async (t, world) => {
   const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
   const facts = await validateToken(world.http, token);
   const check = async (t: Test, env: Record<string, string>, path = '/v3', requests = [`${GET} 200`]) => {
-    const mark = markRequests(world.http);
+    const mark = watchRequests(world.http);
     const at = Object.fromEntries(
       Object.entries(env).map(([name, value]) => [name, value.replace('@', mark.url + path)]),
     );
-    const attempt = { env: { ...at, OS_TOKEN: token }, arrivals: arrivalsSince(mark), requests };
+    const attempt = { env: { ...at, OS_TOKEN: token }, requestLog: openWatchedLog(mark), requests };
     const given = await logInTwice(t, attempt);
     t.equal(given.token, token);
     t.equal(Date.parse(given.expirationTimestamp), Math.floor(Date.parse(facts?.expiresAt ?? '') / 1000) * 1000);
@@ -44,39 +44,43 @@ testWithKeystone('the token as it is, and until when', async (t, world) => {
 testWithKeystone('what cannot be passed on', async (t, world) => {
   const { domain, projects, users } = world.tenancy;
   const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
-  const mark = markRequests(world.http);
-  const arrivals = arrivalsSince(mark);
+  const mark = watchRequests(world.http);
+  const requestLog = openWatchedLog(mark);
   const env = { OS_AUTH_TYPE: 'admin_token', OS_ENDPOINT: `${mark.url}/v3`, OS_TOKEN: token };
   const secrets = [token];
 
   await t.test('another scope than the one asked for', async (t) => {
     const other = { ...env, ...onProject(projects.other, domain) };
     const says = ['for another project than the one that is set', 'this token is used as it is'];
-    await failOnce(t, { env: other, arrivals, requests: [`${GET} 200`], secrets }, { status: EXIT.protocol, says });
+    await checkFailedLogin(
+      t,
+      { env: other, requestLog, requests: [`${GET} 200`], secrets },
+      { status: EXIT_STATUS.protocol, says },
+    );
   });
   await t.test('a revoked one', async (t) => {
     const gone = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
     await revokeToken(world.http, gone);
     const says = ['does not know the token in OS_TOKEN', 'openstack token issue'];
-    const attempt = { env: { ...env, OS_TOKEN: gone }, arrivals, requests: [`${GET} 401`], secrets: [gone] };
-    await failOnce(t, attempt, { status: EXIT.refused, says });
+    const attempt = { env: { ...env, OS_TOKEN: gone }, requestLog, requests: [`${GET} 401`], secrets: [gone] };
+    await checkFailedLogin(t, attempt, { status: EXIT_STATUS.refused, says });
   });
   await t.test('none', async (t) => {
     const says = ['token is not set', 'set OS_TOKEN'];
-    await failOnce(
+    await checkFailedLogin(
       t,
-      { env: { ...env, OS_TOKEN: undefined }, arrivals, requests: [] },
-      { status: EXIT.interaction, says },
+      { env: { ...env, OS_TOKEN: undefined }, requestLog, requests: [] },
+      { status: EXIT_STATUS.interaction, says },
     );
   });
   await t.test('to nowhere', async (t) => {
     const says = ['Keystone at http://127.0.0.1:1 cannot be used', 'check OS_ENDPOINT'];
-    const attempt = { env: { ...env, OS_ENDPOINT: 'http://127.0.0.1:1' }, arrivals, requests: [], secrets };
-    await failOnce(t, attempt, { status: EXIT.unreachable, says });
+    const attempt = { env: { ...env, OS_ENDPOINT: 'http://127.0.0.1:1' }, requestLog, requests: [], secrets };
+    await checkFailedLogin(t, attempt, { status: EXIT_STATUS.unreachable, says });
   });
   await t.test('unencrypted to another machine', async (t) => {
     const says = ['OS_ENDPOINT is http://'];
-    const attempt = { env: { ...env, OS_ENDPOINT: 'http://keystone.invalid/v3' }, arrivals, requests: [], secrets };
-    await failOnce(t, attempt, { status: EXIT.config, says });
+    const attempt = { env: { ...env, OS_ENDPOINT: 'http://keystone.invalid/v3' }, requestLog, requests: [], secrets };
+    await checkFailedLogin(t, attempt, { status: EXIT_STATUS.config, says });
   });
 });

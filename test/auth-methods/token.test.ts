@@ -1,8 +1,8 @@
 // Against: a real Keystone.
 
 import t from 'tap';
-import { both, checkLogin, reader } from '../support/check-login.ts';
-import { onProject } from '../support/settings.ts';
+import { memberAndReader, checkLogin, reader } from '../support/check-login.ts';
+import { onProject } from '../support/login-settings.ts';
 import { logIn, validateToken } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
@@ -17,23 +17,23 @@ testWithKeystone('token: exchanged or as it is', async (t, world) => {
 
   await t.test('exchanged for another project', async (t) => {
     const onOther = { ...env, ...onProject(projects.other, domain) };
-    const wanted = { user: 'alice', project: 'other', methods, ...reader };
-    const { token } = await checkLogin(t, world, { env: onOther, wanted });
+    const expected = { user: 'alice', project: 'other', methods, ...reader };
+    const { token } = await checkLogin(t, world, { env: onOther, expected });
     t.not(token, given);
     t.equal((await validateToken(world.http, token))?.expiresAt, expiry, 'it lives no longer than the old one');
   });
   await t.test('exchanged for the system', async (t) => {
-    const wanted = { user: 'alice', system: true, methods, ...reader } as const;
-    await checkLogin(t, world, { env: { ...env, OS_SYSTEM_SCOPE: 'all' }, wanted });
+    const expected = { user: 'alice', system: true, methods, ...reader } as const;
+    await checkLogin(t, world, { env: { ...env, OS_SYSTEM_SCOPE: 'all' }, expected });
   });
   await t.test('as it is', async (t) => {
-    const wanted = { user: 'alice', project: 'demo', ...both };
+    const expected = { user: 'alice', project: 'demo', ...memberAndReader };
     const requests = ['GET /v3/auth/tokens?nocatalog=true 200'];
-    const { token } = await checkLogin(t, world, { env, wanted, requests });
+    const { token } = await checkLogin(t, world, { env, expected, requests });
     t.equal(token, given, 'the same token');
   });
   await t.test('its other variable', async (t) => {
     const other = { OS_AUTH_TOKEN: given, OS_PROJECT_ID: projects.other.id };
-    await checkLogin(t, world, { env: other, wanted: { user: 'alice', project: 'other', methods, ...reader } });
+    await checkLogin(t, world, { env: other, expected: { user: 'alice', project: 'other', methods, ...reader } });
   });
 });

@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import { checkLogin, checkLogins, member } from '../support/check-login.ts';
-import { asCredential, onProject } from '../support/settings.ts';
+import { asApplicationCredential, onProject } from '../support/login-settings.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
@@ -10,16 +10,16 @@ t.setTimeout(170_000);
 testWithKeystone('application credential: its project and no other', async (t, world) => {
   const { applicationCredentials, domain, users } = world.tenancy;
   const { valid, shortLived } = applicationCredentials;
-  const wanted = { user: 'alice', project: 'demo', methods: ['application_credential'], ...member };
-  const byId = asCredential(valid);
+  const expected = { user: 'alice', project: 'demo', methods: ['application_credential'], ...member };
+  const byId = asApplicationCredential(valid);
   const byName = { OS_APPLICATION_CREDENTIAL_NAME: valid.name, OS_APPLICATION_CREDENTIAL_SECRET: valid.secret };
   await checkLogins(t, world, {
-    'by id': { env: byId, wanted },
+    'by id': { env: byId, expected },
     "by name and the user's name": {
       env: { ...byName, OS_USERNAME: 'alice', OS_USER_DOMAIN_NAME: domain.name },
-      wanted,
+      expected,
     },
-    "by name and the user's id": { env: { ...byName, OS_USER_ID: users.alice.id }, wanted },
+    "by name and the user's id": { env: { ...byName, OS_USER_ID: users.alice.id }, expected },
     // An openrc of the same project sets all of these; Keystone answers 401 to any scope.
     'with what an openrc leaves behind': {
       env: {
@@ -29,13 +29,13 @@ testWithKeystone('application credential: its project and no other', async (t, w
         OS_USERNAME: 'bob',
         OS_USER_DOMAIN_NAME: domain.name,
       },
-      wanted,
+      expected,
     },
   });
   await t.test('one that ends before its token would', async (t) => {
     // Keystone 22 says that end without a zone, which must not be read as the time of this place.
-    const env = { ...asCredential(shortLived), TZ: 'Asia/Tokyo' };
-    const { expirationTimestamp } = await checkLogin(t, world, { env, wanted });
+    const env = { ...asApplicationCredential(shortLived), TZ: 'Asia/Tokyo' };
+    const { expirationTimestamp } = await checkLogin(t, world, { env, expected });
     const end = Date.parse((shortLived.expiresAt ?? '').replace(/Z?$/, 'Z'));
     t.equal(Date.parse(expirationTimestamp), Math.floor(end / 1000) * 1000, "the token ends with the credential's day");
   });

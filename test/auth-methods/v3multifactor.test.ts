@@ -1,95 +1,118 @@
 // Against: a real Keystone with MFA rules.
 
 import t from 'tap';
-import { both, checkLogin, checkLogins, describeRequest, homeFor, LOGIN } from '../support/check-login.ts';
-import type { Settings } from '../support/check-login.ts';
-import { json } from '../support/faults.ts';
-import { checkFailure, checkSuccess, EXIT, loginTo, startForTest } from '../support/login.ts';
-import { runPlugin } from '../support/plugin.ts';
-import { asUser, onProject } from '../support/settings.ts';
-import { logIn, totpCode } from '../support/tenancy.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
+import {
+  memberAndReader,
+  checkLogin,
+  checkLogins,
+  describeRequest,
+  makeTestHome,
+  LOGIN_REQUEST,
+} from '../support/check-login.ts';
+import type { EnvVars } from '../support/check-login.ts';
+import { respondJson } from '../support/stand-in-faults.ts';
+import {
+  checkFailure,
+  checkSuccess,
+  EXIT_STATUS,
+  makeLoginSettings,
+  startKeystoneForTest,
+} from '../support/check-run.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import { asUser, onProject } from '../support/login-settings.ts';
+import { logIn, makeTotpCode } from '../support/tenancy.ts';
+import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-const REFUSED = LOGIN.replace('201', '401');
+const REFUSED = LOGIN_REQUEST.replace('201', '401');
 
 testWithKeystone('two proofs in one request', async (t, world) => {
   const { domain, projects, users } = world.tenancy;
   const { mfa, alice } = users;
-  const passcode = { OS_PASSCODE: totpCode(mfa.totpSecret, Date.now()) };
+  const passcode = { OS_PASSCODE: makeTotpCode(mfa.totpSecret, Date.now()) };
   const env = { ...asUser(mfa, domain), ...onProject(projects.demo, domain), ...passcode };
-  const wanted = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...both };
+  const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
   await checkLogins(t, world, {
-    'methods by name': { env: { ...env, OS_AUTH_TYPE: 'v3multifactor', OS_AUTH_METHODS: 'v3password,v3totp' }, wanted },
+    'methods by name': {
+      env: { ...env, OS_AUTH_TYPE: 'v3multifactor', OS_AUTH_METHODS: 'v3password,v3totp' },
+      expected,
+    },
     'methods alone tell the type, with spaces and other names': {
       env: { ...env, OS_AUTH_METHODS: ' totp , password' },
-      wanted,
+      expected,
     },
-    'as flags': { env, args: () => ['--auth-methods=v3totp,v3password'], wanted },
+    'as flags': { env, args: () => ['--auth-methods=v3totp,v3password'], expected },
   });
   await t.test('a token and a password', async (t) => {
     const given = await logIn(world.http, alice);
     const methods = ['password', 'token'];
     const settings = { ...asUser(alice, domain), ...onProject(projects.demo, domain), OS_TOKEN: given };
     const login = { env: { ...settings, OS_AUTH_METHODS: 'v3password,v3token' } };
-    await checkLogin(t, world, { ...login, wanted: { user: 'alice', project: 'demo', methods, ...both } });
+    await checkLogin(t, world, { ...login, expected: { user: 'alice', project: 'demo', methods, ...memberAndReader } });
   });
   await t.test('what cannot be combined, and what is missing', async (t) => {
-    const mark = markRequests(world.http);
-    const check = async (changes: Settings, status: number, says: (string | RegExp)[]): Promise<void> => {
+    const mark = watchRequests(world.http);
+    const check = async (changes: EnvVars, status: number, says: (string | RegExp)[]): Promise<void> => {
       const settings = { OS_AUTH_URL: `${mark.url}/v3`, ...env, ...changes };
-      checkFailure(t, await runPlugin({ home: homeFor(t), env: settings }), status, { says });
+      checkFailure(t, await runPlugin({ home: makeTestHome(t), env: settings }), status, { says });
     };
-    await check({ OS_AUTH_METHODS: 'v3password,v3kerberos' }, EXIT.config, [
+    await check({ OS_AUTH_METHODS: 'v3password,v3kerberos' }, EXIT_STATUS.config, [
       'OS_AUTH_METHODS',
       '"v3kerberos"',
       'v3totp',
     ]);
-    await check({ OS_AUTH_METHODS: 'v3password,v3totp', OS_PASSCODE: undefined }, EXIT.interaction, ['OS_PASSCODE']);
-    await check({ OS_AUTH_TYPE: 'v3multifactor' }, EXIT.interaction, ['OS_AUTH_METHODS']);
-    t.equal(requestsSince(mark).length, 0);
+    await check({ OS_AUTH_METHODS: 'v3password,v3totp', OS_PASSCODE: undefined }, EXIT_STATUS.interaction, [
+      'OS_PASSCODE',
+    ]);
+    await check({ OS_AUTH_TYPE: 'v3multifactor' }, EXIT_STATUS.interaction, ['OS_AUTH_METHODS']);
+    t.equal(listRequests(mark).length, 0);
   });
 });
 
 testWithKeystone('a password, and a receipt for it', async (t, world) => {
   const { domain, projects, users } = world.tenancy;
   const env = { ...asUser(users.mfa, domain), ...onProject(projects.demo, domain) };
-  const code = (): string => totpCode(users.mfa.totpSecret, Date.now());
+  const code = (): string => makeTotpCode(users.mfa.totpSecret, Date.now());
 
   await t.test('the passcode is at hand', async (t) => {
-    const wanted = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...both };
-    const login = { env: { ...env, OS_PASSCODE: code() }, requests: [REFUSED, LOGIN] };
-    await checkLogin(t, world, { ...login, wanted });
+    const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
+    const login = { env: { ...env, OS_PASSCODE: code() }, requests: [REFUSED, LOGIN_REQUEST] };
+    await checkLogin(t, world, { ...login, expected });
   });
   await t.test('it comes by a passcode first, and the password is wanted', async (t) => {
-    const wanted = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...both };
-    const login = { env: { ...env, OS_AUTH_TYPE: 'v3totp', OS_PASSCODE: code() }, requests: [REFUSED, LOGIN] };
-    await checkLogin(t, world, { ...login, wanted });
+    const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
+    const login = { env: { ...env, OS_AUTH_TYPE: 'v3totp', OS_PASSCODE: code() }, requests: [REFUSED, LOGIN_REQUEST] };
+    await checkLogin(t, world, { ...login, expected });
   });
   await t.test('the passcode is wrong', async (t) => {
-    const mark = markRequests(world.http);
+    const mark = watchRequests(world.http);
     const settings = { OS_AUTH_URL: `${mark.url}/v3`, ...env, OS_PASSCODE: '000000' };
-    const ran = await runPlugin({ home: homeFor(t), env: settings });
-    checkFailure(t, ran, EXIT.refused, { says: ['further factor for mfa', 'wrong, old or used passcode', /req-/] });
-    t.strictSame(requestsSince(mark).map(describeRequest), [REFUSED, REFUSED], 'each proof was sent once');
+    const ran = await runPlugin({ home: makeTestHome(t), env: settings });
+    checkFailure(t, ran, EXIT_STATUS.refused, {
+      says: ['further factor for mfa', 'wrong, old or used passcode', /req-/],
+    });
+    t.strictSame(listRequests(mark).map(describeRequest), [REFUSED, REFUSED], 'each proof was sent once');
   });
 });
 
 /** As recorded: the body of a receipt has no `error`. */
-const receipt = (ways: readonly (readonly string[])[]): ReturnType<typeof json> =>
-  json(
+const receipt = (ways: readonly (readonly string[])[]): ReturnType<typeof respondJson> =>
+  respondJson(
     401,
     { receipt: { methods: ['password'], expires_at: '2030-01-01T00:00:00.000000Z' }, required_auth_methods: ways },
     { 'openstack-auth-receipt': 'gAAAA-receipt', 'x-openstack-request-id': 'req-1' },
   );
 
 void t.test('what the second request holds', async (t) => {
-  const standIn = await startForTest(t);
+  const standIn = await startKeystoneForTest(t);
   standIn.answerNext(receipt([['password', 'totp']]), 'POST');
-  const ran = await runPlugin({ home: homeFor(t), env: { ...loginTo(`${standIn.url}/v3`), OS_PASSCODE: '123456' } });
+  const ran = await runPlugin({
+    home: makeTestHome(t),
+    env: { ...makeLoginSettings(`${standIn.url}/v3`), OS_PASSCODE: '123456' },
+  });
   // The stand-in knows no receipts; that it is asked a second time, and how, is the matter here.
-  t.equal(ran.status, EXIT.refused);
+  t.equal(ran.status, EXIT_STATUS.refused);
   const [first, second, ...more] = standIn.requests;
   t.strictSame(more, []);
   t.equal(first?.headers['openstack-auth-receipt'], undefined);
@@ -103,8 +126,8 @@ void t.test('what the second request holds', async (t) => {
 });
 
 void t.test('of several ways, the one that is known; and an end to receipts', async (t) => {
-  const standIn = await startForTest(t);
-  const env = { ...loginTo(`${standIn.url}/v3`), OS_PASSCODE: '123456' };
+  const standIn = await startKeystoneForTest(t);
+  const env = { ...makeLoginSettings(`${standIn.url}/v3`), OS_PASSCODE: '123456' };
   await t.test('the way that can be gone', async (t) => {
     standIn.answerNext(
       receipt([
@@ -114,27 +137,31 @@ void t.test('of several ways, the one that is known; and an end to receipts', as
       ]),
       'POST',
     );
-    await runPlugin({ home: homeFor(t), env });
+    await runPlugin({ home: makeTestHome(t), env });
     t.match(standIn.requests.at(-1)?.body, { auth: { identity: { methods: ['totp'] } } });
   });
   await t.test('no way that can be gone', async (t) => {
     standIn.answerNext(receipt([['password', 'openid', 'totp']]), 'POST');
-    const ran = await runPlugin({ home: homeFor(t), env });
-    checkFailure(t, ran, EXIT.refused, { says: ['wants another factor', 'openid and totp', 'req-1'] });
+    const ran = await runPlugin({ home: makeTestHome(t), env });
+    checkFailure(t, ran, EXIT_STATUS.refused, { says: ['wants another factor', 'openid and totp', 'req-1'] });
   });
   await t.test('receipt after receipt', async (t) => {
     const before = standIn.requests.length;
     standIn.answerAlways(receipt([['password', 'totp']]), 'POST');
-    checkFailure(t, await runPlugin({ home: homeFor(t), env }), EXIT.refused, { says: ['wants another factor'] });
+    checkFailure(t, await runPlugin({ home: makeTestHome(t), env }), EXIT_STATUS.refused, {
+      says: ['wants another factor'],
+    });
     t.ok(standIn.requests.length - before <= 4, 'it ends');
-    standIn.answerOrdinarily();
+    standIn.removeHandlers();
   });
   await t.test('a receipt that is no header value', async (t) => {
     const bad = { 'openstack-auth-receipt': 'a b', 'content-type': 'application/json' };
-    standIn.answerNext(json(401, { required_auth_methods: [['password', 'totp']] }, bad), 'POST');
-    checkFailure(t, await runPlugin({ home: homeFor(t), env }), EXIT.protocol, { says: ['no HTTP header can carry'] });
+    standIn.answerNext(respondJson(401, { required_auth_methods: [['password', 'totp']] }, bad), 'POST');
+    checkFailure(t, await runPlugin({ home: makeTestHome(t), env }), EXIT_STATUS.protocol, {
+      says: ['no HTTP header can carry'],
+    });
   });
   await t.test('afterwards all is well', async (t) => {
-    checkSuccess(t, await runPlugin({ home: homeFor(t), env }));
+    checkSuccess(t, await runPlugin({ home: makeTestHome(t), env }));
   });
 });

@@ -1,12 +1,12 @@
 // Against: a real Keystone.
 
 import t from 'tap';
-import { EXIT } from '../support/login.ts';
-import { onProject } from '../support/settings.ts';
+import { EXIT_STATUS } from '../support/check-run.ts';
+import { onProject } from '../support/login-settings.ts';
 import { logIn, validateToken } from '../support/tenancy.ts';
-import { arrivalsSince, failOnce, logInTwice } from '../support/twice.ts';
-import { markRequests, testWithKeystone } from '../support/test-environment.ts';
-import type { World } from '../support/test-environment.ts';
+import { openWatchedLog, checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
+import { watchRequests, testWithKeystone } from '../support/test-environment.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(120_000);
 
@@ -18,7 +18,10 @@ function asClient({ id, secret }: { id: string; secret: string }): Record<string
 }
 
 /** An application credential with a secret that a person has chosen. */
-async function createCredential({ http, tenancy }: World, secret: string): Promise<{ id: string; secret: string }> {
+async function createCredential(
+  { http, tenancy }: TestEnvironment,
+  secret: string,
+): Promise<{ id: string; secret: string }> {
   const { alice } = tenancy.users;
   const token = await logIn(http, alice, { project: { id: tenancy.projects.demo.id } });
   const response = await fetch(`${http.url}/v3/users/${alice.id}/application_credentials`, {
@@ -43,7 +46,7 @@ testWithKeystone('the access token is a Keystone token of the application creden
     ['one that ends before its token would', shortLived, 'tls', {}],
   ] as const) {
     await t.test(name, async (t) => {
-      const mark = markRequests(world[server]);
+      const mark = watchRequests(world[server]);
       const endpoint =
         'OS_OAUTH2_ENDPOINT' in settings ? settings.OS_OAUTH2_ENDPOINT.replace('@', mark.url) : undefined;
       const env = {
@@ -56,7 +59,7 @@ testWithKeystone('the access token is a Keystone token of the application creden
       const path = endpoint === undefined ? `${TOKEN} 200` : `POST ${endpoint.slice(mark.url.length)} 200`;
       const attempt = {
         env,
-        arrivals: arrivalsSince(mark),
+        requestLog: openWatchedLog(mark),
         requests: [path, `${GET} 200`],
         secrets: [credential.secret],
       };
@@ -74,17 +77,17 @@ testWithKeystone('the access token is a Keystone token of the application creden
 testWithKeystone('what is refused', async (t, world) => {
   const { applicationCredentials, domain, projects } = world.tenancy;
   const { valid, expired } = applicationCredentials;
-  const mark = markRequests(world.tls);
-  const arrivals = arrivalsSince(mark);
+  const mark = watchRequests(world.tls);
+  const requestLog = openWatchedLog(mark);
   const refused = async (
     name: string,
     settings: Readonly<Record<string, string | undefined>>,
-    { requests, says, status = EXIT.refused }: { requests: string[]; says: string[]; status?: number },
+    { requests, says, status = EXIT_STATUS.refused }: { requests: string[]; says: string[]; status?: number },
   ): Promise<void> => {
     await t.test(name, async (t) => {
       const env = { OS_AUTH_URL: `${mark.url}/v3`, OS_CACERT: world.pki.ca, ...asClient(valid), ...settings };
       const secrets = [valid.secret, expired.secret, 'canary-of-a-secret'];
-      await failOnce(t, { env, arrivals, requests, secrets }, { status, says });
+      await checkFailedLogin(t, { env, requestLog, requests, secrets }, { status, says });
     });
   };
   const says = ['Keystone refused OAuth 2.0 client', 'check OS_OAUTH2_CLIENT_ID and OS_OAUTH2_CLIENT_SECRET'];
@@ -102,17 +105,17 @@ testWithKeystone('what is refused', async (t, world) => {
   await refused('another scope', onProject(projects.other, domain), {
     requests: [`${TOKEN} 200`, `${GET} 200`],
     says: ['is for another project than the one that is set', 'this way to log in has one scope'],
-    status: EXIT.protocol,
+    status: EXIT_STATUS.protocol,
   });
   await refused(
     'an endpoint that is none',
     { OS_OAUTH2_ENDPOINT: `${mark.url}/v3/nothing` },
-    { requests: ['POST /v3/nothing 400'], says: ['check OS_OAUTH2_ENDPOINT'], status: EXIT.protocol },
+    { requests: ['POST /v3/nothing 400'], says: ['check OS_OAUTH2_ENDPOINT'], status: EXIT_STATUS.protocol },
   );
   await refused(
     'a secret unencrypted to another machine',
     { OS_OAUTH2_ENDPOINT: 'http://keystone.invalid/v3/OS-OAUTH2/token' },
-    { requests: [], says: ['OS_OAUTH2_ENDPOINT is http://'], status: EXIT.config },
+    { requests: [], says: ['OS_OAUTH2_ENDPOINT is http://'], status: EXIT_STATUS.config },
   );
   await refused(
     'half of a client',
@@ -120,7 +123,7 @@ testWithKeystone('what is refused', async (t, world) => {
     {
       requests: [],
       says: ['set OS_OAUTH2_CLIENT_ID (--oauth2-client-id), OS_OAUTH2_CLIENT_SECRET'],
-      status: EXIT.interaction,
+      status: EXIT_STATUS.interaction,
     },
   );
 });

@@ -1,83 +1,87 @@
 // Against: a real OpenID provider, Apache and Keystone.
 
 import t from 'tap';
-import { homeFor } from '../support/check-login.ts';
+import { makeTestHome } from '../support/check-login.ts';
 import { federatedAuthPath, testWithFederation } from '../support/federation.ts';
 import {
-  askedOfKeystone,
-  checkFederated,
-  checkFederatedRefusal,
-  onDemo,
-  openLane,
+  listKeystoneRequests,
+  checkFederatedLogin,
+  checkFederatedFailure,
+  expectDemoMember,
+  setUpFederation,
 } from '../support/federated-login.ts';
-import type { Lane } from '../support/federated-login.ts';
-import { send } from '../support/https.ts';
-import { checkFailure, checkSuccess, EXIT } from '../support/login.ts';
-import { runPlugin } from '../support/plugin.ts';
+import type { FederationFixture } from '../support/federated-login.ts';
+import { sendRequest } from '../support/send-request.ts';
+import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
+import { runPlugin } from '../support/run-plugin.ts';
 
 t.setTimeout(170_000);
 
-async function takeToken({ federation, world }: Lane): Promise<string> {
-  const { clients, identityProvider, people } = federation;
-  const { name: username, password } = people.alice;
+async function takeToken({ federation, testEnvironment }: FederationFixture): Promise<string> {
+  const { clients, identityProvider, users } = federation;
+  const { name: username, password } = users.alice;
   const form = { grant_type: 'password', client_id: clients.public.id, username, password, scope: 'openid' };
-  const { body } = await send(`${identityProvider.url}/token`, { form, ca: world.pki.ca });
+  const { body } = await sendRequest(`${identityProvider.url}/token`, { form, ca: testEnvironment.pki.ca });
   return (JSON.parse(body) as { access_token: string }).access_token;
 }
 
 testWithFederation('a token that one has already', async (t, federation, world) => {
-  const lane = openLane(federation, world);
+  const lane = setUpFederation(federation, world);
   const token = await takeToken(lane);
-  const wanted = onDemo(federation.people.alice.email);
+  const expected = expectDemoMember(federation.users.alice.email);
   await t.test('named', async (t) => {
     const env = { OS_AUTH_TYPE: 'v3oidcaccesstoken', OS_ACCESS_TOKEN: token };
-    await checkFederated(t, lane, { env, wanted, issuer: [] });
+    await checkFederatedLogin(t, lane, { env, expected, issuer: [] });
   });
   await t.test('inferred', async (t) => {
-    await checkFederated(t, lane, { env: { OS_ACCESS_TOKEN: token, OS_PASSWORD: 'unused' }, wanted, issuer: [] });
+    await checkFederatedLogin(t, lane, {
+      env: { OS_ACCESS_TOKEN: token, OS_PASSWORD: 'unused' },
+      expected,
+      issuer: [],
+    });
   });
 });
 
 testWithFederation('a token is refused', async (t, federation, world) => {
-  const lane = openLane(federation, world);
+  const lane = setUpFederation(federation, world);
   const env = { OS_AUTH_TYPE: 'v3oidcaccesstoken' };
-  await checkFederatedRefusal(t, lane, {
+  await checkFederatedFailure(t, lane, {
     env: { ...env, OS_ACCESS_TOKEN: 'canary-no-token' },
     // Apache says this in HTML.
     says: ["Keystone refused the provider's token for the token in OS_ACCESS_TOKEN", 'too old or of the wrong type'],
     issuer: [],
     keystone: [`POST ${federatedAuthPath(federation)} 401`],
   });
-  await checkFederatedRefusal(t, lane, {
+  await checkFederatedFailure(t, lane, {
     env: { ...env, OS_ACCESS_TOKEN: 'Bearer canary' },
-    status: EXIT.config,
+    status: EXIT_STATUS.config,
     says: ['OS_ACCESS_TOKEN holds no token', 'without "Bearer"'],
     issuer: [],
   });
-  await checkFederatedRefusal(t, lane, {
+  await checkFederatedFailure(t, lane, {
     env,
-    status: EXIT.interaction,
+    status: EXIT_STATUS.interaction,
     says: ['access token is not set', 'OS_ACCESS_TOKEN'],
     issuer: [],
   });
 });
 
 testWithFederation('the token itself, for a cluster that trusts the provider', async (t, federation, world) => {
-  const lane = openLane(federation, world);
+  const lane = setUpFederation(federation, world);
   const token = await takeToken(lane);
   const env = { OS_ACCESS_TOKEN: token, CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token' };
-  const credential = checkSuccess(t, await runPlugin({ home: homeFor(t), env }));
+  const credential = checkSuccess(t, await runPlugin({ home: makeTestHome(t), env }));
   t.equal(credential.token, token);
   const livesMs = Date.parse(credential.expirationTimestamp) - Date.now();
   t.ok(livesMs > 290_000 && livesMs <= 300_000, 'five minutes where nothing says how long it lives');
-  t.strictSame(await askedOfKeystone(lane), []);
+  t.strictSame(await listKeystoneRequests(lane), []);
 
   const claims = (exp: number): string => Buffer.from(JSON.stringify({ exp })).toString('base64url');
   const now = Math.floor(Date.now() / 1000);
   const jwt = `eyJhbGciOiJub25lIn0.${claims(now + 900)}.c2ln`;
-  const own = checkSuccess(t, await runPlugin({ home: homeFor(t), env: { ...env, OS_ACCESS_TOKEN: jwt } }));
+  const own = checkSuccess(t, await runPlugin({ home: makeTestHome(t), env: { ...env, OS_ACCESS_TOKEN: jwt } }));
   t.equal(Date.parse(own.expirationTimestamp), (now + 900) * 1000, 'a JWT says its end');
   const old = `eyJhbGciOiJub25lIn0.${claims(now - 900)}.c2ln`;
-  const ran = await runPlugin({ home: homeFor(t), env: { ...env, OS_ACCESS_TOKEN: old } });
-  checkFailure(t, ran, EXIT.refused, { says: ["the provider's token has already expired"] });
+  const ran = await runPlugin({ home: makeTestHome(t), env: { ...env, OS_ACCESS_TOKEN: old } });
+  checkFailure(t, ran, EXIT_STATUS.refused, { says: ["the provider's token has already expired"] });
 });

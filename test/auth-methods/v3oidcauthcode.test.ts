@@ -8,44 +8,52 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
-import { browse } from '../support/browser.ts';
-import type { Conduct } from '../support/browser.ts';
-import { addressOn, checkEnd, freePort, PASTE, startOnTerminal, stdoutOf, visit } from '../support/browser-login.ts';
+import { browse } from '../support/scripted-browser.ts';
+import type { LoginDecision } from '../support/scripted-browser.ts';
+import {
+  waitForAddress,
+  checkTerminalSuccess,
+  findFreePort,
+  PASTE_PROMPT,
+  startOnTerminal,
+  readStdout,
+  followRedirects,
+} from '../support/browser-login.ts';
 import { describeRequest } from '../support/check-login.ts';
-import { federatedAuthPath, requestsThrough, setIssuer, testWithFederation } from '../support/federation.ts';
-import { checkFailure, checkSuccess, EXIT } from '../support/login.ts';
-import { makeHome, runPlugin } from '../support/plugin.ts';
-import type { Home } from '../support/plugin.ts';
-import { onProject } from '../support/settings.ts';
-import { startProvider, tokenAnswer } from '../support/stand-in-provider.ts';
+import { federatedAuthPath, waitForRequests, configureIssuer, testWithFederation } from '../support/federation.ts';
+import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
+import { makeHome, runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/run-plugin.ts';
+import { onProject } from '../support/login-settings.ts';
+import { startStandInProvider, makeTokenResponse } from '../support/stand-in-provider.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { Terminal } from '../support/terminal.ts';
-import { markRequests, requestsSince } from '../support/test-environment.ts';
-import type { World } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/test-environment.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-type Environment = Readonly<Record<string, string | undefined>>;
+type EnvVars = Readonly<Record<string, string | undefined>>;
 
 const DISCOVERY = 'GET /.well-known/openid-configuration 200';
 const TOKEN = 'POST /token 200';
 const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true 201';
 
-interface Scene {
+interface AuthCodeFixture {
   readonly home: Home;
-  readonly env: Environment;
+  readonly env: EnvVars;
   readonly issuer: string;
-  start(env?: Environment, args?: readonly string[]): Terminal;
+  start(env?: EnvVars, args?: readonly string[]): Terminal;
   /** What the plugin asked the identity provider, and what Keystone. */
   requests(): Promise<{ issuer: string[]; keystone: string[] }>;
-  browse(address: string, conduct?: Conduct): ReturnType<typeof browse>;
+  browse(address: string, conduct?: LoginDecision): ReturnType<typeof browse>;
 }
 
-function setScene(t: Test, federation: FederationAddress, world: World): Scene {
+function setUpAuthCode(t: Test, federation: FederationAddress, world: TestEnvironment): AuthCodeFixture {
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = markRequests(federation.keystone);
-  const issuer = markRequests(federation.identityProvider);
+  const mark = watchRequests(federation.keystone);
+  const issuer = watchRequests(federation.identityProvider);
   const env = {
     OS_AUTH_URL: `${mark.url}/v3`,
     OS_AUTH_TYPE: 'v3oidcauthcode',
@@ -62,19 +70,19 @@ function setScene(t: Test, federation: FederationAddress, world: World): Scene {
     issuer: issuer.url,
     start: (more = {}, args = []) => startOnTerminal(t, { home, env: { ...env, ...more }, args }),
     requests: async () => ({
-      issuer: requestsSince(issuer)
+      issuer: listRequests(issuer)
         .map(describeRequest)
         .filter((line) => /^\w+ \/(token|\.well-known)/.test(line)),
-      keystone: (await requestsThrough(mark)).map(describeRequest),
+      keystone: (await waitForRequests(mark)).map(describeRequest),
     }),
-    browse: (address, conduct = federation.people.alice) => browse(address, conduct, world.pki.ca),
+    browse: (address, conduct = federation.users.alice) => browse(address, conduct, world.pki.ca),
   };
 }
 
 testWithFederation('alice logs in with a browser', async (t, federation, world) => {
-  const { alice } = federation.people;
+  const { alice } = federation.users;
   const { confidential, public: open } = federation.clients;
-  const port = await freePort();
+  const port = await findFreePort();
   const cases = {
     'a public client': [{ OS_CLIENT_ID: open.id }, /^http:\/\/127\.0\.0\.1:\d+\/callback$/],
     'a client with a secret': [
@@ -92,9 +100,9 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
   } as const;
   for (const [name, [env, redirect]] of Object.entries(cases)) {
     await t.test(name, async (t) => {
-      const scene = setScene(t, federation, world);
+      const scene = setUpAuthCode(t, federation, world);
       const terminal = scene.start(env);
-      const address = new URL(await addressOn(terminal));
+      const address = new URL(await waitForAddress(terminal));
       const asked = Object.fromEntries(address.searchParams);
       t.match(asked, {
         response_type: 'code',
@@ -107,10 +115,10 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
         nonce: /^[\w-]{43}$/,
       });
       t.equal(new Set([asked['state'], asked['nonce'], asked['code_challenge']]).size, 3);
-      const { landing } = await scene.browse(address.href);
-      t.match(await landing?.deliver(), { status: 200, body: 'You may close this window' });
-      const code = landing?.url.searchParams.get('code') ?? 'none';
-      const { token } = await checkEnd(t, terminal, scene.home, [code]);
+      const { callback } = await scene.browse(address.href);
+      t.match(await callback?.send(), { status: 200, body: 'You may close this window' });
+      const code = callback?.url.searchParams.get('code') ?? 'none';
+      const { token } = await checkTerminalSuccess(t, terminal, scene.home, [code]);
       t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
       t.strictSame(await scene.requests(), {
         issuer: [DISCOVERY, TOKEN],
@@ -121,7 +129,7 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
       const again = await runPlugin({ home: scene.home, env: { ...scene.env, ...env } });
       t.strictSame(
         again,
-        { status: 0, signal: null, stdout: stdoutOf(scene.home), stderr: '' },
+        { status: 0, signal: null, stdout: readStdout(scene.home), stderr: '' },
         'the cache asks nobody',
       );
       t.equal((await scene.requests()).issuer.length, 2);
@@ -133,7 +141,7 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
 });
 
 testWithFederation('the browser that the user has is opened', async (t, federation, world) => {
-  const scene = setScene(t, federation, world);
+  const scene = setUpAuthCode(t, federation, world);
   const browser = join(scene.home.path, 'browser');
   const opened = join(scene.home.path, 'opened');
   writeFileSync(
@@ -143,24 +151,24 @@ testWithFederation('the browser that the user has is opened', async (t, federati
   chmodSync(browser, 0o700);
   const desktop = { CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER: undefined, DISPLAY: ':0', BROWSER: browser };
   const terminal = scene.start(desktop);
-  const address = await addressOn(terminal);
+  const address = await waitForAddress(terminal);
   for (let waited = 0; waited < 250 && !existsSync(opened); waited += 1) await sleep(20);
   t.equal(readFileSync(opened, 'utf8'), address);
   t.notMatch(readFileSync(`${opened}.env`, 'utf8'), /^(OS_|CLIENT_KEYSTONE_AUTH)/m);
-  const { landing } = await scene.browse(address);
-  await landing?.deliver();
-  await checkEnd(t, terminal, scene.home);
+  const { callback } = await scene.browse(address);
+  await callback?.send();
+  await checkTerminalSuccess(t, terminal, scene.home);
 
   await t.test('but not over SSH', async (t) => {
-    const remote = setScene(t, federation, world);
+    const remote = setUpAuthCode(t, federation, world);
     const other = join(remote.home.path, 'opened');
     writeFileSync(browser, `#!/bin/sh\n: >'${other}'\n`);
     const terminal = remote.start({ ...desktop, SSH_TTY: '/dev/pts/7' });
-    const address = await addressOn(terminal);
-    await terminal.waitFor(PASTE);
-    const { landing } = await remote.browse(address);
-    terminal.type(`${landing?.url.href ?? ''}\r`);
-    await checkEnd(t, terminal, remote.home);
+    const address = await waitForAddress(terminal);
+    await terminal.waitFor(PASTE_PROMPT);
+    const { callback } = await remote.browse(address);
+    terminal.type(`${callback?.url.href ?? ''}\r`);
+    await checkTerminalSuccess(t, terminal, remote.home);
     t.notOk(existsSync(other));
   });
 });
@@ -168,82 +176,82 @@ testWithFederation('the browser that the user has is opened', async (t, federati
 testWithFederation(
   'pasting: the provider says who it is, so a code alone will not do',
   async (t, federation, world) => {
-    const scene = setScene(t, federation, world);
+    const scene = setUpAuthCode(t, federation, world);
     const terminal = scene.start();
-    const { landing } = await scene.browse(await addressOn(terminal));
-    const end = landing?.url ?? new URL('http://none/');
+    const { callback } = await scene.browse(await waitForAddress(terminal));
+    const end = callback?.url ?? new URL('http://none/');
     t.ok(end.searchParams.has('iss'));
-    await terminal.waitFor(PASTE);
+    await terminal.waitFor(PASTE_PROMPT);
     terminal.type(`${end.searchParams.get('code') ?? ''}\r`);
     await terminal.waitFor('the whole address is needed');
-    await terminal.waitFor(PASTE);
+    await terminal.waitFor(PASTE_PROMPT);
     terminal.type(`${end.href}\r`);
-    await checkEnd(t, terminal, scene.home, [end.searchParams.get('code') ?? 'none']);
+    await checkTerminalSuccess(t, terminal, scene.home, [end.searchParams.get('code') ?? 'none']);
   },
 );
 
 testWithFederation('what is not the answer to this login', async (t, federation, world) => {
   await t.test('does not end it', async (t) => {
-    const scene = setScene(t, federation, world);
+    const scene = setUpAuthCode(t, federation, world);
     const terminal = scene.start();
-    const address = await addressOn(terminal);
-    const { landing } = await scene.browse(address);
-    const end = landing?.url.href ?? '';
-    t.equal((await visit(end.replace(/state=[^&]*/, 'state=other'))).status, 400);
-    t.equal((await visit(end.replace(/[?&]iss=[^&]*/, ''))).status, 400, 'it does not say who made it');
-    t.equal((await visit(`${end}&code=other`)).status, 400);
-    t.equal((await visit(end.replace('127.0.0.1', 'localhost'))).status, 404);
-    t.equal((await visit(end)).status, 200);
-    await checkEnd(t, terminal, scene.home);
+    const address = await waitForAddress(terminal);
+    const { callback } = await scene.browse(address);
+    const end = callback?.url.href ?? '';
+    t.equal((await followRedirects(end.replace(/state=[^&]*/, 'state=other'))).status, 400);
+    t.equal((await followRedirects(end.replace(/[?&]iss=[^&]*/, ''))).status, 400, 'it does not say who made it');
+    t.equal((await followRedirects(`${end}&code=other`)).status, 400);
+    t.equal((await followRedirects(end.replace('127.0.0.1', 'localhost'))).status, 404);
+    t.equal((await followRedirects(end)).status, 200);
+    await checkTerminalSuccess(t, terminal, scene.home);
   });
   await t.test('another provider’s is refused', async (t) => {
-    const scene = setScene(t, federation, world);
+    const scene = setUpAuthCode(t, federation, world);
     const terminal = scene.start();
-    const { landing } = await scene.browse(await addressOn(terminal));
-    await visit((landing?.url.href ?? '').replace(/iss=[^&]*/, 'iss=https%3A%2F%2Fevil.example'));
-    t.equal((await terminal.ended).exitCode, EXIT.protocol);
+    const { callback } = await scene.browse(await waitForAddress(terminal));
+    await followRedirects((callback?.url.href ?? '').replace(/iss=[^&]*/, 'iss=https%3A%2F%2Fevil.example'));
+    t.equal((await terminal.ended).exitCode, EXIT_STATUS.protocol);
     t.match(terminal.screen(), 'the answer of another identity provider');
-    t.equal(stdoutOf(scene.home), '');
+    t.equal(readStdout(scene.home), '');
   });
   await t.test('another login’s code is refused, and sent once', async (t) => {
-    const scene = setScene(t, federation, world);
-    const first = setScene(t, federation, world).start();
-    const stolen = (await scene.browse(await addressOn(first))).landing?.url.searchParams.get('code') ?? '';
+    const scene = setUpAuthCode(t, federation, world);
+    const first = setUpAuthCode(t, federation, world).start();
+    const stolen = (await scene.browse(await waitForAddress(first))).callback?.url.searchParams.get('code') ?? '';
     const terminal = scene.start();
-    const { landing } = await scene.browse(await addressOn(terminal));
-    const end = landing?.url ?? new URL('http://none/');
+    const { callback } = await scene.browse(await waitForAddress(terminal));
+    const end = callback?.url ?? new URL('http://none/');
     end.searchParams.set('code', stolen);
-    await visit(end.href);
-    t.equal((await terminal.ended).exitCode, EXIT.refused);
+    await followRedirects(end.href);
+    t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), /the identity provider refused the user in the browser.*invalid_grant/);
     t.strictSame((await scene.requests()).issuer, [DISCOVERY, 'POST /token 400']);
-    t.equal(stdoutOf(scene.home), '');
+    t.equal(readStdout(scene.home), '');
   });
 });
 
 testWithFederation('refusals', async (t, federation, world) => {
   await t.test('the user says no', async (t) => {
-    const scene = setScene(t, federation, world);
+    const scene = setUpAuthCode(t, federation, world);
     const terminal = scene.start();
-    const { landing } = await scene.browse(await addressOn(terminal), 'deny');
-    t.match(await landing?.deliver(), { status: 200, body: 'The terminal says why' });
-    t.equal((await terminal.ended).exitCode, EXIT.refused);
+    const { callback } = await scene.browse(await waitForAddress(terminal), 'deny');
+    t.match(await callback?.send(), { status: 200, body: 'The terminal says why' });
+    t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), /refused the user in the browser: the login was denied \(access_denied/);
     t.strictSame(await scene.requests(), { issuer: [DISCOVERY], keystone: [] });
-    t.equal(stdoutOf(scene.home), '');
+    t.equal(readStdout(scene.home), '');
   });
   await t.test('Keystone does not know the user', async (t) => {
-    const scene = setScene(t, federation, world);
+    const scene = setUpAuthCode(t, federation, world);
     const terminal = scene.start();
-    const { landing } = await scene.browse(await addressOn(terminal), federation.people.stranger);
-    await landing?.deliver();
-    t.equal((await terminal.ended).exitCode, EXIT.refused);
+    const { callback } = await scene.browse(await waitForAddress(terminal), federation.users.stranger);
+    await callback?.send();
+    t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), 'its mapping knows no such user');
     t.strictSame((await scene.requests()).keystone, [`POST ${federatedAuthPath(federation)} 401`]);
-    t.equal(stdoutOf(scene.home), '');
+    t.equal(readStdout(scene.home), '');
   });
   await t.test('the port is taken, or the URI leads elsewhere', async (t) => {
-    const scene = setScene(t, federation, world);
+    const scene = setUpAuthCode(t, federation, world);
     const server = createServer();
     t.teardown(() => server.close());
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -258,31 +266,31 @@ testWithFederation('refusals', async (t, federation, world) => {
     ] as const;
     for (const [uri, says] of cases) {
       const terminal = scene.start({ OS_REDIRECT_URI: uri });
-      t.equal((await terminal.ended).exitCode, EXIT.config, uri);
+      t.equal((await terminal.ended).exitCode, EXIT_STATUS.config, uri);
       t.match(terminal.screen(), says);
     }
   });
   await t.test('there is nobody', async (t) => {
-    const scene = setScene(t, federation, world);
+    const scene = setUpAuthCode(t, federation, world);
     const ran = await runPlugin({ home: scene.home, env: { ...scene.env, DISPLAY: ':0' } });
-    checkFailure(t, ran, EXIT.interaction, { says: ['needs a person with a browser', 'no terminal'] });
+    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a person with a browser', 'no terminal'] });
     const unset = await runPlugin({ home: scene.home, env: { ...scene.env, OS_DISCOVERY_ENDPOINT: undefined } });
-    checkFailure(t, unset, EXIT.interaction, { says: ['OS_DISCOVERY_ENDPOINT'] });
+    checkFailure(t, unset, EXIT_STATUS.interaction, { says: ['OS_DISCOVERY_ENDPOINT'] });
   });
 });
 
 testWithFederation('a code that one has already', async (t, federation, world) => {
-  const scene = setScene(t, federation, world);
+  const scene = setUpAuthCode(t, federation, world);
   const { confidential } = federation.clients;
   const redirect = 'http://localhost:12345/some/callback';
   const asked = { client_id: confidential.id, response_type: 'code', redirect_uri: redirect, scope: 'openid profile' };
-  const { landing } = await scene.browse(`${scene.issuer}/auth?${new URLSearchParams(asked).toString()}`);
-  const code = landing?.url.searchParams.get('code') ?? '';
+  const { callback } = await scene.browse(`${scene.issuer}/auth?${new URLSearchParams(asked).toString()}`);
+  const code = callback?.url.searchParams.get('code') ?? '';
   const env = { ...scene.env, OS_CLIENT_ID: confidential.id, OS_CLIENT_SECRET: confidential.secret };
   const withCode = { ...env, OS_AUTHORIZATION_CODE: code, OS_REDIRECT_URI: redirect };
 
   const lacking = await runPlugin({ home: scene.home, env: { ...withCode, OS_REDIRECT_URI: undefined } });
-  checkFailure(t, lacking, EXIT.interaction, { says: ['redirect uri', 'OS_REDIRECT_URI'] });
+  checkFailure(t, lacking, EXIT_STATUS.interaction, { says: ['redirect uri', 'OS_REDIRECT_URI'] });
   const ran = await runPlugin({ home: scene.home, env: withCode });
   t.equal(ran.status, 0, ran.stderr);
   t.match(ran.stderr, /^client-keystone-auth: Keystone knows you as [^\n]+\n$/);
@@ -290,19 +298,19 @@ testWithFederation('a code that one has already', async (t, federation, world) =
   const elsewhere = makeHome();
   t.teardown(() => elsewhere.remove());
   const spent = await runPlugin({ home: elsewhere, env: withCode });
-  checkFailure(t, spent, EXIT.refused, { says: ['invalid_grant'] });
+  checkFailure(t, spent, EXIT_STATUS.refused, { says: ['invalid_grant'] });
   t.strictSame((await scene.requests()).issuer.slice(2), [DISCOVERY, 'POST /token 400'], 'it is sent once');
   t.notOk(`${ran.stderr}${spent.stderr}`.includes(code));
 });
 
 testWithFederation('the provider’s own token, and the next one without a browser', async (t, federation, world) => {
-  const scene = setScene(t, federation, world);
-  await setIssuer(scene.issuer, world.pki.ca, { refreshTokens: 'always' });
+  const scene = setUpAuthCode(t, federation, world);
+  await configureIssuer(scene.issuer, world.pki.ca, { refreshTokens: 'always' });
   const env = { CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token', OS_AUTH_URL: undefined };
   const terminal = scene.start(env);
-  const { landing } = await scene.browse(await addressOn(terminal));
-  await landing?.deliver();
-  const { token } = await checkEnd(t, terminal, scene.home);
+  const { callback } = await scene.browse(await waitForAddress(terminal));
+  await callback?.send();
+  const { token } = await checkTerminalSuccess(t, terminal, scene.home);
   t.match(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()), {
     aud: federation.clients.public.id,
     iss: scene.issuer,
@@ -323,13 +331,13 @@ function idToken(claims: Readonly<Record<string, unknown>>): string {
 
 void t.test('what a real provider does not do', async (t) => {
   const cases = {
-    'a nonce of another login': [{ nonce: 'other' }, EXIT.protocol, /gave the token of another login/],
-    'no nonce': [{}, EXIT.protocol, /gave the token of another login/],
+    'a nonce of another login': [{ nonce: 'other' }, EXIT_STATUS.protocol, /gave the token of another login/],
+    'no nonce': [{}, EXIT_STATUS.protocol, /gave the token of another login/],
     'the right nonce': [undefined, 0, /Open this address/],
   } as const;
   for (const [name, [claims, status, says]] of Object.entries(cases)) {
     await t.test(name, async (t) => {
-      const provider = await startProvider(t);
+      const provider = await startStandInProvider(t);
       const home = makeHome();
       t.teardown(() => home.remove());
       const env = {
@@ -339,15 +347,15 @@ void t.test('what a real provider does not do', async (t) => {
         CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token',
       };
       const terminal = startOnTerminal(t, { home, env });
-      const asked = new URL(await addressOn(terminal)).searchParams;
-      provider.tokens = [tokenAnswer({ id_token: idToken(claims ?? { nonce: asked.get('nonce') }) })];
+      const asked = new URL(await waitForAddress(terminal)).searchParams;
+      provider.tokenResponses = [makeTokenResponse({ id_token: idToken(claims ?? { nonce: asked.get('nonce') }) })];
       // Without a word in the discovery document, the answer need not say who made it.
       const query = new URLSearchParams({ code: 'canary-code', state: asked.get('state') ?? '' });
-      await visit(`${asked.get('redirect_uri') ?? ''}?${query.toString()}`);
+      await followRedirects(`${asked.get('redirect_uri') ?? ''}?${query.toString()}`);
       t.equal((await terminal.ended).exitCode, status, terminal.screen());
       t.match(terminal.screen(), says);
       t.notMatch(terminal.raw(), 'canary-code');
-      if (status !== 0) t.equal(stdoutOf(home), '');
+      if (status !== 0) t.equal(readStdout(home), '');
       const sent = provider.requests.filter(({ line }) => line === 'POST /token').map(({ form }) => form);
       t.equal(sent.length, 1);
       t.match(sent[0], { client_id: 'kubectl', code: 'canary-code', redirect_uri: asked.get('redirect_uri') });

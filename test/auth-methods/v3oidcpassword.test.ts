@@ -1,121 +1,132 @@
 // Against: a real OpenID provider, Apache and Keystone.
 
 import t from 'tap';
-import { describeRequest, homeFor } from '../support/check-login.ts';
-import type { Settings } from '../support/check-login.ts';
-import { federatedAuthPath, setIssuer, testWithFederation } from '../support/federation.ts';
+import { describeRequest, makeTestHome } from '../support/check-login.ts';
+import type { EnvVars } from '../support/check-login.ts';
+import { federatedAuthPath, configureIssuer, testWithFederation } from '../support/federation.ts';
 import {
-  askedOfIssuer,
-  askedOfKeystone,
-  checkFederated,
-  checkFederatedRefusal,
-  DISCOVERY,
-  exchanged,
-  onDemo,
-  openLane,
-  TOKEN,
+  listIssuerRequests,
+  listKeystoneRequests,
+  checkFederatedLogin,
+  checkFederatedFailure,
+  DISCOVERY_REQUEST,
+  expectKeystoneRequests,
+  expectDemoMember,
+  setUpFederation,
+  TOKEN_REQUEST,
 } from '../support/federated-login.ts';
-import type { Lane } from '../support/federated-login.ts';
-import { checkFailure, checkSuccess, EXIT } from '../support/login.ts';
-import { runPlugin } from '../support/plugin.ts';
-import { onProject } from '../support/settings.ts';
-import { requestsSince } from '../support/test-environment.ts';
+import type { FederationFixture } from '../support/federated-login.ts';
+import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import { onProject } from '../support/login-settings.ts';
+import { listRequests } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-function asAlice({ federation }: Lane): Settings {
-  const { clients, people } = federation;
+function asAlice({ federation }: FederationFixture): EnvVars {
+  const { clients, users } = federation;
   return {
     OS_AUTH_TYPE: 'v3oidcpassword',
     OS_CLIENT_ID: clients.public.id,
-    OS_USERNAME: people.alice.name,
-    OS_PASSWORD: people.alice.password,
+    OS_USERNAME: users.alice.name,
+    OS_PASSWORD: users.alice.password,
   };
 }
 
 testWithFederation('a password of the provider: who and on what', async (t, federation, world) => {
-  const { clients, people } = federation;
+  const { clients, users } = federation;
   const { domain, projects } = world.tenancy;
-  const lane = openLane(federation, world);
+  const lane = setUpFederation(federation, world);
   const alice = asAlice(lane);
-  const wanted = onDemo(people.alice.email);
-  const scoped = (more: Settings): Settings => ({ ...alice, OS_PROJECT_ID: '', ...more });
-  const readers = { user: wanted.user, roles: ['reader'] };
+  const expected = expectDemoMember(users.alice.email);
+  const scoped = (more: EnvVars): EnvVars => ({ ...alice, OS_PROJECT_ID: '', ...more });
+  const readers = { user: expected.user, roles: ['reader'] };
   await t.test('a public client', async (t) => {
-    await checkFederated(t, lane, { env: alice, wanted });
+    await checkFederatedLogin(t, lane, { env: alice, expected });
   });
   await t.test('a client whose secret needs care, a project by name', async (t) => {
     const { id, secret } = clients.awkward;
     const env = scoped({ OS_CLIENT_ID: id, OS_CLIENT_SECRET: secret, ...onProject(projects.demo, domain) });
-    await checkFederated(t, lane, { env, wanted });
+    await checkFederatedLogin(t, lane, { env, expected });
   });
   await t.test('the token endpoint is set, and the document not read', async (t) => {
     const env = { ...alice, OS_ACCESS_TOKEN_ENDPOINT: `${lane.issuer.url}/token`, OS_DISCOVERY_ENDPOINT: '' };
-    await checkFederated(t, lane, { env, wanted, issuer: [TOKEN] });
+    await checkFederatedLogin(t, lane, { env, expected, issuer: [TOKEN_REQUEST] });
   });
   await t.test('a domain', async (t) => {
     const env = scoped({ OS_DOMAIN_ID: domain.id });
-    await checkFederated(t, lane, { env, wanted: { ...readers, methods: ['openid', 'token'], domain: domain.name } });
+    await checkFederatedLogin(t, lane, {
+      env,
+      expected: { ...readers, methods: ['openid', 'token'], domain: domain.name },
+    });
   });
   await t.test('no scope', async (t) => {
-    const unscoped = { user: wanted.user, methods: ['openid'], roles: [] };
-    const keystone = exchanged(federation).slice(0, 1);
+    const unscoped = { user: expected.user, methods: ['openid'], roles: [] };
+    const keystone = expectKeystoneRequests(federation).slice(0, 1);
     const warnings = ['the token has no scope'];
-    await checkFederated(t, lane, { env: scoped({}), wanted: unscoped, keystone, warnings });
-    await checkFederated(t, lane, { env: scoped({ OS_UNSCOPED: 'true' }), wanted: unscoped, keystone, warnings });
+    await checkFederatedLogin(t, lane, { env: scoped({}), expected: unscoped, keystone, warnings });
+    await checkFederatedLogin(t, lane, {
+      env: scoped({ OS_UNSCOPED: 'true' }),
+      expected: unscoped,
+      keystone,
+      warnings,
+    });
   });
 });
 
 testWithFederation('a passcode beside the password', async (t, federation, world) => {
-  const { otto } = federation.people;
-  const lane = openLane(federation, world);
-  await setIssuer(lane.issuer.url, world.pki.ca, { otpField: 'otp' });
+  const { otto } = federation.users;
+  const lane = setUpFederation(federation, world);
+  await configureIssuer(lane.issuer.url, world.pki.ca, { otpField: 'otp' });
   const env = { ...asAlice(lane), OS_USERNAME: otto.name, OS_PASSWORD: otto.password, OS_IDP_OTP_KEY: 'otp' };
   await t.test('right', async (t) => {
-    await checkFederated(t, lane, { env: { ...env, OS_PASSCODE: otto.otp }, wanted: onDemo(otto.email) });
+    await checkFederatedLogin(t, lane, {
+      env: { ...env, OS_PASSCODE: otto.otp },
+      expected: expectDemoMember(otto.email),
+    });
   });
   await t.test('wrong, missing, or without a field', async (t) => {
-    const refused = [DISCOVERY, 'POST /token 400'];
-    await checkFederatedRefusal(t, lane, {
+    const refused = [DISCOVERY_REQUEST, 'POST /token 400'];
+    await checkFederatedFailure(t, lane, {
       env: { ...env, OS_PASSCODE: '111111' },
       says: ['invalid_grant'],
       issuer: refused,
     });
-    await checkFederatedRefusal(t, lane, {
+    await checkFederatedFailure(t, lane, {
       env,
-      status: EXIT.interaction,
+      status: EXIT_STATUS.interaction,
       says: ['passcode is not set', 'OS_PASSCODE'],
       issuer: [],
     });
-    await checkFederatedRefusal(t, lane, {
+    await checkFederatedFailure(t, lane, {
       env: { ...env, OS_IDP_OTP_KEY: 'grant_type', OS_PASSCODE: otto.otp },
-      status: EXIT.config,
+      status: EXIT_STATUS.config,
       says: ['OS_IDP_OTP_KEY must not be "grant_type"'],
-      issuer: [DISCOVERY],
+      issuer: [DISCOVERY_REQUEST],
     });
   });
 });
 
 testWithFederation('a password is refused', async (t, federation, world) => {
-  const { clients, people } = federation;
-  const lane = openLane(federation, world);
+  const { clients, users } = federation;
+  const lane = setUpFederation(federation, world);
   const alice = asAlice(lane);
   const fed = federatedAuthPath(federation);
-  const refusals: Readonly<Record<string, Parameters<typeof checkFederatedRefusal>[2]>> = {
+  const refusals: Readonly<Record<string, Parameters<typeof checkFederatedFailure>[2]>> = {
     'wrong password': {
       env: { ...alice, OS_PASSWORD: 'canary-wrong' },
       says: ['the identity provider refused alice', 'invalid_grant invalid user credentials', 'check the credentials'],
-      issuer: [DISCOVERY, 'POST /token 400'],
+      issuer: [DISCOVERY_REQUEST, 'POST /token 400'],
     },
     'wrong secret': {
       env: { ...alice, OS_CLIENT_ID: clients.confidential.id, OS_CLIENT_SECRET: 'canary-wrong' },
       says: ['it does not know this client, or its secret is wrong', 'OS_CLIENT_ID and OS_CLIENT_SECRET'],
-      issuer: [DISCOVERY, 'POST /token 401'],
+      issuer: [DISCOVERY_REQUEST, 'POST /token 401'],
     },
     'whom no mapping knows': {
-      env: { ...alice, OS_USERNAME: people.stranger.name, OS_PASSWORD: people.stranger.password },
+      env: { ...alice, OS_USERNAME: users.stranger.name, OS_PASSWORD: users.stranger.password },
       says: ["Keystone refused the provider's token for stranger", 'its mapping knows no such user'],
-      issuer: [DISCOVERY, TOKEN],
+      issuer: [DISCOVERY_REQUEST, TOKEN_REQUEST],
       keystone: [`POST ${fed} 401`],
     },
     'a provider that Keystone does not know': {
@@ -124,13 +135,13 @@ testWithFederation('a password is refused', async (t, federation, world) => {
         'no identity provider "nonsense" with the protocol "openid"',
         'check OS_IDENTITY_PROVIDER and OS_PROTOCOL',
       ],
-      issuer: [DISCOVERY, TOKEN],
+      issuer: [DISCOVERY_REQUEST, TOKEN_REQUEST],
       keystone: [`POST ${federatedAuthPath({ ...federation, provider: 'nonsense' })} 404`],
     },
     'a project without a role': {
       env: { ...alice, OS_PROJECT_ID: world.tenancy.projects.other.id },
       says: ['Keystone accepted the login, but not for alice of identity provider acme-idp on project'],
-      issuer: [DISCOVERY, TOKEN],
+      issuer: [DISCOVERY_REQUEST, TOKEN_REQUEST],
       keystone: [`POST ${fed} 201`, 'POST /v3/auth/tokens?nocatalog=true 401'],
     },
     'nothing but a user': {
@@ -140,68 +151,68 @@ testWithFederation('a password is refused', async (t, federation, world) => {
         OS_IDENTITY_PROVIDER: '',
         OS_USERNAME: 'alice',
       },
-      status: EXIT.interaction,
+      status: EXIT_STATUS.interaction,
       says: ['OS_IDENTITY_PROVIDER', 'OS_DISCOVERY_ENDPOINT', 'OS_CLIENT_ID', 'OS_PASSWORD'],
       issuer: [],
     },
   };
   for (const [name, refusal] of Object.entries(refusals)) {
-    await t.test(name, (t) => checkFederatedRefusal(t, lane, refusal));
+    await t.test(name, (t) => checkFederatedFailure(t, lane, refusal));
   }
 });
 
 testWithFederation('the next token takes no password', async (t, federation, world) => {
-  const lane = openLane(federation, world);
+  const lane = setUpFederation(federation, world);
   const { ca } = world.pki;
-  const home = homeFor(t);
-  const whole: Settings = { ...lane.env, ...asAlice(lane) };
-  const withoutPassword: Settings = { ...whole, OS_PASSWORD: undefined };
+  const home = makeTestHome(t);
+  const whole: EnvVars = { ...lane.env, ...asAlice(lane) };
+  const withoutPassword: EnvVars = { ...whole, OS_PASSWORD: undefined };
   checkSuccess(t, await runPlugin({ home, env: whole }));
-  t.strictSame(askedOfIssuer(lane), [DISCOVERY, TOKEN]);
+  t.strictSame(listIssuerRequests(lane), [DISCOVERY_REQUEST, TOKEN_REQUEST]);
 
   // Without a password and without a terminal; the provider's refresh tokens of a public client change each time.
   for (const times of [2, 3]) {
     const next = await runPlugin({ home, env: withoutPassword, args: ['--force-refresh'] });
     checkSuccess(t, next);
-    t.strictSame(askedOfIssuer(lane), Array(times).fill([DISCOVERY, TOKEN]).flat(), 'refreshed');
-    t.equal((await askedOfKeystone(lane)).length, 2 * times);
+    t.strictSame(listIssuerRequests(lane), Array(times).fill([DISCOVERY_REQUEST, TOKEN_REQUEST]).flat(), 'refreshed');
+    t.equal((await listKeystoneRequests(lane)).length, 2 * times);
   }
 
-  await setIssuer(lane.issuer.url, ca, { refreshTokenSeconds: 1 });
+  await configureIssuer(lane.issuer.url, ca, { refreshTokenSeconds: 1 });
   checkSuccess(t, await runPlugin({ home, env: withoutPassword, args: ['--force-refresh'] }));
   await new Promise((resolve) => setTimeout(resolve, 2_100));
   const dead = { home, args: ['--force-refresh', '-v'] };
-  const before = requestsSince(lane.issuer).length;
+  const before = listRequests(lane.issuer).length;
   const without = await runPlugin({ ...dead, env: withoutPassword });
-  t.equal(without.status, EXIT.interaction, without.stderr);
+  t.equal(without.status, EXIT_STATUS.interaction, without.stderr);
   t.match(without.stderr, /the last login cannot be renewed: .*invalid_grant/);
   t.match(without.stderr, /password is not set .*OS_PASSWORD/);
-  const asked = requestsSince(lane.issuer).slice(before).map(describeRequest);
-  t.strictSame(asked, [DISCOVERY, 'POST /token 400'], 'once');
+  const asked = listRequests(lane.issuer).slice(before).map(describeRequest);
+  t.strictSame(asked, [DISCOVERY_REQUEST, 'POST /token 400'], 'once');
   checkSuccess(t, await runPlugin({ home, env: whole, args: ['--force-refresh'] }));
 });
 
 testWithFederation('nothing is kept where nothing shall be', async (t, federation, world) => {
-  const lane = openLane(federation, world);
-  const home = homeFor(t);
-  const env: Settings = { ...lane.env, ...asAlice(lane), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none' };
+  const lane = setUpFederation(federation, world);
+  const home = makeTestHome(t);
+  const env: EnvVars = { ...lane.env, ...asAlice(lane), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none' };
   checkSuccess(t, await runPlugin({ home, env }));
-  const without: Settings = { ...env, OS_PASSWORD: undefined };
+  const without: EnvVars = { ...env, OS_PASSWORD: undefined };
   const ran = await runPlugin({ home, env: without });
-  checkFailure(t, ran, EXIT.interaction, { says: ['password is not set'] });
+  checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['password is not set'] });
 });
 
 testWithFederation("a provider's own token, and no Keystone", async (t, federation, world) => {
-  const lane = openLane(federation, world);
-  const home = homeFor(t);
+  const lane = setUpFederation(federation, world);
+  const home = makeTestHome(t);
   const env = { ...lane.providerEnv, ...asAlice(lane), CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token' };
   const first = await runPlugin({ home, env });
   const { token, expirationTimestamp } = checkSuccess(t, first);
   t.match(token, /^[\w-]{43}$/, "the provider's tokens look like this");
   const livesMs = Date.parse(expirationTimestamp) - Date.now();
   t.ok(livesMs > 3_590_000 && livesMs <= 3_600_000, 'as long as the provider said');
-  t.strictSame(askedOfIssuer(lane), [DISCOVERY, TOKEN]);
+  t.strictSame(listIssuerRequests(lane), [DISCOVERY_REQUEST, TOKEN_REQUEST]);
   t.strictSame(await runPlugin({ home, env }), { ...first, stderr: '' }, 'the cache says the same');
-  t.equal(askedOfIssuer(lane).length, 2);
-  t.strictSame(await askedOfKeystone(lane), []);
+  t.equal(listIssuerRequests(lane).length, 2);
+  t.strictSame(await listKeystoneRequests(lane), []);
 });

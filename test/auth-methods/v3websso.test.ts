@@ -5,51 +5,51 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
-import { browse } from '../support/browser.ts';
+import { browse } from '../support/scripted-browser.ts';
 import {
-  addressOn,
-  checkEnd,
-  commandOf,
-  freePort,
-  PASTE,
+  waitForAddress,
+  checkTerminalSuccess,
+  makeTerminalCommand,
+  findFreePort,
+  PASTE_PROMPT,
   startOnTerminal,
-  stdoutOf,
-  visit,
+  readStdout,
+  followRedirects,
 } from '../support/browser-login.ts';
 import { describeRequest } from '../support/check-login.ts';
-import { requestsThrough, takeDashboardPort, testWithFederation } from '../support/federation.ts';
-import { send } from '../support/https.ts';
-import { checkFailure, EXIT } from '../support/login.ts';
-import { makeHome, runPlugin } from '../support/plugin.ts';
-import type { Home } from '../support/plugin.ts';
-import { onProject } from '../support/settings.ts';
+import { waitForRequests, reserveDashboardPort, testWithFederation } from '../support/federation.ts';
+import { sendRequest } from '../support/send-request.ts';
+import { checkFailure, EXIT_STATUS } from '../support/check-run.ts';
+import { makeHome, runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/run-plugin.ts';
+import { onProject } from '../support/login-settings.ts';
 import { logIn, validateToken } from '../support/tenancy.ts';
-import { sttyOf } from '../support/terminal.ts';
+import { runWithStty } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
-import { markRequests } from '../support/test-environment.ts';
-import type { World } from '../support/test-environment.ts';
+import { watchRequests } from '../support/test-environment.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-type Environment = Readonly<Record<string, string | undefined>>;
+type EnvVars = Readonly<Record<string, string | undefined>>;
 
 const LOOK = 'GET /v3/auth/tokens?nocatalog=true 200';
 const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true 201';
 
-interface Scene {
+interface WebSsoFixture {
   readonly home: Home;
-  readonly env: Environment;
+  readonly env: EnvVars;
   readonly origin: string;
-  start(env?: Environment, args?: readonly string[]): Terminal;
+  start(env?: EnvVars, args?: readonly string[]): Terminal;
   /** What Keystone was asked for tokens, which no browser does. */
   requests(): Promise<string[]>;
 }
 
-async function setScene(t: Test, federation: FederationAddress, world: World): Promise<Scene> {
+async function setUpWebSso(t: Test, federation: FederationAddress, world: TestEnvironment): Promise<WebSsoFixture> {
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = markRequests(federation.keystone);
-  const port = await takeDashboardPort(federation);
+  const mark = watchRequests(federation.keystone);
+  const port = await reserveDashboardPort(federation);
   const env = {
     OS_AUTH_URL: `${mark.url}/v3`,
     OS_AUTH_TYPE: 'v3websso',
@@ -65,13 +65,13 @@ async function setScene(t: Test, federation: FederationAddress, world: World): P
     origin: `http://localhost:${String(port)}/auth/websso/`,
     start: (more = {}, args = []) => startOnTerminal(t, { home, env: { ...env, ...more }, args }),
     requests: async () =>
-      (await requestsThrough(mark)).map(describeRequest).filter((line) => line.includes('/auth/tokens')),
+      (await waitForRequests(mark)).map(describeRequest).filter((line) => line.includes('/auth/tokens')),
   };
 }
 
 testWithFederation('alice logs in with a browser', async (t, federation, world) => {
-  const scene = await setScene(t, federation, world);
-  const { alice } = federation.people;
+  const scene = await setUpWebSso(t, federation, world);
+  const { alice } = federation.users;
   const { ca } = world.pki;
   const withoutProject = { OS_PROJECT_NAME: undefined, OS_PROJECT_DOMAIN_NAME: undefined };
   const special = `/v3/auth/OS-FEDERATION/identity_providers/${federation.provider}/protocols/${federation.protocol}/websso`;
@@ -96,15 +96,15 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
     await t.test(name, async (t) => {
       const before = (await scene.requests()).length;
       const terminal = scene.start(env);
-      const address = new URL(await addressOn(terminal));
+      const address = new URL(await waitForAddress(terminal));
       t.ok(address.pathname.endsWith(path), address.pathname);
       t.equal(address.searchParams.get('origin'), scene.origin);
-      const { landing } = await browse(address.href, alice, ca);
-      t.match(landing, { method: 'POST', url: { href: scene.origin } });
-      const page = await landing?.deliver();
+      const { callback } = await browse(address.href, alice, ca);
+      t.match(callback, { method: 'POST', url: { href: scene.origin } });
+      const page = await callback?.send();
       t.match(page, { status: 200, body: 'You may close this window' });
-      const { token } = await checkEnd(t, terminal, scene.home, [landing?.form.get('token') ?? 'none']);
-      t.notMatch(terminal.screen(), PASTE, 'what a form brings cannot be pasted');
+      const { token } = await checkTerminalSuccess(t, terminal, scene.home, [callback?.form.get('token') ?? 'none']);
+      t.notMatch(terminal.screen(), PASTE_PROMPT, 'what a form brings cannot be pasted');
       t.match(terminal.screen(), /ssh -L (\d+):localhost:\1 /, 'but its port can be forwarded');
       t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
       if (name === 'without a scope') t.match(terminal.screen(), 'the token has no scope');
@@ -114,7 +114,7 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
       const again = await runPlugin({ home: scene.home, env: { ...scene.env, ...env } });
       t.strictSame(
         again,
-        { status: 0, signal: null, stdout: stdoutOf(scene.home), stderr: '' },
+        { status: 0, signal: null, stdout: readStdout(scene.home), stderr: '' },
         'the cache asks nobody',
       );
       t.equal((await scene.requests()).length, before + requests.length);
@@ -125,28 +125,28 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
 });
 
 testWithFederation('a port that Keystone does not trust', async (t, federation, world) => {
-  const scene = await setScene(t, federation, world);
-  const terminal = scene.start({ OS_REDIRECT_PORT: String(await freePort()) }, ['--login-timeout=4']);
-  const { page, landing } = await browse(await addressOn(terminal), federation.people.alice, world.pki.ca);
-  t.equal(landing, undefined);
+  const scene = await setUpWebSso(t, federation, world);
+  const terminal = scene.start({ OS_REDIRECT_PORT: String(await findFreePort()) }, ['--login-timeout=4']);
+  const { page, callback } = await browse(await waitForAddress(terminal), federation.users.alice, world.pki.ca);
+  t.equal(callback, undefined);
   // Keystone says why in its log only.
   t.match(page, { status: 401, body: 'requires authentication' });
-  t.equal((await terminal.ended).exitCode, EXIT.unreachable);
+  t.equal((await terminal.ended).exitCode, EXIT_STATUS.unreachable);
   t.match(terminal.screen(), /within 4 s .*error 401.*trusted_dashboard.*--login-timeout/);
-  t.equal(stdoutOf(scene.home), '');
+  t.equal(readStdout(scene.home), '');
   t.strictSame(await scene.requests(), []);
 });
 
 testWithFederation('somebody else’s page', async (t, federation, world) => {
-  const scene = await setScene(t, federation, world);
+  const scene = await setUpWebSso(t, federation, world);
   const { users } = world.tenancy;
   const evil = await logIn(world.http, users.mallory);
   const post = async (headers: Record<string, string>, form: Record<string, string>): Promise<number> =>
-    (await send(scene.origin, { ca: '', form, headers })).status;
+    (await sendRequest(scene.origin, { ca: '', form, headers })).status;
 
   await t.test('what shows where it comes from, or is no page, does not count', async (t) => {
     const terminal = scene.start();
-    const address = await addressOn(terminal);
+    const address = await waitForAddress(terminal);
     t.equal(await post({ Origin: 'https://evil.example' }, { token: evil }), 400);
     t.equal(await post({ Origin: 'null', Referer: 'https://evil.example/' }, { token: evil }), 400);
     t.equal(await post({ Origin: 'null', 'Sec-Fetch-Dest': 'iframe' }, { token: evil }), 400);
@@ -154,37 +154,37 @@ testWithFederation('somebody else’s page', async (t, federation, world) => {
     t.equal(await post({}, { token: 'no token\n' }), 400);
     t.equal(await post({}, { token: 'x'.repeat(16_385) }), 400);
     t.equal(await post({}, { other: evil }), 400);
-    t.equal((await visit(`${scene.origin}?token=${evil}`)).status, 404);
-    const { landing } = await browse(address, federation.people.alice, world.pki.ca);
-    await landing?.deliver();
-    const { token } = await checkEnd(t, terminal, scene.home);
-    t.match(await validateToken(world.http, token), { user: { name: federation.people.alice.email } });
+    t.equal((await followRedirects(`${scene.origin}?token=${evil}`)).status, 404);
+    const { callback } = await browse(address, federation.users.alice, world.pki.ca);
+    await callback?.send();
+    const { token } = await checkTerminalSuccess(t, terminal, scene.home);
+    t.match(await validateToken(world.http, token), { user: { name: federation.users.alice.email } });
   });
   await t.test('a token that has no role on the project ends in nothing', async (t) => {
     const terminal = scene.start({}, ['--force-refresh']);
-    await addressOn(terminal);
+    await waitForAddress(terminal);
     const before = (await scene.requests()).length;
     t.equal(await post({ Origin: 'null' }, { token: evil }), 200);
-    t.equal((await terminal.ended).exitCode, EXIT.refused);
+    t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), /accepted the login, but not for .* on project demo/);
-    t.equal(stdoutOf(scene.home), '');
+    t.equal(readStdout(scene.home), '');
     t.strictSame((await scene.requests()).slice(before), [LOOK, 'POST /v3/auth/tokens?nocatalog=true 401']);
   });
   await t.test('another user’s is not taken where the user is named', async (t) => {
     const bob = await logIn(world.http, users.bob, 'unscoped');
     const terminal = scene.start({ OS_USER_ID: users.alice.id }, ['--force-refresh']);
-    await addressOn(terminal);
+    await waitForAddress(terminal);
     t.equal(await post({ Origin: 'null' }, { token: bob }), 200);
-    t.equal((await terminal.ended).exitCode, EXIT.protocol, terminal.screen());
+    t.equal((await terminal.ended).exitCode, EXIT_STATUS.protocol, terminal.screen());
     t.match(terminal.screen(), /a token for another user/);
-    t.equal(stdoutOf(scene.home), '');
+    t.equal(readStdout(scene.home), '');
   });
   await t.test('one that Keystone does not know is refused, and asked about once', async (t) => {
     const terminal = scene.start({}, ['--force-refresh']);
-    await addressOn(terminal);
+    await waitForAddress(terminal);
     const before = (await scene.requests()).length;
     t.equal(await post({}, { token: 'gAAAAAcanary' }), 200);
-    t.equal((await terminal.ended).exitCode, EXIT.refused);
+    t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), 'does not know the token that the browser brought');
     t.notMatch(terminal.raw(), 'gAAAAAcanary');
     t.equal((await scene.requests()).length, before + 1);
@@ -192,19 +192,19 @@ testWithFederation('somebody else’s page', async (t, federation, world) => {
 });
 
 testWithFederation('without a person, or in vain', async (t, federation, world) => {
-  const scene = await setScene(t, federation, world);
+  const scene = await setUpWebSso(t, federation, world);
   const ran = await runPlugin({ home: scene.home, env: scene.env });
-  checkFailure(t, ran, EXIT.interaction, { says: ['needs a person with a browser', 'no terminal'] });
+  checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a person with a browser', 'no terminal'] });
   const nothing = await runPlugin({ home: scene.home, env: { ...scene.env, OS_PROTOCOL: undefined } });
-  checkFailure(t, nothing, EXIT.interaction, { says: ['federation protocol is not set', 'OS_PROTOCOL'] });
+  checkFailure(t, nothing, EXIT_STATUS.interaction, { says: ['federation protocol is not set', 'OS_PROTOCOL'] });
 
-  const waiting = sttyOf(commandOf({ home: scene.home, env: scene.env }), async (terminal) => {
-    await addressOn(terminal);
+  const waiting = runWithStty(makeTerminalCommand({ home: scene.home, env: scene.env }), async (terminal) => {
+    await waitForAddress(terminal);
     terminal.type('\x03');
   });
   const { exitCode, before, after } = await waiting;
   t.equal(exitCode, 130, 'Ctrl-C ends it');
   t.equal(after, before);
-  await t.rejects(visit(scene.origin), 'nothing listens any more');
+  await t.rejects(followRedirects(scene.origin), 'nothing listens any more');
   t.strictSame(await scene.requests(), []);
 });

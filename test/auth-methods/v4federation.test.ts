@@ -6,31 +6,31 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import {
-  addressOn,
-  checkEnd,
-  commandOf,
-  freePort,
-  PASTE,
+  waitForAddress,
+  checkTerminalSuccess,
+  makeTerminalCommand,
+  findFreePort,
+  PASTE_PROMPT,
   startOnTerminal,
-  stdoutOf,
-  visit,
+  readStdout,
+  followRedirects,
 } from '../support/browser-login.ts';
-import { send } from '../support/https.ts';
-import { checkFailure, EXIT, startForTest } from '../support/login.ts';
-import { execInfo, makeHome, runPlugin } from '../support/plugin.ts';
-import type { Home } from '../support/plugin.ts';
+import { sendRequest } from '../support/send-request.ts';
+import { checkFailure, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
+import { makeExecInfo, makeHome, runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/run-plugin.ts';
 import { serveV4Federation } from '../support/stand-in-v4-federation.ts';
-import type { StandIn } from '../support/stand-in-keystone.ts';
-import { openTerminal, sttyOf } from '../support/terminal.ts';
-import type { SettingsAround, Terminal } from '../support/terminal.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import { openTerminal, runWithStty } from '../support/terminal.ts';
+import type { SttyResult, Terminal } from '../support/terminal.ts';
 
 t.setTimeout(170_000);
 
 const UNSCOPED = 'the token has no scope';
 const KNOWN = 'Keystone knows you as alice (domain acme)';
 
-interface Scene {
-  readonly keystone: StandIn;
+interface V4FederationFixture {
+  readonly keystone: StandInKeystone;
   readonly home: Home;
   readonly port: number;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -39,12 +39,12 @@ interface Scene {
   start(env?: Readonly<Record<string, string | undefined>>, args?: readonly string[]): Terminal;
 }
 
-async function setScene(t: Test): Promise<Scene> {
-  const keystone = await startForTest(t);
+async function setUpV4Federation(t: Test): Promise<V4FederationFixture> {
+  const keystone = await startKeystoneForTest(t);
   serveV4Federation(keystone);
   const home = makeHome();
   t.teardown(() => home.remove());
-  const port = await freePort();
+  const port = await findFreePort();
   const env = {
     OS_AUTH_URL: `${keystone.url}/v3`,
     OS_AUTH_TYPE: 'v4federation',
@@ -70,14 +70,14 @@ const PREPARE = 'POST /v4/federation/identity_providers/dex/auth';
 const FINISH = 'POST /v4/federation/oidc/callback';
 
 void t.test('the browser comes back', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpV4Federation(t);
   const { keystone, home, port } = scene;
   const terminal = scene.start();
-  const address = await addressOn(terminal);
-  const page = await visit(address);
+  const address = await waitForAddress(terminal);
+  const page = await followRedirects(address);
   t.equal(page.status, 200);
   t.match(page.body, 'You may close this window');
-  const { token } = await checkEnd(t, terminal, home);
+  const { token } = await checkTerminalSuccess(t, terminal, home);
   t.match(terminal.screen(), KNOWN);
   t.strictSame(scene.requests(), [PREPARE, FINISH]);
   const [prepare, finish] = keystone.requests.filter(({ path }) => path.startsWith('/v4/'));
@@ -94,12 +94,12 @@ void t.test('the browser comes back', async (t) => {
   const kept = readdirSync(home.cache).map((name) => readFileSync(join(home.cache, name), 'utf8'));
   t.notMatch(`${kept.join('')}${terminal.raw()}`, 'canary-code', 'the code is printed and kept nowhere');
   const again = await runPlugin({ home, env: scene.env });
-  t.strictSame(again, { status: 0, signal: null, stdout: stdoutOf(home), stderr: '' }, 'the cache asks nobody');
+  t.strictSame(again, { status: 0, signal: null, stdout: readStdout(home), stderr: '' }, 'the cache asks nobody');
   t.equal(scene.requests().length, 2);
 });
 
 void t.test('scopes', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpV4Federation(t);
   const none = { OS_PROJECT_NAME: undefined, OS_PROJECT_DOMAIN_NAME: undefined };
   const cases = {
     'by id': [
@@ -114,8 +114,8 @@ void t.test('scopes', async (t) => {
   for (const [name, [env, scope]] of Object.entries(cases)) {
     const before = scene.keystone.requests.length;
     const terminal = scene.start(env);
-    await visit(await addressOn(terminal));
-    await checkEnd(t, terminal, scene.home);
+    await followRedirects(await waitForAddress(terminal));
+    await checkTerminalSuccess(t, terminal, scene.home);
     const [prepare] = scene.keystone.requests.slice(before);
     t.strictSame((prepare?.body as { scope?: unknown }).scope, scope, name);
     if (scope === undefined) t.match(terminal.screen(), UNSCOPED);
@@ -123,29 +123,29 @@ void t.test('scopes', async (t) => {
 });
 
 void t.test('a token for another project is not taken', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpV4Federation(t);
   const terminal = scene.start({
     OS_PROJECT_NAME: undefined,
     OS_PROJECT_DOMAIN_NAME: undefined,
     OS_PROJECT_ID: 'b3c86ab0ae364399a0429475e0f753c4',
   });
-  scene.keystone.answerNext((request, response, { ordinary }) => {
+  scene.keystone.answerNext((request, response, { makeDefaultResponse }) => {
     // As if the mapping decided.
     const { auth } = request.body as { auth: { scope: unknown } };
     auth.scope = { project: { id: 'c8e48b74036546c5b12bfc798932c4e2' } };
-    const { status, headers, body } = ordinary();
+    const { status, headers, body } = makeDefaultResponse();
     response.writeHead(status, headers).end(JSON.stringify(body));
   }, 'POST /v3/auth/tokens');
-  await visit(await addressOn(terminal));
-  t.equal((await terminal.ended).exitCode, EXIT.protocol);
+  await followRedirects(await waitForAddress(terminal));
+  t.equal((await terminal.ended).exitCode, EXIT_STATUS.protocol);
   t.match(terminal.screen(), /a token for another project/);
-  t.equal(stdoutOf(scene.home), '');
+  t.equal(readStdout(scene.home), '');
 });
 
 void t.test('what is not the end of this login does not end it', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpV4Federation(t);
   const terminal = scene.start();
-  const address = await addressOn(terminal);
+  const address = await waitForAddress(terminal);
   const callback = `http://localhost:${String(scene.port)}/oidc/callback`;
   for (const query of [
     'code=evil&state=evil',
@@ -154,32 +154,32 @@ void t.test('what is not the end of this login does not end it', async (t) => {
     'error=access_denied&state=evil',
     '',
   ]) {
-    t.equal((await visit(`${callback}?${query}`)).status, 400, query);
+    t.equal((await followRedirects(`${callback}?${query}`)).status, 400, query);
   }
-  const posted = await visit(callback, { code: 'evil', state: 'evil' });
+  const posted = await followRedirects(callback, { code: 'evil', state: 'evil' });
   t.equal(posted.status, 404);
-  t.equal((await visit(new URL('/favicon.ico', callback).href)).status, 404);
-  await visit(address);
-  await checkEnd(t, terminal, scene.home);
+  t.equal((await followRedirects(new URL('/favicon.ico', callback).href)).status, 404);
+  await followRedirects(address);
+  await checkTerminalSuccess(t, terminal, scene.home);
   t.strictSame(scene.requests(), [PREPARE, FINISH]);
 });
 
 void t.test('the provider refuses', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpV4Federation(t);
   const terminal = scene.start();
-  const state = new URL(await addressOn(terminal)).searchParams.get('state') ?? '';
+  const state = new URL(await waitForAddress(terminal)).searchParams.get('state') ?? '';
   const query = new URLSearchParams({ error: 'access_denied', error_description: '\u001b[31mno\u202e', state });
-  const page = await visit(`http://localhost:${String(scene.port)}/oidc/callback?${query.toString()}`);
+  const page = await followRedirects(`http://localhost:${String(scene.port)}/oidc/callback?${query.toString()}`);
   t.match(page.body, 'The terminal says why');
-  t.equal((await terminal.ended).exitCode, EXIT.refused);
+  t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
   t.match(terminal.screen(), /the identity provider refused the user in the browser.*the login was denied/);
   t.notMatch(terminal.screen(), '\u202e');
   t.strictSame(scene.requests(), [PREPARE]);
-  t.equal(stdoutOf(scene.home), '');
+  t.equal(readStdout(scene.home), '');
 });
 
 void t.test('Keystone refuses', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpV4Federation(t);
   const cases = [
     [
       'an unknown identity provider',
@@ -189,16 +189,16 @@ void t.test('Keystone refuses', async (t) => {
   ] as const;
   for (const [name, env, says] of cases) {
     const terminal = scene.start(env);
-    t.equal((await terminal.ended).exitCode, EXIT.refused, name);
+    t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused, name);
     t.match(terminal.screen(), says);
   }
   const answers = [
-    [403, 'Forbidden', EXIT.refused, /is disabled, or does not allow http:\/\/localhost:\d+\/oidc\/callback/],
-    [400, 'mapping required', EXIT.refused, /Keystone rejected the request: mapping required/],
-    [503, 'later', EXIT.unreachable, /Keystone is unavailable \(503/],
-    [200, { auth_url: 'javascript:alert(1)?state=x' }, EXIT.protocol, /named no address/],
-    [200, { auth_url: 'https://idp.example.com/' }, EXIT.protocol, /lacks a state/],
-    [200, { other: 1 }, EXIT.protocol, /named no address/],
+    [403, 'Forbidden', EXIT_STATUS.refused, /is disabled, or does not allow http:\/\/localhost:\d+\/oidc\/callback/],
+    [400, 'mapping required', EXIT_STATUS.refused, /Keystone rejected the request: mapping required/],
+    [503, 'later', EXIT_STATUS.unreachable, /Keystone is unavailable \(503/],
+    [200, { auth_url: 'javascript:alert(1)?state=x' }, EXIT_STATUS.protocol, /named no address/],
+    [200, { auth_url: 'https://idp.example.com/' }, EXIT_STATUS.protocol, /lacks a state/],
+    [200, { other: 1 }, EXIT_STATUS.protocol, /named no address/],
   ] as const;
   for (const [status, body, exit, says] of answers) {
     scene.keystone.answerAlways((_request, response) => {
@@ -214,27 +214,31 @@ void t.test('Keystone refuses', async (t) => {
   serveV4Federation(scene.keystone);
   for (const status of [401, 404, 500]) {
     const terminal = scene.start({}, ['--force-refresh']);
-    const address = await addressOn(terminal);
+    const address = await waitForAddress(terminal);
     const before = scene.requests().length;
     scene.keystone.answerNext((_request, response) => {
       response.writeHead(status).end(JSON.stringify({ error: { code: status, message: 'no' } }));
     }, FINISH);
-    await visit(address);
-    t.equal((await terminal.ended).exitCode, status === 500 ? EXIT.unreachable : EXIT.refused, terminal.screen());
+    await followRedirects(address);
+    t.equal(
+      (await terminal.ended).exitCode,
+      status === 500 ? EXIT_STATUS.unreachable : EXIT_STATUS.refused,
+      terminal.screen(),
+    );
     t.equal(scene.requests().length, before + 1, 'a code is sent once');
-    t.equal(stdoutOf(scene.home), '');
+    t.equal(readStdout(scene.home), '');
   }
 });
 
 /** Follows the address as a browser elsewhere would, up to what it cannot reach. */
 async function endOf(address: string): Promise<string> {
-  return (await send(address, { ca: '' })).headers.location ?? '';
+  return (await sendRequest(address, { ca: '' })).headers.location ?? '';
 }
 
 const SSH = { SSH_CONNECTION: '10.0.0.1 1 10.0.0.2 22', DISPLAY: ':0', BROWSER: '/bin/false' };
 
 void t.test('over SSH: the address is pasted back', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpV4Federation(t);
   const pastes = {
     'the whole address': (end: string) => end,
     'its query': (end: string) => new URL(end).search,
@@ -244,49 +248,49 @@ void t.test('over SSH: the address is pasted back', async (t) => {
   };
   for (const [name, paste] of Object.entries(pastes)) {
     const terminal = scene.start(SSH, ['--force-refresh']);
-    const end = await endOf(await addressOn(terminal));
-    await terminal.waitFor(PASTE);
+    const end = await endOf(await waitForAddress(terminal));
+    await terminal.waitFor(PASTE_PROMPT);
     terminal.type(`${paste(end)}\r`);
-    await checkEnd(t, terminal, scene.home);
+    await checkTerminalSuccess(t, terminal, scene.home);
     t.notMatch(terminal.raw(), 'canary-code', `${name}: it is not shown`);
   }
 });
 
 void t.test('what cannot be used is asked for again', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpV4Federation(t);
   const terminal = scene.start(SSH);
-  const end = await endOf(await addressOn(terminal));
+  const end = await endOf(await waitForAddress(terminal));
   const foreign = end.replace(/state=[^&]*/, 'state=other');
   for (const text of [foreign, 'https://example.com/', 'two words']) {
-    await terminal.waitFor(PASTE);
+    await terminal.waitFor(PASTE_PROMPT);
     terminal.type(`${text}\r`);
     await terminal.waitFor('the whole address is needed');
   }
-  await terminal.waitFor(PASTE);
+  await terminal.waitFor(PASTE_PROMPT);
   terminal.type(`${end}\r`);
-  await checkEnd(t, terminal, scene.home);
+  await checkTerminalSuccess(t, terminal, scene.home);
   t.strictSame(scene.requests(), [PREPARE, FINISH]);
 });
 
 async function around(
   t: Test,
-  scene: Scene,
+  scene: V4FederationFixture,
   during: (terminal: Terminal) => Promise<void>,
   args: readonly string[] = [],
-): Promise<SettingsAround> {
-  const run = await sttyOf(commandOf({ home: scene.home, env: scene.env, args }), during);
+): Promise<SttyResult> {
+  const run = await runWithStty(makeTerminalCommand({ home: scene.home, env: scene.env, args }), during);
   t.equal(run.after, run.before, 'the terminal is as it was');
   return run;
 }
 
 void t.test('whatever ends the waiting, the terminal is as it was', async (t) => {
   await t.test('the browser comes back while the question stands', async (t) => {
-    const scene = await setScene(t);
+    const scene = await setUpV4Federation(t);
     const { exitCode } = await around(t, scene, async (terminal) => {
-      const address = await addressOn(terminal);
-      await terminal.waitFor(PASTE);
+      const address = await waitForAddress(terminal);
+      await terminal.waitFor(PASTE_PROMPT);
       terminal.type('half of something');
-      await visit(address);
+      await followRedirects(address);
     });
     t.equal(exitCode, 0);
   });
@@ -295,14 +299,14 @@ void t.test('whatever ends the waiting, the terminal is as it was', async (t) =>
     ['Ctrl-D', '\x04'],
   ] as const) {
     await t.test(name, async (t) => {
-      const scene = await setScene(t);
+      const scene = await setUpV4Federation(t);
       const { exitCode, screen } = await around(t, scene, async (terminal) => {
-        await terminal.waitFor(PASTE);
+        await terminal.waitFor(PASTE_PROMPT);
         terminal.type(typed);
       });
-      t.equal(exitCode, EXIT.cancelled);
+      t.equal(exitCode, EXIT_STATUS.cancelled);
       t.match(screen, 'cancelled at the prompt');
-      await t.rejects(visit(`http://localhost:${String(scene.port)}/`), 'nothing listens any more');
+      await t.rejects(followRedirects(`http://localhost:${String(scene.port)}/`), 'nothing listens any more');
     });
   }
   for (const [name, status] of [
@@ -311,91 +315,91 @@ void t.test('whatever ends the waiting, the terminal is as it was', async (t) =>
     ['SIGHUP', 129],
   ] as const) {
     await t.test(name, async (t) => {
-      const scene = await setScene(t);
+      const scene = await setUpV4Federation(t);
       const { exitCode } = await around(t, scene, async (terminal) => {
-        await terminal.waitFor(PASTE);
+        await terminal.waitFor(PASTE_PROMPT);
         terminal.signal(name);
       });
       t.equal(exitCode, status);
     });
   }
   await t.test('Ctrl-Z, and then the browser comes back', async (t) => {
-    const scene = await setScene(t);
+    const scene = await setUpV4Federation(t);
     const { exitCode, before, whileStopped } = await around(t, scene, async (terminal) => {
-      const address = await addressOn(terminal);
-      await terminal.waitFor(PASTE);
+      const address = await waitForAddress(terminal);
+      await terminal.waitFor(PASTE_PROMPT);
       terminal.type('\x1a');
-      await terminal.waitFor(PASTE);
-      await visit(address);
+      await terminal.waitFor(PASTE_PROMPT);
+      await followRedirects(address);
     });
     t.equal(exitCode, 0);
     t.strictSame(whileStopped, [before]);
   });
   await t.test('the time is over', async (t) => {
-    const scene = await setScene(t);
+    const scene = await setUpV4Federation(t);
     const during = async (terminal: Terminal): Promise<void> => {
-      await terminal.waitFor(PASTE);
+      await terminal.waitFor(PASTE_PROMPT);
     };
     const { exitCode, screen } = await around(t, scene, during, ['--login-timeout=2']);
-    t.equal(exitCode, EXIT.unreachable);
+    t.equal(exitCode, EXIT_STATUS.unreachable);
     t.match(screen, /nobody logged in with the browser within 2 s; .*--login-timeout/);
-    t.equal(stdoutOf(scene.home), '');
+    t.equal(readStdout(scene.home), '');
   });
 });
 
 void t.test('whoever let the time pass is not sent to the browser again by the same kubectl', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpV4Federation(t);
   const {
     file,
     args = [],
     ...rest
-  } = commandOf({
+  } = makeTerminalCommand({
     home: scene.home,
-    env: { ...scene.env, KUBERNETES_EXEC_INFO: execInfo({ interactive: true }) },
+    env: { ...scene.env, KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: true }) },
     args: ['--login-timeout=1'],
   });
   const twice = ['-c', '"$@"; "$@"', 'sh', file, ...args];
   const terminal = openTerminal({ file: '/bin/sh', args: twice, ...rest });
   t.teardown(() => terminal.close());
-  t.equal((await terminal.ended).exitCode, EXIT.refused, terminal.screen());
+  t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused, terminal.screen());
   t.match(terminal.screen(), /this login was refused \d+ s ago, and is not tried again yet/);
   t.equal(terminal.screen().split('Open this address').length, 2, 'the address is shown once');
   t.strictSame(scene.requests(), [PREPARE]);
 });
 
 void t.test('nobody to ask', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpV4Federation(t);
   await t.test('no terminal at all fails at once', async (t) => {
     const began = Date.now();
     const ran = await runPlugin({ home: scene.home, env: { ...scene.env, DISPLAY: ':0' } });
     t.ok(Date.now() - began < 10_000);
-    checkFailure(t, ran, EXIT.interaction, { says: ['needs a person with a browser', 'no terminal'] });
+    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a person with a browser', 'no terminal'] });
     t.strictSame(scene.requests(), []);
   });
   await t.test('the identity provider is not set', async (t) => {
     const ran = await runPlugin({ home: scene.home, env: { ...scene.env, OS_IDENTITY_PROVIDER: undefined } });
-    checkFailure(t, ran, EXIT.interaction, { says: ['identity provider is not set', 'OS_IDENTITY_PROVIDER'] });
+    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['identity provider is not set', 'OS_IDENTITY_PROVIDER'] });
   });
   await t.test('kubectl keeps the terminal: the browser alone is waited for', async (t) => {
-    const terminal = scene.start({ KUBERNETES_EXEC_INFO: execInfo({ interactive: false }) });
-    await visit(await addressOn(terminal));
-    await checkEnd(t, terminal, scene.home);
-    t.notMatch(terminal.screen(), PASTE);
+    const terminal = scene.start({ KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: false }) });
+    await followRedirects(await waitForAddress(terminal));
+    await checkTerminalSuccess(t, terminal, scene.home);
+    t.notMatch(terminal.screen(), PASTE_PROMPT);
   });
 });
 
 void t.test('the port', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpV4Federation(t);
   for (const port of ['0', '65536', 'x', '-1', '80 ']) {
     const terminal = scene.start({ OS_REDIRECT_PORT: port });
-    t.equal((await terminal.ended).exitCode, EXIT.config, port);
+    t.equal((await terminal.ended).exitCode, EXIT_STATUS.config, port);
     t.match(terminal.screen(), 'OS_REDIRECT_PORT must be a port from 1 to 65535');
   }
   const server = createServer();
   t.teardown(() => server.close());
   await new Promise<void>((done) => server.listen(scene.port, '127.0.0.1', done));
   const terminal = scene.start();
-  t.equal((await terminal.ended).exitCode, EXIT.config);
+  t.equal((await terminal.ended).exitCode, EXIT_STATUS.config);
   t.match(terminal.screen(), /another program uses it; .*OS_REDIRECT_PORT/);
   t.strictSame(scene.requests(), []);
 });

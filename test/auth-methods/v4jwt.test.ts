@@ -4,29 +4,29 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { checkSuccess, EXIT, startForTest } from '../support/login.ts';
-import { runPlugin } from '../support/plugin.ts';
-import type { StandIn } from '../support/stand-in-keystone.ts';
-import { factsAt, makeJwt, recorded, speakRust } from '../support/stand-in-v4.ts';
-import type { Provider } from '../support/stand-in-v4.ts';
-import { arrivalsAt, failOnce, homeFor, logInTwice } from '../support/twice.ts';
-import type { Arrivals } from '../support/twice.ts';
+import { checkSuccess, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import { fetchTokenFacts, makeJwt, findRecordedUser, serveV4 } from '../support/stand-in-v4.ts';
+import type { JwtProvider } from '../support/stand-in-v4.ts';
+import { openStandInLog, checkFailedLogin, makeTestHome, logInTwice } from '../support/log-in-twice.ts';
+import type { RequestLog } from '../support/log-in-twice.ts';
 
 t.setTimeout(120_000);
 
 const WEB = { project: { name: 'web', domain: { name: 'acme' } } };
 const onWeb = { OS_PROJECT_NAME: 'web', OS_PROJECT_DOMAIN_NAME: 'acme' };
 
-const provider: Provider = {
+const provider: JwtProvider = {
   id: 'ci',
-  old: false,
+  isOldVersion: false,
   rules: [
-    { name: 'plain', subject: 'repo:acme/app', user: recorded('alice') },
-    { name: 'fixed', subject: 'repo:acme/app', user: recorded('alice'), scope: WEB },
-    { name: 'bobs', subject: 'repo:acme/other', user: recorded('bob'), scope: WEB },
+    { name: 'plain', subject: 'repo:acme/app', user: findRecordedUser('alice') },
+    { name: 'fixed', subject: 'repo:acme/app', user: findRecordedUser('alice'), scope: WEB },
+    { name: 'bobs', subject: 'repo:acme/other', user: findRecordedUser('bob'), scope: WEB },
   ],
 };
-const old: Provider = { ...provider, id: 'old', old: true };
+const old: JwtProvider = { ...provider, id: 'old', isOldVersion: true };
 
 const login = (id: string): string => `POST /v4/federation/identity_providers/${id}/jwt`;
 const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true';
@@ -43,25 +43,25 @@ function makeCiJwt(claims: Readonly<Record<string, unknown>> = {}): string {
   });
 }
 
-interface Job {
-  readonly standIn: StandIn;
-  readonly arrivals: Arrivals;
+interface V4JwtFixture {
+  readonly standIn: StandInKeystone;
+  readonly requestLog: RequestLog;
   readonly env: Record<string, string>;
 }
 
-async function startJob(t: Test): Promise<Job> {
-  const standIn = await startForTest(t);
-  speakRust(standIn, { providers: [provider, old] });
+async function setUpV4Jwt(t: Test): Promise<V4JwtFixture> {
+  const standIn = await startKeystoneForTest(t);
+  serveV4(standIn, { providers: [provider, old] });
   const env = { OS_AUTH_TYPE: 'v4jwt', OS_AUTH_URL: `${standIn.url}/v3`, OS_IDENTITY_PROVIDER: 'ci' };
-  return { standIn, arrivals: arrivalsAt(standIn), env };
+  return { standIn, requestLog: openStandInLog(standIn), env };
 }
 
 void t.test('without a scope: the token as it comes', async (t) => {
-  const { standIn, arrivals, env } = await startJob(t);
+  const { standIn, requestLog, env } = await setUpV4Jwt(t);
   const jwt = makeCiJwt();
-  const attempt = { env: { ...env, OS_JWT: jwt }, arrivals, requests: [login('ci')], secrets: [jwt] };
+  const attempt = { env: { ...env, OS_JWT: jwt }, requestLog, requests: [login('ci')], secrets: [jwt] };
   const { token } = await logInTwice(t, attempt, ['the token has no scope']);
-  t.match(await factsAt(standIn, token), { user: { name: 'alice' }, project: undefined });
+  t.match(await fetchTokenFacts(standIn, token), { user: { name: 'alice' }, project: undefined });
   const [{ headers, body } = { headers: {}, body: null }] = standIn.requests;
   t.equal(headers.authorization, `bearer ${jwt}`);
   t.notOk('openstack-mapping' in headers, 'no mapping is named that is not set');
@@ -75,12 +75,12 @@ void t.test('with a scope: exchanged for it unless the mapping has given it', as
       ['fixed', [login(id)]],
     ] as const) {
       await t.test(`${id}, ${mapping}`, async (t) => {
-        const { standIn, arrivals, env } = await startJob(t);
+        const { standIn, requestLog, env } = await setUpV4Jwt(t);
         const jwt = makeCiJwt();
         const more = { OS_IDENTITY_PROVIDER: id, OS_JWT: jwt, OS_ATTRIBUTE_MAPPING_NAME: mapping };
-        const attempt = { env: { ...env, ...onWeb, ...more }, arrivals, requests, secrets: [jwt] };
+        const attempt = { env: { ...env, ...onWeb, ...more }, requestLog, requests, secrets: [jwt] };
         const { token } = await logInTwice(t, attempt);
-        t.match(await factsAt(standIn, token), { user: { name: 'alice' }, project: { name: 'web' } });
+        t.match(await fetchTokenFacts(standIn, token), { user: { name: 'alice' }, project: { name: 'web' } });
         t.equal(standIn.requests[0]?.headers['openstack-mapping'], mapping);
       });
     }
@@ -88,14 +88,14 @@ void t.test('with a scope: exchanged for it unless the mapping has given it', as
 });
 
 void t.test('without a version in the URL, v4 is beside v3', async (t) => {
-  const { standIn, arrivals, env } = await startJob(t);
+  const { standIn, requestLog, env } = await setUpV4Jwt(t);
   const all = { ...env, ...onWeb, OS_AUTH_URL: standIn.url, OS_JWT: makeCiJwt() };
-  await logInTwice(t, { env: all, arrivals, requests: [login('ci'), RESCOPE] });
+  await logInTwice(t, { env: all, requestLog, requests: [login('ci'), RESCOPE] });
 });
 
 void t.test('a new JWT for the same costs no login, one that says anything else does', async (t) => {
-  const { standIn, env } = await startJob(t);
-  const home = homeFor(t);
+  const { standIn, env } = await setUpV4Jwt(t);
+  const home = makeTestHome(t);
   const file = join(home.path, 'jwt');
   const run = async (given: Readonly<Record<string, string>>): Promise<{ token: string; logins: number }> => {
     const before = standIn.requests.length;
@@ -127,7 +127,7 @@ void t.test('a new JWT for the same costs no login, one that says anything else 
 });
 
 void t.test('what Keystone refuses', async (t) => {
-  const { standIn, arrivals, env } = await startJob(t);
+  const { standIn, requestLog, env } = await setUpV4Jwt(t);
   const refused = async (
     name: string,
     settings: Readonly<Record<string, string>>,
@@ -137,7 +137,11 @@ void t.test('what Keystone refuses', async (t) => {
     await t.test(name, async (t) => {
       const jwt = settings['OS_JWT'] ?? makeCiJwt();
       const all = { ...env, OS_JWT: jwt, ...settings };
-      await failOnce(t, { env: all, arrivals, requests, secrets: [jwt] }, { status: EXIT.refused, says });
+      await checkFailedLogin(
+        t,
+        { env: all, requestLog, requests, secrets: [jwt] },
+        { status: EXIT_STATUS.refused, says },
+      );
     });
   };
   await refused('an unknown provider', { OS_IDENTITY_PROVIDER: 'nobody' }, [
@@ -165,14 +169,16 @@ void t.test('what Keystone refuses', async (t) => {
 });
 
 void t.test('what is not sent at all', async (t) => {
-  const { arrivals, env } = await startJob(t);
+  const { requestLog, env } = await setUpV4Jwt(t);
   const useless = async (
     name: string,
     settings: Readonly<Record<string, string | undefined>>,
     says: readonly string[],
-    status: number = EXIT.config,
+    status: number = EXIT_STATUS.config,
   ): Promise<void> => {
-    await t.test(name, (t) => failOnce(t, { env: { ...env, ...settings }, arrivals, requests: [] }, { status, says }));
+    await t.test(name, (t) =>
+      checkFailedLogin(t, { env: { ...env, ...settings }, requestLog, requests: [] }, { status, says }),
+    );
   };
   await useless('no JWT', { OS_JWT: 'canary-of-something-else' }, ['the JWT of OS_JWT is no JWT', 'set OS_JWT_FILE']);
   await useless('an expired one', { OS_JWT: makeCiJwt({ exp: 1 }) }, ['the JWT of OS_JWT expired at 1970-01-01']);
@@ -185,22 +191,22 @@ void t.test('what is not sent at all', async (t) => {
     { OS_JWT: makeCiJwt(), OS_ATTRIBUTE_MAPPING_NAME: 'a\r\nb: c' },
     ['OS_ATTRIBUTE_MAPPING_NAME holds what no HTTP header can carry'],
   );
-  await useless('neither', {}, ['jwt is not set', 'set OS_JWT'], EXIT.interaction);
+  await useless('neither', {}, ['jwt is not set', 'set OS_JWT'], EXIT_STATUS.interaction);
   await useless(
     'no provider',
     { OS_JWT: makeCiJwt(), OS_IDENTITY_PROVIDER: undefined },
     ['identity provider is not set', 'set OS_IDENTITY_PROVIDER (--identity-provider)'],
-    EXIT.interaction,
+    EXIT_STATUS.interaction,
   );
 });
 
 void t.test('a clouds.yaml that merely lies in the current folder does not get the JWT of a file', async (t) => {
-  const { standIn, arrivals } = await startJob(t);
-  const home = homeFor(t);
+  const { standIn, requestLog } = await setUpV4Jwt(t);
+  const home = makeTestHome(t);
   writeFileSync(join(home.path, 'jwt'), makeCiJwt(), { mode: 0o600 });
   const cloud = { auth_type: 'v4jwt', auth: { auth_url: `${standIn.url}/v3`, identity_provider: 'ci' } };
   writeFileSync(join(home.path, 'clouds.yaml'), JSON.stringify({ clouds: { evil: cloud } }));
   const env = { OS_CLOUD: 'evil', OS_JWT_FILE: join(home.path, 'jwt') };
   const says = ['clouds.yaml', 'current folder'];
-  await failOnce(t, { env, home, arrivals, requests: [] }, { status: EXIT.config, says });
+  await checkFailedLogin(t, { env, home, requestLog, requests: [] }, { status: EXIT_STATUS.config, says });
 });

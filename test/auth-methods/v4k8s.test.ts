@@ -4,26 +4,26 @@ import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { checkSuccess, EXIT, startForTest } from '../support/login.ts';
-import { runPlugin } from '../support/plugin.ts';
-import type { Home } from '../support/plugin.ts';
-import type { StandIn } from '../support/stand-in-keystone.ts';
-import { factsAt, makeServiceToken, recorded, speakRust } from '../support/stand-in-v4.ts';
-import type { Instance } from '../support/stand-in-v4.ts';
-import { arrivalsAt, failOnce, homeFor, logInTwice } from '../support/twice.ts';
+import { checkSuccess, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/run-plugin.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import { fetchTokenFacts, makeServiceAccountToken, findRecordedUser, serveV4 } from '../support/stand-in-v4.ts';
+import type { K8sAuthInstance } from '../support/stand-in-v4.ts';
+import { openStandInLog, checkFailedLogin, makeTestHome, logInTwice } from '../support/log-in-twice.ts';
 
 t.setTimeout(120_000);
 
 const WEB = { project: { name: 'web', domain: { name: 'acme' } } };
 const DB = { project: { name: 'db', domain: { name: 'acme' } } };
-const alice = recorded('alice');
-const bob = recorded('bob');
+const alice = findRecordedUser('alice');
+const bob = findRecordedUser('bob');
 
-const instance: Instance = {
+const instance: K8sAuthInstance = {
   id: 'cluster-1',
-  enabled: true,
+  isEnabled: true,
   audience: 'keystone',
-  reads: 'rule_name',
+  ruleField: 'rule_name',
   rules: [
     { name: 'first', subject: 'system:serviceaccount:ci:builder', user: alice, scope: WEB },
     { name: 'second', subject: 'system:serviceaccount:ci:builder', user: alice, scope: DB },
@@ -32,26 +32,26 @@ const instance: Instance = {
   ],
 };
 
-const old: Instance = { ...instance, id: 'old', reads: 'role_name' };
-const off: Instance = { ...instance, id: 'off', enabled: false };
+const old: K8sAuthInstance = { ...instance, id: 'old', ruleField: 'role_name' };
+const off: K8sAuthInstance = { ...instance, id: 'off', isEnabled: false };
 
 const login = (id: string): string => `POST /v4/k8s_auth/instances/${id}/auth`;
 
-interface Pod {
-  readonly standIn: StandIn;
+interface V4K8sFixture {
+  readonly standIn: StandInKeystone;
   readonly home: Home;
   readonly file: string;
   readonly env: Record<string, string>;
   /** As the kubelet does it: a new file takes the place of the old one. */
-  readonly put: (token: string) => void;
+  readonly writeToken: (token: string) => void;
 }
 
-async function startPod(t: Test): Promise<Pod> {
-  const standIn = await startForTest(t);
-  speakRust(standIn, { instances: [instance, old, off] });
-  const home = homeFor(t);
+async function setUpV4K8s(t: Test): Promise<V4K8sFixture> {
+  const standIn = await startKeystoneForTest(t);
+  serveV4(standIn, { instances: [instance, old, off] });
+  const home = makeTestHome(t);
   const file = join(home.path, 'token');
-  const put = (token: string): void => {
+  const writeToken = (token: string): void => {
     writeFileSync(`${file}.new`, `${token}\n`, { mode: 0o600 });
     renameSync(`${file}.new`, file);
   };
@@ -61,28 +61,28 @@ async function startPod(t: Test): Promise<Pod> {
     OS_K8S_AUTH_INSTANCE_ID: instance.id,
     OS_K8S_AUTH_TOKEN_FILE: file,
   };
-  return { standIn, home, file, env, put };
+  return { standIn, home, file, env, writeToken };
 }
 
 void t.test('a pod logs in with the token of its service account', async (t) => {
-  const pod = await startPod(t);
+  const pod = await setUpV4K8s(t);
   const { standIn, env, home } = pod;
-  const jwt = makeServiceToken('builder');
-  pod.put(jwt);
-  const arrivals = arrivalsAt(standIn);
-  const attempt = { env, home, arrivals, requests: [login('cluster-1')], secrets: [jwt] };
+  const jwt = makeServiceAccountToken('builder');
+  pod.writeToken(jwt);
+  const requestLog = openStandInLog(standIn);
+  const attempt = { env, home, requestLog, requests: [login('cluster-1')], secrets: [jwt] };
   const { token } = await logInTwice(t, attempt);
-  t.match(await factsAt(standIn, token), { user: { name: 'alice' }, project: { name: 'web' } });
+  t.match(await fetchTokenFacts(standIn, token), { user: { name: 'alice' }, project: { name: 'web' } });
   t.strictSame(standIn.requests[0]?.body, { jwt }, 'the new line behind it is not sent, and no rule that is not set');
 });
 
 void t.test('at a URL without a version, and one that names v4', async (t) => {
   for (const path of ['', '/v4', '/v3/']) {
     await t.test(path, async (t) => {
-      const pod = await startPod(t);
-      pod.put(makeServiceToken('builder'));
+      const pod = await setUpV4K8s(t);
+      pod.writeToken(makeServiceAccountToken('builder'));
       const env = { ...pod.env, OS_AUTH_URL: pod.standIn.url + path };
-      await logInTwice(t, { env, arrivals: arrivalsAt(pod.standIn), requests: [login('cluster-1')] });
+      await logInTwice(t, { env, requestLog: openStandInLog(pod.standIn), requests: [login('cluster-1')] });
     });
   }
 });
@@ -90,25 +90,25 @@ void t.test('at a URL without a version, and one that names v4', async (t) => {
 void t.test('a rule is named in both vocabularies', async (t) => {
   for (const { id } of [instance, old]) {
     await t.test(id, async (t) => {
-      const pod = await startPod(t);
-      const jwt = makeServiceToken('builder');
-      pod.put(jwt);
+      const pod = await setUpV4K8s(t);
+      const jwt = makeServiceAccountToken('builder');
+      pod.writeToken(jwt);
       const env = { ...pod.env, OS_K8S_AUTH_INSTANCE_ID: id, OS_K8S_AUTH_ROLE: 'second' };
-      const { token } = await logInTwice(t, { env, arrivals: arrivalsAt(pod.standIn), requests: [login(id)] });
+      const { token } = await logInTwice(t, { env, requestLog: openStandInLog(pod.standIn), requests: [login(id)] });
       t.strictSame(pod.standIn.requests[0]?.body, { jwt, rule_name: 'second', role_name: 'second' });
-      t.match(await factsAt(pod.standIn, token), { project: { name: 'db' } });
+      t.match(await fetchTokenFacts(pod.standIn, token), { project: { name: 'db' } });
     });
   }
 });
 
 void t.test('the scope is that of the mapping', async (t) => {
-  const pod = await startPod(t);
+  const pod = await setUpV4K8s(t);
   const { standIn } = pod;
-  pod.put(makeServiceToken('builder'));
-  const arrivals = arrivalsAt(standIn);
+  pod.writeToken(makeServiceAccountToken('builder'));
+  const requestLog = openStandInLog(standIn);
   const requests = [login('cluster-1')];
   const onWeb = { ...pod.env, OS_PROJECT_NAME: 'web', OS_PROJECT_DOMAIN_NAME: 'acme' };
-  await t.test('the one that is asked for', (t) => logInTwice(t, { env: onWeb, arrivals, requests }));
+  await t.test('the one that is asked for', (t) => logInTwice(t, { env: onWeb, requestLog, requests }));
   await t.test('another by id', async (t) => {
     const env = { ...pod.env, OS_PROJECT_ID: 'b3c86ab0ae364399a0429475e0f753c4' };
     const says = [
@@ -116,46 +116,48 @@ void t.test('the scope is that of the mapping', async (t) => {
       'for another project than the one that is set',
       'the mapping at Keystone decides the scope',
     ];
-    await failOnce(t, { env, arrivals, requests }, { status: EXIT.protocol, says });
+    await checkFailedLogin(t, { env, requestLog, requests }, { status: EXIT_STATUS.protocol, says });
   });
   await t.test('another by name', async (t) => {
     const env = { ...onWeb, OS_PROJECT_NAME: 'db' };
     const says = ['for another project than the one that is set'];
-    await failOnce(t, { env, arrivals, requests }, { status: EXIT.protocol, says });
+    await checkFailedLogin(t, { env, requestLog, requests }, { status: EXIT_STATUS.protocol, says });
   });
   await t.test('none', async (t) => {
-    pod.put(makeServiceToken('loose'));
-    await logInTwice(t, { env: pod.env, arrivals, requests }, ['the token has no scope']);
+    pod.writeToken(makeServiceAccountToken('loose'));
+    await logInTwice(t, { env: pod.env, requestLog, requests }, ['the token has no scope']);
     const says = ['for another project than the one that is set'];
-    await failOnce(t, { env: onWeb, arrivals, requests }, { status: EXIT.protocol, says });
+    await checkFailedLogin(t, { env: onWeb, requestLog, requests }, { status: EXIT_STATUS.protocol, says });
   });
 });
 
 void t.test('a token that the kubelet renews costs no login, one of another account does', async (t) => {
-  const { standIn, home, env, put, file } = await startPod(t);
+  const { standIn, home, env, writeToken, file } = await setUpV4K8s(t);
   const run = async (): Promise<{ token: string; logins: number }> => {
     const before = standIn.requests.length;
     const { token } = checkSuccess(t, await runPlugin({ home, env }));
     return { token, logins: standIn.requests.length - before };
   };
-  put(makeServiceToken('builder'));
+  writeToken(makeServiceAccountToken('builder'));
   const first = await run();
   t.equal(first.logins, 1);
   for (const renewed of [1, 2]) {
-    put(makeServiceToken('builder', { exp: Math.floor(Date.now() / 1000) + 3607 + renewed }));
+    writeToken(makeServiceAccountToken('builder', { exp: Math.floor(Date.now() / 1000) + 3607 + renewed }));
     t.strictSame(await run(), { token: first.token, logins: 0 }, `renewed ${renewed}`);
     t.strictSame(await run(), { token: first.token, logins: 0 });
   }
-  put(makeServiceToken('deployer'));
+  writeToken(makeServiceAccountToken('deployer'));
   const other = await run();
   t.equal(other.logins, 1);
-  t.match(await factsAt(standIn, other.token), { user: { name: 'bob' } });
+  t.match(await fetchTokenFacts(standIn, other.token), { user: { name: 'bob' } });
   t.strictSame(await run(), { token: other.token, logins: 0 });
-  put(makeServiceToken('builder'));
+  writeToken(makeServiceAccountToken('builder'));
   t.strictSame(await run(), { token: first.token, logins: 0 }, 'each has its own');
-  put(makeServiceToken('builder', { 'kubernetes.io': { serviceaccount: { name: 'builder', uid: 'made anew' } } }));
+  writeToken(
+    makeServiceAccountToken('builder', { 'kubernetes.io': { serviceaccount: { name: 'builder', uid: 'made anew' } } }),
+  );
   t.equal((await run()).logins, 1, 'an account that was deleted and made anew is another');
-  put(makeServiceToken('builder', { iss: 'https://another.cluster' }));
+  writeToken(makeServiceAccountToken('builder', { iss: 'https://another.cluster' }));
   t.equal((await run()).logins, 1, 'so is one of another cluster');
 
   // As the kubelet lays it out: the file is a link, and what changes is a link above it.
@@ -165,48 +167,48 @@ void t.test('a token that the kubelet renews costs no login, one of another acco
     symlinkSync(name, `${file}.link`);
     renameSync(`${file}.link`, file);
   };
-  volume('one', makeServiceToken('builder'));
+  volume('one', makeServiceAccountToken('builder'));
   t.strictSame(await run(), { token: first.token, logins: 0 });
   t.strictSame(await run(), { token: first.token, logins: 0 });
-  volume('two', makeServiceToken('deployer'));
+  volume('two', makeServiceAccountToken('deployer'));
   t.strictSame(await run(), { token: other.token, logins: 0 });
 });
 
 void t.test('a file that is replaced during the login: the token is given and not kept', async (t) => {
-  const { standIn, home, env, put } = await startPod(t);
-  put(makeServiceToken('builder'));
-  standIn.answerNext((_, response, { ordinary }) => {
-    put(makeServiceToken('deployer'));
-    const { status, headers, body } = standIn.issueTo(alice, ['mapped'], WEB);
+  const { standIn, home, env, writeToken } = await setUpV4K8s(t);
+  writeToken(makeServiceAccountToken('builder'));
+  standIn.answerNext((_, response, { makeDefaultResponse }) => {
+    writeToken(makeServiceAccountToken('deployer'));
+    const { status, headers, body } = standIn.issueToken(alice, ['mapped'], WEB);
     t.equal(status, 201);
-    t.ok(ordinary);
+    t.ok(makeDefaultResponse);
     response.writeHead(200, headers).end(JSON.stringify(body));
   }, login('cluster-1'));
   const first = checkSuccess(t, await runPlugin({ home, env }));
   const second = checkSuccess(t, await runPlugin({ home, env }));
   t.equal(standIn.requests.length, 2);
-  t.match(await factsAt(standIn, first.token), { user: { name: 'alice' } });
-  t.match(await factsAt(standIn, second.token), { user: { name: 'bob' } });
+  t.match(await fetchTokenFacts(standIn, first.token), { user: { name: 'alice' } });
+  t.match(await fetchTokenFacts(standIn, second.token), { user: { name: 'bob' } });
 });
 
 void t.test('what Keystone refuses', async (t) => {
-  const pod = await startPod(t);
-  const arrivals = arrivalsAt(pod.standIn);
+  const pod = await setUpV4K8s(t);
+  const requestLog = openStandInLog(pod.standIn);
   const refused = async (
     name: string,
     jwt: string,
     env: Record<string, string>,
     says: readonly string[],
-    status: number = EXIT.refused,
+    status: number = EXIT_STATUS.refused,
   ): Promise<void> => {
     await t.test(name, async (t) => {
-      pod.put(jwt);
+      pod.writeToken(jwt);
       const all = { ...pod.env, ...env };
       const requests = [login(all['OS_K8S_AUTH_INSTANCE_ID'] ?? '')];
-      await failOnce(t, { env: all, arrivals, requests, secrets: [jwt] }, { status, says });
+      await checkFailedLogin(t, { env: all, requestLog, requests, secrets: [jwt] }, { status, says });
     });
   };
-  const good = makeServiceToken('builder');
+  const good = makeServiceAccountToken('builder');
   await refused('an unknown instance', good, { OS_K8S_AUTH_INSTANCE_ID: 'nowhere' }, [
     'Keystone knows no Kubernetes auth instance nowhere',
     'check OS_K8S_AUTH_INSTANCE_ID',
@@ -215,8 +217,10 @@ void t.test('what Keystone refuses', async (t) => {
     'Keystone refused the token of service account ci/builder',
     'whether instance off is enabled',
   ]);
-  await refused('another audience', makeServiceToken('builder', { aud: ['kubernetes'] }), {}, ['check its audience']);
-  await refused('an account without a rule', makeServiceToken('stranger'), { OS_K8S_AUTH_ROLE: 'first' }, [
+  await refused('another audience', makeServiceAccountToken('builder', { aud: ['kubernetes'] }), {}, [
+    'check its audience',
+  ]);
+  await refused('an account without a rule', makeServiceAccountToken('stranger'), { OS_K8S_AUTH_ROLE: 'first' }, [
     'Keystone refused the token of service account ci/stranger',
     'mapping rule "first"',
   ]);
@@ -224,35 +228,41 @@ void t.test('what Keystone refuses', async (t) => {
 });
 
 void t.test('an id cannot lead elsewhere', async (t) => {
-  const pod = await startPod(t);
-  pod.put(makeServiceToken('builder'));
+  const pod = await setUpV4K8s(t);
+  pod.writeToken(makeServiceAccountToken('builder'));
   const env = { ...pod.env, OS_K8S_AUTH_INSTANCE_ID: '../../../v3/auth/tokens?x=' };
   const requests = ['POST /v4/k8s_auth/instances/..%2F..%2F..%2Fv3%2Fauth%2Ftokens%3Fx%3D/auth'];
   const says = ['Keystone knows no Kubernetes auth instance'];
-  await failOnce(t, { env, arrivals: arrivalsAt(pod.standIn), requests }, { status: EXIT.refused, says });
+  await checkFailedLogin(
+    t,
+    { env, requestLog: openStandInLog(pod.standIn), requests },
+    { status: EXIT_STATUS.refused, says },
+  );
 });
 
 void t.test('a Keystone without v4', async (t) => {
-  const standIn = await startForTest(t);
-  const pod = await startPod(t);
-  pod.put(makeServiceToken('builder'));
+  const standIn = await startKeystoneForTest(t);
+  const pod = await setUpV4K8s(t);
+  pod.writeToken(makeServiceAccountToken('builder'));
   const env = { ...pod.env, OS_AUTH_URL: `${standIn.url}/v3` };
   const says = ['no Keystone v4 answers at', 'only Rust Keystone speaks v4'];
-  const attempt = { env, arrivals: arrivalsAt(standIn), requests: [login('cluster-1')] };
-  await failOnce(t, attempt, { status: EXIT.protocol, says });
+  const attempt = { env, requestLog: openStandInLog(standIn), requests: [login('cluster-1')] };
+  await checkFailedLogin(t, attempt, { status: EXIT_STATUS.protocol, says });
 });
 
 void t.test('a file that holds no token that could be shown: no request', async (t) => {
-  const pod = await startPod(t);
+  const pod = await setUpV4K8s(t);
   const { env } = pod;
-  const arrivals = arrivalsAt(pod.standIn);
+  const requestLog = openStandInLog(pod.standIn);
   const useless = async (
     name: string,
     says: readonly (string | RegExp)[],
     settings: Readonly<Record<string, string | undefined>> = {},
-    status: number = EXIT.config,
+    status: number = EXIT_STATUS.config,
   ): Promise<void> => {
-    await t.test(name, (t) => failOnce(t, { env: { ...env, ...settings }, arrivals, requests: [] }, { status, says }));
+    await t.test(name, (t) =>
+      checkFailedLogin(t, { env: { ...env, ...settings }, requestLog, requests: [] }, { status, says }),
+    );
   };
   await useless('no file', ['cannot be read from', 'ENOENT', 'set OS_K8S_AUTH_TOKEN_FILE']);
   await useless(
@@ -261,17 +271,17 @@ void t.test('a file that holds no token that could be shown: no request', async 
     { OS_K8S_AUTH_TOKEN_FILE: undefined },
   );
   await useless('a folder', ['EINVAL'], { OS_K8S_AUTH_TOKEN_FILE: pod.home.path });
-  pod.put('not.a-jwt');
+  pod.writeToken('not.a-jwt');
   await useless('no JWT', ['is no JWT']);
-  pod.put(`a.${'b'.repeat(70_000)}.c`);
+  pod.writeToken(`a.${'b'.repeat(70_000)}.c`);
   await useless('too large', ['is larger than 64 KiB']);
-  pod.put(makeServiceToken('builder', { exp: 1_700_000_000 }));
+  pod.writeToken(makeServiceAccountToken('builder', { exp: 1_700_000_000 }));
   await useless('expired', ["the service account's token expired at 2023-11-14T22:13:20.000Z"]);
-  pod.put(makeServiceToken('builder'));
+  pod.writeToken(makeServiceAccountToken('builder'));
   await useless(
     'no instance',
     ['kubernetes auth instance id is not set', 'set OS_K8S_AUTH_INSTANCE_ID (--k8s-auth-instance-id)'],
     { OS_K8S_AUTH_INSTANCE_ID: undefined },
-    EXIT.interaction,
+    EXIT_STATUS.interaction,
   );
 });

@@ -5,48 +5,48 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { checkFailure, checkSuccess, EXIT } from '../support/login.ts';
-import { makeHome, runPlugin } from '../support/plugin.ts';
-import type { PluginRun, Ran } from '../support/plugin.ts';
+import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
+import { makeHome, runPlugin } from '../support/run-plugin.ts';
+import type { PluginRun, RunResult } from '../support/run-plugin.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { User } from '../support/tenancy.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
-import type { Mark, World } from '../support/test-environment.ts';
+import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import type { WatchedAddress, TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
 type Json = string | boolean | { readonly [name: string]: Json };
 
-interface Desk {
+interface CloudsYamlFixture {
   readonly home: string;
   /** The user's folder of OpenStack settings. */
-  readonly own: string;
-  readonly mark: Mark;
+  readonly configFolder: string;
+  readonly mark: WatchedAddress;
   /** How many requests there were. */
-  readonly count: () => number;
+  readonly countRequests: () => number;
   /** JSON is YAML too, and quotes what a password may hold. */
   readonly write: (path: string, content: Json, mode?: number) => void;
-  readonly run: (run?: Omit<PluginRun, 'home'>) => Promise<Ran>;
+  readonly run: (run?: Omit<PluginRun, 'home'>) => Promise<RunResult>;
   /** Name of the user, and of the project if any, that Keystone says the token of a run is of. */
-  readonly whose: (t: Test, ran: Ran, warnings?: readonly (string | RegExp)[]) => Promise<string>;
+  readonly findTokenOwner: (t: Test, ran: RunResult, warnings?: readonly (string | RegExp)[]) => Promise<string>;
 }
 
-function makeDesk(t: Test, world: World, server: 'http' | 'tls' = 'http'): Desk {
+function setUpCloudsYaml(t: Test, world: TestEnvironment, server: 'http' | 'tls' = 'http'): CloudsYamlFixture {
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = markRequests(world[server]);
+  const mark = watchRequests(world[server]);
   return {
     home: home.path,
-    own: join(home.path, '.config', 'openstack'),
+    configFolder: join(home.path, '.config', 'openstack'),
     mark,
-    count: () => requestsSince(mark).length,
+    countRequests: () => listRequests(mark).length,
     write(path, content, mode = 0o600) {
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, JSON.stringify(content, null, 2), { mode });
       chmodSync(path, mode);
     },
     run: (run = {}) => runPlugin({ home, ...run }),
-    async whose(t, ran, warnings) {
+    async findTokenOwner(t, ran, warnings) {
       const facts = await validateToken(world.http, checkSuccess(t, ran, warnings).token);
       return [facts?.user.name, facts?.project?.name].join(' ');
     },
@@ -55,7 +55,12 @@ function makeDesk(t: Test, world: World, server: 'http' | 'tls' = 'http'): Desk 
 
 const cloudsOf = (clouds: Json): Json => ({ clouds });
 
-function authOf({ tenancy }: World, { url }: Mark, { name, password }: User, project = 'demo'): Record<string, Json> {
+function authOf(
+  { tenancy }: TestEnvironment,
+  { url }: WatchedAddress,
+  { name, password }: User,
+  project = 'demo',
+): Record<string, Json> {
   return {
     auth_url: `${url}/v3`,
     username: name,
@@ -70,82 +75,86 @@ testWithKeystone('a named cloud, logged in to once', async (t, world) => {
   const { alice } = world.tenancy.users;
   const { valid } = world.tenancy.applicationCredentials;
   await t.test('password', async (t) => {
-    const { mark, count, own, run, whose, write } = makeDesk(t, world);
-    const file = join(own, 'clouds.yaml');
+    const { mark, countRequests, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
+    const file = join(configFolder, 'clouds.yaml');
     write(file, cloudsOf({ prod: { auth: authOf(world, mark, alice), region_name: 'r' }, other: {} }));
     const env = { OS_CLOUD: 'prod' };
     const first = await run({ env });
-    t.equal(await whose(t, first), 'alice demo');
-    t.equal(count(), 1);
+    t.equal(await findTokenOwner(t, first), 'alice demo');
+    t.equal(countRequests(), 1);
     t.strictSame(await run({ env }), first, 'the cache says the same');
     t.strictSame(await run({ args: ['--os-cloud', 'prod'] }), first, 'and so it does to the flag');
-    t.equal(count(), 1);
+    t.equal(countRequests(), 1);
     const onOther = await run({ env: { ...env, OS_PROJECT_NAME: 'other' } });
-    t.equal(await whose(t, onOther), 'alice other', 'a variable is stronger');
+    t.equal(await findTokenOwner(t, onOther), 'alice other', 'a variable is stronger');
     const wrong = { ...env, OS_USERNAME: 'nobody', OS_PASSWORD: 'wrong', OS_AUTH_URL: 'http://127.0.0.1:1' };
     t.strictSame(await run({ args: ['--no-env', '--os-cloud=prod'], env: wrong }), first, 'unless it is ignored');
-    t.equal(count(), 2);
+    t.equal(countRequests(), 2);
   });
   await t.test('the only cloud, without being named', async (t) => {
-    const { mark, own, run, whose, write } = makeDesk(t, world);
-    write(join(own, 'clouds.json'), cloudsOf({ only: { auth: authOf(world, mark, alice) } }));
-    t.equal(await whose(t, await run()), 'alice demo');
+    const { mark, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
+    write(join(configFolder, 'clouds.json'), cloudsOf({ only: { auth: authOf(world, mark, alice) } }));
+    t.equal(await findTokenOwner(t, await run()), 'alice demo');
   });
   await t.test('application credential, beside a project', async (t) => {
-    const { mark, own, run, whose, write } = makeDesk(t, world);
+    const { mark, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
     const auth = {
       auth_url: mark.url,
       application_credential_id: valid.id,
       application_credential_secret: valid.secret,
       project_name: 'other',
     };
-    write(join(own, 'clouds.yaml'), cloudsOf({ prod: { auth_type: 'v3applicationcredential', auth } }));
-    t.equal(await whose(t, await run({ env: { OS_CLOUD: 'prod' } })), 'alice demo');
+    write(join(configFolder, 'clouds.yaml'), cloudsOf({ prod: { auth_type: 'v3applicationcredential', auth } }));
+    t.equal(await findTokenOwner(t, await run({ env: { OS_CLOUD: 'prod' } })), 'alice demo');
   });
   await t.test('TLS with the authority in the file', async (t) => {
-    const { mark, count, home, own, run, whose, write } = makeDesk(t, world, 'tls');
+    const { mark, countRequests, home, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world, 'tls');
     const cloud = { auth: authOf(world, mark, alice) };
-    write(join(own, 'clouds.yaml'), cloudsOf({ prod: { ...cloud, cacert: world.pki.ca }, bare: cloud }));
-    t.equal(await whose(t, await run({ env: { OS_CLOUD: 'prod' } })), 'alice demo');
-    t.equal(count(), 1);
-    checkFailure(t, await run({ env: { OS_CLOUD: 'bare' } }), EXIT.unreachable, { says: ['not trusted'] });
-    t.equal(count(), 1);
-    write(join(own, 'clouds.yaml'), cloudsOf({ prod: { ...cloud, verify: false, cacert: world.pki.ca } }));
+    write(join(configFolder, 'clouds.yaml'), cloudsOf({ prod: { ...cloud, cacert: world.pki.ca }, bare: cloud }));
+    t.equal(await findTokenOwner(t, await run({ env: { OS_CLOUD: 'prod' } })), 'alice demo');
+    t.equal(countRequests(), 1);
+    checkFailure(t, await run({ env: { OS_CLOUD: 'bare' } }), EXIT_STATUS.unreachable, { says: ['not trusted'] });
+    t.equal(countRequests(), 1);
+    write(join(configFolder, 'clouds.yaml'), cloudsOf({ prod: { ...cloud, verify: false, cacert: world.pki.ca } }));
     const warning =
       /certificate is not checked, because of verify of cloud prod in .*, and cacert of cloud prod .* not used/;
-    t.equal(await whose(t, await run({ env: { OS_CLOUD: 'prod' }, cwd: home }), [warning]), 'alice demo');
+    t.equal(await findTokenOwner(t, await run({ env: { OS_CLOUD: 'prod' }, cwd: home }), [warning]), 'alice demo');
   });
 });
 
 testWithKeystone('what changes in the files counts at once', async (t, world) => {
   const { alice, bob } = world.tenancy.users;
-  const { mark, count, own, run, whose, write } = makeDesk(t, world);
+  const { mark, countRequests, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
   const env = { OS_CLOUD: 'prod' };
-  const file = join(own, 'clouds.yaml');
-  const secure = join(own, 'secure.yaml');
+  const file = join(configFolder, 'clouds.yaml');
+  const secure = join(configFolder, 'secure.yaml');
   write(file, cloudsOf({ prod: { auth: authOf(world, mark, alice) } }));
-  t.equal(await whose(t, await run({ env })), 'alice demo');
+  t.equal(await findTokenOwner(t, await run({ env })), 'alice demo');
   write(file, cloudsOf({ prod: { auth: authOf(world, mark, bob) } }));
-  t.equal(await whose(t, await run({ env })), 'bob demo', 'an edited file');
+  t.equal(await findTokenOwner(t, await run({ env })), 'bob demo', 'an edited file');
   write(file, cloudsOf({ prod: { auth: authOf(world, mark, alice) } }));
-  t.equal(await whose(t, await run({ env })), 'alice demo', 'edited back');
-  t.equal(count(), 2, 'that token is still there');
+  t.equal(await findTokenOwner(t, await run({ env })), 'alice demo', 'edited back');
+  t.equal(countRequests(), 2, 'that token is still there');
 
   write(secure, cloudsOf({ prod: { auth: { username: bob.name, password: bob.password } } }));
-  t.equal(await whose(t, await run({ env })), 'bob demo', 'a secure.yaml that appears');
+  t.equal(await findTokenOwner(t, await run({ env })), 'bob demo', 'a secure.yaml that appears');
   write(secure, cloudsOf({ only: { auth: authOf(world, mark, alice) } }), 0o644);
   const open = `${secure} can be read by others`;
-  t.equal(await whose(t, await run({ env })), 'alice demo', 'a secure.yaml that knows others only');
-  t.equal(count(), 2);
+  t.equal(await findTokenOwner(t, await run({ env })), 'alice demo', 'a secure.yaml that knows others only');
+  t.equal(countRequests(), 2);
   const onlySecure = { OS_CLOUD: 'only', OS_PROJECT_NAME: 'other' };
-  t.equal(await whose(t, await run({ env: onlySecure }), [open]), 'alice other', 'a cloud that only secure.yaml knows');
+  t.equal(
+    await findTokenOwner(t, await run({ env: onlySecure }), [open]),
+    'alice other',
+    'a cloud that only secure.yaml knows',
+  );
   checkSuccess(t, await run({ env: onlySecure }));
-  t.equal(count(), 3, 'a hit warns of nothing');
+  t.equal(countRequests(), 3, 'a hit warns of nothing');
 });
 
 testWithKeystone('a file in the current folder', async (t, world) => {
   const { alice } = world.tenancy.users;
-  const { mark, count, home, own, run, whose, write } = makeDesk(t, world);
+  const { mark, countRequests, home, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
   const checkout = join(home, 'checkout');
   const file = join(checkout, 'clouds.yaml');
   const env = { OS_CLOUD: 'prod' };
@@ -154,37 +163,42 @@ testWithKeystone('a file in the current folder', async (t, world) => {
 
   const mine = { ...env, OS_PASSWORD: alice.password };
   const refusal = { says: ['auth.auth_url of cloud prod in ', 'OS_PASSWORD', `OS_CLIENT_CONFIG_FILE to ${file}`] };
-  checkFailure(t, await run({ env: mine, cwd: checkout }), EXIT.config, refusal);
-  write(join(own, 'secure.yaml'), cloudsOf({ prod: { auth: { password: password ?? '' } } }));
+  checkFailure(t, await run({ env: mine, cwd: checkout }), EXIT_STATUS.config, refusal);
+  write(join(configFolder, 'secure.yaml'), cloudsOf({ prod: { auth: { password: password ?? '' } } }));
   const secret = { says: ['would decide where auth.password of cloud prod in ', 'secure.yaml goes'] };
-  checkFailure(t, await run({ env, cwd: checkout }), EXIT.config, secret);
-  t.equal(count(), 0, 'nothing was sent');
+  checkFailure(t, await run({ env, cwd: checkout }), EXIT_STATUS.config, secret);
+  t.equal(countRequests(), 0, 'nothing was sent');
 
-  t.equal(await whose(t, await run({ env: { ...mine, OS_CLIENT_CONFIG_FILE: file }, cwd: checkout })), 'alice demo');
+  t.equal(
+    await findTokenOwner(t, await run({ env: { ...mine, OS_CLIENT_CONFIG_FILE: file }, cwd: checkout })),
+    'alice demo',
+  );
   write(file, cloudsOf({ prod: { auth: { ...theirs, password: password ?? '' } } }));
-  write(join(own, 'secure.yaml'), cloudsOf({}));
+  write(join(configFolder, 'secure.yaml'), cloudsOf({}));
   const here = `${file} in the current folder is used`;
   const stood = await run({ env: { ...env, OS_PROJECT_NAME: 'other' }, cwd: checkout });
-  t.equal(await whose(t, stood, [here]), 'alice other', 'what is all from there may be used');
+  t.equal(await findTokenOwner(t, stood, [here]), 'alice other', 'what is all from there may be used');
 });
 
 testWithKeystone('files that cannot be used, and those that nobody asks for', async (t, world) => {
   const { alice } = world.tenancy.users;
-  const { mark, count, own, run, whose, write } = makeDesk(t, world);
+  const { mark, countRequests, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
   const auth = authOf(world, mark, alice);
-  const file = join(own, 'clouds.yaml');
+  const file = join(configFolder, 'clouds.yaml');
   write(file, cloudsOf({ prod: { auth }, stage: {} }));
-  checkFailure(t, await run({ env: { OS_CLOUD: 'none' } }), EXIT.config, { says: ['cloud "none"', 'prod, stage'] });
+  checkFailure(t, await run({ env: { OS_CLOUD: 'none' } }), EXIT_STATUS.config, {
+    says: ['cloud "none"', 'prod, stage'],
+  });
   writeFileSync(file, 'clouds:\n  prod: {auth: {password: "canary\n');
   const ran = await run({ env: { OS_CLOUD: 'prod' } });
-  checkFailure(t, ran, EXIT.config, { says: [`${file} is not valid YAML (line `] });
+  checkFailure(t, ran, EXIT_STATUS.config, { says: [`${file} is not valid YAML (line `] });
   t.notMatch(ran.stderr, /canary/);
-  t.equal(count(), 0);
+  t.equal(countRequests(), 0);
   const env = {
     OS_AUTH_URL: `${mark.url}/v3`,
     OS_USER_ID: alice.id,
     OS_PASSWORD: alice.password,
     OS_PROJECT_ID: world.tenancy.projects.demo.id,
   };
-  t.equal(await whose(t, await run({ env })), 'alice demo', 'an openrc needs no clouds.yaml');
+  t.equal(await findTokenOwner(t, await run({ env })), 'alice demo', 'an openrc needs no clouds.yaml');
 });

@@ -4,11 +4,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { makeHome, runPlugin } from '../support/plugin.ts';
-import type { Home, Ran } from '../support/plugin.ts';
-import { asCredential, asUser, onProject, secretsOf } from '../support/settings.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
-import type { World } from '../support/test-environment.ts';
+import { makeHome, runPlugin } from '../support/run-plugin.ts';
+import type { Home, RunResult } from '../support/run-plugin.ts';
+import { asApplicationCredential, asUser, onProject, listSecrets } from '../support/login-settings.ts';
+import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(120_000);
 
@@ -28,34 +28,39 @@ interface Explained {
   readonly warnings: readonly string[];
 }
 
-function settle(t: Test): Home {
+function setUpHome(t: Test): Home {
   const home = makeHome();
   t.teardown(() => home.remove());
   return home;
 }
 
-function read(t: Test, ran: Ran): Explained {
+function read(t: Test, ran: RunResult): Explained {
   t.equal(ran.status, 0, ran.stderr);
   return JSON.parse(ran.stdout) as Explained;
 }
 
 const JSON_ARGS = ['explain', '-o', 'json'];
 
-function checkNoSecret(t: Test, { tenancy }: World, { stdout, stderr }: Ran, ...others: string[]): void {
-  for (const secret of [...secretsOf(tenancy), ...others]) t.notOk((stdout + stderr).includes(secret), 'no secret');
+function checkNoSecret(
+  t: Test,
+  { tenancy }: TestEnvironment,
+  { stdout, stderr }: RunResult,
+  ...others: string[]
+): void {
+  for (const secret of [...listSecrets(tenancy), ...others]) t.notOk((stdout + stderr).includes(secret), 'no secret');
 }
 
 testWithKeystone('a password, and everything about it', async (t, world) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const { domain, projects, users } = world.tenancy;
-  const mark = markRequests(world.http);
+  const mark = watchRequests(world.http);
   const login = { OS_AUTH_URL: mark.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
   const args = [...JSON_ARGS, '--user-id', users.alice.id, '--keystone-url', `${mark.url}/v3`, '-vvv'];
 
   const ran = await runPlugin({ home, args, env: login });
   checkNoSecret(t, world, ran);
   const said = read(t, ran);
-  t.strictSame(requestsSince(mark), [], 'nothing is sent');
+  t.strictSame(listRequests(mark), [], 'nothing is sent');
   t.match(
     said.settings.filter(({ option }) => /^(keystone-url|user-id)$/.test(option)),
     [
@@ -83,13 +88,13 @@ testWithKeystone('a password, and everything about it', async (t, world) => {
 
   const token = await runPlugin({ home, args: ['token', ...args.slice(3)], env: login });
   t.equal(token.status, 0, token.stderr);
-  const count = requestsSince(mark).length;
+  const count = listRequests(mark).length;
   const again = await runPlugin({ home, args, env: login });
   checkNoSecret(t, world, again, token.stdout.trim());
   const after = read(t, again);
   t.equal(after.cache.key, said.cache.key, 'the same key');
   t.equal(after.cache.fresh, true, 'and a token under it');
-  t.equal(requestsSince(mark).length, count, 'still nothing is sent');
+  t.equal(listRequests(mark).length, count, 'still nothing is sent');
 
   const text = await runPlugin({ home, args: ['explain', ...args.slice(3)], env: login });
   checkNoSecret(t, world, text, token.stdout.trim());
@@ -100,9 +105,9 @@ testWithKeystone('a password, and everything about it', async (t, world) => {
 });
 
 testWithKeystone('what is missing would be asked for', async (t, world) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const { domain, users } = world.tenancy;
-  const mark = markRequests(world.http);
+  const mark = watchRequests(world.http);
   const nobody = { ...asUser(users.alice, domain), OS_PASSWORD: '' };
   const said = read(t, await runPlugin({ home, args: JSON_ARGS, env: { OS_AUTH_URL: mark.url, ...nobody } }));
   t.strictSame(said.method, { name: 'password', because: 'as nothing tells another' });
@@ -113,20 +118,20 @@ testWithKeystone('what is missing would be asked for', async (t, world) => {
   const none = read(t, await runPlugin({ home, args: JSON_ARGS }));
   t.match(none.missing[0], { option: 'keystone-url' });
   t.equal(none.request.verb, null);
-  t.strictSame(requestsSince(mark), []);
+  t.strictSame(listRequests(mark), []);
 });
 
 testWithKeystone('methods that are named, or go elsewhere first', async (t, world) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const { tenancy } = world;
-  const mark = markRequests(world.http);
+  const mark = watchRequests(world.http);
   const OS_AUTH_URL = `${mark.url}/v3`;
   const explain = async (env: Record<string, string>): Promise<Explained> => {
     const ran = await runPlugin({ home, args: JSON_ARGS, env: { OS_AUTH_URL, ...env } });
     checkNoSecret(t, world, ran, 'canary-of-oidc');
     return read(t, ran);
   };
-  const credential = await explain(asCredential(tenancy.applicationCredentials.valid));
+  const credential = await explain(asApplicationCredential(tenancy.applicationCredentials.valid));
   t.equal(credential.method.because, 'inferred from OS_APPLICATION_CREDENTIAL_SECRET');
   t.equal(credential.scope, 'what the credential itself is for');
   t.match(credential.request.body, '"secret":"[redacted]"');
@@ -147,11 +152,11 @@ testWithKeystone('methods that are named, or go elsewhere first', async (t, worl
 
   const browser = await explain({ OS_AUTH_TYPE: 'v3websso', OS_IDENTITY_PROVIDER: 'idp', OS_PROTOCOL: 'openid' });
   t.match(browser.request.first, 'browser');
-  t.strictSame(requestsSince(mark), []);
+  t.strictSame(listRequests(mark), []);
 });
 
 testWithKeystone('clouds.yaml, and settings that are broken', async (t, world) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const { alice } = world.tenancy.users;
   const file = join(home.path, 'mine.yaml');
   const auth = { auth_url: `${world.http.url}/v3`, username: alice.name, password: alice.password };

@@ -3,20 +3,28 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import * as faults from '../support/faults.ts';
-import { checkFailure, checkSuccess, EXIT, loginTo, PASSWORD, runAlone, startForTest } from '../support/login.ts';
-import type { Credential } from '../support/login.ts';
-import type { Ran } from '../support/plugin.ts';
-import type { Handler, StandIn } from '../support/stand-in-keystone.ts';
+import * as faults from '../support/stand-in-faults.ts';
+import {
+  checkFailure,
+  checkSuccess,
+  EXIT_STATUS,
+  makeLoginSettings,
+  PASSWORD,
+  runInFreshHome,
+  startKeystoneForTest,
+} from '../support/check-run.ts';
+import type { ExecCredentialStatus } from '../support/check-run.ts';
+import type { RunResult } from '../support/run-plugin.ts';
+import type { Handler, StandInKeystone } from '../support/stand-in-keystone.ts';
 
 t.setTimeout(120_000);
 
 // Most of these tests wait more than they work. Anew for each, because tap writes into the object.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 4 });
 
-interface Result extends Ran {
+interface Result extends RunResult {
   readonly seconds: number;
-  readonly standIn: StandIn;
+  readonly standIn: StandInKeystone;
 }
 
 interface Run {
@@ -26,16 +34,16 @@ interface Run {
   readonly first?: Handler;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  readonly prepare?: (standIn: StandIn) => void;
+  readonly prepare?: (standIn: StandInKeystone) => void;
 }
 
 async function run(t: Test, { always, first, args = [], env = {}, prepare }: Run = {}): Promise<Result> {
-  const standIn = await startForTest(t);
+  const standIn = await startKeystoneForTest(t);
   prepare?.(standIn);
   if (always !== undefined) standIn.answerAlways(always);
   if (first !== undefined) standIn.answerNext(first);
   const start = performance.now();
-  const ran = await runAlone({ env: { ...loginTo(`${standIn.url}/v3`), ...env }, args });
+  const ran = await runInFreshHome({ env: { ...makeLoginSettings(`${standIn.url}/v3`), ...env }, args });
   return { ...ran, standIn, seconds: (performance.now() - start) / 1000 };
 }
 
@@ -80,7 +88,7 @@ await t.test('what has no end', async (t) => {
   for (const [name, always] of Object.entries(bodies)) {
     await t.test(name, async (t) => {
       const ran = await run(t, { always, env: { NODE_OPTIONS: `--require ${reporter}` } });
-      checkFailure(t, ran, EXIT.protocol, { says: ['larger than 1 MiB', notKeystone] });
+      checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['larger than 1 MiB', notKeystone] });
       t.ok(ran.seconds < 10, 'it ends at the limit');
       const peak = Math.round(Number(readFileSync(report, 'utf8')) / 1024);
       t.ok(peak > 0 && peak <= most, `memory peaks at ${String(peak)} MiB`);
@@ -90,18 +98,18 @@ await t.test('what has no end', async (t) => {
   await t.test('a body of just 1 MiB, and one byte too long', async (t) => {
     const limit = 1024 * 1024;
     const padded = (size: number): Handler =>
-      faults.change((answer) => {
+      faults.changeResponse((answer) => {
         const text = JSON.stringify(answer.body);
         return { ...answer, body: text + ' '.repeat(size - text.length) };
       });
     checkSuccess(t, await run(t, { always: padded(limit) }));
     const ran = await run(t, { always: padded(limit + 1) });
-    checkFailure(t, ran, EXIT.protocol, { says: ['larger than 1 MiB'] });
+    checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['larger than 1 MiB'] });
   });
 
   await t.test('compressed although nobody asked for it', async (t) => {
     const { standIn, ...ran } = await run(t, { always: faults.gzipBomb(1024) });
-    checkFailure(t, ran, EXIT.protocol, { says: ['the answer came compressed'] });
+    checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['the answer came compressed'] });
     t.equal(standIn.requests[0]?.headers['accept-encoding'], 'identity');
   });
 });
@@ -116,7 +124,7 @@ await group('what takes too long', (t) => {
   return Object.entries(slow).map(async ([name, always]) => {
     await t.test(name, inParallel(), async (t) => {
       const { standIn, seconds, ...ran } = await run(t, { always, args: ['--timeout', '2'] });
-      checkFailure(t, ran, EXIT.unreachable, { says: ['did not answer within 2 s', '--timeout'] });
+      checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['did not answer within 2 s', '--timeout'] });
       t.ok(seconds >= 1.9 && seconds < 5, `${seconds.toFixed(1)} s`);
       t.equal(standIn.requests.length, 1);
     });
@@ -124,7 +132,7 @@ await group('what takes too long', (t) => {
 });
 
 await group('connections that break are not tried again: the login may have counted', (t) => {
-  const status = EXIT.unreachable;
+  const status = EXIT_STATUS.unreachable;
   const middle = ['in the middle of its answer'];
   return [
     fails(t, 'a reset', faults.resetAtOnce(), { status, says: ['it closed the connection'] }),
@@ -134,7 +142,7 @@ await group('connections that break are not tried again: the login may have coun
 });
 
 await group('answers that are not Keystone’s', (t) => {
-  const status = EXIT.protocol;
+  const status = EXIT_STATUS.protocol;
   const noJson = { status, says: [/answered with no JSON, which is not Keystone; check OS_AUTH_URL/] };
   const bodies = ['', '[]', 'null', '"token"', '[{"token":{}}]', '{"__proto__":{"token":{}}', '['.repeat(200_000)];
   const tokenless = ['{}', '{"token":null}', '{"token":[]}', '{"__proto__":{"token":{}}}'];
@@ -145,11 +153,14 @@ await group('answers that are not Keystone’s', (t) => {
       fails(t, body, faults.withBody(body), { status, says: ['holds no token', notKeystone] }),
     ),
     fails(t, 'no X-Subject-Token', faults.withoutToken(), { status, says: ['without the X-Subject-Token header'] }),
-    fails(t, 'a captive portal', faults.html(200), { status, says: ['answered with HTML', 'sign in to the network'] }),
-    fails(t, 'HTML with 201', faults.html(201), { status, says: ['answered with HTML'] }),
-    fails(t, 'nothing with 204', faults.html(204, ''), { status, says: [notKeystone] }),
-    fails(t, 'a page that is not found', faults.html(404), { status, says: ['no Keystone v3', 'OS_AUTH_URL'] }),
-    fails(t, 'a status that nobody uses', faults.html(418), { status, says: ['HTML', notKeystone] }),
+    fails(t, 'a captive portal', faults.respondHtml(200), {
+      status,
+      says: ['answered with HTML', 'sign in to the network'],
+    }),
+    fails(t, 'HTML with 201', faults.respondHtml(201), { status, says: ['answered with HTML'] }),
+    fails(t, 'nothing with 204', faults.respondHtml(204, ''), { status, says: [notKeystone] }),
+    fails(t, 'a page that is not found', faults.respondHtml(404), { status, says: ['no Keystone v3', 'OS_AUTH_URL'] }),
+    fails(t, 'a status that nobody uses', faults.respondHtml(418), { status, says: ['HTML', notKeystone] }),
   ];
 });
 
@@ -167,7 +178,7 @@ await group('tokens that must not reach kubectl', (t) => {
   };
   return [
     ...Object.entries(hostile).map(([name, token]) =>
-      fails(t, name, faults.withToken(token), { status: EXIT.protocol, says }),
+      fails(t, name, faults.withToken(token), { status: EXIT_STATUS.protocol, says }),
     ),
     passes('carriage return and line feed', splitting, 'gAAAA'),
     passes('the longest that is allowed', longest, longest),
@@ -175,19 +186,19 @@ await group('tokens that must not reach kubectl', (t) => {
 });
 
 await group('errors of the server', (t) => {
-  const status = EXIT.unreachable;
+  const status = EXIT_STATUS.unreachable;
   const ofKeystone = { error: { code: 500, message: 'An unexpected error', title: 'Internal Server Error' } };
   return [
-    fails(t, '500 of a proxy', faults.html(500), { status, says: ['failed with error 500'] }),
-    fails(t, '501', faults.html(501), { status, says: ['failed with error 501'] }),
-    fails(t, '500 of Keystone', faults.json(500, ofKeystone, { 'x-openstack-request-id': 'req-12' }), {
+    fails(t, '500 of a proxy', faults.respondHtml(500), { status, says: ['failed with error 500'] }),
+    fails(t, '501', faults.respondHtml(501), { status, says: ['failed with error 501'] }),
+    fails(t, '500 of Keystone', faults.respondJson(500, ofKeystone, { 'x-openstack-request-id': 'req-12' }), {
       status,
       says: ['failed with error 500', '(req-12)'],
     }),
     ...[502, 503, 504].map(async (code) => {
       await t.test(`${String(code)} is tried again twice`, inParallel(), async (t) => {
         const arrivals: number[] = [];
-        const page = faults.html(code);
+        const page = faults.respondHtml(code);
         const always: Handler = (request, response, exchange) => {
           arrivals.push(performance.now());
           return page(request, response, exchange);
@@ -204,7 +215,7 @@ await group('errors of the server', (t) => {
     }),
     t
       .test('a gateway that is back at the second try', inParallel(), async (t) => {
-        const { standIn, ...ran } = await run(t, { first: faults.html(502) });
+        const { standIn, ...ran } = await run(t, { first: faults.respondHtml(502) });
         checkSuccess(t, ran);
         t.equal(standIn.countLogins(), 2);
       })
@@ -213,7 +224,7 @@ await group('errors of the server', (t) => {
 });
 
 await group('limits of the rate', (t) => {
-  const status = EXIT.unreachable;
+  const status = EXIT_STATUS.unreachable;
   const waits = async (name: string, makeFirst: () => Handler): Promise<void> => {
     await t.test(name, inParallel(), async (t) => {
       const { standIn, seconds, ...ran } = await run(t, { first: makeFirst() });
@@ -236,47 +247,47 @@ await group('limits of the rate', (t) => {
     }),
     fails(t, '503 with too long a time', faults.retryAfter(503, 60), { status, says: ['Retry-After: 60'] }),
     fails(t, '429 for ever', faults.retryAfter(429, 1), { status, says: [limited, 'in 1 s'], requests: 3 }),
-    fails(t, '429 that does not say when', faults.json(429, {}), { status, says: [limited, 'try again later'] }),
+    fails(t, '429 that does not say when', faults.respondJson(429, {}), { status, says: [limited, 'try again later'] }),
   ];
 });
 
 await group('a refusal is final: a second try could lock the account', (t) => {
-  const status = EXIT.refused;
+  const status = EXIT_STATUS.refused;
   const refused = { status, says: ['refused the login for alice (domain acme) on project web', 'does not say which'] };
   const receipt = { 'openstack-auth-receipt': 'gAAAA' };
   const wanted = { receipt: { methods: ['password'] }, required_auth_methods: [['totp', 'password']] };
   const odd = { receipt: { methods: 1 }, required_auth_methods: [[{ toString: 1 }, null, 'totp'], 5, {}] };
   const offer = { error: { identity: { methods: ['totp', { toString: 1 }] } } };
   return [
-    fails(t, '401', faults.keystoneError(401, generic401), refused),
-    fails(t, '401 of something else', faults.html(401), refused),
-    fails(t, '401 with Retry-After', faults.json(401, {}, { 'retry-after': '1' }), refused),
-    fails(t, '400', faults.keystoneError(400, 'Expecting to find domain in user.'), {
+    fails(t, '401', faults.respondKeystoneError(401, generic401), refused),
+    fails(t, '401 of something else', faults.respondHtml(401), refused),
+    fails(t, '401 with Retry-After', faults.respondJson(401, {}, { 'retry-after': '1' }), refused),
+    fails(t, '400', faults.respondKeystoneError(400, 'Expecting to find domain in user.'), {
       status,
       says: ['Expecting to find domain in user', 'OS_USER_DOMAIN_NAME'],
     }),
-    fails(t, '403', faults.keystoneError(403, 'No.'), { status, says: ['forbids the login', ': No;'] }),
-    fails(t, 'a receipt', faults.json(401, wanted, receipt), { status, says: ['another factor', ': totp;'] }),
-    fails(t, 'an odd receipt', faults.json(401, odd, receipt), { status, says: ['another factor', ': totp'] }),
-    fails(t, 'another method', faults.json(401, offer), { status, says: ['it offers totp;'] }),
+    fails(t, '403', faults.respondKeystoneError(403, 'No.'), { status, says: ['forbids the login', ': No;'] }),
+    fails(t, 'a receipt', faults.respondJson(401, wanted, receipt), { status, says: ['another factor', ': totp;'] }),
+    fails(t, 'an odd receipt', faults.respondJson(401, odd, receipt), { status, says: ['another factor', ': totp'] }),
+    fails(t, 'another method', faults.respondJson(401, offer), { status, says: ['it offers totp;'] }),
   ];
 });
 
 await t.test('when a token ends', async (t) => {
   const hour = 3_600_000;
-  const unreadable = { status: EXIT.protocol, says: ['without a readable expires_at'] };
-  const endOf = ({ expirationTimestamp }: Credential): number => Date.parse(expirationTimestamp);
+  const unreadable = { status: EXIT_STATUS.protocol, says: ['without a readable expires_at'] };
+  const endOf = ({ expirationTimestamp }: ExecCredentialStatus): number => Date.parse(expirationTimestamp);
   /** Seconds between the end by our own clock and an hour after the start of the run. */
   const offAnHour = async (t: Test, options: Run): Promise<number> => {
     const start = Date.now();
     return (endOf(checkSuccess(t, await run(t, options))) - start - hour) / 1000;
   };
 
-  for (const [name, spell] of Object.entries({ ...faults.expirySpellings, leap: faults.spellLeapSecond })) {
+  for (const [name, spell] of Object.entries({ ...faults.expiryFormats, leap: faults.formatLeapSecond })) {
     await t.test(name, async (t) => {
       const written: Date[] = [];
-      const prepare = (standIn: StandIn): void => {
-        standIn.spellExpiry = (expiry) => {
+      const prepare = (standIn: StandInKeystone): void => {
+        standIn.formatExpiry = (expiry) => {
           // A leap second is spelled at the end of the last whole minute.
           written.push(name === 'leap' ? new Date(Math.floor(expiry.getTime() / 60_000) * 60_000) : expiry);
           return spell(expiry);
@@ -288,8 +299,8 @@ await t.test('when a token ends', async (t) => {
 
   for (const expiry of faults.unreadableExpiries) {
     await t.test(`unreadable: ${JSON.stringify(expiry)}`, async (t) => {
-      const prepare = (standIn: StandIn): void => {
-        standIn.spellExpiry = () => expiry;
+      const prepare = (standIn: StandInKeystone): void => {
+        standIn.formatExpiry = () => expiry;
       };
       checkFailure(t, await run(t, { prepare }), unreadable.status, unreadable);
     });
@@ -298,7 +309,7 @@ await t.test('when a token ends', async (t) => {
 
   for (const minutes of [-10, 10]) {
     await t.test(`a clock that is ${String(minutes)} min off`, async (t) => {
-      const prepare = (standIn: StandIn): void => {
+      const prepare = (standIn: StandInKeystone): void => {
         standIn.clockAheadSeconds = minutes * 60;
       };
       const off = await offAnHour(t, { prepare });
@@ -334,21 +345,21 @@ await t.test('text of the server on the terminal', async (t) => {
   // What is cut off is not tested: 300 characters of the server's are the most that is quoted.
   t.ok(corpus.length < 280);
   const shapes: Record<string, (text: string) => Handler> = {
-    message: (text) => faults.keystoneError(400, text),
-    'message of a 403': (text) => faults.keystoneError(403, text),
-    'message of a 404': (text) => faults.keystoneError(404, text),
-    'message of a 409': (text) => faults.keystoneError(409, text),
-    'message of a 418': (text) => faults.keystoneError(418, text),
-    detail: (text) => faults.json(400, { errors: [{ detail: text }] }),
-    title: (text) => faults.json(400, { errors: [{ title: text }] }),
-    'offered method': (text) => faults.json(401, { error: { identity: { methods: [text] } } }),
+    message: (text) => faults.respondKeystoneError(400, text),
+    'message of a 403': (text) => faults.respondKeystoneError(403, text),
+    'message of a 404': (text) => faults.respondKeystoneError(404, text),
+    'message of a 409': (text) => faults.respondKeystoneError(409, text),
+    'message of a 418': (text) => faults.respondKeystoneError(418, text),
+    detail: (text) => faults.respondJson(400, { errors: [{ detail: text }] }),
+    title: (text) => faults.respondJson(400, { errors: [{ title: text }] }),
+    'offered method': (text) => faults.respondJson(401, { error: { identity: { methods: [text] } } }),
     'demanded method': (text) =>
-      faults.json(401, { required_auth_methods: [[text]] }, { 'openstack-auth-receipt': 'gAAAA' }),
+      faults.respondJson(401, { required_auth_methods: [[text]] }, { 'openstack-auth-receipt': 'gAAAA' }),
   };
   for (const [name, shape] of Object.entries(shapes)) {
     await t.test(name, async (t) => {
       const ran = await run(t, { always: shape(`begin ${corpus} end`) });
-      checkFailure(t, ran, name.endsWith('418') ? EXIT.protocol : EXIT.refused, {
+      checkFailure(t, ran, name.endsWith('418') ? EXIT_STATUS.protocol : EXIT_STATUS.refused, {
         says: ['begin \\u{1b}]52;', '\\u{d}\\u{a}Password:', '\\u{202e}evil', '[redacted] end'],
       });
     });
@@ -358,11 +369,11 @@ await t.test('text of the server on the terminal', async (t) => {
     const said = `${PASSWORD} \x9b31m\x85`;
     const says = [/\[redacted\] .*\\u\{9b\}31m.*\\u\{85\}/];
     const id = { 'x-openstack-request-id': said };
-    checkFailure(t, await run(t, { always: faults.json(400, {}, id) }), EXIT.refused, { says });
+    checkFailure(t, await run(t, { always: faults.respondJson(400, {}, id) }), EXIT_STATUS.refused, { says });
     const later = { 'retry-after': said };
-    checkFailure(t, await run(t, { always: faults.json(429, {}, later) }), EXIT.unreachable, { says });
+    checkFailure(t, await run(t, { always: faults.respondJson(429, {}, later) }), EXIT_STATUS.unreachable, { says });
     const wall = { 'x-openstack-request-id': 'r'.repeat(10_000) };
-    const { stderr } = await run(t, { always: faults.json(400, {}, wall) });
+    const { stderr } = await run(t, { always: faults.respondJson(400, {}, wall) });
     t.ok(stderr.length < 1000, 'no wall of text');
   });
 });
@@ -370,7 +381,7 @@ await t.test('text of the server on the terminal', async (t) => {
 await t.test('a verbose run says no more of the secrets', async (t) => {
   const { stdout, stderr, status } = await run(t, { args: ['-vvv'] });
   t.equal(status, 0);
-  const { token } = (JSON.parse(stdout) as { status: Credential }).status;
+  const { token } = (JSON.parse(stdout) as { status: ExecCredentialStatus }).status;
   t.notOk(stderr.includes(PASSWORD));
   t.notOk(stderr.includes(token));
   t.match(stderr, 'answered 201');

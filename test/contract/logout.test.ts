@@ -2,18 +2,18 @@
 import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { loginTo, startForTest } from '../support/login.ts';
-import { makeHome, runPlugin } from '../support/plugin.ts';
-import type { Home, Ran } from '../support/plugin.ts';
-import { asCredential, asUser, onProject } from '../support/settings.ts';
-import { sitDown } from '../support/token-fixture.ts';
+import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
+import { makeHome, runPlugin } from '../support/run-plugin.ts';
+import type { Home, RunResult } from '../support/run-plugin.ts';
+import { asApplicationCredential, asUser, onProject } from '../support/login-settings.ts';
+import { setUpToken } from '../support/token-fixture.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
-import type { World } from '../support/test-environment.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
 /** What Keystone says of a token that shows itself. */
-async function askAbout({ http }: World, token: string): Promise<number> {
+async function askAbout({ http }: TestEnvironment, token: string): Promise<number> {
   const answer = await fetch(`${http.url}/v3/auth/tokens`, {
     headers: { 'x-auth-token': token, 'x-subject-token': token },
   });
@@ -34,8 +34,8 @@ interface Logout {
   readonly failures: readonly string[];
 }
 
-const readStatus = ({ stdout }: Ran): Status => JSON.parse(stdout) as Status;
-const readLogout = ({ stdout }: Ran): Logout => JSON.parse(stdout) as Logout;
+const readStatus = ({ stdout }: RunResult): Status => JSON.parse(stdout) as Status;
+const readLogout = ({ stdout }: RunResult): Logout => JSON.parse(stdout) as Logout;
 
 const tokensIn = ({ cache }: Home): string[] => readdirSync(cache).filter((name) => name.endsWith('.token'));
 
@@ -44,18 +44,18 @@ const tracesIn = ({ cache }: Home): string[] =>
   readdirSync(cache).filter((name) => !name.endsWith('.lock') && name !== 'handed-out');
 
 testWithKeystone('status: each identity, and the one that is meant', async (t, world) => {
-  const { home, run, token, url, alice, posts } = sitDown(t, world);
+  const { home, run, getToken, url, aliceSettings, countPosts } = setUpToken(t, world);
   const { domain, projects, applicationCredentials, users } = world.tenancy;
   const empty = await run(['status']);
   t.match(empty, {
     status: 0,
     stdout: /^No token is kept\.\nThe present settings \(password at .*\) have no token here\.\n$/,
   });
-  t.equal(posts(), 0, 'nobody is asked');
-  await token();
-  await token({ OS_AUTH_URL: url, ...asUser(users.alice, domain), ...onProject(projects.other, domain) });
-  await token({ OS_AUTH_URL: url, ...asCredential(applicationCredentials.valid) });
-  const before = posts();
+  t.equal(countPosts(), 0, 'nobody is asked');
+  await getToken();
+  await getToken({ OS_AUTH_URL: url, ...asUser(users.alice, domain), ...onProject(projects.other, domain) });
+  await getToken({ OS_AUTH_URL: url, ...asApplicationCredential(applicationCredentials.valid) });
+  const before = countPosts();
   const ran = await run(['status', '-o', 'json']);
   t.same([ran.status, ran.stderr], [0, '']);
   const { identities, present, problem, secrets } = readStatus(ran);
@@ -88,9 +88,9 @@ testWithKeystone('status: each identity, and the one that is meant', async (t, w
   );
   t.match(text.stdout, /\n\* is what the present settings use\.\n$/);
   t.match((await run(['status', '-o', 'yaml'])).stdout, /^identities:\n {2}- key: /);
-  t.equal(posts(), before, 'nobody was asked');
+  t.equal(countPosts(), before, 'nobody was asked');
 
-  const conflict = { ...alice, ...asCredential(applicationCredentials.valid) };
+  const conflict = { ...aliceSettings, ...asApplicationCredential(applicationCredentials.valid) };
   const odd = await run(['status', '-o', 'json'], conflict);
   t.equal(odd.status, 0, 'settings that contradict each other keep nobody from looking');
   t.match(readStatus(odd), { present: null, problem: /OS_/, identities: { length: 3 } });
@@ -103,10 +103,10 @@ testWithKeystone('status: each identity, and the one that is meant', async (t, w
 });
 
 testWithKeystone('logout: the token is refused, all is forgotten, and the next run logs in anew', async (t, world) => {
-  const { home, run, token, posts, deletes } = sitDown(t, world);
-  const first = await token();
-  t.equal(await token(), first);
-  t.equal(posts(), 1);
+  const { home, run, getToken, countPosts, listDeleteStatuses } = setUpToken(t, world);
+  const first = await getToken();
+  t.equal(await getToken(), first);
+  t.equal(countPosts(), 1);
   t.equal(await askAbout(world, first), 200);
   const ran = await run(['logout', '-o', 'json']);
   t.same([ran.status, ran.stderr], [0, '']);
@@ -114,13 +114,13 @@ testWithKeystone('logout: the token is refused, all is forgotten, and the next r
     tokens: [{ user: 'alice', scope: 'project demo (My Domain)', token: 'revoked', because: null }],
     failures: [],
   });
-  t.same(deletes(), [204]);
+  t.same(listDeleteStatuses(), [204]);
   t.equal(await askAbout(world, first), 401, 'Keystone does not take it any more');
   t.same(tracesIn(home), [], 'no record, no alias, nothing');
-  const second = await token();
+  const second = await getToken();
   t.not(second, first);
   t.equal(await askAbout(world, second), 200, 'the new one lives');
-  t.equal(posts(), 2);
+  t.equal(countPosts(), 2);
 
   t.match(await run(['logout']), {
     status: 0,
@@ -128,15 +128,19 @@ testWithKeystone('logout: the token is refused, all is forgotten, and the next r
     stderr: '',
   });
   t.match(await run(['logout']), { status: 0, stdout: 'There was nothing to forget.\n', stderr: '' });
-  t.same(deletes(), [204, 204]);
+  t.same(listDeleteStatuses(), [204, 204]);
 });
 
 testWithKeystone('logout leaves the others alone; --all does not', async (t, world) => {
-  const { home, run, token, url } = sitDown(t, world);
+  const { home, run, getToken, url } = setUpToken(t, world);
   const { domain, projects, users, applicationCredentials } = world.tenancy;
-  const mine = await token();
-  const other = await token({ OS_AUTH_URL: url, ...asUser(users.alice, domain), ...onProject(projects.other, domain) });
-  const machine = await token({ OS_AUTH_URL: url, ...asCredential(applicationCredentials.valid) });
+  const mine = await getToken();
+  const other = await getToken({
+    OS_AUTH_URL: url,
+    ...asUser(users.alice, domain),
+    ...onProject(projects.other, domain),
+  });
+  const machine = await getToken({ OS_AUTH_URL: url, ...asApplicationCredential(applicationCredentials.valid) });
   t.equal((await run(['logout'])).status, 0);
   t.same(await Promise.all([mine, other, machine].map((each) => askAbout(world, each))), [401, 200, 200]);
   t.equal(tokensIn(home).length, 2);
@@ -152,29 +156,29 @@ testWithKeystone('logout leaves the others alone; --all does not', async (t, wor
 });
 
 testWithKeystone('a token that was given is not revoked, one that was made of it is', async (t, world) => {
-  const { run, token, url, deletes } = sitDown(t, world);
+  const { run, getToken, url, listDeleteStatuses } = setUpToken(t, world);
   const { domain, projects } = world.tenancy;
-  const given = await token();
+  const given = await getToken();
   const asItIs = { OS_AUTH_URL: url, OS_TOKEN: given };
-  t.equal(await token(asItIs), given);
+  t.equal(await getToken(asItIs), given);
   const ran = await run(['logout', '-o', 'json'], asItIs);
   t.equal(ran.status, 0);
   t.match(readLogout(ran).tokens, [{ token: 'given' }]);
-  t.equal(await token(asItIs), given);
+  t.equal(await getToken(asItIs), given);
   await run(['logout', '--all', '-o', 'json'], { OS_AUTH_URL: `${url}/elsewhere` });
-  t.equal(deletes().length, 1, 'only the one that the password got');
+  t.equal(listDeleteStatuses().length, 1, 'only the one that the password got');
   t.equal(await askAbout(world, given), 401);
 
-  const fresh = await token();
+  const fresh = await getToken();
   const exchanged = { ...asItIs, OS_TOKEN: fresh, ...onProject(projects.other, domain) };
-  const made = await token(exchanged);
+  const made = await getToken(exchanged);
   t.not(made, fresh);
   t.match(readLogout(await run(['logout', '-o', 'json'], exchanged)).tokens, [{ token: 'revoked' }]);
   t.same(await Promise.all([made, fresh].map((each) => askAbout(world, each))), [401, 200]);
 });
 
 testWithKeystone('over TLS: as it was reached, whatever is set now; never unverified', async (t, world) => {
-  const { home, run, token } = sitDown(t, world);
+  const { home, run, getToken } = setUpToken(t, world);
   const { tls, pki, tenancy } = world;
   const authorities = join(home.path, 'ca.pem');
   writeFileSync(authorities, readFileSync(pki.ca));
@@ -182,11 +186,11 @@ testWithKeystone('over TLS: as it was reached, whatever is set now; never unveri
   const here = { ...login, ...onProject(tenancy.projects.demo, tenancy.domain), OS_CACERT: authorities };
   const there = { ...login, ...onProject(tenancy.projects.other, tenancy.domain), OS_INSECURE: 'true' };
 
-  const trusted = await token(here);
+  const trusted = await getToken(here);
   t.match(await run(['logout', '--all'], {}), { status: 0, stdout: / revoked\n$/, stderr: '' });
   t.equal(await askAbout(world, trusted), 401, 'by the authorities that it was reached with');
 
-  const again = await token(here);
+  const again = await getToken(here);
   writeFileSync(authorities, `${readFileSync(pki.ca, 'utf8')}\n`);
   const changed = await run(['logout', '--all', '-o', 'json'], {});
   t.equal(changed.status, 6);
@@ -198,22 +202,22 @@ testWithKeystone('over TLS: as it was reached, whatever is set now; never unveri
   t.equal(await askAbout(world, again), 200);
   t.same(tracesIn(home), [], 'forgotten all the same');
 
-  const doubtful = await token(there);
+  const doubtful = await getToken(there);
   const refused = await run(['logout', '--all', '-o', 'json'], {});
   t.match(readLogout(refused).tokens, [{ token: 'not-revoked', because: /was not checked/ }]);
   t.equal(await askAbout(world, doubtful), 200);
-  const accepted = await token(there);
+  const accepted = await getToken(there);
   t.match(await run(['logout'], there), { status: 0, stdout: / revoked\n$/ }, 'whoever asks for it so gets it');
   t.equal(await askAbout(world, accepted), 401);
 });
 
 void t.test('a Keystone that does not answer, or refuses: forgotten anyway, with a warning and a status', async (t) => {
-  const standIn = await startForTest(t);
+  const standIn = await startKeystoneForTest(t);
   const home = makeHome();
   t.teardown(() => {
     home.remove();
   });
-  const env = loginTo(`${standIn.url}/v3`);
+  const env = makeLoginSettings(`${standIn.url}/v3`);
   t.equal((await runPlugin({ home, env })).status, 0);
   standIn.answerAlways((_request, response) => {
     response.writeHead(503).end();
@@ -226,17 +230,17 @@ void t.test('a Keystone that does not answer, or refuses: forgotten anyway, with
 });
 
 void t.test('a token goes to the endpoint that it is from, and to trusted origins only', async (t) => {
-  const [standIn, other] = [await startForTest(t), await startForTest(t)];
+  const [standIn, other] = [await startKeystoneForTest(t), await startKeystoneForTest(t)];
   const home = makeHome();
   t.teardown(() => {
     home.remove();
   });
-  t.equal((await runPlugin({ home, env: loginTo(`${standIn.url}/v3`) })).status, 0);
+  t.equal((await runPlugin({ home, env: makeLoginSettings(`${standIn.url}/v3`) })).status, 0);
   const before = [standIn.requests.length, other.requests.length];
-  const ran = await runPlugin({ home, env: loginTo(`${other.url}/v3`), args: ['logout', '-o', 'json'] });
+  const ran = await runPlugin({ home, env: makeLoginSettings(`${other.url}/v3`), args: ['logout', '-o', 'json'] });
   t.match(readLogout(ran), { tokens: [] }, 'these settings have no token');
   t.same([standIn.requests.length, other.requests.length], before);
-  t.equal((await runPlugin({ home, env: loginTo(`${other.url}/v3`), args: ['logout', '--all'] })).status, 0);
+  t.equal((await runPlugin({ home, env: makeLoginSettings(`${other.url}/v3`), args: ['logout', '--all'] })).status, 0);
   t.same(
     [standIn.requests.length, other.requests.length],
     [(before[0] ?? 0) + 1, before[1]],
@@ -245,8 +249,8 @@ void t.test('a token goes to the endpoint that it is from, and to trusted origin
 });
 
 testWithKeystone('a planted link under the name of a record is left alone', async (t, world) => {
-  const { home, run, token } = sitDown(t, world);
-  await token();
+  const { home, run, getToken } = setUpToken(t, world);
+  await getToken();
   const [name = ''] = tokensIn(home);
   const canary = join(home.path, 'canary');
   writeFileSync(canary, 'canary', { mode: 0o600 });
@@ -257,8 +261,8 @@ testWithKeystone('a planted link under the name of a record is left alone', asyn
 });
 
 testWithKeystone('logout while many plugins run: no crash, and no stale token afterwards', async (t, world) => {
-  const { home, run, token } = sitDown(t, world);
-  const first = await token();
+  const { home, run, getToken } = setUpToken(t, world);
+  const first = await getToken();
   let stale = 0;
   for (let round = 0; round < 3; round += 1) {
     const plugins = Array.from({ length: 20 }, () => run([]));
@@ -269,7 +273,7 @@ testWithKeystone('logout while many plugins run: no crash, and no stale token af
       t.match(stdout, /"token":"[^"]+"/);
     }
     // Of what plugins that began before the end of the logout were given, some may be dead; nothing after it.
-    const after = await token();
+    const after = await getToken();
     if ((await askAbout(world, after)) !== 200) stale += 1;
     for (const { token: fate } of readLogout(out).tokens) t.equal(fate, 'revoked');
   }

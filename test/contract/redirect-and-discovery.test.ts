@@ -1,10 +1,18 @@
 /** Wherever a server points, the credential goes to the origin that the user named, or nowhere. */
 import t from 'tap';
 import type { Test } from 'tap';
-import * as faults from '../support/faults.ts';
-import { checkFailure, checkSuccess, EXIT, loginTo, PASSWORD, runAlone, startForTest } from '../support/login.ts';
-import type { Ran } from '../support/plugin.ts';
-import type { Handler, StandIn } from '../support/stand-in-keystone.ts';
+import * as faults from '../support/stand-in-faults.ts';
+import {
+  checkFailure,
+  checkSuccess,
+  EXIT_STATUS,
+  makeLoginSettings,
+  PASSWORD,
+  runInFreshHome,
+  startKeystoneForTest,
+} from '../support/check-run.ts';
+import type { RunResult } from '../support/run-plugin.ts';
+import type { Handler, StandInKeystone } from '../support/stand-in-keystone.ts';
 
 t.setTimeout(90_000);
 
@@ -13,12 +21,12 @@ const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jo
 const LOGIN = 'POST /v3/auth/tokens';
 const DISCOVERY = 'GET /';
 
-function linesOf(standIn: StandIn): string[] {
+function linesOf(standIn: StandInKeystone): string[] {
   return standIn.requests.map(({ method, path }) => `${method} ${path}`);
 }
 
 /** Whether any request brought the credential along, whatever for. */
-function credentialSeen(standIn: StandIn): boolean {
+function credentialSeen(standIn: StandInKeystone): boolean {
   return JSON.stringify(standIn.requests).includes(PASSWORD);
 }
 
@@ -32,7 +40,7 @@ async function group(name: string, declare: (t: Test) => Promise<unknown>[]): Pr
 interface Redirected {
   readonly code: 301 | 302 | 303 | 307 | 308;
   /** Where to, seen from Keystone. */
-  readonly location: (keystone: StandIn, other: StandIn) => string;
+  readonly location: (keystone: StandInKeystone, other: StandInKeystone) => string;
 }
 
 const elsewhere: Readonly<Record<string, Redirected['location']>> = {
@@ -49,26 +57,26 @@ for (const [what, from, authPath] of [
     ([301, 302, 303, 307, 308] as const).flatMap((code) => [
       ...Object.entries(elsewhere).map(([target, location]) =>
         t.test(`${String(code)} to ${target}`, inParallel(), async (t) => {
-          const [keystone, other] = [await startForTest(t), await startForTest(t)];
+          const [keystone, other] = [await startKeystoneForTest(t), await startKeystoneForTest(t)];
           const to = location(keystone, other);
-          keystone.answerNext(faults.redirect(code, to), from);
-          const ran = await runAlone({ env: loginTo(keystone.url + authPath) });
+          keystone.answerNext(faults.respondRedirect(code, to), from);
+          const ran = await runInFreshHome({ env: makeLoginSettings(keystone.url + authPath) });
           const { origin } = new URL(to, keystone.url);
           const says = [`redirects to ${origin}`, 'the credential was not sent there', `set OS_AUTH_URL to ${origin}`];
-          checkFailure(t, ran, EXIT.protocol, { says });
+          checkFailure(t, ran, EXIT_STATUS.protocol, { says });
           t.equal(other.requests.length, 0, 'nothing reaches the other origin');
           t.equal(keystone.requests.length, 1, 'nothing reaches it under the other name');
           t.equal(credentialSeen(keystone), what === 'the login');
         }),
       ),
       t.test(`${String(code)} within the origin`, inParallel(), async (t) => {
-        const keystone = await startForTest(t);
+        const keystone = await startKeystoneForTest(t);
         const to = what === 'the login' ? '/v3/auth/tokens/' : '/v3/';
-        keystone.answerNext(faults.redirect(code, to), from);
-        const ran = await runAlone({ env: loginTo(keystone.url + authPath) });
+        keystone.answerNext(faults.respondRedirect(code, to), from);
+        const ran = await runInFreshHome({ env: makeLoginSettings(keystone.url + authPath) });
         if (code === 303) {
           // It asks for a GET: the login would be dropped, and its answer be no token.
-          checkFailure(t, ran, EXIT.protocol, { says: ['redirects in a way that would drop the login'] });
+          checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['redirects in a way that would drop the login'] });
           t.equal(keystone.requests.length, 1);
           return;
         }
@@ -85,30 +93,35 @@ for (const [what, from, authPath] of [
 }
 
 await group('odd redirects', (t) => {
-  const fails = (name: string, handler: (standIn: StandIn) => Handler, says: string, requests: number) =>
+  const fails = (name: string, handler: (standIn: StandInKeystone) => Handler, says: string, requests: number) =>
     t.test(name, inParallel(), async (t) => {
-      const keystone = await startForTest(t);
+      const keystone = await startKeystoneForTest(t);
       keystone.answerAlways(handler(keystone));
-      const ran = await runAlone({ env: loginTo(`${keystone.url}/v3`) });
-      checkFailure(t, ran, EXIT.protocol, { says: [says] });
+      const ran = await runInFreshHome({ env: makeLoginSettings(`${keystone.url}/v3`) });
+      checkFailure(t, ran, EXIT_STATUS.protocol, { says: [says] });
       t.equal(keystone.requests.length, requests);
     });
   let count = 0;
   return [
-    fails('without end', () => faults.redirect(302, '/v3/auth/tokens'), 'redirects without end', 6),
+    fails('without end', () => faults.respondRedirect(302, '/v3/auth/tokens'), 'redirects without end', 6),
     fails(
       'without end, never twice to the same place',
       () => (request, response, exchange) =>
-        faults.redirect(307, `/v3/auth/tokens?${String((count += 1))}`)(request, response, exchange),
+        faults.respondRedirect(307, `/v3/auth/tokens?${String((count += 1))}`)(request, response, exchange),
       'redirects without end',
       6,
     ),
-    fails('to nothing', () => faults.redirect(302, ''), 'redirects without end', 6),
-    fails('to what is no URL', () => faults.redirect(302, 'http://'), 'redirects to elsewhere', 1),
-    fails('to another scheme', () => faults.redirect(302, 'file:///etc/passwd'), 'redirects to elsewhere', 1),
-    fails('to https on another host', () => faults.redirect(308, 'https://localhost/'), 'to https://localhost;', 1),
-    fails('nowhere', () => faults.json(302, {}), 'status 302, which is not Keystone', 1),
-    fails('by a list of choices', () => faults.json(300, {}, { location: '/v3' }), 'status 300', 1),
+    fails('to nothing', () => faults.respondRedirect(302, ''), 'redirects without end', 6),
+    fails('to what is no URL', () => faults.respondRedirect(302, 'http://'), 'redirects to elsewhere', 1),
+    fails('to another scheme', () => faults.respondRedirect(302, 'file:///etc/passwd'), 'redirects to elsewhere', 1),
+    fails(
+      'to https on another host',
+      () => faults.respondRedirect(308, 'https://localhost/'),
+      'to https://localhost;',
+      1,
+    ),
+    fails('nowhere', () => faults.respondJson(302, {}), 'status 302, which is not Keystone', 1),
+    fails('by a list of choices', () => faults.respondJson(300, {}, { location: '/v3' }), 'status 300', 1),
   ];
 });
 
@@ -132,16 +145,16 @@ await group('which request a URL leads to', (t) => {
   return [
     ...cases.map(([path, expected]) =>
       t.test(`"${path}"`, inParallel(), async (t) => {
-        const keystone = await startForTest(t);
-        checkSuccess(t, await runAlone({ env: loginTo(keystone.url + path) }));
+        const keystone = await startKeystoneForTest(t);
+        checkSuccess(t, await runInFreshHome({ env: makeLoginSettings(keystone.url + path) }));
         t.strictSame(linesOf(keystone), expected);
         t.notOk(JSON.stringify(keystone.requests[0]).includes(PASSWORD) && expected === asked);
       }),
     ),
     ...['v3password', 'password'].map((type) =>
       t.test(`auth type ${type}`, inParallel(), async (t) => {
-        const keystone = await startForTest(t);
-        checkSuccess(t, await runAlone({ env: { ...loginTo(keystone.url), OS_AUTH_TYPE: type } }));
+        const keystone = await startKeystoneForTest(t);
+        checkSuccess(t, await runInFreshHome({ env: { ...makeLoginSettings(keystone.url), OS_AUTH_TYPE: type } }));
         t.strictSame(linesOf(keystone), type === 'v3password' ? direct : asked);
       }),
     ),
@@ -152,7 +165,7 @@ await group('which request a URL leads to', (t) => {
 function below(prefix: string): Handler {
   return (request, response, exchange) => {
     request.path = request.path.slice(prefix.length) || '/';
-    return faults.change((answer) => answer)(request, response, exchange);
+    return faults.changeResponse((answer) => answer)(request, response, exchange);
   };
 }
 
@@ -165,35 +178,38 @@ await group('below a path', (t) =>
     ] as const
   ).map(([path, expected]) =>
     t.test(path, inParallel(), async (t) => {
-      const keystone = await startForTest(t);
+      const keystone = await startKeystoneForTest(t);
       const versions = [{ id: 'v3.14', status: 'stable', links: [{ rel: 'self', href: '/identity/v3/' }] }];
       keystone.answerAlways(below('/identity'), 'POST /identity');
       keystone.answerAlways((request, response, exchange) => {
         request.path = request.path.slice('/identity'.length) || '/';
-        return faults.json(300, { versions: { values: versions } })(request, response, exchange);
+        return faults.respondJson(300, { versions: { values: versions } })(request, response, exchange);
       }, 'GET /identity');
-      checkSuccess(t, await runAlone({ env: loginTo(keystone.url + path) }));
+      checkSuccess(t, await runInFreshHome({ env: makeLoginSettings(keystone.url + path) }));
       t.strictSame(linesOf(keystone), expected);
     }),
   ),
 );
 
 interface Discovered {
-  readonly keystone: StandIn;
-  readonly other: StandIn;
-  readonly ran: Ran;
+  readonly keystone: StandInKeystone;
+  readonly other: StandInKeystone;
+  readonly ran: RunResult;
 }
 
-async function discover(t: Test, answer: (keystone: StandIn, other: StandIn) => Handler): Promise<Discovered> {
-  const [keystone, other] = [await startForTest(t), await startForTest(t)];
+async function discover(
+  t: Test,
+  answer: (keystone: StandInKeystone, other: StandInKeystone) => Handler,
+): Promise<Discovered> {
+  const [keystone, other] = [await startKeystoneForTest(t), await startKeystoneForTest(t)];
   keystone.answerAlways(answer(keystone, other), DISCOVERY);
-  return { keystone, other, ran: await runAlone({ env: loginTo(keystone.url) }) };
+  return { keystone, other, ran: await runInFreshHome({ env: makeLoginSettings(keystone.url) }) };
 }
 
 const version = (id: string, status: string, href: string): object => ({ id, status, links: [{ rel: 'self', href }] });
 
 await group('where Keystone says it lives', (t) => {
-  const hrefs: Readonly<Record<string, (keystone: StandIn, other: StandIn) => string>> = {
+  const hrefs: Readonly<Record<string, (keystone: StandInKeystone, other: StandInKeystone) => string>> = {
     'its own': (keystone) => `${keystone.url}/v3/`,
     'another port': (_, other) => `${other.url}/v3/`,
     https: (keystone) => `https://127.0.0.1:${String(keystone.port)}/v3`,
@@ -212,12 +228,12 @@ await group('where Keystone says it lives', (t) => {
   return Object.entries(hrefs).map(([name, href]) =>
     t.test(name, inParallel(), async (t) => {
       const { keystone, other, ran } = await discover(t, (...both) =>
-        faults.json(300, { versions: { values: [version('v3.14', 'stable', href(...both))] } }),
+        faults.respondJson(300, { versions: { values: [version('v3.14', 'stable', href(...both))] } }),
       );
       t.equal(other.requests.length, 0, 'nothing reaches the other origin');
       t.equal(keystone.countLogins() + Number(name === 'nothing'), 1, linesOf(keystone).join());
       // An empty link is the root itself, where nobody logs in.
-      if (name === 'nothing') checkFailure(t, ran, EXIT.protocol, { says: ['no Keystone v3'] });
+      if (name === 'nothing') checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['no Keystone v3'] });
       else checkSuccess(t, ran);
     }),
   );
@@ -226,36 +242,39 @@ await group('where Keystone says it lives', (t) => {
 await group('what Keystone says of its versions', (t) => {
   const stable = (id: string, href = '/v3/'): object => version(id, 'stable', href);
   const usable: Readonly<Record<string, Handler>> = {
-    'a list with 300': faults.json(300, { versions: { values: [stable('v3.14')] } }),
-    'a list with 200': faults.json(200, { versions: { values: [stable('v3.14')] } }),
-    'a plain list': faults.json(200, { versions: [stable('v3.14')] }),
-    'one version': faults.json(200, { version: stable('v3.14') }),
-    'the oldest name': faults.json(200, { version: version('v3', 'CURRENT', '/v3/') }),
-    'v4 beside v3': faults.json(200, { versions: { values: [stable('v4.0', '/v4'), stable('v3.14')] } }),
-    'v2.0 beside v3': faults.json(300, {
+    'a list with 300': faults.respondJson(300, { versions: { values: [stable('v3.14')] } }),
+    'a list with 200': faults.respondJson(200, { versions: { values: [stable('v3.14')] } }),
+    'a plain list': faults.respondJson(200, { versions: [stable('v3.14')] }),
+    'one version': faults.respondJson(200, { version: stable('v3.14') }),
+    'the oldest name': faults.respondJson(200, { version: version('v3', 'CURRENT', '/v3/') }),
+    'v4 beside v3': faults.respondJson(200, { versions: { values: [stable('v4.0', '/v4'), stable('v3.14')] } }),
+    'v2.0 beside v3': faults.respondJson(300, {
       versions: { values: [version('v2.0', 'deprecated', '/v2.0'), version('v3.0', 'supported', '/v3')] },
     }),
-    'the highest of several': faults.json(300, {
+    'the highest of several': faults.respondJson(300, {
       versions: { values: [stable('v3.9', '/old'), stable('v3.14'), version('v3.20', 'experimental', '/new')] },
     }),
-    'no links': faults.json(300, { versions: { values: [{ id: 'v3.14', status: 'stable' }] } }),
-    'odd links': faults.json(300, {
+    'no links': faults.respondJson(300, { versions: { values: [{ id: 'v3.14', status: 'stable' }] } }),
+    'odd links': faults.respondJson(300, {
       versions: { values: [{ id: 'v3.14', status: 'stable', links: [null, 1, [], { rel: 'self', href: 1 }] }] },
     }),
     // Then what usually is right is tried.
-    '403': faults.keystoneError(403, 'No.'),
-    '404': faults.html(404),
-    HTML: faults.html(200),
-    '500': faults.html(500),
-    'broken JSON': faults.json(200, '{"versions": {"values": [{'),
-    'a list': faults.json(200, []),
-    'nothing of interest': faults.json(200, { versions: { values: [null, 1, 'v3', []] }, version: 3 }),
+    '403': faults.respondKeystoneError(403, 'No.'),
+    '404': faults.respondHtml(404),
+    HTML: faults.respondHtml(200),
+    '500': faults.respondHtml(500),
+    'broken JSON': faults.respondJson(200, '{"versions": {"values": [{'),
+    'a list': faults.respondJson(200, []),
+    'nothing of interest': faults.respondJson(200, { versions: { values: [null, 1, 'v3', []] }, version: 3 }),
   };
   const unusable: Readonly<Record<string, readonly [Handler, string]>> = {
-    'only v4.0': [faults.json(200, { versions: { values: [stable('v4.0', '/v4/')] } }), 'offers v4.0, but not v3'],
-    'only v2.0': [faults.json(300, { versions: { values: [stable('v2.0')] } }), 'offers v2.0, but not v3'],
+    'only v4.0': [
+      faults.respondJson(200, { versions: { values: [stable('v4.0', '/v4/')] } }),
+      'offers v4.0, but not v3',
+    ],
+    'only v2.0': [faults.respondJson(300, { versions: { values: [stable('v2.0')] } }), 'offers v2.0, but not v3'],
     'a wall of text': [
-      faults.json(300, { versions: [{ id: '\x1b[31m'.repeat(10_000) }] }),
+      faults.respondJson(300, { versions: [{ id: '\x1b[31m'.repeat(10_000) }] }),
       'offers \\u{1b}[31m\\u{1b}[31m',
     ],
   };
@@ -268,7 +287,7 @@ await group('what Keystone says of its versions', (t) => {
       }),
     ),
     t.test('v3 is on its way out', inParallel(), async (t) => {
-      const old = faults.json(300, { versions: [version('v3.14', 'deprecated', '/v3'), stable('v4.0', '/v4')] });
+      const old = faults.respondJson(300, { versions: [version('v3.14', 'deprecated', '/v3'), stable('v4.0', '/v4')] });
       const { keystone, ran } = await discover(t, () => old);
       checkSuccess(t, ran, [/calls its v3 deprecated/]);
       t.strictSame(linesOf(keystone), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
@@ -276,7 +295,7 @@ await group('what Keystone says of its versions', (t) => {
     ...Object.entries(unusable).map(([name, [handler, says]]) =>
       t.test(name, inParallel(), async (t) => {
         const { keystone, ran } = await discover(t, () => handler);
-        checkFailure(t, ran, EXIT.protocol, { says: [says, 'OS_AUTH_URL'] });
+        checkFailure(t, ran, EXIT_STATUS.protocol, { says: [says, 'OS_AUTH_URL'] });
         t.ok(ran.stderr.length < 3500, 'no wall of text');
         t.strictSame(linesOf(keystone), ['GET /']);
       }),

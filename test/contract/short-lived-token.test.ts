@@ -4,18 +4,18 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startKeystone } from '../../scripts/keystone/keystone.ts';
-import { checkSuccess } from '../support/login.ts';
-import type { Credential } from '../support/login.ts';
-import { makeHome, runPlugin } from '../support/plugin.ts';
+import { checkSuccess } from '../support/check-run.ts';
+import type { ExecCredentialStatus } from '../support/check-run.ts';
+import { makeHome, runPlugin } from '../support/run-plugin.ts';
 import { validateToken } from '../support/tenancy.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
 
 testWithKeystone('a token of seconds is used for half its life', async (t) => {
   const lifeMs = 10_000;
   const dir = t.testdir();
   const keystone = await startKeystone({ dir: join(dir, 'keystone'), expirationSeconds: lifeMs / 1000 });
   t.teardown(() => keystone.stop());
-  const mark = markRequests(keystone);
+  const mark = watchRequests(keystone);
   const home = makeHome();
   t.teardown(() => home.remove());
   const env = {
@@ -25,14 +25,14 @@ testWithKeystone('a token of seconds is used for half its life', async (t) => {
     OS_PASSWORD: keystone.adminPassword,
     OS_SYSTEM_SCOPE: 'all',
   };
-  const run = async (): Promise<Credential> => checkSuccess(t, await runPlugin({ home, env }));
+  const run = async (): Promise<ExecCredentialStatus> => checkSuccess(t, await runPlugin({ home, env }));
   const first = await run();
   t.equal((await run()).token, first.token, 'in the first half');
-  t.equal(requestsSince(mark).length, 1);
+  t.equal(listRequests(mark).length, 1);
   const halfMs = lifeMs / 2;
   // The stamp is floored, so this is up to a second after the middle.
   await sleep(Math.max(0, Date.parse(first.expirationTimestamp) + 1000 - halfMs - Date.now()));
   t.not((await run()).token, first.token, 'in the second half');
-  t.equal(requestsSince(mark).length, 2);
+  t.equal(listRequests(mark).length, 2);
   t.ok(await validateToken(keystone, first.token), 'which was not yet at its end');
 });

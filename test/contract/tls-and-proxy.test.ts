@@ -7,12 +7,20 @@ import type { SecureVersion } from 'node:tls';
 import t from 'tap';
 import type { Test } from 'tap';
 import { makePki } from '../../scripts/pki.ts';
-import { redirect } from '../support/faults.ts';
-import { checkFailure, checkSuccess, EXIT, loginTo, PASSWORD, runAlone, startForTest } from '../support/login.ts';
-import { makeHome, runPlugin } from '../support/plugin.ts';
+import { respondRedirect } from '../support/stand-in-faults.ts';
+import {
+  checkFailure,
+  checkSuccess,
+  EXIT_STATUS,
+  makeLoginSettings,
+  PASSWORD,
+  runInFreshHome,
+  startKeystoneForTest,
+} from '../support/check-run.ts';
+import { makeHome, runPlugin } from '../support/run-plugin.ts';
 import { startConnectProxy } from '../support/proxy.ts';
 import type { ConnectProxy, ConnectProxyOptions } from '../support/proxy.ts';
-import type { StandInOptions } from '../support/stand-in-keystone.ts';
+import type { StandInKeystoneOptions } from '../support/stand-in-keystone.ts';
 
 t.setTimeout(90_000);
 
@@ -56,8 +64,8 @@ async function startOldServer(t: Test, version: SecureVersion): Promise<Server> 
   return { url: `https://127.0.0.1:${String(port)}`, countBytes: () => bytes };
 }
 
-async function startServer(t: Test, options?: StandInOptions): Promise<Server> {
-  const standIn = await startForTest(t, options);
+async function startServer(t: Test, options?: StandInKeystoneOptions): Promise<Server> {
+  const standIn = await startKeystoneForTest(t, options);
   return { url: standIn.url, countBytes: () => JSON.stringify(standIn.requests).length - '[]'.length };
 }
 
@@ -111,7 +119,7 @@ const badServers: Readonly<Record<string, BadServer>> = {
     },
     says: 'does not speak TLS there',
     hint: 'check the port',
-    status: EXIT.protocol,
+    status: EXIT_STATUS.protocol,
   },
   'a demand for a client certificate': {
     start: (t) => startServer(t, { tls: { ...pki.server, clientCa: pki.ca } }),
@@ -121,10 +129,10 @@ const badServers: Readonly<Record<string, BadServer>> = {
 };
 
 await group('bad TLS', (t) =>
-  Object.entries(badServers).flatMap(([name, { start, says, hint, status = EXIT.unreachable }]) => [
+  Object.entries(badServers).flatMap(([name, { start, says, hint, status = EXIT_STATUS.unreachable }]) => [
     t.test(name, inParallel(), async (t) => {
       const server = await start(t);
-      const ran = await runAlone({ env: { ...loginTo(`${server.url}/v3`), ...trusting } });
+      const ran = await runInFreshHome({ env: { ...makeLoginSettings(`${server.url}/v3`), ...trusting } });
       checkFailure(t, ran, status, { says: [server.url, says, hint] });
       t.equal(server.countBytes(), 0, 'nothing reaches it');
     }),
@@ -134,7 +142,7 @@ await group('bad TLS', (t) =>
         NODE_TLS_REJECT_UNAUTHORIZED: '0',
         NODE_OPTIONS: '--tls-min-v1.0 --tls-cipher-list=ALL@SECLEVEL=0',
       };
-      const ran = await runAlone({ env: { ...loginTo(`${server.url}/v3`), ...trusting, ...lax } });
+      const ran = await runInFreshHome({ env: { ...makeLoginSettings(`${server.url}/v3`), ...trusting, ...lax } });
       checkFailure(t, ran, status, { says: [server.url, says, hint] });
       t.equal(server.countBytes(), 0, 'nothing reaches it');
     }),
@@ -147,7 +155,7 @@ await group('whom to trust', (t) => {
   copyFileSync(pki.ca, join(ours, 'ca.pem'));
   const bundle = join(directory, 'bundle.pem');
   writeFileSync(bundle, `# a comment\n${readFileSync(pki.untrusted.ca, 'utf8')}\n${readFileSync(pki.ca, 'utf8')}`);
-  type Case = Pick<Parameters<typeof runAlone>[0], 'args' | 'env' | 'cwd'>;
+  type Case = Pick<Parameters<typeof runInFreshHome>[0], 'args' | 'env' | 'cwd'>;
   const good: Readonly<Record<string, Case>> = {
     OS_CACERT: { env: trusting },
     '--cacert': { args: ['--cacert', pki.ca] },
@@ -165,16 +173,19 @@ await group('whom to trust', (t) => {
   return [
     ...Object.entries(good).map(([name, run]) =>
       t.test(name, inParallel(), async (t) => {
-        const keystone = await startForTest(t, { tls: pki.server });
-        checkSuccess(t, await runAlone({ ...run, env: { ...loginTo(`${keystone.url}/v3`), ...run.env } }));
+        const keystone = await startKeystoneForTest(t, { tls: pki.server });
+        checkSuccess(
+          t,
+          await runInFreshHome({ ...run, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...run.env } }),
+        );
         t.equal(keystone.countLogins(), 1);
       }),
     ),
     ...Object.entries(bad).map(([name, run]) =>
       t.test(name, inParallel(), async (t) => {
-        const keystone = await startForTest(t, { tls: pki.server });
-        const ran = await runAlone({ ...run, env: { ...loginTo(`${keystone.url}/v3`), ...run.env } });
-        checkFailure(t, ran, EXIT.unreachable, { says: ['certificate is not trusted'] });
+        const keystone = await startKeystoneForTest(t, { tls: pki.server });
+        const ran = await runInFreshHome({ ...run, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...run.env } });
+        checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['certificate is not trusted'] });
         t.equal(keystone.requests.length, 0);
       }),
     ),
@@ -191,29 +202,31 @@ await group('no checks, on demand', (t) => {
   return [
     ...Object.entries(ways).map(([name, { args = [], env = {}, named }]) =>
       t.test(name, inParallel(), async (t) => {
-        const keystone = await startForTest(t, { tls: pki.wrongHost });
+        const keystone = await startKeystoneForTest(t, { tls: pki.wrongHost });
         const home = makeHome();
         t.teardown(() => home.remove());
-        const run = { home, args, env: { ...loginTo(`${keystone.url}/v3`), ...env } };
+        const run = { home, args, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...env } };
         const warning = `Keystone's certificate is not checked, because of ${named}`;
         const first = checkSuccess(t, await runPlugin(run), [warning]);
         t.strictSame(checkSuccess(t, await runPlugin(run), [warning]), first, 'a hit warns too');
         t.equal(keystone.countLogins(), 1);
 
-        const checked = await runPlugin({ home, env: { ...loginTo(`${keystone.url}/v3`), ...trusting } });
-        checkFailure(t, checked, EXIT.unreachable, { says: ['another host name'] });
+        const checked = await runPlugin({ home, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting } });
+        checkFailure(t, checked, EXIT_STATUS.unreachable, { says: ['another host name'] });
       }),
     ),
     t.test('OS_INSECURE=false and OS_VERIFY=true', inParallel(), async (t) => {
-      const keystone = await startForTest(t, { tls: pki.server });
-      const env = { ...loginTo(`${keystone.url}/v3`), OS_INSECURE: 'false', OS_VERIFY: 'true' };
-      checkFailure(t, await runAlone({ env }), EXIT.unreachable, { says: ['certificate is not trusted'] });
-      checkSuccess(t, await runAlone({ env: { ...env, ...trusting } }));
+      const keystone = await startKeystoneForTest(t, { tls: pki.server });
+      const env = { ...makeLoginSettings(`${keystone.url}/v3`), OS_INSECURE: 'false', OS_VERIFY: 'true' };
+      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, { says: ['certificate is not trusted'] });
+      checkSuccess(t, await runInFreshHome({ env: { ...env, ...trusting } }));
     }),
     t.test('what is neither', inParallel(), async (t) => {
-      const keystone = await startForTest(t, { tls: pki.server });
-      const env = { ...loginTo(`${keystone.url}/v3`), OS_INSECURE: 'perhaps' };
-      checkFailure(t, await runAlone({ env }), EXIT.config, { says: ['OS_INSECURE must be true or false'] });
+      const keystone = await startKeystoneForTest(t, { tls: pki.server });
+      const env = { ...makeLoginSettings(`${keystone.url}/v3`), OS_INSECURE: 'perhaps' };
+      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.config, {
+        says: ['OS_INSECURE must be true or false'],
+      });
     }),
   ];
 });
@@ -268,25 +281,30 @@ await group('a client certificate', (t) => {
   return [
     ...Object.entries(good).map(([name, env]) =>
       t.test(name, inParallel(), async (t) => {
-        const keystone = await startForTest(t, { tls: { ...pki.server, clientCa: pki.ca } });
-        checkSuccess(t, await runAlone({ env: { ...loginTo(`${keystone.url}/v3`), ...trusting, ...env } }));
+        const keystone = await startKeystoneForTest(t, { tls: { ...pki.server, clientCa: pki.ca } });
+        checkSuccess(
+          t,
+          await runInFreshHome({ env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, ...env } }),
+        );
         t.equal(keystone.countLogins(), 1);
       }),
     ),
     ...Object.entries(bad).map(([name, [env, ...says]]) =>
       t.test(name, inParallel(), async (t) => {
-        const keystone = await startForTest(t, { tls: pki.server });
-        const ran = await runAlone({ env: { ...loginTo(`${keystone.url}/v3`), ...trusting, ...env } });
-        checkFailure(t, ran, EXIT.config, { says });
+        const keystone = await startKeystoneForTest(t, { tls: pki.server });
+        const ran = await runInFreshHome({ env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, ...env } });
+        checkFailure(t, ran, EXIT_STATUS.config, { says });
         t.notMatch(ran.stderr, /BEGIN [A-Z ]*PRIVATE|sesame/, 'nothing of a key');
         t.equal(keystone.requests.length, 0);
       }),
     ),
     t.test('one that Keystone does not know', inParallel(), async (t) => {
-      const keystone = await startForTest(t, { tls: { ...pki.server, clientCa: pki.ca } });
+      const keystone = await startKeystoneForTest(t, { tls: { ...pki.server, clientCa: pki.ca } });
       const { cert: OS_CERT, key: OS_KEY } = pki.untrusted.server;
-      const ran = await runAlone({ env: { ...loginTo(`${keystone.url}/v3`), ...trusting, OS_CERT, OS_KEY } });
-      checkFailure(t, ran, EXIT.unreachable, { says: ['cannot be used'] });
+      const ran = await runInFreshHome({
+        env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, OS_CERT, OS_KEY },
+      });
+      checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['cannot be used'] });
       t.equal(keystone.requests.length, 0);
     }),
   ];
@@ -315,9 +333,9 @@ await group('a proxy', (t) => {
   return [
     ...['HTTPS_PROXY', 'https_proxy'].map((name) =>
       t.test(name, inParallel(), async (t) => {
-        const [keystone, proxy] = [await startForTest(t, { tls: pki.server }), await startProxy(t)];
-        const env = { ...loginTo(keystone.url), ...trusting, [name]: proxy.url };
-        checkSuccess(t, await runAlone({ env }));
+        const [keystone, proxy] = [await startKeystoneForTest(t, { tls: pki.server }), await startProxy(t)];
+        const env = { ...makeLoginSettings(keystone.url), ...trusting, [name]: proxy.url };
+        checkSuccess(t, await runInFreshHome({ env }));
         t.equal(keystone.countLogins(), 1);
         // The discovery and the login share a tunnel.
         checkTunnels(t, proxy, [keystone.url]);
@@ -326,65 +344,82 @@ await group('a proxy', (t) => {
     ),
     ...['NO_PROXY', 'no_proxy'].map((name) =>
       t.test(name, inParallel(), async (t) => {
-        const [keystone, proxy] = [await startForTest(t, { tls: pki.server }), await startProxy(t)];
-        const env = { ...loginTo(keystone.url), ...trusting, HTTPS_PROXY: proxy.url, [name]: 'example.com,127.0.0.1' };
-        checkSuccess(t, await runAlone({ env }));
+        const [keystone, proxy] = [await startKeystoneForTest(t, { tls: pki.server }), await startProxy(t)];
+        const env = {
+          ...makeLoginSettings(keystone.url),
+          ...trusting,
+          HTTPS_PROXY: proxy.url,
+          [name]: 'example.com,127.0.0.1',
+        };
+        checkSuccess(t, await runInFreshHome({ env }));
         checkTunnels(t, proxy, []);
       }),
     ),
     t.test('of https', inParallel(), async (t) => {
-      const keystone = await startForTest(t, { tls: pki.server });
+      const keystone = await startKeystoneForTest(t, { tls: pki.server });
       const proxy = await startProxy(t, { tls: pki.server });
-      const env = { ...loginTo(keystone.url), HTTPS_PROXY: proxy.url };
-      checkFailure(t, await runAlone({ env }), EXIT.unreachable, { says: ['certificate'] });
+      const env = { ...makeLoginSettings(keystone.url), HTTPS_PROXY: proxy.url };
+      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, { says: ['certificate'] });
       checkTunnels(t, proxy, []);
-      checkSuccess(t, await runAlone({ env: { ...env, ...trusting } }));
+      checkSuccess(t, await runInFreshHome({ env: { ...env, ...trusting } }));
       checkTunnels(t, proxy, [keystone.url]);
     }),
     t.test('bad TLS behind it', inParallel(), async (t) => {
-      const [keystone, proxy] = [await startForTest(t, { tls: pki.wrongHost }), await startProxy(t)];
-      const env = { ...loginTo(keystone.url), ...trusting, HTTPS_PROXY: proxy.url };
-      checkFailure(t, await runAlone({ env }), EXIT.unreachable, { says: ['certificate is for another host name'] });
+      const [keystone, proxy] = [await startKeystoneForTest(t, { tls: pki.wrongHost }), await startProxy(t)];
+      const env = { ...makeLoginSettings(keystone.url), ...trusting, HTTPS_PROXY: proxy.url };
+      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, {
+        says: ['certificate is for another host name'],
+      });
       t.equal(keystone.requests.length, 0);
       checkTunnels(t, proxy, [keystone.url]);
     }),
     ...([canary, 'wrong'] as const).map((password) =>
       t.test(`with ${password === canary ? 'the right' : 'a wrong'} password`, inParallel(), async (t) => {
-        const keystone = await startForTest(t, { tls: pki.server });
+        const keystone = await startKeystoneForTest(t, { tls: pki.server });
         const proxy = await startProxy(t, { credentials: { user: 'squid', password: canary } });
         const HTTPS_PROXY = proxy.url.replace('//', `//squid:${password}-and-more@`);
         const right = proxy.url.replace('//', `//squid:${canary}@`);
-        const env = { ...loginTo(keystone.url), ...trusting, HTTPS_PROXY: password === canary ? right : HTTPS_PROXY };
-        const ran = await runAlone({ env });
+        const env = {
+          ...makeLoginSettings(keystone.url),
+          ...trusting,
+          HTTPS_PROXY: password === canary ? right : HTTPS_PROXY,
+        };
+        const ran = await runInFreshHome({ env });
         t.notMatch(ran.stderr, /squid|canary-of|and-more/, 'nothing of its credentials');
-        const verbose = await runAlone({ env, args: ['--verbose'] });
+        const verbose = await runInFreshHome({ env, args: ['--verbose'] });
         t.notMatch(verbose.stderr, /squid|canary-of|and-more/, 'nothing of its credentials');
         if (password === canary) checkSuccess(t, ran);
-        else checkFailure(t, ran, EXIT.unreachable, { says: ['the proxy does not let us through', 'HTTPS_PROXY'] });
+        else
+          checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['the proxy does not let us through', 'HTTPS_PROXY'] });
         checkTunnels(t, proxy, [keystone.url, keystone.url]);
       }),
     ),
     t.test('that refuses', inParallel(), async (t) => {
       const proxy = await startProxy(t);
-      const env = { ...loginTo('https://keystone.example.test:5000/v3'), HTTPS_PROXY: proxy.url };
+      const env = { ...makeLoginSettings('https://keystone.example.test:5000/v3'), HTTPS_PROXY: proxy.url };
       const says = ['https://keystone.example.test:5000', 'the proxy does not let us through', 'NO_PROXY'];
-      checkFailure(t, await runAlone({ env }), EXIT.unreachable, { says });
+      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, { says });
       checkTunnels(t, proxy, ['https://keystone.example.test:5000']);
     }),
     t.test('that knows a host that we do not', inParallel(), async (t) => {
-      const keystone = await startForTest(t, { tls: pki.wrongHost });
+      const keystone = await startKeystoneForTest(t, { tls: pki.wrongHost });
       const proxy = await startProxy(t, { loopbackNames: ['wrong.example'] });
       const url = `https://wrong.example:${String(keystone.port)}`;
-      checkSuccess(t, await runAlone({ env: { ...loginTo(url), ...trusting, HTTPS_PROXY: proxy.url } }));
+      checkSuccess(
+        t,
+        await runInFreshHome({ env: { ...makeLoginSettings(url), ...trusting, HTTPS_PROXY: proxy.url } }),
+      );
       checkTunnels(t, proxy, [url]);
     }),
     t.test('that is not there', inParallel(), async (t) => {
-      const keystone = await startForTest(t, { tls: pki.server });
+      const keystone = await startKeystoneForTest(t, { tls: pki.server });
       const gone = await startConnectProxy();
       await gone.close();
       const HTTPS_PROXY = gone.url.replace('//', `//squid:${canary}@`);
-      const ran = await runAlone({ env: { ...loginTo(keystone.url), ...trusting, HTTPS_PROXY } });
-      checkFailure(t, ran, EXIT.unreachable, { says: ['the proxy cannot be reached', 'HTTPS_PROXY', 'NO_PROXY'] });
+      const ran = await runInFreshHome({ env: { ...makeLoginSettings(keystone.url), ...trusting, HTTPS_PROXY } });
+      checkFailure(t, ran, EXIT_STATUS.unreachable, {
+        says: ['the proxy cannot be reached', 'HTTPS_PROXY', 'NO_PROXY'],
+      });
       t.notMatch(ran.stderr, /squid|canary-of/);
       t.equal(keystone.requests.length, 0);
     }),
@@ -404,48 +439,51 @@ await group('http://', (t) => {
   return [
     ...['127.0.0.1', 'localhost'].map((host) =>
       t.test(`to ${host}, never through a proxy`, inParallel(), async (t) => {
-        const [keystone, proxy] = [await startForTest(t), await startProxy(t)];
-        const env = { ...loginTo(`http://${host}:${String(keystone.port)}/v3`), ...everyProxy(proxy) };
-        checkSuccess(t, await runAlone({ env }));
+        const [keystone, proxy] = [await startKeystoneForTest(t), await startProxy(t)];
+        const env = { ...makeLoginSettings(`http://${host}:${String(keystone.port)}/v3`), ...everyProxy(proxy) };
+        checkSuccess(t, await runInFreshHome({ env }));
         t.equal(keystone.countLogins(), 1);
         checkTunnels(t, proxy, []);
       }),
     ),
     t.test('from which a redirect leads to https', inParallel(), async (t) => {
-      const [plain, keystone] = [await startForTest(t), await startForTest(t, { tls: pki.server })];
-      plain.answerAlways(redirect(308, `${keystone.url}/v3/auth/tokens`));
-      checkSuccess(t, await runAlone({ env: { ...loginTo(`${plain.url}/v3`), ...trusting } }));
+      const [plain, keystone] = [await startKeystoneForTest(t), await startKeystoneForTest(t, { tls: pki.server })];
+      plain.answerAlways(respondRedirect(308, `${keystone.url}/v3/auth/tokens`));
+      checkSuccess(t, await runInFreshHome({ env: { ...makeLoginSettings(`${plain.url}/v3`), ...trusting } }));
       t.equal(keystone.countLogins(), 1);
     }),
     t.test('to which a redirect leads', inParallel(), async (t) => {
-      const [plain, keystone] = [await startForTest(t), await startForTest(t, { tls: pki.server })];
-      keystone.answerAlways(redirect(308, `${plain.url}/v3/auth/tokens`));
-      const ran = await runAlone({ env: { ...loginTo(`${keystone.url}/v3`), ...trusting }, args: ['--allow-http'] });
-      checkFailure(t, ran, EXIT.protocol, { says: [`redirects to ${plain.url}`] });
+      const [plain, keystone] = [await startKeystoneForTest(t), await startKeystoneForTest(t, { tls: pki.server })];
+      keystone.answerAlways(respondRedirect(308, `${plain.url}/v3/auth/tokens`));
+      const ran = await runInFreshHome({
+        env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting },
+        args: ['--allow-http'],
+      });
+      checkFailure(t, ran, EXIT_STATUS.protocol, { says: [`redirects to ${plain.url}`] });
       t.equal(plain.requests.length, 0);
     }),
     // An address that leads to this machine, although none of loopback's.
     t.test('to another machine', inParallel(), async (t) => {
-      const [keystone, proxy] = [await startForTest(t), await startProxy(t)];
-      const env = { ...loginTo(`http://0.0.0.0:${String(keystone.port)}/v3`), ...everyProxy(proxy) };
+      const [keystone, proxy] = [await startKeystoneForTest(t), await startProxy(t)];
+      const env = { ...makeLoginSettings(`http://0.0.0.0:${String(keystone.port)}/v3`), ...everyProxy(proxy) };
       const says = ['OS_AUTH_URL is http://', 'unencrypted', '--allow-http'];
-      checkFailure(t, await runAlone({ env }), EXIT.config, { says });
+      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.config, { says });
       t.equal(keystone.requests.length, 0, 'nothing is sent');
 
-      checkSuccess(t, await runAlone({ env, args: ['--allow-http'] }));
+      checkSuccess(t, await runInFreshHome({ env, args: ['--allow-http'] }));
       t.equal(keystone.countLogins(), 1);
       checkTunnels(t, proxy, []);
     }),
     ...['localhost.example.test', '127.0.0.1.example.test', '127.example.test', '10.0.0.1', '[::2]'].map((host) =>
       t.test(`to ${host}`, inParallel(), async (t) => {
-        const ran = await runAlone({ env: loginTo(`http://${host}/v3`) });
-        checkFailure(t, ran, EXIT.config, { says: ['OS_AUTH_URL is http://'] });
+        const ran = await runInFreshHome({ env: makeLoginSettings(`http://${host}/v3`) });
+        checkFailure(t, ran, EXIT_STATUS.config, { says: ['OS_AUTH_URL is http://'] });
       }),
     ),
     ...['http://alice:pw@127.0.0.1/v3', 'ftp://127.0.0.1/', 'keystone.example.test', 'https://'].map((url) =>
       t.test(`not a URL to use: ${url}`, inParallel(), async (t) => {
-        const ran = await runAlone({ env: loginTo(url) });
-        checkFailure(t, ran, EXIT.config, { says: [/OS_AUTH_URL (is not a URL|must )/] });
+        const ran = await runInFreshHome({ env: makeLoginSettings(url) });
+        checkFailure(t, ran, EXIT_STATUS.config, { says: [/OS_AUTH_URL (is not a URL|must )/] });
         t.notMatch(ran.stderr, 'alice');
       }),
     ),

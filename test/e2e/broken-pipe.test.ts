@@ -4,23 +4,23 @@ import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
 import type { Test } from 'tap';
-import { EXIT, loginTo, startForTest } from '../support/login.ts';
-import { COMMAND, makeEnvironment, makeHome } from '../support/plugin.ts';
-import type { Home } from '../support/plugin.ts';
+import { EXIT_STATUS, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
+import { PLUGIN_COMMAND, makeEnvironment, makeHome } from '../support/run-plugin.ts';
+import type { Home } from '../support/run-plugin.ts';
 
 t.setTimeout(60_000);
 
-const keystone = await startForTest(t);
-const login = loginTo(`${keystone.url}/v3`);
+const keystone = await startKeystoneForTest(t);
+const login = makeLoginSettings(`${keystone.url}/v3`);
 
-interface Said {
+interface Output {
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /** Runs a script for /bin/sh in which `"$@"` is the plugin and descriptor 3 is stdout whatever is done to it. */
-async function runShell(home: Home, script: string, env: Readonly<Record<string, string>> = login): Promise<Said> {
-  const child = spawn('/bin/sh', ['-c', `exec 3>&1; ${script}`, 'sh', ...COMMAND], {
+async function runShell(home: Home, script: string, env: Readonly<Record<string, string>> = login): Promise<Output> {
+  const child = spawn('/bin/sh', ['-c', `exec 3>&1; ${script}`, 'sh', ...PLUGIN_COMMAND], {
     cwd: home.path,
     env: makeEnvironment(home, env),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -30,15 +30,15 @@ async function runShell(home: Home, script: string, env: Readonly<Record<string,
   return { stdout, stderr };
 }
 
-function enter(t: Test): Home {
+function setUpHome(t: Test): Home {
   const home = makeHome();
   t.teardown(() => home.remove());
   return home;
 }
 
 /** The first run logs in, the later ones find its token: they go separate ways to stdout. */
-async function twice(t: Test, script: string, expected: Said): Promise<void> {
-  const home = enter(t);
+async function runTwice(t: Test, script: string, expected: Output): Promise<void> {
+  const home = setUpHome(t);
   const before = keystone.countLogins();
   t.strictSame(await runShell(home, script), expected, 'the first run');
   t.strictSame(await runShell(home, script), expected, 'a hit');
@@ -46,7 +46,7 @@ async function twice(t: Test, script: string, expected: Said): Promise<void> {
 }
 
 await t.test('plugin | true, twenty times', async (t) => {
-  const home = enter(t);
+  const home = setUpHome(t);
   const rounds = 20;
   // The right side is gone before the left one writes, which takes a tenth of a second at least.
   const script = '{ "$@"; echo "status $?" >&3; } | true';
@@ -56,7 +56,7 @@ await t.test('plugin | true, twenty times', async (t) => {
 });
 
 await t.test('plugin --force-refresh | true', async (t) => {
-  const home = enter(t);
+  const home = setUpHome(t);
   const script = '{ "$@" --force-refresh; echo "status $?" >&3; } | true';
   for (let round = 1; round <= 5; round += 1) {
     t.strictSame(await runShell(home, script), { stdout: 'status 0\n', stderr: '' });
@@ -64,7 +64,7 @@ await t.test('plugin --force-refresh | true', async (t) => {
 });
 
 await t.test('help and version | true', async (t) => {
-  const home = enter(t);
+  const home = setUpHome(t);
   for (const flag of ['--help', '--version']) {
     const said = await runShell(home, `{ "$@" ${flag}; echo "status $?" >&3; } | true`);
     t.strictSame(said, { stdout: 'status 0\n', stderr: '' });
@@ -72,26 +72,26 @@ await t.test('help and version | true', async (t) => {
 });
 
 await t.test('a failure whose reader is gone', async (t) => {
-  const home = enter(t);
+  const home = setUpHome(t);
   const script = '{ "$@" 2>&1 >/dev/null; echo "status $?" >&3; } | true';
   const said = await runShell(home, script, { ...login, OS_PASSWORD: 'wrong' });
-  t.strictSame(said, { stdout: `status ${String(EXIT.refused)}\n`, stderr: '' });
+  t.strictSame(said, { stdout: `status ${String(EXIT_STATUS.refused)}\n`, stderr: '' });
 });
 
 await t.test('stdout closed', async (t) => {
-  await twice(t, '"$@" >&-; echo "status $?" >&3', { stdout: 'status 0\n', stderr: '' });
+  await runTwice(t, '"$@" >&-; echo "status $?" >&3', { stdout: 'status 0\n', stderr: '' });
 });
 
 await t.test('everything closed', async (t) => {
-  await twice(t, '"$@" <&- >&- 2>&-; echo "status $?" >&3', { stdout: 'status 0\n', stderr: '' });
+  await runTwice(t, '"$@" <&- >&- 2>&-; echo "status $?" >&3', { stdout: 'status 0\n', stderr: '' });
 });
 
 await t.test('a full disk', { skip: existsSync('/dev/full') ? false : 'this system has no /dev/full' }, async (t) => {
   const stderr = 'client-keystone-auth: stdout cannot be written (ENOSPC)\n';
-  await twice(t, '"$@" >/dev/full; echo "status $?" >&3', { stdout: 'status 1\n', stderr });
+  await runTwice(t, '"$@" >/dev/full; echo "status $?" >&3', { stdout: 'status 1\n', stderr });
 
-  const home = enter(t);
+  const home = setUpHome(t);
   const wrong = { ...login, OS_PASSWORD: 'wrong' };
   const said = await runShell(home, '"$@" 2>/dev/full; echo "status $?"', wrong);
-  t.strictSame(said, { stdout: `status ${String(EXIT.refused)}\n`, stderr: '' });
+  t.strictSame(said, { stdout: `status ${String(EXIT_STATUS.refused)}\n`, stderr: '' });
 });

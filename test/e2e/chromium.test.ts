@@ -4,13 +4,13 @@ import type { AddressInfo } from 'node:net';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
-import { addressOn, checkEnd, startOnTerminal } from '../support/browser-login.ts';
+import { waitForAddress, checkTerminalSuccess, startOnTerminal } from '../support/browser-login.ts';
 import { findChromium, startChromium } from '../support/chromium.ts';
-import { takeDashboardPort, testWithFederation } from '../support/federation.ts';
-import { makeHome } from '../support/plugin.ts';
-import { onProject } from '../support/settings.ts';
+import { reserveDashboardPort, testWithFederation } from '../support/federation.ts';
+import { makeHome } from '../support/run-plugin.ts';
+import { onProject } from '../support/login-settings.ts';
 import { logIn } from '../support/tenancy.ts';
-import type { World } from '../support/test-environment.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(120_000);
 
@@ -21,10 +21,15 @@ const NAME = 'Chromium comes back';
 if (program === undefined) void t.test(NAME, { skip: 'there is no Chromium on this machine' }, () => undefined);
 else testWithFederation(NAME, (t, federation, world) => comeBack(t, program, federation, world));
 
-async function comeBack(t: Test, program: string, federation: FederationAddress, world: World): Promise<void> {
+async function comeBack(
+  t: Test,
+  program: string,
+  federation: FederationAddress,
+  world: TestEnvironment,
+): Promise<void> {
   const chromium = await startChromium(t, program);
-  const { alice } = federation.people;
-  const port = await takeDashboardPort(federation);
+  const { alice } = federation.users;
+  const port = await reserveDashboardPort(federation);
   const env = {
     OS_AUTH_URL: `${federation.keystone.url}/v3`,
     OS_CACERT: world.pki.ca,
@@ -45,8 +50,8 @@ async function comeBack(t: Test, program: string, federation: FederationAddress,
       const home = makeHome();
       t.teardown(() => home.remove());
       const terminal = startOnTerminal(t, { home, env: settings });
-      await chromium.visit(await addressOn(terminal), alice, done);
-      await checkEnd(t, terminal, home);
+      await chromium.visit(await waitForAddress(terminal), alice, done);
+      await checkTerminalSuccess(t, terminal, home);
       t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
     });
   }
@@ -72,13 +77,13 @@ async function comeBack(t: Test, program: string, federation: FederationAddress,
     await new Promise<void>((listening) => site.listen(0, '127.0.0.1', listening));
     const { port: sitePort } = site.address() as AddressInfo;
     const terminal = startOnTerminal(t, { home, env: webSso });
-    const address = await addressOn(terminal);
+    const address = await waitForAddress(terminal);
     for (const path of Object.keys(pages)) {
       const wanted = path === '/page' ? /Not the login that is waited for/ : /shown/;
       await chromium.visit(`http://127.0.0.1:${String(sitePort)}${path}`, alice, wanted);
     }
     await chromium.visit(address, alice, done);
-    await checkEnd(t, terminal, home);
+    await checkTerminalSuccess(t, terminal, home);
     t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
   });
 }

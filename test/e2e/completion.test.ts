@@ -6,25 +6,28 @@ import t from 'tap';
 import { renderCompletion } from '../../src/plugin/commands/completion/scripts.ts';
 import type { Shell } from '../../src/plugin/commands/completion/scripts.ts';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
-import { canRun, without } from '../support/stress.ts';
-import { COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/plugin.ts';
-import type { Home } from '../support/plugin.ts';
+import { canRun, skipWithout } from '../support/stress.ts';
+import { PLUGIN_COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/run-plugin.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
 
 const HOSTILE = '$(touch owned)';
 const NAME = 'client-keystone-auth';
 
 /** A home with a clouds.yaml, a program of our name on the PATH, and the completions of each shell. */
-function settle(t: Test, clouds: Readonly<Record<string, object>>): { home: Home; env: Record<string, string> } {
+function setUpCompletion(
+  t: Test,
+  clouds: Readonly<Record<string, object>>,
+): { home: Home; env: Record<string, string> } {
   const home = makeHome();
   t.teardown(() => {
     home.remove();
   });
   const bin = join(home.path, 'bin');
   mkdirSync(bin);
-  writeFileSync(join(bin, NAME), `#!/bin/sh\nexec ${COMMAND.map((word) => `'${word}'`).join(' ')} "$@"\n`);
+  writeFileSync(join(bin, NAME), `#!/bin/sh\nexec ${PLUGIN_COMMAND.map((word) => `'${word}'`).join(' ')} "$@"\n`);
   chmodSync(join(bin, NAME), 0o755);
   const folder = join(home.path, '.config', 'openstack');
   mkdirSync(folder, { recursive: true });
@@ -76,9 +79,9 @@ async function startShell(
 
 for (const one of SHELLS) {
   const { shell } = one;
-  const skip = without(shell, () => canRun(shell, '--version'));
+  const skip = skipWithout(shell, () => canRun(shell, '--version'));
   await t.test(`${shell}: clouds`, { skip }, async (t) => {
-    const { home, env } = settle(t, { production: {}, 'two words': {}, [HOSTILE]: {} });
+    const { home, env } = setUpCompletion(t, { production: {}, 'two words': {}, [HOSTILE]: {} });
     const terminal = await startShell(one, home, env);
     terminal.type(`echo ${NAME}; ${NAME} --os-cloud pro\t`);
     await terminal.waitFor('--os-cloud production');
@@ -96,9 +99,9 @@ for (const one of SHELLS) {
 
 testWithKeystone('projects are completed with a token that is there, and nobody logs in for them', async (t, world) => {
   const { alice } = world.tenancy.users;
-  const mark = markRequests(world.http);
+  const mark = watchRequests(world.http);
   const { domain, projects } = world.tenancy;
-  const { home, env } = settle(t, {
+  const { home, env } = setUpCompletion(t, {
     one: {
       auth: {
         auth_url: mark.url,
@@ -113,14 +116,14 @@ testWithKeystone('projects are completed with a token that is there, and nobody 
   const complete = (): ReturnType<typeof runPlugin> =>
     runPlugin({ home, args: ['complete', 'projects', '--os-cloud=one'] });
   t.match(await complete(), { status: 0, stdout: '' });
-  t.equal(requestsSince(mark).length, 0, 'no token, no request');
+  t.equal(listRequests(mark).length, 0, 'no token, no request');
   t.match(await runPlugin({ home, args: ['--os-cloud=one'] }), { status: 0 });
   const names = (await complete()).stdout.split('\n');
   t.ok(names.includes(projects.demo.name));
-  t.equal(requestsSince(mark).filter(({ method }) => method === 'POST').length, 1);
+  t.equal(listRequests(mark).filter(({ method }) => method === 'POST').length, 1);
 
   for (const one of SHELLS) {
-    await t.test(one.shell, { skip: without(one.shell, () => canRun(one.shell, '--version')) }, async (t) => {
+    await t.test(one.shell, { skip: skipWithout(one.shell, () => canRun(one.shell, '--version')) }, async (t) => {
       const terminal = await startShell(one, home, env);
       terminal.type(`${NAME} --os-cloud one --project-name ${projects.demo.name.slice(0, 3)}\t`);
       await terminal.waitFor(`--project-name ${projects.demo.name}`);

@@ -6,14 +6,14 @@ import { dirname, join, resolve } from 'node:path';
 import type { Test } from 'tap';
 import t from 'tap';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
-import { A_POD, settingsOf, sitDown, testWithKubectl } from '../support/fixture.ts';
-import type { Desk } from '../support/fixture.ts';
-import { keyringCommand, KEYRING_MISSING } from '../support/keyring.ts';
-import { COMMAND, makeEnvironment, PACKAGED } from '../support/plugin.ts';
-import { onProject } from '../support/settings.ts';
+import { POD_LINE, makeAliceSettings, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
+import type { KubectlFixture } from '../support/kubectl-fixture.ts';
+import { makeKeyringCommand, KEYRING_MISSING } from '../support/keyring.ts';
+import { PLUGIN_COMMAND, makeEnvironment, PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
+import { onProject } from '../support/login-settings.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
-import type { World } from '../support/test-environment.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
@@ -47,9 +47,9 @@ function listBlocks(document: string): Block[] {
 }
 
 /** What examples are run in: a shell with our programs and kubectl on its PATH, and files of the names that they use. */
-interface Workshop {
-  readonly desk: Desk;
-  readonly world: World;
+interface DocumentsFixture {
+  readonly kubectlFixture: KubectlFixture;
+  readonly world: TestEnvironment;
   readonly run: (script: string) => Terminal;
   /** The same beside a keyring of its own. */
   readonly runWithKeyring: (script: string) => Terminal;
@@ -63,21 +63,21 @@ function install(folder: string, name: string, words: readonly string[]): void {
   chmodSync(file, 0o755);
 }
 
-async function furnish(t: Test, world: World, program: string): Promise<Workshop> {
-  const desk = await sitDown(t, world, { program });
-  const home = desk.home.path;
+async function setUpDocuments(t: Test, world: TestEnvironment, program: string): Promise<DocumentsFixture> {
+  const kubectlFixture = await setUpKubectl(t, world, { program });
+  const home = kubectlFixture.home.path;
   const bin = join(home, 'search');
   mkdirSync(bin, { recursive: true });
-  install(bin, NAME, COMMAND);
+  install(bin, NAME, PLUGIN_COMMAND);
   install(bin, 'k8s-keystone-auth', [process.execPath, resolve('dist/k8s-keystone-auth.cjs')]);
   install(bin, 'kubectl', [program]);
-  await desk.configure({ command: NAME });
-  const login = settingsOf(world, desk);
+  await kubectlFixture.writeKubeconfig({ command: NAME });
+  const login = makeAliceSettings(world, kubectlFixture);
   const lines = Object.entries(login).map(([name, value]) => `export ${name}=${quote(value)}\n`);
   writeFileSync(join(home, 'openrc.sh'), lines.join(''), { mode: 0o600 });
   const { alice } = world.tenancy.users;
   const auth = {
-    auth_url: desk.keystone,
+    auth_url: kubectlFixture.keystoneUrl,
     username: alice.name,
     password: alice.password,
     user_domain_name: world.tenancy.domain.name,
@@ -93,17 +93,17 @@ async function furnish(t: Test, world: World, program: string): Promise<Workshop
   cpSync(world.pki.server.key, join(home, 'tls.key'));
   const path = [bin, dirname(process.execPath), process.env['PATH']].join(':');
   const open = ([file, ...args]: readonly [string, ...string[]]): Terminal => {
-    const env = makeEnvironment(desk.home, { PATH: path, KUBECONFIG: join(home, 'kubeconfig') });
+    const env = makeEnvironment(kubectlFixture.home, { PATH: path, KUBECONFIG: join(home, 'kubeconfig') });
     const terminal = openTerminal({ file, args, env, cwd: home, cols: 200 });
     t.teardown(() => terminal.close());
     return terminal;
   };
   const shell = (script: string): [string, ...string[]] => [...SHELL, script];
   return {
-    desk,
+    kubectlFixture,
     world,
     run: (script) => open(shell(script)),
-    runWithKeyring: (script) => open(keyringCommand('"$@"', shell(script))),
+    runWithKeyring: (script) => open(makeKeyringCommand('"$@"', shell(script))),
   };
 }
 
@@ -124,27 +124,33 @@ async function succeed(t: Test, terminal: Terminal, shows: string | RegExp): Pro
 }
 
 /** That the settings of an example are what a method wants, where its servers belong to another test. */
-async function explain(t: Test, { run }: Workshop, script: string, method: string): Promise<void> {
+async function explain(t: Test, { run }: DocumentsFixture, script: string, method: string): Promise<void> {
   const asked = script.replace(/\nkubectl get pods$/, '');
   const terminal = run(`${asked}\n${NAME} explain -o json`);
   await succeed(t, terminal, `"${method}"`);
 }
 
-type Perform = (t: Test, shop: Workshop, script: string) => Promise<void>;
+type Perform = (t: Test, shop: DocumentsFixture, script: string) => Promise<void>;
 
 /** The examples by how they begin, and what makes them work. */
 const SCENES: Readonly<Record<string, Perform>> = {
   'kubectl config set-credentials': (t, { run }, script) =>
-    succeed(t, run(`. ./openrc.sh\n${script}\nkubectl get pods`), A_POD),
-  '. openrc.sh': (t, { run }, script) => succeed(t, run(fill(script, { '. openrc.sh': '. ./openrc.sh' })), A_POD),
-  'export OS_AUTH_URL=https://keystone.example.com:5000/v3\n': (t, { desk, world, run }, script) => {
+    succeed(t, run(`. ./openrc.sh\n${script}\nkubectl get pods`), POD_LINE),
+  '. openrc.sh': (t, { run }, script) => succeed(t, run(fill(script, { '. openrc.sh': '. ./openrc.sh' })), POD_LINE),
+  'export OS_AUTH_URL=https://keystone.example.com:5000/v3\n': (t, { kubectlFixture, world, run }, script) => {
     const { id, secret } = world.tenancy.applicationCredentials.valid;
-    const exchanges = { [THEIR_KEYSTONE]: desk.keystone, 'ID=…': `ID=${id}`, 'SECRET=…': `SECRET=${secret}` };
-    return succeed(t, run(fill(script, exchanges)), A_POD);
+    const exchanges = {
+      [THEIR_KEYSTONE]: kubectlFixture.keystoneUrl,
+      'ID=…': `ID=${id}`,
+      'SECRET=…': `SECRET=${secret}`,
+    };
+    return succeed(t, run(fill(script, exchanges)), POD_LINE);
   },
-  'OS_CLOUD=prod kubectl get pods': (t, { run }, script) => succeed(t, run(script), A_POD),
-  [`${NAME} --keystone-url`]: async (t, { desk, world, run }, script) => {
-    const terminal = run(fill(script, { [THEIR_KEYSTONE]: desk.keystone, alice: world.tenancy.users.alice.name }));
+  'OS_CLOUD=prod kubectl get pods': (t, { run }, script) => succeed(t, run(script), POD_LINE),
+  [`${NAME} --keystone-url`]: async (t, { kubectlFixture, world, run }, script) => {
+    const terminal = run(
+      fill(script, { [THEIR_KEYSTONE]: kubectlFixture.keystoneUrl, alice: world.tenancy.users.alice.name }),
+    );
     await terminal.waitFor(/domain/i);
     terminal.type(`${world.tenancy.domain.name}\r`);
     await terminal.waitFor(/Password/);
@@ -174,13 +180,13 @@ const SCENES: Readonly<Record<string, Perform>> = {
       'v3kerberos',
     );
   },
-  'npm run build\ndist/k8s-keystone-auth.cjs': async (t, { desk, run }, script) => {
+  'npm run build\ndist/k8s-keystone-auth.cjs': async (t, { kubectlFixture, run }, script) => {
     const port = await findPort();
     const exchanges = {
       'npm run build\n': '',
       'dist/k8s-keystone-auth.cjs': `exec '${process.execPath}' '${resolve('dist/k8s-keystone-auth.cjs')}'`,
       '127.0.0.1:8443': `127.0.0.1:${port}`,
-      [THEIR_KEYSTONE]: desk.keystone,
+      [THEIR_KEYSTONE]: kubectlFixture.keystoneUrl,
     };
     const terminal = run(fill(script, exchanges));
     await terminal.waitFor(/listening/i);
@@ -188,11 +194,11 @@ const SCENES: Readonly<Record<string, Perform>> = {
     t.equal((await terminal.ended).exitCode, 0, terminal.screen());
   },
   'k8s-keystone-auth policy test': (t, { run }, script) => succeed(t, run(script), /allow/),
-  'npm run package -- --target linux-x64      #': async (t, { desk, run }, script) => {
+  'npm run package -- --target linux-x64      #': async (t, { kubectlFixture, run }, script) => {
     const installed = script.split('\n').slice(1).join('\n');
     t.ok(checkNpm(t, script) > 0);
-    if (PACKAGED === undefined) return;
-    const folder = join(desk.home.path, 'search');
+    if (PACKAGED_EXECUTABLE === undefined) return;
+    const folder = join(kubectlFixture.home.path, 'search');
     const exchanges = { 'sudo install out/': `install ${resolve('out')}/`, '/usr/local/bin/': folder };
     await succeed(t, run(fill(installed, exchanges)), /\d+\.\d+\.\d+/);
   },
@@ -246,7 +252,7 @@ testWithKubectl(
           return;
         }
         used.add(found[0]);
-        await found[1](t, await furnish(t, world, program), script);
+        await found[1](t, await setUpDocuments(t, world, program), script);
       });
     }
     t.strictSame([...used].toSorted(), Object.keys(SCENES).toSorted(), 'every scene has its example');
@@ -257,7 +263,7 @@ testWithKubectl(
 const THEIR_SERVICE = 'https://kubeconfigs.example.com';
 
 /** A service that hands out a kubeconfig for the cluster of a desk. */
-async function serveKubeconfig(t: Test, { api }: Desk): Promise<string> {
+async function serveKubeconfig(t: Test, { api }: KubectlFixture): Promise<string> {
   const name = 'served';
   const kubeconfig = {
     clusters: [{ name, cluster: { server: api.url } }],
@@ -283,12 +289,12 @@ testWithKubectl(
   async (t, world, program) => {
     for (const { words, examples } of ALL_COMMANDS) {
       await t.test(words.join(' '), async (t) => {
-        const shop = await furnish(t, world, program);
+        const shop = await setUpDocuments(t, world, program);
         if (words[0] === 'login' && KEYRING_MISSING !== false) {
           t.comment(KEYRING_MISSING);
           return;
         }
-        const service = await serveKubeconfig(t, shop.desk);
+        const service = await serveKubeconfig(t, shop.kubectlFixture);
         for (const { line } of examples) {
           const reachable = line.replaceAll(THEIR_SERVICE, service);
           const run = KEYRING_MISSING === false ? shop.runWithKeyring : shop.run;

@@ -8,21 +8,29 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import type { Test } from 'tap';
 import { makePki } from '../../scripts/pki.ts';
-import { loginTo, startForTest } from '../support/login.ts';
-import type { StandIn } from '../support/stand-in-keystone.ts';
-import { alone, COMMAND, execInfo, makeEnvironment, makeHome, PACKAGED, PLUGIN } from '../support/plugin.ts';
-import type { Home, Ran } from '../support/plugin.ts';
+import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import {
+  makeIsolatedCommand,
+  PLUGIN_COMMAND,
+  makeExecInfo,
+  makeEnvironment,
+  makeHome,
+  PACKAGED_EXECUTABLE,
+  PLUGIN_PATH,
+} from '../support/run-plugin.ts';
+import type { Home, RunResult } from '../support/run-plugin.ts';
 
 const run = promisify(execFile);
 
-const SLOW = join(dirname(PLUGIN), 'slow.cjs');
+const SLOW = join(dirname(PLUGIN_PATH), 'slow.cjs');
 
 /** Built into Node, but slow to load or of no use where nothing is asked. */
 const SLOW_BUILTINS = /^NativeModule (?:_http_|_tls_|http|https|http2|tls|net|dns|dgram|crypto|child_process|readline)/;
 
-interface Prepared {
+interface FastPathFixture {
   readonly home: Home;
-  readonly standIn: StandIn;
+  readonly standIn: StandInKeystone;
   readonly env: Record<string, string>;
   readonly printed: string;
   /** The certificate of the authority, which a hit must not read. */
@@ -33,13 +41,17 @@ interface Prepared {
  * Logs in, so that the next run with these settings is a hit: unless the same kubectl asks, which is why the run that
  * logs in is given a parent of its own.
  */
-async function prepare(t: Test, settings: Readonly<Record<string, string>>): Promise<Prepared> {
+async function setUpFastPath(t: Test, settings: Readonly<Record<string, string>>): Promise<FastPathFixture> {
   const home = makeHome();
   t.teardown(() => home.remove());
   const pki = await makePki(join(t.testdir(), 'pki'));
-  const standIn = await startForTest(t, { tls: pki.server });
-  const env = { ...settings, ...loginTo(`${standIn.url}/v3`), OS_CACERT: pki.ca };
-  const [file, args, options] = alone('/bin/sh', ['-c', '"$0" "$@"; :', ...COMMAND], makeEnvironment(home, env));
+  const standIn = await startKeystoneForTest(t, { tls: pki.server });
+  const env = { ...settings, ...makeLoginSettings(`${standIn.url}/v3`), OS_CACERT: pki.ca };
+  const [file, args, options] = makeIsolatedCommand(
+    '/bin/sh',
+    ['-c', '"$0" "$@"; :', ...PLUGIN_COMMAND],
+    makeEnvironment(home, env),
+  );
   const first = await run(file, args, { ...options, cwd: home.path });
   t.equal(first.stderr, '');
   t.equal(standIn.requests.length, 1);
@@ -64,10 +76,10 @@ interface Trace {
   readonly opened: ReadonlyMap<string, string>;
 }
 
-async function trace({ home, env }: Prepared, program: readonly string[]): Promise<Trace> {
+async function trace({ home, env }: FastPathFixture, program: readonly string[]): Promise<Trace> {
   const file = join(home.path, 'trace');
   const calls = ['-f', '-y', '-e', 'trace=network,open,openat,openat2,creat', '-s', '4096', '-o', file];
-  const [command, args, options] = alone('strace', [...calls, ...program], env);
+  const [command, args, options] = makeIsolatedCommand('strace', [...calls, ...program], env);
   const { stdout } = await run(command, args, { ...options, cwd: home.path });
   const network: string[] = [];
   const opened = new Map<string, string>();
@@ -94,7 +106,7 @@ function byCloud(t: Test): Readonly<Record<string, string>> {
   writeFileSync(file, 'clouds: {c: {auth: {username: nobody}}}');
   return { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: file };
 }
-const byKubectl = { KUBERNETES_EXEC_INFO: execInfo({ cluster: { server: 'https://127.0.0.1:6443' } }) };
+const byKubectl = { KUBERNETES_EXEC_INFO: makeExecInfo({ cluster: { server: 'https://127.0.0.1:6443' } }) };
 
 await t.test('a hit opens no socket and its own files only', { skip: requireStrace() }, async (t) => {
   await t.test('by hand: two, to read', (t) => checkHit(t, byHand, /\.(?:alias|token)$/, 2));
@@ -110,13 +122,13 @@ async function checkHit(
   own: RegExp,
   count: number,
 ): Promise<void> {
-  const prepared = await prepare(t, settings);
+  const prepared = await setUpFastPath(t, settings);
   const { home, standIn, printed, ca } = prepared;
   const nothing = join(home.path, 'nothing.cjs');
   // Which time zone this is, Node looks up for the first Date; who asks, everybody may look up in /proc.
   writeFileSync(nothing, 'new Date(0).toISOString();');
   const bare = await trace(prepared, [process.execPath, nothing]);
-  const hit = await trace(prepared, COMMAND);
+  const hit = await trace(prepared, PLUGIN_COMMAND);
   t.equal(hit.stdout, printed, 'it is a hit');
   t.strictSame(hit.network, [], 'no socket');
 
@@ -125,7 +137,7 @@ async function checkHit(
     .map((name) => join(home.cache, name));
   t.equal(ours.length, count, 'what leads to a record, and the record');
   // Where chance puts V8's heap far from its own code, V8 maps a copy of that out of Node's file.
-  const known = [PLUGIN, process.execPath];
+  const known = [PLUGIN_PATH, process.execPath];
   const added = [...hit.opened.keys()].filter((path) => !bare.opened.has(path) && !known.includes(path));
   const parent = 'KUBERNETES_EXEC_INFO' in settings ? ['/proc/self/stat'] : [];
   t.strictSame(added.toSorted(), [...ours, ...parent].toSorted(), 'our files and none besides');
@@ -137,7 +149,7 @@ async function checkHit(
   t.equal(standIn.requests.length, 1, 'nobody was asked again');
 
   // The same eyes see what a miss does.
-  const miss = await trace({ ...prepared, env: { ...prepared.env, OS_PROJECT_NAME: 'nothing' } }, COMMAND).catch(
+  const miss = await trace({ ...prepared, env: { ...prepared.env, OS_PROJECT_NAME: 'nothing' } }, PLUGIN_COMMAND).catch(
     (error: unknown) => error,
   );
   t.match(miss, Error, 'a miss is refused');
@@ -145,17 +157,17 @@ async function checkHit(
   if (!('OS_CLOUD' in settings)) t.notMatch(seen, /(?:clouds|secure)\.ya?ml/, 'no cloud is looked for');
   t.match(seen, /connect\(/);
   // An executable has it inside.
-  if (PACKAGED === undefined) t.match(seen, 'slow.cjs');
+  if (PACKAGED_EXECUTABLE === undefined) t.match(seen, 'slow.cjs');
 }
 
 interface Loaded {
-  readonly ran: Ran;
+  readonly ran: RunResult;
   readonly files: readonly string[];
   readonly builtins: readonly string[];
 }
 
 /** Runs a program with a witness that notes, at its end, what was loaded. */
-async function load({ home, env }: Prepared, program: string): Promise<Loaded> {
+async function load({ home, env }: FastPathFixture, program: string): Promise<Loaded> {
   const witness = join(home.path, 'witness.cjs');
   const notes = join(home.path, 'notes');
   writeFileSync(
@@ -167,7 +179,7 @@ process.on('exit', () => {
 });
 `,
   );
-  const [command, args, options] = alone(process.execPath, ['--require', witness, program], env);
+  const [command, args, options] = makeIsolatedCommand(process.execPath, ['--require', witness, program], env);
   const ran = await run(command, args, { ...options, cwd: home.path }).then(
     ({ stdout, stderr }) => ({ status: 0, signal: null, stdout, stderr }),
     () => ({ status: 1, signal: null, stdout: '', stderr: '' }),
@@ -176,7 +188,8 @@ process.on('exit', () => {
   return { ran, files, builtins };
 }
 
-const noWitness = PACKAGED === undefined ? false : 'an executable takes no witness in; the system calls have to do';
+const noWitness =
+  PACKAGED_EXECUTABLE === undefined ? false : 'an executable takes no witness in; the system calls have to do';
 
 await t.test('a hit loads one file and nothing slow', { skip: noWitness }, async (t) => {
   await t.test('by hand', (t) => checkLoaded(t, byHand));
@@ -185,14 +198,14 @@ await t.test('a hit loads one file and nothing slow', { skip: noWitness }, async
 });
 
 async function checkLoaded(t: Test, settings: Readonly<Record<string, string>>): Promise<void> {
-  const prepared = await prepare(t, settings);
+  const prepared = await setUpFastPath(t, settings);
   const nothing = join(prepared.home.path, 'nothing.cjs');
   writeFileSync(nothing, '');
   const bare = await load(prepared, nothing);
   t.strictSame(bare.files, [nothing]);
-  const hit = await load(prepared, PLUGIN);
+  const hit = await load(prepared, PLUGIN_PATH);
   t.equal(hit.ran.stdout, prepared.printed, 'it is a hit');
-  t.strictSame(hit.files, [PLUGIN], 'one file');
+  t.strictSame(hit.files, [PLUGIN_PATH], 'one file');
   const added = hit.builtins.filter((name) => !bare.builtins.includes(name));
   t.strictSame(
     added.filter((name) => SLOW_BUILTINS.test(name)),
@@ -201,7 +214,7 @@ async function checkLoaded(t: Test, settings: Readonly<Record<string, string>>):
   );
 
   // The same witness sees what a miss loads.
-  const miss = await load({ ...prepared, env: { ...prepared.env, OS_USERNAME: '' } }, PLUGIN);
+  const miss = await load({ ...prepared, env: { ...prepared.env, OS_USERNAME: '' } }, PLUGIN_PATH);
   t.not(miss.ran.status, 0);
   t.ok(miss.files.includes(SLOW));
   const parses = miss.files.some((file) => file.endsWith('yaml.cjs'));

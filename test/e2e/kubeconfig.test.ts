@@ -8,46 +8,52 @@ import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { A_POD, GET_PODS, settingsOf, sitDown, testWithKubectl } from '../support/fixture.ts';
-import type { Desk, Settings } from '../support/fixture.ts';
-import { PLUGIN, runPlugin } from '../support/plugin.ts';
-import type { Ran } from '../support/plugin.ts';
-import { secretsOf } from '../support/settings.ts';
+import {
+  POD_LINE,
+  GET_PODS_ARGS,
+  makeAliceSettings,
+  setUpKubectl,
+  testWithKubectl,
+} from '../support/kubectl-fixture.ts';
+import type { KubectlFixture, EnvVars } from '../support/kubectl-fixture.ts';
+import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
+import type { RunResult } from '../support/run-plugin.ts';
+import { listSecrets } from '../support/login-settings.ts';
 import { validateToken } from '../support/tenancy.ts';
-import type { World } from '../support/test-environment.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
 const CANARY = 'canary-static-token-of-the-service';
 
 /** A user whose kubectl finds the plugin by its name. */
-interface Seat {
-  readonly desk: Desk;
+interface KubeconfigFixture {
+  readonly kubectlFixture: KubectlFixture;
   readonly file: string;
   readonly ca: string;
   readonly settings: Record<string, string>;
-  readonly kubeconfig: (env: Settings, ...args: readonly string[]) => Promise<Ran>;
+  readonly kubeconfig: (env: EnvVars, ...args: readonly string[]) => Promise<RunResult>;
 }
 
-async function sit(t: Test, world: World, program: string): Promise<Seat> {
-  const desk = await sitDown(t, world, { program });
-  const search = join(desk.home.path, 'search');
+async function setUpKubeconfig(t: Test, world: TestEnvironment, program: string): Promise<KubeconfigFixture> {
+  const kubectlFixture = await setUpKubectl(t, world, { program });
+  const search = join(kubectlFixture.home.path, 'search');
   mkdirSync(search);
-  symlinkSync(PLUGIN, join(search, 'client-keystone-auth'));
-  const file = join(desk.home.path, 'kubeconfig');
+  symlinkSync(PLUGIN_PATH, join(search, 'client-keystone-auth'));
+  const file = join(kubectlFixture.home.path, 'kubeconfig');
   return {
-    desk,
+    kubectlFixture,
     file,
     ca: world.pki.ca,
-    settings: settingsOf(world, desk),
+    settings: makeAliceSettings(world, kubectlFixture),
     kubeconfig: async (env, ...args) => {
       const path = `${search}:${process.env['PATH'] ?? ''}`;
       const ran = await runPlugin({
-        home: desk.home,
+        home: kubectlFixture.home,
         args: ['kubeconfig', ...args, '--kubeconfig', file],
         env: { ...env, PATH: path },
       });
-      for (const secret of [...secretsOf(world.tenancy), CANARY]) {
+      for (const secret of [...listSecrets(world.tenancy), CANARY]) {
         t.notOk((ran.stdout + ran.stderr).includes(secret), 'no secret is shown');
       }
       return ran;
@@ -56,64 +62,75 @@ async function sit(t: Test, world: World, program: string): Promise<Seat> {
 }
 
 /** What a cluster's operator hands out. */
-function writeCluster({ file, desk, ca }: Seat, users = ''): void {
+function writeCluster({ file, kubectlFixture, ca }: KubeconfigFixture, users = ''): void {
   const authority = readFileSync(ca, 'base64');
   writeFileSync(
     file,
-    `# from our operator\napiVersion: v1\nkind: Config\nclusters:\n- name: demo # the one\n  cluster:\n    server: ${desk.api.url}\n    certificate-authority-data: ${authority}\n${users}`,
+    `# from our operator\napiVersion: v1\nkind: Config\nclusters:\n- name: demo # the one\n  cluster:\n    server: ${kubectlFixture.api.url}\n    certificate-authority-data: ${authority}\n${users}`,
   );
 }
 
 testWithKubectl('a new user, with a cluster that is there', async (t, world, program) => {
-  const seat = await sit(t, world, program);
-  const { desk, file, settings, kubeconfig } = seat;
+  const seat = await setUpKubeconfig(t, world, program);
+  const { kubectlFixture, file, settings, kubeconfig } = seat;
   writeCluster(seat);
   const added = await kubeconfig(settings, 'add');
   t.match(added, { status: 0, stderr: '', stdout: /It is the current one: kubectl get pods/ });
   t.match(readFileSync(file, 'utf8'), /^# from our operator\n[^]*- name: demo # the one\n/);
 
   const { OS_PASSWORD: password } = settings;
-  t.match(await desk.kubectl(GET_PODS, { env: { OS_PASSWORD: password } }), { status: 0, stdout: A_POD, stderr: '' });
-  t.match(desk.admitted, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
+  t.match(await kubectlFixture.kubectl(GET_PODS_ARGS, { env: { OS_PASSWORD: password } }), {
+    status: 0,
+    stdout: POD_LINE,
+    stderr: '',
+  });
+  t.match(kubectlFixture.admittedTokens, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
   // What another openrc says changes nothing.
   const stray = { OS_PASSWORD: password, OS_USERNAME: 'bob', OS_PROJECT_ID: 'other', OS_TOKEN: 'x' };
-  t.match(await desk.kubectl(GET_PODS, { env: stray }), { status: 0, stdout: A_POD, stderr: '' });
-  t.equal(desk.countLogins(), 1, 'the token of the first command');
+  t.match(await kubectlFixture.kubectl(GET_PODS_ARGS, { env: stray }), { status: 0, stdout: POD_LINE, stderr: '' });
+  t.equal(kubectlFixture.countLogins(), 1, 'the token of the first command');
 
   t.match(await kubeconfig(settings, 'add', '--with-secrets'), { status: 0 });
-  t.match(await desk.kubectl(GET_PODS), { status: 0, stdout: A_POD, stderr: '' }, 'nothing is set at all');
+  t.match(
+    await kubectlFixture.kubectl(GET_PODS_ARGS),
+    { status: 0, stdout: POD_LINE, stderr: '' },
+    'nothing is set at all',
+  );
   t.match(await kubeconfig({}, 'show'), { status: 0, stdout: /password +\[redacted\] +\(OS_PASSWORD\)/ });
   t.match(await kubeconfig({}, 'remove'), { status: 0 });
-  t.not((await desk.kubectl(GET_PODS)).status, 0);
+  t.not((await kubectlFixture.kubectl(GET_PODS_ARGS)).status, 0);
 });
 
 testWithKubectl('a new user, with nothing but a URL and a certificate', async (t, world, program) => {
-  const { desk, ca, settings, kubeconfig } = await sit(t, world, program);
-  const cluster = ['--cluster', 'demo', '--server', desk.api.url, '--certificate-authority', ca];
+  const { kubectlFixture, ca, settings, kubeconfig } = await setUpKubeconfig(t, world, program);
+  const cluster = ['--cluster', 'demo', '--server', kubectlFixture.api.url, '--certificate-authority', ca];
   t.match(await kubeconfig(settings, 'add', ...cluster), { status: 0, stderr: '' });
   const { OS_PASSWORD: password } = settings;
-  t.match(await desk.kubectl(GET_PODS, { env: { OS_PASSWORD: password } }), { status: 0, stdout: A_POD });
+  t.match(await kubectlFixture.kubectl(GET_PODS_ARGS, { env: { OS_PASSWORD: password } }), {
+    status: 0,
+    stdout: POD_LINE,
+  });
 });
 
 testWithKubectl('a cloud of clouds.yaml', async (t, world, program) => {
-  const seat = await sit(t, world, program);
-  const { desk, file, settings, kubeconfig } = seat;
+  const seat = await setUpKubeconfig(t, world, program);
+  const { kubectlFixture, file, settings, kubeconfig } = seat;
   writeCluster(seat);
   const keys = Object.entries(settings).map(([name, value]) => [name.replace(/^OS_/, '').toLowerCase(), value]);
   const clouds = { prod: { auth: Object.fromEntries(keys) as unknown }, other: {} };
-  mkdirSync(join(desk.home.path, '.config', 'openstack'), { recursive: true });
-  writeFileSync(join(desk.home.path, '.config', 'openstack', 'clouds.yaml'), JSON.stringify({ clouds }), {
+  mkdirSync(join(kubectlFixture.home.path, '.config', 'openstack'), { recursive: true });
+  writeFileSync(join(kubectlFixture.home.path, '.config', 'openstack', 'clouds.yaml'), JSON.stringify({ clouds }), {
     mode: 0o600,
   });
   t.match(await kubeconfig({}, 'add'), { status: 3, stderr: /nothing says where Keystone is/ });
   t.match(await kubeconfig({}, 'add', '--os-cloud', 'prod'), { status: 0, stderr: '' });
   t.match(readFileSync(file, 'utf8'), /args:\n {6}- get-token\n {6}- --os-cloud=prod\n {6}interactiveMode/);
-  t.match(await desk.kubectl(GET_PODS), { status: 0, stdout: A_POD, stderr: '' });
+  t.match(await kubectlFixture.kubectl(GET_PODS_ARGS), { status: 0, stdout: POD_LINE, stderr: '' });
 });
 
 testWithKubectl('what kubectl no longer takes is converted', async (t, world, program) => {
-  const seat = await sit(t, world, program);
-  const { desk, settings, kubeconfig } = seat;
+  const seat = await setUpKubeconfig(t, world, program);
+  const { kubectlFixture, settings, kubeconfig } = seat;
   const { OS_PASSWORD: password } = settings;
   const say = (name: string, flag = ''): string => JSON.stringify(flag + (settings[name] ?? ''));
   writeCluster(
@@ -147,17 +164,19 @@ contexts:
 `,
   );
   for (const context of ['provider', 'go']) {
-    const before = await desk.kubectl(['--context', context, ...GET_PODS]);
+    const before = await kubectlFixture.kubectl(['--context', context, ...GET_PODS_ARGS]);
     t.not(before.status, 0, `${context}: ${before.stdout}`);
   }
-  t.equal(desk.countLogins(), 0);
+  t.equal(kubectlFixture.countLogins(), 0);
   const converted = await kubeconfig({}, 'convert', 'provider', 'go');
   t.match(converted, { status: 0, stdout: /Converted: provider, go\.\nLeft out, because it is secret: OS_PASSWORD\./ });
   for (const context of ['provider', 'go']) {
-    const after = await desk.kubectl(['--context', context, ...GET_PODS], { env: { OS_PASSWORD: password } });
-    t.match(after, { status: 0, stdout: A_POD, stderr: '' }, context);
+    const after = await kubectlFixture.kubectl(['--context', context, ...GET_PODS_ARGS], {
+      env: { OS_PASSWORD: password },
+    });
+    t.match(after, { status: 0, stdout: POD_LINE, stderr: '' }, context);
   }
-  t.match(desk.admitted, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
+  t.match(kubectlFixture.admittedTokens, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
 });
 
 /** A service that hands out kubeconfigs. */
@@ -186,8 +205,12 @@ async function serve(
 }
 
 /** As Kyma's IAM Kubeconfig Service answers; with `changes` to the cluster. */
-function served({ desk, ca }: Seat, changes: Readonly<Record<string, unknown>> = {}): string {
-  const cluster = { 'certificate-authority-data': readFileSync(ca, 'base64'), server: desk.api.url, ...changes };
+function served({ kubectlFixture, ca }: KubeconfigFixture, changes: Readonly<Record<string, unknown>> = {}): string {
+  const cluster = {
+    'certificate-authority-data': readFileSync(ca, 'base64'),
+    server: kubectlFixture.api.url,
+    ...changes,
+  };
   return `
 ---
 apiVersion: v1
@@ -211,8 +234,8 @@ users:
 }
 
 testWithKubectl('a kubeconfig from a service', async (t, world, program) => {
-  const seat = await sit(t, world, program);
-  const { desk, file, ca, settings, kubeconfig } = seat;
+  const seat = await setUpKubeconfig(t, world, program);
+  const { kubectlFixture, file, ca, settings, kubeconfig } = seat;
   writeFileSync(file, '# mine\n');
   const service = await serve(
     t,
@@ -236,9 +259,9 @@ testWithKubectl('a kubeconfig from a service', async (t, world, program) => {
   t.notMatch(written, new RegExp(`${CANARY}|evil|OIDCUser`), 'nothing of the user that was served');
   t.match(written, /^# mine\n/);
   const env = { OS_PASSWORD: settings['OS_PASSWORD'] };
-  t.match(await desk.kubectl(GET_PODS, { env }), { status: 0, stdout: A_POD, stderr: '' });
-  t.match(desk.admitted, [{ user: { name: 'alice' } }]);
-  t.equal(desk.countLogins(), 1, 'with the token that the service was shown');
+  t.match(await kubectlFixture.kubectl(GET_PODS_ARGS, { env }), { status: 0, stdout: POD_LINE, stderr: '' });
+  t.match(kubectlFixture.admittedTokens, [{ user: { name: 'alice' } }]);
+  t.equal(kubectlFixture.countLogins(), 1, 'with the token that the service was shown');
 
   const again = await kubeconfig(settings, ...fetch, '--certificate-authority', ca);
   t.match(again, { status: 0, stdout: /Nothing had to be changed/ });
@@ -248,7 +271,7 @@ testWithKubectl('a kubeconfig from a service', async (t, world, program) => {
 testWithKubectl(
   'a service that is none, or a bad one',
   async (t, world, program) => {
-    const seat = await sit(t, world, program);
+    const seat = await setUpKubeconfig(t, world, program);
     const { file, settings, kubeconfig } = seat;
     writeCluster(seat);
     const before = readFileSync(file, 'utf8');

@@ -5,18 +5,18 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import {
-  A_POD,
-  APPLY,
-  GET_PODS,
-  makeNotingPlugin,
-  MANIFEST,
-  settingsOf,
-  sitDown,
+  POD_LINE,
+  APPLY_ARGS,
+  GET_PODS_ARGS,
+  makeRecordingPlugin,
+  CONFIG_MAP_MANIFEST,
+  makeAliceSettings,
+  setUpKubectl,
   testWithKubectl,
-} from '../support/fixture.ts';
-import { PLUGIN } from '../support/plugin.ts';
-import { asUser, onProject, secretsOf } from '../support/settings.ts';
-import { totpCode } from '../support/tenancy.ts';
+} from '../support/kubectl-fixture.ts';
+import { PLUGIN_PATH } from '../support/run-plugin.ts';
+import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
+import { makeTotpCode } from '../support/tenancy.ts';
 
 t.setTimeout(170_000);
 
@@ -34,19 +34,22 @@ for (const mode of ['Never', 'IfAvailable', 'Always'] as const) {
   testWithKubectl(`interactiveMode ${mode}`, async (t, world, program) => {
     const check = async (version: (typeof versions)[number], input: (typeof inputs)[number]): Promise<void> => {
       const what = `${version}, ${input}`;
-      const desk = await sitDown(t, world, { program });
-      const { command, runs } = makeNotingPlugin(desk);
+      const desk = await setUpKubectl(t, world, { program });
+      const { command, runs } = makeRecordingPlugin(desk);
       const apiVersion = `client.authentication.k8s.io/${version}`;
-      await desk.configure({ command, apiVersion, interactiveMode: mode, env: settingsOf(world, desk) });
+      await desk.writeKubeconfig({ command, apiVersion, interactiveMode: mode, env: makeAliceSettings(world, desk) });
       let said: string;
       let status: number | null;
       if (input === 'pipe') {
-        const ran = await desk.kubectl(GET_PODS);
+        const ran = await desk.kubectl(GET_PODS_ARGS);
         said = ran.stdout + ran.stderr;
         status = ran.status;
       } else {
         const isApply = input === 'manifest';
-        const terminal = desk.onTerminal(isApply ? APPLY : GET_PODS, isApply ? { input: MANIFEST } : {});
+        const terminal = desk.kubectlOnTerminal(
+          isApply ? APPLY_ARGS : GET_PODS_ARGS,
+          isApply ? { input: CONFIG_MAP_MANIFEST } : {},
+        );
         status = (await terminal.ended).exitCode;
         said = terminal.screen();
       }
@@ -59,24 +62,24 @@ for (const mode of ['Never', 'IfAvailable', 'Always'] as const) {
         return;
       }
       t.equal(status, 0, `${what}: ${said}`);
-      t.match(said, input === 'manifest' ? 'configmap/made created' : A_POD, what);
+      t.match(said, input === 'manifest' ? 'configmap/made created' : POD_LINE, what);
       // `apply` makes a client for reading and one for writing, and each of them asks the plugin.
       const told = { apiVersion, spec: { interactive } };
       t.match(runs(), input === 'manifest' ? [told, told] : [told], `${what}: what kubectl told the plugin`);
       t.equal(runs().length, input === 'manifest' ? 2 : 1, `${what}: runs`);
       t.equal(desk.countLogins(), 1, `${what}: one login`);
-      t.match(desk.admitted, [{ user: { name: 'alice' }, project: { name: 'demo' } }], what);
+      t.match(desk.admittedTokens, [{ user: { name: 'alice' }, project: { name: 'demo' } }], what);
     };
     await Promise.all(versions.flatMap((version) => inputs.map((input) => check(version, input))));
   });
 }
 
 testWithKubectl('the second command needs no login', async (t, world, program) => {
-  const desk = await sitDown(t, world, { program });
-  await desk.configure({ command: PLUGIN, env: settingsOf(world, desk) });
+  const desk = await setUpKubectl(t, world, { program });
+  await desk.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(world, desk) });
   for (const command of ['the first', 'the second']) {
-    const ran = await desk.kubectl(GET_PODS);
-    t.match(ran, { status: 0, stdout: A_POD, stderr: '' }, command);
+    const ran = await desk.kubectl(GET_PODS_ARGS);
+    t.match(ran, { status: 0, stdout: POD_LINE, stderr: '' }, command);
     t.equal(desk.countLogins(), 1, command);
   }
   t.equal(new Set(desk.api.requests.map(({ tokenSha256 }) => tokenSha256)).size, 1, 'one token for all requests');
@@ -85,11 +88,11 @@ testWithKubectl('the second command needs no login', async (t, world, program) =
 });
 
 testWithKubectl('a wrong password', async (t, world, program) => {
-  const desk = await sitDown(t, world, { program });
-  const { command, runs } = makeNotingPlugin(desk);
+  const desk = await setUpKubectl(t, world, { program });
+  const { command, runs } = makeRecordingPlugin(desk);
   const password = 'canary-not-the-password';
-  await desk.configure({ command, env: settingsOf(world, desk, { OS_PASSWORD: password }) });
-  const ran = await desk.kubectl(GET_PODS);
+  await desk.writeKubeconfig({ command, env: makeAliceSettings(world, desk, { OS_PASSWORD: password }) });
+  const ran = await desk.kubectl(GET_PODS_ARGS);
   t.not(ran.status, 0);
   t.equal(ran.stdout, '');
   const [first = '', ...others] = ran.stderr.split('\n').filter((line) => line.startsWith('client-keystone-auth: '));
@@ -108,107 +111,115 @@ testWithKubectl('a wrong password', async (t, world, program) => {
 });
 
 testWithKubectl('a password that is not set is asked for once', async (t, world, program) => {
-  const desk = await sitDown(t, world, { program });
+  const desk = await setUpKubectl(t, world, { program });
   const { alice } = world.tenancy.users;
-  await desk.configure({
-    command: PLUGIN,
-    env: settingsOf(world, desk, { OS_PASSWORD: undefined }),
+  await desk.writeKubeconfig({
+    command: PLUGIN_PATH,
+    env: makeAliceSettings(world, desk, { OS_PASSWORD: undefined }),
     provideClusterInfo: true,
   });
 
-  const nobodyToAsk = await desk.kubectl(GET_PODS);
+  const nobodyToAsk = await desk.kubectl(GET_PODS_ARGS);
   t.match(nobodyToAsk.stderr, /password is not set and kubectl does not let this plugin ask for it; set OS_PASSWORD/);
-  const applied = desk.onTerminal(APPLY, { input: MANIFEST });
+  const applied = desk.kubectlOnTerminal(APPLY_ARGS, { input: CONFIG_MAP_MANIFEST });
   await applied.waitFor('kubectl does not let this plugin ask for it');
   t.not((await applied.ended).exitCode, 0, 'a manifest is not for us to read');
   t.equal(desk.countLogins(), 0);
 
-  const first = desk.onTerminal(GET_PODS);
-  await first.waitFor(`Password at ${desk.keystone} for the cluster ${desk.api.url}:`);
+  const first = desk.kubectlOnTerminal(GET_PODS_ARGS);
+  await first.waitFor(`Password at ${desk.keystoneUrl} for the cluster ${desk.api.url}:`);
   first.type(`${alice.password}\r`);
-  await first.waitFor(A_POD);
+  await first.waitFor(POD_LINE);
   t.equal((await first.ended).exitCode, 0, first.screen());
   t.notOk(
-    secretsOf(world.tenancy).some((secret) => first.screen().includes(secret)),
+    listSecrets(world.tenancy).some((secret) => first.screen().includes(secret)),
     'nothing is echoed',
   );
   t.equal(desk.countLogins(), 1);
 
-  const second = desk.onTerminal(GET_PODS);
-  await second.waitFor(A_POD);
+  const second = desk.kubectlOnTerminal(GET_PODS_ARGS);
+  await second.waitFor(POD_LINE);
   t.equal((await second.ended).exitCode, 0);
   t.notMatch(second.screen(), 'Password');
-  t.match(await desk.kubectl(GET_PODS), { status: 0, stdout: A_POD }, 'nor does it need a terminal now');
+  t.match(await desk.kubectl(GET_PODS_ARGS), { status: 0, stdout: POD_LINE }, 'nor does it need a terminal now');
   t.equal(desk.countLogins(), 1);
 });
 
 testWithKubectl("the kubeconfig's env is stronger than the shell's", async (t, world, program) => {
-  const desk = await sitDown(t, world, { program });
+  const desk = await setUpKubectl(t, world, { program });
   const { domain, projects, users } = world.tenancy;
-  await desk.configure({ command: PLUGIN, env: onProject(projects.demo, domain) });
-  const env = { OS_AUTH_URL: desk.keystone, ...asUser(users.alice, domain), ...onProject(projects.other, domain) };
-  t.match(await desk.kubectl(GET_PODS, { env }), { status: 0, stdout: A_POD });
-  t.match(desk.admitted, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
+  await desk.writeKubeconfig({ command: PLUGIN_PATH, env: onProject(projects.demo, domain) });
+  const env = { OS_AUTH_URL: desk.keystoneUrl, ...asUser(users.alice, domain), ...onProject(projects.other, domain) };
+  t.match(await desk.kubectl(GET_PODS_ARGS, { env }), { status: 0, stdout: POD_LINE });
+  t.match(desk.admittedTokens, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
   // What the kubeconfig leaves open, the shell still decides.
-  t.match(await desk.kubectl(GET_PODS, { env: { ...env, ...asUser(users.bob, domain) } }), { status: 0 });
-  t.match(desk.admitted, [{ user: { name: 'alice' } }, { user: { name: 'bob' }, project: { name: 'demo' } }]);
+  t.match(await desk.kubectl(GET_PODS_ARGS, { env: { ...env, ...asUser(users.bob, domain) } }), { status: 0 });
+  t.match(desk.admittedTokens, [{ user: { name: 'alice' } }, { user: { name: 'bob' }, project: { name: 'demo' } }]);
   t.equal(desk.countLogins(), 2);
 });
 
 testWithKubectl('how a kubeconfig may name the plugin', async (t, world, program) => {
-  const desk = await sitDown(t, world, { program });
+  const desk = await setUpKubectl(t, world, { program });
   for (const folder of ['beside', 'search', 'elsewhere']) mkdirSync(join(desk.home.path, folder));
   // As npm installs it: a link without the extension.
-  symlinkSync(PLUGIN, join(desk.home.path, 'beside/client-keystone-auth'));
-  symlinkSync(PLUGIN, join(desk.home.path, 'search/client-keystone-auth'));
-  const env = settingsOf(world, desk);
+  symlinkSync(PLUGIN_PATH, join(desk.home.path, 'beside/client-keystone-auth'));
+  symlinkSync(PLUGIN_PATH, join(desk.home.path, 'search/client-keystone-auth'));
+  const env = makeAliceSettings(world, desk);
   const run = { cwd: join(desk.home.path, 'elsewhere') };
 
-  await desk.configure({ command: './beside/client-keystone-auth', env });
-  t.match(await desk.kubectl(GET_PODS, run), { status: 0, stdout: A_POD, stderr: '' }, 'relative to the kubeconfig');
-  await desk.configure({ command: 'client-keystone-auth', env });
-  t.match(await desk.kubectl(GET_PODS, run), { status: 0, stdout: A_POD, stderr: '' }, 'by its name alone');
+  await desk.writeKubeconfig({ command: './beside/client-keystone-auth', env });
+  t.match(
+    await desk.kubectl(GET_PODS_ARGS, run),
+    { status: 0, stdout: POD_LINE, stderr: '' },
+    'relative to the kubeconfig',
+  );
+  await desk.writeKubeconfig({ command: 'client-keystone-auth', env });
+  t.match(await desk.kubectl(GET_PODS_ARGS, run), { status: 0, stdout: POD_LINE, stderr: '' }, 'by its name alone');
   t.equal(desk.countLogins(), 1);
 
   const args = ['get-token', '--project-name', 'other'];
-  await desk.configure({ command: 'client-keystone-auth', args, env });
-  t.match(await desk.kubectl(GET_PODS, run), { status: 0, stdout: A_POD, stderr: '' }, 'with get-token and flags');
-  t.match(desk.admitted, [{ project: { name: 'demo' } }, { project: { name: 'other' } }]);
+  await desk.writeKubeconfig({ command: 'client-keystone-auth', args, env });
+  t.match(
+    await desk.kubectl(GET_PODS_ARGS, run),
+    { status: 0, stdout: POD_LINE, stderr: '' },
+    'with get-token and flags',
+  );
+  t.match(desk.admittedTokens, [{ project: { name: 'demo' } }, { project: { name: 'other' } }]);
   t.equal(desk.countLogins(), 2);
 
-  await desk.configure({ command: 'not-there', env, installHint: 'npm install --global client-keystone-auth' });
-  const missing = await desk.kubectl(GET_PODS, run);
+  await desk.writeKubeconfig({ command: 'not-there', env, installHint: 'npm install --global client-keystone-auth' });
+  const missing = await desk.kubectl(GET_PODS_ARGS, run);
   t.not(missing.status, 0);
   t.match(missing.stderr, 'npm install --global client-keystone-auth');
 });
 
 testWithKubectl('a user with a second factor is asked for each once', async (t, world, program) => {
-  const desk = await sitDown(t, world, { program });
+  const desk = await setUpKubectl(t, world, { program });
   const { domain, projects, users } = world.tenancy;
   const { mfa } = users;
-  const env = { OS_AUTH_URL: desk.keystone, OS_USERNAME: 'mfa', OS_USER_DOMAIN_NAME: domain.name };
-  await desk.configure({
-    command: PLUGIN,
+  const env = { OS_AUTH_URL: desk.keystoneUrl, OS_USERNAME: 'mfa', OS_USER_DOMAIN_NAME: domain.name };
+  await desk.writeKubeconfig({
+    command: PLUGIN_PATH,
     env: { ...env, ...onProject(projects.demo, domain) },
     interactiveMode: 'IfAvailable',
   });
-  const first = desk.onTerminal(GET_PODS);
+  const first = desk.kubectlOnTerminal(GET_PODS_ARGS);
   await first.waitFor(/\? Password at .*:/);
   first.type(`${mfa.password}\r`);
   await first.waitFor(/\? Passcode at .*:/);
-  first.type(`${totpCode(mfa.totpSecret, Date.now())}\r`);
+  first.type(`${makeTotpCode(mfa.totpSecret, Date.now())}\r`);
   t.strictSame(await first.ended, { exitCode: 0, signal: undefined }, first.screen());
-  t.match(first.screen(), A_POD);
+  t.match(first.screen(), POD_LINE);
   t.strictSame(
-    desk.requests().map(({ method, status }) => `${method} ${status}`),
+    desk.listKeystoneRequests().map(({ method, status }) => `${method} ${status}`),
     ['POST 401', 'POST 201'],
     'the password was sent once, and the passcode once',
   );
-  t.match(desk.admitted, [{ user: { name: 'mfa' }, methods: ['password', 'totp'] }]);
+  t.match(desk.admittedTokens, [{ user: { name: 'mfa' }, methods: ['password', 'totp'] }]);
 
-  const second = desk.onTerminal(GET_PODS);
+  const second = desk.kubectlOnTerminal(GET_PODS_ARGS);
   t.strictSame(await second.ended, { exitCode: 0, signal: undefined }, second.screen());
-  t.match(second.screen(), A_POD);
+  t.match(second.screen(), POD_LINE);
   t.notMatch(second.screen(), /Password|Passcode/, 'nothing is asked');
-  t.equal(desk.requests().length, 2, 'and nobody');
+  t.equal(desk.listKeystoneRequests().length, 2, 'and nobody');
 });

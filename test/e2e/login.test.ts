@@ -6,15 +6,15 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { checkFailure, EXIT, readCredential } from '../support/login.ts';
-import { COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/plugin.ts';
-import type { Home } from '../support/plugin.ts';
-import { asUser, onProject, secretsOf } from '../support/settings.ts';
-import { totpCode, validateToken } from '../support/tenancy.ts';
-import { openTerminal, sttyOf } from '../support/terminal.ts';
+import { checkFailure, EXIT_STATUS, readExecCredential } from '../support/check-run.ts';
+import { PLUGIN_COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/run-plugin.ts';
+import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
+import { makeTotpCode, validateToken } from '../support/tenancy.ts';
+import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { Terminal, TerminalCommand } from '../support/terminal.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
-import type { Mark, World } from '../support/test-environment.ts';
+import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import type { WatchedAddress, TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(600_000);
 
@@ -23,35 +23,35 @@ const DOWN = '\x1b[B';
 const CTRL_C = '\x03';
 const PATIENCE_MS = 30_000;
 
-type Environment = Readonly<Record<string, string | undefined>>;
+type EnvVars = Readonly<Record<string, string | undefined>>;
 
-interface Desk {
+interface LoginFixture {
   readonly home: Home;
-  readonly mark: Mark;
+  readonly mark: WatchedAddress;
   /** `login`, with stdout in a file. */
-  readonly command: (env?: Environment, args?: readonly string[]) => TerminalCommand;
-  readonly stdout: () => string;
+  readonly command: (env?: EnvVars, args?: readonly string[]) => TerminalCommand;
+  readonly readStdout: () => string;
 }
 
-function sitDown(t: Test, { http }: World): Desk {
+function setUpLogin(t: Test, { http }: TestEnvironment): LoginFixture {
   const home = makeHome();
   t.teardown(() => home.remove());
   const out = join(home.path, 'stdout');
   return {
     home,
-    mark: markRequests(http),
+    mark: watchRequests(http),
     command: (env = {}, args = []) => ({
       file: '/bin/sh',
-      args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...COMMAND, 'login', ...args],
+      args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...PLUGIN_COMMAND, 'login', ...args],
       env: makeEnvironment(home, env),
       cwd: home.path,
       cols: 200,
     }),
-    stdout: () => readFileSync(out, 'utf8'),
+    readStdout: () => readFileSync(out, 'utf8'),
   };
 }
 
-function writeClouds({ home, mark }: Desk): void {
+function writeClouds({ home, mark }: LoginFixture): void {
   const folder = join(home.path, '.config', 'openstack');
   mkdirSync(folder, { recursive: true });
   const cloud = (name: string, url: string): string => `  ${name}:\n    auth:\n      auth_url: ${url}\n`;
@@ -61,8 +61,8 @@ function writeClouds({ home, mark }: Desk): void {
   );
 }
 
-const countLogins = (mark: Mark): number =>
-  requestsSince(mark).filter(({ method, path }) => method === 'POST' && path.includes('/auth/tokens')).length;
+const countLogins = (mark: WatchedAddress): number =>
+  listRequests(mark).filter(({ method, path }) => method === 'POST' && path.includes('/auth/tokens')).length;
 
 async function answer(terminal: Terminal, question: string | RegExp, keys: string): Promise<void> {
   await terminal.waitFor(question, PATIENCE_MS);
@@ -75,15 +75,20 @@ function open(t: Test, command: TerminalCommand): Terminal {
   return terminal;
 }
 
-async function checkDone(t: Test, terminal: Terminal, world: World, { stdout }: Desk): Promise<string> {
+async function checkDone(
+  t: Test,
+  terminal: Terminal,
+  world: TestEnvironment,
+  { readStdout }: LoginFixture,
+): Promise<string> {
   t.strictSame(await terminal.ended, { exitCode: 0, signal: undefined }, terminal.screen());
-  for (const secret of secretsOf(world.tenancy)) {
+  for (const secret of listSecrets(world.tenancy)) {
     t.notOk(terminal.raw().includes(secret), 'no secret on the screen');
-    t.notOk(stdout().includes(secret), 'nor on stdout');
+    t.notOk(readStdout().includes(secret), 'nor on stdout');
   }
-  t.notMatch(stdout(), /\x1b|\? /, 'no prompt on stdout');
+  t.notMatch(readStdout(), /\x1b|\? /, 'no prompt on stdout');
   t.notMatch(terminal.screen(), /Token ends/, 'the answer went to stdout');
-  return stdout();
+  return readStdout();
 }
 
 /** What a shell makes of the flags that are printed. */
@@ -101,7 +106,7 @@ async function readFlags(t: Test, stdout: string, home: Home): Promise<string[]>
 }
 
 testWithKeystone('cloud, way, user, password and project, all of them asked for', async (t, world) => {
-  const desk = sitDown(t, world);
+  const desk = setUpLogin(t, world);
   const { alice } = world.tenancy.users;
   const { domain, projects } = world.tenancy;
   writeClouds(desk);
@@ -120,7 +125,7 @@ testWithKeystone('cloud, way, user, password and project, all of them asked for'
   t.match(terminal.screen(), /✔ Cloud: prod\n/);
   t.match(terminal.screen(), /✔ How to log in: a user and a password \(password\)\n/);
 
-  const before = requestsSince(desk.mark).length;
+  const before = listRequests(desk.mark).length;
   const args = await readFlags(t, said, desk.home);
   t.strictSame(args, [
     '--os-cloud=prod',
@@ -130,15 +135,15 @@ testWithKeystone('cloud, way, user, password and project, all of them asked for'
     `--user-domain-name=${domain.name}`,
   ]);
   const next = await runPlugin({ home: desk.home, args });
-  const { token } = readCredential(t, next.stdout);
+  const { token } = readExecCredential(t, next.stdout);
   t.match(await validateToken(world.http, token), { user: { id: alice.id }, project: { id: projects.other.id } });
   const bare = await runPlugin({ home: desk.home });
-  t.equal(readCredential(t, bare.stdout).token, token, 'and a run that is told as little as the login was');
-  t.equal(requestsSince(desk.mark).length, before, 'Keystone hears of neither');
+  t.equal(readExecCredential(t, bare.stdout).token, token, 'and a run that is told as little as the login was');
+  t.equal(listRequests(desk.mark).length, before, 'Keystone hears of neither');
 });
 
 testWithKeystone('what is set is not asked for, nor is what leaves no choice', async (t, world) => {
-  const desk = sitDown(t, world);
+  const desk = setUpLogin(t, world);
   const { users, domain, projects } = world.tenancy;
   const env = { OS_AUTH_URL: desk.mark.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
   const all = open(t, desk.command(env));
@@ -148,20 +153,20 @@ testWithKeystone('what is set is not asked for, nor is what leaves no choice', a
 
   const { mfa } = users;
   const one = open(t, desk.command({ OS_AUTH_URL: desk.mark.url, ...asUser(mfa, domain) }));
-  await answer(one, '? Passcode', totpCode(mfa.totpSecret, Date.now()));
+  await answer(one, '? Passcode', makeTotpCode(mfa.totpSecret, Date.now()));
   t.match(await checkDone(t, one, world, desk), /^Project +demo /m, 'the only project is taken');
   t.notMatch(one.screen(), /\? Project/);
 });
 
 testWithKeystone('a passcode, by the way that was chosen', async (t, world) => {
-  const desk = sitDown(t, world);
+  const desk = setUpLogin(t, world);
   const { users, domain } = world.tenancy;
   const terminal = open(t, desk.command({ OS_AUTH_URL: `${desk.mark.url}/v3` }));
   // A list is searched by what is typed.
   await answer(terminal, '? How to log in:', "a user and an authenticator's");
   await answer(terminal, '? User name', users.phone.name);
   await answer(terminal, '? Domain of the user', domain.name);
-  const code = totpCode(users.phone.totpSecret, Date.now());
+  const code = makeTotpCode(users.phone.totpSecret, Date.now());
   await answer(terminal, '? Passcode', code);
   const said = await checkDone(t, terminal, world, desk);
   t.notOk(terminal.raw().includes(code), 'the passcode is not echoed');
@@ -174,7 +179,7 @@ testWithKeystone('a passcode, by the way that was chosen', async (t, world) => {
 });
 
 testWithKeystone("a user's default project is suggested, and another can be had", async (t, world) => {
-  const desk = sitDown(t, world);
+  const desk = setUpLogin(t, world);
   const { users, domain, projects } = world.tenancy;
   const env = { OS_AUTH_URL: desk.mark.url, ...asUser(users.alice, domain) };
   const terminal = open(t, desk.command(env, ['-o', 'json']));
@@ -190,28 +195,28 @@ testWithKeystone("a user's default project is suggested, and another can be had"
   });
   // These settings are complete without it, and mean what they meant before.
   const plain = await runPlugin({ home: desk.home, env });
-  const { token } = readCredential(t, plain.stdout);
+  const { token } = readExecCredential(t, plain.stdout);
   t.equal((await validateToken(world.http, token))?.project, undefined, 'no project without being told so');
 });
 
 testWithKeystone('nobody to ask: one line that names what to set', async (t, world) => {
-  const desk = sitDown(t, world);
+  const desk = setUpLogin(t, world);
   const { home, mark } = desk;
   const { users, domain } = world.tenancy;
-  const login = (env: Environment): ReturnType<typeof runPlugin> => runPlugin({ home, args: ['login'], env });
+  const login = (env: EnvVars): ReturnType<typeof runPlugin> => runPlugin({ home, args: ['login'], env });
   const password = { ...asUser(users.alice, domain), OS_AUTH_URL: mark.url };
-  checkFailure(t, await login({ ...password, OS_PASSWORD: undefined }), EXIT.interaction, {
+  checkFailure(t, await login({ ...password, OS_PASSWORD: undefined }), EXIT_STATUS.interaction, {
     says: ['password is not set and there is no terminal to ask on; set OS_PASSWORD'],
   });
-  checkFailure(t, await login({}), EXIT.interaction, { says: ['keystone url, user name', 'set OS_AUTH_URL'] });
-  t.equal(requestsSince(mark).length, 0, 'nothing is sent before all is known');
-  checkFailure(t, await login(password), EXIT.interaction, {
+  checkFailure(t, await login({}), EXIT_STATUS.interaction, { says: ['keystone url, user name', 'set OS_AUTH_URL'] });
+  t.equal(listRequests(mark).length, 0, 'nothing is sent before all is known');
+  checkFailure(t, await login(password), EXIT_STATUS.interaction, {
     says: [
       'project is not set and there is no terminal to ask on; set OS_PROJECT_NAME (--project-name) to demo, other',
     ],
   });
   writeClouds(desk);
-  checkFailure(t, await login({}), EXIT.interaction, {
+  checkFailure(t, await login({}), EXIT_STATUS.interaction, {
     says: ['cloud is not set and there is no terminal to ask on; set OS_CLOUD (--os-cloud) to dev, prod'],
   });
   t.notOk(
@@ -223,7 +228,7 @@ testWithKeystone('nobody to ask: one line that names what to set', async (t, wor
 });
 
 testWithKeystone('options that make no sense together', async (t, world) => {
-  const { home } = sitDown(t, world);
+  const { home } = setUpLogin(t, world);
   for (const [args, says] of [
     [['--role=member'], '--role is for a new application credential; add --create-application-credential'],
     [['--save-secret', '--create-application-credential'], 'ask for different secrets to be kept'],
@@ -237,12 +242,12 @@ testWithKeystone('options that make no sense together', async (t, world) => {
 
 interface Stop {
   readonly question: string;
-  readonly env: (world: World, desk: Desk) => Environment;
+  readonly env: (world: TestEnvironment, desk: LoginFixture) => EnvVars;
   /** Questions before it, and their answers. */
   readonly first?: readonly (readonly [question: string, keys: string])[];
 }
 
-const url = (_world: World, { mark }: Desk): Environment => ({ OS_AUTH_URL: mark.url });
+const url = (_world: TestEnvironment, { mark }: LoginFixture): EnvVars => ({ OS_AUTH_URL: mark.url });
 
 const STOPS: readonly Stop[] = [
   {
@@ -276,36 +281,36 @@ const STOPS: readonly Stop[] = [
 
 for (const { question, env, first = [] } of STOPS) {
   testWithKeystone(`Ctrl-C at ${question}`, async (t, world) => {
-    const desk = sitDown(t, world);
+    const desk = setUpLogin(t, world);
     const shown: { raw?: string } = {};
-    const run = await sttyOf(desk.command(env(world, desk)), async (terminal) => {
+    const run = await runWithStty(desk.command(env(world, desk)), async (terminal) => {
       for (const [asked, keys] of first) await answer(terminal, asked, keys);
       await terminal.waitFor(question, PATIENCE_MS);
       terminal.type(CTRL_C);
       await terminal.waitFor('cancelled at the prompt', PATIENCE_MS);
       shown.raw = terminal.raw();
     });
-    t.equal(run.exitCode, EXIT.cancelled, run.screen);
+    t.equal(run.exitCode, EXIT_STATUS.cancelled, run.screen);
     t.equal(run.after, run.before, 'the terminal is as it was');
     t.match(run.screen, /\nclient-keystone-auth: cancelled at the prompt\n$/);
     t.not((shown.raw ?? '').match(/\x1b\[\?25[hl]/g)?.at(-1), '\x1b[?25l', 'the cursor is visible');
-    t.equal(desk.stdout(), '', 'nothing on stdout');
+    t.equal(desk.readStdout(), '', 'nothing on stdout');
     const left = readdirSync(desk.home.path, { recursive: true, encoding: 'utf8' });
     t.notOk(
       left.some((name) => /\.(?:token|alias|kept|refused)$/.test(name)),
       `nothing is kept: ${left.join(', ')}`,
     );
-    for (const secret of secretsOf(world.tenancy)) t.notOk((shown.raw ?? '').includes(secret));
+    for (const secret of listSecrets(world.tenancy)) t.notOk((shown.raw ?? '').includes(secret));
   });
 }
 
 for (const name of ['SIGTERM', 'SIGHUP', 'SIGTSTP'] as const) {
   testWithKeystone(`${name} at a list`, async (t, world) => {
-    const desk = sitDown(t, world);
+    const desk = setUpLogin(t, world);
     const { users, domain } = world.tenancy;
     const stops = name === 'SIGTSTP';
     const env = { OS_AUTH_URL: desk.mark.url, ...asUser(users.alice, domain) };
-    const run = await sttyOf(desk.command(env), async (terminal) => {
+    const run = await runWithStty(desk.command(env), async (terminal) => {
       await terminal.waitFor('? Project:', PATIENCE_MS);
       terminal.signal(name);
       if (stops) await answer(terminal, '? Project:', '');
@@ -313,6 +318,6 @@ for (const name of ['SIGTERM', 'SIGHUP', 'SIGTSTP'] as const) {
     t.equal(run.exitCode, stops ? 0 : 128 + constants.signals[name], run.screen);
     t.equal(run.after, run.before, 'the terminal is as it was');
     t.strictSame(run.whileStopped, stops ? [run.before] : [], 'and while stopped');
-    t.match(desk.stdout(), stops ? /^Project +demo/m : /^$/);
+    t.match(desk.readStdout(), stops ? /^Project +demo/m : /^$/);
   });
 }

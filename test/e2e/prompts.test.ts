@@ -9,19 +9,19 @@ import t from 'tap';
 import type { Test } from 'tap';
 import {
   checkFailure,
-  EXIT,
-  loginTo,
+  EXIT_STATUS,
+  makeLoginSettings,
   PASSWORD,
-  readCredential,
-  runAlone,
-  startForTest,
-  users,
-} from '../support/login.ts';
-import type { Credential } from '../support/login.ts';
-import { COMMAND, execInfo, makeEnvironment, makeHome, runPlugin } from '../support/plugin.ts';
-import type { Home } from '../support/plugin.ts';
-import type { StandIn } from '../support/stand-in-keystone.ts';
-import { openTerminal, sttyOf } from '../support/terminal.ts';
+  readExecCredential,
+  runInFreshHome,
+  startKeystoneForTest,
+  testUsers,
+} from '../support/check-run.ts';
+import type { ExecCredentialStatus } from '../support/check-run.ts';
+import { PLUGIN_COMMAND, makeExecInfo, makeEnvironment, makeHome, runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/run-plugin.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { Terminal, TerminalCommand } from '../support/terminal.ts';
 
 t.setTimeout(120_000);
@@ -31,35 +31,35 @@ const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jo
 const ENTER = '\r';
 const CURSOR = /\x1b\[\?25[hl]/g;
 
-type Environment = Readonly<Record<string, string | undefined>>;
+type EnvVars = Readonly<Record<string, string | undefined>>;
 
-interface Scene {
-  readonly keystone: StandIn;
+interface PromptFixture {
+  readonly keystone: StandInKeystone;
   readonly home: Home;
   /** A login that lacks the password only. */
-  readonly login: Environment;
+  readonly login: EnvVars;
   /** The plugin, with stdout in a file. */
-  readonly command: (env: Environment, cwd?: string, args?: readonly string[]) => TerminalCommand;
-  readonly stdout: () => string;
+  readonly command: (env: EnvVars, cwd?: string, args?: readonly string[]) => TerminalCommand;
+  readonly readStdout: () => string;
 }
 
-async function setScene(t: Test, password = PASSWORD): Promise<Scene> {
-  const keystone = await startForTest(t, { users: users.map((user) => ({ ...user, password })) });
+async function setUpPrompts(t: Test, password = PASSWORD): Promise<PromptFixture> {
+  const keystone = await startKeystoneForTest(t, { users: testUsers.map((user) => ({ ...user, password })) });
   const home = makeHome();
   t.teardown(() => home.remove());
   const out = join(home.path, 'stdout');
   return {
     keystone,
     home,
-    login: { ...loginTo(`${keystone.url}/v3`), OS_PASSWORD: undefined },
+    login: { ...makeLoginSettings(`${keystone.url}/v3`), OS_PASSWORD: undefined },
     command: (env, cwd = home.path, args = []) => ({
       file: '/bin/sh',
-      args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...COMMAND, ...args],
+      args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...PLUGIN_COMMAND, ...args],
       env: makeEnvironment(home, env),
       cwd,
       cols: 200,
     }),
-    stdout: () => readFileSync(out, 'utf8'),
+    readStdout: () => readFileSync(out, 'utf8'),
   };
 }
 
@@ -75,12 +75,17 @@ async function answer(terminal: Terminal, question: string | RegExp, text: strin
   terminal.type(text + ENTER);
 }
 
-async function checkEnd(t: Test, terminal: Terminal, { stdout }: Scene, secret = PASSWORD): Promise<Credential> {
+async function checkEnd(
+  t: Test,
+  terminal: Terminal,
+  { readStdout }: PromptFixture,
+  secret = PASSWORD,
+): Promise<ExecCredentialStatus> {
   t.strictSame(await terminal.ended, { exitCode: 0, signal: undefined }, terminal.screen());
   t.notOk(terminal.raw().includes(secret), 'the password is nowhere on the screen');
   t.notMatch(terminal.screen(), /gAAAA|ExecCredential/, 'the document went to stdout');
   checkCursor(t, terminal.raw());
-  return readCredential(t, stdout());
+  return readExecCredential(t, readStdout());
 }
 
 function checkCursor(t: Test, raw: string): void {
@@ -94,7 +99,7 @@ function questionsOf(terminal: Terminal): string[] {
 }
 
 await t.test('nothing set', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpPrompts(t);
   const { keystone, command, home } = scene;
   const terminal = open(t, command({}));
   await answer(terminal, '? Keystone URL:', keystone.url);
@@ -130,11 +135,11 @@ await t.test('nothing set', async (t) => {
 });
 
 await t.test('names with spaces, no project, a suggestion taken', async (t) => {
-  const [alice] = users;
+  const [alice] = testUsers;
   const domain = { id: 'default', name: 'Default' };
   const odd = { ...alice, id: '1', name: ' Ann  van Ö ', domain, password: PASSWORD, roles: [] };
-  const keystone = await startForTest(t, { users: [odd] });
-  const scene = { ...(await setScene(t)), keystone };
+  const keystone = await startKeystoneForTest(t, { users: [odd] });
+  const scene = { ...(await setUpPrompts(t)), keystone };
   const terminal = open(t, scene.command({ OS_AUTH_URL: keystone.url }));
   await answer(terminal, '? User name', ' Ann  van Ö ');
   await answer(terminal, '? Domain of the user', '');
@@ -142,7 +147,7 @@ await t.test('names with spaces, no project, a suggestion taken', async (t) => {
   await answer(terminal, '? Password', PASSWORD);
   t.strictSame(await terminal.ended, { exitCode: 0, signal: undefined }, terminal.screen());
   t.match(terminal.screen(), 'the token has no scope');
-  readCredential(t, scene.stdout());
+  readExecCredential(t, scene.readStdout());
   const user = { name: ' Ann  van Ö ', domain: { name: 'Default' }, password: PASSWORD };
   t.strictSame(keystone.requests.at(-1)?.body, {
     auth: { identity: { methods: ['password'], password: { user } } },
@@ -150,14 +155,14 @@ await t.test('names with spaces, no project, a suggestion taken', async (t) => {
 });
 
 await t.test('what is set is not asked for', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpPrompts(t);
   const { keystone, command, login } = scene;
   const server = 'https://k8s.example.com:6443';
   for (const [name, env, place] of [
     ['only the password', {}, `at ${keystone.url}/v3:`],
     [
       'it names the cluster',
-      { KUBERNETES_EXEC_INFO: execInfo({ interactive: true, cluster: { server } }) },
+      { KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: true, cluster: { server } }) },
       `at ${keystone.url}/v3 for the cluster ${server}:`,
     ],
     ['it asks for the user and then for the password', { OS_USERNAME: undefined }, `at ${keystone.url}/v3:`],
@@ -176,19 +181,19 @@ await t.test('what is set is not asked for', async (t) => {
     const terminal = open(t, command({ OS_AUTH_URL: keystone.url, OS_APPLICATION_CREDENTIAL_ID: 'abc' }));
     await answer(terminal, '? Application credential secret', PASSWORD);
     const { exitCode } = await terminal.ended;
-    t.equal(exitCode, EXIT.refused);
+    t.equal(exitCode, EXIT_STATUS.refused);
     t.notOk(terminal.raw().includes(PASSWORD));
-    t.equal(scene.stdout(), '');
+    t.equal(scene.readStdout(), '');
   });
 });
 
 await t.test('complete settings mean the same on a terminal and in a pipe', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpPrompts(t);
   const { keystone, command, home, login } = scene;
-  const complete = { OS_PASSWORD: PASSWORD, OS_USER_ID: undefined, OS_PROJECT_DOMAIN_ID: users[0]?.domain.id };
-  const settings: Readonly<Record<string, Environment>> = {
+  const complete = { OS_PASSWORD: PASSWORD, OS_USER_ID: undefined, OS_PROJECT_DOMAIN_ID: testUsers[0]?.domain.id };
+  const settings: Readonly<Record<string, EnvVars>> = {
     password: complete,
-    'a user by id': { ...complete, OS_USER_ID: users[0]?.id },
+    'a user by id': { ...complete, OS_USER_ID: testUsers[0]?.id },
     'a domain for all': { ...complete, OS_USER_DOMAIN_NAME: undefined, OS_DOMAIN_NAME: 'acme' },
     'an application credential': {
       OS_APPLICATION_CREDENTIAL_ID: 'abc',
@@ -223,7 +228,7 @@ await t.test('passwords arrive as they were typed', inParallel(), async (t) => {
   await Promise.all(
     Object.entries(passwords).map(([name, password]) =>
       t.test(name, inParallel(), async (t) => {
-        const scene = await setScene(t, password);
+        const scene = await setUpPrompts(t, password);
         const terminal = open(t, scene.command(scene.login));
         await answer(terminal, '? Password', password);
         await checkEnd(t, terminal, scene, password);
@@ -234,7 +239,7 @@ await t.test('passwords arrive as they were typed', inParallel(), async (t) => {
 });
 
 await t.test('an empty answer is asked for again', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpPrompts(t);
   const terminal = open(t, scene.command({ ...scene.login, OS_USERNAME: undefined }));
   await answer(terminal, '? User name', '');
   await terminal.waitFor('✔ User name');
@@ -247,33 +252,33 @@ await t.test('an empty answer is asked for again', async (t) => {
 });
 
 await t.test('mistakes are corrected, and a wrong password is not asked for again', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpPrompts(t);
   const corrected = open(t, scene.command(scene.login));
   await answer(corrected, '? Password', `wrong${'\x7f'.repeat(5)}x\x15${PASSWORD}`);
   await checkEnd(t, corrected, scene);
 
   const wrong = open(t, scene.command(scene.login, undefined, ['--force-refresh']));
   await answer(wrong, '? Password', 'wrong-canary');
-  t.strictSame(await wrong.ended, { exitCode: EXIT.refused, signal: undefined });
+  t.strictSame(await wrong.ended, { exitCode: EXIT_STATUS.refused, signal: undefined });
   t.match(wrong.screen(), 'client-keystone-auth: Keystone refused the login for alice');
   t.notMatch(wrong.raw(), 'wrong-canary');
-  t.equal(scene.stdout(), '');
+  t.equal(scene.readStdout(), '');
   t.equal(scene.keystone.countLogins(), 2);
 });
 
 await t.test('an answer that cannot be used', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpPrompts(t);
   for (const url of ['keystone.example.test', 'http://keystone.example.test/v3']) {
     const terminal = open(t, scene.command({}));
     await answer(terminal, '? Keystone URL', url);
-    t.strictSame(await terminal.ended, { exitCode: EXIT.config, signal: undefined });
+    t.strictSame(await terminal.ended, { exitCode: EXIT_STATUS.config, signal: undefined });
     t.match(terminal.screen(), /client-keystone-auth: Keystone URL is (not a URL|http:\/\/)/);
-    t.equal(scene.stdout(), '');
+    t.equal(scene.readStdout(), '');
   }
 });
 
 await t.test('stdin that belongs to somebody else is left unread', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUpPrompts(t);
   const { home } = scene;
   const command = scene.command(scene.login);
   const text = 'apiVersion: v1\nkind: ConfigMap\n';
@@ -288,22 +293,22 @@ await t.test('stdin that belongs to somebody else is left unread', async (t) => 
 });
 
 await t.test('nobody to ask', async (t) => {
-  const scene = await setScene(t);
-  const { command, login, keystone, stdout } = scene;
+  const scene = await setUpPrompts(t);
+  const { command, login, keystone, readStdout } = scene;
 
   await t.test('kubectl has not left us the terminal', async (t) => {
-    const terminal = open(t, command({ ...login, KUBERNETES_EXEC_INFO: execInfo({ interactive: false }) }));
-    t.strictSame(await terminal.ended, { exitCode: EXIT.interaction, signal: undefined });
+    const terminal = open(t, command({ ...login, KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: false }) }));
+    t.strictSame(await terminal.ended, { exitCode: EXIT_STATUS.interaction, signal: undefined });
     t.match(terminal.raw(), /^client-keystone-auth: password is not set [^\n]*; set OS_PASSWORD\r\n$/);
-    t.equal(stdout(), '');
+    t.equal(readStdout(), '');
   });
 
   await t.test('there is no terminal', async (t) => {
-    const ran = await runAlone({ env: login });
-    checkFailure(t, ran, EXIT.interaction, { says: ['password is not set', 'no terminal', 'set OS_PASSWORD'] });
-    const nothing = await runAlone({});
+    const ran = await runInFreshHome({ env: login });
+    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['password is not set', 'no terminal', 'set OS_PASSWORD'] });
+    const nothing = await runInFreshHome({});
     const says = ['keystone url, user name, domain of the user, password are not set', 'OS_AUTH_URL (--keystone-url)'];
-    checkFailure(t, nothing, EXIT.interaction, { says });
+    checkFailure(t, nothing, EXIT_STATUS.interaction, { says });
   });
   t.equal(keystone.requests.length, 0);
 });
@@ -314,19 +319,19 @@ await t.test('the ways out', inParallel(), async (t) => {
     Object.entries(keys).flatMap(([name, typed]) =>
       (['Password', 'User name'] as const).map((question) =>
         t.test(`${name} at ${question}`, inParallel(), async (t) => {
-          const scene = await setScene(t);
+          const scene = await setUpPrompts(t);
           const env = question === 'Password' ? scene.login : { ...scene.login, OS_USERNAME: undefined };
           const shown: { raw?: () => string } = {};
-          const { exitCode, before, after, screen } = await sttyOf(scene.command(env), async (terminal) => {
+          const { exitCode, before, after, screen } = await runWithStty(scene.command(env), async (terminal) => {
             shown.raw = () => terminal.raw();
             await terminal.waitFor(`? ${question}`);
             terminal.type(typed);
           });
-          t.equal(exitCode, EXIT.cancelled);
+          t.equal(exitCode, EXIT_STATUS.cancelled);
           t.equal(after, before, 'the terminal is as it was');
           checkCursor(t, shown.raw?.() ?? '');
           t.match(screen, /\nclient-keystone-auth: cancelled at the prompt\n$/);
-          t.equal(scene.stdout(), '');
+          t.equal(scene.readStdout(), '');
           t.equal(scene.keystone.requests.length, 0);
         }),
       ),
@@ -342,11 +347,11 @@ await t.test('signals at a prompt', inParallel(), async (t) => {
     names.flatMap((name) =>
       Array.from({ length: ROUNDS }, (_, round) =>
         t.test(`${name}, round ${String(round + 1)}`, inParallel(), async (t) => {
-          const scene = await setScene(t);
+          const scene = await setUpPrompts(t);
           const shown: { raw?: () => string } = {};
           const isEnding = ending.some((one) => one === name);
           const stops = name === 'SIGTSTP' || name === 'Ctrl-Z';
-          const run = await sttyOf(scene.command(scene.login), async (terminal) => {
+          const run = await runWithStty(scene.command(scene.login), async (terminal) => {
             shown.raw = () => terminal.raw();
             await terminal.waitFor('? Password');
             // Each letter draws the question anew, which would look like one that is put again.
@@ -362,8 +367,8 @@ await t.test('signals at a prompt', inParallel(), async (t) => {
           t.strictSame(run.whileStopped, stops ? [run.before] : [], 'and while stopped');
           checkCursor(t, shown.raw?.() ?? '');
           t.notOk((shown.raw?.() ?? '').includes(PASSWORD));
-          if (isEnding) t.equal(scene.stdout(), '');
-          else readCredential(t, scene.stdout());
+          if (isEnding) t.equal(scene.readStdout(), '');
+          else readExecCredential(t, scene.readStdout());
           t.equal(scene.keystone.countLogins(), isEnding ? 0 : 1);
         }),
       ),

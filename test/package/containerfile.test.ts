@@ -7,7 +7,7 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'no
 import { join } from 'node:path';
 import t from 'tap';
 import { canRun } from '../support/stress.ts';
-import { PACKAGED } from '../support/plugin.ts';
+import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 const lines = readFileSync('packaging/Containerfile', 'utf8')
   .replace(/^#.*\n/gm, '')
@@ -48,7 +48,7 @@ void t.test('its stages', async (t) => {
 
 const ownRoot = ['unshare', '--user', '--map-root-user', 'true'] as const;
 const skip =
-  PACKAGED === undefined
+  PACKAGED_EXECUTABLE === undefined
     ? 'npm test -- --packaged'
     : process.platform !== 'linux' || !canRun(...ownRoot)
       ? 'no user namespaces here'
@@ -60,10 +60,13 @@ await t.test('the program runs with these libraries alone', { skip }, async (t) 
   const command = step.split(' && ').find((part) => part.startsWith('ldd ')) ?? '';
   t.match(command, '/root-of-image/');
   const program = '/ci/usr/local/bin/client-keystone-auth';
-  execFileSync('sh', ['-c', command.replace(program, PACKAGED ?? '').replaceAll('/root-of-image/', `${root}/`)]);
+  execFileSync('sh', [
+    '-c',
+    command.replace(program, PACKAGED_EXECUTABLE ?? '').replaceAll('/root-of-image/', `${root}/`),
+  ]);
   t.notOk(existsSync(join(root, 'bin/sh')));
   mkdirSync(join(root, 'usr/local/bin'), { recursive: true });
-  copyFileSync(PACKAGED ?? '', join(root, 'usr/local/bin/client-keystone-auth'));
+  copyFileSync(PACKAGED_EXECUTABLE ?? '', join(root, 'usr/local/bin/client-keystone-auth'));
   chmodSync(join(root, 'usr/local/bin/client-keystone-auth'), 0o755);
   const words = ['--user', '--map-root-user', 'chroot', root, '/usr/local/bin/client-keystone-auth', '--help'];
   t.match(execFileSync('unshare', words, { encoding: 'utf8' }), 'Logs in to OpenStack Keystone');

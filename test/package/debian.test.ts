@@ -3,16 +3,17 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { findKubectl } from '../../scripts/kubectl.ts';
-import { debianPackageOf } from '../../scripts/package/debian.ts';
+import { findKubectl } from '../../scripts/find-kubectl.ts';
+import { debianPackagePath } from '../../scripts/package/debian.ts';
 import { hostTarget } from '../../scripts/package/targets.ts';
-import { canRun, without } from '../support/stress.ts';
-import { PACKAGED } from '../support/plugin.ts';
+import { canRun, skipWithout } from '../support/stress.ts';
+import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 t.setTimeout(120_000);
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-const skip = PACKAGED === undefined ? 'npm test -- --packaged' : without('dpkg', () => canRun('dpkg', '--version'));
+const skip =
+  PACKAGED_EXECUTABLE === undefined ? 'npm test -- --packaged' : skipWithout('dpkg', () => canRun('dpkg', '--version'));
 
 await t.test('installed into a scratch root', { skip }, async (t) => {
   const root = t.testdir({});
@@ -22,7 +23,7 @@ await t.test('installed into a scratch root', { skip }, async (t) => {
   writeFileSync(join(state, 'status'), '');
   // What it depends on is in the real root, not in this one.
   const options = [`--root=${root}`, '--force-not-root', '--force-depends', '--force-script-chrootless'];
-  execFileSync('dpkg', [...options, '--install', debianPackageOf(hostTarget(), version)], { stdio: 'ignore' });
+  execFileSync('dpkg', [...options, '--install', debianPackagePath(hostTarget(), version)], { stdio: 'ignore' });
 
   const bin = join(root, 'usr/bin');
   const program = join(bin, 'client-keystone-auth');

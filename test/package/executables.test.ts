@@ -9,13 +9,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { findNames, UNSEEN } from '../../scripts/package/node-binary/scrub-env-names.ts';
-import { findRehashable } from '../../scripts/package/node-binary/snapshot.ts';
-import { isSkipped } from '../../scripts/package/node-binary/source-positions.ts';
-import { executableOf, TARGETS } from '../../scripts/package/targets.ts';
+import { findNameOffsets, SCRUBBED_NAMES } from '../../scripts/package/node-binary/scrub-env-names.ts';
+import { findRehashFlag } from '../../scripts/package/node-binary/snapshot.ts';
+import { isSourcePositionsDisabled } from '../../scripts/package/node-binary/source-positions.ts';
+import { executablePath, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
-import { canRun, without } from '../support/stress.ts';
-import { PACKAGED } from '../support/plugin.ts';
+import { canRun, skipWithout } from '../support/stress.ts';
+import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 t.setTimeout(120_000);
 
@@ -146,24 +146,24 @@ function checkMachO(t: Test, program: Buffer, machine: number): void {
 const CHECKS = { elf: checkElf, pe: checkPe, 'mach-o': checkMachO } as const;
 
 function requireMade(target: Target): string | false {
-  if (PACKAGED === undefined) return 'npm test -- --packaged';
-  return without(executableOf(target), () => existsSync(executableOf(target)));
+  if (PACKAGED_EXECUTABLE === undefined) return 'npm test -- --packaged';
+  return skipWithout(executablePath(target), () => existsSync(executablePath(target)));
 }
 
 for (const target of TARGETS) {
   await t.test(target.name, { skip: requireMade(target) }, async (t) => {
-    const program = readFileSync(executableOf(target));
+    const program = readFileSync(executablePath(target));
     CHECKS[target.format](t, program, MACHINES[target.name] ?? 0);
     t.ok(program.includes(`node-${process.version}`.slice(5)), `Node ${process.version}`);
     t.ok(program.includes('NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:1'), 'Node is told to look for the blob');
     for (const file of ['out/executable.cjs', 'dist/slow.cjs', 'dist/got.cjs', 'dist/keyring.cjs']) {
       t.ok(program.includes(readFileSync(file)), `it holds ${file}`);
     }
-    const rehashable = findRehashable(program, process.versions.v8);
-    t.equal(rehashable === undefined, target.bare === true, 'it has a snapshot of Node');
+    const rehashable = findRehashFlag(program, process.versions.v8);
+    t.equal(rehashable === undefined, target.hasNoSnapshot === true, 'it has a snapshot of Node');
     if (rehashable !== undefined) t.equal(program.readUInt32LE(rehashable), 0, 'which keeps its seed');
-    if (target.format === 'elf') t.ok(isSkipped(program), 'no profiler is prepared');
-    for (const name of UNSEEN) t.strictSame(findNames(program, name), [], `it does not know ${name}`);
+    if (target.format === 'elf') t.ok(isSourcePositionsDisabled(program), 'no profiler is prepared');
+    for (const name of SCRUBBED_NAMES) t.strictSame(findNameOffsets(program, name), [], `it does not know ${name}`);
   });
 }
 
@@ -173,7 +173,7 @@ const noEmulator =
   arm === undefined
     ? 'no such target'
     : requireMade(arm) ||
-      without(
+      skipWithout(
         'qemu-aarch64 with libraries',
         () => canRun('qemu-aarch64', '--version') && existsSync('/usr/aarch64-linux-gnu/lib/libstdc++.so.6'),
       );
@@ -181,7 +181,7 @@ const noEmulator =
 await t.test('linux-arm64 runs, emulated', { skip: noEmulator }, async (t) => {
   if (arm === undefined) return;
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-  const [file, ...words] = [...emulator, resolve(executableOf(arm))];
+  const [file, ...words] = [...emulator, resolve(executablePath(arm))];
   t.equal(execFileSync(file, [...words, '--version'], { encoding: 'utf8', env: {} }), `${version}\n`);
   t.match(execFileSync(file, [...words, '--help'], { encoding: 'utf8', env: {} }), 'ExecCredential');
 });

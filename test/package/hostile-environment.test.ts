@@ -11,20 +11,36 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { makePki } from '../../scripts/pki.ts';
 import type { Pki } from '../../scripts/pki.ts';
-import { UNSEEN } from '../../scripts/package/node-binary/scrub-env-names.ts';
-import { canRun, inWorkers, without } from '../support/stress.ts';
-import { A_POD, GET_PODS, settingsOf, sitDown, testWithKubectl } from '../support/fixture.ts';
-import { checkFailure, checkSuccess, EXIT, loginTo, PASSWORD, startForTest } from '../support/login.ts';
-import { alone, makeHome, PACKAGED, PLUGIN, runPlugin } from '../support/plugin.ts';
-import type { Ran } from '../support/plugin.ts';
-import { secretsOf } from '../support/settings.ts';
-import type { StandIn } from '../support/stand-in-keystone.ts';
+import { SCRUBBED_NAMES } from '../../scripts/package/node-binary/scrub-env-names.ts';
+import { canRun, runInWorkers, skipWithout } from '../support/stress.ts';
+import {
+  POD_LINE,
+  GET_PODS_ARGS,
+  makeAliceSettings,
+  setUpKubectl,
+  testWithKubectl,
+} from '../support/kubectl-fixture.ts';
+import {
+  checkFailure,
+  checkSuccess,
+  EXIT_STATUS,
+  makeLoginSettings,
+  PASSWORD,
+  startKeystoneForTest,
+} from '../support/check-run.ts';
+import { makeIsolatedCommand, makeHome, PACKAGED_EXECUTABLE, PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
+import type { RunResult } from '../support/run-plugin.ts';
+import { listSecrets } from '../support/login-settings.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 
 t.setTimeout(120_000);
 
-const skip = PACKAGED === undefined ? 'npm test -- --packaged' : without('C compiler', () => canRun('cc', '--version'));
+const skip =
+  PACKAGED_EXECUTABLE === undefined
+    ? 'npm test -- --packaged'
+    : skipWithout('C compiler', () => canRun('cc', '--version'));
 
-interface Trap {
+interface HostileVariables {
   /** Everything in it was there before a run. */
   readonly folder: string;
   readonly variables: readonly (readonly [name: string, value: string])[];
@@ -33,7 +49,7 @@ interface Trap {
 const SPRUNG = 'sprung';
 
 /** Sets up code that leaves a file behind wherever it is run, and variables that lead to it. */
-function setTrap(t: Test): Trap {
+function setUpHostileVariables(t: Test): HostileVariables {
   const folder = t.testdir({ hooks: {} });
   const at = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text);
@@ -89,32 +105,32 @@ function setTrap(t: Test): Trap {
   };
 }
 
-interface Stage extends Trap {
+interface HostileEnvironmentFixture extends HostileVariables {
   readonly pki: Pki;
-  readonly keystone: StandIn;
+  readonly keystone: StandInKeystone;
   readonly before: readonly string[];
 }
 
-async function setStage(t: Test): Promise<Stage> {
-  const trap = setTrap(t);
+async function setUpHostileEnvironment(t: Test): Promise<HostileEnvironmentFixture> {
+  const trap = setUpHostileVariables(t);
   const pki = await makePki(join(t.testdirName, 'pki'));
-  const keystone = await startForTest(t, { tls: pki.server });
+  const keystone = await startKeystoneForTest(t, { tls: pki.server });
   return { ...trap, pki, keystone, before: readdirSync(trap.folder) };
 }
 
 /** Whatever it was that a plain Node would have done. */
-function checkNothingHappened(t: Test, { folder, before }: Stage, ran: Ran): void {
+function checkNothingHappened(t: Test, { folder, before }: HostileEnvironmentFixture, ran: RunResult): void {
   t.strictSame(readdirSync(folder), before, 'no code ran, no file was written');
   t.notOk(ran.stderr.includes(PASSWORD));
   t.notMatch(ran.stderr, /gAAAA|Debugger listening/);
 }
 
 await t.test('a plain Node falls into the traps', { skip }, async (t) => {
-  const { folder, variables } = setTrap(t);
+  const { folder, variables } = setUpHostileVariables(t);
   const nothing = join(folder, 'nothing.cjs');
   writeFileSync(nothing, '');
   const appears = (name: string, value: string, file: string): void => {
-    const [command, args, options] = alone(process.execPath, [nothing], { [name]: value });
+    const [command, args, options] = makeIsolatedCommand(process.execPath, [nothing], { [name]: value });
     spawnSync(command, args, { ...options, timeout: 10_000 });
     t.ok(existsSync(join(folder, file)), `${name} leaves ${file}`);
     execFileSync('rm', ['-rf', join(folder, file)]);
@@ -127,11 +143,11 @@ await t.test('a plain Node falls into the traps', { skip }, async (t) => {
 });
 
 await t.test('the executable does not, on a login nor on a hit', { skip }, async (t) => {
-  const stage = await setStage(t);
+  const stage = await setUpHostileEnvironment(t);
   const { keystone, pki, variables } = stage;
   const names = new Set(variables.map(([name]) => name));
   t.strictSame(
-    UNSEEN.filter((name) => !names.has(name)),
+    SCRUBBED_NAMES.filter((name) => !names.has(name)),
     [],
     'everything that Node was made blind to is tried',
   );
@@ -139,7 +155,7 @@ await t.test('the executable does not, on a login nor on a hit', { skip }, async
     const home = makeHome();
     const before = keystone.countLogins();
     const env = {
-      ...loginTo(`${keystone.url}/v3`),
+      ...makeLoginSettings(`${keystone.url}/v3`),
       OS_CACERT: pki.ca,
       [name]: value,
     };
@@ -158,15 +174,15 @@ if (skip === false) {
   testWithKubectl(
     "nor under kubectl, where the kubeconfig's env sets them",
     async (t, world, program) => {
-      const { folder, variables } = setTrap(t);
+      const { folder, variables } = setUpHostileVariables(t);
       const before = readdirSync(folder);
-      const secrets = secretsOf(world.tenancy);
-      await inWorkers(3, variables, async ([name, value]) => {
-        const desk = await sitDown(t, world, { program });
-        await desk.configure({ command: PLUGIN, env: settingsOf(world, desk, { [name]: value }) });
+      const secrets = listSecrets(world.tenancy);
+      await runInWorkers(3, variables, async ([name, value]) => {
+        const desk = await setUpKubectl(t, world, { program });
+        await desk.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(world, desk, { [name]: value }) });
         for (const what of ['login', 'hit']) {
-          const ran = await desk.kubectl(GET_PODS);
-          t.match(ran, { status: 0, stdout: A_POD }, `${name}: ${what}`);
+          const ran = await desk.kubectl(GET_PODS_ARGS);
+          t.match(ran, { status: 0, stdout: POD_LINE }, `${name}: ${what}`);
           t.equal(ran.stderr, '', `${name}: ${what}`);
           t.notOk(secrets.some((secret) => ran.stdout.includes(secret)));
         }
@@ -179,14 +195,14 @@ if (skip === false) {
 }
 
 await t.test('TLS is not weakened', { skip }, async (t) => {
-  const stage = await setStage(t);
+  const stage = await setUpHostileEnvironment(t);
   const { folder, keystone, pki } = stage;
   const hashed = join(folder, 'hashed');
   mkdirSync(hashed);
   const untrusted = async (env: Readonly<Record<string, string>>): Promise<void> => {
     const home = makeHome();
-    const ran = await runPlugin({ home, env: { ...loginTo(`${keystone.url}/v3`), ...env } });
-    checkFailure(t, ran, EXIT.unreachable, { says: ['its certificate is not trusted'] });
+    const ran = await runPlugin({ home, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...env } });
+    checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['its certificate is not trusted'] });
     home.remove();
   };
   await untrusted({});
@@ -197,17 +213,17 @@ await t.test('TLS is not weakened', { skip }, async (t) => {
 
   const home = makeHome();
   t.teardown(() => home.remove());
-  const login = loginTo(`${keystone.url}/v3`);
+  const login = makeLoginSettings(`${keystone.url}/v3`);
   checkSuccess(t, await runPlugin({ home, env: { ...login, SSL_CERT_FILE: pki.ca } }));
   t.equal(keystone.countLogins(), 1, "SSL_CERT_FILE is this system's list of authorities, as for every other program");
 });
 
 await t.test('a Node that is made to fail fails without a word of ours', { skip }, async (t) => {
   // Node itself ends here, before it runs anything: kubectl gets no token, and nobody learns anything.
-  const { keystone, pki } = await setStage(t);
+  const { keystone, pki } = await setUpHostileEnvironment(t);
   const home = makeHome();
   t.teardown(() => home.remove());
-  const env = { ...loginTo(`${keystone.url}/v3`), OS_CACERT: pki.ca, NODE_CHANNEL_FD: 'x' };
+  const env = { ...makeLoginSettings(`${keystone.url}/v3`), OS_CACERT: pki.ca, NODE_CHANNEL_FD: 'x' };
   const ran = await runPlugin({ home, env });
   t.not(ran.status, 0);
   t.equal(ran.stdout, '');

@@ -19,13 +19,13 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { renderInstaller } from '../../scripts/package/installer.ts';
 import { makeRelease } from '../../scripts/package/product.ts';
-import { canRun, without } from '../support/stress.ts';
-import { alone, PACKAGED } from '../support/plugin.ts';
+import { canRun, skipWithout } from '../support/stress.ts';
+import { makeIsolatedCommand, PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 t.setTimeout(60_000);
 
 const skip = ['linux', 'darwin'].includes(process.platform)
-  ? without('curl', () => canRun('curl', '--version'))
+  ? skipWithout('curl', () => canRun('curl', '--version'))
   : 'not for this system';
 
 const NAME = 'client-keystone-auth';
@@ -35,18 +35,21 @@ const PROGRAM = Buffer.from('#!/bin/sh\necho 9.9.9\n');
 const sumsOf = (program: Buffer): string =>
   `${'0'.repeat(64)}  other/${NAME}\n${createHash('sha256').update(program).digest('hex')}  ${target}/${NAME}\n`;
 
-interface Site {
+interface ReleaseServer {
   readonly url: string;
   /** What was asked for. */
-  readonly asked: readonly string[];
+  readonly requestedPaths: readonly string[];
 }
 
 /** A folder of releases. Undefined is answered with 404, a string that begins with http with a redirect. */
-async function publish(t: Test, files: Readonly<Record<string, Buffer | string | undefined>>): Promise<Site> {
-  const asked: string[] = [];
+async function startReleaseServer(
+  t: Test,
+  files: Readonly<Record<string, Buffer | string | undefined>>,
+): Promise<ReleaseServer> {
+  const requestedPaths: string[] = [];
   const server = createServer((request, response) => {
     const path = request.url ?? '';
-    asked.push(path);
+    requestedPaths.push(path);
     const file = files[path];
     if (file === undefined) response.writeHead(404).end('<html>none</html>');
     else if (typeof file === 'string' && /^(?:http|ftp|file):/.test(file))
@@ -56,7 +59,7 @@ async function publish(t: Test, files: Readonly<Record<string, Buffer | string |
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => server.close());
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v9`, asked };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v9`, requestedPaths };
 }
 
 const site = (
@@ -67,23 +70,23 @@ const site = (
   [`/v9/${target}/${NAME}`]: program,
 });
 
-interface Place {
+interface InstallFixture {
   readonly home: string;
   readonly temporary: string;
 }
 
-function makePlace(t: Test): Place {
+function setUpInstall(t: Test): InstallFixture {
   const root = t.testdir({ home: {}, tmp: {} });
   return { home: join(root, 'home'), temporary: join(root, 'tmp') };
 }
 
 async function install(
-  { home, temporary }: Place,
+  { home, temporary }: InstallFixture,
   words: readonly string[],
   script = resolve('packaging/install.sh'),
 ): Promise<{ status: number | null; stdout: string; stderr: string }> {
   const env = { PATH: '/usr/bin:/bin', HOME: home, TMPDIR: temporary };
-  const [file, args, options] = alone('sh', [script, ...words], env);
+  const [file, args, options] = makeIsolatedCommand('sh', [script, ...words], env);
   const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
@@ -94,13 +97,13 @@ async function install(
 }
 
 await t.test('a good release', { skip }, async (t) => {
-  const place = makePlace(t);
-  const { url, asked } = await publish(t, site(PROGRAM, sumsOf(PROGRAM)));
+  const place = setUpInstall(t);
+  const { url, requestedPaths } = await startReleaseServer(t, site(PROGRAM, sumsOf(PROGRAM)));
   const ran = await install(place, ['--base-url', `${url}/`]);
   const bin = join(place.home, '.local/bin');
   t.match(ran, { status: 0, stdout: `installed ${NAME} 9.9.9 in ${bin}\n` });
   t.match(ran.stderr, 'is not on your PATH');
-  t.strictSame(asked, ['/v9/SHA256SUMS', `/v9/${target}/${NAME}`]);
+  t.strictSame(requestedPaths, ['/v9/SHA256SUMS', `/v9/${target}/${NAME}`]);
   t.strictSame(readdirSync(bin).toSorted(), [NAME, 'kubectl-keystone_auth']);
   t.equal(statSync(join(bin, NAME)).mode & 0o7777, 0o755);
   t.strictSame(readFileSync(join(bin, NAME)), PROGRAM);
@@ -109,15 +112,15 @@ await t.test('a good release', { skip }, async (t) => {
 });
 
 await t.test('over an old one, with a prefix, and the sum from elsewhere', { skip }, async (t) => {
-  const place = makePlace(t);
+  const place = setUpInstall(t);
   const bin = join(place.home, 'a b', 'bin');
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, NAME), 'old');
-  const { url, asked } = await publish(t, site(PROGRAM, undefined));
+  const { url, requestedPaths } = await startReleaseServer(t, site(PROGRAM, undefined));
   const sum = createHash('sha256').update(PROGRAM).digest('hex');
   const ran = await install(place, ['--base-url', url, '--prefix', join(place.home, 'a b'), '--sha256', sum]);
   t.match(ran, { status: 0 });
-  t.strictSame(asked, [`/v9/${target}/${NAME}`]);
+  t.strictSame(requestedPaths, [`/v9/${target}/${NAME}`]);
   t.strictSame(readFileSync(join(bin, NAME)), PROGRAM);
 });
 
@@ -138,10 +141,10 @@ const REFUSALS: readonly (readonly [what: string, files: ReturnType<typeof site>
 
 for (const [what, files, says] of REFUSALS) {
   await t.test(what, { skip }, async (t) => {
-    const place = makePlace(t);
+    const place = setUpInstall(t);
     const bin = join(place.home, '.local/bin');
     const isStaged = says.includes('run here');
-    const { url } = await publish(t, files);
+    const { url } = await startReleaseServer(t, files);
     const fresh = await install(place, ['--base-url', url]);
     t.equal(fresh.status, 1);
     t.equal(fresh.stdout, '');
@@ -159,7 +162,7 @@ for (const [what, files, says] of REFUSALS) {
 }
 
 await t.test('where it does not even ask', { skip }, async (t) => {
-  const place = makePlace(t);
+  const place = setUpInstall(t);
   const refuse = async (words: readonly string[], says: string): Promise<void> => {
     const ran = await install(place, words);
     t.equal(ran.status, 1);
@@ -174,16 +177,20 @@ await t.test('where it does not even ask', { skip }, async (t) => {
   t.strictSame(readdirSync(place.home), []);
 });
 
-await t.test('as packaged', { skip: PACKAGED === undefined ? 'npm test -- --packaged' : skip }, async (t) => {
-  const place = makePlace(t);
-  const { url } = await publish(t, {
-    '/v9/SHA256SUMS': readFileSync('out/SHA256SUMS', 'utf8'),
-    [`/v9/${target}/${NAME}`]: readFileSync(`out/${target}/${NAME}`),
-  });
-  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-  const ran = await install(place, ['--base-url', url], resolve('out/install.sh'));
-  t.match(ran, { status: 0, stdout: `installed ${NAME} ${version} in ${join(place.home, '.local/bin')}\n` });
-});
+await t.test(
+  'as packaged',
+  { skip: PACKAGED_EXECUTABLE === undefined ? 'npm test -- --packaged' : skip },
+  async (t) => {
+    const place = setUpInstall(t);
+    const { url } = await startReleaseServer(t, {
+      '/v9/SHA256SUMS': readFileSync('out/SHA256SUMS', 'utf8'),
+      [`/v9/${target}/${NAME}`]: readFileSync(`out/${target}/${NAME}`),
+    });
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    const ran = await install(place, ['--base-url', url], resolve('out/install.sh'));
+    t.match(ran, { status: 0, stdout: `installed ${NAME} ${version} in ${join(place.home, '.local/bin')}\n` });
+  },
+);
 
 void t.test('the script knows its release', async (t) => {
   const script = readFileSync('packaging/install.sh', 'utf8');

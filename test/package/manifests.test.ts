@@ -6,34 +6,36 @@ import { join, resolve } from 'node:path';
 import { load } from 'js-yaml';
 import t from 'tap';
 import type { Test } from 'tap';
-import { memberOfZip } from '../../scripts/archive.ts';
-import { archiveOf } from '../../scripts/package/archives.ts';
+import { readZipMember } from '../../scripts/read-archive.ts';
+import { archivePath } from '../../scripts/package/archives.ts';
 import { renderManifests } from '../../scripts/package/manifests.ts';
 import { makeRelease } from '../../scripts/package/product.ts';
-import { executableOf, TARGETS } from '../../scripts/package/targets.ts';
+import { executablePath, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
-import { without } from '../support/stress.ts';
-import { PACKAGED } from '../support/plugin.ts';
+import { skipWithout } from '../support/stress.ts';
+import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 t.setTimeout(120_000);
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-const made = TARGETS.filter((target) => existsSync(archiveOf(target, version)));
+const made = TARGETS.filter((target) => existsSync(archivePath(target, version)));
 const skip =
-  PACKAGED === undefined ? 'npm test -- --packaged' : without('all six archives', () => made.length === TARGETS.length);
+  PACKAGED_EXECUTABLE === undefined
+    ? 'npm test -- --packaged'
+    : skipWithout('all six archives', () => made.length === TARGETS.length);
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const read = (path: string): string => readFileSync(join('out', path), 'utf8');
 const baseUrl = makeRelease(version, undefined).baseUrl;
 const sumOf = new Map(
-  made.map((target) => [archiveOf(target, version), sha256(readFileSync(archiveOf(target, version)))]),
+  made.map((target) => [archivePath(target, version), sha256(readFileSync(archivePath(target, version)))]),
 );
 
 /** Checks that a URL is of what a target's archive is published as, with its sum. */
 function checkDownload(t: Test, target: string, url: unknown, sum: unknown): void {
   const found = TARGETS.find(({ name }) => name === target);
   t.ok(found, target);
-  const path = found === undefined ? '' : archiveOf(found, version);
+  const path = found === undefined ? '' : archivePath(found, version);
   t.equal(url, `${baseUrl}/${path.replace('out/', '')}`);
   t.equal(String(sum).toLowerCase(), sumOf.get(path), 'the checksum of the file');
 }
@@ -131,8 +133,8 @@ await t.test('winget', { skip }, async (t) => {
 
 /** The sum of an executable as it comes out of its archive, by tools that are not ours where there are any. */
 async function unpack(target: Target): Promise<string> {
-  const path = archiveOf(target, version);
-  if (target.format === 'pe') return sha256(await memberOfZip(readFileSync(path), 'client-keystone-auth.exe'));
+  const path = archivePath(target, version);
+  if (target.format === 'pe') return sha256(await readZipMember(readFileSync(path), 'client-keystone-auth.exe'));
   const options = { maxBuffer: 200e6 };
   return sha256(execFileSync('tar', ['--extract', '--to-stdout', '--file', path, 'client-keystone-auth'], options));
 }
@@ -140,17 +142,17 @@ async function unpack(target: Target): Promise<string> {
 for (const target of made) {
   await t.test(
     `the archive for ${target.name}`,
-    { skip: PACKAGED === undefined && 'npm test -- --packaged' },
+    { skip: PACKAGED_EXECUTABLE === undefined && 'npm test -- --packaged' },
     async (t) => {
-      t.equal(await unpack(target), sha256(readFileSync(executableOf(target))));
+      t.equal(await unpack(target), sha256(readFileSync(executablePath(target))));
       if (target.format === 'pe') {
         // Reads the whole, as an installer does: sums, sizes, places.
         const script = 'import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.testzip(), *z.namelist())';
-        const listed = execFileSync('python3', ['-c', script, archiveOf(target, version)], { encoding: 'utf8' });
+        const listed = execFileSync('python3', ['-c', script, archivePath(target, version)], { encoding: 'utf8' });
         t.equal(listed, 'None client-keystone-auth.exe LICENSE THIRD-PARTY-LICENSES.txt\n');
         return;
       }
-      const listed = execFileSync('tar', ['--list', '--verbose', '--file', resolve(archiveOf(target, version))], {
+      const listed = execFileSync('tar', ['--list', '--verbose', '--file', resolve(archivePath(target, version))], {
         encoding: 'utf8',
         env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' },
       });

@@ -4,53 +4,61 @@ import { createHash } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { findTime, NAME, WEBHOOK_NAME } from '../../scripts/package/product.ts';
-import { executableOf, hostTarget } from '../../scripts/package/targets.ts';
-import { alone, PACKAGED } from '../support/plugin.ts';
+import { findSourceDate, PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from '../../scripts/package/product.ts';
+import { executablePath, hostTarget } from '../../scripts/package/targets.ts';
+import { makeIsolatedCommand, PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 t.setTimeout(170_000);
 
 const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
 
-await t.test('a build elsewhere', { skip: PACKAGED === undefined && 'npm test -- --packaged' }, async (t) => {
-  const target = hostTarget();
-  const elsewhere = t.testdir({});
-  for (const name of [
-    'src',
-    'scripts',
-    'package.json',
-    'package-lock.json',
-    'tsconfig.json',
-    'LICENSE',
-    'README.md',
-    'WEBHOOK.md',
-    'packaging',
-  ]) {
-    cpSync(name, join(elsewhere, name), { recursive: true });
-  }
-  // Not a link to the folder: the bundler would follow it, and everything would seem to come from outside.
-  execFileSync('cp', ['-al', 'node_modules', elsewhere]);
-  const words = ['--disable-warning=ExperimentalWarning', 'scripts/package.ts', '--target', target.name];
-  const env = {
-    PATH: process.env['PATH'] ?? '',
-    HOME: process.env['HOME'] ?? '',
-    TZ: 'Asia/Kathmandu',
-    LC_ALL: 'C',
-    // There it cannot be asked of git.
-    SOURCE_DATE_EPOCH: findTime(),
-  };
-  // Without tap's hooks: V8 compiles to other bytes where they are loaded first.
-  const [file, args, options] = alone(process.execPath, words, env);
-  execFileSync(file, args, { ...options, cwd: elsewhere, stdio: ['ignore', 'ignore', 'inherit'] });
-  // Packages, archives and all: it is a list of sums.
-  const listed = (folder: string): string[] =>
-    readFileSync(join(folder, 'out/SHA256SUMS'), 'utf8')
-      .split('\n')
-      .filter((line) => line.includes(`  ${target.name}/`));
-  t.strictSame(listed(elsewhere), listed('.'));
-  for (const program of [NAME, WEBHOOK_NAME]) {
-    t.equal(sha256(join(elsewhere, executableOf(target, program))), sha256(executableOf(target, program)), program);
-  }
-  const manual = 'out/client-keystone-auth.1';
-  t.equal(sha256(join(elsewhere, manual)), sha256(manual));
-});
+await t.test(
+  'a build elsewhere',
+  { skip: PACKAGED_EXECUTABLE === undefined && 'npm test -- --packaged' },
+  async (t) => {
+    const target = hostTarget();
+    const elsewhere = t.testdir({});
+    for (const name of [
+      'src',
+      'scripts',
+      'package.json',
+      'package-lock.json',
+      'tsconfig.json',
+      'LICENSE',
+      'README.md',
+      'WEBHOOK.md',
+      'packaging',
+    ]) {
+      cpSync(name, join(elsewhere, name), { recursive: true });
+    }
+    // Not a link to the folder: the bundler would follow it, and everything would seem to come from outside.
+    execFileSync('cp', ['-al', 'node_modules', elsewhere]);
+    const words = ['--disable-warning=ExperimentalWarning', 'scripts/package.ts', '--target', target.name];
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      HOME: process.env['HOME'] ?? '',
+      TZ: 'Asia/Kathmandu',
+      LC_ALL: 'C',
+      // There it cannot be asked of git.
+      SOURCE_DATE_EPOCH: findSourceDate(),
+    };
+    // Without tap's hooks: V8 compiles to other bytes where they are loaded first.
+    const [file, args, options] = makeIsolatedCommand(process.execPath, words, env);
+    execFileSync(file, args, { ...options, cwd: elsewhere, stdio: ['ignore', 'ignore', 'inherit'] });
+    // Packages, archives and all: it is a list of sums.
+    const listed = (folder: string): string[] =>
+      readFileSync(join(folder, 'out/SHA256SUMS'), 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(`  ${target.name}/`));
+    t.strictSame(listed(elsewhere), listed('.'));
+    for (const program of [PROGRAM_NAME, WEBHOOK_PROGRAM_NAME]) {
+      t.equal(
+        sha256(join(elsewhere, executablePath(target, program))),
+        sha256(executablePath(target, program)),
+        program,
+      );
+    }
+    const manual = 'out/client-keystone-auth.1';
+    t.equal(sha256(join(elsewhere, manual)), sha256(manual));
+  },
+);

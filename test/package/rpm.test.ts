@@ -4,15 +4,16 @@ import { existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
-import { rpmOf } from '../../scripts/package/rpm.ts';
+import { rpmPath } from '../../scripts/package/rpm.ts';
 import { hostTarget, TARGETS } from '../../scripts/package/targets.ts';
-import { canRun, without } from '../support/stress.ts';
-import { PACKAGED } from '../support/plugin.ts';
+import { canRun, skipWithout } from '../support/stress.ts';
+import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 t.setTimeout(120_000);
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-const skip = PACKAGED === undefined ? 'npm test -- --packaged' : without('rpm', () => canRun('rpm', '--version'));
+const skip =
+  PACKAGED_EXECUTABLE === undefined ? 'npm test -- --packaged' : skipWithout('rpm', () => canRun('rpm', '--version'));
 
 /** It changes its root, which takes root, or a namespace in which one is. */
 const [RPM, ...FIRST] =
@@ -21,7 +22,7 @@ const [RPM, ...FIRST] =
 await t.test('installed into a scratch root', { skip }, async (t) => {
   const root = t.testdir({});
   const base = [...FIRST, '--root', root, '--dbpath', '/var/lib/rpm'];
-  const path = resolve(rpmOf(hostTarget(), version));
+  const path = resolve(rpmPath(hostTarget(), version));
   // What it depends on is in the real root, not in this one.
   execFileSync(RPM, [...base, '--install', '--nodeps', path], { stdio: 'pipe' });
 
@@ -43,13 +44,16 @@ await t.test('installed into a scratch root', { skip }, async (t) => {
   t.equal(execFileSync(RPM, [...base, '--verify', '--nodeps', 'client-keystone-auth'], { encoding: 'utf8' }), '');
 });
 
-for (const target of TARGETS.filter(({ rpm }) => rpm !== undefined)) {
-  const path = rpmOf(target, version);
-  const missing = skip === false ? without(path, () => existsSync(path)) : skip;
+for (const target of TARGETS.filter(({ rpmArchitecture }) => rpmArchitecture !== undefined)) {
+  const path = rpmPath(target, version);
+  const missing = skip === false ? skipWithout(path, () => existsSync(path)) : skip;
   await t.test(`${target.name} says what it is`, { skip: missing }, async (t) => {
     const ask = (format: string): string =>
       execFileSync('rpm', ['--query', '--package', '--queryformat', format, path], { encoding: 'utf8' });
-    t.equal(ask('%{NAME} %{VERSION} %{ARCH} %{OS}'), `client-keystone-auth ${version} ${target.rpm ?? ''} linux`);
+    t.equal(
+      ask('%{NAME} %{VERSION} %{ARCH} %{OS}'),
+      `client-keystone-auth ${version} ${target.rpmArchitecture ?? ''} linux`,
+    );
     t.match(ask('[%{REQUIRENAME}\n]'), /^libc\.so\.6\(GLIBC_2\.28\)\(64bit\)$/m, 'the oldest glibc that it runs with');
     t.equal(ask('%{BUILDHOST}'), 'localhost');
     t.strictSame([...new Set(ask('[%{FILEUSERNAME}:%{FILEGROUPNAME}\n]').trim().split('\n'))], ['root:root']);

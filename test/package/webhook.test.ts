@@ -5,17 +5,17 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
-import { archiveOf } from '../../scripts/package/archives.ts';
-import { findNames, UNSEEN } from '../../scripts/package/node-binary/scrub-env-names.ts';
-import { WEBHOOK_NAME } from '../../scripts/package/product.ts';
-import { executableOf, TARGETS } from '../../scripts/package/targets.ts';
+import { archivePath } from '../../scripts/package/archives.ts';
+import { findNameOffsets, SCRUBBED_NAMES } from '../../scripts/package/node-binary/scrub-env-names.ts';
+import { WEBHOOK_PROGRAM_NAME } from '../../scripts/package/product.ts';
+import { executablePath, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
-import { canRun, without } from '../support/stress.ts';
-import { startStandInCluster } from '../support/cluster.ts';
-import { PACKAGED } from '../support/plugin.ts';
-import { makeKey, signToken, startIssuer } from '../support/stand-in-issuer.ts';
-import { startStandIn } from '../support/stand-in-keystone.ts';
-import { makeFolder, makeTestPki, startWebhookProcess } from '../support/webhook.ts';
+import { canRun, skipWithout } from '../support/stress.ts';
+import { startStandInCluster } from '../support/stand-in-cluster.ts';
+import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
+import { makeIssuerKey, signJwt, startStandInIssuer } from '../support/stand-in-issuer.ts';
+import { startStandInKeystone } from '../support/stand-in-keystone.ts';
+import { makeTestFolder, makeTestPki, startWebhookProcess } from '../support/webhook-process.ts';
 
 t.setTimeout(170_000);
 
@@ -28,12 +28,12 @@ const RUNNERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 function skip(target: Target): string | false {
-  if (PACKAGED === undefined) return 'npm test -- --packaged';
-  const file = executableOf(target, WEBHOOK_NAME);
+  if (PACKAGED_EXECUTABLE === undefined) return 'npm test -- --packaged';
+  const file = executablePath(target, WEBHOOK_PROGRAM_NAME);
   const [emulator] = RUNNERS[target.name] ?? ['nothing'];
   return (
-    without(file, () => existsSync(file)) ||
-    (emulator !== undefined && without(`${emulator} with libraries`, () => canRun(emulator, '--version')))
+    skipWithout(file, () => existsSync(file)) ||
+    (emulator !== undefined && skipWithout(`${emulator} with libraries`, () => canRun(emulator, '--version')))
   );
 }
 
@@ -49,24 +49,24 @@ const review = (namespace: string): object => ({
   },
 });
 
-async function serve(t: Test, program: readonly [string, ...string[]]): Promise<void> {
+async function serve(t: Test, command: readonly [string, ...string[]]): Promise<void> {
   const pki = await makeTestPki(t);
-  const key = makeKey('first');
+  const key = makeIssuerKey('first');
   const [keystone, cluster, issuer] = await Promise.all([
-    startStandIn(),
+    startStandInKeystone(),
     startStandInCluster(t),
-    startIssuer(t, pki, [key]),
+    startStandInIssuer(t, pki, [key]),
   ]);
   t.teardown(() => keystone.close());
-  const kubeconfig = join(makeFolder(t), 'kubeconfig');
+  const kubeconfig = join(makeTestFolder(t), 'kubeconfig');
   cluster.writeKubeconfig(kubeconfig);
   cluster.setConfigMap('keystone-policy', { policies: POLICY });
-  const sync = join(makeFolder(t), 'sync.yaml');
+  const sync = join(makeTestFolder(t), 'sync.yaml');
   writeFileSync(sync, 'role-mappings:\n  - {keystone-role: reader, groups: [mapped]}\ndata-types-to-sync: []\n');
   const webhook = await startWebhookProcess(t, {
     keystoneUrl: `${keystone.url}/v3`,
     pki,
-    program,
+    command,
     args: [
       ...['--kubeconfig', kubeconfig, '--policy-configmap-name', 'keystone-policy', '--sync-config-file', sync],
       ...['--oidc-issuer-url', issuer.url, '--oidc-client-id', 'kubernetes', '--oidc-ca-file', pki.ca],
@@ -75,10 +75,10 @@ async function serve(t: Test, program: readonly [string, ...string[]]): Promise<
     env: { NODE_OPTIONS: '--require=/nowhere', NODE_EXTRA_CA_CERTS: '/nowhere' },
   });
   const startedAt = performance.now();
-  while ((await webhook.ask({ path: '/readyz' })).status !== 200 && performance.now() - startedAt < 60_000) {
+  while ((await webhook.sendRequest({ path: '/readyz' })).status !== 200 && performance.now() - startedAt < 60_000) {
     await sleep(100);
   }
-  t.match(await webhook.ask({ path: '/readyz' }), { status: 200 }, 'the ConfigMap has been read');
+  t.match(await webhook.sendRequest({ path: '/readyz' }), { status: 200 }, 'the ConfigMap has been read');
   const user = { name: 'alice', domain: { name: 'acme' }, password: 's3cret' };
   const scope = { project: { name: 'web', domain: { name: 'acme' } } };
   const response = await fetch(`${keystone.url}/v3/auth/tokens`, {
@@ -91,60 +91,64 @@ async function serve(t: Test, program: readonly [string, ...string[]]): Promise<
   t.ok((found as { groups: string[] }).groups.includes('mapped'), 'the YAML has been read');
   t.strictSame(await webhook.reviewToken('junk'), { authenticated: false });
   const claims = { iss: issuer.url, sub: 'u-1', aud: 'kubernetes', exp: Math.floor(Date.now() / 1000) + 300 };
-  t.match(await webhook.reviewToken(signToken(claims, key)), {
+  t.match(await webhook.reviewToken(signJwt(claims, key)), {
     authenticated: true,
     user: { username: `${issuer.url}#u-1` },
   });
-  t.match(await webhook.post(review('web')), { status: 200, body: { status: { allowed: true } } });
-  t.match(await webhook.post(review('db')), { status: 200, body: { status: { allowed: false } } });
-  t.match(await webhook.ask({ path: '/metrics' }), { status: 200, body: /keystone_auth_policy_entries 1/ });
+  t.match(await webhook.postReview(review('web')), { status: 200, body: { status: { allowed: true } } });
+  t.match(await webhook.postReview(review('db')), { status: 200, body: { status: { allowed: false } } });
+  t.match(await webhook.sendRequest({ path: '/metrics' }), { status: 200, body: /keystone_auth_policy_entries 1/ });
   t.equal(await webhook.stop(), 0);
 }
 
 /** What an emulated one can show in good time: it starts, over TLS, and answers. */
-async function answer(t: Test, program: readonly [string, ...string[]]): Promise<void> {
+async function answer(t: Test, command: readonly [string, ...string[]]): Promise<void> {
   const pki = await makeTestPki(t);
-  const policy = join(makeFolder(t), 'policy.json');
+  const policy = join(makeTestFolder(t), 'policy.json');
   writeFileSync(policy, POLICY);
   const args = ['--keystone-policy-file', policy];
-  const webhook = await startWebhookProcess(t, { keystoneUrl: 'http://127.0.0.1:9/v3', pki, program, args });
-  t.match(await webhook.post(review('web')), { status: 200, body: { status: { allowed: true } } });
+  const webhook = await startWebhookProcess(t, { keystoneUrl: 'http://127.0.0.1:9/v3', pki, command, args });
+  t.match(await webhook.postReview(review('web')), { status: 200, body: { status: { allowed: true } } });
   t.strictSame(await webhook.reviewToken('junk'), { authenticated: false });
   t.equal(await webhook.stop(), 0);
 }
 
-for (const target of TARGETS.filter(({ webhook }) => webhook)) {
+for (const target of TARGETS.filter(({ hasWebhook }) => hasWebhook)) {
   await t.test(target.name, { skip: skip(target) }, async (t) => {
-    const file = resolve(executableOf(target, WEBHOOK_NAME));
+    const file = resolve(executablePath(target, WEBHOOK_PROGRAM_NAME));
     const [first, ...words] = [...(RUNNERS[target.name] ?? []), file];
     const run = (...args: readonly string[]): string =>
       execFileSync(first, [...words, ...args], { encoding: 'utf8', env: {}, cwd: '/' });
     t.equal(run('--version'), `${version}\n`);
     t.match(run('--help'), '--oidc-issuer-url');
-    const policy = join(makeFolder(t), 'policy.json');
+    const policy = join(makeTestFolder(t), 'policy.json');
     writeFileSync(policy, POLICY);
     const asked = ['--projects', 'demo', '--verb', 'get', '--resource', 'pods', '--namespace', 'web'];
     t.match(run('policy', 'test', '--keystone-policy-file', policy, ...asked), /allow/);
     const program = readFileSync(file);
     t.ok(program.includes(readFileSync('out/k8s-keystone-auth.cjs')), 'it holds the bundle');
-    for (const name of UNSEEN) t.strictSame(findNames(program, name), [], `it does not know ${name}`);
+    for (const name of SCRUBBED_NAMES) t.strictSame(findNameOffsets(program, name), [], `it does not know ${name}`);
     await t.test('serves', (t) => (words.length === 0 ? serve : answer)(t, [first, ...words]));
   });
 
   await t.test(`${target.name}: what goes along`, { skip: skip(target) }, async (t) => {
-    const folder = join(makeFolder(t), 'unpacked');
+    const folder = join(makeTestFolder(t), 'unpacked');
     mkdirSync(folder);
-    execFileSync('tar', ['-xzf', resolve(archiveOf(target, version, WEBHOOK_NAME))], { cwd: folder });
-    t.ok(readFileSync(join(folder, WEBHOOK_NAME)).equals(readFileSync(executableOf(target, WEBHOOK_NAME))));
+    execFileSync('tar', ['-xzf', resolve(archivePath(target, version, WEBHOOK_PROGRAM_NAME))], { cwd: folder });
+    t.ok(
+      readFileSync(join(folder, WEBHOOK_PROGRAM_NAME)).equals(
+        readFileSync(executablePath(target, WEBHOOK_PROGRAM_NAME)),
+      ),
+    );
     for (const name of ['LICENSE', 'WEBHOOK.md', 'packaging/webhook/manifests.yaml']) {
       t.ok(readFileSync(join(folder, name)).equals(readFileSync(name)), name);
     }
     const licenses = readFileSync(join(folder, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
-    const sbom = JSON.parse(readFileSync(`out/${target.name}/${WEBHOOK_NAME}.sbom.cdx.json`, 'utf8')) as {
+    const sbom = JSON.parse(readFileSync(`out/${target.name}/${WEBHOOK_PROGRAM_NAME}.sbom.cdx.json`, 'utf8')) as {
       metadata: { component: { name: string } };
       components: { name: string; version: string }[];
     };
-    t.equal(sbom.metadata.component.name, WEBHOOK_NAME);
+    t.equal(sbom.metadata.component.name, WEBHOOK_PROGRAM_NAME);
     const names = sbom.components.map(({ name }) => name);
     const carried = [
       'fastify',
@@ -154,14 +158,14 @@ for (const target of TARGETS.filter(({ webhook }) => webhook)) {
       'got',
       'js-yaml',
       '@kubernetes/client-node',
-      target.node,
+      target.nodePackage,
     ];
     for (const name of carried) t.ok(names.includes(name), name);
-    for (const name of ['@inquirer/core', 'yargs', target.keyring]) t.notOk(names.includes(name), `no ${name}`);
+    for (const name of ['@inquirer/core', 'yargs', target.keyringPackage]) t.notOk(names.includes(name), `no ${name}`);
     for (const { name, version: of } of sbom.components) {
       t.ok(licenses.includes(`\n${name} ${of} (`), `the licence of ${name}`);
     }
     const sums = readFileSync('out/SHA256SUMS', 'utf8');
-    t.match(sums, `  ${target.name}/${WEBHOOK_NAME}\n`);
+    t.match(sums, `  ${target.name}/${WEBHOOK_PROGRAM_NAME}\n`);
   });
 }

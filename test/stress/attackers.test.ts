@@ -23,10 +23,18 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { serializeRecord } from '../../src/plugin/cache/token-record.ts';
-import { canRun, FULL, noneOf, seconds, start, tokenOf, without } from '../support/stress.ts';
+import {
+  canRun,
+  FULL_SIZE,
+  checkNoProblems,
+  formatSeconds,
+  startProgram,
+  parseToken,
+  skipWithout,
+} from '../support/stress.ts';
 import type { TimedRun } from '../support/stress.ts';
-import { loginTo, startForTest } from '../support/login.ts';
-import { COMMAND, execInfo, makeEnvironment } from '../support/plugin.ts';
+import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
+import { PLUGIN_COMMAND, makeExecInfo, makeEnvironment } from '../support/run-plugin.ts';
 
 t.setTimeout(170_000);
 
@@ -35,7 +43,7 @@ const ATTACKER = 65_534;
 const CANARY = 'canary-of-the-victim';
 const EVIL = 'gAAAAABevil';
 
-const noOthers = without(
+const noOthers = skipWithout(
   'another user (root and setpriv)',
   () => process.geteuid?.() === 0 && canRun('setpriv', '--version'),
 );
@@ -62,7 +70,7 @@ interface Victim {
   readonly tokens: ReadonlySet<string>;
   run(extra?: Readonly<Record<string, string>>, umask?: string): Promise<TimedRun>;
   /** What is wrong with a run, with the canary, and with what an attacker saw. */
-  complain(ran: TimedRun, seen?: string, warnings?: number): string[];
+  listProblems(ran: TimedRun, seen?: string, warnings?: number): string[];
 }
 
 function own(uid: number, path: string, mode?: number): void {
@@ -70,11 +78,11 @@ function own(uid: number, path: string, mode?: number): void {
   if (mode !== undefined) chmodSync(path, mode);
 }
 
-async function makeVictim(t: Test): Promise<Victim> {
-  const standIn = await startForTest(t);
+async function setUpVictim(t: Test): Promise<Victim> {
+  const standIn = await startKeystoneForTest(t);
   const tokens = new Set<string>();
-  standIn.answerAlways((_request, response, { ordinary }) => {
-    const { status, headers, body } = ordinary();
+  standIn.answerAlways((_request, response, { makeDefaultResponse }) => {
+    const { status, headers, body } = makeDefaultResponse();
     tokens.add(headers['x-subject-token'] ?? '');
     response.writeHead(status, headers).end(JSON.stringify(body));
   }, 'POST /v3/auth/tokens');
@@ -88,7 +96,7 @@ async function makeVictim(t: Test): Promise<Victim> {
   own(VICTIM, canary);
   const plain = makeEnvironment(
     { path: home, cache: '', remove: () => undefined },
-    { ...loginTo(`${standIn.url}/v3`), KUBERNETES_EXEC_INFO: execInfo() },
+    { ...makeLoginSettings(`${standIn.url}/v3`), KUBERNETES_EXEC_INFO: makeExecInfo() },
   );
   return {
     home,
@@ -96,17 +104,17 @@ async function makeVictim(t: Test): Promise<Victim> {
     canary,
     tokens,
     run: (extra = {}, umask = '022') =>
-      start([...as(VICTIM), 'sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...COMMAND], {
+      startProgram([...as(VICTIM), 'sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...PLUGIN_COMMAND], {
         ...plain,
         ...extra,
       }).ended,
-    complain({ status, stdout, stderr, ms }, seen = '', warnings = 1) {
+    listProblems({ status, stdout, stderr, ms }, seen = '', warnings = 1) {
       const lines = stderr.split('\n').length - 1;
       return [
         ...(status === 0 ? [] : [`status ${String(status)}: ${stderr}`]),
-        ...(tokens.has(tokenOf(stdout) ?? '') ? [] : [`stdout: ${stdout}`]),
+        ...(tokens.has(parseToken(stdout) ?? '') ? [] : [`stdout: ${stdout}`]),
         ...(lines <= warnings ? [] : [`${lines} lines: ${stderr}`]),
-        ...(ms < 5_000 ? [] : [`it took ${seconds(ms)}`]),
+        ...(ms < 5_000 ? [] : [`it took ${formatSeconds(ms)}`]),
         ...(readFileSync(canary, 'utf8') === CANARY ? [] : ['the canary was written']),
         ...(seen.includes(CANARY) || [...tokens].some((token) => seen.includes(token)) ? [`seen: ${seen}`] : []),
       ];
@@ -115,11 +123,11 @@ async function makeVictim(t: Test): Promise<Victim> {
 }
 
 await t.test('what lies there cannot be read, listed, changed or held', { skip: noOthers }, async (t) => {
-  const victim = await makeVictim(t);
+  const victim = await setUpVictim(t);
   const problems: string[] = [];
   for (const umask of ['000', '022', '077']) {
     rmSync(join(victim.home, '.cache'), { recursive: true, force: true });
-    problems.push(...victim.complain(await victim.run({}, umask), '', 0));
+    problems.push(...victim.listProblems(await victim.run({}, umask), '', 0));
     t.equal(statSync(victim.cache).mode & 0o777, 0o700, `umask ${umask}: the folder`);
     for (const name of readdirSync(victim.cache)) {
       t.equal(statSync(join(victim.cache, name)).mode & 0o777, 0o600, `umask ${umask}: ${name}`);
@@ -139,15 +147,15 @@ await t.test('what lies there cannot be read, listed, changed or held', { skip: 
       sqlite: `timeout 8 "$NODE" -e 'new (require("node:sqlite").DatabaseSync)(process.env.LOCK).exec("BEGIN EXCLUSIVE")'`,
     };
     // In a shortened run the modes above must be enough.
-    if (!FULL && umask !== '000') continue;
+    if (!FULL_SIZE && umask !== '000') continue;
     for (const [name, script] of Object.entries(scripts)) {
       const seen = attack(script, env);
-      const problem = victim.complain(await victim.run(), seen, 0);
+      const problem = victim.listProblems(await victim.run(), seen, 0);
       problems.push(...problem.map((text) => `${name}, umask ${umask}: ${text}`));
     }
   }
   t.ok(victim.tokens.size <= 3, 'nobody had to log in again');
-  noneOf(t, problems, `9 attacks: ${problems.length} reads, writes or blocked logins`);
+  checkNoProblems(t, problems, `9 attacks: ${problems.length} reads, writes or blocked logins`);
 });
 
 /** What may stand where a file of ours should be, put there by the attacker. */
@@ -164,14 +172,14 @@ const PLANTS: Readonly<Record<string, string>> = {
 };
 
 await t.test('what was planted while the folder stood open', { skip: noOthers }, async (t) => {
-  const victim = await makeVictim(t);
+  const victim = await setUpVictim(t);
   const problems: string[] = [];
   let healed = 0;
   let cases = 0;
   const forged = join(victim.home, 'forged');
   for (const [index, [plant, script]] of Object.entries(PLANTS).entries()) {
     const kinds = ['.token', '.alias', '.lock', 'handed-out'];
-    for (const kind of FULL ? kinds : kinds.filter((_, place) => (place + index) % 2 === 0)) {
+    for (const kind of FULL_SIZE ? kinds : kinds.filter((_, place) => (place + index) % 2 === 0)) {
       rmSync(join(victim.home, '.cache'), { recursive: true, force: true });
       await victim.run();
       const name = readdirSync(victim.cache).find((file) => file.endsWith(kind)) ?? '';
@@ -197,22 +205,24 @@ await t.test('what was planted while the folder stood open', { skip: noOthers },
       const seen = attack('cat "$CANARY" "$FILE"', env);
       const second = await victim.run();
       problems.push(
-        ...[...victim.complain(first, seen), ...victim.complain(second)].map((text) => `${plant} as ${kind}: ${text}`),
+        ...[...victim.listProblems(first, seen), ...victim.listProblems(second)].map(
+          (text) => `${plant} as ${kind}: ${text}`,
+        ),
       );
       if (second.stderr === '' && first.stderr === '' && second.stdout === first.stdout) healed += 1;
       else if (!plant.endsWith('folder')) problems.push(`${plant} as ${kind}: not healed: ${second.stderr}`);
     }
   }
-  noneOf(t, problems, `${cases} plants: ${problems.length} problems, ${healed} healed by the next run`);
+  checkNoProblems(t, problems, `${cases} plants: ${problems.length} problems, ${healed} healed by the next run`);
 });
 
-type Environment = Readonly<Record<string, string>>;
+type EnvVars = Readonly<Record<string, string>>;
 
 interface Layout {
   readonly name: string;
   readonly kept: boolean;
   /** Changes an ordinary home, and may say what else the environment holds. */
-  readonly make: (home: string) => Environment | undefined;
+  readonly make: (home: string) => EnvVars | undefined;
 }
 
 const change = (home: string, mode: number): undefined => {
@@ -321,22 +331,24 @@ const LAYOUTS: readonly Layout[] = [
 await t.test('folders that cannot be trusted', { skip: noOthers }, async (t) => {
   const problems: string[] = [];
   for (const { name, kept, make } of LAYOUTS) {
-    const victim = await makeVictim(t);
+    const victim = await setUpVictim(t);
     const extra = make(victim.home) ?? {};
     const first = await victim.run(extra);
     const seen = attack('find "$HOME_OF_VICTIM" -type f -exec cat {} +', { HOME_OF_VICTIM: victim.home });
     const second = await victim.run(extra);
-    problems.push(...[...victim.complain(first, seen), ...victim.complain(second)].map((text) => `${name}: ${text}`));
+    problems.push(
+      ...[...victim.listProblems(first, seen), ...victim.listProblems(second)].map((text) => `${name}: ${text}`),
+    );
     if (kept !== (first.stdout === second.stdout)) problems.push(`${name}: ${kept ? 'not kept' : 'kept'}`);
     if (kept !== (first.stderr === '')) problems.push(`${name}: said ${first.stderr}`);
     const files = readdirSync(victim.home, { recursive: true, encoding: 'utf8' });
     if (!kept && files.some((file) => /\.(?:token|alias)$/.test(file))) problems.push(`${name}: written`);
   }
-  noneOf(t, problems, `${LAYOUTS.length} layouts: ${problems.length} problems`);
+  checkNoProblems(t, problems, `${LAYOUTS.length} layouts: ${problems.length} problems`);
 });
 
 await t.test('files that can be neither written nor removed', { skip: noOthers }, async (t) => {
-  const victim = await makeVictim(t);
+  const victim = await setUpVictim(t);
   await victim.run();
   const files = readdirSync(victim.cache).map((name) => join(victim.cache, name));
   if (!canRun('chattr', '+i', ...files)) {
@@ -344,7 +356,7 @@ await t.test('files that can be neither written nor removed', { skip: noOthers }
     return;
   }
   t.teardown(() => canRun('chattr', '-i', ...files));
-  t.strictSame(victim.complain(await victim.run()), []);
-  t.strictSame(victim.complain(await victim.run({ OS_PROJECT_NAME: 'db' })), []);
+  t.strictSame(victim.listProblems(await victim.run()), []);
+  t.strictSame(victim.listProblems(await victim.run({ OS_PROJECT_NAME: 'db' })), []);
   canRun('chattr', '-i', ...files);
 });

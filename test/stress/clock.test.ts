@@ -8,12 +8,12 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { getExecCredential } from '../../src/plugin/login/get-token.ts';
 import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
-import { noneOf, start, tokenOf } from '../support/stress.ts';
+import { checkNoProblems, startProgram, parseToken } from '../support/stress.ts';
 import { fakeHost } from '../support/fake-host.ts';
-import { loginTo, startForTest } from '../support/login.ts';
-import { COMMAND, makeEnvironment, makeHome } from '../support/plugin.ts';
-import { spellLikeKeystone } from '../support/stand-in-keystone.ts';
-import type { StandIn } from '../support/stand-in-keystone.ts';
+import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
+import { PLUGIN_COMMAND, makeEnvironment, makeHome } from '../support/run-plugin.ts';
+import { formatLikeKeystone } from '../support/stand-in-keystone.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 
 t.setTimeout(170_000);
 
@@ -24,8 +24,8 @@ const SKEWS_S = [-600, -90, -6, 0, 6, 90, 600];
 
 const uid = process.geteuid?.();
 
-interface Life {
-  readonly standIn: StandIn;
+interface ClockScenario {
+  readonly standIn: StandInKeystone;
   readonly folder: string;
   /** When it begins, by this machine's clock, ms since 1970, UTC. */
   readonly from: number;
@@ -34,12 +34,12 @@ interface Life {
 }
 
 /** Asks for the token every ten minutes of its life and once after, and says what went wrong. */
-async function live({ standIn, folder, from, skewSeconds }: Life): Promise<string[]> {
+async function runScenario({ standIn, folder, from, skewSeconds }: ClockScenario): Promise<string[]> {
   const problems: string[] = [];
   const started = standIn.countLogins();
   const ask = async (at: number): Promise<{ token: string; ends: number }> => {
     standIn.clockAheadSeconds = (at - Date.now()) / 1000 + skewSeconds;
-    const env = { ...loginTo(`${standIn.url}/v3`), CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder };
+    const env = { ...makeLoginSettings(`${standIn.url}/v3`), CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder };
     const host = fakeHost({ env, uid, now: () => at });
     const reporter = {
       warn: (text: string) => problems.push(text),
@@ -50,7 +50,7 @@ async function live({ standIn, folder, from, skewSeconds }: Life): Promise<strin
     const run = { host, execInfo: undefined, flags: new Map(), reporter, userAgent: 'test', onFastPath: true };
     const document = findCachedCredential(host) ?? (await getExecCredential(run));
     const { status } = JSON.parse(document) as { status: { expirationTimestamp: string } };
-    return { token: tokenOf(document) ?? '', ends: Date.parse(status.expirationTimestamp) };
+    return { token: parseToken(document) ?? '', ends: Date.parse(status.expirationTimestamp) };
   };
   const first = await ask(from);
   // Whole seconds, and a difference too small to be told from the way there.
@@ -88,8 +88,8 @@ const EDGES: readonly (readonly [zone: string, ...edges: string[]])[] = [
 
 /** How `expires_at` may be written. */
 const SPELLINGS: Readonly<Record<string, (expiry: Date) => string>> = {
-  'as Keystone does': spellLikeKeystone,
-  'without a zone': (expiry) => spellLikeKeystone(expiry).replace('Z', ''),
+  'as Keystone does': formatLikeKeystone,
+  'without a zone': (expiry) => formatLikeKeystone(expiry).replace('Z', ''),
   'with another zone': (expiry) =>
     new Date(expiry.getTime() + 5.5 * 60 * MINUTE_MS).toISOString().replace('Z', '+05:30'),
   'as a leap second': (expiry) =>
@@ -99,7 +99,7 @@ const SPELLINGS: Readonly<Record<string, (expiry: Date) => string>> = {
 };
 
 await t.test("Keystone's clock, the zone and the spelling", async (t: Test) => {
-  const standIn = await startForTest(t, { lifetimeSeconds: LIFETIME_S });
+  const standIn = await startKeystoneForTest(t, { lifetimeSeconds: LIFETIME_S });
   const problems: string[] = [];
   let lives = 0;
   for (const [zone, ...edges] of EDGES) {
@@ -107,32 +107,36 @@ await t.test("Keystone's clock, the zone and the spelling", async (t: Test) => {
       for (const edge of edges) {
         for (const skewSeconds of SKEWS_S) {
           for (const [spelling, spell] of Object.entries(SPELLINGS)) {
-            standIn.spellExpiry = spell;
+            standIn.formatExpiry = spell;
             // The step falls into the middle of the token's life. Even seconds, so that it may end with `:60`.
             const from = Date.parse(edge) - 30 * MINUTE_MS;
             const folder = join(t.testdir(), `cache-${(lives += 1)}`);
             const what = `${zone} ${edge}, Keystone ${skewSeconds} s ahead, ${spelling}`;
-            const found = await live({ standIn, folder, from, skewSeconds });
+            const found = await runScenario({ standIn, folder, from, skewSeconds });
             problems.push(...found.map((problem) => `${what}: ${problem}`));
           }
         }
       }
     });
   }
-  noneOf(t, problems, `${lives} lives of a token in ${EDGES.length} zones: ${problems.length} problems, 1 login each`);
+  checkNoProblems(
+    t,
+    problems,
+    `${lives} lives of a token in ${EDGES.length} zones: ${problems.length} problems, 1 login each`,
+  );
 });
 
 await t.test('the program itself', async (t) => {
-  const standIn = await startForTest(t, { lifetimeSeconds: LIFETIME_S });
+  const standIn = await startKeystoneForTest(t, { lifetimeSeconds: LIFETIME_S });
   for (const clockAheadSeconds of [-600, 600]) {
     for (const TZ of ['Pacific/Kiritimati', 'America/St_Johns']) {
       standIn.clockAheadSeconds = clockAheadSeconds;
       const home = makeHome();
       t.teardown(() => home.remove());
-      const env = makeEnvironment(home, { ...loginTo(`${standIn.url}/v3`), TZ });
+      const env = makeEnvironment(home, { ...makeLoginSettings(`${standIn.url}/v3`), TZ });
       const before = standIn.countLogins();
-      const first = await start([...COMMAND], env).ended;
-      const second = await start([...COMMAND], env).ended;
+      const first = await startProgram([...PLUGIN_COMMAND], env).ended;
+      const second = await startProgram([...PLUGIN_COMMAND], env).ended;
       t.equal(second.stdout, first.stdout, `${TZ}, ${clockAheadSeconds} s: the same document`);
       t.equal(standIn.countLogins(), before + 1, 'one login');
       const { status } = JSON.parse(first.stdout) as { status: { expirationTimestamp: string } };

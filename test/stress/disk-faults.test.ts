@@ -11,18 +11,35 @@ import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { prune } from '../../src/plugin/cache/prune.ts';
-import { canRun, FULL, inWorkers, noneOf, seconds, sized, start, tokenOf, without } from '../support/stress.ts';
+import {
+  canRun,
+  FULL_SIZE,
+  runInWorkers,
+  checkNoProblems,
+  formatSeconds,
+  pickSize,
+  startProgram,
+  parseToken,
+  skipWithout,
+} from '../support/stress.ts';
 import type { TimedRun } from '../support/stress.ts';
-import { loginTo, startForTest } from '../support/login.ts';
-import { COMMAND, execInfo, makeEnvironment, makeHome, PLUGIN, runPlugin } from '../support/plugin.ts';
-import type { Home } from '../support/plugin.ts';
-import type { StandIn } from '../support/stand-in-keystone.ts';
+import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
+import {
+  PLUGIN_COMMAND,
+  makeExecInfo,
+  makeEnvironment,
+  makeHome,
+  PLUGIN_PATH,
+  runPlugin,
+} from '../support/run-plugin.ts';
+import type { Home } from '../support/run-plugin.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 
-t.setTimeout(sized(1_500_000, 170_000));
+t.setTimeout(pickSize(1_500_000, 170_000));
 
 const ERRORS = ['ENOSPC', 'EROFS', 'EIO', 'EACCES'];
 const WIDTH = Math.min(4, cpus().length + 1);
-const noStrace = without('strace', () => canRun('strace', '-V'));
+const noStrace = skipWithout('strace', () => canRun('strace', '-V'));
 
 /** What the cache holds before a run. */
 type Before = 'nothing' | 'an expired record' | 'a living record';
@@ -41,7 +58,7 @@ interface Case {
   readonly index: number;
 }
 
-interface Desk {
+interface DiskFaultFixture {
   readonly home: Home;
   readonly env: Readonly<Record<string, string>>;
   readonly calls: ReadonlyMap<Before, readonly Call[]>;
@@ -51,11 +68,11 @@ interface Desk {
 }
 
 /** A stand-in that remembers what it gave. */
-async function watch(t: Test): Promise<{ standIn: StandIn; given: Set<string> }> {
-  const standIn = await startForTest(t);
+async function watch(t: Test): Promise<{ standIn: StandInKeystone; given: Set<string> }> {
+  const standIn = await startKeystoneForTest(t);
   const given = new Set<string>();
-  standIn.answerAlways((_request, response, { ordinary }) => {
-    const { status, headers, body } = ordinary();
+  standIn.answerAlways((_request, response, { makeDefaultResponse }) => {
+    const { status, headers, body } = makeDefaultResponse();
     given.add(headers['x-subject-token'] ?? '');
     response.writeHead(status, headers).end(JSON.stringify(body));
   }, 'POST /v3/auth/tokens');
@@ -70,10 +87,13 @@ async function untilOver(folder: string): Promise<void> {
   await setTimeout(Math.max(0, ...ends.map((end) => end - Date.now())) + 100);
 }
 
-async function sitDown(t: Test, standIn: StandIn): Promise<Desk> {
+async function setUpDiskFaults(t: Test, standIn: StandInKeystone): Promise<DiskFaultFixture> {
   const home = makeHome();
   t.teardown(() => home.remove());
-  const env = makeEnvironment(home, { ...loginTo(`${standIn.url}/v3`), KUBERNETES_EXEC_INFO: execInfo() });
+  const env = makeEnvironment(home, {
+    ...makeLoginSettings(`${standIn.url}/v3`),
+    KUBERNETES_EXEC_INFO: makeExecInfo(),
+  });
   const templates = new Map<Before, string>();
   for (const before of SITUATIONS.slice(1)) {
     standIn.lifetimeSeconds = before === 'a living record' ? 3600 : 1;
@@ -94,13 +114,13 @@ async function sitDown(t: Test, standIn: StandIn): Promise<Desk> {
     mkdirSync(join(home.path, '.cache'), { mode: 0o700 });
     execFileSync('cp', ['-a', template, home.cache]);
   };
-  const traced: Desk['traced'] = async (inject) => {
+  const traced: DiskFaultFixture['traced'] = async (inject) => {
     const what = inject === undefined ? ['-e', 'trace=file,desc'] : ['-e', `inject=${inject}`];
     const name = inject?.split(':')[0];
     const only = name === undefined ? [] : ['-e', `trace=${name}`];
     rmSync(log, { force: true });
     // Without -f, only the thread that works with the cache is looked at and disturbed.
-    const ran = await start(['strace', '-qq', '-y', '-o', log, ...only, ...what, ...COMMAND], env).ended;
+    const ran = await startProgram(['strace', '-qq', '-y', '-o', log, ...only, ...what, ...PLUGIN_COMMAND], env).ended;
     return { ran, lines: existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [] };
   };
   const listCalls = async (before: Before): Promise<Call[]> => {
@@ -122,20 +142,20 @@ async function sitDown(t: Test, standIn: StandIn): Promise<Desk> {
 }
 
 /** In turn, because the lifetime of what a desk is prepared with is set on the stand-in, which they share. */
-async function sitDownInTurn(t: Test, standIn: StandIn): Promise<readonly Desk[]> {
-  const desks: Desk[] = [];
-  while (desks.length < WIDTH) desks.push(await sitDown(t, standIn));
+async function setUpDiskFaultsInTurn(t: Test, standIn: StandInKeystone): Promise<readonly DiskFaultFixture[]> {
+  const desks: DiskFaultFixture[] = [];
+  while (desks.length < WIDTH) desks.push(await setUpDiskFaults(t, standIn));
   return desks;
 }
 
-const hitCache = (lines: readonly string[], { home }: Desk): boolean =>
+const hitCache = (lines: readonly string[], { home }: DiskFaultFixture): boolean =>
   lines.some(
     (line, index) =>
       line.includes(home.cache) && (line.includes('(INJECTED)') || lines[index + 1]?.includes('killed by SIGKILL')),
   );
 
 /** One run with a fault. */
-interface Disturbed {
+interface FaultResult {
   readonly what: string;
   readonly ran: TimedRun;
   readonly hit: boolean;
@@ -145,9 +165,13 @@ interface Disturbed {
  * Runs the plugin with a fault at a call, and again with one beside it until the cache was hit: Node itself makes a call
  * of that name more or less before, and a fault that hits Node says nothing about us. The last run is the one that counts.
  */
-async function disturb(desk: Desk, { before, call, index }: Case, fault: string): Promise<readonly Disturbed[]> {
+async function injectFault(
+  desk: DiskFaultFixture,
+  { before, call, index }: Case,
+  fault: string,
+): Promise<readonly FaultResult[]> {
   const at = desk.calls.get(before)?.[index]?.nth ?? call.nth;
-  const runs: Disturbed[] = [];
+  const runs: FaultResult[] = [];
   for (const when of [at, at + 1, at - 1, at].filter((nth) => nth > 0)) {
     desk.prepare(before);
     const { ran, lines } = await desk.traced(`${call.name}:${fault}:when=${when}`);
@@ -159,45 +183,45 @@ async function disturb(desk: Desk, { before, call, index }: Case, fault: string)
 }
 
 /** What is wrong with a run that must give a token whatever happens. */
-function complain({ status, stdout, stderr, ms }: TimedRun, given: ReadonlySet<string>): string[] {
+function listProblems({ status, stdout, stderr, ms }: TimedRun, given: ReadonlySet<string>): string[] {
   const lines = stderr.split('\n').slice(0, -1);
   return [
     ...(status === 0 ? [] : [`status ${String(status)}: ${stderr}`]),
-    ...(given.has(tokenOf(stdout) ?? '') ? [] : [`stdout: ${stdout.slice(0, 60)}`]),
+    ...(given.has(parseToken(stdout) ?? '') ? [] : [`stdout: ${stdout.slice(0, 60)}`]),
     ...(lines.length <= 1 ? [] : [`${lines.length} lines: ${stderr}`]),
     ...(lines.every((line) => line.startsWith('client-keystone-auth: warning: ')) ? [] : [`stderr: ${stderr}`]),
-    ...(ms < 10_000 ? [] : [`it took ${seconds(ms)}`]),
+    ...(ms < 10_000 ? [] : [`it took ${formatSeconds(ms)}`]),
   ];
 }
 
 await t.test('every system call on the cache fails', { skip: noStrace }, async (t) => {
   const { standIn, given } = await watch(t);
-  const desks = await sitDownInTurn(t, standIn);
+  const desks = await setUpDiskFaultsInTurn(t, standIn);
   const [first] = desks;
   if (first === undefined) return;
   const all = SITUATIONS.flatMap((before) =>
     (first.calls.get(before) ?? []).flatMap((call, index) =>
-      (FULL ? ERRORS : [ERRORS[index % ERRORS.length]]).map((error) => ({ before, call, index, error })),
+      (FULL_SIZE ? ERRORS : [ERRORS[index % ERRORS.length]]).map((error) => ({ before, call, index, error })),
     ),
   );
-  const cases = FULL ? all : all.filter((_, index) => index % 2 === 0);
+  const cases = FULL_SIZE ? all : all.filter((_, index) => index % 2 === 0);
   const problems: string[] = [];
   let hits = 0;
-  await inWorkers(WIDTH, cases, async ({ error, ...one }, worker) => {
-    const last = (await disturb(desks[worker] ?? first, one, `error=${error ?? ''}`)).at(-1);
+  await runInWorkers(WIDTH, cases, async ({ error, ...one }, worker) => {
+    const last = (await injectFault(desks[worker] ?? first, one, `error=${error ?? ''}`)).at(-1);
     if (last?.hit !== true) return;
     hits += 1;
-    problems.push(...complain(last.ran, given).map((problem) => `${last.what}: ${problem}`));
+    problems.push(...listProblems(last.ran, given).map((problem) => `${last.what}: ${problem}`));
   });
   t.ok(hits > cases.length * 0.8, `${hits} of ${cases.length} faults hit the cache`);
-  noneOf(t, problems, `${hits} failing system calls on the cache: ${problems.length} problems`);
+  checkNoProblems(t, problems, `${hits} failing system calls on the cache: ${problems.length} problems`);
 });
 
 await t.test('every later call fails too', { skip: noStrace }, async (t) => {
   const { standIn, given } = await watch(t);
-  const desk = await sitDown(t, standIn);
+  const desk = await setUpDiskFaults(t, standIn);
   const names = new Map<string, { before: Before; nth: number }>();
-  for (const before of FULL ? SITUATIONS : SITUATIONS.slice(0, 1)) {
+  for (const before of FULL_SIZE ? SITUATIONS : SITUATIONS.slice(0, 1)) {
     for (const { name, nth } of desk.calls.get(before) ?? []) {
       // Node needs these for everything else too.
       if (!/^(?:close|read|write|fcntl|fstat|statx|newfstatat|readlink)$/.test(name) && !names.has(`${before} ${name}`))
@@ -211,46 +235,50 @@ await t.test('every later call fails too', { skip: noStrace }, async (t) => {
     if (name.startsWith('open')) continue;
     desk.prepare(before);
     const { ran } = await desk.traced(`${name}:error=ENOSPC:when=${nth}+`);
-    problems.push(...complain(ran, given).map((problem) => `${key}#${nth}+: ${problem}`));
+    problems.push(...listProblems(ran, given).map((problem) => `${key}#${nth}+: ${problem}`));
   }
-  noneOf(t, problems, `${names.size} kinds of system calls that fail from then on: ${problems.length} problems`);
+  checkNoProblems(
+    t,
+    problems,
+    `${names.size} kinds of system calls that fail from then on: ${problems.length} problems`,
+  );
 });
 
 await t.test('a run is killed at every system call on the cache', { skip: noStrace }, async (t) => {
   const { standIn, given } = await watch(t);
-  const desks = await sitDownInTurn(t, standIn);
+  const desks = await setUpDiskFaultsInTurn(t, standIn);
   const [first] = desks;
   if (first === undefined) return;
   const once = SITUATIONS.flatMap((before) =>
     (first.calls.get(before) ?? []).map((call, index) => ({ before, call, index })),
   );
-  const cases = FULL ? Array.from({ length: 10 }, () => once).flat() : once.filter((_, index) => index % 2 === 1);
+  const cases = FULL_SIZE ? Array.from({ length: 10 }, () => once).flat() : once.filter((_, index) => index % 2 === 1);
   const problems: string[] = [];
   let killed = 0;
   let leftovers = 0;
   let slowest = 0;
-  await inWorkers(WIDTH, cases, async (one, worker) => {
+  await runInWorkers(WIDTH, cases, async (one, worker) => {
     const desk = desks[worker] ?? first;
-    const runs = await disturb(desk, one, 'signal=KILL');
+    const runs = await injectFault(desk, one, 'signal=KILL');
     for (const { what, ran } of runs)
       if (ran.signal !== 'SIGKILL' && ran.status !== 0) problems.push(`${what}: ${ran.stderr}`);
     const { what, hit } = runs.at(-1) ?? { what: '', hit: false };
     if (hit) killed += 1;
-    const next = await start([...COMMAND], desk.env).ended;
+    const next = await startProgram([...PLUGIN_COMMAND], desk.env).ended;
     slowest = Math.max(slowest, next.ms);
-    problems.push(...complain(next, given).map((problem) => `after ${what}: ${problem}`));
+    problems.push(...listProblems(next, given).map((problem) => `after ${what}: ${problem}`));
     if (next.stderr !== '') problems.push(`after ${what}: ${next.stderr}`);
-    if (next.ms > 3_000) problems.push(`after ${what}: stuck for ${seconds(next.ms)}`);
+    if (next.ms > 3_000) problems.push(`after ${what}: stuck for ${formatSeconds(next.ms)}`);
     const temporary = (): string[] => readdirSync(desk.home.cache).filter((file) => file.startsWith('.'));
     leftovers += temporary().length;
     prune(desk.home.cache, Date.now() + 61_000);
     if (temporary().length > 0) problems.push(`after ${what}: ${temporary().join()}`);
   });
   t.ok(killed > cases.length * 0.8, `${killed} of ${cases.length} runs were killed at the cache`);
-  noneOf(
+  checkNoProblems(
     t,
     problems,
-    `${killed} kills: ${problems.length} problems, ${leftovers} leftovers pruned, slowest run after it ${seconds(slowest)}`,
+    `${killed} kills: ${problems.length} problems, ${leftovers} leftovers pruned, slowest run after it ${formatSeconds(slowest)}`,
   );
 });
 
@@ -262,11 +290,11 @@ async function checkHome(t: Test, what: string, homePath: string | undefined, pr
   const { standIn, given } = await watch(t);
   const env = makeEnvironment(
     { path: '/', cache: '', remove: () => undefined },
-    { ...loginTo(standIn.url), HOME: homePath },
+    { ...makeLoginSettings(standIn.url), HOME: homePath },
   );
   for (const turn of [1, 2]) {
-    const ran = await start([...prefix, ...COMMAND], env).ended;
-    t.strictSame(complain(ran, given), [], `${what}, run ${turn}: ${ran.stderr.trim()}`);
+    const ran = await startProgram([...prefix, ...PLUGIN_COMMAND], env).ended;
+    t.strictSame(listProblems(ran, given), [], `${what}, run ${turn}: ${ran.stderr.trim()}`);
   }
 }
 
@@ -274,11 +302,11 @@ await t.test('homes that hold nothing', async (t) => {
   await checkHome(t, 'HOME does not exist', '/nonexistent');
   await checkHome(t, 'no HOME', undefined);
   await checkHome(t, 'HOME is relative', 'nowhere');
-  await checkHome(t, 'HOME is a file', PLUGIN);
+  await checkHome(t, 'HOME is a file', PLUGIN_PATH);
   await checkHome(t, 'HOME is no folder at all', '/dev/null');
 });
 
-const noOthers = without('another user (root and setpriv)', () => isRoot && canRun('setpriv', '--version'));
+const noOthers = skipWithout('another user (root and setpriv)', () => isRoot && canRun('setpriv', '--version'));
 const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 
 await t.test('a home that one may not write', { skip: noOthers }, async (t) => {

@@ -4,29 +4,29 @@
 import { readdirSync } from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
-import { KEYRING_MISSING, ours, runWithKeyring } from '../support/keyring.ts';
-import type { ScriptRun } from '../support/keyring.ts';
-import { COMMAND, makeEnvironment, makeHome } from '../support/plugin.ts';
-import { asUser, onProject } from '../support/settings.ts';
-import { markRequests, requestsSince, testWithKeystone } from '../support/test-environment.ts';
-import type { World } from '../support/test-environment.ts';
+import { KEYRING_MISSING, listPluginLines, runWithKeyring } from '../support/keyring.ts';
+import type { KeyringRun } from '../support/keyring.ts';
+import { PLUGIN_COMMAND, makeEnvironment, makeHome } from '../support/run-plugin.ts';
+import { asUser, onProject } from '../support/login-settings.ts';
+import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
 const SEARCH = 'secret-tool search --all service client-keystone-auth 2>&1';
 
-interface Place {
-  readonly run: (script: string) => Promise<ScriptRun>;
-  readonly deletes: () => number;
+interface KeyringLogoutFixture {
+  readonly run: (script: string) => Promise<KeyringRun>;
+  readonly countDeletes: () => number;
   readonly cache: string;
 }
 
-function settle(t: Test, { http, tenancy }: World): Place {
+function setUpKeyringLogout(t: Test, { http, tenancy }: TestEnvironment): KeyringLogoutFixture {
   const home = makeHome();
   t.teardown(() => {
     home.remove();
   });
-  const mark = markRequests(http);
+  const mark = watchRequests(http);
   const { users, domain, projects } = tenancy;
   const env = makeEnvironment(home, {
     OS_AUTH_URL: mark.url,
@@ -35,13 +35,13 @@ function settle(t: Test, { http, tenancy }: World): Place {
     CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'keyring',
   });
   return {
-    run: (script) => runWithKeyring({ home, env, script, command: COMMAND }),
-    deletes: () => requestsSince(mark).filter(({ method }) => method === 'DELETE').length,
+    run: (script) => runWithKeyring({ home, env, script, command: PLUGIN_COMMAND }),
+    countDeletes: () => listRequests(mark).filter(({ method }) => method === 'DELETE').length,
     cache: home.cache,
   };
 }
 
-async function askAbout({ http }: World, token: string): Promise<number> {
+async function askAbout({ http }: TestEnvironment, token: string): Promise<number> {
   const headers = { 'x-auth-token': token, 'x-subject-token': token };
   const answer = await fetch(`${http.url}/v3/auth/tokens`, { method: 'HEAD', headers });
   return answer.status;
@@ -49,13 +49,13 @@ async function askAbout({ http }: World, token: string): Promise<number> {
 
 const tokenIn = (document = ''): string => /"token":"([^"]+)"/.exec(document)?.[1] ?? 'none';
 
-function testWithKeyring(name: string, body: (t: Test, world: World) => Promise<void>): void {
+function testWithKeyring(name: string, body: (t: Test, world: TestEnvironment) => Promise<void>): void {
   if (KEYRING_MISSING === false) testWithKeystone(name, body);
   else void t.test(name, { skip: KEYRING_MISSING }, () => undefined);
 }
 
 testWithKeyring('logout takes a token out of the keyring, and Keystone ends it', async (t, world) => {
-  const { run, deletes, cache } = settle(t, world);
+  const { run, countDeletes, cache } = setUpKeyringLogout(t, world);
   const script = `
     "$@"; part; "$@" status -o json; part
     "$@" logout -o json; part; ${SEARCH}; part
@@ -65,7 +65,7 @@ testWithKeyring('logout takes a token out of the keyring, and Keystone ends it',
     CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=file "$@" logout --all -o json; part; ${SEARCH}
   `;
   const { parts, stderr } = await run(script);
-  t.strictSame(ours(stderr), []);
+  t.strictSame(listPluginLines(stderr), []);
   const [first, status = '', out = '', empty, second, other, later = '', all = '', end] = parts;
   const secrets = [first, second, other].map(tokenIn);
   t.match(JSON.parse(status), {
@@ -78,7 +78,7 @@ testWithKeyring('logout takes a token out of the keyring, and Keystone ends it',
   t.match(JSON.parse(later), { identities: [{ storage: 'keyring', present: false }, { storage: 'keyring' }] });
   t.match(JSON.parse(all), { tokens: [{ token: 'revoked' }, { token: 'revoked' }], failures: [] });
   t.equal(end?.trim(), '');
-  t.equal(deletes(), 3);
+  t.equal(countDeletes(), 3);
   for (const token of secrets) t.ok([401, 404].includes(await askAbout(world, token)), 'Keystone knows it no more');
   t.notOk(
     secrets.some((token) => `${status}${out}${later}${all}${stderr}`.includes(token)),
@@ -91,17 +91,17 @@ testWithKeyring('logout takes a token out of the keyring, and Keystone ends it',
 });
 
 testWithKeyring('cache clean --all takes tokens out of the keyring, and revokes none', async (t, world) => {
-  const { run, deletes } = settle(t, world);
+  const { run, countDeletes } = setUpKeyringLogout(t, world);
   const { parts, stderr } = await run(`"$@"; part; "$@" cache clean --all -o json; part; ${SEARCH}`);
-  t.strictSame(ours(stderr), []);
+  t.strictSame(listPluginLines(stderr), []);
   t.match(JSON.parse(parts[1] ?? ''), { keyringEntries: 1, left: [], revoked: false });
   t.equal(parts[2]?.trim(), '');
-  t.equal(deletes(), 0);
+  t.equal(countDeletes(), 0);
   t.equal(await askAbout(world, tokenIn(parts[0])), 200);
 });
 
 testWithKeyring('a keyring that has stopped: said, not hung, and to be tried again', async (t, world) => {
-  const { run } = settle(t, world);
+  const { run } = setUpKeyringLogout(t, world);
   const script = `
     "$@"; part; kill -STOP "$daemon"
     from=$(date +%s%N); "$@" logout -o json; status=$?; to=$(date +%s%N); part
@@ -114,7 +114,7 @@ testWithKeyring('a keyring that has stopped: said, not hung, and to be tried aga
   t.equal(code, 1);
   t.ok(ms < 20_000, `ended after ${String(ms)} ms`);
   t.match(JSON.parse(out), { tokens: [], failures: [/the keyring (?:cannot be used|did not answer within 3 s)/] });
-  t.match(ours(stderr).join('\n'), /warning: the keyring (?:cannot be used|did not answer)/);
+  t.match(listPluginLines(stderr).join('\n'), /warning: the keyring (?:cannot be used|did not answer)/);
   t.match(JSON.parse(status), { identities: [{ user: 'alice', storage: 'keyring' }] }, 'it is not lost');
   t.match(JSON.parse(again), { tokens: [{ token: 'revoked' }], failures: [] });
 });

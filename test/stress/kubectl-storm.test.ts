@@ -9,31 +9,32 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { readRecordFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
-import { seconds, sized } from '../support/stress.ts';
+import { formatSeconds, pickSize } from '../support/stress.ts';
 import {
-  A_POD,
-  APPLY,
-  GET_PODS,
-  makeNotingPlugin,
-  MANIFEST,
-  settingsOf,
-  sitDown,
+  POD_LINE,
+  APPLY_ARGS,
+  GET_PODS_ARGS,
+  makeRecordingPlugin,
+  CONFIG_MAP_MANIFEST,
+  makeAliceSettings,
+  setUpKubectl,
   testWithKubectl,
-} from '../support/fixture.ts';
-import type { Desk } from '../support/fixture.ts';
-import { execInfo, PLUGIN, runPlugin } from '../support/plugin.ts';
+} from '../support/kubectl-fixture.ts';
+import type { KubectlFixture } from '../support/kubectl-fixture.ts';
+import { makeExecInfo, PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import { revokeToken, validateToken } from '../support/tenancy.ts';
-import type { World } from '../support/test-environment.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
 /** What an access log says of one run after another. */
-const questions = (desk: Desk): string[] => desk.requests().map(({ method, status }) => `${method} ${status}`);
+const questions = (desk: KubectlFixture): string[] =>
+  desk.listKeystoneRequests().map(({ method, status }) => `${method} ${status}`);
 
 const GRANTED = 'POST 201';
 
 /** The one token of the cache. */
-function keptToken(desk: Desk): { key: string; token: string } {
+function keptToken(desk: KubectlFixture): { key: string; token: string } {
   const names = readdirSync(desk.home.cache).filter((name) => name.endsWith('.token'));
   const key = (names[0] ?? '').replace('.token', '');
   const record = readRecordFile({ path: desk.home.cache, uid: process.geteuid?.() }, key);
@@ -42,7 +43,7 @@ function keptToken(desk: Desk): { key: string; token: string } {
 }
 
 /** Lets the token of the cache be one of yesterday. */
-function expire(desk: Desk): void {
+function expire(desk: KubectlFixture): void {
   const folder = { path: desk.home.cache, uid: process.geteuid?.() };
   const { key } = keptToken(desk);
   const record = readRecordFile(folder, key);
@@ -57,23 +58,23 @@ function expire(desk: Desk): void {
 
 /** Asks Keystone about each token each time, as an API server without a cache would. */
 const strict =
-  (world: World) =>
+  (world: TestEnvironment) =>
   async (token: string): Promise<string | undefined> =>
     (await validateToken(world.http, token))?.user.name;
 
 testWithKubectl(
   'many kubectl at once with an expired token',
   async (t, world, program) => {
-    const desk = await sitDown(t, world, { program });
-    await desk.configure({ command: PLUGIN, env: settingsOf(world, desk) });
-    t.match(await desk.kubectl(GET_PODS), { status: 0, stdout: A_POD, stderr: '' });
+    const desk = await setUpKubectl(t, world, { program });
+    await desk.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(world, desk) });
+    t.match(await desk.kubectl(GET_PODS_ARGS), { status: 0, stdout: POD_LINE, stderr: '' });
     expire(desk);
     const before = desk.countLogins();
-    const count = sized(100, 25);
+    const count = pickSize(100, 25);
     const startedAt = performance.now();
-    const runs = await Promise.all(Array.from({ length: count }, () => desk.kubectl(GET_PODS)));
-    const took = seconds(performance.now() - startedAt);
-    const failed = runs.filter(({ status, stdout }) => status !== 0 || !A_POD.test(stdout));
+    const runs = await Promise.all(Array.from({ length: count }, () => desk.kubectl(GET_PODS_ARGS)));
+    const took = formatSeconds(performance.now() - startedAt);
+    const failed = runs.filter(({ status, stdout }) => status !== 0 || !POD_LINE.test(stdout));
     t.strictSame(failed, [], `${count} kubectl at once, expired token: ${failed.length} failed, in ${took}`);
     t.strictSame(
       runs.filter(({ stderr }) => stderr !== ''),
@@ -88,36 +89,40 @@ testWithKubectl(
 );
 
 testWithKubectl('a wrong password, then the right one', async (t, world, program) => {
-  const desk = await sitDown(t, world, { program });
-  const { command, runs } = makeNotingPlugin(desk);
+  const desk = await setUpKubectl(t, world, { program });
+  const { command, runs } = makeRecordingPlugin(desk);
   const config = { command, provideClusterInfo: true };
-  await desk.configure({ ...config, env: settingsOf(world, desk, { OS_PASSWORD: 'canary-wrong' }) });
-  t.not((await desk.kubectl(GET_PODS)).status, 0);
+  await desk.writeKubeconfig({ ...config, env: makeAliceSettings(world, desk, { OS_PASSWORD: 'canary-wrong' }) });
+  t.not((await desk.kubectl(GET_PODS_ARGS)).status, 0);
   t.strictSame(questions(desk), ['POST 401'], `wrong password, ${runs().length} runs of the plugin: 1 request`);
   t.comment(`wrong password, one cold get pods: ${runs().length} runs of the plugin, 1 request`);
-  await desk.configure({ ...config, env: settingsOf(world, desk) });
-  t.match(await desk.kubectl(GET_PODS), { status: 0, stdout: A_POD, stderr: '' }, 'corrected, it works at once');
+  await desk.writeKubeconfig({ ...config, env: makeAliceSettings(world, desk) });
+  t.match(
+    await desk.kubectl(GET_PODS_ARGS),
+    { status: 0, stdout: POD_LINE, stderr: '' },
+    'corrected, it works at once',
+  );
   t.strictSame(questions(desk), ['POST 401', GRANTED]);
 });
 
 testWithKubectl('a wrong password in the environment of one shell', async (t, world, program) => {
-  const desk = await sitDown(t, world, { program });
-  await desk.configure({ command: PLUGIN, env: settingsOf(world, desk, { OS_PASSWORD: undefined }) });
+  const desk = await setUpKubectl(t, world, { program });
+  await desk.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(world, desk, { OS_PASSWORD: undefined }) });
   const { alice } = world.tenancy.users;
   // Two commands of one terminal: the second knows what the first was told.
   const script = `"$@" get pods; "$@" get pods; OS_PASSWORD=$RIGHT "$@" get pods`;
-  const terminal = desk.shell(script, { env: { OS_PASSWORD: 'canary-wrong', RIGHT: alice.password } });
-  await terminal.waitFor(A_POD, 30_000);
+  const terminal = desk.openShell(script, { env: { OS_PASSWORD: 'canary-wrong', RIGHT: alice.password } });
+  await terminal.waitFor(POD_LINE, 30_000);
   t.equal((await terminal.ended).exitCode, 0, 'the right password works at once');
   t.strictSame(questions(desk), ['POST 401', GRANTED], 'two commands with a wrong password: 1 request');
 });
 
 testWithKubectl('a wrong password, typed', async (t, world, program) => {
-  const desk = await sitDown(t, world, { program });
-  const { command, runs } = makeNotingPlugin(desk);
-  await desk.configure({ command, env: settingsOf(world, desk, { OS_PASSWORD: undefined }) });
+  const desk = await setUpKubectl(t, world, { program });
+  const { command, runs } = makeRecordingPlugin(desk);
+  await desk.writeKubeconfig({ command, env: makeAliceSettings(world, desk, { OS_PASSWORD: undefined }) });
   const { alice } = world.tenancy.users;
-  const wrong = desk.onTerminal(GET_PODS);
+  const wrong = desk.kubectlOnTerminal(GET_PODS_ARGS);
   await wrong.waitFor('Password');
   wrong.type('canary-wrong\r');
   t.not((await wrong.ended).exitCode, 0);
@@ -129,18 +134,18 @@ testWithKubectl('a wrong password, typed', async (t, world, program) => {
   const afterwards = wrong.screen().slice(wrong.screen().indexOf('refused the login'));
   t.notMatch(afterwards, 'Password at', 'no second prompt');
 
-  const right = desk.onTerminal(GET_PODS);
+  const right = desk.kubectlOnTerminal(GET_PODS_ARGS);
   await right.waitFor('Password');
   right.type(`${alice.password}\r`);
-  await right.waitFor(A_POD);
+  await right.waitFor(POD_LINE);
   t.equal((await right.ended).exitCode, 0, 'the next command asks again and gets in');
   t.strictSame(questions(desk), ['POST 401', GRANTED]);
 });
 
 testWithKubectl('a prompt that is cancelled is not repeated', async (t, world, program) => {
-  const desk = await sitDown(t, world, { program });
-  await desk.configure({ command: PLUGIN, env: settingsOf(world, desk, { OS_PASSWORD: undefined }) });
-  const terminal = desk.onTerminal(GET_PODS);
+  const desk = await setUpKubectl(t, world, { program });
+  await desk.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(world, desk, { OS_PASSWORD: undefined }) });
+  const terminal = desk.kubectlOnTerminal(GET_PODS_ARGS);
   await terminal.waitFor('Password');
   terminal.type('\x04');
   t.not((await terminal.ended).exitCode, 0);
@@ -148,13 +153,13 @@ testWithKubectl('a prompt that is cancelled is not repeated', async (t, world, p
 });
 
 testWithKubectl('a revoked token', async (t, world, program) => {
-  const desk = await sitDown(t, world, { program, authenticate: strict(world) });
-  await desk.configure({ command: PLUGIN, env: settingsOf(world, desk) });
-  t.equal((await desk.kubectl(GET_PODS)).status, 0, 'kubectl knows the cluster now');
+  const desk = await setUpKubectl(t, world, { program, authenticate: strict(world) });
+  await desk.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(world, desk) });
+  t.equal((await desk.kubectl(GET_PODS_ARGS)).status, 0, 'kubectl knows the cluster now');
   await revokeToken(world.http, keptToken(desk).token);
   const before = questions(desk).length;
   const statuses: (number | null)[] = [];
-  for (let command = 0; command < 4; command += 1) statuses.push((await desk.kubectl(GET_PODS)).status);
+  for (let command = 0; command < 4; command += 1) statuses.push((await desk.kubectl(GET_PODS_ARGS)).status);
   const failed = statuses.filter((status) => status !== 0).length;
   t.ok(failed <= 1, `${failed} commands failed`);
   t.strictSame(statuses.slice(1), [0, 0, 0], 'from the second on all pass');
@@ -163,29 +168,29 @@ testWithKubectl('a revoked token', async (t, world, program) => {
 });
 
 /** `METHOD` and how often, of the requests since `from`. */
-function tally(desk: Desk, from: number): { heads: number; posts: number } {
-  const since = desk.requests().slice(from);
+function tally(desk: KubectlFixture, from: number): { heads: number; posts: number } {
+  const since = desk.listKeystoneRequests().slice(from);
   const count = (method: string): number => since.filter((request) => request.method === method).length;
   return { heads: count('HEAD'), posts: count('POST') };
 }
 
 testWithKubectl('a cluster that lets nobody in', async (t, world, program) => {
-  const desk = await sitDown(t, world, { program, authenticate: () => Promise.resolve(undefined) });
-  const { command, runs } = makeNotingPlugin(desk);
-  await desk.configure({ command, env: settingsOf(world, desk) });
+  const desk = await setUpKubectl(t, world, { program, authenticate: () => Promise.resolve(undefined) });
+  const { command, runs } = makeRecordingPlugin(desk);
+  await desk.writeKubeconfig({ command, env: makeAliceSettings(world, desk) });
   const commands = [
-    { args: GET_PODS },
+    { args: GET_PODS_ARGS },
     { args: ['get', 'pods,configmaps,namespaces'] },
-    { args: APPLY, input: MANIFEST },
+    { args: APPLY_ARGS, input: CONFIG_MAP_MANIFEST },
     { args: ['get', '--raw', '/version'] },
     { args: ['auth', 'whoami'] },
     { args: ['version'] },
   ];
-  const count = sized(20, 6);
+  const count = pickSize(20, 6);
   let heads = 0;
   for (let index = 0; index < count; index += 1) {
-    const { args, input = '' } = commands[index % commands.length] ?? { args: GET_PODS };
-    const from = desk.requests().length;
+    const { args, input = '' } = commands[index % commands.length] ?? { args: GET_PODS_ARGS };
+    const from = desk.listKeystoneRequests().length;
     t.not((await desk.kubectl(args, { input })).status, 0, 'it fails');
     const asked = tally(desk, from);
     t.equal(asked.posts, index === 0 ? 1 : 0, `${args.join(' ')}: no further login`);
@@ -199,15 +204,15 @@ testWithKubectl('a cluster that lets nobody in', async (t, world, program) => {
 testWithKubectl(
   'Keystone is down when the cluster refuses',
   async (t, world, program) => {
-    const desk = await sitDown(t, world, { program, authenticate: () => Promise.resolve(undefined) });
-    const { command, runs } = makeNotingPlugin(desk);
-    const proxy = await passThrough(t, desk.keystone);
-    await desk.configure({ command, env: settingsOf(world, desk, { OS_AUTH_URL: proxy.url }) });
-    await desk.kubectl(GET_PODS);
+    const desk = await setUpKubectl(t, world, { program, authenticate: () => Promise.resolve(undefined) });
+    const { command, runs } = makeRecordingPlugin(desk);
+    const proxy = await passThrough(t, desk.keystoneUrl);
+    await desk.writeKubeconfig({ command, env: makeAliceSettings(world, desk, { OS_AUTH_URL: proxy.url }) });
+    await desk.kubectl(GET_PODS_ARGS);
     const { token } = keptToken(desk);
     await proxy.close();
     const before = runs().length;
-    const ran = await desk.kubectl(GET_PODS);
+    const ran = await desk.kubectl(GET_PODS_ARGS);
     t.ok(runs().length > before + 1, 'one kubectl asked more than once');
     t.notMatch(ran.stderr, 'client-keystone-auth', 'no error of ours');
     t.notMatch(ran.stderr, 'getting credentials', 'kubectl got its token each time');
@@ -258,8 +263,8 @@ async function passThrough(t: Test, target: string): Promise<{ url: string; clos
 testWithKubectl(
   'a shell loop is no kubectl',
   async (t, world, program) => {
-    const desk = await sitDown(t, world, { program });
-    const env = settingsOf(world, desk);
+    const desk = await setUpKubectl(t, world, { program });
+    const env = makeAliceSettings(world, desk);
     const { home } = desk;
     const byHand = [];
     for (let run = 0; run < 6; run += 1) byHand.push(await runPlugin({ home, env }));
@@ -267,7 +272,7 @@ testWithKubectl(
     t.strictSame(questions(desk), [GRANTED], '6 runs by hand from one parent: 1 login and no other question');
 
     // The same parent as kubectl would be: the first is a hit, the second a question, and then there is quiet.
-    const asKubectl = { ...env, KUBERNETES_EXEC_INFO: execInfo() };
+    const asKubectl = { ...env, KUBERNETES_EXEC_INFO: makeExecInfo() };
     for (let run = 0; run < 5; run += 1) t.equal((await runPlugin({ home, env: asKubectl })).status, 0);
     t.strictSame(questions(desk), [GRANTED, 'HEAD 200'], 'the same five times as kubectl: 1 HEAD');
     writeFileSync(join(home.cache, 'handed-out'), 'nonsense');

@@ -4,20 +4,20 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { checkSuccess } from './login.ts';
-import type { Credential } from './login.ts';
-import { makeHome, runPlugin } from './plugin.ts';
-import type { Home, Ran } from './plugin.ts';
-import { secretsOf } from './settings.ts';
+import { checkSuccess } from './check-run.ts';
+import type { ExecCredentialStatus } from './check-run.ts';
+import { makeHome, runPlugin } from './run-plugin.ts';
+import type { Home, RunResult } from './run-plugin.ts';
+import { listSecrets } from './login-settings.ts';
 import { validateToken } from './tenancy.ts';
 import type { TokenFacts } from './tenancy.ts';
-import { markRequests, requestsSince } from './test-environment.ts';
-import type { LoggedRequest, Mark, World } from './test-environment.ts';
+import { watchRequests, listRequests } from './test-environment.ts';
+import type { LoggedRequest, WatchedAddress, TestEnvironment } from './test-environment.ts';
 
-export type Settings = Readonly<Record<string, string | undefined>>;
+export type EnvVars = Readonly<Record<string, string | undefined>>;
 
 /** What Keystone must say of the token. */
-export interface Wanted {
+export interface ExpectedToken {
   readonly user: string;
   readonly project?: string;
   readonly domain?: string;
@@ -27,11 +27,11 @@ export interface Wanted {
   readonly roles: readonly string[];
 }
 
-export interface Login {
-  readonly env: Settings;
+export interface LoginCase {
+  readonly env: EnvVars;
   /** With the server's URL in them, where they name one. */
   readonly args?: (url: string) => readonly string[];
-  readonly wanted: Wanted;
+  readonly expected: ExpectedToken;
   readonly warnings?: readonly (string | RegExp)[];
   /** `http` where nothing is said. */
   readonly server?: 'http' | 'tls' | 'mutualTls';
@@ -41,16 +41,16 @@ export interface Login {
   readonly requests?: readonly string[];
 }
 
-export const LOGIN = 'POST /v3/auth/tokens?nocatalog=true 201';
-export const UNSCOPED = 'the token has no scope';
-export const PUBLIC = '--password can be read by every user of this machine; set OS_PASSWORD instead';
+export const LOGIN_REQUEST = 'POST /v3/auth/tokens?nocatalog=true 201';
+export const UNSCOPED_WARNING = 'the token has no scope';
+export const PUBLIC_PASSWORD_WARNING = '--password can be read by every user of this machine; set OS_PASSWORD instead';
 
 /** Who is a member is a reader too; an application credential is only what it was made for. */
-export const both = { roles: ['member', 'reader'] };
+export const memberAndReader = { roles: ['member', 'reader'] };
 export const member = { roles: ['member'] };
 export const reader = { roles: ['reader'] };
 
-export function homeFor(t: Test): Home {
+export function makeTestHome(t: Test): Home {
   const home = makeHome();
   t.teardown(() => home.remove());
   return home;
@@ -60,11 +60,11 @@ export function describeRequest({ method, path, status }: LoggedRequest): string
   return `${method} ${path} ${status}`;
 }
 
-export function countRequests(mark: Mark): number {
-  return requestsSince(mark).length;
+export function countRequests(mark: WatchedAddress): number {
+  return listRequests(mark).length;
 }
 
-export function summarise(facts: TokenFacts | undefined): Wanted | undefined {
+export function summarizeToken(facts: TokenFacts | undefined): ExpectedToken | undefined {
   if (facts === undefined) return undefined;
   const { user, project, domain, system, trust, methods, roles } = facts;
   return {
@@ -78,27 +78,27 @@ export function summarise(facts: TokenFacts | undefined): Wanted | undefined {
   };
 }
 
-export function checkSecrets(t: Test, world: World, home: Home, ran: Ran): void {
+export function checkNoSecretLeft(t: Test, world: TestEnvironment, home: Home, ran: RunResult): void {
   const kept = readdirSync(home.cache).map((name) => readFileSync(join(home.cache, name), 'utf8'));
   const all = [ran.stdout, ran.stderr, ...kept].join('\n');
   t.notOk(
-    secretsOf(world.tenancy).some((secret) => all.includes(secret)),
+    listSecrets(world.tenancy).some((secret) => all.includes(secret)),
     'no secret is printed or kept',
   );
 }
 
 /** Logs in twice: once with Keystone's help, once without. */
-export async function checkLogin(t: Test, world: World, login: Login): Promise<Credential> {
-  const { env, args, wanted, warnings, server = 'http', path = '/v3', requests = [LOGIN] } = login;
-  const home = homeFor(t);
-  const mark = markRequests(world[server]);
+export async function checkLogin(t: Test, world: TestEnvironment, login: LoginCase): Promise<ExecCredentialStatus> {
+  const { env, args, expected, warnings, server = 'http', path = '/v3', requests = [LOGIN_REQUEST] } = login;
+  const home = makeTestHome(t);
+  const mark = watchRequests(world[server]);
   const run = { home, env: { OS_AUTH_URL: mark.url + path, ...env }, args: args?.(mark.url) ?? [] };
   const first = await runPlugin(run);
   const credential = checkSuccess(t, first, warnings);
-  t.strictSame(requestsSince(mark).map(describeRequest), requests);
+  t.strictSame(listRequests(mark).map(describeRequest), requests);
 
   const facts = await validateToken(world.http, credential.token);
-  t.strictSame(summarise(facts), { methods: ['password'], ...wanted });
+  t.strictSame(summarizeToken(facts), { methods: ['password'], ...expected });
   const ends = Date.parse(facts?.expiresAt ?? '');
   const said = Date.parse(credential.expirationTimestamp);
   t.ok(said <= ends && said > ends - 1000, `${credential.expirationTimestamp} is ${facts?.expiresAt ?? ''}`);
@@ -106,11 +106,15 @@ export async function checkLogin(t: Test, world: World, login: Login): Promise<C
   const second = await runPlugin(run);
   t.strictSame(second, { status: 0, signal: null, stdout: first.stdout, stderr: '' }, 'the cache says the same');
   t.equal(countRequests(mark), requests.length, 'the second run asks nobody');
-  checkSecrets(t, world, home, first);
+  checkNoSecretLeft(t, world, home, first);
   return credential;
 }
 
-export async function checkLogins(t: Test, world: World, logins: Readonly<Record<string, Login>>): Promise<void> {
+export async function checkLogins(
+  t: Test,
+  world: TestEnvironment,
+  logins: Readonly<Record<string, LoginCase>>,
+): Promise<void> {
   for (const [name, login] of Object.entries(logins)) {
     await t.test(name, async (t) => {
       await checkLogin(t, world, login);

@@ -2,61 +2,64 @@
 
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { Desk } from './fixture.ts';
-import { settingsOf } from './fixture.ts';
-import { runPlugin } from './plugin.ts';
-import type { Ran } from './plugin.ts';
-import { PASSWORD } from './login.ts';
-import { secretsOf } from './settings.ts';
-import type { World } from './test-environment.ts';
+import type { KubectlFixture } from './kubectl-fixture.ts';
+import { makeAliceSettings } from './kubectl-fixture.ts';
+import { runPlugin } from './run-plugin.ts';
+import type { RunResult } from './run-plugin.ts';
+import { PASSWORD } from './check-run.ts';
+import { listSecrets } from './login-settings.ts';
+import type { TestEnvironment } from './test-environment.ts';
 
-export interface Finding {
+export interface DoctorCheck {
   readonly check: string;
   readonly result: 'good' | 'bad' | 'doubtful' | 'skipped';
   readonly found: string;
   readonly fix: string | null;
 }
 
-type Settings = Readonly<Record<string, string>>;
+type EnvVars = Readonly<Record<string, string>>;
 
 /** The kubeconfig of a desk. */
-export const fileOf = (desk: Desk): string => join(desk.home.path, 'kubeconfig');
+export const kubeconfigPath = (desk: KubectlFixture): string => join(desk.home.path, 'kubeconfig');
 
 /** Runs doctor as the user of a desk. */
-export async function doctor(desk: Desk, args: readonly string[], env: Settings = {}): Promise<Ran> {
+export async function runDoctor(desk: KubectlFixture, args: readonly string[], env: EnvVars = {}): Promise<RunResult> {
   const PATH = `${join(desk.home.path, 'search')}:${process.env['PATH'] ?? ''}`;
   return runPlugin({
     home: desk.home,
     args: ['doctor', ...args],
-    env: { PATH, KUBECONFIG: fileOf(desk), ...env },
+    env: { PATH, KUBECONFIG: kubeconfigPath(desk), ...env },
   });
 }
 
-export async function examine(
-  desk: Desk,
-  env: Settings = {},
+export async function runDoctorChecks(
+  desk: KubectlFixture,
+  env: EnvVars = {},
   args: readonly string[] = [],
-): Promise<readonly Finding[]> {
-  const { stdout } = await doctor(desk, ['-o', 'json', ...args], env);
-  return JSON.parse(stdout) as Finding[];
+): Promise<readonly DoctorCheck[]> {
+  const { stdout } = await runDoctor(desk, ['-o', 'json', ...args], env);
+  return JSON.parse(stdout) as DoctorCheck[];
 }
 
 /** The names of what is wrong. */
-export const failed = (findings: readonly Finding[]): string[] =>
+export const listFailedChecks = (findings: readonly DoctorCheck[]): string[] =>
   findings.filter(({ result }) => result === 'bad').map(({ check }) => check);
 
-export function find(findings: readonly Finding[], name: string): Finding {
+export function findCheck(findings: readonly DoctorCheck[], name: string): DoctorCheck {
   return findings.find(({ check }) => check === name) ?? { check: name, result: 'skipped', found: 'absent', fix: null };
 }
 
 /** What a user has set in the kubeconfig, and what in the shell. */
-export function split(world: World, desk: Desk): { env: Settings; shell: Settings; args: string[] } {
-  const { OS_AUTH_URL = '', OS_PASSWORD = '', ...env } = settingsOf(world, desk);
+export function splitSettings(
+  world: TestEnvironment,
+  desk: KubectlFixture,
+): { env: EnvVars; shell: EnvVars; args: string[] } {
+  const { OS_AUTH_URL = '', OS_PASSWORD = '', ...env } = makeAliceSettings(world, desk);
   return { env, shell: { OS_PASSWORD }, args: ['get-token', `--keystone-url=${OS_AUTH_URL}`] };
 }
 
-export function checkNoSecret(t: Test, { tenancy }: World, { stdout, stderr }: Ran): void {
+export function checkNoSecretShown(t: Test, { tenancy }: TestEnvironment, { stdout, stderr }: RunResult): void {
   const said = stdout + stderr;
-  for (const secret of [...secretsOf(tenancy), PASSWORD]) t.notOk(said.includes(secret), 'no secret');
+  for (const secret of [...listSecrets(tenancy), PASSWORD]) t.notOk(said.includes(secret), 'no secret');
   t.notMatch(said, /gAAAA[\w-]{20}/, 'no token');
 }

@@ -5,34 +5,34 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
-import { describeRequest, homeFor, summarise } from './check-login.ts';
-import type { Settings, Wanted } from './check-login.ts';
-import { federatedAuthPath, requestsThrough } from './federation.ts';
-import { checkFailure, checkSuccess, EXIT } from './login.ts';
-import type { Credential } from './login.ts';
-import { runPlugin } from './plugin.ts';
-import type { Home, Ran } from './plugin.ts';
+import { describeRequest, makeTestHome, summarizeToken } from './check-login.ts';
+import type { EnvVars, ExpectedToken } from './check-login.ts';
+import { federatedAuthPath, waitForRequests } from './federation.ts';
+import { checkFailure, checkSuccess, EXIT_STATUS } from './check-run.ts';
+import type { ExecCredentialStatus } from './check-run.ts';
+import { runPlugin } from './run-plugin.ts';
+import type { Home, RunResult } from './run-plugin.ts';
 import { validateToken } from './tenancy.ts';
-import { markRequests, requestsSince } from './test-environment.ts';
-import type { Mark, World } from './test-environment.ts';
+import { watchRequests, listRequests } from './test-environment.ts';
+import type { WatchedAddress, TestEnvironment } from './test-environment.ts';
 
 /** One test's own addresses, and the settings that lead to them. */
-export interface Lane {
-  readonly world: World;
+export interface FederationFixture {
+  readonly testEnvironment: TestEnvironment;
   readonly federation: FederationAddress;
-  readonly keystone: Mark;
-  readonly issuer: Mark;
+  readonly keystone: WatchedAddress;
+  readonly issuer: WatchedAddress;
   /** Keystone, the provider by its discovery document, the authority of both, and the project demo. */
-  readonly env: Settings;
-  /** As {@link Lane.env}, without Keystone. */
-  readonly providerEnv: Settings;
+  readonly env: EnvVars;
+  /** As {@link FederationFixture.env}, without Keystone. */
+  readonly providerEnv: EnvVars;
 }
 
-export function openLane(federation: FederationAddress, world: World): Lane {
-  const keystone = markRequests(federation.keystone);
-  const issuer = markRequests(federation.identityProvider);
+export function setUpFederation(federation: FederationAddress, testEnvironment: TestEnvironment): FederationFixture {
+  const keystone = watchRequests(federation.keystone);
+  const issuer = watchRequests(federation.identityProvider);
   const providerEnv = {
-    OS_CACERT: world.pki.ca,
+    OS_CACERT: testEnvironment.pki.ca,
     OS_DISCOVERY_ENDPOINT: `${issuer.url}/.well-known/openid-configuration`,
   };
   const env = {
@@ -40,32 +40,32 @@ export function openLane(federation: FederationAddress, world: World): Lane {
     OS_AUTH_URL: `${keystone.url}/v3`,
     OS_IDENTITY_PROVIDER: federation.provider,
     OS_PROTOCOL: federation.protocol,
-    OS_PROJECT_ID: world.tenancy.projects.demo.id,
+    OS_PROJECT_ID: testEnvironment.tenancy.projects.demo.id,
   };
-  return { world, federation, keystone, issuer, env, providerEnv };
+  return { testEnvironment, federation, keystone, issuer, env, providerEnv };
 }
 
-export const DISCOVERY = 'GET /.well-known/openid-configuration 200';
-export const TOKEN = 'POST /token 200';
+export const DISCOVERY_REQUEST = 'GET /.well-known/openid-configuration 200';
+export const TOKEN_REQUEST = 'POST /token 200';
 
 /** What Keystone is asked: the provider's token, then the scope. */
-export function exchanged(federation: FederationAddress): readonly string[] {
+export function expectKeystoneRequests(federation: FederationAddress): readonly string[] {
   return [`POST ${federatedAuthPath(federation)} 201`, 'POST /v3/auth/tokens?nocatalog=true 201'];
 }
 
 /** `METHOD PATH STATUS` of what the provider was asked. */
-export function askedOfIssuer({ issuer }: Lane): readonly string[] {
-  return requestsSince(issuer)
+export function listIssuerRequests({ issuer }: FederationFixture): readonly string[] {
+  return listRequests(issuer)
     .filter(({ path }) => !path.startsWith('/control/'))
     .map(describeRequest);
 }
 
-export async function askedOfKeystone({ keystone }: Lane): Promise<readonly string[]> {
-  return (await requestsThrough(keystone)).map(describeRequest);
+export async function listKeystoneRequests({ keystone }: FederationFixture): Promise<readonly string[]> {
+  return (await waitForRequests(keystone)).map(describeRequest);
 }
 
 /** On demo, as a federated user who is a member there. */
-export function onDemo(user: string): Wanted {
+export function expectDemoMember(user: string): ExpectedToken {
   return { user, project: 'demo', methods: ['openid', 'token'], roles: ['member', 'reader'] };
 }
 
@@ -77,11 +77,11 @@ export function readCache(home: Home): string {
 }
 
 /** No secret of the lane's is printed or kept. */
-export function checkNoSecrets(t: Test, { federation }: Lane, home: Home, ran: Ran): void {
-  const { clients, people } = federation;
+export function checkNoSecrets(t: Test, { federation }: FederationFixture, home: Home, ran: RunResult): void {
+  const { clients, users } = federation;
   const secrets = [
-    ...Object.values(people).map(({ password }) => password),
-    people.otto.otp,
+    ...Object.values(users).map(({ password }) => password),
+    users.otto.otp,
     clients.confidential.secret,
     clients.awkward.secret,
   ];
@@ -94,8 +94,8 @@ export function checkNoSecrets(t: Test, { federation }: Lane, home: Home, ran: R
 }
 
 export interface FederatedLogin {
-  readonly env: Settings;
-  readonly wanted: Wanted;
+  readonly env: EnvVars;
+  readonly expected: ExpectedToken;
   /** What the provider is asked; discovery and one token where nothing is said. */
   readonly issuer?: readonly string[];
   readonly keystone?: readonly string[];
@@ -103,28 +103,37 @@ export interface FederatedLogin {
 }
 
 /** Logs in twice: once with everybody's help, once without. */
-export async function checkFederated(t: Test, lane: Lane, login: FederatedLogin): Promise<Credential> {
-  const { federation, world } = lane;
-  const { wanted, warnings, issuer = [DISCOVERY, TOKEN], keystone = exchanged(federation) } = login;
-  const home = homeFor(t);
+export async function checkFederatedLogin(
+  t: Test,
+  lane: FederationFixture,
+  login: FederatedLogin,
+): Promise<ExecCredentialStatus> {
+  const { federation, testEnvironment } = lane;
+  const {
+    expected,
+    warnings,
+    issuer = [DISCOVERY_REQUEST, TOKEN_REQUEST],
+    keystone = expectKeystoneRequests(federation),
+  } = login;
+  const home = makeTestHome(t);
   const run = { home, env: { ...lane.env, ...login.env } };
-  const before = { issuer: askedOfIssuer(lane).length, keystone: (await askedOfKeystone(lane)).length };
+  const before = { issuer: listIssuerRequests(lane).length, keystone: (await listKeystoneRequests(lane)).length };
   const first = await runPlugin(run);
   const credential = checkSuccess(t, first, warnings);
-  t.strictSame(askedOfIssuer(lane).slice(before.issuer), issuer, 'what the provider was asked');
-  t.strictSame((await askedOfKeystone(lane)).slice(before.keystone), keystone, 'what Keystone was asked');
-  t.strictSame(summarise(await validateToken(world.http, credential.token)), wanted);
+  t.strictSame(listIssuerRequests(lane).slice(before.issuer), issuer, 'what the provider was asked');
+  t.strictSame((await listKeystoneRequests(lane)).slice(before.keystone), keystone, 'what Keystone was asked');
+  t.strictSame(summarizeToken(await validateToken(testEnvironment.http, credential.token)), expected);
 
   const second = await runPlugin(run);
   t.strictSame(second, { status: 0, signal: null, stdout: first.stdout, stderr: '' }, 'the cache says the same');
-  t.equal(askedOfIssuer(lane).length, before.issuer + issuer.length, 'the second run does not ask the provider');
-  t.equal((await askedOfKeystone(lane)).length, before.keystone + keystone.length, 'nor Keystone');
+  t.equal(listIssuerRequests(lane).length, before.issuer + issuer.length, 'the second run does not ask the provider');
+  t.equal((await listKeystoneRequests(lane)).length, before.keystone + keystone.length, 'nor Keystone');
   checkNoSecrets(t, lane, home, first);
   return credential;
 }
 
-export interface FederatedRefusal {
-  readonly env: Settings;
+export interface FederatedFailure {
+  readonly env: EnvVars;
   readonly says: readonly (string | RegExp)[];
   readonly status?: number;
   readonly issuer: readonly string[];
@@ -132,14 +141,18 @@ export interface FederatedRefusal {
 }
 
 /** A login that must fail, with the requests that it may take until then. */
-export async function checkFederatedRefusal(t: Test, lane: Lane, refusal: FederatedRefusal): Promise<void> {
-  const { env, says, status = EXIT.refused, issuer, keystone = [] } = refusal;
-  const home = homeFor(t);
-  const before = { issuer: askedOfIssuer(lane).length, keystone: (await askedOfKeystone(lane)).length };
+export async function checkFederatedFailure(
+  t: Test,
+  lane: FederationFixture,
+  refusal: FederatedFailure,
+): Promise<void> {
+  const { env, says, status = EXIT_STATUS.refused, issuer, keystone = [] } = refusal;
+  const home = makeTestHome(t);
+  const before = { issuer: listIssuerRequests(lane).length, keystone: (await listKeystoneRequests(lane)).length };
   const ran = await runPlugin({ home, env: { ...lane.env, ...env } });
   checkFailure(t, ran, status, { says: ['; ', ...says] });
   t.notMatch(ran.stderr, /[<>]/, 'no HTML');
-  t.strictSame(askedOfIssuer(lane).slice(before.issuer), issuer, 'what the provider was asked');
-  t.strictSame((await askedOfKeystone(lane)).slice(before.keystone), keystone, 'what Keystone was asked');
+  t.strictSame(listIssuerRequests(lane).slice(before.issuer), issuer, 'what the provider was asked');
+  t.strictSame((await listKeystoneRequests(lane)).slice(before.keystone), keystone, 'what Keystone was asked');
   if (issuer.length > 0) checkNoSecrets(t, lane, home, ran);
 }

@@ -7,19 +7,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'tap';
 import type { Test } from 'tap';
 
-import { isFree } from '../../scripts/federation/apache.ts';
+import { isPortFree } from '../../scripts/federation/apache.ts';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import type { DeviceDecision, IssuerSettings } from '../../scripts/federation/identity-provider.ts';
-import { send } from './https.ts';
-import { requestsSince, world } from './test-environment.ts';
-import type { LoggedRequest, Mark, World } from './test-environment.ts';
+import { sendRequest } from './send-request.ts';
+import { listRequests, readTestEnvironment } from './test-environment.ts';
+import type { LoggedRequest, WatchedAddress, TestEnvironment } from './test-environment.ts';
 
 /** Declares a test that needs the identity provider and Apache. The runner starts them for files that import this one. */
 export function testWithFederation(
   name: string,
-  body: (t: Test, federation: FederationAddress, world: World) => Promise<void>,
+  body: (t: Test, federation: FederationAddress, world: TestEnvironment) => Promise<void>,
 ): void {
-  const present = world();
+  const present = readTestEnvironment();
   const federation = present?.federation;
   if (present === undefined || federation === undefined) {
     const reason = process.env['CKA_FEDERATION_MISSING'] ?? 'no identity provider: these tests are run by npm test';
@@ -35,11 +35,11 @@ export function federatedAuthPath({ provider, protocol }: Pick<FederationAddress
 }
 
 /** A port whose http://localhost:PORT/auth/websso/ Keystone trusts, for this caller alone. */
-export async function takeDashboardPort({ dashboardPorts, portsDir }: FederationAddress): Promise<number> {
+export async function reserveDashboardPort({ dashboardPorts, portsDir }: FederationAddress): Promise<number> {
   for (const port of dashboardPorts) {
     try {
       writeFileSync(join(portsDir, String(port)), '', { flag: 'wx' });
-      if (await isFree(port)) return port;
+      if (await isPortFree(port)) return port;
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
     }
@@ -48,7 +48,7 @@ export async function takeDashboardPort({ dashboardPorts, portsDir }: Federation
 }
 
 /** Tells the issuer at `url`, with or without a mark's prefix, how to behave; what is left out is as at first. */
-export async function setIssuer(url: string, ca: string, settings: Partial<IssuerSettings>): Promise<void> {
+export async function configureIssuer(url: string, ca: string, settings: Partial<IssuerSettings>): Promise<void> {
   await ask(`${url}/control/settings`, { method: 'PUT', json: settings, ca });
 }
 
@@ -58,22 +58,22 @@ export async function decideDevice(url: string, ca: string, decision: DeviceDeci
 }
 
 /** When the issuer was asked for this device code's token; ms since the epoch. */
-export async function pollsOf(url: string, ca: string, userCode: string): Promise<readonly number[]> {
+export async function listDevicePolls(url: string, ca: string, userCode: string): Promise<readonly number[]> {
   return (await ask(`${url}/control/polls/${userCode}`, { ca })) as number[];
 }
 
 /** What Apache was asked. It writes its log after an answer, so this waits until nothing has come for a moment. */
-export async function requestsThrough(mark: Mark): Promise<readonly LoggedRequest[]> {
+export async function waitForRequests(mark: WatchedAddress): Promise<readonly LoggedRequest[]> {
   for (let seen = -1; ;) {
-    const requests = requestsSince(mark);
+    const requests = listRequests(mark);
     if (requests.length === seen) return requests;
     seen = requests.length;
     await sleep(100);
   }
 }
 
-async function ask(url: string, sent: Parameters<typeof send>[1]): Promise<unknown> {
-  const { status, body } = await send(url, sent);
+async function ask(url: string, sent: Parameters<typeof sendRequest>[1]): Promise<unknown> {
+  const { status, body } = await sendRequest(url, sent);
   if (status !== 200) throw new Error(`${url} gave ${status}: ${body}`);
   return JSON.parse(body) as unknown;
 }

@@ -1,13 +1,13 @@
 // A real gnome-keyring, unlocked, on a bus of its own: for what is kept in a keyring, and for one that fails.
 
-import { canRun, start, without } from './stress.ts';
+import { canRun, startProgram, skipWithout } from './stress.ts';
 import type { TimedRun } from './stress.ts';
-import type { Home } from './plugin.ts';
+import type { Home } from './run-plugin.ts';
 
 const programs = ['dbus-run-session', 'gnome-keyring-daemon', 'secret-tool', 'gdbus'];
 
 /** Why a test that needs a keyring is skipped, or false. */
-export const KEYRING_MISSING: string | false = without(
+export const KEYRING_MISSING: string | false = skipWithout(
   'a keyring (gnome-keyring, dbus-daemon, libsecret-tools, libglib2.0-bin)',
   () => programs.every((program) => canRun('sh', '-c', `command -v ${program}`)),
 );
@@ -20,7 +20,7 @@ export interface KeyringScript {
   readonly command: readonly string[];
 }
 
-export interface ScriptRun extends TimedRun {
+export interface KeyringRun extends TimedRun {
   /** Of stdout. */
   readonly parts: string[];
 }
@@ -38,16 +38,16 @@ const prepare = `
 `;
 
 /** What to start so that the script runs with the keyring. */
-export function keyringCommand(script: string, command: readonly string[]): [string, ...string[]] {
+export function makeKeyringCommand(script: string, command: readonly string[]): [string, ...string[]] {
   return ['dbus-run-session', '--', 'sh', '-c', prepare + script, 'sh', ...command];
 }
 
 /** Runs a script on a bus of its own with an unlocked keyring. */
-export async function runWithKeyring({ home, env, script, command }: KeyringScript): Promise<ScriptRun> {
-  const ran = await start(keyringCommand(script, command), env, home.path).ended;
+export async function runWithKeyring({ home, env, script, command }: KeyringScript): Promise<KeyringRun> {
+  const ran = await startProgram(makeKeyringCommand(script, command), env, home.path).ended;
   return { ...ran, parts: ran.stdout.split(`\n${MARK}\n`) };
 }
 
 /** What the bus itself writes is not ours. */
-export const ours = (stderr: string): string[] =>
+export const listPluginLines = (stderr: string): string[] =>
   stderr.split('\n').filter((line) => line.startsWith('client-keystone-auth: '));

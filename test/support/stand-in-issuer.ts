@@ -16,43 +16,43 @@ export interface IssuerKey {
 export interface StandInIssuer {
   readonly url: string;
   /** Paths that were asked for. */
-  readonly asked: readonly string[];
+  readonly requestedPaths: readonly string[];
   /** What it publishes. */
   keys: readonly IssuerKey[];
   /** In place of an answer for a path: its status and body. */
-  answers: Readonly<Record<string, { readonly status: number; readonly body: string; readonly location?: string }>>;
+  responses: Readonly<Record<string, { readonly status: number; readonly body: string; readonly location?: string }>>;
 }
 
-export const DISCOVERY = '/.well-known/openid-configuration';
-export const KEYS = '/keys';
+export const DISCOVERY_PATH = '/.well-known/openid-configuration';
+export const JWKS_PATH = '/keys';
 
-export function makeKey(kid: string): IssuerKey {
+export function makeIssuerKey(kid: string): IssuerKey {
   return { kid, ...generateKeyPairSync('rsa', { modulusLength: 2048 }) };
 }
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** A JWT signed with RS256. */
-export function signToken(claims: object, key: IssuerKey, header: object = {}): string {
+export function signJwt(claims: object, key: IssuerKey, header: object = {}): string {
   const signed = `${encode({ alg: 'RS256', typ: 'JWT', kid: key.kid, ...header })}.${encode(claims)}`;
   return `${signed}.${sign('sha256', Buffer.from(signed), key.privateKey).toString('base64url')}`;
 }
 
 /** A JWT whose signature is made with a secret that everybody may know, or is absent. */
-export function forgeToken(claims: object, header: object, secret?: string | Buffer): string {
+export function forgeJwt(claims: object, header: object, secret?: string | Buffer): string {
   const signed = `${encode(header)}.${encode(claims)}`;
   const mac = secret === undefined ? '' : createHmac('sha256', secret).update(signed).digest('base64url');
   return `${signed}.${mac}`;
 }
 
 /** Starts one on 127.0.0.1, until the test is over. */
-export async function startIssuer(t: Test, pki: Pki, keys: readonly IssuerKey[]): Promise<StandInIssuer> {
-  const asked: string[] = [];
+export async function startStandInIssuer(t: Test, pki: Pki, keys: readonly IssuerKey[]): Promise<StandInIssuer> {
+  const requestedPaths: string[] = [];
   const tls = { cert: readFileSync(pki.server.cert), key: readFileSync(pki.server.key) };
   const server = createServer(tls, (request, response) => {
     const path = request.url ?? '';
-    asked.push(path);
-    const { status, body, location } = issuer.answers[path] ?? { status: 200, body: answer(path) };
+    requestedPaths.push(path);
+    const { status, body, location } = issuer.responses[path] ?? { status: 200, body: answer(path) };
     response.writeHead(status, { 'content-type': 'application/json', ...(location === undefined ? {} : { location }) });
     response.end(body);
   });
@@ -64,7 +64,7 @@ export async function startIssuer(t: Test, pki: Pki, keys: readonly IssuerKey[])
   const address = server.address();
   const url = `https://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
   const answer = (path: string): string => {
-    if (path === DISCOVERY) return JSON.stringify({ issuer: url, jwks_uri: url + KEYS });
+    if (path === DISCOVERY_PATH) return JSON.stringify({ issuer: url, jwks_uri: url + JWKS_PATH });
     const published = issuer.keys.map(({ kid, publicKey }) => ({
       ...publicKey.export({ format: 'jwk' }),
       kid,
@@ -73,6 +73,6 @@ export async function startIssuer(t: Test, pki: Pki, keys: readonly IssuerKey[])
     }));
     return JSON.stringify({ keys: published });
   };
-  const issuer: StandInIssuer = { url, asked, keys, answers: {} };
+  const issuer: StandInIssuer = { url, requestedPaths, keys, responses: {} };
   return issuer;
 }

@@ -10,17 +10,17 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { CertificateFiles } from '../../scripts/pki.ts';
 
-export interface NamedThing {
+export interface NamedEntity {
   id: string;
   name: string;
 }
 
-export interface StandInProject extends NamedThing {
-  domain: NamedThing;
+export interface StandInProject extends NamedEntity {
+  domain: NamedEntity;
 }
 
-export interface StandInUser extends NamedThing {
-  domain: NamedThing;
+export interface StandInUser extends NamedEntity {
+  domain: NamedEntity;
   password: string;
   /** The one passcode that counts as right, at any time. */
   passcode?: string;
@@ -31,10 +31,10 @@ export interface StandInUser extends NamedThing {
   /** May look at other users' tokens. */
   admin?: boolean;
   defaultProjectId?: string;
-  roles: { project?: StandInProject; domain?: NamedThing; system?: true; names: string[] }[];
+  roles: { project?: StandInProject; domain?: NamedEntity; system?: true; names: string[] }[];
 }
 
-export interface StandInApplicationCredential extends NamedThing {
+export interface StandInApplicationCredential extends NamedEntity {
   secret: string;
   userId: string;
   project: StandInProject;
@@ -42,7 +42,7 @@ export interface StandInApplicationCredential extends NamedThing {
   expiresAt?: Date;
 }
 
-export interface StandInOptions {
+export interface StandInKeystoneOptions {
   /** `clientCa` is the path of the authority whose client certificates are demanded. */
   tls?: CertificateFiles & { clientCa?: string };
   port?: number;
@@ -60,24 +60,28 @@ export interface RecordedRequest {
   body: unknown;
 }
 
-export interface Answer {
+export interface StandInResponse {
   status: number;
   headers: Record<string, string>;
   /** JSON, where it is no string. */
   body?: unknown;
 }
 
-export interface Exchange {
+export interface HandlerContext {
   /** What would be answered without the handler; does the login, or whatever else was asked. */
-  ordinary: () => Answer;
+  makeDefaultResponse: () => StandInResponse;
   /** Resets the connection (RST). */
-  reset: () => void;
+  resetConnection: () => void;
 }
 
 /** Stands in front of the ordinary answer. Nothing is sent that it does not send. */
-export type Handler = (request: RecordedRequest, response: ServerResponse, exchange: Exchange) => void | Promise<void>;
+export type Handler = (
+  request: RecordedRequest,
+  response: ServerResponse,
+  exchange: HandlerContext,
+) => void | Promise<void>;
 
-export interface StandIn {
+export interface StandInKeystone {
   /** Without a path and without a trailing slash. */
   readonly url: string;
   readonly port: number;
@@ -85,7 +89,7 @@ export interface StandIn {
   /** May be changed at any time. */
   lifetimeSeconds: number;
   /** How `expires_at` is written. May be changed at any time. */
-  spellExpiry: (expiry: Date) => string;
+  formatExpiry: (expiry: Date) => string;
   /** By how much this server's clock is ahead. May be changed at any time. */
   clockAheadSeconds: number;
   /** The number of POSTs to /v3/auth/tokens, whatever became of them. */
@@ -94,14 +98,14 @@ export interface StandIn {
   answerNext(handler: Handler, only?: string): void;
   answerAlways(handler: Handler, only?: string): void;
   /** Takes back all handlers. */
-  answerOrdinarily(): void;
+  removeHandlers(): void;
   revoke(token: string): void;
   /** Gives a token to somebody who has proven who it is in a way of which only a part of Keystone knows. */
-  issueTo(user: StandInUser, methods: readonly string[], scope?: unknown): Answer;
+  issueToken(user: StandInUser, methods: readonly string[], scope?: unknown): StandInResponse;
   close(): Promise<void>;
 }
 
-const acme: NamedThing = { id: 'ad46c8976da647fd85585c4db77c8ca0', name: 'acme' };
+const acme: NamedEntity = { id: 'ad46c8976da647fd85585c4db77c8ca0', name: 'acme' };
 const web: StandInProject = { id: 'c8e48b74036546c5b12bfc798932c4e2', name: 'web', domain: acme };
 const db: StandInProject = { id: 'b3c86ab0ae364399a0429475e0f753c4', name: 'db', domain: acme };
 
@@ -179,12 +183,12 @@ const authMethods = [
 ] as const;
 
 /** What Keystone would write: always six digits of a fraction, always UTC. */
-export function spellLikeKeystone(instant: Date): string {
+export function formatLikeKeystone(instant: Date): string {
   return instant.toISOString().replace(/Z$/, '000Z');
 }
 
 /** Sends an answer as it is. */
-export function send(response: ServerResponse, answer: Answer): void {
+export function sendResponse(response: ServerResponse, answer: StandInResponse): void {
   const { body } = answer;
   const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
   response.statusMessage = (STATUS_CODES[answer.status] ?? 'Unknown').toUpperCase();
@@ -232,7 +236,7 @@ const lacks = (attribute: string, target: string): Refusal =>
   );
 
 /** Starts a stand-in on 127.0.0.1. */
-export async function startStandIn(options: StandInOptions = {}): Promise<StandIn> {
+export async function startStandInKeystone(options: StandInKeystoneOptions = {}): Promise<StandInKeystone> {
   const users = options.users ?? recordedUsers;
   const applicationCredentials = options.applicationCredentials ?? recordedApplicationCredentials;
   const requests: RecordedRequest[] = [];
@@ -297,7 +301,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
       user: { domain: user.domain, id: user.id, name: user.name, password_expires_at: null },
       audit_ids: session.auditIds,
       expires_at: spellExpiry(session.expiresAt),
-      issued_at: spellLikeKeystone(session.issuedAt),
+      issued_at: formatLikeKeystone(session.issuedAt),
       ...place,
       ...(unscoped ? {} : { roles: roleNames.map((name) => ({ id: roleIds.get(name) ?? name, name })) }),
       ...(system === undefined ? {} : { system }),
@@ -321,13 +325,13 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     };
   };
 
-  const issue = (session: Session, length: number, catalog: boolean): Answer => {
+  const issue = (session: Session, length: number, catalog: boolean): StandInResponse => {
     const token = makeToken(length);
     sessions.set(token, session);
-    return answerJson(201, { token: describe(session, standIn.spellExpiry, catalog) }, { 'x-subject-token': token });
+    return answerJson(201, { token: describe(session, standIn.formatExpiry, catalog) }, { 'x-subject-token': token });
   };
 
-  const login = (request: RecordedRequest): Answer => {
+  const login = (request: RecordedRequest): StandInResponse => {
     const catalog = !request.path.includes('nocatalog');
     if (typeof request.body === 'string') throw lacks('valid JSON', 'request body');
     const auth = asObject(request.body)['auth'];
@@ -433,7 +437,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     return found;
   };
 
-  const issueReceipt = (user: StandInUser, methods: string[], rules: string[][]): Answer => {
+  const issueReceipt = (user: StandInUser, methods: string[], rules: string[][]): StandInResponse => {
     const receipt = makeToken(receiptLength);
     const expiresAt = after(receiptLifetimeSeconds);
     receipts.set(receipt, { user, methods, expiresAt });
@@ -441,8 +445,8 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
       receipt: {
         methods,
         user: { id: user.id, name: user.name, domain: user.domain },
-        expires_at: spellLikeKeystone(expiresAt),
-        issued_at: spellLikeKeystone(wholeSecond(now())),
+        expires_at: formatLikeKeystone(expiresAt),
+        issued_at: formatLikeKeystone(wholeSecond(now())),
       },
       required_auth_methods: rules,
     };
@@ -494,18 +498,18 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     return { token: String(token), session };
   };
 
-  const validate = (request: RecordedRequest): Answer => {
+  const validate = (request: RecordedRequest): StandInResponse => {
     const { token, session } = subjectOf(request);
-    const described = describe(session, standIn.spellExpiry, !request.path.includes('nocatalog'));
+    const described = describe(session, standIn.formatExpiry, !request.path.includes('nocatalog'));
     return answerJson(200, { token: described }, { 'x-subject-token': token });
   };
 
-  const revokeSubject = (request: RecordedRequest): Answer => {
+  const revokeSubject = (request: RecordedRequest): StandInResponse => {
     subjectOf(request).session.revoked = true;
     return { status: 204, headers: { vary: 'X-Auth-Token', 'x-openstack-request-id': makeRequestId() } };
   };
 
-  const listProjects = (request: RecordedRequest): Answer => {
+  const listProjects = (request: RecordedRequest): StandInResponse => {
     const { user } = findCaller(request);
     const projects = user.roles
       .flatMap((role) => role.project ?? [])
@@ -535,11 +539,11 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     links: [{ rel: 'self', href: `${standIn.url}/v3/` }],
     'media-types': [{ base: 'application/json', type: 'application/vnd.openstack.identity-v3+json' }],
   });
-  const listVersions = (): Answer =>
+  const listVersions = (): StandInResponse =>
     answerJson(300, { versions: { values: [version()] } }, { location: `${standIn.url}/v3/` });
-  const showVersion = (): Answer => answerJson(200, { version: version() });
+  const showVersion = (): StandInResponse => answerJson(200, { version: version() });
 
-  const routes = new Map<string, Map<string, (request: RecordedRequest) => Answer>>([
+  const routes = new Map<string, Map<string, (request: RecordedRequest) => StandInResponse>>([
     ['/', new Map([['GET', listVersions]])],
     ['/v3', new Map([['GET', showVersion]])],
     [
@@ -554,7 +558,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     ['/v3/auth/projects', new Map([['GET', listProjects]])],
   ]);
 
-  const answerOrdinary = (request: RecordedRequest): Answer => {
+  const answerOrdinary = (request: RecordedRequest): StandInResponse => {
     const path = request.path.split('?')[0] ?? '/';
     const methods = routes.get(path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path);
     if (methods === undefined) return answerNotFound();
@@ -593,13 +597,13 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     response.setHeader('date', now().toUTCString());
     const handler = takeHandler(`${method} ${path}`);
     if (handler === undefined) {
-      send(response, answerOrdinary(request));
+      sendResponse(response, answerOrdinary(request));
       return;
     }
     const { remotePort } = message.socket;
     await handler(request, response, {
-      ordinary: () => answerOrdinary(request),
-      reset: () => void connections.get(remotePort ?? 0)?.resetAndDestroy(),
+      makeDefaultResponse: () => answerOrdinary(request),
+      resetConnection: () => void connections.get(remotePort ?? 0)?.resetAndDestroy(),
     });
   };
 
@@ -633,12 +637,12 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
 
-  const standIn: StandIn = {
+  const standIn: StandInKeystone = {
     url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     port,
     requests,
     lifetimeSeconds: options.lifetimeSeconds ?? 3600,
-    spellExpiry: spellLikeKeystone,
+    formatExpiry: formatLikeKeystone,
     clockAheadSeconds: 0,
     countLogins: () =>
       requests.filter(({ method, path }) => method === 'POST' && /^\/v3\/auth\/tokens(?:\?|$)/.test(path)).length,
@@ -647,14 +651,14 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
       // The newest first, so that a later call wins.
       always = [{ handler, only }, ...always];
     },
-    answerOrdinarily: () => {
+    removeHandlers: () => {
       next.length = 0;
       always = [];
     },
     revoke: (token) => {
       findSession(token).revoked = true;
     },
-    issueTo: (user, methods, wanted = 'unscoped') => {
+    issueToken: (user, methods, wanted = 'unscoped') => {
       const { scope, roleNames, tokenLength } = findScope(user, wanted);
       const session = {
         user,
@@ -679,7 +683,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
   return standIn;
 }
 
-function answerJson(status: number, body: unknown, headers: Record<string, string> = {}): Answer {
+function answerJson(status: number, body: unknown, headers: Record<string, string> = {}): StandInResponse {
   return {
     status,
     headers: {
@@ -692,7 +696,7 @@ function answerJson(status: number, body: unknown, headers: Record<string, strin
   };
 }
 
-function answerNotFound(): Answer {
+function answerNotFound(): StandInResponse {
   const body =
     '<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>The requested URL was not ' +
     'found on the server. If you entered the URL manually please check your spelling and try again.</p>\n';
@@ -736,7 +740,7 @@ function earlier(instant: Date, other: Date | undefined): Date {
   return other !== undefined && other < instant ? other : instant;
 }
 
-function isSame(thing: NamedThing, given: Json): boolean {
+function isSame(thing: NamedEntity, given: Json): boolean {
   return given['id'] === undefined ? given['name'] === thing.name : given['id'] === thing.id;
 }
 

@@ -13,7 +13,7 @@ export interface ProviderRequest {
   readonly form: Readonly<Record<string, string>>;
 }
 
-export interface ProviderAnswer {
+export interface ProviderResponse {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** JSON, where it is no text. */
@@ -24,26 +24,26 @@ export interface StandInProvider {
   readonly url: string;
   readonly requests: readonly ProviderRequest[];
   /** Answers of the token endpoint, in their order; the last one stays. */
-  tokens: readonly ProviderAnswer[];
-  device: ProviderAnswer;
+  tokenResponses: readonly ProviderResponse[];
+  deviceResponse: ProviderResponse;
   /** Laid over the discovery document; undefined removes a member. */
   discovery: Readonly<Record<string, unknown>>;
   /** In place of the discovery document. */
-  discoveryAnswer: ProviderAnswer | undefined;
+  discoveryResponse: ProviderResponse | undefined;
 }
 
 /** A token answer with that much of a life (RFC 6749, 5.1). */
-export function tokenAnswer(more: Readonly<Record<string, unknown>> = {}): ProviderAnswer {
+export function makeTokenResponse(more: Readonly<Record<string, unknown>> = {}): ProviderResponse {
   return { body: { access_token: 'access-of-the-stand-in', token_type: 'Bearer', expires_in: 3600, ...more } };
 }
 
 /** RFC 6749, 5.2. */
-export function refusal(error: string, description?: string, status = 400): ProviderAnswer {
+export function makeErrorResponse(error: string, description?: string, status = 400): ProviderResponse {
   return { status, body: { error, ...(description === undefined ? {} : { error_description: description }) } };
 }
 
 /** Starts one on 127.0.0.1, until the test is over. */
-export async function startProvider(t: Test): Promise<StandInProvider> {
+export async function startStandInProvider(t: Test): Promise<StandInProvider> {
   const requests: ProviderRequest[] = [];
   let asked = 0;
   const server = createServer((request, response) => {
@@ -69,7 +69,7 @@ export async function startProvider(t: Test): Promise<StandInProvider> {
       }),
   );
 
-  function choose(line: string): ProviderAnswer {
+  function choose(line: string): ProviderResponse {
     if (line === 'GET /.well-known/openid-configuration') {
       const document = {
         issuer: url,
@@ -78,20 +78,20 @@ export async function startProvider(t: Test): Promise<StandInProvider> {
         authorization_endpoint: `${url}/authorize`,
         ...standIn.discovery,
       };
-      return standIn.discoveryAnswer ?? { body: document };
+      return standIn.discoveryResponse ?? { body: document };
     }
-    if (line === 'POST /device') return standIn.device;
+    if (line === 'POST /device') return standIn.deviceResponse;
     if (line !== 'POST /token') return { status: 404, body: '<html>not here</html>' };
-    const chosen = standIn.tokens[Math.min(asked, standIn.tokens.length - 1)];
+    const chosen = standIn.tokenResponses[Math.min(asked, standIn.tokenResponses.length - 1)];
     asked += 1;
-    return chosen ?? refusal('server_error');
+    return chosen ?? makeErrorResponse('server_error');
   }
 
   const standIn: StandInProvider = {
     url,
     requests,
-    tokens: [tokenAnswer()],
-    device: {
+    tokenResponses: [makeTokenResponse()],
+    deviceResponse: {
       body: {
         device_code: 'canary-device-code',
         user_code: 'WDJB-MJHT',
@@ -101,7 +101,7 @@ export async function startProvider(t: Test): Promise<StandInProvider> {
       },
     },
     discovery: {},
-    discoveryAnswer: undefined,
+    discoveryResponse: undefined,
   };
   return standIn;
 }

@@ -2,9 +2,9 @@
 // Keystone. Paths, fields and statuses are those of openstack-experimental/keystone; its tokens are the stand-in's own.
 
 import { randomBytes } from 'node:crypto';
-import { PASSWORD } from './login.ts';
-import { send } from './stand-in-keystone.ts';
-import type { Answer, RecordedRequest, StandIn } from './stand-in-keystone.ts';
+import { PASSWORD } from './check-run.ts';
+import { sendResponse } from './stand-in-keystone.ts';
+import type { StandInResponse, RecordedRequest, StandInKeystone } from './stand-in-keystone.ts';
 
 interface Prepared {
   readonly redirectUri: string;
@@ -12,25 +12,25 @@ interface Prepared {
   readonly code: string;
 }
 
-const json = (status: number, body: unknown, headers: Record<string, string> = {}): Answer => ({
+const json = (status: number, body: unknown, headers: Record<string, string> = {}): StandInResponse => ({
   status,
   headers: { 'content-type': 'application/json', ...headers },
   body,
 });
 
-const refuse = (code: number, message: string): Answer => json(code, { error: { code, message } });
+const refuse = (code: number, message: string): StandInResponse => json(code, { error: { code, message } });
 
 function fieldsOf({ body }: RecordedRequest): Readonly<Record<string, unknown>> {
   return typeof body === 'object' && body !== null ? (body as Readonly<Record<string, unknown>>) : {};
 }
 
 /** Lets alice in at the identity provider `dex`, whoever asks there. */
-export function serveV4Federation(standIn: StandIn): void {
+export function serveV4Federation(standIn: StandInKeystone): void {
   const prepared = new Map<string, Prepared>();
 
   standIn.answerAlways((request, response) => {
     if (!request.path.endsWith('/dex/auth')) {
-      send(response, refuse(404, 'could not find identity provider'));
+      sendResponse(response, refuse(404, 'could not find identity provider'));
       return;
     }
     const { redirect_uri: redirectUri, scope } = fieldsOf(request);
@@ -38,21 +38,21 @@ export function serveV4Federation(standIn: StandIn): void {
     const code = `canary-code-${randomBytes(8).toString('hex')}`;
     prepared.set(state, { redirectUri: String(redirectUri), scope, code });
     const query = new URLSearchParams({ state, redirect_uri: String(redirectUri), code_challenge_method: 'S256' });
-    send(response, json(200, { auth_url: `${standIn.url}/idp/authorize?${query.toString()}` }));
+    sendResponse(response, json(200, { auth_url: `${standIn.url}/idp/authorize?${query.toString()}` }));
   }, 'POST /v4/federation/identity_providers/');
 
   standIn.answerAlways((request, response) => {
     const state = new URL(request.path, standIn.url).searchParams.get('state') ?? '';
     const found = prepared.get(state);
     const query = new URLSearchParams({ code: found?.code ?? '', state });
-    send(response, { status: 302, headers: { location: `${found?.redirectUri ?? ''}?${query.toString()}` } });
+    sendResponse(response, { status: 302, headers: { location: `${found?.redirectUri ?? ''}?${query.toString()}` } });
   }, 'GET /idp/authorize');
 
   standIn.answerAlways(async (request, response) => {
     const { code, state } = fieldsOf(request);
     const found = prepared.get(String(state));
     if (found === undefined || found.code !== code) {
-      send(response, refuse(404, 'could not find auth state'));
+      sendResponse(response, refuse(404, 'could not find auth state'));
       return;
     }
     prepared.delete(String(state));
@@ -64,7 +64,7 @@ export function serveV4Federation(standIn: StandIn): void {
       body: JSON.stringify({ auth: { identity, scope: found.scope ?? 'unscoped' } }),
     });
     const token = granted.headers.get('x-subject-token');
-    if (token === null) send(response, refuse(401, 'The request you have made requires authentication.'));
-    else send(response, json(200, await granted.json(), { 'x-subject-token': token }));
+    if (token === null) sendResponse(response, refuse(401, 'The request you have made requires authentication.'));
+    else sendResponse(response, json(200, await granted.json(), { 'x-subject-token': token }));
   }, 'POST /v4/federation/oidc/callback');
 }

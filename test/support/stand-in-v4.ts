@@ -2,23 +2,23 @@
 // query and a scope. A real one is in no distribution yet. Statuses and field names are those of its sources.
 
 import { createHmac, randomBytes } from 'node:crypto';
-import { recordedUsers, send } from './stand-in-keystone.ts';
-import type { Answer, RecordedRequest, StandIn, StandInUser } from './stand-in-keystone.ts';
+import { recordedUsers, sendResponse } from './stand-in-keystone.ts';
+import type { StandInResponse, RecordedRequest, StandInKeystone, StandInUser } from './stand-in-keystone.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
 /** A cluster that Keystone knows, and whom its service accounts become. */
-export interface Instance {
+export interface K8sAuthInstance {
   readonly id: string;
-  readonly enabled: boolean;
+  readonly isEnabled: boolean;
   readonly audience: string;
   /** What versions before June 2026 read, or those since. */
-  readonly reads: 'role_name' | 'rule_name';
-  readonly rules: readonly Rule[];
+  readonly ruleField: 'role_name' | 'rule_name';
+  readonly rules: readonly MappingRule[];
 }
 
 /** What a mapping rule makes of a JWT. */
-export interface Rule {
+export interface MappingRule {
   readonly name: string;
   readonly subject: string;
   readonly user: StandInUser;
@@ -27,16 +27,16 @@ export interface Rule {
 }
 
 /** An identity provider, and what its mapping makes of its JWTs. */
-export interface Provider {
+export interface JwtProvider {
   readonly id: string;
   /** Older versions demand a mapping's name, and know the scheme in small letters only. */
-  readonly old: boolean;
-  readonly rules: readonly Rule[];
+  readonly isOldVersion: boolean;
+  readonly rules: readonly MappingRule[];
 }
 
-export interface V4 {
-  readonly instances?: readonly Instance[];
-  readonly providers?: readonly Provider[];
+export interface V4Options {
+  readonly instances?: readonly K8sAuthInstance[];
+  readonly providers?: readonly JwtProvider[];
 }
 
 const key = randomBytes(32);
@@ -50,7 +50,7 @@ export function makeJwt(claims: Json): string {
 }
 
 /** The token that a kubelet puts into a pod of `namespace`, for an hour. */
-export function makeServiceToken(name: string, claims: Json = {}): string {
+export function makeServiceAccountToken(name: string, claims: Json = {}): string {
   const now = Math.floor(Date.now() / 1000);
   return makeJwt({
     aud: ['keystone'],
@@ -87,42 +87,42 @@ function checkJwt(text: string): Json | undefined {
   return Number(claims['exp']) * 1000 > Date.now() ? claims : undefined;
 }
 
-function findRule(rules: readonly Rule[], claims: Json, hint: unknown): Rule | undefined {
+function findRule(rules: readonly MappingRule[], claims: Json, hint: unknown): MappingRule | undefined {
   const matching = rules.filter(({ subject }) => subject === claims['sub']);
   return matching.find(({ name }) => name === hint) ?? matching[0];
 }
 
-function answerJson(status: number, body: unknown): Answer {
+function answerJson(status: number, body: unknown): StandInResponse {
   return { status, headers: { 'content-type': 'application/json' }, body };
 }
 
 /** axum's own words, where a body is not what a route takes. */
-function unprocessable(what: string): Answer {
+function unprocessable(what: string): StandInResponse {
   return { status: 422, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: what };
 }
 
 /** Makes a stand-in answer as Rust Keystone does. */
-export function speakRust(standIn: StandIn, { instances = [], providers = [] }: V4): void {
-  const give = ({ user, scope }: Rule, methods: readonly string[]): Answer => ({
-    ...standIn.issueTo(user, methods, scope),
+export function serveV4(standIn: StandInKeystone, { instances = [], providers = [] }: V4Options): void {
+  const give = ({ user, scope }: MappingRule, methods: readonly string[]): StandInResponse => ({
+    ...standIn.issueToken(user, methods, scope),
     status: 200,
   });
 
-  const logInPod = (id: string, body: unknown): Answer => {
+  const logInPod = (id: string, body: unknown): StandInResponse => {
     if (!isObject(body) || typeof body['jwt'] !== 'string') return unprocessable('missing field `jwt`');
     const instance = instances.find((one) => one.id === id);
     if (instance === undefined) throw new Refusal(404, `could not find k8s auth configuration: ${id}`);
     const claims = checkJwt(body['jwt']);
     const audience = claims === undefined ? [] : [claims['aud']].flat();
-    if (!instance.enabled || claims === undefined || !audience.includes(instance.audience)) throw forbidden();
-    const rule = findRule(instance.rules, claims, body[instance.reads]);
+    if (!instance.isEnabled || claims === undefined || !audience.includes(instance.audience)) throw forbidden();
+    const rule = findRule(instance.rules, claims, body[instance.ruleField]);
     if (rule === undefined) throw forbidden();
     return give(rule, ['mapped']);
   };
 
-  const logInJwt = (id: string, { headers }: RecordedRequest): Answer => {
+  const logInJwt = (id: string, { headers }: RecordedRequest): StandInResponse => {
     const provider = providers.find((one) => one.id === id);
-    const old = provider?.old === true;
+    const old = provider?.isOldVersion === true;
     const [, scheme = '', text = ''] = /^(\S+) (.*)$/.exec(headers.authorization ?? '') ?? [];
     if ((old ? scheme : scheme.toLowerCase()) !== 'bearer') {
       throw new Refusal(400, '`bearer` token is missing in the `Authorization` header.');
@@ -142,7 +142,7 @@ export function speakRust(standIn: StandIn, { instances = [], providers = [] }: 
     return give(rule, ['openid']);
   };
 
-  const listVersions = (): Answer => {
+  const listVersions = (): StandInResponse => {
     const version = (id: string): Json => ({
       id,
       status: 'stable',
@@ -152,7 +152,7 @@ export function speakRust(standIn: StandIn, { instances = [], providers = [] }: 
   };
 
   /** Why v3 would not even look at a request. */
-  const refuseV3 = ({ path, body }: RecordedRequest): Answer | undefined => {
+  const refuseV3 = ({ path, body }: RecordedRequest): StandInResponse | undefined => {
     const query = new URL(path, standIn.url).searchParams;
     if (query.has('nocatalog') && !['true', 'false'].includes(query.get('nocatalog') ?? '')) {
       return {
@@ -166,7 +166,7 @@ export function speakRust(standIn: StandIn, { instances = [], providers = [] }: 
     return isObject(scope) && 'unscoped' in scope ? unprocessable('unknown variant `unscoped`') : undefined;
   };
 
-  const answer = (request: RecordedRequest, ordinary: () => Answer): Answer => {
+  const answer = (request: RecordedRequest, ordinary: () => StandInResponse): StandInResponse => {
     const [path = ''] = request.path.split('?');
     const line = `${request.method} ${path}`;
     const pod = /^POST \/v4\/k8s_auth\/instances\/([^/]+)\/auth$/.exec(line)?.[1];
@@ -178,32 +178,32 @@ export function speakRust(standIn: StandIn, { instances = [], providers = [] }: 
     return refuseV3(request) ?? ordinary();
   };
 
-  standIn.answerAlways((request, response, { ordinary }) => {
+  standIn.answerAlways((request, response, { makeDefaultResponse }) => {
     try {
-      send(response, withoutTitle(answer(request, ordinary)));
+      sendResponse(response, withoutTitle(answer(request, makeDefaultResponse)));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      send(response, answerJson(error.status, { error: { code: error.status, message: error.message } }));
+      sendResponse(response, answerJson(error.status, { error: { code: error.status, message: error.message } }));
     }
   });
 }
 
 /** Rust Keystone's errors are a code and a message. */
-function withoutTitle(answer: Answer): Answer {
+function withoutTitle(answer: StandInResponse): StandInResponse {
   const error = isObject(answer.body) ? answer.body['error'] : undefined;
   if (!isObject(error)) return answer;
   return { ...answer, body: { error: { code: error['code'], message: error['message'] } } };
 }
 
 /** One of the recorded users. */
-export function recorded(name: string): StandInUser {
+export function findRecordedUser(name: string): StandInUser {
   const user = recordedUsers.find((one) => one.name === name);
   if (user === undefined) throw new Error(`${name} is not recorded`);
   return user;
 }
 
 /** What the stand-in says of a token. */
-export async function factsAt(standIn: StandIn, token: string): Promise<Json> {
+export async function fetchTokenFacts(standIn: StandInKeystone, token: string): Promise<Json> {
   const headers = { 'x-auth-token': token, 'x-subject-token': token };
   const response = await fetch(`${standIn.url}/v3/auth/tokens?nocatalog=true`, { headers });
   const body = (await response.json()) as { token: Json };

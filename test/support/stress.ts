@@ -1,18 +1,18 @@
 /**
- * The sizes of the tests in test/stress: with CKA_BAR=full those of the bar in the threat model, else what a small machine
+ * The sizes of the tests in test/stress: with CKA_STRESS=full those of the bar in the threat model, else what a small machine
  * does in passing. And what these tests share: many runs at a time, and tools that a laptop may lack but CI may not.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import type { Test } from 'tap';
-import { alone } from './plugin.ts';
-import type { Ran } from './plugin.ts';
+import { makeIsolatedCommand } from './run-plugin.ts';
+import type { RunResult } from './run-plugin.ts';
 
-export const FULL: boolean = process.env['CKA_BAR'] === 'full';
+export const FULL_SIZE: boolean = process.env['CKA_STRESS'] === 'full';
 
-export const sized = (full: number, short: number): number => (FULL ? full : short);
+export const pickSize = (full: number, short: number): number => (FULL_SIZE ? full : short);
 
 /** Why a test that needs a tool is skipped, or false. CI has no excuse. */
-export function without(what: string, isThere: () => boolean): string | false {
+export function skipWithout(what: string, isThere: () => boolean): string | false {
   if (isThere()) return false;
   if (/^(?:true|1)$/.test(process.env['CI'] ?? '')) throw new Error(`CI must have ${what}`);
   return `no ${what} here`;
@@ -27,19 +27,23 @@ export function canRun(file: string, ...args: string[]): boolean {
   }
 }
 
-export interface TimedRun extends Ran {
+export interface TimedRun extends RunResult {
   readonly ms: number;
 }
 
-export interface Started {
+export interface RunningProgram {
   readonly pid: number;
   readonly ended: Promise<TimedRun>;
 }
 
 /** Starts a program with this environment and nothing else, in a session of its own. */
-export function start(command: readonly string[], env: Readonly<Record<string, string>>, cwd = '/'): Started {
+export function startProgram(
+  command: readonly string[],
+  env: Readonly<Record<string, string>>,
+  cwd = '/',
+): RunningProgram {
   const [name = '', ...words] = command;
-  const [file, args, options] = alone(name, words, env);
+  const [file, args, options] = makeIsolatedCommand(name, words, env);
   const startedAt = performance.now();
   const child = spawn(file, args, { ...options, cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let stdout = '';
@@ -55,7 +59,7 @@ export function start(command: readonly string[], env: Readonly<Record<string, s
 }
 
 /** Works through a list, `width` at a time; each worker has its own number. */
-export async function inWorkers<T>(
+export async function runInWorkers<T>(
   width: number,
   items: readonly T[],
   work: (item: T, worker: number) => Promise<void>,
@@ -69,16 +73,16 @@ export async function inWorkers<T>(
 }
 
 /** The token of a document; undefined unless stdout holds exactly one valid document. */
-export function tokenOf(stdout: string): string | undefined {
+export function parseToken(stdout: string): string | undefined {
   return /^\{"apiVersion":"client\.authentication\.k8s\.io\/v1","kind":"ExecCredential","status":\{"expirationTimestamp":"[-0-9]{10}T[:0-9]{8}Z","token":"([!-~]+)"\}\}\n$/.exec(
     stdout,
   )?.[1];
 }
 
 /** Fails once with a list instead of a thousand times. */
-export function noneOf(t: Test, problems: readonly string[], figure: string): void {
+export function checkNoProblems(t: Test, problems: readonly string[], figure: string): void {
   t.strictSame(problems.slice(0, 20), [], figure);
   t.comment(figure);
 }
 
-export const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+export const formatSeconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

@@ -5,12 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 
-export interface Named {
+export interface NamedEntity {
   readonly id: string;
   readonly name: string;
 }
 
-export interface User extends Named {
+export interface User extends NamedEntity {
   readonly password: string;
 }
 
@@ -19,7 +19,7 @@ export interface MfaUser extends User {
   readonly totpSecret: string;
 }
 
-export interface ApplicationCredential extends Named {
+export interface ApplicationCredential extends NamedEntity {
   readonly secret: string;
   /** As Keystone tells it; null where it never expires. */
   readonly expiresAt: string | null;
@@ -27,8 +27,8 @@ export interface ApplicationCredential extends Named {
 
 export interface Tenancy {
   /** Of all users and projects. */
-  readonly domain: Named;
-  readonly projects: { readonly demo: Named; readonly other: Named };
+  readonly domain: NamedEntity;
+  readonly projects: { readonly demo: NamedEntity; readonly other: NamedEntity };
   readonly users: {
     /** `member` and `reader` on demo; `reader` on other, on the domain and on the system. */
     readonly alice: User;
@@ -58,9 +58,9 @@ export interface Tenancy {
 
 /** What Keystone itself says of a token. */
 export interface TokenFacts {
-  readonly user: Named;
-  readonly project: Named | undefined;
-  readonly domain: Named | undefined;
+  readonly user: NamedEntity;
+  readonly project: NamedEntity | undefined;
+  readonly domain: NamedEntity | undefined;
   readonly system: boolean;
   readonly trust: string | undefined;
   readonly methods: readonly string[];
@@ -95,7 +95,7 @@ const keepsPassword = { ignore_change_password_upon_first_use: true };
 const losesPassword = { ignore_change_password_upon_first_use: false };
 
 /** Makes everyone and everything; once per server. */
-export async function populate(server: Server): Promise<Tenancy> {
+export async function createTenancy(server: Server): Promise<Tenancy> {
   const admin = await logInAsAdmin(server);
   const create = createWith(server, admin);
   const domain = await create('domain', { name: 'My Domain' });
@@ -109,11 +109,11 @@ export async function populate(server: Server): Promise<Tenancy> {
     const options = { ...keepsPassword, ...user.options };
     const { id } = await create('user', { ...user, domain_id: domain.id, options });
     // Once more, because Keystone reads the option too late for the password that a user is created with.
-    await call(server, `/v3/users/${id}`, { method: 'PATCH', token: admin, body: { user: { password } } });
+    await callKeystone(server, `/v3/users/${id}`, { method: 'PATCH', token: admin, body: { user: { password } } });
     return { id, name, password };
   };
-  const assign = (user: Named, role: string, place: string): Promise<unknown> =>
-    call(server, `/v3/${place}/users/${user.id}/roles/${idOf(roles, role)}`, { method: 'PUT', token: admin });
+  const assign = (user: NamedEntity, role: string, place: string): Promise<unknown> =>
+    callKeystone(server, `/v3/${place}/users/${user.id}/roles/${findId(roles, role)}`, { method: 'PUT', token: admin });
 
   const alice = await createUser({ name: 'alice', password: 'p@ss "w0rd" {x} $y \'é\' \\ü' });
   const settled = sleep(settlingMs);
@@ -137,7 +137,7 @@ export async function populate(server: Server): Promise<Tenancy> {
   await settled;
 
   const hers = await logIn(server, alice, { project: { id: demo.id } });
-  const memberOnly = [{ id: idOf(roles, 'member') }];
+  const memberOnly = [{ id: findId(roles, 'member') }];
   const createCredential = (name: string, lifeMs?: number): Promise<ApplicationCredential> =>
     createApplicationCredential(server, { token: hers, userId: alice.id, name, roles: memberOnly, lifeMs });
   // Early, so that it has expired when the rest is made; and not too short, as Keystone refuses an expiry in the past.
@@ -188,13 +188,13 @@ export async function validateToken(server: Server, token: string): Promise<Toke
   if (!response.ok) throw new Error(`validating a token gave ${response.status}: ${await response.text()}`);
   const body = (await response.json()) as {
     token: {
-      user: Named;
-      project?: Named;
-      domain?: Named;
+      user: NamedEntity;
+      project?: NamedEntity;
+      domain?: NamedEntity;
       system?: { all?: boolean };
       'OS-TRUST:trust'?: { id: string };
       methods: string[];
-      roles?: Named[];
+      roles?: NamedEntity[];
       expires_at: string;
     };
   };
@@ -214,11 +214,11 @@ export async function validateToken(server: Server, token: string): Promise<Toke
 /** Makes a token invalid, as an administrator would. */
 export async function revokeToken(server: Server, token: string): Promise<void> {
   const admin = await logInAsAdmin(server);
-  await call(server, '/v3/auth/tokens', { method: 'DELETE', token: admin, subject: token });
+  await callKeystone(server, '/v3/auth/tokens', { method: 'DELETE', token: admin, subject: token });
 }
 
 /** The six digits an authenticator shows at `atMs` (RFC 6238 with the usual 30 seconds and SHA-1). */
-export function totpCode(secret: string, atMs: number): string {
+export function makeTotpCode(secret: string, atMs: number): string {
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(Math.floor(atMs / 30_000)));
   const mac = createHmac('sha1', decodeBase32(secret)).update(counter).digest();
@@ -246,11 +246,11 @@ async function requestToken(server: Server, user: object, scope: unknown): Promi
 }
 
 function createWith(server: Server, token: string) {
-  return async (kind: string, content: Readonly<Record<string, unknown>>): Promise<Named> => {
+  return async (kind: string, content: Readonly<Record<string, unknown>>): Promise<NamedEntity> => {
     const member = kind.split('/').at(-1) ?? kind;
     const body = { [member]: content };
-    const answer = await call(server, `/v3/${kind}s`, { method: 'POST', token, body });
-    return pickNamed((answer as Record<string, Named>)[member]);
+    const answer = await callKeystone(server, `/v3/${kind}s`, { method: 'POST', token, body });
+    return pickNamed((answer as Record<string, NamedEntity>)[member]);
   };
 }
 
@@ -261,32 +261,36 @@ async function createApplicationCredential(
   const { token, userId, name, roles, lifeMs } = wanted;
   const expiry = lifeMs === undefined ? {} : { expires_at: new Date(Date.now() + lifeMs).toISOString() };
   const body = { application_credential: { name, roles, ...expiry } };
-  const answer = await call(server, `/v3/users/${userId}/application_credentials`, { method: 'POST', token, body });
+  const answer = await callKeystone(server, `/v3/users/${userId}/application_credentials`, {
+    method: 'POST',
+    token,
+    body,
+  });
   const { application_credential: made } = answer as {
     application_credential: { id: string; name: string; secret: string; expires_at: string | null };
   };
   return { id: made.id, name: made.name, secret: made.secret, expiresAt: made.expires_at };
 }
 
-export async function listRoles(server: Server, token: string): Promise<readonly Named[]> {
-  const answer = (await call(server, '/v3/roles', { token })) as { roles: Named[] };
+export async function listRoles(server: Server, token: string): Promise<readonly NamedEntity[]> {
+  const answer = (await callKeystone(server, '/v3/roles', { token })) as { roles: NamedEntity[] };
   return answer.roles;
 }
 
 /** @throws where none of them has that name */
-export function idOf(things: readonly Named[], name: string): string {
+export function findId(things: readonly NamedEntity[], name: string): string {
   const thing = things.find((candidate) => candidate.name === name);
   if (thing === undefined) throw new Error(`there is no ${name}`);
   return thing.id;
 }
 
-function pickNamed(thing: Partial<Named> | undefined): Named {
+function pickNamed(thing: Partial<NamedEntity> | undefined): NamedEntity {
   if (thing?.id === undefined) throw new Error(`Keystone answered without an id: ${JSON.stringify(thing)}`);
   return { id: thing.id, name: thing.name ?? '' };
 }
 
 /** Returns what Keystone answers, parsed; any refusal is an error. */
-export async function call(server: Server, path: string, options: Call): Promise<unknown> {
+export async function callKeystone(server: Server, path: string, options: Call): Promise<unknown> {
   const response = await request(server, path, options);
   const text = await response.text();
   if (!response.ok) throw new Error(`${options.method ?? 'GET'} ${path} gave ${response.status}: ${text}`);

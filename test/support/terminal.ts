@@ -20,7 +20,7 @@ export interface TerminalCommand {
   cols?: number;
 }
 
-export interface Ending {
+export interface TerminalExit {
   exitCode: number;
   signal: NodeJS.Signals | undefined;
 }
@@ -28,7 +28,7 @@ export interface Ending {
 export interface Terminal {
   /** The program's process; it leads a session of its own, with this terminal. */
   readonly pid: number;
-  readonly ended: Promise<Ending>;
+  readonly ended: Promise<TerminalExit>;
   /**
    * Resolves with the first match after the last one found, so that two prompts of the same text are two matches. Looks
    * at `screen()`.
@@ -48,7 +48,7 @@ export interface Terminal {
   close(): Promise<void>;
 }
 
-export interface SettingsAround extends Ending {
+export interface SttyResult extends TerminalExit {
   before: string;
   after: string;
   /** One for each time the program was stopped (SIGTSTP, Ctrl-Z). */
@@ -100,7 +100,7 @@ export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalC
 
   let shown = '';
   let searchedTo = 0;
-  let ending: Ending | undefined;
+  let ending: TerminalExit | undefined;
   const wake = new Set<() => void>();
   const wakeAll = (): void => {
     for (const callback of [...wake]) callback();
@@ -109,7 +109,7 @@ export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalC
     shown += text;
     wakeAll();
   });
-  const ended = new Promise<Ending>((resolve) => {
+  const ended = new Promise<TerminalExit>((resolve) => {
     pty.onExit(({ exitCode, signal }) => {
       ending = { exitCode, signal: signalName(signal) };
       resolve(ending);
@@ -205,10 +205,10 @@ exit "$code"
  * continued at once, after a reading in `whileStopped`. In `during`, the terminal's `pid` and `signal` are the
  * program's, not the shell's; `exitCode` is the shell's `$?` (128 + n for signal n).
  */
-export async function sttyOf(
+export async function runWithStty(
   command: TerminalCommand,
   during: (terminal: Terminal) => Promise<void>,
-): Promise<SettingsAround> {
+): Promise<SttyResult> {
   const directory = await mkdtemp(join(tmpdir(), 'stty-'));
   const args = ['-c', shellScript, 'sh', directory, command.file, ...(command.args ?? [])];
   const terminal = openTerminal({ ...command, file: '/bin/sh', args });

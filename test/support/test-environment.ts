@@ -12,7 +12,7 @@ import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import type { Pki } from '../../scripts/pki.ts';
 import type { Tenancy } from './tenancy.ts';
 
-export interface World {
+export interface TestEnvironment {
   /** Plain http. */
   readonly http: KeystoneAddress;
   /** `pki.server`; a client certificate of `pki.ca` is welcome. */
@@ -35,7 +35,7 @@ export interface LoggedRequest {
 }
 
 /** An address of its own for one test, so that its requests can be counted while other tests run. */
-export interface Mark {
+export interface WatchedAddress {
   /** To be used in place of the server's; without `/v3`. */
   readonly url: string;
   readonly prefix: string;
@@ -43,14 +43,14 @@ export interface Mark {
 }
 
 /** What the runner has set up, or undefined where there is no Keystone. */
-export function world(): World | undefined {
+export function readTestEnvironment(): TestEnvironment | undefined {
   const file = process.env['CKA_TEST_WORLD'];
-  return file === undefined ? undefined : (JSON.parse(readFileSync(file, 'utf8')) as World);
+  return file === undefined ? undefined : (JSON.parse(readFileSync(file, 'utf8')) as TestEnvironment);
 }
 
 /** Declares a test that needs the real Keystone. */
-export function testWithKeystone(name: string, body: (t: Test, world: World) => Promise<void>): void {
-  const present = world();
+export function testWithKeystone(name: string, body: (t: Test, world: TestEnvironment) => Promise<void>): void {
+  const present = readTestEnvironment();
   if (present === undefined) {
     const reason = process.env['CKA_KEYSTONE_MISSING'] ?? 'no Keystone: these tests are run by npm test';
     void test(name, { skip: reason.replaceAll(/\s+/g, ' ') }, () => undefined);
@@ -60,13 +60,13 @@ export function testWithKeystone(name: string, body: (t: Test, world: World) => 
 }
 
 /** Starts counting. Only requests to the returned `url` count; it reaches the same Keystone below a path of its own. */
-export function markRequests(server: Pick<KeystoneAddress, 'url' | 'accessLog'>): Mark {
+export function watchRequests(server: Pick<KeystoneAddress, 'url' | 'accessLog'>): WatchedAddress {
   const prefix = `/of-${randomBytes(6).toString('hex')}`;
   return { url: server.url + prefix, prefix, accessLog: server.accessLog };
 }
 
 /** The requests to the address of `mark`, the oldest first. They are in the log before their answers are sent. */
-export function requestsSince(mark: Mark): readonly LoggedRequest[] {
+export function listRequests(mark: WatchedAddress): readonly LoggedRequest[] {
   const lines = readFileSync(mark.accessLog, 'utf8').split('\n');
   return lines.flatMap((line) => {
     const [, method, path, status, name] = /^(\S+) (\S+) (\d+) cn=(.*)$/.exec(line) ?? [];

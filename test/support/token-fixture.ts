@@ -1,50 +1,50 @@
 /** Somebody with a token at the real Keystone, whose requests are counted. */
 import type { Test } from 'tap';
-import { execInfo, makeHome, runPlugin } from './plugin.ts';
-import type { Home, Ran } from './plugin.ts';
-import { asUser, onProject } from './settings.ts';
-import { markRequests, requestsSince } from './test-environment.ts';
-import type { World } from './test-environment.ts';
+import { makeExecInfo, makeHome, runPlugin } from './run-plugin.ts';
+import type { Home, RunResult } from './run-plugin.ts';
+import { asUser, onProject } from './login-settings.ts';
+import { watchRequests, listRequests } from './test-environment.ts';
+import type { TestEnvironment } from './test-environment.ts';
 
-type Settings = Readonly<Record<string, string>>;
+type EnvVars = Readonly<Record<string, string>>;
 
 /** Alice on demo, in a home of her own. */
-export interface Desk {
+export interface TokenFixture {
   readonly home: Home;
-  /** Where the settings of {@link Desk.alice} log in. */
+  /** Where the settings of {@link TokenFixture.aliceSettings} log in. */
   readonly url: string;
-  readonly alice: Settings;
-  readonly run: (args: readonly string[], env?: Settings) => Promise<Ran>;
+  readonly aliceSettings: EnvVars;
+  readonly run: (args: readonly string[], env?: EnvVars) => Promise<RunResult>;
   /** The token that kubectl gets. */
-  readonly token: (env?: Settings) => Promise<string>;
-  readonly posts: () => number;
-  readonly deletes: () => number[];
+  readonly getToken: (env?: EnvVars) => Promise<string>;
+  readonly countPosts: () => number;
+  readonly listDeleteStatuses: () => number[];
 }
 
-export function sitDown(t: Test, { http, tenancy }: World): Desk {
+export function setUpToken(t: Test, { http, tenancy }: TestEnvironment): TokenFixture {
   const home = makeHome();
   t.teardown(() => {
     home.remove();
   });
-  const mark = markRequests(http);
+  const mark = watchRequests(http);
   const { users, domain, projects } = tenancy;
-  const alice = { OS_AUTH_URL: mark.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
-  const run: Desk['run'] = (args, env = alice) => runPlugin({ home, args, env });
+  const aliceSettings = { OS_AUTH_URL: mark.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
+  const run: TokenFixture['run'] = (args, env = aliceSettings) => runPlugin({ home, args, env });
   const list = (verb: string): number[] =>
-    requestsSince(mark).flatMap(({ method, path, status }) =>
+    listRequests(mark).flatMap(({ method, path, status }) =>
       method === verb && path.includes('auth/tokens') ? [status] : [],
     );
   return {
     home,
     url: mark.url,
-    alice,
+    aliceSettings,
     run,
-    async token(env = alice) {
-      const ran = await run([], { ...env, KUBERNETES_EXEC_INFO: execInfo() });
+    async getToken(env = aliceSettings) {
+      const ran = await run([], { ...env, KUBERNETES_EXEC_INFO: makeExecInfo() });
       t.equal(ran.status, 0, ran.stderr);
       return (JSON.parse(ran.stdout) as { status: { token: string } }).status.token;
     },
-    posts: () => list('POST').length,
-    deletes: () => list('DELETE'),
+    countPosts: () => list('POST').length,
+    listDeleteStatuses: () => list('DELETE'),
   };
 }

@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { requestOf } from '../support/request-of.ts';
+import { resolveRequest } from '../support/resolve-request.ts';
 
 /** keystoneauth's names and the values. */
 type Settings = Readonly<Record<string, string>>;
@@ -19,7 +19,7 @@ const SOURCES = ['flag', 'env', 'file'] as const;
 /** A value that tells where it came from, so that a mix-up shows. */
 const of = (name: string, source: string): string => `${name}-of-${source}`;
 
-type Wanted = { readonly auth: unknown } | { readonly conflict: true };
+type ExpectedResult = { readonly auth: unknown } | { readonly conflict: true };
 
 // ---- the model ------------------------------------------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ function modelMethod(sources: Sources): string {
 }
 
 /** Undefined where something would have to be asked for. */
-function model(sources: Sources): Wanted | undefined {
+function model(sources: Sources): ExpectedResult | undefined {
   const value = (name: string): string | undefined => first(sources.map((source) => source[name]));
   const method = modelMethod(sources);
   if (method === 'conflict') return { conflict: true };
@@ -227,7 +227,7 @@ await t.test('each combination leads to one request', async (t) => {
       .map(([name, value]) => `--${name.replaceAll('_', '-')}=${value}`);
     const variables = Object.fromEntries(Object.entries(env).map(([name, value]) => [variable(name), value]));
     if ('conflict' in wanted) conflicts += 1;
-    const got: Wanted | { error: unknown } = await requestOf(
+    const got: ExpectedResult | { error: unknown } = await resolveRequest(
       argv,
       { ...variables, OS_CLOUD: 'c' },
       { home: () => home },
@@ -265,7 +265,7 @@ await t.test('the same, spelled out', async (t) => {
   mkdirSync(folder, { recursive: true });
   const asked = async (file: Settings, env: Settings, flags: readonly string[] = []): Promise<unknown> => {
     writeFileSync(join(folder, 'clouds.yaml'), JSON.stringify({ clouds: { c: { auth: file } } }));
-    return (await requestOf([...flags], { OS_CLOUD: 'c', ...env }, { home: () => home })).auth;
+    return (await resolveRequest([...flags], { OS_CLOUD: 'c', ...env }, { home: () => home })).auth;
   };
   const password = (user: object, scope?: object): object => ({
     identity: { methods: ['password'], password: { user: { ...user, password: 'pw' } } },

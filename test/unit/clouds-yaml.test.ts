@@ -9,35 +9,35 @@ import { isFileUnchanged } from '../../src/shared/base/file-stamp.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { readTlsSettings } from '../../src/shared/http/tls-settings.ts';
 import { fakeHost } from '../support/fake-host.ts';
-import { requestOf } from '../support/request-of.ts';
-import type { Asked, Environment } from '../support/request-of.ts';
+import { resolveRequest } from '../support/resolve-request.ts';
+import type { ResolvedRequest, EnvVars } from '../support/resolve-request.ts';
 
-interface Place {
+interface CloudsYamlFixture {
   readonly cwd: string;
   readonly home: string;
   /** The user's own folder of OpenStack settings. */
-  readonly own: string;
+  readonly configFolder: string;
   readonly write: (path: string, text: string, mode?: number) => string;
-  readonly ask: (argv?: readonly string[], env?: Environment) => Promise<Asked>;
+  readonly ask: (argv?: readonly string[], env?: EnvVars) => Promise<ResolvedRequest>;
 }
 
-function makePlace(t: Test, files: Readonly<Record<string, string>> = {}): Place {
+function setUpCloudsYaml(t: Test, files: Readonly<Record<string, string>> = {}): CloudsYamlFixture {
   const base = t.testdir({ work: {}, home: {} });
   const [cwd, home] = [join(base, 'work'), join(base, 'home')];
-  const own = join(home, '.config', 'openstack');
+  const configFolder = join(home, '.config', 'openstack');
   const write = (path: string, text: string, mode = 0o600): string => {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text, { mode });
     chmodSync(path, mode);
     return path;
   };
-  for (const [name, text] of Object.entries(files)) write(join(own, name), text);
+  for (const [name, text] of Object.entries(files)) write(join(configFolder, name), text);
   return {
     cwd,
     home,
-    own,
+    configFolder,
     write,
-    ask: (argv = [], env = {}) => requestOf(argv, env, { cwd, home: () => home }),
+    ask: (argv = [], env = {}) => resolveRequest(argv, env, { cwd, home: () => home }),
   };
 }
 
@@ -57,9 +57,9 @@ clouds:
 const cloudOf = (user: string, more = ''): string =>
   `clouds: {c: {auth: {auth_url: 'https://k/v3', user_id: ${user}, password: pw${more}}}}`;
 
-const userOf = ({ auth }: Asked): unknown =>
+const userOf = ({ auth }: ResolvedRequest): unknown =>
   (auth as { identity: { password: { user: unknown } } }).identity.password.user;
-const idOf = (asked: Asked): unknown => (userOf(asked) as { id: unknown }).id;
+const idOf = (asked: ResolvedRequest): unknown => (userOf(asked) as { id: unknown }).id;
 
 const invalid = (message: RegExp, hint?: RegExp) => ({
   code: 'config-invalid',
@@ -73,7 +73,7 @@ const conflict = (message: RegExp, hint?: RegExp) => ({
 });
 
 void t.test('a whole cloud', async (t) => {
-  const place = makePlace(t, { 'clouds.yaml': PROD });
+  const place = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
   const asked = await place.ask(['--os-cloud=prod']);
   t.same(asked.auth, {
     identity: {
@@ -83,7 +83,10 @@ void t.test('a whole cloud', async (t) => {
     scope: { project: { name: 'web', domain: { name: 'Default' } } },
   });
   t.equal(asked.config.text('keystone-url'), 'https://prod.example/v3');
-  t.equal(asked.config.origin('project-name'), `auth.project_name of cloud prod in ${join(place.own, 'clouds.yaml')}`);
+  t.equal(
+    asked.config.origin('project-name'),
+    `auth.project_name of cloud prod in ${join(place.configFolder, 'clouds.yaml')}`,
+  );
   t.same(asked.warnings, []);
   t.same(asked.missing, []);
 });
@@ -120,15 +123,15 @@ void t.test('where files are looked for', async (t) => {
 });
 
 void t.test('the first file counts', async (t) => {
-  const { ask, cwd, own, home, write } = makePlace(t);
+  const { ask, cwd, configFolder, home, write } = setUpCloudsYaml(t);
   const json = JSON.stringify({
     clouds: { c: { auth: { auth_url: 'https://k/v3', user_id: 'json', password: 'p' } } },
   });
-  write(join(own, 'clouds.json'), json.replaceAll('{', '{\n\t'));
+  write(join(configFolder, 'clouds.json'), json.replaceAll('{', '{\n\t'));
   t.equal(idOf(await ask([], { OS_CLOUD: 'c' })), 'json');
-  write(join(own, 'clouds.yml'), cloudOf('yml'));
+  write(join(configFolder, 'clouds.yml'), cloudOf('yml'));
   t.equal(idOf(await ask([], { OS_CLOUD: 'c' })), 'yml');
-  write(join(own, 'clouds.yaml'), cloudOf('yaml'));
+  write(join(configFolder, 'clouds.yaml'), cloudOf('yaml'));
   t.equal(idOf(await ask([], { OS_CLOUD: 'c' })), 'yaml');
   write(join(cwd, 'clouds.json'), cloudOf('here'));
   t.equal(idOf(await ask([], { OS_CLOUD: 'c' })), 'here', 'the folder comes before the suffix');
@@ -143,7 +146,7 @@ void t.test('the first file counts', async (t) => {
 });
 
 void t.test('a file that cannot be used is named', async (t) => {
-  const { ask, own, write } = makePlace(t);
+  const { ask, configFolder, write } = setUpCloudsYaml(t);
   const cloud = { OS_CLOUD: 'c' };
   await t.rejects(
     ask([], { ...cloud, OS_CLIENT_CONFIG_FILE: '/nowhere/c.yaml' }),
@@ -153,7 +156,7 @@ void t.test('a file that cannot be used is named', async (t) => {
     ask([], { ...cloud, OS_CLIENT_SECURE_FILE: '/nowhere/s.yaml' }),
     invalid(/^OS_CLIENT_SECURE_FILE names/),
   );
-  const path = write(join(own, 'clouds.yaml'), '');
+  const path = write(join(configFolder, 'clouds.yaml'), '');
   const rejects = async (content: string, message: RegExp): Promise<void> => {
     write(path, content);
     await t.rejects(ask([], cloud), invalid(message), content.slice(0, 30));
@@ -184,14 +187,14 @@ void t.test('a file that cannot be used is named', async (t) => {
 });
 
 void t.test('a file that others forbid', { skip: process.geteuid?.() === 0 && 'root may read all' }, async (t) => {
-  const { ask, own, write } = makePlace(t);
-  write(join(own, 'clouds.yaml'), PROD, 0o000);
+  const { ask, configFolder, write } = setUpCloudsYaml(t);
+  write(join(configFolder, 'clouds.yaml'), PROD, 0o000);
   await t.rejects(ask([], { OS_CLOUD: 'prod' }), invalid(/clouds.yaml cannot be read \(EACCES\)/));
 });
 
 void t.test('which cloud', async (t) => {
   const two = `clouds: {one: {auth: {user_id: one}}, two: {auth: {user_id: two}}}`;
-  const { ask, own, write } = makePlace(t, { 'clouds.yaml': two });
+  const { ask, configFolder, write } = setUpCloudsYaml(t, { 'clouds.yaml': two });
   t.equal(idOf(await ask(['--os-cloud=two'], { OS_CLOUD: 'one' })), 'two');
   t.equal(idOf(await ask([], { OS_CLOUD: 'one' })), 'one');
   t.equal((await ask()).config.has('user-id'), false, 'of two, none unless named');
@@ -208,7 +211,7 @@ void t.test('which cloud', async (t) => {
   await t.rejects(ask([], { OS_CLOUD: '__proto__' }), invalid(/names cloud "__proto__", which/));
   await t.rejects(ask([], { OS_CLOUD: 'constructor' }), invalid(/which is not in/));
 
-  write(join(own, 'clouds.yaml'), PROD);
+  write(join(configFolder, 'clouds.yaml'), PROD);
   const sole = await ask();
   t.match(userOf(sole), { name: 'alice' }, 'the only one where nothing is said');
   t.match(userOf(await ask(['--insecure', '-v'], { OS_REGION_NAME: 'r', OS_CACERT: '/x' })), { name: 'alice' });
@@ -227,18 +230,18 @@ void t.test('which cloud', async (t) => {
     t.same(asked.files, [], 'no file is looked at');
   }
 
-  const nowhere = makePlace(t);
+  const nowhere = setUpCloudsYaml(t);
   await t.rejects(
     nowhere.ask([], { OS_CLOUD: 'prod' }),
     invalid(/names cloud "prod", but there is no clouds.yaml/, /\.config\/openstack.*OS_CLIENT_CONFIG_FILE/),
   );
   const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`cloud-${String(n)}`, {}]));
-  nowhere.write(join(nowhere.own, 'clouds.yaml'), JSON.stringify({ clouds: many }));
+  nowhere.write(join(nowhere.configFolder, 'clouds.yaml'), JSON.stringify({ clouds: many }));
   await t.rejects(nowhere.ask([], { OS_CLOUD: 'x' }), invalid(/./, /cloud-19 or one of 30 more$/));
 });
 
 void t.test('flags are stronger than variables, and those than the file', async (t) => {
-  const { ask } = makePlace(t, { 'clouds.yaml': PROD });
+  const { ask } = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
   const env = { OS_CLOUD: 'prod', OS_USERNAME: 'bob', OS_PROJECT_NAME: 'app' };
   const asked = await ask(['--project-name=flag'], env);
   t.same(asked.auth, {
@@ -259,8 +262,8 @@ void t.test('flags are stronger than variables, and those than the file', async 
 });
 
 void t.test('conflicts inside one cloud name both', async (t) => {
-  const { ask, write, own } = makePlace(t);
-  const path = join(own, 'clouds.yaml');
+  const { ask, write, configFolder } = setUpCloudsYaml(t);
+  const path = join(configFolder, 'clouds.yaml');
   write(path, 'clouds: {c: {auth: {user_id: u, password: p, project_id: p, system_scope: all}}}');
   await t.rejects(
     ask([], { OS_CLOUD: 'c' }),
@@ -281,9 +284,9 @@ void t.test('conflicts inside one cloud name both', async (t) => {
 });
 
 void t.test('names of keys', async (t) => {
-  const { ask, write, own } = makePlace(t);
-  const read = async (yaml: string): Promise<Asked> => {
-    write(join(own, 'clouds.yaml'), `clouds: {c: {${yaml}}}`);
+  const { ask, write, configFolder } = setUpCloudsYaml(t);
+  const read = async (yaml: string): Promise<ResolvedRequest> => {
+    write(join(configFolder, 'clouds.yaml'), `clouds: {c: {${yaml}}}`);
     return ask(['--os-cloud=c']);
   };
   const base = 'user_id: u, password: p';
@@ -324,9 +327,9 @@ void t.test('names of keys', async (t) => {
 });
 
 void t.test('scalars keep their text', async (t) => {
-  const { ask, write, own } = makePlace(t);
+  const { ask, write, configFolder } = setUpCloudsYaml(t);
   const idFrom = async (text: string): Promise<unknown> => {
-    write(join(own, 'clouds.yaml'), `clouds: {c: {auth: {user_id: u, password: p, project_id: ${text}}}}`);
+    write(join(configFolder, 'clouds.yaml'), `clouds: {c: {auth: {user_id: u, password: p, project_id: ${text}}}}`);
     return ((await ask(['--os-cloud=c'])).auth as { scope: { project: { id: unknown } } }).scope.project.id;
   };
   for (const id of ['12345', '0123', '0o17', '0x1F', '123e4567', '1_000', '1.50', '.inf', 'true', 'no', '2024-01-01']) {
@@ -339,8 +342,8 @@ void t.test('scalars keep their text', async (t) => {
 });
 
 void t.test('secure.yaml', async (t) => {
-  const { ask, own, write, home } = makePlace(t, { 'clouds.yaml': PROD });
-  const secure = join(own, 'secure.yaml');
+  const { ask, configFolder, write, home } = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
+  const secure = join(configFolder, 'secure.yaml');
   write(secure, 'clouds: {prod: {auth: {password: secret, username: bob}}}');
   const asked = await ask(['--os-cloud=prod']);
   t.match(userOf(asked), { name: 'bob', password: 'secret', domain: { name: 'Default' } }, 'secure wins, key by key');
@@ -349,7 +352,7 @@ void t.test('secure.yaml', async (t) => {
   write(secure, 'clouds: {only: {auth: {user_id: u, password: p, auth_url: "https://k"}}}');
   t.equal(idOf(await ask(['--os-cloud=only'])), 'u', 'a cloud that only secure.yaml knows');
   await t.rejects(ask(['--os-cloud=none']), invalid(/not in .*secure.yaml or .*clouds.yaml/, /only, prod/));
-  unlinkSync(join(own, 'clouds.yaml'));
+  unlinkSync(join(configFolder, 'clouds.yaml'));
   t.equal(idOf(await ask()), 'u', 'the only cloud there is');
   for (const mode of [0o640, 0o604, 0o644]) {
     chmodSync(secure, mode);
@@ -360,13 +363,13 @@ void t.test('secure.yaml', async (t) => {
 });
 
 void t.test('profiles', async (t) => {
-  const { ask, own, write } = makePlace(t);
-  const clouds = (text: string): string => write(join(own, 'clouds.yaml'), `clouds: {c: {${text}}}`);
+  const { ask, configFolder, write } = setUpCloudsYaml(t);
+  const clouds = (text: string): string => write(join(configFolder, 'clouds.yaml'), `clouds: {c: {${text}}}`);
   const mine = 'auth: {username: a, password: p}';
   clouds(`profile: acme, ${mine}`);
   await t.rejects(ask(), invalid(/^profile of cloud c in .* names profile "acme", but there is no clouds-public.yaml/));
   write(
-    join(own, 'clouds-public.yaml'),
+    join(configFolder, 'clouds-public.yaml'),
     'public-clouds: {acme: {verify: false, auth: {auth_url: "https://acme/v3", user_domain_name: Acme, username: x}}}',
   );
   for (const key of ['profile', 'cloud']) {
@@ -390,13 +393,13 @@ void t.test('profiles', async (t) => {
 });
 
 void t.test('regions', async (t) => {
-  const { ask, own, write } = makePlace(t);
+  const { ask, configFolder, write } = setUpCloudsYaml(t);
   const clouds = (text: string): string =>
     write(
-      join(own, 'clouds.yaml'),
+      join(configFolder, 'clouds.yaml'),
       `clouds: {c: {auth: {auth_url: "https://{region_name}.k/v3", user_id: u, password: "a{region_name}{b}", project_id: p}${text}}}`,
     );
-  const url = async (argv: string[] = [], env: Environment = {}): Promise<unknown> =>
+  const url = async (argv: string[] = [], env: EnvVars = {}): Promise<unknown> =>
     (await ask(['--os-cloud=c', ...argv], env)).config.text('keystone-url');
   clouds(', regions: [north, {name: south, values: {auth: {project_id: q}, insecure: true}}]');
   t.equal(await url(), 'https://north.k/v3', 'the first by default');
@@ -436,9 +439,9 @@ void t.test('regions', async (t) => {
 });
 
 void t.test('TLS', async (t) => {
-  const { ask, own, write, home, cwd } = makePlace(t);
+  const { ask, configFolder, write, home, cwd } = setUpCloudsYaml(t);
   const tls = async (text: string): Promise<ReturnType<typeof readTlsSettings>> => {
-    write(join(own, 'clouds.yaml'), `clouds: {c: {auth: {user_id: u}, ${text}}}`);
+    write(join(configFolder, 'clouds.yaml'), `clouds: {c: {auth: {user_id: u}, ${text}}}`);
     const { config } = await ask();
     return readTlsSettings(config, fakeHost({ cwd, home: () => home }));
   };
@@ -454,7 +457,7 @@ void t.test('TLS', async (t) => {
 });
 
 void t.test('a file in the current folder', async (t) => {
-  const { ask, cwd, own, write } = makePlace(t);
+  const { ask, cwd, configFolder, write } = setUpCloudsYaml(t);
   const here = join(cwd, 'clouds.yaml');
   const secureHere = join(cwd, 'secure.yaml');
   const cloud = { OS_CLOUD: 'c' };
@@ -478,7 +481,7 @@ void t.test('a file in the current folder', async (t) => {
   t.ok(await ask([], { ...cloud, OS_PASSWORD: 'mine', OS_AUTH_URL: 'https://mine/v3' }), 'the URL is mine too');
   t.ok(await ask(['--no-env', '--os-cloud=c'], { OS_PASSWORD: 'mine' }), 'that password is not used');
 
-  write(join(own, 'secure.yaml'), 'clouds: {c: {auth: {password: mine}}}');
+  write(join(configFolder, 'secure.yaml'), 'clouds: {c: {auth: {password: mine}}}');
   await t.rejects(ask([], cloud), conflict(/where auth.password of cloud c in .*home.*secure.yaml goes/));
   write(secureHere, 'clouds: {c: {auth: {password: theirs}}}');
   t.same((await ask([], cloud)).warnings, [
@@ -486,7 +489,7 @@ void t.test('a file in the current folder', async (t) => {
     `${here} in the current folder is used`,
   ]);
   unlinkSync(here);
-  write(join(own, 'clouds.yaml'), cloudOf('me'));
+  write(join(configFolder, 'clouds.yaml'), cloudOf('me'));
   t.ok(await ask([], cloud), 'a password from here for a URL from there harms nobody');
   write(secureHere, 'clouds: {c: {auth: {auth_url: "https://evil/v3"}}}');
   await t.rejects(ask([], cloud), conflict(/secure.yaml.* would decide where auth.password/, /OS_CLIENT_SECURE_FILE/));
@@ -507,7 +510,7 @@ void t.test('a file in the current folder', async (t) => {
 
   const template = 'auth: {auth_url: "https://{region_name}.k/v3", user_id: u, password: mine}';
   write(
-    join(own, 'clouds.yaml'),
+    join(configFolder, 'clouds.yaml'),
     `clouds: {c: {${template}, regions: [north, {name: south, values: {verify: false}}]}}`,
   );
   for (const region of ['region_name: south', 'region_name: north', 'regions: [evil.example]']) {
@@ -515,14 +518,14 @@ void t.test('a file in the current folder', async (t) => {
     await t.rejects(ask([], cloud), conflict(/ of cloud c in .*home.* would decide where auth.password/), region);
     if (region.startsWith('region_')) t.ok(await ask(['--region-name=north'], cloud), 'I have chosen');
   }
-  write(join(own, 'clouds-public.yaml'), 'public-clouds: {p: {auth: {auth_url: "https://other"}}}');
-  write(join(own, 'clouds.yaml'), 'clouds: {c: {auth: {user_id: u, password: mine}}}');
+  write(join(configFolder, 'clouds-public.yaml'), 'public-clouds: {p: {auth: {auth_url: "https://other"}}}');
+  write(join(configFolder, 'clouds.yaml'), 'clouds: {c: {auth: {user_id: u, password: mine}}}');
   write(secureHere, 'clouds: {c: {profile: p}}');
   await t.rejects(ask([], cloud), conflict(/ of profile p in .*home.* would decide where auth.password/));
-  unlinkSync(join(own, 'clouds-public.yaml'));
+  unlinkSync(join(configFolder, 'clouds-public.yaml'));
 
   unlinkSync(secureHere);
-  write(join(own, 'clouds.yaml'), 'clouds: {c: {profile: p, auth: {user_id: u, password: mine}}}');
+  write(join(configFolder, 'clouds.yaml'), 'clouds: {c: {profile: p, auth: {user_id: u, password: mine}}}');
   write(join(cwd, 'clouds-public.yaml'), 'public-clouds: {p: {auth: {auth_url: "https://evil"}}}');
   await t.rejects(
     ask([], cloud),
@@ -531,35 +534,35 @@ void t.test('a file in the current folder', async (t) => {
 });
 
 void t.test('a folder that is searched anyway is not a stranger for standing in it', async (t) => {
-  const { own, write, home } = makePlace(t);
-  write(join(own, 'clouds.yaml'), cloudOf('me'));
+  const { configFolder, write, home } = setUpCloudsYaml(t);
+  write(join(configFolder, 'clouds.yaml'), cloudOf('me'));
   const link = join(home, 'link');
-  symlinkSync(own, link);
-  for (const cwd of [own, link]) {
-    const asked = await requestOf([], { OS_CLOUD: 'c', OS_PASSWORD: 'mine' }, { cwd, home: () => home });
+  symlinkSync(configFolder, link);
+  for (const cwd of [configFolder, link]) {
+    const asked = await resolveRequest([], { OS_CLOUD: 'c', OS_PASSWORD: 'mine' }, { cwd, home: () => home });
     t.same(asked.warnings, []);
   }
 });
 
 void t.test('what an answer depends on', async (t) => {
-  const { ask, cwd, own, write } = makePlace(t, { 'clouds.yaml': PROD });
+  const { ask, cwd, configFolder, write } = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
   const { files } = await ask([], { OS_CLOUD: 'prod' });
   const paths = files.map(({ path }) => path);
   t.same(
     paths.filter((path) => /\/clouds\.\w+$/.test(path)),
-    ['.yaml', '.yml', '.json'].map((suffix) => join(cwd, `clouds${suffix}`)).concat(join(own, 'clouds.yaml')),
+    ['.yaml', '.yml', '.json'].map((suffix) => join(cwd, `clouds${suffix}`)).concat(join(configFolder, 'clouds.yaml')),
     'as far as the search went',
   );
   for (const suffix of ['.yaml', '.yml', '.json']) {
-    for (const folder of [cwd, own, '/etc/xdg/openstack', '/etc/openstack']) {
+    for (const folder of [cwd, configFolder, '/etc/xdg/openstack', '/etc/openstack']) {
       t.ok(paths.includes(join(folder, `secure${suffix}`)), join(folder, suffix));
     }
   }
   t.ok(files.every(isFileUnchanged));
-  write(join(own, 'clouds.yaml'), PROD.replace('alice', 'bobby'));
+  write(join(configFolder, 'clouds.yaml'), PROD.replace('alice', 'bobby'));
   t.same(
     files.filter((file) => !isFileUnchanged(file)).map(({ path }) => path),
-    [join(own, 'clouds.yaml')],
+    [join(configFolder, 'clouds.yaml')],
   );
   const before = (await ask([], { OS_CLOUD: 'prod' })).files;
   write(join(cwd, 'clouds.yml'), PROD);
@@ -569,11 +572,14 @@ void t.test('what an answer depends on', async (t) => {
 });
 
 void t.test('several factors, as a list or with commas', async (t) => {
-  const { ask, own, write } = makePlace(t);
+  const { ask, configFolder, write } = setUpCloudsYaml(t);
   const factors = 'auth: {username: a, user_domain_id: d, password: p, passcode: 012345}';
   for (const methods of ['[v3password, v3totp]', '"v3password,v3totp"', "'v3password, v3totp'"]) {
     for (const key of ['auth_methods', 'auth-methods']) {
-      write(join(own, 'clouds.yaml'), `clouds: {c: {auth_type: v3multifactor, ${key}: ${methods}, ${factors}}}`);
+      write(
+        join(configFolder, 'clouds.yaml'),
+        `clouds: {c: {auth_type: v3multifactor, ${key}: ${methods}, ${factors}}}`,
+      );
       t.same((await ask()).auth, {
         identity: {
           methods: ['password', 'totp'],
@@ -583,6 +589,6 @@ void t.test('several factors, as a list or with commas', async (t) => {
       });
     }
   }
-  write(join(own, 'clouds.yaml'), `clouds: {c: {auth_methods: [[v3password]], ${factors}}}`);
+  write(join(configFolder, 'clouds.yaml'), `clouds: {c: {auth_methods: [[v3password]], ${factors}}}`);
   await t.rejects(ask(), invalid(/^auth_methods of cloud c in .* must be text$/));
 });

@@ -19,24 +19,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { findKubectl } from '../../scripts/kubectl.ts';
+import { findKubectl } from '../../scripts/find-kubectl.ts';
 import { makeDiff } from '../../src/plugin/kubeconfig/diff.ts';
-import { runWithin } from '../support/capture-warnings.ts';
-import type { Said } from '../support/capture-warnings.ts';
+import { runInProcess } from '../support/run-in-process.ts';
+import type { CommandOutput } from '../support/run-in-process.ts';
 
 t.setTimeout(120_000);
 
 const CANARY = 'canary-3f9a7c-token';
 const LOGIN = { OS_AUTH_URL: 'https://keystone.test/v3', OS_USERNAME: 'alice', OS_PROJECT_NAME: 'demo' };
 
-interface Where {
+interface RunOptions {
   readonly home: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
 
-function run({ home, env = {}, cwd = home }: Where, ...argv: readonly string[]): Promise<Said> {
-  return runWithin({
+function run({ home, env = {}, cwd = home }: RunOptions, ...argv: readonly string[]): Promise<CommandOutput> {
+  return runInProcess({
     argv: ['kubeconfig', ...argv],
     env: { PATH: join(home, 'bin'), ...LOGIN, ...env },
     cwd,
@@ -44,7 +44,7 @@ function run({ home, env = {}, cwd = home }: Where, ...argv: readonly string[]):
   });
 }
 
-function settle(t: Test): string {
+function setUpHome(t: Test): string {
   const home = mkdtempSync(join(tmpdir(), 'cka-kubeconfig-'));
   t.teardown(() => rmSync(home, { recursive: true, force: true }));
   mkdirSync(join(home, 'bin'));
@@ -71,7 +71,7 @@ function write(
 }
 
 void t.test('the file in the home folder is made where there is none', async (t) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const ca = join(home, 'ca.pem');
   const pem = '-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n';
   writeFileSync(ca, pem);
@@ -88,7 +88,7 @@ void t.test('the file in the home folder is made where there is none', async (t)
 });
 
 void t.test('permissions, links and copies', async (t) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const [real, link] = [join(home, 'real'), join(home, 'link')];
   write(real, { clusters: ['demo'] });
   chmodSync(real, 0o644);
@@ -116,7 +116,7 @@ void t.test('permissions, links and copies', async (t) => {
 });
 
 void t.test("kubectl's lock", async (t) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const file = join(home, 'config');
   write(file, { clusters: ['demo'] });
   const before = readFileSync(file, 'utf8');
@@ -153,7 +153,7 @@ void t.test('a list of files', { skip: 'missing' in kubectl ? kubectl.missing : 
     await t.test(name, async (t) => {
       const changed = await Promise.all(
         [true, false].map(async (isOurs) => {
-          const home = settle(t);
+          const home = setUpHome(t);
           write(join(home, 'a'), { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
           write(join(home, 'b'), { clusters: ['other'] });
           const snapshot = (): Record<string, string> =>
@@ -186,7 +186,7 @@ void t.test('a list of files', { skip: 'missing' in kubectl ? kubectl.missing : 
   }
 
   await t.test('an entry is changed where it is', async (t) => {
-    const home = settle(t);
+    const home = setUpHome(t);
     const [a, b] = [join(home, 'a'), join(home, 'b')];
     write(a, { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
     write(b, { clusters: ['other'] });
@@ -239,7 +239,7 @@ const HOSTILE: Readonly<Record<string, { text: string | Buffer; says: RegExp }>>
 };
 
 void t.test('what is no kubeconfig', async (t) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   for (const [name, { text, says }] of Object.entries(HOSTILE)) {
     const file = join(home, 'config');
     writeFileSync(file, text);
@@ -263,7 +263,7 @@ void t.test('what is no kubeconfig', async (t) => {
 });
 
 void t.test('what is no file', async (t) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const folder = join(home, 'folder');
   mkdirSync(folder);
   const loop = join(home, 'loop');
@@ -290,7 +290,7 @@ void t.test('what is no file', async (t) => {
 });
 
 void t.test('mistakes say what to do', async (t) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const file = join(home, 'config');
   write(file, { clusters: ['one', 'two'], users: ['me'], contexts: ['mine'] });
   const before = readFileSync(file, 'utf8');
@@ -321,7 +321,7 @@ void t.test('mistakes say what to do', async (t) => {
 });
 
 void t.test('a static token is replaced where that is told, for the named user alone', async (t) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const file = join(home, 'config');
   write(file, { clusters: ['one'], users: ['me', 'you'], contexts: ['mine'] });
   const args = ['convert', 'mine', '--static-token', '--kubeconfig', file];
@@ -335,7 +335,7 @@ void t.test('a static token is replaced where that is told, for the named user a
 });
 
 void t.test('secrets of an old stanza are left out, or move to its variables', async (t) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const file = join(home, 'config');
   const stanza = `{apiVersion: client.authentication.k8s.io/v1beta1, command: client-keystone-auth, interactiveMode: Never, args: [--password, ${CANARY}, --user-name=a, --logtostderr], env: [{name: OS_TOKEN, value: ${CANARY}2}, {name: HTTPS_PROXY, value: 'http://u:${CANARY}@proxy'}]}`;
   const text = `users: [{name: u, user: {exec: ${stanza}}}]\n`;
@@ -363,7 +363,7 @@ void t.test('secrets of an old stanza are left out, or move to its variables', a
 });
 
 void t.test('settings are written so that another folder and another shell change nothing', async (t) => {
-  const home = settle(t);
+  const home = setUpHome(t);
   const file = join(home, 'config');
   write(file, { clusters: ['demo'] });
   const folder = join(home, 'elsewhere');
@@ -421,7 +421,7 @@ void t.test('a unified diff', (t) => {
   const texts = Array.from({ length: 40 }, (_, seed) =>
     Array.from({ length: 30 }, (_, index) => 'abcdef'.charAt((index * index + seed * index * 7 + seed) % 6)),
   );
-  const home = settle(t);
+  const home = setUpHome(t);
   for (const [index, lines] of texts.entries()) {
     const other = texts[(index + 1) % texts.length] ?? [];
     const [before, after] = [lines, other].map((all) => ({ name: 'file', lines: all, redactedLines: all }));

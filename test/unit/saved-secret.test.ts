@@ -23,17 +23,17 @@ const CANARY = 'canary-4Hn8-kept';
 const ALICE: SavedSecretIdentity = { key: 'a'.repeat(64), option: 'password', description: 'the password of alice' };
 const BOB: SavedSecretIdentity = { key: 'b'.repeat(64), option: 'password', description: 'the password of bob' };
 
-interface Stage {
+interface SavedSecretFixture {
   readonly host: Host;
   readonly cache: string;
   readonly entries: () => Record<string, string>;
   readonly setEntries: (entries: Readonly<Record<string, string>>) => void;
   /** Requests that the keyring fails at from now on. */
   readonly failAt: (kind: 'read' | 'write' | 'remove' | 'nothing') => void;
-  readonly asked: () => number;
+  readonly countRequests: () => number;
 }
 
-function setStage(t: Test): Stage {
+function setUpSavedSecret(t: Test): SavedSecretFixture {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'kept-')));
   t.teardown(() => {
     rmSync(folder, { recursive: true, force: true });
@@ -76,7 +76,7 @@ writeFileSync(${JSON.stringify(store)}, JSON.stringify(entries));
     failAt: (kind) => {
       writeFileSync(fails, kind);
     },
-    asked: () => readFileSync(log, 'utf8').split('\n').length - 1,
+    countRequests: () => readFileSync(log, 'utf8').split('\n').length - 1,
   };
 }
 
@@ -84,11 +84,11 @@ const recall = async (host: Host, identity: SavedSecretIdentity): Promise<string
   (await readSavedSecret(host, identity))?.reveal();
 
 void t.test('kept, recalled, listed, forgotten', async (t) => {
-  const { host, cache, entries, asked } = setStage(t);
+  const { host, cache, entries, countRequests } = setUpSavedSecret(t);
   t.equal(await recall(host, ALICE), undefined);
   t.strictSame(listSavedSecrets(host), []);
   t.equal(await forgetSavedSecret(host, ALICE), false);
-  t.equal(asked(), 0, 'the keyring is not asked for what was never kept');
+  t.equal(countRequests(), 0, 'the keyring is not asked for what was never kept');
   await saveSecret(host, BOB, new Secret('bob-canary'));
   await saveSecret(host, ALICE, new Secret(CANARY));
   t.equal(await recall(host, ALICE), CANARY);
@@ -103,7 +103,7 @@ void t.test('kept, recalled, listed, forgotten', async (t) => {
 });
 
 void t.test("an entry that is another's, or not as it was written, is none", async (t) => {
-  const { host, entries, setEntries } = setStage(t);
+  const { host, entries, setEntries } = setUpSavedSecret(t);
   await saveSecret(host, ALICE, new Secret(CANARY));
   await saveSecret(host, BOB, new Secret('bob-canary'));
   const kept = entries();
@@ -115,7 +115,7 @@ void t.test("an entry that is another's, or not as it was written, is none", asy
 });
 
 void t.test('a keyring that fails', async (t) => {
-  const { host, cache, entries, failAt } = setStage(t);
+  const { host, cache, entries, failAt } = setUpSavedSecret(t);
   const failed = { name: 'CacheError', message: 'the keyring cannot be used' };
   failAt('write');
   await t.rejects(probeKeyring(host), failed);

@@ -9,8 +9,8 @@ import type { Test } from 'tap';
 import { readTrustedOrigins } from '../../src/shared/http/trusted-origins.ts';
 import { getExecCredential } from '../../src/plugin/login/get-token.ts';
 import { fakeHost } from '../support/fake-host.ts';
-import { loginTo, startForTest } from '../support/login.ts';
-import { redirect } from '../support/faults.ts';
+import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
+import { respondRedirect } from '../support/stand-in-faults.ts';
 
 const uid = process.geteuid?.();
 
@@ -24,7 +24,7 @@ function writeList(home: string, text: string): string {
 
 function logIn(home: string, url: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
   const quiet = { warn: () => undefined, info: () => undefined, progress: () => undefined, debug: () => undefined };
-  const all = { ...loginTo(url), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none', ...env };
+  const all = { ...makeLoginSettings(url), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none', ...env };
   const host = fakeHost({ uid, env: all, home: () => env['HOME'] ?? home, accountHome: () => home, now: Date.now });
   return getExecCredential({
     host,
@@ -37,7 +37,7 @@ function logIn(home: string, url: string, env: Readonly<Record<string, string>> 
 }
 
 void t.test('with a list, nothing goes elsewhere', async (t) => {
-  const [good, evil] = await Promise.all([startForTest(t), startForTest(t)]);
+  const [good, evil] = await Promise.all([startKeystoneForTest(t), startKeystoneForTest(t)]);
   const home = t.testdir();
   const file = writeList(home, `# mine\n\n  ${good.url}/   # the cloud at work\nhttps://KEYSTONE.example.com:443\n`);
 
@@ -62,16 +62,16 @@ void t.test('with a list, nothing goes elsewhere', async (t) => {
 });
 
 void t.test('a redirect leads out of the list as little as the URL does', async (t) => {
-  const [good, evil] = await Promise.all([startForTest(t), startForTest(t)]);
+  const [good, evil] = await Promise.all([startKeystoneForTest(t), startKeystoneForTest(t)]);
   const home = t.testdir();
   writeList(home, good.url);
-  good.answerAlways(redirect(307, `${evil.url}/v3/auth/tokens`), 'POST');
+  good.answerAlways(respondRedirect(307, `${evil.url}/v3/auth/tokens`), 'POST');
   await t.rejects(logIn(home, `${good.url}/v3`), { code: 'redirect-refused' });
   t.equal(evil.requests.length, 0);
 });
 
 void t.test('without a list, or without a home, any server will do', async (t) => {
-  const keystone = await startForTest(t);
+  const keystone = await startKeystoneForTest(t);
   t.match(await logIn(t.testdir(), `${keystone.url}/v3`), 'ExecCredential');
   t.equal(readTrustedOrigins(fakeHost({ accountHome: () => undefined })), undefined);
 });

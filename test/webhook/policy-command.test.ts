@@ -4,10 +4,10 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { alone } from '../support/plugin.ts';
-import { makeFolder, WEBHOOK } from '../support/webhook.ts';
+import { makeIsolatedCommand } from '../support/run-plugin.ts';
+import { makeTestFolder, WEBHOOK_PATH } from '../support/webhook-process.ts';
 
-const folder = makeFolder(t);
+const folder = makeTestFolder(t);
 const file = join(folder, 'policy.json');
 const clean = join(folder, 'clean.json');
 writeFileSync(
@@ -27,7 +27,7 @@ writeFileSync(
 );
 
 async function run(...args: readonly string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
-  const [program, words, options] = alone(process.execPath, [WEBHOOK, ...args], {});
+  const [program, words, options] = makeIsolatedCommand(process.execPath, [WEBHOOK_PATH, ...args], {});
   const child = spawn(program, words, { ...options, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
@@ -82,7 +82,7 @@ void t.test('what cannot be done', async (t) => {
     [['policy', 'lint'], 2, /--keystone-policy-file is missing/],
     [['policy', 'lint', 'x'], 2, /unexpected argument "x"/],
     [['policy', 'lint', '--keystone-policy-file', 'absent'], 3, /absent cannot be read \(ENOENT\)/],
-    [['policy', 'lint', '--keystone-policy-file', WEBHOOK], 3, /it is not JSON/],
+    [['policy', 'lint', '--keystone-policy-file', WEBHOOK_PATH], 3, /it is not JSON/],
     [['policy', 'lint', '--keystone-policy-file', file, '--compatibility', 'x'], 3, /knows no "x"/],
     [['policy', 'test', '--keystone-policy-file', file], 2, /either --resource or --path/],
     [

@@ -8,18 +8,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import t from 'tap';
-import { sized } from '../support/stress.ts';
-import { startStandIn } from '../support/stand-in-keystone.ts';
+import { pickSize } from '../support/stress.ts';
+import { startStandInKeystone } from '../support/stand-in-keystone.ts';
 import type { Handler } from '../support/stand-in-keystone.ts';
-import { makeFolder, makeGarbage, makeTestPki, startWebhookProcess, tokenReview } from '../support/webhook.ts';
+import {
+  makeTestFolder,
+  makeFakeToken,
+  makeTestPki,
+  startWebhookProcess,
+  makeTokenReview,
+} from '../support/webhook-process.ts';
 import { makePki } from '../../scripts/pki.ts';
 
-t.setTimeout(sized(600_000, 170_000));
+t.setTimeout(pickSize(600_000, 170_000));
 
-const MALFORMED = sized(20_000, 2_000);
+const MALFORMED = pickSize(20_000, 2_000);
 
 const pki = await makeTestPki(t);
-const standIn = await startStandIn();
+const standIn = await startStandInKeystone();
 t.teardown(() => standIn.close());
 const keystoneUrl = `${standIn.url}/v3`;
 
@@ -51,12 +57,12 @@ async function shake(port: number, options: ConnectionOptions): Promise<string> 
 
 void t.test('what there is, and what there is not', async (t) => {
   const webhook = await startWebhookProcess(t, { keystoneUrl, pki });
-  t.match(await webhook.ask({ path: '/healthz' }), { status: 200, body: /^ok/ });
-  t.match(await webhook.ask({ path: '/readyz' }), { status: 200, body: /^ok/ });
-  t.match(await webhook.ask({ path: '/nowhere' }), { status: 404, body: { kind: 'Status', code: 404 } });
-  t.match(await webhook.ask({ path: '/webhook' }), { status: 405, body: { kind: 'Status', code: 405 } });
-  t.match(await webhook.ask({ path: '/webhook', method: 'PUT' }), { status: 405 });
-  const post = (body: string, headers = {}) => webhook.ask({ method: 'POST', path: '/webhook', body, headers });
+  t.match(await webhook.sendRequest({ path: '/healthz' }), { status: 200, body: /^ok/ });
+  t.match(await webhook.sendRequest({ path: '/readyz' }), { status: 200, body: /^ok/ });
+  t.match(await webhook.sendRequest({ path: '/nowhere' }), { status: 404, body: { kind: 'Status', code: 404 } });
+  t.match(await webhook.sendRequest({ path: '/webhook' }), { status: 405, body: { kind: 'Status', code: 405 } });
+  t.match(await webhook.sendRequest({ path: '/webhook', method: 'PUT' }), { status: 405 });
+  const post = (body: string, headers = {}) => webhook.sendRequest({ method: 'POST', path: '/webhook', body, headers });
   for (const body of ['', 'nonsense', '[]', '{}', '{"kind":"TokenReview"}', '['.repeat(500_000), '"\ud800"']) {
     t.match(
       await post(body),
@@ -72,11 +78,11 @@ void t.test('what there is, and what there is not', async (t) => {
   t.match(await post(`{"x":"${'a'.repeat(1024 * 1024)}"}`), { status: 413, body: { code: 413 } });
   t.match(await post('{}', { 'content-type': 'x;;;' }), { status: 415, body: { kind: 'Status' } });
   t.match(
-    await webhook.post(tokenReview('junk')),
+    await webhook.postReview(makeTokenReview('junk')),
     { body: { status: { authenticated: false } } },
     'and it is still there',
   );
-  const { body } = await webhook.ask({ path: '/metrics' });
+  const { body } = await webhook.sendRequest({ path: '/metrics' });
   t.match(body, /keystone_auth_token_reviews_total\{result="refused",source="shape"\} 1/);
   t.match(body, /keystone_auth_bad_requests_total \d+/);
   t.match(body, /keystone_auth_review_seconds_bucket/);
@@ -92,14 +98,14 @@ void t.test(`${MALFORMED} malformed bodies over the wire`, async (t) => {
     for (let change = 0; change < 5; change += 1)
       bytes[Math.floor(Math.random() * bytes.length)] = Math.floor(Math.random() * 256);
     const body = bytes.toString('latin1').slice(0, Math.floor(Math.random() * bytes.length * 1.2));
-    const answer = await webhook.post(body);
+    const answer = await webhook.postReview(body);
     const allowed = (answer.body as { status?: { allowed?: boolean } }).status?.allowed;
     if (allowed === true || (answer.status !== 400 && answer.status !== 200))
       problems.push(`${answer.status}: ${body}`);
   };
   for (let sent = 0; sent < MALFORMED; sent += 40) await Promise.all(Array.from({ length: 40 }, one));
   t.strictSame(problems, []);
-  t.match(await webhook.ask({ path: '/healthz' }), { status: 200 });
+  t.match(await webhook.sendRequest({ path: '/healthz' }), { status: 200 });
 });
 
 void t.test('TLS 1.2 and newer', async (t) => {
@@ -117,14 +123,18 @@ void t.test('who may ask', async (t) => {
     cert: readFileSync(cert),
     key: readFileSync(key),
   });
-  t.match(await webhook.post(review('v1'), {}), { status: 401, body: { kind: 'Status', code: 401 } }, 'nobody');
-  t.match(await webhook.post(review('v1'), certificateOf(pki.client)), { status: 200 }, 'one of our authority');
-  t.match(await webhook.post(review('v1'), certificateOf(pki.untrusted.server)), { status: 401 }, 'one of another');
-  t.match(await webhook.ask({ path: '/healthz', tls: {} }), { status: 200 }, 'health is for everybody');
+  t.match(await webhook.postReview(review('v1'), {}), { status: 401, body: { kind: 'Status', code: 401 } }, 'nobody');
+  t.match(await webhook.postReview(review('v1'), certificateOf(pki.client)), { status: 200 }, 'one of our authority');
+  t.match(
+    await webhook.postReview(review('v1'), certificateOf(pki.untrusted.server)),
+    { status: 401 },
+    'one of another',
+  );
+  t.match(await webhook.sendRequest({ path: '/healthz', tls: {} }), { status: 200 }, 'health is for everybody');
 });
 
 void t.test('certificates are replaced while it runs', async (t) => {
-  const folder = makeFolder(t);
+  const folder = makeTestFolder(t);
   const other = await makePki(join(folder, 'other'));
   const files = { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') };
   copyFileSync(pki.server.cert, files.cert);
@@ -135,7 +145,7 @@ void t.test('certificates are replaced while it runs', async (t) => {
   copyFileSync(other.server.cert, files.cert);
   await sleep(1_500);
   t.equal(await shake(webhook.port, {}), 'TLSv1.3', 'a certificate without its key changes nothing');
-  t.match(webhook.output(), /"what":"certificates".*reload failed/);
+  t.match(webhook.readOutput(), /"what":"certificates".*reload failed/);
   copyFileSync(other.server.key, files.key);
   const renewed = { ca: readFileSync(other.ca) };
   const startedAt = performance.now();
@@ -145,34 +155,34 @@ void t.test('certificates are replaced while it runs', async (t) => {
 });
 
 void t.test('a policy is replaced while it runs, and a bad one is not', async (t) => {
-  const file = join(makeFolder(t), 'policy.json');
+  const file = join(makeTestFolder(t), 'policy.json');
   writeFileSync(file, POLICY);
   const args = ['--keystone-policy-file', file];
   const webhook = await startWebhookProcess(t, { keystoneUrl, pki, args });
   const isAllowed = async (): Promise<boolean> => {
-    const { body } = await webhook.post(review('v1'));
+    const { body } = await webhook.postReview(review('v1'));
     return (body as { status: { allowed: boolean } }).status.allowed;
   };
   const reload = async (text: string): Promise<void> => {
-    const count = (): number => webhook.output().match(/"what":"policy"/g)?.length ?? 0;
+    const count = (): number => webhook.readOutput().match(/"what":"policy"/g)?.length ?? 0;
     const before = count();
     writeFileSync(file, text);
     process.kill(webhook.pid, 'SIGHUP');
     for (let tries = 0; count() === before && tries < 300; tries += 1) await sleep(10);
   };
-  t.match(await webhook.post(review('v1')), {
+  t.match(await webhook.postReview(review('v1')), {
     body: {
       apiVersion: 'authorization.k8s.io/v1',
       status: { allowed: true, reason: 'entry 1 of the Keystone policy' },
     },
   });
-  t.match(await webhook.post(review('v1beta1')), {
+  t.match(await webhook.postReview(review('v1beta1')), {
     body: { apiVersion: 'authorization.k8s.io/v1beta1', status: { allowed: true } },
   });
   const bad = ['', 'nonsense', '{}', '[{"users":["admin"]}]', POLICY.slice(0, -3), '[{"resource":7}]'];
   for (let round = 0; round < 200; round += 1) await reload(`${bad[round % bad.length] ?? ''}${' '.repeat(round)}`);
   t.ok(await isAllowed(), 'the last good one stays in force');
-  const failed = webhook.output().match(/"what":"policy".*reload failed/g)?.length ?? 0;
+  const failed = webhook.readOutput().match(/"what":"policy".*reload failed/g)?.length ?? 0;
   t.equal(failed, 200);
   await reload(OTHER_POLICY);
   t.notOk(await isAllowed());
@@ -183,7 +193,7 @@ void t.test('a policy is replaced while it runs, and a bad one is not', async (t
 });
 
 void t.test('no opinion, or a denial', async (t) => {
-  const file = join(makeFolder(t), 'policy.json');
+  const file = join(makeTestFolder(t), 'policy.json');
   writeFileSync(file, OTHER_POLICY);
   const policy = ['--keystone-policy-file', file];
   const [modest, strict] = await Promise.all([
@@ -191,7 +201,7 @@ void t.test('no opinion, or a denial', async (t) => {
     startWebhookProcess(t, { keystoneUrl, pki, args: [...policy, '--deny-unmatched'] }),
   ]);
   const answerOf = async (webhook: typeof modest, body: unknown) =>
-    ((await webhook.post(body)).body as { status: unknown }).status;
+    ((await webhook.postReview(body)).body as { status: unknown }).status;
   t.strictSame(await answerOf(modest, review('v1')), {
     allowed: false,
     reason: 'no entry of the Keystone policy allows it',
@@ -224,7 +234,7 @@ void t.test('500 slow-loris connections disturb nobody', async (t) => {
   });
   await sleep(1_000);
   const times: number[] = [];
-  for (let round = 0; round < 300; round += 1) times.push((await webhook.post(review('v1'))).ms);
+  for (let round = 0; round < 300; round += 1) times.push((await webhook.postReview(review('v1'))).ms);
   const p99 = times.sort((one, other) => one - other)[296] ?? Infinity;
   t.ok(p99 < 100, `p99 ${p99.toFixed(1)} ms`);
   const startedAt = performance.now();
@@ -242,17 +252,17 @@ void t.test('it ends when it has answered', async (t) => {
     response.writeHead(401, { 'content-type': 'application/json' }).end('{"error":{"code":401}}');
   };
   standIn.answerNext(slow, 'GET /v3/auth/tokens');
-  const answer = webhook.reviewToken(makeGarbage(randomBytes));
+  const answer = webhook.reviewToken(makeFakeToken(randomBytes));
   await sleep(300);
   const ended = webhook.stop();
   await sleep(300);
-  t.match(await webhook.ask({ path: '/readyz' }), { status: 503, body: /shutting down/ });
+  t.match(await webhook.sendRequest({ path: '/readyz' }), { status: 503, body: /shutting down/ });
   t.strictSame(await answer, { authenticated: false });
   t.equal(await ended, 0);
 });
 
 void t.test('what it cannot start with', async (t) => {
-  const folder = makeFolder(t);
+  const folder = makeTestFolder(t);
   const junk = join(folder, 'junk');
   writeFileSync(junk, 'junk');
   const rows: readonly [args: readonly string[], says: RegExp][] = [

@@ -13,7 +13,7 @@ import { compileFunction, Script } from 'node:vm';
 import { compiledAssetName, BUNDLE_PARAMETERS } from '../../../src/plugin/packaged/bundle-format.ts';
 
 /** Compiles everything, and the same each time: hash tables have no seed of the run. */
-export const EAGER = ['--no-lazy', '--no-rehash-snapshot'];
+export const EAGER_FLAGS = ['--no-lazy', '--no-rehash-snapshot'];
 
 const VERSIONS_BYTES = 8;
 const FLAGS_AT = 12;
@@ -23,7 +23,7 @@ const FLAGS_AT = 12;
  *
  * @throws where there is none
  */
-export function takeFlagsOff(blob: Buffer): void {
+export function overwriteCodeFlags(blob: Buffer): void {
   const ours = new Script('').createCachedData();
   const versions = ours.subarray(0, VERSIONS_BYTES);
   let at = blob.indexOf(versions);

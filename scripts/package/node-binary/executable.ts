@@ -6,17 +6,17 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { fetchMember, readLocked } from '../../npm-package.ts';
+import { fetchPackageFile, readLockedPackage } from '../../npm-package.ts';
 import { compiledAssetName } from '../../../src/plugin/packaged/bundle-format.ts';
-import { blind } from './scrub-env-names.ts';
-import { EAGER, takeFlagsOff } from './code-cache.ts';
+import { scrubEnvNames } from './scrub-env-names.ts';
+import { EAGER_FLAGS, overwriteCodeFlags } from './code-cache.ts';
 import { dropLocalSymbols } from './mach-o-symbols.ts';
 import { signAdHoc } from './mach-o.ts';
 import { removeSignature } from './pe.ts';
-import { NAME, WEBHOOK_NAME } from '../product.ts';
-import { keepSeed } from './snapshot.ts';
-import { skipSourcePositions } from './source-positions.ts';
-import { executableOf, isHost } from '../targets.ts';
+import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from '../product.ts';
+import { disableRehashing } from './snapshot.ts';
+import { disableSourcePositions } from './source-positions.ts';
+import { executablePath, isHost } from '../targets.ts';
 import type { Target } from '../targets.ts';
 
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
@@ -32,12 +32,12 @@ export interface Program {
   /** Files in `dist` that it carries. */
   readonly bundles: readonly string[];
   /** Whether it carries the keyring's native part. */
-  readonly keyring: boolean;
+  readonly hasKeyring: boolean;
   /**
    * Whether it is started on every command of kubectl and over in a moment: then its code is carried compiled, and V8 keeps
    * the seed of its hash tables, which is nothing for what talks to strangers for months.
    */
-  readonly brief: boolean;
+  readonly isShortLived: boolean;
   /** Options of the Node inside. It takes no others: not from NODE_OPTIONS, and all arguments are ours. */
   readonly execArgv: readonly string[];
 }
@@ -63,16 +63,23 @@ const COMPILER = resolve('scripts/package/node-binary/code-cache.ts');
 
 /** The plugin: its hit path, and what else it needs in the bundles that it carries. */
 export function describePlugin(bundles: readonly string[]): Program {
-  return { name: NAME, main: 'out/executable.cjs', bundles, keyring: true, brief: true, execArgv: PLUGIN_ARGV };
+  return {
+    name: PROGRAM_NAME,
+    main: 'out/executable.cjs',
+    bundles,
+    hasKeyring: true,
+    isShortLived: true,
+    execArgv: PLUGIN_ARGV,
+  };
 }
 
 /** The webhook, in one bundle. */
-export const WEBHOOK: Program = {
-  name: WEBHOOK_NAME,
+export const WEBHOOK_PROGRAM: Program = {
+  name: WEBHOOK_PROGRAM_NAME,
   main: 'out/k8s-keystone-auth.cjs',
   bundles: [],
-  keyring: false,
-  brief: false,
+  hasKeyring: false,
+  isShortLived: false,
   // It lives for months in a container that has 256 MB.
   execArgv: ['--max-old-space-size=160', ...QUIET],
 };
@@ -80,8 +87,8 @@ export const WEBHOOK: Program = {
 const run = promisify(execFile);
 
 async function fetchAddon(name: string): Promise<Buffer> {
-  const { main } = JSON.parse((await fetchMember(name, 'package.json')).toString()) as { main: string };
-  return fetchMember(name, main);
+  const { main } = JSON.parse((await fetchPackageFile(name, 'package.json')).toString()) as { main: string };
+  return fetchPackageFile(name, main);
 }
 
 /** Before anything is put in: afterwards it would lose that. Returns the program that did it. */
@@ -107,14 +114,15 @@ async function runNode(flags: readonly string[], words: readonly string[], cwd: 
  * compiled for the platform that it is compiled on only.
  */
 async function makeBlob(target: Target, program: Program, staging: string): Promise<void> {
-  const { main, bundles, keyring, brief, execArgv } = program;
+  const { main, bundles, hasKeyring, isShortLived, execArgv } = program;
   await copyFile(main, join(staging, 'main.cjs'));
   for (const name of bundles) await copyFile(join('dist', name), join(staging, name));
-  if (keyring) await writeFile(join(staging, KEYRING_ASSET), await fetchAddon(target.keyring));
-  const compiled = brief && isHost(target);
-  if (compiled) await runNode([...EAGER, '--disable-warning=ExperimentalWarning'], [COMPILER, ...bundles], staging);
+  if (hasKeyring) await writeFile(join(staging, KEYRING_ASSET), await fetchAddon(target.keyringPackage));
+  const compiled = isShortLived && isHost(target);
+  if (compiled)
+    await runNode([...EAGER_FLAGS, '--disable-warning=ExperimentalWarning'], [COMPILER, ...bundles], staging);
   const code = compiled ? bundles.map(compiledAssetName) : [];
-  const assets = [...bundles, ...code, ...(keyring ? [KEYRING_ASSET] : [])].toSorted();
+  const assets = [...bundles, ...code, ...(hasKeyring ? [KEYRING_ASSET] : [])].toSorted();
   const config = {
     main: 'main.cjs',
     output: 'blob',
@@ -127,42 +135,42 @@ async function makeBlob(target: Target, program: Program, staging: string): Prom
     assets: Object.fromEntries(assets.map((name) => [name, name])),
   };
   await writeFile(join(staging, 'sea.json'), JSON.stringify(config));
-  await runNode(compiled ? EAGER : [], ['--experimental-sea-config', 'sea.json'], staging);
+  await runNode(compiled ? EAGER_FLAGS : [], ['--experimental-sea-config', 'sea.json'], staging);
   if (!compiled) return;
   const blob = await readFile(join(staging, 'blob'));
-  takeFlagsOff(blob);
+  overwriteCodeFlags(blob);
   await writeFile(join(staging, 'blob'), blob);
 }
 
 /** What became of a target. */
-export interface Made {
+export interface BuiltExecutable {
   readonly path: string;
   /** What should be known about it. */
   readonly notes: readonly string[];
 }
 
 /** Makes the executable of a program for a target. */
-export async function makeExecutable(target: Target, program: Program): Promise<Made> {
-  const { version } = await readLocked(target.node);
+export async function makeExecutable(target: Target, program: Program): Promise<BuiltExecutable> {
+  const { version } = await readLockedPackage(target.nodePackage);
   // A blob can only be read by the version that wrote it.
   if (process.version !== `v${version}`) throw new Error(`made by Node ${process.version}, but ${version} is embedded`);
-  const path = executableOf(target, program.name);
+  const path = executablePath(target, program.name);
   const notes: string[] = [];
   await mkdir(dirname(path), { recursive: true });
   const staging = await mkdtemp(join(dirname(path), '.making-'));
   try {
     await makeBlob(target, program, staging);
     const file = join(staging, 'node');
-    await writeFile(file, await fetchMember(target.node, target.program), { mode: 0o755 });
+    await writeFile(file, await fetchPackageFile(target.nodePackage, target.nodeFile), { mode: 0o755 });
     if (target.strippers.length > 0) {
       const stripper = await strip(file, target.strippers);
       if (stripper === undefined) notes.push(`not stripped: there is none of ${target.strippers.join(', ')}`);
     }
     let node: Buffer = await readFile(file);
     if (target.format === 'pe') node = removeSignature(node);
-    blind(node);
-    if (program.brief && target.bare !== true) keepSeed(node, process.versions.v8);
-    if (program.brief && target.format === 'elf') skipSourcePositions(node);
+    scrubEnvNames(node);
+    if (program.isShortLived && target.hasNoSnapshot !== true) disableRehashing(node, process.versions.v8);
+    if (program.isShortLived && target.format === 'elf') disableSourcePositions(node);
     await writeFile(file, node);
     const postject = resolve('node_modules/postject/dist/cli.js');
     const segment = target.format === 'mach-o' ? ['--macho-segment-name', 'NODE_SEA'] : [];

@@ -6,7 +6,7 @@
  */
 
 /** Read by Node's own native code, OpenSSL or ICU. What JavaScript reads is for the sources to deal with. */
-export const UNSEEN: readonly string[] = [
+export const SCRUBBED_NAMES: readonly string[] = [
   'ICU_TIMEZONE_FILES_DIR',
   'NODE_COMPILE_CACHE',
   'NODE_DEBUG_NATIVE',
@@ -24,7 +24,7 @@ export const UNSEEN: readonly string[] = [
 ];
 
 /** Where a name stands as a string of C: between two NULs. Not in V8's snapshot, where its length precedes it. */
-export function findNames(program: Buffer, name: string): number[] {
+export function findNameOffsets(program: Buffer, name: string): number[] {
   const found: number[] = [];
   const wanted = Buffer.from(`\0${name}\0`, 'latin1');
   for (let at = program.indexOf(wanted); at >= 0; at = program.indexOf(wanted, at + 1)) {
@@ -38,9 +38,9 @@ export function findNames(program: Buffer, name: string): number[] {
  * Empties these names in place.
  * @throws where one is not there: then this Node reads it in another way, which wants to be looked at
  */
-export function blind(program: Buffer): void {
-  for (const name of UNSEEN) {
-    const places = findNames(program, name);
+export function scrubEnvNames(program: Buffer): void {
+  for (const name of SCRUBBED_NAMES) {
+    const places = findNameOffsets(program, name);
     if (places.length === 0) throw new Error(`this Node does not hold the name ${name}`);
     for (const at of places) program.fill(0, at, at + name.length);
   }

@@ -15,7 +15,7 @@ const REHASHABLE_AT = -12;
 const CONTEXTS = 4;
 
 /** Where the header of V8's snapshot says whether it can be rehashed; undefined where there is no snapshot. */
-export function findRehashable(program: Buffer, v8: string): number | undefined {
+export function findRehashFlag(program: Buffer, v8: string): number | undefined {
   const version = Buffer.alloc(VERSION_BYTES);
   version.write(v8, 'latin1');
   const found: number[] = [];
@@ -31,8 +31,8 @@ export function findRehashable(program: Buffer, v8: string): number | undefined 
  * @param v8 the version of V8 that the program holds
  * @throws where it is not found: then this Node keeps it in another way, which wants to be looked at
  */
-export function keepSeed(program: Buffer, v8: string): void {
-  const at = findRehashable(program, v8);
+export function disableRehashing(program: Buffer, v8: string): void {
+  const at = findRehashFlag(program, v8);
   if (at === undefined || program.readUInt32LE(at) !== 1) throw new Error(`no snapshot of V8 ${v8} that is rehashed`);
   program.writeUInt32LE(0, at);
 }

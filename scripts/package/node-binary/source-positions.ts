@@ -59,7 +59,7 @@ function findStart(program: Buffer): { readonly start: Buffer; readonly code: Bu
 }
 
 /** Whether that function does nothing. */
-export function isSkipped(program: Buffer): boolean {
+export function isSourcePositionsDisabled(program: Buffer): boolean {
   const found = findStart(program);
   return found?.start.equals(found.code) === true;
 }
@@ -70,7 +70,7 @@ export function isSkipped(program: Buffer): boolean {
  * @param program an ELF file
  * @throws where it is not found: then this Node is made in another way, which wants to be looked at
  */
-export function skipSourcePositions(program: Buffer): void {
+export function disableSourcePositions(program: Buffer): void {
   const found = findStart(program);
   if (found === undefined) throw new Error(`this Node has no ${SYMBOL}`);
   found.code.copy(found.start);

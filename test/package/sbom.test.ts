@@ -1,0 +1,47 @@
+/** Whoever gets an executable can see what is in it, and has the licences that have to go along. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import t from 'tap';
+import { TARGETS } from '../../scripts/package/targets.ts';
+import { skipWithout } from '../support/stress.ts';
+import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
+
+interface Sbom {
+  readonly bomFormat: string;
+  readonly metadata: { readonly component: { readonly name: string; readonly version: string } };
+  readonly components: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly hashes: readonly object[];
+  }[];
+}
+
+const skip = (name: string): string | false =>
+  PACKAGED_EXECUTABLE === undefined
+    ? 'npm test -- --packaged'
+    : skipWithout(`out/${name}`, () => existsSync(`out/${name}/sbom.cdx.json`));
+
+for (const { name, nodePackage, keyringPackage } of TARGETS) {
+  await t.test(name, { skip: skip(name) }, async (t) => {
+    const sbom = JSON.parse(readFileSync(`out/${name}/sbom.cdx.json`, 'utf8')) as Sbom;
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    t.equal(sbom.bomFormat, 'CycloneDX');
+    t.match(sbom.metadata.component, { name: 'client-keystone-auth', version });
+    const names = sbom.components.map((component) => component.name);
+    for (const carried of ['got', 'yargs', 'yargs-parser', '@inquirer/core', nodePackage, keyringPackage])
+      t.ok(names.includes(carried), carried);
+    for (const tool of ['esbuild', 'tap', 'typescript', 'postject'])
+      t.notOk(names.includes(tool), `${tool} stays here`);
+    t.equal(sbom.components.find((component) => component.name === nodePackage)?.version, process.versions.node);
+    t.ok(sbom.components.every(({ hashes }) => hashes.length > 0));
+
+    const licenses = readFileSync(`out/${name}/THIRD-PARTY-LICENSES.txt`, 'utf8');
+    for (const { name: carried, version: of } of sbom.components)
+      t.ok(licenses.includes(`\n${carried} ${of} (`), `the licence of ${carried}`);
+    t.match(licenses, 'Node.js is licensed for use as follows');
+  });
+}
+
+await t.test('the checksums', { skip: PACKAGED_EXECUTABLE === undefined && 'npm test -- --packaged' }, async (t) => {
+  t.match(execFileSync('sha256sum', ['--check', 'SHA256SUMS'], { cwd: 'out', encoding: 'utf8' }), /^linux-\S+: OK$/m);
+});

@@ -1,0 +1,314 @@
+/**
+ * Two settings that differ in one thing are two logins, always: the token of one project in the hands of another is the
+ * worst that a cache can do. In one process and without kubectl, because hundreds of settings are the point; the code
+ * is that of the program from its first line after the Host on.
+ */
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { makePki } from '../../scripts/pki.ts';
+import { openTokenCache } from '../../src/plugin/cache/token-cache.ts';
+import { parseExecInfo } from '../../src/plugin/exec/exec-info.ts';
+import { getExecCredential } from '../../src/plugin/login/get-token.ts';
+import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
+import type { Host } from '../../src/shared/base/host.ts';
+import { checkNoProblems, formatSeconds, pickSize, parseToken } from '../support/stress.ts';
+import { fakeHost } from '../support/fake-host.ts';
+import { startKeystoneForTest } from '../support/check-run.ts';
+import { makeExecInfo } from '../support/run-plugin.ts';
+import type { Handler } from '../support/stand-in-keystone.ts';
+
+t.setTimeout(pickSize(600_000, 170_000));
+
+type EnvVars = Readonly<Record<string, string>>;
+
+const uid = process.geteuid?.();
+const RELEVANT = new Set(['password', 'token', 'application_credential']);
+
+/** Lets everybody in, as whoever they say that they are, with a token that was never given before. */
+function giveEachTheirOwn(): Handler {
+  let count = 0;
+  return ({ body, method }, response) => {
+    const auth = (body as { auth?: { identity?: Record<string, never>; scope?: Record<string, never> } } | undefined)
+      ?.auth;
+    const identity = auth?.identity ?? {};
+    const given = Object.entries(identity).find(([name]) => RELEVANT.has(name))?.[1] as
+      { id?: string; name?: string; user?: object } | undefined;
+    const { user = { id: 'u', name: 'u', domain: {} } } = given ?? {};
+    const scope = typeof auth?.scope === 'object' ? auth.scope : {};
+    count += 1;
+    const token = {
+      methods: ['password'],
+      user,
+      expires_at: new Date(Date.now() + 3_600_000).toISOString(),
+      ...scope,
+      application_credential: { id: given?.id, name: given?.name },
+    };
+    response.writeHead(method === 'POST' ? 201 : 200, { 'x-subject-token': `gAAAA-${String(count).padStart(6, '0')}` });
+    response.end(JSON.stringify({ token }));
+  };
+}
+
+interface Differing {
+  readonly what: string;
+  readonly env: EnvVars;
+
+  readonly info?: string;
+}
+
+const BASE = {
+  OS_USERNAME: 'alice',
+  OS_USER_DOMAIN_NAME: 'acme',
+  OS_PASSWORD: 'x',
+  OS_PROJECT_NAME: 'web',
+  OS_PROJECT_DOMAIN_NAME: 'acme',
+};
+
+const without = (env: EnvVars, ...names: readonly string[]): EnvVars =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !names.includes(name)));
+
+/** All near to each other: the same letters, borders elsewhere, an id that is another's name. */
+const NAMES = ['a', 'A', 'aa', 'a a', 'a,a', 'a/a', 'a:a', '1:a', 'a\n', 'ä', 'ä', '-', 'a|b', 'a=b', '"a"', 'alice '];
+
+function listDiffering(urls: readonly string[], tlsUrl: string, files: readonly string[], ca: string): Differing[] {
+  const [url = ''] = urls;
+  const base: EnvVars = { OS_AUTH_URL: url, ...BASE };
+  const none = without(base, 'OS_PROJECT_NAME', 'OS_PROJECT_DOMAIN_NAME');
+  const project = { OS_PROJECT_NAME: 'web', OS_PROJECT_DOMAIN_NAME: 'acme' };
+  const credential = { OS_AUTH_URL: url, OS_APPLICATION_CREDENTIAL_SECRET: 's' };
+  const owner = { OS_USERNAME: 'alice', OS_USER_DOMAIN_NAME: 'acme' };
+  const tls: EnvVars = { ...base, OS_AUTH_URL: tlsUrl };
+  const byName = (name: string): Differing[] => [
+    { what: 'user', env: { ...base, OS_USERNAME: `u${name}` } },
+    { what: 'user by id', env: { ...without(base, 'OS_USERNAME', 'OS_USER_DOMAIN_NAME'), OS_USER_ID: `u${name}` } },
+    { what: 'user domain', env: { ...base, OS_USER_DOMAIN_NAME: `d${name}` } },
+    { what: 'user domain by id', env: { ...without(base, 'OS_USER_DOMAIN_NAME'), OS_USER_DOMAIN_ID: `d${name}` } },
+    { what: 'project', env: { ...base, OS_PROJECT_NAME: `p${name}` } },
+    { what: 'project by id', env: { ...none, OS_PROJECT_ID: `p${name}` } },
+    { what: 'project domain', env: { ...base, OS_PROJECT_DOMAIN_NAME: `d${name}` } },
+    {
+      what: 'project domain by id',
+      env: { ...without(base, 'OS_PROJECT_DOMAIN_NAME'), OS_PROJECT_DOMAIN_ID: `d${name}` },
+    },
+    { what: 'domain', env: { ...none, OS_DOMAIN_NAME: `d${name}` } },
+    { what: 'domain by id', env: { ...none, OS_DOMAIN_ID: `d${name}` } },
+    { what: 'credential', env: { ...credential, OS_APPLICATION_CREDENTIAL_ID: `c${name}` } },
+    { what: 'credential by name', env: { ...credential, ...owner, OS_APPLICATION_CREDENTIAL_NAME: `c${name}` } },
+    {
+      what: "credential's user",
+      env: { ...credential, ...owner, OS_APPLICATION_CREDENTIAL_NAME: 'c', OS_USERNAME: `u${name}` },
+    },
+    {
+      what: "credential's user's domain",
+      env: { ...credential, ...owner, OS_APPLICATION_CREDENTIAL_NAME: 'c', OS_USER_DOMAIN_NAME: `d${name}` },
+    },
+  ];
+  return [
+    { what: 'base', env: base },
+    { what: 'system', env: { ...none, OS_SYSTEM_SCOPE: 'all' } },
+    { what: 'unscoped', env: { ...none, OS_UNSCOPED: 'true' } },
+    { what: 'default scope', env: none },
+    ...urls.slice(1).map((OS_AUTH_URL) => ({ what: 'URL', env: { ...base, OS_AUTH_URL } })),
+    ...files.map((OS_CACERT) => ({ what: 'CA file', env: { ...tls, OS_CACERT } })),
+    { what: 'insecure', env: { ...tls, OS_CACERT: ca, OS_INSECURE: 'true' } },
+    ...NAMES.slice(0, 8).flatMap((name) => [
+      {
+        what: 'token and project',
+        env: { OS_AUTH_URL: url, OS_TOKEN: `t${name.trim()}`.replaceAll(/[^!-~]/g, '_'), ...project },
+      },
+    ]),
+    ...NAMES.flatMap(byName),
+    ...Array.from({ length: 1_000 }, (_, index) => byName(`-${index}`)).flat(),
+  ];
+}
+
+interface TokenResult {
+  readonly hit: boolean;
+  readonly token: string;
+}
+
+/** What the program does, without a process. */
+async function ask(folder: string, { env, info }: Differing): Promise<TokenResult> {
+  const all: EnvVars = {
+    ...env,
+    CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder,
+    ...(info === undefined ? {} : { KUBERNETES_EXEC_INFO: info }),
+  };
+  const host: Host = fakeHost({ env: all, uid, now: Date.now, home: () => folder });
+  const found = findCachedCredential(host);
+  const warnings: string[] = [];
+  const reporter = {
+    warn: (text: string) => warnings.push(text),
+    info: () => undefined,
+    progress: () => undefined,
+    debug: () => undefined,
+  };
+  const document =
+    found ??
+    (await getExecCredential({
+      host,
+      execInfo: parseExecInfo(info),
+      flags: new Map(),
+      reporter,
+      userAgent: 'test',
+      onFastPath: true,
+    }));
+  return { hit: found !== undefined, token: parseToken(document) ?? `none: ${document}` };
+}
+
+await t.test('settings that differ in one thing', async (t) => {
+  const size = pickSize(500, 120);
+  const folder = t.testdir();
+  const pki = await makePki(join(folder, 'pki'));
+  const plain = await Promise.all([startKeystoneForTest(t), startKeystoneForTest(t)]);
+  const secure = await startKeystoneForTest(t, { tls: pki.server });
+  const handler = giveEachTheirOwn();
+  for (const standIn of [...plain, secure]) standIn.answerAlways(handler);
+  const logins = (): number => [...plain, secure].reduce((sum, { requests }) => sum + requests.length, 0);
+  // Another text around the same certificate trusts the same, and is another file all the same.
+  const files = Array.from({ length: 8 }, (_, index) => {
+    const path = join(folder, `ca-${index}.pem`);
+    writeFileSync(path, `${readFileSync(pki.ca, 'utf8')}# ${index}\n`);
+    return path;
+  });
+  const paths = ['', '/a', '/a/b', '/A', '/a%20b', '/identity', '/v2/a'].map((path) => `${path}/v3`);
+  const urls = plain.flatMap(({ url }) =>
+    [url, url.replace('127.0.0.1', 'localhost')].flatMap((origin) => paths.map((path) => origin + path)),
+  );
+  const list = listDiffering(urls, `${secure.url}/v3`, files, pki.ca);
+  const seen = new Set<string>();
+  const distinct = list.filter(({ env }) => {
+    const text = JSON.stringify(Object.entries(env).toSorted());
+    return !seen.has(text) && seen.add(text);
+  });
+  const configurations = distinct.slice(0, size);
+  t.equal(configurations.length, size);
+
+  const problems: string[] = [];
+  const given = new Map<string, string>();
+  const keys = new Set<string>();
+  let hits = 0;
+  const startedAt = performance.now();
+  // The folder holds some hundred files; all of its configurations are there at once, and the base among them.
+  for (let from = 0; from < size; from += 100) {
+    const cache = join(folder, `cache-${from}`);
+    const batch = configurations.slice(from, from + 100);
+    const first: string[] = [];
+    for (const configuration of batch) {
+      const before = logins();
+      const { hit, token } = await ask(cache, configuration);
+      const what = `${configuration.what} ${JSON.stringify(configuration.env)}`;
+      if (hit || logins() === before) problems.push(`${what}: no login of its own`);
+      const other = given.get(token);
+      if (other !== undefined) problems.push(`${what}: has the token of ${other}`);
+      given.set(token, what);
+      first.push(token);
+    }
+    const before = logins();
+    for (const [index, configuration] of batch.entries()) {
+      const { hit, token } = await ask(cache, configuration);
+      const own = token === first[index];
+      if (own && (hit || configuration.env['OS_INSECURE'] !== undefined)) hits += 1;
+      else problems.push(`${configuration.what} again: ${own ? 'no hit' : `the token of ${given.get(token) ?? '?'}`}`);
+    }
+    if (logins() !== before) problems.push(`${logins() - before} logins on repeat`);
+    for (const name of readdirSync(cache).filter((file) => file.endsWith('.token'))) keys.add(name);
+  }
+  t.equal(keys.size, size, 'each has a key of its own, also across the folders');
+  checkNoProblems(
+    t,
+    problems,
+    `${size} configurations: ${given.size} logins, ${hits}/${size} hits on repeat, ${problems.length} cross-hits, ` +
+      formatSeconds(performance.now() - startedAt),
+  );
+});
+
+await t.test('the hit path tells clusters apart', async (t) => {
+  const standIn = await startKeystoneForTest(t);
+  standIn.answerAlways(giveEachTheirOwn());
+  const env = { OS_AUTH_URL: `${standIn.url}/v3`, ...BASE };
+  const folder = join(t.testdir(), 'cache');
+  const infoOf = (server: string) => makeExecInfo({ cluster: { server } });
+  const first = await ask(folder, { what: '', env, info: infoOf('https://a') });
+  const other = await ask(folder, { what: '', env, info: infoOf('https://b') });
+  t.notOk(other.hit, 'another cluster is looked at by the slow path');
+  t.equal(other.token, first.token, 'which finds that it is the same identity');
+  t.ok((await ask(folder, { what: '', env, info: infoOf('https://b') })).hit);
+});
+
+await t.test('each byte of the files is turned over', async (t) => {
+  const standIn = await startKeystoneForTest(t);
+  standIn.answerAlways(giveEachTheirOwn());
+  const configuration: Differing = { what: '', env: { OS_AUTH_URL: `${standIn.url}/v3`, ...BASE } };
+  const base = t.testdir();
+  const template = join(base, 'template');
+  const folder = join(base, 'cache');
+  const origin = await ask(folder, configuration);
+  cpSync(folder, template, { recursive: true, preserveTimestamps: true });
+  const names = readdirSync(folder).filter((name) => /\.(?:token|alias)$/.test(name));
+  t.equal(names.length, 2);
+  const problems: string[] = [];
+  let flips = 0;
+  let logins = 0;
+  for (const name of names) {
+    const bytes = readFileSync(join(template, name));
+    for (let index = 0; index < bytes.length; index += pickSize(1, 7)) {
+      cpSync(template, folder, { recursive: true, preserveTimestamps: true });
+      const broken = Buffer.from(bytes);
+      broken[index] = (bytes[index] ?? 0) ^ (1 << (index % 8));
+      writeFileSync(join(folder, name), broken);
+      // A bit turns over without a trace in the file's times, which say when it ends.
+      const { atime, mtime } = statSync(join(template, name));
+      utimesSync(join(folder, name), atime, mtime);
+      const before = standIn.requests.length;
+      const { hit, token } = await ask(folder, configuration);
+      flips += 1;
+      if (hit) problems.push(`${name} byte ${index}: served`);
+      const loggedIn = standIn.requests.length > before;
+      if (loggedIn) logins += 1;
+      if (!loggedIn && token !== origin.token) problems.push(`${name} byte ${index}: ${token}`);
+      if (!(await ask(folder, configuration)).hit) problems.push(`${name} byte ${index}: not healed`);
+    }
+  }
+  checkNoProblems(
+    t,
+    problems,
+    `${flips} bytes turned over: ${problems.length} served or failed, ${logins} new logins, all healed`,
+  );
+});
+
+await t.test('ten thousand logins leave little behind', async (t) => {
+  const count = pickSize(10_000, 600);
+  const folder = join(t.testdir(), 'cache');
+  mkdirSync(folder, { mode: 0o700 });
+  const startedAt = performance.now();
+  const warnings: string[] = [];
+  const host = fakeHost({ env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder }, uid, now: Date.now });
+  let most = 0;
+  for (let index = 0; index < count; index += 1) {
+    const cache = await openTokenCache({
+      host,
+      storage: 'file',
+      isForKubectl: false,
+      warn: (text) => warnings.push(text),
+    });
+    const key = index.toString(16).padStart(4, '0').split('').toReversed().join('').padEnd(64, '0');
+    const release = await cache.lock(key, {
+      maxWaitMs: 1_000,
+      isNoLongerNeeded: () => Promise.resolve(false),
+      onLongWait: () => undefined,
+    });
+    const now = Date.now();
+    const record = { token: `t${index}`, receivedAt: now, expiresAt: now + 3_600_000, endpoint: 'http://127.0.0.1/v3' };
+    await cache.store(key, record, [[`f${key.slice(1)}`, { key, apiVersion: undefined, files: [] }]]);
+    release?.();
+    if (index % 500 === 499) most = Math.max(most, readdirSync(folder).length);
+  }
+  t.strictSame(warnings, []);
+  const left = readdirSync(folder).length;
+  t.ok(
+    Math.max(left, most) <= 600,
+    `${count} logins: ${left} files, at most ${most}, ${formatSeconds(performance.now() - startedAt)}`,
+  );
+  t.comment(`${count} logins: ${left} files, at most ${most}, ${formatSeconds(performance.now() - startedAt)}`);
+});

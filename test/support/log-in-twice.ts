@@ -1,0 +1,90 @@
+/** A login that has to be right twice: once with the server's help, once without. */
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { checkFailure, checkSuccess } from './check-run.ts';
+import type { ExecCredentialStatus } from './check-run.ts';
+import { makeHome, runPlugin } from './run-plugin.ts';
+import type { Home, RunResult } from './run-plugin.ts';
+import type { StandInKeystone } from './stand-in-keystone.ts';
+import { listRequests } from './test-environment.ts';
+import type { WatchedAddress } from './test-environment.ts';
+
+/** What arrived at a server, `METHOD PATH` each, the oldest first. */
+export type RequestLog = () => string[];
+
+export const openStandInLog =
+  (standIn: StandInKeystone): RequestLog =>
+  () =>
+    standIn.requests.map(({ method, path }) => `${method} ${path}`);
+
+/** With the status behind each. */
+export const openWatchedLog =
+  (mark: WatchedAddress): RequestLog =>
+  () =>
+    listRequests(mark).map(({ method, path, status }) => `${method} ${path} ${status}`);
+
+export interface LoginAttempt {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly args?: readonly string[];
+  readonly requestLog: RequestLog;
+  /** What must arrive. */
+  readonly requests: readonly string[];
+  /** What must be nowhere but in the requests. */
+  readonly secrets?: readonly string[];
+  readonly home?: Home;
+}
+
+export function makeTestHome(t: Test): Home {
+  const home = makeHome();
+  t.teardown(() => home.remove());
+  return home;
+}
+
+function readAll(folder: string): string[] {
+  // A run that ends early keeps nothing.
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+    entry.isFile() ? [readFileSync(join(entry.parentPath, entry.name), 'utf8')] : [],
+  );
+}
+
+function checkNoSecretLeft(t: Test, home: Home, ran: RunResult, secrets: readonly string[]): void {
+  const kept = readAll(home.cache);
+  const all = [ran.stdout, ran.stderr, ...kept].join('\n');
+  t.notOk(
+    secrets.some((secret) => all.includes(secret)),
+    'no secret is printed or kept',
+  );
+}
+
+/** Logs in twice. */
+export async function logInTwice(
+  t: Test,
+  attempt: LoginAttempt,
+  warnings: readonly (string | RegExp)[] = [],
+): Promise<ExecCredentialStatus> {
+  const { env, args = [], requestLog, requests, secrets = [], home = makeTestHome(t) } = attempt;
+  const before = requestLog().length;
+  const first = await runPlugin({ home, env, args });
+  const credential = checkSuccess(t, first, warnings);
+  t.strictSame(requestLog().slice(before), requests);
+  const second = await runPlugin({ home, env, args });
+  t.strictSame(second, { status: 0, signal: null, stdout: first.stdout, stderr: '' }, 'the cache says the same');
+  t.equal(requestLog().length, before + requests.length, 'the second run asks nobody');
+  checkNoSecretLeft(t, home, first, secrets);
+  return credential;
+}
+
+/** Logs in, which must fail, with no more requests than those. */
+export async function checkFailedLogin(
+  t: Test,
+  { env, args = [], requestLog, requests, secrets = [], home = makeTestHome(t) }: LoginAttempt,
+  { status, says }: { status: number; says: readonly (string | RegExp)[] },
+): Promise<void> {
+  const before = requestLog().length;
+  const ran = await runPlugin({ home, env, args });
+  checkFailure(t, ran, status, { says });
+  t.strictSame(requestLog().slice(before), requests, 'exactly these requests');
+  checkNoSecretLeft(t, home, ran, secrets);
+}

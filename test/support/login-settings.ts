@@ -1,0 +1,31 @@
+// What a user of the real Keystone puts into the environment, piece by piece; and what must then be nowhere to be seen.
+
+import type { ApplicationCredential, NamedEntity, Tenancy, User } from './tenancy.ts';
+
+type EnvVars = Readonly<Record<string, string>>;
+
+export function asUser(user: User, domain: NamedEntity): EnvVars {
+  return { OS_USERNAME: user.name, OS_USER_DOMAIN_NAME: domain.name, OS_PASSWORD: user.password };
+}
+
+export function asUserById(user: User): EnvVars {
+  return { OS_USER_ID: user.id, OS_PASSWORD: user.password };
+}
+
+export function asApplicationCredential(credential: ApplicationCredential): EnvVars {
+  return { OS_APPLICATION_CREDENTIAL_ID: credential.id, OS_APPLICATION_CREDENTIAL_SECRET: credential.secret };
+}
+
+export function onProject(project: Pick<NamedEntity, 'name'>, domain: NamedEntity): EnvVars {
+  return { OS_PROJECT_NAME: project.name, OS_PROJECT_DOMAIN_NAME: domain.name };
+}
+
+/** Everything that a person or Keystone has chosen to be known by nobody else. */
+export function listSecrets({ users, applicationCredentials }: Tenancy): string[] {
+  return [
+    ...Object.values(users).map(({ password }) => password),
+    ...Object.values(applicationCredentials).map(({ secret }) => secret),
+    users.mfa.totpSecret,
+    users.phone.totpSecret,
+  ];
+}

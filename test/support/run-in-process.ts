@@ -1,0 +1,27 @@
+/** Runs a command within the test, on a machine that is none: for what needs no process of its own. */
+import { runCommand } from '../../src/plugin/commands/run-command.ts';
+import type { Host } from '../../src/shared/base/host.ts';
+import { fakeHost } from './fake-host.ts';
+
+export interface CommandOutput {
+  readonly status: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command that is no get-token; all that it says. */
+export async function runInProcess(parts: Partial<Host>): Promise<CommandOutput> {
+  let [stdout, stderr] = ['', ''];
+  let status: number | undefined;
+  const host = fakeHost({
+    ...parts,
+    writeOut: (text) => {
+      stdout += text;
+      return undefined;
+    },
+    writeErr: (text) => (stderr += text),
+    setExitStatus: (value) => (status = value),
+  });
+  await runCommand(host);
+  return { status, stdout, stderr };
+}

@@ -1,0 +1,119 @@
+import t from 'tap';
+import { isGetTokenCommand, listWords, parseGetTokenCommand } from '../../src/plugin/cli/parse-command-line.ts';
+import type { CommandLine } from '../../src/plugin/cli/parse-command-line.ts';
+import { findCommand } from '../../src/plugin/commands/find-command.ts';
+import { COMMANDS } from '../../src/plugin/commands/registry.ts';
+import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import { runInProcess } from '../support/run-in-process.ts';
+import type { CommandOutput } from '../support/run-in-process.ts';
+
+const CANARY = 'canary-secret-value';
+
+const parse = (argv: readonly string[]): CommandLine => parseGetTokenCommand(argv);
+
+const run = (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CommandOutput> =>
+  runInProcess({ argv, env });
+
+void t.test('get-token is what happens anyway', async (t) => {
+  t.same(parse(['get-token', '--user-name', 'a']).flags, parse(['--user-name', 'a']).flags);
+  for (const argv of [[], ['get-token'], ['--user-name', 'whoami'], ['-v', '--os-cloud=x', 'get-token', '--version']]) {
+    t.ok(isGetTokenCommand(argv), argv.join(' '));
+  }
+  for (const argv of [['whoami'], ['--os-cloud', 'x', 'whoami'], ['--help'], ['get-token', '--help']]) {
+    t.notOk(isGetTokenCommand(argv), argv.join(' '));
+  }
+});
+
+void t.test('words are what no flag takes', async (t) => {
+  t.same(listWords(['--os-cloud', 'prod', 'cache', 'list', '-o', 'json']).slice(0, 2), ['cache', 'list']);
+});
+
+void t.test('mistakes are named, values are not', async (t) => {
+  const check = (argv: string[], message: RegExp): void => {
+    let error: unknown;
+    try {
+      parse(argv);
+    } catch (caught) {
+      error = caught;
+    }
+    t.match(error, { code: 'usage', message });
+    t.notMatch(String(error), new RegExp(CANARY));
+  };
+  check([`--pasword=${CANARY}`], /unknown option --pasword/);
+  check(['--pasword', CANARY], /unknown option --pasword/);
+  check([`-p${CANARY}`], /unknown option -p/);
+  check([CANARY], /unexpected argument/);
+  check(['get-token', CANARY], /unexpected argument/);
+  check(['--password', 'my', CANARY], /unexpected argument/);
+  check(['--', CANARY], /unexpected argument/);
+  check(['--user-name'], /--user-name needs a value/);
+  check(['--user-id=x', '--password'], /--password needs a value/);
+  check(['--no-insecure'], /unknown option --no-insecure/);
+  check(['--userName=x'], /unknown option --userName/);
+});
+
+void t.test('a command that does not exist is refused, and what was typed is not repeated', async (t) => {
+  for (const argv of [[CANARY], ['whoami', CANARY], ['whoami', '--bogus'], ['whoami', '--output=xml']]) {
+    const { status, stdout, stderr } = await run(argv);
+    t.equal(status, argv.includes('--output=xml') ? 3 : 2, argv.join(' '));
+    t.equal(stdout, '');
+    t.match(stderr, /^client-keystone-auth: [^\n]*; [^\n]*\n$/);
+    t.notMatch(stderr, new RegExp(CANARY));
+  }
+  t.throws(() => findCommand(['nothing']), { code: 'usage' });
+});
+
+void t.test('--help names every flag with its variables, in groups, and no value of any', async (t) => {
+  const variables = Object.fromEntries(OPTIONS.flatMap((option) => (option.env ?? []).map((name) => [name, CANARY])));
+  const { stdout: text, status } = await run(['--help'], variables);
+  t.equal(status, 0);
+  for (const option of OPTIONS) {
+    if (option.flag !== false) t.ok(text.includes(`--${option.name}`), option.name);
+    if (option.flag !== false) for (const name of option.env ?? []) t.ok(text.includes(name), name);
+  }
+  t.notMatch(text, new RegExp(CANARY));
+  t.match(text, /\nKeystone:\n[^]*\nUser:\n[^]*\nScope:\n[^]*\nTLS:\n/);
+  for (const { words, summary } of COMMANDS) t.ok(text.includes(words.join(' ')), `${words.join(' ')}: ${summary}`);
+});
+
+void t.test('--help of each command says what it takes', async (t) => {
+  for (const { words, options, examples, arguments: own = [] } of COMMANDS) {
+    const { stdout, status, stderr } = await run([...words, '--help']);
+    t.same({ status, stderr }, { status: 0, stderr: '' }, words.join(' '));
+    for (const { name } of options) t.ok(stdout.includes(`--${name}`), `${words.join(' ')} --${name}`);
+    for (const { name } of own) t.ok(stdout.includes(name), `${words.join(' ')} ${name}`);
+    for (const { line } of examples) t.ok(stdout.includes(line.split(' ')[0] ?? ''), line);
+    t.ok(examples.length > 0, `${words.join(' ')} has an example`);
+  }
+});
+
+void t.test('names of commands and of their options do not clash', async (t) => {
+  const names = COMMANDS.map(({ words }) => words.join(' '));
+  t.equal(new Set(names).size, names.length);
+  for (const { words, options } of COMMANDS) {
+    for (const option of options) {
+      t.equal(
+        OPTIONS.find(({ name }) => name === option.name),
+        undefined,
+        `${words.join(' ')} --${option.name}`,
+      );
+    }
+  }
+});
+
+void t.test('switches and levels', async (t) => {
+  const on = (argv: string[]): unknown => parse(argv).flags.get('insecure')?.value;
+  t.equal(on(['--insecure']), 'true');
+  t.equal(on(['--insecure=true']), 'true');
+  t.equal(on(['--insecure=false']), 'false');
+  t.equal(on([]), undefined);
+  const level = (argv: string[]): unknown => parse(argv).flags.get('verbose')?.value;
+  t.equal(level(['-v']), '1');
+  t.equal(level(['-vvv']), '3');
+  t.equal(level(['-v', '--verbose']), '2');
+  t.equal(level(['-vvvvvv']), '3');
+  t.equal(level(['--verbose=2']), '2');
+  t.equal(level(['--verbose=true']), '1');
+  t.equal(level(['--verbose=false']), undefined);
+  t.throws(() => level(['--verbose=7']), { code: 'config-invalid' });
+});

@@ -1,0 +1,211 @@
+/** Which setting counts when several are there: the rows of ARCHITECTURE.md's table of precedence. */
+import t from 'tap';
+import { resolveScope } from '../../src/plugin/config/resolve-scope.ts';
+import { describeScope } from '../../src/shared/keystone/scope.ts';
+import { resolveRequest } from '../support/resolve-request.ts';
+import type { EnvVars } from '../support/resolve-request.ts';
+
+const USER = { OS_USERNAME: 'alice', OS_PASSWORD: 'pw', OS_USER_DOMAIN_NAME: 'U' };
+
+const userOf = async (argv: readonly string[], env: EnvVars): Promise<unknown> =>
+  ((await resolveRequest(argv, env)).auth as { identity: { password: { user: unknown } } }).identity.password.user;
+
+const scopeOf = async (argv: readonly string[], env: EnvVars): Promise<unknown> =>
+  ((await resolveRequest(argv, { ...USER, ...env })).auth as { scope?: unknown }).scope;
+
+void t.test('the user', async (t) => {
+  t.same(await userOf([], { OS_USER_ID: 'u1', OS_PASSWORD: 'pw' }), { id: 'u1', password: 'pw' });
+  t.same(await userOf([], { OS_USERID: 'u1', OS_PASSWORD: 'pw' }), { id: 'u1', password: 'pw' });
+  t.same(await userOf([], { OS_USER_NAME: 'a', OS_USER_DOMAIN_ID: 'd', OS_PASSWORD: 'pw' }), {
+    name: 'a',
+    domain: { id: 'd' },
+    password: 'pw',
+  });
+  const both = await resolveRequest([], { ...USER, OS_USER_ID: 'u1' });
+  t.match(both.auth, { identity: { password: { user: { id: 'u1' } } } });
+  t.match(both.warnings, [/OS_USER_ID and OS_USERNAME are both set; the id counts/]);
+  t.same(
+    await userOf(['--user-name', 'bob'], { ...USER, OS_USER_ID: 'u1' }),
+    {
+      name: 'bob',
+      domain: { name: 'U' },
+      password: 'pw',
+    },
+    'a flag replaces id and name',
+  );
+  t.same(await userOf(['--user-domain-id=d'], USER), { name: 'alice', domain: { id: 'd' }, password: 'pw' });
+  t.same(await userOf(['--password', '-x y '], USER), { name: 'alice', domain: { name: 'U' }, password: '-x y ' });
+  t.same(await userOf(['--password="quoted"'], USER), { name: 'alice', domain: { name: 'U' }, password: '"quoted"' });
+  t.same(await userOf(['--user-name=007'], USER), { name: '007', domain: { name: 'U' }, password: 'pw' });
+  t.same(await userOf(['--user-name=a', '--user-name=b'], USER), { name: 'b', domain: { name: 'U' }, password: 'pw' });
+});
+
+void t.test('domains that fill in', async (t) => {
+  const bare = { OS_USERNAME: 'alice', OS_PASSWORD: 'pw', OS_PROJECT_NAME: 'p' };
+  const domains = async (argv: readonly string[], env: EnvVars): Promise<unknown[]> => {
+    const { auth } = await resolveRequest(argv, { ...bare, ...env });
+    const { identity, scope } = auth as {
+      identity: { password: { user: { domain: unknown } } };
+      scope: { project: { domain: unknown } };
+    };
+    return [identity.password.user.domain, scope.project.domain];
+  };
+  t.same(await domains([], { OS_DOMAIN_NAME: 'D' }), [{ name: 'D' }, { name: 'D' }]);
+  t.same(await domains([], { OS_DOMAIN_ID: 'd' }), [{ id: 'd' }, { id: 'd' }]);
+  t.same(await domains([], { OS_DOMAIN_NAME: 'D', OS_USER_DOMAIN_NAME: 'U' }), [{ name: 'U' }, { name: 'D' }]);
+  t.same(await domains([], { OS_DEFAULT_DOMAIN: 'default' }), [{ id: 'default' }, { id: 'default' }]);
+  t.same(await domains([], { OS_DEFAULT_DOMAIN_NAME: 'D' }), [{ name: 'D' }, { name: 'D' }]);
+  t.same(await domains([], { OS_DEFAULT_DOMAIN_ID: 'x', OS_PROJECT_DOMAIN_NAME: 'P' }), [{ id: 'x' }, { name: 'P' }]);
+  t.same(
+    await domains(['--domain-name=D', '--user-name=bob'], { OS_USER_DOMAIN_NAME: 'U', OS_PROJECT_DOMAIN_NAME: 'P' }),
+    [{ name: 'D' }, { name: 'P' }],
+    'the domain beside a flag is the domain of what the flags name',
+  );
+});
+
+void t.test('scopes', async (t) => {
+  t.same(await scopeOf([], {}), undefined, 'nothing asked: the default project');
+  t.same(await scopeOf([], { OS_PROJECT_ID: 'p', OS_PROJECT_NAME: 'n', OS_PROJECT_DOMAIN_NAME: 'D' }), {
+    project: { id: 'p' },
+  });
+  t.same(await scopeOf([], { OS_PROJECT_NAME: 'n', OS_PROJECT_DOMAIN_ID: 'd' }), {
+    project: { name: 'n', domain: { id: 'd' } },
+  });
+  t.same(await scopeOf([], { OS_TENANT_ID: 't' }), { project: { id: 't' } });
+  t.same(await scopeOf([], { OS_TENANT_NAME: 't', OS_DOMAIN_NAME: 'D' }), {
+    project: { name: 't', domain: { name: 'D' } },
+  });
+  t.same(
+    await scopeOf([], { OS_TENANT_ID: 't', OS_PROJECT_NAME: 'n', OS_DOMAIN_NAME: 'D' }),
+    {
+      project: { name: 'n', domain: { name: 'D' } },
+    },
+    'project wins over tenant',
+  );
+  t.same(await scopeOf([], { OS_DOMAIN_NAME: 'D' }), { domain: { name: 'D' } });
+  t.same(await scopeOf([], { OS_DOMAIN_ID: 'd' }), { domain: { id: 'd' } });
+  t.same(await scopeOf([], { OS_SYSTEM_SCOPE: 'all' }), { system: { all: true } });
+  t.same(await scopeOf([], { OS_TRUST_ID: 't' }), { 'OS-TRUST:trust': { id: 't' } });
+  t.same(await scopeOf(['--unscoped'], {}), { unscoped: {} });
+  t.same(
+    await scopeOf(['--system-scope=all'], { OS_PROJECT_ID: 'p' }),
+    { system: { all: true } },
+    'a flag replaces a variable',
+  );
+  t.same(await scopeOf(['--project-id=p'], { OS_TRUST_ID: 't' }), { project: { id: 'p' } });
+  t.same(await scopeOf(['--unscoped=false'], { OS_DOMAIN_ID: 'd' }), { domain: { id: 'd' } });
+  t.same(
+    await scopeOf([], { OS_SYSTEM_SCOPE: 'all', OS_DOMAIN_NAME: 'D' }),
+    { system: { all: true } },
+    'a domain yields',
+  );
+});
+
+void t.test('two scopes in one layer are an error that names both', async (t) => {
+  const conflict = (message: RegExp) => ({ code: 'config-conflict', message });
+  await t.rejects(
+    scopeOf([], { OS_PROJECT_ID: 'p', OS_SYSTEM_SCOPE: 'all' }),
+    conflict(/OS_PROJECT_ID and OS_SYSTEM_SCOPE/),
+  );
+  await t.rejects(scopeOf([], { OS_PROJECT_ID: 'p', OS_TRUST_ID: 't' }), conflict(/OS_PROJECT_ID and OS_TRUST_ID/));
+  await t.rejects(scopeOf(['--unscoped', '--project-id=p'], {}), conflict(/--project-id and --unscoped/));
+  await t.rejects(scopeOf(['--system-scope=all', '--trust-id=t'], {}), conflict(/--system-scope and --trust-id/));
+});
+
+void t.test('the method', async (t) => {
+  const chosen = async (argv: readonly string[], env: EnvVars = {}): Promise<string | undefined> =>
+    (await resolveRequest(argv, env)).method.names[0];
+  t.equal(await chosen([]), 'password');
+  t.equal(await chosen([], { OS_TOKEN: 't' }), 'token');
+  t.equal(await chosen([], { OS_AUTH_TOKEN: 't' }), 'token');
+  t.equal(await chosen([], { OS_TOKEN: 't', OS_PASSWORD: 'p' }), 'token');
+  t.equal(
+    await chosen([], { OS_APPLICATION_CREDENTIAL_ID: 'i', OS_APPLICATION_CREDENTIAL_SECRET: 's' }),
+    'v3applicationcredential',
+  );
+  t.equal(
+    await chosen(['--application-credential-id=i', '--application-credential-secret=s'], { OS_PASSWORD: 'p' }),
+    'v3applicationcredential',
+  );
+  t.equal(await chosen(['--password=p'], { OS_APPLICATION_CREDENTIAL_SECRET: 's' }), 'password');
+  for (const [type, name] of [
+    ['password', 'password'],
+    ['v3password', 'password'],
+    ['token', 'token'],
+    ['v3token', 'token'],
+    ['v3applicationcredential', 'v3applicationcredential'],
+  ]) {
+    t.equal(await chosen([`--auth-type=${type ?? ''}`], { OS_PASSWORD: 'p', OS_TOKEN: 't' }), name);
+    t.equal(await chosen([], { OS_AUTH_PLUGIN: type ?? '', OS_PASSWORD: 'p' }), name);
+  }
+  await t.rejects(chosen([], { OS_AUTH_TYPE: 'v3adfspassword' }), {
+    code: 'config-invalid',
+    message: /OS_AUTH_TYPE.*v3adfspassword/,
+    hint: /v3password/,
+  });
+  await t.rejects(chosen([], { OS_APPLICATION_CREDENTIAL_SECRET: 's', OS_PASSWORD: 'p' }), {
+    code: 'config-conflict',
+    message: /OS_APPLICATION_CREDENTIAL_SECRET and OS_PASSWORD/,
+    hint: /OS_AUTH_TYPE/,
+  });
+});
+
+void t.test('a token alone is used as it is, with a scope it is exchanged', async (t) => {
+  const { request } = await resolveRequest([], { OS_TOKEN: 'T' });
+  t.match(request, { verb: 'GET', path: 'auth/tokens?nocatalog=true' });
+  t.same((await resolveRequest([], { OS_TOKEN: 'T', OS_PROJECT_ID: 'p' })).auth, {
+    identity: { methods: ['token'], token: { id: 'T' } },
+    scope: { project: { id: 'p' } },
+  });
+});
+
+void t.test('an empty variable is an unset one', async (t) => {
+  t.same(await userOf([], { ...USER, OS_USER_ID: '', OS_TOKEN: '' }), {
+    name: 'alice',
+    domain: { name: 'U' },
+    password: 'pw',
+  });
+  t.same(await userOf(['--user-id='], USER), { name: 'alice', domain: { name: 'U' }, password: 'pw' });
+});
+
+void t.test('what is missing, in the order of asking', async (t) => {
+  const missing = async (argv: readonly string[], env: EnvVars = {}): Promise<readonly string[]> =>
+    (await resolveRequest(argv, env)).missing;
+  t.same(await missing([]), ['user-name', 'user-domain-name', 'password']);
+  t.same(await missing([], { OS_USERNAME: 'a' }), ['user-domain-name', 'password']);
+  t.same(await missing([], { OS_USER_ID: 'a' }), ['password']);
+  t.same(await missing([], { ...USER, OS_PROJECT_NAME: 'p' }), ['project-domain-name']);
+  t.same(await missing([], { ...USER, OS_PROJECT_ID: 'p' }), []);
+  t.same(await missing(['--system-scope=all'], { ...USER, OS_PROJECT_NAME: 'p' }), []);
+  t.same(await missing(['--auth-type=token']), ['token']);
+  t.same(await missing(['--auth-type=v3applicationcredential']), [
+    'application-credential-id',
+    'application-credential-secret',
+  ]);
+  t.same(await missing([], { OS_APPLICATION_CREDENTIAL_NAME: 'n', OS_APPLICATION_CREDENTIAL_SECRET: 's' }), [
+    'user-name',
+    'user-domain-name',
+  ]);
+});
+
+void t.test('values that an option does not take', async (t) => {
+  const reject = (argv: string[], env: EnvVars, message: RegExp) =>
+    t.rejects(resolveRequest(argv, env), { code: 'config-invalid', message });
+  await reject([], { OS_SYSTEM_SCOPE: 'true' }, /OS_SYSTEM_SCOPE must be all/);
+  await reject([], { OS_INSECURE: 'maybe' }, /OS_INSECURE must be true or false/);
+  await reject([], { OS_IDENTITY_API_VERSION: '2.0' }, /OS_IDENTITY_API_VERSION.*only 3/);
+  await reject(['--timeout=soon'], {}, /--timeout/);
+  await reject(['--timeout=0'], {}, /--timeout/);
+  for (const version of ['3', '3.14', 'v3']) t.ok(await resolveRequest([], { OS_IDENTITY_API_VERSION: version }));
+});
+
+void t.test('scopes in words', async (t) => {
+  const words = async (env: EnvVars): Promise<string> =>
+    describeScope(resolveScope((await resolveRequest([], { ...USER, ...env })).config));
+  t.equal(await words({ OS_PROJECT_NAME: 'p', OS_PROJECT_DOMAIN_NAME: 'D' }), 'on project p');
+  t.equal(await words({ OS_DOMAIN_ID: 'd' }), 'on domain d');
+  t.equal(await words({ OS_SYSTEM_SCOPE: 'all' }), 'on the system');
+  t.equal(await words({ OS_TRUST_ID: 't' }), 'with trust t');
+  t.equal(await words({ OS_UNSCOPED: 'yes' }), 'without a scope');
+  t.equal(await words({}), 'on the default project');
+});
