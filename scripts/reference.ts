@@ -11,7 +11,7 @@ import type { Option, OptionGroup } from '../src/shared/options/option.ts';
 import type { AuthMethod } from '../src/plugin/auth-methods/auth-method.ts';
 import { ALL_COMMANDS } from '../src/plugin/commands/registry.ts';
 import { describeSynopsis } from '../src/plugin/commands/synopsis.ts';
-import { METHODS, OPTIONS } from '../src/plugin/auth-methods/registry.ts';
+import { listMethodNames, METHODS, OPTIONS } from '../src/plugin/auth-methods/registry.ts';
 import { WEBHOOK_OPTIONS } from '../src/webhook/cli/options.ts';
 
 const README = 'README.md';
@@ -39,8 +39,7 @@ function makeOptionTables(groups: readonly OptionGroup[], options: readonly Opti
   return tables.join('\n\n');
 }
 
-function readTestedAgainst({ names }: AuthMethod): string {
-  const [name = ''] = names;
+function readTestedAgainst({ name }: AuthMethod): string {
   const file = `test/auth-methods/${name}.test.ts`;
   const [, against] = /^\/\/ Against: (.+)\.\n/.exec(readFileSync(file, 'utf8')) ?? [];
   if (against === undefined) throw new Error(`${file} does not begin with "// Against: …."`);
@@ -52,11 +51,11 @@ function methodRow(method: AuthMethod): string {
   const own = method.options.filter(({ name }) => !common.includes(name));
   const names = own.map((option) => listFlagNames(option)[0] ?? option.env?.[0] ?? option.name);
   const options = code([...new Set(names)]);
-  return `| ${code(method.names)} | ${method.summary} | ${options} | ✓ ${readTestedAgainst(method)} |`;
+  return `| ${code(listMethodNames(method))} | ${method.summary} | ${options} | ✓ ${readTestedAgainst(method)} |`;
 }
 
 function makeMethodTable(): string {
-  const byName = METHODS.toSorted((one, other) => ((one.names[0] ?? '') < (other.names[0] ?? '') ? -1 : 1));
+  const byName = METHODS.toSorted((one, other) => (one.name < other.name ? -1 : 1));
   return [
     '| `--auth-type` | Logs in with | Options of its own | Tested against |',
     '| --- | --- | --- | --- |',

@@ -5,7 +5,7 @@ import type { Option } from '../../src/shared/options/option.ts';
 import type { CommandDescription } from '../../src/plugin/commands/command.ts';
 import { describeSynopsis } from '../../src/plugin/commands/synopsis.ts';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
-import { METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import { listMethodNames, METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { DESCRIPTION, PROGRAM_NAME, KUBECTL_PLUGIN_NAME, SUMMARY } from './product.ts';
 
 /** Text as roff reads it: no dash becomes a hyphen, no line a request. */
@@ -108,7 +108,7 @@ export function renderManPage(version: string, readme: string): string {
     ...COMMANDS.flatMap(describeCommand),
     '.SH WAYS TO LOG IN',
     `Values of ${bold('--auth-type')}:`,
-    ...METHODS.map(({ names, summary }) => item(names.map(bold).join(', '), sentence(summary))),
+    ...METHODS.map((method) => item(listMethodNames(method).map(bold).join(', '), sentence(method.summary))),
     '.SH ENVIRONMENT',
     'Variables that have no flag; those of flags stand beside them above.',
     ...listVariables(),

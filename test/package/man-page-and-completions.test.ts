@@ -9,7 +9,7 @@ import { EXIT } from '../../src/plugin/cli/reporter.ts';
 import { renderCompletion, SHELLS } from '../../src/plugin/commands/completion/scripts.ts';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { listFlagNames } from '../../src/shared/options/flags.ts';
-import { METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import { listMethodNames, METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
 
 const FILES = { bash: 'client-keystone-auth.bash', zsh: '_client-keystone-auth', fish: 'client-keystone-auth.fish' };
@@ -91,7 +91,7 @@ await t.test('bash completes', { skip: noBash }, async (t) => {
   t.strictSame(complete('--cache-storage', ''), ['file', 'keyring', 'none']);
   t.strictSame(complete('--cache-storage', '=', 'k'), ['keyring'], 'bash takes --flag=value apart');
   t.strictSame(complete('--cache-storage', '='), ['file', 'keyring', 'none']);
-  t.strictSame(complete('--auth-type', '').toSorted(), METHODS.flatMap(({ names }) => [...names]).toSorted());
+  t.strictSame(complete('--auth-type', '').toSorted(), METHODS.flatMap(listMethodNames).toSorted());
   t.strictSame(complete('--cacert', 'a'), ['a b.pem'], 'a file, with a space in its name');
   t.strictSame(complete('--user-name', ''), [], 'nobody can guess it');
   t.strictSame(complete('--insecure', '--user-domain-i'), ['--user-domain-id'], 'a switch takes no value');

@@ -257,7 +257,7 @@ void t.test('flags are stronger than variables, and those than the file', async 
   t.match(await ask([], { OS_CLOUD: 'prod', OS_TRUST_ID: 't' }), {
     auth: { scope: { 'OS-TRUST:trust': { id: 't' } } },
   });
-  t.match(await ask([], { OS_CLOUD: 'prod', OS_TOKEN: 't' }), { method: { names: ['token', 'v3token'] } });
+  t.match(await ask([], { OS_CLOUD: 'prod', OS_TOKEN: 't' }), { method: { name: 'token', aliases: ['v3token'] } });
   t.match(userOf(await ask(['--no-env', '--os-cloud=prod'], env)), { name: 'alice' });
 });
 
@@ -302,7 +302,7 @@ void t.test('names of keys', async (t) => {
     });
   }
   for (const key of ['auth_type', 'auth-type', 'auth_plugin']) {
-    t.equal((await read(`${key}: v3token, auth: {token: t, password: p}`)).method.names[0], 'token', key);
+    t.equal((await read(`${key}: v3token, auth: {token: t, password: p}`)).method.name, 'token', key);
   }
   t.same(await scope('tenant_id: t'), { project: { id: 't' } });
   t.same(await scope('tenant_name: t, domain_name: D'), { project: { name: 't', domain: { name: 'D' } } });

@@ -114,7 +114,7 @@ void t.test('two scopes in one layer are an error that names both', async (t) =>
 
 void t.test('the method', async (t) => {
   const chosen = async (argv: readonly string[], env: EnvVars = {}): Promise<string | undefined> =>
-    (await resolveRequest(argv, env)).method.names[0];
+    (await resolveRequest(argv, env)).method.name;
   t.equal(await chosen([]), 'password');
   t.equal(await chosen([], { OS_TOKEN: 't' }), 'token');
   t.equal(await chosen([], { OS_AUTH_TOKEN: 't' }), 'token');

@@ -7,7 +7,8 @@ import { token } from './token.ts';
 
 /** keystoneauth's `admin_token`: a token to be used as it is; Keystone is only asked what it is good for. */
 export const adminToken: AuthMethod = {
-  names: ['admin_token', 'token_endpoint'],
+  name: 'admin_token',
+  aliases: ['token_endpoint'],
   summary: 'a Keystone token to use as it is',
   options: [
     {

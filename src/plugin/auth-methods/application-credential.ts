@@ -24,7 +24,8 @@ function identify(config: ResolvedConfig): (string | undefined)[] {
 
 /** Keystone API v3, "Application credentials". */
 export const applicationCredential: AuthMethod = {
-  names: ['v3applicationcredential'],
+  name: 'v3applicationcredential',
+  aliases: [],
   summary: 'an application credential, for programs',
   options: [
     {

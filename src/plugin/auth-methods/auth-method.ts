@@ -9,8 +9,10 @@ import type { Secret } from '../../shared/base/secret.ts';
 
 /** One way to log in. To add one: a file with such a value, a line in `registry.ts`, a test. */
 export interface AuthMethod {
-  /** keystoneauth's names for `auth_type`; the first one names the method in cache keys and messages. */
-  readonly names: readonly string[];
+  /** The `auth_type` in cache keys and messages, as keystoneauth spells it. */
+  readonly name: string;
+  /** Other spellings of `auth_type` that mean this method. */
+  readonly aliases: readonly string[];
   /** What it is, as a phrase without a full stop, for the README's table of methods. */
   readonly summary: string;
   /** What it needs beside the common options. */

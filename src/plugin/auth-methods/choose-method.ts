@@ -21,7 +21,7 @@ interface MethodChoice {
 function inferFrom(layer: Layer): MethodChoice | undefined {
   const method = METHODS.find(({ impliedBy }) => impliedBy.some((name) => layer.has(name)));
   if (method === undefined) return undefined;
-  const sign = firstOrigin(layer, method.impliedBy) ?? method.names[0] ?? '';
+  const sign = firstOrigin(layer, method.impliedBy) ?? method.name;
   const other = firstOrigin(layer, method.conflictsWith);
   if (other !== undefined) {
     throw new ConfigError(
@@ -37,7 +37,7 @@ function inferFrom(layer: Layer): MethodChoice | undefined {
 function checkTokenKind(config: ResolvedConfig, method: AuthMethod): void {
   if (!config.has('token-kind') || method.worksWithoutKeystoneUrl?.(config) === true) return;
   throw new ConfigError(
-    `${config.origin('token-kind')} asks for an identity provider's own token, which ${method.names[0] ?? ''} does not get`,
+    `${config.origin('token-kind')} asks for an identity provider's own token, which ${method.name} does not get`,
     {
       hint: `set OS_AUTH_TYPE to a way through a provider, such as v3oidcpassword, or unset ${config.origin('token-kind')}`,
     },

@@ -9,7 +9,8 @@ const CONFIGURATION = '/etc/krb5.conf';
 
 /** keystoneauth's `v3kerberos`: HTTP Negotiate (RFC 4559), checked by the web server in front of Keystone. */
 export const kerberos: AuthMethod = {
-  names: ['v3kerberos'],
+  name: 'v3kerberos',
+  aliases: [],
   summary: 'a Kerberos ticket, through curl',
   options: [],
   impliedBy: [],

@@ -15,7 +15,9 @@ export const FACTOR_BY_NAME: ReadonlyMap<string, Factor> = new Map(
 );
 
 const FACTOR_BY_METHOD: ReadonlyMap<string, Factor> = new Map(
-  COMBINABLE.flatMap(({ names, factor }) => (factor === undefined ? [] : names.map((name) => [name, factor] as const))),
+  COMBINABLE.flatMap(({ name, aliases, factor }) =>
+    factor === undefined ? [] : [name, ...aliases].map((key) => [key, factor] as const),
+  ),
 );
 
 /** @throws ConfigError for a method that cannot be combined */
@@ -35,7 +37,8 @@ function readFactors(config: ResolvedConfig): Factor[] {
 
 /** Several proofs in one request (Keystone API v3, "Multi-Factor Authentication"). */
 export const multifactor: AuthMethod = {
-  names: ['v3multifactor'],
+  name: 'v3multifactor',
+  aliases: [],
   summary: 'several proofs of a user in one request',
   options: [
     {

@@ -4,7 +4,8 @@ import { identifyOAuth2Client, listMissingOAuth2Client, OAUTH2_OPTIONS, prepareO
 
 /** Keystone API v3, "OS-OAUTH2": an application credential as an OAuth 2.0 client (RFC 6749, section 4.4). */
 export const oauth2ClientCredential: AuthMethod = {
-  names: ['v3oauth2clientcredential'],
+  name: 'v3oauth2clientcredential',
+  aliases: [],
   summary: 'an application credential as an OAuth 2.0 client',
   options: [
     ...OAUTH2_OPTIONS,

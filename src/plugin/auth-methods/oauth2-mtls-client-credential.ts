@@ -6,7 +6,8 @@ const hasCertificate = (config: ResolvedConfig): boolean => config.has('cert');
 
 /** Keystone API v3, "OS-OAUTH2": a user who shows a certificate (RFC 8705, section 2), for her or his default project. */
 export const oauth2MtlsClientCredential: AuthMethod = {
-  names: ['v3oauth2mtlsclientcredential'],
+  name: 'v3oauth2mtlsclientcredential',
+  aliases: [],
   summary: 'a user with a client certificate, by OAuth 2.0',
   options: OAUTH2_OPTIONS,
   impliedBy: [],

@@ -24,7 +24,8 @@ function readAccessToken(config: ResolvedConfig): Secret {
 
 /** A provider's access token that one has already (Keystone API v3, "OS-FEDERATION"). */
 export const oidcAccessToken: AuthMethod = {
-  names: ['v3oidcaccesstoken'],
+  name: 'v3oidcaccesstoken',
+  aliases: [],
   summary: "an OpenID Connect provider's token that one has already",
   options: [
     ...FEDERATION_OPTIONS,

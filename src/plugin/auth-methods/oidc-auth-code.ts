@@ -173,7 +173,8 @@ const way = (config: ResolvedConfig): typeof withBrowser => (config.has('code') 
 
 /** RFC 6749, 4.1, with a browser as RFC 8252 wants it for native programs: loopback, PKCE, state, and the issuer checked. */
 export const oidcAuthCode: AuthMethod = {
-  names: ['v3oidcauthcode'],
+  name: 'v3oidcauthcode',
+  aliases: [],
   summary: 'a browser, with an OpenID Connect provider',
   options: [...FEDERATION_OPTIONS, ...OIDC_OPTIONS, ...OPTIONS, ...BROWSER_OPTIONS],
   impliedBy: [],

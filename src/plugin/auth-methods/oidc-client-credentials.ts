@@ -4,7 +4,8 @@ import { FEDERATION_OPTIONS, OIDC_OPTIONS, makeOidcMethod, readOidcClient, readO
 
 /** RFC 6749, 4.4: the client logs in as itself. */
 export const oidcClientCredentials: AuthMethod = {
-  names: ['v3oidcclientcredentials'],
+  name: 'v3oidcclientcredentials',
+  aliases: [],
   summary: 'a client of an OpenID Connect provider as itself, for programs',
   options: [...FEDERATION_OPTIONS, ...OIDC_OPTIONS],
   impliedBy: [],

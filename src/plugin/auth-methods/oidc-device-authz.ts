@@ -16,7 +16,8 @@ function describeInvitation({ url, hasCodeInUrl, userCode }: DeviceInstructions)
 
 /** RFC 8628: a browser on any device, for machines that have none. */
 export const oidcDeviceAuthz: AuthMethod = {
-  names: ['v3oidcdeviceauthz'],
+  name: 'v3oidcdeviceauthz',
+  aliases: [],
   summary: 'a browser on another device, with an OpenID Connect provider',
   options: [
     ...FEDERATION_OPTIONS,

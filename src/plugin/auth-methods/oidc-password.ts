@@ -31,7 +31,8 @@ function readPasscode(config: ResolvedConfig): FormFields {
 
 /** RFC 6749, 4.3: the provider gets the user's password from us. */
 export const oidcPassword: AuthMethod = {
-  names: ['v3oidcpassword'],
+  name: 'v3oidcpassword',
+  aliases: [],
   summary: 'a user and a password of an OpenID Connect provider',
   options: [
     ...FEDERATION_OPTIONS,

@@ -4,7 +4,8 @@ import { describeUser, identifyUser, readUser, USER_OPTIONS } from './user.ts';
 
 /** Keystone API v3, "Password authentication". */
 export const password: AuthMethod = {
-  names: ['password', 'v3password'],
+  name: 'password',
+  aliases: ['v3password'],
   summary: 'a user and a password',
   options: [
     ...USER_OPTIONS,

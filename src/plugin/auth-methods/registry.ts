@@ -42,9 +42,14 @@ export const METHODS: readonly AuthMethod[] = [
   password,
 ];
 
-/** Methods by each of their names. */
+/** Lists the name of a method and its aliases. */
+export function listMethodNames({ name, aliases }: AuthMethod): string[] {
+  return [name, ...aliases];
+}
+
+/** Methods by name and by alias. */
 export const METHOD_BY_NAME: ReadonlyMap<string, AuthMethod> = new Map(
-  METHODS.flatMap((method) => method.names.map((name) => [name, method])),
+  METHODS.flatMap((method) => listMethodNames(method).map((name) => [name, method])),
 );
 
 /** Every option there is, each once. */

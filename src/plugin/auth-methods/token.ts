@@ -27,7 +27,8 @@ const missingToken = (config: ResolvedConfig): string[] => (config.has('token') 
 
 /** Keystone API v3, "Token authentication": another scope for a token one already has, with the same expiry. */
 export const token: AuthMethod = {
-  names: ['token', 'v3token'],
+  name: 'token',
+  aliases: ['v3token'],
   summary: 'a Keystone token that one has already',
   options: [
     {

@@ -4,7 +4,8 @@ import { readUser, USER_OPTIONS } from './user.ts';
 
 /** Keystone API v3, "TOTP": what an authenticator shows, by RFC 6238. */
 export const totp: AuthMethod = {
-  names: ['v3totp'],
+  name: 'v3totp',
+  aliases: [],
   summary: "a user and an authenticator's passcode",
   options: [
     ...USER_OPTIONS,

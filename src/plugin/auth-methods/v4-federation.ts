@@ -88,7 +88,8 @@ async function prepare(
 
 /** Rust Keystone, "/v4/federation": it is Keystone that is the provider's client, and we are its messenger. */
 export const v4Federation: AuthMethod = {
-  names: ['v4federation'],
+  name: 'v4federation',
+  aliases: [],
   summary: 'a browser, with an OpenID Connect provider that Rust Keystone itself knows',
   options: [
     ...FEDERATION_OPTIONS.filter(({ name }) => name === 'identity-provider'),

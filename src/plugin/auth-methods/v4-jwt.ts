@@ -67,7 +67,8 @@ function refusals(config: ResolvedConfig, who: string): Readonly<Partial<Record<
 
 /** Keystone API v4 (Rust), "federation": a JWT that an identity provider has signed for a program. */
 export const v4Jwt: AuthMethod = {
-  names: ['v4jwt'],
+  name: 'v4jwt',
+  aliases: [],
   summary: "a JWT of an identity provider, such as that of a CI job, at Rust Keystone's v4",
   options: [
     IDENTITY_PROVIDER_OPTION,

@@ -42,7 +42,8 @@ function refusals(config: ResolvedConfig, who: string): Readonly<Partial<Record<
 
 /** Keystone API v4 (Rust), "k8s_auth": the service account of a pod, which Keystone asks the cluster about. */
 export const v4Kubernetes: AuthMethod = {
-  names: ['v4k8s'],
+  name: 'v4k8s',
+  aliases: [],
   summary: "the service account of a pod, at Rust Keystone's v4",
   options: [
     {

@@ -51,7 +51,8 @@ function describeUser(config: ResolvedConfig): string {
  * whose token it is, is said; and with `--user-id` no other user's is taken.
  */
 export const webSso: AuthMethod = {
-  names: ['v3websso'],
+  name: 'v3websso',
+  aliases: [],
   summary: 'a browser that logs in where Keystone sends it, as at the dashboard',
   options: [
     ...FEDERATION_OPTIONS,

@@ -76,7 +76,7 @@ function describeCurrentLogin(found: StatusReport): string {
   const missing = findMissingOptions(config, method).map(describeSources);
   const lacking = missing.length === 0 ? '' : `, and do not say ${missing.join(', ')}`;
   const url = readAuthUrl(config);
-  return `The present settings (${method.names[0] ?? ''}${url === undefined ? '' : ` at ${url}`}) have no token here${lacking}.`;
+  return `The present settings (${method.name}${url === undefined ? '' : ` at ${url}`}) have no token here${lacking}.`;
 }
 
 function currentLoginToJson(found: StatusReport): OutputData {
@@ -85,7 +85,7 @@ function currentLoginToJson(found: StatusReport): OutputData {
   const { config, method } = currentLogin.login;
   return {
     key: currentLogin.cacheKey,
-    method: method.names[0] ?? null,
+    method: method.name,
     keystone: readAuthUrl(config) ?? null,
     missing: findMissingOptions(config, method).map(({ name }) => name),
     loggedIn: isThere(found),

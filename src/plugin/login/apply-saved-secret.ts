@@ -33,7 +33,7 @@ export function identifySavedSecret(
   const keystone = replaceVersion(url, 'v3');
   const { option } = savableSecret;
   const uid = host.uid === undefined ? undefined : String(host.uid);
-  const fields = [uid, keystone, ...listTlsFields(tls), method.names[0], ...savableSecret.identify(config)];
+  const fields = [uid, keystone, ...listTlsFields(tls), method.name, ...savableSecret.identify(config)];
   return {
     key: digestFields(PURPOSE, fields),
     option,

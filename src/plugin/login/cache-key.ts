@@ -30,7 +30,7 @@ export function computeCacheKey(config: ResolvedConfig, method: AuthMethod, tls:
     host.uid === undefined ? undefined : String(host.uid),
     readAuthUrl(config),
     ...listTlsFields(tls),
-    method.names[0],
+    method.name,
     ...method.identify(config, host),
   ]);
 }

@@ -75,7 +75,7 @@ export interface ReceivedToken {
 function receiveProviderToken({ method }: LoginContext, given: ProviderToken, receivedAt: number): ReceivedToken {
   const { token, expiresAt, refreshToken, subject } = given;
   const record = { token: token.reveal(), receivedAt, expiresAt, endpoint: undefined, refresh: refreshToken?.reveal() };
-  const owner = { user: subject, scope: "the identity provider's own token", method: method.names[0] ?? '' };
+  const owner = { user: subject, scope: "the identity provider's own token", method: method.name };
   return { record, owner, cacheable: true };
 }
 
@@ -89,7 +89,7 @@ type Asker = (tools: MethodContext) => Promise<AuthRequest | ProviderToken>;
 
 /** Whether Keystone is asked which versions it speaks: keystoneauth's v3 types take the URL as it is. */
 export function usesDiscovery(config: ResolvedConfig, method: AuthMethod): boolean {
-  return !(config.text('auth-type') ?? method.names[0] ?? '').startsWith('v3');
+  return !(config.text('auth-type') ?? method.name).startsWith('v3');
 }
 
 async function obtain(login: LoginContext, config: ResolvedConfig, ask: Asker): Promise<ReceivedToken> {
@@ -101,7 +101,7 @@ async function obtain(login: LoginContext, config: ResolvedConfig, ask: Asker): 
     );
     const request = await ask({ host, http, tls, user, findV3Endpoint: findEndpoint, detail: reporter.debug });
     if ('token' in request) return receiveProviderToken(login, request, host.now());
-    reporter.debug(`logging in ${request.subject} (${method.names[0] ?? ''})`);
+    reporter.debug(`logging in ${request.subject} (${method.name})`);
     const { version, rescopeTarget, otherKeystone } = request;
     const endpoint =
       otherKeystone !== undefined
@@ -221,7 +221,7 @@ function receive(login: LoginContext, request: AuthRequest, endpoint: string, gr
   const trust = describeTlsTrust(login.tls);
   return {
     record,
-    owner: { ...readTokenOwner(token.details), method: method.names[0] ?? '', keystone: endpoint, ...given, trust },
+    owner: { ...readTokenOwner(token.details), method: method.name, keystone: endpoint, ...given, trust },
     cacheable,
   };
 }

@@ -1,7 +1,7 @@
 /** Completions for shells, from the options that there are. No shell needs more than itself to load them. */
 import { listFlagNames, takesValue } from '../../../shared/options/flags.ts';
 import type { Option } from '../../../shared/options/option.ts';
-import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
+import { listMethodNames, METHODS, OPTIONS } from '../../auth-methods/registry.ts';
 import type { CommandDescription } from '../command.ts';
 
 const NAME = 'client-keystone-auth';
@@ -37,7 +37,7 @@ function valueOf(option: Option): Flag['value'] {
   const { name, kind, choices } = option;
   if (!takesValue(option)) return 'none';
   if (kind === 'file') return 'file';
-  if (name === 'auth-type') return METHODS.flatMap(({ names }) => names);
+  if (name === 'auth-type') return METHODS.flatMap(listMethodNames);
   const listed = KINDS[name];
   return choices ?? (listed === undefined ? 'any' : { kind: listed });
 }

@@ -77,7 +77,7 @@ async function checkSettings(
   messages.length = 0;
   warnAboutSettings(login);
   const whose = stanza !== undefined && hasOwnSettings(stanza) ? ', with what the kubeconfig sets' : '';
-  const found = `${login.method.names[0] ?? ''}, ${chooseMethodWithReason(login.config).because}${whose}`;
+  const found = `${login.method.name}, ${chooseMethodWithReason(login.config).because}${whose}`;
   const warnings = messages.splice(0);
   if (warnings.length === 0) return pass(found, login);
   const fix = 'correct that; "client-keystone-auth explain" shows where each setting comes from';

@@ -133,7 +133,7 @@ export async function checkLogin(login: LoginContext, heard: readonly string[]):
     const kept = record.receivedAt < login.startedAt;
     const found = kept
       ? 'the cache holds a token, so there was no login'
-      : `Keystone gave a token (${login.method.names[0] ?? ''})`;
+      : `Keystone gave a token (${login.method.name})`;
     const warnings = heard.slice(before).filter((line) => !line.includes('has no scope'));
     if (warnings.length === 0) return pass(found, record);
     return warn(`${found}; ${warnings.join('; ')}`, `see what "${NAME} explain" says`, record);

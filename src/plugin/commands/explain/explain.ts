@@ -66,7 +66,7 @@ async function explainLogin(login: LoginContext, warnings: readonly string[]): P
   const sent = request.verb === undefined ? undefined : `${request.verb} ${request.url ?? ''}`;
   const headers = Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
   const pairs = renderPairs([
-    ['Method', `${method.names[0] ?? ''} (${method.summary}), ${because}`],
+    ['Method', `${method.name} (${method.summary}), ${because}`],
     ['Scope', scope],
     ['Missing', missing.map(describeSources).join(', ') || 'nothing'],
     ['From the keyring', keyring],
@@ -100,7 +100,7 @@ async function explainLogin(login: LoginContext, warnings: readonly string[]): P
     data: {
       settings: settings.map((setting) => ({ ...setting })),
       overridden: overridden.map((setting) => ({ ...setting })),
-      method: { name: method.names[0] ?? null, because },
+      method: { name: method.name, because },
       scope,
       missing: missing.map((option) => ({ option: option.name, set: describeSources(option) })),
       keyring: keyring ?? null,

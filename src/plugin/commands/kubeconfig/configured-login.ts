@@ -111,7 +111,7 @@ export async function readConfiguredLogin(call: Invocation, withSecrets: boolean
   }
   // What is inferred now, from a password that is set, must not become something else in another shell.
   const isFromFile = config.layers.length > 2;
-  if (!isFromFile && !config.has('auth-type')) flags.push(`--auth-type=${method.names[0] ?? ''}`);
+  if (!isFromFile && !config.has('auth-type')) flags.push(`--auth-type=${method.name}`);
   return { flags, env, leftOut };
 }
 

@@ -46,12 +46,9 @@ async function chooseMethod(person: TerminalUser): Promise<string | undefined> {
   const offered = [...METHODS.slice(-1), ...METHODS.slice(0, -1)].filter(
     ({ usesMachineIdentity }) => usesMachineIdentity !== true,
   );
-  const choices = offered.map(({ names, summary }) => ({
-    value: names[0] ?? '',
-    name: `${summary} (${names[0] ?? ''})`,
-  }));
+  const choices = offered.map(({ name, summary }) => ({ value: name, name: `${summary} (${name})` }));
   const chosen = await person.promptForChoice({ message: 'How to log in:', choices });
-  return chosen === usual?.names[0] ? undefined : chosen;
+  return chosen === usual?.name ? undefined : chosen;
 }
 
 /**

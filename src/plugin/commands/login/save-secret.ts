@@ -51,8 +51,8 @@ export async function requireKeyring(host: Host): Promise<void> {
  */
 export function requireSavableSecret({ method }: LoginContext): void {
   if (method.savableSecret !== undefined) return;
-  const names = METHODS.flatMap(({ savableSecret, names: [name = ''] }) => (savableSecret === undefined ? [] : [name]));
-  throw new ConfigError(`${method.names[0] ?? ''} has no secret that could be kept for later logins`, {
+  const names = METHODS.flatMap(({ savableSecret, name }) => (savableSecret === undefined ? [] : [name]));
+  throw new ConfigError(`${method.name} has no secret that could be kept for later logins`, {
     hint: `log in with ${names.join(' or ')}, or use --create-application-credential`,
   });
 }
@@ -90,7 +90,7 @@ const optionNamed = (name: string, value: string): readonly OptionValue[] =>
 
 function infersCredential(given: ResolvedConfig, flags: Layer): boolean {
   try {
-    return chooseMethod(resolveConfig([flags, ...given.layers], OPTIONS)).names[0] === CREDENTIAL_METHOD;
+    return chooseMethod(resolveConfig([flags, ...given.layers], OPTIONS)).name === CREDENTIAL_METHOD;
   } catch (error) {
     if (error instanceof ConfigError) return false;
     throw error;
