@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { makePki } from '../../scripts/pki.ts';
 import { openTokenCache } from '../../src/plugin/cache/token-cache.ts';
-import { parseExecInfo } from '../../src/plugin/exec/exec-info.ts';
+import { parseExecInfo } from '../../src/plugin/exec/exec-credential.ts';
 import { getExecCredential } from '../../src/plugin/login/get-token.ts';
 import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
 import type { Host } from '../../src/shared/base/host.ts';

@@ -1,6 +1,5 @@
 import t from 'tap';
-import { renderExecCredential } from '../../src/plugin/exec/exec-credential.ts';
-import { parseApiVersion, parseExecInfo } from '../../src/plugin/exec/exec-info.ts';
+import { parseApiVersion, parseExecInfo, renderExecCredential } from '../../src/plugin/exec/exec-credential.ts';
 
 const info = (fields: object): string =>
   JSON.stringify({ apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', ...fields });

@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { numberAt, textAt } from '../../shared/base/json.ts';
 import type { ProcessIdentity } from '../../shared/base/process-identity.ts';
 import type { CacheFolder } from './file-store.ts';
-import { digestFields } from './digest.ts';
-import type { DigestField } from './digest.ts';
+import { digestFields } from './sha256.ts';
+import type { DigestField } from './sha256.ts';
 import { readPrivateFile, removeQuietly, writePrivateFile } from './private-file.ts';
 import { serializeWithChecksum, parseWithChecksum } from './checksum.ts';
 

@@ -17,7 +17,7 @@ import { prune } from './prune.ts';
 import { computeRetentionEnd } from './token-record.ts';
 import type { Alias, TokenRecord } from './token-record.ts';
 import { forgetRefusal, readRefusalTime, rememberRefusal, tagCredential } from './refusals.ts';
-import type { DigestField } from './digest.ts';
+import type { DigestField } from './sha256.ts';
 import { openTokenStore } from './token-store.ts';
 
 /** The name under which an alias is kept, and what it says. */

@@ -1,5 +1,5 @@
 import { listAt, numberAt, textAt } from '../../shared/base/json.ts';
-import type { ApiVersion } from '../exec/exec-info.ts';
+import type { ApiVersion } from '../exec/exec-credential.ts';
 import type { FileStamp } from '../../shared/base/file-stamp.ts';
 import { serializeWithChecksum, parseWithChecksum } from './checksum.ts';
 

@@ -1,4 +1,4 @@
-import { parseExecInfo } from '../exec/exec-info.ts';
+import { parseExecInfo } from '../exec/exec-credential.ts';
 import { getExecCredential } from '../login/get-token.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { USER_AGENT, VERSION } from '../../shared/base/version.ts';

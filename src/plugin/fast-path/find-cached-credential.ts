@@ -3,8 +3,7 @@ import { readAliasFile, readRecordFile } from '../cache/file-store.ts';
 import { resolveCacheFolder, checkCacheFolder } from '../cache/cache-folder.ts';
 import { markHandedOut } from '../cache/handed-out-tokens.ts';
 import { isFresh } from '../cache/token-record.ts';
-import { API_VERSIONS, parseExecInfo } from '../exec/exec-info.ts';
-import { renderExecCredential } from '../exec/exec-credential.ts';
+import { API_VERSIONS, parseExecInfo, renderExecCredential } from '../exec/exec-credential.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { computeFingerprint } from './fingerprint.ts';
 

@@ -1,4 +1,4 @@
-import { digestFields } from '../cache/digest.ts';
+import { digestFields } from '../cache/sha256.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { LOCATION_VARIABLES, IDENTITY_VARIABLES, SECRET_FLAGS, SECRET_VARIABLES } from './fingerprint-inputs.ts';
 

@@ -1,5 +1,5 @@
 /** Logging in with a secret that the user has had kept in the keyring, so that nobody need be asked. */
-import { digestFields } from '../cache/digest.ts';
+import { digestFields } from '../cache/sha256.ts';
 import { forgetSavedSecret, readSavedSecret } from '../cache/saved-secret.ts';
 import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { digestFields } from '../cache/digest.ts';
-import type { DigestField } from '../cache/digest.ts';
+import { digestFields } from '../cache/sha256.ts';
+import type { DigestField } from '../cache/sha256.ts';
 import type { NamedAlias } from '../cache/token-cache.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';

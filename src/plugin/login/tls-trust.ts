@@ -1,5 +1,5 @@
 /** How Keystone was believed when a token came, for the day on which the token is given back. */
-import { digestFields } from '../cache/digest.ts';
+import { digestFields } from '../cache/sha256.ts';
 import type { TlsTrust } from '../cache/token-metadata.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import { resolveConfig } from '../../shared/options/resolve-config.ts';

@@ -4,7 +4,7 @@ import { dirname, posix, resolve, win32 } from 'node:path';
 import { GET_TOKEN, parseGetTokenCommand } from '../../cli/parse-command-line.ts';
 import { mergeLayers } from '../../../shared/options/layer.ts';
 import type { Layer } from '../../../shared/options/layer.ts';
-import { API_VERSIONS } from '../../exec/exec-info.ts';
+import { API_VERSIONS } from '../../exec/exec-credential.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
