@@ -9,7 +9,7 @@ import type { NamedEntry } from '../../kubeconfig/read-context.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import type { Peer } from '../../../shared/http/http-client.ts';
 import type { NetworkTarget } from './network.ts';
-import { findProxy } from './proxy.ts';
+import { findProxy } from '../find-proxy.ts';
 import { fail, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 

@@ -18,7 +18,7 @@ import {
 } from '../../kubeconfig/exec-stanza.ts';
 import type { RunContext } from '../../login/login-context.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
-import { which } from '../which.ts';
+import { findProgram } from '../find-program.ts';
 import { fail, warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 
@@ -166,7 +166,7 @@ export function resolveCommand({ command, context }: ExecStanza, host: Host): st
 /** Whether kubectl would find the program. */
 export function checkCommand(stanza: ExecStanza, host: Host): CheckOutcome<string> {
   const command = resolveCommand(stanza, host);
-  const found = which(command, host);
+  const found = findProgram(command, host);
   if (found !== undefined) return pass(found === command ? found : `${command} is ${found}`, command);
   if (command === stanza.command && !/[/\\]/.test(command)) {
     return fail(

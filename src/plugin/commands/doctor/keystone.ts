@@ -19,7 +19,7 @@ import { listEntityNames } from '../keystone-entity.ts';
 import { makeTokenDetailsCall } from '../session.ts';
 import type { TokenFlaw } from './api-server.ts';
 import type { NetworkTarget } from './network.ts';
-import { findProxy } from './proxy.ts';
+import { findProxy } from '../find-proxy.ts';
 import { fail, warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 

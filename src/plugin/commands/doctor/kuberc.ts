@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Host } from '../../../shared/base/host.ts';
 import { isJsonObject, listAt, textAt } from '../../../shared/base/json.ts';
 import { readYamlMapping } from '../../kubeconfig/read-context.ts';
-import { which } from '../which.ts';
+import { findProgram } from '../find-program.ts';
 import { fail, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 
@@ -19,8 +19,8 @@ function isListed(entry: unknown, command: string, host: Host): boolean {
   const listed = isJsonObject(entry) ? (textAt(entry, 'name') ?? textAt(entry, 'command')) : undefined;
   if (listed === undefined || listed === '') return false;
   if (listed === command) return true;
-  const found = which(command, host);
-  return found !== undefined && (listed === found || which(listed, host) === found);
+  const found = findProgram(command, host);
+  return found !== undefined && (listed === found || findProgram(listed, host) === found);
 }
 
 type Judge = (path: string, isAllowed: () => boolean) => CheckOutcome<never>;

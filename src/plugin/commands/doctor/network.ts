@@ -12,7 +12,7 @@ import { explainNetworkError } from '../../../shared/http/explain-network-error.
 import { KEYSTONE, makeTlsOptions } from '../../../shared/http/http-client.ts';
 import type { Peer } from '../../../shared/http/http-client.ts';
 import { formatDuration } from '../format-time.ts';
-import { describeProxy } from './proxy.ts';
+import { describeProxy } from '../find-proxy.ts';
 import { fail, warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 

@@ -15,10 +15,10 @@ import { OPTIONS } from '../../auth-methods/registry.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Command, OutputData } from '../command.ts';
 import { formatDuration, formatTimestamp } from '../format-time.ts';
-import { describeProxy } from '../doctor/proxy.ts';
+import { describeProxy } from '../find-proxy.ts';
 import { previewRequest } from './preview-request.ts';
 import type { RequestPreview } from './preview-request.ts';
-import { listOverriddenSettings, listSettings } from './settings.ts';
+import { listOverriddenSettings, listSettings } from '../list-settings.ts';
 import { renderPairs, renderTable } from '../table.ts';
 
 function describeTls({ insecure, paths }: TlsSettings): string {

@@ -1,6 +1,6 @@
 import { posix, win32 } from 'node:path';
 import type { Host } from '../../../shared/base/host.ts';
-import { which } from '../which.ts';
+import { findProgram } from '../find-program.ts';
 
 const NAME = 'client-keystone-auth';
 
@@ -13,7 +13,7 @@ export interface PluginCommand {
 /** Chooses what kubectl shall run: what is asked for, our name if that is on the PATH, else this very executable. */
 export function choosePluginCommand(host: Host, asked: string | undefined): PluginCommand {
   if (asked !== undefined) return { command: asked };
-  if (which(NAME, host) !== undefined) return { command: NAME };
+  if (findProgram(NAME, host) !== undefined) return { command: NAME };
   const paths = host.platform === 'win32' ? win32 : posix;
   // A single executable is its own Node.
   if (paths.basename(host.execPath).startsWith(NAME)) return { command: host.execPath };

@@ -1,7 +1,7 @@
-import type { Setting } from '../../../shared/options/layer.ts';
-import { PLUGIN_OPTION_GROUPS } from '../../../shared/options/option.ts';
-import type { Option } from '../../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import type { Setting } from '../../shared/options/layer.ts';
+import { PLUGIN_OPTION_GROUPS } from '../../shared/options/option.ts';
+import type { Option } from '../../shared/options/option.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 
 /** One setting as it may be shown. */
 export interface ShownSetting {

@@ -1,5 +1,5 @@
-import { readProxyEnv } from '../../../shared/http/proxy.ts';
-import type { Host } from '../../../shared/base/host.ts';
+import { readProxyEnv } from '../../shared/http/proxy.ts';
+import type { Host } from '../../shared/base/host.ts';
 
 /** Whether an entry of no_proxy is about this host: the host itself, a domain above it, or all of them. */
 function covers(entry: string, { hostname, host }: URL): boolean {

@@ -12,7 +12,7 @@ function isProgram(path: string): boolean {
 }
 
 /** The program that a command is, as a shell and Go's `exec.LookPath` find it; undefined where there is none. */
-export function which(command: string, { env, platform }: Host): string | undefined {
+export function findProgram(command: string, { env, platform }: Host): string | undefined {
   const paths = platform === 'win32' ? win32 : posix;
   const names = platform === 'win32' ? [`${command}.exe`, `${command}.cmd`, command] : [command];
   if (/[/\\]/.test(command)) return names.find(isProgram);
