@@ -2,7 +2,7 @@
 import { PluginError } from '../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import type { Layer } from '../../shared/options/layer.ts';
-import type { Reporter } from '../login/login-context.ts';
+import type { Reporter } from '../login/reporter.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { makePrintable } from '../../shared/base/printable.ts';
 import { redact } from '../../shared/base/secret.ts';

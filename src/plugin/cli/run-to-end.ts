@@ -1,6 +1,6 @@
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { UserCancelled } from '../terminal/cancelled.ts';
+import { UserCancelled } from '../terminal/terminal.ts';
 import { EXIT, reportFailure } from './reporter.ts';
 
 /** Node's agents speak to proxies, and TLS to the system's authorities, from here on. */

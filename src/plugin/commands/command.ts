@@ -2,7 +2,8 @@ import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import type { Host } from '../../shared/base/host.ts';
-import type { Reporter, RunContext } from '../login/login-context.ts';
+import type { RunContext } from '../login/login-context.ts';
+import type { Reporter } from '../login/reporter.ts';
 import type { Colors } from './colors.ts';
 
 /** What can be written as JSON and as YAML. */

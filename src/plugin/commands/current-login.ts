@@ -2,7 +2,7 @@ import { readAliasFile } from '../cache/file-store.ts';
 import type { CacheFolder } from '../cache/file-store.ts';
 import type { CachedIdentity } from '../cache/cached-identities.ts';
 import { PluginError } from '../../shared/base/errors.ts';
-import { openLoginContext } from '../login/login-context.ts';
+import { openLoginContext, readCacheStorage } from '../login/open-login-context.ts';
 import type { LoginContext, RunContext } from '../login/login-context.ts';
 
 /** Whom the present settings mean. */
@@ -33,7 +33,7 @@ export function resolveCurrentLogin(login: LoginContext, folder: CacheFolder | u
 
 /** Where the present settings keep tokens: a name of `STORES`. */
 export function getCacheStorage({ config }: LoginContext): string {
-  return config.text('cache-storage') ?? 'file';
+  return readCacheStorage(config);
 }
 
 /** Whether the present settings would use what is kept. */

@@ -1,9 +1,9 @@
 import type { TokenRecord } from '../cache/token-record.ts';
 import { getTokenRecord } from '../login/get-token.ts';
-import { openLoginContext } from '../login/login-context.ts';
+import { openLoginContext } from '../login/open-login-context.ts';
 import type { LoginContext } from '../login/login-context.ts';
-import { withToken } from '../login/ask-keystone.ts';
-import type { AskKeystone } from '../login/ask-keystone.ts';
+import { withToken } from '../login/with-token.ts';
+import type { AskKeystone } from '../login/with-token.ts';
 import type { Invocation } from './command.ts';
 
 /** A run that has a token, from the cache or from Keystone. */

@@ -8,10 +8,11 @@ import { requestToken, isStillValid, renewToken } from './request-token.ts';
 import type { CachedToken, ReceivedToken } from './request-token.ts';
 import { applySavedSecret, forgetRejectedSecret } from './apply-saved-secret.ts';
 import { isKeyUnchanged, makeAliases, computeCacheKey, listCredentialFields } from './cache-key.ts';
-import { chooseApiVersion, openLoginContext, warnAboutSettings } from './login-context.ts';
+import { openLoginContext, warnAboutSettings } from './open-login-context.ts';
+import { API_VERSIONS } from '../exec/exec-credential.ts';
 import type { LoginContext, RunContext } from './login-context.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
-import { UserCancelled } from '../terminal/cancelled.ts';
+import { UserCancelled } from '../terminal/terminal.ts';
 
 /** Beyond the holder's own deadline, for what it does before and after. */
 const LOCK_SLACK_MS = 1_000;
@@ -119,5 +120,6 @@ export async function getTokenRecord(login: LoginContext): Promise<TokenRecord> 
 export async function getExecCredential(run: RunContext): Promise<string> {
   const login = await openLoginContext(run);
   const { token, expiresAt } = await getTokenRecord(login);
-  return renderExecCredential(chooseApiVersion(login), token, expiresAt);
+  const apiVersion = login.apiVersion ?? run.execInfo?.apiVersion ?? API_VERSIONS[0];
+  return renderExecCredential(apiVersion, token, expiresAt);
 }

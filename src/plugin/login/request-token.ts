@@ -22,7 +22,8 @@ import type { AuthMethod, ProviderToken, MethodContext } from '../auth-methods/a
 import { redactAndTruncate } from '../../shared/base/quote.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import { sendWithFactors } from './additional-factors.ts';
-import type { LoginContext, Reporter } from './login-context.ts';
+import type { LoginContext } from './login-context.ts';
+import type { Reporter } from './reporter.ts';
 import { describeTlsTrust } from './tls-trust.ts';
 import { readTokenOwner } from './token-owner.ts';
 

@@ -5,7 +5,7 @@
 import { input, password, select } from '@inquirer/prompts';
 import type { Option } from '../../shared/options/option.ts';
 import type { Host, PromptSignal } from '../../shared/base/host.ts';
-import { UserCancelled } from './cancelled.ts';
+import { UserCancelled } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 
 const ENDING: readonly PromptSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];

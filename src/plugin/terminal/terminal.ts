@@ -1,8 +1,20 @@
 import { closeSync, openSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
-import type { Host } from '../../shared/base/host.ts';
+import { PluginError } from '../../shared/base/errors.ts';
+import type { Host, PromptSignal } from '../../shared/base/host.ts';
 
-/** The user's terminal itself, whatever stdin, stdout and stderr are connected to. */
+/** The user or a signal ended the prompt. */
+export class UserCancelled extends PluginError {
+  /** The signal that must still end this process; undefined for Ctrl-C and Ctrl-D typed at the prompt. */
+  readonly signal: PromptSignal | undefined;
+
+  constructor(signal?: PromptSignal) {
+    super('cancelled', 'cancelled at the prompt');
+    this.signal = signal;
+  }
+}
+
+/** The user's controlling terminal, whatever stdin, stdout and stderr are connected to. */
 export interface Terminal {
   readonly input: ReadStream;
   readonly output: WriteStream;

@@ -1,8 +1,8 @@
 import { isFresh } from '../../cache/token-record.ts';
 import { readCloudNames } from '../../config/read-config.ts';
 import { isJsonObject, listAt, textAt } from '../../../shared/base/json.ts';
-import { openLoginContext } from '../../login/login-context.ts';
-import { withToken } from '../../login/ask-keystone.ts';
+import { openLoginContext } from '../../login/open-login-context.ts';
+import { withToken } from '../../login/with-token.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';

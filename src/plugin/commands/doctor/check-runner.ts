@@ -1,8 +1,8 @@
 import { getExitStatus } from '../../cli/reporter.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../../shared/base/errors.ts';
-import type { Reporter } from '../../login/login-context.ts';
-import { UserCancelled } from '../../terminal/cancelled.ts';
+import type { Reporter } from '../../login/reporter.ts';
+import { UserCancelled } from '../../terminal/terminal.ts';
 
 /** How a check ended; it is skipped where an earlier one has not found what it needs. */
 export type CheckStatus = 'good' | 'bad' | 'doubtful' | 'skipped';

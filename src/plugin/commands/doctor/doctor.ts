@@ -1,6 +1,6 @@
 import type { TokenRecord } from '../../cache/token-record.ts';
 import type { Host } from '../../../shared/base/host.ts';
-import { warnAboutSettings, openLoginContext } from '../../login/login-context.ts';
+import { warnAboutSettings, openLoginContext } from '../../login/open-login-context.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';

@@ -7,6 +7,7 @@ import type { CloudFile, CloudFileName } from '../../config/cloud-files.ts';
 import type { YamlValue } from '../../../shared/options/yaml.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
 import type { LoginContext } from '../../login/login-context.ts';
+import { readCacheStorage } from '../../login/open-login-context.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
@@ -79,7 +80,7 @@ export function checkAuthorities({ tls, config, host }: LoginContext): CheckOutc
 
 /** Whether tokens can be kept safely. */
 export function checkCache({ config, host }: LoginContext): CheckOutcome<never> {
-  if (config.text('cache-storage') === 'none') return pass('nothing is kept, as --cache-storage=none wants');
+  if (readCacheStorage(config) === 'none') return pass('nothing is kept, as --cache-storage=none wants');
   const path = resolveCacheFolder(host);
   const fix = 'set CLIENT_KEYSTONE_AUTH_CACHE_DIR (--cache-dir) to a folder that only you can open';
   if (path === undefined) return warn('there is no home folder to keep tokens in', fix);
@@ -96,7 +97,7 @@ export function checkCache({ config, host }: LoginContext): CheckOutcome<never> 
 export async function checkKeyring({ config, host, cacheKey }: LoginContext): Promise<CheckOutcome<never>> {
   try {
     const folder = { path: resolveCacheFolder(host) ?? '', uid: host.uid };
-    await (await openTokenStore(config.text('cache-storage') ?? 'file', folder, host))?.read(cacheKey);
+    await (await openTokenStore(readCacheStorage(config), folder, host))?.read(cacheKey);
   } catch (error) {
     if (!(error instanceof CacheError)) throw error;
     return warn(error.message, 'unlock the keyring, or set CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=file');

@@ -12,7 +12,7 @@ import { KEYSTONE } from '../../../shared/http/http-client.ts';
 import type { HttpResponse } from '../../../shared/http/http-client.ts';
 import { usesDiscovery, withHttp } from '../../login/request-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';
-import { withToken } from '../../login/ask-keystone.ts';
+import { withToken } from '../../login/with-token.ts';
 import { formatDuration } from '../format-time.ts';
 import { redactAndTruncate } from '../../../shared/base/quote.ts';
 import { listEntityNames } from '../keystone-entity.ts';

@@ -7,7 +7,7 @@ import { resolveScope } from '../../config/resolve-scope.ts';
 import { describeScope } from '../../../shared/keystone/scope.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import { identifySavedSecret } from '../../login/apply-saved-secret.ts';
-import { openLoginContext, warnAboutSettings } from '../../login/login-context.ts';
+import { openLoginContext, readCacheStorage, warnAboutSettings } from '../../login/open-login-context.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
 import { findMissingOptions } from '../../auth-methods/missing-options.ts';
@@ -50,7 +50,7 @@ function describeRequest({ first, verb, url, headers, body }: RequestPreview): O
 
 async function explainLogin(login: LoginContext, warnings: readonly string[]): Promise<CommandResult> {
   const { config, method, host, cacheKey, cache, tls } = login;
-  const storage = config.text('cache-storage') ?? 'file';
+  const storage = readCacheStorage(config);
   const { because } = chooseMethodWithReason(config);
   const missing = findMissingOptions(config, method);
   const identity = missing.length === 0 ? undefined : identifySavedSecret(login, config);

@@ -1,7 +1,7 @@
 /** Application credentials at Keystone (Keystone API v3, "Application credentials"). */
 import { KeystoneProtocolError, PluginError } from '../../../shared/base/errors.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
-import type { AskKeystone } from '../../login/ask-keystone.ts';
+import type { AskKeystone } from '../../login/with-token.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 import type { AccessRule } from './credential-options.ts';
 

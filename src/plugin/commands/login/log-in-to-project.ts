@@ -8,7 +8,7 @@ import type { JsonObject } from '../../../shared/base/json.ts';
 import { requestToken, rescopeToken } from '../../login/request-token.ts';
 import type { ReceivedToken } from '../../login/request-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';
-import { withToken } from '../../login/ask-keystone.ts';
+import { withToken } from '../../login/with-token.ts';
 import { FACTOR_BY_NAME } from '../../auth-methods/multifactor.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { makeTokenDetailsCall } from '../session.ts';

@@ -1,0 +1,73 @@
+import { stampFile } from '../../shared/base/file-stamp.ts';
+import { readTlsSettings } from '../../shared/http/tls-settings.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { chooseMethod } from '../auth-methods/choose-method.ts';
+import { OPTIONS } from '../auth-methods/registry.ts';
+import { openTokenCache } from '../cache/token-cache.ts';
+import { readLoginTimeoutMs } from '../config/login-timeout.ts';
+import { readConfig } from '../config/read-config.ts';
+import { rejectUntrustedForMachineIdentity } from '../config/untrusted-settings.ts';
+import { parseApiVersion } from '../exec/exec-credential.ts';
+import { makeTerminalUser } from '../terminal/terminal-user.ts';
+import { computeCacheKey } from './cache-key.ts';
+import type { LoginContext, RunContext } from './login-context.ts';
+import type { Reporter } from './reporter.ts';
+
+const DEFAULT_DEADLINE_SECONDS = 30;
+
+/** The storage that `--cache-storage` names: a name of `STORES`. */
+export function readCacheStorage(config: ResolvedConfig): string {
+  return config.text('cache-storage') ?? 'file';
+}
+
+function warnAboutInsecure(config: ResolvedConfig, reporter: Reporter): void {
+  const isInsecure = config.isOn('insecure');
+  const unused = config.has('cacert') && !isInsecure ? `, and ${config.origin('cacert')} is not used` : '';
+  const origin = config.origin(isInsecure ? 'insecure' : 'verify');
+  reporter.warn(`Keystone's certificate is not checked, because of ${origin}${unused}`);
+}
+
+/**
+ * Reads the settings of a run and opens its cache.
+ *
+ * @throws ConfigError
+ */
+export async function openLoginContext(run: RunContext): Promise<LoginContext> {
+  const { host, execInfo, flags, reporter } = run;
+  const { config, files } = await readConfig(host, flags, OPTIONS);
+  const apiVersionText = config.text('api-version');
+  const apiVersion = apiVersionText === undefined ? undefined : parseApiVersion(apiVersionText, '--api-version');
+  const method = chooseMethod(config);
+  if (method.usesMachineIdentity) rejectUntrustedForMachineIdentity(config, OPTIONS);
+  const tls = readTlsSettings(config, host);
+  if (tls.insecure) warnAboutInsecure(config, reporter);
+  // Stamp the files before computing the key, which reads them: a change in between then makes the stamp void.
+  const identityFiles =
+    method.listIdentityFiles === undefined ? [] : method.listIdentityFiles(config, host)?.map(stampFile);
+  const storage = readCacheStorage(config);
+  const deadlineMs = Number(config.text('timeout') ?? DEFAULT_DEADLINE_SECONDS) * 1000;
+  return {
+    ...run,
+    config,
+    apiVersion,
+    method,
+    tls,
+    fileStamps: identityFiles === undefined ? undefined : [...files, ...tls.files, ...identityFiles],
+    cache: await openTokenCache({ host, storage, isForKubectl: execInfo !== undefined, warn: reporter.warn }),
+    cacheKey: computeCacheKey(config, method, tls, host),
+    startedAt: host.now(),
+    deadlineMs,
+    maxLoginMs: method.waitsForUser ? deadlineMs + readLoginTimeoutMs(config) : deadlineMs,
+    user: makeTerminalUser({ host, canPrompt: execInfo?.isInteractive !== false, writeLine: reporter.info }),
+  };
+}
+
+/** Warns about secrets in flags and about settings that contradict each other, in a run that logs in. */
+export function warnAboutSettings({ config, flags, reporter }: LoginContext): void {
+  for (const option of OPTIONS) {
+    if (!option.secret || !flags.has(option.name)) continue;
+    const variable = option.env?.[0] ?? 'a variable';
+    reporter.warn(`--${option.name} can be read by every user of this machine; set ${variable} instead`);
+  }
+  config.warnings.forEach(reporter.warn);
+}
