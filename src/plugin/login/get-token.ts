@@ -2,14 +2,13 @@
 import { isFresh } from '../cache/token-record.ts';
 import type { TokenRecord } from '../cache/token-record.ts';
 import { AuthRejected } from '../../shared/base/errors.ts';
-import { renderExecCredential } from '../exec/exec-credential.ts';
+import { API_VERSIONS, renderExecCredential } from '../exec/exec-credential.ts';
 import { promptForMissing } from './prompt-missing.ts';
 import { requestToken, isStillValid, renewToken } from './request-token.ts';
 import type { CachedToken, ReceivedToken } from './request-token.ts';
 import { applySavedSecret, forgetRejectedSecret } from './apply-saved-secret.ts';
 import { isKeyUnchanged, makeAliases, computeCacheKey, listCredentialFields } from './cache-key.ts';
 import { openLoginContext, warnAboutSettings } from './open-login-context.ts';
-import { API_VERSIONS } from '../exec/exec-credential.ts';
 import type { LoginContext, RunContext } from './login-context.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { UserCancelled } from '../terminal/terminal.ts';
