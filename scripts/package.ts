@@ -74,7 +74,7 @@ const bundles = await readBundles('out/bundles.json');
 const webhookBundles = await readBundles('out/k8s-keystone-auth.bundles.json');
 const carried = bundles.map(({ name }) => name).filter((name) => !MAINS.includes(name));
 const texts = {
-  manPage: renderManPage(VERSION, await readFile('README.md', 'utf8')),
+  manPage: renderManPage(VERSION),
   completions: renderCompletions(),
 };
 await write(`out/${PROGRAM_NAME}.1`, texts.manPage);

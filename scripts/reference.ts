@@ -1,100 +1,113 @@
 /**
- * Writes the README's tables of methods and options from the registry, or with `--check` only says whether they are up to
- * date: a table that is kept by hand is wrong within a month. What a method is tested against, its test's first line says.
+ * `npm run reference`: writes the generated tables of docs/ from the registries in src/. With `--check`, which
+ * `npm run check` uses, it changes nothing and fails if a table is out of date.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { format, resolveConfig } from 'prettier';
+import type { AuthMethod } from '../src/plugin/auth-methods/auth-method.ts';
+import { listMethodNames, METHODS, OPTIONS } from '../src/plugin/auth-methods/registry.ts';
+import { EXIT_STATUSES } from '../src/plugin/cli/exit-status.ts';
+import { ALL_COMMANDS } from '../src/plugin/commands/registry.ts';
+import { describeSynopsis } from '../src/plugin/commands/synopsis.ts';
 import { COMMON_OPTIONS } from '../src/plugin/config/common-options.ts';
 import { listFlagNames } from '../src/shared/options/flags.ts';
 import { PLUGIN_OPTION_GROUPS, WEBHOOK_OPTION_GROUPS } from '../src/shared/options/option.ts';
 import type { Option, OptionGroup } from '../src/shared/options/option.ts';
-import type { AuthMethod } from '../src/plugin/auth-methods/auth-method.ts';
-import { ALL_COMMANDS } from '../src/plugin/commands/registry.ts';
-import { describeSynopsis } from '../src/plugin/commands/synopsis.ts';
-import { listMethodNames, METHODS, OPTIONS } from '../src/plugin/auth-methods/registry.ts';
 import { WEBHOOK_OPTIONS } from '../src/webhook/cli/options.ts';
 
-const README = 'README.md';
-const WEBHOOK = 'WEBHOOK.md';
+const NOTHING = '–';
 
-const code = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(' ');
+const code = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(' ') || NOTHING;
 
-function optionRow(option: Option): string {
-  const variables = [...(option.env ?? []), ...(option.legacyEnv ?? [])];
-  const secret = option.secret ? ' **Secret.**' : '';
-  return `| ${code(listFlagNames(option)) || '–'} | ${code(variables) || '–'} | ${option.help}.${secret} |`;
+function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, head.map(() => '---'), ...rows];
+  return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
+function makeOptionRow(option: Option): readonly string[] {
+  const variables = [...(option.env ?? []), ...(option.legacyEnv ?? [])];
+  const secret = option.secret ? ' **Secret.**' : '';
+  return [code(listFlagNames(option)), code(variables), `${option.help}.${secret}`];
+}
+
+/** Renders one table for each group that has options. */
 function makeOptionTables(groups: readonly OptionGroup[], options: readonly Option[]): string {
-  const present = groups.filter((group) => options.some((option) => option.group === group));
-  const tables = present.map((group) =>
-    [
-      `**${group}**`,
-      '',
-      '| Flag | Variables | Meaning |',
-      '| --- | --- | --- |',
-      ...options.filter((option) => option.group === group).map(optionRow),
-    ].join('\n'),
-  );
+  const tables = groups.flatMap((group) => {
+    const rows = options.filter((option) => option.group === group).map(makeOptionRow);
+    return rows.length === 0 ? [] : [`**${group}**`, renderTable(['Flag', 'Variables', 'Meaning'], rows)];
+  });
   return tables.join('\n\n');
 }
 
-function readTestedAgainst({ name }: AuthMethod): string {
+/**
+ * Reads what a method's test runs against. CONTRIBUTING.md ("Add an auth method") describes this convention.
+ *
+ * @throws Error when the test or its `Against:` comment is missing
+ */
+function readTestedAgainst(name: string): string {
   const file = `test/auth-methods/${name}.test.ts`;
-  const [, against] = /^\/\/ Against: (.+)\.\n/.exec(readFileSync(file, 'utf8')) ?? [];
-  if (against === undefined) throw new Error(`${file} does not begin with "// Against: …."`);
-  return against;
+  if (!existsSync(file)) throw new Error(`${file} does not exist: every auth method needs a test of this name`);
+  const [, server] = /^\/\/ Against: (.+)\.$/m.exec(readFileSync(file, 'utf8')) ?? [];
+  if (server !== undefined) return server;
+  throw new Error(
+    `${file} does not say what it runs against: add a comment line like "// Against: a real Keystone." ` +
+      '(with the period), which docs/reference.md quotes',
+  );
 }
 
-function methodRow(method: AuthMethod): string {
+function makeMethodRow(method: AuthMethod): readonly string[] {
   const common = COMMON_OPTIONS.map(({ name }) => name);
   const own = method.options.filter(({ name }) => !common.includes(name));
   const names = own.map((option) => listFlagNames(option)[0] ?? option.env?.[0] ?? option.name);
-  const options = code([...new Set(names)]);
-  return `| ${code(listMethodNames(method))} | ${method.summary} | ${options} | ✓ ${readTestedAgainst(method)} |`;
+  const server = readTestedAgainst(method.name);
+  return [code(listMethodNames(method)), method.summary, code([...new Set(names)]), `✓ ${server}`];
 }
 
 function makeMethodTable(): string {
-  const byName = METHODS.toSorted((one, other) => (one.name < other.name ? -1 : 1));
-  return [
-    '| `--auth-type` | Logs in with | Options of its own | Tested against |',
-    '| --- | --- | --- | --- |',
-    ...byName.map(methodRow),
-  ].join('\n');
+  const sorted = METHODS.toSorted((one, other) => (one.name < other.name ? -1 : 1));
+  return renderTable(['`--auth-type`', 'Logs in with', 'Own options', 'Tested against'], sorted.map(makeMethodRow));
 }
 
 function makeCommandTable(): string {
   const rows = ALL_COMMANDS.map((command) => {
-    const own = code(command.options.flatMap((option) => listFlagNames(option).slice(0, 1)));
-    return `| ${code([describeSynopsis(command)])} | ${command.summary} | ${own || '–'} |`;
+    const own = command.options.flatMap((option) => listFlagNames(option).slice(0, 1));
+    return [code([describeSynopsis(command)]), command.summary, code(own)];
   });
-  return ['| Command | Does | Options of its own |', '| --- | --- | --- |', ...rows].join('\n');
+  return renderTable(['Command', 'Description', 'Own options'], rows);
 }
 
-function replaceTables(text: string, name: string, tables: string): string {
+function makeExitStatusTable(): string {
+  const rows = EXIT_STATUSES.map(({ status, meaning, codes }) => [String(status), meaning, code(codes)]);
+  return renderTable(['Status', 'Meaning', 'Codes'], rows);
+}
+
+function replaceTable(file: string, text: string, name: string, table: string): string {
   const begin = `<!-- ${name}: written by "npm run reference" -->`;
   const end = `<!-- ${name} end -->`;
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`it lacks the lines ${begin} and ${end}`);
-  return `${text.slice(0, from)}${begin}\n\n${tables}\n\n${text.slice(to)}`;
+  if (from < 0 || to < from) throw new Error(`${file} lacks the lines ${begin} and ${end}`);
+  return `${text.slice(0, from)}${begin}\n\n${table}\n\n${text.slice(to)}`;
 }
 
-/** Writes a file's tables anew, or with `--check` says where they are out of date. */
-async function renew(file: string, tables: Readonly<Record<string, string>>): Promise<void> {
+/** Writes the tables of a file, or with `--check` reports that they are out of date. */
+async function updateTables(file: string, tables: Readonly<Record<string, string>>): Promise<void> {
   const before = readFileSync(file, 'utf8');
   const style = await resolveConfig(file, { editorconfig: true });
-  const text = Object.entries(tables).reduce((all, [name, table]) => replaceTables(all, name, table), before);
-  const written = await format(text, { ...style, parser: 'markdown' });
-  if (!process.argv.includes('--check')) writeFileSync(file, written);
-  else if (written !== before) {
+  const text = Object.entries(tables).reduce((all, [name, table]) => replaceTable(file, all, name, table), before);
+  const after = await format(text, { ...style, parser: 'markdown' });
+  if (!process.argv.includes('--check')) writeFileSync(file, after);
+  else if (after !== before) {
     console.error(`${file}: a table is out of date; run "npm run reference"`);
     process.exitCode = 1;
   }
 }
 
-await renew(README, {
-  options: makeOptionTables(PLUGIN_OPTION_GROUPS, OPTIONS),
+await updateTables('docs/reference.md', {
   methods: makeMethodTable(),
-  commands: makeCommandTable(),
+  options: makeOptionTables(PLUGIN_OPTION_GROUPS, OPTIONS),
 });
-await renew(WEBHOOK, { 'webhook options': makeOptionTables(WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS) });
+await updateTables('docs/commands.md', { commands: makeCommandTable() });
+await updateTables('docs/exit-codes.md', { 'exit codes': makeExitStatusTable() });
+await updateTables('docs/webhook/reference.md', {
+  'webhook options': makeOptionTables(WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS),
+});

@@ -2,7 +2,7 @@
  * Archives of what a package manager of users (krew, Homebrew, Scoop, winget) unpacks: a tar for those who have tar, a zip
  * for Windows. Written here, for the same bytes wherever it is done: no owner, one time, an order of our own.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { crc32, deflateRaw, gzip } from 'node:zlib';
 import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from './product.ts';
@@ -98,12 +98,13 @@ const text = (name: string, contents: string | Buffer): Member => ({
 });
 
 /**
- * Makes the archive of the webhook: the executable, its licences, the guide and what a cluster needs.
+ * Makes the archive of the webhook: the executable, its licenses, its documentation and the manifests.
  *
  * @param licenses path of the licences of what it carries
  */
 export async function makeWebhookArchive(target: Target, version: string, licenses: string): Promise<string> {
-  const ofCluster = ['README.md', 'manifests.yaml', 'webhook-kubeconfig.yaml'];
+  const pages = (await readdir('docs/webhook')).toSorted().map((name) => `docs/webhook/${name}`);
+  const manifests = ['README.md', 'manifests.yaml', 'webhook-kubeconfig.yaml'];
   const members = [
     {
       name: WEBHOOK_PROGRAM_NAME,
@@ -112,10 +113,9 @@ export async function makeWebhookArchive(target: Target, version: string, licens
     },
     text('LICENSE', await readFile('LICENSE')),
     text('THIRD-PARTY-LICENSES.txt', await readFile(licenses)),
-    text('WEBHOOK.md', await readFile('WEBHOOK.md')),
   ];
-  for (const name of ofCluster) {
-    members.push(text(`packaging/webhook/${name}`, await readFile(`packaging/webhook/${name}`)));
+  for (const path of [...pages, ...manifests.map((name) => `packaging/webhook/${name}`)]) {
+    members.push(text(path, await readFile(path)));
   }
   const path = archivePath(target, version, WEBHOOK_PROGRAM_NAME);
   await writeFile(path, await writeTarGz(members));

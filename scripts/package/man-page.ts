@@ -1,8 +1,9 @@
-/** The manual page, from the options that there are and the README's table of exit statuses. See man(7). */
+/** The manual page, from the registry of options, the commands and the table of exit statuses. See man(7). */
 import { listFlagNames, takesValue } from '../../src/shared/options/flags.ts';
 import { PLUGIN_OPTION_GROUPS } from '../../src/shared/options/option.ts';
 import type { Option } from '../../src/shared/options/option.ts';
 import type { CommandDescription } from '../../src/plugin/commands/command.ts';
+import { EXIT_STATUSES } from '../../src/plugin/cli/exit-status.ts';
 import { describeSynopsis } from '../../src/plugin/commands/synopsis.ts';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
@@ -65,21 +66,8 @@ function listVariables(): string[] {
   );
 }
 
-/**
- * Reads the table below "Exit status".
- * @throws where there is none: it has been moved or rewritten
- */
-export function readExitStatuses(readme: string): readonly (readonly [status: string, meaning: string])[] {
-  const section = /^## Exit status\n(.*?)^## /ms.exec(readme)?.[1] ?? '';
-  const rows = [...section.matchAll(/^\| (\d+) +\| (.+?) +\|$/gm)].map(([, status = '', meaning = '']) => {
-    return [status, meaning] as const;
-  });
-  if (rows.length === 0) throw new Error('the README has no table of exit statuses');
-  return rows;
-}
-
 /** Renders the page, without a date: the same sources give the same text. */
-export function renderManPage(version: string, readme: string): string {
+export function renderManPage(version: string): string {
   const lines = [
     `.TH ${escape(PROGRAM_NAME.toUpperCase())} 1 "" "${escape(`${PROGRAM_NAME} ${version}`)}" "User Commands"`,
     '.SH NAME',
@@ -113,7 +101,7 @@ export function renderManPage(version: string, readme: string): string {
     'Variables that have no flag; those of flags stand beside them above.',
     ...listVariables(),
     '.SH EXIT STATUS',
-    ...readExitStatuses(readme).map(([status, meaning]) => item(bold(status), sentence(meaning))),
+    ...EXIT_STATUSES.map(({ status, meaning }) => item(bold(String(status)), sentence(meaning))),
     '.PP',
     'Whenever it is not 0, stdout is empty, and stderr ends with one line that says what happened and what to do.',
     '.SH SEE ALSO',

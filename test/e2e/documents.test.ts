@@ -1,10 +1,14 @@
-/** Every shell example of the documents and of `--help`, run as it stands there but for names of servers and secrets. */
+/**
+ * Runs every shell example of the documents (```sh blocks) and of `--help`. Only the names of servers, secrets and paths are
+ * replaced. Blocks of ```console and ```text are transcripts and are not run.
+ */
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import type { Test } from 'tap';
 import t from 'tap';
+import { listMarkdownFiles } from '../../scripts/lib/markdown-files.ts';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { POD_LINE, makeAliceSettings, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import type { KubectlFixture } from '../support/kubectl-fixture.ts';
@@ -17,9 +21,9 @@ import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-const NAME = 'client-keystone-auth';
+const PROGRAM_NAME = 'client-keystone-auth';
 const SHELL = ['/bin/bash', '--norc', '--noprofile', '-e', '-u', '-o', 'pipefail', '-c'] as const;
-const DOCUMENTS = ['README.md', 'WEBHOOK.md', 'CONTRIBUTING.md', 'packaging/README.md', 'packaging/webhook/README.md'];
+const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', ...['docs', 'packaging'].flatMap(listMarkdownFiles)];
 const POLICY = [
   {
     users: { projects: ['demo'], roles: ['member'] },
@@ -27,31 +31,32 @@ const POLICY = [
   },
 ];
 
-/** A block of ```sh, and where it stands. */
+/** A ```sh block and its position in a document. */
 interface Block {
-  readonly where: string;
+  /** `FILE:LINE`. */
+  readonly position: string;
   readonly script: string;
 }
 
 function listBlocks(document: string): Block[] {
   const blocks: Block[] = [];
-  let open: string[] | undefined;
+  let lines: string[] | undefined;
   for (const [index, line] of readFileSync(document, 'utf8').split('\n').entries()) {
-    if (line.startsWith('```') && open !== undefined) {
-      blocks.push({ where: `${document}:${index - open.length}`, script: open.join('\n') });
-      open = undefined;
-    } else if (/^```(?:sh|bash|shell|console)$/.test(line)) open = [];
-    else open?.push(line);
+    if (line.startsWith('```') && lines !== undefined) {
+      blocks.push({ position: `${document}:${index - lines.length}`, script: lines.join('\n') });
+      lines = undefined;
+    } else if (/^```(?:sh|bash|shell)$/.test(line)) lines = [];
+    else lines?.push(line);
   }
   return blocks;
 }
 
-/** What examples are run in: a shell with our programs and kubectl on its PATH, and files of the names that they use. */
+/** Runs examples in a shell that finds both programs, kubectl and the files that the examples name. */
 interface DocumentsFixture {
   readonly kubectlFixture: KubectlFixture;
-  readonly world: TestEnvironment;
+  readonly environment: TestEnvironment;
   readonly run: (script: string) => Terminal;
-  /** The same beside a keyring of its own. */
+  /** Like `run`, with a keyring of its own. */
   readonly runWithKeyring: (script: string) => Terminal;
 }
 
@@ -63,34 +68,34 @@ function install(folder: string, name: string, words: readonly string[]): void {
   chmodSync(file, 0o755);
 }
 
-async function setUpDocuments(t: Test, world: TestEnvironment, program: string): Promise<DocumentsFixture> {
-  const kubectlFixture = await setUpKubectl(t, world, { program });
+async function setUpDocuments(t: Test, environment: TestEnvironment, program: string): Promise<DocumentsFixture> {
+  const kubectlFixture = await setUpKubectl(t, environment, { program });
   const home = kubectlFixture.home.path;
   const bin = join(home, 'search');
   mkdirSync(bin, { recursive: true });
-  install(bin, NAME, PLUGIN_COMMAND);
+  install(bin, PROGRAM_NAME, PLUGIN_COMMAND);
   install(bin, 'k8s-keystone-auth', [process.execPath, resolve('dist/k8s-keystone-auth.cjs')]);
   install(bin, 'kubectl', [program]);
-  await kubectlFixture.writeKubeconfig({ command: NAME });
-  const login = makeAliceSettings(world, kubectlFixture);
+  await kubectlFixture.writeKubeconfig({ command: PROGRAM_NAME });
+  const login = makeAliceSettings(environment, kubectlFixture);
   const lines = Object.entries(login).map(([name, value]) => `export ${name}=${quote(value)}\n`);
   writeFileSync(join(home, 'openrc.sh'), lines.join(''), { mode: 0o600 });
-  const { alice } = world.tenancy.users;
+  const { alice } = environment.tenancy.users;
   const auth = {
     auth_url: kubectlFixture.keystoneUrl,
     username: alice.name,
     password: alice.password,
-    user_domain_name: world.tenancy.domain.name,
-    project_name: world.tenancy.projects.demo.name,
-    project_domain_name: world.tenancy.domain.name,
+    user_domain_name: environment.tenancy.domain.name,
+    project_name: environment.tenancy.projects.demo.name,
+    project_domain_name: environment.tenancy.domain.name,
   };
   mkdirSync(join(home, '.config', 'openstack'), { recursive: true });
   writeFileSync(join(home, '.config', 'openstack', 'clouds.yaml'), JSON.stringify({ clouds: { prod: { auth } } }), {
     mode: 0o600,
   });
   writeFileSync(join(home, 'policy.json'), JSON.stringify(POLICY));
-  cpSync(world.pki.server.cert, join(home, 'tls.crt'));
-  cpSync(world.pki.server.key, join(home, 'tls.key'));
+  cpSync(environment.pki.server.cert, join(home, 'tls.crt'));
+  cpSync(environment.pki.server.key, join(home, 'tls.key'));
   const path = [bin, dirname(process.execPath), process.env['PATH']].join(':');
   const open = ([file, ...args]: readonly [string, ...string[]]): Terminal => {
     const env = makeEnvironment(kubectlFixture.home, { PATH: path, KUBECONFIG: join(home, 'kubeconfig') });
@@ -101,106 +106,114 @@ async function setUpDocuments(t: Test, world: TestEnvironment, program: string):
   const shell = (script: string): [string, ...string[]] => [...SHELL, script];
   return {
     kubectlFixture,
-    world,
+    environment,
     run: (script) => open(shell(script)),
     runWithKeyring: (script) => open(makeKeyringCommand('"$@"', shell(script))),
   };
 }
 
-/** Exchanges what no test can reach; what is to be exchanged must be there. */
-function fill(script: string, exchanges: Readonly<Record<string, string>>): string {
-  return Object.entries(exchanges).reduce((text, [from, to]) => {
-    if (!text.includes(from)) throw new Error(`no longer in the document: ${from}`);
+/**
+ * Replaces what a test cannot reach.
+ *
+ * @throws Error when the script does not contain a text that is to be replaced
+ */
+function replaceTexts(script: string, replacements: Readonly<Record<string, string>>): string {
+  return Object.entries(replacements).reduce((text, [from, to]) => {
+    if (!text.includes(from)) throw new Error(`the example no longer contains: ${from}`);
     return text.replaceAll(from, to);
   }, script);
 }
 
-const THEIR_KEYSTONE = 'https://keystone.example.com:5000/v3';
+const EXAMPLE_KEYSTONE_URL = 'https://keystone.example.com:5000/v3';
 
-async function succeed(t: Test, terminal: Terminal, shows: string | RegExp): Promise<void> {
+async function checkSuccess(t: Test, terminal: Terminal, output: string | RegExp): Promise<void> {
   const { exitCode } = await terminal.ended;
   t.equal(exitCode, 0, terminal.screen());
-  t.match(terminal.screen(), shows);
+  t.match(terminal.screen(), output);
 }
 
-/** That the settings of an example are what a method wants, where its servers belong to another test. */
-async function explain(t: Test, { run }: DocumentsFixture, script: string, method: string): Promise<void> {
-  const asked = script.replace(/\nkubectl get pods$/, '');
-  const terminal = run(`${asked}\n${NAME} explain -o json`);
-  await succeed(t, terminal, `"${method}"`);
+/** Checks that the settings of an example select a method. The servers of that method belong to another test. */
+async function checkMethod(t: Test, { run }: DocumentsFixture, script: string, method: string): Promise<void> {
+  const settings = script.replace(/\nkubectl get pods$/, '');
+  const terminal = run(`${settings}\n${PROGRAM_NAME} explain -o json`);
+  await checkSuccess(t, terminal, `"${method}"`);
 }
 
-type Perform = (t: Test, shop: DocumentsFixture, script: string) => Promise<void>;
+type RunExample = (t: Test, fixture: DocumentsFixture, script: string) => Promise<void>;
 
-/** The examples by how they begin, and what makes them work. */
-const SCENES: Readonly<Record<string, Perform>> = {
+/** How to run each example, by the text that it starts with. The longest match counts. */
+const EXAMPLES: Readonly<Record<string, RunExample>> = {
   'kubectl config set-credentials': (t, { run }, script) =>
-    succeed(t, run(`. ./openrc.sh\n${script}\nkubectl get pods`), POD_LINE),
-  '. openrc.sh': (t, { run }, script) => succeed(t, run(fill(script, { '. openrc.sh': '. ./openrc.sh' })), POD_LINE),
-  'export OS_AUTH_URL=https://keystone.example.com:5000/v3\n': (t, { kubectlFixture, world, run }, script) => {
-    const { id, secret } = world.tenancy.applicationCredentials.valid;
-    const exchanges = {
-      [THEIR_KEYSTONE]: kubectlFixture.keystoneUrl,
+    checkSuccess(t, run(`. ./openrc.sh\n${script}\nkubectl get pods`), POD_LINE),
+  '. openrc.sh': (t, { run }, script) =>
+    checkSuccess(t, run(replaceTexts(script, { '. openrc.sh': '. ./openrc.sh' })), POD_LINE),
+  'export OS_AUTH_URL=https://keystone.example.com:5000/v3\n': (t, { kubectlFixture, environment, run }, script) => {
+    const { id, secret } = environment.tenancy.applicationCredentials.valid;
+    const replacements = {
+      [EXAMPLE_KEYSTONE_URL]: kubectlFixture.keystoneUrl,
       'ID=…': `ID=${id}`,
       'SECRET=…': `SECRET=${secret}`,
     };
-    return succeed(t, run(fill(script, exchanges)), POD_LINE);
+    return checkSuccess(t, run(replaceTexts(script, replacements)), POD_LINE);
   },
-  'OS_CLOUD=prod kubectl get pods': (t, { run }, script) => succeed(t, run(script), POD_LINE),
-  [`${NAME} --keystone-url`]: async (t, { kubectlFixture, world, run }, script) => {
+  'OS_CLOUD=prod kubectl get pods': (t, { run }, script) => checkSuccess(t, run(script), POD_LINE),
+  [`${PROGRAM_NAME} --keystone-url`]: async (t, { kubectlFixture, environment, run }, script) => {
     const terminal = run(
-      fill(script, { [THEIR_KEYSTONE]: kubectlFixture.keystoneUrl, alice: world.tenancy.users.alice.name }),
+      replaceTexts(script, {
+        [EXAMPLE_KEYSTONE_URL]: kubectlFixture.keystoneUrl,
+        alice: environment.tenancy.users.alice.name,
+      }),
     );
     await terminal.waitFor(/domain/i);
-    terminal.type(`${world.tenancy.domain.name}\r`);
+    terminal.type(`${environment.tenancy.domain.name}\r`);
     await terminal.waitFor(/Password/);
-    terminal.type(`${world.tenancy.users.alice.password}\r`);
-    await succeed(t, terminal, '"ExecCredential"');
+    terminal.type(`${environment.tenancy.users.alice.password}\r`);
+    await checkSuccess(t, terminal, '"ExecCredential"');
   },
-  'export OS_AUTH_URL=https://keystone.example.com:5000/v3 OS_PROJECT_NAME': (t, shop, script) =>
-    explain(t, shop, script, 'v3oidcdeviceauthz'),
-  'export OS_AUTH_TYPE=v3oauth2clientcredential': (t, shop, script) => {
-    const { id, secret } = shop.world.tenancy.applicationCredentials.valid;
-    return explain(
+  'export OS_AUTH_URL=https://keystone.example.com:5000/v3 OS_PROJECT_NAME': (t, fixture, script) =>
+    checkMethod(t, fixture, script, 'v3oidcdeviceauthz'),
+  'export OS_AUTH_TYPE=v3oauth2clientcredential': (t, fixture, script) => {
+    const { id, secret } = fixture.environment.tenancy.applicationCredentials.valid;
+    return checkMethod(
       t,
-      shop,
-      fill(script, { 'ID=…': `ID=${id}`, 'SECRET=…': `SECRET=${secret}` }),
+      fixture,
+      replaceTexts(script, { 'ID=…': `ID=${id}`, 'SECRET=…': `SECRET=${secret}` }),
       'v3oauth2clientcredential',
     );
   },
-  'export OS_AUTH_TYPE=v3kerberos': (t, shop, script) => {
+  'export OS_AUTH_TYPE=v3kerberos': (t, fixture, script) => {
     const { OS_PROJECT_NAME: project = '', OS_PROJECT_DOMAIN_NAME: domain = '' } = onProject(
-      shop.world.tenancy.projects.demo,
-      shop.world.tenancy.domain,
+      fixture.environment.tenancy.projects.demo,
+      fixture.environment.tenancy.domain,
     );
-    return explain(
+    return checkMethod(
       t,
-      shop,
-      fill(script, { 'PROJECT_NAME=…': `PROJECT_NAME=${project}`, 'DOMAIN_NAME=…': `DOMAIN_NAME=${domain}` }),
+      fixture,
+      replaceTexts(script, { 'PROJECT_NAME=…': `PROJECT_NAME=${project}`, 'DOMAIN_NAME=…': `DOMAIN_NAME=${domain}` }),
       'v3kerberos',
     );
   },
   'npm run build\ndist/k8s-keystone-auth.cjs': async (t, { kubectlFixture, run }, script) => {
     const port = await findPort();
-    const exchanges = {
+    const replacements = {
       'npm run build\n': '',
       'dist/k8s-keystone-auth.cjs': `exec '${process.execPath}' '${resolve('dist/k8s-keystone-auth.cjs')}'`,
       '127.0.0.1:8443': `127.0.0.1:${port}`,
-      [THEIR_KEYSTONE]: kubectlFixture.keystoneUrl,
+      [EXAMPLE_KEYSTONE_URL]: kubectlFixture.keystoneUrl,
     };
-    const terminal = run(fill(script, exchanges));
+    const terminal = run(replaceTexts(script, replacements));
     await terminal.waitFor(/listening/i);
     terminal.signal('SIGTERM');
     t.equal((await terminal.ended).exitCode, 0, terminal.screen());
   },
-  'k8s-keystone-auth policy test': (t, { run }, script) => succeed(t, run(script), /allow/),
+  'k8s-keystone-auth policy test': (t, { run }, script) => checkSuccess(t, run(script), /allow/),
   'npm run package -- --target linux-x64      #': async (t, { kubectlFixture, run }, script) => {
-    const installed = script.split('\n').slice(1).join('\n');
+    const afterBuild = script.split('\n').slice(1).join('\n');
     t.ok(checkNpm(t, script) > 0);
     if (PACKAGED_EXECUTABLE === undefined) return;
     const folder = join(kubectlFixture.home.path, 'search');
-    const exchanges = { 'sudo install out/': `install ${resolve('out')}/`, '/usr/local/bin/': folder };
-    await succeed(t, run(fill(installed, exchanges)), /\d+\.\d+\.\d+/);
+    const replacements = { 'sudo install out/': `install ${resolve('out')}/`, '/usr/local/bin/': folder };
+    await checkSuccess(t, run(replaceTexts(afterBuild, replacements)), /\d+\.\d+\.\d+/);
   },
 };
 
@@ -217,9 +230,9 @@ function findPort(): Promise<number> {
 }
 
 /**
- * Running the whole of these takes the rest of CI, which does it; here it is that they name what there is.
+ * Checks that npm commands name scripts and test files that exist. Other steps of CI run these commands.
  *
- * @returns how many there are
+ * @returns the number of npm commands
  */
 function checkNpm(t: Test, script: string): number {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
@@ -235,34 +248,35 @@ function checkNpm(t: Test, script: string): number {
 
 const blocks = DOCUMENTS.flatMap(listBlocks);
 
-t.ok(blocks.length >= 14, 'the examples are found');
+t.ok(blocks.length >= 16, `${blocks.length} examples were found`);
 
 testWithKubectl(
   'the examples of the documents',
-  async (t, world, program) => {
-    const used = new Set<string>();
-    for (const { where, script } of blocks) {
-      await t.test(where, async (t) => {
-        const [found] = Object.entries(SCENES)
+  async (t, environment, program) => {
+    const usedStarts = new Set<string>();
+    for (const { position, script } of blocks) {
+      await t.test(position, async (t) => {
+        const [match] = Object.entries(EXAMPLES)
           .filter(([start]) => script.startsWith(start))
           .toSorted(([one], [other]) => other.length - one.length);
-        if (found === undefined) {
-          const lines = script.split('\n').filter((line) => !line.startsWith(`${NAME} --version`));
-          t.equal(checkNpm(t, script), lines.length, `nothing says how to run this:\n${script}`);
+        if (match === undefined) {
+          const lines = script.split('\n').filter((line) => !line.startsWith(`${PROGRAM_NAME} --version`));
+          t.equal(checkNpm(t, script), lines.length, `EXAMPLES has no entry for this example:\n${script}`);
           return;
         }
-        used.add(found[0]);
-        await found[1](t, await setUpDocuments(t, world, program), script);
+        const [start, runExample] = match;
+        usedStarts.add(start);
+        await runExample(t, await setUpDocuments(t, environment, program), script);
       });
     }
-    t.strictSame([...used].toSorted(), Object.keys(SCENES).toSorted(), 'every scene has its example');
+    t.strictSame([...usedStarts].toSorted(), Object.keys(EXAMPLES).toSorted(), 'every entry of EXAMPLES is used');
   },
   ['new'],
 );
 
-const THEIR_SERVICE = 'https://kubeconfigs.example.com';
+const EXAMPLE_SERVICE_URL = 'https://kubeconfigs.example.com';
 
-/** A service that hands out a kubeconfig for the cluster of a desk. */
+/** Starts a service that returns a kubeconfig for the cluster of a fixture. */
 async function serveKubeconfig(t: Test, { api }: KubectlFixture): Promise<string> {
   const name = 'served';
   const kubeconfig = {
@@ -286,19 +300,19 @@ async function serveKubeconfig(t: Test, { api }: KubectlFixture): Promise<string
 
 testWithKubectl(
   'the examples of the commands',
-  async (t, world, program) => {
+  async (t, environment, program) => {
     for (const { words, examples } of ALL_COMMANDS) {
       await t.test(words.join(' '), async (t) => {
-        const shop = await setUpDocuments(t, world, program);
+        const fixture = await setUpDocuments(t, environment, program);
         if (words[0] === 'login' && KEYRING_MISSING !== false) {
           t.comment(KEYRING_MISSING);
           return;
         }
-        const service = await serveKubeconfig(t, shop.kubectlFixture);
+        const service = await serveKubeconfig(t, fixture.kubectlFixture);
         for (const { line } of examples) {
-          const reachable = line.replaceAll(THEIR_SERVICE, service);
-          const run = KEYRING_MISSING === false ? shop.runWithKeyring : shop.run;
-          await succeed(t, run(`. ./openrc.sh\n${NAME} ${reachable}`), /\S/);
+          const reachable = line.replaceAll(EXAMPLE_SERVICE_URL, service);
+          const run = KEYRING_MISSING === false ? fixture.runWithKeyring : fixture.run;
+          await checkSuccess(t, run(`. ./openrc.sh\n${PROGRAM_NAME} ${reachable}`), /\S/);
         }
       });
     }

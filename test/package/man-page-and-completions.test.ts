@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import t from 'tap';
-import { readExitStatuses, renderManPage } from '../../scripts/package/man-page.ts';
+import { renderManPage } from '../../scripts/package/man-page.ts';
 import { renderCompletions } from '../../scripts/package/system-files.ts';
-import { EXIT } from '../../src/plugin/cli/reporter.ts';
+import { EXIT, EXIT_STATUSES } from '../../src/plugin/cli/exit-status.ts';
 import { renderCompletion, SHELLS } from '../../src/plugin/commands/completion/scripts.ts';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { listFlagNames } from '../../src/shared/options/flags.ts';
@@ -14,13 +14,12 @@ import { canRun, skipWithout } from '../support/stress.ts';
 
 const FILES = { bash: 'client-keystone-auth.bash', zsh: '_client-keystone-auth', fish: 'client-keystone-auth.fish' };
 
-const readme = readFileSync('README.md', 'utf8');
 const firstWords = [...new Set(ALL_COMMANDS.map(({ words }) => words[0]))];
 const flags = [...OPTIONS.flatMap(listFlagNames), '--help', '--version'];
 
 await t.test('the manual page names everything', async (t) => {
-  const page = renderManPage('1.2.3-rc.4', readme);
-  t.equal(page, renderManPage('1.2.3-rc.4', readme), 'the same at any time');
+  const page = renderManPage('1.2.3-rc.4');
+  t.equal(page, renderManPage('1.2.3-rc.4'), 'the same at any time');
   t.match(page, '1.2.3\\-rc.4');
   for (const { words, options } of ALL_COMMANDS) {
     t.ok(page.includes(words.join(' ').replaceAll('-', '\\-')), words.join(' '));
@@ -30,17 +29,19 @@ await t.test('the manual page names everything', async (t) => {
   for (const variable of OPTIONS.flatMap(({ env = [], legacyEnv = [] }) => [...env, ...legacyEnv]))
     t.ok(page.includes(variable), variable);
   t.strictSame(
-    readExitStatuses(readme).map(([status]) => Number(status)),
+    EXIT_STATUSES.map(({ status }) => status),
     Object.values(EXIT),
-    'the statuses that there are',
+    'every exit status has a meaning',
   );
-  t.throws(() => readExitStatuses('# No table\n'));
+  for (const { status, meaning } of EXIT_STATUSES) {
+    t.match(page, `.TP\n\\fB${status}\\fR\n${meaning.charAt(0).toUpperCase()}${meaning.slice(1)}.\n`);
+  }
 });
 
 const noMandoc = skipWithout('mandoc', () => canRun('mandoc', '-Tascii', '/dev/null'));
 
 await t.test('mandoc reads the manual page', { skip: noMandoc }, async (t) => {
-  const file = join(t.testdir({ 'page.1': renderManPage('0.0.1', readme) }), 'page.1');
+  const file = join(t.testdir({ 'page.1': renderManPage('0.0.1') }), 'page.1');
   // Only its date is missed, on purpose.
   const lint = execFileSync('sh', ['-c', 'mandoc -Tlint -W warning "$1" || true', 'sh', file], { encoding: 'utf8' });
   t.strictSame(
@@ -57,7 +58,7 @@ await t.test('mandoc reads the manual page', { skip: noMandoc }, async (t) => {
 const noMan = !(canRun('man', '--version') && canRun('groff', '--version')) && 'no man with groff here';
 
 await t.test('and so does man', { skip: noMan }, async (t) => {
-  const file = join(t.testdir({ 'page.1': renderManPage('0.0.1', readme) }), 'page.1');
+  const file = join(t.testdir({ 'page.1': renderManPage('0.0.1') }), 'page.1');
   const command = 'man --warnings=all -E UTF-8 -l "$1" 2>&1';
   const text = execFileSync('sh', ['-c', command, 'sh', file], { encoding: 'utf8', env: { PATH: '/usr/bin:/bin' } });
   t.notMatch(text, /<standard input>|^(?:man|groff|troff):/m, 'no warning');

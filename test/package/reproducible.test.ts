@@ -25,8 +25,7 @@ await t.test(
       'package-lock.json',
       'tsconfig.json',
       'LICENSE',
-      'README.md',
-      'WEBHOOK.md',
+      'docs',
       'packaging',
     ]) {
       cpSync(name, join(elsewhere, name), { recursive: true });

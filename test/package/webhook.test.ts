@@ -140,7 +140,7 @@ for (const target of TARGETS.filter(({ hasWebhook }) => hasWebhook)) {
         readFileSync(executablePath(target, WEBHOOK_PROGRAM_NAME)),
       ),
     );
-    for (const name of ['LICENSE', 'WEBHOOK.md', 'packaging/webhook/manifests.yaml']) {
+    for (const name of ['LICENSE', 'docs/webhook/install.md', 'packaging/webhook/manifests.yaml']) {
       t.ok(readFileSync(join(folder, name)).equals(readFileSync(name)), name);
     }
     const licenses = readFileSync(join(folder, 'THIRD-PARTY-LICENSES.txt'), 'utf8');

@@ -1,6 +1,6 @@
 /**
  * Some thousand combinations of file, environment and flags, and the one request that each leads to. What is expected is
- * worked out by a model of ARCHITECTURE.md's table of precedence that shares nothing with the program: it goes from the
+ * worked out by a model of the table of precedence in docs/reference.md that shares nothing with the program: it goes from the
  * strongest source to the weakest for each question, where the program merges layers.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Which setting counts when several are there: the rows of ARCHITECTURE.md's table of precedence. */
+/** Which setting counts when several are there: the rows of the table of precedence in docs/reference.md. */
 import t from 'tap';
 import { resolveScope } from '../../src/plugin/config/resolve-scope.ts';
 import { describeScope } from '../../src/shared/keystone/scope.ts';

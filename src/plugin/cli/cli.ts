@@ -3,7 +3,8 @@ import { getExecCredential } from '../login/get-token.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { USER_AGENT, VERSION } from '../../shared/base/version.ts';
 import { isGetTokenCommand, parseGetTokenCommand } from './parse-command-line.ts';
-import { EXIT, makeReporter } from './reporter.ts';
+import { EXIT } from './exit-status.ts';
+import { makeReporter } from './reporter.ts';
 import { runToEnd } from './run-to-end.ts';
 import type { RunResult } from './run-to-end.ts';
 

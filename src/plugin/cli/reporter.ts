@@ -1,58 +1,13 @@
 /** The one place that speaks to the user: what a failure says and which exit status it has. */
 import { PluginError } from '../../shared/base/errors.ts';
-import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import type { Reporter } from '../login/reporter.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { makePrintable } from '../../shared/base/printable.ts';
 import { redact } from '../../shared/base/secret.ts';
+import { EXIT, getExitStatus } from './exit-status.ts';
 
 const NAME = 'client-keystone-auth';
-
-/** Exit statuses; the README documents them. */
-export const EXIT = {
-  ok: 0,
-  internal: 1,
-  usage: 2,
-  config: 3,
-  interaction: 4,
-  refused: 5,
-  unreachable: 6,
-  protocol: 7,
-  cancelled: 130,
-} as const;
-
-const STATUS: Readonly<Record<PluginErrorCode, number>> = {
-  usage: EXIT.usage,
-  'config-invalid': EXIT.config,
-  'config-conflict': EXIT.config,
-  'interaction-required': EXIT.interaction,
-  cancelled: EXIT.cancelled,
-  'auth-rejected': EXIT.refused,
-  'refused-before': EXIT.refused,
-  'factor-required': EXIT.refused,
-  'factor-refused': EXIT.refused,
-  'method-not-offered': EXIT.refused,
-  'password-expired': EXIT.refused,
-  'credential-unknown': EXIT.refused,
-  'request-rejected': EXIT.refused,
-  unreachable: EXIT.unreachable,
-  untrusted: EXIT.unreachable,
-  'timed-out': EXIT.unreachable,
-  unavailable: EXIT.unreachable,
-  'rate-limited': EXIT.unreachable,
-  'not-keystone': EXIT.protocol,
-  'redirect-refused': EXIT.protocol,
-  protocol: EXIT.protocol,
-  unsupported: EXIT.config,
-  cache: EXIT.internal,
-  output: EXIT.internal,
-};
-
-/** The exit status that a failure has. */
-export function getExitStatus(code: PluginErrorCode): number {
-  return STATUS[code];
-}
 
 const FORMAT = '--log-format';
 

@@ -1,7 +1,8 @@
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { UserCancelled } from '../terminal/terminal.ts';
-import { EXIT, reportFailure } from './reporter.ts';
+import { EXIT } from './exit-status.ts';
+import { reportFailure } from './reporter.ts';
 
 /** Node's agents speak to proxies, and TLS to the system's authorities, from here on. */
 const OLDEST_NODE = [22, 21] as const;

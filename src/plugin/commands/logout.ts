@@ -6,7 +6,7 @@ import { findCacheFolder, listCachedIdentities } from '../cache/cached-identitie
 import { forgetSavedSecret, listSavedSecrets } from '../cache/saved-secret.ts';
 import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
 import type { TokenRecord } from '../cache/token-record.ts';
-import { EXIT } from '../cli/reporter.ts';
+import { EXIT } from '../cli/exit-status.ts';
 import { CacheError, PluginError } from '../../shared/base/errors.ts';
 import { identifySavedSecret } from '../login/apply-saved-secret.ts';
 import type { LoginContext } from '../login/login-context.ts';

@@ -1,6 +1,7 @@
 /** Commands other than get-token: which one is meant, what it is called with, and how its answer is written. */
 import { listWords, parseCommandLine, makeUnexpectedArgumentError } from '../cli/parse-command-line.ts';
-import { EXIT, makeReporter } from '../cli/reporter.ts';
+import { EXIT } from '../cli/exit-status.ts';
+import { makeReporter } from '../cli/reporter.ts';
 import { runToEnd } from '../cli/run-to-end.ts';
 import type { RunResult } from '../cli/run-to-end.ts';
 import { readEnvironment } from '../../shared/options/environment.ts';

@@ -1,6 +1,6 @@
 import type { Secret } from './secret.ts';
 
-/** What went wrong, as a closed list: `cli/report.ts` gives each its exit status. */
+/** What went wrong, as a closed list: `plugin/cli/exit-status.ts` maps each to an exit status. */
 export type PluginErrorCode =
   | 'usage'
   | 'config-invalid'

@@ -38,7 +38,7 @@ const MAPPING_KEYS = ['keystone_role', 'username', 'groups'];
 const isText = (value: YamlValue): value is string => typeof value === 'string';
 
 function fail(file: string, message: string): never {
-  throw new ConfigError(`${file}: ${message}`, { hint: 'correct it; WEBHOOK.md shows what it holds' });
+  throw new ConfigError(`${file}: ${message}`, { hint: 'correct it; docs/webhook/synchronisation.md shows what it holds' });
 }
 
 function readTexts(mapping: YamlMapping, key: string, file: string): readonly string[] | undefined {

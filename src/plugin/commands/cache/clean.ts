@@ -6,7 +6,7 @@ import { inspectFile, listCachedFiles } from '../../cache/inventory.ts';
 import type { CachedFile } from '../../cache/inventory.ts';
 import { openKeyring } from '../../cache/keyring.ts';
 import { removePrivateFile } from '../../cache/private-file.ts';
-import { EXIT } from '../../cli/reporter.ts';
+import { EXIT } from '../../cli/exit-status.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
 import { cachedFileToJson } from './list.ts';

@@ -1,4 +1,4 @@
-import { getExitStatus } from '../../cli/reporter.ts';
+import { getExitStatus } from '../../cli/exit-status.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../../shared/base/errors.ts';
 import type { Reporter } from '../../login/reporter.ts';
