@@ -12,6 +12,7 @@ const IMPORTERS = {
   '@inquirer/prompts': 'src/plugin/terminal/prompt.ts',
   'js-yaml': 'src/shared/options/yaml.ts',
   diff: 'src/plugin/kubeconfig/diff.ts',
+  which: 'src/plugin/commands/find-program.ts',
   fastify: 'src/webhook/server/server.ts',
   pino: 'src/webhook/server/log.ts',
   'prom-client': 'src/webhook/server/metrics.ts',

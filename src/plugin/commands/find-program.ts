@@ -1,17 +1,11 @@
-import { accessSync, constants } from 'node:fs';
 import { posix, win32 } from 'node:path';
+import which from 'which';
 import type { Host } from '../../shared/base/host.ts';
 
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** A path with a folder, so that `which` itself searches neither the PATH nor, on Windows, the current folder. */
+const isProgram = (path: string): boolean => which.sync(path, { nothrow: true, path: '' }) !== null;
 
-/** The program that a command is, as a shell and Go's `exec.LookPath` find it; undefined where there is none. */
+/** Returns the path that a shell and Go's `exec.LookPath` run for a command; undefined if there is no such program. */
 export function findProgram(command: string, { env, platform }: Host): string | undefined {
   const paths = platform === 'win32' ? win32 : posix;
   const names = platform === 'win32' ? [`${command}.exe`, `${command}.cmd`, command] : [command];
