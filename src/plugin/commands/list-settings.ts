@@ -2,49 +2,52 @@ import type { Setting } from '../../shared/options/layer.ts';
 import { PLUGIN_OPTION_GROUPS } from '../../shared/options/option.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { hideUserInfo } from '../kubeconfig/hide-secrets.ts';
 
-/** One setting as it may be shown. */
+/** A setting without its secrets. */
 export interface ShownSetting {
   readonly option: string;
   readonly value: string;
   readonly origin: string;
 }
 
-/** A setting that does not count, and what counts instead. */
+/** A setting that has no effect, and the origin of the one that replaces it. */
 export interface OverriddenSetting extends ShownSetting {
   readonly by: string;
 }
 
-/** Whoever puts a password into a URL shall not read it here. */
-const USER_INFO = /(\/\/)[^/@\s]*@/g;
-
 function show({ name }: Option, { value, origin }: Setting): ShownSetting {
-  return { option: name, value: String(value).replaceAll(USER_INFO, '$1[redacted]@'), origin };
+  return { option: name, value: hideUserInfo(String(value)), origin };
 }
 
-/** The settings that count, in the order of `--help`. */
+/** Lists the settings that take effect, in the order of `--help`. */
 export function listSettings(config: ResolvedConfig, options: readonly Option[]): ShownSetting[] {
-  const place = ({ group }: Option): number => PLUGIN_OPTION_GROUPS.findIndex((one) => one === group);
-  const inOrder = options.toSorted((one, other) => place(one) - place(other));
-  return inOrder.flatMap((option) => {
-    const setting = config.setting(option.name);
-    return setting === undefined ? [] : [show(option, setting)];
-  });
+  const groupIndex = ({ group }: Option): number => PLUGIN_OPTION_GROUPS.findIndex((name) => name === group);
+  return options
+    .toSorted((one, other) => groupIndex(one) - groupIndex(other))
+    .flatMap((option) => {
+      const setting = config.setting(option.name);
+      return setting === undefined ? [] : [show(option, setting)];
+    });
 }
 
-/** Where what counts instead came from: of the option itself, else of the other name of the same thing. */
-function findWinner(config: ResolvedConfig, { name, pair }: Option, options: readonly Option[]): string | undefined {
+/** Returns the origin of the value that takes effect: of the option itself, else of the other option of its pair. */
+function findOverridingOrigin(
+  config: ResolvedConfig,
+  { name, pair }: Option,
+  options: readonly Option[],
+): string | undefined {
   const partners = pair === undefined ? [] : options.filter((option) => option.pair === pair);
   return [{ name }, ...partners].map((option) => config.setting(option.name)?.origin).find((origin) => origin);
 }
 
-/** The settings of weaker layers that something stronger has replaced. */
+/** Lists the settings that a stronger layer replaces. */
 export function listOverriddenSettings(config: ResolvedConfig, options: readonly Option[]): OverriddenSetting[] {
   return options.flatMap((option) =>
     config.layers.flatMap((layer) => {
       const setting = layer.get(option.name);
       if (setting === undefined || setting === config.setting(option.name)) return [];
-      const by = findWinner(config, option, options);
+      const by = findOverridingOrigin(config, option, options);
       return by === undefined ? [] : [{ ...show(option, setting), by }];
     }),
   );

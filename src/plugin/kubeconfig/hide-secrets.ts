@@ -63,7 +63,12 @@ export function hideVariables(
 
 /** Whoever puts a password into a URL shall not read it here. */
 export function hideUserInfo(text: string): string {
-  return text.replaceAll(/(\/\/)[^/@\s"']*@/g, `$1${HIDDEN}@`);
+  return text.replaceAll(/(\/\/)[^/@\s]*@/g, `$1${HIDDEN}@`);
+}
+
+/** In a line of YAML or JSON, a quote ends the URL. */
+function hideUserInfoInLine(line: string): string {
+  return line.replaceAll(/(\/\/)[^/@\s"']*@/g, `$1${HIDDEN}@`);
 }
 
 /** A piece of a text that something else is shown for. */
@@ -150,6 +155,6 @@ export function hideSecretsInLines(
     }
     shown += text.slice(done, end);
     begin = end + 1;
-    return makePrintable(hideUserInfo(shown.replace(/\r$/, '')));
+    return makePrintable(hideUserInfoInLine(shown.replace(/\r$/, '')));
   });
 }

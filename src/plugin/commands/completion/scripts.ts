@@ -3,6 +3,7 @@ import { listFlagNames, takesValue } from '../../../shared/options/flags.ts';
 import type { Option } from '../../../shared/options/option.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../../auth-methods/registry.ts';
 import type { CommandDescription } from '../command.ts';
+import { quoteAlways } from '../quote-for-shell.ts';
 
 const NAME = 'client-keystone-auth';
 
@@ -168,15 +169,13 @@ complete -F _client_keystone_auth ${NAMES.join(' ')}
 `;
 }
 
-const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
 function renderZsh({ first, second, all }: Vocabulary): string {
   const specs = all.flatMap(({ names, help, value }) => {
     // Brackets end the text of a flag, colons that of a value.
     const text = `[${help.replace(/[[\]\\:]/g, '\\$&')}]`;
     return names.map((name) => {
       const short = !name.startsWith('--');
-      if (value === 'none') return quote(`${name}${text}`);
+      if (value === 'none') return quoteAlways(`${name}${text}`);
       const action = isListed(value)
         ? `_client_keystone_auth_names ${value.kind}`
         : isChoice(value)
@@ -184,7 +183,7 @@ function renderZsh({ first, second, all }: Vocabulary): string {
           : value === 'file'
             ? '_files'
             : ' ';
-      return quote(`${name}${short ? '+' : '='}${text}:value:${action}`);
+      return quoteAlways(`${name}${short ? '+' : '='}${text}:value:${action}`);
     });
   });
   return `#compdef ${NAMES.join(' ')}
@@ -201,7 +200,7 @@ _client_keystone_auth_names() {
 }
 
 _arguments -S \\
-  ${[...specs, quote(`1::command:(${first.map(([word]) => word).join(' ')})`), quote(`2::word:(${second.flatMap(([, words]) => words).join(' ')})`)].join(' \\\n  ')}
+  ${[...specs, quoteAlways(`1::command:(${first.map(([word]) => word).join(' ')})`), quoteAlways(`2::word:(${second.flatMap(([, words]) => words).join(' ')})`)].join(' \\\n  ')}
 `;
 }
 

@@ -7,6 +7,7 @@ import type { JsonObject } from '../../../shared/base/json.ts';
 import type { KubeconfigEntry, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { classifyUser, withExecStanza } from '../../kubeconfig/exec-stanza.ts';
 import type { Invocation } from '../command.ts';
+import { quoteForShell } from '../quote-for-shell.ts';
 
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----';
 
@@ -98,15 +99,11 @@ export function setContext(
   if (call.ownConfig.isOn('set-current') || isDangling) kubeconfig.setCurrentContext(context);
 }
 
-/** What a word is to a POSIX shell. */
-const quote = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
-
 /** Says what there is now, and how to use it. */
 export function describeContext(kubeconfig: Kubeconfig, { context, cluster, user }: ContextNames): string {
   const use =
     kubeconfig.currentContext === context
       ? 'It is the current one: kubectl get pods'
-      : `Use it: kubectl --context=${quote(context)} get pods`;
+      : `Use it: kubectl --context=${quoteForShell(context)} get pods`;
   return `Context ${context} is for cluster ${cluster} and user ${user}. ${use}`;
 }

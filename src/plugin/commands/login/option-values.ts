@@ -4,6 +4,7 @@ import type { Option } from '../../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import type { OutputData } from '../command.ts';
+import { quoteForShell } from '../quote-for-shell.ts';
 
 /** One setting to make. */
 export interface OptionValue {
@@ -31,14 +32,6 @@ export function listAddedOptionValues(given: ResolvedConfig, complete: ResolvedC
 /** Settings as a layer of flags. */
 export function makeFlagLayer(chosen: readonly OptionValue[]): Layer {
   return new Map(chosen.map(({ option, value }) => [option.name, { value, origin: `--${option.name}` }]));
-}
-
-/** What a shell reads as it stands. */
-const PLAIN = /^[\w@%+:,./-]+$/;
-
-/** As POSIX shells read it back. */
-function quoteForShell(text: string): string {
-  return PLAIN.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 const isFlag = ({ option }: OptionValue): boolean => option.flag !== false;
