@@ -116,7 +116,7 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
       });
       t.equal(new Set([asked['state'], asked['nonce'], asked['code_challenge']]).size, 3);
       const { callback } = await scene.browse(address.href);
-      t.match(await callback?.send(), { status: 200, body: 'You may close this window' });
+      t.match(await callback?.send(), { status: 200, body: 'You can close this window' });
       const code = callback?.url.searchParams.get('code') ?? 'none';
       const { token } = await checkTerminalSuccess(t, terminal, scene.home, [code]);
       t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
@@ -183,7 +183,7 @@ testWithFederation(
     t.ok(end.searchParams.has('iss'));
     await terminal.waitFor(PASTE_PROMPT);
     terminal.type(`${end.searchParams.get('code') ?? ''}\r`);
-    await terminal.waitFor('the whole address is needed');
+    await terminal.waitFor('paste the whole address');
     await terminal.waitFor(PASTE_PROMPT);
     terminal.type(`${end.href}\r`);
     await checkTerminalSuccess(t, terminal, scene.home, [end.searchParams.get('code') ?? 'none']);
@@ -234,7 +234,7 @@ testWithFederation('refusals', async (t, federation, world) => {
     const scene = setUpAuthCode(t, federation, world);
     const terminal = scene.start();
     const { callback } = await scene.browse(await waitForAddress(terminal), 'deny');
-    t.match(await callback?.send(), { status: 200, body: 'The terminal says why' });
+    t.match(await callback?.send(), { status: 200, body: 'The terminal shows the reason' });
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), /refused the user in the browser: the login was denied \(access_denied/);
     t.strictSame(await scene.requests(), { issuer: [DISCOVERY], keystone: [] });

@@ -102,7 +102,7 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
       const { callback } = await browse(address.href, alice, ca);
       t.match(callback, { method: 'POST', url: { href: scene.origin } });
       const page = await callback?.send();
-      t.match(page, { status: 200, body: 'You may close this window' });
+      t.match(page, { status: 200, body: 'You can close this window' });
       const { token } = await checkTerminalSuccess(t, terminal, scene.home, [callback?.form.get('token') ?? 'none']);
       t.notMatch(terminal.screen(), PASTE_PROMPT, 'what a form brings cannot be pasted');
       t.match(terminal.screen(), /ssh -L (\d+):localhost:\1 /, 'but its port can be forwarded');

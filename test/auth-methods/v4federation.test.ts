@@ -76,7 +76,7 @@ void t.test('the browser comes back', async (t) => {
   const address = await waitForAddress(terminal);
   const page = await followRedirects(address);
   t.equal(page.status, 200);
-  t.match(page.body, 'You may close this window');
+  t.match(page.body, 'You can close this window');
   const { token } = await checkTerminalSuccess(t, terminal, home);
   t.match(terminal.screen(), KNOWN);
   t.strictSame(scene.requests(), [PREPARE, FINISH]);
@@ -170,7 +170,7 @@ void t.test('the provider refuses', async (t) => {
   const state = new URL(await waitForAddress(terminal)).searchParams.get('state') ?? '';
   const query = new URLSearchParams({ error: 'access_denied', error_description: '\u001b[31mno\u202e', state });
   const page = await followRedirects(`http://localhost:${String(scene.port)}/oidc/callback?${query.toString()}`);
-  t.match(page.body, 'The terminal says why');
+  t.match(page.body, 'The terminal shows the reason');
   t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
   t.match(terminal.screen(), /the identity provider refused the user in the browser.*the login was denied/);
   t.notMatch(terminal.screen(), '\u202e');
@@ -264,7 +264,7 @@ void t.test('what cannot be used is asked for again', async (t) => {
   for (const text of [foreign, 'https://example.com/', 'two words']) {
     await terminal.waitFor(PASTE_PROMPT);
     terminal.type(`${text}\r`);
-    await terminal.waitFor('the whole address is needed');
+    await terminal.waitFor('paste the whole address');
   }
   await terminal.waitFor(PASTE_PROMPT);
   terminal.type(`${end}\r`);
@@ -342,7 +342,7 @@ void t.test('whatever ends the waiting, the terminal is as it was', async (t) =>
     };
     const { exitCode, screen } = await around(t, scene, during, ['--login-timeout=2']);
     t.equal(exitCode, EXIT_STATUS.unreachable);
-    t.match(screen, /nobody logged in with the browser within 2 s; .*--login-timeout/);
+    t.match(screen, /the login in the browser did not finish within 2 s; .*--login-timeout/);
     t.equal(readStdout(scene.home), '');
   });
 });

@@ -79,7 +79,7 @@ async function comeBack(
     const terminal = startOnTerminal(t, { home, env: webSso });
     const address = await waitForAddress(terminal);
     for (const path of Object.keys(pages)) {
-      const wanted = path === '/page' ? /Not the login that is waited for/ : /shown/;
+      const wanted = path === '/page' ? /Not the current login/ : /shown/;
       await chromium.visit(`http://127.0.0.1:${String(sitePort)}${path}`, alice, wanted);
     }
     await chromium.visit(address, alice, done);

@@ -15,7 +15,7 @@ import { openTerminal } from './terminal.ts';
 import type { Terminal, TerminalCommand } from './terminal.ts';
 
 /** What the plugin asks on a terminal while it waits. */
-export const PASTE_PROMPT = /Or paste here the address/;
+export const PASTE_PROMPT = /Or paste the address/;
 
 export interface BrowserRun {
   readonly home: Home;

@@ -1,6 +1,6 @@
 /**
- * The listener that a browser comes back to, against what any page of that browser and any user of the machine can send
- * to it: nothing of that may end the login, fail it, or be repeated in an answer.
+ * Tests the listener that a browser returns to against requests that any page and any user of the machine can send: none
+ * of them may complete the login, make it fail, or appear in a response.
  */
 import { createServer, request } from 'node:http';
 import type { Server } from 'node:http';
@@ -24,7 +24,7 @@ interface CallbackRequest {
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** Where it goes to, whatever its Host says. */
+  /** The address to connect to, whatever the Host header says. */
   readonly address?: string;
 }
 
@@ -48,27 +48,34 @@ async function open(t: Test, parts: Partial<CallbackListenerSettings> = {}): Pro
   return listener;
 }
 
-/** undefined where the connection was closed without an answer. */
+/** Returns undefined when the connection closes without a response. */
 async function send(
   { url }: CallbackListener,
   { verb = 'GET', path, headers = {}, body, address }: CallbackRequest,
 ): Promise<CallbackResponse | undefined> {
   const { host, hostname, port, pathname } = new URL(url);
-  const to = address ?? (hostname === 'localhost' ? '127.0.0.1' : hostname.replace(/^\[|\]$/g, ''));
-  return new Promise((done) => {
+  const target = address ?? (hostname === 'localhost' ? '127.0.0.1' : hostname.replace(/^\[|\]$/g, ''));
+  return new Promise((resolve) => {
     const type = verb === 'POST' ? { 'content-type': FORM } : {};
     const outgoing = request(
-      { host: to, port, method: verb, path: path ?? pathname, headers: { host, ...type, ...headers }, agent: false },
+      {
+        host: target,
+        port,
+        method: verb,
+        path: path ?? pathname,
+        headers: { host, ...type, ...headers },
+        agent: false,
+      },
       (response) => {
         let text = '';
         response.setEncoding('utf8').on('data', (part: string) => (text += part));
         response.on('close', () => {
-          done({ status: response.statusCode ?? 0, headers: response.headers, body: text });
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text });
         });
       },
     );
     outgoing.on('error', () => {
-      done(undefined);
+      resolve(undefined);
     });
     outgoing.end(body);
   });
@@ -80,52 +87,53 @@ const acceptCode = (values: ReadonlyMap<string, string>): string | undefined => 
   return values.get('code');
 };
 
-const right = `/callback?code=${CANARY}&state=${STATE}`;
+const VALID_PATH = `/callback?code=${CANARY}&state=${STATE}`;
 
-function checkPage(t: Test, answer: CallbackResponse | undefined, status: number): void {
-  t.equal(answer?.status, status);
-  if (answer === undefined) return;
-  t.equal(answer.headers['cache-control'], 'no-store');
-  t.equal(answer.headers['referrer-policy'], 'no-referrer');
-  t.equal(answer.headers['x-content-type-options'], 'nosniff');
-  t.match(answer.headers['content-security-policy'], /^default-src 'none'; .*frame-ancestors 'none'/);
+function checkPage(t: Test, response: CallbackResponse | undefined, status: number): void {
+  t.equal(response?.status, status);
+  if (response === undefined) return;
+  t.equal(response.headers['cache-control'], 'no-store');
+  t.equal(response.headers['referrer-policy'], 'no-referrer');
+  t.equal(response.headers['x-content-type-options'], 'nosniff');
+  t.match(response.headers['content-security-policy'], /^default-src 'none'; .*frame-ancestors 'none'/);
   t.notOk(
-    Object.keys(answer.headers).some((name) => name.startsWith('access-control-')),
-    'no other page may read it',
+    Object.keys(response.headers).some((name) => name.startsWith('access-control-')),
+    'no other page can read it',
   );
-  t.notMatch(answer.body, /<script|src=|href=|canary|state-w3Zq/i, 'it runs, loads and repeats nothing');
+  t.notMatch(response.body, /<script|src=|href=|canary|state-w3Zq/i, 'the page runs, loads and repeats nothing');
 }
 
-/** Sends each of `corpus`; none may count. */
-async function checkRefused(
+/** Sends each request of `corpus`; none may count. */
+async function checkIgnored(
   t: Test,
   listener: CallbackListener,
   corpus: Readonly<Record<string, CallbackRequest>>,
 ): Promise<void> {
-  for (const [name, sent] of Object.entries(corpus)) {
-    const answer = await send(listener, sent);
-    const status = answer?.status ?? 0;
-    t.ok([0, 400, 404, 405, 417, 431].includes(status), `${name} is answered with ${String(status)}`);
-    if (status === 400 || status === 404) t.notMatch(answer?.body, /canary|state-w3Zq/, `${name} is not repeated`);
+  for (const [name, callbackRequest] of Object.entries(corpus)) {
+    const response = await send(listener, callbackRequest);
+    const status = response?.status ?? 0;
+    t.ok([0, 400, 404, 405, 417, 431].includes(status), `${name} gets status ${String(status)}`);
+    if (status === 400 || status === 404)
+      t.notMatch(response?.body, /canary|state-w3Zq/, `the response does not repeat ${name}`);
   }
 }
 
-void t.test('the one right request ends it, and then nothing listens any more', async (t) => {
+void t.test('the one valid request completes the login and the listener closes', async (t) => {
   const listener = await open(t);
   const received = listener.receive(acceptCode);
-  checkPage(t, await send(listener, { path: right }), 200);
+  checkPage(t, await send(listener, { path: VALID_PATH }), 200);
   t.equal(await received, CANARY);
   listener.close();
-  t.equal(await send(listener, { path: right }), undefined);
+  t.equal(await send(listener, { path: VALID_PATH }), undefined);
 });
 
-void t.test('what any page can send neither ends nor fails it', async (t) => {
+void t.test('requests of other pages neither complete the login nor make it fail', async (t) => {
   const listener = await open(t);
   let settled = false;
   const received = listener.receive(acceptCode).finally(() => (settled = true));
   const { port } = new URL(listener.url);
   const frame = { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'iframe' };
-  await checkRefused(t, listener, {
+  await checkIgnored(t, listener, {
     'another state': { path: `/callback?code=${CANARY}&state=other` },
     'no state': { path: `/callback?code=${CANARY}` },
     'an error without the state': { path: '/callback?error=access_denied' },
@@ -135,28 +143,28 @@ void t.test('what any page can send neither ends nor fails it', async (t) => {
     'no query': { path: '/callback' },
     'another path': { path: `/?code=${CANARY}&state=${STATE}` },
     'a longer path': { path: `/callback/x?code=${CANARY}&state=${STATE}` },
-    'a path that leads back': { path: `/x/../callback?code=${CANARY}&state=${STATE}` },
-    'an absolute target': { path: `http://127.0.0.1:${port}${right}` },
+    'a path with dot segments': { path: `/x/../callback?code=${CANARY}&state=${STATE}` },
+    'an absolute target': { path: `http://127.0.0.1:${port}${VALID_PATH}` },
     'a favicon': { path: '/favicon.ico' },
-    HEAD: { verb: 'HEAD', path: right },
-    POST: { verb: 'POST', path: right, body: `code=${CANARY}&state=${STATE}` },
-    OPTIONS: { verb: 'OPTIONS', path: right, headers: { 'access-control-request-private-network': 'true' } },
-    "an attacker's host": { path: right, headers: { host: `rebound.example:${port}` } },
-    'a host without the port': { path: right, headers: { host: '127.0.0.1' } },
-    'localhost where the address was given': { path: right, headers: { host: `localhost:${port}` } },
-    'a hidden frame': { path: right, headers: frame },
-    'an image': { path: right, headers: { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' } },
-    'a script': { path: right, headers: { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' } },
+    HEAD: { verb: 'HEAD', path: VALID_PATH },
+    POST: { verb: 'POST', path: VALID_PATH, body: `code=${CANARY}&state=${STATE}` },
+    OPTIONS: { verb: 'OPTIONS', path: VALID_PATH, headers: { 'access-control-request-private-network': 'true' } },
+    "an attacker's host": { path: VALID_PATH, headers: { host: `rebound.example:${port}` } },
+    'a host without the port': { path: VALID_PATH, headers: { host: '127.0.0.1' } },
+    'localhost where the address was given': { path: VALID_PATH, headers: { host: `localhost:${port}` } },
+    'a hidden frame': { path: VALID_PATH, headers: frame },
+    'an image': { path: VALID_PATH, headers: { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' } },
+    'a script': { path: VALID_PATH, headers: { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' } },
     'markup in the query': { path: `/callback?code=<script>canary</script>&state=%3Cb%3E` },
-    'endless headers': { path: right, headers: { cookie: 'x'.repeat(100_000) } },
+    'endless headers': { path: VALID_PATH, headers: { cookie: 'x'.repeat(100_000) } },
   });
   t.equal(settled, false);
   const page = { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'document' };
-  checkPage(t, await send(listener, { path: right, headers: { ...page, cookie: 'x'.repeat(20_000) } }), 200);
+  checkPage(t, await send(listener, { path: VALID_PATH, headers: { ...page, cookie: 'x'.repeat(20_000) } }), 200);
   t.equal(await received, CANARY);
 });
 
-void t.test('the provider says no', async (t) => {
+void t.test('an error from the provider ends the login', async (t) => {
   const listener = await open(t);
   const received = listener.receive(acceptCode);
   received.catch(() => undefined);
@@ -168,27 +176,27 @@ void t.test('the provider says no', async (t) => {
   await t.rejects(received, { message: 'the provider refused' });
 });
 
-void t.test('nothing counts before it is waited for', async (t) => {
+void t.test('ignores requests before it waits for one', async (t) => {
   const listener = await open(t);
-  checkPage(t, await send(listener, { path: right }), 400);
+  checkPage(t, await send(listener, { path: VALID_PATH }), 400);
   const received = listener.receive(acceptCode);
-  await send(listener, { path: right });
+  await send(listener, { path: VALID_PATH });
   t.equal(await received, CANARY);
 });
 
-void t.test('the first of many at once counts, and only the first', async (t) => {
+void t.test('accepts only the first of many concurrent requests', async (t) => {
   const listener = await open(t);
   const received = listener.receive(acceptCode);
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Array.from({ length: 20 }, async (_, index) =>
       send(listener, { path: `/callback?code=c${String(index)}&state=${STATE}` }),
     ),
   );
-  t.equal(answers.filter((answer) => answer?.status === 200).length, 1);
+  t.equal(responses.filter((response) => response?.status === 200).length, 1);
   t.match(await received, /^c\d+$/);
 });
 
-void t.test('a form from Keystone', async (t) => {
+void t.test('accepts a form from Keystone', async (t) => {
   const listener = await open(t, { verb: 'POST', url: 'http://localhost:0/auth/websso/', origin: ORIGIN });
   let settled = false;
   const received = listener.receive((values) => values.get('token')).finally(() => (settled = true));
@@ -199,10 +207,10 @@ void t.test('a form from Keystone', async (t) => {
     headers,
     ...parts,
   });
-  await checkRefused(t, listener, {
+  await checkIgnored(t, listener, {
     'from another page': post({ origin: 'https://evil.example' }),
     'from another port': post({ origin: 'https://keystone.example.com' }),
-    'from another page, which the referrer tells': post({ origin: 'null', referer: 'https://evil.example/' }),
+    'from another page, according to the Referer header': post({ origin: 'null', referer: 'https://evil.example/' }),
     'from a page of localhost': post({ origin: 'http://localhost:8080' }),
     'from a hidden frame': post({ origin: 'null', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' }),
     'by a script': post({ origin: ORIGIN, 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'empty' }),
@@ -226,7 +234,7 @@ void t.test('a form from Keystone', async (t) => {
   t.equal(await received, CANARY);
 });
 
-void t.test('a form that comes slowly, or never ends, is in nobody’s way', async (t) => {
+void t.test('slow or unfinished requests do not block the login', async (t) => {
   const listener = await open(t, { verb: 'POST', url: 'http://127.0.0.1:0/auth/websso/' });
   const received = listener.receive((values) => values.get('token'));
   const { host, port } = new URL(listener.url);
@@ -241,26 +249,26 @@ void t.test('a form that comes slowly, or never ends, is in nobody’s way', asy
     const socket = connect(Number(port), '127.0.0.1');
     socket.on('error', () => undefined).resume();
     socket.write(text);
-    return new Promise((done) => socket.once('close', done));
+    return new Promise((resolve) => socket.once('close', resolve));
   });
   await sleep(100);
   await send(listener, { verb: 'POST', body: `token=${CANARY}` });
   t.equal(await received, CANARY);
   listener.close();
   await Promise.all(sockets);
-  t.pass('all are cut off at the end');
+  t.pass('closes all connections at the end');
 });
 
-void t.test('half a request is cut off although nobody else comes', { timeout: 25_000 }, async (t) => {
+void t.test('times out an unfinished request', { timeout: 25_000 }, async (t) => {
   const listener = await open(t, { verb: 'POST', url: 'http://127.0.0.1:0/x' });
   void listener.receive(() => undefined);
   const { host, port } = new URL(listener.url);
   const socket = connect(Number(port), '127.0.0.1');
-  const closed = new Promise((done) =>
+  const closed = new Promise((resolve) =>
     socket
       .on('error', () => undefined)
       .resume()
-      .once('close', done),
+      .once('close', resolve),
   );
   socket.write(`POST /x HTTP/1.1\r\nHost: ${host}\r\nContent-Type: ${FORM}\r\nContent-Length: 1000\r\n\r\n`);
   const dripping = setInterval(() => socket.write('x'), 200);
@@ -269,23 +277,27 @@ void t.test('half a request is cut off although nobody else comes', { timeout: 2
   });
   const began = Date.now();
   await closed;
-  t.ok(Date.now() - began < 15_000, 'within the time that a request has');
+  t.ok(Date.now() - began < 15_000, 'within the request timeout');
 });
 
-void t.test('localhost is both addresses, and nothing but loopback', async (t) => {
+void t.test('localhost listens on both loopback addresses and on nothing else', async (t) => {
   const listener = await open(t, { url: 'http://localhost:0/callback' });
   const { port } = new URL(listener.url);
   for (const address of ['127.0.0.1', '::1']) {
     t.equal((await send(listener, { address, path: '/favicon.ico' }))?.status, 404, address);
   }
-  const others = Object.values(networkInterfaces()).flatMap((found) => found ?? []);
-  for (const { address, internal } of others.filter((one) => !one.internal)) {
-    t.equal(await send(listener, { address, path: right, headers: { host: `localhost:${port}` } }), undefined, address);
+  const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  for (const { address, internal } of interfaces.filter((one) => !one.internal)) {
+    t.equal(
+      await send(listener, { address, path: VALID_PATH, headers: { host: `localhost:${port}` } }),
+      undefined,
+      address,
+    );
     t.notOk(internal);
   }
 });
 
-void t.test('logins at once have ports of their own', async (t) => {
+void t.test('concurrent logins use different ports', async (t) => {
   const listeners = await Promise.all([open(t), open(t), open(t, { url: 'http://[::1]:0/callback' })]);
   t.equal(new Set(listeners.map(({ url }) => url)).size, 3);
   const received = listeners.map(async (listener, index) =>
@@ -293,7 +305,7 @@ void t.test('logins at once have ports of their own', async (t) => {
   );
   for (const [index, listener] of listeners.entries()) {
     const foreign = await send(listener, { path: `/callback?code=foreign&state=${String(index + 1)}` });
-    t.equal(foreign?.status, 400, 'the answer to another login does not count');
+    t.equal(foreign?.status, 400, 'the result of another login does not count');
     await send(listener, { path: `/callback?code=own${String(index)}&state=${String(index)}` });
   }
   t.strictSame(await Promise.all(received), ['own0', 'own1', 'own2']);
@@ -302,14 +314,14 @@ void t.test('logins at once have ports of their own', async (t) => {
 async function occupy(t: Test, host: string, port = 0): Promise<number> {
   const server: Server = createServer();
   t.teardown(() => server.close());
-  await new Promise<void>((done, fail) => server.once('error', fail).listen(port, host, done));
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
   return (server.address() as AddressInfo).port;
 }
 
-void t.test('a port in use is an error that says how to choose another', async (t) => {
+void t.test('a port in use is an error whose hint tells how to choose another port', async (t) => {
   for (const address of ['127.0.0.1', '::1']) {
     const port = await occupy(t, address);
-    // Whoever listens on the other address of localhost would get the token.
+    // A program that listens on the other address of localhost would get the token.
     const opened = openCallbackListener({
       url: `http://localhost:${String(port)}/`,
       verb: 'POST',

@@ -1,4 +1,4 @@
-/** Opening a browser: which one, with what, and when not. The browsers are real programs that write down how they were called. */
+/** Tests which browser is opened, with which arguments, and when none is. The browsers are programs that record their calls. */
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,9 +13,9 @@ const ADDRESS = 'https://idp.example.com/auth?a=1&state=$HOME`id`;x\'%20"|&nonce
 interface DesktopFixture {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Makes a program that writes down its arguments and its environment. */
-  readonly program: (name: string) => string;
-  /** What the program got; undefined where it was not called. */
+  /** Creates a program that records its arguments and its environment. */
+  readonly createProgram: (name: string) => string;
+  /** Returns what the program recorded; undefined when it was not called. */
   readonly readCall: (name: string) => Promise<{ args: string[]; env: string[] } | undefined>;
 }
 
@@ -27,7 +27,7 @@ function setUpDesktop(t: Test): DesktopFixture {
   return {
     folder,
     env: { DISPLAY: ':0', PATH: `${folder}:/usr/bin:/bin`, HOME: folder },
-    program(name) {
+    createProgram(name) {
       const file = join(folder, name);
       const script = `printf '%s\\0' "$@" >'${file}.args'; env >'${file}.new'; mv '${file}.new' '${file}.env'`;
       writeFileSync(file, `#!/bin/sh\n${script}\n`);
@@ -36,7 +36,7 @@ function setUpDesktop(t: Test): DesktopFixture {
     },
     async readCall(name) {
       const file = join(folder, name);
-      for (let waited = 0; waited < 100 && !existsSync(`${file}.env`); waited += 1) await sleep(20);
+      for (let attempt = 0; attempt < 100 && !existsSync(`${file}.env`); attempt += 1) await sleep(20);
       if (!existsSync(`${file}.env`)) return undefined;
       const args = readFileSync(`${file}.args`, 'utf8').split('\0').slice(0, -1);
       return { args, env: readFileSync(`${file}.env`, 'utf8').split('\n') };
@@ -44,9 +44,9 @@ function setUpDesktop(t: Test): DesktopFixture {
   };
 }
 
-void t.test('the address arrives as one argument, no shell having seen it', async (t) => {
-  const { env, program, readCall } = setUpDesktop(t);
-  const first = program('first');
+void t.test('passes the address as one argument, without a shell', async (t) => {
+  const { env, createProgram, readCall } = setUpDesktop(t);
+  const first = createProgram('first');
   const cases = {
     [first]: [ADDRESS],
     [`${first} --new-window`]: ['--new-window', ADDRESS],
@@ -60,17 +60,17 @@ void t.test('the address arrives as one argument, no shell having seen it', asyn
   }
 });
 
-void t.test("without BROWSER it is the desktop's", async (t) => {
-  const { env, program, readCall } = setUpDesktop(t);
-  program('xdg-open');
+void t.test('opens the browser of the desktop without BROWSER', async (t) => {
+  const { env, createProgram, readCall } = setUpDesktop(t);
+  createProgram('xdg-open');
   t.equal(await openBrowser(fakeHost({ env }), ADDRESS), undefined);
   t.strictSame((await readCall('xdg-open'))?.args, [ADDRESS]);
 });
 
-void t.test('it gets no secret and nothing of ours', async (t) => {
-  const { env, program, readCall } = setUpDesktop(t);
-  const browser = program('browser');
-  const ours = {
+void t.test('passes no secrets and none of the plugin settings to the browser', async (t) => {
+  const { env, createProgram, readCall } = setUpDesktop(t);
+  const browser = createProgram('browser');
+  const withheld = {
     OS_PASSWORD: 'canary',
     OS_AUTH_URL: 'canary',
     OS_CLIENT_SECRET: 'canary',
@@ -81,27 +81,27 @@ void t.test('it gets no secret and nothing of ours', async (t) => {
     GITHUB_TOKEN: 'canary',
     pgpassword: 'canary',
   };
-  await openBrowser(fakeHost({ env: { ...env, ...ours, BROWSER: browser, LANG: 'C' } }), ADDRESS);
-  const got = await readCall('browser');
-  t.notMatch(got?.env.join('\n'), 'canary');
-  t.ok(got?.env.includes('DISPLAY=:0') && got.env.includes('LANG=C'), 'but what it needs');
+  await openBrowser(fakeHost({ env: { ...env, ...withheld, BROWSER: browser, LANG: 'C' } }), ADDRESS);
+  const call = await readCall('browser');
+  t.notMatch(call?.env.join('\n'), 'canary');
+  t.ok(call?.env.includes('DISPLAY=:0') && call.env.includes('LANG=C'), 'passes what the browser needs');
 });
 
-void t.test('nothing is opened where nobody would see it, nor what is no address', async (t) => {
-  const { env, program, readCall } = setUpDesktop(t);
-  const BROWSER = program('browser');
+void t.test('opens nothing that the user cannot see and nothing that is not a web address', async (t) => {
+  const { env, createProgram, readCall } = setUpDesktop(t);
+  const BROWSER = createProgram('browser');
   const cases = [
     [{ ...env, SSH_CONNECTION: '10.0.0.1 1 10.0.0.2 22' }, ADDRESS, 'this is a remote session'],
     [{ ...env, SSH_TTY: '/dev/pts/1' }, ADDRESS, 'this is a remote session'],
     [{ ...env, DISPLAY: '' }, ADDRESS, 'there is no desktop'],
-    [env, 'file:///etc/passwd', 'the address is none of the web'],
-    [env, '--help', 'the address is none of the web'],
-    [env, 'javascript:alert(1)', 'the address is none of the web'],
+    [env, 'file:///etc/passwd', 'the address does not begin with http:// or https://'],
+    [env, '--help', 'the address does not begin with http:// or https://'],
+    [env, 'javascript:alert(1)', 'the address does not begin with http:// or https://'],
   ] as const;
-  for (const [settings, address, why] of cases) {
-    t.equal(await openBrowser(fakeHost({ env: { ...settings, BROWSER } }), address), why);
+  for (const [settings, address, obstacle] of cases) {
+    t.equal(await openBrowser(fakeHost({ env: { ...settings, BROWSER } }), address), obstacle);
   }
   t.equal(await readCall('browser'), undefined);
-  const none = { DISPLAY: ':0', PATH: '/nowhere', BROWSER: '/nowhere/browser' };
-  t.equal(await openBrowser(fakeHost({ env: none }), ADDRESS), 'no browser could be started');
+  const noBrowser = { DISPLAY: ':0', PATH: '/nowhere', BROWSER: '/nowhere/browser' };
+  t.equal(await openBrowser(fakeHost({ env: noBrowser }), ADDRESS), 'no browser could be started');
 });

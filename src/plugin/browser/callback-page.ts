@@ -1,29 +1,29 @@
-/** The pages that a browser is left with. They hold no script, load nothing, and repeat nothing of what was asked. */
+/** The pages that the browser shows at the end. They have no scripts, load nothing and repeat nothing of the request. */
 
-/** What a browser is told. */
+/** How a request to the listener ends. */
 export type CallbackOutcome = 'done' | 'refused' | 'unexpected' | 'nothing';
 
-const ENDINGS: Readonly<
+const PAGES: Readonly<
   Record<CallbackOutcome, { readonly status: number; readonly title: string; readonly text: string }>
 > = {
-  done: { status: 200, title: 'Done here', text: 'You may close this window and go back to the terminal.' },
+  done: { status: 200, title: 'Logged in', text: 'You can close this window and go back to the terminal.' },
   refused: {
     status: 200,
     title: 'Not logged in',
-    text: 'The terminal says why. You may close this window.',
+    text: 'The terminal shows the reason. You can close this window.',
   },
   unexpected: {
     status: 400,
-    title: 'Not the login that is waited for',
-    text: 'It may be an old one. Use the address that the terminal shows last.',
+    title: 'Not the current login',
+    text: 'This may be an earlier login. Open the last address that the terminal shows.',
   },
-  nothing: { status: 404, title: 'Nothing here', text: 'You may close this window.' },
+  nothing: { status: 404, title: 'Not found', text: 'You can close this window.' },
 };
 
 const HEADERS = {
   'content-type': 'text/html; charset=utf-8',
   'cache-control': 'no-store',
-  // The address may hold a code.
+  // The address can contain an authorization code.
   'referrer-policy': 'no-referrer',
   'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
@@ -31,16 +31,16 @@ const HEADERS = {
   connection: 'close',
 } as const;
 
-/** An answer ready to be sent. */
+/** A complete HTTP response. */
 export interface CallbackPage {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** Makes the page for an ending. */
-export function renderCallbackPage(ending: CallbackOutcome): CallbackPage {
-  const { status, title, text } = ENDINGS[ending];
+/** Renders the page for an outcome. */
+export function renderCallbackPage(outcome: CallbackOutcome): CallbackPage {
+  const { status, title, text } = PAGES[outcome];
   const body = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

@@ -1,27 +1,27 @@
-/** Opens the user's browser. That it cannot be opened is no failure: the address is shown in any case. */
+/** Opens the user's browser. A failure is not an error, because the terminal shows the address too. */
 import { spawn } from 'node:child_process';
 import type { Host } from '../../shared/base/host.ts';
 
-/** A program and what stands before the address. */
+/** A program and its arguments. */
 interface Command {
   readonly file: string;
-  /** `%s` stands for the address. */
+  /** `%s` is replaced with the address. */
   readonly args: readonly string[];
 }
 
-/** What a browser has no business with: our settings, and whatever else looks like a secret. */
-const KEPT_FROM_IT =
+/** Variables that the browser does not get: the plugin's settings, and everything that looks like a secret. */
+const WITHHELD_VARIABLES =
   /^OS_|^CLIENT_KEYSTONE_AUTH_|^KUBERNETES_|^NODE_OPTIONS$|PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY/i;
 
-/** Why no browser of this machine would be seen; undefined where one would. */
+/** Returns why the user cannot see a browser of this machine; undefined when the user can. */
 export function findBrowserObstacle({ env, platform }: Host): string | undefined {
   const has = (name: string): boolean => (env[name] ?? '') !== '';
   if (has('SSH_CONNECTION') || has('SSH_TTY')) return 'this is a remote session';
-  const desktop = platform === 'win32' || platform === 'darwin' || has('DISPLAY') || has('WAYLAND_DISPLAY');
-  return desktop ? undefined : 'there is no desktop';
+  const hasDesktop = platform === 'win32' || platform === 'darwin' || has('DISPLAY') || has('WAYLAND_DISPLAY');
+  return hasDesktop ? undefined : 'there is no desktop';
 }
 
-/** `BROWSER` as other programs read it: commands, best first, each with `%s` or the address behind it. */
+/** Reads `BROWSER` as other programs do: commands in order of preference, each with `%s` or the address as last argument. */
 function readBrowserVariable({ env, platform }: Host): Command[] {
   const commands = (env['BROWSER'] ?? '').split(platform === 'win32' ? ';' : ':');
   return commands.flatMap((command) => {
@@ -30,50 +30,50 @@ function readBrowserVariable({ env, platform }: Host): Command[] {
   });
 }
 
-function systemCommand({ env, platform }: Host): Command {
+function getSystemCommand({ env, platform }: Host): Command {
   if (platform === 'darwin') return { file: '/usr/bin/open', args: ['%s'] };
   if (platform !== 'win32') return { file: 'xdg-open', args: ['%s'] };
-  // Not "start", which is the shell's and would read "&" as the end of the address.
-  const root = env['SystemRoot'] ?? String.raw`C:\Windows`;
-  return { file: String.raw`${root}\System32\rundll32.exe`, args: ['url.dll,FileProtocolHandler', '%s'] };
+  // "start" is a shell command: the shell reads "&" as the end of the address.
+  const systemRoot = env['SystemRoot'] ?? String.raw`C:\Windows`;
+  return { file: String.raw`${systemRoot}\System32\rundll32.exe`, args: ['url.dll,FileProtocolHandler', '%s'] };
 }
 
-function cleanEnvironment(env: Host['env']): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !KEPT_FROM_IT.test(name)));
+function makeBrowserEnvironment(env: Host['env']): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !WITHHELD_VARIABLES.test(name)));
 }
 
-/** Starts one command without waiting for it, in a session of its own: Ctrl-C here must not close the browser there. */
-async function start({ file, args }: Command, address: string, env: NodeJS.ProcessEnv): Promise<boolean> {
-  const words = args.map((arg) => arg.replaceAll('%s', () => address));
-  return new Promise((done) => {
-    const child = spawn(file, words, { stdio: 'ignore', detached: true, shell: false, windowsHide: true, env });
+/** Starts a command without waiting for its end, in its own session: Ctrl-C in the terminal must not close the browser. */
+async function startCommand({ file, args }: Command, address: string, env: NodeJS.ProcessEnv): Promise<boolean> {
+  const argv = args.map((arg) => arg.replaceAll('%s', () => address));
+  return new Promise((resolve) => {
+    const child = spawn(file, argv, { stdio: 'ignore', detached: true, shell: false, windowsHide: true, env });
     child.once('spawn', () => {
       child.unref();
-      done(true);
+      resolve(true);
     });
     child.once('error', () => {
-      done(false);
+      resolve(false);
     });
   });
 }
 
 /**
- * Opens `address` in the user's browser, if there is one to be seen.
+ * Opens `address` in the user's browser, if the user can see one.
  *
- * Other users of this machine can read the address, as any argument. It may: what it holds are `state`, `nonce` and the
- * hash of the code verifier. None of them opens anything without the verifier, which never leaves this process but for
- * the provider (RFC 7636, section 7.1).
+ * Other users of this machine can read the address, as they can read any argument. That is safe: the address contains
+ * `state`, `nonce` and the hash of the code verifier, which are useless without the verifier. This process sends the
+ * verifier to the provider only (RFC 7636, section 7.1).
  *
- * @returns why none was opened
+ * @returns why no browser was opened
  */
 export async function openBrowser(host: Host, address: string): Promise<string | undefined> {
-  const hidden = findBrowserObstacle(host);
-  if (hidden !== undefined) return hidden;
-  // What begins otherwise could be an option, a file or a script to the program that gets it.
-  if (!/^https?:\/\//.test(address)) return 'the address is none of the web';
-  const env = cleanEnvironment(host.env);
-  for (const command of [...readBrowserVariable(host), systemCommand(host)]) {
-    if (await start(command, address, env)) return undefined;
+  const obstacle = findBrowserObstacle(host);
+  if (obstacle !== undefined) return obstacle;
+  // The browser could read anything else as an option, a file or a script.
+  if (!/^https?:\/\//.test(address)) return 'the address does not begin with http:// or https://';
+  const env = makeBrowserEnvironment(host.env);
+  for (const command of [...readBrowserVariable(host), getSystemCommand(host)]) {
+    if (await startCommand(command, address, env)) return undefined;
   }
   return 'no browser could be started';
 }

@@ -1,4 +1,4 @@
-/** Waits for a person who logs in elsewhere: until the browser comes back, or what it shows is pasted, whichever is first. */
+/** Waits for a user who logs in with a browser: until the browser returns or the user pastes the address it shows. */
 import type { Option } from '../../shared/options/option.ts';
 import { AuthRejected, InteractionRequired } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
@@ -6,31 +6,31 @@ import type { TerminalUser } from '../terminal/terminal-user.ts';
 import type { CallbackHandler, CallbackListener } from './callback-listener.ts';
 import { findBrowserObstacle, openBrowser } from './open-browser.ts';
 
-/** A login that a person does in a browser. */
+/** What to wait for, and how to tell the user. */
 export interface CallbackWait<T> {
   readonly host: Host;
   readonly user: TerminalUser;
   readonly detail: (message: string) => void;
-  /** Where the person logs in. */
+  /** The address where the user logs in. */
   readonly loginUrl: string;
   readonly listener: CallbackListener;
   readonly accept: CallbackHandler<T>;
-  /** Reads what a person pastes, as {@link CallbackHandler} does; left out where what the browser brings cannot be copied. */
+  /** Reads what a user pastes, as {@link CallbackHandler} does; absent when the user cannot copy the result. */
   readonly readPasted?: (text: string) => T | undefined;
-  /** Only shows the address. */
+  /** Shows the address, but does not open it. */
   readonly skipOpen: boolean;
   readonly loginTimeoutMs: number;
-  /** What else may be the matter when nobody comes, as a clause. */
+  /** Another possible cause of a timeout, as a clause. */
   readonly timeoutHint?: string;
 }
 
-/** Not shown while it is pasted: a code works for nobody else, but a screen may be shared. */
-const PASTED: Option = {
+/** Secret although only this run can use the code: the user may share the screen. */
+const PASTE_PROMPT: Option = {
   name: 'pasted-address',
   group: 'Run',
-  help: 'what the browser shows at the end',
+  help: 'the address that the browser shows at the end',
   secret: true,
-  prompt: 'Or paste here the address that your browser ends at (it is not shown)',
+  prompt: 'Or paste the address that your browser shows at the end (input is hidden)',
 };
 
 function explainTimeout({
@@ -40,74 +40,79 @@ function explainTimeout({
   loginTimeoutMs: number;
   timeoutHint?: string;
 }): AuthRejected {
-  const also = timeoutHint === undefined ? '' : ` (${timeoutHint})`;
-  // A refusal, so that a kubectl that tries again does not open the browser six times.
-  return new AuthRejected('timed-out', `nobody logged in with the browser within ${loginTimeoutMs / 1000} s${also}`, {
-    hint: 'try again, or raise --login-timeout',
-  });
+  const suffix = timeoutHint === undefined ? '' : ` (${timeoutHint})`;
+  // AuthRejected, because kubectl retries other errors and would open the browser six times.
+  return new AuthRejected(
+    'timed-out',
+    `the login in the browser did not finish within ${loginTimeoutMs / 1000} s${suffix}`,
+    {
+      hint: 'try again, or raise --login-timeout',
+    },
+  );
 }
 
-/** How a browser of another machine reaches a listener of this one. */
+/** Describes how a browser on another machine reaches the listener on this machine. */
 function describeForwarding({ url }: CallbackListener): string {
   const { port } = new URL(url);
-  return `If the browser runs on another machine, first have it lead here: ssh -L ${port}:localhost:${port} and this machine's name`;
+  return `If the browser runs on another machine, forward the port from there first: ssh -L ${port}:localhost:${port} and the name of this machine`;
 }
 
-/** Asks until something usable is pasted; undefined where the question is taken back or the terminal is gone. */
-async function askForPasted<T>(
-  person: TerminalUser,
+/** Prompts until the user pastes a usable address; undefined when the prompt is aborted or the terminal has closed. */
+async function promptForPasted<T>(
+  user: TerminalUser,
   read: (text: string) => T | undefined,
   signal: AbortSignal,
 ): Promise<{ value: T } | undefined> {
   for (;;) {
     let text: string;
     try {
-      text = await person.prompt(PASTED, '', signal);
+      text = await user.prompt(PASTE_PROMPT, '', signal);
     } catch (error) {
       if (signal.aborted || error instanceof InteractionRequired) return undefined;
       throw error;
     }
     const value = read(text);
     if (value !== undefined) return { value };
-    person.notify('that is not the end of this login; the whole address is needed');
+    user.notify('this address does not belong to the login; paste the whole address');
   }
 }
 
 /**
  * Shows the address, opens it, and waits.
  *
- * @throws InteractionRequired where nobody would see the address
- * @throws AuthRejected when the time is over
- * @throws Cancelled
+ * @throws InteractionRequired when no user can see the address
+ * @throws AuthRejected when the login timeout has passed
+ * @throws Cancelled when the user cancels the prompt
  */
 export async function waitForCallback<T>(login: CallbackWait<T>): Promise<T> {
   const { host, user, detail, loginUrl, listener, accept, readPasted, skipOpen, loginTimeoutMs } = login;
-  const stop = new AbortController();
+  const promptAbort = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<never>((_, fail) => {
+  const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      fail(explainTimeout(login));
+      reject(explainTimeout(login));
     }, loginTimeoutMs);
   });
-  const brought = listener.receive(accept);
-  // Either may fail before anybody waits for it.
-  for (const early of [brought, over]) early.catch(() => undefined);
-  let asking: Promise<{ value: T } | undefined> | undefined;
+  const callback = listener.receive(accept);
+  // Either can reject before the race below handles it.
+  for (const promise of [callback, timeout]) promise.catch(() => undefined);
+  let prompting: Promise<{ value: T } | undefined> | undefined;
   try {
     user.notify(`Open this address in your browser: ${loginUrl}`);
-    const unopened = skipOpen ? '--skip-open-browser' : await openBrowser(host, loginUrl);
-    if (unopened !== undefined) detail(`no browser was opened: ${unopened}`);
+    const obstacle = skipOpen ? '--skip-open-browser' : await openBrowser(host, loginUrl);
+    if (obstacle !== undefined) detail(`no browser was opened: ${obstacle}`);
     if (readPasted === undefined && findBrowserObstacle(host) !== undefined) user.notify(describeForwarding(listener));
-    if (readPasted === undefined || user.cannotPromptReason !== undefined) return await Promise.race([brought, over]);
-    asking = askForPasted(user, readPasted, stop.signal);
-    // A question that is taken back leaves the browser to be waited for.
-    const pasted = asking.then((found) => found?.value ?? brought);
-    return await Promise.race([brought, pasted, over]);
+    if (readPasted === undefined || user.cannotPromptReason !== undefined)
+      return await Promise.race([callback, timeout]);
+    prompting = promptForPasted(user, readPasted, promptAbort.signal);
+    // After an aborted prompt, the browser can still return.
+    const pasted = prompting.then((answer) => answer?.value ?? callback);
+    return await Promise.race([callback, pasted, timeout]);
   } finally {
     clearTimeout(timer);
-    stop.abort();
+    promptAbort.abort();
     listener.close();
-    // The terminal is to be as it was before anything else is said.
-    await asking?.catch(() => undefined);
+    // Restore the terminal before anything else is printed.
+    await prompting?.catch(() => undefined);
   }
 }
