@@ -90,7 +90,7 @@ testWithKeystone('a password, and a receipt for it', async (t, world) => {
     const settings = { OS_AUTH_URL: `${mark.url}/v3`, ...env, OS_PASSCODE: '000000' };
     const ran = await runPlugin({ home: makeTestHome(t), env: settings });
     checkFailure(t, ran, EXIT_STATUS.refused, {
-      says: ['further factor for mfa', 'wrong, old or used passcode', /req-/],
+      says: ['additional factor for mfa', 'wrong, old or used passcode', /req-/],
     });
     t.strictSame(listRequests(mark).map(describeRequest), [REFUSED, REFUSED], 'each proof was sent once');
   });

@@ -188,7 +188,7 @@ testWithKeyring('a kept password that Keystone refuses is not tried again, and f
   t.equal(desk.countLogins() - before, 1, 'it is tried once');
   t.match(
     listPluginLines(ran.stderr).join('\n'),
-    /Keystone refused the login for kept-[^\n]*; what the keyring held is forgotten; log in with "client-keystone-auth login", with --save-secret to keep the right one/,
+    /Keystone refused the login for kept-[^\n]*; the saved secret is forgotten; log in with "client-keystone-auth login", with --save-secret to save the correct one/,
   );
   t.notOk(found.includes('first-canary'), 'the keyring has let go of it');
   t.notOk(readdirSync(desk.home.cache).some((name) => name.endsWith('.kept')));

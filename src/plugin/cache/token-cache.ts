@@ -23,11 +23,17 @@ import { openTokenStore } from './token-store.ts';
 /** The name under which an alias is kept, and what it says. */
 export type NamedAlias = readonly [name: string, alias: Alias];
 
+/** A token record and the cache key that it is stored under. */
+export interface CachedToken {
+  readonly key: string;
+  readonly record: TokenRecord;
+}
+
 export interface TokenCache {
   /** Whether what is kept here can be found by the hit path. */
   readonly onFastPath: boolean;
   /** The record under `key`, or under the key that an alias of that name leads to. */
-  read(key: string): Promise<{ key: string; record: TokenRecord } | undefined>;
+  read(key: string): Promise<CachedToken | undefined>;
   /**
    * Keeps a record and the aliases that lead to it, and forgets what is over.
    *

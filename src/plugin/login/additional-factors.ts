@@ -1,92 +1,90 @@
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { AdditionalFactorRequired, InteractionRequired } from '../../shared/base/errors.ts';
 import type { Receipt } from '../../shared/base/errors.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
 import type { IssuedToken } from '../../shared/keystone/client.ts';
-import { findMissingFactorOptions } from '../auth-methods/missing-options.ts';
-import { buildFactorPayload } from '../auth-methods/factors.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import type { Factor } from '../auth-methods/auth-method.ts';
+import { buildFactorPayload } from '../auth-methods/factors.ts';
+import { findMissingFactorOptions } from '../auth-methods/missing-options.ts';
 import { FACTOR_BY_NAME } from '../auth-methods/multifactor.ts';
-import { promptForMissing } from './prompt-missing.ts';
 import type { LoginContext } from './login-context.ts';
+import { promptForMissing } from './prompt-missing.ts';
 
-/** A Keystone that asks for more each time would be no Keystone. */
-const MOST_RECEIPTS = 3;
+/** Ends a login in which the server keeps asking for more factors. */
+const MAX_RECEIPTS = 3;
 
-/** Of the ways that Keystone leaves open, the one for which most is known already. */
-function chooseWay(config: ResolvedConfig, { missingMethodSets }: Receipt): readonly Factor[] | undefined {
-  const possible = missingMethodSets.flatMap((way) => {
-    const factors = way.flatMap((name) => FACTOR_BY_NAME.get(name) ?? []);
-    return factors.length === way.length && way.length > 0 ? [factors] : [];
-  });
-  const missing = (factors: readonly Factor[]): number => findMissingFactorOptions(config, factors).length;
-  return possible.toSorted((one, other) => missing(one) - missing(other))[0];
+/**
+ * Sends a login request; if Keystone requires more factors, prompts only for those that are missing (Keystone API v3,
+ * "auth receipt").
+ *
+ * @throws AdditionalFactorRequired if Keystone requires a factor that is not available here
+ */
+export async function sendWithFactors(
+  login: LoginContext,
+  config: ResolvedConfig,
+  firstRequest: AuthRequest,
+  send: (request: AuthRequest) => Promise<IssuedToken>,
+): Promise<IssuedToken> {
+  let request = firstRequest;
+  let complete = config;
+  for (let receipts = 0; ; receipts += 1) {
+    try {
+      return await send(request);
+    } catch (error) {
+      if (!(error instanceof AdditionalFactorRequired) || receipts === MAX_RECEIPTS) throw error;
+      const factors = chooseFactors(complete, error.receipt);
+      if (factors === undefined) throw error;
+      login.reporter.debug(`Keystone also requires ${factors.map(({ name }) => name).join(' and ')}`);
+      complete = await promptForFactors(login, complete, factors, error);
+      request = buildFactorRequest(complete, request, error.receipt, factors);
+    }
+  }
 }
 
-/** The request that shows the receipt and the missing proofs only; the scope is said again (Keystone API, "auth receipt"). */
-function requestMissing(
+/** Of the combinations of factors that Keystone accepts, chooses the one with the fewest missing options. */
+function chooseFactors(config: ResolvedConfig, { missingMethodSets }: Receipt): readonly Factor[] | undefined {
+  const supported = missingMethodSets.flatMap((names) => {
+    const factors = names.flatMap((name) => FACTOR_BY_NAME.get(name) ?? []);
+    return factors.length === names.length && names.length > 0 ? [factors] : [];
+  });
+  const countMissing = (factors: readonly Factor[]): number => findMissingFactorOptions(config, factors).length;
+  return supported.toSorted((one, other) => countMissing(one) - countMissing(other))[0];
+}
+
+/** @throws AdditionalFactorRequired if no prompt is possible */
+async function promptForFactors(
+  login: LoginContext,
+  config: ResolvedConfig,
+  factors: readonly Factor[],
+  { message, receipt, requestId }: AdditionalFactorRequired,
+): Promise<ResolvedConfig> {
+  try {
+    return await promptForMissing(login, config, (one) => findMissingFactorOptions(one, factors));
+  } catch (error) {
+    if (!(error instanceof InteractionRequired)) throw error;
+    throw new AdditionalFactorRequired(message, receipt, { hint: error.hint, requestId, cause: error });
+  }
+}
+
+/** Builds the request with the receipt and only the missing factors; it repeats the scope, as Keystone requires. */
+function buildFactorRequest(
   config: ResolvedConfig,
   request: AuthRequest,
   { id }: Receipt,
   factors: readonly Factor[],
 ): AuthRequest {
+  const causes = factors.map(({ rejectionCause }) => rejectionCause).join(' or ');
   return {
     ...request,
     ...buildFactorPayload(config, factors, request.expected.scope),
     headers: { 'openstack-auth-receipt': id },
     statusExplanations: {
       401: {
-        // Not 'auth-rejected': what was shown before is right.
+        // Not 'auth-rejected': the factors that were sent before are valid.
         code: 'factor-refused',
-        message: `Keystone refused the further factor for ${request.subject}: ${factors.map(({ rejectionCause }) => rejectionCause).join(' or ')}`,
-        hint: 'check it, and the clock of what shows it',
+        message: `Keystone refused the additional factor for ${request.subject}: ${causes}`,
+        hint: 'check it, and the clock of the device that shows it',
       },
     },
   };
-}
-
-/** @throws AdditionalFactorRequired where nobody can be asked */
-async function askFor(
-  login: LoginContext,
-  known: ResolvedConfig,
-  factors: readonly Factor[],
-  wanted: AdditionalFactorRequired,
-): Promise<ResolvedConfig> {
-  try {
-    return await promptForMissing(login, known, (now) => findMissingFactorOptions(now, factors));
-  } catch (error) {
-    if (!(error instanceof InteractionRequired)) throw error;
-    throw new AdditionalFactorRequired(wanted.message, wanted.receipt, {
-      hint: error.hint,
-      requestId: wanted.requestId,
-      cause: error,
-    });
-  }
-}
-
-/**
- * Sends a request; where Keystone wants further factors, asks only for those that are missing.
- *
- * @throws AdditionalFactorRequired where it wants one that cannot be given here
- */
-export async function sendWithFactors(
-  login: LoginContext,
-  config: ResolvedConfig,
-  first: AuthRequest,
-  send: (request: AuthRequest) => Promise<IssuedToken>,
-): Promise<IssuedToken> {
-  let request = first;
-  let known = config;
-  for (let receipts = 0; ; receipts += 1) {
-    try {
-      return await send(request);
-    } catch (error) {
-      if (!(error instanceof AdditionalFactorRequired) || receipts === MOST_RECEIPTS) throw error;
-      const factors = chooseWay(known, error.receipt);
-      if (factors === undefined) throw error;
-      login.reporter.debug(`Keystone wants ${factors.map(({ name }) => name).join(' and ')} too`);
-      known = await askFor(login, known, factors, error);
-      request = requestMissing(known, request, error.receipt, factors);
-    }
-  }
 }

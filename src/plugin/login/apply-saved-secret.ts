@@ -1,15 +1,15 @@
-/** Logging in with a secret that the user has had kept in the keyring, so that nobody need be asked. */
-import { digestFields } from '../cache/sha256.ts';
-import { forgetSavedSecret, readSavedSecret } from '../cache/saved-secret.ts';
-import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
-import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
-import { resolveConfig } from '../../shared/options/resolve-config.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+/** Logs in with a secret that the user saved in the system keyring, so that no prompt is needed. */
 import { AuthRejected, CacheError } from '../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../shared/base/errors.ts';
+import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { replaceVersion } from '../../shared/keystone/discovery.ts';
+import { resolveConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
+import { forgetSavedSecret, readSavedSecret } from '../cache/saved-secret.ts';
+import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
+import { digestFields } from '../cache/sha256.ts';
 import { listTlsFields } from './cache-key.ts';
 import type { LoginContext } from './login-context.ts';
 
@@ -17,10 +17,10 @@ const PURPOSE = 'client-keystone-auth kept secret 1';
 const ORIGIN = 'the keyring';
 
 /**
- * Whose secret would be kept for these settings. As in the cache key, Keystone's URL and whom TLS believes are part of it:
- * a kubeconfig from elsewhere cannot have the secret sent to another Keystone, or to this one over a way of its choice.
+ * Identifies the secret that would be saved for these settings. As in the cache key, Keystone's URL and the TLS settings
+ * are part of it: a foreign kubeconfig cannot make the plugin send the secret to another Keystone or under other trust.
  *
- * @returns undefined where the way to log in has no such secret, or it is not known yet whose it would be
+ * @returns undefined if the auth method has no such secret, or if the settings do not identify its owner yet
  */
 export function identifySavedSecret(
   { method, tls, host }: LoginContext,
@@ -28,8 +28,8 @@ export function identifySavedSecret(
 ): SavedSecretIdentity | undefined {
   const { savableSecret } = method;
   const url = readAuthUrl(config);
-  const unknown = findMissingOptions(config, method).some(({ name }) => name !== savableSecret?.option);
-  if (savableSecret === undefined || url === undefined || unknown) return undefined;
+  const isIncomplete = findMissingOptions(config, method).some(({ name }) => name !== savableSecret?.option);
+  if (savableSecret === undefined || url === undefined || isIncomplete) return undefined;
   const keystone = replaceVersion(url, 'v3');
   const { option } = savableSecret;
   const uid = host.uid === undefined ? undefined : String(host.uid);
@@ -41,17 +41,17 @@ export function identifySavedSecret(
   };
 }
 
-/** Settings that a kept secret completes, and whose it is. */
+/** Settings completed with a saved secret, and the identity of that secret. */
 export interface ConfigWithSavedSecret {
   readonly config: ResolvedConfig;
   readonly identity: SavedSecretIdentity;
 }
 
-/** Completes settings that lack nothing but a secret with the one that is kept for exactly this identity, if one is. */
+/** Completes settings that lack only a secret with the one saved for exactly this identity, if there is one. */
 export async function applySavedSecret(login: LoginContext): Promise<ConfigWithSavedSecret | undefined> {
   const { config, method, host, reporter } = login;
-  const [missing] = findMissingOptions(config, method);
-  const identity = missing === undefined ? undefined : identifySavedSecret(login, config);
+  const isComplete = findMissingOptions(config, method).length === 0;
+  const identity = isComplete ? undefined : identifySavedSecret(login, config);
   if (identity === undefined) return undefined;
   try {
     const secret = await readSavedSecret(host, identity);
@@ -61,30 +61,30 @@ export async function applySavedSecret(login: LoginContext): Promise<ConfigWithS
     return { config: resolveConfig([...config.layers, layer], OPTIONS), identity };
   } catch (error) {
     if (!(error instanceof CacheError)) throw error;
-    reporter.warn(`${error.message}, so what it holds cannot be used: ${identity.description}`);
+    reporter.warn(`${error.message}, so the saved secret cannot be used: ${identity.description}`);
     return undefined;
   }
 }
 
-/** Refusals after which the same secret is not tried again: each counts against the account. */
-const FINAL: readonly PluginErrorCode[] = ['auth-rejected', 'credential-unknown', 'password-expired'];
+/** Refusals after which the same secret is never tried again: each attempt counts against the account. */
+const FINAL_REFUSALS: readonly PluginErrorCode[] = ['auth-rejected', 'credential-unknown', 'password-expired'];
 
-/** Forgets a kept secret that Keystone has refused, and says so with the refusal. */
+/** Forgets a saved secret that Keystone refused, and returns the refusal with a hint that says so. */
 export async function forgetRejectedSecret(
   { host }: LoginContext,
   { identity }: ConfigWithSavedSecret,
   refusal: AuthRejected,
 ): Promise<AuthRejected> {
-  if (!FINAL.includes(refusal.code)) return refusal;
-  const done = await forgetSavedSecret(host, identity).then(
-    () => 'is forgotten',
+  if (!FINAL_REFUSALS.includes(refusal.code)) return refusal;
+  const outcome = await forgetSavedSecret(host, identity).then(
+    () => 'the saved secret is forgotten',
     (error: unknown) => {
-      if (error instanceof CacheError) return 'is not used any more';
+      if (error instanceof CacheError) return 'the saved secret is not used again';
       throw error;
     },
   );
   return new AuthRejected(refusal.code, refusal.message, {
-    hint: `what the keyring held ${done}; log in with "client-keystone-auth login", with --save-secret to keep the right one`,
+    hint: `${outcome}; log in with "client-keystone-auth login", with --save-secret to save the correct one`,
     requestId: refusal.requestId,
     cause: refusal,
   });

@@ -1,30 +1,30 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { PluginError } from '../../shared/base/errors.ts';
+import type { Host } from '../../shared/base/host.ts';
+import type { TlsSettings } from '../../shared/http/tls-settings.ts';
+import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { AuthMethod } from '../auth-methods/auth-method.ts';
+import { OPTIONS } from '../auth-methods/registry.ts';
 import { digestFields } from '../cache/sha256.ts';
 import type { DigestField } from '../cache/sha256.ts';
 import type { NamedAlias } from '../cache/token-cache.ts';
-import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import type { TlsSettings } from '../../shared/http/tls-settings.ts';
-import { PluginError } from '../../shared/base/errors.ts';
 import { computeFingerprint } from '../fast-path/fingerprint.ts';
-import type { Host } from '../../shared/base/host.ts';
-import type { AuthMethod } from '../auth-methods/auth-method.ts';
-import { OPTIONS } from '../auth-methods/registry.ts';
 import type { LoginContext } from './login-context.ts';
 
 const KEY_PURPOSE = 'client-keystone-auth key 1';
 
-/** An authorities file may be large; here, off the hit path, the fast hash is at hand. */
+/** A CA file may be large, and the slow path can afford to load Node's native hash. */
 function digest(text: string | undefined): string | undefined {
   return text === undefined ? undefined : createHash('sha256').update(text).digest('hex');
 }
 
-/** How Keystone is reached and believed, as fields of a key. */
+/** Lists the TLS settings as fields of a key. */
 export function listTlsFields({ insecure, ca, cert }: TlsSettings): DigestField[] {
   return [String(insecure), digest(ca), digest(cert)];
 }
 
-/** The cache key: everything that decides whose token it is and what it is good for, and nothing that can be guessed. */
+/** Computes the cache key from all that decides the owner and the scope of a token, and from no guessable secret. */
 export function computeCacheKey(config: ResolvedConfig, method: AuthMethod, tls: TlsSettings, host: Host): string {
   return digestFields(KEY_PURPOSE, [
     host.uid === undefined ? undefined : String(host.uid),
@@ -36,8 +36,8 @@ export function computeCacheKey(config: ResolvedConfig, method: AuthMethod, tls:
 }
 
 /**
- * Whether the settings still stand for what they stood for when the run began. A file or a ticket may have been replaced by
- * another's meanwhile; then nobody knows which of them the token is for.
+ * Whether the settings still lead to the key that they led to at the start of the run. If a token file or a ticket was
+ * replaced in the meantime, nothing tells which of the two identities the new token belongs to.
  */
 export function isKeyUnchanged({ config, method, tls, host, cacheKey }: LoginContext): boolean {
   try {
@@ -48,7 +48,7 @@ export function isKeyUnchanged({ config, method, tls, host, cacheKey }: LoginCon
   }
 }
 
-/** What would have to be corrected after a refusal. */
+/** Lists the credential of a login as fields of a digest: after a refusal, a change in any of them allows a new login. */
 export function listCredentialFields({
   config,
   method,
@@ -56,20 +56,19 @@ export function listCredentialFields({
 }: Pick<LoginContext, 'config' | 'method' | 'fileStamps'>): DigestField[] {
   const secrets = OPTIONS.filter((option) => option.secret).map((option) => config.secret(option.name)?.reveal());
   if (method.listIdentityFiles === undefined) return secrets;
-  // A renewed file or ticket is another credential; one that cannot be watched may be another every time.
+  // A renewed file or ticket is another credential; one without a file may be another one on every run.
   return [...secrets, ...(fileStamps?.map(({ stamp }) => stamp) ?? [randomUUID()])];
 }
 
-/** Aliases that lead from these settings to `key`. */
+/** Makes the aliases that lead from these settings to `key`. */
 export function makeAliases(
-  { config, apiVersion, fileStamps, tls, execInfo, host, cache, cacheKey: first, onFastPath }: LoginContext,
+  { config, apiVersion, fileStamps, tls, execInfo, host, cache, cacheKey, onFastPath }: LoginContext,
   key: string,
 ): NamedAlias[] {
-  const plain = { key, apiVersion: undefined, files: [] };
-  const partial: NamedAlias[] = key === first ? [] : [[first, plain]];
-  // The hit path says nothing, so a run that has something to say must not go there.
-  const silent = onFastPath && !tls.insecure && !config.has('verbose') && !config.isOn('force-refresh');
-  if (!silent || !cache.onFastPath || fileStamps === undefined) return partial;
-  const alias = { key, apiVersion, files: fileStamps };
-  return [...partial, [computeFingerprint(host, execInfo?.clusterJson ?? ''), alias]];
+  const incomplete: NamedAlias[] = key === cacheKey ? [] : [[cacheKey, { key, apiVersion: undefined, files: [] }]];
+  // The fast path prints no messages, so a run with messages must not take it.
+  const isSilent = !tls.insecure && !config.has('verbose') && !config.isOn('force-refresh');
+  if (!onFastPath || !isSilent || !cache.onFastPath || fileStamps === undefined) return incomplete;
+  const fingerprint = computeFingerprint(host, execInfo?.clusterJson ?? '');
+  return [...incomplete, [fingerprint, { key, apiVersion, files: fileStamps }]];
 }

@@ -1,118 +1,30 @@
-/** The slow path, on one page: cache → lock → cache → terminal → Keystone → cache. */
+/** The slow path on one page, from top to bottom: cache → lock → cache → prompts → Keystone → cache → ExecCredential. */
+import { AuthRejected } from '../../shared/base/errors.ts';
+import { Secret } from '../../shared/base/secret.ts';
+import { isTokenValid } from '../../shared/keystone/client.ts';
+import { findMissingOptions } from '../auth-methods/missing-options.ts';
+import type { CachedToken } from '../cache/token-cache.ts';
 import { isFresh } from '../cache/token-record.ts';
 import type { TokenRecord } from '../cache/token-record.ts';
-import { AuthRejected } from '../../shared/base/errors.ts';
 import { API_VERSIONS, renderExecCredential } from '../exec/exec-credential.ts';
-import { promptForMissing } from './prompt-missing.ts';
-import { requestToken, isStillValid, renewToken } from './request-token.ts';
-import type { CachedToken, ReceivedToken } from './request-token.ts';
-import { applySavedSecret, forgetRejectedSecret } from './apply-saved-secret.ts';
-import { isKeyUnchanged, makeAliases, computeCacheKey, listCredentialFields } from './cache-key.ts';
-import { openLoginContext, warnAboutSettings } from './open-login-context.ts';
-import type { LoginContext, RunContext } from './login-context.ts';
-import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { UserCancelled } from '../terminal/terminal.ts';
+import type { ReceivedToken } from './accept-token.ts';
+import { applySavedSecret, forgetRejectedSecret } from './apply-saved-secret.ts';
+import { computeCacheKey, isKeyUnchanged, listCredentialFields, makeAliases } from './cache-key.ts';
+import { withHttp } from './http-context.ts';
+import type { LoginContext, RunContext } from './login-context.ts';
+import { openLoginContext, warnAboutSettings } from './open-login-context.ts';
+import { promptForMissing } from './prompt-missing.ts';
+import { renewToken, requestToken } from './request-token.ts';
 
-/** Beyond the holder's own deadline, for what it does before and after. */
+/** How long Keystone may take to confirm a token. */
+const VALIDATION_MS = 5_000;
+
+/** Added to the deadline of the process that holds the lock, for its work before and after the login. */
 const LOCK_SLACK_MS = 1_000;
 
-/** A refused login is not tried again at once, see `cache/refusals.ts`. */
-function refuseAgain(login: LoginContext): void {
-  const { config, cache, cacheKey, host } = login;
-  if (config.isOn('force-refresh')) return;
-  const at = cache.findRefusalTime(cacheKey, listCredentialFields(login));
-  if (at === undefined) return;
-  const seconds = Math.max(1, Math.round((host.now() - at) / 1000));
-  throw new AuthRejected('refused-before', `this login was refused ${seconds} s ago, and is not tried again yet`, {
-    hint: 'another credential is tried at once, the same one after 30 s or with --force-refresh',
-  });
-}
-
-/** A token, and the key of the cache that it belongs under. */
-interface Obtained extends ReceivedToken {
-  readonly key: string;
-}
-
-/** Finds or asks for what is missing and logs in; whoever refuses, Keystone or the user, is not asked again for this command. */
-async function logIn(login: LoginContext): Promise<Obtained> {
-  const { config: given, method, tls, host } = login;
-  const kept = await applySavedSecret(login);
-  try {
-    const config = await promptForMissing(login, kept?.config ?? given, (known) => findMissingOptions(known, method));
-    return { ...(await requestToken(login, config)), key: computeCacheKey(config, method, tls, host) };
-  } catch (error) {
-    const refused = error instanceof AuthRejected || error instanceof UserCancelled;
-    if (refused) login.cache.rememberRefusal(login.cacheKey, listCredentialFields(login));
-    throw kept !== undefined && error instanceof AuthRejected ? await forgetRejectedSecret(login, kept, error) : error;
-  }
-}
-
-/** The next token without anybody being asked; undefined where a whole login is needed. */
-async function renewLast(login: LoginContext, last: CachedToken | undefined): Promise<Obtained | undefined> {
-  const renewed = last === undefined ? undefined : await renewToken(login, last);
-  return renewed === undefined || last === undefined ? undefined : { ...renewed, key: last.key };
-}
-
-/** Whether a token of the cache may be given: it is fresh, and got since the run began where a new one is wanted. */
-function isWelcome({ config, host, startedAt }: LoginContext, record: TokenRecord): boolean {
-  return isFresh(record, host.now()) && !(config.isOn('force-refresh') && record.receivedAt < startedAt);
-}
-
-/** Logs in, unless another process has just done so: whoever gets the lock first does it for all. */
-async function logInOnce(login: LoginContext, dead: string | undefined): Promise<TokenRecord> {
-  const { cache, cacheKey, reporter, maxLoginMs } = login;
-  const isNew = (record: TokenRecord): boolean => record.token !== dead && isWelcome(login, record);
-  const release = await cache.lock(cacheKey, {
-    maxWaitMs: maxLoginMs + LOCK_SLACK_MS,
-    isNoLongerNeeded: async () => {
-      const found = await cache.read(cacheKey);
-      return found !== undefined && isNew(found.record);
-    },
-    onLongWait: () => {
-      reporter.progress('waiting for another login');
-    },
-  });
-  try {
-    const found = await cache.read(cacheKey);
-    if (found !== undefined && isNew(found.record)) {
-      cache.storeAliases(found.record, makeAliases(login, found.key));
-      return found.record;
-    }
-    refuseAgain(login);
-    warnAboutSettings(login);
-    const { record, owner, cacheable, key: finalKey } = (await renewLast(login, found)) ?? (await logIn(login));
-    if (!cacheable) return record;
-    if (isKeyUnchanged(login)) await cache.store(finalKey, record, makeAliases(login, finalKey), owner);
-    else reporter.debug('the token is not kept: whose it is cannot be told for sure');
-    return record;
-  } finally {
-    release?.();
-  }
-}
-
 /**
- * Finds a token for the run's settings, in the cache or at Keystone.
- *
- * @throws PluginError
- */
-export async function getTokenRecord(login: LoginContext): Promise<TokenRecord> {
-  const { cache, reporter } = login;
-  const found = await cache.read(login.cacheKey);
-  const cached = found !== undefined && isWelcome(login, found.record) ? found : undefined;
-  if (cached !== undefined && (await isStillValid(login, cached.record))) {
-    reporter.debug(`the cache holds a token until ${new Date(cached.record.expiresAt).toISOString()}`);
-    cache.storeAliases(cached.record, makeAliases(login, cached.key));
-    return cached.record;
-  }
-  const record = await logInOnce(login, cached?.record.token);
-  // A token that replaces a dead one is not asked about again for the same command.
-  if (cached === undefined) cache.handOut(record.token);
-  else cache.confirm(record.token);
-  return record;
-}
-
-/**
- * Gives the ExecCredential for the run's settings, from the cache or from Keystone.
+ * Makes the ExecCredential for the settings of a run, with a token from the cache or from Keystone.
  *
  * @throws PluginError
  */
@@ -121,4 +33,115 @@ export async function getExecCredential(run: RunContext): Promise<string> {
   const { token, expiresAt } = await getTokenRecord(login);
   const apiVersion = login.apiVersion ?? run.execInfo?.apiVersion ?? API_VERSIONS[0];
   return renderExecCredential(apiVersion, token, expiresAt);
+}
+
+/**
+ * Gets a token for the settings of a run, from the cache or from Keystone.
+ *
+ * @throws PluginError
+ */
+export async function getTokenRecord(login: LoginContext): Promise<TokenRecord> {
+  const { cache, cacheKey, reporter } = login;
+  const match = await cache.read(cacheKey);
+  const cached = match !== undefined && isUsable(login, match.record) ? match : undefined;
+  if (cached !== undefined && (await isStillValid(login, cached.record))) {
+    reporter.debug(`the cache holds a token until ${new Date(cached.record.expiresAt).toISOString()}`);
+    cache.storeAliases(cached.record, makeAliases(login, cached.key));
+    return cached.record;
+  }
+  const record = await logInOnce(login, cached?.record.token);
+  // Do not ask Keystone again about a token that replaces a revoked one within the same kubectl command.
+  if (cached === undefined) cache.handOut(record.token);
+  else cache.confirm(record.token);
+  return record;
+}
+
+/** Whether a cached token may be handed out: it is fresh and, with `--force-refresh`, newer than this run. */
+function isUsable({ config, host, startedAt }: LoginContext, record: TokenRecord): boolean {
+  return isFresh(record, host.now()) && !(config.isOn('force-refresh') && record.receivedAt < startedAt);
+}
+
+/**
+ * Whether a cached token is still valid. If the same kubectl asks again for a token that it has just received, the
+ * cluster may have rejected it: then Keystone is asked, once. It cannot be asked about a provider's own token.
+ */
+async function isStillValid(login: LoginContext, { token, endpoint }: TokenRecord): Promise<boolean> {
+  const { cache, reporter } = login;
+  if (cache.handOut(token) !== 'token' || endpoint === undefined) return true;
+  const isValid = await withHttp(login, VALIDATION_MS, (http) => isTokenValid(http, endpoint, new Secret(token)));
+  reporter.debug(isValid ? 'Keystone confirms the token' : 'Keystone no longer knows the token');
+  if (isValid) cache.confirm(token);
+  return isValid;
+}
+
+/** Logs in, unless another process has just done so: the first to get the lock logs in for all. */
+async function logInOnce(login: LoginContext, revokedToken: string | undefined): Promise<TokenRecord> {
+  const { cache, cacheKey, reporter, maxLoginMs } = login;
+  const isNew = ({ record }: CachedToken): boolean => record.token !== revokedToken && isUsable(login, record);
+  const release = await cache.lock(cacheKey, {
+    maxWaitMs: maxLoginMs + LOCK_SLACK_MS,
+    isNoLongerNeeded: async () => {
+      const match = await cache.read(cacheKey);
+      return match !== undefined && isNew(match);
+    },
+    onLongWait: () => {
+      reporter.progress('waiting for another login');
+    },
+  });
+  try {
+    const last = await cache.read(cacheKey);
+    if (last !== undefined && isNew(last)) {
+      cache.storeAliases(last.record, makeAliases(login, last.key));
+      return last.record;
+    }
+    rejectRecentRefusal(login);
+    warnAboutSettings(login);
+    const { key, record, owner, cacheable } = (await renew(login, last)) ?? (await logIn(login));
+    if (!cacheable) return record;
+    if (isKeyUnchanged(login)) await cache.store(key, record, makeAliases(login, key), owner);
+    else reporter.debug('the token is not cached: the identity changed during the login');
+    return record;
+  } finally {
+    release?.();
+  }
+}
+
+/** A login that Keystone rejected moments ago is not sent again, see `cache/refusals.ts`. */
+function rejectRecentRefusal(login: LoginContext): void {
+  const { config, cache, cacheKey, host } = login;
+  if (config.isOn('force-refresh')) return;
+  const refusedAt = cache.findRefusalTime(cacheKey, listCredentialFields(login));
+  if (refusedAt === undefined) return;
+  const seconds = Math.max(1, Math.round((host.now() - refusedAt) / 1000));
+  throw new AuthRejected('refused-before', `this login was refused ${seconds} s ago, and is not tried again yet`, {
+    hint: 'another credential is tried immediately, the same one after 30 s or with --force-refresh',
+  });
+}
+
+/** A new token and the cache key to store it under. */
+interface NewToken extends ReceivedToken {
+  readonly key: string;
+}
+
+/** Gets the next token without a prompt; undefined if a whole login is needed. */
+async function renew(login: LoginContext, last: CachedToken | undefined): Promise<NewToken | undefined> {
+  const received = last === undefined ? undefined : await renewToken(login, last);
+  return received === undefined || last === undefined ? undefined : { ...received, key: last.key };
+}
+
+/** Completes the settings and logs in. A refusal, by Keystone or by the user, counts for the whole kubectl command. */
+async function logIn(login: LoginContext): Promise<NewToken> {
+  const { method, tls, host } = login;
+  const saved = await applySavedSecret(login);
+  try {
+    const config = await promptForMissing(login, saved?.config ?? login.config, (one) =>
+      findMissingOptions(one, method),
+    );
+    return { ...(await requestToken(login, config)), key: computeCacheKey(config, method, tls, host) };
+  } catch (error) {
+    const isRefusal = error instanceof AuthRejected || error instanceof UserCancelled;
+    if (isRefusal) login.cache.rememberRefusal(login.cacheKey, listCredentialFields(login));
+    if (saved !== undefined && error instanceof AuthRejected) throw await forgetRejectedSecret(login, saved, error);
+    throw error;
+  }
 }

@@ -1,40 +1,105 @@
+import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
+import { parseSetting } from '../../shared/options/layer.ts';
+import type { Setting } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
+import { resolveConfig } from '../../shared/options/resolve-config.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import { promptForOptions, explainMissingOptions } from '../auth-methods/missing-options.ts';
+import { explainMissingOptions } from '../auth-methods/missing-options.ts';
+import { OPTIONS } from '../auth-methods/registry.ts';
 import { openTerminal } from '../terminal/terminal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import type { LoginContext } from './login-context.ts';
 
-/** Questions that are left to others. */
-interface Left {
+type PromptContext = Pick<LoginContext, 'host' | 'execInfo' | 'user' | 'method'>;
+
+type ListMissing = (config: ResolvedConfig) => readonly Option[];
+
+/** Prompts that are left to others. */
+interface PromptLimits {
+  /** Do not prompt for the project. */
   readonly withoutProject?: boolean;
 }
 
 /**
- * Has the user asked for what is missing, if anything is.
+ * Prompts for the options that are missing, if any.
  *
- * @throws InteractionRequired where nobody can be asked
- * @throws Cancelled
+ * @returns the completed configuration
+ * @throws InteractionRequired if no prompt is possible
+ * @throws UserCancelled
+ * @throws ConfigError if an answer cannot be used
  */
 export async function promptForMissing(
-  { host, execInfo, user, method }: LoginContext,
-  given: ResolvedConfig,
-  listMissing: (config: ResolvedConfig) => Option[],
-  { withoutProject }: Left = {},
+  context: PromptContext,
+  config: ResolvedConfig,
+  listMissing: ListMissing,
+  limits: PromptLimits = {},
 ): Promise<ResolvedConfig> {
-  const missing = listMissing(given);
-  if (missing.length === 0) return given;
-  const because = user.cannotPromptReason;
-  const terminal = because === undefined ? openTerminal(host) : undefined;
-  if (terminal === undefined) throw explainMissingOptions(missing, because ?? 'the terminal is gone');
+  const missing = listMissing(config);
+  if (missing.length === 0) return config;
+  const reason = context.user.cannotPromptReason;
+  const terminal = reason === undefined ? openTerminal(context.host) : undefined;
+  if (terminal === undefined) throw explainMissingOptions(missing, reason ?? 'the terminal is gone');
   try {
-    return await promptForOptions(given, listMissing, {
-      host,
-      terminal,
-      server: execInfo?.clusterServer,
-      method,
-      withoutProject,
-    });
+    return await promptUntilComplete(context, terminal, config, listMissing, limits);
   } finally {
     terminal.close();
   }
+}
+
+/** Prompts for one option at a time: each answer decides what is still missing. */
+async function promptUntilComplete(
+  context: PromptContext,
+  terminal: Terminal,
+  config: ResolvedConfig,
+  listMissing: ListMissing,
+  { withoutProject = false }: PromptLimits,
+): Promise<ResolvedConfig> {
+  const { promptForOption } = await import('../terminal/prompt.ts');
+  const answers = new Map<string, Setting>();
+  let complete = config;
+  for (;;) {
+    const missing = listMissing(complete);
+    // Secrets come last.
+    const visible = missing.find(({ secret }) => !secret);
+    const asksProject = visible === undefined && !withoutProject && wantsProject(complete, answers);
+    const project = asksProject ? PROJECT_OPTION : undefined;
+    const option = visible ?? project ?? missing[0];
+    if (option === undefined) return complete;
+    const suggestion = option.name === 'project-domain-name' ? complete.text('user-domain-name') : option.suggestion;
+    const target = describeTarget(context, complete);
+    const text = await promptForOption(context.host, terminal, option, target, { suggestion });
+    const origin = option.prompt ?? option.name;
+    const setting = parseSetting(option, text, origin);
+    if (setting !== undefined || option === project) answers.set(option.name, setting ?? { value: '', origin });
+    const layer = new Map([...answers].filter(([, { value }]) => value !== ''));
+    complete = resolveConfig([...config.layers, layer], OPTIONS);
+  }
+}
+
+const PROJECT_OPTION = OPTIONS.find(({ name }) => name === 'project-name');
+
+/** Options any of which settles the scope; an identity provider's own token has none. */
+const SCOPE_OPTIONS = [
+  'project-id',
+  'project-name',
+  'domain-id',
+  'domain-name',
+  'system-scope',
+  'trust-id',
+  'unscoped',
+  'token-kind',
+];
+
+/** A user who was prompted for a name may want a project too; the answer may be empty. */
+function wantsProject(config: ResolvedConfig, answers: ReadonlyMap<string, Setting>): boolean {
+  const hasScope = SCOPE_OPTIONS.some((name) => config.has(name));
+  return answers.has('user-name') && !answers.has('project-name') && !hasScope;
+}
+
+/** What an answer is for, in the words of a message: "at https://keystone.example.com for the cluster …". */
+function describeTarget({ execInfo, method }: PromptContext, config: ResolvedConfig): string {
+  const url = readAuthUrl(config);
+  const target = method.describePromptTarget?.(config) ?? (url === undefined ? '' : `at ${url}`);
+  const server = execInfo?.clusterServer;
+  return server === undefined ? target : `${target} for the cluster ${server}`.trim();
 }

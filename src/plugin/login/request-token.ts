@@ -1,175 +1,43 @@
-import type { TokenOwner } from '../cache/token-metadata.ts';
-import type { TokenRecord } from '../cache/token-record.ts';
-import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
-import { readProxyEnv } from '../../shared/http/proxy.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
-import type { Scope } from '../../shared/keystone/scope.ts';
-import { readTrustedOrigins } from '../../shared/http/trusted-origins.ts';
-import { AuthRejected, KeystoneProtocolError } from '../../shared/base/errors.ts';
-import { objectAt, textAt } from '../../shared/base/json.ts';
+/** Requests tokens from Keystone: prepare the request, choose the endpoint, authenticate, rescope, verify. */
+import { AuthRejected } from '../../shared/base/errors.ts';
+import { Secret } from '../../shared/base/secret.ts';
+import type { HttpClient } from '../../shared/http/http-client.ts';
 import { buildRescopeRequest } from '../../shared/keystone/auth-request.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
-import { authenticate, isTokenValid } from '../../shared/keystone/client.ts';
-import type { IssuedToken } from '../../shared/keystone/client.ts';
+import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
+import { authenticate } from '../../shared/keystone/client.ts';
 import { findV3Endpoint, replaceVersion } from '../../shared/keystone/discovery.ts';
+import type { Scope } from '../../shared/keystone/scope.ts';
 import { findTokenMismatch } from '../../shared/keystone/verify-token.ts';
-import { openHttpClient } from '../../shared/http/http-client.ts';
-import type { HttpClient, HttpSettings } from '../../shared/http/http-client.ts';
-import { openNegotiateHttp } from '../kerberos/negotiate.ts';
-import type { Token } from '../../shared/keystone/token.ts';
+import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { AuthMethod, MethodContext, ProviderToken } from '../auth-methods/auth-method.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
-import type { AuthMethod, ProviderToken, MethodContext } from '../auth-methods/auth-method.ts';
-import { redactAndTruncate } from '../../shared/base/quote.ts';
-import { Secret } from '../../shared/base/secret.ts';
+import type { CachedToken } from '../cache/token-cache.ts';
+import type { TokenRecord } from '../cache/token-record.ts';
+import { openNegotiateHttp } from '../kerberos/negotiate.ts';
+import { acceptProviderToken, acceptToken } from './accept-token.ts';
+import type { ReceivedToken } from './accept-token.ts';
 import { sendWithFactors } from './additional-factors.ts';
+import { makeHttpSettings, withHttp } from './http-context.ts';
 import type { LoginContext } from './login-context.ts';
-import type { Reporter } from './reporter.ts';
-import { describeTlsTrust } from './tls-trust.ts';
-import { readTokenOwner } from './token-owner.ts';
-
-const LIVENESS_MS = 5_000;
-
-/** What the way to Keystone depends on. */
-export type HttpContext = Pick<LoginContext, 'host' | 'tls' | 'userAgent' | 'reporter'>;
-
-function httpSettings({ host, tls, userAgent, reporter }: HttpContext, deadlineMs: number): HttpSettings {
-  const [trustedOrigins, proxyEnv] = [readTrustedOrigins(host), readProxyEnv(host.env)];
-  return { host, tls, trustedOrigins, proxyEnv, userAgent, deadlineMs, log: reporter.debug };
-}
-
-/** Uses the way to Keystone for as long as `use` takes, servers being waited for `deadlineMs` in all. */
-export async function withHttp<T>(
-  way: HttpContext,
-  deadlineMs: number,
-  use: (http: HttpClient) => Promise<T>,
-): Promise<T> {
-  const http = await openHttpClient(httpSettings(way, deadlineMs));
-  try {
-    return await use(http);
-  } finally {
-    http.close();
-  }
-}
-
-/** A token that is not the one that was asked for is refused, or given but not kept where only its names differ. */
-function judge({ expected, subject, mismatchHint }: AuthRequest, token: Token, reporter: Reporter): boolean {
-  const mismatch = findTokenMismatch(expected, token.details);
-  if (mismatch === undefined) return true;
-  if (mismatchHint !== undefined) {
-    // Nobody asked Keystone for it by that name, so it is no name that Keystone takes for equal.
-    const said = `Keystone's token for ${subject} is for another ${mismatch.part} than the one that is set`;
-    throw new KeystoneProtocolError('protocol', said, { hint: mismatchHint });
-  }
-  const said = `Keystone gave ${subject} a token for another ${mismatch.part}`;
-  if (mismatch.isCertain) throw new KeystoneProtocolError('protocol', said, { hint: 'ask its operator' });
-  reporter.warn(`${said}, by its name; the token is not kept`);
-  return false;
-}
-
-/** A token as it came, whose it is, and whether it may be kept. */
-export interface ReceivedToken {
-  readonly record: TokenRecord;
-  readonly owner: TokenOwner;
-  readonly cacheable: boolean;
-}
-
-function receiveProviderToken({ method }: LoginContext, given: ProviderToken, receivedAt: number): ReceivedToken {
-  const { token, expiresAt, refreshToken, subject } = given;
-  const record = { token: token.reveal(), receivedAt, expiresAt, endpoint: undefined, refresh: refreshToken?.reveal() };
-  const owner = { user: subject, scope: "the identity provider's own token", method: method.name };
-  return { record, owner, cacheable: true };
-}
-
-/** Remembers a promise: what it stands for is done once, when it is first asked for. */
-function once<T>(find: () => Promise<T>): () => Promise<T> {
-  let found: Promise<T> | undefined;
-  return () => (found ??= find());
-}
-
-type Asker = (tools: MethodContext) => Promise<AuthRequest | ProviderToken>;
-
-/** Whether Keystone is asked which versions it speaks: keystoneauth's v3 types take the URL as it is. */
-export function usesDiscovery(config: ResolvedConfig, method: AuthMethod): boolean {
-  return !(config.text('auth-type') ?? method.name).startsWith('v3');
-}
-
-async function obtain(login: LoginContext, config: ResolvedConfig, ask: Asker): Promise<ReceivedToken> {
-  const { method, reporter, deadlineMs, host, tls, user } = login;
-  const url = readAuthUrl(config) ?? '';
-  return withHttp(login, deadlineMs, async (http) => {
-    const findEndpoint = once(() =>
-      findV3Endpoint(http, url, { wantsDiscovery: usesDiscovery(config, method), warn: reporter.warn }),
-    );
-    const request = await ask({ host, http, tls, user, findV3Endpoint: findEndpoint, detail: reporter.debug });
-    if ('token' in request) return receiveProviderToken(login, request, host.now());
-    reporter.debug(`logging in ${request.subject} (${method.name})`);
-    const { version, rescopeTarget, otherKeystone } = request;
-    const endpoint =
-      otherKeystone !== undefined
-        ? await findV3Endpoint(http, otherKeystone.url, {
-            wantsDiscovery: true,
-            warn: reporter.warn,
-            peer: otherKeystone.peer,
-          })
-        : version === undefined
-          ? await findEndpoint()
-          : replaceVersion(url, 'v3');
-    const base = version === undefined ? endpoint : replaceVersion(url, version);
-    const transport = request.usesNegotiate === true ? openNegotiateHttp(httpSettings(login, deadlineMs)) : http;
-    const first = await sendWithFactors(login, config, request, (one) => authenticate(transport, base, one));
-    // A mapping may have given that scope already, and such a token need not be exchangeable.
-    const done =
-      rescopeTarget === undefined || findTokenMismatch({ scope: rescopeTarget }, first.token.details) === undefined;
-    if (done) return receive(login, request, endpoint, first);
-    const scoped = buildRescopeRequest(request, first.token.id, rescopeTarget);
-    return receive(login, { ...request, ...scoped }, endpoint, await authenticate(http, endpoint, scoped));
-  });
-}
 
 /**
- * Exchanges a complete configuration for a token.
+ * Requests a token with a complete configuration.
  *
  * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
  */
 export async function requestToken(login: LoginContext, config: ResolvedConfig): Promise<ReceivedToken> {
-  return obtain(login, config, (tools) => login.method.prepareRequest(config, tools));
-}
-
-/** Whose a token is. */
-interface Owner {
-  /** In the words of a message, with the scope: "alice on project demo". */
-  readonly subject: string;
-  readonly userId: string;
+  return withHttp(login, login.deadlineMs, async (http) => {
+    const context = makeMethodContext(login, config, http);
+    const request = await login.method.prepareRequest(config, context);
+    return sendRequest(login, config, context, request);
+  });
 }
 
 /**
- * Exchanges a token for one with another scope; what came with the former stays good for the latter.
+ * Requests the next token with the refresh token of the last one, if the auth method can and no prompt is needed.
  *
- * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
- */
-export async function rescopeToken(
-  login: LoginContext,
-  last: TokenRecord,
-  scope: Scope,
-  { subject, userId }: Owner,
-): Promise<ReceivedToken> {
-  const { endpoint = '' } = last;
-  const request = buildRescopeRequest({ subject, expected: { user: { id: userId } } }, new Secret(last.token), scope);
-  const granted = await withHttp(login, login.deadlineMs, (http) => authenticate(http, endpoint, request));
-  const received = receive(login, request, endpoint, granted);
-  return { ...received, record: { ...received.record, refresh: last.refresh } };
-}
-
-/** A record of the cache, and the key that it is under. */
-export interface CachedToken {
-  readonly key: string;
-  readonly record: TokenRecord;
-}
-
-/**
- * Gets the next token with what came with the last one, where the method can and nobody need be asked.
- *
- * @returns undefined where that is refused: then a whole login may still do
+ * @returns undefined if it cannot, or if the refresh token is rejected: a whole login may still succeed
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
 export async function renewToken(
@@ -179,16 +47,17 @@ export async function renewToken(
   const { config, method, reporter, cache } = login;
   const { renewal } = method;
   if (record.refresh === undefined || renewal === undefined) return undefined;
-  if (findMissingOptions(config, { ...method, listMissing: (known) => renewal.listMissing(known) }).length > 0)
-    return undefined;
-  const last = new Secret(record.refresh);
+  const listMissing = (settings: ResolvedConfig): string[] => renewal.listMissing(settings);
+  if (findMissingOptions(config, { ...method, listMissing }).length > 0) return undefined;
+  const refreshToken = new Secret(record.refresh);
   try {
-    return await obtain(login, config, async (tools) => {
-      const request = await renewal.prepareRequest(config, tools, last);
+    return await withHttp(login, login.deadlineMs, async (http) => {
+      const context = makeMethodContext(login, config, http);
+      const request = await renewal.prepareRequest(config, context, refreshToken);
       const next = request.refreshToken?.reveal();
-      // The old one may be used up by now; if Keystone fails, the new one must not be lost.
+      // The old refresh token may be used up by now: store the new one before Keystone can fail.
       if (next !== undefined && next !== record.refresh) await cache.store(key, { ...record, refresh: next }, []);
-      return request;
+      return sendRequest(login, config, context, request);
     });
   } catch (error) {
     if (!(error instanceof AuthRejected)) throw error;
@@ -197,45 +66,104 @@ export async function renewToken(
   }
 }
 
-/** Whoever logs in in a browser may be logged in there as somebody else. */
-function describeWhose({ details }: Token): string {
-  const user = objectAt(details, 'user');
-  const domain = textAt(objectAt(user, 'domain'), 'name');
-  const name = textAt(user, 'name') ?? textAt(user, 'id') ?? 'nobody it names';
-  return redactAndTruncate(domain === undefined ? name : `${name} (domain ${domain})`);
+/**
+ * Exchanges a token for one with another scope; the refresh token of the old one stays valid for the new one.
+ *
+ * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
+ */
+export async function rescopeToken(
+  login: LoginContext,
+  record: TokenRecord,
+  scope: Scope,
+  identity: Pick<AuthRequest, 'subject' | 'expected'>,
+): Promise<ReceivedToken> {
+  const { endpoint = '', refresh } = record;
+  const request = buildRescopeRequest(identity, new Secret(record.token), scope);
+  const issued = await withHttp(login, login.deadlineMs, (http) => authenticate(http, endpoint, request));
+  const received = acceptToken(login, request, endpoint, issued);
+  return { ...received, record: { ...received.record, refresh } };
 }
 
-function receive(login: LoginContext, request: AuthRequest, endpoint: string, granted: IssuedToken): ReceivedToken {
-  const { reporter, method, isInterim } = login;
-  const { token, receivedAt, expiresAt } = granted;
-  if (request.announcesOwner) reporter.info(`Keystone knows you as ${describeWhose(token)}`);
-  const cacheable = judge(request, token, reporter);
-  if (!token.isScoped && isInterim !== true) {
-    const instead =
-      request.mismatchHint === undefined
-        ? 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME'
-        : 'only Keystone can change that';
-    reporter.warn(`the token has no scope, which k8s-keystone-auth refuses; ${instead}`);
-  }
-  const record = { token: token.id.reveal(), receivedAt, expiresAt, endpoint, refresh: request.refreshToken?.reveal() };
-  const given = request.existingToken === undefined ? {} : { given: true };
-  const trust = describeTlsTrust(login.tls);
+/** Whether Keystone is asked for its versions: keystoneauth's `v3*` types take the URL as it is. */
+export function usesDiscovery(config: ResolvedConfig, method: AuthMethod): boolean {
+  return !(config.text('auth-type') ?? method.name).startsWith('v3');
+}
+
+function makeMethodContext(login: LoginContext, config: ResolvedConfig, http: HttpClient): MethodContext {
+  const { host, tls, user, method, reporter } = login;
+  let v3Endpoint: Promise<string> | undefined;
   return {
-    record,
-    owner: { ...readTokenOwner(token.details), method: method.name, keystone: endpoint, ...given, trust },
-    cacheable,
+    host,
+    http,
+    tls,
+    user,
+    detail: reporter.debug,
+    findV3Endpoint: () =>
+      (v3Endpoint ??= findV3Endpoint(http, readAuthUrl(config) ?? '', {
+        wantsDiscovery: usesDiscovery(config, method),
+        warn: reporter.warn,
+      })),
   };
 }
 
+/** Where a login is sent, and the v3 endpoint of the same Keystone. */
+interface LoginEndpoints {
+  readonly login: string;
+  readonly v3: string;
+}
+
 /**
- * Whether a token of the cache can be given. The same kubectl asking for a token that it has just got means that the
- * cluster may have refused it; then Keystone is asked, once. Nobody can be asked about another provider's token.
+ * Chooses the endpoint of a login, one of four: v3 of another Keystone; v4, which stands beside v3; v3 as Keystone lists
+ * it; or, for keystoneauth's `v3*` types, v3 at the URL as it is (see {@link usesDiscovery}).
  */
-export async function isStillValid(login: LoginContext, { token, endpoint }: TokenRecord): Promise<boolean> {
-  const { cache, reporter } = login;
-  if (cache.handOut(token) !== 'token' || endpoint === undefined) return true;
-  const alive = await withHttp(login, LIVENESS_MS, (http) => isTokenValid(http, endpoint, new Secret(token)));
-  reporter.debug(alive ? 'Keystone confirms the token' : 'Keystone no longer knows the token');
-  if (alive) cache.confirm(token);
-  return alive;
+async function chooseEndpoints(
+  { reporter }: LoginContext,
+  config: ResolvedConfig,
+  context: MethodContext,
+  { version, otherKeystone }: AuthRequest,
+): Promise<LoginEndpoints> {
+  if (otherKeystone !== undefined) {
+    const { url, peer } = otherKeystone;
+    const v3 = await findV3Endpoint(context.http, url, { wantsDiscovery: true, warn: reporter.warn, peer });
+    return { login: v3, v3 };
+  }
+  if (version !== undefined) {
+    const url = readAuthUrl(config) ?? '';
+    return { login: replaceVersion(url, version), v3: replaceVersion(url, 'v3') };
+  }
+  const v3 = await context.findV3Endpoint();
+  return { login: v3, v3 };
+}
+
+/** Sends a prepared request; a provider's own token needs none. */
+async function sendRequest(
+  login: LoginContext,
+  config: ResolvedConfig,
+  context: MethodContext,
+  request: AuthRequest | ProviderToken,
+): Promise<ReceivedToken> {
+  if ('token' in request) return acceptProviderToken(login, request, login.host.now());
+  login.reporter.debug(`logging in ${request.subject} (${login.method.name})`);
+  const endpoints = await chooseEndpoints(login, config, context, request);
+  return authenticateAndRescope(login, config, context.http, endpoints, request);
+}
+
+/** Authenticates and, if the token lacks the scope that is set, exchanges it for one that has it. */
+async function authenticateAndRescope(
+  login: LoginContext,
+  config: ResolvedConfig,
+  http: HttpClient,
+  endpoints: LoginEndpoints,
+  request: AuthRequest,
+): Promise<ReceivedToken> {
+  const transport = request.usesNegotiate ? openNegotiateHttp(makeHttpSettings(login, login.deadlineMs)) : http;
+  const first = await sendWithFactors(login, config, request, (one) => authenticate(transport, endpoints.login, one));
+  const scope = request.rescopeTarget;
+  // The mapping may have given the token this scope already; such a token need not be exchangeable.
+  if (scope === undefined || findTokenMismatch({ scope }, first.token.details) === undefined) {
+    return acceptToken(login, request, endpoints.v3, first);
+  }
+  const rescope = buildRescopeRequest(request, first.token.id, scope);
+  const scoped = await authenticate(http, endpoints.v3, rescope);
+  return acceptToken(login, { ...request, ...rescope }, endpoints.v3, scoped);
 }

@@ -1,91 +1,91 @@
-/** Giving a token back to the Keystone that it came from. */
-import type { TokenMetadata } from '../cache/token-metadata.ts';
-import type { TokenRecord } from '../cache/token-record.ts';
-import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
-import type { TlsSettings } from '../../shared/http/tls-settings.ts';
+/** Revokes a token at the Keystone that issued it. */
 import { PluginError } from '../../shared/base/errors.ts';
+import { Secret } from '../../shared/base/secret.ts';
 import { isPlaintextRemote } from '../../shared/base/url.ts';
+import type { TlsSettings } from '../../shared/http/tls-settings.ts';
+import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { revokeToken } from '../../shared/keystone/client.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
-import { Secret } from '../../shared/base/secret.ts';
-import { withHttp } from './request-token.ts';
-import type { HttpContext } from './request-token.ts';
+import type { TokenMetadata } from '../cache/token-metadata.ts';
+import type { TokenRecord } from '../cache/token-record.ts';
+import { withHttp } from './http-context.ts';
+import type { HttpContext } from './http-context.ts';
 import type { LoginContext } from './login-context.ts';
 import { restoreTlsSettings } from './tls-trust.ts';
 
-/** What became of a token. */
+/** What happened to a token. */
 export type RevocationResult =
-  /** Keystone has ended it. */
+  /** Keystone revoked it. */
   | { readonly kind: 'revoked' }
-  /** It was over, or Keystone did not know it any more. */
+  /** It had expired, or Keystone no longer knew it. */
   | { readonly kind: 'ended' }
-  /** It was given to us and is not ours to end. */
+  /** It came from a setting, so it is not the plugin's to revoke. */
   | { readonly kind: 'given' }
-  /** It is an identity provider's, which Keystone knows nothing of. */
+  /** It is an identity provider's own token, which Keystone does not know. */
   | { readonly kind: 'foreign' }
   | { readonly kind: 'not-revoked'; readonly because: string };
 
-/** A token to give back. */
+/** A token to revoke. */
 export interface RevocationRequest {
   readonly record: TokenRecord;
-  /** Undefined where nothing is known of whose it is. */
+  /** Undefined if the cache holds no metadata for it. */
   readonly metadata: TokenMetadata | undefined;
-  /** The present settings, if they can be followed. */
+  /** The current settings, if they can be used. */
   readonly login: LoginContext | undefined;
-  /** Whether the token is what these settings lead to. */
+  /** Whether the current settings lead to this token. */
   readonly isCurrentLogin: boolean;
   readonly httpContext: Omit<HttpContext, 'tls'>;
-  /** That Keystone is waited for. */
+  /** How long Keystone may take, in ms. */
   readonly deadlineMs: number;
 }
 
 const notRevoked = (because: string): RevocationResult => ({ kind: 'not-revoked', because });
 
-/** Whether a token was given to us; undefined where nobody knows. */
-function isGiven({ record, metadata, login, isCurrentLogin }: RevocationRequest): boolean | undefined {
+/** Whether a token came from a setting, such as OS_TOKEN; undefined if that is unknown. */
+function isFromSetting({ record, metadata, login, isCurrentLogin }: RevocationRequest): boolean | undefined {
   const isSetting = OPTIONS.some(({ name }) => login?.config.secret(name)?.reveal() === record.token);
   if (isSetting || metadata?.given === true) return true;
   return metadata !== undefined || isCurrentLogin ? false : undefined;
 }
 
-/** How Keystone is believed, or why it is not: a token goes nowhere over a way that its own login would not have taken. */
+/** Chooses the TLS settings, or says why there are none: a token is sent only under the conditions of its login. */
 function chooseTrust(
   { metadata, login, isCurrentLogin, httpContext }: RevocationRequest,
   endpoint: URL,
 ): TlsSettings | string {
   const url = login === undefined ? undefined : readAuthUrl(login.config);
-  const sameOrigin = url !== undefined && new URL(url).origin === endpoint.origin;
-  if (isPlaintextRemote(endpoint) && !(sameOrigin && login?.config.isOn('allow-http') === true)) {
+  const isSameOrigin = url !== undefined && new URL(url).origin === endpoint.origin;
+  if (isPlaintextRemote(endpoint) && !(isSameOrigin && login?.config.isOn('allow-http') === true)) {
     return 'it would cross the network unencrypted';
   }
   if (isCurrentLogin && login !== undefined) return login.tls;
-  const own = metadata?.trust === undefined ? undefined : restoreTlsSettings(metadata.trust, httpContext.host);
-  if (own !== undefined) return own;
-  if (sameOrigin && login !== undefined) return login.tls;
+  const restored = metadata?.trust === undefined ? undefined : restoreTlsSettings(metadata.trust, httpContext.host);
+  if (restored !== undefined) return restored;
+  if (isSameOrigin && login !== undefined) return login.tls;
   return metadata?.trust?.insecure === true
-    ? 'the certificate of its Keystone was not checked when it came'
-    : 'the certificates that its Keystone was reached with are not what they were';
+    ? "its Keystone's certificate was not checked when the token was issued"
+    : 'the certificate files used for its Keystone have changed since the token was issued';
 }
 
 /**
- * Has Keystone end a token, if that is ours to ask and can be asked safely; it goes to the endpoint that it came from and
- * to no other.
+ * Revokes a token if the plugin requested it and if that is safe; it is sent only to the endpoint that it came from
+ * (Keystone API v3, "Revoke token").
  */
-export async function revokeTokenIfPossible(returning: RevocationRequest): Promise<RevocationResult> {
-  const { record, httpContext, deadlineMs } = returning;
+export async function revokeTokenIfPossible(request: RevocationRequest): Promise<RevocationResult> {
+  const { record, httpContext, deadlineMs } = request;
   const { endpoint, expiresAt, token } = record;
   if (endpoint === undefined) return { kind: 'foreign' };
-  const given = isGiven(returning);
-  if (given === true) return { kind: 'given' };
+  const fromSetting = isFromSetting(request);
+  if (fromSetting === true) return { kind: 'given' };
   if (expiresAt <= httpContext.host.now()) return { kind: 'ended' };
-  if (given === undefined) return notRevoked('nothing is known of where it is from');
+  if (fromSetting === undefined) return notRevoked('its origin is unknown');
   try {
-    const tls = chooseTrust(returning, new URL(endpoint));
+    const tls = chooseTrust(request, new URL(endpoint));
     if (typeof tls === 'string') return notRevoked(tls);
-    const done = await withHttp({ ...httpContext, tls }, deadlineMs, (http) =>
+    const wasRevoked = await withHttp({ ...httpContext, tls }, deadlineMs, (http) =>
       revokeToken(http, endpoint, new Secret(token)),
     );
-    return { kind: done ? 'revoked' : 'ended' };
+    return { kind: wasRevoked ? 'revoked' : 'ended' };
   } catch (error) {
     if (error instanceof PluginError) return notRevoked(error.message);
     throw error;

@@ -1,26 +1,26 @@
-/** How Keystone was believed when a token came, for the day on which the token is given back. */
-import { digestFields } from '../cache/sha256.ts';
-import type { TlsTrust } from '../cache/token-metadata.ts';
-import type { Setting } from '../../shared/options/layer.ts';
-import { resolveConfig } from '../../shared/options/resolve-config.ts';
-import { readTlsSettings } from '../../shared/http/tls-settings.ts';
-import type { TlsSettings } from '../../shared/http/tls-settings.ts';
+/** Records how the Keystone of a token was trusted, so that the token can be revoked under the same conditions. */
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import { readTlsSettings } from '../../shared/http/tls-settings.ts';
+import type { TlsSettings } from '../../shared/http/tls-settings.ts';
+import type { Setting } from '../../shared/options/layer.ts';
+import { resolveConfig } from '../../shared/options/resolve-config.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
+import { digestFields } from '../cache/sha256.ts';
+import type { TlsTrust } from '../cache/token-metadata.ts';
 import { listTlsFields } from './cache-key.ts';
 
 const PURPOSE = 'client-keystone-auth trust 1';
 
 const digestOf = (tls: TlsSettings): string => digestFields(PURPOSE, listTlsFields(tls));
 
-/** What is written down of a run's trust: where its files are, and a digest of what was in them. */
+/** Describes the trust of a run: the paths of its files, and a digest of their content. */
 export function describeTlsTrust(tls: TlsSettings): TlsTrust {
   const { insecure, paths } = tls;
   return { insecure, ...paths, digest: digestOf(tls) };
 }
 
-/** The same trust again; undefined where it was none, or its files are not what they were. */
+/** Restores the same trust; undefined if the certificate was not checked or the files have changed. */
 export function restoreTlsSettings(trust: TlsTrust, host: Host): TlsSettings | undefined {
   if (trust.insecure) return undefined;
   const files = { cacert: trust.ca, cert: trust.cert, key: trust.key };

@@ -1,36 +1,32 @@
-import type { TokenOwner } from '../cache/token-metadata.ts';
 import { objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
+import type { TokenOwner } from '../cache/token-metadata.ts';
 
-const nameOf = (thing: JsonObject | undefined): string | undefined => textAt(thing, 'name') ?? textAt(thing, 'id');
+const nameOf = (entity: JsonObject | undefined): string | undefined => textAt(entity, 'name') ?? textAt(entity, 'id');
 
-function describeIn(thing: JsonObject): string {
-  const domain = nameOf(objectAt(thing, 'domain'));
-  return `${nameOf(thing) ?? '?'}${domain === undefined ? '' : ` (${domain})`}`;
+function describeWithDomain(entity: JsonObject): string {
+  const domain = nameOf(objectAt(entity, 'domain'));
+  return `${nameOf(entity) ?? '?'}${domain === undefined ? '' : ` (${domain})`}`;
 }
 
-/** What a token is good for, the narrowest first: a trust is on a project, too. */
+/** The scopes of a token, the narrowest first: a trust has a project, too. */
 const SCOPES: readonly (readonly [member: string, describe: (scope: JsonObject) => string])[] = [
   ['OS-TRUST:trust', (trust) => `trust ${textAt(trust, 'id') ?? '?'}`],
-  ['project', (project) => `project ${describeIn(project)}`],
+  ['project', (project) => `project ${describeWithDomain(project)}`],
   ['domain', (domain) => `domain ${nameOf(domain) ?? '?'}`],
   ['system', () => 'the system'],
 ];
 
 /**
- * Reads whose a token is from what Keystone says of it.
+ * Reads the owner of a token and its scope (Keystone API v3, "token").
  *
- * @param facts the member `token` of the answer's body
+ * @param details the member `token` of the response body
  */
-export function readTokenOwner(facts: JsonObject): Pick<TokenOwner, 'user' | 'domain' | 'scope'> {
-  const user = objectAt(facts, 'user');
-  const scope = SCOPES.flatMap(([member, describe]) => {
-    const found = objectAt(facts, member);
-    return found === undefined ? [] : [describe(found)];
-  })[0];
-  return {
-    user: nameOf(user) ?? 'nobody it names',
-    domain: nameOf(objectAt(user, 'domain')),
-    scope: scope ?? 'no scope',
-  };
+export function readTokenOwner(details: JsonObject): Pick<TokenOwner, 'user' | 'domain' | 'scope'> {
+  const user = objectAt(details, 'user');
+  const [scope = 'no scope'] = SCOPES.flatMap(([member, describe]) => {
+    const value = objectAt(details, member);
+    return value === undefined ? [] : [describe(value)];
+  });
+  return { user: nameOf(user) ?? 'an unnamed user', domain: nameOf(objectAt(user, 'domain')), scope };
 }

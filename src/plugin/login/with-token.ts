@@ -1,31 +1,30 @@
-import type { TokenRecord } from '../cache/token-record.ts';
 import { PluginError } from '../../shared/base/errors.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
+import { Secret } from '../../shared/base/secret.ts';
 import { callKeystone } from '../../shared/keystone/client.ts';
 import type { KeystoneCall } from '../../shared/keystone/client.ts';
-import { Secret } from '../../shared/base/secret.ts';
-import { withHttp } from './request-token.ts';
+import type { TokenRecord } from '../cache/token-record.ts';
+import { withHttp } from './http-context.ts';
 import type { LoginContext } from './login-context.ts';
 
-/** Asks Keystone questions, one after the other, as whoever a token is for; undefined where an answer has no body. */
-export type AskKeystone = (question: KeystoneCall) => Promise<JsonObject | undefined>;
+/** Calls Keystone as the owner of a token; undefined if the response has no body. */
+export type AskKeystone = (call: KeystoneCall) => Promise<JsonObject | undefined>;
 
 /**
- * Uses a token to ask Keystone.
+ * Calls Keystone with a token.
  *
- * @throws PluginError where the token is no Keystone's, and what Keystone's answers amount to
+ * @throws PluginError `unsupported` if the token is an identity provider's own, or as Keystone's responses require
  */
 export async function withToken<T>(
   login: LoginContext,
-  record: TokenRecord,
+  { endpoint, token }: TokenRecord,
   use: (ask: AskKeystone) => Promise<T>,
 ): Promise<T> {
-  const { endpoint } = record;
   if (endpoint === undefined) {
-    throw new PluginError('unsupported', "the token is an identity provider's own, which Keystone knows nothing of", {
-      hint: 'leave --token-kind (CLIENT_KEYSTONE_AUTH_TOKEN_KIND) unset for this',
+    throw new PluginError('unsupported', "the token is an identity provider's own, which Keystone does not know", {
+      hint: 'unset --token-kind (CLIENT_KEYSTONE_AUTH_TOKEN_KIND) for this command',
     });
   }
-  const owner = { endpoint, token: new Secret(record.token) };
-  return withHttp(login, login.deadlineMs, (http) => use((question) => callKeystone(http, owner, question)));
+  const owner = { endpoint, token: new Secret(token) };
+  return withHttp(login, login.deadlineMs, (http) => use((call) => callKeystone(http, owner, call)));
 }

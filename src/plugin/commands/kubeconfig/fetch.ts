@@ -12,7 +12,7 @@ import type { JsonObject } from '../../../shared/base/json.ts';
 import type { HttpResponse } from '../../../shared/http/http-client.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
-import { withHttp } from '../../login/request-token.ts';
+import { withHttp } from '../../login/http-context.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';

@@ -6,7 +6,7 @@ import type { TokenRecord } from '../../cache/token-record.ts';
 import { listAt, objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { requestToken, rescopeToken } from '../../login/request-token.ts';
-import type { ReceivedToken } from '../../login/request-token.ts';
+import type { ReceivedToken } from '../../login/accept-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { withToken } from '../../login/with-token.ts';
 import { FACTOR_BY_NAME } from '../../auth-methods/multifactor.ts';
@@ -72,11 +72,11 @@ async function settleProject(
   const complete = onProject(config, project);
   if (project.id === current) return { ...asIs, config: complete };
   const user = objectAt(tokenDetails, 'user');
-  const owner = {
+  const identity = {
     subject: `${textAt(user, 'name') ?? 'you'} on project ${project.name}`,
-    userId: textAt(user, 'id') ?? '',
+    expected: { user: { id: textAt(user, 'id') ?? '' } },
   };
-  const received = await rescopeToken(login, record, { kind: 'project', id: project.id }, owner);
+  const received = await rescopeToken(login, record, { kind: 'project', id: project.id }, identity);
   return { config: complete, received, tokenDetails: await askFacts(login, received.record) };
 }
 

@@ -1,0 +1,104 @@
+import { KeystoneProtocolError } from '../../shared/base/errors.ts';
+import { redactAndTruncate } from '../../shared/base/quote.ts';
+import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
+import type { IssuedToken } from '../../shared/keystone/client.ts';
+import type { Token } from '../../shared/keystone/token.ts';
+import { findTokenMismatch } from '../../shared/keystone/verify-token.ts';
+import type { ProviderToken } from '../auth-methods/auth-method.ts';
+import type { TokenOwner } from '../cache/token-metadata.ts';
+import type { TokenRecord } from '../cache/token-record.ts';
+import type { LoginContext } from './login-context.ts';
+import type { Reporter } from './reporter.ts';
+import { describeTlsTrust } from './tls-trust.ts';
+import { readTokenOwner } from './token-owner.ts';
+
+/** A new token as the cache stores it, its owner, and whether it may be cached. */
+export interface ReceivedToken {
+  readonly record: TokenRecord;
+  readonly owner: TokenOwner;
+  readonly cacheable: boolean;
+}
+
+/**
+ * Compares a token with the request.
+ *
+ * @returns whether it may be cached: false if only names differ
+ * @throws KeystoneProtocolError if it is not the token that was asked for
+ */
+function verifyToken({ expected, subject, mismatchHint }: AuthRequest, token: Token, reporter: Reporter): boolean {
+  const mismatch = findTokenMismatch(expected, token.details);
+  if (mismatch === undefined) return true;
+  if (mismatchHint !== undefined) {
+    // The request did not contain this name, so Keystone cannot have matched it ignoring case.
+    const message = `Keystone's token for ${subject} is for another ${mismatch.part} than the one that is set`;
+    throw new KeystoneProtocolError('protocol', message, { hint: mismatchHint });
+  }
+  const message = `Keystone gave ${subject} a token for another ${mismatch.part}`;
+  if (mismatch.isCertain)
+    throw new KeystoneProtocolError('protocol', message, { hint: 'ask the operator of Keystone' });
+  reporter.warn(`${message} (the names differ); the token is not cached`);
+  return false;
+}
+
+function describeUser({ details }: Token): string {
+  const { user, domain } = readTokenOwner(details);
+  return redactAndTruncate(domain === undefined ? user : `${user} (domain ${domain})`);
+}
+
+/**
+ * Verifies a token that Keystone issued and prepares it for the cache.
+ *
+ * @param v3Endpoint where the token can be validated and revoked
+ * @throws KeystoneProtocolError if it is not the token that was asked for
+ */
+export function acceptToken(
+  { reporter, method, tls, isInterim }: LoginContext,
+  request: AuthRequest,
+  v3Endpoint: string,
+  { token, receivedAt, expiresAt }: IssuedToken,
+): ReceivedToken {
+  // The user may be logged in to the browser under another name.
+  if (request.announcesOwner) reporter.info(`Keystone knows you as ${describeUser(token)}`);
+  const cacheable = verifyToken(request, token, reporter);
+  if (!token.isScoped && isInterim !== true) {
+    const remedy =
+      request.mismatchHint === undefined
+        ? 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME'
+        : 'only Keystone can change that';
+    reporter.warn(`the token has no scope, which k8s-keystone-auth rejects; ${remedy}`);
+  }
+  return {
+    record: {
+      token: token.id.reveal(),
+      receivedAt,
+      expiresAt,
+      endpoint: v3Endpoint,
+      refresh: request.refreshToken?.reveal(),
+    },
+    owner: {
+      ...readTokenOwner(token.details),
+      method: method.name,
+      keystone: v3Endpoint,
+      ...(request.existingToken === undefined ? {} : { given: true }),
+      trust: describeTlsTrust(tls),
+    },
+    cacheable,
+  };
+}
+
+/**
+ * Prepares an identity provider's own token for the cache.
+ *
+ * @param receivedAt ms since 1970, UTC
+ */
+export function acceptProviderToken(
+  { method }: LoginContext,
+  { token, expiresAt, refreshToken, subject }: ProviderToken,
+  receivedAt: number,
+): ReceivedToken {
+  return {
+    record: { token: token.reveal(), receivedAt, expiresAt, endpoint: undefined, refresh: refreshToken?.reveal() },
+    owner: { user: subject, scope: "the identity provider's own token", method: method.name },
+    cacheable: true,
+  };
+}
