@@ -20,7 +20,7 @@ import { promisify } from 'node:util';
 import { recordedUsers, startStandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { executablePath, hostTarget } from './package/targets.ts';
 import { PYTHON } from './keystone/find-keystone.ts';
-import { makePki } from './pki.ts';
+import { makePki } from './lib/pki.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 100);
 const WARM_UP = 5;

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { describeSystem, pathExists, findOrUnpack } from './debian-packages.ts';
+import { describeSystem, pathExists, findOrUnpack } from './lib/debian-packages.ts';
 import { KUBERNETES_VERSION, findApiServerPath, canRunProgram } from './kubernetes/find-kubernetes.ts';
 
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -73,7 +73,7 @@ const noHttp2: Plugin = {
 const gotWithout = {
   plugins: [noHttp2],
   define: { FormData: 'Never', Headers: 'Never', ReadableStream: 'Never', 'Intl.ListFormat': 'LateListFormat' },
-  inject: ['scripts/got-shims.ts'],
+  inject: ['scripts/lib/got-shims.ts'],
 };
 
 interface Rare {

@@ -11,10 +11,10 @@ import { join, resolve } from 'node:path';
 import { startStandInApiServer, writeKubeconfig } from '../test/support/stand-in-api-server.ts';
 import { recordedUsers, startStandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { startKeystone } from './keystone/keystone.ts';
-import { demoCluster } from './demo-cluster.ts';
+import { demoCluster } from './lib/demo-cluster.ts';
 import { findKeystone } from './keystone/find-keystone.ts';
-import { findKubectl } from './find-kubectl.ts';
-import { makePki } from './pki.ts';
+import { findKubectl } from './lib/find-kubectl.ts';
+import { makePki } from './lib/pki.ts';
 
 const PLUGIN = resolve('dist/client-keystone-auth.cjs');
 

@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { CertificateFiles } from '../pki.ts';
+import type { CertificateFiles } from '../lib/pki.ts';
 import { findApache } from './find-apache.ts';
 
 export interface ApacheOptions extends CertificateFiles {

@@ -9,7 +9,7 @@ import { callKeystone, findId, listRoles, logInAsAdmin } from '../../test/suppor
 import type { Tenancy } from '../../test/support/tenancy.ts';
 import { startKeystone } from '../keystone/keystone.ts';
 import type { Keystone, KeystoneAddress } from '../keystone/keystone.ts';
-import type { Pki } from '../pki.ts';
+import type { Pki } from '../lib/pki.ts';
 import { findFreePorts, startApache } from './apache.ts';
 import { startIdentityProvider } from './identity-provider.ts';
 import type { OidcClient, IdentityProviderUser } from './identity-provider.ts';

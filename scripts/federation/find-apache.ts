@@ -5,7 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { describeSystem, pathExists, findOrUnpack } from '../debian-packages.ts';
+import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages.ts';
 
 export interface ApachePackages {
   readonly program: string;

@@ -22,7 +22,7 @@ import type {
   TokenEndpointGrantContext,
 } from 'oidc-provider';
 
-import type { CertificateFiles } from '../pki.ts';
+import type { CertificateFiles } from '../lib/pki.ts';
 
 /** Somebody who can log in; `email` is what Keystone maps. */
 export interface IdentityProviderUser {

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { describeSystem, pathExists, findOrUnpack } from '../debian-packages.ts';
+import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages.ts';
 
 /** Where Python finds Keystone (`pythonPath` undefined: without being told), or why there is none. */
 export type KeystonePackages = { pythonPath: string | undefined } | { missing: string };

@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describeSystem, pathExists, findOrUnpack } from '../debian-packages.ts';
+import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages.ts';
 
 /** Paths of the programs, or why there are none. */
 export type KubernetesPrograms = { readonly apiServer: string; readonly etcd: string } | { readonly missing: string };

@@ -10,7 +10,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pki } from '../pki.ts';
+import type { Pki } from '../lib/pki.ts';
 import type { KubernetesPrograms } from './find-kubernetes.ts';
 
 export interface KubeApiserverOptions {

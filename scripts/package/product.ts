@@ -34,6 +34,18 @@ export function makeRelease(version: string, baseUrl: string | undefined): Relea
   return { version, baseUrl: url.href.replace(/\/+$/, '') };
 }
 
+const UNSET_URL = "default_url=''";
+
+/**
+ * Writes the URL of a release into packaging/install.sh, the script for `curl … | sh`.
+ *
+ * @throws Error when the script has no place for the URL
+ */
+export function renderInstaller(script: string, { baseUrl }: Release): string {
+  if (script.split(UNSET_URL).length !== 2) throw new Error(`packaging/install.sh must contain ${UNSET_URL} once`);
+  return script.replace(UNSET_URL, `default_url='${baseUrl}'`);
+}
+
 /** Seconds since 1970 that files of a package carry: those of the commit, or what the builder says. */
 export function findSourceDate(): string {
   const set = process.env['SOURCE_DATE_EPOCH'];

@@ -6,7 +6,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Bundle } from '../build.ts';
-import { fetchPackageFile, readLock } from '../npm-package.ts';
+import { fetchPackageFile, readLock } from '../lib/npm-package.ts';
 import type { Target } from './targets.ts';
 
 /** A package that is carried, wholly or in part. */

@@ -6,7 +6,7 @@ import { createServer } from 'node:tls';
 import type { SecureVersion } from 'node:tls';
 import t from 'tap';
 import type { Test } from 'tap';
-import { makePki } from '../../scripts/pki.ts';
+import { makePki } from '../../scripts/lib/pki.ts';
 import { respondRedirect } from '../support/stand-in-faults.ts';
 import {
   checkFailure,

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import type { Test } from 'tap';
-import { makePki } from '../../scripts/pki.ts';
+import { makePki } from '../../scripts/lib/pki.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { findKubectl } from '../../scripts/find-kubectl.ts';
+import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
 import { debianPackagePath } from '../../scripts/package/debian.ts';
 import { hostTarget } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/stress.ts';

@@ -9,8 +9,8 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { makePki } from '../../scripts/pki.ts';
-import type { Pki } from '../../scripts/pki.ts';
+import { makePki } from '../../scripts/lib/pki.ts';
+import type { Pki } from '../../scripts/lib/pki.ts';
 import { SCRUBBED_NAMES } from '../../scripts/package/node-binary/scrub-env-names.ts';
 import { canRun, runInWorkers, skipWithout } from '../support/stress.ts';
 import {

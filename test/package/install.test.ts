@@ -17,7 +17,7 @@ import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { renderInstaller } from '../../scripts/package/installer.ts';
+import { renderInstaller } from '../../scripts/package/product.ts';
 import { makeRelease } from '../../scripts/package/product.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
 import { makeIsolatedCommand, PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { load } from 'js-yaml';
 import t from 'tap';
 import type { Test } from 'tap';
-import { readZipMember } from '../../scripts/read-archive.ts';
+import { readZipMember } from '../../scripts/lib/read-archive.ts';
 import { archivePath } from '../../scripts/package/archives.ts';
 import { renderManifests } from '../../scripts/package/manifests.ts';
 import { makeRelease } from '../../scripts/package/product.ts';

@@ -6,7 +6,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { makePki } from '../../scripts/pki.ts';
+import { makePki } from '../../scripts/lib/pki.ts';
 import { openTokenCache } from '../../src/plugin/cache/token-cache.ts';
 import { parseExecInfo } from '../../src/plugin/exec/exec-credential.ts';
 import { getExecCredential } from '../../src/plugin/login/get-token.ts';

@@ -8,8 +8,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { describeSystem, pathExists, findOrUnpack } from '../../scripts/debian-packages.ts';
-import type { UnpackedPackages } from '../../scripts/debian-packages.ts';
+import { describeSystem, pathExists, findOrUnpack } from '../../scripts/lib/debian-packages.ts';
+import type { UnpackedPackages } from '../../scripts/lib/debian-packages.ts';
 import { PYTHON } from '../../scripts/keystone/find-keystone.ts';
 
 const run = promisify(execFile);

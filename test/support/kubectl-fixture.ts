@@ -6,7 +6,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { test } from 'tap';
 import type { Test } from 'tap';
-import { findKubectl } from '../../scripts/find-kubectl.ts';
+import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
 import { startStandInApiServer, writeKubeconfig } from './stand-in-api-server.ts';
 import type { StandInApiServer, KubeconfigOptions } from './stand-in-api-server.ts';
 import { makeIsolatedCommand, PLUGIN_COMMAND, makeEnvironment, makeHome } from './run-plugin.ts';

@@ -8,7 +8,7 @@ import { createServer as createHttpsServer, request as requestHttps } from 'node
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { CertificateFiles } from '../../scripts/pki.ts';
+import type { CertificateFiles } from '../../scripts/lib/pki.ts';
 
 export interface ConnectProxyOptions {
   /** Makes it one of https. */

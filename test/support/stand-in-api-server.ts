@@ -6,7 +6,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { Socket } from 'node:net';
-import type { CertificateFiles } from '../../scripts/pki.ts';
+import type { CertificateFiles } from '../../scripts/lib/pki.ts';
 
 export interface StandInApiServerOptions extends CertificateFiles {
   /** The user's name, or undefined for 401. */

@@ -5,7 +5,7 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { Test } from 'tap';
-import type { Pki } from '../../scripts/pki.ts';
+import type { Pki } from '../../scripts/lib/pki.ts';
 
 export interface IssuerKey {
   readonly kid: string;

@@ -8,7 +8,7 @@ import { STATUS_CODES, createServer as createHttpServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
-import type { CertificateFiles } from '../../scripts/pki.ts';
+import type { CertificateFiles } from '../../scripts/lib/pki.ts';
 
 export interface NamedEntity {
   id: string;

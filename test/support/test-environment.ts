@@ -9,7 +9,7 @@ import type { Test } from 'tap';
 
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
-import type { Pki } from '../../scripts/pki.ts';
+import type { Pki } from '../../scripts/lib/pki.ts';
 import type { Tenancy } from './tenancy.ts';
 
 export interface TestEnvironment {

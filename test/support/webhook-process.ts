@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
-import { makePki } from '../../scripts/pki.ts';
-import type { Pki } from '../../scripts/pki.ts';
+import { makePki } from '../../scripts/lib/pki.ts';
+import type { Pki } from '../../scripts/lib/pki.ts';
 import { makeIsolatedCommand } from './run-plugin.ts';
 
 /** The program, as built by `npm run build`. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { parseAllDocuments } from 'yaml';
-import { findKubectl } from '../../scripts/find-kubectl.ts';
+import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
 import { CANARIES, KUBECONFIG_SAMPLES } from '../support/kubeconfig-samples.ts';
 import type { KubeconfigSample } from '../support/kubeconfig-samples.ts';
 import { runInProcess } from '../support/run-in-process.ts';

@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { findKubectl } from '../../scripts/find-kubectl.ts';
+import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
 import { makeDiff } from '../../src/plugin/kubeconfig/diff.ts';
 import { runInProcess } from '../support/run-in-process.ts';
 import type { CommandOutput } from '../support/run-in-process.ts';

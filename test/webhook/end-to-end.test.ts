@@ -14,7 +14,7 @@ import {
   startKubeApiserver,
 } from '../../scripts/kubernetes/kube-apiserver.ts';
 import type { KubeApiserver } from '../../scripts/kubernetes/kube-apiserver.ts';
-import { findKubectl } from '../../scripts/find-kubectl.ts';
+import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
 import { writeKubeconfig } from '../support/stand-in-api-server.ts';
 import { skipWithout } from '../support/stress.ts';
 import { findCheck } from '../support/doctor.ts';

@@ -18,7 +18,7 @@ import {
   startWebhookProcess,
   makeTokenReview,
 } from '../support/webhook-process.ts';
-import { makePki } from '../../scripts/pki.ts';
+import { makePki } from '../../scripts/lib/pki.ts';
 
 t.setTimeout(pickSize(600_000, 170_000));
 

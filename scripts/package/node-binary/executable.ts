@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { fetchPackageFile, readLockedPackage } from '../../npm-package.ts';
+import { fetchPackageFile, readLockedPackage } from '../../lib/npm-package.ts';
 import { compiledAssetName } from '../../../src/plugin/packaged/bundle-format.ts';
 import { scrubEnvNames } from './scrub-env-names.ts';
 import { EAGER_FLAGS, overwriteCodeFlags } from './code-cache.ts';

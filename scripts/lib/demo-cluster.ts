@@ -5,10 +5,10 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { writeKubeconfig } from '../test/support/stand-in-api-server.ts';
+import { writeKubeconfig } from '../../test/support/stand-in-api-server.ts';
 import { findKubectl } from './find-kubectl.ts';
-import { findFreePort, makeAdminToken, startKubeApiserver } from './kubernetes/kube-apiserver.ts';
-import { findKubernetes } from './kubernetes/find-kubernetes.ts';
+import { findFreePort, makeAdminToken, startKubeApiserver } from '../kubernetes/kube-apiserver.ts';
+import { findKubernetes } from '../kubernetes/find-kubernetes.ts';
 import { makePki } from './pki.ts';
 
 const PLUGIN = resolve('dist/client-keystone-auth.cjs');

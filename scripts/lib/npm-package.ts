@@ -46,7 +46,7 @@ interface LockedPackage {
   readonly license?: string;
 }
 
-const LOCK = new URL('../package-lock.json', import.meta.url);
+const LOCK = new URL('../../package-lock.json', import.meta.url);
 
 /** What package-lock.json says of packages, by the folders that they are, or would be, installed in. */
 export async function readLock(): Promise<Readonly<Record<string, LockedPackage | undefined>>> {
