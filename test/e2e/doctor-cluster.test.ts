@@ -192,7 +192,7 @@ testWithKubectl(
     t.match(findCheck(none, 'kubeconfig'), { result: 'doubtful', found: 'there is none', fix: 'kubeconfig add' });
     writeFileSync(first, 'users: [}\n# canary-static-token');
     const broken = await runDoctor(desk, [], { ...settings, KUBECONFIG: first });
-    t.match(broken, { status: 3, stdout: /✗ kubeconfig +.*first is not YAML: line 1 cannot be understood/ });
+    t.match(broken, { status: 3, stdout: /✗ kubeconfig +.*first is not valid YAML: line 1 cannot be parsed/ });
     t.notMatch(broken.stdout, 'canary');
 
     const terminal = openDoctor(t, desk, settings);

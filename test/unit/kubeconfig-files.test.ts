@@ -125,7 +125,8 @@ void t.test("kubectl's lock", async (t) => {
   t.match(locked, {
     status: 3,
     stdout: '',
-    stderr: /another program is writing .*config; wait for it; remove .*config\.lock/,
+    stderr:
+      /another program is writing .*config; wait until it has finished; if no kubectl is running, remove .*config\.lock/,
   });
   t.equal(readFileSync(file, 'utf8'), before);
   t.ok(existsSync(`${file}.lock`), 'it is not ours to remove');
@@ -194,7 +195,7 @@ void t.test('a list of files', { skip: 'missing' in kubectl ? kubectl.missing : 
     t.match(await run({ home }, 'add', '--cluster', 'other', '--name', 'ours', '--kubeconfig', b), { status: 0 });
     const first = readFileSync(a, 'utf8');
     const changed = await run({ home, env: { ...env, OS_PROJECT_NAME: 'another' } }, 'add', '--name', 'ours');
-    t.match(changed, { status: 0, stdout: new RegExp(`Written: ${b};`) });
+    t.match(changed, { status: 0, stdout: new RegExp(`Wrote ${b};`) });
     t.equal(readFileSync(a, 'utf8'), first, 'the other is not touched');
     t.match(readFileSync(b, 'utf8'), '--project-name=another');
     t.match(await run({ home, env }, 'show'), { status: 0, stdout: /^Context +ours$[^]*^ +project-name +another/m });
@@ -208,33 +209,36 @@ const deep = (depth: number): string => `users: ${'['.repeat(depth)}${']'.repeat
 const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${Array.from('bcdefghi', (name, index) => `${name}: &${name} [${Array.from({ length: 9 }, () => `*${'abcdefgh'.charAt(index)}`).join(',')}]`).join('\n')}\nusers: *i\n`;
 
 const HOSTILE: Readonly<Record<string, { text: string | Buffer; says: RegExp }>> = {
-  'no YAML': { text: `users:\n- name: "${CANARY}\n  user: {`, says: /is not YAML: line \d+ cannot be understood/ },
-  'a key twice': { text: `users: []\nusers:\n- ${CANARY}\n`, says: /is not YAML: line 2/ },
-  'tabs for indentation': { text: `users:\n- name: a\n\tuser: {token: ${CANARY}}\n`, says: /is not YAML: line/ },
-  'an alias of nothing': { text: `users: *${CANARY}\n`, says: /an alias stands for too much or nothing/ },
-  'a bomb of aliases': { text: bomb, says: /an alias stands for too much or nothing/ },
-  'text alone': { text: `${CANARY}\n`, says: /is no kubeconfig/ },
-  'a list': { text: `- ${CANARY}\n`, says: /is no kubeconfig/ },
-  'something else': { text: 'apiVersion: v1\nkind: Secret\n', says: /is no kubeconfig/ },
-  'users that are no list': { text: `users: {a: ${CANARY}}\n`, says: /users is no list/ },
+  'no YAML': { text: `users:\n- name: "${CANARY}\n  user: {`, says: /is not valid YAML: line \d+ cannot be parsed/ },
+  'a key twice': { text: `users: []\nusers:\n- ${CANARY}\n`, says: /is not valid YAML: line 2/ },
+  'tabs for indentation': { text: `users:\n- name: a\n\tuser: {token: ${CANARY}}\n`, says: /is not valid YAML: line/ },
+  'an alias of nothing': { text: `users: *${CANARY}\n`, says: /an alias is undefined or expands to too much/ },
+  'a bomb of aliases': { text: bomb, says: /an alias is undefined or expands to too much/ },
+  'text alone': { text: `${CANARY}\n`, says: /is not a kubeconfig/ },
+  'a list': { text: `- ${CANARY}\n`, says: /is not a kubeconfig/ },
+  'something else': { text: 'apiVersion: v1\nkind: Secret\n', says: /is not a kubeconfig/ },
+  'users that are no list': { text: `users: {a: ${CANARY}}\n`, says: /users is not a list/ },
   'an entry without a name': {
     text: `contexts:\n- context: {cluster: ${CANARY}}\n`,
     says: /an entry of contexts has no name/,
   },
-  'a name twice': { text: `users:\n- {name: a}\n- {name: a, user: {token: ${CANARY}}}\n`, says: /users has "a" twice/ },
-  'no UTF-8': { text: Buffer.from([0x75, 0x3a, 0x20, 0xff, 0xfe]), says: /it is not text in UTF-8/ },
+  'a name twice': {
+    text: `users:\n- {name: a}\n- {name: a, user: {token: ${CANARY}}}\n`,
+    says: /users contains "a" twice/,
+  },
+  'no UTF-8': { text: Buffer.from([0x75, 0x3a, 0x20, 0xff, 0xfe]), says: /it is not UTF-8 text/ },
   '10 MiB': { text: `# ${'x'.repeat(10 * 1024 * 1024)}\n`, says: /it is larger than 1 MiB/ },
   'brackets without end': {
     text: deep(20_000),
-    says: /is not YAML: line 1/,
+    says: /is not valid YAML: line 1/,
   },
   'names with controls': {
     text: 'users:\n- {name: "\\e]52;c;x\\a"}\n- {name: "\\e]52;c;x\\a"}\n',
-    says: /users has "\\u\{1b\}/,
+    says: /users contains "\\u\{1b\}/,
   },
   'an anchor in the way': {
     text: `users:\n- name: ours\n  user: &u\n    exec: {command: client-keystone-auth, apiVersion: x}\n- name: b\n  user: *u\nclusters: [{name: c, cluster: {}}]\n`,
-    says: /cannot be changed without changing more of it, so nothing was written; an anchor/,
+    says: /cannot be changed without changing other parts of it, so nothing was written; replace the anchor/,
   },
 };
 
@@ -272,7 +276,7 @@ void t.test('what is no file', async (t) => {
   execFileSync('mkfifo', [fifo]);
   const checks = {
     [folder]: /it is a folder/,
-    [fifo]: /no regular file/,
+    [fifo]: /not a regular file/,
     [loop]: /ELOOP/,
     [join(home, 'bin/client-keystone-auth/x')]: /ENOTDIR/,
   };
@@ -298,21 +302,33 @@ void t.test('mistakes say what to do', async (t) => {
     const said = await run({ home, env }, ...argv, '--kubeconfig', file);
     t.match(said, { status, stdout: '', stderr: says }, argv.join(' '));
   };
-  await check(['add'], 2, /which cluster is meant\?; give one with --cluster: "one", "two"/);
-  await check(['add', '--cluster', 'three'], 2, /has no cluster "three"; it has "one", "two"; --server adds one/);
+  await check(['add'], 2, /the kubeconfig has several clusters; choose one with --cluster: "one", "two"/);
+  await check(
+    ['add', '--cluster', 'three'],
+    2,
+    /has no cluster "three"; choose one of "one", "two", or add a cluster with --server/,
+  );
   await check(
     ['add', '--cluster', 'one', '--user', 'me'],
     3,
-    /has a user "me" that logs in otherwise; give another name/,
+    /has a user "me" that logs in in another way; give another name/,
   );
   await check(['add', '--cluster', 'x', '--server', 'http://10.0.0.1'], 3, /--server must be the https:/);
   await check(['add', '--name', 'one', '--server', 'https://else.test'], 2, /has a cluster "one" with another server/);
   await check(['add', '--cluster', 'one', '--certificate-authority', 'none'], 3, /cannot be read \(ENOENT\)/);
-  await check(['add', '--cluster', 'one'], 3, /nothing says where Keystone is; source an openrc/, { OS_AUTH_URL: '' });
-  await check(['convert'], 2, /which contexts are meant/);
-  await check(['convert', 'mine', '--all'], 2, /which contexts are meant/);
-  await check(['convert', 'mine'], 3, /user "me" logs in with a static token; give --static-token/);
-  await check(['convert', '--all', '--static-token'], 2, /--static-token is for contexts that are named/);
+  await check(['add', '--cluster', 'one'], 3, /the URL of Keystone is not set; source an openrc/, { OS_AUTH_URL: '' });
+  await check(['convert'], 2, /convert needs either the names of contexts or --all/);
+  await check(['convert', 'mine', '--all'], 2, /convert needs either the names of contexts or --all/);
+  await check(
+    ['convert', 'mine'],
+    3,
+    /user "me" logs in with a static token; replace the token with the configured login: give --static-token/,
+  );
+  await check(
+    ['convert', '--all', '--static-token'],
+    2,
+    /--static-token and --all exclude each other; name the contexts/,
+  );
   await check(['convert', 'nobody'], 2, /no context "nobody"/);
   await check(['remove', 'mine'], 3, /does not log in with client-keystone-auth/);
   await check(['remove'], 2, /no current context/);
@@ -344,7 +360,7 @@ void t.test('secrets of an old stanza are left out, or move to its variables', a
   const dry = await run({ home }, ...args, '--dry-run');
   t.notMatch(dry.stdout + dry.stderr, CANARY);
   const said = await run({ home }, ...args);
-  t.match(said, { status: 0, stdout: /Left out, because it is secret: OS_PASSWORD, OS_TOKEN\./ });
+  t.match(said, { status: 0, stdout: /Secrets were left out: OS_PASSWORD, OS_TOKEN\./ });
   t.notMatch(said.stdout, CANARY);
   const without = readFileSync(file, 'utf8');
   t.notMatch(without, `${CANARY}2`);
@@ -380,7 +396,7 @@ void t.test('settings are written so that another folder and another shell chang
   const lying = await run({ home, cwd: folder, env: none }, ...add);
   t.match(lying, {
     status: 3,
-    stderr: /in the current folder, where kubectl will not always be; set OS_CLIENT_CONFIG_FILE to/,
+    stderr: /is in the current folder, but kubectl can run in other folders; set OS_CLIENT_CONFIG_FILE to/,
   });
   const named = { ...none, OS_CLIENT_CONFIG_FILE: 'clouds.yaml' };
   t.match(await run({ home, cwd: folder, env: named }, ...add, '--region-name', 'r', '--timeout', '7'), { status: 0 });
@@ -398,7 +414,7 @@ void t.test('settings are written so that another folder and another shell chang
   };
   const flags = ['--insecure', '-vv', '--force-refresh', '--with-secrets'];
   const said = await run({ home, env }, ...add, ...flags);
-  t.match(said, { status: 0, stdout: /Left out, because it is secret: OS_PASSCODE/ });
+  t.match(said, { status: 0, stdout: /Secrets were left out: OS_PASSCODE/ });
   t.match(read(), /- --insecure\n/);
   t.match(read(), /- --auth-type=v3applicationcredential\n/, 'another variable in the shell makes no other method');
   t.notMatch(read(), /verbose|force-refresh|CACHE_STORAGE|123456/, 'what is of this run stays out');

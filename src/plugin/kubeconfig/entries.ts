@@ -1,15 +1,15 @@
-/** What a kubeconfig says, as data: the things with names in its three lists. Nothing here changes what it is given. */
+/** Reads and changes the named entries of a kubeconfig's data. Every function returns new data. */
 import { isJsonObject, listAt, objectAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import { SECTIONS } from './document.ts';
 import type { EntryKind } from './document.ts';
 
-const isNamed =
+const hasName =
   (name: string) =>
   (entry: unknown): boolean =>
     isJsonObject(entry) && entry['name'] === name;
 
-/** The names in a list. */
+/** Lists the names of all entries of a kind. */
 export function listEntryNames(data: JsonObject, kind: EntryKind): string[] {
   return listAt(data, SECTIONS[kind]).flatMap((entry) => {
     const name = isJsonObject(entry) ? entry['name'] : undefined;
@@ -17,34 +17,34 @@ export function listEntryNames(data: JsonObject, kind: EntryKind): string[] {
   });
 }
 
-/** What an entry holds; an empty object where it holds nothing, undefined where there is no such entry. */
+/** Returns the content of an entry: an empty object if it has none, undefined if the entry does not exist. */
 export function getEntry(data: JsonObject, kind: EntryKind, name: string): JsonObject | undefined {
-  const entry = listAt(data, SECTIONS[kind]).find(isNamed(name));
+  const entry = listAt(data, SECTIONS[kind]).find(hasName(name));
   return isJsonObject(entry) ? (objectAt(entry, kind) ?? {}) : undefined;
 }
 
-/** The same kubeconfig with this entry. */
+/** Returns the kubeconfig with this entry added or replaced. */
 export function withEntry(data: JsonObject, kind: EntryKind, name: string, value: JsonObject): JsonObject {
   const section = SECTIONS[kind];
   const list = listAt(data, section);
-  const entries = list.some(isNamed(name))
-    ? list.map((entry) => (isNamed(name)(entry) && isJsonObject(entry) ? { ...entry, [kind]: value } : entry))
+  const entries = list.some(hasName(name))
+    ? list.map((entry) => (hasName(name)(entry) && isJsonObject(entry) ? { ...entry, [kind]: value } : entry))
     : [...list, { name, [kind]: value }];
-  return { ...startOf(data), [section]: entries };
+  return { ...withHeader(data), [section]: entries };
 }
 
-/** The same kubeconfig without this entry. */
+/** Returns the kubeconfig without this entry. */
 export function withoutEntry(data: JsonObject, kind: EntryKind, name: string): JsonObject {
   const section = SECTIONS[kind];
-  return { ...data, [section]: listAt(data, section).filter((entry) => !isNamed(name)(entry)) };
+  return { ...data, [section]: listAt(data, section).filter((entry) => !hasName(name)(entry)) };
 }
 
-/** The same kubeconfig with this current context; empty for none. */
+/** Returns the kubeconfig with this current context; an empty name means none. */
 export function withCurrentContext(data: JsonObject, name: string): JsonObject {
-  return { ...startOf(data), 'current-context': name };
+  return { ...withHeader(data), 'current-context': name };
 }
 
-/** What every kubeconfig begins with, where there is nothing yet. */
-function startOf(data: JsonObject): JsonObject {
+/** Every kubeconfig starts with its version and kind; an empty file does not have them yet. */
+function withHeader(data: JsonObject): JsonObject {
   return Object.keys(data).length === 0 ? { apiVersion: 'v1', kind: 'Config' } : data;
 }

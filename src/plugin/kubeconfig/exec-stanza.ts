@@ -1,4 +1,4 @@
-/** The part of a kubeconfig that makes kubectl run this program. */
+/** The exec stanza of a kubeconfig, which makes kubectl run this plugin. */
 import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 
@@ -7,14 +7,14 @@ const NAME = 'client-keystone-auth';
 
 /** What differs from stanza to stanza. */
 export interface StanzaSettings {
-  /** What kubectl runs. */
+  /** The command that kubectl runs. */
   readonly command: string;
-  /** After `get-token`. */
+  /** The arguments after `get-token`. */
   readonly flags: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The exec section that kubectl shall have. */
+/** Makes the exec stanza that `kubeconfig add` writes. */
 export function makeExecStanza({ command, flags, env }: StanzaSettings): JsonObject {
   const variables = Object.entries(env).map(([name, value]) => ({ name, value }));
   return {
@@ -28,34 +28,33 @@ export function makeExecStanza({ command, flags, env }: StanzaSettings): JsonObj
   };
 }
 
-/** kubectl writes null for what a stanza lacks; that is no difference. */
-const isNothing = (value: unknown): boolean =>
+const isEmpty = (value: unknown): boolean =>
   value === null || value === undefined || (Array.isArray(value) && value.length === 0);
 
-/** A stanza without what says nothing. */
-export function trimStanza(stanza: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(stanza).filter(([, value]) => !isNothing(value)));
+/** kubectl writes null for the settings that a stanza lacks, which makes no difference. */
+function withoutEmptySettings(stanza: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(stanza).filter(([, value]) => !isEmpty(value)));
 }
 
 /**
- * How a user of a kubeconfig logs in: with a stanza of ours, with one that kubectl no longer takes or that the Go program's users
- * have, with the provider that kubectl once had, with a token that stands there, or in a way that is none of our business.
+ * How a user of a kubeconfig logs in: with a current exec stanza of this plugin; with one that has an old API version, as users of
+ * the Go program have; with the auth provider that kubectl no longer supports; with a static token; or in another way.
  */
 export type UserKind = 'ours' | 'old' | 'auth-provider' | 'token' | 'other';
 
-/** Whether a command is this program, or the Go program of its name, by whatever path. */
+/** Whether a command is this plugin or the Go program of the same name, at any path. */
 export function isPluginCommand(command: string | undefined): boolean {
   const name = (command ?? '').split(/[/\\]/).at(-1) ?? '';
   return name.replace(/\.(?:exe|cjs)$/i, '') === NAME;
 }
 
-/** Says how a user logs in. */
+/** Tells how a user logs in. */
 export function classifyUser(user: JsonObject): UserKind {
   const exec = objectAt(user, 'exec');
   if (exec !== undefined) {
     if (!isPluginCommand(textAt(exec, 'command'))) return 'other';
-    const isWhole = textAt(exec, 'apiVersion') === `${API_GROUP}/v1` && textAt(exec, 'interactiveMode') !== undefined;
-    return isWhole ? 'ours' : 'old';
+    const isCurrent = textAt(exec, 'apiVersion') === `${API_GROUP}/v1` && textAt(exec, 'interactiveMode') !== undefined;
+    return isCurrent ? 'ours' : 'old';
   }
   if (objectAt(user, 'auth-provider') !== undefined) {
     return textAt(objectAt(user, 'auth-provider'), 'name') === 'openstack' ? 'auth-provider' : 'other';
@@ -63,12 +62,17 @@ export function classifyUser(user: JsonObject): UserKind {
   return textAt(user, 'token') !== undefined ? 'token' : 'other';
 }
 
-/** The arguments of a stanza. */
+/** Whether a user logs in with an exec stanza of this plugin or of the Go program. */
+export function isPluginUser(user: JsonObject): boolean {
+  return ['ours', 'old'].includes(classifyUser(user));
+}
+
+/** Lists the arguments of an exec stanza. */
 export function listStanzaArguments(exec: JsonObject): string[] {
   return listAt(exec, 'args').filter((argument) => typeof argument === 'string');
 }
 
-/** The variables of a stanza. */
+/** Reads the variables of an exec stanza. */
 export function readStanzaVariables(exec: JsonObject): Record<string, string> {
   const pairs = listAt(exec, 'env').flatMap((entry) => {
     const [name, value] = isJsonObject(entry) ? [textAt(entry, 'name'), textAt(entry, 'value')] : [];
@@ -77,17 +81,17 @@ export function readStanzaVariables(exec: JsonObject): Record<string, string> {
   return Object.fromEntries(pairs);
 }
 
-/** What a user may log in with; kubectl takes one of them, and not always the one that is meant. */
+/** Settings of a user that are credentials. kubectl uses one of them, and not always the expected one. */
 const CREDENTIALS = ['exec', 'auth-provider', 'token', 'tokenFile', 'username', 'password'];
 
-/** The same user with this stanza in the place of its credential; all else that it holds stays. */
+/** Returns the user with this stanza instead of its credentials; its other settings stay. */
 export function withExecStanza(user: JsonObject, stanza: JsonObject): JsonObject {
   const old = objectAt(user, 'exec');
-  const same = old !== undefined && JSON.stringify(order(trimStanza(old))) === JSON.stringify(order(stanza));
+  const isSame = old !== undefined && formatSorted(withoutEmptySettings(old)) === formatSorted(stanza);
   const others = Object.fromEntries(Object.entries(user).filter(([name]) => !CREDENTIALS.includes(name)));
-  return { ...others, exec: same ? old : stanza };
+  return { ...others, exec: isSame ? old : stanza };
 }
 
-function order(stanza: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(stanza).toSorted(([one], [other]) => (one < other ? -1 : 1)));
+function formatSorted(stanza: JsonObject): string {
+  return JSON.stringify(Object.entries(stanza).toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }

@@ -1,10 +1,10 @@
-/** A kubeconfig's lines as they may be shown: what is not known to be harmless is hidden. */
+/** Redacts a kubeconfig for display. Everything is redacted unless it is known to be harmless. */
 import { makePrintable } from '../../shared/base/printable.ts';
 import type { Span, StreamTree, Tree } from './yaml-tree.ts';
 
-const HIDDEN = '[redacted]';
+const REDACTED = '[redacted]';
 
-/** Keys whose values say where and as whom, never with what. */
+/** Keys with values that name a server, a user or a file, never a credential. */
 const HARMLESS_KEYS = new Set([
   'apiVersion',
   'kind',
@@ -30,64 +30,64 @@ const HARMLESS_KEYS = new Set([
   'identityEndpoint',
 ]);
 
-/** Names of flags that take what nobody may see. */
+/** Names of flags that take a secret. */
 const SECRET_FLAG = /^--?[\w-]*(?:passw|secret|token|passcode|key|code|otp|jwt|credential)[\w-]*$/i;
 const HARMLESS_FLAG = /-(?:id|name|file|type|kind|endpoint|method|url)$/i;
 
 const isSecretFlag = (flag: string): boolean => SECRET_FLAG.test(flag) && !HARMLESS_FLAG.test(flag);
 
-/** The arguments of a program as they may be shown. */
+/** Redacts the arguments of a program. */
 export function hideArguments(args: readonly string[]): string[] {
-  let isValue = false;
+  let isNextSecret = false;
   return args.map((argument) => {
-    const hidden = isValue;
+    const isSecret = isNextSecret;
     const [flag = ''] = argument.split('=', 1);
     const isFlag = argument.startsWith('-');
-    isValue = !hidden && isFlag && flag === argument && isSecretFlag(flag);
-    if (hidden) return HIDDEN;
-    if (isFlag && flag !== argument && isSecretFlag(flag)) return `${flag}=${HIDDEN}`;
-    // A word that is no flag may be a line for a shell.
-    return isFlag || /^[\w./:@-]{1,64}$/.test(argument) ? hideUserInfo(argument) : HIDDEN;
+    isNextSecret = !isSecret && isFlag && flag === argument && isSecretFlag(flag);
+    if (isSecret) return REDACTED;
+    if (isFlag && flag !== argument && isSecretFlag(flag)) return `${flag}=${REDACTED}`;
+    // An argument that is not a flag can be a shell command.
+    return isFlag || /^[\w./:@-]{1,64}$/.test(argument) ? hideUserInfo(argument) : REDACTED;
   });
 }
 
-/** Variables as they may be shown: the values of those that are known to be harmless. */
+/** Redacts the values of variables, except those of the harmless ones. */
 export function hideVariables(
   env: Readonly<Record<string, string>>,
   harmless: ReadonlySet<string>,
 ): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(env).map(([name, value]) => [name, harmless.has(name) ? hideUserInfo(value) : HIDDEN]),
+    Object.entries(env).map(([name, value]) => [name, harmless.has(name) ? hideUserInfo(value) : REDACTED]),
   );
 }
 
-/** Whoever puts a password into a URL shall not read it here. */
+/** Redacts the user name and password of every URL in a text. */
 export function hideUserInfo(text: string): string {
-  return text.replaceAll(/(\/\/)[^/@\s]*@/g, `$1${HIDDEN}@`);
+  return text.replaceAll(/(\/\/)[^/@\s]*@/g, `$1${REDACTED}@`);
 }
 
 /** In a line of YAML or JSON, a quote ends the URL. */
 function hideUserInfoInLine(line: string): string {
-  return line.replaceAll(/(\/\/)[^/@\s"']*@/g, `$1${HIDDEN}@`);
+  return line.replaceAll(/(\/\/)[^/@\s"']*@/g, `$1${REDACTED}@`);
 }
 
-/** A piece of a text that something else is shown for. */
-interface Cover extends Span {
-  readonly by: string;
+/** A span of a text, and what is shown instead of it. */
+interface Redaction extends Span {
+  readonly replacement: string;
 }
 
-/** Collects what is to be hidden. */
-class Covers {
-  readonly list: Cover[] = [];
+/** Collects what must be redacted. */
+class Redactions {
+  readonly list: Redaction[] = [];
   readonly #harmless: ReadonlySet<string>;
 
-  /** @param harmless names of variables whose values may be seen */
+  /** @param harmless names of the variables with values that can be shown */
   constructor(harmless: ReadonlySet<string>) {
     this.#harmless = harmless;
   }
 
-  hide({ start, end }: Span, by = HIDDEN): void {
-    if (end > start) this.list.push({ start, end, by });
+  hide({ start, end }: Span, replacement = REDACTED): void {
+    if (end > start) this.list.push({ start, end, replacement });
   }
 
   visit(tree: Tree, key: string): void {
@@ -115,46 +115,46 @@ class Covers {
 
   #visitArguments(items: readonly Tree[]): void {
     const texts = items.map((item) => (item.kind === 'scalar' ? String(item.value) : ''));
-    for (const [index, shown] of hideArguments(texts).entries()) {
+    for (const [index, redacted] of hideArguments(texts).entries()) {
       const item = items[index];
-      if (item !== undefined && shown !== texts[index]) this.hide(item, shown);
+      if (item !== undefined && redacted !== texts[index]) this.hide(item, redacted);
     }
   }
 }
 
-/** What looks as if it were no word: a comment may hold the token of yesterday. */
-const OPAQUE = /[\w+/=.-]{20,}/g;
-const TELLING = /((?:passw|secret|token|passcode|key|credential)[\w-]*["']?\s*[:=]\s*).*/i;
+/** Long strings in a comment can be old tokens. */
+const TOKEN_LIKE = /[\w+/=.-]{20,}/g;
+const SECRET_ASSIGNMENT = /((?:passw|secret|token|passcode|key|credential)[\w-]*["']?\s*[:=]\s*).*/i;
 
 function hideInComment(text: string): string {
-  return text.replace(TELLING, `$1${HIDDEN}`).replaceAll(OPAQUE, HIDDEN);
+  return text.replace(SECRET_ASSIGNMENT, `$1${REDACTED}`).replaceAll(TOKEN_LIKE, REDACTED);
 }
 
 /**
- * The lines of a kubeconfig as they may be shown, one for each.
+ * Redacts a kubeconfig line by line: the result has as many lines as the text.
  *
- * @param harmless names of variables whose values may be seen
+ * @param harmless names of the variables with values that can be shown
  */
 export function hideSecretsInLines(
   text: string,
   { documents, comments }: StreamTree,
   harmless: ReadonlySet<string>,
 ): string[] {
-  const covers = new Covers(harmless);
-  for (const { root } of documents) if (root !== undefined) covers.visit(root, '');
-  for (const { start, end } of comments) covers.hide({ start, end }, hideInComment(text.slice(start, end)));
-  const ordered = covers.list.toSorted((one, other) => one.start - other.start);
-  let begin = 0;
+  const redactions = new Redactions(harmless);
+  for (const { root } of documents) if (root !== undefined) redactions.visit(root, '');
+  for (const { start, end } of comments) redactions.hide({ start, end }, hideInComment(text.slice(start, end)));
+  const ordered = redactions.list.toSorted((one, other) => one.start - other.start);
+  let lineStart = 0;
   return text.split('\n').map((line) => {
-    const end = begin + line.length;
-    let [shown, done] = ['', begin];
-    for (const cover of ordered) {
-      if (cover.start >= end || cover.end <= begin) continue;
-      shown += text.slice(done, Math.max(done, cover.start)) + (cover.start >= begin ? cover.by : HIDDEN);
-      done = Math.min(end, cover.end);
+    const lineEnd = lineStart + line.length;
+    let [result, position] = ['', lineStart];
+    for (const { start, end, replacement } of ordered) {
+      if (start >= lineEnd || end <= lineStart) continue;
+      result += text.slice(position, Math.max(position, start)) + (start >= lineStart ? replacement : REDACTED);
+      position = Math.min(lineEnd, end);
     }
-    shown += text.slice(done, end);
-    begin = end + 1;
-    return makePrintable(hideUserInfoInLine(shown.replace(/\r$/, '')));
+    result += text.slice(position, lineEnd);
+    lineStart = lineEnd + 1;
+    return makePrintable(hideUserInfoInLine(result.replace(/\r$/, '')));
   });
 }

@@ -1,4 +1,4 @@
-/** Reading and replacing kubeconfig files, as kubectl does and more carefully. */
+/** Reads and replaces kubeconfig files with the lock of kubectl, in one step each, and with a backup copy. */
 import {
   closeSync,
   constants,
@@ -19,24 +19,24 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { getErrorCode, ConfigError, PluginError } from '../../shared/base/errors.ts';
 
-/** Larger than that of any fleet. */
-const LARGEST_BYTES = 1024 * 1024;
+/** More than the kubeconfig of a large fleet needs. */
+const MAX_BYTES = 1024 * 1024;
 const OWNER_ONLY = 0o600;
-const PERMISSIONS = 0o777;
-const OF_OWNER = 0o700;
-const LONGEST_WAIT_MS = 3_000;
+const ALL_PERMISSIONS = 0o777;
+const OWNER_PERMISSIONS = 0o700;
+const MAX_WAIT_MS = 3_000;
 const WAIT_MS = 100;
 
-/** What a file held, and whose it is. */
-interface Opened {
+/** The content of a file, and its owner and permissions. */
+interface FileContent {
   readonly bytes: Buffer;
   readonly stats: Stats;
 }
 
-function readAll(path: string): Opened | undefined {
+function readAll(path: string): FileContent | undefined {
   let fd: number;
   try {
-    // A FIFO must not make us wait for its other end.
+    // Without O_NONBLOCK, opening a FIFO waits for a writer.
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (getErrorCode(error) === 'ENOENT') return undefined;
@@ -45,12 +45,12 @@ function readAll(path: string): Opened | undefined {
   try {
     const stats = fstatSync(fd);
     if (stats.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
-    if (!stats.isFile()) throw Object.assign(new Error('no regular file'), { code: 'EINVAL' });
-    if (stats.size > LARGEST_BYTES) throw Object.assign(new Error('too large'), { code: 'EFBIG' });
-    const bytes = Buffer.alloc(LARGEST_BYTES + 1);
-    let done = 0;
-    for (let count = -1; count !== 0; done += count) count = readSync(fd, bytes, done, bytes.length - done, null);
-    return { bytes: bytes.subarray(0, done), stats };
+    if (!stats.isFile()) throw Object.assign(new Error('not a regular file'), { code: 'EINVAL' });
+    if (stats.size > MAX_BYTES) throw Object.assign(new Error('too large'), { code: 'EFBIG' });
+    const bytes = Buffer.alloc(MAX_BYTES + 1);
+    let length = 0;
+    for (let count = -1; count !== 0; length += count) count = readSync(fd, bytes, length, bytes.length - length, null);
+    return { bytes: bytes.subarray(0, length), stats };
   } finally {
     closeSync(fd);
   }
@@ -58,12 +58,12 @@ function readAll(path: string): Opened | undefined {
 
 const REASONS: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder',
-  EINVAL: 'it is no regular file',
+  EINVAL: 'it is not a regular file',
   EFBIG: 'it is larger than 1 MiB',
-  ENCODING: 'it is not text in UTF-8',
+  ENCODING: 'it is not UTF-8 text',
 };
 
-function cannotRead(path: string, error: unknown): ConfigError {
+function makeReadError(path: string, error: unknown): ConfigError {
   const code = getErrorCode(error);
   return new ConfigError(`${path} cannot be read (${REASONS[code] ?? code})`, {
     hint: 'name another kubeconfig with --kubeconfig or KUBECONFIG',
@@ -71,25 +71,25 @@ function cannotRead(path: string, error: unknown): ConfigError {
 }
 
 /**
- * Reads a kubeconfig; undefined where there is none.
+ * Reads a text file; undefined if it does not exist.
  *
- * @throws ConfigError when it is there and cannot be read, is larger than 1 MiB or is no text
+ * @throws ConfigError if it exists and cannot be read, is larger than 1 MiB or is not UTF-8
  */
 export function readTextFile(path: string): string | undefined {
   try {
-    const opened = readAll(path);
-    return opened === undefined ? undefined : decode(opened.bytes);
+    const content = readAll(path);
+    return content === undefined ? undefined : decode(content.bytes);
   } catch (error) {
-    throw cannotRead(path, error);
+    throw makeReadError(path, error);
   }
 }
 
 function decode(bytes: Buffer): string {
   try {
-    // Its byte order mark stays, or it would be lost in the file.
+    // The byte order mark must stay in the text, so that it is written back.
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw Object.assign(new Error('no UTF-8'), { code: 'ENCODING' });
+    throw Object.assign(new Error('not UTF-8'), { code: 'ENCODING' });
   }
 }
 
@@ -97,18 +97,18 @@ function writeNew(path: string, text: string, prepare: (fd: number) => void): vo
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, OWNER_ONLY);
   try {
     const bytes = Buffer.from(text);
-    let done = 0;
-    while (done < bytes.length) done += writeSync(fd, bytes, done);
+    let position = 0;
+    while (position < bytes.length) position += writeSync(fd, bytes, position);
     prepare(fd);
-    // Without it a power cut can leave the final name on an empty file.
+    // Without this, a power failure can leave an empty file under the final name.
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
 }
 
-/** Puts a file under its name in one step, replacing what stood there. */
-function put(path: string, text: string, prepare: (fd: number) => void): void {
+/** Writes a file in one step: other programs see the old content or the new content, never a part. */
+function writeAtomically(path: string, text: string, prepare: (fd: number) => void): void {
   const temporary = join(dirname(path), `.${basename(path)}.${Math.random().toString(36).slice(2)}`);
   try {
     writeNew(temporary, text, prepare);
@@ -119,7 +119,7 @@ function put(path: string, text: string, prepare: (fd: number) => void): void {
   }
 }
 
-/** The file itself, where its name is a symbolic link. */
+/** Returns the target of a symbolic link, and any other path as it is. */
 function resolveLinks(path: string): string {
   try {
     return realpathSync(path);
@@ -129,67 +129,62 @@ function resolveLinks(path: string): string {
   }
 }
 
-/** Gives a new file the permissions and the owner of the one that it replaces. */
-function inherit({ mode, uid, gid }: Stats, secret: boolean): (fd: number) => void {
+/** Gives a new file the owner and the permissions of the file that it replaces. */
+function copyOwnership({ mode, uid, gid }: Stats, secret: boolean): (fd: number) => void {
   return (fd) => {
-    const own = fstatSync(fd);
-    if (own.uid !== uid || own.gid !== gid) {
+    const current = fstatSync(fd);
+    if (current.uid !== uid || current.gid !== gid) {
       try {
         fchownSync(fd, uid, gid);
       } catch {
-        // Only root can give files away; then it is ours, with the same permissions.
+        // Only root can change the owner. Otherwise the file belongs to the user, with the same permissions.
       }
     }
-    fchmodSync(fd, mode & (secret ? OF_OWNER : PERMISSIONS));
+    fchmodSync(fd, mode & (secret ? OWNER_PERMISSIONS : ALL_PERMISSIONS));
   };
 }
 
 /** A change to one file. */
 export interface FileChange {
   readonly path: string;
-  /** What it held; undefined where it was not there. */
+  /** The content that was read; undefined if the file did not exist. */
   readonly before: string | undefined;
   readonly after: string;
 }
 
-/** The name of what `writeText` leaves of the file as it was. */
-export function getBackupPath(path: string): string {
-  return `${path}.keystone.bak`;
-}
-
-/** Replaces one file; returns where the old one is. */
+/** Replaces one file; returns the path of the backup copy, undefined if there was no file. */
 function replace({ path, before, after }: FileChange, secret: boolean): string | undefined {
   const target = resolveLinks(path);
-  const opened = readAll(target);
-  const now = opened === undefined ? undefined : decode(opened.bytes);
-  if (now !== before) {
-    throw new ConfigError(`${path} has just been changed by another program`, { hint: 'run the command again' });
+  const content = readAll(target);
+  const current = content === undefined ? undefined : decode(content.bytes);
+  if (current !== before) {
+    throw new ConfigError(`another program has just changed ${path}`, { hint: 'run the command again' });
   }
-  if (opened === undefined) {
-    put(target, after, () => undefined);
+  if (content === undefined) {
+    writeAtomically(target, after, () => undefined);
     return undefined;
   }
-  const backup = getBackupPath(target);
-  // It may hold the credentials that the file no longer does.
-  put(backup, opened.bytes.toString(), () => undefined);
-  put(target, after, inherit(opened.stats, secret));
+  const backup = `${target}.keystone.bak`;
+  // Always for the owner only: it can contain credentials that were removed from the file.
+  writeAtomically(backup, content.bytes.toString(), () => undefined);
+  writeAtomically(target, after, copyOwnership(content.stats, secret));
   return backup;
 }
 
-/** Takes the lock that kubectl takes (client-go, clientcmd `lockFile`): a file that is there while somebody writes. */
+/** Takes the lock of kubectl (client-go, clientcmd `lockFile`): a file that exists while a program writes. Returns its release. */
 async function lock(path: string): Promise<() => void> {
-  const name = `${path}.lock`;
+  const lockPath = `${path}.lock`;
   for (let waitedMs = 0; ; waitedMs += WAIT_MS) {
     try {
-      closeSync(openSync(name, constants.O_CREAT | constants.O_EXCL, 0));
+      closeSync(openSync(lockPath, constants.O_CREAT | constants.O_EXCL, 0));
       return () => {
-        rmSync(name, { force: true });
+        rmSync(lockPath, { force: true });
       };
     } catch (error) {
       if (getErrorCode(error) !== 'EEXIST') throw error;
-      if (waitedMs >= LONGEST_WAIT_MS) {
+      if (waitedMs >= MAX_WAIT_MS) {
         throw new ConfigError(`another program is writing ${path}`, {
-          hint: `wait for it; remove ${name} if no kubectl is running`,
+          hint: `wait until it has finished; if no kubectl is running, remove ${lockPath}`,
         });
       }
     }
@@ -198,11 +193,11 @@ async function lock(path: string): Promise<() => void> {
 }
 
 /**
- * Writes changed files, each in one step, and keeps a copy of what each held.
+ * Writes changed files, each in one step, with a backup copy of each.
  *
- * @param secret whether nobody but the owner may read them from now on
- * @returns where the copies are, by the files' paths
- * @throws ConfigError where one cannot be written, or is not as it was read; those before it are written then
+ * @param secret whether to remove the permissions of all users but the owner
+ * @returns the paths of the backup copies, by the paths of the files
+ * @throws ConfigError if a file cannot be written, or has changed since it was read; the files before it are written
  */
 export async function writeChanges(
   changes: readonly FileChange[],
@@ -212,7 +207,7 @@ export async function writeChanges(
   const releases: (() => void)[] = [];
   let path = '';
   try {
-    // In one order for all, or two programs could wait for each other.
+    // Every program must lock in the same order, or two of them could wait for each other.
     for (const change of changes.toSorted((one, other) => (one.path < other.path ? -1 : 1))) {
       ({ path } = change);
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -227,7 +222,7 @@ export async function writeChanges(
   } catch (error) {
     if (error instanceof PluginError) throw error;
     throw new ConfigError(`${path} cannot be written (${getErrorCode(error)})`, {
-      hint: 'make the file and its folder writable, or name another with --kubeconfig',
+      hint: 'make the file and its folder writable, or name another file with --kubeconfig',
     });
   } finally {
     for (const release of releases) release();

@@ -1,9 +1,10 @@
-/** A user's kubeconfig, in one file or several, as kubectl merges and writes it. */
+/** A kubeconfig in one or more files, merged and written as kubectl does it. */
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import { makeDiff } from './diff.ts';
+import type { DiffSide } from './diff.ts';
 import { parseKubeconfig, rewriteKubeconfig } from './document.ts';
 import type { EntryKind, KubeconfigDocument } from './document.ts';
 import { getEntry, listEntryNames, withCurrentContext, withEntry, withoutEntry } from './entries.ts';
@@ -12,45 +13,45 @@ import type { FileChange } from './kubeconfig-files.ts';
 import { locateKubeconfig } from './kubeconfig-paths.ts';
 import { hideSecretsInLines } from './hide-secrets.ts';
 
-/** One of the files, with what it will say. */
+/** One of the files, with its content after the changes. */
 interface EditedFile {
   readonly path: string;
-  /** Undefined where there is no such file yet. */
+  /** Undefined if the file does not exist yet. */
   readonly document: KubeconfigDocument | undefined;
   data: JsonObject;
 }
 
-/** Something with a name, and the file that it is in. */
+/** The content of an entry, and the file that contains it. */
 export interface KubeconfigEntry {
   readonly path: string;
   readonly value: JsonObject;
 }
 
-/** What a command changes; nothing is written before `save`. */
+/** A kubeconfig that a command changes. Nothing is written before `save`. */
 export class Kubeconfig {
   readonly #files: readonly EditedFile[];
-  /** Where new things go (client-go, `PathOptions.GetDefaultFilename`): the first file that is there, else the last. */
+  /** The file for new entries (client-go, `PathOptions.GetDefaultFilename`): the first file that exists, else the last. */
   readonly #default: EditedFile;
 
-  /** @throws ConfigError where there is no file at all to take */
+  /** @throws ConfigError if the list is empty */
   constructor(files: readonly EditedFile[]) {
-    const chosen = files.find(({ document }) => document !== undefined) ?? files.at(-1);
-    if (chosen === undefined) throw new ConfigError('there is no kubeconfig');
+    const target = files.find(({ document }) => document !== undefined) ?? files.at(-1);
+    if (target === undefined) throw new ConfigError('there is no kubeconfig');
     this.#files = files;
-    this.#default = chosen;
+    this.#default = target;
   }
 
-  /** The files that there are or will be. */
+  /** The paths of all files, whether they exist or not. */
   get paths(): readonly string[] {
     return this.#files.map(({ path }) => path);
   }
 
-  /** Whether there is any of the files yet. */
+  /** Whether at least one of the files exists. */
   get hasFile(): boolean {
     return this.#files.some(({ document }) => document !== undefined);
   }
 
-  /** What kubectl takes for this name: the first file that has it counts. */
+  /** Returns the entry that kubectl uses for this name: the one in the first file that has it. */
   find(kind: EntryKind, name: string): KubeconfigEntry | undefined {
     for (const { path, data } of this.#files) {
       const value = getEntry(data, kind, name);
@@ -59,12 +60,12 @@ export class Kubeconfig {
     return undefined;
   }
 
-  /** All names, each once. */
+  /** Lists the names of all entries of a kind, without duplicates. */
   listNames(kind: EntryKind): string[] {
     return [...new Set(this.#files.flatMap(({ data }) => listEntryNames(data, kind)))];
   }
 
-  /** Undefined where none is set. */
+  /** The name of the current context; undefined if none is set. */
   get currentContext(): string | undefined {
     return this.#files
       .map(({ data }) => textAt(data, 'current-context'))
@@ -81,12 +82,12 @@ export class Kubeconfig {
     if (file !== undefined) file.data = withoutEntry(file.data, kind, name);
   }
 
-  /** Sets the current context where kubectl does: in the file for new things. */
+  /** Sets the current context in the same file as kubectl does: the file for new entries. */
   setCurrentContext(name: string): void {
     if (this.currentContext !== name) this.#default.data = withCurrentContext(this.#default.data, name);
   }
 
-  /** Empties the current context wherever it is this one. */
+  /** Clears the current context in every file where it is this one. */
   unsetCurrentContext(name: string): void {
     for (const file of this.#files) {
       if (textAt(file.data, 'current-context') === name) file.data = withCurrentContext(file.data, '');
@@ -94,9 +95,9 @@ export class Kubeconfig {
   }
 
   /**
-   * What would be written.
+   * Lists the files that `save` writes.
    *
-   * @throws ConfigError where a file cannot be changed without changing more of it
+   * @throws ConfigError if a file cannot be changed without changing other parts of it
    */
   listChanges(): FileChange[] {
     return this.#files.flatMap(({ path, document, data }) => {
@@ -107,11 +108,11 @@ export class Kubeconfig {
   }
 
   /**
-   * Writes what has changed, see {@link writeChanges}.
+   * Writes the files that have changed, see {@link writeChanges}.
    *
-   * @param secret whether what is written is for nobody else to read
-   * @returns the paths of what was written, with those of the copies
-   * @throws ConfigError
+   * @param secret whether to remove the permissions of all users but the owner
+   * @returns the paths of the files that were written, and of their backup copies
+   * @throws ConfigError if a file cannot be changed or written
    */
   async save(secret: boolean): Promise<readonly (readonly [path: string, backup: string | undefined])[]> {
     const changes = this.listChanges();
@@ -120,41 +121,40 @@ export class Kubeconfig {
   }
 
   /**
-   * A unified diff of what would be written, without secrets.
+   * Returns a unified diff of what `save` writes, with secrets redacted.
    *
-   * @param harmless names of variables whose values may be seen
+   * @param harmless names of the variables with values that can be shown
    * @throws ConfigError as {@link listChanges}
    */
   renderDiff(harmless: ReadonlySet<string>): string {
     const diffs = this.listChanges().map(({ path, before, after }) => {
-      const [old, changed] = [before ?? '', after].map((text) => ({
+      const makeSide = (text: string): DiffSide => ({
         name: path,
-        lines: linesOf(text),
+        lines: splitLines(text),
         redactedLines: hideSecretsInLines(text, parseKubeconfig(text, path).stream, harmless),
-      }));
-      return old === undefined || changed === undefined ? '' : makeDiff(old, changed);
+      });
+      return makeDiff(makeSide(before ?? ''), makeSide(after));
     });
     return diffs.filter((text) => text !== '').join('\n');
   }
 }
 
-/** Whether a file ends with a line feed makes no line of its own. */
-function linesOf(text: string): string[] {
+/** A line feed at the end of a file does not start another line. */
+function splitLines(text: string): string[] {
   const lines = text.split('\n');
   if (lines.at(-1) === '') lines.pop();
   return lines;
 }
 
 /**
- * Reads a user's kubeconfig.
+ * Reads the kubeconfig of the user.
  *
- * @param named by `--kubeconfig`
- * @throws ConfigError where a file cannot be read or is no kubeconfig
+ * @param override the value of `--kubeconfig`
+ * @throws ConfigError if a file cannot be read or is not a kubeconfig
  */
-export function openKubeconfig(host: Host, named: string | undefined): Kubeconfig {
-  const { paths } = locateKubeconfig(host, named);
+export function openKubeconfig(host: Host, override: string | undefined): Kubeconfig {
   return new Kubeconfig(
-    paths.map((path) => {
+    locateKubeconfig(host, override).map((path) => {
       const text = readTextFile(path);
       const document = text === undefined ? undefined : parseKubeconfig(text, path);
       return { path, document, data: document?.data ?? {} };
@@ -163,10 +163,10 @@ export function openKubeconfig(host: Host, named: string | undefined): Kubeconfi
 }
 
 /**
- * Reads a kubeconfig that is in no file.
+ * Reads a kubeconfig that was not read from a file.
  *
- * @param name of where it came from, for messages
- * @throws ConfigError where it is none
+ * @param name describes the source in messages
+ * @throws ConfigError if the text is not a kubeconfig
  */
 export function openKubeconfigText(text: string, name: string): Kubeconfig {
   const document = parseKubeconfig(text, name);

@@ -1,4 +1,4 @@
-/** A context of a kubeconfig, as kubectl finds it in the files that it looks at. */
+/** Finds the context that kubectl uses, with its cluster and its user. */
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { isJsonObject, textAt } from '../../shared/base/json.ts';
@@ -8,12 +8,12 @@ import { openKubeconfig } from './kubeconfig.ts';
 import type { KubeconfigEntry, Kubeconfig } from './kubeconfig.ts';
 import { parseYamlStream } from './yaml.ts';
 
-/** Something with a name, and the file that it is in. */
+/** An entry with its name. */
 export interface NamedEntry extends KubeconfigEntry {
   readonly name: string;
 }
 
-/** Who uses which cluster. */
+/** A context: a user and the cluster that the user works with. */
 export interface KubeconfigContext {
   readonly name: string;
   readonly path: string;
@@ -21,61 +21,64 @@ export interface KubeconfigContext {
   readonly user: NamedEntry;
 }
 
-/** Which files to look at, and what to look for there; what is undefined is as kubectl has it. */
+/** The values of `--kubeconfig` and `--context`; undefined means the default of kubectl. */
 export interface ContextSelection {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
 }
 
 /**
- * Reads a file of YAML or JSON; undefined where there is none.
+ * Reads a YAML or JSON file with a mapping; undefined if it does not exist.
  *
- * @throws ConfigError when it is there and cannot be read, is larger than a kubeconfig may be, or is no mapping
+ * @throws ConfigError if it exists and cannot be read, is larger than 1 MiB, or is not a mapping
  */
 export function readYamlMapping(path: string): JsonObject | undefined {
   const text = readTextFile(path);
   if (text === undefined) return undefined;
   const data = parseYamlStream(text, path).documents[0]?.data ?? {};
   if (isJsonObject(data)) return data;
-  throw new ConfigError(`${path} is not a mapping of names to values`, { hint: 'correct it, or remove it' });
+  throw new ConfigError(`${path} is not a mapping of names to values`, { hint: 'correct the file, or remove it' });
 }
 
-function need(kubeconfig: Kubeconfig, kind: 'cluster' | 'user', context: NamedEntry): NamedEntry {
+function findPart(kubeconfig: Kubeconfig, kind: 'cluster' | 'user', context: NamedEntry): NamedEntry {
   const name = textAt(context.value, kind) ?? '';
-  const found = kubeconfig.find(kind, name);
-  if (found !== undefined) return { name, ...found };
-  throw new ConfigError(`the context ${context.name} in ${context.path} is for a ${kind} "${name}", which is nowhere`, {
-    hint: `correct its ${kind}, or choose another context with "kubectl config use-context"`,
-  });
+  const entry = kubeconfig.find(kind, name);
+  if (entry !== undefined) return { name, ...entry };
+  throw new ConfigError(
+    `the context ${context.name} in ${context.path} names a ${kind} that does not exist: "${name}"`,
+    {
+      hint: `correct its ${kind}, or choose another context with "kubectl config use-context"`,
+    },
+  );
 }
 
 /**
- * Finds the context that kubectl would use.
+ * Finds the context that kubectl uses.
  *
- * @returns undefined where there is no kubeconfig
- * @throws ConfigError where a file cannot be read, no context is chosen, or it is for what is nowhere
+ * @returns undefined if there is no kubeconfig
+ * @throws ConfigError if a file cannot be read, no context is selected, or its cluster or user does not exist
  */
-export function readContext(host: Host, wanted: ContextSelection): KubeconfigContext | undefined {
-  const kubeconfig = openKubeconfig(host, wanted.kubeconfig);
+export function readContext(host: Host, selection: ContextSelection): KubeconfigContext | undefined {
+  const kubeconfig = openKubeconfig(host, selection.kubeconfig);
   if (!kubeconfig.hasFile) return undefined;
   const files = kubeconfig.paths.join(', ');
-  const name = wanted.context ?? kubeconfig.currentContext;
+  const name = selection.context ?? kubeconfig.currentContext;
   if (name === undefined) {
     throw new ConfigError(`${files} has no current context`, {
-      hint: 'choose one with "kubectl config use-context", or with --context',
+      hint: 'choose a context with "kubectl config use-context" or --context',
     });
   }
   const context = kubeconfig.find('context', name);
   if (context === undefined) {
     throw new ConfigError(`there is no context "${name}" in ${files}`, {
-      hint: 'choose another with "kubectl config use-context", or with --context',
+      hint: 'choose another context with "kubectl config use-context" or --context',
     });
   }
   const entry = { name, ...context };
   return {
     name,
     path: context.path,
-    cluster: need(kubeconfig, 'cluster', entry),
-    user: need(kubeconfig, 'user', entry),
+    cluster: findPart(kubeconfig, 'cluster', entry),
+    user: findPart(kubeconfig, 'user', entry),
   };
 }

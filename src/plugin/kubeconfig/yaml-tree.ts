@@ -1,4 +1,4 @@
-/** Where the pieces of a YAML text stand in it. Offsets are those of JavaScript strings. */
+/** Where the parts of a YAML text are. Offsets count UTF-16 code units, as JavaScript strings do. */
 
 /** From the first character to the one after the last. */
 export interface Span {
@@ -6,10 +6,10 @@ export interface Span {
   readonly end: number;
 }
 
-/** A value and all below it. */
+/** A value and everything below it. */
 export type Tree = ScalarTree | AliasTree | MapTree | ListTree;
 
-/** Text, a number, true, false or null; what is left empty stands at one place. */
+/** Text, a number, true, false or null. An omitted value is an empty span. */
 export interface ScalarTree extends Span {
   readonly kind: 'scalar';
   readonly value: unknown;
@@ -21,21 +21,21 @@ export interface AliasTree extends Span {
 
 export interface MapTree extends Span {
   readonly kind: 'map';
-  /** In braces. */
+  /** Whether it is written in braces. */
   readonly flow: boolean;
   readonly pairs: readonly PairTree[];
 }
 
 export interface PairTree extends Span {
   readonly key: string;
-  /** After the colon, or after the key where there is none. */
+  /** The offset after the colon, or after the key if there is no colon. */
   readonly colon: number;
   readonly value: Tree;
 }
 
 export interface ListTree extends Span {
   readonly kind: 'list';
-  /** In brackets. */
+  /** Whether it is written in brackets. */
   readonly flow: boolean;
   readonly items: readonly ItemTree[];
 }
@@ -47,11 +47,11 @@ export interface ItemTree extends Span {
 /** One document of a text. */
 export interface DocumentTree {
   readonly data: unknown;
-  /** Undefined where it is empty. */
+  /** Undefined if the document is empty. */
   readonly root: Tree | undefined;
 }
 
-/** A text that is YAML. */
+/** All documents of a YAML text, and its comments. */
 export interface StreamTree {
   readonly documents: readonly DocumentTree[];
   readonly comments: readonly Span[];

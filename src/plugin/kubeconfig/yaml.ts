@@ -1,23 +1,23 @@
-/** YAML that keeps its comments, and YAML of our own. */
+/** Parses YAML with the positions of its parts and comments, and writes YAML. */
 import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, Parser, stringify } from 'yaml';
 import type { CST, Document, ParsedNode } from 'yaml';
 import { ConfigError, PluginError } from '../../shared/base/errors.ts';
 import type { DocumentTree, ItemTree, PairTree, Span, StreamTree, Tree } from './yaml-tree.ts';
 
-/** Writes data as YAML, lines as long as they are. */
+/** Writes data as YAML without wrapping long lines. */
 export function stringifyYaml(data: unknown): string {
   return stringify(data, { lineWidth: 0 });
 }
 
-/** Of how a block is written. */
+/** How a block is laid out. */
 export interface BlockStyle {
-  /** Whether the dashes of a list stand further in than the key that it belongs to. */
+  /** Whether the dashes of a list are indented deeper than the key of the list. */
   readonly indentLists: boolean;
 }
 
 /**
- * Writes data as the lines of a block. What YAML 1.1, which kubectl reads, takes for something else than text is quoted,
- * and no text takes more than a line.
+ * Writes data as the lines of a block. Text that YAML 1.1, which kubectl reads, would parse as another type is quoted. Every
+ * text stays on one line.
  */
 export function renderYamlBlock(data: unknown, { indentLists }: BlockStyle): string[] {
   const text = stringify(data, {
@@ -31,9 +31,9 @@ export function renderYamlBlock(data: unknown, { indentLists }: BlockStyle): str
   return text.trimEnd().split('\n');
 }
 
-/** The end of what the node says, without what YAML counts to it: comments and line feeds that follow. */
-function lastOf(pieces: readonly Span[], start: number): number {
-  return pieces.reduce((end, piece) => Math.max(end, piece.end), start);
+/** The end of the last part of a node; YAML also counts the comments and line feeds that follow as part of the node. */
+function endOfParts(parts: readonly Span[], start: number): number {
+  return parts.reduce((end, part) => Math.max(end, part.end), start);
 }
 
 const flowOf = (node: { flow?: boolean | undefined }): boolean => node.flow === true;
@@ -62,7 +62,7 @@ function convert(node: ParsedNode): Tree {
   if (isMap(node)) {
     const pairs = node.items.map((item) => readPair(item, convert));
     const flow = flowOf(node);
-    return { kind: 'map', flow, pairs, start, end: flow ? end : lastOf(pairs, start) };
+    return { kind: 'map', flow, pairs, start, end: flow ? end : endOfParts(pairs, start) };
   }
   if (isSeq(node)) {
     const items: ItemTree[] = node.items.map((item, index) => {
@@ -71,32 +71,32 @@ function convert(node: ParsedNode): Tree {
       return { value, start: first, end: Math.max(value.end, first + 1) };
     });
     const flow = flowOf(node);
-    return { kind: 'list', flow, items, start, end: flow ? end : lastOf(items, start) };
+    return { kind: 'list', flow, items, start, end: flow ? end : endOfParts(items, start) };
   }
   return { kind: 'scalar', value: isScalar(node) ? node.value : undefined, start, end };
 }
 
-/** Collects the comments of a token and of all in it. */
-function collectComments(token: unknown, into: Span[]): void {
+/** Collects the comments in a token and in all tokens below it. */
+function collectComments(token: unknown, comments: Span[]): void {
   if (Array.isArray(token)) {
-    for (const part of token) collectComments(part, into);
+    for (const part of token) collectComments(part, comments);
   } else if (typeof token === 'object' && token !== null) {
     const { type, offset, source } = token as { type?: unknown; offset?: unknown; source?: unknown };
     if (type === 'comment' && typeof offset === 'number' && typeof source === 'string') {
-      into.push({ start: offset, end: offset + source.length });
+      comments.push({ start: offset, end: offset + source.length });
       return;
     }
-    for (const part of Object.values(token)) if (typeof part === 'object') collectComments(part, into);
+    for (const part of Object.values(token)) if (typeof part === 'object') collectComments(part, comments);
   }
 }
 
 function readDocument(document: Document.Parsed, lines: LineCounter, path: string): DocumentTree {
   const [error] = document.errors;
   if (error !== undefined) {
-    // The parser's own words quote the file.
+    // The message of the parser quotes the file.
     const { line } = lines.linePos(error.pos[0]);
-    throw new ConfigError(`${path} is not YAML: line ${String(line)} cannot be understood`, {
-      hint: 'correct that line, or start from a copy',
+    throw new ConfigError(`${path} is not valid YAML: line ${String(line)} cannot be parsed`, {
+      hint: 'correct that line, or restore a copy of the file',
     });
   }
   const data: unknown = document.toJS();
@@ -104,10 +104,10 @@ function readDocument(document: Document.Parsed, lines: LineCounter, path: strin
 }
 
 /**
- * Parses a text, all of its documents.
+ * Parses all documents of a text.
  *
  * @param path of the file, for messages
- * @throws ConfigError where it is no YAML; nothing of the text is in the message
+ * @throws ConfigError if the text is not YAML; the message quotes nothing of it
  */
 export function parseYamlStream(text: string, path: string): StreamTree {
   try {
@@ -120,12 +120,10 @@ export function parseYamlStream(text: string, path: string): StreamTree {
     return { documents, comments };
   } catch (error) {
     if (error instanceof PluginError) throw error;
-    // An alias without an anchor, too many of them, or nested deeper than the stack.
+    // An alias without an anchor, too many aliases, or deeper nesting than the stack holds.
     throw new ConfigError(
-      `${path} cannot be taken for a kubeconfig: too much is nested, or an alias stands for too much or nothing`,
-      {
-        hint: 'correct the file, or start from a copy',
-      },
+      `${path} cannot be read as a kubeconfig: it is nested too deeply, or an alias is undefined or expands to too much`,
+      { hint: 'correct the file, or restore a copy of it' },
     );
   }
 }
