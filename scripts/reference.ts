@@ -8,7 +8,7 @@ import type { AuthMethod } from '../src/plugin/auth-methods/auth-method.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../src/plugin/auth-methods/registry.ts';
 import { EXIT_STATUSES } from '../src/plugin/cli/exit-status.ts';
 import { ALL_COMMANDS } from '../src/plugin/commands/registry.ts';
-import { describeSynopsis } from '../src/plugin/commands/synopsis.ts';
+import { describeSynopsis } from '../src/plugin/commands/command.ts';
 import { COMMON_OPTIONS } from '../src/plugin/config/common-options.ts';
 import { listFlagNames } from '../src/shared/options/flags.ts';
 import { PLUGIN_OPTION_GROUPS, WEBHOOK_OPTION_GROUPS } from '../src/shared/options/option.ts';

@@ -4,7 +4,7 @@ import { PLUGIN_OPTION_GROUPS } from '../../src/shared/options/option.ts';
 import type { Option } from '../../src/shared/options/option.ts';
 import type { CommandDescription } from '../../src/plugin/commands/command.ts';
 import { EXIT_STATUSES } from '../../src/plugin/cli/exit-status.ts';
-import { describeSynopsis } from '../../src/plugin/commands/synopsis.ts';
+import { describeSynopsis } from '../../src/plugin/commands/command.ts';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { DESCRIPTION, PROGRAM_NAME, KUBECTL_PLUGIN_NAME, SUMMARY } from './product.ts';

@@ -75,7 +75,7 @@ testWithKubectl('a new user, with a cluster that is there', async (t, world, pro
   const { kubectlFixture, file, settings, kubeconfig } = seat;
   writeCluster(seat);
   const added = await kubeconfig(settings, 'add');
-  t.match(added, { status: 0, stderr: '', stdout: /It is the current one: kubectl get pods/ });
+  t.match(added, { status: 0, stderr: '', stdout: /It is the current context: kubectl get pods/ });
   t.match(readFileSync(file, 'utf8'), /^# from our operator\n[^]*- name: demo # the one\n/);
 
   const { OS_PASSWORD: password } = settings;
@@ -122,7 +122,7 @@ testWithKubectl('a cloud of clouds.yaml', async (t, world, program) => {
   writeFileSync(join(kubectlFixture.home.path, '.config', 'openstack', 'clouds.yaml'), JSON.stringify({ clouds }), {
     mode: 0o600,
   });
-  t.match(await kubeconfig({}, 'add'), { status: 3, stderr: /nothing says where Keystone is/ });
+  t.match(await kubeconfig({}, 'add'), { status: 3, stderr: /the URL of Keystone is not set/ });
   t.match(await kubeconfig({}, 'add', '--os-cloud', 'prod'), { status: 0, stderr: '' });
   t.match(readFileSync(file, 'utf8'), /args:\n {6}- get-token\n {6}- --os-cloud=prod\n {6}interactiveMode/);
   t.match(await kubectlFixture.kubectl(GET_PODS_ARGS), { status: 0, stdout: POD_LINE, stderr: '' });
@@ -169,7 +169,7 @@ contexts:
   }
   t.equal(kubectlFixture.countLogins(), 0);
   const converted = await kubeconfig({}, 'convert', 'provider', 'go');
-  t.match(converted, { status: 0, stdout: /Converted: provider, go\.\nLeft out, because it is secret: OS_PASSWORD\./ });
+  t.match(converted, { status: 0, stdout: /Converted: provider, go\.\nSecrets were left out: OS_PASSWORD\./ });
   for (const context of ['provider', 'go']) {
     const after = await kubectlFixture.kubectl(['--context', context, ...GET_PODS_ARGS], {
       env: { OS_PASSWORD: password },
@@ -254,7 +254,10 @@ testWithKubectl('a kubeconfig from a service', async (t, world, program) => {
   t.equal(service.requests.length, 0);
 
   const fetched = await kubeconfig(settings, ...fetch, '--certificate-authority', ca);
-  t.match(fetched, { status: 0, stderr: /warning: of the cluster that was served this was left out: proxy-url\n$/ });
+  t.match(fetched, {
+    status: 0,
+    stderr: /warning: these settings of the cluster that the service sent were left out: proxy-url\n$/,
+  });
   const written = readFileSync(file, 'utf8');
   t.notMatch(written, new RegExp(`${CANARY}|evil|OIDCUser`), 'nothing of the user that was served');
   t.match(written, /^# mine\n/);
@@ -286,25 +289,29 @@ testWithKubectl(
       '404': [reply(CANARY, 404), 7, /answered 404 instead of a kubeconfig; check the URL/],
       'a redirect': [reply('', 302, { location: `${elsewhere.url}/kube-config` }), 7, /redirects/],
       '2 MiB': [reply(`# ${'x'.repeat(2 * 1024 * 1024)}\n`), 7, /larger than 1 MiB/],
-      'no YAML': [reply(`users: {${CANARY}`), 7, /is not YAML: line 1/],
-      HTML: [reply('<html>\u001b]52;c;x\u0007</html>'), 7, /is no kubeconfig|is not YAML/],
+      'no YAML': [reply(`users: {${CANARY}`), 7, /is not valid YAML: line 1/],
+      HTML: [reply('<html>\u001b]52;c;x\u0007</html>'), 7, /is not a kubeconfig|is not valid YAML/],
       nothing: [reply(''), 7, /has no current context with a cluster/],
       'an insecure cluster': [
         reply(served(seat, { 'insecure-skip-tls-verify': true })),
         7,
-        /certificate not to be checked/,
+        /turns off the verification of the certificate/,
       ],
       'a cluster without encryption': [reply(served(seat, { server: 'http://10.0.0.1' })), 3, /must be the https:/],
-      'an authority that is none': [reply(served(seat, { 'certificate-authority-data': 'eA==' })), 7, /no certificate/],
+      'an authority that is none': [
+        reply(served(seat, { 'certificate-authority-data': 'eA==' })),
+        7,
+        /is not a PEM certificate/,
+      ],
       'a name with controls': [
         reply(served(seat).replaceAll('garden-kyma--prod-external', '"a\\eb"')),
         7,
-        /names no context/,
+        /has no valid name for the context/,
       ],
       "another's cluster": [
         reply(served(seat, { server: 'https://evil.test' }).replaceAll('garden-kyma--prod-external', 'demo')),
         3,
-        /has a cluster "demo" with another server; give another name/,
+        /has a cluster "demo" with another server; give other names/,
       ],
     };
     for (const [name, [listener, status, says]] of Object.entries(replies)) {

@@ -1,3 +1,4 @@
+/** What a command is: its description, what it is called with, and its result. */
 import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
 import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
@@ -6,92 +7,103 @@ import type { RunContext } from '../login/login-context.ts';
 import type { Reporter } from '../login/reporter.ts';
 import type { Colors } from './colors.ts';
 
-/** What can be written as JSON and as YAML. */
+/** Data that can be written as JSON and as YAML. */
 export type OutputData =
   string | number | boolean | null | readonly OutputData[] | { readonly [name: string]: OutputData };
 
-/** What a command answers. */
+/** What a command prints, and its exit status. */
 export interface CommandResult {
-  /** For people: lines without a final newline. Names that a server gave are printable already. */
+  /** For users: lines without a final line feed. Names that come from a server are printable. */
   readonly text: string;
-  /** The same for programs (`-o json`, `-o yaml`); undefined where the text is all there is. */
+  /** The same for programs (`-o json`, `-o yaml`); undefined if the command prints text only. */
   readonly data?: OutputData;
-  /** The exit status, 0 if nothing is said. */
+  /** 0 by default. */
   readonly exitStatus?: number;
 }
 
-/** A word after the command's name. */
+/** A word after the name of a command. */
 export interface Argument {
   /** In capitals: `NAME`. */
   readonly name: string;
   /** One phrase without a full stop. */
   readonly help: string;
   readonly required?: true;
-  /** It may stand there any number of times; the last argument only. */
+  /** Whether it can be repeated; the last argument only. */
   readonly variadic?: true;
   /** The values that are allowed. */
   readonly choices?: readonly string[];
 }
 
-/** A command line that is shown to users, and run by a test. */
+/** A command line that is shown to users and run by a test. */
 export interface Example {
-  /** After the program's name. */
+  /** What follows the name of the program. */
   readonly line: string;
-  /** What it is for, as a phrase without a full stop. */
+  /** What it does, as a phrase without a full stop. */
   readonly summary: string;
 }
 
-/** What is said of a command, in `--help`, the manual page, the README and completions. */
+/** What `--help`, the manual page, the reference and the completions tell about a command. */
 export interface CommandDescription {
-  /** What is typed: `['kubeconfig', 'add']`. */
+  /** The words that the user types: `['kubeconfig', 'add']`. */
   readonly words: readonly [string, ...string[]];
   /** What it does, as a phrase without a full stop. */
   readonly summary: string;
-  /** More about it: sentences, a paragraph each. */
+  /** More about it, one paragraph each. */
   readonly details?: readonly string[];
   readonly arguments?: readonly Argument[];
-  /** Options of its own, of the group Command; {@link OUTPUT_OPTION} among them where it answers in data. */
+  /** The options of this command, see {@link makeCommandOption}; {@link OUTPUT_OPTION} if its result has data. */
   readonly options: readonly Option[];
   /**
-   * Which of the options of get-token it takes: all of them, all but what is said to kubectl alone, those of the groups Cache
-   * and Run, or those of Run.
+   * Which options of get-token it accepts: all; all but those for kubectl alone; those of the groups Cache and Run; or those of
+   * the group Run.
    */
   readonly getTokenOptions: 'everything' | 'login' | 'cache' | 'run';
   readonly examples: readonly Example[];
-  /** It is for scripts of ours, and shown nowhere. */
+  /** Hidden from users: only our own scripts call it. */
   readonly hidden?: true;
 }
 
-/** A command other than get-token. To add one: a file with such a value, a line in `registry.ts`, a test. */
+/** A command other than get-token. To add one, write a file with this value, list it in `registry.ts`, and test it. */
 export interface Command extends CommandDescription {
-  /**
-   * @throws PluginError
-   */
+  /** @throws PluginError if the command fails */
   run(call: Invocation): Promise<CommandResult>;
 }
 
 /** What a command is called with. */
 export interface Invocation {
   readonly host: Host;
-  /** The words after the command's name, as many as it describes at the most. */
+  /** The words after the name of the command, at most as many as it describes. */
   readonly args: readonly string[];
-  /** The settings of its own options: flags over variables. */
+  /** The settings of its own options; flags override variables. */
   readonly ownConfig: ResolvedConfig;
   /** The flags of a login. */
   readonly flags: Layer;
-  /** For `openLogin`, with these flags; nothing of it goes to the hit path. */
+  /** For `openLoginContext`, with these flags; a login with it never writes an alias for the fast path. */
   readonly runContext: RunContext;
   readonly reporter: Reporter;
-  /** Colours, where stdout is a terminal that wants them. */
+  /** Styles text if stdout is a terminal with colors. */
   readonly colors: Colors;
 }
 
-/** How an answer is written. */
-export const OUTPUT_OPTION: Option = {
+/** Makes an option of one command, which clouds.yaml cannot set. */
+export function makeCommandOption(option: Omit<Option, 'group' | 'file'>): Option {
+  return { ...option, group: 'Command', file: 'nowhere' };
+}
+
+/** Selects the format of the result. */
+export const OUTPUT_OPTION: Option = makeCommandOption({
   name: 'output',
   aliases: ['o'],
-  group: 'Command',
-  file: 'nowhere',
   choices: ['text', 'json', 'yaml'],
-  help: 'how to answer: text (for people, what is used if nothing is set), json or yaml',
+  help: 'output format: text (the default), json or yaml',
+});
+
+const formatArgument = ({ name, required, variadic }: Argument): string => {
+  const word = variadic === true ? `${name}...` : name;
+  return required === true ? word : `[${word}]`;
 };
+
+/** Returns a command as the user types it: `kubeconfig add [NAME]`. */
+export function describeSynopsis({ words, arguments: args = [] }: CommandDescription): string {
+  return [...words, ...args.map(formatArgument)].join(' ');
+}

@@ -1,3 +1,4 @@
+/** Lists all commands. */
 import { cacheCleanCommand } from './cache/clean.ts';
 import { cacheListCommand } from './cache/list.ts';
 import { catalogCommand } from './catalog.ts';
@@ -18,18 +19,21 @@ import { statusCommand } from './status.ts';
 import { tokenCommand } from './token.ts';
 import { whoamiCommand } from './whoami.ts';
 
-/** The command that kubectl runs; `cli/cli.ts` does it without anything of this folder. */
+/** The command that kubectl runs; `cli/cli.ts` runs it without loading anything from this folder. */
 export const GET_TOKEN_COMMAND: CommandDescription = {
   words: ['get-token'],
-  summary: 'print a token as an ExecCredential for kubectl; what happens without a command, too',
+  summary: 'print a token as an ExecCredential for kubectl (the default command)',
   options: [],
   getTokenOptions: 'everything',
   examples: [
-    { line: 'get-token --os-cloud prod', summary: 'log in to a cloud of clouds.yaml, or give the token that is kept' },
+    {
+      line: 'get-token --os-cloud prod',
+      summary: 'print the cached token for a cloud of clouds.yaml, or log in to it',
+    },
   ],
 };
 
-/** Every other command, in the order of `--help`. */
+/** All other commands, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = [
   loginCommand,
   logoutCommand,
@@ -52,7 +56,7 @@ export const COMMANDS: readonly Command[] = [
   completeCommand,
 ];
 
-/** These and get-token, as users are told of them. */
+/** All commands that are shown to users, get-token first. */
 export const ALL_COMMANDS: readonly CommandDescription[] = [
   GET_TOKEN_COMMAND,
   ...COMMANDS.filter(({ hidden }) => hidden !== true),

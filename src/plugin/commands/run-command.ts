@@ -1,4 +1,4 @@
-/** Commands other than get-token: which one is meant, what it is called with, and how its answer is written. */
+/** Runs the commands other than get-token: finds the command, prepares its call, and renders its result. */
 import { listWords, parseCommandLine, makeUnexpectedArgumentError } from '../cli/parse-command-line.ts';
 import { EXIT } from '../cli/exit-status.ts';
 import { makeReporter } from '../cli/reporter.ts';
@@ -16,40 +16,40 @@ import type { Invocation, Command } from './command.ts';
 import { findCommand, listCommandGroup, listGetTokenOptions } from './find-command.ts';
 import { chooseColors } from './colors.ts';
 
-function only(layer: Layer, options: readonly Option[]): Layer {
+function pickOptions(layer: Layer, options: readonly Option[]): Layer {
   return new Map([...layer].filter(([name]) => options.some((option) => option.name === name)));
 }
 
-/** @throws UsageError where words are missing, or there are too many */
-function takeWords(command: Command, words: readonly string[]): readonly string[] {
-  const own = words.slice(command.words.length);
-  const wanted = command.arguments ?? [];
-  if (own.length > wanted.length && wanted.at(-1)?.variadic !== true) throw makeUnexpectedArgumentError();
-  const missing = wanted.find(({ required }, index) => required === true && own[index] === undefined);
+/** @throws UsageError if words are missing, superfluous or not allowed */
+function readArguments(command: Command, words: readonly string[]): readonly string[] {
+  const args = words.slice(command.words.length);
+  const expected = command.arguments ?? [];
+  if (args.length > expected.length && expected.at(-1)?.variadic !== true) throw makeUnexpectedArgumentError();
+  const missing = expected.find(({ required }, index) => required === true && args[index] === undefined);
   if (missing !== undefined) {
-    throw new UsageError(`${command.words.join(' ')} needs ${missing.name}`, { hint: `it is the ${missing.help}` });
+    throw new UsageError(`${command.words.join(' ')} needs ${missing.name}`, { hint: `give the ${missing.help}` });
   }
-  for (const [index, { name, choices }] of wanted.entries()) {
-    const word = own[index];
+  for (const [index, { name, choices }] of expected.entries()) {
+    const word = args[index];
     if (word !== undefined && choices?.includes(word) === false) {
       throw new UsageError(`${name} must be ${choices.join(' or ')}`, { hint: 'see --help' });
     }
   }
-  return own;
+  return args;
 }
 
-function prepare(host: Host, command: Command): Invocation {
-  const login = listGetTokenOptions(command);
-  const { words, flags } = parseCommandLine(host.argv, [...login, ...command.options]);
-  const loginFlags = only(flags, login);
+function prepareCall(host: Host, command: Command): Invocation {
+  const loginOptions = listGetTokenOptions(command);
+  const { words, flags } = parseCommandLine(host.argv, [...loginOptions, ...command.options]);
+  const loginFlags = pickOptions(flags, loginOptions);
   const ownConfig = resolveConfig(
-    [only(flags, command.options), readEnvironment(host.env, command.options)],
+    [pickOptions(flags, command.options), readEnvironment(host.env, command.options)],
     command.options,
   );
   const reporter = makeReporter(host, loginFlags);
   return {
     host,
-    args: takeWords(command, words),
+    args: readArguments(command, words),
     ownConfig,
     flags: loginFlags,
     runContext: { host, execInfo: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onFastPath: false },
@@ -58,23 +58,23 @@ function prepare(host: Host, command: Command): Invocation {
   };
 }
 
-async function answer(host: Host): Promise<RunResult> {
+async function run(host: Host): Promise<RunResult> {
   const words = listWords(host.argv);
   if (host.argv.includes('--help')) {
     const { renderHelp } = await import('./help.ts');
-    const asked = words.length === 0 || listCommandGroup(words[0]).length === 0 ? undefined : words;
-    return { document: await renderHelp(asked, host.columns()), exitStatus: EXIT.ok };
+    const group = words.length === 0 || listCommandGroup(words[0]).length === 0 ? undefined : words;
+    return { document: await renderHelp(group, host.columns()), exitStatus: EXIT.ok };
   }
   const command = findCommand(words);
-  const call = prepare(host, command);
-  const given = await command.run(call);
+  const call = prepareCall(host, command);
+  const result = await command.run(call);
   return {
-    document: await renderResult(given, call.ownConfig.text('output')),
-    exitStatus: given.exitStatus ?? EXIT.ok,
+    document: await renderResult(result, call.ownConfig.text('output')),
+    exitStatus: result.exitStatus ?? EXIT.ok,
   };
 }
 
-/** Runs a command to its end, its failures included. */
+/** Runs a command and reports its result or its failure. */
 export async function runCommand(host: Host): Promise<void> {
-  await runToEnd(host, () => answer(host));
+  await runToEnd(host, () => run(host));
 }

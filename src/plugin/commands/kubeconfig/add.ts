@@ -1,124 +1,123 @@
 import { UsageError } from '../../../shared/base/errors.ts';
 import { textAt } from '../../../shared/base/json.ts';
-import type { KubeconfigEntry, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
+import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
+import type { KubeconfigEntry, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
+import { makeCommandOption } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 import { readConfiguredLogin } from './configured-login.ts';
 import { saveOrPreviewContext } from './save-or-preview.ts';
 import { CONTEXT_NAME_OPTION, CONTEXT_OPTIONS, WRITE_OPTIONS } from './options.ts';
 import { choosePluginCommand } from './plugin-command.ts';
-import { isPluginUser, setContext, readAuthorityOption, parseServerUrl } from './context.ts';
-import type { ContextNames } from './context.ts';
+import { nameContext, setContext, readAuthorityOption, parseServerUrl } from './context.ts';
 
-/** As an error lists them. */
-const list = (names: readonly string[]): string =>
+const MAX_LISTED_NAMES = 10;
+
+const formatNames = (names: readonly string[]): string =>
   names
-    .slice(0, 10)
+    .slice(0, MAX_LISTED_NAMES)
     .map((name) => `"${name}"`)
     .join(', ');
 
-function findCluster(kubeconfig: Kubeconfig, { ownConfig }: Invocation, context: KubeconfigEntry | undefined): string {
-  const named = ownConfig.text('cluster') ?? textAt(context?.value, 'cluster');
-  if (named !== undefined) return named;
+function chooseCluster(
+  kubeconfig: Kubeconfig,
+  { ownConfig }: Invocation,
+  context: KubeconfigEntry | undefined,
+): string {
+  const name = ownConfig.text('cluster') ?? textAt(context?.value, 'cluster');
+  if (name !== undefined) return name;
   const server = ownConfig.text('server');
   if (server !== undefined) return ownConfig.text('name') ?? parseServerUrl(server, '--server').hostname;
   const current = kubeconfig.find('context', kubeconfig.currentContext ?? '');
   const clusters = kubeconfig.listNames('cluster');
-  const found = textAt(current?.value, 'cluster') ?? (clusters.length === 1 ? clusters[0] : undefined);
-  if (found !== undefined) return found;
+  const inferred = textAt(current?.value, 'cluster') ?? (clusters.length === 1 ? clusters[0] : undefined);
+  if (inferred !== undefined) return inferred;
   if (clusters.length > 0) {
-    throw new UsageError('which cluster is meant?', { hint: `give one with --cluster: ${list(clusters)}` });
+    throw new UsageError('the kubeconfig has several clusters', {
+      hint: `choose one with --cluster: ${formatNames(clusters)}`,
+    });
   }
   throw new UsageError('the kubeconfig has no cluster', {
-    hint: 'give one with --server and --certificate-authority, or get a kubeconfig with "kubeconfig fetch"',
+    hint: 'add one with --server and --certificate-authority, or get a kubeconfig with "kubeconfig fetch"',
   });
 }
 
-function putCluster(kubeconfig: Kubeconfig, call: Invocation, name: string): void {
+function checkServer(server: string, name: string, old: string | undefined, call: Invocation): void {
+  parseServerUrl(server, '--server');
+  if (old === undefined || old === server || call.ownConfig.text('cluster') !== undefined) return;
+  throw new UsageError(`the kubeconfig has a cluster "${name}" with another server`, {
+    hint: `change that cluster with --cluster=${name}, or add one under another name`,
+  });
+}
+
+function setCluster(kubeconfig: Kubeconfig, call: Invocation, name: string): void {
   const old = kubeconfig.find('cluster', name)?.value;
   const server = call.ownConfig.text('server');
   const authority = readAuthorityOption(call);
   if (old === undefined && server === undefined) {
-    const known = kubeconfig.listNames('cluster');
+    const clusters = kubeconfig.listNames('cluster');
     throw new UsageError(`the kubeconfig has no cluster "${name}"`, {
-      hint: known.length > 0 ? `it has ${list(known)}; --server adds one` : 'add it with --server',
+      hint:
+        clusters.length > 0
+          ? `choose one of ${formatNames(clusters)}, or add a cluster with --server`
+          : 'add it with --server',
     });
   }
   if (server === undefined && authority === undefined) return;
-  if (server !== undefined) parseServerUrl(server, '--server');
-  const oldServer = textAt(old, 'server');
-  if (
-    server !== undefined &&
-    oldServer !== undefined &&
-    oldServer !== server &&
-    call.ownConfig.text('cluster') === undefined
-  ) {
-    throw new UsageError(`the kubeconfig has a cluster "${name}" with another server`, {
-      hint: `give --cluster=${name} to change that one, or another name to add one`,
-    });
-  }
-  // kubectl takes either an authority or none.
-  const dropped = authority === undefined ? [] : ['certificate-authority', 'insecure-skip-tls-verify'];
-  const kept = Object.fromEntries(Object.entries(old ?? {}).filter(([key]) => !dropped.includes(key)));
+  if (server !== undefined) checkServer(server, name, textAt(old, 'server'), call);
+  // The new authority replaces both: kubectl rejects a cluster that has it beside insecure-skip-tls-verify.
+  const replaced = authority === undefined ? [] : ['certificate-authority', 'insecure-skip-tls-verify'];
+  const others = Object.fromEntries(Object.entries(old ?? {}).filter(([key]) => !replaced.includes(key)));
   kubeconfig.set('cluster', name, {
-    ...kept,
+    ...others,
     ...(server === undefined ? {} : { server }),
     ...(authority === undefined ? {} : { 'certificate-authority-data': Buffer.from(authority).toString('base64') }),
   });
 }
 
 async function add(call: Invocation): Promise<CommandResult> {
-  const { openKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
   const { ownConfig, host, reporter } = call;
-  const configured = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
+  const login = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
   const { command, warning } = choosePluginCommand(host, ownConfig.text('command'));
   const kubeconfig = openKubeconfig(host, ownConfig.text('kubeconfig'));
-  const named = ownConfig.text('name');
-  const existing = named === undefined ? undefined : kubeconfig.find('context', named);
-  const cluster = findCluster(kubeconfig, call, existing);
-  const context = named ?? `${cluster}-keystone`;
-  const contextUser = textAt(kubeconfig.find('context', context)?.value, 'user');
-  const ofContext =
-    contextUser !== undefined && isPluginUser(kubeconfig.find('user', contextUser)) ? contextUser : undefined;
-  const target: ContextNames = { context, cluster, user: ownConfig.text('user') ?? ofContext ?? context };
-  putCluster(kubeconfig, call, cluster);
-  setContext(kubeconfig, call, target, makeExecStanza({ ...configured, command }));
+  const name = ownConfig.text('name');
+  const existing = name === undefined ? undefined : kubeconfig.find('context', name);
+  const cluster = chooseCluster(kubeconfig, call, existing);
+  const target = nameContext(kubeconfig, call, name ?? `${cluster}-keystone`, cluster);
+  setCluster(kubeconfig, call, cluster);
+  setContext(kubeconfig, call, target, makeExecStanza({ ...login, command }));
   if (warning !== undefined) reporter.warn(warning);
-  return saveOrPreviewContext(call, kubeconfig, target, configured);
+  return saveOrPreviewContext(call, kubeconfig, target, login);
 }
 
-/** Writes a stanza of what is configured now, for a cluster that is there or that is named. */
+/** Adds a context for a cluster, with an exec stanza of the configured login. */
 export const kubeconfigAddCommand: Command = {
   words: ['kubeconfig', 'add'],
-  summary: 'add a context that logs in with what is configured now',
+  summary: 'add a context that logs in with the current configuration',
   details: [
-    'Flags and OS_* variables go into the kubeconfig, secrets only with --with-secrets; of a cloud in clouds.yaml its name does. The file is changed in place, and a copy of it stays beside it.',
-    'The cluster is the one that is named, that of the current context, or the only one there is; --server adds one.',
+    'Flags and OS_* variables are written to the kubeconfig, secrets only with --with-secrets. For a cloud of clouds.yaml, its name is written. The file is changed in place, and a backup copy is kept beside it.',
+    'The cluster is the one of --cluster, else that of the current context, else the only one in the kubeconfig; --server adds a cluster.',
   ],
   options: [
     CONTEXT_NAME_OPTION,
-    {
-      name: 'cluster',
-      group: 'Command',
-      file: 'nowhere',
-      help: 'name of the cluster in the kubeconfig',
-    },
-    { name: 'server', group: 'Command', file: 'nowhere', help: 'URL of an API server, to add a cluster or change it' },
-    {
+    makeCommandOption({ name: 'cluster', help: 'name of the cluster in the kubeconfig' }),
+    makeCommandOption({ name: 'server', help: 'URL of the API server, to add or change a cluster' }),
+    makeCommandOption({
       name: 'certificate-authority',
-      group: 'Command',
       kind: 'file',
-      file: 'nowhere',
-      help: "PEM file of the authority of the cluster's certificate; it is copied into the kubeconfig",
-    },
+      help: 'PEM file of the CA that signed the certificate of the cluster; its content is copied into the kubeconfig',
+    }),
     ...CONTEXT_OPTIONS,
     ...WRITE_OPTIONS,
   ],
   getTokenOptions: 'login',
   examples: [
     { line: 'kubeconfig add --dry-run', summary: 'show what would be written' },
-    { line: 'kubeconfig add --set-current', summary: 'a context for the cluster of the current one, used from now on' },
-    { line: 'kubeconfig add --os-cloud prod --name prod', summary: 'a context for a cloud of clouds.yaml' },
+    {
+      line: 'kubeconfig add --set-current',
+      summary: 'add a context for the cluster of the current context, and switch to it',
+    },
+    { line: 'kubeconfig add --os-cloud prod --name prod', summary: 'add a context for a cloud of clouds.yaml' },
   ],
   run: add,
 };

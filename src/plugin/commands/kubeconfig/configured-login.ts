@@ -1,122 +1,79 @@
-/** What is configured now, as the arguments and variables of a stanza. */
+/** Reads the configured login, to write it to an exec stanza. */
+import { ConfigError } from '../../../shared/base/errors.ts';
+import { readTlsSettings } from '../../../shared/http/tls-settings.ts';
 import { readAuthUrl } from '../../../shared/keystone/auth-url.ts';
 import type { Setting } from '../../../shared/options/layer.ts';
-import { resolvePath } from '../../../shared/base/file-path.ts';
-import { describeSources } from '../../../shared/options/option.ts';
 import type { Option } from '../../../shared/options/option.ts';
-import { readCloudNames, readConfig } from '../../config/read-config.ts';
 import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
-import { readTlsSettings } from '../../../shared/http/tls-settings.ts';
-import { ConfigError } from '../../../shared/base/errors.ts';
-import type { Host } from '../../../shared/base/host.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
-import { Secret } from '../../../shared/base/secret.ts';
+import { readCloudNames, readConfig } from '../../config/read-config.ts';
 import type { Invocation } from '../command.ts';
+import { makeStanzaLogin } from './stanza-login.ts';
+import type { StanzaLogin } from './stanza-login.ts';
 
-/** A login as a stanza has it. */
-export interface ConfiguredLogin {
-  readonly flags: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  /** How to set the secrets that are set now and were left out. */
-  readonly leftOut: readonly string[];
-}
+/** Options that concern a single run. */
+const SINGLE_RUN_OPTIONS = ['verbose', 'log-format', 'force-refresh', 'api-version'];
 
-/** What is said of one run alone. */
-const OF_THIS_RUN = ['verbose', 'log-format', 'force-refresh', 'api-version'];
+/** Secrets that work once are useless in a file. */
+const SINGLE_USE_SECRETS = ['passcode', 'code'];
 
-/** What works once is no good in a file. */
-const WORKS_ONCE = ['passcode', 'code'];
+/** These are written only if a flag sets them: the variables of the user stay in effect when kubectl runs. */
+const isRunOrCacheOption = ({ group }: Option): boolean => group === 'Run' || group === 'Cache';
 
-/** How runs go is written down only where somebody says so now; the user's own variables go on to count. */
-const isOfRuns = ({ group }: Option): boolean => group === 'Run' || group === 'Cache';
-
-/**
- * One setting in a stanza: as a flag where it may be seen, which no variable of a shell replaces; else as a variable.
- *
- * @param host where files are to be found from any folder
- */
-export function formatStanzaSetting(
-  option: Option,
-  value: string | Secret,
-  host?: Host,
-): { readonly flag: string } | { readonly name: string; readonly value: string } | undefined {
-  const [name] = option.env ?? [];
-  if (value instanceof Secret) return name === undefined ? undefined : { name, value: value.reveal() };
-  // kubectl runs in other folders than this one.
-  const isPath = option.kind === 'file' || option.name === 'cache-dir';
-  const whole = isPath && host !== undefined ? resolvePath(value, host) : value;
-  if (option.flag === false) return name === undefined ? undefined : { name, value: whole };
-  return { flag: option.kind === 'switch' && whole === 'true' ? `--${option.name}` : `--${option.name}=${whole}` };
-}
-
-function listGiven(config: ResolvedConfig): { option: Option; setting: Setting }[] {
+/** Lists the settings of flags and variables; what a file sets for a cloud stays in that file. */
+function listSettings(config: ResolvedConfig): (readonly [Option, Setting])[] {
   const [flags, variables] = config.layers;
-  const given = new Set([...(flags?.values() ?? []), ...(variables?.values() ?? [])]);
-  const flagged = new Set(flags?.values() ?? []);
+  const flagSettings = new Set(flags?.values() ?? []);
+  const settings = new Set([...flagSettings, ...(variables?.values() ?? [])]);
   return OPTIONS.flatMap((option) => {
     const setting = config.setting(option.name);
-    if (setting === undefined || !given.has(setting) || OF_THIS_RUN.includes(option.name)) return [];
-    return isOfRuns(option) && !flagged.has(setting) ? [] : [{ option, setting }];
+    if (setting === undefined || !settings.has(setting) || SINGLE_RUN_OPTIONS.includes(option.name)) return [];
+    return isRunOrCacheOption(option) && !flagSettings.has(setting) ? [] : [[option, setting] as const];
   });
 }
 
-/** The cloud that is meant where nobody has named one, or nothing. */
-async function nameCloud({ host, flags }: Invocation, config: ResolvedConfig): Promise<string[]> {
-  const isFromFile = config.layers.length > 2;
-  if (!isFromFile || config.has('os-cloud')) return [];
+/** The flag that names the cloud which is used because it is the only one in clouds.yaml. */
+async function listCloudFlags({ host, flags }: Invocation, config: ResolvedConfig): Promise<string[]> {
+  if (!hasFileSettings(config) || config.has('os-cloud')) return [];
   const [only] = await readCloudNames(host, flags, OPTIONS);
   return only === undefined ? [] : [`--os-cloud=${only}`];
 }
 
-function refuseCurrentFolder(config: ResolvedConfig): void {
+const hasFileSettings = ({ layers }: ResolvedConfig): boolean => layers.length > 2;
+
+function rejectCurrentFolder(config: ResolvedConfig): void {
   for (const { name } of OPTIONS) {
     const { consentHint, origin } = config.setting(name) ?? {};
     if (consentHint === undefined || origin === undefined) continue;
-    throw new ConfigError(`${origin}, which is in the current folder, where kubectl will not always be`, {
+    throw new ConfigError(`${origin} is in the current folder, but kubectl can run in other folders`, {
       hint: consentHint,
     });
   }
 }
 
 /**
- * Reads the settings and writes them as a stanza has them: what a file says of a cloud stays there.
+ * Reads the settings of flags and variables, and the name of the cloud.
  *
- * @param withSecrets whether secrets may stand in a kubeconfig
- * @throws ConfigError where the settings are wrong, or nothing says where Keystone is
+ * @param withSecrets whether to write secrets to the kubeconfig
+ * @throws ConfigError if the settings are invalid, or the URL of Keystone is not set
  */
-export async function readConfiguredLogin(call: Invocation, withSecrets: boolean): Promise<ConfiguredLogin> {
-  const { host, flags: given } = call;
-  const { config } = await readConfig(host, given, OPTIONS);
+export async function readConfiguredLogin(call: Invocation, withSecrets: boolean): Promise<StanzaLogin> {
+  const { host, flags } = call;
+  const { config } = await readConfig(host, flags, OPTIONS);
   const method = chooseMethod(config);
   if (readAuthUrl(config) === undefined && method.worksWithoutKeystoneUrl?.(config) !== true) {
-    throw new ConfigError('nothing says where Keystone is', {
+    throw new ConfigError('the URL of Keystone is not set', {
       hint: 'source an openrc, set OS_CLOUD, or give --keystone-url',
     });
   }
-  refuseCurrentFolder(config);
+  rejectCurrentFolder(config);
   readTlsSettings(config, host);
-  const flags = await nameCloud(call, config);
-  const env: Record<string, string> = {};
-  const leftOut: string[] = [];
-  for (const { option, setting } of listGiven(config)) {
-    if (setting.value instanceof Secret && (!withSecrets || WORKS_ONCE.includes(option.name))) {
-      leftOut.push(describeSources(option));
-      continue;
-    }
-    const written = formatStanzaSetting(option, setting.value, host);
-    if (written === undefined) continue;
-    if ('flag' in written) flags.push(written.flag);
-    else env[written.name] = written.value;
-  }
-  // What is inferred now, from a password that is set, must not become something else in another shell.
-  const isFromFile = config.layers.length > 2;
-  if (!isFromFile && !config.has('auth-type')) flags.push(`--auth-type=${method.name}`);
-  return { flags, env, leftOut };
-}
-
-/** Variables whose values may be shown: those of the options that are no secrets. */
-export function listHarmlessVariables(): ReadonlySet<string> {
-  const harmless = OPTIONS.filter(({ secret }) => secret !== true);
-  return new Set(harmless.flatMap(({ env = [], legacyEnv = [] }) => [...env, ...legacyEnv]));
+  const canHoldSecret = ({ name }: Option): boolean => withSecrets && !SINGLE_USE_SECRETS.includes(name);
+  const cloudFlags = await listCloudFlags(call, config);
+  const login = makeStanzaLogin(listSettings(config), canHoldSecret, host);
+  // The method that is inferred now, from a password for example, must not change with the variables of another shell.
+  const needsMethod = !hasFileSettings(config) && !config.has('auth-type');
+  const methodFlags = needsMethod ? [`--auth-type=${method.name}`] : [];
+  return { ...login, flags: [...cloudFlags, ...login.flags, ...methodFlags] };
 }

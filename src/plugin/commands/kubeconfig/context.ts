@@ -1,33 +1,42 @@
-/** A context with its cluster and its user, put into a kubeconfig. */
+/** Adds a context with its cluster and its user to a kubeconfig. */
 import { readFileSync } from 'node:fs';
 import { resolvePath } from '../../../shared/base/file-path.ts';
 import { getErrorCode, ConfigError } from '../../../shared/base/errors.ts';
 import { isPlaintextRemote } from '../../../shared/base/url.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import type { KubeconfigEntry, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
-import { classifyUser, withExecStanza } from '../../kubeconfig/exec-stanza.ts';
+import { textAt } from '../../../shared/base/json.ts';
+import { isPluginUser, withExecStanza } from '../../kubeconfig/exec-stanza.ts';
+import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Invocation } from '../command.ts';
 import { quoteForShell } from '../quote-for-shell.ts';
 
-const CERTIFICATE = '-----BEGIN CERTIFICATE-----';
+const PEM_HEADER = '-----BEGIN CERTIFICATE-----';
 
-/** The names of what is added. */
+/** The names of a context, its cluster and its user. */
 export interface ContextNames {
   readonly context: string;
   readonly cluster: string;
   readonly user: string;
 }
 
-/** Whether a user logs in with a stanza of ours, or of the Go program. */
-export function isPluginUser(user: KubeconfigEntry | undefined): boolean {
-  return user !== undefined && ['ours', 'old'].includes(classifyUser(user.value));
+/** Names the user of a context: `--user`, else the current user if it logs in with this plugin, else the name of the context. */
+export function nameContext(
+  kubeconfig: Kubeconfig,
+  { ownConfig }: Invocation,
+  context: string,
+  cluster: string,
+): ContextNames {
+  const current = textAt(kubeconfig.find('context', context)?.value, 'user');
+  const entry = current === undefined ? undefined : kubeconfig.find('user', current);
+  const reusable = entry !== undefined && isPluginUser(entry.value) ? current : undefined;
+  return { context, cluster, user: ownConfig.text('user') ?? reusable ?? context };
 }
 
 /**
- * Reads the URL of an API server.
+ * Parses the URL of an API server.
  *
- * @param origin of the text, in the words of a message
- * @throws ConfigError where the token would cross the network unencrypted, or it is no URL
+ * @param origin names the source of the text in messages
+ * @throws ConfigError if it is not a URL, or the token would be sent unencrypted
  */
 export function parseServerUrl(text: string, origin: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -40,37 +49,37 @@ export function parseServerUrl(text: string, origin: string): URL {
 }
 
 /**
- * Reads the file that `--certificate-authority` names, as PEM; undefined where it names none.
+ * Reads the PEM file of `--certificate-authority`; undefined if the option is not set.
  *
- * @throws ConfigError where it cannot be read, or holds no certificate
+ * @throws ConfigError if the file cannot be read, or contains no certificate
  */
 export function readAuthorityOption({ ownConfig, host }: Invocation): string | undefined {
-  const named = ownConfig.text('certificate-authority');
-  if (named === undefined) return undefined;
-  const path = resolvePath(named, host);
+  const option = ownConfig.text('certificate-authority');
+  if (option === undefined) return undefined;
+  const path = resolvePath(option, host);
   let pem: string;
   try {
     pem = readFileSync(path, 'utf8');
   } catch (error) {
     throw new ConfigError(`--certificate-authority: ${path} cannot be read (${getErrorCode(error)})`, {
-      hint: 'name a PEM file that you may read',
+      hint: 'name a PEM file that you can read',
     });
   }
   if (hasCertificate(pem)) return pem;
-  throw new ConfigError(`--certificate-authority: ${path} holds no PEM certificate`, {
-    hint: `name a file with a line ${CERTIFICATE}`,
+  throw new ConfigError(`--certificate-authority: ${path} contains no PEM certificate`, {
+    hint: `name a file that contains ${PEM_HEADER}`,
   });
 }
 
-/** Whether a text holds a certificate in PEM. */
+/** Whether a text contains a PEM certificate. */
 export function hasCertificate(text: string): boolean {
-  return text.includes(CERTIFICATE);
+  return text.includes(PEM_HEADER);
 }
 
 /**
- * Puts the context and its user there.
+ * Adds the context and its user. If there is no usable current context, this context becomes the current one.
  *
- * @throws ConfigError where a user of that name logs in otherwise
+ * @throws ConfigError if a user of that name logs in in another way
  */
 export function setContext(
   kubeconfig: Kubeconfig,
@@ -80,9 +89,9 @@ export function setContext(
   settings: JsonObject = {},
 ): void {
   const old = kubeconfig.find('user', user);
-  if (old !== undefined && Object.keys(old.value).length > 0 && !isPluginUser(old)) {
-    throw new ConfigError(`the kubeconfig has a user "${user}" that logs in otherwise`, {
-      hint: 'give another name with --user; "kubeconfig convert" changes how a user logs in',
+  if (old !== undefined && Object.keys(old.value).length > 0 && !isPluginUser(old.value)) {
+    throw new ConfigError(`the kubeconfig has a user "${user}" that logs in in another way`, {
+      hint: 'give another name with --user, or change how that user logs in with "kubeconfig convert"',
     });
   }
   kubeconfig.set('user', user, withExecStanza(old?.value ?? {}, stanza));
@@ -99,11 +108,11 @@ export function setContext(
   if (call.ownConfig.isOn('set-current') || isDangling) kubeconfig.setCurrentContext(context);
 }
 
-/** Says what there is now, and how to use it. */
+/** Describes a context that was added, and how to use it. */
 export function describeContext(kubeconfig: Kubeconfig, { context, cluster, user }: ContextNames): string {
-  const use =
+  const usage =
     kubeconfig.currentContext === context
-      ? 'It is the current one: kubectl get pods'
-      : `Use it: kubectl --context=${quoteForShell(context)} get pods`;
-  return `Context ${context} is for cluster ${cluster} and user ${user}. ${use}`;
+      ? 'It is the current context: kubectl get pods'
+      : `Use it with: kubectl --context=${quoteForShell(context)} get pods`;
+  return `Context ${context} uses cluster ${cluster} and user ${user}. ${usage}`;
 }

@@ -4,21 +4,24 @@ import { findProgram } from '../find-program.ts';
 
 const NAME = 'client-keystone-auth';
 
-/** What kubectl shall run, and what is the matter with it, if anything. */
+/** The command that kubectl runs, with a warning if kubectl cannot find it. */
 export interface PluginCommand {
   readonly command: string;
   readonly warning?: string;
 }
 
-/** Chooses what kubectl shall run: what is asked for, our name if that is on the PATH, else this very executable. */
-export function choosePluginCommand(host: Host, asked: string | undefined): PluginCommand {
-  if (asked !== undefined) return { command: asked };
+/**
+ * Chooses the command that kubectl runs: the value of `--command`, else the name of the plugin if it is on the PATH, else the
+ * path of this executable.
+ */
+export function choosePluginCommand(host: Host, override: string | undefined): PluginCommand {
+  if (override !== undefined) return { command: override };
   if (findProgram(NAME, host) !== undefined) return { command: NAME };
   const paths = host.platform === 'win32' ? win32 : posix;
-  // A single executable is its own Node.
+  // execPath is Node itself unless the plugin is a single executable.
   if (paths.basename(host.execPath).startsWith(NAME)) return { command: host.execPath };
   return {
     command: NAME,
-    warning: `${NAME} is not on your PATH, where kubectl looks for it; put it there, or name it with --command`,
+    warning: `${NAME} is not on your PATH, so kubectl cannot find it; put it there, or give its path with --command`,
   };
 }

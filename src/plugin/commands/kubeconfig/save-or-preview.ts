@@ -2,44 +2,44 @@ import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
 import type { CommandResult, Invocation, OutputData } from '../command.ts';
 import type { Colors } from '../colors.ts';
-import { listHarmlessVariables } from './configured-login.ts';
-import type { ConfiguredLogin } from './configured-login.ts';
 import { describeContext } from './context.ts';
 import type { ContextNames } from './context.ts';
+import { HARMLESS_VARIABLES } from './stanza-login.ts';
+import type { StanzaLogin } from './stanza-login.ts';
 
-/** What a command has done to a kubeconfig. */
+/** What a command has changed in a kubeconfig. */
 export interface KubeconfigChange {
   /** Sentences. */
   readonly messages: readonly string[];
   readonly data: Readonly<Record<string, OutputData>>;
-  /** Secrets were written: what others could read, they no longer can. */
+  /** Whether secrets were written; then only the owner can read the files. */
   readonly hasSecrets?: boolean;
 }
 
-function paintDiff(diff: string, paint: Colors): string {
-  const colours: Readonly<Record<string, (text: string) => string>> = {
-    '+': paint.green,
-    '-': paint.red,
-    '@': paint.dim,
+function colorDiff(diff: string, colors: Colors): string {
+  const byMarker: Readonly<Record<string, (text: string) => string>> = {
+    '+': colors.green,
+    '-': colors.red,
+    '@': colors.dim,
   };
   return diff
     .split('\n')
-    .map((line) => colours[line.charAt(0)]?.(line) ?? line)
+    .map((line) => byMarker[line.charAt(0)]?.(line) ?? line)
     .join('\n');
 }
 
-/** How to set what was left out, as a sentence; none where nothing was. */
+/** Describes how to set the secrets that were left out; no sentence if there are none. */
 export function describeLeftOut(leftOut: readonly string[]): string[] {
   if (leftOut.length === 0) return [];
   return [
-    `Left out, because it is secret: ${leftOut.join(', ')}. Set it where kubectl runs, or write it with --with-secrets.`,
+    `Secrets were left out: ${leftOut.join(', ')}. Set them where kubectl runs, or write them with --with-secrets.`,
   ];
 }
 
 /**
- * Writes what has changed, or shows it with `--dry-run`.
+ * Writes the changes, or shows them with `--dry-run`.
  *
- * @throws ConfigError
+ * @throws ConfigError if a file cannot be changed or written
  */
 export async function saveOrPreview(
   call: Invocation,
@@ -47,36 +47,36 @@ export async function saveOrPreview(
   { messages, data, hasSecrets = false }: KubeconfigChange,
 ): Promise<CommandResult> {
   if (call.ownConfig.isOn('dry-run')) {
-    const diff = kubeconfig.renderDiff(listHarmlessVariables());
-    const text = diff === '' ? 'Nothing would change.' : paintDiff(diff, call.colors);
+    const diff = kubeconfig.renderDiff(HARMLESS_VARIABLES);
+    const text = diff === '' ? 'Nothing would change.' : colorDiff(diff, call.colors);
     return { text, data: { ...data, dryRun: true, changed: diff !== '', diff } };
   }
-  const saved = await kubeconfig.save(hasSecrets);
-  const files = saved.map(([path, backup]) => {
-    return `Written: ${path}${backup === undefined ? '' : `; as it was: ${backup}`}`;
+  const files = await kubeconfig.save(hasSecrets);
+  const fileLines = files.map(([path, backup]) => {
+    return `Wrote ${path}${backup === undefined ? '' : `; backup copy: ${backup}`}`;
   });
-  const lines = [...messages, ...(files.length === 0 ? ['Nothing had to be changed.'] : files)];
+  const lines = [...messages, ...(fileLines.length === 0 ? ['Nothing had to be changed.'] : fileLines)];
   return {
     text: lines.map(makePrintable).join('\n'),
     data: {
       ...data,
       dryRun: false,
-      changed: saved.length > 0,
-      files: saved.map(([path, backup]) => ({ path, backup: backup ?? null })),
+      changed: files.length > 0,
+      files: files.map(([path, backup]) => ({ path, backup: backup ?? null })),
     },
   };
 }
 
 /**
- * The same for a context that was put there, which it describes.
+ * Like {@link saveOrPreview}, for a context that was added or changed.
  *
- * @throws ConfigError
+ * @throws ConfigError if a file cannot be changed or written
  */
 export function saveOrPreviewContext(
   call: Invocation,
   kubeconfig: Kubeconfig,
   target: ContextNames,
-  { leftOut }: ConfiguredLogin,
+  { leftOut }: StanzaLogin,
 ): Promise<CommandResult> {
   return saveOrPreview(call, kubeconfig, {
     messages: [describeContext(kubeconfig, target), ...describeLeftOut(leftOut)],

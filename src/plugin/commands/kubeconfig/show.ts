@@ -3,6 +3,7 @@ import { readEnvironment } from '../../../shared/options/environment.ts';
 import { resolveConfig } from '../../../shared/options/resolve-config.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
+import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { hideArguments, hideUserInfo, hideVariables } from '../../kubeconfig/hide-secrets.ts';
 import { listStanzaArguments, classifyUser, readStanzaVariables } from '../../kubeconfig/exec-stanza.ts';
@@ -12,12 +13,12 @@ import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from '../command.ts';
 import { listSettings } from '../list-settings.ts';
 import type { ShownSetting } from '../list-settings.ts';
-import { listHarmlessVariables } from './configured-login.ts';
 import { KUBECONFIG_OPTION } from './options.ts';
+import { HARMLESS_VARIABLES } from './stanza-login.ts';
 import { renderPairs } from '../table.ts';
 
-/** A context whose user has to do with this program. */
-interface ShownContext {
+/** A context that logs in with this plugin, or that `convert` can convert. */
+interface ContextDetails {
   readonly context: string;
   readonly current: boolean;
   readonly cluster: string | null;
@@ -34,13 +35,13 @@ interface ShownContext {
   readonly problem: string | null;
 }
 
-const ABOUT: Readonly<Partial<Record<UserKind, string>>> = {
-  ours: 'as "kubeconfig add" writes it',
-  old: 'an old one: "kubeconfig convert" renews it',
-  'auth-provider': 'auth-provider openstack, which kubectl no longer has: "kubeconfig convert" replaces it',
+const KIND_DESCRIPTIONS: Readonly<Partial<Record<UserKind, string>>> = {
+  ours: 'up to date, as "kubeconfig add" writes it',
+  old: 'outdated; "kubeconfig convert" replaces it',
+  'auth-provider': 'auth-provider openstack, which kubectl no longer supports; "kubeconfig convert" replaces it',
 };
 
-/** What a stanza's arguments and variables set, secrets redacted; or why that cannot be told. */
+/** Reads the settings of a stanza, with secrets redacted; or describes why they cannot be read. */
 function readSettings(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -50,20 +51,20 @@ function readSettings(
     const config = resolveConfig([flags, readEnvironment(env, OPTIONS)], OPTIONS);
     return { settings: listSettings(config, OPTIONS), problem: null };
   } catch (error) {
-    // Never its words alone: they may quote a value.
+    // The code only: the message can quote a value.
     const code = error instanceof PluginError ? error.code : 'unknown';
-    return { settings: [], problem: `its arguments or variables are wrong (${code})` };
+    return { settings: [], problem: `its arguments or variables are invalid (${code})` };
   }
 }
 
-function describe(kubeconfig: Kubeconfig, context: string): ShownContext[] {
+function describe(kubeconfig: Kubeconfig, context: string): ContextDetails[] {
   const value = kubeconfig.find('context', context)?.value;
   const user = textAt(value, 'user') ?? '';
-  const found = kubeconfig.find('user', user);
-  if (found === undefined) return [];
-  const kind = classifyUser(found.value);
-  if (ABOUT[kind] === undefined) return [];
-  const exec = objectAt(found.value, 'exec') ?? {};
+  const entry = kubeconfig.find('user', user);
+  if (entry === undefined) return [];
+  const kind = classifyUser(entry.value);
+  if (KIND_DESCRIPTIONS[kind] === undefined) return [];
+  const exec = objectAt(entry.value, 'exec') ?? {};
   const cluster = textAt(value, 'cluster');
   const server = textAt(kubeconfig.find('cluster', cluster ?? '')?.value, 'server');
   const [args, env] = [listStanzaArguments(exec), readStanzaVariables(exec)];
@@ -75,27 +76,27 @@ function describe(kubeconfig: Kubeconfig, context: string): ShownContext[] {
       server: server === undefined ? null : hideUserInfo(server),
       namespace: textAt(value, 'namespace') ?? null,
       user,
-      file: found.path,
+      file: entry.path,
       kind,
       apiVersion: textAt(exec, 'apiVersion') ?? null,
       command: textAt(exec, 'command') ?? null,
       args: hideArguments(args),
-      env: hideVariables(env, listHarmlessVariables()),
+      env: hideVariables(env, HARMLESS_VARIABLES),
       ...readSettings(args, env),
     },
   ];
 }
 
-function render(shown: ShownContext): string {
-  const { context, current, cluster, server, namespace, user, file, kind, command, env, settings, problem } = shown;
-  const known = new Set(settings.map(({ origin }) => origin));
-  const others = Object.entries(env).filter(([name]) => !known.has(name));
+function render(details: ContextDetails): string {
+  const { context, current, cluster, server, namespace, user, file, kind, command, env, settings, problem } = details;
+  const origins = new Set(settings.map(({ origin }) => origin));
+  const others = Object.entries(env).filter(([name]) => !origins.has(name));
   return renderPairs([
-    ['Context', `${context}${current ? ' (the current one)' : ''}`],
+    ['Context', `${context}${current ? ' (current)' : ''}`],
     ['Cluster', cluster === null ? undefined : `${cluster}${server === null ? '' : ` at ${server}`}`],
     ['Namespace', namespace ?? undefined],
     ['User', `${user}, in ${file}`],
-    ['Stanza', ABOUT[kind]],
+    ['Stanza', KIND_DESCRIPTIONS[kind]],
     ['Command', command ?? undefined],
     ['Problem', problem ?? undefined],
     ...settings.map(({ option, value, origin }) => [`  ${option}`, `${value}  (${origin})`] as const),
@@ -103,23 +104,26 @@ function render(shown: ShownContext): string {
   ]);
 }
 
-async function show(call: Invocation): Promise<CommandResult> {
-  const { openKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
+function show(call: Invocation): Promise<CommandResult> {
   const kubeconfig = openKubeconfig(call.host, call.ownConfig.text('kubeconfig'));
   const contexts = kubeconfig.listNames('context').flatMap((name) => describe(kubeconfig, name));
-  const data: OutputData = contexts.map((shown) => ({ ...shown, settings: shown.settings.map((one) => ({ ...one })) }));
-  const nothing = `No context logs in with client-keystone-auth. Looked in: ${kubeconfig.paths.join(', ')}`;
-  return { text: contexts.length === 0 ? nothing : contexts.map(render).join('\n\n'), data };
+  const data: OutputData = contexts.map((details) => ({
+    ...details,
+    settings: details.settings.map((setting) => ({ ...setting })),
+  }));
+  const noContexts = `No context logs in with client-keystone-auth. Searched: ${kubeconfig.paths.join(', ')}`;
+  const text = contexts.length === 0 ? noContexts : contexts.map(render).join('\n\n');
+  return Promise.resolve({ text, data });
 }
 
-/** Says which contexts log in with this program, and how. */
+/** Shows which contexts log in with this plugin, and with which settings. */
 export const kubeconfigShowCommand: Command = {
   words: ['kubeconfig', 'show'],
-  summary: 'show the contexts that log in with this program and what is set for them, without secrets',
+  summary: 'show the contexts that log in with this program and their settings, with secrets redacted',
   options: [KUBECONFIG_OPTION, OUTPUT_OPTION],
   getTokenOptions: 'run',
   examples: [
-    { line: 'kubeconfig show', summary: 'contexts, clusters, users and settings' },
+    { line: 'kubeconfig show', summary: 'show contexts, clusters, users and settings' },
     { line: 'kubeconfig show -o json', summary: 'the same for programs' },
   ],
   run: show,
