@@ -256,7 +256,7 @@ testWithKeystone('a planted link under the name of a record is left alone', asyn
   writeFileSync(canary, 'canary', { mode: 0o600 });
   rmSync(join(home.cache, name));
   symlinkSync(canary, join(home.cache, name));
-  t.match(await run(['logout']), { status: 1, stderr: /is not ours to remove/ });
+  t.match(await run(['logout']), { status: 1, stderr: /is not a file of yours, so it is not removed/ });
   t.equal(readFileSync(canary, 'utf8'), 'canary');
 });
 

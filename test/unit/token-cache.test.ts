@@ -12,7 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { resolveCacheFolder, checkCacheFolder, ensureCacheFolder } from '../../src/plugin/cache/cache-folder.ts';
+import { checkCacheFolder, ensureCacheFolder, resolveCacheFolder } from '../../src/plugin/cache/cache-folder.ts';
+import type { CacheFolder } from '../../src/plugin/cache/cache-folder.ts';
 import { isFileUnchanged, stampFile } from '../../src/shared/base/file-stamp.ts';
 import { readPrivateFile, withPrivateFile, writePrivateFile } from '../../src/plugin/cache/private-file.ts';
 import {
@@ -37,54 +38,55 @@ const NOW = 1_790_000_000_000;
 const endpoint = 'https://keystone.test/v3';
 const record = { token: 'gAAAA-token', receivedAt: NOW, expiresAt: NOW + 3_600_000, endpoint };
 
+/** A folder of the user who runs the test. */
+const folderAt = (path: string): CacheFolder => ({ path, uid });
+
 const hostIn = (folder: string, parts: Partial<Host> = {}): Host =>
   fakeHost({ uid, env: { XDG_CACHE_HOME: folder }, now: () => NOW, ...parts });
 
-void t.test('the folder', async (t) => {
-  t.equal(resolveCacheFolder(fakeHost()), '/home/alice/.cache/client-keystone-auth');
-  t.equal(resolveCacheFolder(fakeHost({ env: { XDG_CACHE_HOME: '/c' } })), '/c/client-keystone-auth');
-  t.equal(
-    resolveCacheFolder(fakeHost({ env: { XDG_CACHE_HOME: 'relative' } })),
-    '/home/alice/.cache/client-keystone-auth',
-  );
-  t.equal(resolveCacheFolder(fakeHost({ home: () => undefined })), undefined, 'no home, no cache: never /tmp');
-  t.equal(resolveCacheFolder(fakeHost({ platform: 'darwin' })), '/home/alice/Library/Caches/client-keystone-auth');
+void t.test('the cache folder is below the cache directory of the platform', async (t) => {
+  const pathOf = (parts?: Partial<Host>): string | undefined => resolveCacheFolder(fakeHost(parts))?.path;
+  t.equal(pathOf(), '/home/alice/.cache/client-keystone-auth');
+  t.equal(pathOf({ env: { XDG_CACHE_HOME: '/c' } }), '/c/client-keystone-auth');
+  t.equal(pathOf({ env: { XDG_CACHE_HOME: 'relative' } }), '/home/alice/.cache/client-keystone-auth');
+  t.equal(resolveCacheFolder(fakeHost({ home: () => undefined })), undefined, 'without a home there is no cache');
+  t.equal(pathOf({ platform: 'darwin' }), '/home/alice/Library/Caches/client-keystone-auth');
   t.equal(resolveCacheFolder(fakeHost({ platform: 'win32', env: {} })), undefined);
 });
 
-void t.test('what is written is private, whatever the umask, and complete', async (t) => {
+void t.test('a written file is private with every umask, and complete', async (t) => {
   for (const mask of [0o000, 0o022, 0o077]) {
     const folder = join(t.testdir(), `cache-${mask.toString(8)}`, 'deeper');
-    const before = process.umask(mask);
+    const previousMask = process.umask(mask);
     try {
-      ensureCacheFolder(folder, uid);
+      ensureCacheFolder(folderAt(folder));
       writePrivateFile(folder, 'name', 'text', NOW);
     } finally {
-      process.umask(before);
+      process.umask(previousMask);
     }
     t.equal(statSync(folder).mode & 0o777, 0o700);
     t.equal(statSync(join(folder, 'name')).mode & 0o777, 0o600);
-    t.equal(statSync(join(folder, 'name')).mtimeMs, NOW, 'its time says when it ends');
-    t.same(readdirSync(folder), ['name'], 'nothing temporary is left');
+    t.equal(statSync(join(folder, 'name')).mtimeMs, NOW, 'the modification time is the time of expiry');
+    t.same(readdirSync(folder), ['name'], 'no temporary file is left');
     t.equal(readPrivateFile(join(folder, 'name'), uid), 'text');
   }
 });
 
-void t.test('a loose folder is closed, a loose file refused and replaced', async (t) => {
+void t.test('an open folder is closed; an open file is not read and is replaced', async (t) => {
   const folder = t.testdir({ name: 'planted' });
   chmodSync(folder, 0o755);
   chmodSync(join(folder, 'name'), 0o644);
   t.equal(readPrivateFile(join(folder, 'name'), uid), undefined);
-  withPrivateFile(join(folder, 'name'), uid, (fd) => t.equal(fstatSync(fd).size, 0, 'a loose file makes way'));
-  t.throws(() => withPrivateFile(folder, uid, () => undefined), { code: 'cache' }, 'a folder does not');
-  t.throws(() => checkCacheFolder(folder, uid), { code: 'cache' });
-  ensureCacheFolder(folder, uid);
+  withPrivateFile(join(folder, 'name'), uid, (fd) => t.equal(fstatSync(fd).size, 0, 'an open file is replaced'));
+  t.throws(() => withPrivateFile(folder, uid, () => undefined), { code: 'cache' }, 'a folder is not');
+  t.throws(() => checkCacheFolder(folderAt(folder)), { code: 'cache' });
+  ensureCacheFolder(folderAt(folder));
   writePrivateFile(folder, 'name', 'text', NOW);
   t.equal(statSync(folder).mode & 0o777, 0o700);
   t.equal(readPrivateFile(join(folder, 'name'), uid), 'text');
 });
 
-void t.test('links and other things are no files of ours', async (t) => {
+void t.test('links, folders and large files are not read', async (t) => {
   const folder = t.testdir({ canary: 'canary' });
   chmodSync(join(folder, 'canary'), 0o600);
   symlinkSync(join(folder, 'canary'), join(folder, 'link'));
@@ -95,55 +97,54 @@ void t.test('links and other things are no files of ours', async (t) => {
   t.equal(readPrivateFile(join(folder, 'folder'), uid), undefined, 'folder');
   t.equal(readPrivateFile(join(folder, 'absent'), uid), undefined, 'absent');
   writePrivateFile(folder, 'link', 'text', NOW);
-  t.equal(readFileSync(join(folder, 'canary'), 'utf8'), 'canary', 'the target of a planted link is left alone');
+  t.equal(readFileSync(join(folder, 'canary'), 'utf8'), 'canary', 'the target of a planted link is unchanged');
   writeFileSync(join(folder, 'huge'), 'x'.repeat(70_000), { mode: 0o600 });
   t.equal(readPrivateFile(join(folder, 'huge'), uid), undefined, 'too large');
 });
 
-void t.test('a folder that cannot be one gives a CacheError', async (t) => {
+void t.test('a folder that cannot be created or used causes a CacheError', async (t) => {
   const folder = t.testdir({ file: '' });
-  t.throws(() => ensureCacheFolder(join(folder, 'file'), uid), { code: 'cache' });
-  t.throws(() => ensureCacheFolder(join(folder, 'file', 'below'), uid), { code: 'cache' });
-  t.throws(() => ensureCacheFolder(join(folder, 'other'), (uid ?? 0) + 1), { code: 'cache' });
+  t.throws(() => ensureCacheFolder(folderAt(join(folder, 'file'))), { code: 'cache' });
+  t.throws(() => ensureCacheFolder(folderAt(join(folder, 'file', 'below'))), { code: 'cache' });
+  t.throws(() => ensureCacheFolder({ path: join(folder, 'other'), uid: (uid ?? 0) + 1 }), { code: 'cache' });
   t.throws(() => writePrivateFile(join(folder, 'absent'), 'name', 'text', NOW), { code: 'cache' });
 });
 
-void t.test('above the folder nobody else may write', async (t) => {
+void t.test('other users must not be able to write above the folder', async (t) => {
   const base = t.testdir({ open: { '.cache': {} } });
-  const folder = join(base, 'open', '.cache', 'kept');
-  ensureCacheFolder(folder, uid);
+  const folder = folderAt(join(base, 'open', '.cache', 'tokens'));
+  ensureCacheFolder(folder);
   chmodSync(join(base, 'open'), 0o777);
-  t.throws(() => checkCacheFolder(folder, uid), { code: 'cache', message: /open can be written by others/ });
+  t.throws(() => checkCacheFolder(folder), { code: 'cache', message: /open can be written by other users/ });
   chmodSync(join(base, 'open'), 0o1777);
-  t.doesNotThrow(() => checkCacheFolder(folder, uid), 'a sticky folder keeps entries to their owners');
+  t.doesNotThrow(() => checkCacheFolder(folder), 'a sticky bit protects the entries');
   chmodSync(join(base, 'open'), 0o700);
   chmodSync(join(base, 'open', '.cache'), 0o775);
-  t.doesNotThrow(() => checkCacheFolder(folder, uid), 'nobody else gets past the folder above');
+  t.doesNotThrow(() => checkCacheFolder(folder), 'the folder above keeps other users out');
   chmodSync(join(base, 'open'), 0o755);
-  t.throws(() => checkCacheFolder(folder, uid), { message: /\.cache can be written by others/ });
+  t.throws(() => checkCacheFolder(folder), { message: /\.cache can be written by other users/ });
   symlinkSync(join(base, 'open', '.cache'), join(base, 'link'));
-  t.throws(() => checkCacheFolder(join(base, 'link', 'kept'), uid), { code: 'cache' }, 'a link hides nothing');
+  t.throws(() => checkCacheFolder(folderAt(join(base, 'link', 'tokens'))), { code: 'cache' }, 'below a link too');
 });
 
-void t.test('a record survives only whole, and only under its own key', async (t) => {
-  const sealed = serializeRecord('k1', record);
-  t.same(parseRecord('k1', sealed), record);
-  t.equal(parseRecord('k2', sealed), undefined);
-  let served = 0;
-  for (let index = 0; index < sealed.length; index += 1) {
+void t.test('a record is read only if it is complete and under its own key', async (t) => {
+  const text = serializeRecord('k1', record);
+  t.same(parseRecord('k1', text), record);
+  t.equal(parseRecord('k2', text), undefined);
+  let accepted = 0;
+  for (let index = 0; index < text.length; index += 1) {
     for (const flip of [1, 2, 0x20]) {
-      const broken =
-        sealed.slice(0, index) + String.fromCharCode(sealed.charCodeAt(index) ^ flip) + sealed.slice(index + 1);
-      if (parseRecord('k1', broken) !== undefined) served += 1;
+      const broken = text.slice(0, index) + String.fromCharCode(text.charCodeAt(index) ^ flip) + text.slice(index + 1);
+      if (parseRecord('k1', broken) !== undefined) accepted += 1;
     }
-    if (parseRecord('k1', sealed.slice(0, index)) !== undefined) served += 1;
+    if (parseRecord('k1', text.slice(0, index)) !== undefined) accepted += 1;
   }
-  t.equal(served, 0);
+  t.equal(accepted, 0);
   t.equal(parseRecord('k1', ''), undefined);
-  t.equal(parseAlias('k1', sealed), undefined, 'a record is no alias');
+  t.equal(parseAlias('k1', text), undefined, 'a record is not an alias');
 });
 
-void t.test('an alias', async (t) => {
+void t.test('an alias is read only under its own name', async (t) => {
   const alias = { key: 'k', apiVersion: undefined, files: [{ path: '/ca.pem', stamp: '1 2 3' }] };
   t.same(parseAlias('f', serializeAlias('f', alias)), alias);
   t.equal(parseAlias('g', serializeAlias('f', alias)), undefined);
@@ -151,20 +152,20 @@ void t.test('an alias', async (t) => {
   t.same(parseAlias('f', serializeAlias('f', versioned)), versioned);
 });
 
-void t.test('freshness', async (t) => {
-  const living = (lifetime: number, age: number): boolean =>
+void t.test('a token is fresh until shortly before it expires', async (t) => {
+  const isFreshAt = (lifetime: number, age: number): boolean =>
     isFresh({ ...record, expiresAt: NOW + lifetime }, NOW + age);
-  t.ok(living(3_600_000, 0));
-  t.ok(living(3_600_000, 3_600_000 - 120_001));
-  t.notOk(living(3_600_000, 3_600_000 - 120_000), 'the last two minutes are not used');
-  t.ok(living(60_000, 29_999), 'of a short life half is used');
-  t.notOk(living(60_000, 30_000));
-  t.notOk(living(0, 0));
-  t.notOk(living(-1_000, 0));
-  t.notOk(living(3_600_000, -120_000), 'received in the future: the clock went back');
+  t.ok(isFreshAt(3_600_000, 0));
+  t.ok(isFreshAt(3_600_000, 3_600_000 - 120_001));
+  t.notOk(isFreshAt(3_600_000, 3_600_000 - 120_000), 'the last two minutes are not used');
+  t.ok(isFreshAt(60_000, 29_999), 'half of a short lifetime is used');
+  t.notOk(isFreshAt(60_000, 30_000));
+  t.notOk(isFreshAt(0, 0));
+  t.notOk(isFreshAt(-1_000, 0));
+  t.notOk(isFreshAt(3_600_000, -120_000), 'received in the future: the clock was set back');
 });
 
-void t.test('stamps', async (t) => {
+void t.test('a stamp changes with its file', async (t) => {
   const folder = t.testdir({ file: 'one' });
   const path = join(folder, 'file');
   const stamp = stampFile(path);
@@ -174,46 +175,52 @@ void t.test('stamps', async (t) => {
   const absent = stampFile(join(folder, 'absent'));
   t.ok(isFileUnchanged(absent));
   writeFileSync(join(folder, 'absent'), '');
-  t.notOk(isFileUnchanged(absent), 'a file that appears changes the answer too');
+  t.notOk(isFileUnchanged(absent), 'a new file changes the stamp too');
 });
 
-void t.test('lookup', async (t) => {
+void t.test('the fast path finds a token only if everything is unchanged', async (t) => {
   const base = t.testdir({ 'ca.pem': 'x' });
   const host = hostIn(base);
-  const folder = { path: resolveCacheFolder(host) ?? '', uid };
+  const folder = resolveCacheFolder(host);
+  if (folder === undefined) throw new Error('the host has no cache folder');
   const ca = stampFile(join(base, 'ca.pem'));
   t.equal(findCachedCredential(host), undefined, 'an empty cache is a miss');
-  const give = (cluster: string, parts: Partial<Host> = {}): void => {
+  const writeAlias = (cluster: string, parts: Partial<Host> = {}): void => {
     const alias = { key: 'k', apiVersion: undefined, files: [ca] };
     writeAliasFile(folder, computeFingerprint(hostIn(base, parts), cluster), alias, record.expiresAt);
   };
-  ensureCacheFolder(folder.path, uid);
+  ensureCacheFolder(folder);
   writeRecordFile(folder, 'k', record);
-  give('');
+  writeAlias('');
   t.match(findCachedCredential(host), /"apiVersion":"client.authentication.k8s.io\/v1".*gAAAA-token/);
   t.equal(findCachedCredential(hostIn(base, { argv: ['--force-refresh'] })), undefined);
   t.equal(findCachedCredential(hostIn(base, { now: () => record.expiresAt })), undefined, 'expired');
-  const asked = (apiVersion: string, parts: Partial<Host> = {}): Host => {
+  const runByKubectl = (apiVersion: string, parts: Partial<Host> = {}): Host => {
     const info = JSON.stringify({ apiVersion, kind: 'ExecCredential', spec: {} });
     return hostIn(base, { env: { XDG_CACHE_HOME: base, KUBERNETES_EXEC_INFO: info }, ...parts });
   };
   t.match(
-    findCachedCredential(asked('client.authentication.k8s.io/v1beta1')),
+    findCachedCredential(runByKubectl('client.authentication.k8s.io/v1beta1')),
     /v1beta1/,
-    'the asked version is echoed',
+    'the result has the requested version',
   );
-  t.equal(findCachedCredential(asked('client.authentication.k8s.io/v1alpha1')), undefined, 'the slow path explains');
+  t.equal(
+    findCachedCredential(runByKubectl('client.authentication.k8s.io/v1alpha1')),
+    undefined,
+    'the slow path reports the error',
+  );
 
-  const kin = (id: string) => ({ id, memoryLayout: undefined, sessionLeaderPid: 1 });
-  const byKubectl = (id: string): Host => asked('client.authentication.k8s.io/v1', { identifyParent: () => kin(id) });
-  t.ok(findCachedCredential(byKubectl('10 1')), 'a kubectl asks');
-  t.equal(findCachedCredential(byKubectl('10 1')), undefined, 'the same asks again: the slow path asks Keystone');
-  t.ok(findCachedCredential(byKubectl('11 1')), 'another kubectl');
-  t.ok(findCachedCredential(byKubectl('10 2')), 'another kubectl with the same pid');
-  t.ok(findCachedCredential(hostIn(base, { identifyParent: () => kin('12 1') })), 'a shell');
+  const identity = (id: string) => ({ id, memoryLayout: undefined, sessionLeaderPid: 1 });
+  const runByParent = (id: string): Host =>
+    runByKubectl('client.authentication.k8s.io/v1', { identifyParent: () => identity(id) });
+  t.ok(findCachedCredential(runByParent('10 1')), 'a kubectl process');
+  t.equal(findCachedCredential(runByParent('10 1')), undefined, 'the same process again: the slow path asks Keystone');
+  t.ok(findCachedCredential(runByParent('11 1')), 'another kubectl process');
+  t.ok(findCachedCredential(runByParent('10 2')), 'another kubectl process with the same pid');
+  t.ok(findCachedCredential(hostIn(base, { identifyParent: () => identity('12 1') })), 'a shell');
   t.ok(
-    findCachedCredential(hostIn(base, { identifyParent: () => kin('12 1') })),
-    'a shell may ask as often as it likes',
+    findCachedCredential(hostIn(base, { identifyParent: () => identity('12 1') })),
+    'a shell gets the token every time',
   );
 
   chmodSync(folder.path, 0o755);
@@ -222,80 +229,99 @@ void t.test('lookup', async (t) => {
   t.ok(findCachedCredential(host));
   utimesSync(ca.path, 1, 1);
   t.equal(findCachedCredential(host), undefined, 'a changed file is a miss');
-  t.equal(findCachedCredential(fakeHost({ home: () => undefined })), undefined, 'no folder');
+  t.equal(findCachedCredential(fakeHost({ home: () => undefined })), undefined, 'without a folder');
 });
 
-void t.test('handed out', async (t) => {
-  const folder = t.testdir();
-  const to = (parent: string, now = NOW) => ({ folder, uid, parent, now });
-  t.equal(markHandedOut(to('1 1'), 'a'), 'nothing');
-  t.equal(markHandedOut(to('1 1'), 'a'), 'token');
-  t.equal(markHandedOut(to('2 1'), 'a'), 'nothing');
-  markConfirmed(to('1 1'), 'a');
-  t.equal(markHandedOut(to('1 1'), 'a'), 'confirmed');
-  t.equal(markHandedOut(to('1 1', NOW + 299_000), 'a'), 'confirmed');
-  t.equal(markHandedOut(to('1 1', NOW + 301_000), 'a'), 'token', 'a parent that lives on may ask again');
-  t.equal(markHandedOut(to('1 1'), 'b'), 'nothing', 'a new token is new');
-  for (let parent = 0; parent < 1_000; parent += 1) markHandedOut(to(`${parent} 9`), 'a');
-  t.ok(statSync(join(folder, 'handed-out')).size <= 256 * 47, 'it does not grow');
+void t.test('handed-out tokens are recorded for each parent', async (t) => {
+  const folder = folderAt(t.testdir());
+  const recipient = (parent: string, now = NOW) => ({ folder, parent, now });
+  t.equal(markHandedOut(recipient('1 1'), 'a'), 'nothing');
+  t.equal(markHandedOut(recipient('1 1'), 'a'), 'token');
+  t.equal(markHandedOut(recipient('2 1'), 'a'), 'nothing');
+  markConfirmed(recipient('1 1'), 'a');
+  t.equal(markHandedOut(recipient('1 1'), 'a'), 'confirmed');
+  t.equal(markHandedOut(recipient('1 1', NOW + 299_000), 'a'), 'confirmed');
+  t.equal(markHandedOut(recipient('1 1', NOW + 301_000), 'a'), 'token', 'a long-lived parent may ask again');
+  t.equal(markHandedOut(recipient('1 1'), 'b'), 'nothing', 'a new token counts as new');
+  for (let parent = 0; parent < 1_000; parent += 1) markHandedOut(recipient(`${parent} 9`), 'a');
+  t.ok(statSync(join(folder.path, 'handed-out')).size <= 256 * 47, 'the file does not grow');
 });
 
-void t.test('pruning', async (t) => {
+void t.test('pruning removes expired files, leftovers and surplus files', async (t) => {
   const folder = t.testdir();
   const now = Date.now();
-  const make = (name: string, until: number): void => writePrivateFile(folder, name, '', until);
-  make('old.token', now - 1_000);
-  make('old.alias', now - 1_000);
-  make('old.refused', now - 1_000);
-  make('new.token', now + 100_000);
-  make('other', now - 1_000);
+  const create = (name: string, expiresAt: number): void => writePrivateFile(folder, name, '', expiresAt);
+  create('old.token', now - 1_000);
+  create('old.alias', now - 1_000);
+  create('old.refused', now - 1_000);
+  create('new.token', now + 100_000);
+  create('other', now - 1_000);
   writeFileSync(join(folder, '.0a.token.x1y2'), '');
   prune(folder, now);
-  t.same(readdirSync(folder).sort(), ['.0a.token.x1y2', 'new.token', 'other'], 'what is being written is left alone');
+  t.same(readdirSync(folder).sort(), ['.0a.token.x1y2', 'new.token', 'other'], 'a file that is being written stays');
   prune(folder, now + 61_000);
-  t.same(readdirSync(folder).sort(), ['new.token', 'other'], 'the leftover of a killed writer goes after a minute');
+  t.same(
+    readdirSync(folder).sort(),
+    ['new.token', 'other'],
+    'the leftover of an interrupted write is removed after a minute',
+  );
   for (let file = 0; file < 1_000; file += 1) writeFileSync(join(folder, `${file}.alias`), '');
   prune(folder, 0);
   t.equal(readdirSync(folder).length, 257);
   prune(join(folder, 'absent'), now);
 });
 
-void t.test('refusals', async (t) => {
-  const folder = { path: t.testdir(), uid };
-  const kin = (id: string, memoryLayout?: string) => ({ id, memoryLayout, sessionLeaderPid: 1 });
-  const session = kin('1 1', '140720874771440 94');
-  const bare = kin('1 1');
+void t.test('a refusal counts for the same credential and terminal for 30 seconds', async (t) => {
+  const folder = folderAt(t.testdir());
+  const identity = (id: string, memoryLayout?: string) => ({ id, memoryLayout, sessionLeaderPid: 1 });
+  const session = identity('1 1', '140720874771440 94');
+  const hidden = identity('1 1');
   const tag = (
     parent: string,
     secret: string | undefined,
-    of: ProcessIdentity | undefined = session,
+    sessionLeader: ProcessIdentity | undefined = session,
   ): string | undefined =>
-    tagCredential({ sessionLeader: of, parent: kin(parent), isForKubectl: true }, [secret, undefined]);
+    tagCredential({ sessionLeader, parent: identity(parent), isForKubectl: true }, [secret, undefined]);
   t.equal(tag('2 1', 'pw'), tag('3 1', 'pw'), 'one terminal, two commands, the same password');
   t.not(tag('2 1', 'pw'), tag('2 1', 'corrected'));
-  t.not(tag('2 1', 'pw'), tag('2 1', 'pw', kin('1 1', '140720874771441 94')), 'keyed by the layout of the shell');
-  t.equal(tag('2 1', 'pw', bare), tag('2 1', 'other', bare), 'without that key it says nothing of the password');
-  t.not(tag('2 1', 'pw', bare), tag('3 1', 'pw', bare));
-  t.not(tag('2 1', undefined), tag('3 1', undefined), 'each command may ask once');
+  t.not(
+    tag('2 1', 'pw'),
+    tag('2 1', 'pw', identity('1 1', '140720874771441 94')),
+    'the memory layout of the shell is the key',
+  );
+  t.equal(
+    tag('2 1', 'pw', hidden),
+    tag('2 1', 'other', hidden),
+    'without that key the tag does not depend on the password',
+  );
+  t.not(tag('2 1', 'pw', hidden), tag('3 1', 'pw', hidden));
+  t.not(tag('2 1', undefined), tag('3 1', undefined), 'each command may prompt once');
   t.equal(tagCredential({ sessionLeader: undefined, parent: undefined, isForKubectl: true }, ['pw']), undefined);
 
-  const byHand = (parent: ProcessIdentity, secret: string | undefined, of?: ProcessIdentity): string | undefined =>
-    tagCredential({ sessionLeader: of, parent, isForKubectl: false }, [secret, undefined]);
-  const script = kin('2 1', '140720874771442 94');
-  t.equal(byHand(script, 'pw'), byHand(script, 'pw'), 'a script, where the shell of the terminal is not to be seen');
-  t.not(byHand(script, 'pw'), byHand(script, 'corrected'));
-  t.equal(byHand(script, 'pw', session), byHand(kin('3 1'), 'pw', session));
-  t.equal(byHand(script, 'pw', session), tag('2 1', 'pw'), 'in one terminal by hand is like through kubectl');
-  t.equal(byHand(script, undefined, session), undefined, 'by hand one may be asked as often as one likes');
-  t.equal(byHand(kin('2 1'), 'pw', bare), undefined, 'and nothing is kept where it cannot be kept safely');
+  const tagWithoutKubectl = (
+    parent: ProcessIdentity,
+    secret: string | undefined,
+    sessionLeader?: ProcessIdentity,
+  ): string | undefined => tagCredential({ sessionLeader, parent, isForKubectl: false }, [secret, undefined]);
+  const script = identity('2 1', '140720874771442 94');
+  t.equal(tagWithoutKubectl(script, 'pw'), tagWithoutKubectl(script, 'pw'), 'a script outside a terminal');
+  t.not(tagWithoutKubectl(script, 'pw'), tagWithoutKubectl(script, 'corrected'));
+  t.equal(tagWithoutKubectl(script, 'pw', session), tagWithoutKubectl(identity('3 1'), 'pw', session));
+  t.equal(tagWithoutKubectl(script, 'pw', session), tag('2 1', 'pw'), 'in one terminal, with kubectl or without');
+  t.equal(
+    tagWithoutKubectl(script, undefined, session),
+    undefined,
+    'without kubectl the user may be prompted every time',
+  );
+  t.equal(tagWithoutKubectl(identity('2 1'), 'pw', hidden), undefined, 'without a key there is no tag');
 
-  const memory = { folder, key: 'k', tag: tag('2 1', 'pw') ?? '' };
-  t.equal(readRefusalTime(memory, NOW), undefined);
-  rememberRefusal(memory, NOW);
-  t.equal(readRefusalTime(memory, NOW + 29_999), NOW);
-  t.equal(readRefusalTime(memory, NOW + 30_000), undefined);
-  t.equal(readRefusalTime({ ...memory, tag: 'other' }, NOW), undefined, 'another password is tried at once');
+  const refusal = { folder, key: 'k', tag: tag('2 1', 'pw') ?? '' };
+  t.equal(readRefusalTime(refusal, NOW), undefined);
+  rememberRefusal(refusal, NOW);
+  t.equal(readRefusalTime(refusal, NOW + 29_999), NOW);
+  t.equal(readRefusalTime(refusal, NOW + 30_000), undefined);
+  t.equal(readRefusalTime({ ...refusal, tag: 'other' }, NOW), undefined, 'another password is tried immediately');
   t.notMatch(readFileSync(join(folder.path, 'k.refused'), 'utf8'), /pw|14072/);
   forgetRefusal(folder, 'k');
-  t.equal(readRefusalTime(memory, NOW), undefined);
+  t.equal(readRefusalTime(refusal, NOW), undefined);
 });

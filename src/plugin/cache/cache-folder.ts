@@ -2,15 +2,23 @@ import { chmodSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import { isOpenToOthers } from './private-file.ts';
 
-const NAME = 'client-keystone-auth';
+/** The folder of the cache, and the user that its files must belong to. */
+export interface CacheFolder {
+  /** Absolute path. */
+  readonly path: string;
+  /** Undefined on Windows. */
+  readonly uid: number | undefined;
+}
 
-/** The variable and the flag that move the folder. The hit path looks for the flag itself: it parses no others. */
+const FOLDER_NAME = 'client-keystone-auth';
+
+/** The variable and the flag that set the folder. The fast path looks for this flag itself, because it parses none. */
 const VARIABLE = 'CLIENT_KEYSTONE_AUTH_CACHE_DIR';
 const FLAG = '--cache-dir';
 
 const FOLDER_MODE = 0o700;
-const OTHERS = 0o077;
 const OTHERS_WRITE = 0o022;
 const OTHERS_ENTER = 0o011;
 const STICKY = 0o1000;
@@ -22,28 +30,32 @@ const BASES: Partial<Record<NodeJS.Platform, Base>> = {
   darwin: (host) => under(host.home(), 'Library', 'Caches'),
 };
 
-/** The XDG Base Directory Specification: a relative path is to be ignored. */
+/** The XDG Base Directory Specification says to ignore a relative path. */
 const xdg: Base = (host) => {
-  const set = host.env['XDG_CACHE_HOME'];
-  return set !== undefined && isAbsolute(set) ? set : under(host.home(), '.cache');
+  const path = host.env['XDG_CACHE_HOME'];
+  return path !== undefined && isAbsolute(path) ? path : under(host.home(), '.cache');
 };
 
 function under(base: string | undefined, ...names: string[]): string | undefined {
   return base === undefined ? undefined : join(base, ...names);
 }
 
-function chosenFolder({ argv, env }: Host): string | undefined {
+function readFolderSetting({ argv, env }: Host): string | undefined {
   const index = argv.findLastIndex((argument) => argument === FLAG || argument.startsWith(`${FLAG}=`));
   const flag = argv[index] === FLAG ? argv[index + 1] : argv[index]?.slice(FLAG.length + 1);
   return [flag, env[VARIABLE]].find((path) => path !== undefined && path !== '');
 }
 
-/** The folder of the token cache, or undefined where the user has none: there is no fallback to a shared /tmp. */
-export function resolveCacheFolder(host: Host): string | undefined {
-  const chosen = chosenFolder(host);
-  if (chosen !== undefined) return resolve(host.cwd, chosen);
+/**
+ * Finds the path of the cache folder, which need not exist; undefined if the user has no home folder. There is no
+ * fallback to a shared folder such as /tmp.
+ */
+export function resolveCacheFolder(host: Host): CacheFolder | undefined {
+  const { uid } = host;
+  const setting = readFolderSetting(host);
+  if (setting !== undefined) return { path: resolve(host.cwd, setting), uid };
   const base = (BASES[host.platform] ?? xdg)(host);
-  return base !== undefined && isAbsolute(base) ? join(base, NAME) : undefined;
+  return base !== undefined && isAbsolute(base) ? { path: join(base, FOLDER_NAME), uid } : undefined;
 }
 
 function listAncestors(path: string): string[] {
@@ -52,56 +64,70 @@ function listAncestors(path: string): string[] {
 }
 
 /**
- * Why somebody else could swap what lies below `path`, or undefined. Owners must be root or we; nobody else may write,
- * except where a sticky bit keeps entries to their owners, or where no one else gets past a folder of ours above.
+ * Explains why another user could replace the files below `path`; undefined if none can. Each folder above must belong
+ * to root or to the user, and other users may not write to it, unless a sticky bit protects the entries or a folder of
+ * the user further up keeps other users out.
  */
 function findWeakness(path: string, uid: number): string | undefined {
-  let closed = false;
+  let isClosedAbove = false;
   for (const ancestor of listAncestors(path)) {
     const stats = lstatSync(ancestor);
     if (stats.uid !== 0 && stats.uid !== uid) return `${ancestor} belongs to another user`;
     if (stats.isSymbolicLink()) continue;
-    const loose = (stats.mode & OTHERS_WRITE) !== 0 && (stats.mode & STICKY) === 0;
-    if (loose && !closed) return `${ancestor} can be written by others`;
-    closed ||= stats.uid === uid && (stats.mode & OTHERS_ENTER) === 0;
+    const isWritable = (stats.mode & OTHERS_WRITE) !== 0 && (stats.mode & STICKY) === 0;
+    if (isWritable && !isClosedAbove) return `${ancestor} can be written by other users`;
+    isClosedAbove ||= stats.uid === uid && (stats.mode & OTHERS_ENTER) === 0;
   }
   return undefined;
 }
 
 /**
- * Whether the folder and all above it are safe to read tokens from.
+ * Checks that the folder and all folders above it are safe to read tokens from.
  *
- * @throws CacheError saying what is not
+ * @throws CacheError that names the first problem
  */
-export function checkCacheFolder(folder: string, uid: number | undefined): void {
+export function checkCacheFolder({ path, uid }: CacheFolder): void {
   try {
-    const stats = lstatSync(folder);
-    if (!stats.isDirectory()) throw new CacheError(`${folder} is not a folder`);
+    const stats = lstatSync(path);
+    if (!stats.isDirectory()) throw new CacheError(`${path} is not a folder`);
     if (uid === undefined) return;
-    if (stats.uid !== uid) throw new CacheError(`${folder} belongs to another user`);
-    if ((stats.mode & OTHERS) !== 0) throw new CacheError(`${folder} is open to others`);
-    const real = realpathSync(folder);
-    const weakness = findWeakness(folder, uid) ?? (real === folder ? undefined : findWeakness(real, uid));
-    if (weakness !== undefined) throw new CacheError(`tokens are not kept in ${folder}: ${weakness}`);
+    if (stats.uid !== uid) throw new CacheError(`${path} belongs to another user`);
+    if (isOpenToOthers(stats)) throw new CacheError(`${path} is open to other users`);
+    const realPath = realpathSync(path);
+    const weakness = findWeakness(path, uid) ?? (realPath === path ? undefined : findWeakness(realPath, uid));
+    if (weakness !== undefined) throw new CacheError(`${path} is not safe for tokens: ${weakness}`);
   } catch (error) {
     throw error instanceof CacheError
       ? error
-      : new CacheError(`${folder} cannot be used (${getErrorCode(error)})`, { cause: error });
+      : new CacheError(`${path} cannot be used (${getErrorCode(error)})`, { cause: error });
   }
 }
 
 /**
- * Makes the folder, or takes the rights of others away from one that is ours, and checks it.
+ * Creates the folder, or closes an existing folder of the user to other users, and checks it.
  *
- * @throws CacheError when it cannot be made or is not safe
+ * @throws CacheError if it cannot be created or is not safe
  */
-export function ensureCacheFolder(folder: string, uid: number | undefined): void {
+export function ensureCacheFolder(folder: CacheFolder): void {
+  const { path, uid } = folder;
   try {
-    mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
-    const stats = lstatSync(folder);
-    if (stats.uid === uid && stats.isDirectory() && (stats.mode & OTHERS) !== 0) chmodSync(folder, FOLDER_MODE);
+    mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+    const stats = lstatSync(path);
+    if (stats.uid === uid && stats.isDirectory() && isOpenToOthers(stats)) chmodSync(path, FOLDER_MODE);
   } catch (error) {
-    throw new CacheError(`the token cache in ${folder} cannot be made (${getErrorCode(error)})`, { cause: error });
+    throw new CacheError(`the cache folder ${path} cannot be created (${getErrorCode(error)})`, { cause: error });
   }
-  checkCacheFolder(folder, uid);
+  checkCacheFolder(folder);
+}
+
+/**
+ * Finds the cache folder if it exists; undefined if it does not, and then the cache is empty.
+ *
+ * @throws CacheError if the folder is not safe to use
+ */
+export function findCacheFolder(host: Host): CacheFolder | undefined {
+  const folder = resolveCacheFolder(host);
+  if (folder === undefined || lstatSync(folder.path, { throwIfNoEntry: false }) === undefined) return undefined;
+  checkCacheFolder(folder);
+  return folder;
 }

@@ -1,32 +1,32 @@
 import { parseJsonObject } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 
-/** A file of another version counts as absent. */
+/** A file with another format version counts as absent. */
 const VERSION = 1;
 
 const OFFSET_BASIS = 0x811c9dc5;
 const PRIME = 0x01000193;
 
 /**
- * FNV-1a (RFC 9923) with 32 bits, over UTF-16 units. It is against a broken disk, not against people: who can write here
- * can write a checksum. Each step is reversible, so a text with one other unit never has the same; and it is one step where
- * SHA-256 takes sixty, of which a cache hit would have a thousand.
+ * Computes FNV-1a (RFC 9923) with 32 bits over UTF-16 units. It detects disk errors, not attackers: who can write the file
+ * can also write a checksum. Each step is reversible, so a change to one unit always changes the checksum. It takes one
+ * step where SHA-256 takes sixty, and a cache hit would need a thousand of those.
  */
 export function computeChecksum(text: string): string {
-  let sum = OFFSET_BASIS;
-  for (let index = 0; index < text.length; index += 1) sum = Math.imul(sum ^ text.charCodeAt(index), PRIME);
-  return (sum >>> 0).toString(16);
+  let hash = OFFSET_BASIS;
+  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), PRIME);
+  return (hash >>> 0).toString(16);
 }
 
-/** Serialises an object under its own checksum. */
+/** Serializes an object with a checksum on the line before it. */
 export function serializeWithChecksum(content: object): string {
   const text = JSON.stringify({ version: VERSION, ...content });
   return `${computeChecksum(text)}\n${text}\n`;
 }
 
-/** Gives the object under the checksum, or undefined if a single bit is not as it was written. */
-export function parseWithChecksum(sealed: string | undefined): JsonObject | undefined {
-  const [checksum, text, rest] = sealed?.split('\n') ?? [];
+/** Parses a text that {@link serializeWithChecksum} wrote; undefined if a single bit has changed since. */
+export function parseWithChecksum(serialized: string | undefined): JsonObject | undefined {
+  const [checksum, text, rest] = serialized?.split('\n') ?? [];
   if (checksum === undefined || text === undefined || rest !== '' || computeChecksum(text) !== checksum)
     return undefined;
   const content = parseJsonObject(text);

@@ -1,43 +1,54 @@
+/** Token records and aliases in files of the cache folder. */
 import { join } from 'node:path';
 import { CacheError } from '../../shared/base/errors.ts';
+import type { CacheFolder } from './cache-folder.ts';
+import { aliasFileName, tokenFileName } from './file-names.ts';
 import { readPrivateFile, removePrivateFile, writePrivateFile } from './private-file.ts';
 import { computeRetentionEnd, serializeAlias, serializeRecord, parseAlias, parseRecord } from './token-record.ts';
 import type { Alias, TokenRecord } from './token-record.ts';
+import type { TokenStore } from './token-store.ts';
 
-/** A folder of private files, and whose it is. */
-export interface CacheFolder {
-  readonly path: string;
-  readonly uid: number | undefined;
-}
-
-const tokenFile = (key: string): string => `${key}.token`;
-const aliasFile = (name: string): string => `${name}.alias`;
-
-/** Reading never fails: what cannot be read, or is not what was written, is not there. */
+/** Reads a record. Never throws: a file that is unreadable or damaged counts as absent. */
 export function readRecordFile({ path, uid }: CacheFolder, key: string): TokenRecord | undefined {
-  return parseRecord(key, readPrivateFile(join(path, tokenFile(key)), uid));
+  return parseRecord(key, readPrivateFile(join(path, tokenFileName(key)), uid));
 }
 
 /** @throws CacheError */
 export function writeRecordFile({ path }: CacheFolder, key: string, record: TokenRecord): void {
-  writePrivateFile(path, tokenFile(key), serializeRecord(key, record), computeRetentionEnd(record));
+  writePrivateFile(path, tokenFileName(key), serializeRecord(key, record), computeRetentionEnd(record));
 }
 
-/** @throws CacheError when it is there and does not go */
-export function removeRecordFile({ path, uid }: CacheFolder, key: string): void {
-  const file = join(path, tokenFile(key));
-  if (!removePrivateFile(file, uid)) throw new CacheError(`${file} is not ours to remove`);
+/** @throws CacheError if the file exists and cannot be removed */
+function removeRecordFile({ path, uid }: CacheFolder, key: string): void {
+  const file = join(path, tokenFileName(key));
+  if (!removePrivateFile(file, uid)) throw new CacheError(`${file} is not a file of yours, so it is not removed`);
 }
 
-/** Reading never fails; see {@link readRecordFile}. */
+/** Reads an alias. Never throws, see {@link readRecordFile}. */
 export function readAliasFile({ path, uid }: CacheFolder, name: string): Alias | undefined {
-  return parseAlias(name, readPrivateFile(join(path, aliasFile(name)), uid));
+  return parseAlias(name, readPrivateFile(join(path, aliasFileName(name)), uid));
 }
 
 /**
- * @param until when the token that it leads to ends, ms since 1970, UTC
+ * @param expiresAt when the token that it leads to expires, ms since 1970, UTC
  * @throws CacheError
  */
-export function writeAliasFile({ path }: CacheFolder, name: string, alias: Alias, until: number): void {
-  writePrivateFile(path, aliasFile(name), serializeAlias(name, alias), until);
+export function writeAliasFile({ path }: CacheFolder, name: string, alias: Alias, expiresAt: number): void {
+  writePrivateFile(path, aliasFileName(name), serializeAlias(name, alias), expiresAt);
+}
+
+/** Opens the store of the record files. */
+export function openFileStore(folder: CacheFolder): TokenStore {
+  return {
+    onFastPath: true,
+    read: (key) => Promise.resolve(readRecordFile(folder, key)),
+    async write(key, record) {
+      writeRecordFile(folder, key, record);
+      return Promise.resolve();
+    },
+    async remove(key) {
+      removeRecordFile(folder, key);
+      return Promise.resolve();
+    },
+  };
 }

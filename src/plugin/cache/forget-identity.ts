@@ -1,90 +1,59 @@
-/** Taking an identity out of the cache, so that the next run that needs it logs in anew. */
+/** Removes an identity from the cache, so that the next run that needs it logs in again. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { metadataFileName, readTokenMetadata } from './token-metadata.ts';
-import type { TokenMetadata } from './token-metadata.ts';
+import type { CacheFolder } from './cache-folder.ts';
+import { aliasFileName, metadataFileName, parseFileName, refusalFileName } from './file-names.ts';
 import { readAliasFile } from './file-store.ts';
-import type { CacheFolder } from './file-store.ts';
-import { acquireLock } from './login-lock.ts';
-import type { ReleaseLock, LockWaitOptions } from './login-lock.ts';
+import { acquireLocks } from './login-lock.ts';
+import { openTokenStore } from './open-token-store.ts';
 import { removePrivateFile } from './private-file.ts';
+import { readTokenMetadata } from './token-metadata.ts';
+import type { TokenMetadata } from './token-metadata.ts';
 import type { TokenRecord } from './token-record.ts';
-import { refusalFileName } from './refusals.ts';
-import { openTokenStore } from './token-store.ts';
 
-/** What to forget. */
+/** The identity to forget, and how. */
 export interface ForgetRequest {
   readonly folder: CacheFolder;
   readonly host: Host;
-  /** The canonical key. */
+  /** The cache key. */
   readonly key: string;
-  /** The key of incomplete settings that lead to it. */
+  /** The cache key of incomplete settings that lead to `key`. */
   readonly partialKey?: string | undefined;
-  /** Names of `STORES`. */
+  /** The names of the stores to remove the token from. */
   readonly storages: readonly string[];
-  /** How long a login that is under way is waited for, in ms. */
+  /** How long to wait for a login in progress, in ms. */
   readonly maxWaitMs: number;
-  /** Called once, when a person would begin to wonder. */
+  /** Called once, when the wait is long enough for a user to notice. */
   readonly onLongWait: () => void;
 }
 
 /** What was forgotten. */
 export interface ForgetResult {
-  /** What was kept, one for each storage that held any. */
+  /** The removed records, at most one for each store. */
   readonly records: readonly TokenRecord[];
   readonly metadata: TokenMetadata | undefined;
   /** What could not be forgotten, and why. */
   readonly failures: readonly CacheError[];
-  /** Whether a login was still under way at the end of the wait: what it gets is kept. */
+  /** Whether a login was still in progress when the wait ended: its token will be cached. */
   readonly isLoginPending: boolean;
 }
 
 interface NamedAliasFile {
   readonly name: string;
-  /** The key of incomplete settings; else the fingerprint of a run's inputs. */
-  readonly partial: boolean;
+  /** Whether the name is the cache key of incomplete settings, and not the fingerprint of a run's inputs. */
+  readonly isPartial: boolean;
 }
 
-const ALIAS = /^([0-9a-f]{64})\.alias$/;
-
-/** Aliases that lead to `key`. */
-function listAliases(folder: CacheFolder, key: string): NamedAliasFile[] {
-  return readdirSync(folder.path).flatMap((file) => {
-    const name = ALIAS.exec(file)?.[1];
-    const alias = name === undefined ? undefined : readAliasFile(folder, name);
-    if (name === undefined || alias?.key !== key) return [];
-    return [{ name, partial: alias.files.length === 0 && alias.apiVersion === undefined }];
+function listAliasesOf(folder: CacheFolder, key: string): NamedAliasFile[] {
+  return readdirSync(folder.path).flatMap((fileName) => {
+    const file = parseFileName(fileName);
+    if (file?.kind !== 'alias') return [];
+    const alias = readAliasFile(folder, file.key);
+    if (alias?.key !== key) return [];
+    return [{ name: file.key, isPartial: alias.files.length === 0 && alias.apiVersion === undefined }];
   });
-}
-
-/** Locks of several keys. */
-interface Locks {
-  readonly release: ReleaseLock;
-  /** Whether each of them is held. */
-  readonly hasAll: boolean;
-}
-
-/** Takes the locks of several keys, always in the same order, so that two that do so do not wait for each other. */
-export async function acquireLocks(
-  folder: CacheFolder,
-  keys: readonly string[],
-  waiting: LockWaitOptions,
-): Promise<Locks> {
-  // Keys that begin alike share a lock.
-  const distinct = new Map(keys.toSorted().map((key) => [key.slice(0, 2), key]));
-  const releases: (ReleaseLock | undefined)[] = [];
-  const release = (): void => {
-    for (const give of releases) give?.();
-  };
-  try {
-    for (const key of distinct.values()) releases.push(await acquireLock(folder, key, waiting));
-  } catch (error) {
-    release();
-    throw error;
-  }
-  return { release, hasAll: !releases.includes(undefined) };
 }
 
 async function attempt(failures: CacheError[], act: () => void | Promise<void>): Promise<void> {
@@ -97,16 +66,16 @@ async function attempt(failures: CacheError[], act: () => void | Promise<void>):
 }
 
 /**
- * Forgets an identity, while nobody logs in for it. A run that has read the token just before may still give it.
+ * Forgets an identity while it holds the login locks. A run that read the token just before may still return it.
  *
- * @throws CacheError when no lock can be had
+ * @throws CacheError if the locks are not available
  */
-export async function forgetIdentity(forgetting: ForgetRequest): Promise<ForgetResult> {
-  const { folder, host, key, partialKey, storages, maxWaitMs, onLongWait } = forgetting;
-  const own = partialKey === undefined ? [key] : [key, partialKey];
-  const partial = listAliases(folder, key).filter((alias) => alias.partial);
-  const waiting = { maxWaitMs, isNoLongerNeeded: () => Promise.resolve(false), onLongWait };
-  const locks = await acquireLocks(folder, [...own, ...partial.map(({ name }) => name)], waiting);
+export async function forgetIdentity(request: ForgetRequest): Promise<ForgetResult> {
+  const { folder, host, key, partialKey, storages, maxWaitMs, onLongWait } = request;
+  const ownKeys = partialKey === undefined ? [key] : [key, partialKey];
+  const partialAliases = listAliasesOf(folder, key).filter(({ isPartial }) => isPartial);
+  const waitOptions = { maxWaitMs, isNoLongerNeeded: () => Promise.resolve(false), onLongWait };
+  const locks = await acquireLocks(folder, [...ownKeys, ...partialAliases.map(({ name }) => name)], waitOptions);
   try {
     const metadata = readTokenMetadata(folder, key);
     const records: TokenRecord[] = [];
@@ -119,10 +88,10 @@ export async function forgetIdentity(forgetting: ForgetRequest): Promise<ForgetR
         if (record !== undefined) records.push(record);
       });
     }
-    const names = listAliases(folder, key).map(({ name }) => `${name}.alias`);
-    // What cannot be forgotten must be found again.
-    const whose = failures.length === 0 ? [metadataFileName(key)] : [];
-    for (const name of [...names, ...own.map(refusalFileName), ...whose]) {
+    const aliasFiles = listAliasesOf(folder, key).map(({ name }) => aliasFileName(name));
+    // After a failure the metadata stays, so that the token is still listed and can be forgotten later.
+    const metadataFiles = failures.length === 0 ? [metadataFileName(key)] : [];
+    for (const name of [...aliasFiles, ...ownKeys.map(refusalFileName), ...metadataFiles]) {
       await attempt(failures, () => {
         removePrivateFile(join(folder.path, name), folder.uid);
       });

@@ -1,25 +1,26 @@
 /**
- * Which process has been handed which token. kubectl never says that the cluster refused a token; it only runs us again.
- * So the same parent asking for the token that it has just got is the sign to ask Keystone whether that token still
- * lives. This is on the hit path, so it is one small file with a slot for each of 256 parents, read and written in
- * place. Two parents that fall on one slot forget each other: the sign is missed, nothing worse.
+ * Records which process received which token. kubectl does not tell the plugin that the cluster rejected a token; it only
+ * runs the plugin again. So if the same parent process asks for the token that it has just received, Keystone is asked
+ * whether that token is still valid. This is on the fast path, so it is one small file with a slot for each of 256
+ * parents, read and written in place. Two parents that share a slot overwrite each other; then Keystone is not asked.
  */
 import { readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import type { CacheFolder } from './cache-folder.ts';
+import { HANDED_OUT_FILE_NAME } from './file-names.ts';
 import { withPrivateFile } from './private-file.ts';
 import { computeChecksum } from './checksum.ts';
 
-/** What a parent has got so far: nothing, the token, or the token after Keystone confirmed it. */
+/** What a parent has received so far: nothing, the token, or the token after Keystone confirmed it. */
 export type HandOutState = 'nothing' | 'token' | 'confirmed';
 
-const FILE = 'handed-out';
 const SLOTS = 256;
 const ID_CHARACTERS = 32;
 const MARKS: Readonly<Record<Exclude<HandOutState, 'nothing'>, string>> = { token: 't', confirmed: 'c' };
-/** Id, filled up with spaces, mark, time in ms, newline. */
+/** Id, padded with spaces, mark, time in ms, newline. */
 const SLOT_BYTES = ID_CHARACTERS + 1 + 13 + 1;
 
-/** A parent that lives on may ask about its token again; a kubectl that does is over by then. */
+/** A long-lived parent may ask about its token again after this time; a kubectl command is over by then. */
 const CONFIRMED_MS = 300_000;
 
 interface Slot {
@@ -28,9 +29,9 @@ interface Slot {
 }
 
 function findSlot(parent: string, token: string): Slot {
-  // The parent alone chooses the slot, so a new token replaces its old one. It begins with its pid.
+  // The pid alone, with which `parent` begins, selects the slot, so a new token replaces the parent's old one.
   const index = Number.parseInt(parent, 10) % SLOTS;
-  // 32 bits say nothing of the token; should another token have the same, Keystone is asked once more.
+  // 32 bits do not reveal the token; if another token has the same checksum, Keystone is asked once more.
   const id = `${computeChecksum(token)} ${parent}`.padEnd(ID_CHARACTERS).slice(0, ID_CHARACTERS);
   return { id, offset: index * SLOT_BYTES };
 }
@@ -40,8 +41,8 @@ function readSlot(fd: number, { id, offset }: Slot, now: number): HandOutState {
   const text = bytes.toString('latin1', 0, readSync(fd, bytes, 0, SLOT_BYTES, offset));
   if (!text.startsWith(id)) return 'nothing';
   if (text[ID_CHARACTERS] !== MARKS.confirmed) return 'token';
-  const age = now - Number(text.slice(ID_CHARACTERS + 1));
-  return age >= 0 && age < CONFIRMED_MS ? 'confirmed' : 'token';
+  const ageMs = now - Number(text.slice(ID_CHARACTERS + 1));
+  return ageMs >= 0 && ageMs < CONFIRMED_MS ? 'confirmed' : 'token';
 }
 
 function writeSlot(fd: number, { id, offset }: Slot, state: keyof typeof MARKS, now: number): void {
@@ -49,29 +50,40 @@ function writeSlot(fd: number, { id, offset }: Slot, state: keyof typeof MARKS, 
   writeSync(fd, line, offset, 'latin1');
 }
 
-/** What a note is about. */
+/** A process that receives a token. */
 export interface Recipient {
-  readonly folder: string;
-  readonly uid: number | undefined;
-  /** Pid and start time. */
+  readonly folder: CacheFolder;
+  /** Pid and start time of the process. */
   readonly parent: string;
   /** ms since 1970, UTC. */
   readonly now: number;
 }
 
-/** Notes that `parent` gets `token` now, and says what it had got before. */
-export function markHandedOut({ folder, uid, parent, now }: Recipient, token: string): HandOutState {
-  return withPrivateFile(join(folder, FILE), uid, (fd) => {
+const inSlots = <T>({ path, uid }: CacheFolder, use: (fd: number) => T): T =>
+  withPrivateFile(join(path, HANDED_OUT_FILE_NAME), uid, use);
+
+/**
+ * Records that `parent` receives `token`.
+ *
+ * @returns what it had received before
+ * @throws CacheError
+ */
+export function markHandedOut({ folder, parent, now }: Recipient, token: string): HandOutState {
+  return inSlots(folder, (fd) => {
     const slot = findSlot(parent, token);
-    const before = readSlot(fd, slot, now);
-    if (before === 'nothing') writeSlot(fd, slot, 'token', now);
-    return before;
+    const state = readSlot(fd, slot, now);
+    if (state === 'nothing') writeSlot(fd, slot, 'token', now);
+    return state;
   });
 }
 
-/** Notes that Keystone has confirmed or replaced the token of `parent`, so that it is not asked again for a while. */
-export function markConfirmed({ folder, uid, parent, now }: Recipient, token: string): void {
-  withPrivateFile(join(folder, FILE), uid, (fd) => {
+/**
+ * Records that Keystone confirmed or replaced the token of `parent`, so that it is not asked again for five minutes.
+ *
+ * @throws CacheError
+ */
+export function markConfirmed({ folder, parent, now }: Recipient, token: string): void {
+  inSlots(folder, (fd) => {
     writeSlot(fd, findSlot(parent, token), 'confirmed', now);
   });
 }

@@ -1,23 +1,23 @@
 /**
- * One question to the keyring, in a process of its own: the library waits in native code, even for the bus while an entry
- * is made, and a thread that waits there can be neither interrupted nor left behind. A process can be killed.
+ * One request to the keyring, in a process of its own. The keyring library blocks in native code, even while it opens an
+ * entry, if the bus does not answer. A thread that blocks there cannot be stopped, but a process can be killed.
  */
 import { Entry } from '@napi-rs/keyring';
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** What arrives on stdin, so that no secret is in argv. */
+/** The request on stdin, so that no secret is in argv. */
 export interface KeyringRequest {
   readonly key: string;
-  /** What to keep; undefined asks for what is kept. */
+  /** The secret to store; undefined reads the stored secret. */
   readonly secret?: string;
-  /** Forgets what is kept. */
+  /** Removes the stored secret. */
   readonly remove?: true;
 }
 
-/** Nothing else can be asked for: what belongs to other programs is none of our business. */
+/** A constant, so that a request cannot reach the entries of other programs. */
 const SERVICE = 'client-keystone-auth';
 
-/** Otherwise it would fall back, silently, to the kernel's keyutils, which forget. */
+/** The default would silently fall back to the kernel's keyutils, which lose their entries. */
 const OPTIONS = { linux: { store: 'secret-service' } } as const;
 
 const { key, secret, remove } = JSON.parse(readFileSync(0, 'utf8')) as KeyringRequest;

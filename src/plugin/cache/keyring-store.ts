@@ -1,10 +1,9 @@
-/** Tokens in the user's keyring. */
 import type { Host } from '../../shared/base/host.ts';
 import { openKeyring } from './keyring.ts';
 import { serializeRecord, parseRecord } from './token-record.ts';
 import type { TokenStore } from './token-store.ts';
 
-/** The store of the user's keyring. */
+/** Opens the store of the records in the user's keyring. */
 export function openKeyringStore(host: Host): TokenStore {
   const keyring = openKeyring(host);
   return {

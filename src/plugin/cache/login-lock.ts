@@ -1,56 +1,50 @@
 /**
- * One login at a time for one identity, across processes. The lock is the kernel's, on a file that stays empty: it ends
- * with its holder however that ends, kill -9 included. node:sqlite is the one way in Node to take such a lock.
+ * One login at a time for one identity, across processes. The kernel holds the lock, on a file that stays empty, and
+ * releases it when the process dies, even after kill -9. Node offers such a lock only through node:sqlite.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CacheError } from '../../shared/base/errors.ts';
-import type { CacheFolder } from './file-store.ts';
+import type { CacheFolder } from './cache-folder.ts';
+import { lockFileName } from './file-names.ts';
 import { withPrivateFile } from './private-file.ts';
 
-/** Gives the lock back. */
 export type ReleaseLock = () => void;
 
 /** How to wait for a lock that another process holds. Times are in ms. */
 export interface LockWaitOptions {
-  /** Then the caller goes on without the lock: a hung holder must not block anybody for ever. */
+  /** After this time the caller continues without the lock, so that a hung process does not block others forever. */
   readonly maxWaitMs: number;
-  /** Asked before each try: true ends the wait, because what the lock is for has been done. */
+  /** Called before each attempt; true ends the wait, because the work that needs the lock is done. */
   readonly isNoLongerNeeded: () => Promise<boolean>;
-  /** Called once, when a person would begin to wonder. */
+  /** Called once, when the wait is long enough for a user to notice. */
   readonly onLongWait: () => void;
 }
 
-const LONG_MS = 1_000;
+const LONG_WAIT_MS = 1_000;
 const SQLITE_BUSY = 5;
 
-/** A login takes a moment; two hundred who wait for one must not keep it from the processor. */
-const SHORTEST_PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 300;
+/** A login is short, and hundreds of waiting processes must not take the processor from it. */
+const MIN_PAUSE_MS = 20;
+const MAX_PAUSE_MS = 300;
 
 function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
 }
 
-/**
- * A fixed set of files, never removed: removing one that somebody waits on would let two in. Two keys that share a file
- * wait for each other, which costs a moment in one of 256 cases.
- */
-const lockFile = (key: string): string => `${key.slice(0, 2)}.lock`;
-
 interface KernelLock {
-  /** Takes the lock if nobody has it. */
-  readonly take: () => boolean;
+  /** Acquires the lock if it is free. */
+  readonly tryAcquire: () => boolean;
   readonly close: () => void;
 }
 
 async function openLock(path: string, uid: number | undefined): Promise<KernelLock> {
-  // Made by us first, so that it is private; the database itself would follow links and obey the umask.
+  // SQLite itself would follow links and apply the umask, so the file is created here, private.
   withPrivateFile(path, uid, () => undefined);
   const { DatabaseSync } = await import('node:sqlite');
   const database = new DatabaseSync(path, { timeout: 0 });
   return {
-    take() {
+    tryAcquire() {
       try {
         database.exec('BEGIN EXCLUSIVE');
         return true;
@@ -65,41 +59,72 @@ async function openLock(path: string, uid: number | undefined): Promise<KernelLo
   };
 }
 
-async function waitFor(lock: KernelLock, waiting: LockWaitOptions): Promise<boolean> {
-  // Not the clock of the wall: somebody may set that while we wait.
+async function waitForLock(lock: KernelLock, options: LockWaitOptions): Promise<boolean> {
+  // A monotonic clock: the system clock may be set during the wait.
   const start = performance.now();
-  let long = false;
-  for (let pauseMs = SHORTEST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
-    if (await waiting.isNoLongerNeeded()) return false;
-    if (lock.take()) return true;
-    const waited = performance.now() - start;
-    if (waited > waiting.maxWaitMs) return false;
-    if (waited > LONG_MS && !long) {
-      long = true;
-      waiting.onLongWait();
+  let isLongWait = false;
+  for (let pauseMs = MIN_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, MAX_PAUSE_MS)) {
+    if (await options.isNoLongerNeeded()) return false;
+    if (lock.tryAcquire()) return true;
+    const waitedMs = performance.now() - start;
+    if (waitedMs > options.maxWaitMs) return false;
+    if (waitedMs > LONG_WAIT_MS && !isLongWait) {
+      isLongWait = true;
+      options.onLongWait();
     }
-    // Not the same for all who wait, so that they do not all come at once.
+    // A random pause, so that the waiting processes do not all try in the same moment.
     await sleep(pauseMs * (0.5 + Math.random()));
   }
 }
 
 /**
- * Takes the lock of `key`.
+ * Acquires the lock of `key`.
  *
- * @returns undefined when the wait was over before the lock was free
- * @throws CacheError when no lock can be had here at all
+ * @returns undefined if the wait ended before the lock was free
+ * @throws CacheError if the folder cannot hold a lock
  */
 export async function acquireLock(
   { path, uid }: CacheFolder,
   key: string,
-  waiting: LockWaitOptions,
+  options: LockWaitOptions,
 ): Promise<ReleaseLock | undefined> {
   try {
-    const lock = await openLock(join(path, lockFile(key)), uid);
-    if (await waitFor(lock, waiting)) return lock.close;
+    const lock = await openLock(join(path, lockFileName(key)), uid);
+    if (await waitForLock(lock, options)) return lock.close;
     lock.close();
     return undefined;
   } catch (error) {
-    throw error instanceof CacheError ? error : new CacheError(`no lock can be had in ${path}`, { cause: error });
+    throw error instanceof CacheError ? error : new CacheError(`no lock can be acquired in ${path}`, { cause: error });
   }
+}
+
+/** The locks of several keys. */
+export interface Locks {
+  readonly release: ReleaseLock;
+  /** Whether each of the locks is held. */
+  readonly hasAll: boolean;
+}
+
+/**
+ * Acquires the locks of several keys, always in the same order, so that two processes do not wait for each other.
+ *
+ * @throws CacheError if the folder cannot hold a lock
+ */
+export async function acquireLocks(
+  folder: CacheFolder,
+  keys: readonly string[],
+  options: LockWaitOptions,
+): Promise<Locks> {
+  const keyByFile = new Map(keys.toSorted().map((key) => [lockFileName(key), key]));
+  const releases: (ReleaseLock | undefined)[] = [];
+  const release = (): void => {
+    for (const releaseOne of releases) releaseOne?.();
+  };
+  try {
+    for (const key of keyByFile.values()) releases.push(await acquireLock(folder, key, options));
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { release, hasAll: !releases.includes(undefined) };
 }

@@ -1,6 +1,6 @@
 /**
- * Files that only their owner may see. Nothing is trusted by its path: what is read is checked on the open descriptor,
- * and what is written appears under its name complete or not at all.
+ * Files that only their owner can access. A path is never trusted: reading checks the open descriptor, and a written
+ * file appears under its name either complete or not at all.
  */
 import {
   closeSync,
@@ -18,45 +18,53 @@ import {
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
+import { makeTemporaryFileName } from './file-names.ts';
 
 const FILE_MODE = 0o600;
 const OTHERS = 0o077;
 
 /** Larger than any record: a token has at most 16 KiB. */
-const LARGEST_BYTES = 64 * 1024;
+const MAX_BYTES = 64 * 1024;
 
 /**
- * No symbolic link is followed, and opening a FIFO that somebody planted does not wait for its other end. Windows has
- * neither flag, which counts as 0; its profile folder's access list does this work.
+ * Follows no symbolic link, and does not wait for the other end of a planted FIFO. Windows has neither flag (Node
+ * defines neither, which counts as 0); there the access list of the profile folder protects the files.
  */
-const SAFELY = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const SAFE_OPEN = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Whether it is regular, ours, closed to others and has one name. */
-function isPrivate(stats: Stats, uid: number | undefined): boolean {
-  const ours = uid === undefined || (stats.uid === uid && (stats.mode & OTHERS) === 0);
-  return stats.isFile() && ours && stats.nlink === 1;
+/** Whether the permissions let another user access a file or folder. */
+export const isOpenToOthers = ({ mode }: Stats): boolean => (mode & OTHERS) !== 0;
+
+/** Whether it is a regular file of the user. */
+export function isOwnFile(stats: Stats, uid: number | undefined): boolean {
+  return stats.isFile() && (uid === undefined || stats.uid === uid);
 }
 
-/** What has been read or written by now is not undone by a disk that fails at the end. */
+/** Whether it is a regular file of the user, closed to other users, with one name. */
+export function isPrivate(stats: Stats, uid: number | undefined): boolean {
+  return isOwnFile(stats, uid) && stats.nlink === 1 && (uid === undefined || !isOpenToOthers(stats));
+}
+
+/** An error while closing does not undo what was read or written before. */
 function closeQuietly(fd: number): void {
   try {
     closeSync(fd);
   } catch {
-    // The descriptor ends with the process.
+    // The system closes the descriptor when the process ends.
   }
 }
 
-/** Reads a private file of at most `largest` bytes; anything else counts as absent. */
-export function readPrivateFileBytes(path: string, uid: number | undefined, largest: number): Buffer | undefined {
+/** Reads a private file of at most `maxBytes`; any other file counts as absent. */
+export function readPrivateFileBytes(path: string, uid: number | undefined, maxBytes: number): Buffer | undefined {
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDONLY | SAFELY);
+    fd = openSync(path, constants.O_RDONLY | SAFE_OPEN);
   } catch {
     return undefined;
   }
   try {
     const stats = fstatSync(fd);
-    if (!isPrivate(stats, uid) || stats.size > largest) return undefined;
+    if (!isPrivate(stats, uid) || stats.size > maxBytes) return undefined;
     const bytes = Buffer.alloc(stats.size);
     return bytes.subarray(0, readSync(fd, bytes, 0, stats.size, 0));
   } catch {
@@ -66,20 +74,20 @@ export function readPrivateFileBytes(path: string, uid: number | undefined, larg
   }
 }
 
-/** Reads a private file of ours, which is text; anything else counts as absent. */
+/** Reads a private text file of at most 64 KiB; any other file counts as absent. */
 export function readPrivateFile(path: string, uid: number | undefined): string | undefined {
-  return readPrivateFileBytes(path, uid, LARGEST_BYTES)?.toString('utf8');
+  return readPrivateFileBytes(path, uid, MAX_BYTES)?.toString('utf8');
 }
 
-/** Opens a file of ours, or makes it; undefined when what stands there is not private. */
+/** Opens or creates a private file; undefined if the path leads to something else. */
 function openPrivate(path: string, uid: number | undefined): number | undefined {
   let fd: number | undefined;
   try {
-    fd = openSync(path, constants.O_RDWR | constants.O_CREAT | SAFELY, FILE_MODE);
+    fd = openSync(path, constants.O_RDWR | constants.O_CREAT | SAFE_OPEN, FILE_MODE);
     if (isPrivate(fstatSync(fd), uid)) return fd;
   } catch (error) {
     if (fd !== undefined) closeQuietly(fd);
-    // A link, or a file that its owner keeps from us.
+    // A symbolic link, or a file that its owner does not let us open.
     if (['ELOOP', 'EACCES'].includes(getErrorCode(error))) return undefined;
     throw error;
   }
@@ -88,10 +96,10 @@ function openPrivate(path: string, uid: number | undefined): number | undefined 
 }
 
 /**
- * Uses a private file for reading and writing in place, and makes it where there is none. What was planted there while
- * the folder was open to others makes way.
+ * Opens a private file for reading and writing in place, and creates it if it does not exist. A file that was planted
+ * while the folder was open to other users is replaced.
  *
- * @throws CacheError when it does not make way, or the disk fails
+ * @throws CacheError if it cannot be replaced, or the disk fails
  */
 export function withPrivateFile<T>(path: string, uid: number | undefined, use: (fd: number) => T): T {
   let fd: number | undefined;
@@ -110,15 +118,15 @@ export function withPrivateFile<T>(path: string, uid: number | undefined, use: (
   throw new CacheError(`${path} is not private`);
 }
 
-/** Makes a new file that is complete on the disk when this returns. */
-function writeNew(path: string, content: string | Buffer, until: number): void {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFELY, FILE_MODE);
+/** Creates a file that is complete on the disk when this returns. */
+function writeNew(path: string, content: string | Buffer, expiresAt: number): void {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFE_OPEN, FILE_MODE);
   try {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-    let done = 0;
-    while (done < bytes.length) done += writeSync(fd, bytes, done);
-    futimesSync(fd, until / 1000, until / 1000);
-    // Without it a power cut can leave the final name on an empty file.
+    let written = 0;
+    while (written < bytes.length) written += writeSync(fd, bytes, written);
+    futimesSync(fd, expiresAt / 1000, expiresAt / 1000);
+    // Without this, a power failure can leave an empty file under the final name.
     fsyncSync(fd);
   } finally {
     closeSync(fd);
@@ -126,16 +134,16 @@ function writeNew(path: string, content: string | Buffer, until: number): void {
 }
 
 /**
- * Removes a file of ours. A link, a folder or another user's file is left alone, though its name be one of ours.
+ * Removes a file of the user. A link, a folder or a file of another user stays, whatever its name.
  *
- * @returns whether it is gone
- * @throws CacheError when the system does not let it go
+ * @returns whether the path is free now
+ * @throws CacheError if the system refuses to remove the file
  */
 export function removePrivateFile(path: string, uid: number | undefined): boolean {
   try {
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (stats === undefined) return true;
-    if (!stats.isFile() || (uid !== undefined && stats.uid !== uid)) return false;
+    if (!isOwnFile(stats, uid)) return false;
     rmSync(path, { force: true });
     return true;
   } catch (error) {
@@ -143,29 +151,28 @@ export function removePrivateFile(path: string, uid: number | undefined): boolea
   }
 }
 
-/** Removes a file, or leaves it where that cannot be done. */
+/** Removes a file if that is possible. */
 export function removeQuietly(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {
-    // It is not there, or whatever kept it from being written keeps it from being removed.
+    // What keeps a file from being written also keeps it from being removed.
   }
 }
 
 /**
- * Puts `content` under `name` in `folder`, replacing what stood there in one step.
+ * Writes `content` to the file `name` in `folder`, and replaces an existing file in one step.
  *
- * @param until when it loses its meaning, ms since 1970, UTC: its time of modification, so that pruning reads no file
- * @throws CacheError when the file cannot be made
+ * @param expiresAt ms since 1970, UTC; becomes the modification time, so that pruning reads no file
+ * @throws CacheError if the file cannot be written
  */
-export function writePrivateFile(folder: string, name: string, content: string | Buffer, until: number): void {
-  // O_EXCL makes it safe, so it only has to differ from that of a run at the same moment.
-  const temporary = join(folder, `.${name}.${Math.random().toString(36).slice(2)}`);
+export function writePrivateFile(folder: string, name: string, content: string | Buffer, expiresAt: number): void {
+  const temporary = join(folder, makeTemporaryFileName(name));
   try {
-    writeNew(temporary, content, until);
+    writeNew(temporary, content, expiresAt);
     renameSync(temporary, join(folder, name));
   } catch (error) {
     removeQuietly(temporary);
-    throw new CacheError(`the token cache in ${folder} cannot be written (${getErrorCode(error)})`, { cause: error });
+    throw new CacheError(`the cache folder ${folder} cannot be written to (${getErrorCode(error)})`, { cause: error });
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Secrets that a user wants kept for later logins, in the keyring, each for one identity at one Keystone. A note in the
- * cache's folder says that there is one, and holds no secret: without it, no run that lacks a password would have to wait
- * for a keyring that may be absent or hung, and nobody could list what is kept.
+ * Secrets that a user saved for later logins. Each is in the keyring, for one identity at one Keystone. A note in the
+ * cache folder says that the secret exists, without the secret itself. The notes can be listed, and without a note a run
+ * that lacks a password does not ask the keyring, which can be absent or unresponsive.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,93 +9,86 @@ import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { textAt } from '../../shared/base/json.ts';
 import { Secret } from '../../shared/base/secret.ts';
-import type { CacheFolder } from './file-store.ts';
 import { resolveCacheFolder, ensureCacheFolder } from './cache-folder.ts';
+import type { CacheFolder } from './cache-folder.ts';
+import { serializeWithChecksum, parseWithChecksum } from './checksum.ts';
+import { parseFileName, savedSecretFileName } from './file-names.ts';
 import { openKeyring } from './keyring.ts';
 import { readPrivateFile, removeQuietly, writePrivateFile } from './private-file.ts';
-import { serializeWithChecksum, parseWithChecksum } from './checksum.ts';
 
-/** Whose secret it is. */
+/** The identity that a saved secret belongs to. */
 export interface SavedSecretIdentity {
-  /** A digest of Keystone, how it is reached, and the identity. */
+  /** A digest of the Keystone URL, its TLS settings, and the identity. */
   readonly key: string;
-  /** Name of the option that the secret is for. */
+  /** The option that the secret is the value of. */
   readonly option: string;
-  /** For people: "the password of alice (domain Default) at https://keystone.example.com". */
+  /** For the user: "the password of alice (domain Default) at https://keystone.example.com". */
   readonly description: string;
 }
 
-interface Note extends SavedSecretIdentity {
-  /** Keystone has refused it, and the keyring would not let go of it. */
-  readonly refused: boolean;
+interface SavedSecretNote extends SavedSecretIdentity {
+  /** Whether the secret must not be used again: it was to be forgotten, and the keyring did not remove it. */
+  readonly isDisabled: boolean;
 }
 
-const SUFFIX = '.kept';
-
-/** A note has no end of its own, and its folder takes the time of modification for the end. */
+/** The modification time of a cache file is its time of expiry, and a note does not expire. */
 const FOREVER_MS = 10 * 365 * 24 * 3_600_000;
 
-const noteFile = (key: string): string => `${key}${SUFFIX}`;
-
-/** Reading never fails: what cannot be read, or is not what was written, is not there. */
-export function readSavedSecretNote({ path, uid }: CacheFolder, key: string): Note | undefined {
-  const content = parseWithChecksum(readPrivateFile(join(path, noteFile(key)), uid));
+/** Reads a note. Never throws: a file that is unreadable or damaged counts as absent. */
+export function readSavedSecretNote({ path, uid }: CacheFolder, key: string): SavedSecretNote | undefined {
+  const content = parseWithChecksum(readPrivateFile(join(path, savedSecretFileName(key)), uid));
   const option = textAt(content, 'option');
   const description = textAt(content, 'about');
   if (textAt(content, 'key') !== key || option === undefined || description === undefined) return undefined;
-  return { key, option, description, refused: textAt(content, 'refused') !== undefined };
+  return { key, option, description, isDisabled: textAt(content, 'refused') !== undefined };
 }
 
-function writeNote(
-  host: Host,
-  folder: string,
-  { key, option, description }: SavedSecretIdentity,
-  refused: boolean,
-): void {
-  const content = serializeWithChecksum({ key, option, about: description, ...(refused ? { refused: 'yes' } : {}) });
-  writePrivateFile(folder, noteFile(key), content, host.now() + FOREVER_MS);
+function writeNote(host: Host, folder: CacheFolder, { key, option, description, isDisabled }: SavedSecretNote): void {
+  const flags = isDisabled ? { refused: 'yes' } : {};
+  const content = serializeWithChecksum({ key, option, about: description, ...flags });
+  writePrivateFile(folder.path, savedSecretFileName(key), content, host.now() + FOREVER_MS);
 }
 
-/** @throws CacheError where the user has no folder, or one that others can write */
-function ownFolder(host: Host): string {
+/** @throws CacheError if the user has no folder, or the folder is not safe */
+function requireCacheFolder(host: Host): CacheFolder {
   const folder = resolveCacheFolder(host);
-  if (folder === undefined) throw new CacheError('there is no home folder to note in what the keyring holds');
-  ensureCacheFolder(folder, host.uid);
+  if (folder === undefined) throw new CacheError('there is no home folder for the list of saved secrets');
+  ensureCacheFolder(folder);
   return folder;
 }
 
 /**
- * Keeps a secret, or nothing at all.
+ * Saves a secret in the keyring and writes its note. After a failure neither of them stays.
  *
  * @throws CacheError
  */
 export async function saveSecret(host: Host, identity: SavedSecretIdentity, secret: Secret): Promise<void> {
-  const folder = ownFolder(host);
+  const folder = requireCacheFolder(host);
   const keyring = openKeyring(host);
   const { key, option } = identity;
-  const sealed = serializeWithChecksum({ key, option, secret: secret.reveal() });
-  await keyring.write(key, sealed);
+  const entry = serializeWithChecksum({ key, option, secret: secret.reveal() });
+  await keyring.write(key, entry);
   try {
-    // Some keyrings take what they do not keep.
-    if ((await keyring.read(key)) !== sealed) throw new CacheError('the keyring does not give back what it was given');
-    writeNote(host, folder, identity, false);
+    // Some keyrings accept an entry and do not store it.
+    if ((await keyring.read(key)) !== entry) throw new CacheError('the keyring did not store the secret');
+    writeNote(host, folder, { ...identity, isDisabled: false });
   } catch (error) {
     await keyring.remove(key).catch(() => undefined);
     throw error;
   }
 }
 
-/** Whether a secret is kept for exactly this identity, as far as that can be told without the keyring. */
+/** Whether a secret is saved for exactly this identity, as far as the notes show: the keyring is not asked. */
 export function isSecretSaved(host: Host, { key, option }: SavedSecretIdentity): boolean {
   const folder = resolveCacheFolder(host);
-  const note = folder === undefined ? undefined : readSavedSecretNote({ path: folder, uid: host.uid }, key);
-  return note !== undefined && !note.refused && note.option === option;
+  const note = folder === undefined ? undefined : readSavedSecretNote(folder, key);
+  return note !== undefined && !note.isDisabled && note.option === option;
 }
 
 /**
- * Gives the secret that is kept for exactly this identity; the keyring is not asked where none is.
+ * Reads the secret that is saved for exactly this identity. The keyring is asked only if there is a note.
  *
- * @throws CacheError when the keyring cannot be used
+ * @throws CacheError if the keyring cannot be used
  */
 export async function readSavedSecret(host: Host, identity: SavedSecretIdentity): Promise<Secret | undefined> {
   const { key, option } = identity;
@@ -107,39 +100,39 @@ export async function readSavedSecret(host: Host, identity: SavedSecretIdentity)
 }
 
 /**
- * Forgets what is kept for an identity. Where the keyring does not let go of it, it is at least never used again.
+ * Forgets the secret of an identity. If the keyring does not remove it, its note disables it.
  *
- * @returns whether anything was kept
- * @throws CacheError when the keyring cannot be used; the note then stays, so that it can be tried again
+ * @returns whether there was a note
+ * @throws CacheError if the keyring cannot be used; the note stays, so that the user can try again
  */
 export async function forgetSavedSecret(host: Host, identity: SavedSecretIdentity): Promise<boolean> {
   const folder = resolveCacheFolder(host);
-  if (folder === undefined || readSavedSecretNote({ path: folder, uid: host.uid }, identity.key) === undefined)
-    return false;
+  if (folder === undefined || readSavedSecretNote(folder, identity.key) === undefined) return false;
   try {
     await openKeyring(host).remove(identity.key);
   } catch (error) {
-    writeNote(host, folder, identity, true);
+    writeNote(host, folder, { ...identity, isDisabled: true });
     throw error;
   }
-  removeQuietly(join(folder, noteFile(identity.key)));
+  removeQuietly(join(folder.path, savedSecretFileName(identity.key)));
   return true;
 }
 
-/** Everything that is kept, in the order of what is said about it. */
+/** Lists the saved secrets, sorted by their descriptions. */
 export function listSavedSecrets(host: Host): readonly SavedSecretIdentity[] {
   const folder = resolveCacheFolder(host);
   if (folder === undefined) return [];
   let names: string[];
   try {
-    names = readdirSync(folder).filter((name) => name.endsWith(SUFFIX));
+    names = readdirSync(folder.path);
   } catch {
     return [];
   }
-  const notes = names.flatMap(
-    (name) => readSavedSecretNote({ path: folder, uid: host.uid }, name.slice(0, -SUFFIX.length)) ?? [],
-  );
-  return notes
+  return names
+    .flatMap((name) => {
+      const file = parseFileName(name);
+      return file?.kind === 'saved-secret' ? (readSavedSecretNote(folder, file.key) ?? []) : [];
+    })
     .map(({ key, option, description }) => ({ key, option, description }))
     .toSorted((one, other) => one.description.localeCompare(other.description, 'en'));
 }
@@ -147,12 +140,12 @@ export function listSavedSecrets(host: Host): readonly SavedSecretIdentity[] {
 const PROBE = 'probe';
 
 /**
- * Sees that the keyring takes and gives up an entry, before anything is done that counts on it.
+ * Checks that the keyring can store and remove an entry, before the caller does anything that depends on it.
  *
- * @throws CacheError when it does not
+ * @throws CacheError if it cannot
  */
 export async function probeKeyring(host: Host): Promise<void> {
-  ownFolder(host);
+  requireCacheFolder(host);
   const keyring = openKeyring(host);
   await keyring.write(PROBE, PROBE);
   await keyring.remove(PROBE);

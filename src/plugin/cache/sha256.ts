@@ -1,10 +1,10 @@
 /**
- * SHA-256 (FIPS 180-4) in plain code. Loading `node:crypto` costs a cache hit about a seventh of its time, hashing a
- * kilobyte here a fiftieth. It names and checks files; nothing secret rests on it being constant in time. A unit test
- * compares it with `node:crypto`.
+ * SHA-256 (FIPS 180-4) in plain code. Loading `node:crypto` takes about a seventh of the time of a cache hit; hashing a
+ * kilobyte here takes a fiftieth. The digests name and check files, so no secret depends on constant time. A unit test
+ * compares the results with `node:crypto`.
  *
- * A run hashes so little that V8 interprets all of it. So what counts is how few operations there are: the standard's
- * functions are written out, in their shorter forms, and the constants are not computed.
+ * A run hashes so little that V8 only interprets this code. So the number of operations matters: the functions of the
+ * standard are written inline, in their shorter forms, and the constants are not computed.
  */
 
 const BLOCK_BYTES = 64;
@@ -23,21 +23,21 @@ const ROUND_CONSTANTS = new Int32Array([
   0xc67178f2,
 ]);
 
-/** The message with its padding (section 5.1.1). */
+/** Pads the message (section 5.1.1). */
 function pad(message: Uint8Array): DataView {
   const { length } = message;
   const padded = new Uint8Array(Math.ceil((length + 1 + LENGTH_BYTES) / BLOCK_BYTES) * BLOCK_BYTES);
   padded.set(message);
   padded[length] = 0x80;
   const view = new DataView(padded.buffer);
-  // A length in bits is less than 2^32 here: nothing that is hashed has half a gigabyte.
+  // The length in bits fits into 32 bits, because a message has less than 512 MiB.
   view.setUint32(padded.length - 4, length * 8);
   return view;
 }
 
 const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, '0');
 
-/** The SHA-256 of the text's UTF-8 bytes (at most 2^29), in hex. */
+/** Computes SHA-256 of the text's UTF-8 bytes (less than 2^29), in hex. */
 export function sha256(text: string): string {
   const view = pad(Buffer.from(text));
   const constants = ROUND_CONSTANTS;
@@ -52,7 +52,7 @@ export function sha256(text: string): string {
   let h6 = 0x1f83d9ab;
   let h7 = 0x5be0cd19;
   for (let offset = 0; offset < view.byteLength; offset += BLOCK_BYTES) {
-    // Sections 6.2.2.1 to 6.2.2.4, in the standard's own names.
+    // Section 6.2.2, steps 1 to 4, with the names of the standard.
     let [a, b, c, d, e, f, g, h] = [h0, h1, h2, h3, h4, h5, h6, h7];
     for (let t = 0; t < 64; t += 1) {
       let word: number;
@@ -99,15 +99,15 @@ export function sha256(text: string): string {
   return hex(h0) + hex(h1) + hex(h2) + hex(h3) + hex(h4) + hex(h5) + hex(h6) + hex(h7);
 }
 
-/** One input of a digest; undefined differs from the empty string. */
+/** One input of a digest; undefined is not the same as the empty string. */
 export type DigestField = string | undefined;
 
 /**
- * SHA-256 over length-prefixed fields, in hex: no two different lists give the same input, wherever their borders lie.
+ * Computes SHA-256 over length-prefixed fields, in hex, so that two different lists never have the same input.
  *
- * @param purpose names what is hashed, and its version
+ * @param purpose says what is hashed, with a version
  */
 export function digestFields(purpose: string, fields: readonly DigestField[]): string {
-  const framed = fields.map((field) => (field === undefined ? '-' : `${String(field.length)}:${field}`));
-  return sha256([purpose, ...framed].join('\n'));
+  const prefixed = fields.map((field) => (field === undefined ? '-' : `${String(field.length)}:${field}`));
+  return sha256([purpose, ...prefixed].join('\n'));
 }

@@ -1,188 +1,167 @@
 /**
- * The cache of one run: where it is, whether it can be used, and who may log in. Whatever goes wrong with it costs at
- * most one warning; the token is given all the same.
+ * The cache of one run: tokens, aliases, the login lock and the memory of refusals. A failure of the cache costs at most
+ * one warning; the run still returns a token.
  */
-import { CacheError } from '../../shared/base/errors.ts';
+import type { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { writeTokenMetadata } from './token-metadata.ts';
-import type { TokenOwner } from './token-metadata.ts';
+import { ensureCacheFolder, resolveCacheFolder } from './cache-folder.ts';
+import { makeCachePart } from './cache-part.ts';
+import type { CachePart } from './cache-part.ts';
 import { readAliasFile, writeAliasFile } from './file-store.ts';
-import type { CacheFolder } from './file-store.ts';
-import { resolveCacheFolder, ensureCacheFolder } from './cache-folder.ts';
 import { markConfirmed, markHandedOut } from './handed-out-tokens.ts';
 import type { HandOutState } from './handed-out-tokens.ts';
 import { acquireLock } from './login-lock.ts';
 import type { ReleaseLock, LockWaitOptions } from './login-lock.ts';
+import { openTokenStore } from './open-token-store.ts';
 import { prune } from './prune.ts';
-import { computeRetentionEnd } from './token-record.ts';
-import type { Alias, TokenRecord } from './token-record.ts';
 import { forgetRefusal, readRefusalTime, rememberRefusal, tagCredential } from './refusals.ts';
+import type { CallerProcesses } from './refusals.ts';
 import type { DigestField } from './sha256.ts';
-import { openTokenStore } from './token-store.ts';
+import { writeTokenMetadata } from './token-metadata.ts';
+import type { TokenOwner } from './token-metadata.ts';
+import { computeRetentionEnd } from './token-record.ts';
+import type { Alias, CachedToken, TokenRecord } from './token-record.ts';
 
-/** The name under which an alias is kept, and what it says. */
+/** An alias and its name: a fingerprint, or the cache key of incomplete settings. */
 export type NamedAlias = readonly [name: string, alias: Alias];
 
-/** A token record and the cache key that it is stored under. */
-export interface CachedToken {
-  readonly key: string;
-  readonly record: TokenRecord;
+interface HandOutLog {
+  /**
+   * Records that kubectl receives `token`.
+   *
+   * @returns what the same kubectl process had received before
+   */
+  handOut(token: string): HandOutState;
+  /** Records that Keystone confirmed or replaced the token, so that it is not asked again for a while. */
+  confirm(token: string): void;
 }
 
-export interface TokenCache {
-  /** Whether what is kept here can be found by the hit path. */
-  readonly onFastPath: boolean;
-  /** The record under `key`, or under the key that an alias of that name leads to. */
-  read(key: string): Promise<CachedToken | undefined>;
-  /**
-   * Keeps a record and the aliases that lead to it, and forgets what is over.
-   *
-   * @param whose undefined leaves what is said of the key as it is
-   */
-  store(key: string, record: TokenRecord, aliases: readonly NamedAlias[], whose?: TokenOwner): Promise<void>;
-  storeAliases(record: TokenRecord, aliases: readonly NamedAlias[]): void;
-  /** Waits until nobody else logs in for `key`; undefined when the wait was over without that, or cannot be had. */
-  lock(key: string, waiting: LockWaitOptions): Promise<ReleaseLock | undefined>;
-  /** Notes that kubectl gets `token`, and says what the same kubectl had got before. */
-  handOut(token: string): HandOutState;
-  /** Notes that this token is as good as can be, whatever the cluster says. */
-  confirm(token: string): void;
-  /** When this credential was refused, in ms since 1970, UTC; undefined where it was not, or not lately. */
+interface RefusalMemory {
+  /** When this credential was rejected, in ms since 1970, UTC; undefined if not recently. */
   findRefusalTime(key: string, credential: readonly DigestField[]): number | undefined;
   rememberRefusal(key: string, credential: readonly DigestField[]): void;
 }
 
-/** What a cache needs to know of its run. */
+export interface TokenCache extends HandOutLog, RefusalMemory {
+  /** Whether the fast path can find the tokens that are stored here. */
+  readonly onFastPath: boolean;
+  /** Reads the token stored under `key`, or under the key that the alias of this name leads to. */
+  read(key: string): Promise<CachedToken | undefined>;
+  /**
+   * Stores a record and the aliases that lead to it, and removes expired files.
+   *
+   * @param owner undefined leaves the stored metadata of the key unchanged
+   */
+  store(key: string, record: TokenRecord, aliases: readonly NamedAlias[], owner?: TokenOwner): Promise<void>;
+  storeAliases(record: TokenRecord, aliases: readonly NamedAlias[]): void;
+  /** Waits for the login lock of `key`; undefined if the wait ended without it, or locks are not available. */
+  lock(key: string, options: LockWaitOptions): Promise<ReleaseLock | undefined>;
+}
+
+/** What {@link openTokenCache} needs to know about the run. */
 export interface CacheSettings {
   readonly host: Host;
-  /** A name of `STORES`. */
+  /** The name of a store: `file`, `keyring` or `none`. */
   readonly storage: string;
-  /** Whether kubectl asks: only it asks again because a cluster refused the token. */
+  /** Whether kubectl runs the plugin: only kubectl runs it again because the cluster rejected the token. */
   readonly isForKubectl: boolean;
   readonly warn: (message: string) => void;
 }
 
-/** A part of the cache of which nothing is tried again in this run once it has failed. */
-interface Part {
-  isUsable(): boolean;
-  attempt<T>(act: () => T): T | undefined;
-  attemptLater<T>(act: () => Promise<T>): Promise<T | undefined>;
+function makeHandOutLog(files: CachePart, { parent, isForKubectl }: CallerProcesses, host: Host): HandOutLog {
+  if (!isForKubectl || parent === undefined) return { handOut: () => 'nothing', confirm: () => undefined };
+  return {
+    handOut: (token) =>
+      files.attempt((folder) => markHandedOut({ folder, parent: parent.id, now: host.now() }, token)) ?? 'nothing',
+    confirm(token) {
+      files.attempt((folder) => {
+        markConfirmed({ folder, parent: parent.id, now: host.now() }, token);
+      });
+    },
+  };
 }
 
-function makePart(usable: boolean, onFailure: (error: CacheError) => void): Part {
-  const state = { usable };
-  const giveUp = (error: unknown): void => {
-    if (!(error instanceof CacheError)) throw error;
-    state.usable = false;
-    onFailure(error);
-  };
+function makeRefusalMemory(files: CachePart, callers: CallerProcesses, host: Host): RefusalMemory {
   return {
-    isUsable: () => state.usable,
-    attempt(act) {
-      try {
-        return state.usable ? act() : undefined;
-      } catch (error) {
-        giveUp(error);
-        return undefined;
-      }
+    findRefusalTime(key, credential) {
+      const tag = tagCredential(callers, credential);
+      return tag === undefined
+        ? undefined
+        : files.attempt((folder) => readRefusalTime({ folder, key, tag }, host.now()));
     },
-    async attemptLater(act) {
-      try {
-        return state.usable ? await act() : undefined;
-      } catch (error) {
-        giveUp(error);
-        return undefined;
-      }
+    rememberRefusal(key, credential) {
+      const tag = tagCredential(callers, credential);
+      if (tag === undefined) return;
+      files.attempt((folder) => {
+        rememberRefusal({ folder, key, tag }, host.now());
+      });
     },
   };
+}
+
+function identifyCallers(host: Host, isForKubectl: boolean): CallerProcesses {
+  const parent = host.identifyParent();
+  const sessionLeader = parent === undefined ? undefined : host.identifyProcess(parent.sessionLeaderPid);
+  return { sessionLeader, parent, isForKubectl };
 }
 
 /** Opens the cache of a run. */
 export async function openTokenCache({ host, storage, isForKubectl, warn }: CacheSettings): Promise<TokenCache> {
-  const { uid } = host;
-  const path = resolveCacheFolder(host);
-  const kept = storage !== 'none';
-  const usable = kept && path !== undefined;
-  if (kept && path === undefined) warn('there is no home folder to keep the token in; the next run will log in again');
-  let warned = false;
+  const cacheFolder = storage === 'none' ? undefined : resolveCacheFolder(host);
+  if (storage !== 'none' && cacheFolder === undefined)
+    warn('there is no home folder to store the token in; the next run will log in again');
+  let hasWarned = false;
   const warnOnce = ({ message }: CacheError): void => {
-    if (!warned) warn(`${message}; the next run will log in again`);
-    warned = true;
+    if (!hasWarned) warn(`${message}; the next run will log in again`);
+    hasWarned = true;
   };
-  // A keyring that fails leaves the lock and the memory of refusals at work: those are files.
-  const files = makePart(usable, warnOnce);
-  const records = makePart(usable, warnOnce);
-  // Without it nothing but a list is poorer, so its failure is no news.
-  const abouts = makePart(usable, () => undefined);
-  const folder: CacheFolder = { path: path ?? '', uid };
-  files.attempt(() => {
-    ensureCacheFolder(folder.path, uid);
-  });
-  const store = files.isUsable() ? await records.attemptLater(() => openTokenStore(storage, folder, host)) : undefined;
+  // If the keyring fails, the lock and the memory of refusals still work, because they are files.
+  const files = makeCachePart(cacheFolder, warnOnce);
+  const records = makeCachePart(cacheFolder, warnOnce);
+  // Without metadata only lists of tokens show less, so a failure needs no warning.
+  const metadata = makeCachePart(cacheFolder, () => undefined);
+  files.attempt(ensureCacheFolder);
+  const store = files.isUsable()
+    ? await records.attemptAsync((folder) => openTokenStore(storage, folder, host))
+    : undefined;
 
-  const parent = host.identifyParent();
-  const sessionLeader = parent === undefined ? undefined : host.identifyProcess(parent.sessionLeaderPid);
-  const recipient = () => ({ folder: folder.path, uid, parent: parent?.id ?? '', now: host.now() });
-  const tracked = isForKubectl && parent !== undefined;
-  const memory = (key: string, credential: readonly DigestField[]) => {
-    const tag = tagCredential({ sessionLeader, parent, isForKubectl }, credential);
-    return tag === undefined ? undefined : { folder, key, tag };
+  const storeMetadata = (key: string, record: TokenRecord, owner: TokenOwner): void => {
+    if (!records.isUsable() || !files.isUsable()) return;
+    const { expiresAt, refresh } = record;
+    const isRenewable = refresh !== undefined;
+    metadata.attempt((folder) => {
+      writeTokenMetadata(folder, key, { ...owner, expiresAt, isRenewable, storage }, computeRetentionEnd(record));
+    });
   };
-  const keepAliases = (record: TokenRecord, aliases: readonly NamedAlias[]): void => {
-    files.attempt(() => {
+  const storeAliases = (record: TokenRecord, aliases: readonly NamedAlias[]): void => {
+    files.attempt((folder) => {
       for (const [name, alias] of aliases) writeAliasFile(folder, name, alias, computeRetentionEnd(record));
       prune(folder.path, host.now());
     });
   };
+  const callers = identifyCallers(host, isForKubectl);
 
   return {
     onFastPath: store?.onFastPath ?? false,
-    async read(key) {
-      const target = files.isUsable() ? readAliasFile(folder, key)?.key : undefined;
-      const found = target ?? key;
-      const record = await records.attemptLater(async () => store?.read(found));
-      return record === undefined ? undefined : { key: found, record };
+    async read(name) {
+      const key = files.attempt((folder) => readAliasFile(folder, name)?.key) ?? name;
+      const record = await records.attemptAsync(async () => store?.read(key));
+      return record === undefined ? undefined : { key, record };
     },
-    async store(key, record, aliases, whose) {
-      await records.attemptLater(async () => store?.write(key, record));
-      if (whose !== undefined && records.isUsable() && files.isUsable()) {
-        const { expiresAt, refresh } = record;
-        abouts.attempt(() => {
-          writeTokenMetadata(
-            folder,
-            key,
-            { ...whose, expiresAt, isRenewable: refresh !== undefined, storage },
-            computeRetentionEnd(record),
-          );
-        });
-      }
-      files.attempt(() => {
+    async store(key, record, aliases, owner) {
+      await records.attemptAsync(async () => store?.write(key, record));
+      if (owner !== undefined) storeMetadata(key, record, owner);
+      files.attempt((folder) => {
         forgetRefusal(folder, key);
       });
-      keepAliases(record, aliases);
+      storeAliases(record, aliases);
     },
     storeAliases(record, aliases) {
-      // A run that leaves none has written nothing, so there is nothing to clear either.
-      if (aliases.length > 0) keepAliases(record, aliases);
+      // A run without aliases has written nothing, so there is nothing to prune.
+      if (aliases.length > 0) storeAliases(record, aliases);
     },
-    lock: (key, waiting) => files.attemptLater(() => acquireLock(folder, key, waiting)),
-    handOut: (token) => (tracked ? files.attempt(() => markHandedOut(recipient(), token)) : undefined) ?? 'nothing',
-    confirm(token) {
-      if (tracked)
-        files.attempt(() => {
-          markConfirmed(recipient(), token);
-        });
-    },
-    findRefusalTime(key, credential) {
-      const refusal = memory(key, credential);
-      return refusal === undefined || !files.isUsable() ? undefined : readRefusalTime(refusal, host.now());
-    },
-    rememberRefusal(key, credential) {
-      const refusal = memory(key, credential);
-      if (refusal !== undefined)
-        files.attempt(() => {
-          rememberRefusal(refusal, host.now());
-        });
-    },
+    lock: (key, options) => files.attemptAsync((folder) => acquireLock(folder, key, options)),
+    ...makeHandOutLog(files, callers, host),
+    ...makeRefusalMemory(files, callers, host),
   };
 }

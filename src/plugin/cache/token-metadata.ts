@@ -1,79 +1,82 @@
 /**
- * Whose a kept token is, in a file of its own beside it: the record itself is read by the hit path, which needs none of
- * this, and a keyring is asked for nothing that a list can do without. No secret is in it.
+ * Token metadata, in a file beside the token record. The fast path reads the record and needs no metadata, and a list of
+ * tokens needs no request to the keyring. The file holds no secret.
  */
 import { join } from 'node:path';
 import { numberAt, objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import type { CacheFolder } from './file-store.ts';
-import { readPrivateFile, writePrivateFile } from './private-file.ts';
+import type { CacheFolder } from './cache-folder.ts';
 import { serializeWithChecksum, parseWithChecksum } from './checksum.ts';
+import { metadataFileName } from './file-names.ts';
+import { readPrivateFile, writePrivateFile } from './private-file.ts';
 
-/** How a Keystone was believed, so that the token can be given back to it in the same way. */
+/** How Keystone was trusted at login, so that the token can be revoked with the same trust. */
 export interface TlsTrust {
-  /** Whether its certificate went unchecked. */
+  /** Whether its certificate was not checked. */
   readonly insecure: boolean;
-  /** Absolute path of the authorities; undefined means those of the system. */
+  /** Absolute path of the CA file; undefined means the certificate authorities of the system. */
   readonly ca?: string | undefined;
-  /** Absolute paths of what was shown to it. */
+  /** Absolute paths of the client certificate and its key. */
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
-  /** Of what stood in these files. */
+  /** Digest of the contents of these files. */
   readonly digest: string;
 }
 
-/** Whose a token is and what it is good for. Names are as Keystone gave them: not yet fit for a terminal. */
+/** Who a token belongs to and what it is valid for. Names are as Keystone sent them: not safe to print on a terminal. */
 export interface TokenOwner {
-  /** The user's name, or whatever is known of who logged in. */
+  /** The user's name, or whatever else identifies the user. */
   readonly user: string;
   /** The user's domain. */
   readonly domain?: string | undefined;
-  /** What the token is good for, in words: "project demo (Default)". */
+  /** The scope of the token in words: "project demo (Default)". */
   readonly scope: string;
-  /** Canonical name of the way to log in. */
+  /** Name of the auth method. */
   readonly method: string;
-  /** Where the token is from: Keystone's v3 endpoint, or undefined for a provider's own token. */
+  /** Keystone's v3 endpoint that issued the token; undefined for a token of an identity provider. */
   readonly keystone?: string | undefined;
-  /** It was given to us as it is, so it is not ours to revoke. */
-  readonly given?: boolean | undefined;
+  /** Whether the user supplied the token itself, so that the plugin must not revoke it. */
+  readonly isExistingToken?: boolean | undefined;
   readonly trust?: TlsTrust | undefined;
 }
 
-/** The same with what the cache knows. */
+/** A token owner, and what the cache knows about the token. */
 export interface TokenMetadata extends TokenOwner {
   /** ms since 1970, UTC, by this machine's clock. */
   readonly expiresAt: number;
-  /** Whether something is kept that gets the next token. */
+  /** Whether the record holds a refresh token. */
   readonly isRenewable: boolean;
-  /** A name of `STORES`. */
+  /** The name of the token's store. */
   readonly storage: string;
 }
 
-/** A server may send names of any length, and a file that is too large counts as absent. */
-const LONGEST_NAME = 300;
+/** A server can send names of any length, but a file that is too large counts as absent. */
+const MAX_NAME_CHARACTERS = 300;
 
-/** Name of the file. */
-export const metadataFileName = (key: string): string => `${key}.about`;
-
-const clip = (text: string | undefined): string | undefined => text?.slice(0, LONGEST_NAME);
+const clip = (text: string | undefined): string | undefined => text?.slice(0, MAX_NAME_CHARACTERS);
 
 /**
- * Keeps what is said about the token under `key`.
+ * Writes the metadata of the token under `key`.
  *
- * @param until when that token loses its last use, ms since 1970, UTC
+ * @param retentionEnd when the record of the token becomes useless, ms since 1970, UTC
  * @throws CacheError
  */
-export function writeTokenMetadata({ path }: CacheFolder, key: string, about: TokenMetadata, until: number): void {
-  const { user, domain, scope, method, keystone, given, trust, expiresAt, isRenewable, storage } = about;
+export function writeTokenMetadata(
+  { path }: CacheFolder,
+  key: string,
+  metadata: TokenMetadata,
+  retentionEnd: number,
+): void {
+  const { user, domain, scope, method, keystone, isExistingToken, trust, expiresAt, isRenewable, storage } = metadata;
   const names = { user: clip(user), domain: clip(domain), scope: clip(scope) };
-  const flags = { ...(given ? { given: 'yes' } : {}), ...(isRenewable ? { renewable: 'yes' } : {}) };
+  const flags = { ...(isExistingToken ? { given: 'yes' } : {}), ...(isRenewable ? { renewable: 'yes' } : {}) };
   const { insecure, ...files } = trust ?? {};
-  const trusted = trust === undefined ? {} : { trust: { ...files, ...(insecure ? { insecure: 'yes' } : {}) } };
-  const content = { key, ...names, method, keystone, expiresAt, storage, ...flags, ...trusted };
-  writePrivateFile(path, metadataFileName(key), serializeWithChecksum(content), until);
+  const tlsTrust = trust === undefined ? {} : { trust: { ...files, ...(insecure ? { insecure: 'yes' } : {}) } };
+  const content = { key, ...names, method, keystone, expiresAt, storage, ...flags, ...tlsTrust };
+  writePrivateFile(path, metadataFileName(key), serializeWithChecksum(content), retentionEnd);
 }
 
-function readTrust(content: JsonObject | undefined): TlsTrust | undefined {
+function parseTlsTrust(content: JsonObject | undefined): TlsTrust | undefined {
   const trust = objectAt(content, 'trust');
   const digest = textAt(trust, 'digest');
   if (digest === undefined) return undefined;
@@ -81,7 +84,7 @@ function readTrust(content: JsonObject | undefined): TlsTrust | undefined {
   return { insecure: textAt(trust, 'insecure') === 'yes', ca, cert, key, digest };
 }
 
-/** Reading never fails: what cannot be read, or is not what was written, is not there. */
+/** Reads token metadata. Never throws: a file that is unreadable or damaged counts as absent. */
 export function readTokenMetadata({ path, uid }: CacheFolder, key: string): TokenMetadata | undefined {
   const content = parseWithChecksum(readPrivateFile(join(path, metadataFileName(key)), uid));
   const text = (name: string): string | undefined => textAt(content, name);
@@ -95,8 +98,8 @@ export function readTokenMetadata({ path, uid }: CacheFolder, key: string): Toke
     scope,
     method,
     keystone: text('keystone'),
-    given: text('given') === 'yes',
-    trust: readTrust(content),
+    isExistingToken: text('given') === 'yes',
+    trust: parseTlsTrust(content),
     expiresAt,
     isRenewable: text('renewable') === 'yes',
     storage,

@@ -3,45 +3,51 @@ import type { ApiVersion } from '../exec/exec-credential.ts';
 import type { FileStamp } from '../../shared/base/file-stamp.ts';
 import { serializeWithChecksum, parseWithChecksum } from './checksum.ts';
 
-/** A token as it lies in the cache. Times are ms since 1970, UTC, by this machine's clock. */
+/** A token as the cache stores it. Times are ms since 1970, UTC, by this machine's clock. */
 export interface TokenRecord {
   readonly token: string;
   readonly receivedAt: number;
   readonly expiresAt: number;
-  /** The v3 endpoint that can be asked about it, without a trailing slash; undefined for a token that is no Keystone's. */
+  /** The v3 endpoint that issued it, without a trailing slash; undefined for a token of an identity provider. */
   readonly endpoint: string | undefined;
-  /** Gets the next token without the user. */
+  /** The refresh token, which requests the next token without the user. */
   readonly refresh?: string | undefined;
 }
 
-/** What a fingerprint of raw inputs led to the last time. */
+/** A token record and the cache key that it is stored under. */
+export interface CachedToken {
+  readonly key: string;
+  readonly record: TokenRecord;
+}
+
+/** The result that a fingerprint of raw inputs, or the cache key of incomplete settings, led to the last time. */
 export interface Alias {
   /** The canonical cache key. */
   readonly key: string;
-  /** The version that `--api-version` asked for; undefined leaves it to kubectl. */
+  /** The version that `--api-version` asks for; undefined leaves the choice to kubectl. */
   readonly apiVersion: ApiVersion | undefined;
-  /** The files that the answer depended on; a change in any of them makes the alias void. */
+  /** The files that the result depended on; a change to one of them invalidates the alias. */
   readonly files: readonly FileStamp[];
 }
 
-/** A token is not reused in the last two minutes of its life, or its last half if it lives less than four. */
+/** A token is not reused in its last two minutes, or in the last half of a lifetime below four minutes. */
 const MARGIN_MS = 120_000;
 
-/** How long a token that can be renewed is kept beyond its end: providers rarely say how long that works. */
+/** How long a record with a refresh token is stored after the token expires: providers rarely say how long it works. */
 const RENEWABLE_MS = 30 * 24 * 3_600_000;
 
-/** How far the clock may have gone back since the token was received before the record's times mean nothing. */
+/** How far the clock may have been set back since the token was received; beyond that the record is not used. */
 const CLOCK_SLACK_MS = 60_000;
 
-/** Serialises a record with its key, so that a file under another name is recognised as not its own. */
+/** Serializes a record with its key, so that a file under another name is not accepted. */
 export function serializeRecord(key: string, record: TokenRecord): string {
   const { token, receivedAt, expiresAt, endpoint, refresh } = record;
   return serializeWithChecksum({ key, token, receivedAt, expiresAt, endpoint, refresh });
 }
 
-/** Parses what {@link serializeRecord} wrote for `key`; undefined for anything else. */
-export function parseRecord(key: string, sealed: string | undefined): TokenRecord | undefined {
-  const content = parseWithChecksum(sealed);
+/** Parses a record that {@link serializeRecord} wrote for `key`; undefined for anything else. */
+export function parseRecord(key: string, text: string | undefined): TokenRecord | undefined {
+  const content = parseWithChecksum(text);
   const token = textAt(content, 'token');
   const receivedAt = numberAt(content, 'receivedAt');
   const expiresAt = numberAt(content, 'expiresAt');
@@ -52,15 +58,15 @@ export function parseRecord(key: string, sealed: string | undefined): TokenRecor
   return { token, receivedAt, expiresAt, endpoint, ...(refresh === undefined ? {} : { refresh }) };
 }
 
-/** Serialises an alias with the fingerprint that it belongs to. */
+/** Serializes an alias with its name, which is a fingerprint or a cache key. */
 export function serializeAlias(fingerprint: string, alias: Alias): string {
   const { key, apiVersion, files } = alias;
   return serializeWithChecksum({ fingerprint, key, apiVersion, files: files.map((file) => [file.path, file.stamp]) });
 }
 
-/** Parses what {@link serializeAlias} wrote for `fingerprint`; undefined for anything else. */
-export function parseAlias(fingerprint: string, sealed: string | undefined): Alias | undefined {
-  const content = parseWithChecksum(sealed);
+/** Parses an alias that {@link serializeAlias} wrote for `fingerprint`; undefined for anything else. */
+export function parseAlias(fingerprint: string, text: string | undefined): Alias | undefined {
+  const content = parseWithChecksum(text);
   const key = textAt(content, 'key');
   if (textAt(content, 'fingerprint') !== fingerprint || key === undefined) return undefined;
   const files: FileStamp[] = [];
@@ -69,16 +75,16 @@ export function parseAlias(fingerprint: string, sealed: string | undefined): Ali
     if (typeof path !== 'string' || typeof stamp !== 'string') return undefined;
     files.push({ path, stamp });
   }
-  // The checksum vouches that only parsed versions were ever written.
+  // The checksum proves that the plugin wrote the version, which it had parsed before.
   return { key, apiVersion: textAt(content, 'apiVersion') as ApiVersion | undefined, files };
 }
 
-/** When a record loses its last use, ms since 1970, UTC. */
+/** Computes when a record becomes useless, in ms since 1970, UTC. */
 export function computeRetentionEnd({ expiresAt, refresh }: Pick<TokenRecord, 'expiresAt' | 'refresh'>): number {
   return refresh === undefined ? expiresAt : expiresAt + RENEWABLE_MS;
 }
 
-/** Whether a record may still be handed out at `now` (ms since 1970, UTC). */
+/** Whether the token of a record may still be used at `now` (ms since 1970, UTC). */
 export function isFresh(record: TokenRecord, now: number): boolean {
   const lifetime = record.expiresAt - record.receivedAt;
   const margin = Math.min(MARGIN_MS, lifetime / 2);

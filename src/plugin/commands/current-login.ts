@@ -1,5 +1,5 @@
 import { readAliasFile } from '../cache/file-store.ts';
-import type { CacheFolder } from '../cache/file-store.ts';
+import type { CacheFolder } from '../cache/cache-folder.ts';
 import type { CachedIdentity } from '../cache/cached-identities.ts';
 import { PluginError } from '../../shared/base/errors.ts';
 import { openLoginContext, readCacheStorage } from '../login/open-login-context.ts';

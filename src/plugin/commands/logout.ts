@@ -1,8 +1,9 @@
 import type { TokenMetadata } from '../cache/token-metadata.ts';
 import { forgetIdentity } from '../cache/forget-identity.ts';
 import type { ForgetResult } from '../cache/forget-identity.ts';
-import type { CacheFolder } from '../cache/file-store.ts';
-import { findCacheFolder, listCachedIdentities } from '../cache/cached-identities.ts';
+import type { CacheFolder } from '../cache/cache-folder.ts';
+import { findCacheFolder } from '../cache/cache-folder.ts';
+import { listCachedIdentities } from '../cache/cached-identities.ts';
 import { forgetSavedSecret, listSavedSecrets } from '../cache/saved-secret.ts';
 import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
 import type { TokenRecord } from '../cache/token-record.ts';

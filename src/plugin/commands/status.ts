@@ -1,6 +1,7 @@
 import { listSavedSecrets } from '../cache/saved-secret.ts';
 import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
-import { findCacheFolder, listCachedIdentities } from '../cache/cached-identities.ts';
+import { findCacheFolder } from '../cache/cache-folder.ts';
+import { listCachedIdentities } from '../cache/cached-identities.ts';
 import type { CachedIdentity } from '../cache/cached-identities.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { describeSources } from '../../shared/options/option.ts';
@@ -41,7 +42,7 @@ function describeIdentity(identity: CachedIdentity, { currentLogin, now }: Statu
     expiresAt: formatTimestamp(expiresAt),
     secondsLeft: Math.max(0, Math.floor((expiresAt - now) / 1000)),
     renewable: isRenewable,
-    given: metadata === undefined ? null : metadata.given === true,
+    given: metadata === undefined ? null : metadata.isExistingToken === true,
   };
 }
 

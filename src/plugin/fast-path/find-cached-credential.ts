@@ -8,25 +8,23 @@ import type { Host } from '../../shared/base/host.ts';
 import { computeFingerprint } from './fingerprint.ts';
 
 /**
- * The way of nearly every run: the same inputs as before and a token that still lives. Anything else, and anything
- * that goes wrong here, is a miss: the slow path does it again with all its checks and says what is the matter.
+ * Finds the ExecCredential of a cache hit: the inputs are the same as before and the token is still fresh. Everything
+ * else, including an error here, is a cache miss; the slow path then repeats the work with all checks and reports errors.
  */
 export function findCachedCredential(host: Host): string | undefined {
   try {
-    const { uid } = host;
-    const path = resolveCacheFolder(host);
-    if (path === undefined) return undefined;
+    const folder = resolveCacheFolder(host);
+    if (folder === undefined) return undefined;
     const info = parseExecInfo(host.env['KUBERNETES_EXEC_INFO']);
-    const alias = readAliasFile({ path, uid }, computeFingerprint(host, info?.clusterJson ?? ''));
+    const alias = readAliasFile(folder, computeFingerprint(host, info?.clusterJson ?? ''));
     if (alias?.files.every(isFileUnchanged) !== true) return undefined;
-    const record = readRecordFile({ path, uid }, alias.key);
+    const record = readRecordFile(folder, alias.key);
     const now = host.now();
     if (record === undefined || !isFresh(record, now)) return undefined;
-    checkCacheFolder(path, uid);
-    // Only kubectl asks again because of a refused token; a shell that asks again is just a shell.
+    checkCacheFolder(folder);
+    // kubectl runs the plugin again if the cluster rejected the token. A shell that does so has no such reason.
     const parent = info === undefined ? undefined : host.identifyParent()?.id;
-    if (parent !== undefined && markHandedOut({ folder: path, uid, parent, now }, record.token) === 'token')
-      return undefined;
+    if (parent !== undefined && markHandedOut({ folder, parent, now }, record.token) === 'token') return undefined;
     return renderExecCredential(
       alias.apiVersion ?? info?.apiVersion ?? API_VERSIONS[0],
       record.token,

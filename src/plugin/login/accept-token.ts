@@ -79,7 +79,7 @@ export function acceptToken(
       ...readTokenOwner(token.details),
       method: method.name,
       keystone: v3Endpoint,
-      ...(request.existingToken === undefined ? {} : { given: true }),
+      ...(request.existingToken === undefined ? {} : { isExistingToken: true }),
       trust: describeTlsTrust(tls),
     },
     cacheable,

@@ -44,7 +44,7 @@ const notRevoked = (because: string): RevocationResult => ({ kind: 'not-revoked'
 /** Whether a token came from a setting, such as OS_TOKEN; undefined if that is unknown. */
 function isFromSetting({ record, metadata, login, isCurrentLogin }: RevocationRequest): boolean | undefined {
   const isSetting = OPTIONS.some(({ name }) => login?.config.secret(name)?.reveal() === record.token);
-  if (isSetting || metadata?.given === true) return true;
+  if (isSetting || metadata?.isExistingToken === true) return true;
   return metadata !== undefined || isCurrentLogin ? false : undefined;
 }
 

@@ -1,38 +1,42 @@
 /**
- * The keyring's native part. The system loads libraries from files only, so it is written to the user's own folder, under
- * the name of its contents; and nothing is loaded that has not been compared, byte for byte, with what we carry.
+ * The native library of the keyring. The system loads libraries from files only, so the library is written to the cache
+ * folder, under a name with its digest. Before it is loaded, the file is compared byte by byte with the library in the
+ * executable.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveCacheFolder, ensureCacheFolder } from '../cache/cache-folder.ts';
+import { keyringAddonFileName, parseFileName } from '../cache/file-names.ts';
 import { readPrivateFileBytes, removeQuietly, writePrivateFile } from '../cache/private-file.ts';
 import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-
-const NAME = /^keyring-[0-9a-f]{64}\.node$/;
 
 function isIntact(path: string, uid: number | undefined, addon: Buffer): boolean {
   return readPrivateFileBytes(path, uid, addon.length)?.equals(addon) === true;
 }
 
+function removeOtherVersions(folder: string, name: string): void {
+  for (const other of readdirSync(folder)) {
+    if (other !== name && parseFileName(other)?.kind === 'keyring-addon') removeQuietly(join(folder, other));
+  }
+}
+
 /**
- * Loads the addon and gives what it exports.
+ * Loads the addon and returns its exports.
  *
- * @throws CacheError where there is no folder that is safe to load it from
+ * @throws CacheError if there is no folder that is safe to load it from
  */
 export function loadKeyringAddon(host: Host, addon: Buffer): unknown {
-  const { uid } = host;
   const folder = resolveCacheFolder(host);
-  if (folder === undefined) throw new CacheError('there is no folder for the native part of the keyring');
-  ensureCacheFolder(folder, uid);
-  const name = `keyring-${createHash('sha256').update(addon).digest('hex')}.node`;
-  const path = join(folder, name);
-  if (!isIntact(path, uid, addon)) {
-    writePrivateFile(folder, name, addon, host.now());
-    if (!isIntact(path, uid, addon)) throw new CacheError(`${path} is not what was written`);
-    // Those of earlier versions.
-    for (const old of readdirSync(folder)) if (NAME.test(old) && old !== name) removeQuietly(join(folder, old));
+  if (folder === undefined) throw new CacheError('there is no home folder for the keyring library');
+  ensureCacheFolder(folder);
+  const name = keyringAddonFileName(createHash('sha256').update(addon).digest('hex'));
+  const path = join(folder.path, name);
+  if (!isIntact(path, folder.uid, addon)) {
+    writePrivateFile(folder.path, name, addon, host.now());
+    if (!isIntact(path, folder.uid, addon)) throw new CacheError(`${path} was changed after it was written`);
+    removeOtherVersions(folder.path, name);
   }
   return host.loadAddon(path);
 }

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
-import type { CacheFolder } from '../../cache/file-store.ts';
-import { acquireLocks } from '../../cache/forget-identity.ts';
-import { findCacheFolder, listCachedIdentities } from '../../cache/cached-identities.ts';
+import { findCacheFolder } from '../../cache/cache-folder.ts';
+import type { CacheFolder } from '../../cache/cache-folder.ts';
+import { listCachedIdentities } from '../../cache/cached-identities.ts';
+import { metadataFileName } from '../../cache/file-names.ts';
 import { inspectFile, listCachedFiles } from '../../cache/inventory.ts';
 import type { CachedFile } from '../../cache/inventory.ts';
 import { openKeyring } from '../../cache/keyring.ts';
+import { acquireLocks } from '../../cache/login-lock.ts';
 import { removePrivateFile } from '../../cache/private-file.ts';
 import { EXIT } from '../../cli/exit-status.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
@@ -77,8 +79,9 @@ async function emptyKeyring(
       cleaned.entries += 1;
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;
-      stuck.add(`${key}.about`);
-      cleaned.left.push({ name: `${key}.about`, because: error.message });
+      const name = metadataFileName(key);
+      stuck.add(name);
+      cleaned.left.push({ name, because: error.message });
     }
   }
   return stuck;

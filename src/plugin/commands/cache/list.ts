@@ -1,5 +1,4 @@
-import { resolveCacheFolder } from '../../cache/cache-folder.ts';
-import { findCacheFolder } from '../../cache/cached-identities.ts';
+import { findCacheFolder, resolveCacheFolder } from '../../cache/cache-folder.ts';
 import { listCachedFiles } from '../../cache/inventory.ts';
 import type { CachedFile, FileState } from '../../cache/inventory.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
@@ -42,7 +41,7 @@ export const cacheListCommand: Command = {
   getTokenOptions: 'cache',
   examples: [{ line: 'cache list', summary: 'what is in the folder' }],
   run({ host }): Promise<CommandResult> {
-    const path = resolveCacheFolder(host);
+    const path = resolveCacheFolder(host)?.path;
     const folder = findCacheFolder(host);
     const now = host.now();
     const files = folder === undefined ? [] : listCachedFiles(folder, now);

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { resolveCacheFolder, checkCacheFolder } from '../../cache/cache-folder.ts';
-import { openTokenStore } from '../../cache/token-store.ts';
+import { openTokenStore } from '../../cache/open-token-store.ts';
 import { findCloudFile } from '../../config/cloud-files.ts';
 import type { CloudFile, CloudFileName } from '../../config/cloud-files.ts';
 import type { YamlValue } from '../../../shared/options/yaml.ts';
@@ -81,23 +81,23 @@ export function checkAuthorities({ tls, config, host }: LoginContext): CheckOutc
 /** Whether tokens can be kept safely. */
 export function checkCache({ config, host }: LoginContext): CheckOutcome<never> {
   if (readCacheStorage(config) === 'none') return pass('nothing is kept, as --cache-storage=none wants');
-  const path = resolveCacheFolder(host);
+  const folder = resolveCacheFolder(host);
   const fix = 'set CLIENT_KEYSTONE_AUTH_CACHE_DIR (--cache-dir) to a folder that only you can open';
-  if (path === undefined) return warn('there is no home folder to keep tokens in', fix);
+  if (folder === undefined) return warn('there is no home folder to keep tokens in', fix);
   try {
-    checkCacheFolder(path, host.uid);
+    checkCacheFolder(folder);
   } catch (error) {
     if (error instanceof CacheError) return warn(error.message, fix);
     throw error;
   }
-  return pass(`${path} is closed to others`);
+  return pass(`${folder.path} is closed to others`);
 }
 
 /** Whether the keyring answers. */
 export async function checkKeyring({ config, host, cacheKey }: LoginContext): Promise<CheckOutcome<never>> {
   try {
-    const folder = { path: resolveCacheFolder(host) ?? '', uid: host.uid };
-    await (await openTokenStore(readCacheStorage(config), folder, host))?.read(cacheKey);
+    const store = await openTokenStore(readCacheStorage(config), resolveCacheFolder(host), host);
+    await store?.read(cacheKey);
   } catch (error) {
     if (!(error instanceof CacheError)) throw error;
     return warn(error.message, 'unlock the keyring, or set CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=file');

@@ -62,7 +62,7 @@ async function explainLogin(login: LoginContext, warnings: readonly string[]): P
   const overridden = listOverriddenSettings(config, OPTIONS);
   const scope = describeAsked(login, request);
   const proxy = describeWay(login);
-  const place = storage === 'file' ? (resolveCacheFolder(host) ?? 'nowhere') : storage;
+  const place = storage === 'file' ? (resolveCacheFolder(host)?.path ?? 'nowhere') : storage;
   const sent = request.verb === undefined ? undefined : `${request.verb} ${request.url ?? ''}`;
   const headers = Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
   const pairs = renderPairs([
