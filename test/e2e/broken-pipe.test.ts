@@ -87,7 +87,7 @@ await t.test('everything closed', async (t) => {
 });
 
 await t.test('a full disk', { skip: existsSync('/dev/full') ? false : 'this system has no /dev/full' }, async (t) => {
-  const stderr = 'client-keystone-auth: stdout cannot be written (ENOSPC)\n';
+  const stderr = 'client-keystone-auth: cannot write to stdout (ENOSPC)\n';
   await runTwice(t, '"$@" >/dev/full; echo "status $?" >&3', { stdout: 'status 1\n', stderr });
 
   const home = setUpHome(t);

@@ -1,7 +1,7 @@
 /** The token request that a command line, an environment and files lead to, without sending it. */
 import { readConfig } from '../../src/plugin/config/read-config.ts';
 import type { ResolvedConfig } from '../../src/shared/options/resolve-config.ts';
-import { parseGetTokenCommand } from '../../src/plugin/cli/parse-command-line.ts';
+import { parseGetTokenCommand, scanArguments } from '../../src/plugin/cli/parse-command-line.ts';
 import type { FileStamp } from '../../src/shared/base/file-stamp.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import type { AuthRequest } from '../../src/shared/keystone/auth-request.ts';
@@ -43,7 +43,7 @@ export async function resolveRequest(
   parts: Partial<Host> = {},
 ): Promise<ResolvedRequest> {
   const host = fakeHost({ cwd: NOWHERE, home: () => NOWHERE, ...parts, argv, env });
-  const { config, files } = await readConfig(host, parseGetTokenCommand(argv).flags, OPTIONS);
+  const { config, files } = await readConfig(host, parseGetTokenCommand(scanArguments(argv)).flags, OPTIONS);
   const method = chooseMethod(config);
   const request = await method.prepareRequest(config, noTools);
   if ('token' in request) throw new Error('a token was given instead');

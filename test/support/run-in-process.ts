@@ -1,5 +1,5 @@
 /** Runs a command within the test, on a machine that is none: for what needs no process of its own. */
-import { runCommand } from '../../src/plugin/commands/run-command.ts';
+import { runCli } from '../../src/plugin/cli/cli.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { fakeHost } from './fake-host.ts';
 
@@ -22,6 +22,6 @@ export async function runInProcess(parts: Partial<Host>): Promise<CommandOutput>
     writeErr: (text) => (stderr += text),
     setExitStatus: (value) => (status = value),
   });
-  await runCommand(host);
+  await runCli(host);
   return { status, stdout, stderr };
 }

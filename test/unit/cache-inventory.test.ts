@@ -23,7 +23,7 @@ import { listCachedFiles } from '../../src/plugin/cache/inventory.ts';
 import { acquireLock, acquireLocks } from '../../src/plugin/cache/login-lock.ts';
 import { prune } from '../../src/plugin/cache/prune.ts';
 import { rememberRefusal } from '../../src/plugin/cache/refusals.ts';
-import { runCommand } from '../../src/plugin/commands/run-command.ts';
+import { runCli } from '../../src/plugin/cli/cli.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
@@ -79,7 +79,7 @@ function setUpCache(path: string): CacheFixture {
           result.status = status;
         },
       });
-      await runCommand(host);
+      await runCli(host);
       return result;
     },
   };

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { isGetTokenCommand, listWords, parseGetTokenCommand } from '../../src/plugin/cli/parse-command-line.ts';
+import { isGetTokenCommand, parseGetTokenCommand, scanArguments } from '../../src/plugin/cli/parse-command-line.ts';
 import type { CommandLine } from '../../src/plugin/cli/parse-command-line.ts';
 import { findCommand } from '../../src/plugin/commands/find-command.ts';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
@@ -9,7 +9,7 @@ import type { CommandOutput } from '../support/run-in-process.ts';
 
 const CANARY = 'canary-secret-value';
 
-const parse = (argv: readonly string[]): CommandLine => parseGetTokenCommand(argv);
+const parse = (argv: readonly string[]): CommandLine => parseGetTokenCommand(scanArguments(argv));
 
 const run = (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CommandOutput> =>
   runInProcess({ argv, env });
@@ -17,15 +17,15 @@ const run = (argv: readonly string[], env: Readonly<Record<string, string>> = {}
 void t.test('get-token is what happens anyway', async (t) => {
   t.same(parse(['get-token', '--user-name', 'a']).flags, parse(['--user-name', 'a']).flags);
   for (const argv of [[], ['get-token'], ['--user-name', 'whoami'], ['-v', '--os-cloud=x', 'get-token', '--version']]) {
-    t.ok(isGetTokenCommand(argv), argv.join(' '));
+    t.ok(isGetTokenCommand(scanArguments(argv)), argv.join(' '));
   }
   for (const argv of [['whoami'], ['--os-cloud', 'x', 'whoami'], ['--help'], ['get-token', '--help']]) {
-    t.notOk(isGetTokenCommand(argv), argv.join(' '));
+    t.notOk(isGetTokenCommand(scanArguments(argv)), argv.join(' '));
   }
 });
 
 void t.test('words are what no flag takes', async (t) => {
-  t.same(listWords(['--os-cloud', 'prod', 'cache', 'list', '-o', 'json']).slice(0, 2), ['cache', 'list']);
+  t.same(scanArguments(['--os-cloud', 'prod', 'cache', 'list', '-o', 'json']).words.slice(0, 2), ['cache', 'list']);
 });
 
 void t.test('mistakes are named, values are not', async (t) => {

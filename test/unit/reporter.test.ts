@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import t from 'tap';
+import { openLog } from '../../src/plugin/cli/log.ts';
 import { makeReporter, reportFailure } from '../../src/plugin/cli/reporter.ts';
 import { makePrintable } from '../../src/shared/base/printable.ts';
 import { AuthRejected, PluginError, UsageError } from '../../src/shared/base/errors.ts';
@@ -8,7 +9,7 @@ import { fakeHost } from '../support/fake-host.ts';
 
 function report(error: unknown): { status: number; text: string } {
   let text = '';
-  const status = reportFailure(fakeHost({ writeErr: (line) => (text += line) }), error);
+  const status = reportFailure(openLog(fakeHost({ writeErr: (line) => (text += line) })), error);
   return { status, text };
 }
 
@@ -62,11 +63,12 @@ void t.test('details only with --verbose', async (t) => {
   const host = fakeHost({ writeErr: (line) => (text += line) });
   const none = new Map();
   const some = new Map([['verbose', { value: '2', origin: '--verbose' }]]);
-  makeReporter(host, none).debug('quiet');
+  const log = openLog(host);
+  makeReporter(log, none).debug('quiet');
   t.equal(text, '');
-  makeReporter(host, some).debug('loud');
-  makeReporter(host, some).debug('too much', 3);
-  makeReporter(host, none).warn('careful');
+  makeReporter(log, some).debug('loud');
+  makeReporter(log, some).debug('too much', 3);
+  makeReporter(log, none).warn('careful');
   t.equal(text, 'client-keystone-auth: loud\nclient-keystone-auth: warning: careful\n');
 });
 
@@ -79,8 +81,8 @@ void t.test('--log-format=json: an object for each line, whoever reads the argum
   const byFlag = fakeHost({ argv: ['--bogus', '--log-format', 'json'], writeErr, now });
   const joined = fakeHost({ argv: ['--log-format=text', '--log-format=json'], writeErr, now });
   const error = new AuthRejected('auth-rejected', 'Keystone refused', { hint: 'check \u001b it', requestId: 'req-1' });
-  t.equal(reportFailure(byFlag, error), 5);
-  makeReporter(joined, new Map()).warn('careful');
+  t.equal(reportFailure(openLog(byFlag), error), 5);
+  makeReporter(openLog(joined), new Map()).warn('careful');
   t.same(lines, [
     {
       time: '2026-01-02T03:04:05.000Z',

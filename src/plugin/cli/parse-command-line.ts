@@ -1,29 +1,80 @@
 /**
- * The command line. yargs' own parser reads it; yargs itself, which weighs more than all the rest of a run that waits for
- * another login, is loaded for `--help` alone.
+ * Parses the command line with yargs' own parser. yargs itself is loaded for `--help` only: it takes longer to load than
+ * everything else in a run that waits for another login.
  */
 import parseArguments from 'yargs-parser';
-import { listFlagNames, readFlags, extractFlagValues } from '../../shared/options/flags.ts';
+import { UsageError } from '../../shared/base/errors.ts';
+import { extractFlagValues, listFlagNames, readFlags } from '../../shared/options/flags.ts';
+import type { ExtractedValues } from '../../shared/options/flags.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
-import { UsageError } from '../../shared/base/errors.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 
-/** The command that is meant where none is named. */
+/** The command that runs if none is named. */
 export const GET_TOKEN = 'get-token';
 
-/** A command line, taken apart. */
+/** The arguments of a run, scanned once, before the command is known. */
+export interface ScannedArguments extends ExtractedValues {
+  /**
+   * The arguments that are neither flags nor values of the options of get-token. The flags of other commands come after
+   * the words that name the command, so no value of theirs precedes these words.
+   */
+  readonly words: readonly string[];
+  readonly wantsHelp: boolean;
+}
+
+/**
+ * Scans the arguments of a run.
+ *
+ * @throws UsageError if the last flag lacks its value
+ */
+export function scanArguments(argv: readonly string[]): ScannedArguments {
+  const extracted = extractFlagValues(argv, OPTIONS);
+  return {
+    ...extracted,
+    words: extracted.argv.filter((argument) => !argument.startsWith('-')),
+    wantsHelp: argv.includes('--help'),
+  };
+}
+
+/** Whether the arguments request a token for kubectl: every other command has more to load. */
+export function isGetTokenCommand({ words: [first], wantsHelp }: ScannedArguments): boolean {
+  return (first === undefined || first === GET_TOKEN) && !wantsHelp;
+}
+
+/** A parsed command line. */
 export interface CommandLine {
-  /** What is no flag and no flag's value. */
+  /** The arguments that are neither flags nor values of flags. */
   readonly words: readonly string[];
   readonly flags: Layer;
   readonly wantsHelp: boolean;
   readonly wantsVersion: boolean;
 }
 
-const bare = (name: string): string => name.replace(/^--?/, '');
+/**
+ * Parses the arguments of get-token.
+ *
+ * @throws UsageError for an unknown option, a missing value or an unexpected argument
+ * @throws ConfigError for a value that an option does not accept
+ */
+export function parseGetTokenCommand(scan: ScannedArguments): CommandLine {
+  const line = parseExtracted(scan, OPTIONS);
+  const extra = line.words[0] === GET_TOKEN ? line.words.slice(1) : line.words;
+  if (extra.length > 0) throw makeUnexpectedArgumentError();
+  return line;
+}
 
-const CONFIGURATION = {
+/**
+ * Parses the arguments of a command that accepts these options.
+ *
+ * @throws UsageError for an unknown option or a missing value
+ * @throws ConfigError for a value that an option does not accept
+ */
+export function parseCommandLine(argv: readonly string[], options: readonly Option[]): CommandLine {
+  return parseExtracted(extractFlagValues(argv, options), options);
+}
+
+const PARSER_CONFIGURATION = {
   'boolean-negation': false,
   'camel-case-expansion': false,
   'dot-notation': false,
@@ -32,42 +83,20 @@ const CONFIGURATION = {
   'parse-positional-numbers': false,
 };
 
-/**
- * The words of a command line whose command is not known yet. A command's own flags come after its words, so none of
- * their values can stand before them.
- *
- * @throws UsageError when the last flag lacks its value
- */
-export function listWords(argv: readonly string[]): readonly string[] {
-  return extractFlagValues(argv, OPTIONS).argv.filter((argument) => !argument.startsWith('-'));
-}
-
-/** Whether a command line is about a login for kubectl: there is more to load for any other. */
-export function isGetTokenCommand(argv: readonly string[]): boolean {
-  const [first] = listWords(argv);
-  return (first === undefined || first === GET_TOKEN) && !argv.includes('--help');
-}
-
-/**
- * Parses the arguments of a command that takes these options.
- *
- * @throws UsageError for an unknown option or a missing value
- * @throws ConfigError for a value that an option does not take
- */
-export function parseCommandLine(given: readonly string[], options: readonly Option[]): CommandLine {
-  const { argv, values } = extractFlagValues(given, options);
-  const flags = options.flatMap(listFlagNames).map(bare);
+function parseExtracted({ argv, values }: ExtractedValues, options: readonly Option[]): CommandLine {
+  const flagNames = options.flatMap(listFlagNames).map((name) => name.replace(/^--?/, ''));
   const parsed: Record<string, unknown> = parseArguments([...argv], {
     alias: Object.fromEntries(options.map((option) => [option.name, [...(option.aliases ?? [])]])),
     boolean: ['help', 'version'],
-    string: flags,
-    configuration: CONFIGURATION,
+    string: flagNames,
+    configuration: PARSER_CONFIGURATION,
   });
-  const known = new Set([...flags, 'help', 'version', '_']);
-  // Names only, never values: what looks like a stray word may be the second half of a password.
-  const unknown = Object.keys(parsed).find((name) => !known.has(name));
-  if (unknown !== undefined) {
-    throw new UsageError(`unknown option ${unknown.length === 1 ? '-' : '--'}${unknown}`, { hint: 'see --help' });
+  const knownNames = new Set([...flagNames, 'help', 'version', '_']);
+  // Quote the name only, never a value: an unexpected word may be the second half of a password.
+  const unknownName = Object.keys(parsed).find((name) => !knownNames.has(name));
+  if (unknownName !== undefined) {
+    const dashes = unknownName.length === 1 ? '-' : '--';
+    throw new UsageError(`unknown option ${dashes}${unknownName}`, { hint: 'see --help' });
   }
   const words: unknown[] = Array.isArray(parsed['_']) ? parsed['_'] : [];
   return {
@@ -78,22 +107,9 @@ export function parseCommandLine(given: readonly string[], options: readonly Opt
   };
 }
 
-/** Says that there are more words than anybody asked for. */
+/** Makes the error for more words than a command accepts. */
 export function makeUnexpectedArgumentError(): UsageError {
   return new UsageError('unexpected argument (not shown: it could be a secret)', {
-    hint: 'only commands and options are understood here; quote values that hold spaces, and see --help',
+    hint: 'use only commands and options, quote values that contain spaces, and see --help',
   });
-}
-
-/**
- * Parses a command line that is about a login for kubectl.
- *
- * @throws UsageError for an unknown option, a missing value or an argument too many
- * @throws ConfigError for a value that an option does not take
- */
-export function parseGetTokenCommand(argv: readonly string[]): CommandLine {
-  const line = parseCommandLine(argv, OPTIONS);
-  const extra = line.words[0] === GET_TOKEN ? line.words.slice(1) : line.words;
-  if (extra.length > 0) throw makeUnexpectedArgumentError();
-  return line;
 }

@@ -2,49 +2,52 @@ import { PluginError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { UserCancelled } from '../terminal/terminal.ts';
 import { EXIT } from './exit-status.ts';
+import { openLog } from './log.ts';
+import type { Log } from './log.ts';
 import { reportFailure } from './reporter.ts';
 
-/** Node's agents speak to proxies, and TLS to the system's authorities, from here on. */
-const OLDEST_NODE = [22, 21] as const;
+/** The first Node with proxy support in its agents and with the system's certificate authorities. */
+const MIN_NODE = [22, 21] as const;
 
-function refuseOldNode(version: string): void {
+function rejectOldNode(version: string): void {
   const [major = 0, minor = 0] = version.split('.').map(Number);
-  if (major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])) return;
+  if (major > MIN_NODE[0] || (major === MIN_NODE[0] && minor >= MIN_NODE[1])) return;
   throw new PluginError('unsupported', `Node ${version} is too old to run this program`, {
-    hint: `use Node ${OLDEST_NODE.join('.')} or newer`,
+    hint: `use Node ${MIN_NODE.join('.')} or newer`,
   });
 }
 
-/** What goes to stdout, and the status that the run ends with. */
+/** The document for stdout, and the exit status. */
 export interface RunResult {
   readonly document: string;
   readonly exitStatus: number;
 }
 
-/** Says that the document could not be written and why, and sets the status of that. */
+/** Reports that the document cannot be written to stdout, and sets the exit status. */
 export function reportWriteFailure(host: Host, reason: string): void {
-  const error = new PluginError('output', `stdout cannot be written (${reason})`);
-  host.setExitStatus(reportFailure(host, error));
+  const error = new PluginError('output', `cannot write to stdout (${reason})`);
+  host.setExitStatus(reportFailure(openLog(host), error));
 }
 
 /**
- * Runs something to its end: a document on stdout and its status, or one line on stderr and another status.
+ * Runs the program to its end: a document on stdout and its exit status, or one line on stderr and another status.
  *
- * @param act gives undefined where another part of the program has brought the run to its end
+ * @param act returns undefined if another part of the program has finished the run
  */
-export async function runToEnd(host: Host, act: () => Promise<RunResult | undefined>): Promise<void> {
-  // Should the process end while something is still awaited, that is no success.
+export async function runToEnd(host: Host, act: (log: Log) => Promise<RunResult | undefined>): Promise<void> {
+  // If the process ends while something is still pending, that is a failure.
   host.setExitStatus(EXIT.internal);
   host.silenceNode();
+  const log = openLog(host);
   try {
-    refuseOldNode(host.nodeVersion);
-    const outcome = await act();
-    if (outcome === undefined) return;
-    const failure = host.writeOut(outcome.document);
-    if (failure === undefined) host.setExitStatus(outcome.exitStatus);
-    else reportWriteFailure(host, failure);
+    rejectOldNode(host.nodeVersion);
+    const result = await act(log);
+    if (result === undefined) return;
+    const reason = host.writeOut(result.document);
+    if (reason === undefined) host.setExitStatus(result.exitStatus);
+    else reportWriteFailure(host, reason);
   } catch (error) {
-    host.setExitStatus(reportFailure(host, error));
+    host.setExitStatus(reportFailure(log, error));
     if (error instanceof UserCancelled && error.signal !== undefined) host.raise(error.signal);
   }
 }

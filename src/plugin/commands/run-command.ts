@@ -1,5 +1,7 @@
 /** Runs the commands other than get-token: finds the command, prepares its call, and renders its result. */
-import { listWords, parseCommandLine, makeUnexpectedArgumentError } from '../cli/parse-command-line.ts';
+import { makeUnexpectedArgumentError, parseCommandLine } from '../cli/parse-command-line.ts';
+import type { ScannedArguments } from '../cli/parse-command-line.ts';
+import type { Log } from '../cli/log.ts';
 import { EXIT } from '../cli/exit-status.ts';
 import { makeReporter } from '../cli/reporter.ts';
 import { runToEnd } from '../cli/run-to-end.ts';
@@ -38,7 +40,7 @@ function readArguments(command: Command, words: readonly string[]): readonly str
   return args;
 }
 
-function prepareCall(host: Host, command: Command): Invocation {
+function prepareCall(host: Host, log: Log, command: Command): Invocation {
   const loginOptions = listGetTokenOptions(command);
   const { words, flags } = parseCommandLine(host.argv, [...loginOptions, ...command.options]);
   const loginFlags = pickOptions(flags, loginOptions);
@@ -46,7 +48,7 @@ function prepareCall(host: Host, command: Command): Invocation {
     [pickOptions(flags, command.options), readEnvironment(host.env, command.options)],
     command.options,
   );
-  const reporter = makeReporter(host, loginFlags);
+  const reporter = makeReporter(log, loginFlags);
   return {
     host,
     args: readArguments(command, words),
@@ -58,15 +60,14 @@ function prepareCall(host: Host, command: Command): Invocation {
   };
 }
 
-async function run(host: Host): Promise<RunResult> {
-  const words = listWords(host.argv);
-  if (host.argv.includes('--help')) {
+async function run(host: Host, log: Log, { words, wantsHelp }: ScannedArguments): Promise<RunResult> {
+  if (wantsHelp) {
     const { renderHelp } = await import('./help.ts');
     const group = words.length === 0 || listCommandGroup(words[0]).length === 0 ? undefined : words;
     return { document: await renderHelp(group, host.columns()), exitStatus: EXIT.ok };
   }
   const command = findCommand(words);
-  const call = prepareCall(host, command);
+  const call = prepareCall(host, log, command);
   const result = await command.run(call);
   return {
     document: await renderResult(result, call.ownConfig.text('output')),
@@ -75,6 +76,6 @@ async function run(host: Host): Promise<RunResult> {
 }
 
 /** Runs a command and reports its result or its failure. */
-export async function runCommand(host: Host): Promise<void> {
-  await runToEnd(host, () => run(host));
+export async function runCommand(host: Host, scan: ScannedArguments): Promise<void> {
+  await runToEnd(host, (log) => run(host, log, scan));
 }

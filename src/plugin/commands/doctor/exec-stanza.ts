@@ -1,7 +1,7 @@
 /** The part of the kubeconfig that makes kubectl run this program: whether it would, and with which settings. */
 import { statSync } from 'node:fs';
 import { dirname, posix, resolve, win32 } from 'node:path';
-import { GET_TOKEN, parseGetTokenCommand } from '../../cli/parse-command-line.ts';
+import { GET_TOKEN, parseGetTokenCommand, scanArguments } from '../../cli/parse-command-line.ts';
 import { mergeLayers } from '../../../shared/options/layer.ts';
 import type { Layer } from '../../../shared/options/layer.ts';
 import { API_VERSIONS } from '../../exec/exec-credential.ts';
@@ -91,7 +91,7 @@ function nameOrigin(layer: Layer): Layer {
  * @throws UsageError | ConfigError where kubectl's run would end with it
  */
 export function makeKubectlRun(run: RunContext, { exec }: ExecStanza): RunContext {
-  const { flags } = parseGetTokenCommand(listStanzaArguments(exec));
+  const { flags } = parseGetTokenCommand(scanArguments(listStanzaArguments(exec)));
   return {
     ...run,
     host: { ...run.host, env: { ...run.host.env, ...readStanzaVariables(exec) } },
