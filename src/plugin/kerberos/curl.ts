@@ -1,0 +1,177 @@
+/**
+ * Runs the system's curl for one HTTP request. The whole request is on stdin, because every user of the machine can read
+ * the arguments of a process.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { PluginError } from '../../shared/base/errors.ts';
+import { measureClockSkew } from '../../shared/http/http-client.ts';
+import type { HttpRequest, HttpResponse, HttpSettings } from '../../shared/http/http-client.ts';
+import type { TlsSettings } from '../../shared/http/tls-settings.ts';
+
+const CONNECT_TIMEOUT_SECONDS = 5;
+const VERSION_TIMEOUT_MS = 5_000;
+
+/** A body of 1 MiB, with headers. */
+const MAX_OUTPUT_BYTES = 1024 * 1024 + 64 * 1024;
+
+/** How one run of curl ended. */
+export interface CurlResult {
+  /** Exit status; null when a signal killed curl. */
+  readonly status: number | null;
+  readonly output: string;
+  readonly isTooLarge: boolean;
+}
+
+/** Formats one line of a configuration file; quoted values can hold any character (curl manual, "--config"). */
+function formatLine(name: string, value?: string): string {
+  if (value === undefined) return name;
+  const quoted = value
+    .replaceAll('\\', '\\\\')
+    .replaceAll('"', '\\"')
+    .replaceAll('\n', '\\n')
+    .replaceAll('\r', '\\r')
+    .replaceAll('\t', '\\t');
+  return `${name} = "${quoted}"`;
+}
+
+function formatTls({ insecure, paths }: TlsSettings): string[] {
+  return [
+    'tlsv1.2',
+    ...(insecure ? ['insecure'] : []),
+    ...(paths.ca === undefined ? [] : [formatLine('cacert', paths.ca)]),
+    ...(paths.cert === undefined ? [] : [formatLine('cert', paths.cert)]),
+    ...(paths.key === undefined ? [] : [formatLine('key', paths.key)]),
+  ];
+}
+
+function formatProxy(url: URL, { https_proxy: proxy, no_proxy: noProxy }: HttpSettings['proxyEnv']): string[] {
+  // The plugin sends plain http to this machine only, and never through a proxy.
+  if (proxy === undefined || url.protocol === 'http:') return [formatLine('noproxy', '*')];
+  return [formatLine('proxy', proxy), formatLine('noproxy', noProxy ?? ''), 'suppress-connect-headers'];
+}
+
+function formatHeaders(headers: HttpRequest['headers'] = {}): string[] {
+  return Object.entries(headers).map(([name, value]) =>
+    formatLine('header', `${name}: ${typeof value === 'string' ? value : value.reveal()}`),
+  );
+}
+
+/** Makes the configuration file of curl for one request with Negotiate. */
+export function makeCurlConfig(
+  request: HttpRequest,
+  url: URL,
+  timeoutMs: number,
+  { tls, proxyEnv, userAgent }: HttpSettings,
+): string {
+  return [
+    formatLine('url', url.href),
+    formatLine('request', request.verb),
+    'negotiate',
+    // An empty user name means the principal of the ticket.
+    formatLine('user', ':'),
+    formatLine('proto', `=${url.protocol.slice(0, -1)}`),
+    ...formatTls(tls),
+    ...formatProxy(url, proxyEnv),
+    formatLine('connect-timeout', String(CONNECT_TIMEOUT_SECONDS)),
+    formatLine('max-time', String(Math.max(1, Math.ceil(timeoutMs / 1000)))),
+    // Negotiate authenticates a connection, and HTTP/2 shares one connection among all requests.
+    'http1.1',
+    'globoff',
+    'silent',
+    'include',
+    formatLine('write-out', '\n%{http_code}'),
+    formatLine('user-agent', userAgent),
+    formatLine('header', 'Accept: application/json'),
+    formatLine('header', 'Expect:'),
+    ...formatHeaders(request.headers),
+    ...(request.body === undefined
+      ? []
+      : [formatLine('header', 'Content-Type: application/json'), formatLine('data-raw', request.body)]),
+    '',
+  ].join('\n');
+}
+
+function explainMissingCurl(problem: string, cause?: unknown): PluginError {
+  return new PluginError('unsupported', `logging in with Kerberos needs curl, ${problem}`, {
+    hint: 'install curl with GSS-API, which the curl packages of most systems include, or use another auth method',
+    cause,
+  });
+}
+
+/** @throws PluginError (unsupported) when no curl with Negotiate is installed */
+export function requireCurl(env: Record<string, string>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    execFile('curl', ['-q', '--version'], { env, timeout: VERSION_TIMEOUT_MS, windowsHide: true }, (error, stdout) => {
+      if (error !== null) reject(explainMissingCurl('which cannot be run here', error));
+      else if (/^Features:.*\bSPNEGO\b/m.test(stdout)) resolve();
+      else reject(explainMissingCurl('but the installed curl is built without SPNEGO (GSS-API)'));
+    });
+  });
+}
+
+/**
+ * Runs curl with a configuration file.
+ *
+ * @throws PluginError (unsupported) when curl cannot be started
+ */
+export function runCurl(config: string, env: Record<string, string>, timeoutMs: number): Promise<CurlResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('curl', ['-q', '--config', '-'], {
+      env,
+      stdio: ['pipe', 'pipe', 'ignore'],
+      // In case the timeout of curl fails.
+      timeout: Math.ceil(timeoutMs) + 1_000,
+      killSignal: 'SIGKILL',
+      windowsHide: true,
+    });
+    const chunks: Buffer[] = [];
+    let size = 0;
+    child.stdout.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > MAX_OUTPUT_BYTES) child.kill('SIGKILL');
+      else chunks.push(chunk);
+    });
+    child.once('error', (error) => {
+      reject(explainMissingCurl('which cannot be run here', error));
+    });
+    child.once('close', (status) => {
+      resolve({ status, output: Buffer.concat(chunks).toString(), isTooLarge: size > MAX_OUTPUT_BYTES });
+    });
+    // A curl that exits early does not read stdin; its exit status tells the reason.
+    child.stdin.on('error', () => undefined).end(config);
+  });
+}
+
+function parseHeaders(fields: readonly string[]): ReadonlyMap<string, string> {
+  const headers = new Map<string, string>();
+  for (const field of fields) {
+    const [, name, value] = /^([^:\s]+):[ \t]*(.*?)[ \t]*$/.exec(field) ?? [];
+    const key = name?.toLowerCase();
+    if (key !== undefined && value !== undefined && !headers.has(key)) headers.set(key, value);
+  }
+  return headers;
+}
+
+/**
+ * Parses the output of curl and returns the last response; earlier ones are challenges. The status that curl writes at
+ * the end must match, because a body can look like another response.
+ *
+ * @param respondedAt ms since 1970, UTC
+ * @returns undefined when the output is not valid HTTP
+ */
+export function parseCurlOutput(output: string, respondedAt: number): HttpResponse | undefined {
+  const [, writtenStatus] = /\n(\d{3})$/.exec(output) ?? [];
+  let rest = output.slice(0, -4);
+  let head: string[] | undefined;
+  while (rest.startsWith('HTTP/')) {
+    const end = rest.indexOf('\r\n\r\n');
+    if (end < 0) return undefined;
+    head = rest.slice(0, end).split('\r\n');
+    rest = rest.slice(end + 4);
+  }
+  const status = /^HTTP\/[\d.]+ (\d{3})/.exec(head?.[0] ?? '')?.[1];
+  if (head === undefined || status === undefined || status !== writtenStatus) return undefined;
+  const headers = parseHeaders(head.slice(1));
+  const serverAheadMs = measureClockSkew(headers.get('date'), respondedAt);
+  return { status: Number(status), header: (name) => headers.get(name), body: rest, respondedAt, serverAheadMs };
+}
