@@ -11,9 +11,9 @@ import { ALL_COMMANDS } from '../src/plugin/commands/registry.ts';
 import { describeSynopsis } from '../src/plugin/commands/command.ts';
 import { COMMON_OPTIONS } from '../src/plugin/config/common-options.ts';
 import { listFlagNames } from '../src/shared/options/flags.ts';
-import { PLUGIN_OPTION_GROUPS, WEBHOOK_OPTION_GROUPS } from '../src/shared/options/option.ts';
-import type { Option, OptionGroup } from '../src/shared/options/option.ts';
-import { WEBHOOK_OPTIONS } from '../src/webhook/cli/options.ts';
+import { PLUGIN_OPTION_GROUPS } from '../src/plugin/config/option.ts';
+import type { Option } from '../src/shared/options/option.ts';
+import { WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS } from '../src/webhook/cli/options.ts';
 
 const NOTHING = '–';
 
@@ -31,7 +31,7 @@ function makeOptionRow(option: Option): readonly string[] {
 }
 
 /** Renders one table for each group that has options. */
-function makeOptionTables(groups: readonly OptionGroup[], options: readonly Option[]): string {
+function makeOptionTables(groups: readonly string[], options: readonly Option[]): string {
   const tables = groups.flatMap((group) => {
     const rows = options.filter((option) => option.group === group).map(makeOptionRow);
     return rows.length === 0 ? [] : [`**${group}**`, renderTable(['Flag', 'Variables', 'Meaning'], rows)];

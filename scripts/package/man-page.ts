@@ -1,6 +1,6 @@
 /** The manual page, from the registry of options, the commands and the table of exit statuses. See man(7). */
 import { listFlagNames, takesValue } from '../../src/shared/options/flags.ts';
-import { PLUGIN_OPTION_GROUPS } from '../../src/shared/options/option.ts';
+import { PLUGIN_OPTION_GROUPS } from '../../src/plugin/config/option.ts';
 import type { Option } from '../../src/shared/options/option.ts';
 import type { CommandDescription } from '../../src/plugin/commands/command.ts';
 import { EXIT_STATUSES } from '../../src/plugin/cli/exit-status.ts';

@@ -1,6 +1,6 @@
 /** The token request that a command line, an environment and files lead to, without sending it. */
 import { readConfig } from '../../src/plugin/config/read-config.ts';
-import type { ResolvedConfig } from '../../src/shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../../src/plugin/config/resolve-config.ts';
 import { parseGetTokenCommand, scanArguments } from '../../src/plugin/cli/parse-command-line.ts';
 import type { FileStamp } from '../../src/shared/base/file-stamp.ts';
 import type { Host } from '../../src/shared/base/host.ts';

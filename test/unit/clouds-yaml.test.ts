@@ -319,7 +319,7 @@ void t.test('names of keys', async (t) => {
     'timeout: 5, verbose: true, cache_storage: none, force_refresh: true, allow_http: true, os_cloud: x, ' +
       'compute_api_version: 2, networks: [{name: a}], auth: {timeout: 3, nonsense: [1], cache_dir: /x}',
   );
-  for (const name of ['timeout', 'verbose', 'cache-storage', 'cache-dir', 'force-refresh', 'allow-http']) {
+  for (const name of ['timeout', 'verbose', 'cache-storage', 'cache-dir', 'force-refresh', 'allow-http'] as const) {
     t.notOk(untouched.config.has(name), name);
   }
   await t.rejects(read('identity_api_version: 2.0'), invalid(/^identity_api_version of cloud c in .*only 3/));

@@ -82,7 +82,7 @@ void t.test('application credential by name', async (t) => {
 });
 
 void t.test('TLS flags and variables', async (t) => {
-  for (const name of ['cacert', 'cert', 'key']) {
+  for (const name of ['cacert', 'cert', 'key'] as const) {
     t.equal((await resolveRequest([`--${name}=/etc/${name}.pem`])).config.text(name), `/etc/${name}.pem`);
     t.equal(
       (await resolveRequest([], { [`OS_${name.toUpperCase()}`]: `/etc/${name}.pem` })).config.text(name),

@@ -62,7 +62,7 @@ void t.test('details only with --verbose', async (t) => {
   let text = '';
   const host = fakeHost({ writeErr: (line) => (text += line) });
   const none = new Map();
-  const some = new Map([['verbose', { value: '2', origin: '--verbose' }]]);
+  const some = new Map([['verbose' as const, { value: '2', origin: '--verbose' }]]);
   const log = openLog(host);
   makeReporter(log, none).debug('quiet');
   t.equal(text, '');

@@ -1,3 +1,4 @@
+import { listUnset } from '../config/resolve-config.ts';
 import { readKeystoneUrl } from '../../shared/keystone/auth-url.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { listScopeFields } from '../../shared/keystone/scope.ts';
@@ -25,7 +26,7 @@ export const adminToken: AuthMethod = {
   conflictsWith: [],
   // Whoever wants a provider's own token is not served by this one.
   worksWithoutKeystoneUrl: (config) => config.has('endpoint') && !config.has('token-kind'),
-  listMissing: (config) => [...listMissingScope(config), ...(config.has('token') ? [] : ['token'])],
+  listMissing: (config) => [...listMissingScope(config), ...listUnset(config, 'token')],
   identify: (config) => [
     readKeystoneUrl(config, 'endpoint'),
     config.secret('token')?.reveal(),

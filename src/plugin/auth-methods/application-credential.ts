@@ -1,4 +1,5 @@
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { readReference } from '../config/resolve-scope.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
 import type { AuthMethod } from './auth-method.ts';
@@ -56,12 +57,8 @@ export const applicationCredential: AuthMethod = {
   impliedBy: ['application-credential-secret', 'application-credential-id', 'application-credential-name'],
   conflictsWith: ['password'],
   listMissing(config) {
-    const which = config.has(`${PAIR}-id`)
-      ? []
-      : isNamed(config)
-        ? listMissingUser(config)
-        : ['application-credential-id'];
-    return [...which, ...(config.has(`${PAIR}-secret`) ? [] : ['application-credential-secret'])];
+    const which = isNamed(config) ? listMissingUser(config) : listUnset(config, 'application-credential-id');
+    return [...which, ...listUnset(config, 'application-credential-secret')];
   },
   identify,
   savableSecret: {

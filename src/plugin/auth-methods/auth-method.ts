@@ -1,6 +1,6 @@
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
-import type { Option } from '../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Option, OptionName } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import type { AuthRequest, JsonWithSecrets } from '../../shared/keystone/auth-request.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
 import type { Host } from '../../shared/base/host.ts';
@@ -18,9 +18,9 @@ export interface AuthMethod {
   /** What it needs beside the common options. */
   readonly options: readonly Option[];
   /** Options that tell that this method is meant where `auth_type` is not set. */
-  readonly impliedBy: readonly string[];
+  readonly impliedBy: readonly OptionName[];
   /** Signs of other methods that must not stand in the same layer as this one's. */
-  readonly conflictsWith: readonly string[];
+  readonly conflictsWith: readonly OptionName[];
   /** What it proves, if Keystone can ask for it together with other proofs. */
   readonly factor?: Factor;
   /** It waits for what a person does elsewhere, such as in a browser: minutes, not seconds. */
@@ -32,7 +32,7 @@ export interface AuthMethod {
   /** Where the answers of a prompt go, if that is not Keystone: "at https://idp.example.com". */
   describePromptTarget?(config: ResolvedConfig): string;
   /** Names of the options still missing, in the order of asking. */
-  listMissing(config: ResolvedConfig): string[];
+  listMissing(config: ResolvedConfig): OptionName[];
   /**
    * What tells one identity and scope from another, for the cache key: never a value that can be guessed.
    *
@@ -60,7 +60,7 @@ export interface AuthMethod {
 /** A secret that does not change from login to login. */
 export interface SavableSecret {
   /** Name of its option. */
-  readonly option: string;
+  readonly option: OptionName;
   /** Whose it is at Keystone, as fields of a key: nothing of the scope, which it does not depend on. */
   identify(config: ResolvedConfig): (string | undefined)[];
   /** In the words of a message: "the password of alice (domain Default)". */
@@ -70,7 +70,7 @@ export interface SavableSecret {
 /** Getting the next token without anybody being asked. Where it is refused, the whole login follows. */
 export interface Renewal {
   /** Names of the options still missing for it. */
-  listMissing(config: ResolvedConfig): string[];
+  listMissing(config: ResolvedConfig): OptionName[];
   /**
    * As {@link AuthMethod.prepareRequest}.
    *
@@ -85,7 +85,7 @@ export interface Factor {
   /** Keystone's name, as in `methods`. */
   readonly name: string;
   /** Names of the options still missing. */
-  listMissing(config: ResolvedConfig): string[];
+  listMissing(config: ResolvedConfig): OptionName[];
   buildContent(config: ResolvedConfig): JsonWithSecrets;
   /** What may be wrong with it when Keystone refuses, as a clause. */
   readonly rejectionCause: string;

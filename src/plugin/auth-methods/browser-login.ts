@@ -4,9 +4,9 @@ import type { CallbackHandler, CallbackListener, CallbackListenerSettings } from
 import type { CallbackParameters } from '../browser/callback-parameters.ts';
 import { parsePastedCallback } from '../browser/callback-parameters.ts';
 import { waitForCallback } from '../browser/wait-for-callback.ts';
-import type { Option } from '../../shared/options/option.ts';
+import type { Option } from '../config/option.ts';
 import { readLoginTimeoutMs } from '../config/login-timeout.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { MethodContext } from './auth-method.ts';
 

@@ -1,12 +1,12 @@
-import type { Layer } from '../../shared/options/layer.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Layer, OptionName } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { METHOD_BY_NAME, METHODS } from './registry.ts';
 import { password } from './password.ts';
 import { requireSupportedMethod } from './unsupported-methods.ts';
 
-function firstOrigin(layer: Layer, names: readonly string[]): string | undefined {
+function firstOrigin(layer: Layer, names: readonly OptionName[]): string | undefined {
   return names.map((name) => layer.get(name)?.origin).find((origin) => origin !== undefined);
 }
 

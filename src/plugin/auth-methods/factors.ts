@@ -1,5 +1,6 @@
 /** Logging in with one proof or several in one request (Keystone API v3, "Multi-Factor Authentication"). */
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { OptionName } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import type { Scope } from '../../shared/keystone/scope.ts';
@@ -9,7 +10,7 @@ import type { AuthMethod, Factor } from './auth-method.ts';
 import { readExpectedUser, describeUser, identifyUser, listMissingUser } from './user.ts';
 
 /** What is missing for a user who proves `factors`: first who it is, then where to, then the proofs. */
-export function listMissingForFactors(config: ResolvedConfig, factors: readonly Factor[]): string[] {
+export function listMissingForFactors(config: ResolvedConfig, factors: readonly Factor[]): OptionName[] {
   return [
     ...listMissingUser(config),
     ...listMissingScope(config),

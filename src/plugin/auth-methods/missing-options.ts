@@ -1,14 +1,14 @@
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { describeSources } from '../../shared/options/option.ts';
-import type { Option } from '../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Option, OptionName } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { InteractionRequired } from '../../shared/base/errors.ts';
 import type { AuthMethod, Factor } from './auth-method.ts';
 import { OPTIONS } from './registry.ts';
 
 const OPTION_BY_NAME = new Map(OPTIONS.map((option) => [option.name, option]));
 
-function lookUp(names: readonly string[]): Option[] {
+function lookUp(names: readonly OptionName[]): Option[] {
   return names.flatMap((name) => OPTION_BY_NAME.get(name) ?? []);
 }
 
@@ -17,9 +17,8 @@ export function findMissingOptions(
   config: ResolvedConfig,
   method: Pick<AuthMethod, 'listMissing' | 'worksWithoutKeystoneUrl'>,
 ): Option[] {
-  const url =
-    method.worksWithoutKeystoneUrl?.(config) === true || readAuthUrl(config) !== undefined ? [] : ['keystone-url'];
-  return lookUp([...url, ...method.listMissing(config)]);
+  const needsUrl = method.worksWithoutKeystoneUrl?.(config) !== true && readAuthUrl(config) === undefined;
+  return lookUp([...(needsUrl ? (['keystone-url'] as const) : []), ...method.listMissing(config)]);
 }
 
 /** What must still be known to give further factors. */

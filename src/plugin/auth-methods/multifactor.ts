@@ -1,4 +1,4 @@
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { AuthMethod, Factor } from './auth-method.ts';
 import { identifyUserAndScope, listMissingForFactors, buildFactorRequest } from './factors.ts';

@@ -1,3 +1,4 @@
+import { listUnset } from '../config/resolve-config.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { identifyOAuth2Client, listMissingOAuth2Client, OAUTH2_OPTIONS, prepareOAuth2Request } from './oauth2.ts';
@@ -21,10 +22,7 @@ export const oauth2ClientCredential: AuthMethod = {
   ],
   impliedBy: [],
   conflictsWith: [],
-  listMissing: (config) => [
-    ...listMissingOAuth2Client(config),
-    ...(config.has('oauth2-client-secret') ? [] : ['oauth2-client-secret']),
-  ],
+  listMissing: (config) => [...listMissingOAuth2Client(config), ...listUnset(config, 'oauth2-client-secret')],
   identify: identifyOAuth2Client,
   async prepareRequest(config, tools) {
     const id = config.text('oauth2-client-id') ?? '';

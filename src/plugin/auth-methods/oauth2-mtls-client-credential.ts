@@ -1,4 +1,4 @@
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { identifyOAuth2Client, listMissingOAuth2Client, OAUTH2_OPTIONS, prepareOAuth2Request } from './oauth2.ts';
 
@@ -12,7 +12,7 @@ export const oauth2MtlsClientCredential: AuthMethod = {
   options: OAUTH2_OPTIONS,
   impliedBy: [],
   conflictsWith: [],
-  listMissing: (config) => [...listMissingOAuth2Client(config), ...(hasCertificate(config) ? [] : ['cert'])],
+  listMissing: (config) => [...listMissingOAuth2Client(config), ...(hasCertificate(config) ? [] : (['cert'] as const))],
   // The certificate stands in every key.
   identify: identifyOAuth2Client,
   async prepareRequest(config, tools) {

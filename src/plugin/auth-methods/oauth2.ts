@@ -1,7 +1,8 @@
 /** OAuth 2.0 at Keystone itself ("OS-OAUTH2"): the access token that it gives is a Keystone token. */
+import { listUnset } from '../config/resolve-config.ts';
 import { readCredentialUrl } from '../../shared/keystone/auth-url.ts';
-import type { Option } from '../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Option, OptionName } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { listScopeFields } from '../../shared/keystone/scope.ts';
 import { AuthRejected } from '../../shared/base/errors.ts';
@@ -38,8 +39,8 @@ function readEndpoint(config: ResolvedConfig): string | undefined {
 }
 
 /** The options of both kinds that are missing. */
-export function listMissingOAuth2Client(config: ResolvedConfig): string[] {
-  return [...listMissingScope(config), ...(config.has('oauth2-client-id') ? [] : ['oauth2-client-id'])];
+export function listMissingOAuth2Client(config: ResolvedConfig): OptionName[] {
+  return [...listMissingScope(config), ...listUnset(config, 'oauth2-client-id')];
 }
 
 /** The client and the scope as fields of a cache key. */

@@ -1,4 +1,5 @@
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import { parseHeaderToken } from '../../shared/base/header-token.ts';
 import type { Secret } from '../../shared/base/secret.ts';
@@ -44,7 +45,7 @@ export const oidcAccessToken: AuthMethod = {
   impliedBy: ['access-token'],
   conflictsWith: [],
   worksWithoutKeystoneUrl: wantsProviderToken,
-  listMissing: (config) => [...listMissingFederation(config), ...(config.has('access-token') ? [] : ['access-token'])],
+  listMissing: (config) => [...listMissingFederation(config), ...listUnset(config, 'access-token')],
   identify: (config) => [...identifyFederation(config), config.secret('access-token')?.reveal()],
   async prepareRequest(config, { host }) {
     const token = readAccessToken(config);

@@ -1,6 +1,7 @@
+import { listUnset } from '../config/resolve-config.ts';
 import { createHash, randomBytes } from 'node:crypto';
-import type { Option } from '../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Option } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { ConfigError, KeystoneProtocolError } from '../../shared/base/errors.ts';
 import { isPlaintextLoopback } from '../../shared/base/url.ts';
 import { readUnverifiedClaims } from '../../shared/oidc/jwt.ts';
@@ -155,7 +156,7 @@ const withBrowser = makeOidcMethod({
 
 const withCode = makeOidcMethod({
   ...common,
-  listMissing: (config) => (config.has('redirect-uri') ? [] : ['redirect-uri']),
+  listMissing: (config) => listUnset(config, 'redirect-uri'),
   fetchTokens: async (config, provider, { http }) =>
     requestOAuthTokens(http, provider, {
       client: readOidcClient(config),

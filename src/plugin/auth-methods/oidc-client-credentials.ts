@@ -1,3 +1,4 @@
+import { listUnset } from '../config/resolve-config.ts';
 import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { FEDERATION_OPTIONS, OIDC_OPTIONS, makeOidcMethod, readOidcClient, readOpenidScope } from './oidc.ts';
@@ -12,7 +13,7 @@ export const oidcClientCredentials: AuthMethod = {
   conflictsWith: [],
   ...makeOidcMethod({
     grant: 'client_credentials',
-    listMissing: (config) => (config.has('client-secret') ? [] : ['client-secret']),
+    listMissing: (config) => listUnset(config, 'client-secret'),
     identify: () => [],
     describeSubject: (config) => `the client ${readOidcClient(config).id}`,
     fetchTokens: (config, provider, { http }) =>

@@ -1,4 +1,5 @@
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
 import type { FormFields } from '../../shared/oidc/token-request.ts';
@@ -50,8 +51,8 @@ export const oidcPassword: AuthMethod = {
   ...makeOidcMethod({
     grant: 'password',
     listMissing: (config) => [
-      ...['user-name', 'password'].filter((name) => !config.has(name)),
-      ...(config.has('idp-otp-key') && !config.has('passcode') ? ['passcode'] : []),
+      ...listUnset(config, 'user-name', 'password'),
+      ...(config.has('idp-otp-key') ? listUnset(config, 'passcode') : []),
     ],
     identify: (config) => [config.text('user-name')],
     describeSubject,

@@ -1,7 +1,8 @@
 /** What the ways to log in through an OpenID Connect provider have in common (Keystone API v3, "OS-FEDERATION"). */
+import { listUnset } from '../config/resolve-config.ts';
 import { readCredentialUrl } from '../../shared/keystone/auth-url.ts';
-import type { Option } from '../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Option, OptionName } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { AuthRejected } from '../../shared/base/errors.ts';
@@ -102,11 +103,13 @@ export const OIDC_OPTIONS: readonly Option[] = [
 ];
 
 /** The options that set an endpoint; each beats the discovery document. */
-const ENDPOINT_OPTIONS: Readonly<Record<EndpointName, string>> = {
+const ENDPOINT_OPTIONS = {
   token: 'access-token-endpoint',
   authorization: 'authorization-endpoint',
   device_authorization: 'device-authorization-endpoint',
-};
+} as const satisfies Readonly<Record<EndpointName, OptionName>>;
+
+type UrlOptionName = 'discovery-endpoint' | (typeof ENDPOINT_OPTIONS)[EndpointName];
 
 const EXAMPLE = 'https://idp.example.com/.well-known/openid-configuration';
 
@@ -115,7 +118,7 @@ const DEFAULT_SCOPE = 'openid profile';
 /** How long a provider's token counts that says nowhere how long it lives: short, for nobody can be asked about it. */
 const UNKNOWN_LIFETIME_MS = 300_000;
 
-function readUrl(config: ResolvedConfig, name: string): ConfiguredUrl | undefined {
+function readUrl(config: ResolvedConfig, name: UrlOptionName): ConfiguredUrl | undefined {
   const url = readCredentialUrl(config, name, EXAMPLE);
   if (url === undefined) return undefined;
   url.hash = '';
@@ -155,9 +158,9 @@ export function wantsProviderToken(config: ResolvedConfig): boolean {
 }
 
 /** What is missing on Keystone's side. */
-export function listMissingFederation(config: ResolvedConfig): string[] {
+export function listMissingFederation(config: ResolvedConfig): OptionName[] {
   if (wantsProviderToken(config)) return [];
-  return [...['identity-provider', 'protocol'].filter((name) => !config.has(name)), ...listMissingScope(config)];
+  return [...listUnset(config, 'identity-provider', 'protocol'), ...listMissingScope(config)];
 }
 
 /** Keystone's side as fields of a cache key. */
@@ -283,7 +286,7 @@ export interface OidcGrant {
   /** Who logs in in a browser may be logged in there as somebody else, and is told as whom. */
   readonly usesBrowser?: true;
   /** Names of the options of its own that are still missing. */
-  listMissing(config: ResolvedConfig): string[];
+  listMissing(config: ResolvedConfig): OptionName[];
   /** What tells one user from another, for the cache key: never a value that can be guessed. */
   identify(config: ResolvedConfig): (string | undefined)[];
   /** Who logs in, in the words of a message. */
@@ -292,12 +295,9 @@ export interface OidcGrant {
   fetchTokens(config: ResolvedConfig, provider: Provider, tools: MethodContext): Promise<OAuthTokens>;
 }
 
-function missingProvider(config: ResolvedConfig, endpoints: readonly EndpointName[]): string[] {
+function missingProvider(config: ResolvedConfig, endpoints: readonly EndpointName[]): OptionName[] {
   const known = endpoints.every((name) => config.has(ENDPOINT_OPTIONS[name]));
-  return [
-    ...(known || config.has('discovery-endpoint') ? [] : ['discovery-endpoint']),
-    ...(config.has('client-id') ? [] : ['client-id']),
-  ];
+  return [...(known ? [] : listUnset(config, 'discovery-endpoint')), ...listUnset(config, 'client-id')];
 }
 
 /** Everything that a refresh token must not leave for, and that decides what a token is good for. */
@@ -324,7 +324,7 @@ export function makeOidcMethod(
   const { grant, endpoints = ['token'] } = way;
   const open = (config: ResolvedConfig, { http }: MethodContext, needs: GrantRequirements): Promise<Provider> =>
     resolveProvider(http, readProvider(config), needs);
-  const missingCommon = (config: ResolvedConfig): string[] => [
+  const missingCommon = (config: ResolvedConfig): OptionName[] => [
     ...listMissingFederation(config),
     ...missingProvider(config, endpoints),
   ];

@@ -1,3 +1,4 @@
+import { listUnset } from '../config/resolve-config.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { makeUserMethod } from './factors.ts';
 import { describeUser, identifyUser, readUser, USER_OPTIONS } from './user.ts';
@@ -27,7 +28,7 @@ export const password: AuthMethod = {
   },
   ...makeUserMethod({
     name: 'password',
-    listMissing: (config) => (config.has('password') ? [] : ['password']),
+    listMissing: (config) => listUnset(config, 'password'),
     buildContent: (config) => ({ user: { ...readUser(config), password: config.secret('password') ?? '' } }),
     rejectionCause: 'wrong credentials',
   }),

@@ -1,5 +1,5 @@
 import { COMMON_OPTIONS } from '../config/common-options.ts';
-import type { Option } from '../../shared/options/option.ts';
+import type { Option } from '../config/option.ts';
 import { adminToken } from './admin-token.ts';
 import { applicationCredential } from './application-credential.ts';
 import { v4Jwt } from './v4-jwt.ts';

@@ -1,4 +1,6 @@
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
+import type { OptionName } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
@@ -23,7 +25,7 @@ function refusals(origin: string): Readonly<Partial<Record<number, StatusExplana
   };
 }
 
-const missingToken = (config: ResolvedConfig): string[] => (config.has('token') ? [] : ['token']);
+const missingToken = (config: ResolvedConfig): OptionName[] => listUnset(config, 'token');
 
 /** Keystone API v3, "Token authentication": another scope for a token one already has, with the same expiry. */
 export const token: AuthMethod = {

@@ -1,3 +1,4 @@
+import { listUnset } from '../config/resolve-config.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { makeUserMethod } from './factors.ts';
 import { readUser, USER_OPTIONS } from './user.ts';
@@ -23,7 +24,7 @@ export const totp: AuthMethod = {
   conflictsWith: [],
   ...makeUserMethod({
     name: 'totp',
-    listMissing: (config) => (config.has('passcode') ? [] : ['passcode']),
+    listMissing: (config) => listUnset(config, 'passcode'),
     buildContent: (config) => ({ user: { ...readUser(config), passcode: config.secret('passcode') ?? '' } }),
     rejectionCause: 'wrong, old or used passcode',
     isSingleUse: true,

@@ -1,5 +1,6 @@
-import type { Option } from '../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
+import type { Option, OptionName } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { readReference } from '../config/resolve-scope.ts';
 import { describeReference } from '../../shared/keystone/scope.ts';
 import { toUserJson } from '../../shared/keystone/auth-request.ts';
@@ -37,10 +38,10 @@ export const USER_OPTIONS: readonly Option[] = [
 ];
 
 /** The user's options that are missing: an id needs no domain. */
-export function listMissingUser(config: ResolvedConfig): string[] {
+export function listMissingUser(config: ResolvedConfig): OptionName[] {
   if (config.has('user-id')) return [];
-  const domain = readReference(config, 'user-domain') === undefined ? ['user-domain-name'] : [];
-  return config.has('user-name') ? domain : ['user-name', ...domain];
+  const domain = config.has('user-domain-id') ? [] : listUnset(config, 'user-domain-name');
+  return [...listUnset(config, 'user-name'), ...domain];
 }
 
 /** The user as fields of a cache key. */

@@ -1,5 +1,6 @@
+import { listUnset } from '../config/resolve-config.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { KeystoneProtocolError } from '../../shared/base/errors.ts';
@@ -99,10 +100,7 @@ export const v4Federation: AuthMethod = {
   impliedBy: [],
   conflictsWith: [],
   waitsForUser: true,
-  listMissing: (config) => [
-    ...(config.has('identity-provider') ? [] : ['identity-provider']),
-    ...listMissingScope(config),
-  ],
+  listMissing: (config) => [...listUnset(config, 'identity-provider'), ...listMissingScope(config)],
   identify: (config) => [config.text('identity-provider'), ...listScopeFields(resolveScope(config))],
   async prepareRequest(config, tools) {
     const listener = await listenForCallback(tools, {

@@ -1,5 +1,6 @@
+import { listUnset } from '../config/resolve-config.ts';
 import { resolvePath } from '../../shared/base/file-path.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
@@ -96,9 +97,9 @@ export const v4Jwt: AuthMethod = {
   // The file's content is a secret that no setting holds.
   usesMachineIdentity: true,
   listMissing: (config) => [
-    ...(config.has('identity-provider') ? [] : ['identity-provider']),
+    ...listUnset(config, 'identity-provider'),
     ...listMissingScope(config),
-    ...(config.has('jwt') || config.has('jwt-file') ? [] : ['jwt']),
+    ...(config.has('jwt-file') ? [] : listUnset(config, 'jwt')),
   ],
   identify(config, host) {
     const shown = readJwt(config, host);

@@ -1,5 +1,6 @@
+import { listUnset } from '../config/resolve-config.ts';
 import { resolvePath } from '../../shared/base/file-path.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
@@ -70,10 +71,7 @@ export const v4Kubernetes: AuthMethod = {
   impliedBy: [],
   conflictsWith: [],
   usesMachineIdentity: true,
-  listMissing: (config) => [
-    ...(config.has('k8s-auth-instance-id') ? [] : ['k8s-auth-instance-id']),
-    ...listMissingScope(config),
-  ],
+  listMissing: (config) => [...listUnset(config, 'k8s-auth-instance-id'), ...listMissingScope(config)],
   identify: (config, host) => [
     config.text('k8s-auth-instance-id'),
     config.text('k8s-auth-role'),

@@ -1,4 +1,5 @@
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { parseHeaderToken } from '../../shared/base/header-token.ts';
@@ -63,7 +64,7 @@ export const webSso: AuthMethod = {
   impliedBy: [],
   conflictsWith: [],
   waitsForUser: true,
-  listMissing: (config) => [...(config.has('protocol') ? [] : ['protocol']), ...listMissingScope(config)],
+  listMissing: (config) => [...listUnset(config, 'protocol'), ...listMissingScope(config)],
   identify: (config) => [
     config.text('identity-provider'),
     config.text('protocol'),

@@ -8,6 +8,7 @@ import { extractFlagValues, listFlagNames, readFlags } from '../../shared/option
 import type { ExtractedValues } from '../../shared/options/flags.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
+import type { OptionName } from '../config/option.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 
 /** The command that runs if none is named. */
@@ -43,10 +44,10 @@ export function isGetTokenCommand({ words: [first], wantsHelp }: ScannedArgument
 }
 
 /** A parsed command line. */
-export interface CommandLine {
+export interface CommandLine<Name extends string> {
   /** The arguments that are neither flags nor values of flags. */
   readonly words: readonly string[];
-  readonly flags: Layer;
+  readonly flags: Layer<Name>;
   readonly wantsHelp: boolean;
   readonly wantsVersion: boolean;
 }
@@ -57,7 +58,7 @@ export interface CommandLine {
  * @throws UsageError for an unknown option, a missing value or an unexpected argument
  * @throws ConfigError for a value that an option does not accept
  */
-export function parseGetTokenCommand(scan: ScannedArguments): CommandLine {
+export function parseGetTokenCommand(scan: ScannedArguments): CommandLine<OptionName> {
   const line = parseExtracted(scan, OPTIONS);
   const extra = line.words[0] === GET_TOKEN ? line.words.slice(1) : line.words;
   if (extra.length > 0) throw makeUnexpectedArgumentError();
@@ -70,7 +71,10 @@ export function parseGetTokenCommand(scan: ScannedArguments): CommandLine {
  * @throws UsageError for an unknown option or a missing value
  * @throws ConfigError for a value that an option does not accept
  */
-export function parseCommandLine(argv: readonly string[], options: readonly Option[]): CommandLine {
+export function parseCommandLine<Name extends string>(
+  argv: readonly string[],
+  options: readonly Option<Name>[],
+): CommandLine<Name> {
   return parseExtracted(extractFlagValues(argv, options), options);
 }
 
@@ -83,7 +87,10 @@ const PARSER_CONFIGURATION = {
   'parse-positional-numbers': false,
 };
 
-function parseExtracted({ argv, values }: ExtractedValues, options: readonly Option[]): CommandLine {
+function parseExtracted<Name extends string>(
+  { argv, values }: ExtractedValues,
+  options: readonly Option<Name>[],
+): CommandLine<Name> {
   const flagNames = options.flatMap(listFlagNames).map((name) => name.replace(/^--?/, ''));
   const parsed: Record<string, unknown> = parseArguments([...argv], {
     alias: Object.fromEntries(options.map((option) => [option.name, [...(option.aliases ?? [])]])),

@@ -1,7 +1,7 @@
 import { PluginError } from '../../shared/base/errors.ts';
 import { makePrintable } from '../../shared/base/printable.ts';
 import { redact } from '../../shared/base/secret.ts';
-import type { Layer } from '../../shared/options/layer.ts';
+import type { Layer } from '../config/option.ts';
 import type { Reporter } from '../login/reporter.ts';
 import { EXIT, getExitStatus } from './exit-status.ts';
 import type { Log } from './log.ts';

@@ -1,7 +1,7 @@
 /** What a command is: its description, what it is called with, and its result. */
-import type { Layer } from '../../shared/options/layer.ts';
-import type { Option } from '../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Layer } from '../config/option.ts';
+import type { CommandOption, CommandOptionName } from './command-option.ts';
+import type { Config } from '../../shared/options/config.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { RunContext } from '../login/login-context.ts';
 import type { Reporter } from '../login/reporter.ts';
@@ -52,7 +52,7 @@ export interface CommandDescription {
   readonly details?: readonly string[];
   readonly arguments?: readonly Argument[];
   /** The options of this command, see {@link makeCommandOption}; {@link OUTPUT_OPTION} if its result has data. */
-  readonly options: readonly Option[];
+  readonly options: readonly CommandOption[];
   /**
    * Which options of get-token it accepts: all; all but those for kubectl alone; those of the groups Cache and Run; or those of
    * the group Run.
@@ -75,7 +75,7 @@ export interface Invocation {
   /** The words after the name of the command, at most as many as it describes. */
   readonly args: readonly string[];
   /** The settings of its own options; flags override variables. */
-  readonly ownConfig: ResolvedConfig;
+  readonly ownConfig: Config<CommandOptionName>;
   /** The flags of a login. */
   readonly flags: Layer;
   /** For `openLoginContext`, with these flags; a login with it never writes an alias for the fast path. */
@@ -86,12 +86,12 @@ export interface Invocation {
 }
 
 /** Makes an option of one command, which clouds.yaml cannot set. */
-export function makeCommandOption(option: Omit<Option, 'group' | 'file'>): Option {
+export function makeCommandOption(option: Omit<CommandOption, 'group' | 'file'>): CommandOption {
   return { ...option, group: 'Command', file: 'nowhere' };
 }
 
 /** Selects the format of the result. */
-export const OUTPUT_OPTION: Option = makeCommandOption({
+export const OUTPUT_OPTION: CommandOption = makeCommandOption({
   name: 'output',
   aliases: ['o'],
   choices: ['text', 'json', 'yaml'],

@@ -1,12 +1,12 @@
 /** Finds the command that a command line names, and the options that it accepts. */
-import type { Option, OptionGroup } from '../../shared/options/option.ts';
+import type { Option, OptionGroup, OptionName } from '../config/option.ts';
 import { UsageError } from '../../shared/base/errors.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import type { Command, CommandDescription } from './command.ts';
 import { COMMANDS } from './registry.ts';
 
 /** Options for the output to kubectl, which mean nothing to other commands. */
-const KUBECTL_OPTIONS = ['api-version'];
+const KUBECTL_OPTIONS: readonly OptionName[] = ['api-version'];
 
 const isInGroups =
   (...groups: readonly OptionGroup[]) =>

@@ -1,7 +1,7 @@
 /** Renders `--help`. */
 import yargs from 'yargs';
 import type { Argv } from 'yargs';
-import { PLUGIN_OPTION_GROUPS } from '../../shared/options/option.ts';
+import { PLUGIN_OPTION_GROUPS } from '../config/option.ts';
 import type { Option } from '../../shared/options/option.ts';
 import { describeSynopsis } from './command.ts';
 import type { CommandDescription } from './command.ts';

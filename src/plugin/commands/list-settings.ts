@@ -1,7 +1,7 @@
 import type { Setting } from '../../shared/options/layer.ts';
-import { PLUGIN_OPTION_GROUPS } from '../../shared/options/option.ts';
-import type { Option } from '../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { PLUGIN_OPTION_GROUPS } from '../config/option.ts';
+import type { Option } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { hideUserInfo } from '../kubeconfig/hide-secrets.ts';
 
 /** A setting without its secrets. */

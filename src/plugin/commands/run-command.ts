@@ -7,9 +7,10 @@ import { makeReporter } from '../cli/reporter.ts';
 import { runToEnd } from '../cli/run-to-end.ts';
 import type { RunResult } from '../cli/run-to-end.ts';
 import { readEnvironment } from '../../shared/options/environment.ts';
+import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
-import { resolveConfig } from '../../shared/options/resolve-config.ts';
+import { makeConfig } from '../../shared/options/config.ts';
 import { UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { USER_AGENT } from '../../shared/base/version.ts';
@@ -18,8 +19,13 @@ import type { Invocation, Command } from './command.ts';
 import { findCommand, listCommandGroup, listGetTokenOptions } from './find-command.ts';
 import { chooseColors } from './colors.ts';
 
-function pickOptions(layer: Layer, options: readonly Option[]): Layer {
-  return new Map([...layer].filter(([name]) => options.some((option) => option.name === name)));
+function pickOptions<Name extends string>(layer: Layer<string>, options: readonly Option<Name>[]): Layer<Name> {
+  return new Map(
+    options.flatMap(({ name }) => {
+      const setting = layer.get(name);
+      return setting === undefined ? [] : [[name, setting]];
+    }),
+  );
 }
 
 /** @throws UsageError if words are missing, superfluous or not allowed */
@@ -44,15 +50,12 @@ function prepareCall(host: Host, log: Log, command: Command): Invocation {
   const loginOptions = listGetTokenOptions(command);
   const { words, flags } = parseCommandLine(host.argv, [...loginOptions, ...command.options]);
   const loginFlags = pickOptions(flags, loginOptions);
-  const ownConfig = resolveConfig(
-    [pickOptions(flags, command.options), readEnvironment(host.env, command.options)],
-    command.options,
-  );
+  const ownLayers = [pickOptions(flags, command.options), readEnvironment(host.env, command.options)];
   const reporter = makeReporter(log, loginFlags);
   return {
     host,
     args: readArguments(command, words),
-    ownConfig,
+    ownConfig: makeConfig(mergeLayers(ownLayers, command.options)),
     flags: loginFlags,
     runContext: { host, execInfo: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onFastPath: false },
     reporter,

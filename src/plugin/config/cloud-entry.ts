@@ -1,10 +1,11 @@
 /** One entry of a file (a cloud, a region of it, a provider's profile) as a layer of settings. */
 import { ConfigError } from '../../shared/base/errors.ts';
 import { makeLayer, parseSetting } from '../../shared/options/layer.ts';
-import type { Layer, Setting } from '../../shared/options/layer.ts';
+import type { Setting } from '../../shared/options/layer.ts';
+import type { Layer } from './option.ts';
 import { mappingAt, textFrom, unifyKeys } from '../../shared/options/yaml-mapping.ts';
-import { isBelowAuth, isInCloudsYaml } from '../../shared/options/option.ts';
-import type { Option } from '../../shared/options/option.ts';
+import { isBelowAuth, isInCloudsYaml } from './option.ts';
+import type { Option } from './option.ts';
 import type { YamlMapping } from '../../shared/options/yaml.ts';
 
 /** What one file says of one thing. */

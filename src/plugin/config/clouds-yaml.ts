@@ -11,10 +11,11 @@ import { findSelector, inheritConsentHint, makeCloudLayer } from './cloud-entry.
 import type { CloudEntry } from './cloud-entry.ts';
 import { describeChoices } from './list-names.ts';
 import { mergeLayers } from '../../shared/options/layer.ts';
-import type { Layer, Setting } from '../../shared/options/layer.ts';
+import type { Setting } from '../../shared/options/layer.ts';
+import type { Layer } from './option.ts';
 import { mappingAt, unifyKeys } from '../../shared/options/yaml-mapping.ts';
-import { isBelowAuth } from '../../shared/options/option.ts';
-import type { Option } from '../../shared/options/option.ts';
+import { isBelowAuth } from './option.ts';
+import type { Option, OptionName } from './option.ts';
 import { chooseRegion } from './region.ts';
 
 /** What the files say of the cloud that is meant. */
@@ -28,7 +29,7 @@ export interface CloudSettings {
 
 const NOTHING: CloudSettings = { layers: [], files: [], warnings: [] };
 
-function firstOf(given: readonly Layer[], name: string): Setting | undefined {
+function firstOf(given: readonly Layer[], name: OptionName): Setting | undefined {
   return given.map((layer) => layer.get(name)).find((setting) => setting !== undefined);
 }
 

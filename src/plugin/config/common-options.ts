@@ -1,4 +1,4 @@
-import type { Option } from '../../shared/options/option.ts';
+import type { Option } from './option.ts';
 
 /** Options that mean the same whatever the method: where Keystone is, for what scope, over which TLS, and how to run. */
 export const COMMON_OPTIONS: readonly Option[] = [

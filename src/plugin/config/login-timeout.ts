@@ -1,4 +1,4 @@
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from './resolve-config.ts';
 
 const PATIENCE_SECONDS = 180;
 

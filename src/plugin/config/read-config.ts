@@ -3,10 +3,10 @@ import type { Host } from '../../shared/base/host.ts';
 import { listCloudNames, readCloudSettings } from './clouds-yaml.ts';
 import { rejectUntrustedSettings } from './untrusted-settings.ts';
 import { readEnvironment, omitOpenStackVariables } from '../../shared/options/environment.ts';
-import type { Layer } from '../../shared/options/layer.ts';
-import type { Option } from '../../shared/options/option.ts';
-import { resolveConfig } from '../../shared/options/resolve-config.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Layer } from './option.ts';
+import type { Option } from './option.ts';
+import { resolveConfig } from './resolve-config.ts';
+import type { ResolvedConfig } from './resolve-config.ts';
 
 /** A run's settings, and the files that they depend on. */
 export interface RunConfig {

@@ -1,10 +1,10 @@
 import { ConfigError } from '../../shared/base/errors.ts';
-import type { Layer } from '../../shared/options/layer.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Layer, OptionName, PairName } from './option.ts';
+import type { ResolvedConfig } from './resolve-config.ts';
 import type { Reference, Scope } from '../../shared/keystone/scope.ts';
 
 /** Reads an id/name pair; the id is the safer of the two. */
-export function readReference(config: ResolvedConfig, pair: string): Reference | undefined {
+export function readReference(config: ResolvedConfig, pair: PairName): Reference | undefined {
   const id = config.text(`${pair}-id`);
   if (id !== undefined) return { id };
   const name = config.text(`${pair}-name`);
@@ -12,14 +12,14 @@ export function readReference(config: ResolvedConfig, pair: string): Reference |
 }
 
 /** The options that each ask for a scope of their own, by kind. A plain domain yields to all of them. */
-const CLAIMS: readonly { kind: 'project' | 'system' | 'trust' | 'unscoped'; options: readonly string[] }[] = [
+const CLAIMS: readonly { kind: 'project' | 'system' | 'trust' | 'unscoped'; options: readonly OptionName[] }[] = [
   { kind: 'project', options: ['project-id', 'project-name'] },
   { kind: 'system', options: ['system-scope'] },
   { kind: 'trust', options: ['trust-id'] },
   { kind: 'unscoped', options: ['unscoped'] },
 ];
 
-function originsOf(layer: Layer, options: readonly string[]): string[] {
+function originsOf(layer: Layer, options: readonly OptionName[]): string[] {
   return options.flatMap((name) => {
     const setting = layer.get(name);
     return setting === undefined || setting.value === 'false' ? [] : [setting.origin];
@@ -47,7 +47,7 @@ function claimedKind(layers: readonly Layer[]): (typeof CLAIMS)[number]['kind'] 
 }
 
 /** Names of the options that the scope still lacks: a project's name means nothing without a domain. */
-export function listMissingScope(config: ResolvedConfig): string[] {
+export function listMissingScope(config: ResolvedConfig): OptionName[] {
   const named = claimedKind(config.layers) === 'project' && !config.has('project-id');
   return named && readReference(config, 'project-domain') === undefined ? ['project-domain-name'] : [];
 }

@@ -4,8 +4,8 @@
  */
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Setting } from '../../shared/options/layer.ts';
-import type { Option } from '../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Option } from './option.ts';
+import type { ResolvedConfig } from './resolve-config.ts';
 
 /**
  * The setting by which a file in the current folder decides where secrets go or whom to trust with them; undefined where

@@ -2,7 +2,7 @@ import { AdditionalFactorRequired, InteractionRequired } from '../../shared/base
 import type { Receipt } from '../../shared/base/errors.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
 import type { IssuedToken } from '../../shared/keystone/client.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import type { Factor } from '../auth-methods/auth-method.ts';
 import { buildFactorPayload } from '../auth-methods/factors.ts';
 import { findMissingFactorOptions } from '../auth-methods/missing-options.ts';

@@ -3,8 +3,9 @@ import { AuthRejected, CacheError } from '../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { replaceVersion } from '../../shared/keystone/discovery.ts';
-import { resolveConfig } from '../../shared/options/resolve-config.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { OptionName } from '../config/option.ts';
+import { resolveConfig } from '../config/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { forgetSavedSecret, readSavedSecret } from '../cache/saved-secret.ts';
@@ -16,6 +17,11 @@ import type { LoginContext } from './login-context.ts';
 const PURPOSE = 'client-keystone-auth kept secret 1';
 const ORIGIN = 'the keyring';
 
+/** The identity of a secret that an option of the login holds. */
+export interface OptionSecretIdentity extends SavedSecretIdentity {
+  readonly option: OptionName;
+}
+
 /**
  * Identifies the secret that would be saved for these settings. As in the cache key, Keystone's URL and the TLS settings
  * are part of it: a foreign kubeconfig cannot make the plugin send the secret to another Keystone or under other trust.
@@ -25,7 +31,7 @@ const ORIGIN = 'the keyring';
 export function identifySavedSecret(
   { method, tls, host }: LoginContext,
   config: ResolvedConfig,
-): SavedSecretIdentity | undefined {
+): OptionSecretIdentity | undefined {
   const { savableSecret } = method;
   const url = readAuthUrl(config);
   const isIncomplete = findMissingOptions(config, method).some(({ name }) => name !== savableSecret?.option);

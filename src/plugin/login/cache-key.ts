@@ -3,7 +3,7 @@ import { PluginError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import type { AuthMethod } from '../auth-methods/auth-method.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { digestFields } from '../cache/sha256.ts';

@@ -1,8 +1,8 @@
 import type { FileStamp } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
-import type { Layer } from '../../shared/options/layer.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Layer } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import type { AuthMethod } from '../auth-methods/auth-method.ts';
 import type { TokenCache } from '../cache/token-cache.ts';
 import type { ApiVersion, ExecInfo } from '../exec/exec-credential.ts';

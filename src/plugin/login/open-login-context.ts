@@ -1,6 +1,6 @@
 import { stampFile } from '../../shared/base/file-stamp.ts';
 import { readTlsSettings } from '../../shared/http/tls-settings.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { chooseMethod } from '../auth-methods/choose-method.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { openTokenCache } from '../cache/token-cache.ts';

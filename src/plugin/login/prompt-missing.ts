@@ -1,9 +1,9 @@
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { parseSetting } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
-import type { Option } from '../../shared/options/option.ts';
-import { resolveConfig } from '../../shared/options/resolve-config.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Layer, Option, OptionName } from '../config/option.ts';
+import { resolveConfig } from '../config/resolve-config.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { explainMissingOptions } from '../auth-methods/missing-options.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { openTerminal } from '../terminal/terminal.ts';
@@ -55,7 +55,7 @@ async function promptUntilComplete(
   { withoutProject = false }: PromptLimits,
 ): Promise<ResolvedConfig> {
   const { promptForOption } = await import('../terminal/prompt.ts');
-  const answers = new Map<string, Setting>();
+  const answers = new Map<OptionName, Setting>();
   let complete = config;
   for (;;) {
     const missing = listMissing(complete);
@@ -79,7 +79,7 @@ async function promptUntilComplete(
 const PROJECT_OPTION = OPTIONS.find(({ name }) => name === 'project-name');
 
 /** Options any of which settles the scope; an identity provider's own token has none. */
-const SCOPE_OPTIONS = [
+const SCOPE_OPTIONS: readonly OptionName[] = [
   'project-id',
   'project-name',
   'domain-id',
@@ -91,7 +91,7 @@ const SCOPE_OPTIONS = [
 ];
 
 /** A user who was prompted for a name may want a project too; the answer may be empty. */
-function wantsProject(config: ResolvedConfig, answers: ReadonlyMap<string, Setting>): boolean {
+function wantsProject(config: ResolvedConfig, answers: Layer): boolean {
   const hasScope = SCOPE_OPTIONS.some((name) => config.has(name));
   return answers.has('user-name') && !answers.has('project-name') && !hasScope;
 }

@@ -9,7 +9,8 @@ import { authenticate } from '../../shared/keystone/client.ts';
 import { findV3Endpoint, replaceVersion } from '../../shared/keystone/discovery.ts';
 import type { Scope } from '../../shared/keystone/scope.ts';
 import { findTokenMismatch } from '../../shared/keystone/verify-token.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { OptionName } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
 import type { AuthMethod, MethodContext, ProviderToken } from '../auth-methods/auth-method.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import type { CachedToken, TokenRecord } from '../cache/token-record.ts';
@@ -46,7 +47,7 @@ export async function renewToken(
   const { config, method, reporter, cache } = login;
   const { renewal } = method;
   if (record.refresh === undefined || renewal === undefined) return undefined;
-  const listMissing = (settings: ResolvedConfig): string[] => renewal.listMissing(settings);
+  const listMissing = (settings: ResolvedConfig): OptionName[] => renewal.listMissing(settings);
   if (findMissingOptions(config, { ...method, listMissing }).length > 0) return undefined;
   const refreshToken = new Secret(record.refresh);
   try {

@@ -2,10 +2,9 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { readTlsSettings } from '../../shared/http/tls-settings.ts';
-import type { TlsSettings } from '../../shared/http/tls-settings.ts';
+import type { TlsOptionName, TlsSettings } from '../../shared/http/tls-settings.ts';
 import type { Setting } from '../../shared/options/layer.ts';
-import { resolveConfig } from '../../shared/options/resolve-config.ts';
-import { OPTIONS } from '../auth-methods/registry.ts';
+import { makeConfig } from '../../shared/options/config.ts';
 import { digestFields } from '../cache/sha256.ts';
 import type { TlsTrust } from '../cache/token-metadata.ts';
 import { listTlsFields } from './cache-key.ts';
@@ -23,13 +22,17 @@ export function describeTlsTrust(tls: TlsSettings): TlsTrust {
 /** Restores the same trust; undefined if the certificate was not checked or the files have changed. */
 export function restoreTlsSettings(trust: TlsTrust, host: Host): TlsSettings | undefined {
   if (trust.insecure) return undefined;
-  const files = { cacert: trust.ca, cert: trust.cert, key: trust.key };
-  const layer = new Map<string, Setting>();
-  for (const [name, path] of Object.entries(files)) {
+  const files = [
+    ['cacert', trust.ca],
+    ['cert', trust.cert],
+    ['key', trust.key],
+  ] as const;
+  const layer = new Map<TlsOptionName, Setting>();
+  for (const [name, path] of files) {
     if (path !== undefined) layer.set(name, { value: path, origin: path });
   }
   try {
-    const tls = readTlsSettings(resolveConfig([layer], OPTIONS), host);
+    const tls = readTlsSettings(makeConfig(layer), host);
     return digestOf(tls) === trust.digest ? tls : undefined;
   } catch (error) {
     if (error instanceof ConfigError) return undefined;

@@ -6,7 +6,10 @@ import type { FileStamp, StampedFile } from '../base/file-stamp.ts';
 import type { Host } from '../base/host.ts';
 import { Secret } from '../base/secret.ts';
 import { resolvePath } from '../base/file-path.ts';
-import type { ResolvedConfig } from '../options/resolve-config.ts';
+import type { Config } from '../options/config.ts';
+
+/** The options that {@link readTlsSettings} reads. */
+export type TlsOptionName = 'cacert' | 'cert' | 'key' | 'insecure' | 'verify';
 
 /** How to trust Keystone and how to show who we are, as PEM text. */
 export interface TlsSettings {
@@ -67,9 +70,9 @@ function requireKey(text: string, path: string, origin: string): void {
  *
  * @throws ConfigError when a file cannot be read, is not PEM, or certificate and key do not belong together
  */
-export function readTlsSettings(config: ResolvedConfig, host: Host): TlsSettings {
+export function readTlsSettings(config: Config<TlsOptionName>, host: Host): TlsSettings {
   const files: FileStamp[] = [];
-  const read = (name: string): { text: string; path: string; origin: string } | undefined => {
+  const read = (name: 'cacert' | 'cert' | 'key'): { text: string; path: string; origin: string } | undefined => {
     const setting = config.text(name);
     if (setting === undefined) return undefined;
     const path = resolvePath(setting, host);

@@ -1,6 +1,6 @@
 import { ConfigError } from '../base/errors.ts';
 import { isPlaintextRemote } from '../base/url.ts';
-import type { ResolvedConfig } from '../options/resolve-config.ts';
+import type { Config } from '../options/config.ts';
 
 function parseUrl(text: string, origin: string, example: string): URL {
   const hint = `set ${origin} to something like ${example}`;
@@ -25,7 +25,11 @@ function parseUrl(text: string, origin: string, example: string): URL {
  * @returns undefined where it is not set
  * @throws ConfigError when it is no URL, or would send the credential unencrypted to another machine
  */
-export function readCredentialUrl(config: ResolvedConfig, name: string, example: string): URL | undefined {
+export function readCredentialUrl<Name extends string>(
+  config: Config<Name | 'allow-http'>,
+  name: Name,
+  example: string,
+): URL | undefined {
   const text = config.text(name);
   if (text === undefined) return undefined;
   const origin = config.origin(name);
@@ -45,7 +49,10 @@ export function readCredentialUrl(config: ResolvedConfig, name: string, example:
  * @returns undefined where it is not set
  * @throws ConfigError when it is no URL, or would send the credential unencrypted to another machine
  */
-export function readKeystoneUrl(config: ResolvedConfig, name: string): string | undefined {
+export function readKeystoneUrl<Name extends string>(
+  config: Config<Name | 'allow-http'>,
+  name: Name,
+): string | undefined {
   const url = readCredentialUrl(config, name, 'https://keystone.example.com:5000/v3');
   return url === undefined ? undefined : url.origin + url.pathname.replace(/\/+$/, '');
 }
@@ -55,6 +62,6 @@ export function readKeystoneUrl(config: ResolvedConfig, name: string): string | 
  *
  * @throws ConfigError
  */
-export function readAuthUrl(config: ResolvedConfig): string | undefined {
+export function readAuthUrl(config: Config<'keystone-url' | 'allow-http'>): string | undefined {
   return readKeystoneUrl(config, 'keystone-url');
 }

@@ -10,7 +10,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  *
  * @throws ConfigError when one holds what its option does not take
  */
-export function readEnvironment(env: Environment, options: readonly Option[]): Layer {
+export function readEnvironment<Name extends string>(env: Environment, options: readonly Option<Name>[]): Layer<Name> {
   return makeLayer(options, (option, names) => {
     const name = (names === 'usual' ? option.env : option.legacyEnv)?.find((candidate) => env[candidate]);
     return name === undefined ? undefined : parseSetting(option, env[name] ?? '', name);

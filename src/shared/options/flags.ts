@@ -72,12 +72,12 @@ export function extractFlagValues(argv: readonly string[], options: readonly Opt
  * @param parsed by option name: an index into `values`
  * @throws ConfigError when a value is not what its option takes
  */
-export function readFlags(
+export function readFlags<Name extends string>(
   parsed: Readonly<Record<string, unknown>>,
   values: readonly string[],
-  options: readonly Option[],
-): Layer {
-  const layer = new Map<string, Setting>();
+  options: readonly Option<Name>[],
+): Layer<Name> {
+  const layer = new Map<Name, Setting>();
   for (const option of options) {
     const index = parsed[option.name];
     const text = typeof index === 'string' ? values[Number(index)] : undefined;

@@ -10,8 +10,8 @@ export interface Setting {
   readonly consentHint?: string;
 }
 
-/** Everything one source sets, by option name. */
-export type Layer = ReadonlyMap<string, Setting>;
+/** Everything that one source sets, by option name. */
+export type Layer<Name extends string> = ReadonlyMap<Name, Setting>;
 
 const TRUE = ['1', 'true', 't', 'yes', 'y', 'on'];
 const FALSE = ['0', 'false', 'f', 'no', 'n', 'off'];
@@ -74,11 +74,11 @@ export function parseSetting(option: Option, text: string, origin: string, shown
  *
  * @param find the setting of an option under one of its usual or of its older names
  */
-export function makeLayer(
-  options: readonly Option[],
-  find: (option: Option, names: 'usual' | 'older') => Setting | undefined,
-): Layer {
-  const layer = new Map<string, Setting>();
+export function makeLayer<One extends Option>(
+  options: readonly One[],
+  find: (option: One, names: 'usual' | 'older') => Setting | undefined,
+): Layer<One['name']> {
+  const layer = new Map<One['name'], Setting>();
   const pairsSet = new Set<string>();
   for (const option of options) {
     const setting = find(option, 'usual');
@@ -95,9 +95,12 @@ export function makeLayer(
 }
 
 /** Lays layers over each other, the strongest first; one that sets a part of a pair hides the whole pair below it. */
-export function mergeLayers(layers: readonly Layer[], options: readonly Option[]): Map<string, Setting> {
+export function mergeLayers<Name extends string>(
+  layers: readonly Layer<Name>[],
+  options: readonly Option<Name>[],
+): Map<Name, Setting> {
   const pairOf = new Map(options.map((option) => [option.name, option.pair]));
-  const merged = new Map<string, Setting>();
+  const merged = new Map<Name, Setting>();
   const pairsTaken = new Set<string>();
   for (const layer of layers) {
     const taken = new Set(pairsTaken);

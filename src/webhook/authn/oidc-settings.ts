@@ -1,6 +1,18 @@
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { Config } from '../../shared/options/config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { OidcSettings } from './oidc-authenticator.ts';
+
+/** The options of the webhook that {@link readOidcSettings} reads. */
+export type OidcOptionName =
+  | 'oidc-issuer-url'
+  | 'oidc-client-id'
+  | 'oidc-ca-file'
+  | 'oidc-username-claim'
+  | 'oidc-username-prefix'
+  | 'oidc-groups-claim'
+  | 'oidc-groups-prefix'
+  | 'oidc-required-claim'
+  | 'oidc-signing-algs';
 
 /** Those with a public key. Others would let whoever knows that key make tokens. */
 const ALGORITHMS: readonly string[] = [
@@ -15,7 +27,7 @@ const list = (text: string): readonly string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '');
 
-function readIssuer(config: ResolvedConfig): string {
+function readIssuer(config: Config<OidcOptionName>): string {
   const text = config.text('oidc-issuer-url') ?? '';
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const clean = url?.protocol === 'https:' && url.username === '' && url.password === '' && !/[?#]/.test(text);
@@ -26,7 +38,7 @@ function readIssuer(config: ResolvedConfig): string {
   });
 }
 
-function readAlgorithms(config: ResolvedConfig): readonly string[] {
+function readAlgorithms(config: Config<OidcOptionName>): readonly string[] {
   const names = list(config.text('oidc-signing-algs') ?? 'RS256');
   const unknown = names.find((name) => !ALGORITHMS.includes(name));
   if (unknown === undefined && names.length > 0) return names;
@@ -35,7 +47,7 @@ function readAlgorithms(config: ResolvedConfig): readonly string[] {
   });
 }
 
-function readRequired(config: ResolvedConfig): ReadonlyMap<string, string> {
+function readRequired(config: Config<OidcOptionName>): ReadonlyMap<string, string> {
   const pairs = list(config.text('oidc-required-claim') ?? '').map((pair) => {
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
     if (name === '') {
@@ -47,7 +59,7 @@ function readRequired(config: ResolvedConfig): ReadonlyMap<string, string> {
 }
 
 /** kube-apiserver's defaults: two issuers must not both have an alice, while an address is its owner's alone. */
-function readUsernamePrefix(config: ResolvedConfig, issuer: string, claim: string): string {
+function readUsernamePrefix(config: Config<OidcOptionName>, issuer: string, claim: string): string {
   const prefix = config.text('oidc-username-prefix');
   if (prefix === NO_PREFIX) return '';
   return prefix ?? (claim === 'email' ? '' : `${issuer}#`);
@@ -61,8 +73,8 @@ function readUsernamePrefix(config: ResolvedConfig, issuer: string, claim: strin
  * @throws ConfigError
  */
 export function readOidcSettings(
-  config: ResolvedConfig,
-  file: (name: string) => string | undefined,
+  config: Config<OidcOptionName>,
+  file: (name: 'oidc-ca-file') => string | undefined,
 ): OidcSettings | undefined {
   if (!config.has('oidc-issuer-url')) return undefined;
   const issuer = readIssuer(config);

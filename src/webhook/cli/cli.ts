@@ -1,5 +1,4 @@
 /** The command line of k8s-keystone-auth: the server, and looking into policies. */
-import { WEBHOOK_OPTION_GROUPS } from '../../shared/options/option.ts';
 import { PluginError, UsageError } from '../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
@@ -8,7 +7,7 @@ import { redact } from '../../shared/base/secret.ts';
 import { VERSION } from '../../shared/base/version.ts';
 import { parseCommandLine, renderHelp } from './parse-command-line.ts';
 import { openLog } from '../server/log.ts';
-import { WEBHOOK_OPTIONS } from './options.ts';
+import { WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS } from './options.ts';
 import { runPolicyCommand } from './policy-command.ts';
 import { startWebhook } from './start-webhook.ts';
 import { readWebhookSettings } from './settings.ts';

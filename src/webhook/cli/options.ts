@@ -1,7 +1,19 @@
 import type { Option } from '../../shared/options/option.ts';
 
-/** Everything that k8s-keystone-auth can be told. What the Go program knows has its names. */
-export const WEBHOOK_OPTIONS: readonly Option[] = [
+/** Headings of `--help` and of the table in the documents, in their order. */
+export const WEBHOOK_OPTION_GROUPS = [
+  'Server',
+  'Keystone',
+  'Authentication',
+  'OpenID Connect',
+  'Authorization',
+  'Synchronisation',
+  'Run',
+] as const;
+
+export type WebhookOptionGroup = (typeof WEBHOOK_OPTION_GROUPS)[number];
+
+const LIST = [
   { name: 'listen', group: 'Server', help: 'address and port to listen on (0.0.0.0:8443)' },
   {
     name: 'tls-cert-file',
@@ -208,4 +220,12 @@ export const WEBHOOK_OPTIONS: readonly Option[] = [
     choices: ['debug', 'info', 'warn', 'error', 'silent'],
     help: 'what is written on stdout, one JSON object a line: debug, info, warn, error or silent (info)',
   },
-];
+] as const satisfies readonly Option<string, WebhookOptionGroup>[];
+
+export type WebhookOptionName = (typeof LIST)[number]['name'];
+
+/** An option of the webhook. */
+export type WebhookOption = Option<WebhookOptionName, WebhookOptionGroup>;
+
+/** Everything that can be set for k8s-keystone-auth. Options that the Go program has keep their names. */
+export const WEBHOOK_OPTIONS: readonly WebhookOption[] = LIST;

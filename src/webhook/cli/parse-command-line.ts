@@ -1,12 +1,12 @@
 import { listFlagNames, readFlags, extractFlagValues } from '../../shared/options/flags.ts';
 import type { Layer } from '../../shared/options/layer.ts';
-import type { Option, OptionGroup } from '../../shared/options/option.ts';
+import type { Option } from '../../shared/options/option.ts';
 import { UsageError } from '../../shared/base/errors.ts';
 
 /** The words and the flags of a command line. */
-export interface CommandLine {
+export interface CommandLine<Name extends string> {
   readonly words: readonly string[];
-  readonly flags: Layer;
+  readonly flags: Layer<Name>;
   readonly help: boolean;
   readonly version: boolean;
 }
@@ -21,7 +21,10 @@ const isSwitch = (text: string): text is keyof typeof SWITCHES => Object.hasOwn(
  * @throws UsageError for an unknown flag or one without its value
  * @throws ConfigError for a value that an option does not take
  */
-export function parseCommandLine(argv: readonly string[], options: readonly Option[]): CommandLine {
+export function parseCommandLine<Name extends string>(
+  argv: readonly string[],
+  options: readonly Option<Name>[],
+): CommandLine<Name> {
   const aside = extractFlagValues(argv, options);
   const nameOf = new Map(options.flatMap((option) => listFlagNames(option).map((flag) => [flag, option.name])));
   const indices: Record<string, string> = {};
@@ -61,7 +64,7 @@ function renderOption(option: Option): string {
 }
 
 /** The text of `--help`. */
-export function renderHelp(usage: string, groups: readonly OptionGroup[], options: readonly Option[]): string {
+export function renderHelp(usage: string, groups: readonly string[], options: readonly Option[]): string {
   const sections = groups.flatMap((group) => {
     const own = options.filter((option) => option.group === group);
     return own.length === 0 ? [] : [[`${group}:`, ...own.map(renderOption)].join('\n')];

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Option } from '../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import type { WebhookConfig } from './settings.ts';
 import { getErrorCode, ConfigError, UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { makePrintable } from '../../shared/base/printable.ts';
@@ -10,6 +10,7 @@ import { describeRequest } from '../authz/authorizer.ts';
 import { parseCommandLine, renderHelp } from './parse-command-line.ts';
 import { EXTRA_KEYS } from '../authn/user-info.ts';
 import { WEBHOOK_OPTIONS } from './options.ts';
+import type { WebhookOptionGroup, WebhookOptionName } from './options.ts';
 import { InvalidPolicyError } from '../authz/policy/policy-members.ts';
 import { findAllowingEntry, parsePolicy } from '../authz/policy/policy.ts';
 import type { Policy } from '../authz/policy/policy.ts';
@@ -17,10 +18,10 @@ import { readSubject } from '../authz/policy/subject.ts';
 import type { AccessRequest } from '../review/review.ts';
 import { readCompatibilities, resolveWebhookConfig } from './settings.ts';
 
-const NAMES = ['keystone-policy-file', 'compatibility'];
+const NAMES: readonly WebhookOptionName[] = ['keystone-policy-file', 'compatibility'];
 const SHARED = WEBHOOK_OPTIONS.filter(({ name }) => NAMES.includes(name));
 
-const QUESTION: readonly Option[] = [
+const QUESTION = [
   { name: 'user', group: 'Authentication', help: 'name of the user who asks' },
   { name: 'uid', group: 'Authentication', help: 'id of that user' },
   { name: 'groups', group: 'Authentication', help: 'groups, with commas between them' },
@@ -34,9 +35,11 @@ const QUESTION: readonly Option[] = [
   { name: 'resource', group: 'Authorization', help: 'with what: pods, pods/exec, deployments.apps …' },
   { name: 'namespace', group: 'Authorization', help: 'in which namespace; in the whole cluster if it is not set' },
   { name: 'path', group: 'Authorization', help: 'instead of a resource: /healthz' },
-];
+] as const satisfies readonly Option<string, WebhookOptionGroup>[];
 
-const TEST_OPTIONS = [...SHARED, ...QUESTION];
+type QuestionName = (typeof QUESTION)[number]['name'];
+
+const TEST_OPTIONS: readonly Option<WebhookOptionName | QuestionName>[] = [...SHARED, ...QUESTION];
 
 const USAGE = {
   test: `Usage: k8s-keystone-auth policy test --keystone-policy-file FILE --projects NAME --roles ROLE --verb get --resource pods
@@ -48,7 +51,7 @@ Names entries that can never match, and those that the Go program understood dif
 The status is 0 if there are none, else 1.`,
 };
 
-function loadPolicy(host: Host, config: ResolvedConfig): { policy: Policy; file: string } {
+function loadPolicy(host: Host, config: WebhookConfig): { policy: Policy; file: string } {
   const file = config.text('keystone-policy-file');
   if (file === undefined) throw new UsageError('--keystone-policy-file is missing', { hint: 'see --help' });
   try {
@@ -65,7 +68,7 @@ function readList(text: string | undefined): readonly string[] {
   return (text ?? '').split(',').flatMap((word) => (word.trim() === '' ? [] : [word.trim()]));
 }
 
-function readRequest(text: (name: string) => string | undefined): AccessRequest {
+function readRequest(text: (name: QuestionName) => string | undefined): AccessRequest {
   const verb = text('verb') ?? 'get';
   const [path, resource] = [text('path'), text('resource')];
   if ((path === undefined) === (resource === undefined)) {
@@ -77,7 +80,7 @@ function readRequest(text: (name: string) => string | undefined): AccessRequest 
   return { kind: 'resource', verb, namespace: text('namespace') ?? '', group, resource: plural, subresource, name: '' };
 }
 
-function test(host: Host, config: ResolvedConfig, text: (name: string) => string | undefined): number {
+function test(host: Host, config: WebhookConfig, text: (name: QuestionName) => string | undefined): number {
   const { policy, file } = loadPolicy(host, config);
   const request = readRequest(text);
   const subject = readSubject({
@@ -103,7 +106,7 @@ function test(host: Host, config: ResolvedConfig, text: (name: string) => string
   return entry === undefined ? 1 : 0;
 }
 
-function lint(host: Host, config: ResolvedConfig): number {
+function lint(host: Host, config: WebhookConfig): number {
   const { policy, file } = loadPolicy(host, config);
   const lines = policy.findings.map(({ entry, kind, message }) => `${file}: entry ${entry}: ${kind}: ${message}`);
   const end = `${policy.entries.length} entries, ${lines.length} findings`;
@@ -131,7 +134,7 @@ export function runPolicyCommand(host: Host, argv: readonly string[]): number {
   }
   if (words[0] !== undefined) throw new UsageError(`unexpected argument "${words[0]}"`, { hint: 'see --help' });
   const config = resolveWebhookConfig(host, flags);
-  const text = (name: string): string | undefined => {
+  const text = (name: QuestionName): string | undefined => {
     const value = flags.get(name)?.value;
     return typeof value === 'string' ? value : undefined;
   };

@@ -1,15 +1,17 @@
 import { resolve } from 'node:path';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { readEnvironment } from '../../shared/options/environment.ts';
+import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import { readProxyEnv } from '../../shared/http/proxy.ts';
-import { resolveConfig } from '../../shared/options/resolve-config.ts';
-import type { ResolvedConfig } from '../../shared/options/resolve-config.ts';
+import { makeConfig } from '../../shared/options/config.ts';
+import type { Config } from '../../shared/options/config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { readOidcSettings } from '../authn/oidc-settings.ts';
 import type { OidcSettings } from '../authn/oidc-authenticator.ts';
 import { WEBHOOK_OPTIONS } from './options.ts';
+import type { WebhookOptionName } from './options.ts';
 import { COMPATIBILITIES } from '../authz/policy/finding.ts';
 import type { Compatibilities, Compatibility } from '../authz/policy/finding.ts';
 
@@ -56,7 +58,7 @@ const LONGEST_GOOD_SECONDS = 30;
 /** Leaves kube-apiserver its answer within five seconds. */
 const LONGEST_TIMEOUT_SECONDS = 4;
 
-function readListen(config: ResolvedConfig): { host: string; port: number } {
+function readListen(config: WebhookConfig): { host: string; port: number } {
   const text = config.text('listen') ?? DEFAULT_LISTEN;
   const [, host = '', port = ''] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
   if (port === '' || Number(port) > 65_535) {
@@ -66,20 +68,20 @@ function readListen(config: ResolvedConfig): { host: string; port: number } {
   return { host: host === '' ? '::' : host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
 }
 
-function readCount(config: ResolvedConfig, name: string, preset: number): number {
+function readCount(config: WebhookConfig, name: WebhookOptionName, preset: number): number {
   const text = config.text(name);
   if (text === undefined) return preset;
   if (/^\d{1,4}$/.test(text) && Number(text) > 0) return Number(text);
   throw new ConfigError(`--${name} must be a number from 1 to 9999, not "${text}"`);
 }
 
-function readSeconds(config: ResolvedConfig, name: string, preset: number, most: number): number {
+function readSeconds(config: WebhookConfig, name: WebhookOptionName, preset: number, most: number): number {
   const seconds = Number(config.text(name) ?? preset);
   if (seconds > most) throw new ConfigError(`--${name} must be ${most} at most, not ${seconds}`);
   return seconds * 1000;
 }
 
-function readFormat(config: ResolvedConfig, name: string, letters: string): string {
+function readFormat(config: WebhookConfig, name: WebhookOptionName, letters: string): string {
   const format = config.text(name) ?? '%n';
   const strange = [...format.matchAll(/%(.?)/g)].find(([, letter = '']) => letter === '' || !letters.includes(letter));
   // Without either of these, all users would be one.
@@ -90,7 +92,7 @@ function readFormat(config: ResolvedConfig, name: string, letters: string): stri
   return format;
 }
 
-function readAuthenticators(config: ResolvedConfig): readonly AuthenticatorName[] {
+function readAuthenticators(config: WebhookConfig): readonly AuthenticatorName[] {
   const hasIssuer = config.has('oidc-issuer-url');
   const text = config.text('authenticators');
   if (text === undefined) return hasIssuer ? AUTHENTICATORS : ['keystone'];
@@ -113,7 +115,7 @@ const isCompatibility = (name: string): name is Compatibility => Object.hasOwn(C
  *
  * @throws ConfigError for one that is unknown
  */
-export function readCompatibilities(config: ResolvedConfig): Compatibilities {
+export function readCompatibilities(config: WebhookConfig): Compatibilities {
   const names = (config.text('compatibility') ?? '').split(',').map((name) => name.trim());
   const wanted = names.filter((name) => name !== '');
   const unknown = wanted.find((name) => !isCompatibility(name));
@@ -123,12 +125,15 @@ export function readCompatibilities(config: ResolvedConfig): Compatibilities {
   });
 }
 
+/** The webhook's settings by option. */
+export type WebhookConfig = Config<WebhookOptionName>;
+
 /** Flags over variables. */
-export function resolveWebhookConfig(host: Host, flags: Layer): ResolvedConfig {
-  return resolveConfig([flags, readEnvironment(host.env, WEBHOOK_OPTIONS)], WEBHOOK_OPTIONS);
+export function resolveWebhookConfig(host: Host, flags: Layer<string>): WebhookConfig {
+  return makeConfig(mergeLayers([flags, readEnvironment(host.env, WEBHOOK_OPTIONS)], WEBHOOK_OPTIONS));
 }
 
-function require(config: ResolvedConfig, name: string, variable: string): string {
+function require(config: WebhookConfig, name: WebhookOptionName, variable: string): string {
   const text = config.text(name);
   if (text !== undefined) return text;
   throw new ConfigError(`--${name} is missing`, { hint: `set --${name} or ${variable}` });
@@ -139,10 +144,10 @@ function require(config: ResolvedConfig, name: string, variable: string): string
  *
  * @throws ConfigError
  */
-export function readWebhookSettings(host: Host, flags: Layer): WebhookSettings {
+export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>): WebhookSettings {
   const config = resolveWebhookConfig(host, flags);
   const path = (file: string): string => resolve(host.cwd, file);
-  const file = (name: string): string | undefined => {
+  const file = (name: WebhookOptionName): string | undefined => {
     const text = config.text(name);
     return text === undefined ? undefined : path(text);
   };

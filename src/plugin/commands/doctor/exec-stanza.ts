@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { dirname, posix, resolve, win32 } from 'node:path';
 import { GET_TOKEN, parseGetTokenCommand, scanArguments } from '../../cli/parse-command-line.ts';
 import { mergeLayers } from '../../../shared/options/layer.ts';
-import type { Layer } from '../../../shared/options/layer.ts';
+import type { Layer } from '../../config/option.ts';
 import { API_VERSIONS } from '../../exec/exec-credential.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';

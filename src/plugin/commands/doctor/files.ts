@@ -1,3 +1,4 @@
+import type { OptionName } from '../../config/option.ts';
 import { X509Certificate } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { resolveCacheFolder, checkCacheFolder } from '../../cache/cache-folder.ts';
@@ -25,7 +26,7 @@ function holdsSecret(value: YamlValue): boolean {
   return entries.some(([key, inner]) => SECRET_KEYS.has(key.replaceAll('-', '_')) || holdsSecret(inner));
 }
 
-const NAMING: Readonly<Record<Exclude<CloudFileName, 'clouds-public'>, string>> = {
+const NAMING: Readonly<Record<Exclude<CloudFileName, 'clouds-public'>, OptionName>> = {
   clouds: 'client-config-file',
   secure: 'client-secure-file',
 };

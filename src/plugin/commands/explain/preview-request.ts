@@ -1,9 +1,9 @@
 /** The request that a login would send, made without anything being sent and without anybody being asked. */
 import { readAuthUrl } from '../../../shared/keystone/auth-url.ts';
 import type { Setting } from '../../../shared/options/layer.ts';
-import type { Option } from '../../../shared/options/option.ts';
-import { resolveConfig } from '../../../shared/options/resolve-config.ts';
-import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import type { Option, OptionName } from '../../config/option.ts';
+import { resolveConfig } from '../../config/resolve-config.ts';
+import type { ResolvedConfig } from '../../config/resolve-config.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import type { AuthRequest } from '../../../shared/keystone/auth-request.ts';
 import { findV3Endpoint, replaceVersion } from '../../../shared/keystone/discovery.ts';
@@ -70,7 +70,7 @@ function makeTools({ host, tls }: LoginContext, endpoint: string): MethodContext
 
 /** As if each had been answered; what would be typed has no value to show. */
 function fillIn(config: ResolvedConfig, missing: readonly Option[]): ResolvedConfig {
-  const answers = missing.map(({ name, secret }): [string, Setting] => [
+  const answers = missing.map(({ name, secret }): [OptionName, Setting] => [
     name,
     { value: secret ? new Secret('?') : `<${name}>`, origin: 'a prompt' },
   ]);

@@ -3,8 +3,8 @@ import { ConfigError } from '../../../shared/base/errors.ts';
 import { readTlsSettings } from '../../../shared/http/tls-settings.ts';
 import { readAuthUrl } from '../../../shared/keystone/auth-url.ts';
 import type { Setting } from '../../../shared/options/layer.ts';
-import type { Option } from '../../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import type { Option, OptionName } from '../../config/option.ts';
+import type { ResolvedConfig } from '../../config/resolve-config.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { readCloudNames, readConfig } from '../../config/read-config.ts';
@@ -13,10 +13,10 @@ import { makeStanzaLogin } from './stanza-login.ts';
 import type { StanzaLogin } from './stanza-login.ts';
 
 /** Options that concern a single run. */
-const SINGLE_RUN_OPTIONS = ['verbose', 'log-format', 'force-refresh', 'api-version'];
+const SINGLE_RUN_OPTIONS: readonly OptionName[] = ['verbose', 'log-format', 'force-refresh', 'api-version'];
 
 /** Secrets that work once are useless in a file. */
-const SINGLE_USE_SECRETS = ['passcode', 'code'];
+const SINGLE_USE_SECRETS: readonly OptionName[] = ['passcode', 'code'];
 
 /** These are written only if a flag sets them: the variables of the user stay in effect when kubectl runs. */
 const isRunOrCacheOption = ({ group }: Option): boolean => group === 'Run' || group === 'Cache';

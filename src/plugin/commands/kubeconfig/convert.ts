@@ -1,6 +1,6 @@
 import { parseCommandLine } from '../../cli/parse-command-line.ts';
 import { readEnvironment } from '../../../shared/options/environment.ts';
-import type { Layer } from '../../../shared/options/layer.ts';
+import type { Layer } from '../../config/option.ts';
 import { ConfigError, PluginError, UsageError } from '../../../shared/base/errors.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';

@@ -1,26 +1,26 @@
 /** Options that several kubeconfig commands share. */
-import type { Option } from '../../../shared/options/option.ts';
+import type { CommandOption } from '../command-option.ts';
 import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
 
-export const KUBECONFIG_OPTION: Option = makeCommandOption({
+export const KUBECONFIG_OPTION: CommandOption = makeCommandOption({
   name: 'kubeconfig',
   kind: 'file',
   help: 'file to use instead of those in KUBECONFIG or ~/.kube/config',
 });
 
-export const DRY_RUN_OPTION: Option = makeCommandOption({
+export const DRY_RUN_OPTION: CommandOption = makeCommandOption({
   name: 'dry-run',
   kind: 'switch',
   help: 'show what would change, with secrets redacted, and write nothing',
 });
 
-export const CONTEXT_NAME_OPTION: Option = makeCommandOption({
+export const CONTEXT_NAME_OPTION: CommandOption = makeCommandOption({
   name: 'name',
   help: 'name of the context; by default the name of the cluster followed by "-keystone"',
 });
 
 /** Options of the commands that add a context, besides {@link WRITE_OPTIONS}. */
-export const CONTEXT_OPTIONS: readonly Option[] = [
+export const CONTEXT_OPTIONS: readonly CommandOption[] = [
   makeCommandOption({ name: 'namespace', help: 'namespace of the context' }),
   makeCommandOption({
     name: 'user',
@@ -34,7 +34,7 @@ export const CONTEXT_OPTIONS: readonly Option[] = [
 ];
 
 /** Options of the commands that write exec stanzas. */
-export const WRITE_OPTIONS: readonly Option[] = [
+export const WRITE_OPTIONS: readonly CommandOption[] = [
   makeCommandOption({
     name: 'with-secrets',
     kind: 'switch',

@@ -1,6 +1,6 @@
 import { parseCommandLine } from '../../cli/parse-command-line.ts';
 import { readEnvironment } from '../../../shared/options/environment.ts';
-import { resolveConfig } from '../../../shared/options/resolve-config.ts';
+import { resolveConfig } from '../../config/resolve-config.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
 import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';

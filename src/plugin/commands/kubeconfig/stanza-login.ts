@@ -4,7 +4,7 @@ import type { Host } from '../../../shared/base/host.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 import type { Setting } from '../../../shared/options/layer.ts';
 import { describeSources } from '../../../shared/options/option.ts';
-import type { Option } from '../../../shared/options/option.ts';
+import type { Option } from '../../config/option.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 
 /** A login as an exec stanza contains it. */

@@ -1,9 +1,10 @@
 /** What a login lets the user choose from lists: the cloud, the way to log in, the project. */
-import type { Layer, Setting } from '../../../shared/options/layer.ts';
+import type { Setting } from '../../../shared/options/layer.ts';
+import type { Layer, OptionName } from '../../config/option.ts';
 import { describeSources } from '../../../shared/options/option.ts';
 import { describeChoices } from '../../config/list-names.ts';
 import { readCloudNames, readConfig } from '../../config/read-config.ts';
-import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../../config/resolve-config.ts';
 import { InteractionRequired } from '../../../shared/base/errors.ts';
 import { isJsonObject, listAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
@@ -38,7 +39,7 @@ async function chooseCloud(names: readonly string[], person: TerminalUser): Prom
   return chosen;
 }
 
-const isNameless = (config: ResolvedConfig): boolean => !['user-id', 'user-name'].some((name) => config.has(name));
+const isNameless = (config: ResolvedConfig): boolean => !config.has('user-id') && !config.has('user-name');
 
 /** The usual one first; those with a credential of the machine's own are for machines. */
 async function chooseMethod(person: TerminalUser): Promise<string | undefined> {
@@ -59,7 +60,7 @@ async function chooseMethod(person: TerminalUser): Promise<string | undefined> {
  * @throws Cancelled
  */
 export async function chooseCloudAndMethod({ host, flags }: RunContext, person: TerminalUser): Promise<Layer> {
-  const chosen = new Map<string, Setting>();
+  const chosen = new Map<OptionName, Setting>();
   const read = async (): Promise<ResolvedConfig> => {
     const { config } = await readConfig(host, new Map([...flags, ...chosen]), OPTIONS);
     return config;

@@ -1,6 +1,7 @@
 /** From settings that may lack a project to a token for one, and what Keystone says of it. */
-import { resolveConfig } from '../../../shared/options/resolve-config.ts';
-import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import type { OptionName } from '../../config/option.ts';
+import { resolveConfig } from '../../config/resolve-config.ts';
+import type { ResolvedConfig } from '../../config/resolve-config.ts';
 import { resolveScope } from '../../config/resolve-scope.ts';
 import type { TokenRecord } from '../../cache/token-record.ts';
 import { listAt, objectAt, textAt } from '../../../shared/base/json.ts';
@@ -39,7 +40,7 @@ function mayChoose(facts: JsonObject): boolean {
 }
 
 function onProject(config: ResolvedConfig, { id, name, domainId }: Project): ResolvedConfig {
-  const settings: [string, string][] =
+  const settings: [OptionName, string][] =
     domainId === undefined
       ? [['project-id', id]]
       : [

@@ -1,6 +1,6 @@
 import type { TokenRecord } from '../../cache/token-record.ts';
 import type { NamedAlias } from '../../cache/token-cache.ts';
-import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import type { ResolvedConfig } from '../../config/resolve-config.ts';
 import { objectAt } from '../../../shared/base/json.ts';
 import { promptForMissing } from '../../login/prompt-missing.ts';
 import { isKeyUnchanged, computeCacheKey } from '../../login/cache-key.ts';

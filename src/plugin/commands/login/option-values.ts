@@ -1,7 +1,7 @@
 /** How what was chosen is said again, so that the next run asks nothing. */
-import type { Layer } from '../../../shared/options/layer.ts';
-import type { Option } from '../../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import type { Layer } from '../../config/option.ts';
+import type { Option } from '../../config/option.ts';
+import type { ResolvedConfig } from '../../config/resolve-config.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import type { OutputData } from '../command.ts';
 import { quoteForShell } from '../quote-for-shell.ts';

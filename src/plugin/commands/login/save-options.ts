@@ -1,6 +1,6 @@
 /** What a login shall leave behind beside a token. */
-import type { Option } from '../../../shared/options/option.ts';
-import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
+import type { CommandOption, CommandOptionName } from '../command-option.ts';
+import type { Config } from '../../../shared/options/config.ts';
 import { UsageError } from '../../../shared/base/errors.ts';
 import { parseAccessRules, parseLifetime } from './credential-options.ts';
 import type { CredentialSpec } from './application-credential.ts';
@@ -9,7 +9,7 @@ const SAVE = 'save-secret';
 const CREATE = 'create-application-credential';
 
 /** Options that say what an application credential shall be like. */
-const CREDENTIAL_OPTIONS: readonly Option[] = [
+const CREDENTIAL_OPTIONS: readonly CommandOption[] = [
   {
     name: 'credential-name',
     group: 'Command',
@@ -37,7 +37,7 @@ const CREDENTIAL_OPTIONS: readonly Option[] = [
 ];
 
 /** All options of the command that say what to leave behind. */
-export const SAVE_OPTIONS: readonly Option[] = [
+export const SAVE_OPTIONS: readonly CommandOption[] = [
   {
     name: SAVE,
     group: 'Command',
@@ -71,7 +71,7 @@ const splitList = (text: string): string[] =>
  * @param now ms since 1970, UTC
  * @throws UsageError where they do not go together, or one cannot be understood
  */
-export function readSaveOptions(own: ResolvedConfig, now: number): SaveOptions {
+export function readSaveOptions(own: Config<CommandOptionName>, now: number): SaveOptions {
   const stray = CREDENTIAL_OPTIONS.find(({ name }) => own.has(name));
   if (!own.isOn(CREATE)) {
     if (stray !== undefined) {

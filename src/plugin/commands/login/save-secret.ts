@@ -1,8 +1,8 @@
 /** What a login leaves in the keyring, and at Keystone for it. */
 import { forgetSavedSecret, saveSecret, probeKeyring } from '../../cache/saved-secret.ts';
-import { resolveConfig } from '../../../shared/options/resolve-config.ts';
-import type { ResolvedConfig } from '../../../shared/options/resolve-config.ts';
-import type { Layer } from '../../../shared/options/layer.ts';
+import { resolveConfig } from '../../config/resolve-config.ts';
+import type { ResolvedConfig } from '../../config/resolve-config.ts';
+import type { Layer, OptionName } from '../../config/option.ts';
 import { CacheError, ConfigError, PluginError } from '../../../shared/base/errors.ts';
 import type { Host, PromptSignal } from '../../../shared/base/host.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
@@ -83,9 +83,9 @@ export interface SavedCredential {
 }
 
 /** Settings that say where Keystone is, and no more. */
-const PLACE = ['os-cloud', 'keystone-url'];
+const PLACE: readonly OptionName[] = ['os-cloud', 'keystone-url'];
 
-const optionNamed = (name: string, value: string): readonly OptionValue[] =>
+const optionNamed = (name: OptionName, value: string): readonly OptionValue[] =>
   OPTIONS.flatMap((option) => (option.name === name ? [{ option, value }] : []));
 
 function infersCredential(given: ResolvedConfig, flags: Layer): boolean {
@@ -121,7 +121,7 @@ async function keepAndTry(
     reporter,
     flags: new Map([...login.flags, ...makeFlagLayer(optionValues)]),
   });
-  const layer = new Map([['application-credential-secret', { value: credential.secret, origin: 'Keystone' }]]);
+  const layer = new Map([['application-credential-secret' as const, { value: credential.secret, origin: 'Keystone' }]]);
   const config = resolveConfig([layer, ...next.config.layers], OPTIONS);
   const identity = identifySavedSecret(next, config);
   if (identity === undefined) throw new CacheError('there is no secret to keep');

@@ -1,0 +1,35 @@
+/** Options that single commands have, beside those of a login. */
+import type { Option } from '../../shared/options/option.ts';
+import type { OptionGroup } from '../config/option.ts';
+
+/** Every option that a command declares. A test keeps the list equal to the registry. */
+export const COMMAND_OPTION_NAMES = [
+  'access-rule',
+  'all',
+  'certificate-authority',
+  'cluster',
+  'command',
+  'context',
+  'create-application-credential',
+  'credential-name',
+  'dry-run',
+  'expires',
+  'header',
+  'kubeconfig',
+  'name',
+  'namespace',
+  'no-cluster',
+  'output',
+  'raw-authorization',
+  'role',
+  'save-secret',
+  'server',
+  'set-current',
+  'static-token',
+  'user',
+  'with-secrets',
+] as const;
+
+export type CommandOptionName = (typeof COMMAND_OPTION_NAMES)[number];
+
+export type CommandOption = Option<CommandOptionName, OptionGroup>;
