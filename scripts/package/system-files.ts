@@ -4,7 +4,7 @@ import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { renderCompletion } from '../../src/plugin/commands/completion/scripts.ts';
+import { renderCompletion } from '../../src/plugin/commands/completion/render-completion.ts';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { PROGRAM_NAME, KUBECTL_PLUGIN_NAME } from './product.ts';
 

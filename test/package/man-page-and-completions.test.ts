@@ -6,7 +6,7 @@ import t from 'tap';
 import { renderManPage } from '../../scripts/package/man-page.ts';
 import { renderCompletions } from '../../scripts/package/system-files.ts';
 import { EXIT, EXIT_STATUSES } from '../../src/plugin/cli/exit-status.ts';
-import { renderCompletion, SHELLS } from '../../src/plugin/commands/completion/scripts.ts';
+import { renderCompletion, SHELLS } from '../../src/plugin/commands/completion/render-completion.ts';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { listFlagNames } from '../../src/shared/options/flags.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';

@@ -7,20 +7,20 @@ import { describeSynopsis } from './command.ts';
 import type { CommandDescription } from './command.ts';
 import { listCommandGroup, listGetTokenOptions } from './find-command.ts';
 import { ALL_COMMANDS, GET_TOKEN_COMMAND } from './registry.ts';
+import { PROGRAM_NAME } from '../../shared/base/version.ts';
 
-const NAME = 'client-keystone-auth';
 const MAX_COLUMNS = 120;
 
 function describeOption(option: Option): string {
   const variables = [...(option.env ?? []), ...(option.legacyEnv ?? [])];
   const env = variables.length === 0 ? '' : ` [${variables.join(', ')}]`;
-  const warning = option.secret ? ' (every user of this machine can read a flag: prefer the variable)' : '';
+  const warning = option.secret ? ' (as a flag every user of this machine can see it: prefer the variable)' : '';
   return `${option.help}${warning}${env}`;
 }
 
 function makeParser(columns: number | undefined): Argv {
   return yargs([])
-    .scriptName(NAME)
+    .scriptName(PROGRAM_NAME)
     .locale('en')
     .wrap(Math.min(MAX_COLUMNS, columns ?? MAX_COLUMNS))
     .exitProcess(false)

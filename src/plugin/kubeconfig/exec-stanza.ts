@@ -1,9 +1,9 @@
 /** The exec stanza of a kubeconfig, which makes kubectl run this plugin. */
 import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
+import { PROGRAM_NAME } from '../../shared/base/version.ts';
 
 const API_GROUP = 'client.authentication.k8s.io';
-const NAME = 'client-keystone-auth';
 
 /** What differs from stanza to stanza. */
 export interface StanzaSettings {
@@ -24,7 +24,7 @@ export function makeExecStanza({ command, flags, env }: StanzaSettings): JsonObj
     ...(variables.length === 0 ? {} : { env: variables }),
     interactiveMode: 'IfAvailable',
     provideClusterInfo: true,
-    installHint: `${NAME} logs in to OpenStack Keystone for kubectl; install it, and put it on your PATH`,
+    installHint: `${PROGRAM_NAME} logs in to OpenStack Keystone for kubectl; install it, and put it on your PATH`,
   };
 }
 
@@ -45,7 +45,7 @@ export type UserKind = 'ours' | 'old' | 'auth-provider' | 'token' | 'other';
 /** Whether a command is this plugin or the Go program of the same name, at any path. */
 export function isPluginCommand(command: string | undefined): boolean {
   const name = (command ?? '').split(/[/\\]/).at(-1) ?? '';
-  return name.replace(/\.(?:exe|cjs)$/i, '') === NAME;
+  return name.replace(/\.(?:exe|cjs)$/i, '') === PROGRAM_NAME;
 }
 
 /** Tells how a user logs in. */

@@ -1,21 +1,24 @@
+/** The hidden command `complete`, which lists names for the completion scripts. */
 import { isFresh } from '../../cache/token-record.ts';
 import { readCloudNames } from '../../config/read-config.ts';
 import { isJsonObject, listAt, textAt } from '../../../shared/base/json.ts';
 import { openLoginContext } from '../../login/open-login-context.ts';
 import { withToken } from '../../login/with-token.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
+import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
+import type { Host } from '../../../shared/base/host.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 
-/** Longer than this nobody waits for a shell, in ms. */
-const PATIENCE_MS = 2_000;
+/** A user waits for the shell meanwhile, so this is shorter than the timeout of a login. In ms. */
+const TIMEOUT_MS = 2_000;
 
-/** With a token that is there already: a key pressed in a shell is no reason to log in. */
+/** Uses a cached token only: pressing a key in a shell must not start a login. */
 async function listProjects({ runContext }: Invocation): Promise<readonly string[]> {
   const login = await openLoginContext(runContext);
-  const found = await login.cache.read(login.cacheKey);
-  if (found === undefined || !isFresh(found.record, runContext.host.now())) return [];
-  return withToken({ ...login, deadlineMs: PATIENCE_MS }, found.record, async (ask) => {
+  const cached = await login.cache.read(login.cacheKey);
+  if (cached === undefined || !isFresh(cached.record, runContext.host.now())) return [];
+  return withToken({ ...login, deadlineMs: TIMEOUT_MS }, cached.record, async (ask) => {
     const body = await ask({ verb: 'GET', path: 'auth/projects', resource: 'the projects' });
     return listAt(body, 'projects')
       .filter(isJsonObject)
@@ -23,38 +26,37 @@ async function listProjects({ runContext }: Invocation): Promise<readonly string
   });
 }
 
-/** Of the files that kubectl takes where no flag names one. */
-async function listKubeconfig({ host }: Invocation, kind: 'cluster' | 'context'): Promise<readonly string[]> {
-  const { openKubeconfig } = await import('../../kubeconfig/kubeconfig.ts');
-  return openKubeconfig(host, undefined).listNames(kind);
+/** Reads the default kubeconfig files: the script does not pass --kubeconfig on. */
+function listKubeconfigNames(host: Host, kind: 'cluster' | 'context'): Promise<readonly string[]> {
+  return Promise.resolve(openKubeconfig(host, undefined).listNames(kind));
 }
 
-const LISTS: Readonly<Record<string, (call: Invocation) => Promise<readonly string[]>>> = {
+const LISTERS: Readonly<Record<string, (call: Invocation) => Promise<readonly string[]>>> = {
   clouds: ({ host, flags }) => readCloudNames(host, flags, OPTIONS),
   projects: listProjects,
-  clusters: (call) => listKubeconfig(call, 'cluster'),
-  contexts: (call) => listKubeconfig(call, 'context'),
+  clusters: ({ host }) => listKubeconfigNames(host, 'cluster'),
+  contexts: ({ host }) => listKubeconfigNames(host, 'context'),
 };
 
-/** What the scripts of `completion` ask, so that they can complete what no script can know. */
+/** Prints names that the scripts of `completion` cannot know. */
 export const completeCommand: Command = {
   words: ['complete'],
-  summary: 'print names for the completion of shells, one to a line',
+  summary: 'print names for shell completion, one per line',
   arguments: [
     {
       name: 'KIND',
-      help: `kind of name: ${Object.keys(LISTS).join(', ')}`,
+      help: `kind of name: ${Object.keys(LISTERS).join(', ')}`,
       required: true,
-      choices: Object.keys(LISTS),
+      choices: Object.keys(LISTERS),
     },
   ],
   options: [],
   getTokenOptions: 'login',
-  examples: [{ line: 'complete clouds', summary: 'the clouds of clouds.yaml' }],
+  examples: [{ line: 'complete clouds', summary: 'list the clouds of clouds.yaml' }],
   hidden: true,
   async run(call): Promise<CommandResult> {
-    const names = await LISTS[call.args[0] ?? '']?.(call);
-    // A name that would need more than quoting is no good on a command line.
+    const names = await LISTERS[call.args[0] ?? '']?.(call);
+    // Names with control characters cannot be completed safely.
     return { text: (names ?? []).filter((name) => makePrintable(name) === name).join('\n') };
   },
 };

@@ -1,17 +1,17 @@
 import { UsageError } from '../../../shared/base/errors.ts';
-import type { CommandResult, Command } from '../command.ts';
-import { isShell, renderCompletion, SHELLS } from './scripts.ts';
+import type { CommandDescription, CommandResult, Command } from '../command.ts';
+import { isShell, renderCompletion, SHELLS } from './render-completion.ts';
 
 /**
- * Prints what a shell loads to complete the command line.
+ * Makes the command that prints the completion script of a shell.
  *
- * @param list all commands, of which this one is one
+ * @param listCommands all commands, including this one
  */
-export function makeCompletionCommand(list: () => Parameters<typeof renderCompletion>[1]): Command {
+export function makeCompletionCommand(listCommands: () => readonly CommandDescription[]): Command {
   return {
     words: ['completion'],
     summary: 'print the script with which a shell completes this command line',
-    details: ['The packages install these scripts for bash, zsh and fish; this is for everybody else.'],
+    details: ['The packages install these scripts for bash, zsh and fish. Use this command for other installations.'],
     arguments: [{ name: 'SHELL', help: `shell: ${SHELLS.join(', ')}`, required: true, choices: SHELLS }],
     options: [],
     getTokenOptions: 'run',
@@ -19,9 +19,10 @@ export function makeCompletionCommand(list: () => Parameters<typeof renderComple
       { line: 'completion bash', summary: 'for bash: in ~/.bashrc, source <(client-keystone-auth completion bash)' },
     ],
     run({ args: [shell] }): Promise<CommandResult> {
-      if (!isShell(shell))
-        throw new UsageError('completion needs SHELL', { hint: `it is one of ${SHELLS.join(', ')}` });
-      return Promise.resolve({ text: renderCompletion(shell, list()).trimEnd() });
+      if (!isShell(shell)) {
+        throw new UsageError('completion needs SHELL', { hint: `give one of ${SHELLS.join(', ')}` });
+      }
+      return Promise.resolve({ text: renderCompletion(shell, listCommands()).trimEnd() });
     },
   };
 }

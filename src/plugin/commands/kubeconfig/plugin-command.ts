@@ -1,8 +1,7 @@
 import { posix, win32 } from 'node:path';
 import type { Host } from '../../../shared/base/host.ts';
 import { findProgram } from '../find-program.ts';
-
-const NAME = 'client-keystone-auth';
+import { PROGRAM_NAME } from '../../../shared/base/version.ts';
 
 /** The command that kubectl runs, with a warning if kubectl cannot find it. */
 export interface PluginCommand {
@@ -16,12 +15,12 @@ export interface PluginCommand {
  */
 export function choosePluginCommand(host: Host, override: string | undefined): PluginCommand {
   if (override !== undefined) return { command: override };
-  if (findProgram(NAME, host) !== undefined) return { command: NAME };
+  if (findProgram(PROGRAM_NAME, host) !== undefined) return { command: PROGRAM_NAME };
   const paths = host.platform === 'win32' ? win32 : posix;
   // execPath is Node itself unless the plugin is a single executable.
-  if (paths.basename(host.execPath).startsWith(NAME)) return { command: host.execPath };
+  if (paths.basename(host.execPath).startsWith(PROGRAM_NAME)) return { command: host.execPath };
   return {
-    command: NAME,
-    warning: `${NAME} is not on your PATH, so kubectl cannot find it; put it there, or give its path with --command`,
+    command: PROGRAM_NAME,
+    warning: `${PROGRAM_NAME} is not on your PATH, so kubectl cannot find it; put it there, or give its path with --command`,
   };
 }
