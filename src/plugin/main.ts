@@ -4,7 +4,7 @@ import { makeProcessHost } from '../shared/base/host.ts';
 const host = makeProcessHost();
 const document = findCachedCredential(host);
 if (document === undefined) {
-  // The only way into everything that is slow to load. `runCli` answers for its own failures.
+  // A dynamic import, so that a cache hit does not load the slow path. `runCli` reports its own errors.
   void import('./cli/cli.ts').then(({ runCli }) => runCli(host));
 } else {
   const failure = host.writeOut(document);

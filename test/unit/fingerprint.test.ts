@@ -10,10 +10,10 @@ import { listFlagNames } from '../../src/shared/options/flags.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
-const of = (argv: readonly string[], env: Record<string, string> = {}): string =>
+const fingerprint = (argv: readonly string[], env: Record<string, string> = {}): string =>
   computeFingerprint(fakeHost({ argv, env }), '');
 
-void t.test('the lists of the hit path are those of the registry', async (t) => {
+void t.test('the lists of the fast path match the option registry', async (t) => {
   const guessable = OPTIONS.filter((option) => option.secret && !option.random);
   const variables = (options: typeof OPTIONS): string[] =>
     options.flatMap((option) => [...(option.env ?? []), ...(option.legacyEnv ?? [])]).sort();
@@ -22,31 +22,35 @@ void t.test('the lists of the hit path are those of the registry', async (t) => 
   t.same([...IDENTITY_VARIABLES].sort(), variables(OPTIONS.filter((option) => !guessable.includes(option))));
 });
 
-void t.test('every variable that decides something changes it, an empty one does not', async (t) => {
-  const seen = new Set([of([])]);
+void t.test('every listed variable changes the fingerprint, unless it is empty', async (t) => {
+  const fingerprints = new Set([fingerprint([])]);
   const names = [...IDENTITY_VARIABLES, ...LOCATION_VARIABLES];
   for (const name of names) {
-    seen.add(of([], { [name]: 'x' }));
-    if (of([], { [name]: '' }) !== of([])) t.fail(`empty ${name} counts`);
+    fingerprints.add(fingerprint([], { [name]: 'x' }));
+    if (fingerprint([], { [name]: '' }) !== fingerprint([])) t.fail(`an empty ${name} changes the fingerprint`);
   }
-  t.equal(seen.size, names.length + 1);
+  t.equal(fingerprints.size, names.length + 1);
 });
 
-void t.test('the value of a secret does not enter, its presence does', async (t) => {
+void t.test('the presence of a secret changes the fingerprint, its value does not', async (t) => {
   for (const name of SECRET_VARIABLES) {
-    t.equal(of([], { [name]: 'one' }), of([], { [name]: 'two' }), name);
-    t.not(of([], { [name]: 'one' }), of([]), `presence of ${name}`);
+    t.equal(fingerprint([], { [name]: 'one' }), fingerprint([], { [name]: 'two' }), name);
+    t.not(fingerprint([], { [name]: 'one' }), fingerprint([]), `presence of ${name}`);
   }
   for (const flag of SECRET_FLAGS) {
-    t.equal(of([`${flag}=one`, '--user-name=a']), of([`${flag}=two`, '--user-name=a']), flag);
-    t.equal(of([flag, 'one', '--user-name=a']), of([flag, 'two', '--user-name=a']), flag);
-    t.not(of([flag, 'one', '--user-name=a']), of([flag, 'one', '--user-name=b']), 'what follows counts');
+    t.equal(fingerprint([`${flag}=one`, '--user-name=a']), fingerprint([`${flag}=two`, '--user-name=a']), flag);
+    t.equal(fingerprint([flag, 'one', '--user-name=a']), fingerprint([flag, 'two', '--user-name=a']), flag);
+    t.not(
+      fingerprint([flag, 'one', '--user-name=a']),
+      fingerprint([flag, 'one', '--user-name=b']),
+      'the next argument counts',
+    );
   }
 });
 
-void t.test('arguments, folder, user and cluster enter', async (t) => {
-  t.not(of(['a', 'b']), of(['a b']));
-  t.not(of(['a', 'b']), of(['ab']));
+void t.test('arguments, folder, user and cluster change the fingerprint', async (t) => {
+  t.not(fingerprint(['a', 'b']), fingerprint(['a b']));
+  t.not(fingerprint(['a', 'b']), fingerprint(['ab']));
   t.not(computeFingerprint(fakeHost({ cwd: '/a' }), ''), computeFingerprint(fakeHost({ cwd: '/b' }), ''));
   t.not(computeFingerprint(fakeHost({ uid: 1 }), ''), computeFingerprint(fakeHost({ uid: 2 }), ''));
   t.not(computeFingerprint(fakeHost(), '{"server":"a"}'), computeFingerprint(fakeHost(), '{"server":"b"}'));

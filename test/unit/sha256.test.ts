@@ -4,7 +4,7 @@ import { digestFields, sha256 } from '../../src/plugin/cache/sha256.ts';
 
 const reference = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-void t.test('agrees with node:crypto at every length around the block borders', async (t) => {
+void t.test('the result equals that of node:crypto for every length around the block boundaries', async (t) => {
   for (let length = 0; length <= 260; length += 1) {
     const text = 'abcdefghij'.repeat(26).slice(0, length);
     if (sha256(text) !== reference(text)) t.fail(`differs at length ${String(length)}`);
@@ -12,18 +12,18 @@ void t.test('agrees with node:crypto at every length around the block borders', 
   t.equal(sha256('abc'), 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'FIPS 180-4, example');
 });
 
-void t.test('hashes UTF-8', async (t) => {
+void t.test('text is hashed as UTF-8', async (t) => {
   for (const text of ['é', '€'.repeat(40), '😀 mixed ü'.repeat(13)]) t.equal(sha256(text), reference(text));
 });
 
-void t.test('a golden digest: changing the framing orphans every cache', async (t) => {
+void t.test('a known digest: a change to the format would invalidate every cache', async (t) => {
   t.equal(
     digestFields('purpose 1', ['a', undefined, '', 'é']),
     '703c74eb22f79e44fcb970760a3e1f68ce76fda88827a0c41c82ec5d81414cc4',
   );
 });
 
-void t.test('lists that differ anywhere give different digests', async (t) => {
+void t.test('different lists have different digests', async (t) => {
   const lists = [
     [],
     [''],

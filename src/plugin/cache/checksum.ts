@@ -8,9 +8,9 @@ const OFFSET_BASIS = 0x811c9dc5;
 const PRIME = 0x01000193;
 
 /**
- * Computes FNV-1a (RFC 9923) with 32 bits over UTF-16 units. It detects disk errors, not attackers: who can write the file
- * can also write a checksum. Each step is reversible, so a change to one unit always changes the checksum. It takes one
- * step where SHA-256 takes sixty, and a cache hit would need a thousand of those.
+ * Computes FNV-1a (RFC 9923) with 32 bits over UTF-16 units. It detects disk errors, not attackers: who can write the
+ * file can also write a checksum. Each step is reversible, so a change to one unit always changes the checksum. It
+ * takes one step where SHA-256 takes sixty, and a cache hit would need a thousand of those.
  */
 export function computeChecksum(text: string): string {
   let hash = OFFSET_BASIS;

@@ -1,4 +1,6 @@
-/** The names of the files in the cache folder. They belong to the format on disk: other versions read the same files. */
+/**
+ * The names of the files in the cache folder. They belong to the format on disk: other versions read the same files.
+ */
 
 const TOKEN = '.token';
 const METADATA = '.about';

@@ -1,8 +1,9 @@
 /**
- * Records which process received which token. kubectl does not tell the plugin that the cluster rejected a token; it only
- * runs the plugin again. So if the same parent process asks for the token that it has just received, Keystone is asked
- * whether that token is still valid. This is on the fast path, so it is one small file with a slot for each of 256
- * parents, read and written in place. Two parents that share a slot overwrite each other; then Keystone is not asked.
+ * Records which process received which token. kubectl does not tell the plugin that the cluster rejected a token; it
+ * only runs the plugin again. So if the same parent process asks for the token that it has just received, Keystone is
+ * asked whether that token is still valid. This is on the fast path, so it is one small file with a slot for each of
+ * 256 parents, read and written in place. Two parents that share a slot overwrite each other; then Keystone is not
+ * asked.
  */
 import { readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

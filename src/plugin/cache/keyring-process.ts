@@ -1,6 +1,6 @@
 /**
- * One request to the keyring, in a process of its own. The keyring library blocks in native code, even while it opens an
- * entry, if the bus does not answer. A thread that blocks there cannot be stopped, but a process can be killed.
+ * One request to the keyring, in a process of its own. The keyring library blocks in native code, even while it opens
+ * an entry, if the bus does not answer. A thread that blocks there cannot be stopped, but a process can be killed.
  */
 import { Entry } from '@napi-rs/keyring';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,9 +1,9 @@
 /**
- * Remembers for 30 seconds that Keystone rejected a login, so that it is not sent again: kubectl runs a failing plugin up
- * to six times for one command, and Keystone locks accounts. The file holds a tag of the credential, so that another
- * credential is tried immediately. An attacker could test passwords against a plain tag, so the tag is keyed with a value
- * that is on no disk and disappears with the terminal's shell (or with the process that runs the plugin): the addresses
- * where the kernel put that process's memory. Without this key the tag reveals nothing.
+ * Remembers for 30 seconds that Keystone rejected a login, so that it is not sent again: kubectl runs a failing plugin
+ * up to six times for one command, and Keystone locks accounts. The file holds a tag of the credential, so that another
+ * credential is tried immediately. An attacker could test passwords against a plain tag, so the tag is keyed with a
+ * value that is on no disk and disappears with the terminal's shell (or with the process that runs the plugin): the
+ * addresses where the kernel put that process's memory. Without this key the tag reveals nothing.
  */
 import { join } from 'node:path';
 import { numberAt, textAt } from '../../shared/base/json.ts';

@@ -1,7 +1,7 @@
 /**
  * Secrets that a user saved for later logins. Each is in the keyring, for one identity at one Keystone. A note in the
- * cache folder says that the secret exists, without the secret itself. The notes can be listed, and without a note a run
- * that lacks a password does not ask the keyring, which can be absent or unresponsive.
+ * cache folder says that the secret exists, without the secret itself. The notes can be listed, and without a note a
+ * run that lacks a password does not ask the keyring, which can be absent or unresponsive.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * The cache of one run: tokens, aliases, the login lock and the memory of refusals. A failure of the cache costs at most
- * one warning; the run still returns a token.
+ * The cache of one run: tokens, aliases, the login lock and the memory of refusals. A failure of the cache costs at
+ * most one warning; the run still returns a token.
  */
 import type { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';

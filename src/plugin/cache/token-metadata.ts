@@ -1,6 +1,6 @@
 /**
- * Token metadata, in a file beside the token record. The fast path reads the record and needs no metadata, and a list of
- * tokens needs no request to the keyring. The file holds no secret.
+ * Token metadata, in a file beside the token record. The fast path reads the record and needs no metadata, and a list
+ * of tokens needs no request to the keyring. The file holds no secret.
  */
 import { join } from 'node:path';
 import { numberAt, objectAt, textAt } from '../../shared/base/json.ts';
@@ -23,7 +23,9 @@ export interface TlsTrust {
   readonly digest: string;
 }
 
-/** Who a token belongs to and what it is valid for. Names are as Keystone sent them: not safe to print on a terminal. */
+/**
+ * Who a token belongs to and what it is valid for. Names are as Keystone sent them: not safe to print on a terminal.
+ */
 export interface TokenOwner {
   /** The user's name, or whatever else identifies the user. */
   readonly user: string;

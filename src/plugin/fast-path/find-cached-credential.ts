@@ -9,7 +9,8 @@ import { computeFingerprint } from './fingerprint.ts';
 
 /**
  * Finds the ExecCredential of a cache hit: the inputs are the same as before and the token is still fresh. Everything
- * else, including an error here, is a cache miss; the slow path then repeats the work with all checks and reports errors.
+ * else, including an error here, is a cache miss; the slow path then repeats the work with all checks and reports
+ * errors.
  */
 export function findCachedCredential(host: Host): string | undefined {
   try {

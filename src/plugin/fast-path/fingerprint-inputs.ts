@@ -1,9 +1,9 @@
 /**
- * The raw inputs of a run, by name, as the hit path may use them. A unit test keeps the lists equal to the options of
- * the registry, which the hit path cannot import: it would pull every method in.
+ * The names of the inputs of a run that the fingerprint covers. A unit test keeps the lists equal to the options of the
+ * registry; the fast path cannot import the registry, because that loads every auth method.
  */
 
-/** Variables whose value decides who logs in where, and where the token is kept. */
+/** Variables that decide who logs in where, and where the token is stored. */
 export const IDENTITY_VARIABLES: readonly string[] = [
   'CLIENT_KEYSTONE_AUTH_CACHE_DIR',
   'CLIENT_KEYSTONE_AUTH_CACHE_STORAGE',
@@ -73,7 +73,7 @@ export const IDENTITY_VARIABLES: readonly string[] = [
   'OS_VERIFY',
 ];
 
-/** Variables whose value a person may have chosen: its hash would let the value be guessed offline. */
+/** Variables with secrets that a user may have chosen: with their hash, an attacker could guess them offline. */
 export const SECRET_VARIABLES: readonly string[] = [
   'OS_APPLICATION_CREDENTIAL_SECRET',
   'OS_AUTHORIZATION_CODE',
@@ -84,10 +84,10 @@ export const SECRET_VARIABLES: readonly string[] = [
   'OS_PASSWORD',
 ];
 
-/** Flags whose value is as secret as that of {@link SECRET_VARIABLES}. */
+/** Flags for the same secrets as {@link SECRET_VARIABLES}. */
 export const SECRET_FLAGS: readonly string[] = ['--application-credential-secret', '--password'];
 
-/** Variables that steer where files and Kerberos tickets are looked for. */
+/** Variables that decide where files and Kerberos tickets are searched for. */
 export const LOCATION_VARIABLES: readonly string[] = [
   'HOME',
   'KRB5CCNAME',

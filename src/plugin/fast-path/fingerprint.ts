@@ -1,49 +1,49 @@
 import { digestFields } from '../cache/sha256.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { LOCATION_VARIABLES, IDENTITY_VARIABLES, SECRET_FLAGS, SECRET_VARIABLES } from './fingerprint-inputs.ts';
+import { IDENTITY_VARIABLES, LOCATION_VARIABLES, SECRET_FLAGS, SECRET_VARIABLES } from './fingerprint-inputs.ts';
 
 const PURPOSE = 'client-keystone-auth fingerprint 2';
 
-/** The arguments with the values of secret flags left out; a changed password is still the same person. */
-function withoutSecrets(argv: readonly string[]): string[] {
-  const kept: string[] = [];
-  let valueFollows = false;
+/** Omits the values of secret flags: the identity is the same after a password change. */
+function omitSecrets(argv: readonly string[]): string[] {
+  const result: string[] = [];
+  let isSecretValue = false;
   for (const argument of argv) {
-    if (valueFollows) {
-      valueFollows = false;
+    if (isSecretValue) {
+      isSecretValue = false;
       continue;
     }
     const name = argument.split('=', 1)[0] ?? argument;
-    const secret = SECRET_FLAGS.includes(name);
-    valueFollows = secret && name === argument;
-    kept.push(secret ? name : argument);
+    const isSecret = SECRET_FLAGS.includes(name);
+    isSecretValue = isSecret && name === argument;
+    result.push(isSecret ? name : argument);
   }
-  return kept;
+  return result;
 }
 
 /**
- * Hashes everything that decides which token a run gets, as it comes in: no flag is parsed and no file is read.
+ * Hashes all inputs that decide which token a run gets, without parsing flags or reading files.
  *
- * @param cluster `spec.cluster` of KUBERNETES_EXEC_INFO as JSON text, or the empty string
+ * @param clusterJson `spec.cluster` of KUBERNETES_EXEC_INFO as JSON text, or the empty string
  */
-export function computeFingerprint(host: Host, cluster: string): string {
+export function computeFingerprint(host: Host, clusterJson: string): string {
   const { env } = host;
-  const argv = withoutSecrets(host.argv);
+  const argv = omitSecrets(host.argv);
   const fields = [
     String(argv.length),
     ...argv,
     host.cwd,
     host.uid === undefined ? undefined : String(host.uid),
-    cluster,
+    clusterJson,
   ];
-  // An empty variable counts as unset everywhere in this program; what is unset, most of a hundred, is left out.
+  // An empty variable counts as unset everywhere in this program. Most variables are unset and are omitted.
   for (const names of [IDENTITY_VARIABLES, LOCATION_VARIABLES]) {
     for (const name of names) {
       const value = env[name];
       if (value !== undefined && value !== '') fields.push(`${name}=${value}`);
     }
   }
-  // Whether a secret is there decides which method is inferred.
+  // The presence of a secret decides which auth method is inferred.
   for (const name of SECRET_VARIABLES) {
     const value = env[name];
     if (value !== undefined && value !== '') fields.push(name);

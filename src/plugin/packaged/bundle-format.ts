@@ -1,7 +1,9 @@
-/** What the packager and an executable must agree on: how a bundle is compiled. Code in another form is not taken. */
+/**
+ * How a bundle is compiled. V8 accepts compiled code only if the packager and the executable do this in the same way.
+ */
 
-/** What a bundle's code is given, as in CommonJS. */
+/** The parameters of the function that wraps a bundle, as in CommonJS. */
 export const BUNDLE_PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
 
-/** The asset that holds the compiled form of the asset `name`. */
+/** Name of the asset with the compiled code of the asset `name`. */
 export const compiledAssetName = (name: string): string => `${name}.code`;

@@ -1,6 +1,6 @@
 /**
- * The bundles inside a single executable. They are compiled from memory, when they are asked for: nothing is unpacked,
- * and a cache hit never gets here. Outside an executable none of this exists; there the same bundles are files.
+ * The bundles in a single executable. Each is compiled from memory when it is first loaded; nothing is unpacked, and a
+ * cache hit loads none. Without packaging, the same bundles are files and this module is not used.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -8,44 +8,50 @@ import { getAssetKeys, getRawAsset } from 'node:sea';
 import { compileFunction } from 'node:vm';
 import { makeProcessHost } from '../../shared/base/host.ts';
 import { loadKeyringAddon } from './keyring-addon.ts';
-import { compiledAssetName, BUNDLE_PARAMETERS } from './bundle-format.ts';
+import { BUNDLE_PARAMETERS, compiledAssetName } from './bundle-format.ts';
 
 type Require = (name: string) => unknown;
-type Body = (exports: object, require: Require, module: { exports: unknown }, file: string, folder: string) => void;
+type BundleFunction = (
+  exports: object,
+  require: Require,
+  module: { exports: unknown },
+  file: string,
+  folder: string,
+) => void;
 
-/** What the build gives the native part of the keyring as its name. */
+/** The package that the keyring bundle requires, and the asset with its native library. */
 const ADDON = { package: '@napi-rs/keyring', asset: 'keyring.node' };
 
 const { execPath } = makeProcessHost();
 const requireBuiltin: Require = createRequire(execPath);
-const loaded = new Map<string, { exports: unknown }>();
+const modules = new Map<string, { exports: unknown }>();
 
-/** Where a bundle seems to be: in a folder that cannot exist, because the executable is a file. */
+/** The file name of a bundle: a path that cannot exist, because the executable is not a folder. */
 export const resolveBundlePath = (asset: string): string => join(execPath, asset);
 
-const read = (asset: string): Buffer => Buffer.from(getRawAsset(asset));
+const readAsset = (asset: string): Buffer => Buffer.from(getRawAsset(asset));
 
-/** The compiled form of a bundle; on some platforms there is none. */
-const readCode = (asset: string): Buffer | undefined =>
-  getAssetKeys().includes(compiledAssetName(asset)) ? read(compiledAssetName(asset)) : undefined;
+/** Reads the compiled code of a bundle, which does not exist on every platform. */
+const readCompiledCode = (asset: string): Buffer | undefined =>
+  getAssetKeys().includes(compiledAssetName(asset)) ? readAsset(compiledAssetName(asset)) : undefined;
 
-const requireHere: Require = (name) => {
-  if (name === ADDON.package) return loadKeyringAddon(makeProcessHost(), read(ADDON.asset));
+const requireFromBundle: Require = (name) => {
+  if (name === ADDON.package) return loadKeyringAddon(makeProcessHost(), readAsset(ADDON.asset));
   return name.startsWith('./') ? loadBundle(name.slice(2)) : requireBuiltin(name);
 };
 
-/** Gives what a bundle exports, running it the first time. */
+/** Loads a bundle, which runs on the first call, and returns its exports. */
 export function loadBundle(asset: string): unknown {
-  const known = loaded.get(asset);
-  if (known !== undefined) return known.exports;
+  const existing = modules.get(asset);
+  if (existing !== undefined) return existing.exports;
   const filename = resolveBundlePath(asset);
-  // The bundles are ASCII: esbuild writes everything else as an escape.
-  const body = compileFunction(read(asset).toString('latin1'), BUNDLE_PARAMETERS, {
+  // The bundles are ASCII, because esbuild escapes all other characters.
+  const run = compileFunction(readAsset(asset).toString('latin1'), BUNDLE_PARAMETERS, {
     filename,
-    cachedData: readCode(asset),
-  }) as Body;
+    cachedData: readCompiledCode(asset),
+  }) as BundleFunction;
   const module: { exports: unknown } = { exports: {} };
-  loaded.set(asset, module);
-  body(module.exports as object, requireHere, module, filename, execPath);
+  modules.set(asset, module);
+  run(module.exports as object, requireFromBundle, module, filename, execPath);
   return module.exports;
 }

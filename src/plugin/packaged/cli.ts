@@ -1,6 +1,6 @@
 /**
- * Stands in for `cli/cli.ts` in a single executable: the same door, to a bundle that is carried along. And where the
- * keyring's store starts "Node" with the path of its helper, this is that Node; see `cache/keyring-process.ts`.
+ * Replaces `cli/cli.ts` in a single executable: the same functions, from a bundle in the executable. The executable
+ * also replaces Node when `cache/keyring.ts` starts Node with the path of the keyring helper.
  */
 import type { reportWriteFailure as ReportWriteFailure, runCli as RunCli } from '../cli/cli.ts';
 import type { Host } from '../../shared/base/host.ts';
@@ -11,14 +11,14 @@ interface Cli {
   readonly reportWriteFailure: typeof ReportWriteFailure;
 }
 
-const HELPER = 'keyring.cjs';
+const KEYRING_HELPER = 'keyring.cjs';
 
 const loadCli = (): Cli => loadBundle('slow.cjs') as Cli;
 
 export async function runCli(host: Host): Promise<void> {
-  // Already loading a bundle makes Node talk where NODE_DEBUG is set.
+  // If NODE_DEBUG is set, Node prints to stderr even while it loads a bundle.
   host.silenceNode();
-  if (host.argv.length === 1 && host.argv[0] === resolveBundlePath(HELPER)) loadBundle(HELPER);
+  if (host.argv.length === 1 && host.argv[0] === resolveBundlePath(KEYRING_HELPER)) loadBundle(KEYRING_HELPER);
   else await loadCli().runCli(host);
 }
 
