@@ -76,9 +76,9 @@ async function findToken(home: Home, env: EnvVars): Promise<string | undefined> 
   return status === 0 ? stdout.trim() : undefined;
 }
 
-function settings(world: TestEnvironment): readonly (readonly [what: string, env: EnvVars])[] {
-  const { applicationCredentials, domain, projects, users } = world.tenancy;
-  const here = { OS_AUTH_URL: watchRequests(world.http).url, KUBECONFIG: 'kubeconfig' };
+function settings(environment: TestEnvironment): readonly (readonly [what: string, env: EnvVars])[] {
+  const { applicationCredentials, domain, projects, users } = environment.tenancy;
+  const here = { OS_AUTH_URL: watchRequests(environment.http).url, KUBECONFIG: 'kubeconfig' };
   const onDemo = onProject(projects.demo, domain);
   return [
     ['a password', { ...here, ...asUser(users.alice, domain), ...onDemo }],
@@ -91,14 +91,14 @@ function settings(world: TestEnvironment): readonly (readonly [what: string, env
   ];
 }
 
-testWithKeystone('what commands say', async (t, world) => {
+testWithKeystone('what commands say', async (t, environment) => {
   let outputs = 0;
-  for (const [what, env] of settings(world)) {
+  for (const [what, env] of settings(environment)) {
     const home = setUpHome(t);
     for (const { name, words, formats } of listWords()) {
       await t.test(`${what}: ${name}`, async (t) => {
         const token = await findToken(home, env);
-        const canaries = [...listSecrets(world.tenancy), WRONG, IN_KUBECONFIG, IN_CLOUDS];
+        const canaries = [...listSecrets(environment.tenancy), WRONG, IN_KUBECONFIG, IN_CLOUDS];
         const runs = formats.flatMap((format) =>
           (format === 'json' || format === 'yaml' ? LEVELS_OF_DATA : LEVELS).map((level) => [
             ...words,

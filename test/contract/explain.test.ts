@@ -50,21 +50,21 @@ function checkNoSecret(
   for (const secret of [...listSecrets(tenancy), ...others]) t.notOk((stdout + stderr).includes(secret), 'no secret');
 }
 
-testWithKeystone('a password, and everything about it', async (t, world) => {
+testWithKeystone('a password, and everything about it', async (t, environment) => {
   const home = setUpHome(t);
-  const { domain, projects, users } = world.tenancy;
-  const mark = watchRequests(world.http);
-  const login = { OS_AUTH_URL: mark.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
-  const args = [...JSON_ARGS, '--user-id', users.alice.id, '--keystone-url', `${mark.url}/v3`, '-vvv'];
+  const { domain, projects, users } = environment.tenancy;
+  const address = watchRequests(environment.http);
+  const login = { OS_AUTH_URL: address.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
+  const args = [...JSON_ARGS, '--user-id', users.alice.id, '--keystone-url', `${address.url}/v3`, '-vvv'];
 
   const ran = await runPlugin({ home, args, env: login });
-  checkNoSecret(t, world, ran);
+  checkNoSecret(t, environment, ran);
   const said = read(t, ran);
-  t.strictSame(listRequests(mark), [], 'nothing is sent');
+  t.strictSame(listRequests(address), [], 'nothing is sent');
   t.match(
     said.settings.filter(({ option }) => /^(keystone-url|user-id)$/.test(option)),
     [
-      { option: 'keystone-url', value: `${mark.url}/v3`, origin: '--keystone-url' },
+      { option: 'keystone-url', value: `${address.url}/v3`, origin: '--keystone-url' },
       { option: 'user-id', value: users.alice.id, origin: '--user-id' },
     ],
   );
@@ -81,54 +81,54 @@ testWithKeystone('a password, and everything about it', async (t, world) => {
   t.equal(said.scope, `on project ${projects.demo.name}`);
   t.strictSame(said.missing, []);
   t.equal(said.request.verb, 'POST');
-  t.equal(said.request.url, `${mark.url}/v3/auth/tokens?nocatalog=true`);
+  t.equal(said.request.url, `${address.url}/v3/auth/tokens?nocatalog=true`);
   const user = { id: users.alice.id, password: '[redacted]' };
   t.match(JSON.parse(said.request.body ?? ''), { auth: { identity: { methods: ['password'], password: { user } } } });
   t.equal(said.cache.fresh, false);
 
   const token = await runPlugin({ home, args: ['token', ...args.slice(3)], env: login });
   t.equal(token.status, 0, token.stderr);
-  const count = listRequests(mark).length;
+  const count = listRequests(address).length;
   const again = await runPlugin({ home, args, env: login });
-  checkNoSecret(t, world, again, token.stdout.trim());
+  checkNoSecret(t, environment, again, token.stdout.trim());
   const after = read(t, again);
   t.equal(after.cache.key, said.cache.key, 'the same key');
   t.equal(after.cache.fresh, true, 'and a token under it');
-  t.equal(listRequests(mark).length, count, 'still nothing is sent');
+  t.equal(listRequests(address).length, count, 'still nothing is sent');
 
   const text = await runPlugin({ home, args: ['explain', ...args.slice(3)], env: login });
-  checkNoSecret(t, world, text, token.stdout.trim());
+  checkNoSecret(t, environment, text, token.stdout.trim());
   t.match(text.stdout, /^password +\[redacted\] +OS_PASSWORD$/m);
   t.match(text.stdout, /^Kept there +a token until .*\(59 min/m);
   const yaml = await runPlugin({ home, args: ['explain', '-o', 'yaml'], env: login });
   t.match(yaml.stdout, /^method:\n {2}name: password$/m);
 });
 
-testWithKeystone('what is missing would be asked for', async (t, world) => {
+testWithKeystone('what is missing would be asked for', async (t, environment) => {
   const home = setUpHome(t);
-  const { domain, users } = world.tenancy;
-  const mark = watchRequests(world.http);
+  const { domain, users } = environment.tenancy;
+  const address = watchRequests(environment.http);
   const nobody = { ...asUser(users.alice, domain), OS_PASSWORD: '' };
-  const said = read(t, await runPlugin({ home, args: JSON_ARGS, env: { OS_AUTH_URL: mark.url, ...nobody } }));
+  const said = read(t, await runPlugin({ home, args: JSON_ARGS, env: { OS_AUTH_URL: address.url, ...nobody } }));
   t.strictSame(said.method, { name: 'password', because: 'as nothing tells another' });
   t.strictSame(said.missing, [{ option: 'password', set: 'OS_PASSWORD' }]);
   t.match(said.request.body, '"password":"[redacted]"');
-  t.match(said.request.first, `GET ${mark.url} (Keystone)`, 'Keystone would be asked for its versions');
+  t.match(said.request.first, `GET ${address.url} (Keystone)`, 'Keystone would be asked for its versions');
 
   const none = read(t, await runPlugin({ home, args: JSON_ARGS }));
   t.match(none.missing[0], { option: 'keystone-url' });
   t.equal(none.request.verb, null);
-  t.strictSame(listRequests(mark), []);
+  t.strictSame(listRequests(address), []);
 });
 
-testWithKeystone('methods that are named, or go elsewhere first', async (t, world) => {
+testWithKeystone('methods that are named, or go elsewhere first', async (t, environment) => {
   const home = setUpHome(t);
-  const { tenancy } = world;
-  const mark = watchRequests(world.http);
-  const OS_AUTH_URL = `${mark.url}/v3`;
+  const { tenancy } = environment;
+  const address = watchRequests(environment.http);
+  const OS_AUTH_URL = `${address.url}/v3`;
   const explain = async (env: Record<string, string>): Promise<Explained> => {
     const ran = await runPlugin({ home, args: JSON_ARGS, env: { OS_AUTH_URL, ...env } });
-    checkNoSecret(t, world, ran, 'canary-of-oidc');
+    checkNoSecret(t, environment, ran, 'canary-of-oidc');
     return read(t, ran);
   };
   const credential = await explain(asApplicationCredential(tenancy.applicationCredentials.valid));
@@ -152,19 +152,19 @@ testWithKeystone('methods that are named, or go elsewhere first', async (t, worl
 
   const browser = await explain({ OS_AUTH_TYPE: 'v3websso', OS_IDENTITY_PROVIDER: 'idp', OS_PROTOCOL: 'openid' });
   t.match(browser.request.first, 'browser');
-  t.strictSame(listRequests(mark), []);
+  t.strictSame(listRequests(address), []);
 });
 
-testWithKeystone('clouds.yaml, and settings that are broken', async (t, world) => {
+testWithKeystone('clouds.yaml, and settings that are broken', async (t, environment) => {
   const home = setUpHome(t);
-  const { alice } = world.tenancy.users;
+  const { alice } = environment.tenancy.users;
   const file = join(home.path, 'mine.yaml');
-  const auth = { auth_url: `${world.http.url}/v3`, username: alice.name, password: alice.password };
+  const auth = { auth_url: `${environment.http.url}/v3`, username: alice.name, password: alice.password };
   writeFileSync(file, JSON.stringify({ clouds: { prod: { auth } } }), { mode: 0o600 });
   const env = { OS_CLIENT_CONFIG_FILE: file, OS_CLOUD: 'prod', OS_AUTH_URL: 'http://eve:canary-in-url@127.0.0.1:1' };
-  const args = ['--keystone-url', `${world.http.url}/v3`, '-vvv'];
+  const args = ['--keystone-url', `${environment.http.url}/v3`, '-vvv'];
   const ran = await runPlugin({ home, args: [...JSON_ARGS, ...args], env });
-  checkNoSecret(t, world, ran, 'canary-in-url');
+  checkNoSecret(t, environment, ran, 'canary-in-url');
   const said = read(t, ran);
   const name = said.settings.find(({ option }) => option === 'user-name');
   t.match(name?.origin, file, 'the file is the origin');
@@ -172,7 +172,7 @@ testWithKeystone('clouds.yaml, and settings that are broken', async (t, world) =
   t.match(said.overridden[0], { value: 'http://[redacted]@127.0.0.1:1', by: '--keystone-url' });
 
   const broken = await runPlugin({ home, args: ['explain', '-vvv'], env });
-  checkNoSecret(t, world, broken, 'canary-in-url');
+  checkNoSecret(t, environment, broken, 'canary-in-url');
   t.equal(broken.status, 3);
   t.equal(broken.stdout, '');
   t.match(broken.stderr, 'OS_AUTH_URL must not hold a user name or a password');

@@ -1,4 +1,4 @@
-// What doctor says of the cluster that a kubeconfig leads to.
+// The results of doctor for the cluster of a kubeconfig.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,51 +29,51 @@ import type { Terminal } from '../support/terminal.ts';
 
 t.setTimeout(170_000);
 
-function openDoctor(t: Test, desk: KubectlFixture, settings: EnvVars): Terminal {
+function openDoctor(t: Test, fixture: KubectlFixture, settings: EnvVars): Terminal {
   const [file, ...words] = PLUGIN_COMMAND;
-  const env = makeEnvironment(desk.home, { ...settings, KUBECONFIG: kubeconfigPath(desk) });
-  const terminal = openTerminal({ file, args: [...words, 'doctor'], env, cwd: desk.home.path, cols: 200 });
+  const env = makeEnvironment(fixture.home, { ...settings, KUBECONFIG: kubeconfigPath(fixture) });
+  const terminal = openTerminal({ file, args: [...words, 'doctor'], env, cwd: fixture.home.path, cols: 200 });
   t.teardown(() => terminal.close());
   return terminal;
 }
 
-const isUs = { status: 0, stdout: POD_LINE };
+const SUCCESS = { status: 0, stdout: POD_LINE };
 
 testWithKubectl(
-  'all is well: doctor does what kubectl has the plugin do',
-  async (t, world, program) => {
-    const desk = await setUpKubectl(t, world, { program });
-    const { env, shell, args } = splitSettings(world, desk);
-    await desk.writeKubeconfig({ command: PLUGIN_PATH, args, env, provideClusterInfo: true });
-    t.match(await desk.kubectl(GET_PODS_ARGS, { env: shell }), isUs);
-    const findings = await runDoctorChecks(desk, shell);
+  'everything works: doctor does the same as the plugin that kubectl runs',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program });
+    const { env, shell, args } = splitSettings(environment, fixture);
+    await fixture.writeKubeconfig({ command: PLUGIN_PATH, args, env, provideClusterInfo: true });
+    t.match(await fixture.kubectl(GET_PODS_ARGS, { env: shell }), SUCCESS);
+    const findings = await runDoctorChecks(fixture, shell);
     t.strictSame(
       findings.filter(({ result }) => result !== 'good'),
       [],
     );
     t.match(
       findCheck(findings, 'kubeconfig').found,
-      `context test in ${kubeconfigPath(desk)}: user test at cluster test`,
+      `context test in ${kubeconfigPath(fixture)}: user test at cluster test`,
     );
-    t.match(findCheck(findings, 'Keystone URL').found, `${desk.keystoneUrl} (--keystone-url of the kubeconfig)`);
+    t.match(findCheck(findings, 'Keystone URL').found, `${fixture.keystoneUrl} (--keystone-url of the kubeconfig)`);
     t.match(findCheck(findings, 'login').found, 'the cache holds a token');
     t.match(findCheck(findings, 'command').found, PLUGIN_PATH);
-    t.match(findCheck(findings, 'TLS of the cluster').found, /ends in \d+ d/);
-    t.equal(findCheck(findings, 'API server').found, 'takes you for alice, in demo-admins');
-    t.equal(desk.admittedTokens.length, 1, 'it is the token that kubectl had');
+    t.match(findCheck(findings, 'TLS of the cluster').found, /expires in \d+ d/);
+    t.equal(findCheck(findings, 'API server').found, 'authenticates you as alice, in demo-admins');
+    t.equal(fixture.admittedTokens.length, 1, 'the same token as for kubectl');
 
-    // With the stanza's settings alone there is no password; the flag of doctor is stronger than they are.
-    const without = await runDoctorChecks(desk, {});
-    t.equal(findCheck(without, 'API server').result, 'good', 'a token that is kept needs none');
-    t.match(findCheck(without, 'settings').found, 'with what the kubeconfig sets');
-    const elsewhere = await runDoctorChecks(desk, shell, ['--keystone-url=http://127.0.0.1:1/v3']);
+    // The stanza alone sets no password. A flag of doctor overrides the settings of the stanza.
+    const without = await runDoctorChecks(fixture, {});
+    t.equal(findCheck(without, 'API server').result, 'good', 'a cached token needs no password');
+    t.match(findCheck(without, 'settings').found, 'with the settings of the kubeconfig');
+    const elsewhere = await runDoctorChecks(fixture, shell, ['--keystone-url=http://127.0.0.1:1/v3']);
     t.match(findCheck(elsewhere, 'API server'), { result: 'skipped', found: 'not checked, because of "TCP"' });
 
     for (const output of [[], ['-o', 'json'], ['-o', 'yaml']]) {
       for (const level of ['-v', '-vvv']) {
-        const ran = await runDoctor(desk, [level, ...output], shell);
+        const ran = await runDoctor(fixture, [level, ...output], shell);
         t.equal(ran.status, 0, ran.stdout);
-        checkNoSecretShown(t, world, ran);
+        checkNoSecretShown(t, environment, ran);
       }
     }
   },
@@ -81,32 +81,35 @@ testWithKubectl(
 );
 
 testWithKubectl(
-  'a cluster that knows no tokens of Keystone, or not this one',
-  async (t, world, program) => {
-    let patience = 0;
-    const authenticate = (): Promise<undefined> => sleep(patience);
-    const desk = await setUpKubectl(t, world, { program, authenticate });
-    const { env, shell, args } = splitSettings(world, desk);
-    await desk.writeKubeconfig({ command: PLUGIN_PATH, args, env });
-    t.match(await desk.kubectl(GET_PODS_ARGS, { env: shell }), { status: 1, stderr: /Unauthorized|must be logged in/ });
-    const ran = await runDoctor(desk, [], shell);
+  'a cluster that does not know the tokens of Keystone, or rejects this one',
+  async (t, environment, program) => {
+    let delayMs = 0;
+    const authenticate = (): Promise<undefined> => sleep(delayMs);
+    const fixture = await setUpKubectl(t, environment, { program, authenticate });
+    const { env, shell, args } = splitSettings(environment, fixture);
+    await fixture.writeKubeconfig({ command: PLUGIN_PATH, args, env });
+    t.match(await fixture.kubectl(GET_PODS_ARGS, { env: shell }), {
+      status: 1,
+      stderr: /Unauthorized|must be logged in/,
+    });
+    const ran = await runDoctor(fixture, [], shell);
     t.equal(ran.status, 5);
     t.match(ran.stdout, /✗ API server +answers 401 to the token: the cluster does not know Keystone's tokens/);
     t.match(ran.stdout, /→ ask the administrator .*--authentication-token-webhook-config-file/);
-    checkNoSecretShown(t, world, ran);
+    checkNoSecretShown(t, environment, ran);
 
-    patience = 2_000;
-    const terminal = openDoctor(t, desk, shell);
+    delayMs = 2_000;
+    const terminal = openDoctor(t, fixture, shell);
     await terminal.waitFor('checking: API server');
-    t.equal((await terminal.ended).exitCode, 5, 'what takes its time is named meanwhile');
-    patience = 0;
+    t.equal((await terminal.ended).exitCode, 5, 'a slow check is named while it runs');
+    delayMs = 0;
 
     const unscoped = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OS_PROJECT')));
-    await desk.writeKubeconfig({ command: PLUGIN_PATH, args, env: unscoped });
-    const none = await runDoctorChecks(desk, shell);
+    await fixture.writeKubeconfig({ command: PLUGIN_PATH, args, env: unscoped });
+    const none = await runDoctorChecks(fixture, shell);
     t.strictSame(listFailedChecks(none), ['API server']);
     t.match(findCheck(none, 'API server'), {
-      found: 'has no scope, which k8s-keystone-auth refuses',
+      found: 'has no scope, which k8s-keystone-auth rejects',
       fix: 'OS_PROJECT_NAME',
     });
   },
@@ -114,88 +117,88 @@ testWithKubectl(
 );
 
 testWithKubectl(
-  'older clusters, and one of another authority',
-  async (t, world, program) => {
+  'older clusters, and one with another certificate authority',
+  async (t, environment, program) => {
     for (const [selfSubjectReviewVersions, found] of [
-      [['v1beta1', 'v1alpha1'], 'takes you for alice, in demo-admins'],
-      [['v1alpha1'], 'takes you for alice, in demo-admins'],
-      [[], 'takes you for alice'],
+      [['v1beta1', 'v1alpha1'], 'authenticates you as alice, in demo-admins'],
+      [['v1alpha1'], 'authenticates you as alice, in demo-admins'],
+      [[], 'authenticates you as alice'],
     ] as const) {
-      const desk = await setUpKubectl(t, world, { program, selfSubjectReviewVersions });
-      const { env, shell, args } = splitSettings(world, desk);
-      await desk.writeKubeconfig({ command: PLUGIN_PATH, args, env });
-      const findings = await runDoctorChecks(desk, shell);
+      const fixture = await setUpKubectl(t, environment, { program, selfSubjectReviewVersions });
+      const { env, shell, args } = splitSettings(environment, fixture);
+      await fixture.writeKubeconfig({ command: PLUGIN_PATH, args, env });
+      const findings = await runDoctorChecks(fixture, shell);
       t.match(findCheck(findings, 'API server'), { result: 'good', found });
       if (selfSubjectReviewVersions.length > 0) continue;
       await writeKubeconfig({
-        path: kubeconfigPath(desk),
-        server: desk.api.url,
-        ca: world.pki.untrusted.ca,
+        path: kubeconfigPath(fixture),
+        server: fixture.api.url,
+        ca: environment.pki.untrusted.ca,
         command: PLUGIN_PATH,
         args,
         env,
       });
-      const before = desk.api.requests.length;
-      const wrong = await runDoctorChecks(desk, shell);
+      const before = fixture.api.requests.length;
+      const wrong = await runDoctorChecks(fixture, shell);
       t.strictSame(listFailedChecks(wrong), ['TLS of the cluster']);
       t.match(findCheck(wrong, 'TLS of the cluster').found, /not trusted \(the certificate of .+, issued by .+\)/);
       t.match(
         findCheck(wrong, 'TLS of the cluster').fix,
-        `certificate-authority-data) of cluster test in ${kubeconfigPath(desk)}`,
+        `certificate-authority-data) of cluster test in ${kubeconfigPath(fixture)}`,
       );
-      t.equal(desk.api.requests.length, before, 'such a server gets no token');
+      t.equal(fixture.api.requests.length, before, 'no token is sent to such a server');
     }
   },
   ['new'],
 );
 
 testWithKubectl(
-  'contexts that are not ours get no token; lists of files; progress on a terminal',
-  async (t, world, program) => {
-    const desk = await setUpKubectl(t, world, { program });
-    const settings = makeAliceSettings(world, desk);
-    const { env, args } = splitSettings(world, desk);
-    const other = join(desk.home.path, 'other');
+  'no token for contexts of other programs; lists of files; progress on a terminal',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program });
+    const settings = makeAliceSettings(environment, fixture);
+    const { env, args } = splitSettings(environment, fixture);
+    const other = join(fixture.home.path, 'other');
     const users = [{ name: 'test', user: { token: 'canary-static-token' } }];
-    await desk.writeKubeconfig({ command: PLUGIN_PATH, args, env });
-    const config = JSON.parse(readFileSync(kubeconfigPath(desk), 'utf8')) as { users: unknown };
+    await fixture.writeKubeconfig({ command: PLUGIN_PATH, args, env });
+    const config = JSON.parse(readFileSync(kubeconfigPath(fixture), 'utf8')) as { users: unknown };
     writeFileSync(other, JSON.stringify({ ...config, users }));
-    const findings = await runDoctorChecks(desk, { ...settings, KUBECONFIG: other });
-    t.match(findCheck(findings, 'kubeconfig'), { result: 'doubtful', found: 'logs in with a token that stands there' });
+    const findings = await runDoctorChecks(fixture, { ...settings, KUBECONFIG: other });
+    t.match(findCheck(findings, 'kubeconfig'), { result: 'doubtful', found: 'logs in with a token in the kubeconfig' });
     t.match(findCheck(findings, 'login').result, 'good');
     t.match(findCheck(findings, 'API server'), { result: 'skipped', found: 'not checked, because of "kubeconfig"' });
-    t.strictSame(desk.api.requests, [], 'nothing is sent there');
+    t.strictSame(fixture.api.requests, [], 'no request to that cluster');
     const old = [{ name: 'test', user: { 'auth-provider': { name: 'openstack' } } }];
-    writeFileSync(kubeconfigPath(desk), JSON.stringify({ ...config, users: old }));
-    t.match(await desk.kubectl(GET_PODS_ARGS, { env: settings }), { status: 1, stderr: /auth provider/i });
-    t.match(findCheck(await runDoctorChecks(desk, settings), 'kubeconfig'), {
+    writeFileSync(kubeconfigPath(fixture), JSON.stringify({ ...config, users: old }));
+    t.match(await fixture.kubectl(GET_PODS_ARGS, { env: settings }), { status: 1, stderr: /auth provider/i });
+    t.match(findCheck(await runDoctorChecks(fixture, settings), 'kubeconfig'), {
       result: 'bad',
       fix: 'kubeconfig convert',
     });
-    await desk.writeKubeconfig({ command: PLUGIN_PATH, args, env });
+    await fixture.writeKubeconfig({ command: PLUGIN_PATH, args, env });
 
-    const first = join(desk.home.path, 'first');
+    const first = join(fixture.home.path, 'first');
     writeFileSync(first, 'apiVersion: v1\nkind: Config\n# nothing yet\ncurrent-context: ""\n');
-    const nowhere = join(desk.home.path, 'no-such-file');
-    const listed = await runDoctorChecks(desk, {
+    const nowhere = join(fixture.home.path, 'no-such-file');
+    const listed = await runDoctorChecks(fixture, {
       ...settings,
-      KUBECONFIG: [nowhere, first, kubeconfigPath(desk)].join(':'),
+      KUBECONFIG: [nowhere, first, kubeconfigPath(fixture)].join(':'),
     });
     t.equal(findCheck(listed, 'API server').result, 'good');
-    const named = await runDoctorChecks(desk, { ...settings, KUBECONFIG: nowhere }, [
+    const named = await runDoctorChecks(fixture, { ...settings, KUBECONFIG: nowhere }, [
       '--kubeconfig',
-      kubeconfigPath(desk),
+      kubeconfigPath(fixture),
       '--context=no',
     ]);
     t.match(findCheck(named, 'kubeconfig'), { result: 'bad', found: 'there is no context "no"' });
-    const none = await runDoctorChecks(desk, { ...settings, KUBECONFIG: nowhere });
+    const none = await runDoctorChecks(fixture, { ...settings, KUBECONFIG: nowhere });
     t.match(findCheck(none, 'kubeconfig'), { result: 'doubtful', found: 'there is none', fix: 'kubeconfig add' });
     writeFileSync(first, 'users: [}\n# canary-static-token');
-    const broken = await runDoctor(desk, [], { ...settings, KUBECONFIG: first });
+    const broken = await runDoctor(fixture, [], { ...settings, KUBECONFIG: first });
     t.match(broken, { status: 3, stdout: /✗ kubeconfig +.*first is not valid YAML: line 1 cannot be parsed/ });
     t.notMatch(broken.stdout, 'canary');
 
-    const terminal = openDoctor(t, desk, settings);
+    const terminal = openDoctor(t, fixture, settings);
     t.equal((await terminal.ended).exitCode, 0);
     t.match(terminal.raw(), '\u001b[32m✓\u001b[39m API server');
   },
@@ -203,28 +206,28 @@ testWithKubectl(
 );
 
 testWithKubectl(
-  'what a hostile API server says',
-  async (t, world, program) => {
-    const desk = await setUpKubectl(t, world, { program });
-    const { env, shell, args } = splitSettings(world, desk);
+  'responses of a hostile API server',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program });
+    const { env, shell, args } = splitSettings(environment, fixture);
     const api = await startStandInApiServer({
-      ...world.pki.server,
+      ...environment.pki.server,
       authenticate: (token) => Promise.resolve(`\u001b[2J${token}\u202e`),
     });
     t.teardown(() => api.close());
     await writeKubeconfig({
-      path: kubeconfigPath(desk),
+      path: kubeconfigPath(fixture),
       server: api.url,
-      ca: world.pki.ca,
+      ca: environment.pki.ca,
       command: PLUGIN_PATH,
       args,
       env,
     });
     for (const output of ['text', 'json', 'yaml']) {
-      const ran = await runDoctor(desk, ['-vvv', '-o', output], shell);
-      checkNoSecretShown(t, world, ran);
+      const ran = await runDoctor(fixture, ['-vvv', '-o', output], shell);
+      checkNoSecretShown(t, environment, ran);
       t.match(ran.stdout, '[redacted]', output);
-      t.notMatch(ran.stdout, /[^\P{C}\n]|[\u2028\u2029]/u, 'nothing that a terminal obeys');
+      t.notMatch(ran.stdout, /[^\P{C}\n]|[\u2028\u2029]/u, 'no control characters');
     }
   },
   ['new'],

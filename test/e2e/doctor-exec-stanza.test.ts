@@ -1,4 +1,4 @@
-// What doctor says of the part of a kubeconfig that runs the plugin; and whether a real kubectl finds the same.
+// The results of doctor for the exec stanza of a kubeconfig, compared with those of a real kubectl.
 
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,54 +10,57 @@ import { PLUGIN_PATH } from '../support/run-plugin.ts';
 
 t.setTimeout(170_000);
 
-const isUs = { status: 0, stdout: POD_LINE };
+const SUCCESS = { status: 0, stdout: POD_LINE };
 
 testWithKubectl(
-  'stanzas that kubectl does not take',
-  async (t, world, program) => {
-    const desk = await setUpKubectl(t, world, { program });
-    const { env, shell, args } = splitSettings(world, desk);
+  'stanzas that kubectl rejects',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program });
+    const { env, shell, args } = splitSettings(environment, fixture);
     const cases = [
-      [{ apiVersion: 'client.authentication.k8s.io/v1alpha1' }, 'exec section', /v1alpha1, which kubectl refuses/],
-      [{ interactiveMode: null }, 'exec section', /interactiveMode is not set, which kubectl refuses/],
+      [{ apiVersion: 'client.authentication.k8s.io/v1alpha1' }, 'exec section', /v1alpha1, which kubectl rejects/],
+      [{ interactiveMode: null }, 'exec section', /interactiveMode is not set, which kubectl rejects/],
       [
-        { command: join(desk.home.path, 'nowhere', 'client-keystone-auth') },
+        { command: join(fixture.home.path, 'nowhere', 'client-keystone-auth') },
         'command',
-        /is not there, or cannot be run/,
+        /does not exist or is not executable/,
       ],
-      [{ command: './bin/client-keystone-auth' }, 'command', /\/bin\/client-keystone-auth is not there/],
+      [{ command: './bin/client-keystone-auth' }, 'command', /\/bin\/client-keystone-auth does not exist/],
       [{ command: 'client-keystone-auth' }, 'command', /client-keystone-auth is not on the PATH/],
     ] as const;
     for (const [changes, check, found] of cases) {
-      await desk.writeKubeconfig({ command: PLUGIN_PATH, args, env, ...changes });
-      const ran = await desk.kubectl(GET_PODS_ARGS, { env: shell });
+      await fixture.writeKubeconfig({ command: PLUGIN_PATH, args, env, ...changes });
+      const ran = await fixture.kubectl(GET_PODS_ARGS, { env: shell });
       t.not(ran.status, 0, `kubectl fails: ${JSON.stringify(changes)}`);
-      const findings = await runDoctorChecks(desk, shell);
+      const findings = await runDoctorChecks(fixture, shell);
       t.strictSame(listFailedChecks(findings), [check]);
       t.match(findCheck(findings, check).found, found);
-      t.equal(findCheck(findings, 'API server').result, 'good', 'the rest is checked all the same');
+      t.equal(findCheck(findings, 'API server').result, 'good', 'the other checks still run');
     }
-    mkdirSync(join(desk.home.path, 'search'));
-    symlinkSync(PLUGIN_PATH, join(desk.home.path, 'search', 'client-keystone-auth'));
-    t.match(await desk.kubectl(GET_PODS_ARGS, { env: shell }), isUs);
-    t.match(findCheck(await runDoctorChecks(desk, shell), 'command'), {
+    mkdirSync(join(fixture.home.path, 'search'));
+    symlinkSync(PLUGIN_PATH, join(fixture.home.path, 'search', 'client-keystone-auth'));
+    t.match(await fixture.kubectl(GET_PODS_ARGS, { env: shell }), SUCCESS);
+    t.match(findCheck(await runDoctorChecks(fixture, shell), 'command'), {
       result: 'good',
       found: join('search', 'client-keystone-auth'),
     });
-    await desk.writeKubeconfig({ command: PLUGIN_PATH, args, env, interactiveMode: 'Always' });
-    t.match(findCheck(await runDoctorChecks(desk, shell), 'exec section'), { result: 'doubtful', fix: 'IfAvailable' });
-    const many = join(desk.home.path, 'many.pem');
-    writeFileSync(many, readFileSync(world.pki.ca, 'utf8').repeat(200));
-    const place = { path: kubeconfigPath(desk), server: desk.api.url, ca: many };
+    await fixture.writeKubeconfig({ command: PLUGIN_PATH, args, env, interactiveMode: 'Always' });
+    t.match(findCheck(await runDoctorChecks(fixture, shell), 'exec section'), {
+      result: 'doubtful',
+      fix: 'IfAvailable',
+    });
+    const many = join(fixture.home.path, 'many.pem');
+    writeFileSync(many, readFileSync(environment.pki.ca, 'utf8').repeat(200));
+    const place = { path: kubeconfigPath(fixture), server: fixture.api.url, ca: many };
     await writeKubeconfig({ ...place, command: PLUGIN_PATH, args, env, provideClusterInfo: true });
-    t.match((await desk.kubectl(GET_PODS_ARGS, { env: shell })).stderr, 'argument list too long');
-    t.match(findCheck(await runDoctorChecks(desk, shell), 'exec section'), {
+    t.match((await fixture.kubectl(GET_PODS_ARGS, { env: shell })).stderr, 'argument list too long');
+    t.match(findCheck(await runDoctorChecks(fixture, shell), 'exec section'), {
       result: 'bad',
       fix: 'provideClusterInfo: false',
     });
-    await desk.writeKubeconfig({ command: PLUGIN_PATH, args: [...args, '--no-such'], env });
-    t.not((await desk.kubectl(GET_PODS_ARGS, { env: shell })).status, 0);
-    t.match(findCheck(await runDoctorChecks(desk, shell), 'settings'), {
+    await fixture.writeKubeconfig({ command: PLUGIN_PATH, args: [...args, '--no-such'], env });
+    t.not((await fixture.kubectl(GET_PODS_ARGS, { env: shell })).status, 0);
+    t.match(findCheck(await runDoctorChecks(fixture, shell), 'settings'), {
       result: 'bad',
       found: 'unknown option --no-such',
     });
@@ -66,15 +69,15 @@ testWithKubectl(
 );
 
 testWithKubectl(
-  'what kuberc forbids',
-  async (t, world, program) => {
-    const desk = await setUpKubectl(t, world, { program });
-    const { env, shell, args } = splitSettings(world, desk);
-    mkdirSync(join(desk.home.path, 'search'));
-    const link = join(desk.home.path, 'search', 'client-keystone-auth');
+  'programs that kuberc forbids',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program });
+    const { env, shell, args } = splitSettings(environment, fixture);
+    mkdirSync(join(fixture.home.path, 'search'));
+    const link = join(fixture.home.path, 'search', 'client-keystone-auth');
     symlinkSync(PLUGIN_PATH, link);
-    await desk.writeKubeconfig({ command: 'client-keystone-auth', args, env });
-    const kuberc = join(desk.home.path, 'kuberc');
+    await fixture.writeKubeconfig({ command: 'client-keystone-auth', args, env });
+    const kuberc = join(fixture.home.path, 'kuberc');
     const list = (...names: string[]): object => ({
       credentialPluginPolicy: 'Allowlist',
       credentialPluginAllowlist: names.map((name) => ({ name })),
@@ -97,13 +100,13 @@ testWithKubectl(
         kuberc,
         JSON.stringify({ apiVersion: 'kubectl.config.k8s.io/v1beta1', kind: 'Preference', ...preference }),
       );
-      const ran = await desk.kubectl(GET_PODS_ARGS, { env: { ...shell, KUBERC: kuberc } });
+      const ran = await fixture.kubectl(GET_PODS_ARGS, { env: { ...shell, KUBERC: kuberc } });
       t.equal(ran.status === 0, allowed, `kubectl: ${what}: ${ran.stderr}`);
-      const { result, found } = findCheck(await runDoctorChecks(desk, { ...shell, KUBERC: kuberc }), 'kuberc');
+      const { result, found } = findCheck(await runDoctorChecks(fixture, { ...shell, KUBERC: kuberc }), 'kuberc');
       t.equal(result, allowed ? 'good' : 'bad', `doctor: ${what}: ${found}`);
       t.match(found, kuberc);
     }
-    t.match(findCheck(await runDoctorChecks(desk, { ...shell, KUBERC: 'off' }), 'kuberc').found, 'there is none');
+    t.match(findCheck(await runDoctorChecks(fixture, { ...shell, KUBERC: 'off' }), 'kuberc').found, 'there is none');
   },
   ['new'],
 );

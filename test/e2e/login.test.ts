@@ -27,7 +27,7 @@ type EnvVars = Readonly<Record<string, string | undefined>>;
 
 interface LoginFixture {
   readonly home: Home;
-  readonly mark: WatchedAddress;
+  readonly address: WatchedAddress;
   /** `login`, with stdout in a file. */
   readonly command: (env?: EnvVars, args?: readonly string[]) => TerminalCommand;
   readonly readStdout: () => string;
@@ -39,7 +39,7 @@ function setUpLogin(t: Test, { http }: TestEnvironment): LoginFixture {
   const out = join(home.path, 'stdout');
   return {
     home,
-    mark: watchRequests(http),
+    address: watchRequests(http),
     command: (env = {}, args = []) => ({
       file: '/bin/sh',
       args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...PLUGIN_COMMAND, 'login', ...args],
@@ -51,18 +51,18 @@ function setUpLogin(t: Test, { http }: TestEnvironment): LoginFixture {
   };
 }
 
-function writeClouds({ home, mark }: LoginFixture): void {
+function writeClouds({ home, address }: LoginFixture): void {
   const folder = join(home.path, '.config', 'openstack');
   mkdirSync(folder, { recursive: true });
   const cloud = (name: string, url: string): string => `  ${name}:\n    auth:\n      auth_url: ${url}\n`;
   writeFileSync(
     join(folder, 'clouds.yaml'),
-    `clouds:\n${cloud('dev', 'http://127.0.0.1:1/v3')}${cloud('prod', `${mark.url}/v3`)}`,
+    `clouds:\n${cloud('dev', 'http://127.0.0.1:1/v3')}${cloud('prod', `${address.url}/v3`)}`,
   );
 }
 
-const countLogins = (mark: WatchedAddress): number =>
-  listRequests(mark).filter(({ method, path }) => method === 'POST' && path.includes('/auth/tokens')).length;
+const countLogins = (address: WatchedAddress): number =>
+  listRequests(address).filter(({ method, path }) => method === 'POST' && path.includes('/auth/tokens')).length;
 
 async function answer(terminal: Terminal, question: string | RegExp, keys: string): Promise<void> {
   await terminal.waitFor(question, PATIENCE_MS);
@@ -78,11 +78,11 @@ function open(t: Test, command: TerminalCommand): Terminal {
 async function checkDone(
   t: Test,
   terminal: Terminal,
-  world: TestEnvironment,
+  environment: TestEnvironment,
   { readStdout }: LoginFixture,
 ): Promise<string> {
   t.strictSame(await terminal.ended, { exitCode: 0, signal: undefined }, terminal.screen());
-  for (const secret of listSecrets(world.tenancy)) {
+  for (const secret of listSecrets(environment.tenancy)) {
     t.notOk(terminal.raw().includes(secret), 'no secret on the screen');
     t.notOk(readStdout().includes(secret), 'nor on stdout');
   }
@@ -105,19 +105,19 @@ async function readFlags(t: Test, stdout: string, home: Home): Promise<string[]>
   return readFileSync(join(home.path, 'flags'), 'utf8').trimEnd().split('\n');
 }
 
-testWithKeystone('cloud, way, user, password and project, all of them asked for', async (t, world) => {
-  const desk = setUpLogin(t, world);
-  const { alice } = world.tenancy.users;
-  const { domain, projects } = world.tenancy;
-  writeClouds(desk);
-  const terminal = open(t, desk.command());
+testWithKeystone('cloud, way, user, password and project, all of them asked for', async (t, environment) => {
+  const fixture = setUpLogin(t, environment);
+  const { alice } = environment.tenancy.users;
+  const { domain, projects } = environment.tenancy;
+  writeClouds(fixture);
+  const terminal = open(t, fixture.command());
   await answer(terminal, '? Cloud:', DOWN);
   await answer(terminal, '? How to log in:', '');
-  await answer(terminal, `? User name at ${desk.mark.url}/v3:`, 'alice');
+  await answer(terminal, `? User name at ${fixture.address.url}/v3:`, 'alice');
   await answer(terminal, '? Domain of the user', domain.name);
   await answer(terminal, '? Password', alice.password);
   await answer(terminal, '? Project:', DOWN);
-  const said = await checkDone(t, terminal, world, desk);
+  const said = await checkDone(t, terminal, environment, fixture);
   t.match(said, new RegExp(`^User +alice \\(${alice.id}, domain ${domain.name}\\)$`, 'm'));
   t.match(said, new RegExp(`^Project +other \\(${projects.other.id}, domain ${domain.name}\\)$`, 'm'));
   t.match(said, /^Token ends +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \(in \d+ min/m);
@@ -125,8 +125,8 @@ testWithKeystone('cloud, way, user, password and project, all of them asked for'
   t.match(terminal.screen(), /✔ Cloud: prod\n/);
   t.match(terminal.screen(), /✔ How to log in: a user and a password \(password\)\n/);
 
-  const before = listRequests(desk.mark).length;
-  const args = await readFlags(t, said, desk.home);
+  const before = listRequests(fixture.address).length;
+  const args = await readFlags(t, said, fixture.home);
   t.strictSame(args, [
     '--os-cloud=prod',
     '--project-name=other',
@@ -134,57 +134,57 @@ testWithKeystone('cloud, way, user, password and project, all of them asked for'
     '--user-name=alice',
     `--user-domain-name=${domain.name}`,
   ]);
-  const next = await runPlugin({ home: desk.home, args });
+  const next = await runPlugin({ home: fixture.home, args });
   const { token } = readExecCredential(t, next.stdout);
-  t.match(await validateToken(world.http, token), { user: { id: alice.id }, project: { id: projects.other.id } });
-  const bare = await runPlugin({ home: desk.home });
+  t.match(await validateToken(environment.http, token), { user: { id: alice.id }, project: { id: projects.other.id } });
+  const bare = await runPlugin({ home: fixture.home });
   t.equal(readExecCredential(t, bare.stdout).token, token, 'and a run that is told as little as the login was');
-  t.equal(listRequests(desk.mark).length, before, 'Keystone hears of neither');
+  t.equal(listRequests(fixture.address).length, before, 'Keystone hears of neither');
 });
 
-testWithKeystone('what is set is not asked for, nor is what leaves no choice', async (t, world) => {
-  const desk = setUpLogin(t, world);
-  const { users, domain, projects } = world.tenancy;
-  const env = { OS_AUTH_URL: desk.mark.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
-  const all = open(t, desk.command(env));
-  const said = await checkDone(t, all, world, desk);
+testWithKeystone('what is set is not asked for, nor is what leaves no choice', async (t, environment) => {
+  const fixture = setUpLogin(t, environment);
+  const { users, domain, projects } = environment.tenancy;
+  const env = { OS_AUTH_URL: fixture.address.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
+  const all = open(t, fixture.command(env));
+  const said = await checkDone(t, all, environment, fixture);
   t.equal(all.raw(), '', 'no question');
   t.notMatch(said, /Set for the next time/, 'there is nothing to set');
 
   const { mfa } = users;
-  const one = open(t, desk.command({ OS_AUTH_URL: desk.mark.url, ...asUser(mfa, domain) }));
+  const one = open(t, fixture.command({ OS_AUTH_URL: fixture.address.url, ...asUser(mfa, domain) }));
   await answer(one, '? Passcode', makeTotpCode(mfa.totpSecret, Date.now()));
-  t.match(await checkDone(t, one, world, desk), /^Project +demo /m, 'the only project is taken');
+  t.match(await checkDone(t, one, environment, fixture), /^Project +demo /m, 'the only project is taken');
   t.notMatch(one.screen(), /\? Project/);
 });
 
-testWithKeystone('a passcode, by the way that was chosen', async (t, world) => {
-  const desk = setUpLogin(t, world);
-  const { users, domain } = world.tenancy;
-  const terminal = open(t, desk.command({ OS_AUTH_URL: `${desk.mark.url}/v3` }));
+testWithKeystone('a passcode, by the way that was chosen', async (t, environment) => {
+  const fixture = setUpLogin(t, environment);
+  const { users, domain } = environment.tenancy;
+  const terminal = open(t, fixture.command({ OS_AUTH_URL: `${fixture.address.url}/v3` }));
   // A list is searched by what is typed.
   await answer(terminal, '? How to log in:', "a user and an authenticator's");
   await answer(terminal, '? User name', users.phone.name);
   await answer(terminal, '? Domain of the user', domain.name);
   const code = makeTotpCode(users.phone.totpSecret, Date.now());
   await answer(terminal, '? Passcode', code);
-  const said = await checkDone(t, terminal, world, desk);
+  const said = await checkDone(t, terminal, environment, fixture);
   t.notOk(terminal.raw().includes(code), 'the passcode is not echoed');
   t.match(said, /^User +phone /m);
-  const args = await readFlags(t, said, desk.home);
+  const args = await readFlags(t, said, fixture.home);
   t.ok(args.includes('--auth-type=v3totp'), args.join(' '));
-  const env = { OS_AUTH_URL: `${desk.mark.url}/v3` };
-  t.match((await runPlugin({ home: desk.home, args, env })).stdout, /ExecCredential/, 'the next run asks nothing');
-  t.equal(countLogins(desk.mark), 2, 'one login, and one exchange for the project');
+  const env = { OS_AUTH_URL: `${fixture.address.url}/v3` };
+  t.match((await runPlugin({ home: fixture.home, args, env })).stdout, /ExecCredential/, 'the next run asks nothing');
+  t.equal(countLogins(fixture.address), 2, 'one login, and one exchange for the project');
 });
 
-testWithKeystone("a user's default project is suggested, and another can be had", async (t, world) => {
-  const desk = setUpLogin(t, world);
-  const { users, domain, projects } = world.tenancy;
-  const env = { OS_AUTH_URL: desk.mark.url, ...asUser(users.alice, domain) };
-  const terminal = open(t, desk.command(env, ['-o', 'json']));
+testWithKeystone("a user's default project is suggested, and another can be had", async (t, environment) => {
+  const fixture = setUpLogin(t, environment);
+  const { users, domain, projects } = environment.tenancy;
+  const env = { OS_AUTH_URL: fixture.address.url, ...asUser(users.alice, domain) };
+  const terminal = open(t, fixture.command(env, ['-o', 'json']));
   await answer(terminal, '? Project:', 'oth');
-  const said = JSON.parse(await checkDone(t, terminal, world, desk)) as object;
+  const said = JSON.parse(await checkDone(t, terminal, environment, fixture)) as object;
   t.match(said, {
     project: { id: projects.other.id },
     keyring: null,
@@ -194,28 +194,28 @@ testWithKeystone("a user's default project is suggested, and another can be had"
     },
   });
   // These settings are complete without it, and mean what they meant before.
-  const plain = await runPlugin({ home: desk.home, env });
+  const plain = await runPlugin({ home: fixture.home, env });
   const { token } = readExecCredential(t, plain.stdout);
-  t.equal((await validateToken(world.http, token))?.project, undefined, 'no project without being told so');
+  t.equal((await validateToken(environment.http, token))?.project, undefined, 'no project without being told so');
 });
 
-testWithKeystone('nobody to ask: one line that names what to set', async (t, world) => {
-  const desk = setUpLogin(t, world);
-  const { home, mark } = desk;
-  const { users, domain } = world.tenancy;
+testWithKeystone('nobody to ask: one line that names what to set', async (t, environment) => {
+  const fixture = setUpLogin(t, environment);
+  const { home, address } = fixture;
+  const { users, domain } = environment.tenancy;
   const login = (env: EnvVars): ReturnType<typeof runPlugin> => runPlugin({ home, args: ['login'], env });
-  const password = { ...asUser(users.alice, domain), OS_AUTH_URL: mark.url };
+  const password = { ...asUser(users.alice, domain), OS_AUTH_URL: address.url };
   checkFailure(t, await login({ ...password, OS_PASSWORD: undefined }), EXIT_STATUS.interaction, {
     says: ['password is not set and there is no terminal to ask on; set OS_PASSWORD'],
   });
   checkFailure(t, await login({}), EXIT_STATUS.interaction, { says: ['keystone url, user name', 'set OS_AUTH_URL'] });
-  t.equal(listRequests(mark).length, 0, 'nothing is sent before all is known');
+  t.equal(listRequests(address).length, 0, 'nothing is sent before all is known');
   checkFailure(t, await login(password), EXIT_STATUS.interaction, {
     says: [
       'project is not set and there is no terminal to ask on; set OS_PROJECT_NAME (--project-name) to demo, other',
     ],
   });
-  writeClouds(desk);
+  writeClouds(fixture);
   checkFailure(t, await login({}), EXIT_STATUS.interaction, {
     says: ['cloud is not set and there is no terminal to ask on; set OS_CLOUD (--os-cloud) to dev, prod'],
   });
@@ -223,12 +223,12 @@ testWithKeystone('nobody to ask: one line that names what to set', async (t, wor
     readdirSync(home.cache).some((name) => name.endsWith('.token')),
     'nothing is kept',
   );
-  const bob = await login({ ...asUser(users.bob, domain), OS_AUTH_URL: mark.url });
+  const bob = await login({ ...asUser(users.bob, domain), OS_AUTH_URL: address.url });
   t.match(bob, { status: 0, stderr: '', stdout: /^Project +demo /m }, 'who has a default project needs none');
 });
 
-testWithKeystone('options that make no sense together', async (t, world) => {
-  const { home } = setUpLogin(t, world);
+testWithKeystone('options that make no sense together', async (t, environment) => {
+  const { home } = setUpLogin(t, environment);
   for (const [args, says] of [
     [['--role=member'], '--role is for a new application credential; add --create-application-credential'],
     [['--save-secret', '--create-application-credential'], 'ask for different secrets to be kept'],
@@ -242,48 +242,57 @@ testWithKeystone('options that make no sense together', async (t, world) => {
 
 interface Stop {
   readonly question: string;
-  readonly env: (world: TestEnvironment, desk: LoginFixture) => EnvVars;
+  readonly env: (environment: TestEnvironment, fixture: LoginFixture) => EnvVars;
   /** Questions before it, and their answers. */
   readonly first?: readonly (readonly [question: string, keys: string])[];
 }
 
-const url = (_world: TestEnvironment, { mark }: LoginFixture): EnvVars => ({ OS_AUTH_URL: mark.url });
+const url = (_environment: TestEnvironment, { address }: LoginFixture): EnvVars => ({ OS_AUTH_URL: address.url });
 
 const STOPS: readonly Stop[] = [
   {
     question: '? Cloud:',
-    env: (_world, desk) => {
-      writeClouds(desk);
+    env: (_environment, fixture) => {
+      writeClouds(fixture);
       return {};
     },
   },
   { question: '? How to log in:', env: url },
   { question: '? Keystone URL:', env: () => ({}), first: [['? How to log in:', '']] },
   { question: '? User name', env: url, first: [['? How to log in:', '']] },
-  { question: '? Domain of the user', env: (world, desk) => ({ ...url(world, desk), OS_USERNAME: 'alice' }) },
+  {
+    question: '? Domain of the user',
+    env: (environment, fixture) => ({ ...url(environment, fixture), OS_USERNAME: 'alice' }),
+  },
   {
     question: '? Password',
-    env: (world, desk) => ({
-      ...url(world, desk),
-      ...asUser(world.tenancy.users.alice, world.tenancy.domain),
+    env: (environment, fixture) => ({
+      ...url(environment, fixture),
+      ...asUser(environment.tenancy.users.alice, environment.tenancy.domain),
       OS_PASSWORD: undefined,
     }),
   },
   {
     question: '? Project:',
-    env: (world, desk) => ({ ...url(world, desk), ...asUser(world.tenancy.users.alice, world.tenancy.domain) }),
+    env: (environment, fixture) => ({
+      ...url(environment, fixture),
+      ...asUser(environment.tenancy.users.alice, environment.tenancy.domain),
+    }),
   },
   {
     question: '? Passcode',
-    env: (world, desk) => ({ ...url(world, desk), ...asUser(world.tenancy.users.mfa, world.tenancy.domain) }),
+    env: (environment, fixture) => ({
+      ...url(environment, fixture),
+      ...asUser(environment.tenancy.users.mfa, environment.tenancy.domain),
+    }),
   },
 ];
 
 for (const { question, env, first = [] } of STOPS) {
-  testWithKeystone(`Ctrl-C at ${question}`, async (t, world) => {
-    const desk = setUpLogin(t, world);
+  testWithKeystone(`Ctrl-C at ${question}`, async (t, environment) => {
+    const fixture = setUpLogin(t, environment);
     const shown: { raw?: string } = {};
-    const run = await runWithStty(desk.command(env(world, desk)), async (terminal) => {
+    const run = await runWithStty(fixture.command(env(environment, fixture)), async (terminal) => {
       for (const [asked, keys] of first) await answer(terminal, asked, keys);
       await terminal.waitFor(question, PATIENCE_MS);
       terminal.type(CTRL_C);
@@ -294,23 +303,23 @@ for (const { question, env, first = [] } of STOPS) {
     t.equal(run.after, run.before, 'the terminal is as it was');
     t.match(run.screen, /\nclient-keystone-auth: cancelled at the prompt\n$/);
     t.not((shown.raw ?? '').match(/\x1b\[\?25[hl]/g)?.at(-1), '\x1b[?25l', 'the cursor is visible');
-    t.equal(desk.readStdout(), '', 'nothing on stdout');
-    const left = readdirSync(desk.home.path, { recursive: true, encoding: 'utf8' });
+    t.equal(fixture.readStdout(), '', 'nothing on stdout');
+    const left = readdirSync(fixture.home.path, { recursive: true, encoding: 'utf8' });
     t.notOk(
       left.some((name) => /\.(?:token|alias|kept|refused)$/.test(name)),
       `nothing is kept: ${left.join(', ')}`,
     );
-    for (const secret of listSecrets(world.tenancy)) t.notOk((shown.raw ?? '').includes(secret));
+    for (const secret of listSecrets(environment.tenancy)) t.notOk((shown.raw ?? '').includes(secret));
   });
 }
 
 for (const name of ['SIGTERM', 'SIGHUP', 'SIGTSTP'] as const) {
-  testWithKeystone(`${name} at a list`, async (t, world) => {
-    const desk = setUpLogin(t, world);
-    const { users, domain } = world.tenancy;
+  testWithKeystone(`${name} at a list`, async (t, environment) => {
+    const fixture = setUpLogin(t, environment);
+    const { users, domain } = environment.tenancy;
     const stops = name === 'SIGTSTP';
-    const env = { OS_AUTH_URL: desk.mark.url, ...asUser(users.alice, domain) };
-    const run = await runWithStty(desk.command(env), async (terminal) => {
+    const env = { OS_AUTH_URL: fixture.address.url, ...asUser(users.alice, domain) };
+    const run = await runWithStty(fixture.command(env), async (terminal) => {
       await terminal.waitFor('? Project:', PATIENCE_MS);
       terminal.signal(name);
       if (stops) await answer(terminal, '? Project:', '');
@@ -318,6 +327,6 @@ for (const name of ['SIGTERM', 'SIGHUP', 'SIGTSTP'] as const) {
     t.equal(run.exitCode, stops ? 0 : 128 + constants.signals[name], run.screen);
     t.equal(run.after, run.before, 'the terminal is as it was');
     t.strictSame(run.whileStopped, stops ? [run.before] : [], 'and while stopped');
-    t.match(desk.readStdout(), stops ? /^Project +demo/m : /^$/);
+    t.match(fixture.readStdout(), stops ? /^Project +demo/m : /^$/);
   });
 }

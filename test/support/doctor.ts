@@ -1,4 +1,4 @@
-// What doctor has found, as its tests look at it.
+// Runs doctor and reads its results.
 
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -19,29 +19,33 @@ export interface DoctorCheck {
 
 type EnvVars = Readonly<Record<string, string>>;
 
-/** The kubeconfig of a desk. */
-export const kubeconfigPath = (desk: KubectlFixture): string => join(desk.home.path, 'kubeconfig');
+/** The path of the kubeconfig of a fixture. */
+export const kubeconfigPath = (fixture: KubectlFixture): string => join(fixture.home.path, 'kubeconfig');
 
-/** Runs doctor as the user of a desk. */
-export async function runDoctor(desk: KubectlFixture, args: readonly string[], env: EnvVars = {}): Promise<RunResult> {
-  const PATH = `${join(desk.home.path, 'search')}:${process.env['PATH'] ?? ''}`;
+/** Runs doctor as the user of a fixture. */
+export async function runDoctor(
+  fixture: KubectlFixture,
+  args: readonly string[],
+  env: EnvVars = {},
+): Promise<RunResult> {
+  const PATH = `${join(fixture.home.path, 'search')}:${process.env['PATH'] ?? ''}`;
   return runPlugin({
-    home: desk.home,
+    home: fixture.home,
     args: ['doctor', ...args],
-    env: { PATH, KUBECONFIG: kubeconfigPath(desk), ...env },
+    env: { PATH, KUBECONFIG: kubeconfigPath(fixture), ...env },
   });
 }
 
 export async function runDoctorChecks(
-  desk: KubectlFixture,
+  fixture: KubectlFixture,
   env: EnvVars = {},
   args: readonly string[] = [],
 ): Promise<readonly DoctorCheck[]> {
-  const { stdout } = await runDoctor(desk, ['-o', 'json', ...args], env);
+  const { stdout } = await runDoctor(fixture, ['-o', 'json', ...args], env);
   return JSON.parse(stdout) as DoctorCheck[];
 }
 
-/** The names of what is wrong. */
+/** The names of the checks that fail. */
 export const listFailedChecks = (findings: readonly DoctorCheck[]): string[] =>
   findings.filter(({ result }) => result === 'bad').map(({ check }) => check);
 
@@ -49,17 +53,17 @@ export function findCheck(findings: readonly DoctorCheck[], name: string): Docto
   return findings.find(({ check }) => check === name) ?? { check: name, result: 'skipped', found: 'absent', fix: null };
 }
 
-/** What a user has set in the kubeconfig, and what in the shell. */
+/** Splits the settings of a user into those in the kubeconfig and those in the shell. */
 export function splitSettings(
-  world: TestEnvironment,
-  desk: KubectlFixture,
+  environment: TestEnvironment,
+  fixture: KubectlFixture,
 ): { env: EnvVars; shell: EnvVars; args: string[] } {
-  const { OS_AUTH_URL = '', OS_PASSWORD = '', ...env } = makeAliceSettings(world, desk);
+  const { OS_AUTH_URL = '', OS_PASSWORD = '', ...env } = makeAliceSettings(environment, fixture);
   return { env, shell: { OS_PASSWORD }, args: ['get-token', `--keystone-url=${OS_AUTH_URL}`] };
 }
 
 export function checkNoSecretShown(t: Test, { tenancy }: TestEnvironment, { stdout, stderr }: RunResult): void {
-  const said = stdout + stderr;
-  for (const secret of [...listSecrets(tenancy), PASSWORD]) t.notOk(said.includes(secret), 'no secret');
-  t.notMatch(said, /gAAAA[\w-]{20}/, 'no token');
+  const output = stdout + stderr;
+  for (const secret of [...listSecrets(tenancy), PASSWORD]) t.notOk(output.includes(secret), 'no secret');
+  t.notMatch(output, /gAAAA[\w-]{20}/, 'no token');
 }

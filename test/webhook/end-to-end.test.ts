@@ -156,7 +156,7 @@ else {
     t.equal(doctor.status, 0, doctor.stdout);
     t.match(findCheck(JSON.parse(doctor.stdout) as DoctorCheck[], 'API server'), {
       result: 'good',
-      found: 'takes you for alice',
+      found: 'authenticates you as alice',
     });
     const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
 

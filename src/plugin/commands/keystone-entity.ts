@@ -1,14 +1,14 @@
 import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 
-/** A thing of Keystone's with the domain that it is named in. */
+/** A user, project or domain of Keystone, with the domain that its name is unique in. */
 export interface KeystoneEntity {
   readonly id: string | null;
   readonly name: string | null;
   readonly domain?: { readonly id: string | null; readonly name: string | null };
 }
 
-/** Reads one, where there is one. */
+/** Reads an entity from a response of Keystone; undefined if the response has none. */
 export function readEntity(value: JsonObject | undefined): KeystoneEntity | undefined {
   if (value === undefined) return undefined;
   const domain = objectAt(value, 'domain');
@@ -21,24 +21,45 @@ export function readEntity(value: JsonObject | undefined): KeystoneEntity | unde
   };
 }
 
-/** The names in a list of such things, sorted: Keystone's order changes from answer to answer. */
-export const listEntityNames = (facts: JsonObject, list: string): string[] =>
-  listAt(facts, list)
+/** Lists the names of entities, sorted, since Keystone's order differs between responses. */
+export const listEntityNames = (body: JsonObject, member: string): string[] =>
+  listAt(body, member)
     .flatMap((entry) => (isJsonObject(entry) ? (textAt(entry, 'name') ?? []) : []))
     .toSorted();
 
-/** Says one in words: "demo (4f2c, domain Default)". */
-export function describeEntity(named: KeystoneEntity | undefined): string | undefined {
-  if (named === undefined) return undefined;
-  const { id, name, domain } = named;
-  const where = domain === undefined ? '' : `, domain ${domain.name ?? domain.id ?? '?'}`;
-  return `${name ?? '?'} (${id ?? '?'}${where})`;
+/** Describes an entity in a message: "demo (4f2c, domain Default)". */
+export function describeEntity(entity: KeystoneEntity | undefined): string | undefined {
+  if (entity === undefined) return undefined;
+  const { id, name, domain } = entity;
+  const domainText = domain === undefined ? '' : `, domain ${domain.name ?? domain.id ?? '?'}`;
+  return `${name ?? '?'} (${id ?? '?'}${domainText})`;
 }
 
-/** What a token is good for, where that is no project. */
-export function describeTokenScope(facts: JsonObject): string | undefined {
-  if (objectAt(facts, 'system') !== undefined) return 'the whole system';
-  const domain = readEntity(objectAt(facts, 'domain'));
-  if (domain !== undefined) return `domain ${describeEntity(domain) ?? ''}`;
-  return objectAt(facts, 'project') === undefined ? 'nothing: the token has no scope' : undefined;
+/** The scope of a token. */
+export interface TokenScope {
+  readonly kind: 'system' | 'domain' | 'project' | 'none';
+  /** The domain or the project. */
+  readonly entity?: KeystoneEntity | undefined;
+}
+
+/** Reads the scope of a token (Keystone API v3, "Validate and show information for token", the member `token`). */
+export function readTokenScope(tokenDetails: JsonObject): TokenScope {
+  if (objectAt(tokenDetails, 'system') !== undefined) return { kind: 'system' };
+  const kind = (['domain', 'project'] as const).find((member) => objectAt(tokenDetails, member) !== undefined);
+  return kind === undefined ? { kind: 'none' } : { kind, entity: readEntity(objectAt(tokenDetails, kind)) };
+}
+
+/** Describes the scope of a token; undefined if it is a project. */
+export function describeTokenScope(tokenDetails: JsonObject): string | undefined {
+  const { kind, entity } = readTokenScope(tokenDetails);
+  switch (kind) {
+    case 'system':
+      return 'the whole system';
+    case 'domain':
+      return `domain ${describeEntity(entity) ?? ''}`;
+    case 'project':
+      return undefined;
+    case 'none':
+      return 'nothing: the token has no scope';
+  }
 }

@@ -1,4 +1,4 @@
-/** What an API server makes of the token: who it says that we are. */
+/** Which user the API server authenticates the token as. */
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { openHttpClient } from '../../../shared/http/http-client.ts';
@@ -11,39 +11,39 @@ import type { Cluster } from './cluster.ts';
 import { fail, warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 
-/** Of SelfSubjectReview (kubernetes API, authentication.k8s.io), the newest first; before 1.26 there was none. */
-const REVIEWS = ['v1', 'v1beta1', 'v1alpha1'];
+/** Versions of SelfSubjectReview (Kubernetes API, authentication.k8s.io), newest first; none before Kubernetes 1.26. */
+const REVIEW_VERSIONS = ['v1', 'v1beta1', 'v1alpha1'];
 
 const ANONYMOUS = 'system:anonymous';
 
-interface Answered {
+interface ApiResponse {
   readonly status: number;
   readonly body: JsonObject | undefined;
 }
 
-type Post = (path: string, body: object) => Promise<Answered>;
+type Post = (path: string, body: object) => Promise<ApiResponse>;
 
-function askAs(http: HttpClient, { target }: Cluster, token: string): Post {
+function makePost(http: HttpClient, { target }: Cluster, token: string): Post {
   const base = target.url.href.replace(/\/$/, '');
-  // Known by itself too, should the server say it back.
+  // Registers the token without "Bearer" too, so that it is redacted if the server repeats it.
   const secret = new Secret(token);
   return async (path, body) => {
-    const answer: HttpResponse = await http.send({
+    const response: HttpResponse = await http.send({
       verb: 'POST',
       url: `${base}${path}`,
       headers: { authorization: new Secret(`Bearer ${secret.reveal()}`) },
       body: JSON.stringify(body),
       ...(target.peer === undefined ? {} : { peer: target.peer }),
     });
-    return { status: answer.status, body: parseJsonObject(answer.body) };
+    return { status: response.status, body: parseJsonObject(response.body) };
   };
 }
 
-/** Whom a refusal is about: `… is forbidden: User "alice" cannot create …`. */
-const namedIn = (body: JsonObject | undefined): string | undefined =>
+/** Reads the user name in a 403 response: `… is forbidden: User "alice" cannot create …`. */
+const readForbiddenUser = (body: JsonObject | undefined): string | undefined =>
   /User "([^"]+)" cannot/.exec(textAt(body, 'message') ?? '')?.[1];
 
-/** Why k8s-keystone-auth would refuse a token, or what else is the matter with it. */
+/** Why the cluster may reject the token. */
 export interface TokenFlaw {
   readonly message: string;
   readonly fix: string;
@@ -51,68 +51,75 @@ export interface TokenFlaw {
 
 const NO_WEBHOOK: TokenFlaw = {
   message:
-    "the cluster does not know Keystone's tokens (it has no webhook for them), or its webhook cannot reach this Keystone",
-  fix: 'ask the administrator of the cluster to run k8s-keystone-auth with this Keystone, and to set --authentication-token-webhook-config-file of kube-apiserver to it',
+    "the cluster does not know Keystone's tokens (it has no webhook for them), or its webhook cannot reach " +
+    'this Keystone',
+  fix:
+    'ask the administrator of the cluster to run k8s-keystone-auth with this Keystone and to point ' +
+    '--authentication-token-webhook-config-file of kube-apiserver to it',
 };
 
-function refuse(what: string, { message, fix }: TokenFlaw = NO_WEBHOOK): CheckOutcome<never> {
-  return fail(`${what}: ${message}`, fix, { code: 'auth-rejected' });
+function reject(symptom: string, { message, fix }: TokenFlaw = NO_WEBHOOK): CheckOutcome<never> {
+  return fail(`${symptom}: ${message}`, fix, { code: 'auth-rejected' });
 }
 
 const UNAUTHORIZED = 'answers 401 to the token';
-const NOBODY = 'takes whoever has the token for nobody';
+const TREATED_AS_ANONYMOUS = 'ignores the token and treats you as anonymous';
 
-/** What an answer amounts to, or the name that was in it. */
-interface Judgement {
+/** The outcome of a review, or the user name in its response if there is no outcome. */
+interface ReviewResult {
   readonly outcome?: CheckOutcome<never>;
   readonly name?: string | undefined;
 }
 
-async function review(post: Post, version: string, flaw: TokenFlaw | undefined): Promise<Judgement> {
+async function review(post: Post, version: string, flaw: TokenFlaw | undefined): Promise<ReviewResult> {
   const apiVersion = `authentication.k8s.io/${version}`;
   const { status, body } = await post(`/apis/${apiVersion}/selfsubjectreviews`, {
     apiVersion,
     kind: 'SelfSubjectReview',
   });
-  if (status === 401) return { outcome: refuse(UNAUTHORIZED, flaw) };
-  // One that does not know the question may refuse it before it finds that out.
-  if (status === 403) return { name: namedIn(body) };
+  if (status === 401) return { outcome: reject(UNAUTHORIZED, flaw) };
+  // A server without this version may check permissions before it looks for the version.
+  if (status === 403) return { name: readForbiddenUser(body) };
   const user = objectAt(objectAt(body, 'status'), 'userInfo');
   const name = textAt(user, 'username');
   if (name === undefined || status > 299) return {};
-  if (name === ANONYMOUS) return { outcome: refuse(NOBODY, flaw) };
+  if (name === ANONYMOUS) return { outcome: reject(TREATED_AS_ANONYMOUS, flaw) };
   const groups = listAt(user, 'groups').flatMap((group) =>
     typeof group === 'string' && !group.startsWith('system:') ? [redactAndTruncate(group)] : [],
   );
-  return { outcome: pass(`takes you for ${redactAndTruncate(name)}, in ${groups.join(', ') || 'no groups'}`) };
+  return { outcome: pass(`authenticates you as ${redactAndTruncate(name)}, in ${groups.join(', ') || 'no groups'}`) };
 }
 
-/** What every API server answers to all who are logged in; whom it takes them for stands in refusals alone. */
-async function mayAsk(post: Post, name: string | undefined, flaw: TokenFlaw | undefined): Promise<CheckOutcome<never>> {
+/** Creates a SelfSubjectAccessReview, which every API server has. Only a rejection contains the user name. */
+async function reviewAccess(
+  post: Post,
+  name: string | undefined,
+  flaw: TokenFlaw | undefined,
+): Promise<CheckOutcome<never>> {
   const apiVersion = 'authorization.k8s.io/v1';
   const { status, body } = await post(`/apis/${apiVersion}/selfsubjectaccessreviews`, {
     apiVersion,
     kind: 'SelfSubjectAccessReview',
     spec: { resourceAttributes: { verb: 'list', resource: 'pods', namespace: 'default' } },
   });
-  if (status === 401) return refuse(UNAUTHORIZED, flaw);
-  const who = name ?? namedIn(body);
-  if (who === ANONYMOUS) return refuse(NOBODY, flaw);
-  const whom = who === undefined ? 'the token' : `you for ${redactAndTruncate(who)}`;
-  if (status < 300 && isJsonObject(body?.['status'])) return pass(`takes ${whom}`);
+  if (status === 401) return reject(UNAUTHORIZED, flaw);
+  const userName = name ?? readForbiddenUser(body);
+  if (userName === ANONYMOUS) return reject(TREATED_AS_ANONYMOUS, flaw);
+  const verdict = userName === undefined ? 'accepts the token' : `authenticates you as ${redactAndTruncate(userName)}`;
+  if (status < 300 && isJsonObject(body?.['status'])) return pass(verdict);
   if (status === 403) {
     return warn(
-      `takes ${whom}, and does not even say what is allowed`,
-      "ask the administrator of the cluster for rights, in its RBAC or in k8s-keystone-auth's policy",
+      `${verdict}, but does not let you review your own access`,
+      'ask the administrator of the cluster for permissions, in its RBAC or in the policy of k8s-keystone-auth',
     );
   }
-  return fail(`answers ${status}, and not as an API server does`, 'check the server in the kubeconfig', {
+  return fail(`answers ${status}, but not as an API server does`, 'check the server in the kubeconfig', {
     code: 'protocol',
   });
 }
 
 /**
- * Shows the token to the API server, as kubectl does.
+ * Sends the token to the API server, as kubectl does.
  *
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
@@ -136,14 +143,14 @@ export async function checkApiServer(
   };
   const http = await openHttpClient(settings);
   try {
-    const post = askAs(http, cluster, record.token);
+    const post = makePost(http, cluster, record.token);
     let name: string | undefined;
-    for (const version of REVIEWS) {
-      const judged = await review(post, version, flaw);
-      if (judged.outcome !== undefined) return judged.outcome;
-      name ??= judged.name;
+    for (const version of REVIEW_VERSIONS) {
+      const result = await review(post, version, flaw);
+      if (result.outcome !== undefined) return result.outcome;
+      name ??= result.name;
     }
-    return await mayAsk(post, name, flaw);
+    return await reviewAccess(post, name, flaw);
   } finally {
     http.close();
   }

@@ -4,21 +4,21 @@ import type { PluginErrorCode } from '../../../shared/base/errors.ts';
 import type { Reporter } from '../../login/reporter.ts';
 import { UserCancelled } from '../../terminal/terminal.ts';
 
-/** How a check ended; it is skipped where an earlier one has not found what it needs. */
+/** How a check ended, as programs read it; a check is skipped if an earlier one failed to provide what it needs. */
 export type CheckStatus = 'good' | 'bad' | 'doubtful' | 'skipped';
 
-/** What a check found. */
+/** The result of one check. */
 export interface CheckResult {
   readonly check: string;
   readonly result: CheckStatus;
   readonly summary: string;
-  /** What to do, in the imperative; absent where all is well. */
+  /** What to do, in the imperative; absent for a check that passes or is skipped. */
   readonly fix?: string | undefined;
-  /** What get-token would end with for the same reason; 0 where it works. */
+  /** The exit status of get-token for the same reason; 0 unless the check fails. */
   readonly exitStatus: number;
 }
 
-/** The end of a check, and what later ones need of it; without a value these are skipped. */
+/** The end of a check, and the value that later checks need; without a value, these are skipped. */
 export interface CheckOutcome<T> {
   readonly result: Exclude<CheckStatus, 'skipped'>;
   readonly summary: string;
@@ -27,34 +27,34 @@ export interface CheckOutcome<T> {
   readonly value?: T;
 }
 
-/** All is well. */
+/** The outcome of a check that finds everything in order. */
 export function pass<T>(summary: string, value?: T): CheckOutcome<T> {
   return { result: 'good', summary, ...(value === undefined ? {} : { value }) };
 }
 
-/** It works, or may work, but should not stay so. */
+/** The outcome of a check that finds something that works, or may work, but should be changed. */
 export function warn<T>(summary: string, fix: string, value?: T): CheckOutcome<T> {
   return { result: 'doubtful', summary, fix, ...(value === undefined ? {} : { value }) };
 }
 
-/** What does not work. */
+/** Details of a failure. */
 interface Failure<T> {
-  /** As for a PluginError; a setting that is wrong if nothing is said. */
+  /** The code of the error that get-token would throw; `config-invalid` by default. */
   readonly code?: PluginErrorCode;
-  /** For checks that can go on in spite of it. */
+  /** For later checks that can run in spite of the failure. */
   readonly value?: T;
 }
 
-/** It does not work. */
+/** The outcome of a check that finds something that does not work. */
 export function fail<T>(summary: string, fix: string | undefined, failure: Failure<T> = {}): CheckOutcome<T> {
   return { result: 'bad', summary, fix, ...failure };
 }
 
-/** What a check has found for later ones. */
+/** What a check provides for later ones. */
 export interface CheckedValue<T> {
-  /** Undefined where there is none. */
+  /** Undefined if the check fails or is skipped. */
   readonly value: T | undefined;
-  /** The check to look at for why there is none: this one, or an earlier one that it was skipped for. */
+  /** The check that explains why there is no value: this one, or the earlier one that it is skipped for. */
   readonly responsibleCheck: string;
 }
 
@@ -62,58 +62,61 @@ type Prerequisites = Readonly<Record<string, CheckedValue<unknown>>>;
 
 type PrerequisiteValues<N extends Prerequisites> = { readonly [K in keyof N]: NonNullable<N[K]['value']> };
 
-/** What has been checked so far. */
+/** A check, as a function of the values that it needs. */
+type Check<N extends Prerequisites, T> = (values: PrerequisiteValues<N>) => CheckOutcome<T> | Promise<CheckOutcome<T>>;
+
+/** Runs checks one after the other and collects their results. */
 export interface CheckRunner {
   readonly results: readonly CheckResult[];
-  /** Runs a check that needs what these earlier ones have found. */
-  run<N extends Prerequisites, T>(
-    name: string,
-    needs: N,
-    act: (known: PrerequisiteValues<N>) => CheckOutcome<T> | Promise<CheckOutcome<T>>,
-  ): Promise<CheckedValue<T>>;
+  /** Runs a check that needs the values of these earlier ones. */
+  run<N extends Prerequisites, T>(name: string, needs: N, check: Check<N, T>): Promise<CheckedValue<T>>;
 }
 
-/** The values, if all are there; else which check to look at. */
-function gather<N extends Prerequisites>(needs: N): PrerequisiteValues<N> | string {
+/** Returns the values if all are present, else the name of the check to look at. */
+function gatherValues<N extends Prerequisites>(needs: N): PrerequisiteValues<N> | string {
   const missing = Object.values(needs).find(({ value }) => value === undefined);
   if (missing !== undefined) return missing.responsibleCheck;
   return Object.fromEntries(Object.entries(needs).map(([name, { value }]) => [name, value])) as PrerequisiteValues<N>;
 }
 
-/** What takes longer is named meanwhile, in ms; a line for each would bury what was found. */
-const PATIENCE_MS = 400;
+/** A check that takes longer is named on the terminal, in ms; a line for every check would hide the results. */
+const PROGRESS_DELAY_MS = 400;
 
-/** Starts a list of findings. */
+/**
+ * Converts an error to the result of a check.
+ *
+ * @throws UserCancelled and whatever is no PluginError
+ */
+function describeFailedCheck(name: string, error: unknown): CheckResult {
+  if (!(error instanceof PluginError) || error instanceof UserCancelled) throw error;
+  const { message, code, requestId, hint = 'see the message, or ask the operator of the server' } = error;
+  const summary = requestId === undefined ? message : `${message} (${requestId})`;
+  return { check: name, result: 'bad', summary, fix: hint, exitStatus: getExitStatus(code) };
+}
+
+/** Makes a runner without results. */
 export function makeCheckRunner(reporter: Reporter): CheckRunner {
   const results: CheckResult[] = [];
   return {
     results,
-    async run<N extends Prerequisites, T>(
-      name: string,
-      needs: N,
-      act: (known: PrerequisiteValues<N>) => CheckOutcome<T> | Promise<CheckOutcome<T>>,
-    ): Promise<CheckedValue<T>> {
-      const known = gather(needs);
-      if (typeof known === 'string') {
-        results.push({ check: name, result: 'skipped', summary: `not checked, because of "${known}"`, exitStatus: 0 });
-        return { value: undefined, responsibleCheck: known };
+    async run<N extends Prerequisites, T>(name: string, needs: N, check: Check<N, T>): Promise<CheckedValue<T>> {
+      const values = gatherValues(needs);
+      if (typeof values === 'string') {
+        results.push({ check: name, result: 'skipped', summary: `not checked, because of "${values}"`, exitStatus: 0 });
+        return { value: undefined, responsibleCheck: values };
       }
-      const slow = setTimeout(() => {
+      const progressTimer = setTimeout(() => {
         reporter.progress(`checking: ${name}`);
-      }, PATIENCE_MS);
+      }, PROGRESS_DELAY_MS);
       try {
-        const { value, code = 'config-invalid', ...finding } = await act(known);
-        results.push({ check: name, ...finding, exitStatus: finding.result === 'bad' ? getExitStatus(code) : 0 });
+        const { value, code = 'config-invalid', ...outcome } = await check(values);
+        results.push({ check: name, ...outcome, exitStatus: outcome.result === 'bad' ? getExitStatus(code) : 0 });
         return { value, responsibleCheck: name };
       } catch (error) {
-        // Whoever takes the question back wants the program to end.
-        if (!(error instanceof PluginError) || error instanceof UserCancelled) throw error;
-        const { message, code, requestId, hint = 'see the message, or ask the operator of the server' } = error;
-        const summary = requestId === undefined ? message : `${message} (${requestId})`;
-        results.push({ check: name, result: 'bad', summary, fix: hint, exitStatus: getExitStatus(code) });
+        results.push(describeFailedCheck(name, error));
         return { value: undefined, responsibleCheck: name };
       } finally {
-        clearTimeout(slow);
+        clearTimeout(progressTimer);
       }
     },
   };

@@ -8,36 +8,43 @@ import { textAt } from '../../../shared/base/json.ts';
 import type { NamedEntry } from '../../kubeconfig/read-context.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import type { Peer } from '../../../shared/http/http-client.ts';
-import type { NetworkTarget } from './network.ts';
 import { findProxy } from '../find-proxy.ts';
+import type { NetworkTarget } from './network.ts';
 import { fail, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 
-/** A cluster as its entry in the kubeconfig describes it. */
+/** A cluster, as its entry in the kubeconfig describes it. */
 export interface Cluster {
   readonly target: NetworkTarget;
   readonly tls: TlsSettings;
-  /** How its authority is set, as a phrase. */
+  /** How to set its certificate authority, in the imperative. */
   readonly trustFix: string;
 }
 
-const LARGEST_BYTES = 1024 * 1024;
+/** Where the certificate authority of a cluster is: in the kubeconfig as Base64, or in a file. */
+type AuthoritySource = { readonly data: string } | { readonly file: string };
 
-function readAuthority({ path, name, value }: NamedEntry): string | undefined {
+const MAX_AUTHORITY_BYTES = 1024 * 1024;
+
+/** Finds the certificate authority of a cluster; undefined if the authorities of the system apply. */
+export function findAuthority({ path, value }: NamedEntry): AuthoritySource | undefined {
   const data = textAt(value, 'certificate-authority-data') ?? '';
-  // As in client-go, data is stronger than a file.
-  if (data !== '') return Buffer.from(data, 'base64').toString();
+  // client-go: data overrides a file.
+  if (data !== '') return { data };
   const file = textAt(value, 'certificate-authority') ?? '';
-  if (file === '') return undefined;
-  const whole = resolve(dirname(path), file);
+  return file === '' ? undefined : { file: resolve(dirname(path), file) };
+}
+
+function readAuthority(cluster: NamedEntry): string | undefined {
+  const source = findAuthority(cluster);
+  if (source === undefined) return undefined;
+  if ('data' in source) return Buffer.from(source.data, 'base64').toString();
   try {
-    return readStampedFile(whole, LARGEST_BYTES).bytes.toString();
+    return readStampedFile(source.file, MAX_AUTHORITY_BYTES).bytes.toString();
   } catch (error) {
     throw new ConfigError(
-      `certificate-authority of cluster ${name}: ${whole} cannot be read (${getErrorCode(error)})`,
-      {
-        hint: `correct it in ${path}`,
-      },
+      `certificate-authority of cluster ${cluster.name}: ${source.file} cannot be read (${getErrorCode(error)})`,
+      { hint: `correct it in ${cluster.path}` },
     );
   }
 }
@@ -46,24 +53,24 @@ function findClusterProxy(host: Host, url: URL, { name, path, value }: NamedEntr
   const text = textAt(value, 'proxy-url') ?? '';
   if (text === '') return findProxy(host, url);
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return new URL(text);
-  throw new ConfigError(`the way to cluster ${name} leads through a proxy (proxy-url) that only kubectl can use`, {
-    hint: `try "kubectl auth whoami"; proxy-url stands in ${path}`,
+  throw new ConfigError(`cluster ${name} has a proxy (proxy-url) of a kind that only kubectl can use`, {
+    hint: `try "kubectl auth whoami"; proxy-url is set in ${path}`,
   });
 }
 
 /**
- * Reads how the cluster is reached.
+ * Reads how kubectl reaches the cluster.
  *
- * @throws ConfigError where an authority cannot be read, or the proxy is of a kind that Node does not speak
+ * @throws ConfigError when an authority cannot be read, or Node does not support the kind of proxy
  */
 export function checkCluster(host: Host, cluster: NamedEntry): CheckOutcome<Cluster> {
   const { name, path, value } = cluster;
   const setting = `server of cluster ${name} in ${path}`;
   const text = textAt(value, 'server') ?? '';
-  if (!/^https?:/.test(text) || !URL.canParse(text)) return fail(`${setting} is no URL`, 'correct it');
+  if (!/^https?:/.test(text) || !URL.canParse(text)) return fail(`${setting} is not a URL`, 'correct it');
   const url = new URL(text);
   if (isPlaintextRemote(url))
-    return fail(`${url.origin} is not encrypted; the token is not sent there`, `correct ${setting}`);
+    return fail(`${url.origin} is not encrypted, so the token is not sent there`, `correct ${setting}`);
   const peer: Peer = { name: 'the API server', setting: `the ${setting}` };
   const ca = readAuthority(cluster);
   const target = {
@@ -74,6 +81,8 @@ export function checkCluster(host: Host, cluster: NamedEntry): CheckOutcome<Clus
   };
   const insecure = value['insecure-skip-tls-verify'] === true;
   const tls = { insecure, ca: insecure ? undefined : ca, cert: undefined, key: undefined, paths: {}, files: [] };
-  const trustFix = `set certificate-authority (or certificate-authority-data) of cluster ${name} in ${path} to its authority's PEM`;
+  const trustFix =
+    `set certificate-authority (or certificate-authority-data) of cluster ${name} in ${path} ` +
+    `to its authority's PEM`;
   return pass(`${name} at ${url.origin}`, { target, tls, trustFix });
 }

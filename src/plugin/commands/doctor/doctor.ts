@@ -1,10 +1,14 @@
 import type { TokenRecord } from '../../cache/token-record.ts';
 import type { Host } from '../../../shared/base/host.ts';
+import { PROGRAM_NAME } from '../../../shared/base/version.ts';
 import { warnAboutSettings, openLoginContext } from '../../login/open-login-context.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
 import { makePrintable } from '../../../shared/base/printable.ts';
 import { redact } from '../../../shared/base/secret.ts';
+import { captureWarnings } from '../capture-warnings.ts';
+import type { CapturedWarnings } from '../capture-warnings.ts';
+import type { Colors } from '../colors.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import { KUBECONFIG_OPTION } from '../kubeconfig/options.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
@@ -35,160 +39,154 @@ import {
   hasOwnSettings,
 } from './exec-stanza.ts';
 import type { ExecStanza } from './exec-stanza.ts';
-import type { Colors } from '../colors.ts';
 
-const MARKS: Readonly<Record<CheckStatus, readonly [mark: string, paint: keyof Colors]>> = {
+const MARKS: Readonly<Record<CheckStatus, readonly [mark: string, color: keyof Colors]>> = {
   good: ['✓', 'green'],
   bad: ['✗', 'red'],
   doubtful: ['!', 'yellow'],
   skipped: ['–', 'dim'],
 };
 
-function render(findings: readonly CheckResult[], paint: Colors): string {
-  const width = Math.max(...findings.map(({ check }) => check.length));
-  const lines = findings.flatMap(({ check, result, summary, fix }) => {
-    const [mark, colour] = MARKS[result];
-    const line = `${paint[colour](mark)} ${check.padEnd(width)}  ${makePrintable(redact(summary))}`;
+function render(results: readonly CheckResult[], colors: Colors): string {
+  const width = Math.max(...results.map(({ check }) => check.length));
+  const lines = results.flatMap(({ check, result, summary, fix }) => {
+    const [mark, color] = MARKS[result];
+    const line = `${colors[color](mark)} ${check.padEnd(width)}  ${makePrintable(redact(summary))}`;
     return fix === undefined ? [line] : [line, `${' '.repeat(width + 4)}→ ${makePrintable(redact(fix))}`];
   });
   return lines.join('\n');
 }
 
-/** What is warned of while a run goes on; here each warning belongs to a check. */
-interface CapturedWarnings {
-  readonly messages: string[];
-  readonly runContext: Invocation['runContext'];
-}
-
-function captureWarnings({ runContext, reporter }: Invocation): CapturedWarnings {
-  const messages: string[] = [];
-  const warn = (line: string): void => {
-    messages.push(line);
-  };
-  return { messages, runContext: { ...runContext, reporter: { ...reporter, warn } } };
-}
-
 async function checkSettings(
-  { messages, runContext }: CapturedWarnings,
+  { runContext }: Invocation,
+  { reporter, warnings }: CapturedWarnings,
   stanza: ExecStanza | undefined,
 ): Promise<CheckOutcome<LoginContext>> {
-  const login = await openLoginContext(stanza === undefined ? runContext : makeKubectlRun(runContext, stanza));
-  // Of the cache and of TLS there are checks of their own.
-  messages.length = 0;
+  const run = { ...runContext, reporter };
+  const login = await openLoginContext(stanza === undefined ? run : makeKubectlRun(run, stanza));
+  // The cache and TLS have checks of their own.
+  warnings.length = 0;
   warnAboutSettings(login);
-  const whose = stanza !== undefined && hasOwnSettings(stanza) ? ', with what the kubeconfig sets' : '';
-  const found = `${login.method.name}, ${chooseMethodWithReason(login.config).because}${whose}`;
-  const warnings = messages.splice(0);
-  if (warnings.length === 0) return pass(found, login);
-  const fix = 'correct that; "client-keystone-auth explain" shows where each setting comes from';
-  return warn(`${found}; ${warnings.join('; ')}`, fix, login);
+  const source = stanza !== undefined && hasOwnSettings(stanza) ? ', with the settings of the kubeconfig' : '';
+  const summary = `${login.method.name}, ${chooseMethodWithReason(login.config).because}${source}`;
+  const ownWarnings = warnings.splice(0);
+  if (ownWarnings.length === 0) return pass(summary, login);
+  const fix = `correct the settings; "${PROGRAM_NAME} explain" shows where each one comes from`;
+  return warn(`${summary}; ${ownWarnings.join('; ')}`, fix, login);
 }
 
-async function checkFiles(sheet: CheckRunner, login: CheckedValue<LoginContext>): Promise<void> {
-  await sheet.run('secret files', { login }, (known) => checkSecretFiles(known.login));
-  await sheet.run('authorities', { login }, (known) => checkAuthorities(known.login));
-  await sheet.run('cache', { login }, (known) => checkCache(known.login));
+async function checkFiles(runner: CheckRunner, login: CheckedValue<LoginContext>): Promise<void> {
+  await runner.run('secret files', { login }, (values) => checkSecretFiles(values.login));
+  await runner.run('authorities', { login }, (values) => checkAuthorities(values.login));
+  await runner.run('cache', { login }, (values) => checkCache(values.login));
   if (login.value?.config.text('cache-storage') === 'keyring') {
-    await sheet.run('keyring', { login }, (known) => checkKeyring(known.login));
+    await runner.run('keyring', { login }, (values) => checkKeyring(values.login));
   }
 }
 
-async function checkWay(
-  sheet: CheckRunner,
+async function checkConnection(
+  runner: CheckRunner,
   login: CheckedValue<LoginContext>,
   target: CheckedValue<NetworkTarget>,
 ): Promise<CheckedValue<true>> {
-  await sheet.run('proxy', { target }, (known) => checkProxy(known.target));
-  const named = await sheet.run('DNS', { target }, (known) => checkDns(known.target));
-  const reached = await sheet.run('TCP', { target, named }, (known) => checkTcp(known.target));
-  return sheet.run('TLS', { login, target, reached }, (known) => {
-    const { tls, config, host } = known.login;
-    const insecureBecause = config.origin(config.isOn('insecure') ? 'insecure' : 'verify');
-    return checkTls({ target: known.target, tls, now: host.now(), insecureBecause });
+  await runner.run('proxy', { target }, (values) => checkProxy(values.target));
+  const resolved = await runner.run('DNS', { target }, (values) => checkDns(values.target));
+  const connected = await runner.run('TCP', { target, resolved }, (values) => checkTcp(values.target));
+  return runner.run('TLS', { login, target, connected }, (values) => {
+    const { tls, config, host } = values.login;
+    const insecureOrigin = config.origin(config.isOn('insecure') ? 'insecure' : 'verify');
+    return checkTls({ target: values.target, tls, now: host.now(), insecureOrigin });
   });
 }
 
-/** What a login has led to. */
+/** What the checks of the login provide for those of the cluster. */
 interface LoginChecks {
   readonly login: CheckedValue<LoginContext>;
   readonly record: CheckedValue<TokenRecord>;
   readonly scope: CheckedValue<ScopeResult>;
 }
 
-async function examineKeystone(
-  sheet: CheckRunner,
-  heard: CapturedWarnings,
+async function runLoginChecks(
+  runner: CheckRunner,
+  call: Invocation,
   stanza: ExecStanza | undefined,
 ): Promise<LoginChecks> {
-  const login = await sheet.run('settings', {}, () => checkSettings(heard, stanza));
-  await checkFiles(sheet, login);
-  const target = await sheet.run('Keystone URL', { login }, (known) => checkAuthUrl(known.login));
-  const trusted = await checkWay(sheet, login, target);
-  const greeting = await sheet.run('Keystone', { login, target, trusted }, (known) =>
-    checkVersion(known.login, known.target),
+  const captured = captureWarnings(call.reporter);
+  const login = await runner.run('settings', {}, () => checkSettings(call, captured, stanza));
+  await checkFiles(runner, login);
+  const target = await runner.run('Keystone URL', { login }, (values) => checkAuthUrl(values.login));
+  const connection = await checkConnection(runner, login, target);
+  const version = await runner.run('Keystone', { login, target, connection }, (values) =>
+    checkVersion(values.login, values.target),
   );
-  await sheet.run('methods', { login, greeting }, (known) => checkMethods(known.login, known.greeting));
-  await sheet.run('clock', { greeting }, (known) => checkClock(known.greeting));
-  // A method may do without Keystone; one that needs it is spared a login that cannot work.
-  const alone =
+  await runner.run('methods', { login, version }, (values) => checkMethods(values.login, values.version));
+  await runner.run('clock', { version }, (values) => checkClock(values.version));
+  // A login that needs Keystone is skipped if Keystone does not answer.
+  const worksWithoutKeystone =
     target.value === undefined && login.value?.method.worksWithoutKeystoneUrl?.(login.value.config) === true;
-  const record = await sheet.run('login', { login, ready: alone ? login : greeting }, (known) =>
-    checkLogin(known.login, heard.messages),
+  const record = await runner.run('login', { login, ready: worksWithoutKeystone ? login : version }, (values) =>
+    checkLogin(values.login, captured.warnings),
   );
-  const scope = await sheet.run('scope', { login, record }, (known) => checkScope(known.login, known.record));
-  await sheet.run('token lifetime', { login, record }, (known) => checkLifetime(known.record, known.login.host.now()));
+  const scope = await runner.run('scope', { login, record }, (values) => checkScope(values.login, values.record));
+  await runner.run('token lifetime', { login, record }, (values) =>
+    checkLifetime(values.record, values.login.host.now()),
+  );
   return { login, record, scope };
 }
 
-async function examineCluster(
-  sheet: CheckRunner,
+async function runClusterChecks(
+  runner: CheckRunner,
   stanza: CheckedValue<ExecStanza>,
-  known: LoginChecks,
+  loginChecks: LoginChecks,
   host: Host,
 ): Promise<void> {
-  await sheet.run('exec section', { stanza }, (found) => checkExecStanza(found.stanza));
-  await sheet.run('command', { stanza }, (found) => checkCommand(found.stanza, host));
-  await sheet.run('kuberc', { stanza }, (found) => checkKuberc(resolveCommand(found.stanza, host), host));
-  const cluster = await sheet.run('cluster', { stanza }, (found) => checkCluster(host, found.stanza.context.cluster));
-  const trusted = await sheet.run('TLS of the cluster', { cluster }, ({ cluster: { target, tls, trustFix } }) =>
-    checkTls({ target, tls, now: host.now(), insecureBecause: 'insecure-skip-tls-verify', trustFix }),
+  await runner.run('exec section', { stanza }, (values) => checkExecStanza(values.stanza));
+  await runner.run('command', { stanza }, (values) => checkCommand(values.stanza, host));
+  await runner.run('kuberc', { stanza }, (values) => checkKuberc(resolveCommand(values.stanza, host), host));
+  const cluster = await runner.run('cluster', { stanza }, (values) =>
+    checkCluster(host, values.stanza.context.cluster),
   );
-  await sheet.run('API server', { ...known, cluster, trusted }, ({ login, record, scope, ...found }) =>
-    checkApiServer(login, found.cluster, { record, flaw: scope.flaw }),
+  const connection = await runner.run('TLS of the cluster', { cluster }, ({ cluster: { target, tls, trustFix } }) =>
+    checkTls({ target, tls, now: host.now(), insecureOrigin: 'insecure-skip-tls-verify', trustFix }),
+  );
+  await runner.run('API server', { ...loginChecks, cluster, connection }, ({ login, record, scope, ...values }) =>
+    checkApiServer(login, values.cluster, { record, flaw: scope.flaw }),
   );
 }
 
-const own = { group: 'Command', file: 'nowhere' } as const;
+const COMMAND_OPTION = { group: 'Command', file: 'nowhere' } as const;
 
-/** Finds out what is wrong, from the settings to the cluster. */
+/** Checks the settings, the connection, the login and the cluster. */
 export const doctorCommand: Command = {
   words: ['doctor'],
-  summary: 'check everything from the settings to the cluster, and say how to mend what is wrong',
+  summary: 'check everything from the settings to the cluster, and show how to fix what is wrong',
   details: [
-    'It does what kubectl would have this program do, with the settings of the kubeconfig if that runs this program. It logs in once, unless a token is kept, and shows the token to Keystone and to the cluster of the context.',
-    'The exit status is 0 if nothing is wrong, else what get-token would end with.',
+    'It does what happens when kubectl runs this program, with the settings of the kubeconfig if its user ' +
+      'logs in with this program. It logs in once, unless the cache holds a token, and sends the token to ' +
+      'Keystone and to the cluster of the context.',
+    'The exit status is 0 if nothing is wrong, otherwise the exit status of get-token for the first failed check.',
   ],
   options: [
     KUBECONFIG_OPTION,
-    { ...own, name: 'context', help: 'context to check instead of the current one' },
-    { ...own, name: 'no-cluster', kind: 'switch', help: 'leave the kubeconfig and the cluster out' },
+    { ...COMMAND_OPTION, name: 'context', help: 'context to check instead of the current one' },
+    { ...COMMAND_OPTION, name: 'no-cluster', kind: 'switch', help: 'do not check the kubeconfig and the cluster' },
     OUTPUT_OPTION,
   ],
   getTokenOptions: 'login',
   examples: [
-    { line: 'doctor', summary: 'every check with what was found, and the fix' },
-    { line: 'doctor --no-cluster -o json', summary: 'settings and Keystone alone, for programs' },
+    { line: 'doctor', summary: 'show the result of every check, and the fixes' },
+    { line: 'doctor --no-cluster -o json', summary: 'check only the settings and Keystone, for programs' },
   ],
   async run(call): Promise<CommandResult> {
-    const { host, ownConfig: given } = call;
-    const sheet = makeCheckRunner(call.reporter);
-    const wanted = { kubeconfig: given.text('kubeconfig'), context: given.text('context') };
-    const stanza = given.isOn('no-cluster')
+    const { host, ownConfig } = call;
+    const runner = makeCheckRunner(call.reporter);
+    const selection = { kubeconfig: ownConfig.text('kubeconfig'), context: ownConfig.text('context') };
+    const stanza = ownConfig.isOn('no-cluster')
       ? undefined
-      : await sheet.run('kubeconfig', {}, () => checkContext(host, wanted));
-    const known = await examineKeystone(sheet, captureWarnings(call), stanza?.value);
-    if (stanza !== undefined) await examineCluster(sheet, stanza, known, host);
-    const { results } = sheet;
+      : await runner.run('kubeconfig', {}, () => checkContext(host, selection));
+    const loginChecks = await runLoginChecks(runner, call, stanza?.value);
+    if (stanza !== undefined) await runClusterChecks(runner, stanza, loginChecks, host);
+    const { results } = runner;
     return {
       text: render(results, call.colors),
       data: results.map(({ check, result, summary, fix }) => ({

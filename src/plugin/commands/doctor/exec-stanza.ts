@@ -1,10 +1,11 @@
-/** The part of the kubeconfig that makes kubectl run this program: whether it would, and with which settings. */
+/** The exec stanza of the kubeconfig: whether kubectl accepts it and runs the plugin, and with which settings. */
 import { statSync } from 'node:fs';
-import { dirname, posix, resolve, win32 } from 'node:path';
+import { posix, win32 } from 'node:path';
 import { GET_TOKEN, parseGetTokenCommand, scanArguments } from '../../cli/parse-command-line.ts';
 import { mergeLayers } from '../../../shared/options/layer.ts';
 import type { Layer } from '../../config/option.ts';
 import { API_VERSIONS } from '../../exec/exec-credential.ts';
+import { PROGRAM_NAME } from '../../../shared/base/version.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
@@ -19,15 +20,14 @@ import {
 import type { RunContext } from '../../login/login-context.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { findProgram } from '../find-program.ts';
+import { findAuthority } from './cluster.ts';
 import { fail, warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 
-const NAME = 'client-keystone-auth';
+/** In characters. kubectl puts the certificate authority into a variable, and Linux limits a variable to 128 KiB. */
+const MAX_AUTHORITY_LENGTH = 130_000;
 
-/** Linux takes no variable longer than 128 KiB, and kubectl puts the authority's certificate into one. */
-const LONGEST_AUTHORITY = 130_000;
-
-/** An exec section that runs this program, and where it stands. */
+/** An exec stanza that runs the plugin, and the context that it belongs to. */
 export interface ExecStanza {
   readonly context: KubeconfigContext;
   readonly exec: JsonObject;
@@ -36,25 +36,25 @@ export interface ExecStanza {
 
 const pathsOf = ({ platform }: Host): typeof posix => (platform === 'win32' ? win32 : posix);
 
-const CONVERT = `run "${NAME} kubeconfig convert"`;
+const CONVERT = `run "${PROGRAM_NAME} kubeconfig convert"`;
 
-/** How a user of a kubeconfig logs in, by the member that says so. */
+/** How a user of a kubeconfig without an exec stanza logs in, by the key that is set. */
 const OTHER_LOGINS: Readonly<Record<string, string>> = {
-  token: 'with a token that stands there',
-  tokenFile: 'with a token of a file',
+  token: 'with a token in the kubeconfig',
+  tokenFile: 'with a token from a file',
   'client-certificate': 'with a certificate',
   'client-certificate-data': 'with a certificate',
 };
 
 /**
- * Finds whom kubectl would be, and whether it would ask us for that.
+ * Finds the context that kubectl uses, and checks that its user logs in with the plugin.
  *
  * @throws ConfigError
  */
-export function checkContext(host: Host, wanted: ContextSelection): CheckOutcome<ExecStanza> {
-  const make = 'make one with "client-keystone-auth kubeconfig add", or name one with --kubeconfig';
-  const context = readContext(host, wanted);
-  if (context === undefined) return warn('there is none', make);
+export function checkContext(host: Host, selection: ContextSelection): CheckOutcome<ExecStanza> {
+  const fix = `create one with "${PROGRAM_NAME} kubeconfig add", or name another with --kubeconfig`;
+  const context = readContext(host, selection);
+  if (context === undefined) return warn('there is none', fix);
   const { name, user, cluster } = context;
   const exec = objectAt(user.value, 'exec');
   const command = textAt(exec, 'command') ?? '';
@@ -66,11 +66,11 @@ export function checkContext(host: Host, wanted: ContextSelection): CheckOutcome
     return fail(`${where}: user ${user.name} logs in with the auth-provider that kubectl no longer has`, CONVERT);
   }
   const other = Object.keys(OTHER_LOGINS).find((member) => member in user.value) ?? '';
-  const how = exec === undefined ? (OTHER_LOGINS[other] ?? 'in no way') : `with ${command || 'no command'}`;
-  return warn(`${where}: user ${user.name} logs in ${how}, not with ${NAME}`, make);
+  const how = exec === undefined ? (OTHER_LOGINS[other] ?? 'without credentials') : `with ${command || 'no command'}`;
+  return warn(`${where}: user ${user.name} logs in ${how}, not with ${PROGRAM_NAME}`, fix);
 }
 
-/** Whether there is anything in a stanza that a shell does not have. */
+/** Whether an exec stanza sets variables or flags, which a shell does not have. */
 export function hasOwnSettings({ exec }: ExecStanza): boolean {
   return (
     Object.keys(readStanzaVariables(exec)).length > 0 ||
@@ -78,33 +78,33 @@ export function hasOwnSettings({ exec }: ExecStanza): boolean {
   );
 }
 
-function nameOrigin(layer: Layer): Layer {
+function markOrigin(layer: Layer): Layer {
   return new Map(
     [...layer].map(([name, setting]) => [name, { ...setting, origin: `${setting.origin} of the kubeconfig` }]),
   );
 }
 
 /**
- * The run that kubectl would start: what the stanza sets is stronger than the shell's variables, and weaker than the flags of
- * this command.
+ * Makes the run that kubectl would start. The settings of the stanza override the variables of the shell; the flags of
+ * this command override both.
  *
- * @throws UsageError | ConfigError where kubectl's run would end with it
+ * @throws UsageError | ConfigError if the run that kubectl starts would fail with it
  */
 export function makeKubectlRun(run: RunContext, { exec }: ExecStanza): RunContext {
   const { flags } = parseGetTokenCommand(scanArguments(listStanzaArguments(exec)));
   return {
     ...run,
     host: { ...run.host, env: { ...run.host.env, ...readStanzaVariables(exec) } },
-    flags: mergeLayers([run.flags, nameOrigin(flags)], OPTIONS),
+    flags: mergeLayers([run.flags, markOrigin(flags)], OPTIONS),
   };
 }
 
-/** How long the authority's certificate is as kubectl passes it on, in characters. */
-function authorityLength({ path, value }: NamedEntry): number {
-  const data = textAt(value, 'certificate-authority-data') ?? '';
-  const file = textAt(value, 'certificate-authority') ?? '';
-  if (data !== '' || file === '') return data.length;
-  const bytes = statSync(resolve(dirname(path), file), { throwIfNoEntry: false })?.size ?? 0;
+/** Returns the length of the certificate authority as kubectl passes it on, in Base64, in characters. */
+function measureAuthority(cluster: NamedEntry): number {
+  const source = findAuthority(cluster);
+  if (source === undefined) return 0;
+  if ('data' in source) return source.data.length;
+  const bytes = statSync(source.file, { throwIfNoEntry: false })?.size ?? 0;
   return Math.ceil(bytes / 3) * 4;
 }
 
@@ -113,13 +113,13 @@ interface Rule {
   readonly outcome: (exec: JsonObject) => CheckOutcome<never>;
 }
 
-/** The worst first. */
+/** The most serious first. */
 const RULES: readonly Rule[] = [
   {
     isBroken: (exec) => !API_VERSIONS.some((version) => version === textAt(exec, 'apiVersion')),
     outcome: (exec) =>
       fail(
-        `apiVersion is ${textAt(exec, 'apiVersion') ?? 'not set'}, which kubectl refuses`,
+        `apiVersion is ${textAt(exec, 'apiVersion') ?? 'not set'}, which kubectl rejects`,
         `set it to ${API_VERSIONS[0]}, or ${CONVERT}`,
       ),
   },
@@ -127,14 +127,15 @@ const RULES: readonly Rule[] = [
     isBroken: (exec) =>
       textAt(exec, 'apiVersion') === API_VERSIONS[0] && (textAt(exec, 'interactiveMode') ?? '') === '',
     outcome: () =>
-      fail('interactiveMode is not set, which kubectl refuses', `set interactiveMode: IfAvailable, or ${CONVERT}`),
+      fail('interactiveMode is not set, which kubectl rejects', `set interactiveMode: IfAvailable, or ${CONVERT}`),
   },
   {
-    isBroken: (exec, cluster) => exec['provideClusterInfo'] === true && authorityLength(cluster) > LONGEST_AUTHORITY,
+    isBroken: (exec, cluster) =>
+      exec['provideClusterInfo'] === true && measureAuthority(cluster) > MAX_AUTHORITY_LENGTH,
     outcome: () =>
       fail(
-        "provideClusterInfo makes kubectl pass on the cluster's authorities, which are too long for that",
-        'set provideClusterInfo: false, or keep only the authorities that are needed',
+        "provideClusterInfo makes kubectl pass on the cluster's certificate authorities, which are too long for that",
+        'set provideClusterInfo: false, or keep only the authorities that the cluster needs',
       ),
   },
   {
@@ -147,35 +148,35 @@ const RULES: readonly Rule[] = [
   },
 ];
 
-/** Whether kubectl takes the stanza. */
+/** Checks that kubectl accepts the stanza. */
 export function checkExecStanza({ exec, context }: ExecStanza): CheckOutcome<true> {
-  const broken = RULES.find(({ isBroken }) => isBroken(exec, context.cluster));
-  if (broken !== undefined) return { ...broken.outcome(exec), value: true };
+  const brokenRule = RULES.find(({ isBroken }) => isBroken(exec, context.cluster));
+  if (brokenRule !== undefined) return { ...brokenRule.outcome(exec), value: true };
   const version = textAt(exec, 'apiVersion')?.split('/').at(-1) ?? '';
   const mode = textAt(exec, 'interactiveMode') ?? 'IfAvailable';
-  const info = exec['provideClusterInfo'] === true;
-  return pass(`${version}, interactiveMode ${mode}, provideClusterInfo ${String(info)}`, true);
+  const providesInfo = exec['provideClusterInfo'] === true;
+  return pass(`${version}, interactiveMode ${mode}, provideClusterInfo ${String(providesInfo)}`, true);
 }
 
-/** The command as kubectl runs it: one with a folder begins in that of the kubeconfig. */
+/** Returns the command as kubectl runs it: a relative path starts in the folder of the kubeconfig. */
 export function resolveCommand({ command, context }: ExecStanza, host: Host): string {
   const paths = pathsOf(host);
   return /[/\\]/.test(command) ? paths.resolve(paths.dirname(context.user.path), command) : command;
 }
 
-/** Whether kubectl would find the program. */
+/** Checks that kubectl finds the command. */
 export function checkCommand(stanza: ExecStanza, host: Host): CheckOutcome<string> {
   const command = resolveCommand(stanza, host);
-  const found = findProgram(command, host);
-  if (found !== undefined) return pass(found === command ? found : `${command} is ${found}`, command);
+  const path = findProgram(command, host);
+  if (path !== undefined) return pass(path === command ? path : `${command} is ${path}`, command);
   if (command === stanza.command && !/[/\\]/.test(command)) {
     return fail(
       `${command} is not on the PATH`,
-      `put ${NAME} into a folder of the PATH, or its whole path into the kubeconfig`,
+      `put ${PROGRAM_NAME} into a folder on the PATH, or write its full path into the kubeconfig`,
     );
   }
   return fail(
-    `${command} is not there, or cannot be run`,
-    `install ${NAME} there, or correct command in ${stanza.context.user.path}`,
+    `${command} does not exist or is not executable`,
+    `install ${PROGRAM_NAME} there, or correct command in ${stanza.context.user.path}`,
   );
 }

@@ -17,7 +17,7 @@ const SECRET_KEYS: ReadonlySet<string> = new Set(
   OPTIONS.filter(({ secret }) => secret).map(({ name }) => name.replaceAll('-', '_')),
 );
 
-const OTHERS_READ = 0o044;
+const READABLE_BY_OTHERS = 0o044;
 
 function holdsSecret(value: YamlValue): boolean {
   if (value === null || typeof value === 'string') return false;
@@ -26,75 +26,77 @@ function holdsSecret(value: YamlValue): boolean {
   return entries.some(([key, inner]) => SECRET_KEYS.has(key.replaceAll('-', '_')) || holdsSecret(inner));
 }
 
-const NAMING: Readonly<Record<Exclude<CloudFileName, 'clouds-public'>, OptionName>> = {
+/** The option that names each file. */
+const FILE_OPTIONS: Readonly<Record<Exclude<CloudFileName, 'clouds-public'>, OptionName>> = {
   clouds: 'client-config-file',
   secure: 'client-secure-file',
 };
 
-async function findFiles({ config, host }: LoginContext): Promise<CloudFile[]> {
+async function findCloudFiles({ config, host }: LoginContext): Promise<CloudFile[]> {
   const searches = await Promise.all(
-    (['clouds', 'secure'] as const).map((name) => findCloudFile(name, config.setting(NAMING[name]), host)),
+    (['clouds', 'secure'] as const).map((name) => findCloudFile(name, config.setting(FILE_OPTIONS[name]), host)),
   );
   return searches.flatMap(({ file }) => file ?? []);
 }
 
-function isOpenKey(path: string | undefined, uid: number | undefined): boolean {
-  if (path === undefined || uid === undefined) return false;
+/** Whether other users can read a private key. Windows has no such permissions. */
+function isReadableByOthers(path: string, uid: number | undefined): boolean {
+  if (uid === undefined) return false;
   const stats = statSync(path, { throwIfNoEntry: false });
-  return stats !== undefined && (stats.mode & OTHERS_READ) !== 0;
+  return stats !== undefined && (stats.mode & READABLE_BY_OTHERS) !== 0;
 }
 
-/** Whether files with secrets in them can be read by others. */
+/** Checks that other users cannot read the files that hold secrets. */
 export async function checkSecretFiles(login: LoginContext): Promise<CheckOutcome<never>> {
-  const files = await findFiles(login);
+  const files = await findCloudFiles(login);
   const { key } = login.tls.paths;
-  const open = [
-    ...files
-      .filter(({ isReadableByOthers, content }) => isReadableByOthers && holdsSecret(content))
-      .map(({ path }) => path),
-    ...(key !== undefined && isOpenKey(key, login.host.uid) ? [key] : []),
+  const exposed = [
+    ...files.filter((file) => file.isReadableByOthers && holdsSecret(file.content)).map(({ path }) => path),
+    ...(key !== undefined && isReadableByOthers(key, login.host.uid) ? [key] : []),
   ];
-  if (open.length > 0) {
-    return warn(`${open.join(', ')} can be read by others`, `run "chmod 600 ${open.join(' ')}"`);
+  if (exposed.length > 0) {
+    return warn(`other users can read ${exposed.join(', ')}`, `run "chmod 600 ${exposed.join(' ')}"`);
   }
-  const read = [...files.map(({ path }) => path), ...(key === undefined ? [] : [key])];
-  return pass(read.length === 0 ? 'none is used' : `${read.join(', ')}: secrets are not open to others`);
+  const paths = [...files.map(({ path }) => path), ...(key === undefined ? [] : [key])];
+  return pass(paths.length === 0 ? 'none is used' : `${paths.join(', ')}: other users cannot read the secrets`);
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
-const OTHERS_WRITE = 0o022;
+const WRITABLE_BY_OTHERS = 0o022;
 
-/** The authorities that Keystone's certificate may be from. */
+/** Checks the certificate authorities for Keystone's certificate. */
 export function checkAuthorities({ tls, config, host }: LoginContext): CheckOutcome<never> {
   const { ca } = tls.paths;
-  if (ca === undefined) return pass('those of this system');
+  if (ca === undefined) return pass('the authorities of this system');
   const dates = (tls.ca?.match(CERTIFICATE) ?? []).map((pem) => Date.parse(new X509Certificate(pem).validTo));
-  const over = dates.filter((date) => date < host.now()).length;
-  const found = `${ca} (${config.origin('cacert')}), certificates in it: ${dates.length}`;
-  if (over > 0) return warn(`${found}, ${over} of which have ended`, "get a new file from Keystone's operator");
-  const mode = statSync(ca, { throwIfNoEntry: false })?.mode ?? 0;
-  if (host.uid !== undefined && (mode & OTHERS_WRITE) !== 0) {
-    return warn(`${found}; others may change the file`, `run "chmod go-w ${ca}"`);
+  const expiredCount = dates.filter((date) => date < host.now()).length;
+  const summary = `${ca} (${config.origin('cacert')}), certificates in it: ${dates.length}`;
+  if (expiredCount > 0) {
+    return warn(`${summary}, ${expiredCount} of which have expired`, 'get a new file from the operator of Keystone');
   }
-  return pass(found);
+  const mode = statSync(ca, { throwIfNoEntry: false })?.mode ?? 0;
+  if (host.uid !== undefined && (mode & WRITABLE_BY_OTHERS) !== 0) {
+    return warn(`${summary}; other users can change the file`, `run "chmod go-w ${ca}"`);
+  }
+  return pass(summary);
 }
 
-/** Whether tokens can be kept safely. */
+/** Checks that the cache folder is safe. */
 export function checkCache({ config, host }: LoginContext): CheckOutcome<never> {
-  if (readCacheStorage(config) === 'none') return pass('nothing is kept, as --cache-storage=none wants');
+  if (readCacheStorage(config) === 'none') return pass('no token is stored, because of --cache-storage=none');
   const folder = resolveCacheFolder(host);
-  const fix = 'set CLIENT_KEYSTONE_AUTH_CACHE_DIR (--cache-dir) to a folder that only you can open';
-  if (folder === undefined) return warn('there is no home folder to keep tokens in', fix);
+  const fix = 'set CLIENT_KEYSTONE_AUTH_CACHE_DIR (--cache-dir) to a folder that only you can access';
+  if (folder === undefined) return warn('there is no home folder to store tokens in', fix);
   try {
     checkCacheFolder(folder);
   } catch (error) {
     if (error instanceof CacheError) return warn(error.message, fix);
     throw error;
   }
-  return pass(`${folder.path} is closed to others`);
+  return pass(`other users cannot access ${folder.path}`);
 }
 
-/** Whether the keyring answers. */
+/** Checks that the keyring responds. */
 export async function checkKeyring({ config, host, cacheKey }: LoginContext): Promise<CheckOutcome<never>> {
   try {
     const store = await openTokenStore(readCacheStorage(config), resolveCacheFolder(host), host);
@@ -103,5 +105,5 @@ export async function checkKeyring({ config, host, cacheKey }: LoginContext): Pr
     if (!(error instanceof CacheError)) throw error;
     return warn(error.message, 'unlock the keyring, or set CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=file');
   }
-  return pass('it answers');
+  return pass('it responds');
 }

@@ -3,6 +3,7 @@ import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
 import { getTokenRecord } from '../../login/get-token.ts';
 import type { TokenRecord } from '../../cache/token-record.ts';
 import { AuthRejected } from '../../../shared/base/errors.ts';
+import { PROGRAM_NAME } from '../../../shared/base/version.ts';
 import { isPlaintextRemote } from '../../../shared/base/url.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
@@ -16,7 +17,7 @@ import type { LoginContext } from '../../login/login-context.ts';
 import { withToken } from '../../login/with-token.ts';
 import { formatDuration } from '../format-time.ts';
 import { redactAndTruncate } from '../../../shared/base/quote.ts';
-import { listEntityNames } from '../keystone-entity.ts';
+import { describeEntity, describeTokenScope, listEntityNames, readTokenScope } from '../keystone-entity.ts';
 import { makeTokenDetailsCall } from '../session.ts';
 import type { TokenFlaw } from './api-server.ts';
 import type { NetworkTarget } from './network.ts';
@@ -24,48 +25,54 @@ import { findProxy } from '../find-proxy.ts';
 import { fail, warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 
-/** Beyond this a token may seem over when it is not, and a certificate too. */
-const WORST_SKEW_MS = 5 * 60_000;
-
-const NAME = 'client-keystone-auth';
+/** A larger skew can make a valid token or certificate look expired. */
+const MAX_SKEW_MS = 5 * 60_000;
 
 const MINUTE_MS = 60_000;
-const SHORT_MS = 10 * MINUTE_MS;
+const MIN_LIFETIME_MS = 10 * MINUTE_MS;
 
-/** @throws ConfigError where the user's own list of servers does not have it */
+/**
+ * Checks the URL of Keystone.
+ *
+ * @throws ConfigError when it is not among the trusted origins
+ */
 export function checkAuthUrl({ config, host, method }: LoginContext): CheckOutcome<NetworkTarget> {
   const text = readAuthUrl(config);
-  if (text === undefined && method.worksWithoutKeystoneUrl?.(config) === true) return pass('none is needed');
+  if (text === undefined && method.worksWithoutKeystoneUrl?.(config) === true)
+    return pass('this login does not need one');
   if (text === undefined)
-    return fail('not set', 'set OS_AUTH_URL (--keystone-url), or OS_CLOUD to a cloud of clouds.yaml');
+    return fail('it is not set', 'set OS_AUTH_URL (--keystone-url), or OS_CLOUD to a cloud of clouds.yaml');
   const url = new URL(text);
   const trusted = readTrustedOrigins(host);
   if (trusted?.origins.has(url.origin) === false) throw explainUntrustedOrigin(url, KEYSTONE, trusted);
   const target = { url, proxy: findProxy(host, url) };
-  if (isPlaintextRemote(url)) return warn(`${text} is not encrypted`, 'use https:// and drop --allow-http', target);
+  if (isPlaintextRemote(url)) return warn(`${text} is not encrypted`, 'use https:// and remove --allow-http', target);
   return pass(`${text} (${config.origin('keystone-url')})`, target);
 }
 
-/** What Keystone answered to a question that needs no token. */
-interface Greeting {
-  readonly answer: HttpResponse;
+/** Keystone's response to the request for its versions, which needs no token. */
+interface VersionResponse {
+  readonly response: HttpResponse;
   readonly endpoint: string;
 }
 
-function versionOf({ status, body }: HttpResponse): string | undefined {
+function readVersion({ status, body }: HttpResponse): string | undefined {
   const parsed = status === 200 || status === 300 ? parseJsonObject(body) : undefined;
-  const single = textAt(objectAt(parsed, 'version'), 'id');
-  const listed = [...listAt(objectAt(parsed, 'versions'), 'values'), ...listAt(parsed, 'versions')];
-  const ids = [single, ...listed.filter(isJsonObject).map((entry) => textAt(entry, 'id'))];
-  return ids.find((id) => id?.startsWith('v3'));
+  const id = textAt(objectAt(parsed, 'version'), 'id');
+  const versions = [...listAt(objectAt(parsed, 'versions'), 'values'), ...listAt(parsed, 'versions')];
+  const ids = [id, ...versions.filter(isJsonObject).map((entry) => textAt(entry, 'id'))];
+  return ids.find((one) => one?.startsWith('v3'));
 }
 
 /**
- * Asks which versions there are.
+ * Checks that Keystone v3 answers.
  *
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
-export async function checkVersion(login: LoginContext, { url }: NetworkTarget): Promise<CheckOutcome<Greeting>> {
+export async function checkVersion(
+  login: LoginContext,
+  { url }: NetworkTarget,
+): Promise<CheckOutcome<VersionResponse>> {
   const { config, method, deadlineMs } = login;
   const text = readAuthUrl(config) ?? url.href;
   return withHttp(login, deadlineMs, async (http) => {
@@ -73,131 +80,130 @@ export async function checkVersion(login: LoginContext, { url }: NetworkTarget):
       wantsDiscovery: usesDiscovery(config, method),
       warn: login.reporter.warn,
     });
-    const answer = await http.send({ verb: 'GET', url: endpoint });
-    const version = versionOf(answer);
-    if (version !== undefined) return pass(`${version} answers at ${endpoint}`, { answer, endpoint });
-    const found = `${endpoint} answers ${answer.status}, and not as Keystone v3 does`;
-    return fail(found, `check ${config.origin('keystone-url')}`, { code: 'not-keystone', value: { answer, endpoint } });
+    const response = await http.send({ verb: 'GET', url: endpoint });
+    const version = readVersion(response);
+    const value = { response, endpoint };
+    if (version !== undefined) return pass(`${version} answers at ${endpoint}`, value);
+    const summary = `${endpoint} answers ${response.status}, but not as Keystone v3 does`;
+    return fail(summary, `check ${config.origin('keystone-url')}`, { code: 'not-keystone', value });
   });
 }
 
-/** A method that no Keystone has: to it, Keystone answers with those that it has, and nobody is logged in. */
-const NO_METHOD = { auth: { identity: { methods: ['none'], none: {} } } };
+/** A login with a method that no Keystone has. Keystone rejects it and lists the methods that it accepts. */
+const UNKNOWN_METHOD = { auth: { identity: { methods: ['none'], none: {} } } };
 
 /**
- * Asks Keystone which methods it takes.
+ * Asks Keystone which authentication methods it accepts.
  *
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
-export async function checkMethods(login: LoginContext, { endpoint }: Greeting): Promise<CheckOutcome<never>> {
+export async function checkMethods(login: LoginContext, { endpoint }: VersionResponse): Promise<CheckOutcome<never>> {
   return withHttp(login, login.deadlineMs, async (http) => {
-    const request = { verb: 'POST', url: `${endpoint}/auth/tokens`, body: JSON.stringify(NO_METHOD) } as const;
+    const request = { verb: 'POST', url: `${endpoint}/auth/tokens`, body: JSON.stringify(UNKNOWN_METHOD) } as const;
     const error = objectAt(parseJsonObject((await http.send(request)).body), 'error');
     const names = listAt(objectAt(error, 'identity'), 'methods').filter((name) => typeof name === 'string');
-    return pass(names.length === 0 ? 'it does not say which' : redactAndTruncate(names.join(', ')));
+    return pass(names.length === 0 ? 'Keystone does not list them' : redactAndTruncate(names.join(', ')));
   });
 }
 
-/** Compares the clocks. */
-export function checkClock({ answer }: Greeting): CheckOutcome<never> {
-  const { serverAheadMs } = answer;
-  if (answer.header('date') === undefined) {
-    return warn('Keystone does not tell its time', 'compare the clocks by hand if tokens end too early');
+/** Compares the clocks of this machine and Keystone. */
+export function checkClock({ response }: VersionResponse): CheckOutcome<never> {
+  const { serverAheadMs } = response;
+  if (response.header('date') === undefined) {
+    return warn('Keystone does not send its time', 'if tokens expire too early, compare the clocks yourself');
   }
-  if (serverAheadMs === 0) return pass("this machine's and Keystone's agree");
+  if (serverAheadMs === 0) return pass('the clocks of this machine and Keystone agree');
   const roundedMs = Math.round(Math.abs(serverAheadMs) / 1000) * 1000;
-  const found = `this machine's clock is ${formatDuration(roundedMs)} ${serverAheadMs > 0 ? 'behind' : 'ahead of'} Keystone's`;
-  const fix = 'set the clock of this machine, or have NTP do it; if it is right, tell the operator of Keystone';
-  return Math.abs(serverAheadMs) > WORST_SKEW_MS ? fail(found, fix, { code: 'protocol' }) : warn(found, fix);
+  const direction = serverAheadMs > 0 ? 'behind' : 'ahead of';
+  const summary = `this machine's clock is ${formatDuration(roundedMs)} ${direction} Keystone's`;
+  const fix = 'set the clock of this machine, or let NTP set it; if it is correct, tell the operator of Keystone';
+  return Math.abs(serverAheadMs) > MAX_SKEW_MS ? fail(summary, fix, { code: 'protocol' }) : warn(summary, fix);
 }
 
-/** Keystone does not say whether it was the project; one may find out without another login by this command. */
-function explainRefusal(error: unknown, { config }: LoginContext): unknown {
+/** Adds a hint to a rejected login: Keystone does not tell whether the project is wrong, but a command can. */
+function addProjectHint(error: unknown, { config }: LoginContext): unknown {
   if (!(error instanceof AuthRejected) || error.code !== 'auth-rejected' || !config.has('project-name')) return error;
   const origin = config.origin('project-name');
-  const more = `if "${NAME} projects" works with ${origin} unset, it is the project: choose one that it lists`;
-  const hint = error.hint === undefined ? more : `${error.hint}; ${more}`;
+  const command = `"${PROGRAM_NAME} projects"`;
+  const projectHint = `if ${command} works with ${origin} unset, the project is wrong: choose one that it lists`;
+  const hint = error.hint === undefined ? projectHint : `${error.hint}; ${projectHint}`;
   const explained = new AuthRejected(error.code, error.message, { hint, cause: error });
   explained.requestId = error.requestId;
   return explained;
 }
 
 /**
- * Logs in, once, unless a token is kept.
+ * Logs in once, unless the cache holds a token.
  *
+ * @param warnings the captured warnings of this run; more are added during the login
  * @throws PluginError
  */
-export async function checkLogin(login: LoginContext, heard: readonly string[]): Promise<CheckOutcome<TokenRecord>> {
-  const before = heard.length;
+export async function checkLogin(login: LoginContext, warnings: readonly string[]): Promise<CheckOutcome<TokenRecord>> {
+  const countBefore = warnings.length;
   try {
     const record = await getTokenRecord(login);
-    const kept = record.receivedAt < login.startedAt;
-    const found = kept
-      ? 'the cache holds a token, so there was no login'
-      : `Keystone gave a token (${login.method.name})`;
-    const warnings = heard.slice(before).filter((line) => !line.includes('has no scope'));
-    if (warnings.length === 0) return pass(found, record);
-    return warn(`${found}; ${warnings.join('; ')}`, `see what "${NAME} explain" says`, record);
+    const isFromCache = record.receivedAt < login.startedAt;
+    const summary = isFromCache
+      ? 'the cache holds a token, so no login was needed'
+      : `Keystone issued a token (${login.method.name})`;
+    // The check "scope" reports a token without a scope.
+    const ownWarnings = warnings.slice(countBefore).filter((line) => !line.includes('has no scope'));
+    if (ownWarnings.length === 0) return pass(summary, record);
+    return warn(`${summary}; ${ownWarnings.join('; ')}`, `run "${PROGRAM_NAME} explain"`, record);
   } catch (error) {
-    throw explainRefusal(error, login);
+    throw addProjectHint(error, login);
   }
 }
 
-function describeNamed(named: JsonObject): string {
-  const name = textAt(named, 'name') ?? textAt(named, 'id') ?? '?';
-  const domain = textAt(objectAt(named, 'domain'), 'name');
-  return domain === undefined ? name : `${name} (domain ${domain})`;
-}
-
-/** Whether a cluster has a reason to refuse the token. */
+/** What the scope of a token means for the cluster. */
 export interface ScopeResult {
+  /** Undefined if the cluster has no reason to reject the token. */
   readonly flaw: TokenFlaw | undefined;
 }
 
-const NO_PROVIDER: TokenFlaw = {
-  message: "the cluster does not take this identity provider's tokens",
-  fix: 'ask the administrator of the cluster whether --oidc-issuer-url and --oidc-client-id of kube-apiserver are for this provider',
+const UNTRUSTED_PROVIDER: TokenFlaw = {
+  message: 'the cluster does not accept the tokens of this identity provider',
+  fix:
+    'ask the administrator of the cluster whether --oidc-issuer-url and --oidc-client-id of ' +
+    'kube-apiserver name this provider',
 };
 
 const SET_PROJECT = 'set OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME (--project-name, --project-domain-name)';
 
-function judgeScope(facts: JsonObject): CheckOutcome<ScopeResult> {
-  const project = objectAt(facts, 'project');
-  if (project !== undefined) {
-    return pass(`project ${describeNamed(project)}, as ${listEntityNames(facts, 'roles').join(', ') || 'nothing'}`, {
+function judgeScope(tokenDetails: JsonObject): CheckOutcome<ScopeResult> {
+  const { kind, entity } = readTokenScope(tokenDetails);
+  if (kind === 'project') {
+    const roles = listEntityNames(tokenDetails, 'roles').join(', ');
+    return pass(`project ${describeEntity(entity) ?? ''}, ${roles === '' ? 'without a role' : `as ${roles}`}`, {
       flaw: undefined,
     });
   }
-  const domain = objectAt(facts, 'domain');
-  const what =
-    domain !== undefined
-      ? `the token is for domain ${describeNamed(domain)}`
-      : objectAt(facts, 'system') !== undefined
-        ? 'the token is for the whole system'
-        : 'the token has no scope';
-  const flaw = { message: `${what}, which k8s-keystone-auth refuses`, fix: SET_PROJECT };
+  const summary =
+    kind === 'none' ? 'the token has no scope' : `the token is for ${describeTokenScope(tokenDetails) ?? ''}`;
+  const flaw = { message: `${summary}, which k8s-keystone-auth rejects`, fix: SET_PROJECT };
   return warn(flaw.message, flaw.fix, { flaw });
 }
 
 /**
- * Asks Keystone what the token is for.
+ * Checks that the token has a scope that k8s-keystone-auth accepts.
  *
- * @throws PluginError where Keystone no longer knows it
+ * @throws PluginError when Keystone no longer accepts the token
  */
 export async function checkScope(login: LoginContext, record: TokenRecord): Promise<CheckOutcome<ScopeResult>> {
-  if (record.endpoint === undefined) return pass("an identity provider's own token has none", { flaw: NO_PROVIDER });
-  return withToken(login, record, async (question) => {
-    const body = await question(makeTokenDetailsCall({ login, record }));
+  if (record.endpoint === undefined)
+    return pass('the token of an identity provider has no scope', { flaw: UNTRUSTED_PROVIDER });
+  return withToken(login, record, async (ask) => {
+    const body = await ask(makeTokenDetailsCall({ login, record }));
     return judgeScope(objectAt(body, 'token') ?? {});
   });
 }
 
-/** How long the token lives. */
+/** Checks that the token is valid long enough. */
 export function checkLifetime({ receivedAt, expiresAt }: TokenRecord, now: number): CheckOutcome<never> {
-  // What Keystone gives in whole minutes has lost a second on its way.
+  // A lifetime of whole minutes looks a second shorter here, because of the time that the response takes.
   const wholeMs = Math.round((expiresAt - receivedAt) / MINUTE_MS) * MINUTE_MS;
-  const found = `${formatDuration(wholeMs)}, of which ${formatDuration(expiresAt - now)} are left`;
-  if (wholeMs >= SHORT_MS) return pass(found);
-  const fix = "ask Keystone's operator for tokens that live longer, or use a credential that does not end so soon";
-  return warn(`${found}: long commands may outlive it`, fix);
+  const summary = `${formatDuration(wholeMs)}, of which ${formatDuration(expiresAt - now)} are left`;
+  if (wholeMs >= MIN_LIFETIME_MS) return pass(summary);
+  const fix = 'ask the operator of Keystone for a longer lifetime, or use a credential that expires later';
+  return warn(`${summary}: the token may expire during a long command`, fix);
 }

@@ -1,4 +1,4 @@
-/** kubectl's own preferences, which may forbid it to run us (kubernetes doc "Kubectl user preferences (kuberc)", from 1.35 on). */
+/** kubectl's preferences may forbid the plugin (Kubernetes doc "Kubectl user preferences (kuberc)", from 1.35). */
 import { join } from 'node:path';
 import type { Host } from '../../../shared/base/host.ts';
 import { isJsonObject, listAt, textAt } from '../../../shared/base/json.ts';
@@ -10,57 +10,62 @@ import type { CheckOutcome } from './check-runner.ts';
 const KUBERC = 'KUBERC';
 
 function findKuberc({ env, home }: { env: Host['env']; home: string | undefined }): string | undefined {
-  const named = env[KUBERC] ?? '';
-  if (named === 'off' || env['KUBECTL_KUBERC'] === 'false') return undefined;
-  return named === '' ? home && join(home, '.kube', 'kuberc') : named;
+  const path = env[KUBERC] ?? '';
+  if (path === 'off' || env['KUBECTL_KUBERC'] === 'false') return undefined;
+  return path === '' ? home && join(home, '.kube', 'kuberc') : path;
 }
 
-function isListed(entry: unknown, command: string, host: Host): boolean {
-  const listed = isJsonObject(entry) ? (textAt(entry, 'name') ?? textAt(entry, 'command')) : undefined;
-  if (listed === undefined || listed === '') return false;
-  if (listed === command) return true;
-  const found = findProgram(command, host);
-  return found !== undefined && (listed === found || findProgram(listed, host) === found);
+function isAllowedBy(entry: unknown, command: string, host: Host): boolean {
+  const name = isJsonObject(entry) ? (textAt(entry, 'name') ?? textAt(entry, 'command')) : undefined;
+  if (name === undefined || name === '') return false;
+  if (name === command) return true;
+  const path = findProgram(command, host);
+  return path !== undefined && (name === path || findProgram(name, host) === path);
 }
 
-type Judge = (path: string, isAllowed: () => boolean) => CheckOutcome<never>;
+type CheckPolicy = (path: string, isAllowed: () => boolean) => CheckOutcome<never>;
 
-const ALLOW = (path: string): string =>
+const describeFix = (path: string): string =>
   `add it to credentialPluginAllowlist in ${path}, with credentialPluginPolicy: Allowlist`;
 
-/** By the policy's name. */
-const POLICIES: ReadonlyMap<string, Judge> = new Map<string, Judge>([
-  ['AllowAll', (path) => pass(`${path} allows every program`)],
+/** By the value of credentialPluginPolicy. */
+const POLICIES: ReadonlyMap<string, CheckPolicy> = new Map<string, CheckPolicy>([
+  ['AllowAll', (path) => pass(`${path} allows every credential plugin`)],
   [
     'DenyAll',
-    (path) => fail(`${path} forbids kubectl to run any program (credentialPluginPolicy: DenyAll)`, ALLOW(path)),
+    (path) =>
+      fail(`${path} forbids kubectl to run any credential plugin (credentialPluginPolicy: DenyAll)`, describeFix(path)),
   ],
   [
     'Allowlist',
     (path, isAllowed) =>
       isAllowed()
-        ? pass(`${path} allows it by name`)
-        : fail(`${path} allows other programs and not this one`, ALLOW(path)),
+        ? pass(`${path} allows this program`)
+        : fail(`${path} allows other programs, but not this one`, describeFix(path)),
   ],
 ]);
 
 /**
- * Whether kubectl may run the command.
+ * Checks that kubectl may run the command.
  *
- * @throws ConfigError where the file cannot be read
+ * @throws ConfigError when the file cannot be read
  */
 export function checkKuberc(command: string, host: Host): CheckOutcome<never> {
   const path = findKuberc({ env: host.env, home: host.home() });
   const data = path === undefined ? undefined : readYamlMapping(path);
-  if (path === undefined || data === undefined) return pass('there is none, so kubectl may run every program');
+  if (path === undefined || data === undefined)
+    return pass('there is none, so kubectl may run every credential plugin');
   const policy = textAt(data, 'credentialPluginPolicy') ?? '';
-  if (policy === '' && !('credentialPluginAllowlist' in data)) return pass(`${path} says nothing of programs to run`);
-  const judge = POLICIES.get(policy);
-  if (judge === undefined) {
+  if (policy === '' && !('credentialPluginAllowlist' in data))
+    return pass(`${path} does not restrict credential plugins`);
+  const checkPolicy = POLICIES.get(policy);
+  if (checkPolicy === undefined) {
     return fail(
       `${path}: credentialPluginPolicy is "${policy}"`,
-      `set it to ${[...POLICIES.keys()].join(', ')}, or leave it out`,
+      `set it to ${[...POLICIES.keys()].join(', ')}, or remove it`,
     );
   }
-  return judge(path, () => listAt(data, 'credentialPluginAllowlist').some((entry) => isListed(entry, command, host)));
+  return checkPolicy(path, () =>
+    listAt(data, 'credentialPluginAllowlist').some((entry) => isAllowedBy(entry, command, host)),
+  );
 }

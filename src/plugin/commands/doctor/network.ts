@@ -1,4 +1,4 @@
-/** The way to a server, step by step: only what no secret is needed for, and nothing but a handshake is sent. */
+/** The connection to a server, step by step, up to the TLS handshake. No secret of the user is sent to the server. */
 import { lookup } from 'node:dns/promises';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
@@ -16,54 +16,57 @@ import { describeProxy } from '../find-proxy.ts';
 import { fail, warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 
-/** A server, and how it is reached. */
+/** A server, and how to reach it. */
 export interface NetworkTarget {
   readonly url: URL;
   readonly proxy: URL | undefined;
-  /** Keystone, if nothing else is said. */
+  /** Keystone by default. */
   readonly peer?: Peer;
-  /** The name that its certificate must be for, where that is not its host. */
+  /** The name in its certificate, if that is not the host of the URL. */
   readonly serverName?: string | undefined;
 }
 
-const CONNECT_MS = 5_000;
-const DAY_MS = 86_400_000;
-const FEW_DAYS = 14;
+const CONNECT_TIMEOUT_MS = 5_000;
+const MIN_CERTIFICATE_LIFETIME_MS = 14 * 86_400_000;
 
-/** The host as a socket wants it: an IPv6 address without brackets. */
-const bare = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
+/** Returns the host as a socket takes it: an IPv6 address without brackets. */
+const getHost = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
 
-const portOf = (url: URL): number => Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+const getPort = (url: URL): number => Number(url.port || (url.protocol === 'https:' ? 443 : 80));
 
-const next = ({ url, proxy }: NetworkTarget): URL => proxy ?? url;
+const getFirstHop = ({ url, proxy }: NetworkTarget): URL => proxy ?? url;
 
-function explain({ url, peer = KEYSTONE }: NetworkTarget, error: unknown): PluginError {
-  return explainNetworkError(error, { url, peer, timedOut: false, deadlineMs: CONNECT_MS });
+function explainConnectError({ url, peer = KEYSTONE }: NetworkTarget, error: unknown): PluginError {
+  return explainNetworkError(error, { url, peer, timedOut: false, deadlineMs: CONNECT_TIMEOUT_MS });
 }
 
-async function explained<T>(target: NetworkTarget, act: () => Promise<T>): Promise<T> {
+async function explainingErrors<T>(target: NetworkTarget, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (error) {
-    throw explain(target, error);
+    throw explainConnectError(target, error);
   }
 }
 
-/** @throws KeystoneUnreachable */
+/**
+ * Checks that the name of the server, or of the proxy, resolves.
+ *
+ * @throws KeystoneUnreachable
+ */
 export async function checkDns(target: NetworkTarget): Promise<CheckOutcome<true>> {
-  const host = bare(next(target));
+  const host = getHost(getFirstHop(target));
   if (isIP(host) !== 0) return pass(`${host} is an address`, true);
-  const found = await explained(target, () => lookup(host, { all: true }));
-  return pass(`${host} is ${found.map(({ address }) => address).join(', ')}`, true);
+  const addresses = await explainingErrors(target, () => lookup(host, { all: true }));
+  return pass(`${host} is ${addresses.map(({ address }) => address).join(', ')}`, true);
 }
 
-/** Waits for an event of a socket, at most as long as http.ts does. */
-async function ready<S extends Socket>(socket: S, event: 'connect' | 'secureConnect'): Promise<S> {
+/** Waits for an event of a socket, as long as the HTTP client waits for a connection. */
+async function waitFor<S extends Socket>(socket: S, event: 'connect' | 'secureConnect'): Promise<S> {
   return new Promise((resolve, reject) => {
-    const late = (): void => {
+    const onTimeout = (): void => {
       socket.destroy(Object.assign(new Error('too late'), { code: 'ETIMEDOUT' }));
     };
-    const timer = setTimeout(late, CONNECT_MS);
+    const timer = setTimeout(onTimeout, CONNECT_TIMEOUT_MS);
     socket.once('error', (error) => {
       clearTimeout(timer);
       reject(error);
@@ -75,19 +78,23 @@ async function ready<S extends Socket>(socket: S, event: 'connect' | 'secureConn
   });
 }
 
-/** @throws KeystoneUnreachable */
+/**
+ * Checks that the server, or the proxy, accepts connections.
+ *
+ * @throws KeystoneUnreachable
+ */
 export async function checkTcp(target: NetworkTarget): Promise<CheckOutcome<true>> {
-  const to = next(target);
-  const options = { host: bare(to), port: portOf(to) };
-  const socket = await explained(target, () => ready(connect(options), 'connect'));
+  const hop = getFirstHop(target);
+  const options = { host: getHost(hop), port: getPort(hop) };
+  const socket = await explainingErrors(target, () => waitFor(connect(options), 'connect'));
   socket.destroy();
-  const whose = target.proxy === undefined ? '' : ' (the proxy)';
-  return pass(`${options.host} port ${options.port} accepts connections${whose}`, true);
+  const suffix = target.proxy === undefined ? '' : ' (the proxy)';
+  return pass(`${options.host} port ${options.port} accepts connections${suffix}`, true);
 }
 
-/** Has a proxy open a way (RFC 9110, section 9.3.6). */
+/** Opens a tunnel through a proxy (CONNECT: RFC 9110, section 9.3.6). */
 async function openTunnel(proxy: URL, url: URL): Promise<Socket> {
-  const path = `${url.hostname}:${portOf(url)}`;
+  const path = `${url.hostname}:${getPort(url)}`;
   const userInfo = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
   const headers = {
     host: path,
@@ -95,7 +102,14 @@ async function openTunnel(proxy: URL, url: URL): Promise<Socket> {
   };
   const request = proxy.protocol === 'https:' ? requestHttps : requestHttp;
   return new Promise((resolve, reject) => {
-    const options = { host: bare(proxy), port: portOf(proxy), method: 'CONNECT', path, headers, timeout: CONNECT_MS };
+    const options = {
+      host: getHost(proxy),
+      port: getPort(proxy),
+      method: 'CONNECT',
+      path,
+      headers,
+      timeout: CONNECT_TIMEOUT_MS,
+    };
     const pending = request(options);
     pending.once('connect', ({ statusCode }, socket) => {
       if (statusCode === 200) resolve(socket);
@@ -111,42 +125,42 @@ async function openTunnel(proxy: URL, url: URL): Promise<Socket> {
 
 async function shakeHands({ url, proxy, serverName }: NetworkTarget, tls: TlsSettings): Promise<TLSSocket> {
   const socket = proxy === undefined ? undefined : await openTunnel(proxy, url);
-  const host = bare(url);
+  const host = getHost(url);
   const options = {
     ...makeTlsOptions(tls),
-    // Judged below: a certificate that is refused can be described only if the handshake goes on.
+    // Checked after the handshake, so that the message can describe a certificate that is rejected.
     rejectUnauthorized: false,
     ...(isIP(host) === 0 || serverName !== undefined ? { servername: serverName ?? host } : {}),
-    ...(socket === undefined ? { port: portOf(url) } : { socket }),
+    ...(socket === undefined ? { port: getPort(url) } : { socket }),
     host,
   };
-  return ready(connectTls(options), 'secureConnect');
+  return waitFor(connectTls(options), 'secureConnect');
 }
 
-/** The last one may be its own issuer, and one that is not known may be missing or without members. */
-function issuerOf({ issuerCertificate }: Partial<DetailedPeerCertificate>): DetailedPeerCertificate | undefined {
+/** The types say that an issuer is always present. In fact, an unknown issuer is undefined or an empty object. */
+function getIssuer({ issuerCertificate }: Partial<DetailedPeerCertificate>): DetailedPeerCertificate | undefined {
   return issuerCertificate;
 }
 
-/** The certificates that the server shows, its own first. */
+/** Lists the certificates that the server sends, its own first. The last one may be its own issuer. */
 function listChain(first: DetailedPeerCertificate): readonly DetailedPeerCertificate[] {
   const chain = new Set<DetailedPeerCertificate>();
-  const add = (next: DetailedPeerCertificate | undefined): void => {
-    if (next === undefined || Object.keys(next).length === 0 || chain.has(next)) return;
-    chain.add(next);
-    add(issuerOf(next));
+  const add = (certificate: DetailedPeerCertificate | undefined): void => {
+    if (certificate === undefined || Object.keys(certificate).length === 0 || chain.has(certificate)) return;
+    chain.add(certificate);
+    add(getIssuer(certificate));
   };
   add(first);
   return [...chain];
 }
 
-type Name = DetailedPeerCertificate['subject'] | undefined;
+type DistinguishedName = DetailedPeerCertificate['subject'] | undefined;
 
-/** A certificate without a subject has no such member. */
-const nameOf = (name: Name): string => String(name?.CN ?? name?.O ?? 'nobody it names');
+/** The name is undefined if the certificate has no subject. */
+const describeName = (name: DistinguishedName): string => String(name?.CN ?? name?.O ?? '(no name)');
 
 function describeChain(chain: readonly DetailedPeerCertificate[]): string {
-  return `the certificate of ${nameOf(chain[0]?.subject)}, issued by ${nameOf(chain.at(-1)?.issuer)}`;
+  return `the certificate of ${describeName(chain[0]?.subject)}, issued by ${describeName(chain.at(-1)?.issuer)}`;
 }
 
 interface TlsCheck {
@@ -154,51 +168,57 @@ interface TlsCheck {
   readonly tls: TlsSettings;
   /** ms since 1970, UTC. */
   readonly now: number;
-  /** What turned the checks off, in the words of a message. */
-  readonly insecureBecause: string;
-  /** How its authority is set, where that is no setting of ours. */
+  /** The setting that turns verification off, for a message. */
+  readonly insecureOrigin: string;
+  /** How to set the certificate authority, in the imperative; by default with `OS_CACERT`. */
   readonly trustFix?: string;
 }
 
-function judge(socket: TLSSocket, circumstances: TlsCheck): CheckOutcome<true> {
-  const { target, tls, now, insecureBecause, trustFix } = circumstances;
+function judgeCertificate(
+  socket: TLSSocket,
+  { target, tls, now, insecureOrigin, trustFix }: TlsCheck,
+): CheckOutcome<true> {
   const chain = listChain(socket.getPeerCertificate(true));
-  const whose = describeChain(chain);
+  const certificate = describeChain(chain);
   if (tls.insecure) {
-    const how = trustFix ?? "set OS_CACERT (--cacert) to its authority's PEM file";
-    return warn(`${whose} is not checked, because of ${insecureBecause}`, `${how}, and unset ${insecureBecause}`, true);
+    const fix = trustFix ?? 'set OS_CACERT (--cacert) to the PEM file of its certificate authority';
+    return warn(
+      `${certificate} is not verified, because of ${insecureOrigin}`,
+      `${fix}, and unset ${insecureOrigin}`,
+      true,
+    );
   }
   if (!socket.authorized) {
     const reason = socket.authorizationError as unknown;
     const error = reason instanceof Error ? reason : Object.assign(new Error('refused'), { code: String(reason) });
-    const { message, hint, code } = explain(target, error);
-    // Of an untrusted authority, OpenSSL's codes are many; what to do about a name or a date is another matter.
-    const isOfTrust = hint?.includes('OS_CACERT') === true;
-    return fail(`${message} (${whose})`, isOfTrust ? (trustFix ?? hint) : hint, { code });
+    const { message, hint, code } = explainConnectError(target, error);
+    // OpenSSL has many codes for an untrusted authority. A wrong name or date needs another fix.
+    const isUntrusted = hint?.includes('OS_CACERT') === true;
+    return fail(`${message} (${certificate})`, isUntrusted ? (trustFix ?? hint) : hint, { code });
   }
-  const ends = Math.min(...chain.map(({ valid_to }) => Date.parse(valid_to)));
-  const found = `${whose}, ends in ${formatDuration(ends - now)}; ${socket.getProtocol() ?? 'TLS'}`;
-  if (ends - now >= FEW_DAYS * DAY_MS) return pass(found, true);
-  return warn(found, 'ask its operator for a new certificate', true);
+  const leftMs = Math.min(...chain.map(({ valid_to }) => Date.parse(valid_to))) - now;
+  const summary = `${certificate}, expires in ${formatDuration(leftMs)}; ${socket.getProtocol() ?? 'TLS'}`;
+  if (leftMs >= MIN_CERTIFICATE_LIFETIME_MS) return pass(summary, true);
+  return warn(summary, 'ask the operator of the server for a new certificate', true);
 }
 
 /**
- * Checks the handshake and the chain, by the authorities that a login goes by.
+ * Checks the TLS handshake and the certificates, with the authorities that a login uses.
  *
  * @throws KeystoneUnreachable
  */
-export async function checkTls(circumstances: TlsCheck): Promise<CheckOutcome<true>> {
-  const { target, tls } = circumstances;
-  if (target.url.protocol !== 'https:') return pass('none is spoken with http://', true);
-  const socket = await explained(target, () => shakeHands(target, tls));
+export async function checkTls(check: TlsCheck): Promise<CheckOutcome<true>> {
+  const { target, tls } = check;
+  if (target.url.protocol !== 'https:') return pass('http:// does not use it', true);
+  const socket = await explainingErrors(target, () => shakeHands(target, tls));
   try {
-    return judge(socket, circumstances);
+    return judgeCertificate(socket, check);
   } finally {
     socket.destroy();
   }
 }
 
-/** Says which proxy is in effect. */
+/** Reports the proxy. */
 export function checkProxy({ proxy }: NetworkTarget): CheckOutcome<never> {
   return pass(proxy === undefined ? 'none is used' : `${describeProxy(proxy)} is used`);
 }
