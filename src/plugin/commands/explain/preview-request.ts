@@ -1,4 +1,4 @@
-/** The request that a login would send, made without anything being sent and without anybody being asked. */
+/** The request that a login would send, made without a request and without a prompt. */
 import { readAuthUrl } from '../../../shared/keystone/auth-url.ts';
 import type { Setting } from '../../../shared/options/layer.ts';
 import type { Option, OptionName } from '../../config/option.ts';
@@ -15,61 +15,59 @@ import type { MethodContext } from '../../auth-methods/auth-method.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 
-/** What would be sent, or why that cannot be said. */
+/** The request, or the reason why there is none to show. */
 export interface RequestPreview {
-  /** What is asked before, or why there is no request to show; in words. */
+  /** What happens before the request, or why there is no request to show. */
   readonly first?: string;
   readonly verb?: string;
   readonly url?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** JSON, secrets as `[redacted]`. */
   readonly body?: string;
-  /** What the token shall be good for; absent where there is no request to tell. */
+  /** The scope and the owner that the token must have; absent if there is no request. */
   readonly expected?: AuthRequest['expected'];
 }
 
-/** Thrown in place of the first thing that would leave this program. */
-class NotDone extends Error {
-  readonly said: string;
+/** Thrown instead of the first request or prompt. */
+class NotAttempted extends Error {
+  readonly step: string;
 
-  constructor(said: string) {
-    super(said);
-    this.said = said;
+  constructor(step: string) {
+    super(step);
+    this.step = step;
   }
 }
 
 function refuseToSend({ verb, url, peer = KEYSTONE }: HttpRequest): Promise<never> {
   const { origin, pathname } = new URL(url);
-  return Promise.reject(new NotDone(`${verb} ${origin}${pathname} (${peer.name})`));
+  return Promise.reject(new NotAttempted(`${verb} ${origin}${pathname} (${peer.name})`));
 }
 
-const DEAF: HttpClient = { send: refuseToSend, close: () => undefined };
+const SENDS_NOTHING: HttpClient = { send: refuseToSend, close: () => undefined };
 
-const NOT_ASKED = 'a person is asked';
-
-function refuseToAsk(): never {
-  throw new NotDone(NOT_ASKED);
+function refuseToPrompt(): never {
+  throw new NotAttempted('the user is prompted');
 }
 
-function makeTools({ host, tls }: LoginContext, endpoint: string): MethodContext {
+function makeMethodContext({ host, tls }: LoginContext, endpoint: string): MethodContext {
   return {
     host,
     tls,
-    http: DEAF,
+    http: SENDS_NOTHING,
     findV3Endpoint: () => Promise.resolve(endpoint),
     user: {
-      cannotPromptReason: 'nobody is asked',
-      requirePresence: refuseToAsk,
-      notify: refuseToAsk,
-      prompt: refuseToAsk,
-      promptForChoice: refuseToAsk,
+      cannotPromptReason: '"explain" does not prompt',
+      requirePresence: refuseToPrompt,
+      notify: refuseToPrompt,
+      prompt: refuseToPrompt,
+      promptForChoice: refuseToPrompt,
     },
     detail: () => undefined,
   };
 }
 
-/** As if each had been answered; what would be typed has no value to show. */
-function fillIn(config: ResolvedConfig, missing: readonly Option[]): ResolvedConfig {
+/** Adds a placeholder for the answer to each prompt. */
+function addPlaceholders(config: ResolvedConfig, missing: readonly Option[]): ResolvedConfig {
   const answers = missing.map(({ name, secret }): [OptionName, Setting] => [
     name,
     { value: secret ? new Secret('?') : `<${name}>`, origin: 'a prompt' },
@@ -77,20 +75,21 @@ function fillIn(config: ResolvedConfig, missing: readonly Option[]): ResolvedCon
   return resolveConfig([...config.layers, new Map(answers)], OPTIONS);
 }
 
-async function catchNotDone<T>(act: () => Promise<T>): Promise<{ value: T } | { said: string }> {
+/** Returns what the function returns, or the step at which it would leave this program. */
+async function attempt<T>(act: () => Promise<T>): Promise<{ value: T } | { step: string }> {
   try {
     return { value: await act() };
   } catch (error) {
-    if (error instanceof NotDone) return error;
+    if (error instanceof NotAttempted) return error;
     throw error;
   }
 }
 
-function showHeaders(headers: AuthRequest['headers']): Readonly<Record<string, string>> {
+function redactHeaders(headers: AuthRequest['headers']): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name, String(value)]));
 }
 
-function showRequest(request: AuthRequest, url: string, endpoint: string): RequestPreview {
+function describeRequest(request: AuthRequest, url: string, endpoint: string): RequestPreview {
   const { verb, path, version, otherKeystone, headers, body, expected } = request;
   const base =
     otherKeystone !== undefined
@@ -102,38 +101,40 @@ function showRequest(request: AuthRequest, url: string, endpoint: string): Reque
     verb,
     url: `${base}/${path}`,
     expected,
-    ...(headers === undefined ? {} : { headers: showHeaders(headers) }),
+    ...(headers === undefined ? {} : { headers: redactHeaders(headers) }),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
 }
 
-async function imagine(login: LoginContext, config: ResolvedConfig): Promise<RequestPreview> {
+async function preview(login: LoginContext, config: ResolvedConfig): Promise<RequestPreview> {
   const { method } = login;
-  if (method.waitsForUser) return { first: 'a person logs in elsewhere, such as in a browser' };
+  if (method.waitsForUser) return { first: 'the user logs in elsewhere, such as in a browser' };
   const url = readAuthUrl(config);
   if (url === undefined && method.worksWithoutKeystoneUrl?.(config) !== true) {
-    return { first: 'Keystone is not known yet' };
+    return { first: 'the URL of Keystone is not set' };
   }
   const options = { wantsDiscovery: usesDiscovery(config, method), warn: () => undefined };
-  const found = url === undefined ? { value: '' } : await catchNotDone(() => findV3Endpoint(DEAF, url, options));
-  const endpoint = 'value' in found ? found.value : replaceVersion(url ?? '', 'v3');
-  const made = await catchNotDone(() => method.prepareRequest(config, makeTools(login, endpoint)));
-  if ('said' in made) return { first: made.said };
-  if ('token' in made.value) return { first: 'nothing is sent to Keystone' };
-  const asksVersions = 'said' in found && made.value.version === undefined && made.value.otherKeystone === undefined;
+  const discovery =
+    url === undefined ? { value: '' } : await attempt(() => findV3Endpoint(SENDS_NOTHING, url, options));
+  const endpoint = 'value' in discovery ? discovery.value : replaceVersion(url ?? '', 'v3');
+  const request = await attempt(() => method.prepareRequest(config, makeMethodContext(login, endpoint)));
+  if ('step' in request) return { first: request.step };
+  if ('token' in request.value) return { first: 'nothing is sent to Keystone' };
+  const { version, otherKeystone } = request.value;
+  const asksVersions = 'step' in discovery && version === undefined && otherKeystone === undefined;
   return {
-    ...(asksVersions ? { first: `${found.said}, which may tell another path than /v3` } : {}),
-    ...showRequest(made.value, url ?? '', endpoint),
+    ...(asksVersions ? { first: `${discovery.step}, whose response may name another path than /v3` } : {}),
+    ...describeRequest(request.value, url ?? '', endpoint),
   };
 }
 
-/** Makes the request that a login with these settings would send, `missing` being asked for. */
+/** Makes the request that a login with these settings would send after a prompt for each missing option. */
 export async function previewRequest(login: LoginContext, missing: readonly Option[]): Promise<RequestPreview> {
-  const unknown = missing.some(({ name }) => name === 'keystone-url');
+  const lacksUrl = missing.some(({ name }) => name === 'keystone-url');
   try {
-    return await imagine(login, unknown ? login.config : fillIn(login.config, missing));
+    return await preview(login, lacksUrl ? login.config : addPlaceholders(login.config, missing));
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
-    return { first: `it cannot be made: ${error.message}` };
+    return { first: `the request cannot be made: ${error.message}` };
   }
 }

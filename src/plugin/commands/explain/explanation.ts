@@ -1,0 +1,101 @@
+/** What a login would do, and why, without a request, a prompt or a change. */
+import { resolveCacheFolder } from '../../cache/cache-folder.ts';
+import { isSecretSaved } from '../../cache/saved-secret.ts';
+import { isFresh } from '../../cache/token-record.ts';
+import type { Option } from '../../config/option.ts';
+import { readProxyEnv } from '../../../shared/http/proxy.ts';
+import { resolveScope } from '../../config/resolve-scope.ts';
+import { describeScope } from '../../../shared/keystone/scope.ts';
+import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
+import { identifySavedSecret } from '../../login/apply-saved-secret.ts';
+import { readCacheStorage } from '../../login/open-login-context.ts';
+import type { LoginContext } from '../../login/login-context.ts';
+import type { AuthMethod } from '../../auth-methods/auth-method.ts';
+import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
+import { findMissingOptions } from '../../auth-methods/missing-options.ts';
+import { OPTIONS } from '../../auth-methods/registry.ts';
+import { describeProxy } from '../find-proxy.ts';
+import { listOverriddenSettings, listSettings } from '../list-settings.ts';
+import type { OverriddenSetting, ShownSetting } from '../list-settings.ts';
+import { previewRequest } from './preview-request.ts';
+import type { RequestPreview } from './preview-request.ts';
+
+/** Where the login looks for a token, and what is there. */
+interface CacheExplanation {
+  readonly key: string;
+  /** A name of `STORES`. */
+  readonly storage: string;
+  /** The folder of the files, or the storage. */
+  readonly location: string;
+  /** Whether the login would use the token. */
+  readonly fresh: boolean;
+  /** ms since 1970, UTC; undefined if there is no token. */
+  readonly expiresAt: number | undefined;
+}
+
+/** Everything that decides a login. */
+export interface Explanation {
+  readonly settings: readonly ShownSetting[];
+  readonly overridden: readonly OverriddenSetting[];
+  readonly method: AuthMethod;
+  /** Why this method, as a clause. */
+  readonly because: string;
+  readonly scope: string;
+  readonly missing: readonly Option[];
+  /** Describes the secret that the keyring would provide. */
+  readonly keyring: string | undefined;
+  readonly request: RequestPreview;
+  readonly tls: TlsSettings;
+  readonly proxy: string | undefined;
+  readonly cache: CacheExplanation;
+  readonly warnings: readonly string[];
+  /** ms since 1970, UTC. */
+  readonly now: number;
+}
+
+function explainProxy({ host }: LoginContext): string | undefined {
+  const { https_proxy: proxy, no_proxy: exceptions } = readProxyEnv(host.env);
+  if (proxy === undefined) return undefined;
+  return `${describeProxy(new URL(proxy))} for https${exceptions === undefined ? '' : `, except for ${exceptions}`}`;
+}
+
+function explainScope({ config }: LoginContext, { expected }: RequestPreview): string {
+  if (expected !== undefined && expected.scope === undefined) return 'the scope of the credential itself';
+  return describeScope(expected?.scope ?? resolveScope(config));
+}
+
+async function explainCache({ config, host, cache, cacheKey }: LoginContext, now: number): Promise<CacheExplanation> {
+  const storage = readCacheStorage(config);
+  const record = (await cache.read(cacheKey))?.record;
+  return {
+    key: cacheKey,
+    storage,
+    location: storage === 'file' ? (resolveCacheFolder(host)?.path ?? 'nowhere') : storage,
+    fresh: record !== undefined && isFresh(record, now),
+    expiresAt: record?.expiresAt,
+  };
+}
+
+/** Collects what decides a login with these settings. */
+export async function explainLogin(login: LoginContext, warnings: readonly string[]): Promise<Explanation> {
+  const { config, method, host, tls } = login;
+  const missing = findMissingOptions(config, method);
+  const identity = missing.length === 0 ? undefined : identifySavedSecret(login, config);
+  const request = await previewRequest(login, missing);
+  const now = host.now();
+  return {
+    settings: listSettings(config, OPTIONS),
+    overridden: listOverriddenSettings(config, OPTIONS),
+    method,
+    because: chooseMethodWithReason(config).because,
+    scope: explainScope(login, request),
+    missing,
+    keyring: identity !== undefined && isSecretSaved(host, identity) ? identity.description : undefined,
+    request,
+    tls,
+    proxy: explainProxy(login),
+    cache: await explainCache(login, now),
+    warnings,
+    now,
+  };
+}
