@@ -289,7 +289,7 @@ void t.test(
     t.equal(first.status, 1, 'planted links are reported');
     t.match(
       first.stdout,
-      /^6 files removed \(\d+ bytes\)\.\n(?:Left alone: [24]+\.token: it is not a file of yours\.\n){2}$/,
+      /^6 files removed \(\d+ bytes\)\.\n(?:Not removed: [24]+\.token: the file does not belong to you\.\n){2}$/,
     );
     t.same(listNames(), [...untouched, ...fine, ...rest].toSorted());
 
@@ -300,7 +300,10 @@ void t.test(
     t.equal(readFileSync(join(path, 'canary'), 'utf8'), 'canary', 'no link is followed');
 
     storeToken(cache, keyOf('a'), HOUR);
-    t.match((await cache.run('cache', 'clean', '--all')).stdout, /No token was revoked: each is good until it ends\./);
+    t.match(
+      (await cache.run('cache', 'clean', '--all')).stdout,
+      /No token was revoked: each is valid until it expires\./,
+    );
   },
 );
 

@@ -15,118 +15,125 @@ import { cachedFileToJson } from './list.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 
-/** A file that somebody just logs in for is no leftover. */
-const LOCK_MS = 1_000;
+/** How long to wait for the lock of a file, in ms. A file whose lock is held belongs to a login in progress. */
+const MAX_LOCK_WAIT_MS = 1_000;
 
-/** A file that is still there. */
+/** A file that was not removed. */
 interface SkippedFile {
   readonly name: string;
   readonly because: string;
-  /** Whether that is nothing to worry about. */
+  /** Whether a login in progress uses it, which is not an error. */
   readonly isBusy?: true;
 }
 
-/** What was done. */
+/** What was removed and what was not. */
 interface CleanResult {
   readonly removed: CachedFile[];
-  /** What should have gone and did not, and why. */
-  readonly left: SkippedFile[];
-  /** Entries of the keyring that are gone. */
-  entries: number;
+  /** Files that should have been removed. */
+  readonly skipped: SkippedFile[];
+  /** The number of entries removed from the keyring. */
+  keyringEntries: number;
 }
 
 const isLeftover = ({ state, isRemovable }: CachedFile, all: boolean): boolean =>
   isRemovable && (state === 'ended' || state === 'broken' || (all && state === 'fine'));
 
-function removeOne(
+function removeIfLeftover(
   folder: CacheFolder,
   name: string,
   { all, now }: { all: boolean; now: number },
 ): CachedFile | undefined {
-  // Looked at again: whoever had the lock before may have put another there.
+  // The previous owner of the lock may have replaced the file since it was listed.
   const file = inspectFile(folder, name, now);
   if (file === undefined || !isLeftover(file, all)) return undefined;
   return removePrivateFile(join(folder.path, name), folder.uid) ? file : undefined;
 }
 
-/** Removes a file; undefined where it is of use again, or gone. */
+/** Removes a file while holding its lock; undefined if it is in use again or does not exist. */
 async function removeFile(
   folder: CacheFolder,
   file: CachedFile,
-  how: { all: boolean; now: number },
+  options: { all: boolean; now: number },
 ): Promise<CachedFile | SkippedFile | undefined> {
-  const waiting = { maxWaitMs: LOCK_MS, isNoLongerNeeded: () => Promise.resolve(false), onLongWait: () => undefined };
-  const locks = file.lockKey === undefined ? undefined : await acquireLocks(folder, [file.lockKey], waiting);
+  const lockOptions = {
+    maxWaitMs: MAX_LOCK_WAIT_MS,
+    isNoLongerNeeded: () => Promise.resolve(false),
+    onLongWait: () => undefined,
+  };
+  const locks = file.lockKey === undefined ? undefined : await acquireLocks(folder, [file.lockKey], lockOptions);
   try {
-    if (locks?.hasAll === false) return { name: file.name, because: 'somebody is logging in for it', isBusy: true };
-    return removeOne(folder, file.name, how);
+    if (locks?.hasAll === false) return { name: file.name, because: 'a login in progress uses it', isBusy: true };
+    return removeIfLeftover(folder, file.name, options);
   } finally {
     locks?.release();
   }
 }
 
-/** Entries that no file would tell of any more. */
+/** Removes the tokens in the keyring before the files that list them; returns the files of those that remain. */
 async function emptyKeyring(
   { host }: Invocation,
   folder: CacheFolder,
-  cleaned: CleanResult,
+  result: CleanResult,
 ): Promise<ReadonlySet<string>> {
-  const stuck = new Set<string>();
+  const remaining = new Set<string>();
   for (const { key, storage } of listCachedIdentities(folder, host.now())) {
     if (storage !== 'keyring') continue;
     try {
       await openKeyring(host).remove(key);
-      cleaned.entries += 1;
+      result.keyringEntries += 1;
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;
       const name = metadataFileName(key);
-      stuck.add(name);
-      cleaned.left.push({ name, because: error.message });
+      remaining.add(name);
+      result.skipped.push({ name, because: error.message });
     }
   }
-  return stuck;
+  return remaining;
 }
 
 async function clean(call: Invocation, folder: CacheFolder, all: boolean): Promise<CleanResult> {
-  const cleaned: CleanResult = { removed: [], left: [], entries: 0 };
-  const stuck = all ? await emptyKeyring(call, folder, cleaned) : new Set<string>();
+  const result: CleanResult = { removed: [], skipped: [], keyringEntries: 0 };
+  const remaining = all ? await emptyKeyring(call, folder, result) : new Set<string>();
   const now = call.host.now();
   for (const file of listCachedFiles(folder, now)) {
     const { name, state } = file;
-    if (state === 'refused') cleaned.left.push({ name, because: 'it is not a file of yours' });
-    if (!isLeftover(file, all) || stuck.has(name)) continue;
+    if (state === 'refused') result.skipped.push({ name, because: 'the file does not belong to you' });
+    if (!isLeftover(file, all) || remaining.has(name)) continue;
     try {
-      const done = await removeFile(folder, file, { all, now });
-      if (done === undefined) continue;
-      if ('because' in done) cleaned.left.push(done);
-      else cleaned.removed.push(done);
+      const outcome = await removeFile(folder, file, { all, now });
+      if (outcome === undefined) continue;
+      if ('because' in outcome) result.skipped.push(outcome);
+      else result.removed.push(outcome);
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;
-      cleaned.left.push({ name, because: error.message });
+      result.skipped.push({ name, because: error.message });
     }
   }
-  return cleaned;
+  return result;
 }
 
-const count = (many: number, what: string): string => `${String(many)} ${what}${many === 1 ? '' : 's'}`;
+const countOf = (count: number, noun: string): string => `${String(count)} ${noun}${count === 1 ? '' : 's'}`;
 
-function render({ removed, left, entries }: CleanResult): string {
+function render({ removed, skipped, keyringEntries }: CleanResult): string {
   const bytes = removed.reduce((sum, file) => sum + file.bytes, 0);
-  const living = removed.filter(({ what, state }) => what === 'token' && state === 'fine').length + entries;
+  const validTokens = removed.filter(({ what, state }) => what === 'token' && state === 'fine').length + keyringEntries;
   return [
-    `${count(removed.length, 'file')} removed (${count(bytes, 'byte')}).`,
-    ...(entries === 0 ? [] : [`${count(entries, 'token')} forgotten by the keyring.`]),
-    ...(living === 0 ? [] : ['No token was revoked: each is good until it ends. To revoke them, use logout.']),
-    ...left.map(({ name, because }) => makePrintable(`Left alone: ${name}: ${because}.`)),
+    `${countOf(removed.length, 'file')} removed (${countOf(bytes, 'byte')}).`,
+    ...(keyringEntries === 0 ? [] : [`${countOf(keyringEntries, 'token')} removed from the keyring.`]),
+    ...(validTokens === 0
+      ? []
+      : ['No token was revoked: each is valid until it expires. To revoke tokens, ' + 'use logout.']),
+    ...skipped.map(({ name, because }) => makePrintable(`Not removed: ${name}: ${because}.`)),
   ].join('\n');
 }
 
-/** Removes what the cache has no more use for, or all of it. */
+/** Removes files that the cache no longer needs, or all of them. */
 export const cacheCleanCommand: Command = {
   words: ['cache', 'clean'],
-  summary: 'remove what has ended or is broken from the cache; with --all everything, without revoking anything',
+  summary: 'remove expired and broken files from the cache, or everything with --all, without revoking tokens',
   details: [
-    "Only files of this program are touched, and of these no link and no other user's. Locks stay, and so do secrets that are kept for later logins, with their notes: logout forgets those.",
+    'Only files of this program are removed, never links and never files of other users. Lock files remain, ' +
+      'and so do saved secrets and the files that describe them: logout removes those.',
   ],
   options: [
     {
@@ -134,29 +141,29 @@ export const cacheCleanCommand: Command = {
       group: 'Command',
       kind: 'switch',
       file: 'nowhere',
-      help: 'what is fine, too: the next run logs in again',
+      help: 'remove valid files too, so that the next run logs in again',
     },
     OUTPUT_OPTION,
   ],
   getTokenOptions: 'cache',
   examples: [
-    { line: 'cache clean', summary: 'remove what is of no use' },
-    { line: 'cache clean --all', summary: 'remove all tokens, and revoke none' },
+    { line: 'cache clean', summary: 'remove expired and broken files' },
+    { line: 'cache clean --all', summary: 'remove all tokens without revoking them' },
   ],
   async run(call): Promise<CommandResult> {
     const folder = findCacheFolder(call.host);
-    const nothing: CleanResult = { removed: [], left: [], entries: 0 };
-    const cleaned = folder === undefined ? nothing : await clean(call, folder, call.ownConfig.isOn('all'));
-    const { removed, left, entries } = cleaned;
+    const empty: CleanResult = { removed: [], skipped: [], keyringEntries: 0 };
+    const result = folder === undefined ? empty : await clean(call, folder, call.ownConfig.isOn('all'));
+    const { removed, skipped, keyringEntries } = result;
     return {
-      text: render(cleaned),
+      text: render(result),
       data: {
         removed: removed.map(cachedFileToJson),
-        left: left.map(({ name, because }) => ({ name, because })),
-        keyringEntries: entries,
+        left: skipped.map(({ name, because }) => ({ name, because })),
+        keyringEntries,
         revoked: false,
       },
-      exitStatus: left.every(({ isBusy }) => isBusy) ? EXIT.ok : EXIT.internal,
+      exitStatus: skipped.every(({ isBusy }) => isBusy) ? EXIT.ok : EXIT.internal,
     };
   },
 };

@@ -7,21 +7,21 @@ import type { CommandResult, Command, OutputData } from '../command.ts';
 import { formatDuration, formatTimestamp } from '../format-time.ts';
 import { renderTable } from '../table.ts';
 
-/** A key names a file; its beginning is enough for people. */
-const SHOWN = 12;
+/** Only the beginning of the key in a file name is shown. */
+const MAX_KEY_LENGTH = 12;
 
-const shorten = (name: string): string => name.replace(/[0-9a-f]{64}/, (key) => `${key.slice(0, SHOWN)}…`);
+const shorten = (name: string): string => name.replace(/[0-9a-f]{64}/, (key) => `${key.slice(0, MAX_KEY_LENGTH)}…`);
 
-/** What people are told of a state. */
+/** The states, as the table shows them. */
 export const STATE_DESCRIPTIONS: Readonly<Record<FileState, string>> = {
   fine: 'fine',
   ended: 'ended',
-  broken: 'broken: no run believes it',
-  refused: 'refused: not a file of yours',
-  foreign: 'not of this program',
+  broken: 'broken: the cache ignores it',
+  refused: 'refused: the file does not belong to you',
+  foreign: 'from another program',
 };
 
-/** What programs are told of a file. */
+/** Converts a file to JSON. */
 export function cachedFileToJson({ name, what, bytes, writtenAt, endsAt, state }: CachedFile): OutputData {
   return {
     name,
@@ -33,13 +33,13 @@ export function cachedFileToJson({ name, what, bytes, writtenAt, endsAt, state }
   };
 }
 
-/** Says which files the cache has. */
+/** Lists the files of the cache. */
 export const cacheListCommand: Command = {
   words: ['cache', 'list'],
-  summary: "list the files in the cache's folder: what each is, its size and age, and whether it is fine",
+  summary: 'list the files in the cache folder with their purpose, size, age and state',
   options: [OUTPUT_OPTION],
   getTokenOptions: 'cache',
-  examples: [{ line: 'cache list', summary: 'what is in the folder' }],
+  examples: [{ line: 'cache list', summary: 'show the files in the folder' }],
   run({ host }): Promise<CommandResult> {
     const path = resolveCacheFolder(host)?.path;
     const folder = findCacheFolder(host);
@@ -53,10 +53,10 @@ export const cacheListCommand: Command = {
       endsAt === undefined ? '-' : formatDuration(endsAt - now),
       STATE_DESCRIPTIONS[state],
     ]);
-    const where = path === undefined ? 'There is no folder for a cache.' : `In ${makePrintable(path)}:`;
+    const heading = path === undefined ? 'There is no cache folder.' : `In ${makePrintable(path)}:`;
     const table = renderTable(['FILE', 'WHAT', 'BYTES', 'AGE', 'LEFT', 'STATE'], rows);
     return Promise.resolve({
-      text: `${where}\n${rows.length === 0 ? 'Nothing is kept.' : table}`,
+      text: `${heading}\n${rows.length === 0 ? 'The cache is empty.' : table}`,
       data: { folder: path ?? null, files: files.map(cachedFileToJson) },
     });
   },
