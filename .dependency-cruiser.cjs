@@ -28,12 +28,13 @@ const PLUGIN = {
 
 const WEBHOOK = {
   review: [],
-  sources: [],
+  observability: [],
+  sources: ['observability'],
   authn: ['review'],
   authz: ['review', 'authn'],
   sync: ['review', 'sources', 'authn'],
-  server: ['review', 'authn', 'authz'],
-  cli: ['review', 'sources', 'authn', 'authz', 'sync', 'server'],
+  server: ['review', 'observability', 'authn', 'authz'],
+  cli: ['review', 'observability', 'sources', 'authn', 'authz', 'sync', 'server'],
 };
 
 const inside = (folders) => folders.map((folder) => `^src/${folder}/`);

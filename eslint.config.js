@@ -14,8 +14,9 @@ const IMPORTERS = {
   diff: 'src/plugin/kubeconfig/diff.ts',
   which: 'src/plugin/commands/find-program.ts',
   fastify: 'src/webhook/server/server.ts',
-  pino: 'src/webhook/server/log.ts',
-  'prom-client': 'src/webhook/server/metrics.ts',
+  pino: 'src/webhook/observability/log.ts',
+  'lru-cache': 'src/webhook/authn/verdict-cache.ts',
+  'prom-client': 'src/webhook/observability/metrics.ts',
   '@kubernetes/client-node': 'src/webhook/sources/cluster.ts',
 };
 

@@ -1,130 +1,85 @@
 /**
- * The public keys of an issuer, read when they are needed and kept. Issuers change them without a word, so a key that is not
- * known is looked for, but seldom: anybody can name one.
+ * The public keys of an issuer, fetched on demand and cached. Issuers replace keys without notice, so a token with an
+ * unknown key triggers a new fetch, but at a limited rate: clients can name any key.
  */
-import { makeJwtVerifier } from '../../shared/oidc/jwt.ts';
+import { PluginError } from '../../shared/base/errors.ts';
+import { SingleFlight } from '../../shared/base/single-flight.ts';
 import type { ExpectedJwt, JwtVerdict, JwtVerifier } from '../../shared/oidc/jwt.ts';
-import { KeystoneProtocolError, PluginError } from '../../shared/base/errors.ts';
-import { parseJsonObject, textAt } from '../../shared/base/json.ts';
-import type { JsonObject } from '../../shared/base/json.ts';
-import type { HttpClient, Peer } from '../../shared/http/http-client.ts';
+import { fetchKeySet } from './fetch-key-set.ts';
+import type { KeySetSource } from './fetch-key-set.ts';
 
-/** As {@link JwtVerdict}; `unknown` where the keys cannot be had now. */
+/** A {@link JwtVerdict}, or `unknown` if the keys are not available now. */
 export type IssuerVerdict =
   Exclude<JwtVerdict, { kind: 'no-key' }> | { readonly kind: 'unknown'; readonly reason: string };
 
 export interface IssuerKeys {
   readonly verify: (token: string, expected: ExpectedJwt) => Promise<IssuerVerdict>;
-  /** Reads them now, so that the first token need not wait; never fails. */
+  /** Fetches the keys now, so that the first token need not wait; never fails. */
   readonly preload: () => Promise<void>;
 }
 
-export interface IssuerKeysSettings {
-  readonly http: HttpClient;
-  readonly issuer: string;
-  /** A monotonic clock in ms. */
-  readonly now: () => number;
-  /** Takes the outcome of each reading. */
+export interface IssuerKeysSettings extends KeySetSource {
+  /** Receives the outcome of each fetch. */
   readonly onRead: (result: 'ok' | 'failed', reason?: string) => void;
 }
 
-/** From then on they are read again beside the work, so that a key that the issuer took back does not count for long. */
+/** Older keys are fetched again in the background, so that a key that the issuer withdraws does not count for long. */
 const FRESH_MS = 600_000;
 
-/** So long an issuer may be away. */
-const LONGEST_MS = 3_600_000;
+/** Older keys no longer count: how long an issuer may be down. */
+const MAX_AGE_MS = 3_600_000;
 
-/** Between two readings for keys that nobody knows. */
-const AGAIN_MS = 10_000;
-const AFTER_FAILURE_MS = 1_000;
+/** Time between two fetches for unknown keys, in ms. */
+const REFETCH_MS = 10_000;
+const RETRY_MS = 1_000;
 
-/** For both requests; kube-apiserver is answered within five seconds. */
-const READ_MS = 4_000;
+/** Makes the cache for the keys of one issuer. */
+export function makeIssuerKeys(settings: IssuerKeysSettings): IssuerKeys {
+  const { issuer, now, onRead } = settings;
+  const flight = new SingleFlight<void>();
+  let keys: { readonly verify: JwtVerifier; readonly fetchedAt: number } | undefined;
+  let lastFetch: { readonly at: number; readonly failure: string | undefined } | undefined;
 
-const PLACE: Peer = { name: 'the identity provider', setting: '--oidc-issuer-url' };
-
-const protocolError = (message: string): KeystoneProtocolError => new KeystoneProtocolError('protocol', message);
-
-/** Keeps the keys of an issuer. */
-export function makeIssuerKeys({ http, issuer, now, onRead }: IssuerKeysSettings): IssuerKeys {
-  let held: { readonly verify: JwtVerifier; readonly at: number } | undefined;
-  let last: { readonly at: number; readonly failure: string | undefined } | undefined;
-  let reading: Promise<void> | undefined;
-
-  async function get(url: string, what: string, until: number): Promise<JsonObject> {
-    const answer = await http.send({ verb: 'GET', url, peer: PLACE, isSingleUse: true, deadlineMs: until - now() });
-    const body = answer.status === 200 ? parseJsonObject(answer.body) : undefined;
-    if (body !== undefined) return body;
-    throw protocolError(
-      answer.status === 200
-        ? `the identity provider's ${what} is no JSON object`
-        : `the identity provider answered ${answer.status} for its ${what}`,
-    );
-  }
-
-  async function read(): Promise<JwtVerifier> {
-    const until = now() + READ_MS;
-    const document = await get(
-      `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
-      'discovery document',
-      until,
-    );
-    // OpenID Connect Discovery, 4.3: one issuer must not speak for another.
-    if (textAt(document, 'issuer') !== issuer) throw protocolError('the discovery document is that of another issuer');
-    const uri = textAt(document, 'jwks_uri') ?? '';
-    if (!URL.canParse(uri) || new URL(uri).protocol !== 'https:') {
-      throw protocolError('the discovery document names no https:// URL of keys');
-    }
-    const keySet = await get(uri, 'key set', until);
+  async function fetchKeys(): Promise<void> {
     try {
-      return makeJwtVerifier(keySet);
-    } catch {
-      throw protocolError("the identity provider's key set holds no keys");
-    }
-  }
-
-  async function readOnce(): Promise<void> {
-    try {
-      held = { verify: await read(), at: now() };
-      last = { at: now(), failure: undefined };
+      keys = { verify: await fetchKeySet(settings), fetchedAt: now() };
+      lastFetch = { at: now(), failure: undefined };
       onRead('ok');
     } catch (error) {
       const failure = error instanceof PluginError ? error.message : 'internal error';
-      last = { at: now(), failure };
+      lastFetch = { at: now(), failure };
       onRead('failed', failure);
     }
   }
 
-  const readAgain = (): Promise<void> => {
-    reading ??= readOnce().finally(() => {
-      reading = undefined;
-    });
-    return reading;
-  };
+  const refresh = (): Promise<void> => flight.run(issuer, fetchKeys);
 
-  /** Whether asking is decent, or somebody does already. */
-  function mayRead(): boolean {
-    if (reading !== undefined || last === undefined) return true;
-    return now() - last.at >= (last.failure === undefined ? AGAIN_MS : AFTER_FAILURE_MS);
+  /** Whether a fetch is running that can be joined, or the last one is long enough ago. */
+  function mayRefresh(): boolean {
+    if (flight.isRunning(issuer) || lastFetch === undefined) return true;
+    return now() - lastFetch.at >= (lastFetch.failure === undefined ? REFETCH_MS : RETRY_MS);
   }
 
-  const isWithin = (ms: number): boolean => held !== undefined && now() - held.at < ms;
+  const isYoungerThan = (ms: number): boolean => keys !== undefined && now() - keys.fetchedAt < ms;
+  const unavailable = (): IssuerVerdict => ({ kind: 'unknown', reason: lastFetch?.failure ?? '' });
 
   return {
-    preload: readAgain,
+    preload: refresh,
     async verify(token, expected) {
-      if (!isWithin(LONGEST_MS) && mayRead()) await readAgain();
-      if (held === undefined || !isWithin(LONGEST_MS)) return { kind: 'unknown', reason: last?.failure ?? '' };
-      if (!isWithin(FRESH_MS) && mayRead()) void readAgain();
-      const seen = held;
-      const judged = await seen.verify(token, expected);
-      if (judged.kind !== 'no-key') return judged;
-      // kube-apiserver would keep a refusal, while the key may be new.
-      if (!mayRead()) return { kind: 'unknown', reason: 'its key is not known, and the keys were read a moment ago' };
-      await readAgain();
-      if (held === seen) return { kind: 'unknown', reason: last?.failure ?? '' };
-      const again = await held.verify(token, expected);
-      return again.kind === 'no-key' ? { kind: 'refused', reason: 'its issuer has no such key' } : again;
+      if (!isYoungerThan(MAX_AGE_MS) && mayRefresh()) await refresh();
+      if (keys === undefined || !isYoungerThan(MAX_AGE_MS)) return unavailable();
+      if (!isYoungerThan(FRESH_MS) && mayRefresh()) void refresh();
+      const usedKeys = keys;
+      const verdict = await usedKeys.verify(token, expected);
+      if (verdict.kind !== 'no-key') return verdict;
+      // Not refused: kube-apiserver would cache that, and the key may be new.
+      if (!mayRefresh()) return { kind: 'unknown', reason: 'its key is unknown, and the keys were read a moment ago' };
+      await refresh();
+      if (keys === usedKeys) return unavailable();
+      const secondVerdict = await keys.verify(token, expected);
+      return secondVerdict.kind === 'no-key'
+        ? { kind: 'refused', reason: 'its issuer has no such key' }
+        : secondVerdict;
     },
   };
 }

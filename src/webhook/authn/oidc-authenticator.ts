@@ -1,79 +1,63 @@
 /**
- * Tokens of an OpenID Connect issuer, such as Dex or Keycloak: JWTs, checked with the issuer's public keys. The settings and what
- * they mean are those of kube-apiserver's --oidc-... flags.
+ * Authenticates tokens of an OpenID Connect issuer such as Dex or Keycloak: JWTs, verified with the public keys of the
+ * issuer. The settings mean the same as the `--oidc-*` flags of kube-apiserver.
  */
+import { isTextList } from '../../shared/base/json-members.ts';
 import { decodeJwtPayload } from '../../shared/oidc/jwt.ts';
 import { textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import type { Authenticator } from './authenticator-chain.ts';
-import { isReserved } from './user-info.ts';
-import type { UserInfoResult } from './user-info.ts';
-import type { IssuerKeys } from './issuer-keys.ts';
 import type { TokenVerdict } from '../review/review.ts';
+import type { Authenticator } from './authenticator.ts';
+import type { IssuerKeys } from './issuer-keys.ts';
+import type { OidcSettings } from './oidc-settings.ts';
+import { isSystemName, makeVerdict } from './user-info.ts';
+import type { UserInfoResult } from './user-info.ts';
 
-export interface OidcSettings {
-  /** Exactly as its tokens say it. */
-  readonly issuer: string;
-  /** Must be among a token's audiences. */
-  readonly clientId: string;
-  readonly caFile: string | undefined;
-  readonly usernameClaim: string;
-  readonly usernamePrefix: string;
-  readonly groupsClaim: string | undefined;
-  readonly groupsPrefix: string;
-  readonly requiredClaims: ReadonlyMap<string, string>;
-  readonly algorithms: readonly string[];
-}
-
-/** How far the issuer's clock may be from ours. */
+/** How far the clock of the issuer may differ from ours. */
 const LEEWAY_SECONDS = 30;
 
-/** Longer ones would not fit into the headers that kube-apiserver gets them in. */
-const LONGEST = 32_768;
+/** A longer token does not fit into the request headers that kube-apiserver accepts. */
+const MAX_LENGTH = 32_768;
 
 const JWS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/;
 
-/** A list of strings, or one string; undefined for anything else. */
+/** Reads a list of strings or a single string; undefined for anything else. */
 function readGroups(claims: JsonObject, name: string): readonly string[] | undefined {
   const value = Object.hasOwn(claims, name) ? claims[name] : undefined;
   if (value === undefined || value === null) return [];
   if (typeof value === 'string') return [value];
-  if (!Array.isArray(value) || !value.every((one) => typeof one === 'string')) return undefined;
-  return value;
+  return isTextList(value) ? value : undefined;
 }
 
-/**
- * Makes the cluster's identity of a token's claims, whose signature has been checked.
- */
+/** Makes the Kubernetes user for the claims of a token with a verified signature. */
 export function mapClaimsToUserInfo(claims: JsonObject, settings: OidcSettings): UserInfoResult {
   const { usernameClaim, usernamePrefix, groupsClaim, groupsPrefix, requiredClaims } = settings;
   for (const [name, value] of requiredClaims) {
-    if (textAt(claims, name) !== value) return { reason: `its claim "${name}" is not what is required` };
+    if (textAt(claims, name) !== value) return { reason: `its claim "${name}" does not have the required value` };
   }
-  const own = textAt(claims, usernameClaim) ?? '';
-  if (own === '') return { reason: `it has no user name in the claim "${usernameClaim}"` };
-  // Whoever may write any address into an account would be anybody.
+  const issuerUsername = textAt(claims, usernameClaim) ?? '';
+  if (issuerUsername === '') return { reason: `it has no user name in the claim "${usernameClaim}"` };
+  // A user who can enter any address into an account could otherwise impersonate its owner.
   if (usernameClaim === 'email' && Object.hasOwn(claims, 'email_verified') && claims['email_verified'] !== true) {
-    return { reason: 'its e-mail address is not verified' };
+    return { reason: 'its email address is not verified' };
   }
-  const username = usernamePrefix + own;
-  if (isReserved(username)) return { reason: 'its user name begins with "system:"' };
-  const groups = groupsClaim === undefined ? [] : readGroups(claims, groupsClaim);
-  if (groups === undefined) return { reason: `its claim "${groupsClaim ?? ''}" is no list of groups` };
-  const named = [...new Set(groups.filter((name) => name !== '').map((name) => groupsPrefix + name))];
-  const kept = named.filter((name) => !isReserved(name));
+  const username = usernamePrefix + issuerUsername;
+  if (isSystemName(username)) return { reason: 'its user name begins with "system:"' };
+  const issuerGroups = groupsClaim === undefined ? [] : readGroups(claims, groupsClaim);
+  if (issuerGroups === undefined) return { reason: `its claim "${groupsClaim ?? ''}" is not a list of groups` };
+  const names = [...new Set(issuerGroups.filter((name) => name !== '').map((name) => groupsPrefix + name))];
   return {
-    userInfo: { username, uid: '', groups: kept, extra: {} },
-    droppedNames: named.filter((name) => !kept.includes(name)),
+    userInfo: { username, uid: '', groups: names.filter((name) => !isSystemName(name)), extra: {} },
+    droppedNames: names.filter(isSystemName),
   };
 }
 
-/** Whether a token says that it is of this issuer. Nothing is proven by it. */
+/** Whether a token claims to be from this issuer; proves nothing. */
 export function hasIssuerClaim(issuer: string, token: string): boolean {
-  return token.length <= LONGEST && JWS.test(token) && textAt(decodeJwtPayload(token), 'iss') === issuer;
+  return token.length <= MAX_LENGTH && JWS.test(token) && textAt(decodeJwtPayload(token), 'iss') === issuer;
 }
 
-/** Makes what answers for the tokens of one issuer. */
+/** Makes the authenticator for the tokens of one issuer. */
 export function makeOidcAuthenticator(
   settings: OidcSettings,
   {
@@ -84,24 +68,25 @@ export function makeOidcAuthenticator(
     readonly keys: IssuerKeys;
     /** ms since 1970, UTC. */
     readonly now: () => number;
-    /** Takes what a user's names lost. */
+    /** Receives the names that were dropped from a user. */
     readonly onNamesDropped: (username: string, names: readonly string[]) => void;
   },
 ): Authenticator {
   const { issuer, clientId, algorithms } = settings;
 
-  async function judge(token: string): Promise<TokenVerdict> {
+  async function verify(token: string): Promise<TokenVerdict> {
     const expected = { issuer, audience: clientId, algorithms, leewaySeconds: LEEWAY_SECONDS, now: now() };
-    const verified = await keys.verify(token, expected);
-    if (verified.kind !== 'valid') return verified;
-    const named = mapClaimsToUserInfo(verified.claims, settings);
-    if ('reason' in named) return { kind: 'refused', reason: named.reason };
-    if (named.droppedNames.length > 0) onNamesDropped(named.userInfo.username, named.droppedNames);
-    return { kind: 'accepted', userInfo: named.userInfo };
+    const verdict = await keys.verify(token, expected);
+    if (verdict.kind !== 'valid') return verdict;
+    const result = mapClaimsToUserInfo(verdict.claims, settings);
+    if ('userInfo' in result && result.droppedNames.length > 0) {
+      onNamesDropped(result.userInfo.username, result.droppedNames);
+    }
+    return makeVerdict(result);
   }
 
   return {
     recognizes: (token) => hasIssuerClaim(issuer, token),
-    authenticate: async (token) => ({ verdict: await judge(token.reveal()), source: 'oidc' }),
+    authenticate: async (token) => ({ verdict: await verify(token.reveal()), source: 'oidc' }),
   };
 }

@@ -1,8 +1,8 @@
-import type { Config } from '../../shared/options/config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
-import type { OidcSettings } from './oidc-authenticator.ts';
+import { parseCommaList } from '../../shared/options/comma-list.ts';
+import type { Config } from '../../shared/options/config.ts';
 
-/** The options of the webhook that {@link readOidcSettings} reads. */
+/** The options that {@link readOidcSettings} reads. */
 export type OidcOptionName =
   | 'oidc-issuer-url'
   | 'oidc-client-id'
@@ -14,51 +14,60 @@ export type OidcOptionName =
   | 'oidc-required-claim'
   | 'oidc-signing-algs';
 
-/** Those with a public key. Others would let whoever knows that key make tokens. */
+/** An OpenID Connect issuer, and how its tokens are mapped to Kubernetes users. */
+export interface OidcSettings {
+  /** Exactly as in its tokens. */
+  readonly issuer: string;
+  /** Must be among the audiences of a token. */
+  readonly clientId: string;
+  readonly caFile: string | undefined;
+  readonly usernameClaim: string;
+  readonly usernamePrefix: string;
+  readonly groupsClaim: string | undefined;
+  readonly groupsPrefix: string;
+  readonly requiredClaims: ReadonlyMap<string, string>;
+  readonly algorithms: readonly string[];
+}
+
+/** The algorithms with a public key; with a shared secret, anyone who knows it could make tokens. */
 const ALGORITHMS: readonly string[] = [
   ...['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'EdDSA'],
 ];
 
 const NO_PREFIX = '-';
 
-const list = (text: string): readonly string[] =>
-  text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
-
 function readIssuer(config: Config<OidcOptionName>): string {
   const text = config.text('oidc-issuer-url') ?? '';
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const clean = url?.protocol === 'https:' && url.username === '' && url.password === '' && !/[?#]/.test(text);
-  // As it is: tokens must name it in the same way, to the last slash.
-  if (clean) return text;
-  throw new ConfigError(`${config.origin('oidc-issuer-url')} must be an https:// URL without query`, {
-    hint: 'write the issuer as its tokens do, such as https://dex.example.com',
+  const isClean = url?.protocol === 'https:' && url.username === '' && url.password === '' && !/[?#]/.test(text);
+  // Unchanged: tokens must name the issuer in the same way, up to the last slash.
+  if (isClean) return text;
+  throw new ConfigError(`${config.origin('oidc-issuer-url')} must be an https:// URL without user, query or fragment`, {
+    hint: 'write the issuer exactly as in its tokens, such as https://dex.example.com',
   });
 }
 
 function readAlgorithms(config: Config<OidcOptionName>): readonly string[] {
-  const names = list(config.text('oidc-signing-algs') ?? 'RS256');
+  const names = parseCommaList(config.text('oidc-signing-algs') ?? 'RS256');
   const unknown = names.find((name) => !ALGORITHMS.includes(name));
   if (unknown === undefined && names.length > 0) return names;
-  throw new ConfigError(`${config.origin('oidc-signing-algs')} knows no "${unknown ?? ''}"`, {
-    hint: `it knows ${ALGORITHMS.join(', ')}`,
+  throw new ConfigError(`${config.origin('oidc-signing-algs')} does not support "${unknown ?? ''}"`, {
+    hint: `use ${ALGORITHMS.join(', ')}`,
   });
 }
 
-function readRequired(config: Config<OidcOptionName>): ReadonlyMap<string, string> {
-  const pairs = list(config.text('oidc-required-claim') ?? '').map((pair) => {
+function readRequiredClaims(config: Config<OidcOptionName>): ReadonlyMap<string, string> {
+  const pairs = parseCommaList(config.text('oidc-required-claim')).map((pair) => {
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
     if (name === '') {
-      throw new ConfigError(`${config.origin('oidc-required-claim')} must be NAME=VALUE, with commas between several`);
+      throw new ConfigError(`${config.origin('oidc-required-claim')} must be NAME=VALUE, separated by commas`);
     }
     return [name, value] as const;
   });
   return new Map(pairs);
 }
 
-/** kube-apiserver's defaults: two issuers must not both have an alice, while an address is its owner's alone. */
+/** The defaults of kube-apiserver: user names are unique to an issuer, while email addresses are unique everywhere. */
 function readUsernamePrefix(config: Config<OidcOptionName>, issuer: string, claim: string): string {
   const prefix = config.text('oidc-username-prefix');
   if (prefix === NO_PREFIX) return '';
@@ -66,11 +75,11 @@ function readUsernamePrefix(config: Config<OidcOptionName>, issuer: string, clai
 }
 
 /**
- * Reads what is set of an OpenID Connect issuer.
+ * Reads the settings of the OpenID Connect issuer.
  *
- * @param file reads the path of a file's option
- * @returns undefined where no issuer is set
- * @throws ConfigError
+ * @param file returns the absolute path that a file option holds
+ * @returns undefined if no issuer is set
+ * @throws ConfigError if a setting is missing or invalid
  */
 export function readOidcSettings(
   config: Config<OidcOptionName>,
@@ -80,7 +89,9 @@ export function readOidcSettings(
   const issuer = readIssuer(config);
   const clientId = config.text('oidc-client-id');
   if (clientId === undefined) {
-    throw new ConfigError('--oidc-client-id is missing', { hint: 'tokens for other clients must not count here' });
+    throw new ConfigError('--oidc-client-id is missing', {
+      hint: 'set it to the client ID of the cluster; tokens for other clients are refused',
+    });
   }
   const usernameClaim = config.text('oidc-username-claim') ?? 'sub';
   const groupsPrefix = config.text('oidc-groups-prefix') ?? '';
@@ -92,7 +103,7 @@ export function readOidcSettings(
     usernamePrefix: readUsernamePrefix(config, issuer, usernameClaim),
     groupsClaim: config.text('oidc-groups-claim'),
     groupsPrefix: groupsPrefix === NO_PREFIX ? '' : groupsPrefix,
-    requiredClaims: readRequired(config),
+    requiredClaims: readRequiredClaims(config),
     algorithms: readAlgorithms(config),
   };
 }

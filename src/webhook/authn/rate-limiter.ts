@@ -1,134 +1,144 @@
 /**
- * The way to Keystone is narrow on purpose: so many requests at a time, and so many tokens a second that nobody has seen
- * before. Who has been here lately goes first, so that a flood of strangers' tokens does not lock out the users.
+ * Limits the requests to Keystone: how many run at a time, and how many unknown tokens are validated per second. Known
+ * tokens go first, so that a flood of unknown tokens does not lock out the users.
  */
+import { TokenBucket } from './token-bucket.ts';
 
-/** `known`: a token that was good the last time; `odd`: one that looks made up. */
-export type Priority = 'known' | 'new' | 'odd';
+/** `known`: a token that was valid the last time; `suspicious`: one that looks made up. */
+export type Priority = 'known' | 'new' | 'suspicious';
 
 export interface RateLimiterSettings {
   /** Requests at a time. */
   readonly concurrency: number;
-  /** Tokens in a second that are not `known`. */
+  /** Tokens per second that are not `known`. */
   readonly tokensPerSecond: number;
-  /** How long one may wait, in ms. */
+  /** How long a token may wait for its turn, in ms. */
   readonly maxWaitMs: number;
   /** A monotonic clock in ms. */
   readonly now: () => number;
 }
 
 export interface RateLimiter {
-  /** Waits for a turn; the returned function ends it. Undefined where the wait is too long. */
-  acquire(lane: Priority): Promise<(() => void) | undefined>;
+  /** Waits for a turn; call the returned function to end it. Resolves to undefined if the wait is too long. */
+  acquire(priority: Priority): Promise<(() => void) | undefined>;
   readonly queueLength: number;
 }
 
-/** What a rush may use at once after a quiet time: an office that logs in on Monday. */
+/** How many tokens may pass at once after a quiet time, such as when an office logs in on Monday. */
 const BURST = 250;
 
-/** What of that is not for the odd. */
+/** The part of the burst that suspicious tokens cannot use. */
 const RESERVE = 150;
 
-/** Of the known; each has its place only once, as many ask for one token together. */
-const LONGEST_QUEUE = 2_000;
+/** Of known tokens; each takes one place, because reviews of the same token share a request. */
+const MAX_KNOWN_QUEUE = 2_000;
 
 /**
- * Who is slower than this does not keep others out: Keystone may be back while requests from its bad time still hang. Their
- * number stays bounded, since each ends at its deadline.
+ * A slower request no longer blocks others: Keystone may be back while requests from its outage still hang. Their number
+ * stays bounded because each ends at its deadline.
  */
 const SLOW_MS = 1_000;
 
-/** Who goes first. */
-const LANES: readonly Priority[] = ['known', 'new', 'odd'];
+/** In the order in which they are served. */
+const PRIORITIES: readonly Priority[] = ['known', 'new', 'suspicious'];
+
+/** The credit that a request of this priority needs. */
+const MIN_CREDIT: Readonly<Record<Priority, number>> = { known: -Infinity, new: 1, suspicious: RESERVE };
 
 interface Waiter {
-  readonly admit: (leave: (() => void) | undefined) => void;
-  gone: boolean;
+  readonly admit: (release: (() => void) | undefined) => void;
+  isGone: boolean;
 }
 
-/** Opens a gate. */
+/** Counts the running requests, and stops counting those that are slow. */
+class Slots {
+  #usedCount = 0;
+  readonly #onRelease: () => void;
+
+  constructor(onRelease: () => void) {
+    this.#onRelease = onRelease;
+  }
+
+  get usedCount(): number {
+    return this.#usedCount;
+  }
+
+  take(): () => void {
+    this.#usedCount += 1;
+    let isReleased = false;
+    const release = (): void => {
+      if (isReleased) return;
+      isReleased = true;
+      clearTimeout(timer);
+      this.#usedCount -= 1;
+      this.#onRelease();
+    };
+    const timer = setTimeout(release, SLOW_MS);
+    timer.unref();
+    return release;
+  }
+}
+
+/** Makes a rate limiter. */
 export function makeRateLimiter({ concurrency, tokensPerSecond, maxWaitMs, now }: RateLimiterSettings): RateLimiter {
-  const queues: Readonly<Record<Priority, Waiter[]>> = { known: [], new: [], odd: [] };
-  /** The credit without which a lane stands. */
-  const least: Readonly<Record<Priority, number>> = { known: -Infinity, new: 1, odd: RESERVE };
-  // Whoever comes behind these would wait in vain, and is told so at once.
-  const longest: Readonly<Record<Priority, number>> = {
-    known: LONGEST_QUEUE,
-    new: Math.ceil((tokensPerSecond * maxWaitMs) / 1000),
-    odd: Math.ceil((tokensPerSecond * maxWaitMs) / 1000),
-  };
-  let inside = 0;
-  let credit = BURST;
-  let creditAt = now();
+  const queues: Readonly<Record<Priority, Waiter[]>> = { known: [], new: [], suspicious: [] };
+  // A token behind these would wait in vain, so it is turned away immediately.
+  const maxUnknownQueue = Math.ceil((tokensPerSecond * maxWaitMs) / 1000);
+  const bucket = new TokenBucket({ capacity: BURST, creditPerSecond: tokensPerSecond, now });
+  const slots = new Slots(serveQueues);
   let timer: NodeJS.Timeout | undefined;
 
-  function takeTurn(): () => void {
-    inside += 1;
-    let over = false;
-    const leave = (): void => {
-      if (over) return;
-      over = true;
-      clearTimeout(slow);
-      inside -= 1;
-      pump();
-    };
-    const slow = setTimeout(leave, SLOW_MS);
-    slow.unref();
-    return leave;
-  }
-
-  function refill(): void {
-    const at = now();
-    credit = Math.min(BURST, credit + ((at - creditAt) * tokensPerSecond) / 1000);
-    creditAt = at;
-  }
-
-  function next(lane: Priority): Waiter | undefined {
-    const queue = queues[lane];
-    while (queue[0]?.gone) queue.shift();
+  function peek(priority: Priority): Waiter | undefined {
+    const queue = queues[priority];
+    while (queue[0]?.isGone) queue.shift();
     return queue[0];
   }
 
-  function pump(): void {
-    refill();
-    while (inside < concurrency) {
-      const lane = LANES.find((one) => next(one) !== undefined);
-      const waiter = lane === undefined ? undefined : next(lane);
-      if (lane === undefined || waiter === undefined) return;
-      if (credit < least[lane]) {
+  function serveQueues(): void {
+    bucket.refill();
+    while (slots.usedCount < concurrency) {
+      const priority = PRIORITIES.find((candidate) => peek(candidate) !== undefined);
+      const waiter = priority === undefined ? undefined : peek(priority);
+      if (priority === undefined || waiter === undefined) return;
+      if (bucket.credit < MIN_CREDIT[priority]) {
         clearTimeout(timer);
-        timer = setTimeout(pump, Math.ceil(((least[lane] - credit) * 1000) / tokensPerSecond));
+        timer = setTimeout(serveQueues, bucket.msUntil(MIN_CREDIT[priority]));
         return;
       }
-      if (lane !== 'known') credit -= 1;
-      waiter.gone = true;
-      waiter.admit(takeTurn());
+      if (priority !== 'known') bucket.spend(1);
+      waiter.isGone = true;
+      waiter.admit(slots.take());
     }
+  }
+
+  function isFull(priority: Priority): boolean {
+    // Drops those in front that have given up.
+    peek(priority);
+    const { length } = queues[priority];
+    if (priority === 'known') return length >= MAX_KNOWN_QUEUE;
+    return length >= maxUnknownQueue && bucket.credit < MIN_CREDIT[priority];
   }
 
   return {
     get queueLength() {
-      return queues.known.length + queues.new.length + queues.odd.length;
+      return PRIORITIES.reduce((sum, priority) => sum + queues[priority].length, 0);
     },
-    acquire(lane) {
-      const queue = queues[lane];
-      next(lane);
-      if (queue.length >= longest[lane] && (lane === 'known' || credit < least[lane]))
-        return Promise.resolve(undefined);
+    acquire(priority) {
+      if (isFull(priority)) return Promise.resolve(undefined);
       return new Promise((resolve) => {
-        const impatience = setTimeout(() => {
-          waiter.gone = true;
+        const waitTimer = setTimeout(() => {
+          waiter.isGone = true;
           resolve(undefined);
         }, maxWaitMs);
         const waiter: Waiter = {
-          gone: false,
-          admit: (leave) => {
-            clearTimeout(impatience);
-            resolve(leave);
+          isGone: false,
+          admit: (release) => {
+            clearTimeout(waitTimer);
+            resolve(release);
           },
         };
-        queue.push(waiter);
-        pump();
+        queues[priority].push(waiter);
+        serveQueues();
       });
     },
   };

@@ -1,11 +1,11 @@
-/** What a role of Keystone's gives in the cluster beside what it has anyway. */
+/** The user name and groups that a Keystone role gives in the cluster, in addition to those it gives without a mapping. */
 export interface RoleMapping {
   readonly role: string;
   readonly username: string | undefined;
   readonly groups: readonly string[];
 }
 
-/** The groups of all mappings that apply, and the user name of the last of them that has one. */
+/** Returns the groups of all mappings that apply, and the user name of the last one that has a user name. */
 export function applyRoleMappings(
   mappings: readonly RoleMapping[],
   roles: readonly string[],

@@ -1,26 +1,29 @@
-/**
- * Whether text can be a token of Keystone's at all, told without asking. Nothing is proven by it: it only keeps what
- * strangers send to the API server from becoming requests to Keystone.
- */
+/** Tells tokens that Keystone can have made from those that it cannot, without a request to Keystone. */
 import { numberAt, parseJsonObject } from '../../shared/base/json.ts';
 
-/** Version, time, IV and MAC of a Fernet token (its specification, "Token Format"), in bytes. */
+/** Version, time, IV and MAC of a Fernet token in bytes (Fernet specification, "Token Format"). */
 const FERNET_FRAME = 57;
 const FERNET_BLOCK = 16;
 const FERNET = /^gAAAA[A-Za-z0-9_-]+={0,2}$/;
 const JWS = /^[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+$/;
 
-/** Longer ones would not fit into Keystone's request line of headers. */
-const LONGEST = 8_192;
+/** A longer token does not fit into Keystone's limit for request headers. */
+const MAX_LENGTH = 8_192;
+
+/** How far Keystone's clock may be behind ours before its tokens look expired, in ms. */
+const SKEW_MS = 300_000;
+
+/** Keystone tokens are valid for hours; no deployment lets them be valid for longer than this. */
+const MAX_LIFETIME_MS = 30 * 24 * 3_600_000;
 
 function isFernet(token: string): boolean {
   if (!FERNET.test(token)) return false;
-  const bytes = Math.floor((token.replace(/=+$/, '').length * 3) / 4);
-  const sealed = bytes - FERNET_FRAME;
-  return sealed > 0 && sealed % FERNET_BLOCK === 0;
+  const byteCount = Math.floor((token.replace(/=+$/, '').length * 3) / 4);
+  const ciphertextLength = byteCount - FERNET_FRAME;
+  return ciphertextLength > 0 && ciphertextLength % FERNET_BLOCK === 0;
 }
 
-/** Keystone's JWS tokens say of themselves what they are; a service account's do not. */
+/** Keystone's JWS tokens have the claim `openstack_methods`; those of service accounts do not. */
 function isKeystoneJws(token: string, now: number): boolean {
   const [, payload = ''] = JWS.exec(token) ?? [];
   if (payload === '') return false;
@@ -30,28 +33,22 @@ function isKeystoneJws(token: string, now: number): boolean {
   return expiry === undefined || expiry * 1000 > now - SKEW_MS;
 }
 
-/** How far Keystone's clock may be behind ours before its tokens look too old; in ms. */
-const SKEW_MS = 300_000;
-
-/** Keystone's tokens live for hours; nobody lets them live longer than this. */
-const LONGEST_LIFE_MS = 30 * 24 * 3_600_000;
-
-/** When a Fernet token says that it was made; ms since 1970, UTC. */
+/** The creation time inside a Fernet token, in ms since 1970, UTC. */
 function readFernetTime(token: string): number {
   return Number(Buffer.from(token.slice(0, 12), 'base64url').readBigUInt64BE(1)) * 1000;
 }
 
 /**
- * Whether Keystone could have made this: Fernet or JWS. `odd` is what it could have made but hardly has, being from the
- * future or from long ago: random bytes nearly always are. Anybody can write another time into it, so this decides who goes first,
- * and nothing else.
+ * Classifies a token by its shape: Keystone makes Fernet and JWS tokens. A `suspicious` token has the right shape but was
+ * made in the future or long ago, as random bytes nearly always claim. Clients can forge that time, so this decides only
+ * the order in which Keystone is asked about tokens.
  *
  * @param now ms since 1970, UTC
  */
-export function classifyTokenShape(token: string, now: number): 'likely' | 'odd' | 'impossible' {
-  if (token.length > LONGEST) return 'impossible';
+export function classifyTokenShape(token: string, now: number): 'likely' | 'suspicious' | 'impossible' {
+  if (token.length > MAX_LENGTH) return 'impossible';
   if (isKeystoneJws(token, now)) return 'likely';
   if (!isFernet(token)) return 'impossible';
-  const madeAt = readFernetTime(token);
-  return madeAt < now + SKEW_MS && madeAt > now - LONGEST_LIFE_MS ? 'likely' : 'odd';
+  const createdAt = readFernetTime(token);
+  return createdAt < now + SKEW_MS && createdAt > now - MAX_LIFETIME_MS ? 'likely' : 'suspicious';
 }

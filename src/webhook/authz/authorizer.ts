@@ -1,32 +1,24 @@
-import type { Policy } from './policy/policy.ts';
+import type { AccessReview, AccessVerdict } from '../review/review.ts';
 import { findAllowingEntry } from './policy/policy.ts';
+import type { Policy } from './policy/policy.ts';
 import { readSubject } from './policy/subject.ts';
-import type { AccessRequest, AccessReview, AccessVerdict } from '../review/review.ts';
 
 export type Authorizer = (review: AccessReview) => AccessVerdict;
 
-/** A request in few words: `get pods in web`. */
-export function describeRequest(request: AccessRequest): string {
-  if (request.kind === 'path') return `${request.verb} ${request.path}`;
-  const { verb, resource, subresource, group, namespace } = request;
-  const what = `${resource}${subresource === '' ? '' : `/${subresource}`}${group === '' ? '' : `.${group}`}`;
-  return `${verb} ${what}${namespace === '' ? '' : ` in ${namespace}`}`;
-}
-
 /**
- * Makes what answers SubjectAccessReviews.
+ * Makes the function that decides SubjectAccessReviews.
  *
- * @param policy as of now
- * @param denies whether what no entry allows is denied, rather than left to the cluster's other authorizers
+ * @param policy returns the current policy
+ * @param deniesUnmatched whether a request that no entry allows is denied instead of left to the other authorizers
  */
-export function makeAuthorizer(policy: () => Policy, denies: boolean): Authorizer {
+export function makeAuthorizer(policy: () => Policy, deniesUnmatched: boolean): Authorizer {
   return (review) => {
     const subject = readSubject(review);
     const entry = findAllowingEntry(policy(), subject, review.request);
     if (entry !== undefined)
       return { allowed: true, denied: false, reason: `entry ${entry.number} of the Keystone policy` };
-    // Not even then: the cluster's own accounts are not Keystone's business.
+    // Never denied: the policy is not responsible for the accounts of the cluster itself.
     if (!subject.isKeystoneUser) return { allowed: false, denied: false, reason: 'not a user of Keystone' };
-    return { allowed: false, denied: denies, reason: 'no entry of the Keystone policy allows it' };
+    return { allowed: false, denied: deniesUnmatched, reason: 'no entry of the Keystone policy allows it' };
   };
 }

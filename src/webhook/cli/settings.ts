@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
+import { splitAtCommas, parseCommaList } from '../../shared/options/comma-list.ts';
 import { readEnvironment } from '../../shared/options/environment.ts';
 import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Layer } from '../../shared/options/layer.ts';
@@ -9,27 +10,28 @@ import type { Config } from '../../shared/options/config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { readOidcSettings } from '../authn/oidc-settings.ts';
-import type { OidcSettings } from '../authn/oidc-authenticator.ts';
+import type { OidcSettings } from '../authn/oidc-settings.ts';
+import { COMPATIBILITIES } from '../authz/policy/compatibility.ts';
+import type { Compatibilities, Compatibility } from '../authz/policy/compatibility.ts';
 import { WEBHOOK_OPTIONS } from './options.ts';
 import type { WebhookOptionName } from './options.ts';
-import { COMPATIBILITIES } from '../authz/policy/finding.ts';
-import type { Compatibilities, Compatibility } from '../authz/policy/finding.ts';
 
-/** Everything a running webhook needs to know, read and checked. Files are absolute paths. */
+/** The settings of a webhook, checked. Files are absolute paths. */
 export interface WebhookSettings {
   readonly listen: { readonly host: string; readonly port: number };
   readonly certFile: string;
   readonly keyFile: string;
   readonly clientCaFile: string | undefined;
   readonly shutdownGraceMs: number;
-  /** In the order in which they are asked; never empty. */
+  /** In the order in which they are tried; never empty. */
   readonly authenticatorNames: readonly AuthenticatorName[];
-  /** Empty where Keystone is not among them. */
+  /** Empty if `keystone` is not among the authenticators. */
   readonly authUrl: string;
   readonly keystoneCaFile: string | undefined;
   readonly proxy: Readonly<Record<string, string | undefined>>;
   readonly keystoneTimeoutMs: number;
   readonly keystoneConcurrency: number;
+  /** New tokens per second. */
   readonly keystoneRate: number;
   readonly usernameFormat: string;
   readonly groupFormat: string;
@@ -47,47 +49,51 @@ export interface WebhookSettings {
   readonly logLevel: string;
 }
 
-/** Whose tokens can be accepted. */
 const AUTHENTICATORS = ['keystone', 'oidc'] as const;
 
 export type AuthenticatorName = (typeof AUTHENTICATORS)[number];
 
 const DEFAULT_LISTEN = '0.0.0.0:8443';
-const LONGEST_GOOD_SECONDS = 30;
+const MAX_CACHE_SECONDS = 30;
 
-/** Leaves kube-apiserver its answer within five seconds. */
-const LONGEST_TIMEOUT_SECONDS = 4;
+/** Leaves time to answer kube-apiserver within 5 seconds. */
+const MAX_TIMEOUT_SECONDS = 4;
 
 function readListen(config: WebhookConfig): { host: string; port: number } {
   const text = config.text('listen') ?? DEFAULT_LISTEN;
   const [, host = '', port = ''] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
   if (port === '' || Number(port) > 65_535) {
-    throw new ConfigError(`--listen must be an address and a port, not "${text}"`, { hint: `write ${DEFAULT_LISTEN}` });
+    throw new ConfigError(`--listen must be an address and a port, not "${text}"`, {
+      hint: `use ADDRESS:PORT, such as ${DEFAULT_LISTEN}`,
+    });
   }
-  // As in Go, no address means all of them.
+  // As in Go, no address means all addresses.
   return { host: host === '' ? '::' : host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
 }
 
-function readCount(config: WebhookConfig, name: WebhookOptionName, preset: number): number {
+function readCount(config: WebhookConfig, name: WebhookOptionName, defaultCount: number): number {
   const text = config.text(name);
-  if (text === undefined) return preset;
+  if (text === undefined) return defaultCount;
   if (/^\d{1,4}$/.test(text) && Number(text) > 0) return Number(text);
   throw new ConfigError(`--${name} must be a number from 1 to 9999, not "${text}"`);
 }
 
-function readSeconds(config: WebhookConfig, name: WebhookOptionName, preset: number, most: number): number {
-  const seconds = Number(config.text(name) ?? preset);
-  if (seconds > most) throw new ConfigError(`--${name} must be ${most} at most, not ${seconds}`);
+/** Reads an option in seconds, and returns ms. */
+function readSeconds(config: WebhookConfig, name: WebhookOptionName, defaultSeconds: number, maxSeconds: number): number {
+  const seconds = Number(config.text(name) ?? defaultSeconds);
+  if (seconds > maxSeconds) throw new ConfigError(`--${name} must be ${maxSeconds} at most, not ${seconds}`);
   return seconds * 1000;
 }
 
 function readFormat(config: WebhookConfig, name: WebhookOptionName, letters: string): string {
   const format = config.text(name) ?? '%n';
-  const strange = [...format.matchAll(/%(.?)/g)].find(([, letter = '']) => letter === '' || !letters.includes(letter));
-  // Without either of these, all users would be one.
-  if (strange !== undefined || !/%[ni]/.test(format)) {
-    const known = Array.from(letters, (letter) => `%${letter}`).join(', ');
-    throw new ConfigError(`${config.origin(name)} must hold %n or %i, and of % only ${known}`, { hint: 'see --help' });
+  const invalid = [...format.matchAll(/%(.?)/g)].find(([, letter = '']) => letter === '' || !letters.includes(letter));
+  // Without %n and %i, all users would have the same name.
+  if (invalid !== undefined || !/%[ni]/.test(format)) {
+    const placeholders = Array.from(letters, (letter) => `%${letter}`).join(', ');
+    throw new ConfigError(`${config.origin(name)} must contain %n or %i, and no placeholders except ${placeholders}`, {
+      hint: 'see --help',
+    });
   }
   return format;
 }
@@ -96,89 +102,90 @@ function readAuthenticators(config: WebhookConfig): readonly AuthenticatorName[]
   const hasIssuer = config.has('oidc-issuer-url');
   const text = config.text('authenticators');
   if (text === undefined) return hasIssuer ? AUTHENTICATORS : ['keystone'];
-  const names = text.split(',').map((name) => name.trim());
-  const known = AUTHENTICATORS.filter((name) => names.includes(name));
+  const names = splitAtCommas(text);
+  const authenticators = AUTHENTICATORS.filter((name) => names.includes(name));
   const origin = config.origin('authenticators');
-  if (known.length !== names.length) {
-    throw new ConfigError(`${origin} must name each of ${AUTHENTICATORS.join(' and ')} once at most, not "${text}"`);
+  if (authenticators.length !== names.length) {
+    throw new ConfigError(
+      `${origin} must contain each of ${AUTHENTICATORS.join(' and ')} once at most and nothing else, not "${text}"`,
+    );
   }
-  if (known.includes('oidc') && !hasIssuer) {
-    throw new ConfigError(`${origin} names oidc, but no issuer is set`, { hint: 'set --oidc-issuer-url' });
+  if (authenticators.includes('oidc') && !hasIssuer) {
+    throw new ConfigError(`${origin} contains oidc, but no issuer is set`, { hint: 'set --oidc-issuer-url' });
   }
-  return known.toSorted((one, other) => names.indexOf(one) - names.indexOf(other));
+  return authenticators.toSorted((one, other) => names.indexOf(one) - names.indexOf(other));
 }
 
 const isCompatibility = (name: string): name is Compatibility => Object.hasOwn(COMPATIBILITIES, name);
 
 /**
- * Reads names with commas between them.
+ * Reads the names in `--compatibility`.
  *
- * @throws ConfigError for one that is unknown
+ * @throws ConfigError for an unknown name
  */
 export function readCompatibilities(config: WebhookConfig): Compatibilities {
-  const names = (config.text('compatibility') ?? '').split(',').map((name) => name.trim());
-  const wanted = names.filter((name) => name !== '');
-  const unknown = wanted.find((name) => !isCompatibility(name));
-  if (unknown === undefined) return new Set(wanted.filter(isCompatibility));
-  throw new ConfigError(`${config.origin('compatibility')} knows no "${unknown}"`, {
-    hint: `it knows ${Object.keys(COMPATIBILITIES).join(', ')}`,
+  const names = parseCommaList(config.text('compatibility'));
+  const unknown = names.find((name) => !isCompatibility(name));
+  if (unknown === undefined) return new Set(names.filter(isCompatibility));
+  throw new ConfigError(`${config.origin('compatibility')} does not support "${unknown}"`, {
+    hint: `use ${Object.keys(COMPATIBILITIES).join(', ')}`,
   });
 }
 
-/** The webhook's settings by option. */
+/** The values of the webhook's options. */
 export type WebhookConfig = Config<WebhookOptionName>;
 
-/** Flags over variables. */
+/** Combines flags and variables; a flag takes precedence. */
 export function resolveWebhookConfig(host: Host, flags: Layer<string>): WebhookConfig {
   return makeConfig(mergeLayers([flags, readEnvironment(host.env, WEBHOOK_OPTIONS)], WEBHOOK_OPTIONS));
 }
 
-function require(config: WebhookConfig, name: WebhookOptionName, variable: string): string {
+function readRequired(config: WebhookConfig, name: WebhookOptionName, variable: string): string {
   const text = config.text(name);
   if (text !== undefined) return text;
   throw new ConfigError(`--${name} is missing`, { hint: `set --${name} or ${variable}` });
 }
 
 /**
- * Reads what the server is told.
+ * Reads the settings of a webhook from flags and variables.
  *
- * @throws ConfigError
+ * @throws ConfigError if a setting is missing or invalid
  */
 export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>): WebhookSettings {
   const config = resolveWebhookConfig(host, flags);
-  const path = (file: string): string => resolve(host.cwd, file);
-  const file = (name: WebhookOptionName): string | undefined => {
+  const toPath = (file: string): string => resolve(host.cwd, file);
+  const readFile = (name: WebhookOptionName): string | undefined => {
     const text = config.text(name);
-    return text === undefined ? undefined : path(text);
+    return text === undefined ? undefined : toPath(text);
   };
   const authenticatorNames = readAuthenticators(config);
-  if (authenticatorNames.includes('keystone')) require(config, 'keystone-url', 'OS_AUTH_URL');
+  if (authenticatorNames.includes('keystone')) readRequired(config, 'keystone-url', 'OS_AUTH_URL');
   return {
     listen: readListen(config),
-    certFile: path(require(config, 'tls-cert-file', 'TLS_CERT_FILE')),
-    keyFile: path(require(config, 'tls-private-key-file', 'TLS_PRIVATE_KEY_FILE')),
-    clientCaFile: file('client-ca-file'),
+    certFile: toPath(readRequired(config, 'tls-cert-file', 'TLS_CERT_FILE')),
+    keyFile: toPath(readRequired(config, 'tls-private-key-file', 'TLS_PRIVATE_KEY_FILE')),
+    clientCaFile: readFile('client-ca-file'),
     shutdownGraceMs: readSeconds(config, 'shutdown-grace', 1, 600),
     authenticatorNames,
     authUrl: readAuthUrl(config) ?? '',
-    keystoneCaFile: file('keystone-ca-file'),
+    keystoneCaFile: readFile('keystone-ca-file'),
     proxy: readProxyEnv(host.env),
-    keystoneTimeoutMs: readSeconds(config, 'keystone-timeout', 3, LONGEST_TIMEOUT_SECONDS),
+    keystoneTimeoutMs: readSeconds(config, 'keystone-timeout', 3, MAX_TIMEOUT_SECONDS),
     keystoneConcurrency: readCount(config, 'keystone-concurrency', 16),
     keystoneRate: readCount(config, 'keystone-rate', 15),
     usernameFormat: readFormat(config, 'username-format', 'niDd'),
     groupFormat: readFormat(config, 'group-format', 'nid'),
-    cacheTtlMs: readSeconds(config, 'cache-ttl', LONGEST_GOOD_SECONDS, LONGEST_GOOD_SECONDS),
-    oidc: authenticatorNames.includes('oidc') ? readOidcSettings(config, file) : undefined,
+    cacheTtlMs: readSeconds(config, 'cache-ttl', MAX_CACHE_SECONDS, MAX_CACHE_SECONDS),
+    oidc: authenticatorNames.includes('oidc') ? readOidcSettings(config, readFile) : undefined,
     refusesAccessRules: config.text('access-rules') !== 'accept',
     allowsAnyTokenShape: config.isOn('any-token-shape'),
-    policyFile: file('keystone-policy-file'),
+    policyFile: readFile('keystone-policy-file'),
     policyConfigMapName: config.text('policy-configmap-name'),
     deniesUnmatched: config.isOn('deny-unmatched'),
     compatibilities: readCompatibilities(config),
-    syncFile: file('sync-config-file'),
+    syncFile: readFile('sync-config-file'),
     syncConfigMapName: config.text('sync-configmap-name'),
-    kubeconfigFile: file('kubeconfig'),
+    kubeconfigFile: readFile('kubeconfig'),
     logLevel: config.text('log-level') ?? 'info',
   };
 }

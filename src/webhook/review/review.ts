@@ -1,43 +1,24 @@
 /**
- * The two questions that kube-apiserver asks a webhook, and their answers: TokenReview of authentication.k8s.io and
- * SubjectAccessReview of authorization.k8s.io, v1 and v1beta1, each answered in the version that asked.
+ * The two reviews that kube-apiserver sends to a webhook, and the responses: TokenReview of authentication.k8s.io and
+ * SubjectAccessReview of authorization.k8s.io, v1 and v1beta1. The response has the version of the request.
  */
-import { isJsonObject, objectAt, parseJsonObject, textAt } from '../../shared/base/json.ts';
+import { makeMemberReader } from '../../shared/base/json-members.ts';
+import { objectAt, parseJsonObject, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import type { Secret } from '../../shared/base/secret.ts';
-import type { UserInfo } from '../authn/user-info.ts';
+import type { AccessRequest } from './access-request.ts';
 import { UntrackedSecret } from './untracked-secret.ts';
 
 export type ReviewVersion = 'v1' | 'v1beta1';
 
-/** Whose token is this? */
+/** Asks which user a token belongs to. */
 export interface TokenReview {
   readonly kind: 'TokenReview';
   readonly version: ReviewVersion;
   readonly token: Secret;
 }
 
-/** A request for a resource of the cluster; what is not said is the empty string, as in Kubernetes. */
-export interface ResourceRequest {
-  readonly kind: 'resource';
-  readonly verb: string;
-  readonly namespace: string;
-  readonly group: string;
-  readonly resource: string;
-  readonly subresource: string;
-  readonly name: string;
-}
-
-/** A request for anything else that the API server has, such as `/healthz`. */
-export interface PathRequest {
-  readonly kind: 'path';
-  readonly verb: string;
-  readonly path: string;
-}
-
-export type AccessRequest = ResourceRequest | PathRequest;
-
-/** May this user do that? */
+/** Asks whether a user may do something. */
 export interface AccessReview {
   readonly kind: 'SubjectAccessReview';
   readonly version: ReviewVersion;
@@ -50,18 +31,26 @@ export interface AccessReview {
 
 export type Review = TokenReview | AccessReview;
 
-/** What was sent is no review; the message says why, in words that quote nothing. */
+/** The body is not a review; the message says why and quotes nothing. */
 export class InvalidReviewError extends Error {}
 
-/** What a review's token turned out to be. */
+/** A Kubernetes user (`UserInfo` of authentication.k8s.io). */
+export interface UserInfo {
+  readonly username: string;
+  readonly uid: string;
+  readonly groups: readonly string[];
+  readonly extra: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The verdict on a token. */
 export type TokenVerdict =
   | { readonly kind: 'accepted'; readonly userInfo: UserInfo }
-  /** kube-apiserver keeps this for a while. */
+  /** kube-apiserver caches this for a while. */
   | { readonly kind: 'refused'; readonly reason: string }
-  /** Nobody can say now; kube-apiserver asks again next time. */
+  /** Cannot be decided now; kube-apiserver asks again at the next request. */
   | { readonly kind: 'unknown'; readonly reason: string };
 
-/** Whether a request may pass; `denied` overrides what other authorizers say. */
+/** The verdict on a request; `denied` overrules the other authorizers of the cluster. */
 export interface AccessVerdict {
   readonly allowed: boolean;
   readonly denied: boolean;
@@ -74,35 +63,29 @@ function isVersion(text: string): text is ReviewVersion {
   return VERSIONS.includes(text);
 }
 
+const makeTypeError = (name: string, expected: string): InvalidReviewError =>
+  new InvalidReviewError(`${name} must be ${expected}`);
+
+const members = makeMemberReader(makeTypeError);
+
 function readText(value: JsonObject, name: string): string {
-  if (!Object.hasOwn(value, name)) return '';
-  const member = value[name];
-  if (typeof member !== 'string') throw new InvalidReviewError(`${name} must be a string`);
-  return member;
+  // Unlike a list or an object, Go never writes an empty string as null.
+  if (Object.hasOwn(value, name) && value[name] === null) throw makeTypeError(name, 'a string');
+  return members.text(value, name) ?? '';
 }
 
-function readTexts(value: JsonObject, name: string): readonly string[] {
-  const member = Object.hasOwn(value, name) ? value[name] : undefined;
-  // Go writes an empty list as null.
-  if (member === undefined || member === null) return [];
-  if (!Array.isArray(member) || !member.every((one) => typeof one === 'string')) {
-    throw new InvalidReviewError(`${name} must be a list of strings`);
-  }
-  return member;
-}
+const readTextList = (value: JsonObject, name: string): readonly string[] => members.textList(value, name) ?? [];
 
 function readExtra(spec: JsonObject): ReadonlyMap<string, readonly string[]> {
-  const member = Object.hasOwn(spec, 'extra') ? spec['extra'] : undefined;
-  if (member === undefined || member === null) return new Map();
-  if (!isJsonObject(member)) throw new InvalidReviewError('extra must be an object');
-  return new Map(Object.keys(member).map((name) => [name, readTexts(member, name)]));
+  const extra = members.object(spec, 'extra') ?? {};
+  return new Map(Object.keys(extra).map((name) => [name, readTextList(extra, name)]));
 }
 
 function readRequest(spec: JsonObject): AccessRequest {
   const resource = objectAt(spec, 'resourceAttributes');
   const path = objectAt(spec, 'nonResourceAttributes');
   if (resource !== undefined && path !== undefined) {
-    throw new InvalidReviewError('resourceAttributes and nonResourceAttributes exclude each other');
+    throw new InvalidReviewError('resourceAttributes and nonResourceAttributes are mutually exclusive');
   }
   if (path !== undefined) return { kind: 'path', verb: readText(path, 'verb'), path: readText(path, 'path') };
   if (resource === undefined)
@@ -118,19 +101,19 @@ function readRequest(spec: JsonObject): AccessRequest {
   };
 }
 
-function readAccess(version: ReviewVersion, spec: JsonObject): AccessReview {
+function readAccessReview(version: ReviewVersion, spec: JsonObject): AccessReview {
   return {
     kind: 'SubjectAccessReview',
     version,
     user: readText(spec, 'user'),
     uid: readText(spec, 'uid'),
-    groups: readTexts(spec, version === 'v1' ? 'groups' : 'group'),
+    groups: readTextList(spec, version === 'v1' ? 'groups' : 'group'),
     extra: readExtra(spec),
     request: readRequest(spec),
   };
 }
 
-function readToken(version: ReviewVersion, spec: JsonObject): TokenReview {
+function readTokenReview(version: ReviewVersion, spec: JsonObject): TokenReview {
   const token = readText(spec, 'token');
   if (token === '') throw new InvalidReviewError('spec.token is missing');
   return { kind: 'TokenReview', version, token: new UntrackedSecret(token) };
@@ -139,14 +122,14 @@ function readToken(version: ReviewVersion, spec: JsonObject): TokenReview {
 const READERS: Readonly<
   Record<string, { readonly group: string; readonly read: (version: ReviewVersion, spec: JsonObject) => Review }>
 > = {
-  TokenReview: { group: 'authentication.k8s.io', read: readToken },
-  SubjectAccessReview: { group: 'authorization.k8s.io', read: readAccess },
+  TokenReview: { group: 'authentication.k8s.io', read: readTokenReview },
+  SubjectAccessReview: { group: 'authorization.k8s.io', read: readAccessReview },
 };
 
 /**
- * Reads a review.
+ * Parses a review.
  *
- * @throws BadReview
+ * @throws InvalidReviewError
  */
 export function parseReview(text: string): Review {
   const body = parseJsonObject(text);
@@ -164,8 +147,8 @@ export function parseReview(text: string): Review {
 }
 
 /**
- * The answer to a TokenReview. The token is not echoed. A refused one gets no `error`, since kube-apiserver remembers only
- * answers without.
+ * Makes the response to a TokenReview, without the token. A refused token gets no `error`, because kube-apiserver does not
+ * cache responses that have one.
  */
 export function answerTokenReview({ version }: TokenReview, verdict: TokenVerdict): JsonObject {
   const apiVersion = `authentication.k8s.io/${version}`;
@@ -176,13 +159,13 @@ export function answerTokenReview({ version }: TokenReview, verdict: TokenVerdic
   return { apiVersion, kind: 'TokenReview', status: { authenticated: false, ...error } };
 }
 
-/** The answer to a SubjectAccessReview. */
+/** Makes the response to a SubjectAccessReview. */
 export function answerAccessReview({ version }: AccessReview, { allowed, denied, reason }: AccessVerdict): JsonObject {
   const status = { allowed, ...(denied ? { denied } : {}), reason };
   return { apiVersion: `authorization.k8s.io/${version}`, kind: 'SubjectAccessReview', status };
 }
 
-/** What Kubernetes' own API says of a request that failed (`Status` of meta/v1). */
+/** Describes a failed request as the Kubernetes API does (`Status` of meta/v1). */
 export function makeStatus(code: number, reason: string, message: string): JsonObject {
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code };
 }

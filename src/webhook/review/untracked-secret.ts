@@ -1,18 +1,18 @@
 import { Secret } from '../../shared/base/secret.ts';
 
 /**
- * A stranger's secret on its way through the server. It shows itself as little as any, but `redact` does not know it: a
- * server would come to know ever more of them.
+ * A secret of a client, such as the token of a review. It is as hard to print as any secret, but `redact` does not
+ * remember it: a server would otherwise collect ever more of them.
  */
 export class UntrackedSecret extends Secret {
-  readonly #passing: string;
+  readonly #value: string;
 
   constructor(value: string) {
     super('');
-    this.#passing = value;
+    this.#value = value;
   }
 
   override reveal(): string {
-    return this.#passing;
+    return this.#value;
   }
 }

@@ -2,7 +2,7 @@ import { createSecureContext } from 'node:tls';
 import { ConfigError } from '../../shared/base/errors.ts';
 import { Secret } from '../../shared/base/secret.ts';
 
-/** What the server shows to who connects, and whom it lets ask, as PEM text. */
+/** The certificate and key of the server, and the CA of its clients, as PEM text. */
 export interface Certificates {
   readonly cert: string;
   readonly key: Secret;
@@ -10,21 +10,21 @@ export interface Certificates {
 }
 
 /**
- * Checks the texts of the files.
+ * Checks the content of the certificate files.
  *
- * @throws ConfigError where they cannot be used, alone or together
+ * @throws ConfigError if a file is invalid or does not match the others
  */
 export function parseCertificates(cert: string, key: string, clientCa: string | undefined): Certificates {
   try {
     createSecureContext({ cert, key, minVersion: 'TLSv1.2', ...(clientCa === undefined ? {} : { ca: clientCa }) });
   } catch {
-    // A certificate is renewed in two files, and may be read between them.
-    throw new ConfigError('the certificate and its key cannot be used together', {
-      hint: 'set TLS_CERT_FILE and TLS_PRIVATE_KEY_FILE to PEM files that belong together',
+    // Renewal replaces two files, and a check may read them in between.
+    throw new ConfigError('the certificate and its key do not match or are not PEM', {
+      hint: 'set --tls-cert-file (TLS_CERT_FILE) and --tls-private-key-file (TLS_PRIVATE_KEY_FILE) to a matching pair',
     });
   }
   if (clientCa !== undefined && !clientCa.includes('-----BEGIN CERTIFICATE-----')) {
-    throw new ConfigError('the file of --client-ca-file holds no PEM certificate');
+    throw new ConfigError('the file of --client-ca-file contains no PEM certificate');
   }
   return { cert, key: new Secret(key), clientCa };
 }

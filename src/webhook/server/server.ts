@@ -1,6 +1,6 @@
 /**
- * The server that kube-apiserver asks: POST /webhook, and /healthz, /readyz and /metrics for those who watch it. HTTP/1.1
- * over TLS 1.2 or newer.
+ * The server for kube-apiserver: POST /webhook, and /healthz, /readyz and /metrics for monitoring. HTTP/1.1 over TLS 1.2 or
+ * newer.
  */
 import { fastify } from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -8,12 +8,11 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import { TLSSocket } from 'node:tls';
-import type { AuthenticateFunction } from '../authn/keystone-authenticator.ts';
+import type { AuthenticateFunction } from '../authn/authenticator.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
-import { describeRequest } from '../authz/authorizer.ts';
-import type { Certificates } from './certificates.ts';
-import type { Log } from './log.ts';
-import type { Metrics } from './metrics.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { describeRequest } from '../review/access-request.ts';
 import {
   answerAccessReview,
   answerTokenReview,
@@ -22,6 +21,7 @@ import {
   parseReview,
 } from '../review/review.ts';
 import type { AccessReview, TokenReview } from '../review/review.ts';
+import type { Certificates } from './certificates.ts';
 
 export interface ServerSettings {
   readonly certificates: Certificates;
@@ -29,56 +29,56 @@ export interface ServerSettings {
   readonly authorize: Authorizer;
   readonly metrics: Metrics;
   readonly log: Log;
-  /** Why it should get no requests now; undefined while it should. */
+  /** Why /readyz fails now; undefined if the server is ready. */
   readonly getUnreadyReason: () => string | undefined;
 }
 
 export interface RunningServer {
   readonly port: number;
-  /** Presents other certificates to whoever connects from now on. */
+  /** Uses other certificates for new connections. */
   readonly replaceCertificates: (certificates: Certificates) => void;
-  /** Answers what it has, and ends. */
+  /** Completes the running requests and stops. */
   close(): Promise<void>;
 }
 
-const LARGEST_BODY_BYTES = 1024 * 1024;
+const MAX_BODY_BYTES = 1024 * 1024;
 
-/** Who is slower than this to say what is wanted is cut off; kube-apiserver says it at once. */
+/** Slower clients are disconnected; kube-apiserver sends its requests without delay. */
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 15_000;
 const HANDSHAKE_MS = 10_000;
 
-/** Longer than kube-apiserver keeps an idle connection (90 s), so that we are never the one who closes it under its hand. */
+/** Longer than the 90 s of kube-apiserver, so that the server never closes a connection that a request is about to use. */
 const KEEP_ALIVE_MS = 120_000;
-const CHECK_MS = 1_000;
+const CONNECTION_CHECK_MS = 1_000;
 
+/** How often idle connections are closed during a shutdown. */
 const SWEEP_MS = 100;
 
-/** An answer takes five seconds at most. */
-const LAST_ANSWER_MS = 6_000;
+/** How long a shutdown waits; a review takes 5 s at most. */
+const MAX_CLOSE_MS = 6_000;
 
-function secureContext({ cert, key, clientCa }: Certificates): { cert: string; key: string; ca?: string } {
+function makeSecureContext({ cert, key, clientCa }: Certificates): { cert: string; key: string; ca?: string } {
   return { cert, key: key.reveal(), ...(clientCa === undefined ? {} : { ca: clientCa }) };
 }
 
-/** Milliseconds from a monotonic clock, in seconds. */
-const secondsSince = (began: number): number => (performance.now() - began) / 1000;
+const secondsSince = (startedAt: number): number => (performance.now() - startedAt) / 1000;
 
 async function reviewToken(review: TokenReview, { authenticate, metrics, log }: ServerSettings): Promise<unknown> {
-  const began = performance.now();
+  const startedAt = performance.now();
   const { verdict, source } = await authenticate(review.token);
-  metrics.recordTokenReview(verdict.kind, source, secondsSince(began));
+  metrics.recordTokenReview(verdict.kind, source, secondsSince(startedAt));
   if (verdict.kind === 'accepted') log.debug({ uid: verdict.userInfo.uid, source }, 'token accepted');
   else if (verdict.kind === 'refused') log.info({ reason: verdict.reason, source }, 'token refused');
-  else log.warn({ reason: verdict.reason, source }, 'token not judged');
+  else log.warn({ reason: verdict.reason, source }, 'token not validated');
   return answerTokenReview(review, verdict);
 }
 
 function reviewAccess(review: AccessReview, { authorize, metrics, log }: ServerSettings): unknown {
-  const began = performance.now();
+  const startedAt = performance.now();
   const verdict = authorize(review);
   const result = verdict.allowed ? 'allowed' : verdict.denied ? 'denied' : 'no-opinion';
-  metrics.recordAccessReview(result, secondsSince(began));
+  metrics.recordAccessReview(result, secondsSince(startedAt));
   if (log.isLevelEnabled('debug')) {
     log.debug({ uid: review.uid, request: describeRequest(review.request), result, reason: verdict.reason }, 'access');
   }
@@ -87,116 +87,122 @@ function reviewAccess(review: AccessReview, { authorize, metrics, log }: ServerS
 
 type App = FastifyInstance<Server, IncomingMessage, ServerResponse>;
 
-function isTrusted({ raw: { socket } }: FastifyRequest): boolean {
+function hasClientCertificate({ raw: { socket } }: FastifyRequest): boolean {
   return socket instanceof TLSSocket && socket.authorized;
 }
 
 function addRoutes(app: App, settings: ServerSettings): void {
   const { certificates, metrics, getUnreadyReason } = settings;
-  const plain = (reply: FastifyReply, status: number, text: string): FastifyReply =>
+  const sendText = (reply: FastifyReply, status: number, text: string): FastifyReply =>
     reply.code(status).type('text/plain; charset=utf-8').send(`${text}\n`);
 
   app.post('/webhook', async (request, reply) => {
-    if (certificates.clientCa !== undefined && !isTrusted(request)) {
-      return reply.code(401).send(makeStatus(401, 'Unauthorized', 'a client certificate of our authority is required'));
+    if (certificates.clientCa !== undefined && !hasClientCertificate(request)) {
+      const message = 'a client certificate signed by the CA in --client-ca-file is required';
+      return reply.code(401).send(makeStatus(401, 'Unauthorized', message));
     }
     const review = parseReview(typeof request.body === 'string' ? request.body : '');
     return review.kind === 'TokenReview' ? reviewToken(review, settings) : reviewAccess(review, settings);
   });
-  app.get('/healthz', async (_request, reply) => plain(reply, 200, 'ok'));
+  app.get('/healthz', async (_request, reply) => sendText(reply, 200, 'ok'));
   app.get('/readyz', async (_request, reply) => {
     const reason = getUnreadyReason();
-    return reason === undefined ? plain(reply, 200, 'ok') : plain(reply, 503, reason);
+    return reason === undefined ? sendText(reply, 200, 'ok') : sendText(reply, 503, reason);
   });
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()));
 }
 
-function addErrors(app: App, { metrics, log }: ServerSettings): void {
+function addErrorHandlers(app: App, { metrics, log }: ServerSettings): void {
   app.setNotFoundHandler(async (request, reply) => {
-    const elsewhere = request.method !== 'POST' && request.url === '/webhook';
-    return elsewhere
+    const isWrongMethod = request.method !== 'POST' && request.url === '/webhook';
+    return isWrongMethod
       ? reply
           .code(405)
           .header('allow', 'POST')
-          .send(makeStatus(405, 'MethodNotAllowed', 'POST it'))
-      : reply.code(404).send(makeStatus(404, 'NotFound', 'there is nothing here but /webhook'));
+          .send(makeStatus(405, 'MethodNotAllowed', 'send reviews with POST'))
+      : reply.code(404).send(makeStatus(404, 'NotFound', 'unknown path; send reviews to /webhook'));
   });
   app.setErrorHandler(async (error, _request, reply) => {
     const { statusCode } = error as { statusCode?: number };
     const status = error instanceof InvalidReviewError ? 400 : (statusCode ?? 500);
     if (status >= 400 && status < 500) {
       metrics.recordBadRequest();
-      const message = error instanceof InvalidReviewError ? error.message : 'the request cannot be read';
+      const message = error instanceof InvalidReviewError ? error.message : 'the request is invalid';
       return reply
         .code(status)
         .send(makeStatus(status, status === 413 ? 'RequestEntityTooLarge' : 'BadRequest', message));
     }
-    // Only the name: nobody knows what a library put into its message.
+    // Only the name: the message of a library may quote a token.
     log.error({ error: error instanceof Error ? error.name : typeof error }, 'internal error');
     return reply.code(500).send(makeStatus(500, 'InternalError', 'internal error'));
   });
 }
 
-/**
- * Starts the server.
- *
- * @param at port 0 means any
- * @throws where it cannot listen there
- */
-export async function startServer(
-  settings: ServerSettings,
-  at: { readonly host: string; readonly port: number },
-): Promise<RunningServer> {
+function makeApp(settings: ServerSettings): App {
   const { certificates, log } = settings;
   const makeServer = (handler: RequestListener): Server =>
     createServer(
       {
-        ...secureContext(certificates),
+        ...makeSecureContext(certificates),
         minVersion: 'TLSv1.2',
-        // Asked for always and looked at for /webhook only, since a kubelet that probes /healthz has none.
+        // Requested always but checked for /webhook only, because a kubelet that probes /healthz has no certificate.
         ...(certificates.clientCa === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
         handshakeTimeout: HANDSHAKE_MS,
         headersTimeout: HEADERS_MS,
         requestTimeout: REQUEST_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,
-        connectionsCheckingInterval: CHECK_MS,
+        connectionsCheckingInterval: CONNECTION_CHECK_MS,
       },
       handler,
     );
   const app: App = fastify({
     logger: false,
-    bodyLimit: LARGEST_BODY_BYTES,
+    bodyLimit: MAX_BODY_BYTES,
     forceCloseConnections: 'idle',
     serverFactory: makeServer,
   });
-  // Reviews are read by our own parser, whatever they are called.
+  // Every body is text for parseReview, whatever its content type.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
     done(null, body);
   });
-  addErrors(app, settings);
+  addErrorHandlers(app, settings);
   addRoutes(app, settings);
   app.server.on('tlsClientError', (error: Error) => {
-    log.debug({ error: 'code' in error ? error.code : error.name }, 'TLS failed');
+    log.debug({ error: 'code' in error ? error.code : error.name }, 'TLS handshake failed');
   });
-  await app.listen(at);
-  const address = app.server.address();
+  return app;
+}
+
+/**
+ * Starts the server.
+ *
+ * @param address port 0 takes any free port
+ * @throws Error if it cannot listen on the address
+ */
+export async function startServer(
+  settings: ServerSettings,
+  address: { readonly host: string; readonly port: number },
+): Promise<RunningServer> {
+  const app = makeApp(settings);
+  await app.listen(address);
+  const boundAddress = app.server.address();
   return {
-    port: typeof address === 'object' && address !== null ? address.port : at.port,
+    port: typeof boundAddress === 'object' && boundAddress !== null ? boundAddress.port : address.port,
     replaceCertificates(next) {
-      app.server.setSecureContext({ ...secureContext(next), minVersion: 'TLSv1.2' });
+      app.server.setSecureContext({ ...makeSecureContext(next), minVersion: 'TLSv1.2' });
     },
     async close() {
-      // Connections outlive the answers for which they were kept open.
+      // A connection becomes idle only after its running request.
       const sweep = setInterval(() => {
         app.server.closeIdleConnections();
       }, SWEEP_MS);
-      const end = setTimeout(() => {
+      const timeout = setTimeout(() => {
         app.server.closeAllConnections();
-      }, LAST_ANSWER_MS);
+      }, MAX_CLOSE_MS);
       await app.close();
       clearInterval(sweep);
-      clearTimeout(end);
+      clearTimeout(timeout);
     },
   };
 }

@@ -1,36 +1,28 @@
 /**
- * Files that may change while we run. What they hold is read again then; what cannot be used is said and left, and what
- * was good stays in force. They are looked at by their stamps, time after time: a mounted ConfigMap or Secret changes by a
- * symbolic link further up, which no watch of the file would see.
+ * Watches files and reads them again when they change; invalid content is reported and the last valid content stays in
+ * force. It polls the stamps of the files: a mounted ConfigMap or Secret changes by a symbolic link in a parent folder,
+ * which a watch of the file does not see.
  */
-import { readFile, stat } from 'node:fs/promises';
-import { getErrorCode, ConfigError, PluginError } from '../../shared/base/errors.ts';
+import { stat } from 'node:fs/promises';
+import { getErrorCode, PluginError } from '../../shared/base/errors.ts';
+import { SingleFlight } from '../../shared/base/single-flight.ts';
+import { readTextFile } from './read-text-file.ts';
 
 export interface FileWatcher<T> {
-  /** What was good last. */
+  /** The last valid content. */
   current(): T;
-  /** Looks now. */
+  /** Checks the files now. */
   check(): Promise<void>;
   close(): void;
 }
 
 export interface FileWatcherSettings<T> {
   readonly files: readonly string[];
-  /** What the texts of the files mean, in their order. */
+  /** Takes the texts of the files, in their order. */
   readonly parse: (texts: readonly string[]) => T;
   readonly intervalMs: number;
-  /** After each change, good or bad. */
+  /** Called after each change, valid or not. */
   readonly onChange: (result: { readonly value: T } | { readonly failure: string }) => void;
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError(`${file} cannot be read (${getErrorCode(error)})`, {
-      hint: 'check the path and who may read it',
-    });
-  }
 }
 
 async function readStamp(file: string): Promise<string> {
@@ -43,23 +35,23 @@ async function readStamp(file: string): Promise<string> {
 }
 
 /**
- * Reads files, and again whenever they change.
+ * Reads files now and whenever they change.
  *
- * @throws PluginError where they cannot be used in the first place
+ * @throws PluginError if they are invalid at the start
  */
 export async function startFileWatcher<T>(settings: FileWatcherSettings<T>): Promise<FileWatcher<T>> {
   const { files, parse, intervalMs, onChange } = settings;
   const readStamps = async (): Promise<string> => (await Promise.all(files.map(readStamp))).join('\n');
-  const read = async (): Promise<T> => parse(await Promise.all(files.map(readText)));
-  // Before the content, so that a change in between is seen at the next look.
+  const read = async (): Promise<T> => parse(await Promise.all(files.map((file) => readTextFile(file))));
+  // Before the content, so that the next check sees a change in between.
   let stamps = await readStamps();
   let value = await read();
-  let looking: Promise<void> | undefined;
+  const flight = new SingleFlight<void>();
 
-  async function lookOnce(): Promise<void> {
-    const seen = await readStamps();
-    if (seen === stamps) return;
-    stamps = seen;
+  async function readIfChanged(): Promise<void> {
+    const newStamps = await readStamps();
+    if (newStamps === stamps) return;
+    stamps = newStamps;
     try {
       value = await read();
     } catch (error) {
@@ -69,12 +61,7 @@ export async function startFileWatcher<T>(settings: FileWatcherSettings<T>): Pro
     onChange({ value });
   }
 
-  const check = (): Promise<void> => {
-    looking ??= lookOnce().finally(() => {
-      looking = undefined;
-    });
-    return looking;
-  };
+  const check = (): Promise<void> => flight.run('files', readIfChanged);
   const timer = setInterval(() => void check(), intervalMs);
   timer.unref();
   return {

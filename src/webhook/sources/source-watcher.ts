@@ -1,134 +1,147 @@
 /**
- * Where settings come from that may change while we run: files, or ConfigMaps of the cluster. A file is stronger, at all
- * times. What is bad is said and counted, and what was good stays in force.
+ * The sources of settings that may change while the webhook runs: files, or ConfigMaps of the cluster. A file always takes
+ * precedence. Invalid content is logged and counted, and the last valid content stays in force.
  */
 import { PluginError } from '../../shared/base/errors.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Cluster } from './cluster.ts';
 import { startFileWatcher } from './file-watcher.ts';
-import type { Cluster, ConfigMapData } from './cluster.ts';
-import type { Log } from '../server/log.ts';
-import type { Metrics } from '../server/metrics.ts';
+import type { ConfigMapData } from './watch-config-map.ts';
 
-/** The namespace in which ConfigMaps are looked for. */
+/** The namespace of the ConfigMaps. */
 const NAMESPACE = 'kube-system';
 
-/** How often files are looked at, in ms. */
-const LOOK_MS = 1_000;
+/** How often files are checked. */
+const CHECK_MS = 1_000;
 
-/** A text that lives in a file or in a key of a ConfigMap. */
+/** A text in a file or in a key of a ConfigMap. */
 export interface TextSource<T> {
+  /** Names the setting in the log and as a label of the metrics. */
   readonly what: string;
   readonly file: string | undefined;
   readonly configMap: { readonly name: string; readonly key: string } | undefined;
-  /** @throws PluginError where the text cannot be used */
+  /** @throws PluginError if the text is invalid */
   readonly parse: (text: string, where: string) => T;
-  /** What counts where the ConfigMap, or its key, is not there. */
+  /** Applies while the ConfigMap, or its key, does not exist. */
   readonly defaultValue: T;
   readonly apply: (value: T) => void;
 }
 
-export interface SourceWatcher {
-  /**
-   * Reads files, now and whenever they change.
-   *
-   * @throws PluginError where they cannot be used in the first place
-   */
-  readonly watchFiles: <T>(
-    what: string,
-    files: readonly string[],
-    parse: (texts: readonly string[]) => T,
-    use: (value: T) => void,
-  ) => Promise<void>;
-  /** Reads a file or follows a ConfigMap; nothing where there is neither. */
-  readonly watchText: <T>(source: TextSource<T>, cluster: () => Promise<Cluster>) => Promise<void>;
-  /** Looks at all files now. */
-  readonly checkFiles: () => Promise<void>;
-  /** What has never been read so far; undefined where all has. */
-  readonly findUnreadSource: () => string | undefined;
-  readonly close: () => void;
+/** Several files that are valid only together. */
+export interface FileSource<T> {
+  readonly what: string;
+  readonly files: readonly string[];
+  /** @throws PluginError if the texts are invalid */
+  readonly parse: (texts: readonly string[]) => T;
+  readonly apply: (value: T) => void;
 }
 
-/** Opens the sources. */
-export function makeSourceWatcher(log: Log, metrics: Metrics): SourceWatcher {
-  const closing: (() => void)[] = [];
-  const looks: (() => Promise<void>)[] = [];
-  const awaited = new Set<string>();
+/** Watches all sources of one webhook. */
+export class SourceWatcher {
+  readonly #log: Log;
+  readonly #metrics: Metrics;
+  readonly #closers: (() => void)[] = [];
+  readonly #fileChecks: (() => Promise<void>)[] = [];
+  readonly #unreadSources = new Set<string>();
 
-  const good = (what: string): void => {
-    metrics.recordReload(what, 'ok');
-    log.info({ what }, 'reloaded');
-  };
-  const bad = (what: string, reason: string): void => {
-    metrics.recordReload(what, 'failed');
-    log.error({ what, reason }, 'reload failed; what was good stays in force');
-  };
+  constructor(log: Log, metrics: Metrics) {
+    this.#log = log;
+    this.#metrics = metrics;
+  }
 
-  const watchFiles: SourceWatcher['watchFiles'] = async (what, files, parse, use) => {
-    const kept = await startFileWatcher({
+  /**
+   * Reads files and watches them.
+   *
+   * @returns the content now; later content goes to `apply`
+   * @throws PluginError if they are invalid at the start
+   */
+  async watchFiles<T>({ what, files, parse, apply }: FileSource<T>): Promise<T> {
+    const watcher = await startFileWatcher({
       files,
       parse,
-      intervalMs: LOOK_MS,
+      intervalMs: CHECK_MS,
       onChange: (result) => {
         if ('failure' in result) {
-          bad(what, result.failure);
+          this.#reportFailure(what, result.failure);
           return;
         }
-        use(result.value);
-        good(what);
+        apply(result.value);
+        this.#reportReload(what);
       },
     });
-    closing.push(() => {
-      kept.close();
+    this.#closers.push(() => {
+      watcher.close();
     });
-    looks.push(() => kept.check());
-    use(kept.current());
-  };
+    this.#fileChecks.push(() => watcher.check());
+    return watcher.current();
+  }
 
-  function followMap<T>(source: TextSource<T>, map: { name: string; key: string }, cluster: Cluster): void {
+  /**
+   * Applies the content of a file, or else of a ConfigMap, now and whenever it changes; does nothing if
+   * neither is set.
+   *
+   * @throws PluginError if the file is invalid at the start, or if there is no cluster
+   */
+  async watchText<T>(source: TextSource<T>, cluster: () => Promise<Cluster>): Promise<void> {
+    const { what, file, configMap, parse, apply } = source;
+    if (file !== undefined) {
+      if (configMap !== undefined) {
+        this.#log.warn({ what }, `the ConfigMap ${configMap.name} is ignored because the file takes precedence`);
+      }
+      apply(await this.watchFiles({ what, files: [file], parse: ([text = '']) => parse(text, file), apply }));
+    } else if (configMap !== undefined) this.#watchConfigMap(source, configMap, await cluster());
+  }
+
+  /** Checks all files now. */
+  async checkFiles(): Promise<void> {
+    await Promise.all(this.#fileChecks.map((check) => check()));
+  }
+
+  /** A source that has never been read so far. */
+  findUnreadSource(): string | undefined {
+    const [source] = this.#unreadSources;
+    return source;
+  }
+
+  close(): void {
+    for (const close of this.#closers) close();
+  }
+
+  #watchConfigMap<T>(source: TextSource<T>, { name, key }: { name: string; key: string }, cluster: Cluster): void {
     const { what, parse, defaultValue, apply } = source;
-    const where = `ConfigMap ${NAMESPACE}/${map.name}`;
-    awaited.add(where);
+    const where = `ConfigMap ${NAMESPACE}/${name}`;
+    this.#unreadSources.add(where);
     apply(defaultValue);
-    const take = (data: ConfigMapData): void => {
-      awaited.delete(where);
-      const text = data?.get(map.key);
+    const onData = (data: ConfigMapData): void => {
+      this.#unreadSources.delete(where);
+      const text = data?.get(key);
       if (text === undefined) {
-        log.warn({ what, where }, `it is not there, or has no key "${map.key}"`);
+        this.#log.warn({ what, where }, `the ConfigMap does not exist or has no key "${key}"`);
         apply(defaultValue);
         return;
       }
       try {
         apply(parse(text, where));
-        good(what);
+        this.#reportReload(what);
       } catch (error) {
         if (!(error instanceof PluginError)) throw error;
-        bad(what, error.message);
+        this.#reportFailure(what, error.message);
       }
     };
     const onTrouble = (reason: string): void => {
-      log.warn({ what, where, reason }, 'it cannot be read for the moment');
+      this.#log.warn({ what, where, reason }, 'the ConfigMap cannot be read at the moment');
     };
-    closing.push(cluster.watchConfigMap({ namespace: NAMESPACE, name: map.name }, take, onTrouble));
+    this.#closers.push(cluster.watchConfigMap({ namespace: NAMESPACE, name }, onData, onTrouble));
   }
 
-  return {
-    watchFiles,
-    async watchText(source, cluster) {
-      const { what, file, configMap, parse, apply } = source;
-      if (file !== undefined) {
-        if (configMap !== undefined)
-          log.warn({ what }, `the ConfigMap ${configMap.name} does not count beside the file`);
-        await watchFiles(what, [file], ([text = '']) => parse(text, file), apply);
-      } else if (configMap !== undefined) followMap(source, configMap, await cluster());
-    },
-    checkFiles: async () => {
-      await Promise.all(looks.map((look) => look()));
-    },
-    findUnreadSource: () => {
-      const [first] = awaited;
-      return first;
-    },
-    close: () => {
-      for (const close of closing) close();
-    },
-  };
+  #reportReload(what: string): void {
+    this.#metrics.recordReload(what, 'ok');
+    this.#log.info({ what }, 'reloaded');
+  }
+
+  #reportFailure(what: string, reason: string): void {
+    this.#metrics.recordReload(what, 'failed');
+    this.#log.error({ what, reason }, 'reload failed; the last valid content stays in force');
+  }
 }

@@ -1,16 +1,17 @@
 /**
  * Keys of version 2, `namespace/resource`. Each side is a word, `*`, `!word`, or a list `['a', 'b']` or `!['a', 'b']`. On
- * the right a word may name a subresource: `pods/exec`, `pods/*`, and as a mark of all, `*` covers every one.
+ * the right side a word may name a subresource (`pods/exec`, `pods/*`), and `*` includes all subresources.
  */
-import type { ResourceRequest } from '../../review/review.ts';
-import type { Compatibilities, FindingReporter } from './finding.ts';
+import type { ResourceRequest } from '../../review/access-request.ts';
+import type { Compatibilities } from './compatibility.ts';
+import type { FindingReporter } from './finding.ts';
 
 /** The words of one side. */
 export interface PatternSide {
   readonly isNegated: boolean;
   readonly isList: boolean;
   readonly words: readonly string[];
-  /** Written with a space after the `!`. */
+  /** A space follows the `!`. */
   readonly hasSpacedNegation: boolean;
 }
 
@@ -22,98 +23,106 @@ export interface KeyPattern {
 const QUOTED = /^'([^']*)'$|^"([^"]*)"$/;
 
 function parseWord(text: string): string | undefined {
-  const word = text.trim();
-  const quoted = QUOTED.exec(word);
-  const bare = quoted === null ? word : (quoted[1] ?? quoted[2] ?? '').trim();
-  return bare === '' || /[\s'"[\],!]/.test(bare) ? undefined : bare;
+  const trimmed = text.trim();
+  const quoted = QUOTED.exec(trimmed);
+  const word = quoted === null ? trimmed : (quoted[1] ?? quoted[2] ?? '').trim();
+  return word === '' || /[\s'"[\],!]/.test(word) ? undefined : word;
 }
 
 function parseSide(text: string): PatternSide | undefined {
-  const whole = text.trim();
-  const isNegated = whole.startsWith('!');
-  const rest = isNegated ? whole.slice(1) : whole;
-  const body = rest.trim();
+  const trimmed = text.trim();
+  const isNegated = trimmed.startsWith('!');
+  const operand = isNegated ? trimmed.slice(1) : trimmed;
+  const body = operand.trim();
   const isList = body.startsWith('[');
   if (isList !== body.endsWith(']')) return undefined;
   const words = (isList ? body.slice(1, -1).split(',') : [body]).map(parseWord);
   if (!words.every((word) => word !== undefined)) return undefined;
-  return { isNegated, isList, words, hasSpacedNegation: isNegated && rest !== body };
+  return { isNegated, isList, words, hasSpacedNegation: isNegated && operand !== body };
 }
 
-/** Where the namespace ends: the first slash outside a list. */
+/** The index of the slash after the namespace: the first one outside a list. */
 function findSlash(key: string): number {
   let depth = 0;
-  for (let at = 0; at < key.length; at += 1) {
-    const character = key[at];
+  for (let index = 0; index < key.length; index += 1) {
+    const character = key[index];
     if (character === '[') depth += 1;
     else if (character === ']') depth -= 1;
-    else if (character === '/' && depth === 0) return at;
+    else if (character === '/' && depth === 0) return index;
   }
   return -1;
 }
 
-const slashes = (word: string): number => word.split('/').length - 1;
+const countSlashes = (word: string): number => word.split('/').length - 1;
 
-/** Reads a key; undefined where it is none. */
+/** Parses a key; undefined if it is invalid. */
 export function parseKeyPattern(key: string, compatibilities: Compatibilities): KeyPattern | undefined {
   const text = key.trim().toLowerCase();
-  const at = findSlash(text);
-  if (at < 0) return undefined;
-  const namespace = parseSide(text.slice(0, at));
-  const resource = parseSide(text.slice(at + 1));
+  const slashIndex = findSlash(text);
+  if (slashIndex < 0) return undefined;
+  const namespace = parseSide(text.slice(0, slashIndex));
+  const resource = parseSide(text.slice(slashIndex + 1));
   if (namespace === undefined || resource === undefined) return undefined;
-  if (namespace.words.some((word) => slashes(word) > 0)) return undefined;
-  const mostSlashes = compatibilities.has('v2-subresources') ? 0 : 1;
-  const named = resource.words.every((word) => slashes(word) <= mostSlashes && !/^\/|\/$/.test(word));
-  return named ? { namespace, resource } : undefined;
+  if (namespace.words.some((word) => countSlashes(word) > 0)) return undefined;
+  const maxSlashes = compatibilities.has('v2-subresources') ? 0 : 1;
+  const isValid = resource.words.every((word) => countSlashes(word) <= maxSlashes && !/^\/|\/$/.test(word));
+  return isValid ? { namespace, resource } : undefined;
 }
 
-/** Sets instead of lists: of a thousand entries a request is asked of each. */
+/** Uses sets, because a request may be tested against a thousand entries. */
 function compileNamespace(
   { isNegated, isList, words }: PatternSide,
-  isAnything: boolean,
+  matchesAll: boolean,
 ): (namespace: string) => boolean {
-  // A request for the whole cluster, or for all its namespaces.
-  const wholeCluster = !isNegated && !isList && words[0] === '*';
-  const [all, names] = [words.includes('*'), new Set(words)];
-  return (namespace) => (namespace === '' ? wholeCluster : isAnything || (all || names.has(namespace)) !== isNegated);
+  // An empty namespace is a request for the whole cluster, or for all namespaces.
+  const includesCluster = !isNegated && !isList && words[0] === '*';
+  const hasWildcard = words.includes('*');
+  const names = new Set(words);
+  return (namespace) =>
+    namespace === '' ? includesCluster : matchesAll || (hasWildcard || names.has(namespace)) !== isNegated;
 }
 
-/** Whether a word covers a request; what `pods` excludes by a negation includes the subresources. */
-function covers(word: string, { resource, subresource }: ResourceRequest, broad: boolean): boolean {
+/** @param includesSubresources whether a plain `pods` also covers its subresources */
+function coversRequest(
+  word: string,
+  { resource, subresource }: ResourceRequest,
+  includesSubresources: boolean,
+): boolean {
   if (word === '*') return true;
-  const [name = '', sub] = word.split('/');
-  if (name !== '*' && name !== resource) return false;
-  if (sub === undefined) return broad || subresource === '';
-  return sub === '*' ? subresource !== '' : sub === subresource;
+  const [resourceWord = '', subresourceWord] = word.split('/');
+  if (resourceWord !== '*' && resourceWord !== resource) return false;
+  if (subresourceWord === undefined) return includesSubresources || subresource === '';
+  return subresourceWord === '*' ? subresource !== '' : subresourceWord === subresource;
 }
 
-/** Makes the test of a key, and finds what is odd about it. */
+/** Compiles a key; undefined if it never matches. */
 export function compileKeyPattern(
   key: string,
   compatibilities: Compatibilities,
-  find: FindingReporter,
+  report: FindingReporter,
 ): ((request: ResourceRequest) => boolean) | undefined {
   const pattern = parseKeyPattern(key, compatibilities);
   if (pattern === undefined) {
-    find('never', `"${key}" is not a key such as "namespace/resource"`);
+    report('never', `"${key}" is not a key such as "namespace/resource"`);
     return undefined;
   }
   const { namespace, resource } = pattern;
   const sides = [namespace, resource];
-  const anything = ({ hasSpacedNegation }: PatternSide): boolean =>
+  const matchesAll = ({ hasSpacedNegation }: PatternSide): boolean =>
     hasSpacedNegation && compatibilities.has('spaced-negation');
-  if (sides.some((side) => side.isNegated && side.words.includes('*') && !anything(side))) {
-    find('never', `"${key}" excludes everything`);
+  if (sides.some((side) => side.isNegated && side.words.includes('*') && !matchesAll(side))) {
+    report('never', `"${key}" excludes everything`);
     return undefined;
   }
   if (sides.some(({ hasSpacedNegation }) => hasSpacedNegation)) {
-    find('fault', `"${key}": with a space after the "!", the Go program excluded nothing`);
+    report('fault', `"${key}": with a space after the "!", the Go program excluded nothing`);
   }
-  const isIn = compileNamespace(namespace, anything(namespace));
-  const anyResource = anything(resource);
-  const broad = compatibilities.has('v2-subresources') || resource.isNegated;
+  const matchesNamespace = compileNamespace(namespace, matchesAll(namespace));
+  const matchesAnyResource = matchesAll(resource);
+  // A negation such as `!pods` also excludes the subresources.
+  const includesSubresources = compatibilities.has('v2-subresources') || resource.isNegated;
   return (request) =>
-    isIn(request.namespace) &&
-    (anyResource || resource.words.some((word) => covers(word, request, broad)) !== resource.isNegated);
+    matchesNamespace(request.namespace) &&
+    (matchesAnyResource ||
+      resource.words.some((word) => coversRequest(word, request, includesSubresources)) !== resource.isNegated);
 }

@@ -1,28 +1,28 @@
 import { EXTRA_KEYS, EXTRA_PREFIX } from '../../authn/user-info.ts';
 import type { AccessReview } from '../../review/review.ts';
 
-/** Who asks, as far as a policy can tell users apart. */
+/** The user of a request, with the properties that a policy can test. */
 export interface Subject {
   readonly name: string;
   readonly uid: string;
   readonly groups: ReadonlySet<string>;
   readonly roles: ReadonlySet<string>;
-  /** Ids and names. */
+  /** IDs and names. */
   readonly projects: ReadonlySet<string>;
-  /** Whether a token of Keystone's stands behind the request. */
+  /** Whether this webhook authenticated the user by a Keystone token. */
   readonly isKeystoneUser: boolean;
 }
 
-/** Reads who asks out of a review. */
+/** Reads the user of a review. */
 export function readSubject({ user, uid, groups, extra }: AccessReview): Subject {
-  const of = (...names: readonly string[]): ReadonlySet<string> =>
-    new Set(names.flatMap((name) => extra.get(name) ?? []).filter((value) => value !== ''));
+  const readExtra = (...keys: readonly string[]): ReadonlySet<string> =>
+    new Set(keys.flatMap((key) => extra.get(key) ?? []).filter((value) => value !== ''));
   return {
     name: user,
     uid,
     groups: new Set(groups),
-    roles: of(EXTRA_KEYS.roles),
-    projects: of(EXTRA_KEYS.projectId, EXTRA_KEYS.projectName),
-    isKeystoneUser: [...extra.keys()].some((name) => name.startsWith(EXTRA_PREFIX)),
+    roles: readExtra(EXTRA_KEYS.roles),
+    projects: readExtra(EXTRA_KEYS.projectId, EXTRA_KEYS.projectName),
+    isKeystoneUser: [...extra.keys()].some((key) => key.startsWith(EXTRA_PREFIX)),
   };
 }

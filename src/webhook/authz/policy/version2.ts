@@ -1,12 +1,13 @@
-/** Version 2 of the policy: `resource_permissions` and `nonresource_permissions`, from keys to verbs. */
+/** Version 2 of the policy: `resource_permissions` and `nonresource_permissions`, which map keys to verbs. */
 import type { JsonObject } from '../../../shared/base/json.ts';
-import type { PathRequest, ResourceRequest } from '../../review/review.ts';
-import type { Compatibilities, FindingReporter } from './finding.ts';
+import type { PathRequest, ResourceRequest } from '../../review/access-request.ts';
+import type { Compatibilities } from './compatibility.ts';
+import type { FindingReporter } from './finding.ts';
 import { compileKeyPattern, parseKeyPattern } from './key-pattern.ts';
-import { readObjectMember, readTextListMember } from './policy-members.ts';
+import { policyMembers } from './policy-members.ts';
 
-/** Subresources that give more than their resource does. */
-const STRONG: Readonly<Record<string, string>> = {
+/** Resources whose subresources grant more than the resource itself. */
+const POWERFUL_SUBRESOURCES: Readonly<Record<string, string>> = {
   pods: 'exec, attach, portforward, log and others',
   nodes: 'proxy',
   services: 'proxy',
@@ -17,69 +18,72 @@ const STRONG: Readonly<Record<string, string>> = {
   namespaces: 'finalize',
 };
 
-function readVerbs(spec: JsonObject, key: string, find: FindingReporter): ReadonlySet<string> {
-  const verbs = readTextListMember(spec, key) ?? [];
-  if (verbs.length === 0) find('never', `"${key}" has no verbs`);
+function readVerbs(spec: JsonObject, key: string, report: FindingReporter): ReadonlySet<string> {
+  const verbs = policyMembers.textList(spec, key) ?? [];
+  if (verbs.length === 0) report('never', `"${key}" has no verbs`);
   return new Set(verbs);
 }
 
-function mentionSubresources(key: string, compatibilities: Compatibilities, find: FindingReporter): void {
+function reportSubresources(key: string, compatibilities: Compatibilities, report: FindingReporter): void {
   const side = parseKeyPattern(key, compatibilities)?.resource;
   if (side === undefined || side.isNegated) return;
-  // Whoever names them beside it has thought of them.
-  const strong = side.words.filter((word) => Object.hasOwn(STRONG, word) && !side.words.includes(`${word}/*`));
-  for (const word of strong) {
-    find(
+  // An author who also lists `pods/*` knows about them.
+  const resources = side.words.filter(
+    (word) => Object.hasOwn(POWERFUL_SUBRESOURCES, word) && !side.words.includes(`${word}/*`),
+  );
+  for (const resource of resources) {
+    const subresources = `the subresources of ${resource} (${POWERFUL_SUBRESOURCES[resource] ?? ''})`;
+    report(
       'fault',
       compatibilities.has('v2-subresources')
-        ? `"${key}" also grants the subresources of ${word} (${STRONG[word] ?? ''}), as in the Go program`
-        : `"${key}" granted the subresources of ${word} (${STRONG[word] ?? ''}) in the Go program; here they need "${word}/*" in a key`,
+        ? `"${key}" also grants ${subresources}, as in the Go program`
+        : `"${key}" granted ${subresources} in the Go program; here they need "${resource}/*" in a key`,
     );
   }
 }
 
 /**
- * The test of `resource_permissions`.
+ * Compiles `resource_permissions`.
  *
- * @throws BadPolicy
+ * @throws InvalidPolicyError
  */
 export function compileResourcePermissions(
   entry: JsonObject,
   compatibilities: Compatibilities,
-  find: FindingReporter,
+  report: FindingReporter,
 ): ((request: ResourceRequest) => boolean) | undefined {
-  const spec = readObjectMember(entry, 'resource_permissions');
+  const spec = policyMembers.object(entry, 'resource_permissions');
   if (spec === undefined) return undefined;
   const keys = Object.keys(spec);
-  if (keys.length === 0) find('never', '"resource_permissions" is empty');
+  if (keys.length === 0) report('never', '"resource_permissions" is empty');
   const grants = keys.flatMap((key) => {
-    const verbs = new Set([...readVerbs(spec, key, find)].map((verb) => verb.trim().toLowerCase()));
-    const matches = compileKeyPattern(key, compatibilities, find);
+    const verbs = new Set([...readVerbs(spec, key, report)].map((verb) => verb.trim().toLowerCase()));
+    const matches = compileKeyPattern(key, compatibilities, report);
     if (matches === undefined) return [];
-    mentionSubresources(key, compatibilities, find);
+    reportSubresources(key, compatibilities, report);
     return [{ verbs, matches }];
   });
-  // Most entries are for other namespaces, which is soonest seen.
+  // The key first: most entries are for other namespaces, which is the cheapest test.
   return (request) =>
     grants.some(({ verbs, matches }) => matches(request) && (verbs.has('*') || verbs.has(request.verb.toLowerCase())));
 }
 
 /**
- * The test of `nonresource_permissions`, whose keys are whole paths.
+ * Compiles `nonresource_permissions`, whose keys are whole paths.
  *
- * @throws BadPolicy
+ * @throws InvalidPolicyError
  */
 export function compileNonresourcePermissions(
   entry: JsonObject,
-  find: FindingReporter,
+  report: FindingReporter,
 ): ((request: PathRequest) => boolean) | undefined {
-  const spec = readObjectMember(entry, 'nonresource_permissions');
+  const spec = policyMembers.object(entry, 'nonresource_permissions');
   if (spec === undefined) return undefined;
   const keys = Object.keys(spec);
-  if (keys.length === 0) find('never', '"nonresource_permissions" is empty');
-  const verbsOf = new Map(keys.map((key) => [key, readVerbs(spec, key, find)]));
+  if (keys.length === 0) report('never', '"nonresource_permissions" is empty');
+  const verbsOf = new Map(keys.map((key) => [key, readVerbs(spec, key, report)]));
   for (const key of keys) {
-    if (key.includes('*')) find('never', `"${key}" is taken as it stands: version 2 knows no * in a path`);
+    if (key.includes('*')) report('never', `"${key}" is a literal path: version 2 has no * in paths`);
   }
   return ({ verb, path }) => {
     const verbs = verbsOf.get(path);

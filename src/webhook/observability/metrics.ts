@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { VerdictSource } from '../authn/keystone-authenticator.ts';
+import type { VerdictSource } from '../authn/authenticator.ts';
 
-/** What is counted, for Prometheus. */
+/** The metrics of the webhook, for Prometheus. */
 export interface Metrics {
   readonly recordTokenReview: (result: string, source: VerdictSource, seconds: number) => void;
   readonly recordAccessReview: (result: string, seconds: number) => void;
@@ -14,13 +14,13 @@ export interface Metrics {
   readonly render: () => Promise<string>;
 }
 
-const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const BUCKETS_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const PREFIX = 'keystone_auth_';
 
 /**
  * Makes the metrics of one server.
  *
- * @param gauges values to read when asked, by name and meaning
+ * @param gauges by name; their values are read for each scrape
  */
 export function makeMetrics(
   gauges: Readonly<Record<string, { readonly help: string; readonly read: () => number }>>,
@@ -30,18 +30,20 @@ export function makeMetrics(
   collectDefaultMetrics({ register: registry });
   const counter = (name: string, help: string, labelNames: readonly string[]): Counter =>
     new Counter({ name: PREFIX + name, help, labelNames: [...labelNames], registers });
-  const tokens = counter('token_reviews_total', 'TokenReviews answered', ['result', 'source']);
-  const accesses = counter('access_reviews_total', 'SubjectAccessReviews answered', ['result']);
-  const bad = counter('bad_requests_total', 'Requests that were no review', []);
-  const keystone = counter('keystone_judgements_total', 'Tokens that Keystone was asked about', ['outcome']);
-  const issuer = counter('issuer_key_reads_total', 'Readings of the keys of the OpenID Connect issuer', ['result']);
-  const reloads = counter('reloads_total', 'Files and ConfigMaps read again', ['what', 'result']);
-  const syncs = counter('synchronisations_total', 'Projects synchronised with the cluster', ['result']);
-  const seconds = new Histogram({
+  const tokenReviews = counter('token_reviews_total', 'Number of TokenReviews', ['result', 'source']);
+  const accessReviews = counter('access_reviews_total', 'Number of SubjectAccessReviews', ['result']);
+  const badRequests = counter('bad_requests_total', 'Requests that are not a review', []);
+  const validations = counter('keystone_judgements_total', 'Tokens sent to Keystone for validation', ['outcome']);
+  const keyReads = counter('issuer_key_reads_total', 'Fetches of the keys of the OpenID Connect issuer', ['result']);
+  const reloads = counter('reloads_total', 'Reloads of files and ConfigMaps', ['what', 'result']);
+  const synchronizations = counter('synchronisations_total', 'Synchronizations of projects with the cluster', [
+    'result',
+  ]);
+  const durations = new Histogram({
     name: `${PREFIX}review_seconds`,
-    help: 'Time to answer a review',
+    help: 'Duration of a review',
     labelNames: ['kind'],
-    buckets: SECONDS,
+    buckets: BUCKETS_SECONDS,
     registers,
   });
   for (const [name, { help, read }] of Object.entries(gauges)) {
@@ -55,28 +57,28 @@ export function makeMetrics(
     });
   }
   return {
-    recordTokenReview(result, source, took) {
-      tokens.inc({ result, source });
-      seconds.observe({ kind: 'TokenReview' }, took);
+    recordTokenReview(result, source, seconds) {
+      tokenReviews.inc({ result, source });
+      durations.observe({ kind: 'TokenReview' }, seconds);
     },
-    recordAccessReview(result, took) {
-      accesses.inc({ result });
-      seconds.observe({ kind: 'SubjectAccessReview' }, took);
+    recordAccessReview(result, seconds) {
+      accessReviews.inc({ result });
+      durations.observe({ kind: 'SubjectAccessReview' }, seconds);
     },
     recordBadRequest: () => {
-      bad.inc();
+      badRequests.inc();
     },
     recordValidation: (outcome) => {
-      keystone.inc({ outcome });
+      validations.inc({ outcome });
     },
     recordIssuerKeysRead: (result) => {
-      issuer.inc({ result });
+      keyReads.inc({ result });
     },
     recordReload: (what, result) => {
       reloads.inc({ what, result });
     },
     recordSynchronization: (result) => {
-      syncs.inc({ result });
+      synchronizations.inc({ result });
     },
     contentType: registry.contentType,
     render: () => registry.metrics(),

@@ -1,4 +1,4 @@
-/** What the webhook writes: one JSON object a line on stdout. No token ever gets this far. */
+/** The webhook's log: one JSON object per line on stdout. Callers never pass a token. */
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 

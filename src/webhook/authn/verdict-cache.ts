@@ -1,0 +1,103 @@
+import { LRUCache } from 'lru-cache';
+import type { ValidationResult, ValidToken } from './validate-token.ts';
+
+/** Keystone never accepts a refused token later; forgetting the refusal limits the effect of a mistake of Keystone's. */
+const REFUSED_TTL_MS = 60_000;
+
+/** After this part of its time in the cache a token is validated again in the background, so that no review waits. */
+const REFRESH_AFTER = 2 / 3;
+
+/** Time between two such attempts, in ms. */
+const REFRESH_RETRY_MS = 3_000;
+
+interface ValidEntry {
+  readonly token: ValidToken;
+  /** Until when it counts without a request, ms since 1970, UTC. */
+  readonly until: number;
+  /** From when on it is validated again in the background, ms since 1970, UTC. */
+  refreshAt: number;
+}
+
+interface RefusedEntry {
+  readonly reason: string;
+  /** ms since 1970, UTC. */
+  readonly until: number;
+}
+
+/** Numbers of cached tokens. */
+export interface CacheSizes {
+  readonly valid: number;
+  readonly refused: number;
+}
+
+export type CachedVerdict =
+  | { readonly kind: 'valid'; readonly token: ValidToken; readonly isRefreshDue: boolean }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+export interface VerdictCacheSettings {
+  /** How long a valid token counts without a request, in ms. */
+  readonly validTtlMs: number;
+  /** ms since 1970, UTC. */
+  readonly now: () => number;
+  /** How many tokens of each kind are kept; the least recently used ones go first. */
+  readonly maxSizes?: CacheSizes;
+}
+
+/** Keystone's recent verdicts on tokens, by a hash of the token. */
+export class VerdictCache {
+  readonly #validTtlMs: number;
+  readonly #now: () => number;
+  readonly #valid: LRUCache<string, ValidEntry>;
+  readonly #refused: LRUCache<string, RefusedEntry>;
+
+  constructor({ validTtlMs, now, maxSizes = { valid: 10_000, refused: 20_000 } }: VerdictCacheSettings) {
+    this.#validTtlMs = validTtlMs;
+    this.#now = now;
+    this.#valid = new LRUCache({ max: maxSizes.valid });
+    this.#refused = new LRUCache({ max: maxSizes.refused });
+  }
+
+  get sizes(): CacheSizes {
+    return { valid: this.#valid.size, refused: this.#refused.size };
+  }
+
+  /** Whether the token was valid the last time, even if that no longer counts. */
+  wasValid(key: string): boolean {
+    return this.#valid.get(key) !== undefined;
+  }
+
+  /** The verdict, unless Keystone must be asked. */
+  read(key: string): CachedVerdict | undefined {
+    const at = this.#now();
+    const entry = this.#valid.get(key);
+    if (entry === undefined) return this.#readRefused(key, at);
+    if (entry.until > at) return { kind: 'valid', token: entry.token, isRefreshDue: entry.refreshAt <= at };
+    if (entry.token.expiresAt > at) return undefined;
+    this.#valid.delete(key);
+    return { kind: 'refused', reason: 'the token has expired' };
+  }
+
+  /** Notes that a refresh has started, so that the next one waits. */
+  postponeRefresh(key: string): void {
+    const entry = this.#valid.get(key);
+    if (entry !== undefined) entry.refreshAt = this.#now() + REFRESH_RETRY_MS;
+  }
+
+  /** Stores a verdict; an unknown one changes nothing. */
+  store(key: string, result: ValidationResult): void {
+    const at = this.#now();
+    if (result.kind === 'valid') {
+      const until = Math.min(at + this.#validTtlMs, result.expiresAt);
+      this.#valid.set(key, { token: result, until, refreshAt: at + (until - at) * REFRESH_AFTER });
+      this.#refused.delete(key);
+    } else if (result.kind === 'refused') {
+      this.#valid.delete(key);
+      this.#refused.set(key, { reason: result.reason, until: at + REFUSED_TTL_MS });
+    }
+  }
+
+  #readRefused(key: string, at: number): CachedVerdict | undefined {
+    const entry = this.#refused.get(key);
+    return entry !== undefined && entry.until > at ? { kind: 'refused', reason: entry.reason } : undefined;
+  }
+}

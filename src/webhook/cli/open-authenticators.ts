@@ -1,0 +1,146 @@
+/** Makes the authenticators that the settings name, each with its own HTTP client. */
+import { X509Certificate } from 'node:crypto';
+import { ConfigError } from '../../shared/base/errors.ts';
+import type { Host } from '../../shared/base/host.ts';
+import { VERSION } from '../../shared/base/version.ts';
+import { openHttpClient } from '../../shared/http/http-client.ts';
+import type { HttpClient } from '../../shared/http/http-client.ts';
+import type { Authenticator } from '../authn/authenticator.ts';
+import { makeIssuerKeys } from '../authn/issuer-keys.ts';
+import { makeKeystoneAuthenticator } from '../authn/keystone-authenticator.ts';
+import { hasIssuerClaim, makeOidcAuthenticator } from '../authn/oidc-authenticator.ts';
+import { makeRateLimiter } from '../authn/rate-limiter.ts';
+import { makeTokenValidator } from '../authn/validate-token.ts';
+import { readTextFile } from '../sources/read-text-file.ts';
+import { openSynchronizer } from './open-synchronizer.ts';
+import type { SynchronizerContext } from './open-synchronizer.ts';
+import { PROGRAM_NAME } from './options.ts';
+import type { AuthenticatorName, WebhookSettings } from './settings.ts';
+
+export interface AuthenticatorContext extends SynchronizerContext {
+  readonly host: Host;
+  /** Receives the clients that must be closed at the end. */
+  readonly httpClients: HttpClient[];
+}
+
+/** How long a token waits for its turn at Keystone, in ms; the rest of the 5 s is for Keystone. */
+const MAX_WAIT_MS = 2_000;
+
+const NAMES_DROPPED = 'names that begin with "system:" were dropped';
+
+async function readCa(file: string, option: string): Promise<string> {
+  const text = await readTextFile(file, `check ${option}`);
+  try {
+    new X509Certificate(text);
+    return text;
+  } catch {
+    throw new ConfigError(`${file} contains no PEM certificate`, { hint: `check ${option}` });
+  }
+}
+
+async function openClient(
+  { host, settings, log, httpClients }: AuthenticatorContext,
+  caFile: string | undefined,
+  caOption: string,
+): Promise<HttpClient> {
+  const ca = caFile === undefined ? undefined : await readCa(caFile, caOption);
+  const client = await openHttpClient({
+    host,
+    tls: { insecure: false, ca, cert: undefined, key: undefined, files: [], paths: {} },
+    trustedOrigins: undefined,
+    proxyEnv: settings.proxy,
+    userAgent: `${PROGRAM_NAME}/${VERSION}`,
+    deadlineMs: settings.keystoneTimeoutMs,
+    log: (line) => {
+      log.debug(line);
+    },
+  });
+  httpClients.push(client);
+  return client;
+}
+
+function skipsShapeCheck({ allowsAnyTokenShape, oidc }: WebhookSettings, token: string): boolean {
+  // Tokens of the issuer say so themselves, and Keystone must not see them.
+  return allowsAnyTokenShape && (oidc === undefined || !hasIssuerClaim(oidc.issuer, token));
+}
+
+async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise<Authenticator> {
+  const { host, settings, log, metrics, state } = context;
+  const http = await openClient(context, settings.keystoneCaFile, '--keystone-ca-file (KEYSTONE_CA_FILE)');
+  const authenticator = makeKeystoneAuthenticator({
+    validate: makeTokenValidator({
+      http,
+      authUrl: settings.authUrl,
+      refusesAccessRules: settings.refusesAccessRules,
+      now: host.now,
+      warn: (message) => {
+        log.warn(message);
+      },
+      countOutcome: metrics.recordValidation,
+    }),
+    rateLimiter: makeRateLimiter({
+      concurrency: settings.keystoneConcurrency,
+      tokensPerSecond: settings.keystoneRate,
+      maxWaitMs: MAX_WAIT_MS,
+      now: () => performance.now(),
+    }),
+    namingRules: () => ({
+      usernameFormat: settings.usernameFormat,
+      groupFormat: settings.groupFormat,
+      roleMappings: state.syncConfig.roleMappings,
+      allowsMappedSystemNames: settings.compatibilities.has('mapped-system-names'),
+    }),
+    skipsShapeCheck: (token) => skipsShapeCheck(settings, token),
+    cacheTtlMs: settings.cacheTtlMs,
+    timeoutMs: settings.keystoneTimeoutMs,
+    now: host.now,
+    onNamesDropped: (uid, names) => {
+      log.warn({ uid, names }, NAMES_DROPPED);
+    },
+    onAuthenticated: await openSynchronizer(context),
+  });
+  state.readCacheSizes = authenticator.readCacheSizes;
+  return authenticator;
+}
+
+async function openOidcAuthenticator(context: AuthenticatorContext): Promise<Authenticator> {
+  const { host, settings, log, metrics } = context;
+  const { oidc } = settings;
+  if (oidc === undefined) throw new Error('the authenticator oidc has no issuer');
+  const { issuer } = oidc;
+  const keys = makeIssuerKeys({
+    http: await openClient(context, oidc.caFile, '--oidc-ca-file'),
+    issuer,
+    now: () => performance.now(),
+    onRead: (result, reason) => {
+      metrics.recordIssuerKeysRead(result);
+      if (reason === undefined) log.info({ issuer }, 'the keys of the issuer were read');
+      else log.error({ issuer, reason }, 'the keys of the issuer could not be read');
+    },
+  });
+  // Not awaited: an issuer that is down must not delay the start.
+  void keys.preload();
+  return makeOidcAuthenticator(oidc, {
+    keys,
+    now: host.now,
+    onNamesDropped: (username, names) => {
+      log.warn({ username, names }, NAMES_DROPPED);
+    },
+  });
+}
+
+const OPENERS: Readonly<Record<AuthenticatorName, (context: AuthenticatorContext) => Promise<Authenticator>>> = {
+  keystone: openKeystoneAuthenticator,
+  oidc: openOidcAuthenticator,
+};
+
+/**
+ * Makes the authenticators in the order of the settings.
+ *
+ * @throws ConfigError if a CA file or the kubeconfig is not usable
+ */
+export async function openAuthenticators(context: AuthenticatorContext): Promise<readonly Authenticator[]> {
+  const authenticators: Authenticator[] = [];
+  for (const name of context.settings.authenticatorNames) authenticators.push(await OPENERS[name](context));
+  return authenticators;
+}

@@ -1,0 +1,32 @@
+import type { CacheSizes } from '../authn/verdict-cache.ts';
+import { EMPTY_POLICY } from '../authz/policy/policy.ts';
+import type { Policy } from '../authz/policy/policy.ts';
+import { makeMetrics } from '../observability/metrics.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { DEFAULT_SYNC_CONFIG } from '../sync/sync-config.ts';
+import type { SyncConfig } from '../sync/sync-config.ts';
+
+/** What can change while the webhook runs. */
+export interface WebhookState {
+  policy: Policy;
+  syncConfig: SyncConfig;
+  readCacheSizes: () => CacheSizes;
+}
+
+/** The state before anything has been read. */
+export function makeWebhookState(): WebhookState {
+  return {
+    policy: EMPTY_POLICY,
+    syncConfig: DEFAULT_SYNC_CONFIG,
+    readCacheSizes: () => ({ valid: 0, refused: 0 }),
+  };
+}
+
+/** Makes the metrics of a webhook with gauges for its state. */
+export function makeWebhookMetrics(state: WebhookState): Metrics {
+  return makeMetrics({
+    good_tokens: { help: 'Tokens cached as valid', read: () => state.readCacheSizes().valid },
+    refused_tokens: { help: 'Tokens cached as refused', read: () => state.readCacheSizes().refused },
+    policy_entries: { help: 'Entries of the policy in force', read: () => state.policy.entries.length },
+  });
+}
