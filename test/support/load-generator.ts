@@ -1,5 +1,5 @@
-// A load generator that costs little, since it shares the machine with what it measures: connections that write finished
-// requests and read no more of an answer than its length and its end.
+// A load generator that uses little CPU time, because it runs on the machine that it measures: it writes prepared requests,
+// and of a response it parses only the length.
 
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
@@ -8,10 +8,10 @@ export interface LoadOptions {
   readonly port: number;
   readonly ca: Buffer;
   readonly connections: number;
-  /** The next request's body, or undefined where there is none any more. */
+  /** Returns the body of the next request, or undefined after the last one. */
   readonly nextBody: (connection: number) => string | undefined;
-  /** Takes each answer's body, and what `next` gave for it. */
-  readonly onResponse: (body: string, sent: string) => void;
+  /** Takes the body of each response, and that of its request. */
+  readonly onResponse: (body: string, requestBody: string) => void;
 }
 
 export interface LoadResult {
@@ -22,52 +22,53 @@ export interface LoadResult {
   readonly maxMs: number;
 }
 
-/** Sends one request after another on each connection until there are none left. */
+/** Sends requests one after the other on each connection, until there are no more. */
 export async function generateLoad({ port, ca, connections, nextBody, onResponse }: LoadOptions): Promise<LoadResult> {
   const times: number[] = [];
-  const work = (connection: number): Promise<void> =>
-    new Promise((done, fail) => {
+  const runConnection = (connection: number): Promise<void> =>
+    new Promise((resolve, reject) => {
       const socket: TLSSocket = connect({ host: '127.0.0.1', port, ca });
       let buffered = '';
-      let sent = '';
+      let requestBody = '';
       let sentAt = 0;
       const send = (): void => {
         const body = nextBody(connection);
         if (body === undefined) {
           socket.end();
-          done();
+          resolve();
           return;
         }
-        sent = body;
+        requestBody = body;
         sentAt = performance.now();
         socket.write(
           `POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
         );
       };
-      socket.setEncoding('utf8').once('error', fail).once('secureConnect', send);
+      socket.setEncoding('utf8').once('error', reject).once('secureConnect', send);
       socket.on('data', (chunk: string) => {
         buffered += chunk;
-        const head = buffered.indexOf('\r\n\r\n');
+        const headerEnd = buffered.indexOf('\r\n\r\n');
         const length = Number(/content-length: (\d+)/i.exec(buffered)?.[1] ?? Number.NaN);
-        // All of it is ASCII here.
-        if (head < 0 || buffered.length < head + 4 + length) return;
+        // Characters are bytes: the responses are ASCII.
+        if (headerEnd < 0 || buffered.length < headerEnd + 4 + length) return;
         times.push(performance.now() - sentAt);
-        const body = buffered.slice(head + 4);
+        const body = buffered.slice(headerEnd + 4);
         buffered = '';
-        onResponse(body, sent);
+        onResponse(body, requestBody);
         send();
       });
     });
   const startedAt = performance.now();
-  await Promise.all(Array.from({ length: connections }, (_, connection) => work(connection)));
+  await Promise.all(Array.from({ length: connections }, (_, connection) => runConnection(connection)));
   const seconds = (performance.now() - startedAt) / 1_000;
   times.sort((one, other) => one - other);
-  const at = (part: number): number => times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0;
+  const percentile = (fraction: number): number =>
+    times[Math.min(times.length - 1, Math.floor(times.length * fraction))] ?? 0;
   return {
     responseCount: times.length,
     perSecond: times.length / seconds,
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    maxMs: at(1),
+    p50Ms: percentile(0.5),
+    p99Ms: percentile(0.99),
+    maxMs: percentile(1),
   };
 }

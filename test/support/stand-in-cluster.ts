@@ -1,5 +1,5 @@
-// A stand-in for the cluster's API as far as the webhook speaks to it: ConfigMaps that are watched, namespaces,
-// RoleBindings. What a real API server makes of the same requests, test/webhook/end-to-end.test.ts sees where there is one.
+// A stand-in for the part of the Kubernetes API that the webhook uses: watches of ConfigMaps, namespaces, RoleBindings.
+// test/webhook/end-to-end.test.ts sends the same requests to a real API server, where one is built.
 
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -16,41 +16,41 @@ type KubernetesObject = Record<string, unknown> & { metadata: Metadata };
 
 export interface StandInCluster {
   readonly url: string;
-  /** `METHOD /path`, without queries. */
+  /** As `METHOD /path`, without the query. */
   readonly requests: string[];
   readonly namespaces: Map<string, KubernetesObject>;
   /** By `namespace/name`. */
   readonly roleBindings: Map<string, KubernetesObject>;
-  /** Makes, changes or (undefined) deletes a ConfigMap of kube-system. */
+  /** Creates, changes or (undefined) deletes a ConfigMap in kube-system. */
   setConfigMap(name: string, data: Readonly<Record<string, string>> | undefined): void;
-  /** Ends all watches, as an API server does now and then. */
+  /** Ends all watches, as an API server does from time to time. */
   endWatches(): void;
-  /** Answers everything with this status; undefined ends that. */
+  /** Answers every request with this status; undefined ends that. */
   failWith(status: number | undefined): void;
   writeKubeconfig(path: string): void;
 }
 
-/** Starts one on 127.0.0.1; it ends with the test. */
+/** Starts a stand-in on 127.0.0.1 that stops after the test. */
 export async function startStandInCluster(t: Test): Promise<StandInCluster> {
   const requests: string[] = [];
   const namespaces = new Map<string, KubernetesObject>();
   const roleBindings = new Map<string, KubernetesObject>();
   const maps = new Map<string, KubernetesObject>();
   const watches = new Map<ServerResponse, string>();
-  /** The last that happened to each ConfigMap. */
-  const history = new Map<string, { type: string; object: KubernetesObject }>();
+  /** The last event of each ConfigMap. */
+  const lastEvents = new Map<string, { type: string; object: KubernetesObject }>();
   let version = 1;
   let failure: number | undefined;
 
-  const next = (): string => String((version += 1));
+  const nextVersion = (): string => String((version += 1));
   const send = (response: ServerResponse, status: number, body: unknown): void => {
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   };
   const fail = (response: ServerResponse, code: number): void => {
     send(response, code, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', code });
   };
-  const tell = (type: string, map: KubernetesObject): void => {
-    history.set(map.metadata.name, { type, object: map });
+  const notify = (type: string, map: KubernetesObject): void => {
+    lastEvents.set(map.metadata.name, { type, object: map });
     for (const [watch, name] of watches)
       if (name === map.metadata.name) watch.write(`${JSON.stringify({ type, object: map })}\n`);
   };
@@ -60,38 +60,38 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
     if (url.searchParams.get('watch') === 'true') {
       response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
       watches.set(response, name);
-      // What has happened between the list and the watch is told too.
+      // Includes an event between the list and the watch.
       const since = Number(url.searchParams.get('resourceVersion'));
-      const latest = history.get(name);
-      if (latest !== undefined && Number(latest.object.metadata.resourceVersion) > since) {
-        response.write(`${JSON.stringify(latest)}\n`);
+      const event = lastEvents.get(name);
+      if (event !== undefined && Number(event.object.metadata.resourceVersion) > since) {
+        response.write(`${JSON.stringify(event)}\n`);
       }
       response.on('close', () => watches.delete(response));
       return;
     }
-    const found = maps.get(name);
+    const map = maps.get(name);
     const metadata = { resourceVersion: String(version) };
     send(response, 200, {
       kind: 'ConfigMapList',
       apiVersion: 'v1',
       metadata,
-      items: found === undefined ? [] : [found],
+      items: map === undefined ? [] : [map],
     });
   }
 
   function create(
-    things: Map<string, KubernetesObject>,
+    objects: Map<string, KubernetesObject>,
     prefix: string,
-    made: KubernetesObject,
+    object: KubernetesObject,
     response: ServerResponse,
   ): void {
-    const key = prefix + made.metadata.name;
-    if (things.has(key)) {
+    const key = prefix + object.metadata.name;
+    if (objects.has(key)) {
       fail(response, 409);
       return;
     }
-    things.set(key, { ...made, metadata: { ...made.metadata, resourceVersion: next() } });
-    send(response, 201, things.get(key));
+    objects.set(key, { ...object, metadata: { ...object.metadata, resourceVersion: nextVersion() } });
+    send(response, 201, objects.get(key));
   }
 
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -104,20 +104,22 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
     }
     const body = method === 'POST' ? ((await json(message)) as KubernetesObject) : { metadata: { name: '' } };
     const [, namespace = ''] = /^\/api\/v1\/namespaces\/([^/]+)$/.exec(url.pathname) ?? [];
-    const [, place = '', , binding = ''] =
+    const [, bindingNamespace = '', , binding = ''] =
       /^\/apis\/rbac\.authorization\.k8s\.io\/v1\/namespaces\/([^/]+)\/rolebindings(\/([^/]+))?$/.exec(url.pathname) ??
       [];
     if (url.pathname === '/api/v1/namespaces/kube-system/configmaps') serveMaps(url, response);
     else if (url.pathname === '/api/v1/namespaces' && method === 'POST') create(namespaces, '', body, response);
     else if (namespace !== '' && namespaces.has(namespace)) send(response, 200, namespaces.get(namespace));
-    else if (place !== '' && !namespaces.has(place)) fail(response, 404);
-    else if (place !== '' && method === 'POST') create(roleBindings, `${place}/`, body, response);
-    else if (place !== '' && method === 'DELETE') {
-      if (roleBindings.delete(`${place}/${decodeURIComponent(binding)}`))
+    else if (bindingNamespace !== '' && !namespaces.has(bindingNamespace)) fail(response, 404);
+    else if (bindingNamespace !== '' && method === 'POST') create(roleBindings, `${bindingNamespace}/`, body, response);
+    else if (bindingNamespace !== '' && method === 'DELETE') {
+      if (roleBindings.delete(`${bindingNamespace}/${decodeURIComponent(binding)}`))
         send(response, 200, { kind: 'Status', status: 'Success' });
       else fail(response, 404);
-    } else if (place !== '') {
-      const items = [...roleBindings].flatMap(([key, thing]) => (key.startsWith(`${place}/`) ? [thing] : []));
+    } else if (bindingNamespace !== '') {
+      const items = [...roleBindings].flatMap(([key, object]) =>
+        key.startsWith(`${bindingNamespace}/`) ? [object] : [],
+      );
       send(response, 200, { kind: 'RoleBindingList', apiVersion: 'rbac.authorization.k8s.io/v1', metadata: {}, items });
     } else fail(response, 404);
   }
@@ -136,14 +138,14 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
     namespaces,
     roleBindings,
     setConfigMap(name, data) {
-      const before = maps.get(name);
-      const map = { kind: 'ConfigMap', apiVersion: 'v1', metadata: { name, resourceVersion: next() }, data };
+      const previous = maps.get(name);
+      const map = { kind: 'ConfigMap', apiVersion: 'v1', metadata: { name, resourceVersion: nextVersion() }, data };
       if (data === undefined) {
         maps.delete(name);
-        tell('DELETED', map);
+        notify('DELETED', map);
       } else {
         maps.set(name, map);
-        tell(before === undefined ? 'ADDED' : 'MODIFIED', map);
+        notify(previous === undefined ? 'ADDED' : 'MODIFIED', map);
       }
     },
     endWatches() {
@@ -157,7 +159,7 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
       const config = {
         apiVersion: 'v1',
         kind: 'Config',
-        // Without it the client speaks no plain http.
+        // Without this the client refuses http://.
         clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
         users: [{ name: 'u', user: { token: 'cluster-token' } }],
         contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],

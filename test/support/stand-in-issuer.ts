@@ -1,4 +1,4 @@
-// A stand-in issuer on loopback whose keys the test holds, for tokens that no honest issuer makes.
+// A stand-in issuer on loopback for tokens that a real provider does not issue: the test has its keys.
 
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
@@ -15,11 +15,11 @@ export interface IssuerKey {
 
 export interface StandInIssuer {
   readonly url: string;
-  /** Paths that were asked for. */
+  /** The paths of all requests. */
   readonly requestedPaths: readonly string[];
-  /** What it publishes. */
+  /** The published keys. */
   keys: readonly IssuerKey[];
-  /** In place of an answer for a path: its status and body. */
+  /** Other responses, by path. */
   responses: Readonly<Record<string, { readonly status: number; readonly body: string; readonly location?: string }>>;
 }
 
@@ -32,27 +32,27 @@ export function makeIssuerKey(kid: string): IssuerKey {
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-/** A JWT signed with RS256. */
+/** Makes a JWT that is signed with RS256. */
 export function signJwt(claims: object, key: IssuerKey, header: object = {}): string {
-  const signed = `${encode({ alg: 'RS256', typ: 'JWT', kid: key.kid, ...header })}.${encode(claims)}`;
-  return `${signed}.${sign('sha256', Buffer.from(signed), key.privateKey).toString('base64url')}`;
+  const signingInput = `${encode({ alg: 'RS256', typ: 'JWT', kid: key.kid, ...header })}.${encode(claims)}`;
+  return `${signingInput}.${sign('sha256', Buffer.from(signingInput), key.privateKey).toString('base64url')}`;
 }
 
-/** A JWT whose signature is made with a secret that everybody may know, or is absent. */
+/** Makes a JWT that is signed with a shared secret, or not signed. */
 export function forgeJwt(claims: object, header: object, secret?: string | Buffer): string {
-  const signed = `${encode(header)}.${encode(claims)}`;
-  const mac = secret === undefined ? '' : createHmac('sha256', secret).update(signed).digest('base64url');
-  return `${signed}.${mac}`;
+  const signingInput = `${encode(header)}.${encode(claims)}`;
+  const mac = secret === undefined ? '' : createHmac('sha256', secret).update(signingInput).digest('base64url');
+  return `${signingInput}.${mac}`;
 }
 
-/** Starts one on 127.0.0.1, until the test is over. */
+/** Starts a stand-in on 127.0.0.1 that stops after the test. */
 export async function startStandInIssuer(t: Test, pki: Pki, keys: readonly IssuerKey[]): Promise<StandInIssuer> {
   const requestedPaths: string[] = [];
   const tls = { cert: readFileSync(pki.server.cert), key: readFileSync(pki.server.key) };
   const server = createServer(tls, (request, response) => {
     const path = request.url ?? '';
     requestedPaths.push(path);
-    const { status, body, location } = issuer.responses[path] ?? { status: 200, body: answer(path) };
+    const { status, body, location } = issuer.responses[path] ?? { status: 200, body: makeBody(path) };
     response.writeHead(status, { 'content-type': 'application/json', ...(location === undefined ? {} : { location }) });
     response.end(body);
   });
@@ -63,15 +63,15 @@ export async function startStandInIssuer(t: Test, pki: Pki, keys: readonly Issue
   });
   const address = server.address();
   const url = `https://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
-  const answer = (path: string): string => {
+  const makeBody = (path: string): string => {
     if (path === DISCOVERY_PATH) return JSON.stringify({ issuer: url, jwks_uri: url + JWKS_PATH });
-    const published = issuer.keys.map(({ kid, publicKey }) => ({
+    const jwks = issuer.keys.map(({ kid, publicKey }) => ({
       ...publicKey.export({ format: 'jwk' }),
       kid,
       use: 'sig',
       alg: 'RS256',
     }));
-    return JSON.stringify({ keys: published });
+    return JSON.stringify({ keys: jwks });
   };
   const issuer: StandInIssuer = { url, requestedPaths, keys, responses: {} };
   return issuer;

@@ -1,4 +1,4 @@
-/** Runs the built k8s-keystone-auth as kube-apiserver meets it: a process of its own, over TLS. */
+/** Runs the built k8s-keystone-auth as a process, and sends it requests over TLS as kube-apiserver does. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:https';
@@ -11,12 +11,12 @@ import { makePki } from '../../scripts/lib/pki.ts';
 import type { Pki } from '../../scripts/lib/pki.ts';
 import { makeIsolatedCommand } from './run-plugin.ts';
 
-/** The program, as built by `npm run build`. */
+/** The program that `npm run build` makes. */
 export const WEBHOOK_PATH: string = resolve('dist/k8s-keystone-auth.cjs');
 
 export interface WebhookResponse {
   readonly status: number;
-  /** Parsed where it is JSON. */
+  /** Parsed if it is JSON, else text. */
   readonly body: unknown;
   readonly ms: number;
 }
@@ -32,32 +32,33 @@ export interface WebhookRequest {
 export interface WebhookProcess {
   readonly pid: number;
   readonly port: number;
-  /** Everything it has written. */
+  /** Its output so far. */
   readOutput(): string;
-  sendRequest(asking: WebhookRequest): Promise<WebhookResponse>;
+  sendRequest(request: WebhookRequest): Promise<WebhookResponse>;
   postReview(body: unknown, tls?: RequestOptions): Promise<WebhookResponse>;
-  /** The status of the answer to a TokenReview. */
+  /** Sends a TokenReview and returns the status in the response. */
   reviewToken(token: string, version?: 'v1' | 'v1beta1'): Promise<Record<string, unknown>>;
-  /** Sends SIGTERM; the exit status. */
+  /** Sends SIGTERM and returns the exit status. */
   stop(): Promise<number | null>;
-  readonly ended: Promise<number | null>;
+  /** Resolves to the exit status. */
+  readonly exitStatus: Promise<number | null>;
 }
 
 export interface WebhookOptions {
   readonly keystoneUrl: string;
-  /** What to run in place of the built one. */
+  /** What to run instead of the built program. */
   readonly command?: readonly [string, ...string[]];
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly pki: Pki;
 }
 
-/** Certificates of its own for one test file. */
+/** Makes certificates for one test file. */
 export async function makeTestPki(t: Test): Promise<Pki> {
   return makePki(makeTestFolder(t));
 }
 
-/** A folder that goes when the test is over. */
+/** Makes a folder that is removed after the test. */
 export function makeTestFolder(t: Test): string {
   const path = mkdtempSync(join(tmpdir(), 'cka-webhook-'));
   t.teardown(() => {
@@ -70,35 +71,39 @@ export function makeTokenReview(token: string, version = 'v1'): object {
   return { kind: 'TokenReview', apiVersion: `authentication.k8s.io/${version}`, metadata: {}, spec: { token } };
 }
 
-/** Starts it on a port of its own, and waits until it listens. */
+/** Starts the webhook on a free port and waits until it listens. */
 export async function startWebhookProcess(t: Test, options: WebhookOptions): Promise<WebhookProcess> {
   const { pki } = options;
   const env = { PATH: process.env['PATH'] ?? '', NO_PROXY: '*', OS_AUTH_URL: options.keystoneUrl, ...options.env };
-  const own = ['--tls-cert-file', pki.server.cert, '--tls-private-key-file', pki.server.key];
-  const args = ['--listen', '127.0.0.1:0', '--log-level', 'debug', '--shutdown-grace', '1', ...own];
-  const [program, ...before] = options.command ?? [process.execPath, WEBHOOK_PATH];
-  const [file, words, spawning] = makeIsolatedCommand(program, [...before, ...args, ...(options.args ?? [])], env);
-  const child = spawn(file, words, { ...spawning, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] });
+  const tlsArgs = ['--tls-cert-file', pki.server.cert, '--tls-private-key-file', pki.server.key];
+  const args = ['--listen', '127.0.0.1:0', '--log-level', 'debug', '--shutdown-grace', '1', ...tlsArgs];
+  const [program, ...programArgs] = options.command ?? [process.execPath, WEBHOOK_PATH];
+  const [file, fileArgs, spawnOptions] = makeIsolatedCommand(
+    program,
+    [...programArgs, ...args, ...(options.args ?? [])],
+    env,
+  );
+  const child = spawn(file, fileArgs, { ...spawnOptions, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
-  const ended = new Promise<number | null>((done) => {
+  const exitStatus = new Promise<number | null>((resolve) => {
     child.once('close', (status) => {
-      done(status);
+      resolve(status);
     });
   });
   t.teardown(async () => {
     child.kill('SIGKILL');
-    await ended;
+    await exitStatus;
   });
-  const port = await new Promise<number>((found, fail) => {
-    const listen = (chunk: string): void => {
+  const port = await new Promise<number>((resolve, reject) => {
+    const onOutput = (chunk: string): void => {
       output += chunk;
-      const listening = /"port":(\d+).*"listening"/.exec(output)?.[1];
-      if (listening !== undefined) found(Number(listening));
+      const listeningPort = /"port":(\d+).*"listening"/.exec(output)?.[1];
+      if (listeningPort !== undefined) resolve(Number(listeningPort));
     };
-    child.stdout.setEncoding('utf8').on('data', listen);
-    child.stderr.setEncoding('utf8').on('data', listen);
+    child.stdout.setEncoding('utf8').on('data', onOutput);
+    child.stderr.setEncoding('utf8').on('data', onOutput);
     child.once('close', (status) => {
-      fail(new Error(`the webhook ended with ${String(status)}: ${output}`));
+      reject(new Error(`the webhook ended with ${String(status)}: ${output}`));
     });
   });
   const ca = readFileSync(pki.ca);
@@ -107,11 +112,11 @@ export async function startWebhookProcess(t: Test, options: WebhookOptions): Pro
     agent.destroy();
   });
 
-  const sendRequest = (asking: WebhookRequest): Promise<WebhookResponse> =>
-    new Promise((done, fail) => {
-      const { method = 'GET', path = '/', body, headers = {}, tls } = asking;
+  const sendRequest = (webhookRequest: WebhookRequest): Promise<WebhookResponse> =>
+    new Promise((resolve, reject) => {
+      const { method = 'GET', path = '/', body, headers = {}, tls } = webhookRequest;
       const startedAt = performance.now();
-      const sent = request(
+      const outgoing = request(
         {
           host: '127.0.0.1',
           port,
@@ -122,14 +127,14 @@ export async function startWebhookProcess(t: Test, options: WebhookOptions): Pro
           ...(tls === undefined ? { agent } : { ...tls, agent: false }),
         },
         (response) => {
-          text(response).then((answered) => {
+          text(response).then((responseBody) => {
             const ms = performance.now() - startedAt;
-            done({ status: response.statusCode ?? 0, body: parse(answered), ms });
-          }, fail);
+            resolve({ status: response.statusCode ?? 0, body: parseBody(responseBody), ms });
+          }, reject);
         },
       );
-      sent.once('error', fail);
-      sent.end(body);
+      outgoing.once('error', reject);
+      outgoing.end(body);
     });
   const postReview = (body: unknown, tls?: RequestOptions): Promise<WebhookResponse> =>
     sendRequest({
@@ -151,21 +156,21 @@ export async function startWebhookProcess(t: Test, options: WebhookOptions): Pro
     },
     async stop() {
       child.kill('SIGTERM');
-      return ended;
+      return exitStatus;
     },
-    ended,
+    exitStatus,
   };
 }
 
-function parse(answered: string): unknown {
+function parseBody(body: string): unknown {
   try {
-    return JSON.parse(answered);
+    return JSON.parse(body);
   } catch {
-    return answered;
+    return body;
   }
 }
 
-/** Something shaped like a Fernet token that no Keystone has made. */
+/** Makes a token in the shape of a Fernet token that Keystone does not know. */
 export function makeFakeToken(random: (bytes: number) => Buffer): string {
   return Buffer.concat([Buffer.from([0x80, 0, 0, 0, 0]), random(132)]).toString('base64url');
 }

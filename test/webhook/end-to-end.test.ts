@@ -1,5 +1,5 @@
-// The whole chain, all of it real: kubectl → the plugin → Keystone → kube-apiserver → the webhook → Keystone. Where no
-// API server has been built, it is skipped by name; not in CI.
+// The whole chain with real programs: kubectl → the plugin → Keystone → kube-apiserver → the webhook → Keystone. Skipped by
+// name if no API server is built, except in CI.
 
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -31,30 +31,30 @@ t.setTimeout(170_000);
 
 const TTL_SECONDS = 2;
 
-/** kube-apiserver keeps any token so long. */
-const LEAST_KEPT_MS = 10_000;
+/** kube-apiserver caches every token for at least this long. */
+const MIN_APISERVER_CACHE_MS = 10_000;
 
 const programs = await findKubernetes(() => undefined);
 const kubectl = await findKubectl('new');
 
-const config = (name: string, data: object): object => ({
+const makeConfigMap = (name: string, data: object): object => ({
   kind: 'ConfigMap',
   apiVersion: 'v1',
   metadata: { name },
   data,
 });
 
-/** Every status is what it should be, sooner or later. */
-async function until(what: string, isSo: () => Promise<boolean>, longestMs = 15_000): Promise<string> {
+/** Polls until the condition is met, and says how long that took; throws if it takes too long. */
+async function waitUntil(condition: string, isMet: () => Promise<boolean>, maxMs = 15_000): Promise<string> {
   const startedAt = performance.now();
-  while (!(await isSo())) {
-    if (performance.now() - startedAt > longestMs) throw new Error(`${what}: not within ${longestMs} ms`);
+  while (!(await isMet())) {
+    if (performance.now() - startedAt > maxMs) throw new Error(`${condition}: not within ${maxMs} ms`);
     await sleep(100);
   }
-  return `${what} after ${Math.round(performance.now() - startedAt)} ms`;
+  return `${condition} after ${Math.round(performance.now() - startedAt)} ms`;
 }
 
-/** @throws in CI, which has no excuse */
+/** @throws in CI, where nothing may be missing */
 function skip(reason: string): void {
   skipWithout(`the whole chain: ${reason}`, () => false);
   void t.test('the whole chain', { skip: reason }, () => undefined);
@@ -63,48 +63,48 @@ function skip(reason: string): void {
 if ('missing' in programs) skip(programs.missing);
 else if ('missing' in kubectl) skip(kubectl.missing);
 else {
-  testWithKeystone('the whole chain', async (t, world) => {
-    const { domain, projects, users } = world.tenancy;
+  testWithKeystone('the whole chain', async (t, environment) => {
+    const { domain, projects, users } = environment.tenancy;
     const [folder, home, port, adminToken] = [makeTestFolder(t), makeHome(), await findFreePort(), makeAdminToken()];
     t.teardown(() => {
       home.remove();
     });
     const clusterConfig = join(folder, 'kubeconfig');
-    writeFileSync(clusterConfig, renderKubeconfig(`https://127.0.0.1:${port}`, world.pki.ca, adminToken), {
+    writeFileSync(clusterConfig, renderKubeconfig(`https://127.0.0.1:${port}`, environment.pki.ca, adminToken), {
       mode: 0o600,
     });
     const key = makeIssuerKey('first');
-    const issuer = await startStandInIssuer(t, world.pki, [key]);
+    const issuer = await startStandInIssuer(t, environment.pki, [key]);
     const webhook = await startWebhookProcess(t, {
-      keystoneUrl: `${world.http.url}/v3`,
-      pki: world.pki,
+      keystoneUrl: `${environment.http.url}/v3`,
+      pki: environment.pki,
       args: [
         ...['--kubeconfig', clusterConfig, '--cache-ttl', String(TTL_SECONDS)],
-        ...['--oidc-issuer-url', issuer.url, '--oidc-client-id', 'kubernetes', '--oidc-ca-file', world.pki.ca],
+        ...['--oidc-issuer-url', issuer.url, '--oidc-client-id', 'kubernetes', '--oidc-ca-file', environment.pki.ca],
         ...['--oidc-username-prefix', 'oidc:', '--oidc-groups-claim', 'groups', '--oidc-groups-prefix', 'oidc:'],
       ],
       env: { KEYSTONE_POLICY_CONFIGMAP_NAME: 'keystone-policy', KEYSTONE_SYNC_CONFIGMAP_NAME: 'keystone-sync' },
     });
     const startedAt = performance.now();
-    const settings = { programs, dir: join(folder, 'cluster'), pki: world.pki, port, webhookPort: webhook.port };
+    const settings = { programs, dir: join(folder, 'cluster'), pki: environment.pki, port, webhookPort: webhook.port };
     const cluster: KubeApiserver = await startKubeApiserver({ ...settings, cacheSeconds: TTL_SECONDS }, adminToken);
     t.teardown(() => cluster.stop());
     t.comment(`kube-apiserver is ready after ${Math.round(performance.now() - startedAt)} ms`);
-    const make = async (path: string, body: object): Promise<void> => {
+    const create = async (path: string, body: object): Promise<void> => {
       const { status } = await cluster.request(path, { method: 'POST', body });
       t.equal(status, 201, `POST ${path}`);
     };
     const kubeconfig = join(home.path, 'kubeconfig');
-    await writeKubeconfig({ path: kubeconfig, server: cluster.url, ca: world.pki.ca, command: PLUGIN_PATH });
+    await writeKubeconfig({ path: kubeconfig, server: cluster.url, ca: environment.pki.ca, command: PLUGIN_PATH });
     const openrc = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
     const env = makeEnvironment(home, {
       PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
-      OS_AUTH_URL: `${world.http.url}/v3`,
+      OS_AUTH_URL: `${environment.http.url}/v3`,
       ...openrc,
     });
     const run = async (...args: readonly string[]): Promise<RunResult> => {
-      const [file, words, options] = makeIsolatedCommand(kubectl.path, ['--kubeconfig', kubeconfig, ...args], env);
-      const child = spawn(file, words, {
+      const [file, fileArgs, options] = makeIsolatedCommand(kubectl.path, ['--kubeconfig', kubeconfig, ...args], env);
+      const child = spawn(file, fileArgs, {
         ...options,
         cwd: home.path,
         detached: true,
@@ -113,59 +113,62 @@ else {
       let [stdout, stderr] = ['', ''];
       child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
       child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-      return new Promise((done, fail) => {
-        child.once('error', fail).once('close', (status, signal) => {
-          done({ status, signal, stdout, stderr });
+      return new Promise((resolve, reject) => {
+        child.once('error', reject).once('close', (status, signal) => {
+          resolve({ status, signal, stdout, stderr });
         });
       });
     };
     const canGet = async (namespace: string): Promise<boolean> =>
       (await run('get', 'pods', '-n', namespace)).status === 0;
 
-    for (const name of ['web', 'db']) await make('/api/v1/namespaces', { metadata: { name } });
-    await until('kube-system', async () => (await cluster.request('/api/v1/namespaces/kube-system')).status === 200);
+    for (const name of ['web', 'db']) await create('/api/v1/namespaces', { metadata: { name } });
+    await waitUntil(
+      'kube-system',
+      async () => (await cluster.request('/api/v1/namespaces/kube-system')).status === 200,
+    );
     const maps = '/api/v1/namespaces/kube-system/configmaps';
     const v2 = [
       { users: { projects: ['demo'], roles: ['member'] }, resource_permissions: { 'web/pods': ['get', 'list'] } },
     ];
-    await make(maps, config('keystone-policy', { policies: JSON.stringify(v2) }));
+    await create(maps, makeConfigMap('keystone-policy', { policies: JSON.stringify(v2) }));
 
-    t.comment(await until('version 2 of the policy, by ConfigMap', () => canGet('web')));
-    const refused = await run('get', 'pods', '-n', 'db');
-    t.equal(refused.status, 1);
+    t.comment(await waitUntil('version 2 of the policy, by ConfigMap', () => canGet('web')));
+    const forbidden = await run('get', 'pods', '-n', 'db');
+    t.equal(forbidden.status, 1);
     t.match(
-      refused.stderr,
+      forbidden.stderr,
       /Forbidden.*User "alice" cannot list resource "pods".*namespace "db".*no entry of the Keystone policy allows it/s,
     );
     t.match(await run('auth', 'can-i', 'create', 'pods/exec', '-n', 'web'), { status: 1, stdout: /^no/ });
 
-    // The group of the project, as RBAC sees it.
+    // RBAC by the group of the project.
     const rbac = '/apis/rbac.authorization.k8s.io/v1';
-    await make(`${rbac}/namespaces/db/roles`, {
+    await create(`${rbac}/namespaces/db/roles`, {
       metadata: { name: 'see' },
       rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] }],
     });
-    await make(`${rbac}/namespaces/db/rolebindings`, {
+    await create(`${rbac}/namespaces/db/rolebindings`, {
       metadata: { name: 'project' },
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'see' },
       subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: projects.demo.id }],
     });
-    t.comment(await until('RBAC by the group of the project', () => canGet('db')));
-    // This API server is too old for the question, and says who she is by refusing it.
+    t.comment(await waitUntil('RBAC by the group of the project', () => canGet('db')));
+    // This API server is too old for SelfSubjectReview, but its refusal names the user.
     const doctor = await runPlugin({ home, args: ['doctor', '--kubeconfig', kubeconfig, '-o', 'json'], env });
     t.equal(doctor.status, 0, doctor.stdout);
     t.match(findCheck(JSON.parse(doctor.stdout) as DoctorCheck[], 'API server'), {
       result: 'good',
       found: 'authenticates you as alice',
     });
-    const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
+    const token = await logIn(environment.http, users.alice, { project: { id: projects.demo.id } });
 
-    // Who she is to the API server, in both versions.
+    // The user as the API server sees her, in both versions.
     for (const version of ['v1', 'v1beta1']) {
-      const asked = { spec: { token } };
+      const tokenReview = { spec: { token } };
       const { status, body } = await cluster.request(`/apis/authentication.k8s.io/${version}/tokenreviews`, {
         method: 'POST',
-        body: asked,
+        body: tokenReview,
       });
       t.equal(status, 201);
       const { user } = (body as { status: { user: { groups: string[]; extra: Record<string, string[]> } } }).status;
@@ -182,7 +185,7 @@ else {
       });
       t.strictSame(user.groups.toSorted(), [projects.demo.id, 'system:authenticated'].toSorted());
       t.strictSame(user.extra[`${extra}/roles`]?.toSorted(), ['member', 'reader']);
-      t.equal(Object.keys(user.extra).length, 5, 'and no other extra');
+      t.equal(Object.keys(user.extra).length, 5, 'no other extra');
     }
     const review = { spec: { resourceAttributes: { verb: 'list', resource: 'pods', namespace: 'web' } } };
     const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
@@ -190,16 +193,16 @@ else {
       status: 201,
       body: { status: { allowed: true, reason: 'entry 1 of the Keystone policy' } },
     });
-    const mayDo = async (namespace: string, verb: string): Promise<unknown> => {
+    const getAccess = async (namespace: string, verb: string): Promise<unknown> => {
       const resourceAttributes = { verb, resource: 'pods', namespace };
       const { body } = await cluster.request(path, { method: 'POST', body: { spec: { resourceAttributes } }, token });
       return (body as { status: unknown }).status;
     };
-    t.match(await mayDo('db', 'list'), { allowed: true, reason: /RBAC: allowed by RoleBinding "project\/db"/ });
-    t.match(await mayDo('db', 'delete'), { allowed: false, reason: /no entry of the Keystone policy allows it/ });
-    t.match(await mayDo('web', 'delete'), { allowed: false, reason: /no entry of the Keystone policy allows it/ });
+    t.match(await getAccess('db', 'list'), { allowed: true, reason: /RBAC: allowed by RoleBinding "project\/db"/ });
+    t.match(await getAccess('db', 'delete'), { allowed: false, reason: /no entry of the Keystone policy allows it/ });
+    t.match(await getAccess('web', 'delete'), { allowed: false, reason: /no entry of the Keystone policy allows it/ });
 
-    // Version 1, and without a restart.
+    // Version 1 of the policy, without a restart.
     const v1 = [
       {
         resource: { verbs: ['list'], resources: ['configmaps'], version: '', namespace: 'web' },
@@ -208,55 +211,55 @@ else {
     ];
     await cluster.request(`${maps}/keystone-policy`, {
       method: 'PUT',
-      body: config('keystone-policy', { policies: JSON.stringify(v1) }),
+      body: makeConfigMap('keystone-policy', { policies: JSON.stringify(v1) }),
     });
-    t.comment(await until('version 1 of the policy', async () => !(await canGet('web'))));
+    t.comment(await waitUntil('version 1 of the policy', async () => !(await canGet('web'))));
     t.equal((await run('get', 'configmaps', '-n', 'web')).status, 0);
 
-    // Namespaces and RoleBindings of Keystone's projects and roles.
-    const synced = async (): Promise<boolean> =>
+    // A namespace for the project, and RoleBindings for the roles.
+    const hasNamespace = async (): Promise<boolean> =>
       (await cluster.request(`/api/v1/namespaces/${projects.demo.id}`)).status === 200;
-    await make(
+    await create(
       maps,
-      config('keystone-sync', { syncConfig: 'role-mappings:\n- keystone-role: member\n  groups: [builders]\n' }),
+      makeConfigMap('keystone-sync', { syncConfig: 'role-mappings:\n- keystone-role: member\n  groups: [builders]\n' }),
     );
     t.comment(
-      await until(
+      await waitUntil(
         'a namespace for the project',
-        async () => (await run('get', 'configmaps', '-n', 'web')).status === 0 && synced(),
+        async () => (await run('get', 'configmaps', '-n', 'web')).status === 0 && hasNamespace(),
       ),
     );
     const { body } = await cluster.request(`${rbac}/namespaces/${projects.demo.id}/rolebindings`);
     const names = (body as { items: { metadata: { name: string } }[] }).items.map(({ metadata }) => metadata.name);
     t.strictSame(names.toSorted(), [`${users.alice.id}_member`, `${users.alice.id}_reader`]);
 
-    // Revoked.
-    const listed = `/api/v1/namespaces/web/configmaps`;
-    t.equal((await cluster.request(listed, { token })).status, 200);
-    await revokeToken(world.http, token);
+    // A revoked token.
+    const configMapsPath = `/api/v1/namespaces/web/configmaps`;
+    t.equal((await cluster.request(configMapsPath, { token })).status, 200);
+    await revokeToken(environment.http, token);
     const revokedAt = performance.now();
-    const revoked = await until(
+    const revoked = await waitUntil(
       'a revoked token is refused',
-      async () => (await cluster.request(listed, { token })).status === 401,
+      async () => (await cluster.request(configMapsPath, { token })).status === 401,
     );
-    const boundMs = 2 * TTL_SECONDS * 1_000 + LEAST_KEPT_MS;
-    t.ok(performance.now() - revokedAt < boundMs, `within the ${boundMs} ms that both caches allow`);
+    const maxMs = 2 * TTL_SECONDS * 1_000 + MIN_APISERVER_CACHE_MS;
+    t.ok(performance.now() - revokedAt < maxMs, `within the ${maxMs} ms that both caches allow`);
     t.comment(`${revoked}, with ${TTL_SECONDS} s in the webhook and ${TTL_SECONDS} s in the API server`);
-    t.equal((await cluster.request(listed, { token: 'junk' })).status, 401);
-    t.equal((await cluster.request(listed)).status, 200, "the administrator's own token needs no webhook");
+    t.equal((await cluster.request(configMapsPath, { token: 'junk' })).status, 401);
+    t.equal((await cluster.request(configMapsPath)).status, 200, 'the token of the administrator needs no webhook');
     t.notOk(webhook.readOutput().includes(token));
 
-    // A token of the issuer beside Keystone.
+    // A token of the OpenID Connect issuer.
     const claims = { iss: issuer.url, sub: 'u-1', aud: 'kubernetes', exp: Math.floor(Date.now() / 1000) + 300 };
-    const reviewed = await cluster.request('/apis/authentication.k8s.io/v1/tokenreviews', {
+    const response = await cluster.request('/apis/authentication.k8s.io/v1/tokenreviews', {
       method: 'POST',
       body: { spec: { token: signJwt({ ...claims, groups: ['devs'] }, key) } },
     });
-    t.match(reviewed.body, {
+    t.match(response.body, {
       status: { authenticated: true, user: { username: 'oidc:u-1', groups: ['oidc:devs', 'system:authenticated'] } },
     });
-    const forged = signJwt(claims, { ...makeIssuerKey('forged'), kid: key.kid });
-    t.equal((await cluster.request(listed, { token: forged })).status, 401);
-    t.equal(await webhook.stop(), 0, 'it was the same webhook all the time');
+    const forgedToken = signJwt(claims, { ...makeIssuerKey('forged'), kid: key.kid });
+    t.equal((await cluster.request(configMapsPath, { token: forgedToken })).status, 401);
+    t.equal(await webhook.stop(), 0, 'the webhook ran all the time');
   });
 }

@@ -1,14 +1,11 @@
-// Who a token's owner is in the cluster, and which tokens have no owner there.
+// How the owner of a Keystone token is mapped to a Kubernetes user, and which tokens are not mapped.
 
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
-import {
-  fillFormat,
-  mapOwnerToUserInfo,
-  readKeystoneGroups,
-  readTokenOwner,
-} from '../../src/webhook/authn/user-info.ts';
-import type { KeystoneGroup, NamingRules, TokenOwner } from '../../src/webhook/authn/user-info.ts';
+import { readKeystoneGroups, readTokenOwner } from '../../src/webhook/authn/token-owner.ts';
+import type { KeystoneGroup, TokenOwner } from '../../src/webhook/authn/token-owner.ts';
+import { fillFormat, mapOwnerToUserInfo } from '../../src/webhook/authn/user-info.ts';
+import type { NamingRules } from '../../src/webhook/authn/user-info.ts';
 import { classifyTokenShape } from '../../src/webhook/authn/token-shape.ts';
 
 const NAMING: NamingRules = {
@@ -18,7 +15,7 @@ const NAMING: NamingRules = {
   allowsMappedSystemNames: false,
 };
 
-const FACTS = {
+const DETAILS = {
   user: { id: 'u1', name: 'alice', domain: { id: 'd1', name: 'acme' } },
   project: { id: 'p1', name: 'web', domain: { id: 'd1', name: 'acme' } },
   is_domain: false,
@@ -36,28 +33,28 @@ const OWNER: TokenOwner = {
 const DEVS: KeystoneGroup = { id: 'g1', name: 'devs', domainId: 'd2' };
 
 void t.test('the owner of a token', async (t) => {
-  t.strictSame(readTokenOwner(FACTS), OWNER);
-  const { project, ...unscoped } = FACTS;
+  t.strictSame(readTokenOwner(DETAILS), OWNER);
+  const { project, ...unscoped } = DETAILS;
   t.ok(project);
   t.equal(readTokenOwner(unscoped), 'the token has no scope; it must be for a project');
   t.match(readTokenOwner({ ...unscoped, domain: { id: 'd1', name: 'acme' } }), /is for a domain/);
   t.match(readTokenOwner({ ...unscoped, system: { all: true } }), /is for the system/);
-  t.match(readTokenOwner({ ...FACTS, is_domain: true }), /is for a domain/);
-  for (const broken of [
+  t.match(readTokenOwner({ ...DETAILS, is_domain: true }), /is for a domain/);
+  for (const details of [
     {},
     { user: null },
     { user: [] },
-    { ...FACTS, user: { id: 'u1', name: 'alice' } },
-    { ...FACTS, user: { ...FACTS.user, id: '' } },
-    { ...FACTS, user: { ...FACTS.user, name: 7 } },
+    { ...DETAILS, user: { id: 'u1', name: 'alice' } },
+    { ...DETAILS, user: { ...DETAILS.user, id: '' } },
+    { ...DETAILS, user: { ...DETAILS.user, name: 7 } },
   ]) {
-    t.match(readTokenOwner(broken), /does not say whose/);
+    t.match(readTokenOwner(details), /does not say who owns/);
   }
-  t.match(readTokenOwner({ ...FACTS, project: { id: 'p1' } }), /no scope/);
-  t.strictSame(readTokenOwner({ ...FACTS, roles: undefined }), { ...OWNER, roles: [] });
+  t.match(readTokenOwner({ ...DETAILS, project: { id: 'p1' } }), /no scope/);
+  t.strictSame(readTokenOwner({ ...DETAILS, roles: undefined }), { ...OWNER, roles: [] });
 });
 
-void t.test('names, groups and extra as the Go program gives them', async (t) => {
+void t.test('user name, groups and extra are the same as in the Go program', async (t) => {
   t.strictSame(mapOwnerToUserInfo(OWNER, [DEVS], NAMING), {
     userInfo: {
       username: 'alice',
@@ -75,15 +72,15 @@ void t.test('names, groups and extra as the Go program gives them', async (t) =>
   });
 });
 
-void t.test('names with their domain', async (t) => {
+void t.test('formats can add the domain to names', async (t) => {
   const naming = { ...NAMING, usernameFormat: '%D:%n', groupFormat: '%d/%n (%i)' };
   t.match(mapOwnerToUserInfo(OWNER, [DEVS], naming), {
     userInfo: { username: 'acme:alice', groups: ['d2/devs (g1)', 'p1'] },
   });
-  t.equal(fillFormat('%n-%i-%x-%', { n: '%i', i: '1' }), '%i-1-%x-%', 'what a name holds is not filled in again');
+  t.equal(fillFormat('%n-%i-%x-%', { n: '%i', i: '1' }), '%i-1-%x-%', 'a placeholder inside a name is not replaced');
 });
 
-void t.test("Kubernetes' own names cannot be had", async (t) => {
+void t.test('names that Kubernetes reserves are dropped or refused', async (t) => {
   const admin = { ...OWNER, user: { id: 'u1', name: 'system:admin' } };
   t.match(mapOwnerToUserInfo(admin, [], NAMING), { reason: /begins with "system:"/ });
   t.match(
@@ -116,21 +113,21 @@ void t.test('role mappings', async (t) => {
   t.match(mapOwnerToUserInfo(OWNER, [DEVS], { ...NAMING, roleMappings }), {
     userInfo: { username: 'two', groups: ['devs', 'p1', 'ops', 'readers'] },
   });
-  const bold = [{ role: 'member', username: undefined, groups: ['system:masters'] }];
-  t.match(mapOwnerToUserInfo(OWNER, [], { ...NAMING, roleMappings: bold }), {
+  const systemGroup = [{ role: 'member', username: undefined, groups: ['system:masters'] }];
+  t.match(mapOwnerToUserInfo(OWNER, [], { ...NAMING, roleMappings: systemGroup }), {
     userInfo: { groups: ['p1'] },
     droppedNames: ['system:masters'],
   });
-  t.match(mapOwnerToUserInfo(OWNER, [], { ...NAMING, roleMappings: bold, allowsMappedSystemNames: true }), {
+  t.match(mapOwnerToUserInfo(OWNER, [], { ...NAMING, roleMappings: systemGroup, allowsMappedSystemNames: true }), {
     userInfo: { groups: ['p1', 'system:masters'] },
     droppedNames: [],
   });
-  const bolder = [{ role: 'member', username: 'system:admin', groups: [] }];
-  t.match(mapOwnerToUserInfo(OWNER, [], { ...NAMING, roleMappings: bolder }), { reason: /mapped user name/ });
+  const systemUser = [{ role: 'member', username: 'system:admin', groups: [] }];
+  t.match(mapOwnerToUserInfo(OWNER, [], { ...NAMING, roleMappings: systemUser }), { reason: /mapped user name/ });
   t.match(
     mapOwnerToUserInfo(OWNER, [{ ...DEVS, name: 'system:masters' }], {
       ...NAMING,
-      roleMappings: bolder,
+      roleMappings: systemUser,
       allowsMappedSystemNames: true,
     }),
     {
@@ -140,7 +137,7 @@ void t.test('role mappings', async (t) => {
   );
 });
 
-void t.test('groups, in whatever shape', async (t) => {
+void t.test('malformed groups are ignored', async (t) => {
   t.strictSame(
     readKeystoneGroups({
       groups: [{ id: 'g', name: 'n', domain_id: 'd' }, { id: 'g' }, null, 'x', { id: 'h', name: 'm' }],
@@ -154,31 +151,31 @@ void t.test('groups, in whatever shape', async (t) => {
   t.strictSame(readKeystoneGroups({ groups: {} }), []);
 });
 
-void t.test("what can be a token of Keystone's", async (t) => {
+void t.test('the shape of Keystone tokens', async (t) => {
   const now = Date.now();
   const jws = (claims: object): string => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
-  const own = { openstack_methods: ['password'], exp: now / 1000 + 60 };
-  t.equal(classifyTokenShape(jws(own), now), 'likely');
+  const keystoneClaims = { openstack_methods: ['password'], exp: now / 1000 + 60 };
+  t.equal(classifyTokenShape(jws(keystoneClaims), now), 'likely');
   t.equal(classifyTokenShape(jws({ openstack_methods: [] }), now), 'likely', 'no expiry');
-  t.equal(classifyTokenShape(jws({ ...own, exp: now / 1000 - 3600 }), now), 'impossible', 'expired');
-  t.equal(classifyTokenShape(jws({ sub: 'system:serviceaccount:x:y' }), now), 'impossible', "a service account's");
+  t.equal(classifyTokenShape(jws({ ...keystoneClaims, exp: now / 1000 - 3600 }), now), 'impossible', 'expired');
+  t.equal(classifyTokenShape(jws({ sub: 'system:serviceaccount:x:y' }), now), 'impossible', 'a service account');
   t.equal(classifyTokenShape('a.b.c', now), 'impossible');
   t.equal(classifyTokenShape('', now), 'impossible');
   t.equal(classifyTokenShape('gAAAAABnonsense', now), 'impossible');
   t.equal(classifyTokenShape('0123456789abcdef0123456789abcdef', now), 'impossible');
   t.equal(classifyTokenShape(`gAAAA${'A'.repeat(9_000)}`, now), 'impossible', 'too long');
-  // Unscoped, for a project, of an application credential: 162, 183 and 204 characters, as recorded from Keystone 22.
+  // Unscoped, for a project, and of an application credential: 162, 183 and 204 characters in Keystone 22.
   for (const blocks of [4, 5, 6]) {
-    const make = (madeAt: number): string => {
+    const makeToken = (createdAt: number): string => {
       const frame = Buffer.alloc(9, 0x80);
-      frame.writeBigUInt64BE(BigInt(Math.floor(madeAt / 1000)), 1);
+      frame.writeBigUInt64BE(BigInt(Math.floor(createdAt / 1000)), 1);
       return Buffer.concat([frame, randomBytes(48 + 16 * blocks)]).toString('base64url');
     };
-    const token = make(now);
+    const token = makeToken(now);
     t.equal(classifyTokenShape(token, now), 'likely', `${token.length} characters`);
-    t.equal(classifyTokenShape(`${token}=`, now), 'likely', 'with its padding');
-    t.equal(classifyTokenShape(make(now + 3_600_000), now), 'odd', 'from the future');
-    t.equal(classifyTokenShape(make(now - 3_600_000_000), now), 'odd', 'from long ago');
-    t.equal(classifyTokenShape(token.slice(0, -2), now), 'impossible', 'cut off');
+    t.equal(classifyTokenShape(`${token}=`, now), 'likely', 'with padding');
+    t.equal(classifyTokenShape(makeToken(now + 3_600_000), now), 'suspicious', 'from the future');
+    t.equal(classifyTokenShape(makeToken(now - 3_600_000_000), now), 'suspicious', 'from long ago');
+    t.equal(classifyTokenShape(token.slice(0, -2), now), 'impossible', 'truncated');
   }
 });

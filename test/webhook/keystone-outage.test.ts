@@ -1,4 +1,5 @@
-// Against a stand-in, for a Keystone that fails: nobody unknown gets in, who is known stays in, and it is over when it is over.
+// Outages of Keystone, with a stand-in: unknown tokens are not accepted, cached tokens still are, and the webhook recovers
+// immediately.
 
 import { randomBytes } from 'node:crypto';
 import { request as requestPlain } from 'node:http';
@@ -33,8 +34,8 @@ interface OutageFixture {
 async function setUp(t: Test, args: readonly string[] = [], standIn?: StandInKeystone): Promise<OutageFixture> {
   const server = standIn ?? (await startStandInKeystone());
   if (standIn === undefined) t.teardown(() => server.close());
-  const own = server.url.startsWith('https') ? ['--keystone-ca-file', pki.ca] : [];
-  const webhook = await startWebhookProcess(t, { keystoneUrl: `${server.url}/v3`, pki, args: [...own, ...args] });
+  const caArgs = server.url.startsWith('https') ? ['--keystone-ca-file', pki.ca] : [];
+  const webhook = await startWebhookProcess(t, { keystoneUrl: `${server.url}/v3`, pki, args: [...caArgs, ...args] });
   return {
     standIn: server,
     webhook,
@@ -48,26 +49,26 @@ async function logIn({ url }: StandInKeystone): Promise<string> {
   const user = { name: 'alice', domain: { name: 'acme' }, password: 's3cret' };
   const scope = { project: { name: 'web', domain: { name: 'acme' } } };
   const request = url.startsWith('https') ? requestTls : requestPlain;
-  return new Promise((done, fail) => {
+  return new Promise((resolve, reject) => {
     request(`${url}/v3/auth/tokens`, { method: 'POST', rejectUnauthorized: false }, (response) => {
       response.resume();
-      done(String(response.headers['x-subject-token']));
+      resolve(String(response.headers['x-subject-token']));
     })
-      .once('error', fail)
+      .once('error', reject)
       .end(JSON.stringify({ auth: { identity: { methods: ['password'], password: { user } }, scope } }));
   });
 }
 
-const silence: Handler = () => undefined;
-const slow: Handler = async (_request, response, { makeDefaultResponse }) => {
+const neverAnswer: Handler = () => undefined;
+const answerLate: Handler = async (_request, response, { makeDefaultResponse }) => {
   await sleep(10_000);
   const { status, headers, body } = makeDefaultResponse();
   response.writeHead(status, headers).end(JSON.stringify(body));
 };
 
 const FAULTS: Readonly<Record<string, Handler>> = {
-  hung: silence,
-  slow: slow,
+  hung: neverAnswer,
+  slow: answerLate,
   reset: (_request, _response, { resetConnection }) => {
     resetConnection();
   },
@@ -80,36 +81,36 @@ const FAULTS: Readonly<Record<string, Handler>> = {
   '404 from a proxy': respondHtml(404),
   HTML: respondHtml(200),
   'no token': respondJson(200, {}),
-  'a token without an expiry': changeResponse((answer) => ({ ...answer, body: { token: { user: {} } } })),
+  'a token without an expiry': changeResponse((response) => ({ ...response, body: { token: { user: {} } } })),
   'a list': respondJson(200, []),
   'a redirect elsewhere': respondRedirect(302, 'http://127.0.0.1:9/'),
 };
 
-void t.test('whatever Keystone does', async (t) => {
-  for (const [is, handler] of Object.entries(FAULTS)) {
-    await t.test(is, async (t) => {
+void t.test('faults of Keystone', async (t) => {
+  for (const [title, handler] of Object.entries(FAULTS)) {
+    await t.test(title, async (t) => {
       const { standIn, webhook, logIn, countValidations } = await setUp(t);
       const [known, unknown] = [await logIn(), await logIn()];
       t.match(await webhook.reviewToken(known), { authenticated: true });
       standIn.answerAlways(handler, VALIDATE);
       const { status, body, ms } = await webhook.postReview(makeTokenReview(unknown));
       t.match({ status, body }, { status: 200, body: { status: { authenticated: false, error: String } } });
-      t.notOk(JSON.stringify(body).includes(unknown), 'the token is not said back');
+      t.notOk(JSON.stringify(body).includes(unknown), 'the response does not contain the token');
       t.ok(ms < 5_000, `answered after ${Math.round(ms)} ms`);
-      t.match(await webhook.reviewToken(known), { authenticated: true }, 'who is known stays in');
+      t.match(await webhook.reviewToken(known), { authenticated: true }, 'a cached token is still accepted');
       const before = countValidations();
       standIn.removeHandlers();
-      const over = await webhook.postReview(makeTokenReview(unknown));
-      t.match(over.body, { status: { authenticated: true } }, 'an outage is not remembered');
-      t.ok(over.ms < 2_000, `recovered after ${Math.round(over.ms)} ms`);
+      const recovery = await webhook.postReview(makeTokenReview(unknown));
+      t.match(recovery.body, { status: { authenticated: true } }, 'the failure is not cached');
+      t.ok(recovery.ms < 2_000, `recovered after ${Math.round(recovery.ms)} ms`);
       t.equal(countValidations(), before + 1);
       t.equal(await webhook.stop(), 0);
-      t.notOk(webhook.readOutput().includes(unknown), 'no log holds the token');
+      t.notOk(webhook.readOutput().includes(unknown), 'the log does not contain the token');
     });
   }
 });
 
-void t.test('a Keystone that is killed and comes back', async (t) => {
+void t.test('Keystone is killed and restarted', async (t) => {
   const first = await startStandInKeystone();
   const { webhook } = await setUp(t, [], first);
   const token = await logIn(first);
@@ -119,11 +120,15 @@ void t.test('a Keystone that is killed and comes back', async (t) => {
   t.teardown(() => second.close());
   const fresh = await logIn(second);
   t.match(await webhook.reviewToken(fresh), { authenticated: true });
-  t.strictSame(await webhook.reviewToken(token), { authenticated: false }, 'and knows nothing of the old token');
+  t.strictSame(
+    await webhook.reviewToken(token),
+    { authenticated: false },
+    'the restarted Keystone does not know the old token',
+  );
 });
 
-void t.test('a Keystone with a wrong certificate', async (t) => {
-  for (const [certificate, says] of [
+void t.test('an invalid certificate', async (t) => {
+  for (const [certificate, reason] of [
     [pki.untrusted.server, /certificate is not trusted/],
     [pki.expired, /certificate has expired/],
     [pki.wrongHost, /for another host name/],
@@ -131,15 +136,15 @@ void t.test('a Keystone with a wrong certificate', async (t) => {
     const standIn = await startStandInKeystone({ tls: certificate });
     t.teardown(() => standIn.close());
     const { webhook, logIn, countValidations } = await setUp(t, [], standIn);
-    t.match(await webhook.reviewToken(await logIn()), { authenticated: false, error: says });
+    t.match(await webhook.reviewToken(await logIn()), { authenticated: false, error: reason });
     t.equal(countValidations(), 0, 'the token is not sent');
   }
 });
 
-void t.test('a hang of all, and then none: the narrow gate is free again', async (t) => {
+void t.test('requests that hang do not block those after the outage', async (t) => {
   const { standIn, webhook, logIn } = await setUp(t, ['--keystone-concurrency', '4', '--keystone-rate', '1000']);
   const tokens = await Promise.all(Array.from({ length: 24 }, logIn));
-  standIn.answerAlways(silence, VALIDATE);
+  standIn.answerAlways(neverAnswer, VALIDATE);
   const during = tokens.slice(0, 20).map((token) => webhook.postReview(makeTokenReview(token)));
   await sleep(1_500);
   standIn.removeHandlers();
@@ -154,19 +159,19 @@ void t.test('a hang of all, and then none: the narrow gate is free again', async
   }
 });
 
-void t.test('a thousand reviews of a new token are one question', async (t) => {
+void t.test('a thousand reviews of a new token cause one request', async (t) => {
   const { webhook, logIn, countValidations } = await setUp(t);
   const token = await logIn();
-  const answers = await Promise.all(Array.from({ length: 1_000 }, () => webhook.postReview(makeTokenReview(token))));
-  t.ok(answers.every(({ body }) => (body as { status: { authenticated: boolean } }).status.authenticated));
+  const responses = await Promise.all(Array.from({ length: 1_000 }, () => webhook.postReview(makeTokenReview(token))));
+  t.ok(responses.every(({ body }) => (body as { status: { authenticated: boolean } }).status.authenticated));
   t.equal(countValidations(), 1);
 });
 
-void t.test('a flood of garbage does not lock out who is known', async (t) => {
+void t.test('a flood of garbage tokens does not lock out known tokens', async (t) => {
   const { webhook, logIn, countValidations } = await setUp(t, ['--cache-ttl', '1']);
   const token = await logIn();
   t.match(await webhook.reviewToken(token), { authenticated: true });
-  // What a rush after a quiet time may use at once.
+  // Uses up the burst.
   await Promise.all(Array.from({ length: 150 }, () => webhook.reviewToken(makeFakeToken(randomBytes))));
   const before = countValidations();
   const startedAt = performance.now();
@@ -174,7 +179,7 @@ void t.test('a flood of garbage does not lock out who is known', async (t) => {
   let denials = 0;
   let reviews = 0;
   while (performance.now() - startedAt < 4_000) {
-    for (let one = 0; one < 20; one += 1) garbage.push(webhook.reviewToken(makeFakeToken(randomBytes)));
+    for (let index = 0; index < 20; index += 1) garbage.push(webhook.reviewToken(makeFakeToken(randomBytes)));
     reviews += 1;
     const status = await webhook.sendRequest({
       method: 'POST',
@@ -196,30 +201,30 @@ void t.test('a flood of garbage does not lock out who is known', async (t) => {
   );
 });
 
-void t.test('a token in use is asked about before its time is over, and nobody waits for that', async (t) => {
+void t.test('a cached token is validated again in the background before it expires', async (t) => {
   const { standIn, webhook, logIn, countValidations } = await setUp(t, ['--cache-ttl', '6']);
   const token = await logIn();
   t.match(await webhook.reviewToken(token), { authenticated: true });
-  const late: Handler = async (_request, response, { makeDefaultResponse }) => {
+  const answerAfterDelay: Handler = async (_request, response, { makeDefaultResponse }) => {
     await sleep(300);
     const { status, headers, body } = makeDefaultResponse();
     response.writeHead(status, headers).end(JSON.stringify(body));
   };
-  standIn.answerAlways(late, VALIDATE);
+  standIn.answerAlways(answerAfterDelay, VALIDATE);
   const startedAt = performance.now();
   let reviews = 0;
   while (performance.now() - startedAt < 7_000) {
     reviews += 1;
     const { authenticated } = await webhook.reviewToken(token);
-    if (authenticated !== true) t.fail('kept out');
+    if (authenticated !== true) t.fail('a review was refused');
     await sleep(50);
   }
-  t.equal(countValidations(), 2, 'once at first, and once more');
+  t.equal(countValidations(), 2, 'validated once at first, and once in the background');
   const { body } = await webhook.sendRequest({ path: '/metrics' });
   t.match(body, `keystone_auth_token_reviews_total{result="accepted",source="cache"} ${reviews}\n`);
 });
 
-void t.test('a token is not good beyond its own end', async (t) => {
+void t.test('a cached token expires when the token does', async (t) => {
   const { standIn, webhook, logIn } = await setUp(t);
   standIn.lifetimeSeconds = 2;
   const token = await logIn();
@@ -228,8 +233,12 @@ void t.test('a token is not good beyond its own end', async (t) => {
   t.strictSame(await webhook.reviewToken(token), { authenticated: false });
 });
 
-void t.test("Keystone's clock is what its tokens end by", async (t) => {
+void t.test('the expiry is corrected by the clock of Keystone', async (t) => {
   const { standIn, webhook, logIn } = await setUp(t);
   standIn.clockAheadSeconds = -7_200;
-  t.match(await webhook.reviewToken(await logIn()), { authenticated: true }, 'two hours behind');
+  t.match(
+    await webhook.reviewToken(await logIn()),
+    { authenticated: true },
+    'a Keystone whose clock is two hours behind',
+  );
 });

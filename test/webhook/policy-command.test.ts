@@ -1,4 +1,4 @@
-// `policy test` and `policy lint`, and the command line itself, as an operator types them.
+// `policy test`, `policy lint` and errors of the command line, as an operator runs them.
 
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -32,40 +32,42 @@ async function run(...args: readonly string[]): Promise<{ status: number | null;
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  return new Promise((done) => {
+  return new Promise((resolve) => {
     child.once('close', (status) => {
-      done({ status, stdout, stderr });
+      resolve({ status, stdout, stderr });
     });
   });
 }
 
-const test = (...args: readonly string[]): ReturnType<typeof run> =>
+const testPolicy = (...args: readonly string[]): ReturnType<typeof run> =>
   run('policy', 'test', '--keystone-policy-file', file, ...args);
 const alice = ['--projects', 'p1, demo', '--roles', 'member,reader'];
 
-void t.test('which entry decides', async (t) => {
-  t.match(await test(...alice, '--resource', 'pods', '--namespace', 'web'), {
+void t.test('policy test shows the entry that decides', async (t) => {
+  t.match(await testPolicy(...alice, '--resource', 'pods', '--namespace', 'web'), {
     status: 0,
     stdout: /^allowed: get pods in web: entry 2 of .*policy\.json:\n\{"users"/,
     stderr: '',
   });
-  t.match(await test(...alice, '--verb', 'create', '--resource', 'pods/exec', '--namespace', 'web'), { status: 0 });
-  t.match(await test(...alice, '--resource', 'pods.metrics/x', '--namespace', 'web'), {
+  t.match(await testPolicy(...alice, '--verb', 'create', '--resource', 'pods/exec', '--namespace', 'web'), {
+    status: 0,
+  });
+  t.match(await testPolicy(...alice, '--resource', 'pods.metrics/x', '--namespace', 'web'), {
     status: 1,
     stdout: /^not allowed: get pods\/x\.metrics in web: none of the 3 entries/,
   });
-  t.match(await test(...alice, '--resource', 'pods'), { status: 1 });
-  t.match(await test('--uid', 'u1', '--path', '/healthz/x'), {
+  t.match(await testPolicy(...alice, '--resource', 'pods'), { status: 1 });
+  t.match(await testPolicy('--uid', 'u1', '--path', '/healthz/x'), {
     status: 0,
     stdout: /^allowed: get \/healthz\/x: entry 3/,
   });
-  t.match(await test('--user', 'u2', '--path', '/healthz'), { status: 1 });
+  t.match(await testPolicy('--user', 'u2', '--path', '/healthz'), { status: 1 });
 });
 
-void t.test('what is odd', async (t) => {
+void t.test('policy lint lists the problems of a policy', async (t) => {
   const { status, stdout } = await run('policy', 'lint', '--keystone-policy-file', file);
   t.equal(status, 1);
-  t.match(stdout, /entry 1: never: "users" without "projects" is for nobody/);
+  t.match(stdout, /entry 1: never: "users" without "projects" matches no user/);
   t.match(stdout, /entry 2: fault: "web\/pods" granted the subresources/);
   t.match(stdout, /3 entries, \d findings\n$/);
   t.strictSame(await run('policy', 'lint', '--keystone-policy-file', clean), {
@@ -75,15 +77,15 @@ void t.test('what is odd', async (t) => {
   });
 });
 
-void t.test('what cannot be done', async (t) => {
-  const rows: readonly [args: readonly string[], status: number, says: RegExp][] = [
-    [['policy'], 2, /needs a word more: test or lint/],
+void t.test('errors of the command line', async (t) => {
+  const rows: readonly [args: readonly string[], status: number, message: RegExp][] = [
+    [['policy'], 2, /needs a subcommand: test or lint/],
     [['policy', 'eat'], 2, /test or lint/],
     [['policy', 'lint'], 2, /--keystone-policy-file is missing/],
     [['policy', 'lint', 'x'], 2, /unexpected argument "x"/],
     [['policy', 'lint', '--keystone-policy-file', 'absent'], 3, /absent cannot be read \(ENOENT\)/],
     [['policy', 'lint', '--keystone-policy-file', WEBHOOK_PATH], 3, /it is not JSON/],
-    [['policy', 'lint', '--keystone-policy-file', file, '--compatibility', 'x'], 3, /knows no "x"/],
+    [['policy', 'lint', '--keystone-policy-file', file, '--compatibility', 'x'], 3, /does not support "x"/],
     [['policy', 'test', '--keystone-policy-file', file], 2, /either --resource or --path/],
     [
       ['policy', 'test', '--keystone-policy-file', file, '--resource', 'a', '--path', 'b'],
@@ -92,8 +94,8 @@ void t.test('what cannot be done', async (t) => {
     ],
     [['--nonsense'], 2, /unknown option --nonsense; see --help/],
   ];
-  for (const [args, status, says] of rows)
-    t.match(await run(...args), { status, stdout: '', stderr: says }, args.join(' '));
+  for (const [args, status, message] of rows)
+    t.match(await run(...args), { status, stdout: '', stderr: message }, args.join(' '));
 });
 
 void t.test('help and version', async (t) => {

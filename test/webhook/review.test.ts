@@ -1,4 +1,4 @@
-// What kube-apiserver sends and what it gets, in both versions; and junk, which must never do more than be refused.
+// The reviews of kube-apiserver and the responses, in both versions; and malformed bodies, which must be refused.
 
 import t from 'tap';
 import {
@@ -13,7 +13,7 @@ import { redact } from '../../src/shared/base/secret.ts';
 
 const VERSIONS = ['v1', 'v1beta1'] as const;
 
-// As recorded from kube-apiserver 1.20.
+// Recorded from kube-apiserver 1.20.
 const TOKEN_REVIEW = {
   kind: 'TokenReview',
   apiVersion: 'authentication.k8s.io/v1',
@@ -35,7 +35,7 @@ const ACCESS_REVIEW = {
   status: { allowed: false },
 };
 
-void t.test('a TokenReview is answered in kind', async (t) => {
+void t.test('the response to a TokenReview', async (t) => {
   for (const version of VERSIONS) {
     const review = parseReview(JSON.stringify({ ...TOKEN_REVIEW, apiVersion: `authentication.k8s.io/${version}` }));
     t.match(review, { kind: 'TokenReview', version });
@@ -59,7 +59,7 @@ void t.test('a TokenReview is answered in kind', async (t) => {
   }
 });
 
-void t.test('a SubjectAccessReview is answered in kind', async (t) => {
+void t.test('the response to a SubjectAccessReview', async (t) => {
   for (const version of VERSIONS) {
     const { groups, ...spec } = ACCESS_REVIEW.spec;
     const review = parseReview(
@@ -98,7 +98,7 @@ void t.test('a SubjectAccessReview is answered in kind', async (t) => {
   }
 });
 
-void t.test('paths, and what Go writes for nothing', async (t) => {
+void t.test('paths, and null lists as Go writes them', async (t) => {
   const spec = { nonResourceAttributes: { path: '/healthz', verb: 'get' }, groups: null, extra: null };
   t.match(parseReview(JSON.stringify({ ...ACCESS_REVIEW, spec })), {
     user: '',
@@ -109,34 +109,34 @@ void t.test('paths, and what Go writes for nothing', async (t) => {
 });
 
 const withSpec = (spec: unknown): unknown => ({ ...ACCESS_REVIEW, spec });
-const own = ACCESS_REVIEW.spec;
+const { spec } = ACCESS_REVIEW;
 
-const BAD: Readonly<Record<string, unknown>> = {
+const INVALID_REVIEWS: Readonly<Record<string, unknown>> = {
   'a list': [],
   null: null,
   'another kind': { ...TOKEN_REVIEW, kind: 'Pod' },
-  "JavaScript's own names are no kinds": { ...TOKEN_REVIEW, kind: 'constructor' },
+  'names of JavaScript are not kinds': { ...TOKEN_REVIEW, kind: 'constructor' },
   'no kind': { ...TOKEN_REVIEW, kind: undefined },
   'no version': { ...TOKEN_REVIEW, apiVersion: undefined },
   'another version': { ...TOKEN_REVIEW, apiVersion: 'authentication.k8s.io/v2' },
-  "the other kind's group": { ...TOKEN_REVIEW, apiVersion: 'authorization.k8s.io/v1' },
+  'the API group of the other kind': { ...TOKEN_REVIEW, apiVersion: 'authorization.k8s.io/v1' },
   'no spec': { ...TOKEN_REVIEW, spec: undefined },
   'spec is a list': { ...TOKEN_REVIEW, spec: [] },
   'no token': { ...TOKEN_REVIEW, spec: {} },
   'an empty token': { ...TOKEN_REVIEW, spec: { token: '' } },
   'a token that is a number': { ...TOKEN_REVIEW, spec: { token: 7 } },
   'no attributes': withSpec({ user: 'alice' }),
-  'both attributes': withSpec({ ...own, nonResourceAttributes: {} }),
+  'both attributes': withSpec({ ...spec, nonResourceAttributes: {} }),
   'attributes that are a list': withSpec({ resourceAttributes: [] }),
-  'a verb that is a number': withSpec({ ...own, resourceAttributes: { verb: 7 } }),
-  'a user that is an object': withSpec({ ...own, user: {} }),
-  'groups that are a string': withSpec({ ...own, groups: 'x' }),
-  'groups of numbers': withSpec({ ...own, groups: [7] }),
-  'extra that is a list': withSpec({ ...own, extra: [] }),
-  'extra of strings': withSpec({ ...own, extra: { x: 'y' } }),
+  'a verb that is a number': withSpec({ ...spec, resourceAttributes: { verb: 7 } }),
+  'a user that is an object': withSpec({ ...spec, user: {} }),
+  'groups that are a string': withSpec({ ...spec, groups: 'x' }),
+  'groups of numbers': withSpec({ ...spec, groups: [7] }),
+  'extra that is a list': withSpec({ ...spec, extra: [] }),
+  'extra of strings': withSpec({ ...spec, extra: { x: 'y' } }),
 };
 
-function refuses(body: string): boolean {
+function isRefused(body: string): boolean {
   try {
     parseReview(body);
     return false;
@@ -145,10 +145,10 @@ function refuses(body: string): boolean {
   }
 }
 
-void t.test('what is no review', async (t) => {
-  for (const [is, body] of Object.entries(BAD)) t.ok(refuses(JSON.stringify(body)), is);
-  t.ok(refuses('nonsense'));
-  t.ok(refuses(''));
+void t.test('bodies that are not a review', async (t) => {
+  for (const [title, body] of Object.entries(INVALID_REVIEWS)) t.ok(isRefused(JSON.stringify(body)), title);
+  t.ok(isRefused('nonsense'));
+  t.ok(isRefused(''));
   t.strictSame(makeStatus(400, 'BadRequest', 'no'), {
     kind: 'Status',
     apiVersion: 'v1',
@@ -160,7 +160,7 @@ void t.test('what is no review', async (t) => {
   });
 });
 
-/** A generator of the same junk in every run (mulberry32). */
+/** A generator of the same numbers in every run (mulberry32). */
 function makeRandom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -189,39 +189,39 @@ const JUNK: readonly unknown[] = [
   '\ud800',
 ];
 
-/** A copy with one thing anywhere inside replaced, removed or added. */
-function spoil(value: unknown, random: () => number): unknown {
-  const junk = (): unknown => JUNK[Math.floor(random() * JUNK.length)];
-  if (typeof value !== 'object' || value === null || random() < 0.15) return junk();
+/** A copy in which one member at any depth is replaced, removed or added. */
+function corrupt(value: unknown, random: () => number): unknown {
+  const pickJunk = (): unknown => JUNK[Math.floor(random() * JUNK.length)];
+  if (typeof value !== 'object' || value === null || random() < 0.15) return pickJunk();
   const entries = Object.entries(value);
-  const at = Math.floor(random() * (entries.length + 1));
-  const chosen = entries[at];
-  if (chosen === undefined)
-    entries.push([['__proto__', 'constructor', 'spec', 'kind'][Math.floor(random() * 4)] ?? '', junk()]);
-  else if (random() < 0.2) entries.splice(at, 1);
-  else chosen[1] = spoil(chosen[1], random);
-  return Array.isArray(value) ? entries.map(([, one]) => one as unknown) : Object.fromEntries(entries);
+  const index = Math.floor(random() * (entries.length + 1));
+  const entry = entries[index];
+  if (entry === undefined)
+    entries.push([['__proto__', 'constructor', 'spec', 'kind'][Math.floor(random() * 4)] ?? '', pickJunk()]);
+  else if (random() < 0.2) entries.splice(index, 1);
+  else entry[1] = corrupt(entry[1], random);
+  return Array.isArray(value) ? entries.map(([, member]) => member as unknown) : Object.fromEntries(entries);
 }
 
 void t.test('20,000 malformed bodies', async (t) => {
   const random = makeRandom(1);
-  let refused = 0;
+  let refusedCount = 0;
   const problems: string[] = [];
   for (let round = 0; round < 20_000; round += 1) {
-    const origin = random() < 0.5 ? TOKEN_REVIEW : ACCESS_REVIEW;
-    let body = JSON.stringify(spoil(origin, random));
+    const original = random() < 0.5 ? TOKEN_REVIEW : ACCESS_REVIEW;
+    let body = JSON.stringify(corrupt(original, random));
     if (random() < 0.2) body = body.slice(0, Math.floor(random() * body.length));
     try {
       const review = parseReview(body);
-      if (review.kind !== origin.kind) problems.push(body);
+      if (review.kind !== original.kind) problems.push(body);
     } catch (error) {
-      refused += 1;
+      refusedCount += 1;
       if (!(error instanceof InvalidReviewError) || error.message.includes('canary'))
         problems.push(`${String(error)}: ${body}`);
     }
   }
   t.strictSame(problems.slice(0, 5), []);
-  t.ok(refused > 5_000, `${refused} refused`);
+  t.ok(refusedCount > 5_000, `${refusedCount} refused`);
   t.equal(Object.getPrototypeOf({}), Object.prototype);
-  t.equal(redact('gAAAA-canary'), 'gAAAA-canary', 'a token that passes is not remembered');
+  t.equal(redact('gAAAA-canary'), 'gAAAA-canary', 'redact does not remember the token of a review');
 });

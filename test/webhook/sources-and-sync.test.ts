@@ -1,5 +1,5 @@
-// ConfigMaps that change while the webhook runs, and projects that become namespaces. Against stand-ins for the cluster
-// and for Keystone.
+// ConfigMaps that change while the webhook runs, and the synchronization of projects with the cluster. Runs against
+// stand-ins for the cluster and for Keystone.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { parseSyncConfig, DEFAULT_SYNC_CONFIG } from '../../src/webhook/sync/sync-config.ts';
 import { chooseNamespace, planRoleBindings } from '../../src/webhook/sync/synchronizer.ts';
-import type { TokenOwner } from '../../src/webhook/authn/user-info.ts';
+import type { TokenOwner } from '../../src/webhook/authn/token-owner.ts';
 import { startStandInCluster } from '../support/stand-in-cluster.ts';
 import type { StandInCluster } from '../support/stand-in-cluster.ts';
 import { recordedUsers, startStandInKeystone } from '../support/stand-in-keystone.ts';
@@ -44,8 +44,8 @@ async function setUp(
   const kubeconfig = join(folder, 'kubeconfig');
   cluster.writeKubeconfig(kubeconfig);
   prepare(cluster);
-  const all = ['--kubeconfig', kubeconfig, ...args(folder)];
-  const webhook = await startWebhookProcess(t, { keystoneUrl: `${keystone.url}/v3`, pki, args: all });
+  const allArgs = ['--kubeconfig', kubeconfig, ...args(folder)];
+  const webhook = await startWebhookProcess(t, { keystoneUrl: `${keystone.url}/v3`, pki, args: allArgs });
   return { cluster, keystone, webhook, folder };
 }
 
@@ -66,22 +66,22 @@ async function isAllowed(webhook: WebhookProcess): Promise<boolean> {
   return (body as { status: { allowed: boolean } }).status.allowed;
 }
 
-/** How long it took in ms; fails after ten seconds. */
-async function until(t: Test, what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+/** Polls until the condition is met; fails the test after 10 s. */
+async function waitUntil(t: Test, condition: string, isMet: () => boolean | Promise<boolean>): Promise<void> {
   const startedAt = performance.now();
-  while (!(await isSo())) {
+  while (!(await isMet())) {
     if (performance.now() - startedAt > 10_000) {
-      t.fail(`${what}: not within 10 s`);
+      t.fail(`${condition}: not within 10 s`);
       return;
     }
     await sleep(20);
   }
-  t.pass(`${what} after ${Math.round(performance.now() - startedAt)} ms`);
+  t.pass(`${condition} after ${Math.round(performance.now() - startedAt)} ms`);
 }
 
-async function logIn({ url }: StandInKeystone, roles?: string): Promise<string> {
+async function logIn({ url }: StandInKeystone): Promise<string> {
   const user = { name: 'alice', domain: { name: 'acme' }, password: 's3cret' };
-  const scope = { project: { name: roles ?? 'web', domain: { name: 'acme' } } };
+  const scope = { project: { name: 'web', domain: { name: 'acme' } } };
   const response = await fetch(`${url}/v3/auth/tokens`, {
     method: 'POST',
     body: JSON.stringify({ auth: { identity: { methods: ['password'], password: { user } }, scope } }),
@@ -89,33 +89,39 @@ async function logIn({ url }: StandInKeystone, roles?: string): Promise<string> 
   return response.headers.get('x-subject-token') ?? '';
 }
 
-void t.test("a policy's ConfigMap", async (t) => {
+void t.test('the ConfigMap of the policy', async (t) => {
   const { cluster, webhook } = await setUp(t, () => ['--policy-configmap-name', 'keystone-policy']);
-  await until(t, 'ready without one', async () => (await webhook.sendRequest({ path: '/readyz' })).status === 200);
-  t.notOk(await isAllowed(webhook), 'without one nothing is allowed');
+  await waitUntil(
+    t,
+    'ready without a ConfigMap',
+    async () => (await webhook.sendRequest({ path: '/readyz' })).status === 200,
+  );
+  t.notOk(await isAllowed(webhook), 'nothing is allowed without a ConfigMap');
   cluster.setConfigMap('another', { policies: policyFor('web') });
   cluster.setConfigMap('keystone-policy', { policies: policyFor('web') });
-  await until(t, 'a new one counts', () => isAllowed(webhook));
+  await waitUntil(t, 'a new ConfigMap is applied', () => isAllowed(webhook));
   cluster.setConfigMap('keystone-policy', { policies: 'nonsense' });
-  await until(t, 'a bad one is said', () => /"what":"policy".*reload failed/.test(webhook.readOutput()));
-  t.ok(await isAllowed(webhook), 'and the last good one stays in force');
+  await waitUntil(t, 'invalid content is reported', () => /"what":"policy".*reload failed/.test(webhook.readOutput()));
+  t.ok(await isAllowed(webhook), 'the last valid policy stays in force');
   cluster.setConfigMap('keystone-policy', { policies: policyFor('db') });
-  await until(t, 'a change counts', async () => !(await isAllowed(webhook)));
+  await waitUntil(t, 'a change is applied', async () => !(await isAllowed(webhook)));
   cluster.endWatches();
   cluster.setConfigMap('keystone-policy', { policies: policyFor('web') });
-  await until(t, 'a change while nobody watched counts', () => isAllowed(webhook));
+  await waitUntil(t, 'a change between two watches is applied', () => isAllowed(webhook));
   cluster.failWith(500);
   cluster.endWatches();
-  await until(t, 'trouble is said', () => webhook.readOutput().includes('the API server answered 500'));
-  t.ok(await isAllowed(webhook), 'and changes nothing');
+  await waitUntil(t, 'an error of the API server is reported', () =>
+    webhook.readOutput().includes('the API server answered 500'),
+  );
+  t.ok(await isAllowed(webhook), 'an error of the API server changes nothing');
   cluster.failWith(undefined);
   cluster.setConfigMap('keystone-policy', undefined);
-  await until(t, 'none any more: nothing is allowed', async () => !(await isAllowed(webhook)));
+  await waitUntil(t, 'nothing is allowed after the ConfigMap is deleted', async () => !(await isAllowed(webhook)));
   t.equal(await webhook.stop(), 0);
   t.notOk(webhook.readOutput().includes('cluster-token'));
 });
 
-void t.test('a policy file is stronger than the ConfigMap, at all times', async (t) => {
+void t.test('a policy file always takes precedence over the ConfigMap', async (t) => {
   const { cluster, webhook } = await setUp(t, (folder) => {
     const file = join(folder, 'policy.json');
     writeFileSync(file, policyFor('web'));
@@ -125,10 +131,10 @@ void t.test('a policy file is stronger than the ConfigMap, at all times', async 
   cluster.setConfigMap('keystone-policy', { policies: policyFor('db') });
   await sleep(1_500);
   t.ok(await isAllowed(webhook));
-  t.match(webhook.readOutput(), /the ConfigMap keystone-policy does not count beside the file/);
+  t.match(webhook.readOutput(), /the ConfigMap keystone-policy is ignored because the file takes precedence/);
 });
 
-void t.test('not ready before the ConfigMap has been read', async (t) => {
+void t.test('the webhook is not ready before it has read the ConfigMap', async (t) => {
   const { cluster, webhook } = await setUp(
     t,
     () => ['--policy-configmap-name', 'keystone-policy'],
@@ -142,76 +148,85 @@ void t.test('not ready before the ConfigMap has been read', async (t) => {
   });
   t.match(await webhook.sendRequest({ path: '/healthz' }), { status: 200 });
   cluster.failWith(undefined);
-  await until(t, 'ready', async () => (await webhook.sendRequest({ path: '/readyz' })).status === 200);
+  await waitUntil(t, 'ready', async () => (await webhook.sendRequest({ path: '/readyz' })).status === 200);
 });
 
-void t.test("the synchronisation's ConfigMap, by its variable; role mappings and namespaces", async (t) => {
-  const alice = recordedUsers.find(({ name }) => name === 'alice');
-  const { cluster, keystone, folder } = await setUp(t, () => []);
-  const webhook = await startWebhookProcess(t, {
-    keystoneUrl: `${keystone.url}/v3`,
-    pki,
-    args: ['--cache-ttl', '1'],
-    env: { KEYSTONE_SYNC_CONFIGMAP_NAME: 'keystone-sync', KEYSTONE_KUBECONFIG_FILE: join(folder, 'kubeconfig') },
-  });
-  cluster.setConfigMap('keystone-sync', {
-    syncConfig: 'namespace-format: "%n-%i"\nrole-mappings:\n  - keystone-role: member\n    groups: [mapped]\n',
-  });
-  await until(t, 'read', () => /"what":"synchronisation".*"reloaded"/.test(webhook.readOutput()));
-  const token = await logIn(keystone);
-  t.match(await webhook.reviewToken(token), { user: { username: 'alice', groups: [WEB, 'mapped'] } });
-  const namespace = `web-${WEB}`;
-  t.strictSame([...cluster.namespaces.keys()], [namespace], 'made before the answer');
-  t.match(cluster.namespaces.get(namespace), {
-    metadata: { annotations: { 'keystone.openstack.org/project-name': 'web' } },
-  });
-  t.strictSame([...cluster.roleBindings.keys()].toSorted(), [
-    `${namespace}/${ALICE}_member`,
-    `${namespace}/${ALICE}_reader`,
-  ]);
-  t.match(cluster.roleBindings.get(`${namespace}/${ALICE}_member`), {
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'member' },
-    subjects: [{ kind: 'User', name: 'alice', apiGroup: 'rbac.authorization.k8s.io' }],
-  });
+void t.test(
+  'the ConfigMap of the synchronization, set by its variable: role mappings, namespaces and RoleBindings',
+  async (t) => {
+    const alice = recordedUsers.find(({ name }) => name === 'alice');
+    const { cluster, keystone, folder } = await setUp(t, () => []);
+    const webhook = await startWebhookProcess(t, {
+      keystoneUrl: `${keystone.url}/v3`,
+      pki,
+      args: ['--cache-ttl', '1'],
+      env: { KEYSTONE_SYNC_CONFIGMAP_NAME: 'keystone-sync', KEYSTONE_KUBECONFIG_FILE: join(folder, 'kubeconfig') },
+    });
+    cluster.setConfigMap('keystone-sync', {
+      syncConfig: 'namespace-format: "%n-%i"\nrole-mappings:\n  - keystone-role: member\n    groups: [mapped]\n',
+    });
+    await waitUntil(t, 'the ConfigMap is read', () =>
+      /"what":"synchronisation".*"reloaded"/.test(webhook.readOutput()),
+    );
+    const token = await logIn(keystone);
+    t.match(await webhook.reviewToken(token), { user: { username: 'alice', groups: [WEB, 'mapped'] } });
+    const namespace = `web-${WEB}`;
+    t.strictSame([...cluster.namespaces.keys()], [namespace], 'created before the response');
+    t.match(cluster.namespaces.get(namespace), {
+      metadata: { annotations: { 'keystone.openstack.org/project-name': 'web' } },
+    });
+    t.strictSame([...cluster.roleBindings.keys()].toSorted(), [
+      `${namespace}/${ALICE}_member`,
+      `${namespace}/${ALICE}_reader`,
+    ]);
+    t.match(cluster.roleBindings.get(`${namespace}/${ALICE}_member`), {
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'member' },
+      subjects: [{ kind: 'User', name: 'alice', apiGroup: 'rbac.authorization.k8s.io' }],
+    });
 
-  // What others have made stays; what was hers and is no more goes.
-  const binding = (name: string, username: string, role = 'x'): Parameters<typeof cluster.roleBindings.set> => [
-    `${namespace}/${name}`,
-    {
-      metadata: { name },
-      roleRef: { kind: 'ClusterRole', name: role },
-      subjects: [{ kind: 'User', name: username }],
-    },
-  ];
-  cluster.roleBindings.set(...binding('by-hand', 'alice'));
-  cluster.roleBindings.set(...binding('f711c8f92ef941f8a1c1c3e41d7b86fa_member', 'bob', 'member'));
-  cluster.roleBindings.set(...binding(`${ALICE}_admin`, 'alice', 'admin'));
-  cluster.roleBindings.set(...binding(`${ALICE}_reader`, 'old-name', 'reader'));
-  t.ok(alice);
-  await sleep(1_100);
-  t.match(await webhook.reviewToken(token), { authenticated: true });
-  t.strictSame([...cluster.roleBindings.keys()].toSorted(), [
-    `${namespace}/${ALICE}_member`,
-    `${namespace}/${ALICE}_reader`,
-    `${namespace}/by-hand`,
-    `${namespace}/f711c8f92ef941f8a1c1c3e41d7b86fa_member`,
-  ]);
-  t.match(cluster.roleBindings.get(`${namespace}/${ALICE}_reader`), { subjects: [{ name: 'alice' }] });
+    // Bindings of others stay; outdated bindings of the user are deleted.
+    const binding = (name: string, username: string, role = 'x'): Parameters<typeof cluster.roleBindings.set> => [
+      `${namespace}/${name}`,
+      {
+        metadata: { name },
+        roleRef: { kind: 'ClusterRole', name: role },
+        subjects: [{ kind: 'User', name: username }],
+      },
+    ];
+    cluster.roleBindings.set(...binding('by-hand', 'alice'));
+    cluster.roleBindings.set(...binding('f711c8f92ef941f8a1c1c3e41d7b86fa_member', 'bob', 'member'));
+    cluster.roleBindings.set(...binding(`${ALICE}_admin`, 'alice', 'admin'));
+    cluster.roleBindings.set(...binding(`${ALICE}_reader`, 'old-name', 'reader'));
+    t.ok(alice);
+    await sleep(1_100);
+    t.match(await webhook.reviewToken(token), { authenticated: true });
+    t.strictSame([...cluster.roleBindings.keys()].toSorted(), [
+      `${namespace}/${ALICE}_member`,
+      `${namespace}/${ALICE}_reader`,
+      `${namespace}/by-hand`,
+      `${namespace}/f711c8f92ef941f8a1c1c3e41d7b86fa_member`,
+    ]);
+    t.match(cluster.roleBindings.get(`${namespace}/${ALICE}_reader`), { subjects: [{ name: 'alice' }] });
 
-  cluster.setConfigMap('keystone-sync', undefined);
-  await until(t, 'gone', () => webhook.readOutput().includes('it is not there'));
-  await sleep(1_100);
-  const status = await webhook.reviewToken(token);
-  t.strictSame((status['user'] as { groups: string[] }).groups, [WEB], 'no mapping any more');
-  t.ok(cluster.namespaces.has(WEB), 'and the namespace of the defaults');
+    cluster.setConfigMap('keystone-sync', undefined);
+    await waitUntil(t, 'the deletion is noticed', () => webhook.readOutput().includes('the ConfigMap does not exist'));
+    await sleep(1_100);
+    const status = await webhook.reviewToken(token);
+    t.strictSame((status['user'] as { groups: string[] }).groups, [WEB], 'the role mapping no longer applies');
+    t.ok(cluster.namespaces.has(WEB), 'the default format makes the namespace');
 
-  cluster.failWith(403);
-  await sleep(1_100);
-  t.match(await webhook.reviewToken(token), { authenticated: true }, 'a cluster that refuses keeps nobody out');
-  t.match(webhook.readOutput(), /a project was not synchronised/);
-});
+    cluster.failWith(403);
+    await sleep(1_100);
+    t.match(
+      await webhook.reviewToken(token),
+      { authenticated: true },
+      'an error of the cluster does not affect authentication',
+    );
+    t.match(webhook.readOutput(), /a project was not synchronized/);
+  },
+);
 
-void t.test('a file of role mappings needs no cluster', async (t) => {
+void t.test('role mappings in a file need no cluster', async (t) => {
   const keystone = await startStandInKeystone();
   t.teardown(() => keystone.close());
   const file = join(makeTestFolder(t), 'sync.yaml');
@@ -221,28 +236,30 @@ void t.test('a file of role mappings needs no cluster', async (t) => {
     pki,
     env: { KEYSTONE_SYNC_CONFIG_FILE: file },
   });
-  t.match(webhook.readOutput(), /nothing is synchronised/);
+  t.match(webhook.readOutput(), /nothing is synchronized/);
   const token = await logIn(keystone);
   t.match(await webhook.reviewToken(token), { user: { username: 'mapped' } });
   writeFileSync(file, 'role-mappings: nonsense\n');
-  await until(t, 'a bad one is said', () => /"what":"synchronisation".*reload failed/.test(webhook.readOutput()));
+  await waitUntil(t, 'invalid content is reported', () =>
+    /"what":"synchronisation".*reload failed/.test(webhook.readOutput()),
+  );
   t.match(await webhook.reviewToken(token), { user: { username: 'mapped' } });
   writeFileSync(file, 'role-mappings:\n  - {keystone-role: reader, username: again}\n');
-  await until(t, 'a good one counts, for tokens in the cache too', async () => {
+  await waitUntil(t, 'valid content is applied, for cached tokens too', async () => {
     const { user } = await webhook.reviewToken(token);
     return (user as { username: string }).username === 'again';
   });
 });
 
-void t.test('a wrong kubeconfig', async (t) => {
+void t.test('an invalid or missing kubeconfig', async (t) => {
   const folder = makeTestFolder(t);
   const kubeconfig = join(folder, 'kubeconfig');
   writeFileSync(kubeconfig, '{}');
   const args = ['--policy-configmap-name', 'x', '--kubeconfig', kubeconfig];
-  const failing = startWebhookProcess(t, { keystoneUrl: 'http://127.0.0.1:9/v3', pki, args });
-  await t.rejects(failing, { message: /kubeconfig says of no cluster how to reach it/ });
-  const nowhere = startWebhookProcess(t, { keystoneUrl: 'http://127.0.0.1:9/v3', pki, args: args.slice(0, 2) });
-  await t.rejects(nowhere, { message: /no account of a pod here; set --kubeconfig/ });
+  const invalid = startWebhookProcess(t, { keystoneUrl: 'http://127.0.0.1:9/v3', pki, args });
+  await t.rejects(invalid, { message: /kubeconfig does not say how to reach a cluster/ });
+  const missing = startWebhookProcess(t, { keystoneUrl: 'http://127.0.0.1:9/v3', pki, args: args.slice(0, 2) });
+  await t.rejects(missing, { message: /does not run in a pod and has no kubeconfig; set --kubeconfig/ });
 });
 
 const OWNER: TokenOwner = {
@@ -253,22 +270,22 @@ const OWNER: TokenOwner = {
   roles: ['member', 'a/b', 'system:masters', '', 'x%y'],
 };
 
-void t.test('names of namespaces and bindings', async (t) => {
-  const of = (format: string, owner: Partial<TokenOwner> = {}) => chooseNamespace({ ...OWNER, ...owner }, format);
-  t.equal(of('%i'), 'p1');
-  t.equal(of('%d-%n-%i'), 'd2-web-p1');
-  t.equal(of(`%n-%i`, { project: { id: 'p1', name: 'x'.repeat(80) } }), 'p1', 'longer than 63: the id');
-  t.equal(of(`%n-%i`, { project: { id: 'p1', name: 'Web Shop' } }), 'p1', 'no name for a namespace: the id');
-  t.equal(of(`%n-%i`, { project: { id: 'p1', name: 'kube' } }), 'p1', "the cluster's own names: the id");
-  t.equal(of(`%i`, { project: { id: 'kube-system', name: 'x' } }), undefined);
-  t.equal(of(`%i`, { project: { id: 'A', name: 'x' } }), undefined);
+void t.test('names of namespaces and RoleBindings', async (t) => {
+  const choose = (format: string, owner: Partial<TokenOwner> = {}) => chooseNamespace({ ...OWNER, ...owner }, format);
+  t.equal(choose('%i'), 'p1');
+  t.equal(choose('%d-%n-%i'), 'd2-web-p1');
+  t.equal(choose(`%n-%i`, { project: { id: 'p1', name: 'x'.repeat(80) } }), 'p1', 'longer than 63 characters: the ID');
+  t.equal(choose(`%n-%i`, { project: { id: 'p1', name: 'Web Shop' } }), 'p1', 'not a valid name: the ID');
+  t.equal(choose(`%n-%i`, { project: { id: 'p1', name: 'kube' } }), 'p1', 'a name of the cluster itself: the ID');
+  t.equal(choose(`%i`, { project: { id: 'kube-system', name: 'x' } }), undefined);
+  t.equal(choose(`%i`, { project: { id: 'A', name: 'x' } }), undefined);
   t.strictSame(planRoleBindings(OWNER, 'al'), {
     bindings: [{ name: 'u1_member', role: 'member', username: 'al' }],
     skippedRoles: ['a/b', 'system:masters', '', 'x%y'],
   });
 });
 
-void t.test('what a configuration holds', async (t) => {
+void t.test('the content of a configuration', async (t) => {
   t.strictSame(parseSyncConfig('', 'f'), DEFAULT_SYNC_CONFIG);
   t.strictSame(
     parseSyncConfig(
@@ -297,18 +314,18 @@ void t.test('what a configuration holds', async (t) => {
       ],
     },
   );
-  const bad: Readonly<Record<string, RegExp>> = {
-    'data-types-to-sync: [secrets]': /knows projects and role_assignments, not "secrets"/,
-    'data-types-to-sync: projects': /must be a list of texts/,
-    'namespace-format: "%n"': /must hold %i/,
-    'namespace-format: [x]': /must be text/,
+  const invalid: Readonly<Record<string, RegExp>> = {
+    'data-types-to-sync: [secrets]': /supports projects and role_assignments, not "secrets"/,
+    'data-types-to-sync: projects': /must be a list of strings/,
+    'namespace-format: "%n"': /must contain %i/,
+    'namespace-format: [x]': /must be a string/,
     'role-mappings: x': /role_mappings must be a list/,
     'role-mappings: [x]': /must be a mapping/,
     'role-mappings: [{groups: [x]}]': /lacks keystone-role/,
-    'role-mappings: [{keystone-role: r, group: x}]': /"group" is not understood/,
-    'role_mapping: []': /"role_mapping" is not understood/,
+    'role-mappings: [{keystone-role: r, group: x}]': /the key "group" is unknown/,
+    'role_mapping: []': /the key "role_mapping" is unknown/,
     '- x': /not a mapping/,
     'a: "': /not valid YAML/,
   };
-  for (const [text, says] of Object.entries(bad)) t.throws(() => parseSyncConfig(text, 'f'), { message: says }, text);
+  for (const [text, message] of Object.entries(invalid)) t.throws(() => parseSyncConfig(text, 'f'), { message }, text);
 });

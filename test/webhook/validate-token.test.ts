@@ -1,4 +1,4 @@
-// Against a real Keystone: whose token it is, which tokens are no use to a cluster, and how often Keystone is asked.
+// Against a real Keystone: the users of tokens, tokens that a cluster cannot use, and the number of requests to Keystone.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
@@ -14,20 +14,23 @@ t.setTimeout(120_000);
 
 async function start(
   t: Test,
-  world: TestEnvironment,
+  environment: TestEnvironment,
   args: readonly string[] = [],
-): Promise<{ mark: WatchedAddress; webhook: WebhookProcess }> {
-  const mark = watchRequests(world.http);
-  return { mark, webhook: await startWebhookProcess(t, { keystoneUrl: `${mark.url}/v3`, pki: world.pki, args }) };
+): Promise<{ keystone: WatchedAddress; webhook: WebhookProcess }> {
+  const keystone = watchRequests(environment.http);
+  return {
+    keystone,
+    webhook: await startWebhookProcess(t, { keystoneUrl: `${keystone.url}/v3`, pki: environment.pki, args }),
+  };
 }
 
-const asked = (mark: WatchedAddress): string[] =>
-  listRequests(mark).map(({ method, path, status }) => `${method} ${path} ${status}`);
+const describeRequests = (keystone: WatchedAddress): string[] =>
+  listRequests(keystone).map(({ method, path, status }) => `${method} ${path} ${status}`);
 
-testWithKeystone('whose token it is, in both versions, with two requests', async (t, world) => {
-  const { users, projects, domain } = world.tenancy;
-  const { mark, webhook } = await start(t, world);
-  const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
+testWithKeystone('the user of a token, in both versions, with two requests', async (t, environment) => {
+  const { users, projects, domain } = environment.tenancy;
+  const { keystone, webhook } = await start(t, environment);
+  const token = await logIn(environment.http, users.alice, { project: { id: projects.demo.id } });
   const user = {
     username: 'alice',
     uid: users.alice.id,
@@ -46,7 +49,7 @@ testWithKeystone('whose token it is, in both versions, with two requests', async
     status: { user: {} },
   });
   t.match(first, { status: 200, body: { kind: 'TokenReview', apiVersion: 'authentication.k8s.io/v1' } });
-  t.notOk(JSON.stringify(first.body).includes(token), 'the token is not echoed');
+  t.notOk(JSON.stringify(first.body).includes(token), 'the response does not contain the token');
   for (const version of ['v1', 'v1beta1'] as const) {
     const status = await webhook.reviewToken(token, version);
     t.match(status, { authenticated: true, user });
@@ -54,47 +57,56 @@ testWithKeystone('whose token it is, in both versions, with two requests', async
     t.ok(groups.includes(projects.demo.id));
     t.strictSame(extra['alpha.kubernetes.io/identity/roles']?.toSorted(), ['member', 'reader']);
   }
-  t.strictSame(asked(mark), ['GET /v3/auth/tokens?nocatalog=true 200', `GET /v3/users/${users.alice.id}/groups 200`]);
+  t.strictSame(describeRequests(keystone), [
+    'GET /v3/auth/tokens?nocatalog=true 200',
+    `GET /v3/users/${users.alice.id}/groups 200`,
+  ]);
   t.equal(await webhook.stop(), 0);
-  t.notOk(webhook.readOutput().includes(token), 'no log holds the token');
+  t.notOk(webhook.readOutput().includes(token), 'the log does not contain the token');
 });
 
-testWithKeystone("groups of Keystone's; Kubernetes' own are dropped", async (t, world) => {
-  const { users, projects, domain } = world.tenancy;
-  const admin = await logInAsAdmin(world.http);
-  for (const name of ['devs', 'system:masters']) {
-    const { group } = (await callKeystone(world.http, '/v3/groups', {
-      method: 'POST',
-      token: admin,
-      body: { group: { name, domain_id: domain.id } },
-    })) as { group: { id: string } };
-    t.teardown(() => callKeystone(world.http, `/v3/groups/${group.id}`, { method: 'DELETE', token: admin }));
-    await callKeystone(world.http, `/v3/groups/${group.id}/users/${users.bob.id}`, { method: 'PUT', token: admin });
-  }
-  const formats = ['--username-format', '%D:%n', '--group-format', '%n@%d'];
-  const [plain, qualified] = await Promise.all([start(t, world), start(t, world, formats)]);
-  const token = await logIn(world.http, users.bob, { project: { id: projects.demo.id } });
-  t.match(await plain.webhook.reviewToken(token), { user: { username: 'bob', groups: ['devs', projects.demo.id] } });
-  t.match(plain.webhook.readOutput(), /"names":\["system:masters"\].*were dropped/);
-  t.match(await qualified.webhook.reviewToken(token), {
-    user: { username: 'My Domain:bob', groups: [`devs@${domain.id}`, projects.demo.id] },
-  });
-});
+testWithKeystone(
+  'Keystone groups are mapped, and names that Kubernetes reserves are dropped',
+  async (t, environment) => {
+    const { users, projects, domain } = environment.tenancy;
+    const admin = await logInAsAdmin(environment.http);
+    for (const name of ['devs', 'system:masters']) {
+      const { group } = (await callKeystone(environment.http, '/v3/groups', {
+        method: 'POST',
+        token: admin,
+        body: { group: { name, domain_id: domain.id } },
+      })) as { group: { id: string } };
+      t.teardown(() => callKeystone(environment.http, `/v3/groups/${group.id}`, { method: 'DELETE', token: admin }));
+      await callKeystone(environment.http, `/v3/groups/${group.id}/users/${users.bob.id}`, {
+        method: 'PUT',
+        token: admin,
+      });
+    }
+    const formats = ['--username-format', '%D:%n', '--group-format', '%n@%d'];
+    const [plain, qualified] = await Promise.all([start(t, environment), start(t, environment, formats)]);
+    const token = await logIn(environment.http, users.bob, { project: { id: projects.demo.id } });
+    t.match(await plain.webhook.reviewToken(token), { user: { username: 'bob', groups: ['devs', projects.demo.id] } });
+    t.match(plain.webhook.readOutput(), /"names":\["system:masters"\].*were dropped/);
+    t.match(await qualified.webhook.reviewToken(token), {
+      user: { username: 'My Domain:bob', groups: [`devs@${domain.id}`, projects.demo.id] },
+    });
+  },
+);
 
-testWithKeystone('tokens that no cluster can use are refused with a reason', async (t, world) => {
-  const { users, domain, projects } = world.tenancy;
-  const { mark, webhook } = await start(t, world);
+testWithKeystone('tokens that a cluster cannot use are refused with a reason', async (t, environment) => {
+  const { users, domain, projects } = environment.tenancy;
+  const { keystone, webhook } = await start(t, environment);
   const scopes = {
     'no scope': undefined,
     'for a domain': { domain: { id: domain.id } },
     'for the system': { system: { all: true } },
   };
-  for (const [says, scope] of Object.entries(scopes)) {
-    const token = await logIn(world.http, users.alice, scope);
-    t.strictSame(await webhook.reviewToken(token), { authenticated: false }, says);
-    t.match(webhook.readOutput(), new RegExp(`${says}.*must be for a project`));
+  for (const [reason, scope] of Object.entries(scopes)) {
+    const token = await logIn(environment.http, users.alice, scope);
+    t.strictSame(await webhook.reviewToken(token), { authenticated: false }, reason);
+    t.match(webhook.readOutput(), new RegExp(`${reason}.*must be for a project`));
   }
-  t.equal(asked(mark).length, 3);
+  t.equal(describeRequests(keystone).length, 3);
   const junk = [
     'x',
     'admintoken',
@@ -106,39 +118,47 @@ testWithKeystone('tokens that no cluster can use are refused with a reason', asy
     projects.demo.id,
   ];
   for (const token of junk) t.strictSame(await webhook.reviewToken(token), { authenticated: false });
-  t.equal(asked(mark).length, 3, 'Keystone is not asked about what cannot be a token');
-  const changed = `${(await logIn(world.http, users.alice, { project: { id: projects.demo.id } })).slice(0, -4)}AAAA`;
-  for (let round = 0; round < 3; round += 1) t.strictSame(await webhook.reviewToken(changed), { authenticated: false });
-  t.equal(asked(mark).length, 4, 'a refused token is asked about once');
+  t.equal(describeRequests(keystone).length, 3, 'no request for what cannot be a token');
+  const changedToken = `${(await logIn(environment.http, users.alice, { project: { id: projects.demo.id } })).slice(0, -4)}AAAA`;
+  for (let round = 0; round < 3; round += 1)
+    t.strictSame(await webhook.reviewToken(changedToken), { authenticated: false });
+  t.equal(describeRequests(keystone).length, 4, 'one request for a refused token');
 });
 
-testWithKeystone('application credentials, with access rules too', async (t, world) => {
-  const { users, projects, applicationCredentials } = world.tenancy;
-  const [loose, strict] = await Promise.all([start(t, world, ['--access-rules', 'accept']), start(t, world)]);
-  const plain = await logInByCredential(world.http, applicationCredentials.valid);
-  t.match(await loose.webhook.reviewToken(plain), { authenticated: true, user: { uid: users.alice.id } });
-  t.match(await strict.webhook.reviewToken(plain), { authenticated: true });
+testWithKeystone('application credentials with and without access rules', async (t, environment) => {
+  const { users, projects, applicationCredentials } = environment.tenancy;
+  const [accepting, refusing] = await Promise.all([
+    start(t, environment, ['--access-rules', 'accept']),
+    start(t, environment),
+  ]);
+  const token = await logInByCredential(environment.http, applicationCredentials.valid);
+  t.match(await accepting.webhook.reviewToken(token), { authenticated: true, user: { uid: users.alice.id } });
+  t.match(await refusing.webhook.reviewToken(token), { authenticated: true });
 
-  const hers = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
-  const roles = [{ id: findId(await listRoles(world.http, await logInAsAdmin(world.http)), 'member') }];
+  const aliceToken = await logIn(environment.http, users.alice, { project: { id: projects.demo.id } });
+  const roles = [{ id: findId(await listRoles(environment.http, await logInAsAdmin(environment.http)), 'member') }];
   const rule = { service: 'compute', method: 'GET', path: '/v2.1/servers' };
-  const { application_credential: made } = (await callKeystone(
-    world.http,
+  const { application_credential: credential } = (await callKeystone(
+    environment.http,
     `/v3/users/${users.alice.id}/application_credentials`,
-    { method: 'POST', token: hers, body: { application_credential: { name: 'ruled', roles, access_rules: [rule] } } },
+    {
+      method: 'POST',
+      token: aliceToken,
+      body: { application_credential: { name: 'ruled', roles, access_rules: [rule] } },
+    },
   )) as { application_credential: { id: string; secret: string } };
-  const ruled = await logInByCredential(world.http, made);
-  t.match(await loose.webhook.reviewToken(ruled), { authenticated: true, user: { uid: users.alice.id } });
-  t.strictSame(await strict.webhook.reviewToken(ruled), { authenticated: false }, 'refused unless accepted');
-  t.match(strict.webhook.readOutput(), /access rules restrict/);
+  const restrictedToken = await logInByCredential(environment.http, credential);
+  t.match(await accepting.webhook.reviewToken(restrictedToken), { authenticated: true, user: { uid: users.alice.id } });
+  t.strictSame(await refusing.webhook.reviewToken(restrictedToken), { authenticated: false }, 'refused by default');
+  t.match(refusing.webhook.readOutput(), /access rules restrict/);
 });
 
-testWithKeystone('a revoked token is refused when its time in the cache is over', async (t, world) => {
-  const { users, projects } = world.tenancy;
-  const { webhook } = await start(t, world, ['--cache-ttl', '1']);
-  const token = await logIn(world.http, users.alice, { project: { id: projects.other.id } });
+testWithKeystone('a revoked token is refused after its time in the cache', async (t, environment) => {
+  const { users, projects } = environment.tenancy;
+  const { webhook } = await start(t, environment, ['--cache-ttl', '1']);
+  const token = await logIn(environment.http, users.alice, { project: { id: projects.other.id } });
   t.match(await webhook.reviewToken(token), { authenticated: true });
-  await revokeToken(world.http, token);
+  await revokeToken(environment.http, token);
   const revokedAt = performance.now();
   let status = await webhook.reviewToken(token);
   while (status['authenticated'] === true && performance.now() - revokedAt < 10_000) {
@@ -149,21 +169,21 @@ testWithKeystone('a revoked token is refused when its time in the cache is over'
   t.comment(`refused ${Math.round(performance.now() - revokedAt)} ms after it was revoked, with --cache-ttl 1`);
 });
 
-testWithKeystone('over TLS, by discovery', async (t, world) => {
-  const { users, projects } = world.tenancy;
-  const mark = watchRequests(world.tls);
-  const args = ['--keystone-ca-file', world.pki.ca];
-  const webhook = await startWebhookProcess(t, { keystoneUrl: mark.url, pki: world.pki, args });
-  const token = await logIn(world.http, users.bob, { project: { id: projects.demo.id } });
+testWithKeystone('over TLS, by discovery', async (t, environment) => {
+  const { users, projects } = environment.tenancy;
+  const keystone = watchRequests(environment.tls);
+  const args = ['--keystone-ca-file', environment.pki.ca];
+  const webhook = await startWebhookProcess(t, { keystoneUrl: keystone.url, pki: environment.pki, args });
+  const token = await logIn(environment.http, users.bob, { project: { id: projects.demo.id } });
   t.match(await webhook.reviewToken(token), { authenticated: true, user: { username: 'bob' } });
-  const untrusting = await startWebhookProcess(t, {
-    keystoneUrl: mark.url,
-    pki: world.pki,
-    args: ['--keystone-ca-file', world.pki.untrusted.ca],
+  const distrusting = await startWebhookProcess(t, {
+    keystoneUrl: keystone.url,
+    pki: environment.pki,
+    args: ['--keystone-ca-file', environment.pki.untrusted.ca],
   });
-  const before = listRequests(mark).length;
-  t.match(await untrusting.reviewToken(token), { authenticated: false, error: /certificate is not trusted/ });
-  t.equal(listRequests(mark).length, before, 'and the token is not sent');
+  const before = listRequests(keystone).length;
+  t.match(await distrusting.reviewToken(token), { authenticated: false, error: /certificate is not trusted/ });
+  t.equal(listRequests(keystone).length, before, 'the token is not sent');
 });
 
 async function logInByCredential(
