@@ -1,5 +1,5 @@
-// A load generator that uses little CPU time, because it runs on the machine that it measures: it writes prepared requests,
-// and of a response it parses only the length.
+// A load generator that uses little CPU time, because it runs on the machine that it measures: it writes prepared
+// requests, and of a response it parses only the length.
 
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
@@ -41,7 +41,8 @@ export async function generateLoad({ port, ca, connections, nextBody, onResponse
         requestBody = body;
         sentAt = performance.now();
         socket.write(
-          `POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+          'POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
+            `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
         );
       };
       socket.setEncoding('utf8').once('error', reject).once('secureConnect', send);

@@ -1,5 +1,5 @@
-// The whole chain with real programs: kubectl → the plugin → Keystone → kube-apiserver → the webhook → Keystone. Skipped by
-// name if no API server is built, except in CI.
+// The whole chain with real programs: kubectl → the plugin → Keystone → kube-apiserver → the webhook → Keystone.
+// Skipped by name if no API server is built, except in CI.
 
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Outages of Keystone, with a stand-in: unknown tokens are not accepted, cached tokens still are, and the webhook recovers
-// immediately.
+// Outages of Keystone, with a stand-in: unknown tokens are not accepted, cached tokens still are, and the webhook
+// recovers immediately.
 
 import { randomBytes } from 'node:crypto';
 import { request as requestPlain } from 'node:http';
@@ -197,7 +197,8 @@ void t.test('a flood of garbage tokens does not lock out known tokens', async (t
   t.notOk(verdicts.some(({ authenticated }) => authenticated));
   t.ok(rate <= 20, `${garbage.length} garbage tokens: ${rate.toFixed(1)} requests/s to Keystone`);
   t.comment(
-    `${garbage.length} garbage tokens in ${seconds.toFixed(1)} s: ${rate.toFixed(1)} requests/s to Keystone, ${denials} of ${reviews} denied`,
+    `${garbage.length} garbage tokens in ${seconds.toFixed(1)} s: ${rate.toFixed(1)} requests/s to Keystone, ` +
+      `${denials} of ${reviews} denied`,
   );
 });
 

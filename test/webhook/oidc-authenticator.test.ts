@@ -192,7 +192,8 @@ void t.test('forged and invalid tokens', async (t) => {
   const signChanged = (changes: object, header: object = {}): string =>
     signJwt(makeClaims(issuer, changes), KEY, header);
   const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const es256Input = `${Buffer.from('{"alg":"ES256","kid":"first"}').toString('base64url')}.${validToken.split('.')[1] ?? ''}`;
+  const es256Header = Buffer.from('{"alg":"ES256","kid":"first"}').toString('base64url');
+  const es256Input = `${es256Header}.${validToken.split('.')[1] ?? ''}`;
   const es256Signature = sign('sha256', Buffer.from(es256Input), { key: ec.privateKey, dsaEncoding: 'ieee-p1363' });
   const wrongAlgorithm = /its algorithm is not allowed/;
   const unrecognized = /belongs to neither Keystone nor a configured issuer/;

@@ -1,5 +1,5 @@
-// What each form of policy entry allows, which is the same as in the Go program unless that is wrong, and which problems
-// a policy has.
+// What each form of policy entry allows, which is the same as in the Go program unless that is wrong, and which
+// problems a policy has.
 
 import t from 'tap';
 import { EXTRA_KEYS } from '../../src/webhook/authn/user-info.ts';
@@ -578,7 +578,7 @@ const FINDINGS: Readonly<Record<string, [entry: object, kind: string, message: R
   'no verbs': [v2('*/x', []), 'never', /no verbs/],
   'empty permissions': [{ resource_permissions: {} }, 'never', /is empty/],
   'empty paths': [{ nonresource_permissions: {} }, 'never', /is empty/],
-  'a * in a path': [{ nonresource_permissions: { '/x/*': ['get'] } }, 'never', /no \* in a path/],
+  'a * in a path': [{ nonresource_permissions: { '/x/*': ['get'] } }, 'never', /no \* in paths/],
   'v1 without version': [pods({ version: null }), 'fault', /crash/],
   'v1 without verbs': [pods({ verbs: [] }), 'never', /without "verbs"/],
   'v1 without resources': [pods({ resources: [] }), 'never', /without "resources"/],

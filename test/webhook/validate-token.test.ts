@@ -1,4 +1,5 @@
-// Against a real Keystone: the users of tokens, tokens that a cluster cannot use, and the number of requests to Keystone.
+// Against a real Keystone: the users of tokens, tokens that a cluster cannot use, and the number of requests to
+// Keystone.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
@@ -119,7 +120,8 @@ testWithKeystone('tokens that a cluster cannot use are refused with a reason', a
   ];
   for (const token of junk) t.strictSame(await webhook.reviewToken(token), { authenticated: false });
   t.equal(describeRequests(keystone).length, 3, 'no request for what cannot be a token');
-  const changedToken = `${(await logIn(environment.http, users.alice, { project: { id: projects.demo.id } })).slice(0, -4)}AAAA`;
+  const validToken = await logIn(environment.http, users.alice, { project: { id: projects.demo.id } });
+  const changedToken = `${validToken.slice(0, -4)}AAAA`;
   for (let round = 0; round < 3; round += 1)
     t.strictSame(await webhook.reviewToken(changedToken), { authenticated: false });
   t.equal(describeRequests(keystone).length, 4, 'one request for a refused token');

@@ -1,4 +1,7 @@
-/** Shares the result of a running task with all callers that ask for the same key meanwhile, as Go's singleflight does. */
+/**
+ * Shares the result of a running task with all callers that ask for the same key meanwhile, as Go's singleflight
+ * does.
+ */
 export class SingleFlight<T> {
   readonly #flights = new Map<string, Promise<T>>();
 

@@ -7,8 +7,8 @@ const UNRECOGNIZED: AuthenticationResult = {
 };
 
 /**
- * Tries the authenticators that recognize a token in order until one accepts it. If none does, the result is refused, or
- * unknown if one of them could not decide.
+ * Tries the authenticators that recognize a token in order until one accepts it. If none does, the result is refused,
+ * or unknown if one of them could not decide.
  */
 export function chainAuthenticators(authenticators: readonly Authenticator[]): AuthenticateFunction {
   return async (token: Secret) => {

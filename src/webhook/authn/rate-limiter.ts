@@ -34,8 +34,8 @@ const RESERVE = 150;
 const MAX_KNOWN_QUEUE = 2_000;
 
 /**
- * A slower request no longer blocks others: Keystone may be back while requests from its outage still hang. Their number
- * stays bounded because each ends at its deadline.
+ * A slower request no longer blocks others: Keystone may be back while requests from its outage still hang. Their
+ * number stays bounded because each ends at its deadline.
  */
 const SLOW_MS = 1_000;
 
@@ -48,6 +48,37 @@ const MIN_CREDIT: Readonly<Record<Priority, number>> = { known: -Infinity, new: 
 interface Waiter {
   readonly admit: (release: (() => void) | undefined) => void;
   isGone: boolean;
+}
+
+/** One queue for each priority. */
+class WaitQueues {
+  readonly #queues: Readonly<Record<Priority, Waiter[]>> = { known: [], new: [], suspicious: [] };
+
+  /** How many wait or have given up since the last look at their queue. */
+  get length(): number {
+    return PRIORITIES.reduce((sum, priority) => sum + this.#queues[priority].length, 0);
+  }
+
+  push(priority: Priority, waiter: Waiter): void {
+    this.#queues[priority].push(waiter);
+  }
+
+  /** The length of one queue, without those in front that have given up. */
+  lengthOf(priority: Priority): number {
+    const queue = this.#queues[priority];
+    while (queue[0]?.isGone) queue.shift();
+    return queue.length;
+  }
+
+  /** The first waiter of the highest priority. */
+  findNext(): { readonly priority: Priority; readonly waiter: Waiter } | undefined {
+    for (const priority of PRIORITIES) {
+      if (this.lengthOf(priority) === 0) continue;
+      const [waiter] = this.#queues[priority];
+      if (waiter !== undefined) return { priority, waiter };
+    }
+    return undefined;
+  }
 }
 
 /** Counts the running requests, and stops counting those that are slow. */
@@ -81,25 +112,19 @@ class Slots {
 
 /** Makes a rate limiter. */
 export function makeRateLimiter({ concurrency, tokensPerSecond, maxWaitMs, now }: RateLimiterSettings): RateLimiter {
-  const queues: Readonly<Record<Priority, Waiter[]>> = { known: [], new: [], suspicious: [] };
+  const queues = new WaitQueues();
   // A token behind these would wait in vain, so it is turned away immediately.
   const maxUnknownQueue = Math.ceil((tokensPerSecond * maxWaitMs) / 1000);
   const bucket = new TokenBucket({ capacity: BURST, creditPerSecond: tokensPerSecond, now });
   const slots = new Slots(serveQueues);
   let timer: NodeJS.Timeout | undefined;
 
-  function peek(priority: Priority): Waiter | undefined {
-    const queue = queues[priority];
-    while (queue[0]?.isGone) queue.shift();
-    return queue[0];
-  }
-
   function serveQueues(): void {
     bucket.refill();
     while (slots.usedCount < concurrency) {
-      const priority = PRIORITIES.find((candidate) => peek(candidate) !== undefined);
-      const waiter = priority === undefined ? undefined : peek(priority);
-      if (priority === undefined || waiter === undefined) return;
+      const next = queues.findNext();
+      if (next === undefined) return;
+      const { priority, waiter } = next;
       if (bucket.credit < MIN_CREDIT[priority]) {
         clearTimeout(timer);
         timer = setTimeout(serveQueues, bucket.msUntil(MIN_CREDIT[priority]));
@@ -112,16 +137,14 @@ export function makeRateLimiter({ concurrency, tokensPerSecond, maxWaitMs, now }
   }
 
   function isFull(priority: Priority): boolean {
-    // Drops those in front that have given up.
-    peek(priority);
-    const { length } = queues[priority];
+    const length = queues.lengthOf(priority);
     if (priority === 'known') return length >= MAX_KNOWN_QUEUE;
     return length >= maxUnknownQueue && bucket.credit < MIN_CREDIT[priority];
   }
 
   return {
     get queueLength() {
-      return PRIORITIES.reduce((sum, priority) => sum + queues[priority].length, 0);
+      return queues.length;
     },
     acquire(priority) {
       if (isFull(priority)) return Promise.resolve(undefined);
@@ -137,7 +160,7 @@ export function makeRateLimiter({ concurrency, tokensPerSecond, maxWaitMs, now }
             resolve(release);
           },
         };
-        queues[priority].push(waiter);
+        queues.push(priority, waiter);
         serveQueues();
       });
     },

@@ -1,4 +1,7 @@
-/** The user name and groups that a Keystone role gives in the cluster, in addition to those it gives without a mapping. */
+/**
+ * The user name and groups that a Keystone role gives in the cluster, in addition to those it gives without a
+ * mapping.
+ */
 export interface RoleMapping {
   readonly role: string;
   readonly username: string | undefined;

@@ -1,4 +1,7 @@
-/** Who a Keystone token belongs to, as Keystone describes it (Identity API v3, "Validate and show information for token"). */
+/**
+ * Who a Keystone token belongs to, as Keystone describes it (Identity API v3, "Validate and show information for
+ * token").
+ */
 import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 

@@ -39,9 +39,9 @@ function readFernetTime(token: string): number {
 }
 
 /**
- * Classifies a token by its shape: Keystone makes Fernet and JWS tokens. A `suspicious` token has the right shape but was
- * made in the future or long ago, as random bytes nearly always claim. Clients can forge that time, so this decides only
- * the order in which Keystone is asked about tokens.
+ * Classifies a token by its shape: Keystone makes Fernet and JWS tokens. A `suspicious` token has the right shape but
+ * was made in the future or long ago, as random bytes nearly always claim. Clients can forge that time, so this
+ * decides only the order in which Keystone is asked about tokens.
  *
  * @param now ms since 1970, UTC
  */

@@ -1,7 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import type { ValidationResult, ValidToken } from './validate-token.ts';
 
-/** Keystone never accepts a refused token later; forgetting the refusal limits the effect of a mistake of Keystone's. */
+/**
+ * Keystone never accepts a refused token later; forgetting the refusal limits the effect of a mistake of Keystone's.
+ */
 const REFUSED_TTL_MS = 60_000;
 
 /** After this part of its time in the cache a token is validated again in the background, so that no review waits. */

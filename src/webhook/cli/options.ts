@@ -67,7 +67,7 @@ const LIST = [
     name: 'keystone-timeout',
     group: 'Keystone',
     kind: 'seconds',
-    help: 'seconds that Keystone has to validate a token (3); the API server gets a response within 5 seconds in any case',
+    help: 'seconds that Keystone has to validate a token (3); the API server always gets a response within 5 seconds',
   },
   {
     name: 'keystone-concurrency',
@@ -83,7 +83,9 @@ const LIST = [
     name: 'authenticators',
     group: 'Authentication',
     env: ['KEYSTONE_AUTHENTICATORS'],
-    help: 'authenticators in the order in which they are tried, separated by commas: keystone, oidc (keystone, and oidc if an issuer is set)',
+    help:
+      'authenticators in the order in which they are tried, separated by commas: ' +
+      'keystone, oidc (keystone, and oidc if an issuer is set)',
   },
   {
     name: 'username-format',
@@ -107,7 +109,9 @@ const LIST = [
     name: 'access-rules',
     group: 'Authentication',
     choices: ['accept', 'refuse'],
-    help: 'accept or refuse tokens of application credentials with access rules (refuse); the rules cannot restrict access to Kubernetes, so an accepted token has no restrictions there',
+    help:
+      'accept or refuse tokens of application credentials with access rules (refuse); ' +
+      'the rules cannot restrict access to Kubernetes, so an accepted token has no restrictions there',
   },
   {
     name: 'any-token-shape',
@@ -168,7 +172,9 @@ const LIST = [
     name: 'oidc-signing-algs',
     group: 'OpenID Connect',
     env: ['KEYSTONE_OIDC_SIGNING_ALGS'],
-    help: 'accepted signature algorithms, separated by commas: RS256, RS384, RS512, ES256, ES384, ES512, PS256, PS384, PS512 and EdDSA (RS256)',
+    help:
+      'accepted signature algorithms, separated by commas: ' +
+      'RS256, RS384, RS512, ES256, ES384, ES512, PS256, PS384, PS512 and EdDSA (RS256)',
   },
   {
     name: 'keystone-policy-file',
@@ -200,7 +206,9 @@ const LIST = [
     group: 'Synchronisation',
     kind: 'file',
     env: ['KEYSTONE_SYNC_CONFIG_FILE'],
-    help: 'YAML file of role mappings and of what to synchronize; reloaded when it changes; takes precedence over the ConfigMap',
+    help:
+      'YAML file of role mappings and of what to synchronize; reloaded when it changes; ' +
+      'takes precedence over the ConfigMap',
   },
   {
     name: 'sync-configmap-name',

@@ -1,4 +1,6 @@
-/** `k8s-keystone-auth policy test` and `policy lint`: what a policy decides and why, and which entries have problems. */
+/**
+ * `k8s-keystone-auth policy test` and `policy lint`: what a policy decides and why, and which entries have problems.
+ */
 import { resolve } from 'node:path';
 import { ConfigError, UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
@@ -43,7 +45,8 @@ type RequestOptionName = (typeof REQUEST_OPTIONS)[number]['name'];
 const TEST_OPTIONS: readonly Option<WebhookOptionName | RequestOptionName>[] = [...POLICY_OPTIONS, ...REQUEST_OPTIONS];
 
 const USAGE = {
-  test: `Usage: ${PROGRAM_NAME} policy test --keystone-policy-file FILE --projects NAME --roles ROLE --verb get --resource pods
+  test: `Usage: ${PROGRAM_NAME} policy test --keystone-policy-file FILE --projects NAME --roles ROLE \\
+         --verb get --resource pods
 
 Shows whether a policy allows a request, and by which entry. The exit status is 0 if it is allowed, else 1.`,
   lint: `Usage: ${PROGRAM_NAME} policy lint --keystone-policy-file FILE

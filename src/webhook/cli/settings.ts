@@ -79,7 +79,12 @@ function readCount(config: WebhookConfig, name: WebhookOptionName, defaultCount:
 }
 
 /** Reads an option in seconds, and returns ms. */
-function readSeconds(config: WebhookConfig, name: WebhookOptionName, defaultSeconds: number, maxSeconds: number): number {
+function readSeconds(
+  config: WebhookConfig,
+  name: WebhookOptionName,
+  defaultSeconds: number,
+  maxSeconds: number,
+): number {
   const seconds = Number(config.text(name) ?? defaultSeconds);
   if (seconds > maxSeconds) throw new ConfigError(`--${name} must be ${maxSeconds} at most, not ${seconds}`);
   return seconds * 1000;

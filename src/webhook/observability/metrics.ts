@@ -17,14 +17,28 @@ export interface Metrics {
 const BUCKETS_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const PREFIX = 'keystone_auth_';
 
+/** Values to expose, by name. */
+export type Gauges = Readonly<Record<string, { readonly help: string; readonly read: () => number }>>;
+
+function registerGauges(registry: Registry, gauges: Gauges): void {
+  for (const [name, { help, read }] of Object.entries(gauges)) {
+    new Gauge({
+      name: PREFIX + name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+}
+
 /**
  * Makes the metrics of one server.
  *
- * @param gauges by name; their values are read for each scrape
+ * @param gauges are read for each scrape
  */
-export function makeMetrics(
-  gauges: Readonly<Record<string, { readonly help: string; readonly read: () => number }>>,
-): Metrics {
+export function makeMetrics(gauges: Gauges): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -46,16 +60,7 @@ export function makeMetrics(
     buckets: BUCKETS_SECONDS,
     registers,
   });
-  for (const [name, { help, read }] of Object.entries(gauges)) {
-    new Gauge({
-      name: PREFIX + name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  }
+  registerGauges(registry, gauges);
   return {
     recordTokenReview(result, source, seconds) {
       tokenReviews.inc({ result, source });

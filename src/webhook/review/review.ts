@@ -147,8 +147,8 @@ export function parseReview(text: string): Review {
 }
 
 /**
- * Makes the response to a TokenReview, without the token. A refused token gets no `error`, because kube-apiserver does not
- * cache responses that have one.
+ * Makes the response to a TokenReview, without the token. A refused token gets no `error`, because kube-apiserver does
+ * not cache responses that have one.
  */
 export function answerTokenReview({ version }: TokenReview, verdict: TokenVerdict): JsonObject {
   const apiVersion = `authentication.k8s.io/${version}`;

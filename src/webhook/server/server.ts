@@ -1,6 +1,6 @@
 /**
- * The server for kube-apiserver: POST /webhook, and /healthz, /readyz and /metrics for monitoring. HTTP/1.1 over TLS 1.2 or
- * newer.
+ * The server for kube-apiserver: POST /webhook, and /healthz, /readyz and /metrics for monitoring. HTTP/1.1 over TLS
+ * 1.2 or newer.
  */
 import { fastify } from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -48,7 +48,10 @@ const HEADERS_MS = 10_000;
 const REQUEST_MS = 15_000;
 const HANDSHAKE_MS = 10_000;
 
-/** Longer than the 90 s of kube-apiserver, so that the server never closes a connection that a request is about to use. */
+/**
+ * Longer than the 90 s of kube-apiserver, so that the server never closes a connection that a request is about to
+ * use.
+ */
 const KEEP_ALIVE_MS = 120_000;
 const CONNECTION_CHECK_MS = 1_000;
 

@@ -1,6 +1,6 @@
 /**
- * The sources of settings that may change while the webhook runs: files, or ConfigMaps of the cluster. A file always takes
- * precedence. Invalid content is logged and counted, and the last valid content stays in force.
+ * The sources of settings that may change while the webhook runs: files, or ConfigMaps of the cluster. A file always
+ * takes precedence. Invalid content is logged and counted, and the last valid content stays in force.
  */
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Log } from '../observability/log.ts';

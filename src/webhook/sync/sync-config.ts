@@ -1,4 +1,6 @@
-/** The configuration of the synchronization: role mappings, and what of a Keystone project is created in the cluster. */
+/**
+ * The configuration of the synchronization: role mappings, and what of a Keystone project is created in the cluster.
+ */
 import { isTextList } from '../../shared/base/json-members.ts';
 import { unifyKeys } from '../../shared/options/yaml-mapping.ts';
 import { parseYaml } from '../../shared/options/yaml.ts';

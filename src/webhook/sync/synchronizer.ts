@@ -1,4 +1,6 @@
-/** Creates a namespace for the project of each authenticated user, and a RoleBinding in it for each role of the user. */
+/**
+ * Creates a namespace for the project of each authenticated user, and a RoleBinding in it for each role of the user.
+ */
 import type { TokenOwner } from '../authn/token-owner.ts';
 import { fillFormat } from '../authn/user-info.ts';
 import { ClusterError } from '../sources/cluster.ts';

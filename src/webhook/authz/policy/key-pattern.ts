@@ -1,6 +1,6 @@
 /**
- * Keys of version 2, `namespace/resource`. Each side is a word, `*`, `!word`, or a list `['a', 'b']` or `!['a', 'b']`. On
- * the right side a word may name a subresource (`pods/exec`, `pods/*`), and `*` includes all subresources.
+ * Keys of version 2, `namespace/resource`. Each side is a word, `*`, `!word`, or a list `['a', 'b']` or `!['a', 'b']`.
+ * On the right side a word may name a subresource (`pods/exec`, `pods/*`), and `*` includes all subresources.
  */
 import type { ResourceRequest } from '../../review/access-request.ts';
 import type { Compatibilities } from './compatibility.ts';

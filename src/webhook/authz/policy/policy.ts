@@ -99,8 +99,8 @@ function parseList(text: string): readonly unknown[] {
 /**
  * Parses a policy.
  *
- * @throws InvalidPolicyError naming the entry; one invalid entry makes the whole policy invalid, because the other entries
- * alone are another policy
+ * @throws InvalidPolicyError naming the entry; one invalid entry makes the whole policy invalid, because the other
+ * entries alone are another policy
  */
 export function parsePolicy(text: string, compatibilities: Compatibilities): Policy {
   const compiled = parseList(text).map((definition, index) => {

@@ -9,8 +9,8 @@ import type { Subject } from './subject.ts';
 export type SubjectTest = (subject: Subject) => boolean;
 
 /**
- * Compiles `users`: matches subjects that have every role and any project that it lists. Without `users` an entry is for
- * every subject.
+ * Compiles `users`: matches subjects that have every role and any project that it lists. Without `users` an entry is
+ * for every subject.
  *
  * @throws InvalidPolicyError if `users` has a wrong type, because without it the entry would be for every subject
  */
