@@ -273,7 +273,7 @@ testWithFederation('refusals', async (t, federation, world) => {
   await t.test('there is nobody', async (t) => {
     const scene = setUpAuthCode(t, federation, world);
     const ran = await runPlugin({ home: scene.home, env: { ...scene.env, DISPLAY: ':0' } });
-    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a person with a browser', 'no terminal'] });
+    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'no terminal'] });
     const unset = await runPlugin({ home: scene.home, env: { ...scene.env, OS_DISCOVERY_ENDPOINT: undefined } });
     checkFailure(t, unset, EXIT_STATUS.interaction, { says: ['OS_DISCOVERY_ENDPOINT'] });
   });

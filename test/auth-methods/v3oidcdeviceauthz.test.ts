@@ -147,6 +147,6 @@ testWithFederation("the provider's ID token, and no Keystone", async (t, federat
 testWithFederation('without anybody to show a code to', async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const ran = await runPlugin({ home: makeTestHome(t), env: asDevice(lane) });
-  checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a person with a browser', 'client credentials'] });
+  checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'client credentials'] });
   t.strictSame(listIssuerRequests(lane), [DISCOVERY_REQUEST], 'no code is asked for');
 });

@@ -194,7 +194,7 @@ testWithFederation('somebody else’s page', async (t, federation, world) => {
 testWithFederation('without a person, or in vain', async (t, federation, world) => {
   const scene = await setUpWebSso(t, federation, world);
   const ran = await runPlugin({ home: scene.home, env: scene.env });
-  checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a person with a browser', 'no terminal'] });
+  checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'no terminal'] });
   const nothing = await runPlugin({ home: scene.home, env: { ...scene.env, OS_PROTOCOL: undefined } });
   checkFailure(t, nothing, EXIT_STATUS.interaction, { says: ['federation protocol is not set', 'OS_PROTOCOL'] });
 

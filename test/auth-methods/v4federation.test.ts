@@ -373,7 +373,7 @@ void t.test('nobody to ask', async (t) => {
     const began = Date.now();
     const ran = await runPlugin({ home: scene.home, env: { ...scene.env, DISPLAY: ':0' } });
     t.ok(Date.now() - began < 10_000);
-    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a person with a browser', 'no terminal'] });
+    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'no terminal'] });
     t.strictSame(scene.requests(), []);
   });
   await t.test('the identity provider is not set', async (t) => {

@@ -1,143 +1,143 @@
 /**
- * Prompts: one question, one line, on the terminal itself. Rules: nothing is echoed for a secret, the terminal is as it
- * was whatever happens, and a signal does to us what it would have done without the prompt.
+ * Prompts on the terminal itself, one question at a time. A secret is never echoed, the terminal is always restored, and
+ * a signal has the same effect as without the prompt.
  */
 import { input, password, select } from '@inquirer/prompts';
-import type { Option } from '../../shared/options/option.ts';
 import type { Host, PromptSignal } from '../../shared/base/host.ts';
+import type { Option } from '../../shared/options/option.ts';
 import { UserCancelled } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 
-const ENDING: readonly PromptSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+const END_SIGNALS: readonly PromptSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 
 interface Key {
   readonly ctrl?: boolean;
   readonly name?: string;
 }
 
-/** What may go with a question. */
+/** What a prompt may have beside its question. */
 export interface PromptOptions {
   /** The answer of an empty line. */
   readonly suggestion?: string | undefined;
-  /** Takes the question back. */
+  /** Withdraws the prompt, which then counts as cancelled. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the library needs beside the question. */
-interface Context {
+/** What the prompt library needs beside the question. */
+interface LibraryContext {
   readonly input: Terminal['input'];
   readonly output: Terminal['output'];
   readonly signal: AbortSignal;
 }
 
-type Put = (context: Context) => Promise<string>;
+type ShowPrompt = (context: LibraryContext) => Promise<string>;
 
-/** Asks once; the first signal to arrive takes the prompt down and is returned instead of an answer. */
-async function putOnce(
+/** Shows a prompt once; the first signal to arrive removes it and is returned instead of an answer. */
+async function promptOnce(
   host: Host,
   terminal: Terminal,
-  put: Put,
-  outer: AbortSignal | undefined,
+  show: ShowPrompt,
+  outerSignal: AbortSignal | undefined,
 ): Promise<{ answer: string } | { signal: PromptSignal | undefined }> {
-  const stop = new AbortController();
+  const controller = new AbortController();
   let signal: PromptSignal | undefined;
-  const leave = (): void => {
-    stop.abort();
+  const abort = (): void => {
+    controller.abort();
   };
-  // The end of input would otherwise leave the question open for ever.
+  // Without this, the prompt would stay open forever at the end of the input.
   const onKey = (_text: string | undefined, key: Key): void => {
-    if (key.ctrl === true && key.name === 'd') leave();
+    if (key.ctrl === true && key.name === 'd') abort();
   };
-  const listening = [...ENDING, 'SIGTSTP' as const].map((name) =>
+  const removeListeners = [...END_SIGNALS, 'SIGTSTP' as const].map((name) =>
     host.onSignal(name, () => {
       signal ??= name;
-      leave();
+      abort();
     }),
   );
-  outer?.addEventListener('abort', leave, { once: true });
-  if (outer?.aborted) leave();
-  terminal.input.on('keypress', onKey).once('end', leave).once('close', leave);
+  outerSignal?.addEventListener('abort', abort, { once: true });
+  if (outerSignal?.aborted) abort();
+  terminal.input.on('keypress', onKey).once('end', abort).once('close', abort);
   try {
-    return { answer: await put({ input: terminal.input, output: terminal.output, signal: stop.signal }) };
+    return { answer: await show({ input: terminal.input, output: terminal.output, signal: controller.signal }) };
   } catch (error) {
-    // Whatever the library throws here, an unanswered question is a cancelled one.
+    // The library has several such errors; each means that there is no answer.
     if (error instanceof Error && /^(Abort|Exit|Cancel)PromptError$/.test(error.name)) return { signal };
     throw error;
   } finally {
-    terminal.input.off('keypress', onKey).off('end', leave).off('close', leave);
-    outer?.removeEventListener('abort', leave);
-    for (const forget of listening) forget();
+    terminal.input.off('keypress', onKey).off('end', abort).off('close', abort);
+    outerSignal?.removeEventListener('abort', abort);
+    for (const removeListener of removeListeners) removeListener();
   }
 }
 
-/** Asks until there is an answer or an end. */
-async function putUntilAnswered(
+/** Shows a prompt until there is an answer or the user cancels. */
+async function promptUntilAnswered(
   host: Host,
   terminal: Terminal,
-  put: Put,
-  outer: AbortSignal | undefined,
+  show: ShowPrompt,
+  outerSignal: AbortSignal | undefined,
 ): Promise<string> {
   for (;;) {
-    const result = await putOnce(host, terminal, put, outer);
+    const result = await promptOnce(host, terminal, show, outerSignal);
     if ('answer' in result) return result.answer;
     if (result.signal !== 'SIGTSTP') throw new UserCancelled(result.signal);
-    // The prompt is gone and the terminal restored: now stop, and ask anew when continued.
+    // The terminal is restored: stop now, and prompt again when the process is continued.
     host.raise('SIGTSTP');
   }
 }
 
 /**
- * Asks for one option.
+ * Prompts for one option.
  *
- * @param where what the answer is for, in the words of a message: "at https://keystone.example.com"
- * @throws Cancelled
+ * @param target what the answer is for, in the words of a message: "at https://keystone.example.com"
+ * @throws UserCancelled
  */
 export async function promptForOption(
   host: Host,
   terminal: Terminal,
   option: Option,
-  where: string,
+  target: string,
   { suggestion, signal }: PromptOptions,
 ): Promise<string> {
-  const message = `${option.prompt ?? option.name}${where === '' ? '' : ` ${where}`}:`;
-  const put: Put = (context) =>
+  const message = `${option.prompt ?? option.name}${target === '' ? '' : ` ${target}`}:`;
+  const show: ShowPrompt = (context) =>
     option.secret
       ? password({ message, mask: false, toggleMask: false }, context)
       : input({ message, ...(suggestion === undefined ? {} : { default: suggestion }) }, context);
-  return putUntilAnswered(host, terminal, put, signal);
+  return promptUntilAnswered(host, terminal, show, signal);
 }
 
 /** One of several answers. */
 export interface Choice {
   readonly value: string;
-  /** As it is shown: printable, one line. */
+  /** How it is shown: printable, one line. */
   readonly name: string;
 }
 
-/** A question whose answers are known. */
+/** A question with a list of answers. */
 export interface ChoicePrompt {
   /** With the colon. */
   readonly message: string;
   readonly choices: readonly Choice[];
-  /** The value that Enter alone chooses; the first one if nothing is said. */
+  /** The value that Enter selects; the first one by default. */
   readonly suggestion?: string | undefined;
 }
 
-const LONGEST_LIST = 10;
+const MAX_VISIBLE_CHOICES = 10;
 
 /**
- * Has one of several answers chosen.
+ * Prompts for one of several answers.
  *
  * @returns its value
- * @throws Cancelled
+ * @throws UserCancelled
  */
 export async function promptForChoice(
   host: Host,
   terminal: Terminal,
   { message, choices, suggestion }: ChoicePrompt,
 ): Promise<string> {
-  const rest = suggestion === undefined ? {} : { default: suggestion };
-  const put: Put = (context) =>
-    select({ message, choices: [...choices], pageSize: LONGEST_LIST, loop: false, ...rest }, context);
-  return putUntilAnswered(host, terminal, put, undefined);
+  const defaultChoice = suggestion === undefined ? {} : { default: suggestion };
+  const show: ShowPrompt = (context) =>
+    select({ message, choices: [...choices], pageSize: MAX_VISIBLE_CHOICES, loop: false, ...defaultChoice }, context);
+  return promptUntilAnswered(host, terminal, show, undefined);
 }

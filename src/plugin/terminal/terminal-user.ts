@@ -4,46 +4,46 @@ import type { Host } from '../../shared/base/host.ts';
 import type { ChoicePrompt } from './prompt.ts';
 import { openTerminal } from './terminal.ts';
 
-/** Whoever sits at the terminal, if anybody does. */
+/** The user at the terminal, if there is one. */
 export interface TerminalUser {
-  /** Why nobody can be asked, as a clause; undefined where somebody can. */
+  /** Why no prompt is possible, as a clause; undefined if prompts are possible. */
   readonly cannotPromptReason: string | undefined;
   /**
-   * Makes sure that somebody would read what is told.
+   * Checks that a user would see a message.
    *
-   * @throws InteractionRequired where nobody would
+   * @throws InteractionRequired if there is no terminal
    */
   requirePresence(): void;
   /**
-   * Says what has to be done elsewhere.
+   * Tells the user what to do elsewhere.
    *
-   * @throws InteractionRequired where nobody would read it
+   * @throws InteractionRequired if there is no terminal
    */
   notify(message: string): void;
   /**
-   * Asks one thing.
+   * Prompts for one option.
    *
-   * @param where what the answer is for, in the words of a message
-   * @param signal takes the question back; it then counts as cancelled
-   * @throws InteractionRequired
-   * @throws Cancelled
+   * @param target what the answer is for, in the words of a message: "at https://keystone.example.com"
+   * @param signal withdraws the prompt, which then counts as cancelled
+   * @throws InteractionRequired if no prompt is possible
+   * @throws UserCancelled
    */
-  prompt(option: Option, where: string, signal?: AbortSignal): Promise<string>;
+  prompt(option: Option, target: string, signal?: AbortSignal): Promise<string>;
   /**
-   * Has one of several answers chosen.
+   * Prompts for one of several answers.
    *
-   * @returns its value; undefined where nobody can be asked
-   * @throws Cancelled
+   * @returns its value; undefined if no prompt is possible
+   * @throws UserCancelled
    */
   promptForChoice(question: ChoicePrompt): Promise<string | undefined>;
 }
 
-/** What a {@link TerminalUser} is reached by. */
+/** What a {@link TerminalUser} needs. */
 export interface TerminalUserOptions {
   readonly host: Host;
-  /** Whether kubectl lets us read from the terminal. */
+  /** Whether kubectl lets the plugin read from the terminal. */
   readonly canPrompt: boolean;
-  /** Puts a line on stderr. */
+  /** Writes a line to stderr. */
   readonly writeLine: (line: string) => void;
 }
 
@@ -53,18 +53,18 @@ function hasTerminal(host: Host): boolean {
   return terminal !== undefined;
 }
 
-/** Finds whoever sits at the terminal. */
+/** Makes the user at the terminal; whether there is a terminal is checked when it is first needed. */
 export function makeTerminalUser({ host, canPrompt, writeLine }: TerminalUserOptions): TerminalUser {
-  let terminal: boolean | undefined;
-  const present = (): boolean => (terminal ??= hasTerminal(host));
+  let terminalExists: boolean | undefined;
+  const checkTerminal = (): boolean => (terminalExists ??= hasTerminal(host));
   return {
     get cannotPromptReason() {
       if (!canPrompt) return 'kubectl does not let this plugin ask for it';
-      return present() ? undefined : 'there is no terminal to ask on';
+      return checkTerminal() ? undefined : 'there is no terminal to ask on';
     },
     requirePresence() {
-      if (!host.stderrIsTerminal() && !present()) {
-        throw new InteractionRequired('this way to log in needs a person with a browser, and there is no terminal', {
+      if (!host.stderrIsTerminal() && !checkTerminal()) {
+        throw new InteractionRequired('this login needs a user with a browser, and there is no terminal', {
           hint: 'log in once on a terminal, or use an application credential or client credentials',
         });
       }
@@ -73,29 +73,29 @@ export function makeTerminalUser({ host, canPrompt, writeLine }: TerminalUserOpt
       this.requirePresence();
       writeLine(message);
     },
-    async prompt(option, where, signal) {
-      const because = this.cannotPromptReason;
-      const opened = because === undefined ? openTerminal(host) : undefined;
-      if (opened === undefined) {
+    async prompt(option, target, signal) {
+      const reason = this.cannotPromptReason;
+      const terminal = reason === undefined ? openTerminal(host) : undefined;
+      if (terminal === undefined) {
         throw new InteractionRequired(
-          `${(option.prompt ?? option.name).toLowerCase()} is needed and ${because ?? 'there is no terminal'}`,
+          `${(option.prompt ?? option.name).toLowerCase()} is needed and ${reason ?? 'there is no terminal'}`,
         );
       }
       const { promptForOption } = await import('./prompt.ts');
       try {
-        return await promptForOption(host, opened, option, where, { signal });
+        return await promptForOption(host, terminal, option, target, { signal });
       } finally {
-        opened.close();
+        terminal.close();
       }
     },
     async promptForChoice(question) {
-      const opened = this.cannotPromptReason === undefined ? openTerminal(host) : undefined;
-      if (opened === undefined) return undefined;
+      const terminal = this.cannotPromptReason === undefined ? openTerminal(host) : undefined;
+      if (terminal === undefined) return undefined;
       const { promptForChoice } = await import('./prompt.ts');
       try {
-        return await promptForChoice(host, opened, question);
+        return await promptForChoice(host, terminal, question);
       } finally {
-        opened.close();
+        terminal.close();
       }
     },
   };

@@ -30,10 +30,10 @@ const DEVICES: Partial<Record<NodeJS.Platform, Device>> = {
   win32: { input: String.raw`\\.\CONIN$`, output: String.raw`\\.\CONOUT$` },
 };
 
-const UNIX: Device = { input: '/dev/tty', output: '/dev/tty' };
+const UNIX_DEVICE: Device = { input: '/dev/tty', output: '/dev/tty' };
 
-/** The prompt library ends the stream that it wrote to, but the next question needs it too. */
-class LastingWriteStream extends WriteStream {
+/** The prompt library ends the stream that it wrote to, but the next prompt needs it too. */
+class UnendingWriteStream extends WriteStream {
   override end(): this {
     return this;
   }
@@ -49,30 +49,26 @@ function openOrClose<T>(path: string, flags: string, use: (fd: number) => T): T 
   }
 }
 
-/** Opens the controlling terminal; undefined where there is none. */
+/** Opens the controlling terminal; undefined if the process has none. */
 export function openTerminal(host: Host): Terminal | undefined {
-  const device = DEVICES[host.platform] ?? UNIX;
+  const device = DEVICES[host.platform] ?? UNIX_DEVICE;
+  // Windows opens a console device for reading and writing only.
+  const [readMode, writeMode] = host.platform === 'win32' ? ['r+', 'r+'] : ['r', 'w'];
+  let input: ReadStream | undefined;
   try {
-    const input = openOrClose(device.input, host.platform === 'win32' ? 'r+' : 'r', (fd) => new ReadStream(fd));
-    try {
-      const output = openOrClose(
-        device.output,
-        host.platform === 'win32' ? 'r+' : 'w',
-        (fd) => new LastingWriteStream(fd),
-      );
-      return {
-        input,
-        output,
-        close() {
-          input.destroy();
-          output.destroy();
-        },
-      };
-    } catch (error) {
-      input.destroy();
-      throw error;
-    }
+    const opened = openOrClose(device.input, readMode, (fd) => new ReadStream(fd));
+    input = opened;
+    const output = openOrClose(device.output, writeMode, (fd) => new UnendingWriteStream(fd));
+    return {
+      input: opened,
+      output,
+      close() {
+        opened.destroy();
+        output.destroy();
+      },
+    };
   } catch {
+    input?.destroy();
     return undefined;
   }
 }
