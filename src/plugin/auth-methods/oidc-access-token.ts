@@ -1,7 +1,7 @@
 import { listUnset } from '../config/resolve-config.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
-import { parseHeaderToken } from '../../shared/base/header-token.ts';
+import { parseHeaderToken } from '../../shared/base/secret.ts';
 import type { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 import {

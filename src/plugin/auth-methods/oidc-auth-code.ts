@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Option } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { ConfigError, KeystoneProtocolError } from '../../shared/base/errors.ts';
-import { isPlaintextLoopback } from '../../shared/base/url.ts';
+import { isPlaintextLoopback } from '../../shared/http/peer.ts';
 import { readUnverifiedClaims } from '../../shared/oidc/jwt.ts';
 import type { Provider } from '../../shared/oidc/provider.ts';
 import { explainOAuthError } from '../../shared/oidc/explain-oauth-error.ts';

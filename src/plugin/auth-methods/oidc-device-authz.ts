@@ -1,7 +1,7 @@
 import { readLoginTimeoutMs } from '../config/login-timeout.ts';
 import { DEVICE_GRANT, logInWithDevice } from '../../shared/oidc/device-authorization.ts';
 import type { DeviceInstructions } from '../../shared/oidc/device-authorization.ts';
-import { redactAndTruncate } from '../../shared/base/quote.ts';
+import { redactAndTruncate } from '../../shared/base/text.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { FEDERATION_OPTIONS, OIDC_OPTIONS, makeOidcMethod, readOidcClient, readOpenidScope } from './oidc.ts';
 

@@ -9,13 +9,8 @@ import { AuthRejected } from '../../shared/base/errors.ts';
 import type { AuthRequest, StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import { readUnverifiedClaims } from '../../shared/oidc/jwt.ts';
 import { resolveProvider } from '../../shared/oidc/provider.ts';
-import type {
-  EndpointName,
-  GrantRequirements,
-  Provider,
-  ProviderSettings,
-  ConfiguredUrl,
-} from '../../shared/oidc/provider.ts';
+import type { GrantRequirements, Provider, ProviderSettings, ConfiguredUrl } from '../../shared/oidc/provider.ts';
+import type { EndpointName } from '../../shared/oidc/endpoint.ts';
 import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
 import type { OAuthClient, OAuthTokens } from '../../shared/oidc/token-request.ts';
 import { Secret } from '../../shared/base/secret.ts';

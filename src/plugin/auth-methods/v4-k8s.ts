@@ -1,5 +1,5 @@
 import { listUnset } from '../config/resolve-config.ts';
-import { resolvePath } from '../../shared/base/file-path.ts';
+import { resolvePath } from '../../shared/base/host.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';

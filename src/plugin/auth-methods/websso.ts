@@ -2,7 +2,7 @@ import { listUnset } from '../config/resolve-config.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
-import { parseHeaderToken } from '../../shared/base/header-token.ts';
+import { parseHeaderToken } from '../../shared/base/secret.ts';
 import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import {
   BROWSER_OPTIONS,

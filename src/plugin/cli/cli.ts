@@ -1,5 +1,5 @@
 import type { Host } from '../../shared/base/host.ts';
-import { USER_AGENT, VERSION } from '../../shared/base/version.ts';
+import { USER_AGENT, VERSION } from '../../shared/base/program.ts';
 import { parseExecInfo } from '../exec/exec-credential.ts';
 import { getExecCredential } from '../login/get-token.ts';
 import { EXIT } from './exit-status.ts';

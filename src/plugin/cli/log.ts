@@ -1,6 +1,6 @@
 import type { Host } from '../../shared/base/host.ts';
-import { makePrintable } from '../../shared/base/printable.ts';
-import { PROGRAM_NAME } from '../../shared/base/version.ts';
+import { makePrintable } from '../../shared/base/text.ts';
+import { PROGRAM_NAME } from '../../shared/base/program.ts';
 import { findFlagValue } from '../../shared/options/flags.ts';
 
 /** A line on stderr: text for the user; with `--log-format=json`, level, text and parts for programs. */

@@ -1,5 +1,5 @@
 import { PluginError } from '../../shared/base/errors.ts';
-import { makePrintable } from '../../shared/base/printable.ts';
+import { makePrintable } from '../../shared/base/text.ts';
 import { redact } from '../../shared/base/secret.ts';
 import type { Layer } from '../config/option.ts';
 import type { Reporter } from '../login/reporter.ts';

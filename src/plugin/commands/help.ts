@@ -7,7 +7,7 @@ import { describeSynopsis } from './command.ts';
 import type { CommandDescription } from './command.ts';
 import { listCommandGroup, listGetTokenOptions } from './find-command.ts';
 import { ALL_COMMANDS, GET_TOKEN_COMMAND } from './registry.ts';
-import { PROGRAM_NAME } from '../../shared/base/version.ts';
+import { PROGRAM_NAME } from '../../shared/base/program.ts';
 
 const MAX_COLUMNS = 120;
 

@@ -13,7 +13,7 @@ import { identifySavedSecret } from '../login/apply-saved-secret.ts';
 import type { LoginContext } from '../login/login-context.ts';
 import { revokeTokenIfPossible } from '../login/revoke-token.ts';
 import type { RevocationResult } from '../login/revoke-token.ts';
-import { makePrintable } from '../../shared/base/printable.ts';
+import { makePrintable } from '../../shared/base/text.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from './command.ts';
 import { formatTimestamp } from './format-time.ts';

@@ -13,7 +13,7 @@ import type { Option } from '../../shared/options/option.ts';
 import { makeConfig } from '../../shared/options/config.ts';
 import { UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { USER_AGENT } from '../../shared/base/version.ts';
+import { USER_AGENT } from '../../shared/base/program.ts';
 import { renderResult } from './render-result.ts';
 import type { Invocation, Command } from './command.ts';
 import { findCommand, listCommandGroup, listGetTokenOptions } from './find-command.ts';

@@ -7,7 +7,7 @@ import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { describeSources } from '../../shared/options/option.ts';
 import { PluginError } from '../../shared/base/errors.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
-import { makePrintable } from '../../shared/base/printable.ts';
+import { makePrintable } from '../../shared/base/text.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from './command.ts';
 import { formatDuration, formatTimestamp } from './format-time.ts';

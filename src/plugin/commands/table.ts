@@ -1,4 +1,4 @@
-import { makePrintable } from '../../shared/base/printable.ts';
+import { makePrintable } from '../../shared/base/text.ts';
 
 const GAP = '  ';
 

@@ -6,7 +6,7 @@ import { readStampedFileIfExists } from '../../shared/base/file-stamp.ts';
 import type { FileStamp, StampedFile } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { Setting } from '../../shared/options/layer.ts';
-import { resolvePath } from '../../shared/base/file-path.ts';
+import { resolvePath } from '../../shared/base/host.ts';
 import type { YamlMapping } from '../../shared/options/yaml.ts';
 
 /** What is looked for, each for itself: who and where, what of that is secret, and what providers publish. */

@@ -1,8 +1,8 @@
 import type { FileStamp } from '../../shared/base/file-stamp.ts';
-import type { Host } from '../../shared/base/host.ts';
+import type { Environment, Host } from '../../shared/base/host.ts';
 import { listCloudNames, readCloudSettings } from './clouds-yaml.ts';
 import { rejectUntrustedSettings } from './untrusted-settings.ts';
-import { readEnvironment, omitOpenStackVariables } from '../../shared/options/environment.ts';
+import { readEnvironment } from '../../shared/options/environment.ts';
 import type { Layer } from './option.ts';
 import type { Option } from './option.ts';
 import { resolveConfig } from './resolve-config.ts';
@@ -12,6 +12,11 @@ import type { ResolvedConfig } from './resolve-config.ts';
 export interface RunConfig {
   readonly config: ResolvedConfig;
   readonly files: readonly FileStamp[];
+}
+
+/** The environment without OpenStack's variables: as if no openrc had been sourced. */
+function omitOpenStackVariables(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OS_')));
 }
 
 function readGiven(host: Host, flags: Layer, options: readonly Option[]): readonly Layer[] {

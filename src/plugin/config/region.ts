@@ -3,7 +3,8 @@ import { inheritConsentHint } from './cloud-entry.ts';
 import type { Selector, CloudEntry } from './cloud-entry.ts';
 import { describeChoices } from './list-names.ts';
 import type { Setting } from '../../shared/options/layer.ts';
-import { mappingAt, textFrom, unifyKeys } from '../../shared/options/yaml-mapping.ts';
+import { mappingAt, textFrom } from './yaml-mapping.ts';
+import { unifyKeys } from '../../shared/options/yaml.ts';
 import type { YamlValue } from '../../shared/options/yaml.ts';
 
 /** The region of a cloud that is meant, and what the cloud says of it alone. */

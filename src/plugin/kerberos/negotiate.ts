@@ -8,8 +8,10 @@ import {
   explainRedirect,
   explainUntrustedOrigin,
 } from '../../shared/http/explain-network-error.ts';
-import { describeExchange, KEYSTONE } from '../../shared/http/http-client.ts';
-import type { HttpClient, HttpRequest, HttpResponse, HttpSettings, Peer } from '../../shared/http/http-client.ts';
+import { describeExchange } from '../../shared/http/http-client.ts';
+import { KEYSTONE } from '../../shared/http/peer.ts';
+import type { HttpClient, HttpRequest, HttpResponse, HttpSettings } from '../../shared/http/http-client.ts';
+import type { Peer } from '../../shared/http/peer.ts';
 import { makeCurlConfig, parseCurlOutput, requireCurl, runCurl } from './curl.ts';
 import type { CurlResult } from './curl.ts';
 import { makeKerberosEnvironment } from './principal.ts';

@@ -1,7 +1,7 @@
 /** The exec stanza of a kubeconfig, which makes kubectl run this plugin. */
 import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import { PROGRAM_NAME } from '../../shared/base/version.ts';
+import { PROGRAM_NAME } from '../../shared/base/program.ts';
 
 const API_GROUP = 'client.authentication.k8s.io';
 

@@ -1,5 +1,5 @@
 /** Redacts a kubeconfig for display. Everything is redacted unless it is known to be harmless. */
-import { makePrintable } from '../../shared/base/printable.ts';
+import { makePrintable } from '../../shared/base/text.ts';
 import type { Span, StreamTree, Tree } from './yaml-tree.ts';
 
 const REDACTED = '[redacted]';

@@ -1,5 +1,5 @@
 import { KeystoneProtocolError } from '../../shared/base/errors.ts';
-import { redactAndTruncate } from '../../shared/base/quote.ts';
+import { redactAndTruncate } from '../../shared/base/text.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
 import type { IssuedToken } from '../../shared/keystone/client.ts';
 import type { Token } from '../../shared/keystone/token.ts';

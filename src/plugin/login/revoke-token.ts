@@ -1,7 +1,7 @@
 /** Revokes a token at the Keystone that issued it. */
 import { PluginError } from '../../shared/base/errors.ts';
 import { Secret } from '../../shared/base/secret.ts';
-import { isPlaintextRemote } from '../../shared/base/url.ts';
+import { isPlaintextRemote } from '../../shared/http/peer.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { revokeToken } from '../../shared/keystone/client.ts';

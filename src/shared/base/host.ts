@@ -1,8 +1,12 @@
 /** The one file that names `process`: what the machine gives us, and the few things we do to it. */
 import { writeSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
 import { getErrorCode } from './errors.ts';
 import { identifyProcess } from './process-identity.ts';
 import type { ProcessIdentity } from './process-identity.ts';
+
+/** Variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Signals that end or suspend a program that waits at a prompt. */
 export type PromptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGTSTP' | 'SIGCONT';
@@ -13,7 +17,7 @@ export interface Host {
   readonly argv: readonly string[];
   /** The Node that runs this. */
   readonly execPath: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Environment;
   /** The current folder, or the empty string when it has been deleted. */
   readonly cwd: string;
   readonly platform: NodeJS.Platform;
@@ -141,4 +145,11 @@ export function makeProcessHost(): Host {
       process.kill(process.pid, signal);
     },
   };
+}
+
+/** Resolves the path of a file that a setting names: `~` is the home folder, a relative path starts in the current one. */
+export function resolvePath(path: string, host: Host): string {
+  const home = host.home();
+  const expanded = home !== undefined && /^~(?=$|[/\\])/.test(path) ? join(home, path.slice(1)) : path;
+  return isAbsolute(expanded) ? expanded : resolve(host.cwd, expanded);
 }

@@ -39,3 +39,11 @@ export function redact(text: string): string {
   for (const value of [...known].sort((a, b) => b.length - a.length)) clean = clean.replaceAll(value, REDACTED);
   return clean;
 }
+
+/** Printable ASCII without spaces: anything else would break an HTTP header, or start another one. */
+const HEADER_TOKEN = /^[\x21-\x7e]{1,16384}$/;
+
+/** Parses any server's token; undefined if no HTTP header can carry it. */
+export function parseHeaderToken(text: string | undefined): Secret | undefined {
+  return text !== undefined && HEADER_TOKEN.test(text) ? new Secret(text) : undefined;
+}

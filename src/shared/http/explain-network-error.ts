@@ -2,8 +2,8 @@
 import { ConfigError, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
 import type { PluginError, PluginErrorCode } from '../base/errors.ts';
 import type { TrustedOrigins } from './trusted-origins.ts';
-import type { Peer } from './http-client.ts';
-import { redactAndTruncate } from '../base/quote.ts';
+import type { Peer } from './peer.ts';
+import { redactAndTruncate } from '../base/text.ts';
 
 /** `{name}` and `{setting}` stand for those of the {@link Peer}. */
 interface Explanation {

@@ -10,19 +10,12 @@ import type { Got, OptionsInit, Response } from 'got';
 import type { TlsSettings } from './tls-settings.ts';
 import type { TrustedOrigins } from './trusted-origins.ts';
 import { KeystoneProtocolError, PluginError } from '../base/errors.ts';
-import type { Host } from '../base/host.ts';
+import type { Environment, Host } from '../base/host.ts';
 import type { Secret } from '../base/secret.ts';
-import { redactAndTruncate } from '../base/quote.ts';
+import { redactAndTruncate } from '../base/text.ts';
+import { KEYSTONE } from './peer.ts';
+import type { Peer } from './peer.ts';
 import { explainNetworkError, explainRedirect, explainUntrustedOrigin } from './explain-network-error.ts';
-
-/** Whom a request goes to, in the words of a message, and the setting that says where that is. */
-export interface Peer {
-  readonly name: string;
-  readonly setting: string;
-}
-
-/** Where most requests go. */
-export const KEYSTONE: Peer = { name: 'Keystone', setting: 'OS_AUTH_URL' };
 
 /** A request, to Keystone if nothing else is said. */
 export interface HttpRequest {
@@ -66,7 +59,7 @@ export interface HttpSettings {
   /** Where anything may be sent at all; undefined means anywhere. */
   readonly trustedOrigins: TrustedOrigins | undefined;
   /** `https_proxy` and `no_proxy`; a plain http:// never goes through a proxy. */
-  readonly proxyEnv: Readonly<Record<string, string | undefined>>;
+  readonly proxyEnv: Environment;
   /** The name that the server's certificate must be for, where that is not its host. */
   readonly serverName?: string | undefined;
   readonly userAgent: string;

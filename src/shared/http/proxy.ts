@@ -1,6 +1,5 @@
 import { ConfigError } from '../base/errors.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import type { Environment } from '../base/host.ts';
 
 /** Best first, as curl reads them. */
 const VARIABLES = ['https_proxy', 'HTTPS_PROXY'];
@@ -11,7 +10,7 @@ const VARIABLES = ['https_proxy', 'HTTPS_PROXY'];
  *
  * @throws ConfigError when the proxy is of a kind that Node does not speak
  */
-export function readProxyEnv(env: Environment): Record<string, string | undefined> {
+export function readProxyEnv(env: Environment): Environment {
   const name = VARIABLES.find((candidate) => env[candidate] !== undefined && env[candidate] !== '');
   if (name === undefined) return {};
   const text = env[name] ?? '';

@@ -5,7 +5,7 @@ import { readStampedFile } from '../base/file-stamp.ts';
 import type { FileStamp, StampedFile } from '../base/file-stamp.ts';
 import type { Host } from '../base/host.ts';
 import { Secret } from '../base/secret.ts';
-import { resolvePath } from '../base/file-path.ts';
+import { resolvePath } from '../base/host.ts';
 import type { Config } from '../options/config.ts';
 
 /** The options that {@link readTlsSettings} reads. */

@@ -2,7 +2,7 @@ import type { Reference, Scope } from './scope.ts';
 import type { PluginErrorCode } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import type { ExpectedToken } from './verify-token.ts';
-import type { Peer } from '../http/http-client.ts';
+import type { Peer } from '../http/peer.ts';
 
 /** JSON with secrets in it. Plain `JSON.stringify` prints them as `[redacted]`; {@link serializeWithSecrets} reveals them. */
 export type JsonWithSecrets =

@@ -1,5 +1,5 @@
 import { ConfigError } from '../base/errors.ts';
-import { isPlaintextRemote } from '../base/url.ts';
+import { isPlaintextRemote } from '../http/peer.ts';
 import type { Config } from '../options/config.ts';
 
 function parseUrl(text: string, origin: string, example: string): URL {

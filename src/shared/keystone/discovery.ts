@@ -1,9 +1,10 @@
 import { KeystoneProtocolError } from '../base/errors.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
-import { KEYSTONE } from '../http/http-client.ts';
-import type { HttpClient, Peer } from '../http/http-client.ts';
-import { redactAndTruncate } from '../base/quote.ts';
+import { KEYSTONE } from '../http/peer.ts';
+import type { HttpClient } from '../http/http-client.ts';
+import type { Peer } from '../http/peer.ts';
+import { redactAndTruncate } from '../base/text.ts';
 
 const VERSION_SEGMENT = /^v\d+(\.\d+)?$/;
 const V3_ID = /^v3(?:\.(\d+))?$/;

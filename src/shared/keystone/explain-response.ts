@@ -4,9 +4,9 @@ import type { PluginError } from '../base/errors.ts';
 import { listAt, objectAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { AuthRequest } from './auth-request.ts';
-import { KEYSTONE } from '../http/http-client.ts';
+import { KEYSTONE } from '../http/peer.ts';
 import type { HttpResponse } from '../http/http-client.ts';
-import { redactAndTruncate } from '../base/quote.ts';
+import { redactAndTruncate } from '../base/text.ts';
 import { listOfferedMethods, parseTokenId } from './token.ts';
 
 interface Circumstances {

@@ -1,5 +1,5 @@
 import { KeystoneProtocolError } from '../base/errors.ts';
-import { parseHeaderToken } from '../base/header-token.ts';
+import { parseHeaderToken } from '../base/secret.ts';
 import { isJsonObject, listAt, objectAt, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Secret } from '../base/secret.ts';

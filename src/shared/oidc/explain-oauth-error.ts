@@ -3,8 +3,8 @@ import { AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../bas
 import type { PluginError, PluginErrorCode } from '../base/errors.ts';
 import { parseJsonObject, textAt } from '../base/json.ts';
 import type { HttpResponse } from '../http/http-client.ts';
-import { redactAndTruncate } from '../base/quote.ts';
-import type { Endpoint } from './provider.ts';
+import { redactAndTruncate } from '../base/text.ts';
+import type { Endpoint } from './endpoint.ts';
 
 /** The identity provider understood the request and refused it (RFC 6749, 5.2). */
 export class OAuthError extends AuthRejected {

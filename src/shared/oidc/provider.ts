@@ -1,20 +1,12 @@
 /** Where an identity provider's endpoints are: set one by one, or in its discovery document. */
 import { AuthRejected, ConfigError, KeystoneProtocolError } from '../base/errors.ts';
-import { isPlaintextRemote } from '../base/url.ts';
+import { isPlaintextRemote } from '../http/peer.ts';
 import { listAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
-import type { HttpClient, Peer } from '../http/http-client.ts';
-import { redactAndTruncate } from '../base/quote.ts';
+import type { HttpClient } from '../http/http-client.ts';
+import { redactAndTruncate } from '../base/text.ts';
+import type { Endpoint, EndpointName } from './endpoint.ts';
 import { explainOAuthResponse } from './explain-oauth-error.ts';
-
-/** A URL of the provider's, in the words of a message that names the setting behind it. */
-export interface Endpoint {
-  readonly url: string;
-  readonly peer: Peer;
-}
-
-/** By the discovery document's names without `_endpoint` (RFC 8414, 2; RFC 8628, 4). */
-export type EndpointName = 'token' | 'authorization' | 'device_authorization';
 
 /** A URL that a user has set, checked, and the name of that setting. */
 export interface ConfiguredUrl {

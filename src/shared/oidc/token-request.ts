@@ -1,11 +1,11 @@
 /** The token request and its answer (RFC 6749, 3.2 and 5). */
 import { KeystoneProtocolError } from '../base/errors.ts';
-import { parseHeaderToken } from '../base/header-token.ts';
+import { parseHeaderToken, Secret } from '../base/secret.ts';
 import { numberAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { HttpClient, HttpRequest } from '../http/http-client.ts';
-import { Secret } from '../base/secret.ts';
-import type { Endpoint, EndpointName, Provider } from './provider.ts';
+import type { Provider } from './provider.ts';
+import type { Endpoint, EndpointName } from './endpoint.ts';
 import { explainOAuthResponse } from './explain-oauth-error.ts';
 
 /** Who asks: a public client has no secret. */

@@ -1,9 +1,7 @@
+import type { Environment } from '../base/host.ts';
 import { makeLayer, parseSetting } from './layer.ts';
 import type { Layer } from './layer.ts';
 import type { Option } from './option.ts';
-
-/** Variables by name. */
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the options' variables.
@@ -15,9 +13,4 @@ export function readEnvironment<Name extends string>(env: Environment, options: 
     const name = (names === 'usual' ? option.env : option.legacyEnv)?.find((candidate) => env[candidate]);
     return name === undefined ? undefined : parseSetting(option, env[name] ?? '', name);
   });
-}
-
-/** The environment without OpenStack's variables: as if no openrc had been sourced. */
-export function omitOpenStackVariables(env: Environment): Environment {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OS_')));
 }

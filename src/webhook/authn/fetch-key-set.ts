@@ -2,7 +2,8 @@
 import { KeystoneProtocolError } from '../../shared/base/errors.ts';
 import { parseJsonObject, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
-import type { HttpClient, Peer } from '../../shared/http/http-client.ts';
+import type { HttpClient } from '../../shared/http/http-client.ts';
+import type { Peer } from '../../shared/http/peer.ts';
 import { makeJwtVerifier } from '../../shared/oidc/jwt.ts';
 import type { JwtVerifier } from '../../shared/oidc/jwt.ts';
 

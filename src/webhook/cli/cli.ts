@@ -2,9 +2,9 @@
 import { PluginError, UsageError } from '../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { makePrintable } from '../../shared/base/printable.ts';
+import { makePrintable } from '../../shared/base/text.ts';
 import { redact } from '../../shared/base/secret.ts';
-import { VERSION } from '../../shared/base/version.ts';
+import { VERSION } from '../../shared/base/program.ts';
 import { openLog } from '../observability/log.ts';
 import { PROGRAM_NAME, WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS } from './options.ts';
 import { parseCommandLine, renderHelp } from './parse-command-line.ts';

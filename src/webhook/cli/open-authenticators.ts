@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { VERSION } from '../../shared/base/version.ts';
+import { VERSION } from '../../shared/base/program.ts';
 import { openHttpClient } from '../../shared/http/http-client.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
 import type { Authenticator } from '../authn/authenticator.ts';

@@ -4,7 +4,7 @@
 import { resolve } from 'node:path';
 import { ConfigError, UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { makePrintable } from '../../shared/base/printable.ts';
+import { makePrintable } from '../../shared/base/text.ts';
 import { parseCommaList } from '../../shared/options/comma-list.ts';
 import type { Option } from '../../shared/options/option.ts';
 import { EXTRA_KEYS } from '../authn/user-info.ts';

@@ -8,7 +8,7 @@ import { readProxyEnv } from '../../shared/http/proxy.ts';
 import { makeConfig } from '../../shared/options/config.ts';
 import type { Config } from '../../shared/options/config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
-import type { Host } from '../../shared/base/host.ts';
+import type { Environment, Host } from '../../shared/base/host.ts';
 import { readOidcSettings } from '../authn/oidc-settings.ts';
 import type { OidcSettings } from '../authn/oidc-settings.ts';
 import { COMPATIBILITIES } from '../authz/policy/compatibility.ts';
@@ -28,7 +28,7 @@ export interface WebhookSettings {
   /** Empty if `keystone` is not among the authenticators. */
   readonly authUrl: string;
   readonly keystoneCaFile: string | undefined;
-  readonly proxy: Readonly<Record<string, string | undefined>>;
+  readonly proxy: Environment;
   readonly keystoneTimeoutMs: number;
   readonly keystoneConcurrency: number;
   /** New tokens per second. */

@@ -2,7 +2,7 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
-import { VERSION } from '../../shared/base/version.ts';
+import { VERSION } from '../../shared/base/program.ts';
 import { chainAuthenticators } from '../authn/authenticator-chain.ts';
 import { makeAuthorizer } from '../authz/authorizer.ts';
 import { InvalidPolicyError } from '../authz/policy/policy-members.ts';

@@ -10,7 +10,7 @@ import { acquireLocks } from '../../cache/login-lock.ts';
 import { removePrivateFile } from '../../cache/private-file.ts';
 import { EXIT } from '../../cli/exit-status.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
-import { makePrintable } from '../../../shared/base/printable.ts';
+import { makePrintable } from '../../../shared/base/text.ts';
 import { cachedFileToJson } from './list.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';

@@ -1,7 +1,7 @@
 import { findCacheFolder, resolveCacheFolder } from '../../cache/cache-folder.ts';
 import { listCachedFiles } from '../../cache/inventory.ts';
 import type { CachedFile, FileState } from '../../cache/inventory.ts';
-import { makePrintable } from '../../../shared/base/printable.ts';
+import { makePrintable } from '../../../shared/base/text.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Command, OutputData } from '../command.ts';
 import { formatDuration, formatTimestamp } from '../format-time.ts';

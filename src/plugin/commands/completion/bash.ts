@@ -1,5 +1,5 @@
 /** Renders the completion script for bash 3.2 (macOS) and newer; it does not need the package bash-completion. */
-import { PROGRAM_NAME } from '../../../shared/base/version.ts';
+import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import { COMMAND_NAMES, isChoice, isListed, listNames } from './vocabulary.ts';
 import type { Flag, Vocabulary } from './vocabulary.ts';
 

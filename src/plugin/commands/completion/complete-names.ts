@@ -7,7 +7,7 @@ import { withToken } from '../../login/with-token.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Host } from '../../../shared/base/host.ts';
-import { makePrintable } from '../../../shared/base/printable.ts';
+import { makePrintable } from '../../../shared/base/text.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 
 /** A user waits for the shell meanwhile, so this is shorter than the timeout of a login. In ms. */

@@ -1,5 +1,5 @@
 /** What a user can type on the command line, for the completion scripts of all shells. */
-import { PROGRAM_NAME } from '../../../shared/base/version.ts';
+import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import { listFlagNames, takesValue } from '../../../shared/options/flags.ts';
 import type { Option } from '../../../shared/options/option.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../../auth-methods/registry.ts';

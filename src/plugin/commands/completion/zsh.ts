@@ -1,5 +1,5 @@
 /** Renders the completion script for zsh. */
-import { PROGRAM_NAME } from '../../../shared/base/version.ts';
+import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import { quoteAlways } from '../quote-for-shell.ts';
 import { COMMAND_NAMES, isChoice, isListed } from './vocabulary.ts';
 import type { Flag, FlagValue, Vocabulary } from './vocabulary.ts';

@@ -5,7 +5,7 @@ import { openHttpClient } from '../../../shared/http/http-client.ts';
 import type { HttpClient, HttpResponse } from '../../../shared/http/http-client.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { Secret } from '../../../shared/base/secret.ts';
-import { redactAndTruncate } from '../../../shared/base/quote.ts';
+import { redactAndTruncate } from '../../../shared/base/text.ts';
 import type { TokenRecord } from '../../cache/token-record.ts';
 import type { Cluster } from './cluster.ts';
 import { fail, warn, pass } from './check-runner.ts';

@@ -1,13 +1,13 @@
 /** The cluster of the context, as kubectl would reach it. */
 import { dirname, resolve } from 'node:path';
 import { getErrorCode, ConfigError } from '../../../shared/base/errors.ts';
-import { isPlaintextRemote } from '../../../shared/base/url.ts';
+import { isPlaintextRemote } from '../../../shared/http/peer.ts';
 import { readStampedFile } from '../../../shared/base/file-stamp.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import type { NamedEntry } from '../../kubeconfig/read-context.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
-import type { Peer } from '../../../shared/http/http-client.ts';
+import type { Peer } from '../../../shared/http/peer.ts';
 import { findProxy } from '../find-proxy.ts';
 import type { NetworkTarget } from './network.ts';
 import { fail, pass } from './check-runner.ts';

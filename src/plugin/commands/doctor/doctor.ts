@@ -1,10 +1,10 @@
 import type { TokenRecord } from '../../cache/token-record.ts';
 import type { Host } from '../../../shared/base/host.ts';
-import { PROGRAM_NAME } from '../../../shared/base/version.ts';
+import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import { warnAboutSettings, openLoginContext } from '../../login/open-login-context.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
-import { makePrintable } from '../../../shared/base/printable.ts';
+import { makePrintable } from '../../../shared/base/text.ts';
 import { redact } from '../../../shared/base/secret.ts';
 import { captureWarnings } from '../capture-warnings.ts';
 import type { CapturedWarnings } from '../capture-warnings.ts';

@@ -5,7 +5,7 @@ import { GET_TOKEN, parseGetTokenCommand, scanArguments } from '../../cli/parse-
 import { mergeLayers } from '../../../shared/options/layer.ts';
 import type { Layer } from '../../config/option.ts';
 import { API_VERSIONS } from '../../exec/exec-credential.ts';
-import { PROGRAM_NAME } from '../../../shared/base/version.ts';
+import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';

@@ -7,7 +7,7 @@ import type { ResolvedConfig } from '../../config/resolve-config.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import type { AuthRequest } from '../../../shared/keystone/auth-request.ts';
 import { findV3Endpoint, replaceVersion } from '../../../shared/keystone/discovery.ts';
-import { KEYSTONE } from '../../../shared/http/http-client.ts';
+import { KEYSTONE } from '../../../shared/http/peer.ts';
 import type { HttpClient, HttpRequest } from '../../../shared/http/http-client.ts';
 import { usesDiscovery } from '../../login/request-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';

@@ -1,8 +1,8 @@
 /** Adds a context with its cluster and its user to a kubeconfig. */
 import { readFileSync } from 'node:fs';
-import { resolvePath } from '../../../shared/base/file-path.ts';
+import { resolvePath } from '../../../shared/base/host.ts';
 import { getErrorCode, ConfigError } from '../../../shared/base/errors.ts';
-import { isPlaintextRemote } from '../../../shared/base/url.ts';
+import { isPlaintextRemote } from '../../../shared/http/peer.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import { isPluginUser, withExecStanza } from '../../kubeconfig/exec-stanza.ts';

@@ -6,7 +6,7 @@ import {
   KeystoneUnreachable,
   UsageError,
 } from '../../../shared/base/errors.ts';
-import { isPlaintextRemote } from '../../../shared/base/url.ts';
+import { isPlaintextRemote } from '../../../shared/http/peer.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import type { HttpResponse } from '../../../shared/http/http-client.ts';
 import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';

@@ -1,5 +1,5 @@
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
-import { makePrintable } from '../../../shared/base/printable.ts';
+import { makePrintable } from '../../../shared/base/text.ts';
 import type { CommandResult, Invocation, OutputData } from '../command.ts';
 import type { Colors } from '../colors.ts';
 import { describeContext } from './context.ts';

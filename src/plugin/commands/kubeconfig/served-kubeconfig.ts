@@ -2,7 +2,7 @@
 import { ConfigError, KeystoneProtocolError } from '../../../shared/base/errors.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import { makePrintable } from '../../../shared/base/printable.ts';
+import { makePrintable } from '../../../shared/base/text.ts';
 import { openKubeconfigText } from '../../kubeconfig/kubeconfig.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { hasCertificate, parseServerUrl } from './context.ts';

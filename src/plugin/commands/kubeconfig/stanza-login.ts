@@ -1,5 +1,5 @@
 /** A login as the flags and variables of an exec stanza. */
-import { resolvePath } from '../../../shared/base/file-path.ts';
+import { resolvePath } from '../../../shared/base/host.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 import type { Setting } from '../../../shared/options/layer.ts';

@@ -11,7 +11,7 @@ import type { JsonObject } from '../../../shared/base/json.ts';
 import type { RunContext } from '../../login/login-context.ts';
 import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
-import { makePrintable } from '../../../shared/base/printable.ts';
+import { makePrintable } from '../../../shared/base/text.ts';
 import type { TerminalUser } from '../../terminal/terminal-user.ts';
 
 /** What stands in no list, and is then asked for. */

@@ -1,6 +1,6 @@
 /** Looking into parsed YAML. What is wrong is named by its key, never by its value. */
-import { ConfigError } from '../base/errors.ts';
-import type { YamlMapping, YamlValue } from './yaml.ts';
+import { ConfigError } from '../../shared/base/errors.ts';
+import type { YamlMapping, YamlValue } from '../../shared/options/yaml.ts';
 
 const hint = 'correct the file; the README shows what it holds';
 
@@ -14,17 +14,6 @@ export function mappingAt(mapping: YamlMapping, key: string, where: string): Yam
   const value = mapping.get(key) ?? new Map<string, YamlValue>();
   if (value instanceof Map) return value;
   throw new ConfigError(`${key} of ${where} must be a mapping of names to values`, { hint });
-}
-
-/**
- * The same mapping with underscores for dashes in its keys.
- *
- * @throws ConfigError when that makes two keys one
- */
-export function unifyKeys(mapping: YamlMapping, where: string): YamlMapping {
-  const unified = new Map([...mapping].map(([key, value]) => [key.replaceAll('-', '_'), value]));
-  if (unified.size === mapping.size) return unified;
-  throw new ConfigError(`${where} has a key twice, with a dash and with an underscore`, { hint });
 }
 
 /**

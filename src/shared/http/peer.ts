@@ -1,0 +1,22 @@
+/** The server that a request goes to. */
+
+/** A server as a message names it, and the setting that holds its URL. */
+export interface Peer {
+  readonly name: string;
+  readonly setting: string;
+}
+
+/** The peer of most requests. */
+export const KEYSTONE: Peer = { name: 'Keystone', setting: 'OS_AUTH_URL' };
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** Whether a URL leads to this machine without TLS. */
+export function isPlaintextLoopback({ protocol, hostname }: URL): boolean {
+  return protocol === 'http:' && LOOPBACK.test(hostname);
+}
+
+/** Whether requests to a URL cross the network unencrypted. */
+export function isPlaintextRemote(url: URL): boolean {
+  return url.protocol === 'http:' && !isPlaintextLoopback(url);
+}
