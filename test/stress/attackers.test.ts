@@ -1,7 +1,7 @@
 /**
- * Somebody else on the same machine wants the token, wants theirs to be used, or wants the login to fail. They may do
- * what their uid lets them, at the worst while the folder of the cache stood open for a moment. Two real uids and the
- * built plugin, because what the kernel allows cannot be imagined.
+ * Another user of the same machine tries to get the token, to make the plugin use another token, or to make the login
+ * fail. The attacker can do what the kernel allows, at worst while the cache folder was open for a moment. The tests
+ * use two real uids and the built plugin, because only the kernel decides what is allowed.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -43,13 +43,13 @@ const ATTACKER = 65_534;
 const CANARY = 'canary-of-the-victim';
 const EVIL = 'gAAAAABevil';
 
-const noOthers = skipWithout(
+const skipReason = skipWithout(
   'another user (root and setpriv)',
   () => process.geteuid?.() === 0 && canRun('setpriv', '--version'),
 );
 const as = (uid: number): string[] => ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
 
-/** Runs an attack and returns all that it could see. */
+/** Runs an attack and returns its output. */
 function attack(script: string, env: Readonly<Record<string, string>>): string {
   const [, ...words] = [...as(ATTACKER), 'sh', '-c', `exec 2>&1\n${script}`];
   try {
@@ -69,8 +69,8 @@ interface Victim {
   readonly canary: string;
   readonly tokens: ReadonlySet<string>;
   run(extra?: Readonly<Record<string, string>>, umask?: string): Promise<TimedRun>;
-  /** What is wrong with a run, with the canary, and with what an attacker saw. */
-  listProblems(ran: TimedRun, seen?: string, warnings?: number): string[];
+  /** Checks a run, the canary, and the output of an attack. */
+  listProblems(ran: TimedRun, leak?: string, warnings?: number): string[];
 }
 
 function own(uid: number, path: string, mode?: number): void {
@@ -108,7 +108,7 @@ async function setUpVictim(t: Test): Promise<Victim> {
         ...plain,
         ...extra,
       }).ended,
-    listProblems({ status, stdout, stderr, ms }, seen = '', warnings = 1) {
+    listProblems({ status, stdout, stderr, ms }, leak = '', warnings = 1) {
       const lines = stderr.split('\n').length - 1;
       return [
         ...(status === 0 ? [] : [`status ${String(status)}: ${stderr}`]),
@@ -116,13 +116,13 @@ async function setUpVictim(t: Test): Promise<Victim> {
         ...(lines <= warnings ? [] : [`${lines} lines: ${stderr}`]),
         ...(ms < 5_000 ? [] : [`it took ${formatSeconds(ms)}`]),
         ...(readFileSync(canary, 'utf8') === CANARY ? [] : ['the canary was written']),
-        ...(seen.includes(CANARY) || [...tokens].some((token) => seen.includes(token)) ? [`seen: ${seen}`] : []),
+        ...(leak.includes(CANARY) || [...tokens].some((token) => leak.includes(token)) ? [`leak: ${leak}`] : []),
       ];
     },
   };
 }
 
-await t.test('what lies there cannot be read, listed, changed or held', { skip: noOthers }, async (t) => {
+await t.test('another user cannot read, list, change or lock the cache files', { skip: skipReason }, async (t) => {
   const victim = await setUpVictim(t);
   const problems: string[] = [];
   for (const umask of ['000', '022', '077']) {
@@ -146,19 +146,19 @@ await t.test('what lies there cannot be read, listed, changed or held', { skip: 
       flock: 'flock -n "$LOCK" sleep 8 & flock -n "$CACHE" sleep 8 & sleep 0.1',
       sqlite: `timeout 8 "$NODE" -e 'new (require("node:sqlite").DatabaseSync)(process.env.LOCK).exec("BEGIN EXCLUSIVE")'`,
     };
-    // In a shortened run the modes above must be enough.
+    // A shortened run checks only the modes for the other masks.
     if (!FULL_SIZE && umask !== '000') continue;
     for (const [name, script] of Object.entries(scripts)) {
-      const seen = attack(script, env);
-      const problem = victim.listProblems(await victim.run(), seen, 0);
+      const leak = attack(script, env);
+      const problem = victim.listProblems(await victim.run(), leak, 0);
       problems.push(...problem.map((text) => `${name}, umask ${umask}: ${text}`));
     }
   }
-  t.ok(victim.tokens.size <= 3, 'nobody had to log in again');
+  t.ok(victim.tokens.size <= 3, 'no attack caused another login');
   checkNoProblems(t, problems, `9 attacks: ${problems.length} reads, writes or blocked logins`);
 });
 
-/** What may stand where a file of ours should be, put there by the attacker. */
+/** What an attacker can plant in place of a cache file. */
 const PLANTS: Readonly<Record<string, string>> = {
   'a link to the canary': 'ln -s "$CANARY" "$FILE"',
   'a link to nowhere': 'ln -s "$CACHE/../nowhere" "$FILE"',
@@ -171,15 +171,15 @@ const PLANTS: Readonly<Record<string, string>> = {
   'a closed file': 'echo evil > "$FILE"; chmod 000 "$FILE"',
 };
 
-await t.test('what was planted while the folder stood open', { skip: noOthers }, async (t) => {
+await t.test('files planted while the folder was open are replaced', { skip: skipReason }, async (t) => {
   const victim = await setUpVictim(t);
   const problems: string[] = [];
-  let healed = 0;
+  let replaced = 0;
   let cases = 0;
   const forged = join(victim.home, 'forged');
   for (const [index, [plant, script]] of Object.entries(PLANTS).entries()) {
     const kinds = ['.token', '.alias', '.lock', 'handed-out'];
-    for (const kind of FULL_SIZE ? kinds : kinds.filter((_, place) => (place + index) % 2 === 0)) {
+    for (const kind of FULL_SIZE ? kinds : kinds.filter((_, position) => (position + index) % 2 === 0)) {
       rmSync(join(victim.home, '.cache'), { recursive: true, force: true });
       await victim.run();
       const name = readdirSync(victim.cache).find((file) => file.endsWith(kind)) ?? '';
@@ -193,7 +193,7 @@ await t.test('what was planted while the folder stood open', { skip: noOthers },
       const env = { CANARY: victim.canary, FILE: file, CACHE: victim.cache, FORGED: forged };
       attack(script, env);
       t.equal(lstatSync(file).uid, ATTACKER, `${plant} as ${kind}`);
-      // Where only a miss looks at the file, there must be one.
+      // Only a cache miss uses the lock file.
       if (kind === '.lock')
         readdirSync(victim.cache)
           .filter((other) => other.endsWith('.token'))
@@ -202,26 +202,27 @@ await t.test('what was planted while the folder stood open', { skip: noOthers },
           });
       cases += 1;
       const first = await victim.run();
-      const seen = attack('cat "$CANARY" "$FILE"', env);
+      const leak = attack('cat "$CANARY" "$FILE"', env);
       const second = await victim.run();
       problems.push(
-        ...[...victim.listProblems(first, seen), ...victim.listProblems(second)].map(
+        ...[...victim.listProblems(first, leak), ...victim.listProblems(second)].map(
           (text) => `${plant} as ${kind}: ${text}`,
         ),
       );
-      if (second.stderr === '' && first.stderr === '' && second.stdout === first.stdout) healed += 1;
-      else if (!plant.endsWith('folder')) problems.push(`${plant} as ${kind}: not healed: ${second.stderr}`);
+      if (second.stderr === '' && first.stderr === '' && second.stdout === first.stdout) replaced += 1;
+      else if (!plant.endsWith('folder')) problems.push(`${plant} as ${kind}: not replaced: ${second.stderr}`);
     }
   }
-  checkNoProblems(t, problems, `${cases} plants: ${problems.length} problems, ${healed} healed by the next run`);
+  checkNoProblems(t, problems, `${cases} plants: ${problems.length} problems, ${replaced} replaced by the next run`);
 });
 
 type EnvVars = Readonly<Record<string, string>>;
 
 interface Layout {
   readonly name: string;
-  readonly kept: boolean;
-  /** Changes an ordinary home, and may say what else the environment holds. */
+  /** Whether the plugin stores tokens there. */
+  readonly isSafe: boolean;
+  /** Changes an ordinary home; can return more variables for the environment. */
   readonly make: (home: string) => EnvVars | undefined;
 }
 
@@ -241,24 +242,24 @@ const folderIn = (parent: string, uid: number, mode = 0o700): string => {
 };
 
 const LAYOUTS: readonly Layout[] = [
-  { name: 'an ordinary home', kept: true, make: () => undefined },
-  { name: 'a home that all may write', kept: false, make: (home) => change(home, 0o777) },
-  { name: 'a home that its group may write', kept: false, make: (home) => change(home, 0o775) },
-  { name: 'a sticky home', kept: true, make: (home) => change(home, 0o1777) },
+  { name: 'an ordinary home', isSafe: true, make: () => undefined },
+  { name: 'a home that all users can write to', isSafe: false, make: (home) => change(home, 0o777) },
+  { name: 'a home that its group can write to', isSafe: false, make: (home) => change(home, 0o775) },
+  { name: 'a sticky home', isSafe: true, make: (home) => change(home, 0o1777) },
   {
     name: 'an open .cache in a closed home',
-    kept: true,
+    isSafe: true,
     make(home) {
       dotCache(home, 0o777);
       chmodSync(home, 0o700);
       return undefined;
     },
   },
-  { name: 'an open .cache in an open home', kept: false, make: (home) => dotCache(home, 0o777) },
-  { name: "somebody else's .cache", kept: false, make: (home) => dotCache(home, 0o777, ATTACKER) },
+  { name: 'an open .cache in an open home', isSafe: false, make: (home) => dotCache(home, 0o777) },
+  { name: "another user's .cache", isSafe: false, make: (home) => dotCache(home, 0o777, ATTACKER) },
   {
-    name: 'a .cache that leads to a safe place',
-    kept: true,
+    name: 'a .cache that links to a safe folder',
+    isSafe: true,
     make(home) {
       mkdirSync(join(home, 'elsewhere'));
       own(VICTIM, join(home, 'elsewhere'), 0o755);
@@ -269,8 +270,8 @@ const LAYOUTS: readonly Layout[] = [
     },
   },
   {
-    name: "a .cache that leads to somebody else's",
-    kept: false,
+    name: "a .cache that links to another user's folder",
+    isSafe: false,
     make(home) {
       mkdirSync(join(home, 'theirs'));
       own(ATTACKER, join(home, 'theirs'), 0o777);
@@ -279,8 +280,8 @@ const LAYOUTS: readonly Layout[] = [
     },
   },
   {
-    name: "somebody else's folder in .cache",
-    kept: false,
+    name: "another user's folder in .cache",
+    isSafe: false,
     make(home) {
       dotCache(home, 0o755);
       folderIn(join(home, '.cache'), ATTACKER, 0o777);
@@ -289,7 +290,7 @@ const LAYOUTS: readonly Layout[] = [
   },
   {
     name: 'a link in place of the folder',
-    kept: false,
+    isSafe: false,
     make(home) {
       dotCache(home, 0o755);
       renameSync(folderIn(join(home, '.cache'), VICTIM), join(home, '.cache', 'real'));
@@ -299,7 +300,7 @@ const LAYOUTS: readonly Layout[] = [
   },
   {
     name: 'a file in place of the folder',
-    kept: false,
+    isSafe: false,
     make(home) {
       dotCache(home, 0o755);
       writeFileSync(join(home, '.cache', 'client-keystone-auth'), '');
@@ -307,8 +308,8 @@ const LAYOUTS: readonly Layout[] = [
     },
   },
   {
-    name: "somebody else's folder in a sticky one",
-    kept: false,
+    name: "another user's folder in a sticky folder",
+    isSafe: false,
     make(home) {
       chmodSync(home, 0o1777);
       folderIn(home, ATTACKER, 0o777);
@@ -316,8 +317,8 @@ const LAYOUTS: readonly Layout[] = [
     },
   },
   {
-    name: "somebody else's link in a sticky folder",
-    kept: false,
+    name: "another user's link in a sticky folder",
+    isSafe: false,
     make(home) {
       chmodSync(home, 0o1777);
       mkdirSync(join(home, 'mine'));
@@ -328,31 +329,31 @@ const LAYOUTS: readonly Layout[] = [
   },
 ];
 
-await t.test('folders that cannot be trusted', { skip: noOthers }, async (t) => {
+await t.test('an unsafe folder gets no files and causes one warning', { skip: skipReason }, async (t) => {
   const problems: string[] = [];
-  for (const { name, kept, make } of LAYOUTS) {
+  for (const { name, isSafe, make } of LAYOUTS) {
     const victim = await setUpVictim(t);
     const extra = make(victim.home) ?? {};
     const first = await victim.run(extra);
-    const seen = attack('find "$HOME_OF_VICTIM" -type f -exec cat {} +', { HOME_OF_VICTIM: victim.home });
+    const leak = attack('find "$HOME_OF_VICTIM" -type f -exec cat {} +', { HOME_OF_VICTIM: victim.home });
     const second = await victim.run(extra);
     problems.push(
-      ...[...victim.listProblems(first, seen), ...victim.listProblems(second)].map((text) => `${name}: ${text}`),
+      ...[...victim.listProblems(first, leak), ...victim.listProblems(second)].map((text) => `${name}: ${text}`),
     );
-    if (kept !== (first.stdout === second.stdout)) problems.push(`${name}: ${kept ? 'not kept' : 'kept'}`);
-    if (kept !== (first.stderr === '')) problems.push(`${name}: said ${first.stderr}`);
+    if (isSafe !== (first.stdout === second.stdout)) problems.push(`${name}: ${isSafe ? 'not stored' : 'stored'}`);
+    if (isSafe !== (first.stderr === '')) problems.push(`${name}: stderr: ${first.stderr}`);
     const files = readdirSync(victim.home, { recursive: true, encoding: 'utf8' });
-    if (!kept && files.some((file) => /\.(?:token|alias)$/.test(file))) problems.push(`${name}: written`);
+    if (!isSafe && files.some((file) => /\.(?:token|alias)$/.test(file))) problems.push(`${name}: written`);
   }
   checkNoProblems(t, problems, `${LAYOUTS.length} layouts: ${problems.length} problems`);
 });
 
-await t.test('files that can be neither written nor removed', { skip: noOthers }, async (t) => {
+await t.test('immutable cache files do not prevent a login', { skip: skipReason }, async (t) => {
   const victim = await setUpVictim(t);
   await victim.run();
   const files = readdirSync(victim.cache).map((name) => join(victim.cache, name));
   if (!canRun('chattr', '+i', ...files)) {
-    t.comment('skipped: no chattr here');
+    t.comment('skipped: chattr does not work here');
     return;
   }
   t.teardown(() => canRun('chattr', '-i', ...files));

@@ -1,7 +1,7 @@
 /**
- * Two settings that differ in one thing are two logins, always: the token of one project in the hands of another is the
- * worst that a cache can do. In one process and without kubectl, because hundreds of settings are the point; the code
- * is that of the program from its first line after the Host on.
+ * Two configurations that differ in one setting are always two logins: a token for the wrong project would be the worst
+ * error of a cache. The tests run hundreds of configurations, so they run in one process and without kubectl, with all
+ * code of the program except the Host.
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,16 +25,16 @@ type EnvVars = Readonly<Record<string, string>>;
 const uid = process.geteuid?.();
 const RELEVANT = new Set(['password', 'token', 'application_credential']);
 
-/** Lets everybody in, as whoever they say that they are, with a token that was never given before. */
-function giveEachTheirOwn(): Handler {
+/** Accepts every login, as the user that it names, with a new token each time. */
+function answerWithNewToken(): Handler {
   let count = 0;
   return ({ body, method }, response) => {
     const auth = (body as { auth?: { identity?: Record<string, never>; scope?: Record<string, never> } } | undefined)
       ?.auth;
     const identity = auth?.identity ?? {};
-    const given = Object.entries(identity).find(([name]) => RELEVANT.has(name))?.[1] as
+    const credential = Object.entries(identity).find(([name]) => RELEVANT.has(name))?.[1] as
       { id?: string; name?: string; user?: object } | undefined;
-    const { user = { id: 'u', name: 'u', domain: {} } } = given ?? {};
+    const { user = { id: 'u', name: 'u', domain: {} } } = credential ?? {};
     const scope = typeof auth?.scope === 'object' ? auth.scope : {};
     count += 1;
     const token = {
@@ -42,17 +42,18 @@ function giveEachTheirOwn(): Handler {
       user,
       expires_at: new Date(Date.now() + 3_600_000).toISOString(),
       ...scope,
-      application_credential: { id: given?.id, name: given?.name },
+      application_credential: { id: credential?.id, name: credential?.name },
     };
     response.writeHead(method === 'POST' ? 201 : 200, { 'x-subject-token': `gAAAA-${String(count).padStart(6, '0')}` });
     response.end(JSON.stringify({ token }));
   };
 }
 
-interface Differing {
+interface Configuration {
+  /** The setting in which it differs from the others. */
   readonly what: string;
   readonly env: EnvVars;
-
+  /** KUBERNETES_EXEC_INFO. */
   readonly info?: string;
 }
 
@@ -67,10 +68,15 @@ const BASE = {
 const without = (env: EnvVars, ...names: readonly string[]): EnvVars =>
   Object.fromEntries(Object.entries(env).filter(([name]) => !names.includes(name)));
 
-/** All near to each other: the same letters, borders elsewhere, an id that is another's name. */
+/** Similar names: the same letters, other separators, an id that equals another name. */
 const NAMES = ['a', 'A', 'aa', 'a a', 'a,a', 'a/a', 'a:a', '1:a', 'a\n', 'ä', 'ä', '-', 'a|b', 'a=b', '"a"', 'alice '];
 
-function listDiffering(urls: readonly string[], tlsUrl: string, files: readonly string[], ca: string): Differing[] {
+function listConfigurations(
+  urls: readonly string[],
+  tlsUrl: string,
+  files: readonly string[],
+  ca: string,
+): Configuration[] {
   const [url = ''] = urls;
   const base: EnvVars = { OS_AUTH_URL: url, ...BASE };
   const none = without(base, 'OS_PROJECT_NAME', 'OS_PROJECT_DOMAIN_NAME');
@@ -78,7 +84,7 @@ function listDiffering(urls: readonly string[], tlsUrl: string, files: readonly 
   const credential = { OS_AUTH_URL: url, OS_APPLICATION_CREDENTIAL_SECRET: 's' };
   const owner = { OS_USERNAME: 'alice', OS_USER_DOMAIN_NAME: 'acme' };
   const tls: EnvVars = { ...base, OS_AUTH_URL: tlsUrl };
-  const byName = (name: string): Differing[] => [
+  const byName = (name: string): Configuration[] => [
     { what: 'user', env: { ...base, OS_USERNAME: `u${name}` } },
     { what: 'user by id', env: { ...without(base, 'OS_USERNAME', 'OS_USER_DOMAIN_NAME'), OS_USER_ID: `u${name}` } },
     { what: 'user domain', env: { ...base, OS_USER_DOMAIN_NAME: `d${name}` } },
@@ -127,15 +133,15 @@ interface TokenResult {
   readonly token: string;
 }
 
-/** What the program does, without a process. */
-async function ask(folder: string, { env, info }: Differing): Promise<TokenResult> {
+/** Does what the program does, without a process. */
+async function requestCredential(folder: string, { env, info }: Configuration): Promise<TokenResult> {
   const all: EnvVars = {
     ...env,
     CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder,
     ...(info === undefined ? {} : { KUBERNETES_EXEC_INFO: info }),
   };
   const host: Host = fakeHost({ env: all, uid, now: Date.now, home: () => folder });
-  const found = findCachedCredential(host);
+  const cached = findCachedCredential(host);
   const warnings: string[] = [];
   const reporter = {
     warn: (text: string) => warnings.push(text),
@@ -144,7 +150,7 @@ async function ask(folder: string, { env, info }: Differing): Promise<TokenResul
     debug: () => undefined,
   };
   const document =
-    found ??
+    cached ??
     (await getExecCredential({
       host,
       execInfo: parseExecInfo(info),
@@ -153,19 +159,19 @@ async function ask(folder: string, { env, info }: Differing): Promise<TokenResul
       userAgent: 'test',
       onFastPath: true,
     }));
-  return { hit: found !== undefined, token: parseToken(document) ?? `none: ${document}` };
+  return { hit: cached !== undefined, token: parseToken(document) ?? `none: ${document}` };
 }
 
-await t.test('settings that differ in one thing', async (t) => {
+await t.test('configurations that differ in one setting never share a token', async (t) => {
   const size = pickSize(500, 120);
   const folder = t.testdir();
   const pki = await makePki(join(folder, 'pki'));
   const plain = await Promise.all([startKeystoneForTest(t), startKeystoneForTest(t)]);
   const secure = await startKeystoneForTest(t, { tls: pki.server });
-  const handler = giveEachTheirOwn();
+  const handler = answerWithNewToken();
   for (const standIn of [...plain, secure]) standIn.answerAlways(handler);
   const logins = (): number => [...plain, secure].reduce((sum, { requests }) => sum + requests.length, 0);
-  // Another text around the same certificate trusts the same, and is another file all the same.
+  // Files that differ only in a comment contain the same certificate, but they are different files.
   const files = Array.from({ length: 8 }, (_, index) => {
     const path = join(folder, `ca-${index}.pem`);
     writeFileSync(path, `${readFileSync(pki.ca, 'utf8')}# ${index}\n`);
@@ -175,75 +181,75 @@ await t.test('settings that differ in one thing', async (t) => {
   const urls = plain.flatMap(({ url }) =>
     [url, url.replace('127.0.0.1', 'localhost')].flatMap((origin) => paths.map((path) => origin + path)),
   );
-  const list = listDiffering(urls, `${secure.url}/v3`, files, pki.ca);
-  const seen = new Set<string>();
+  const list = listConfigurations(urls, `${secure.url}/v3`, files, pki.ca);
+  const unique = new Set<string>();
   const distinct = list.filter(({ env }) => {
     const text = JSON.stringify(Object.entries(env).toSorted());
-    return !seen.has(text) && seen.add(text);
+    return !unique.has(text) && unique.add(text);
   });
   const configurations = distinct.slice(0, size);
   t.equal(configurations.length, size);
 
   const problems: string[] = [];
-  const given = new Map<string, string>();
+  const owners = new Map<string, string>();
   const keys = new Set<string>();
   let hits = 0;
   const startedAt = performance.now();
-  // The folder holds some hundred files; all of its configurations are there at once, and the base among them.
+  // A folder holds up to 256 files, so each batch of configurations has a folder of its own.
   for (let from = 0; from < size; from += 100) {
     const cache = join(folder, `cache-${from}`);
     const batch = configurations.slice(from, from + 100);
     const first: string[] = [];
     for (const configuration of batch) {
       const before = logins();
-      const { hit, token } = await ask(cache, configuration);
+      const { hit, token } = await requestCredential(cache, configuration);
       const what = `${configuration.what} ${JSON.stringify(configuration.env)}`;
       if (hit || logins() === before) problems.push(`${what}: no login of its own`);
-      const other = given.get(token);
+      const other = owners.get(token);
       if (other !== undefined) problems.push(`${what}: has the token of ${other}`);
-      given.set(token, what);
+      owners.set(token, what);
       first.push(token);
     }
     const before = logins();
     for (const [index, configuration] of batch.entries()) {
-      const { hit, token } = await ask(cache, configuration);
+      const { hit, token } = await requestCredential(cache, configuration);
       const own = token === first[index];
       if (own && (hit || configuration.env['OS_INSECURE'] !== undefined)) hits += 1;
-      else problems.push(`${configuration.what} again: ${own ? 'no hit' : `the token of ${given.get(token) ?? '?'}`}`);
+      else problems.push(`${configuration.what} again: ${own ? 'no hit' : `the token of ${owners.get(token) ?? '?'}`}`);
     }
     if (logins() !== before) problems.push(`${logins() - before} logins on repeat`);
     for (const name of readdirSync(cache).filter((file) => file.endsWith('.token'))) keys.add(name);
   }
-  t.equal(keys.size, size, 'each has a key of its own, also across the folders');
+  t.equal(keys.size, size, 'each configuration has its own key, also across folders');
   checkNoProblems(
     t,
     problems,
-    `${size} configurations: ${given.size} logins, ${hits}/${size} hits on repeat, ${problems.length} cross-hits, ` +
+    `${size} configurations: ${owners.size} logins, ${hits}/${size} hits on repeat, ${problems.length} cross-hits, ` +
       formatSeconds(performance.now() - startedAt),
   );
 });
 
-await t.test('the hit path tells clusters apart', async (t) => {
+await t.test('the fast path distinguishes clusters', async (t) => {
   const standIn = await startKeystoneForTest(t);
-  standIn.answerAlways(giveEachTheirOwn());
+  standIn.answerAlways(answerWithNewToken());
   const env = { OS_AUTH_URL: `${standIn.url}/v3`, ...BASE };
   const folder = join(t.testdir(), 'cache');
   const infoOf = (server: string) => makeExecInfo({ cluster: { server } });
-  const first = await ask(folder, { what: '', env, info: infoOf('https://a') });
-  const other = await ask(folder, { what: '', env, info: infoOf('https://b') });
-  t.notOk(other.hit, 'another cluster is looked at by the slow path');
-  t.equal(other.token, first.token, 'which finds that it is the same identity');
-  t.ok((await ask(folder, { what: '', env, info: infoOf('https://b') })).hit);
+  const first = await requestCredential(folder, { what: '', env, info: infoOf('https://a') });
+  const other = await requestCredential(folder, { what: '', env, info: infoOf('https://b') });
+  t.notOk(other.hit, 'another cluster takes the slow path');
+  t.equal(other.token, first.token, 'the slow path finds the token of the same identity');
+  t.ok((await requestCredential(folder, { what: '', env, info: infoOf('https://b') })).hit);
 });
 
-await t.test('each byte of the files is turned over', async (t) => {
+await t.test('a record or alias with a changed bit is never used', async (t) => {
   const standIn = await startKeystoneForTest(t);
-  standIn.answerAlways(giveEachTheirOwn());
-  const configuration: Differing = { what: '', env: { OS_AUTH_URL: `${standIn.url}/v3`, ...BASE } };
+  standIn.answerAlways(answerWithNewToken());
+  const configuration: Configuration = { what: '', env: { OS_AUTH_URL: `${standIn.url}/v3`, ...BASE } };
   const base = t.testdir();
   const template = join(base, 'template');
   const folder = join(base, 'cache');
-  const origin = await ask(folder, configuration);
+  const origin = await requestCredential(folder, configuration);
   cpSync(folder, template, { recursive: true, preserveTimestamps: true });
   const names = readdirSync(folder).filter((name) => /\.(?:token|alias)$/.test(name));
   t.equal(names.length, 2);
@@ -257,34 +263,34 @@ await t.test('each byte of the files is turned over', async (t) => {
       const broken = Buffer.from(bytes);
       broken[index] = (bytes[index] ?? 0) ^ (1 << (index % 8));
       writeFileSync(join(folder, name), broken);
-      // A bit turns over without a trace in the file's times, which say when it ends.
+      // A disk error does not change the times of a file, and the modification time is the time of expiry.
       const { atime, mtime } = statSync(join(template, name));
       utimesSync(join(folder, name), atime, mtime);
       const before = standIn.requests.length;
-      const { hit, token } = await ask(folder, configuration);
+      const { hit, token } = await requestCredential(folder, configuration);
       flips += 1;
-      if (hit) problems.push(`${name} byte ${index}: served`);
+      if (hit) problems.push(`${name} byte ${index}: used`);
       const loggedIn = standIn.requests.length > before;
       if (loggedIn) logins += 1;
       if (!loggedIn && token !== origin.token) problems.push(`${name} byte ${index}: ${token}`);
-      if (!(await ask(folder, configuration)).hit) problems.push(`${name} byte ${index}: not healed`);
+      if (!(await requestCredential(folder, configuration)).hit) problems.push(`${name} byte ${index}: not replaced`);
     }
   }
   checkNoProblems(
     t,
     problems,
-    `${flips} bytes turned over: ${problems.length} served or failed, ${logins} new logins, all healed`,
+    `${flips} changed bits: ${problems.length} used or failed, ${logins} new logins, all replaced`,
   );
 });
 
-await t.test('ten thousand logins leave little behind', async (t) => {
+await t.test('the number of cache files stays small after ten thousand logins', async (t) => {
   const count = pickSize(10_000, 600);
   const folder = join(t.testdir(), 'cache');
   mkdirSync(folder, { mode: 0o700 });
   const startedAt = performance.now();
   const warnings: string[] = [];
   const host = fakeHost({ env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder }, uid, now: Date.now });
-  let most = 0;
+  let maxFiles = 0;
   for (let index = 0; index < count; index += 1) {
     const cache = await openTokenCache({
       host,
@@ -302,13 +308,15 @@ await t.test('ten thousand logins leave little behind', async (t) => {
     const record = { token: `t${index}`, receivedAt: now, expiresAt: now + 3_600_000, endpoint: 'http://127.0.0.1/v3' };
     await cache.store(key, record, [[`f${key.slice(1)}`, { key, apiVersion: undefined, files: [] }]]);
     release?.();
-    if (index % 500 === 499) most = Math.max(most, readdirSync(folder).length);
+    if (index % 500 === 499) maxFiles = Math.max(maxFiles, readdirSync(folder).length);
   }
   t.strictSame(warnings, []);
-  const left = readdirSync(folder).length;
+  const finalFiles = readdirSync(folder).length;
   t.ok(
-    Math.max(left, most) <= 600,
-    `${count} logins: ${left} files, at most ${most}, ${formatSeconds(performance.now() - startedAt)}`,
+    Math.max(finalFiles, maxFiles) <= 600,
+    `${count} logins: ${finalFiles} files, at most ${maxFiles}, ${formatSeconds(performance.now() - startedAt)}`,
   );
-  t.comment(`${count} logins: ${left} files, at most ${most}, ${formatSeconds(performance.now() - startedAt)}`);
+  t.comment(
+    `${count} logins: ${finalFiles} files, at most ${maxFiles}, ${formatSeconds(performance.now() - startedAt)}`,
+  );
 });

@@ -1,6 +1,6 @@
-// What one impatient user does to Keystone through kubectl: a hundred commands at once, a wrong password, a revoked token,
-// a cluster that lets nobody in. Too many questions lock accounts, too few leave the user with a dead token; and only a
-// real kubectl shows how often it asks the plugin.
+// How many requests one user causes at Keystone with kubectl: a hundred commands in parallel, a wrong password, a
+// revoked token, a cluster that rejects all tokens. Too many requests lock accounts; with too few, the user is stuck
+// with a revoked token. Only a real kubectl shows how often it runs the plugin.
 
 import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -27,27 +27,28 @@ import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-/** What an access log says of one run after another. */
-const questions = (desk: KubectlFixture): string[] =>
-  desk.listKeystoneRequests().map(({ method, status }) => `${method} ${status}`);
+/** The requests to Keystone, in order, with their response status. */
+const summarizeRequests = (fixture: KubectlFixture): string[] =>
+  fixture.listKeystoneRequests().map(({ method, status }) => `${method} ${status}`);
 
-const GRANTED = 'POST 201';
+const LOGIN = 'POST 201';
 
-/** The one token of the cache. */
-function keptToken(desk: KubectlFixture): { key: string; token: string } {
-  const names = readdirSync(desk.home.cache).filter((name) => name.endsWith('.token'));
+/** Reads the only token of the cache. */
+function readOnlyToken(fixture: KubectlFixture): { key: string; token: string } {
+  const names = readdirSync(fixture.home.cache).filter((name) => name.endsWith('.token'));
   const key = (names[0] ?? '').replace('.token', '');
-  const record = readRecordFile({ path: desk.home.cache, uid: process.geteuid?.() }, key);
-  if (names.length !== 1 || record === undefined) throw new Error(`not one token is kept: ${names.join(', ')}`);
+  const record = readRecordFile({ path: fixture.home.cache, uid: process.geteuid?.() }, key);
+  if (names.length !== 1 || record === undefined)
+    throw new Error(`the cache does not hold exactly one token: ${names.join(', ')}`);
   return { key, token: record.token };
 }
 
-/** Lets the token of the cache be one of yesterday. */
-function expire(desk: KubectlFixture): void {
-  const folder = { path: desk.home.cache, uid: process.geteuid?.() };
-  const { key } = keptToken(desk);
+/** Changes the cached token so that it expired yesterday. */
+function expire(fixture: KubectlFixture): void {
+  const folder = { path: fixture.home.cache, uid: process.geteuid?.() };
+  const { key } = readOnlyToken(fixture);
   const record = readRecordFile(folder, key);
-  if (record === undefined) throw new Error('nothing to expire');
+  if (record === undefined) throw new Error('the cache holds no token');
   const day = 86_400_000;
   writeRecordFile(folder, key, {
     ...record,
@@ -56,128 +57,153 @@ function expire(desk: KubectlFixture): void {
   });
 }
 
-/** Asks Keystone about each token each time, as an API server without a cache would. */
-const strict =
-  (world: TestEnvironment) =>
+/** Asks Keystone about each token each time, like an API server without a cache. */
+const validateAtKeystone =
+  (environment: TestEnvironment) =>
   async (token: string): Promise<string | undefined> =>
-    (await validateToken(world.http, token))?.user.name;
+    (await validateToken(environment.http, token))?.user.name;
 
 testWithKubectl(
-  'many kubectl at once with an expired token',
-  async (t, world, program) => {
-    const desk = await setUpKubectl(t, world, { program });
-    await desk.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(world, desk) });
-    t.match(await desk.kubectl(GET_PODS_ARGS), { status: 0, stdout: POD_LINE, stderr: '' });
-    expire(desk);
-    const before = desk.countLogins();
+  'many parallel kubectl commands with an expired token cause one login',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program });
+    await fixture.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(environment, fixture) });
+    t.match(await fixture.kubectl(GET_PODS_ARGS), { status: 0, stdout: POD_LINE, stderr: '' });
+    expire(fixture);
+    const before = fixture.countLogins();
     const count = pickSize(100, 25);
     const startedAt = performance.now();
-    const runs = await Promise.all(Array.from({ length: count }, () => desk.kubectl(GET_PODS_ARGS)));
-    const took = formatSeconds(performance.now() - startedAt);
+    const runs = await Promise.all(Array.from({ length: count }, () => fixture.kubectl(GET_PODS_ARGS)));
+    const duration = formatSeconds(performance.now() - startedAt);
     const failed = runs.filter(({ status, stdout }) => status !== 0 || !POD_LINE.test(stdout));
-    t.strictSame(failed, [], `${count} kubectl at once, expired token: ${failed.length} failed, in ${took}`);
+    t.strictSame(
+      failed,
+      [],
+      `${count} parallel kubectl commands, expired token: ${failed.length} failed, in ${duration}`,
+    );
     t.strictSame(
       runs.filter(({ stderr }) => stderr !== ''),
       [],
-      'nobody complains',
+      'no command prints an error',
     );
-    t.equal(desk.countLogins() - before, 1, `${count} kubectl at once, expired token: 1 login`);
-    t.strictSame(questions(desk), [GRANTED, GRANTED], 'and nothing else was asked');
-    t.comment(`${count} kubectl at once with an expired token: 1 login, all exit 0, ${took}`);
+    t.equal(fixture.countLogins() - before, 1, `${count} parallel kubectl commands, expired token: 1 login`);
+    t.strictSame(summarizeRequests(fixture), [LOGIN, LOGIN], 'there is no other request');
+    t.comment(`${count} parallel kubectl commands with an expired token: 1 login, all exit 0, ${duration}`);
   },
   ['new'],
 );
 
-testWithKubectl('a wrong password, then the right one', async (t, world, program) => {
-  const desk = await setUpKubectl(t, world, { program });
-  const { command, runs } = makeRecordingPlugin(desk);
-  const config = { command, provideClusterInfo: true };
-  await desk.writeKubeconfig({ ...config, env: makeAliceSettings(world, desk, { OS_PASSWORD: 'canary-wrong' }) });
-  t.not((await desk.kubectl(GET_PODS_ARGS)).status, 0);
-  t.strictSame(questions(desk), ['POST 401'], `wrong password, ${runs().length} runs of the plugin: 1 request`);
-  t.comment(`wrong password, one cold get pods: ${runs().length} runs of the plugin, 1 request`);
-  await desk.writeKubeconfig({ ...config, env: makeAliceSettings(world, desk) });
-  t.match(
-    await desk.kubectl(GET_PODS_ARGS),
-    { status: 0, stdout: POD_LINE, stderr: '' },
-    'corrected, it works at once',
-  );
-  t.strictSame(questions(desk), ['POST 401', GRANTED]);
-});
+testWithKubectl(
+  'a wrong password causes one request, and the correct one works immediately',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program });
+    const { command, runs } = makeRecordingPlugin(fixture);
+    const config = { command, provideClusterInfo: true };
+    await fixture.writeKubeconfig({
+      ...config,
+      env: makeAliceSettings(environment, fixture, { OS_PASSWORD: 'canary-wrong' }),
+    });
+    t.not((await fixture.kubectl(GET_PODS_ARGS)).status, 0);
+    t.strictSame(
+      summarizeRequests(fixture),
+      ['POST 401'],
+      `wrong password, ${runs().length} runs of the plugin: 1 request`,
+    );
+    t.comment(`wrong password, one cold get pods: ${runs().length} runs of the plugin, 1 request`);
+    await fixture.writeKubeconfig({ ...config, env: makeAliceSettings(environment, fixture) });
+    t.match(
+      await fixture.kubectl(GET_PODS_ARGS),
+      { status: 0, stdout: POD_LINE, stderr: '' },
+      'the correct password works immediately',
+    );
+    t.strictSame(summarizeRequests(fixture), ['POST 401', LOGIN]);
+  },
+);
 
-testWithKubectl('a wrong password in the environment of one shell', async (t, world, program) => {
-  const desk = await setUpKubectl(t, world, { program });
-  await desk.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(world, desk, { OS_PASSWORD: undefined }) });
-  const { alice } = world.tenancy.users;
-  // Two commands of one terminal: the second knows what the first was told.
-  const script = `"$@" get pods; "$@" get pods; OS_PASSWORD=$RIGHT "$@" get pods`;
-  const terminal = desk.openShell(script, { env: { OS_PASSWORD: 'canary-wrong', RIGHT: alice.password } });
-  await terminal.waitFor(POD_LINE, 30_000);
-  t.equal((await terminal.ended).exitCode, 0, 'the right password works at once');
-  t.strictSame(questions(desk), ['POST 401', GRANTED], 'two commands with a wrong password: 1 request');
-});
+testWithKubectl(
+  'two commands of one shell with a wrong password cause one request',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program });
+    await fixture.writeKubeconfig({
+      command: PLUGIN_PATH,
+      env: makeAliceSettings(environment, fixture, { OS_PASSWORD: undefined }),
+    });
+    const { alice } = environment.tenancy.users;
+    // Two commands in one terminal: the second remembers the refusal of the first.
+    const script = `"$@" get pods; "$@" get pods; OS_PASSWORD=$CORRECT "$@" get pods`;
+    const terminal = fixture.openShell(script, { env: { OS_PASSWORD: 'canary-wrong', CORRECT: alice.password } });
+    await terminal.waitFor(POD_LINE, 30_000);
+    t.equal((await terminal.ended).exitCode, 0, 'the correct password works immediately');
+    t.strictSame(summarizeRequests(fixture), ['POST 401', LOGIN], 'two commands with a wrong password: 1 request');
+  },
+);
 
-testWithKubectl('a wrong password, typed', async (t, world, program) => {
-  const desk = await setUpKubectl(t, world, { program });
-  const { command, runs } = makeRecordingPlugin(desk);
-  await desk.writeKubeconfig({ command, env: makeAliceSettings(world, desk, { OS_PASSWORD: undefined }) });
-  const { alice } = world.tenancy.users;
-  const wrong = desk.kubectlOnTerminal(GET_PODS_ARGS);
+testWithKubectl('a wrong password at the prompt causes one request and one prompt', async (t, environment, program) => {
+  const fixture = await setUpKubectl(t, environment, { program });
+  const { command, runs } = makeRecordingPlugin(fixture);
+  await fixture.writeKubeconfig({ command, env: makeAliceSettings(environment, fixture, { OS_PASSWORD: undefined }) });
+  const { alice } = environment.tenancy.users;
+  const wrong = fixture.kubectlOnTerminal(GET_PODS_ARGS);
   await wrong.waitFor('Password');
   wrong.type('canary-wrong\r');
   t.not((await wrong.ended).exitCode, 0);
   const prompts = wrong.screen().match(/Password at \S+ *:/g) ?? wrong.screen().match(/Password/g) ?? [];
-  t.strictSame(questions(desk), ['POST 401'], `typed wrong: ${runs().length} runs, 1 request`);
-  t.equal((wrong.screen().match(/refused the login/g) ?? []).length, 1, 'said once in full');
+  t.strictSame(summarizeRequests(fixture), ['POST 401'], `typed wrong: ${runs().length} runs, 1 request`);
+  t.equal((wrong.screen().match(/refused the login/g) ?? []).length, 1, 'the error is printed once');
   t.comment(`wrong password typed: ${runs().length} runs, ${new Set(prompts).size} prompt, 1 request`);
-  // A prompt is drawn anew for each key; a second question would stand below the first one's refusal.
-  const afterwards = wrong.screen().slice(wrong.screen().indexOf('refused the login'));
-  t.notMatch(afterwards, 'Password at', 'no second prompt');
+  // The prompt is redrawn for each key; a second prompt would be below the error of the first one.
+  const textAfterError = wrong.screen().slice(wrong.screen().indexOf('refused the login'));
+  t.notMatch(textAfterError, 'Password at', 'no second prompt');
 
-  const right = desk.kubectlOnTerminal(GET_PODS_ARGS);
-  await right.waitFor('Password');
-  right.type(`${alice.password}\r`);
-  await right.waitFor(POD_LINE);
-  t.equal((await right.ended).exitCode, 0, 'the next command asks again and gets in');
-  t.strictSame(questions(desk), ['POST 401', GRANTED]);
+  const correct = fixture.kubectlOnTerminal(GET_PODS_ARGS);
+  await correct.waitFor('Password');
+  correct.type(`${alice.password}\r`);
+  await correct.waitFor(POD_LINE);
+  t.equal((await correct.ended).exitCode, 0, 'the next command prompts again and succeeds');
+  t.strictSame(summarizeRequests(fixture), ['POST 401', LOGIN]);
 });
 
-testWithKubectl('a prompt that is cancelled is not repeated', async (t, world, program) => {
-  const desk = await setUpKubectl(t, world, { program });
-  await desk.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(world, desk, { OS_PASSWORD: undefined }) });
-  const terminal = desk.kubectlOnTerminal(GET_PODS_ARGS);
+testWithKubectl('a cancelled prompt is not repeated', async (t, environment, program) => {
+  const fixture = await setUpKubectl(t, environment, { program });
+  await fixture.writeKubeconfig({
+    command: PLUGIN_PATH,
+    env: makeAliceSettings(environment, fixture, { OS_PASSWORD: undefined }),
+  });
+  const terminal = fixture.kubectlOnTerminal(GET_PODS_ARGS);
   await terminal.waitFor('Password');
   terminal.type('\x04');
   t.not((await terminal.ended).exitCode, 0);
-  t.strictSame(questions(desk), [], terminal.screen());
+  t.strictSame(summarizeRequests(fixture), [], terminal.screen());
 });
 
-testWithKubectl('a revoked token', async (t, world, program) => {
-  const desk = await setUpKubectl(t, world, { program, authenticate: strict(world) });
-  await desk.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(world, desk) });
-  t.equal((await desk.kubectl(GET_PODS_ARGS)).status, 0, 'kubectl knows the cluster now');
-  await revokeToken(world.http, keptToken(desk).token);
-  const before = questions(desk).length;
+testWithKubectl('after a revoked token at most one command fails', async (t, environment, program) => {
+  const fixture = await setUpKubectl(t, environment, { program, authenticate: validateAtKeystone(environment) });
+  await fixture.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(environment, fixture) });
+  t.equal((await fixture.kubectl(GET_PODS_ARGS)).status, 0, 'kubectl has discovered the cluster');
+  await revokeToken(environment.http, readOnlyToken(fixture).token);
+  const before = summarizeRequests(fixture).length;
   const statuses: (number | null)[] = [];
-  for (let command = 0; command < 4; command += 1) statuses.push((await desk.kubectl(GET_PODS_ARGS)).status);
+  for (let command = 0; command < 4; command += 1) statuses.push((await fixture.kubectl(GET_PODS_ARGS)).status);
   const failed = statuses.filter((status) => status !== 0).length;
   t.ok(failed <= 1, `${failed} commands failed`);
-  t.strictSame(statuses.slice(1), [0, 0, 0], 'from the second on all pass');
-  t.strictSame(questions(desk).slice(before), ['HEAD 401', GRANTED], 'one question and one login');
-  t.comment(`revoked token: ${failed} failed command, then all pass; ${questions(desk).slice(before).join(', ')}`);
+  t.strictSame(statuses.slice(1), [0, 0, 0], 'all later commands succeed');
+  t.strictSame(summarizeRequests(fixture).slice(before), ['HEAD 401', LOGIN], 'one validation and one login');
+  t.comment(
+    `revoked token: ${failed} failed command, then all succeed; ${summarizeRequests(fixture).slice(before).join(', ')}`,
+  );
 });
 
-/** `METHOD` and how often, of the requests since `from`. */
-function tally(desk: KubectlFixture, from: number): { heads: number; posts: number } {
-  const since = desk.listKeystoneRequests().slice(from);
-  const count = (method: string): number => since.filter((request) => request.method === method).length;
+/** Counts the requests from index `from` on. */
+function countRequests(fixture: KubectlFixture, from: number): { heads: number; posts: number } {
+  const requests = fixture.listKeystoneRequests().slice(from);
+  const count = (method: string): number => requests.filter((request) => request.method === method).length;
   return { heads: count('HEAD'), posts: count('POST') };
 }
 
-testWithKubectl('a cluster that lets nobody in', async (t, world, program) => {
-  const desk = await setUpKubectl(t, world, { program, authenticate: () => Promise.resolve(undefined) });
-  const { command, runs } = makeRecordingPlugin(desk);
-  await desk.writeKubeconfig({ command, env: makeAliceSettings(world, desk) });
+testWithKubectl('a cluster that rejects all tokens causes no further login', async (t, environment, program) => {
+  const fixture = await setUpKubectl(t, environment, { program, authenticate: () => Promise.resolve(undefined) });
+  const { command, runs } = makeRecordingPlugin(fixture);
+  await fixture.writeKubeconfig({ command, env: makeAliceSettings(environment, fixture) });
   const commands = [
     { args: GET_PODS_ARGS },
     { args: ['get', 'pods,configmaps,namespaces'] },
@@ -190,40 +216,43 @@ testWithKubectl('a cluster that lets nobody in', async (t, world, program) => {
   let heads = 0;
   for (let index = 0; index < count; index += 1) {
     const { args, input = '' } = commands[index % commands.length] ?? { args: GET_PODS_ARGS };
-    const from = desk.listKeystoneRequests().length;
-    t.not((await desk.kubectl(args, { input })).status, 0, 'it fails');
-    const asked = tally(desk, from);
-    t.equal(asked.posts, index === 0 ? 1 : 0, `${args.join(' ')}: no further login`);
-    t.ok(asked.heads <= 1, `${args.join(' ')}: asked ${asked.heads} times whether the token lives`);
-    heads += asked.heads;
+    const from = fixture.listKeystoneRequests().length;
+    t.not((await fixture.kubectl(args, { input })).status, 0, 'it fails');
+    const counts = countRequests(fixture, from);
+    t.equal(counts.posts, index === 0 ? 1 : 0, `${args.join(' ')}: no further login`);
+    t.ok(counts.heads <= 1, `${args.join(' ')}: ${counts.heads} validations of the token`);
+    heads += counts.heads;
   }
-  t.equal(desk.countLogins(), 1);
+  t.equal(fixture.countLogins(), 1);
   t.comment(`always 401, ${count} commands: ${runs().length} runs, 0 extra logins, ${heads} HEAD`);
 });
 
 testWithKubectl(
-  'Keystone is down when the cluster refuses',
-  async (t, world, program) => {
-    const desk = await setUpKubectl(t, world, { program, authenticate: () => Promise.resolve(undefined) });
-    const { command, runs } = makeRecordingPlugin(desk);
-    const proxy = await passThrough(t, desk.keystoneUrl);
-    await desk.writeKubeconfig({ command, env: makeAliceSettings(world, desk, { OS_AUTH_URL: proxy.url }) });
-    await desk.kubectl(GET_PODS_ARGS);
-    const { token } = keptToken(desk);
+  'if Keystone is down when the cluster rejects a token, the token is still returned',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program, authenticate: () => Promise.resolve(undefined) });
+    const { command, runs } = makeRecordingPlugin(fixture);
+    const proxy = await startForwarder(t, fixture.keystoneUrl);
+    await fixture.writeKubeconfig({
+      command,
+      env: makeAliceSettings(environment, fixture, { OS_AUTH_URL: proxy.url }),
+    });
+    await fixture.kubectl(GET_PODS_ARGS);
+    const { token } = readOnlyToken(fixture);
     await proxy.close();
     const before = runs().length;
-    const ran = await desk.kubectl(GET_PODS_ARGS);
-    t.ok(runs().length > before + 1, 'one kubectl asked more than once');
-    t.notMatch(ran.stderr, 'client-keystone-auth', 'no error of ours');
-    t.notMatch(ran.stderr, 'getting credentials', 'kubectl got its token each time');
-    t.equal(keptToken(desk).token, token, 'which is still the same');
-    t.equal(desk.countLogins(), 1);
+    const ran = await fixture.kubectl(GET_PODS_ARGS);
+    t.ok(runs().length > before + 1, 'one kubectl command ran the plugin more than once');
+    t.notMatch(ran.stderr, 'client-keystone-auth', 'the plugin prints no error');
+    t.notMatch(ran.stderr, 'getting credentials', 'kubectl received a token each time');
+    t.equal(readOnlyToken(fixture).token, token, 'it is still the same token');
+    t.equal(fixture.countLogins(), 1);
   },
   ['new'],
 );
 
-/** Another address of Keystone, which can be closed. */
-async function passThrough(t: Test, target: string): Promise<{ url: string; close: () => Promise<void> }> {
+/** Starts a proxy in front of Keystone, which can be closed. */
+async function startForwarder(t: Test, target: string): Promise<{ url: string; close: () => Promise<void> }> {
   const server = createServer((request, response) => {
     const forward = async (): Promise<void> => {
       const chunks: Buffer[] = [];
@@ -234,16 +263,16 @@ async function passThrough(t: Test, target: string): Promise<{ url: string; clos
         if (typeof value === 'string') headers[name] = value;
       }
       const body = chunks.length === 0 ? {} : { body: Buffer.concat(chunks) };
-      const answer = await fetch(target.replace(/\/v3$/, '') + (request.url ?? ''), {
+      const upstream = await fetch(target.replace(/\/v3$/, '') + (request.url ?? ''), {
         method: request.method ?? 'GET',
         headers,
         ...body,
       });
-      response.writeHead(answer.status, {
+      response.writeHead(upstream.status, {
         'content-type': 'application/json',
-        'x-subject-token': answer.headers.get('x-subject-token') ?? '',
+        'x-subject-token': upstream.headers.get('x-subject-token') ?? '',
       });
-      response.end(await answer.text());
+      response.end(await upstream.text());
     };
     forward().catch(() => response.destroy());
   });
@@ -261,23 +290,31 @@ async function passThrough(t: Test, target: string): Promise<{ url: string; clos
 }
 
 testWithKubectl(
-  'a shell loop is no kubectl',
-  async (t, world, program) => {
-    const desk = await setUpKubectl(t, world, { program });
-    const env = makeAliceSettings(world, desk);
-    const { home } = desk;
-    const byHand = [];
-    for (let run = 0; run < 6; run += 1) byHand.push(await runPlugin({ home, env }));
-    t.ok(byHand.every(({ status, stderr }) => status === 0 && stderr === ''));
-    t.strictSame(questions(desk), [GRANTED], '6 runs by hand from one parent: 1 login and no other question');
+  'runs from a shell loop do not ask Keystone about the token',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program });
+    const env = makeAliceSettings(environment, fixture);
+    const { home } = fixture;
+    const shellRuns = [];
+    for (let run = 0; run < 6; run += 1) shellRuns.push(await runPlugin({ home, env }));
+    t.ok(shellRuns.every(({ status, stderr }) => status === 0 && stderr === ''));
+    t.strictSame(
+      summarizeRequests(fixture),
+      [LOGIN],
+      '6 runs without kubectl from one parent: 1 login and no other request',
+    );
 
-    // The same parent as kubectl would be: the first is a hit, the second a question, and then there is quiet.
+    // The same parent in the role of kubectl: the first run is a hit, the second asks Keystone, the others are hits.
     const asKubectl = { ...env, KUBERNETES_EXEC_INFO: makeExecInfo() };
     for (let run = 0; run < 5; run += 1) t.equal((await runPlugin({ home, env: asKubectl })).status, 0);
-    t.strictSame(questions(desk), [GRANTED, 'HEAD 200'], 'the same five times as kubectl: 1 HEAD');
+    t.strictSame(summarizeRequests(fixture), [LOGIN, 'HEAD 200'], '5 runs as kubectl: 1 HEAD');
     writeFileSync(join(home.cache, 'handed-out'), 'nonsense');
-    t.equal((await runPlugin({ home, env: asKubectl })).status, 0, 'a note that is none is no matter');
-    t.notMatch(readFileSync(join(home.cache, 'handed-out'), 'latin1'), keptToken(desk).token, 'no token is in it');
+    t.equal((await runPlugin({ home, env: asKubectl })).status, 0, 'an invalid handed-out file does no harm');
+    t.notMatch(
+      readFileSync(join(home.cache, 'handed-out'), 'latin1'),
+      readOnlyToken(fixture).token,
+      'the file contains no token',
+    );
   },
   ['new'],
 );

@@ -1,5 +1,5 @@
-// Secrets that `login` leaves in a real keyring: that later logins need nobody, and that nobody else's login gets them; that what
-// Keystone refuses is not tried again; and that nothing is left half done where there is no keyring.
+// Secrets that `login` saves in a real keyring. Later logins use them without a prompt; logins of other identities do
+// not get them; a secret that Keystone rejects is not used again; and without a keyring nothing is half done.
 
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,13 +30,13 @@ interface SavedSecretFixture {
 
 function setUpSavedSecrets(
   t: Test,
-  world: TestEnvironment,
-  user: Pick<User, 'name'> = world.tenancy.users.alice,
+  environment: TestEnvironment,
+  user: Pick<User, 'name'> = environment.tenancy.users.alice,
 ): SavedSecretFixture {
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = watchRequests(world.http);
-  const { domain, projects } = world.tenancy;
+  const mark = watchRequests(environment.http);
+  const { domain, projects } = environment.tenancy;
   const who = { OS_USERNAME: user.name, OS_USER_DOMAIN_NAME: domain.name };
   const settings = { OS_AUTH_URL: `${mark.url}/v3`, ...who, ...onProject(projects.demo, domain) };
   return {
@@ -50,7 +50,7 @@ function setUpSavedSecrets(
   };
 }
 
-function testWithKeyring(name: string, body: (t: Test, world: TestEnvironment) => Promise<void>): void {
+function testWithKeyring(name: string, body: (t: Test, environment: TestEnvironment) => Promise<void>): void {
   if (KEYRING_MISSING === false) testWithKeystone(name, body);
   else void t.test(name, { skip: KEYRING_MISSING }, () => undefined);
 }
@@ -66,56 +66,62 @@ function checkNoSecret(
     .filter((name) => !name.includes('keyrings'))
     .map((name) => join(home.path, name))
     .filter((path) => statSync(path).isFile());
-  t.ok(files.length > 0, 'there are files to look into');
+  t.ok(files.length > 0, 'there are files to search');
   for (const secret of secrets) {
     t.notOk((ran.stdout + ran.stderr).includes(secret), 'no secret in any output');
-    for (const file of files) t.notOk(readFileSync(file).includes(secret), `none in ${file}`);
+    for (const file of files) t.notOk(readFileSync(file).includes(secret), `no secret in ${file}`);
   }
 }
 
 const SAVE = 'OS_PASSWORD="$PASSWORD" "$@" login --save-secret -vvv; echo "status $?"; part; ';
 
-testWithKeyring('a password that is kept: later logins ask nothing', async (t, world) => {
-  const desk = setUpSavedSecrets(t, world);
-  const { alice } = world.tenancy.users;
+testWithKeyring('after the password is saved, later logins need no prompt', async (t, environment) => {
+  const fixture = setUpSavedSecrets(t, environment);
+  const { alice } = environment.tenancy.users;
   const script = `${SAVE}
     "$@"; part
     "$@" --force-refresh -vvv; part
     OS_PROJECT_NAME=other "$@"; part
-    rm -f ${desk.home.cache}/*.token; "$@"; part
+    rm -f ${fixture.home.cache}/*.token; "$@"; part
     secret-tool search --all service client-keystone-auth 2>&1`;
-  const ran = await desk.run(script, { PASSWORD: alice.password });
-  const [saved = '', hit = '', renewed = '', other = '', expired = '', found = ''] = ran.parts;
-  t.match(saved, 'status 0');
-  t.match(saved, /^In the keyring +the password of alice \(domain My Domain\) at http:\S+\/v3$/m);
+  const ran = await fixture.run(script, { PASSWORD: alice.password });
+  const [login = '', hit = '', renewed = '', other = '', expired = '', search = ''] = ran.parts;
+  t.match(login, 'status 0');
+  t.match(login, /^In the keyring +the password of alice \(domain My Domain\) at http:\S+\/v3$/m);
   const tokens = [hit, renewed, other, expired].map((document) => readExecCredential(t, document).token);
-  t.equal(new Set(tokens).size, 4, 'the first is from the cache, the rest are new');
-  t.match(await validateToken(world.http, tokens[1] ?? ''), { user: { id: alice.id }, project: { name: 'demo' } });
-  t.match(await validateToken(world.http, tokens[2] ?? ''), { user: { id: alice.id }, project: { name: 'other' } });
-  t.equal(desk.countLogins(), 4, 'login, refresh, other project, token gone');
-  t.ok(found.includes('attribute.service = client-keystone-auth'), 'it is in the keyring');
-  t.ok(found.includes(JSON.stringify(alice.password).slice(1, 8)), 'the password itself');
+  t.equal(new Set(tokens).size, 4, 'the first is from the cache, the others are new');
+  t.match(await validateToken(environment.http, tokens[1] ?? ''), {
+    user: { id: alice.id },
+    project: { name: 'demo' },
+  });
+  t.match(await validateToken(environment.http, tokens[2] ?? ''), {
+    user: { id: alice.id },
+    project: { name: 'other' },
+  });
+  t.equal(fixture.countLogins(), 4, 'login, refresh, other project, token gone');
+  t.ok(search.includes('attribute.service = client-keystone-auth'), 'the entry is in the keyring');
+  t.ok(search.includes(JSON.stringify(alice.password).slice(1, 8)), 'the entry contains the password');
   t.strictSame(
     listPluginLines(ran.stderr).filter((line) => line.includes('warning')),
     [],
   );
-  const said = { stdout: ran.parts.slice(0, -1).join(''), stderr: ran.stderr };
-  checkNoSecret(t, desk, said, listSecrets(world.tenancy));
-  const note = readdirSync(desk.home.cache).find((name) => name.endsWith('.kept')) ?? 'none';
-  t.equal(statSync(join(desk.home.cache, note)).mode & 0o777, 0o600);
+  const output = { stdout: ran.parts.slice(0, -1).join(''), stderr: ran.stderr };
+  checkNoSecret(t, fixture, output, listSecrets(environment.tenancy));
+  const note = readdirSync(fixture.home.cache).find((name) => name.endsWith('.kept')) ?? 'none';
+  t.equal(statSync(join(fixture.home.cache, note)).mode & 0o777, 0o600);
 });
 
-testWithKeyring('nobody else gets it', async (t, world) => {
-  const desk = setUpSavedSecrets(t, world);
-  const { alice, bob } = world.tenancy.users;
-  const elsewhere = watchRequests(world.http);
-  const folder = join(desk.home.path, '.config', 'openstack');
+testWithKeyring('logins of other identities do not get the secret', async (t, environment) => {
+  const fixture = setUpSavedSecrets(t, environment);
+  const { alice, bob } = environment.tenancy.users;
+  const elsewhere = watchRequests(environment.http);
+  const folder = join(fixture.home.path, '.config', 'openstack');
   mkdirSync(folder, { recursive: true });
   writeFileSync(
     join(folder, 'clouds.yaml'),
     `clouds:\n  there:\n    auth: { auth_url: "${elsewhere.url}/v3", username: alice, user_domain_name: My Domain, project_name: demo, project_domain_name: My Domain }\n`,
   );
-  const ca = world.pki.ca;
+  const ca = environment.pki.ca;
   const attempts = [
     `OS_USERNAME=${bob.name} "$@"`,
     'OS_USER_DOMAIN_NAME=Default "$@"',
@@ -129,31 +135,31 @@ testWithKeyring('nobody else gets it', async (t, world) => {
     'OS_AUTH_TYPE=v3oidcpassword OS_IDENTITY_PROVIDER=x OS_PROTOCOL=y OS_DISCOVERY_ENDPOINT=$OS_AUTH_URL "$@"',
   ];
   const script = `${SAVE} ${attempts.map((attempt) => `${attempt}; echo "status $?"; part;`).join(' ')} "$@" --force-refresh`;
-  const ran = await desk.run(script, { PASSWORD: alice.password });
-  const [saved = '', ...rest] = ran.parts;
-  t.match(saved, 'status 0');
+  const ran = await fixture.run(script, { PASSWORD: alice.password });
+  const [login = '', ...rest] = ran.parts;
+  t.match(login, 'status 0');
   attempts.forEach((attempt, index) => t.equal(rest[index]?.trim(), 'status 4', attempt));
   readExecCredential(t, rest.at(-1) ?? '');
-  t.equal(desk.countLogins(), 2, 'the login, and the last run, which may have it');
-  t.equal(listRequests(elsewhere).length, 0, 'nothing goes anywhere else');
-  checkNoSecret(t, desk, ran, listSecrets(world.tenancy));
+  t.equal(fixture.countLogins(), 2, 'the login, and the last run, which may use the secret');
+  t.equal(listRequests(elsewhere).length, 0, 'there is no request to another Keystone');
+  checkNoSecret(t, fixture, ran, listSecrets(environment.tenancy));
 });
 
-/** A user of a test's own, whose password can be changed. */
-async function makeUser(world: TestEnvironment, name: string, password: string): Promise<User> {
-  const { http, tenancy } = world;
+/** Creates a user for one test, so that the test can change the password. */
+async function makeUser(environment: TestEnvironment, name: string, password: string): Promise<User> {
+  const { http, tenancy } = environment;
   const token = await logInAsAdmin(http);
   const options = { ignore_change_password_upon_first_use: true };
-  const answer = await callKeystone(http, '/v3/users', {
+  const response = await callKeystone(http, '/v3/users', {
     method: 'POST',
     token,
     body: { user: { name, password, domain_id: tenancy.domain.id, options } },
   });
-  const { user } = answer as { user: { id: string } };
+  const { user } = response as { user: { id: string } };
   const { roles } = (await callKeystone(http, '/v3/roles?name=member', { token })) as { roles: { id: string }[] };
   const path = `/v3/projects/${tenancy.projects.demo.id}/users/${user.id}/roles/${roles[0]?.id ?? ''}`;
   await callKeystone(http, path, { method: 'PUT', token });
-  await changePassword(world, user.id, password);
+  await changePassword(environment, user.id, password);
   return { id: user.id, name, password };
 }
 
@@ -163,42 +169,42 @@ async function changePassword({ http }: TestEnvironment, id: string, password: s
     token: await logInAsAdmin(http),
     body: { user: { password } },
   });
-  // Tokens of the second in which a password was set count as older than it.
+  // Keystone rejects tokens that were issued in the second of the password change.
   await new Promise((done) => setTimeout(done, 1_200));
 }
 
-testWithKeyring('a kept password that Keystone refuses is not tried again, and forgotten', async (t, world) => {
-  const user = await makeUser(world, `kept-${String(process.pid)}`, 'first-canary-7Gk2');
-  const desk = setUpSavedSecrets(t, world, user);
-  const go = join(desk.home.path, 'go');
+testWithKeyring('a saved password that Keystone rejects is forgotten and not tried again', async (t, environment) => {
+  const user = await makeUser(environment, `saved-${String(process.pid)}`, 'first-canary-7Gk2');
+  const fixture = setUpSavedSecrets(t, environment, user);
+  const go = join(fixture.home.path, 'go');
   const script = `${SAVE} touch ${go}.wait; while [ ! -e ${go} ]; do sleep 0.1; done
     "$@" --force-refresh; echo "status $?"; part
     "$@" --force-refresh; echo "status $?"; part
     secret-tool search --all service client-keystone-auth 2>&1`;
-  const running = desk.run(script, { PASSWORD: user.password, KUBERNETES_EXEC_INFO: makeExecInfo() });
-  while (!readdirSync(desk.home.path).includes('go.wait')) await new Promise((done) => setTimeout(done, 100));
-  await changePassword(world, user.id, 'second-canary-9Qw4');
-  const before = desk.countLogins();
+  const running = fixture.run(script, { PASSWORD: user.password, KUBERNETES_EXEC_INFO: makeExecInfo() });
+  while (!readdirSync(fixture.home.path).includes('go.wait')) await new Promise((done) => setTimeout(done, 100));
+  await changePassword(environment, user.id, 'second-canary-9Qw4');
+  const before = fixture.countLogins();
   writeFileSync(go, '');
   const ran = await running;
-  const [saved, refused, again, found = ''] = ran.parts;
-  t.match(saved, 'status 0');
-  t.equal(refused?.trim(), 'status 5');
-  t.equal(again?.trim(), 'status 4', 'the next run has no password at all');
-  t.equal(desk.countLogins() - before, 1, 'it is tried once');
+  const [login, rejected, next, search = ''] = ran.parts;
+  t.match(login, 'status 0');
+  t.equal(rejected?.trim(), 'status 5');
+  t.equal(next?.trim(), 'status 4', 'the next run has no password');
+  t.equal(fixture.countLogins() - before, 1, 'it is tried once');
   t.match(
     listPluginLines(ran.stderr).join('\n'),
-    /Keystone refused the login for kept-[^\n]*; the saved secret is forgotten; log in with "client-keystone-auth login", with --save-secret to save the correct one/,
+    /Keystone refused the login for saved-[^\n]*; the saved secret is forgotten; log in with "client-keystone-auth login", with --save-secret to save the correct one/,
   );
-  t.notOk(found.includes('first-canary'), 'the keyring has let go of it');
-  t.notOk(readdirSync(desk.home.cache).some((name) => name.endsWith('.kept')));
-  checkNoSecret(t, desk, ran, [user.password, 'second-canary-9Qw4']);
+  t.notOk(search.includes('first-canary'), 'the keyring does not contain it any more');
+  t.notOk(readdirSync(fixture.home.cache).some((name) => name.endsWith('.kept')));
+  checkNoSecret(t, fixture, ran, [user.password, 'second-canary-9Qw4']);
 });
 
-testWithKeyring('a password that is set counts, not the one that is kept', async (t, world) => {
-  const desk = setUpSavedSecrets(t, world);
-  const { alice } = world.tenancy.users;
-  const ran = await desk.run(
+testWithKeyring('a password in the environment takes precedence over the saved one', async (t, environment) => {
+  const fixture = setUpSavedSecrets(t, environment);
+  const { alice } = environment.tenancy.users;
+  const ran = await fixture.run(
     `${SAVE} OS_PASSWORD=wrong-canary "$@" --force-refresh; echo "status $?"; part; "$@" --force-refresh; part; "$@" explain -o json; part; OS_USERNAME=bob "$@" explain -o json`,
     {
       PASSWORD: alice.password,
@@ -206,13 +212,13 @@ testWithKeyring('a password that is set counts, not the one that is kept', async
   );
   t.equal(ran.parts[1]?.trim(), 'status 5');
   readExecCredential(t, ran.parts[2] ?? '');
-  const [hers, his] = ran.parts.slice(3).map((text) => JSON.parse(text) as { keyring: string | null });
+  const [alicePlan, bobPlan] = ran.parts.slice(3).map((text) => JSON.parse(text) as { keyring: string | null });
   t.match(
-    hers?.keyring,
+    alicePlan?.keyring,
     /^the password of alice \(domain My Domain\) at http/,
-    'explain says where the password is from',
+    'explain shows the source of the password',
   );
-  t.equal(his?.keyring, null);
+  t.equal(bobPlan?.keyring, null);
 });
 
 interface SavedCredential {
@@ -224,124 +230,136 @@ interface SavedCredential {
 async function listCredentials({ http, tenancy }: TestEnvironment): Promise<readonly Record<string, unknown>[]> {
   const { alice } = tenancy.users;
   const token = await logIn(http, alice, { project: { id: tenancy.projects.demo.id } });
-  const answer = await callKeystone(http, `/v3/users/${alice.id}/application_credentials`, { token });
-  return (answer as { application_credentials: Record<string, unknown>[] }).application_credentials;
+  const response = await callKeystone(http, `/v3/users/${alice.id}/application_credentials`, { token });
+  return (response as { application_credentials: Record<string, unknown>[] }).application_credentials;
 }
 
-testWithKeyring('an application credential instead of the password', async (t, world) => {
-  const desk = setUpSavedSecrets(t, world);
-  const { alice } = world.tenancy.users;
-  const name = `made-${String(process.pid)}`;
-  const script = `
+testWithKeyring(
+  'login saves the secret of a new application credential instead of the password',
+  async (t, environment) => {
+    const fixture = setUpSavedSecrets(t, environment);
+    const { alice } = environment.tenancy.users;
+    const name = `made-${String(process.pid)}`;
+    const script = `
     OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential --credential-name ${name} --role member --expires 90d \\
       --access-rule GET:compute:/v2.1/servers -o json -vvv; part
     secret-tool search --all service client-keystone-auth 2>&1; part`;
-  const ran = await desk.run(script, { PASSWORD: alice.password });
-  const said = JSON.parse(ran.parts[0] ?? '') as SavedCredential;
-  const { id } = said.applicationCredential;
-  t.equal(said.applicationCredential.name, name);
-  t.match(said.keyring, `the secret of application credential ${id} at ${desk.mark.url}/v3`);
-  t.strictSame(said.settings.args, [`--application-credential-id=${id}`]);
-  const made = (await listCredentials(world)).find((credential) => credential['id'] === id);
-  t.match(made, {
-    name,
-    unrestricted: false,
-    roles: [{ name: 'member' }],
-    access_rules: [{ method: 'GET', service: 'compute', path: '/v2.1/servers' }],
-  });
-  const lifeMs = Date.parse(String(made?.['expires_at'])) - Date.now();
-  t.ok(Math.abs(lifeMs - 90 * 86_400_000) < 120_000, `ends in ${String(lifeMs)} ms`);
-  const secret = /"secret\W+([\w-]{40,})/.exec(ran.parts[1] ?? '')?.[1] ?? '';
-  t.ok(secret.length >= 40, 'the keyring holds its secret');
-  t.notOk((ran.parts[1] ?? '').includes('p@ss'), 'and no password');
-  checkNoSecret(t, desk, { stdout: ran.parts[0] ?? '', stderr: ran.stderr }, [...listSecrets(world.tenancy), secret]);
-});
+    const ran = await fixture.run(script, { PASSWORD: alice.password });
+    const result = JSON.parse(ran.parts[0] ?? '') as SavedCredential;
+    const { id } = result.applicationCredential;
+    t.equal(result.applicationCredential.name, name);
+    t.match(result.keyring, `the secret of application credential ${id} at ${fixture.mark.url}/v3`);
+    t.strictSame(result.settings.args, [`--application-credential-id=${id}`]);
+    const created = (await listCredentials(environment)).find((credential) => credential['id'] === id);
+    t.match(created, {
+      name,
+      unrestricted: false,
+      roles: [{ name: 'member' }],
+      access_rules: [{ method: 'GET', service: 'compute', path: '/v2.1/servers' }],
+    });
+    const lifetimeMs = Date.parse(String(created?.['expires_at'])) - Date.now();
+    t.ok(Math.abs(lifetimeMs - 90 * 86_400_000) < 120_000, `it expires in ${String(lifetimeMs)} ms`);
+    const secret = /"secret\W+([\w-]{40,})/.exec(ran.parts[1] ?? '')?.[1] ?? '';
+    t.ok(secret.length >= 40, 'the keyring contains its secret');
+    t.notOk((ran.parts[1] ?? '').includes('p@ss'), 'the keyring contains no password');
+    checkNoSecret(t, fixture, { stdout: ran.parts[0] ?? '', stderr: ran.stderr }, [
+      ...listSecrets(environment.tenancy),
+      secret,
+    ]);
+  },
+);
 
-testWithKeyring('its secret is good for later runs, and for nothing else', async (t, world) => {
-  const desk = setUpSavedSecrets(t, world);
-  const { alice } = world.tenancy.users;
-  const script = `
+testWithKeyring(
+  'later runs use the secret of the application credential, other logins do not',
+  async (t, environment) => {
+    const fixture = setUpSavedSecrets(t, environment);
+    const { alice } = environment.tenancy.users;
+    const script = `
     OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential >answer; echo "status $?"; part
     set -- "$@" $(sed -n 's/^Set for the next time *//p' answer)
     "$@"; part
     "$@" --force-refresh; part
     "$@" --force-refresh --application-credential-id=0123456789abcdef0123456789abcdef; echo "status $?"; part
     "$@" login --create-application-credential; echo "status $?"`;
-  const ran = await desk.run(script, { PASSWORD: alice.password });
-  const [made, hit = '', renewed = '', other, more] = ran.parts;
-  t.match(made, 'status 0');
-  const tokens = [hit, renewed].map((document) => readExecCredential(t, document).token);
-  t.not(tokens[0], tokens[1]);
-  for (const token of tokens) {
-    t.match(await validateToken(world.http, token), {
-      user: { id: alice.id },
-      project: { name: 'demo' },
-      methods: ['application_credential'],
-    });
-  }
-  t.equal(desk.countLogins(), 3, 'alice, the credential when it was new, the refresh');
-  t.equal(other?.trim(), 'status 4', 'another credential has no secret here');
-  t.match(more, 'status 4', 'login itself asks; it does not take what is kept');
-});
+    const ran = await fixture.run(script, { PASSWORD: alice.password });
+    const [login, hit = '', renewed = '', other, secondLogin] = ran.parts;
+    t.match(login, 'status 0');
+    const tokens = [hit, renewed].map((document) => readExecCredential(t, document).token);
+    t.not(tokens[0], tokens[1]);
+    for (const token of tokens) {
+      t.match(await validateToken(environment.http, token), {
+        user: { id: alice.id },
+        project: { name: 'demo' },
+        methods: ['application_credential'],
+      });
+    }
+    t.equal(fixture.countLogins(), 3, 'alice, the new credential, the forced refresh');
+    t.equal(other?.trim(), 'status 4', 'another credential has no saved secret');
+    t.match(secondLogin, 'status 4', 'login itself prompts; it does not use a saved secret');
+  },
+);
 
-testWithKeyring('at a terminal: the password is typed once', async (t, world) => {
-  const desk = setUpSavedSecrets(t, world);
-  const { alice } = world.tenancy.users;
+testWithKeyring('on a terminal the password is typed once', async (t, environment) => {
+  const fixture = setUpSavedSecrets(t, environment);
+  const { alice } = environment.tenancy.users;
   const script = '"$@" login --save-secret >out; "$@" --force-refresh >document; echo "ended $?"';
   const [file, ...args] = makeKeyringCommand(script, PLUGIN_COMMAND);
-  const env = makeEnvironment(desk.home, desk.settings);
-  const terminal = openTerminal({ file, args, env, cwd: desk.home.path, cols: 200 });
+  const env = makeEnvironment(fixture.home, fixture.settings);
+  const terminal = openTerminal({ file, args, env, cwd: fixture.home.path, cols: 200 });
   t.teardown(() => terminal.close());
   await terminal.waitFor('? Password', 60_000);
   terminal.type(`${alice.password}\r`);
   await terminal.waitFor('ended 0', 60_000);
-  t.notOk(terminal.raw().includes(alice.password), 'never shown');
-  t.equal(terminal.screen().match(/✔ Password/g)?.length, 1, 'asked once');
-  readExecCredential(t, readFileSync(join(desk.home.path, 'document'), 'utf8'));
+  t.notOk(terminal.raw().includes(alice.password), 'the password is not shown');
+  t.equal(terminal.screen().match(/✔ Password/g)?.length, 1, 'there is one prompt');
+  readExecCredential(t, readFileSync(join(fixture.home.path, 'document'), 'utf8'));
 });
 
-testWithKeystone('no keyring: said before anything is asked or done', async (t, world) => {
-  const desk = setUpSavedSecrets(t, world);
-  const { alice } = world.tenancy.users;
-  const { domain } = world.tenancy;
-  const names = async (): Promise<unknown[]> => (await listCredentials(world)).map(({ id }) => id).toSorted();
+testWithKeystone('without a keyring, login fails before any prompt or request', async (t, environment) => {
+  const fixture = setUpSavedSecrets(t, environment);
+  const { alice } = environment.tenancy.users;
+  const { domain } = environment.tenancy;
+  const names = async (): Promise<unknown[]> => (await listCredentials(environment)).map(({ id }) => id).toSorted();
   const before = await names();
   for (const option of ['--save-secret', '--create-application-credential']) {
-    const env = { ...desk.settings, ...asUser(alice, domain) };
-    const ran = await runPlugin({ home: desk.home, args: ['login', option], env });
+    const env = { ...fixture.settings, ...asUser(alice, domain) };
+    const ran = await runPlugin({ home: fixture.home, args: ['login', option], env });
     checkFailure(t, ran, 3, {
       says: [/the keyring (cannot be used|did not answer).*so no secret can be kept; unlock it, or start one/],
     });
   }
-  t.equal(listRequests(desk.mark).length, 0, 'Keystone hears of nothing');
+  t.equal(listRequests(fixture.mark).length, 0, 'there is no request to Keystone');
   t.strictSame(await names(), before);
-  t.notOk(readdirSync(desk.home.cache).some((name) => /\.(kept|token)$/.test(name)));
+  t.notOk(readdirSync(fixture.home.cache).some((name) => /\.(kept|token)$/.test(name)));
 });
 
-testWithKeyring('a keyring that fails in the middle: the new credential is deleted again', async (t, world) => {
-  const desk = setUpSavedSecrets(t, world);
-  const { alice } = world.tenancy.users;
-  const before = (await listCredentials(world)).length;
-  const stops = join(desk.home.path, 'stops');
-  // The keyring is stopped as soon as Keystone has been asked to make the credential.
-  const script = `
-    (while ! grep -q 'POST ${desk.mark.prefix}/v3/users/' ${desk.mark.accessLog}; do :; done; kill -STOP $daemon; touch ${stops}) &
+testWithKeyring(
+  'if the keyring fails during login, the new application credential is deleted',
+  async (t, environment) => {
+    const fixture = setUpSavedSecrets(t, environment);
+    const { alice } = environment.tenancy.users;
+    const before = (await listCredentials(environment)).length;
+    const stops = join(fixture.home.path, 'stops');
+    // The keyring stops as soon as Keystone has received the request for the credential.
+    const script = `
+    (while ! grep -q 'POST ${fixture.mark.prefix}/v3/users/' ${fixture.mark.accessLog}; do :; done; kill -STOP $daemon; touch ${stops}) &
     OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential; echo "status $?"; kill -CONT $daemon`;
-  const ran = await desk.run(script, { PASSWORD: alice.password });
-  t.ok(readdirSync(desk.home.path).includes('stops'), 'it was stopped');
-  t.match(ran.stdout, 'status 3');
-  t.match(
-    listPluginLines(ran.stderr).join('\n'),
-    /the keyring (?:cannot be used|did not answer within 3 s), so no secret can be kept/,
-  );
-  const requests = listRequests(desk.mark).filter(({ path }) => path.includes('application_credentials'));
-  t.strictSame(
-    requests.map(({ method, status }) => [method, status]),
-    [
-      ['POST', 201],
-      ['DELETE', 204],
-    ],
-  );
-  t.equal((await listCredentials(world)).length, before, 'as many as before');
-  t.notOk(readdirSync(desk.home.cache).some((name) => name.endsWith('.kept')));
-});
+    const ran = await fixture.run(script, { PASSWORD: alice.password });
+    t.ok(readdirSync(fixture.home.path).includes('stops'), 'the keyring stopped');
+    t.match(ran.stdout, 'status 3');
+    t.match(
+      listPluginLines(ran.stderr).join('\n'),
+      /the keyring (?:cannot be used|did not answer within 3 s), so no secret can be kept/,
+    );
+    const requests = listRequests(fixture.mark).filter(({ path }) => path.includes('application_credentials'));
+    t.strictSame(
+      requests.map(({ method, status }) => [method, status]),
+      [
+        ['POST', 201],
+        ['DELETE', 204],
+      ],
+    );
+    t.equal((await listCredentials(environment)).length, before, 'there are as many credentials as before');
+    t.notOk(readdirSync(fixture.home.cache).some((name) => name.endsWith('.kept')));
+  },
+);

@@ -1,7 +1,7 @@
 /**
- * Two hundred jobs of a pipeline start at once, and the token has just expired: one of them logs in, the others wait for
- * it; and whatever becomes of that one, they do not wait in vain. Counted where the logins happen, in front of a real
- * Keystone.
+ * Two hundred jobs of a pipeline start in parallel, and the token has just expired. One of them logs in and the others
+ * wait; if the first one dies or hangs, the others still get a token. A proxy in front of a real Keystone counts the
+ * logins.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,13 +27,13 @@ type EnvVars = Readonly<Record<string, string>>;
 
 const plugin = (env: EnvVars, ...args: string[]) => startProgram([...PLUGIN_COMMAND, ...args], env);
 
-function homeOf(t: Test): Home {
+function setUpHome(t: Test): Home {
   const home = makeHome();
   t.teardown(() => home.remove());
   return home;
 }
 
-/** What is wrong with runs that must all print the same document and nothing else. */
+/** Lists the problems of runs that must all print the same document and nothing else. */
 function listProblems(runs: readonly TimedRun[]): string[] {
   const documents = new Set(runs.map(({ stdout }) => stdout));
   return [
@@ -45,12 +45,12 @@ function listProblems(runs: readonly TimedRun[]): string[] {
   ];
 }
 
-testWithKeystone('a herd', async (t, world) => {
-  const { tenancy, pki } = world;
+testWithKeystone('parallel runs cause one login', async (t, environment) => {
+  const { tenancy, pki } = environment;
   const size = pickSize(200, 60);
-  const proxy = await startCountingProxy({ ...pki.server, target: world.http.url });
+  const proxy = await startCountingProxy({ ...pki.server, target: environment.http.url });
   t.teardown(() => proxy.close());
-  const home = homeOf(t);
+  const home = setUpHome(t);
   const env = makeEnvironment(home, {
     OS_AUTH_URL: `${proxy.url}/v3`,
     OS_CACERT: pki.ca,
@@ -59,22 +59,26 @@ testWithKeystone('a herd', async (t, world) => {
     KUBERNETES_EXEC_INFO: makeExecInfo(),
   });
 
-  const stampede = async (what: string): Promise<string | undefined> => {
+  const runInParallel = async (what: string): Promise<string | undefined> => {
     proxy.reset();
     const startedAt = performance.now();
     const runs = await Promise.all(Array.from({ length: size }, () => plugin(env).ended));
-    const took = performance.now() - startedAt;
-    const figure = `${size} plugins, ${what}: ${proxy.countLogins()} login, ${formatSeconds(took)}`;
+    const durationMs = performance.now() - startedAt;
+    const figure = `${size} plugins, ${what}: ${proxy.countLogins()} login, ${formatSeconds(durationMs)}`;
     t.equal(proxy.countLogins(), 1, figure);
-    t.ok(took <= 20_000, figure);
+    t.ok(durationMs <= 20_000, figure);
     checkNoProblems(t, listProblems(runs), figure);
     return parseToken(runs[0]?.stdout ?? '');
   };
 
-  const first = await stampede('empty cache');
-  t.equal((await validateToken(world.http, first ?? ''))?.user.name, tenancy.users.alice.name, 'Keystone knows it');
+  const first = await runInParallel('empty cache');
+  t.equal(
+    (await validateToken(environment.http, first ?? ''))?.user.name,
+    tenancy.users.alice.name,
+    'Keystone accepts the token',
+  );
 
-  // Keystone's own tokens live an hour: the same record, but over.
+  // A token of the real Keystone is valid for an hour, so the test changes the record.
   const { serializeRecord, parseRecord } = await import('../../src/plugin/cache/token-record.ts');
   const { readPrivateFile, writePrivateFile } = await import('../../src/plugin/cache/private-file.ts');
   const name = readdirSync(home.cache).find((file) => file.endsWith('.token')) ?? '';
@@ -87,12 +91,12 @@ testWithKeystone('a herd', async (t, world) => {
     serializeRecord(key, { ...record, expiresAt: Date.now() + 1_000 }),
     Date.now() + 1_000,
   );
-  const second = await stampede('expired record');
+  const second = await runInParallel('expired record');
   t.not(second, first, 'a new token');
 });
 
-/** Starts a run whose login is never answered, and waits until it has asked. */
-async function hang(standIn: StandInKeystone, env: EnvVars): Promise<ReturnType<typeof plugin>> {
+/** Starts a run that never gets a response to its login, and waits until it has sent the request. */
+async function startHangingRun(standIn: StandInKeystone, env: EnvVars): Promise<ReturnType<typeof plugin>> {
   const before = standIn.countLogins();
   standIn.answerNext(silence(), 'POST /v3/auth/tokens');
   const holder = plugin(env);
@@ -100,65 +104,65 @@ async function hang(standIn: StandInKeystone, env: EnvVars): Promise<ReturnType<
   return holder;
 }
 
-await t.test('the holder is killed', async (t) => {
+await t.test('if the run with the lock is killed, another run logs in', async (t) => {
   const rounds = pickSize(20, 2);
   const count = pickSize(50, 15);
   const standIn = await startKeystoneForTest(t);
   const problems: string[] = [];
-  let longestPause = 0;
-  let longest = 0;
+  let maxPause = 0;
+  let maxTotal = 0;
   for (let round = 1; round <= rounds; round += 1) {
-    const home = homeOf(t);
+    const home = setUpHome(t);
     const env = makeEnvironment(home, {
       ...makeLoginSettings(`${standIn.url}/v3`),
       KUBERNETES_EXEC_INFO: makeExecInfo(),
     });
-    const holder = await hang(standIn, env);
+    const holder = await startHangingRun(standIn, env);
     const before = standIn.countLogins();
-    let askedAt: number | undefined;
+    let requestedAt: number | undefined;
     standIn.answerNext(async (_request, response, { makeDefaultResponse }) => {
-      askedAt = performance.now();
-      // As long as a real Keystone takes.
+      requestedAt = performance.now();
+      // Similar to a real Keystone.
       await sleep(200);
       const { status, headers, body } = makeDefaultResponse();
       response.writeHead(status, headers).end(JSON.stringify(body));
     }, 'POST /v3/auth/tokens');
     const waiters = Array.from({ length: count }, () => plugin(env));
     await sleep(count * 60 + 1_000);
-    t.equal(standIn.countLogins(), before, 'all wait');
+    t.equal(standIn.countLogins(), before, 'all other runs wait');
     process.kill(-holder.pid, 'SIGKILL');
     const killedAt = performance.now();
     const runs = await Promise.all(waiters.map(({ ended }) => ended));
-    const over = performance.now() - killedAt;
-    const pause = (askedAt ?? Infinity) - killedAt;
-    longestPause = Math.max(longestPause, pause);
-    longest = Math.max(longest, over);
+    const totalMs = performance.now() - killedAt;
+    const pause = (requestedAt ?? Infinity) - killedAt;
+    maxPause = Math.max(maxPause, pause);
+    maxTotal = Math.max(maxTotal, totalMs);
     if (standIn.countLogins() !== before + 1) problems.push(`round ${round}: ${standIn.countLogins() - before} logins`);
     problems.push(...listProblems(runs).map((problem) => `round ${round}: ${problem}`));
-    if (over > 2_000 + 200) problems.push(`round ${round}: a stall of ${formatSeconds(over)}`);
+    if (totalMs > 2_000 + 200) problems.push(`round ${round}: all done only after ${formatSeconds(totalMs)}`);
     home.remove();
   }
   checkNoProblems(
     t,
     problems,
-    `${rounds} rounds, ${count} waiters: 1 further login each, asked for ${formatSeconds(longestPause)} after the kill, all done ` +
-      `after ${formatSeconds(longest)}`,
+    `${rounds} rounds, ${count} waiters: 1 further login each, requested ${formatSeconds(maxPause)} after the kill, all done ` +
+      `after ${formatSeconds(maxTotal)}`,
   );
 });
 
-await t.test('the holder hangs', async (t) => {
+await t.test('if the run with the lock hangs, the others continue without the lock', async (t) => {
   const standIn = await startKeystoneForTest(t);
-  const home = homeOf(t);
+  const home = setUpHome(t);
   const env = makeEnvironment(home, makeLoginSettings(`${standIn.url}/v3`));
-  const holder = await hang(standIn, env);
+  const holder = await startHangingRun(standIn, env);
   process.kill(holder.pid, 'SIGSTOP');
   const before = standIn.countLogins();
   const runs = await Promise.all(Array.from({ length: 5 }, () => plugin(env, '--timeout', '3').ended));
   process.kill(-holder.pid, 'SIGKILL');
   const slowest = Math.max(...runs.map(({ ms }) => ms));
-  const figure = `a stopped holder: 5 runs with --timeout 3 done after ${formatSeconds(slowest)}, ${standIn.countLogins() - before} logins`;
-  t.ok(slowest > 3_000, 'they did wait');
-  // A deadline of 3 s and the second beyond it; starting and logging in come on top.
+  const figure = `a stopped run with the lock: 5 runs with --timeout 3 done after ${formatSeconds(slowest)}, ${standIn.countLogins() - before} logins`;
+  t.ok(slowest > 3_000, 'they wait');
+  // The deadline of 3 s plus 1 s of slack, and the time for the start and the login.
   t.ok(slowest < 4_000 + pickSize(1_500, 4_000), figure);
   t.strictSame(
     runs.map(({ status, stderr }) => [status, stderr]),
@@ -168,17 +172,17 @@ await t.test('the holder hangs', async (t) => {
   t.comment(figure);
 });
 
-await t.test('another identity does not wait', async (t) => {
+await t.test('a run with another identity does not wait', async (t) => {
   const standIn = await startKeystoneForTest(t);
-  const home = homeOf(t);
+  const home = setUpHome(t);
   const envOf = (project: string) =>
     makeEnvironment(home, { ...makeLoginSettings(`${standIn.url}/v3`), OS_PROJECT_NAME: project });
-  const holder = await hang(standIn, envOf('web'));
+  const holder = await startHangingRun(standIn, envOf('web'));
   const locks = (): string[] => readdirSync(home.cache).filter((file) => file.endsWith('.lock'));
-  t.equal(locks().length, 1, 'one lock is held');
+  t.equal(locks().length, 1, 'one lock file exists');
   const other = await plugin(envOf('db')).ended;
   process.kill(-holder.pid, 'SIGKILL');
-  // The port is in the key, so the two fall on one lock file now and then, which says nothing.
+  // The cache key contains the random port, so sometimes both identities have the same lock file.
   if (locks().length === 1) {
     t.comment('both identities share a lock file this time');
     return;
@@ -187,11 +191,11 @@ await t.test('another identity does not wait', async (t) => {
   t.ok(other.ms < 3_000, `another identity: ${formatSeconds(other.ms)}`);
 });
 
-await t.test('who waits is told, on a terminal only', async (t) => {
+await t.test('a long wait is reported on a terminal only', async (t) => {
   const standIn = await startKeystoneForTest(t);
-  const home = homeOf(t);
+  const home = setUpHome(t);
   const env = makeEnvironment(home, makeLoginSettings(`${standIn.url}/v3`));
-  const holder = await hang(standIn, env);
+  const holder = await startHangingRun(standIn, env);
   const piped = plugin(env, '--timeout', '20');
   const [file, args, options] = makeIsolatedCommand(
     PLUGIN_COMMAND[0],
@@ -202,13 +206,13 @@ await t.test('who waits is told, on a terminal only', async (t) => {
   const terminal = openTerminal({ file, args, env: options.env });
   t.teardown(() => terminal.close());
   await terminal.waitFor('waiting for another login');
-  const shown = performance.now() - startedAt;
-  t.ok(shown > 1_000, `told after ${formatSeconds(shown)}`);
+  const reportedAfterMs = performance.now() - startedAt;
+  t.ok(reportedAfterMs > 1_000, `reported after ${formatSeconds(reportedAfterMs)}`);
   process.kill(-holder.pid, 'SIGKILL');
   await terminal.waitFor('"token":"');
   t.equal((await terminal.ended).exitCode, 0);
-  t.notMatch(terminal.screen(), /waiting[^]*waiting/, 'once');
+  t.notMatch(terminal.screen(), /waiting[^]*waiting/, 'reported once');
   const ran = await piped.ended;
   t.equal(ran.status, 0);
-  t.equal(ran.stderr, '', 'nothing in a pipe');
+  t.equal(ran.stderr, '', 'not reported in a pipe');
 });
