@@ -1,4 +1,4 @@
-/** Commands that ask Keystone with the token of get-token: token, whoami, projects, domains, catalog. */
+/** Commands that call Keystone with the token of get-token: token, whoami, projects, domains, catalog. */
 import type { Test } from 'tap';
 import { makeHome, runPlugin } from '../support/run-plugin.ts';
 import type { Home, RunResult } from '../support/run-plugin.ts';
@@ -11,7 +11,7 @@ interface QueryFixture {
   countPosts(): number;
 }
 
-/** Alice on demo, in a home of her own. */
+/** Sets up a login of alice on project demo in a new home folder. */
 function setUpQueries(t: Test, { http, tenancy }: TestEnvironment): QueryFixture {
   const home = makeHome();
   t.teardown(() => {
@@ -35,44 +35,44 @@ function setUpQueries(t: Test, { http, tenancy }: TestEnvironment): QueryFixture
   };
 }
 
-testWithKeystone('token: the one that kubectl gets, alone or as a header', async (t, world) => {
-  const desk = setUpQueries(t, world);
-  const bare = await desk.run(['token']);
+testWithKeystone('token prints the same token that kubectl gets, alone or as a header', async (t, environment) => {
+  const fixture = setUpQueries(t, environment);
+  const bare = await fixture.run(['token']);
   t.same([bare.status, bare.stderr], [0, '']);
   const token = bare.stdout.trimEnd();
   t.match(token, /^[\x21-\x7e]{100,}$/);
-  t.equal((await desk.run(['token', '--header', 'authorization'])).stdout, `Authorization: Bearer ${token}\n`);
-  t.equal((await desk.run(['token', '--header=x-auth-token'])).stdout, `X-Auth-Token: ${token}\n`);
-  t.equal((await desk.run(['token', '--raw-authorization'])).stdout, `Authorization: ${token}\n`);
-  const both = await desk.run(['token', '--raw-authorization', '--header=x-auth-token']);
-  t.match(both, { status: 2, stdout: '', stderr: /--header and --raw-authorization/ });
-  const credential = JSON.parse((await desk.run([])).stdout) as { status: { token: string } };
-  t.equal(credential.status.token, token, 'kubectl gets the same');
-  t.equal(desk.countPosts(), 1, 'one login for all');
+  t.equal((await fixture.run(['token', '--header', 'authorization'])).stdout, `Authorization: Bearer ${token}\n`);
+  t.equal((await fixture.run(['token', '--header=x-auth-token'])).stdout, `X-Auth-Token: ${token}\n`);
+  t.equal((await fixture.run(['token', '--raw-authorization'])).stdout, `Authorization: ${token}\n`);
+  const conflicting = await fixture.run(['token', '--raw-authorization', '--header=x-auth-token']);
+  t.match(conflicting, { status: 2, stdout: '', stderr: /--header and --raw-authorization/ });
+  const credential = JSON.parse((await fixture.run([])).stdout) as { status: { token: string } };
+  t.equal(credential.status.token, token, 'kubectl gets the same token');
+  t.equal(fixture.countPosts(), 1, 'one login for all commands');
 });
 
-testWithKeystone('a command never answers for get-token, nor get-token for a command', async (t, world) => {
-  const desk = setUpQueries(t, world);
-  const first = await desk.run(['whoami', '-o', 'json']);
-  const second = await desk.run(['whoami', '-o', 'json']);
+testWithKeystone('a command and get-token with the same arguments do not share a fast path', async (t, environment) => {
+  const fixture = setUpQueries(t, environment);
+  const first = await fixture.run(['whoami', '-o', 'json']);
+  const second = await fixture.run(['whoami', '-o', 'json']);
   t.notMatch(second.stdout, /ExecCredential/);
   t.match(JSON.parse(second.stdout), { user: (JSON.parse(first.stdout) as { user: unknown }).user });
-  t.equal(desk.countPosts(), 1);
+  t.equal(fixture.countPosts(), 1);
 });
 
-testWithKeystone('whoami: for people and for programs', async (t, world) => {
-  const desk = setUpQueries(t, world);
-  const { alice } = world.tenancy.users;
-  const { demo } = world.tenancy.projects;
-  const text = await desk.run(['whoami']);
+testWithKeystone('whoami prints text, JSON and YAML', async (t, environment) => {
+  const fixture = setUpQueries(t, environment);
+  const { alice } = environment.tenancy.users;
+  const { demo } = environment.tenancy.projects;
+  const text = await fixture.run(['whoami']);
   t.same([text.status, text.stderr], [0, '']);
   t.match(text.stdout, new RegExp(`^User +alice \\(${alice.id}, domain My Domain\\)$`, 'm'));
   t.match(text.stdout, new RegExp(`^Project +demo \\(${demo.id}, domain My Domain\\)$`, 'm'));
   t.match(text.stdout, new RegExp(`^Groups in the cluster +${demo.id}$`, 'm'));
   t.match(text.stdout, /^Logged in by +password$/m);
   t.match(text.stdout, /^Token ends +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \(in \d+ (?:h|min).*\)$/m);
-  t.notMatch(text.stdout, /\u001b/, 'no colours in a pipe');
-  const json = JSON.parse((await desk.run(['whoami', '-o', 'json'])).stdout) as {
+  t.notMatch(text.stdout, /\u001b/, 'no colors in a pipe');
+  const json = JSON.parse((await fixture.run(['whoami', '-o', 'json'])).stdout) as {
     roles: string[];
     secondsLeft: number;
   };
@@ -85,45 +85,45 @@ testWithKeystone('whoami: for people and for programs', async (t, world) => {
   });
   t.same(json.roles.toSorted(), ['member', 'reader']);
   t.ok(json.secondsLeft > 60);
-  const yaml = await desk.run(['whoami', '-o', 'yaml']);
+  const yaml = await fixture.run(['whoami', '-o', 'yaml']);
   t.match(yaml.stdout, new RegExp(`^user:\\n  id: ${alice.id}\\n  name: alice\\n`));
 });
 
-testWithKeystone('projects, domains, catalog', async (t, world) => {
-  const desk = setUpQueries(t, world);
-  const { projects } = world.tenancy;
-  const list = JSON.parse((await desk.run(['projects', '-o', 'json'])).stdout) as { name: string; id: string }[];
+testWithKeystone('projects, domains, catalog', async (t, environment) => {
+  const fixture = setUpQueries(t, environment);
+  const { projects } = environment.tenancy;
+  const list = JSON.parse((await fixture.run(['projects', '-o', 'json'])).stdout) as { name: string; id: string }[];
   t.same(list.map(({ id }) => id).toSorted(), [projects.demo.id, projects.other.id].toSorted());
-  const table = await desk.run(['projects']);
+  const table = await fixture.run(['projects']);
   t.match(table.stdout, /^NAME +ID +DOMAIN ID +ENABLED\n/);
   t.match(table.stdout, new RegExp(`^demo +${projects.demo.id} +\\S+ +yes$`, 'm'));
-  const domains = JSON.parse((await desk.run(['domains', '-o', 'json'])).stdout) as unknown;
-  t.match(domains, [{ name: world.tenancy.domain.name, id: world.tenancy.domain.id, enabled: true }]);
-  const catalog = await desk.run(['catalog']);
+  const domains = JSON.parse((await fixture.run(['domains', '-o', 'json'])).stdout) as unknown;
+  t.match(domains, [{ name: environment.tenancy.domain.name, id: environment.tenancy.domain.id, enabled: true }]);
+  const catalog = await fixture.run(['catalog']);
   t.match(catalog, { status: 0, stdout: /^SERVICE +TYPE +REGION +INTERFACE +URL/ });
-  t.equal(desk.countPosts(), 1);
+  t.equal(fixture.countPosts(), 1);
 });
 
-testWithKeystone('a refused login ends a command as it ends get-token', async (t, world) => {
-  const desk = setUpQueries(t, world);
-  const wrong = await desk.run(['whoami'], { OS_PASSWORD: 'not-hers-canary' });
+testWithKeystone('a refused login fails in a command as in get-token', async (t, environment) => {
+  const fixture = setUpQueries(t, environment);
+  const wrong = await fixture.run(['whoami'], { OS_PASSWORD: 'not-hers-canary' });
   t.match(wrong, { status: 5, stdout: '', stderr: /^client-keystone-auth: Keystone refused [^\n]*\n$/ });
   t.notMatch(wrong.stderr, /canary/);
 });
 
-testWithKeystone('levels of -v: steps, then requests; never a secret', async (t, world) => {
-  const desk = setUpQueries(t, world);
-  const { alice } = world.tenancy.users;
-  const quiet = await desk.run(['whoami', '-v', '--force-refresh']);
-  t.match(quiet.stderr, /logging in alice/);
-  t.notMatch(quiet.stderr, /POST/);
-  const loud = await desk.run(['whoami', '-vv', '--force-refresh']);
-  t.match(loud.stderr, /POST http:\/\/\S+\/v3\/auth\/tokens answered 201 in \d+ ms \(req-[^)]+\)/);
-  const token = (await desk.run(['token'])).stdout.trimEnd();
-  const loudest = await desk.run(['whoami', '-vvv', '--force-refresh', '--log-format=json']);
-  for (const line of loudest.stderr.trimEnd().split('\n')) t.equal(typeof JSON.parse(line), 'object');
-  t.match(loudest.stderr, /content-type/);
-  for (const { stderr } of [quiet, loud, loudest]) {
+testWithKeystone('-v prints steps, -vv also requests, and neither prints secrets', async (t, environment) => {
+  const fixture = setUpQueries(t, environment);
+  const { alice } = environment.tenancy.users;
+  const brief = await fixture.run(['whoami', '-v', '--force-refresh']);
+  t.match(brief.stderr, /logging in alice/);
+  t.notMatch(brief.stderr, /POST/);
+  const verbose = await fixture.run(['whoami', '-vv', '--force-refresh']);
+  t.match(verbose.stderr, /POST http:\/\/\S+\/v3\/auth\/tokens answered 201 in \d+ ms \(req-[^)]+\)/);
+  const token = (await fixture.run(['token'])).stdout.trimEnd();
+  const mostVerbose = await fixture.run(['whoami', '-vvv', '--force-refresh', '--log-format=json']);
+  for (const line of mostVerbose.stderr.trimEnd().split('\n')) t.equal(typeof JSON.parse(line), 'object');
+  t.match(mostVerbose.stderr, /content-type/);
+  for (const { stderr } of [brief, verbose, mostVerbose]) {
     t.notOk(stderr.includes(alice.password) || stderr.includes(token), 'no secret');
     t.notMatch(stderr, /x-subject-token/i);
   }

@@ -1,5 +1,5 @@
-// Every way in which the real Keystone says no: one request, because a refused login that is repeated locks accounts;
-// one line, which says what to do and which request the operator should look for; nothing on stdout, nothing cached.
+// All refusals of a real Keystone. Each causes one request, because repeating a refused login can lock the account; one
+// line on stderr with a hint and the request id for the operator; and nothing on stdout or in the cache.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,12 +22,12 @@ t.setTimeout(170_000);
 interface Refusal {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly says: readonly (string | RegExp)[];
-  /** Refused where nothing is said. */
+  /** `refused` by default. */
   readonly status?: number;
-  /** `METHOD PATH STATUS` of each. */
+  /** `METHOD PATH STATUS` for each request. */
   readonly requests: readonly string[];
   readonly server?: 'http' | 'tls' | 'mutualTls';
-  /** After the server's URL; `/v3` where nothing is said. */
+  /** The path of OS_AUTH_URL; `/v3` by default. */
   readonly path?: string;
 }
 
@@ -37,18 +37,18 @@ const GENERIC = 'wrong credentials, disabled or locked account, or no role there
 
 const refused = (status: number): readonly string[] => [`POST /v3/auth/tokens?nocatalog=true ${status}`];
 
-async function checkRefusal(t: Test, world: TestEnvironment, refusal: Refusal): Promise<void> {
+async function checkRefusal(t: Test, environment: TestEnvironment, refusal: Refusal): Promise<void> {
   const { env, says, status = EXIT_STATUS.refused, requests, server = 'http', path = '/v3' } = refusal;
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = watchRequests(world[server]);
+  const mark = watchRequests(environment[server]);
   const ran = await runPlugin({ home, env: { OS_AUTH_URL: mark.url + path, ...env } });
   checkFailure(t, ran, status, { says: ['; ', ...(requests.length > 0 ? [REQUEST_ID] : []), ...says] });
   t.strictSame(
     listRequests(mark).map((request) => `${request.method} ${request.path} ${request.status}`),
     requests,
   );
-  const secrets = [...listSecrets(world.tenancy), WRONG_SECRET, env['OS_TOKEN'] ?? WRONG_SECRET];
+  const secrets = [...listSecrets(environment.tenancy), WRONG_SECRET, env['OS_TOKEN'] ?? WRONG_SECRET];
   t.notOk(
     secrets.some((secret) => ran.stderr.includes(secret)),
     'no secret is printed',
@@ -56,27 +56,27 @@ async function checkRefusal(t: Test, world: TestEnvironment, refusal: Refusal): 
   t.strictSame(
     readdirSync(home.path, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(?:alias|token)$/.test(name)),
     [],
-    'nothing is kept',
+    'nothing is cached',
   );
 }
 
 async function checkRefusals(
   t: Test,
-  world: TestEnvironment,
+  environment: TestEnvironment,
   refusals: Readonly<Record<string, Refusal>>,
 ): Promise<void> {
   for (const [name, refusal] of Object.entries(refusals)) {
-    await t.test(name, (t) => checkRefusal(t, world, refusal));
+    await t.test(name, (t) => checkRefusal(t, environment, refusal));
   }
 }
 
-testWithKeystone('a password is refused', async (t, world) => {
-  const { domain, projects, trust, users } = world.tenancy;
+testWithKeystone('a password login is refused', async (t, environment) => {
+  const { domain, projects, trust, users } = environment.tenancy;
   const { alice, bob, disabled, expired, mallory, mfa } = users;
   const onDemo = onProject(projects.demo, domain);
   const generic = { says: [GENERIC, 'check user, password, domain, and project or trust'], requests: refused(401) };
   const ofAlice = { ...generic, says: [`alice (domain ${domain.name}) on project demo`, ...generic.says] };
-  await checkRefusals(t, world, {
+  await checkRefusals(t, environment, {
     'wrong password': { env: { ...asUser(alice, domain), ...onDemo, OS_PASSWORD: WRONG_SECRET }, ...ofAlice },
     'unknown user': { env: { ...asUser(alice, domain), ...onDemo, OS_USERNAME: 'nobody' }, ...generic },
     'unknown domain': { env: { ...asUser(alice, { ...domain, name: 'nowhere' }), ...onDemo }, ...generic },
@@ -101,17 +101,17 @@ testWithKeystone('a password is refused', async (t, world) => {
       says: [/wants another factor from mfa .*: totp; set OS_PASSCODE/],
       requests: refused(401),
     },
-    "somebody else's trust": {
+    "another user's trust": {
       env: { ...asUser(alice, domain), OS_TRUST_ID: trust.id },
       says: ['alice'],
       requests: refused(403),
     },
-    'a trust that is not there': {
+    'an unknown trust': {
       env: { ...asUser(bob, domain), OS_TRUST_ID: 'f'.repeat(32) },
       says: [`with trust ${'f'.repeat(32)}`],
       requests: refused(401),
     },
-    // Keystone's own 400 for this cannot be reached: we ask or refuse before.
+    // The plugin prompts or fails before Keystone could answer 400.
     'a user without a domain': {
       env: { OS_USERNAME: 'alice', OS_PASSWORD: alice.password },
       status: EXIT_STATUS.interaction,
@@ -121,24 +121,24 @@ testWithKeystone('a password is refused', async (t, world) => {
   });
 });
 
-testWithKeystone('an application credential is refused', async (t, world) => {
-  const { applicationCredentials, domain, users } = world.tenancy;
+testWithKeystone('an application credential is refused', async (t, environment) => {
+  const { applicationCredentials, domain, users } = environment.tenancy;
   const { expired, valid } = applicationCredentials;
   const wrong = { ...asApplicationCredential(valid), OS_APPLICATION_CREDENTIAL_SECRET: WRONG_SECRET };
   const ofAlice = { OS_USERNAME: users.alice.name, OS_USER_DOMAIN_NAME: domain.name };
   const secret = { OS_APPLICATION_CREDENTIAL_SECRET: valid.secret };
-  const anew = 'openstack application credential create';
-  await checkRefusals(t, world, {
-    'wrong secret': { env: wrong, says: [valid.id, 'its secret is wrong', anew], requests: refused(401) },
+  const remedy = 'openstack application credential create';
+  await checkRefusals(t, environment, {
+    'wrong secret': { env: wrong, says: [valid.id, 'its secret is wrong', remedy], requests: refused(401) },
     'unknown id': {
       env: { ...secret, OS_APPLICATION_CREDENTIAL_ID: 'f'.repeat(32) },
-      says: [`knows no application credential ${'f'.repeat(32)}`, anew],
+      says: [`knows no application credential ${'f'.repeat(32)}`, remedy],
       requests: refused(404),
     },
-    // Keystone tells an unknown name, unlike an unknown id, from nothing else.
+    // For an unknown name Keystone answers 401, as for a wrong secret; only for an unknown id it answers 404.
     'unknown name': {
       env: { ...secret, ...ofAlice, OS_APPLICATION_CREDENTIAL_NAME: 'nothing' },
-      says: ['"nothing" of alice', 'there is none of that name', anew],
+      says: ['"nothing" of alice', 'there is none of that name', remedy],
       requests: refused(401),
     },
     'of another user': {
@@ -146,31 +146,31 @@ testWithKeystone('an application credential is refused', async (t, world) => {
       says: [`"${valid.name}" of ${users.bob.id}`, 'there is none of that name'],
       requests: refused(401),
     },
-    expired: { env: asApplicationCredential(expired), says: ['it has expired', anew], requests: refused(401) },
+    expired: { env: asApplicationCredential(expired), says: ['it has expired', remedy], requests: refused(401) },
   });
 });
 
-testWithKeystone('a token is refused', async (t, world) => {
-  const { applicationCredentials, domain, projects, users } = world.tenancy;
+testWithKeystone('a token is refused', async (t, environment) => {
+  const { applicationCredentials, domain, projects, users } = environment.tenancy;
   const onDemo = onProject(projects.demo, domain);
   const onOther = onProject(projects.other, domain);
-  const dead = ['the token in OS_TOKEN', 'it is expired, revoked or mistyped', 'openstack token issue'];
-  const revoked = await logIn(world.http, users.alice);
-  await revokeToken(world.http, revoked);
-  const ofMallory = await logIn(world.http, users.mallory);
+  const invalidToken = ['the token in OS_TOKEN', 'it is expired, revoked or mistyped', 'openstack token issue'];
+  const revoked = await logIn(environment.http, users.alice);
+  await revokeToken(environment.http, revoked);
+  const ofMallory = await logIn(environment.http, users.mallory);
   const { id, secret } = applicationCredentials.valid;
-  const bound = await logInWithCredential(world.http.url, id, secret);
+  const bound = await logInWithCredential(environment.http.url, id, secret);
   const asItIs = (status: number): readonly string[] => [`GET /v3/auth/tokens?nocatalog=true ${status}`];
-  await checkRefusals(t, world, {
-    'no token at all, to be exchanged': {
+  await checkRefusals(t, environment, {
+    'not a token, to be exchanged': {
       env: { OS_TOKEN: WRONG_SECRET, ...onDemo },
-      says: dead,
+      says: invalidToken,
       requests: refused(404),
     },
-    'no token at all, as it is': { env: { OS_TOKEN: WRONG_SECRET }, says: dead, requests: asItIs(401) },
-    'revoked, to be exchanged': { env: { OS_TOKEN: revoked, ...onDemo }, says: dead, requests: refused(404) },
-    'revoked, as it is': { env: { OS_TOKEN: revoked }, says: dead, requests: asItIs(401) },
-    'no role there': {
+    'not a token, used as it is': { env: { OS_TOKEN: WRONG_SECRET }, says: invalidToken, requests: asItIs(401) },
+    'revoked, to be exchanged': { env: { OS_TOKEN: revoked, ...onDemo }, says: invalidToken, requests: refused(404) },
+    'revoked, used as it is': { env: { OS_TOKEN: revoked }, says: invalidToken, requests: asItIs(401) },
+    'no role on the project': {
       env: { OS_TOKEN: ofMallory, ...onDemo },
       says: ['or has no role there'],
       requests: refused(401),
@@ -185,39 +185,39 @@ testWithKeystone('a token is refused', async (t, world) => {
 
 async function logInWithCredential(url: string, id: string, secret: string): Promise<string> {
   const identity = { methods: ['application_credential'], application_credential: { id, secret } };
-  const answer = await fetch(`${url}/v3/auth/tokens?nocatalog`, {
+  const response = await fetch(`${url}/v3/auth/tokens?nocatalog`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ auth: { identity } }),
   });
-  return answer.headers.get('x-subject-token') ?? '';
+  return response.headers.get('x-subject-token') ?? '';
 }
 
-testWithKeystone('no login at all', async (t, world) => {
-  const { pki, tenancy } = world;
+testWithKeystone('errors before any login', async (t, environment) => {
+  const { pki, tenancy } = environment;
   const env = { ...asUser(tenancy.users.alice, tenancy.domain), ...onProject(tenancy.projects.demo, tenancy.domain) };
   const nowhere = { status: EXIT_STATUS.protocol, says: ['no Keystone v3 answers at', 'check OS_AUTH_URL'] };
-  await checkRefusals(t, world, {
+  await checkRefusals(t, environment, {
     'a path that is not Keystone': {
       env,
       path: '/nothing/v3',
       requests: ['POST /nothing/v3/auth/tokens?nocatalog=true 404'],
       ...nowhere,
     },
-    'nor without a version': {
+    'a path that is not Keystone, without a version': {
       env,
       path: '/nothing',
       requests: ['GET /nothing 404', 'POST /nothing/v3/auth/tokens?nocatalog=true 404'],
       ...nowhere,
     },
-    'an authority that is not trusted': {
+    'an untrusted certificate authority': {
       server: 'tls',
       env: { ...env, OS_CACERT: pki.untrusted.ca },
       status: EXIT_STATUS.unreachable,
       says: ['its certificate is not trusted', 'OS_CACERT'],
       requests: [],
     },
-    "the system's authorities, which know nothing of ours": {
+    "the system's certificate authorities": {
       server: 'tls',
       env,
       status: EXIT_STATUS.unreachable,
@@ -231,7 +231,7 @@ testWithKeystone('no login at all', async (t, world) => {
       says: ['it asks for a client certificate', 'OS_CERT'],
       requests: [],
     },
-    'a client certificate of a strange authority': {
+    'a client certificate of an untrusted certificate authority': {
       server: 'mutualTls',
       env: { ...env, OS_CACERT: pki.ca, OS_CERT: pki.untrusted.server.cert, OS_KEY: pki.untrusted.server.key },
       status: EXIT_STATUS.unreachable,
@@ -241,68 +241,70 @@ testWithKeystone('no login at all', async (t, world) => {
   });
 });
 
-testWithKeystone('a refusal is remembered for the terminal that it happened in', async (t, world) => {
-  const { domain, projects, users } = world.tenancy;
+testWithKeystone('a refusal is remembered for the terminal where it happened', async (t, environment) => {
+  const { domain, projects, users } = environment.tenancy;
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = watchRequests(world.http);
-  const right = {
+  const mark = watchRequests(environment.http);
+  const correct = {
     OS_AUTH_URL: `${mark.url}/v3`,
     ...asUser(users.alice, domain),
     ...onProject(projects.demo, domain),
   };
-  const wrong = { ...right, OS_PASSWORD: WRONG_SECRET };
+  const wrong = { ...correct, OS_PASSWORD: WRONG_SECRET };
   const shell = openShell(home);
   t.teardown(() => shell.close());
-  const before = { says: [/this login was refused \d+ s ago, and is not tried again yet; another credential/] };
+  const rejectedLocally = {
+    says: [/this login was refused \d+ s ago, and is not tried again yet; another credential/],
+  };
   const count = (): number => listRequests(mark).length;
 
   checkFailure(t, await shell.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
   t.equal(count(), 1);
-  checkFailure(t, await shell.run(wrong), EXIT_STATUS.refused, before);
+  checkFailure(t, await shell.run(wrong), EXIT_STATUS.refused, rejectedLocally);
   t.equal(count(), 1, 'the same credential is not tried again');
   checkFailure(t, await shell.run({ ...wrong, OS_PASSWORD: `${WRONG_SECRET}-2` }), EXIT_STATUS.refused, {
     says: [GENERIC],
   });
-  t.equal(count(), 2, 'another is');
+  t.equal(count(), 2, 'another credential is tried');
   checkFailure(t, await shell.run(wrong, '--force-refresh'), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(count(), 3, 'and whatever the user insists on');
+  t.equal(count(), 3, '--force-refresh is always tried');
 
   const other = openShell(home);
   t.teardown(() => other.close());
   checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(count(), 4, 'another terminal cannot know');
+  t.equal(count(), 4, 'another terminal does not know of it');
   ageRefusals(home, 25_000);
-  checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, before);
-  t.equal(count(), 4, '25 s later it is remembered');
+  checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, rejectedLocally);
+  t.equal(count(), 4, 'it is remembered after 25 s');
   ageRefusals(home, 5_000);
   checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(count(), 5, '30 s later no more');
+  t.equal(count(), 5, 'it is forgotten after 30 s');
 
-  t.equal((await other.run(right)).status, 0, 'the right password is let in at once');
+  t.equal((await other.run(correct)).status, 0, 'the correct password is tried immediately');
   t.equal(count(), 6);
   t.notOk(
     readdirSync(home.cache).some((name) => name.endsWith('.refused')),
-    'and then the refusal is forgotten',
+    'the login removes the refusal',
   );
 });
 
-testWithKeystone('a refusal is remembered for the script, where its terminal is gone', async (t, world) => {
-  const { domain, projects, users } = world.tenancy;
+testWithKeystone('without a terminal a refusal is remembered for the script', async (t, environment) => {
+  const { domain, projects, users } = environment.tenancy;
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = watchRequests(world.http);
-  const right = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
-  const wrong = { OS_AUTH_URL: `${mark.url}/v3`, ...right, OS_PASSWORD: WRONG_SECRET };
+  const mark = watchRequests(environment.http);
+  const correct = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
+  const wrong = { OS_AUTH_URL: `${mark.url}/v3`, ...correct, OS_PASSWORD: WRONG_SECRET };
   const script = openShell(home, 'orphan');
   t.teardown(() => script.close());
   checkFailure(t, await script.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
   checkFailure(t, await script.run(wrong), EXIT_STATUS.refused, { says: ['is not tried again yet'] });
-  t.equal(listRequests(mark).length, 1, 'as jobs of CI run, and what a container starts from outside');
+  t.equal(listRequests(mark).length, 1, 'as in CI jobs and in containers');
   const other = openShell(home, 'orphan');
   t.teardown(() => other.close());
   checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(listRequests(mark).length, 2, 'another script cannot know');
+  t.equal(listRequests(mark).length, 2, 'another script does not know of it');
 });
 
 interface Shell {
@@ -310,14 +312,14 @@ interface Shell {
   close(): void;
 }
 
-/** A shell that runs the plugin more than once: it leads a session, as the one in a terminal does, or its leader has ended. */
+/** Opens a shell that runs the plugin several times: a session leader, as in a terminal, or a shell whose leader has ended. */
 function openShell(home: Home, kind: 'leader' | 'orphan' = 'leader'): Shell {
-  // Not its stdin: Node closes that when the leader ends.
+  // Node closes stdin when the leader ends, so use descriptor 3.
   const shell = '/bin/sh -s <&3 3<&-';
   const args = ['-c', kind === 'leader' ? `exec ${shell}` : `${shell} &`];
   const [file, words, options] = makeIsolatedCommand('/bin/sh', args, makeEnvironment(home));
-  const all = { ...options, cwd: home.path, detached: true };
-  const child = spawn(file, words, { ...all, stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
+  const spawnOptions = { ...options, cwd: home.path, detached: true };
+  const child = spawn(file, words, { ...spawnOptions, stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
   const [, stdout, , input] = child.stdio as [null, Readable, null, Writable, undefined];
   const ready = kind === 'orphan' ? once(child, 'exit') : undefined;
   const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
@@ -340,7 +342,7 @@ function openShell(home: Home, kind: 'leader' | 'orphan' = 'leader'): Shell {
   };
 }
 
-/** As if the refusals had been noted so much earlier. */
+/** Moves the remembered refusals into the past. */
 function ageRefusals(home: Home, ms: number): void {
   for (const name of readdirSync(home.cache).filter((name) => name.endsWith('.refused'))) {
     const path = join(home.cache, name);

@@ -1,5 +1,5 @@
-// Some clouds give tokens for minutes only. The usual margin of two minutes would make each of those useless, so that
-// every kubectl would log in again. A file of its own: it waits, and others need not wait for it.
+// Some clouds issue tokens for a few minutes only. With the usual margin of two minutes these would be useless, and every
+// kubectl command would log in again. The test waits, so it has its own file and other tests need not wait for it.
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,10 +10,10 @@ import { makeHome, runPlugin } from '../support/run-plugin.ts';
 import { validateToken } from '../support/tenancy.ts';
 import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
 
-testWithKeystone('a token of seconds is used for half its life', async (t) => {
-  const lifeMs = 10_000;
+testWithKeystone('a token that is valid for seconds is used for half its lifetime', async (t) => {
+  const lifetimeMs = 10_000;
   const dir = t.testdir();
-  const keystone = await startKeystone({ dir: join(dir, 'keystone'), expirationSeconds: lifeMs / 1000 });
+  const keystone = await startKeystone({ dir: join(dir, 'keystone'), expirationSeconds: lifetimeMs / 1000 });
   t.teardown(() => keystone.stop());
   const mark = watchRequests(keystone);
   const home = makeHome();
@@ -29,10 +29,10 @@ testWithKeystone('a token of seconds is used for half its life', async (t) => {
   const first = await run();
   t.equal((await run()).token, first.token, 'in the first half');
   t.equal(listRequests(mark).length, 1);
-  const halfMs = lifeMs / 2;
-  // The stamp is floored, so this is up to a second after the middle.
+  const halfMs = lifetimeMs / 2;
+  // The timestamp is rounded down, so this is up to a second after the middle.
   await sleep(Math.max(0, Date.parse(first.expirationTimestamp) + 1000 - halfMs - Date.now()));
   t.not((await run()).token, first.token, 'in the second half');
   t.equal(listRequests(mark).length, 2);
-  t.ok(await validateToken(keystone, first.token), 'which was not yet at its end');
+  t.ok(await validateToken(keystone, first.token), 'the first token had not expired');
 });

@@ -1,4 +1,4 @@
-/** A reader that is gone, a closed or a full stdout: a run ends quietly or in one line, never with a stack trace. */
+/** A reader that exits early, a closed or a full stdout: a run ends silently or with one line, never with a stack trace. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
@@ -18,7 +18,7 @@ interface Output {
   readonly stderr: string;
 }
 
-/** Runs a script for /bin/sh in which `"$@"` is the plugin and descriptor 3 is stdout whatever is done to it. */
+/** Runs a script for /bin/sh in which `"$@"` is the plugin and descriptor 3 is the original stdout. */
 async function runShell(home: Home, script: string, env: Readonly<Record<string, string>> = login): Promise<Output> {
   const child = spawn('/bin/sh', ['-c', `exec 3>&1; ${script}`, 'sh', ...PLUGIN_COMMAND], {
     cwd: home.path,
@@ -36,19 +36,19 @@ function setUpHome(t: Test): Home {
   return home;
 }
 
-/** The first run logs in, the later ones find its token: they go separate ways to stdout. */
+/** The first run logs in and the second is a cache hit: they write to stdout in different code. */
 async function runTwice(t: Test, script: string, expected: Output): Promise<void> {
   const home = setUpHome(t);
   const before = keystone.countLogins();
   t.strictSame(await runShell(home, script), expected, 'the first run');
-  t.strictSame(await runShell(home, script), expected, 'a hit');
+  t.strictSame(await runShell(home, script), expected, 'a cache hit');
   t.equal(keystone.countLogins() - before, 1);
 }
 
 await t.test('plugin | true, twenty times', async (t) => {
   const home = setUpHome(t);
   const rounds = 20;
-  // The right side is gone before the left one writes, which takes a tenth of a second at least.
+  // The right side exits before the left side writes, which takes at least a tenth of a second.
   const script = '{ "$@"; echo "status $?" >&3; } | true';
   for (let round = 1; round <= rounds; round += 1) {
     t.strictSame(await runShell(home, script), { stdout: 'status 0\n', stderr: '' }, `round ${String(round)}`);
@@ -66,16 +66,16 @@ await t.test('plugin --force-refresh | true', async (t) => {
 await t.test('help and version | true', async (t) => {
   const home = setUpHome(t);
   for (const flag of ['--help', '--version']) {
-    const said = await runShell(home, `{ "$@" ${flag}; echo "status $?" >&3; } | true`);
-    t.strictSame(said, { stdout: 'status 0\n', stderr: '' });
+    const output = await runShell(home, `{ "$@" ${flag}; echo "status $?" >&3; } | true`);
+    t.strictSame(output, { stdout: 'status 0\n', stderr: '' });
   }
 });
 
-await t.test('a failure whose reader is gone', async (t) => {
+await t.test('a failure whose reader has exited', async (t) => {
   const home = setUpHome(t);
   const script = '{ "$@" 2>&1 >/dev/null; echo "status $?" >&3; } | true';
-  const said = await runShell(home, script, { ...login, OS_PASSWORD: 'wrong' });
-  t.strictSame(said, { stdout: `status ${String(EXIT_STATUS.refused)}\n`, stderr: '' });
+  const output = await runShell(home, script, { ...login, OS_PASSWORD: 'wrong' });
+  t.strictSame(output, { stdout: `status ${String(EXIT_STATUS.refused)}\n`, stderr: '' });
 });
 
 await t.test('stdout closed', async (t) => {
@@ -92,6 +92,6 @@ await t.test('a full disk', { skip: existsSync('/dev/full') ? false : 'this syst
 
   const home = setUpHome(t);
   const wrong = { ...login, OS_PASSWORD: 'wrong' };
-  const said = await runShell(home, '"$@" 2>/dev/full; echo "status $?"', wrong);
-  t.strictSame(said, { stdout: `status ${String(EXIT_STATUS.refused)}\n`, stderr: '' });
+  const output = await runShell(home, '"$@" 2>/dev/full; echo "status $?"', wrong);
+  t.strictSame(output, { stdout: `status ${String(EXIT_STATUS.refused)}\n`, stderr: '' });
 });

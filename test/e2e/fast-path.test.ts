@@ -1,5 +1,5 @@
-// kubectl waits for the plugin before each command, so a hit must cost next to nothing and depend on nothing: no network,
-// no file but our three, no module beyond Node's own. The bundle's size tells little of that; the system calls tell all.
+// kubectl waits for the plugin in each command, so a cache hit must be fast and depend on nothing else: no network, no files
+// but three of the plugin's own, no modules but Node's own. The system calls show that; the size of the bundle does not.
 
 import { execFile, execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ const run = promisify(execFile);
 
 const SLOW = join(dirname(PLUGIN_PATH), 'slow.cjs');
 
-/** Built into Node, but slow to load or of no use where nothing is asked. */
+/** Built into Node, but slow to load or useless for a cache hit. */
 const SLOW_BUILTINS = /^NativeModule (?:_http_|_tls_|http|https|http2|tls|net|dns|dgram|crypto|child_process|readline)/;
 
 interface FastPathFixture {
@@ -33,13 +33,13 @@ interface FastPathFixture {
   readonly standIn: StandInKeystone;
   readonly env: Record<string, string>;
   readonly printed: string;
-  /** The certificate of the authority, which a hit must not read. */
+  /** The CA certificate, which a cache hit must not read. */
   readonly ca: string;
 }
 
 /**
- * Logs in, so that the next run with these settings is a hit: unless the same kubectl asks, which is why the run that
- * logs in is given a parent of its own.
+ * Logs in, so that the next run with these settings is a cache hit. The login has its own parent process: a second run
+ * of the same kubectl would validate the token.
  */
 async function setUpFastPath(t: Test, settings: Readonly<Record<string, string>>): Promise<FastPathFixture> {
   const home = makeHome();
@@ -63,16 +63,17 @@ function requireStrace(): string | false {
     execFileSync('strace', ['-V'], { stdio: 'ignore' });
     return false;
   } catch {
-    if (/^(?:true|1)$/.test(process.env['CI'] ?? '')) throw new Error('CI must look at the system calls: no strace');
-    return 'no strace here';
+    if (/^(?:true|1)$/.test(process.env['CI'] ?? ''))
+      throw new Error('strace is missing, and CI must check the system calls');
+    return 'strace is not installed';
   }
 }
 
 interface Trace {
   readonly stdout: string;
-  /** Calls that make or use sockets, one line each. */
+  /** System calls for sockets, one line each. */
   readonly network: readonly string[];
-  /** Files opened, or tried to be, with the flags. */
+  /** The files that it opened or tried to open, with the flags. */
   readonly opened: ReadonlyMap<string, string>;
 }
 
@@ -87,18 +88,18 @@ async function trace({ home, env }: FastPathFixture, program: readonly string[])
     const [, name, rest = ''] = /^\d+ +(\w+)\((.*)$/.exec(line) ?? [];
     if (name === undefined) continue;
     const [, path, flags = ''] = /"([^"]*)",? ?([A-Z_|]*)/.exec(rest) ?? [];
-    // Node asks what its stdin, stdout and stderr are.
+    // Node inspects stdin, stdout and stderr.
     if (/^getsock(?:name|opt)$/.test(name)) continue;
     if (name !== 'creat' && !name.startsWith('open')) network.push(line);
-    // A process has the same files under /proc whatever its number.
+    // Replace the pid in /proc paths.
     else if (path !== undefined)
       opened.set(path.replace(/^\/proc\/\d+\//, '/proc/self/'), name === 'creat' ? name : flags);
   }
   return { stdout, network, opened };
 }
 
-const byHand = {};
-/** A cloud whose settings are overridden, so that the run reads the file and logs in all the same. */
+const withoutKubectl = {};
+/** A cloud whose settings are overridden, so that the run reads the file and still logs in. */
 function byCloud(t: Test): Readonly<Record<string, string>> {
   const folder = makeHome();
   t.teardown(() => folder.remove());
@@ -108,10 +109,10 @@ function byCloud(t: Test): Readonly<Record<string, string>> {
 }
 const byKubectl = { KUBERNETES_EXEC_INFO: makeExecInfo({ cluster: { server: 'https://127.0.0.1:6443' } }) };
 
-await t.test('a hit opens no socket and its own files only', { skip: requireStrace() }, async (t) => {
-  await t.test('by hand: two, to read', (t) => checkHit(t, byHand, /\.(?:alias|token)$/, 2));
-  await t.test('with a cloud: no more', (t) => checkHit(t, byCloud(t), /\.(?:alias|token)$/, 2));
-  await t.test('for kubectl: the note of what it was given too', (t) =>
+await t.test('a cache hit opens no socket and only its own files', { skip: requireStrace() }, async (t) => {
+  await t.test('without kubectl it reads two files', (t) => checkHit(t, withoutKubectl, /\.(?:alias|token)$/, 2));
+  await t.test('with a cloud it reads two files', (t) => checkHit(t, byCloud(t), /\.(?:alias|token)$/, 2));
+  await t.test('for kubectl it also opens the list of handed-out tokens', (t) =>
     checkHit(t, byKubectl, /^handed-out$|\.(?:alias|token)$/, 3),
   );
 });
@@ -122,42 +123,42 @@ async function checkHit(
   own: RegExp,
   count: number,
 ): Promise<void> {
-  const prepared = await setUpFastPath(t, settings);
-  const { home, standIn, printed, ca } = prepared;
+  const fixture = await setUpFastPath(t, settings);
+  const { home, standIn, printed, ca } = fixture;
   const nothing = join(home.path, 'nothing.cjs');
-  // Which time zone this is, Node looks up for the first Date; who asks, everybody may look up in /proc.
+  // Node looks up the time zone for the first Date.
   writeFileSync(nothing, 'new Date(0).toISOString();');
-  const bare = await trace(prepared, [process.execPath, nothing]);
-  const hit = await trace(prepared, PLUGIN_COMMAND);
-  t.equal(hit.stdout, printed, 'it is a hit');
+  const bare = await trace(fixture, [process.execPath, nothing]);
+  const hit = await trace(fixture, PLUGIN_COMMAND);
+  t.equal(hit.stdout, printed, 'it is a cache hit');
   t.strictSame(hit.network, [], 'no socket');
 
   const ours = readdirSync(home.cache)
     .filter((name) => own.test(name))
     .map((name) => join(home.cache, name));
-  t.equal(ours.length, count, 'what leads to a record, and the record');
-  // Where chance puts V8's heap far from its own code, V8 maps a copy of that out of Node's file.
-  const known = [PLUGIN_PATH, process.execPath];
-  const added = [...hit.opened.keys()].filter((path) => !bare.opened.has(path) && !known.includes(path));
+  t.equal(ours.length, count, 'the number of files');
+  // If the heap is too far from its built-in code, V8 maps a copy of that code from Node's own file.
+  const expectedFiles = [PLUGIN_PATH, process.execPath];
+  const added = [...hit.opened.keys()].filter((path) => !bare.opened.has(path) && !expectedFiles.includes(path));
   const parent = 'KUBERNETES_EXEC_INFO' in settings ? ['/proc/self/stat'] : [];
-  t.strictSame(added.toSorted(), [...ours, ...parent].toSorted(), 'our files and none besides');
+  t.strictSame(added.toSorted(), [...ours, ...parent].toSorted(), 'only the expected files');
   for (const path of ours.filter((path) => !path.endsWith('handed-out'))) {
     t.match(hit.opened.get(path), /^O_RDONLY\|/, 'read only');
   }
-  t.notOk(hit.opened.has(ca), 'the authority is only looked at from outside');
+  t.notOk(hit.opened.has(ca), 'the CA file is not opened');
   t.notOk(hit.opened.has(SLOW));
-  t.equal(standIn.requests.length, 1, 'nobody was asked again');
+  t.equal(standIn.requests.length, 1, 'no further request was sent');
 
-  // The same eyes see what a miss does.
-  const miss = await trace({ ...prepared, env: { ...prepared.env, OS_PROJECT_NAME: 'nothing' } }, PLUGIN_COMMAND).catch(
+  // The same trace shows what a cache miss does.
+  const miss = await trace({ ...fixture, env: { ...fixture.env, OS_PROJECT_NAME: 'nothing' } }, PLUGIN_COMMAND).catch(
     (error: unknown) => error,
   );
-  t.match(miss, Error, 'a miss is refused');
-  const seen = readFileSync(join(home.path, 'trace'), 'utf8');
-  if (!('OS_CLOUD' in settings)) t.notMatch(seen, /(?:clouds|secure)\.ya?ml/, 'no cloud is looked for');
-  t.match(seen, /connect\(/);
-  // An executable has it inside.
-  if (PACKAGED_EXECUTABLE === undefined) t.match(seen, 'slow.cjs');
+  t.match(miss, Error, 'Keystone refuses the cache miss');
+  const calls = readFileSync(join(home.path, 'trace'), 'utf8');
+  if (!('OS_CLOUD' in settings)) t.notMatch(calls, /(?:clouds|secure)\.ya?ml/, 'clouds.yaml is not searched');
+  t.match(calls, /connect\(/);
+  // A single executable contains slow.cjs.
+  if (PACKAGED_EXECUTABLE === undefined) t.match(calls, 'slow.cjs');
 }
 
 interface Loaded {
@@ -166,12 +167,12 @@ interface Loaded {
   readonly builtins: readonly string[];
 }
 
-/** Runs a program with a witness that notes, at its end, what was loaded. */
+/** Runs a program with a preloaded script that records, at the end, which modules were loaded. */
 async function load({ home, env }: FastPathFixture, program: string): Promise<Loaded> {
-  const witness = join(home.path, 'witness.cjs');
+  const recorder = join(home.path, 'recorder.cjs');
   const notes = join(home.path, 'notes');
   writeFileSync(
-    witness,
+    recorder,
     `const { writeFileSync } = require('node:fs');
 process.on('exit', () => {
   const files = Object.keys(require.cache).filter((file) => file !== __filename);
@@ -179,7 +180,7 @@ process.on('exit', () => {
 });
 `,
   );
-  const [command, args, options] = makeIsolatedCommand(process.execPath, ['--require', witness, program], env);
+  const [command, args, options] = makeIsolatedCommand(process.execPath, ['--require', recorder, program], env);
   const ran = await run(command, args, { ...options, cwd: home.path }).then(
     ({ stdout, stderr }) => ({ status: 0, signal: null, stdout, stderr }),
     () => ({ status: 1, signal: null, stdout: '', stderr: '' }),
@@ -188,36 +189,38 @@ process.on('exit', () => {
   return { ran, files, builtins };
 }
 
-const noWitness =
-  PACKAGED_EXECUTABLE === undefined ? false : 'an executable takes no witness in; the system calls have to do';
+const skipRecorder =
+  PACKAGED_EXECUTABLE === undefined
+    ? false
+    : 'a single executable cannot preload a script; the system calls must suffice';
 
-await t.test('a hit loads one file and nothing slow', { skip: noWitness }, async (t) => {
-  await t.test('by hand', (t) => checkLoaded(t, byHand));
+await t.test('a cache hit loads one file and no slow module', { skip: skipRecorder }, async (t) => {
+  await t.test('without kubectl', (t) => checkLoaded(t, withoutKubectl));
   await t.test('with a cloud', (t) => checkLoaded(t, byCloud(t)));
   await t.test('for kubectl', (t) => checkLoaded(t, byKubectl));
 });
 
 async function checkLoaded(t: Test, settings: Readonly<Record<string, string>>): Promise<void> {
-  const prepared = await setUpFastPath(t, settings);
-  const nothing = join(prepared.home.path, 'nothing.cjs');
+  const fixture = await setUpFastPath(t, settings);
+  const nothing = join(fixture.home.path, 'nothing.cjs');
   writeFileSync(nothing, '');
-  const bare = await load(prepared, nothing);
+  const bare = await load(fixture, nothing);
   t.strictSame(bare.files, [nothing]);
-  const hit = await load(prepared, PLUGIN_PATH);
-  t.equal(hit.ran.stdout, prepared.printed, 'it is a hit');
+  const hit = await load(fixture, PLUGIN_PATH);
+  t.equal(hit.ran.stdout, fixture.printed, 'it is a cache hit');
   t.strictSame(hit.files, [PLUGIN_PATH], 'one file');
   const added = hit.builtins.filter((name) => !bare.builtins.includes(name));
   t.strictSame(
     added.filter((name) => SLOW_BUILTINS.test(name)),
     [],
-    `of Node itself: ${added.join(', ')}`,
+    `Node's own modules: ${added.join(', ')}`,
   );
 
-  // The same witness sees what a miss loads.
-  const miss = await load({ ...prepared, env: { ...prepared.env, OS_USERNAME: '' } }, PLUGIN_PATH);
+  // The same script records what a cache miss loads.
+  const miss = await load({ ...fixture, env: { ...fixture.env, OS_USERNAME: '' } }, PLUGIN_PATH);
   t.not(miss.ran.status, 0);
   t.ok(miss.files.includes(SLOW));
   const parses = miss.files.some((file) => file.endsWith('yaml.cjs'));
-  t.equal(parses, 'OS_CLOUD' in settings, 'YAML is parsed by those only that have some');
+  t.equal(parses, 'OS_CLOUD' in settings, 'only a run with a clouds.yaml loads the YAML parser');
   t.ok(miss.builtins.some((name) => SLOW_BUILTINS.test(name)));
 }

@@ -1,6 +1,6 @@
 /**
- * Prompts on a real terminal: what is asked, in which order, where it is said and heard, what is left behind. Nothing
- * but a terminal shows whether a second question is visible, or whether Ctrl-C leaves the echo off.
+ * Prompts on a real terminal: their order, their input and output, and the state of the terminal afterwards. Only a real
+ * terminal shows whether a second prompt is visible, or whether Ctrl-C leaves the echo off.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -26,7 +26,7 @@ import type { Terminal, TerminalCommand } from '../support/terminal.ts';
 
 t.setTimeout(120_000);
 
-// Anew for each test, because tap writes into the object.
+// A new object for each test, because tap writes into it.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 3 });
 const ENTER = '\r';
 const CURSOR = /\x1b\[\?25[hl]/g;
@@ -36,9 +36,9 @@ type EnvVars = Readonly<Record<string, string | undefined>>;
 interface PromptFixture {
   readonly keystone: StandInKeystone;
   readonly home: Home;
-  /** A login that lacks the password only. */
+  /** Settings that lack only the password. */
   readonly login: EnvVars;
-  /** The plugin, with stdout in a file. */
+  /** The plugin with its stdout redirected to a file. */
   readonly command: (env: EnvVars, cwd?: string, args?: readonly string[]) => TerminalCommand;
   readonly readStdout: () => string;
 }
@@ -69,7 +69,7 @@ function open(t: Test, command: TerminalCommand): Terminal {
   return terminal;
 }
 
-/** Waits for a question and answers it as a user does, who reads first. */
+/** Waits for a prompt and answers it. */
 async function answer(terminal: Terminal, question: string | RegExp, text: string): Promise<void> {
   await terminal.waitFor(question);
   terminal.type(text + ENTER);
@@ -82,7 +82,7 @@ async function checkEnd(
   secret = PASSWORD,
 ): Promise<ExecCredentialStatus> {
   t.strictSame(await terminal.ended, { exitCode: 0, signal: undefined }, terminal.screen());
-  t.notOk(terminal.raw().includes(secret), 'the password is nowhere on the screen');
+  t.notOk(terminal.raw().includes(secret), 'the password is not on the screen');
   t.notMatch(terminal.screen(), /gAAAA|ExecCredential/, 'the document went to stdout');
   checkCursor(t, terminal.raw());
   return readExecCredential(t, readStdout());
@@ -92,15 +92,15 @@ function checkCursor(t: Test, raw: string): void {
   t.ok((raw.match(CURSOR) ?? []).at(-1) !== '\x1b[?25l', 'the cursor is visible');
 }
 
-/** Each question as it was first put, in order. */
-function questionsOf(terminal: Terminal): string[] {
-  const asked = terminal.screen().match(/\? [A-Z][^\n?✔]*?(?=:(?: |\?|✔|$))/gm) ?? [];
-  return [...new Set(asked.map((question) => question.slice(2).replace(/ at http.*/, '')))];
+/** Lists the prompts in the order in which they first appeared. */
+function listPrompts(terminal: Terminal): string[] {
+  const prompts = terminal.screen().match(/\? [A-Z][^\n?✔]*?(?=:(?: |\?|✔|$))/gm) ?? [];
+  return [...new Set(prompts.map((prompt) => prompt.slice(2).replace(/ at http.*/, '')))];
 }
 
-await t.test('nothing set', async (t) => {
-  const scene = await setUpPrompts(t);
-  const { keystone, command, home } = scene;
+await t.test('no settings', async (t) => {
+  const fixture = await setUpPrompts(t);
+  const { keystone, command, home } = fixture;
   const terminal = open(t, command({}));
   await answer(terminal, '? Keystone URL:', keystone.url);
   await answer(terminal, `? User name at ${keystone.url}:`, 'alice');
@@ -108,8 +108,8 @@ await t.test('nothing set', async (t) => {
   await answer(terminal, `? Project (empty for none) at ${keystone.url}:`, 'web');
   await answer(terminal, `? Domain of the project at ${keystone.url}: (acme)`, '');
   await answer(terminal, `? Password at ${keystone.url}:`, PASSWORD);
-  const first = await checkEnd(t, terminal, scene);
-  t.strictSame(questionsOf(terminal), [
+  const first = await checkEnd(t, terminal, fixture);
+  t.strictSame(listPrompts(terminal), [
     'Keystone URL',
     'User name',
     'Domain of the user',
@@ -128,52 +128,52 @@ await t.test('nothing set', async (t) => {
   mkdirSync(elsewhere);
   for (const cwd of [home.path, elsewhere, elsewhere]) {
     const again = open(t, command({}, cwd));
-    t.strictSame(await checkEnd(t, again, scene), first);
-    t.equal(again.raw(), '', 'nothing is asked');
+    t.strictSame(await checkEnd(t, again, fixture), first);
+    t.equal(again.raw(), '', 'no prompt appears');
   }
   t.equal(keystone.countLogins(), 1);
 });
 
-await t.test('names with spaces, no project, a suggestion taken', async (t) => {
+await t.test('names with spaces, no project, an accepted suggestion', async (t) => {
   const [alice] = testUsers;
   const domain = { id: 'default', name: 'Default' };
-  const odd = { ...alice, id: '1', name: ' Ann  van Ö ', domain, password: PASSWORD, roles: [] };
-  const keystone = await startKeystoneForTest(t, { users: [odd] });
-  const scene = { ...(await setUpPrompts(t)), keystone };
-  const terminal = open(t, scene.command({ OS_AUTH_URL: keystone.url }));
+  const ann = { ...alice, id: '1', name: ' Ann  van Ö ', domain, password: PASSWORD, roles: [] };
+  const keystone = await startKeystoneForTest(t, { users: [ann] });
+  const fixture = { ...(await setUpPrompts(t)), keystone };
+  const terminal = open(t, fixture.command({ OS_AUTH_URL: keystone.url }));
   await answer(terminal, '? User name', ' Ann  van Ö ');
   await answer(terminal, '? Domain of the user', '');
   await answer(terminal, '? Project (empty for none)', '');
   await answer(terminal, '? Password', PASSWORD);
   t.strictSame(await terminal.ended, { exitCode: 0, signal: undefined }, terminal.screen());
   t.match(terminal.screen(), 'the token has no scope');
-  readExecCredential(t, scene.readStdout());
+  readExecCredential(t, fixture.readStdout());
   const user = { name: ' Ann  van Ö ', domain: { name: 'Default' }, password: PASSWORD };
   t.strictSame(keystone.requests.at(-1)?.body, {
     auth: { identity: { methods: ['password'], password: { user } } },
   });
 });
 
-await t.test('what is set is not asked for', async (t) => {
-  const scene = await setUpPrompts(t);
-  const { keystone, command, login } = scene;
+await t.test('no prompt for an option that is set', async (t) => {
+  const fixture = await setUpPrompts(t);
+  const { keystone, command, login } = fixture;
   const server = 'https://k8s.example.com:6443';
-  for (const [name, env, place] of [
+  for (const [name, env, target] of [
     ['only the password', {}, `at ${keystone.url}/v3:`],
     [
-      'it names the cluster',
+      'the prompt names the cluster',
       { KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: true, cluster: { server } }) },
       `at ${keystone.url}/v3 for the cluster ${server}:`,
     ],
-    ['it asks for the user and then for the password', { OS_USERNAME: undefined }, `at ${keystone.url}/v3:`],
+    ['the user name and then the password', { OS_USERNAME: undefined }, `at ${keystone.url}/v3:`],
   ] as const) {
     await t.test(name, async (t) => {
       const terminal = open(t, command({ ...login, ...env }, undefined, ['--force-refresh']));
       const asksUser = 'OS_USERNAME' in env;
       if (asksUser) await answer(terminal, '? User name', 'alice');
-      await answer(terminal, `? Password ${place}`, PASSWORD);
-      await checkEnd(t, terminal, scene);
-      t.strictSame(questionsOf(terminal), asksUser ? ['User name', 'Password'] : ['Password']);
+      await answer(terminal, `? Password ${target}`, PASSWORD);
+      await checkEnd(t, terminal, fixture);
+      t.strictSame(listPrompts(terminal), asksUser ? ['User name', 'Password'] : ['Password']);
     });
   }
 
@@ -183,24 +183,24 @@ await t.test('what is set is not asked for', async (t) => {
     const { exitCode } = await terminal.ended;
     t.equal(exitCode, EXIT_STATUS.refused);
     t.notOk(terminal.raw().includes(PASSWORD));
-    t.equal(scene.readStdout(), '');
+    t.equal(fixture.readStdout(), '');
   });
 });
 
-await t.test('complete settings mean the same on a terminal and in a pipe', async (t) => {
-  const scene = await setUpPrompts(t);
-  const { keystone, command, home, login } = scene;
+await t.test('complete settings cause the same request on a terminal and in a pipe', async (t) => {
+  const fixture = await setUpPrompts(t);
+  const { keystone, command, home, login } = fixture;
   const complete = { OS_PASSWORD: PASSWORD, OS_USER_ID: undefined, OS_PROJECT_DOMAIN_ID: testUsers[0]?.domain.id };
   const settings: Readonly<Record<string, EnvVars>> = {
     password: complete,
     'a user by id': { ...complete, OS_USER_ID: testUsers[0]?.id },
-    'a domain for all': { ...complete, OS_USER_DOMAIN_NAME: undefined, OS_DOMAIN_NAME: 'acme' },
+    'one domain for user and project': { ...complete, OS_USER_DOMAIN_NAME: undefined, OS_DOMAIN_NAME: 'acme' },
     'an application credential': {
       OS_APPLICATION_CREDENTIAL_ID: 'abc',
       OS_APPLICATION_CREDENTIAL_SECRET: PASSWORD,
       OS_USERNAME: undefined,
     },
-    'a flag against a variable': complete,
+    'a flag and a variable': complete,
   };
   for (const [name, changes] of Object.entries(settings)) {
     await t.test(name, async (t) => {
@@ -209,78 +209,78 @@ await t.test('complete settings mean the same on a terminal and in a pipe', asyn
       const before = keystone.requests.length;
       const terminal = open(t, command(env, undefined, args));
       await terminal.ended;
-      t.strictSame(questionsOf(terminal), [], 'nothing is asked');
+      t.strictSame(listPrompts(terminal), [], 'no prompt appears');
       await runPlugin({ home, env, args });
       const [onTerminal, inPipe, ...more] = keystone.requests.slice(before).map(({ path, body }) => ({ path, body }));
       t.ok(onTerminal !== undefined && more.length === 0);
-      t.strictSame(inPipe, onTerminal, 'one and the same request');
+      t.strictSame(inPipe, onTerminal, 'the requests are the same');
     });
   }
 });
 
-await t.test('passwords arrive as they were typed', inParallel(), async (t) => {
+await t.test('passwords arrive as typed', inParallel(), async (t) => {
   const passwords = {
-    'other letters': 'pässwörd-漢字-пароль-🗝️',
-    blanks: '  at both ends, and  within ',
-    'what shells and JSON take for their own': '$HOME `id` "quoted" \'single\' \\back\\slash {brace} %41 !bang',
-    'a long one': 'x0-'.repeat(300),
+    'letters beyond ASCII': 'pässwörd-漢字-пароль-🗝️',
+    spaces: '  at both ends, and  within ',
+    'special characters of shells and JSON': '$HOME `id` "quoted" \'single\' \\back\\slash {brace} %41 !bang',
+    'a long password': 'x0-'.repeat(300),
   };
   await Promise.all(
     Object.entries(passwords).map(([name, password]) =>
       t.test(name, inParallel(), async (t) => {
-        const scene = await setUpPrompts(t, password);
-        const terminal = open(t, scene.command(scene.login));
+        const fixture = await setUpPrompts(t, password);
+        const terminal = open(t, fixture.command(fixture.login));
         await answer(terminal, '? Password', password);
-        await checkEnd(t, terminal, scene, password);
-        t.match(scene.keystone.requests.at(-1)?.body, { auth: { identity: { password: { user: { password } } } } });
+        await checkEnd(t, terminal, fixture, password);
+        t.match(fixture.keystone.requests.at(-1)?.body, { auth: { identity: { password: { user: { password } } } } });
       }),
     ),
   );
 });
 
-await t.test('an empty answer is asked for again', async (t) => {
-  const scene = await setUpPrompts(t);
-  const terminal = open(t, scene.command({ ...scene.login, OS_USERNAME: undefined }));
+await t.test('an empty answer repeats the prompt', async (t) => {
+  const fixture = await setUpPrompts(t);
+  const terminal = open(t, fixture.command({ ...fixture.login, OS_USERNAME: undefined }));
   await answer(terminal, '? User name', '');
   await terminal.waitFor('✔ User name');
   await answer(terminal, '? User name', 'alice');
   await answer(terminal, '? Password', '');
   await terminal.waitFor('✔ Password');
   await answer(terminal, '? Password', PASSWORD);
-  await checkEnd(t, terminal, scene);
-  t.equal(scene.keystone.requests.length, 1);
+  await checkEnd(t, terminal, fixture);
+  t.equal(fixture.keystone.requests.length, 1);
 });
 
-await t.test('mistakes are corrected, and a wrong password is not asked for again', async (t) => {
-  const scene = await setUpPrompts(t);
-  const corrected = open(t, scene.command(scene.login));
+await t.test('typing mistakes can be corrected, and a wrong password does not repeat the prompt', async (t) => {
+  const fixture = await setUpPrompts(t);
+  const corrected = open(t, fixture.command(fixture.login));
   await answer(corrected, '? Password', `wrong${'\x7f'.repeat(5)}x\x15${PASSWORD}`);
-  await checkEnd(t, corrected, scene);
+  await checkEnd(t, corrected, fixture);
 
-  const wrong = open(t, scene.command(scene.login, undefined, ['--force-refresh']));
+  const wrong = open(t, fixture.command(fixture.login, undefined, ['--force-refresh']));
   await answer(wrong, '? Password', 'wrong-canary');
   t.strictSame(await wrong.ended, { exitCode: EXIT_STATUS.refused, signal: undefined });
   t.match(wrong.screen(), 'client-keystone-auth: Keystone refused the login for alice');
   t.notMatch(wrong.raw(), 'wrong-canary');
-  t.equal(scene.readStdout(), '');
-  t.equal(scene.keystone.countLogins(), 2);
+  t.equal(fixture.readStdout(), '');
+  t.equal(fixture.keystone.countLogins(), 2);
 });
 
-await t.test('an answer that cannot be used', async (t) => {
-  const scene = await setUpPrompts(t);
+await t.test('an invalid answer', async (t) => {
+  const fixture = await setUpPrompts(t);
   for (const url of ['keystone.example.test', 'http://keystone.example.test/v3']) {
-    const terminal = open(t, scene.command({}));
+    const terminal = open(t, fixture.command({}));
     await answer(terminal, '? Keystone URL', url);
     t.strictSame(await terminal.ended, { exitCode: EXIT_STATUS.config, signal: undefined });
     t.match(terminal.screen(), /client-keystone-auth: Keystone URL is (not a URL|http:\/\/)/);
-    t.equal(scene.readStdout(), '');
+    t.equal(fixture.readStdout(), '');
   }
 });
 
-await t.test('stdin that belongs to somebody else is left unread', async (t) => {
-  const scene = await setUpPrompts(t);
-  const { home } = scene;
-  const command = scene.command(scene.login);
+await t.test('stdin is not read', async (t) => {
+  const fixture = await setUpPrompts(t);
+  const { home } = fixture;
+  const command = fixture.command(fixture.login);
   const text = 'apiVersion: v1\nkind: ConfigMap\n';
   const script = 'rest=$1; shift; printf "%s" "$0" | { "$@"; echo "status $?"; cat >"$rest"; }';
   const rest = join(home.path, 'rest');
@@ -288,15 +288,15 @@ await t.test('stdin that belongs to somebody else is left unread', async (t) => 
   const terminal = open(t, { ...command, file: '/bin/sh', args });
   await answer(terminal, '? Password', PASSWORD);
   await terminal.waitFor('status 0');
-  await checkEnd(t, terminal, scene);
+  await checkEnd(t, terminal, fixture);
   t.equal(readFileSync(rest, 'utf8'), text);
 });
 
-await t.test('nobody to ask', async (t) => {
-  const scene = await setUpPrompts(t);
-  const { command, login, keystone, readStdout } = scene;
+await t.test('no prompt is possible', async (t) => {
+  const fixture = await setUpPrompts(t);
+  const { command, login, keystone, readStdout } = fixture;
 
-  await t.test('kubectl has not left us the terminal', async (t) => {
+  await t.test('kubectl uses the terminal itself', async (t) => {
     const terminal = open(t, command({ ...login, KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: false }) }));
     t.strictSame(await terminal.ended, { exitCode: EXIT_STATUS.interaction, signal: undefined });
     t.match(terminal.raw(), /^client-keystone-auth: password is not set [^\n]*; set OS_PASSWORD\r\n$/);
@@ -306,33 +306,33 @@ await t.test('nobody to ask', async (t) => {
   await t.test('there is no terminal', async (t) => {
     const ran = await runInFreshHome({ env: login });
     checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['password is not set', 'no terminal', 'set OS_PASSWORD'] });
-    const nothing = await runInFreshHome({});
+    const withoutSettings = await runInFreshHome({});
     const says = ['keystone url, user name, domain of the user, password are not set', 'OS_AUTH_URL (--keystone-url)'];
-    checkFailure(t, nothing, EXIT_STATUS.interaction, { says });
+    checkFailure(t, withoutSettings, EXIT_STATUS.interaction, { says });
   });
   t.equal(keystone.requests.length, 0);
 });
 
-await t.test('the ways out', inParallel(), async (t) => {
+await t.test('cancelling a prompt', inParallel(), async (t) => {
   const keys = { 'Ctrl-C': '\x03', 'Ctrl-D': '\x04', 'Ctrl-C after some letters': 'abc\x03' };
   await Promise.all(
     Object.entries(keys).flatMap(([name, typed]) =>
       (['Password', 'User name'] as const).map((question) =>
         t.test(`${name} at ${question}`, inParallel(), async (t) => {
-          const scene = await setUpPrompts(t);
-          const env = question === 'Password' ? scene.login : { ...scene.login, OS_USERNAME: undefined };
-          const shown: { raw?: () => string } = {};
-          const { exitCode, before, after, screen } = await runWithStty(scene.command(env), async (terminal) => {
-            shown.raw = () => terminal.raw();
+          const fixture = await setUpPrompts(t);
+          const env = question === 'Password' ? fixture.login : { ...fixture.login, OS_USERNAME: undefined };
+          const view: { raw?: () => string } = {};
+          const { exitCode, before, after, screen } = await runWithStty(fixture.command(env), async (terminal) => {
+            view.raw = () => terminal.raw();
             await terminal.waitFor(`? ${question}`);
             terminal.type(typed);
           });
           t.equal(exitCode, EXIT_STATUS.cancelled);
-          t.equal(after, before, 'the terminal is as it was');
-          checkCursor(t, shown.raw?.() ?? '');
+          t.equal(after, before, 'the terminal is restored');
+          checkCursor(t, view.raw?.() ?? '');
           t.match(screen, /\nclient-keystone-auth: cancelled at the prompt\n$/);
-          t.equal(scene.readStdout(), '');
-          t.equal(scene.keystone.requests.length, 0);
+          t.equal(fixture.readStdout(), '');
+          t.equal(fixture.keystone.requests.length, 0);
         }),
       ),
     ),
@@ -341,20 +341,20 @@ await t.test('the ways out', inParallel(), async (t) => {
 
 await t.test('signals at a prompt', inParallel(), async (t) => {
   const ROUNDS = 20;
-  const ending = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
-  const names = [...ending, 'SIGTSTP', 'SIGWINCH', 'Ctrl-Z'] as const;
+  const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+  const names = [...endSignals, 'SIGTSTP', 'SIGWINCH', 'Ctrl-Z'] as const;
   await Promise.all(
     names.flatMap((name) =>
       Array.from({ length: ROUNDS }, (_, round) =>
         t.test(`${name}, round ${String(round + 1)}`, inParallel(), async (t) => {
-          const scene = await setUpPrompts(t);
-          const shown: { raw?: () => string } = {};
-          const isEnding = ending.some((one) => one === name);
+          const fixture = await setUpPrompts(t);
+          const view: { raw?: () => string } = {};
+          const isEnding = endSignals.some((one) => one === name);
           const stops = name === 'SIGTSTP' || name === 'Ctrl-Z';
-          const run = await runWithStty(scene.command(scene.login), async (terminal) => {
-            shown.raw = () => terminal.raw();
+          const run = await runWithStty(fixture.command(fixture.login), async (terminal) => {
+            view.raw = () => terminal.raw();
             await terminal.waitFor('? Password');
-            // Each letter draws the question anew, which would look like one that is put again.
+            // Each letter redraws the prompt, which would look like a repeated prompt.
             if (!stops) terminal.type('abc');
             if (name === 'Ctrl-Z') terminal.type('\x1a');
             else terminal.signal(name);
@@ -362,14 +362,22 @@ await t.test('signals at a prompt', inParallel(), async (t) => {
             if (stops) await answer(terminal, '? Password', PASSWORD);
             else terminal.type(`\x7f\x7f\x7f${PASSWORD}${ENTER}`);
           });
-          t.equal(run.exitCode, isEnding ? 128 + constants.signals[name as (typeof ending)[number]] : 0, run.screen);
-          t.equal(run.after, run.before, 'the terminal is as it was');
-          t.strictSame(run.whileStopped, stops ? [run.before] : [], 'and while stopped');
-          checkCursor(t, shown.raw?.() ?? '');
-          t.notOk((shown.raw?.() ?? '').includes(PASSWORD));
-          if (isEnding) t.equal(scene.readStdout(), '');
-          else readExecCredential(t, scene.readStdout());
-          t.equal(scene.keystone.countLogins(), isEnding ? 0 : 1);
+          t.equal(
+            run.exitCode,
+            isEnding ? 128 + constants.signals[name as (typeof endSignals)[number]] : 0,
+            run.screen,
+          );
+          t.equal(run.after, run.before, 'the terminal is restored');
+          t.strictSame(
+            run.whileStopped,
+            stops ? [run.before] : [],
+            'the terminal is also restored while the process is stopped',
+          );
+          checkCursor(t, view.raw?.() ?? '');
+          t.notOk((view.raw?.() ?? '').includes(PASSWORD));
+          if (isEnding) t.equal(fixture.readStdout(), '');
+          else readExecCredential(t, fixture.readStdout());
+          t.equal(fixture.keystone.countLogins(), isEnding ? 0 : 1);
         }),
       ),
     ),

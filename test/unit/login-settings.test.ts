@@ -8,7 +8,7 @@ import {
 } from '../../src/plugin/commands/login/option-values.ts';
 import { readProjects } from '../../src/plugin/commands/login/choose.ts';
 
-void t.test('how long a credential lives', async (t) => {
+void t.test('the lifetime of an application credential', async (t) => {
   t.equal(parseLifetime('30min'), 1_800_000);
   t.equal(parseLifetime('12h'), 43_200_000);
   t.equal(parseLifetime('90d'), 7_776_000_000);
@@ -18,7 +18,7 @@ void t.test('how long a credential lives', async (t) => {
   }
 });
 
-void t.test('what a credential may ask for', async (t) => {
+void t.test('the access rules of an application credential', async (t) => {
   t.strictSame(parseAccessRules(['get:compute:/v2.1/servers/{id}/**', 'POST:key-manager:/v1/secrets?x=a:b']), [
     { method: 'GET', service: 'compute', path: '/v2.1/servers/{id}/**' },
     { method: 'POST', service: 'key-manager', path: '/v1/secrets?x=a:b' },
@@ -28,7 +28,7 @@ void t.test('what a credential may ask for', async (t) => {
   }
 });
 
-void t.test('settings as they are typed', async (t) => {
+void t.test('settings are quoted for the shell', async (t) => {
   const setting = (value: string) => ({ value, origin: 'test' });
   const chosen = listOptionValues(
     new Map([
@@ -48,7 +48,7 @@ void t.test('settings as they are typed', async (t) => {
   });
 });
 
-void t.test('projects that can be chosen', async (t) => {
+void t.test('only enabled projects with a name are offered', async (t) => {
   const list = [
     { id: '2', name: 'b', domain_id: 'd', enabled: true },
     { id: '3', name: 'off', domain_id: 'd', enabled: false },

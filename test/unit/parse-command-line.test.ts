@@ -15,7 +15,7 @@ const parse = (argv: readonly string[]): CommandLine<OptionName> => parseGetToke
 const run = (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CommandOutput> =>
   runInProcess({ argv, env });
 
-void t.test('get-token is what happens anyway', async (t) => {
+void t.test('get-token is the default command', async (t) => {
   t.same(parse(['get-token', '--user-name', 'a']).flags, parse(['--user-name', 'a']).flags);
   for (const argv of [[], ['get-token'], ['--user-name', 'whoami'], ['-v', '--os-cloud=x', 'get-token', '--version']]) {
     t.ok(isGetTokenCommand(scanArguments(argv)), argv.join(' '));
@@ -25,11 +25,11 @@ void t.test('get-token is what happens anyway', async (t) => {
   }
 });
 
-void t.test('words are what no flag takes', async (t) => {
+void t.test('words are the arguments that are neither flags nor their values', async (t) => {
   t.same(scanArguments(['--os-cloud', 'prod', 'cache', 'list', '-o', 'json']).words.slice(0, 2), ['cache', 'list']);
 });
 
-void t.test('mistakes are named, values are not', async (t) => {
+void t.test('errors name options and never print values', async (t) => {
   const check = (argv: string[], message: RegExp): void => {
     let error: unknown;
     try {
@@ -53,7 +53,7 @@ void t.test('mistakes are named, values are not', async (t) => {
   check(['--userName=x'], /unknown option --userName/);
 });
 
-void t.test('a command that does not exist is refused, and what was typed is not repeated', async (t) => {
+void t.test('an unknown command is an error that does not repeat the arguments', async (t) => {
   for (const argv of [[CANARY], ['whoami', CANARY], ['whoami', '--bogus'], ['whoami', '--output=xml']]) {
     const { status, stdout, stderr } = await run(argv);
     t.equal(status, argv.includes('--output=xml') ? 3 : 2, argv.join(' '));
@@ -64,7 +64,7 @@ void t.test('a command that does not exist is refused, and what was typed is not
   t.throws(() => findCommand(['nothing']), { code: 'usage' });
 });
 
-void t.test('--help names every flag with its variables, in groups, and no value of any', async (t) => {
+void t.test('--help lists every flag with its variables in groups, and no values', async (t) => {
   const variables = Object.fromEntries(OPTIONS.flatMap((option) => (option.env ?? []).map((name) => [name, CANARY])));
   const { stdout: text, status } = await run(['--help'], variables);
   t.equal(status, 0);
@@ -77,7 +77,7 @@ void t.test('--help names every flag with its variables, in groups, and no value
   for (const { words, summary } of COMMANDS) t.ok(text.includes(words.join(' ')), `${words.join(' ')}: ${summary}`);
 });
 
-void t.test('--help of each command says what it takes', async (t) => {
+void t.test('--help of each command lists its options, arguments and examples', async (t) => {
   for (const { words, options, examples, arguments: own = [] } of COMMANDS) {
     const { stdout, status, stderr } = await run([...words, '--help']);
     t.same({ status, stderr }, { status: 0, stderr: '' }, words.join(' '));
@@ -88,7 +88,7 @@ void t.test('--help of each command says what it takes', async (t) => {
   }
 });
 
-void t.test('names of commands and of their options do not clash', async (t) => {
+void t.test('the names of commands and of their options are unique', async (t) => {
   const names = COMMANDS.map(({ words }) => words.join(' '));
   const loginNames: readonly string[] = OPTIONS.map(({ name }) => name);
   t.equal(new Set(names).size, names.length);

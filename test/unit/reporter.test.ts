@@ -13,14 +13,14 @@ function report(error: unknown): { status: number; text: string } {
   return { status, text };
 }
 
-void t.test('one line: what, what to do, which request', async (t) => {
+void t.test('one line: what happened, what to do, and the request id', async (t) => {
   const error = new AuthRejected('auth-rejected', 'Keystone refused', { hint: 'check it', requestId: 'req-1' });
   t.same(report(error), { status: 5, text: 'client-keystone-auth: Keystone refused; check it (req-1)\n' });
   t.same(report(new UsageError('no')), { status: 2, text: 'client-keystone-auth: no\n' });
   t.equal(report(new PluginError('timed-out', 'x')).status, 6);
 });
 
-void t.test('an error nobody foresaw is a bug, without the secrets in it', async (t) => {
+void t.test('an unexpected error is reported as a bug, without secrets', async (t) => {
   const secret = new Secret('hunter2-canary');
   const { status, text } = report(new TypeError(`bad value ${secret.reveal()}\n    at x`));
   t.equal(status, 1);
@@ -29,7 +29,7 @@ void t.test('an error nobody foresaw is a bug, without the secrets in it', async
   t.equal(text.split('\n').length, 2, 'one line');
 });
 
-void t.test('nothing that a terminal obeys gets through', async (t) => {
+void t.test('no control characters reach the terminal', async (t) => {
   const hostile = [
     '\u001b]52;c;aGk=\u0007',
     '\u009b31m',
@@ -47,7 +47,7 @@ void t.test('nothing that a terminal obeys gets through', async (t) => {
   t.equal(makePrintable('Grüße, 你好 😀'), 'Grüße, 你好 😀');
 });
 
-void t.test('a secret does not show itself', async (t) => {
+void t.test('a secret is printed as [redacted]', async (t) => {
   const secret = new Secret('s3cret-value');
   t.equal(String(secret), '[redacted]');
   t.equal(secret.toString(), '[redacted]');
@@ -58,7 +58,7 @@ void t.test('a secret does not show itself', async (t) => {
   t.equal(redact('s3cret-value-longer'), '[redacted]');
 });
 
-void t.test('details only with --verbose', async (t) => {
+void t.test('debug messages appear only with --verbose', async (t) => {
   let text = '';
   const host = fakeHost({ writeErr: (line) => (text += line) });
   const none = new Map();
@@ -72,7 +72,7 @@ void t.test('details only with --verbose', async (t) => {
   t.equal(text, 'client-keystone-auth: loud\nclient-keystone-auth: warning: careful\n');
 });
 
-void t.test('--log-format=json: an object for each line, whoever reads the arguments', async (t) => {
+void t.test('--log-format=json prints an object per line, even if the arguments are invalid', async (t) => {
   const lines: unknown[] = [];
   const writeErr = (line: string): void => {
     lines.push(JSON.parse(line));
