@@ -119,9 +119,9 @@ async function prepareWorld(dir: string, servers: Server[], selection: Selection
     tenancy,
     ...(address === undefined ? {} : { federation: address }),
   };
-  const file = join(dir, 'world.json');
+  const file = join(dir, 'environment.json');
   writeFileSync(file, JSON.stringify(world), { mode: 0o600 });
-  return { ...env, CKA_TEST_WORLD: file };
+  return { ...env, CKA_TEST_ENVIRONMENT: file };
 
   async function start(options: Parameters<typeof startKeystone>[0]): Promise<Keystone> {
     const server = await startKeystone(options);

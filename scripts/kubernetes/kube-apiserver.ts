@@ -6,12 +6,12 @@ import type { ChildProcess } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pki } from '../lib/pki.ts';
 import type { KubernetesPrograms } from './find-kubernetes.ts';
+import { findFreePort } from '../lib/free-port.ts';
 
 export interface KubeApiserverOptions {
   readonly programs: Exclude<KubernetesPrograms, { missing: string }>;
@@ -38,15 +38,6 @@ export interface KubeApiserver {
 }
 
 const READY_MS = 60_000;
-
-/** A port of loopback that was free a moment ago. */
-export async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 /** A kubeconfig with one cluster and, where a token is given, a user. */
 export function renderKubeconfig(server: string, ca: string, token?: string): string {

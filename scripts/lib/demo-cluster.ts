@@ -7,9 +7,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { writeKubeconfig } from '../../test/support/stand-in-api-server.ts';
 import { findKubectl } from './find-kubectl.ts';
-import { findFreePort, makeAdminToken, startKubeApiserver } from '../kubernetes/kube-apiserver.ts';
+import { makeAdminToken, startKubeApiserver } from '../kubernetes/kube-apiserver.ts';
 import { findKubernetes } from '../kubernetes/find-kubernetes.ts';
 import { makePki } from './pki.ts';
+import { findFreePort } from './free-port.ts';
 
 const PLUGIN = resolve('dist/client-keystone-auth.cjs');
 const WEBHOOK = resolve('dist/k8s-keystone-auth.cjs');

@@ -1,15 +1,7 @@
 // Against: a real Keystone with MFA rules.
 
 import t from 'tap';
-import {
-  memberAndReader,
-  checkLogin,
-  checkLogins,
-  describeRequest,
-  makeTestHome,
-  LOGIN_REQUEST,
-} from '../support/check-login.ts';
-import type { EnvVars } from '../support/check-login.ts';
+import { memberAndReader, checkLogin, checkLogins, describeRequest, LOGIN_REQUEST } from '../support/check-login.ts';
 import { respondJson } from '../support/stand-in-faults.ts';
 import {
   checkFailure,
@@ -18,7 +10,8 @@ import {
   makeLoginSettings,
   startKeystoneForTest,
 } from '../support/check-run.ts';
-import { runPlugin } from '../support/run-plugin.ts';
+import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
+import type { EnvVars } from '../support/run-plugin.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
 import { logIn, makeTotpCode } from '../support/tenancy.ts';
 import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';

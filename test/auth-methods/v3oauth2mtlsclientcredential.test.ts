@@ -10,8 +10,9 @@ import { EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
 import { sendResponse } from '../support/stand-in-keystone.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { findRecordedUser } from '../support/stand-in-v4.ts';
-import { openStandInLog, checkFailedLogin, makeTestHome, logInTwice } from '../support/log-in-twice.ts';
+import { openStandInLog, checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
 import type { RequestLog } from '../support/log-in-twice.ts';
+import { makeTestHome } from '../support/run-plugin.ts';
 
 t.setTimeout(120_000);
 

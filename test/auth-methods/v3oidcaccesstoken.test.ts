@@ -1,7 +1,6 @@
 // Against: a real OpenID provider, Apache and Keystone.
 
 import t from 'tap';
-import { makeTestHome } from '../support/check-login.ts';
 import { federatedAuthPath, testWithFederation } from '../support/federation.ts';
 import {
   listKeystoneRequests,
@@ -13,7 +12,7 @@ import {
 import type { FederationFixture } from '../support/federated-login.ts';
 import { sendRequest } from '../support/send-request.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
-import { runPlugin } from '../support/run-plugin.ts';
+import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
 
 t.setTimeout(170_000);
 

@@ -13,7 +13,6 @@ import type { LoginDecision } from '../support/scripted-browser.ts';
 import {
   waitForAddress,
   checkTerminalSuccess,
-  findFreePort,
   PASTE_PROMPT,
   startOnTerminal,
   readStdout,
@@ -23,17 +22,16 @@ import { describeRequest } from '../support/check-login.ts';
 import { federatedAuthPath, waitForRequests, configureIssuer, testWithFederation } from '../support/federation.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
 import { makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import type { Home, EnvVars } from '../support/run-plugin.ts';
 import { onProject } from '../support/login-settings.ts';
 import { startStandInProvider, makeTokenResponse } from '../support/stand-in-provider.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { Terminal } from '../support/terminal.ts';
 import { watchRequests, listRequests } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 
 t.setTimeout(170_000);
-
-type EnvVars = Readonly<Record<string, string | undefined>>;
 
 const DISCOVERY = 'GET /.well-known/openid-configuration 200';
 const TOKEN = 'POST /token 200';

@@ -4,8 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { makeTestHome, summarizeToken } from '../support/check-login.ts';
-import type { EnvVars } from '../support/check-login.ts';
+import { summarizeToken } from '../support/check-login.ts';
 import { browse } from '../support/scripted-browser.ts';
 import { decideDevice, listDevicePolls, configureIssuer, testWithFederation } from '../support/federation.ts';
 import {
@@ -20,8 +19,8 @@ import {
 } from '../support/federated-login.ts';
 import type { FederationFixture } from '../support/federated-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS, readExecCredential } from '../support/check-run.ts';
-import { makeEnvironment, PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import { makeEnvironment, PLUGIN_PATH, runPlugin, makeTestHome } from '../support/run-plugin.ts';
+import type { Home, EnvVars } from '../support/run-plugin.ts';
 import { validateToken } from '../support/tenancy.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';

@@ -1,8 +1,7 @@
 // Against: a real OpenID provider, Apache and Keystone.
 
 import t from 'tap';
-import { describeRequest, makeTestHome } from '../support/check-login.ts';
-import type { EnvVars } from '../support/check-login.ts';
+import { describeRequest } from '../support/check-login.ts';
 import { federatedAuthPath, configureIssuer, testWithFederation } from '../support/federation.ts';
 import {
   listIssuerRequests,
@@ -17,7 +16,8 @@ import {
 } from '../support/federated-login.ts';
 import type { FederationFixture } from '../support/federated-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
-import { runPlugin } from '../support/run-plugin.ts';
+import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
+import type { EnvVars } from '../support/run-plugin.ts';
 import { onProject } from '../support/login-settings.ts';
 import { listRequests } from '../support/test-environment.ts';
 

@@ -1,10 +1,10 @@
 // Against: a real Keystone.
 
 import t from 'tap';
-import { memberAndReader, checkLogins, describeRequest, makeTestHome } from '../support/check-login.ts';
+import { memberAndReader, checkLogins, describeRequest } from '../support/check-login.ts';
 import { respondJson } from '../support/stand-in-faults.ts';
 import { checkFailure, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
-import { runPlugin } from '../support/run-plugin.ts';
+import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
 import { onProject } from '../support/login-settings.ts';
 import { makeTotpCode } from '../support/tenancy.ts';
 import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';

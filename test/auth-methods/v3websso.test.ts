@@ -10,7 +10,6 @@ import {
   waitForAddress,
   checkTerminalSuccess,
   makeTerminalCommand,
-  findFreePort,
   PASTE_PROMPT,
   startOnTerminal,
   readStdout,
@@ -21,17 +20,16 @@ import { waitForRequests, reserveDashboardPort, testWithFederation } from '../su
 import { sendRequest } from '../support/send-request.ts';
 import { checkFailure, EXIT_STATUS } from '../support/check-run.ts';
 import { makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import type { Home, EnvVars } from '../support/run-plugin.ts';
 import { onProject } from '../support/login-settings.ts';
 import { logIn, validateToken } from '../support/tenancy.ts';
 import { runWithStty } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
 import { watchRequests } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 
 t.setTimeout(170_000);
-
-type EnvVars = Readonly<Record<string, string | undefined>>;
 
 const LOOK = 'GET /v3/auth/tokens?nocatalog=true 200';
 const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true 201';

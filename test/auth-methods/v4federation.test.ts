@@ -9,7 +9,6 @@ import {
   waitForAddress,
   checkTerminalSuccess,
   makeTerminalCommand,
-  findFreePort,
   PASTE_PROMPT,
   startOnTerminal,
   readStdout,
@@ -23,6 +22,7 @@ import { serveV4Federation } from '../support/stand-in-v4-federation.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { SttyResult, Terminal } from '../support/terminal.ts';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 
 t.setTimeout(170_000);
 

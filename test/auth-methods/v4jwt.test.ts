@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { checkSuccess, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
-import { runPlugin } from '../support/run-plugin.ts';
+import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { fetchTokenFacts, makeJwt, findRecordedUser, serveV4 } from '../support/stand-in-v4.ts';
 import type { JwtProvider } from '../support/stand-in-v4.ts';
-import { openStandInLog, checkFailedLogin, makeTestHome, logInTwice } from '../support/log-in-twice.ts';
+import { openStandInLog, checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
 import type { RequestLog } from '../support/log-in-twice.ts';
 
 t.setTimeout(120_000);

@@ -5,14 +5,12 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home, RunResult } from '../support/run-plugin.ts';
+import type { Home, RunResult, EnvVars } from '../support/run-plugin.ts';
 import { asApplicationCredential, asUser, onProject, listSecrets } from '../support/login-settings.ts';
 import { watchRequests, testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(550_000);
-
-type EnvVars = Readonly<Record<string, string>>;
 
 const WRONG = 'canary-of-a-wrong-password';
 const LEVELS = [[], ['-v'], ['-vv'], ['-vvv'], ['-vvv', '--log-format=json']];

@@ -11,16 +11,15 @@ import {
   checkLogins,
   countRequests,
   describeRequest,
-  makeTestHome,
   LOGIN_REQUEST,
   member,
   reader,
   summarizeToken,
 } from '../support/check-login.ts';
-import type { EnvVars, ExpectedToken } from '../support/check-login.ts';
+import type { ExpectedToken } from '../support/check-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
-import { runPlugin } from '../support/run-plugin.ts';
-import type { RunResult } from '../support/run-plugin.ts';
+import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
+import type { RunResult, EnvVars } from '../support/run-plugin.ts';
 import { asApplicationCredential, asUser, onProject } from '../support/login-settings.ts';
 import { logIn, validateToken } from '../support/tenancy.ts';
 import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';

@@ -3,11 +3,10 @@
 
 import t from 'tap';
 import type { Test } from 'tap';
-import { makeTestHome } from '../support/check-login.ts';
 import { respondJson } from '../support/stand-in-faults.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
-import { makeEnvironment, PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
-import type { RunResult } from '../support/run-plugin.ts';
+import { makeEnvironment, PLUGIN_PATH, runPlugin, makeTestHome } from '../support/run-plugin.ts';
+import type { RunResult, EnvVars } from '../support/run-plugin.ts';
 import { makeErrorResponse, startStandInProvider, makeTokenResponse } from '../support/stand-in-provider.ts';
 import type { ProviderResponse, StandInProvider } from '../support/stand-in-provider.ts';
 import { openTerminal } from '../support/terminal.ts';
@@ -16,8 +15,6 @@ t.setTimeout(170_000);
 
 const PASSWORD = 'canary-of-the-provider';
 const SECRET = 'canary~of+the client%';
-
-type EnvVars = Readonly<Record<string, string | undefined>>;
 
 function envFor({ url }: StandInProvider): EnvVars {
   return {

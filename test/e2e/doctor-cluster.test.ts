@@ -13,7 +13,7 @@ import {
   setUpKubectl,
   testWithKubectl,
 } from '../support/kubectl-fixture.ts';
-import type { KubectlFixture, EnvVars } from '../support/kubectl-fixture.ts';
+import type { KubectlFixture } from '../support/kubectl-fixture.ts';
 import {
   checkNoSecretShown,
   runDoctor,
@@ -24,6 +24,7 @@ import {
   splitSettings,
 } from '../support/doctor.ts';
 import { PLUGIN_COMMAND, makeEnvironment, PLUGIN_PATH } from '../support/run-plugin.ts';
+import type { EnvVars } from '../support/run-plugin.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
 

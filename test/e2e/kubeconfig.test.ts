@@ -15,9 +15,9 @@ import {
   setUpKubectl,
   testWithKubectl,
 } from '../support/kubectl-fixture.ts';
-import type { KubectlFixture, EnvVars } from '../support/kubectl-fixture.ts';
+import type { KubectlFixture } from '../support/kubectl-fixture.ts';
 import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
-import type { RunResult } from '../support/run-plugin.ts';
+import type { RunResult, EnvVars } from '../support/run-plugin.ts';
 import { listSecrets } from '../support/login-settings.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';

@@ -8,7 +8,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { checkFailure, EXIT_STATUS, readExecCredential } from '../support/check-run.ts';
 import { PLUGIN_COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import type { Home, EnvVars } from '../support/run-plugin.ts';
 import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
 import { makeTotpCode, validateToken } from '../support/tenancy.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';
@@ -22,8 +22,6 @@ const ENTER = '\r';
 const DOWN = '\x1b[B';
 const CTRL_C = '\x03';
 const PATIENCE_MS = 30_000;
-
-type EnvVars = Readonly<Record<string, string | undefined>>;
 
 interface LoginFixture {
   readonly home: Home;

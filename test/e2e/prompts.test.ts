@@ -19,7 +19,7 @@ import {
 } from '../support/check-run.ts';
 import type { ExecCredentialStatus } from '../support/check-run.ts';
 import { PLUGIN_COMMAND, makeExecInfo, makeEnvironment, makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import type { Home, EnvVars } from '../support/run-plugin.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { Terminal, TerminalCommand } from '../support/terminal.ts';
@@ -30,8 +30,6 @@ t.setTimeout(120_000);
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 3 });
 const ENTER = '\r';
 const CURSOR = /\x1b\[\?25[hl]/g;
-
-type EnvVars = Readonly<Record<string, string | undefined>>;
 
 interface PromptFixture {
   readonly keystone: StandInKeystone;

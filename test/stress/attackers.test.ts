@@ -35,6 +35,7 @@ import {
 import type { TimedRun } from '../support/stress.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { PLUGIN_COMMAND, makeExecInfo, makeEnvironment } from '../support/run-plugin.ts';
+import type { LoginSettings } from '../support/login-settings.ts';
 
 t.setTimeout(170_000);
 
@@ -216,14 +217,12 @@ await t.test('files planted while the folder was open are replaced', { skip: ski
   checkNoProblems(t, problems, `${cases} plants: ${problems.length} problems, ${replaced} replaced by the next run`);
 });
 
-type EnvVars = Readonly<Record<string, string>>;
-
 interface Layout {
   readonly name: string;
   /** Whether the plugin stores tokens there. */
   readonly isSafe: boolean;
   /** Changes an ordinary home; can return more variables for the environment. */
-  readonly make: (home: string) => EnvVars | undefined;
+  readonly make: (home: string) => LoginSettings | undefined;
 }
 
 const change = (home: string, mode: number): undefined => {

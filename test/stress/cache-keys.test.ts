@@ -16,11 +16,10 @@ import { checkNoProblems, formatSeconds, pickSize, parseToken } from '../support
 import { fakeHost } from '../support/fake-host.ts';
 import { startKeystoneForTest } from '../support/check-run.ts';
 import { makeExecInfo } from '../support/run-plugin.ts';
+import type { EnvVars } from '../support/run-plugin.ts';
 import type { Handler } from '../support/stand-in-keystone.ts';
 
 t.setTimeout(pickSize(600_000, 170_000));
-
-type EnvVars = Readonly<Record<string, string>>;
 
 const uid = process.geteuid?.();
 const RELEVANT = new Set(['password', 'token', 'application_credential']);

@@ -10,15 +10,13 @@ import type { Test } from 'tap';
 import { pickSize, startProgram } from '../support/stress.ts';
 import type { TimedRun } from '../support/stress.ts';
 import { PLUGIN_COMMAND, makeExecInfo, makeEnvironment, makeHome, PLUGIN_PATH } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import type { Home, EnvVars } from '../support/run-plugin.ts';
 import { asApplicationCredential, asUser, onProject, listSecrets } from '../support/login-settings.ts';
 import { openTerminal } from '../support/terminal.ts';
 import { watchRequests, testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
-
-type EnvVars = Readonly<Record<string, string>>;
 
 const WRONG = 'canary-wrong-8c1f';
 

@@ -16,6 +16,7 @@ import { makeIsolatedCommand, PLUGIN_COMMAND, makeExecInfo, makeEnvironment, mak
 import type { Home } from '../support/run-plugin.ts';
 import { startCountingProxy } from '../support/proxy.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
+import type { LoginSettings } from '../support/login-settings.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { openTerminal } from '../support/terminal.ts';
 import { validateToken } from '../support/tenancy.ts';
@@ -23,9 +24,7 @@ import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(pickSize(900_000, 170_000));
 
-type EnvVars = Readonly<Record<string, string>>;
-
-const plugin = (env: EnvVars, ...args: string[]) => startProgram([...PLUGIN_COMMAND, ...args], env);
+const plugin = (env: LoginSettings, ...args: string[]) => startProgram([...PLUGIN_COMMAND, ...args], env);
 
 function setUpHome(t: Test): Home {
   const home = makeHome();
@@ -96,7 +95,7 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
 });
 
 /** Starts a run that never gets a response to its login, and waits until it has sent the request. */
-async function startHangingRun(standIn: StandInKeystone, env: EnvVars): Promise<ReturnType<typeof plugin>> {
+async function startHangingRun(standIn: StandInKeystone, env: LoginSettings): Promise<ReturnType<typeof plugin>> {
   const before = standIn.countLogins();
   standIn.answerNext(silence(), 'POST /v3/auth/tokens');
   const holder = plugin(env);

@@ -1,8 +1,6 @@
 // A login with a browser as its user sees it: the plugin on a terminal, the address that it shows, and its document.
 
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { sendRequest } from './send-request.ts';
@@ -73,13 +71,4 @@ export async function followRedirects(
   const answer = await sendRequest(address, { ca: '', ...(form === undefined ? {} : { form }) });
   const { location } = answer.headers;
   return location === undefined ? answer : followRedirects(new URL(location, address).href);
-}
-
-/** A port that nothing listens on. */
-export async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }

@@ -6,15 +6,13 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { checkSuccess } from './check-run.ts';
 import type { ExecCredentialStatus } from './check-run.ts';
-import { makeHome, runPlugin } from './run-plugin.ts';
-import type { Home, RunResult } from './run-plugin.ts';
+import { runPlugin, makeTestHome } from './run-plugin.ts';
+import type { Home, RunResult, EnvVars } from './run-plugin.ts';
 import { listSecrets } from './login-settings.ts';
 import { validateToken } from './tenancy.ts';
 import type { TokenFacts } from './tenancy.ts';
 import { watchRequests, listRequests } from './test-environment.ts';
 import type { LoggedRequest, WatchedAddress, TestEnvironment } from './test-environment.ts';
-
-export type EnvVars = Readonly<Record<string, string | undefined>>;
 
 /** What Keystone must say of the token. */
 export interface ExpectedToken {
@@ -49,12 +47,6 @@ export const PUBLIC_PASSWORD_WARNING = '--password can be read by every user of 
 export const memberAndReader = { roles: ['member', 'reader'] };
 export const member = { roles: ['member'] };
 export const reader = { roles: ['reader'] };
-
-export function makeTestHome(t: Test): Home {
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  return home;
-}
 
 export function describeRequest({ method, path, status }: LoggedRequest): string {
   return `${method} ${path} ${status}`;

@@ -5,10 +5,11 @@ import type { Test } from 'tap';
 import type { KubectlFixture } from './kubectl-fixture.ts';
 import { makeAliceSettings } from './kubectl-fixture.ts';
 import { runPlugin } from './run-plugin.ts';
-import type { RunResult } from './run-plugin.ts';
+import type { RunResult, EnvVars } from './run-plugin.ts';
 import { PASSWORD } from './check-run.ts';
 import { listSecrets } from './login-settings.ts';
 import type { TestEnvironment } from './test-environment.ts';
+import type { LoginSettings } from './login-settings.ts';
 
 export interface DoctorCheck {
   readonly check: string;
@@ -16,8 +17,6 @@ export interface DoctorCheck {
   readonly found: string;
   readonly fix: string | null;
 }
-
-type EnvVars = Readonly<Record<string, string>>;
 
 /** The path of the kubeconfig of a fixture. */
 export const kubeconfigPath = (fixture: KubectlFixture): string => join(fixture.home.path, 'kubeconfig');
@@ -57,7 +56,7 @@ export function findCheck(findings: readonly DoctorCheck[], name: string): Docto
 export function splitSettings(
   environment: TestEnvironment,
   fixture: KubectlFixture,
-): { env: EnvVars; shell: EnvVars; args: string[] } {
+): { env: LoginSettings; shell: LoginSettings; args: string[] } {
   const { OS_AUTH_URL = '', OS_PASSWORD = '', ...env } = makeAliceSettings(environment, fixture);
   return { env, shell: { OS_PASSWORD }, args: ['get-token', `--keystone-url=${OS_AUTH_URL}`] };
 }

@@ -4,13 +4,13 @@
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describeSystem, pathExists, findOrUnpack } from '../../scripts/lib/debian-packages.ts';
 import type { UnpackedPackages } from '../../scripts/lib/debian-packages.ts';
 import { PYTHON } from '../../scripts/keystone/find-keystone.ts';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 
 const run = promisify(execFile);
 
@@ -33,15 +33,6 @@ export interface Realm {
   /** Forgets the tickets. */
   kdestroy(cache: string): Promise<void>;
   stop(): void;
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  await new Promise<void>((resolve) => void server.close(() => resolve()));
-  return port;
 }
 
 /** Where the parts of Kerberos are below a root. */

@@ -10,7 +10,7 @@ import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
 import { startStandInApiServer, writeKubeconfig } from './stand-in-api-server.ts';
 import type { StandInApiServer, KubeconfigOptions } from './stand-in-api-server.ts';
 import { makeIsolatedCommand, PLUGIN_COMMAND, makeEnvironment, makeHome } from './run-plugin.ts';
-import type { Home, RunResult } from './run-plugin.ts';
+import type { Home, RunResult, EnvVars } from './run-plugin.ts';
 import { asUser, onProject } from './login-settings.ts';
 import { validateToken } from './tenancy.ts';
 import type { TokenFacts } from './tenancy.ts';
@@ -18,8 +18,6 @@ import { openTerminal } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 import { watchRequests, listRequests, testWithKeystone } from './test-environment.ts';
 import type { LoggedRequest, TestEnvironment } from './test-environment.ts';
-
-export type EnvVars = Readonly<Record<string, string | undefined>>;
 
 export interface KubectlRun {
   readonly env?: EnvVars;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { checkFailure, checkSuccess } from './check-run.ts';
 import type { ExecCredentialStatus } from './check-run.ts';
-import { makeHome, runPlugin } from './run-plugin.ts';
+import { runPlugin, makeTestHome } from './run-plugin.ts';
 import type { Home, RunResult } from './run-plugin.ts';
 import type { StandInKeystone } from './stand-in-keystone.ts';
 import { listRequests } from './test-environment.ts';
@@ -33,12 +33,6 @@ export interface LoginAttempt {
   /** What must be nowhere but in the requests. */
   readonly secrets?: readonly string[];
   readonly home?: Home;
-}
-
-export function makeTestHome(t: Test): Home {
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  return home;
 }
 
 function readAll(folder: string): string[] {

@@ -2,21 +2,22 @@
 
 import type { ApplicationCredential, NamedEntity, Tenancy, User } from './tenancy.ts';
 
-type EnvVars = Readonly<Record<string, string>>;
+/** Variables that configure a login. */
+export type LoginSettings = Readonly<Record<string, string>>;
 
-export function asUser(user: User, domain: NamedEntity): EnvVars {
+export function asUser(user: User, domain: NamedEntity): LoginSettings {
   return { OS_USERNAME: user.name, OS_USER_DOMAIN_NAME: domain.name, OS_PASSWORD: user.password };
 }
 
-export function asUserById(user: User): EnvVars {
+export function asUserById(user: User): LoginSettings {
   return { OS_USER_ID: user.id, OS_PASSWORD: user.password };
 }
 
-export function asApplicationCredential(credential: ApplicationCredential): EnvVars {
+export function asApplicationCredential(credential: ApplicationCredential): LoginSettings {
   return { OS_APPLICATION_CREDENTIAL_ID: credential.id, OS_APPLICATION_CREDENTIAL_SECRET: credential.secret };
 }
 
-export function onProject(project: Pick<NamedEntity, 'name'>, domain: NamedEntity): EnvVars {
+export function onProject(project: Pick<NamedEntity, 'name'>, domain: NamedEntity): LoginSettings {
   return { OS_PROJECT_NAME: project.name, OS_PROJECT_DOMAIN_NAME: domain.name };
 }
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { Test } from 'tap';
 
 /** The single executable that is tested instead of the bundles, where `npm test -- --packaged` has made one. */
 export const PACKAGED_EXECUTABLE: string | undefined = process.env['CKA_PACKAGED'];
@@ -14,7 +15,8 @@ export const PLUGIN_PATH: string = PACKAGED_EXECUTABLE ?? resolve('dist/client-k
 export const PLUGIN_COMMAND: readonly [string, ...string[]] =
   PACKAGED_EXECUTABLE === undefined ? [process.execPath, PLUGIN_PATH] : [PACKAGED_EXECUTABLE];
 
-type EnvVars = Readonly<Record<string, string | undefined>>;
+/** Variables of a run; undefined leaves one out. */
+export type EnvVars = Readonly<Record<string, string | undefined>>;
 
 /** A private home; everything in it goes when the test is over. */
 export interface Home {
@@ -33,6 +35,13 @@ export function makeHome(): Home {
       rmSync(path, { recursive: true, force: true });
     },
   };
+}
+
+/** Makes a home that is removed at the end of the test. */
+export function makeTestHome(t: Test): Home {
+  const home = makeHome();
+  t.teardown(() => home.remove());
+  return home;
 }
 
 /** The environment of a run: nothing of ours but PATH, and a home. */

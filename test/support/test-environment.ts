@@ -44,7 +44,7 @@ export interface WatchedAddress {
 
 /** What the runner has set up, or undefined where there is no Keystone. */
 export function readTestEnvironment(): TestEnvironment | undefined {
-  const file = process.env['CKA_TEST_WORLD'];
+  const file = process.env['CKA_TEST_ENVIRONMENT'];
   return file === undefined ? undefined : (JSON.parse(readFileSync(file, 'utf8')) as TestEnvironment);
 }
 

@@ -1,19 +1,18 @@
 /** Somebody with a token at the real Keystone, whose requests are counted. */
 import type { Test } from 'tap';
 import { makeExecInfo, makeHome, runPlugin } from './run-plugin.ts';
-import type { Home, RunResult } from './run-plugin.ts';
+import type { Home, RunResult, EnvVars } from './run-plugin.ts';
 import { asUser, onProject } from './login-settings.ts';
+import type { LoginSettings } from './login-settings.ts';
 import { watchRequests, listRequests } from './test-environment.ts';
 import type { TestEnvironment } from './test-environment.ts';
-
-type EnvVars = Readonly<Record<string, string>>;
 
 /** Alice on demo, in a home of her own. */
 export interface TokenFixture {
   readonly home: Home;
   /** Where the settings of {@link TokenFixture.aliceSettings} log in. */
   readonly url: string;
-  readonly aliceSettings: EnvVars;
+  readonly aliceSettings: LoginSettings;
   readonly run: (args: readonly string[], env?: EnvVars) => Promise<RunResult>;
   /** The token that kubectl gets. */
   readonly getToken: (env?: EnvVars) => Promise<string>;

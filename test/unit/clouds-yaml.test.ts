@@ -10,7 +10,8 @@ import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { readTlsSettings } from '../../src/shared/http/tls-settings.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { resolveRequest } from '../support/resolve-request.ts';
-import type { ResolvedRequest, EnvVars } from '../support/resolve-request.ts';
+import type { ResolvedRequest } from '../support/resolve-request.ts';
+import type { EnvVars } from '../support/run-plugin.ts';
 
 interface CloudsYamlFixture {
   readonly cwd: string;

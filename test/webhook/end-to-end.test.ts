@@ -7,12 +7,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { findKubernetes } from '../../scripts/kubernetes/find-kubernetes.ts';
-import {
-  findFreePort,
-  makeAdminToken,
-  renderKubeconfig,
-  startKubeApiserver,
-} from '../../scripts/kubernetes/kube-apiserver.ts';
+import { makeAdminToken, renderKubeconfig, startKubeApiserver } from '../../scripts/kubernetes/kube-apiserver.ts';
 import type { KubeApiserver } from '../../scripts/kubernetes/kube-apiserver.ts';
 import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
 import { writeKubeconfig } from '../support/stand-in-api-server.ts';
@@ -26,6 +21,7 @@ import { makeIssuerKey, signJwt, startStandInIssuer } from '../support/stand-in-
 import { logIn, revokeToken } from '../support/tenancy.ts';
 import { makeTestFolder, startWebhookProcess } from '../support/webhook-process.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 
 t.setTimeout(170_000);
 
