@@ -312,7 +312,7 @@ interface Shell {
   close(): void;
 }
 
-/** Opens a shell that runs the plugin several times: a session leader, as in a terminal, or a shell whose leader has ended. */
+/** Opens a shell that runs the plugin several times: a session leader, as in a terminal, or the orphan of one. */
 function openShell(home: Home, kind: 'leader' | 'orphan' = 'leader'): Shell {
   // Node closes stdin when the leader ends, so use descriptor 3.
   const shell = '/bin/sh -s <&3 3<&-';

@@ -1,5 +1,5 @@
-// Some clouds issue tokens for a few minutes only. With the usual margin of two minutes these would be useless, and every
-// kubectl command would log in again. The test waits, so it has its own file and other tests need not wait for it.
+// Some clouds issue tokens for a few minutes only. With the usual margin of two minutes these would be useless, and
+// every kubectl command would log in again. The test waits, so it has its own file and other tests need not wait.
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

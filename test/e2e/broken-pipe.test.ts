@@ -1,4 +1,4 @@
-/** A reader that exits early, a closed or a full stdout: a run ends silently or with one line, never with a stack trace. */
+/** A reader that exits early, a closed or a full stdout: a run ends silently or with one line, with no stack trace. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';

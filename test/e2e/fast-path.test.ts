@@ -1,5 +1,5 @@
-// kubectl waits for the plugin in each command, so a cache hit must be fast and depend on nothing else: no network, no files
-// but three of the plugin's own, no modules but Node's own. The system calls show that; the size of the bundle does not.
+// kubectl waits for the plugin in each command, so a cache hit must be fast and depend on nothing else: no network, no
+// files but three of the plugin's own, no modules but Node's own. The system calls show that, unlike the bundle's size.
 
 import { execFile, execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';

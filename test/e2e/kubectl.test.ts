@@ -1,5 +1,5 @@
-// The setup of a user: a real kubectl, the built plugin, a real Keystone, and an API server that validates each token at
-// Keystone, as k8s-keystone-auth does. Only a real kubectl shows how it shares the terminal and when it repeats a run.
+// The setup of a user: a real kubectl, the built plugin, a real Keystone, and an API server that validates each token
+// at Keystone, as k8s-keystone-auth does. Only a real kubectl shows how it shares the terminal and when it retries.
 
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Prompts on a real terminal: their order, their input and output, and the state of the terminal afterwards. Only a real
- * terminal shows whether a second prompt is visible, or whether Ctrl-C leaves the echo off.
+ * Prompts on a real terminal: their order, their input and output, and the state of the terminal afterwards. Only a
+ * real terminal shows whether a second prompt is visible, or whether Ctrl-C leaves the echo off.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * Parses the command line with yargs' own parser. yargs itself is loaded for `--help` only: it takes longer to load than
- * everything else in a run that waits for another login.
+ * Parses the command line with yargs' own parser. yargs itself is loaded for `--help` only: it takes longer to load
+ * than everything else in a run that waits for another login.
  */
 import parseArguments from 'yargs-parser';
 import { UsageError } from '../../shared/base/errors.ts';

@@ -23,8 +23,8 @@ export interface OptionSecretIdentity extends SavedSecretIdentity {
 }
 
 /**
- * Identifies the secret that would be saved for these settings. As in the cache key, Keystone's URL and the TLS settings
- * are part of it: a foreign kubeconfig cannot make the plugin send the secret to another Keystone or under other trust.
+ * Identifies the secret that would be saved for these settings. As in the cache key, Keystone's URL and the TLS
+ * settings are part of it: a foreign kubeconfig cannot make the plugin send the secret to another Keystone.
  *
  * @returns undefined if the auth method has no such secret, or if the settings do not identify its owner yet
  */

@@ -48,7 +48,7 @@ export function isKeyUnchanged({ config, method, tls, host, cacheKey }: LoginCon
   }
 }
 
-/** Lists the credential of a login as fields of a digest: after a refusal, a change in any of them allows a new login. */
+/** Lists the credential of a login as fields of a digest: after a refusal, a change in any of them allows a login. */
 export function listCredentialFields({
   config,
   method,

@@ -1,4 +1,4 @@
-/** The slow path on one page, from top to bottom: cache → lock → cache → prompts → Keystone → cache → ExecCredential. */
+/** The slow path, read from top to bottom: cache → lock → cache → prompts → Keystone → cache → ExecCredential. */
 import { AuthRejected } from '../../shared/base/errors.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import { isTokenValid } from '../../shared/keystone/client.ts';

@@ -113,8 +113,8 @@ interface LoginEndpoints {
 }
 
 /**
- * Chooses the endpoint of a login, one of four: v3 of another Keystone; v4, which stands beside v3; v3 as Keystone lists
- * it; or, for keystoneauth's `v3*` types, v3 at the URL as it is (see {@link usesDiscovery}).
+ * Chooses the endpoint of a login, one of four: v3 of another Keystone; v4, which stands beside v3; v3 as Keystone
+ * lists it; or, for keystoneauth's `v3*` types, v3 at the URL as it is (see {@link usesDiscovery}).
  */
 async function chooseEndpoints(
   { reporter }: LoginContext,

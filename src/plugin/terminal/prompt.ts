@@ -1,6 +1,6 @@
 /**
- * Prompts on the terminal itself, one question at a time. A secret is never echoed, the terminal is always restored, and
- * a signal has the same effect as without the prompt.
+ * Prompts on the terminal itself, one question at a time. A secret is never echoed, the terminal is always restored,
+ * and a signal has the same effect as without the prompt.
  */
 import { input, password, select } from '@inquirer/prompts';
 import type { Host, PromptSignal } from '../../shared/base/host.ts';
