@@ -49,7 +49,7 @@ testWithKeystone('status lists each identity and marks the current one', async (
   const empty = await run(['status']);
   t.match(empty, {
     status: 0,
-    stdout: /^No token is kept\.\nThe present settings \(password at .*\) have no token here\.\n$/,
+    stdout: /^No token is cached\.\nThe current settings \(password at .*\) have no cached token\.\n$/,
   });
   t.equal(countPosts(), 0, 'no request is sent');
   await getToken();
@@ -81,12 +81,12 @@ testWithKeystone('status lists each identity and marks the current one', async (
   t.same(identities.map(({ method }) => method).toSorted(), ['password', 'password', 'v3applicationcredential']);
   t.ok(identities.some(({ scope }) => scope === 'project other (My Domain)'));
   const text = await run(['status']);
-  t.match(text.stdout, /^ +USER +DOMAIN +SCOPE +METHOD +KEYSTONE +KEPT IN +LEFT +RENEWABLE\n/);
+  t.match(text.stdout, /^ +USER +DOMAIN +SCOPE +METHOD +KEYSTONE +STORAGE +LEFT +RENEWABLE\n/);
   t.match(
     text.stdout,
     /^\* +alice +My Domain +project demo \(My Domain\) +password +http:\S+ +file +\d+ (?:h|min).* +no$/m,
   );
-  t.match(text.stdout, /\n\* is what the present settings use\.\n$/);
+  t.match(text.stdout, /\n\* marks the token that the current settings use\.\n$/);
   t.match((await run(['status', '-o', 'yaml'])).stdout, /^identities:\n {2}- key: /);
   t.equal(countPosts(), before, 'no request was sent');
 
@@ -205,7 +205,7 @@ testWithKeystone(
     t.match(readLogout(changed).tokens, [{ token: 'not-revoked', because: /certificate files .* have changed/ }]);
     t.match(
       changed.stderr,
-      /^client-keystone-auth: warning: the token of alice \(project demo .*\) is not revoked, and good until \d{4}-.*\n$/,
+      /^client-keystone-auth: warning: the token of alice \(project demo .*\) is not revoked, and valid until \d{4}-.*\n$/,
     );
     t.equal(await validateWithItself(environment, again), 200);
     t.same(tracesIn(home), [], 'the cache entries are removed nevertheless');
@@ -241,7 +241,7 @@ void t.test(
     t.equal(ran.status, 6, ran.stderr);
     t.match(
       ran.stderr,
-      /^client-keystone-auth: warning: the token of alice .* is not revoked, and good until [^\n]*\n$/,
+      /^client-keystone-auth: warning: the token of alice .* is not revoked, and valid until [^\n]*\n$/,
     );
     t.match(readLogout(ran).tokens, [{ token: 'not-revoked' }]);
     t.same(tracesIn(home), []);

@@ -69,8 +69,8 @@ testWithKeystone('whoami prints text, JSON and YAML', async (t, environment) => 
   t.match(text.stdout, new RegExp(`^User +alice \\(${alice.id}, domain My Domain\\)$`, 'm'));
   t.match(text.stdout, new RegExp(`^Project +demo \\(${demo.id}, domain My Domain\\)$`, 'm'));
   t.match(text.stdout, new RegExp(`^Groups in the cluster +${demo.id}$`, 'm'));
-  t.match(text.stdout, /^Logged in by +password$/m);
-  t.match(text.stdout, /^Token ends +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \(in \d+ (?:h|min).*\)$/m);
+  t.match(text.stdout, /^Logged in with +password$/m);
+  t.match(text.stdout, /^Token expires +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \(in \d+ (?:h|min).*\)$/m);
   t.notMatch(text.stdout, /\u001b/, 'no colors in a pipe');
   const json = JSON.parse((await fixture.run(['whoami', '-o', 'json'])).stdout) as {
     roles: string[];

@@ -1,5 +1,5 @@
-// `login` on a real terminal against a real Keystone: every question it can put, what it leaves for the next run, and what is left of
-// a terminal and of a home when a question is not answered.
+// `login` on a real terminal with a real Keystone: every prompt, what the next run finds, and the state of the terminal
+// and the home after a prompt without an answer.
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -21,7 +21,7 @@ t.setTimeout(600_000);
 const ENTER = '\r';
 const DOWN = '\x1b[B';
 const CTRL_C = '\x03';
-const PATIENCE_MS = 30_000;
+const PROMPT_TIMEOUT_MS = 30_000;
 
 interface LoginFixture {
   readonly home: Home;
@@ -63,7 +63,7 @@ const countLogins = (address: WatchedAddress): number =>
   listRequests(address).filter(({ method, path }) => method === 'POST' && path.includes('/auth/tokens')).length;
 
 async function answer(terminal: Terminal, question: string | RegExp, keys: string): Promise<void> {
-  await terminal.waitFor(question, PATIENCE_MS);
+  await terminal.waitFor(question, PROMPT_TIMEOUT_MS);
   terminal.type(keys + ENTER);
 }
 
@@ -81,18 +81,18 @@ async function checkDone(
 ): Promise<string> {
   t.strictSame(await terminal.ended, { exitCode: 0, signal: undefined }, terminal.screen());
   for (const secret of listSecrets(environment.tenancy)) {
-    t.notOk(terminal.raw().includes(secret), 'no secret on the screen');
-    t.notOk(readStdout().includes(secret), 'nor on stdout');
+    t.notOk(terminal.raw().includes(secret), 'no secret on the terminal');
+    t.notOk(readStdout().includes(secret), 'no secret on stdout');
   }
   t.notMatch(readStdout(), /\x1b|\? /, 'no prompt on stdout');
-  t.notMatch(terminal.screen(), /Token ends/, 'the answer went to stdout');
+  t.notMatch(terminal.screen(), /Token expires/, 'the result is on stdout');
   return readStdout();
 }
 
-/** What a shell makes of the flags that are printed. */
+/** Returns the printed flags as a shell reads them. */
 async function readFlags(t: Test, stdout: string, home: Home): Promise<string[]> {
-  const [, flags = ''] = /^Set for the next time +(.+)$/m.exec(stdout) ?? [];
-  t.not(flags, '', 'it says what to set');
+  const [, flags = ''] = /^Flags for next time +(.+)$/m.exec(stdout) ?? [];
+  t.not(flags, '', 'the output has the flags to set');
   const terminal = open(t, {
     file: '/bin/sh',
     args: ['-c', `printf '%s\\n' ${flags} >flags`],
@@ -103,7 +103,7 @@ async function readFlags(t: Test, stdout: string, home: Home): Promise<string[]>
   return readFileSync(join(home.path, 'flags'), 'utf8').trimEnd().split('\n');
 }
 
-testWithKeystone('cloud, way, user, password and project, all of them asked for', async (t, environment) => {
+testWithKeystone('prompts for cloud, method, user, password and project', async (t, environment) => {
   const fixture = setUpLogin(t, environment);
   const { alice } = environment.tenancy.users;
   const { domain, projects } = environment.tenancy;
@@ -115,16 +115,16 @@ testWithKeystone('cloud, way, user, password and project, all of them asked for'
   await answer(terminal, '? Domain of the user', domain.name);
   await answer(terminal, '? Password', alice.password);
   await answer(terminal, '? Project:', DOWN);
-  const said = await checkDone(t, terminal, environment, fixture);
-  t.match(said, new RegExp(`^User +alice \\(${alice.id}, domain ${domain.name}\\)$`, 'm'));
-  t.match(said, new RegExp(`^Project +other \\(${projects.other.id}, domain ${domain.name}\\)$`, 'm'));
-  t.match(said, /^Token ends +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \(in \d+ min/m);
-  t.notMatch(said, /keyring/, 'nothing is kept there unless it is asked for');
+  const stdout = await checkDone(t, terminal, environment, fixture);
+  t.match(stdout, new RegExp(`^User +alice \\(${alice.id}, domain ${domain.name}\\)$`, 'm'));
+  t.match(stdout, new RegExp(`^Project +other \\(${projects.other.id}, domain ${domain.name}\\)$`, 'm'));
+  t.match(stdout, /^Token expires +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \(in \d+ min/m);
+  t.notMatch(stdout, /keyring/, 'no secret is saved without an option');
   t.match(terminal.screen(), /✔ Cloud: prod\n/);
   t.match(terminal.screen(), /✔ How to log in: a user and a password \(password\)\n/);
 
   const before = listRequests(fixture.address).length;
-  const args = await readFlags(t, said, fixture.home);
+  const args = await readFlags(t, stdout, fixture.home);
   t.strictSame(args, [
     '--os-cloud=prod',
     '--project-name=other',
@@ -135,55 +135,63 @@ testWithKeystone('cloud, way, user, password and project, all of them asked for'
   const next = await runPlugin({ home: fixture.home, args });
   const { token } = readExecCredential(t, next.stdout);
   t.match(await validateToken(environment.http, token), { user: { id: alice.id }, project: { id: projects.other.id } });
-  const bare = await runPlugin({ home: fixture.home });
-  t.equal(readExecCredential(t, bare.stdout).token, token, 'and a run that is told as little as the login was');
-  t.equal(listRequests(fixture.address).length, before, 'Keystone hears of neither');
+  const incomplete = await runPlugin({ home: fixture.home });
+  t.equal(
+    readExecCredential(t, incomplete.stdout).token,
+    token,
+    'the same token for a run with the same incomplete settings',
+  );
+  t.equal(listRequests(fixture.address).length, before, 'no request to Keystone');
 });
 
-testWithKeystone('what is set is not asked for, nor is what leaves no choice', async (t, environment) => {
+testWithKeystone('no prompt for options that are set, or for the only project', async (t, environment) => {
   const fixture = setUpLogin(t, environment);
   const { users, domain, projects } = environment.tenancy;
   const env = { OS_AUTH_URL: fixture.address.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
   const all = open(t, fixture.command(env));
-  const said = await checkDone(t, all, environment, fixture);
-  t.equal(all.raw(), '', 'no question');
-  t.notMatch(said, /Set for the next time/, 'there is nothing to set');
+  const stdout = await checkDone(t, all, environment, fixture);
+  t.equal(all.raw(), '', 'no prompt');
+  t.notMatch(stdout, /Flags for next time/, 'there is nothing to set');
 
   const { mfa } = users;
   const one = open(t, fixture.command({ OS_AUTH_URL: fixture.address.url, ...asUser(mfa, domain) }));
   await answer(one, '? Passcode', makeTotpCode(mfa.totpSecret, Date.now()));
-  t.match(await checkDone(t, one, environment, fixture), /^Project +demo /m, 'the only project is taken');
+  t.match(await checkDone(t, one, environment, fixture), /^Project +demo /m, 'the only project is used');
   t.notMatch(one.screen(), /\? Project/);
 });
 
-testWithKeystone('a passcode, by the way that was chosen', async (t, environment) => {
+testWithKeystone('a passcode, for the method that was chosen', async (t, environment) => {
   const fixture = setUpLogin(t, environment);
   const { users, domain } = environment.tenancy;
   const terminal = open(t, fixture.command({ OS_AUTH_URL: `${fixture.address.url}/v3` }));
-  // A list is searched by what is typed.
+  // Typing filters the list.
   await answer(terminal, '? How to log in:', "a user and an authenticator's");
   await answer(terminal, '? User name', users.phone.name);
   await answer(terminal, '? Domain of the user', domain.name);
   const code = makeTotpCode(users.phone.totpSecret, Date.now());
   await answer(terminal, '? Passcode', code);
-  const said = await checkDone(t, terminal, environment, fixture);
+  const stdout = await checkDone(t, terminal, environment, fixture);
   t.notOk(terminal.raw().includes(code), 'the passcode is not echoed');
-  t.match(said, /^User +phone /m);
-  const args = await readFlags(t, said, fixture.home);
+  t.match(stdout, /^User +phone /m);
+  const args = await readFlags(t, stdout, fixture.home);
   t.ok(args.includes('--auth-type=v3totp'), args.join(' '));
   const env = { OS_AUTH_URL: `${fixture.address.url}/v3` };
-  t.match((await runPlugin({ home: fixture.home, args, env })).stdout, /ExecCredential/, 'the next run asks nothing');
-  t.equal(countLogins(fixture.address), 2, 'one login, and one exchange for the project');
+  t.match(
+    (await runPlugin({ home: fixture.home, args, env })).stdout,
+    /ExecCredential/,
+    'the next run does not prompt',
+  );
+  t.equal(countLogins(fixture.address), 2, 'one login, and one request to rescope the token');
 });
 
-testWithKeystone("a user's default project is suggested, and another can be had", async (t, environment) => {
+testWithKeystone('the default project is suggested, and another can be chosen', async (t, environment) => {
   const fixture = setUpLogin(t, environment);
   const { users, domain, projects } = environment.tenancy;
   const env = { OS_AUTH_URL: fixture.address.url, ...asUser(users.alice, domain) };
   const terminal = open(t, fixture.command(env, ['-o', 'json']));
   await answer(terminal, '? Project:', 'oth');
-  const said = JSON.parse(await checkDone(t, terminal, environment, fixture)) as object;
-  t.match(said, {
+  const result = JSON.parse(await checkDone(t, terminal, environment, fixture)) as object;
+  t.match(result, {
     project: { id: projects.other.id },
     keyring: null,
     settings: {
@@ -191,13 +199,17 @@ testWithKeystone("a user's default project is suggested, and another can be had"
       env: { OS_PROJECT_NAME: 'other', OS_PROJECT_DOMAIN_ID: domain.id },
     },
   });
-  // These settings are complete without it, and mean what they meant before.
-  const plain = await runPlugin({ home: fixture.home, env });
-  const { token } = readExecCredential(t, plain.stdout);
-  t.equal((await validateToken(environment.http, token))?.project, undefined, 'no project without being told so');
+  // The settings are complete without a project, so the choice does not change them.
+  const withoutProject = await runPlugin({ home: fixture.home, env });
+  const { token } = readExecCredential(t, withoutProject.stdout);
+  t.equal(
+    (await validateToken(environment.http, token))?.project,
+    undefined,
+    'no project unless the settings name one',
+  );
 });
 
-testWithKeystone('nobody to ask: one line that names what to set', async (t, environment) => {
+testWithKeystone('no terminal: one line that names what to set', async (t, environment) => {
   const fixture = setUpLogin(t, environment);
   const { home, address } = fixture;
   const { users, domain } = environment.tenancy;
@@ -207,7 +219,7 @@ testWithKeystone('nobody to ask: one line that names what to set', async (t, env
     says: ['password is not set and there is no terminal to ask on; set OS_PASSWORD'],
   });
   checkFailure(t, await login({}), EXIT_STATUS.interaction, { says: ['keystone url, user name', 'set OS_AUTH_URL'] });
-  t.equal(listRequests(address).length, 0, 'nothing is sent before all is known');
+  t.equal(listRequests(address).length, 0, 'no request before all settings are complete');
   checkFailure(t, await login(password), EXIT_STATUS.interaction, {
     says: [
       'project is not set and there is no terminal to ask on; set OS_PROJECT_NAME (--project-name) to demo, other',
@@ -219,19 +231,26 @@ testWithKeystone('nobody to ask: one line that names what to set', async (t, env
   });
   t.notOk(
     readdirSync(home.cache).some((name) => name.endsWith('.token')),
-    'nothing is kept',
+    'no token is cached',
   );
   const bob = await login({ ...asUser(users.bob, domain), OS_AUTH_URL: address.url });
-  t.match(bob, { status: 0, stderr: '', stdout: /^Project +demo /m }, 'who has a default project needs none');
+  t.match(
+    bob,
+    { status: 0, stderr: '', stdout: /^Project +demo /m },
+    'a user with a default project does not need to set one',
+  );
 });
 
-testWithKeystone('options that make no sense together', async (t, environment) => {
+testWithKeystone('options that exclude each other, or are not valid', async (t, environment) => {
   const { home } = setUpLogin(t, environment);
   for (const [args, says] of [
-    [['--role=member'], '--role is for a new application credential; add --create-application-credential'],
-    [['--save-secret', '--create-application-credential'], 'ask for different secrets to be kept'],
-    [['--create-application-credential', '--expires=soon'], '--expires must be a number and a unit'],
-    [['--create-application-credential', '--expires=999w'], '--expires must be a number and a unit'],
+    [['--role=member'], '--role is only for a new application credential; add --create-application-credential'],
+    [
+      ['--save-secret', '--create-application-credential'],
+      '--save-secret and --create-application-credential exclude each other',
+    ],
+    [['--create-application-credential', '--expires=soon'], '--expires must be a number with a unit'],
+    [['--create-application-credential', '--expires=999w'], '--expires must be a number with a unit'],
     [['--create-application-credential', '--access-rule=everything'], '--access-rule must be METHOD:SERVICE:PATH'],
   ] as const) {
     checkFailure(t, await runPlugin({ home, args: ['login', ...args] }), 2, { says: [says] });
@@ -241,7 +260,7 @@ testWithKeystone('options that make no sense together', async (t, environment) =
 interface Stop {
   readonly question: string;
   readonly env: (environment: TestEnvironment, fixture: LoginFixture) => EnvVars;
-  /** Questions before it, and their answers. */
+  /** The prompts before it, and their answers. */
   readonly first?: readonly (readonly [question: string, keys: string])[];
 }
 
@@ -291,21 +310,21 @@ for (const { question, env, first = [] } of STOPS) {
     const fixture = setUpLogin(t, environment);
     const shown: { raw?: string } = {};
     const run = await runWithStty(fixture.command(env(environment, fixture)), async (terminal) => {
-      for (const [asked, keys] of first) await answer(terminal, asked, keys);
-      await terminal.waitFor(question, PATIENCE_MS);
+      for (const [earlier, keys] of first) await answer(terminal, earlier, keys);
+      await terminal.waitFor(question, PROMPT_TIMEOUT_MS);
       terminal.type(CTRL_C);
-      await terminal.waitFor('cancelled at the prompt', PATIENCE_MS);
+      await terminal.waitFor('cancelled at the prompt', PROMPT_TIMEOUT_MS);
       shown.raw = terminal.raw();
     });
     t.equal(run.exitCode, EXIT_STATUS.cancelled, run.screen);
-    t.equal(run.after, run.before, 'the terminal is as it was');
+    t.equal(run.after, run.before, 'the terminal is restored');
     t.match(run.screen, /\nclient-keystone-auth: cancelled at the prompt\n$/);
     t.not((shown.raw ?? '').match(/\x1b\[\?25[hl]/g)?.at(-1), '\x1b[?25l', 'the cursor is visible');
     t.equal(fixture.readStdout(), '', 'nothing on stdout');
-    const left = readdirSync(fixture.home.path, { recursive: true, encoding: 'utf8' });
+    const names = readdirSync(fixture.home.path, { recursive: true, encoding: 'utf8' });
     t.notOk(
-      left.some((name) => /\.(?:token|alias|kept|refused)$/.test(name)),
-      `nothing is kept: ${left.join(', ')}`,
+      names.some((name) => /\.(?:token|alias|kept|refused)$/.test(name)),
+      `nothing is stored: ${names.join(', ')}`,
     );
     for (const secret of listSecrets(environment.tenancy)) t.notOk((shown.raw ?? '').includes(secret));
   });
@@ -318,13 +337,13 @@ for (const name of ['SIGTERM', 'SIGHUP', 'SIGTSTP'] as const) {
     const stops = name === 'SIGTSTP';
     const env = { OS_AUTH_URL: fixture.address.url, ...asUser(users.alice, domain) };
     const run = await runWithStty(fixture.command(env), async (terminal) => {
-      await terminal.waitFor('? Project:', PATIENCE_MS);
+      await terminal.waitFor('? Project:', PROMPT_TIMEOUT_MS);
       terminal.signal(name);
       if (stops) await answer(terminal, '? Project:', '');
     });
     t.equal(run.exitCode, stops ? 0 : 128 + constants.signals[name], run.screen);
-    t.equal(run.after, run.before, 'the terminal is as it was');
-    t.strictSame(run.whileStopped, stops ? [run.before] : [], 'and while stopped');
+    t.equal(run.after, run.before, 'the terminal is restored');
+    t.strictSame(run.whileStopped, stops ? [run.before] : [], 'the terminal is restored while stopped');
     t.match(fixture.readStdout(), stops ? /^Project +demo/m : /^$/);
   });
 }

@@ -276,7 +276,7 @@ testWithKeyring(
     const { alice } = environment.tenancy.users;
     const script = `
     OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential >answer; echo "status $?"; part
-    set -- "$@" $(sed -n 's/^Set for the next time *//p' answer)
+    set -- "$@" $(sed -n 's/^Flags for next time *//p' answer)
     "$@"; part
     "$@" --force-refresh; part
     "$@" --force-refresh --application-credential-id=0123456789abcdef0123456789abcdef; echo "status $?"; part
@@ -325,7 +325,9 @@ testWithKeystone('without a keyring, login fails before any prompt or request', 
     const env = { ...fixture.settings, ...asUser(alice, domain) };
     const ran = await runPlugin({ home: fixture.home, args: ['login', option], env });
     checkFailure(t, ran, 3, {
-      says: [/the keyring (cannot be used|did not answer).*so no secret can be kept; unlock it, or start one/],
+      says: [
+        /the keyring (cannot be used|did not answer).*so no secret can be saved; unlock the keyring, or start one/,
+      ],
     });
   }
   t.equal(listRequests(fixture.mark).length, 0, 'there is no request to Keystone');
@@ -349,7 +351,7 @@ testWithKeyring(
     t.match(ran.stdout, 'status 3');
     t.match(
       listPluginLines(ran.stderr).join('\n'),
-      /the keyring (?:cannot be used|did not answer within 3 s), so no secret can be kept/,
+      /the keyring (?:cannot be used|did not answer within 3 s), so no secret can be saved/,
     );
     const requests = listRequests(fixture.mark).filter(({ path }) => path.includes('application_credentials'));
     t.strictSame(

@@ -6,7 +6,7 @@ import { fakeHost } from '../support/fake-host.ts';
 
 const terminal = { columns: () => 80 };
 
-t.test('on a terminal', async (t) => {
+void t.test('on a terminal', async (t) => {
   const { green, red, yellow, bold, dim } = chooseColors(fakeHost(terminal));
   t.strictSame(
     [green('a'), red('a'), yellow('a'), bold('a'), dim('a')],
@@ -15,16 +15,16 @@ t.test('on a terminal', async (t) => {
   t.equal(chooseColors(fakeHost({ ...terminal, env: { NO_COLOR: '' } })).red('a'), '\x1b[31ma\x1b[39m');
 });
 
-t.test('without a terminal, or turned off', async (t) => {
+void t.test('without a terminal, or turned off', async (t) => {
   const hosts = [
     fakeHost(),
     fakeHost({ ...terminal, env: { NO_COLOR: '1' } }),
     fakeHost({ ...terminal, env: { TERM: 'dumb' } }),
   ];
-  for (const host of hosts) for (const paint of Object.values(chooseColors(host))) t.equal(paint('a'), 'a');
+  for (const host of hosts) for (const paint of Object.values<(text: string) => string>({ ...chooseColors(host) })) t.equal(paint('a'), 'a');
 });
 
-t.test("only the host's environment counts", async (t) => {
+void t.test("only the host's environment counts", async (t) => {
   const before = process.env['NO_COLOR'];
   t.teardown(() => {
     if (before === undefined) delete process.env['NO_COLOR'];

@@ -22,7 +22,7 @@ function makeFolders(t: Test): { first: string; second: string; PATH: string } {
   return { first, second, PATH: `${first}:${second}` };
 }
 
-t.test('a name is searched on the PATH, in its order', async (t) => {
+void t.test('a name is searched on the PATH, in its order', async (t) => {
   const { first, second, PATH } = makeFolders(t);
   t.equal(findProgram(NAME, fakeHost({ env: { PATH } })), undefined, 'there is no such program');
   const last = writeProgram(join(second, NAME));
@@ -34,7 +34,7 @@ t.test('a name is searched on the PATH, in its order', async (t) => {
   t.equal(findProgram(NAME, fakeHost({ env: { Path: PATH } })), join(first, NAME), 'Path is another spelling of PATH');
 });
 
-t.test('the current folder is never searched', async (t) => {
+void t.test('the current folder is never searched', async (t) => {
   const { first } = makeFolders(t);
   writeProgram(join(first, NAME));
   const before = process.cwd();
@@ -43,7 +43,7 @@ t.test('the current folder is never searched', async (t) => {
   for (const env of [{}, { PATH: '' }, { PATH: ':' }]) t.equal(findProgram(NAME, fakeHost({ env })), undefined);
 });
 
-t.test('a name with a slash is a path, and no PATH is searched', async (t) => {
+void t.test('a name with a slash is a path, and no PATH is searched', async (t) => {
   const { first, second } = makeFolders(t);
   const path = writeProgram(join(first, NAME));
   t.equal(findProgram(path, fakeHost({ env: {} })), path);
@@ -52,7 +52,7 @@ t.test('a name with a slash is a path, and no PATH is searched', async (t) => {
   t.equal(findProgram(`${first}/../first/${NAME}`, fakeHost()), `${first}/../first/${NAME}`, 'as it was written');
 });
 
-t.test('on Windows, .exe and .cmd are tried before the name itself', async (t) => {
+void t.test('on Windows, .exe and .cmd are tried before the name itself', async (t) => {
   const { first } = makeFolders(t);
   const host = fakeHost({ platform: 'win32', env: {} });
   const path = writeProgram(join(first, NAME));

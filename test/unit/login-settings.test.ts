@@ -6,7 +6,7 @@ import {
   listOptionValues,
   optionValuesToJson,
 } from '../../src/plugin/commands/login/option-values.ts';
-import { readProjects } from '../../src/plugin/commands/login/choose.ts';
+import { listEnabledProjects } from '../../src/plugin/commands/login/choose.ts';
 
 void t.test('the lifetime of an application credential', async (t) => {
   t.equal(parseLifetime('30min'), 1_800_000);
@@ -14,7 +14,7 @@ void t.test('the lifetime of an application credential', async (t) => {
   t.equal(parseLifetime('90d'), 7_776_000_000);
   t.equal(parseLifetime('52w'), 31_449_600_000);
   for (const text of ['', '90', 'd', '0d', '-1d', '1.5d', '1y', '90 d', '90D', '9999999d', '1d1h', '1e3d']) {
-    t.throws(() => parseLifetime(text), { code: 'usage', message: /--expires must be a number and a unit/ }, text);
+    t.throws(() => parseLifetime(text), { code: 'usage', message: /--expires must be a number with a unit/ }, text);
   }
 });
 
@@ -56,9 +56,9 @@ void t.test('only enabled projects with a name are offered', async (t) => {
     { id: 4, name: 'odd' },
     null,
   ];
-  t.strictSame(readProjects({ projects: list }), [
+  t.strictSame(await listEnabledProjects(() => Promise.resolve({ projects: list })), [
     { id: '1', name: 'a', domainId: undefined },
     { id: '2', name: 'b', domainId: 'd' },
   ]);
-  t.strictSame(readProjects(undefined), []);
+  t.strictSame(await listEnabledProjects(() => Promise.resolve(undefined)), []);
 });

@@ -7,13 +7,13 @@ import { renderTable } from './table.ts';
 /** Keystone API v3, "Get service catalog". */
 export const catalogCommand: Command = {
   words: ['catalog'],
-  summary: 'list the services of the cloud and where they are',
+  summary: 'list the services of the cloud and their URLs',
   options: [OUTPUT_OPTION],
   getTokenOptions: 'login',
-  examples: [{ line: 'catalog', summary: 'services, regions and URLs' }],
+  examples: [{ line: 'catalog', summary: 'show services, regions and URLs' }],
   async run(call): Promise<CommandResult> {
-    return withSession(call, async (question) => {
-      const body = await question({ verb: 'GET', path: 'auth/catalog', resource: 'the catalog' });
+    return withSession(call, async (ask) => {
+      const body = await ask({ verb: 'GET', path: 'auth/catalog', resource: 'the catalog' });
       const endpoints = listAt(body, 'catalog')
         .filter(isJsonObject)
         .flatMap((service) =>
@@ -27,13 +27,7 @@ export const catalogCommand: Command = {
               url: textAt(endpoint, 'url') ?? '',
             })),
         );
-      const rows = endpoints.map(({ service, type, region, interface: side, url }) => [
-        service,
-        type,
-        region,
-        side,
-        url,
-      ]);
+      const rows = endpoints.map((endpoint) => Object.values(endpoint));
       return { text: renderTable(['SERVICE', 'TYPE', 'REGION', 'INTERFACE', 'URL'], rows), data: endpoints };
     });
   },

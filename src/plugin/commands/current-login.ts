@@ -5,17 +5,14 @@ import { PluginError } from '../../shared/base/errors.ts';
 import { openLoginContext, readCacheStorage } from '../login/open-login-context.ts';
 import type { LoginContext, RunContext } from '../login/login-context.ts';
 
-/** Whom the present settings mean. */
+/** The login that the current settings lead to. */
 export interface CurrentLogin {
   readonly login: LoginContext;
-  /** The key that they lead to. */
+  /** The key of the token that it uses. */
   readonly cacheKey: string;
 }
 
-/**
- * Reads the present settings, or says why they cannot be followed: what is kept can be listed and forgotten without
- * them.
- */
+/** Opens the login of the current settings; returns the error instead, since cached tokens can be listed without it. */
 export async function openCurrentLogin(run: RunContext): Promise<LoginContext | PluginError> {
   try {
     return await openLoginContext(run);
@@ -25,18 +22,13 @@ export async function openCurrentLogin(run: RunContext): Promise<LoginContext | 
   }
 }
 
-/** Incomplete settings lead to what was completed the last time. */
+/** Finds the token of the current settings. Incomplete settings use the token of the last login that completed them. */
 export function resolveCurrentLogin(login: LoginContext, folder: CacheFolder | undefined): CurrentLogin {
   const target = folder === undefined ? undefined : readAliasFile(folder, login.cacheKey)?.key;
   return { login, cacheKey: target ?? login.cacheKey };
 }
 
-/** Where the present settings keep tokens: a name of `STORES`. */
-export function getCacheStorage({ config }: LoginContext): string {
-  return readCacheStorage(config);
-}
-
-/** Whether the present settings would use what is kept. */
-export function isCurrentLogin(present: CurrentLogin | undefined, { key, storage }: CachedIdentity): boolean {
-  return present?.cacheKey === key && getCacheStorage(present.login) === storage;
+/** Whether the current settings use a cached token. */
+export function isCurrentLogin(current: CurrentLogin | undefined, { key, storage }: CachedIdentity): boolean {
+  return current?.cacheKey === key && readCacheStorage(current.login.config) === storage;
 }

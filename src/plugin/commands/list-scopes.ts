@@ -1,54 +1,42 @@
-import { isJsonObject, listAt, textAt } from '../../shared/base/json.ts';
-import type { JsonObject } from '../../shared/base/json.ts';
+import { listAvailableScopes } from './available-scopes.ts';
+import type { AvailableScope } from './available-scopes.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Command } from './command.ts';
 import { withSession } from './session.ts';
 import { renderTable } from './table.ts';
 
-/** A list of Keystone's that is shown as a table. */
-export interface Listing {
-  readonly word: string;
-  readonly summary: string;
-  /** Below the v3 endpoint. */
-  readonly path: string;
-  /** The member of the answer that holds the list. */
-  readonly member: string;
-  /** Headings, and the members of an entry that stand below them. */
-  readonly columns: readonly (readonly [heading: string, member: string])[];
+/** A column of the table, and the key of its values in JSON. */
+interface Column {
+  readonly heading: string;
+  readonly key: string;
+  readonly read: (scope: AvailableScope) => string | boolean | undefined;
 }
 
-const cell = (entry: JsonObject, member: string): string => {
-  const value = entry[member];
-  return typeof value === 'boolean' ? (value ? 'yes' : 'no') : (textAt(entry, member) ?? '');
-};
+const NAME: Column = { heading: 'NAME', key: 'name', read: ({ name }) => name };
+const ID: Column = { heading: 'ID', key: 'id', read: ({ id }) => id };
+const DOMAIN_ID: Column = { heading: 'DOMAIN ID', key: 'domain_id', read: ({ domainId }) => domainId };
+const ENABLED: Column = { heading: 'ENABLED', key: 'enabled', read: ({ enabled }) => enabled };
 
-/** Makes a command of a listing. */
-export function makeListingCommand({ word, summary, path, member, columns }: Listing): Command {
+const formatCell = (value: string | boolean | undefined): string =>
+  typeof value === 'boolean' ? (value ? 'yes' : 'no') : (value ?? '');
+
+function makeListCommand(kind: 'projects' | 'domains', columns: readonly Column[]): Command {
+  const summary = `list the ${kind} that you can log in to`;
   return {
-    words: [word],
+    words: [kind],
     summary,
     options: [OUTPUT_OPTION],
     getTokenOptions: 'login',
-    examples: [{ line: word, summary }],
+    examples: [{ line: kind, summary }],
     async run(call): Promise<CommandResult> {
-      return withSession(call, async (question) => {
-        const body = await question({ verb: 'GET', path, resource: `the ${word}` });
-        const entries = listAt(body, member).filter(isJsonObject);
-        const rows = entries.map((entry) => columns.map(([, name]) => cell(entry, name)));
-        const data = entries.map((entry) =>
-          Object.fromEntries(
-            columns.map(([, name]) => {
-              const value = entry[name];
-              return [name, typeof value === 'boolean' ? value : (textAt(entry, name) ?? null)] as const;
-            }),
-          ),
-        );
+      return withSession(call, async (ask) => {
+        const scopes = await listAvailableScopes(ask, kind);
         return {
           text: renderTable(
-            columns.map(([heading]) => heading),
-            rows,
+            columns.map(({ heading }) => heading),
+            scopes.map((scope) => columns.map(({ read }) => formatCell(read(scope)))),
           ),
-          data,
+          data: scopes.map((scope) => Object.fromEntries(columns.map(({ key, read }) => [key, read(scope) ?? null]))),
         };
       });
     },
@@ -56,28 +44,7 @@ export function makeListingCommand({ word, summary, path, member, columns }: Lis
 }
 
 /** Keystone API v3, "Get available project scopes". */
-export const projectsCommand: Command = makeListingCommand({
-  word: 'projects',
-  summary: 'list the projects that you can log in to',
-  path: 'auth/projects',
-  member: 'projects',
-  columns: [
-    ['NAME', 'name'],
-    ['ID', 'id'],
-    ['DOMAIN ID', 'domain_id'],
-    ['ENABLED', 'enabled'],
-  ],
-});
+export const projectsCommand: Command = makeListCommand('projects', [NAME, ID, DOMAIN_ID, ENABLED]);
 
 /** Keystone API v3, "Get available domain scopes". */
-export const domainsCommand: Command = makeListingCommand({
-  word: 'domains',
-  summary: 'list the domains that you can log in to',
-  path: 'auth/domains',
-  member: 'domains',
-  columns: [
-    ['NAME', 'name'],
-    ['ID', 'id'],
-    ['ENABLED', 'enabled'],
-  ],
-});
+export const domainsCommand: Command = makeListCommand('domains', [NAME, ID, ENABLED]);

@@ -11,39 +11,40 @@ import { EXIT } from '../cli/exit-status.ts';
 import { CacheError, PluginError } from '../../shared/base/errors.ts';
 import { identifySavedSecret } from '../login/apply-saved-secret.ts';
 import type { LoginContext } from '../login/login-context.ts';
+import { readCacheStorage } from '../login/open-login-context.ts';
 import { revokeTokenIfPossible } from '../login/revoke-token.ts';
 import type { RevocationResult } from '../login/revoke-token.ts';
 import { makePrintable } from '../../shared/base/text.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from './command.ts';
 import { formatTimestamp } from './format-time.ts';
-import { resolveCurrentLogin, openCurrentLogin, getCacheStorage } from './current-login.ts';
+import { resolveCurrentLogin, openCurrentLogin } from './current-login.ts';
 import type { CurrentLogin } from './current-login.ts';
 import { renderTable } from './table.ts';
 
-/** A login that is under way is waited for as long as Keystone may take for it, in ms. */
-const LOCK_MS = 31_000;
+/** How long to wait for a login in progress: as long as it may take with the default deadline, in ms. */
+const MAX_LOCK_WAIT_MS = 31_000;
 
-/** What a Keystone has for ending a token, in ms, where `--timeout` does not say less. */
-const REVOKE_MS = 10_000;
+/** How long Keystone may take to revoke a token, in ms, unless `--timeout` is shorter. */
+const MAX_REVOKE_MS = 10_000;
 
 /** An identity to forget. */
 interface LogoutTarget {
   readonly key: string;
   readonly storages: readonly string[];
-  /** Whether the present settings lead to it. */
-  readonly present: boolean;
+  /** Whether it is the login of the current settings. */
+  readonly isCurrent: boolean;
 }
 
-/** A token that was kept, and what became of it. */
+/** A token that was cached, and what happened to it. */
 interface TokenOutcome {
   readonly key: string;
   readonly record: TokenRecord;
-  readonly about: TokenMetadata | undefined;
-  readonly fate: RevocationResult;
+  readonly metadata: TokenMetadata | undefined;
+  readonly revocation: RevocationResult;
 }
 
-/** Of one identity or all: what was forgotten, and what was not. */
+/** What was forgotten, and what could not be forgotten. */
 interface LogoutResult {
   readonly outcomes: readonly TokenOutcome[];
   readonly secrets: readonly SavedSecretIdentity[];
@@ -52,7 +53,7 @@ interface LogoutResult {
 
 function listTargets(
   folder: CacheFolder,
-  present: CurrentLogin | undefined,
+  current: CurrentLogin | undefined,
   { all, now }: { all: boolean; now: number },
 ): LogoutTarget[] {
   const storages = new Map<string, Set<string>>();
@@ -60,10 +61,10 @@ function listTargets(
     storages.set(key, (storages.get(key) ?? new Set()).add(storage));
   };
   for (const { key, storage } of listCachedIdentities(folder, now))
-    if (all || key === present?.cacheKey) add(key, storage);
-  // A keyring may hold what no list tells of.
-  if (present !== undefined) add(present.cacheKey, getCacheStorage(present.login));
-  return [...storages].map(([key, names]) => ({ key, storages: [...names], present: key === present?.cacheKey }));
+    if (all || key === current?.cacheKey) add(key, storage);
+  // The keyring may hold a token that has no file.
+  if (current !== undefined) add(current.cacheKey, readCacheStorage(current.login.config));
+  return [...storages].map(([key, names]) => ({ key, storages: [...names], isCurrent: key === current?.cacheKey }));
 }
 
 async function forget(
@@ -73,54 +74,54 @@ async function forget(
   login: LoginContext | undefined,
 ): Promise<ForgetResult> {
   const { host, reporter } = call;
-  const forgotten = await forgetIdentity({
+  const result = await forgetIdentity({
     folder,
     host,
     key: target.key,
-    partialKey: target.present ? login?.cacheKey : undefined,
+    partialKey: target.isCurrent ? login?.cacheKey : undefined,
     storages: target.storages,
-    maxWaitMs: LOCK_MS,
+    maxWaitMs: MAX_LOCK_WAIT_MS,
     onLongWait: () => {
-      reporter.progress('waiting for a login that is under way');
+      reporter.progress('waiting for a login in progress');
     },
   });
-  if (forgotten.isLoginPending) reporter.warn('a login is still under way: the token that it gets is kept');
-  return forgotten;
+  if (result.isLoginPending) reporter.warn('a login is still in progress: its token will be cached');
+  return result;
 }
 
-async function giveAllBack(
+async function revokeTokens(
   { host, reporter, runContext }: Invocation,
   target: LogoutTarget,
   { records, metadata }: ForgetResult,
   login: LoginContext | undefined,
 ): Promise<TokenOutcome[]> {
   const httpContext = { host, reporter, userAgent: runContext.userAgent };
-  const deadlineMs = Math.min(login?.deadlineMs ?? REVOKE_MS, REVOKE_MS);
-  const { key, present: isCurrentLogin } = target;
+  const deadlineMs = Math.min(login?.deadlineMs ?? MAX_REVOKE_MS, MAX_REVOKE_MS);
+  const { key, isCurrent: isCurrentLogin } = target;
   return Promise.all(
     records.map(async (record) => {
-      const fate = await revokeTokenIfPossible({ record, metadata, login, isCurrentLogin, httpContext, deadlineMs });
-      return { key, record, about: metadata, fate };
+      const request = { record, metadata, login, isCurrentLogin, httpContext, deadlineMs };
+      return { key, record, metadata, revocation: await revokeTokenIfPossible(request) };
     }),
   );
 }
 
-/** A secret that is kept for later logins would make the next run log in again without anybody being asked. */
+/** Forgets saved secrets: with one, the next run would log in again without a prompt. */
 async function forgetSecrets(
   { host }: Invocation,
   login: LoginContext | undefined,
   all: boolean,
 ): Promise<Pick<LogoutResult, 'secrets' | 'failures'>> {
   const own = login === undefined ? undefined : identifySavedSecret(login, login.config);
-  const chosen = listSavedSecrets(host).filter(({ key }) => all || key === own?.key);
+  const targets = listSavedSecrets(host).filter(({ key }) => all || key === own?.key);
   const secrets: SavedSecretIdentity[] = [];
   const failures: CacheError[] = [];
-  for (const identity of chosen) {
+  for (const identity of targets) {
     try {
       if (await forgetSavedSecret(host, identity)) secrets.push(identity);
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;
-      failures.push(new CacheError(`${error.message}, so this stays in it: ${identity.description}`));
+      failures.push(new CacheError(`${error.message}, so it still holds ${identity.description}`));
     }
   }
   return { secrets, failures };
@@ -129,68 +130,71 @@ async function forgetSecrets(
 async function logOut(call: Invocation, login: LoginContext | undefined, all: boolean): Promise<LogoutResult> {
   const folder = findCacheFolder(call.host);
   if (folder === undefined) return { outcomes: [], secrets: [], failures: [] };
-  const present = login === undefined ? undefined : resolveCurrentLogin(login, folder);
+  const current = login === undefined ? undefined : resolveCurrentLogin(login, folder);
   const { secrets, failures } = await forgetSecrets(call, login, all);
-  const targets = listTargets(folder, present, { all, now: call.host.now() });
-  const done: { target: LogoutTarget; forgotten: ForgetResult }[] = [];
-  for (const target of targets) done.push({ target, forgotten: await forget(call, folder, target, login) });
-  // Forgotten first: whoever looks while Keystone is asked must not find a token that is about to end.
-  const outcomes = await Promise.all(done.map(({ target, forgotten }) => giveAllBack(call, target, forgotten, login)));
+  const targets = listTargets(folder, current, { all, now: call.host.now() });
+  const removals: { target: LogoutTarget; removed: ForgetResult }[] = [];
+  for (const target of targets) removals.push({ target, removed: await forget(call, folder, target, login) });
+  // Revoke only after all are forgotten, so that no other run uses a token that is about to be revoked.
+  const outcomes = await Promise.all(removals.map(({ target, removed }) => revokeTokens(call, target, removed, login)));
   return {
     outcomes: outcomes.flat(),
     secrets,
-    failures: [...failures, ...done.flatMap(({ forgotten }) => forgotten.failures)],
+    failures: [...failures, ...removals.flatMap(({ removed }) => removed.failures)],
   };
 }
 
 type Describe = (record: TokenRecord) => string;
 
-const FATES: Readonly<Record<RevocationResult['kind'], Describe>> = {
+const DESCRIPTIONS: Readonly<Record<RevocationResult['kind'], Describe>> = {
   revoked: () => 'revoked',
-  ended: () => 'had ended',
-  given: () => 'not revoked: it was given to this program',
-  foreign: ({ expiresAt }) => `not revoked: the identity provider's own, ends at ${formatTimestamp(expiresAt)}`,
-  'not-revoked': ({ expiresAt }) => `not revoked, ends at ${formatTimestamp(expiresAt)}`,
+  ended: () => 'already expired',
+  given: () => 'not revoked: it comes from a setting',
+  foreign: ({ expiresAt }) =>
+    `not revoked: it is the identity provider's own and expires at ${formatTimestamp(expiresAt)}`,
+  'not-revoked': ({ expiresAt }) => `not revoked, expires at ${formatTimestamp(expiresAt)}`,
 };
 
-function dataOf({ key, record, about, fate }: TokenOutcome): OutputData {
+function outcomeToJson({ key, record, metadata, revocation }: TokenOutcome): OutputData {
   return {
     key,
-    user: about?.user ?? null,
-    domain: about?.domain ?? null,
-    scope: about?.scope ?? null,
-    method: about?.method ?? null,
+    user: metadata?.user ?? null,
+    domain: metadata?.domain ?? null,
+    scope: metadata?.scope ?? null,
+    method: metadata?.method ?? null,
     keystone: record.endpoint ?? null,
     expiresAt: formatTimestamp(record.expiresAt),
-    token: fate.kind,
-    because: 'because' in fate ? fate.because : null,
+    token: revocation.kind,
+    because: 'because' in revocation ? revocation.because : null,
   };
 }
 
 function render({ outcomes, secrets }: LogoutResult): string {
-  const rows = outcomes.map(({ record, about, fate }) => [
-    about?.user ?? 'unknown',
-    about?.scope ?? 'unknown',
+  const rows = outcomes.map(({ record, metadata, revocation }) => [
+    metadata?.user ?? 'unknown',
+    metadata?.scope ?? 'unknown',
     record.endpoint ?? '-',
-    FATES[fate.kind](record),
+    DESCRIPTIONS[revocation.kind](record),
   ]);
   const table = rows.length === 0 ? [] : [renderTable(['FORGOTTEN', 'SCOPE', 'KEYSTONE', 'TOKEN'], rows)];
-  const kept = secrets.map(({ description }) => makePrintable(`Forgotten by the keyring: ${description}`));
-  return [...table, ...kept].join('\n') || 'There was nothing to forget.';
+  const secretLines = secrets.map(({ description }) => makePrintable(`Removed from the keyring: ${description}`));
+  return [...table, ...secretLines].join('\n') || 'There was nothing to forget.';
 }
 
-function statusOf({ outcomes, failures }: LogoutResult): number {
+function chooseExitStatus({ outcomes, failures }: LogoutResult): number {
   if (failures.length > 0) return EXIT.internal;
-  return outcomes.some(({ fate }) => fate.kind === 'not-revoked') ? EXIT.unreachable : EXIT.ok;
+  return outcomes.some(({ revocation }) => revocation.kind === 'not-revoked') ? EXIT.unreachable : EXIT.ok;
 }
 
-/** Forgets tokens and has Keystone end them. */
+/** Forgets tokens and has Keystone revoke them. */
 export const logoutCommand: Command = {
   words: ['logout'],
-  summary: 'have Keystone revoke the token of the present settings, and forget it with all that could renew it',
+  summary: 'revoke the token of the current settings, and forget it and everything that could renew it',
   details: [
-    'Where Keystone cannot be asked, the token is forgotten all the same, and the exit status is 6: it is good until it ends. A token that was given to this program (OS_TOKEN, used as it is) is forgotten and not revoked.',
-    'What the keyring keeps for later logins is forgotten too. Settings that hold a password log in again when kubectl runs next.',
+    'If Keystone does not answer, the token is forgotten but not revoked, and the exit status is 6: the ' +
+      'token is valid until it expires. A token from a setting (OS_TOKEN, used as it is) is forgotten but not revoked.',
+    'A secret that the keyring holds for later logins is forgotten too. If the settings hold a password, the ' +
+      'next kubectl command logs in again.',
   ],
   options: [
     {
@@ -198,36 +202,38 @@ export const logoutCommand: Command = {
       group: 'Command',
       kind: 'switch',
       file: 'nowhere',
-      help: 'every token and every secret that is kept, whatever the settings; each token goes to the Keystone that it is from',
+      help:
+        'all cached tokens and all saved secrets, not only those of the current settings; each token is ' +
+        'revoked at the Keystone that issued it',
     },
     OUTPUT_OPTION,
   ],
   getTokenOptions: 'login',
   examples: [
-    { line: 'logout', summary: 'revoke and forget the token of the present settings' },
-    { line: 'logout --all', summary: 'revoke and forget all that is kept' },
+    { line: 'logout', summary: 'revoke and forget the token of the current settings' },
+    { line: 'logout --all', summary: 'revoke and forget all tokens, and forget all saved secrets' },
   ],
   async run(call): Promise<CommandResult> {
     const all = call.ownConfig.isOn('all');
-    const given = await openCurrentLogin(call.runContext);
-    if (given instanceof PluginError && !all) throw given;
-    const result = await logOut(call, given instanceof PluginError ? undefined : given, all);
-    for (const { about, fate, record } of result.outcomes) {
-      if (fate.kind !== 'not-revoked') continue;
-      const whose = about === undefined ? 'a token' : `the token of ${about.user} (${about.scope})`;
+    const login = await openCurrentLogin(call.runContext);
+    if (login instanceof PluginError && !all) throw login;
+    const result = await logOut(call, login instanceof PluginError ? undefined : login, all);
+    for (const { metadata, revocation, record } of result.outcomes) {
+      if (revocation.kind !== 'not-revoked') continue;
+      const token = metadata === undefined ? 'a token' : `the token of ${metadata.user} (${metadata.scope})`;
       call.reporter.warn(
-        `${whose} is not revoked, and good until ${formatTimestamp(record.expiresAt)}: ${fate.because}`,
+        `${token} is not revoked, and valid until ${formatTimestamp(record.expiresAt)}: ${revocation.because}`,
       );
     }
     for (const { message } of result.failures) call.reporter.warn(message);
     return {
       text: render(result),
       data: {
-        tokens: result.outcomes.map(dataOf),
+        tokens: result.outcomes.map(outcomeToJson),
         secrets: result.secrets.map(({ option, description }) => ({ option, about: description })),
         failures: result.failures.map(({ message }) => message),
       },
-      exitStatus: statusOf(result),
+      exitStatus: chooseExitStatus(result),
     };
   },
 };

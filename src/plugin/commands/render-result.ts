@@ -1,6 +1,6 @@
 import type { CommandResult, OutputData } from './command.ts';
 
-/** As in `printable.ts`, but as JSON escapes it, and without the line feeds that JSON has between its values. */
+/** Characters that a terminal could interpret, except the line feeds between the values of JSON. */
 const UNPRINTABLE = /[^\P{C}\n]|[\u2028\u2029]/gu;
 
 function escapeUnits(text: string): string {
@@ -9,7 +9,7 @@ function escapeUnits(text: string): string {
   }).join('');
 }
 
-/** JSON in which nothing is left that a terminal obeys. */
+/** Renders JSON with escapes for all characters that a terminal could interpret. */
 function renderJson(data: OutputData): string {
   return JSON.stringify(data, null, 2).replace(UNPRINTABLE, escapeUnits);
 }
@@ -17,7 +17,7 @@ function renderJson(data: OutputData): string {
 async function renderYaml(data: OutputData): Promise<string> {
   const { stringifyYaml } = await import('../kubeconfig/yaml.ts');
   const text = stringifyYaml(data).trimEnd();
-  // JSON is YAML, and escapes what YAML would print as it is.
+  // JSON is also YAML, and can escape characters that YAML would print as they are.
   return text.search(UNPRINTABLE) < 0 ? text : renderJson(data);
 }
 
@@ -28,9 +28,9 @@ const RENDERERS: ReadonlyMap<string, Render> = new Map<string, Render>([
   ['yaml', renderYaml],
 ]);
 
-/** Writes an answer in the format that `--output` names. */
+/** Renders a result in the format that `--output` names. */
 export async function renderResult({ text, data }: CommandResult, format: string | undefined): Promise<string> {
   const render = data === undefined ? undefined : RENDERERS.get(format ?? 'text');
-  const written = render === undefined || data === undefined ? text : await render(data);
-  return written === '' ? '' : `${written}\n`;
+  const output = render === undefined || data === undefined ? text : await render(data);
+  return output === '' ? '' : `${output}\n`;
 }

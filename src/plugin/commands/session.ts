@@ -6,7 +6,7 @@ import { withToken } from '../login/with-token.ts';
 import type { AskKeystone } from '../login/with-token.ts';
 import type { Invocation } from './command.ts';
 
-/** A run that has a token, from the cache or from Keystone. */
+/** A login and its token, from the cache or from Keystone. */
 export interface Session {
   readonly login: LoginContext;
   readonly record: TokenRecord;
@@ -23,7 +23,7 @@ export async function openSession({ runContext }: Invocation): Promise<Session> 
 }
 
 /**
- * Asks Keystone as the owner of the token of a run's settings.
+ * Logs in, and calls Keystone with the token.
  *
  * @throws PluginError
  */
@@ -32,15 +32,15 @@ export async function withSession<T>(
   use: (ask: AskKeystone, session: Session) => Promise<T>,
 ): Promise<T> {
   const session = await openSession(call);
-  return withToken(session.login, session.record, (question) => use(question, session));
+  return withToken(session.login, session.record, (ask) => use(ask, session));
 }
 
-/** What a token says of itself (Keystone API v3, "Validate and show information for token"), the member `token`. */
+/** Makes the request for the details of a token (Keystone API v3, "Validate and show information for token"). */
 export function makeTokenDetailsCall({ record }: Session): Parameters<AskKeystone>[0] {
   return {
     verb: 'GET',
     path: 'auth/tokens?nocatalog=true',
     headers: { 'x-subject-token': record.token },
-    resource: 'what its token is for',
+    resource: 'the details of its token',
   };
 }

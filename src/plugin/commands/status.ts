@@ -10,25 +10,25 @@ import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { makePrintable } from '../../shared/base/text.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from './command.ts';
-import { formatDuration, formatTimestamp } from './format-time.ts';
+import { formatDuration, formatTimestamp, secondsUntil } from './format-time.ts';
 import { isCurrentLogin, resolveCurrentLogin, openCurrentLogin } from './current-login.ts';
 import type { CurrentLogin } from './current-login.ts';
 import { renderTable } from './table.ts';
 
 const UNKNOWN = 'unknown';
 
-/** What an answer is made of. */
+/** Everything that the command shows. */
 interface StatusReport {
   readonly identities: readonly CachedIdentity[];
   readonly secrets: readonly SavedSecretIdentity[];
   readonly currentLogin: CurrentLogin | undefined;
-  /** Why there are no present settings. */
+  /** Why the current settings cannot be used. */
   readonly configError: PluginError | undefined;
   /** ms since 1970, UTC. */
   readonly now: number;
 }
 
-function describeIdentity(identity: CachedIdentity, { currentLogin, now }: StatusReport): OutputData {
+function identityToJson(identity: CachedIdentity, { currentLogin, now }: StatusReport): OutputData {
   const { key, storage, expiresAt, isRenewable, keystone, metadata } = identity;
   return {
     key,
@@ -40,13 +40,13 @@ function describeIdentity(identity: CachedIdentity, { currentLogin, now }: Statu
     keystone: keystone ?? null,
     storage,
     expiresAt: formatTimestamp(expiresAt),
-    secondsLeft: Math.max(0, Math.floor((expiresAt - now) / 1000)),
+    secondsLeft: secondsUntil(expiresAt, now),
     renewable: isRenewable,
     given: metadata === undefined ? null : metadata.isExistingToken === true,
   };
 }
 
-function rowOf(identity: CachedIdentity, { currentLogin, now }: StatusReport): string[] {
+function makeRow(identity: CachedIdentity, { currentLogin, now }: StatusReport): string[] {
   const { storage, expiresAt, isRenewable, keystone, metadata } = identity;
   return [
     isCurrentLogin(currentLogin, identity) ? '*' : '',
@@ -61,27 +61,27 @@ function rowOf(identity: CachedIdentity, { currentLogin, now }: StatusReport): s
   ];
 }
 
-const HEAD = ['', 'USER', 'DOMAIN', 'SCOPE', 'METHOD', 'KEYSTONE', 'KEPT IN', 'LEFT', 'RENEWABLE'];
+const HEADINGS = ['', 'USER', 'DOMAIN', 'SCOPE', 'METHOD', 'KEYSTONE', 'STORAGE', 'LEFT', 'RENEWABLE'];
 
-function isThere({ identities, currentLogin }: StatusReport): boolean {
+function isLoggedIn({ identities, currentLogin }: StatusReport): boolean {
   return identities.some((identity) => isCurrentLogin(currentLogin, identity));
 }
 
-/** Whom the present settings mean, in one line. */
-function describeCurrentLogin(found: StatusReport): string {
-  const { currentLogin, configError } = found;
+/** Describes the login of the current settings in one line. */
+function describeCurrentLogin(report: StatusReport): string {
+  const { currentLogin, configError } = report;
   if (currentLogin === undefined)
-    return `The present settings cannot be followed: ${configError?.message ?? 'nobody knows why'}`;
-  if (isThere(found)) return '* is what the present settings use.';
+    return `The current settings cannot be used: ${configError?.message ?? 'the reason is unknown'}`;
+  if (isLoggedIn(report)) return '* marks the token that the current settings use.';
   const { config, method } = currentLogin.login;
   const missing = findMissingOptions(config, method).map(describeSources);
-  const lacking = missing.length === 0 ? '' : `, and do not say ${missing.join(', ')}`;
+  const lack = missing.length === 0 ? '' : `, and lack ${missing.join(', ')}`;
   const url = readAuthUrl(config);
-  return `The present settings (${method.name}${url === undefined ? '' : ` at ${url}`}) have no token here${lacking}.`;
+  return `The current settings (${method.name}${url === undefined ? '' : ` at ${url}`}) have no cached token${lack}.`;
 }
 
-function currentLoginToJson(found: StatusReport): OutputData {
-  const { currentLogin } = found;
+function currentLoginToJson(report: StatusReport): OutputData {
+  const { currentLogin } = report;
   if (currentLogin === undefined) return null;
   const { config, method } = currentLogin.login;
   return {
@@ -89,53 +89,54 @@ function currentLoginToJson(found: StatusReport): OutputData {
     method: method.name,
     keystone: readAuthUrl(config) ?? null,
     missing: findMissingOptions(config, method).map(({ name }) => name),
-    loggedIn: isThere(found),
+    loggedIn: isLoggedIn(report),
   };
 }
 
-function answer(found: StatusReport): CommandResult {
-  const { identities, secrets, configError } = found;
+function makeResult(report: StatusReport): CommandResult {
+  const { identities, secrets, configError } = report;
   const table =
     identities.length === 0
-      ? 'No token is kept.'
+      ? 'No token is cached.'
       : renderTable(
-          HEAD,
-          identities.map((identity) => rowOf(identity, found)),
+          HEADINGS,
+          identities.map((identity) => makeRow(identity, report)),
         );
-  const kept = secrets.map(({ description }) => makePrintable(`Kept in the keyring for later logins: ${description}`));
+  const secretLines = secrets.map(({ description }) => makePrintable(`Saved in the keyring: ${description}`));
   return {
-    text: [table, makePrintable(describeCurrentLogin(found)), ...kept].join('\n'),
+    text: [table, makePrintable(describeCurrentLogin(report)), ...secretLines].join('\n'),
     data: {
-      identities: identities.map((identity) => describeIdentity(identity, found)),
-      present: currentLoginToJson(found),
+      identities: identities.map((identity) => identityToJson(identity, report)),
+      present: currentLoginToJson(report),
       problem: configError?.message ?? null,
       secrets: secrets.map(({ option, description }) => ({ option, about: description })),
     },
   };
 }
 
-/** Says whose tokens are kept. */
+/** Lists the cached tokens. */
 export const statusCommand: Command = {
   words: ['status'],
-  summary: 'list the tokens that are kept: whose they are, for what, and how long they live; nobody is asked',
+  summary: 'list the cached tokens with their users, scopes and lifetimes, without asking Keystone',
   details: [
-    'Neither Keystone nor the keyring is asked: a token that was revoked elsewhere is listed until it ends. A token that an earlier version kept is listed as unknown.',
+    'The command asks neither Keystone nor the keyring: a token that was revoked elsewhere is listed until ' +
+      'it expires. A token that an earlier version cached is listed as unknown.',
   ],
   options: [OUTPUT_OPTION],
   getTokenOptions: 'login',
   examples: [
-    { line: 'status', summary: 'whose tokens there are, and which one the present settings use' },
+    { line: 'status', summary: 'show the tokens, and which one the current settings use' },
     { line: 'status -o json', summary: 'the same for programs' },
   ],
   async run({ host, runContext }: Invocation): Promise<CommandResult> {
-    const given = await openCurrentLogin(runContext);
+    const login = await openCurrentLogin(runContext);
     const folder = findCacheFolder(host);
     const now = host.now();
-    return answer({
+    return makeResult({
       identities: folder === undefined ? [] : listCachedIdentities(folder, now),
       secrets: listSavedSecrets(host),
-      currentLogin: given instanceof PluginError ? undefined : resolveCurrentLogin(given, folder),
-      configError: given instanceof PluginError ? given : undefined,
+      currentLogin: login instanceof PluginError ? undefined : resolveCurrentLogin(login, folder),
+      configError: login instanceof PluginError ? login : undefined,
       now,
     });
   },

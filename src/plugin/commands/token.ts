@@ -2,19 +2,19 @@ import { UsageError } from '../../shared/base/errors.ts';
 import type { CommandResult, Command } from './command.ts';
 import { openSession } from './session.ts';
 
-type Dress = (token: string) => string;
+type Format = (token: string) => string;
 
-/** The header lines that services take a token in. */
-const HEADERS: ReadonlyMap<string, Dress> = new Map<string, Dress>([
+/** The header lines that services read a token from. */
+const HEADERS: ReadonlyMap<string, Format> = new Map<string, Format>([
   ['authorization', (token) => `Authorization: Bearer ${token}`],
   ['x-auth-token', (token) => `X-Auth-Token: ${token}`],
 ]);
 
-function chooseDress(header: string | undefined, raw: boolean): Dress {
+function chooseFormat(header: string | undefined, raw: boolean): Format {
   if (header !== undefined && raw) {
-    throw new UsageError('--header and --raw-authorization ask for different lines', { hint: 'leave one of them out' });
+    throw new UsageError('--header and --raw-authorization exclude each other', { hint: 'remove one of them' });
   }
-  // Krake's API takes the token without a scheme.
+  // The API of Krake expects the token without a scheme.
   if (raw) return (token) => `Authorization: ${token}`;
   return HEADERS.get(header ?? '') ?? ((token) => token);
 }
@@ -22,8 +22,10 @@ function chooseDress(header: string | undefined, raw: boolean): Dress {
 /** Prints the token itself. */
 export const tokenCommand: Command = {
   words: ['token'],
-  summary: 'print the token alone, or as a header for curl and other programs',
-  details: ['Whoever has the token is you until it ends: do not leave it in a file, an argument or a log.'],
+  summary: 'print the token, or a header line with the token for curl and other programs',
+  details: [
+    'Anyone who has the token can act as you until it expires. Do not leave it in a file, an ' + 'argument or a log.',
+  ],
   options: [
     {
       name: 'header',
@@ -37,19 +39,19 @@ export const tokenCommand: Command = {
       group: 'Command',
       kind: 'switch',
       file: 'nowhere',
-      help: 'print an Authorization line without "Bearer", as the API of Krake takes it',
+      help: 'print an Authorization line without "Bearer", as the API of Krake expects it',
     },
   ],
   getTokenOptions: 'login',
   examples: [
     {
       line: 'token --header x-auth-token | curl -H @- "$OS_AUTH_URL/auth/projects"',
-      summary: 'ask Keystone with curl',
+      summary: 'call Keystone with curl',
     },
   ],
   async run(call): Promise<CommandResult> {
-    const dress = chooseDress(call.ownConfig.text('header'), call.ownConfig.isOn('raw-authorization'));
+    const format = chooseFormat(call.ownConfig.text('header'), call.ownConfig.isOn('raw-authorization'));
     const { record } = await openSession(call);
-    return { text: dress(record.token) };
+    return { text: format(record.token) };
   },
 };

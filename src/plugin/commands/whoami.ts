@@ -1,45 +1,42 @@
 import { listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Command, OutputData } from './command.ts';
-import { formatDuration, formatTimestamp } from './format-time.ts';
+import { formatTimestamp, formatTokenEnd, secondsUntil } from './format-time.ts';
 import { describeEntity, describeTokenScope, listEntityNames, readEntity } from './keystone-entity.ts';
 import type { KeystoneEntity } from './keystone-entity.ts';
 import { withSession, makeTokenDetailsCall } from './session.ts';
 import { renderPairs } from './table.ts';
 
-/** Groups as k8s-keystone-auth gives them to the cluster, unless it is told other names: their names, and the project's id. */
+/** Lists the groups that k8s-keystone-auth reports by default: names of groups, and the id of the project. */
 function listClusterGroups(groups: readonly string[], project: KeystoneEntity | undefined): string[] {
-  const all = [...groups, ...(project?.id == null ? [] : [project.id])];
-  return [...new Set(all)].filter((name) => !name.startsWith('system:'));
+  const names = [...groups, ...(project?.id == null ? [] : [project.id])];
+  return [...new Set(names)].filter((name) => !name.startsWith('system:'));
 }
 
-/** Says whose token it is, and who that is in a cluster. */
+/** Shows the owner of the token, in Keystone and in a cluster. */
 export const whoamiCommand: Command = {
   words: ['whoami'],
-  summary: 'say who you are to Keystone, and with which groups to a cluster that uses k8s-keystone-auth',
+  summary: 'show your user in Keystone, and your groups in a cluster that uses k8s-keystone-auth',
   options: [OUTPUT_OPTION],
   getTokenOptions: 'login',
   examples: [
-    { line: 'whoami', summary: 'user, project, roles, groups, and how long the token lives' },
+    { line: 'whoami', summary: 'show user, project, roles, groups and when the token expires' },
     { line: 'whoami -o json', summary: 'the same for programs' },
   ],
   async run(call): Promise<CommandResult> {
-    return withSession(call, async (question, session) => {
-      const facts = objectAt(await question(makeTokenDetailsCall(session)), 'token') ?? {};
-      const user = readEntity(objectAt(facts, 'user'));
-      const project = readEntity(objectAt(facts, 'project'));
+    return withSession(call, async (ask, session) => {
+      const tokenDetails = objectAt(await ask(makeTokenDetailsCall(session)), 'token') ?? {};
+      const user = readEntity(objectAt(tokenDetails, 'user'));
+      const project = readEntity(objectAt(tokenDetails, 'project'));
       const path = `users/${encodeURIComponent(user?.id ?? '')}/groups`;
-      const groups = listEntityNames(
-        (await question({ verb: 'GET', path, resource: "its user's groups" })) ?? {},
-        'groups',
-      );
-      const roles = listEntityNames(facts, 'roles');
-      const methods = listAt(facts, 'methods').filter((method) => typeof method === 'string');
-      const credential = objectAt(facts, 'application_credential');
+      const groups = listEntityNames((await ask({ verb: 'GET', path, resource: "its user's groups" })) ?? {}, 'groups');
+      const roles = listEntityNames(tokenDetails, 'roles');
+      const methods = listAt(tokenDetails, 'methods').filter((method) => typeof method === 'string');
+      const credential = objectAt(tokenDetails, 'application_credential');
       const { expiresAt } = session.record;
-      const leftMs = expiresAt - call.host.now();
+      const now = call.host.now();
       const clusterGroups = listClusterGroups(groups, project);
-      const scope = describeTokenScope(facts);
+      const scope = describeTokenScope(tokenDetails);
       const data: OutputData = {
         user: { ...user },
         project: project === undefined ? null : { ...project },
@@ -51,7 +48,7 @@ export const whoamiCommand: Command = {
         applicationCredential: credential === undefined ? null : (textAt(credential, 'id') ?? null),
         endpoint: session.record.endpoint ?? null,
         expiresAt: formatTimestamp(expiresAt),
-        secondsLeft: Math.max(0, Math.floor(leftMs / 1000)),
+        secondsLeft: secondsUntil(expiresAt, now),
       };
       const text = renderPairs([
         ['User', describeEntity(user)],
@@ -60,10 +57,10 @@ export const whoamiCommand: Command = {
         ['Roles', roles.join(', ') || 'none'],
         ['Groups in Keystone', groups.join(', ') || 'none'],
         ['Groups in the cluster', clusterGroups.join(', ') || 'none'],
-        ['Logged in by', methods.join(', ')],
+        ['Logged in with', methods.join(', ')],
         ['Application credential', textAt(credential, 'name') ?? textAt(credential, 'id')],
         ['Keystone', session.record.endpoint],
-        ['Token ends', `${formatTimestamp(expiresAt)} (in ${formatDuration(leftMs)})`],
+        ['Token expires', formatTokenEnd(expiresAt, now)],
       ]);
       return { text, data };
     });

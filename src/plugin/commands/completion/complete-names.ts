@@ -1,13 +1,13 @@
 /** The hidden command `complete`, which lists names for the completion scripts. */
 import { isFresh } from '../../cache/token-record.ts';
 import { readCloudNames } from '../../config/read-config.ts';
-import { isJsonObject, listAt, textAt } from '../../../shared/base/json.ts';
 import { openLoginContext } from '../../login/open-login-context.ts';
 import { withToken } from '../../login/with-token.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { makePrintable } from '../../../shared/base/text.ts';
+import { listAvailableScopes } from '../available-scopes.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 
 /** A user waits for the shell meanwhile, so this is shorter than the timeout of a login. In ms. */
@@ -19,10 +19,8 @@ async function listProjects({ runContext }: Invocation): Promise<readonly string
   const cached = await login.cache.read(login.cacheKey);
   if (cached === undefined || !isFresh(cached.record, runContext.host.now())) return [];
   return withToken({ ...login, deadlineMs: TIMEOUT_MS }, cached.record, async (ask) => {
-    const body = await ask({ verb: 'GET', path: 'auth/projects', resource: 'the projects' });
-    return listAt(body, 'projects')
-      .filter(isJsonObject)
-      .flatMap((project) => textAt(project, 'name') ?? []);
+    const projects = await listAvailableScopes(ask, 'projects');
+    return projects.flatMap(({ name }) => name ?? []);
   });
 }
 

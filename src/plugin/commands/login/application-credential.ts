@@ -5,17 +5,17 @@ import type { AskKeystone } from '../../login/with-token.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 import type { AccessRule } from './credential-options.ts';
 
-/** What a new application credential shall be like. */
+/** The application credential to create. */
 export interface CredentialSpec {
   readonly name: string;
-  /** Names; none means all roles of the token. */
+  /** Names of roles; an empty list means all roles of the token. */
   readonly roles: readonly string[];
   /** ms since 1970, UTC. */
   readonly expiresAt: number | undefined;
   readonly accessRules: readonly AccessRule[];
 }
 
-/** An application credential as Keystone made it. */
+/** An application credential that Keystone created. */
 export interface NewCredential {
   readonly id: string;
   readonly name: string;
@@ -25,16 +25,15 @@ export interface NewCredential {
 const pathOf = (userId: string): string => `users/${encodeURIComponent(userId)}/application_credentials`;
 
 /**
- * Makes one that can neither make others nor be exchanged, for the project of the token that asks.
+ * Creates an application credential for the project of the token. It is restricted: it cannot create other credentials.
  *
  * @throws PluginError
  */
 export async function createCredential(
   ask: AskKeystone,
   userId: string,
-  wanted: CredentialSpec,
+  { name, roles, expiresAt, accessRules }: CredentialSpec,
 ): Promise<NewCredential> {
-  const { name, roles, expiresAt, accessRules } = wanted;
   const body = await ask({
     verb: 'POST',
     path: pathOf(userId),
@@ -42,7 +41,7 @@ export async function createCredential(
     body: {
       application_credential: {
         name,
-        description: 'made by client-keystone-auth login',
+        description: 'created by client-keystone-auth login',
         unrestricted: false,
         ...(roles.length === 0 ? {} : { roles: roles.map((role) => ({ name: role })) }),
         ...(expiresAt === undefined ? {} : { expires_at: new Date(expiresAt).toISOString() }),
@@ -50,21 +49,25 @@ export async function createCredential(
       },
     },
   });
-  const made = objectAt(body, 'application_credential');
-  const [id, secret] = [textAt(made, 'id'), textAt(made, 'secret')];
+  const credential = objectAt(body, 'application_credential');
+  const [id, secret] = [textAt(credential, 'id'), textAt(credential, 'secret')];
   if (id !== undefined && secret !== undefined) {
-    return { id, name: textAt(made, 'name') ?? name, secret: new Secret(secret) };
+    return { id, name: textAt(credential, 'name') ?? name, secret: new Secret(secret) };
   }
-  throw new KeystoneProtocolError('protocol', 'Keystone made an application credential and does not say its secret', {
-    hint: 'delete it with "openstack application credential delete", and ask the operator of Keystone',
-  });
+  throw new KeystoneProtocolError(
+    'protocol',
+    'Keystone created an application credential, but its response ' + 'has no secret',
+    {
+      hint: 'delete it with "openstack application credential delete", and ask the operator of Keystone',
+    },
+  );
 }
 
 /**
- * Deletes one that is of no use.
+ * Deletes an application credential that cannot be used, and throws the error.
  *
- * @param because what made it useless
- * @throws PluginError what made it useless, and what is left where it cannot be deleted
+ * @param because the error that makes it unusable
+ * @throws PluginError that error; if Keystone does not delete the credential, with its id
  */
 export async function deleteCredentialAndThrow(
   ask: AskKeystone,
@@ -79,7 +82,7 @@ export async function deleteCredentialAndThrow(
     if (!(error instanceof PluginError) || !(because instanceof PluginError)) throw because;
     throw new PluginError(
       because.code,
-      `${because.message}; the new application credential ${id} is left at Keystone`,
+      `${because.message}; the new application credential ${id} still exists in Keystone`,
       {
         hint: `delete it with "openstack application credential delete ${id}"`,
         cause: because,

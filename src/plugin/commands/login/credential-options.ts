@@ -3,9 +3,9 @@ import { UsageError } from '../../../shared/base/errors.ts';
 /** A request that an application credential may make (Keystone API v3, "Access rules"). */
 export interface AccessRule {
   readonly method: string;
-  /** A type of the catalog: compute. */
+  /** The type of a service in the catalog, such as compute. */
   readonly service: string;
-  /** With `*`, `**` and `{name}` as Keystone has them. */
+  /** With the wildcards of Keystone: `*`, `**` and `{name}`. */
   readonly path: string;
 }
 
@@ -16,26 +16,26 @@ const UNITS_MS: ReadonlyMap<string, number> = new Map([
   ['w', 7 * 86_400_000],
 ]);
 
-/** A number with a unit: beyond ten years nobody means what they say. */
-const LONGEST_MS = 10 * 366 * 86_400_000;
+/** A longer lifetime is probably a mistake. */
+const MAX_LIFETIME_MS = 10 * 366 * 86_400_000;
 
 /**
- * Reads a span such as 90d.
+ * Parses a lifetime such as 90d.
  *
  * @returns ms
  * @throws UsageError
  */
 export function parseLifetime(text: string): number {
   const [, digits = '', name = ''] = /^([1-9][0-9]{0,6})(min|h|d|w)$/.exec(text) ?? [];
-  const span = Number(digits) * (UNITS_MS.get(name) ?? Number.NaN);
-  if (span > 0 && span <= LONGEST_MS) return span;
-  throw new UsageError('--expires must be a number and a unit, up to ten years', {
+  const lifetimeMs = Number(digits) * (UNITS_MS.get(name) ?? Number.NaN);
+  if (lifetimeMs > 0 && lifetimeMs <= MAX_LIFETIME_MS) return lifetimeMs;
+  throw new UsageError('--expires must be a number with a unit, up to ten years', {
     hint: `write 12h, 90d or 52w; the units are ${[...UNITS_MS.keys()].join(', ')}`,
   });
 }
 
 /**
- * Reads rules such as `GET:compute:/v2.1/servers`.
+ * Parses access rules such as `GET:compute:/v2.1/servers`.
  *
  * @throws UsageError
  */
@@ -46,7 +46,7 @@ export function parseAccessRules(rules: readonly string[]): readonly AccessRule[
       return { method: method.toUpperCase(), service, path };
     }
     throw new UsageError('--access-rule must be METHOD:SERVICE:PATH', {
-      hint: 'write GET:compute:/v2.1/servers, for example, with commas between several',
+      hint: 'write GET:compute:/v2.1/servers, for example, and separate several rules with commas',
     });
   });
 }

@@ -1,4 +1,4 @@
-/** How what was chosen is said again, so that the next run asks nothing. */
+/** The choices of a login as flags and variables, so that the next run does not prompt. */
 import type { Layer } from '../../config/option.ts';
 import type { Option } from '../../config/option.ts';
 import type { ResolvedConfig } from '../../config/resolve-config.ts';
@@ -6,13 +6,13 @@ import { OPTIONS } from '../../auth-methods/registry.ts';
 import type { OutputData } from '../command.ts';
 import { quoteForShell } from '../quote-for-shell.ts';
 
-/** One setting to make. */
+/** An option and the value to set. */
 export interface OptionValue {
   readonly option: Option;
   readonly value: string;
 }
 
-/** What a layer says that is no secret. */
+/** Lists the values in a layer that are not secret. */
 export function listOptionValues(layer: Layer): readonly OptionValue[] {
   return OPTIONS.flatMap((option) => {
     const value = layer.get(option.name)?.value;
@@ -20,43 +20,43 @@ export function listOptionValues(layer: Layer): readonly OptionValue[] {
   });
 }
 
-/** What `complete` says beyond `given`; a secret is nobody's business. */
-export function listAddedOptionValues(given: ResolvedConfig, complete: ResolvedConfig): readonly OptionValue[] {
+/** Lists the values that `complete` adds to `before`, without secrets. */
+export function listAddedOptionValues(before: ResolvedConfig, complete: ResolvedConfig): readonly OptionValue[] {
   return OPTIONS.flatMap((option) => {
     const value = complete.text(option.name);
-    const isNew = value !== undefined && value !== '' && value !== given.text(option.name);
+    const isNew = value !== undefined && value !== '' && value !== before.text(option.name);
     return isNew && !option.secret ? [{ option, value }] : [];
   });
 }
 
-/** Settings as a layer of flags. */
-export function makeFlagLayer(chosen: readonly OptionValue[]): Layer {
-  return new Map(chosen.map(({ option, value }) => [option.name, { value, origin: `--${option.name}` }]));
+/** Makes a layer of flags. */
+export function makeFlagLayer(values: readonly OptionValue[]): Layer {
+  return new Map(values.map(({ option, value }) => [option.name, { value, origin: `--${option.name}` }]));
 }
 
 const isFlag = ({ option }: OptionValue): boolean => option.flag !== false;
 
-/** `--os-cloud=prod --project-name=demo`, as a shell reads it. */
-export function formatFlags(chosen: readonly OptionValue[]): string {
-  return chosen
+/** Formats values for a shell: `--os-cloud=prod --project-name=demo`. */
+export function formatFlags(values: readonly OptionValue[]): string {
+  return values
     .filter(isFlag)
     .map(({ option, value }) => `--${option.name}${option.kind === 'switch' ? '' : `=${quoteForShell(value)}`}`)
     .join(' ');
 }
 
-/** `OS_CLOUD=prod OS_PROJECT_NAME=demo`, as a shell reads it. */
-export function formatVariables(chosen: readonly OptionValue[]): string {
-  return chosen
+/** Formats values for a shell: `OS_CLOUD=prod OS_PROJECT_NAME=demo`. */
+export function formatVariables(values: readonly OptionValue[]): string {
+  return values
     .flatMap(({ option, value }) => (option.env?.[0] === undefined ? [] : [`${option.env[0]}=${quoteForShell(value)}`]))
     .join(' ');
 }
 
-/** The same for programs: arguments and variables as they are. */
-export function optionValuesToJson(chosen: readonly OptionValue[]): OutputData {
+/** Converts values to JSON, as arguments and as variables, without quotes for a shell. */
+export function optionValuesToJson(values: readonly OptionValue[]): OutputData {
   return {
-    args: chosen.filter(isFlag).map(({ option, value }) => `--${option.name}=${value}`),
+    args: values.filter(isFlag).map(({ option, value }) => `--${option.name}=${value}`),
     env: Object.fromEntries(
-      chosen.flatMap(({ option, value }) => (option.env?.[0] === undefined ? [] : [[option.env[0], value] as const])),
+      values.flatMap(({ option, value }) => (option.env?.[0] === undefined ? [] : [[option.env[0], value] as const])),
     ),
   };
 }

@@ -1,4 +1,4 @@
-/** What a login leaves in the keyring, and at Keystone for it. */
+/** The secret that a login saves in the keyring, and the application credential that it creates. */
 import { forgetSavedSecret, saveSecret, probeKeyring } from '../../cache/saved-secret.ts';
 import { resolveConfig } from '../../config/resolve-config.ts';
 import type { ResolvedConfig } from '../../config/resolve-config.ts';
@@ -17,6 +17,7 @@ import { withToken } from '../../login/with-token.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
 import { UserCancelled } from '../../terminal/terminal.ts';
+import { captureWarnings } from '../capture-warnings.ts';
 import { createCredential, deleteCredentialAndThrow } from './application-credential.ts';
 import type { NewCredential, CredentialSpec } from './application-credential.ts';
 import { makeFlagLayer, listAddedOptionValues } from './option-values.ts';
@@ -27,16 +28,18 @@ const CREDENTIAL_METHOD = 'v3applicationcredential';
 
 function explainKeyring(error: unknown): unknown {
   if (!(error instanceof CacheError)) return error;
-  return new PluginError('unsupported', `${error.message}, so no secret can be kept`, {
-    hint: 'unlock it, or start one (on Linux a Secret Service such as gnome-keyring, in a D-Bus session), or log in without keeping anything',
+  return new PluginError('unsupported', `${error.message}, so no secret can be saved`, {
+    hint:
+      'unlock the keyring, or start one (on Linux a Secret Service such as gnome-keyring, in a D-Bus ' +
+      'session), or log in without saving a secret',
     cause: error,
   });
 }
 
 /**
- * Sees that something can be kept before anybody is asked for anything.
+ * Checks that the keyring works, before the first prompt.
  *
- * @throws PluginError saying what to do
+ * @throws PluginError `unsupported`
  */
 export async function requireKeyring(host: Host): Promise<void> {
   await probeKeyring(host).catch((error: unknown) => {
@@ -45,77 +48,80 @@ export async function requireKeyring(host: Host): Promise<void> {
 }
 
 /**
- * Sees that this way to log in has a secret that can be kept.
+ * Checks that the authentication method has a secret that can be saved.
  *
  * @throws ConfigError
  */
 export function requireSavableSecret({ method }: LoginContext): void {
   if (method.savableSecret !== undefined) return;
   const names = METHODS.flatMap(({ savableSecret, name }) => (savableSecret === undefined ? [] : [name]));
-  throw new ConfigError(`${method.name} has no secret that could be kept for later logins`, {
+  throw new ConfigError(`${method.name} has no secret that can be saved for later logins`, {
     hint: `log in with ${names.join(' or ')}, or use --create-application-credential`,
   });
 }
 
 /**
- * Keeps the secret that has just been good for a login.
+ * Saves the secret of a successful login.
  *
- * @returns what is kept, in words
+ * @returns the description of the secret
  * @throws PluginError
  */
 export async function saveOwnSecret(login: LoginContext, config: ResolvedConfig): Promise<string> {
   const identity = identifySavedSecret(login, config);
   const secret = identity === undefined ? undefined : config.secret(identity.option);
-  if (identity === undefined || secret === undefined) throw new CacheError('there is no secret to keep');
+  if (identity === undefined || secret === undefined) throw new CacheError('there is no secret to save');
   await saveSecret(login.host, identity, secret).catch((error: unknown) => {
     throw explainKeyring(error);
   });
   return identity.description;
 }
 
-/** An application credential that is kept, and a token that it was good for. */
+/** A new application credential with a saved secret, and a token from a login with it. */
 export interface SavedCredential {
   readonly credential: NewCredential;
-  readonly about: string;
+  /** The description of the secret. */
+  readonly description: string;
   readonly record: TokenRecord;
-  /** What to set to use it. */
+  /** The values to set to use it. */
   readonly optionValues: readonly OptionValue[];
 }
 
-/** Settings that say where Keystone is, and no more. */
-const PLACE: readonly OptionName[] = ['os-cloud', 'keystone-url'];
+/** Options that only decide where Keystone is. */
+const LOCATION_OPTIONS: readonly OptionName[] = ['os-cloud', 'keystone-url'];
 
-const optionNamed = (name: OptionName, value: string): readonly OptionValue[] =>
+const findOptionValue = (name: OptionName, value: string): readonly OptionValue[] =>
   OPTIONS.flatMap((option) => (option.name === name ? [{ option, value }] : []));
 
-function infersCredential(given: ResolvedConfig, flags: Layer): boolean {
+/** Whether the settings lead to the application credential without `--auth-type`. */
+function infersCredential(config: ResolvedConfig, flags: Layer): boolean {
   try {
-    return chooseMethod(resolveConfig([flags, ...given.layers], OPTIONS)).name === CREDENTIAL_METHOD;
+    return chooseMethod(resolveConfig([flags, ...config.layers], OPTIONS)).name === CREDENTIAL_METHOD;
   } catch (error) {
     if (error instanceof ConfigError) return false;
     throw error;
   }
 }
 
-function chooseSettings(
+/** Chooses the values that the user has to set to use the application credential. */
+function chooseOptionValues(
   { config, flags }: LoginContext,
   id: string,
-  chosenSoFar: readonly OptionValue[],
+  choices: readonly OptionValue[],
 ): readonly OptionValue[] {
-  const place = chosenSoFar.filter(({ option }) => PLACE.includes(option.name));
-  const chosen = [...place, ...optionNamed('application-credential-id', id)];
-  const inferred = infersCredential(config, new Map([...flags, ...makeFlagLayer(chosen)]));
-  return inferred ? chosen : [...chosen, ...optionNamed('auth-type', CREDENTIAL_METHOD)];
+  const location = choices.filter(({ option }) => LOCATION_OPTIONS.includes(option.name));
+  const values = [...location, ...findOptionValue('application-credential-id', id)];
+  const isInferred = infersCredential(config, new Map([...flags, ...makeFlagLayer(values)]));
+  return isInferred ? values : [...values, ...findOptionValue('auth-type', CREDENTIAL_METHOD)];
 }
 
-/** Keeps the secret, and sees that it is good for a login; else nothing is kept. */
-async function keepAndTry(
+/** Saves the secret and logs in with it. If the login fails, forgets the secret. */
+async function saveAndLogIn(
   login: LoginContext,
   credential: NewCredential,
   optionValues: readonly OptionValue[],
 ): Promise<SavedCredential> {
-  // What there is to warn of has been said.
-  const reporter = { ...login.reporter, warn: () => undefined };
+  // The first login has already printed the same warnings.
+  const { reporter } = captureWarnings(login.reporter);
   const next = await openLoginContext({
     ...login,
     reporter,
@@ -124,64 +130,65 @@ async function keepAndTry(
   const layer = new Map([['application-credential-secret' as const, { value: credential.secret, origin: 'Keystone' }]]);
   const config = resolveConfig([layer, ...next.config.layers], OPTIONS);
   const identity = identifySavedSecret(next, config);
-  if (identity === undefined) throw new CacheError('there is no secret to keep');
+  if (identity === undefined) throw new CacheError('there is no secret to save');
   await saveSecret(next.host, identity, credential.secret);
   try {
     const { record, cacheable, owner } = await requestToken(next, config);
     if (cacheable) await next.cache.store(computeCacheKey(config, next.method, next.tls, next.host), record, [], owner);
-    return { credential, about: identity.description, record, optionValues };
+    return { credential, description: identity.description, record, optionValues };
   } catch (error) {
-    // What went wrong first is what the user should hear of.
+    // The first error is the one to report.
     await forgetSavedSecret(next.host, identity).catch(() => undefined);
     throw error;
   }
 }
 
-const ENDING: readonly PromptSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const TERMINATION_SIGNALS: readonly PromptSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-/** Lets a signal end the run only where nothing is left behind half done. */
-async function untilSafe<T>(host: Host, act: (check: () => void) => Promise<T>): Promise<T> {
-  let ended: PromptSignal | undefined;
-  const listening = ENDING.map((name) => host.onSignal(name, () => (ended ??= name)));
+/** Delays signals until the function calls `check`, so that no application credential is left behind. */
+async function withDelayedSignals<T>(host: Host, act: (check: () => void) => Promise<T>): Promise<T> {
+  let signal: PromptSignal | undefined;
+  const removeListeners = TERMINATION_SIGNALS.map((name) => host.onSignal(name, () => (signal ??= name)));
   try {
     return await act(() => {
-      if (ended !== undefined) throw new UserCancelled(ended);
+      if (signal !== undefined) throw new UserCancelled(signal);
     });
   } finally {
-    for (const forget of listening) forget();
+    for (const removeListener of removeListeners) removeListener();
   }
 }
 
-function requireProject(facts: JsonObject | undefined): string {
-  const userId = textAt(objectAt(facts, 'user'), 'id');
-  if (userId !== undefined && objectAt(facts, 'project') !== undefined) return userId;
-  throw new ConfigError('an application credential is for a project, and this login is for none', {
+/** Returns the id of the user, if the token is for a project. */
+function requireProject(tokenDetails: JsonObject | undefined): string {
+  const userId = textAt(objectAt(tokenDetails, 'user'), 'id');
+  if (userId !== undefined && objectAt(tokenDetails, 'project') !== undefined) return userId;
+  throw new ConfigError('an application credential needs a project, but this login has none', {
     hint: 'set OS_PROJECT_NAME (--project-name), or choose a project',
   });
 }
 
 /**
- * Makes an application credential and keeps its secret. Where it cannot be kept or is no good, it is deleted again.
+ * Creates an application credential and saves its secret. If that fails, deletes the credential again.
  *
- * @param placed what was chosen before anything else
+ * @param firstChoices the cloud and the authentication method that the user chose
  * @throws PluginError
  */
 export async function createAndSaveCredential(
   login: LoginContext,
   { config, received, tokenDetails }: LoginResult,
-  wanted: CredentialSpec,
-  placed: readonly OptionValue[],
+  credentialSpec: CredentialSpec,
+  firstChoices: readonly OptionValue[],
 ): Promise<SavedCredential> {
   const userId = requireProject(tokenDetails);
   return withToken(login, received.record, (ask) =>
-    untilSafe(login.host, async (check) => {
-      const credential = await createCredential(ask, userId, wanted);
+    withDelayedSignals(login.host, async (check) => {
+      const credential = await createCredential(ask, userId, credentialSpec);
       try {
         check();
-        const chosen = [...placed, ...listAddedOptionValues(login.config, config)];
-        const kept = await keepAndTry(login, credential, chooseSettings(login, credential.id, chosen));
+        const choices = [...firstChoices, ...listAddedOptionValues(login.config, config)];
+        const saved = await saveAndLogIn(login, credential, chooseOptionValues(login, credential.id, choices));
         check();
-        return kept;
+        return saved;
       } catch (error) {
         return deleteCredentialAndThrow(ask, userId, credential, explainKeyring(error));
       }
