@@ -21,7 +21,8 @@ void t.test('without a terminal, or turned off', async (t) => {
     fakeHost({ ...terminal, env: { NO_COLOR: '1' } }),
     fakeHost({ ...terminal, env: { TERM: 'dumb' } }),
   ];
-  for (const host of hosts) for (const paint of Object.values<(text: string) => string>({ ...chooseColors(host) })) t.equal(paint('a'), 'a');
+  for (const host of hosts)
+    for (const paint of Object.values<(text: string) => string>({ ...chooseColors(host) })) t.equal(paint('a'), 'a');
 });
 
 void t.test("only the host's environment counts", async (t) => {
