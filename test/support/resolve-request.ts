@@ -43,7 +43,7 @@ export async function resolveRequest(
 ): Promise<ResolvedRequest> {
   const host = fakeHost({ cwd: NOWHERE, home: () => NOWHERE, ...parts, argv, env });
   const { config, files } = await readConfig(host, parseGetTokenCommand(scanArguments(argv)).flags, OPTIONS);
-  const method = chooseMethod(config);
+  const { method } = chooseMethod(config);
   const request = await method.prepareRequest(config, noTools);
   if ('token' in request) throw new Error('a token was given instead');
   const { body } = request;

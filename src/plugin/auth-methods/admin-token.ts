@@ -1,31 +1,31 @@
-import { listUnset } from '../config/resolve-config.ts';
 import { readKeystoneUrl } from '../../shared/keystone/auth-url.ts';
+import { listUnset } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { listScopeFields } from '../../shared/keystone/scope.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
+import { buildValidationRequest } from './existing-token.ts';
 import { token } from './token.ts';
 
-/** keystoneauth's `admin_token`: a token to be used as it is; Keystone is only asked what it is good for. */
+/** keystoneauth's `admin_token`: a token that is used unchanged; Keystone only validates it. */
 export const adminToken: AuthMethod = {
   name: 'admin_token',
   aliases: ['token_endpoint'],
-  summary: 'a Keystone token to use as it is',
+  summary: 'a Keystone token to use unchanged',
   options: [
     {
       name: 'endpoint',
       aliases: ['url'],
       group: 'Token',
       env: ['OS_ENDPOINT', 'OS_URL'],
-      help: 'URL of the Keystone that knows the token, where it is not that of --keystone-url (admin_token)',
+      help: 'URL of the Keystone that issued the token, if it is not --keystone-url (admin_token)',
       trustSensitive: true,
     },
     ...token.options,
   ],
   impliedBy: [],
   conflictsWith: [],
-  // Whoever wants a provider's own token is not served by this one.
-  worksWithoutKeystoneUrl: (config) => config.has('endpoint') && !config.has('token-kind'),
+  worksWithoutKeystoneUrl: (config) => config.has('endpoint'),
   listMissing: (config) => [...listMissingScope(config), ...listUnset(config, 'token')],
   identify: (config) => [
     readKeystoneUrl(config, 'endpoint'),
@@ -36,23 +36,21 @@ export const adminToken: AuthMethod = {
     const id = config.secret('token') ?? new Secret('');
     const origin = config.origin('token');
     const url = readKeystoneUrl(config, 'endpoint');
-    const dead = {
+    const rejection = {
       code: 'auth-rejected',
-      message: `Keystone does not know the token in ${origin}: it is expired, revoked or mistyped`,
+      message: `Keystone does not accept the token in ${origin}: it is expired, revoked or mistyped`,
       hint: `get a new one ("openstack token issue") or unset ${origin}`,
     } as const;
     return {
-      verb: 'GET',
-      path: 'auth/tokens?nocatalog=true',
-      headers: { 'x-auth-token': id, 'x-subject-token': id },
-      existingToken: id,
+      ...buildValidationRequest(id),
       ...(url === undefined
         ? {}
         : { otherKeystone: { url, peer: { name: 'Keystone', setting: config.origin('endpoint') } } }),
       expected: { scope: resolveScope(config) },
-      mismatchHint: 'this token is used as it is: unset the project, domain or system, or use OS_AUTH_TYPE=token',
+      mismatchHint:
+        'this method uses the token unchanged: unset the project, domain or system, or use OS_AUTH_TYPE=token',
       subject: `the token in ${origin}`,
-      statusExplanations: { 401: dead, 404: dead },
+      statusExplanations: { 401: rejection, 404: rejection },
     };
   },
 };

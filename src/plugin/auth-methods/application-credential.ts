@@ -1,21 +1,21 @@
-import { listUnset } from '../config/resolve-config.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
-import { readReference } from '../config/resolve-scope.ts';
+import { readReference } from '../config/option-readers.ts';
+import { listUnset } from '../config/resolve-config.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { readExpectedUser, describeUser, identifyUser, listMissingUser, readUser, USER_OPTIONS } from './user.ts';
 
 const PAIR = 'application-credential';
 
-/** A name is unique only to its user; an id needs none. */
+/** Whether the credential is set by name, which is unique only for one user. */
 function isNamed(config: ResolvedConfig): boolean {
   return !config.has(`${PAIR}-id`) && config.has(`${PAIR}-name`);
 }
 
 function describe(config: ResolvedConfig): string {
   const name = config.text(`${PAIR}-name`) ?? '';
-  const which = isNamed(config) ? `"${name}" of ${describeUser(config)}` : (config.text(`${PAIR}-id`) ?? '');
-  return `application credential ${which}`;
+  const reference = isNamed(config) ? `"${name}" of ${describeUser(config)}` : (config.text(`${PAIR}-id`) ?? '');
+  return `application credential ${reference}`;
 }
 
 function identify(config: ResolvedConfig): (string | undefined)[] {
@@ -42,13 +42,13 @@ export const applicationCredential: AuthMethod = {
       group: 'Application credential',
       pair: PAIR,
       env: ['OS_APPLICATION_CREDENTIAL_NAME'],
-      help: 'application credential, by name; its user is then needed too',
+      help: 'application credential, by name; requires its user',
     },
     {
       name: 'application-credential-secret',
       group: 'Application credential',
       env: ['OS_APPLICATION_CREDENTIAL_SECRET'],
-      help: "the application credential's secret",
+      help: 'secret of the application credential',
       secret: true,
       prompt: 'Application credential secret',
     },
@@ -57,8 +57,8 @@ export const applicationCredential: AuthMethod = {
   impliedBy: ['application-credential-secret', 'application-credential-id', 'application-credential-name'],
   conflictsWith: ['password'],
   listMissing(config) {
-    const which = isNamed(config) ? listMissingUser(config) : listUnset(config, 'application-credential-id');
-    return [...which, ...listUnset(config, 'application-credential-secret')];
+    const missing = isNamed(config) ? listMissingUser(config) : listUnset(config, `${PAIR}-id`);
+    return [...missing, ...listUnset(config, `${PAIR}-secret`)];
   },
   identify,
   savableSecret: {
@@ -69,14 +69,14 @@ export const applicationCredential: AuthMethod = {
   async prepareRequest(config) {
     const subject = describe(config);
     // Keystone answers 404 to an unknown id, but 401 to an unknown name.
-    const unknown = isNamed(config) ? 'there is none of that name, ' : '';
+    const causeUnknown = isNamed(config) ? 'it does not exist, ' : '';
     const content = {
       ...(readReference(config, PAIR) ?? {}),
       secret: config.secret(`${PAIR}-secret`) ?? '',
       ...(isNamed(config) ? { user: readUser(config) } : {}),
     };
     return {
-      // Keystone answers 401 to any scope beside an application credential: its project is its scope.
+      // Keystone answers 401 to a request with a scope, because the credential's project is the scope.
       ...buildTokensRequest([{ method: 'application_credential', content }], undefined),
       expected: {
         ...(isNamed(config) ? readExpectedUser(config) : {}),
@@ -86,12 +86,12 @@ export const applicationCredential: AuthMethod = {
       statusExplanations: {
         401: {
           code: 'auth-rejected',
-          message: `Keystone refused ${subject}: ${unknown}its secret is wrong, it has expired, or its user is disabled`,
+          message: `Keystone refused ${subject}: ${causeUnknown}its secret is wrong, it has expired, or its user is disabled`,
           hint: 'check OS_APPLICATION_CREDENTIAL_SECRET, or create a new one ("openstack application credential create")',
         },
         404: {
           code: 'credential-unknown',
-          message: `Keystone knows no ${subject}`,
+          message: `Keystone has no ${subject}`,
           hint: 'check its id or name, or create a new one ("openstack application credential create")',
         },
       },

@@ -7,111 +7,114 @@ import type { Host } from '../../shared/base/host.ts';
 import type { TerminalUser } from '../terminal/terminal-user.ts';
 import type { Secret } from '../../shared/base/secret.ts';
 
-/** One way to log in. To add one: a file with such a value, a line in `registry.ts`, a test. */
+/** One `auth_type`. CONTRIBUTING.md describes how to add one. */
 export interface AuthMethod {
-  /** The `auth_type` in cache keys and messages, as keystoneauth spells it. */
+  /** The canonical `auth_type`, for cache keys and messages. */
   readonly name: string;
-  /** Other spellings of `auth_type` that mean this method. */
+  /** Further names of keystoneauth for the same `auth_type`. */
   readonly aliases: readonly string[];
-  /** What it is, as a phrase without a full stop, for the README's table of methods. */
+  /** What it logs in with, as a phrase without a full stop, for the generated reference. */
   readonly summary: string;
-  /** What it needs beside the common options. */
+  /** Its options, in addition to the common options. */
   readonly options: readonly Option[];
-  /** Options that tell that this method is meant where `auth_type` is not set. */
+  /** Options that select this method when `auth_type` is not set. */
   readonly impliedBy: readonly OptionName[];
-  /** Signs of other methods that must not stand in the same layer as this one's. */
+  /** Options of other methods that must not be set in the same layer as an option of `impliedBy`. */
   readonly conflictsWith: readonly OptionName[];
-  /** What it proves, if Keystone can ask for it together with other proofs. */
+  /** Its factor, if Keystone can combine it with other factors. */
   readonly factor?: Factor;
-  /** It waits for what a person does elsewhere, such as in a browser: minutes, not seconds. */
+  /** It waits for the user, for example for a login in a browser: minutes, not seconds. */
   readonly waitsForUser?: true;
-  /** It uses a secret of this machine that no setting holds, such as the token of a pod. */
+  /** It uses a secret that belongs to the machine and that no setting contains, such as the token of a pod. */
   readonly usesMachineIdentity?: true;
-  /** Whether it does without Keystone in this case, and so without its URL. */
+  /** It can return the provider's token instead of a Keystone token (`token-kind`). */
+  readonly canGiveProviderToken?: true;
+  /** Whether these settings need no URL of Keystone. */
   worksWithoutKeystoneUrl?(config: ResolvedConfig): boolean;
-  /** Where the answers of a prompt go, if that is not Keystone: "at https://idp.example.com". */
+  /** Describes where the input of a prompt goes, if not to Keystone: "at https://idp.example.com". */
   describePromptTarget?(config: ResolvedConfig): string;
-  /** Names of the options still missing, in the order of asking. */
+  /** Lists the names of the missing options, in the order of the prompts. */
   listMissing(config: ResolvedConfig): OptionName[];
   /**
-   * What tells one identity and scope from another, for the cache key: never a value that can be guessed.
+   * Lists fields of the cache key that distinguish identities and scopes; never a value that can be guessed.
    *
-   * @throws ConfigError when a file that it reads cannot be used
+   * @throws ConfigError when it cannot use a file
    */
   identify(config: ResolvedConfig, host: Host): (string | undefined)[];
   /**
-   * Absolute paths of the files whose content decides {@link identify}; undefined where something does that the hit path
-   * cannot watch.
+   * Lists the absolute paths of the files that {@link identify} depends on; undefined when it depends on something that
+   * the fast path cannot check.
    */
   listIdentityFiles?(config: ResolvedConfig, host: Host): readonly string[] | undefined;
   /**
-   * What to ask Keystone for the token. Whatever has to be got elsewhere before, such as a provider's token, is got here.
+   * Prepares the request to Keystone that returns the token. It first gets what it needs from other servers, such as a
+   * provider's token.
    *
-   * @throws ConfigError when the settings make no sense
-   * @throws PluginError of whatever is asked first
+   * @throws ConfigError when the settings are invalid
+   * @throws PluginError when a request to another server fails
    */
   prepareRequest(config: ResolvedConfig, tools: MethodContext): Promise<AuthRequest | ProviderToken>;
-  /** How it gets the next token with what came with the last one. */
+  /** How it gets the next token with the refresh token of the last one. */
   readonly renewal?: Renewal;
-  /** The secret that the user may have kept in the keyring, so that later logins need nobody. */
+  /** The secret that the user can save in the system keyring, so that later logins need no prompt. */
   readonly savableSecret?: SavableSecret;
 }
 
-/** A secret that does not change from login to login. */
+/** A secret that is the same for every login. */
 export interface SavableSecret {
-  /** Name of its option. */
+  /** The name of its option. */
   readonly option: OptionName;
-  /** Whose it is at Keystone, as fields of a key: nothing of the scope, which it does not depend on. */
+  /** Lists fields that identify its owner at Keystone; not the scope, because the secret does not depend on it. */
   identify(config: ResolvedConfig): (string | undefined)[];
-  /** In the words of a message: "the password of alice (domain Default)". */
+  /** Describes it in the words of a message: "the password of alice (domain Default)". */
   describe(config: ResolvedConfig): string;
 }
 
-/** Getting the next token without anybody being asked. Where it is refused, the whole login follows. */
+/** Gets the next token without the user. When the server rejects it, the plugin logs in again. */
 export interface Renewal {
-  /** Names of the options still missing for it. */
+  /** Lists the names of the missing options. */
   listMissing(config: ResolvedConfig): OptionName[];
   /**
-   * As {@link AuthMethod.prepareRequest}.
+   * Prepares the request as {@link AuthMethod.prepareRequest} does.
    *
-   * @param refresh what came with the last token for the same identity and scope
-   * @throws AuthRejected where it is no longer good
+   * @param refresh the refresh token of the last login with the same identity and scope
+   * @throws AuthRejected when the refresh token is no longer valid
    */
   prepareRequest(config: ResolvedConfig, tools: MethodContext, refresh: Secret): Promise<AuthRequest | ProviderToken>;
 }
 
-/** One proof of several (Keystone API, `auth.identity`). */
+/** One factor of a login (Keystone API v3, `auth.identity`). */
 export interface Factor {
-  /** Keystone's name, as in `methods`. */
+  /** The name in `methods` of the Keystone API. */
   readonly name: string;
-  /** Names of the options still missing. */
+  /** Lists the names of the missing options. */
   listMissing(config: ResolvedConfig): OptionName[];
   buildContent(config: ResolvedConfig): JsonWithSecrets;
-  /** What may be wrong with it when Keystone refuses, as a clause. */
+  /** Why Keystone may refuse it, as a clause. */
   readonly rejectionCause: string;
-  /** It works once, so it is never sent twice. */
+  /** It is valid once, so the plugin never sends it twice. */
   readonly isSingleUse?: true;
 }
 
-/** A token that is no Keystone token: for a cluster that trusts the identity provider itself. */
+/** A token of an identity provider, for a cluster that trusts the provider itself. */
 export interface ProviderToken {
   readonly token: Secret;
   /** Who logs in, in the words of a message. */
   readonly subject: string;
-  /** ms since 1970, UTC, by this machine's clock. */
+  /** ms since 1970, UTC, by the clock of this machine. */
   readonly expiresAt: number;
-  /** Gets the next token without the user; it is kept with this one. */
+  /** Gets the next token without the user; the cache stores it with this token. */
   readonly refreshToken?: Secret | undefined;
 }
 
-/** What a method may use beside its settings. */
+/** What an auth method can use in addition to its settings. */
 export interface MethodContext {
   readonly host: Host;
-  /** Deadlines, TLS and redirects are its business, whoever is asked. */
+  /** For requests to any server; handles deadlines, TLS and redirects. */
   readonly http: HttpClient;
   readonly tls: TlsSettings;
   readonly user: TerminalUser;
-  /** The v3 endpoint without a trailing slash, found when it is first asked for. */
+  /** Finds the v3 endpoint when first called; without a trailing slash. */
   findV3Endpoint(): Promise<string>;
   /** For `--verbose`. */
   readonly detail: (message: string) => void;

@@ -1,50 +1,52 @@
-/** What the methods with a browser have in common. */
+/** What the auth methods with a browser have in common. */
 import { openCallbackListener } from '../browser/callback-listener.ts';
 import type { CallbackHandler, CallbackListener, CallbackListenerSettings } from '../browser/callback-listener.ts';
 import type { CallbackParameters } from '../browser/callback-parameters.ts';
 import { parsePastedCallback } from '../browser/callback-parameters.ts';
 import { waitForCallback } from '../browser/wait-for-callback.ts';
 import type { Option } from '../config/option.ts';
-import { readLoginTimeoutMs } from '../config/login-timeout.ts';
+import { readLoginTimeoutMs } from '../config/option-readers.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
+import { Secret } from '../../shared/base/secret.ts';
+import { explainOAuthError } from '../../shared/oidc/explain-oauth-error.ts';
 import type { MethodContext } from './auth-method.ts';
 
-/** The options of every login with a browser. */
+/** The options of every browser login. */
 export const BROWSER_OPTIONS: readonly Option[] = [
   {
     name: 'skip-open-browser',
     group: 'Browser',
     kind: 'switch',
     env: ['CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER'],
-    help: 'only show the address to log in at',
+    help: 'show the login address without opening a browser',
   },
 ];
 
-/** For the methods that Keystone must know the port of. */
+/** For the auth methods whose port Keystone must know. */
 export const REDIRECT_PORT_OPTION: Option = {
   name: 'redirect-port',
   group: 'Browser',
   env: ['OS_REDIRECT_PORT'],
-  help: 'port of this machine that the browser comes back to (v3websso 9990, v4federation 8050)',
+  help: 'port of this machine that the browser returns to (v3websso 9990, v4federation 8050)',
 };
 
-/** @throws ConfigError when it is no port */
-export function readRedirectPort(config: ResolvedConfig, usual: number): number {
+/** @throws ConfigError when the value is not a port */
+export function readRedirectPort(config: ResolvedConfig, defaultPort: number): number {
   const text = config.text(REDIRECT_PORT_OPTION.name);
-  if (text === undefined) return usual;
+  if (text === undefined) return defaultPort;
   if (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535) return Number(text);
   const origin = config.origin(REDIRECT_PORT_OPTION.name);
   throw new ConfigError(`${origin} must be a port from 1 to 65535, not "${text}"`, {
-    hint: `set ${origin} to ${String(usual)}, for example`,
+    hint: `set ${origin} to ${String(defaultPort)}, for example`,
   });
 }
 
 /**
- * Listens for what a browser brings.
+ * Opens a listener that the browser returns to.
  *
- * @throws InteractionRequired where nobody would be told where to log in
- * @throws ConfigError when the port cannot be had
+ * @throws InteractionRequired when no user can see the login address
+ * @throws ConfigError when the port is not available
  */
 export async function listenForCallback(
   tools: MethodContext,
@@ -54,24 +56,24 @@ export async function listenForCallback(
   return openCallbackListener({ ...settings, detail: tools.detail });
 }
 
-/** A login in a browser that has been prepared. */
+/** A prepared browser login. */
 export interface BrowserLogin<T> {
   readonly listener: CallbackListener;
-  /** Where the person logs in. */
+  /** The address where the user logs in. */
   readonly loginUrl: string;
   readonly accept: CallbackHandler<T>;
-  /** `state` of this login, where what the browser shows at the end can be pasted: a code alone lacks it. */
+  /** `state` of this login, if the user can paste the result: a pasted code comes without it. */
   readonly state?: string;
-  /** What else may be the matter when nobody comes, as a clause. */
+  /** Another possible cause of a timeout, as a clause. */
   readonly timeoutHint?: string;
 }
 
 /**
- * Has a person log in with a browser.
+ * Waits until the user has logged in with a browser.
  *
- * @throws InteractionRequired where there is nobody
- * @throws AuthRejected when nobody came in time
- * @throws Cancelled
+ * @throws InteractionRequired when no user is present
+ * @throws AuthRejected when the login timeout has passed
+ * @throws Cancelled when the user cancels the prompt
  */
 export async function logInWithBrowser<T>(
   config: ResolvedConfig,
@@ -91,8 +93,35 @@ export async function logInWithBrowser<T>(
   });
 }
 
-/** A code that is pasted alone comes from the person: only then may it do without the state. */
+/** The login that an authorization code must belong to. */
+interface CodeLogin {
+  readonly state: string;
+  /** Who logs in, in the words of a message. */
+  readonly subject: string;
+  /** Checks `iss` (RFC 9207); an error that it throws ends the login. */
+  readonly isExpectedIssuer?: (issuer: string | undefined) => boolean;
+}
+
+/**
+ * Reads the authorization code that a browser brings (RFC 6749, section 4.1.2). Without the check of the state, an
+ * attacker's page could finish the login as the attacker (section 10.12).
+ *
+ * @returns undefined when the parameters belong to another login
+ * @throws OAuthError when the provider reports an error
+ */
+export function readAuthorizationCode(
+  values: CallbackParameters,
+  { state, subject, isExpectedIssuer = () => true }: CodeLogin,
+): Secret | undefined {
+  if (values.get('state') !== state || !isExpectedIssuer(values.get('iss'))) return undefined;
+  const error = values.get('error');
+  if (error !== undefined) throw explainOAuthError(error, values.get('error_description'), subject);
+  const code = values.get('code');
+  return code === undefined || code === '' ? undefined : new Secret(code);
+}
+
+/** Adds the state to a pasted code: the user pasted it, so it cannot come from another page. */
 function withState(values: CallbackParameters, state: string | undefined): CallbackParameters {
-  const alone = values.size === 1 && values.has('code') && state !== undefined;
-  return alone ? new Map([...values, ['state', state]]) : values;
+  const isCodeAlone = values.size === 1 && values.has('code') && state !== undefined;
+  return isCodeAlone ? new Map([...values, ['state', state]]) : values;
 }

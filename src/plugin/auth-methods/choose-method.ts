@@ -6,74 +6,74 @@ import { METHOD_BY_NAME, METHODS } from './registry.ts';
 import { password } from './password.ts';
 import { requireSupportedMethod } from './unsupported-methods.ts';
 
-function firstOrigin(layer: Layer, names: readonly OptionName[]): string | undefined {
+function findOrigin(layer: Layer, names: readonly OptionName[]): string | undefined {
   return names.map((name) => layer.get(name)?.origin).find((origin) => origin !== undefined);
 }
 
-/** A way to log in, and what told that it is meant, as a clause. */
-interface MethodChoice {
+/** An auth method and the reason for it. */
+export interface MethodChoice {
   readonly method: AuthMethod;
+  /** As a clause. */
   readonly because: string;
-  /** Nothing told it. */
+  /** No setting selects a method. */
   readonly isDefault?: true;
 }
 
-function inferFrom(layer: Layer): MethodChoice | undefined {
+function inferMethod(layer: Layer): MethodChoice | undefined {
   const method = METHODS.find(({ impliedBy }) => impliedBy.some((name) => layer.has(name)));
   if (method === undefined) return undefined;
-  const sign = firstOrigin(layer, method.impliedBy) ?? method.name;
-  const other = firstOrigin(layer, method.conflictsWith);
-  if (other !== undefined) {
+  const selector = findOrigin(layer, method.impliedBy) ?? method.name;
+  const conflict = findOrigin(layer, method.conflictsWith);
+  if (conflict !== undefined) {
     throw new ConfigError(
-      `${sign} and ${other} ask for different ways to log in`,
+      `${selector} and ${conflict} select different auth methods`,
       { hint: 'unset one of them, or set OS_AUTH_TYPE (--auth-type) to choose' },
       'config-conflict',
     );
   }
-  return { method, because: `inferred from ${sign}` };
+  return { method, because: `inferred from ${selector}` };
 }
 
-/** A wish that a method cannot fulfil is an error: it would end in a Keystone token where another is wanted. */
+/** @throws ConfigError when the settings ask for a provider's token and the method returns only Keystone tokens */
 function checkTokenKind(config: ResolvedConfig, method: AuthMethod): void {
-  if (!config.has('token-kind') || method.worksWithoutKeystoneUrl?.(config) === true) return;
+  if (!config.has('token-kind') || method.canGiveProviderToken === true) return;
   throw new ConfigError(
-    `${config.origin('token-kind')} asks for an identity provider's own token, which ${method.name} does not get`,
+    `${config.origin('token-kind')} asks for a token of the identity provider, which ${method.name} does not return`,
     {
-      hint: `set OS_AUTH_TYPE to a way through a provider, such as v3oidcpassword, or unset ${config.origin('token-kind')}`,
+      hint: `set OS_AUTH_TYPE to a method with a provider, such as v3oidcpassword, or unset ${config.origin('token-kind')}`,
     },
     'config-conflict',
   );
 }
 
-/**
- * Chooses the method: the one that is named, else the one that the strongest layer with a credential tells.
- *
- * @throws ConfigError when the name is unknown, one layer holds two credentials, or it cannot get the kind of token wanted
- */
-export function chooseMethodWithReason(config: ResolvedConfig): MethodChoice {
-  const choice = findMethod(config);
-  checkTokenKind(config, choice.method);
-  return choice;
-}
-
-/** The method alone, see {@link chooseMethodWithReason}. */
-export function chooseMethod(config: ResolvedConfig): AuthMethod {
-  return chooseMethodWithReason(config).method;
-}
-
 function findMethod(config: ResolvedConfig): MethodChoice {
   const name = config.text('auth-type');
   if (name !== undefined) {
-    const named = METHOD_BY_NAME.get(name);
-    if (named !== undefined) return { method: named, because: `named by ${config.origin('auth-type')}` };
+    const method = METHOD_BY_NAME.get(name);
+    if (method !== undefined) return { method, because: `named by ${config.origin('auth-type')}` };
     requireSupportedMethod(name, config.origin('auth-type'));
-    throw new ConfigError(`${config.origin('auth-type')} asks for "${name}", a way to log in that this version lacks`, {
-      hint: `use one of ${[...METHOD_BY_NAME.keys()].join(', ')}`,
-    });
+    throw new ConfigError(
+      `${config.origin('auth-type')} asks for "${name}", an auth method that this version does not support`,
+      {
+        hint: `use one of ${[...METHOD_BY_NAME.keys()].join(', ')}`,
+      },
+    );
   }
   for (const layer of config.layers) {
-    const choice = inferFrom(layer);
+    const choice = inferMethod(layer);
     if (choice !== undefined) return choice;
   }
-  return { method: password, because: 'as nothing tells another', isDefault: true };
+  return { method: password, because: 'the default', isDefault: true };
+}
+
+/**
+ * Chooses the auth method: the one that is named, or the one that the strongest layer with a credential selects.
+ *
+ * @throws ConfigError when the name is unknown, when one layer has two credentials, or when the method cannot return the
+ *   kind of token that the settings ask for
+ */
+export function chooseMethod(config: ResolvedConfig): MethodChoice {
+  const choice = findMethod(config);
+  checkTokenKind(config, choice.method);
+  return choice;
 }

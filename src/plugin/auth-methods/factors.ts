@@ -1,4 +1,4 @@
-/** Logging in with one proof or several in one request (Keystone API v3, "Multi-Factor Authentication"). */
+/** Logs in with one or more factors in one request (Keystone API v3, "Multi-Factor Authentication"). */
 import type { OptionName } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
@@ -9,7 +9,7 @@ import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
 import type { AuthMethod, Factor } from './auth-method.ts';
 import { readExpectedUser, describeUser, identifyUser, listMissingUser } from './user.ts';
 
-/** What is missing for a user who proves `factors`: first who it is, then where to, then the proofs. */
+/** Lists the missing options of a user with `factors`: first the user, then the scope, then the factors. */
 export function listMissingForFactors(config: ResolvedConfig, factors: readonly Factor[]): OptionName[] {
   return [
     ...listMissingUser(config),
@@ -18,12 +18,12 @@ export function listMissingForFactors(config: ResolvedConfig, factors: readonly 
   ];
 }
 
-/** A user and a scope as fields of a cache key, however the user proves who it is. */
+/** Lists the user and the scope as fields of a cache key; they do not depend on the factors. */
 export function identifyUserAndScope(config: ResolvedConfig): (string | undefined)[] {
   return [...identifyUser(config), ...listScopeFields(resolveScope(config))];
 }
 
-/** The part of a request that holds the proofs. */
+/** Builds the part of a request that contains the factors. */
 export function buildFactorPayload(
   config: ResolvedConfig,
   factors: readonly Factor[],
@@ -36,7 +36,7 @@ export function buildFactorPayload(
   };
 }
 
-/** The request of a user who proves `factors`. */
+/** Builds the request of a user with `factors`. */
 export function buildFactorRequest(config: ResolvedConfig, factors: readonly Factor[]): AuthRequest {
   const scope = resolveScope(config);
   const subject = `${describeUser(config)} ${describeScope(scope)}`;
@@ -47,14 +47,14 @@ export function buildFactorRequest(config: ResolvedConfig, factors: readonly Fac
     statusExplanations: {
       401: {
         code: 'auth-rejected',
-        message: `Keystone refused the login for ${subject}: ${factors.map(({ rejectionCause }) => rejectionCause).join(' or ')}, disabled or locked account, or no role there (Keystone does not say which)`,
+        message: `Keystone refused the login for ${subject}: ${factors.map(({ rejectionCause }) => rejectionCause).join(' or ')}, disabled or locked account, or no role in the scope (Keystone does not tell which)`,
         hint: 'check user, password, domain, and project or trust',
       },
     },
   };
 }
 
-/** The parts that all methods with one factor of a user have in common. */
+/** Makes the common parts of the auth methods with one factor of a user. */
 export function makeUserMethod(
   factor: Factor,
 ): Pick<AuthMethod, 'factor' | 'listMissing' | 'identify' | 'prepareRequest'> {

@@ -5,9 +5,9 @@ import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
 import { readTicketCache } from '../kerberos/principal.ts';
 import type { AuthMethod } from './auth-method.ts';
 
-const CONFIGURATION = '/etc/krb5.conf';
+const DEFAULT_CONFIG_FILE = '/etc/krb5.conf';
 
-/** keystoneauth's `v3kerberos`: HTTP Negotiate (RFC 4559), checked by the web server in front of Keystone. */
+/** keystoneauth's `v3kerberos`: HTTP Negotiate (RFC 4559), which the web server of Keystone checks. */
 export const kerberos: AuthMethod = {
   name: 'v3kerberos',
   aliases: [],
@@ -17,20 +17,19 @@ export const kerberos: AuthMethod = {
   conflictsWith: [],
   usesMachineIdentity: true,
   listMissing: listMissingScope,
-  // Tickets that may be anybody's are nobody's: a name that never comes again, under which nothing is found or kept.
+  // Without a certain principal, a random name makes sure that no cached token is used.
   identify: (config, host) => [
     readTicketCache(host)?.principal ?? randomUUID(),
     ...listScopeFields(resolveScope(config)),
   ],
   listIdentityFiles(_, host) {
     const file = readTicketCache(host)?.file;
-    return file === undefined ? undefined : [file, ...(host.env['KRB5_CONFIG'] ?? CONFIGURATION).split(':')];
+    return file === undefined ? undefined : [file, ...(host.env['KRB5_CONFIG'] ?? DEFAULT_CONFIG_FILE).split(':')];
   },
   async prepareRequest(config, { host }) {
     const scope = resolveScope(config);
     const principal = readTicketCache(host)?.principal;
-    const who = principal ?? 'the holder of the Kerberos ticket';
-    const subject = `${who} ${describeScope(scope)}`;
+    const subject = `${principal ?? 'the holder of the Kerberos ticket'} ${describeScope(scope)}`;
     return {
       ...buildTokensRequest([{ method: 'kerberos', content: {} }], scope),
       usesNegotiate: true,
@@ -39,8 +38,8 @@ export const kerberos: AuthMethod = {
       statusExplanations: {
         401: {
           code: 'auth-rejected',
-          message: `Keystone refused the Kerberos login for ${subject}: no ticket or an expired one, a realm that it does not trust, a disabled or unknown user, or no role there`,
-          hint: 'run "klist", and "kinit" where it shows no ticket that still lives; check the project',
+          message: `Keystone refused the Kerberos login for ${subject}: a missing or expired ticket, a realm that Keystone does not trust, a disabled or unknown user, or no role in the scope`,
+          hint: 'run "klist"; if it shows no valid ticket, run "kinit"; check the project',
         },
       },
     };

@@ -12,7 +12,7 @@ function lookUp(names: readonly OptionName[]): Option[] {
   return names.flatMap((name) => OPTION_BY_NAME.get(name) ?? []);
 }
 
-/** What must still be known before the request can be made, in the order of asking. */
+/** Finds the options that the login still needs, in the order of the prompts. */
 export function findMissingOptions(
   config: ResolvedConfig,
   method: Pick<AuthMethod, 'listMissing' | 'worksWithoutKeystoneUrl'>,
@@ -21,20 +21,20 @@ export function findMissingOptions(
   return lookUp([...(needsUrl ? (['keystone-url'] as const) : []), ...method.listMissing(config)]);
 }
 
-/** What must still be known to give further factors. */
+/** Finds the options that further factors still need. */
 export function findMissingFactorOptions(config: ResolvedConfig, factors: readonly Factor[]): Option[] {
   return lookUp(factors.flatMap((factor) => factor.listMissing(config)));
 }
 
 /**
- * Says what is missing and how to give it, where nobody can be asked.
+ * Explains which options are missing and how to set them, when the plugin cannot prompt.
  *
- * @param because why nobody can be asked, as a clause
+ * @param because why the plugin cannot prompt, as a clause
  */
 export function explainMissingOptions(missing: readonly Option[], because: string): InteractionRequired {
-  const what = missing.map((option) => (option.prompt ?? option.name).replace(/ \(.*\)$/, '').toLowerCase());
-  const verb = what.length === 1 ? 'is' : 'are';
-  return new InteractionRequired(`${what.join(', ')} ${verb} not set and ${because}`, {
+  const names = missing.map((option) => (option.prompt ?? option.name).replace(/ \(.*\)$/, '').toLowerCase());
+  const verb = names.length === 1 ? 'is' : 'are';
+  return new InteractionRequired(`${names.join(', ')} ${verb} not set and ${because}`, {
     hint: `set ${missing.map(describeSources).join(', ')}`,
   });
 }

@@ -9,7 +9,7 @@ import { totp } from './totp.ts';
 /** The methods that can be combined. */
 const COMBINABLE: readonly AuthMethod[] = [password, totp, token];
 
-/** Factors by Keystone's own names for them. */
+/** Factors by their names in the Keystone API. */
 export const FACTOR_BY_NAME: ReadonlyMap<string, Factor> = new Map(
   COMBINABLE.flatMap(({ factor }) => (factor === undefined ? [] : [[factor.name, factor]])),
 );
@@ -28,18 +28,21 @@ function readFactors(config: ResolvedConfig): Factor[] {
     .map((name) => {
       const factor = FACTOR_BY_METHOD.get(name) ?? FACTOR_BY_NAME.get(name);
       if (factor !== undefined) return factor;
-      throw new ConfigError(`${config.origin('auth-methods')} names "${name}", which cannot be combined with others`, {
-        hint: `use ${[...FACTOR_BY_METHOD.keys()].join(', ')}, separated by commas`,
-      });
+      throw new ConfigError(
+        `${config.origin('auth-methods')} names "${name}", which cannot be combined with other methods`,
+        {
+          hint: `use ${[...FACTOR_BY_METHOD.keys()].join(', ')}, separated by commas`,
+        },
+      );
     });
   return [...new Set(factors)];
 }
 
-/** Several proofs in one request (Keystone API v3, "Multi-Factor Authentication"). */
+/** Several factors in one request (Keystone API v3, "Multi-Factor Authentication"). */
 export const multifactor: AuthMethod = {
   name: 'v3multifactor',
   aliases: [],
-  summary: 'several proofs of a user in one request',
+  summary: 'several factors of a user in one request',
   options: [
     {
       name: 'auth-methods',
@@ -57,7 +60,7 @@ export const multifactor: AuthMethod = {
   listMissing: (config) =>
     config.has('auth-methods') ? listMissingForFactors(config, readFactors(config)) : ['auth-methods'],
   identify: (config) => [
-    // Who shows a token may be another than the one who shows none.
+    // The token of the factor can belong to another user than the options name.
     readFactors(config).some(({ name }) => name === 'token') ? config.secret('token')?.reveal() : undefined,
     ...identifyUserAndScope(config),
   ],

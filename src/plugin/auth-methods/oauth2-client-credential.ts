@@ -1,5 +1,5 @@
-import { listUnset } from '../config/resolve-config.ts';
 import { Secret } from '../../shared/base/secret.ts';
+import { listUnset } from '../config/resolve-config.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { identifyOAuth2Client, listMissingOAuth2Client, OAUTH2_OPTIONS, prepareOAuth2Request } from './oauth2.ts';
 
@@ -26,7 +26,7 @@ export const oauth2ClientCredential: AuthMethod = {
   identify: identifyOAuth2Client,
   async prepareRequest(config, tools) {
     const id = config.text('oauth2-client-id') ?? '';
-    // Not encoded as RFC 6749, section 2.3.1 wants it: Keystone takes both as they come.
+    // Not encoded as RFC 6749, section 2.3.1 requires, because Keystone does not decode id and secret.
     const pair = `${id}:${config.secret('oauth2-client-secret')?.reveal() ?? ''}`;
     return prepareOAuth2Request(config, tools, {
       subject: `OAuth 2.0 client ${id}`,
@@ -34,7 +34,7 @@ export const oauth2ClientCredential: AuthMethod = {
       headers: { authorization: new Secret(`Basic ${Buffer.from(pair).toString('base64')}`) },
       invalidClient: {
         code: 'auth-rejected',
-        message: `Keystone refused OAuth 2.0 client ${id}: there is no such application credential, its secret is wrong, it has expired, or its user is disabled`,
+        message: `Keystone refused OAuth 2.0 client ${id}: the application credential does not exist, its secret is wrong, it has expired, or its user is disabled`,
         hint: 'check OS_OAUTH2_CLIENT_ID and OS_OAUTH2_CLIENT_SECRET',
       },
       expected: { applicationCredential: { id } },

@@ -1,8 +1,8 @@
-/** OAuth 2.0 at Keystone itself ("OS-OAUTH2"): the access token that it gives is a Keystone token. */
-import { listUnset } from '../config/resolve-config.ts';
+/** OAuth 2.0 with Keystone as authorization server ("OS-OAUTH2"): the access token is a Keystone token. */
 import { readCredentialUrl } from '../../shared/keystone/auth-url.ts';
 import type { Option, OptionName } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { listScopeFields } from '../../shared/keystone/scope.ts';
 import { AuthRejected } from '../../shared/base/errors.ts';
@@ -14,23 +14,24 @@ import type { Peer } from '../../shared/http/peer.ts';
 import { parseTokenId } from '../../shared/keystone/token.ts';
 import { explainOAuthResponse, OAuthError } from '../../shared/oidc/explain-oauth-error.ts';
 import type { MethodContext } from './auth-method.ts';
+import { buildValidationRequest } from './existing-token.ts';
 
 const EXAMPLE = 'https://keystone.example.com:5000/v3/OS-OAUTH2/token';
 
-/** Where the token is got, and as whom. */
+/** The options of both OAuth 2.0 methods. */
 export const OAUTH2_OPTIONS: readonly Option[] = [
   {
     name: 'oauth2-endpoint',
     group: 'OAuth 2.0 at Keystone',
     env: ['OS_OAUTH2_ENDPOINT'],
-    help: "URL of Keystone's token endpoint, where it is not /v3/OS-OAUTH2/token",
+    help: "URL of Keystone's token endpoint, if it is not /v3/OS-OAUTH2/token",
     trustSensitive: true,
   },
   {
     name: 'oauth2-client-id',
     group: 'OAuth 2.0 at Keystone',
     env: ['OS_OAUTH2_CLIENT_ID'],
-    help: 'id of the application credential, or with a client certificate that of the user',
+    help: 'id of the application credential or, with a client certificate, of the user',
     prompt: 'OAuth 2.0 client id',
   },
 ];
@@ -39,31 +40,31 @@ function readEndpoint(config: ResolvedConfig): string | undefined {
   return readCredentialUrl(config, 'oauth2-endpoint', EXAMPLE)?.href;
 }
 
-/** The options of both kinds that are missing. */
+/** Lists the missing options that both methods need. */
 export function listMissingOAuth2Client(config: ResolvedConfig): OptionName[] {
   return [...listMissingScope(config), ...listUnset(config, 'oauth2-client-id')];
 }
 
-/** The client and the scope as fields of a cache key. */
+/** Lists the client and the scope as fields of a cache key. */
 export function identifyOAuth2Client(config: ResolvedConfig): (string | undefined)[] {
   return [readEndpoint(config), config.text('oauth2-client-id'), ...listScopeFields(resolveScope(config))];
 }
 
-/** One kind of client: how it shows who it is, and who that is. */
+/** An OAuth 2.0 client: how it authenticates, and who the token must belong to. */
 export interface OAuth2Client {
   readonly subject: string;
   readonly form: Readonly<Record<string, string>>;
   readonly headers?: NonNullable<HttpRequest['headers']>;
-  /** Where Keystone does not know it (RFC 6749, section 5.2, "invalid_client"). */
+  /** For the error "invalid_client" (RFC 6749, section 5.2). */
   readonly invalidClient: StatusExplanation;
-  /** What the token must say of itself beside the scope. */
+  /** What the token must match, in addition to the scope. */
   readonly expected: ExpectedToken;
 }
 
 /**
- * Gets the access token, and asks Keystone until when it lives and for what: `expires_in` is the same for all.
+ * Gets the access token and prepares the request that validates it: Keystone sends the same `expires_in` for every token.
  *
- * @throws PluginError where it is refused
+ * @throws PluginError when Keystone refuses the client
  */
 export async function prepareOAuth2Request(
   config: ResolvedConfig,
@@ -73,7 +74,7 @@ export async function prepareOAuth2Request(
   const url = readEndpoint(config) ?? `${await tools.findV3Endpoint()}/OS-OAUTH2/token`;
   const setting = config.origin(config.has('oauth2-endpoint') ? 'oauth2-endpoint' : 'keystone-url');
   const peer: Peer = { name: 'Keystone', setting };
-  const answer = await tools.http.send({
+  const response = await tools.http.send({
     verb: 'POST',
     url,
     peer,
@@ -81,9 +82,9 @@ export async function prepareOAuth2Request(
     body: new URLSearchParams({ grant_type: 'client_credentials', ...form }).toString(),
     ...(headers === undefined ? {} : { headers }),
   });
-  const text = answer.status === 200 ? textAt(parseJsonObject(answer.body), 'access_token') : undefined;
+  const text = response.status === 200 ? textAt(parseJsonObject(response.body), 'access_token') : undefined;
   if (text === undefined) {
-    const error = explainOAuthResponse({ url, peer }, answer, subject);
+    const error = explainOAuthResponse({ url, peer }, response, subject);
     if (!(error instanceof OAuthError) || error.reason !== 'invalid_client') throw error;
     throw new AuthRejected(invalidClient.code, invalidClient.message, {
       hint: invalidClient.hint,
@@ -92,12 +93,9 @@ export async function prepareOAuth2Request(
   }
   const token = parseTokenId(text);
   return {
-    verb: 'GET',
-    path: 'auth/tokens?nocatalog=true',
-    headers: { 'x-auth-token': token, 'x-subject-token': token },
-    existingToken: token,
+    ...buildValidationRequest(token),
     expected: { ...expected, scope: resolveScope(config) },
-    mismatchHint: 'this way to log in has one scope: unset the project, domain or system, or log in another way',
+    mismatchHint: 'this auth method has one scope: unset the project, domain or system, or use another auth method',
     subject,
   };
 }

@@ -1,33 +1,27 @@
-import { listUnset } from '../config/resolve-config.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import { parseHeaderToken } from '../../shared/base/secret.ts';
 import type { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
-import {
-  buildFederatedRequest,
-  FEDERATION_OPTIONS,
-  makeProviderToken,
-  identifyFederation,
-  listMissingFederation,
-  TOKEN_KIND_OPTION,
-  wantsProviderToken,
-} from './oidc.ts';
+import { buildFederatedRequest, identifyFederation, listMissingFederation } from './federated-request.ts';
+import { FEDERATION_OPTIONS, TOKEN_KIND_OPTION } from './oidc-options.ts';
+import { makeProviderToken, wantsProviderToken } from './provider-token.ts';
 
-/** @throws ConfigError for what no HTTP header can carry */
+/** @throws ConfigError when the token is not valid in an HTTP header */
 function readAccessToken(config: ResolvedConfig): Secret {
   const token = parseHeaderToken(config.secret('access-token')?.reveal().trim());
   if (token !== undefined) return token;
-  throw new ConfigError(`${config.origin('access-token')} holds no token: it has spaces or is too long`, {
+  throw new ConfigError(`${config.origin('access-token')} is not a token: it contains spaces or is too long`, {
     hint: 'set it to the token alone, without "Bearer"',
   });
 }
 
-/** A provider's access token that one has already (Keystone API v3, "OS-FEDERATION"). */
+/** An existing access token of a provider (Keystone API v3, "OS-FEDERATION"). */
 export const oidcAccessToken: AuthMethod = {
   name: 'v3oidcaccesstoken',
   aliases: [],
-  summary: "an OpenID Connect provider's token that one has already",
+  summary: 'an existing token of an OpenID Connect provider',
   options: [
     ...FEDERATION_OPTIONS,
     {
@@ -35,7 +29,7 @@ export const oidcAccessToken: AuthMethod = {
       group: 'OpenID Connect',
       flag: false,
       env: ['OS_ACCESS_TOKEN'],
-      help: "the provider's access token",
+      help: 'access token of the provider',
       secret: true,
       random: true,
       prompt: 'Access token',
@@ -44,6 +38,7 @@ export const oidcAccessToken: AuthMethod = {
   ],
   impliedBy: ['access-token'],
   conflictsWith: [],
+  canGiveProviderToken: true,
   worksWithoutKeystoneUrl: wantsProviderToken,
   listMissing: (config) => [...listMissingFederation(config), ...listUnset(config, 'access-token')],
   identify: (config) => [...identifyFederation(config), config.secret('access-token')?.reveal()],

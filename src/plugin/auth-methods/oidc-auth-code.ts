@@ -1,4 +1,3 @@
-import { listUnset } from '../config/resolve-config.ts';
 import { createHash, randomBytes } from 'node:crypto';
 import type { Option } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
@@ -6,33 +5,34 @@ import { ConfigError, KeystoneProtocolError } from '../../shared/base/errors.ts'
 import { isPlaintextLoopback } from '../../shared/http/peer.ts';
 import { readUnverifiedClaims } from '../../shared/oidc/jwt.ts';
 import type { Provider } from '../../shared/oidc/provider.ts';
-import { explainOAuthError } from '../../shared/oidc/explain-oauth-error.ts';
 import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
 import type { OAuthTokens } from '../../shared/oidc/token-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
-import { BROWSER_OPTIONS, listenForCallback, logInWithBrowser } from './browser-login.ts';
+import { listUnset } from '../config/resolve-config.ts';
+import { BROWSER_OPTIONS, listenForCallback, logInWithBrowser, readAuthorizationCode } from './browser-login.ts';
 import type { AuthMethod, MethodContext } from './auth-method.ts';
-import { FEDERATION_OPTIONS, OIDC_OPTIONS, makeOidcMethod, readOidcClient, readOpenidScope } from './oidc.ts';
+import { makeOidcMethod, readOidcClient, readOpenidScope } from './oidc-method.ts';
+import { FEDERATION_OPTIONS, OIDC_OPTIONS } from './oidc-options.ts';
 
-/** A native program's: any port, and an address, which no name server can lead elsewhere (RFC 8252, 7.3 and 8.3). */
-const USUAL_REDIRECT = 'http://127.0.0.1:0/callback';
+/** Any port, and an address because DNS cannot redirect it (RFC 8252, sections 7.3 and 8.3). */
+const DEFAULT_REDIRECT = 'http://127.0.0.1:0/callback';
 
 const SUBJECT = 'the user in the browser';
 
-const OPTIONS: readonly Option[] = [
+const AUTH_CODE_OPTIONS: readonly Option[] = [
   {
     name: 'authorization-endpoint',
     group: 'OpenID Connect',
     env: ['OS_AUTHORIZATION_ENDPOINT'],
-    help: "URL of the provider's authorization endpoint, instead of the discovery document's",
+    help: "URL of the provider's authorization endpoint, instead of the one in the discovery document",
     trustSensitive: true,
   },
   {
     name: 'redirect-uri',
     group: 'OpenID Connect',
     env: ['OS_REDIRECT_URI'],
-    help: 'what the provider sends the browser back to: http:// on this machine, any free port where it names none (http://127.0.0.1/callback)',
-    prompt: 'Redirect URI that the code was made for',
+    help: 'address that the provider sends the browser back to: http:// on this machine; without a port, any free port (http://127.0.0.1/callback)',
+    prompt: 'Redirect URI of the authorization code',
   },
   {
     name: 'code',
@@ -40,73 +40,80 @@ const OPTIONS: readonly Option[] = [
     group: 'OpenID Connect',
     flag: false,
     env: ['OS_CODE', 'OS_AUTHORIZATION_CODE'],
-    help: "the provider's authorization code, which works once, instead of a browser",
+    help: 'authorization code of the provider, valid once, instead of a browser login',
     secret: true,
   },
 ];
 
-/** Where the browser is to come back to; port 0 stands for a free one. */
-function readRedirect(config: ResolvedConfig): string {
+/** Reads the address that the browser returns to; port 0 means any free port. */
+function readRedirectUri(config: ResolvedConfig): string {
   const text = config.text('redirect-uri');
-  if (text === undefined) return USUAL_REDIRECT;
+  if (text === undefined) return DEFAULT_REDIRECT;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !isPlaintextLoopback(url) || url.search !== '' || url.hash !== '') {
     const origin = config.origin('redirect-uri');
-    throw new ConfigError(`${origin} must be http:// on this machine, for that is where the browser is waited for`, {
-      hint: `set ${origin} to http://127.0.0.1/callback, for example, or give the code of another with OS_CODE`,
-    });
+    throw new ConfigError(
+      `${origin} must be an http:// address of this machine, because the plugin waits for the browser there`,
+      {
+        hint: `set ${origin} to http://127.0.0.1/callback, for example, or set OS_CODE to the code of another login`,
+      },
+    );
   }
   if (url.port === '') url.port = '0';
   return url.href;
 }
 
-/** 256 bits in letters that no URL has to escape. */
-const random = (): string => randomBytes(32).toString('base64url');
+/** Makes 256 random bits in characters that URLs do not escape. */
+const makeRandomText = (): string => randomBytes(32).toString('base64url');
 
-/** Authorization request (RFC 6749, 4.1.1; RFC 7636, 4.3; OpenID Connect Core, 3.1.2.1). */
-function makeAddress(provider: Provider, fields: Readonly<Record<string, string>>): string {
+/** Makes an authorization request (RFC 6749, 4.1.1; RFC 7636, 4.3; OpenID Connect Core, 3.1.2.1). */
+function makeLoginUrl(provider: Provider, fields: Readonly<Record<string, string>>): string {
   const url = new URL(provider.getEndpoint('authorization').url);
   for (const [name, value] of Object.entries(fields)) url.searchParams.set(name, value);
   return url.href;
 }
 
 /**
- * Whether the answer says who made it as it should: one that comes from another provider is no answer to us (RFC 9207).
+ * Whether the response identifies its issuer as the provider advertises (RFC 9207).
  *
- * @throws KeystoneProtocolError when another provider made it
+ * @throws KeystoneProtocolError (protocol) when another provider is the issuer
  */
-function isOfProvider({ issuer, advertises }: Provider, said: string | undefined): boolean {
+function isExpectedIssuer({ issuer, advertises }: Provider, received: string | undefined): boolean {
   if (issuer === undefined) return true;
-  if (said === undefined) return !advertises('authorization_response_iss_parameter_supported');
-  if (said === issuer) return true;
-  throw new KeystoneProtocolError('protocol', 'the browser brought the answer of another identity provider', {
+  if (received === undefined) return !advertises('authorization_response_iss_parameter_supported');
+  if (received === issuer) return true;
+  throw new KeystoneProtocolError('protocol', 'the browser brought the response of another identity provider', {
     hint: 'check OS_DISCOVERY_ENDPOINT, or ask its operator',
   });
 }
 
-/** An ID token must be of this very login (OpenID Connect Core, 3.1.3.7, 11). */
+/** Checks that the ID token belongs to this login (OpenID Connect Core, section 3.1.3.7, step 11). */
 function checkNonce({ idToken }: OAuthTokens, nonce: string): void {
   const claims = idToken === undefined ? undefined : readUnverifiedClaims(idToken.reveal());
   if (claims === undefined || claims.nonce === nonce) return;
-  throw new KeystoneProtocolError('protocol', 'the identity provider gave the token of another login', {
+  throw new KeystoneProtocolError('protocol', 'the identity provider returned the token of another login', {
     hint: 'log in again, or ask its operator',
   });
 }
 
-async function askWithBrowser(config: ResolvedConfig, provider: Provider, tools: MethodContext): Promise<OAuthTokens> {
+async function fetchTokensWithBrowser(
+  config: ResolvedConfig,
+  provider: Provider,
+  tools: MethodContext,
+): Promise<OAuthTokens> {
   const listener = await listenForCallback(tools, {
-    url: readRedirect(config),
+    url: readRedirectUri(config),
     verb: 'GET',
-    portHint: 'end it, or set OS_REDIRECT_URI (--redirect-uri) to one without a port or with another',
+    portHint: 'stop it, or set OS_REDIRECT_URI (--redirect-uri) to an address without a port or with another port',
   });
   const client = readOidcClient(config);
-  const [state, nonce, verifier] = [random(), random(), random()];
+  const [state, nonce, verifier] = [makeRandomText(), makeRandomText(), makeRandomText()];
   const redirect = { redirect_uri: listener.url };
   try {
     const code = await logInWithBrowser(config, tools, {
       listener,
       state,
-      loginUrl: makeAddress(provider, {
+      loginUrl: makeLoginUrl(provider, {
         response_type: 'code',
         response_mode: 'query',
         client_id: client.id,
@@ -117,14 +124,12 @@ async function askWithBrowser(config: ResolvedConfig, provider: Provider, tools:
         code_challenge: createHash('sha256').update(verifier).digest('base64url'),
         code_challenge_method: 'S256',
       }),
-      accept(values) {
-        // Without it, a page of somebody else's could end the login as somebody else (RFC 6749, 10.12).
-        if (values.get('state') !== state || !isOfProvider(provider, values.get('iss'))) return undefined;
-        const reason = values.get('error');
-        if (reason !== undefined) throw explainOAuthError(reason, values.get('error_description'), SUBJECT);
-        const found = values.get('code');
-        return found === undefined || found === '' ? undefined : new Secret(found);
-      },
+      accept: (values) =>
+        readAuthorizationCode(values, {
+          state,
+          subject: SUBJECT,
+          isExpectedIssuer: (issuer) => isExpectedIssuer(provider, issuer),
+        }),
     });
     const form = { ...redirect, code, code_verifier: new Secret(verifier), grant_type: 'authorization_code' };
     const tokens = await requestOAuthTokens(tools.http, provider, {
@@ -140,7 +145,7 @@ async function askWithBrowser(config: ResolvedConfig, provider: Provider, tools:
   }
 }
 
-const common = {
+const COMMON = {
   grant: 'authorization_code',
   usesBrowser: true,
   identify: () => [],
@@ -148,14 +153,14 @@ const common = {
 } as const;
 
 const withBrowser = makeOidcMethod({
-  ...common,
+  ...COMMON,
   endpoints: ['authorization', 'token'],
   listMissing: () => [],
-  fetchTokens: askWithBrowser,
+  fetchTokens: fetchTokensWithBrowser,
 });
 
 const withCode = makeOidcMethod({
-  ...common,
+  ...COMMON,
   listMissing: (config) => listUnset(config, 'redirect-uri'),
   fetchTokens: async (config, provider, { http }) =>
     requestOAuthTokens(http, provider, {
@@ -170,18 +175,18 @@ const withCode = makeOidcMethod({
     }),
 });
 
-const way = (config: ResolvedConfig): typeof withBrowser => (config.has('code') ? withCode : withBrowser);
+const chooseMethodParts = (config: ResolvedConfig): typeof withBrowser => (config.has('code') ? withCode : withBrowser);
 
-/** RFC 6749, 4.1, with a browser as RFC 8252 wants it for native programs: loopback, PKCE, state, and the issuer checked. */
+/** RFC 6749, section 4.1, with the browser of RFC 8252 for native programs: loopback, PKCE, `state`, and issuer check. */
 export const oidcAuthCode: AuthMethod = {
   name: 'v3oidcauthcode',
   aliases: [],
   summary: 'a browser, with an OpenID Connect provider',
-  options: [...FEDERATION_OPTIONS, ...OIDC_OPTIONS, ...OPTIONS, ...BROWSER_OPTIONS],
+  options: [...FEDERATION_OPTIONS, ...OIDC_OPTIONS, ...AUTH_CODE_OPTIONS, ...BROWSER_OPTIONS],
   impliedBy: [],
   conflictsWith: [],
   waitsForUser: true,
   ...withBrowser,
-  listMissing: (config) => way(config).listMissing(config),
-  prepareRequest: async (config, tools) => way(config).prepareRequest(config, tools),
+  listMissing: (config) => chooseMethodParts(config).listMissing(config),
+  prepareRequest: async (config, tools) => chooseMethodParts(config).prepareRequest(config, tools),
 };

@@ -1,13 +1,14 @@
-import { listUnset } from '../config/resolve-config.ts';
 import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
+import { listUnset } from '../config/resolve-config.ts';
 import type { AuthMethod } from './auth-method.ts';
-import { FEDERATION_OPTIONS, OIDC_OPTIONS, makeOidcMethod, readOidcClient, readOpenidScope } from './oidc.ts';
+import { makeOidcMethod, readOidcClient, readOpenidScope } from './oidc-method.ts';
+import { FEDERATION_OPTIONS, OIDC_OPTIONS } from './oidc-options.ts';
 
-/** RFC 6749, 4.4: the client logs in as itself. */
+/** RFC 6749, section 4.4: the client logs in as itself. */
 export const oidcClientCredentials: AuthMethod = {
   name: 'v3oidcclientcredentials',
   aliases: [],
-  summary: 'a client of an OpenID Connect provider as itself, for programs',
+  summary: 'a client of an OpenID Connect provider, for programs',
   options: [...FEDERATION_OPTIONS, ...OIDC_OPTIONS],
   impliedBy: [],
   conflictsWith: [],

@@ -1,20 +1,21 @@
-import { readLoginTimeoutMs } from '../config/login-timeout.ts';
+import { readLoginTimeoutMs } from '../config/option-readers.ts';
 import { DEVICE_GRANT, logInWithDevice } from '../../shared/oidc/device-authorization.ts';
 import type { DeviceInstructions } from '../../shared/oidc/device-authorization.ts';
 import { redactAndTruncate } from '../../shared/base/text.ts';
 import type { AuthMethod } from './auth-method.ts';
-import { FEDERATION_OPTIONS, OIDC_OPTIONS, makeOidcMethod, readOidcClient, readOpenidScope } from './oidc.ts';
+import { makeOidcMethod, readOidcClient, readOpenidScope } from './oidc-method.ts';
+import { FEDERATION_OPTIONS, OIDC_OPTIONS } from './oidc-options.ts';
 
 const SUBJECT = 'the user in the browser';
 
-function describeInvitation({ url, hasCodeInUrl, userCode }: DeviceInstructions): string {
+function describeInstructions({ url, hasCodeInUrl, userCode }: DeviceInstructions): string {
   const code = redactAndTruncate(userCode);
   return hasCodeInUrl
     ? `to log in, open ${url} and check that it shows the code ${code}`
     : `to log in, open ${url} and enter the code ${code}`;
 }
 
-/** RFC 8628: a browser on any device, for machines that have none. */
+/** RFC 8628: a browser on another device, for machines without a browser. */
 export const oidcDeviceAuthz: AuthMethod = {
   name: 'v3oidcdeviceauthz',
   aliases: [],
@@ -26,7 +27,7 @@ export const oidcDeviceAuthz: AuthMethod = {
       name: 'device-authorization-endpoint',
       group: 'OpenID Connect',
       env: ['OS_DEVICE_AUTHORIZATION_ENDPOINT'],
-      help: "URL of the provider's device authorization endpoint, instead of the discovery document's",
+      help: "URL of the provider's device authorization endpoint, instead of the one in the discovery document",
       trustSensitive: true,
     },
     {
@@ -34,7 +35,7 @@ export const oidcDeviceAuthz: AuthMethod = {
       group: 'OpenID Connect',
       env: ['OS_CODE_CHALLENGE_METHOD'],
       choices: ['S256'],
-      help: 'S256 binds the code that another device shows to this run (PKCE), for providers that want that',
+      help: 'S256 binds the code to this run (PKCE), for providers that require it',
     },
   ],
   impliedBy: [],
@@ -48,7 +49,7 @@ export const oidcDeviceAuthz: AuthMethod = {
     identify: () => [],
     describeSubject: () => SUBJECT,
     async fetchTokens(config, provider, { http, user }) {
-      // No code is asked for that nobody would see.
+      // Fail before the request for a code that no user would see.
       user.requirePresence();
       return logInWithDevice(http, provider, {
         client: readOidcClient(config),
@@ -56,8 +57,8 @@ export const oidcDeviceAuthz: AuthMethod = {
         usesPkce: config.has('code-challenge-method'),
         subject: SUBJECT,
         loginTimeoutMs: readLoginTimeoutMs(config),
-        showInstructions: (invitation) => {
-          user.notify(describeInvitation(invitation));
+        showInstructions: (instructions) => {
+          user.notify(describeInstructions(instructions));
         },
       });
     },

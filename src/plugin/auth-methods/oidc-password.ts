@@ -1,49 +1,50 @@
-import { listUnset } from '../config/resolve-config.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import { requestOAuthTokens } from '../../shared/oidc/token-request.ts';
 import type { FormFields } from '../../shared/oidc/token-request.ts';
 import type { AuthMethod } from './auth-method.ts';
-import { FEDERATION_OPTIONS, OIDC_OPTIONS, makeOidcMethod, readOidcClient, readOpenidScope } from './oidc.ts';
+import { makeOidcMethod, readOidcClient, readOpenidScope } from './oidc-method.ts';
+import { FEDERATION_OPTIONS, OIDC_OPTIONS } from './oidc-options.ts';
 import { password } from './password.ts';
 import { totp } from './totp.ts';
 
-/** What the provider's user has in common with Keystone's. */
-const SHARED = ['user-name', 'password', 'passcode'];
+/** Options that a user of the provider shares with a user of Keystone. */
+const SHARED_OPTIONS = ['user-name', 'password', 'passcode'];
 
-/** Fields that mean something else. */
-const TAKEN = ['client_id', 'client_secret', 'grant_type', 'password', 'refresh_token', 'scope', 'username'];
+/** Form fields with another meaning. */
+const RESERVED_FIELDS = ['client_id', 'client_secret', 'grant_type', 'password', 'refresh_token', 'scope', 'username'];
 
-// Where a login is renewed, the name may be one that was asked for long ago.
+// A renewed login does not prompt for the name again.
 const describeSubject = (config: ResolvedConfig): string => config.text('user-name') ?? 'the user';
 
-/** @throws ConfigError where the passcode would take the place of something else */
+/** @throws ConfigError when the field of the passcode has another meaning */
 function readPasscode(config: ResolvedConfig): FormFields {
   const field = config.text('idp-otp-key');
   if (field === undefined) return {};
-  if (TAKEN.includes(field)) {
+  if (RESERVED_FIELDS.includes(field)) {
     const origin = config.origin('idp-otp-key');
-    throw new ConfigError(`${origin} must not be "${field}", which means something else in that form`, {
-      hint: `set ${origin} to the name of the field that the provider wants the passcode in`,
+    throw new ConfigError(`${origin} must not be "${field}", which has another meaning in that form`, {
+      hint: `set ${origin} to the name of the form field that the provider expects the passcode in`,
     });
   }
   return { [field]: config.secret('passcode') };
 }
 
-/** RFC 6749, 4.3: the provider gets the user's password from us. */
+/** RFC 6749, section 4.3: the plugin sends the user's password to the provider. */
 export const oidcPassword: AuthMethod = {
   name: 'v3oidcpassword',
   aliases: [],
-  summary: 'a user and a password of an OpenID Connect provider',
+  summary: 'a user and a password at an OpenID Connect provider',
   options: [
     ...FEDERATION_OPTIONS,
     ...OIDC_OPTIONS,
-    ...[...password.options, ...totp.options].filter(({ name }) => SHARED.includes(name)),
+    ...[...password.options, ...totp.options].filter(({ name }) => SHARED_OPTIONS.includes(name)),
     {
       name: 'idp-otp-key',
       group: 'OpenID Connect',
       env: ['OS_IDP_OTP_KEY'],
-      help: 'name of the form field that the provider wants a passcode in, beside the password',
+      help: 'name of the form field that the provider expects a passcode in, in addition to the password',
     },
   ],
   impliedBy: [],

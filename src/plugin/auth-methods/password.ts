@@ -14,7 +14,7 @@ export const password: AuthMethod = {
       name: 'password',
       group: 'User',
       env: ['OS_PASSWORD'],
-      help: "the user's password",
+      help: 'password of the user',
       secret: true,
       prompt: 'Password',
     },

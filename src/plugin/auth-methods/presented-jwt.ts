@@ -1,85 +1,107 @@
-/** A JWT of another issuer (RFC 7519), which Keystone will check: read here to be shown, and to tell whose it is. */
+/** A JWT of another issuer (RFC 7519) that Keystone verifies. The plugin only reads who it is for. */
 import { getErrorCode, ConfigError } from '../../shared/base/errors.ts';
 import { readStampedFile } from '../../shared/base/file-stamp.ts';
 import { numberAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import { decodeJwtPayload } from '../../shared/oidc/jwt.ts';
 import { Secret } from '../../shared/base/secret.ts';
+import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
+import { describeScope } from '../../shared/keystone/scope.ts';
+import type { Scope } from '../../shared/keystone/scope.ts';
 
-/** A JWT with what it says of itself, which nobody has checked. */
+/** A JWT and its claims, which the plugin does not verify. */
 export interface PresentedJwt {
   readonly text: Secret;
   readonly claims: JsonObject;
 }
 
-/** Where a JWT comes from, and what to do if it is of no use, in the words of a message. */
+/** Where a JWT comes from and how to provide another one, in the words of a message. */
 export interface JwtSource {
   readonly label: string;
   readonly hint: string;
 }
 
-const LARGEST_BYTES = 64 * 1024;
+const MAX_BYTES = 64 * 1024;
 
-/** Signed, in the compact form (RFC 7515, section 3.1): nothing that could not stand in a header. */
+/** A signed JWT in compact form (RFC 7515, section 3.1); every character is valid in an HTTP header. */
 const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
-/** What says when a JWT was made and how long it lives: the next one for the same holder differs in nothing else. */
-const TIMES = ['exp', 'iat', 'nbf', 'jti', 'auth_time'];
+/** Claims in which successive JWTs for the same subject differ. */
+const VOLATILE_CLAIMS = ['exp', 'iat', 'nbf', 'jti', 'auth_time'];
 
-/** @throws ConfigError when it is no signed JWT */
+/**
+ * Parses a JWT.
+ *
+ * @throws ConfigError when the text is not a signed JWT
+ */
 export function parseJwt(text: string, { label, hint }: JwtSource): PresentedJwt {
   const secret = new Secret(text.trim());
   const claims = COMPACT.test(secret.reveal()) ? decodeJwtPayload(secret.reveal()) : undefined;
-  if (claims === undefined) throw new ConfigError(`${label} is no JWT`, { hint });
+  if (claims === undefined) throw new ConfigError(`${label} is not a JWT`, { hint });
   return { text: secret, claims };
 }
 
 /**
  * Reads a JWT from its file.
  *
- * @throws ConfigError when the file cannot be read, is larger than 64 KiB, or holds none
+ * @throws ConfigError when the file cannot be read, is larger than 64 KiB, or does not contain a JWT
  */
 export function readJwtFile(path: string, { label, hint }: JwtSource): PresentedJwt {
-  const inFile = { label: `${label} in ${path}`, hint };
+  const source = { label: `${label} in ${path}`, hint };
   let bytes: Buffer;
   try {
-    ({ bytes } = readStampedFile(path, LARGEST_BYTES + 1));
+    ({ bytes } = readStampedFile(path, MAX_BYTES + 1));
   } catch (error) {
-    throw new ConfigError(`${label} cannot be read from ${path} (${getErrorCode(error)})`, { hint });
+    throw new ConfigError(`cannot read ${label} from ${path} (${getErrorCode(error)})`, { hint });
   }
-  if (bytes.length > LARGEST_BYTES) throw new ConfigError(`${inFile.label} is larger than 64 KiB`, { hint });
-  return parseJwt(bytes.toString(), inFile);
+  if (bytes.length > MAX_BYTES) throw new ConfigError(`${source.label} is larger than 64 KiB`, { hint });
+  return parseJwt(bytes.toString(), source);
 }
 
 /**
- * Whose JWT it is, for a cache key: everything it says but the times. A mapping may look at any claim, so two that differ
- * in one are two identities; and its successor for the same holder is the same.
+ * Returns the identity of a JWT for a cache key: all claims except the volatile ones. A mapping of Keystone can use any
+ * claim, so JWTs with different claims are different identities, but a renewed JWT keeps its identity.
  */
 export function identifyJwt({ claims }: PresentedJwt): string {
-  const lasting = Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1));
+  const claimsByName = Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1));
   return JSON.stringify(
-    lasting.filter(([name]) => !TIMES.includes(name)),
+    claimsByName.filter(([name]) => !VOLATILE_CLAIMS.includes(name)),
     (name, value: unknown) =>
-      // Kubernetes says below `kubernetes.io` when the next one is due.
+      // Kubernetes adds a renewal time to its claim `kubernetes.io`.
       name === 'warnafter' ? undefined : value,
   );
 }
 
-/** The one a JWT is about (RFC 7519, `sub`); a service account by its namespace and name. */
+/** Describes the subject of a JWT (RFC 7519, `sub`); a service account by its namespace and name. */
 export function describeJwtSubject({ claims }: PresentedJwt): string {
   const subject = textAt(claims, 'sub') ?? 'the holder of the JWT';
   return subject.replace(/^system:serviceaccount:([^:]+):([^:]+)$/, 'service account $1/$2');
 }
 
 /**
- * Keystone would only say that it refuses an expired one.
+ * Checks the expiry, because Keystone does not tell why it refuses a JWT.
  *
  * @param now ms since 1970, UTC
- * @throws ConfigError when it has expired
+ * @throws ConfigError when the JWT has expired
  */
 export function requireUnexpiredJwt({ claims }: PresentedJwt, now: number, { label, hint }: JwtSource): void {
   const expiry = numberAt(claims, 'exp');
   if (expiry === undefined || expiry * 1000 > now) return;
-  const ended = new Date(Math.min(expiry * 1000, 8.64e15)).toISOString();
-  throw new ConfigError(`${label} expired at ${ended}`, { hint });
+  const expiredAt = new Date(Math.min(expiry * 1000, 8.64e15)).toISOString();
+  throw new ConfigError(`${label} expired at ${expiredAt}`, { hint });
+}
+
+/** Describes a login with a JWT in the words of a message: "service account ns/name on project demo". */
+export function describeJwtLogin(jwt: PresentedJwt, scope: Scope): string {
+  const subject = describeJwtSubject(jwt);
+  return scope.kind === 'default' ? subject : `${subject} ${describeScope(scope)}`;
+}
+
+/** Explains the statuses of Rust Keystone: 401 and 403 for a refused JWT, 404 for an unknown provider or cluster. */
+export function explainJwtStatuses(
+  refusal: Pick<StatusExplanation, 'message' | 'hint'>,
+  unknown: Pick<StatusExplanation, 'message' | 'hint'>,
+): Readonly<Partial<Record<number, StatusExplanation>>> {
+  const rejection: StatusExplanation = { code: 'auth-rejected', ...refusal };
+  return { 401: rejection, 403: rejection, 404: { code: 'credential-unknown', ...unknown } };
 }

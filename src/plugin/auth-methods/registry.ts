@@ -20,7 +20,7 @@ import { totp } from './totp.ts';
 import { v4Federation } from './v4-federation.ts';
 import { webSso } from './websso.ts';
 
-/** Every method, in the order in which one is inferred from what is set; the last is the one when nothing tells. */
+/** Every auth method, in the order in which `auth_type` is inferred from the settings; the last one is the default. */
 export const METHODS: readonly AuthMethod[] = [
   multifactor,
   applicationCredential,
@@ -52,7 +52,7 @@ export const METHOD_BY_NAME: ReadonlyMap<string, AuthMethod> = new Map(
   METHODS.flatMap((method) => listMethodNames(method).map((name) => [name, method])),
 );
 
-/** Every option there is, each once. */
+/** Every option, once. */
 export const OPTIONS: readonly Option[] = [
   ...new Map(
     [...COMMON_OPTIONS, ...METHODS.flatMap((method) => method.options)].map((option) => [option.name, option]),

@@ -1,43 +1,44 @@
-import { listUnset } from '../config/resolve-config.ts';
 import type { OptionName } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
 import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
+import { buildValidationRequest } from './existing-token.ts';
 
-function refusals(origin: string): Readonly<Partial<Record<number, StatusExplanation>>> {
-  const dead: StatusExplanation = {
+function explainStatuses(origin: string): Readonly<Partial<Record<number, StatusExplanation>>> {
+  const rejection: StatusExplanation = {
     code: 'auth-rejected',
-    message: `Keystone does not know the token in ${origin}: it is expired, revoked or mistyped, or has no role there`,
+    message: `Keystone does not accept the token in ${origin}: it is expired, revoked or mistyped, or its user has no role in the scope`,
     hint: `get a new one ("openstack token issue") or unset ${origin}`,
   };
   return {
-    401: dead,
-    404: dead,
+    401: rejection,
+    404: rejection,
     403: {
       code: 'auth-rejected',
-      message: `Keystone does not let the token in ${origin} be exchanged for one with another scope`,
-      hint: 'log in with a password or an application credential, or unset the project to use the token as it is',
+      message: `Keystone does not exchange the token in ${origin} for one with another scope`,
+      hint: 'log in with a password or an application credential, or unset the project to use the token unchanged',
     },
   };
 }
 
-const missingToken = (config: ResolvedConfig): OptionName[] => listUnset(config, 'token');
+const listMissingToken = (config: ResolvedConfig): OptionName[] => listUnset(config, 'token');
 
-/** Keystone API v3, "Token authentication": another scope for a token one already has, with the same expiry. */
+/** Keystone API v3, "Token authentication": exchanges a token for one with another scope and the same expiry. */
 export const token: AuthMethod = {
   name: 'token',
   aliases: ['v3token'],
-  summary: 'a Keystone token that one has already',
+  summary: 'an existing Keystone token',
   options: [
     {
       name: 'token',
       group: 'Token',
       env: ['OS_TOKEN', 'OS_AUTH_TOKEN'],
-      help: 'a Keystone token to exchange, or to use as it is where no scope is set',
+      help: 'a Keystone token to exchange, or to use unchanged if no scope is set',
       secret: true,
       random: true,
       prompt: 'Token',
@@ -47,29 +48,23 @@ export const token: AuthMethod = {
   conflictsWith: [],
   factor: {
     name: 'token',
-    listMissing: missingToken,
+    listMissing: listMissingToken,
     buildContent: (config) => ({ id: config.secret('token') ?? '' }),
-    rejectionCause: 'a dead token',
+    rejectionCause: 'expired or revoked token',
   },
-  listMissing: (config) => [...listMissingScope(config), ...missingToken(config)],
+  listMissing: (config) => [...listMissingScope(config), ...listMissingToken(config)],
   identify: (config) => ['token', config.secret('token')?.reveal(), ...listScopeFields(resolveScope(config))],
   async prepareRequest(config) {
     const scope = resolveScope(config);
     const id = config.secret('token') ?? new Secret('');
     const common = {
-      // Whose token it is, is for Keystone to say.
+      // Only Keystone knows the owner of the token.
       expected: { scope },
       subject: `the token in ${config.origin('token')} ${describeScope(scope)}`,
-      statusExplanations: refusals(config.origin('token')),
+      statusExplanations: explainStatuses(config.origin('token')),
     };
     if (scope.kind === 'default') {
-      return {
-        verb: 'GET',
-        path: 'auth/tokens?nocatalog=true',
-        headers: { 'x-auth-token': id, 'x-subject-token': id },
-        existingToken: id,
-        ...common,
-      };
+      return { ...buildValidationRequest(id), ...common };
     }
     return {
       ...buildTokensRequest([{ method: 'token', content: { id } }], scope),

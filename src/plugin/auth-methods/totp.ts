@@ -3,11 +3,11 @@ import type { AuthMethod } from './auth-method.ts';
 import { makeUserMethod } from './factors.ts';
 import { readUser, USER_OPTIONS } from './user.ts';
 
-/** Keystone API v3, "TOTP": what an authenticator shows, by RFC 6238. */
+/** Keystone API v3, "Time-based One-time Password (TOTP)": the passcode of an authenticator (RFC 6238). */
 export const totp: AuthMethod = {
   name: 'v3totp',
   aliases: [],
-  summary: "a user and an authenticator's passcode",
+  summary: 'a user and the passcode of an authenticator',
   options: [
     ...USER_OPTIONS,
     {
@@ -15,7 +15,7 @@ export const totp: AuthMethod = {
       group: 'User',
       flag: false,
       env: ['OS_PASSCODE'],
-      help: "the authenticator's code, which works once",
+      help: 'passcode of the authenticator, valid once',
       secret: true,
       prompt: 'Passcode',
     },

@@ -1,13 +1,13 @@
-import { listUnset } from '../config/resolve-config.ts';
 import type { Option, OptionName } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
-import { readReference } from '../config/resolve-scope.ts';
+import { readReference } from '../config/option-readers.ts';
+import { listUnset } from '../config/resolve-config.ts';
 import { describeReference } from '../../shared/keystone/scope.ts';
 import { toUserJson } from '../../shared/keystone/auth-request.ts';
 import type { JsonWithSecrets } from '../../shared/keystone/auth-request.ts';
 import type { ExpectedToken } from '../../shared/keystone/verify-token.ts';
 
-/** The options that say who the user is, for every method that has one. */
+/** The options that identify the user, for every method with a user. */
 export const USER_OPTIONS: readonly Option[] = [
   { name: 'user-id', group: 'User', pair: 'user', env: ['OS_USER_ID', 'OS_USERID'], help: 'user, by id' },
   {
@@ -24,27 +24,27 @@ export const USER_OPTIONS: readonly Option[] = [
     group: 'User',
     pair: 'user-domain',
     env: ['OS_USER_DOMAIN_ID'],
-    help: 'domain that the user is named in, by id',
+    help: 'domain of the user, by id',
   },
   {
     name: 'user-domain-name',
     group: 'User',
     pair: 'user-domain',
     env: ['OS_USER_DOMAIN_NAME'],
-    help: 'domain that the user is named in, by name',
+    help: 'domain of the user, by name',
     prompt: 'Domain of the user',
     suggestion: 'Default',
   },
 ];
 
-/** The user's options that are missing: an id needs no domain. */
+/** Lists the missing options of the user; a user id needs no domain. */
 export function listMissingUser(config: ResolvedConfig): OptionName[] {
   if (config.has('user-id')) return [];
   const domain = config.has('user-domain-id') ? [] : listUnset(config, 'user-domain-name');
   return [...listUnset(config, 'user-name'), ...domain];
 }
 
-/** The user as fields of a cache key. */
+/** Lists the user as fields of a cache key. */
 export function identifyUser(config: ResolvedConfig): (string | undefined)[] {
   const id = config.text('user-id');
   if (id !== undefined) return ['user id', id];
@@ -56,17 +56,17 @@ export function identifyUser(config: ResolvedConfig): (string | undefined)[] {
   ];
 }
 
-/** The user as Keystone wants it; the missing parts have been asked for before. */
+/** Reads the user as the Keystone API expects it; the plugin prompts for missing parts first. */
 export function readUser(config: ResolvedConfig): Readonly<Record<string, JsonWithSecrets>> {
   return toUserJson(readReference(config, 'user') ?? { name: '' }, readReference(config, 'user-domain'));
 }
 
-/** The user as the token must name it. */
+/** Reads the user that the token must belong to. */
 export function readExpectedUser(config: ResolvedConfig): ExpectedToken {
   return { user: readReference(config, 'user'), userDomain: readReference(config, 'user-domain') };
 }
 
-/** Says the user in a message: "alice (domain Default)". */
+/** Describes the user in the words of a message: "alice (domain Default)". */
 export function describeUser(config: ResolvedConfig): string {
   const user = readReference(config, 'user') ?? { name: '' };
   const domain = readReference(config, 'user-domain');

@@ -1,5 +1,5 @@
-import { listUnset } from '../config/resolve-config.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { parseHeaderToken } from '../../shared/base/secret.ts';
@@ -12,22 +12,23 @@ import {
   REDIRECT_PORT_OPTION,
 } from './browser-login.ts';
 import type { AuthMethod } from './auth-method.ts';
-import { FEDERATION_OPTIONS } from './oidc.ts';
+import { buildValidationRequest } from './existing-token.ts';
+import { FEDERATION_OPTIONS } from './oidc-options.ts';
 import { USER_OPTIONS } from './user.ts';
 
-/** keystoneauth's, so that what operators trust already will do. */
-const USUAL_PORT = 9990;
+/** The port of keystoneauth, which operators may trust already. */
+const DEFAULT_PORT = 9990;
 
-/** Keystone compares all of it with its list of trusted dashboards, the last slash included. */
+/** Keystone compares the whole address with its trusted dashboards, including the trailing slash. */
 const PATH = '/auth/websso/';
 
-const UNKNOWN: StatusExplanation = {
+const UNKNOWN_TOKEN: StatusExplanation = {
   code: 'auth-rejected',
-  message: 'Keystone does not know the token that the browser brought',
-  hint: 'log in again, and see in the browser that it is you who logs in',
+  message: 'Keystone does not accept the token that the browser brought',
+  hint: 'log in again, and check in the browser that you log in as yourself',
 };
 
-function websso(v3: string, config: ResolvedConfig, origin: string): string {
+function makeLoginUrl(v3: string, config: ResolvedConfig, origin: string): string {
   const protocol = encodeURIComponent(config.text('protocol') ?? '');
   const idp = config.text('identity-provider');
   const path =
@@ -37,24 +38,24 @@ function websso(v3: string, config: ResolvedConfig, origin: string): string {
   return `${v3}/${path}?origin=${encodeURIComponent(origin)}`;
 }
 
-function describeUser(config: ResolvedConfig): string {
+function describeBrowserUser(config: ResolvedConfig): string {
   const idp = config.text('identity-provider');
   return `the user in the browser${idp === undefined ? '' : ` of identity provider ${idp}`}`;
 }
 
 /**
- * Keystone API v3, "OS-FEDERATION", "Web Single Sign On": what dashboards do, with this program in a dashboard's place.
+ * Keystone API v3, "OS-FEDERATION", "Web Single Sign On": the login of dashboards, with the plugin as the dashboard.
  *
- * Keystone passes on nothing that could tell this login from another: the origin must be the one that its operator
- * trusts, to the letter. So a page of somebody else's can post a token of its own while the listener waits, and the
- * user would act as somebody else without knowing. It would have to come as a page that the user sees (no hidden
- * frame), must not show where it comes from, and its token must have a role in the very project that the user names;
- * whose token it is, is said; and with `--user-id` no other user's is taken.
+ * Keystone passes on no parameter that identifies this login, because it requires the exact origin that its operator
+ * trusts. Therefore a page of an attacker can post the attacker's token while the listener waits, and the user would act
+ * as the attacker. Several checks make this hard: the browser must show the page to the user (no hidden frame), the page
+ * must not reveal its origin, and the token must have a role in the project that the user names. The plugin announces the
+ * token owner, and with `--user-id` it accepts no other user.
  */
 export const webSso: AuthMethod = {
   name: 'v3websso',
   aliases: [],
-  summary: 'a browser that logs in where Keystone sends it, as at the dashboard',
+  summary: 'a browser login at the page that Keystone chooses, as for the dashboard',
   options: [
     ...FEDERATION_OPTIONS,
     ...USER_OPTIONS.filter(({ name }) => name === 'user-id'),
@@ -75,29 +76,26 @@ export const webSso: AuthMethod = {
     const scope = resolveScope(config);
     const v3 = await tools.findV3Endpoint();
     const listener = await listenForCallback(tools, {
-      url: `http://localhost:${String(readRedirectPort(config, USUAL_PORT))}${PATH}`,
+      url: `http://localhost:${String(readRedirectPort(config, DEFAULT_PORT))}${PATH}`,
       verb: 'POST',
       origin: new URL(v3).origin,
       portHint:
-        'end it, or choose another port with OS_REDIRECT_PORT (--redirect-port) if your Keystone trusts that too',
+        'stop it, or choose another port with OS_REDIRECT_PORT (--redirect-port) if your Keystone trusts that port too',
     });
     const token = await logInWithBrowser(config, tools, {
       listener,
-      loginUrl: websso(v3, config, listener.url),
+      loginUrl: makeLoginUrl(v3, config, listener.url),
       accept: (values) => parseHeaderToken(values.get('token')),
-      timeoutHint: `if the browser ended at an error 401, Keystone's operator must add ${listener.url} to trusted_dashboard`,
+      timeoutHint: `if the browser shows error 401, the Keystone operator must add ${listener.url} to trusted_dashboard`,
     });
     const id = config.text('user-id');
     return {
-      verb: 'GET',
-      path: 'auth/tokens?nocatalog=true',
-      headers: { 'x-auth-token': token, 'x-subject-token': token },
-      existingToken: token,
-      subject: `${describeUser(config)} ${describeScope(scope)}`,
+      ...buildValidationRequest(token),
+      subject: `${describeBrowserUser(config)} ${describeScope(scope)}`,
       expected: { ...(id === undefined ? {} : { user: { id } }), scope },
       announcesOwner: true,
       rescopeTarget: findRescopeTarget(scope),
-      statusExplanations: { 401: UNKNOWN, 404: UNKNOWN },
+      statusExplanations: { 401: UNKNOWN_TOKEN, 404: UNKNOWN_TOKEN },
     };
   },
 };

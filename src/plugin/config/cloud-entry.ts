@@ -1,4 +1,4 @@
-/** One entry of a file (a cloud, a region of it, a provider's profile) as a layer of settings. */
+/** One entry of a file (a cloud, one of its regions, or a profile of a provider) as a layer of settings. */
 import { ConfigError } from '../../shared/base/errors.ts';
 import { makeLayer, parseSetting } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
@@ -9,9 +9,9 @@ import { isBelowAuth, isInCloudsYaml } from './option.ts';
 import type { Option } from './option.ts';
 import type { YamlMapping } from '../../shared/options/yaml.ts';
 
-/** What one file says of one thing. */
+/** One entry of one file. */
 export interface CloudEntry {
-  /** With underscores for dashes. */
+  /** Its keys have underscores instead of dashes. */
   readonly mapping: YamlMapping;
   /** In the words of a message: `cloud prod in /etc/openstack/clouds.yaml`. */
   readonly location: string;
@@ -19,15 +19,15 @@ export interface CloudEntry {
   readonly consentHint: string | undefined;
 }
 
-/** A word of an entry that decides what else is read. */
+/** A value of an entry that selects another entry. */
 export interface Selector {
   readonly text: string;
   readonly origin: string;
-  /** See {@link Setting.consentHint}; it passes on to what is chosen. */
+  /** See {@link Setting.consentHint}; the selected entry inherits it. */
   readonly consentHint: string | undefined;
 }
 
-/** The first of `keys` that is set, in the first entry that sets one. */
+/** Finds the first of `keys` that is set, in the first entry that sets one. */
 export function findSelector(entries: readonly CloudEntry[], ...keys: string[]): Selector | undefined {
   for (const { mapping: values, location, consentHint } of entries) {
     for (const key of keys) {
@@ -39,46 +39,46 @@ export function findSelector(entries: readonly CloudEntry[], ...keys: string[]):
   return undefined;
 }
 
-/** An entry that was chosen by a word of another; whoever vouches for it must vouch for both. */
+/** An entry that another entry selects: the user must trust both files. */
 export function inheritConsentHint(selector: Selector | undefined, entry: CloudEntry): CloudEntry {
   return { ...entry, consentHint: entry.consentHint ?? selector?.consentHint };
 }
 
-/** The only option in which the region's name is filled in: braces anywhere else are what they are. */
-const TEMPLATE = 'keystone-url';
-const REGION = '{region_name}';
+/** The only option whose value is a template. */
+const TEMPLATE_OPTION = 'keystone-url';
+const REGION_PLACEHOLDER = '{region_name}';
 
 const underscored = (name: string): string => name.replaceAll('-', '_');
 
 const fromVariables = (variables: readonly string[] = []): string[] =>
   variables.filter((name) => name.startsWith('OS_')).map((name) => name.slice('OS_'.length).toLowerCase());
 
-/** keystoneauth's keys are its variables without `OS_`, and its options' names with underscores. */
-function keysOf(option: Option, names: 'usual' | 'older'): string[] {
+/** Lists the keys of an option: its variables without `OS_`, and its names with underscores, as in keystoneauth. */
+function listKeys(option: Option, names: 'usual' | 'older'): string[] {
   if (names === 'older') return fromVariables(option.legacyEnv);
   return [...fromVariables(option.env), ...[option.name, ...(option.aliases ?? [])].map(underscored)];
 }
 
-/** What may stand in a host's name or a path without becoming another's. */
-const PLAIN = /^[\w.-]+$/;
+/** Characters that cannot change the host or the structure of a URL. */
+const SAFE_REGION = /^[\w.-]+$/;
 
 function expandRegion(text: string, origin: string, region: Selector | undefined): string {
   if (region === undefined) {
-    throw new ConfigError(`${origin} needs a region, and none is set`, { hint: 'set OS_REGION_NAME (--region-name)' });
+    throw new ConfigError(`${origin} needs a region, but none is set`, { hint: 'set OS_REGION_NAME (--region-name)' });
   }
-  if (!PLAIN.test(region.text)) {
-    throw new ConfigError(`${region.origin} cannot be filled into ${origin}`, {
-      hint: 'give a region of letters, digits, dots and dashes',
+  if (!SAFE_REGION.test(region.text)) {
+    throw new ConfigError(`the region in ${region.origin} is not valid in ${origin}`, {
+      hint: 'use a region name of letters, digits, dots, dashes and underscores',
     });
   }
-  return text.replaceAll(REGION, region.text);
+  return text.replaceAll(REGION_PLACEHOLDER, region.text);
 }
 
 /**
- * Makes the layer of one entry: what is below `auth`, and what stands beside it where `auth` lacks it.
+ * Makes a layer from one entry: the keys below `auth` and, for options without such a key, the keys next to it.
  *
- * @param region fills the template of a URL
- * @throws ConfigError naming the key whose value is not of its option's kind
+ * @param region replaces the placeholder in a URL
+ * @throws ConfigError with the name of the key when its value is not valid for its option
  */
 export function makeCloudLayer(
   { mapping, location, consentHint }: CloudEntry,
@@ -92,16 +92,29 @@ export function makeCloudLayer(
   ];
   const find = (option: Option, names: 'usual' | 'older'): Setting | undefined => {
     for (const { prefix, values } of isBelowAuth(option) ? places : places.slice(1)) {
-      for (const key of keysOf(option, names)) {
+      for (const key of listKeys(option, names)) {
         const origin = `${prefix}${key} of ${location}`;
         const raw = textFrom(values.get(key) ?? null, origin, option.list);
-        const filled = option.name === TEMPLATE && raw.includes(REGION);
-        const setting = parseSetting(option, filled ? expandRegion(raw, origin, region) : raw, origin, false);
-        const stranger = consentHint ?? (filled ? region?.consentHint : undefined);
-        if (setting !== undefined) return stranger === undefined ? setting : { ...setting, consentHint: stranger };
+        const isTemplate = option.name === TEMPLATE_OPTION && raw.includes(REGION_PLACEHOLDER);
+        const setting = parseSetting(option, isTemplate ? expandRegion(raw, origin, region) : raw, origin, false);
+        const hint = consentHint ?? (isTemplate ? region?.consentHint : undefined);
+        if (setting !== undefined) return hint === undefined ? setting : { ...setting, consentHint: hint };
       }
     }
     return undefined;
   };
   return makeLayer(options.filter(isInCloudsYaml), find);
+}
+
+const MAX_CHOICES = 20;
+const MAX_CHOICE_LENGTH = 64;
+
+/** Lists names to choose from in the words of a message: at most 20 names, each of at most 64 characters. */
+export function describeChoices(names: readonly string[]): string {
+  if (names.length === 0) return 'an existing name (there are none)';
+  const choices = names
+    .slice(0, MAX_CHOICES)
+    .map((name) => (name.length > MAX_CHOICE_LENGTH ? `${name.slice(0, MAX_CHOICE_LENGTH)}…` : name));
+  const rest = names.length > MAX_CHOICES ? ` or one of ${names.length - MAX_CHOICES} more` : '';
+  return choices.join(', ') + rest;
 }

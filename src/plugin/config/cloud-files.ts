@@ -1,4 +1,4 @@
-/** Where clouds.yaml and its companions are looked for, and which of them is found. */
+/** Finds clouds.yaml, secure.yaml and clouds-public.yaml. */
 import { statSync } from 'node:fs';
 import { posix, win32 } from 'node:path';
 import { getErrorCode, ConfigError } from '../../shared/base/errors.ts';
@@ -9,52 +9,53 @@ import type { Setting } from '../../shared/options/layer.ts';
 import { resolvePath } from '../../shared/base/host.ts';
 import type { YamlMapping } from '../../shared/options/yaml.ts';
 
-/** What is looked for, each for itself: who and where, what of that is secret, and what providers publish. */
+/** Each file is searched for separately: logins, their secrets, and profiles that providers publish. */
 export type CloudFileName = 'clouds' | 'secure' | 'clouds-public';
 
-/** A file that was found. */
+/** An existing file. */
 export interface CloudFile {
   readonly path: string;
   readonly content: YamlMapping;
-  /** Nobody named it: it lay where the program was started, which may be somebody else's checkout. */
+  /** No setting names it, and it is in the current folder, which another user may have written. */
   readonly isInCurrentFolder: boolean;
-  /** Whether other users may read it, where that can be told. */
+  /** Whether other users can read it; false where the system has no such permissions. */
   readonly isReadableByOthers: boolean;
 }
 
-/** What a search found, and every file that its outcome depends on. */
+/** The result of a search, and every file that it depends on. */
 export interface CloudFileSearch {
   readonly file: CloudFile | undefined;
   readonly stamps: readonly FileStamp[];
 }
 
 const SUFFIXES = ['.yaml', '.yml', '.json'];
-const OTHERS_READ = 0o044;
+const READABLE_BY_OTHERS = 0o044;
 
-/** Larger than the list of any company. */
-const LARGEST_BYTES = 256 * 1024;
+/** Much more than the clouds of a large company need. */
+const MAX_BYTES = 256 * 1024;
 
 type Folders = (host: Host) => readonly (string | undefined)[];
 
-const under = (base: string | undefined, ...names: string[]): string | undefined =>
+const joinIfSet = (base: string | undefined, ...names: string[]): string | undefined =>
   base === undefined ? undefined : posix.join(base, ...names);
 
-/** The XDG Base Directory Specification: a relative path is to be ignored. */
-const linux: Folders = (host) => {
-  const set = host.env['XDG_CONFIG_HOME'];
-  const base = set !== undefined && posix.isAbsolute(set) ? set : under(host.home(), '.config');
-  return [under(base, 'openstack'), '/etc/xdg/openstack', '/etc/openstack'];
+/** The XDG Base Directory Specification requires to ignore a relative path. */
+const listLinuxFolders: Folders = (host) => {
+  const configHome = host.env['XDG_CONFIG_HOME'];
+  const base =
+    configHome !== undefined && posix.isAbsolute(configHome) ? configHome : joinIfSet(host.home(), '.config');
+  return [joinIfSet(base, 'openstack'), '/etc/xdg/openstack', '/etc/openstack'];
 };
 
-/** The folders of this user, of this machine, and the oldest of all, as openstacksdk knows them. */
+/** The folders of the user, of the machine, and /etc/openstack, as in openstacksdk. */
 const FOLDERS: Partial<Record<NodeJS.Platform, Folders>> = {
   darwin: (host) => [
-    under(host.home(), 'Library', 'Application Support', 'openstack'),
-    under(host.home(), '.config', 'openstack'),
+    joinIfSet(host.home(), 'Library', 'Application Support', 'openstack'),
+    joinIfSet(host.home(), '.config', 'openstack'),
     '/Library/Application Support/openstack',
     '/etc/openstack',
   ],
-  // Not /etc: on Windows that is a folder of the current drive, which any user may make.
+  // Not /etc: on Windows it is a folder of the current drive, which any user can create.
   win32: (host) => {
     const local = host.env['LOCALAPPDATA'];
     const own =
@@ -63,18 +64,18 @@ const FOLDERS: Partial<Record<NodeJS.Platform, Folders>> = {
   },
 };
 
-function knownFolders(host: Host): string[] {
-  return (FOLDERS[host.platform] ?? linux)(host).flatMap((folder) => folder ?? []);
+function listStandardFolders(host: Host): string[] {
+  return (FOLDERS[host.platform] ?? listLinuxFolders)(host).flatMap((folder) => folder ?? []);
 }
 
-/** Where to put a file that every run shall find. */
+/** Suggests a folder for a file that every run finds. */
 export function suggestCloudFolder(host: Host): string {
-  return knownFolders(host)[0] ?? host.cwd;
+  return listStandardFolders(host)[0] ?? host.cwd;
 }
 
-/** The folders that are searched, in their order; the current one comes first. */
+/** Lists the folders to search, in order; the current folder is first. */
 export function listCloudFolders(host: Host): string[] {
-  return [...new Set([...(host.cwd === '' ? [] : [host.cwd]), ...knownFolders(host)])];
+  return [...new Set([...(host.cwd === '' ? [] : [host.cwd]), ...listStandardFolders(host)])];
 }
 
 function isSameFolder(one: string, other: string): boolean {
@@ -86,75 +87,77 @@ function isSameFolder(one: string, other: string): boolean {
   }
 }
 
-/** A folder that is searched anyway is as good as ever, although one stands in it. */
-function isUnvouched(folder: string, host: Host): boolean {
-  return folder === host.cwd && !knownFolders(host).some((known) => isSameFolder(known, folder));
+/** Whether the folder is searched only because it is the current one, so that its files are not trusted. */
+function isUntrusted(folder: string, host: Host): boolean {
+  return folder === host.cwd && !listStandardFolders(host).some((standard) => isSameFolder(standard, folder));
 }
 
-function isThere(found: StampedFile | FileStamp): found is StampedFile {
-  return 'bytes' in found;
+function exists(result: StampedFile | FileStamp): result is StampedFile {
+  return 'bytes' in result;
 }
 
-function read(path: string): StampedFile | FileStamp {
+function readIfExists(path: string): StampedFile | FileStamp {
   try {
-    return readStampedFileIfExists(path, LARGEST_BYTES + 1);
+    return readStampedFileIfExists(path, MAX_BYTES + 1);
   } catch (error) {
-    throw new ConfigError(`${path} cannot be read (${getErrorCode(error)})`, {
+    throw new ConfigError(`cannot read ${path} (${getErrorCode(error)})`, {
       hint: 'make it readable, or remove it',
     });
   }
 }
 
-interface Opened {
+interface ParsedFile {
   readonly stamp: FileStamp;
   readonly file: Omit<CloudFile, 'isInCurrentFolder'> | undefined;
 }
 
-async function open(path: string, host: Host): Promise<Opened> {
-  const found = read(path);
-  if (!isThere(found)) return { stamp: found, file: undefined };
-  const { bytes, mode, file: stamp } = found;
-  if (bytes.length > LARGEST_BYTES) {
-    throw new ConfigError(`${path} is larger than ${LARGEST_BYTES / 1024} KiB`, { hint: 'keep only clouds in it' });
+async function readFile(path: string, host: Host): Promise<ParsedFile> {
+  const result = readIfExists(path);
+  if (!exists(result)) return { stamp: result, file: undefined };
+  const { bytes, mode, file: stamp } = result;
+  if (bytes.length > MAX_BYTES) {
+    throw new ConfigError(`${path} is larger than ${MAX_BYTES / 1024} KiB`, {
+      hint: 'remove everything but the clouds',
+    });
   }
-  // Loaded by those only that have such a file: two hundred runs that wait for one login need no parser of YAML.
+  // Loaded only when a file exists, because hundreds of runs may wait for one login and need no YAML parser.
   const { parseYaml } = await import('../../shared/options/yaml.ts');
   return {
     stamp,
     file: {
       path,
       content: parseYaml(bytes, path),
-      isReadableByOthers: host.uid !== undefined && (mode & OTHERS_READ) !== 0,
+      isReadableByOthers: host.uid !== undefined && (mode & READABLE_BY_OTHERS) !== 0,
     },
   };
 }
 
 /**
- * Finds the first file of that name.
+ * Finds the first file with a name.
  *
- * @param named the setting that names the file itself, which must then be there
- * @throws ConfigError when it is there but cannot be read or parsed, or is named and not there
+ * @param setting the path of the file, which must exist; undefined to search the folders
+ * @throws ConfigError when the file cannot be read or parsed, or when the file of the setting does not exist
  */
 export async function findCloudFile(
   name: CloudFileName,
-  named: Setting | undefined,
+  setting: Setting | undefined,
   host: Host,
 ): Promise<CloudFileSearch> {
-  if (named !== undefined) {
-    const path = resolvePath(String(named.value), host);
-    const { file, stamp } = await open(path, host);
+  if (setting !== undefined) {
+    const path = resolvePath(String(setting.value), host);
+    const { file, stamp } = await readFile(path, host);
     if (file !== undefined) return { file: { ...file, isInCurrentFolder: false }, stamps: [stamp] };
-    throw new ConfigError(`${named.origin} names ${path}, which is not there`, {
-      hint: `set ${named.origin} to a file that you may read, or unset it`,
+    throw new ConfigError(`${setting.origin} names ${path}, which does not exist`, {
+      hint: `set ${setting.origin} to a file that you can read, or unset it`,
     });
   }
   const paths = host.platform === 'win32' ? win32 : posix;
   const stamps: FileStamp[] = [];
   for (const folder of listCloudFolders(host)) {
     for (const suffix of SUFFIXES) {
-      const { file, stamp } = await open(paths.join(folder, name + suffix), host);
+      const { file, stamp } = await readFile(paths.join(folder, name + suffix), host);
       stamps.push(stamp);
-      if (file !== undefined) return { file: { ...file, isInCurrentFolder: isUnvouched(folder, host) }, stamps };
+      if (file !== undefined) return { file: { ...file, isInCurrentFolder: isUntrusted(folder, host) }, stamps };
     }
   }
   return { file: undefined, stamps };

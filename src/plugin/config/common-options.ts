@@ -1,6 +1,6 @@
 import type { Option } from './option.ts';
 
-/** Options that mean the same whatever the method: where Keystone is, for what scope, over which TLS, and how to run. */
+/** Options with the same meaning for every auth method: Keystone, scope, TLS, cache and run. */
 export const COMMON_OPTIONS: readonly Option[] = [
   {
     name: 'keystone-url',
@@ -16,7 +16,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     group: 'Keystone',
     env: ['OS_AUTH_TYPE', 'OS_AUTH_PLUGIN'],
     file: 'cloud',
-    help: 'how to log in; inferred from what is set when absent',
+    help: 'auth method; by default, inferred from the other settings',
   },
   {
     name: 'identity-api-version',
@@ -24,7 +24,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     flag: false,
     env: ['OS_IDENTITY_API_VERSION'],
     file: 'cloud',
-    help: 'only 3 is spoken',
+    help: 'must be 3',
   },
   {
     name: 'os-cloud',
@@ -38,7 +38,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     group: 'Keystone',
     env: ['OS_REGION_NAME'],
     file: 'nowhere',
-    help: 'region of that cloud; the first one that it lists when absent',
+    help: 'region of the cloud; by default, the first one that it lists',
   },
   {
     name: 'client-config-file',
@@ -47,7 +47,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     flag: false,
     env: ['OS_CLIENT_CONFIG_FILE'],
     file: 'nowhere',
-    help: 'the clouds.yaml to use, instead of the first one that is found',
+    help: 'path of clouds.yaml, instead of the first one in the standard folders',
   },
   {
     name: 'client-secure-file',
@@ -56,7 +56,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     flag: false,
     env: ['OS_CLIENT_SECURE_FILE'],
     file: 'nowhere',
-    help: 'the secure.yaml to use, instead of the first one that is found',
+    help: 'path of secure.yaml, instead of the first one in the standard folders',
   },
   {
     name: 'no-env',
@@ -87,14 +87,14 @@ export const COMMON_OPTIONS: readonly Option[] = [
     group: 'Scope',
     pair: 'project-domain',
     env: ['OS_PROJECT_DOMAIN_ID'],
-    help: 'domain that the project is named in, by id',
+    help: 'domain of the project, by id',
   },
   {
     name: 'project-domain-name',
     group: 'Scope',
     pair: 'project-domain',
     env: ['OS_PROJECT_DOMAIN_NAME'],
-    help: 'domain that the project is named in, by name',
+    help: 'domain of the project, by name',
     prompt: 'Domain of the project',
   },
   {
@@ -102,14 +102,14 @@ export const COMMON_OPTIONS: readonly Option[] = [
     group: 'Scope',
     pair: 'domain',
     env: ['OS_DOMAIN_ID'],
-    help: 'domain of user and project where they have none; the scope where no project is set; by id',
+    help: 'default domain of user and project, and the scope if no project is set; by id',
   },
   {
     name: 'domain-name',
     group: 'Scope',
     pair: 'domain',
     env: ['OS_DOMAIN_NAME'],
-    help: 'domain of user and project where they have none; the scope where no project is set; by name',
+    help: 'default domain of user and project, and the scope if no project is set; by name',
   },
   {
     name: 'default-domain-id',
@@ -117,7 +117,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     pair: 'default-domain',
     flag: false,
     env: ['OS_DEFAULT_DOMAIN_ID', 'OS_DEFAULT_DOMAIN'],
-    help: 'last resort for the domain of user and project, by id',
+    help: 'domain of user and project if no other option sets one, by id',
   },
   {
     name: 'default-domain-name',
@@ -125,7 +125,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     pair: 'default-domain',
     flag: false,
     env: ['OS_DEFAULT_DOMAIN_NAME'],
-    help: 'last resort for the domain of user and project, by name',
+    help: 'domain of user and project if no other option sets one, by name',
   },
   {
     name: 'system-scope',
@@ -140,7 +140,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     group: 'Scope',
     kind: 'switch',
     env: ['OS_UNSCOPED'],
-    help: "ask for no scope, not even the user's default project",
+    help: "request no scope, not even the user's default project",
   },
   {
     name: 'cacert',
@@ -149,7 +149,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     env: ['OS_CACERT'],
     file: 'cloud',
     trustSensitive: true,
-    help: "PEM file of the authorities to trust instead of this system's",
+    help: 'PEM file of the certificate authorities to trust, instead of those of this system',
   },
   {
     name: 'cert',
@@ -165,7 +165,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     kind: 'file',
     env: ['OS_KEY'],
     file: 'cloud',
-    help: "PEM file of the client certificate's key, unless the certificate's file holds it",
+    help: 'PEM file of the private key of the client certificate, if the certificate file does not contain it',
   },
   {
     name: 'insecure',
@@ -174,7 +174,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     env: ['OS_INSECURE'],
     file: 'cloud',
     trustSensitive: 'true',
-    help: "do not check Keystone's certificate (anybody on the way can read the password)",
+    help: "do not verify Keystone's certificate (an attacker in the network can read the password)",
   },
   {
     name: 'verify',
@@ -184,57 +184,57 @@ export const COMMON_OPTIONS: readonly Option[] = [
     env: ['OS_VERIFY'],
     file: 'cloud',
     trustSensitive: 'false',
-    help: 'false means the same as --insecure',
+    help: 'false is the same as --insecure',
   },
   {
     name: 'allow-http',
     group: 'TLS',
     kind: 'switch',
     file: 'nowhere',
-    help: 'send the credential over http:// to a machine other than this one',
+    help: 'send credentials over http:// to another machine',
   },
   {
     name: 'timeout',
     group: 'Run',
     kind: 'seconds',
-    help: 'seconds that Keystone has for everything (30)',
+    help: 'seconds for all requests to Keystone together (30)',
   },
   {
     name: 'login-timeout',
     group: 'Run',
     kind: 'seconds',
-    help: 'seconds that you have for logging in with a browser (180)',
+    help: 'seconds for a login in the browser (180)',
   },
   {
     name: 'cache-storage',
     group: 'Cache',
     env: ['CLIENT_KEYSTONE_AUTH_CACHE_STORAGE'],
     choices: ['file', 'keyring', 'none'],
-    help: 'where tokens are kept: file (what is used if nothing is set), keyring, or none',
+    help: 'where tokens are stored: file (default), keyring, or none',
   },
   {
     name: 'cache-dir',
     group: 'Cache',
     env: ['CLIENT_KEYSTONE_AUTH_CACHE_DIR'],
-    help: "folder of the cache, instead of this user's own",
+    help: 'folder of the cache, instead of the one of this user',
   },
-  { name: 'force-refresh', group: 'Cache', kind: 'switch', help: 'log in even if the cache holds a token' },
+  { name: 'force-refresh', group: 'Cache', kind: 'switch', help: 'log in even if the cache has a token' },
   {
     name: 'api-version',
     group: 'Run',
-    help: 'ExecCredential version to print: v1 or v1beta1 (what kubectl asks for, else v1)',
+    help: 'ExecCredential version to print: v1 or v1beta1 (by default, the one that kubectl asks for, or v1)',
   },
   {
     name: 'verbose',
     aliases: ['v'],
     group: 'Run',
     kind: 'level',
-    help: 'say on stderr what is done; -vv each request too, -vvv the headers and times of each',
+    help: 'log to stderr; -vv adds each request, -vvv adds their headers and times',
   },
   {
     name: 'log-format',
     group: 'Run',
     choices: ['text', 'json'],
-    help: 'how lines on stderr look: text, or json for programs that collect them',
+    help: 'format of the lines on stderr: text, or json for log collectors',
   },
 ];

@@ -8,40 +8,40 @@ import type { Option } from './option.ts';
 import { resolveConfig } from './resolve-config.ts';
 import type { ResolvedConfig } from './resolve-config.ts';
 
-/** A run's settings, and the files that they depend on. */
+/** The settings of a run, and the files that they depend on. */
 export interface RunConfig {
   readonly config: ResolvedConfig;
   readonly files: readonly FileStamp[];
 }
 
-/** The environment without OpenStack's variables: as if no openrc had been sourced. */
+/** Removes the variables of OpenStack from the environment, as if no openrc had been sourced. */
 function omitOpenStackVariables(env: Environment): Environment {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OS_')));
 }
 
-function readGiven(host: Host, flags: Layer, options: readonly Option[]): readonly Layer[] {
+function readFlagsAndEnv(host: Host, flags: Layer, options: readonly Option[]): readonly Layer[] {
   const env = flags.get('no-env')?.value === 'true' ? omitOpenStackVariables(host.env) : host.env;
   return [flags, readEnvironment(env, options)];
 }
 
 /**
- * Names of the clouds of clouds.yaml.
+ * Lists the names of the clouds in clouds.yaml.
  *
- * @throws ConfigError
+ * @throws ConfigError when a file cannot be read or parsed
  */
 export async function readCloudNames(host: Host, flags: Layer, options: readonly Option[]): Promise<readonly string[]> {
-  return listCloudNames(host, readGiven(host, flags, options));
+  return listCloudNames(host, readFlagsAndEnv(host, flags, options));
 }
 
 /**
- * Reads the settings from all that may hold them: flags, then variables, then clouds.yaml.
+ * Reads the settings from flags, variables and clouds.yaml, in this order of precedence.
  *
- * @throws ConfigError
+ * @throws ConfigError when a file or a setting is invalid, or when a file must not decide where a secret goes
  */
 export async function readConfig(host: Host, flags: Layer, options: readonly Option[]): Promise<RunConfig> {
-  const given = readGiven(host, flags, options);
-  const { layers, files, warnings } = await readCloudSettings(host, given, options);
-  const config = resolveConfig([...given, ...layers], options);
+  const givenLayers = readFlagsAndEnv(host, flags, options);
+  const { layers, files, warnings } = await readCloudSettings(host, givenLayers, options);
+  const config = resolveConfig([...givenLayers, ...layers], options);
   rejectUntrustedSettings(config, options);
   return { config: { ...config, warnings: [...warnings, ...config.warnings] }, files };
 }

@@ -1,17 +1,10 @@
 import { ConfigError } from '../../shared/base/errors.ts';
-import type { Layer, OptionName, PairName } from './option.ts';
+import type { Layer, OptionName } from './option.ts';
 import type { ResolvedConfig } from './resolve-config.ts';
-import type { Reference, Scope } from '../../shared/keystone/scope.ts';
+import type { Scope } from '../../shared/keystone/scope.ts';
+import { readReference } from './option-readers.ts';
 
-/** Reads an id/name pair; the id is the safer of the two. */
-export function readReference(config: ResolvedConfig, pair: PairName): Reference | undefined {
-  const id = config.text(`${pair}-id`);
-  if (id !== undefined) return { id };
-  const name = config.text(`${pair}-name`);
-  return name === undefined ? undefined : { name };
-}
-
-/** The options that each ask for a scope of their own, by kind. A plain domain yields to all of them. */
+/** The options that each ask for a scope, by kind. All of them take precedence over a domain. */
 const CLAIMS: readonly { kind: 'project' | 'system' | 'trust' | 'unscoped'; options: readonly OptionName[] }[] = [
   { kind: 'project', options: ['project-id', 'project-name'] },
   { kind: 'system', options: ['system-scope'] },
@@ -19,17 +12,17 @@ const CLAIMS: readonly { kind: 'project' | 'system' | 'trust' | 'unscoped'; opti
   { kind: 'unscoped', options: ['unscoped'] },
 ];
 
-function originsOf(layer: Layer, options: readonly OptionName[]): string[] {
+function listOrigins(layer: Layer, options: readonly OptionName[]): string[] {
   return options.flatMap((name) => {
     const setting = layer.get(name);
     return setting === undefined || setting.value === 'false' ? [] : [setting.origin];
   });
 }
 
-/** Which kind of scope the strongest layer that asks for one asks for. */
-function claimedKind(layers: readonly Layer[]): (typeof CLAIMS)[number]['kind'] | undefined {
+/** Finds the kind of scope that the strongest layer with a scope asks for. */
+function findClaimedKind(layers: readonly Layer[]): (typeof CLAIMS)[number]['kind'] | undefined {
   for (const layer of layers) {
-    const claims = CLAIMS.map(({ kind, options }) => ({ kind, origins: originsOf(layer, options) })).filter(
+    const claims = CLAIMS.map(({ kind, options }) => ({ kind, origins: listOrigins(layer, options) })).filter(
       ({ origins }) => origins.length > 0,
     );
     const [first, second] = claims;
@@ -46,17 +39,17 @@ function claimedKind(layers: readonly Layer[]): (typeof CLAIMS)[number]['kind'] 
   return undefined;
 }
 
-/** Names of the options that the scope still lacks: a project's name means nothing without a domain. */
+/** Lists the names of the missing scope options: a project name is unique only within a domain. */
 export function listMissingScope(config: ResolvedConfig): OptionName[] {
-  const named = claimedKind(config.layers) === 'project' && !config.has('project-id');
-  return named && readReference(config, 'project-domain') === undefined ? ['project-domain-name'] : [];
+  const isNamedProject = findClaimedKind(config.layers) === 'project' && !config.has('project-id');
+  return isNamedProject && readReference(config, 'project-domain') === undefined ? ['project-domain-name'] : [];
 }
 
 function projectScope(config: ResolvedConfig): Scope {
   const id = config.text('project-id');
   if (id !== undefined) return { kind: 'project', id };
   const name = config.text('project-name') ?? '';
-  // An absent domain has been asked for before; Keystone itself would refuse the empty one.
+  // The plugin prompts for a missing domain first; Keystone refuses an empty one.
   return { kind: 'project', name, domain: readReference(config, 'project-domain') ?? { name: '' } };
 }
 
@@ -73,11 +66,11 @@ const READERS: Readonly<Record<(typeof CLAIMS)[number]['kind'], (config: Resolve
 };
 
 /**
- * Decides the scope: a stronger layer replaces a weaker one's, a domain counts only where nothing else is asked for.
+ * Resolves the scope: a stronger layer takes precedence, and a domain is the scope only if no layer asks for another.
  *
  * @throws ConfigError when one layer asks for two scopes
  */
 export function resolveScope(config: ResolvedConfig): Scope {
-  const kind = claimedKind(config.layers);
+  const kind = findClaimedKind(config.layers);
   return kind === undefined ? domainScope(config) : READERS[kind](config);
 }

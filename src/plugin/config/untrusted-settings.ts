@@ -1,16 +1,13 @@
 /**
- * A clouds.yaml that merely lies in the current folder may be somebody else's: a checkout, an unpacked archive. It must
- * not send a secret that came from elsewhere to a place of its choice.
+ * Another user may have written a clouds.yaml in the current folder, such as a checkout or an unpacked archive. The file
+ * must not decide where a secret from another source goes.
  */
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import type { Option } from './option.ts';
 import type { ResolvedConfig } from './resolve-config.ts';
 
-/**
- * The setting by which a file in the current folder decides where secrets go or whom to trust with them; undefined where
- * none does.
- */
+/** Finds a setting in a file of the current folder that decides where secrets go or whom to trust. */
 export function findUntrustedSetting(config: ResolvedConfig, options: readonly Option[]): Setting | undefined {
   for (const { name, trustSensitive } of options) {
     const setting = config.setting(name);
@@ -20,34 +17,34 @@ export function findUntrustedSetting(config: ResolvedConfig, options: readonly O
   return undefined;
 }
 
-function refuse(destination: Setting, secret: string): never {
+function rejectSetting(setting: Setting, secret: string): never {
   throw new ConfigError(
-    `${destination.origin}, a file that merely lies in the current folder, would decide where ${secret} goes`,
-    { hint: destination.consentHint },
+    `${setting.origin}, a file in the current folder, must not decide where ${secret} goes`,
+    { hint: setting.consentHint },
     'config-conflict',
   );
 }
 
 /**
- * Refuses such a setting beside a secret that was set elsewhere.
+ * Rejects untrusted settings when a secret comes from another source.
  *
- * @throws ConfigError naming both
+ * @throws ConfigError (config-conflict) with the names of both settings
  */
 export function rejectUntrustedSettings(config: ResolvedConfig, options: readonly Option[]): void {
-  const destination = findUntrustedSetting(config, options);
-  if (destination === undefined) return;
+  const untrusted = findUntrustedSetting(config, options);
+  if (untrusted === undefined) return;
   for (const { name, secret } of options) {
     const setting = secret ? config.setting(name) : undefined;
-    if (setting !== undefined && setting.consentHint === undefined) refuse(destination, setting.origin);
+    if (setting !== undefined && setting.consentHint === undefined) rejectSetting(untrusted, setting.origin);
   }
 }
 
 /**
- * Refuses such a setting for a login with a secret of this machine that no setting holds.
+ * Rejects untrusted settings for a login with a secret of this machine that no setting contains.
  *
- * @throws ConfigError naming the setting
+ * @throws ConfigError (config-conflict) with the name of the setting
  */
 export function rejectUntrustedForMachineIdentity(config: ResolvedConfig, options: readonly Option[]): void {
-  const destination = findUntrustedSetting(config, options);
-  if (destination !== undefined) refuse(destination, "this machine's own credential");
+  const untrusted = findUntrustedSetting(config, options);
+  if (untrusted !== undefined) rejectSetting(untrusted, 'the credential of this machine');
 }

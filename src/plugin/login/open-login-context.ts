@@ -4,7 +4,7 @@ import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { chooseMethod } from '../auth-methods/choose-method.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { openTokenCache } from '../cache/token-cache.ts';
-import { readLoginTimeoutMs } from '../config/login-timeout.ts';
+import { readLoginTimeoutMs } from '../config/option-readers.ts';
 import { readConfig } from '../config/read-config.ts';
 import { rejectUntrustedForMachineIdentity } from '../config/untrusted-settings.ts';
 import { parseApiVersion } from '../exec/exec-credential.ts';
@@ -37,7 +37,7 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
   const { config, files } = await readConfig(host, flags, OPTIONS);
   const apiVersionText = config.text('api-version');
   const apiVersion = apiVersionText === undefined ? undefined : parseApiVersion(apiVersionText, '--api-version');
-  const method = chooseMethod(config);
+  const { method } = chooseMethod(config);
   if (method.usesMachineIdentity) rejectUntrustedForMachineIdentity(config, OPTIONS);
   const tls = readTlsSettings(config, host);
   if (tls.insecure) warnAboutInsecure(config, reporter);

@@ -3,7 +3,7 @@ import type { Host } from '../../../shared/base/host.ts';
 import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import { warnAboutSettings, openLoginContext } from '../../login/open-login-context.ts';
 import type { LoginContext } from '../../login/login-context.ts';
-import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
+import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { makePrintable } from '../../../shared/base/text.ts';
 import { redact } from '../../../shared/base/secret.ts';
 import { captureWarnings } from '../capture-warnings.ts';
@@ -68,7 +68,7 @@ async function checkSettings(
   warnings.length = 0;
   warnAboutSettings(login);
   const source = stanza !== undefined && hasOwnSettings(stanza) ? ', with the settings of the kubeconfig' : '';
-  const summary = `${login.method.name}, ${chooseMethodWithReason(login.config).because}${source}`;
+  const summary = `${login.method.name}, ${chooseMethod(login.config).because}${source}`;
   const ownWarnings = warnings.splice(0);
   if (ownWarnings.length === 0) return pass(summary, login);
   const fix = `correct the settings; "${PROGRAM_NAME} explain" shows where each one comes from`;

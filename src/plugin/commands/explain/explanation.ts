@@ -11,7 +11,7 @@ import { identifySavedSecret } from '../../login/apply-saved-secret.ts';
 import { readCacheStorage } from '../../login/open-login-context.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import type { AuthMethod } from '../../auth-methods/auth-method.ts';
-import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
+import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { findMissingOptions } from '../../auth-methods/missing-options.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { describeProxy } from '../find-proxy.ts';
@@ -87,7 +87,7 @@ export async function explainLogin(login: LoginContext, warnings: readonly strin
     settings: listSettings(config, OPTIONS),
     overridden: listOverriddenSettings(config, OPTIONS),
     method,
-    because: chooseMethodWithReason(config).because,
+    because: chooseMethod(config).because,
     scope: explainScope(login, request),
     missing,
     keyring: identity !== undefined && isSecretSaved(host, identity) ? identity.description : undefined,

@@ -61,7 +61,7 @@ function rejectCurrentFolder(config: ResolvedConfig): void {
 export async function readConfiguredLogin(call: Invocation, withSecrets: boolean): Promise<StanzaLogin> {
   const { host, flags } = call;
   const { config } = await readConfig(host, flags, OPTIONS);
-  const method = chooseMethod(config);
+  const { method } = chooseMethod(config);
   if (readAuthUrl(config) === undefined && method.worksWithoutKeystoneUrl?.(config) !== true) {
     throw new ConfigError('the URL of Keystone is not set', {
       hint: 'source an openrc, set OS_CLOUD, or give --keystone-url',

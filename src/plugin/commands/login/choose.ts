@@ -2,12 +2,12 @@
 import type { Setting } from '../../../shared/options/layer.ts';
 import type { Layer, OptionName } from '../../config/option.ts';
 import { describeSources } from '../../../shared/options/option.ts';
-import { describeChoices } from '../../config/list-names.ts';
+import { describeChoices } from '../../config/cloud-entry.ts';
 import { readCloudNames, readConfig } from '../../config/read-config.ts';
 import type { ResolvedConfig } from '../../config/resolve-config.ts';
 import { InteractionRequired } from '../../../shared/base/errors.ts';
 import type { RunContext } from '../../login/login-context.ts';
-import { chooseMethodWithReason } from '../../auth-methods/choose-method.ts';
+import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
 import { listAvailableScopes } from '../available-scopes.ts';
 import type { AskKeystone } from '../../login/with-token.ts';
@@ -42,7 +42,7 @@ async function chooseCloud(names: readonly string[], user: TerminalUser): Promis
 const lacksUser = (config: ResolvedConfig): boolean => !config.has('user-id') && !config.has('user-name');
 
 /** Offers the default method first, and no method that uses a machine identity; undefined for the default method. */
-async function chooseMethod(user: TerminalUser): Promise<string | undefined> {
+async function promptForMethod(user: TerminalUser): Promise<string | undefined> {
   const defaultFirst = [...METHODS.slice(-1), ...METHODS.slice(0, -1)];
   const offered = defaultFirst.filter(({ usesMachineIdentity }) => usesMachineIdentity !== true);
   const choices = offered.map(({ name, summary }) => ({ value: name, name: `${summary} (${name})` }));
@@ -64,7 +64,7 @@ export async function chooseCloudAndMethod({ host, flags }: RunContext, user: Te
     return config;
   };
   const before = await read();
-  const { method } = chooseMethodWithReason(before);
+  const { method } = chooseMethod(before);
   const needsKeystone = method.worksWithoutKeystoneUrl?.(before) !== true;
   if (needsKeystone && !before.has('keystone-url') && !before.has('os-cloud')) {
     const names = await readCloudNames(host, flags, OPTIONS);
@@ -73,9 +73,9 @@ export async function chooseCloudAndMethod({ host, flags }: RunContext, user: Te
     if (cloud !== OTHER) choices.set('os-cloud', { value: cloud, origin: '--os-cloud' });
   }
   const config = await read();
-  if (chooseMethodWithReason(config).isDefault === true && lacksUser(config)) {
+  if (chooseMethod(config).isDefault === true && lacksUser(config)) {
     // Without a prompt, the options that the default method lacks are reported later.
-    const name = await chooseMethod(user);
+    const name = await promptForMethod(user);
     if (name !== undefined) choices.set('auth-type', { value: name, origin: '--auth-type' });
   }
   return choices;

@@ -95,7 +95,7 @@ const findOptionValue = (name: OptionName, value: string): readonly OptionValue[
 /** Whether the settings lead to the application credential without `--auth-type`. */
 function infersCredential(config: ResolvedConfig, flags: Layer): boolean {
   try {
-    return chooseMethod(resolveConfig([flags, ...config.layers], OPTIONS)).name === CREDENTIAL_METHOD;
+    return chooseMethod(resolveConfig([flags, ...config.layers], OPTIONS)).method.name === CREDENTIAL_METHOD;
   } catch (error) {
     if (error instanceof ConfigError) return false;
     throw error;

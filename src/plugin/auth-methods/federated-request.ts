@@ -1,0 +1,79 @@
+/** The Keystone side of a federated login (Keystone API v3, "OS-FEDERATION"). */
+import { Secret } from '../../shared/base/secret.ts';
+import type { AuthRequest, StatusExplanation } from '../../shared/keystone/auth-request.ts';
+import { describeScope, findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
+import type { OptionName } from '../config/option.ts';
+import type { ResolvedConfig } from '../config/resolve-config.ts';
+import { listUnset } from '../config/resolve-config.ts';
+import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
+import { wantsProviderToken } from './provider-token.ts';
+
+/** Lists the missing options that Keystone needs. */
+export function listMissingFederation(config: ResolvedConfig): OptionName[] {
+  if (wantsProviderToken(config)) return [];
+  return [...listUnset(config, 'identity-provider', 'protocol'), ...listMissingScope(config)];
+}
+
+/** Lists the Keystone side as fields of a cache key. */
+export function identifyFederation(config: ResolvedConfig): (string | undefined)[] {
+  if (wantsProviderToken(config)) return ['provider', config.text('token-kind')];
+  return [
+    'keystone',
+    config.text('identity-provider'),
+    config.text('protocol'),
+    ...listScopeFields(resolveScope(config)),
+  ];
+}
+
+function readFederation(config: ResolvedConfig): { idp: string; protocol: string } {
+  return { idp: config.text('identity-provider') ?? '', protocol: config.text('protocol') ?? '' };
+}
+
+function explainStatuses(
+  config: ResolvedConfig,
+  subject: string,
+): Readonly<Partial<Record<number, StatusExplanation>>> {
+  const { idp, protocol } = readFederation(config);
+  return {
+    401: {
+      code: 'auth-rejected',
+      message: `Keystone refused the provider's token for ${subject}: its mapping does not match the user, it does not trust the provider, or the token is too old or of the wrong type`,
+      hint: `check OS_IDENTITY_PROVIDER, OS_PROTOCOL and OS_ACCESS_TOKEN_TYPE, or ask the Keystone operator about the mapping`,
+    },
+    403: {
+      code: 'auth-rejected',
+      message: `Keystone forbids the login for ${subject}: the provider or the user is disabled, or the mapping gives no role`,
+      hint: 'ask the Keystone operator',
+    },
+    404: {
+      code: 'credential-unknown',
+      message: `Keystone has no identity provider "${idp}" with the protocol "${protocol}"`,
+      hint: 'check OS_IDENTITY_PROVIDER and OS_PROTOCOL',
+    },
+  };
+}
+
+/** Who logs in, and how to renew the login. */
+export interface FederatedLogin {
+  /** In the words of a message: "alice". */
+  readonly subject: string;
+  readonly refreshToken?: Secret | undefined;
+}
+
+/** Builds the request that exchanges a provider's token for an unscoped Keystone token, and rescopes it if needed. */
+export function buildFederatedRequest(config: ResolvedConfig, token: Secret, login: FederatedLogin): AuthRequest {
+  const scope = resolveScope(config);
+  const { idp, protocol } = readFederation(config);
+  const subject = `${login.subject} of identity provider ${idp} ${describeScope(scope)}`;
+  return {
+    verb: 'POST',
+    path: `OS-FEDERATION/identity_providers/${encodeURIComponent(idp)}/protocols/${encodeURIComponent(protocol)}/auth`,
+    headers: { authorization: new Secret(`Bearer ${token.reveal()}`) },
+    subject,
+    // The provider decides who owns the token.
+    expected: { scope },
+    rescopeTarget: findRescopeTarget(scope),
+    refreshToken: login.refreshToken,
+    statusExplanations: explainStatuses(config, subject),
+  };
+}
