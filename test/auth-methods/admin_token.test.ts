@@ -51,7 +51,7 @@ testWithKeystone('what cannot be passed on', async (t, world) => {
 
   await t.test('another scope than the one asked for', async (t) => {
     const other = { ...env, ...onProject(projects.other, domain) };
-    const says = ['for another project than the one that is set', 'this token is used as it is'];
+    const says = ['for another project than the one that is set', 'this method uses the token unchanged'];
     await checkFailedLogin(
       t,
       { env: other, requestLog, requests: [`${GET} 200`], secrets },
@@ -61,7 +61,7 @@ testWithKeystone('what cannot be passed on', async (t, world) => {
   await t.test('a revoked one', async (t) => {
     const gone = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
     await revokeToken(world.http, gone);
-    const says = ['does not know the token in OS_TOKEN', 'openstack token issue'];
+    const says = ['does not accept the token in OS_TOKEN', 'openstack token issue'];
     const attempt = { env: { ...env, OS_TOKEN: gone }, requestLog, requests: [`${GET} 401`], secrets: [gone] };
     await checkFailedLogin(t, attempt, { status: EXIT_STATUS.refused, says });
   });

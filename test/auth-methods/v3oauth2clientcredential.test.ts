@@ -104,7 +104,7 @@ testWithKeystone('what is refused', async (t, world) => {
   );
   await refused('another scope', onProject(projects.other, domain), {
     requests: [`${TOKEN} 200`, `${GET} 200`],
-    says: ['is for another project than the one that is set', 'this way to log in has one scope'],
+    says: ['is for another project than the one that is set', 'this auth method has one scope'],
     status: EXIT_STATUS.protocol,
   });
   await refused(

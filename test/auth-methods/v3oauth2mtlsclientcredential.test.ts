@@ -81,7 +81,7 @@ void t.test('what is refused', async (t) => {
     const other = { ...env, OS_OAUTH2_CLIENT_ID: findRecordedUser('bob').id };
     const says = [
       'Keystone refused user',
-      'is not whom the certificate names',
+      'is not the one that the certificate names',
       'check OS_OAUTH2_CLIENT_ID and OS_CERT',
     ];
     await checkFailedLogin(t, { env: other, requestLog, requests: [TOKEN] }, { status: EXIT_STATUS.refused, says });

@@ -54,7 +54,7 @@ testWithFederation('a token is refused', async (t, federation, world) => {
   await checkFederatedFailure(t, lane, {
     env: { ...env, OS_ACCESS_TOKEN: 'Bearer canary' },
     status: EXIT_STATUS.config,
-    says: ['OS_ACCESS_TOKEN holds no token', 'without "Bearer"'],
+    says: ['OS_ACCESS_TOKEN is not a token', 'without "Bearer"'],
     issuer: [],
   });
   await checkFederatedFailure(t, lane, {

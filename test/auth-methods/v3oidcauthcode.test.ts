@@ -208,7 +208,7 @@ testWithFederation('what is not the answer to this login', async (t, federation,
     const { callback } = await scene.browse(await waitForAddress(terminal));
     await followRedirects((callback?.url.href ?? '').replace(/iss=[^&]*/, 'iss=https%3A%2F%2Fevil.example'));
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.protocol);
-    t.match(terminal.screen(), 'the answer of another identity provider');
+    t.match(terminal.screen(), 'the response of another identity provider');
     t.equal(readStdout(scene.home), '');
   });
   await t.test('another login’s code is refused, and sent once', async (t) => {
@@ -244,7 +244,7 @@ testWithFederation('refusals', async (t, federation, world) => {
     const { callback } = await scene.browse(await waitForAddress(terminal), federation.users.stranger);
     await callback?.send();
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
-    t.match(terminal.screen(), 'its mapping knows no such user');
+    t.match(terminal.screen(), 'its mapping does not match the user');
     t.strictSame((await scene.requests()).keystone, [`POST ${federatedAuthPath(federation)} 401`]);
     t.equal(readStdout(scene.home), '');
   });
@@ -329,8 +329,8 @@ function idToken(claims: Readonly<Record<string, unknown>>): string {
 
 void t.test('what a real provider does not do', async (t) => {
   const cases = {
-    'a nonce of another login': [{ nonce: 'other' }, EXIT_STATUS.protocol, /gave the token of another login/],
-    'no nonce': [{}, EXIT_STATUS.protocol, /gave the token of another login/],
+    'a nonce of another login': [{ nonce: 'other' }, EXIT_STATUS.protocol, /returned the token of another login/],
+    'no nonce': [{}, EXIT_STATUS.protocol, /returned the token of another login/],
     'the right nonce': [undefined, 0, /Open this address/],
   } as const;
   for (const [name, [claims, status, says]] of Object.entries(cases)) {

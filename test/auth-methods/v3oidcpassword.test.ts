@@ -125,7 +125,7 @@ testWithFederation('a password is refused', async (t, federation, world) => {
     },
     'whom no mapping knows': {
       env: { ...alice, OS_USERNAME: users.stranger.name, OS_PASSWORD: users.stranger.password },
-      says: ["Keystone refused the provider's token for stranger", 'its mapping knows no such user'],
+      says: ["Keystone refused the provider's token for stranger", 'its mapping does not match the user'],
       issuer: [DISCOVERY_REQUEST, TOKEN_REQUEST],
       keystone: [`POST ${fed} 401`],
     },

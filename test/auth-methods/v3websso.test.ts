@@ -183,7 +183,7 @@ testWithFederation('somebody else’s page', async (t, federation, world) => {
     const before = (await scene.requests()).length;
     t.equal(await post({}, { token: 'gAAAAAcanary' }), 200);
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
-    t.match(terminal.screen(), 'does not know the token that the browser brought');
+    t.match(terminal.screen(), 'does not accept the token that the browser brought');
     t.notMatch(terminal.raw(), 'gAAAAAcanary');
     t.equal((await scene.requests()).length, before + 1);
   });

@@ -184,7 +184,7 @@ void t.test('Keystone refuses', async (t) => {
     [
       'an unknown identity provider',
       { OS_IDENTITY_PROVIDER: 'nobody' },
-      /knows no identity provider "nobody"; check OS_IDENTITY_PROVIDER/,
+      /has no identity provider "nobody"; check OS_IDENTITY_PROVIDER/,
     ],
   ] as const;
   for (const [name, env, says] of cases) {
@@ -196,9 +196,9 @@ void t.test('Keystone refuses', async (t) => {
     [403, 'Forbidden', EXIT_STATUS.refused, /is disabled, or does not allow http:\/\/localhost:\d+\/oidc\/callback/],
     [400, 'mapping required', EXIT_STATUS.refused, /Keystone rejected the request: mapping required/],
     [503, 'later', EXIT_STATUS.unreachable, /Keystone is unavailable \(503/],
-    [200, { auth_url: 'javascript:alert(1)?state=x' }, EXIT_STATUS.protocol, /named no address/],
-    [200, { auth_url: 'https://idp.example.com/' }, EXIT_STATUS.protocol, /lacks a state/],
-    [200, { other: 1 }, EXIT_STATUS.protocol, /named no address/],
+    [200, { auth_url: 'javascript:alert(1)?state=x' }, EXIT_STATUS.protocol, /returned no login address/],
+    [200, { auth_url: 'https://idp.example.com/' }, EXIT_STATUS.protocol, /without a state/],
+    [200, { other: 1 }, EXIT_STATUS.protocol, /returned no login address/],
   ] as const;
   for (const [status, body, exit, says] of answers) {
     scene.keystone.answerAlways((_request, response) => {

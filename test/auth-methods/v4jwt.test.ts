@@ -145,11 +145,11 @@ void t.test('what Keystone refuses', async (t) => {
     });
   };
   await refused('an unknown provider', { OS_IDENTITY_PROVIDER: 'nobody' }, [
-    'Keystone knows no identity provider nobody',
+    'Keystone has no identity provider nobody',
     'check OS_IDENTITY_PROVIDER',
   ]);
   await refused('an unknown mapping', { OS_IDENTITY_PROVIDER: 'old', OS_ATTRIBUTE_MAPPING_NAME: 'none' }, [
-    'Keystone knows no identity provider old with a mapping none',
+    'Keystone has no identity provider old with a mapping none',
   ]);
   await refused('an old server without a mapping', { OS_IDENTITY_PROVIDER: 'old' }, [
     'requires `openstack-mapping` header',
@@ -180,16 +180,17 @@ void t.test('what is not sent at all', async (t) => {
       checkFailedLogin(t, { env: { ...env, ...settings }, requestLog, requests: [] }, { status, says }),
     );
   };
-  await useless('no JWT', { OS_JWT: 'canary-of-something-else' }, ['the JWT of OS_JWT is no JWT', 'set OS_JWT_FILE']);
+  await useless('no JWT', { OS_JWT: 'canary-of-something-else' }, [
+    'the JWT of OS_JWT is not a JWT',
+    'set OS_JWT_FILE',
+  ]);
   await useless('an expired one', { OS_JWT: makeCiJwt({ exp: 1 }) }, ['the JWT of OS_JWT expired at 1970-01-01']);
   await useless('two', { OS_JWT: makeCiJwt(), OS_JWT_FILE: '/x' }, ['OS_JWT and OS_JWT_FILE are both set']);
-  await useless('no file', { OS_JWT_FILE: '/nowhere' }, [
-    'the JWT of OS_JWT_FILE cannot be read from /nowhere (ENOENT)',
-  ]);
+  await useless('no file', { OS_JWT_FILE: '/nowhere' }, ['cannot read the JWT of OS_JWT_FILE from /nowhere (ENOENT)']);
   await useless(
     'a mapping that breaks out of its header',
     { OS_JWT: makeCiJwt(), OS_ATTRIBUTE_MAPPING_NAME: 'a\r\nb: c' },
-    ['OS_ATTRIBUTE_MAPPING_NAME holds what no HTTP header can carry'],
+    ['OS_ATTRIBUTE_MAPPING_NAME contains characters that are not valid in an HTTP header'],
   );
   await useless('neither', {}, ['jwt is not set', 'set OS_JWT'], EXIT_STATUS.interaction);
   await useless(

@@ -114,7 +114,7 @@ void t.test('the scope is that of the mapping', async (t) => {
     const says = [
       'service account ci/builder',
       'for another project than the one that is set',
-      'the mapping at Keystone decides the scope',
+      'the mapping rule decides the scope',
     ];
     await checkFailedLogin(t, { env, requestLog, requests }, { status: EXIT_STATUS.protocol, says });
   });
@@ -210,7 +210,7 @@ void t.test('what Keystone refuses', async (t) => {
   };
   const good = makeServiceAccountToken('builder');
   await refused('an unknown instance', good, { OS_K8S_AUTH_INSTANCE_ID: 'nowhere' }, [
-    'Keystone knows no Kubernetes auth instance nowhere',
+    'Keystone has no Kubernetes auth instance nowhere',
     'check OS_K8S_AUTH_INSTANCE_ID',
   ]);
   await refused('a disabled one', good, { OS_K8S_AUTH_INSTANCE_ID: 'off' }, [
@@ -232,7 +232,7 @@ void t.test('an id cannot lead elsewhere', async (t) => {
   pod.writeToken(makeServiceAccountToken('builder'));
   const env = { ...pod.env, OS_K8S_AUTH_INSTANCE_ID: '../../../v3/auth/tokens?x=' };
   const requests = ['POST /v4/k8s_auth/instances/..%2F..%2F..%2Fv3%2Fauth%2Ftokens%3Fx%3D/auth'];
-  const says = ['Keystone knows no Kubernetes auth instance'];
+  const says = ['Keystone has no Kubernetes auth instance'];
   await checkFailedLogin(
     t,
     { env, requestLog: openStandInLog(pod.standIn), requests },
@@ -264,19 +264,19 @@ void t.test('a file that holds no token that could be shown: no request', async 
       checkFailedLogin(t, { env: { ...env, ...settings }, requestLog, requests: [] }, { status, says }),
     );
   };
-  await useless('no file', ['cannot be read from', 'ENOENT', 'set OS_K8S_AUTH_TOKEN_FILE']);
+  await useless('no file', ['cannot read the service account token from', 'ENOENT', 'set OS_K8S_AUTH_TOKEN_FILE']);
   await useless(
     'no pod',
-    ["the service account's token cannot be read from /var/run/secrets/kubernetes.io/serviceaccount/token"],
+    ['cannot read the service account token from /var/run/secrets/kubernetes.io/serviceaccount/token'],
     { OS_K8S_AUTH_TOKEN_FILE: undefined },
   );
   await useless('a folder', ['EINVAL'], { OS_K8S_AUTH_TOKEN_FILE: pod.home.path });
   pod.writeToken('not.a-jwt');
-  await useless('no JWT', ['is no JWT']);
+  await useless('no JWT', ['is not a JWT']);
   pod.writeToken(`a.${'b'.repeat(70_000)}.c`);
   await useless('too large', ['is larger than 64 KiB']);
   pod.writeToken(makeServiceAccountToken('builder', { exp: 1_700_000_000 }));
-  await useless('expired', ["the service account's token expired at 2023-11-14T22:13:20.000Z"]);
+  await useless('expired', ['the service account token expired at 2023-11-14T22:13:20.000Z']);
   pod.writeToken(makeServiceAccountToken('builder'));
   await useless(
     'no instance',

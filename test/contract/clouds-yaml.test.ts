@@ -139,7 +139,7 @@ testWithKeystone('what changes in the files counts at once', async (t, world) =>
   write(secure, cloudsOf({ prod: { auth: { username: bob.name, password: bob.password } } }));
   t.equal(await findTokenOwner(t, await run({ env })), 'bob demo', 'a secure.yaml that appears');
   write(secure, cloudsOf({ only: { auth: authOf(world, mark, alice) } }), 0o644);
-  const open = `${secure} can be read by others`;
+  const open = `other users can read ${secure}`;
   t.equal(await findTokenOwner(t, await run({ env })), 'alice demo', 'a secure.yaml that knows others only');
   t.equal(countRequests(), 2);
   const onlySecure = { OS_CLOUD: 'only', OS_PROJECT_NAME: 'other' };
@@ -165,7 +165,7 @@ testWithKeystone('a file in the current folder', async (t, world) => {
   const refusal = { says: ['auth.auth_url of cloud prod in ', 'OS_PASSWORD', `OS_CLIENT_CONFIG_FILE to ${file}`] };
   checkFailure(t, await run({ env: mine, cwd: checkout }), EXIT_STATUS.config, refusal);
   write(join(configFolder, 'secure.yaml'), cloudsOf({ prod: { auth: { password: password ?? '' } } }));
-  const secret = { says: ['would decide where auth.password of cloud prod in ', 'secure.yaml goes'] };
+  const secret = { says: ['must not decide where auth.password of cloud prod in ', 'secure.yaml goes'] };
   checkFailure(t, await run({ env, cwd: checkout }), EXIT_STATUS.config, secret);
   t.equal(countRequests(), 0, 'nothing was sent');
 
@@ -175,7 +175,7 @@ testWithKeystone('a file in the current folder', async (t, world) => {
   );
   write(file, cloudsOf({ prod: { auth: { ...theirs, password: password ?? '' } } }));
   write(join(configFolder, 'secure.yaml'), cloudsOf({}));
-  const here = `${file} in the current folder is used`;
+  const here = `the settings come from ${file} in the current folder`;
   const stood = await run({ env: { ...env, OS_PROJECT_NAME: 'other' }, cwd: checkout });
   t.equal(await findTokenOwner(t, stood, [here]), 'alice other', 'what is all from there may be used');
 });

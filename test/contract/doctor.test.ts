@@ -131,7 +131,10 @@ testWithKeystone('an expired password, and a wrong project', async (t, environme
   const nowhere = { OS_AUTH_URL, ...asUser(users.alice, domain), ...onProject({ name: 'no-such' }, domain) };
   const wrong = await examine(t, environment, { home, env: nowhere, usesFreshHome: true });
   t.strictSame(listFailedChecks(wrong), ['login']);
-  t.match(findCheck(wrong, 'login').found, /refused the login for alice .* on project no-such: .* no role there/);
+  t.match(
+    findCheck(wrong, 'login').found,
+    /refused the login for alice .* on project no-such: .* no role in the scope/,
+  );
   t.match(
     findCheck(wrong, 'login').fix,
     /"client-keystone-auth projects" works with OS_PROJECT_NAME unset, the project is wrong/,

@@ -115,7 +115,7 @@ testWithKeystone('prompts for missing options', async (t, environment) => {
     t,
     await runPlugin({ home, args: JSON_ARGS, env: { OS_AUTH_URL: address.url, ...withoutPassword } }),
   );
-  t.strictSame(explanation.method, { name: 'password', because: 'as nothing tells another' });
+  t.strictSame(explanation.method, { name: 'password', because: 'the default' });
   t.strictSame(explanation.missing, [{ option: 'password', set: 'OS_PASSWORD' }]);
   t.match(explanation.request.body, '"password":"[redacted]"');
   t.match(explanation.request.first, `GET ${address.url} (Keystone)`, 'a request for the versions of Keystone');

@@ -106,7 +106,7 @@ void t.test('the token endpoint says no', async (t) => {
       status: EXIT_STATUS.protocol,
     },
     'no JSON': { answer: { body: [] }, says: ['answered with no JSON object'], status: EXIT_STATUS.protocol },
-    'no token': { answer: { body: { token_type: 'Bearer' } }, says: ['gave no access_token'] },
+    'no token': { answer: { body: { token_type: 'Bearer' } }, says: ['returned no access_token'] },
     'a token for no header': {
       answer: makeTokenResponse({ access_token: 'a\r\nb' }),
       says: ['no HTTP header'],

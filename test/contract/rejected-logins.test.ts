@@ -33,7 +33,7 @@ interface Refusal {
 
 const WRONG_SECRET = 'canary-not-the-secret';
 const REQUEST_ID = / \(req-[0-9a-f-]{36}\)$/;
-const GENERIC = 'wrong credentials, disabled or locked account, or no role there';
+const GENERIC = 'wrong credentials, disabled or locked account, or no role in the scope';
 
 const refused = (status: number): readonly string[] => [`POST /v3/auth/tokens?nocatalog=true ${status}`];
 
@@ -132,18 +132,18 @@ testWithKeystone('an application credential is refused', async (t, environment) 
     'wrong secret': { env: wrong, says: [valid.id, 'its secret is wrong', remedy], requests: refused(401) },
     'unknown id': {
       env: { ...secret, OS_APPLICATION_CREDENTIAL_ID: 'f'.repeat(32) },
-      says: [`knows no application credential ${'f'.repeat(32)}`, remedy],
+      says: [`has no application credential ${'f'.repeat(32)}`, remedy],
       requests: refused(404),
     },
     // For an unknown name Keystone answers 401, as for a wrong secret; only for an unknown id it answers 404.
     'unknown name': {
       env: { ...secret, ...ofAlice, OS_APPLICATION_CREDENTIAL_NAME: 'nothing' },
-      says: ['"nothing" of alice', 'there is none of that name', remedy],
+      says: ['"nothing" of alice', 'it does not exist', remedy],
       requests: refused(401),
     },
     'of another user': {
       env: { ...secret, OS_USER_ID: users.bob.id, OS_APPLICATION_CREDENTIAL_NAME: valid.name },
-      says: [`"${valid.name}" of ${users.bob.id}`, 'there is none of that name'],
+      says: [`"${valid.name}" of ${users.bob.id}`, 'it does not exist'],
       requests: refused(401),
     },
     expired: { env: asApplicationCredential(expired), says: ['it has expired', remedy], requests: refused(401) },
@@ -172,12 +172,12 @@ testWithKeystone('a token is refused', async (t, environment) => {
     'revoked, used as it is': { env: { OS_TOKEN: revoked }, says: invalidToken, requests: asItIs(401) },
     'no role on the project': {
       env: { OS_TOKEN: ofMallory, ...onDemo },
-      says: ['or has no role there'],
+      says: ['or its user has no role in the scope'],
       requests: refused(401),
     },
     "an application credential's token, for another project": {
       env: { OS_TOKEN: bound, ...onOther },
-      says: ['does not let the token in OS_TOKEN be exchanged', 'unset the project to use the token as it is'],
+      says: ['does not exchange the token in OS_TOKEN', 'unset the project to use the token unchanged'],
       requests: refused(403),
     },
   });

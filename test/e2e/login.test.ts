@@ -165,7 +165,7 @@ testWithKeystone('a passcode, for the method that was chosen', async (t, environ
   const { users, domain } = environment.tenancy;
   const terminal = open(t, fixture.command({ OS_AUTH_URL: `${fixture.address.url}/v3` }));
   // Typing filters the list.
-  await answer(terminal, '? How to log in:', "a user and an authenticator's");
+  await answer(terminal, '? How to log in:', 'a user and the passcode of an authenticator');
   await answer(terminal, '? User name', users.phone.name);
   await answer(terminal, '? Domain of the user', domain.name);
   const code = makeTotpCode(users.phone.totpSecret, Date.now());

@@ -39,7 +39,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'refused, and Keystone does not say why': {
     status: 401,
     body: error(401, 'The request you have made requires authentication.'),
-    says: /alice on project demo: wrong credentials, disabled or locked account, or no role there \(Keystone does not say/,
+    says: /alice on project demo: wrong credentials, disabled or locked account, or no role in the scope \(Keystone does not tell/,
     hint: /check user, password, domain/,
     code: 'auth-rejected',
   },

@@ -25,14 +25,14 @@ void t.test('what no token can come of is refused with the reason, and with anot
     v3tokenlessauth: [/certificate with each request/, /v3oauth2mtlsclientcredential/],
     v3tokenless: [/certificate with each request/, /application credential/],
     http_basic: [/password with each request/, /v3password/],
-    none: [/logs in nowhere/, /OS_AUTH_TYPE/],
-    noauth: [/logs in nowhere/, /OS_AUTH_TYPE/],
+    none: [/does not log in/, /OS_AUTH_TYPE/],
+    noauth: [/does not log in/, /OS_AUTH_TYPE/],
     v4passkey: [/browser or an authenticator/, /v4federation/],
     passkey: [/browser or an authenticator/, /application credential/],
   };
   for (const [name, [why, instead]] of Object.entries(cases)) {
     const { message, hint, code } = await refusalOf(name);
-    t.match(message, `OS_AUTH_TYPE asks for "${name}", which cannot be used`);
+    t.match(message, `OS_AUTH_TYPE asks for "${name}", which the plugin cannot use`);
     t.match(message, why);
     t.match(hint, instead);
     t.equal(code, 'config-invalid');
@@ -42,7 +42,7 @@ void t.test('what no token can come of is refused with the reason, and with anot
 
 void t.test('an unknown name is another error, and a known one none', async (t) => {
   const { message, hint } = await refusalOf('v3nonsense');
-  t.match(message, 'this version lacks');
+  t.match(message, 'this version does not support');
   t.match(hint, 'v3password');
   for (const name of METHOD_BY_NAME.keys()) t.doesNotThrow(() => requireSupportedMethod(name, 'OS_AUTH_TYPE'), name);
 });
