@@ -109,7 +109,7 @@ await t.test('what has no end', async (t) => {
 
   await t.test('compressed although nobody asked for it', async (t) => {
     const { standIn, ...ran } = await run(t, { always: faults.gzipBomb(1024) });
-    checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['the answer came compressed'] });
+    checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['the response is compressed'] });
     t.equal(standIn.requests[0]?.headers['accept-encoding'], 'identity');
   });
 });

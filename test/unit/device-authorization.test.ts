@@ -58,7 +58,7 @@ void t.test('two polls: pending, then a token', async (t) => {
   const { tokens, invitations, tookMs } = await logIn(t, idp);
   t.equal(tokens.accessToken?.reveal(), 'access-of-the-stand-in');
   t.equal(tokens.refreshToken?.reveal(), 'canary-refresh');
-  t.strictSame(invitations, [{ url: 'https://idp.example.com/device', complete: false, userCode: 'WDJB-MJHT' }]);
+  t.strictSame(invitations, [{ url: 'https://idp.example.com/device', hasCodeInUrl: false, userCode: 'WDJB-MJHT' }]);
   t.ok(tookMs >= 1_990 && tookMs < 6_000, `a second before each: ${Math.round(tookMs)} ms`);
   const [, authorization] = idp.requests;
   t.strictSame(authorization?.form, { client_id: 'kubectl', scope: 'openid profile' });

@@ -9,7 +9,7 @@ import { AuthRejected } from '../../shared/base/errors.ts';
 import { parseJsonObject, textAt } from '../../shared/base/json.ts';
 import type { AuthRequest, StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import type { ExpectedToken } from '../../shared/keystone/verify-token.ts';
-import type { HttpRequest } from '../../shared/http/http-client.ts';
+import type { HttpRequest } from '../../shared/http/http-message.ts';
 import type { Peer } from '../../shared/http/peer.ts';
 import { parseTokenId } from '../../shared/keystone/token.ts';
 import { explainOAuthResponse, OAuthError } from '../../shared/oidc/explain-oauth-error.ts';

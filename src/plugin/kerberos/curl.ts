@@ -4,8 +4,9 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { PluginError } from '../../shared/base/errors.ts';
-import { measureClockSkew } from '../../shared/http/http-client.ts';
-import type { HttpRequest, HttpResponse, HttpSettings } from '../../shared/http/http-client.ts';
+import { measureClockSkew } from '../../shared/http/http-message.ts';
+import type { HttpSettings } from '../../shared/http/http-client.ts';
+import type { HttpRequest, HttpResponse } from '../../shared/http/http-message.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 
 const CONNECT_TIMEOUT_SECONDS = 5;

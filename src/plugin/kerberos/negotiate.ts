@@ -8,9 +8,10 @@ import {
   explainRedirect,
   explainUntrustedOrigin,
 } from '../../shared/http/explain-network-error.ts';
-import { describeExchange } from '../../shared/http/http-client.ts';
+import { describeExchange } from '../../shared/http/describe-exchange.ts';
 import { KEYSTONE } from '../../shared/http/peer.ts';
-import type { HttpClient, HttpRequest, HttpResponse, HttpSettings } from '../../shared/http/http-client.ts';
+import type { HttpClient, HttpSettings } from '../../shared/http/http-client.ts';
+import type { HttpRequest, HttpResponse } from '../../shared/http/http-message.ts';
 import type { Peer } from '../../shared/http/peer.ts';
 import { makeCurlConfig, parseCurlOutput, requireCurl, runCurl } from './curl.ts';
 import type { CurlResult } from './curl.ts';

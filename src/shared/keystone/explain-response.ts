@@ -5,7 +5,7 @@ import { listAt, objectAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { AuthRequest } from './auth-request.ts';
 import { KEYSTONE } from '../http/peer.ts';
-import type { HttpResponse } from '../http/http-client.ts';
+import type { HttpResponse } from '../http/http-message.ts';
 import { redactAndTruncate } from '../base/text.ts';
 import { listOfferedMethods, parseTokenId } from './token.ts';
 

@@ -2,7 +2,7 @@
 import { AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
 import type { PluginError, PluginErrorCode } from '../base/errors.ts';
 import { parseJsonObject, textAt } from '../base/json.ts';
-import type { HttpResponse } from '../http/http-client.ts';
+import type { HttpResponse } from '../http/http-message.ts';
 import { redactAndTruncate } from '../base/text.ts';
 import type { Endpoint } from './endpoint.ts';
 

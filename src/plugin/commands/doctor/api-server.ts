@@ -2,7 +2,8 @@
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { openHttpClient } from '../../../shared/http/http-client.ts';
-import type { HttpClient, HttpResponse } from '../../../shared/http/http-client.ts';
+import type { HttpClient } from '../../../shared/http/http-client.ts';
+import type { HttpResponse } from '../../../shared/http/http-message.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 import { redactAndTruncate } from '../../../shared/base/text.ts';

@@ -9,7 +9,7 @@ import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../.
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { findV3Endpoint } from '../../../shared/keystone/discovery.ts';
 import { explainUntrustedOrigin } from '../../../shared/http/explain-network-error.ts';
-import type { HttpResponse } from '../../../shared/http/http-client.ts';
+import type { HttpResponse } from '../../../shared/http/http-message.ts';
 import { withHttp } from '../../login/http-context.ts';
 import { usesDiscovery } from '../../login/request-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';

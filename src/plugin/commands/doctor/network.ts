@@ -9,7 +9,7 @@ import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import type { PluginError } from '../../../shared/base/errors.ts';
 import { explainNetworkError } from '../../../shared/http/explain-network-error.ts';
-import { makeTlsOptions } from '../../../shared/http/http-client.ts';
+import { makeTlsOptions } from '../../../shared/http/agents.ts';
 import { KEYSTONE } from '../../../shared/http/peer.ts';
 import type { Peer } from '../../../shared/http/peer.ts';
 import { formatDuration } from '../format-time.ts';

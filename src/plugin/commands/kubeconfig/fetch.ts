@@ -8,7 +8,7 @@ import {
 } from '../../../shared/base/errors.ts';
 import { isPlaintextRemote } from '../../../shared/http/peer.ts';
 import { textAt } from '../../../shared/base/json.ts';
-import type { HttpResponse } from '../../../shared/http/http-client.ts';
+import type { HttpResponse } from '../../../shared/http/http-message.ts';
 import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
 import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';

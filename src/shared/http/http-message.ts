@@ -1,0 +1,45 @@
+import type { Secret } from '../base/secret.ts';
+import type { Peer } from './peer.ts';
+
+/** A request, to Keystone unless `peer` names another server. */
+export interface HttpRequest {
+  readonly verb: 'GET' | 'HEAD' | 'POST' | 'DELETE';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, Secret | string>>;
+  /** JSON text, or a form if `isForm` is set. */
+  readonly body?: string;
+  readonly isForm?: true;
+  readonly peer?: Peer;
+  /** The request contains something that works once, such as a passcode: it is never sent twice. */
+  readonly isSingleUse?: true;
+  /** Repeated while the user does something elsewhere: it takes nothing from the deadline of the other requests. */
+  readonly isPoll?: true;
+  /** The deadline of this request in ms, if it does not share the deadline of a run. */
+  readonly deadlineMs?: number;
+}
+
+/** A response of any status; its body has at most 1 MiB. */
+export interface HttpResponse {
+  readonly status: number;
+  header(name: string): string | undefined;
+  readonly body: string;
+  /** Midpoint of sending and receiving by this machine's clock, in ms since 1970, UTC. */
+  readonly respondedAt: number;
+  /** How far the server's clock is ahead of ours, in ms; 0 if that is unknown or too small to matter. */
+  readonly serverAheadMs: number;
+}
+
+/** A smaller difference is the resolution of the Date header and the time that the response travels. */
+const MIN_SKEW_MS = 5_000;
+
+/**
+ * Measures how far a server's clock is ahead of ours.
+ *
+ * @param date the `Date` header
+ * @param respondedAt see {@link HttpResponse}
+ * @returns ms; 0 if the header is missing or unreadable
+ */
+export function measureClockSkew(date: string | undefined, respondedAt: number): number {
+  const skew = Date.parse(date ?? '') - respondedAt;
+  return Math.abs(skew) > MIN_SKEW_MS ? skew : 0;
+}
