@@ -60,9 +60,6 @@ export interface Recipient {
   readonly now: number;
 }
 
-const inSlots = <T>({ path, uid }: CacheFolder, use: (fd: number) => T): T =>
-  withPrivateFile(join(path, HANDED_OUT_FILE_NAME), uid, use);
-
 /**
  * Records that `parent` receives `token`.
  *
@@ -70,7 +67,7 @@ const inSlots = <T>({ path, uid }: CacheFolder, use: (fd: number) => T): T =>
  * @throws CacheError
  */
 export function markHandedOut({ folder, parent, now }: Recipient, token: string): HandOutState {
-  return inSlots(folder, (fd) => {
+  return withPrivateFile(join(folder.path, HANDED_OUT_FILE_NAME), folder.uid, (fd) => {
     const slot = findSlot(parent, token);
     const state = readSlot(fd, slot, now);
     if (state === 'nothing') writeSlot(fd, slot, 'token', now);
@@ -84,7 +81,7 @@ export function markHandedOut({ folder, parent, now }: Recipient, token: string)
  * @throws CacheError
  */
 export function markConfirmed({ folder, parent, now }: Recipient, token: string): void {
-  inSlots(folder, (fd) => {
+  withPrivateFile(join(folder.path, HANDED_OUT_FILE_NAME), folder.uid, (fd) => {
     writeSlot(fd, findSlot(parent, token), 'confirmed', now);
   });
 }
