@@ -1,12 +1,12 @@
 /**
- * `npm run bench`: what a run costs beyond starting Node. The hit path and a login, unpackaged and packaged, against
- * `node -e 0` of the same Node. Builds what it measures, says how it compares with the bars, and writes
- * bench/RESULTS.md.
+ * `npm run bench`: measures what a run costs beyond starting Node. It compares a cache hit and a login, unpackaged and
+ * packaged, with `node -e 0` of the same Node. It builds the programs, compares the figures with their limits, and writes
+ * bench/RESULTS.md, bench/startup.svg and bench/login.svg.
  *
- * A machine that does other things too changes its speed within a second, by more than what is to be seen here. So the
- * cases take turns, every other round backwards; a run is compared with the `node -e 0` of its own round only; and of
- * these ratios the median is given, with the range that it would fall into in 95 of 100 such benchmarks. Both programs
- * are copied and read in anew first, see measure.py.
+ * The speed of a busy machine changes within a second, by more than the differences that matter here. Therefore the cases
+ * alternate, and every other round runs backward. A run is compared only with the `node -e 0` of its own round. The result
+ * is the median of these ratios, with its 95 % confidence interval. Both programs are copied and read anew first (see
+ * measure.py).
  *
  * usage: npm run bench [-- ROUNDS]
  */
@@ -20,12 +20,15 @@ import { promisify } from 'node:util';
 import { recordedUsers, startStandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { executablePath, hostTarget } from './package/targets.ts';
 import { PYTHON } from './keystone/find-keystone.ts';
+import { renderBars } from './lib/bar-chart.ts';
+import type { Bar } from './lib/bar-chart.ts';
 import { makePki } from './lib/pki.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 100);
 const WARM_UP = 5;
 const RESAMPLES = 2000;
 const RESULTS = 'bench/RESULTS.md';
+const REFERENCE = '`node -e 0`';
 
 const run = promisify(execFile);
 
@@ -43,11 +46,11 @@ interface Sample {
   readonly faults: number;
 }
 
-async function measure(cases: readonly Case[], evict: readonly string[]): Promise<readonly (readonly Sample[])[]> {
+async function meamakeExact(cases: readonly Case[], evict: readonly string[]): Promise<readonly (readonly Sample[])[]> {
   const child = spawn(PYTHON, ['scripts/measure.py'], { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.end(JSON.stringify({ rounds: ROUNDS, warmUp: WARM_UP, evict, cases }));
   const printed = await text(child.stdout);
-  if (printed === '') throw new Error('nothing was measured');
+  if (printed === '') throw new Error('measure.py printed nothing');
   return JSON.parse(printed) as Sample[][];
 }
 
@@ -58,14 +61,14 @@ function quantile(values: readonly number[], share: number): number {
 
 const median = (values: readonly number[]): number => quantile(values, 0.5);
 
-/** A median, and the range that holds it with 95 % confidence. */
+/** A median and its 95 % confidence interval. */
 interface Estimate {
   readonly value: number;
   readonly low: number;
   readonly high: number;
 }
 
-/** Bootstrap: what the median would have been, had the same rounds been drawn in other numbers. */
+/** Estimates the confidence interval by resampling the rounds (bootstrap). */
 function estimate(values: readonly number[]): Estimate {
   const medians = Array.from({ length: RESAMPLES }, () =>
     median(values.map(() => values[Math.floor(Math.random() * values.length)] ?? Number.NaN)),
@@ -85,18 +88,18 @@ interface Figures {
   readonly faults: number;
 }
 
-function summarize(name: string, samples: readonly Sample[], bare: readonly Sample[]): Figures {
+function summarize(name: string, samples: readonly Sample[], reference: readonly Sample[]): Figures {
   const times = samples.map(({ ms }) => ms);
   const cpuTimes = samples.map(({ cpuMs }) => cpuMs);
-  const neighbour = (round: number, of: 'ms' | 'cpuMs'): number => bare[round]?.[of] ?? Number.NaN;
+  const getReference = (round: number, figure: 'ms' | 'cpuMs'): number => reference[round]?.[figure] ?? Number.NaN;
   return {
     name,
     ms: median(times),
     p10: quantile(times, 0.1),
     p90: quantile(times, 0.9),
-    ratio: estimate(times.map((time, round) => time / neighbour(round, 'ms'))),
+    ratio: estimate(times.map((time, round) => time / getReference(round, 'ms'))),
     cpuMs: estimate(cpuTimes),
-    cpuRatio: estimate(cpuTimes.map((time, round) => time / neighbour(round, 'cpuMs'))),
+    cpuRatio: estimate(cpuTimes.map((time, round) => time / getReference(round, 'cpuMs'))),
     rssMb: Math.max(...samples.map(({ rssBytes }) => rssBytes)) / 1e6,
     faults: median(samples.map(({ faults }) => faults)),
   };
@@ -105,7 +108,7 @@ function summarize(name: string, samples: readonly Sample[], bare: readonly Samp
 const show = ({ value, low, high }: Estimate, digits = 2): string =>
   `${value.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
 
-function table(figures: readonly Figures[]): string {
+function renderTable(figures: readonly Figures[]): string {
   const head = `| Run | median ms | p10 | p90 | × \`node -e 0\` | CPU ms | CPU × | RSS MB | page faults |
 | --- | --: | --: | --: | --: | --: | --: | --: | --: |`;
   const rows = figures.map(({ name, ms, p10, p90, ratio, cpuMs, cpuRatio, rssMb, faults }) => {
@@ -115,7 +118,18 @@ function table(figures: readonly Figures[]): string {
   return [head, ...rows].join('\n');
 }
 
-/** Nothing that names this machine. */
+const isLogin = ({ name }: Figures): boolean => name.startsWith('login') || name === REFERENCE;
+const isStartup = ({ name }: Figures): boolean => !name.startsWith('login');
+
+const makeBar = ({ name, ms, p10, p90 }: Figures): Bar => ({
+  label: name.replaceAll('`', ''),
+  median: ms,
+  low: p10,
+  high: p90,
+  reference: name === REFERENCE,
+});
+
+/** Describes the hardware without a name that identifies this machine. */
 function describeMachine(): string {
   const model = cpus()[0]?.model.trim() ?? 'unknown processor';
   const memory = `${(totalmem() / 2 ** 30).toFixed(0)} GiB`;
@@ -135,11 +149,11 @@ function makePackaged(): string {
   return resolve(executablePath(target));
 }
 
-const made = makePackaged();
+const executable = makePackaged();
 const home = mkdtempSync(join(tmpdir(), 'bench-'));
 try {
   const [packaged, node] = [join(home, 'client-keystone-auth'), join(home, 'node')];
-  copyFileSync(made, packaged);
+  copyFileSync(executable, packaged);
   copyFileSync(process.execPath, node);
   const unpackaged = [node, resolve('dist/client-keystone-auth.cjs')];
   const pki = await makePki(join(home, 'pki'));
@@ -158,55 +172,57 @@ try {
   const info = { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', spec: { interactive: false } };
   const byKubectl = { ...env, KUBERNETES_EXEC_INFO: JSON.stringify(info) };
   const expected = '"kind":"ExecCredential"';
-  const miss = ['--force-refresh'];
-  // The packaged hits stand next to what they are compared with.
+  const login = ['--force-refresh'];
+  // The packaged cache hits run next to their reference.
   const cases: readonly Case[] = [
-    { name: 'hit, packaged', argv: [packaged], env, expected },
-    { name: '`node -e 0`', argv: [node, '-e', '0'], env, expected: '' },
-    { name: 'hit by kubectl, packaged', argv: [packaged], env: byKubectl, expected },
-    { name: 'hit, unpackaged', argv: unpackaged, env, expected },
-    { name: 'hit by kubectl, unpackaged', argv: unpackaged, env: byKubectl, expected },
-    { name: 'login, packaged', argv: [packaged, ...miss], env, expected },
-    { name: 'login, unpackaged', argv: [...unpackaged, ...miss], env, expected },
+    { name: 'cache hit, packaged', argv: [packaged], env, expected },
+    { name: REFERENCE, argv: [node, '-e', '0'], env, expected: '' },
+    { name: 'cache hit by kubectl, packaged', argv: [packaged], env: byKubectl, expected },
+    { name: 'cache hit, unpackaged', argv: unpackaged, env, expected },
+    { name: 'cache hit by kubectl, unpackaged', argv: unpackaged, env: byKubectl, expected },
+    { name: 'login, packaged', argv: [packaged, ...login], env, expected },
+    { name: 'login, unpackaged', argv: [...unpackaged, ...login], env, expected },
   ];
-  const samples = await measure(cases, [packaged, node]);
+  const samples = await meamakeExact(cases, [packaged, node]);
   await keystone.close();
   const figures = cases.map(({ name }, index) => summarize(name, samples[index] ?? [], samples[1] ?? []));
   const find = (name: string): Figures => {
-    const found = figures.find((one) => one.name === name);
-    if (found === undefined) throw new Error(`not measured: ${name}`);
-    return found;
+    const match = figures.find((candidate) => candidate.name === name);
+    if (match === undefined) throw new Error(`${name} was not measured`);
+    return match;
   };
   const bytes = (await stat(packaged)).size;
-  const sure = (value: number): Estimate => ({ value, low: value, high: value });
-  const bars: readonly (readonly [what: string, measured: Estimate, bar: number, unit: string])[] = [
-    ['hit, packaged, × `node -e 0`', find('hit, packaged').ratio, 0.88, ''],
-    ['hit by kubectl, packaged, × `node -e 0`', find('hit by kubectl, packaged').ratio, 0.88, ''],
-    ['RSS of a hit, packaged', sure(find('hit, packaged').rssMb), 45, ' MB'],
+  const makeExact = (value: number): Estimate => ({ value, low: value, high: value });
+  const limits: readonly (readonly [name: string, measured: Estimate, limit: number, unit: string])[] = [
+    ['cache hit, packaged, × `node -e 0`', find('cache hit, packaged').ratio, 0.88, ''],
+    ['cache hit by kubectl, packaged, × `node -e 0`', find('cache hit by kubectl, packaged').ratio, 0.88, ''],
+    ['RSS of a cache hit, packaged', makeExact(find('cache hit, packaged').rssMb), 45, ' MB'],
     ['CPU of a login, packaged', find('login, packaged').cpuMs, 150, ' ms'],
-    ['executable', sure(bytes / 1e6), 115, ' MB'],
-    ['executable as .xz', sure((await compressedSize(packaged)) / 1e6), 32, ' MB'],
+    ['executable', makeExact(bytes / 1e6), 115, ' MB'],
+    ['executable as .xz', makeExact((await compressedSize(packaged)) / 1e6), 32, ' MB'],
   ];
-  const verdicts = bars.map(([what, measured, bar, unit]) => {
+  const verdicts = limits.map(([name, measured, limit, unit]) => {
     const shown = measured.low === measured.high ? measured.value.toFixed(2) : show(measured);
-    return `| ${what} | ${shown}${unit} | ≤ ${bar}${unit} | ${measured.value <= bar ? 'yes' : '**no**'} |`;
+    return `| ${name} | ${shown}${unit} | ≤ ${limit}${unit} | ${measured.value <= limit ? 'yes' : '**no**'} |`;
   });
   const report = `# Results of \`npm run bench\`
 
-Written by it; ${String(ROUNDS)} rounds, each with a run of every kind. ${describeMachine()}, load ${loadavg()[0]?.toFixed(1) ?? '?'}
-besides. The Keystone is the stand-in of the tests, over TLS on loopback; CPU is user and system time of the plugin alone, RSS the
-largest seen. A ratio is the median of those to the run of \`node -e 0\` in the same round, with the range that holds it with 95 %
-confidence.
+${String(ROUNDS)} rounds, each with one run of every case. ${describeMachine()}, load ${loadavg()[0]?.toFixed(1) ?? '?'}
+from other programs. The Keystone is the stand-in of the tests, over TLS on loopback. CPU is the user and system time of the plugin
+alone. RSS is the largest value. A ratio compares a run with \`node -e 0\` in the same round: the median of all rounds, and its 95 %
+confidence interval.
 
-${table(figures)}
+${renderTable(figures)}
 
-| | Measured | Bar | Kept |
+| | Measured | Limit | Met |
 | --- | --: | --: | --- |
 ${verdicts.join('\n')}
 `;
   console.log(report);
   mkdirSync('bench', { recursive: true });
   writeFileSync(RESULTS, report);
+  writeFileSync('bench/startup.svg', renderBars('Time of a cache hit', figures.filter(isStartup).map(makeBar)));
+  writeFileSync('bench/login.svg', renderBars('Time of a login', figures.filter(isLogin).map(makeBar)));
 } finally {
   rmSync(home, { recursive: true, force: true });
 }

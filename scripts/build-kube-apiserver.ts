@@ -1,5 +1,5 @@
-// Builds a kube-apiserver out of Debian 12's source package, which holds all that it needs, with Debian's Go; once, into
-// the user's cache. It takes six minutes of two processors, and neither root nor anything installed.
+// Builds a kube-apiserver from Debian 12's source package with Debian's Go, once, into the user's cache. The source package
+// includes all dependencies. The build takes six minutes on two processors, and needs neither root nor installed packages.
 //
 // usage: node scripts/setup.mjs scripts/build-kube-apiserver.ts
 
@@ -10,14 +10,14 @@ import { dirname, join } from 'node:path';
 import { describeSystem, pathExists, findOrUnpack } from './lib/debian-packages.ts';
 import { KUBERNETES_VERSION, findApiServerPath, canRunProgram } from './kubernetes/find-kubernetes.ts';
 
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const GO = 'usr/lib/go-1.19';
 
-const place = await findApiServerPath();
-if (await pathExists(place)) console.log(`It is there: ${place}`);
+const path = await findApiServerPath();
+if (await pathExists(path)) console.log(`kube-apiserver is already built: ${path}`);
 else await build();
 
-/** Runs a program, its output into a log. */
+/** Runs a program and appends its output to a log. */
 async function run(
   log: string,
   program: string,
@@ -26,28 +26,28 @@ async function run(
 ): Promise<void> {
   const output = createWriteStream(log, { flags: 'a' });
   const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-  // With all that it has started; what is left to do here is to clear up.
+  // The signal goes to the whole process group. Afterwards, this process cleans up.
   const end = (): void => {
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
   };
-  for (const signal of ENDING) process.on(signal, end);
+  for (const signal of SIGNALS) process.on(signal, end);
   child.stdout.pipe(output, { end: false });
   child.stderr.pipe(output, { end: false });
   const status = await new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
-  for (const signal of ENDING) process.off(signal, end);
+  for (const signal of SIGNALS) process.off(signal, end);
   output.end();
   if (status !== 0) throw new Error(`${program} ${args[0] ?? ''} failed; see ${log}`);
 }
 
-/** The system's own lists of packages, turned into those of their sources. */
+/** Copies the package sources of the system, changed to source packages. */
 async function listSources(folder: string): Promise<void> {
   const system = '/etc/apt/sources.list.d';
   const names = (await readdir(system).catch(() => [])).filter((name) => /\.(?:sources|list)$/.test(name));
-  const old = await readFile('/etc/apt/sources.list', 'utf8').catch(() => '');
-  await writeFile(join(folder, 'system.list'), old.replaceAll(/^deb\s/gm, 'deb-src '));
+  const oneLineSources = await readFile('/etc/apt/sources.list', 'utf8').catch(() => '');
+  await writeFile(join(folder, 'system.list'), oneLineSources.replaceAll(/^deb\s/gm, 'deb-src '));
   for (const name of names) {
     const text = await readFile(join(system, name), 'utf8');
     const sources = text.replaceAll(/^Types:.*$/gm, 'Types: deb-src').replaceAll(/^deb\s/gm, 'deb-src ');
@@ -73,7 +73,9 @@ async function fetchSources(work: string, log: string): Promise<string> {
   await run(log, '/usr/bin/apt-get', [...options, 'source', '--download-only', 'kubernetes'], { cwd: work });
   const archive = (await readdir(work)).find((name) => /^kubernetes_.*\.orig\.tar\.\w+$/.test(name));
   if (!archive?.includes(KUBERNETES_VERSION))
-    throw new Error(`Debian has ${archive ?? 'none'}, not ${KUBERNETES_VERSION}`);
+    throw new Error(
+      `Debian offers ${archive ?? 'no kubernetes source package'}, but version ${KUBERNETES_VERSION} is needed`,
+    );
   await run(log, 'tar', ['-xf', archive], { cwd: work });
   const folder = (await readdir(work, { withFileTypes: true })).find(
     (entry) => entry.isDirectory() && entry.name.startsWith('kubernetes-'),
@@ -81,9 +83,9 @@ async function fetchSources(work: string, log: string): Promise<string> {
   return join(work, folder?.name ?? '');
 }
 
-/** What Kubernetes' build needs: Go, rsync and jq; the folder below which they are. */
+/** Returns the root folder of what Kubernetes' build needs: Go, rsync and jq. */
 async function findTools(): Promise<string> {
-  const found = await findOrUnpack(
+  const tools = await findOrUnpack(
     {
       what: 'Go',
       packages: ['golang-1.19-go', 'rsync', 'jq'],
@@ -98,12 +100,12 @@ async function findTools(): Promise<string> {
       console.log(line);
     },
   );
-  if ('missing' in found) throw new Error(found.missing);
-  return found.root ?? '/';
+  if ('missing' in tools) throw new Error(tools.missing);
+  return tools.root ?? '/';
 }
 
 async function build(): Promise<void> {
-  const target = dirname(place);
+  const target = dirname(path);
   await mkdir(dirname(target), { recursive: true });
   const work = await mkdtemp(join(dirname(target), '.kube-apiserver-'));
   const log = join(work, 'log');
@@ -139,9 +141,9 @@ async function build(): Promise<void> {
       GO111MODULE: 'off',
       GOPROXY: 'off',
       CGO_ENABLED: '0',
-      // The compiler's own memory is cleared less often, which saves a part of its time and costs some hundred MB.
+      // Makes the compiler collect garbage less often, which saves time and costs a few hundred MB.
       GOGC: '400',
-      // The linker drops what debuggers want; so nobody needs to make it.
+      // The linker drops debug information, so the compiler does not need to make it.
       GOGCFLAGS: 'all=-dwarf=false',
       KUBE_GIT_VERSION_FILE: version,
     };
@@ -151,13 +153,13 @@ async function build(): Promise<void> {
     await copyFile(join(source, '_output/bin/kube-apiserver'), join(staged, 'kube-apiserver'));
     await chmod(join(staged, 'kube-apiserver'), 0o755);
     await rename(staged, target);
-    console.log(`Built ${place}`);
+    console.log(`Built ${path}`);
   } catch (error) {
     const tail = (await readFile(log, 'utf8').catch(() => '')).split('\n').slice(-8).join('\n');
     console.error(`${error instanceof Error ? error.message : String(error)}\n${tail}`);
     process.exitCode = 1;
   } finally {
-    // Go makes its cache read-only.
+    // Go makes its cache read-only, so it cannot be removed without this.
     await run(join(dirname(target), '.kube-apiserver.log'), 'chmod', ['-R', 'u+w', work], { cwd: '/' }).catch(
       () => undefined,
     );

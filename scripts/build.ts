@@ -1,7 +1,7 @@
 /**
- * Bundles the program: the hit path, which loads in no time because it holds nothing but node built-ins; the slow path,
- * which it loads on a miss; and what only some of those need. The build fails, naming the intruder, when anything but our own hit
- * path gets into the first.
+ * Bundles both programs. The fast path of the plugin gets a bundle of its own that loads quickly, because it imports only
+ * Node built-ins. It loads the bundle of the slow path on a cache miss. Packages that few runs need get their own bundles.
+ * The build fails and names the file if another file gets into the fast path.
  */
 import { build as bundle } from 'esbuild';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
@@ -11,56 +11,56 @@ import { basename, join, resolve } from 'node:path';
 const MAIN = 'dist/client-keystone-auth.cjs';
 const SLOW = 'dist/slow.cjs';
 
-/** The same hit path for a single executable, where the rest is not in files. What is not installed is in `out`. */
+/** The fast path for a single executable, which loads the other bundles from memory. */
 const EXECUTABLE = 'out/executable.cjs';
 const BUNDLES = 'out/bundles.json';
 
-/** The second program, k8s-keystone-auth; of the first it has nothing but the way to Keystone. */
+/** The webhook. It shares only src/shared with the plugin. */
 const WEBHOOK = 'dist/k8s-keystone-auth.cjs';
 
-/** The same for a single executable, with everything in one. */
+/** The webhook for a single executable, in one bundle. */
 const WEBHOOK_EXECUTABLE = 'out/k8s-keystone-auth.cjs';
 const WEBHOOK_BUNDLES = 'out/k8s-keystone-auth.bundles.json';
 
-/** Folders that it may not hold: nobody is asked anything on a server, and nothing is kept on its disk. */
+/** Files that the webhook must not contain. */
 const NOT_IN_WEBHOOK = /^src\/plugin\//;
 
-/** Files that the hit path may hold. */
-const HIT_PATH =
+/** Files that the fast path may contain. */
+const FAST_PATH =
   /^src\/plugin\/main\.ts$|^src\/shared\/base\/(host|errors|file-stamp|json|process-identity|secret)\.ts$|^src\/plugin\/(fast-path|exec|cache)\//;
 
-/** The same in a single executable; what is in `packaged/` is loaded on a miss only. */
-const HIT_PATH_PACKAGED = new RegExp(`${HIT_PATH.source}|^src\\/plugin\\/packaged\\/`);
+/** The same for a single executable. The files in `packaged/` run on a cache miss only. */
+const FAST_PATH_PACKAGED = new RegExp(`${FAST_PATH.source}|^src\\/plugin\\/packaged\\/`);
 
-/** Leaves the import of `name` to be required from `file` at run time. */
-function apart(name: RegExp, file: string): Plugin {
+/** Replaces an import of `name` with a `require` of `file` at run time. */
+function requireAtRunTime(name: RegExp, file: string): Plugin {
   return {
-    name: `${file} apart`,
+    name: `require ${file}`,
     setup(build) {
       build.onResolve({ filter: name }, () => ({ path: file, external: true }));
     },
   };
 }
 
-/** Bundles another file of ours instead of the one that is imported. */
-function instead(name: RegExp, file: string): Plugin {
+/** Bundles another source file instead of the imported one. */
+function replaceImport(name: RegExp, file: string): Plugin {
   return {
-    name: `${file} instead`,
+    name: `replace with ${file}`,
     setup(build) {
       build.onResolve({ filter: name }, () => ({ path: resolve(file) }));
     },
   };
 }
 
-/** yargs and its parser ask for import.meta.url, which CommonJS lacks. */
+/** yargs and its parser read import.meta.url, which CommonJS does not have. */
 const moduleUrl = {
   define: { 'import.meta.url': '__moduleUrl' },
   banner: { js: 'const __moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
 };
 
-/** Node's HTTP/2, which takes 9 ms to load, and which no request of ours speaks. */
-const noHttp2: Plugin = {
-  name: 'no HTTP/2',
+/** Leaves out Node's HTTP/2, which takes 9 ms to load and is never used. */
+const withoutHttp2: Plugin = {
+  name: 'without HTTP/2',
   setup(build) {
     build.onResolve({ filter: /^node:http2$/ }, ({ path }) => ({ path, namespace: 'without' }));
     build.onLoad({ filter: /^/, namespace: 'without' }, () => ({
@@ -69,30 +69,31 @@ const noHttp2: Plugin = {
   },
 };
 
-/** How got is bundled without what it would read of Node; see there. */
-const gotWithout = {
-  plugins: [noHttp2],
+/** How got is bundled without unused parts of Node (see scripts/lib/got-shims.ts). */
+const gotReplacements = {
+  plugins: [withoutHttp2],
   define: { FormData: 'Never', Headers: 'Never', ReadableStream: 'Never', 'Intl.ListFormat': 'LateListFormat' },
   inject: ['scripts/lib/got-shims.ts'],
 };
 
-interface Rare {
+/** A package that gets a bundle of its own. */
+interface SeparatePackage {
   readonly name: RegExp;
   readonly file: string;
   readonly entry: string;
-  readonly without?: Pick<BuildOptions, 'plugins' | 'define' | 'inject'>;
+  readonly replacements?: Pick<BuildOptions, 'plugins' | 'define' | 'inject'>;
 }
 
 /**
- * Packages that most runs of the slow bundle do without: two hundred that wait for one login must not each load what
- * only that login needs. A file of their own each, in CommonJS.
+ * Packages that most runs of the slow path do not need. Two hundred runs that wait for one login must not each load what
+ * only that login needs.
  */
-const RARE: readonly Rare[] = [
+const SEPARATE: readonly SeparatePackage[] = [
   {
     name: /^got$/,
     file: './got.cjs',
     entry: "const { default: got, HTTPError } = require('got'); module.exports = Object.assign(got, { HTTPError });",
-    without: gotWithout,
+    replacements: gotReplacements,
   },
   { name: /^yargs$/, file: './yargs.cjs', entry: "module.exports = require('yargs').default;" },
   { name: /^yaml$/, file: './yaml-document.cjs', entry: "module.exports = require('yaml');" },
@@ -104,16 +105,16 @@ const RARE: readonly Rare[] = [
   {
     name: /^js-yaml$/,
     file: './yaml.cjs',
-    // Without its writer.
+    // Without its serializer.
     entry: `export {
       defineMappingTag, defineScalarTag, loadAll, mergeTag, nullCoreTag, Schema, seqTag, strTag, YAMLException,
     } from 'js-yaml';`,
   },
 ];
 
-/** What of these the webhook uses, and its own: most clusters' webhooks follow no ConfigMap and synchronise nothing. */
-const RARE_IN_WEBHOOK: readonly Rare[] = [
-  ...RARE.filter(({ file }) => ['./got.cjs', './yaml.cjs'].includes(file)),
+/** The same for the webhook. Most webhooks do not watch ConfigMaps or synchronize. */
+const SEPARATE_IN_WEBHOOK: readonly SeparatePackage[] = [
+  ...SEPARATE.filter(({ file }) => ['./got.cjs', './yaml.cjs'].includes(file)),
   {
     name: /^@kubernetes\/client-node$/,
     file: './kubernetes.cjs',
@@ -123,17 +124,17 @@ const RARE_IN_WEBHOOK: readonly Rare[] = [
   },
 ];
 
-function refuseIntruders(metafile: Metafile, allowed: RegExp): void {
+function checkFastPath(metafile: Metafile, allowed: RegExp): void {
   const intruders = Object.keys(metafile.inputs).filter((file) => !allowed.test(file));
   const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
   const foreign = imports.map(({ path }) => path).filter((path) => !path.startsWith('node:') && path !== './slow.cjs');
   if (intruders.length + foreign.length > 0)
-    throw new Error(`in the hit path: ${[...intruders, ...foreign].join(', ')}`);
+    throw new Error(`the fast path must not contain: ${[...intruders, ...foreign].join(', ')}`);
 }
 
-function refuseFrom(metafile: Metafile, forbidden: RegExp): void {
+function checkWebhook(metafile: Metafile, forbidden: RegExp): void {
   const intruders = Object.keys(metafile.inputs).filter((file) => forbidden.test(file));
-  if (intruders.length > 0) throw new Error(`in ${WEBHOOK}: ${intruders.join(', ')}`);
+  if (intruders.length > 0) throw new Error(`${WEBHOOK} must not contain: ${intruders.join(', ')}`);
 }
 
 const common = {
@@ -143,23 +144,23 @@ const common = {
   format: 'cjs',
   minify: true,
   legalComments: 'none',
-  // A dynamic import of CommonJS costs more than a require.
+  // A dynamic import of CommonJS is slower than a require.
   supported: { 'dynamic-import': false },
 } as const;
 
-/** What `npm run package` needs to know of a bundle, so that it need not repeat how bundles are made. */
+/** What `npm run package` needs to know about a bundle. */
 export interface Bundle {
   readonly name: string;
-  /** Files of which something went into it. */
+  /** Files that contributed to it. */
   readonly inputs: readonly string[];
 }
 
 const bundles: Bundle[] = [];
 
-/** What has really gone into it. */
+/** Describes a bundle by the files that contributed bytes to it. */
 function describeBundle(outfile: string, metafile: Metafile): Bundle {
-  const kept = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
-  const inputs = kept.filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([file]) => file);
+  const contents = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
+  const inputs = contents.filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([file]) => file);
   return { name: basename(outfile), inputs: inputs.toSorted() };
 }
 
@@ -169,59 +170,59 @@ async function make(outfile: string, options: BuildOptions): Promise<Metafile> {
   return metafile;
 }
 
-refuseIntruders(
+checkFastPath(
   await make(MAIN, {
     entryPoints: ['src/plugin/main.ts'],
-    plugins: [apart(/^\.\/cli\/cli\.ts$/, './slow.cjs')],
+    plugins: [requireAtRunTime(/^\.\/cli\/cli\.ts$/, './slow.cjs')],
     banner: { js: '#!/usr/bin/env node' },
   }),
-  HIT_PATH,
+  FAST_PATH,
 );
-refuseIntruders(
+checkFastPath(
   await make(EXECUTABLE, {
     entryPoints: ['src/plugin/main.ts'],
-    plugins: [instead(/^\.\/cli\/cli\.ts$/, 'src/plugin/packaged/cli.ts')],
+    plugins: [replaceImport(/^\.\/cli\/cli\.ts$/, 'src/plugin/packaged/cli.ts')],
   }),
-  HIT_PATH_PACKAGED,
+  FAST_PATH_PACKAGED,
 );
 await make(SLOW, {
   ...moduleUrl,
   entryPoints: ['src/plugin/cli/cli.ts'],
   plugins: [
-    ...RARE.map(({ name, file }) => apart(name, file)),
-    apart(/^\.\.\/commands\/run-command\.ts$/, './commands.cjs'),
+    ...SEPARATE.map(({ name, file }) => requireAtRunTime(name, file)),
+    requireAtRunTime(/^\.\.\/commands\/run-command\.ts$/, './commands.cjs'),
   ],
 });
 await make('dist/commands.cjs', {
   ...moduleUrl,
   entryPoints: ['src/plugin/commands/run-command.ts'],
-  plugins: RARE.map(({ name, file }) => apart(name, file)),
+  plugins: SEPARATE.map(({ name, file }) => requireAtRunTime(name, file)),
 });
 await make('dist/keyring.cjs', {
   entryPoints: ['src/plugin/cache/keyring-process.ts'],
-  // It has native parts, which no bundle can hold.
+  // It has native parts, which a bundle cannot contain.
   external: ['@napi-rs/keyring'],
 });
-for (const { file, entry, without } of RARE) {
+for (const { file, entry, replacements } of SEPARATE) {
   await make(join('dist', file), {
     ...moduleUrl,
-    ...without,
-    define: { ...moduleUrl.define, ...without?.define },
+    ...replacements,
+    define: { ...moduleUrl.define, ...replacements?.define },
     stdin: { contents: entry, resolveDir: '.' },
   });
 }
-// Apart from those above, which are what the plugin's packages are made of.
+// Not added to `bundles`, which lists the bundles of the plugin.
 const webhook = await bundle({
   ...common,
   ...moduleUrl,
   entryPoints: ['src/webhook/main.ts'],
   outfile: WEBHOOK,
   metafile: true,
-  plugins: RARE_IN_WEBHOOK.map(({ name, file }) => apart(name, file)),
+  plugins: SEPARATE_IN_WEBHOOK.map(({ name, file }) => requireAtRunTime(name, file)),
   banner: { js: `#!/usr/bin/env node\n${moduleUrl.banner.js}` },
 });
-refuseFrom(webhook.metafile, NOT_IN_WEBHOOK);
-for (const { file, entry } of RARE_IN_WEBHOOK.filter((one) => !RARE.includes(one))) {
+checkWebhook(webhook.metafile, NOT_IN_WEBHOOK);
+for (const { file, entry } of SEPARATE_IN_WEBHOOK.filter((each) => !SEPARATE.includes(each))) {
   await bundle({ ...common, ...moduleUrl, stdin: { contents: entry, resolveDir: '.' }, outfile: join('dist', file) });
 }
 const whole = await bundle({
@@ -231,7 +232,7 @@ const whole = await bundle({
   outfile: WEBHOOK_EXECUTABLE,
   metafile: true,
 });
-refuseFrom(whole.metafile, NOT_IN_WEBHOOK);
+checkWebhook(whole.metafile, NOT_IN_WEBHOOK);
 await Promise.all([MAIN, WEBHOOK].map((file) => chmod(file, 0o755)));
 await writeFile(BUNDLES, `${JSON.stringify(bundles, null, 2)}\n`);
 const webhookBundles = [describeBundle(WEBHOOK_EXECUTABLE, whole.metafile)];

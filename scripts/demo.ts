@@ -1,7 +1,7 @@
 /**
- * `npm run demo`: the main job, seen working without a cloud at hand. A local Keystone, a throw-away kubeconfig, real
- * kubectl through the plugin twice, and proof on the server's side that the second time needed no login. Everything is
- * on loopback and in a folder that is gone afterwards.
+ * `npm run demo`: shows the plugin at work without a cloud. It starts a local Keystone, writes a temporary kubeconfig, runs
+ * real kubectl with the plugin twice, and counts the logins at Keystone. Everything runs on loopback and in a temporary
+ * folder.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -18,14 +18,14 @@ import { makePki } from './lib/pki.ts';
 
 const PLUGIN = resolve('dist/client-keystone-auth.cjs');
 
-/** A Keystone to log in to, and what an openrc for it would export. */
+/** A Keystone to log in to, and the variables of its openrc. */
 interface DemoKeystone {
-  readonly what: string;
+  readonly description: string;
   readonly openrc: Readonly<Record<string, string>>;
-  /** How many logins it has seen so far. */
+  /** Returns the number of logins so far. */
   countLogins(): number;
-  /** Whose token it is, asked with the token itself. */
-  nameOf(token: string): Promise<string | undefined>;
+  /** Asks Keystone for the name of a token's user, with the token itself. */
+  findUserName(token: string): Promise<string | undefined>;
   stop(): Promise<void>;
 }
 
@@ -33,11 +33,11 @@ const say = (line = ''): void => {
   console.log(line);
 };
 
-function quote(text: string): string {
+function indent(text: string): string {
   return text.replaceAll(/^/gm, '    ').trimEnd();
 }
 
-async function askKeystone(url: string, token: string): Promise<string | undefined> {
+async function findUserName(url: string, token: string): Promise<string | undefined> {
   const headers = { 'X-Auth-Token': token, 'X-Subject-Token': token };
   const response = await fetch(`${url}/v3/auth/tokens?nocatalog=true`, { headers });
   if (!response.ok) return undefined;
@@ -48,12 +48,12 @@ async function askKeystone(url: string, token: string): Promise<string | undefin
 async function startDemoKeystone(folder: string): Promise<DemoKeystone> {
   const packages = await findKeystone(say);
   if ('missing' in packages) {
-    say(`No real Keystone can be had here: ${packages.missing}`);
-    say('The stand-in Keystone of the tests answers instead: the same protocol, but not the real program.');
+    say(`A real Keystone is not available: ${packages.missing}`);
+    say('The demo uses the stand-in Keystone of the tests. It speaks the same protocol.');
     const standIn = await startStandInKeystone();
     const password = recordedUsers.find(({ name }) => name === 'alice')?.password ?? '';
     return {
-      what: 'a stand-in Keystone',
+      description: 'a stand-in Keystone',
       openrc: {
         OS_AUTH_URL: standIn.url,
         OS_USERNAME: 'alice',
@@ -63,13 +63,13 @@ async function startDemoKeystone(folder: string): Promise<DemoKeystone> {
         OS_PROJECT_DOMAIN_NAME: 'acme',
       },
       countLogins: () => standIn.countLogins(),
-      nameOf: (token) => askKeystone(standIn.url, token),
+      findUserName: (token) => findUserName(standIn.url, token),
       stop: () => standIn.close(),
     };
   }
   const keystone = await startKeystone({ dir: join(folder, 'keystone') });
   return {
-    what: "OpenStack's own Keystone",
+    description: "OpenStack's own Keystone",
     openrc: {
       OS_AUTH_URL: keystone.url,
       OS_USERNAME: 'admin',
@@ -79,19 +79,19 @@ async function startDemoKeystone(folder: string): Promise<DemoKeystone> {
       OS_PROJECT_DOMAIN_NAME: 'Default',
     },
     countLogins: () => readFileSync(keystone.accessLog, 'utf8').match(/^POST \S*\/auth\/tokens/gm)?.length ?? 0,
-    nameOf: (token) => askKeystone(keystone.url, token),
+    findUserName: (token) => findUserName(keystone.url, token),
     stop: () => keystone.stop(),
   };
 }
 
-interface Ran {
+interface CommandResult {
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
   readonly ms: number;
 }
 
-async function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
+async function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<CommandResult> {
   const start = performance.now();
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
@@ -105,8 +105,8 @@ async function run(command: string, args: readonly string[], env: NodeJS.Process
   });
 }
 
-function require0({ status, stderr }: Ran, what: string): void {
-  if (status !== 0) throw new Error(`${what} ended with status ${String(status)}:\n${stderr}`);
+function checkStatus({ status, stderr }: CommandResult, command: string): void {
+  if (status !== 0) throw new Error(`${command} exited with status ${String(status)}:\n${stderr}`);
 }
 
 async function demonstrate(folder: string, keystone: DemoKeystone): Promise<void> {
@@ -114,64 +114,65 @@ async function demonstrate(folder: string, keystone: DemoKeystone): Promise<void
   await mkdir(home, { mode: 0o700 });
   const env = { PATH: process.env['PATH'], HOME: home, ...keystone.openrc };
 
-  say(`1. ${keystone.what} runs on ${keystone.openrc['OS_AUTH_URL'] ?? ''}. The shell has an openrc for it:`);
+  say(`1. ${keystone.description} runs on ${keystone.openrc['OS_AUTH_URL'] ?? ''}. The shell has an openrc for it:`);
   say();
   for (const [name, value] of Object.entries(keystone.openrc)) {
-    say(quote(`export ${name}=${name === 'OS_PASSWORD' ? '…' : value}`));
+    say(indent(`export ${name}=${name === 'OS_PASSWORD' ? '…' : value}`));
   }
   say();
 
   const pki = await makePki(join(folder, 'pki'));
-  const cluster = await startStandInApiServer({ ...pki.server, authenticate: (token) => keystone.nameOf(token) });
+  const cluster = await startStandInApiServer({ ...pki.server, authenticate: (token) => keystone.findUserName(token) });
   try {
     const kubeconfig = join(folder, 'kubeconfig');
     await writeKubeconfig({ path: kubeconfig, server: cluster.url, ca: pki.ca, command: PLUGIN });
     const config = JSON.parse(await readFile(kubeconfig, 'utf8')) as { users: readonly unknown[] };
-    say('2. A throw-away kubeconfig names the plugin, and holds no secret:');
+    say('2. A temporary kubeconfig names the plugin. It contains no secret:');
     say();
-    say(quote(JSON.stringify({ users: config.users }, null, 2)));
+    say(indent(JSON.stringify({ users: config.users }, null, 2)));
     say();
 
-    say('3. kubectl runs the plugin on every command. (The cluster is a stand-in API server that asks Keystone who');
-    say('   a token belongs to.)');
+    say('3. kubectl runs the plugin on every command. (The cluster is a stand-in API server. It asks Keystone for the');
+    say('   user of a token.)');
     say();
     const kubectl = await findKubectl('new');
     const [command, args, name] =
       'path' in kubectl
         ? [kubectl.path, ['get', 'pods'], `kubectl ${kubectl.version} get pods`]
         : [PLUGIN, [], 'client-keystone-auth'];
-    if ('missing' in kubectl) say(`   No kubectl can be had here (${kubectl.missing}), so the plugin runs by itself.`);
+    if ('missing' in kubectl)
+      say(`   kubectl is not available (${kubectl.missing}), so the demo runs the plugin directly.`);
     const logins: number[] = [];
     for (const turn of ['first', 'second']) {
       const before = keystone.countLogins();
-      const ran = await run(command, args, { ...env, KUBECONFIG: kubeconfig });
-      require0(ran, name);
+      const result = await run(command, args, { ...env, KUBECONFIG: kubeconfig });
+      checkStatus(result, name);
       logins.push(keystone.countLogins() - before);
-      say(`   $ ${name}    # ${turn}: ${String(logins.at(-1))} login(s) at Keystone, ${ran.ms.toFixed(0)} ms`);
-      say(quote(ran.stdout));
+      say(`   $ ${name}    # ${turn}: ${String(logins.at(-1))} login(s) at Keystone, ${result.ms.toFixed(0)} ms`);
+      say(indent(result.stdout));
       say();
     }
-    if (logins.join() !== '1,0') throw new Error(`expected 1 login and then a cache hit, saw ${logins.join(' and ')}`);
-    say('   The second time the token came from the cache.');
+    if (logins.join() !== '1,0') throw new Error(`expected 1 login and then 0, got ${logins.join(' and ')}`);
+    say('   The second time, the token came from the cache.');
     say();
 
-    say('4. What the plugin gave kubectl (the cluster never sees the password):');
+    say('4. The plugin prints this for kubectl (the cluster never sees the password):');
     say();
     const credential = await run(PLUGIN, [], env);
-    require0(credential, 'client-keystone-auth');
-    say(quote(JSON.stringify(JSON.parse(credential.stdout), null, 2)));
+    checkStatus(credential, 'client-keystone-auth');
+    say(indent(JSON.stringify(JSON.parse(credential.stdout), null, 2)));
     say();
   } finally {
     await cluster.close();
   }
 }
 
-function sayHowToGoOn(): void {
-  say('Now with your own cloud: source its openrc and name the plugin in your kubeconfig:');
+function sayNextSteps(): void {
+  say('To use your own cloud, source its openrc and name the plugin in your kubeconfig:');
   say();
-  // With the pinned Node, because the one of this machine may be too old.
+  // The pinned Node, because the Node of this machine may be too old.
   say(
-    quote(`kubectl config set-credentials keystone \\
+    indent(`kubectl config set-credentials keystone \\
   --exec-api-version=client.authentication.k8s.io/v1 --exec-interactive-mode=IfAvailable \\
   --exec-command=${process.execPath} --exec-arg=${PLUGIN}
 kubectl config set-context --current --user=keystone`),
@@ -182,7 +183,7 @@ kubectl config set-context --current --user=keystone`),
 await import('./build.ts');
 
 const folder = mkdtempSync(join(tmpdir(), 'client-keystone-auth-demo-'));
-// However this ends, the throw-away folder goes; the servers end with this process.
+// Removes the temporary folder in all cases. The servers end with this process.
 process.once('exit', () => {
   rmSync(folder, { recursive: true, force: true });
 });
@@ -196,8 +197,8 @@ try {
   } finally {
     await keystone.stop();
   }
-  sayHowToGoOn();
-  say('The local Keystone, the kubeconfig and the cached token are gone again.');
+  sayNextSteps();
+  say('The local Keystone, the kubeconfig and the cached token are removed.');
 } catch (error) {
   console.error(`The demo failed: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;

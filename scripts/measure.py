@@ -1,9 +1,9 @@
-"""Runs programs in turn and reports of each run how long it took and what the kernel says it used.
+"""Runs programs in turn, and reports the time and the resources of each run.
 
-Node cannot ask for the resources of one child (getrusage knows only of itself), and wait4 can. Reads JSON from stdin:
+Node cannot read the resources of one child, but wait4 can. Reads JSON from stdin:
 {"rounds": N, "warmUp": N, "evict": [paths], "cases": [{"argv": [...], "env": {...}, "expected": "text"}]}; writes a list
-of samples per case. Every other round goes backwards (ABBA), so that what drifts weighs on all alike, and the samples of
-one round are neighbours in time.
+of samples per case. Every other round runs backward (ABBA), so that a drift affects all cases alike, and the samples of one
+round are close in time.
 """
 
 import json
@@ -13,8 +13,8 @@ import time
 
 
 def evict(path):
-    """Takes a file out of the page cache. It comes back by being run, page by page, as after a start of the machine; how
-    it was written decides no more how large its pages are, which weighs as much as all that is to be compared."""
+    """Removes a file from the page cache. Running it loads it again, page by page, as after a start of the machine.
+    Otherwise, the way that it was written would decide the size of its pages, which affects times by up to a sixth."""
     descriptor = os.open(path, os.O_RDWR)
     os.fsync(descriptor)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -36,22 +36,22 @@ def run_once(case, stdout):
 
 
 def run(case):
-    """By a process of its own, as by a kubectl: to the plugin, the same parent again is a warning sign."""
-    said_read, said_write = os.pipe()
-    taken_read, taken_write = os.pipe()
+    """Runs a case from a new parent process, as kubectl does. The plugin treats the same parent asking again specially."""
+    stdout_read, stdout_write = os.pipe()
+    sample_read, sample_write = os.pipe()
     parent = os.fork()
     if parent == 0:
-        os.close(said_read)
-        os.write(taken_write, json.dumps(run_once(case, said_write)).encode())
+        os.close(stdout_read)
+        os.write(sample_write, json.dumps(run_once(case, stdout_write)).encode())
         os._exit(0)
-    os.close(said_write)
-    os.close(taken_write)
-    with os.fdopen(said_read) as stdout, os.fdopen(taken_read) as taken:
-        said = stdout.read()
-        sample = json.load(taken)
+    os.close(stdout_write)
+    os.close(sample_write)
+    with os.fdopen(stdout_read) as stdout_file, os.fdopen(sample_read) as sample_file:
+        output = stdout_file.read()
+        sample = json.load(sample_file)
     os.waitpid(parent, 0)
-    if sample["status"] != 0 or case["expected"] not in said:
-        sys.exit(f"unexpected answer of {case['argv']}: status {sample['status']}, {said!r}")
+    if sample["status"] != 0 or case["expected"] not in output:
+        sys.exit(f"unexpected output of {case['argv']}: status {sample['status']}, {output!r}")
     return sample
 
 

@@ -1,8 +1,8 @@
 /**
- * `npm run package`: turns a build into what can be carried: a single executable for each platform, with its bill of
- * materials and the licences of what is in it, archives, packages for distributions where their tools are, manifests for
- * package managers, and the checksums of all. Everything comes from this commit, package-lock.json and npm; a second run
- * gives the same bytes.
+ * `npm run package`: makes everything that can be published. For each platform, it makes a single executable with its bill
+ * of materials and licenses, archives, and packages for distributions if their tools are installed. It also makes manifests
+ * for package managers and a list of checksums. All input comes from this commit, package-lock.json and npm, so a second
+ * run gives the same bytes.
  *
  * usage: npm run package [-- [--target NAME]... [--base-url URL]]
  */
@@ -30,8 +30,8 @@ import type { Target } from './package/targets.ts';
 const LICENSES = 'THIRD-PARTY-LICENSES.txt';
 const SBOM = 'sbom.cdx.json';
 
-/** The main scripts; the rest is carried as assets. */
-const MAINS = ['client-keystone-auth.cjs', 'executable.cjs'];
+/** The main scripts. All other bundles are assets of the executable. */
+const MAIN_SCRIPTS = ['client-keystone-auth.cjs', 'executable.cjs'];
 
 const { values: options } = parseArgs({
   options: { target: { type: 'string', multiple: true }, 'base-url': { type: 'string' } },
@@ -40,9 +40,9 @@ const { values: options } = parseArgs({
 function chooseTargets(): readonly Target[] {
   return (
     options.target?.map((name) => {
-      const target = TARGETS.find((one) => one.name === name);
+      const target = TARGETS.find((candidate) => candidate.name === name);
       if (target === undefined)
-        throw new Error(`no target ${name}; there are ${TARGETS.map((one) => one.name).join(', ')}`);
+        throw new Error(`--target ${name} does not exist; use one of ${TARGETS.map((each) => each.name).join(', ')}`);
       return target;
     }) ?? TARGETS
   );
@@ -58,7 +58,7 @@ async function sha256(path: string): Promise<string> {
     .digest('hex');
 }
 
-function has(tool: string): boolean {
+function isInstalled(tool: string): boolean {
   return spawnSync(tool, ['--version'], { stdio: 'ignore' }).status === 0;
 }
 
@@ -71,7 +71,7 @@ await import('./build.ts');
 const readBundles = async (file: string): Promise<Bundle[]> => JSON.parse(await readFile(file, 'utf8')) as Bundle[];
 const bundles = await readBundles('out/bundles.json');
 const webhookBundles = await readBundles('out/k8s-keystone-auth.bundles.json');
-const carried = bundles.map(({ name }) => name).filter((name) => !MAINS.includes(name));
+const assets = bundles.map(({ name }) => name).filter((name) => !MAIN_SCRIPTS.includes(name));
 const texts = {
   manPage: renderManPage(VERSION),
   completions: renderCompletions(),
@@ -82,46 +82,46 @@ await write(`out/completions/_${PROGRAM_NAME}`, texts.completions.zsh);
 await write(`out/completions/${PROGRAM_NAME}.fish`, texts.completions.fish);
 await write(`out/${INSTALLER}`, renderInstaller(await readFile(`packaging/${INSTALLER}`, 'utf8'), RELEASE), 0o755);
 
-/** All that is made of one executable; the work of one is on several processors. */
+/** Makes all packages of one executable, in parallel. */
 async function makePackages(target: Target): Promise<void> {
   const documents = { ...texts, licensesFile: join(dirname(executablePath(target)), LICENSES) };
   await Promise.all([
     makePluginArchive(target, VERSION, documents),
-    ...(target.debianArchitecture !== undefined && has('dpkg-deb')
+    ...(target.debianArchitecture !== undefined && isInstalled('dpkg-deb')
       ? [makeDebianPackage(target, VERSION, documents)]
       : []),
-    ...(target.rpmArchitecture !== undefined && has('rpmbuild') ? [makeRpm(target, VERSION, documents)] : []),
+    ...(target.rpmArchitecture !== undefined && isInstalled('rpmbuild') ? [makeRpm(target, VERSION, documents)] : []),
   ]);
 }
 
-/** A document about the executable of a program, beside it. */
-const besides = (target: Target, program: string, file: string): string =>
+/** Returns the path of a document about an executable, in the same folder. */
+const documentPath = (target: Target, program: string, file: string): string =>
   `out/${target.name}/${program === PROGRAM_NAME ? '' : `${program}.`}${file}`;
 
-/** Makes the executable of a program, with the documents about what is in it. */
-async function makeProgram(target: Target, program: Program, of: readonly Bundle[]): Promise<void> {
+/** Makes the executable of a program, its licenses and its bill of materials. */
+async function makeProgram(target: Target, program: Program, contents: readonly Bundle[]): Promise<void> {
   const { path, notes } = await makeExecutable(target, program);
-  const components = await listComponents(target, of, program.hasKeyring);
-  await writeFile(besides(target, program.name, LICENSES), renderLicenses(program.name, components));
-  await writeFile(besides(target, program.name, SBOM), renderSbom(program.name, target, components, VERSION));
+  const components = await listComponents(target, contents, program.hasKeyring);
+  await writeFile(documentPath(target, program.name, LICENSES), renderLicenses(program.name, components));
+  await writeFile(documentPath(target, program.name, SBOM), renderSbom(program.name, target, components, VERSION));
   const { size } = await stat(path);
   console.log(`${path}  ${(size / 1e6).toFixed(1)} MB${notes.map((note) => `  (${note})`).join('')}`);
 }
 
 for (const target of chooseTargets()) {
-  await makeProgram(target, describePlugin(carried), bundles);
+  await makeProgram(target, describePlugin(assets), bundles);
   await makePackages(target);
   if (target.hasWebhook) {
     await makeProgram(target, WEBHOOK_PROGRAM, webhookBundles);
-    await makeWebhookArchive(target, VERSION, besides(target, WEBHOOK_PROGRAM_NAME, LICENSES));
+    await makeWebhookArchive(target, VERSION, documentPath(target, WEBHOOK_PROGRAM_NAME, LICENSES));
   }
 }
 
-// Of all that is there, since one target may have been made anew after the others.
+// The list covers all files in out/, because a run can make only some of the targets.
 const files = TARGETS.flatMap((target) => [
   ...[PROGRAM_NAME, WEBHOOK_PROGRAM_NAME].flatMap((program) => [
     executablePath(target, program),
-    ...[LICENSES, SBOM].map((name) => besides(target, program, name)),
+    ...[LICENSES, SBOM].map((name) => documentPath(target, program, name)),
     archivePath(target, VERSION, program),
   ]),
   debianPackagePath(target, VERSION),

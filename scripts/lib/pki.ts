@@ -1,5 +1,5 @@
-// Makes the certificates that tests and the demo need, good and bad ones, with the openssl command line: Node can read
-// certificates but not issue them.
+// Makes valid and invalid certificates for the tests and the demo, with the openssl command, because Node cannot issue
+// certificates.
 
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -13,17 +13,18 @@ export interface CertificateFiles {
   readonly key: string;
 }
 
+/** Certificates for tests. */
 export interface Pki {
-  /** The authority behind `server`, `client`, `expired` and `wrongHost`. */
+  /** The CA that issued `server`, `client`, `expired` and `wrongHost`. */
   readonly ca: string;
   /** For 127.0.0.1, ::1 and localhost. */
   readonly server: CertificateFiles;
   /** Common name `alice`. */
   readonly client: CertificateFiles;
-  /** An authority that nobody should trust, and a server certificate of it for the right hosts. */
+  /** A CA that must not be trusted, and a server certificate from it for the right hosts. */
   readonly untrusted: { readonly ca: string; readonly server: CertificateFiles };
   readonly expired: CertificateFiles;
-  /** For wrong.example, which is not where any server listens. */
+  /** For wrong.example, where no server listens. */
   readonly wrongHost: CertificateFiles;
 }
 
@@ -36,50 +37,57 @@ interface LeafRequest {
 }
 
 const run = promisify(execFile);
-const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+const newKeyOptions = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 const loopback = 'subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost';
 
-/** Fills `dir`, which is made where it is absent, with certificates for a month. */
+/** Writes certificates that are valid for 30 days to `dir`, which is created if it does not exist. */
 export async function makePki(dir: string): Promise<Pki> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  const [authority, stranger] = await Promise.all([
+  const [authority, untrustedAuthority] = await Promise.all([
     makeAuthority(dir, 'ca', '/CN=client-keystone-auth test CA'),
     makeAuthority(dir, 'untrusted-ca', '/CN=client-keystone-auth untrusted CA'),
   ]);
-  const forServer = 'extendedKeyUsage=serverAuth';
-  const [server, client, strange, expired, wrongHost] = await Promise.all([
-    issue(dir, { name: 'server', subject: '/CN=127.0.0.1', authority, extensions: `${loopback}\n${forServer}` }),
+  const serverUsage = 'extendedKeyUsage=serverAuth';
+  const [server, client, untrustedServer, expired, wrongHost] = await Promise.all([
+    issue(dir, { name: 'server', subject: '/CN=127.0.0.1', authority, extensions: `${loopback}\n${serverUsage}` }),
     issue(dir, { name: 'client', subject: '/O=acme/CN=alice', authority, extensions: 'extendedKeyUsage=clientAuth' }),
     issue(dir, {
       name: 'untrusted-server',
       subject: '/CN=127.0.0.1',
-      authority: stranger,
-      extensions: `${loopback}\n${forServer}`,
+      authority: untrustedAuthority,
+      extensions: `${loopback}\n${serverUsage}`,
     }),
     issue(dir, {
       name: 'expired',
       subject: '/CN=127.0.0.1',
       authority,
-      extensions: `${loopback}\n${forServer}`,
+      extensions: `${loopback}\n${serverUsage}`,
       dates: ['20200101000000Z', '20200201000000Z'],
     }),
     issue(dir, {
       name: 'wrong-host',
       subject: '/CN=wrong.example',
       authority,
-      extensions: `subjectAltName=DNS:wrong.example\n${forServer}`,
+      extensions: `subjectAltName=DNS:wrong.example\n${serverUsage}`,
     }),
   ]);
-  return { ca: authority.cert, server, client, untrusted: { ca: stranger.cert, server: strange }, expired, wrongHost };
+  return {
+    ca: authority.cert,
+    server,
+    client,
+    untrusted: { ca: untrustedAuthority.cert, server: untrustedServer },
+    expired,
+    wrongHost,
+  };
 }
 
 async function makeAuthority(dir: string, name: string, subject: string): Promise<CertificateFiles> {
-  const files = filesOf(dir, name);
+  const files = makeFileNames(dir, name);
   const extensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'];
   const request = [
     'req',
     '-x509',
-    ...newKey,
+    ...newKeyOptions,
     '-days',
     '30',
     '-subj',
@@ -89,14 +97,14 @@ async function makeAuthority(dir: string, name: string, subject: string): Promis
     '-out',
     files.cert,
   ];
-  await openssl([...request, ...extensions.flatMap((extension) => ['-addext', extension])]);
+  await runOpenssl([...request, ...extensions.flatMap((extension) => ['-addext', extension])]);
   return files;
 }
 
 async function issue(dir: string, leaf: LeafRequest): Promise<CertificateFiles> {
-  const files = filesOf(dir, leaf.name);
-  // `openssl ca`, because it is the one command that sets both dates in every version, also to the past. It wants a
-  // database, which nobody needs afterwards.
+  const files = makeFileNames(dir, leaf.name);
+  // In every version, `openssl ca` is the only command that can set both dates, also in the past. It needs a database,
+  // which is removed afterwards.
   const work = await mkdtemp(join(dir, 'issue-'));
   const request = join(work, 'request');
   const config = join(work, 'config');
@@ -121,18 +129,18 @@ basicConstraints = CA:FALSE
 ${leaf.extensions}
 `,
   );
-  await openssl(['req', '-new', ...newKey, '-subj', leaf.subject, '-keyout', files.key, '-out', request]);
+  await runOpenssl(['req', '-new', ...newKeyOptions, '-subj', leaf.subject, '-keyout', files.key, '-out', request]);
   const signer = ['-config', config, '-cert', leaf.authority.cert, '-keyfile', leaf.authority.key];
   const dates = leaf.dates === undefined ? ['-days', '30'] : ['-startdate', leaf.dates[0], '-enddate', leaf.dates[1]];
-  await openssl(['ca', '-batch', '-notext', ...signer, ...dates, '-in', request, '-out', files.cert]);
+  await runOpenssl(['ca', '-batch', '-notext', ...signer, ...dates, '-in', request, '-out', files.cert]);
   await rm(work, { recursive: true });
   return files;
 }
 
-function filesOf(dir: string, name: string): CertificateFiles {
+function makeFileNames(dir: string, name: string): CertificateFiles {
   return { cert: join(dir, `${name}.crt`), key: join(dir, `${name}.key`) };
 }
 
-async function openssl(args: readonly string[]): Promise<void> {
+async function runOpenssl(args: readonly string[]): Promise<void> {
   await run('openssl', args);
 }

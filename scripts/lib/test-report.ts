@@ -1,11 +1,12 @@
-// Reads tap's own output for `npm test`: tells the human what failed and what was skipped, and counts. tap's readable
-// reporters are made for terminals (in a pipe they repeat their whole screen) and show a crashed file as skipped.
+// Reads tap's output for `npm test`, prints failures and skipped tests, and counts. tap's own readable reporters are made for
+// terminals: in a pipe, they repeat their whole screen, and they show a crashed file as skipped.
 
 import { inspect } from 'node:util';
 
 import { Parser } from 'tap-parser';
 import type { Result } from 'tap-parser';
 
+/** The number of assertions by result. */
 export interface Counts {
   passed: number;
   failed: number;
@@ -17,8 +18,8 @@ interface Subtest {
   assertions: number;
 }
 
-/** Said elsewhere (the place is in the stack too), or about tap itself. */
-const tediousDiagnostics = new Set([
+/** Diagnostics that repeat other output (the stack contains the position), or that are about tap itself. */
+const hiddenDiagnostics = new Set([
   'at',
   'source',
   'compare',
@@ -32,9 +33,9 @@ const tediousDiagnostics = new Set([
 ]);
 
 /**
- * Returns a stream for tap's output. It prints a line for each file, failure and skipped test, and keeps `counts` up to
- * date. A subtest's own line counts only where it tells what its assertions do not: that it was skipped or todo, or
- * that it failed although all it had asserted was fine, as with a file that crashes.
+ * Returns a stream for tap's output. It prints a line for each file, failure and skipped test, and updates `counts`. The line
+ * of a subtest counts only if its assertions do not show the result: it was skipped or todo, or it failed without a failed
+ * assertion, as with a file that crashes.
  */
 export function reportTap(counts: Counts): Parser {
   const parser = new Parser();
@@ -42,22 +43,23 @@ export function reportTap(counts: Counts): Parser {
   return parser;
 }
 
+/** Formats the last line of `npm test`. */
 export function describeCounts({ passed, failed, skipped }: Counts): string {
   const counts = `${String(passed)} passed, ${String(failed)} failed`;
   return skipped > 0 ? `${counts}, ${String(skipped)} skipped` : counts;
 }
 
 function follow(parser: Parser, counts: Counts, parent: string): void {
-  let ended: Subtest | undefined;
+  let finishedSubtest: Subtest | undefined;
   parser.on('child', (child: Parser) => {
     const subtest = { failedBefore: counts.failed, assertions: 0 };
     child.on('assert', () => (subtest.assertions += 1));
-    ended = subtest;
+    finishedSubtest = subtest;
     follow(child, counts, `${parent}${child.name} > `);
   });
-  // What tests and tap itself print besides TAP, such as the coverage summary.
+  // Output of tests and tap that is not TAP, such as the coverage summary.
   parser.on('extra', (text: string) => process.stdout.write(text));
-  // A figure that a test gives, `t.comment`. tap's own comments are about subtests and times.
+  // A comment of a test (`t.comment`). tap's own comments are about subtests and times.
   parser.on('comment', (text: string) => {
     if (parent !== '' && !/^# (?:Subtest|time)\b/.test(text)) console.log(`      ${text.trim()}`);
   });
@@ -65,8 +67,8 @@ function follow(parser: Parser, counts: Counts, parent: string): void {
     console.log(`Bail out! ${reason}`);
   });
   parser.on('assert', (result: Result) => {
-    const subtest = ended;
-    ended = undefined;
+    const subtest = finishedSubtest;
+    finishedSubtest = undefined;
     const name = `${parent}${result.name}`;
     const isFile = parent === '';
     if (result.skip !== false || result.todo !== false) {
@@ -90,7 +92,7 @@ function follow(parser: Parser, counts: Counts, parent: string): void {
 function printDiagnostics(diagnostics: unknown): void {
   if (typeof diagnostics !== 'object' || diagnostics === null) return;
   for (const [key, value] of Object.entries(diagnostics)) {
-    if (tediousDiagnostics.has(key)) continue;
+    if (hiddenDiagnostics.has(key)) continue;
     const text = typeof value === 'string' ? value.trimEnd() : inspect(value, { depth: 6 });
     const lines = text.split('\n');
     console.log(lines.length === 1 ? `        ${key}: ${text}` : [`        ${key}:`, ...lines].join('\n          '));

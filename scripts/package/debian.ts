@@ -1,6 +1,6 @@
 /**
- * A package for Debian and Ubuntu: the executable, and its second name, by which kubectl finds it as `kubectl keystone-auth`.
- * Made by dpkg-deb, which writes the same bytes for the same files when SOURCE_DATE_EPOCH tells it the time.
+ * Makes a package for Debian and Ubuntu. It contains the executable and a second name for it, so that kubectl finds it as
+ * `kubectl keystone-auth`. dpkg-deb writes the same bytes for the same files if SOURCE_DATE_EPOCH is set.
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -24,32 +24,32 @@ Depends: libc6 (>= 2.28), libstdc++6 (>= 9)
 Section: admin
 Priority: optional
 Description: ${SUMMARY}
- A credential plugin for kubectl: it exchanges an openrc, flags or answers for a
- Keystone token, keeps the token while it lives, and hands it to kubectl.
+ A credential plugin for kubectl. It logs in to Keystone with an openrc, flags or
+ prompts, caches the token, and returns it to kubectl.
 `;
 }
 
-/** The file that a target's package is written to. */
+/** Returns the path of a target's package. */
 export function debianPackagePath(target: Target, version: string): string {
   return `out/${target.name}/${PROGRAM_NAME}_${version}_${target.debianArchitecture ?? ''}.deb`;
 }
 
-/** Makes the package of a target for which there is an executable and a name of Debian's. */
+/** Makes the package of a target. The target needs an executable and a `debianArchitecture`. */
 export async function makeDebianPackage(target: Target, version: string, documents: PackageDocuments): Promise<string> {
   const executable = executablePath(target);
   const path = debianPackagePath(target, version);
   const root = await mkdtemp(join(dirname(path), '.deb-'));
   try {
-    const texts = join(root, 'usr/share/doc', PROGRAM_NAME);
+    const documentation = join(root, 'usr/share/doc', PROGRAM_NAME);
     await layOutFiles(root, executable, documents, 'vendor-completions');
-    await mkdir(texts, { recursive: true });
+    await mkdir(documentation, { recursive: true });
     await mkdir(join(root, 'DEBIAN'));
-    await copyFile(documents.licensesFile, join(texts, 'THIRD-PARTY-LICENSES.txt'));
-    await writeFile(join(texts, 'copyright'), await readFile('LICENSE'));
+    await copyFile(documents.licensesFile, join(documentation, 'THIRD-PARTY-LICENSES.txt'));
+    await writeFile(join(documentation, 'copyright'), await readFile('LICENSE'));
     const { size } = await stat(executable);
     await writeFile(join(root, 'DEBIAN/control'), renderControl(target.debianArchitecture ?? '', version, size));
     await setPermissions(root);
-    // Little is won by packing harder: nearly all of it is Node.
+    // Higher levels save little: nearly all of the content is Node.
     const options = ['--root-owner-group', '-Zxz', '-z1', '--build', root, path];
     await run('dpkg-deb', options, { env: { PATH: process.env['PATH'], SOURCE_DATE_EPOCH: findSourceDate() } });
     return path;

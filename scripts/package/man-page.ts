@@ -1,4 +1,4 @@
-/** The manual page, from the registry of options, the commands and the table of exit statuses. See man(7). */
+/** Renders the manual page from the registries of options, methods, commands and exit statuses. Source: man(7). */
 import { listFlagNames, takesValue } from '../../src/shared/options/flags.ts';
 import { PLUGIN_OPTION_GROUPS } from '../../src/plugin/config/option.ts';
 import type { Option } from '../../src/shared/options/option.ts';
@@ -9,7 +9,7 @@ import { COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { DESCRIPTION, PROGRAM_NAME, KUBECTL_PLUGIN_NAME, SUMMARY } from './product.ts';
 
-/** Text as roff reads it: no dash becomes a hyphen, no line a request. */
+/** Escapes text for roff, so that a dash stays a dash and no line is read as a request. */
 function escape(text: string): string {
   return text
     .replaceAll('\\', '\\e')
@@ -24,17 +24,17 @@ function escape(text: string): string {
 const bold = (text: string): string => `\\fB${escape(text)}\\fR`;
 const item = (head: string, text: string): string => `.TP\n${head}\n${escape(text)}`;
 
-const variablesOf = ({ env = [], legacyEnv = [] }: Option): readonly string[] => [...env, ...legacyEnv];
+const listEnvNames = ({ env = [], legacyEnv = [] }: Option): readonly string[] => [...env, ...legacyEnv];
 
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 function describeFlag(option: Option): string {
   const value = !takesValue(option) ? '' : ` \\fI${escape(option.kind ?? 'value')}\\fR`;
-  const variables = variablesOf(option);
+  const variables = listEnvNames(option);
   const parts = [
     sentence(option.help),
     option.choices === undefined ? '' : ` One of: ${option.choices.join(', ')}.`,
-    option.secret === true ? ' As a flag it is public on this machine: prefer the variable.' : '',
+    option.secret === true ? ' Other users of this machine can read flags, so prefer the variable.' : '',
     variables.length === 0 ? '' : ` Variables: ${variables.join(', ')}.`,
   ];
   return item(`${listFlagNames(option).map(bold).join(', ')}${value}`, parts.join(''));
@@ -59,14 +59,14 @@ function describeCommand(command: CommandDescription): string[] {
   ];
 }
 
-/** Beside those of flags, which stand with them: the ones that are all there is. */
+/** Lists the variables without a flag. The others are described with their flags. */
 function listVariables(): string[] {
   return OPTIONS.filter(({ flag }) => flag === false).map((option) =>
-    item(variablesOf(option).map(bold).join(', '), sentence(option.help)),
+    item(listEnvNames(option).map(bold).join(', '), sentence(option.help)),
   );
 }
 
-/** Renders the page, without a date: the same sources give the same text. */
+/** Renders the page without a date, so that the same sources give the same text. */
 export function renderManPage(version: string): string {
   const lines = [
     `.TH ${escape(PROGRAM_NAME.toUpperCase())} 1 "" "${escape(`${PROGRAM_NAME} ${version}`)}" "User Commands"`,
@@ -81,29 +81,27 @@ export function renderManPage(version: string): string {
     '.SH DESCRIPTION',
     escape(DESCRIPTION),
     '.PP',
-    escape(
-      'It prints the token on stdout as an ExecCredential, and nothing else. A kubeconfig names it as the command',
-    ),
+    escape('It prints only the token, as an ExecCredential on stdout. A kubeconfig names the program as the command'),
     escape("of a user's exec section."),
     '.SH OPTIONS',
-    'A flag is stronger than its variables; of several variables the first that is set counts.',
+    'A flag overrides its variables. Of several variables, the first one that is set counts.',
     ...listOptions(),
     '.SS Other',
     item(bold('--help'), 'Show all options.'),
     item(bold('--version'), 'Show the version.'),
     '.SH COMMANDS',
-    'Each also takes the options above that concern it.',
+    'Each command also takes the options above that apply to it.',
     ...COMMANDS.flatMap(describeCommand),
     '.SH WAYS TO LOG IN',
     `Values of ${bold('--auth-type')}:`,
     ...METHODS.map((method) => item(listMethodNames(method).map(bold).join(', '), sentence(method.summary))),
     '.SH ENVIRONMENT',
-    'Variables that have no flag; those of flags stand beside them above.',
+    'Variables without a flag. The variables of flags are described with the flags above.',
     ...listVariables(),
     '.SH EXIT STATUS',
     ...EXIT_STATUSES.map(({ status, meaning }) => item(bold(String(status)), sentence(meaning))),
     '.PP',
-    'Whenever it is not 0, stdout is empty, and stderr ends with one line that says what happened and what to do.',
+    'If the status is not 0, stdout is empty, and the last line of stderr says what happened and what to do.',
     '.SH SEE ALSO',
     `${bold('kubectl')}(1), ${bold('openstack')}(1)`,
   ];

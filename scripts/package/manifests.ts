@@ -1,40 +1,38 @@
-/**
- * What package managers of users read: krew's manifest, Homebrew's formula, Scoop's and winget's manifests. Each names the
- * archives that have been made, by URL and SHA-256.
- */
+/** Renders the manifests of krew, Homebrew, Scoop and winget. Each names the archives that exist, by URL and SHA-256. */
 import { DESCRIPTION, PROGRAM_NAME, KUBECTL_PLUGIN_NAME, SUMMARY } from './product.ts';
 import type { Release } from './product.ts';
 import type { Target } from './targets.ts';
 
-/** An archive as others will load it. */
+/** An archive that a package manager downloads. */
 export interface Download {
   readonly target: Target;
   readonly url: string;
   readonly sha256: string;
 }
 
+/** A manifest of a package manager. */
 export interface Manifest {
-  /** Below `out/`. */
+  /** Relative to `out/`. */
   readonly path: string;
   readonly text: string;
 }
 
-const platformOf = ({ target }: Download): [system: string, processor: string] => {
+const getPlatform = ({ target }: Download): [system: string, processor: string] => {
   const [system = '', processor = ''] = target.name.split('-');
   return [system, processor];
 };
 
 const isFor =
-  (wanted: string) =>
+  (system: string) =>
   (download: Download): boolean =>
-    platformOf(download)[0] === wanted;
+    getPlatform(download)[0] === system;
 
-/** As Go spells them, which krew does. */
-const GO: Readonly<Record<string, string>> = { win: 'windows', x64: 'amd64' };
+/** Go's names, which krew uses. */
+const GO_NAMES: Readonly<Record<string, string>> = { win: 'windows', x64: 'amd64' };
 
 function renderKrew({ version, baseUrl }: Release, downloads: readonly Download[]): string {
   const platforms = downloads.map((download) => {
-    const [system, processor] = platformOf(download).map((word) => GO[word] ?? word);
+    const [system, processor] = getPlatform(download).map((word) => GO_NAMES[word] ?? word);
     return `    - selector:
         matchLabels:
           os: ${system ?? ''}
@@ -55,24 +53,24 @@ spec:
   description: |
     ${DESCRIPTION}
   caveats: |
-    Name it in your kubeconfig: as the command of a user's exec section, ${KUBECTL_PLUGIN_NAME}.
+    In your kubeconfig, set the command of a user's exec section to ${KUBECTL_PLUGIN_NAME}.
   platforms:
 ${platforms.join('')}`;
 }
 
-/** As Homebrew spells them. */
-const BREW: Readonly<Record<string, string>> = { darwin: 'macos', x64: 'intel', arm64: 'arm' };
+/** Homebrew's names. */
+const HOMEBREW_NAMES: Readonly<Record<string, string>> = { darwin: 'macos', x64: 'intel', arm64: 'arm' };
 
 function renderFormula({ version, baseUrl }: Release, downloads: readonly Download[]): string {
   const blocks = ['darwin', 'linux'].flatMap((system) => {
     const own = downloads.filter(isFor(system)).map(
-      (download) => `    on_${BREW[platformOf(download)[1]] ?? ''} do
+      (download) => `    on_${HOMEBREW_NAMES[getPlatform(download)[1]] ?? ''} do
       url "${download.url}"
       sha256 "${download.sha256}"
     end
 `,
     );
-    return own.length === 0 ? [] : [`  on_${BREW[system] ?? system} do\n${own.join('')}  end\n`];
+    return own.length === 0 ? [] : [`  on_${HOMEBREW_NAMES[system] ?? system} do\n${own.join('')}  end\n`];
   });
   return `class ClientKeystoneAuth < Formula
   desc "${SUMMARY.charAt(0).toUpperCase()}${SUMMARY.slice(1)}"
@@ -97,13 +95,13 @@ end
 `;
 }
 
-/** As Scoop spells them. */
-const SCOOP: Readonly<Record<string, string>> = { x64: '64bit' };
+/** Scoop's names. */
+const SCOOP_NAMES: Readonly<Record<string, string>> = { x64: '64bit' };
 
 function renderScoop({ version, baseUrl }: Release, downloads: readonly Download[]): string {
   const entries = downloads.map((download) => {
-    const [, processor] = platformOf(download);
-    return [SCOOP[processor] ?? processor, { url: download.url, hash: download.sha256 }] as const;
+    const [, processor] = getPlatform(download);
+    return [SCOOP_NAMES[processor] ?? processor, { url: download.url, hash: download.sha256 }] as const;
   });
   const manifest = {
     version,
@@ -129,7 +127,7 @@ ManifestVersion: ${WINGET_SCHEMA}
 `,
   });
   const installers = downloads.map(
-    (download) => `  - Architecture: ${platformOf(download)[1]}
+    (download) => `  - Architecture: ${getPlatform(download)[1]}
     InstallerUrl: ${download.url}
     InstallerSha256: ${download.sha256.toUpperCase()}
 `,
@@ -161,7 +159,7 @@ Moniker: ${PROGRAM_NAME}
   ];
 }
 
-/** Renders all of them; those for a system that nothing has been made for are left out. */
+/** Renders all manifests, except those for systems without an archive. */
 export function renderManifests(release: Release, downloads: readonly Download[]): readonly Manifest[] {
   const windows = downloads.filter(isFor('win'));
   const others = downloads.filter((download) => !isFor('win')(download));

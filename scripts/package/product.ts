@@ -1,36 +1,41 @@
-/** What every kind of package says of this program, and where it expects to find what is published. */
+/** Names and texts that all packages share, and the release that they belong to. */
 import { execFileSync } from 'node:child_process';
 
 export const PROGRAM_NAME = 'client-keystone-auth';
 
-/** The cluster's side, a program of its own. */
+/** The webhook. */
 export const WEBHOOK_PROGRAM_NAME = 'k8s-keystone-auth';
 
-/** kubectl's spelling of `kubectl keystone-auth`. */
+/** The file name that kubectl looks for when it runs `kubectl keystone-auth`. */
 export const KUBECTL_PLUGIN_NAME = 'kubectl-keystone_auth';
 
 export const SUMMARY = 'log in to Kubernetes with OpenStack Keystone';
 
 export const DESCRIPTION =
-  'A credential plugin for kubectl: it exchanges an openrc, flags or answers for a Keystone token, keeps the token while it lives, and hands it to kubectl.';
+  'A credential plugin for kubectl. It logs in to Keystone with an openrc, flags or prompts, caches the token, and returns it to kubectl.';
 
-/** A placeholder, which no resolver will ever find (RFC 2606, section 2): nothing is published yet. */
+/** A placeholder until a release is published. Names below `.invalid` never resolve (RFC 2606, section 2). */
 const PLACEHOLDER = 'https://set-base-url-when-packaging.invalid/client-keystone-auth';
 
-/** A version that is made: its number, and the URL of a folder that will hold what is in `out/`, as it is there. */
+/** A version, and the URL of a folder that will contain the files of `out/` under the same paths. */
 export interface Release {
   readonly version: string;
   readonly baseUrl: string;
 }
 
-/** @throws where the URL is none that a package manager should load a program from */
+/**
+ * Makes a release.
+ *
+ * @param baseUrl the value of `--base-url`
+ * @throws Error when package managers must not load a program from this URL
+ */
 export function makeRelease(version: string, baseUrl: string | undefined): Release {
   const url = new URL(baseUrl ?? `${PLACEHOLDER}/v${version}`);
   if (url.protocol !== 'https:' || url.search !== '' || url.hash !== '' || url.username !== '') {
     throw new Error('--base-url must be an https:// URL of a folder');
   }
-  // It is put between quotes in five languages.
-  if (!/^[\w.~:/%+-]+$/.test(url.href)) throw new Error('--base-url holds characters that would need quoting');
+  // The manifests quote it in five languages.
+  if (!/^[\w.~:/%+-]+$/.test(url.href)) throw new Error('--base-url contains characters that would need quoting');
   return { version, baseUrl: url.href.replace(/\/+$/, '') };
 }
 
@@ -46,9 +51,9 @@ export function renderInstaller(script: string, { baseUrl }: Release): string {
   return script.replace(UNSET_URL, `default_url='${baseUrl}'`);
 }
 
-/** Seconds since 1970 that files of a package carry: those of the commit, or what the builder says. */
+/** Returns the time of the files in packages, in seconds since 1970: SOURCE_DATE_EPOCH, or the time of the commit. */
 export function findSourceDate(): string {
-  const set = process.env['SOURCE_DATE_EPOCH'];
-  if (set !== undefined && /^\d+$/.test(set)) return set;
+  const configured = process.env['SOURCE_DATE_EPOCH'];
+  if (configured !== undefined && /^\d+$/.test(configured)) return configured;
   return execFileSync('git', ['log', '-1', '--format=%ct'], { encoding: 'utf8' }).trim();
 }

@@ -1,6 +1,6 @@
 /**
- * A package for Fedora, RHEL, SUSE and their kin: the same files as in Debian's. Made by rpmbuild, which any distribution
- * has, and which writes the same bytes for the same files when it is told time and host.
+ * Makes a package for Fedora, RHEL, SUSE and similar distributions, with the same files as Debian's. rpmbuild writes the
+ * same bytes for the same files if time and host are set.
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
@@ -14,21 +14,21 @@ import type { Target } from './targets.ts';
 
 const run = promisify(execFile);
 
-/** A dash parts version and release there, and a tilde comes before the end. */
-const spell = (version: string): string => version.replaceAll('-', '~');
+/** rpm separates version and release with a dash, and sorts a tilde before the end of a version. */
+const toRpmVersion = (version: string): string => version.replaceAll('-', '~');
 
-/** The file that a target's package is written to. */
+/** Returns the path of a target's package. */
 export function rpmPath(target: Target, version: string): string {
-  return `out/${target.name}/${PROGRAM_NAME}-${spell(version)}-1.${target.rpmArchitecture ?? ''}.rpm`;
+  return `out/${target.name}/${PROGRAM_NAME}-${toRpmVersion(version)}-1.${target.rpmArchitecture ?? ''}.rpm`;
 }
 
-/** Settings that a builder's own would change: nothing is stripped, compressed, compiled or linked anew. */
-function defineAll(folder: string): string[] {
+/** Overrides settings of the build machine: rpmbuild must not strip, compress or compile anything. */
+function makeDefinitions(folder: string): string[] {
   const macros = {
     _topdir: folder,
     _tmppath: folder,
     _rpmdir: folder,
-    _rpmfilename: 'made.rpm',
+    _rpmfilename: 'package.rpm',
     _buildhost: 'localhost',
     _build_id_links: 'none',
     _binary_payload: 'w3.zstdio',
@@ -42,10 +42,10 @@ function defineAll(folder: string): string[] {
   return Object.entries(macros).flatMap(([name, value]) => ['--define', `${name} ${value}`]);
 }
 
-function renderSpec(version: string, laidOut: string, paths: readonly string[]): string {
+function renderSpec(version: string, root: string, paths: readonly string[]): string {
   const files = paths.map((path) => (path === `/usr/bin/${PROGRAM_NAME}` ? `%attr(0755,root,root) ${path}` : path));
   return `Name: ${PROGRAM_NAME}
-Version: ${spell(version)}
+Version: ${toRpmVersion(version)}
 Release: 1
 Summary: ${SUMMARY}
 License: Apache-2.0
@@ -55,7 +55,7 @@ AutoProv: no
 ${DESCRIPTION}
 
 %install
-cp -a '${laidOut}/.' '%{buildroot}'
+cp -a '${root}/.' '%{buildroot}'
 
 %files
 %defattr(0644,root,root,0755)
@@ -65,22 +65,29 @@ ${files.join('\n')}
 `;
 }
 
-/** Makes the package of a target for which there is an executable and a name of rpm's. */
+/** Makes the package of a target. The target needs an executable and an `rpmArchitecture`. */
 export async function makeRpm(target: Target, version: string, documents: PackageDocuments): Promise<string> {
   const path = rpmPath(target, version);
   const folder = resolve(await mkdtemp(join(dirname(path), '.rpm-')));
   try {
-    const laidOut = join(folder, 'files');
-    const licenses = join(laidOut, 'usr/share/licenses', PROGRAM_NAME);
-    const paths = await layOutFiles(laidOut, executablePath(target), documents, 'site-functions');
+    const root = join(folder, 'files');
+    const licenses = join(root, 'usr/share/licenses', PROGRAM_NAME);
+    const paths = await layOutFiles(root, executablePath(target), documents, 'site-functions');
     await mkdir(licenses, { recursive: true });
     await copyFile('LICENSE', join(licenses, 'LICENSE'));
     await copyFile(documents.licensesFile, join(licenses, 'THIRD-PARTY-LICENSES.txt'));
-    await setPermissions(laidOut);
+    await setPermissions(root);
     const spec = join(folder, `${PROGRAM_NAME}.spec`);
-    await writeFile(spec, renderSpec(version, laidOut, paths));
-    const words = ['-bb', '--quiet', '--target', `${target.rpmArchitecture ?? ''}-linux`, ...defineAll(folder), spec];
-    // A home of its own: the builder's may hold macros.
+    await writeFile(spec, renderSpec(version, root, paths));
+    const words = [
+      '-bb',
+      '--quiet',
+      '--target',
+      `${target.rpmArchitecture ?? ''}-linux`,
+      ...makeDefinitions(folder),
+      spec,
+    ];
+    // The home directory of the user may contain macros.
     const env = {
       PATH: process.env['PATH'],
       HOME: folder,
@@ -89,7 +96,7 @@ export async function makeRpm(target: Target, version: string, documents: Packag
       SOURCE_DATE_EPOCH: findSourceDate(),
     };
     await run('rpmbuild', words, { env });
-    await rename(join(folder, 'made.rpm'), path);
+    await rename(join(folder, 'package.rpm'), path);
     return path;
   } finally {
     await rm(folder, { recursive: true, force: true });

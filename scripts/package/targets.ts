@@ -1,25 +1,25 @@
-// The one table of what is built for which platform. Versions and integrities are those of package-lock.json.
+// The platforms that executables are made for. Their versions and integrities are in package-lock.json.
 
 import { PROGRAM_NAME } from './product.ts';
 
 /** A platform that a single executable is made for. */
 export interface Target {
-  /** As Node names platform and processor, with `win` for win32. */
+  /** Platform and processor as Node names them, with `win` for win32. */
   readonly name: string;
-  /** The npm package that holds Node for it, and the file in it. */
+  /** The npm package that contains Node for this target, and the file in it. */
   readonly nodePackage: string;
   readonly nodeFile: 'bin/node' | 'bin/node.exe';
-  /** The npm package that holds the keyring's native part for it. */
+  /** The npm package that contains the native part of the keyring. */
   readonly keyringPackage: string;
   readonly format: 'elf' | 'mach-o' | 'pe';
-  /** Programs that can strip it, best first. */
+  /** Programs that can strip the executable, in order of preference. */
   readonly strippers: readonly string[];
-  /** What others call its processor. */
+  /** The processor as Debian and rpm name it. */
   readonly debianArchitecture?: string;
   readonly rpmArchitecture?: string;
-  /** Its Node starts without a snapshot of Node's own: that is made by running it, and it was compiled on another platform. */
+  /** Its Node has no start-up snapshot, because it was cross-compiled and a snapshot is made by running it. */
   readonly hasNoSnapshot?: true;
-  /** Clusters' control planes are of it: it gets the webhook too. */
+  /** The webhook is built for it too, because control planes run on it. */
   readonly hasWebhook?: true;
 }
 
@@ -81,19 +81,23 @@ export const TARGETS: readonly Target[] = [
   },
 ];
 
-/** The file that a target's executable is written to. */
+/** Returns the path of a target's executable. */
 export function executablePath({ name, format }: Target, program = PROGRAM_NAME): string {
   return `out/${name}/${program}${format === 'pe' ? '.exe' : ''}`;
 }
 
-/** Whether it is the platform that this runs on. */
+/** Whether a target is the platform of this process. */
 export function isHost({ name }: Target): boolean {
   return name === `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
 }
 
-/** @throws where no executable is made for the platform that this runs on */
+/**
+ * Returns the target of this platform.
+ *
+ * @throws Error when there is no executable for it
+ */
 export function hostTarget(): Target {
   const target = TARGETS.find(isHost);
-  if (target === undefined) throw new Error(`no executable is made for ${process.platform} on ${process.arch}`);
+  if (target === undefined) throw new Error(`there is no executable for ${process.platform} on ${process.arch}`);
   return target;
 }

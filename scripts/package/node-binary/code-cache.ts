@@ -1,33 +1,33 @@
 /**
- * An executable carries its scripts compiled too. Usually V8 compiles at once what runs at once, and the rest when it is
- * called, which is most of a run; with `--no-lazy` it compiles all. It takes code only under the flags that it was
- * compiled under, so the code is then said to be compiled under none, which is true of what V8 does with it. What it does
- * not take, it compiles anew. Code is of one version of V8 on one platform.
- * Its header (V8's code-serializer.h): magic number, version, length of the source, flags; 32 bits each.
+ * Compiles the scripts that an executable carries. Without compiled code, V8 spends most of a run compiling. By default, V8
+ * compiles a function when it is called; with `--no-lazy`, it compiles everything. V8 accepts compiled code only under the
+ * flags that it was compiled under, so this file overwrites the flags in the code with those of a run. If V8 does not accept
+ * the code, it compiles the script again. Compiled code belongs to one version of V8 on one platform.
+ * Source of the header layout: V8's code-serializer.h (magic number, version, length of the source, flags; 32 bits each).
  *
- * As a program: compiles `SCRIPT...` in the current folder to `SCRIPT.code`, in the form that src/plugin/packaged/bundles.ts asks
- * for.
+ * As a program, it compiles `SCRIPT...` in the current folder to `SCRIPT.code`, in the form that
+ * src/plugin/packaged/bundles.ts expects.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { compileFunction, Script } from 'node:vm';
 import { compiledAssetName, BUNDLE_PARAMETERS } from '../../../src/plugin/packaged/bundle-format.ts';
 
-/** Compiles everything, and the same each time: hash tables have no seed of the run. */
+/** Flags that compile everything, with the same result each time: hash tables do not get the seed of the run. */
 export const EAGER_FLAGS = ['--no-lazy', '--no-rehash-snapshot'];
 
 const VERSIONS_BYTES = 8;
 const FLAGS_AT = 12;
 
 /**
- * Says of all compiled code in a blob, in place, that it was compiled under the flags of this process.
+ * Overwrites the flags of all compiled code in a blob with the flags of this process, in place.
  *
- * @throws where there is none
+ * @throws Error when the blob contains no compiled code
  */
 export function overwriteCodeFlags(blob: Buffer): void {
   const ours = new Script('').createCachedData();
   const versions = ours.subarray(0, VERSIONS_BYTES);
   let at = blob.indexOf(versions);
-  if (at < 0) throw new Error('the blob holds no compiled code');
+  if (at < 0) throw new Error('the blob contains no compiled code');
   for (; at >= 0; at = blob.indexOf(versions, at + 1)) ours.copy(blob, at + FLAGS_AT, FLAGS_AT, FLAGS_AT + 4);
 }
 

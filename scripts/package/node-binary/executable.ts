@@ -1,6 +1,6 @@
 /**
- * Makes one single executable: a Node of the target, and in it a main script of ours and everything else as assets. Node's
- * own format (`node --experimental-sea-config`), put in place by postject, which Node's documentation names.
+ * Makes a single executable: a Node of the target with a main script and everything else as assets. Source: Node's
+ * documentation, "Single executable applications" (`node --experimental-sea-config` makes the blob, postject injects it).
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -21,47 +21,47 @@ import type { Target } from '../targets.ts';
 
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
-/** What the loader in src/plugin/packaged/bundles.ts calls it. */
+/** The name that src/plugin/packaged/bundles.ts loads. */
 const KEYRING_ASSET = 'keyring.node';
 
-/** One of our programs as an executable. */
+/** A program to make an executable of. */
 export interface Program {
   readonly name: string;
-  /** Its main script. */
+  /** Path of the main script. */
   readonly main: string;
-  /** Files in `dist` that it carries. */
+  /** Files in `dist` that it contains. */
   readonly bundles: readonly string[];
-  /** Whether it carries the keyring's native part. */
+  /** Whether it contains the native part of the keyring. */
   readonly hasKeyring: boolean;
   /**
-   * Whether it is started on every command of kubectl and over in a moment: then its code is carried compiled, and V8 keeps
-   * the seed of its hash tables, which is nothing for what talks to strangers for months.
+   * Whether it runs for a moment on every kubectl command. Then it contains compiled code, and V8 keeps the seed of its hash
+   * tables. A server that strangers talk to must not do the latter.
    */
   readonly isShortLived: boolean;
-  /** Options of the Node inside. It takes no others: not from NODE_OPTIONS, and all arguments are ours. */
+  /** The Node options. Node takes no others: it ignores NODE_OPTIONS, and all arguments belong to the program. */
   readonly execArgv: readonly string[];
 }
 
-/** Of every program. */
-const QUIET = [
-  // No thread that waits for a signal to open a debugger.
+/** Node options of every program. */
+const COMMON_ARGV = [
+  // Starts no thread that waits for a signal to open a debugger.
   '--disable-sigusr1',
   '--disable-warning=ExperimentalWarning',
 ];
 
 const PLUGIN_ARGV = [
-  // None of V8's own: it would take no compiled code any more, not even Node's own.
-  // Threads that a short run never uses.
+  // V8's own flags must stay out: with them, V8 rejects all compiled code, including Node's.
+  // Starts no worker threads, which a short run never uses.
   '--v8-pool-size=0',
-  // No thread that reads the hundred and more authorities that come with Node, a twelfth of a login. Each connection is
-  // told its own, see src/shared/http/http-client.ts; those of Node are read when they are among them.
+  // Starts no thread that parses Node's own list of CAs, which takes a twelfth of a login. Each connection gets its CAs
+  // explicitly (src/shared/http/http-client.ts).
   '--use-openssl-ca',
-  ...QUIET,
+  ...COMMON_ARGV,
 ];
 
 const COMPILER = resolve('scripts/package/node-binary/code-cache.ts');
 
-/** The plugin: its hit path, and what else it needs in the bundles that it carries. */
+/** Describes the plugin: the fast path as the main script, everything else in bundles. */
 export function describePlugin(bundles: readonly string[]): Program {
   return {
     name: PROGRAM_NAME,
@@ -80,8 +80,8 @@ export const WEBHOOK_PROGRAM: Program = {
   bundles: [],
   hasKeyring: false,
   isShortLived: false,
-  // It lives for months in a container that has 256 MB.
-  execArgv: ['--max-old-space-size=160', ...QUIET],
+  // It runs for months in a container with 256 MB.
+  execArgv: ['--max-old-space-size=160', ...COMMON_ARGV],
 };
 
 const run = promisify(execFile);
@@ -91,7 +91,11 @@ async function fetchAddon(name: string): Promise<Buffer> {
   return fetchPackageFile(name, main);
 }
 
-/** Before anything is put in: afterwards it would lose that. Returns the program that did it. */
+/**
+ * Strips a file before the blob is injected, because stripping would remove the blob.
+ *
+ * @returns the program that stripped it; undefined when none is installed
+ */
 async function strip(file: string, strippers: readonly string[]): Promise<string | undefined> {
   for (const stripper of strippers) {
     try {
@@ -104,14 +108,14 @@ async function strip(file: string, strippers: readonly string[]): Promise<string
   return undefined;
 }
 
-/** NODE_OPTIONS could say how code is compiled. */
-async function runNode(flags: readonly string[], words: readonly string[], cwd: string): Promise<void> {
-  await run(process.execPath, [...flags, ...words], { cwd, env: { ...process.env, NODE_OPTIONS: '' } });
+/** Runs Node without NODE_OPTIONS, which could change how code is compiled. */
+async function runNode(flags: readonly string[], args: readonly string[], cwd: string): Promise<void> {
+  await run(process.execPath, [...flags, ...args], { cwd, env: { ...process.env, NODE_OPTIONS: '' } });
 }
 
 /**
- * Puts main script and assets into one blob. Paths are relative, since Node writes that of the script into it. Code is
- * compiled for the platform that it is compiled on only.
+ * Makes the blob of main script and assets. Paths are relative, because Node writes the path of the script into the blob.
+ * Compiled code is only included for the platform that this runs on.
  */
 async function makeBlob(target: Target, program: Program, staging: string): Promise<void> {
   const { main, bundles, hasKeyring, isShortLived, execArgv } = program;
@@ -127,7 +131,7 @@ async function makeBlob(target: Target, program: Program, staging: string): Prom
     main: 'main.cjs',
     output: 'blob',
     disableExperimentalSEAWarning: true,
-    // Slower by 28 million instructions: it is copied, whole, with the code of all of Node that it holds.
+    // A snapshot costs 28 million instructions, because all of it is copied, including the code of Node.
     useSnapshot: false,
     useCodeCache: compiled,
     execArgv,
@@ -142,18 +146,25 @@ async function makeBlob(target: Target, program: Program, staging: string): Prom
   await writeFile(join(staging, 'blob'), blob);
 }
 
-/** What became of a target. */
+/** An executable that was made. */
 export interface BuiltExecutable {
   readonly path: string;
-  /** What should be known about it. */
+  /** Remarks for the user who builds. */
   readonly notes: readonly string[];
 }
 
-/** Makes the executable of a program for a target. */
+/**
+ * Makes the executable of a program for a target.
+ *
+ * @throws Error when the running Node has another version than the embedded one
+ */
 export async function makeExecutable(target: Target, program: Program): Promise<BuiltExecutable> {
   const { version } = await readLockedPackage(target.nodePackage);
-  // A blob can only be read by the version that wrote it.
-  if (process.version !== `v${version}`) throw new Error(`made by Node ${process.version}, but ${version} is embedded`);
+  // Only the version of Node that wrote a blob can read it.
+  if (process.version !== `v${version}`)
+    throw new Error(
+      `this is Node ${process.version}, but Node ${version} is embedded; run this with scripts/setup.mjs`,
+    );
   const path = executablePath(target, program.name);
   const notes: string[] = [];
   await mkdir(dirname(path), { recursive: true });
@@ -164,7 +175,7 @@ export async function makeExecutable(target: Target, program: Program): Promise<
     await writeFile(file, await fetchPackageFile(target.nodePackage, target.nodeFile), { mode: 0o755 });
     if (target.strippers.length > 0) {
       const stripper = await strip(file, target.strippers);
-      if (stripper === undefined) notes.push(`not stripped: there is none of ${target.strippers.join(', ')}`);
+      if (stripper === undefined) notes.push(`not stripped: install one of ${target.strippers.join(', ')}`);
     }
     let node: Buffer = await readFile(file);
     if (target.format === 'pe') node = removeSignature(node);
@@ -185,7 +196,7 @@ export async function makeExecutable(target: Target, program: Program): Promise<
     ]);
     const injected = await readFile(file);
     await writeFile(file, target.format === 'mach-o' ? signAdHoc(dropLocalSymbols(injected), program.name) : injected);
-    // Not in place: one that runs cannot be written to.
+    // A running executable cannot be overwritten.
     await rm(path, { force: true });
     await copyFile(file, path);
     return { path, notes };

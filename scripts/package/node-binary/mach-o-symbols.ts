@@ -1,6 +1,6 @@
 /**
- * Mach-O: takes the names of local symbols out, a sixth of macOS' Node. Nothing at run time reads them; what other files
- * use is found by the export trie, and stays in the table too. Layouts from Apple's headers mach-o/loader.h and nlist.h.
+ * Drops the names of local symbols from a Mach-O file, which makes Node for macOS a sixth smaller. Nothing reads them at run
+ * time. Exported symbols stay. Source of the layouts: Apple's headers mach-o/loader.h and nlist.h.
  */
 import { readMachO } from './mach-o.ts';
 
@@ -8,20 +8,20 @@ const HEADER_BYTES = 32;
 const LC_SYMTAB = 0x2;
 const LC_DYSYMTAB = 0xb;
 const SYMBOL_BYTES = 16;
-/** Entries of the indirect table that name no symbol. */
+/** Marks entries of the indirect table that refer to no symbol. */
 const NO_SYMBOL = 0xc0000000;
 
-function findCommand(program: Buffer, commands: number, wanted: number): number {
+function findCommand(program: Buffer, commands: number, type: number): number {
   let at = HEADER_BYTES;
   for (let index = 0; index < commands; index += 1) {
-    if (program.readUInt32LE(at) === wanted) return at;
+    if (program.readUInt32LE(at) === type) return at;
     at += program.readUInt32LE(at + 4);
   }
-  throw new Error(`the Mach-O file has no load command ${String(wanted)}`);
+  throw new Error(`the Mach-O file has no load command ${type}`);
 }
 
-/** Names, each once, behind a first empty one. */
-function makeStrings(): { add: (name: Buffer) => number; bytes: () => Buffer } {
+/** Collects names in a string table, whose first entry is empty. */
+function makeStringTable(): { add: (name: Buffer) => number; bytes: () => Buffer } {
   const parts: Buffer[] = [Buffer.from(' \0')];
   let length = 2;
   return {
@@ -38,7 +38,7 @@ function makeStrings(): { add: (name: Buffer) => number; bytes: () => Buffer } {
 /**
  * Returns the program without the names of its local symbols.
  *
- * @throws where its symbols do not stand where linkers put them, before a signature that is not there yet
+ * @throws Error when the file is signed, or its symbols are not where linkers put them
  */
 export function dropLocalSymbols(program: Buffer): Buffer {
   const { commands, segments, signature } = readMachO(program);
@@ -53,24 +53,27 @@ export function dropLocalSymbols(program: Buffer): Buffer {
   const ordered = symbolsAt + symbols * SYMBOL_BYTES <= indirectAt && indirectAt + indirect * 4 <= stringsAt;
   const linkEdit = segments.at(-1);
   const last = linkEdit?.name === '__LINKEDIT' && program.length - (stringsAt + stringBytes) < 16;
-  if (!ordered || !last || firstLocal !== 0) throw new Error('the symbols of the Mach-O file are in an unknown order');
+  if (!ordered || !last || firstLocal !== 0)
+    throw new Error('the symbols of the Mach-O file are in an unexpected order');
 
-  const strings = makeStrings();
-  const kept = Buffer.from(program.subarray(symbolsAt + locals * SYMBOL_BYTES, symbolsAt + symbols * SYMBOL_BYTES));
-  for (let at = 0; at < kept.length; at += SYMBOL_BYTES) {
-    const nameAt = stringsAt + kept.readUInt32LE(at);
-    kept.writeUInt32LE(strings.add(program.subarray(nameAt, program.indexOf(0, nameAt) + 1)), at);
+  const strings = makeStringTable();
+  const remaining = Buffer.from(
+    program.subarray(symbolsAt + locals * SYMBOL_BYTES, symbolsAt + symbols * SYMBOL_BYTES),
+  );
+  for (let at = 0; at < remaining.length; at += SYMBOL_BYTES) {
+    const nameAt = stringsAt + remaining.readUInt32LE(at);
+    remaining.writeUInt32LE(strings.add(program.subarray(nameAt, program.indexOf(0, nameAt) + 1)), at);
   }
   const indirectTable = Buffer.from(program.subarray(indirectAt, indirectAt + indirect * 4));
   for (let at = 0; at < indirectTable.length; at += 4) {
     const index = indirectTable.readUInt32LE(at);
     if (index >= NO_SYMBOL || (index & NO_SYMBOL) !== 0) continue;
-    if (index < locals) throw new Error('a local symbol is used');
+    if (index < locals) throw new Error('the indirect table of the Mach-O file uses a local symbol');
     indirectTable.writeUInt32LE(index - locals, at);
   }
 
   const texts = strings.bytes();
-  const newIndirectAt = symbolsAt + kept.length;
+  const newIndirectAt = symbolsAt + remaining.length;
   const newStringsAt = Math.ceil((newIndirectAt + indirectTable.length) / 8) * 8;
   const head = Buffer.from(program.subarray(0, symbolsAt));
   const fields: readonly (readonly [at: number, value: number])[] = [
@@ -83,9 +86,9 @@ export function dropLocalSymbols(program: Buffer): Buffer {
     [parts + 56, newIndirectAt],
   ];
   for (const [at, value] of fields) head.writeUInt32LE(value, at);
-  const tables = Buffer.concat([kept, indirectTable], newStringsAt - symbolsAt);
+  const tables = Buffer.concat([remaining, indirectTable], newStringsAt - symbolsAt);
   const stripped = Buffer.concat([head, tables, texts]);
-  // In memory it may stay as large; signing sets both.
+  // The size in memory may stay larger. Signing sets both sizes.
   stripped.writeBigUInt64LE(BigInt(stripped.length - linkEdit.fileOffset), linkEdit.at + 48);
   return stripped;
 }

@@ -1,6 +1,7 @@
 /**
- * Mach-O: an ad-hoc code signature. Macs with Apple's own processor run nothing without one, and it needs no key: it is a
- * list of hashes. Layouts from Apple's headers mach-o/loader.h and (of the XNU sources) kern/cs_blobs.h.
+ * Writes an ad-hoc code signature into a Mach-O file. Macs with Apple's own processor do not run unsigned code. An ad-hoc
+ * signature is a list of hashes and needs no key. Source of the layouts: Apple's header mach-o/loader.h and XNU's
+ * kern/cs_blobs.h.
  */
 import { createHash } from 'node:crypto';
 
@@ -13,7 +14,7 @@ const SECTION_BYTES = 80;
 const SECTIONS_AT = 72;
 const CPU_ARM64 = 0x0100000c;
 
-/** A segment's place in memory and in the file. */
+/** A segment, with the position of its load command and of its contents. */
 interface Segment {
   readonly name: string;
   readonly at: number;
@@ -21,20 +22,24 @@ interface Segment {
   readonly fileBytes: number;
 }
 
-/** What a reader wants to know of a thin 64-bit Mach-O file. */
+/** The parts of a thin 64-bit Mach-O file that signing needs. */
 export interface MachO {
   readonly cpu: number;
   readonly commands: number;
   readonly commandBytes: number;
   readonly segments: readonly Segment[];
-  /** Where the first section's contents begin: load commands have room up to there. */
+  /** The offset of the first section's contents, where the room for load commands ends. */
   readonly contentsAt: number;
   readonly signature: { readonly offset: number; readonly size: number } | undefined;
 }
 
 const text = (bytes: Buffer): string => bytes.toString('latin1').replace(/\0.*$/s, '');
 
-/** @throws where it is not a thin 64-bit Mach-O file */
+/**
+ * Reads the headers of a program.
+ *
+ * @throws Error when it is not a thin 64-bit Mach-O file
+ */
 export function readMachO(program: Buffer): MachO {
   if (program.readUInt32LE(0) !== MAGIC_64) throw new Error('not a thin 64-bit Mach-O file');
   const commands = program.readUInt32LE(16);
@@ -56,7 +61,7 @@ export function readMachO(program: Buffer): MachO {
       });
       const sections = program.readUInt32LE(at + 64);
       for (let section = 0; section < sections; section += 1) {
-        // Zero-filled sections have no contents, hence no offset.
+        // Zero-filled sections have no contents and therefore no offset.
         const offset = program.readUInt32LE(at + SECTIONS_AT + section * SECTION_BYTES + 48);
         if (offset > 0) contentsAt = Math.min(contentsAt, offset);
       }
@@ -73,13 +78,13 @@ export function readMachO(program: Buffer): MachO {
   };
 }
 
-function segmentNamed(name: string, { segments }: MachO): Segment {
-  const found = segments.find((segment) => segment.name === name);
-  if (found === undefined) throw new Error(`the Mach-O file has no segment ${name}`);
-  return found;
+function findSegment(name: string, { segments }: MachO): Segment {
+  const segment = segments.find((candidate) => candidate.name === name);
+  if (segment === undefined) throw new Error(`the Mach-O file has no segment ${name}`);
+  return segment;
 }
 
-// kern/cs_blobs.h; everything there is big-endian.
+// Source: kern/cs_blobs.h. All numbers in a signature are big-endian.
 const EMBEDDED_SIGNATURE = 0xfade0cc0;
 const CODE_DIRECTORY = 0xfade0c02;
 const REQUIREMENTS = 0xfade0c01;
@@ -87,7 +92,7 @@ const CMS_WRAPPER = 0xfade0b01;
 const SLOT_CODE_DIRECTORY = 0;
 const SLOT_REQUIREMENTS = 2;
 const SLOT_CMS = 0x10000;
-/** The first version that says where executable code is. */
+/** The first version with the position of executable code. */
 const VERSION_EXEC_SEGMENT = 0x20400;
 const DIRECTORY_HEADER_BYTES = 88;
 const FLAG_ADHOC = 0x2;
@@ -110,16 +115,16 @@ function wrap(magic: number, body: Buffer): Buffer {
 const NO_REQUIREMENTS = wrap(REQUIREMENTS, Buffer.alloc(4));
 const NO_CERTIFICATE = wrap(CMS_WRAPPER, Buffer.alloc(0));
 
-/** Where the special slots and those of the pages lie in a code directory for `bytes` of code. */
-function layDirectory(identifier: string, bytes: number): { hashesAt: number; pages: number; size: number } {
+/** Computes the layout of a code directory for `bytes` of code. */
+function computeLayout(identifier: string, bytes: number): { hashesAt: number; pages: number; size: number } {
   const pages = Math.ceil(bytes / PAGE_BYTES);
   const hashesAt = DIRECTORY_HEADER_BYTES + identifier.length + 1 + SLOT_REQUIREMENTS * HASH_BYTES;
   return { hashesAt, pages, size: hashesAt + pages * HASH_BYTES };
 }
 
-/** The list of hashes: of every page of the file, and (counted backwards) of what goes with the signature. */
+/** Makes the list of hashes: of every page of the file and, with negative slots, of the other parts of the signature. */
 function makeDirectory(code: Buffer, identifier: string, main: Segment): Buffer {
-  const { hashesAt, pages, size } = layDirectory(identifier, code.length);
+  const { hashesAt, pages, size } = computeLayout(identifier, code.length);
   const directory = Buffer.alloc(size);
   const fields: readonly (readonly [at: number, value: number])[] = [
     [0, CODE_DIRECTORY],
@@ -159,18 +164,20 @@ function joinBlobs(blobs: readonly (readonly [slot: number, blob: Buffer])[]): B
 
 /**
  * Returns the program with an ad-hoc signature at its end.
- * @throws where it has one already, or no room for the load command
+ *
+ * @throws Error when the program is signed already, or has no room for the load command
  */
 export function signAdHoc(program: Buffer, identifier: string): Buffer {
   const file = readMachO(program);
   if (file.signature !== undefined) throw new Error('the Mach-O file is signed already');
   const commandAt = HEADER_BYTES + file.commandBytes;
-  if (commandAt + SIGNATURE_COMMAND_BYTES > file.contentsAt) throw new Error('no room for a load command');
+  if (commandAt + SIGNATURE_COMMAND_BYTES > file.contentsAt)
+    throw new Error('the Mach-O file has no room for a load command');
 
   const offset = roundUp(program.length, 16);
-  // The index names three blobs.
+  // The index has entries for three blobs.
   const fixed = 8 + 4 + 3 * 8 + NO_REQUIREMENTS.length + NO_CERTIFICATE.length;
-  const size = roundUp(fixed + layDirectory(identifier, offset).size, 16);
+  const size = roundUp(fixed + computeLayout(identifier, offset).size, 16);
   const code = Buffer.concat([program], offset);
 
   code.writeUInt32LE(file.commands + 1, 16);
@@ -179,14 +186,14 @@ export function signAdHoc(program: Buffer, identifier: string): Buffer {
     code.writeUInt32LE(value, commandAt + index * 4);
   }
   // The signature is part of the last segment, in the file and in memory.
-  const last = segmentNamed('__LINKEDIT', file);
+  const last = findSegment('__LINKEDIT', file);
   const bytes = offset + size - last.fileOffset;
   const page = file.cpu === CPU_ARM64 ? 16_384 : 4_096;
   code.writeBigUInt64LE(BigInt(roundUp(bytes, page)), last.at + 32);
   code.writeBigUInt64LE(BigInt(bytes), last.at + 48);
 
   const signature = joinBlobs([
-    [SLOT_CODE_DIRECTORY, makeDirectory(code, identifier, segmentNamed('__TEXT', file))],
+    [SLOT_CODE_DIRECTORY, makeDirectory(code, identifier, findSegment('__TEXT', file))],
     [SLOT_REQUIREMENTS, NO_REQUIREMENTS],
     [SLOT_CMS, NO_CERTIFICATE],
   ]);

@@ -1,5 +1,5 @@
-// Portable Executable: takes the signature off, which would be wrong as soon as a byte changes.
-// Source: "PE Format", Microsoft, "Optional Header Data Directories" and "The Attribute Certificate Table".
+// Removes the signature of a Portable Executable file, which is invalid after any change.
+// Source: Microsoft, "PE Format", sections "Optional Header Data Directories" and "The Attribute Certificate Table".
 
 const PE_OFFSET_AT = 0x3c;
 const COFF_HEADER_BYTES = 24;
@@ -9,15 +9,19 @@ const CERTIFICATE_TABLE = 4;
 const DIRECTORY_BYTES = 8;
 const CHECKSUM_AT = 64;
 
-/** What a reader wants to know of a program for Windows. */
+/** Positions and values in the headers of a program for Windows. */
 export interface PortableExecutable {
   readonly machine: number;
-  /** Where the entry of the certificate table stands, and what it says. */
+  /** The position of the certificate table's entry, and its content. */
   readonly certificates: { readonly at: number; readonly offset: number; readonly size: number };
   readonly checksumAt: number;
 }
 
-/** @throws where it is not a 64-bit PE file */
+/**
+ * Reads the headers of a program.
+ *
+ * @throws Error when it is not a 64-bit PE file
+ */
 export function readPortableExecutable(program: Buffer): PortableExecutable {
   const pe = program.readUInt32LE(PE_OFFSET_AT);
   if (program.toString('latin1', pe, pe + 4) !== 'PE\0\0') throw new Error('not a PE file');
@@ -31,15 +35,19 @@ export function readPortableExecutable(program: Buffer): PortableExecutable {
   };
 }
 
-/** Returns the program without its signature, which is the last thing in the file. */
+/**
+ * Returns the program without its signature.
+ *
+ * @throws Error when the signature is not at the end of the file
+ */
 export function removeSignature(program: Buffer): Buffer {
   const { certificates, checksumAt } = readPortableExecutable(program);
   const { at, offset, size } = certificates;
   if (size === 0) return program;
-  if (offset + size !== program.length) throw new Error('something follows the signature');
-  const bare = Buffer.from(program.subarray(0, offset));
-  bare.fill(0, at, at + DIRECTORY_BYTES);
-  // Only drivers need one.
-  bare.writeUInt32LE(0, checksumAt);
-  return bare;
+  if (offset + size !== program.length) throw new Error('the signature is not at the end of the PE file');
+  const unsigned = Buffer.from(program.subarray(0, offset));
+  unsigned.fill(0, at, at + DIRECTORY_BYTES);
+  // Only drivers need a checksum.
+  unsigned.writeUInt32LE(0, checksumAt);
+  return unsigned;
 }

@@ -1,11 +1,11 @@
 /**
- * Makes a Node blind to variables that it reads before it runs a single line of ours. A kubeconfig may set any variable
- * for its plugin, and some of these load code: OPENSSL_CONF names shared libraries, NODE_COMPILE_CACHE a folder of compiled
- * code that is believed. There is no option against either, so their names are taken out of the program: what
- * asks for a variable without a name gets none.
+ * Makes Node ignore variables that it reads before the first line of JavaScript. A kubeconfig can set any variable for its
+ * plugin, and some of these variables load code: OPENSSL_CONF names shared libraries, and NODE_COMPILE_CACHE names a folder
+ * with compiled code that Node does not check. No option turns this off, so their names in the program are emptied: no
+ * variable has an empty name.
  */
 
-/** Read by Node's own native code, OpenSSL or ICU. What JavaScript reads is for the sources to deal with. */
+/** Variables that Node's native code, OpenSSL or ICU read. The sources of the plugin handle those that JavaScript reads. */
 export const SCRUBBED_NAMES: readonly string[] = [
   'ICU_TIMEZONE_FILES_DIR',
   'NODE_COMPILE_CACHE',
@@ -23,25 +23,27 @@ export const SCRUBBED_NAMES: readonly string[] = [
   'OPENSSL_MODULES',
 ];
 
-/** Where a name stands as a string of C: between two NULs. Not in V8's snapshot, where its length precedes it. */
+/** Returns the offsets of a name as a C string, between two NULs. In V8's snapshot, a length precedes it instead. */
 export function findNameOffsets(program: Buffer, name: string): number[] {
-  const found: number[] = [];
-  const wanted = Buffer.from(`\0${name}\0`, 'latin1');
-  for (let at = program.indexOf(wanted); at >= 0; at = program.indexOf(wanted, at + 1)) {
+  const offsets: number[] = [];
+  const pattern = Buffer.from(`\0${name}\0`, 'latin1');
+  for (let at = program.indexOf(pattern); at >= 0; at = program.indexOf(pattern, at + 1)) {
     const start = at + 1;
-    if (program.readUInt32LE(start - 4) !== name.length) found.push(start);
+    if (program.readUInt32LE(start - 4) !== name.length) offsets.push(start);
   }
-  return found;
+  return offsets;
 }
 
 /**
- * Empties these names in place.
- * @throws where one is not there: then this Node reads it in another way, which wants to be looked at
+ * Empties the names in place.
+ *
+ * @throws Error when a name is missing: this Node may read the variable in another way
  */
 export function scrubEnvNames(program: Buffer): void {
   for (const name of SCRUBBED_NAMES) {
-    const places = findNameOffsets(program, name);
-    if (places.length === 0) throw new Error(`this Node does not hold the name ${name}`);
-    for (const at of places) program.fill(0, at, at + name.length);
+    const offsets = findNameOffsets(program, name);
+    if (offsets.length === 0)
+      throw new Error(`this Node does not contain the name ${name}; check how it reads the variable`);
+    for (const at of offsets) program.fill(0, at, at + name.length);
   }
 }
