@@ -1,5 +1,5 @@
-// Apache with mod_auth_openidc as clouds put it before Keystone: it ends TLS, asks the identity provider about bearer
-// tokens, logs browsers in, and tells Keystone in headers who it is.
+// Runs Apache with mod_auth_openidc in front of Keystone, as clouds do. It terminates TLS, introspects bearer tokens at the
+// identity provider, logs browsers in, and passes the user to Keystone in headers.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -13,21 +13,21 @@ import type { CertificateFiles } from '../lib/pki.ts';
 import { findApache } from './find-apache.ts';
 
 export interface ApacheOptions extends CertificateFiles {
-  /** Made where it is absent. */
+  /** Created if it does not exist. */
   readonly dir: string;
   readonly port: number;
-  /** Keystone's address, without TLS. */
+  /** The URL of Keystone, without TLS. */
   readonly upstream: string;
-  /** The identity provider's address. */
+  /** The URL of the identity provider. */
   readonly issuer: string;
   readonly client: { readonly id: string; readonly secret: string };
 }
 
 export interface Apache {
   readonly url: string;
-  /** As Keystone's, `METHOD PATH?QUERY STATUS cn=-`, but written right after the answer has been sent. */
+  /** Same format as Keystone's (`METHOD PATH?QUERY STATUS cn=-`), but written right after the response was sent. */
   readonly accessLog: string;
-  /** The end of what Apache said of its own troubles. */
+  /** Returns the end of Apache's error log. */
   readLog(): Promise<string>;
   stop(): Promise<void>;
 }
@@ -39,7 +39,7 @@ const modules = [
   ...['socache_shmcb', 'ssl', 'headers', 'proxy', 'proxy_http'],
 ];
 
-/** Starts Apache on 127.0.0.1; it ends with `stop()`, and at the latest with this process. */
+/** Starts Apache on 127.0.0.1. It stops with `stop()`, or with this process. */
 export async function startApache(options: ApacheOptions): Promise<Apache> {
   const packages = await findApache();
   if ('missing' in packages) throw new Error(packages.missing);
@@ -57,8 +57,7 @@ export async function startApache(options: ApacheOptions): Promise<Apache> {
     env: { ...packages.env, PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' },
     cwd: '/',
     stdio: 'ignore',
-    // In a session of its own: a terminal tells its processes of every change of its size, and to Apache that is an
-    // order to stop.
+    // In its own session: a terminal sends SIGWINCH when its size changes, and Apache stops on SIGWINCH.
     detached: true,
   });
   // Not SIGKILL, which would leave its workers behind.
@@ -82,8 +81,8 @@ export async function startApache(options: ApacheOptions): Promise<Apache> {
 }
 
 /**
- * Ports of 127.0.0.1 that are free now. Apache and Keystone's list of dashboards must know theirs beforehand, so these
- * are not from the range out of which systems choose ports: another program could get one meanwhile.
+ * Finds free ports of 127.0.0.1. Apache and Keystone's list of dashboards need them before they start. The ports are outside
+ * the range that systems choose from, so that no other program gets one in the meantime.
  */
 export async function findFreePorts(count: number): Promise<readonly number[]> {
   const free = new Set<number>();
@@ -108,7 +107,7 @@ function describeSite(
   { dir, port, upstream, issuer, client, cert, key }: ApacheOptions,
   { errorLog, accessLog }: { errorLog: string; accessLog: string },
 ): string {
-  // Started as root, Apache insists on leaving that user; others cannot change it.
+  // Apache refuses to run as root, and other users cannot change the user.
   const user = process.getuid?.() === 0 ? 'User #65534\nGroup #65534\n' : '';
   const login = `
   AuthType openid-connect
@@ -173,7 +172,7 @@ function quote(path: string): string {
   return `"${path.replaceAll(/["\\]/g, '\\$&')}"`;
 }
 
-/** Apache writes its process file when it listens. */
+/** Waits for the PID file, which Apache writes when it listens. */
 async function waitUntilReady(child: ChildProcess, pidFile: string): Promise<void> {
   let problem: unknown;
   child.once('error', (error) => {
@@ -182,11 +181,11 @@ async function waitUntilReady(child: ChildProcess, pidFile: string): Promise<voi
   const deadline = Date.now() + startTimeoutMs;
   while (Date.now() < deadline) {
     if (problem !== undefined) throw problem as Error;
-    if (child.exitCode !== null) throw new Error(`it ended with status ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`it exited with status ${child.exitCode}`);
     if ((await readFile(pidFile, 'utf8').catch(() => '')) !== '') return;
     await sleep(20);
   }
-  throw new Error(`no answer in ${startTimeoutMs / 1000} s`);
+  throw new Error(`it did not start within ${startTimeoutMs / 1000} s`);
 }
 
 async function endChild(child: ChildProcess): Promise<void> {

@@ -1,5 +1,5 @@
-// A cloud with federation, all of it real and on loopback: an identity provider, and Apache before one more server over
-// the data of a Keystone that runs already, so that its projects are those the federated users get to.
+// Runs a real cloud with federation on loopback: an identity provider, and Apache in front of another Keystone server. That
+// server uses the data of a running Keystone, so that federated users get access to the same projects.
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -14,41 +14,43 @@ import { findFreePorts, startApache } from './apache.ts';
 import { startIdentityProvider } from './identity-provider.ts';
 import type { OidcClient, IdentityProviderUser } from './identity-provider.ts';
 
-/** What a client needs to know; fit for JSON. */
+/** What a client needs to know. It can be written as JSON. */
 export interface FederationAddress {
-  /** Apache, with `pki.server`. Its log is written right *after* an answer has been sent. */
+  /** Apache, with `pki.server`. Its log is written right *after* a response was sent. */
   readonly keystone: KeystoneAddress;
-  /** Of Keystone behind Apache: what Apache refused is not in it, and the rest before its answer is sent. */
+  /** The log of Keystone behind Apache, without the requests that Apache rejected. Written before the response is sent. */
   readonly upstreamLog: string;
-  /** The issuer, with `pki.server`; see identity-provider.ts for its endpoints and its /control/. */
+  /** The issuer, with `pki.server`. See identity-provider.ts for its endpoints and its /control/ interface. */
   readonly identityProvider: { readonly url: string; readonly accessLog: string };
-  /** Ids in Keystone. */
+  /** IDs in Keystone. */
   readonly provider: string;
   readonly protocol: string;
   readonly clients: {
     readonly confidential: OidcClient & { readonly secret: string };
-    /** Its secret needs care on its way into a header (RFC 6749, 2.3.1). */
+    /** Its secret needs encoding in a header (RFC 6749, section 2.3.1). */
     readonly awkward: OidcClient & { readonly secret: string };
     /** Without a secret, with PKCE. */
     readonly public: OidcClient;
   };
   readonly users: {
-    /** As a federated user `member` and `reader` on the project demo, `reader` on its domain. No role on the system: Keystone 22 has no
-     * token for that with a federated user, and answers 500. */
+    /**
+     * A federated user with the roles `member` and `reader` on the project demo, and `reader` on its domain. No role on the
+     * system, because Keystone 22 fails with status 500 for such a token of a federated user.
+     */
     readonly alice: IdentityProviderUser;
-    /** The same, but logs in with a one-time password too. */
+    /** The same, but logs in with a one-time password as well. */
     readonly otto: IdentityProviderUser & { readonly otp: string };
-    /** May log in at the identity provider, but no mapping of Keystone knows her. */
+    /** Can log in at the identity provider, but no mapping of Keystone matches her. */
     readonly stranger: IdentityProviderUser;
   };
-  /** Keystone trusts http://localhost:PORT/auth/websso/ of these, and of 9990; free when the lane was started. */
+  /** Keystone trusts http://localhost:PORT/auth/websso/ for these ports and for 9990. They were free at the start. */
   readonly dashboardPorts: readonly number[];
-  /** A folder in which a test takes a port for itself. */
+  /** A folder in which tests reserve ports. */
   readonly portsDir: string;
 }
 
 export interface Federation extends FederationAddress {
-  /** Lets Keystone know the identity provider, and its users come to the projects. Once, before anyone logs in. */
+  /** Registers the identity provider with Keystone, and gives its users roles. Call it once, before the first login. */
   admitUsers(tenancy: Tenancy): Promise<void>;
   readLog(): Promise<string>;
   stop(): Promise<void>;
@@ -60,7 +62,12 @@ const protocol = 'openid';
 const mapping = 'acme-mapping';
 const dashboardOf = (port: number): string => `http://localhost:${port}/auth/websso/`;
 
-/** Starts all servers; `home` is the Keystone whose data they work on, and `dir` a folder to be made. */
+/**
+ * Starts all servers.
+ *
+ * @param home the Keystone whose data they use
+ * @param dir a folder that does not exist yet
+ */
 export async function startFederation(home: Keystone, pki: Pki, dir: string): Promise<Federation> {
   await mkdir(dir, { mode: 0o700 });
   const portsDir = join(dir, 'ports');
@@ -127,7 +134,7 @@ export async function startFederation(home: Keystone, pki: Pki, dir: string): Pr
   }
 }
 
-// Posts the token to the program that waits for it, as Keystone's own page does.
+// Posts the token to the waiting program, as Keystone's own page does.
 const callbackTemplate = `<!doctype html>
 <html>
   <body onload="document.forms[0].submit()">

@@ -1,4 +1,4 @@
-// Finds a real Apache with mod_auth_openidc, the pair that most clouds put before Keystone for federation.
+// Finds a real Apache with mod_auth_openidc, which most clouds run in front of Keystone for federation.
 
 import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
@@ -10,23 +10,24 @@ import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages
 export interface ApachePackages {
   readonly program: string;
   readonly modules: string;
-  /** What the program's environment must hold. */
+  /** The variables that the program needs. */
   readonly env: Readonly<Record<string, string>>;
 }
 
 const run = promisify(execFile);
-let found: Promise<ApachePackages | { missing: string }> | undefined;
+let search: Promise<ApachePackages | { missing: string }> | undefined;
 
-/** Returns where Apache is, unpacking it first where no earlier run has; `say` hears about that slow step. */
+/** Returns where Apache is, and unpacks it the first time. It announces that slow step with `say`. */
 export function findApache(
   say: (line: string) => void = () => undefined,
 ): Promise<ApachePackages | { missing: string }> {
-  return (found ??= searchApache(say));
+  return (search ??= searchApache(say));
 }
 
 async function searchApache(say: (line: string) => void): Promise<ApachePackages | { missing: string }> {
-  // Kills Apache with its parent, also where that one cannot do it any more.
-  if (!(await pathExists('/usr/bin/setpriv'))) return { missing: 'there is no /usr/bin/setpriv (package util-linux)' };
+  // setpriv makes the kernel stop Apache when this process dies.
+  if (!(await pathExists('/usr/bin/setpriv')))
+    return { missing: '/usr/bin/setpriv (package util-linux) does not exist' };
   const what = 'Apache with mod_auth_openidc';
   const packages = ['apache2-bin', 'libapache2-mod-auth-openidc'];
   const answer = await findOrUnpack(
@@ -47,7 +48,7 @@ async function locate(root = '/'): Promise<ApachePackages> {
   };
 }
 
-/** Loads the module, which fails also where a library of its own is missing. */
+/** Whether Apache can load the module and its libraries. */
 async function hasApache(root: string | undefined): Promise<boolean> {
   const { program, modules, env } = await locate(root);
   const load = (name: string): string[] => ['-C', `LoadModule ${name}_module ${join(modules, `mod_${name}.so`)}`];

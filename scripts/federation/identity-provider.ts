@@ -1,8 +1,8 @@
-// A real OpenID provider (npm's certified oidc-provider) on loopback, with people and clients of its own. It knows no
-// mercy and no user interface: one page asks for name and password, and consent is given without a question.
+// Runs a real OpenID provider (the certified npm package oidc-provider) on loopback, with its own users and clients. A plain
+// page prompts for name and password, and consent is given automatically.
 //
-// Below /of-HEX it is another issuer over the same tokens, so that tests that run at the same time can count their
-// requests and choose lifetimes and answers for themselves.
+// Each path /of-HEX is another issuer with the same tokens, so that tests that run at the same time can count their own
+// requests and choose their own lifetimes and responses.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ import type {
 
 import type { CertificateFiles } from '../lib/pki.ts';
 
-/** Somebody who can log in; `email` is what Keystone maps. */
+/** A user who can log in. Keystone maps the `email`. */
 export interface IdentityProviderUser {
   readonly name: string;
   readonly password: string;
@@ -37,38 +37,38 @@ export interface OidcClient {
   readonly id: string;
   /** Undefined for a public client, which must use PKCE. */
   readonly secret?: string;
-  /** What a token of the client's own (client credentials) carries. */
+  /** The claims in a token of the client itself (client credentials). */
   readonly email: string;
 }
 
-/** What one issuer can be told to do differently; times in seconds. */
+/** Settings of one issuer. Times are in seconds. */
 export interface IssuerSettings {
   readonly accessTokenSeconds: number;
   readonly refreshTokenSeconds: number;
   readonly deviceCodeSeconds: number;
-  /** In the answer to a device authorization; null leaves it out, as many providers do. */
+  /** The interval in the device authorization response. null omits it, as many providers do. */
   readonly deviceInterval: number | null;
-  /** So many of the next polls for a device code that is pending are answered with `slow_down`. */
+  /** The number of polls for a pending device code that get `slow_down` next. */
   readonly slowDowns: number;
-  /** Where refresh tokens are issued: always, or when the scope offline_access was granted, or never. */
+  /** When refresh tokens are issued: always, if the scope offline_access was granted, or never. */
   readonly refreshTokens: 'always' | 'offline_access' | 'never';
   /** Form field for a one-time password; one of `otpFields`. */
   readonly otpField: string;
-  /** Laid over the discovery document; null removes a member. */
+  /** Overrides members of the discovery document. null removes a member. */
   readonly discovery: Readonly<Record<string, unknown>>;
 }
 
 export interface DeviceDecision {
   readonly userCode: string;
   readonly action: 'approve' | 'deny' | 'expire';
-  /** Name of the person who approves. */
+  /** Name of the user who approves. */
   readonly user?: string;
 }
 
 export interface IdentityProvider {
   /** The issuer. */
   readonly url: string;
-  /** As Keystone's: `METHOD PATH?QUERY STATUS cn=-`, written before the answer leaves. */
+  /** Same format as Keystone's (`METHOD PATH?QUERY STATUS cn=-`), written before the response is sent. */
   readonly accessLog: string;
   close(): Promise<void>;
 }
@@ -76,9 +76,9 @@ export interface IdentityProvider {
 export interface IdentityProviderOptions extends CertificateFiles {
   readonly users: readonly IdentityProviderUser[];
   readonly clients: readonly OidcClient[];
-  /** The client of Apache: it introspects, and logs people in for WebSSO. */
+  /** The client of Apache. It introspects tokens, and logs users in for WebSSO. */
   readonly apacheClient: { readonly id: string; readonly secret: string };
-  /** Where Apache will be. */
+  /** The URL that Apache will have. */
   readonly apacheUrl: string;
   readonly accessLog: string;
 }
@@ -97,12 +97,12 @@ const defaults: IssuerSettings = {
   discovery: {},
 };
 
-/** An issuer, what it has been told, and when its device codes were asked for. */
+/** An issuer with its settings, and the times when its device codes were polled. */
 interface Issuer {
   readonly provider: Provider;
   readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   settings: IssuerSettings;
-  /** By device code; ms since the epoch. */
+  /** By device code, in ms since 1970. */
   readonly polls: Map<string, number[]>;
 }
 
@@ -131,7 +131,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     });
     const prefix = /^\/of-[0-9a-f]+(?=[/?]|$)/.exec(path)?.[0] ?? '';
     const issuer = issuerOf(prefix);
-    // As mounting frameworks do: without the prefix for the router, with it for the addresses in answers.
+    // As frameworks do for mounted apps: the router gets the path without the prefix, and responses contain the prefix.
     Object.assign(request, { originalUrl: path, url: path.slice(prefix.length) || '/' });
     const below = request.url ?? '';
     if (below.startsWith('/control/')) await control(issuer, options, request, response);
@@ -192,14 +192,14 @@ function makeIssuer(
     pkce: { required: (_ctx, client) => client.clientAuthMethod === 'none' },
     clientBasedCORS: () => false,
     findAccount: (_ctx, id) => accountOf(users, id),
-    // Consent without a question: whatever is asked for is granted.
+    // Grants everything without a consent page.
     loadExistingGrant: async (ctx) => {
       const { session, client, params } = ctx.oidc;
       if (session?.accountId === undefined || client === undefined) return undefined;
       return grantAll(provider, session.accountId, client.clientId, params?.['scope']);
     },
     interactions: { url: (_ctx, interaction) => `${url}/interaction/${interaction.uid}` },
-    // Opaque tokens, as many providers issue them; Apache asks what they mean and passes these claims on.
+    // Opaque tokens, as many providers issue them. Apache introspects them and passes these claims on.
     extraTokenClaims: (_ctx, token) => {
       const person = 'accountId' in token ? users.find(({ name }) => name === token.accountId) : undefined;
       const client = clients.find(({ id }) => id === token.clientId);
@@ -288,7 +288,7 @@ function makeIssuer(
   };
 }
 
-/** What tests ask for, as JSON: PUT settings; POST device, a decision; GET polls/USER-CODE, their times in ms. */
+/** The interface for tests, with JSON bodies: PUT settings, POST device (a decision), GET polls/USER-CODE (times in ms). */
 async function control(
   issuer: Issuer,
   { users }: IdentityProviderOptions,
@@ -332,7 +332,7 @@ async function control(
   answer(200, {});
 }
 
-/** The login page. Its form has the fields login and password; `deny` in place of them refuses. */
+/** The login page. Its form has the fields login and password. With the field `deny` instead, the login is denied. */
 async function interact(
   { provider }: Issuer,
   { users }: IdentityProviderOptions,
@@ -354,7 +354,7 @@ async function interact(
       return;
     }
   }
-  // A consent that is asked for by itself (prompt=consent) needs no page either.
+  // A separate consent (prompt=consent) needs no page either.
   if (prompt.name === 'consent') {
     await provider.interactionFinished(request, response, { consent: {} });
     return;
@@ -372,9 +372,9 @@ async function interact(
 function describeClients({ clients, apacheClient, apacheUrl }: IdentityProviderOptions): readonly ClientMetadata[] {
   const own = clients.map(({ id, secret }): ClientMetadata => ({
     client_id: id,
-    // Native, so that plain http is fine on loopback.
+    // Native clients can use plain http on loopback.
     application_type: 'native',
-    // Only to satisfy the schema: see isLoopback.
+    // Only for the schema. isLoopback decides.
     redirect_uris: ['http://127.0.0.1/'],
     response_types: ['code'],
     grant_types: [
@@ -399,7 +399,7 @@ function describeClients({ clients, apacheClient, apacheUrl }: IdentityProviderO
   return [...own, ofProxy];
 }
 
-/** RFC 8252, 7.3: any port of the loopback interface; and, for tests, any path. */
+/** Whether a redirect URI is on loopback: any port (RFC 8252, section 7.3) and, for tests, any path. */
 function isLoopback(uri: string): boolean {
   return /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:\/|$)/.test(uri);
 }
@@ -428,13 +428,13 @@ function showPage(ctx: KoaContextWithOIDC, content: string): void {
   ctx.body = `<!doctype html>\n<title>Identity provider</title>\n${content}\n`;
 }
 
-/** RS256, which every provider must offer and Apache's module expects. */
+/** A key for RS256, which every provider must support and Apache's module expects. */
 function makeKey(): object {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   return { ...privateKey.export({ format: 'jwk' }), kid: randomBytes(4).toString('hex'), use: 'sig', alg: 'RS256' };
 }
 
-/** Keeps everything: what has expired must still be known, or its holder would hear something else than "expired". */
+/** A store that removes nothing, because the provider must recognize what has expired to report it as expired. */
 function createStore(): (model: string) => Adapter {
   const kept = new Map<string, AdapterPayload>();
   return (model) => {
@@ -458,7 +458,7 @@ function createStore(): (model: string) => Adapter {
   };
 }
 
-/** Calls `log` before anything of the answer is sent. */
+/** Calls `log` before the response is sent. */
 function logAnswer(response: ServerResponse, log: (status: number) => void): void {
   const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => ServerResponse;
   response.writeHead = (...args: unknown[]) => {

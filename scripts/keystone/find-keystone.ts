@@ -6,25 +6,25 @@ import { promisify } from 'node:util';
 
 import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages.ts';
 
-/** Where Python finds Keystone (`pythonPath` undefined: without being told), or why there is none. */
+/** Where Python finds Keystone (`pythonPath` undefined: in its default path), or why Keystone is missing. */
 export type KeystonePackages = { pythonPath: string | undefined } | { missing: string };
 
-/** The system's own Python: Debian's packages are compiled for it, not for one from elsewhere in PATH. */
+/** The Python of the system. Debian's packages are compiled for it, and not for another Python in PATH. */
 export const PYTHON = '/usr/bin/python3';
 
-// `keystone` alone would also match an unrelated assembler of that name.
+// `keystone` alone would also match an unrelated assembler with that name.
 const importCheck = 'import importlib.util, sys; sys.exit(importlib.util.find_spec("keystone.server.wsgi") is None)';
 
 const run = promisify(execFile);
 let found: Promise<KeystonePackages> | undefined;
 
-/** Returns where Keystone is, unpacking it first where no earlier run has; `say` hears about that slow step. */
+/** Returns where Keystone is, and unpacks it the first time. It announces that slow step with `say`. */
 export function findKeystone(say: (line: string) => void = () => undefined): Promise<KeystonePackages> {
   return (found ??= searchKeystone(say));
 }
 
 async function searchKeystone(say: (line: string) => void): Promise<KeystonePackages> {
-  if (!(await pathExists(PYTHON))) return { missing: `there is no ${PYTHON}` };
+  if (!(await pathExists(PYTHON))) return { missing: `${PYTHON} does not exist` };
   const folder = `keystone-${await describeSystem()}-${await describePython()}`;
   const wanted = { what: 'Keystone', packages: ['python3-keystone'], folder, canRun: hasKeystone };
   const packages = await findOrUnpack(wanted, say);
@@ -44,7 +44,7 @@ function pythonPathBelow(root: string | undefined): string | undefined {
   return root === undefined ? undefined : join(root, 'usr/lib/python3/dist-packages');
 }
 
-/** Compiled modules are for one version of Python. */
+/** The version of Python, which compiled modules depend on. */
 async function describePython(): Promise<string> {
   const version = 'import sys; print("py%d.%d" % sys.version_info[:2])';
   const { stdout } = await run(PYTHON, ['-s', '-c', version], { cwd: '/' });

@@ -1,5 +1,5 @@
-// Runs a private, real Keystone on loopback: tests and the demo are worth something only against the server that
-// clouds run. Several servers may share one data folder, so that the same users are reachable with and without TLS.
+// Runs a real Keystone on loopback for the tests and the demo, the same server that clouds run. Several servers can share one
+// data folder, so that the same users can log in with and without TLS.
 
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -15,47 +15,47 @@ export interface KeystoneTls {
   /** Paths of PEM files. */
   readonly cert: string;
   readonly key: string;
-  /** Accept client certificates of this authority. */
+  /** Accept client certificates from this CA. */
   readonly clientCa?: string;
-  /** Refuse clients without such a certificate. */
+  /** Reject clients without such a certificate. */
   readonly requireClientCert?: boolean;
 }
 
-/** Settings of the data folder: they count for the first server that is started over it. */
+/** Settings of the data folder. The first server that starts with the folder decides. */
 export interface KeystoneSettings {
-  /** How long a token is valid; an hour where nothing is said. */
+  /** Lifetime of a token in seconds. Default: one hour. */
   readonly expirationSeconds?: number;
-  /** Lock an account after so many wrong passwords; never where nothing is said. */
+  /** The number of wrong passwords that locks an account. Default: never. */
   readonly lockout?: { readonly attempts: number; readonly seconds: number };
   readonly adminPassword?: string;
 }
 
-/** A log-in with Kerberos tickets. */
+/** Settings for logins with Kerberos tickets. */
 export interface KeystoneKerberos {
-  /** Where its users are looked up, by name. */
+  /** The domain of the users, by name. */
   readonly domain: string;
-  /** Where Python finds gssapi. */
+  /** The folder in which Python finds gssapi. */
   readonly pythonPath: string;
-  /** For Kerberos itself: `KRB5_CONFIG`, `KRB5_KTNAME`. */
+  /** Variables for Kerberos: `KRB5_CONFIG`, `KRB5_KTNAME`. */
   readonly env: Readonly<Record<string, string>>;
 }
 
 export interface KeystoneOptions extends KeystoneSettings {
-  /** Made with its content where it is absent or empty. Only the first start over a folder may do that. */
+  /** Filled if it does not exist or is empty. Only the first server of a folder may do that. */
   readonly dir: string;
-  /** Chosen by the system where nothing is said. */
+  /** Default: a port that the system chooses. */
   readonly port?: number;
   readonly tls?: KeystoneTls;
-  /** More of keystone.conf, for this server only. */
+  /** Additional lines of keystone.conf, for this server only. */
   readonly extraConfig?: string;
   readonly kerberos?: KeystoneKerberos;
 }
 
-/** What a client needs to know of a running server; fit for JSON. */
+/** What a client needs to know about a running server. It can be written as JSON. */
 export interface KeystoneAddress {
   /** Without `/v3`. */
   readonly url: string;
-  /** Of the user `admin` in the domain `Default`. */
+  /** The password of the user `admin` in the domain `Default`. */
   readonly adminPassword: string;
   /** One line per request: `METHOD PATH?QUERY STATUS cn=NAME`. */
   readonly accessLog: string;
@@ -63,7 +63,7 @@ export interface KeystoneAddress {
 
 export interface Keystone extends KeystoneAddress {
   readonly dir: string;
-  /** The end of what the server said of its own troubles. */
+  /** Returns the end of the server's error log. */
   readLog(): Promise<string>;
   stop(): Promise<void>;
 }
@@ -72,14 +72,14 @@ const startTimeoutMs = 60_000;
 const stopTimeoutMs = 3000;
 const run = promisify(execFile);
 
-/** Starts a server and returns when it answers. It ends with `stop()`, and at the latest with this process. */
+/** Starts a server and waits until it responds. It stops with `stop()`, or with this process. */
 export async function startKeystone(options: KeystoneOptions): Promise<Keystone> {
   const packages = await findKeystone();
   if ('missing' in packages) throw new Error(packages.missing);
   const { dir, tls, kerberos } = options;
   const pythonPath = [packages.pythonPath, kerberos?.pythonPath].filter((path) => path !== undefined);
   const env: Record<string, string> = {
-    // Nothing else of ours: OS_* and PYTHON* variables of a developer's shell would change the server.
+    // OS_* and PYTHON* variables of a developer's shell would change the server, so it does not inherit them.
     PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
     LC_ALL: 'C.UTF-8',
     ...(pythonPath.length === 0 ? {} : { PYTHONPATH: pythonPath.join(':') }),
@@ -106,7 +106,7 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
   const log = openSync(serverLog, 'a', 0o600);
   const child = spawn(PYTHON, args, {
     env: { ...env, OS_KEYSTONE_CONFIG_DIR: join(dir, 'conf'), OS_KEYSTONE_CONFIG_FILES: configFiles.join(';') },
-    // The pipe to stdin ends with this process however it ends, and the server with the pipe.
+    // The pipe to stdin closes when this process ends for any reason, and then the server stops.
     stdio: ['pipe', 'pipe', log],
   });
   closeSync(log);
@@ -127,10 +127,10 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
   }
 }
 
-/** Makes the data folder unless it is there, and returns the administrator's password. */
+/** Creates the data folder if it does not exist, and returns the administrator's password. */
 async function provideData(options: KeystoneOptions, env: Record<string, string>): Promise<string> {
   const { dir, lockout } = options;
-  // Written last, so its presence says that all the rest is complete.
+  // This file is written last, so if it exists, the folder is complete.
   const passwordFile = join(dir, 'admin-password');
   const isMade = await access(passwordFile).then(
     () => true,
@@ -139,7 +139,8 @@ async function provideData(options: KeystoneOptions, env: Record<string, string>
   if (isMade) return readFile(passwordFile, 'utf8');
 
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  if ((await readdir(dir)).length > 0) throw new Error(`${dir} is neither empty nor a complete Keystone`);
+  if ((await readdir(dir)).length > 0)
+    throw new Error(`${dir} is not empty and not a complete data folder of Keystone`);
   const adminPassword = options.adminPassword ?? randomBytes(12).toString('hex');
   const settings: Record<string, string> = { OS_BOOTSTRAP_PASSWORD: adminPassword };
   if (options.port !== undefined) {
@@ -155,7 +156,7 @@ async function provideData(options: KeystoneOptions, env: Record<string, string>
   } catch (error) {
     const output = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
     const details = await readTail(join(dir, 'keystone.log'));
-    throw new Error(`Keystone's data could not be made:\n${lastLines(output)}\n${details}`, { cause: error });
+    throw new Error(`the data of Keystone could not be created:\n${lastLines(output)}\n${details}`, { cause: error });
   }
   await writeFile(passwordFile, adminPassword, { mode: 0o600 });
   return adminPassword;
@@ -168,7 +169,7 @@ function scriptPath(name: string): string {
 function waitForPort(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(new Error(`no answer in ${String(startTimeoutMs / 1000)} s`));
+      reject(new Error(`no response within ${String(startTimeoutMs / 1000)} s`));
     }, startTimeoutMs);
     let output = '';
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -181,7 +182,7 @@ function waitForPort(child: ChildProcess): Promise<number> {
     child.once('error', reject);
     child.once('exit', (code, signal) => {
       clearTimeout(timer);
-      reject(new Error(`it ended with ${signal ?? `status ${String(code)}`}`));
+      reject(new Error(`it exited with ${signal ?? `status ${String(code)}`}`));
     });
   });
 }

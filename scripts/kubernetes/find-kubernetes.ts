@@ -1,5 +1,5 @@
-// Finds a real API server and its etcd, for the test of the whole chain and the demo. Debian packages etcd, but of
-// Kubernetes only the sources with all that they need; building those takes minutes, so it is done once, on demand.
+// Finds a real API server and its etcd for the end-to-end test and the demo. Debian has a package of etcd, but only the
+// sources of Kubernetes. Building them takes minutes, so scripts/build-kube-apiserver.ts does it once, on demand.
 
 import { execFile } from 'node:child_process';
 import { homedir } from 'node:os';
@@ -7,15 +7,15 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages.ts';
 
-/** Paths of the programs, or why there are none. */
+/** Paths of the programs, or why they are missing. */
 export type KubernetesPrograms = { readonly apiServer: string; readonly etcd: string } | { readonly missing: string };
 
-/** Of Debian 12. */
+/** The version in Debian 12. */
 export const KUBERNETES_VERSION = '1.20.2';
 
 const run = promisify(execFile);
 
-/** Where the build leaves the API server. */
+/** Returns the path that the build writes the API server to. */
 export async function findApiServerPath(): Promise<string> {
   const configured = process.env['XDG_CACHE_HOME'] ?? '';
   const home = configured === '' ? join(homedir(), '.cache') : configured;
@@ -23,7 +23,7 @@ export async function findApiServerPath(): Promise<string> {
   return join(home, 'client-keystone-auth-dev', folder, 'kube-apiserver');
 }
 
-/** Whether a program below `root`, or as installed, runs with this argument. */
+/** Whether a program below `root`, or an installed one, runs with this argument. */
 export async function canRunProgram(root: string | undefined, path: string, argument: string): Promise<boolean> {
   return run(join(root ?? '/', path), [argument], { cwd: '/' }).then(
     () => true,
@@ -31,11 +31,11 @@ export async function canRunProgram(root: string | undefined, path: string, argu
   );
 }
 
-/** Returns where both are; the API server is not built here. */
+/** Returns the paths of both programs. It does not build the API server. */
 export async function findKubernetes(say: (line: string) => void): Promise<KubernetesPrograms> {
   const apiServer = await findApiServerPath();
   if (!(await pathExists(apiServer)))
-    return { missing: 'no API server has been built; see scripts/build-kube-apiserver.ts' };
+    return { missing: 'kube-apiserver is not built; run "node scripts/setup.mjs scripts/build-kube-apiserver.ts"' };
   const etcd = 'usr/bin/etcd';
   const found = await findOrUnpack(
     {

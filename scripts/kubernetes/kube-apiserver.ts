@@ -1,5 +1,5 @@
-// Runs a real etcd and a real kube-apiserver on loopback, whose authenticator and authorizer is a webhook. The API server's
-// own authorizer, RBAC, goes first; the administrator has a token of a file.
+// Runs a real etcd and a real kube-apiserver on loopback. A webhook is its authenticator and, after RBAC, its authorizer. The
+// administrator has a token from a file.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -17,11 +17,11 @@ export interface KubeApiserverOptions {
   readonly programs: Exclude<KubernetesPrograms, { missing: string }>;
   readonly dir: string;
   readonly pki: Pki;
-  /** One that nobody listens on: the webhook may have to know it first. */
+  /** A free port. The caller chooses it, because the webhook may have to know it first. */
   readonly port: number;
-  /** Of the webhook, on loopback. */
+  /** The port of the webhook, on loopback. */
   readonly webhookPort: number;
-  /** How long the API server keeps the webhook's answers, in seconds. */
+  /** How long the API server caches the responses of the webhook, in seconds. */
   readonly cacheSeconds: number;
 }
 
@@ -29,7 +29,7 @@ export interface KubeApiserver {
   readonly url: string;
   /** In the group system:masters. */
   readonly adminToken: string;
-  /** With a token, the administrator's if nothing else is said. */
+  /** Sends a request with a token. Default: the administrator's token. */
   request(
     path: string,
     options?: { method?: string; body?: unknown; token?: string },
@@ -39,7 +39,7 @@ export interface KubeApiserver {
 
 const READY_MS = 60_000;
 
-/** A kubeconfig with one cluster and, where a token is given, a user. */
+/** Renders a kubeconfig with one cluster and, with a token, a user. */
 export function renderKubeconfig(server: string, ca: string, token?: string): string {
   return JSON.stringify({
     apiVersion: 'v1',
@@ -51,7 +51,7 @@ export function renderKubeconfig(server: string, ca: string, token?: string): st
   });
 }
 
-/** The administrator's token, made before the API server starts. */
+/** Makes the administrator's token, which must exist before the API server starts. */
 export function makeAdminToken(): string {
   return randomBytes(16).toString('hex');
 }
@@ -59,7 +59,7 @@ export function makeAdminToken(): string {
 /**
  * Starts both and waits until the API server is ready.
  *
- * @throws where it does not become so
+ * @throws Error when the API server does not become ready in time
  */
 export async function startKubeApiserver(settings: KubeApiserverOptions, adminToken: string): Promise<KubeApiserver> {
   const { programs, dir, pki, port, webhookPort, cacheSeconds } = settings;
@@ -134,11 +134,11 @@ export async function startKubeApiserver(settings: KubeApiserverOptions, adminTo
   const killAll = (): void => {
     for (const child of children) child.kill('SIGKILL');
   };
-  // However this process ends, they end with it.
+  // Stops them when this process ends for any reason.
   process.once('exit', killAll);
   const stop = async (): Promise<void> => {
     process.off('exit', killAll);
-    // The API server first: without etcd it would complain.
+    // The API server first, because it logs errors without etcd.
     for (const child of children.toReversed()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -156,7 +156,7 @@ export async function startKubeApiserver(settings: KubeApiserverOptions, adminTo
     if (apiServer.exitCode !== null || performance.now() > until) {
       await stop();
       const tail = readFileSync(place('apiserver.log'), 'utf8').split('\n').slice(-6).join('\n');
-      throw new Error(`kube-apiserver does not become ready:\n${tail}`);
+      throw new Error(`kube-apiserver did not become ready:\n${tail}`);
     }
     await sleep(100);
   }

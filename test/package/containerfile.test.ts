@@ -1,6 +1,6 @@
 /**
- * The Containerfile's structure, and that the libraries which it would copy are all that the program needs: no container
- * engine is to be had where this runs, so no image is built.
+ * The structure of the Containerfile, and whether the libraries that it copies are all that the program needs. No image is
+ * built, because no container engine is available in CI.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** The package is installed by dpkg into a root of its own, and what it puts there is run: by itself, and by real kubectl. */
+/** dpkg installs the package into a root of its own. The installed program runs directly and from a real kubectl. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ await t.test('installed into a scratch root', { skip }, async (t) => {
   mkdirSync(join(state, 'info'), { recursive: true });
   mkdirSync(join(state, 'updates'));
   writeFileSync(join(state, 'status'), '');
-  // What it depends on is in the real root, not in this one.
+  // The dependencies are in the real root, not in this one.
   const options = [`--root=${root}`, '--force-not-root', '--force-depends', '--force-script-chrootless'];
   execFileSync('dpkg', [...options, '--install', debianPackagePath(hostTarget(), version)], { stdio: 'ignore' });
 

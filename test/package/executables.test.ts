@@ -1,7 +1,6 @@
 /**
- * What cannot be run here is at least looked at: each executable is of its platform, holds this program and the Node that
- * it was tested with, and is signed (or not) as its system wants it. The readers are written anew, from the formats: what
- * the packager believes of them is what is tested.
+ * The content of the executables, including those that cannot run here: platform, program, version of Node, and signature.
+ * The readers are written from the specifications and share nothing with scripts/package, whose result they test.
  */
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
@@ -49,7 +48,7 @@ function checkPe(t: Test, program: Buffer, machine: number): void {
   t.equal(program.toString('latin1', pe, pe + 4), 'PE\0\0');
   t.equal(program.readUInt16LE(pe + 4), machine, 'its processor');
   t.equal(program.readUInt16LE(pe + 24), 0x20b, '64-bit');
-  t.equal(program.readBigUInt64LE(pe + 24 + 112 + 4 * 8), 0n, 'no signature that does not fit');
+  t.equal(program.readBigUInt64LE(pe + 24 + 112 + 4 * 8), 0n, 'no invalid signature');
 }
 
 /** Reads the load commands as `[command, bytes]`. */
@@ -64,7 +63,7 @@ function loadCommands(program: Buffer): (readonly [command: number, bytes: Buffe
   return commands;
 }
 
-/** What remains of the symbols is whole, and holds what the system's linker asks for by index. */
+/** Checks that the remaining symbols are complete, including those that the dynamic linker finds by index. */
 function checkSymbols(t: Test, program: Buffer, commands: ReadonlyMap<number, Buffer>): void {
   const [table, parts] = [commands.get(0x2) ?? Buffer.alloc(24), commands.get(0xb) ?? Buffer.alloc(80)];
   const [at = 0, count = 0, stringsAt = 0, stringBytes = 0] = [8, 12, 16, 20].map((field) => table.readUInt32LE(field));
@@ -74,12 +73,12 @@ function checkSymbols(t: Test, program: Buffer, commands: ReadonlyMap<number, Bu
       ? ''
       : program.toString('latin1', stringsAt + name, program.indexOf(0, stringsAt + name));
   });
-  t.ok(count > 0 && names.every((name) => name !== ''), 'each symbol has its name');
+  t.ok(count > 0 && names.every((name) => name !== ''), 'each symbol has a name');
   const [locals, exported, undefinedAt, undefinedCount] = [12, 20, 24, 28].map((field) => parts.readUInt32LE(field));
-  t.equal(locals, 0, 'none is local');
+  t.equal(locals, 0, 'no symbol is local');
   t.equal(undefinedAt, exported);
   t.equal((exported ?? 0) + (undefinedCount ?? 0), count);
-  t.ok(names.slice(undefinedAt).includes('_malloc'), 'what it wants from the system');
+  t.ok(names.slice(undefinedAt).includes('_malloc'), 'the imported symbols are there');
   const [indirectAt = 0, indirectCount = 0] = [56, 60].map((field) => parts.readUInt32LE(field));
   const indirect = Array.from({ length: indirectCount }, (_, index) => program.readUInt32LE(indirectAt + index * 4));
   t.strictSame(
@@ -94,7 +93,7 @@ function checkMachO(t: Test, program: Buffer, machine: number): void {
   t.equal(program.readUInt32LE(0), 0xfeedfacf, '64-bit Mach-O');
   t.equal(program.readUInt32LE(4), machine, 'its processor');
   const commands = loadCommands(program);
-  t.equal(commands.length, program.readUInt32LE(16), 'as many load commands as it says');
+  t.equal(commands.length, program.readUInt32LE(16), 'the number of load commands');
   checkSymbols(t, program, new Map(commands));
   const segments = commands.filter(([command]) => command === 0x19).map(([, bytes]) => bytes);
   const nameOf = (segment: Buffer): string => segment.toString('latin1', 8, 24).replaceAll('\0', '');
@@ -103,7 +102,7 @@ function checkMachO(t: Test, program: Buffer, machine: number): void {
   t.equal(nameOf(last), '__LINKEDIT', 'the last segment holds the signature');
   const end = Number(last.readBigUInt64LE(40)) + Number(last.readBigUInt64LE(48));
   t.equal(end, program.length, 'and ends where the file ends');
-  t.ok(last.readBigUInt64LE(32) >= last.readBigUInt64LE(48), 'in memory too');
+  t.ok(last.readBigUInt64LE(32) >= last.readBigUInt64LE(48), 'the segment fits in memory too');
 
   const [signature, ...more] = commands.filter(([command]) => command === 0x1d).map(([, bytes]) => bytes);
   t.equal(more.length, 0);
@@ -122,14 +121,14 @@ function checkMachO(t: Test, program: Buffer, machine: number): void {
       return [blob.readUInt32BE(12 + index * 8), blob.subarray(at, at + blob.readUInt32BE(at + 4))];
     }),
   );
-  t.strictSame([...slots.keys()], [0, 2, 0x10000], 'a directory, requirements, and room for a certificate');
+  t.strictSame([...slots.keys()], [0, 2, 0x10000], 'a directory, requirements, and a slot for a certificate');
   const directory = slots.get(0) ?? Buffer.alloc(0);
   t.equal(directory.readUInt32BE(0), 0xfade0c02);
   t.equal(directory.readUInt32BE(12) & 0x2, 0x2, 'ad hoc');
-  t.equal(directory.readUInt32BE(32), offset, 'all but the signature is signed');
+  t.equal(directory.readUInt32BE(32), offset, 'everything except the signature is signed');
   t.strictSame([...directory.subarray(36, 40)], [32, 2, 0, 12], 'SHA-256 of pages of 4 KiB');
   const text = segments.find((segment) => nameOf(segment) === '__TEXT') ?? Buffer.alloc(72);
-  t.equal(directory.readBigUInt64BE(72), text.readBigUInt64LE(48), 'where code may be executed');
+  t.equal(directory.readBigUInt64BE(72), text.readBigUInt64LE(48), 'the size of the executable segment');
   t.equal(directory.readBigUInt64BE(80), 1n, 'a main program');
   const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
   const hashes = directory.readUInt32BE(16);
@@ -139,7 +138,7 @@ function checkMachO(t: Test, program: Buffer, machine: number): void {
   for (let page = 0; page * 4096 < offset; page += 1) {
     if (hashAt(page) !== sha256(program.subarray(page * 4096, Math.min(page * 4096 + 4096, offset)))) wrong.push(page);
   }
-  t.strictSame(wrong, [], 'every page has the hash that is signed');
+  t.strictSame(wrong, [], 'the hash of every page is correct');
   t.equal(directory.readUInt32BE(28), Math.ceil(offset / 4096));
 }
 
@@ -155,15 +154,18 @@ for (const target of TARGETS) {
     const program = readFileSync(executablePath(target));
     CHECKS[target.format](t, program, MACHINES[target.name] ?? 0);
     t.ok(program.includes(`node-${process.version}`.slice(5)), `Node ${process.version}`);
-    t.ok(program.includes('NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:1'), 'Node is told to look for the blob');
+    t.ok(
+      program.includes('NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:1'),
+      'the fuse tells Node to look for the blob',
+    );
     for (const file of ['out/executable.cjs', 'dist/slow.cjs', 'dist/got.cjs', 'dist/keyring.cjs']) {
-      t.ok(program.includes(readFileSync(file)), `it holds ${file}`);
+      t.ok(program.includes(readFileSync(file)), `it contains ${file}`);
     }
     const rehashable = findRehashFlag(program, process.versions.v8);
-    t.equal(rehashable === undefined, target.hasNoSnapshot === true, 'it has a snapshot of Node');
-    if (rehashable !== undefined) t.equal(program.readUInt32LE(rehashable), 0, 'which keeps its seed');
-    if (target.format === 'elf') t.ok(isSourcePositionsDisabled(program), 'no profiler is prepared');
-    for (const name of SCRUBBED_NAMES) t.strictSame(findNameOffsets(program, name), [], `it does not know ${name}`);
+    t.equal(rehashable === undefined, target.hasNoSnapshot === true, 'it contains a snapshot of Node');
+    if (rehashable !== undefined) t.equal(program.readUInt32LE(rehashable), 0, 'the snapshot keeps its seed');
+    if (target.format === 'elf') t.ok(isSourcePositionsDisabled(program), 'the preparation for profilers is off');
+    for (const name of SCRUBBED_NAMES) t.strictSame(findNameOffsets(program, name), [], `it does not contain ${name}`);
   });
 }
 

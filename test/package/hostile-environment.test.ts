@@ -1,8 +1,8 @@
 /**
- * A kubeconfig from somebody else may set any variable for its plugin. Each one that Node, OpenSSL or ICU listens to is set
- * here: no code runs, no file appears, nothing leaks, and TLS is as strict as ever. A plain Node falls for most of them;
- * the first test shows that, so that the rest cannot pass by accident.
- * LD_PRELOAD and its kind are out of scope: what the dynamic linker obeys, no program can refuse.
+ * A kubeconfig from another user can set any variable for its plugin. These tests set each variable that Node, OpenSSL or ICU
+ * read. No code runs, no file appears, nothing leaks, and TLS stays strict. The first test shows that most variables affect a
+ * plain Node, so that the other tests cannot pass by accident.
+ * LD_PRELOAD and similar variables are out of scope, because no program can refuse them.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
@@ -41,14 +41,14 @@ const skip =
     : skipWithout('C compiler', () => canRun('cc', '--version'));
 
 interface HostileVariables {
-  /** Everything in it was there before a run. */
+  /** The content of the folder before a run. */
   readonly folder: string;
   readonly variables: readonly (readonly [name: string, value: string])[];
 }
 
 const SPRUNG = 'sprung';
 
-/** Sets up code that leaves a file behind wherever it is run, and variables that lead to it. */
+/** Sets up code that writes a file when it runs, and variables that name this code. */
 function setUpHostileVariables(t: Test): HostileVariables {
   const folder = t.testdir({ hooks: {} });
   const at = (name: string, text: string): string => {
@@ -118,14 +118,14 @@ async function setUpHostileEnvironment(t: Test): Promise<HostileEnvironmentFixtu
   return { ...trap, pki, keystone, before: readdirSync(trap.folder) };
 }
 
-/** Whatever it was that a plain Node would have done. */
+/** Checks that a run did nothing that a plain Node would have done. */
 function checkNothingHappened(t: Test, { folder, before }: HostileEnvironmentFixture, ran: RunResult): void {
   t.strictSame(readdirSync(folder), before, 'no code ran, no file was written');
   t.notOk(ran.stderr.includes(PASSWORD));
   t.notMatch(ran.stderr, /gAAAA|Debugger listening/);
 }
 
-await t.test('a plain Node falls into the traps', { skip }, async (t) => {
+await t.test('a plain Node runs the code', { skip }, async (t) => {
   const { folder, variables } = setUpHostileVariables(t);
   const nothing = join(folder, 'nothing.cjs');
   writeFileSync(nothing, '');
@@ -135,21 +135,21 @@ await t.test('a plain Node falls into the traps', { skip }, async (t) => {
     t.ok(existsSync(join(folder, file)), `${name} leaves ${file}`);
     execFileSync('rm', ['-rf', join(folder, file)]);
   };
-  const valueOf = (wanted: string): string => variables.find(([name]) => name === wanted)?.[1] ?? '';
+  const valueOf = (name: string): string => variables.find(([variable]) => variable === name)?.[1] ?? '';
   appears('NODE_OPTIONS', valueOf('NODE_OPTIONS'), SPRUNG);
   appears('OPENSSL_CONF', valueOf('OPENSSL_CONF'), SPRUNG);
   appears('NODE_COMPILE_CACHE', valueOf('NODE_COMPILE_CACHE'), 'compiled');
   appears('NODE_V8_COVERAGE', valueOf('NODE_V8_COVERAGE'), 'coverage');
 });
 
-await t.test('the executable does not, on a login nor on a hit', { skip }, async (t) => {
+await t.test('the executable does not, neither on a login nor on a cache hit', { skip }, async (t) => {
   const stage = await setUpHostileEnvironment(t);
   const { keystone, pki, variables } = stage;
   const names = new Set(variables.map(([name]) => name));
   t.strictSame(
     SCRUBBED_NAMES.filter((name) => !names.has(name)),
     [],
-    'everything that Node was made blind to is tried',
+    'every scrubbed name is tested',
   );
   for (const [name, value] of variables) {
     const home = makeHome();
@@ -209,7 +209,7 @@ await t.test('TLS is not weakened', { skip }, async (t) => {
   await untrusted({ NODE_TLS_REJECT_UNAUTHORIZED: '0' });
   await untrusted({ NODE_EXTRA_CA_CERTS: pki.ca });
   await untrusted({ NODE_OPTIONS: '--use-openssl-ca', OS_VERIFY: 'true' });
-  t.equal(keystone.countLogins(), 0, 'nobody got a password');
+  t.equal(keystone.countLogins(), 0, 'no password was sent');
 
   const home = makeHome();
   t.teardown(() => home.remove());
@@ -218,8 +218,8 @@ await t.test('TLS is not weakened', { skip }, async (t) => {
   t.equal(keystone.countLogins(), 1, "SSL_CERT_FILE is this system's list of authorities, as for every other program");
 });
 
-await t.test('a Node that is made to fail fails without a word of ours', { skip }, async (t) => {
-  // Node itself ends here, before it runs anything: kubectl gets no token, and nobody learns anything.
+await t.test('a Node that a variable makes fail prints nothing of the plugin', { skip }, async (t) => {
+  // Node itself fails before it runs the plugin, so kubectl gets no token and nothing leaks.
   const { keystone, pki } = await setUpHostileEnvironment(t);
   const home = makeHome();
   t.teardown(() => home.remove());

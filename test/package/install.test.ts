@@ -1,4 +1,4 @@
-/** packaging/install.sh, against a server on loopback: what is as it should be is installed, what is not leaves no trace. */
+/** packaging/install.sh with a server on loopback: it installs good releases, and leaves no trace of bad ones. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -17,8 +17,7 @@ import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { renderInstaller } from '../../scripts/package/product.ts';
-import { makeRelease } from '../../scripts/package/product.ts';
+import { makeRelease, renderInstaller } from '../../scripts/package/product.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
 import { makeIsolatedCommand, PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
@@ -37,11 +36,11 @@ const sumsOf = (program: Buffer): string =>
 
 interface ReleaseServer {
   readonly url: string;
-  /** What was asked for. */
+  /** The paths that were requested. */
   readonly requestedPaths: readonly string[];
 }
 
-/** A folder of releases. Undefined is answered with 404, a string that begins with http with a redirect. */
+/** Serves a folder of releases. undefined is a 404, and a string that starts with http is a redirect. */
 async function startReleaseServer(
   t: Test,
   files: Readonly<Record<string, Buffer | string | undefined>>,
@@ -108,10 +107,10 @@ await t.test('a good release', { skip }, async (t) => {
   t.equal(statSync(join(bin, NAME)).mode & 0o7777, 0o755);
   t.strictSame(readFileSync(join(bin, NAME)), PROGRAM);
   t.equal(readlinkSync(join(bin, 'kubectl-keystone_auth')), NAME);
-  t.strictSame(readdirSync(place.temporary), [], 'nothing is left of the download');
+  t.strictSame(readdirSync(place.temporary), [], 'the download is removed');
 });
 
-await t.test('over an old one, with a prefix, and the sum from elsewhere', { skip }, async (t) => {
+await t.test('replaces an old version, with --prefix and --sha256', { skip }, async (t) => {
   const place = setUpInstall(t);
   const bin = join(place.home, 'a b', 'bin');
   mkdirSync(bin, { recursive: true });
@@ -150,18 +149,18 @@ for (const [what, files, says] of REFUSALS) {
     t.equal(fresh.stdout, '');
     t.match(fresh.stderr, says);
     t.strictSame(existsSync(bin) ? readdirSync(bin) : [], []);
-    t.equal(existsSync(join(place.home, '.local')), isStaged, 'not even a folder, unless it had to be tried');
+    t.equal(existsSync(join(place.home, '.local')), isStaged, 'no folder, unless the program had to be tried');
     mkdirSync(bin, { recursive: true });
     writeFileSync(join(bin, NAME), 'old');
     chmodSync(join(bin, NAME), 0o755);
     t.equal((await install(place, ['--base-url', url])).status, 1);
     t.strictSame(readdirSync(bin), [NAME]);
-    t.equal(readFileSync(join(bin, NAME), 'utf8'), 'old', 'what was there stays');
+    t.equal(readFileSync(join(bin, NAME), 'utf8'), 'old', 'the old version stays');
     t.strictSame(readdirSync(place.temporary), []);
   });
 }
 
-await t.test('where it does not even ask', { skip }, async (t) => {
+await t.test('wrong arguments cause no request', { skip }, async (t) => {
   const place = setUpInstall(t);
   const refuse = async (words: readonly string[], says: string): Promise<void> => {
     const ran = await install(place, words);
@@ -192,7 +191,7 @@ await t.test(
   },
 );
 
-void t.test('the script knows its release', async (t) => {
+void t.test('the script contains the URL of its release', async (t) => {
   const script = readFileSync('packaging/install.sh', 'utf8');
   t.match(
     renderInstaller(script, makeRelease('1.0.0', 'https://example.org/v1')),

@@ -1,4 +1,4 @@
-/** The manual page and the completions, read by the programs that they are for. */
+/** The manual page and the completions, read by the programs that use them. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -19,7 +19,7 @@ const flags = [...OPTIONS.flatMap(listFlagNames), '--help', '--version'];
 
 await t.test('the manual page names everything', async (t) => {
   const page = renderManPage('1.2.3-rc.4');
-  t.equal(page, renderManPage('1.2.3-rc.4'), 'the same at any time');
+  t.equal(page, renderManPage('1.2.3-rc.4'), 'the same text every time');
   t.match(page, '1.2.3\\-rc.4');
   for (const { words, options } of ALL_COMMANDS) {
     t.ok(page.includes(words.join(' ').replaceAll('-', '\\-')), words.join(' '));
@@ -42,7 +42,7 @@ const noMandoc = skipWithout('mandoc', () => canRun('mandoc', '-Tascii', '/dev/n
 
 await t.test('mandoc reads the manual page', { skip: noMandoc }, async (t) => {
   const file = join(t.testdir({ 'page.1': renderManPage('0.0.1') }), 'page.1');
-  // Only its date is missed, on purpose.
+  // The date is missing on purpose.
   const lint = execFileSync('sh', ['-c', 'mandoc -Tlint -W warning "$1" || true', 'sh', file], { encoding: 'utf8' });
   t.strictSame(
     lint.split('\n').filter((line) => line !== '' && !line.includes('missing date')),
@@ -54,10 +54,10 @@ await t.test('mandoc reads the manual page', { skip: noMandoc }, async (t) => {
   t.match(text, /^ {5,7}130 +Cancelled at a prompt\.$/m);
 });
 
-// Large, and no better than mandoc: CI need not have it.
+// man with groff is large and not better than mandoc, so CI does not need it.
 const noMan = !(canRun('man', '--version') && canRun('groff', '--version')) && 'no man with groff here';
 
-await t.test('and so does man', { skip: noMan }, async (t) => {
+await t.test('man reads the manual page', { skip: noMan }, async (t) => {
   const file = join(t.testdir({ 'page.1': renderManPage('0.0.1') }), 'page.1');
   const command = 'man --warnings=all -E UTF-8 -l "$1" 2>&1';
   const text = execFileSync('sh', ['-c', command, 'sh', file], { encoding: 'utf8', env: { PATH: '/usr/bin:/bin' } });
@@ -67,7 +67,7 @@ await t.test('and so does man', { skip: noMan }, async (t) => {
 
 const noBash = skipWithout('bash', () => canRun('bash', '--version'));
 
-/** What bash would offer for the last of these words. */
+/** Returns what bash offers for the last word. */
 function completeInBash(file: string, folder: string, words: readonly string[]): string[] {
   const script = `. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
     _client_keystone_auth "$1" && printf '%s\\n' "\${COMPREPLY[@]}"`;
@@ -84,18 +84,18 @@ await t.test('bash completes', { skip: noBash }, async (t) => {
     completeInBash(file, join(folder, 'files'), ['client-keystone-auth', ...words]);
   t.strictSame(complete('').toSorted(), [...firstWords, ...flags].toSorted(), 'every command and flag');
   t.strictSame(complete('whoami', '--out'), ['--output'], "a command's own flag");
-  t.strictSame(complete('--out'), [], 'which no other command has');
+  t.strictSame(complete('--out'), [], 'not without the command');
   t.strictSame(complete('whoami', '-o', ''), ['text', 'json', 'yaml']);
   t.strictSame(complete('completion', 'f'), ['fish'], 'its argument');
   t.strictSame(complete('get-token', '').toSorted(), flags.toSorted());
   t.strictSame(complete('--cache-s'), ['--cache-storage']);
   t.strictSame(complete('--cache-storage', ''), ['file', 'keyring', 'none']);
-  t.strictSame(complete('--cache-storage', '=', 'k'), ['keyring'], 'bash takes --flag=value apart');
+  t.strictSame(complete('--cache-storage', '=', 'k'), ['keyring'], 'bash splits --flag=value');
   t.strictSame(complete('--cache-storage', '='), ['file', 'keyring', 'none']);
   t.strictSame(complete('--auth-type', '').toSorted(), METHODS.flatMap(listMethodNames).toSorted());
   t.strictSame(complete('--cacert', 'a'), ['a b.pem'], 'a file, with a space in its name');
-  t.strictSame(complete('--user-name', ''), [], 'nobody can guess it');
-  t.strictSame(complete('--insecure', '--user-domain-i'), ['--user-domain-id'], 'a switch takes no value');
+  t.strictSame(complete('--user-name', ''), [], 'no suggestions for free text');
+  t.strictSame(complete('--insecure', '--user-domain-i'), ['--user-domain-id'], 'a flag without a value');
 
   const names = execFileSync('bash', ['--norc', '-c', '. "$1" && complete -p', 'bash', file], { encoding: 'utf8' });
   for (const name of ['client-keystone-auth', 'kubectl-keystone_auth'])
@@ -112,16 +112,16 @@ await t.test('zsh completes', { skip: noZsh }, async (t) => {
   const env = { PATH: '/usr/bin:/bin', HOME: folder };
   const text = execFileSync('zsh', ['-f', '-c', script, 'zsh', folder], { encoding: 'utf8', env });
   t.equal(text, `${FILES.zsh} ${FILES.zsh}\n`, 'compinit finds it under both names');
-  // What _arguments is given is not syntax for -n: its words are counted where it would be called.
+  // zsh -n does not check the arguments of _arguments, so a function of that name prints them.
   const words = `_arguments() { print -r -l -- "$@"; }; . "$1"`;
-  const given = execFileSync('zsh', ['-f', '-c', words, 'zsh', join(folder, FILES.zsh)], { encoding: 'utf8', env });
+  const specs = execFileSync('zsh', ['-f', '-c', words, 'zsh', join(folder, FILES.zsh)], { encoding: 'utf8', env });
   t.strictSame(
-    new Set(given.split('\n').flatMap((line) => /^(--?[\w-]+)[=+]?\[/.exec(line)?.[1] ?? [])),
+    new Set(specs.split('\n').flatMap((line) => /^(--?[\w-]+)[=+]?\[/.exec(line)?.[1] ?? [])),
     new Set([...flags, ...ALL_COMMANDS.flatMap(({ options }) => options.flatMap(listFlagNames))]),
   );
-  t.match(given, `1::command:(${firstWords.join(' ')})\n`);
-  t.match(given, ':value:(file keyring none)\n');
-  t.match(given, /^--cacert=\[.*\]:value:_files$/m);
+  t.match(specs, `1::command:(${firstWords.join(' ')})\n`);
+  t.match(specs, ':value:(file keyring none)\n');
+  t.match(specs, /^--cacert=\[.*\]:value:_files$/m);
 });
 
 const noFish = skipWithout('fish', () => canRun('fish', '--version'));
@@ -136,7 +136,7 @@ await t.test('fish completes', { skip: noFish }, async (t) => {
       env: { PATH: '/usr/bin:/bin', HOME: folder },
     })
       .split('\n')
-      .flatMap((found) => (found === '' ? [] : [found.split('\t')[0] ?? '']));
+      .flatMap((suggestion) => (suggestion === '' ? [] : [suggestion.split('\t')[0] ?? '']));
   for (const name of ['client-keystone-auth', 'kubectl-keystone_auth']) {
     t.strictSame(complete(`${name} --cache-storage `), ['file', 'keyring', 'none']);
     t.strictSame(complete(`${name} wh`), ['whoami']);
@@ -145,14 +145,18 @@ await t.test('fish completes', { skip: noFish }, async (t) => {
   }
 });
 
-await t.test('PowerShell is told all words', async (t) => {
+await t.test('the PowerShell script contains all words', async (t) => {
   t.ok(SHELLS.includes('powershell'));
   const script = renderCompletion('powershell', ALL_COMMANDS);
   for (const word of [...firstWords, ...flags]) t.ok(script.includes(`'${word}'`), word);
 });
 
-await t.test('what was packaged is this', { skip: !existsSync('out/completions') && 'npm run package' }, async (t) => {
-  const { bash, zsh, fish } = renderCompletions();
-  const read = (name: string): string => readFileSync(resolve('out/completions', name), 'utf8');
-  t.strictSame([read(FILES.bash), read(FILES.zsh), read(FILES.fish)], [bash, zsh, fish]);
-});
+await t.test(
+  'the packaged completions are up to date',
+  { skip: !existsSync('out/completions') && 'npm run package' },
+  async (t) => {
+    const { bash, zsh, fish } = renderCompletions();
+    const read = (name: string): string => readFileSync(resolve('out/completions', name), 'utf8');
+    t.strictSame([read(FILES.bash), read(FILES.zsh), read(FILES.fish)], [bash, zsh, fish]);
+  },
+);

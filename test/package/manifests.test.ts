@@ -1,4 +1,4 @@
-/** What package managers read is true of what was made: every URL is of a file in out/, and has that file's checksum. */
+/** The manifests are correct: every URL names a file in out/, with the checksum of that file. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -18,24 +18,24 @@ import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 t.setTimeout(120_000);
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-const made = TARGETS.filter((target) => existsSync(archivePath(target, version)));
+const builtTargets = TARGETS.filter((target) => existsSync(archivePath(target, version)));
 const skip =
   PACKAGED_EXECUTABLE === undefined
     ? 'npm test -- --packaged'
-    : skipWithout('all six archives', () => made.length === TARGETS.length);
+    : skipWithout('all six archives', () => builtTargets.length === TARGETS.length);
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const read = (path: string): string => readFileSync(join('out', path), 'utf8');
 const baseUrl = makeRelease(version, undefined).baseUrl;
 const sumOf = new Map(
-  made.map((target) => [archivePath(target, version), sha256(readFileSync(archivePath(target, version)))]),
+  builtTargets.map((target) => [archivePath(target, version), sha256(readFileSync(archivePath(target, version)))]),
 );
 
-/** Checks that a URL is of what a target's archive is published as, with its sum. */
+/** Checks the URL and the checksum of a target's archive. */
 function checkDownload(t: Test, target: string, url: unknown, sum: unknown): void {
-  const found = TARGETS.find(({ name }) => name === target);
-  t.ok(found, target);
-  const path = found === undefined ? '' : archivePath(found, version);
+  const match = TARGETS.find(({ name }) => name === target);
+  t.ok(match, target);
+  const path = match === undefined ? '' : archivePath(match, version);
   t.equal(url, `${baseUrl}/${path.replace('out/', '')}`);
   t.equal(String(sum).toLowerCase(), sumOf.get(path), 'the checksum of the file');
 }
@@ -73,20 +73,20 @@ await t.test('Homebrew', { skip }, async (t) => {
   t.match(formula, /^class ClientKeystoneAuth < Formula$/m);
   t.match(formula, `  version "${version}"\n`);
   let system = '';
-  const found: string[] = [];
+  const names: string[] = [];
   for (const [, on, processor, url, sum] of formula.matchAll(
     /^ {2}on_(macos|linux) do$|^ {4}on_(arm|intel) do\n {6}url "(.*)"\n {6}sha256 "(.*)"\n {4}end$/gm,
   )) {
     if (on !== undefined) system = on === 'macos' ? 'darwin' : on;
     else {
       const target = `${system}-${processor === 'arm' ? 'arm64' : 'x64'}`;
-      found.push(target);
+      names.push(target);
       checkDownload(t, target, url, sum);
     }
   }
-  t.strictSame(found.toSorted(), ['darwin-arm64', 'darwin-x64', 'linux-arm64', 'linux-x64']);
+  t.strictSame(names.toSorted(), ['darwin-arm64', 'darwin-x64', 'linux-arm64', 'linux-x64']);
   const words = formula.match(/^ *(?:class|def|test do|on_\w+ do|end)\b/gm) ?? [];
-  t.equal(words.filter((word) => word.trim() === 'end').length * 2, words.length, 'all that begins ends');
+  t.equal(words.filter((word) => word.trim() === 'end').length * 2, words.length, 'every block has an end');
 });
 
 interface Scoop {
@@ -127,11 +127,11 @@ await t.test('winget', { skip }, async (t) => {
   t.equal(installer?.Installers?.length, 2);
   for (const { Architecture, InstallerUrl, InstallerSha256 } of installer?.Installers ?? []) {
     checkDownload(t, `win-${Architecture}`, InstallerUrl, InstallerSha256);
-    t.match(InstallerSha256, /^[0-9A-F]{64}$/, 'in the case that winget wants');
+    t.match(InstallerSha256, /^[0-9A-F]{64}$/, 'in upper case, as winget expects');
   }
 });
 
-/** The sum of an executable as it comes out of its archive, by tools that are not ours where there are any. */
+/** Computes the checksum of an executable in its archive, with independent tools if they are installed. */
 async function unpack(target: Target): Promise<string> {
   const path = archivePath(target, version);
   if (target.format === 'pe') return sha256(await readZipMember(readFileSync(path), 'client-keystone-auth.exe'));
@@ -139,14 +139,14 @@ async function unpack(target: Target): Promise<string> {
   return sha256(execFileSync('tar', ['--extract', '--to-stdout', '--file', path, 'client-keystone-auth'], options));
 }
 
-for (const target of made) {
+for (const target of builtTargets) {
   await t.test(
     `the archive for ${target.name}`,
     { skip: PACKAGED_EXECUTABLE === undefined && 'npm test -- --packaged' },
     async (t) => {
       t.equal(await unpack(target), sha256(readFileSync(executablePath(target))));
       if (target.format === 'pe') {
-        // Reads the whole, as an installer does: sums, sizes, places.
+        // Python verifies checksums, sizes and offsets.
         const script = 'import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.testzip(), *z.namelist())';
         const listed = execFileSync('python3', ['-c', script, archivePath(target, version)], { encoding: 'utf8' });
         t.equal(listed, 'None client-keystone-auth.exe LICENSE THIRD-PARTY-LICENSES.txt\n');
@@ -163,7 +163,7 @@ for (const target of made) {
 }
 
 void t.test('the URL of a release', async (t) => {
-  t.match(baseUrl, /^https:\/\/[\w-]+\.invalid\//, 'a placeholder until one is given');
+  t.match(baseUrl, /^https:\/\/[\w-]+\.invalid\//, 'a placeholder by default');
   t.equal(makeRelease('1.0.0', 'https://example.org/v1/').baseUrl, 'https://example.org/v1');
   for (const url of ['http://example.org/', 'https://a:b@example.org/', 'https://example.org/?v=1', "https://a/'$(x)"])
     t.throws(() => makeRelease('1.0.0', url), url);

@@ -1,4 +1,4 @@
-/** Two builds of one commit are the same bytes, wherever and whenever they are made: anybody can check what we publish. */
+/** Two builds of one commit give the same bytes, in another folder, at another time. So everyone can verify a release. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ await t.test(
     ]) {
       cpSync(name, join(elsewhere, name), { recursive: true });
     }
-    // Not a link to the folder: the bundler would follow it, and everything would seem to come from outside.
+    // No symbolic link, because the bundler would follow it and see files outside of the project.
     execFileSync('cp', ['-al', 'node_modules', elsewhere]);
     const words = ['--disable-warning=ExperimentalWarning', 'scripts/package.ts', '--target', target.name];
     const env = {
@@ -38,13 +38,13 @@ await t.test(
       HOME: process.env['HOME'] ?? '',
       TZ: 'Asia/Kathmandu',
       LC_ALL: 'C',
-      // There it cannot be asked of git.
+      // The copy is not a git repository.
       SOURCE_DATE_EPOCH: findSourceDate(),
     };
-    // Without tap's hooks: V8 compiles to other bytes where they are loaded first.
+    // Without tap's hooks, because V8 compiles to different bytes after they are loaded.
     const [file, args, options] = makeIsolatedCommand(process.execPath, words, env);
     execFileSync(file, args, { ...options, cwd: elsewhere, stdio: ['ignore', 'ignore', 'inherit'] });
-    // Packages, archives and all: it is a list of sums.
+    // The list of checksums covers packages and archives.
     const listed = (folder: string): string[] =>
       readFileSync(join(folder, 'out/SHA256SUMS'), 'utf8')
         .split('\n')

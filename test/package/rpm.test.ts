@@ -1,4 +1,4 @@
-/** The package is installed by rpm into a root of its own, and what it puts there is run. */
+/** rpm installs the package into a root of its own, and the installed program runs. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -15,7 +15,7 @@ const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { versio
 const skip =
   PACKAGED_EXECUTABLE === undefined ? 'npm test -- --packaged' : skipWithout('rpm', () => canRun('rpm', '--version'));
 
-/** It changes its root, which takes root, or a namespace in which one is. */
+/** rpm changes its root, which needs root or a user namespace. */
 const [RPM, ...FIRST] =
   process.getuid?.() === 0 ? (['rpm'] as const) : (['unshare', '--user', '--map-root-user', 'rpm'] as const);
 
@@ -23,7 +23,7 @@ await t.test('installed into a scratch root', { skip }, async (t) => {
   const root = t.testdir({});
   const base = [...FIRST, '--root', root, '--dbpath', '/var/lib/rpm'];
   const path = resolve(rpmPath(hostTarget(), version));
-  // What it depends on is in the real root, not in this one.
+  // The dependencies are in the real root, not in this one.
   execFileSync(RPM, [...base, '--install', '--nodeps', path], { stdio: 'pipe' });
 
   const program = join(root, 'usr/bin/client-keystone-auth');
@@ -40,14 +40,14 @@ await t.test('installed into a scratch root', { skip }, async (t) => {
     t.ok(existsSync(join(root, 'usr/share', file)), file);
   const page = readFileSync(join(root, 'usr/share/man/man1/kubectl-keystone_auth.1.gz'));
   t.match(gunzipSync(page).toString(), '.TH CLIENT');
-  t.strictSame([...page.subarray(4, 8)], [0, 0, 0, 0], 'no time in it');
+  t.strictSame([...page.subarray(4, 8)], [0, 0, 0, 0], 'the gzip header has no time');
   t.equal(execFileSync(RPM, [...base, '--verify', '--nodeps', 'client-keystone-auth'], { encoding: 'utf8' }), '');
 });
 
 for (const target of TARGETS.filter(({ rpmArchitecture }) => rpmArchitecture !== undefined)) {
   const path = rpmPath(target, version);
   const missing = skip === false ? skipWithout(path, () => existsSync(path)) : skip;
-  await t.test(`${target.name} says what it is`, { skip: missing }, async (t) => {
+  await t.test(`${target.name}: metadata`, { skip: missing }, async (t) => {
     const ask = (format: string): string =>
       execFileSync('rpm', ['--query', '--package', '--queryformat', format, path], { encoding: 'utf8' });
     t.equal(
@@ -58,7 +58,7 @@ for (const target of TARGETS.filter(({ rpmArchitecture }) => rpmArchitecture !==
     t.equal(ask('%{BUILDHOST}'), 'localhost');
     t.strictSame([...new Set(ask('[%{FILEUSERNAME}:%{FILEGROUPNAME}\n]').trim().split('\n'))], ['root:root']);
     const times = [...new Set(ask('[%{FILEMTIMES}\n]').trim().split('\n'))];
-    t.strictSame(times, [ask('%{BUILDTIME}')], 'one time, which is not that of the build');
-    t.notOk(readFileSync(path).subarray(0, 65_536).includes(process.cwd()), 'no path of who built it');
+    t.strictSame(times, [ask('%{BUILDTIME}')], 'all files have one time, which is not the time of the build');
+    t.notOk(readFileSync(path).subarray(0, 65_536).includes(process.cwd()), 'no path of the build machine');
   });
 }

@@ -1,4 +1,4 @@
-/** Whoever gets an executable can see what is in it, and has the licences that have to go along. */
+/** The bill of materials and the licenses of each executable are complete. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
@@ -31,13 +31,13 @@ for (const { name, nodePackage, keyringPackage } of TARGETS) {
     for (const carried of ['got', 'yargs', 'yargs-parser', '@inquirer/core', nodePackage, keyringPackage])
       t.ok(names.includes(carried), carried);
     for (const tool of ['esbuild', 'tap', 'typescript', 'postject'])
-      t.notOk(names.includes(tool), `${tool} stays here`);
+      t.notOk(names.includes(tool), `${tool} is not in the executable`);
     t.equal(sbom.components.find((component) => component.name === nodePackage)?.version, process.versions.node);
     t.ok(sbom.components.every(({ hashes }) => hashes.length > 0));
 
     const licenses = readFileSync(`out/${name}/THIRD-PARTY-LICENSES.txt`, 'utf8');
     for (const { name: carried, version: of } of sbom.components)
-      t.ok(licenses.includes(`\n${carried} ${of} (`), `the licence of ${carried}`);
+      t.ok(licenses.includes(`\n${carried} ${of} (`), `the license of ${carried}`);
     t.match(licenses, 'Node.js is licensed for use as follows');
   });
 }

@@ -1,4 +1,4 @@
-/** The webhook as one file: it serves, with all that it carries, and needs nothing else. */
+/** The webhook as one executable: it serves requests and needs no other files. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -21,7 +21,7 @@ t.setTimeout(170_000);
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
 
-/** What it runs under here, or why it cannot. */
+/** The command that runs a target here. A target without an entry cannot run. */
 const RUNNERS: Readonly<Record<string, readonly string[]>> = {
   [`${process.platform}-${process.arch}`]: [],
   'linux-arm64': process.arch === 'arm64' ? [] : ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu'],
@@ -71,24 +71,24 @@ async function serve(t: Test, command: readonly [string, ...string[]]): Promise<
       ...['--kubeconfig', kubeconfig, '--policy-configmap-name', 'keystone-policy', '--sync-config-file', sync],
       ...['--oidc-issuer-url', issuer.url, '--oidc-client-id', 'kubernetes', '--oidc-ca-file', pki.ca],
     ],
-    // Whoever may set variables has no say in what the program is.
+    // Variables must not change the program.
     env: { NODE_OPTIONS: '--require=/nowhere', NODE_EXTRA_CA_CERTS: '/nowhere' },
   });
   const startedAt = performance.now();
   while ((await webhook.sendRequest({ path: '/readyz' })).status !== 200 && performance.now() - startedAt < 60_000) {
     await sleep(100);
   }
-  t.match(await webhook.sendRequest({ path: '/readyz' }), { status: 200 }, 'the ConfigMap has been read');
-  const user = { name: 'alice', domain: { name: 'acme' }, password: 's3cret' };
+  t.match(await webhook.sendRequest({ path: '/readyz' }), { status: 200 }, 'the ConfigMap was read');
+  const login = { name: 'alice', domain: { name: 'acme' }, password: 's3cret' };
   const scope = { project: { name: 'web', domain: { name: 'acme' } } };
   const response = await fetch(`${keystone.url}/v3/auth/tokens`, {
     method: 'POST',
-    body: JSON.stringify({ auth: { identity: { methods: ['password'], password: { user } }, scope } }),
+    body: JSON.stringify({ auth: { identity: { methods: ['password'], password: { user: login } }, scope } }),
   });
   const token = response.headers.get('x-subject-token') ?? '';
   t.match(await webhook.reviewToken(token), { authenticated: true, user: { username: 'alice' } });
-  const { user: found } = await webhook.reviewToken(token);
-  t.ok((found as { groups: string[] }).groups.includes('mapped'), 'the YAML has been read');
+  const { user } = await webhook.reviewToken(token);
+  t.ok((user as { groups: string[] }).groups.includes('mapped'), 'the YAML file was read');
   t.strictSame(await webhook.reviewToken('junk'), { authenticated: false });
   const claims = { iss: issuer.url, sub: 'u-1', aud: 'kubernetes', exp: Math.floor(Date.now() / 1000) + 300 };
   t.match(await webhook.reviewToken(signJwt(claims, key)), {
@@ -101,7 +101,7 @@ async function serve(t: Test, command: readonly [string, ...string[]]): Promise<
   t.equal(await webhook.stop(), 0);
 }
 
-/** What an emulated one can show in good time: it starts, over TLS, and answers. */
+/** Checks an emulated webhook, which is slow: it starts with TLS and responds. */
 async function answer(t: Test, command: readonly [string, ...string[]]): Promise<void> {
   const pki = await makeTestPki(t);
   const policy = join(makeTestFolder(t), 'policy.json');
@@ -123,15 +123,15 @@ for (const target of TARGETS.filter(({ hasWebhook }) => hasWebhook)) {
     t.match(run('--help'), '--oidc-issuer-url');
     const policy = join(makeTestFolder(t), 'policy.json');
     writeFileSync(policy, POLICY);
-    const asked = ['--projects', 'demo', '--verb', 'get', '--resource', 'pods', '--namespace', 'web'];
-    t.match(run('policy', 'test', '--keystone-policy-file', policy, ...asked), /allow/);
+    const question = ['--projects', 'demo', '--verb', 'get', '--resource', 'pods', '--namespace', 'web'];
+    t.match(run('policy', 'test', '--keystone-policy-file', policy, ...question), /allow/);
     const program = readFileSync(file);
-    t.ok(program.includes(readFileSync('out/k8s-keystone-auth.cjs')), 'it holds the bundle');
-    for (const name of SCRUBBED_NAMES) t.strictSame(findNameOffsets(program, name), [], `it does not know ${name}`);
+    t.ok(program.includes(readFileSync('out/k8s-keystone-auth.cjs')), 'it contains the bundle');
+    for (const name of SCRUBBED_NAMES) t.strictSame(findNameOffsets(program, name), [], `it does not contain ${name}`);
     await t.test('serves', (t) => (words.length === 0 ? serve : answer)(t, [first, ...words]));
   });
 
-  await t.test(`${target.name}: what goes along`, { skip: skip(target) }, async (t) => {
+  await t.test(`${target.name}: the files in its archive`, { skip: skip(target) }, async (t) => {
     const folder = join(makeTestFolder(t), 'unpacked');
     mkdirSync(folder);
     execFileSync('tar', ['-xzf', resolve(archivePath(target, version, WEBHOOK_PROGRAM_NAME))], { cwd: folder });
@@ -163,7 +163,7 @@ for (const target of TARGETS.filter(({ hasWebhook }) => hasWebhook)) {
     for (const name of carried) t.ok(names.includes(name), name);
     for (const name of ['@inquirer/core', 'yargs', target.keyringPackage]) t.notOk(names.includes(name), `no ${name}`);
     for (const { name, version: of } of sbom.components) {
-      t.ok(licenses.includes(`\n${name} ${of} (`), `the licence of ${name}`);
+      t.ok(licenses.includes(`\n${name} ${of} (`), `the license of ${name}`);
     }
     const sums = readFileSync('out/SHA256SUMS', 'utf8');
     t.match(sums, `  ${target.name}/${WEBHOOK_PROGRAM_NAME}\n`);

@@ -1,5 +1,5 @@
-// A real Chromium, where there is one: only that knows which headers it sends from a page of https:// to this machine,
-// and what it makes of our pages. Nothing is downloaded for it: $CHROMIUM is its path, else it is looked for as installed.
+// Runs a real Chromium if one is installed, because only a real browser shows which headers it sends from an https:// page to
+// loopback. Nothing is downloaded: $CHROMIUM is its path, otherwise common paths are tried.
 
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import type { Test } from 'tap';
 const STEPS = 400;
 const STEP_MS = 50;
 
-/** Logs in wherever there is a password to be given, and presses the button else; says what the page says. */
+/** Fills in login forms, submits other forms, and returns the text of the page. */
 const PERSON = `(name, password) => {
   const field = document.querySelector('input[name=password]');
   const form = document.querySelector('form[method=post]');
@@ -23,14 +23,14 @@ const PERSON = `(name, password) => {
 }`;
 
 export interface Chromium {
-  /** Opens an address as the person and goes on until a page says something that matches. */
-  visit(address: string, person: { name: string; password: string }, wanted: RegExp): Promise<string>;
+  /** Opens an address as a user, and continues until the text of a page matches. */
+  visit(address: string, user: { name: string; password: string }, pattern: RegExp): Promise<string>;
 }
 
-/** The program, or undefined where there is none. */
+/** Returns the program; undefined if none is installed. */
 export function findChromium(): string | undefined {
-  const given = process.env['CHROMIUM'] ?? '';
-  return [given, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+  const configured = process.env['CHROMIUM'] ?? '';
+  return [configured, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
     (file) => file !== '' && existsSync(file),
   );
 }
@@ -40,12 +40,12 @@ interface Reply {
   readonly result?: { readonly targetId?: string; readonly sessionId?: string; readonly result?: { value?: unknown } };
 }
 
-/** Starts a Chromium of its own, without a window, that ends with the test. */
+/** Starts a headless Chromium that stops with the test. */
 export async function startChromium(t: Test, program: string): Promise<Chromium> {
   const folder = mkdtempSync(join(tmpdir(), 'cka-chromium-'));
   const args = [
     ...['--headless=new', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--no-proxy-server'],
-    // The authority of the tests is nobody's else.
+    // Chromium does not know the CA of the tests.
     ...['--ignore-certificate-errors', '--remote-debugging-port=0', `--user-data-dir=${folder}`],
     // Chromium's own sandbox does not work for root.
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
@@ -58,14 +58,14 @@ export async function startChromium(t: Test, program: string): Promise<Chromium>
     await ended;
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   });
-  const control = await new Promise<string>((done, fail) => {
-    let said = '';
+  const control = await new Promise<string>((resolve, reject) => {
+    let output = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-      const [, url] = /DevTools listening on (ws:\S+)/.exec(said) ?? [];
-      if (url !== undefined) done(url);
+      output += text;
+      const [, url] = /DevTools listening on (ws:\S+)/.exec(output) ?? [];
+      if (url !== undefined) resolve(url);
     });
-    void ended.then(() => fail(new Error(`Chromium ended: ${said}`)));
+    void ended.then(() => reject(new Error(`Chromium exited: ${output}`)));
   });
 
   const socket = new WebSocket(control);
@@ -85,19 +85,19 @@ export async function startChromium(t: Test, program: string): Promise<Chromium>
   };
 
   return {
-    async visit(address, { name, password }, wanted) {
-      const { result: made } = await call('Target.createTarget', { url: address });
-      const { result } = await call('Target.attachToTarget', { targetId: made?.targetId, flatten: true });
+    async visit(address, { name, password }, pattern) {
+      const { result: target } = await call('Target.createTarget', { url: address });
+      const { result } = await call('Target.attachToTarget', { targetId: target?.targetId, flatten: true });
       const expression = `(${PERSON})(${JSON.stringify(name)}, ${JSON.stringify(password)})`;
       let shown = '';
       for (let step = 0; step < STEPS; step += 1) {
         const reply = await call('Runtime.evaluate', { expression }, result?.sessionId);
         const value = reply.result?.result?.value;
         if (typeof value === 'string') shown = value;
-        if (wanted.test(shown)) return shown;
+        if (pattern.test(shown)) return shown;
         await sleep(STEP_MS);
       }
-      throw new Error(`Chromium did not come to ${String(wanted)}; it shows ${shown}`);
+      throw new Error(`Chromium did not show ${String(pattern)}; it shows ${shown}`);
     },
   };
 }

@@ -1,5 +1,5 @@
-// Proxies that watch the wire: one to go through (CONNECT), to prove that nothing but TLS passes a proxy; and one to
-// stand in front of a real Keystone, to count the logins where they happen and not where we say they happen.
+// Proxies that observe traffic: a CONNECT proxy, to prove that only TLS passes through a proxy, and a reverse proxy in front of
+// a real Keystone, to count the logins independently of the plugin.
 
 import { readFile } from 'node:fs/promises';
 import { createServer as createHttpServer, request as requestHttp } from 'node:http';
@@ -11,22 +11,22 @@ import type { Duplex } from 'node:stream';
 import type { CertificateFiles } from '../../scripts/lib/pki.ts';
 
 export interface ConnectProxyOptions {
-  /** Makes it one of https. */
+  /** Makes it an https:// proxy. */
   tls?: CertificateFiles;
-  /** Demanded as Basic authentication. */
+  /** Required as Basic authentication. */
   credentials?: { user: string; password: string };
-  /** Host names that lead to loopback, such as 'keystone.example.test'. */
+  /** Host names that resolve to loopback, such as 'keystone.example.test'. */
   loopbackNames?: readonly string[];
 }
 
 export interface Tunnel {
-  /** `host:port`, as asked for. */
+  /** `host:port`, as requested. */
   target: string;
-  /** Of the CONNECT request itself. */
+  /** The headers of the CONNECT request. */
   headers: IncomingHttpHeaders;
-  /** The status it was answered with: 200, 407 without the right credentials, 403 away from loopback, 502. */
+  /** The status of the response: 200, 407 without the right credentials, 403 for a host that is not loopback, or 502. */
   status: number;
-  /** What the client sent into the tunnel, if its first byte did not begin a TLS record. */
+  /** What the client sent into the tunnel, if the first byte did not start a TLS record. */
   plaintext: string;
   bytesFromClient: number;
 }
@@ -35,26 +35,26 @@ export interface ConnectProxy {
   readonly url: string;
   readonly port: number;
   readonly tunnels: Tunnel[];
-  /** One 'CONNECT host:port' for each tunnel asked for. */
+  /** One 'CONNECT host:port' for each requested tunnel. */
   readonly log: string[];
-  /** Requests without CONNECT, so readable by the proxy. Answered with 501. */
+  /** Requests without CONNECT, which the proxy can read. The response is 501. */
   readonly plainRequests: { method: string; url: string; headers: IncomingHttpHeaders }[];
   close(): Promise<void>;
 }
 
 export interface CountingProxyOptions extends CertificateFiles {
-  /** Where the requests go: the URL of a Keystone, without a path. */
+  /** The URL of the Keystone behind the proxy, without a path. */
   target: string;
-  /** Path of the authority trusted for the target; without it a target's certificate is not looked at. */
+  /** Path of the CA for the target. Without it, the proxy does not check the target's certificate. */
   targetCa?: string;
   port?: number;
 }
 
 export interface CountedRequest {
   method: string;
-  /** With its query. */
+  /** Path and query. */
   path: string;
-  /** 0 until answered, or if never. */
+  /** 0 without a response. */
   status: number;
   startedAt: number;
 }
@@ -63,9 +63,9 @@ export interface CountingProxy {
   readonly url: string;
   readonly port: number;
   readonly requests: CountedRequest[];
-  /** POSTs to /v3/auth/tokens; those answered with the status, if one is given. */
+  /** Counts POST requests to /v3/auth/tokens, optionally only those with this status. */
   countLogins(status?: number): number;
-  /** Forgets what was counted. */
+  /** Resets the counters. */
   reset(): void;
   close(): Promise<void>;
 }
@@ -74,13 +74,13 @@ const tlsHandshakeRecord = 0x16;
 const mostPlaintextKept = 65_536;
 const loopbackHosts = ['127.0.0.1', 'localhost', '::1'];
 
-/** Starts a CONNECT proxy on 127.0.0.1. It leads to loopback only. */
+/** Starts a CONNECT proxy on 127.0.0.1. It connects to loopback only. */
 export async function startConnectProxy(options: ConnectProxyOptions = {}): Promise<ConnectProxy> {
   const { credentials, loopbackNames = [], tls } = options;
   const tunnels: Tunnel[] = [];
   const plainRequests: ConnectProxy['plainRequests'] = [];
   const sockets = new Set<Duplex>();
-  const wanted =
+  const expectedAuthorization =
     credentials === undefined
       ? undefined
       : `Basic ${Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64')}`;
@@ -103,7 +103,7 @@ export async function startConnectProxy(options: ConnectProxyOptions = {}): Prom
       tunnel.status = status;
       client.end(`HTTP/1.1 ${status} ${reason}\r\n${header}content-length: 0\r\n\r\n`);
     };
-    if (wanted !== undefined && request.headers['proxy-authorization'] !== wanted) {
+    if (expectedAuthorization !== undefined && request.headers['proxy-authorization'] !== expectedAuthorization) {
       refuse(407, 'Proxy Authentication Required', 'proxy-authenticate: Basic realm="test"\r\n');
       return;
     }
@@ -166,7 +166,7 @@ export async function startCountingProxy(options: CountingProxyOptions): Promise
       host: target.hostname,
       port: target.port,
       headers: { ...incoming.headers, 'x-forwarded-proto': 'https' },
-      // One connection for each request: Keystone closes idle ones when it likes, and a retry would be counted twice.
+      // One connection for each request. Keystone can close idle connections, and a retry would be counted twice.
       agent: false as const,
     };
     const onAnswer = (answer: IncomingMessage): void => {
@@ -200,7 +200,7 @@ export async function startCountingProxy(options: CountingProxyOptions): Promise
 
   const server = createHttpsServer({ cert: await readFile(options.cert), key: await readFile(options.key) }, forward);
   server.on('connection', (socket: Socket) => keep(sockets, socket));
-  // A client that rejects the certificate is part of what is tested here.
+  // Some tests expect that the client rejects the certificate.
   server.on('tlsClientError', () => undefined);
   const port = await listen(server, options.port);
   return {
@@ -230,7 +230,7 @@ function keep(sockets: Set<Duplex>, socket: Duplex): void {
 async function listen(server: Server, port = 0): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    // A herd of 200 plugins knocks within a few milliseconds.
+    // 200 plugins connect within a few milliseconds.
     server.listen({ port, host: '127.0.0.1', backlog: 1024 }, resolve);
   });
   const address = server.address();

@@ -1,4 +1,5 @@
-// One request and its answer as it is: no redirect followed, no status an error. fetch cannot be told our authority.
+// Sends one request and returns the response unchanged: it follows no redirects, and no status is an error. fetch cannot be
+// used, because it does not accept a CA.
 
 import { readFileSync } from 'node:fs';
 import { request as requestHttp } from 'node:http';
@@ -11,7 +12,7 @@ export interface OutgoingRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly form?: Readonly<Record<string, string>> | URLSearchParams;
   readonly json?: unknown;
-  /** Path of the authority to trust. */
+  /** Path of the CA to trust. */
   readonly ca: string;
 }
 
@@ -21,7 +22,7 @@ export interface ReceivedResponse {
   readonly body: string;
 }
 
-/** Sends a request: POST where it has a body and no method is said, else GET. */
+/** Sends a request. The default method is POST with a body, and GET without one. */
 export function sendRequest(
   url: string | URL,
   { method, headers = {}, form, json, ca }: OutgoingRequest,

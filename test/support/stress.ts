@@ -1,23 +1,30 @@
 /**
- * The sizes of the tests in test/stress: with CKA_STRESS=full those of the bar in the threat model, else what a small machine
- * does in passing. And what these tests share: many runs at a time, and tools that a laptop may lack but CI may not.
+ * The size of the tests in test/stress: with CKA_STRESS=full the size that the security model promises, otherwise a size that
+ * a small machine can handle. Also what these tests share: many runs at a time, and checks for tools that CI must have.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import type { Test } from 'tap';
 import { makeIsolatedCommand } from './run-plugin.ts';
 import type { RunResult } from './run-plugin.ts';
 
+/** Whether the tests run in full size. */
 export const FULL_SIZE: boolean = process.env['CKA_STRESS'] === 'full';
 
+/** Picks a size for this run. */
 export const pickSize = (full: number, short: number): number => (FULL_SIZE ? full : short);
 
-/** Why a test that needs a tool is skipped, or false. CI has no excuse. */
-export function skipWithout(what: string, isThere: () => boolean): string | false {
-  if (isThere()) return false;
+/**
+ * Returns why a test that needs a tool is skipped, or false.
+ *
+ * @throws Error in CI, which must have the tool
+ */
+export function skipWithout(what: string, isInstalled: () => boolean): string | false {
+  if (isInstalled()) return false;
   if (/^(?:true|1)$/.test(process.env['CI'] ?? '')) throw new Error(`CI must have ${what}`);
-  return `no ${what} here`;
+  return `${what} is not available`;
 }
 
+/** Whether a program runs successfully with these arguments. */
 export function canRun(file: string, ...args: string[]): boolean {
   try {
     execFileSync(file, args, { stdio: 'ignore' });
@@ -36,7 +43,7 @@ export interface RunningProgram {
   readonly ended: Promise<TimedRun>;
 }
 
-/** Starts a program with this environment and nothing else, in a session of its own. */
+/** Starts a program in a session of its own, with only this environment. */
 export function startProgram(
   command: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -50,15 +57,15 @@ export function startProgram(
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const ended = new Promise<TimedRun>((done, fail) => {
-    child.once('error', fail).once('close', (status, signal) => {
-      done({ status, signal, stdout, stderr, ms: performance.now() - startedAt });
+  const ended = new Promise<TimedRun>((resolve, reject) => {
+    child.once('error', reject).once('close', (status, signal) => {
+      resolve({ status, signal, stdout, stderr, ms: performance.now() - startedAt });
     });
   });
   return { pid: child.pid ?? 0, ended };
 }
 
-/** Works through a list, `width` at a time; each worker has its own number. */
+/** Processes a list with `width` workers at a time. Each worker has its own number. */
 export async function runInWorkers<T>(
   width: number,
   items: readonly T[],
@@ -72,14 +79,14 @@ export async function runInWorkers<T>(
   );
 }
 
-/** The token of a document; undefined unless stdout holds exactly one valid document. */
+/** Returns the token of a document; undefined unless stdout contains exactly one valid document. */
 export function parseToken(stdout: string): string | undefined {
   return /^\{"apiVersion":"client\.authentication\.k8s\.io\/v1","kind":"ExecCredential","status":\{"expirationTimestamp":"[-0-9]{10}T[:0-9]{8}Z","token":"([!-~]+)"\}\}\n$/.exec(
     stdout,
   )?.[1];
 }
 
-/** Fails once with a list instead of a thousand times. */
+/** Checks that there are no problems: one failure with a list instead of a thousand failures. */
 export function checkNoProblems(t: Test, problems: readonly string[], figure: string): void {
   t.strictSame(problems.slice(0, 20), [], figure);
   t.comment(figure);
