@@ -34,6 +34,90 @@ export async function requestToken(login: LoginContext, config: ResolvedConfig):
   });
 }
 
+function makeMethodContext(login: LoginContext, config: ResolvedConfig, http: HttpClient): MethodContext {
+  const { host, tls, user, method, reporter } = login;
+  let v3Endpoint: Promise<string> | undefined;
+  return {
+    host,
+    http,
+    tls,
+    user,
+    detail: reporter.debug,
+    findV3Endpoint: () =>
+      (v3Endpoint ??= findV3Endpoint(http, readAuthUrl(config) ?? '', {
+        wantsDiscovery: usesDiscovery(config, method),
+        warn: reporter.warn,
+      })),
+  };
+}
+
+/** Sends a prepared request; a provider's own token needs none. */
+async function sendRequest(
+  login: LoginContext,
+  config: ResolvedConfig,
+  context: MethodContext,
+  request: AuthRequest | ProviderToken,
+): Promise<ReceivedToken> {
+  if ('token' in request) return acceptProviderToken(login, request, login.host.now());
+  login.reporter.debug(`logging in ${request.subject} (${login.method.name})`);
+  const endpoints = await chooseEndpoints(login, config, context, request);
+  return authenticateAndRescope(login, config, context.http, endpoints, request);
+}
+
+/** Where a login is sent, and the v3 endpoint of the same Keystone. */
+interface LoginEndpoints {
+  readonly login: string;
+  readonly v3: string;
+}
+
+/**
+ * Chooses the endpoint of a login, one of four: v3 of another Keystone; v4, which stands beside v3; v3 as Keystone
+ * lists it; or, for keystoneauth's `v3*` types, v3 at the URL as it is (see {@link usesDiscovery}).
+ */
+async function chooseEndpoints(
+  { reporter }: LoginContext,
+  config: ResolvedConfig,
+  context: MethodContext,
+  { version, otherKeystone }: AuthRequest,
+): Promise<LoginEndpoints> {
+  if (otherKeystone !== undefined) {
+    const { url, peer } = otherKeystone;
+    const v3 = await findV3Endpoint(context.http, url, { wantsDiscovery: true, warn: reporter.warn, peer });
+    return { login: v3, v3 };
+  }
+  if (version !== undefined) {
+    const url = readAuthUrl(config) ?? '';
+    return { login: replaceVersion(url, version), v3: replaceVersion(url, 'v3') };
+  }
+  const v3 = await context.findV3Endpoint();
+  return { login: v3, v3 };
+}
+
+/** Whether Keystone is asked for its versions: keystoneauth's `v3*` types take the URL as it is. */
+export function usesDiscovery(config: ResolvedConfig, method: AuthMethod): boolean {
+  return !(config.text('auth-type') ?? method.name).startsWith('v3');
+}
+
+/** Authenticates and, if the token lacks the scope that is set, exchanges it for one that has it. */
+async function authenticateAndRescope(
+  login: LoginContext,
+  config: ResolvedConfig,
+  http: HttpClient,
+  endpoints: LoginEndpoints,
+  request: AuthRequest,
+): Promise<ReceivedToken> {
+  const transport = request.usesNegotiate ? openNegotiateHttp(makeHttpSettings(login, login.deadlineMs)) : http;
+  const first = await sendWithFactors(login, config, request, (one) => authenticate(transport, endpoints.login, one));
+  const scope = request.rescopeTarget;
+  // The mapping may have given the token this scope already; such a token need not be exchangeable.
+  if (scope === undefined || findTokenMismatch({ scope }, first.token.details) === undefined) {
+    return acceptToken(login, request, endpoints.v3, first);
+  }
+  const rescope = buildRescopeRequest(request, first.token.id, scope);
+  const scoped = await authenticate(http, endpoints.v3, rescope);
+  return acceptToken(login, { ...request, ...rescope }, endpoints.v3, scoped);
+}
+
 /**
  * Requests the next token with the refresh token of the last one, if the auth method can and no prompt is needed.
  *
@@ -82,88 +166,4 @@ export async function rescopeToken(
   const issued = await withHttp(login, login.deadlineMs, (http) => authenticate(http, endpoint, request));
   const received = acceptToken(login, request, endpoint, issued);
   return { ...received, record: { ...received.record, refresh } };
-}
-
-/** Whether Keystone is asked for its versions: keystoneauth's `v3*` types take the URL as it is. */
-export function usesDiscovery(config: ResolvedConfig, method: AuthMethod): boolean {
-  return !(config.text('auth-type') ?? method.name).startsWith('v3');
-}
-
-function makeMethodContext(login: LoginContext, config: ResolvedConfig, http: HttpClient): MethodContext {
-  const { host, tls, user, method, reporter } = login;
-  let v3Endpoint: Promise<string> | undefined;
-  return {
-    host,
-    http,
-    tls,
-    user,
-    detail: reporter.debug,
-    findV3Endpoint: () =>
-      (v3Endpoint ??= findV3Endpoint(http, readAuthUrl(config) ?? '', {
-        wantsDiscovery: usesDiscovery(config, method),
-        warn: reporter.warn,
-      })),
-  };
-}
-
-/** Where a login is sent, and the v3 endpoint of the same Keystone. */
-interface LoginEndpoints {
-  readonly login: string;
-  readonly v3: string;
-}
-
-/**
- * Chooses the endpoint of a login, one of four: v3 of another Keystone; v4, which stands beside v3; v3 as Keystone
- * lists it; or, for keystoneauth's `v3*` types, v3 at the URL as it is (see {@link usesDiscovery}).
- */
-async function chooseEndpoints(
-  { reporter }: LoginContext,
-  config: ResolvedConfig,
-  context: MethodContext,
-  { version, otherKeystone }: AuthRequest,
-): Promise<LoginEndpoints> {
-  if (otherKeystone !== undefined) {
-    const { url, peer } = otherKeystone;
-    const v3 = await findV3Endpoint(context.http, url, { wantsDiscovery: true, warn: reporter.warn, peer });
-    return { login: v3, v3 };
-  }
-  if (version !== undefined) {
-    const url = readAuthUrl(config) ?? '';
-    return { login: replaceVersion(url, version), v3: replaceVersion(url, 'v3') };
-  }
-  const v3 = await context.findV3Endpoint();
-  return { login: v3, v3 };
-}
-
-/** Sends a prepared request; a provider's own token needs none. */
-async function sendRequest(
-  login: LoginContext,
-  config: ResolvedConfig,
-  context: MethodContext,
-  request: AuthRequest | ProviderToken,
-): Promise<ReceivedToken> {
-  if ('token' in request) return acceptProviderToken(login, request, login.host.now());
-  login.reporter.debug(`logging in ${request.subject} (${login.method.name})`);
-  const endpoints = await chooseEndpoints(login, config, context, request);
-  return authenticateAndRescope(login, config, context.http, endpoints, request);
-}
-
-/** Authenticates and, if the token lacks the scope that is set, exchanges it for one that has it. */
-async function authenticateAndRescope(
-  login: LoginContext,
-  config: ResolvedConfig,
-  http: HttpClient,
-  endpoints: LoginEndpoints,
-  request: AuthRequest,
-): Promise<ReceivedToken> {
-  const transport = request.usesNegotiate ? openNegotiateHttp(makeHttpSettings(login, login.deadlineMs)) : http;
-  const first = await sendWithFactors(login, config, request, (one) => authenticate(transport, endpoints.login, one));
-  const scope = request.rescopeTarget;
-  // The mapping may have given the token this scope already; such a token need not be exchangeable.
-  if (scope === undefined || findTokenMismatch({ scope }, first.token.details) === undefined) {
-    return acceptToken(login, request, endpoints.v3, first);
-  }
-  const rescope = buildRescopeRequest(request, first.token.id, scope);
-  const scoped = await authenticate(http, endpoints.v3, rescope);
-  return acceptToken(login, { ...request, ...rescope }, endpoints.v3, scoped);
 }
