@@ -1,4 +1,4 @@
-/** The logins with a browser, with a real one, where the machine has it: see test/support/chromium.ts. */
+/** Logs in with a real browser, if the machine has one: see test/support/chromium.ts. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
@@ -7,7 +7,7 @@ import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import { waitForAddress, checkTerminalSuccess, startOnTerminal } from '../support/browser-login.ts';
 import { findChromium, startChromium } from '../support/chromium.ts';
 import { reserveDashboardPort, testWithFederation } from '../support/federation.ts';
-import { makeHome } from '../support/run-plugin.ts';
+import { makeTestHome } from '../support/run-plugin.ts';
 import { onProject } from '../support/login-settings.ts';
 import { logIn } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
@@ -16,26 +16,26 @@ t.setTimeout(120_000);
 
 const program = findChromium();
 
-const NAME = 'Chromium comes back';
+const TITLE = 'Chromium logs in and returns to the plugin';
 
-if (program === undefined) void t.test(NAME, { skip: 'there is no Chromium on this machine' }, () => undefined);
-else testWithFederation(NAME, (t, federation, world) => comeBack(t, program, federation, world));
+if (program === undefined) void t.test(TITLE, { skip: 'there is no Chromium on this machine' }, () => undefined);
+else testWithFederation(TITLE, (t, federation, environment) => logInWithChromium(t, program, federation, environment));
 
-async function comeBack(
+async function logInWithChromium(
   t: Test,
   program: string,
   federation: FederationAddress,
-  world: TestEnvironment,
+  environment: TestEnvironment,
 ): Promise<void> {
   const chromium = await startChromium(t, program);
   const { alice } = federation.users;
   const port = await reserveDashboardPort(federation);
   const env = {
     OS_AUTH_URL: `${federation.keystone.url}/v3`,
-    OS_CACERT: world.pki.ca,
+    OS_CACERT: environment.pki.ca,
     OS_IDENTITY_PROVIDER: federation.provider,
     OS_PROTOCOL: federation.protocol,
-    ...onProject(world.tenancy.projects.demo, world.tenancy.domain),
+    ...onProject(environment.tenancy.projects.demo, environment.tenancy.domain),
   };
   const webSso = { ...env, OS_AUTH_TYPE: 'v3websso', OS_REDIRECT_PORT: String(port) };
   const authCode = {
@@ -44,21 +44,19 @@ async function comeBack(
     OS_CLIENT_ID: federation.clients.public.id,
     OS_DISCOVERY_ENDPOINT: `${federation.identityProvider.url}/.well-known/openid-configuration`,
   };
-  const done = /^http:\/\/(localhost|127\.0\.0\.1):\d+\/[^]*You may close this window/;
+  const successPage = /^http:\/\/(localhost|127\.0\.0\.1):\d+\/[^]*You may close this window/;
   for (const [name, settings] of Object.entries({ webSso, authCode })) {
     await t.test(name, async (t) => {
-      const home = makeHome();
-      t.teardown(() => home.remove());
+      const home = makeTestHome(t);
       const terminal = startOnTerminal(t, { home, env: settings });
-      await chromium.visit(await waitForAddress(terminal), alice, done);
+      await chromium.visit(await waitForAddress(terminal), alice, successPage);
       await checkTerminalSuccess(t, terminal, home);
       t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
     });
   }
-  await t.test('a hostile page: hidden or not, its token does not count', async (t) => {
-    const home = makeHome();
-    t.teardown(() => home.remove());
-    const evil = await logIn(world.http, world.tenancy.users.mallory);
+  await t.test('the plugin ignores a token from a hostile page, visible or hidden', async (t) => {
+    const home = makeTestHome(t);
+    const evil = await logIn(environment.http, environment.tenancy.users.mallory);
     const origin = `http://localhost:${String(port)}/auth/websso/`;
     const form = `<form method="post" action="${origin}"><input name="token" value="${evil}"></form>`;
     const hide = (page: string): string => `<iframe srcdoc='${page}'></iframe>`;
@@ -74,15 +72,15 @@ async function comeBack(
       response.setHeader('content-type', 'text/html').end(pages[request.url ?? ''] ?? '');
     });
     t.teardown(() => site.close());
-    await new Promise<void>((listening) => site.listen(0, '127.0.0.1', listening));
+    await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
     const { port: sitePort } = site.address() as AddressInfo;
     const terminal = startOnTerminal(t, { home, env: webSso });
     const address = await waitForAddress(terminal);
     for (const path of Object.keys(pages)) {
-      const wanted = path === '/page' ? /Not the current login/ : /shown/;
-      await chromium.visit(`http://127.0.0.1:${String(sitePort)}${path}`, alice, wanted);
+      const expected = path === '/page' ? /Not the current login/ : /shown/;
+      await chromium.visit(`http://127.0.0.1:${String(sitePort)}${path}`, alice, expected);
     }
-    await chromium.visit(address, alice, done);
+    await chromium.visit(address, alice, successPage);
     await checkTerminalSuccess(t, terminal, home);
     t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
   });

@@ -1,4 +1,4 @@
-/** What real shells on a real terminal complete of names that only the program knows. */
+/** Real shells on a real terminal complete names that only the program knows. */
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -6,29 +6,29 @@ import t from 'tap';
 import { renderCompletion } from '../../src/plugin/commands/completion/render-completion.ts';
 import type { Shell } from '../../src/plugin/commands/completion/render-completion.ts';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
+import { PROGRAM_NAME } from '../../src/shared/base/program.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
-import { PLUGIN_COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND, makeEnvironment, makeTestHome, runPlugin } from '../support/run-plugin.ts';
 import type { Home } from '../support/run-plugin.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
 import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
 
 const HOSTILE = '$(touch owned)';
-const NAME = 'client-keystone-auth';
 
-/** A home with a clouds.yaml, a program of our name on the PATH, and the completions of each shell. */
+/** Makes a home with a clouds.yaml, and a PATH with the plugin. */
 function setUpCompletion(
   t: Test,
   clouds: Readonly<Record<string, object>>,
 ): { home: Home; env: Record<string, string> } {
-  const home = makeHome();
-  t.teardown(() => {
-    home.remove();
-  });
+  const home = makeTestHome(t);
   const bin = join(home.path, 'bin');
   mkdirSync(bin);
-  writeFileSync(join(bin, NAME), `#!/bin/sh\nexec ${PLUGIN_COMMAND.map((word) => `'${word}'`).join(' ')} "$@"\n`);
-  chmodSync(join(bin, NAME), 0o755);
+  writeFileSync(
+    join(bin, PROGRAM_NAME),
+    `#!/bin/sh\nexec ${PLUGIN_COMMAND.map((word) => `'${word}'`).join(' ')} "$@"\n`,
+  );
+  chmodSync(join(bin, PROGRAM_NAME), 0o755);
   const folder = join(home.path, '.config', 'openstack');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'clouds.yaml'), JSON.stringify({ clouds }), { mode: 0o600 });
@@ -36,7 +36,7 @@ function setUpCompletion(
   return { home, env };
 }
 
-/** How each shell is started on a terminal, and told of the completions in a file. */
+/** How to start each shell, and how it loads a completion script. */
 const SHELLS: readonly {
   readonly shell: Shell;
   readonly args: readonly string[];
@@ -46,7 +46,7 @@ const SHELLS: readonly {
   {
     shell: 'bash',
     args: ['--norc', '--noprofile'],
-    file: 'ours.bash',
+    file: 'plugin.bash',
     load: (folder, file) => `. ${join(folder, file)}`,
   },
   {
@@ -58,7 +58,7 @@ const SHELLS: readonly {
   {
     shell: 'fish',
     args: ['--no-config'],
-    file: 'ours.fish',
+    file: 'plugin.fish',
     load: (folder, file) => `source ${join(folder, file)}`,
   },
 ];
@@ -83,28 +83,28 @@ for (const one of SHELLS) {
   await t.test(`${shell}: clouds`, { skip }, async (t) => {
     const { home, env } = setUpCompletion(t, { production: {}, 'two words': {}, [HOSTILE]: {} });
     const terminal = await startShell(one, home, env);
-    terminal.type(`echo ${NAME}; ${NAME} --os-cloud pro\t`);
+    terminal.type(`echo ${PROGRAM_NAME}; ${PROGRAM_NAME} --os-cloud pro\t`);
     await terminal.waitFor('--os-cloud production');
     terminal.type('\x15');
-    terminal.type(`${NAME} --os-cloud two\t`);
+    terminal.type(`${PROGRAM_NAME} --os-cloud two\t`);
     await terminal.waitFor(/--os-cloud (?:two\\ words|'two words')/);
     terminal.type('\x15');
-    terminal.type(`${NAME} --os-cloud \t\t`);
+    terminal.type(`${PROGRAM_NAME} --os-cloud \t\t`);
     await terminal.waitFor('touch');
     terminal.type('\x15exit\r');
     await terminal.ended;
-    t.notOk(existsSync(join(home.path, 'owned')), 'a name runs nothing');
+    t.notOk(existsSync(join(home.path, 'owned')), 'a name is not run as a command');
   });
 }
 
-testWithKeystone('projects are completed with a token that is there, and nobody logs in for them', async (t, world) => {
-  const { alice } = world.tenancy.users;
-  const mark = watchRequests(world.http);
-  const { domain, projects } = world.tenancy;
+testWithKeystone('projects are completed with a cached token, and completion never logs in', async (t, environment) => {
+  const { alice } = environment.tenancy.users;
+  const address = watchRequests(environment.http);
+  const { domain, projects } = environment.tenancy;
   const { home, env } = setUpCompletion(t, {
     one: {
       auth: {
-        auth_url: mark.url,
+        auth_url: address.url,
         username: alice.name,
         password: alice.password,
         user_domain_name: domain.name,
@@ -116,16 +116,16 @@ testWithKeystone('projects are completed with a token that is there, and nobody 
   const complete = (): ReturnType<typeof runPlugin> =>
     runPlugin({ home, args: ['complete', 'projects', '--os-cloud=one'] });
   t.match(await complete(), { status: 0, stdout: '' });
-  t.equal(listRequests(mark).length, 0, 'no token, no request');
+  t.equal(listRequests(address).length, 0, 'no token, no request');
   t.match(await runPlugin({ home, args: ['--os-cloud=one'] }), { status: 0 });
   const names = (await complete()).stdout.split('\n');
   t.ok(names.includes(projects.demo.name));
-  t.equal(listRequests(mark).filter(({ method }) => method === 'POST').length, 1);
+  t.equal(listRequests(address).filter(({ method }) => method === 'POST').length, 1);
 
   for (const one of SHELLS) {
     await t.test(one.shell, { skip: skipWithout(one.shell, () => canRun(one.shell, '--version')) }, async (t) => {
       const terminal = await startShell(one, home, env);
-      terminal.type(`${NAME} --os-cloud one --project-name ${projects.demo.name.slice(0, 3)}\t`);
+      terminal.type(`${PROGRAM_NAME} --os-cloud one --project-name ${projects.demo.name.slice(0, 3)}\t`);
       await terminal.waitFor(`--project-name ${projects.demo.name}`);
       terminal.type('\x15exit\r');
       await terminal.ended;

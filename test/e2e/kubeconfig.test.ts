@@ -1,4 +1,4 @@
-// From an openrc to `kubectl get pods`, with the kubeconfig that our commands write: a real kubectl, the built plugin, a real
+// From an openrc to `kubectl get pods` with a kubeconfig that the plugin writes: a real kubectl, the built plugin and a real
 // Keystone.
 
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ t.setTimeout(170_000);
 
 const CANARY = 'canary-static-token-of-the-service';
 
-/** A user whose kubectl finds the plugin by its name. */
+/** A user with the plugin on the PATH of kubectl. */
 interface KubeconfigFixture {
   readonly kubectlFixture: KubectlFixture;
   readonly file: string;
@@ -35,8 +35,8 @@ interface KubeconfigFixture {
   readonly kubeconfig: (env: EnvVars, ...args: readonly string[]) => Promise<RunResult>;
 }
 
-async function setUpKubeconfig(t: Test, world: TestEnvironment, program: string): Promise<KubeconfigFixture> {
-  const kubectlFixture = await setUpKubectl(t, world, { program });
+async function setUpKubeconfig(t: Test, environment: TestEnvironment, program: string): Promise<KubeconfigFixture> {
+  const kubectlFixture = await setUpKubectl(t, environment, { program });
   const search = join(kubectlFixture.home.path, 'search');
   mkdirSync(search);
   symlinkSync(PLUGIN_PATH, join(search, 'client-keystone-auth'));
@@ -44,24 +44,24 @@ async function setUpKubeconfig(t: Test, world: TestEnvironment, program: string)
   return {
     kubectlFixture,
     file,
-    ca: world.pki.ca,
-    settings: makeAliceSettings(world, kubectlFixture),
+    ca: environment.pki.ca,
+    settings: makeAliceSettings(environment, kubectlFixture),
     kubeconfig: async (env, ...args) => {
       const path = `${search}:${process.env['PATH'] ?? ''}`;
-      const ran = await runPlugin({
+      const result = await runPlugin({
         home: kubectlFixture.home,
         args: ['kubeconfig', ...args, '--kubeconfig', file],
         env: { ...env, PATH: path },
       });
-      for (const secret of [...listSecrets(world.tenancy), CANARY]) {
-        t.notOk((ran.stdout + ran.stderr).includes(secret), 'no secret is shown');
+      for (const secret of [...listSecrets(environment.tenancy), CANARY]) {
+        t.notOk((result.stdout + result.stderr).includes(secret), 'no secret is shown');
       }
-      return ran;
+      return result;
     },
   };
 }
 
-/** What a cluster's operator hands out. */
+/** Writes a kubeconfig as the operator of a cluster provides it. */
 function writeCluster({ file, kubectlFixture, ca }: KubeconfigFixture, users = ''): void {
   const authority = readFileSync(ca, 'base64');
   writeFileSync(
@@ -70,10 +70,10 @@ function writeCluster({ file, kubectlFixture, ca }: KubeconfigFixture, users = '
   );
 }
 
-testWithKubectl('a new user, with a cluster that is there', async (t, world, program) => {
-  const seat = await setUpKubeconfig(t, world, program);
-  const { kubectlFixture, file, settings, kubeconfig } = seat;
-  writeCluster(seat);
+testWithKubectl('a new user with a kubeconfig that has a cluster', async (t, environment, program) => {
+  const fixture = await setUpKubeconfig(t, environment, program);
+  const { kubectlFixture, file, settings, kubeconfig } = fixture;
+  writeCluster(fixture);
   const added = await kubeconfig(settings, 'add');
   t.match(added, { status: 0, stderr: '', stdout: /It is the current context: kubectl get pods/ });
   t.match(readFileSync(file, 'utf8'), /^# from our operator\n[^]*- name: demo # the one\n/);
@@ -85,24 +85,24 @@ testWithKubectl('a new user, with a cluster that is there', async (t, world, pro
     stderr: '',
   });
   t.match(kubectlFixture.admittedTokens, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
-  // What another openrc says changes nothing.
+  // The variables of another openrc change nothing.
   const stray = { OS_PASSWORD: password, OS_USERNAME: 'bob', OS_PROJECT_ID: 'other', OS_TOKEN: 'x' };
   t.match(await kubectlFixture.kubectl(GET_PODS_ARGS, { env: stray }), { status: 0, stdout: POD_LINE, stderr: '' });
-  t.equal(kubectlFixture.countLogins(), 1, 'the token of the first command');
+  t.equal(kubectlFixture.countLogins(), 1, 'later commands use the token of the first command');
 
   t.match(await kubeconfig(settings, 'add', '--with-secrets'), { status: 0 });
   t.match(
     await kubectlFixture.kubectl(GET_PODS_ARGS),
     { status: 0, stdout: POD_LINE, stderr: '' },
-    'nothing is set at all',
+    'no variable is set',
   );
   t.match(await kubeconfig({}, 'show'), { status: 0, stdout: /password +\[redacted\] +\(OS_PASSWORD\)/ });
   t.match(await kubeconfig({}, 'remove'), { status: 0 });
   t.not((await kubectlFixture.kubectl(GET_PODS_ARGS)).status, 0);
 });
 
-testWithKubectl('a new user, with nothing but a URL and a certificate', async (t, world, program) => {
-  const { kubectlFixture, ca, settings, kubeconfig } = await setUpKubeconfig(t, world, program);
+testWithKubectl('a new user with only a URL and a certificate', async (t, environment, program) => {
+  const { kubectlFixture, ca, settings, kubeconfig } = await setUpKubeconfig(t, environment, program);
   const cluster = ['--cluster', 'demo', '--server', kubectlFixture.api.url, '--certificate-authority', ca];
   t.match(await kubeconfig(settings, 'add', ...cluster), { status: 0, stderr: '' });
   const { OS_PASSWORD: password } = settings;
@@ -112,10 +112,10 @@ testWithKubectl('a new user, with nothing but a URL and a certificate', async (t
   });
 });
 
-testWithKubectl('a cloud of clouds.yaml', async (t, world, program) => {
-  const seat = await setUpKubeconfig(t, world, program);
-  const { kubectlFixture, file, settings, kubeconfig } = seat;
-  writeCluster(seat);
+testWithKubectl('a cloud of clouds.yaml', async (t, environment, program) => {
+  const fixture = await setUpKubeconfig(t, environment, program);
+  const { kubectlFixture, file, settings, kubeconfig } = fixture;
+  writeCluster(fixture);
   const keys = Object.entries(settings).map(([name, value]) => [name.replace(/^OS_/, '').toLowerCase(), value]);
   const clouds = { prod: { auth: Object.fromEntries(keys) as unknown }, other: {} };
   mkdirSync(join(kubectlFixture.home.path, '.config', 'openstack'), { recursive: true });
@@ -128,36 +128,36 @@ testWithKubectl('a cloud of clouds.yaml', async (t, world, program) => {
   t.match(await kubectlFixture.kubectl(GET_PODS_ARGS), { status: 0, stdout: POD_LINE, stderr: '' });
 });
 
-testWithKubectl('what kubectl no longer takes is converted', async (t, world, program) => {
-  const seat = await setUpKubeconfig(t, world, program);
-  const { kubectlFixture, settings, kubeconfig } = seat;
+testWithKubectl('logins that kubectl no longer supports are converted', async (t, environment, program) => {
+  const fixture = await setUpKubeconfig(t, environment, program);
+  const { kubectlFixture, settings, kubeconfig } = fixture;
   const { OS_PASSWORD: password } = settings;
-  const say = (name: string, flag = ''): string => JSON.stringify(flag + (settings[name] ?? ''));
+  const quoteSetting = (name: string, flag = ''): string => JSON.stringify(flag + (settings[name] ?? ''));
   writeCluster(
-    seat,
+    fixture,
     `users:
 - name: provider # of 2018
   user:
     auth-provider:
       name: openstack
       config:
-        identityEndpoint: ${say('OS_AUTH_URL')}
-        username: ${say('OS_USERNAME')}
-        password: ${say('OS_PASSWORD')}
-        name: ${say('OS_USER_DOMAIN_NAME')}
-        tenantName: ${say('OS_PROJECT_NAME')}
+        identityEndpoint: ${quoteSetting('OS_AUTH_URL')}
+        username: ${quoteSetting('OS_USERNAME')}
+        password: ${quoteSetting('OS_PASSWORD')}
+        name: ${quoteSetting('OS_USER_DOMAIN_NAME')}
+        tenantName: ${quoteSetting('OS_PROJECT_NAME')}
 - name: go
   user:
     exec:
       apiVersion: client.authentication.k8s.io/v1alpha1
       command: client-keystone-auth
       args:
-      - ${say('OS_AUTH_URL', '--keystone-url=')}
-      - ${say('OS_USER_DOMAIN_NAME', '--domain-name=')}
+      - ${quoteSetting('OS_AUTH_URL', '--keystone-url=')}
+      - ${quoteSetting('OS_USER_DOMAIN_NAME', '--domain-name=')}
       - --user-name
-      - ${say('OS_USERNAME')}
-      - ${say('OS_PROJECT_NAME', '--project-name=')}
-      - ${say('OS_PASSWORD', '--password=')}
+      - ${quoteSetting('OS_USERNAME')}
+      - ${quoteSetting('OS_PROJECT_NAME', '--project-name=')}
+      - ${quoteSetting('OS_PASSWORD', '--password=')}
 contexts:
 - {name: provider, context: {cluster: demo, user: provider}}
 - {name: go, context: {cluster: demo, user: go}}
@@ -179,8 +179,8 @@ contexts:
   t.match(kubectlFixture.admittedTokens, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
 });
 
-/** A service that hands out kubeconfigs. */
-async function serve(
+/** Starts a service that sends kubeconfigs. */
+async function startService(
   t: Test,
   listener: RequestListener,
   tls?: { cert: string; key: string },
@@ -194,7 +194,7 @@ async function serve(
     tls === undefined
       ? createServer(handle)
       : createTlsServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, handle);
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => {
     server.closeAllConnections();
     server.close();
@@ -204,8 +204,11 @@ async function serve(
   return { url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${String(port)}`, requests };
 }
 
-/** As Kyma's IAM Kubeconfig Service answers; with `changes` to the cluster. */
-function served({ kubectlFixture, ca }: KubeconfigFixture, changes: Readonly<Record<string, unknown>> = {}): string {
+/** Renders a response of the IAM Kubeconfig Service of Kyma, with changes to the cluster. */
+function renderServedKubeconfig(
+  { kubectlFixture, ca }: KubeconfigFixture,
+  changes: Readonly<Record<string, unknown>> = {},
+): string {
   const cluster = {
     'certificate-authority-data': readFileSync(ca, 'base64'),
     server: kubectlFixture.api.url,
@@ -233,24 +236,26 @@ users:
 `;
 }
 
-testWithKubectl('a kubeconfig from a service', async (t, world, program) => {
-  const seat = await setUpKubeconfig(t, world, program);
-  const { kubectlFixture, file, ca, settings, kubeconfig } = seat;
+testWithKubectl('a kubeconfig from a service', async (t, environment, program) => {
+  const fixture = await setUpKubeconfig(t, environment, program);
+  const { kubectlFixture, file, ca, settings, kubeconfig } = fixture;
   writeFileSync(file, '# mine\n');
-  const service = await serve(
+  const service = await startService(
     t,
     (request, response) => {
       const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
-      void validateToken(world.http, token).then((facts) => {
+      void validateToken(environment.http, token).then((facts) => {
         response.writeHead(facts === undefined ? 401 : 200, { 'content-type': 'application/yaml' });
-        response.end(facts === undefined ? CANARY : served(seat, { 'proxy-url': 'http://evil.test' }));
+        response.end(
+          facts === undefined ? CANARY : renderServedKubeconfig(fixture, { 'proxy-url': 'http://evil.test' }),
+        );
       });
     },
-    world.pki.server,
+    environment.pki.server,
   );
   const fetch = ['fetch', `${service.url}/kube-config`];
   const untrusted = await kubeconfig(settings, ...fetch);
-  t.match(untrusted, { status: 6, stdout: '', stderr: /the service at https:/ }, 'its certificate must be good');
+  t.match(untrusted, { status: 6, stdout: '', stderr: /the service at https:/ }, 'its certificate must be valid');
   t.equal(service.requests.length, 0);
 
   const fetched = await kubeconfig(settings, ...fetch, '--certificate-authority', ca);
@@ -259,12 +264,12 @@ testWithKubectl('a kubeconfig from a service', async (t, world, program) => {
     stderr: /warning: these settings of the cluster that the service sent were left out: proxy-url\n$/,
   });
   const written = readFileSync(file, 'utf8');
-  t.notMatch(written, new RegExp(`${CANARY}|evil|OIDCUser`), 'nothing of the user that was served');
+  t.notMatch(written, new RegExp(`${CANARY}|evil|OIDCUser`), 'nothing of the user that the service sent');
   t.match(written, /^# mine\n/);
   const env = { OS_PASSWORD: settings['OS_PASSWORD'] };
   t.match(await kubectlFixture.kubectl(GET_PODS_ARGS, { env }), { status: 0, stdout: POD_LINE, stderr: '' });
   t.match(kubectlFixture.admittedTokens, [{ user: { name: 'alice' } }]);
-  t.equal(kubectlFixture.countLogins(), 1, 'with the token that the service was shown');
+  t.equal(kubectlFixture.countLogins(), 1, 'with the token that the service received');
 
   const again = await kubeconfig(settings, ...fetch, '--certificate-authority', ca);
   t.match(again, { status: 0, stdout: /Nothing had to be changed/ });
@@ -272,13 +277,13 @@ testWithKubectl('a kubeconfig from a service', async (t, world, program) => {
 });
 
 testWithKubectl(
-  'a service that is none, or a bad one',
-  async (t, world, program) => {
-    const seat = await setUpKubeconfig(t, world, program);
-    const { file, settings, kubeconfig } = seat;
-    writeCluster(seat);
+  'an invalid response of a service',
+  async (t, environment, program) => {
+    const fixture = await setUpKubeconfig(t, environment, program);
+    const { file, settings, kubeconfig } = fixture;
+    writeCluster(fixture);
     const before = readFileSync(file, 'utf8');
-    const elsewhere = await serve(t, (_, response) => response.end(served(seat)));
+    const elsewhere = await startService(t, (_, response) => response.end(renderServedKubeconfig(fixture)));
     const reply =
       (body: string | Buffer, status = 200, headers = {}): RequestListener =>
       (_, response) => {
@@ -293,37 +298,46 @@ testWithKubectl(
       HTML: [reply('<html>\u001b]52;c;x\u0007</html>'), 7, /is not a kubeconfig|is not valid YAML/],
       nothing: [reply(''), 7, /has no current context with a cluster/],
       'an insecure cluster': [
-        reply(served(seat, { 'insecure-skip-tls-verify': true })),
+        reply(renderServedKubeconfig(fixture, { 'insecure-skip-tls-verify': true })),
         7,
         /turns off the verification of the certificate/,
       ],
-      'a cluster without encryption': [reply(served(seat, { server: 'http://10.0.0.1' })), 3, /must be the https:/],
-      'an authority that is none': [
-        reply(served(seat, { 'certificate-authority-data': 'eA==' })),
+      'a cluster without encryption': [
+        reply(renderServedKubeconfig(fixture, { server: 'http://10.0.0.1' })),
+        3,
+        /must be the https:/,
+      ],
+      'an authority that is not a certificate': [
+        reply(renderServedKubeconfig(fixture, { 'certificate-authority-data': 'eA==' })),
         7,
         /is not a PEM certificate/,
       ],
       'a name with controls': [
-        reply(served(seat).replaceAll('garden-kyma--prod-external', '"a\\eb"')),
+        reply(renderServedKubeconfig(fixture).replaceAll('garden-kyma--prod-external', '"a\\eb"')),
         7,
         /has no valid name for the context/,
       ],
-      "another's cluster": [
-        reply(served(seat, { server: 'https://evil.test' }).replaceAll('garden-kyma--prod-external', 'demo')),
+      'a cluster that exists with another server': [
+        reply(
+          renderServedKubeconfig(fixture, { server: 'https://evil.test' }).replaceAll(
+            'garden-kyma--prod-external',
+            'demo',
+          ),
+        ),
         3,
         /has a cluster "demo" with another server; give other names/,
       ],
     };
-    for (const [name, [listener, status, says]] of Object.entries(replies)) {
-      const service = await serve(t, listener);
-      const ran = await kubeconfig(settings, 'fetch', `${service.url}/kube-config?key=${CANARY}`);
-      t.match(ran, { status, stdout: '', stderr: says }, `${name}: ${ran.stderr}`);
-      t.match(ran.stderr, /^client-keystone-auth: [^\n]*\n$/, `${name}: one line`);
-      t.notMatch(ran.stderr, /[^\P{C}\n]/u, `${name}: nothing that a terminal obeys`);
+    for (const [name, [listener, status, message]] of Object.entries(replies)) {
+      const service = await startService(t, listener);
+      const result = await kubeconfig(settings, 'fetch', `${service.url}/kube-config?key=${CANARY}`);
+      t.match(result, { status, stdout: '', stderr: message }, `${name}: ${result.stderr}`);
+      t.match(result.stderr, /^client-keystone-auth: [^\n]*\n$/, `${name}: one line`);
+      t.notMatch(result.stderr, /[^\P{C}\n]/u, `${name}: no control characters`);
       t.equal(service.requests.length, 1, name);
       t.equal(readFileSync(file, 'utf8'), before, `${name}: nothing is changed`);
     }
-    t.equal(elsewhere.requests.length, 0, 'the token goes nowhere else');
+    t.equal(elsewhere.requests.length, 0, 'the token is not sent anywhere else');
     for (const url of ['http://kubeconfigs.test/', 'ftp://x.test/', 'https://u:p@x.test/', 'x']) {
       t.match(
         await kubeconfig(settings, 'fetch', url),

@@ -1,4 +1,4 @@
-/** A Host for unit tests: nothing of the real machine gets in. */
+/** Makes a host for unit tests that reads nothing of the real machine. */
 import type { Host } from '../../src/shared/base/host.ts';
 
 export function fakeHost(parts: Partial<Host> = {}): Host {

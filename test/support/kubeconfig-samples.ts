@@ -1,6 +1,6 @@
-// Kubeconfigs of the shapes that people have: as kubectl and the tools of clusters write them, and as hands leave them.
+// Kubeconfigs in many forms: as kubectl and cluster tools write them, and as users edit them.
 
-/** What no diff and no message may show. */
+/** Secrets that no diff and no message can show. */
 export const CANARIES = {
   token: 'canary-token-eyJhbGciOiJSUzI1NiJ9.q1w2e3',
   password: 'canary-password-7Yx2',
@@ -15,15 +15,15 @@ const LONG = Buffer.alloc(6000, 'certificates of many authorities ').toString('b
 
 export interface KubeconfigSample {
   readonly text: string;
-  /** The cluster to add to; undefined where there is none yet. */
+  /** The cluster of the new context; undefined if there is no cluster yet. */
   readonly cluster?: string;
-  /** Users that `convert --all` is to turn into ours. */
+  /** The users that `convert --all` converts. */
   readonly converts?: readonly string[];
 }
 
 const lines = (...all: readonly string[]): string => `${all.join('\n')}\n`;
 
-/** Sections, as kubectl writes them. */
+/** Sections as kubectl writes them. */
 const CLUSTERS = lines(
   'clusters:',
   '- cluster:',

@@ -1,5 +1,4 @@
-// One user with a real kubectl, a kubeconfig, a stand-in cluster and a real Keystone, for every test that asks what
-// kubectl makes of the plugin.
+// One user with a real kubectl, a kubeconfig, a stand-in cluster and a real Keystone, for tests of kubectl with the plugin.
 
 import { spawn } from 'node:child_process';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,7 +8,7 @@ import type { Test } from 'tap';
 import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
 import { startStandInApiServer, writeKubeconfig } from './stand-in-api-server.ts';
 import type { StandInApiServer, KubeconfigOptions } from './stand-in-api-server.ts';
-import { makeIsolatedCommand, PLUGIN_COMMAND, makeEnvironment, makeHome } from './run-plugin.ts';
+import { makeIsolatedCommand, PLUGIN_COMMAND, makeEnvironment, makeTestHome } from './run-plugin.ts';
 import type { Home, RunResult, EnvVars } from './run-plugin.ts';
 import { asUser, onProject } from './login-settings.ts';
 import { validateToken } from './tenancy.ts';
@@ -28,7 +27,7 @@ export interface KubectlRun {
 export interface KubectlFixtureOptions {
   /** The path of a kubectl. */
   readonly program: string;
-  /** Who a token is, or undefined for 401; without it Keystone is asked, once for each token. */
+  /** Returns the user of a token, or undefined for 401. By default it asks Keystone, once for each token. */
   readonly authenticate?: (token: string) => Promise<string | undefined>;
   readonly selfSubjectReviewVersions?: readonly string[];
 }
@@ -36,19 +35,19 @@ export interface KubectlFixtureOptions {
 export interface KubectlFixture {
   readonly home: Home;
   readonly api: StandInApiServer;
-  /** Whom the cluster let in, by Keystone's word, one for each token. */
+  /** What Keystone says about each token that the cluster accepted. */
   readonly admittedTokens: readonly TokenFacts[];
-  /** Keystone's URL for OS_AUTH_URL. */
+  /** The URL of Keystone, for OS_AUTH_URL. */
   readonly keystoneUrl: string;
-  /** What Keystone was asked by the plugin. */
+  /** The requests of the plugin to Keystone. */
   listKeystoneRequests(): readonly LoggedRequest[];
   countLogins(): number;
   writeKubeconfig(options: Omit<KubeconfigOptions, 'path' | 'server' | 'ca'>): Promise<void>;
-  /** Without a terminal anywhere; stdin is a pipe. */
+  /** Runs kubectl without a terminal; stdin is a pipe. */
   kubectl(args: readonly string[], run?: KubectlRun): Promise<RunResult>;
-  /** On a terminal; with `input`, stdin is a pipe nevertheless. */
+  /** Runs kubectl on a terminal; with `input`, its stdin is a pipe. */
   kubectlOnTerminal(args: readonly string[], run?: KubectlRun): Terminal;
-  /** A shell on a terminal, which gets `kubectl` with the kubeconfig as its `"$@"`. */
+  /** Runs a shell script on a terminal, with the kubectl command and its kubeconfig as `"$@"`. */
   openShell(script: string, run?: Pick<KubectlRun, 'env'>): Terminal;
 }
 
@@ -59,34 +58,33 @@ export const POD_LINE = /^web-0 +1\/1 +Running/m;
 
 export async function setUpKubectl(
   t: Test,
-  world: TestEnvironment,
+  environment: TestEnvironment,
   { program, authenticate, selfSubjectReviewVersions }: KubectlFixtureOptions,
 ): Promise<KubectlFixture> {
-  const home = makeHome();
-  t.teardown(() => home.remove());
+  const home = makeTestHome(t);
   const admittedTokens: TokenFacts[] = [];
-  const asked = new Map<string, Promise<TokenFacts | undefined>>();
+  const responses = new Map<string, Promise<TokenFacts | undefined>>();
   const ask = async (token: string): Promise<TokenFacts | undefined> => {
-    const facts = await validateToken(world.http, token);
+    const facts = await validateToken(environment.http, token);
     if (facts !== undefined) admittedTokens.push(facts);
     return facts;
   };
   const askOnce = async (token: string): Promise<string | undefined> => {
-    const known = asked.get(token) ?? ask(token);
-    asked.set(token, known);
-    return (await known)?.user.name;
+    const response = responses.get(token) ?? ask(token);
+    responses.set(token, response);
+    return (await response)?.user.name;
   };
   const api = await startStandInApiServer({
-    ...world.pki.server,
+    ...environment.pki.server,
     authenticate: authenticate ?? askOnce,
     ...(selfSubjectReviewVersions === undefined ? {} : { selfSubjectReviewVersions }),
   });
   t.teardown(() => api.close());
-  const mark = watchRequests(world.http);
+  const address = watchRequests(environment.http);
   const path = join(home.path, 'kubeconfig');
-  // The plugin's first line looks for node in PATH; the tests' own is to be found first.
+  // The first line of the plugin looks for node on the PATH; the Node of the tests must come first.
   const search = [join(home.path, 'search'), dirname(process.execPath), process.env['PATH']].join(delimiter);
-  const environment = (env: EnvVars = {}): Record<string, string> => makeEnvironment(home, { PATH: search, ...env });
+  const makeEnv = (env: EnvVars = {}): Record<string, string> => makeEnvironment(home, { PATH: search, ...env });
   const withConfig = (args: readonly string[]): string[] => ['--kubeconfig', path, ...args];
   const open = (file: string, args: readonly string[], env: EnvVars, cwd = home.path): Terminal => {
     const terminal = openTerminal({ file, args, env, cwd, cols: 200 });
@@ -97,18 +95,18 @@ export async function setUpKubectl(
     home,
     api,
     admittedTokens,
-    keystoneUrl: `${mark.url}/v3`,
-    listKeystoneRequests: () => listRequests(mark),
-    countLogins: () => listRequests(mark).filter(({ method }) => method === 'POST').length,
-    writeKubeconfig: (options) => writeKubeconfig({ ...options, path, server: api.url, ca: world.pki.ca }),
-    kubectl: (args, run = {}) => runDetached(program, withConfig(args), environment(run.env), run),
+    keystoneUrl: `${address.url}/v3`,
+    listKeystoneRequests: () => listRequests(address),
+    countLogins: () => listRequests(address).filter(({ method }) => method === 'POST').length,
+    writeKubeconfig: (options) => writeKubeconfig({ ...options, path, server: api.url, ca: environment.pki.ca }),
+    kubectl: (args, run = {}) => runDetached(program, withConfig(args), makeEnv(run.env), run),
     kubectlOnTerminal(args, { env, input, cwd } = {}) {
-      if (input === undefined) return open(program, withConfig(args), environment(env), cwd);
+      if (input === undefined) return open(program, withConfig(args), makeEnv(env), cwd);
       const piped = ['-c', 'printf %s "$INPUT" | "$0" "$@"', program, ...withConfig(args)];
-      return open('/bin/sh', piped, { ...environment(env), INPUT: input }, cwd);
+      return open('/bin/sh', piped, { ...makeEnv(env), INPUT: input }, cwd);
     },
     openShell: (script, { env } = {}) =>
-      open('/bin/sh', ['-c', script, 'sh', program, ...withConfig([])], environment(env)),
+      open('/bin/sh', ['-c', script, 'sh', program, ...withConfig([])], makeEnv(env)),
   };
 }
 
@@ -118,7 +116,7 @@ function runDetached(
   env: Record<string, string>,
   run: KubectlRun,
 ): Promise<RunResult> {
-  // In a session of its own there is no terminal, whoever runs the tests.
+  // A session of its own has no terminal, even if the tests run on one.
   const [command, words, options] = makeIsolatedCommand(file, args, env);
   const child = spawn(command, words, { ...options, cwd: run.cwd ?? env['HOME'], detached: true });
   let stdout = '';
@@ -127,20 +125,20 @@ function runDetached(
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   // A kubectl that fails does not read its input.
   child.stdin.on('error', () => undefined).end(run.input ?? '');
-  return new Promise((done, fail) => {
-    child.once('error', fail).once('close', (status, signal) => done({ status, signal, stdout, stderr }));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject).once('close', (status, signal) => resolve({ status, signal, stdout, stderr }));
   });
 }
 
-/** alice on demo; what is undefined is left out. */
+/** The settings of alice on the project demo, with changes; undefined removes a variable. */
 export function makeAliceSettings(
-  world: TestEnvironment,
-  desk: KubectlFixture,
+  environment: TestEnvironment,
+  fixture: KubectlFixture,
   changes: EnvVars = {},
 ): Record<string, string> {
-  const { domain, projects, users } = world.tenancy;
+  const { domain, projects, users } = environment.tenancy;
   const all: EnvVars = {
-    OS_AUTH_URL: desk.keystoneUrl,
+    OS_AUTH_URL: fixture.keystoneUrl,
     ...asUser(users.alice, domain),
     ...onProject(projects.demo, domain),
     ...changes,
@@ -155,21 +153,21 @@ export interface RecordedRun {
   readonly spec: { readonly interactive: boolean };
 }
 
-/** A plugin that notes what kubectl tells it, before it becomes ours. */
+/** Makes a plugin that records KUBERNETES_EXEC_INFO and then runs the real plugin. */
 export function makeRecordingPlugin({ home }: KubectlFixture): { command: string; runs: () => RecordedRun[] } {
-  const command = join(home.path, 'noting-plugin');
-  const notes = join(home.path, 'notes');
+  const command = join(home.path, 'recording-plugin');
+  const log = join(home.path, 'recorded-runs');
   const script = `#!/bin/sh
-printf '%s\\n' "$KUBERNETES_EXEC_INFO" >>'${notes}'
+printf '%s\\n' "$KUBERNETES_EXEC_INFO" >>'${log}'
 exec ${PLUGIN_COMMAND.map((word) => `'${word}'`).join(' ')} "$@"
 `;
   writeFileSync(command, script);
   chmodSync(command, 0o700);
-  writeFileSync(notes, '');
+  writeFileSync(log, '');
   return {
     command,
     runs: () =>
-      readFileSync(notes, 'utf8')
+      readFileSync(log, 'utf8')
         .split('\n')
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as RecordedRun),
@@ -177,17 +175,18 @@ exec ${PLUGIN_COMMAND.map((word) => `'${word}'`).join(' ')} "$@"
 }
 
 const kubectls = await Promise.all(
-  (['new', 'old'] as const).map(async (age) => ({ age, found: await findKubectl(age) })),
+  (['new', 'old'] as const).map(async (age) => ({ age, kubectl: await findKubectl(age) })),
 );
 
-/** Declares a test for each kubectl, or for those of these ages. */
+/** Declares a test for each version of kubectl, or for these versions. */
 export function testWithKubectl(
   name: string,
-  body: (t: Test, world: TestEnvironment, program: string) => Promise<void>,
+  body: (t: Test, environment: TestEnvironment, program: string) => Promise<void>,
   ages: readonly string[] = ['new', 'old'],
 ): void {
-  for (const { age, found } of kubectls.filter((kubectl) => ages.includes(kubectl.age))) {
-    if ('missing' in found) void test(`${name} (the ${age} kubectl)`, { skip: found.missing }, () => undefined);
-    else testWithKeystone(`${name} (kubectl ${found.version})`, (t, world) => body(t, world, found.path));
+  for (const { age, kubectl } of kubectls.filter((one) => ages.includes(one.age))) {
+    if ('missing' in kubectl) void test(`${name} (the ${age} kubectl)`, { skip: kubectl.missing }, () => undefined);
+    else
+      testWithKeystone(`${name} (kubectl ${kubectl.version})`, (t, environment) => body(t, environment, kubectl.path));
   }
 }

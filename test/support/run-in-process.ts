@@ -1,4 +1,4 @@
-/** Runs a command within the test, on a machine that is none: for what needs no process of its own. */
+/** Runs a command in the process of the test, with a fake host. */
 import { runCli } from '../../src/plugin/cli/cli.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { fakeHost } from './fake-host.ts';
@@ -9,7 +9,7 @@ export interface CommandOutput {
   readonly stderr: string;
 }
 
-/** Runs a command that is no get-token; all that it says. */
+/** Runs a command other than get-token, and returns its output. */
 export async function runInProcess(parts: Partial<Host>): Promise<CommandOutput> {
   let [stdout, stderr] = ['', ''];
   let status: number | undefined;

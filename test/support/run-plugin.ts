@@ -1,27 +1,27 @@
-/** Runs the built plugin as its users do: a process of its own, a clean environment, a home that nobody else has. */
+/** Runs the built plugin as users do: in a process of its own, with a clean environment and a private home. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Test } from 'tap';
 
-/** The single executable that is tested instead of the bundles, where `npm test -- --packaged` has made one. */
+/** The single executable that `npm test -- --packaged` tests instead of the bundles. */
 export const PACKAGED_EXECUTABLE: string | undefined = process.env['CKA_PACKAGED'];
 
-/** A file that can be run by itself, as kubectl does. */
+/** The executable file that kubectl runs. */
 export const PLUGIN_PATH: string = PACKAGED_EXECUTABLE ?? resolve('dist/client-keystone-auth.cjs');
 
-/** The same with the Node that is tested, whatever the PATH of a test has. */
+/** The command that runs it with the Node under test, independent of the PATH. */
 export const PLUGIN_COMMAND: readonly [string, ...string[]] =
   PACKAGED_EXECUTABLE === undefined ? [process.execPath, PLUGIN_PATH] : [PACKAGED_EXECUTABLE];
 
 /** Variables of a run; undefined leaves one out. */
 export type EnvVars = Readonly<Record<string, string | undefined>>;
 
-/** A private home; everything in it goes when the test is over. */
+/** A private home folder. */
 export interface Home {
   readonly path: string;
-  /** The folder that the plugin keeps tokens in. */
+  /** The cache folder of the plugin. */
   readonly cache: string;
   remove(): void;
 }
@@ -44,7 +44,7 @@ export function makeTestHome(t: Test): Home {
   return home;
 }
 
-/** The environment of a run: nothing of ours but PATH, and a home. */
+/** Makes the environment of a run: PATH and HOME, and nothing else of this process. */
 export function makeEnvironment(home: Home, env: EnvVars = {}): Record<string, string> {
   const all = { PATH: process.env['PATH'], HOME: home.path, NO_PROXY: '', ...env };
   return Object.fromEntries(
@@ -53,8 +53,9 @@ export function makeEnvironment(home: Home, env: EnvVars = {}): Record<string, s
 }
 
 /**
- * What to spawn so that a program gets this environment and nothing else: tap adds to that of every child, so that each
- * Node loads its hooks, which more than doubles a run and would be all that a test of the hit path sees.
+ * Returns the arguments of `spawn` that give a program exactly this environment. tap adds variables to the environment of every
+ * child, so that Node loads the hooks of tap; that more than doubles the time of a run, and a test of the fast path would measure
+ * little else.
  */
 export function makeIsolatedCommand(
   file: string,
@@ -80,7 +81,7 @@ export interface PluginRun {
   readonly cwd?: string;
 }
 
-/** Runs the plugin without a terminal: in a session of its own, stdin empty, stdout and stderr pipes. */
+/** Runs the plugin without a terminal, in a session of its own: stdin is empty, stdout and stderr are pipes. */
 export async function runPlugin({ home, args = [], env = {}, cwd = home.path }: PluginRun): Promise<RunResult> {
   const [file, words, options] = makeIsolatedCommand(
     PLUGIN_COMMAND[0],
@@ -91,21 +92,21 @@ export async function runPlugin({ home, args = [], env = {}, cwd = home.path }: 
     ...options,
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
-    // setsid: without a controlling terminal /dev/tty cannot be opened.
+    // A new session has no controlling terminal, so that /dev/tty cannot be opened.
     detached: true,
   });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  return new Promise((done, fail) => {
-    child.once('error', fail).once('close', (status, signal) => {
-      done({ status, signal, stdout, stderr });
+  return new Promise((resolvePromise, reject) => {
+    child.once('error', reject).once('close', (status, signal) => {
+      resolvePromise({ status, signal, stdout, stderr });
     });
   });
 }
 
-/** `KUBERNETES_EXEC_INFO` as kubectl sets it. */
+/** Makes the value of `KUBERNETES_EXEC_INFO` as kubectl sets it. */
 export function makeExecInfo(
   options: { apiVersion?: string; interactive?: boolean; cluster?: Readonly<Record<string, unknown>> } = {},
 ): string {

@@ -1,5 +1,5 @@
-// A stand-in Kubernetes API server, so that a real kubectl can be asked what it does with our answers. It knows just
-// enough resources for `get`, `apply`, `version`, `get --raw` and `auth whoami`; who may come in is the test's decision.
+// A stand-in Kubernetes API server for a real kubectl. It has enough resources for `get`, `apply`, `version`, `get --raw` and
+// `auth whoami`. The test decides which tokens it accepts.
 
 import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -9,18 +9,18 @@ import type { Socket } from 'node:net';
 import type { CertificateFiles } from '../../scripts/lib/pki.ts';
 
 export interface StandInApiServerOptions extends CertificateFiles {
-  /** The user's name, or undefined for 401. */
+  /** Returns the name of the user, or undefined for 401. */
   authenticate: (token: string) => Promise<string | undefined>;
-  /** The versions of SelfSubjectReview that it has, v1 by default; one that has none refuses to be asked, as RBAC does. */
+  /** The API versions of SelfSubjectReview, v1 by default. With an empty list it answers 403, as RBAC does. */
   selfSubjectReviewVersions?: readonly string[];
   port?: number;
 }
 
 export interface ApiRequest {
   method: string;
-  /** With its query. */
+  /** With the query. */
   path: string;
-  /** Of the bearer token, in hexadecimal; the token itself is not kept. Undefined where there was none. */
+  /** The hash of the bearer token, in hexadecimal; the token itself is not recorded. Undefined without a token. */
   tokenSha256: string | undefined;
   user: string | undefined;
   status: number;
@@ -36,14 +36,14 @@ export interface StandInApiServer {
 export interface KubeconfigOptions {
   path: string;
   server: string;
-  /** Path of the authority's certificate, which is copied in. */
+  /** The path of the CA certificate, which is copied into the kubeconfig. */
   ca: string;
   command: string;
   args?: readonly string[];
   env?: Readonly<Record<string, string>>;
-  /** v1 by default. */
+  /** The API version of the exec stanza, v1 by default. */
   apiVersion?: string;
-  /** 'IfAvailable' by default; null leaves it out, which v1 does not allow. */
+  /** 'IfAvailable' by default; null omits it, which v1 does not allow. */
   interactiveMode?: 'Never' | 'IfAvailable' | 'Always' | null;
   provideClusterInfo?: boolean;
   installHint?: string;
@@ -92,7 +92,7 @@ export async function startStandInApiServer(options: StandInApiServerOptions): P
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
   });
-  // A client that rejects the certificate is part of what is tested here.
+  // Tests connect clients that reject the certificate.
   server.on('tlsClientError', () => undefined);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -141,7 +141,7 @@ export async function writeKubeconfig(options: KubeconfigOptions): Promise<void>
     contexts: [{ name: 'test', context: { cluster: 'test', user: 'test', namespace } }],
     'current-context': 'test',
   };
-  // Anew, because the mode counts only for a file that is created.
+  // Remove it first: the mode applies only to a file that is created.
   await rm(options.path, { force: true });
   await writeFile(options.path, `${JSON.stringify(kubeconfig, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
 }
@@ -152,8 +152,8 @@ interface Context {
   configMaps: Map<string, Json>;
 }
 
-// Discovery is answered in its old form, which every kubectl still understands: a cold cache so costs several requests,
-// as it does with an old cluster.
+// Discovery uses the old form, which every kubectl supports: with a cold cache kubectl sends several requests, as with an old
+// cluster.
 function answer(method: string, path: string, context: Context): Reply {
   const { body, wantsTable, configMaps } = context;
   const inNamespace = `/api/v1/namespaces/${namespace}`;
@@ -225,9 +225,9 @@ function answerReview(
   const version = /^\/apis\/authentication\.k8s\.io\/(\w+)\/selfsubjectreviews$/.exec(path)?.[1];
   if (version === undefined) return undefined;
   if (versions.length === 0) {
-    const what =
+    const detail =
       'cannot create resource "selfsubjectreviews" in API group "authentication.k8s.io" at the cluster scope';
-    return refuse(403, 'Forbidden', `selfsubjectreviews.authentication.k8s.io is forbidden: User "${user}" ${what}`);
+    return refuse(403, 'Forbidden', `selfsubjectreviews.authentication.k8s.io is forbidden: User "${user}" ${detail}`);
   }
   if (!versions.includes(version)) return undefined;
   return created({
@@ -247,7 +247,7 @@ function answerConfigMap(method: string, name: string, body: Json, configMaps: M
     return ok({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' });
   }
   if (method !== 'PATCH' && method !== 'PUT') return refuse(405, 'MethodNotAllowed', 'not allowed');
-  // Close enough to a strategic merge for the flat things that a config map holds.
+  // This is close enough to a strategic merge for the flat data of a config map.
   const merged = {
     ...stored,
     data: { ...asObject(stored['data']), ...asObject(body['data']) },

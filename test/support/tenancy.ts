@@ -1,4 +1,4 @@
-// The people and projects every test against a real Keystone works with, one of each kind that answers differently.
+// The users and projects for the tests against a real Keystone, one for each kind of response.
 
 import { createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,42 +21,42 @@ export interface MfaUser extends User {
 
 export interface ApplicationCredential extends NamedEntity {
   readonly secret: string;
-  /** As Keystone tells it; null where it never expires. */
+  /** As Keystone formats it; null if it never expires. */
   readonly expiresAt: string | null;
 }
 
 export interface Tenancy {
-  /** Of all users and projects. */
+  /** The domain of all users and projects. */
   readonly domain: NamedEntity;
   readonly projects: { readonly demo: NamedEntity; readonly other: NamedEntity };
   readonly users: {
     /** `member` and `reader` on demo; `reader` on other, on the domain and on the system. */
     readonly alice: User;
-    /** `member` on demo, her or his default project. */
+    /** `member` on demo, the default project of this user. */
     readonly bob: User;
     /** No role anywhere. */
     readonly mallory: User;
     readonly disabled: User;
-    /** The right password, but Keystone demands a new one; `member` on demo. */
+    /** The password is valid, but Keystone requires a new one; `member` on demo. */
     readonly expired: User;
-    /** Must give password and TOTP; `member` on demo. */
+    /** Needs password and TOTP; `member` on demo. */
     readonly mfa: MfaUser;
-    /** Has a password, but may log in with TOTP alone; `member` on demo. */
+    /** Has a password, but can log in with TOTP alone; `member` on demo. */
     readonly phone: MfaUser;
   };
-  /** All of alice, for demo with the role `member`. */
+  /** Application credentials of alice, for demo with the role `member`. */
   readonly applicationCredentials: {
     readonly valid: ApplicationCredential;
-    /** Its expiry has passed. */
+    /** Expired. */
     readonly expired: ApplicationCredential;
-    /** Ends before a token of an hour would: forty minutes after `populate`. */
+    /** Expires forty minutes after `createTenancy`, before a token with a lifetime of one hour. */
     readonly shortLived: ApplicationCredential;
   };
-  /** From alice to bob on demo with the role `member`; bob acts as himself. */
+  /** From alice to bob on demo with the role `member`, without impersonation. */
   readonly trust: { readonly id: string };
 }
 
-/** What Keystone itself says of a token. */
+/** What Keystone reports about a token. */
 export interface TokenFacts {
   readonly user: NamedEntity;
   readonly project: NamedEntity | undefined;
@@ -73,7 +73,7 @@ type Server = Pick<KeystoneAddress, 'url' | 'adminPassword'>;
 interface Call {
   readonly method?: 'DELETE' | 'GET' | 'PATCH' | 'POST' | 'PUT';
   readonly token?: string;
-  /** The token a call is about. */
+  /** The token in `X-Subject-Token`. */
   readonly subject?: string;
   readonly body?: unknown;
 }
@@ -88,13 +88,13 @@ interface NewUser {
 
 const totpSecret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
 const phoneSecret = 'KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU';
-// Tokens know only whole seconds: one from the second in which its user's password was set counts as older, and revoked.
+// Tokens have whole seconds: a token from the second in which the password was set counts as older than the password, so it is revoked.
 const settlingMs = 1200;
-// init.py lets a new password expire at once, unless the user has this option.
+// init.py configures that a new password expires immediately, unless the user has this option.
 const keepsPassword = { ignore_change_password_upon_first_use: true };
 const losesPassword = { ignore_change_password_upon_first_use: false };
 
-/** Makes everyone and everything; once per server. */
+/** Creates all users, projects and credentials; once per server. */
 export async function createTenancy(server: Server): Promise<Tenancy> {
   const admin = await logInAsAdmin(server);
   const create = createWith(server, admin);
@@ -108,12 +108,15 @@ export async function createTenancy(server: Server): Promise<Tenancy> {
     const { name, password } = user;
     const options = { ...keepsPassword, ...user.options };
     const { id } = await create('user', { ...user, domain_id: domain.id, options });
-    // Once more, because Keystone reads the option too late for the password that a user is created with.
+    // Set the password again, because Keystone reads the option too late for the initial password.
     await callKeystone(server, `/v3/users/${id}`, { method: 'PATCH', token: admin, body: { user: { password } } });
     return { id, name, password };
   };
-  const assign = (user: NamedEntity, role: string, place: string): Promise<unknown> =>
-    callKeystone(server, `/v3/${place}/users/${user.id}/roles/${findId(roles, role)}`, { method: 'PUT', token: admin });
+  const assign = (user: NamedEntity, role: string, target: string): Promise<unknown> =>
+    callKeystone(server, `/v3/${target}/users/${user.id}/roles/${findId(roles, role)}`, {
+      method: 'PUT',
+      token: admin,
+    });
 
   const alice = await createUser({ name: 'alice', password: 'p@ss "w0rd" {x} $y \'é\' \\ü' });
   const settled = sleep(settlingMs);
@@ -136,16 +139,16 @@ export async function createTenancy(server: Server): Promise<Tenancy> {
   ]);
   await settled;
 
-  const hers = await logIn(server, alice, { project: { id: demo.id } });
+  const aliceToken = await logIn(server, alice, { project: { id: demo.id } });
   const memberOnly = [{ id: findId(roles, 'member') }];
   const createCredential = (name: string, lifeMs?: number): Promise<ApplicationCredential> =>
-    createApplicationCredential(server, { token: hers, userId: alice.id, name, roles: memberOnly, lifeMs });
-  // Early, so that it has expired when the rest is made; and not too short, as Keystone refuses an expiry in the past.
-  const expiring = await createCredential('expired', 2500);
+    createApplicationCredential(server, { token: aliceToken, userId: alice.id, name, roles: memberOnly, lifeMs });
+  // First, so that it has expired when the rest is created; and long enough, because Keystone rejects an expiry in the past.
+  const expiredCredential = await createCredential('expired', 2500);
   const expiry = sleep(2500);
 
   const [trust, valid, shortLived] = await Promise.all([
-    createWith(server, hers)('OS-TRUST/trust', {
+    createWith(server, aliceToken)('OS-TRUST/trust', {
       trustor_user_id: alice.id,
       trustee_user_id: bob.id,
       project_id: demo.id,
@@ -161,7 +164,7 @@ export async function createTenancy(server: Server): Promise<Tenancy> {
     assign(mfa, 'member', `projects/${demo.id}`),
     assign(phone, 'member', `projects/${demo.id}`),
   ]);
-  // Also long enough for the passwords set last.
+  // This wait also covers the passwords that were set last.
   await expiry;
   return {
     domain,
@@ -175,12 +178,12 @@ export async function createTenancy(server: Server): Promise<Tenancy> {
       mfa: { ...mfa, totpSecret },
       phone: { ...phone, totpSecret: phoneSecret },
     },
-    applicationCredentials: { valid, expired: expiring, shortLived },
+    applicationCredentials: { valid, expired: expiredCredential, shortLived },
     trust: { id: trust.id },
   };
 }
 
-/** What Keystone says of a token, or undefined where it does not know it (any more). */
+/** Asks Keystone about a token; undefined if Keystone does not know it, or no longer knows it. */
 export async function validateToken(server: Server, token: string): Promise<TokenFacts | undefined> {
   const admin = await logInAsAdmin(server);
   const response = await request(server, '/v3/auth/tokens?nocatalog', { token: admin, subject: token });
@@ -211,13 +214,13 @@ export async function validateToken(server: Server, token: string): Promise<Toke
   };
 }
 
-/** Makes a token invalid, as an administrator would. */
+/** Revokes a token as an administrator. */
 export async function revokeToken(server: Server, token: string): Promise<void> {
   const admin = await logInAsAdmin(server);
   await callKeystone(server, '/v3/auth/tokens', { method: 'DELETE', token: admin, subject: token });
 }
 
-/** The six digits an authenticator shows at `atMs` (RFC 6238 with the usual 30 seconds and SHA-1). */
+/** Returns the six digits that an authenticator shows at `atMs` (RFC 6238 with 30 seconds and SHA-1). */
 export function makeTotpCode(secret: string, atMs: number): string {
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(Math.floor(atMs / 30_000)));
@@ -226,7 +229,7 @@ export function makeTotpCode(secret: string, atMs: number): string {
   return String((mac.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
-/** Logs in with a password and returns the token. `scope` as in Keystone's own API; none asks for an unscoped token. */
+/** Logs in with a password and returns the token. `scope` is that of the Keystone API; without it the token is unscoped. */
 export async function logIn(server: Server, user: Pick<User, 'id' | 'password'>, scope?: unknown): Promise<string> {
   return requestToken(server, { id: user.id, password: user.password }, scope ?? 'unscoped');
 }
@@ -249,35 +252,36 @@ function createWith(server: Server, token: string) {
   return async (kind: string, content: Readonly<Record<string, unknown>>): Promise<NamedEntity> => {
     const member = kind.split('/').at(-1) ?? kind;
     const body = { [member]: content };
-    const answer = await callKeystone(server, `/v3/${kind}s`, { method: 'POST', token, body });
-    return pickNamed((answer as Record<string, NamedEntity>)[member]);
+    const response = await callKeystone(server, `/v3/${kind}s`, { method: 'POST', token, body });
+    return pickNamed((response as Record<string, NamedEntity>)[member]);
   };
 }
 
 async function createApplicationCredential(
   server: Server,
-  wanted: { token: string; userId: string; name: string; roles: readonly object[]; lifeMs: number | undefined },
+  settings: { token: string; userId: string; name: string; roles: readonly object[]; lifeMs: number | undefined },
 ): Promise<ApplicationCredential> {
-  const { token, userId, name, roles, lifeMs } = wanted;
+  const { token, userId, name, roles, lifeMs } = settings;
   const expiry = lifeMs === undefined ? {} : { expires_at: new Date(Date.now() + lifeMs).toISOString() };
   const body = { application_credential: { name, roles, ...expiry } };
-  const answer = await callKeystone(server, `/v3/users/${userId}/application_credentials`, {
+  const response = await callKeystone(server, `/v3/users/${userId}/application_credentials`, {
     method: 'POST',
     token,
     body,
   });
-  const { application_credential: made } = answer as {
+  const { application_credential: credential } = response as {
     application_credential: { id: string; name: string; secret: string; expires_at: string | null };
   };
-  return { id: made.id, name: made.name, secret: made.secret, expiresAt: made.expires_at };
+  const { id, secret, expires_at: expiresAt } = credential;
+  return { id, name, secret, expiresAt };
 }
 
 export async function listRoles(server: Server, token: string): Promise<readonly NamedEntity[]> {
-  const answer = (await callKeystone(server, '/v3/roles', { token })) as { roles: NamedEntity[] };
-  return answer.roles;
+  const response = (await callKeystone(server, '/v3/roles', { token })) as { roles: NamedEntity[] };
+  return response.roles;
 }
 
-/** @throws where none of them has that name */
+/** @throws Error if none has that name */
 export function findId(things: readonly NamedEntity[], name: string): string {
   const thing = things.find((candidate) => candidate.name === name);
   if (thing === undefined) throw new Error(`there is no ${name}`);
@@ -289,7 +293,7 @@ function pickNamed(thing: Partial<NamedEntity> | undefined): NamedEntity {
   return { id: thing.id, name: thing.name ?? '' };
 }
 
-/** Returns what Keystone answers, parsed; any refusal is an error. */
+/** Returns the parsed response of Keystone; throws for every error status. */
 export async function callKeystone(server: Server, path: string, options: Call): Promise<unknown> {
   const response = await request(server, path, options);
   const text = await response.text();

@@ -1,5 +1,5 @@
-// A pseudo-terminal, for everything that only happens on one: prompts, echo, Ctrl-C, and the promise that the terminal's
-// settings after a run are those before it. Whatever is started here is killed with the test process at the latest.
+// A pseudo-terminal for tests of prompts, echo, Ctrl-C and the terminal settings before and after a run. All programs started here
+// are killed with the test process at the latest.
 
 import { spawn } from '@lydell/node-pty';
 import { execFile } from 'node:child_process';
@@ -14,7 +14,7 @@ import { promisify, stripVTControlCharacters } from 'node:util';
 export interface TerminalCommand {
   file: string;
   args?: readonly string[];
-  /** The whole environment of the program; without it the test's own. TERM and PWD are set in any case. */
+  /** The whole environment of the program; by default that of the test. TERM and PWD are always set. */
   env?: Readonly<Record<string, string | undefined>>;
   cwd?: string;
   cols?: number;
@@ -26,32 +26,31 @@ export interface TerminalExit {
 }
 
 export interface Terminal {
-  /** The program's process; it leads a session of its own, with this terminal. */
+  /** The process of the program, which leads the session of this terminal. */
   readonly pid: number;
   readonly ended: Promise<TerminalExit>;
   /**
-   * Resolves with the first match after the last one found, so that two prompts of the same text are two matches. Looks
-   * at `screen()`.
-   * @throws when the time is over or the program has ended without it
+   * Resolves with the first match in `screen()` after the previous match, so that two prompts with the same text match twice.
+   * @throws if there is no match before the timeout or the end of the program
    */
-  waitFor(wanted: string | RegExp, timeoutMs?: number): Promise<string>;
-  /** What a user's keys would send; Enter is `\r`, Ctrl-C `\x03`, Ctrl-D `\x04`, Ctrl-Z `\x1a`. */
+  waitFor(pattern: string | RegExp, timeoutMs?: number): Promise<string>;
+  /** Sends the input of keys; Enter is `\r`, Ctrl-C `\x03`, Ctrl-D `\x04`, Ctrl-Z `\x1a`. */
   type(text: string): void;
   signal(name: NodeJS.Signals): void;
-  /** Everything shown so far, without escape sequences and with plain newlines. */
+  /** The output so far, without escape sequences and with plain line feeds. */
   screen(): string;
-  /** Everything shown so far, byte for byte. */
+  /** The output so far, byte for byte. */
   raw(): string;
-  /** The settings at this moment, as `stty -a` prints them. Works while the terminal is open. */
+  /** The current settings as `stty -a` prints them, while the terminal is open. */
   settings(): Promise<string>;
-  /** Ends whatever still runs in the terminal's session. */
+  /** Kills all processes that still run in the session of the terminal. */
   close(): Promise<void>;
 }
 
 export interface SttyResult extends TerminalExit {
   before: string;
   after: string;
-  /** One for each time the program was stopped (SIGTSTP, Ctrl-Z). */
+  /** The settings each time the program was stopped (SIGTSTP, Ctrl-Z). */
   whileStopped: string[];
   screen: string;
 }
@@ -63,23 +62,23 @@ const run = promisify(execFile);
 const openSessions = new Set<number>();
 let watchesExit = false;
 
-/** What the kernel may take to hand on what was written, in ms. */
+/** The time that the kernel may need to deliver output, in ms. */
 const DRAIN_MS = 100;
 
 /**
- * Lets a terminal be read to its end. When the last program that has it open is gone, libuv takes what it can read at
- * that moment for all there is, while the kernel may still have more; so it is held open here, until node-pty, which hears
- * of the end of the program, closes it and what is left has been read.
+ * Makes sure that all output of a terminal is read. When the last program closes the terminal, libuv treats what it can read at that
+ * moment as the end, while the kernel can still have more. So this holds the device open until node-pty, which notices the end of the
+ * program, closes it and the rest has been read.
  */
 function readToTheEnd(socket: Socket, device: string): void {
-  const held = openSync(device, constants.O_RDWR | constants.O_NOCTTY);
+  const descriptor = openSync(device, constants.O_RDWR | constants.O_NOCTTY);
   socket.once('close', () => {
-    closeSync(held);
+    closeSync(descriptor);
   });
   const close = socket.destroy.bind(socket);
   socket.destroy = (error?: Error) => {
     if (error !== undefined) return close(error);
-    // An immediate comes after the reading of its turn, a timer alone before.
+    // An immediate runs after the reads of its turn, a timer alone runs before them.
     setTimeout(() => setImmediate(close), DRAIN_MS);
     return socket;
   };
@@ -98,53 +97,53 @@ export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalC
   killOnExit(pty.pid);
   if (device !== undefined && '_socket' in pty && pty._socket instanceof Socket) readToTheEnd(pty._socket, device);
 
-  let shown = '';
+  let output = '';
   let searchedTo = 0;
-  let ending: TerminalExit | undefined;
+  let exit: TerminalExit | undefined;
   const wake = new Set<() => void>();
   const wakeAll = (): void => {
     for (const callback of [...wake]) callback();
   };
   pty.onData((text) => {
-    shown += text;
+    output += text;
     wakeAll();
   });
   const ended = new Promise<TerminalExit>((resolve) => {
     pty.onExit(({ exitCode, signal }) => {
-      ending = { exitCode, signal: signalName(signal) };
-      resolve(ending);
+      exit = { exitCode, signal: signalName(signal) };
+      resolve(exit);
       wakeAll();
     });
   });
 
-  const screen = (): string => stripVTControlCharacters(shown).replaceAll('\r\n', '\n');
+  const screen = (): string => stripVTControlCharacters(output).replaceAll('\r\n', '\n');
 
-  const takeMatch = (wanted: string | RegExp): string | undefined => {
+  const takeMatch = (pattern: string | RegExp): string | undefined => {
     const text = screen().slice(searchedTo);
-    const match = typeof wanted === 'string' ? { 0: wanted, index: text.indexOf(wanted) } : wanted.exec(text);
+    const match = typeof pattern === 'string' ? { 0: pattern, index: text.indexOf(pattern) } : pattern.exec(text);
     if (match === null || match.index < 0) return undefined;
     searchedTo += match.index + match[0].length;
     return match[0];
   };
 
-  const waitFor = async (wanted: string | RegExp, timeoutMs = defaultTimeoutMs): Promise<string> => {
+  const waitFor = async (pattern: string | RegExp, timeoutMs = defaultTimeoutMs): Promise<string> => {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
-      const match = takeMatch(wanted);
+      const match = takeMatch(pattern);
       if (match !== undefined) return match;
       const remaining = deadline - Date.now();
-      if (ending !== undefined || remaining <= 0) {
-        const why = ending === undefined ? `after ${timeoutMs} ms` : `at the end (exit code ${ending.exitCode})`;
-        throw new Error(`${String(wanted)} not shown ${why}; shown: ${JSON.stringify(screen())}`);
+      if (exit !== undefined || remaining <= 0) {
+        const why = exit === undefined ? `after ${timeoutMs} ms` : `at the end (exit code ${exit.exitCode})`;
+        throw new Error(`${String(pattern)} not shown ${why}; shown: ${JSON.stringify(screen())}`);
       }
       await new Promise<void>((resolve) => {
-        const done = (): void => {
+        const finish = (): void => {
           clearTimeout(timer);
-          wake.delete(done);
+          wake.delete(finish);
           resolve();
         };
-        const timer = setTimeout(done, remaining);
-        wake.add(done);
+        const timer = setTimeout(finish, remaining);
+        wake.add(finish);
       });
     }
   };
@@ -170,17 +169,17 @@ export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalC
     type: (text) => pty.write(text),
     signal: (name) => killProcess(pty.pid, name),
     screen,
-    raw: () => shown,
+    raw: () => output,
     settings,
     close,
   };
 }
 
-// A user's shell in small. `set -m` gives the program a process group of its own, as an interactive shell would: else
-// the kernel drops SIGTSTP (the group would be an orphan) and Ctrl-C would end the shell as well. The settings are read
-// by `stty` on the terminal itself, before and after, and written to files so that the screen stays the program's. (And
-// `jobs` writes a file because in a pipeline dash would look at the job table of a subshell, which is empty. The
-// trap keeps dash from following a program into death by SIGINT; a program started by it has the default action again.)
+// A minimal interactive shell. `set -m` gives the program a process group of its own, as an interactive shell does: otherwise the
+// kernel drops SIGTSTP, because the group is an orphan, and Ctrl-C also ends the shell. `stty` reads the settings on the terminal
+// itself, before and after, and writes them to files, so that the screen contains the output of the program only. `jobs` writes a
+// file because in a pipeline dash uses the job table of a subshell, which is empty. The trap keeps dash alive when SIGINT ends the
+// program; the program itself has the default action.
 const shellScript = `
 set -m
 trap : INT
@@ -201,9 +200,9 @@ exit "$code"
 `;
 
 /**
- * Runs a program under a shell, reading the terminal's settings before and after. A program that stops itself is
- * continued at once, after a reading in `whileStopped`. In `during`, the terminal's `pid` and `signal` are the
- * program's, not the shell's; `exitCode` is the shell's `$?` (128 + n for signal n).
+ * Runs a program under a shell that reads the terminal settings before and after it. If the program stops itself, the shell reads
+ * the settings into `whileStopped` and continues it. In `during`, `pid` and `signal` of the terminal refer to the program, not to the
+ * shell; `exitCode` is `$?` of the shell (128 + n for signal n).
  */
 export async function runWithStty(
   command: TerminalCommand,
@@ -242,9 +241,9 @@ async function readProgramPid(path: string): Promise<number> {
 }
 
 function signalName(number: number | undefined): NodeJS.Signals | undefined {
-  const found = Object.entries(osConstants.signals).find(([, value]) => value === number);
-  // The names are the keys of the very table that NodeJS.Signals lists.
-  return found?.[0] as NodeJS.Signals | undefined;
+  const match = Object.entries(osConstants.signals).find(([, value]) => value === number);
+  // The keys of this table are the names in NodeJS.Signals.
+  return match?.[0] as NodeJS.Signals | undefined;
 }
 
 function killOnExit(session: number): void {
@@ -256,7 +255,7 @@ function killOnExit(session: number): void {
   });
 }
 
-// Job control spreads a session over several process groups, so that one kill of the group does not reach them all.
+// Job control splits a session into several process groups, so killing one group does not reach all processes.
 function killSession(session: number, name: NodeJS.Signals): void {
   for (const pid of processesOfSession(session)) killProcess(pid, name);
 }
@@ -272,7 +271,7 @@ function processesOfSession(session: number): number[] {
 function sessionOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // After the command in parentheses, which may itself hold blanks: state, parent, group, session.
+    // The fields after the command, which is in parentheses and can contain spaces, are state, parent, group and session.
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3]);
   } catch {
     return undefined;

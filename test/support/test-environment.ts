@@ -1,5 +1,5 @@
-// What the test runner has set up for all tests: a real Keystone on three addresses over the same users.
-// Where there is none, tests that need it are skipped by name and with the reason, never silently.
+// What the test runner sets up for all tests: a real Keystone with three addresses for the same users. Without a Keystone, each
+// test that needs it is skipped with the reason.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -15,13 +15,13 @@ import type { Tenancy } from './tenancy.ts';
 export interface TestEnvironment {
   /** Plain http. */
   readonly http: KeystoneAddress;
-  /** `pki.server`; a client certificate of `pki.ca` is welcome. */
+  /** With the certificate `pki.server`; accepts client certificates of `pki.ca`. */
   readonly tls: KeystoneAddress;
-  /** `pki.server`; a client certificate of `pki.ca` is required. */
+  /** With the certificate `pki.server`; requires a client certificate of `pki.ca`. */
   readonly mutualTls: KeystoneAddress;
   readonly pki: Pki;
   readonly tenancy: Tenancy;
-  /** Where a file of the run imports federation.ts, and there is an Apache. */
+  /** Set if a test file of this run imports federation.ts and Apache is available. */
   readonly federation?: FederationAddress;
 }
 
@@ -30,49 +30,49 @@ export interface LoggedRequest {
   /** Without the prefix of the watched address, with the query. */
   readonly path: string;
   readonly status: number;
-  /** Common name of the client certificate. */
+  /** The common name of the client certificate. */
   readonly clientName: string | undefined;
 }
 
-/** An address of its own for one test, so that its requests can be counted while other tests run. */
+/** An address of the server for one test, so that its requests can be counted while other tests run. */
 export interface WatchedAddress {
-  /** To be used in place of the server's; without `/v3`. */
+  /** Replaces the URL of the server; without `/v3`. */
   readonly url: string;
   readonly prefix: string;
   readonly accessLog: string;
 }
 
-/** What the runner has set up, or undefined where there is no Keystone. */
+/** Reads what the runner has set up; undefined without a Keystone. */
 export function readTestEnvironment(): TestEnvironment | undefined {
   const file = process.env['CKA_TEST_ENVIRONMENT'];
   return file === undefined ? undefined : (JSON.parse(readFileSync(file, 'utf8')) as TestEnvironment);
 }
 
 /** Declares a test that needs the real Keystone. */
-export function testWithKeystone(name: string, body: (t: Test, world: TestEnvironment) => Promise<void>): void {
-  const present = readTestEnvironment();
-  if (present === undefined) {
-    const reason = process.env['CKA_KEYSTONE_MISSING'] ?? 'no Keystone: these tests are run by npm test';
+export function testWithKeystone(name: string, body: (t: Test, environment: TestEnvironment) => Promise<void>): void {
+  const environment = readTestEnvironment();
+  if (environment === undefined) {
+    const reason = process.env['CKA_KEYSTONE_MISSING'] ?? 'there is no Keystone; run the tests with npm test';
     void test(name, { skip: reason.replaceAll(/\s+/g, ' ') }, () => undefined);
   } else {
-    void test(name, (t) => body(t, present));
+    void test(name, (t) => body(t, environment));
   }
 }
 
-/** Starts counting. Only requests to the returned `url` count; it reaches the same Keystone below a path of its own. */
+/** Makes an address for one test: the same Keystone below a path of its own. Only requests to its `url` are counted. */
 export function watchRequests(server: Pick<KeystoneAddress, 'url' | 'accessLog'>): WatchedAddress {
   const prefix = `/of-${randomBytes(6).toString('hex')}`;
   return { url: server.url + prefix, prefix, accessLog: server.accessLog };
 }
 
-/** The requests to the address of `mark`, the oldest first. They are in the log before their answers are sent. */
-export function listRequests(mark: WatchedAddress): readonly LoggedRequest[] {
-  const lines = readFileSync(mark.accessLog, 'utf8').split('\n');
+/** Lists the requests to an address, the oldest first. The server logs a request before it responds. */
+export function listRequests(address: WatchedAddress): readonly LoggedRequest[] {
+  const lines = readFileSync(address.accessLog, 'utf8').split('\n');
   return lines.flatMap((line) => {
     const [, method, path, status, name] = /^(\S+) (\S+) (\d+) cn=(.*)$/.exec(line) ?? [];
-    if (method === undefined || path === undefined || !isBelow(path, mark.prefix)) return [];
+    if (method === undefined || path === undefined || !isBelow(path, address.prefix)) return [];
     const clientName = name === '-' ? undefined : name;
-    return [{ method, path: path.slice(mark.prefix.length), status: Number(status), clientName }];
+    return [{ method, path: path.slice(address.prefix.length), status: Number(status), clientName }];
   });
 }
 

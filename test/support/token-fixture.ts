@@ -1,49 +1,50 @@
-/** Somebody with a token at the real Keystone, whose requests are counted. */
+/** A user who logs in at the real Keystone, with the requests counted. */
 import type { Test } from 'tap';
-import { makeExecInfo, makeHome, runPlugin } from './run-plugin.ts';
+import { makeExecInfo, makeTestHome, runPlugin } from './run-plugin.ts';
 import type { Home, RunResult, EnvVars } from './run-plugin.ts';
 import { asUser, onProject } from './login-settings.ts';
 import type { LoginSettings } from './login-settings.ts';
 import { watchRequests, listRequests } from './test-environment.ts';
 import type { TestEnvironment } from './test-environment.ts';
 
-/** Alice on demo, in a home of her own. */
+/** Alice on the project demo, with a home of her own. */
 export interface TokenFixture {
   readonly home: Home;
-  /** Where the settings of {@link TokenFixture.aliceSettings} log in. */
+  /** The Keystone URL in {@link TokenFixture.aliceSettings}. */
   readonly url: string;
   readonly aliceSettings: LoginSettings;
   readonly run: (args: readonly string[], env?: EnvVars) => Promise<RunResult>;
-  /** The token that kubectl gets. */
+  /** Runs the plugin as kubectl does, and returns the token. */
   readonly getToken: (env?: EnvVars) => Promise<string>;
   readonly countPosts: () => number;
   readonly listDeleteStatuses: () => number[];
 }
 
 export function setUpToken(t: Test, { http, tenancy }: TestEnvironment): TokenFixture {
-  const home = makeHome();
-  t.teardown(() => {
-    home.remove();
-  });
-  const mark = watchRequests(http);
+  const home = makeTestHome(t);
+  const address = watchRequests(http);
   const { users, domain, projects } = tenancy;
-  const aliceSettings = { OS_AUTH_URL: mark.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
+  const aliceSettings = {
+    OS_AUTH_URL: address.url,
+    ...asUser(users.alice, domain),
+    ...onProject(projects.demo, domain),
+  };
   const run: TokenFixture['run'] = (args, env = aliceSettings) => runPlugin({ home, args, env });
-  const list = (verb: string): number[] =>
-    listRequests(mark).flatMap(({ method, path, status }) =>
+  const listStatuses = (verb: string): number[] =>
+    listRequests(address).flatMap(({ method, path, status }) =>
       method === verb && path.includes('auth/tokens') ? [status] : [],
     );
   return {
     home,
-    url: mark.url,
+    url: address.url,
     aliceSettings,
     run,
     async getToken(env = aliceSettings) {
-      const ran = await run([], { ...env, KUBERNETES_EXEC_INFO: makeExecInfo() });
-      t.equal(ran.status, 0, ran.stderr);
-      return (JSON.parse(ran.stdout) as { status: { token: string } }).status.token;
+      const result = await run([], { ...env, KUBERNETES_EXEC_INFO: makeExecInfo() });
+      t.equal(result.status, 0, result.stderr);
+      return (JSON.parse(result.stdout) as { status: { token: string } }).status.token;
     },
-    countPosts: () => list('POST').length,
-    listDeleteStatuses: () => list('DELETE'),
+    countPosts: () => listStatuses('POST').length,
+    listDeleteStatuses: () => listStatuses('DELETE'),
   };
 }

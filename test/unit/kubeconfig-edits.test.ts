@@ -1,4 +1,4 @@
-// Every kubeconfig that people have: what is ours comes and goes, and all the rest stays, in kubectl's own words.
+// Edits kubeconfigs of many forms, and checks with kubectl that everything else in them stays the same.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ import type { CommandOutput } from '../support/run-in-process.ts';
 t.setTimeout(170_000);
 
 const PASSWORD = 'canary-password-of-the-shell';
-const LOGIN = {
+const LOGIN_SETTINGS = {
   OS_AUTH_URL: 'https://keystone.test:5000/v3',
   OS_USERNAME: 'alice',
   OS_PASSWORD: PASSWORD,
@@ -27,14 +27,14 @@ const LOGIN = {
 const kubectl = await findKubectl('new');
 
 const run = (file: string, ...argv: readonly string[]): Promise<CommandOutput> =>
-  runInProcess({ argv: ['kubeconfig', ...argv, '--kubeconfig', file], env: LOGIN });
+  runInProcess({ argv: ['kubeconfig', ...argv, '--kubeconfig', file], env: LOGIN_SETTINGS });
 
 type Json = Record<string, unknown>;
 interface Entry {
   readonly name: string;
 }
 
-/** What kubectl makes of a file, with lists by name. */
+/** How kubectl reads a file, with the entries by name. */
 interface View {
   readonly clusters: Json;
   readonly users: Json;
@@ -61,8 +61,8 @@ function view(path: string, file: string): View {
   };
 }
 
-/** Everything in a file, unknown fields and further documents too, but for entries of these names and the current context. */
-function everythingElse(text: string, own: readonly string[]): unknown {
+/** Reads all data of a file, including unknown fields and further documents, without the entries of these names and the current context. */
+function readOtherData(text: string, own: readonly string[]): unknown {
   const documents = parseAllDocuments(text, { merge: true });
   const [first, ...others] = ('empty' in documents ? [] : documents).map((document): unknown => document.toJS());
   const all = { apiVersion: 'v1', kind: 'Config', ...(first as Json | null), 'current-context': '' };
@@ -73,25 +73,25 @@ function everythingElse(text: string, own: readonly string[]): unknown {
   return [{ ...all, ...(Object.fromEntries(lists) as Json) }, ...others];
 }
 
-/** Comments, each as often as it is there. */
-function comments(text: string): string[] {
+/** Lists the comments of a text, with repetitions. */
+function listComments(text: string): string[] {
   return text.split(/\r?\n/).flatMap((line) => /(?:^|\s)(#.*?)\s*$/.exec(line)?.[1] ?? []);
 }
 
 function checkComments(t: Test, before: string, after: string, when: string): void {
-  const left = comments(after);
-  for (const comment of comments(before)) {
-    const index = left.indexOf(comment);
+  const remaining = listComments(after);
+  for (const comment of listComments(before)) {
+    const index = remaining.indexOf(comment);
     t.ok(index >= 0, `${when}: ${comment} is kept`);
-    left.splice(index, 1);
+    remaining.splice(index, 1);
   }
 }
 
-/** Lines that are to say more than they did: sections of nothing, and what stands below a context that is none. */
-const WAS_EMPTY = /^(?:|\w+:(?: \[\]| null)?(?: #.*)?|current-context:(?: "")?)$/;
+/** Lines that can change: empty sections and an empty current context. */
+const EMPTY_SETTING = /^(?:|\w+:(?: \[\]| null)?(?: #.*)?|current-context:(?: "")?)$/;
 
-/** Lines of the old text that stand in the new one no more, in their order. */
-function lost(before: string, after: string): string[] {
+/** Lists the lines of the old text that are missing in the new one, or out of order. */
+function listMissingLines(before: string, after: string): string[] {
   const lines = after.split(/\r?\n/);
   let from = 0;
   return before.split(/\r?\n/).filter((line) => {
@@ -107,97 +107,101 @@ function checkNoCanary(t: Test, { stdout, stderr }: CommandOutput, when: string)
   }
 }
 
-const OURS = {
+const EXEC_STANZA = {
   apiVersion: 'client.authentication.k8s.io/v1',
   command: 'client-keystone-auth',
   interactiveMode: 'IfAvailable',
   provideClusterInfo: true,
 };
 
-async function check(t: Test, path: string, shape: KubeconfigSample): Promise<void> {
+async function check(t: Test, path: string, sample: KubeconfigSample): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'cka-kubeconfig-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'config');
   const read = (): string => readFileSync(file, 'utf8');
-  writeFileSync(file, shape.text, { mode: 0o640 });
+  writeFileSync(file, sample.text, { mode: 0o640 });
   const before = view(path, file);
-  const cluster = shape.cluster ?? 'new';
+  const cluster = sample.cluster ?? 'new';
   const add = ['add', '--name', 'ours', '--cluster', cluster, '--namespace', '0x10'];
-  if (shape.cluster === undefined) add.push('--server', 'https://10.9.9.9:6443');
+  if (sample.cluster === undefined) add.push('--server', 'https://10.9.9.9:6443');
 
-  const tried = await run(file, ...add, '--dry-run');
-  t.equal(tried.status, 0, tried.stderr);
-  t.match(tried.stdout, /^\+.*client-keystone-auth/m);
-  checkNoCanary(t, tried, 'a dry run');
-  t.equal(read(), shape.text, 'a dry run writes nothing');
+  const preview = await run(file, ...add, '--dry-run');
+  t.equal(preview.status, 0, preview.stderr);
+  t.match(preview.stdout, /^\+.*client-keystone-auth/m);
+  checkNoCanary(t, preview, 'a dry run');
+  t.equal(read(), sample.text, 'a dry run writes nothing');
 
   const added = await run(file, ...add);
   t.equal(added.status, 0, added.stderr);
   checkNoCanary(t, added, 'add');
-  const withOurs = read();
+  const textWithStanza = read();
   const after = view(path, file);
   const own = { cluster, namespace: '0x10', user: 'ours' };
-  t.match(after.users['ours'], { user: { exec: OURS } });
+  t.match(after.users['ours'], { user: { exec: EXEC_STANZA } });
   const { args } = (after.users['ours'] as { user: { exec: { args: string[] } } }).user.exec;
-  t.ok(args.includes(`--user-domain-name=${LOGIN.OS_DOMAIN_NAME}`), 'kubectl reads back what was set');
+  t.ok(args.includes(`--user-domain-name=${LOGIN_SETTINGS.OS_DOMAIN_NAME}`), 'kubectl reads the value that was set');
   t.ok(args.includes('--project-name=no'));
-  t.notOk(withOurs.includes(PASSWORD), 'no secret is written');
+  t.notOk(textWithStanza.includes(PASSWORD), 'no secret is written');
   t.strictSame(after.contexts, { ...before.contexts, ours: { context: own } });
   t.strictSame(after.users, { ...before.users, ours: after.users['ours'] });
   t.match(after.clusters, before.clusters);
   t.equal(after.current, before.current === '' ? 'ours' : before.current);
-  const names = shape.cluster === undefined ? ['ours', 'new'] : ['ours'];
-  t.strictSame(everythingElse(withOurs, names), everythingElse(shape.text, names), 'all else is the same');
-  checkComments(t, shape.text, withOurs, 'add');
-  const isBlock = !/^\s*\{|: \[\{/.test(shape.text);
+  const names = sample.cluster === undefined ? ['ours', 'new'] : ['ours'];
+  t.strictSame(readOtherData(textWithStanza, names), readOtherData(sample.text, names), 'everything else is the same');
+  checkComments(t, sample.text, textWithStanza, 'add');
+  const isBlock = !/^\s*\{|: \[\{/.test(sample.text);
   if (isBlock)
     t.strictSame(
-      lost(shape.text, withOurs).filter((line) => !WAS_EMPTY.test(line)),
+      listMissingLines(sample.text, textWithStanza).filter((line) => !EMPTY_SETTING.test(line)),
       [],
       'no line is lost',
     );
-  t.equal(withOurs.includes('\r\n'), shape.text.includes('\r\n'), 'line ends stay');
-  if (shape.text.includes('\r\n')) t.notMatch(withOurs, /[^\r]\n/, 'all of them');
-  t.equal(withOurs.startsWith('\uFEFF'), shape.text.startsWith('\uFEFF'), 'a byte order mark stays');
-  t.equal(readFileSync(`${file}.keystone.bak`, 'utf8'), shape.text, 'a copy is kept');
+  t.equal(textWithStanza.includes('\r\n'), sample.text.includes('\r\n'), 'line ends stay');
+  if (sample.text.includes('\r\n')) t.notMatch(textWithStanza, /[^\r]\n/, 'all line ends stay');
+  t.equal(textWithStanza.startsWith('\uFEFF'), sample.text.startsWith('\uFEFF'), 'a byte order mark stays');
+  t.equal(readFileSync(`${file}.keystone.bak`, 'utf8'), sample.text, 'a backup copy is written');
 
   const again = await run(file, ...add);
   t.equal(again.status, 0, again.stderr);
   t.match(again.stdout, 'Nothing had to be changed');
-  t.equal(read(), withOurs, 'twice is once');
+  t.equal(read(), textWithStanza, 'adding it again changes nothing');
 
   const removed = await run(file, 'remove', 'ours');
   t.equal(removed.status, 0, removed.stderr);
   const without = view(path, file);
-  t.strictSame([without.users, without.contexts], [before.users, before.contexts], 'remove takes it out again');
+  t.strictSame(
+    [without.users, without.contexts],
+    [before.users, before.contexts],
+    'remove restores the users and contexts',
+  );
   t.equal(without.current, before.current);
-  checkComments(t, shape.text, read(), 'remove');
-  t.strictSame(everythingElse(read(), names), everythingElse(shape.text, names), 'all else is the same');
+  checkComments(t, sample.text, read(), 'remove');
+  t.strictSame(readOtherData(read(), names), readOtherData(sample.text, names), 'everything else is the same');
 
-  writeFileSync(file, shape.text);
-  const would = await run(file, 'convert', '--all', '--dry-run');
-  checkNoCanary(t, would, 'a dry run of convert');
+  writeFileSync(file, sample.text);
+  const convertPreview = await run(file, 'convert', '--all', '--dry-run');
+  checkNoCanary(t, convertPreview, 'a dry run of convert');
   const converted = await run(file, 'convert', '--all');
   t.equal(converted.status, 0, converted.stderr);
   checkNoCanary(t, converted, 'convert');
-  const { converts = [] } = shape;
-  if (converts.length === 0) t.equal(read(), shape.text, 'nothing to convert, nothing changed');
+  const { converts = [] } = sample;
+  if (converts.length === 0) t.equal(read(), sample.text, 'without anything to convert, nothing changes');
   const last = view(path, file);
-  for (const name of converts) t.match(last.users[name], { user: { exec: OURS } }, name);
+  for (const name of converts) t.match(last.users[name], { user: { exec: EXEC_STANZA } }, name);
   const others = (users: Json): Json =>
     Object.fromEntries(Object.entries(users).filter(([name]) => !converts.includes(name)));
-  t.strictSame(others(last.users), others(before.users), 'other users are as they were');
+  t.strictSame(others(last.users), others(before.users), 'other users stay the same');
   t.strictSame([last.clusters, last.contexts, last.current], [before.clusters, before.contexts, before.current]);
-  t.strictSame(everythingElse(read(), converts), everythingElse(shape.text, converts), 'all else is the same');
-  checkComments(t, shape.text, read(), 'convert');
+  t.strictSame(readOtherData(read(), converts), readOtherData(sample.text, converts), 'everything else is the same');
+  checkComments(t, sample.text, read(), 'convert');
   const shown = await run(file, 'show');
   checkNoCanary(t, shown, 'show');
-  t.notOk(existsSync(`${file}.lock`), 'no lock is left');
+  t.notOk(existsSync(`${file}.lock`), 'the lock is removed');
 }
 
-t.ok(Object.keys(KUBECONFIG_SAMPLES).length >= 30, `${String(Object.keys(KUBECONFIG_SAMPLES).length)} shapes`);
+t.ok(Object.keys(KUBECONFIG_SAMPLES).length >= 30, `${String(Object.keys(KUBECONFIG_SAMPLES).length)} samples`);
 
-for (const [name, shape] of Object.entries(KUBECONFIG_SAMPLES)) {
+for (const [name, sample] of Object.entries(KUBECONFIG_SAMPLES)) {
   if ('missing' in kubectl) void t.test(name, { skip: kubectl.missing }, () => undefined);
-  else void t.test(name, (t) => check(t, kubectl.path, shape));
+  else void t.test(name, (t) => check(t, kubectl.path, sample));
 }

@@ -1,4 +1,4 @@
-// Which file of several is read and written, how it is replaced, and what nobody can make of a kubeconfig.
+// Which of several files is read and written, how a file is replaced, and how invalid kubeconfigs are rejected.
 
 import { execFileSync } from 'node:child_process';
 import {
@@ -27,7 +27,7 @@ import type { CommandOutput } from '../support/run-in-process.ts';
 t.setTimeout(120_000);
 
 const CANARY = 'canary-3f9a7c-token';
-const LOGIN = { OS_AUTH_URL: 'https://keystone.test/v3', OS_USERNAME: 'alice', OS_PROJECT_NAME: 'demo' };
+const LOGIN_SETTINGS = { OS_AUTH_URL: 'https://keystone.test/v3', OS_USERNAME: 'alice', OS_PROJECT_NAME: 'demo' };
 
 interface RunOptions {
   readonly home: string;
@@ -38,7 +38,7 @@ interface RunOptions {
 function run({ home, env = {}, cwd = home }: RunOptions, ...argv: readonly string[]): Promise<CommandOutput> {
   return runInProcess({
     argv: ['kubeconfig', ...argv],
-    env: { PATH: join(home, 'bin'), ...LOGIN, ...env },
+    env: { PATH: join(home, 'bin'), ...LOGIN_SETTINGS, ...env },
     cwd,
     home: () => home,
   });
@@ -55,8 +55,8 @@ function setUpHome(t: Test): string {
 const list = (names: readonly string[], entry: (name: string) => string): string =>
   names.length === 0 ? ' []\n' : `\n${names.map((name) => `- name: ${name}\n${entry(name)}`).join('')}`;
 
-/** A small kubeconfig. */
-function write(
+/** Writes a small kubeconfig. */
+function writeSample(
   path: string,
   names: { clusters?: string[]; users?: string[]; contexts?: string[]; current?: string },
 ): void {
@@ -70,33 +70,33 @@ function write(
   );
 }
 
-void t.test('the file in the home folder is made where there is none', async (t) => {
+void t.test('add creates the file in the home folder', async (t) => {
   const home = setUpHome(t);
   const ca = join(home, 'ca.pem');
   const pem = '-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n';
   writeFileSync(ca, pem);
   const add = ['add', '--cluster', 'demo', '--server', 'https://10.0.0.1:6443', '--certificate-authority', '~/ca.pem'];
-  const said = await run({ home }, ...add);
-  t.match(said, { status: 0, stderr: '' });
+  const result = await run({ home }, ...add);
+  t.match(result, { status: 0, stderr: '' });
   const file = join(home, '.kube', 'config');
   t.equal(statSync(file).mode & 0o777, 0o600);
   t.equal(statSync(join(home, '.kube')).mode & 0o777, 0o700);
   t.match(readFileSync(file, 'utf8'), Buffer.from(pem).toString('base64'));
   t.match(readFileSync(file, 'utf8'), /^current-context: demo-keystone$/m);
-  t.strictSame(readdirSync(join(home, '.kube')), ['config'], 'neither lock nor copy');
+  t.strictSame(readdirSync(join(home, '.kube')), ['config'], 'no lock and no backup copy');
   t.match(await run({ home }, ...add), { status: 0, stdout: /Nothing had to be changed/ });
 });
 
 void t.test('permissions, links and copies', async (t) => {
   const home = setUpHome(t);
   const [real, link] = [join(home, 'real'), join(home, 'link')];
-  write(real, { clusters: ['demo'] });
+  writeSample(real, { clusters: ['demo'] });
   chmodSync(real, 0o644);
   symlinkSync('real', link);
   const before = readFileSync(real, 'utf8');
   t.match(await run({ home }, 'add', '--kubeconfig', link), { status: 0 });
   t.equal(readlinkSync(link), 'real', 'the link stays a link');
-  t.equal(statSync(real).mode & 0o777, 0o644, 'who could read it still can');
+  t.equal(statSync(real).mode & 0o777, 0o644, 'the permissions stay the same');
   t.equal(readFileSync(`${real}.keystone.bak`, 'utf8'), before);
   t.equal(statSync(`${real}.keystone.bak`).mode & 0o777, 0o600);
 
@@ -105,20 +105,20 @@ void t.test('permissions, links and copies', async (t) => {
   rmSync(`${real}.keystone.bak`);
   symlinkSync(victim, `${real}.keystone.bak`);
   const env = { OS_PASSWORD: CANARY };
-  const said = await run({ home, env }, 'add', '--with-secrets', '--kubeconfig', link);
-  t.match(said, { status: 0 });
-  t.notMatch(said.stdout, CANARY);
-  t.match(readFileSync(real, 'utf8'), CANARY, 'it was asked for');
-  t.equal(statSync(real).mode & 0o777, 0o600, 'a secret is for nobody else');
-  t.equal(readFileSync(victim, 'utf8'), 'untouched', 'no link is followed to the copy');
+  const result = await run({ home, env }, 'add', '--with-secrets', '--kubeconfig', link);
+  t.match(result, { status: 0 });
+  t.notMatch(result.stdout, CANARY);
+  t.match(readFileSync(real, 'utf8'), CANARY, 'the secret is written');
+  t.equal(statSync(real).mode & 0o777, 0o600, 'only the owner can read a secret');
+  t.equal(readFileSync(victim, 'utf8'), 'untouched', 'the backup copy does not follow a link');
   t.ok(lstatSync(`${real}.keystone.bak`).isFile());
   t.match((await run({ home, env }, 'add', '--kubeconfig', link, '--dry-run')).stdout, /^-.*value: \[redacted\]/m);
 });
 
-void t.test("kubectl's lock", async (t) => {
+void t.test('the lock of kubectl', async (t) => {
   const home = setUpHome(t);
   const file = join(home, 'config');
-  write(file, { clusters: ['demo'] });
+  writeSample(file, { clusters: ['demo'] });
   const before = readFileSync(file, 'utf8');
   writeFileSync(`${file}.lock`, '');
   const locked = await run({ home }, 'add', '--kubeconfig', file);
@@ -129,16 +129,16 @@ void t.test("kubectl's lock", async (t) => {
       /another program is writing .*config; wait until it has finished; if no kubectl is running, remove .*config\.lock/,
   });
   t.equal(readFileSync(file, 'utf8'), before);
-  t.ok(existsSync(`${file}.lock`), 'it is not ours to remove');
+  t.ok(existsSync(`${file}.lock`), 'the lock of another program stays');
   const waiting = run({ home }, 'add', '--kubeconfig', file);
   setTimeout(() => rmSync(`${file}.lock`), 300);
-  t.match(await waiting, { status: 0 }, 'a lock that goes is waited for');
+  t.match(await waiting, { status: 0 }, 'add waits until the lock is released');
   t.notOk(existsSync(`${file}.lock`));
 });
 
 const kubectl = await findKubectl('new');
 
-/** Of several files, those that a command of kubectl and one of ours change. */
+/** Compares the files that kubectl and the plugin change. */
 void t.test('a list of files', { skip: 'missing' in kubectl ? kubectl.missing : false }, async (t) => {
   if ('missing' in kubectl) return;
   const ask = (env: Readonly<Record<string, string>>, ...args: readonly string[]): string =>
@@ -155,8 +155,8 @@ void t.test('a list of files', { skip: 'missing' in kubectl ? kubectl.missing : 
       const changed = await Promise.all(
         [true, false].map(async (isOurs) => {
           const home = setUpHome(t);
-          write(join(home, 'a'), { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
-          write(join(home, 'b'), { clusters: ['other'] });
+          writeSample(join(home, 'a'), { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
+          writeSample(join(home, 'b'), { clusters: ['other'] });
           const snapshot = (): Record<string, string> =>
             Object.fromEntries(
               readdirSync(home)
@@ -186,17 +186,17 @@ void t.test('a list of files', { skip: 'missing' in kubectl ? kubectl.missing : 
     });
   }
 
-  await t.test('an entry is changed where it is', async (t) => {
+  await t.test('an entry is changed in its own file', async (t) => {
     const home = setUpHome(t);
     const [a, b] = [join(home, 'a'), join(home, 'b')];
-    write(a, { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
-    write(b, { clusters: ['other'] });
+    writeSample(a, { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
+    writeSample(b, { clusters: ['other'] });
     const env = { KUBECONFIG: `${a}:${b}` };
     t.match(await run({ home }, 'add', '--cluster', 'other', '--name', 'ours', '--kubeconfig', b), { status: 0 });
     const first = readFileSync(a, 'utf8');
     const changed = await run({ home, env: { ...env, OS_PROJECT_NAME: 'another' } }, 'add', '--name', 'ours');
     t.match(changed, { status: 0, stdout: new RegExp(`Wrote ${b};`) });
-    t.equal(readFileSync(a, 'utf8'), first, 'the other is not touched');
+    t.equal(readFileSync(a, 'utf8'), first, 'the other file does not change');
     t.match(readFileSync(b, 'utf8'), '--project-name=another');
     t.match(await run({ home, env }, 'show'), { status: 0, stdout: /^Context +ours$[^]*^ +project-name +another/m });
     t.match(await run({ home, env }, 'remove', 'ours'), { status: 0 });
@@ -208,43 +208,49 @@ void t.test('a list of files', { skip: 'missing' in kubectl ? kubectl.missing : 
 const deep = (depth: number): string => `users: ${'['.repeat(depth)}${']'.repeat(depth)}\n`;
 const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${Array.from('bcdefghi', (name, index) => `${name}: &${name} [${Array.from({ length: 9 }, () => `*${'abcdefgh'.charAt(index)}`).join(',')}]`).join('\n')}\nusers: *i\n`;
 
-const HOSTILE: Readonly<Record<string, { text: string | Buffer; says: RegExp }>> = {
-  'no YAML': { text: `users:\n- name: "${CANARY}\n  user: {`, says: /is not valid YAML: line \d+ cannot be parsed/ },
-  'a key twice': { text: `users: []\nusers:\n- ${CANARY}\n`, says: /is not valid YAML: line 2/ },
-  'tabs for indentation': { text: `users:\n- name: a\n\tuser: {token: ${CANARY}}\n`, says: /is not valid YAML: line/ },
-  'an alias of nothing': { text: `users: *${CANARY}\n`, says: /an alias is undefined or expands to too much/ },
-  'a bomb of aliases': { text: bomb, says: /an alias is undefined or expands to too much/ },
-  'text alone': { text: `${CANARY}\n`, says: /is not a kubeconfig/ },
-  'a list': { text: `- ${CANARY}\n`, says: /is not a kubeconfig/ },
-  'something else': { text: 'apiVersion: v1\nkind: Secret\n', says: /is not a kubeconfig/ },
-  'users that are no list': { text: `users: {a: ${CANARY}}\n`, says: /users is not a list/ },
+const HOSTILE: Readonly<Record<string, { text: string | Buffer; message: RegExp }>> = {
+  'invalid YAML': {
+    text: `users:\n- name: "${CANARY}\n  user: {`,
+    message: /is not valid YAML: line \d+ cannot be parsed/,
+  },
+  'a key twice': { text: `users: []\nusers:\n- ${CANARY}\n`, message: /is not valid YAML: line 2/ },
+  'tabs for indentation': {
+    text: `users:\n- name: a\n\tuser: {token: ${CANARY}}\n`,
+    message: /is not valid YAML: line/,
+  },
+  'an alias of nothing': { text: `users: *${CANARY}\n`, message: /an alias is undefined or expands to too much/ },
+  'a bomb of aliases': { text: bomb, message: /an alias is undefined or expands to too much/ },
+  'text alone': { text: `${CANARY}\n`, message: /is not a kubeconfig/ },
+  'a list': { text: `- ${CANARY}\n`, message: /is not a kubeconfig/ },
+  'another kind': { text: 'apiVersion: v1\nkind: Secret\n', message: /is not a kubeconfig/ },
+  'users that are not a list': { text: `users: {a: ${CANARY}}\n`, message: /users is not a list/ },
   'an entry without a name': {
     text: `contexts:\n- context: {cluster: ${CANARY}}\n`,
-    says: /an entry of contexts has no name/,
+    message: /an entry of contexts has no name/,
   },
   'a name twice': {
     text: `users:\n- {name: a}\n- {name: a, user: {token: ${CANARY}}}\n`,
-    says: /users contains "a" twice/,
+    message: /users contains "a" twice/,
   },
-  'no UTF-8': { text: Buffer.from([0x75, 0x3a, 0x20, 0xff, 0xfe]), says: /it is not UTF-8 text/ },
-  '10 MiB': { text: `# ${'x'.repeat(10 * 1024 * 1024)}\n`, says: /it is larger than 1 MiB/ },
+  'invalid UTF-8': { text: Buffer.from([0x75, 0x3a, 0x20, 0xff, 0xfe]), message: /it is not UTF-8 text/ },
+  '10 MiB': { text: `# ${'x'.repeat(10 * 1024 * 1024)}\n`, message: /it is larger than 1 MiB/ },
   'brackets without end': {
     text: deep(20_000),
-    says: /is not valid YAML: line 1/,
+    message: /is not valid YAML: line 1/,
   },
   'names with controls': {
     text: 'users:\n- {name: "\\e]52;c;x\\a"}\n- {name: "\\e]52;c;x\\a"}\n',
-    says: /users contains "\\u\{1b\}/,
+    message: /users contains "\\u\{1b\}/,
   },
-  'an anchor in the way': {
+  'an anchor that prevents the change': {
     text: `users:\n- name: ours\n  user: &u\n    exec: {command: client-keystone-auth, apiVersion: x}\n- name: b\n  user: *u\nclusters: [{name: c, cluster: {}}]\n`,
-    says: /cannot be changed without changing other parts of it, so nothing was written; replace the anchor/,
+    message: /cannot be changed without changing other parts of it, so nothing was written; replace the anchor/,
   },
 };
 
-void t.test('what is no kubeconfig', async (t) => {
+void t.test('an invalid kubeconfig is rejected', async (t) => {
   const home = setUpHome(t);
-  for (const [name, { text, says }] of Object.entries(HOSTILE)) {
+  for (const [name, { text, message }] of Object.entries(HOSTILE)) {
     const file = join(home, 'config');
     writeFileSync(file, text);
     const before = readFileSync(file);
@@ -252,21 +258,21 @@ void t.test('what is no kubeconfig', async (t) => {
       ['add', '--name', 'ours'],
       ['add', '--dry-run', '--name', 'ours'],
     ]) {
-      const began = performance.now();
-      const said = await run({ home }, ...argv, '--kubeconfig', file);
-      t.equal(said.status, 3, `${name}: ${said.stderr.slice(0, 300)}`);
-      t.equal(said.stdout, '', name);
-      t.match(said.stderr, says, name);
-      t.match(said.stderr, /^client-keystone-auth: [^\n]*\n$/, `${name}: one line`);
-      t.notMatch(said.stderr, CANARY, `${name}: nothing of the file`);
-      t.ok(performance.now() - began < 10_000, `${name}: in time`);
+      const startedAt = performance.now();
+      const result = await run({ home }, ...argv, '--kubeconfig', file);
+      t.equal(result.status, 3, `${name}: ${result.stderr.slice(0, 300)}`);
+      t.equal(result.stdout, '', name);
+      t.match(result.stderr, message, name);
+      t.match(result.stderr, /^client-keystone-auth: [^\n]*\n$/, `${name}: one line`);
+      t.notMatch(result.stderr, CANARY, `${name}: the message quotes nothing of the file`);
+      t.ok(performance.now() - startedAt < 10_000, `${name}: within the time limit`);
     }
-    t.ok(readFileSync(file).equals(before), `${name}: nothing is changed`);
-    t.strictSame(readdirSync(home).toSorted(), ['bin', 'config'], `${name}: nothing is left`);
+    t.ok(readFileSync(file).equals(before), `${name}: the file does not change`);
+    t.strictSame(readdirSync(home).toSorted(), ['bin', 'config'], `${name}: no file is left`);
   }
 });
 
-void t.test('what is no file', async (t) => {
+void t.test('a path that is not a regular file is rejected', async (t) => {
   const home = setUpHome(t);
   const folder = join(home, 'folder');
   mkdirSync(folder);
@@ -280,27 +286,27 @@ void t.test('what is no file', async (t) => {
     [loop]: /ELOOP/,
     [join(home, 'bin/client-keystone-auth/x')]: /ENOTDIR/,
   };
-  for (const [path, says] of Object.entries(checks)) {
-    const said = await run({ home }, 'add', '--kubeconfig', path);
-    t.match(said, { status: 3, stdout: '', stderr: says }, path);
-    t.match(said.stderr, /^[^\n]*\n$/);
+  for (const [path, message] of Object.entries(checks)) {
+    const result = await run({ home }, 'add', '--kubeconfig', path);
+    t.match(result, { status: 3, stdout: '', stderr: message }, path);
+    t.match(result.stderr, /^[^\n]*\n$/);
   }
   const closed = join(home, 'closed');
-  write(closed, { clusters: ['demo'] });
+  writeSample(closed, { clusters: ['demo'] });
   chmodSync(closed, 0);
-  // root reads everything.
+  // root can read every file.
   if (process.getuid?.() !== 0)
     t.match(await run({ home }, 'show', '--kubeconfig', closed), { status: 3, stderr: /EACCES/ });
 });
 
-void t.test('mistakes say what to do', async (t) => {
+void t.test('errors describe what to do', async (t) => {
   const home = setUpHome(t);
   const file = join(home, 'config');
-  write(file, { clusters: ['one', 'two'], users: ['me'], contexts: ['mine'] });
+  writeSample(file, { clusters: ['one', 'two'], users: ['me'], contexts: ['mine'] });
   const before = readFileSync(file, 'utf8');
-  const check = async (argv: readonly string[], status: number, says: RegExp, env = {}): Promise<void> => {
-    const said = await run({ home, env }, ...argv, '--kubeconfig', file);
-    t.match(said, { status, stdout: '', stderr: says }, argv.join(' '));
+  const check = async (argv: readonly string[], status: number, message: RegExp, env = {}): Promise<void> => {
+    const result = await run({ home, env }, ...argv, '--kubeconfig', file);
+    t.match(result, { status, stdout: '', stderr: message }, argv.join(' '));
   };
   await check(['add'], 2, /the kubeconfig has several clusters; choose one with --cluster: "one", "two"/);
   await check(
@@ -333,13 +339,13 @@ void t.test('mistakes say what to do', async (t) => {
   await check(['remove', 'mine'], 3, /does not log in with client-keystone-auth/);
   await check(['remove'], 2, /no current context/);
   await check(['remove', 'mine', 'another'], 2, /unexpected argument/);
-  t.equal(readFileSync(file, 'utf8'), before, 'nothing is changed');
+  t.equal(readFileSync(file, 'utf8'), before, 'the file does not change');
 });
 
-void t.test('a static token is replaced where that is told, for the named user alone', async (t) => {
+void t.test('--static-token replaces the token of the named context only', async (t) => {
   const home = setUpHome(t);
   const file = join(home, 'config');
-  write(file, { clusters: ['one'], users: ['me', 'you'], contexts: ['mine'] });
+  writeSample(file, { clusters: ['one'], users: ['me', 'you'], contexts: ['mine'] });
   const args = ['convert', 'mine', '--static-token', '--kubeconfig', file];
   t.notMatch((await run({ home }, ...args, '--dry-run')).stdout, CANARY);
   t.match(await run({ home }, ...args), { status: 0, stdout: /Converted: me\./ });
@@ -350,7 +356,7 @@ void t.test('a static token is replaced where that is told, for the named user a
   t.equal(readFileSync(file, 'utf8'), text);
 });
 
-void t.test('secrets of an old stanza are left out, or move to its variables', async (t) => {
+void t.test('secrets of an old stanza are left out, or become variables', async (t) => {
   const home = setUpHome(t);
   const file = join(home, 'config');
   const stanza = `{apiVersion: client.authentication.k8s.io/v1beta1, command: client-keystone-auth, interactiveMode: Never, args: [--password, ${CANARY}, --user-name=a, --logtostderr], env: [{name: OS_TOKEN, value: ${CANARY}2}, {name: HTTPS_PROXY, value: 'http://u:${CANARY}@proxy'}]}`;
@@ -359,18 +365,18 @@ void t.test('secrets of an old stanza are left out, or move to its variables', a
   const args = ['convert', '--all', '--kubeconfig', file];
   const dry = await run({ home }, ...args, '--dry-run');
   t.notMatch(dry.stdout + dry.stderr, CANARY);
-  const said = await run({ home }, ...args);
-  t.match(said, { status: 0, stdout: /Secrets were left out: OS_PASSWORD, OS_TOKEN\./ });
-  t.notMatch(said.stdout, CANARY);
+  const result = await run({ home }, ...args);
+  t.match(result, { status: 0, stdout: /Secrets were left out: OS_PASSWORD, OS_TOKEN\./ });
+  t.notMatch(result.stdout, CANARY);
   const without = readFileSync(file, 'utf8');
   t.notMatch(without, `${CANARY}2`);
-  t.match(without, /"?interactiveMode"?: "?Never/, 'what it may ask stays');
-  t.match(without, 'HTTPS_PROXY', 'what is not ours stays');
+  t.match(without, /"?interactiveMode"?: "?Never/, 'interactiveMode stays');
+  t.match(without, 'HTTPS_PROXY', 'variables of other programs stay');
   writeFileSync(file, text);
   t.match(await run({ home }, ...args, '--with-secrets'), { status: 0 });
   const withSecrets = readFileSync(file, 'utf8');
   t.match(withSecrets, new RegExp(`OS_PASSWORD"?, "?value"?: "?${CANARY}`));
-  t.notMatch(withSecrets, '--password', 'where no other user of the machine can read it');
+  t.notMatch(withSecrets, '--password', 'a secret never becomes a flag');
 
   writeFileSync(file, text.replace('--user-name=a', `--unknown=${CANARY}`));
   const unknown = await run({ home }, ...args);
@@ -378,10 +384,10 @@ void t.test('secrets of an old stanza are left out, or move to its variables', a
   t.notMatch(unknown.stderr, CANARY);
 });
 
-void t.test('settings are written so that another folder and another shell change nothing', async (t) => {
+void t.test('the written settings do not depend on the folder and the shell', async (t) => {
   const home = setUpHome(t);
   const file = join(home, 'config');
-  write(file, { clusters: ['demo'] });
+  writeSample(file, { clusters: ['demo'] });
   const folder = join(home, 'elsewhere');
   mkdirSync(folder);
   const clouds = join(folder, 'clouds.yaml');
@@ -393,18 +399,20 @@ void t.test('settings are written so that another folder and another shell chang
   const read = (): string => readFileSync(file, 'utf8');
   const add = ['add', '--kubeconfig', file];
 
-  const lying = await run({ home, cwd: folder, env: none }, ...add);
-  t.match(lying, {
+  const untrusted = await run({ home, cwd: folder, env: none }, ...add);
+  t.match(untrusted, {
     status: 3,
     stderr: /is in the current folder, but kubectl can run in other folders; set OS_CLIENT_CONFIG_FILE to/,
   });
-  const named = { ...none, OS_CLIENT_CONFIG_FILE: 'clouds.yaml' };
-  t.match(await run({ home, cwd: folder, env: named }, ...add, '--region-name', 'r', '--timeout', '7'), { status: 0 });
-  t.match(read(), /- --os-cloud=prod\n/, 'the only cloud by its name');
+  const namedFile = { ...none, OS_CLIENT_CONFIG_FILE: 'clouds.yaml' };
+  t.match(await run({ home, cwd: folder, env: namedFile }, ...add, '--region-name', 'r', '--timeout', '7'), {
+    status: 0,
+  });
+  t.match(read(), /- --os-cloud=prod\n/, 'the only cloud is named');
   t.match(read(), '- --region-name=r\n');
   t.match(read(), '- --timeout=7\n');
-  t.match(read(), `- name: OS_CLIENT_CONFIG_FILE\n        value: ${clouds}\n`, 'from any folder');
-  t.notMatch(read(), CANARY, 'what the file says stays there');
+  t.match(read(), `- name: OS_CLIENT_CONFIG_FILE\n        value: ${clouds}\n`, 'the path is absolute');
+  t.notMatch(read(), CANARY, 'the settings of the file are not copied');
 
   const env = {
     OS_APPLICATION_CREDENTIAL_ID: 'i',
@@ -413,11 +421,15 @@ void t.test('settings are written so that another folder and another shell chang
     CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none',
   };
   const flags = ['--insecure', '-vv', '--force-refresh', '--with-secrets'];
-  const said = await run({ home, env }, ...add, ...flags);
-  t.match(said, { status: 0, stdout: /Secrets were left out: OS_PASSCODE/ });
+  const result = await run({ home, env }, ...add, ...flags);
+  t.match(result, { status: 0, stdout: /Secrets were left out: OS_PASSCODE/ });
   t.match(read(), /- --insecure\n/);
-  t.match(read(), /- --auth-type=v3applicationcredential\n/, 'another variable in the shell makes no other method');
-  t.notMatch(read(), /verbose|force-refresh|CACHE_STORAGE|123456/, 'what is of this run stays out');
+  t.match(
+    read(),
+    /- --auth-type=v3applicationcredential\n/,
+    'the method does not depend on the variables of the shell',
+  );
+  t.notMatch(read(), /verbose|force-refresh|CACHE_STORAGE|123456/, 'the options of a single run are not written');
 });
 
 void t.test('a unified diff', (t) => {
@@ -433,7 +445,7 @@ void t.test('a unified diff', (t) => {
     makeDiff(side('a', 'abcdefghijklmnopq'), side('b', 'abXcdefghijklmnoq')),
     '--- a\n+++ b\n@@ -1,5 +1,6 @@\n a\n b\n+X\n c\n d\n e\n@@ -13,5 +14,4 @@\n m\n n\n o\n-p\n q',
   );
-  // What patch makes of it is the new text again.
+  // patch turns the old text into the new text with each diff.
   const texts = Array.from({ length: 40 }, (_, seed) =>
     Array.from({ length: 30 }, (_, index) => 'abcdef'.charAt((index * index + seed * index * 7 + seed) % 6)),
   );

@@ -1,4 +1,4 @@
-// The tools of the other tests, each tried once: a tool that does not do what it says makes a test prove nothing.
+// Tests of the test tools: a tool that does not work makes other tests meaningless.
 
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -39,7 +39,7 @@ interface Call {
   body?: unknown;
 }
 
-// Not got or fetch: an odd answer should come through as it is.
+// got and fetch would change or reject an unusual response.
 function call(url: string, { method = 'GET', headers = {}, body }: Call = {}): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const options = { method, headers, ca, agent: false };
@@ -62,7 +62,7 @@ function call(url: string, { method = 'GET', headers = {}, body }: Call = {}): P
   });
 }
 
-// What a login answers, as far as these tests look into it.
+// The part of a login response that these tests read.
 interface Body {
   token: { expires_at: string; issued_at: string };
   error: { code: number; message: string };
@@ -94,7 +94,7 @@ async function startForTest(
 }
 
 await t.test('terminal', async (t) => {
-  await t.test('shows what is written and types what is asked for', async (t) => {
+  await t.test('shows output and sends input', async (t) => {
     const script = 'printf "Name: "; read name; printf "\\033[1mhello\\033[0m %s\\n" "$name"; exit 3';
     const terminal = openTerminal({ file: '/bin/sh', args: ['-c', script] });
     await terminal.waitFor('Name: ');
@@ -106,7 +106,7 @@ await t.test('terminal', async (t) => {
     await t.rejects(terminal.waitFor('more', 1000), /more not shown at the end/);
   });
 
-  await t.test('tells of a signal, and leaves no process', async (t) => {
+  await t.test('reports a signal, and leaves no process', async (t) => {
     const terminal = openTerminal({ file: '/bin/sh', args: ['-c', 'echo ready; exec sleep 60'] });
     await terminal.waitFor('ready');
     terminal.signal('SIGTERM');
@@ -118,7 +118,7 @@ await t.test('terminal', async (t) => {
     t.throws(() => process.kill(stubborn.pid, 0), { code: 'ESRCH' });
   });
 
-  await t.test('compares the settings before and after a program', async (t) => {
+  await t.test('reads the settings before and after a program', async (t) => {
     const rawMode = `
       process.stdin.setRawMode(true);
       process.on('SIGTSTP', () => { process.stdin.setRawMode(false); process.kill(process.pid, 'SIGSTOP'); });
@@ -169,7 +169,7 @@ await t.test('stand-in Keystone', async (t) => {
     t.equal((await call(`${standIn.url}/v3/auth/tokens`, { method: 'PUT' })).status, 405);
   });
 
-  await t.test('gives a token of each scope', async (t) => {
+  await t.test('issues a token for each scope', async (t) => {
     const standIn = await startForTest(t);
     const scopes: [object, number, object][] = [
       [onWeb, 183, { project: { name: 'web', domain: acme }, roles: [{ name: 'reader' }, { name: 'member' }] }],
@@ -191,7 +191,7 @@ await t.test('stand-in Keystone', async (t) => {
     t.match(standIn.requests[0], { method: 'POST', path: '/v3/auth/tokens', body: { auth: onWeb } });
   });
 
-  await t.test('refuses in the words of Keystone', async (t) => {
+  await t.test('rejects requests with the messages of Keystone', async (t) => {
     const standIn = await startForTest(t);
     const generic = 'The request you have made requires authentication.';
     const malformed =
@@ -283,7 +283,7 @@ await t.test('stand-in Keystone', async (t) => {
     t.match(bogus.text, 'Could not find auth receipt: bogus.');
   });
 
-  await t.test('lets handlers answer first, in their order', async (t) => {
+  await t.test('asks handlers first, in their order', async (t) => {
     const standIn = await startForTest(t);
     standIn.answerAlways(faults.respondHtml(503), 'POST');
     standIn.answerNext(faults.respondHtml(502), 'POST /v3/auth/tokens');
@@ -336,9 +336,9 @@ await t.test('faults', async (t) => {
   });
 
   await t.test('without an end', async (t) => {
-    // With TLS, where a reset has to be done under the cipher.
+    // With TLS, a reset must happen on the socket below.
     const standIn = await startForTest(t, { tls: pki.server });
-    const firstBytes = (handler: Parameters<StandInKeystone['answerNext']>[0], wanted: number): Promise<Buffer> => {
+    const firstBytes = (handler: Parameters<StandInKeystone['answerNext']>[0], count: number): Promise<Buffer> => {
       standIn.answerNext(handler);
       return new Promise((resolve, reject) => {
         const request = requestHttps(`${standIn.url}/v3/auth/tokens`, { method: 'POST', ca, agent: false });
@@ -348,7 +348,7 @@ await t.test('faults', async (t) => {
           response.on('error', reject);
           response.on('data', (chunk: Buffer) => {
             chunks.push(chunk);
-            if (chunks.reduce((sum, { length }) => sum + length, 0) < wanted) return;
+            if (chunks.reduce((sum, { length }) => sum + length, 0) < count) return;
             resolve(Buffer.concat(chunks));
             request.destroy();
           });
@@ -376,7 +376,7 @@ await t.test('faults', async (t) => {
   });
 });
 
-await t.test('CONNECT proxy logs tunnels and what should not be there', async (t) => {
+await t.test('CONNECT proxy logs tunnels and unencrypted requests', async (t) => {
   const standIn = await startForTest(t, { tls: pki.server });
   const credentials = { user: 'u', password: 'p' };
   const proxy = await startConnectProxy({ credentials, loopbackNames: ['keystone.example.test'] });
@@ -415,7 +415,7 @@ await t.test('CONNECT proxy logs tunnels and what should not be there', async (t
   t.match(proxy.plainRequests, [{ method: 'GET', headers: { host: 'keystone' } }]);
 });
 
-await t.test('counting proxy counts what passes', async (t) => {
+await t.test('counting proxy counts the requests', async (t) => {
   for (const options of [{}, { tls: pki.server }]) {
     const standIn = await startForTest(t, options);
     const proxy = await startCountingProxy({ target: standIn.url, ...pki.server, targetCa: pki.ca });
