@@ -1,4 +1,4 @@
-/** Every command at every level of `-v` and in every format, with every way to log in set: no secret in what it says. */
+/** No secret in the output of any command, at every level of `-v`, in every format and with several kinds of settings. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -12,22 +12,22 @@ import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(550_000);
 
-const WRONG = 'canary-of-a-wrong-password';
+const WRONG_PASSWORD = 'canary-of-a-wrong-password';
 const LEVELS = [[], ['-v'], ['-vv'], ['-vvv'], ['-vvv', '--log-format=json']];
-/** Where the answer is data, what stands on stderr is the same. */
-const LEVELS_OF_DATA = [[], ['-vvv']];
+/** With JSON or YAML on stdout, stderr is the same as with text, so fewer levels suffice. */
+const DATA_LEVELS = [[], ['-vvv']];
 const IN_CLOUDS = 'canary-in-clouds-yaml';
 const IN_KUBECONFIG = 'canary-in-the-kubeconfig';
 
-/** What stands for the arguments that a command must have. */
+/** Values for required arguments. */
 const ARGUMENTS: Readonly<Record<string, string>> = {
   SHELL: 'bash',
   KIND: 'clouds',
   URL: 'http://127.0.0.1:1/kube-config',
 };
 
-/** A token is the very answer of `token`, and of nothing else. */
-const ANSWERS_WITH_TOKEN = new Set(['token']);
+/** Commands that print the token itself. */
+const PRINTS_TOKEN = new Set(['token']);
 
 function setUpHome(t: Test): Home {
   const home = makeHome();
@@ -50,7 +50,7 @@ function setUpHome(t: Test): Home {
   return home;
 }
 
-function listWords(): { name: string; words: readonly string[]; formats: readonly string[] }[] {
+function listCommands(): { name: string; words: readonly string[]; formats: readonly string[] }[] {
   return COMMANDS.map(({ words, arguments: own = [], options }) => ({
     name: words.join(' '),
     words: [
@@ -74,45 +74,45 @@ async function findToken(home: Home, env: EnvVars): Promise<string | undefined> 
   return status === 0 ? stdout.trim() : undefined;
 }
 
-function settings(environment: TestEnvironment): readonly (readonly [what: string, env: EnvVars])[] {
+function listSettings(environment: TestEnvironment): readonly (readonly [what: string, env: EnvVars])[] {
   const { applicationCredentials, domain, projects, users } = environment.tenancy;
-  const here = { OS_AUTH_URL: watchRequests(environment.http).url, KUBECONFIG: 'kubeconfig' };
+  const common = { OS_AUTH_URL: watchRequests(environment.http).url, KUBECONFIG: 'kubeconfig' };
   const onDemo = onProject(projects.demo, domain);
   return [
-    ['a password', { ...here, ...asUser(users.alice, domain), ...onDemo }],
-    ['a wrong password', { ...here, ...asUser(users.alice, domain), ...onDemo, OS_PASSWORD: WRONG }],
-    ['an application credential', { ...here, ...asApplicationCredential(applicationCredentials.valid) }],
+    ['a password', { ...common, ...asUser(users.alice, domain), ...onDemo }],
+    ['a wrong password', { ...common, ...asUser(users.alice, domain), ...onDemo, OS_PASSWORD: WRONG_PASSWORD }],
+    ['an application credential', { ...common, ...asApplicationCredential(applicationCredentials.valid) }],
     [
-      'a contradiction',
-      { ...here, ...asUser(users.alice, domain), ...asApplicationCredential(applicationCredentials.valid) },
+      'contradictory settings',
+      { ...common, ...asUser(users.alice, domain), ...asApplicationCredential(applicationCredentials.valid) },
     ],
   ];
 }
 
-testWithKeystone('what commands say', async (t, environment) => {
+testWithKeystone('the output of commands', async (t, environment) => {
   let outputs = 0;
-  for (const [what, env] of settings(environment)) {
+  for (const [what, env] of listSettings(environment)) {
     const home = setUpHome(t);
-    for (const { name, words, formats } of listWords()) {
+    for (const { name, words, formats } of listCommands()) {
       await t.test(`${what}: ${name}`, async (t) => {
         const token = await findToken(home, env);
-        const canaries = [...listSecrets(environment.tenancy), WRONG, IN_KUBECONFIG, IN_CLOUDS];
+        const canaries = [...listSecrets(environment.tenancy), WRONG_PASSWORD, IN_KUBECONFIG, IN_CLOUDS];
         const runs = formats.flatMap((format) =>
-          (format === 'json' || format === 'yaml' ? LEVELS_OF_DATA : LEVELS).map((level) => [
+          (format === 'json' || format === 'yaml' ? DATA_LEVELS : LEVELS).map((level) => [
             ...words,
             ...(format === '' ? [] : ['-o', format]),
             ...level,
           ]),
         );
         const check = async (args: readonly string[]): Promise<void> => {
-          const ran: RunResult = await runPlugin({ home, env, args });
+          const result: RunResult = await runPlugin({ home, env, args });
           outputs += 2;
           const tokens = token === undefined ? [] : [token];
-          t.equal(findLeak(ran.stderr, [...canaries, ...tokens]), undefined, `${args.join(' ')}: stderr`);
-          const own = ANSWERS_WITH_TOKEN.has(name) ? [] : tokens;
-          t.equal(findLeak(ran.stdout, [...canaries, ...own]), undefined, `${args.join(' ')}: stdout`);
-          t.ok(ran.status !== null && ran.status !== 1, `${args.join(' ')}: no crash`);
-          t.ok(ran.stdout + ran.stderr !== '', `${args.join(' ')}: it says something`);
+          t.equal(findLeak(result.stderr, [...canaries, ...tokens]), undefined, `${args.join(' ')}: stderr`);
+          const otherTokens = PRINTS_TOKEN.has(name) ? [] : tokens;
+          t.equal(findLeak(result.stdout, [...canaries, ...otherTokens]), undefined, `${args.join(' ')}: stdout`);
+          t.ok(result.status !== null && result.status !== 1, `${args.join(' ')}: no crash`);
+          t.ok(result.stdout + result.stderr !== '', `${args.join(' ')}: some output`);
         };
         await Promise.all(runs.map(check));
       });

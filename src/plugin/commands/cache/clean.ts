@@ -15,7 +15,7 @@ import { cachedFileToJson } from './list.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 
-/** How long to wait for the lock of a file, in ms. A file whose lock is held belongs to a login in progress. */
+/** How long to wait for the lock of a file, in ms. A login in progress holds the lock longer. */
 const MAX_LOCK_WAIT_MS = 1_000;
 
 /** A file that was not removed. */

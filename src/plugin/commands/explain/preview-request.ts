@@ -124,7 +124,7 @@ async function preview(login: LoginContext, config: ResolvedConfig): Promise<Req
   const { version, otherKeystone } = request.value;
   const asksVersions = 'step' in discovery && version === undefined && otherKeystone === undefined;
   return {
-    ...(asksVersions ? { first: `${discovery.step}, whose response may name another path than /v3` } : {}),
+    ...(asksVersions ? { first: `${discovery.step}, which may name another path than /v3` } : {}),
     ...describeRequest(request.value, url ?? '', endpoint),
   };
 }
