@@ -12,7 +12,7 @@ t.setTimeout(120_000);
 
 const GET = 'GET /v3/auth/tokens?nocatalog=true';
 
-testWithKeystone('the token as it is, and until when', async (t, world) => {
+testWithKeystone('uses the token unchanged and reads its expiry', async (t, world) => {
   const { domain, projects, users } = world.tenancy;
   const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
   const facts = await validateToken(world.http, token);
@@ -27,21 +27,21 @@ testWithKeystone('the token as it is, and until when', async (t, world) => {
     t.equal(Date.parse(given.expirationTimestamp), Math.floor(Date.parse(facts?.expiresAt ?? '') / 1000) * 1000);
   };
   const admin = { OS_AUTH_TYPE: 'admin_token' };
-  await t.test('at its own URL', (t) => check(t, { ...admin, OS_ENDPOINT: '@' }));
-  await t.test('at its own URL, by the other names', (t) => check(t, { OS_AUTH_TYPE: 'token_endpoint', OS_URL: '@' }));
+  await t.test('at --endpoint', (t) => check(t, { ...admin, OS_ENDPOINT: '@' }));
+  await t.test('at --endpoint, by the other names', (t) => check(t, { OS_AUTH_TYPE: 'token_endpoint', OS_URL: '@' }));
   await t.test('at a URL without a version', (t) =>
     check(t, { ...admin, OS_ENDPOINT: '@' }, '', ['GET  300', `${GET} 200`]),
   );
-  await t.test("at Keystone's URL", (t) => check(t, { ...admin, OS_AUTH_URL: '@' }));
-  await t.test('its own URL beats that', (t) =>
+  await t.test('at --keystone-url', (t) => check(t, { ...admin, OS_AUTH_URL: '@' }));
+  await t.test('--endpoint takes precedence', (t) =>
     check(t, { ...admin, OS_AUTH_URL: 'http://127.0.0.1:1/v3', OS_ENDPOINT: '@' }),
   );
-  await t.test('with the scope that it has', (t) =>
+  await t.test('with the scope of the token', (t) =>
     check(t, { ...admin, OS_ENDPOINT: '@', ...onProject(projects.demo, domain) }),
   );
 });
 
-testWithKeystone('what cannot be passed on', async (t, world) => {
+testWithKeystone('tokens that cannot be used', async (t, world) => {
   const { domain, projects, users } = world.tenancy;
   const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
   const mark = watchRequests(world.http);
@@ -49,7 +49,7 @@ testWithKeystone('what cannot be passed on', async (t, world) => {
   const env = { OS_AUTH_TYPE: 'admin_token', OS_ENDPOINT: `${mark.url}/v3`, OS_TOKEN: token };
   const secrets = [token];
 
-  await t.test('another scope than the one asked for', async (t) => {
+  await t.test('a token with another scope', async (t) => {
     const other = { ...env, ...onProject(projects.other, domain) };
     const says = ['for another project than the one that is set', 'this method uses the token unchanged'];
     await checkFailedLogin(
@@ -58,14 +58,14 @@ testWithKeystone('what cannot be passed on', async (t, world) => {
       { status: EXIT_STATUS.protocol, says },
     );
   });
-  await t.test('a revoked one', async (t) => {
+  await t.test('a revoked token', async (t) => {
     const gone = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
     await revokeToken(world.http, gone);
     const says = ['does not accept the token in OS_TOKEN', 'openstack token issue'];
     const attempt = { env: { ...env, OS_TOKEN: gone }, requestLog, requests: [`${GET} 401`], secrets: [gone] };
     await checkFailedLogin(t, attempt, { status: EXIT_STATUS.refused, says });
   });
-  await t.test('none', async (t) => {
+  await t.test('no token', async (t) => {
     const says = ['token is not set', 'set OS_TOKEN'];
     await checkFailedLogin(
       t,
@@ -73,12 +73,12 @@ testWithKeystone('what cannot be passed on', async (t, world) => {
       { status: EXIT_STATUS.interaction, says },
     );
   });
-  await t.test('to nowhere', async (t) => {
+  await t.test('without a URL', async (t) => {
     const says = ['Keystone at http://127.0.0.1:1 cannot be used', 'check OS_ENDPOINT'];
     const attempt = { env: { ...env, OS_ENDPOINT: 'http://127.0.0.1:1' }, requestLog, requests: [], secrets };
     await checkFailedLogin(t, attempt, { status: EXIT_STATUS.unreachable, says });
   });
-  await t.test('unencrypted to another machine', async (t) => {
+  await t.test('over http:// to another machine', async (t) => {
     const says = ['OS_ENDPOINT is http://'];
     const attempt = { env: { ...env, OS_ENDPOINT: 'http://keystone.invalid/v3' }, requestLog, requests: [], secrets };
     await checkFailedLogin(t, attempt, { status: EXIT_STATUS.config, says });

@@ -13,7 +13,7 @@ import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-testWithKeystone('password: who and on what', async (t, world) => {
+testWithKeystone('password: every kind of user and scope', async (t, world) => {
   const { domain, projects, trust, users } = world.tenancy;
   const { alice, bob } = users;
   const byName = asUser(alice, domain);

@@ -8,7 +8,7 @@ import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-testWithKeystone('token: exchanged or as it is', async (t, world) => {
+testWithKeystone('token: exchanged or unchanged', async (t, world) => {
   const { domain, projects, users } = world.tenancy;
   const given = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
   const methods = ['password', 'token'];
@@ -26,13 +26,13 @@ testWithKeystone('token: exchanged or as it is', async (t, world) => {
     const expected = { user: 'alice', system: true, methods, ...reader } as const;
     await checkLogin(t, world, { env: { ...env, OS_SYSTEM_SCOPE: 'all' }, expected });
   });
-  await t.test('as it is', async (t) => {
+  await t.test('unchanged', async (t) => {
     const expected = { user: 'alice', project: 'demo', ...memberAndReader };
     const requests = ['GET /v3/auth/tokens?nocatalog=true 200'];
     const { token } = await checkLogin(t, world, { env, expected, requests });
     t.equal(token, given, 'the same token');
   });
-  await t.test('its other variable', async (t) => {
+  await t.test('the other variable', async (t) => {
     const other = { OS_AUTH_TOKEN: given, OS_PROJECT_ID: projects.other.id };
     await checkLogin(t, world, { env: other, expected: { user: 'alice', project: 'other', methods, ...reader } });
   });

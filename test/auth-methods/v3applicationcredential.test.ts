@@ -7,7 +7,7 @@ import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-testWithKeystone('application credential: its project and no other', async (t, world) => {
+testWithKeystone('application credential: for its project only', async (t, world) => {
   const { applicationCredentials, domain, users } = world.tenancy;
   const { valid, shortLived } = applicationCredentials;
   const expected = { user: 'alice', project: 'demo', methods: ['application_credential'], ...member };
@@ -32,7 +32,7 @@ testWithKeystone('application credential: its project and no other', async (t, w
       expected,
     },
   });
-  await t.test('one that ends before its token would', async (t) => {
+  await t.test('an application credential that expires before its token', async (t) => {
     // Keystone 22 says that end without a zone, which must not be read as the time of this place.
     const env = { ...asApplicationCredential(shortLived), TZ: 'Asia/Tokyo' };
     const { expirationTimestamp } = await checkLogin(t, world, { env, expected });

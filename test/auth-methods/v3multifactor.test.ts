@@ -20,7 +20,7 @@ t.setTimeout(170_000);
 
 const REFUSED = LOGIN_REQUEST.replace('201', '401');
 
-testWithKeystone('two proofs in one request', async (t, world) => {
+testWithKeystone('two factors in one request', async (t, world) => {
   const { domain, projects, users } = world.tenancy;
   const { mfa, alice } = users;
   const passcode = { OS_PASSCODE: makeTotpCode(mfa.totpSecret, Date.now()) };
@@ -44,7 +44,7 @@ testWithKeystone('two proofs in one request', async (t, world) => {
     const login = { env: { ...settings, OS_AUTH_METHODS: 'v3password,v3token' } };
     await checkLogin(t, world, { ...login, expected: { user: 'alice', project: 'demo', methods, ...memberAndReader } });
   });
-  await t.test('what cannot be combined, and what is missing', async (t) => {
+  await t.test('methods that cannot be combined, and missing options', async (t) => {
     const mark = watchRequests(world.http);
     const check = async (changes: EnvVars, status: number, says: (string | RegExp)[]): Promise<void> => {
       const settings = { OS_AUTH_URL: `${mark.url}/v3`, ...env, ...changes };
@@ -63,22 +63,22 @@ testWithKeystone('two proofs in one request', async (t, world) => {
   });
 });
 
-testWithKeystone('a password, and a receipt for it', async (t, world) => {
+testWithKeystone('a password and a receipt', async (t, world) => {
   const { domain, projects, users } = world.tenancy;
   const env = { ...asUser(users.mfa, domain), ...onProject(projects.demo, domain) };
   const code = (): string => makeTotpCode(users.mfa.totpSecret, Date.now());
 
-  await t.test('the passcode is at hand', async (t) => {
+  await t.test('with a passcode', async (t) => {
     const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
     const login = { env: { ...env, OS_PASSCODE: code() }, requests: [REFUSED, LOGIN_REQUEST] };
     await checkLogin(t, world, { ...login, expected });
   });
-  await t.test('it comes by a passcode first, and the password is wanted', async (t) => {
+  await t.test('with the passcode first and the password second', async (t) => {
     const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
     const login = { env: { ...env, OS_AUTH_TYPE: 'v3totp', OS_PASSCODE: code() }, requests: [REFUSED, LOGIN_REQUEST] };
     await checkLogin(t, world, { ...login, expected });
   });
-  await t.test('the passcode is wrong', async (t) => {
+  await t.test('with a wrong passcode', async (t) => {
     const mark = watchRequests(world.http);
     const settings = { OS_AUTH_URL: `${mark.url}/v3`, ...env, OS_PASSCODE: '000000' };
     const ran = await runPlugin({ home: makeTestHome(t), env: settings });
@@ -97,7 +97,7 @@ const receipt = (ways: readonly (readonly string[])[]): ReturnType<typeof respon
     { 'openstack-auth-receipt': 'gAAAA-receipt', 'x-openstack-request-id': 'req-1' },
   );
 
-void t.test('what the second request holds', async (t) => {
+void t.test('content of the second request', async (t) => {
   const standIn = await startKeystoneForTest(t);
   standIn.answerNext(receipt([['password', 'totp']]), 'POST');
   const ran = await runPlugin({
@@ -118,10 +118,10 @@ void t.test('what the second request holds', async (t) => {
   });
 });
 
-void t.test('of several ways, the one that is known; and an end to receipts', async (t) => {
+void t.test('chooses a supported combination and limits the number of receipts', async (t) => {
   const standIn = await startKeystoneForTest(t);
   const env = { ...makeLoginSettings(`${standIn.url}/v3`), OS_PASSCODE: '123456' };
-  await t.test('the way that can be gone', async (t) => {
+  await t.test('a supported combination', async (t) => {
     standIn.answerNext(
       receipt([
         ['password', 'openid'],
@@ -133,7 +133,7 @@ void t.test('of several ways, the one that is known; and an end to receipts', as
     await runPlugin({ home: makeTestHome(t), env });
     t.match(standIn.requests.at(-1)?.body, { auth: { identity: { methods: ['totp'] } } });
   });
-  await t.test('no way that can be gone', async (t) => {
+  await t.test('no supported combination', async (t) => {
     standIn.answerNext(receipt([['password', 'openid', 'totp']]), 'POST');
     const ran = await runPlugin({ home: makeTestHome(t), env });
     checkFailure(t, ran, EXIT_STATUS.refused, { says: ['wants another factor', 'openid and totp', 'req-1'] });
@@ -147,14 +147,14 @@ void t.test('of several ways, the one that is known; and an end to receipts', as
     t.ok(standIn.requests.length - before <= 4, 'it ends');
     standIn.removeHandlers();
   });
-  await t.test('a receipt that is no header value', async (t) => {
+  await t.test('a receipt that is not a valid header value', async (t) => {
     const bad = { 'openstack-auth-receipt': 'a b', 'content-type': 'application/json' };
     standIn.answerNext(respondJson(401, { required_auth_methods: [['password', 'totp']] }, bad), 'POST');
     checkFailure(t, await runPlugin({ home: makeTestHome(t), env }), EXIT_STATUS.protocol, {
       says: ['no HTTP header can carry'],
     });
   });
-  await t.test('afterwards all is well', async (t) => {
+  await t.test('a login after these failures', async (t) => {
     checkSuccess(t, await runPlugin({ home: makeTestHome(t), env }));
   });
 });

@@ -74,7 +74,7 @@ testWithKeystone('the access token is a Keystone token of the application creden
   }
 });
 
-testWithKeystone('what is refused', async (t, world) => {
+testWithKeystone('rejected logins', async (t, world) => {
   const { applicationCredentials, domain, projects } = world.tenancy;
   const { valid, expired } = applicationCredentials;
   const mark = watchRequests(world.tls);

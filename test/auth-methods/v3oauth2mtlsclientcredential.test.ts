@@ -64,7 +64,7 @@ async function setUpMtls(t: Test): Promise<MtlsFixture> {
   return { pki, standIn, requestLog: openStandInLog(standIn), env };
 }
 
-void t.test('a user by certificate', async (t) => {
+void t.test('a user with a certificate', async (t) => {
   const { standIn, requestLog, env } = await setUpMtls(t);
   const { expirationTimestamp } = await logInTwice(t, { env, requestLog, requests: [TOKEN, GET] });
   t.ok(Date.parse(expirationTimestamp) > Date.now() + 3_500_000, 'until when, Keystone says, not expires_in');
@@ -75,9 +75,9 @@ void t.test('a user by certificate', async (t) => {
   await logInTwice(t, { env: endpoint, requestLog, requests: [`${TOKEN}?x=1`, GET] });
 });
 
-void t.test('what is refused', async (t) => {
+void t.test('rejected logins', async (t) => {
   const { pki, requestLog, env } = await setUpMtls(t);
-  await t.test('another user than the certificate names', async (t) => {
+  await t.test('a user that the certificate does not name', async (t) => {
     const other = { ...env, OS_OAUTH2_CLIENT_ID: findRecordedUser('bob').id };
     const says = [
       'Keystone refused user',
@@ -86,7 +86,7 @@ void t.test('what is refused', async (t) => {
     ];
     await checkFailedLogin(t, { env: other, requestLog, requests: [TOKEN] }, { status: EXIT_STATUS.refused, says });
   });
-  await t.test('a certificate of nobody', async (t) => {
+  await t.test('a certificate without a user', async (t) => {
     const strange = { ...env, OS_CERT: pki.untrusted.server.cert, OS_KEY: pki.untrusted.server.key };
     const says = ['cannot be used'];
     await checkFailedLogin(t, { env: strange, requestLog, requests: [] }, { status: EXIT_STATUS.unreachable, says });

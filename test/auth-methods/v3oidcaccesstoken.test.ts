@@ -24,7 +24,7 @@ async function takeToken({ federation, testEnvironment }: FederationFixture): Pr
   return (JSON.parse(body) as { access_token: string }).access_token;
 }
 
-testWithFederation('a token that one has already', async (t, federation, world) => {
+testWithFederation('an existing access token', async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const token = await takeToken(lane);
   const expected = expectDemoMember(federation.users.alice.email);
@@ -41,7 +41,7 @@ testWithFederation('a token that one has already', async (t, federation, world) 
   });
 });
 
-testWithFederation('a token is refused', async (t, federation, world) => {
+testWithFederation('rejected tokens', async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const env = { OS_AUTH_TYPE: 'v3oidcaccesstoken' };
   await checkFederatedFailure(t, lane, {
@@ -65,22 +65,25 @@ testWithFederation('a token is refused', async (t, federation, world) => {
   });
 });
 
-testWithFederation('the token itself, for a cluster that trusts the provider', async (t, federation, world) => {
-  const lane = setUpFederation(federation, world);
-  const token = await takeToken(lane);
-  const env = { OS_ACCESS_TOKEN: token, CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token' };
-  const credential = checkSuccess(t, await runPlugin({ home: makeTestHome(t), env }));
-  t.equal(credential.token, token);
-  const livesMs = Date.parse(credential.expirationTimestamp) - Date.now();
-  t.ok(livesMs > 290_000 && livesMs <= 300_000, 'five minutes where nothing says how long it lives');
-  t.strictSame(await listKeystoneRequests(lane), []);
+testWithFederation(
+  'outputs the token unchanged for a cluster that trusts the provider',
+  async (t, federation, world) => {
+    const lane = setUpFederation(federation, world);
+    const token = await takeToken(lane);
+    const env = { OS_ACCESS_TOKEN: token, CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token' };
+    const credential = checkSuccess(t, await runPlugin({ home: makeTestHome(t), env }));
+    t.equal(credential.token, token);
+    const livesMs = Date.parse(credential.expirationTimestamp) - Date.now();
+    t.ok(livesMs > 290_000 && livesMs <= 300_000, 'five minutes where nothing says how long it lives');
+    t.strictSame(await listKeystoneRequests(lane), []);
 
-  const claims = (exp: number): string => Buffer.from(JSON.stringify({ exp })).toString('base64url');
-  const now = Math.floor(Date.now() / 1000);
-  const jwt = `eyJhbGciOiJub25lIn0.${claims(now + 900)}.c2ln`;
-  const own = checkSuccess(t, await runPlugin({ home: makeTestHome(t), env: { ...env, OS_ACCESS_TOKEN: jwt } }));
-  t.equal(Date.parse(own.expirationTimestamp), (now + 900) * 1000, 'a JWT says its end');
-  const old = `eyJhbGciOiJub25lIn0.${claims(now - 900)}.c2ln`;
-  const ran = await runPlugin({ home: makeTestHome(t), env: { ...env, OS_ACCESS_TOKEN: old } });
-  checkFailure(t, ran, EXIT_STATUS.refused, { says: ["the provider's token has already expired"] });
-});
+    const claims = (exp: number): string => Buffer.from(JSON.stringify({ exp })).toString('base64url');
+    const now = Math.floor(Date.now() / 1000);
+    const jwt = `eyJhbGciOiJub25lIn0.${claims(now + 900)}.c2ln`;
+    const own = checkSuccess(t, await runPlugin({ home: makeTestHome(t), env: { ...env, OS_ACCESS_TOKEN: jwt } }));
+    t.equal(Date.parse(own.expirationTimestamp), (now + 900) * 1000, 'a JWT says its end');
+    const old = `eyJhbGciOiJub25lIn0.${claims(now - 900)}.c2ln`;
+    const ran = await runPlugin({ home: makeTestHome(t), env: { ...env, OS_ACCESS_TOKEN: old } });
+    checkFailure(t, ran, EXIT_STATUS.refused, { says: ["the provider's token has already expired"] });
+  },
+);

@@ -138,7 +138,7 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
   }
 });
 
-testWithFederation('the browser that the user has is opened', async (t, federation, world) => {
+testWithFederation("opens the user's browser", async (t, federation, world) => {
   const scene = setUpAuthCode(t, federation, world);
   const browser = join(scene.home.path, 'browser');
   const opened = join(scene.home.path, 'opened');
@@ -157,7 +157,7 @@ testWithFederation('the browser that the user has is opened', async (t, federati
   await callback?.send();
   await checkTerminalSuccess(t, terminal, scene.home);
 
-  await t.test('but not over SSH', async (t) => {
+  await t.test('not over SSH', async (t) => {
     const remote = setUpAuthCode(t, federation, world);
     const other = join(remote.home.path, 'opened');
     writeFileSync(browser, `#!/bin/sh\n: >'${other}'\n`);
@@ -188,8 +188,8 @@ testWithFederation(
   },
 );
 
-testWithFederation('what is not the answer to this login', async (t, federation, world) => {
-  await t.test('does not end it', async (t) => {
+testWithFederation('responses of other logins', async (t, federation, world) => {
+  await t.test('do not end the login', async (t) => {
     const scene = setUpAuthCode(t, federation, world);
     const terminal = scene.start();
     const address = await waitForAddress(terminal);
@@ -202,7 +202,7 @@ testWithFederation('what is not the answer to this login', async (t, federation,
     t.equal((await followRedirects(end)).status, 200);
     await checkTerminalSuccess(t, terminal, scene.home);
   });
-  await t.test('another provider’s is refused', async (t) => {
+  await t.test('the response of another provider is rejected', async (t) => {
     const scene = setUpAuthCode(t, federation, world);
     const terminal = scene.start();
     const { callback } = await scene.browse(await waitForAddress(terminal));
@@ -211,7 +211,7 @@ testWithFederation('what is not the answer to this login', async (t, federation,
     t.match(terminal.screen(), 'the response of another identity provider');
     t.equal(readStdout(scene.home), '');
   });
-  await t.test('another login’s code is refused, and sent once', async (t) => {
+  await t.test('the code of another login is rejected and sent once', async (t) => {
     const scene = setUpAuthCode(t, federation, world);
     const first = setUpAuthCode(t, federation, world).start();
     const stolen = (await scene.browse(await waitForAddress(first))).callback?.url.searchParams.get('code') ?? '';
@@ -227,8 +227,8 @@ testWithFederation('what is not the answer to this login', async (t, federation,
   });
 });
 
-testWithFederation('refusals', async (t, federation, world) => {
-  await t.test('the user says no', async (t) => {
+testWithFederation('rejected logins', async (t, federation, world) => {
+  await t.test('the user denies access', async (t) => {
     const scene = setUpAuthCode(t, federation, world);
     const terminal = scene.start();
     const { callback } = await scene.browse(await waitForAddress(terminal), 'deny');
@@ -248,7 +248,7 @@ testWithFederation('refusals', async (t, federation, world) => {
     t.strictSame((await scene.requests()).keystone, [`POST ${federatedAuthPath(federation)} 401`]);
     t.equal(readStdout(scene.home), '');
   });
-  await t.test('the port is taken, or the URI leads elsewhere', async (t) => {
+  await t.test('the port is in use, or the URI is on another machine', async (t) => {
     const scene = setUpAuthCode(t, federation, world);
     const server = createServer();
     t.teardown(() => server.close());
@@ -268,7 +268,7 @@ testWithFederation('refusals', async (t, federation, world) => {
       t.match(terminal.screen(), says);
     }
   });
-  await t.test('there is nobody', async (t) => {
+  await t.test('no user is present', async (t) => {
     const scene = setUpAuthCode(t, federation, world);
     const ran = await runPlugin({ home: scene.home, env: { ...scene.env, DISPLAY: ':0' } });
     checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'no terminal'] });
@@ -277,7 +277,7 @@ testWithFederation('refusals', async (t, federation, world) => {
   });
 });
 
-testWithFederation('a code that one has already', async (t, federation, world) => {
+testWithFederation('an existing authorization code', async (t, federation, world) => {
   const scene = setUpAuthCode(t, federation, world);
   const { confidential } = federation.clients;
   const redirect = 'http://localhost:12345/some/callback';
@@ -301,7 +301,7 @@ testWithFederation('a code that one has already', async (t, federation, world) =
   t.notOk(`${ran.stderr}${spent.stderr}`.includes(code));
 });
 
-testWithFederation('the provider’s own token, and the next one without a browser', async (t, federation, world) => {
+testWithFederation("outputs the provider's token and renews it without a browser", async (t, federation, world) => {
   const scene = setUpAuthCode(t, federation, world);
   await configureIssuer(scene.issuer, world.pki.ca, { refreshTokens: 'always' });
   const env = { CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token', OS_AUTH_URL: undefined };
@@ -327,7 +327,7 @@ function idToken(claims: Readonly<Record<string, unknown>>): string {
   return `${part({ alg: 'RS256' })}.${part({ sub: 'alice', exp, ...claims })}.c2ln`;
 }
 
-void t.test('what a real provider does not do', async (t) => {
+void t.test('faults of a stand-in provider', async (t) => {
   const cases = {
     'a nonce of another login': [{ nonce: 'other' }, EXIT_STATUS.protocol, /returned the token of another login/],
     'no nonce': [{}, EXIT_STATUS.protocol, /returned the token of another login/],

@@ -13,7 +13,7 @@ import { EXIT_STATUS } from '../support/check-run.ts';
 
 t.setTimeout(170_000);
 
-testWithFederation('a client as itself', async (t, federation, world) => {
+testWithFederation('a client logs in as itself', async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const { confidential, awkward } = federation.clients;
   for (const { id, secret, email } of [confidential, awkward]) {
@@ -24,7 +24,7 @@ testWithFederation('a client as itself', async (t, federation, world) => {
   }
 });
 
-testWithFederation('a client is refused', async (t, federation, world) => {
+testWithFederation('a rejected client', async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const { confidential } = federation.clients;
   const env = { OS_AUTH_TYPE: 'v3oidcclientcredentials', OS_CLIENT_ID: confidential.id };

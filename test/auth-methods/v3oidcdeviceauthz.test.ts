@@ -54,7 +54,7 @@ async function readInvitation(terminal: Terminal): Promise<{ url: string; userCo
   return { url, userCode };
 }
 
-testWithFederation('a person logs in elsewhere', async (t, federation, world) => {
+testWithFederation('a user logs in on another device', async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const { ca } = world.pki;
   await configureIssuer(lane.issuer.url, ca, { deviceInterval: 1 });
@@ -90,7 +90,7 @@ testWithFederation('a person logs in elsewhere', async (t, federation, world) =>
   t.strictSame(listIssuerRequests(lane).slice(before), [DISCOVERY_REQUEST, TOKEN_REQUEST], 'refreshed');
 });
 
-testWithFederation('a person says no, or comes too late', async (t, federation, world) => {
+testWithFederation('a user denies access or does not finish in time', async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const { ca } = world.pki;
   await configureIssuer(lane.issuer.url, ca, { deviceInterval: 1 });
@@ -107,7 +107,7 @@ testWithFederation('a person says no, or comes too late', async (t, federation, 
       t.equal(stdout(), '');
     });
   }
-  await t.test('nobody does anything', async (t) => {
+  await t.test('the user does nothing', async (t) => {
     const { terminal, stdout } = start(t, makeTestHome(t), {
       ...asDevice(lane),
       CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token',
@@ -121,7 +121,7 @@ testWithFederation('a person says no, or comes too late', async (t, federation, 
   t.strictSame(await listKeystoneRequests(lane), []);
 });
 
-testWithFederation("the provider's ID token, and no Keystone", async (t, federation, world) => {
+testWithFederation("outputs the provider's ID token without Keystone", async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const { ca } = world.pki;
   await configureIssuer(lane.issuer.url, ca, { deviceInterval: 1 });
@@ -143,7 +143,7 @@ testWithFederation("the provider's ID token, and no Keystone", async (t, federat
   t.strictSame(await listKeystoneRequests(lane), []);
 });
 
-testWithFederation('without anybody to show a code to', async (t, federation, world) => {
+testWithFederation('fails when no user can see the code', async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const ran = await runPlugin({ home: makeTestHome(t), env: asDevice(lane) });
   checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'client credentials'] });

@@ -33,7 +33,7 @@ function asAlice({ federation }: FederationFixture): EnvVars {
   };
 }
 
-testWithFederation('a password of the provider: who and on what', async (t, federation, world) => {
+testWithFederation('a password of the provider: every kind of client and scope', async (t, federation, world) => {
   const { clients, users } = federation;
   const { domain, projects } = world.tenancy;
   const lane = setUpFederation(federation, world);
@@ -44,12 +44,12 @@ testWithFederation('a password of the provider: who and on what', async (t, fede
   await t.test('a public client', async (t) => {
     await checkFederatedLogin(t, lane, { env: alice, expected });
   });
-  await t.test('a client whose secret needs care, a project by name', async (t) => {
+  await t.test('a client secret with special characters, and a project by name', async (t) => {
     const { id, secret } = clients.awkward;
     const env = scoped({ OS_CLIENT_ID: id, OS_CLIENT_SECRET: secret, ...onProject(projects.demo, domain) });
     await checkFederatedLogin(t, lane, { env, expected });
   });
-  await t.test('the token endpoint is set, and the document not read', async (t) => {
+  await t.test('with the token endpoint set, the discovery document is not read', async (t) => {
     const env = { ...alice, OS_ACCESS_TOKEN_ENDPOINT: `${lane.issuer.url}/token`, OS_DISCOVERY_ENDPOINT: '' };
     await checkFederatedLogin(t, lane, { env, expected, issuer: [TOKEN_REQUEST] });
   });
@@ -74,12 +74,12 @@ testWithFederation('a password of the provider: who and on what', async (t, fede
   });
 });
 
-testWithFederation('a passcode beside the password', async (t, federation, world) => {
+testWithFederation('a passcode in addition to the password', async (t, federation, world) => {
   const { otto } = federation.users;
   const lane = setUpFederation(federation, world);
   await configureIssuer(lane.issuer.url, world.pki.ca, { otpField: 'otp' });
   const env = { ...asAlice(lane), OS_USERNAME: otto.name, OS_PASSWORD: otto.password, OS_IDP_OTP_KEY: 'otp' };
-  await t.test('right', async (t) => {
+  await t.test('valid', async (t) => {
     await checkFederatedLogin(t, lane, {
       env: { ...env, OS_PASSCODE: otto.otp },
       expected: expectDemoMember(otto.email),
@@ -107,7 +107,7 @@ testWithFederation('a passcode beside the password', async (t, federation, world
   });
 });
 
-testWithFederation('a password is refused', async (t, federation, world) => {
+testWithFederation('rejected passwords', async (t, federation, world) => {
   const { clients, users } = federation;
   const lane = setUpFederation(federation, world);
   const alice = asAlice(lane);
@@ -161,7 +161,7 @@ testWithFederation('a password is refused', async (t, federation, world) => {
   }
 });
 
-testWithFederation('the next token takes no password', async (t, federation, world) => {
+testWithFederation('renews the token without a password', async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const { ca } = world.pki;
   const home = makeTestHome(t);
@@ -192,7 +192,7 @@ testWithFederation('the next token takes no password', async (t, federation, wor
   checkSuccess(t, await runPlugin({ home, env: whole, args: ['--force-refresh'] }));
 });
 
-testWithFederation('nothing is kept where nothing shall be', async (t, federation, world) => {
+testWithFederation('does not store anything when the cache is disabled', async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const home = makeTestHome(t);
   const env: EnvVars = { ...lane.env, ...asAlice(lane), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none' };
@@ -202,7 +202,7 @@ testWithFederation('nothing is kept where nothing shall be', async (t, federatio
   checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['password is not set'] });
 });
 
-testWithFederation("a provider's own token, and no Keystone", async (t, federation, world) => {
+testWithFederation("outputs a provider's token without Keystone", async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const home = makeTestHome(t);
   const env = { ...lane.providerEnv, ...asAlice(lane), CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token' };

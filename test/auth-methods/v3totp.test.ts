@@ -11,7 +11,7 @@ import { watchRequests, listRequests, testWithKeystone } from '../support/test-e
 
 t.setTimeout(170_000);
 
-testWithKeystone('a passcode: who and on what', async (t, world) => {
+testWithKeystone('a passcode: every kind of user and scope', async (t, world) => {
   const { domain, projects, users } = world.tenancy;
   const { phone } = users;
   const env = { OS_AUTH_TYPE: 'v3totp', OS_PASSCODE: makeTotpCode(phone.totpSecret, Date.now()) };
@@ -28,7 +28,7 @@ testWithKeystone('a passcode: who and on what', async (t, world) => {
   });
 });
 
-testWithKeystone('a wrong passcode is refused at once', async (t, world) => {
+testWithKeystone('rejects a wrong passcode immediately', async (t, world) => {
   const { users, projects } = world.tenancy;
   const mark = watchRequests(world.http);
   const env = { OS_AUTH_URL: `${mark.url}/v3`, OS_AUTH_TYPE: 'v3totp', OS_USER_ID: users.phone.id };
@@ -42,7 +42,7 @@ testWithKeystone('a wrong passcode is refused at once', async (t, world) => {
   t.equal(listRequests(mark).length, 1, 'nobody is asked without one');
 });
 
-void t.test('a passcode is never sent twice, whatever the server says', async (t) => {
+void t.test('never sends a passcode twice', async (t) => {
   for (const status of [429, 502, 503, 504]) {
     const standIn = await startKeystoneForTest(t);
     standIn.answerAlways(respondJson(status, { error: { code: status, message: 'later' } }, { 'retry-after': '0' }));

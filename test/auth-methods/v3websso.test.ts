@@ -135,14 +135,14 @@ testWithFederation('a port that Keystone does not trust', async (t, federation, 
   t.strictSame(await scene.requests(), []);
 });
 
-testWithFederation('somebody else’s page', async (t, federation, world) => {
+testWithFederation('pages of an attacker', async (t, federation, world) => {
   const scene = await setUpWebSso(t, federation, world);
   const { users } = world.tenancy;
   const evil = await logIn(world.http, users.mallory);
   const post = async (headers: Record<string, string>, form: Record<string, string>): Promise<number> =>
     (await sendRequest(scene.origin, { ca: '', form, headers })).status;
 
-  await t.test('what shows where it comes from, or is no page, does not count', async (t) => {
+  await t.test('ignores requests with another origin or without a navigation', async (t) => {
     const terminal = scene.start();
     const address = await waitForAddress(terminal);
     t.equal(await post({ Origin: 'https://evil.example' }, { token: evil }), 400);
@@ -158,7 +158,7 @@ testWithFederation('somebody else’s page', async (t, federation, world) => {
     const { token } = await checkTerminalSuccess(t, terminal, scene.home);
     t.match(await validateToken(world.http, token), { user: { name: federation.users.alice.email } });
   });
-  await t.test('a token that has no role on the project ends in nothing', async (t) => {
+  await t.test('rejects a token without a role on the project', async (t) => {
     const terminal = scene.start({}, ['--force-refresh']);
     await waitForAddress(terminal);
     const before = (await scene.requests()).length;
@@ -168,7 +168,7 @@ testWithFederation('somebody else’s page', async (t, federation, world) => {
     t.equal(readStdout(scene.home), '');
     t.strictSame((await scene.requests()).slice(before), [LOOK, 'POST /v3/auth/tokens?nocatalog=true 401']);
   });
-  await t.test('another user’s is not taken where the user is named', async (t) => {
+  await t.test('rejects the token of another user with --user-id', async (t) => {
     const bob = await logIn(world.http, users.bob, 'unscoped');
     const terminal = scene.start({ OS_USER_ID: users.alice.id }, ['--force-refresh']);
     await waitForAddress(terminal);
@@ -177,7 +177,7 @@ testWithFederation('somebody else’s page', async (t, federation, world) => {
     t.match(terminal.screen(), /a token for another user/);
     t.equal(readStdout(scene.home), '');
   });
-  await t.test('one that Keystone does not know is refused, and asked about once', async (t) => {
+  await t.test('rejects an unknown token after one request', async (t) => {
     const terminal = scene.start({}, ['--force-refresh']);
     await waitForAddress(terminal);
     const before = (await scene.requests()).length;
@@ -189,7 +189,7 @@ testWithFederation('somebody else’s page', async (t, federation, world) => {
   });
 });
 
-testWithFederation('without a person, or in vain', async (t, federation, world) => {
+testWithFederation('without a user, or after the login timeout', async (t, federation, world) => {
   const scene = await setUpWebSso(t, federation, world);
   const ran = await runPlugin({ home: scene.home, env: scene.env });
   checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'no terminal'] });

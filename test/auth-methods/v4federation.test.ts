@@ -69,7 +69,7 @@ async function setUpV4Federation(t: Test): Promise<V4FederationFixture> {
 const PREPARE = 'POST /v4/federation/identity_providers/dex/auth';
 const FINISH = 'POST /v4/federation/oidc/callback';
 
-void t.test('the browser comes back', async (t) => {
+void t.test('the browser returns', async (t) => {
   const scene = await setUpV4Federation(t);
   const { keystone, home, port } = scene;
   const terminal = scene.start();
@@ -122,7 +122,7 @@ void t.test('scopes', async (t) => {
   }
 });
 
-void t.test('a token for another project is not taken', async (t) => {
+void t.test('rejects a token for another project', async (t) => {
   const scene = await setUpV4Federation(t);
   const terminal = scene.start({
     OS_PROJECT_NAME: undefined,
@@ -142,7 +142,7 @@ void t.test('a token for another project is not taken', async (t) => {
   t.equal(readStdout(scene.home), '');
 });
 
-void t.test('what is not the end of this login does not end it', async (t) => {
+void t.test('ignores responses of other logins', async (t) => {
   const scene = await setUpV4Federation(t);
   const terminal = scene.start();
   const address = await waitForAddress(terminal);
@@ -237,7 +237,7 @@ async function endOf(address: string): Promise<string> {
 
 const SSH = { SSH_CONNECTION: '10.0.0.1 1 10.0.0.2 22', DISPLAY: ':0', BROWSER: '/bin/false' };
 
-void t.test('over SSH: the address is pasted back', async (t) => {
+void t.test('over SSH: the user pastes the address', async (t) => {
   const scene = await setUpV4Federation(t);
   const pastes = {
     'the whole address': (end: string) => end,
@@ -256,7 +256,7 @@ void t.test('over SSH: the address is pasted back', async (t) => {
   }
 });
 
-void t.test('what cannot be used is asked for again', async (t) => {
+void t.test('prompts again for an address that cannot be used', async (t) => {
   const scene = await setUpV4Federation(t);
   const terminal = scene.start(SSH);
   const end = await endOf(await waitForAddress(terminal));
@@ -283,8 +283,8 @@ async function around(
   return run;
 }
 
-void t.test('whatever ends the waiting, the terminal is as it was', async (t) => {
-  await t.test('the browser comes back while the question stands', async (t) => {
+void t.test('restores the terminal, whatever ends the login', async (t) => {
+  await t.test('the browser returns during the prompt', async (t) => {
     const scene = await setUpV4Federation(t);
     const { exitCode } = await around(t, scene, async (terminal) => {
       const address = await waitForAddress(terminal);
@@ -323,7 +323,7 @@ void t.test('whatever ends the waiting, the terminal is as it was', async (t) =>
       t.equal(exitCode, status);
     });
   }
-  await t.test('Ctrl-Z, and then the browser comes back', async (t) => {
+  await t.test('Ctrl-Z, and then the browser returns', async (t) => {
     const scene = await setUpV4Federation(t);
     const { exitCode, before, whileStopped } = await around(t, scene, async (terminal) => {
       const address = await waitForAddress(terminal);
@@ -335,7 +335,7 @@ void t.test('whatever ends the waiting, the terminal is as it was', async (t) =>
     t.equal(exitCode, 0);
     t.strictSame(whileStopped, [before]);
   });
-  await t.test('the time is over', async (t) => {
+  await t.test('the login timeout passes', async (t) => {
     const scene = await setUpV4Federation(t);
     const during = async (terminal: Terminal): Promise<void> => {
       await terminal.waitFor(PASTE_PROMPT);
@@ -347,7 +347,7 @@ void t.test('whatever ends the waiting, the terminal is as it was', async (t) =>
   });
 });
 
-void t.test('whoever let the time pass is not sent to the browser again by the same kubectl', async (t) => {
+void t.test('after a timeout, the same kubectl does not open the browser again', async (t) => {
   const scene = await setUpV4Federation(t);
   const {
     file,
@@ -367,9 +367,9 @@ void t.test('whoever let the time pass is not sent to the browser again by the s
   t.strictSame(scene.requests(), [PREPARE]);
 });
 
-void t.test('nobody to ask', async (t) => {
+void t.test('without a user', async (t) => {
   const scene = await setUpV4Federation(t);
-  await t.test('no terminal at all fails at once', async (t) => {
+  await t.test('fails immediately without a terminal', async (t) => {
     const began = Date.now();
     const ran = await runPlugin({ home: scene.home, env: { ...scene.env, DISPLAY: ':0' } });
     t.ok(Date.now() - began < 10_000);
@@ -380,7 +380,7 @@ void t.test('nobody to ask', async (t) => {
     const ran = await runPlugin({ home: scene.home, env: { ...scene.env, OS_IDENTITY_PROVIDER: undefined } });
     checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['identity provider is not set', 'OS_IDENTITY_PROVIDER'] });
   });
-  await t.test('kubectl keeps the terminal: the browser alone is waited for', async (t) => {
+  await t.test('waits for the browser alone when kubectl uses the terminal', async (t) => {
     const terminal = scene.start({ KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: false }) });
     await followRedirects(await waitForAddress(terminal));
     await checkTerminalSuccess(t, terminal, scene.home);

@@ -56,7 +56,7 @@ async function setUpV4Jwt(t: Test): Promise<V4JwtFixture> {
   return { standIn, requestLog: openStandInLog(standIn), env };
 }
 
-void t.test('without a scope: the token as it comes', async (t) => {
+void t.test('without a scope: the token unchanged', async (t) => {
   const { standIn, requestLog, env } = await setUpV4Jwt(t);
   const jwt = makeCiJwt();
   const attempt = { env: { ...env, OS_JWT: jwt }, requestLog, requests: [login('ci')], secrets: [jwt] };
@@ -68,7 +68,7 @@ void t.test('without a scope: the token as it comes', async (t) => {
   t.equal(body, undefined);
 });
 
-void t.test('with a scope: exchanged for it unless the mapping has given it', async (t) => {
+void t.test('with a scope: exchanged, unless the mapping gives that scope', async (t) => {
   for (const id of ['ci', 'old']) {
     for (const [mapping, requests] of [
       ['plain', [login(id), RESCOPE]],
@@ -87,13 +87,13 @@ void t.test('with a scope: exchanged for it unless the mapping has given it', as
   }
 });
 
-void t.test('without a version in the URL, v4 is beside v3', async (t) => {
+void t.test('finds v4 next to v3 without a version in the URL', async (t) => {
   const { standIn, requestLog, env } = await setUpV4Jwt(t);
   const all = { ...env, ...onWeb, OS_AUTH_URL: standIn.url, OS_JWT: makeCiJwt() };
   await logInTwice(t, { env: all, requestLog, requests: [login('ci'), RESCOPE] });
 });
 
-void t.test('a new JWT for the same costs no login, one that says anything else does', async (t) => {
+void t.test('a renewed JWT uses the cache, and a JWT with other claims does not', async (t) => {
   const { standIn, env } = await setUpV4Jwt(t);
   const home = makeTestHome(t);
   const file = join(home.path, 'jwt');
@@ -126,7 +126,7 @@ void t.test('a new JWT for the same costs no login, one that says anything else 
   t.strictSame(await run({ OS_JWT: makeCiJwt() }), { token, logins: 0 });
 });
 
-void t.test('what Keystone refuses', async (t) => {
+void t.test('logins that Keystone rejects', async (t) => {
   const { standIn, requestLog, env } = await setUpV4Jwt(t);
   const refused = async (
     name: string,
@@ -168,7 +168,7 @@ void t.test('what Keystone refuses', async (t) => {
   t.equal(standIn.countLogins(), 1);
 });
 
-void t.test('what is not sent at all', async (t) => {
+void t.test('JWTs that are not sent', async (t) => {
   const { requestLog, env } = await setUpV4Jwt(t);
   const useless = async (
     name: string,
@@ -201,7 +201,7 @@ void t.test('what is not sent at all', async (t) => {
   );
 });
 
-void t.test('a clouds.yaml that merely lies in the current folder does not get the JWT of a file', async (t) => {
+void t.test('a clouds.yaml in the current folder does not get the JWT of a file', async (t) => {
   const { standIn, requestLog } = await setUpV4Jwt(t);
   const home = makeTestHome(t);
   writeFileSync(join(home.path, 'jwt'), makeCiJwt(), { mode: 0o600 });

@@ -76,7 +76,7 @@ void t.test('a pod logs in with the token of its service account', async (t) => 
   t.strictSame(standIn.requests[0]?.body, { jwt }, 'the new line behind it is not sent, and no rule that is not set');
 });
 
-void t.test('at a URL without a version, and one that names v4', async (t) => {
+void t.test('at a URL without a version, and at a URL with v4', async (t) => {
   for (const path of ['', '/v4', '/v3/']) {
     await t.test(path, async (t) => {
       const pod = await setUpV4K8s(t);
@@ -87,7 +87,7 @@ void t.test('at a URL without a version, and one that names v4', async (t) => {
   }
 });
 
-void t.test('a rule is named in both vocabularies', async (t) => {
+void t.test('sends the rule under both names', async (t) => {
   for (const { id } of [instance, old]) {
     await t.test(id, async (t) => {
       const pod = await setUpV4K8s(t);
@@ -101,15 +101,15 @@ void t.test('a rule is named in both vocabularies', async (t) => {
   }
 });
 
-void t.test('the scope is that of the mapping', async (t) => {
+void t.test('the mapping decides the scope', async (t) => {
   const pod = await setUpV4K8s(t);
   const { standIn } = pod;
   pod.writeToken(makeServiceAccountToken('builder'));
   const requestLog = openStandInLog(standIn);
   const requests = [login('cluster-1')];
   const onWeb = { ...pod.env, OS_PROJECT_NAME: 'web', OS_PROJECT_DOMAIN_NAME: 'acme' };
-  await t.test('the one that is asked for', (t) => logInTwice(t, { env: onWeb, requestLog, requests }));
-  await t.test('another by id', async (t) => {
+  await t.test('the requested scope', (t) => logInTwice(t, { env: onWeb, requestLog, requests }));
+  await t.test('another scope, by id', async (t) => {
     const env = { ...pod.env, OS_PROJECT_ID: 'b3c86ab0ae364399a0429475e0f753c4' };
     const says = [
       'service account ci/builder',
@@ -118,12 +118,12 @@ void t.test('the scope is that of the mapping', async (t) => {
     ];
     await checkFailedLogin(t, { env, requestLog, requests }, { status: EXIT_STATUS.protocol, says });
   });
-  await t.test('another by name', async (t) => {
+  await t.test('another scope, by name', async (t) => {
     const env = { ...onWeb, OS_PROJECT_NAME: 'db' };
     const says = ['for another project than the one that is set'];
     await checkFailedLogin(t, { env, requestLog, requests }, { status: EXIT_STATUS.protocol, says });
   });
-  await t.test('none', async (t) => {
+  await t.test('no scope', async (t) => {
     pod.writeToken(makeServiceAccountToken('loose'));
     await logInTwice(t, { env: pod.env, requestLog, requests }, ['the token has no scope']);
     const says = ['for another project than the one that is set'];
@@ -131,7 +131,7 @@ void t.test('the scope is that of the mapping', async (t) => {
   });
 });
 
-void t.test('a token that the kubelet renews costs no login, one of another account does', async (t) => {
+void t.test('a token that the kubelet renews uses the cache, and one of another account does not', async (t) => {
   const { standIn, home, env, writeToken, file } = await setUpV4K8s(t);
   const run = async (): Promise<{ token: string; logins: number }> => {
     const before = standIn.requests.length;
@@ -174,7 +174,7 @@ void t.test('a token that the kubelet renews costs no login, one of another acco
   t.strictSame(await run(), { token: other.token, logins: 0 });
 });
 
-void t.test('a file that is replaced during the login: the token is given and not kept', async (t) => {
+void t.test('does not cache the token when the file is replaced during the login', async (t) => {
   const { standIn, home, env, writeToken } = await setUpV4K8s(t);
   writeToken(makeServiceAccountToken('builder'));
   standIn.answerNext((_, response, { makeDefaultResponse }) => {
@@ -191,7 +191,7 @@ void t.test('a file that is replaced during the login: the token is given and no
   t.match(await fetchTokenFacts(standIn, second.token), { user: { name: 'bob' } });
 });
 
-void t.test('what Keystone refuses', async (t) => {
+void t.test('logins that Keystone rejects', async (t) => {
   const pod = await setUpV4K8s(t);
   const requestLog = openStandInLog(pod.standIn);
   const refused = async (
@@ -227,7 +227,7 @@ void t.test('what Keystone refuses', async (t) => {
   await refused('a forged one', `${good.slice(0, -4)}AAAA`, {}, ['Keystone refused the token']);
 });
 
-void t.test('an id cannot lead elsewhere', async (t) => {
+void t.test('an instance id cannot change the path', async (t) => {
   const pod = await setUpV4K8s(t);
   pod.writeToken(makeServiceAccountToken('builder'));
   const env = { ...pod.env, OS_K8S_AUTH_INSTANCE_ID: '../../../v3/auth/tokens?x=' };
@@ -250,7 +250,7 @@ void t.test('a Keystone without v4', async (t) => {
   await checkFailedLogin(t, attempt, { status: EXIT_STATUS.protocol, says });
 });
 
-void t.test('a file that holds no token that could be shown: no request', async (t) => {
+void t.test('sends no request for a file without a usable token', async (t) => {
   const pod = await setUpV4K8s(t);
   const { env } = pod;
   const requestLog = openStandInLog(pod.standIn);

@@ -71,7 +71,7 @@ function authOf(
   };
 }
 
-testWithKeystone('a named cloud, logged in to once', async (t, world) => {
+testWithKeystone('logs in to a named cloud once', async (t, world) => {
   const { alice } = world.tenancy.users;
   const { valid } = world.tenancy.applicationCredentials;
   await t.test('password', async (t) => {
@@ -91,12 +91,12 @@ testWithKeystone('a named cloud, logged in to once', async (t, world) => {
     t.strictSame(await run({ args: ['--no-env', '--os-cloud=prod'], env: wrong }), first, 'unless it is ignored');
     t.equal(countRequests(), 2);
   });
-  await t.test('the only cloud, without being named', async (t) => {
+  await t.test('the only cloud, without its name', async (t) => {
     const { mark, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
     write(join(configFolder, 'clouds.json'), cloudsOf({ only: { auth: authOf(world, mark, alice) } }));
     t.equal(await findTokenOwner(t, await run()), 'alice demo');
   });
-  await t.test('application credential, beside a project', async (t) => {
+  await t.test('application credential with a project', async (t) => {
     const { mark, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
     const auth = {
       auth_url: mark.url,
@@ -107,7 +107,7 @@ testWithKeystone('a named cloud, logged in to once', async (t, world) => {
     write(join(configFolder, 'clouds.yaml'), cloudsOf({ prod: { auth_type: 'v3applicationcredential', auth } }));
     t.equal(await findTokenOwner(t, await run({ env: { OS_CLOUD: 'prod' } })), 'alice demo');
   });
-  await t.test('TLS with the authority in the file', async (t) => {
+  await t.test('TLS with the certificate authority of the file', async (t) => {
     const { mark, countRequests, home, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world, 'tls');
     const cloud = { auth: authOf(world, mark, alice) };
     write(join(configFolder, 'clouds.yaml'), cloudsOf({ prod: { ...cloud, cacert: world.pki.ca }, bare: cloud }));
@@ -122,7 +122,7 @@ testWithKeystone('a named cloud, logged in to once', async (t, world) => {
   });
 });
 
-testWithKeystone('what changes in the files counts at once', async (t, world) => {
+testWithKeystone('changes in the files take effect immediately', async (t, world) => {
   const { alice, bob } = world.tenancy.users;
   const { mark, countRequests, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
   const env = { OS_CLOUD: 'prod' };
@@ -180,7 +180,7 @@ testWithKeystone('a file in the current folder', async (t, world) => {
   t.equal(await findTokenOwner(t, stood, [here]), 'alice other', 'what is all from there may be used');
 });
 
-testWithKeystone('files that cannot be used, and those that nobody asks for', async (t, world) => {
+testWithKeystone('invalid files, and files that are not read', async (t, world) => {
   const { alice } = world.tenancy.users;
   const { mark, countRequests, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
   const auth = authOf(world, mark, alice);

@@ -99,7 +99,7 @@ testWithFederation('password, exchange, and a token for project and domain', asy
   t.match(listRequests(issuer), [{ method: 'POST', path: '/token', status: 200 }]);
 });
 
-testWithFederation('refused at the identity provider, at Apache, and by the mapping', async (t, federation, world) => {
+testWithFederation('rejected by the identity provider, by Apache, and by the mapping', async (t, federation, world) => {
   const { askIssuer, exchange } = lane(federation, world.pki.ca);
   const { alice, otto, stranger } = federation.users;
   const form = (person: { name: string; password: string }): Record<string, string> => ({

@@ -92,7 +92,7 @@ void t.test('a whole cloud', async (t) => {
   t.same(asked.missing, []);
 });
 
-void t.test('where files are looked for', async (t) => {
+void t.test('folders of the search', async (t) => {
   const linux = fakeHost({ cwd: '/work', env: {} });
   t.same(listCloudFolders(linux), ['/work', '/home/alice/.config/openstack', '/etc/xdg/openstack', '/etc/openstack']);
   t.same(listCloudFolders(fakeHost({ env: { XDG_CONFIG_HOME: '/x' } })).slice(1, 2), ['/x/openstack']);
@@ -123,7 +123,7 @@ void t.test('where files are looked for', async (t) => {
   ]);
 });
 
-void t.test('the first file counts', async (t) => {
+void t.test('uses the first file', async (t) => {
   const { ask, cwd, configFolder, home, write } = setUpCloudsYaml(t);
   const json = JSON.stringify({
     clouds: { c: { auth: { auth_url: 'https://k/v3', user_id: 'json', password: 'p' } } },
@@ -146,7 +146,7 @@ void t.test('the first file counts', async (t) => {
   t.equal(idOf(await ask([], { OS_CLOUD: 'c', XDG_CONFIG_HOME: join(home, 'xdg') })), 'xdg');
 });
 
-void t.test('a file that cannot be used is named', async (t) => {
+void t.test('names an invalid file', async (t) => {
   const { ask, configFolder, write } = setUpCloudsYaml(t);
   const cloud = { OS_CLOUD: 'c' };
   await t.rejects(
@@ -187,13 +187,13 @@ void t.test('a file that cannot be used is named', async (t) => {
   await t.rejects(ask([], { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: '/dev/zero' }), invalid(/cannot read .*zero/));
 });
 
-void t.test('a file that others forbid', { skip: process.geteuid?.() === 0 && 'root may read all' }, async (t) => {
+void t.test('a file without read permission', { skip: process.geteuid?.() === 0 && 'root may read all' }, async (t) => {
   const { ask, configFolder, write } = setUpCloudsYaml(t);
   write(join(configFolder, 'clouds.yaml'), PROD, 0o000);
   await t.rejects(ask([], { OS_CLOUD: 'prod' }), invalid(/cannot read .*clouds.yaml \(EACCES\)/));
 });
 
-void t.test('which cloud', async (t) => {
+void t.test('chooses the cloud', async (t) => {
   const two = `clouds: {one: {auth: {user_id: one}}, two: {auth: {user_id: two}}}`;
   const { ask, configFolder, write } = setUpCloudsYaml(t, { 'clouds.yaml': two });
   t.equal(idOf(await ask(['--os-cloud=two'], { OS_CLOUD: 'one' })), 'two');
@@ -241,7 +241,7 @@ void t.test('which cloud', async (t) => {
   await t.rejects(nowhere.ask([], { OS_CLOUD: 'x' }), invalid(/./, /cloud-19 or one of 30 more$/));
 });
 
-void t.test('flags are stronger than variables, and those than the file', async (t) => {
+void t.test('flags take precedence over variables, and variables over the file', async (t) => {
   const { ask } = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
   const env = { OS_CLOUD: 'prod', OS_USERNAME: 'bob', OS_PROJECT_NAME: 'app' };
   const asked = await ask(['--project-name=flag'], env);
@@ -537,7 +537,7 @@ void t.test('a file in the current folder', async (t) => {
   );
 });
 
-void t.test('a folder that is searched anyway is not a stranger for standing in it', async (t) => {
+void t.test('trusts a standard folder even if it is the current folder', async (t) => {
   const { configFolder, write, home } = setUpCloudsYaml(t);
   write(join(configFolder, 'clouds.yaml'), cloudOf('me'));
   const link = join(home, 'link');
@@ -548,7 +548,7 @@ void t.test('a folder that is searched anyway is not a stranger for standing in 
   }
 });
 
-void t.test('what an answer depends on', async (t) => {
+void t.test('lists the files that the result depends on', async (t) => {
   const { ask, cwd, configFolder, write } = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
   const { files } = await ask([], { OS_CLOUD: 'prod' });
   const paths = files.map(({ path }) => path);

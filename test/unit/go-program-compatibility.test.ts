@@ -32,7 +32,7 @@ void t.test('password by variables', async (t) => {
   t.same(missing, []);
 });
 
-void t.test('a flag is the stronger one of flag and variable', async (t) => {
+void t.test('a flag takes precedence over a variable', async (t) => {
   const env = { OS_DOMAIN_NAME: 'My Domain', OS_USERNAME: 'alice', OS_PROJECT_NAME: 'demo', OS_PASSWORD: 'wrong' };
   t.same((await resolveRequest([URL_FLAG, '--password', 's3cret'], env)).auth, passwordAuth);
   const other = await resolveRequest(

@@ -20,7 +20,7 @@ async function refusalOf(name: string): Promise<ConfigError> {
   throw new Error(`${name} was not refused`);
 }
 
-void t.test('what no token can come of is refused with the reason, and with another way', async (t) => {
+void t.test('rejects methods without a token, with the reason and an alternative', async (t) => {
   const cases: Readonly<Record<string, [why: RegExp, instead: RegExp]>> = {
     v3tokenlessauth: [/certificate with each request/, /v3oauth2mtlsclientcredential/],
     v3tokenless: [/certificate with each request/, /application credential/],
@@ -40,7 +40,7 @@ void t.test('what no token can come of is refused with the reason, and with anot
   }
 });
 
-void t.test('an unknown name is another error, and a known one none', async (t) => {
+void t.test('reports another error for unknown names and none for supported names', async (t) => {
   const { message, hint } = await refusalOf('v3nonsense');
   t.match(message, 'this version does not support');
   t.match(hint, 'v3password');
