@@ -357,7 +357,7 @@ void t.test('secure.yaml', async (t) => {
   t.equal(idOf(await ask()), 'u', 'the only cloud there is');
   for (const mode of [0o640, 0o604, 0o644]) {
     chmodSync(secure, mode);
-    t.match((await ask()).warnings, [/secure.yaml can be read by others; .*chmod go-r/], mode.toString(8));
+    t.match((await ask()).warnings, [/^other users can read .*secure.yaml; .*chmod go-r/], mode.toString(8));
   }
   const named = write(join(home, 's'), 'clouds: {c: {auth: {user_id: named, password: p}}}');
   t.equal(idOf(await ask([], { OS_CLIENT_SECURE_FILE: named })), 'named');
