@@ -467,7 +467,7 @@ void t.test('a file in the current folder', async (t) => {
   t.same(asked.warnings, [`the settings come from ${here} in the current folder`]);
   t.match(findUntrustedSetting(asked.config, OPTIONS), { origin: /^auth.auth_url of cloud c in / });
   const refused = conflict(
-    /^auth.auth_url of cloud c in .*work\/clouds.yaml, a file that .* must not decide where OS_PASSWORD goes$/,
+    /^auth.auth_url of cloud c in .*work\/clouds.yaml, a file in the current folder, must not decide where OS_PASSWORD goes$/,
     /^set OS_CLIENT_CONFIG_FILE to .*work\/clouds.yaml if you trust that file$/,
   );
   await t.rejects(ask([], { ...cloud, OS_PASSWORD: 'mine' }), refused);
