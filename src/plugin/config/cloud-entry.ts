@@ -4,7 +4,7 @@ import { makeLayer, parseSetting } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import type { Layer } from './option.ts';
 import { mappingAt, textFrom } from './yaml-mapping.ts';
-import { unifyKeys } from '../../shared/options/yaml.ts';
+import { unifyKeys } from '../../shared/options/unify-keys.ts';
 import { isBelowAuth, isInCloudsYaml } from './option.ts';
 import type { Option } from './option.ts';
 import type { YamlMapping } from '../../shared/options/yaml.ts';

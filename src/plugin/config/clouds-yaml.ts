@@ -13,7 +13,7 @@ import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import type { Layer } from './option.ts';
 import { mappingAt } from './yaml-mapping.ts';
-import { unifyKeys } from '../../shared/options/yaml.ts';
+import { unifyKeys } from '../../shared/options/unify-keys.ts';
 import { isBelowAuth } from './option.ts';
 import type { Option, OptionName } from './option.ts';
 import { chooseRegion } from './region.ts';

@@ -3,7 +3,7 @@ import { describeChoices, inheritConsentHint } from './cloud-entry.ts';
 import type { Selector, CloudEntry } from './cloud-entry.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import { mappingAt, textFrom } from './yaml-mapping.ts';
-import { unifyKeys } from '../../shared/options/yaml.ts';
+import { unifyKeys } from '../../shared/options/unify-keys.ts';
 import type { YamlValue } from '../../shared/options/yaml.ts';
 
 /** The selected region of a cloud, and the settings of the cloud for this region. */

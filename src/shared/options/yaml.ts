@@ -104,16 +104,3 @@ export function parseYaml(bytes: Uint8Array, path: string): YamlMapping {
   if (content instanceof Map) return content;
   throw new ConfigError(`${path} is not a mapping of names to values`, { hint: 'see the README on clouds.yaml' });
 }
-
-/**
- * The same mapping with underscores for dashes in its keys.
- *
- * @throws ConfigError when that makes two keys one
- */
-export function unifyKeys(mapping: YamlMapping, where: string): YamlMapping {
-  const unified = new Map([...mapping].map(([key, value]) => [key.replaceAll('-', '_'), value]));
-  if (unified.size === mapping.size) return unified;
-  throw new ConfigError(`${where} has a key twice, with a dash and with an underscore`, {
-    hint: 'correct the file; the README shows what it holds',
-  });
-}

@@ -2,7 +2,8 @@
  * The configuration of the synchronization: role mappings, and what of a Keystone project is created in the cluster.
  */
 import { isTextList } from '../../shared/base/json-members.ts';
-import { unifyKeys, parseYaml } from '../../shared/options/yaml.ts';
+import { unifyKeys } from '../../shared/options/unify-keys.ts';
+import { parseYaml } from '../../shared/options/yaml.ts';
 import type { YamlMapping, YamlValue } from '../../shared/options/yaml.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { RoleMapping } from '../authn/role-mappings.ts';
