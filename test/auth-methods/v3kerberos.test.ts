@@ -232,6 +232,6 @@ void t.test('responses through curl', async (t) => {
   await t.test('no response before the deadline', async (t) => {
     standIn.answerNext(() => undefined);
     const attempt = { env, args: ['--timeout=1'], requestLog, requests };
-    await checkFailedLogin(t, attempt, { status: EXIT_STATUS.unreachable, says: ['did not answer'] });
+    await checkFailedLogin(t, attempt, { status: EXIT_STATUS.unreachable, says: ['did not respond'] });
   });
 });

@@ -124,7 +124,7 @@ await group('what takes too long', (t) => {
   return Object.entries(slow).map(async ([name, always]) => {
     await t.test(name, inParallel(), async (t) => {
       const { standIn, seconds, ...ran } = await run(t, { always, args: ['--timeout', '2'] });
-      checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['did not answer within 2 s', '--timeout'] });
+      checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['did not respond within 2 s', '--timeout'] });
       t.ok(seconds >= 1.9 && seconds < 5, `${seconds.toFixed(1)} s`);
       t.equal(standIn.requests.length, 1);
     });
@@ -133,7 +133,7 @@ await group('what takes too long', (t) => {
 
 await group('connections that break are not tried again: the login may have counted', (t) => {
   const status = EXIT_STATUS.unreachable;
-  const middle = ['in the middle of its answer'];
+  const middle = ['in the middle of its response'];
   return [
     fails(t, 'a reset', faults.resetAtOnce(), { status, says: ['it closed the connection'] }),
     fails(t, 'a reset in the middle', faults.resetMidBody(), { status, says: middle }),
@@ -168,7 +168,7 @@ await group('tokens that must not reach kubectl', (t) => {
   // What an HTTP parser must take for the end of the header: the token before it is whole.
   const { 'carriage return and line feed': splitting = '', ...hostile } = faults.hostileTokens;
   const says = [
-    /a token that no HTTP header can carry|is no valid HTTP \(HPE_\w+\)|headers of its answer are too long/,
+    /a token that no HTTP header can carry|is not valid HTTP \(HPE_\w+\)|headers of its response are too long/,
   ];
   const longest = 'g'.padEnd(16_384, 'A');
   const passes = async (name: string, sent: string, token: string): Promise<void> => {
@@ -253,7 +253,7 @@ await group('limits of the rate', (t) => {
 
 await group('a refusal is final: a second try could lock the account', (t) => {
   const status = EXIT_STATUS.refused;
-  const refused = { status, says: ['refused the login for alice (domain acme) on project web', 'does not say which'] };
+  const refused = { status, says: ['refused the login for alice (domain acme) on project web', 'does not tell which'] };
   const receipt = { 'openstack-auth-receipt': 'gAAAA' };
   const wanted = { receipt: { methods: ['password'] }, required_auth_methods: [['totp', 'password']] };
   const odd = { receipt: { methods: 1 }, required_auth_methods: [[{ toString: 1 }, null, 'totp'], 5, {}] };

@@ -228,7 +228,7 @@ testWithKeystone('errors before any login', async (t, environment) => {
       server: 'mutualTls',
       env: { ...env, OS_CACERT: pki.ca },
       status: EXIT_STATUS.unreachable,
-      says: ['it asks for a client certificate', 'OS_CERT'],
+      says: ['it requires a client certificate', 'OS_CERT'],
       requests: [],
     },
     'a client certificate of an untrusted certificate authority': {

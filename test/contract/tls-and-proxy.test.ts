@@ -104,12 +104,12 @@ const badServers: Readonly<Record<string, BadServer>> = {
   },
   'TLS 1.0 only': {
     start: (t) => startOldServer(t, 'TLSv1'),
-    says: 'no TLS newer than 1.1',
+    says: 'does not support TLS 1.2 or newer',
     hint: 'enable TLS 1.2',
   },
   'TLS 1.1 only': {
     start: (t) => startOldServer(t, 'TLSv1.1'),
-    says: 'no TLS newer than 1.1',
+    says: 'does not support TLS 1.2 or newer',
     hint: 'enable TLS 1.2',
   },
   'no TLS at all': {
@@ -117,13 +117,13 @@ const badServers: Readonly<Record<string, BadServer>> = {
       const standIn = await startServer(t);
       return { ...standIn, url: standIn.url.replace('http:', 'https:') };
     },
-    says: 'does not speak TLS there',
+    says: 'does not use TLS on this port',
     hint: 'check the port',
     status: EXIT_STATUS.protocol,
   },
   'a demand for a client certificate': {
     start: (t) => startServer(t, { tls: { ...pki.server, clientCa: pki.ca } }),
-    says: 'asks for a client certificate',
+    says: 'requires a client certificate',
     hint: 'set OS_CERT and OS_KEY (--cert, --key)',
   },
 };
@@ -261,12 +261,12 @@ await group('a client certificate', (t) => {
   };
   const bad: Readonly<Record<string, readonly [Record<string, string>, ...string[]]>> = {
     'the key of another': [{ OS_CERT: cert, OS_KEY: pki.server.key }, 'OS_CERT and OS_KEY do not belong together'],
-    'a locked key': [{ OS_CERT: cert, OS_KEY: locked('pkcs8') }, 'OS_KEY: the key in ', 'locked with a passphrase'],
+    'a locked key': [{ OS_CERT: cert, OS_KEY: locked('pkcs8') }, 'OS_KEY: the key in ', 'protected by a passphrase'],
     'a locked key of the old kind': [{ OS_CERT: cert, OS_KEY: locked('sec1') }, 'OS_KEY: the key in ', 'passphrase'],
-    'no key': [{ OS_CERT: cert }, `OS_CERT: ${cert} holds no PEM private key`],
+    'no key': [{ OS_CERT: cert }, `OS_CERT: ${cert} does not contain a PEM private key`],
     'no certificate': [{ OS_KEY: key }, 'OS_KEY is set without a certificate', 'OS_CERT (--cert)'],
-    'a certificate that is none': [{ OS_CERT: key, OS_KEY: key }, `OS_CERT: ${key} holds no PEM certificate`],
-    'a key that is none': [{ OS_CERT: cert, OS_KEY: cert }, `OS_KEY: ${cert} holds no PEM private key`],
+    'a certificate that is none': [{ OS_CERT: key, OS_KEY: key }, `OS_CERT: ${key} does not contain a PEM certificate`],
+    'a key that is none': [{ OS_CERT: cert, OS_KEY: cert }, `OS_KEY: ${cert} does not contain a PEM private key`],
     'a certificate that is nowhere': [
       { OS_CERT: '/nowhere', OS_KEY: key },
       'OS_CERT: /nowhere cannot be read (ENOENT)',
@@ -274,7 +274,7 @@ await group('a client certificate', (t) => {
     'a key that is nowhere': [{ OS_CERT: cert, OS_KEY: '/nowhere' }, 'OS_KEY: /nowhere cannot be read (ENOENT)'],
     'an authority that is nowhere': [{ OS_CACERT: '/nowhere' }, 'OS_CACERT: /nowhere cannot be read (ENOENT)'],
     'an authority that is a folder': [{ OS_CACERT: directory }, 'OS_CACERT: ', 'cannot be read (EISDIR)'],
-    'an authority that is none': [{ OS_CACERT: key }, `OS_CACERT: ${key} holds no PEM certificate`],
+    'an authority that is none': [{ OS_CACERT: key }, `OS_CACERT: ${key} does not contain a PEM certificate`],
     // root may read everything.
     ...(isRoot ? {} : { 'a key that is forbidden': [{ OS_CERT: cert, OS_KEY: forbidden }, 'OS_KEY: ', '(EACCES)'] }),
   };
@@ -390,14 +390,14 @@ await group('a proxy', (t) => {
         t.notMatch(verbose.stderr, /squid|canary-of|and-more/, 'nothing of its credentials');
         if (password === canary) checkSuccess(t, ran);
         else
-          checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['the proxy does not let us through', 'HTTPS_PROXY'] });
+          checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['the proxy refuses the connection', 'HTTPS_PROXY'] });
         checkTunnels(t, proxy, [keystone.url, keystone.url]);
       }),
     ),
     t.test('that refuses', inParallel(), async (t) => {
       const proxy = await startProxy(t);
       const env = { ...makeLoginSettings('https://keystone.example.test:5000/v3'), HTTPS_PROXY: proxy.url };
-      const says = ['https://keystone.example.test:5000', 'the proxy does not let us through', 'NO_PROXY'];
+      const says = ['https://keystone.example.test:5000', 'the proxy refuses the connection', 'NO_PROXY'];
       checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, { says });
       checkTunnels(t, proxy, ['https://keystone.example.test:5000']);
     }),

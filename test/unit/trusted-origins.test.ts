@@ -92,13 +92,13 @@ void t.test('a list that is no list is an error, not none', async (t) => {
   };
   for (const [name, line] of Object.entries(BROKEN)) {
     await t.test(name, async (t) => {
-      t.throws(read(t, `https://good.example\n${line}\n`), { message: /line 2 is no origin/ });
+      t.throws(read(t, `https://good.example\n${line}\n`), { message: /line 2 is not an origin/ });
     });
   }
   await t.test('others may write it', async (t) => {
     t.throws(
       read(t, 'https://good.example', (file) => chmodSync(file, 0o666)),
-      { message: /somebody else/, hint: /chmod go-w/ },
+      { message: /can be written by other users/, hint: /chmod go-w/ },
     );
   });
   await t.test('a folder', async (t) => {

@@ -27,20 +27,28 @@ export type PluginErrorCode =
   | 'cache'
   | 'output';
 
-/** What a PluginError may carry beside its code and its message. */
+/** What to tell the user about a failure. */
+export interface Explanation {
+  readonly code: PluginErrorCode;
+  readonly message: string;
+  /** Imperative, without a full stop. */
+  readonly hint: string;
+}
+
+/** What a PluginError may have besides its code and its message. */
 export interface PluginErrorDetails {
-  /** What the user can do about it, as a phrase in the imperative without a full stop. */
+  /** What the user can do about it: imperative, without a full stop. */
   hint?: string | undefined;
   /** Keystone's `x-openstack-request-id`. */
   requestId?: string | undefined;
   cause?: unknown;
 }
 
-/** A failure that a user can understand: one sentence, a hint, and a code that decides the exit status. */
+/** A failure that the user can understand: one sentence, a hint, and a code that decides the exit status. */
 export class PluginError extends Error {
   readonly code: PluginErrorCode;
   readonly hint: string | undefined;
-  /** Known only after the failure has been understood. */
+  /** Set after the error is made: only the caller has the response. */
   requestId: string | undefined;
 
   constructor(code: PluginErrorCode, message: string, details: PluginErrorDetails = {}) {
@@ -52,14 +60,14 @@ export class PluginError extends Error {
   }
 }
 
-/** The command line itself is wrong: an unknown flag, a missing value, an argument too many. */
+/** The command line is wrong: an unknown flag, a missing value, an unexpected argument. */
 export class UsageError extends PluginError {
   constructor(message: string, details?: PluginErrorDetails) {
     super('usage', message, details);
   }
 }
 
-/** A setting is invalid or two settings contradict each other; the message names where each came from. */
+/** A setting is invalid, or two settings contradict each other; the message names the origin of each. */
 export class ConfigError extends PluginError {
   constructor(
     message: string,
@@ -70,25 +78,25 @@ export class ConfigError extends PluginError {
   }
 }
 
-/** Something is missing and nobody can be asked for it. */
+/** An option is missing and the plugin cannot prompt for it. */
 export class InteractionRequired extends PluginError {
   constructor(message: string, details?: PluginErrorDetails) {
     super('interaction-required', message, details);
   }
 }
 
-/** Keystone understood the request and refused it; asking again with the same credential is pointless. */
+/** Keystone understood the request and rejected it; the same credential will be rejected again. */
 export class AuthRejected extends PluginError {}
 
-/** What Keystone still wants of one whose first factors it has accepted (Keystone API, "auth receipt"). */
+/** What Keystone still requires after it has accepted the first factors (Keystone API, "auth receipt"). */
 export interface Receipt {
-  /** To be shown with the rest. */
+  /** Sent together with the remaining factors. */
   readonly id: Secret;
-  /** Keystone's names of the methods that are missing: any one of these lists will do. */
+  /** Keystone's names of the missing methods: any one of these lists is enough. */
   readonly missingMethodSets: readonly (readonly string[])[];
 }
 
-/** Keystone accepted what it got and wants more factors. */
+/** Keystone accepted the factors and requires more. */
 export class AdditionalFactorRequired extends PluginError {
   readonly receipt: Receipt;
 
@@ -98,20 +106,20 @@ export class AdditionalFactorRequired extends PluginError {
   }
 }
 
-/** No answer from Keystone, or one from something in front of it that says "not now". */
+/** Keystone did not respond, or it, or a proxy in front of it, is unavailable now. */
 export class KeystoneUnreachable extends PluginError {}
 
-/** An answer that Keystone would not give. */
+/** A response that no Keystone sends. */
 export class KeystoneProtocolError extends PluginError {}
 
-/** The cache could not be read or written; never a reason to withhold a token. */
+/** The cache cannot be read or written; the run still returns a token. */
 export class CacheError extends PluginError {
   constructor(message: string, details?: PluginErrorDetails) {
     super('cache', message, details);
   }
 }
 
-/** Says a failed file operation without a path that nobody asked for: `EACCES`, `ENOSPC`. */
+/** The code of a failed system call, such as `EACCES`: Node's own message would repeat the path. */
 export function getErrorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 }

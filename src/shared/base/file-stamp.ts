@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, stat
 import type { BigIntStats } from 'node:fs';
 import { getErrorCode } from './errors.ts';
 
-/** A file that an answer depended on, and how it looked then. */
+/** A file that a result depends on, and its state at that time. */
 export interface FileStamp {
   /** Absolute path. */
   readonly path: string;
@@ -16,8 +16,8 @@ function describe({ size, mtimeNs, ctimeNs, ino }: BigIntStats): string {
 }
 
 /**
- * Describes the file without reading it: size, times in ns and inode change whenever its content does. What is not
- * there, or cannot be looked at, has a stamp too.
+ * Describes a file without reading it: size, times in ns or inode change whenever its content changes. A file that does
+ * not exist or cannot be accessed has a stamp too.
  */
 export function stampFile(path: string): FileStamp {
   try {
@@ -28,12 +28,12 @@ export function stampFile(path: string): FileStamp {
   }
 }
 
-/** Whether the file still looks as it did. */
+/** Whether the file is unchanged since it was stamped. */
 export function isFileUnchanged(file: FileStamp): boolean {
   return stampFile(file.path).stamp === file.stamp;
 }
 
-/** What a file held, and the stamp of just that content. */
+/** The content of a file, and the stamp of exactly that content. */
 export interface StampedFile {
   readonly bytes: Buffer;
   readonly file: FileStamp;
@@ -41,29 +41,31 @@ export interface StampedFile {
   readonly mode: number;
 }
 
-function readUpTo(fd: number, most: number): Buffer {
-  const bytes = Buffer.alloc(most);
-  let done = 0;
+function readUpTo(fd: number, maxBytes: number): Buffer {
+  const bytes = Buffer.alloc(maxBytes);
+  let length = 0;
   for (;;) {
-    const count = readSync(fd, bytes, done, most - done, null);
-    done += count;
-    if (count === 0 || done === most) return bytes.subarray(0, done);
+    const count = readSync(fd, bytes, length, maxBytes - length, null);
+    length += count;
+    if (count === 0 || length === maxBytes) return bytes.subarray(0, length);
   }
 }
 
 /**
- * Reads a file and describes it by the descriptor that was read. The description is the older of the two, so that a
- * change in between makes it void.
+ * Reads a file and stamps it through the same descriptor. The stamp is taken first, so that a change in between makes it
+ * invalid.
  *
- * @param most bytes to read at most; then anything but a regular file is refused without waiting for its other end
+ * @param maxBytes limits what is read; anything but a regular file is then rejected without waiting, as a pipe would
  * @throws the error of node:fs
  */
-export function readStampedFile(path: string, most?: number): StampedFile {
-  const fd = openSync(path, constants.O_RDONLY | (most === undefined ? 0 : constants.O_NONBLOCK));
+export function readStampedFile(path: string, maxBytes?: number): StampedFile {
+  const fd = openSync(path, constants.O_RDONLY | (maxBytes === undefined ? 0 : constants.O_NONBLOCK));
   try {
     const stats = fstatSync(fd, { bigint: true });
-    if (most !== undefined && !stats.isFile()) throw Object.assign(new Error('no regular file'), { code: 'EINVAL' });
-    const bytes = most === undefined ? readFileSync(fd) : readUpTo(fd, Math.min(most, Number(stats.size) + 1));
+    if (maxBytes !== undefined && !stats.isFile()) {
+      throw Object.assign(new Error('not a regular file'), { code: 'EINVAL' });
+    }
+    const bytes = maxBytes === undefined ? readFileSync(fd) : readUpTo(fd, Math.min(maxBytes, Number(stats.size) + 1));
     return { bytes, file: { path, stamp: describe(stats) }, mode: Number(stats.mode) };
   } finally {
     closeSync(fd);
@@ -71,17 +73,17 @@ export function readStampedFile(path: string, most?: number): StampedFile {
 }
 
 /**
- * Reads a file if there is one; where there is none, or no way to it, there is only the stamp of that.
+ * Reads a file if it exists; otherwise returns only the stamp of its absence.
  *
- * @param most see {@link readStampedFile}
- * @throws the error of node:fs when it is there and cannot be read
+ * @param maxBytes see {@link readStampedFile}
+ * @throws the error of node:fs if it exists and cannot be read
  */
-export function readStampedFileIfExists(path: string, most: number): StampedFile | FileStamp {
+export function readStampedFileIfExists(path: string, maxBytes: number): StampedFile | FileStamp {
   try {
-    return readStampedFile(path, most);
+    return readStampedFile(path, maxBytes);
   } catch (error) {
     const code = getErrorCode(error);
-    // Not looked at again: by now it may be there.
+    // Do not stamp it again: by now it may exist.
     if (code === 'ENOENT') return { path, stamp: ABSENT };
     const file = stampFile(path);
     if (file.stamp === code || file.stamp === ABSENT) return file;

@@ -1,4 +1,4 @@
-/** A JSON object whose members are not yet known. */
+/** A JSON object with members that are not checked yet. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Whether a parsed value is a JSON object (neither null nor a list). */
@@ -6,7 +6,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Parses text that should be a JSON object; undefined when it is anything else. */
+/** Parses text that should be a JSON object; undefined if it is anything else. */
 export function parseJsonObject(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -16,26 +16,31 @@ export function parseJsonObject(text: string): JsonObject | undefined {
   }
 }
 
-/** The member `name` if it is an object that `value` owns, else undefined. */
+/** Ignores what a value inherits, such as `constructor`. */
+function memberOf(value: JsonObject | undefined, name: string): unknown {
+  return value !== undefined && Object.hasOwn(value, name) ? value[name] : undefined;
+}
+
+/** The member `name` if it is an object of `value` itself, else undefined. */
 export function objectAt(value: JsonObject | undefined, name: string): JsonObject | undefined {
-  const member = value !== undefined && Object.hasOwn(value, name) ? value[name] : undefined;
+  const member = memberOf(value, name);
   return isJsonObject(member) ? member : undefined;
 }
 
-/** The member `name` if it is a string that `value` owns, else undefined. */
+/** The member `name` if it is a string of `value` itself, else undefined. */
 export function textAt(value: JsonObject | undefined, name: string): string | undefined {
-  const member = value !== undefined && Object.hasOwn(value, name) ? value[name] : undefined;
+  const member = memberOf(value, name);
   return typeof member === 'string' ? member : undefined;
 }
 
-/** The member `name` if it is a finite number that `value` owns, else undefined. */
+/** The member `name` if it is a finite number of `value` itself, else undefined. */
 export function numberAt(value: JsonObject | undefined, name: string): number | undefined {
-  const member = value !== undefined && Object.hasOwn(value, name) ? value[name] : undefined;
+  const member = memberOf(value, name);
   return typeof member === 'number' && Number.isFinite(member) ? member : undefined;
 }
 
-/** The member `name` if it is a list that `value` owns, else an empty list. */
+/** The member `name` if it is a list of `value` itself, else an empty list. */
 export function listAt(value: JsonObject | undefined, name: string): readonly unknown[] {
-  const member = value !== undefined && Object.hasOwn(value, name) ? value[name] : undefined;
+  const member = memberOf(value, name);
   return Array.isArray(member) ? member : [];
 }

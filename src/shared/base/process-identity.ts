@@ -1,25 +1,25 @@
 /**
- * Who else is a process, beyond its number: /proc/PID/stat (proc(5)). A pid and its start time name a process for as long
- * as the machine runs. Where the kernel put its memory is something else: random, on no disk, readable only by its own
- * user, and gone with the process; so it can key a tag that must mean nothing to whoever finds the tag later.
+ * Identifies processes by /proc/PID/stat (proc(5)). A pid and its start time are unique while the machine runs. The
+ * addresses of a process's memory are random, are on no disk, are readable by its own user only, and disappear with the
+ * process. They can therefore key a tag that must reveal nothing to anyone who finds the tag later.
  */
 import { readFileSync } from 'node:fs';
 
 export interface ProcessIdentity {
   /** Pid and start time. */
   readonly id: string;
-  /** Addresses of its stack, heap and arguments; undefined where the kernel hides them. */
+  /** Addresses of its stack, heap and arguments; undefined if the kernel hides them. */
   readonly memoryLayout: string | undefined;
   readonly sessionLeaderPid: number;
 }
 
-/** Fields of proc(5), numbered as there, counted from the state, which is the third and follows the name. */
+/** A field by its number in proc(5). The first of `fields` is number 3, the state, which follows the name. */
 const field = (fields: readonly string[], number: number): string => fields[number - 3] ?? '';
 
-/** startstack, start_brk, arg_start and env_start: each is random by itself. */
+/** startstack, start_brk, arg_start and env_start: each is random on its own. */
 const LAYOUT_FIELDS = [28, 47, 48, 50];
 
-/** Identifies a process; undefined where there is no /proc, or no such process. */
+/** Identifies a process; undefined without /proc, or if the process does not exist. */
 export function identifyProcess(pid: number): ProcessIdentity | undefined {
   let stat: string;
   try {
@@ -27,11 +27,11 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
   } catch {
     return undefined;
   }
-  // The name stands in parentheses and may hold anything, parentheses and spaces too.
+  // The name is in parentheses and may contain anything, including parentheses and spaces.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return {
     id: `${pid} ${field(fields, 22)}`,
-    // Not looked at by a cache hit.
+    // Computed on demand: a cache hit does not need it.
     get memoryLayout() {
       const layout = LAYOUT_FIELDS.map((number) => field(fields, number));
       return layout.every((address) => /^[1-9]\d*$/.test(address)) ? layout.join(' ') : undefined;

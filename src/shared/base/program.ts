@@ -6,5 +6,5 @@ export const PROGRAM_NAME = 'client-keystone-auth';
 /** The version of this program, from package.json. */
 export const VERSION: string = manifest.version;
 
-/** What the plugin calls itself to servers. */
+/** The plugin's `User-Agent` header. */
 export const USER_AGENT = `${PROGRAM_NAME}/${VERSION}`;

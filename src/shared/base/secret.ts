@@ -1,20 +1,20 @@
 const REDACTED = '[redacted]';
 
-/** Values short enough to occur in ordinary words would make redaction garble every message. */
+/** Shorter values occur in ordinary words: redacting them would garble every message. */
 const MIN_TRACKED_LENGTH = 4;
 
-const known = new Set<string>();
+const trackedValues = new Set<string>();
 
-/** A value that never shows itself: printing, inspecting, joining or serialising it gives `[redacted]`. */
+/** A secret value. Printing, inspecting, joining or serializing it gives `[redacted]`. */
 export class Secret {
   readonly #value: string;
 
   constructor(value: string) {
     this.#value = value;
-    if (value.length >= MIN_TRACKED_LENGTH) known.add(value);
+    if (value.length >= MIN_TRACKED_LENGTH) trackedValues.add(value);
   }
 
-  /** Gives the value itself; call it only where it leaves for Keystone, the cache or stdout. */
+  /** Returns the value. Call it only where the value goes to Keystone, the cache or stdout. */
   reveal(): string {
     return this.#value;
   }
@@ -32,11 +32,11 @@ export class Secret {
   }
 }
 
-/** Replaces every secret this process has met in `text`: the last defence for text that came from a library or a server. */
+/** Replaces every secret of this process in `text`: the last defense for text from a library or a server. */
 export function redact(text: string): string {
   let clean = text;
-  // Longest first, so that a secret that is part of another leaves no remainder.
-  for (const value of [...known].sort((a, b) => b.length - a.length)) clean = clean.replaceAll(value, REDACTED);
+  // Longest first, so that a secret inside another one leaves no remainder.
+  for (const value of [...trackedValues].sort((a, b) => b.length - a.length)) clean = clean.replaceAll(value, REDACTED);
   return clean;
 }
 

@@ -1,16 +1,9 @@
-/** Turns a request that got no answer, or led elsewhere, into a sentence and a hint. */
+/** Explains requests that got no response or were redirected elsewhere. */
 import { ConfigError, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
-import type { PluginError, PluginErrorCode } from '../base/errors.ts';
+import type { Explanation, PluginError } from '../base/errors.ts';
 import type { TrustedOrigins } from './trusted-origins.ts';
 import type { Peer } from './peer.ts';
 import { redactAndTruncate } from '../base/text.ts';
-
-/** `{name}` and `{setting}` stand for those of the {@link Peer}. */
-interface Explanation {
-  readonly code: PluginErrorCode;
-  readonly message: string;
-  readonly hint: string;
-}
 
 const UNTRUSTED: Explanation = {
   code: 'untrusted',
@@ -18,7 +11,7 @@ const UNTRUSTED: Explanation = {
   hint: "set OS_CACERT (--cacert) to its authority's PEM file; --insecure only as a last resort",
 };
 
-const UNWELCOME: Explanation = {
+const CERTIFICATE_REJECTED: Explanation = {
   code: 'untrusted',
   message: 'it does not accept our client certificate',
   hint: 'set OS_CERT and OS_KEY (--cert, --key) to a certificate of an authority that it trusts',
@@ -26,11 +19,11 @@ const UNWELCOME: Explanation = {
 
 const OLD_TLS: Explanation = {
   code: 'untrusted',
-  message: 'it speaks no TLS newer than 1.1',
+  message: 'it does not support TLS 1.2 or newer',
   hint: 'ask its operator to enable TLS 1.2',
 };
 
-/** Failures of the connection, by Node's and OpenSSL's codes. */
+/** By Node's and OpenSSL's codes. In hints, `{name}` and `{setting}` are those of the {@link Peer}. */
 const FAILURES: Readonly<Record<string, Explanation>> = {
   ECONNREFUSED: { code: 'unreachable', message: 'nothing listens there', hint: 'check {setting} and its port' },
   ENOTFOUND: {
@@ -39,33 +32,33 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
     hint: 'check {setting}, or your DNS or VPN',
   },
   EAI_AGAIN: { code: 'unreachable', message: 'its host name cannot be looked up now', hint: 'check your network' },
-  EHOSTUNREACH: { code: 'unreachable', message: 'no way leads to its host', hint: 'check your network or VPN' },
-  ENETUNREACH: { code: 'unreachable', message: 'no way leads to its network', hint: 'check your network or VPN' },
-  ETIMEDOUT: { code: 'timed-out', message: 'it did not answer in time', hint: 'check your network, VPN or proxy' },
+  EHOSTUNREACH: { code: 'unreachable', message: 'there is no route to its host', hint: 'check your network or VPN' },
+  ENETUNREACH: { code: 'unreachable', message: 'there is no route to its network', hint: 'check your network or VPN' },
+  ETIMEDOUT: { code: 'timed-out', message: 'it did not respond in time', hint: 'check your network, VPN or proxy' },
   ECONNRESET: {
     code: 'unreachable',
     message: 'it closed the connection',
-    hint: 'try again; check your proxy if it stays',
+    hint: 'try again; if the error persists, check your proxy',
   },
   ERR_HTTP_CONTENT_LENGTH_MISMATCH: {
     code: 'unreachable',
-    message: 'it closed the connection in the middle of its answer',
-    hint: 'try again; check your proxy if it stays',
+    message: 'it closed the connection in the middle of its response',
+    hint: 'try again; if the error persists, check your proxy',
   },
   HPE_HEADER_OVERFLOW: {
     code: 'protocol',
-    message: 'the headers of its answer are too long',
-    hint: 'check what stands between you and {name}',
+    message: 'the headers of its response are too long',
+    hint: 'check the proxies between you and {name}',
   },
   ERR_PROXY_TUNNEL: {
     code: 'unreachable',
-    message: 'the proxy does not let us through',
+    message: 'the proxy refuses the connection',
     hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
   },
   ERR_TLS_CERT_ALTNAME_INVALID: {
     code: 'untrusted',
     message: 'its certificate is for another host name',
-    hint: 'use the name that stands in the certificate in {setting}',
+    hint: 'use the host name of the certificate in {setting}',
   },
   CERT_HAS_EXPIRED: {
     code: 'untrusted',
@@ -88,22 +81,22 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
   CERT_REVOKED: UNTRUSTED,
   ERR_SSL_WRONG_VERSION_NUMBER: {
     code: 'not-keystone',
-    message: 'it does not speak TLS there',
+    message: 'it does not use TLS on this port',
     hint: 'check the port in {setting}, or whether it should be http://',
   },
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: {
     code: 'untrusted',
-    message: 'it asks for a client certificate',
+    message: 'it requires a client certificate',
     hint: 'set OS_CERT and OS_KEY (--cert, --key)',
   },
   ERR_SSL_UNSUPPORTED_PROTOCOL: OLD_TLS,
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: OLD_TLS,
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: UNWELCOME,
-  ERR_SSL_SSL_TLS_ALERT_BAD_CERTIFICATE: UNWELCOME,
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: CERTIFICATE_REJECTED,
+  ERR_SSL_SSL_TLS_ALERT_BAD_CERTIFICATE: CERTIFICATE_REJECTED,
   ERR_SSL_SSL_TLS_ALERT_HANDSHAKE_FAILURE: {
     code: 'untrusted',
-    message: 'it broke off the TLS handshake',
-    hint: 'if it asks for a client certificate, set OS_CERT and OS_KEY (--cert, --key)',
+    message: 'it aborted the TLS handshake',
+    hint: 'if it requires a client certificate, set OS_CERT and OS_KEY (--cert, --key)',
   },
 };
 
@@ -113,44 +106,44 @@ const PROXY_UNREACHABLE: Explanation = {
   hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
 };
 
-/** The error of the socket, which got wraps and which says more; of several addresses, the first one's. */
-function socketError(error: unknown): object {
+/** Returns the error of the socket, which got wraps and which says more; the first one of several addresses. */
+function getSocketError(error: unknown): object {
   const cause = error instanceof Error ? (error.cause ?? error) : {};
   const [first] = cause instanceof AggregateError ? (cause.errors as unknown[]) : [cause];
   return typeof first === 'object' && first !== null ? first : {};
 }
 
-function codeOf(socket: object): string {
+function getSocketErrorCode(socket: object): string {
   const code = 'code' in socket ? String(socket.code) : 'unknown failure';
-  // OpenSSL's reason for a failed write stands in the message only.
+  // Only the message has OpenSSL's reason for a failed write.
   const reason =
     code === 'EPROTO' && 'message' in socket ? /:SSL routines:[^:]*:([^:]+):/.exec(String(socket.message)) : null;
   return reason?.[1] === undefined ? code : `ERR_SSL_${reason[1].toUpperCase().replace(/\W+/g, '_')}`;
 }
 
-/** Whether it was another machine than the one addressed that could not be connected to. */
+/** Whether the connection that failed was to another machine than the URL's. */
 function isProxy(socket: object, url: URL): boolean {
   const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
   if ('port' in socket) return socket.port !== port;
   return 'hostname' in socket && socket.hostname !== url.hostname;
 }
 
-/** What was tried when a connection failed. */
+/** The request that failed. */
 export interface FailedAttempt {
   readonly url: URL;
   readonly peer: Peer;
-  /** Whether the deadline of the whole run had passed. */
+  /** Whether the deadline passed. */
   readonly timedOut: boolean;
   readonly deadlineMs: number;
 }
 
 function explainUnknown(name: string): Explanation {
-  // Node's HTTP parser has a code of its own for each rule of HTTP that an answer can break.
+  // Node's HTTP parser has one code for each rule of HTTP that a response can break.
   if (name.startsWith('HPE_')) {
     return {
       code: 'protocol',
-      message: `its answer is no valid HTTP (${name})`,
-      hint: 'check what stands between you and {name}, and whether {setting} should begin with https://',
+      message: `its response is not valid HTTP (${name})`,
+      hint: 'check the proxies between you and {name}, and whether {setting} should start with https://',
     };
   }
   return {
@@ -160,37 +153,44 @@ function explainUnknown(name: string): Explanation {
   };
 }
 
-/** Puts the place's words into an explanation. */
-function fill(text: string, { name, setting }: Peer): string {
+/** Puts the peer's name and setting into a hint. */
+function expandHint(text: string, { name, setting }: Peer): string {
   return text.replaceAll('{name}', name).replaceAll('{setting}', setting);
 }
 
-/** Explains a request that got no answer. */
+/** Explains a request that got no response. */
 export function explainNetworkError(error: unknown, { url, peer, timedOut, deadlineMs }: FailedAttempt): PluginError {
   const who = `${peer.name} at ${url.origin}`;
   if (timedOut) {
-    return new KeystoneUnreachable('timed-out', `${who} did not answer within ${deadlineMs / 1000} s`, {
+    return new KeystoneUnreachable('timed-out', `${who} did not respond within ${deadlineMs / 1000} s`, {
       hint: 'check your network, VPN or proxy, or raise --timeout',
       cause: error,
     });
   }
-  const socket = socketError(error);
-  const name = codeOf(socket);
+  const socket = getSocketError(error);
+  const name = getSocketErrorCode(socket);
   const { code, message, hint } = isProxy(socket, url) ? PROXY_UNREACHABLE : (FAILURES[name] ?? explainUnknown(name));
-  return new KeystoneUnreachable(code, `${who} cannot be used: ${message}`, { hint: fill(hint, peer), cause: error });
+  return new KeystoneUnreachable(code, `${who} cannot be used: ${message}`, {
+    hint: expandHint(hint, peer),
+    cause: error,
+  });
 }
 
-/** Explains that a server is not on the user's own list. */
+/** Explains that a server is not in the user's list of trusted servers. */
 export function explainUntrustedOrigin(url: URL, { name, setting }: Peer, { file }: TrustedOrigins): PluginError {
   return new ConfigError(
     `${name} at ${url.origin} is not one of the servers that you trust in ${file}; nothing was sent`,
     {
-      hint: `check ${setting}, or add that origin to the file if you trust it`,
+      hint: `check ${setting}, or add this origin to the file if you trust it`,
     },
   );
 }
 
-/** Explains a redirect that is not followed; an `endless` one would have been, had there not been so many before. */
+/**
+ * Explains a redirect that is not followed.
+ *
+ * @param isLimitReached whether it would be followed if there were fewer redirects before it
+ */
 export function explainRedirect(
   from: URL,
   location: string,
@@ -200,7 +200,7 @@ export function explainRedirect(
   const refuse = (message: string, hint: string): PluginError =>
     new KeystoneProtocolError('redirect-refused', `${name} at ${from.origin} ${message}`, { hint });
   if (isLimitReached)
-    return refuse('redirects without end', `check ${setting}, and what stands between you and ${name}`);
+    return refuse('redirects without end', `check ${setting}, and the proxies between you and ${name}`);
   const to = URL.canParse(location, from.href) ? new URL(location, from.href) : undefined;
   if (to?.origin === from.origin) {
     return refuse('redirects in a way that would drop the login', `check the path in ${setting}`);

@@ -148,7 +148,7 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
   const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(request.deadlineMs ?? budget.remainingMs())));
   const stop = new AbortController();
   let sentAt = host.now();
-  let isTooLarge = false;
+  const size = { isTooLarge: false };
   const pending = got(url, {
     method: request.verb,
     headers: makeHeaders(request),
@@ -166,13 +166,13 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
   });
   void pending.on('downloadProgress', ({ transferred }) => {
     if (transferred <= MAX_BODY_BYTES) return;
-    isTooLarge = true;
+    size.isTooLarge = true;
     stop.abort();
   });
   try {
     return toHttpResponse(await acceptAnyStatus(pending), (sentAt + host.now()) / 2, peer);
   } catch (error) {
-    if (isTooLarge) {
+    if (size.isTooLarge) {
       throw new KeystoneProtocolError('protocol', `the response is larger than 1 MiB: this is not ${peer.name}`);
     }
     if (error instanceof PluginError) throw error;
@@ -185,11 +185,11 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
 
 function makeHeaders({ headers = {}, body, isForm }: HttpRequest): Record<string, string> {
   const type = isForm ? 'application/x-www-form-urlencoded' : 'application/json';
-  const revealed = Object.entries(headers).map(([name, value]) => [
-    name,
-    typeof value === 'string' ? value : value.reveal(),
-  ]);
-  return { ...(body === undefined ? {} : { 'content-type': type }), ...Object.fromEntries(revealed) };
+  const result: Record<string, string> = body === undefined ? {} : { 'content-type': type };
+  for (const [name, value] of Object.entries(headers)) {
+    result[name] = typeof value === 'string' ? value : value.reveal();
+  }
+  return result;
 }
 
 /** got throws responses of some statuses so that it can retry; here every status is a response. */

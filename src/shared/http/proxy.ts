@@ -5,10 +5,10 @@ import type { Environment } from '../base/host.ts';
 const VARIABLES = ['https_proxy', 'HTTPS_PROXY'];
 
 /**
- * The variables that tell Node's agents which proxy to use and where not to. A proxy without a scheme is one of http, as
- * everywhere; Node itself would ignore it and go without.
+ * Reads the variables that tell Node's agents which proxy to use, and for which hosts not to. A proxy without a scheme is
+ * an http proxy, as in curl; Node itself would ignore it and connect directly.
  *
- * @throws ConfigError when the proxy is of a kind that Node does not speak
+ * @throws ConfigError if Node does not support this kind of proxy
  */
 export function readProxyEnv(env: Environment): Environment {
   const name = VARIABLES.find((candidate) => env[candidate] !== undefined && env[candidate] !== '');

@@ -11,14 +11,14 @@ import type { Config } from '../options/config.ts';
 /** The options that {@link readTlsSettings} reads. */
 export type TlsOptionName = 'cacert' | 'cert' | 'key' | 'insecure' | 'verify';
 
-/** How to trust Keystone and how to show who we are, as PEM text. */
+/** How Keystone is trusted and which client certificate is shown, as PEM text. */
 export interface TlsSettings {
   readonly insecure: boolean;
-  /** Undefined means the authorities of this system. */
+  /** Undefined means this system's authorities. */
   readonly ca: string | undefined;
   readonly cert: string | undefined;
   readonly key: Secret | undefined;
-  /** Where those three were read, for a program that wants files; the key may stand in the certificate's. */
+  /** The files of those three, for a program that needs files; the certificate's file may contain the key too. */
   readonly paths: {
     readonly ca?: string | undefined;
     readonly cert?: string | undefined;
@@ -46,20 +46,20 @@ function requireCertificate(text: string, path: string, origin: string): void {
   try {
     new X509Certificate(text.slice(Math.max(0, text.indexOf(CERTIFICATE))));
   } catch {
-    throw new ConfigError(`${origin}: ${path} holds no PEM certificate`, {
-      hint: `set ${origin} to a file with a line ${CERTIFICATE}`,
+    throw new ConfigError(`${origin}: ${path} does not contain a PEM certificate`, {
+      hint: `set ${origin} to a file that contains ${CERTIFICATE}`,
     });
   }
 }
 
 function requireKey(text: string, path: string, origin: string): void {
   if (ENCRYPTED.test(text)) {
-    throw new ConfigError(`${origin}: the key in ${path} is locked with a passphrase`, {
-      hint: 'give a key without one, in a file that only you can read',
+    throw new ConfigError(`${origin}: the key in ${path} is protected by a passphrase`, {
+      hint: 'use a key without a passphrase, in a file that only you can read',
     });
   }
   if (!PRIVATE_KEY.test(text)) {
-    throw new ConfigError(`${origin}: ${path} holds no PEM private key`, {
+    throw new ConfigError(`${origin}: ${path} does not contain a PEM private key`, {
       hint: `set OS_KEY to the key of the certificate in OS_CERT`,
     });
   }
@@ -68,7 +68,7 @@ function requireKey(text: string, path: string, origin: string): void {
 /**
  * Reads the TLS options and the files that they name.
  *
- * @throws ConfigError when a file cannot be read, is not PEM, or certificate and key do not belong together
+ * @throws ConfigError if a file cannot be read or is not PEM, or if certificate and key do not belong together
  */
 export function readTlsSettings(config: Config<TlsOptionName>, host: Host): TlsSettings {
   const files: FileStamp[] = [];

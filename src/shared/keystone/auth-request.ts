@@ -1,5 +1,5 @@
 import type { Reference, Scope } from './scope.ts';
-import type { PluginErrorCode } from '../base/errors.ts';
+import type { Explanation } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import type { ExpectedToken } from './verify-token.ts';
 import type { Peer } from '../http/peer.ts';
@@ -8,12 +8,8 @@ import type { Peer } from '../http/peer.ts';
 export type JsonWithSecrets =
   string | boolean | Secret | readonly JsonWithSecrets[] | { readonly [name: string]: JsonWithSecrets };
 
-/** What to tell the user when Keystone answers with a certain status. */
-export interface StatusExplanation {
-  readonly code: PluginErrorCode;
-  readonly message: string;
-  readonly hint: string;
-}
+/** The explanation of a response with a certain status. */
+export type StatusExplanation = Explanation;
 
 /** One request that ends in a token. */
 export interface AuthRequest {

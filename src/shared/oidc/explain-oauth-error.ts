@@ -1,6 +1,6 @@
 /** Turns what an identity provider answers instead of a token into a sentence and a hint. */
 import { AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
-import type { PluginError, PluginErrorCode } from '../base/errors.ts';
+import type { Explanation, PluginError } from '../base/errors.ts';
 import { parseJsonObject, textAt } from '../base/json.ts';
 import type { HttpResponse } from '../http/http-message.ts';
 import { redactAndTruncate } from '../base/text.ts';
@@ -17,14 +17,11 @@ export class OAuthError extends AuthRejected {
   }
 }
 
-interface Explanation {
-  readonly code?: PluginErrorCode;
-  readonly message: string;
-  readonly hint: string;
-}
+/** The code is auth-rejected by default. */
+type OAuthExplanation = Omit<Explanation, 'code'> & Partial<Explanation>;
 
 /** By `error` of RFC 6749, 4.1.2.1 and 5.2, RFC 8628, 3.5, and OpenID Connect Core, 3.1.2.6. */
-const REASONS: ReadonlyMap<string, Explanation> = new Map([
+const REASONS: ReadonlyMap<string, OAuthExplanation> = new Map([
   [
     'invalid_grant',
     { message: 'wrong or used up credentials, or a locked account', hint: 'check the credentials, and log in again' },
@@ -68,7 +65,7 @@ const REASONS: ReadonlyMap<string, Explanation> = new Map([
     },
   ],
   ...['interaction_required', 'login_required', 'consent_required', 'account_selection_required'].map(
-    (reason): [string, Explanation] => [
+    (reason): [string, OAuthExplanation] => [
       reason,
       {
         message: 'it wants to ask you something',
@@ -78,7 +75,7 @@ const REASONS: ReadonlyMap<string, Explanation> = new Map([
   ),
 ]);
 
-const UNKNOWN: Explanation = { message: 'it refused the login', hint: 'ask its operator' };
+const UNKNOWN: OAuthExplanation = { message: 'it refused the login', hint: 'ask its operator' };
 
 /**
  * Explains the `error` and `error_description` of an answer, wherever they came.

@@ -4,9 +4,9 @@ import type { Layer } from './layer.ts';
 import type { Option } from './option.ts';
 
 /**
- * Reads the options' variables.
+ * Reads the settings that variables make.
  *
- * @throws ConfigError when one holds what its option does not take
+ * @throws ConfigError if a variable has a value that its option does not accept
  */
 export function readEnvironment<Name extends string>(env: Environment, options: readonly Option<Name>[]): Layer<Name> {
   return makeLayer(options, (option, names) => {

@@ -2,11 +2,11 @@ import { ConfigError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import type { Option } from './option.ts';
 
-/** A value with where it came from, in the words of a message: `OS_USERNAME`, `--user-name`. */
+/** A value and its origin in the words of a message: `OS_USERNAME`, `--user-name`. */
 export interface Setting {
   readonly value: string | Secret;
   readonly origin: string;
-  /** Present where the value merely lay in the current folder: how to consent to its use, as a phrase. */
+  /** How to consent to the use of the value, as a phrase. Present only if a file in the current folder holds the value. */
   readonly consentHint?: string;
 }
 
@@ -17,29 +17,29 @@ const TRUE = ['1', 'true', 't', 'yes', 'y', 'on'];
 const FALSE = ['0', 'false', 'f', 'no', 'n', 'off'];
 
 /**
- * Reads a switch in any usual spelling.
+ * Parses a switch in any usual spelling.
  *
- * @throws ConfigError when it is none of them
+ * @throws ConfigError for any other text
  */
-function parseSwitch(text: string, origin: string, said: string): boolean {
+function parseSwitch(text: string, origin: string, quotation: string): boolean {
   const word = text.trim().toLowerCase();
   if (TRUE.includes(word)) return true;
   if (FALSE.includes(word)) return false;
-  throw new ConfigError(`${origin} must be true or false${said}`, { hint: `set ${origin} to true or false` });
+  throw new ConfigError(`${origin} must be true or false${quotation}`, { hint: `set ${origin} to true or false` });
 }
 
 function parseSeconds(text: string, origin: string): string {
-  // A day: anything longer is a slip, and a timer cannot count beyond 24 of them.
+  // At most a day: longer is a mistake, and Node's timers end at 24 days.
   if (/^[0-9]{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 86_400) return text;
   throw new ConfigError(`${origin} must be a whole number of seconds from 1 to 86400, not "${text}"`, {
     hint: `set ${origin} to 30, for example`,
   });
 }
 
-/** Of an option that counts. */
+/** The highest value of a `level`. */
 export const MAX_LEVEL = 3;
 
-/** Reads how often a flag stands there, or a switch in any usual spelling; off is as if it were not set. */
+/** Parses the number of times that a flag is given, or a switch in any usual spelling; off counts as unset. */
 function parseLevel(text: string, origin: string): Setting | undefined {
   if (/^[0-9]{1,2}$/.test(text) && Number(text) <= MAX_LEVEL) {
     return Number(text) === 0 ? undefined : { value: text, origin };
@@ -48,20 +48,20 @@ function parseLevel(text: string, origin: string): Setting | undefined {
 }
 
 /**
- * Checks one raw value and says where it came from; an empty one counts as unset.
+ * Checks one raw value and adds its origin; an empty value counts as unset.
  *
- * @param shown false where a message must not quote the value: in a file a password may stand in the wrong place
- * @throws ConfigError when the value is not of the option's kind or not among its choices
+ * @param isQuotable false if a message must not quote the value: a file may have a password in the wrong place
+ * @throws ConfigError if the value is not of the option's kind or not one of its choices
  */
-export function parseSetting(option: Option, text: string, origin: string, shown = true): Setting | undefined {
+export function parseSetting(option: Option, text: string, origin: string, isQuotable = true): Setting | undefined {
   if (text === '') return undefined;
-  const said = shown ? `, not "${text}"` : '';
+  const quotation = isQuotable ? `, not "${text}"` : '';
   if (option.secret) return { value: new Secret(text), origin };
-  if (option.kind === 'switch') return { value: String(parseSwitch(text, origin, said)), origin };
+  if (option.kind === 'switch') return { value: String(parseSwitch(text, origin, quotation)), origin };
   if (option.kind === 'level') return parseLevel(text, origin);
   if (option.kind === 'seconds') return { value: parseSeconds(text, origin), origin };
   if (option.choices !== undefined && !option.choices.includes(text)) {
-    throw new ConfigError(`${origin} must be ${option.choices.join(' or ')}${said}`, {
+    throw new ConfigError(`${origin} must be ${option.choices.join(' or ')}${quotation}`, {
       hint: `set ${origin} to ${option.choices[0] ?? ''} or unset it`,
     });
   }
@@ -69,10 +69,10 @@ export function parseSetting(option: Option, text: string, origin: string, shown
 }
 
 /**
- * Makes a layer of what is found for each option. An option's older names count only where no name of its whole pair is
- * set: whoever sets the project by name does not mean a tenant's id.
+ * Makes a layer of the settings that `find` returns. An option's older names count only if no usual name of its pair is
+ * set: a user who sets the project by name does not mean the id of a tenant.
  *
- * @param find the setting of an option under one of its usual or of its older names
+ * @param find returns the setting of an option under its usual or its older names
  */
 export function makeLayer<One extends Option>(
   options: readonly One[],
@@ -94,7 +94,7 @@ export function makeLayer<One extends Option>(
   return layer;
 }
 
-/** Lays layers over each other, the strongest first; one that sets a part of a pair hides the whole pair below it. */
+/** Merges layers, strongest first; a layer that sets one option of a pair hides the whole pair of weaker layers. */
 export function mergeLayers<Name extends string>(
   layers: readonly Layer<Name>[],
   options: readonly Option<Name>[],

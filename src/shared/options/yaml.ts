@@ -1,6 +1,6 @@
 /**
- * YAML as far as a list of clouds needs it, from files that nobody vouches for: no tags that make anything, nothing deep,
- * nothing that unfolds to more than it is. JSON is read as the YAML that it is.
+ * Parses YAML from untrusted files, as far as a list of clouds needs it: no tags that construct objects, no deep nesting,
+ * no aliases that expand to much more than the file. JSON is YAML too.
  */
 import {
   defineMappingTag,
@@ -15,10 +15,10 @@ import {
 } from 'js-yaml';
 import { ConfigError } from '../base/errors.ts';
 
-/** What a file holds. A scalar keeps its text, so that an id such as 0123 or 12e4 is not taken for a number. */
+/** The content of a file. A scalar keeps its text, so that an id such as 0123 or 12e4 does not become a number. */
 export type YamlValue = string | null | readonly YamlValue[] | YamlMapping;
 
-/** A Map, in which no key means anything to JavaScript. */
+/** A Map, because a key such as `__proto__` has a meaning in a JavaScript object. */
 export type YamlMapping = ReadonlyMap<string, YamlValue>;
 
 const MAX_PARTS = 20_000;
@@ -26,7 +26,7 @@ const MAX_ALIASES = 1_000;
 const MAX_MERGED_KEYS = 5_000;
 const MAX_DEPTH = 32;
 
-/** What may begin an entry of a list or a mapping: each costs the parser far more than its byte. */
+/** What may start an entry of a list or a mapping: each costs the parser much more than its byte. */
 const PART = /[[{,\n\r]|[-?:](?=\s)/g;
 
 const mapTag = defineMappingTag<Map<string, unknown>>('tag:yaml.org,2002:map', {
@@ -42,14 +42,14 @@ const mapTag = defineMappingTag<Map<string, unknown>>('tag:yaml.org,2002:map', {
   identify: () => false,
 });
 
-/** Tags that change nothing here, since all scalars are text. */
+/** Tags without effect, because all scalars are text. */
 const plainTags = ['bool', 'int', 'float'].map((name) =>
   defineScalarTag(`tag:yaml.org,2002:${name}`, { resolve: (source) => source, identify: () => false }),
 );
 
 const SCHEMA = new Schema([strTag, nullCoreTag, mergeTag, ...plainTags, seqTag, mapTag]);
 
-/** The parser's words, and ours: its own quote the file. */
+/** Our reasons for those of the parser, which quote the file. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^duplicated mapping key/, 'holds a key twice'],
   [/^aliases exceeded|^merge keys exceeded/, 'repeats too much of itself (*, <<)'],
@@ -59,10 +59,10 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
 ];
 
 function explain(path: string, error: unknown): ConfigError {
-  const known = error instanceof YAMLException ? error : undefined;
-  const words = REASONS.find(([reason]) => reason.test(known?.reason ?? ''))?.[1] ?? 'is not valid YAML';
-  const at = known?.mark === undefined ? '' : ` (line ${known.mark.line + 1})`;
-  return new ConfigError(`${path} ${words}${at}`, { hint: 'correct the file: indentation, quotes, colons' });
+  const exception = error instanceof YAMLException ? error : undefined;
+  const problem = REASONS.find(([reason]) => reason.test(exception?.reason ?? ''))?.[1] ?? 'is not valid YAML';
+  const line = exception?.mark === undefined ? '' : ` (line ${exception.mark.line + 1})`;
+  return new ConfigError(`${path} ${problem}${line}`, { hint: 'correct the file: indentation, quotes, colons' });
 }
 
 function decode(bytes: Uint8Array, path: string): string {
@@ -87,9 +87,9 @@ function parseDocuments(text: string, path: string): YamlValue[] {
 }
 
 /**
- * Parses a file that holds one mapping; an empty one is an empty mapping.
+ * Parses a file that contains one mapping; an empty file is an empty mapping.
  *
- * @throws ConfigError that names the file, and no word of what is in it
+ * @throws ConfigError that names the file and quotes nothing of it
  */
 export function parseYaml(bytes: Uint8Array, path: string): YamlMapping {
   const text = decode(bytes, path);
