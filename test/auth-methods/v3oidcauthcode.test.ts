@@ -257,10 +257,10 @@ testWithFederation('rejected logins', async (t, federation, world) => {
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
     const cases = [
       [`http://127.0.0.1:${String(port)}/callback`, /another program uses it; .*OS_REDIRECT_URI/],
-      ['https://app.example.com/callback', /OS_REDIRECT_URI must be http:\/\/ on this machine/],
-      ['http://127.0.0.1.example.com/callback', /OS_REDIRECT_URI must be http:\/\/ on this machine/],
-      ['http://localhost/callback?a=b', /OS_REDIRECT_URI must be http:\/\/ on this machine/],
-      ['callback', /OS_REDIRECT_URI must be http:\/\/ on this machine/],
+      ['https://app.example.com/callback', /OS_REDIRECT_URI must be an http:\/\/ address of this machine/],
+      ['http://127.0.0.1.example.com/callback', /OS_REDIRECT_URI must be an http:\/\/ address of this machine/],
+      ['http://localhost/callback?a=b', /OS_REDIRECT_URI must be an http:\/\/ address of this machine/],
+      ['callback', /OS_REDIRECT_URI must be an http:\/\/ address of this machine/],
     ] as const;
     for (const [uri, says] of cases) {
       const terminal = scene.start({ OS_REDIRECT_URI: uri });

@@ -202,7 +202,7 @@ void t.test('settings that cannot be', async (t) => {
   const settings: readonly (readonly [EnvVars, readonly string[]])[] = [
     [{ OS_ACCESS_TOKEN_ENDPOINT: 'http://idp.example.com/token' }, ['OS_ACCESS_TOKEN_ENDPOINT is http://']],
     [{ OS_DISCOVERY_ENDPOINT: 'idp.example.com' }, ['OS_DISCOVERY_ENDPOINT is not a URL']],
-    [{ OS_AUTH_TYPE: 'password' }, ["CLIENT_KEYSTONE_AUTH_TOKEN_KIND asks for an identity provider's own token"]],
+    [{ OS_AUTH_TYPE: 'password' }, ['CLIENT_KEYSTONE_AUTH_TOKEN_KIND asks for a token of the identity provider']],
     [{ CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'token' }, ['must be id_token or access_token']],
   ];
   for (const [env, says] of settings) checkFailure(t, await run(t, idp, env), EXIT_STATUS.config, { says });
