@@ -62,7 +62,7 @@ export interface OAuth2Client {
 }
 
 /**
- * Gets the access token and prepares the request that validates it: Keystone sends the same `expires_in` for every token.
+ * Gets the access token and prepares the request that validates it: its `expires_in` does not depend on the token.
  *
  * @throws PluginError when Keystone refuses the client
  */

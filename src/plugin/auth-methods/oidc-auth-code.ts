@@ -177,7 +177,7 @@ const withCode = makeOidcMethod({
 
 const chooseMethodParts = (config: ResolvedConfig): typeof withBrowser => (config.has('code') ? withCode : withBrowser);
 
-/** RFC 6749, section 4.1, with the browser of RFC 8252 for native programs: loopback, PKCE, `state`, and issuer check. */
+/** RFC 6749, section 4.1, as RFC 8252 requires for native programs: loopback, PKCE, `state`, and issuer check. */
 export const oidcAuthCode: AuthMethod = {
   name: 'v3oidcauthcode',
   aliases: [],

@@ -33,7 +33,7 @@ interface ProviderTokenContext extends Pick<OAuthTokens, 'receivedAt' | 'serverA
 }
 
 /**
- * Makes the result of a login from a provider's token. It expires at its claim `exp` or, without one, after its lifetime.
+ * Makes the result of a login from a provider's token. It expires at its claim `exp` or else after its lifetime.
  *
  * @throws AuthRejected (auth-rejected) when the token has already expired
  */
