@@ -193,7 +193,11 @@ testWithKubectl(
     ]);
     t.match(findCheck(named, 'kubeconfig'), { result: 'bad', found: 'there is no context "no"' });
     const none = await runDoctorChecks(fixture, { ...settings, KUBECONFIG: nowhere });
-    t.match(findCheck(none, 'kubeconfig'), { result: 'doubtful', found: 'there is none', fix: 'kubeconfig add' });
+    t.match(findCheck(none, 'kubeconfig'), {
+      result: 'doubtful',
+      found: 'no kubeconfig was found',
+      fix: 'kubeconfig add',
+    });
     writeFileSync(first, 'users: [}\n# canary-static-token');
     const broken = await runDoctor(fixture, [], { ...settings, KUBECONFIG: first });
     t.match(broken, { status: 3, stdout: /✗ kubeconfig +.*first is not valid YAML: line 1 cannot be parsed/ });

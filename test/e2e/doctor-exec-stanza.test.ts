@@ -106,7 +106,10 @@ testWithKubectl(
       t.equal(result, allowed ? 'good' : 'bad', `doctor: ${what}: ${found}`);
       t.match(found, kuberc);
     }
-    t.match(findCheck(await runDoctorChecks(fixture, { ...shell, KUBERC: 'off' }), 'kuberc').found, 'there is none');
+    t.match(
+      findCheck(await runDoctorChecks(fixture, { ...shell, KUBERC: 'off' }), 'kuberc').found,
+      'no kuberc file was found',
+    );
   },
   ['new'],
 );

@@ -125,9 +125,12 @@ testWithKubectl('a missing password causes one prompt', async (t, environment, p
   });
 
   const withoutPrompt = await fixture.kubectl(GET_PODS_ARGS);
-  t.match(withoutPrompt.stderr, /password is not set and kubectl does not let this plugin ask for it; set OS_PASSWORD/);
+  t.match(
+    withoutPrompt.stderr,
+    /password is not set and kubectl does not let this plugin prompt for it; set OS_PASSWORD/,
+  );
   const applied = fixture.kubectlOnTerminal(APPLY_ARGS, { input: CONFIG_MAP_MANIFEST });
-  await applied.waitFor('kubectl does not let this plugin ask for it');
+  await applied.waitFor('kubectl does not let this plugin prompt for it');
   t.not((await applied.ended).exitCode, 0, 'the plugin does not read the manifest');
   t.equal(fixture.countLogins(), 0);
 

@@ -216,18 +216,18 @@ testWithKeystone('no terminal: one line that names what to set', async (t, envir
   const login = (env: EnvVars): ReturnType<typeof runPlugin> => runPlugin({ home, args: ['login'], env });
   const password = { ...asUser(users.alice, domain), OS_AUTH_URL: address.url };
   checkFailure(t, await login({ ...password, OS_PASSWORD: undefined }), EXIT_STATUS.interaction, {
-    says: ['password is not set and there is no terminal to ask on; set OS_PASSWORD'],
+    says: ['password is not set and there is no terminal to prompt on; set OS_PASSWORD'],
   });
   checkFailure(t, await login({}), EXIT_STATUS.interaction, { says: ['keystone url, user name', 'set OS_AUTH_URL'] });
   t.equal(listRequests(address).length, 0, 'no request before all settings are complete');
   checkFailure(t, await login(password), EXIT_STATUS.interaction, {
     says: [
-      'project is not set and there is no terminal to ask on; set OS_PROJECT_NAME (--project-name) to demo, other',
+      'project is not set and there is no terminal to prompt on; set OS_PROJECT_NAME (--project-name) to demo, other',
     ],
   });
   writeClouds(fixture);
   checkFailure(t, await login({}), EXIT_STATUS.interaction, {
-    says: ['cloud is not set and there is no terminal to ask on; set OS_CLOUD (--os-cloud) to dev, prod'],
+    says: ['cloud is not set and there is no terminal to prompt on; set OS_CLOUD (--os-cloud) to dev, prod'],
   });
   t.notOk(
     readdirSync(home.cache).some((name) => name.endsWith('.token')),

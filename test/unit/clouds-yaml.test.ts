@@ -281,7 +281,9 @@ void t.test('conflicts inside one cloud name both', async (t) => {
     identity: { methods: ['application_credential'], application_credential: { id: 'i', secret: 's' } },
   });
   write(path, 'clouds: {c: {auth: {user_id: u, username: n, user_domain_id: d, password: p}}}');
-  t.match((await ask([], { OS_CLOUD: 'c' })).warnings, [/auth.user_id of .* and auth.username of .*; the id counts/]);
+  t.match((await ask([], { OS_CLOUD: 'c' })).warnings, [
+    /auth.user_id of .* and auth.username of .*; the id takes precedence/,
+  ]);
 });
 
 void t.test('names of keys', async (t) => {

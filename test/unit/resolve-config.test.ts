@@ -23,7 +23,7 @@ void t.test('the user', async (t) => {
   });
   const both = await resolveRequest([], { ...USER, OS_USER_ID: 'u1' });
   t.match(both.auth, { identity: { password: { user: { id: 'u1' } } } });
-  t.match(both.warnings, [/OS_USER_ID and OS_USERNAME are both set; the id counts/]);
+  t.match(both.warnings, [/OS_USER_ID and OS_USERNAME are both set; the id takes precedence/]);
   t.same(
     await userOf(['--user-name', 'bob'], { ...USER, OS_USER_ID: 'u1' }),
     {

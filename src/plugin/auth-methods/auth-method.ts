@@ -66,7 +66,7 @@ export interface SavableSecret {
   readonly option: OptionName;
   /** Lists fields that identify its owner at Keystone; not the scope, because the secret does not depend on it. */
   identify(config: ResolvedConfig): (string | undefined)[];
-  /** Describes it in the words of a message: "the password of alice (domain Default)". */
+  /** Describes it for messages: "the password of alice (domain Default)". */
   describe(config: ResolvedConfig): string;
 }
 
@@ -99,7 +99,7 @@ export interface Factor {
 /** A token of an identity provider, for a cluster that trusts the provider itself. */
 export interface ProviderToken {
   readonly token: Secret;
-  /** Who logs in, in the words of a message. */
+  /** Who logs in, as text for messages. */
   readonly subject: string;
   /** ms since 1970, UTC, by the clock of this machine. */
   readonly expiresAt: number;

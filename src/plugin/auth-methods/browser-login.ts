@@ -96,7 +96,7 @@ export async function logInWithBrowser<T>(
 /** The login that an authorization code must belong to. */
 interface CodeLogin {
   readonly state: string;
-  /** Who logs in, in the words of a message. */
+  /** Who logs in, as text for messages. */
   readonly subject: string;
   /** Checks `iss` (RFC 9207); an error that it throws ends the login. */
   readonly isExpectedIssuer?: (issuer: string | undefined) => boolean;

@@ -55,7 +55,7 @@ function explainStatuses(
 
 /** Who logs in, and how to renew the login. */
 export interface FederatedLogin {
-  /** In the words of a message: "alice". */
+  /** As text for messages: "alice". */
   readonly subject: string;
   readonly refreshToken?: Secret | undefined;
 }

@@ -44,7 +44,7 @@ function readProvider(config: ResolvedConfig): ProviderSettings {
   };
 }
 
-/** Describes where the input of a prompt goes, in the words of a prompt. */
+/** Describes where the input of a prompt goes for prompts. */
 function describeProvider(config: ResolvedConfig): string {
   const { discovery, endpoints } = readProvider(config);
   const url = endpoints.token?.url ?? discovery?.url;
@@ -73,7 +73,7 @@ export interface OidcGrant {
   listMissing(config: ResolvedConfig): OptionName[];
   /** Lists fields of the cache key that distinguish users; never a value that can be guessed. */
   identify(config: ResolvedConfig): (string | undefined)[];
-  /** Describes who logs in, in the words of a message. */
+  /** Describes for messages who logs in. */
   describeSubject(config: ResolvedConfig): string;
   /** @throws OAuthError when the provider rejects the login; PluginError when a request fails */
   fetchTokens(config: ResolvedConfig, provider: Provider, tools: MethodContext): Promise<OAuthTokens>;

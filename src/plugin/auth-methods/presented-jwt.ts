@@ -15,7 +15,7 @@ export interface PresentedJwt {
   readonly claims: JsonObject;
 }
 
-/** Where a JWT comes from and how to provide another one, in the words of a message. */
+/** Where a JWT comes from and how to provide another one, as text for messages. */
 export interface JwtSource {
   readonly label: string;
   readonly hint: string;
@@ -63,7 +63,7 @@ export function readJwtFile(path: string, { label, hint }: JwtSource): Presented
  * claim, so JWTs with different claims are different identities, but a renewed JWT keeps its identity.
  */
 export function identifyJwt({ claims }: PresentedJwt): string {
-  const claimsByName = Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1));
+  const claimsByName = Object.entries(claims).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify(
     claimsByName.filter(([name]) => !VOLATILE_CLAIMS.includes(name)),
     (name, value: unknown) =>
@@ -91,7 +91,7 @@ export function requireUnexpiredJwt({ claims }: PresentedJwt, now: number, { lab
   throw new ConfigError(`${label} expired at ${expiredAt}`, { hint });
 }
 
-/** Describes a login with a JWT in the words of a message: "service account ns/name on project demo". */
+/** Describes a login with a JWT for messages: "service account ns/name on project demo". */
 export function describeJwtLogin(jwt: PresentedJwt, scope: Scope): string {
   const subject = describeJwtSubject(jwt);
   return scope.kind === 'default' ? subject : `${subject} ${describeScope(scope)}`;

@@ -23,12 +23,12 @@ export function pickToken(tokens: OAuthTokens, kind: string): Secret {
   });
 }
 
-/** What is known about a provider's token beside the token itself. */
+/** What is known about a provider's token, in addition to the token itself. */
 interface ProviderTokenContext extends Pick<OAuthTokens, 'receivedAt' | 'serverAheadMs'> {
   /** From `receivedAt` on, in ms; undefined when unknown. */
   readonly lifetimeMs?: number | undefined;
   readonly refreshToken?: Secret | undefined;
-  /** Who logs in, in the words of a message. */
+  /** Who logs in, as text for messages. */
   readonly subject: string;
 }
 

@@ -66,7 +66,7 @@ export function readExpectedUser(config: ResolvedConfig): ExpectedToken {
   return { user: readReference(config, 'user'), userDomain: readReference(config, 'user-domain') };
 }
 
-/** Describes the user in the words of a message: "alice (domain Default)". */
+/** Describes the user for messages: "alice (domain Default)". */
 export function describeUser(config: ResolvedConfig): string {
   const user = readReference(config, 'user') ?? { name: '' };
   const domain = readReference(config, 'user-domain');

@@ -32,7 +32,7 @@ export interface CallbackListenerSettings {
   readonly verb: 'GET' | 'POST';
   /** The only origin that may send the request, if the browser reports an origin. */
   readonly origin?: string;
-  /** How to choose another port, in the words of a hint. */
+  /** How to choose another port, as text for hints. */
   readonly portHint: string;
   /** For `--verbose`. */
   readonly detail: (message: string) => void;

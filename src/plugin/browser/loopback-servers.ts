@@ -62,7 +62,7 @@ async function listenOnAll(
 /**
  * Opens servers on the host and port of a URL; port 0 means any free port.
  *
- * @param portHint how to choose another port, in the words of a hint
+ * @param portHint how to choose another port, as text for hints
  * @throws ConfigError when the port is not available
  */
 export async function openLoopbackServers(

@@ -58,5 +58,5 @@ export function listCachedIdentities(folder: CacheFolder, now: number): readonly
     const file = parseFileName(name);
     return file?.key === undefined ? [] : (READERS[file.kind]?.(folder, file.key, now) ?? []);
   });
-  return identities.toSorted((one, other) => one.expiresAt - other.expiresAt || one.key.localeCompare(other.key, 'en'));
+  return identities.toSorted((a, b) => a.expiresAt - b.expiresAt || a.key.localeCompare(b.key, 'en'));
 }

@@ -24,7 +24,7 @@ export interface LockWaitOptions {
 const LONG_WAIT_MS = 1_000;
 const SQLITE_BUSY = 5;
 
-/** A login is short, and hundreds of waiting processes must not take the processor from it. */
+/** A login is short, and hundreds of waiting processes must not slow it down. */
 const MIN_PAUSE_MS = 20;
 const MAX_PAUSE_MS = 300;
 

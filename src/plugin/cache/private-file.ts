@@ -123,8 +123,8 @@ function writeNew(path: string, content: string | Buffer, expiresAt: number): vo
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFE_OPEN, FILE_MODE);
   try {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-    let written = 0;
-    while (written < bytes.length) written += writeSync(fd, bytes, written);
+    let offset = 0;
+    while (offset < bytes.length) offset += writeSync(fd, bytes, offset);
     futimesSync(fd, expiresAt / 1000, expiresAt / 1000);
     // Without this, a power failure can leave an empty file under the final name.
     fsyncSync(fd);

@@ -13,7 +13,7 @@ interface LiveFile {
 }
 
 function removeSurplus(files: LiveFile[]): void {
-  files.sort((one, other) => other.expiresAt - one.expiresAt);
+  files.sort((a, b) => b.expiresAt - a.expiresAt);
   for (const { path } of files.slice(MAX_FILES)) removeQuietly(path);
 }
 
@@ -23,8 +23,8 @@ function removeSurplus(files: LiveFile[]): void {
  * @param now ms since 1970, UTC
  */
 export function prune(folder: string, now: number): void {
-  const metadata: LiveFile[] = [];
-  const others: LiveFile[] = [];
+  const metadataFiles: LiveFile[] = [];
+  const tokenFiles: LiveFile[] = [];
   try {
     for (const name of readdirSync(folder)) {
       const kind = classifyForPruning(name);
@@ -36,11 +36,11 @@ export function prune(folder: string, now: number): void {
       const expiresAt = kind === 'temporary' ? stats.ctimeMs + MAX_WRITE_MS : stats.mtimeMs;
       // Metadata counts separately, so that it never displaces a token.
       if (expiresAt < now) removeQuietly(path);
-      else (kind === 'metadata' ? metadata : others).push({ path, expiresAt });
+      else (kind === 'metadata' ? metadataFiles : tokenFiles).push({ path, expiresAt });
     }
   } catch {
     return;
   }
-  removeSurplus(metadata);
-  removeSurplus(others);
+  removeSurplus(metadataFiles);
+  removeSurplus(tokenFiles);
 }

@@ -134,7 +134,7 @@ export function listSavedSecrets(host: Host): readonly SavedSecretIdentity[] {
       return file?.kind === 'saved-secret' ? (readSavedSecretNote(folder, file.key) ?? []) : [];
     })
     .map(({ key, option, description }) => ({ key, option, description }))
-    .toSorted((one, other) => one.description.localeCompare(other.description, 'en'));
+    .toSorted((a, b) => a.description.localeCompare(b.description, 'en'));
 }
 
 const PROBE = 'probe';

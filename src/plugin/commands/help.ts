@@ -30,7 +30,7 @@ function makeParser(columns: number | undefined): Argv {
 
 function addOptions(parser: Argv, options: readonly Option[]): void {
   for (const group of PLUGIN_OPTION_GROUPS) {
-    for (const option of options.filter((one) => one.group === group && one.flag !== false)) {
+    for (const option of options.filter((candidate) => candidate.group === group && candidate.flag !== false)) {
       parser.option(option.name, {
         ...(option.aliases === undefined ? {} : { alias: [...option.aliases] }),
         describe: describeOption(option),
@@ -70,7 +70,7 @@ function describeCommand(command: CommandDescription, parser: Argv): void {
 export async function renderHelp(words: readonly string[] | undefined, columns: number | undefined): Promise<string> {
   const parser = makeParser(columns);
   const group = listCommandGroup(words?.[0]);
-  const command = group.find((one) => one.words.every((word, index) => words?.[index] === word));
+  const command = group.find((candidate) => candidate.words.every((word, index) => words?.[index] === word));
   if (command !== undefined) describeCommand(command, parser);
   else if (words !== undefined) {
     parser.usage(`Usage: $0 ${words[0] ?? ''} COMMAND [options]`);

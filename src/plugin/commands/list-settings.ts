@@ -24,7 +24,7 @@ function show({ name }: Option, { value, origin }: Setting): ShownSetting {
 export function listSettings(config: ResolvedConfig, options: readonly Option[]): ShownSetting[] {
   const groupIndex = ({ group }: Option): number => PLUGIN_OPTION_GROUPS.findIndex((name) => name === group);
   return options
-    .toSorted((one, other) => groupIndex(one) - groupIndex(other))
+    .toSorted((a, b) => groupIndex(a) - groupIndex(b))
     .flatMap((option) => {
       const setting = config.setting(option.name);
       return setting === undefined ? [] : [show(option, setting)];

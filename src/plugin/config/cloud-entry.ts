@@ -13,7 +13,7 @@ import type { YamlMapping } from '../../shared/options/yaml.ts';
 export interface CloudEntry {
   /** Its keys have underscores instead of dashes. */
   readonly mapping: YamlMapping;
-  /** In the words of a message: `cloud prod in /etc/openstack/clouds.yaml`. */
+  /** As text for messages: `cloud prod in /etc/openstack/clouds.yaml`. */
   readonly location: string;
   /** See {@link Setting.consentHint}. */
   readonly consentHint: string | undefined;
@@ -109,7 +109,7 @@ export function makeCloudLayer(
 const MAX_CHOICES = 20;
 const MAX_CHOICE_LENGTH = 64;
 
-/** Lists names to choose from in the words of a message: at most 20 names, each of at most 64 characters. */
+/** Lists names to choose from, as text for messages: at most 20 names, each of at most 64 characters. */
 export function describeChoices(names: readonly string[]): string {
   if (names.length === 0) return 'an existing name (there are none)';
   const choices = names

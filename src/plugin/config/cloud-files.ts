@@ -78,9 +78,9 @@ export function listCloudFolders(host: Host): string[] {
   return [...new Set([...(host.cwd === '' ? [] : [host.cwd]), ...listStandardFolders(host)])];
 }
 
-function isSameFolder(one: string, other: string): boolean {
+function isSameFolder(folder1: string, folder2: string): boolean {
   try {
-    const [a, b] = [statSync(one, { bigint: true }), statSync(other, { bigint: true })];
+    const [a, b] = [statSync(folder1, { bigint: true }), statSync(folder2, { bigint: true })];
     return a.dev === b.dev && a.ino === b.ino;
   } catch {
     return false;

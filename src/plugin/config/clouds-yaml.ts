@@ -92,18 +92,18 @@ function listWarnings({ name, file }: Listing): string[] {
 const listNames = (listings: readonly Listing[]): string[] => [...new Set(listings.flatMap(({ names }) => names))];
 
 /** Chooses the cloud that is named, or the only one. */
-function chooseCloud(named: Setting | undefined, listings: readonly Listing[], host: Host): string | undefined {
+function chooseCloud(selection: Setting | undefined, listings: readonly Listing[], host: Host): string | undefined {
   const names = listNames(listings);
-  if (named === undefined) return names.length === 1 ? names[0] : undefined;
-  const name = String(named.value);
+  if (selection === undefined) return names.length === 1 ? names[0] : undefined;
+  const name = String(selection.value);
   if (names.includes(name)) return name;
   const files = listings.map(({ file }) => file.path);
   if (files.length === 0) {
-    throw new ConfigError(`${named.origin} names cloud "${name}", but there is no clouds.yaml`, {
+    throw new ConfigError(`${selection.origin} names cloud "${name}", but there is no clouds.yaml`, {
       hint: `put one into ${suggestCloudFolder(host)}, or set OS_CLIENT_CONFIG_FILE`,
     });
   }
-  throw new ConfigError(`${named.origin} names cloud "${name}", which is not in ${files.join(' or ')}`, {
+  throw new ConfigError(`${selection.origin} names cloud "${name}", which is not in ${files.join(' or ')}`, {
     hint: `set it to ${describeChoices(names)}`,
   });
 }
@@ -112,30 +112,30 @@ async function readProfile(
   entries: readonly CloudEntry[],
   host: Host,
 ): Promise<{ listing: Listing; entry: CloudEntry; stamps: readonly FileStamp[] } | undefined> {
-  const named = findSelector(entries, 'profile', 'cloud');
-  if (named === undefined) return undefined;
+  const selector = findSelector(entries, 'profile', 'cloud');
+  if (selector === undefined) return undefined;
   const { file, stamps } = await findCloudFile('clouds-public', undefined, host);
   const listing = makeListing('clouds-public', file);
   if (listing === undefined) {
-    throw new ConfigError(`${named.origin} names profile "${named.text}", but there is no clouds-public.yaml`, {
+    throw new ConfigError(`${selector.origin} names profile "${selector.text}", but there is no clouds-public.yaml`, {
       hint: `put one into ${suggestCloudFolder(host)}, or copy the settings of the profile into the cloud`,
     });
   }
-  const entry = listing.entry(named.text, 'profile');
+  const entry = listing.entry(selector.text, 'profile');
   if (entry === undefined) {
-    throw new ConfigError(`${named.origin} names profile "${named.text}", which is not in ${listing.file.path}`, {
+    throw new ConfigError(`${selector.origin} names profile "${selector.text}", which is not in ${listing.file.path}`, {
       hint: `set it to ${describeChoices(listing.names)}`,
     });
   }
-  return { listing, entry: inheritConsentHint(named, entry), stamps };
+  return { listing, entry: inheritConsentHint(selector, entry), stamps };
 }
 
 async function findListings(
   host: Host,
-  givenLayers: readonly Layer[],
+  commandLayers: readonly Layer[],
 ): Promise<{ listings: readonly Listing[]; files: readonly FileStamp[] }> {
-  const secure = await findCloudFile('secure', findSetting(givenLayers, 'client-secure-file'), host);
-  const clouds = await findCloudFile('clouds', findSetting(givenLayers, 'client-config-file'), host);
+  const secure = await findCloudFile('secure', findSetting(commandLayers, 'client-secure-file'), host);
+  const clouds = await findCloudFile('clouds', findSetting(commandLayers, 'client-config-file'), host);
   // secure.yaml takes precedence.
   const listings = [makeListing('secure', secure.file), makeListing('clouds', clouds.file)];
   return { listings: listings.flatMap((listing) => listing ?? []), files: [...secure.stamps, ...clouds.stamps] };
@@ -144,29 +144,29 @@ async function findListings(
 /**
  * Lists the names of the clouds to choose from.
  *
- * @param givenLayers flags and variables, strongest first
+ * @param commandLayers flags and variables, strongest first
  * @throws ConfigError when a file cannot be read or parsed
  */
-export async function listCloudNames(host: Host, givenLayers: readonly Layer[]): Promise<readonly string[]> {
-  const { listings } = await findListings(host, givenLayers);
+export async function listCloudNames(host: Host, commandLayers: readonly Layer[]): Promise<readonly string[]> {
+  const { listings } = await findListings(host, commandLayers);
   return listNames(listings);
 }
 
 /**
  * Reads the settings of the cloud that is named or, without other login settings, of the only cloud.
  *
- * @param givenLayers flags and variables, strongest first
+ * @param commandLayers flags and variables, strongest first
  * @throws ConfigError when a file cannot be read or parsed, or does not contain the cloud, its profile or its region
  */
 export async function readCloudSettings(
   host: Host,
-  givenLayers: readonly Layer[],
+  commandLayers: readonly Layer[],
   options: readonly Option[],
 ): Promise<CloudSettings> {
-  const named = findSetting(givenLayers, 'os-cloud');
-  if (named === undefined && hasLoginSettings(givenLayers, options)) return NOTHING;
-  const { listings, files } = await findListings(host, givenLayers);
-  const cloud = chooseCloud(named, listings, host);
+  const selection = findSetting(commandLayers, 'os-cloud');
+  if (selection === undefined && hasLoginSettings(commandLayers, options)) return NOTHING;
+  const { listings, files } = await findListings(host, commandLayers);
+  const cloud = chooseCloud(selection, listings, host);
   if (cloud === undefined) return { ...NOTHING, files };
 
   const usedListings = listings.filter(({ names }) => names.includes(cloud));
@@ -175,12 +175,16 @@ export async function readCloudSettings(
   const profileEntries = profile === undefined ? [] : [profile.entry];
   const region = chooseRegion(
     [...cloudEntries, ...profileEntries],
-    findSetting(givenLayers, 'region-name'),
+    findSetting(commandLayers, 'region-name'),
     findSelector(cloudEntries, 'region_name'),
   );
-  const read = (entry: CloudEntry): Layer => makeCloudLayer(entry, options, region.selector);
+  const makeLayer = (entry: CloudEntry): Layer => makeCloudLayer(entry, options, region.selector);
   return {
-    layers: [...region.entries.map(read), mergeLayers(cloudEntries.map(read), options), ...profileEntries.map(read)],
+    layers: [
+      ...region.entries.map(makeLayer),
+      mergeLayers(cloudEntries.map(makeLayer), options),
+      ...profileEntries.map(makeLayer),
+    ],
     files: [...files, ...(profile?.stamps ?? [])],
     warnings: [...usedListings, ...(profile === undefined ? [] : [profile.listing])].flatMap(listWarnings),
   };

@@ -5,15 +5,15 @@ import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import type { Layer, Option, OptionName, PairName } from './option.ts';
 
-/** One value for each option, whichever layer sets it, and that layer's name for it. */
+/** One value for each option that is set, from the strongest layer that sets it. */
 export interface ResolvedConfig extends Config<OptionName> {
   /** The layers, strongest first. */
   readonly layers: readonly Layer[];
-  /** What the user should know although it is not an error. */
+  /** Warnings for the user. */
   readonly warnings: readonly string[];
 }
 
-/** The names of those of these options that are not set. */
+/** Lists those of these options that are not set. */
 export function listUnset(config: ResolvedConfig, ...names: readonly OptionName[]): OptionName[] {
   return names.filter((name) => !config.has(name));
 }
@@ -30,7 +30,7 @@ function fillPair(layer: MutableLayer, to: PairName, from: PairName): void {
   }
 }
 
-/** Inside one layer a plain domain belongs to the user and the project that the same layer names. */
+/** In one layer, a domain also applies to the user and the project that the layer sets. */
 function fillDomains(layer: Layer): Layer {
   const filled: MutableLayer = new Map(layer);
   if (hasPair(filled, 'user')) fillPair(filled, 'user-domain', 'domain');
@@ -47,7 +47,7 @@ function warnOfBoth(layer: Layer): string[] {
     const name = layer.get(`${pair}-name`);
     return id === undefined || name === undefined
       ? []
-      : [`${id.origin} and ${name.origin} are both set; the id counts`];
+      : [`${id.origin} and ${name.origin} are both set; the id takes precedence`];
   });
 }
 
@@ -60,12 +60,12 @@ function merge(layers: readonly Layer[], options: readonly Option[]): MutableLay
   return merged;
 }
 
-/** Ignoring an unsupported setting would log in elsewhere. */
+/** Rejects an unsupported version: without this, the plugin would log in with another version than the user asks for. */
 function refuseUnsupported(merged: Layer): void {
   const version = merged.get('identity-api-version');
   if (version !== undefined && !/^v?3(\.\d+)?$/.test(String(version.value))) {
     throw new ConfigError(
-      `${version.origin} asks for Identity API version "${String(version.value)}"; only 3 is spoken`,
+      `${version.origin} asks for Identity API version "${String(version.value)}"; the plugin supports only 3`,
       {
         hint: `set ${version.origin} to 3 or unset it`,
       },

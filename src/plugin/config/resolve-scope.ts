@@ -27,9 +27,9 @@ function findClaimedKind(layers: readonly Layer[]): (typeof CLAIMS)[number]['kin
     );
     const [first, second] = claims;
     if (first !== undefined && second !== undefined) {
-      const [one, other] = [first.origins[0] ?? first.kind, second.origins[0] ?? second.kind];
+      const [origin, conflict] = [first.origins[0] ?? first.kind, second.origins[0] ?? second.kind];
       throw new ConfigError(
-        `${one} and ${other} ask for different scopes`,
+        `${origin} and ${conflict} ask for different scopes`,
         { hint: `unset one of them` },
         'config-conflict',
       );

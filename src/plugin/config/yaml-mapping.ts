@@ -1,14 +1,14 @@
-/** Looking into parsed YAML. What is wrong is named by its key, never by its value. */
+/** Reads values of parsed YAML. An error names the key of a wrong value, never the value. */
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { YamlMapping, YamlValue } from '../../shared/options/yaml.ts';
 
-const hint = 'correct the file; the README shows what it holds';
+const hint = 'correct the file; see the documentation of clouds.yaml';
 
 /**
- * The mapping under `key`; an empty one where there is none.
+ * Returns the mapping under `key`; an empty mapping if the key is missing.
  *
- * @param where the mapping that holds the key, in the words of a message
- * @throws ConfigError when it is anything else
+ * @param where the mapping that contains the key, as text for messages
+ * @throws ConfigError when the value is not a mapping
  */
 export function mappingAt(mapping: YamlMapping, key: string, where: string): YamlMapping {
   const value = mapping.get(key) ?? new Map<string, YamlValue>();
@@ -17,11 +17,11 @@ export function mappingAt(mapping: YamlMapping, key: string, where: string): Yam
 }
 
 /**
- * A value as text; the empty string for null.
+ * Returns a value as text; the empty string for null.
  *
- * @param origin the value's key, in the words of a message
- * @param asList whether a list is taken too; its items come with commas between them
- * @throws ConfigError when it is no text
+ * @param origin the key of the value, as text for messages
+ * @param asList whether the value may also be a list, which becomes its items with commas between them
+ * @throws ConfigError when the value is not text
  */
 export function textFrom(value: YamlValue, origin: string, asList = false): string {
   if (value === null) return '';

@@ -43,7 +43,7 @@ interface Attempt {
 
 function checkResult({ status, isTooLarge }: CurlResult, { url, peer, remainingMs, deadlineMs }: Attempt): void {
   if (isTooLarge) {
-    throw new KeystoneProtocolError('protocol', `the answer is larger than 1 MiB: this is not ${peer.name}`);
+    throw new KeystoneProtocolError('protocol', `the response is larger than 1 MiB: this is not ${peer.name}`);
   }
   if (status === 0) return;
   const code = ERROR_CODES[status ?? 28] ?? `curl exited with status ${String(status)}`;

@@ -63,7 +63,7 @@ export function rewriteKubeconfig(document: KubeconfigDocument, after: JsonObjec
   const { path, text, data, stream } = document;
   if (isDeepStrictEqual(data, after)) return text;
   const rewritten = rewriteYaml(text, stream, after);
-  if (!hasContent(rewritten, path, [after, ...stream.documents.slice(1).map((other) => other.data)])) {
+  if (!hasContent(rewritten, path, [after, ...stream.documents.slice(1).map((next) => next.data)])) {
     throw new ConfigError(`${path} cannot be changed without changing other parts of it, so nothing was written`, {
       hint: 'replace the anchor, alias or merge key that prevents this with the value that it refers to',
     });

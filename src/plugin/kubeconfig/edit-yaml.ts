@@ -56,7 +56,7 @@ class Changes {
     const { text: original } = this.#text;
     const crlf = original.includes('\r\n');
     // The sort is stable: of two insertions at one offset, the inner one was added first.
-    const ordered = this.#splices.toSorted((one, other) => one.start - other.start);
+    const ordered = this.#splices.toSorted((a, b) => a.start - b.start);
     let [result, position] = ['', 0];
     for (const { start, end, text } of ordered) {
       result += original.slice(position, start) + (crlf ? text.replaceAll('\n', '\r\n') : text);
@@ -209,7 +209,7 @@ class Changes {
   #insertLines(at: number, lines: readonly string[], column: number): void {
     const text = lines.map((line) => `${' '.repeat(column)}${line}`).join('\n');
     const previous = this.#text.text[at - 1];
-    // A file that does not end with a line feed still does not afterwards.
+    // If the file does not end with a line feed, the changed file does not either.
     const isMidLine = at > 0 && previous !== '\n' && previous !== BOM;
     this.#put({ start: at, end: at }, isMidLine ? `\n${text}` : `${text}\n`);
   }

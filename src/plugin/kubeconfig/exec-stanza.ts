@@ -88,10 +88,10 @@ const CREDENTIALS = ['exec', 'auth-provider', 'token', 'tokenFile', 'username', 
 export function withExecStanza(user: JsonObject, stanza: JsonObject): JsonObject {
   const old = objectAt(user, 'exec');
   const isSame = old !== undefined && formatSorted(withoutEmptySettings(old)) === formatSorted(stanza);
-  const others = Object.fromEntries(Object.entries(user).filter(([name]) => !CREDENTIALS.includes(name)));
-  return { ...others, exec: isSame ? old : stanza };
+  const otherSettings = Object.fromEntries(Object.entries(user).filter(([name]) => !CREDENTIALS.includes(name)));
+  return { ...otherSettings, exec: isSame ? old : stanza };
 }
 
 function formatSorted(stanza: JsonObject): string {
-  return JSON.stringify(Object.entries(stanza).toSorted(([one], [other]) => (one < other ? -1 : 1)));
+  return JSON.stringify(Object.entries(stanza).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -143,7 +143,7 @@ export function hideSecretsInLines(
   const redactions = new Redactions(harmless);
   for (const { root } of documents) if (root !== undefined) redactions.visit(root, '');
   for (const { start, end } of comments) redactions.hide({ start, end }, hideInComment(text.slice(start, end)));
-  const ordered = redactions.list.toSorted((one, other) => one.start - other.start);
+  const ordered = redactions.list.toSorted((a, b) => a.start - b.start);
   let lineStart = 0;
   return text.split('\n').map((line) => {
     const lineEnd = lineStart + line.length;

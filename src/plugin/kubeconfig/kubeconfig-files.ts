@@ -208,7 +208,7 @@ export async function writeChanges(
   let path = '';
   try {
     // Every program must lock in the same order, or two of them could wait for each other.
-    for (const change of changes.toSorted((one, other) => (one.path < other.path ? -1 : 1))) {
+    for (const change of changes.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
       ({ path } = change);
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       releases.push(await lock(path));

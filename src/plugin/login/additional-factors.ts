@@ -48,7 +48,7 @@ function chooseFactors(config: ResolvedConfig, { missingMethodSets }: Receipt): 
     return factors.length === names.length && names.length > 0 ? [factors] : [];
   });
   const countMissing = (factors: readonly Factor[]): number => findMissingFactorOptions(config, factors).length;
-  return supported.toSorted((one, other) => countMissing(one) - countMissing(other))[0];
+  return supported.toSorted((a, b) => countMissing(a) - countMissing(b))[0];
 }
 
 /** @throws AdditionalFactorRequired if no prompt is possible */
@@ -59,7 +59,7 @@ async function promptForFactors(
   { message, receipt, requestId }: AdditionalFactorRequired,
 ): Promise<ResolvedConfig> {
   try {
-    return await promptForMissing(login, config, (one) => findMissingFactorOptions(one, factors));
+    return await promptForMissing(login, config, (current) => findMissingFactorOptions(current, factors));
   } catch (error) {
     if (!(error instanceof InteractionRequired)) throw error;
     throw new AdditionalFactorRequired(message, receipt, { hint: error.hint, requestId, cause: error });

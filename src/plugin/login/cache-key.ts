@@ -24,7 +24,7 @@ export function listTlsFields({ insecure, ca, cert }: TlsSettings): DigestField[
   return [String(insecure), digest(ca), digest(cert)];
 }
 
-/** Computes the cache key from all that decides the owner and the scope of a token, and from no guessable secret. */
+/** Computes the cache key from everything that decides the owner and the scope of a token, except guessable secrets. */
 export function computeCacheKey(config: ResolvedConfig, method: AuthMethod, tls: TlsSettings, host: Host): string {
   return digestFields(KEY_PURPOSE, [
     host.uid === undefined ? undefined : String(host.uid),
@@ -37,7 +37,7 @@ export function computeCacheKey(config: ResolvedConfig, method: AuthMethod, tls:
 
 /**
  * Whether the settings still lead to the key that they led to at the start of the run. If a token file or a ticket was
- * replaced in the meantime, nothing tells which of the two identities the new token belongs to.
+ * replaced in the meantime, it is unknown which of the two identities the new token belongs to.
  */
 export function isKeyUnchanged({ config, method, tls, host, cacheKey }: LoginContext): boolean {
   try {
@@ -56,7 +56,7 @@ export function listCredentialFields({
 }: Pick<LoginContext, 'config' | 'method' | 'fileStamps'>): DigestField[] {
   const secrets = OPTIONS.filter((option) => option.secret).map((option) => config.secret(option.name)?.reveal());
   if (method.listIdentityFiles === undefined) return secrets;
-  // A renewed file or ticket is another credential; one without a file may be another one on every run.
+  // A renewed file or ticket is another credential; a credential without a file may differ on every run.
   return [...secrets, ...(fileStamps?.map(({ stamp }) => stamp) ?? [randomUUID()])];
 }
 

@@ -122,7 +122,7 @@ interface NewToken extends ReceivedToken {
   readonly key: string;
 }
 
-/** Gets the next token without a prompt; undefined if a whole login is needed. */
+/** Gets the next token without a prompt; undefined if a full login is needed. */
 async function renew(login: LoginContext, last: CachedToken | undefined): Promise<NewToken | undefined> {
   const received = last === undefined ? undefined : await renewToken(login, last);
   return received === undefined || last === undefined ? undefined : { ...received, key: last.key };
@@ -131,16 +131,18 @@ async function renew(login: LoginContext, last: CachedToken | undefined): Promis
 /** Completes the settings and logs in. A refusal, by Keystone or by the user, counts for the whole kubectl command. */
 async function logIn(login: LoginContext): Promise<NewToken> {
   const { method, tls, host } = login;
-  const saved = await applySavedSecret(login);
+  const savedSecret = await applySavedSecret(login);
   try {
-    const config = await promptForMissing(login, saved?.config ?? login.config, (one) =>
-      findMissingOptions(one, method),
+    const config = await promptForMissing(login, savedSecret?.config ?? login.config, (current) =>
+      findMissingOptions(current, method),
     );
     return { ...(await requestToken(login, config)), key: computeCacheKey(config, method, tls, host) };
   } catch (error) {
     const isRefusal = error instanceof AuthRejected || error instanceof UserCancelled;
     if (isRefusal) login.cache.rememberRefusal(login.cacheKey, listCredentialFields(login));
-    if (saved !== undefined && error instanceof AuthRejected) throw await forgetRejectedSecret(login, saved, error);
+    if (savedSecret !== undefined && error instanceof AuthRejected) {
+      throw await forgetRejectedSecret(login, savedSecret, error);
+    }
     throw error;
   }
 }

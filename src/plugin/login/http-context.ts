@@ -10,7 +10,7 @@ export type HttpContext = Pick<LoginContext, 'host' | 'tls' | 'userAgent' | 'rep
 /**
  * Makes the settings of an HTTP client.
  *
- * @param deadlineMs how long all its requests may take in all, in ms
+ * @param deadlineMs how long all its requests together may take, in ms
  */
 export function makeHttpSettings({ host, tls, userAgent, reporter }: HttpContext, deadlineMs: number): HttpSettings {
   return {
@@ -27,7 +27,7 @@ export function makeHttpSettings({ host, tls, userAgent, reporter }: HttpContext
 /**
  * Opens an HTTP client for as long as `use` runs.
  *
- * @param deadlineMs how long all its requests may take in all, in ms
+ * @param deadlineMs how long all its requests together may take, in ms
  */
 export async function withHttp<T>(
   context: HttpContext,

@@ -37,7 +37,7 @@ export interface LoginContext extends RunContext {
   readonly apiVersion: ApiVersion | undefined;
   /** ms since 1970, UTC. */
   readonly startedAt: number;
-  /** How long the servers may take in all, in ms. */
+  /** How long the servers may take in total, in ms. */
   readonly deadlineMs: number;
   /** How long the whole login may take, in ms: longer than the deadline if the user has to act elsewhere. */
   readonly maxLoginMs: number;

@@ -14,7 +14,7 @@ type PromptContext = Pick<LoginContext, 'host' | 'execInfo' | 'user' | 'method'>
 
 type ListMissing = (config: ResolvedConfig) => readonly Option[];
 
-/** Prompts that are left to others. */
+/** Prompts to leave out, because the caller shows them itself. */
 interface PromptLimits {
   /** Do not prompt for the project. */
   readonly withoutProject?: boolean;
@@ -38,7 +38,7 @@ export async function promptForMissing(
   if (missing.length === 0) return config;
   const reason = context.user.cannotPromptReason;
   const terminal = reason === undefined ? openTerminal(context.host) : undefined;
-  if (terminal === undefined) throw explainMissingOptions(missing, reason ?? 'the terminal is gone');
+  if (terminal === undefined) throw explainMissingOptions(missing, reason ?? 'the terminal has closed');
   try {
     return await promptUntilComplete(context, terminal, config, listMissing, limits);
   } finally {
@@ -78,7 +78,7 @@ async function promptUntilComplete(
 
 const PROJECT_OPTION = OPTIONS.find(({ name }) => name === 'project-name');
 
-/** Options any of which settles the scope; an identity provider's own token has none. */
+/** Options that each determine the scope; an identity provider's own token has no scope. */
 const SCOPE_OPTIONS: readonly OptionName[] = [
   'project-id',
   'project-name',
@@ -96,7 +96,7 @@ function wantsProject(config: ResolvedConfig, answers: Layer): boolean {
   return answers.has('user-name') && !answers.has('project-name') && !hasScope;
 }
 
-/** What an answer is for, in the words of a message: "at https://keystone.example.com for the cluster …". */
+/** Describes for messages what an answer is for: "at https://keystone.example.com for the cluster …". */
 function describeTarget({ execInfo, method }: PromptContext, config: ResolvedConfig): string {
   const url = readAuthUrl(config);
   const target = method.describePromptTarget?.(config) ?? (url === undefined ? '' : `at ${url}`);

@@ -1,4 +1,4 @@
-/** What a run tells the user beside its document; `cli/reporter.ts` writes it to stderr. */
+/** What a run tells the user in addition to its document; `cli/reporter.ts` writes it to stderr. */
 export interface Reporter {
   readonly warn: (message: string) => void;
   readonly info: (message: string) => void;

@@ -71,7 +71,7 @@ interface LoginEndpoints {
 }
 
 /**
- * Chooses the endpoint of a login, one of four: v3 of another Keystone; v4, which stands beside v3; v3 as Keystone
+ * Chooses the endpoint of a login, one of four: v3 of another Keystone; v4 next to v3; v3 as Keystone
  * lists it; or, for keystoneauth's `v3*` types, v3 at the URL as it is (see {@link usesDiscovery}).
  */
 async function chooseEndpoints(
@@ -107,7 +107,9 @@ async function authenticateAndRescope(
   request: AuthRequest,
 ): Promise<ReceivedToken> {
   const transport = request.usesNegotiate ? openNegotiateHttp(makeHttpSettings(login, login.deadlineMs)) : http;
-  const first = await sendWithFactors(login, config, request, (one) => authenticate(transport, endpoints.login, one));
+  const first = await sendWithFactors(login, config, request, (attempt) =>
+    authenticate(transport, endpoints.login, attempt),
+  );
   const scope = request.rescopeTarget;
   // The mapping may have given the token this scope already; such a token need not be exchangeable.
   if (scope === undefined || findTokenMismatch({ scope }, first.token.details) === undefined) {
@@ -121,7 +123,7 @@ async function authenticateAndRescope(
 /**
  * Requests the next token with the refresh token of the last one, if the auth method can and no prompt is needed.
  *
- * @returns undefined if it cannot, or if the refresh token is rejected: a whole login may still succeed
+ * @returns undefined if it cannot, or if the refresh token is rejected: a full login may still succeed
  * @throws KeystoneUnreachable | KeystoneProtocolError
  */
 export async function renewToken(

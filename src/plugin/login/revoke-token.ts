@@ -19,7 +19,7 @@ export type RevocationResult =
   | { readonly kind: 'revoked' }
   /** It had expired, or Keystone no longer knew it. */
   | { readonly kind: 'ended' }
-  /** It came from a setting, so it is not the plugin's to revoke. */
+  /** It came from a setting, so the plugin must not revoke it. */
   | { readonly kind: 'given' }
   /** It is an identity provider's own token, which Keystone does not know. */
   | { readonly kind: 'foreign' }
@@ -48,7 +48,7 @@ function isFromSetting({ record, metadata, login, isCurrentLogin }: RevocationRe
   return metadata !== undefined || isCurrentLogin ? false : undefined;
 }
 
-/** Chooses the TLS settings, or says why there are none: a token is sent only under the conditions of its login. */
+/** Chooses the TLS settings, or returns why the token must not be sent: it is sent only under the conditions of its login. */
 function chooseTrust(
   { metadata, login, isCurrentLogin, httpContext }: RevocationRequest,
   endpoint: URL,

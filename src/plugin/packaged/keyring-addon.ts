@@ -17,8 +17,8 @@ function isIntact(path: string, uid: number | undefined, addon: Buffer): boolean
 }
 
 function removeOtherVersions(folder: string, name: string): void {
-  for (const other of readdirSync(folder)) {
-    if (other !== name && parseFileName(other)?.kind === 'keyring-addon') removeQuietly(join(folder, other));
+  for (const fileName of readdirSync(folder)) {
+    if (fileName !== name && parseFileName(fileName)?.kind === 'keyring-addon') removeQuietly(join(folder, fileName));
   }
 }
 

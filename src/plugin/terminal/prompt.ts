@@ -89,7 +89,7 @@ async function promptUntilAnswered(
 /**
  * Prompts for one option.
  *
- * @param target what the answer is for, in the words of a message: "at https://keystone.example.com"
+ * @param target what the answer is for, as text for messages: "at https://keystone.example.com"
  * @throws UserCancelled
  */
 export async function promptForOption(

@@ -23,7 +23,7 @@ export interface TerminalUser {
   /**
    * Prompts for one option.
    *
-   * @param target what the answer is for, in the words of a message: "at https://keystone.example.com"
+   * @param target what the answer is for, as text for messages: "at https://keystone.example.com"
    * @param signal withdraws the prompt, which then counts as cancelled
    * @throws InteractionRequired if no prompt is possible
    * @throws UserCancelled
@@ -59,8 +59,8 @@ export function makeTerminalUser({ host, canPrompt, writeLine }: TerminalUserOpt
   const checkTerminal = (): boolean => (terminalExists ??= hasTerminal(host));
   return {
     get cannotPromptReason() {
-      if (!canPrompt) return 'kubectl does not let this plugin ask for it';
-      return checkTerminal() ? undefined : 'there is no terminal to ask on';
+      if (!canPrompt) return 'kubectl does not let this plugin prompt for it';
+      return checkTerminal() ? undefined : 'there is no terminal to prompt on';
     },
     requirePresence() {
       if (!host.stderrIsTerminal() && !checkTerminal()) {

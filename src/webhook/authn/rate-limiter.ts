@@ -113,7 +113,7 @@ class Slots {
 /** Makes a rate limiter. */
 export function makeRateLimiter({ concurrency, tokensPerSecond, maxWaitMs, now }: RateLimiterSettings): RateLimiter {
   const queues = new WaitQueues();
-  // A token behind these would wait in vain, so it is turned away immediately.
+  // A token behind these would time out, so it is rejected immediately.
   const maxUnknownQueue = Math.ceil((tokensPerSecond * maxWaitMs) / 1000);
   const bucket = new TokenBucket({ capacity: BURST, creditPerSecond: tokensPerSecond, now });
   const slots = new Slots(serveQueues);

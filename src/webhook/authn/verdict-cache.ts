@@ -14,9 +14,9 @@ const REFRESH_RETRY_MS = 3_000;
 
 interface ValidEntry {
   readonly token: ValidToken;
-  /** Until when it counts without a request, ms since 1970, UTC. */
+  /** When it must be validated again, ms since 1970, UTC. */
   readonly until: number;
-  /** From when on it is validated again in the background, ms since 1970, UTC. */
+  /** When it may be validated again in the background, ms since 1970, UTC. */
   refreshAt: number;
 }
 
@@ -41,7 +41,7 @@ export interface VerdictCacheSettings {
   readonly validTtlMs: number;
   /** ms since 1970, UTC. */
   readonly now: () => number;
-  /** How many tokens of each kind are kept; the least recently used ones go first. */
+  /** How many tokens of each kind are cached; the least recently used ones are removed first. */
   readonly maxSizes?: CacheSizes;
 }
 
@@ -63,7 +63,7 @@ export class VerdictCache {
     return { valid: this.#valid.size, refused: this.#refused.size };
   }
 
-  /** Whether the token was valid the last time, even if that no longer counts. */
+  /** Whether the token was valid the last time, even if that verdict has expired. */
   wasValid(key: string): boolean {
     return this.#valid.get(key) !== undefined;
   }

@@ -118,7 +118,7 @@ function readAuthenticators(config: WebhookConfig): readonly AuthenticatorName[]
   if (authenticators.includes('oidc') && !hasIssuer) {
     throw new ConfigError(`${origin} contains oidc, but no issuer is set`, { hint: 'set --oidc-issuer-url' });
   }
-  return authenticators.toSorted((one, other) => names.indexOf(one) - names.indexOf(other));
+  return authenticators.toSorted((a, b) => names.indexOf(a) - names.indexOf(b));
 }
 
 const isCompatibility = (name: string): name is Compatibility => Object.hasOwn(COMPATIBILITIES, name);

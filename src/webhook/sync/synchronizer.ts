@@ -47,8 +47,8 @@ export function planRoleBindings(
   };
 }
 
-const isSameBinding = (one: RoleBinding, other: RoleBinding): boolean =>
-  one.name === other.name && one.role === other.role && one.username === other.username;
+const isSameBinding = (a: RoleBinding, b: RoleBinding): boolean =>
+  a.name === b.name && a.role === b.role && a.username === b.username;
 
 async function synchronizeRoleBindings(
   owner: TokenOwner,

@@ -85,7 +85,7 @@ const PROGRESS_DELAY_MS = 400;
 /**
  * Converts an error to the result of a check.
  *
- * @throws UserCancelled and whatever is no PluginError
+ * @throws UserCancelled, and any error that is not a PluginError
  */
 function describeFailedCheck(name: string, error: unknown): CheckResult {
   if (!(error instanceof PluginError) || error instanceof UserCancelled) throw error;

@@ -54,7 +54,7 @@ const OTHER_LOGINS: Readonly<Record<string, string>> = {
 export function checkContext(host: Host, selection: ContextSelection): CheckOutcome<ExecStanza> {
   const fix = `create one with "${PROGRAM_NAME} kubeconfig add", or name another with --kubeconfig`;
   const context = readContext(host, selection);
-  if (context === undefined) return warn('there is none', fix);
+  if (context === undefined) return warn('no kubeconfig was found', fix);
   const { name, user, cluster } = context;
   const exec = objectAt(user.value, 'exec');
   const command = textAt(exec, 'command') ?? '';
@@ -63,10 +63,11 @@ export function checkContext(host: Host, selection: ContextSelection): CheckOutc
     return pass(`${where}: user ${user.name} at cluster ${cluster.name}`, { context, exec, command });
   }
   if (classifyUser(user.value) === 'auth-provider') {
-    return fail(`${where}: user ${user.name} logs in with the auth-provider that kubectl no longer has`, CONVERT);
+    return fail(`${where}: user ${user.name} logs in with the auth-provider that kubectl no longer supports`, CONVERT);
   }
-  const other = Object.keys(OTHER_LOGINS).find((member) => member in user.value) ?? '';
-  const how = exec === undefined ? (OTHER_LOGINS[other] ?? 'without credentials') : `with ${command || 'no command'}`;
+  const loginKey = Object.keys(OTHER_LOGINS).find((member) => member in user.value) ?? '';
+  const how =
+    exec === undefined ? (OTHER_LOGINS[loginKey] ?? 'without credentials') : `with ${command || 'no command'}`;
   return warn(`${where}: user ${user.name} logs in ${how}, not with ${PROGRAM_NAME}`, fix);
 }
 

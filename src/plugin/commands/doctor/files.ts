@@ -58,7 +58,9 @@ export async function checkSecretFiles(login: LoginContext): Promise<CheckOutcom
     return warn(`other users can read ${exposed.join(', ')}`, `run "chmod 600 ${exposed.join(' ')}"`);
   }
   const paths = [...files.map(({ path }) => path), ...(key === undefined ? [] : [key])];
-  return pass(paths.length === 0 ? 'none is used' : `${paths.join(', ')}: other users cannot read the secrets`);
+  return pass(
+    paths.length === 0 ? 'the settings name no such file' : `${paths.join(', ')}: other users cannot read the secrets`,
+  );
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;

@@ -60,7 +60,7 @@ function readVersion({ status, body }: HttpResponse): string | undefined {
   const id = textAt(objectAt(parsed, 'version'), 'id');
   const versions = [...listAt(objectAt(parsed, 'versions'), 'values'), ...listAt(parsed, 'versions')];
   const ids = [id, ...versions.filter(isJsonObject).map((entry) => textAt(entry, 'id'))];
-  return ids.find((one) => one?.startsWith('v3'));
+  return ids.find((version) => version?.startsWith('v3'));
 }
 
 /**

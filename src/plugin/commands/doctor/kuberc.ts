@@ -54,7 +54,7 @@ export function checkKuberc(command: string, host: Host): CheckOutcome<never> {
   const path = findKuberc({ env: host.env, home: host.home() });
   const data = path === undefined ? undefined : readYamlMapping(path);
   if (path === undefined || data === undefined)
-    return pass('there is none, so kubectl may run every credential plugin');
+    return pass('no kuberc file was found, so kubectl may run every credential plugin');
   const policy = textAt(data, 'credentialPluginPolicy') ?? '';
   if (policy === '' && !('credentialPluginAllowlist' in data))
     return pass(`${path} does not restrict credential plugins`);

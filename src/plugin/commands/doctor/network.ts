@@ -65,7 +65,7 @@ export async function checkDns(target: NetworkTarget): Promise<CheckOutcome<true
 async function waitFor<S extends Socket>(socket: S, event: 'connect' | 'secureConnect'): Promise<S> {
   return new Promise((resolve, reject) => {
     const onTimeout = (): void => {
-      socket.destroy(Object.assign(new Error('too late'), { code: 'ETIMEDOUT' }));
+      socket.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' }));
     };
     const timer = setTimeout(onTimeout, CONNECT_TIMEOUT_MS);
     socket.once('error', (error) => {
@@ -119,7 +119,7 @@ async function openTunnel(proxy: URL, url: URL): Promise<Socket> {
         reject(Object.assign(new Error('refused'), { code: 'ERR_PROXY_TUNNEL' }));
       }
     });
-    pending.once('timeout', () => pending.destroy(Object.assign(new Error('too late'), { code: 'ETIMEDOUT' })));
+    pending.once('timeout', () => pending.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })));
     pending.once('error', reject).end();
   });
 }
@@ -221,5 +221,5 @@ export async function checkTls(check: TlsCheck): Promise<CheckOutcome<true>> {
 
 /** Reports the proxy. */
 export function checkProxy({ proxy }: NetworkTarget): CheckOutcome<never> {
-  return pass(proxy === undefined ? 'none is used' : `${describeProxy(proxy)} is used`);
+  return pass(proxy === undefined ? 'no proxy is used' : `${describeProxy(proxy)} is used`);
 }

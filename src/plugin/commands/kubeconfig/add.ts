@@ -67,9 +67,9 @@ function setCluster(kubeconfig: Kubeconfig, call: Invocation, name: string): voi
   if (server !== undefined) checkServer(server, name, textAt(old, 'server'), call);
   // The new authority replaces both: kubectl rejects a cluster that has it beside insecure-skip-tls-verify.
   const replaced = authority === undefined ? [] : ['certificate-authority', 'insecure-skip-tls-verify'];
-  const others = Object.fromEntries(Object.entries(old ?? {}).filter(([key]) => !replaced.includes(key)));
+  const otherSettings = Object.fromEntries(Object.entries(old ?? {}).filter(([key]) => !replaced.includes(key)));
   kubeconfig.set('cluster', name, {
-    ...others,
+    ...otherSettings,
     ...(server === undefined ? {} : { server }),
     ...(authority === undefined ? {} : { 'certificate-authority-data': Buffer.from(authority).toString('base64') }),
   });

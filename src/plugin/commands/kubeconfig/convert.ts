@@ -49,11 +49,11 @@ function readStanza(exec: JsonObject, withSecrets: boolean): StanzaLogin {
   const login = convertLayer(flags, withSecrets);
   const variables = readStanzaVariables(exec);
   const secrets = Object.keys(variables).filter((name) => SECRET_VARIABLES.has(name) && variables[name] !== '');
-  const others = Object.entries(variables).filter(([name]) => withSecrets || !secrets.includes(name));
+  const writtenVariables = Object.entries(variables).filter(([name]) => withSecrets || !secrets.includes(name));
   return {
     flags: login.flags,
     // A flag overrides its variable.
-    env: { ...Object.fromEntries(others), ...login.env },
+    env: { ...Object.fromEntries(writtenVariables), ...login.env },
     leftOut: [...login.leftOut, ...(withSecrets ? [] : secrets)],
   };
 }
@@ -120,10 +120,10 @@ async function convertUser(kubeconfig: Kubeconfig, call: Invocation, name: strin
   if (user === undefined)
     throw new ConfigError(`the kubeconfig has no user "${name}"`, { hint: 'add it, or correct the context' });
   const kind = classifyUser(user);
-  const read = READERS[kind];
-  if (!shouldConvert(name, kind, call) || read === undefined) return undefined;
+  const readLogin = READERS[kind];
+  if (!shouldConvert(name, kind, call) || readLogin === undefined) return undefined;
   try {
-    const login = await read(user, call);
+    const login = await readLogin(user, call);
     const mode = textAt(objectAt(user, 'exec'), 'interactiveMode');
     const { command } = choosePluginCommand(call.host, call.ownConfig.text('command'));
     const stanza = makeExecStanza({ ...login, command });

@@ -39,14 +39,14 @@ function readCluster(cluster: JsonObject, origin: string): Pick<ServedContext, '
     throw makeError(origin, 'turns off the verification of the certificate of the cluster');
   }
   const name = textAt(cluster, 'tls-server-name');
-  const used = ['server', 'certificate-authority-data', 'tls-server-name', 'insecure-skip-tls-verify'];
+  const usedKeys = ['server', 'certificate-authority-data', 'tls-server-name', 'insecure-skip-tls-verify'];
   return {
     clusterSettings: {
       ...(authority === undefined ? {} : { 'certificate-authority-data': authority }),
       server,
       ...(name === undefined ? {} : { 'tls-server-name': name }),
     },
-    leftOut: Object.keys(cluster).filter((key) => !used.includes(key)),
+    leftOut: Object.keys(cluster).filter((key) => !usedKeys.includes(key)),
   };
 }
 

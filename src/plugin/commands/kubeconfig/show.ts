@@ -90,7 +90,7 @@ function describe(kubeconfig: Kubeconfig, context: string): ContextDetails[] {
 function render(details: ContextDetails): string {
   const { context, current, cluster, server, namespace, user, file, kind, command, env, settings, problem } = details;
   const origins = new Set(settings.map(({ origin }) => origin));
-  const others = Object.entries(env).filter(([name]) => !origins.has(name));
+  const otherVariables = Object.entries(env).filter(([name]) => !origins.has(name));
   return renderPairs([
     ['Context', `${context}${current ? ' (current)' : ''}`],
     ['Cluster', cluster === null ? undefined : `${cluster}${server === null ? '' : ` at ${server}`}`],
@@ -100,7 +100,7 @@ function render(details: ContextDetails): string {
     ['Command', command ?? undefined],
     ['Problem', problem ?? undefined],
     ...settings.map(({ option, value, origin }) => [`  ${option}`, `${value}  (${origin})`] as const),
-    ...others.map(([name, value]) => [`  ${name}`, value] as const),
+    ...otherVariables.map(([name, value]) => [`  ${name}`, value] as const),
   ]);
 }
 

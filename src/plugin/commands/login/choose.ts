@@ -24,7 +24,7 @@ function makeMissingChoiceError(
   user: TerminalUser,
   names: readonly string[],
 ): InteractionRequired {
-  const option = OPTIONS.find((one) => one.name === name);
+  const option = OPTIONS.find((candidate) => candidate.name === name);
   const sources = option === undefined ? name : describeSources(option);
   return new InteractionRequired(`${what} is not set and ${user.cannotPromptReason ?? 'none was chosen'}`, {
     hint: `set ${sources} to ${describeChoices(names)}`,
@@ -33,8 +33,8 @@ function makeMissingChoiceError(
 
 async function chooseCloud(names: readonly string[], user: TerminalUser): Promise<string> {
   const choices = names.map((name) => ({ value: name, name: makePrintable(name) }));
-  const other = { value: OTHER, name: 'another one: enter the URL of Keystone' };
-  const cloud = await user.promptForChoice({ message: 'Cloud:', choices: [...choices, other] });
+  const otherChoice = { value: OTHER, name: 'another one: enter the URL of Keystone' };
+  const cloud = await user.promptForChoice({ message: 'Cloud:', choices: [...choices, otherChoice] });
   if (cloud === undefined) throw makeMissingChoiceError('os-cloud', 'cloud', user, names);
   return cloud;
 }
@@ -59,11 +59,11 @@ async function promptForMethod(user: TerminalUser): Promise<string | undefined> 
  */
 export async function chooseCloudAndMethod({ host, flags }: RunContext, user: TerminalUser): Promise<Layer> {
   const choices = new Map<OptionName, Setting>();
-  const read = async (): Promise<ResolvedConfig> => {
+  const readWithChoices = async (): Promise<ResolvedConfig> => {
     const { config } = await readConfig(host, new Map([...flags, ...choices]), OPTIONS);
     return config;
   };
-  const before = await read();
+  const before = await readWithChoices();
   const { method } = chooseMethod(before);
   const needsKeystone = method.worksWithoutKeystoneUrl?.(before) !== true;
   if (needsKeystone && !before.has('keystone-url') && !before.has('os-cloud')) {
@@ -72,7 +72,7 @@ export async function chooseCloudAndMethod({ host, flags }: RunContext, user: Te
     const cloud = names.length > 1 ? await chooseCloud(names, user) : OTHER;
     if (cloud !== OTHER) choices.set('os-cloud', { value: cloud, origin: '--os-cloud' });
   }
-  const config = await read();
+  const config = await readWithChoices();
   if (chooseMethod(config).isDefault === true && lacksUser(config)) {
     // Without a prompt, the options that the default method lacks are reported later.
     const name = await promptForMethod(user);
@@ -97,7 +97,7 @@ export async function listEnabledProjects(ask: AskKeystone): Promise<readonly Pr
   return (await listAvailableScopes(ask, 'projects'))
     .filter(({ enabled }) => enabled !== false)
     .flatMap(({ id, name, domainId }) => (id === undefined || name === undefined ? [] : [{ id, name, domainId }]))
-    .toSorted((one, other) => one.name.localeCompare(other.name, 'en'));
+    .toSorted((a, b) => a.name.localeCompare(b.name, 'en'));
 }
 
 /**
