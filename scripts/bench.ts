@@ -1,12 +1,12 @@
 /**
  * `npm run bench`: measures what a run costs beyond starting Node. It compares a cache hit and a login, unpackaged and
- * packaged, with `node -e 0` of the same Node. It builds the programs, compares the figures with their limits, and writes
- * bench/RESULTS.md, bench/startup.svg and bench/login.svg.
+ * packaged, with `node -e 0` of the same Node. It builds the programs, compares the figures with their limits, and
+ * writes bench/RESULTS.md, bench/startup.svg and bench/login.svg.
  *
- * The speed of a busy machine changes within a second, by more than the differences that matter here. Therefore the cases
- * alternate, and every other round runs backward. A run is compared only with the `node -e 0` of its own round. The result
- * is the median of these ratios, with its 95 % confidence interval. Both programs are copied and read anew first (see
- * measure.py).
+ * The speed of a busy machine changes within a second, by more than the differences that matter here. Therefore the
+ * cases alternate, and every other round runs backward. A run is compared only with the `node -e 0` of its own round.
+ * The result is the median of these ratios, with its 95 % confidence interval. Both programs are copied and read anew
+ * first (see measure.py).
  *
  * usage: npm run bench [-- ROUNDS]
  */

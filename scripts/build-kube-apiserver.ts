@@ -1,5 +1,6 @@
-// Builds a kube-apiserver from Debian 12's source package with Debian's Go, once, into the user's cache. The source package
-// includes all dependencies. The build takes six minutes on two processors, and needs neither root nor installed packages.
+// Builds a kube-apiserver from Debian 12's source package with Debian's Go, once, into the user's cache. The source
+// package includes all dependencies. The build takes six minutes on two processors, and needs neither root nor
+// installed packages.
 //
 // usage: node scripts/setup.mjs scripts/build-kube-apiserver.ts
 

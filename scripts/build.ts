@@ -1,7 +1,7 @@
 /**
- * Bundles both programs. The fast path of the plugin gets a bundle of its own that loads quickly, because it imports only
- * Node built-ins. It loads the bundle of the slow path on a cache miss. Packages that few runs need get their own bundles.
- * The build fails and names the file if another file gets into the fast path.
+ * Bundles both programs. The fast path of the plugin gets a bundle of its own that loads quickly, because it imports
+ * only Node built-ins. It loads the bundle of the slow path on a cache miss. Packages that few runs need get their own
+ * bundles. The build fails and names the file if another file gets into the fast path.
  */
 import { build as bundle } from 'esbuild';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
@@ -85,8 +85,8 @@ interface SeparatePackage {
 }
 
 /**
- * Packages that most runs of the slow path do not need. Two hundred runs that wait for one login must not each load what
- * only that login needs.
+ * Packages that most runs of the slow path do not need. Two hundred runs that wait for one login must not each load
+ * what only that login needs.
  */
 const SEPARATE: readonly SeparatePackage[] = [
   {

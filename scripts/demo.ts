@@ -1,7 +1,7 @@
 /**
- * `npm run demo`: shows the plugin at work without a cloud. It starts a local Keystone, writes a temporary kubeconfig, runs
- * real kubectl with the plugin twice, and counts the logins at Keystone. Everything runs on loopback and in a temporary
- * folder.
+ * `npm run demo`: shows the plugin at work without a cloud. It starts a local Keystone, writes a temporary kubeconfig,
+ * runs real kubectl with the plugin twice, and counts the logins at Keystone. Everything runs on loopback and in a
+ * temporary folder.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

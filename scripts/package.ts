@@ -1,8 +1,8 @@
 /**
- * `npm run package`: makes everything that can be published. For each platform, it makes a single executable with its bill
- * of materials and licenses, archives, and packages for distributions if their tools are installed. It also makes manifests
- * for package managers and a list of checksums. All input comes from this commit, package-lock.json and npm, so a second
- * run gives the same bytes.
+ * `npm run package`: makes everything that can be published. For each platform, it makes a single executable with its
+ * bill of materials and licenses, archives, and packages for distributions if their tools are installed. It also makes
+ * manifests for package managers and a list of checksums. All input comes from this commit, package-lock.json and npm,
+ * so a second run gives the same bytes.
  *
  * usage: npm run package [-- [--target NAME]... [--base-url URL]]
  */

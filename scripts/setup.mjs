@@ -1,8 +1,8 @@
 /**
  * Sets up a fresh clone, so that each command of the README works on its own. It installs the packages of
  * package-lock.json unless they are installed already, and runs a script with the pinned Node that is among them. It is
- * plain JavaScript, because the Node that is installed on the machine may be too old for TypeScript. It starts the script
- * itself, because a shell that has found one `node` does not look for another one after an installation.
+ * plain JavaScript, because the Node that is installed on the machine may be too old for TypeScript. It starts the
+ * script itself, because a shell that has found one `node` does not look for another one after an installation.
  *
  * usage: node scripts/setup.mjs [SCRIPT.ts [ARGUMENT...]]
  */

@@ -1,10 +1,10 @@
-// `npm test`: builds the programs, starts a real Keystone, runs the tests with tap, and prints the number of assertions as its
-// last line. A plain `tap` cannot share one Keystone among test files, and does not explain why tests are missing.
+// `npm test`: builds the programs, starts a real Keystone, runs the tests with tap, and prints the number of assertions
+// as its last line. A plain `tap` cannot share one Keystone among test files, and does not explain why tests are
+// missing.
 //
-// usage: node scripts/test.ts [--stress | --packaged [--made]] [TEST-FILE...]
-// --stress: run the attacks on the cache in full size, one file at a time.
-// --packaged: build the single executable of this platform, and test it instead of the bundles. With --made, test the one
-//   that `npm run package` has built.
+// usage: node scripts/test.ts [--stress | --packaged [--made]] [TEST-FILE...] --stress: run the attacks on the cache in
+// full size, one file at a time. --packaged: build the single executable of this platform, and test it instead of the
+// bundles. With --made, test the one that `npm run package` has built.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -189,8 +189,8 @@ function needsFederation(file: string): boolean {
 
 async function runTests({ full, files }: Selection, environment: Record<string, string>): Promise<number> {
   const coverage = ['--allow-incomplete-coverage', '--allow-empty-coverage', '--coverage-report=text-summary'];
-  // A longer timeout than tap's 30 s, because a file of logins at a real server takes long on a small machine. More jobs
-  // than tap's default, which leaves one processor free, because many files mostly wait.
+  // A longer timeout than tap's 30 s, because a file of logins at a real server takes long on a small machine. More
+  // jobs than tap's default, which leaves one processor free, because many files mostly wait.
   const size = full ? ['--timeout=3600', '--jobs=1'] : ['--timeout=600', `--jobs=${availableParallelism()}`];
   const options = ['--reporter=tap', ...size, ...coverage];
   const counts = { passed: 0, failed: 0, skipped: 0 };

@@ -1,5 +1,5 @@
-// Runs Apache with mod_auth_openidc in front of Keystone, as clouds do. It terminates TLS, introspects bearer tokens at the
-// identity provider, logs browsers in, and passes the user to Keystone in headers.
+// Runs Apache with mod_auth_openidc in front of Keystone, as clouds do. It terminates TLS, introspects bearer tokens at
+// the identity provider, logs browsers in, and passes the user to Keystone in headers.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -81,8 +81,8 @@ export async function startApache(options: ApacheOptions): Promise<Apache> {
 }
 
 /**
- * Finds free ports of 127.0.0.1. Apache and Keystone's list of dashboards need them before they start. The ports are outside
- * the range that systems choose from, so that no other program gets one in the meantime.
+ * Finds free ports of 127.0.0.1. Apache and Keystone's list of dashboards need them before they start. The ports are
+ * outside the range that systems choose from, so that no other program gets one in the meantime.
  */
 export async function findFreePorts(count: number): Promise<readonly number[]> {
   const free = new Set<number>();

@@ -1,5 +1,5 @@
-// Runs a real cloud with federation on loopback: an identity provider, and Apache in front of another Keystone server. That
-// server uses the data of a running Keystone, so that federated users get access to the same projects.
+// Runs a real cloud with federation on loopback: an identity provider, and Apache in front of another Keystone server.
+// That server uses the data of a running Keystone, so that federated users get access to the same projects.
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -18,7 +18,9 @@ import type { OidcClient, IdentityProviderUser } from './identity-provider.ts';
 export interface FederationAddress {
   /** Apache, with `pki.server`. Its log is written right *after* a response was sent. */
   readonly keystone: KeystoneAddress;
-  /** The log of Keystone behind Apache, without the requests that Apache rejected. Written before the response is sent. */
+  /**
+   * The log of Keystone behind Apache, without the requests that Apache rejected. Written before the response is sent.
+   */
   readonly upstreamLog: string;
   /** The issuer, with `pki.server`. See identity-provider.ts for its endpoints and its /control/ interface. */
   readonly identityProvider: { readonly url: string; readonly accessLog: string };
@@ -34,8 +36,8 @@ export interface FederationAddress {
   };
   readonly users: {
     /**
-     * A federated user with the roles `member` and `reader` on the project demo, and `reader` on its domain. No role on the
-     * system, because Keystone 22 fails with status 500 for such a token of a federated user.
+     * A federated user with the roles `member` and `reader` on the project demo, and `reader` on its domain. No role on
+     * the system, because Keystone 22 fails with status 500 for such a token of a federated user.
      */
     readonly alice: IdentityProviderUser;
     /** The same, but logs in with a one-time password as well. */

@@ -1,5 +1,5 @@
-// Runs a real OpenID provider (the certified npm package oidc-provider) on loopback, with its own users and clients. A plain
-// page prompts for name and password, and consent is given automatically.
+// Runs a real OpenID provider (the certified npm package oidc-provider) on loopback, with its own users and clients. A
+// plain page prompts for name and password, and consent is given automatically.
 //
 // Each path /of-HEX is another issuer with the same tokens, so that tests that run at the same time can count their own
 // requests and choose their own lifetimes and responses.
@@ -288,7 +288,9 @@ function makeIssuer(
   };
 }
 
-/** The interface for tests, with JSON bodies: PUT settings, POST device (a decision), GET polls/USER-CODE (times in ms). */
+/**
+ * The interface for tests, with JSON bodies: PUT settings, POST device (a decision), GET polls/USER-CODE (times in ms).
+ */
 async function control(
   issuer: Issuer,
   { users }: IdentityProviderOptions,

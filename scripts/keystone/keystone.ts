@@ -1,5 +1,5 @@
-// Runs a real Keystone on loopback for the tests and the demo, the same server that clouds run. Several servers can share one
-// data folder, so that the same users can log in with and without TLS.
+// Runs a real Keystone on loopback for the tests and the demo, the same server that clouds run. Several servers can
+// share one data folder, so that the same users can log in with and without TLS.
 
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';

@@ -1,5 +1,5 @@
-// Runs a real etcd and a real kube-apiserver on loopback. A webhook is its authenticator and, after RBAC, its authorizer. The
-// administrator has a token from a file.
+// Runs a real etcd and a real kube-apiserver on loopback. A webhook is its authenticator and, after RBAC, its
+// authorizer. The administrator has a token from a file.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';

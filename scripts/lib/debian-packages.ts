@@ -1,5 +1,5 @@
-// Provides real servers for the tests and the demo from packages of Debian and Ubuntu. If a package is not installed, it is
-// only unpacked into the user's cache, because an installation would need root and change the machine.
+// Provides real servers for the tests and the demo from packages of Debian and Ubuntu. If a package is not installed,
+// it is only unpacked into the user's cache, because an installation would need root and change the machine.
 
 import { execFile } from 'node:child_process';
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * The second part of the demo, which needs a real kube-apiserver. It shows the whole chain: kubectl runs the plugin, and
- * kube-apiserver asks the webhook. Both ask Keystone. The policy allows access to one namespace and not to another.
+ * The second part of the demo, which needs a real kube-apiserver. It shows the whole chain: kubectl runs the plugin,
+ * and kube-apiserver asks the webhook. Both ask Keystone. The policy allows access to one namespace and not to another.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';

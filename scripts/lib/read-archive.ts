@@ -22,8 +22,9 @@ export async function readTarMember(archive: Buffer, name: string): Promise<Buff
 }
 
 /**
- * Returns one file of a zip archive. No installed package reads zip archives, and this needs neither `unzip` nor Python.
- * Source: PKWARE's APPNOTE.TXT, sections 4.3.7 (local header), 4.3.12 (central directory) and 4.3.16 (end record).
+ * Returns one file of a zip archive. No installed package reads zip archives, and this needs neither `unzip` nor
+ * Python. Source: PKWARE's APPNOTE.TXT, sections 4.3.7 (local header), 4.3.12 (central directory) and 4.3.16 (end
+ * record).
  *
  * @throws Error when the archive does not contain it
  */

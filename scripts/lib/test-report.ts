@@ -1,5 +1,5 @@
-// Reads tap's output for `npm test`, prints failures and skipped tests, and counts. tap's own readable reporters are made for
-// terminals: in a pipe, they repeat their whole screen, and they show a crashed file as skipped.
+// Reads tap's output for `npm test`, prints failures and skipped tests, and counts. tap's own readable reporters are
+// made for terminals: in a pipe, they repeat their whole screen, and they show a crashed file as skipped.
 
 import { inspect } from 'node:util';
 
@@ -33,9 +33,9 @@ const hiddenDiagnostics = new Set([
 ]);
 
 /**
- * Returns a stream for tap's output. It prints a line for each file, failure and skipped test, and updates `counts`. The line
- * of a subtest counts only if its assertions do not show the result: it was skipped or todo, or it failed without a failed
- * assertion, as with a file that crashes.
+ * Returns a stream for tap's output. It prints a line for each file, failure and skipped test, and updates `counts`.
+ * The line of a subtest counts only if its assertions do not show the result: it was skipped or todo, or it failed
+ * without a failed assertion, as with a file that crashes.
  */
 export function reportTap(counts: Counts): Parser {
   const parser = new Parser();

@@ -29,7 +29,9 @@ export async function writeTarGz(members: readonly ArchiveMember[]): Promise<Buf
   return compress(await buffer(archive), { level: COMPRESSION_LEVEL });
 }
 
-/** Writes a `.zip`. All files are from July 1980: the format starts in 1980, and yazl changes times close to its start. */
+/**
+ * Writes a `.zip`. All files are from July 1980: the format starts in 1980, and yazl changes times close to its start.
+ */
 export async function writeZip(members: readonly ArchiveMember[]): Promise<Buffer> {
   const archive = new ZipFile();
   const options = {

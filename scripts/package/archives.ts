@@ -1,4 +1,6 @@
-/** Makes the archives that krew, Homebrew, Scoop and winget unpack: a `.zip` for Windows, a `.tar.gz` for other systems. */
+/**
+ * Makes the archives that krew, Homebrew, Scoop and winget unpack: a `.zip` for Windows, a `.tar.gz` for other systems.
+ */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { writeTarGz, writeZip } from './archive-formats.ts';
 import type { ArchiveMember } from './archive-formats.ts';

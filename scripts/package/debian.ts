@@ -1,6 +1,6 @@
 /**
- * Makes a package for Debian and Ubuntu. It contains the executable and a second name for it, so that kubectl finds it as
- * `kubectl keystone-auth`. dpkg-deb writes the same bytes for the same files if SOURCE_DATE_EPOCH is set.
+ * Makes a package for Debian and Ubuntu. It contains the executable and a second name for it, so that kubectl finds it
+ * as `kubectl keystone-auth`. dpkg-deb writes the same bytes for the same files if SOURCE_DATE_EPOCH is set.
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';

@@ -1,4 +1,6 @@
-/** Renders the manifests of krew, Homebrew, Scoop and winget. Each names the archives that exist, by URL and SHA-256. */
+/**
+ * Renders the manifests of krew, Homebrew, Scoop and winget. Each names the archives that exist, by URL and SHA-256.
+ */
 import { DESCRIPTION, PROGRAM_NAME, KUBECTL_PLUGIN_NAME, SUMMARY } from './product.ts';
 import type { Release } from './product.ts';
 import type { Target } from './targets.ts';

@@ -1,6 +1,6 @@
 /**
- * Makes a package for Fedora, RHEL, SUSE and similar distributions, with the same files as Debian's. rpmbuild writes the
- * same bytes for the same files if time and host are set.
+ * Makes a package for Fedora, RHEL, SUSE and similar distributions, with the same files as Debian's. rpmbuild writes
+ * the same bytes for the same files if time and host are set.
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';

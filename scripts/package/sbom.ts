@@ -1,6 +1,6 @@
 /**
- * Lists what is in an executable, according to the bundler: a bill of materials (CycloneDX 1.5) and the licenses. `npm sbom`
- * would list the packages that are installed to build and test, which is something else.
+ * Lists what is in an executable, according to the bundler: a bill of materials (CycloneDX 1.5) and the licenses. `npm
+ * sbom` would list the packages that are installed to build and test, which is something else.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,6 @@
-/** No secret in the output of any command, at every level of `-v`, in every format and with several kinds of settings. */
+/**
+ * No secret in the output of any command, at every level of `-v`, in every format and with several kinds of settings.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';

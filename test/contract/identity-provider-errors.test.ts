@@ -1,5 +1,5 @@
-// What an identity provider may answer that is no token, and how it is asked: against a stand-in, since a real one cannot
-// be made to fail. One line that says what to do, one attempt, no HTML, no secret.
+// What an identity provider may answer that is no token, and how it is asked: against a stand-in, since a real one
+// cannot be made to fail. One line that says what to do, one attempt, no HTML, no secret.
 
 import t from 'tap';
 import type { Test } from 'tap';

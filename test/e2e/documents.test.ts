@@ -1,6 +1,6 @@
 /**
- * Runs every shell example of the documents (```sh blocks) and of `--help`. Only the names of servers, secrets and paths are
- * replaced. Blocks of ```console and ```text are transcripts and are not run.
+ * Runs every shell example of the documents (```sh blocks) and of `--help`. Only the names of servers, secrets and
+ * paths are replaced. Blocks of ```console and ```text are transcripts and are not run.
  */
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';

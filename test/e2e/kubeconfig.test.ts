@@ -1,5 +1,5 @@
-// From an openrc to `kubectl get pods` with a kubeconfig that the plugin writes: a real kubectl, the built plugin and a real
-// Keystone.
+// From an openrc to `kubectl get pods` with a kubeconfig that the plugin writes: a real kubectl, the built plugin and a
+// real Keystone.
 
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';

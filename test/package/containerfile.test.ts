@@ -1,6 +1,6 @@
 /**
- * The structure of the Containerfile, and whether the libraries that it copies are all that the program needs. No image is
- * built, because no container engine is available in CI.
+ * The structure of the Containerfile, and whether the libraries that it copies are all that the program needs. No image
+ * is built, because no container engine is available in CI.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';

@@ -1,6 +1,7 @@
 /**
- * The content of the executables, including those that cannot run here: platform, program, version of Node, and signature.
- * The readers are written from the specifications and share nothing with scripts/package, whose result they test.
+ * The content of the executables, including those that cannot run here: platform, program, version of Node, and
+ * signature. The readers are written from the specifications and share nothing with scripts/package, whose result they
+ * test.
  */
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';

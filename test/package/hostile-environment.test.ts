@@ -1,8 +1,8 @@
 /**
- * A kubeconfig from another user can set any variable for its plugin. These tests set each variable that Node, OpenSSL or ICU
- * read. No code runs, no file appears, nothing leaks, and TLS stays strict. The first test shows that most variables affect a
- * plain Node, so that the other tests cannot pass by accident.
- * LD_PRELOAD and similar variables are out of scope, because no program can refuse them.
+ * A kubeconfig from another user can set any variable for its plugin. These tests set each variable that Node, OpenSSL
+ * or ICU read. No code runs, no file appears, nothing leaks, and TLS stays strict. The first test shows that most
+ * variables affect a plain Node, so that the other tests cannot pass by accident. LD_PRELOAD and similar variables are
+ * out of scope, because no program can refuse them.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';

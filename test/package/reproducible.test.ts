@@ -1,4 +1,6 @@
-/** Two builds of one commit give the same bytes, in another folder, at another time. So everyone can verify a release. */
+/**
+ * Two builds of one commit give the same bytes, in another folder, at another time. So everyone can verify a release.
+ */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';

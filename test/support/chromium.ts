@@ -1,5 +1,5 @@
-// Runs a real Chromium if one is installed, because only a real browser shows which headers it sends from an https:// page to
-// loopback. Nothing is downloaded: $CHROMIUM is its path, otherwise common paths are tried.
+// Runs a real Chromium if one is installed, because only a real browser shows which headers it sends from an https://
+// page to loopback. Nothing is downloaded: $CHROMIUM is its path, otherwise common paths are tried.
 
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// A login through the real identity provider, Apache and Keystone as every such method's test checks it: what each of them
-// was asked, whose the token is by Keystone's own word, what is left behind, and that the second run asks nobody.
+// A login through the real identity provider, Apache and Keystone as every such method's test checks it: what each of
+// them was asked, whose the token is by Keystone's own word, what is left behind, and that the second run asks nobody.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -14,7 +14,9 @@ import { sendRequest } from './send-request.ts';
 import { listRequests, readTestEnvironment } from './test-environment.ts';
 import type { LoggedRequest, WatchedAddress, TestEnvironment } from './test-environment.ts';
 
-/** Declares a test that needs the identity provider and Apache. The runner starts them for files that import this one. */
+/**
+ * Declares a test that needs the identity provider and Apache. The runner starts them for files that import this one.
+ */
 export function testWithFederation(
   name: string,
   body: (t: Test, federation: FederationAddress, world: TestEnvironment) => Promise<void>,

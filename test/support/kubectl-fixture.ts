@@ -1,4 +1,5 @@
-// One user with a real kubectl, a kubeconfig, a stand-in cluster and a real Keystone, for tests of kubectl with the plugin.
+// One user with a real kubectl, a kubeconfig, a stand-in cluster and a real Keystone, for tests of kubectl with the
+// plugin.
 
 import { spawn } from 'node:child_process';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Proxies that observe traffic: a CONNECT proxy, to prove that only TLS passes through a proxy, and a reverse proxy in front of
-// a real Keystone, to count the logins independently of the plugin.
+// Proxies that observe traffic: a CONNECT proxy, to prove that only TLS passes through a proxy, and a reverse proxy in
+// front of a real Keystone, to count the logins independently of the plugin.
 
 import { readFile } from 'node:fs/promises';
 import { createServer as createHttpServer, request as requestHttp } from 'node:http';
@@ -24,7 +24,9 @@ export interface Tunnel {
   target: string;
   /** The headers of the CONNECT request. */
   headers: IncomingHttpHeaders;
-  /** The status of the response: 200, 407 without the right credentials, 403 for a host that is not loopback, or 502. */
+  /**
+   * The status of the response: 200, 407 without the right credentials, 403 for a host that is not loopback, or 502.
+   */
   status: number;
   /** What the client sent into the tunnel, if the first byte did not start a TLS record. */
   plaintext: string;

@@ -53,9 +53,9 @@ export function makeEnvironment(home: Home, env: EnvVars = {}): Record<string, s
 }
 
 /**
- * Returns the arguments of `spawn` that give a program exactly this environment. tap adds variables to the environment of every
- * child, so that Node loads the hooks of tap; that more than doubles the time of a run, and a test of the fast path would measure
- * little else.
+ * Returns the arguments of `spawn` that give a program exactly this environment. tap adds variables to the environment
+ * of every child, so that Node loads the hooks of tap; that more than doubles the time of a run, and a test of the fast
+ * path would measure little else.
  */
 export function makeIsolatedCommand(
   file: string,

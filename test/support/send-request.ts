@@ -1,5 +1,5 @@
-// Sends one request and returns the response unchanged: it follows no redirects, and no status is an error. fetch cannot be
-// used, because it does not accept a CA.
+// Sends one request and returns the response unchanged: it follows no redirects, and no status is an error. fetch
+// cannot be used, because it does not accept a CA.
 
 import { readFileSync } from 'node:fs';
 import { request as requestHttp } from 'node:http';

@@ -1,5 +1,5 @@
-// A stand-in Kubernetes API server for a real kubectl. It has enough resources for `get`, `apply`, `version`, `get --raw` and
-// `auth whoami`. The test decides which tokens it accepts.
+// A stand-in Kubernetes API server for a real kubectl. It has enough resources for `get`, `apply`, `version`, `get
+// --raw` and `auth whoami`. The test decides which tokens it accepts.
 
 import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -152,8 +152,8 @@ interface Context {
   configMaps: Map<string, Json>;
 }
 
-// Discovery uses the old form, which every kubectl supports: with a cold cache kubectl sends several requests, as with an old
-// cluster.
+// Discovery uses the old form, which every kubectl supports: with a cold cache kubectl sends several requests, as with
+// an old cluster.
 function answer(method: string, path: string, context: Context): Reply {
   const { body, wantsTable, configMaps } = context;
   const inNamespace = `/api/v1/namespaces/${namespace}`;

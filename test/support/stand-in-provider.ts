@@ -1,5 +1,5 @@
-// A stand-in identity provider on loopback, for answers that a real one cannot be made to give. The tests against a real
-// provider, not this file, decide what providers do.
+// A stand-in identity provider on loopback, for answers that a real one cannot be made to give. The tests against a
+// real provider, not this file, decide what providers do.
 
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';

@@ -1,6 +1,7 @@
 /**
- * The size of the tests in test/stress: with CKA_STRESS=full the size that the security model promises, otherwise a size that
- * a small machine can handle. Also what these tests share: many runs at a time, and checks for tools that CI must have.
+ * The size of the tests in test/stress: with CKA_STRESS=full the size that the security model promises, otherwise a
+ * size that a small machine can handle. Also what these tests share: many runs at a time, and checks for tools that CI
+ * must have.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import type { Test } from 'tap';

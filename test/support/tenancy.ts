@@ -88,7 +88,8 @@ interface NewUser {
 
 const totpSecret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
 const phoneSecret = 'KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU';
-// Tokens have whole seconds: a token from the second in which the password was set counts as older than the password, so it is revoked.
+// Tokens have whole seconds: a token from the second in which the password was set counts as older than the password,
+// so it is revoked.
 const settlingMs = 1200;
 // init.py configures that a new password expires immediately, unless the user has this option.
 const keepsPassword = { ignore_change_password_upon_first_use: true };
@@ -143,7 +144,8 @@ export async function createTenancy(server: Server): Promise<Tenancy> {
   const memberOnly = [{ id: findId(roles, 'member') }];
   const createCredential = (name: string, lifeMs?: number): Promise<ApplicationCredential> =>
     createApplicationCredential(server, { token: aliceToken, userId: alice.id, name, roles: memberOnly, lifeMs });
-  // First, so that it has expired when the rest is created; and long enough, because Keystone rejects an expiry in the past.
+  // First, so that it has expired when the rest is created; and long enough, because Keystone rejects an expiry in the
+  // past.
   const expiredCredential = await createCredential('expired', 2500);
   const expiry = sleep(2500);
 
@@ -229,7 +231,9 @@ export function makeTotpCode(secret: string, atMs: number): string {
   return String((mac.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
-/** Logs in with a password and returns the token. `scope` is that of the Keystone API; without it the token is unscoped. */
+/**
+ * Logs in with a password and returns the token. `scope` is that of the Keystone API; without it the token is unscoped.
+ */
 export async function logIn(server: Server, user: Pick<User, 'id' | 'password'>, scope?: unknown): Promise<string> {
   return requestToken(server, { id: user.id, password: user.password }, scope ?? 'unscoped');
 }

@@ -1,5 +1,5 @@
-// A pseudo-terminal for tests of prompts, echo, Ctrl-C and the terminal settings before and after a run. All programs started here
-// are killed with the test process at the latest.
+// A pseudo-terminal for tests of prompts, echo, Ctrl-C and the terminal settings before and after a run. All programs
+// started here are killed with the test process at the latest.
 
 import { spawn } from '@lydell/node-pty';
 import { execFile } from 'node:child_process';
@@ -30,7 +30,8 @@ export interface Terminal {
   readonly pid: number;
   readonly ended: Promise<TerminalExit>;
   /**
-   * Resolves with the first match in `screen()` after the previous match, so that two prompts with the same text match twice.
+   * Resolves with the first match in `screen()` after the previous match, so that two prompts with the same text match
+   * twice.
    * @throws if there is no match before the timeout or the end of the program
    */
   waitFor(pattern: string | RegExp, timeoutMs?: number): Promise<string>;
@@ -66,9 +67,9 @@ let watchesExit = false;
 const DRAIN_MS = 100;
 
 /**
- * Makes sure that all output of a terminal is read. When the last program closes the terminal, libuv treats what it can read at that
- * moment as the end, while the kernel can still have more. So this holds the device open until node-pty, which notices the end of the
- * program, closes it and the rest has been read.
+ * Makes sure that all output of a terminal is read. When the last program closes the terminal, libuv treats what it can
+ * read at that moment as the end, while the kernel can still have more. So this holds the device open until node-pty,
+ * which notices the end of the program, closes it and the rest has been read.
  */
 function readToTheEnd(socket: Socket, device: string): void {
   const descriptor = openSync(device, constants.O_RDWR | constants.O_NOCTTY);
@@ -175,11 +176,11 @@ export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalC
   };
 }
 
-// A minimal interactive shell. `set -m` gives the program a process group of its own, as an interactive shell does: otherwise the
-// kernel drops SIGTSTP, because the group is an orphan, and Ctrl-C also ends the shell. `stty` reads the settings on the terminal
-// itself, before and after, and writes them to files, so that the screen contains the output of the program only. `jobs` writes a
-// file because in a pipeline dash uses the job table of a subshell, which is empty. The trap keeps dash alive when SIGINT ends the
-// program; the program itself has the default action.
+// A minimal interactive shell. `set -m` gives the program a process group of its own, as an interactive shell does:
+// otherwise the kernel drops SIGTSTP, because the group is an orphan, and Ctrl-C also ends the shell. `stty` reads the
+// settings on the terminal itself, before and after, and writes them to files, so that the screen contains the output
+// of the program only. `jobs` writes a file because in a pipeline dash uses the job table of a subshell, which is
+// empty. The trap keeps dash alive when SIGINT ends the program; the program itself has the default action.
 const shellScript = `
 set -m
 trap : INT
@@ -200,9 +201,9 @@ exit "$code"
 `;
 
 /**
- * Runs a program under a shell that reads the terminal settings before and after it. If the program stops itself, the shell reads
- * the settings into `whileStopped` and continues it. In `during`, `pid` and `signal` of the terminal refer to the program, not to the
- * shell; `exitCode` is `$?` of the shell (128 + n for signal n).
+ * Runs a program under a shell that reads the terminal settings before and after it. If the program stops itself, the
+ * shell reads the settings into `whileStopped` and continues it. In `during`, `pid` and `signal` of the terminal refer
+ * to the program, not to the shell; `exitCode` is `$?` of the shell (128 + n for signal n).
  */
 export async function runWithStty(
   command: TerminalCommand,
@@ -271,7 +272,8 @@ function processesOfSession(session: number): number[] {
 function sessionOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The fields after the command, which is in parentheses and can contain spaces, are state, parent, group and session.
+    // The fields after the command, which is in parentheses and can contain spaces, are state, parent, group and
+    // session.
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3]);
   } catch {
     return undefined;

@@ -1,5 +1,5 @@
-// What the test runner sets up for all tests: a real Keystone with three addresses for the same users. Without a Keystone, each
-// test that needs it is skipped with the reason.
+// What the test runner sets up for all tests: a real Keystone with three addresses for the same users. Without a
+// Keystone, each test that needs it is skipped with the reason.
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';

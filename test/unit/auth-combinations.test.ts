@@ -1,7 +1,7 @@
 /**
- * Some thousand combinations of file, environment and flags, and the one request that each leads to. What is expected is
- * worked out by a model of the table of precedence in docs/reference.md that shares nothing with the program: it goes from the
- * strongest source to the weakest for each question, where the program merges layers.
+ * Some thousand combinations of file, environment and flags, and the one request that each leads to. What is expected
+ * is worked out by a model of the table of precedence in docs/reference.md that shares nothing with the program: it
+ * goes from the strongest source to the weakest for each question, where the program merges layers.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,8 +36,8 @@ function inSource(source: Settings, thing: string): Thing {
 const first = <T>(values: readonly (T | undefined)[]): T | undefined => values.find((value) => value !== undefined);
 
 /**
- * The domain of a user or a project. A source that names one decides, and a plain domain beside the thing itself is one;
- * then any plain domain; then the default one.
+ * The domain of a user or a project. A source that names one decides, and a plain domain beside the thing itself is
+ * one; then any plain domain; then the default one.
  */
 function domainFor(sources: Sources, thing: 'user' | 'project'): Thing {
   return (

@@ -1,6 +1,6 @@
 /**
- * Tests the listener that a browser returns to against requests that any page and any user of the machine can send: none
- * of them may complete the login, make it fail, or appear in a response.
+ * Tests the listener that a browser returns to against requests that any page and any user of the machine can send:
+ * none of them may complete the login, make it fail, or appear in a response.
  */
 import { createServer, request } from 'node:http';
 import type { Server } from 'node:http';

@@ -61,7 +61,10 @@ function view(path: string, file: string): View {
   };
 }
 
-/** Reads all data of a file, including unknown fields and further documents, without the entries of these names and the current context. */
+/**
+ * Reads all data of a file, including unknown fields and further documents, without the entries of these names and the
+ * current context.
+ */
 function readOtherData(text: string, own: readonly string[]): unknown {
   const documents = parseAllDocuments(text, { merge: true });
   const [first, ...others] = ('empty' in documents ? [] : documents).map((document): unknown => document.toJS());

@@ -1,4 +1,7 @@
-/** Tests which browser is opened, with which arguments, and when none is. The browsers are programs that record their calls. */
+/**
+ * Tests which browser is opened, with which arguments, and when none is. The browsers are programs that record their
+ * calls.
+ */
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// Saved secrets and their notes, also if the keyring fails. The keyring is a script that answers like the keyring helper;
-// test/stress/saved-secrets.test.ts uses a real keyring.
+// Saved secrets and their notes, also if the keyring fails. The keyring is a script that answers like the keyring
+// helper; test/stress/saved-secrets.test.ts uses a real keyring.
 
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -42,7 +42,8 @@ function setUpSavedSecret(t: Test): SavedSecretFixture {
   if (execPath === undefined || store === undefined || failing === undefined || log === undefined) throw new Error();
   writeFileSync(
     execPath,
-    // Without the environment, because tap uses it to load itself into Node, and the keyring must answer in three seconds.
+    // Without the environment, because tap uses it to load itself into Node, and the keyring must answer in three
+    // seconds.
     `#!/usr/bin/env -S -i ${process.execPath}
 const { appendFileSync, readFileSync, writeFileSync } = require('node:fs');
 const { key, secret, remove } = JSON.parse(readFileSync(0, 'utf8'));

@@ -1,6 +1,6 @@
 /**
- * The user's list of trusted servers. The folder that it is in comes from the system's accounts, which a test cannot change
- * for a process; so these tests give the program another Host, and everything else is real.
+ * The user's list of trusted servers. The folder that it is in comes from the system's accounts, which a test cannot
+ * change for a process; so these tests give the program another Host, and everything else is real.
  */
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

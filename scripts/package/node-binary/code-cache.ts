@@ -1,9 +1,10 @@
 /**
- * Compiles the scripts that an executable carries. Without compiled code, V8 spends most of a run compiling. By default, V8
- * compiles a function when it is called; with `--no-lazy`, it compiles everything. V8 accepts compiled code only under the
- * flags that it was compiled under, so this file overwrites the flags in the code with those of a run. If V8 does not accept
- * the code, it compiles the script again. Compiled code belongs to one version of V8 on one platform.
- * Source of the header layout: V8's code-serializer.h (magic number, version, length of the source, flags; 32 bits each).
+ * Compiles the scripts that an executable carries. Without compiled code, V8 spends most of a run compiling. By
+ * default, V8 compiles a function when it is called; with `--no-lazy`, it compiles everything. V8 accepts compiled code
+ * only under the flags that it was compiled under, so this file overwrites the flags in the code with those of a run.
+ * If V8 does not accept the code, it compiles the script again. Compiled code belongs to one version of V8 on one
+ * platform. Source of the header layout: V8's code-serializer.h (magic number, version, length of the source, flags; 32
+ * bits each).
  *
  * As a program, it compiles `SCRIPT...` in the current folder to `SCRIPT.code`, in the form that
  * src/plugin/packaged/bundles.ts expects.

@@ -1,6 +1,7 @@
 /**
  * Makes a single executable: a Node of the target with a main script and everything else as assets. Source: Node's
- * documentation, "Single executable applications" (`node --experimental-sea-config` makes the blob, postject injects it).
+ * documentation, "Single executable applications" (`node --experimental-sea-config` makes the blob, postject injects
+ * it).
  */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -34,8 +35,8 @@ export interface Program {
   /** Whether it contains the native part of the keyring. */
   readonly hasKeyring: boolean;
   /**
-   * Whether it runs for a moment on every kubectl command. Then it contains compiled code, and V8 keeps the seed of its hash
-   * tables. A server that strangers talk to must not do the latter.
+   * Whether it runs for a moment on every kubectl command. Then it contains compiled code, and V8 keeps the seed of its
+   * hash tables. A server that strangers talk to must not do the latter.
    */
   readonly isShortLived: boolean;
   /** The Node options. Node takes no others: it ignores NODE_OPTIONS, and all arguments belong to the program. */
@@ -114,8 +115,8 @@ async function runNode(flags: readonly string[], args: readonly string[], cwd: s
 }
 
 /**
- * Makes the blob of main script and assets. Paths are relative, because Node writes the path of the script into the blob.
- * Compiled code is only included for the platform that this runs on.
+ * Makes the blob of main script and assets. Paths are relative, because Node writes the path of the script into the
+ * blob. Compiled code is only included for the platform that this runs on.
  */
 async function makeBlob(target: Target, program: Program, staging: string): Promise<void> {
   const { main, bundles, hasKeyring, isShortLived, execArgv } = program;

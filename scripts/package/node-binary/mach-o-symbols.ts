@@ -1,6 +1,6 @@
 /**
- * Drops the names of local symbols from a Mach-O file, which makes Node for macOS a sixth smaller. Nothing reads them at run
- * time. Exported symbols stay. Source of the layouts: Apple's headers mach-o/loader.h and nlist.h.
+ * Drops the names of local symbols from a Mach-O file, which makes Node for macOS a sixth smaller. Nothing reads them
+ * at run time. Exported symbols stay. Source of the layouts: Apple's headers mach-o/loader.h and nlist.h.
  */
 import { readMachO } from './mach-o.ts';
 

@@ -1,7 +1,7 @@
 /**
- * Writes an ad-hoc code signature into a Mach-O file. Macs with Apple's own processor do not run unsigned code. An ad-hoc
- * signature is a list of hashes and needs no key. Source of the layouts: Apple's header mach-o/loader.h and XNU's
- * kern/cs_blobs.h.
+ * Writes an ad-hoc code signature into a Mach-O file. Macs with Apple's own processor do not run unsigned code. An
+ * ad-hoc signature is a list of hashes and needs no key. Source of the layouts: Apple's header mach-o/loader.h and
+ * XNU's kern/cs_blobs.h.
  */
 import { createHash } from 'node:crypto';
 
@@ -122,7 +122,9 @@ function computeLayout(identifier: string, bytes: number): { hashesAt: number; p
   return { hashesAt, pages, size: hashesAt + pages * HASH_BYTES };
 }
 
-/** Makes the list of hashes: of every page of the file and, with negative slots, of the other parts of the signature. */
+/**
+ * Makes the list of hashes: of every page of the file and, with negative slots, of the other parts of the signature.
+ */
 function makeDirectory(code: Buffer, identifier: string, main: Segment): Buffer {
   const { hashesAt, pages, size } = computeLayout(identifier, code.length);
   const directory = Buffer.alloc(size);

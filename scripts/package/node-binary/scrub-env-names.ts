@@ -1,11 +1,13 @@
 /**
- * Makes Node ignore variables that it reads before the first line of JavaScript. A kubeconfig can set any variable for its
- * plugin, and some of these variables load code: OPENSSL_CONF names shared libraries, and NODE_COMPILE_CACHE names a folder
- * with compiled code that Node does not check. No option turns this off, so their names in the program are emptied: no
- * variable has an empty name.
+ * Makes Node ignore variables that it reads before the first line of JavaScript. A kubeconfig can set any variable for
+ * its plugin, and some of these variables load code: OPENSSL_CONF names shared libraries, and NODE_COMPILE_CACHE names
+ * a folder with compiled code that Node does not check. No option turns this off, so their names in the program are
+ * emptied: no variable has an empty name.
  */
 
-/** Variables that Node's native code, OpenSSL or ICU read. The sources of the plugin handle those that JavaScript reads. */
+/**
+ * Variables that Node's native code, OpenSSL or ICU read. The sources of the plugin handle those that JavaScript reads.
+ */
 export const SCRUBBED_NAMES: readonly string[] = [
   'ICU_TIMEZONE_FILES_DIR',
   'NODE_COMPILE_CACHE',

@@ -1,8 +1,8 @@
 /**
- * Makes V8 keep the hash seed of its snapshot. V8 starts from a snapshot of its heap and then rebuilds its hash tables with a
- * new seed, which takes a fifth of the start. The new seed protects against attackers who choose names that collide. They
- * cannot do that to a plugin that runs for a second. V8 has a flag for this (`--no-rehash-snapshot`), but with it V8 rejects
- * all code that was compiled without it, including Node's. Therefore the snapshot itself is marked.
+ * Makes V8 keep the hash seed of its snapshot. V8 starts from a snapshot of its heap and then rebuilds its hash tables
+ * with a new seed, which takes a fifth of the start. The new seed protects against attackers who choose names that
+ * collide. They cannot do that to a plugin that runs for a second. V8 has a flag for this (`--no-rehash-snapshot`), but
+ * with it V8 rejects all code that was compiled without it, including Node's. Therefore the snapshot itself is marked.
  * Source of the header layout: V8's snapshot.cc (number of contexts, whether it can be rehashed, two checksums, V8's
  * version). The checksums cover what follows and are for debugging only.
  */

@@ -1,8 +1,9 @@
 /**
  * Turns off V8's preparation for profilers. At each start, Node makes V8 visit every object of its heap
- * (`CpuProfiler::UseDetailedSourcePositionsForProfiling`), so that a profiler can distinguish inlined functions. This takes a
- * twentieth of a cache hit. The stacks of errors do not need it. No option turns it off, so the function is overwritten to
- * return immediately. It is an exported ELF symbol, which stripping keeps. Source: System V ABI, chapters 4 and 5.
+ * (`CpuProfiler::UseDetailedSourcePositionsForProfiling`), so that a profiler can distinguish inlined functions. This
+ * takes a twentieth of a cache hit. The stacks of errors do not need it. No option turns it off, so the function is
+ * overwritten to return immediately. It is an exported ELF symbol, which stripping keeps. Source: System V ABI,
+ * chapters 4 and 5.
  */
 
 const SYMBOL = '_ZN2v811CpuProfiler38UseDetailedSourcePositionsForProfilingEPNS_7IsolateE';

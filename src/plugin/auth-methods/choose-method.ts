@@ -69,8 +69,8 @@ function findMethod(config: ResolvedConfig): MethodChoice {
 /**
  * Chooses the auth method: the one that is named, or the one that the strongest layer with a credential selects.
  *
- * @throws ConfigError when the name is unknown, when one layer has two credentials, or when the method cannot return the
- *   kind of token that the settings ask for
+ * @throws ConfigError when the name is unknown, when one layer has two credentials, or when the method cannot return
+ *   the kind of token that the settings ask for
  */
 export function chooseMethod(config: ResolvedConfig): MethodChoice {
   const choice = findMethod(config);

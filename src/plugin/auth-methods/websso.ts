@@ -47,10 +47,10 @@ function describeBrowserUser(config: ResolvedConfig): string {
  * Keystone API v3, "OS-FEDERATION", "Web Single Sign On": the login of dashboards, with the plugin as the dashboard.
  *
  * Keystone passes on no parameter that identifies this login, because it requires the exact origin that its operator
- * trusts. Therefore a page of an attacker can post the attacker's token while the listener waits, and the user would act
- * as the attacker. Several checks make this hard: the browser must show the page to the user (no hidden frame), the page
- * must not reveal its origin, and the token must have a role in the project that the user names. The plugin announces the
- * token owner, and with `--user-id` it accepts no other user.
+ * trusts. Therefore a page of an attacker can post the attacker's token while the listener waits, and the user would
+ * act as the attacker. Several checks make this hard: the browser must show the page to the user (no hidden frame), the
+ * page must not reveal its origin, and the token must have a role in the project that the user names. The plugin
+ * announces the token owner, and with `--user-id` it accepts no other user.
  */
 export const webSso: AuthMethod = {
   name: 'v3websso',

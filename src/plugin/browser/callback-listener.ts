@@ -1,9 +1,9 @@
 /**
  * A web server on loopback that receives the result of a browser login, once (RFC 8252, section 7.3).
  *
- * Any page in the browser and any user of this machine can send requests to it. Only a request with the expected method,
- * path and host, which the browser shows as a page and which belongs to this login, counts. Any other request neither
- * completes the login nor makes it fail.
+ * Any page in the browser and any user of this machine can send requests to it. Only a request with the expected
+ * method, path and host, which the browser shows as a page and which belongs to this login, counts. Any other request
+ * neither completes the login nor makes it fail.
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';

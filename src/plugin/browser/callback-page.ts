@@ -1,4 +1,6 @@
-/** The pages that the browser shows at the end. They have no scripts, load nothing and repeat nothing of the request. */
+/**
+ * The pages that the browser shows at the end. They have no scripts, load nothing and repeat nothing of the request.
+ */
 
 /** How a request to the listener ends. */
 export type CallbackOutcome = 'done' | 'refused' | 'unexpected' | 'nothing';

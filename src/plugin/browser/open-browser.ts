@@ -21,7 +21,10 @@ export function findBrowserObstacle({ env, platform }: Host): string | undefined
   return hasDesktop ? undefined : 'there is no desktop';
 }
 
-/** Reads `BROWSER` as other programs do: commands in order of preference, each with `%s` or the address as last argument. */
+/**
+ * Reads `BROWSER` as other programs do: commands in order of preference, each with `%s` or the address as last
+ * argument.
+ */
 function readBrowserVariable({ env, platform }: Host): Command[] {
   const commands = (env['BROWSER'] ?? '').split(platform === 'win32' ? ';' : ':');
   return commands.flatMap((command) => {
@@ -42,7 +45,9 @@ function makeBrowserEnvironment(env: Host['env']): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !WITHHELD_VARIABLES.test(name)));
 }
 
-/** Starts a command without waiting for its end, in its own session: Ctrl-C in the terminal must not close the browser. */
+/**
+ * Starts a command without waiting for its end, in its own session: Ctrl-C in the terminal must not close the browser.
+ */
 async function startCommand({ file, args }: Command, address: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   const argv = args.map((arg) => arg.replaceAll('%s', () => address));
   return new Promise((resolve) => {

@@ -54,8 +54,8 @@ export interface CommandDescription {
   /** The options of this command, see {@link makeCommandOption}; {@link OUTPUT_OPTION} if its result has data. */
   readonly options: readonly CommandOption[];
   /**
-   * Which options of get-token it accepts: all; all but those for kubectl alone; those of the groups Cache and Run; or those of
-   * the group Run.
+   * Which options of get-token it accepts: all; all but those for kubectl alone; those of the groups Cache and Run; or
+   * those of the group Run.
    */
   readonly getTokenOptions: 'everything' | 'login' | 'cache' | 'run';
   readonly examples: readonly Example[];

@@ -1,6 +1,6 @@
 /**
- * Reads clouds.yaml, secure.yaml and clouds-public.yaml as openstacksdk does: one cloud makes up to three layers, for its
- * region, for the cloud and for the profile of its provider.
+ * Reads clouds.yaml, secure.yaml and clouds-public.yaml as openstacksdk does: one cloud makes up to three layers, for
+ * its region, for the cloud and for the profile of its provider.
  */
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { FileStamp } from '../../shared/base/file-stamp.ts';

@@ -60,7 +60,9 @@ function merge(layers: readonly Layer[], options: readonly Option[]): MutableLay
   return merged;
 }
 
-/** Rejects an unsupported version: without this, the plugin would log in with another version than the user asks for. */
+/**
+ * Rejects an unsupported version: without this, the plugin would log in with another version than the user asks for.
+ */
 function refuseUnsupported(merged: Layer): void {
   const version = merged.get('identity-api-version');
   if (version !== undefined && !/^v?3(\.\d+)?$/.test(String(version.value))) {

@@ -1,6 +1,6 @@
 /**
- * Another user may have written a clouds.yaml in the current folder, such as a checkout or an unpacked archive. The file
- * must not decide where a secret from another source goes.
+ * Another user may have written a clouds.yaml in the current folder, such as a checkout or an unpacked archive. The
+ * file must not decide where a secret from another source goes.
  */
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Setting } from '../../shared/options/layer.ts';

@@ -1,6 +1,6 @@
 /**
- * Runs the system's curl for one HTTP request. The whole request is on stdin, because every user of the machine can read
- * the arguments of a process.
+ * Runs the system's curl for one HTTP request. The whole request is on stdin, because every user of the machine can
+ * read the arguments of a process.
  */
 import { execFile, spawn } from 'node:child_process';
 import { PluginError } from '../../shared/base/errors.ts';

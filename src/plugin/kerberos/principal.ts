@@ -24,8 +24,8 @@ export function makeKerberosEnvironment({ env }: Host): Record<string, string> {
 }
 
 /**
- * Finds the tickets. With several principals, the Kerberos library chooses one by the realm of the server, and the plugin
- * cannot know which.
+ * Finds the tickets. With several principals, the Kerberos library chooses one by the realm of the server, and the
+ * plugin cannot know which.
  *
  * @returns undefined when the principal is not certain
  */

@@ -55,7 +55,8 @@ export function parseKubeconfig(text: string, path: string): KubeconfigDocument 
 }
 
 /**
- * Returns the text of a kubeconfig with the content `after`; the rest of the text stays as it is, further documents included.
+ * Returns the text of a kubeconfig with the content `after`; the rest of the text stays as it is, further documents
+ * included.
  *
  * @throws ConfigError if the text cannot be changed that way
  */

@@ -1,6 +1,6 @@
 /**
- * Changes the content of a YAML text. Only the parts with other content are replaced: everything else stays the same, byte for
- * byte.
+ * Changes the content of a YAML text. Only the parts with other content are replaced: everything else stays the same,
+ * byte for byte.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { isJsonObject } from '../../shared/base/json.ts';
@@ -157,7 +157,9 @@ class Changes {
     this.#put({ start, end: this.#text.trimEnd(Math.max(end, node.end)) }, lines.join('\n'));
   }
 
-  /** Removes parts of a block, line by line. The comments of a setting stay; the comments of a whole entry go with it. */
+  /**
+   * Removes parts of a block, line by line. The comments of a setting stay; the comments of a whole entry go with it.
+   */
   #removeLines(removed: readonly (PairTree | ItemTree)[]): void {
     for (const part of removed) {
       const [start, column] = [this.#text.startOfLine(part.start), this.#text.column(part.start)];
@@ -220,8 +222,8 @@ class Changes {
 }
 
 /**
- * Changes the content of the first document of a text to `after`. Anchors and merge keys can prevent that: the caller must
- * check the result.
+ * Changes the content of the first document of a text to `after`. Anchors and merge keys can prevent that: the caller
+ * must check the result.
  */
 export function rewriteYaml(source: string, { documents, comments }: StreamTree, after: JsonObject): string {
   const [first] = documents;

@@ -37,8 +37,9 @@ function withoutEmptySettings(stanza: JsonObject): JsonObject {
 }
 
 /**
- * How a user of a kubeconfig logs in: with a current exec stanza of this plugin; with one that has an old API version, as users of
- * the Go program have; with the auth provider that kubectl no longer supports; with a static token; or in another way.
+ * How a user of a kubeconfig logs in: with a current exec stanza of this plugin; with one that has an old API version,
+ * as users of the Go program have; with the auth provider that kubectl no longer supports; with a static token; or in
+ * another way.
  */
 export type UserKind = 'ours' | 'old' | 'auth-provider' | 'token' | 'other';
 

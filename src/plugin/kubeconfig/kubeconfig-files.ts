@@ -171,7 +171,10 @@ function replace({ path, before, after }: FileChange, secret: boolean): string |
   return backup;
 }
 
-/** Takes the lock of kubectl (client-go, clientcmd `lockFile`): a file that exists while a program writes. Returns its release. */
+/**
+ * Takes the lock of kubectl (client-go, clientcmd `lockFile`): a file that exists while a program writes. Returns its
+ * release.
+ */
 async function lock(path: string): Promise<() => void> {
   const lockPath = `${path}.lock`;
   for (let waitedMs = 0; ; waitedMs += WAIT_MS) {

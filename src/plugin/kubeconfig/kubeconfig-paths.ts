@@ -1,4 +1,7 @@
-/** Finds the kubeconfig files (Kubernetes documentation, "Organizing Cluster Access Using kubeconfig Files"; client-go loading rules). */
+/**
+ * Finds the kubeconfig files (Kubernetes documentation, "Organizing Cluster Access Using kubeconfig Files"; client-go
+ * loading rules).
+ */
 import { posix, win32 } from 'node:path';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';

@@ -30,7 +30,9 @@ export interface KubeconfigEntry {
 /** A kubeconfig that a command changes. Nothing is written before `save`. */
 export class Kubeconfig {
   readonly #files: readonly EditedFile[];
-  /** The file for new entries (client-go, `PathOptions.GetDefaultFilename`): the first file that exists, else the last. */
+  /**
+   * The file for new entries (client-go, `PathOptions.GetDefaultFilename`): the first file that exists, else the last.
+   */
   readonly #default: EditedFile;
 
   /** @throws ConfigError if the list is empty */

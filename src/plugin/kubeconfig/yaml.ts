@@ -16,8 +16,8 @@ export interface BlockStyle {
 }
 
 /**
- * Writes data as the lines of a block. Text that YAML 1.1, which kubectl reads, would parse as another type is quoted. Every
- * text stays on one line.
+ * Writes data as the lines of a block. Text that YAML 1.1, which kubectl reads, would parse as another type is quoted.
+ * Every text stays on one line.
  */
 export function renderYamlBlock(data: unknown, { indentLists }: BlockStyle): string[] {
   const text = stringify(data, {

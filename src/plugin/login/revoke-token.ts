@@ -48,7 +48,10 @@ function isFromSetting({ record, metadata, login, isCurrentLogin }: RevocationRe
   return metadata !== undefined || isCurrentLogin ? false : undefined;
 }
 
-/** Chooses the TLS settings, or returns why the token must not be sent: it is sent only under the conditions of its login. */
+/**
+ * Chooses the TLS settings, or returns why the token must not be sent: it is sent only under the conditions of its
+ * login.
+ */
 function chooseTrust(
   { metadata, login, isCurrentLogin, httpContext }: RevocationRequest,
   endpoint: URL,

@@ -52,8 +52,8 @@ function readUpTo(fd: number, maxBytes: number): Buffer {
 }
 
 /**
- * Reads a file and stamps it through the same descriptor. The stamp is taken first, so that a change in between makes it
- * invalid.
+ * Reads a file and stamps it through the same descriptor. The stamp is taken first, so that a change in between makes
+ * it invalid.
  *
  * @param maxBytes limits what is read; anything but a regular file is then rejected without waiting, as a pipe would
  * @throws the error of node:fs

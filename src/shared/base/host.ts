@@ -157,7 +157,9 @@ export function makeProcessHost(): Host {
   };
 }
 
-/** Resolves the path of a file that a setting names: `~` is the home folder, a relative path starts in the current one. */
+/**
+ * Resolves the path of a file that a setting names: `~` is the home folder, a relative path starts in the current one.
+ */
 export function resolvePath(path: string, host: Host): string {
   const home = host.home();
   const expanded = home !== undefined && /^~(?=$|[/\\])/.test(path) ? join(home, path.slice(1)) : path;

@@ -4,7 +4,9 @@ import { redact } from './secret.ts';
 /** Longest quotation of a server's text in a message, in characters. */
 const MAX_QUOTATION = 300;
 
-/** Controls, format characters (bidirectional, zero-width, tags), private and unassigned characters, line separators. */
+/**
+ * Controls, format characters (bidirectional, zero-width, tags), private and unassigned characters, line separators.
+ */
 const UNPRINTABLE = /[\p{C}\u2028\u2029]/gu;
 
 /** Escapes every character that could change a terminal or start a new line. */

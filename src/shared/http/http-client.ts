@@ -1,6 +1,6 @@
 /**
- * HTTP that is safe for a credential: deadlines, a size limit, retries only if no response came, and redirects only within
- * the origin that the user named.
+ * HTTP that is safe for a credential: deadlines, a size limit, retries only if no response came, and redirects only
+ * within the origin that the user named.
  */
 import type { Got, OptionsInit, Response } from 'got';
 import { KeystoneProtocolError, PluginError } from '../base/errors.ts';
@@ -32,7 +32,9 @@ export interface HttpSettings extends AgentSettings {
   readonly userAgent: string;
   /** The time that servers have for all requests together, in ms; what a user takes does not count. */
   readonly deadlineMs: number;
-  /** Receives lines about each request, for `--verbose`: requests and statuses at level 2, harmless headers at level 3. */
+  /**
+   * Receives lines about each request, for `--verbose`: requests and statuses at level 2, harmless headers at level 3.
+   */
   readonly log: (line: string, level: 2 | 3) => void;
 }
 

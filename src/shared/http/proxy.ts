@@ -5,8 +5,8 @@ import type { Environment } from '../base/host.ts';
 const VARIABLES = ['https_proxy', 'HTTPS_PROXY'];
 
 /**
- * Reads the variables that tell Node's agents which proxy to use, and for which hosts not to. A proxy without a scheme is
- * an http proxy, as in curl; Node itself would ignore it and connect directly.
+ * Reads the variables that tell Node's agents which proxy to use, and for which hosts not to. A proxy without a scheme
+ * is an http proxy, as in curl; Node itself would ignore it and connect directly.
  *
  * @throws ConfigError if Node does not support this kind of proxy
  */

@@ -1,7 +1,7 @@
 /**
- * Reads the list of servers that the user trusts with credentials, if there is one. A kubeconfig from elsewhere may name
- * any server and set any variable for this program while the shell has a password, so the list is read from the home
- * folder in the system's accounts, never from one that a variable names.
+ * Reads the list of servers that the user trusts with credentials, if there is one. A kubeconfig from elsewhere may
+ * name any server and set any variable for this program while the shell has a password, so the list is read from the
+ * home folder in the system's accounts, never from one that a variable names.
  */
 import { readFileSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';

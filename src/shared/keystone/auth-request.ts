@@ -4,7 +4,10 @@ import { Secret } from '../base/secret.ts';
 import type { ExpectedToken } from './verify-token.ts';
 import type { Peer } from '../http/peer.ts';
 
-/** JSON with secrets in it. Plain `JSON.stringify` prints them as `[redacted]`; {@link serializeWithSecrets} reveals them. */
+/**
+ * JSON with secrets in it. Plain `JSON.stringify` prints them as `[redacted]`; {@link serializeWithSecrets} reveals
+ * them.
+ */
 export type JsonWithSecrets =
   string | boolean | Secret | readonly JsonWithSecrets[] | { readonly [name: string]: JsonWithSecrets };
 
@@ -34,7 +37,10 @@ export interface AuthRequest {
   readonly usesNegotiate?: true;
   /** It holds what works once: it is never sent twice. */
   readonly isSingleUse?: true;
-  /** The scope to exchange the token for unless it has that one: a federated one has none (Keystone API, "OS-FEDERATION"). */
+  /**
+   * The scope to exchange the token for unless it has that one: a federated one has none (Keystone API,
+   * "OS-FEDERATION").
+   */
   readonly rescopeTarget?: Scope | undefined;
   /** Gets the next token without the user; it is kept with this one. */
   readonly refreshToken?: Secret | undefined;

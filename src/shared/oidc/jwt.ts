@@ -3,7 +3,9 @@ import type { FlattenedJWSInput, JWSHeaderParameters, JSONWebKeySet } from 'jose
 import { numberAt, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 
-/** What a JWT says of itself (RFC 7519, 4.1). Nobody has checked its signature: it serves for messages and lifetimes. */
+/**
+ * What a JWT says of itself (RFC 7519, 4.1). Nobody has checked its signature: it serves for messages and lifetimes.
+ */
 export interface Claims {
   readonly issuer: string | undefined;
   readonly subject: string | undefined;

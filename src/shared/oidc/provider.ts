@@ -35,9 +35,14 @@ export interface Provider {
   readonly issuer: string | undefined;
   /** @throws ConfigError where it was not among the {@link GrantRequirements} and is not known */
   getEndpoint(name: EndpointName): Endpoint;
-  /** Whether the discovery document says that it does something, such as `authorization_response_iss_parameter_supported`. */
+  /**
+   * Whether the discovery document says that it does something, such as
+   * `authorization_response_iss_parameter_supported`.
+   */
   readonly advertises: (name: string) => boolean;
-  /** The words in a list of the discovery document, such as `code_challenge_methods_supported`; undefined without it. */
+  /**
+   * The words in a list of the discovery document, such as `code_challenge_methods_supported`; undefined without it.
+   */
   listAdvertised(name: string): readonly string[] | undefined;
 }
 

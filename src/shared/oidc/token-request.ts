@@ -51,7 +51,9 @@ function encodeForBasic(text: string): string {
     .replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** Whether the provider wants the client's secret in the form only (OpenID Connect Discovery, 3); else Basic will do. */
+/**
+ * Whether the provider wants the client's secret in the form only (OpenID Connect Discovery, 3); else Basic will do.
+ */
 function wantsSecretInForm(provider: Provider): boolean {
   const methods = provider.listAdvertised('token_endpoint_auth_methods_supported') ?? [];
   return methods.includes('client_secret_post') && !methods.includes('client_secret_basic');

@@ -33,8 +33,8 @@ function expandLevel(argument: string, optionOf: ReadonlyMap<string, Option>): s
 
 /**
  * Extracts the values from the arguments before the parser sees them. The parser would strip quotes that belong to a
- * password, read a value that starts with a dash as a flag, and read any word as false. As in pflag, the argument after a
- * flag is its value, whatever it looks like; a switch without a value is on.
+ * password, read a value that starts with a dash as a flag, and read any word as false. As in pflag, the argument after
+ * a flag is its value, whatever it looks like; a switch without a value is on.
  *
  * @throws UsageError if the last flag lacks its value
  */

@@ -6,7 +6,9 @@ import type { Option } from './option.ts';
 export interface Setting {
   readonly value: string | Secret;
   readonly origin: string;
-  /** How to consent to the use of the value, as a phrase. Present only if a file in the current folder holds the value. */
+  /**
+   * How to consent to the use of the value, as a phrase. Present only if a file in the current folder holds the value.
+   */
   readonly consentHint?: string;
 }
 

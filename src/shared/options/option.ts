@@ -1,6 +1,6 @@
 /**
- * One thing that a user can set. It drives the flag, the variables, the prompt, redaction and the tables in the documents.
- * A program names its options in a union type, so that a misspelled name does not compile.
+ * One thing that a user can set. It drives the flag, the variables, the prompt, redaction and the tables in the
+ * documents. A program names its options in a union type, so that a misspelled name does not compile.
  */
 export interface Option<Name extends string = string, Group extends string = string> {
   /** Name of the flag without dashes; with underscores it is the name in keystoneauth. */
@@ -9,7 +9,9 @@ export interface Option<Name extends string = string, Group extends string = str
   readonly group: Group;
   /** One phrase without a full stop. */
   readonly help: string;
-  /** `seconds` is a whole positive number; a `switch` takes no value; a `level` takes none either and counts (`-vvv`). */
+  /**
+   * `seconds` is a whole positive number; a `switch` takes no value; a `level` takes none either and counts (`-vvv`).
+   */
   readonly kind?: 'text' | 'file' | 'switch' | 'seconds' | 'level';
   /** False if only a variable or a file can set it. */
   readonly flag?: false;

@@ -1,6 +1,6 @@
 /**
- * Parses YAML from untrusted files, as far as a list of clouds needs it: no tags that construct objects, no deep nesting,
- * no aliases that expand to much more than the file. JSON is YAML too.
+ * Parses YAML from untrusted files, as far as a list of clouds needs it: no tags that construct objects, no deep
+ * nesting, no aliases that expand to much more than the file. JSON is YAML too.
  */
 import {
   defineMappingTag,

@@ -1,4 +1,6 @@
-/** Renders the completion script for PowerShell 5 and newer. Of the words on the line it looks at the first one only. */
+/**
+ * Renders the completion script for PowerShell 5 and newer. Of the words on the line it looks at the first one only.
+ */
 import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import { COMMAND_NAMES, isListed, listNames } from './vocabulary.ts';
 import type { Flag, Vocabulary } from './vocabulary.ts';

@@ -8,7 +8,10 @@ import type { CommandDescription } from '../command.ts';
 /** The names of the program; kubectl runs the second one for `kubectl keystone-auth`. */
 export const COMMAND_NAMES: readonly string[] = [PROGRAM_NAME, 'kubectl-keystone_auth'];
 
-/** The value of a flag: none, a file, any text, a name that the hidden command `complete` lists, or one of several words. */
+/**
+ * The value of a flag: none, a file, any text, a name that the hidden command `complete` lists, or one of several
+ * words.
+ */
 export type FlagValue = 'none' | 'file' | 'any' | ListedNames | readonly string[];
 
 /** Names that only the program can list, see `complete-names.ts`. */

@@ -19,7 +19,10 @@ export interface ContextNames {
   readonly user: string;
 }
 
-/** Names the user of a context: `--user`, else the current user if it logs in with this plugin, else the name of the context. */
+/**
+ * Names the user of a context: `--user`, else the current user if it logs in with this plugin, else the name of the
+ * context.
+ */
 export function nameContext(
   kubeconfig: Kubeconfig,
   { ownConfig }: Invocation,

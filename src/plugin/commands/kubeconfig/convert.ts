@@ -58,7 +58,10 @@ function readStanza(exec: JsonObject, withSecrets: boolean): StanzaLogin {
   };
 }
 
-/** Settings of the auth provider (client-go 1.25, `plugin/pkg/client/auth/openstack`), and the variables that replace them. */
+/**
+ * Settings of the auth provider (client-go 1.25, `plugin/pkg/client/auth/openstack`), and the variables that replace
+ * them.
+ */
 const PROVIDER_SETTINGS: readonly (readonly [name: string, variable: string])[] = [
   ['identityEndpoint', 'OS_AUTH_URL'],
   ['username', 'OS_USERNAME'],

@@ -10,8 +10,8 @@ export interface PluginCommand {
 }
 
 /**
- * Chooses the command that kubectl runs: the value of `--command`, else the name of the plugin if it is on the PATH, else the
- * path of this executable.
+ * Chooses the command that kubectl runs: the value of `--command`, else the name of the plugin if it is on the PATH,
+ * else the path of this executable.
  */
 export function choosePluginCommand(host: Host, override: string | undefined): PluginCommand {
   if (override !== undefined) return { command: override };
