@@ -38,7 +38,7 @@ function listRegions(entry: CloudEntry): ListedRegion[] {
   const regions = entry.mapping.get('regions') ?? [];
   if (Array.isArray(regions)) return regions.map((item: YamlValue) => readRegion(item, entry));
   throw new ConfigError(`regions of ${entry.location} must be a list`, {
-    hint: 'correct the file; see the documentation of clouds.yaml',
+    hint: 'correct the file: write one indented "- NAME" line for each region',
   });
 }
 

@@ -2,8 +2,6 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { YamlMapping, YamlValue } from '../../shared/options/yaml.ts';
 
-const hint = 'correct the file; see the documentation of clouds.yaml';
-
 /**
  * Returns the mapping under `key`; an empty mapping if the key is missing.
  *
@@ -13,7 +11,9 @@ const hint = 'correct the file; see the documentation of clouds.yaml';
 export function mappingAt(mapping: YamlMapping, key: string, where: string): YamlMapping {
   const value = mapping.get(key) ?? new Map<string, YamlValue>();
   if (value instanceof Map) return value;
-  throw new ConfigError(`${key} of ${where} must be a mapping of names to values`, { hint });
+  throw new ConfigError(`${key} of ${where} must be a mapping of names to values`, {
+    hint: 'correct the file: write indented "NAME: VALUE" lines below the key',
+  });
 }
 
 /**
@@ -27,5 +27,5 @@ export function textFrom(value: YamlValue, origin: string, asList = false): stri
   if (value === null) return '';
   if (typeof value === 'string') return value;
   if (asList && Array.isArray(value)) return value.map((item: YamlValue) => textFrom(item, origin)).join(',');
-  throw new ConfigError(`${origin} must be text`, { hint });
+  throw new ConfigError(`${origin} must be text`, { hint: 'correct the file: write one value after the key' });
 }

@@ -56,7 +56,7 @@ function explain401(circumstances: Circumstances): PluginError {
   }
   return new AuthRejected(
     'auth-rejected',
-    `Keystone refused the login for ${request.subject}: wrong credentials, disabled or locked account, or no role there (Keystone does not say which)`,
+    `Keystone refused the login for ${request.subject}: wrong credentials, disabled or locked account, or no role there (Keystone does not tell which)`,
     { hint: 'check user, password, domain, and project or trust' },
   );
 }

@@ -10,6 +10,6 @@ export function unifyKeys(mapping: YamlMapping, where: string): YamlMapping {
   const unified = new Map([...mapping].map(([key, value]) => [key.replaceAll('-', '_'), value]));
   if (unified.size === mapping.size) return unified;
   throw new ConfigError(`${where} has a key twice, with a dash and with an underscore`, {
-    hint: 'correct the file; the README shows what it holds',
+    hint: 'remove one of the two keys from the file',
   });
 }

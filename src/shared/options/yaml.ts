@@ -102,5 +102,7 @@ export function parseYaml(bytes: Uint8Array, path: string): YamlMapping {
   }
   if (content === null) return new Map();
   if (content instanceof Map) return content;
-  throw new ConfigError(`${path} is not a mapping of names to values`, { hint: 'see the README on clouds.yaml' });
+  throw new ConfigError(`${path} is not a mapping of names to values`, {
+    hint: 'write "NAME: VALUE" lines in the file',
+  });
 }
