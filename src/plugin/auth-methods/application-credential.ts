@@ -86,8 +86,12 @@ export const applicationCredential: AuthMethod = {
       statusExplanations: {
         401: {
           code: 'auth-rejected',
-          message: `Keystone refused ${subject}: ${causeUnknown}its secret is wrong, it has expired, or its user is disabled`,
-          hint: 'check OS_APPLICATION_CREDENTIAL_SECRET, or create a new one ("openstack application credential create")',
+          message:
+            `Keystone refused ${subject}: ${causeUnknown}its secret is wrong, ` +
+            'it has expired, or its user is disabled',
+          hint:
+            'check OS_APPLICATION_CREDENTIAL_SECRET, ' +
+            'or create a new one ("openstack application credential create")',
         },
         404: {
           code: 'credential-unknown',

@@ -40,7 +40,9 @@ function checkTokenKind(config: ResolvedConfig, method: AuthMethod): void {
   throw new ConfigError(
     `${config.origin('token-kind')} asks for a token of the identity provider, which ${method.name} does not return`,
     {
-      hint: `set OS_AUTH_TYPE to a method with a provider, such as v3oidcpassword, or unset ${config.origin('token-kind')}`,
+      hint:
+        'set OS_AUTH_TYPE to a method with a provider, ' +
+        `such as v3oidcpassword, or unset ${config.origin('token-kind')}`,
     },
     'config-conflict',
   );

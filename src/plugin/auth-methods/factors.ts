@@ -40,6 +40,7 @@ export function buildFactorPayload(
 export function buildFactorRequest(config: ResolvedConfig, factors: readonly Factor[]): AuthRequest {
   const scope = resolveScope(config);
   const subject = `${describeUser(config)} ${describeScope(scope)}`;
+  const causes = factors.map(({ rejectionCause }) => rejectionCause).join(' or ');
   return {
     ...buildFactorPayload(config, factors, scope),
     expected: { ...readExpectedUser(config), scope },
@@ -47,7 +48,9 @@ export function buildFactorRequest(config: ResolvedConfig, factors: readonly Fac
     statusExplanations: {
       401: {
         code: 'auth-rejected',
-        message: `Keystone refused the login for ${subject}: ${factors.map(({ rejectionCause }) => rejectionCause).join(' or ')}, disabled or locked account, or no role in the scope (Keystone does not tell which)`,
+        message:
+          `Keystone refused the login for ${subject}: ${causes}, ` +
+          'disabled or locked account, or no role in the scope (Keystone does not tell which)',
         hint: 'check user, password, domain, and project or trust',
       },
     },

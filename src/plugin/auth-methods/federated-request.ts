@@ -37,12 +37,18 @@ function explainStatuses(
   return {
     401: {
       code: 'auth-rejected',
-      message: `Keystone refused the provider's token for ${subject}: its mapping does not match the user, it does not trust the provider, or the token is too old or of the wrong type`,
-      hint: `check OS_IDENTITY_PROVIDER, OS_PROTOCOL and OS_ACCESS_TOKEN_TYPE, or ask the Keystone operator about the mapping`,
+      message:
+        `Keystone refused the provider's token for ${subject}: its mapping does not match the user, ` +
+        'it does not trust the provider, or the token is too old or of the wrong type',
+      hint:
+        'check OS_IDENTITY_PROVIDER, OS_PROTOCOL and OS_ACCESS_TOKEN_TYPE, ' +
+        'or ask the Keystone operator about the mapping',
     },
     403: {
       code: 'auth-rejected',
-      message: `Keystone forbids the login for ${subject}: the provider or the user is disabled, or the mapping gives no role`,
+      message:
+        `Keystone forbids the login for ${subject}: ` +
+        'the provider or the user is disabled, or the mapping gives no role',
       hint: 'ask the Keystone operator',
     },
     404: {

@@ -38,7 +38,9 @@ export const kerberos: AuthMethod = {
       statusExplanations: {
         401: {
           code: 'auth-rejected',
-          message: `Keystone refused the Kerberos login for ${subject}: a missing or expired ticket, a realm that Keystone does not trust, a disabled or unknown user, or no role in the scope`,
+          message:
+            `Keystone refused the Kerberos login for ${subject}: a missing or expired ticket, ` +
+            'a realm that Keystone does not trust, a disabled or unknown user, or no role in the scope',
           hint: 'run "klist"; if it shows no valid ticket, run "kinit"; check the project',
         },
       },

@@ -34,7 +34,9 @@ export const oauth2ClientCredential: AuthMethod = {
       headers: { authorization: new Secret(`Basic ${Buffer.from(pair).toString('base64')}`) },
       invalidClient: {
         code: 'auth-rejected',
-        message: `Keystone refused OAuth 2.0 client ${id}: the application credential does not exist, its secret is wrong, it has expired, or its user is disabled`,
+        message:
+          `Keystone refused OAuth 2.0 client ${id}: the application credential does not exist, ` +
+          'its secret is wrong, it has expired, or its user is disabled',
         hint: 'check OS_OAUTH2_CLIENT_ID and OS_OAUTH2_CLIENT_SECRET',
       },
       expected: { applicationCredential: { id } },

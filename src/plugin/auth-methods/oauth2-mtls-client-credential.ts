@@ -20,7 +20,9 @@ export const oauth2MtlsClientCredential: AuthMethod = {
       form: { client_id: id },
       invalidClient: {
         code: 'auth-rejected',
-        message: `Keystone refused user ${id} with this client certificate: the user is unknown, has no default project, or is not the one that the certificate names`,
+        message:
+          `Keystone refused user ${id} with this client certificate: the user is unknown, ` +
+          'has no default project, or is not the one that the certificate names',
         hint: 'check OS_OAUTH2_CLIENT_ID and OS_CERT; "openstack user set --project" sets a default project',
       },
       expected: { user: { id } },

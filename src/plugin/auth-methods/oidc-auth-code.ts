@@ -31,7 +31,9 @@ const AUTH_CODE_OPTIONS: readonly Option[] = [
     name: 'redirect-uri',
     group: 'OpenID Connect',
     env: ['OS_REDIRECT_URI'],
-    help: 'address that the provider sends the browser back to: http:// on this machine; without a port, any free port (http://127.0.0.1/callback)',
+    help:
+      'address that the provider sends the browser back to: http:// on this machine; ' +
+      'without a port, any free port (http://127.0.0.1/callback)',
     prompt: 'Redirect URI of the authorization code',
   },
   {

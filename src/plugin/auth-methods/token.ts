@@ -12,7 +12,9 @@ import { buildValidationRequest } from './existing-token.ts';
 function explainStatuses(origin: string): Readonly<Partial<Record<number, StatusExplanation>>> {
   const rejection: StatusExplanation = {
     code: 'auth-rejected',
-    message: `Keystone does not accept the token in ${origin}: it is expired, revoked or mistyped, or its user has no role in the scope`,
+    message:
+      `Keystone does not accept the token in ${origin}: it is expired, ` +
+      'revoked or mistyped, or its user has no role in the scope',
     hint: `get a new one ("openstack token issue") or unset ${origin}`,
   };
   return {

@@ -32,7 +32,9 @@ function explainPreparation(idp: string, redirectUri: string): StatusExplanation
   return {
     403: {
       code: 'auth-rejected',
-      message: `Keystone forbids the login with identity provider "${idp}": it is disabled, or does not allow ${redirectUri}`,
+      message:
+        `Keystone forbids the login with identity provider "${idp}": ` +
+        `it is disabled, or does not allow ${redirectUri}`,
       hint: 'ask its operator, or choose another port with OS_REDIRECT_PORT (--redirect-port)',
     },
     404: {
@@ -47,7 +49,9 @@ function explainCompletion(subject: string): StatusExplanations {
   return {
     401: {
       code: 'auth-rejected',
-      message: `Keystone refused the login for ${subject}: its mapping does not match the user, or the user has no role in the scope`,
+      message:
+        `Keystone refused the login for ${subject}: ` +
+        'its mapping does not match the user, or the user has no role in the scope',
       hint: 'check project or domain, or ask the Keystone operator about the mapping',
     },
     404: {

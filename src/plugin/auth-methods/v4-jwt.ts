@@ -64,13 +64,14 @@ function explainStatuses(
 ): Readonly<Partial<Record<number, StatusExplanation>>> {
   const provider = config.text('identity-provider') ?? '';
   const mapping = readMappingName(config);
+  const suffix = mapping === undefined ? '' : ` with a mapping ${mapping}`;
   return explainJwtStatuses(
     {
       message: `Keystone refused the JWT of ${describeJwtSubject(jwt)}`,
       hint: `check its issuer, audience and expiry, and the mapping of identity provider ${provider}`,
     },
     {
-      message: `Keystone has no identity provider ${provider}${mapping === undefined ? '' : ` with a mapping ${mapping}`}`,
+      message: `Keystone has no identity provider ${provider}${suffix}`,
       hint: 'check OS_IDENTITY_PROVIDER and OS_ATTRIBUTE_MAPPING_NAME',
     },
   );

@@ -96,7 +96,8 @@ export const v4Kubernetes: AuthMethod = {
       body: { jwt: jwt.text, ...(role === undefined ? {} : { rule_name: role, role_name: role }) },
       expected: { scope },
       mismatchHint:
-        'the mapping rule decides the scope: unset the project, domain or system, or ask the operator to change the rule',
+        'the mapping rule decides the scope: unset the project, ' +
+        'domain or system, or ask the operator to change the rule',
       subject: describeJwtLogin(jwt, scope),
       statusExplanations: explainStatuses(config, jwt),
     };

@@ -86,7 +86,8 @@ export const webSso: AuthMethod = {
       listener,
       loginUrl: makeLoginUrl(v3, config, listener.url),
       accept: (values) => parseHeaderToken(values.get('token')),
-      timeoutHint: `if the browser shows error 401, the Keystone operator must add ${listener.url} to trusted_dashboard`,
+      timeoutHint:
+        'if the browser shows error 401, ' + `the Keystone operator must add ${listener.url} to trusted_dashboard`,
     });
     const id = config.text('user-id');
     return {

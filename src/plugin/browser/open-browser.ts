@@ -10,8 +10,10 @@ interface Command {
 }
 
 /** Variables that the browser does not get: the plugin's settings, and everything that looks like a secret. */
-const WITHHELD_VARIABLES =
-  /^OS_|^CLIENT_KEYSTONE_AUTH_|^KUBERNETES_|^NODE_OPTIONS$|PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY/i;
+const WITHHELD_VARIABLES = [
+  /^(OS|CLIENT_KEYSTONE_AUTH|KUBERNETES)_|^NODE_OPTIONS$/i,
+  /PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY/i,
+];
 
 /** Returns why the user cannot see a browser of this machine; undefined when the user can. */
 export function findBrowserObstacle({ env, platform }: Host): string | undefined {
@@ -42,7 +44,9 @@ function getSystemCommand({ env, platform }: Host): Command {
 }
 
 function makeBrowserEnvironment(env: Host['env']): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !WITHHELD_VARIABLES.test(name)));
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !WITHHELD_VARIABLES.some((pattern) => pattern.test(name))),
+  );
 }
 
 /**

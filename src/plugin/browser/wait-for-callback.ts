@@ -54,7 +54,10 @@ function explainTimeout({
 /** Describes how a browser on another machine reaches the listener on this machine. */
 function describeForwarding({ url }: CallbackListener): string {
   const { port } = new URL(url);
-  return `If the browser runs on another machine, forward the port from there first: ssh -L ${port}:localhost:${port} and the name of this machine`;
+  return (
+    'If the browser runs on another machine, forward the port from there first: ' +
+    `ssh -L ${port}:localhost:${port} and the name of this machine`
+  );
 }
 
 /** Prompts until the user pastes a usable address; undefined when the prompt is aborted or the terminal has closed. */

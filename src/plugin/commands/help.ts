@@ -77,7 +77,9 @@ export async function renderHelp(words: readonly string[] | undefined, columns: 
     addCommands(parser, group);
   } else {
     parser.usage(
-      'Usage: $0 [COMMAND] [options]\n\nLogs in to OpenStack Keystone. Without a command it prints the token as an ExecCredential for kubectl, with\nthese options. A flag overrides its variables, which are shown in brackets.',
+      'Usage: $0 [COMMAND] [options]\n\n' +
+        'Logs in to OpenStack Keystone. ' +
+        'Without a command it prints the token as an ExecCredential for kubectl, with\nthese options. A flag overrides its variables, which are shown in brackets.',
     );
     addCommands(parser, ALL_COMMANDS);
     addOptions(parser, listGetTokenOptions(GET_TOKEN_COMMAND));

@@ -122,7 +122,8 @@ export function parseYamlStream(text: string, path: string): StreamTree {
     if (error instanceof PluginError) throw error;
     // An alias without an anchor, too many aliases, or deeper nesting than the stack holds.
     throw new ConfigError(
-      `${path} cannot be read as a kubeconfig: it is nested too deeply, or an alias is undefined or expands to too much`,
+      `${path} cannot be read as a kubeconfig: it is nested too deeply, ` +
+        'or an alias is undefined or expands to too much',
       { hint: 'correct the file, or restore a copy of it' },
     );
   }

@@ -95,8 +95,11 @@ export const kubeconfigAddCommand: Command = {
   words: ['kubeconfig', 'add'],
   summary: 'add a context that logs in with the current configuration',
   details: [
-    'Flags and OS_* variables are written to the kubeconfig, secrets only with --with-secrets. For a cloud of clouds.yaml, its name is written. The file is changed in place, and a backup copy is kept beside it.',
-    'The cluster is the one of --cluster, else that of the current context, else the only one in the kubeconfig; --server adds a cluster.',
+    'Flags and OS_* variables are written to the kubeconfig, secrets only with --with-secrets. ' +
+      'For a cloud of clouds.yaml, its name is written. ' +
+      'The file is changed in place, and a backup copy is kept beside it.',
+    'The cluster is the one of --cluster, else that of the current context, ' +
+      'else the only one in the kubeconfig; --server adds a cluster.',
   ],
   options: [
     CONTEXT_NAME_OPTION,

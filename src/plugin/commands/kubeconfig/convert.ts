@@ -25,8 +25,10 @@ import { makeStanzaLogin, SECRET_VARIABLES } from './stanza-login.ts';
 import type { StanzaLogin } from './stanza-login.ts';
 
 /** Logging flags of the Go program, which do not concern the login. */
-const LOGGING_FLAG =
-  /^--?(?:v|vmodule|logtostderr|alsologtostderr|stderrthreshold|log[-_][a-z_-]+|add[-_]dir[-_]header|one[-_]output|skip[-_](?:headers|log[-_]headers))(?:=|$)/;
+const LOGGING_FLAGS = [
+  /^--?(?:v|vmodule|logtostderr|alsologtostderr|stderrthreshold|log[-_][a-z_-]+)(?:=|$)/,
+  /^--?(?:add[-_]dir[-_]header|one[-_]output|skip[-_](?:log[-_])?headers)(?:=|$)/,
+];
 
 /** Paths stay as they are: in a kubeconfig they do not depend on the folder of this run. */
 function convertLayer(layer: Layer, withSecrets: boolean): StanzaLogin {
@@ -40,7 +42,7 @@ function convertLayer(layer: Layer, withSecrets: boolean): StanzaLogin {
 /** Reads an old exec stanza: its flags under their current names, its variables as they are. */
 function readStanza(exec: JsonObject, withSecrets: boolean): StanzaLogin {
   const { words, flags } = parseCommandLine(
-    listStanzaArguments(exec).filter((argument) => !LOGGING_FLAG.test(argument)),
+    listStanzaArguments(exec).filter((argument) => !LOGGING_FLAGS.some((pattern) => pattern.test(argument))),
     OPTIONS,
   );
   if (words.some((word, index) => index > 0 || word !== 'get-token')) {
@@ -175,7 +177,10 @@ export const kubeconfigConvertCommand: Command = {
   words: ['kubeconfig', 'convert'],
   summary: 'convert outdated OpenStack logins to exec stanzas of this program',
   details: [
-    'Converts the auth provider "openstack", which kubectl no longer supports, and exec stanzas of the Go program or with the API versions v1alpha1 and v1beta1. With --static-token it also replaces static tokens with the configured login. Secrets are left out unless --with-secrets is given; the backup copy of the file still contains them.',
+    'Converts the auth provider "openstack", which kubectl no longer supports, ' +
+      'and exec stanzas of the Go program or with the API versions v1alpha1 and v1beta1. ' +
+      'With --static-token it also replaces static tokens with the configured login. ' +
+      'Secrets are left out unless --with-secrets is given; the backup copy of the file still contains them.',
   ],
   arguments: [{ name: 'CONTEXT', help: 'contexts to convert the users of', variadic: true }],
   options: [

@@ -130,7 +130,9 @@ export const kubeconfigFetchCommand: Command = {
   words: ['kubeconfig', 'fetch'],
   summary: 'get a kubeconfig from a service that accepts a bearer token, and add an exec stanza of this program',
   details: [
-    'For services such as the IAM Kubeconfig Service of Kyma, which send a kubeconfig with a short-lived token. The cluster and the context are added to your kubeconfig, and the user logs in with the current configuration. Nothing else that the service sends is used.',
+    'For services such as the IAM Kubeconfig Service of Kyma, which send a kubeconfig with a short-lived token. ' +
+      'The cluster and the context are added to your kubeconfig, ' +
+      'and the user logs in with the current configuration. Nothing else that the service sends is used.',
   ],
   arguments: [{ name: 'URL', help: 'URL of the kubeconfig', required: true }],
   options: [

@@ -21,6 +21,8 @@ export function choosePluginCommand(host: Host, override: string | undefined): P
   if (paths.basename(host.execPath).startsWith(PROGRAM_NAME)) return { command: host.execPath };
   return {
     command: PROGRAM_NAME,
-    warning: `${PROGRAM_NAME} is not on your PATH, so kubectl cannot find it; put it there, or give its path with --command`,
+    warning:
+      `${PROGRAM_NAME} is not on your PATH, so kubectl cannot find it; ` +
+      'put it there, or give its path with --command',
   };
 }
