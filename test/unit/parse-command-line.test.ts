@@ -1,5 +1,5 @@
 import t from 'tap';
-import { isGetTokenCommand, parseGetTokenCommand, scanArguments } from '../../src/plugin/cli/parse-command-line.ts';
+import { parseGetTokenCommand, scanArguments } from '../../src/plugin/cli/parse-command-line.ts';
 import type { OptionName } from '../../src/plugin/config/option.ts';
 import type { CommandLine } from '../../src/plugin/cli/parse-command-line.ts';
 import { findCommand } from '../../src/plugin/commands/find-command.ts';
@@ -18,10 +18,10 @@ const run = (argv: readonly string[], env: Readonly<Record<string, string>> = {}
 void t.test('get-token is the default command', async (t) => {
   t.same(parse(['get-token', '--user-name', 'a']).flags, parse(['--user-name', 'a']).flags);
   for (const argv of [[], ['get-token'], ['--user-name', 'whoami'], ['-v', '--os-cloud=x', 'get-token', '--version']]) {
-    t.ok(isGetTokenCommand(scanArguments(argv)), argv.join(' '));
+    t.ok(scanArguments(argv).isGetToken, argv.join(' '));
   }
   for (const argv of [['whoami'], ['--os-cloud', 'x', 'whoami'], ['--help'], ['get-token', '--help']]) {
-    t.notOk(isGetTokenCommand(scanArguments(argv)), argv.join(' '));
+    t.notOk(scanArguments(argv).isGetToken, argv.join(' '));
   }
 });
 

@@ -1,7 +1,6 @@
 import { inspect } from 'node:util';
 import t from 'tap';
-import { openLog } from '../../src/plugin/cli/log.ts';
-import { makeReporter, reportFailure } from '../../src/plugin/cli/reporter.ts';
+import { openLog, makeReporter, reportFailure } from '../../src/plugin/cli/reporter.ts';
 import { makePrintable } from '../../src/shared/base/text.ts';
 import { AuthRejected, PluginError, UsageError } from '../../src/shared/base/errors.ts';
 import { redact, Secret } from '../../src/shared/base/secret.ts';

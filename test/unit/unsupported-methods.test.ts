@@ -1,10 +1,9 @@
 import t from 'tap';
 import { ConfigError } from '../../src/shared/base/errors.ts';
 import { chooseMethod } from '../../src/plugin/auth-methods/choose-method.ts';
-import { METHOD_BY_NAME } from '../../src/plugin/auth-methods/registry.ts';
+import { METHOD_BY_NAME, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { requireSupportedMethod } from '../../src/plugin/auth-methods/unsupported-methods.ts';
 import { readConfig } from '../../src/plugin/config/read-config.ts';
-import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 /** What choosing says to `OS_AUTH_TYPE=name` where a password is set, so that there would be another way. */

@@ -3,8 +3,8 @@ import { USER_AGENT, VERSION } from '../../shared/base/program.ts';
 import { parseExecInfo } from '../exec/exec-credential.ts';
 import { getExecCredential } from '../login/get-token.ts';
 import { EXIT } from './exit-status.ts';
-import type { Log } from './log.ts';
-import { isGetTokenCommand, parseGetTokenCommand, scanArguments } from './parse-command-line.ts';
+import type { Log } from './reporter.ts';
+import { parseGetTokenCommand, scanArguments } from './parse-command-line.ts';
 import type { ScannedArguments } from './parse-command-line.ts';
 import { makeReporter } from './reporter.ts';
 import { runToEnd } from './run-to-end.ts';
@@ -18,7 +18,7 @@ export async function runCli(host: Host): Promise<void> {
 
 async function dispatch(host: Host, log: Log): Promise<RunResult | undefined> {
   const scan = scanArguments(host.argv);
-  if (isGetTokenCommand(scan)) return runGetToken(host, log, scan);
+  if (scan.isGetToken) return runGetToken(host, log, scan);
   // The commands are another bundle with its own error and secret classes: pass plain data only.
   const { runCommand } = await import('../commands/run-command.ts');
   await runCommand(host, scan);

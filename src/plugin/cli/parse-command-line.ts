@@ -22,6 +22,8 @@ export interface ScannedArguments extends ExtractedValues {
    */
   readonly words: readonly string[];
   readonly wantsHelp: boolean;
+  /** Whether they request a token for kubectl: every other command has more to load. */
+  readonly isGetToken: boolean;
 }
 
 /**
@@ -31,16 +33,10 @@ export interface ScannedArguments extends ExtractedValues {
  */
 export function scanArguments(argv: readonly string[]): ScannedArguments {
   const extracted = extractFlagValues(argv, OPTIONS);
-  return {
-    ...extracted,
-    words: extracted.argv.filter((argument) => !argument.startsWith('-')),
-    wantsHelp: argv.includes('--help'),
-  };
-}
-
-/** Whether the arguments request a token for kubectl: every other command has more to load. */
-export function isGetTokenCommand({ words: [first], wantsHelp }: ScannedArguments): boolean {
-  return (first === undefined || first === GET_TOKEN) && !wantsHelp;
+  const words = extracted.argv.filter((argument) => !argument.startsWith('-'));
+  const wantsHelp = argv.includes('--help');
+  const [command = GET_TOKEN] = words;
+  return { ...extracted, words, wantsHelp, isGetToken: command === GET_TOKEN && !wantsHelp };
 }
 
 /** A parsed command line. */

@@ -2,9 +2,8 @@ import { PluginError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { UserCancelled } from '../terminal/terminal.ts';
 import { EXIT } from './exit-status.ts';
-import { openLog } from './log.ts';
-import type { Log } from './log.ts';
-import { reportFailure } from './reporter.ts';
+import { openLog, reportFailure } from './reporter.ts';
+import type { Log } from './reporter.ts';
 
 /** The first Node with proxy support in its agents and with the system's certificate authorities. */
 const MIN_NODE = [22, 21] as const;

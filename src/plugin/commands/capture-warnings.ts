@@ -1,4 +1,4 @@
-import type { Reporter } from '../login/reporter.ts';
+import type { Reporter } from '../login/login-context.ts';
 
 /** A reporter that collects warnings instead of printing them. */
 export interface CapturedWarnings {

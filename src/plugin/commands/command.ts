@@ -3,8 +3,7 @@ import type { Layer } from '../config/option.ts';
 import type { CommandOption, CommandOptionName } from './command-option.ts';
 import type { Config } from '../../shared/options/config.ts';
 import type { Host } from '../../shared/base/host.ts';
-import type { RunContext } from '../login/login-context.ts';
-import type { Reporter } from '../login/reporter.ts';
+import type { RunContext, Reporter } from '../login/login-context.ts';
 import type { Colors } from './colors.ts';
 
 /** Data that can be written as JSON and as YAML. */

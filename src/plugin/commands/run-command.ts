@@ -1,7 +1,7 @@
 /** Runs the commands other than get-token: finds the command, prepares its call, and renders its result. */
 import { makeUnexpectedArgumentError, parseCommandLine } from '../cli/parse-command-line.ts';
 import type { ScannedArguments } from '../cli/parse-command-line.ts';
-import type { Log } from '../cli/log.ts';
+import type { Log } from '../cli/reporter.ts';
 import { EXIT } from '../cli/exit-status.ts';
 import { makeReporter } from '../cli/reporter.ts';
 import { runToEnd } from '../cli/run-to-end.ts';

@@ -2,11 +2,10 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import { makeLayer, parseSetting } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
-import type { Layer } from './option.ts';
+import type { Layer, Option } from './option.ts';
 import { mappingAt, textFrom } from './yaml-mapping.ts';
 import { unifyKeys } from '../../shared/options/unify-keys.ts';
 import { isBelowAuth, isInCloudsYaml } from './option.ts';
-import type { Option } from './option.ts';
 import type { YamlMapping } from '../../shared/options/yaml.ts';
 
 /** One entry of one file. */

@@ -11,11 +11,10 @@ import { describeChoices, findSelector, inheritConsentHint, makeCloudLayer } fro
 import type { CloudEntry } from './cloud-entry.ts';
 import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
-import type { Layer } from './option.ts';
+import type { Layer, Option, OptionName } from './option.ts';
 import { mappingAt } from './yaml-mapping.ts';
 import { unifyKeys } from '../../shared/options/unify-keys.ts';
 import { isBelowAuth } from './option.ts';
-import type { Option, OptionName } from './option.ts';
 import { chooseRegion } from './region.ts';
 
 /** The settings of the selected cloud. */

@@ -3,8 +3,7 @@ import type { Environment, Host } from '../../shared/base/host.ts';
 import { listCloudNames, readCloudSettings } from './clouds-yaml.ts';
 import { rejectUntrustedSettings } from './untrusted-settings.ts';
 import { readEnvironment } from '../../shared/options/environment.ts';
-import type { Layer } from './option.ts';
-import type { Option } from './option.ts';
+import type { Layer, Option } from './option.ts';
 import { resolveConfig } from './resolve-config.ts';
 import type { ResolvedConfig } from './resolve-config.ts';
 

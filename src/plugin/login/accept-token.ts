@@ -1,4 +1,6 @@
 import { KeystoneProtocolError } from '../../shared/base/errors.ts';
+import { objectAt, textAt } from '../../shared/base/json.ts';
+import type { JsonObject } from '../../shared/base/json.ts';
 import { redactAndTruncate } from '../../shared/base/text.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
 import type { IssuedToken } from '../../shared/keystone/client.ts';
@@ -7,10 +9,8 @@ import { findTokenMismatch } from '../../shared/keystone/verify-token.ts';
 import type { ProviderToken } from '../auth-methods/auth-method.ts';
 import type { TokenOwner } from '../cache/token-metadata.ts';
 import type { TokenRecord } from '../cache/token-record.ts';
-import type { LoginContext } from './login-context.ts';
-import type { Reporter } from './reporter.ts';
+import type { LoginContext, Reporter } from './login-context.ts';
 import { describeTlsTrust } from './tls-trust.ts';
-import { readTokenOwner } from './token-owner.ts';
 
 /** A new token as the cache stores it, its owner, and whether it may be cached. */
 export interface ReceivedToken {
@@ -101,4 +101,33 @@ export function acceptProviderToken(
     owner: { user: subject, scope: "the identity provider's own token", method: method.name },
     cacheable: true,
   };
+}
+
+const nameOf = (entity: JsonObject | undefined): string | undefined => textAt(entity, 'name') ?? textAt(entity, 'id');
+
+function describeWithDomain(entity: JsonObject): string {
+  const domain = nameOf(objectAt(entity, 'domain'));
+  return `${nameOf(entity) ?? '?'}${domain === undefined ? '' : ` (${domain})`}`;
+}
+
+/** The scopes of a token, the narrowest first: a trust has a project, too. */
+const SCOPES: readonly (readonly [member: string, describe: (scope: JsonObject) => string])[] = [
+  ['OS-TRUST:trust', (trust) => `trust ${textAt(trust, 'id') ?? '?'}`],
+  ['project', (project) => `project ${describeWithDomain(project)}`],
+  ['domain', (domain) => `domain ${nameOf(domain) ?? '?'}`],
+  ['system', () => 'the system'],
+];
+
+/**
+ * Reads the owner of a token and its scope (Keystone API v3, "token").
+ *
+ * @param details the member `token` of the response body
+ */
+function readTokenOwner(details: JsonObject): Pick<TokenOwner, 'user' | 'domain' | 'scope'> {
+  const user = objectAt(details, 'user');
+  const [scope = 'no scope'] = SCOPES.flatMap(([member, describe]) => {
+    const value = objectAt(details, member);
+    return value === undefined ? [] : [describe(value)];
+  });
+  return { user: nameOf(user) ?? 'an unnamed user', domain: nameOf(objectAt(user, 'domain')), scope };
 }

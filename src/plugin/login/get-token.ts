@@ -3,6 +3,7 @@ import { AuthRejected } from '../../shared/base/errors.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import { isTokenValid } from '../../shared/keystone/client.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
+import { OPTIONS } from '../auth-methods/registry.ts';
 import { isFresh } from '../cache/token-record.ts';
 import type { CachedToken, TokenRecord } from '../cache/token-record.ts';
 import { API_VERSIONS, renderExecCredential } from '../exec/exec-credential.ts';
@@ -12,7 +13,7 @@ import { applySavedSecret, forgetRejectedSecret } from './apply-saved-secret.ts'
 import { computeCacheKey, isKeyUnchanged, listCredentialFields, makeAliases } from './cache-key.ts';
 import { withHttp } from './http-context.ts';
 import type { LoginContext, RunContext } from './login-context.ts';
-import { openLoginContext, warnAboutSettings } from './open-login-context.ts';
+import { openLoginContext } from './open-login-context.ts';
 import { promptForMissing } from './prompt-missing.ts';
 import { renewToken, requestToken } from './request-token.ts';
 
@@ -115,6 +116,16 @@ function rejectRecentRefusal(login: LoginContext): void {
   throw new AuthRejected('refused-before', `this login was refused ${seconds} s ago, and is not tried again yet`, {
     hint: 'another credential is tried immediately, the same one after 30 s or with --force-refresh',
   });
+}
+
+/** Warns about secrets in flags and about settings that contradict each other, in a run that logs in. */
+export function warnAboutSettings({ config, flags, reporter }: LoginContext): void {
+  for (const option of OPTIONS) {
+    if (!option.secret || !flags.has(option.name)) continue;
+    const variable = option.env?.[0] ?? 'a variable';
+    reporter.warn(`--${option.name} can be read by every user of this machine; set ${variable} instead`);
+  }
+  config.warnings.forEach(reporter.warn);
 }
 
 /** A new token and the cache key to store it under. */

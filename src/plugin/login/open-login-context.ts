@@ -10,8 +10,7 @@ import { rejectUntrustedForMachineIdentity } from '../config/untrusted-settings.
 import { parseApiVersion } from '../exec/exec-credential.ts';
 import { makeTerminalUser } from '../terminal/terminal-user.ts';
 import { computeCacheKey } from './cache-key.ts';
-import type { LoginContext, RunContext } from './login-context.ts';
-import type { Reporter } from './reporter.ts';
+import type { LoginContext, RunContext, Reporter } from './login-context.ts';
 
 const DEFAULT_DEADLINE_SECONDS = 30;
 
@@ -60,14 +59,4 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
     maxLoginMs: method.waitsForUser ? deadlineMs + readLoginTimeoutMs(config) : deadlineMs,
     user: makeTerminalUser({ host, canPrompt: execInfo?.isInteractive !== false, writeLine: reporter.info }),
   };
-}
-
-/** Warns about secrets in flags and about settings that contradict each other, in a run that logs in. */
-export function warnAboutSettings({ config, flags, reporter }: LoginContext): void {
-  for (const option of OPTIONS) {
-    if (!option.secret || !flags.has(option.name)) continue;
-    const variable = option.env?.[0] ?? 'a variable';
-    reporter.warn(`--${option.name} can be read by every user of this machine; set ${variable} instead`);
-  }
-  config.warnings.forEach(reporter.warn);
 }

@@ -1,7 +1,7 @@
 import { getExitStatus } from '../../cli/exit-status.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../../shared/base/errors.ts';
-import type { Reporter } from '../../login/reporter.ts';
+import type { Reporter } from '../../login/login-context.ts';
 import { UserCancelled } from '../../terminal/terminal.ts';
 
 /** How a check ended, as programs read it; a check is skipped if an earlier one failed to provide what it needs. */

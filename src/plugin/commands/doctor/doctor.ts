@@ -1,7 +1,8 @@
 import type { TokenRecord } from '../../cache/token-record.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { PROGRAM_NAME } from '../../../shared/base/program.ts';
-import { warnAboutSettings, openLoginContext } from '../../login/open-login-context.ts';
+import { openLoginContext } from '../../login/open-login-context.ts';
+import { warnAboutSettings } from '../../login/get-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { makePrintable } from '../../../shared/base/text.ts';

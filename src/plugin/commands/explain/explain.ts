@@ -1,6 +1,7 @@
 import { describeSources } from '../../../shared/options/option.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
-import { openLoginContext, warnAboutSettings } from '../../login/open-login-context.ts';
+import { openLoginContext } from '../../login/open-login-context.ts';
+import { warnAboutSettings } from '../../login/get-token.ts';
 import { captureWarnings } from '../capture-warnings.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Command, OutputData } from '../command.ts';

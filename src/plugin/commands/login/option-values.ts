@@ -1,6 +1,5 @@
 /** The choices of a login as flags and variables, so that the next run does not prompt. */
-import type { Layer } from '../../config/option.ts';
-import type { Option } from '../../config/option.ts';
+import type { Layer, Option } from '../../config/option.ts';
 import type { ResolvedConfig } from '../../config/resolve-config.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import type { OutputData } from '../command.ts';
