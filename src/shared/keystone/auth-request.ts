@@ -4,10 +4,7 @@ import { Secret } from '../base/secret.ts';
 import type { ExpectedToken } from './verify-token.ts';
 import type { Peer } from '../http/peer.ts';
 
-/**
- * JSON with secrets in it. Plain `JSON.stringify` prints them as `[redacted]`; {@link serializeWithSecrets} reveals
- * them.
- */
+/** JSON with secrets. `JSON.stringify` prints them as `[redacted]`; {@link serializeWithSecrets} reveals them. */
 export type JsonWithSecrets =
   string | boolean | Secret | readonly JsonWithSecrets[] | { readonly [name: string]: JsonWithSecrets };
 
@@ -19,34 +16,31 @@ export interface AuthRequest {
   readonly verb: 'POST' | 'GET';
   /** Below the endpoint, without a leading slash. */
   readonly path: string;
-  /** The endpoint where it is not v3: v4 is Rust Keystone's, beside v3. */
+  /** The endpoint, v3 if absent. Rust Keystone has v4 beside v3. */
   readonly version?: 'v4';
-  /** Another Keystone than the one that all settings are about. */
+  /** Another Keystone than the one in the settings. */
   readonly otherKeystone?: { readonly url: string; readonly peer: Peer };
   readonly headers?: Readonly<Record<string, Secret | string>>;
   readonly body?: JsonWithSecrets;
-  /** The token itself where the request only asks what it is good for; else it comes in `X-Subject-Token`. */
+  /** The token, if the request only asks for its details; otherwise the response has it in `X-Subject-Token`. */
   readonly existingToken?: Secret;
   /** Who logs in and for what, in the words of a message: "alice on project demo". */
   readonly subject: string;
-  /** What the token must say of itself. */
+  /** What the token must contain. */
   readonly expected: ExpectedToken;
-  /** What to do where that is not so, if the user cannot choose; as a phrase. */
+  /** What to do about a mismatch that the user's settings do not cause, as a phrase. */
   readonly mismatchHint?: string;
-  /** It is sent with what the user's Kerberos tickets prove (RFC 4559). */
+  /** Sent with the user's Kerberos tickets (RFC 4559). */
   readonly usesNegotiate?: true;
-  /** It holds what works once: it is never sent twice. */
+  /** The request contains something that works once: it is never sent twice. */
   readonly isSingleUse?: true;
-  /**
-   * The scope to exchange the token for unless it has that one: a federated one has none (Keystone API,
-   * "OS-FEDERATION").
-   */
+  /** The scope to exchange the token for, unless it has that scope. A federated token has none ("OS-FEDERATION"). */
   readonly rescopeTarget?: Scope | undefined;
-  /** Gets the next token without the user; it is kept with this one. */
+  /** Requests the next token without the user; stored together with this token. */
   readonly refreshToken?: Secret | undefined;
-  /** Who logs in was settled in a browser: whose token it is, is said. */
+  /** A browser decided who logs in: the owner of the token is announced. */
   readonly announcesOwner?: true;
-  /** Answers that this method explains better than the status alone does. */
+  /** Explanations of statuses, if the auth method knows more than the status tells. */
   readonly statusExplanations?: Readonly<Partial<Record<number, StatusExplanation>>>;
 }
 
@@ -61,7 +55,7 @@ export function toUserJson(user: Reference, domain: Reference | undefined): Read
   return 'id' in user || domain === undefined ? { ...user } : { ...user, domain: { ...domain } };
 }
 
-/** A scope as Keystone wants it; undefined where it is left to Keystone. */
+/** A scope in Keystone's format; undefined if Keystone decides. */
 export function toScopeJson(scope: Scope): JsonWithSecrets | undefined {
   switch (scope.kind) {
     case 'project':
@@ -91,13 +85,13 @@ export function buildTokensRequest(
   const scoped = scope === undefined ? undefined : toScopeJson(scope);
   return {
     verb: 'POST',
-    // Python Keystone looks for the name, Rust Keystone wants a boolean.
+    // Python Keystone checks for the name only; Rust Keystone requires a boolean.
     path: 'auth/tokens?nocatalog=true',
     body: { auth: scoped === undefined ? { identity } : { identity, scope: scoped } },
   };
 }
 
-/** Exchanges a token that has no scope for one that has; nothing but a role can then still be missing. */
+/** Builds the request that exchanges an unscoped token for a scoped one. It is rejected only if a role is missing. */
 export function buildRescopeRequest(
   { subject, expected }: Pick<AuthRequest, 'subject' | 'expected'>,
   token: Secret,
@@ -118,7 +112,7 @@ export function buildRescopeRequest(
   };
 }
 
-/** Serialises a body for the wire, secrets revealed. */
+/** Serializes a body for sending, with secrets revealed. */
 export function serializeWithSecrets(body: JsonWithSecrets): string {
   return JSON.stringify(body, function reveal(this: Record<string, unknown>, name: string, value: unknown): unknown {
     const raw = this[name];

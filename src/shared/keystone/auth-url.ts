@@ -20,10 +20,10 @@ function parseUrl(text: string, origin: string, example: string): URL {
 /**
  * Reads a URL that a credential is sent to.
  *
- * @param name of the option
- * @param example of a right value
- * @returns undefined where it is not set
- * @throws ConfigError when it is no URL, or would send the credential unencrypted to another machine
+ * @param name the name of the option
+ * @param example a valid value
+ * @returns undefined if the option is not set
+ * @throws ConfigError if it is not a URL, or would send the credential unencrypted to another machine
  */
 export function readCredentialUrl<Name extends string>(
   config: Config<Name | 'allow-http'>,
@@ -45,9 +45,9 @@ export function readCredentialUrl<Name extends string>(
 /**
  * Reads the URL of a Keystone in its normal form: lower-case host, no default port, query, fragment or trailing slash.
  *
- * @param name of the option
- * @returns undefined where it is not set
- * @throws ConfigError when it is no URL, or would send the credential unencrypted to another machine
+ * @param name the name of the option
+ * @returns undefined if the option is not set
+ * @throws ConfigError if it is not a URL, or would send the credential unencrypted to another machine
  */
 export function readKeystoneUrl<Name extends string>(
   config: Config<Name | 'allow-http'>,

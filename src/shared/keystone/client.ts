@@ -9,7 +9,7 @@ import { explainResponse } from './explain-response.ts';
 import { parseToken, parseTokenId } from './token.ts';
 import type { Token } from './token.ts';
 
-/** A token, and when it ends by the clock of this machine (ms since 1970, UTC). */
+/** A token and its expiry by this machine's clock (ms since 1970, UTC). */
 export interface IssuedToken {
   readonly token: Token;
   readonly receivedAt: number;
@@ -19,12 +19,12 @@ export interface IssuedToken {
 /**
  * Sends the request and reads the token.
  *
- * @param endpoint what `path` is below, without a trailing slash
+ * @param endpoint the URL that `path` is appended to, without a trailing slash
  * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
  */
 export async function authenticate(http: HttpClient, endpoint: string, request: AuthRequest): Promise<IssuedToken> {
   const url = `${endpoint}/${request.path}`;
-  const answer = await http.send({
+  const response = await http.send({
     verb: request.verb,
     url,
     ...(request.headers === undefined ? {} : { headers: request.headers }),
@@ -32,22 +32,22 @@ export async function authenticate(http: HttpClient, endpoint: string, request: 
     ...(request.otherKeystone === undefined ? {} : { peer: request.otherKeystone.peer }),
     ...(request.isSingleUse === undefined ? {} : { isSingleUse: request.isSingleUse }),
   });
-  const body = parseJsonObject(answer.body);
-  if (answer.status < 200 || answer.status > 299 || body === undefined)
-    throw explainResponse(request, endpoint, answer);
-  const subjectToken = answer.header('x-subject-token');
+  const body = parseJsonObject(response.body);
+  if (response.status < 200 || response.status > 299 || body === undefined)
+    throw explainResponse(request, endpoint, response);
+  const subjectToken = response.header('x-subject-token');
   if (request.existingToken === undefined && subjectToken === undefined && 'token' in body) {
     throw new KeystoneProtocolError('protocol', 'Keystone answered without the X-Subject-Token header', {
       hint: 'check what stands between you and Keystone: something removes headers',
     });
   }
   const token = parseToken(request.existingToken ?? parseTokenId(subjectToken ?? 'none'), body);
-  return { token, receivedAt: answer.respondedAt, expiresAt: token.expiresAt - answer.serverAheadMs };
+  return { token, receivedAt: response.respondedAt, expiresAt: token.expiresAt - response.serverAheadMs };
 }
 
 /**
- * Whether Keystone still knows a token. Where it cannot be asked, or cannot say, the token counts as alive: logging in
- * would not work either.
+ * Checks whether Keystone still accepts a token. If Keystone cannot be reached, the token counts as valid: a login
+ * would fail too.
  *
  * @param endpoint the v3 endpoint, without a trailing slash
  */
@@ -55,7 +55,7 @@ export async function isTokenValid(http: HttpClient, endpoint: string, token: Se
   const headers = { 'x-auth-token': token, 'x-subject-token': token };
   try {
     const { status } = await http.send({ verb: 'HEAD', url: `${endpoint}/auth/tokens`, headers });
-    // 401 as the one who asks, 404 as the one asked about (Keystone API v3, "Check token").
+    // 401 for X-Auth-Token, 404 for X-Subject-Token (Keystone API v3, "Check token").
     return status !== 401 && status !== 404;
   } catch (error) {
     if (error instanceof PluginError) return true;
@@ -64,18 +64,18 @@ export async function isTokenValid(http: HttpClient, endpoint: string, token: Se
 }
 
 /**
- * Has Keystone end a token at once.
+ * Revokes a token (Keystone API v3, "Revoke token").
  *
  * @param endpoint the v3 endpoint, without a trailing slash
- * @returns false where Keystone knows it no longer
+ * @returns false if Keystone does not accept the token any more
  * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
  */
 export async function revokeToken(http: HttpClient, endpoint: string, token: Secret): Promise<boolean> {
   const path = 'auth/tokens';
   const headers = { 'x-auth-token': token, 'x-subject-token': token };
-  const answer = await http.send({ verb: 'DELETE', url: `${endpoint}/${path}`, headers });
-  if (answer.status >= 200 && answer.status <= 299) return true;
-  if (answer.status === 401 || answer.status === 404) return false;
+  const response = await http.send({ verb: 'DELETE', url: `${endpoint}/${path}`, headers });
+  if (response.status >= 200 && response.status <= 299) return true;
+  if (response.status === 401 || response.status === 404) return false;
   const statusExplanations = {
     403: {
       code: 'auth-rejected',
@@ -83,24 +83,29 @@ export async function revokeToken(http: HttpClient, endpoint: string, token: Sec
       hint: 'ask its operator, or wait until it ends',
     },
   } as const;
-  throw explainResponse({ verb: 'GET', path, subject: 'a token', expected: {}, statusExplanations }, endpoint, answer);
+  throw explainResponse(
+    { verb: 'GET', path, subject: 'a token', expected: {}, statusExplanations },
+    endpoint,
+    response,
+  );
 }
 
-/** A question to Keystone by whoever has a token. */
+/** A request to Keystone with a token. */
 export interface KeystoneCall {
   readonly verb: 'GET' | 'POST' | 'DELETE';
   /** Below the v3 endpoint, without a leading slash. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, Secret | string>>;
   readonly body?: JsonWithSecrets;
-  /** What it is about, in the words of a message: "the projects". */
+  /** The subject of the request, in the words of a message: "the projects". */
   readonly resource: string;
 }
 
 /**
- * Asks Keystone something as the owner of a token; undefined where it answers without a body (204).
+ * Sends a request to Keystone as the owner of a token.
  *
  * @param endpoint the v3 endpoint, without a trailing slash
+ * @returns undefined for a response without a body (204)
  * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
  */
 export async function callKeystone(
@@ -108,15 +113,15 @@ export async function callKeystone(
   { endpoint, token }: { readonly endpoint: string; readonly token: Secret },
   { verb, path, headers, body, resource }: KeystoneCall,
 ): Promise<JsonObject | undefined> {
-  const answer = await http.send({
+  const response = await http.send({
     verb,
     url: `${endpoint}/${path}`,
     headers: { ...headers, 'x-auth-token': token },
     ...(body === undefined ? {} : { body: serializeWithSecrets(body) }),
   });
-  if (answer.status === 204) return undefined;
-  const found = parseJsonObject(answer.body);
-  if (answer.status >= 200 && answer.status <= 299 && found !== undefined) return found;
+  if (response.status === 204) return undefined;
+  const result = parseJsonObject(response.body);
+  if (response.status >= 200 && response.status <= 299 && result !== undefined) return result;
   const statusExplanations = {
     401: {
       code: 'auth-rejected',
@@ -129,5 +134,5 @@ export async function callKeystone(
       hint: 'ask its operator, or use another project or way to log in',
     },
   } as const;
-  throw explainResponse({ verb: 'GET', path, subject: resource, expected: {}, statusExplanations }, endpoint, answer);
+  throw explainResponse({ verb: 'GET', path, subject: resource, expected: {}, statusExplanations }, endpoint, response);
 }

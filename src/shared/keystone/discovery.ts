@@ -16,25 +16,25 @@ interface Version {
   readonly path: string | undefined;
 }
 
-/** Splits off the last segment of a normalised URL's path. */
+/** Splits the last segment off the path of a normalized URL. */
 function splitLast(authUrl: string): { base: string; last: string } {
   const slash = authUrl.lastIndexOf('/');
   return { base: authUrl.slice(0, slash), last: authUrl.slice(slash + 1) };
 }
 
-/** Keeps only the path of a link: where Keystone thinks it lives must not decide where the credential goes. */
+/** Returns only the path of the self link: the host in it must not decide where the credential goes. */
 function selfPath(version: JsonObject, authUrl: string): string | undefined {
   for (const link of listAt(version, 'links')) {
     const href = isJsonObject(link) && textAt(link, 'rel') === 'self' ? textAt(link, 'href') : undefined;
     if (href === undefined || !URL.canParse(href, authUrl)) continue;
     const { pathname } = new URL(href, authUrl);
-    // Behind an origin, the path of "x:@evil.example" would turn that origin into a user name.
+    // Appended to an origin, the path of "x:@evil.example" would turn the origin into a user name.
     if (pathname.startsWith('/')) return pathname.replace(/\/+$/, '');
   }
   return undefined;
 }
 
-/** The endpoint of another version beside the one that a normalised auth URL names, if it names one. */
+/** Returns the endpoint of a version: replaces the version at the end of a normalized auth URL, or appends one. */
 export function replaceVersion(authUrl: string, version: 'v3' | 'v4'): string {
   const { base, last } = splitLast(authUrl);
   return `${VERSION_SEGMENT.test(last) ? base : authUrl}/${version}`;
@@ -59,13 +59,13 @@ function listVersions(body: JsonObject, authUrl: string): { found: Version[]; ad
 }
 
 /**
- * Finds the v3 endpoint below a normalised auth URL (Keystone API, "API versions"). A URL that names a version is taken
- * at its word; any other is asked, and if it does not answer as Keystone does, `/v3` is appended.
+ * Finds the v3 endpoint below a normalized auth URL (Keystone API, "API versions"). A URL that ends with a version is
+ * not queried; any other URL is, and if it does not list versions, `/v3` is appended.
  *
- * @param options.ask false for keystoneauth's `v3*` types, which never ask
- * @param options.warn takes what a user should know
- * @param options.place whose URL it is
- * @throws KeystoneProtocolError when Keystone lists versions and v3 is none of them
+ * @param options.wantsDiscovery false for keystoneauth's `v3*` types, which never query
+ * @param options.warn receives what the user should know
+ * @param options.peer the server of the URL
+ * @throws KeystoneProtocolError if Keystone lists versions without v3
  * @throws KeystoneUnreachable
  */
 export async function findV3Endpoint(

@@ -1,4 +1,4 @@
-/** Turns an answer that holds no token into a sentence and a hint. Status and headers count before wording. */
+/** Explains responses without a token. The status and headers decide before the server's text does. */
 import { AdditionalFactorRequired, AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
 import type { PluginError } from '../base/errors.ts';
 import { listAt, objectAt, parseJsonObject, textAt } from '../base/json.ts';
@@ -16,7 +16,7 @@ interface Circumstances {
   readonly request: AuthRequest;
 }
 
-/** What the server says in any of the three shapes of its errors; empty where it says nothing. */
+/** The server's text in any of the three formats of errors; empty if there is none. */
 function serverMessage(body: JsonObject | undefined): string {
   const [first] = listAt(body, 'errors');
   const entry = typeof first === 'object' && first !== null ? (first as JsonObject) : undefined;
@@ -56,15 +56,15 @@ function explain401(circumstances: Circumstances): PluginError {
   }
   return new AuthRejected(
     'auth-rejected',
-    `Keystone refused the login for ${request.subject}: wrong credentials, disabled or locked account, or no role there (Keystone does not tell which)`,
+    `Keystone refused the login for ${request.subject}: wrong credentials, disabled or locked account, or no role in the scope (Keystone does not tell which)`,
     { hint: 'check user, password, domain, and project or trust' },
   );
 }
 
 function explain400({ body }: Circumstances): PluginError {
-  const said = serverMessage(body);
-  const domain = /\bdomain in (user|project)\b/i.exec(said)?.[1]?.toUpperCase();
-  return new AuthRejected('request-rejected', `Keystone rejected the request: ${said || 'it does not say why'}`, {
+  const text = serverMessage(body);
+  const domain = /\bdomain in (user|project)\b/i.exec(text)?.[1]?.toUpperCase();
+  return new AuthRejected('request-rejected', `Keystone rejected the request: ${text || 'it does not say why'}`, {
     hint: domain === undefined ? 'check the names and ids that you set' : `set OS_${domain}_DOMAIN_NAME`,
   });
 }
@@ -149,7 +149,7 @@ function explainOther({ url, response, body, request }: Circumstances): PluginEr
   );
 }
 
-/** Explains an answer that is not the one hoped for; the method's own explanation goes first. */
+/** Explains a response without the expected result; the explanation of the auth method takes precedence. */
 export function explainResponse(request: AuthRequest, url: string, answer: HttpResponse): PluginError {
   const body = parseJsonObject(answer.body);
   const circumstances = { url, response: answer, body, request };

@@ -1,7 +1,7 @@
-/** A thing that Keystone knows by its id, or by a name. */
+/** An entity of Keystone, by id or by name. */
 export type Reference = { readonly id: string } | { readonly name: string };
 
-/** What a token shall be good for (Keystone API, "scope"). */
+/** What a token is valid for (Keystone API, "scope"). */
 export type Scope =
   | { readonly kind: 'project'; readonly id: string }
   | { readonly kind: 'project'; readonly name: string; readonly domain: Reference }
@@ -9,20 +9,20 @@ export type Scope =
   | { readonly kind: 'system' }
   | { readonly kind: 'trust'; readonly id: string }
   | { readonly kind: 'unscoped' }
-  /** Nothing asked: the user's default project, if there is one. */
+  /** No scope requested: the user's default project, if there is one. */
   | { readonly kind: 'default' };
 
-/** Says a reference in a message. */
+/** Describes a reference in a message. */
 export function describeReference(reference: Reference): string {
   return 'id' in reference ? reference.id : reference.name;
 }
 
-/** What a token without a scope is to be exchanged for; undefined where none is wanted. */
+/** The scope to exchange an unscoped token for; undefined if no scope is requested. */
 export function findRescopeTarget(scope: Scope): Scope | undefined {
   return scope.kind === 'default' || scope.kind === 'unscoped' ? undefined : scope;
 }
 
-/** Says a scope in a message, with the preposition: "on project demo". */
+/** Describes a scope in a message, with the preposition: "on project demo". */
 export function describeScope(scope: Scope): string {
   switch (scope.kind) {
     case 'project':

@@ -4,14 +4,14 @@ import { isJsonObject, listAt, objectAt, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Secret } from '../base/secret.ts';
 
-/** What Keystone says of a token (Keystone API v3, "token"). */
+/** A token and its details (Keystone API v3, "token"). */
 export interface Token {
   readonly id: Secret;
   /** ms since 1970, UTC, by Keystone's clock. */
   readonly expiresAt: number;
-  /** The member `token` of the answer's body. */
+  /** The member `token` of the response's body. */
   readonly details: JsonObject;
-  /** Whether a project, a domain, a system or a trust stands behind it. */
+  /** Whether it is for a project, a domain, the system or a trust. */
   readonly isScoped: boolean;
 }
 
@@ -28,7 +28,7 @@ function offsetMinutes(zone: string | undefined): number {
  * Parses Keystone's timestamps to ms since 1970: RFC 3339 with or without fractions; without a zone it is UTC; a leap
  * second counts as the second after it.
  *
- * @returns undefined when it is none
+ * @returns undefined for any other text
  */
 export function parseTimestamp(text: string): number | undefined {
   const match = TIMESTAMP.exec(text.trim());
@@ -37,16 +37,16 @@ export function parseTimestamp(text: string): number | undefined {
   if (year === undefined || month === undefined || day === undefined) return undefined;
   if (hour === undefined || minute === undefined || second === undefined) return undefined;
   const midnight = new Date(Date.UTC(year, month - 1, day));
-  const real = midnight.getUTCMonth() === month - 1 && midnight.getUTCDate() === day;
-  if (!real || hour > 24 || minute > 59 || second > 60) return undefined;
+  const exists = midnight.getUTCMonth() === month - 1 && midnight.getUTCDate() === day;
+  if (!exists || hour > 24 || minute > 59 || second > 60) return undefined;
   const fraction = Math.floor(Number(`0.${match[7] ?? '0'}`) * 1000);
   return midnight.getTime() + ((hour * 60 + minute - offsetMinutes(match[8])) * 60 + second) * 1000 + fraction;
 }
 
 /**
- * Checks that a token can travel in a header.
+ * Checks that an HTTP header can carry a token.
  *
- * @throws KeystoneProtocolError when it cannot
+ * @throws KeystoneProtocolError if it cannot
  */
 export function parseTokenId(text: string): Secret {
   const id = parseHeaderToken(text);
@@ -61,9 +61,9 @@ function isScoped(token: JsonObject): boolean {
 }
 
 /**
- * Reads the body of a token.
+ * Parses the body of a response with a token.
  *
- * @throws KeystoneProtocolError when it holds no token or no expiry
+ * @throws KeystoneProtocolError if the token or its expiry is missing
  */
 export function parseToken(id: Secret, body: JsonObject | undefined): Token {
   const token = objectAt(body, 'token');
@@ -81,7 +81,7 @@ export function parseToken(id: Secret, body: JsonObject | undefined): Token {
   return { id, expiresAt, details: token, isScoped: isScoped(token) };
 }
 
-/** Names of the auth methods that a refusal lists (`error.identity.methods`). */
+/** Lists the auth methods that a rejection names (`error.identity.methods`). */
 export function listOfferedMethods(body: JsonObject | undefined): string[] {
   const methods = listAt(objectAt(objectAt(body, 'error'), 'identity'), 'methods');
   return methods.filter((method) => typeof method === 'string');

@@ -1,35 +1,35 @@
-/** Whether a token is the one that was asked for: nothing may enter the cache under another's key. */
+/** Compares a token with the request: no token may be cached under the key of another one. */
 import type { Reference, Scope } from './scope.ts';
 import { isJsonObject, objectAt, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 
-/** Who and what a request names; what is absent is not compared. */
+/** The user and the scope of a request; absent members are not compared. */
 export interface ExpectedToken {
   readonly user?: Reference | undefined;
   readonly userDomain?: Reference | undefined;
   readonly applicationCredential?: Reference | undefined;
-  /** A Kerberos principal, which the user must be named after: with its realm or without. */
+  /** A Kerberos principal: the user's name must equal it, with or without the realm. */
   readonly principal?: string | undefined;
   readonly scope?: Scope;
 }
 
-/** A part of the token that is not as asked. */
+/** A part of the token that differs from the request. */
 export interface TokenMismatch {
   /** In the words of a message: "project". */
   readonly part: string;
-  /** False where only names differ, which some databases take for equal. */
+  /** False if only names differ: some databases treat different names as equal. */
   readonly isCertain: boolean;
 }
 
-/** Databases and directories compare names without regard to case. */
+/** Databases and directories ignore case in names. */
 const fold = (name: string): string => name.normalize('NFKC').toLowerCase();
 
-function compare(part: string, asked: Reference | undefined, granted: JsonObject | undefined): TokenMismatch[] {
-  if (asked === undefined) return [];
+function compare(part: string, expected: Reference | undefined, granted: JsonObject | undefined): TokenMismatch[] {
+  if (expected === undefined) return [];
   if (granted === undefined) return [{ part, isCertain: true }];
-  if ('id' in asked) return textAt(granted, 'id') === asked.id ? [] : [{ part, isCertain: true }];
+  if ('id' in expected) return textAt(granted, 'id') === expected.id ? [] : [{ part, isCertain: true }];
   const name = textAt(granted, 'name');
-  return name !== undefined && fold(name) === fold(asked.name) ? [] : [{ part, isCertain: false }];
+  return name !== undefined && fold(name) === fold(expected.name) ? [] : [{ part, isCertain: false }];
 }
 
 function comparePrincipal(principal: string | undefined, user: JsonObject | undefined): TokenMismatch[] {
@@ -64,25 +64,26 @@ function compareScope(scope: Scope, token: JsonObject): TokenMismatch[] {
 }
 
 /**
- * Compares what was asked for with what the token says; the worst difference, or undefined.
+ * Finds the worst difference between a request and its token.
  *
- * @param token the member `token` of the answer's body
+ * @param token the member `token` of the response's body
+ * @returns undefined if there is none
  */
 export function findTokenMismatch(
   { user, userDomain, applicationCredential, principal, scope }: ExpectedToken,
   token: JsonObject,
 ): TokenMismatch | undefined {
-  // A trust may act as the one who gave it.
-  const person = scope?.kind === 'trust' ? undefined : user;
+  // A trust may impersonate its trustor.
+  const expectedUser = scope?.kind === 'trust' ? undefined : user;
   const granted = objectAt(token, 'user');
-  const found = [
-    ...compare('user', person, granted),
-    ...(person === undefined || 'id' in person
+  const mismatches = [
+    ...compare('user', expectedUser, granted),
+    ...(expectedUser === undefined || 'id' in expectedUser
       ? []
       : compare("user's domain", userDomain, objectAt(granted, 'domain'))),
     ...comparePrincipal(principal, granted),
     ...compare('application credential', applicationCredential, objectAt(token, 'application_credential')),
     ...(scope === undefined ? [] : compareScope(scope, token)),
   ];
-  return found.find(({ isCertain }) => isCertain) ?? found[0];
+  return mismatches.find(({ isCertain }) => isCertain) ?? mismatches[0];
 }

@@ -1,4 +1,4 @@
-/** Logging in on another device (RFC 8628): the provider gives a short code, a person enters it in any browser. */
+/** Logs in on another device (RFC 8628): the provider issues a short code, which the user enters in any browser. */
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
@@ -16,17 +16,17 @@ export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
 const INTERVAL_MS = 5_000;
 
-/** What `slow_down` adds for good, and what a provider that does not answer is spared (RFC 8628, 3.5). */
+/** What `slow_down`, or a poll without a response, adds to the interval permanently (RFC 8628, section 3.5). */
 const SLOWER_MS = 5_000;
 
-/** Failures that a later poll may not meet. */
-const PASSING: readonly PluginErrorCode[] = ['unreachable', 'timed-out', 'unavailable', 'rate-limited'];
+/** Failures that a later poll may not have. */
+const TEMPORARY_CODES: readonly PluginErrorCode[] = ['unreachable', 'timed-out', 'unavailable', 'rate-limited'];
 
-/** Where to log in, to be shown to a person. */
+/** Where the user logs in. */
 export interface DeviceInstructions {
-  /** http or https, in its normal form. */
+  /** http or https, in normal form. */
   readonly url: string;
-  /** Whether the code is in the URL already. */
+  /** Whether the URL contains the code. */
   readonly hasCodeInUrl: boolean;
   readonly userCode: string;
 }
@@ -38,9 +38,9 @@ export interface DeviceLogin {
   /** Whether the codes are bound to this run (RFC 7636). */
   readonly usesPkce: boolean;
   readonly subject: string;
-  /** How long a person has, in ms; the provider may give less. */
+  /** How long the user has, in ms; the provider may allow less. */
   readonly loginTimeoutMs: number;
-  readonly showInstructions: (invitation: DeviceInstructions) => void;
+  readonly showInstructions: (instructions: DeviceInstructions) => void;
 }
 
 interface Authorization {
@@ -52,8 +52,8 @@ interface Authorization {
 
 const ADVICE = { hint: 'ask its operator' };
 
-/** A person is going to open it, so it must be a page, and must not look like another's. */
-function readPage(text: string | undefined): string | undefined {
+/** The user opens the URL: it must be a page, and user info must not make it look like another one's. */
+function parsePageUrl(text: string | undefined): string | undefined {
   if (text === undefined || !URL.canParse(text)) return undefined;
   const url = new URL(text);
   const page = /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
@@ -66,14 +66,14 @@ async function authorize(
   { client, scope, subject }: DeviceLogin,
   challenge: FormFields,
 ): Promise<Authorization> {
-  // The id stands in the form even beside Basic: some providers look for it there only.
+  // The id is in the form even with Basic: some providers read it there only.
   const form = { client_id: client.id, scope, ...challenge };
   const { body } = await postForm(http, provider, 'device_authorization', { client, form, subject });
   const deviceCode = textAt(body, 'device_code');
   const userCode = textAt(body, 'user_code');
   // Google's name for it is older than the RFC.
-  const page = readPage(textAt(body, 'verification_uri') ?? textAt(body, 'verification_url'));
-  const complete = readPage(textAt(body, 'verification_uri_complete'));
+  const page = parsePageUrl(textAt(body, 'verification_uri') ?? textAt(body, 'verification_url'));
+  const complete = parsePageUrl(textAt(body, 'verification_uri_complete'));
   const url = complete ?? page;
   if (deviceCode === undefined || userCode === undefined || userCode.length > 100 || url === undefined) {
     throw new KeystoneProtocolError('protocol', 'the identity provider gave no usable code to log in with', ADVICE);
@@ -86,27 +86,27 @@ async function authorize(
   };
 }
 
-function tooLate(subject: string, ms: number): AuthRejected {
+function makeTimeoutError(subject: string, ms: number): AuthRejected {
   const seconds = String(Math.round(ms / 1000));
   return new AuthRejected('auth-rejected', `nobody finished the login of ${subject} within ${seconds} s`, {
     hint: 'log in again, or raise --login-timeout',
   });
 }
 
-/** How much longer to wait from now on; undefined for a failure that is final. */
+/** What to add to the interval, in ms; undefined for a final failure. */
 function slowDown(error: unknown): number | undefined {
   if (error instanceof OAuthError) {
     if (error.reason === 'authorization_pending') return 0;
     return error.reason === 'slow_down' ? SLOWER_MS : undefined;
   }
-  return error instanceof KeystoneUnreachable && PASSING.includes(error.code) ? SLOWER_MS : undefined;
+  return error instanceof KeystoneUnreachable && TEMPORARY_CODES.includes(error.code) ? SLOWER_MS : undefined;
 }
 
 /**
- * Has a person log in elsewhere, and gets the tokens when that is done.
+ * Waits for the user to log in elsewhere, and returns the tokens.
  *
- * @throws OAuthRefusal when the person or the provider refuses
- * @throws AuthRejected when nobody came in time
+ * @throws OAuthError if the user or the provider refuses
+ * @throws AuthRejected if the user does not finish in time
  * @throws KeystoneProtocolError | KeystoneUnreachable
  */
 export async function logInWithDevice(http: HttpClient, provider: Provider, login: DeviceLogin): Promise<OAuthTokens> {
@@ -126,20 +126,20 @@ export async function logInWithDevice(http: HttpClient, provider: Provider, logi
     device_code: deviceCode,
     code_verifier: verifier === undefined ? undefined : new Secret(verifier),
   };
-  const longestMs = Math.min(expiresMs, loginTimeoutMs);
-  const end = performance.now() + longestMs;
+  const maxMs = Math.min(expiresMs, loginTimeoutMs);
+  const end = performance.now() + maxMs;
   let waitMs = intervalMs;
-  let trouble: Error | undefined;
+  let lastFailure: Error | undefined;
   while (performance.now() + waitMs <= end) {
     await sleep(waitMs);
     try {
       return await requestOAuthTokens(http, provider, { client, form, subject, isSingleUse: true, isPoll: true });
     } catch (error) {
-      const slower = slowDown(error);
-      if (slower === undefined) throw error;
-      waitMs += slower;
-      trouble = error instanceof KeystoneUnreachable ? error : undefined;
+      const addedMs = slowDown(error);
+      if (addedMs === undefined) throw error;
+      waitMs += addedMs;
+      lastFailure = error instanceof KeystoneUnreachable ? error : undefined;
     }
   }
-  throw trouble ?? tooLate(subject, longestMs);
+  throw lastFailure ?? makeTimeoutError(subject, maxMs);
 }

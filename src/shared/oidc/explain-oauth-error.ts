@@ -1,4 +1,4 @@
-/** Turns what an identity provider answers instead of a token into a sentence and a hint. */
+/** Explains responses of an identity provider without a token. */
 import { AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
 import type { Explanation, PluginError } from '../base/errors.ts';
 import { parseJsonObject, textAt } from '../base/json.ts';
@@ -6,9 +6,9 @@ import type { HttpResponse } from '../http/http-message.ts';
 import { redactAndTruncate } from '../base/text.ts';
 import type { Endpoint } from './endpoint.ts';
 
-/** The identity provider understood the request and refused it (RFC 6749, 5.2). */
+/** The identity provider understood the request and rejected it (RFC 6749, section 5.2). */
 export class OAuthError extends AuthRejected {
-  /** Its word for why, such as `invalid_grant`. */
+  /** The `error` of the response, such as `invalid_grant`. */
   readonly reason: string;
 
   constructor(reason: string, ...rest: ConstructorParameters<typeof AuthRejected>) {
@@ -78,14 +78,14 @@ const REASONS: ReadonlyMap<string, OAuthExplanation> = new Map([
 const UNKNOWN: OAuthExplanation = { message: 'it refused the login', hint: 'ask its operator' };
 
 /**
- * Explains the `error` and `error_description` of an answer, wherever they came.
+ * Explains `error` and `error_description`, from a response or from a redirect.
  *
  * @param subject who logs in, in the words of a message
  */
 export function explainOAuthError(reason: string, description: string | undefined, subject: string): PluginError {
   const { code = 'auth-rejected', message, hint } = REASONS.get(reason) ?? UNKNOWN;
-  const said = redactAndTruncate([reason, description ?? ''].join(' ')).replace(/\.$/, '');
-  return new OAuthError(reason, code, `the identity provider refused ${subject}: ${message} (${said})`, { hint });
+  const quotation = redactAndTruncate([reason, description ?? ''].join(' ')).replace(/\.$/, '');
+  return new OAuthError(reason, code, `the identity provider refused ${subject}: ${message} (${quotation})`, { hint });
 }
 
 function explainStatus({ peer, url }: Endpoint, answer: HttpResponse): PluginError {
@@ -112,11 +112,11 @@ function explainStatus({ peer, url }: Endpoint, answer: HttpResponse): PluginErr
   );
 }
 
-/** Explains an answer of one of the provider's endpoints that is not the one hoped for. */
+/** Explains a response of an endpoint without the expected result. */
 export function explainOAuthResponse(endpoint: Endpoint, answer: HttpResponse, subject: string): PluginError {
   const body = parseJsonObject(answer.body);
   const reason = textAt(body, 'error');
-  const down = answer.status >= 500 || answer.status === 429;
-  if (reason === undefined || (down && !REASONS.has(reason))) return explainStatus(endpoint, answer);
+  const isUnavailable = answer.status >= 500 || answer.status === 429;
+  if (reason === undefined || (isUnavailable && !REASONS.has(reason))) return explainStatus(endpoint, answer);
   return explainOAuthError(reason, textAt(body, 'error_description'), subject);
 }

@@ -3,23 +3,21 @@ import type { FlattenedJWSInput, JWSHeaderParameters, JSONWebKeySet } from 'jose
 import { numberAt, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 
-/**
- * What a JWT says of itself (RFC 7519, 4.1). Nobody has checked its signature: it serves for messages and lifetimes.
- */
+/** Claims of a JWT (RFC 7519, section 4.1). The signature is not verified: use them for messages and lifetimes only. */
 export interface Claims {
   readonly issuer: string | undefined;
   readonly subject: string | undefined;
   readonly audiences: readonly string[];
-  /** Of an ID token: of the login that it was made for (OpenID Connect Core, 2). */
+  /** Of an ID token: identifies the login that requested it (OpenID Connect Core, section 2). */
   readonly nonce: string | undefined;
-  /** ms since 1970, UTC, by the clock of whoever made it. */
+  /** ms since 1970, UTC, by the issuer's clock. */
   readonly expiresAt: number | undefined;
 }
 
-/** The last instant that a Date can name. */
+/** The last time that a Date can represent. */
 const MAX_EXP_SECONDS = 8_640_000_000_000;
 
-/** Everything that a JWT says; undefined where it is none. */
+/** Decodes all claims; undefined if the text is not a JWT. */
 export function decodeJwtPayload(token: string): JsonObject | undefined {
   try {
     return decodeJwt(token);
@@ -28,7 +26,7 @@ export function decodeJwtPayload(token: string): JsonObject | undefined {
   }
 }
 
-/** The claims of a token; undefined where it is no JWT, as an access token need not be. */
+/** Reads the claims of a token; undefined if it is not a JWT: access tokens may have any format. */
 export function readUnverifiedClaims(token: string): Claims | undefined {
   const claims = decodeJwtPayload(token);
   if (claims === undefined) return undefined;
@@ -44,22 +42,22 @@ export function readUnverifiedClaims(token: string): Claims | undefined {
   };
 }
 
-/** What a JWT must say, beside a signature that is right. */
+/** What a JWT must contain, besides a valid signature. */
 export interface ExpectedJwt {
   readonly issuer: string;
   readonly audience: string;
-  /** Of JWS (RFC 7518, 3.1); those with shared secrets and `none` must not be among them. */
+  /** JWS algorithms (RFC 7518, section 3.1); must not include `none` and those with shared secrets. */
   readonly algorithms: readonly string[];
-  /** How far clocks may differ, in seconds. */
+  /** How much clocks may differ, in seconds. */
   readonly leewaySeconds: number;
   /** ms since 1970, UTC. */
   readonly now: number;
 }
 
-/** What became of a JWT; reasons quote nothing of it. */
+/** The result of a verification; reasons quote nothing of the JWT. */
 export type JwtVerdict =
   | { readonly kind: 'valid'; readonly claims: JsonObject }
-  /** Signed with a key that is not in the set: forged, or the set is old. */
+  /** Signed with a key that is not in the set: the JWT is forged, or the set is outdated. */
   | { readonly kind: 'no-key' }
   | { readonly kind: 'refused'; readonly reason: string };
 
@@ -73,13 +71,13 @@ function explain(error: unknown): string {
   return 'it is no JWT that can be read';
 }
 
-/** Where a token names no key and several fit, each is tried. */
+/** If a token names no key and several fit, each is tried. */
 const MAX_TRIED_KEYS = 16;
 
 /**
- * Makes what checks JWTs against the keys of an issuer (RFC 7517, 5).
+ * Makes a verifier of JWTs with the keys of an issuer (RFC 7517, section 5).
  *
- * @throws where the text is no key set
+ * @throws if `keySet` is not a key set
  */
 export function makeJwtVerifier(keySet: JsonObject): JwtVerifier {
   const findKey = createLocalJWKSet(keySet as unknown as JSONWebKeySet);
@@ -113,7 +111,7 @@ export function makeJwtVerifier(keySet: JsonObject): JwtVerifier {
         try {
           return await check(key);
         } catch (failure) {
-          // The key was right, and the rest is not.
+          // The signature is valid, but something else is not.
           if (!(failure instanceof errors.JWSSignatureVerificationFailed))
             return { kind: 'refused', reason: explain(failure) };
         }

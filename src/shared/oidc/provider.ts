@@ -1,4 +1,4 @@
-/** Where an identity provider's endpoints are: set one by one, or in its discovery document. */
+/** Resolves an identity provider's endpoints, from the settings or from its discovery document. */
 import { AuthRejected, ConfigError, KeystoneProtocolError } from '../base/errors.ts';
 import { isPlaintextRemote } from '../http/peer.ts';
 import { listAt, parseJsonObject, textAt } from '../base/json.ts';
@@ -8,13 +8,13 @@ import { redactAndTruncate } from '../base/text.ts';
 import type { Endpoint, EndpointName } from './endpoint.ts';
 import { explainOAuthResponse } from './explain-oauth-error.ts';
 
-/** A URL that a user has set, checked, and the name of that setting. */
+/** A valid URL from the settings, and its origin in a message. */
 export interface ConfiguredUrl {
   readonly url: string;
   readonly origin: string;
 }
 
-/** What a user has set of a provider; an endpoint that is set beats the document's. */
+/** The settings of a provider; an endpoint in the settings overrides the document's. */
 export interface ProviderSettings {
   readonly discovery: ConfiguredUrl | undefined;
   readonly endpoints: Readonly<Partial<Record<EndpointName, ConfiguredUrl>>>;
@@ -22,27 +22,22 @@ export interface ProviderSettings {
   readonly allowHttp: boolean;
 }
 
-/** What a grant needs of a provider. */
+/** What a grant requires of a provider. */
 export interface GrantRequirements {
-  /** `grant_type`; refused where the provider lists others only. */
+  /** `grant_type`; rejected if the provider lists only others. */
   readonly grant: string;
   readonly endpoints: readonly EndpointName[];
 }
 
-/** A provider whose endpoints are known. */
+/** A provider with resolved endpoints. */
 export interface Provider {
-  /** Of the discovery document; undefined where none was read. */
+  /** From the discovery document; undefined without one. */
   readonly issuer: string | undefined;
-  /** @throws ConfigError where it was not among the {@link GrantRequirements} and is not known */
+  /** @throws ConfigError if {@link GrantRequirements} did not include it and it is unknown */
   getEndpoint(name: EndpointName): Endpoint;
-  /**
-   * Whether the discovery document says that it does something, such as
-   * `authorization_response_iss_parameter_supported`.
-   */
+  /** Whether the discovery document sets a flag, such as `authorization_response_iss_parameter_supported`. */
   readonly advertises: (name: string) => boolean;
-  /**
-   * The words in a list of the discovery document, such as `code_challenge_methods_supported`; undefined without it.
-   */
+  /** A list of the discovery document, such as `code_challenge_methods_supported`; undefined without it. */
   listAdvertised(name: string): readonly string[] | undefined;
 }
 
@@ -58,8 +53,8 @@ function protocolError(message: string, { peer }: Endpoint): KeystoneProtocolErr
 }
 
 /**
- * Checks that the document is about the origin it came from. RFC 8414, 3.3 demands the whole issuer to be in the URL;
- * providers with one document for many tenants break that, so the path may differ.
+ * Checks that the document's issuer has the origin of its URL. RFC 8414, section 3.3 requires the whole issuer in the
+ * URL; providers with one document for many tenants violate that, so the path may differ.
  */
 function readIssuer(document: JsonObject, at: Endpoint): string {
   const issuer = textAt(document, 'issuer');
@@ -87,13 +82,13 @@ async function discover(http: HttpClient, at: Endpoint): Promise<JsonObject> {
   });
 }
 
-/** @returns undefined where the document does not name it */
+/** @returns undefined if the document does not contain it */
 function endpointIn(document: JsonObject, name: EndpointName, at: Endpoint, allowHttp: boolean): Endpoint | undefined {
   const text = textAt(document, `${name}_endpoint`);
   if (text === undefined) return undefined;
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const clean = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
-  if (!clean) throw protocolError(`the discovery document's ${name}_endpoint cannot be used`, at);
+  const isValid = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
+  if (!isValid) throw protocolError(`the discovery document's ${name}_endpoint cannot be used`, at);
   if (isPlaintextRemote(url) && !allowHttp) {
     throw new KeystoneProtocolError(
       'protocol',
@@ -107,7 +102,7 @@ function endpointIn(document: JsonObject, name: EndpointName, at: Endpoint, allo
 
 function checkGrant(document: JsonObject, grant: string): void {
   const offered = listAt(document, 'grant_types_supported').filter((one) => typeof one === 'string');
-  // Without a list the RFC's default would rule out most grants, and many providers leave it out.
+  // Many providers omit the list; the RFC's default for that would exclude most grants.
   if (offered.length === 0 || offered.includes(grant)) return;
   throw new AuthRejected('method-not-offered', `the identity provider does not offer this way to log in (${grant})`, {
     hint: `it offers ${redactAndTruncate(offered.join(', '))}; set OS_AUTH_TYPE to another way to log in`,
@@ -115,45 +110,45 @@ function checkGrant(document: JsonObject, grant: string): void {
 }
 
 /**
- * Finds what a grant needs of a provider. The discovery document (OpenID Connect Discovery, 4; RFC 8414) is read only
- * where an endpoint is not set.
+ * Resolves what a grant requires of a provider. The discovery document (OpenID Connect Discovery, section 4; RFC 8414)
+ * is read only if an endpoint is not set.
  *
- * @throws ConfigError where neither is set
- * @throws AuthRejected where the provider does not offer the grant
- * @throws KeystoneProtocolError for a document that cannot be right
+ * @throws ConfigError if neither is set
+ * @throws AuthRejected if the provider does not offer the grant
+ * @throws KeystoneProtocolError for an invalid document
  * @throws KeystoneUnreachable
  */
 export async function resolveProvider(
   http: HttpClient,
   settings: ProviderSettings,
-  needs: GrantRequirements,
+  requirements: GrantRequirements,
 ): Promise<Provider> {
   const { discovery, allowHttp } = settings;
-  const found = new Map<EndpointName, Endpoint>();
-  for (const name of needs.endpoints) {
+  const resolved = new Map<EndpointName, Endpoint>();
+  for (const name of requirements.endpoints) {
     const set = settings.endpoints[name];
-    if (set !== undefined) found.set(name, endpointAt(set));
+    if (set !== undefined) resolved.set(name, endpointAt(set));
   }
-  const open = needs.endpoints.filter((name) => !found.has(name));
-  const at = open.length === 0 || discovery === undefined ? undefined : endpointAt(discovery);
+  const unresolved = requirements.endpoints.filter((name) => !resolved.has(name));
+  const at = unresolved.length === 0 || discovery === undefined ? undefined : endpointAt(discovery);
   const document = at === undefined ? undefined : await discover(http, at);
   const issuer = document === undefined || at === undefined ? undefined : readIssuer(document, at);
   if (document !== undefined && at !== undefined) {
-    checkGrant(document, needs.grant);
-    for (const name of open) {
+    checkGrant(document, requirements.grant);
+    for (const name of unresolved) {
       const endpoint = endpointIn(document, name, at, allowHttp);
       if (endpoint === undefined) {
         throw new AuthRejected('method-not-offered', `the identity provider names no ${name}_endpoint`, {
           hint: 'set OS_AUTH_TYPE to another way to log in, or ask its operator',
         });
       }
-      found.set(name, endpoint);
+      resolved.set(name, endpoint);
     }
   }
   return {
     issuer,
     getEndpoint(name) {
-      const endpoint = found.get(name);
+      const endpoint = resolved.get(name);
       if (endpoint !== undefined) return endpoint;
       throw new ConfigError(`the ${name} endpoint of the identity provider is not known`, {
         hint: 'set OS_DISCOVERY_ENDPOINT',

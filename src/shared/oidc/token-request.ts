@@ -1,4 +1,4 @@
-/** The token request and its answer (RFC 6749, 3.2 and 5). */
+/** The token request and its response (RFC 6749, sections 3.2 and 5). */
 import { KeystoneProtocolError } from '../base/errors.ts';
 import { parseHeaderToken, Secret } from '../base/secret.ts';
 import { numberAt, parseJsonObject, textAt } from '../base/json.ts';
@@ -9,22 +9,22 @@ import type { Provider } from './provider.ts';
 import type { Endpoint, EndpointName } from './endpoint.ts';
 import { explainOAuthResponse } from './explain-oauth-error.ts';
 
-/** Who asks: a public client has no secret. */
+/** The client that requests tokens; a public client has no secret. */
 export interface OAuthClient {
   readonly id: string;
   readonly secret: Secret | undefined;
 }
 
-/** Fields of a form, the unset ones left out. */
+/** Fields of a form; unset fields are omitted. */
 export type FormFields = Readonly<Record<string, string | Secret | undefined>>;
 
-/** What a provider gives for a grant. */
+/** The tokens that a provider issues for a grant. */
 export interface OAuthTokens {
   readonly accessToken: Secret | undefined;
   /** OpenID Connect Core, 3.1.3.3. */
   readonly idToken: Secret | undefined;
   readonly refreshToken: Secret | undefined;
-  /** That the access token lives from when it was received, in ms. */
+  /** Lifetime of the access token from `receivedAt`, in ms. */
   readonly lifetimeMs: number | undefined;
   /** ms since 1970, UTC, by this machine's clock. */
   readonly receivedAt: number;
@@ -32,28 +32,26 @@ export interface OAuthTokens {
   readonly serverAheadMs: number;
 }
 
-/** What a request is about, beside its form. */
+/** A form and the client that sends it. */
 export interface OAuthTokenRequest {
   readonly client: OAuthClient;
   readonly form: FormFields;
   /** Who logs in, in the words of a message. */
   readonly subject: string;
-  /** It holds what works once, such as a code or a refresh token. */
+  /** The form contains something that works once, such as a code or a refresh token. */
   readonly isSingleUse?: boolean;
-  /** It is asked again and again, until a person has done something elsewhere. */
+  /** Repeated until the user has done something elsewhere. */
   readonly isPoll?: boolean;
 }
 
-/** As a form would write it, before it enters the header (RFC 6749, 2.3.1); "~" stays, which not all servers decode. */
+/** Encodes text as in a form, for Basic (RFC 6749, section 2.3.1); keeps "~", which some servers do not decode. */
 function encodeForBasic(text: string): string {
   return encodeURIComponent(text)
     .replaceAll('%20', '+')
     .replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/**
- * Whether the provider wants the client's secret in the form only (OpenID Connect Discovery, 3); else Basic will do.
- */
+/** Whether the provider requires the client's secret in the form, not by Basic (OpenID Connect Discovery, section 3). */
 function wantsSecretInForm(provider: Provider): boolean {
   const methods = provider.listAdvertised('token_endpoint_auth_methods_supported') ?? [];
   return methods.includes('client_secret_post') && !methods.includes('client_secret_basic');
@@ -67,7 +65,7 @@ function encodeForm(form: FormFields): string {
   return fields.toString();
 }
 
-function showClient(
+function authenticateClient(
   provider: Provider,
   { id, secret }: OAuthClient,
 ): { form: FormFields; headers: HttpRequest['headers'] } {
@@ -80,7 +78,7 @@ function showClient(
   };
 }
 
-/** Posts a form to one of the provider's endpoints, the client shown as the provider wants it. */
+/** Posts a form to an endpoint, with the client authenticated as the provider requires. */
 export async function postForm(
   http: HttpClient,
   provider: Provider,
@@ -88,20 +86,20 @@ export async function postForm(
   { client, form, subject, isSingleUse, isPoll }: OAuthTokenRequest,
 ): Promise<{ body: JsonObject; receivedAt: number; serverAheadMs: number }> {
   const endpoint = provider.getEndpoint(name);
-  const shown = showClient(provider, client);
+  const authentication = authenticateClient(provider, client);
   const answer = await http.send({
     verb: 'POST',
     url: endpoint.url,
     peer: endpoint.peer,
     isForm: true,
-    body: encodeForm({ ...shown.form, ...form }),
-    ...(shown.headers === undefined ? {} : { headers: shown.headers }),
+    body: encodeForm({ ...authentication.form, ...form }),
+    ...(authentication.headers === undefined ? {} : { headers: authentication.headers }),
     ...(isSingleUse ? { isSingleUse: true } : {}),
     ...(isPoll ? { isPoll: true } : {}),
   });
   const body = parseJsonObject(answer.body);
-  const given = answer.status >= 200 && answer.status <= 299 && body !== undefined && !Object.hasOwn(body, 'error');
-  if (!given) throw explainOAuthResponse(endpoint, answer, subject);
+  const isSuccess = answer.status >= 200 && answer.status <= 299 && body !== undefined && !Object.hasOwn(body, 'error');
+  if (!isSuccess) throw explainOAuthResponse(endpoint, answer, subject);
   return { body, receivedAt: answer.respondedAt, serverAheadMs: answer.serverAheadMs };
 }
 
@@ -115,7 +113,7 @@ function readToken(body: JsonObject, name: string, { peer }: Endpoint): Secret |
   });
 }
 
-/** A positive number of seconds, which some providers write as a text. */
+/** Reads a positive number of seconds, which some providers send as text. */
 export function readSeconds(body: JsonObject, name: string): number | undefined {
   const text = textAt(body, name);
   const seconds = text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : numberAt(body, name);
@@ -123,9 +121,9 @@ export function readSeconds(body: JsonObject, name: string): number | undefined 
 }
 
 /**
- * Asks the token endpoint for tokens.
+ * Requests tokens from the token endpoint.
  *
- * @throws OAuthRefusal when the provider refuses
+ * @throws OAuthError if the provider rejects the request
  * @throws KeystoneProtocolError | KeystoneUnreachable
  */
 export async function requestOAuthTokens(
