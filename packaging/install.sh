@@ -1,14 +1,14 @@
 #!/bin/sh
-# Installs client-keystone-auth for Linux (glibc) or macOS from a folder of releases, which holds what `npm run package`
-# writes to out/. Nothing is installed unless its SHA-256 is the one in SHA256SUMS. Both come from one place: this finds
-# what was damaged or exchanged on the way, not a place that lies. For that, say the sum yourself: --sha256.
+# Installs client-keystone-auth for Linux (glibc) or macOS from a release folder, which contains the files that `npm run
+# package` writes to out/. It installs the program only if its SHA-256 matches the one in SHA256SUMS. Both come from the
+# same server, so this detects damage and changes in transit, but not a malicious server. To detect that too, use --sha256.
 #
 # usage: install.sh [--base-url URL] [--prefix DIR] [--sha256 SUM]
 set -eu
 
 name=client-keystone-auth
 plugin_name=kubectl-keystone_auth
-# `npm run package` writes the address of its release here.
+# `npm run package` writes the URL of its release here.
 default_url=''
 
 fail() {
@@ -26,38 +26,38 @@ sum_of() {
   elif has shasum; then
     shasum -a 256 <"$1"
   else
-    fail 'neither sha256sum nor shasum is here'
+    fail 'sha256sum or shasum is required'
   fi | cut -d ' ' -f 1
 }
 
-# Only https, also after a redirect; http is for this machine.
+# Allows only https, also after a redirect. http is allowed only to this machine.
 fetch() {
   case $1 in
-    *@*) fail 'the base URL must name no user' ;;
+    *@*) fail 'the base URL must not contain a user' ;;
     https://*) protocol=https ;;
     http://127.0.0.1[:/]* | http://localhost[:/]*) protocol=http ;;
-    *) fail 'the base URL must be https://' ;;
+    *) fail 'the base URL must start with https://' ;;
   esac
   if has curl; then
     curl --fail --silent --show-error --location --proto "=$protocol" --output "$2" -- "$1"
   elif has wget; then
-    # It cannot be told to refuse http:// after a redirect, so it follows none.
+    # wget cannot refuse http:// after a redirect, so it must not follow redirects.
     wget --quiet --max-redirect=0 --output-document="$2" -- "$1"
   else
-    fail 'neither curl nor wget is here'
-  fi || fail "cannot load $1"
+    fail 'curl or wget is required'
+  fi || fail "cannot download $1"
 }
 
 find_target() {
   case $(uname -s) in
     Linux) system=linux ;;
     Darwin) system=darwin ;;
-    *) fail "nothing is made for $(uname -s)" ;;
+    *) fail "no program for the operating system $(uname -s)" ;;
   esac
   case $(uname -m) in
     x86_64 | amd64) processor=x64 ;;
     aarch64 | arm64) processor=arm64 ;;
-    *) fail "nothing is made for $(uname -m)" ;;
+    *) fail "no program for the processor $(uname -m)" ;;
   esac
   printf '%s-%s' "$system" "$processor"
 }
@@ -71,11 +71,11 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 
-# In a function, so that a script that was cut off on its way does nothing.
+# In a function, so that a partly downloaded script does nothing.
 main() {
   base_url=$default_url
   prefix=''
-  wanted=''
+  expected_sum=''
   while [ $# -gt 0 ]; do
     case $1 in
       --base-url | --prefix | --sha256)
@@ -83,39 +83,41 @@ main() {
         case $1 in
           --base-url) base_url=${2%/} ;;
           --prefix) prefix=$2 ;;
-          --sha256) wanted=$2 ;;
+          --sha256) expected_sum=$2 ;;
         esac
         shift 2
         ;;
       *) fail 'usage: install.sh [--base-url URL] [--prefix DIR] [--sha256 SUM]' ;;
     esac
   done
-  [ -n "$base_url" ] || fail 'say with --base-url where the release is'
+  [ -n "$base_url" ] || fail 'set the URL of the release with --base-url'
   folder=${prefix:-${HOME:?HOME is not set}/.local}/bin
 
   file=$(find_target)/$name
   download=$(mktemp -d)
-  if [ -z "$wanted" ]; then
+  if [ -z "$expected_sum" ]; then
     fetch "$base_url/SHA256SUMS" "$download/SHA256SUMS"
-    wanted=$(awk -v file="$file" '$2 == file { print $1 }' "$download/SHA256SUMS")
+    expected_sum=$(awk -v file="$file" '$2 == file { print $1 }' "$download/SHA256SUMS")
   fi
-  printf '%s\n' "$wanted" | grep -Eqx '[0-9a-f]{64}' || fail "there is no checksum of $file"
+  printf '%s\n' "$expected_sum" | grep -Eqx '[0-9a-f]{64}' || fail "no checksum for $file"
   fetch "$base_url/$file" "$download/$name"
-  [ "$(sum_of "$download/$name")" = "$wanted" ] || fail "$file does not have the checksum $wanted; nothing is installed"
+  [ "$(sum_of "$download/$name")" = "$expected_sum" ] ||
+    fail "$file does not have the checksum $expected_sum; nothing is installed"
 
   mkdir -p "$folder"
-  # Beside what it replaces: from there it is put in place in one step, while the old one may be running.
+# In the same folder, so that it replaces the old version in one step, even while that is running.
   staged=$(mktemp "$folder/.$name.XXXXXX")
   cp "$download/$name" "$staged"
   chmod 0755 "$staged"
-  version=$("$staged" --version) || fail 'it does not run here (on Linux it needs glibc 2.28 and libstdc++); nothing is installed'
+  version=$("$staged" --version) ||
+    fail "$file does not run on this machine (Linux needs glibc 2.28 or newer and libstdc++); nothing is installed"
   mv -f "$staged" "$folder/$name"
   staged=''
   ln -sf "$name" "$folder/$plugin_name"
   printf 'installed %s %s in %s\n' "$name" "$version" "$folder"
   case :$PATH: in
     *":$folder:"*) ;;
-    *) printf '%s is not on your PATH; kubectl finds the program there only by its full path\n' "$folder" >&2 ;;
+    *) printf '%s is not in your PATH; a kubeconfig must name the program by its full path\n' "$folder" >&2 ;;
   esac
 }
 

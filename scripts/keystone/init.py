@@ -1,18 +1,18 @@
 #!/usr/bin/python3
-"""Make the data of a private Keystone: configuration, keys, database, first administrator.
+"""Create the data of a private Keystone: configuration, keys, database and first administrator.
 
-Tests and the demonstration must meet the real server, so this does in one process what an operator does with
-several commands, and needs neither root nor a service user (`keystone-manage fernet_setup` would want both).
+The tests and the demo need a real server. This program does in one process what an operator does with several
+commands. It needs neither root nor a service user, unlike `keystone-manage fernet_setup`.
 
-usage: init.py DIR        (DIR exists and is empty)
+usage: init.py DIR        (an empty folder)
 
 Environment:
-  OS_BOOTSTRAP_PASSWORD    the administrator's password; required. Here and not in argv, which every user can read.
-  PUBLIC_URL               what the service catalogue says; default http://keystone.invalid
+  OS_BOOTSTRAP_PASSWORD    the administrator's password; required. Not an argument, because every user can read those.
+  PUBLIC_URL               the URL in the service catalog; default http://keystone.invalid
   TOKEN_EXPIRATION         seconds; default 3600
-  BCRYPT_ROUNDS            default 4, the least bcrypt takes: a log-in costs 30 ms instead of 300 ms
-  LOCKOUT_ATTEMPTS         lock an account after so many wrong passwords; default never
-  LOCKOUT_SECONDS          for how long; default 1800
+  BCRYPT_ROUNDS            default 4, the minimum of bcrypt: a login takes 30 ms instead of 300 ms
+  LOCKOUT_ATTEMPTS         the number of wrong passwords that locks an account; default never
+  LOCKOUT_SECONDS          how long an account is locked; default 1800
 """
 import base64
 import os
@@ -69,7 +69,7 @@ def make_keys(repository):
 
 
 def manage(*arguments):
-    """Run one keystone-manage command, in a child: it can register its options only once per process."""
+    """Run one keystone-manage command in a child process, because it can register its options only once."""
     child = os.fork()
     if child == 0:
         sys.argv = ['keystone-manage', '--config-dir', f'{directory}/conf', *arguments]
@@ -94,12 +94,12 @@ write_config(first_password_expires=False)
 make_keys(f'{directory}/fernet-keys')
 make_keys(f'{directory}/credential-keys')
 
-# Once for both children: the import is half of the whole time.
+# Imported once for both child processes, because the import takes half of the time.
 from keystone.cmd.manage import main as manage_main  # noqa: E402
 
 manage('db_sync')
 
-# Readers must not lock writers out, or parallel log-ins end in "database is locked".
+# With a write-ahead log, readers do not block writers. Otherwise parallel logins fail with "database is locked".
 database = sqlite3.connect(f'{directory}/keystone.db')
 database.execute('pragma journal_mode=wal')
 database.close()
@@ -108,6 +108,6 @@ endpoints = [part for kind in ('public', 'internal', 'admin')
              for part in (f'--bootstrap-{kind}-url', f'{public_url}/v3')]
 manage('bootstrap', '--bootstrap-region-id', 'RegionOne', *endpoints)
 
-# The one way to an expired password that needs no day of waiting and no hand in the database. From here on it holds
-# for every new user without the option ignore_change_password_upon_first_use; the administrator was there before.
+# This creates users with an expired password, without waiting for a day or changing the database. From now on, it
+# applies to every new user without the option ignore_change_password_upon_first_use. The administrator already exists.
 write_config(first_password_expires=True)

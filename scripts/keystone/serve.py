@@ -1,21 +1,21 @@
 #!/usr/bin/python3
-"""Serve Keystone's real WSGI application on loopback, with Python's own http server.
+"""Serve Keystone's WSGI application on loopback with Python's own HTTP server.
 
-Tests and the demonstration need a Keystone that starts in seconds, without Apache, a service user or root.
+The tests and the demo need a Keystone that starts in seconds, without Apache, a service user or root.
 
 usage: serve.py PORT [--tls CERT KEY] [--client-ca CA [--require-client-cert]] [--negotiate DOMAIN] [--access-log FILE]
        [--watch-stdin]
-       (OS_KEYSTONE_CONFIG_DIR in the environment; PORT 0 lets the system choose)
+       (requires the variable OS_KEYSTONE_CONFIG_DIR; with PORT 0, the system chooses the port)
 
-Prints `listening PORT` once the application answers. The access log has one line per request,
-`METHOD PATH?QUERY STATUS cn=NAME`, written before the answer leaves, so whoever has an answer can count it. It never
-holds a header or a body.
+Prints `listening PORT` when the application responds. The access log has one line per request,
+`METHOD PATH?QUERY STATUS cn=NAME`, written before the response is sent, so a client with a response can count it. The
+log never contains a header or a body.
 
-With --negotiate a log-in takes a Kerberos ticket (RFC 4559), as behind Apache's mod_auth_gssapi: its principal becomes
-REMOTE_USER without the realm, and DOMAIN is where Keystone looks that user up. KRB5_KTNAME names the keytab.
+With --negotiate, a login requires a Kerberos ticket (RFC 4559), as behind Apache's mod_auth_gssapi: the principal
+without its realm becomes REMOTE_USER, and Keystone looks for that user in DOMAIN. KRB5_KTNAME is the keytab's path.
 
-A path below /of-HEX is served as if Keystone were mounted there, as many clouds do with /identity. Tests that run at
-the same time tell their requests apart by it.
+Keystone also responds below each path /of-HEX, as many clouds mount it at /identity. Tests that run at the same time
+use different paths to distinguish their requests.
 """
 import argparse
 import fcntl
@@ -36,7 +36,7 @@ parser.add_argument('--client-ca', metavar='CA')
 parser.add_argument('--require-client-cert', action='store_true')
 parser.add_argument('--negotiate', metavar='DOMAIN')
 parser.add_argument('--access-log', metavar='FILE')
-parser.add_argument('--watch-stdin', action='store_true', help='exit when stdin ends, that is, with the parent')
+parser.add_argument('--watch-stdin', action='store_true', help='exit when stdin closes, as when the parent ends')
 options = parser.parse_args()
 if options.client_ca and not options.tls:
     parser.error('--client-ca needs --tls')
@@ -55,7 +55,7 @@ if options.watch_stdin:
 
     threading.Thread(target=exit_with_parent, daemon=True).start()
 
-# oslo.config reads sys.argv as its own.
+# oslo.config would parse these arguments.
 sys.argv[1:] = []
 from keystone.server.wsgi import initialize_public_application  # noqa: E402
 
@@ -66,7 +66,7 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
     tls = None
 
     def server_bind(self):
-        # Not WSGIServer's: it asks the resolver for the host's name, which can take seconds.
+        # Not that of WSGIServer, which resolves the host name. That can take seconds.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]
         self.setup_environ()
@@ -78,14 +78,14 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
         return connection, address
 
     def finish_request(self, request, client_address):
-        # The handshake belongs to the connection's own thread: a client that never speaks must not stop the others.
+        # The handshake runs in the thread of the connection, so that a silent client does not block other clients.
         request.settimeout(30)
         if self.tls:
             request.do_handshake()
         super().finish_request(request, client_address)
 
     def handle_error(self, request, client_address):
-        # Refused handshakes are what some tests are about.
+        # Some tests cause failed handshakes on purpose.
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handle_error(request, client_address)
@@ -119,50 +119,50 @@ def log_requests(application, file):
         def start(status, headers, exc_info=None):
             name = environ.get('SSL_CLIENT_S_DN_CN') or '-'
             line = f"{environ['REQUEST_METHOD']} {environ['REQUEST_URI']} {status[:3]} cn={name}\n"
-            # One write, appending: whole lines also with many threads.
+            # A single appending write keeps lines of parallel threads complete.
             os.write(log, line.encode('utf-8', 'backslashreplace'))
             return start_response(status, headers, exc_info)
         return application(environ, start)
     return logged
 
 
-def take_turns(application, lock_file):
-    """Let requests that may write wait for each other, also among servers over the same data.
+def serialize_writes(application, lock_file):
+    """Run requests that can write one at a time, also across servers that share the same data.
 
-    oslo.db begins every transaction as a reader. sqlite refuses at once, whatever its timeout, to make a writer of it
-    when another transaction has written meanwhile: "database is locked", and Keystone answers 500.
+    oslo.db starts every transaction as a reader. If another transaction has written in the meantime, sqlite immediately
+    refuses to make it a writer, whatever the timeout: "database is locked". Keystone then returns the status 500.
     """
-    def in_turn(environ, start_response):
+    def serialized(environ, start_response):
         if environ['REQUEST_METHOD'] in ('GET', 'HEAD'):
             return application(environ, start_response)
-        # All of it first: a client that stops in the middle of its body must not hold up the others.
+        # Read the whole body first, so that a client that stops in the middle does not block other clients.
         body = environ['wsgi.input'].read(int(environ.get('CONTENT_LENGTH') or 0))
         environ['wsgi.input'] = io.BytesIO(body)
         with open(lock_file, 'w', encoding='utf-8') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return application(environ, start_response)
-    return in_turn
+    return serialized
 
 
-def ask_for_ticket(application, domain):
+def require_ticket(application, domain):
     import base64
     import gssapi
 
     spnego = gssapi.OID.from_int_seq('1.3.6.1.5.5.2')
     credentials = gssapi.Credentials(usage='accept', mechs=[spnego, gssapi.MechType.kerberos])
 
-    def asking(environ, start_response):
+    def authenticated(environ, start_response):
         if environ['REQUEST_METHOD'] != 'POST' or environ['PATH_INFO'] != '/v3/auth/tokens':
             return application(environ, start_response)
-        # Left unread, it would stand in front of the next request.
+        # An unread body would be parsed as the next request.
         body = environ['wsgi.input'].read(int(environ.get('CONTENT_LENGTH') or 0))
         environ['wsgi.input'] = io.BytesIO(body)
-        scheme, _, given = environ.get('HTTP_AUTHORIZATION', '').partition(' ')
+        scheme, _, ticket = environ.get('HTTP_AUTHORIZATION', '').partition(' ')
         context = gssapi.SecurityContext(creds=credentials, usage='accept')
         proof = b''
         try:
             if scheme.lower() == 'negotiate':
-                proof = context.step(base64.b64decode(given)) or b''
+                proof = context.step(base64.b64decode(ticket)) or b''
         except (gssapi.exceptions.GSSError, ValueError):
             pass
         if not context.complete:
@@ -176,7 +176,7 @@ def ask_for_ticket(application, domain):
             proven = ('WWW-Authenticate', 'Negotiate ' + base64.b64encode(proof).decode())
             return start_response(status, [*headers, proven], exc_info)
         return application(environ, start)
-    return asking
+    return authenticated
 
 
 def mount_anywhere(application):
@@ -190,20 +190,20 @@ def mount_anywhere(application):
 
 
 def warm_up(application):
-    """Ask for /v3 without the network: the same proof with TLS, client certificates or neither."""
+    """Request /v3 without the network, which works whether or not TLS and client certificates are required."""
     environ = {'PATH_INFO': '/v3'}
     setup_testing_defaults(environ)
-    answers = []
-    b''.join(application(environ, lambda status, headers, exc_info=None: answers.append(status)))
-    if answers[:1] != ['200 OK']:
-        sys.exit(f'serve.py: GET /v3 gave {answers}')
+    statuses = []
+    b''.join(application(environ, lambda status, headers, exc_info=None: statuses.append(status)))
+    if statuses[:1] != ['200 OK']:
+        sys.exit(f'serve.py: GET /v3 returned {statuses}')
 
 
 keystone = initialize_public_application()
 warm_up(keystone)
-application = take_turns(keystone, f'{config_dir}/turn.lock')
+application = serialize_writes(keystone, f'{config_dir}/turn.lock')
 if options.negotiate:
-    application = ask_for_ticket(application, options.negotiate)
+    application = require_ticket(application, options.negotiate)
 application = mount_anywhere(application)
 if options.access_log:
     application = log_requests(application, options.access_log)

@@ -1,4 +1,5 @@
-// Against: a real identity provider, and a real Keystone behind Apache with mod_auth_openidc; a stand-in for a wrong nonce.
+// Against: a real identity provider, and a real Keystone behind Apache with mod_auth_openidc; a stand-in for a wrong
+// nonce.
 
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

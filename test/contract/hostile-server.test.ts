@@ -135,7 +135,7 @@ await group('connections that break are not tried again: the login may have coun
   const status = EXIT_STATUS.unreachable;
   const middle = ['in the middle of its response'];
   return [
-    fails(t, 'a reset', faults.resetAtOnce(), { status, says: ['it closed the connection'] }),
+    fails(t, 'a reset', faults.resetImmediately(), { status, says: ['it closed the connection'] }),
     fails(t, 'a reset in the middle', faults.resetMidBody(), { status, says: middle }),
     fails(t, 'an end in the middle', faults.cutMidBody(), { status, says: middle }),
   ];

@@ -17,7 +17,7 @@ import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { makeRelease, renderInstaller } from '../../scripts/package/product.ts';
+import { makeRelease, PROGRAM_NAME, renderInstaller } from '../../scripts/package/product.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
 import { makeIsolatedCommand, PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
@@ -27,12 +27,11 @@ const skip = ['linux', 'darwin'].includes(process.platform)
   ? skipWithout('curl', () => canRun('curl', '--version'))
   : 'not for this system';
 
-const NAME = 'client-keystone-auth';
 const target = `${process.platform}-${process.arch}`;
 const PROGRAM = Buffer.from('#!/bin/sh\necho 9.9.9\n');
 
 const sumsOf = (program: Buffer): string =>
-  `${'0'.repeat(64)}  other/${NAME}\n${createHash('sha256').update(program).digest('hex')}  ${target}/${NAME}\n`;
+  `${'0'.repeat(64)}  other/${PROGRAM_NAME}\n${createHash('sha256').update(program).digest('hex')}  ${target}/${PROGRAM_NAME}\n`;
 
 interface ReleaseServer {
   readonly url: string;
@@ -66,7 +65,7 @@ const site = (
   sums: string | undefined,
 ): Record<string, Buffer | string | undefined> => ({
   '/v9/SHA256SUMS': sums,
-  [`/v9/${target}/${NAME}`]: program,
+  [`/v9/${target}/${PROGRAM_NAME}`]: program,
 });
 
 interface InstallFixture {
@@ -96,98 +95,101 @@ async function install(
 }
 
 await t.test('a good release', { skip }, async (t) => {
-  const place = setUpInstall(t);
+  const fixture = setUpInstall(t);
   const { url, requestedPaths } = await startReleaseServer(t, site(PROGRAM, sumsOf(PROGRAM)));
-  const ran = await install(place, ['--base-url', `${url}/`]);
-  const bin = join(place.home, '.local/bin');
-  t.match(ran, { status: 0, stdout: `installed ${NAME} 9.9.9 in ${bin}\n` });
-  t.match(ran.stderr, 'is not on your PATH');
-  t.strictSame(requestedPaths, ['/v9/SHA256SUMS', `/v9/${target}/${NAME}`]);
-  t.strictSame(readdirSync(bin).toSorted(), [NAME, 'kubectl-keystone_auth']);
-  t.equal(statSync(join(bin, NAME)).mode & 0o7777, 0o755);
-  t.strictSame(readFileSync(join(bin, NAME)), PROGRAM);
-  t.equal(readlinkSync(join(bin, 'kubectl-keystone_auth')), NAME);
-  t.strictSame(readdirSync(place.temporary), [], 'the download is removed');
+  const result = await install(fixture, ['--base-url', `${url}/`]);
+  const bin = join(fixture.home, '.local/bin');
+  t.match(result, { status: 0, stdout: `installed ${PROGRAM_NAME} 9.9.9 in ${bin}\n` });
+  t.match(result.stderr, 'is not in your PATH');
+  t.strictSame(requestedPaths, ['/v9/SHA256SUMS', `/v9/${target}/${PROGRAM_NAME}`]);
+  t.strictSame(readdirSync(bin).toSorted(), [PROGRAM_NAME, 'kubectl-keystone_auth']);
+  t.equal(statSync(join(bin, PROGRAM_NAME)).mode & 0o7777, 0o755);
+  t.strictSame(readFileSync(join(bin, PROGRAM_NAME)), PROGRAM);
+  t.equal(readlinkSync(join(bin, 'kubectl-keystone_auth')), PROGRAM_NAME);
+  t.strictSame(readdirSync(fixture.temporary), [], 'the download is removed');
 });
 
 await t.test('replaces an old version, with --prefix and --sha256', { skip }, async (t) => {
-  const place = setUpInstall(t);
-  const bin = join(place.home, 'a b', 'bin');
+  const fixture = setUpInstall(t);
+  const bin = join(fixture.home, 'a b', 'bin');
   mkdirSync(bin, { recursive: true });
-  writeFileSync(join(bin, NAME), 'old');
+  writeFileSync(join(bin, PROGRAM_NAME), 'old');
   const { url, requestedPaths } = await startReleaseServer(t, site(PROGRAM, undefined));
   const sum = createHash('sha256').update(PROGRAM).digest('hex');
-  const ran = await install(place, ['--base-url', url, '--prefix', join(place.home, 'a b'), '--sha256', sum]);
-  t.match(ran, { status: 0 });
-  t.strictSame(requestedPaths, [`/v9/${target}/${NAME}`]);
-  t.strictSame(readFileSync(join(bin, NAME)), PROGRAM);
+  const result = await install(fixture, ['--base-url', url, '--prefix', join(fixture.home, 'a b'), '--sha256', sum]);
+  t.match(result, { status: 0 });
+  t.strictSame(requestedPaths, [`/v9/${target}/${PROGRAM_NAME}`]);
+  t.strictSame(readFileSync(join(bin, PROGRAM_NAME)), PROGRAM);
 });
 
 const tampered = Buffer.from(PROGRAM);
 tampered.writeUInt8(0x38, tampered.length - 2);
 const dead = Buffer.from('#!/bin/sh\nexit 1\n');
 
-const REFUSALS: readonly (readonly [what: string, files: ReturnType<typeof site>, says: string])[] = [
-  ['a program that was exchanged', site(tampered, sumsOf(PROGRAM)), 'does not have the checksum'],
-  ['a program that was cut off', site(PROGRAM.subarray(0, 9), sumsOf(PROGRAM)), 'does not have the checksum'],
-  ['no program', site(undefined, sumsOf(PROGRAM)), 'cannot load'],
-  ['no checksums', site(PROGRAM, undefined), 'cannot load'],
-  ['checksums of other files', site(PROGRAM, `${'0'.repeat(64)}  x\n`), 'there is no checksum'],
-  ['a checksum that is none', site(PROGRAM, `.*  ${target}/${NAME}\n`), 'there is no checksum'],
-  ['a way out of the web', site('file:///bin/sh', sumsOf(readFileSync('/bin/sh'))), 'cannot load'],
-  ['a program that does not run', site(dead, sumsOf(dead)), 'it does not run here'],
+const REFUSALS: readonly (readonly [title: string, files: ReturnType<typeof site>, message: string])[] = [
+  ['a replaced program', site(tampered, sumsOf(PROGRAM)), 'does not have the checksum'],
+  ['a truncated program', site(PROGRAM.subarray(0, 9), sumsOf(PROGRAM)), 'does not have the checksum'],
+  ['no program', site(undefined, sumsOf(PROGRAM)), 'cannot download'],
+  ['no checksums', site(PROGRAM, undefined), 'cannot download'],
+  ['checksums of other files', site(PROGRAM, `${'0'.repeat(64)}  x\n`), 'no checksum for'],
+  ['an invalid checksum', site(PROGRAM, `.*  ${target}/${PROGRAM_NAME}\n`), 'no checksum for'],
+  ['a redirect to a local file', site('file:///bin/sh', sumsOf(readFileSync('/bin/sh'))), 'cannot download'],
+  ['a program that does not run', site(dead, sumsOf(dead)), 'does not run on this machine'],
 ];
 
-for (const [what, files, says] of REFUSALS) {
-  await t.test(what, { skip }, async (t) => {
-    const place = setUpInstall(t);
-    const bin = join(place.home, '.local/bin');
-    const isStaged = says.includes('run here');
+for (const [title, files, message] of REFUSALS) {
+  await t.test(title, { skip }, async (t) => {
+    const fixture = setUpInstall(t);
+    const bin = join(fixture.home, '.local/bin');
+    const isStaged = message.includes('not run');
     const { url } = await startReleaseServer(t, files);
-    const fresh = await install(place, ['--base-url', url]);
+    const fresh = await install(fixture, ['--base-url', url]);
     t.equal(fresh.status, 1);
     t.equal(fresh.stdout, '');
-    t.match(fresh.stderr, says);
+    t.match(fresh.stderr, message);
     t.strictSame(existsSync(bin) ? readdirSync(bin) : [], []);
-    t.equal(existsSync(join(place.home, '.local')), isStaged, 'no folder, unless the program had to be tried');
+    t.equal(existsSync(join(fixture.home, '.local')), isStaged, 'the folder is created only to try the program');
     mkdirSync(bin, { recursive: true });
-    writeFileSync(join(bin, NAME), 'old');
-    chmodSync(join(bin, NAME), 0o755);
-    t.equal((await install(place, ['--base-url', url])).status, 1);
-    t.strictSame(readdirSync(bin), [NAME]);
-    t.equal(readFileSync(join(bin, NAME), 'utf8'), 'old', 'the old version stays');
-    t.strictSame(readdirSync(place.temporary), []);
+    writeFileSync(join(bin, PROGRAM_NAME), 'old');
+    chmodSync(join(bin, PROGRAM_NAME), 0o755);
+    t.equal((await install(fixture, ['--base-url', url])).status, 1);
+    t.strictSame(readdirSync(bin), [PROGRAM_NAME]);
+    t.equal(readFileSync(join(bin, PROGRAM_NAME), 'utf8'), 'old', 'the old version stays');
+    t.strictSame(readdirSync(fixture.temporary), []);
   });
 }
 
 await t.test('wrong arguments cause no request', { skip }, async (t) => {
-  const place = setUpInstall(t);
-  const refuse = async (words: readonly string[], says: string): Promise<void> => {
-    const ran = await install(place, words);
-    t.equal(ran.status, 1);
-    t.match(ran.stderr, says);
+  const fixture = setUpInstall(t);
+  const refuse = async (words: readonly string[], message: string): Promise<void> => {
+    const result = await install(fixture, words);
+    t.equal(result.status, 1);
+    t.match(result.stderr, message);
   };
-  await refuse([], 'say with --base-url where the release is');
-  await refuse(['--base-url', 'http://example.invalid/'], 'must be https://');
-  await refuse(['--base-url', 'http://127.0.0.1:1@example.invalid/'], 'must name no user');
-  await refuse(['--base-url', 'file:///tmp'], 'must be https://');
+  await refuse([], 'set the URL of the release with --base-url');
+  await refuse(['--base-url', 'http://example.invalid/'], 'must start with https://');
+  await refuse(['--base-url', 'http://127.0.0.1:1@example.invalid/'], 'must not contain a user');
+  await refuse(['--base-url', 'file:///tmp'], 'must start with https://');
   await refuse(['--base-url'], 'needs a value');
   await refuse(['--force'], 'usage:');
-  t.strictSame(readdirSync(place.home), []);
+  t.strictSame(readdirSync(fixture.home), []);
 });
 
 await t.test(
-  'as packaged',
+  'installs the packaged executable',
   { skip: PACKAGED_EXECUTABLE === undefined ? 'npm test -- --packaged' : skip },
   async (t) => {
-    const place = setUpInstall(t);
+    const fixture = setUpInstall(t);
     const { url } = await startReleaseServer(t, {
       '/v9/SHA256SUMS': readFileSync('out/SHA256SUMS', 'utf8'),
-      [`/v9/${target}/${NAME}`]: readFileSync(`out/${target}/${NAME}`),
+      [`/v9/${target}/${PROGRAM_NAME}`]: readFileSync(`out/${target}/${PROGRAM_NAME}`),
     });
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-    const ran = await install(place, ['--base-url', url], resolve('out/install.sh'));
-    t.match(ran, { status: 0, stdout: `installed ${NAME} ${version} in ${join(place.home, '.local/bin')}\n` });
+    const result = await install(fixture, ['--base-url', url], resolve('out/install.sh'));
+    t.match(result, {
+      status: 0,
+      stdout: `installed ${PROGRAM_NAME} ${version} in ${join(fixture.home, '.local/bin')}\n`,
+    });
   },
 );
 

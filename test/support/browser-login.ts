@@ -1,4 +1,4 @@
-// A login with a browser as its user sees it: the plugin on a terminal, the address that it shows, and its document.
+// Runs browser logins on a terminal: starts the plugin, reads the address that it prints, and checks its output.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import type { Home } from './run-plugin.ts';
 import { openTerminal } from './terminal.ts';
 import type { Terminal, TerminalCommand } from './terminal.ts';
 
-/** What the plugin asks on a terminal while it waits. */
+/** The prompt of the plugin while it waits for the browser. */
 export const PASTE_PROMPT = /Or paste the address/;
 
 export interface BrowserRun {
@@ -21,7 +21,7 @@ export interface BrowserRun {
   readonly args?: readonly string[];
 }
 
-/** The plugin with stdout in a file of its home; no browser is opened, unless `env` says otherwise. */
+/** Makes the command of a run with stdout in a file of its home. No browser is opened, unless `env` overrides that. */
 export function makeTerminalCommand({ home, env, args = [] }: BrowserRun): TerminalCommand {
   const out = join(home.path, 'stdout');
   return {
@@ -44,13 +44,13 @@ export function startOnTerminal(t: Test, run: BrowserRun): Terminal {
   return terminal;
 }
 
-/** The address that a user is to open. */
+/** Waits for the address that the user must open, and returns it. */
 export async function waitForAddress(terminal: Terminal): Promise<string> {
   const line = await terminal.waitFor(/Open this address in your browser: \S+\n/, 20_000);
   return line.trim().split(' ').at(-1) ?? '';
 }
 
-/** Checks a run that must succeed, and that its terminal shows nothing secret. */
+/** Checks that a run succeeds and that its terminal shows no secret. */
 export async function checkTerminalSuccess(
   t: Test,
   terminal: Terminal,
@@ -63,12 +63,12 @@ export async function checkTerminalSuccess(
   return credential;
 }
 
-/** Opens an address of plain http and follows where it leads, as a browser does; fetch would say that it is none. */
+/** Opens an http:// address and follows redirects, as a browser does. fetch rejects some of these addresses. */
 export async function followRedirects(
   address: string,
   form?: Readonly<Record<string, string>>,
 ): Promise<ReceivedResponse> {
-  const answer = await sendRequest(address, { ca: '', ...(form === undefined ? {} : { form }) });
-  const { location } = answer.headers;
-  return location === undefined ? answer : followRedirects(new URL(location, address).href);
+  const response = await sendRequest(address, { ca: '', ...(form === undefined ? {} : { form }) });
+  const { location } = response.headers;
+  return location === undefined ? response : followRedirects(new URL(location, address).href);
 }

@@ -1,5 +1,5 @@
-// A login at the real Keystone as every method's test checks it: what was sent, whose the token is by Keystone's own
-// word, that nothing secret is left behind, and that the second run asks nobody.
+// Checks a login at the real Keystone: the requests, what Keystone reports about the token, that no secret remains, and
+// that the second run sends no request.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import type { TokenFacts } from './tenancy.ts';
 import { watchRequests, listRequests } from './test-environment.ts';
 import type { LoggedRequest, WatchedAddress, TestEnvironment } from './test-environment.ts';
 
-/** What Keystone must say of the token. */
+/** What Keystone must report about the token. */
 export interface ExpectedToken {
   readonly user: string;
   readonly project?: string;
@@ -27,15 +27,15 @@ export interface ExpectedToken {
 
 export interface LoginCase {
   readonly env: EnvVars;
-  /** With the server's URL in them, where they name one. */
+  /** Makes the arguments. `url` is the URL of the server. */
   readonly args?: (url: string) => readonly string[];
   readonly expected: ExpectedToken;
   readonly warnings?: readonly (string | RegExp)[];
-  /** `http` where nothing is said. */
+  /** Default: `http`. */
   readonly server?: 'http' | 'tls' | 'mutualTls';
-  /** After the server's URL; `/v3` where nothing is said. */
+  /** The path of OS_AUTH_URL. Default: `/v3`. */
   readonly path?: string;
-  /** `METHOD PATH STATUS` of each; one POST where nothing is said. */
+  /** `METHOD PATH STATUS` of each request. Default: one POST. */
   readonly requests?: readonly string[];
 }
 
@@ -43,7 +43,7 @@ export const LOGIN_REQUEST = 'POST /v3/auth/tokens?nocatalog=true 201';
 export const UNSCOPED_WARNING = 'the token has no scope';
 export const PUBLIC_PASSWORD_WARNING = '--password can be read by every user of this machine; set OS_PASSWORD instead';
 
-/** Who is a member is a reader too; an application credential is only what it was made for. */
+/** A member is also a reader. An application credential has only its own roles. */
 export const memberAndReader = { roles: ['member', 'reader'] };
 export const member = { roles: ['member'] };
 export const reader = { roles: ['reader'] };
@@ -75,11 +75,11 @@ export function checkNoSecretLeft(t: Test, world: TestEnvironment, home: Home, r
   const all = [ran.stdout, ran.stderr, ...kept].join('\n');
   t.notOk(
     listSecrets(world.tenancy).some((secret) => all.includes(secret)),
-    'no secret is printed or kept',
+    'no secret is printed or stored',
   );
 }
 
-/** Logs in twice: once with Keystone's help, once without. */
+/** Logs in twice: first at Keystone, then from the cache. */
 export async function checkLogin(t: Test, world: TestEnvironment, login: LoginCase): Promise<ExecCredentialStatus> {
   const { env, args, expected, warnings, server = 'http', path = '/v3', requests = [LOGIN_REQUEST] } = login;
   const home = makeTestHome(t);
@@ -93,11 +93,15 @@ export async function checkLogin(t: Test, world: TestEnvironment, login: LoginCa
   t.strictSame(summarizeToken(facts), { methods: ['password'], ...expected });
   const ends = Date.parse(facts?.expiresAt ?? '');
   const said = Date.parse(credential.expirationTimestamp);
-  t.ok(said <= ends && said > ends - 1000, `${credential.expirationTimestamp} is ${facts?.expiresAt ?? ''}`);
+  t.ok(said <= ends && said > ends - 1000, `${credential.expirationTimestamp} equals ${facts?.expiresAt ?? ''}`);
 
   const second = await runPlugin(run);
-  t.strictSame(second, { status: 0, signal: null, stdout: first.stdout, stderr: '' }, 'the cache says the same');
-  t.equal(countRequests(mark), requests.length, 'the second run asks nobody');
+  t.strictSame(
+    second,
+    { status: 0, signal: null, stdout: first.stdout, stderr: '' },
+    'the cache returns the same token',
+  );
+  t.equal(countRequests(mark), requests.length, 'the second run sends no request');
   checkNoSecretLeft(t, world, home, first);
   return credential;
 }

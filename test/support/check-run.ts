@@ -1,6 +1,7 @@
 /**
- * A login that tests make again and again, and what every run must keep to whatever the server does: on success one
- * document and nothing else, on failure an empty stdout and one line, and never a secret or a control byte on stderr.
+ * A login that many tests share, and checks that apply to every run. A successful run prints one document and nothing
+ * else. A failed run prints one line on stderr and nothing on stdout. stderr never contains a secret or a control
+ * character.
  */
 import type { Test } from 'tap';
 import { makeHome, runPlugin } from './run-plugin.ts';
@@ -8,10 +9,10 @@ import type { PluginRun, RunResult } from './run-plugin.ts';
 import { recordedUsers, startStandInKeystone } from './stand-in-keystone.ts';
 import type { StandInKeystone, StandInKeystoneOptions } from './stand-in-keystone.ts';
 
-/** A canary: it occurs nowhere but in the request that logs in. */
+/** A canary: it must appear only in the login request. */
 export const PASSWORD = 'canary-w7Qz-password';
 
-/** The exit statuses, as the README documents them. */
+/** The documented exit statuses. */
 export const EXIT_STATUS = {
   config: 3,
   interaction: 4,
@@ -24,14 +25,14 @@ export const EXIT_STATUS = {
 /** The recorded users, all with {@link PASSWORD}. */
 export const testUsers = recordedUsers.map((user) => ({ ...user, password: PASSWORD }));
 
-/** A stand-in that lets alice in with {@link PASSWORD}, until the test is over. */
+/** Starts a stand-in whose users have {@link PASSWORD}. It stops after the test. */
 export async function startKeystoneForTest(t: Test, options: StandInKeystoneOptions = {}): Promise<StandInKeystone> {
   const standIn = await startStandInKeystone({ users: testUsers, ...options });
   t.teardown(() => standIn.close());
   return standIn;
 }
 
-/** alice's login on her project web. */
+/** Makes the settings for a login of alice to her project web. */
 export function makeLoginSettings(authUrl: string): Record<string, string> {
   return {
     OS_AUTH_URL: authUrl,
@@ -43,7 +44,7 @@ export function makeLoginSettings(authUrl: string): Record<string, string> {
   };
 }
 
-/** Runs the plugin in a home of its own. */
+/** Runs the plugin with a new home folder. */
 export async function runInFreshHome(run: Omit<PluginRun, 'home'>): Promise<RunResult> {
   const home = makeHome();
   try {
@@ -53,43 +54,43 @@ export async function runInFreshHome(run: Omit<PluginRun, 'home'>): Promise<RunR
   }
 }
 
-/** What may move a cursor, hide text or turn it round. */
+/** Characters that can move the cursor, hide text or change its direction. */
 const UNPRINTABLE = /[^\P{C}\n]|[\u2028\u2029]/u;
 
 interface ExpectedStderr {
-  /** What the line must say. */
+  /** What the line must contain. */
   readonly says: readonly (string | RegExp)[];
-  /** What the warning lines before it must say, one each. */
+  /** What each of the warning lines before it must contain. */
   readonly warnings?: readonly (string | RegExp)[];
 }
 
 function checkStderr(t: Test, stderr: string, expected: readonly (readonly (string | RegExp)[])[]): void {
-  t.notMatch(stderr, UNPRINTABLE, 'nothing on stderr but printable text');
+  t.notMatch(stderr, UNPRINTABLE, 'stderr contains only printable characters');
   t.notOk(stderr.includes(PASSWORD), 'the password is not on stderr');
   const lines = stderr.split('\n');
   t.equal(lines.pop(), '', 'stderr ends with a newline or is empty');
-  t.equal(lines.length, expected.length, `as many lines as expected: ${stderr}`);
+  t.equal(lines.length, expected.length, `the number of lines: ${stderr}`);
   expected.forEach((saying, index) => {
     const line = lines[index] ?? '';
-    t.ok(line.startsWith('client-keystone-auth: '), 'the line says who speaks');
+    t.ok(line.startsWith('client-keystone-auth: '), 'the line starts with the name of the program');
     for (const words of saying) t.match(line, words);
   });
 }
 
-/** Checks a run that must fail. */
+/** Checks that a run fails with a status and a message. */
 export function checkFailure(t: Test, ran: RunResult, status: number, { says, warnings = [] }: ExpectedStderr): void {
   t.equal(ran.status, status, `exit status: ${ran.stderr}`);
   t.equal(ran.stdout, '', 'stdout is empty');
   checkStderr(t, ran.stderr, [...warnings.map((words) => ['warning: ', words]), says]);
 }
 
-/** What an ExecCredential says. */
+/** The `status` of an ExecCredential. */
 export interface ExecCredentialStatus {
   readonly token: string;
   readonly expirationTimestamp: string;
 }
 
-/** Reads a document and checks that it is the only one. */
+/** Reads an ExecCredential, and checks that stdout contains nothing else. */
 export function readExecCredential(t: Test, stdout: string): ExecCredentialStatus {
   t.match(stdout, /^\{[^\n]*\}\n$/, 'stdout is one line');
   const document = JSON.parse(stdout) as { apiVersion: string; kind: string; status: ExecCredentialStatus };
@@ -100,7 +101,7 @@ export function readExecCredential(t: Test, stdout: string): ExecCredentialStatu
   return document.status;
 }
 
-/** Checks a run that must succeed. */
+/** Checks that a run succeeds, and returns the status of its ExecCredential. */
 export function checkSuccess(
   t: Test,
   ran: RunResult,

@@ -1,5 +1,5 @@
-// A login through the real identity provider, Apache and Keystone as every such method's test checks it: what each of
-// them was asked, whose the token is by Keystone's own word, what is left behind, and that the second run asks nobody.
+// Checks a login through the real identity provider, Apache and Keystone: the requests, what Keystone reports about the
+// token, the files in the cache, and that the second run sends no request.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,15 +16,15 @@ import { validateToken } from './tenancy.ts';
 import { watchRequests, listRequests } from './test-environment.ts';
 import type { WatchedAddress, TestEnvironment } from './test-environment.ts';
 
-/** One test's own addresses, and the settings that lead to them. */
+/** The addresses of one test, and the settings for them. */
 export interface FederationFixture {
   readonly testEnvironment: TestEnvironment;
   readonly federation: FederationAddress;
   readonly keystone: WatchedAddress;
   readonly issuer: WatchedAddress;
-  /** Keystone, the provider by its discovery document, the authority of both, and the project demo. */
+  /** Settings for Keystone, the provider (with its discovery document), the CA of both, and the project demo. */
   readonly env: EnvVars;
-  /** As {@link FederationFixture.env}, without Keystone. */
+  /** The same without Keystone. */
   readonly providerEnv: EnvVars;
 }
 
@@ -48,12 +48,12 @@ export function setUpFederation(federation: FederationAddress, testEnvironment: 
 export const DISCOVERY_REQUEST = 'GET /.well-known/openid-configuration 200';
 export const TOKEN_REQUEST = 'POST /token 200';
 
-/** What Keystone is asked: the provider's token, then the scope. */
+/** The requests to Keystone: one with the provider's token, one for the scope. */
 export function expectKeystoneRequests(federation: FederationAddress): readonly string[] {
   return [`POST ${federatedAuthPath(federation)} 201`, 'POST /v3/auth/tokens?nocatalog=true 201'];
 }
 
-/** `METHOD PATH STATUS` of what the provider was asked. */
+/** Lists the requests to the provider as `METHOD PATH STATUS`. */
 export function listIssuerRequests({ issuer }: FederationFixture): readonly string[] {
   return listRequests(issuer)
     .filter(({ path }) => !path.startsWith('/control/'))
@@ -64,19 +64,19 @@ export async function listKeystoneRequests({ keystone }: FederationFixture): Pro
   return (await waitForRequests(keystone)).map(describeRequest);
 }
 
-/** On demo, as a federated user who is a member there. */
+/** The token of a federated user who is a member of demo. */
 export function expectDemoMember(user: string): ExpectedToken {
   return { user, project: 'demo', methods: ['openid', 'token'], roles: ['member', 'reader'] };
 }
 
-/** Everything in the cache folder. */
+/** Reads all files of the cache folder. */
 export function readCache(home: Home): string {
   return readdirSync(home.cache)
     .map((name) => readFileSync(join(home.cache, name), 'utf8'))
     .join('\n');
 }
 
-/** No secret of the lane's is printed or kept. */
+/** Checks that no secret of the federation environment is printed or stored. */
 export function checkNoSecrets(t: Test, { federation }: FederationFixture, home: Home, ran: RunResult): void {
   const { clients, users } = federation;
   const secrets = [
@@ -89,20 +89,20 @@ export function checkNoSecrets(t: Test, { federation }: FederationFixture, home:
   t.strictSame(
     secrets.filter((secret) => all.includes(secret)),
     [],
-    'no secret is printed or kept',
+    'no secret is printed or stored',
   );
 }
 
 export interface FederatedLogin {
   readonly env: EnvVars;
   readonly expected: ExpectedToken;
-  /** What the provider is asked; discovery and one token where nothing is said. */
+  /** The requests to the provider. Default: discovery and one token request. */
   readonly issuer?: readonly string[];
   readonly keystone?: readonly string[];
   readonly warnings?: readonly (string | RegExp)[];
 }
 
-/** Logs in twice: once with everybody's help, once without. */
+/** Logs in twice: first at the servers, then from the cache. */
 export async function checkFederatedLogin(
   t: Test,
   lane: FederationFixture,
@@ -120,14 +120,26 @@ export async function checkFederatedLogin(
   const before = { issuer: listIssuerRequests(lane).length, keystone: (await listKeystoneRequests(lane)).length };
   const first = await runPlugin(run);
   const credential = checkSuccess(t, first, warnings);
-  t.strictSame(listIssuerRequests(lane).slice(before.issuer), issuer, 'what the provider was asked');
-  t.strictSame((await listKeystoneRequests(lane)).slice(before.keystone), keystone, 'what Keystone was asked');
+  t.strictSame(listIssuerRequests(lane).slice(before.issuer), issuer, 'requests to the provider');
+  t.strictSame((await listKeystoneRequests(lane)).slice(before.keystone), keystone, 'requests to Keystone');
   t.strictSame(summarizeToken(await validateToken(testEnvironment.http, credential.token)), expected);
 
   const second = await runPlugin(run);
-  t.strictSame(second, { status: 0, signal: null, stdout: first.stdout, stderr: '' }, 'the cache says the same');
-  t.equal(listIssuerRequests(lane).length, before.issuer + issuer.length, 'the second run does not ask the provider');
-  t.equal((await listKeystoneRequests(lane)).length, before.keystone + keystone.length, 'nor Keystone');
+  t.strictSame(
+    second,
+    { status: 0, signal: null, stdout: first.stdout, stderr: '' },
+    'the cache returns the same token',
+  );
+  t.equal(
+    listIssuerRequests(lane).length,
+    before.issuer + issuer.length,
+    'the second run sends no request to the provider',
+  );
+  t.equal(
+    (await listKeystoneRequests(lane)).length,
+    before.keystone + keystone.length,
+    'the second run sends no request to Keystone',
+  );
   checkNoSecrets(t, lane, home, first);
   return credential;
 }
@@ -140,7 +152,7 @@ export interface FederatedFailure {
   readonly keystone?: readonly string[];
 }
 
-/** A login that must fail, with the requests that it may take until then. */
+/** A login that must fail, and the requests that it causes. */
 export async function checkFederatedFailure(
   t: Test,
   lane: FederationFixture,
@@ -152,7 +164,7 @@ export async function checkFederatedFailure(
   const ran = await runPlugin({ home, env: { ...lane.env, ...env } });
   checkFailure(t, ran, status, { says: ['; ', ...says] });
   t.notMatch(ran.stderr, /[<>]/, 'no HTML');
-  t.strictSame(listIssuerRequests(lane).slice(before.issuer), issuer, 'what the provider was asked');
-  t.strictSame((await listKeystoneRequests(lane)).slice(before.keystone), keystone, 'what Keystone was asked');
+  t.strictSame(listIssuerRequests(lane).slice(before.issuer), issuer, 'requests to the provider');
+  t.strictSame((await listKeystoneRequests(lane)).slice(before.keystone), keystone, 'requests to Keystone');
   if (issuer.length > 0) checkNoSecrets(t, lane, home, ran);
 }

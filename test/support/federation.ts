@@ -1,4 +1,4 @@
-// What the tests of federated logins share: the lane of scripts/federation, and what only it knows how to do.
+// What the tests of federated logins share: access to the servers of scripts/federation and control over them.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,8 @@ import { listRequests, readTestEnvironment } from './test-environment.ts';
 import type { LoggedRequest, WatchedAddress, TestEnvironment } from './test-environment.ts';
 
 /**
- * Declares a test that needs the identity provider and Apache. The runner starts them for files that import this one.
+ * Declares a test that needs the identity provider and Apache. The runner starts them for test files that import this
+ * file.
  */
 export function testWithFederation(
   name: string,
@@ -31,12 +32,12 @@ export function testWithFederation(
   }
 }
 
-/** Where a login with an access token is sent, below Keystone's address. */
+/** The path of logins with an access token, below Keystone's address. */
 export function federatedAuthPath({ provider, protocol }: Pick<FederationAddress, 'provider' | 'protocol'>): string {
   return `/v3/OS-FEDERATION/identity_providers/${provider}/protocols/${protocol}/auth`;
 }
 
-/** A port whose http://localhost:PORT/auth/websso/ Keystone trusts, for this caller alone. */
+/** Reserves a port for which Keystone trusts http://localhost:PORT/auth/websso/. */
 export async function reserveDashboardPort({ dashboardPorts, portsDir }: FederationAddress): Promise<number> {
   for (const port of dashboardPorts) {
     try {
@@ -49,22 +50,27 @@ export async function reserveDashboardPort({ dashboardPorts, portsDir }: Federat
   throw new Error('all dashboard ports are taken; scripts/federation/federation.ts says how many there are');
 }
 
-/** Tells the issuer at `url`, with or without a mark's prefix, how to behave; what is left out is as at first. */
+/**
+ * Changes the settings of the issuer at `url`, with or without a path prefix. Omitted settings return to their
+ * defaults.
+ */
 export async function configureIssuer(url: string, ca: string, settings: Partial<IssuerSettings>): Promise<void> {
   await ask(`${url}/control/settings`, { method: 'PUT', json: settings, ca });
 }
 
-/** Does to a device code what its owner would do at the verification page, or lets it expire. */
+/** Approves or denies a device code, as its user does on the verification page, or makes it expire. */
 export async function decideDevice(url: string, ca: string, decision: DeviceDecision): Promise<void> {
   await ask(`${url}/control/device`, { json: decision, ca });
 }
 
-/** When the issuer was asked for this device code's token; ms since the epoch. */
+/** Returns the times when the issuer was polled for a device code, in ms since 1970. */
 export async function listDevicePolls(url: string, ca: string, userCode: string): Promise<readonly number[]> {
   return (await ask(`${url}/control/polls/${userCode}`, { ca })) as number[];
 }
 
-/** What Apache was asked. It writes its log after an answer, so this waits until nothing has come for a moment. */
+/**
+ * Lists the requests to Apache. Apache logs a request after its response, so this waits until the log stops growing.
+ */
 export async function waitForRequests(mark: WatchedAddress): Promise<readonly LoggedRequest[]> {
   for (let seen = -1; ;) {
     const requests = listRequests(mark);

@@ -1,5 +1,5 @@
-// A real Kerberos realm on loopback: Debian's KDC, unpacked without root, and users with passwords. Where it cannot be
-// had, the tests that need it are skipped by name.
+// Runs a real Kerberos realm on loopback: Debian's KDC, unpacked without root, with users and passwords. If it is not
+// available, the tests that need it are skipped by name.
 
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -20,26 +20,26 @@ const PACKAGES = ['krb5-kdc', 'krb5-admin-server', 'krb5-user', 'python3-gssapi'
 
 export interface Realm {
   readonly name: string;
-  /** For everything that uses Kerberos. */
+  /** Variables for all programs that use Kerberos. */
   readonly env: Readonly<Record<string, string>>;
-  /** For the web server too: its keytab. */
+  /** Variables for the web server, with its keytab. */
   readonly serverEnv: Readonly<Record<string, string>>;
-  /** Where Python finds gssapi. */
+  /** The folder in which Python finds gssapi. */
   readonly pythonPath: string;
-  /** A folder for PATH with klist alone. */
+  /** A folder for PATH that contains only klist. */
   readonly bin: string;
   /** Gets tickets for a user into a cache, such as `FILE:/path`. */
   kinit(user: string, cache: string): Promise<void>;
-  /** Forgets the tickets. */
+  /** Removes the tickets. */
   kdestroy(cache: string): Promise<void>;
   stop(): void;
 }
 
-/** Where the parts of Kerberos are below a root. */
+/** The folders of the parts of Kerberos. */
 interface Programs {
   readonly sbin: string;
   readonly bin: string;
-  /** Of the libraries; the modules of the database are below it. */
+  /** Contains the libraries. The database modules are below it. */
   readonly libraries: string;
   /** Where Python finds gssapi. */
   readonly pythonPath: string;
@@ -73,7 +73,7 @@ async function findKerberos(): Promise<UnpackedPackages> {
   return findOrUnpack({ what, packages: PACKAGES, folder, canRun: hasKerberos }, () => undefined);
 }
 
-/** Runs a program that asks for something. */
+/** Runs a program with input, such as a password. */
 async function feed(file: string, args: readonly string[], env: NodeJS.ProcessEnv, input: string): Promise<void> {
   const child = spawn(file, args, { env, stdio: ['pipe', 'ignore', 'pipe'] });
   let said = '';
@@ -98,7 +98,7 @@ async function waitForKdc(child: ChildProcess, tryOnce: () => Promise<unknown>):
 /**
  * Starts a realm in `dir` with these users and the service HTTP on 127.0.0.1 and localhost.
  *
- * @returns why there is none
+ * @returns the realm, or the reason why it is not available
  */
 export async function startKerberosRealm(dir: string, users: readonly string[]): Promise<Realm | { missing: string }> {
   const unpacked = await findKerberos();

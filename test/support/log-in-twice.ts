@@ -1,4 +1,4 @@
-/** A login that has to be right twice: once with the server's help, once without. */
+/** Checks a login at a server, and a second run that uses the cache. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -10,7 +10,7 @@ import type { StandInKeystone } from './stand-in-keystone.ts';
 import { listRequests } from './test-environment.ts';
 import type { WatchedAddress } from './test-environment.ts';
 
-/** What arrived at a server, `METHOD PATH` each, the oldest first. */
+/** Lists the requests to a server as `METHOD PATH`, the oldest first. */
 export type RequestLog = () => string[];
 
 export const openStandInLog =
@@ -18,7 +18,7 @@ export const openStandInLog =
   () =>
     standIn.requests.map(({ method, path }) => `${method} ${path}`);
 
-/** With the status behind each. */
+/** Lists the requests as `METHOD PATH STATUS`. */
 export const openWatchedLog =
   (mark: WatchedAddress): RequestLog =>
   () =>
@@ -28,15 +28,15 @@ export interface LoginAttempt {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly args?: readonly string[];
   readonly requestLog: RequestLog;
-  /** What must arrive. */
+  /** The expected requests. */
   readonly requests: readonly string[];
-  /** What must be nowhere but in the requests. */
+  /** Texts that must appear only in the requests. */
   readonly secrets?: readonly string[];
   readonly home?: Home;
 }
 
 function readAll(folder: string): string[] {
-  // A run that ends early keeps nothing.
+  // A run that ends early creates no folder.
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) =>
     entry.isFile() ? [readFileSync(join(entry.parentPath, entry.name), 'utf8')] : [],
@@ -48,11 +48,11 @@ function checkNoSecretLeft(t: Test, home: Home, ran: RunResult, secrets: readonl
   const all = [ran.stdout, ran.stderr, ...kept].join('\n');
   t.notOk(
     secrets.some((secret) => all.includes(secret)),
-    'no secret is printed or kept',
+    'no secret is printed or stored',
   );
 }
 
-/** Logs in twice. */
+/** Logs in twice: first at the server, then from the cache. */
 export async function logInTwice(
   t: Test,
   attempt: LoginAttempt,
@@ -64,13 +64,17 @@ export async function logInTwice(
   const credential = checkSuccess(t, first, warnings);
   t.strictSame(requestLog().slice(before), requests);
   const second = await runPlugin({ home, env, args });
-  t.strictSame(second, { status: 0, signal: null, stdout: first.stdout, stderr: '' }, 'the cache says the same');
-  t.equal(requestLog().length, before + requests.length, 'the second run asks nobody');
+  t.strictSame(
+    second,
+    { status: 0, signal: null, stdout: first.stdout, stderr: '' },
+    'the cache returns the same token',
+  );
+  t.equal(requestLog().length, before + requests.length, 'the second run sends no request');
   checkNoSecretLeft(t, home, first, secrets);
   return credential;
 }
 
-/** Logs in, which must fail, with no more requests than those. */
+/** Checks that a login fails, and that it causes only the expected requests. */
 export async function checkFailedLogin(
   t: Test,
   { env, args = [], requestLog, requests, secrets = [], home = makeTestHome(t) }: LoginAttempt,
@@ -79,6 +83,6 @@ export async function checkFailedLogin(
   const before = requestLog().length;
   const ran = await runPlugin({ home, env, args });
   checkFailure(t, ran, status, { says });
-  t.strictSame(requestLog().slice(before), requests, 'exactly these requests');
+  t.strictSame(requestLog().slice(before), requests, 'only the expected requests are sent');
   checkNoSecretLeft(t, home, ran, secrets);
 }

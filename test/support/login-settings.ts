@@ -1,4 +1,4 @@
-// What a user of the real Keystone puts into the environment, piece by piece; and what must then be nowhere to be seen.
+// The login settings of the users of the real Keystone, and the secrets that must never appear.
 
 import type { ApplicationCredential, NamedEntity, Tenancy, User } from './tenancy.ts';
 
@@ -21,7 +21,7 @@ export function onProject(project: Pick<NamedEntity, 'name'>, domain: NamedEntit
   return { OS_PROJECT_NAME: project.name, OS_PROJECT_DOMAIN_NAME: domain.name };
 }
 
-/** Everything that a person or Keystone has chosen to be known by nobody else. */
+/** Lists all secrets of the users and application credentials. */
 export function listSecrets({ users, applicationCredentials }: Tenancy): string[] {
   return [
     ...Object.values(users).map(({ password }) => password),

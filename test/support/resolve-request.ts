@@ -1,4 +1,4 @@
-/** The token request that a command line, an environment and files lead to, without sending it. */
+/** Makes the token request for a command line, an environment and files, without sending it. */
 import { readConfig } from '../../src/plugin/config/read-config.ts';
 import type { ResolvedConfig } from '../../src/plugin/config/resolve-config.ts';
 import { parseGetTokenCommand, scanArguments } from '../../src/plugin/cli/parse-command-line.ts';
@@ -15,27 +15,31 @@ import type { EnvVars } from './run-plugin.ts';
 export interface ResolvedRequest {
   readonly config: ResolvedConfig;
   readonly method: AuthMethod;
-  /** Names of what is missing. */
+  /** Names of the missing options. */
   readonly missing: readonly string[];
   readonly request: AuthRequest;
-  /** `auth` of the body as Keystone would get it; undefined for a request without a body. */
+  /** `auth` in the body of the request; undefined for a request without a body. */
   readonly auth: unknown;
   readonly warnings: readonly string[];
-  /** The files that it depends on. */
+  /** The files that the request depends on. */
   readonly files: readonly FileStamp[];
 }
 
-/** A method that has to ask somebody first has no place in these tests. */
+/** Makes a method fail that needs another request first. These tests do not cover such methods. */
 const noTools: MethodContext = new Proxy({} as MethodContext, {
   get: (_tools, name) => {
-    throw new Error(`the method wants ${String(name)}`);
+    throw new Error(`the method uses ${String(name)}`);
   },
 });
 
-/** A folder that is on no machine, so that a test finds no file but its own. */
+/** A folder that does not exist, so that a test reads only its own files. */
 const NOWHERE = '/nowhere/of/these/tests';
 
-/** @param parts of the host: `cwd` and `home` say where files are */
+/**
+ * Resolves a request.
+ *
+ * @param parts overrides of the host; `cwd` and `home` are the folders of files
+ */
 export async function resolveRequest(
   argv: readonly string[],
   env: EnvVars = {},
@@ -45,7 +49,7 @@ export async function resolveRequest(
   const { config, files } = await readConfig(host, parseGetTokenCommand(scanArguments(argv)).flags, OPTIONS);
   const { method } = chooseMethod(config);
   const request = await method.prepareRequest(config, noTools);
-  if ('token' in request) throw new Error('a token was given instead');
+  if ('token' in request) throw new Error('the method returned a token instead of a request');
   const { body } = request;
   const sent = body === undefined ? undefined : (JSON.parse(serializeWithSecrets(body)) as { auth: unknown });
   return {

@@ -1,26 +1,26 @@
-// The least that a browser does: cookies, redirects, forms. A script stands for the person at it, who logs in wherever
-// asked for a password, and otherwise presses the button that is there.
+// A minimal browser with cookies, redirects and forms. It logs in at forms with a password field and submits other
+// forms.
 
 import { sendRequest } from './send-request.ts';
 import type { ReceivedResponse } from './send-request.ts';
 
-/** What the person does at a login page. */
+/** What the user does on a login page. */
 export type LoginDecision = { readonly name: string; readonly password: string } | 'deny';
 
-/** A request to plain http: on the web that is where the program waits that sent the person here. */
+/** A request to an http:// address, which is that of the waiting program. */
 export interface CallbackRequest {
   readonly method: string;
   readonly url: URL;
   readonly form: URLSearchParams;
-  /** Sends it; else nothing has been sent. */
+  /** Sends the request. It is not sent otherwise. */
   send(): Promise<ReceivedResponse>;
 }
 
 export interface Visit {
-  /** Of the last page. */
+  /** The address of the last page. */
   readonly url: URL;
   readonly page: ReceivedResponse;
-  /** Undefined where it ended on a page without a way on. */
+  /** undefined if the visit ended on a page without a redirect or a form. */
   readonly callback: CallbackRequest | undefined;
 }
 
@@ -30,36 +30,37 @@ interface Step {
   readonly form: URLSearchParams;
 }
 
-const stepLimit = 25;
+const MAX_STEPS = 25;
 
 /**
- * Visits an address with a new browser and goes on as long as there is a redirect or a form, at most to plain http.
- * @throws where there is no end
+ * Visits an address with a new browser. It follows redirects and submits forms, and stops before a request to http://.
+ *
+ * @throws Error when the visit does not end
  */
-export async function browse(start: string, conduct: LoginDecision, ca: string): Promise<Visit> {
-  // As in a browser, cookies are the host's, whatever its port.
+export async function browse(start: string, decision: LoginDecision, ca: string): Promise<Visit> {
+  // As in a browser, cookies belong to the host, whatever the port.
   const cookies = new Map<string, string>();
   let logins = 0;
   let page: ReceivedResponse | undefined;
   let step: Step = { method: 'GET', url: new URL(start), form: new URLSearchParams() };
-  for (let steps = 0; steps < stepLimit; steps++) {
+  for (let steps = 0; steps < MAX_STEPS; steps++) {
     const current = step;
     if (page !== undefined && current.url.protocol === 'http:') {
       const { method, url, form } = current;
       return { url, page, callback: { ...current, send: () => sendRequest(url, describe(method, form, ca)) } };
     }
     const cookie = cookieHeader(cookies, current.url);
-    // Apache refuses a program at once, but sends a browser to the identity provider.
+    // Apache redirects only browsers to the identity provider. It rejects other programs.
     const headers = { Accept: 'text/html', ...(cookie === '' ? {} : { Cookie: cookie }) };
     page = await sendRequest(current.url, { ...describe(current.method, current.form, ca), headers });
-    keepCookies(cookies, current.url, page);
-    const next = follow(current, page) ?? fillForm(current, page.body, conduct);
+    storeCookies(cookies, current.url, page);
+    const next = follow(current, page) ?? fillForm(current, page.body, decision);
     if (next === undefined) return { url: current.url, page, callback: undefined };
-    // A wrong password brings the form again; a person gives up at some time, and this one at once.
+    // After a wrong password, the form appears again. This user tries only once.
     if (next.form.has('password') && ++logins > 1) return { url: current.url, page, callback: undefined };
     step = next;
   }
-  throw new Error(`after ${stepLimit} steps still on the way, at ${step.url.href}`);
+  throw new Error(`after ${MAX_STEPS} steps the visit has not ended, at ${step.url.href}`);
 }
 
 function describe(method: string, form: URLSearchParams, ca: string): Parameters<typeof sendRequest>[1] {
@@ -68,36 +69,36 @@ function describe(method: string, form: URLSearchParams, ca: string): Parameters
 
 function follow({ method, form, url }: Step, { status, headers }: ReceivedResponse): Step | undefined {
   if (status < 300 || status > 399 || headers.location === undefined) return undefined;
-  const keeps = status === 307 || status === 308;
+  const keepsMethod = status === 307 || status === 308;
   return {
-    method: keeps ? method : 'GET',
+    method: keepsMethod ? method : 'GET',
     url: new URL(headers.location, url),
-    form: keeps ? form : new URLSearchParams(),
+    form: keepsMethod ? form : new URLSearchParams(),
   };
 }
 
-function fillForm({ url }: Step, body: string, conduct: LoginDecision): Step | undefined {
+function fillForm({ url }: Step, body: string, decision: LoginDecision): Step | undefined {
   const [, head, content = ''] = /<form\b([^>]*)>(.*?)<\/form>/is.exec(body) ?? [];
   if (head === undefined) return undefined;
   const form = new URLSearchParams();
-  // Asks for something that nobody here knows.
-  let open = false;
+  // Whether the form has a field that this browser cannot fill.
+  let hasUnknownField = false;
   for (const [tag] of content.matchAll(/<input\b[^>]*>/gi)) {
     const name = attribute(tag, 'name');
     const value = attribute(tag, 'value');
     if (name !== undefined) form.set(name, value ?? '');
-    open ||= value === undefined && attribute(tag, 'type') !== 'password' && name !== 'login';
+    hasUnknownField ||= value === undefined && attribute(tag, 'type') !== 'password' && name !== 'login';
   }
   if (form.has('password')) {
     form.delete('password');
     form.delete('login');
-    if (conduct === 'deny') form.set('deny', 'yes');
+    if (decision === 'deny') form.set('deny', 'yes');
     else {
-      form.set('login', conduct.name);
-      form.set('password', conduct.password);
+      form.set('login', decision.name);
+      form.set('password', decision.password);
     }
   }
-  if (open) return undefined;
+  if (hasUnknownField) return undefined;
   const action = attribute(head, 'action') ?? '';
   const method = (attribute(head, 'method') ?? 'get').toUpperCase();
   const target = new URL(action === '' ? url.href : action, url);
@@ -116,7 +117,7 @@ function attribute(tag: string, name: string): string | undefined {
     .replaceAll('&amp;', '&');
 }
 
-function keepCookies(cookies: Map<string, string>, url: URL, { headers }: ReceivedResponse): void {
+function storeCookies(cookies: Map<string, string>, url: URL, { headers }: ReceivedResponse): void {
   for (const line of headers['set-cookie'] ?? []) {
     const [pair = '', ...rest] = line.split(';').map((part) => part.trim());
     const name = pair.slice(0, pair.indexOf('='));

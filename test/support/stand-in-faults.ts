@@ -1,5 +1,5 @@
-// Everything a hostile, broken or merely odd Keystone may answer, as handlers to put in front of the stand-in. Nothing
-// here is held in memory at once: what has no end is made while the client reads it.
+// Handlers for the stand-in that respond as a hostile, broken or unusual Keystone does. Large and endless bodies are
+// generated while the client reads them, so they need little memory.
 
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
@@ -12,12 +12,12 @@ import type { StandInResponse, Handler } from './stand-in-keystone.ts';
 const mebibyte = 1024 * 1024;
 const gibibyte = 1024 * mebibyte;
 
-/** Another answer made from the ordinary one. */
+/** Responds with a changed default response. */
 export function changeResponse(edit: (answer: StandInResponse) => StandInResponse): Handler {
   return (_request, response, { makeDefaultResponse }) => sendResponse(response, edit(makeDefaultResponse()));
 }
 
-/** Only the headers of the ordinary answer are changed; undefined takes one away. */
+/** Changes headers of the default response. undefined removes a header. */
 export function changeResponseHeaders(changes: Readonly<Record<string, string | undefined>>): Handler {
   return changeResponse((answer) => {
     const headers: Record<string, string> = {};
@@ -28,7 +28,7 @@ export function changeResponseHeaders(changes: Readonly<Record<string, string | 
   });
 }
 
-/** The page of a proxy, a captive portal or a web server. */
+/** Responds with a page like that of a proxy, a captive portal or a web server. */
 export function respondHtml(
   status: number,
   text = `<html><body><h1>${status}</h1>from a proxy</body></html>`,
@@ -42,7 +42,7 @@ export function respondJson(status: number, body: unknown, headers: Readonly<Rec
     sendResponse(response, { status, headers: { 'content-type': 'application/json', ...headers }, body });
 }
 
-/** An error as Keystone writes it. */
+/** Responds with an error in Keystone's format. */
 export function respondKeystoneError(status: number, message: string, title = 'Error'): Handler {
   return respondJson(status, { error: { code: status, message, title } });
 }
@@ -51,12 +51,12 @@ export function respondRedirect(status: 301 | 302 | 303 | 307 | 308, location: s
   return (_request, response) => sendResponse(response, { status, headers: { location } });
 }
 
-/** A 201 that goes on and on, as fast as it is read. */
+/** Responds with 201 and an endless body, as fast as the client reads it. */
 export function neverEndingBody(): Handler {
   return stream({ 'content-type': 'application/json' }, () => repeat(Buffer.alloc(65_536, 'a'), Infinity));
 }
 
-/** A 201 with that many bytes in one JSON string, and the length announced unless told otherwise. */
+/** Responds with 201 and a JSON string of this length, by default with a content-length header. */
 export function hugeBody(bytes = gibibyte, announced = true): Handler {
   const start = Buffer.from('{"token":{"junk":"');
   const end = Buffer.from('"}}');
@@ -73,9 +73,9 @@ export function hugeBody(bytes = gibibyte, announced = true): Handler {
   );
 }
 
-/** A 201 whose gzip body is a thousand times longer once decoded. */
+/** Responds with 201 and a gzip body that is a thousand times longer when it is decoded. */
 export function gzipBomb(decodedBytes = 10 * gibibyte): Handler {
-  // gzip allows members one after another, and zlib decodes them as one; so one member, made once, is enough.
+  // gzip files can contain several members, which zlib decodes as one. So one member is compressed and then repeated.
   const decodedMember = 16 * mebibyte;
   const member = gzipSync(Buffer.alloc(decodedMember, ' '), { level: 9 });
   return stream({ 'content-type': 'application/json', 'content-encoding': 'gzip' }, () =>
@@ -83,7 +83,7 @@ export function gzipBomb(decodedBytes = 10 * gibibyte): Handler {
   );
 }
 
-/** The ordinary answer, but its body byte by byte. */
+/** Sends the body of the default response byte by byte. */
 export function slowBody(bytesPerSecond = 1): Handler {
   return async (_request, response, { makeDefaultResponse }) => {
     const { status, headers, body } = makeDefaultResponse();
@@ -91,14 +91,14 @@ export function slowBody(bytesPerSecond = 1): Handler {
     for (const byte of Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))) {
       if (response.destroyed) return;
       response.write(Buffer.of(byte));
-      // Does not keep a test alive that is done.
+      // Without a reference, so that the timer does not delay the end of a test.
       await sleep(1000 / bytesPerSecond, undefined, { ref: false });
     }
     response.end();
   };
 }
 
-/** Even the status line and headers come byte by byte. */
+/** Sends the status line and the headers byte by byte. */
 export function slowHeaders(bytesPerSecond = 1): Handler {
   return async (_request, response) => {
     const { socket } = response;
@@ -110,17 +110,17 @@ export function slowHeaders(bytesPerSecond = 1): Handler {
   };
 }
 
-/** Takes the request and never answers. */
+/** Reads the request and never responds. */
 export function silence(): Handler {
   return () => undefined;
 }
 
-/** Resets the connection before any answer. */
-export function resetAtOnce(): Handler {
+/** Resets the connection before any response. */
+export function resetImmediately(): Handler {
   return (_request, _response, { resetConnection }) => resetConnection();
 }
 
-/** Half of the ordinary body, then a reset. */
+/** Sends half of the default body and resets the connection. */
 export function resetMidBody(): Handler {
   return async (_request, response, { makeDefaultResponse, resetConnection }) => {
     await writeHalf(response, makeDefaultResponse());
@@ -128,7 +128,7 @@ export function resetMidBody(): Handler {
   };
 }
 
-/** Half of the ordinary body, then an orderly end of the connection. */
+/** Sends half of the default body and closes the connection. */
 export function cutMidBody(): Handler {
   return async (_request, response, { makeDefaultResponse }) => {
     await writeHalf(response, makeDefaultResponse());
@@ -136,28 +136,28 @@ export function cutMidBody(): Handler {
   };
 }
 
-/** The ordinary answer's status and headers over a body that is no JSON. */
+/** Sends the default response with a body that is not valid JSON. */
 export function malformedJson(text = '{"token": {"methods": ["password"], '): Handler {
   return changeResponse((answer) => ({ ...answer, body: text }));
 }
 
-/** The ordinary answer with another body. */
+/** Sends the default response with another body. */
 export function withBody(body: unknown): Handler {
   return changeResponse((answer) => ({ ...answer, body }));
 }
 
-/** The ordinary answer without X-Subject-Token. */
+/** Sends the default response without X-Subject-Token. */
 export function withoutToken(): Handler {
   return changeResponseHeaders({ 'x-subject-token': undefined });
 }
 
-/** The ordinary answer with these exact bytes (Latin-1) as its X-Subject-Token. */
+/** Sends the default response with these bytes (Latin-1) as X-Subject-Token. */
 export function withToken(token: string): Handler {
   return (_request, response, { makeDefaultResponse }) => {
     const { status, headers, body } = makeDefaultResponse();
     const text = JSON.stringify(body);
     const lines = Object.entries({ ...headers, 'x-subject-token': token, 'content-length': Buffer.byteLength(text) });
-    // Past Node's own response, which refuses to send such a header.
+    // Written to the socket, because Node refuses to send such a header.
     const head = [`HTTP/1.1 ${status} CREATED`, ...lines.map(([name, value]) => `${name}: ${value}`)].join('\r\n');
     response.socket?.write(
       Buffer.concat([Buffer.from(`${head}\r\nconnection: close\r\n\r\n`, 'latin1'), Buffer.from(text)]),
@@ -166,7 +166,7 @@ export function withToken(token: string): Handler {
   };
 }
 
-/** Tokens that must never reach kubectl; many of them not even an HTTP parser lets through. */
+/** Tokens that must never reach kubectl. HTTP parsers already reject many of them. */
 export const hostileTokens: Readonly<Record<string, string>> = {
   empty: '',
   blank: ' ',
@@ -189,7 +189,7 @@ export function withContentType(type: string | undefined): Handler {
   return changeResponseHeaders({ 'content-type': type });
 }
 
-/** 429 or 503 with Retry-After, in seconds or as a date. */
+/** Responds with 429 or 503 and Retry-After, in seconds or as a date. */
 export function retryAfter(status: 429 | 503, when: number | Date | string): Handler {
   return (_request, response) => {
     const value = when instanceof Date ? when.toUTCString() : String(when);
@@ -202,8 +202,8 @@ export function retryAfter(status: 429 | 503, when: number | Date | string): Han
 }
 
 /**
- * The ordinary answer with a Date header that is off by so much, or any text; undefined leaves the header out. For a
- * server whose `expires_at` is off as well, set the stand-in's `clockAheadSeconds`.
+ * Sends the default response with another Date header: one that is off by some seconds, any text, or none (undefined).
+ * To change `expires_at` as well, set the stand-in's `clockAheadSeconds`.
  */
 export function withDate(off: number | string | undefined): Handler {
   return (_request, response, { makeDefaultResponse }) => {
@@ -215,7 +215,7 @@ export function withDate(off: number | string | undefined): Handler {
   };
 }
 
-/** Spellings of `expires_at` that are one and the same instant (to the second); set the stand-in's `spellExpiry`. */
+/** Formats of `expires_at` for the same time in seconds, for the stand-in's `formatExpiry`. */
 export const expiryFormats: Readonly<Record<string, (expiry: Date) => string>> = {
   'six zeros and Z': formatLikeKeystone,
   'whole seconds and Z': (expiry) => secondsOf(expiry) + 'Z',
@@ -228,13 +228,13 @@ export const expiryFormats: Readonly<Record<string, (expiry: Date) => string>> =
   'another offset': (expiry) => secondsOf(new Date(expiry.getTime() + 7_200_000)) + '+02:00',
 };
 
-/** The last whole minute before the expiry, spelled as a leap second; so up to a minute before the real expiry. */
+/** Formats the last full minute before the expiry as a leap second, up to a minute before the real expiry. */
 export function formatLeapSecond(expiry: Date): string {
   const minute = new Date(Math.floor(expiry.getTime() / 60_000) * 60_000 - 60_000);
   return minute.toISOString().slice(0, 17) + '60.000000Z';
 }
 
-/** `expires_at` as no clock can read it. */
+/** Invalid values of `expires_at`. */
 export const unreadableExpiries: readonly string[] = [
   '',
   'tomorrow',
@@ -255,7 +255,7 @@ function* repeat(chunk: Buffer, times: number): Generator<Buffer> {
 function stream(headers: Readonly<Record<string, string>>, chunks: () => Iterable<Buffer>): Handler {
   return async (_request, response) => {
     response.writeHead(201, { 'x-subject-token': 'gAAAAAB-of-a-fault', ...headers });
-    // That the client hangs up in the middle is what it should do.
+    // The client is expected to close the connection early.
     await pipeline(Readable.from(chunks(), { objectMode: false }), response).catch(() => undefined);
   };
 }
@@ -264,6 +264,6 @@ async function writeHalf(response: ServerResponse, { status, headers, body }: St
   const text = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   response.writeHead(status, { ...headers, 'content-length': text.length });
   await new Promise<void>((resolve) => response.write(text.subarray(0, text.length / 2), () => resolve()));
-  // Else a reset could overtake what was just written.
+  // Without this, a reset could arrive before the data.
   await sleep(50);
 }

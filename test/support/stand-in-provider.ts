@@ -1,5 +1,5 @@
-// A stand-in identity provider on loopback, for answers that a real one cannot be made to give. The tests against a
-// real provider, not this file, decide what providers do.
+// A stand-in identity provider on loopback, for responses that a real provider cannot be made to send. The tests with a
+// real provider, not this file, define how providers behave.
 
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -16,38 +16,38 @@ export interface ProviderRequest {
 export interface ProviderResponse {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** JSON, where it is no text. */
+  /** Sent as JSON unless it is a string. */
   readonly body: unknown;
 }
 
 export interface StandInProvider {
   readonly url: string;
   readonly requests: readonly ProviderRequest[];
-  /** Answers of the token endpoint, in their order; the last one stays. */
+  /** Responses of the token endpoint, in this order. The last one repeats. */
   tokenResponses: readonly ProviderResponse[];
   deviceResponse: ProviderResponse;
-  /** Laid over the discovery document; undefined removes a member. */
+  /** Overrides members of the discovery document. undefined removes a member. */
   discovery: Readonly<Record<string, unknown>>;
-  /** In place of the discovery document. */
+  /** Replaces the discovery document. */
   discoveryResponse: ProviderResponse | undefined;
 }
 
-/** A token answer with that much of a life (RFC 6749, 5.1). */
+/** Makes a token response (RFC 6749, section 5.1). */
 export function makeTokenResponse(more: Readonly<Record<string, unknown>> = {}): ProviderResponse {
   return { body: { access_token: 'access-of-the-stand-in', token_type: 'Bearer', expires_in: 3600, ...more } };
 }
 
-/** RFC 6749, 5.2. */
+/** Makes an error response (RFC 6749, section 5.2). */
 export function makeErrorResponse(error: string, description?: string, status = 400): ProviderResponse {
   return { status, body: { error, ...(description === undefined ? {} : { error_description: description }) } };
 }
 
-/** Starts one on 127.0.0.1, until the test is over. */
+/** Starts a stand-in on 127.0.0.1 that stops after the test. */
 export async function startStandInProvider(t: Test): Promise<StandInProvider> {
   const requests: ProviderRequest[] = [];
-  let asked = 0;
+  let tokenRequestCount = 0;
   const server = createServer((request, response) => {
-    const answer = async (): Promise<void> => {
+    const respond = async (): Promise<void> => {
       const form = Object.fromEntries(new URLSearchParams(await text(request)));
       const line = `${request.method ?? ''} ${request.url ?? ''}`;
       requests.push({ line, headers: request.headers, form });
@@ -56,7 +56,7 @@ export async function startStandInProvider(t: Test): Promise<StandInProvider> {
       response.writeHead(status, { 'content-type': type, ...headers });
       response.end(typeof body === 'string' ? body : JSON.stringify(body));
     };
-    void answer();
+    void respond();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -82,9 +82,9 @@ export async function startStandInProvider(t: Test): Promise<StandInProvider> {
     }
     if (line === 'POST /device') return standIn.deviceResponse;
     if (line !== 'POST /token') return { status: 404, body: '<html>not here</html>' };
-    const chosen = standIn.tokenResponses[Math.min(asked, standIn.tokenResponses.length - 1)];
-    asked += 1;
-    return chosen ?? makeErrorResponse('server_error');
+    const tokenResponse = standIn.tokenResponses[Math.min(tokenRequestCount, standIn.tokenResponses.length - 1)];
+    tokenRequestCount += 1;
+    return tokenResponse ?? makeErrorResponse('server_error');
   }
 
   const standIn: StandInProvider = {

@@ -1,12 +1,12 @@
-// Rust Keystone's "/v4/federation" for a login with a browser, and the identity provider behind it, on a stand-in
-// Keystone. Paths, fields and statuses are those of openstack-experimental/keystone; its tokens are the stand-in's own.
+// Adds Rust Keystone's "/v4/federation" for browser logins, and its identity provider, to a stand-in Keystone. Paths,
+// fields and statuses are those of openstack-experimental/keystone. The tokens are those of the stand-in.
 
 import { randomBytes } from 'node:crypto';
 import { PASSWORD } from './check-run.ts';
 import { sendResponse } from './stand-in-keystone.ts';
 import type { StandInResponse, RecordedRequest, StandInKeystone } from './stand-in-keystone.ts';
 
-interface Prepared {
+interface FederatedLogin {
   readonly redirectUri: string;
   readonly scope: unknown;
   readonly code: string;
@@ -24,9 +24,9 @@ function fieldsOf({ body }: RecordedRequest): Readonly<Record<string, unknown>> 
   return typeof body === 'object' && body !== null ? (body as Readonly<Record<string, unknown>>) : {};
 }
 
-/** Lets alice in at the identity provider `dex`, whoever asks there. */
+/** Adds the identity provider `dex`, which logs everyone in as alice. */
 export function serveV4Federation(standIn: StandInKeystone): void {
-  const prepared = new Map<string, Prepared>();
+  const logins = new Map<string, FederatedLogin>();
 
   standIn.answerAlways((request, response) => {
     if (!request.path.endsWith('/dex/auth')) {
@@ -36,35 +36,35 @@ export function serveV4Federation(standIn: StandInKeystone): void {
     const { redirect_uri: redirectUri, scope } = fieldsOf(request);
     const state = randomBytes(16).toString('base64url');
     const code = `canary-code-${randomBytes(8).toString('hex')}`;
-    prepared.set(state, { redirectUri: String(redirectUri), scope, code });
+    logins.set(state, { redirectUri: String(redirectUri), scope, code });
     const query = new URLSearchParams({ state, redirect_uri: String(redirectUri), code_challenge_method: 'S256' });
     sendResponse(response, json(200, { auth_url: `${standIn.url}/idp/authorize?${query.toString()}` }));
   }, 'POST /v4/federation/identity_providers/');
 
   standIn.answerAlways((request, response) => {
     const state = new URL(request.path, standIn.url).searchParams.get('state') ?? '';
-    const found = prepared.get(state);
-    const query = new URLSearchParams({ code: found?.code ?? '', state });
-    sendResponse(response, { status: 302, headers: { location: `${found?.redirectUri ?? ''}?${query.toString()}` } });
+    const login = logins.get(state);
+    const query = new URLSearchParams({ code: login?.code ?? '', state });
+    sendResponse(response, { status: 302, headers: { location: `${login?.redirectUri ?? ''}?${query.toString()}` } });
   }, 'GET /idp/authorize');
 
   standIn.answerAlways(async (request, response) => {
     const { code, state } = fieldsOf(request);
-    const found = prepared.get(String(state));
-    if (found === undefined || found.code !== code) {
+    const login = logins.get(String(state));
+    if (login === undefined || login.code !== code) {
       sendResponse(response, refuse(404, 'could not find auth state'));
       return;
     }
-    prepared.delete(String(state));
+    logins.delete(String(state));
     const user = { name: 'alice', domain: { name: 'acme' }, password: PASSWORD };
     const identity = { methods: ['password'], password: { user } };
-    const granted = await fetch(`${standIn.url}/v3/auth/tokens`, {
+    const tokenResponse = await fetch(`${standIn.url}/v3/auth/tokens`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ auth: { identity, scope: found.scope ?? 'unscoped' } }),
+      body: JSON.stringify({ auth: { identity, scope: login.scope ?? 'unscoped' } }),
     });
-    const token = granted.headers.get('x-subject-token');
+    const token = tokenResponse.headers.get('x-subject-token');
     if (token === null) sendResponse(response, refuse(401, 'The request you have made requires authentication.'));
-    else sendResponse(response, json(200, await granted.json(), { 'x-subject-token': token }));
+    else sendResponse(response, json(200, await tokenResponse.json(), { 'x-subject-token': token }));
   }, 'POST /v4/federation/oidc/callback');
 }

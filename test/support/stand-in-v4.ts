@@ -1,5 +1,6 @@
-// Rust Keystone as far as it differs: its v4 beside v3, its list of versions, its shape of errors, and how it reads a
-// query and a scope. A real one is in no distribution yet. Statuses and field names are those of its sources.
+// Makes a stand-in Keystone behave like Rust Keystone: v4 next to v3, its list of versions and error format, and how it
+// parses queries and scopes. No distribution contains Rust Keystone yet. Statuses and field names are those of its
+// sources.
 
 import { createHmac, randomBytes } from 'node:crypto';
 import { recordedUsers, sendResponse } from './stand-in-keystone.ts';
@@ -7,29 +8,29 @@ import type { StandInResponse, RecordedRequest, StandInKeystone, StandInUser } f
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** A cluster that Keystone knows, and whom its service accounts become. */
+/** A cluster that Keystone knows, and the mapping of its service accounts. */
 export interface K8sAuthInstance {
   readonly id: string;
   readonly isEnabled: boolean;
   readonly audience: string;
-  /** What versions before June 2026 read, or those since. */
+  /** The field of the request that names the rule: `role_name` before June 2026, `rule_name` since. */
   readonly ruleField: 'role_name' | 'rule_name';
   readonly rules: readonly MappingRule[];
 }
 
-/** What a mapping rule makes of a JWT. */
+/** Maps a JWT to a user and a scope. */
 export interface MappingRule {
   readonly name: string;
   readonly subject: string;
   readonly user: StandInUser;
-  /** Unscoped where it fixes none. */
+  /** Default: unscoped. */
   readonly scope?: unknown;
 }
 
-/** An identity provider, and what its mapping makes of its JWTs. */
+/** An identity provider and the mapping of its JWTs. */
 export interface JwtProvider {
   readonly id: string;
-  /** Older versions demand a mapping's name, and know the scheme in small letters only. */
+  /** Older versions require the name of a mapping, and the scheme in lower case. */
   readonly isOldVersion: boolean;
   readonly rules: readonly MappingRule[];
 }
@@ -43,13 +44,13 @@ const key = randomBytes(32);
 const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
 const sign = (text: string): string => createHmac('sha256', key).update(text).digest('base64url');
 
-/** A JWT that this stand-in takes for signed by the cluster or by the provider. */
+/** Makes a JWT that this stand-in accepts as signed by the cluster or the provider. */
 export function makeJwt(claims: Json): string {
   const text = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`;
   return `${text}.${sign(text)}`;
 }
 
-/** The token that a kubelet puts into a pod of `namespace`, for an hour. */
+/** Makes a token like that of a kubelet for a pod in the namespace `ci`, valid for an hour. */
 export function makeServiceAccountToken(name: string, claims: Json = {}): string {
   const now = Math.floor(Date.now() / 1000);
   return makeJwt({
@@ -79,7 +80,7 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The claims of a JWT that is signed and lives; undefined for any other. */
+/** Returns the claims of a valid JWT; undefined if its signature is wrong or it has expired. */
 function checkJwt(text: string): Json | undefined {
   const [head = '', payload = '', signature] = text.split('.');
   if (signature !== sign(`${head}.${payload}`)) return undefined;
@@ -92,24 +93,24 @@ function findRule(rules: readonly MappingRule[], claims: Json, hint: unknown): M
   return matching.find(({ name }) => name === hint) ?? matching[0];
 }
 
-function answerJson(status: number, body: unknown): StandInResponse {
+function makeJsonResponse(status: number, body: unknown): StandInResponse {
   return { status, headers: { 'content-type': 'application/json' }, body };
 }
 
-/** axum's own words, where a body is not what a route takes. */
-function unprocessable(what: string): StandInResponse {
+/** Responds as axum does to a body of a wrong type. */
+function respondUnprocessable(what: string): StandInResponse {
   return { status: 422, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: what };
 }
 
-/** Makes a stand-in answer as Rust Keystone does. */
+/** Makes a stand-in respond as Rust Keystone does. */
 export function serveV4(standIn: StandInKeystone, { instances = [], providers = [] }: V4Options): void {
-  const give = ({ user, scope }: MappingRule, methods: readonly string[]): StandInResponse => ({
+  const issueToken = ({ user, scope }: MappingRule, methods: readonly string[]): StandInResponse => ({
     ...standIn.issueToken(user, methods, scope),
     status: 200,
   });
 
   const logInPod = (id: string, body: unknown): StandInResponse => {
-    if (!isObject(body) || typeof body['jwt'] !== 'string') return unprocessable('missing field `jwt`');
+    if (!isObject(body) || typeof body['jwt'] !== 'string') return respondUnprocessable('missing field `jwt`');
     const instance = instances.find((one) => one.id === id);
     if (instance === undefined) throw new Refusal(404, `could not find k8s auth configuration: ${id}`);
     const claims = checkJwt(body['jwt']);
@@ -117,29 +118,29 @@ export function serveV4(standIn: StandInKeystone, { instances = [], providers = 
     if (!instance.isEnabled || claims === undefined || !audience.includes(instance.audience)) throw forbidden();
     const rule = findRule(instance.rules, claims, body[instance.ruleField]);
     if (rule === undefined) throw forbidden();
-    return give(rule, ['mapped']);
+    return issueToken(rule, ['mapped']);
   };
 
   const logInJwt = (id: string, { headers }: RecordedRequest): StandInResponse => {
     const provider = providers.find((one) => one.id === id);
-    const old = provider?.isOldVersion === true;
+    const isOldVersion = provider?.isOldVersion === true;
     const [, scheme = '', text = ''] = /^(\S+) (.*)$/.exec(headers.authorization ?? '') ?? [];
-    if ((old ? scheme : scheme.toLowerCase()) !== 'bearer') {
+    if ((isOldVersion ? scheme : scheme.toLowerCase()) !== 'bearer') {
       throw new Refusal(400, '`bearer` token is missing in the `Authorization` header.');
     }
     const mapping = headers['openstack-mapping'];
-    if (old && mapping === undefined) {
+    if (isOldVersion && mapping === undefined) {
       throw new Refusal(400, 'JWT authentication requires `openstack-mapping` header to be provided.');
     }
     if (provider === undefined) throw new Refusal(404, `could not find identity provider: ${id}`);
-    if (old && !provider.rules.some(({ name }) => name === mapping)) {
+    if (isOldVersion && !provider.rules.some(({ name }) => name === mapping)) {
       throw new Refusal(404, `could not find mapping: ${String(mapping)}`);
     }
     const claims = checkJwt(text);
     if (claims === undefined) throw new Refusal(400, 'Error in claims verification: signature verification failed');
     const rule = findRule(provider.rules, claims, mapping);
     if (rule === undefined) throw new Refusal(401, 'The request you have made requires authentication.');
-    return give(rule, ['openid']);
+    return issueToken(rule, ['openid']);
   };
 
   const listVersions = (): StandInResponse => {
@@ -148,10 +149,10 @@ export function serveV4(standIn: StandInKeystone, { instances = [], providers = 
       status: 'stable',
       links: [{ rel: 'self', href: `${standIn.url}/${id.replace(/\..*/, '')}/` }],
     });
-    return answerJson(200, { versions: { values: [version('v3.14'), version('v4.0')] } });
+    return makeJsonResponse(200, { versions: { values: [version('v3.14'), version('v4.0')] } });
   };
 
-  /** Why v3 would not even look at a request. */
+  /** Returns the response to a request that v3 cannot parse; undefined for other requests. */
   const refuseV3 = ({ path, body }: RecordedRequest): StandInResponse | undefined => {
     const query = new URL(path, standIn.url).searchParams;
     if (query.has('nocatalog') && !['true', 'false'].includes(query.get('nocatalog') ?? '')) {
@@ -163,10 +164,10 @@ export function serveV4(standIn: StandInKeystone, { instances = [], providers = 
     }
     const auth = isObject(body) ? body['auth'] : undefined;
     const scope = isObject(auth) ? auth['scope'] : undefined;
-    return isObject(scope) && 'unscoped' in scope ? unprocessable('unknown variant `unscoped`') : undefined;
+    return isObject(scope) && 'unscoped' in scope ? respondUnprocessable('unknown variant `unscoped`') : undefined;
   };
 
-  const answer = (request: RecordedRequest, ordinary: () => StandInResponse): StandInResponse => {
+  const respond = (request: RecordedRequest, makeDefaultResponse: () => StandInResponse): StandInResponse => {
     const [path = ''] = request.path.split('?');
     const line = `${request.method} ${path}`;
     const pod = /^POST \/v4\/k8s_auth\/instances\/([^/]+)\/auth$/.exec(line)?.[1];
@@ -175,34 +176,34 @@ export function serveV4(standIn: StandInKeystone, { instances = [], providers = 
     if (provider !== undefined) return logInJwt(decodeURIComponent(provider), request);
     if (line === 'GET /') return listVersions();
     if (!path.startsWith('/v3/')) return { status: 404, headers: {} };
-    return refuseV3(request) ?? ordinary();
+    return refuseV3(request) ?? makeDefaultResponse();
   };
 
   standIn.answerAlways((request, response, { makeDefaultResponse }) => {
     try {
-      sendResponse(response, withoutTitle(answer(request, makeDefaultResponse)));
+      sendResponse(response, withoutTitle(respond(request, makeDefaultResponse)));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      sendResponse(response, answerJson(error.status, { error: { code: error.status, message: error.message } }));
+      sendResponse(response, makeJsonResponse(error.status, { error: { code: error.status, message: error.message } }));
     }
   });
 }
 
-/** Rust Keystone's errors are a code and a message. */
-function withoutTitle(answer: StandInResponse): StandInResponse {
-  const error = isObject(answer.body) ? answer.body['error'] : undefined;
-  if (!isObject(error)) return answer;
-  return { ...answer, body: { error: { code: error['code'], message: error['message'] } } };
+/** Removes the title of an error, because Rust Keystone's errors consist of a code and a message. */
+function withoutTitle(response: StandInResponse): StandInResponse {
+  const error = isObject(response.body) ? response.body['error'] : undefined;
+  if (!isObject(error)) return response;
+  return { ...response, body: { error: { code: error['code'], message: error['message'] } } };
 }
 
-/** One of the recorded users. */
+/** Finds a recorded user by name. */
 export function findRecordedUser(name: string): StandInUser {
   const user = recordedUsers.find((one) => one.name === name);
   if (user === undefined) throw new Error(`${name} is not recorded`);
   return user;
 }
 
-/** What the stand-in says of a token. */
+/** Returns what the stand-in reports about a token. */
 export async function fetchTokenFacts(standIn: StandInKeystone, token: string): Promise<Json> {
   const headers = { 'x-auth-token': token, 'x-subject-token': token };
   const response = await fetch(`${standIn.url}/v3/auth/tokens?nocatalog=true`, { headers });
