@@ -13,7 +13,7 @@ void t.test('a proxy that Node would ignore is refused, without its password', a
   for (const url of ['socks5://user:canary@p:1080', 'http://user:canary@', 'ftp://canary']) {
     t.throws(() => readProxyEnv({ HTTPS_PROXY: url }), {
       code: 'config-invalid',
-      message: 'HTTPS_PROXY is not a proxy of http',
+      message: 'HTTPS_PROXY is not the URL of an HTTP proxy',
     });
   }
 });

@@ -19,7 +19,7 @@ export interface Keyring {
 
 const MAX_REQUEST_MS = 3_000;
 
-/** The bundle of keyring-process.ts, which the build puts beside the bundle of this file. */
+/** The bundle of keyring-process.ts, which the build puts next to the bundle of this file. */
 const HELPER = fileURLToPath(new URL('./keyring.cjs', import.meta.url));
 
 /** The size of a Windows credential (wincred.h, CRED_MAX_CREDENTIAL_BLOB_SIZE), in UTF-16 characters. */

@@ -1,5 +1,5 @@
 /**
- * Token metadata, in a file beside the token record. The fast path reads the record and needs no metadata, and a list
+ * Token metadata, in a file next to the token record. The fast path reads the record and needs no metadata, and a list
  * of tokens needs no request to the keyring. The file holds no secret.
  */
 import { join } from 'node:path';

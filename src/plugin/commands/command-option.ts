@@ -1,4 +1,4 @@
-/** Options that single commands have, beside those of a login. */
+/** Options that single commands have, in addition to those of a login. */
 import type { Option } from '../../shared/options/option.ts';
 import type { OptionGroup } from '../config/option.ts';
 

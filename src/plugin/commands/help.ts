@@ -79,7 +79,8 @@ export async function renderHelp(words: readonly string[] | undefined, columns: 
     parser.usage(
       'Usage: $0 [COMMAND] [options]\n\n' +
         'Logs in to OpenStack Keystone. ' +
-        'Without a command it prints the token as an ExecCredential for kubectl, with\nthese options. A flag overrides its variables, which are shown in brackets.',
+        'Without a command it prints the token as an ExecCredential for kubectl, with\n' +
+        'these options. A flag overrides its variables, which are shown in brackets.',
     );
     addCommands(parser, ALL_COMMANDS);
     addOptions(parser, listGetTokenOptions(GET_TOKEN_COMMAND));

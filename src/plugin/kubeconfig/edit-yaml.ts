@@ -195,11 +195,11 @@ class Changes {
     this.#put({ start: after.end, end: after.end }, separator + text);
   }
 
-  /** Renders JSON; over several lines if the part at `beside` starts a line. */
-  #renderFlow(value: unknown, beside: Span): string {
-    const indent = this.#text.indentOf(beside.start);
+  /** Renders JSON; over several lines if the part at `neighbor` starts a line. */
+  #renderFlow(value: unknown, neighbor: Span): string {
+    const indent = this.#text.indentOf(neighbor.start);
     const pretty = JSON.stringify(value, null, 2);
-    if (this.#text.startsLine(beside.start) && indent !== '') return pretty.replaceAll('\n', `\n${indent}`);
+    if (this.#text.startsLine(neighbor.start) && indent !== '') return pretty.replaceAll('\n', `\n${indent}`);
     return pretty.replaceAll(/\n */g, ' ');
   }
 

@@ -15,7 +15,7 @@ interface Key {
   readonly name?: string;
 }
 
-/** What a prompt may have beside its question. */
+/** What a prompt may have in addition to its question. */
 export interface PromptOptions {
   /** The answer of an empty line. */
   readonly suggestion?: string | undefined;
@@ -23,7 +23,7 @@ export interface PromptOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the prompt library needs beside the question. */
+/** What the prompt library needs in addition to the question. */
 interface LibraryContext {
   readonly input: Terminal['input'];
   readonly output: Terminal['output'];

@@ -30,7 +30,7 @@ export interface HttpSettings extends AgentSettings {
   /** The only servers that anything may be sent to; undefined means any server. */
   readonly trustedOrigins: TrustedOrigins | undefined;
   readonly userAgent: string;
-  /** The time that servers have for all requests together, in ms; what a user takes does not count. */
+  /** The time that servers have for all requests together, in ms; the time that a user needs does not count. */
   readonly deadlineMs: number;
   /**
    * Receives lines about each request, for `--verbose`: requests and statuses at level 2, harmless headers at level 3.
@@ -85,7 +85,7 @@ async function openGot(userAgent: string): Promise<Got> {
   });
 }
 
-/** What one exchange needs besides the request. */
+/** What an exchange needs in addition to the request. */
 interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs'> {
   readonly got: Got;
   readonly agents: Agents;

@@ -16,7 +16,9 @@ export function readProxyEnv(env: Environment): Environment {
   const text = env[name] ?? '';
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   if (!URL.canParse(url) || !/^https?:\/\//i.test(url)) {
-    throw new ConfigError(`${name} is not a proxy of http`, { hint: `set ${name} to http://HOST:PORT, or unset it` });
+    throw new ConfigError(`${name} is not the URL of an HTTP proxy`, {
+      hint: `set ${name} to http://HOST:PORT, or unset it`,
+    });
   }
   return { https_proxy: url, no_proxy: env['no_proxy'] ?? env['NO_PROXY'] };
 }

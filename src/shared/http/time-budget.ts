@@ -1,4 +1,4 @@
-/** The time that all requests of a run share. What a user takes between them does not count. */
+/** The time that all requests of a run share. The time that a user needs between them does not count. */
 export interface TimeBudget {
   /** Not positive once the time is spent. */
   remainingMs(): number;

@@ -37,7 +37,7 @@ function readPem(path: string, origin: string): StampedFile {
     return readStampedFile(path);
   } catch (error) {
     throw new ConfigError(`${origin}: ${path} cannot be read (${getErrorCode(error)})`, {
-      hint: `set ${origin} to a PEM file that you may read`,
+      hint: `set ${origin} to a PEM file that you can read`,
     });
   }
 }

@@ -10,13 +10,13 @@ export interface Config<in Name extends string> {
   /** Whether a switch is on. */
   readonly isOn: (name: Name) => boolean;
   readonly has: (name: Name) => boolean;
-  /** Where the value comes from, in the words of a message; the option's name if it is not set. */
+  /** Where the value comes from, as text for messages; the option's name if it is not set. */
   readonly origin: (name: Name) => string;
   /** The value together with its origin. */
   readonly setting: (name: Name) => Setting | undefined;
 }
 
-/** Makes a config of the settings that count. */
+/** Makes a config of the settings that take effect. */
 export function makeConfig<Name extends string>(settings: Layer<Name>): Config<Name> {
   const value = (name: Name): string | Secret | undefined => settings.get(name)?.value;
   return {

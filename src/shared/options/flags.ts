@@ -47,7 +47,7 @@ export function extractFlagValues(argv: readonly string[], options: readonly Opt
     names.push(`${name}=${String(values.push(value) - 1)}`);
   };
   const levels = new Map<Option, number>();
-  for (const argument of argv.flatMap((one) => expandLevel(one, optionOf))) {
+  for (const argument of argv.flatMap((rawArgument) => expandLevel(rawArgument, optionOf))) {
     const [name = ''] = argument.split('=', 1);
     const option = optionOf.get(name);
     if (flagWithoutValue !== undefined) {

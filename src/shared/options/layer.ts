@@ -2,7 +2,7 @@ import { ConfigError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import type { Option } from './option.ts';
 
-/** A value and its origin in the words of a message: `OS_USERNAME`, `--user-name`. */
+/** A value and its origin, as text for messages: `OS_USERNAME`, `--user-name`. */
 export interface Setting {
   readonly value: string | Secret;
   readonly origin: string;
@@ -103,14 +103,14 @@ export function mergeLayers<Name extends string>(
 ): Map<Name, Setting> {
   const pairOf = new Map(options.map((option) => [option.name, option.pair]));
   const merged = new Map<Name, Setting>();
-  const pairsTaken = new Set<string>();
+  const strongerPairs = new Set<string>();
   for (const layer of layers) {
-    const taken = new Set(pairsTaken);
+    const hiddenPairs = new Set(strongerPairs);
     for (const [name, setting] of layer) {
       const pair = pairOf.get(name);
-      if (merged.has(name) || (pair !== undefined && taken.has(pair))) continue;
+      if (merged.has(name) || (pair !== undefined && hiddenPairs.has(pair))) continue;
       merged.set(name, setting);
-      if (pair !== undefined) pairsTaken.add(pair);
+      if (pair !== undefined) strongerPairs.add(pair);
     }
   }
   return merged;

@@ -15,9 +15,9 @@ export interface Option<Name extends string = string, Group extends string = str
   readonly kind?: 'text' | 'file' | 'switch' | 'seconds' | 'level';
   /** False if only a variable or a file can set it. */
   readonly flag?: false;
-  /** Further names of the flag. */
+  /** Aliases of the flag. */
   readonly aliases?: readonly string[];
-  /** Variables that set it, best first. */
+  /** Variables that set it; the first one takes precedence. */
   readonly env?: readonly string[];
   /** Variables that count only if no variable of the whole pair is set. */
   readonly legacyEnv?: readonly string[];
@@ -25,7 +25,8 @@ export interface Option<Name extends string = string, Group extends string = str
   readonly pair?: string;
   /**
    * Where clouds.yaml holds the option, under its names with underscores and the names of its variables without `OS_`:
-   * below `auth` (the default), beside `auth`, or nowhere. clouds.yaml never holds options of the groups Cache and Run.
+   * below `auth` (the default), next to `auth`, or nowhere. clouds.yaml never holds options of the groups Cache and
+   * Run.
    */
   readonly file?: 'cloud' | 'nowhere';
   /** A list in clouds.yaml, and its values separated by commas elsewhere. */

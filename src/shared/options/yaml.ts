@@ -32,7 +32,7 @@ const PART = /[[{,\n\r]|[-?:](?=\s)/g;
 const mapTag = defineMappingTag<Map<string, unknown>>('tag:yaml.org,2002:map', {
   create: () => new Map(),
   addPair(map, key, value) {
-    if (typeof key !== 'string') return 'a key is no text';
+    if (typeof key !== 'string') return 'a key is not text';
     map.set(key, value);
     return '';
   },
@@ -51,18 +51,20 @@ const SCHEMA = new Schema([strTag, nullCoreTag, mergeTag, ...plainTags, seqTag, 
 
 /** Our reasons for those of the parser, which quote the file. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
-  [/^duplicated mapping key/, 'holds a key twice'],
-  [/^aliases exceeded|^merge keys exceeded/, 'repeats too much of itself (*, <<)'],
-  [/^nesting exceeded/, 'is too deep'],
-  [/^unknown .*tag/, 'holds a tag (!) that is not understood'],
-  [/non-printable/, 'holds characters that are no text'],
+  [/^duplicated mapping key/, 'contains a key twice'],
+  [/^aliases exceeded|^merge keys exceeded/, 'has aliases (*, <<) that expand to too much'],
+  [/^nesting exceeded/, 'is nested too deeply'],
+  [/^unknown .*tag/, 'contains a tag (!) that is not supported'],
+  [/non-printable/, 'contains characters that are not text'],
 ];
 
 function explain(path: string, error: unknown): ConfigError {
   const exception = error instanceof YAMLException ? error : undefined;
   const problem = REASONS.find(([reason]) => reason.test(exception?.reason ?? ''))?.[1] ?? 'is not valid YAML';
   const line = exception?.mark === undefined ? '' : ` (line ${exception.mark.line + 1})`;
-  return new ConfigError(`${path} ${problem}${line}`, { hint: 'correct the file: indentation, quotes, colons' });
+  return new ConfigError(`${path} ${problem}${line}`, {
+    hint: 'correct the indentation, quotes or colons in the file',
+  });
 }
 
 function decode(bytes: Uint8Array, path: string): string {
@@ -94,11 +96,11 @@ function parseDocuments(text: string, path: string): YamlValue[] {
 export function parseYaml(bytes: Uint8Array, path: string): YamlMapping {
   const text = decode(bytes, path);
   if ((text.match(PART)?.length ?? 0) > MAX_PARTS) {
-    throw new ConfigError(`${path} has more than ${MAX_PARTS} entries`, { hint: 'keep only clouds in it' });
+    throw new ConfigError(`${path} has more than ${MAX_PARTS} entries`, { hint: 'remove everything but the clouds' });
   }
   const [content = null, ...others] = parseDocuments(text, path);
   if (others.length > 0) {
-    throw new ConfigError(`${path} holds more than one document`, { hint: 'remove the lines ---' });
+    throw new ConfigError(`${path} contains more than one document`, { hint: 'remove the "---" lines' });
   }
   if (content === null) return new Map();
   if (content instanceof Map) return content;

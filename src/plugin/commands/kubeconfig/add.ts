@@ -65,7 +65,7 @@ function setCluster(kubeconfig: Kubeconfig, call: Invocation, name: string): voi
   }
   if (server === undefined && authority === undefined) return;
   if (server !== undefined) checkServer(server, name, textAt(old, 'server'), call);
-  // The new authority replaces both: kubectl rejects a cluster that has it beside insecure-skip-tls-verify.
+  // The new authority replaces both: kubectl rejects a cluster with both an authority and insecure-skip-tls-verify.
   const replaced = authority === undefined ? [] : ['certificate-authority', 'insecure-skip-tls-verify'];
   const otherSettings = Object.fromEntries(Object.entries(old ?? {}).filter(([key]) => !replaced.includes(key)));
   kubeconfig.set('cluster', name, {
@@ -97,7 +97,7 @@ export const kubeconfigAddCommand: Command = {
   details: [
     'Flags and OS_* variables are written to the kubeconfig, secrets only with --with-secrets. ' +
       'For a cloud of clouds.yaml, its name is written. ' +
-      'The file is changed in place, and a backup copy is kept beside it.',
+      'The file is changed in place, and a backup copy is written next to it.',
     'The cluster is the one of --cluster, else that of the current context, ' +
       'else the only one in the kubeconfig; --server adds a cluster.',
   ],
