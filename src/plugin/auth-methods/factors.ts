@@ -40,10 +40,11 @@ export function buildFactorPayload(
 export function buildFactorRequest(config: ResolvedConfig, factors: readonly Factor[]): AuthRequest {
   const scope = resolveScope(config);
   const subject = `${describeUser(config)} ${describeScope(scope)}`;
+  const expected = { ...readExpectedUser(config), scope };
   const causes = factors.map(({ rejectionCause }) => rejectionCause).join(' or ');
   return {
     ...buildFactorPayload(config, factors, scope),
-    expected: { ...readExpectedUser(config), scope },
+    expected,
     subject,
     statusExplanations: {
       401: {

@@ -5,7 +5,6 @@ import { getExecCredential } from '../login/get-token.ts';
 import { EXIT } from './exit-status.ts';
 import type { Log } from './reporter.ts';
 import { parseGetTokenCommand, scanArguments } from './parse-command-line.ts';
-import type { ScannedArguments } from './parse-command-line.ts';
 import { makeReporter } from './reporter.ts';
 import { runToEnd } from './run-to-end.ts';
 import type { RunResult } from './run-to-end.ts';
@@ -18,14 +17,12 @@ export async function runCli(host: Host): Promise<void> {
 
 async function dispatch(host: Host, log: Log): Promise<RunResult | undefined> {
   const scan = scanArguments(host.argv);
-  if (scan.isGetToken) return runGetToken(host, log, scan);
-  // The commands are another bundle with its own error and secret classes: pass plain data only.
-  const { runCommand } = await import('../commands/run-command.ts');
-  await runCommand(host, scan);
-  return undefined;
-}
-
-async function runGetToken(host: Host, log: Log, scan: ScannedArguments): Promise<RunResult> {
+  if (!scan.isGetToken) {
+    // The commands are another bundle with its own error and secret classes: pass plain data only.
+    const { runCommand } = await import('../commands/run-command.ts');
+    await runCommand(host, scan);
+    return undefined;
+  }
   const { flags, wantsVersion } = parseGetTokenCommand(scan);
   if (wantsVersion) return { document: `${VERSION}\n`, exitStatus: EXIT.ok };
   const document = await getExecCredential({
