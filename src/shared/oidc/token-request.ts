@@ -51,7 +51,7 @@ function encodeForBasic(text: string): string {
     .replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** Whether the provider requires the client's secret in the form, not by Basic (OpenID Connect Discovery, section 3). */
+/** Whether the provider requires the client's secret in the form, not by Basic (OpenID Connect Discovery, 3). */
 function wantsSecretInForm(provider: Provider): boolean {
   const methods = provider.listAdvertised('token_endpoint_auth_methods_supported') ?? [];
   return methods.includes('client_secret_post') && !methods.includes('client_secret_basic');
