@@ -20,7 +20,7 @@ testWithKeystone('token: exchanged or unchanged', async (t, world) => {
     const expected = { user: 'alice', project: 'other', methods, ...reader };
     const { token } = await checkLogin(t, world, { env: onOther, expected });
     t.not(token, given);
-    t.equal((await validateToken(world.http, token))?.expiresAt, expiry, 'it lives no longer than the old one');
+    t.equal((await validateToken(world.http, token))?.expiresAt, expiry, 'it expires with the original token');
   });
   await t.test('exchanged for the system', async (t) => {
     const expected = { user: 'alice', system: true, methods, ...reader } as const;

@@ -20,7 +20,7 @@ testWithKeystone('application credential: for its project only', async (t, world
       expected,
     },
     "by name and the user's id": { env: { ...byName, OS_USER_ID: users.alice.id }, expected },
-    // An openrc of the same project sets all of these; Keystone answers 401 to any scope.
+    // An openrc of the same project sets all of these variables. Keystone returns 401 for every scope.
     'with what an openrc leaves behind': {
       env: {
         ...byId,
@@ -33,10 +33,14 @@ testWithKeystone('application credential: for its project only', async (t, world
     },
   });
   await t.test('an application credential that expires before its token', async (t) => {
-    // Keystone 22 says that end without a zone, which must not be read as the time of this place.
+    // Keystone 22 sends that expiry without a time zone. It must be read as UTC, not as local time.
     const env = { ...asApplicationCredential(shortLived), TZ: 'Asia/Tokyo' };
     const { expirationTimestamp } = await checkLogin(t, world, { env, expected });
     const end = Date.parse((shortLived.expiresAt ?? '').replace(/Z?$/, 'Z'));
-    t.equal(Date.parse(expirationTimestamp), Math.floor(end / 1000) * 1000, "the token ends with the credential's day");
+    t.equal(
+      Date.parse(expirationTimestamp),
+      Math.floor(end / 1000) * 1000,
+      'the token expires with the application credential',
+    );
   });
 });

@@ -89,7 +89,7 @@ testWithKeystone('a password and a receipt', async (t, world) => {
   });
 });
 
-/** As recorded: the body of a receipt has no `error`. */
+/** As recorded from Keystone: the body of a receipt has no `error`. */
 const receipt = (ways: readonly (readonly string[])[]): ReturnType<typeof respondJson> =>
   respondJson(
     401,
@@ -104,7 +104,7 @@ void t.test('content of the second request', async (t) => {
     home: makeTestHome(t),
     env: { ...makeLoginSettings(`${standIn.url}/v3`), OS_PASSCODE: '123456' },
   });
-  // The stand-in knows no receipts; that it is asked a second time, and how, is the matter here.
+  // The stand-in does not know this receipt. The test checks only the second request.
   t.equal(ran.status, EXIT_STATUS.refused);
   const [first, second, ...more] = standIn.requests;
   t.strictSame(more, []);
@@ -144,7 +144,7 @@ void t.test('chooses a supported combination and limits the number of receipts',
     checkFailure(t, await runPlugin({ home: makeTestHome(t), env }), EXIT_STATUS.refused, {
       says: ['wants another factor'],
     });
-    t.ok(standIn.requests.length - before <= 4, 'it ends');
+    t.ok(standIn.requests.length - before <= 4, 'the plugin stops asking');
     standIn.removeHandlers();
   });
   await t.test('a receipt that is not a valid header value', async (t) => {

@@ -17,7 +17,7 @@ function asClient({ id, secret }: { id: string; secret: string }): Record<string
   return { OS_AUTH_TYPE: 'v3oauth2clientcredential', OS_OAUTH2_CLIENT_ID: id, OS_OAUTH2_CLIENT_SECRET: secret };
 }
 
-/** An application credential with a secret that a person has chosen. */
+/** An application credential whose secret was chosen by a user. */
 async function createCredential(
   { http, tenancy }: TestEnvironment,
   secret: string,
@@ -69,7 +69,7 @@ testWithKeystone('the access token is a Keystone token of the application creden
       t.equal(Date.parse(expirationTimestamp), Math.floor(Date.parse(facts?.expiresAt ?? '') / 1000) * 1000);
       if (credential !== shortLived) return;
       const left = Date.parse(expirationTimestamp) - Date.now();
-      t.ok(left < 2_400_000, 'its end is what Keystone says of it, not the expires_in of all');
+      t.ok(left < 2_400_000, 'the expiry is the one that Keystone reports for the token, not expires_in');
     });
   }
 });

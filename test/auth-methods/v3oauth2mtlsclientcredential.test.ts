@@ -1,4 +1,4 @@
-// Against: a stand-in that demands the client certificate; the Keystone of the other tests is older than this method.
+// Against: a stand-in that requires the client certificate, because Keystone 22 does not have this method.
 
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
@@ -20,7 +20,7 @@ const TOKEN = 'POST /v3/OS-OAUTH2/token';
 const GET = 'GET /v3/auth/tokens?nocatalog=true';
 const alice = findRecordedUser('alice');
 
-/** Takes whoever is named by the certificate, as a mapping of the certificate's name does at Keystone. */
+/** Logs in the user that the certificate names, like a mapping of Keystone. */
 function giveTokens(standIn: StandInKeystone): void {
   standIn.answerAlways((request, response) => {
     const form = new URLSearchParams(String(request.body));
@@ -67,10 +67,13 @@ async function setUpMtls(t: Test): Promise<MtlsFixture> {
 void t.test('a user with a certificate', async (t) => {
   const { standIn, requestLog, env } = await setUpMtls(t);
   const { expirationTimestamp } = await logInTwice(t, { env, requestLog, requests: [TOKEN, GET] });
-  t.ok(Date.parse(expirationTimestamp) > Date.now() + 3_500_000, 'until when, Keystone says, not expires_in');
+  t.ok(
+    Date.parse(expirationTimestamp) > Date.now() + 3_500_000,
+    'the expiry is the one that Keystone reports, not expires_in',
+  );
   const [first] = standIn.requests;
   t.equal(first?.body, `grant_type=client_credentials&client_id=${alice.id}`);
-  t.notOk('authorization' in (first?.headers ?? {}), 'no secret but the certificate');
+  t.notOk('authorization' in (first?.headers ?? {}), 'the certificate is the only secret');
   const endpoint = { ...env, OS_OAUTH2_ENDPOINT: `${standIn.url}/v3/OS-OAUTH2/token?x=1` };
   await logInTwice(t, { env: endpoint, requestLog, requests: [`${TOKEN}?x=1`, GET] });
 });

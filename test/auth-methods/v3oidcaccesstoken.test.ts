@@ -28,11 +28,11 @@ testWithFederation('an existing access token', async (t, federation, world) => {
   const lane = setUpFederation(federation, world);
   const token = await takeToken(lane);
   const expected = expectDemoMember(federation.users.alice.email);
-  await t.test('named', async (t) => {
+  await t.test('with a token type', async (t) => {
     const env = { OS_AUTH_TYPE: 'v3oidcaccesstoken', OS_ACCESS_TOKEN: token };
     await checkFederatedLogin(t, lane, { env, expected, issuer: [] });
   });
-  await t.test('inferred', async (t) => {
+  await t.test('with an inferred token type', async (t) => {
     await checkFederatedLogin(t, lane, {
       env: { OS_ACCESS_TOKEN: token, OS_PASSWORD: 'unused' },
       expected,
@@ -46,7 +46,7 @@ testWithFederation('rejected tokens', async (t, federation, world) => {
   const env = { OS_AUTH_TYPE: 'v3oidcaccesstoken' };
   await checkFederatedFailure(t, lane, {
     env: { ...env, OS_ACCESS_TOKEN: 'canary-no-token' },
-    // Apache says this in HTML.
+    // Apache returns this error as HTML.
     says: ["Keystone refused the provider's token for the token in OS_ACCESS_TOKEN", 'too old or of the wrong type'],
     issuer: [],
     keystone: [`POST ${federatedAuthPath(federation)} 401`],
@@ -74,14 +74,14 @@ testWithFederation(
     const credential = checkSuccess(t, await runPlugin({ home: makeTestHome(t), env }));
     t.equal(credential.token, token);
     const livesMs = Date.parse(credential.expirationTimestamp) - Date.now();
-    t.ok(livesMs > 290_000 && livesMs <= 300_000, 'five minutes where nothing says how long it lives');
+    t.ok(livesMs > 290_000 && livesMs <= 300_000, 'a token without an expiry is used for five minutes');
     t.strictSame(await listKeystoneRequests(lane), []);
 
     const claims = (exp: number): string => Buffer.from(JSON.stringify({ exp })).toString('base64url');
     const now = Math.floor(Date.now() / 1000);
     const jwt = `eyJhbGciOiJub25lIn0.${claims(now + 900)}.c2ln`;
     const own = checkSuccess(t, await runPlugin({ home: makeTestHome(t), env: { ...env, OS_ACCESS_TOKEN: jwt } }));
-    t.equal(Date.parse(own.expirationTimestamp), (now + 900) * 1000, 'a JWT says its end');
+    t.equal(Date.parse(own.expirationTimestamp), (now + 900) * 1000, 'the expiry of a JWT is that of its claims');
     const old = `eyJhbGciOiJub25lIn0.${claims(now - 900)}.c2ln`;
     const ran = await runPlugin({ home: makeTestHome(t), env: { ...env, OS_ACCESS_TOKEN: old } });
     checkFailure(t, ran, EXIT_STATUS.refused, { says: ["the provider's token has already expired"] });

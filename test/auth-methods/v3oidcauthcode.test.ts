@@ -43,7 +43,7 @@ interface AuthCodeFixture {
   readonly env: EnvVars;
   readonly issuer: string;
   start(env?: EnvVars, args?: readonly string[]): Terminal;
-  /** What the plugin asked the identity provider, and what Keystone. */
+  /** Lists the requests of the plugin to the identity provider and to Keystone. */
   requests(): Promise<{ issuer: string[]; keystone: string[] }>;
   browse(address: string, conduct?: LoginDecision): ReturnType<typeof browse>;
 }
@@ -129,7 +129,7 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
       t.strictSame(
         again,
         { status: 0, signal: null, stdout: readStdout(scene.home), stderr: '' },
-        'the cache asks nobody',
+        'a cache hit sends no request',
       );
       t.equal((await scene.requests()).issuer.length, 2);
       const kept = readdirSync(scene.home.cache).map((file) => readFileSync(join(scene.home.cache, file), 'utf8'));
@@ -158,7 +158,7 @@ testWithFederation("opens the user's browser", async (t, federation, world) => {
   await callback?.send();
   await checkTerminalSuccess(t, terminal, scene.home);
 
-  await t.test('not over SSH', async (t) => {
+  await t.test('does not open a browser over SSH', async (t) => {
     const remote = setUpAuthCode(t, federation, world);
     const other = join(remote.home.path, 'opened');
     writeFileSync(browser, `#!/bin/sh\n: >'${other}'\n`);
@@ -172,24 +172,21 @@ testWithFederation("opens the user's browser", async (t, federation, world) => {
   });
 });
 
-testWithFederation(
-  'pasting: the provider says who it is, so a code alone will not do',
-  async (t, federation, world) => {
-    const scene = setUpAuthCode(t, federation, world);
-    const terminal = scene.start();
-    const { callback } = await scene.browse(await waitForAddress(terminal));
-    const end = callback?.url ?? new URL('http://none/');
-    t.ok(end.searchParams.has('iss'));
-    await terminal.waitFor(PASTE_PROMPT);
-    terminal.type(`${end.searchParams.get('code') ?? ''}\r`);
-    await terminal.waitFor('paste the whole address');
-    await terminal.waitFor(PASTE_PROMPT);
-    terminal.type(`${end.href}\r`);
-    await checkTerminalSuccess(t, terminal, scene.home, [end.searchParams.get('code') ?? 'none']);
-  },
-);
+testWithFederation('a pasted code without the issuer is rejected', async (t, federation, world) => {
+  const scene = setUpAuthCode(t, federation, world);
+  const terminal = scene.start();
+  const { callback } = await scene.browse(await waitForAddress(terminal));
+  const end = callback?.url ?? new URL('http://none/');
+  t.ok(end.searchParams.has('iss'));
+  await terminal.waitFor(PASTE_PROMPT);
+  terminal.type(`${end.searchParams.get('code') ?? ''}\r`);
+  await terminal.waitFor('paste the whole address');
+  await terminal.waitFor(PASTE_PROMPT);
+  terminal.type(`${end.href}\r`);
+  await checkTerminalSuccess(t, terminal, scene.home, [end.searchParams.get('code') ?? 'none']);
+});
 
-testWithFederation('responses of other logins', async (t, federation, world) => {
+testWithFederation('responses that belong to other logins', async (t, federation, world) => {
   await t.test('do not end the login', async (t) => {
     const scene = setUpAuthCode(t, federation, world);
     const terminal = scene.start();
@@ -197,7 +194,11 @@ testWithFederation('responses of other logins', async (t, federation, world) => 
     const { callback } = await scene.browse(address);
     const end = callback?.url.href ?? '';
     t.equal((await followRedirects(end.replace(/state=[^&]*/, 'state=other'))).status, 400);
-    t.equal((await followRedirects(end.replace(/[?&]iss=[^&]*/, ''))).status, 400, 'it does not say who made it');
+    t.equal(
+      (await followRedirects(end.replace(/[?&]iss=[^&]*/, ''))).status,
+      400,
+      'the response does not name its issuer',
+    );
     t.equal((await followRedirects(`${end}&code=other`)).status, 400);
     t.equal((await followRedirects(end.replace('127.0.0.1', 'localhost'))).status, 404);
     t.equal((await followRedirects(end)).status, 200);
@@ -298,7 +299,7 @@ testWithFederation('an existing authorization code', async (t, federation, world
   t.teardown(() => elsewhere.remove());
   const spent = await runPlugin({ home: elsewhere, env: withCode });
   checkFailure(t, spent, EXIT_STATUS.refused, { says: ['invalid_grant'] });
-  t.strictSame((await scene.requests()).issuer.slice(2), [DISCOVERY, 'POST /token 400'], 'it is sent once');
+  t.strictSame((await scene.requests()).issuer.slice(2), [DISCOVERY, 'POST /token 400'], 'the code is sent once');
   t.notOk(`${ran.stderr}${spent.stderr}`.includes(code));
 });
 
@@ -318,10 +319,10 @@ testWithFederation("outputs the provider's token and renews it without a browser
 
   const renewed = await runPlugin({ home: scene.home, env: { ...scene.env, ...env }, args: ['--force-refresh'] });
   checkSuccess(t, renewed);
-  t.strictSame((await scene.requests()).issuer, [DISCOVERY, TOKEN, DISCOVERY, TOKEN], 'nobody is asked');
+  t.strictSame((await scene.requests()).issuer, [DISCOVERY, TOKEN, DISCOVERY, TOKEN], 'no request is sent');
 });
 
-/** An ID token without a signature that anybody could check. */
+/** Makes an ID token with an invalid signature. */
 function idToken(claims: Readonly<Record<string, unknown>>): string {
   const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
   const exp = Math.floor(Date.now() / 1000) + 3600;
@@ -348,7 +349,7 @@ void t.test('faults of a stand-in provider', async (t) => {
       const terminal = startOnTerminal(t, { home, env });
       const asked = new URL(await waitForAddress(terminal)).searchParams;
       provider.tokenResponses = [makeTokenResponse({ id_token: idToken(claims ?? { nonce: asked.get('nonce') }) })];
-      // Without a word in the discovery document, the answer need not say who made it.
+      // If the discovery document does not promise the issuer, the response can omit it.
       const query = new URLSearchParams({ code: 'canary-code', state: asked.get('state') ?? '' });
       await followRedirects(`${asked.get('redirect_uri') ?? ''}?${query.toString()}`);
       t.equal((await terminal.ended).exitCode, status, terminal.screen());
@@ -359,7 +360,7 @@ void t.test('faults of a stand-in provider', async (t) => {
       t.equal(sent.length, 1);
       t.match(sent[0], { client_id: 'kubectl', code: 'canary-code', redirect_uri: asked.get('redirect_uri') });
       const hash = createHash('sha256').update(sent[0]?.['code_verifier'] ?? '');
-      t.equal(hash.digest('base64url'), asked.get('code_challenge'), 'the verifier is that of the challenge');
+      t.equal(hash.digest('base64url'), asked.get('code_challenge'), 'the verifier matches the challenge');
     });
   }
 });

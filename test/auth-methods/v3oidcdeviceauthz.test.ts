@@ -34,7 +34,7 @@ function asDevice({ federation, env }: FederationFixture): EnvVars {
   return { ...env, OS_AUTH_TYPE: 'v3oidcdeviceauthz', OS_CLIENT_ID: federation.clients.public.id };
 }
 
-/** The plugin on a terminal, its stdout in a file. */
+/** Starts the plugin on a terminal, with stdout in a file. */
 function start(t: Test, home: Home, env: EnvVars): { terminal: Terminal; stdout: () => string } {
   const out = join(home.path, 'stdout');
   const terminal = openTerminal({
@@ -71,9 +71,9 @@ testWithFederation('a user logs in on another device', async (t, federation, wor
   t.strictSame(summarizeToken(await validateToken(world.http, token)), expectDemoMember(federation.users.alice.email));
 
   const polls = await listDevicePolls(lane.issuer.url, ca, userCode);
-  t.ok(polls.length >= 2, 'pending at first, then a token');
+  t.ok(polls.length >= 2, 'the first poll is pending, a later one returns a token');
   const gaps = polls.slice(1).map((at, index) => at - (polls[index] ?? 0));
-  t.ok(Math.min(...gaps) >= 950, `a second apart: ${gaps.join(', ')}`);
+  t.ok(Math.min(...gaps) >= 950, `polls are at least a second apart: ${gaps.join(', ')}`);
   const ofDevice = listIssuerRequests(lane).filter((request) => !/ \/(device|auth|interaction)\b/.test(request));
   t.strictSame(ofDevice, [DISCOVERY_REQUEST, ...Array<string>(polls.length - 1).fill(PENDING), TOKEN_REQUEST]);
   t.equal(listIssuerRequests(lane)[1], AUTHORIZATION);
@@ -81,11 +81,11 @@ testWithFederation('a user logs in on another device', async (t, federation, wor
 
   const before = listIssuerRequests(lane).length;
   const again = await runPlugin({ home, env });
-  t.equal(again.stdout, stdout(), 'the cache says the same');
-  t.equal(listIssuerRequests(lane).length, before, 'and asks nobody');
+  t.equal(again.stdout, stdout(), 'the cache returns the same token');
+  t.equal(listIssuerRequests(lane).length, before, 'a cache hit sends no request');
   checkNoSecrets(t, lane, home, again);
 
-  // Nobody is there any more, and nobody is needed.
+  // The second run needs neither a user nor a server.
   checkSuccess(t, await runPlugin({ home, env, args: ['--force-refresh'] }));
   t.strictSame(listIssuerRequests(lane).slice(before), [DISCOVERY_REQUEST, TOKEN_REQUEST], 'refreshed');
 });
@@ -139,7 +139,7 @@ testWithFederation("outputs the provider's ID token without Keystone", async (t,
   const [, claims = ''] = token.split('.');
   const { sub, exp } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { sub: string; exp: number };
   t.equal(sub, 'alice');
-  t.equal(Date.parse(expirationTimestamp), exp * 1000, 'it ends when the token says');
+  t.equal(Date.parse(expirationTimestamp), exp * 1000, 'the expiry is that of the ID token');
   t.strictSame(await listKeystoneRequests(lane), []);
 });
 
@@ -147,5 +147,5 @@ testWithFederation('fails when no user can see the code', async (t, federation, 
   const lane = setUpFederation(federation, world);
   const ran = await runPlugin({ home: makeTestHome(t), env: asDevice(lane) });
   checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'client credentials'] });
-  t.strictSame(listIssuerRequests(lane), [DISCOVERY_REQUEST], 'no code is asked for');
+  t.strictSame(listIssuerRequests(lane), [DISCOVERY_REQUEST], 'no device code is requested');
 });

@@ -170,7 +170,7 @@ testWithFederation('renews the token without a password', async (t, federation, 
   checkSuccess(t, await runPlugin({ home, env: whole }));
   t.strictSame(listIssuerRequests(lane), [DISCOVERY_REQUEST, TOKEN_REQUEST]);
 
-  // Without a password and without a terminal; the provider's refresh tokens of a public client change each time.
+  // Without a password and a terminal. The provider replaces the refresh token of a public client each time.
   for (const times of [2, 3]) {
     const next = await runPlugin({ home, env: withoutPassword, args: ['--force-refresh'] });
     checkSuccess(t, next);
@@ -208,11 +208,11 @@ testWithFederation("outputs a provider's token without Keystone", async (t, fede
   const env = { ...lane.providerEnv, ...asAlice(lane), CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token' };
   const first = await runPlugin({ home, env });
   const { token, expirationTimestamp } = checkSuccess(t, first);
-  t.match(token, /^[\w-]{43}$/, "the provider's tokens look like this");
+  t.match(token, /^[\w-]{43}$/, 'the token has the format of the provider');
   const livesMs = Date.parse(expirationTimestamp) - Date.now();
-  t.ok(livesMs > 3_590_000 && livesMs <= 3_600_000, 'as long as the provider said');
+  t.ok(livesMs > 3_590_000 && livesMs <= 3_600_000, 'the lifetime is the one that the provider reports');
   t.strictSame(listIssuerRequests(lane), [DISCOVERY_REQUEST, TOKEN_REQUEST]);
-  t.strictSame(await runPlugin({ home, env }), { ...first, stderr: '' }, 'the cache says the same');
+  t.strictSame(await runPlugin({ home, env }), { ...first, stderr: '' }, 'the cache returns the same token');
   t.equal(listIssuerRequests(lane).length, 2);
   t.strictSame(await listKeystoneRequests(lane), []);
 });

@@ -39,7 +39,7 @@ testWithKeystone('rejects a wrong passcode immediately', async (t, world) => {
 
   const without = await runPlugin({ home: makeTestHome(t), env: { ...env, ...onDemo } });
   checkFailure(t, without, EXIT_STATUS.interaction, { says: ['passcode is not set', 'OS_PASSCODE'] });
-  t.equal(listRequests(mark).length, 1, 'nobody is asked without one');
+  t.equal(listRequests(mark).length, 1, 'no request is sent without a passcode');
 });
 
 void t.test('never sends a passcode twice', async (t) => {

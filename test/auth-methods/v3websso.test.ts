@@ -39,7 +39,7 @@ interface WebSsoFixture {
   readonly env: EnvVars;
   readonly origin: string;
   start(env?: EnvVars, args?: readonly string[]): Terminal;
-  /** What Keystone was asked for tokens, which no browser does. */
+  /** Lists the token requests to Keystone, which only the plugin sends. */
   requests(): Promise<string[]>;
 }
 
@@ -102,8 +102,8 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
       const page = await callback?.send();
       t.match(page, { status: 200, body: 'You can close this window' });
       const { token } = await checkTerminalSuccess(t, terminal, scene.home, [callback?.form.get('token') ?? 'none']);
-      t.notMatch(terminal.screen(), PASTE_PROMPT, 'what a form brings cannot be pasted');
-      t.match(terminal.screen(), /ssh -L (\d+):localhost:\1 /, 'but its port can be forwarded');
+      t.notMatch(terminal.screen(), PASTE_PROMPT, 'there is no prompt to paste, because Keystone posts a form');
+      t.match(terminal.screen(), /ssh -L (\d+):localhost:\1 /, 'the output tells how to forward the port');
       t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
       if (name === 'without a scope') t.match(terminal.screen(), 'the token has no scope');
       t.strictSame((await scene.requests()).slice(before), requests);
@@ -113,7 +113,7 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
       t.strictSame(
         again,
         { status: 0, signal: null, stdout: readStdout(scene.home), stderr: '' },
-        'the cache asks nobody',
+        'a cache hit sends no request',
       );
       t.equal((await scene.requests()).length, before + requests.length);
       const kept = readdirSync(scene.home.cache).map((file) => readFileSync(join(scene.home.cache, file), 'utf8'));
@@ -127,7 +127,7 @@ testWithFederation('a port that Keystone does not trust', async (t, federation, 
   const terminal = scene.start({ OS_REDIRECT_PORT: String(await findFreePort()) }, ['--login-timeout=4']);
   const { page, callback } = await browse(await waitForAddress(terminal), federation.users.alice, world.pki.ca);
   t.equal(callback, undefined);
-  // Keystone says why in its log only.
+  // Keystone reports the reason only in its log.
   t.match(page, { status: 401, body: 'requires authentication' });
   t.equal((await terminal.ended).exitCode, EXIT_STATUS.unreachable);
   t.match(terminal.screen(), /within 4 s .*error 401.*trusted_dashboard.*--login-timeout/);
@@ -201,7 +201,7 @@ testWithFederation('without a user, or after the login timeout', async (t, feder
     terminal.type('\x03');
   });
   const { exitCode, before, after } = await waiting;
-  t.equal(exitCode, 130, 'Ctrl-C ends it');
+  t.equal(exitCode, 130, 'Ctrl-C ends the login');
   t.equal(after, before);
   await t.rejects(followRedirects(scene.origin), 'nothing listens any more');
   t.strictSame(await scene.requests(), []);

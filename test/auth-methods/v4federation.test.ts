@@ -1,4 +1,4 @@
-// Against: a stand-in for Rust Keystone, which speaks its requests.
+// Against: a stand-in for Rust Keystone's v4, which no distribution contains yet.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -34,7 +34,7 @@ interface V4FederationFixture {
   readonly home: Home;
   readonly port: number;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** What came from the plugin, and not from the browser or the stand-in itself. */
+  /** Lists the requests of the plugin, without those of the browser and of the stand-in itself. */
   requests(): string[];
   start(env?: Readonly<Record<string, string | undefined>>, args?: readonly string[]): Terminal;
 }
@@ -92,9 +92,13 @@ void t.test('the browser returns', async (t) => {
   t.match(facts, { token: { user: { name: 'alice' }, project: { name: 'web' } } });
 
   const kept = readdirSync(home.cache).map((name) => readFileSync(join(home.cache, name), 'utf8'));
-  t.notMatch(`${kept.join('')}${terminal.raw()}`, 'canary-code', 'the code is printed and kept nowhere');
+  t.notMatch(`${kept.join('')}${terminal.raw()}`, 'canary-code', 'the code is neither printed nor stored');
   const again = await runPlugin({ home, env: scene.env });
-  t.strictSame(again, { status: 0, signal: null, stdout: readStdout(home), stderr: '' }, 'the cache asks nobody');
+  t.strictSame(
+    again,
+    { status: 0, signal: null, stdout: readStdout(home), stderr: '' },
+    'a cache hit sends no request',
+  );
   t.equal(scene.requests().length, 2);
 });
 
@@ -130,7 +134,7 @@ void t.test('rejects a token for another project', async (t) => {
     OS_PROJECT_ID: 'b3c86ab0ae364399a0429475e0f753c4',
   });
   scene.keystone.answerNext((request, response, { makeDefaultResponse }) => {
-    // As if the mapping decided.
+    // As a mapping with a fixed scope does.
     const { auth } = request.body as { auth: { scope: unknown } };
     auth.scope = { project: { id: 'c8e48b74036546c5b12bfc798932c4e2' } };
     const { status, headers, body } = makeDefaultResponse();
@@ -209,7 +213,7 @@ void t.test('Keystone refuses', async (t) => {
     const terminal = scene.start({}, ['--force-refresh']);
     t.equal((await terminal.ended).exitCode, exit, terminal.screen());
     t.match(terminal.screen(), says);
-    if (status !== 503) t.equal(scene.requests().length, before + 1, 'it is asked once');
+    if (status !== 503) t.equal(scene.requests().length, before + 1, 'one request is sent');
   }
   serveV4Federation(scene.keystone);
   for (const status of [401, 404, 500]) {
@@ -230,7 +234,7 @@ void t.test('Keystone refuses', async (t) => {
   }
 });
 
-/** Follows the address as a browser elsewhere would, up to what it cannot reach. */
+/** Follows the address like a browser on another machine, and returns the address that it cannot reach. */
 async function endOf(address: string): Promise<string> {
   return (await sendRequest(address, { ca: '' })).headers.location ?? '';
 }
@@ -252,7 +256,7 @@ void t.test('over SSH: the user pastes the address', async (t) => {
     await terminal.waitFor(PASTE_PROMPT);
     terminal.type(`${paste(end)}\r`);
     await checkTerminalSuccess(t, terminal, scene.home);
-    t.notMatch(terminal.raw(), 'canary-code', `${name}: it is not shown`);
+    t.notMatch(terminal.raw(), 'canary-code', `${name}: the code is not shown`);
   }
 });
 
@@ -279,11 +283,11 @@ async function around(
   args: readonly string[] = [],
 ): Promise<SttyResult> {
   const run = await runWithStty(makeTerminalCommand({ home: scene.home, env: scene.env, args }), during);
-  t.equal(run.after, run.before, 'the terminal is as it was');
+  t.equal(run.after, run.before, 'the terminal is restored');
   return run;
 }
 
-void t.test('restores the terminal, whatever ends the login', async (t) => {
+void t.test('restores the terminal after every login', async (t) => {
   await t.test('the browser returns during the prompt', async (t) => {
     const scene = await setUpV4Federation(t);
     const { exitCode } = await around(t, scene, async (terminal) => {

@@ -1,4 +1,4 @@
-// Against: a stand-in with Rust Keystone's v4, which is in no distribution yet.
+// Against: a stand-in for Rust Keystone's v4, which no distribution contains yet.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -64,7 +64,7 @@ void t.test('without a scope: the token unchanged', async (t) => {
   t.match(await fetchTokenFacts(standIn, token), { user: { name: 'alice' }, project: undefined });
   const [{ headers, body } = { headers: {}, body: null }] = standIn.requests;
   t.equal(headers.authorization, `bearer ${jwt}`);
-  t.notOk('openstack-mapping' in headers, 'no mapping is named that is not set');
+  t.notOk('openstack-mapping' in headers, 'an unset mapping is not sent');
   t.equal(body, undefined);
 });
 
@@ -110,9 +110,9 @@ void t.test('a renewed JWT uses the cache, and a JWT with other claims does not'
   const later = { exp: Math.floor(Date.now() / 1000) + 1200 };
   const { token, logins } = await run({ OS_JWT: makeCiJwt() });
   t.equal(logins, 1);
-  t.strictSame(await run({ OS_JWT: makeCiJwt(later) }), { token, logins: 0 }, 'as a variable');
-  t.strictSame(await run(put(makeCiJwt())), { token, logins: 0 }, 'as a file');
-  t.strictSame(await run(put(makeCiJwt(later))), { token, logins: 0 }, 'which is replaced');
+  t.strictSame(await run({ OS_JWT: makeCiJwt(later) }), { token, logins: 0 }, 'the JWT in a variable');
+  t.strictSame(await run(put(makeCiJwt())), { token, logins: 0 }, 'the JWT in a file');
+  t.strictSame(await run(put(makeCiJwt(later))), { token, logins: 0 }, 'the JWT in a replaced file');
   t.strictSame(await run({ OS_JWT_FILE: '~/jwt' }), { token, logins: 0 });
   const bobs = await run(put(makeCiJwt({ sub: 'repo:acme/other' })));
   t.equal(bobs.logins, 1, 'another subject');

@@ -1,4 +1,4 @@
-// Against: a stand-in with Rust Keystone's v4, which is in no distribution yet.
+// Against: a stand-in for Rust Keystone's v4, which no distribution contains yet.
 
 import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,7 +42,7 @@ interface V4K8sFixture {
   readonly home: Home;
   readonly file: string;
   readonly env: Record<string, string>;
-  /** As the kubelet does it: a new file takes the place of the old one. */
+  /** Replaces the file as the kubelet does. */
   readonly writeToken: (token: string) => void;
 }
 
@@ -73,7 +73,7 @@ void t.test('a pod logs in with the token of its service account', async (t) => 
   const attempt = { env, home, requestLog, requests: [login('cluster-1')], secrets: [jwt] };
   const { token } = await logInTwice(t, attempt);
   t.match(await fetchTokenFacts(standIn, token), { user: { name: 'alice' }, project: { name: 'web' } });
-  t.strictSame(standIn.requests[0]?.body, { jwt }, 'the new line behind it is not sent, and no rule that is not set');
+  t.strictSame(standIn.requests[0]?.body, { jwt }, 'neither the trailing newline nor an unset rule is sent');
 });
 
 void t.test('at a URL without a version, and at a URL with v4', async (t) => {
@@ -152,15 +152,15 @@ void t.test('a token that the kubelet renews uses the cache, and one of another 
   t.match(await fetchTokenFacts(standIn, other.token), { user: { name: 'bob' } });
   t.strictSame(await run(), { token: other.token, logins: 0 });
   writeToken(makeServiceAccountToken('builder'));
-  t.strictSame(await run(), { token: first.token, logins: 0 }, 'each has its own');
+  t.strictSame(await run(), { token: first.token, logins: 0 }, 'each account has its own token');
   writeToken(
     makeServiceAccountToken('builder', { 'kubernetes.io': { serviceaccount: { name: 'builder', uid: 'made anew' } } }),
   );
-  t.equal((await run()).logins, 1, 'an account that was deleted and made anew is another');
+  t.equal((await run()).logins, 1, 'a recreated account is a different account');
   writeToken(makeServiceAccountToken('builder', { iss: 'https://another.cluster' }));
-  t.equal((await run()).logins, 1, 'so is one of another cluster');
+  t.equal((await run()).logins, 1, 'an account of another cluster is a different account');
 
-  // As the kubelet lays it out: the file is a link, and what changes is a link above it.
+  // The layout of the kubelet: the file is a link, and the kubelet changes a link above it.
   rmSync(file);
   const volume = (name: string, token: string): void => {
     writeFileSync(join(home.path, name), token, { mode: 0o600 });

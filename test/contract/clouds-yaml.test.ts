@@ -1,5 +1,5 @@
-// clouds.yaml against the real Keystone: whoever it names logs in, once; and an edited file never leads to the token of
-// whom it named before.
+// clouds.yaml with a real Keystone: the user that it names logs in once, and after an edit, no token of another user is
+// used.
 
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -19,15 +19,15 @@ type Json = string | boolean | { readonly [name: string]: Json };
 
 interface CloudsYamlFixture {
   readonly home: string;
-  /** The user's folder of OpenStack settings. */
+  /** The user's folder for OpenStack settings. */
   readonly configFolder: string;
   readonly mark: WatchedAddress;
-  /** How many requests there were. */
+  /** Returns the number of requests. */
   readonly countRequests: () => number;
-  /** JSON is YAML too, and quotes what a password may hold. */
+  /** Writes JSON, which is valid YAML and quotes every character of a password. */
   readonly write: (path: string, content: Json, mode?: number) => void;
   readonly run: (run?: Omit<PluginRun, 'home'>) => Promise<RunResult>;
-  /** Name of the user, and of the project if any, that Keystone says the token of a run is of. */
+  /** Asks Keystone for the user and the project of a run's token. */
   readonly findTokenOwner: (t: Test, ran: RunResult, warnings?: readonly (string | RegExp)[]) => Promise<string>;
 }
 
@@ -82,13 +82,17 @@ testWithKeystone('logs in to a named cloud once', async (t, world) => {
     const first = await run({ env });
     t.equal(await findTokenOwner(t, first), 'alice demo');
     t.equal(countRequests(), 1);
-    t.strictSame(await run({ env }), first, 'the cache says the same');
-    t.strictSame(await run({ args: ['--os-cloud', 'prod'] }), first, 'and so it does to the flag');
+    t.strictSame(await run({ env }), first, 'the cache returns the same token');
+    t.strictSame(await run({ args: ['--os-cloud', 'prod'] }), first, 'the cache returns the same token with the flag');
     t.equal(countRequests(), 1);
     const onOther = await run({ env: { ...env, OS_PROJECT_NAME: 'other' } });
-    t.equal(await findTokenOwner(t, onOther), 'alice other', 'a variable is stronger');
+    t.equal(await findTokenOwner(t, onOther), 'alice other', 'a variable takes precedence');
     const wrong = { ...env, OS_USERNAME: 'nobody', OS_PASSWORD: 'wrong', OS_AUTH_URL: 'http://127.0.0.1:1' };
-    t.strictSame(await run({ args: ['--no-env', '--os-cloud=prod'], env: wrong }), first, 'unless it is ignored');
+    t.strictSame(
+      await run({ args: ['--no-env', '--os-cloud=prod'], env: wrong }),
+      first,
+      'an ignored variable does not',
+    );
     t.equal(countRequests(), 2);
   });
   await t.test('the only cloud, without its name', async (t) => {
@@ -131,25 +135,25 @@ testWithKeystone('changes in the files take effect immediately', async (t, world
   write(file, cloudsOf({ prod: { auth: authOf(world, mark, alice) } }));
   t.equal(await findTokenOwner(t, await run({ env })), 'alice demo');
   write(file, cloudsOf({ prod: { auth: authOf(world, mark, bob) } }));
-  t.equal(await findTokenOwner(t, await run({ env })), 'bob demo', 'an edited file');
+  t.equal(await findTokenOwner(t, await run({ env })), 'bob demo', 'an edited file causes a login');
   write(file, cloudsOf({ prod: { auth: authOf(world, mark, alice) } }));
-  t.equal(await findTokenOwner(t, await run({ env })), 'alice demo', 'edited back');
-  t.equal(countRequests(), 2, 'that token is still there');
+  t.equal(await findTokenOwner(t, await run({ env })), 'alice demo', 'the original file');
+  t.equal(countRequests(), 2, 'its token is still cached');
 
   write(secure, cloudsOf({ prod: { auth: { username: bob.name, password: bob.password } } }));
-  t.equal(await findTokenOwner(t, await run({ env })), 'bob demo', 'a secure.yaml that appears');
+  t.equal(await findTokenOwner(t, await run({ env })), 'bob demo', 'a new secure.yaml');
   write(secure, cloudsOf({ only: { auth: authOf(world, mark, alice) } }), 0o644);
   const open = `other users can read ${secure}`;
-  t.equal(await findTokenOwner(t, await run({ env })), 'alice demo', 'a secure.yaml that knows others only');
+  t.equal(await findTokenOwner(t, await run({ env })), 'alice demo', 'a secure.yaml with other clouds only');
   t.equal(countRequests(), 2);
   const onlySecure = { OS_CLOUD: 'only', OS_PROJECT_NAME: 'other' };
   t.equal(
     await findTokenOwner(t, await run({ env: onlySecure }), [open]),
     'alice other',
-    'a cloud that only secure.yaml knows',
+    'a cloud that only secure.yaml contains',
   );
   checkSuccess(t, await run({ env: onlySecure }));
-  t.equal(countRequests(), 3, 'a hit warns of nothing');
+  t.equal(countRequests(), 3, 'a cache hit prints no warning');
 });
 
 testWithKeystone('a file in the current folder', async (t, world) => {
@@ -177,7 +181,7 @@ testWithKeystone('a file in the current folder', async (t, world) => {
   write(join(configFolder, 'secure.yaml'), cloudsOf({}));
   const here = `the settings come from ${file} in the current folder`;
   const stood = await run({ env: { ...env, OS_PROJECT_NAME: 'other' }, cwd: checkout });
-  t.equal(await findTokenOwner(t, stood, [here]), 'alice other', 'what is all from there may be used');
+  t.equal(await findTokenOwner(t, stood, [here]), 'alice other', 'settings that are all from that file are used');
 });
 
 testWithKeystone('invalid files, and files that are not read', async (t, world) => {

@@ -1,4 +1,7 @@
-/** Whatever a server answers, a run ends soon, in bounded memory, and says in one harmless line what happened. */
+/**
+ * After any response of a server, a run ends soon, with limited memory, and with one harmless line that explains the
+ * error.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -19,7 +22,7 @@ import type { Handler, StandInKeystone } from '../support/stand-in-keystone.ts';
 
 t.setTimeout(120_000);
 
-// Most of these tests wait more than they work. Anew for each, because tap writes into the object.
+// Most of these tests only wait, so they run in parallel. A new object for each test, because tap changes it.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 4 });
 
 interface Result extends RunResult {
@@ -28,9 +31,9 @@ interface Result extends RunResult {
 }
 
 interface Run {
-  /** Stands in front of every answer. */
+  /** Handles every request. */
   readonly always?: Handler;
-  /** Stands in front of the first answer only. */
+  /** Handles only the first request. */
   readonly first?: Handler;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -61,7 +64,7 @@ async function fails(t: Test, name: string, always: Handler, expected: Expected)
   });
 }
 
-/** Declares the tests of a group without waiting for one before the next; tap waits for all. */
+/** Declares the tests of a group without waiting for each. tap waits for all. */
 async function group(name: string, declare: (t: Test) => Promise<void>[]): Promise<void> {
   await t.test(name, inParallel(), async (t) => {
     await Promise.all(declare(t));
@@ -71,7 +74,7 @@ async function group(name: string, declare: (t: Test) => Promise<void>[]): Promi
 const notKeystone = 'not Keystone';
 const generic401 = 'The request you have made requires authentication.';
 
-await t.test('what has no end', async (t) => {
+await t.test('responses without an end', async (t) => {
   const most = 160;
   const bodies: Record<string, Handler> = {
     '1 GiB announced': faults.hugeBody(),
@@ -82,14 +85,14 @@ await t.test('what has no end', async (t) => {
   const directory = t.testdir();
   const reporter = join(directory, 'report.cjs');
   const report = join(directory, 'peak');
-  // The process itself knows its peak best, and on every platform.
+  // The process reports its own peak, because this works on every platform.
   const write = `require('fs').writeFileSync(${JSON.stringify(report)}, String(process.resourceUsage().maxRSS))`;
   writeFileSync(reporter, `process.on('exit', () => { ${write}; });`);
   for (const [name, always] of Object.entries(bodies)) {
     await t.test(name, async (t) => {
       const ran = await run(t, { always, env: { NODE_OPTIONS: `--require ${reporter}` } });
       checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['larger than 1 MiB', notKeystone] });
-      t.ok(ran.seconds < 10, 'it ends at the limit');
+      t.ok(ran.seconds < 10, 'the run ends at the limit');
       const peak = Math.round(Number(readFileSync(report, 'utf8')) / 1024);
       t.ok(peak > 0 && peak <= most, `memory peaks at ${String(peak)} MiB`);
     });
@@ -107,7 +110,7 @@ await t.test('what has no end', async (t) => {
     checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['larger than 1 MiB'] });
   });
 
-  await t.test('compressed although nobody asked for it', async (t) => {
+  await t.test('a compressed response that was not requested', async (t) => {
     const { standIn, ...ran } = await run(t, { always: faults.gzipBomb(1024) });
     checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['the response is compressed'] });
     t.equal(standIn.requests[0]?.headers['accept-encoding'], 'identity');
@@ -165,7 +168,7 @@ await group('answers that are not Keystone’s', (t) => {
 });
 
 await group('tokens that must not reach kubectl', (t) => {
-  // What an HTTP parser must take for the end of the header: the token before it is whole.
+  // An HTTP parser reads this as the end of the header. The token before it is complete.
   const { 'carriage return and line feed': splitting = '', ...hostile } = faults.hostileTokens;
   const says = [
     /a token that no HTTP header can carry|is not valid HTTP \(HPE_\w+\)|headers of its response are too long/,
@@ -196,7 +199,7 @@ await group('errors of the server', (t) => {
       says: ['failed with error 500', '(req-12)'],
     }),
     ...[502, 503, 504].map(async (code) => {
-      await t.test(`${String(code)} is tried again twice`, inParallel(), async (t) => {
+      await t.test(`${String(code)} is retried twice`, inParallel(), async (t) => {
         const arrivals: number[] = [];
         const page = faults.respondHtml(code);
         const always: Handler = (request, response, exchange) => {
@@ -208,7 +211,7 @@ await group('errors of the server', (t) => {
         t.notMatch(ran.stderr, /<|html/i, 'no HTML');
         t.equal(arrivals.length, 3);
         const [first = 0, second = 0] = arrivals.slice(1).map((arrival, index) => arrival - (arrivals[index] ?? 0));
-        // A busy machine makes a pause longer, never shorter.
+        // A pause can be longer on a busy machine, but never shorter.
         t.ok(first >= 450 && first < 1500, `after ${first.toFixed(0)} ms`);
         t.ok(second >= 950 && second < 2500, `after ${second.toFixed(0)} ms`);
       });
@@ -229,7 +232,7 @@ await group('limits of the rate', (t) => {
     await t.test(name, inParallel(), async (t) => {
       const { standIn, seconds, ...ran } = await run(t, { first: makeFirst() });
       checkSuccess(t, ran);
-      t.ok(seconds >= 1, `it waited ${seconds.toFixed(1)} s`);
+      t.ok(seconds >= 1, `the run waited ${seconds.toFixed(1)} s`);
       t.equal(standIn.countLogins(), 2);
     });
   };
@@ -238,7 +241,7 @@ await group('limits of the rate', (t) => {
   return [
     waits('429 with seconds is waited for', () => faults.retryAfter(429, 1)),
     waits('503 with seconds is waited for', () => faults.retryAfter(503, 1)),
-    // A date has no fractions of a second, so that this is a wait of more than one second, less the start of Node.
+    // A date has whole seconds, so the wait is at least one second minus the start of Node.
     waits('429 with a date is waited for', () => faults.retryAfter(429, new Date(Date.now() + 3000))),
     fails(t, '429 with too long a time', faults.retryAfter(429, 60), { status, says: [limited, 'try again in 60 s'] }),
     fails(t, '429 with a far date', faults.retryAfter(429, far), {
@@ -273,11 +276,11 @@ await group('a refusal is final: a second try could lock the account', (t) => {
   ];
 });
 
-await t.test('when a token ends', async (t) => {
+await t.test('the expiry of a token', async (t) => {
   const hour = 3_600_000;
   const unreadable = { status: EXIT_STATUS.protocol, says: ['without a readable expires_at'] };
   const endOf = ({ expirationTimestamp }: ExecCredentialStatus): number => Date.parse(expirationTimestamp);
-  /** Seconds between the end by our own clock and an hour after the start of the run. */
+  /** Seconds between the expiry by the local clock and one hour after the start of the run. */
   const offAnHour = async (t: Test, options: Run): Promise<number> => {
     const start = Date.now();
     return (endOf(checkSuccess(t, await run(t, options))) - start - hour) / 1000;
@@ -288,7 +291,7 @@ await t.test('when a token ends', async (t) => {
       const written: Date[] = [];
       const prepare = (standIn: StandInKeystone): void => {
         standIn.formatExpiry = (expiry) => {
-          // A leap second is spelled at the end of the last whole minute.
+          // The leap second is at the end of the last full minute.
           written.push(name === 'leap' ? new Date(Math.floor(expiry.getTime() / 60_000) * 60_000) : expiry);
           return spell(expiry);
         };
@@ -342,7 +345,7 @@ await t.test('text of the server on the terminal', async (t) => {
     '\ue000\u{f0000}\u{10ffff}',
     PASSWORD,
   ].join(' ');
-  // What is cut off is not tested: 300 characters of the server's are the most that is quoted.
+  // A message quotes at most 300 characters of the server, so the rest cannot appear.
   t.ok(corpus.length < 280);
   const shapes: Record<string, (text: string) => Handler> = {
     message: (text) => faults.respondKeystoneError(400, text),
@@ -374,11 +377,11 @@ await t.test('text of the server on the terminal', async (t) => {
     checkFailure(t, await run(t, { always: faults.respondJson(429, {}, later) }), EXIT_STATUS.unreachable, { says });
     const wall = { 'x-openstack-request-id': 'r'.repeat(10_000) };
     const { stderr } = await run(t, { always: faults.respondJson(400, {}, wall) });
-    t.ok(stderr.length < 1000, 'no wall of text');
+    t.ok(stderr.length < 1000, 'the message is short');
   });
 });
 
-await t.test('a verbose run says no more of the secrets', async (t) => {
+await t.test('a verbose run prints no secrets', async (t) => {
   const { stdout, stderr, status } = await run(t, { args: ['-vvv'] });
   t.equal(status, 0);
   const { token } = (JSON.parse(stdout) as { status: ExecCredentialStatus }).status;

@@ -1,5 +1,6 @@
-// What an identity provider may answer that is no token, and how it is asked: against a stand-in, since a real one
-// cannot be made to fail. One line that says what to do, one attempt, no HTML, no secret.
+// Responses of an identity provider that contain no token, and the requests to it, with a stand-in, because a real
+// provider cannot be made to fail. A failed run prints one line that says what to do, sends one request, and prints no
+// HTML or secret.
 
 import t from 'tap';
 import type { Test } from 'tap';
@@ -32,7 +33,7 @@ const run = (t: Test, idp: StandInProvider, env: EnvVars = {}, args: readonly st
 
 const posts = ({ requests }: StandInProvider): number => requests.filter(({ line }) => line.startsWith('POST')).length;
 
-void t.test('how it is asked', async (t) => {
+void t.test('the requests to a provider', async (t) => {
   await t.test('a public client', async (t) => {
     const idp = await startStandInProvider(t);
     checkSuccess(t, await run(t, idp));
@@ -57,7 +58,7 @@ void t.test('how it is asked', async (t) => {
     t.equal(request?.form['client_id'], undefined);
     t.equal(request?.form['scope'], 'openid email');
   });
-  await t.test('a provider that wants the secret in the form', async (t) => {
+  await t.test('a provider that expects the secret in the form', async (t) => {
     const idp = await startStandInProvider(t);
     idp.discovery = { token_endpoint_auth_methods_supported: ['client_secret_post'] };
     checkSuccess(t, await run(t, idp, { OS_CLIENT_SECRET: SECRET }));
@@ -72,7 +73,7 @@ interface ProviderFailure {
   readonly status?: number;
 }
 
-void t.test('the token endpoint says no', async (t) => {
+void t.test('the token endpoint refuses', async (t) => {
   const html = '<html><body>Sign in to the network</body></html>';
   const refusals: Readonly<Record<string, ProviderFailure>> = {
     invalid_grant: {
@@ -135,7 +136,7 @@ void t.test('the token endpoint says no', async (t) => {
       const ran = await run(t, idp);
       checkFailure(t, ran, status, { says });
       t.notMatch(ran.stderr, /[<>]|canary/, 'no HTML and no secret');
-      t.equal(posts(idp), 1, 'asked once');
+      t.equal(posts(idp), 1, 'one request is sent');
     });
   }
 });
@@ -179,7 +180,7 @@ void t.test('the discovery document', async (t) => {
       t.equal(posts(idp), 0, 'nothing is sent');
     });
   }
-  await t.test('is a page', async (t) => {
+  await t.test('is an HTML page', async (t) => {
     const idp = await startStandInProvider(t);
     idp.discoveryResponse = { body: '<html></html>' };
     checkFailure(t, await run(t, idp), EXIT_STATUS.protocol, {
@@ -189,7 +190,7 @@ void t.test('the discovery document', async (t) => {
     checkFailure(t, short, EXIT_STATUS.protocol, { says: ['which ends with /.well-known/openid-configuration'] });
     t.equal(posts(idp), 0);
   });
-  await t.test('is not asked where the endpoint is set', async (t) => {
+  await t.test('is not requested if the endpoint is set', async (t) => {
     const idp = await startStandInProvider(t);
     idp.discoveryResponse = { status: 500, body: '' };
     checkSuccess(t, await run(t, idp, { OS_ACCESS_TOKEN_ENDPOINT: `${idp.url}/token` }));
@@ -197,7 +198,7 @@ void t.test('the discovery document', async (t) => {
   });
 });
 
-void t.test('settings that cannot be', async (t) => {
+void t.test('invalid settings', async (t) => {
   const idp = await startStandInProvider(t);
   const settings: readonly (readonly [EnvVars, readonly string[]])[] = [
     [{ OS_ACCESS_TOKEN_ENDPOINT: 'http://idp.example.com/token' }, ['OS_ACCESS_TOKEN_ENDPOINT is http://']],
@@ -209,7 +210,7 @@ void t.test('settings that cannot be', async (t) => {
   t.equal(idp.requests.length, 0);
 });
 
-void t.test("how long a provider's token lives", async (t) => {
+void t.test("the lifetime of a provider's token", async (t) => {
   const jwt = (claims: object): string => `x.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.y`;
   const now = (): number => Math.floor(Date.now() / 1000);
   const lifetimes: Readonly<Record<string, readonly [answer: () => ProviderResponse, seconds: number]>> = {
@@ -236,7 +237,7 @@ void t.test("how long a provider's token lives", async (t) => {
   }
 });
 
-void t.test('a refresh token goes where it came from, once', async (t) => {
+void t.test('a refresh token is sent once, and only to its issuer', async (t) => {
   const idp = await startStandInProvider(t);
   const home = makeTestHome(t);
   const env: EnvVars = envFor(idp);
@@ -262,16 +263,20 @@ void t.test('a refresh token goes where it came from, once', async (t) => {
   const before = posts(idp);
   const down = await runPlugin({ home, env, args: ['--force-refresh'] });
   checkFailure(t, down, EXIT_STATUS.unreachable, { says: ['failed with error 503'] });
-  t.equal(posts(idp), before + 1, 'it is never sent twice, and a provider that is down is not asked for more');
+  t.equal(
+    posts(idp),
+    before + 1,
+    'the refresh token is never sent twice, and a provider that is down gets no further request',
+  );
 
-  // Another server must not get what this one gave.
+  // Another server must not receive this refresh token.
   const evil = await startStandInProvider(t);
   const led = await runPlugin({ home, env: { ...withoutPassword, OS_ACCESS_TOKEN_ENDPOINT: `${evil.url}/token` } });
   checkFailure(t, led, EXIT_STATUS.interaction, { says: ['password is not set'] });
   t.equal(evil.requests.length, 0);
 });
 
-void t.test('who was asked for a name is not asked again', async (t) => {
+void t.test('a name is prompted for only once', async (t) => {
   const idp = await startStandInProvider(t);
   const home = makeTestHome(t);
   idp.tokenResponses = [
@@ -292,14 +297,14 @@ void t.test('who was asked for a name is not asked again', async (t) => {
   await terminal.waitFor(`Password at ${idp.url}`);
   terminal.type(`${PASSWORD}\r`);
   t.equal((await terminal.ended).exitCode, 0, terminal.screen());
-  t.notMatch(terminal.screen(), /Project|canary/, "a provider's token is for no project");
+  t.notMatch(terminal.screen(), /Project|canary/, "a provider's token has no project");
   await new Promise((resolve) => setTimeout(resolve, 2_000));
   t.equal(checkSuccess(t, await runPlugin({ home, env })).token, 'next');
   t.strictSame(checkSuccess(t, await runPlugin({ home, env })).token, 'next');
   t.equal(posts(idp), 2);
 });
 
-void t.test('a new refresh token is not lost where Keystone fails after it', async (t) => {
+void t.test('a new refresh token is stored even if Keystone then fails', async (t) => {
   const idp = await startStandInProvider(t);
   const keystone = await startKeystoneForTest(t);
   const home = makeTestHome(t);

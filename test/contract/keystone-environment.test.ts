@@ -1,4 +1,4 @@
-// If the set-up itself were wrong, every other test against Keystone would prove nothing.
+// Tests the setup that all other tests with Keystone depend on.
 
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
@@ -47,13 +47,13 @@ testWithKeystone('alice logs in, and her requests are counted', async (t, world)
 
   const facts = await validateToken(world.http, answer.token ?? '');
   t.match(facts, { user: { name: 'alice' }, project: { name: 'demo' }, roles: ['member', 'reader'], system: false });
-  t.equal(listRequests(mark).length, 1, 'what the test asks for itself does not count');
+  t.equal(listRequests(mark).length, 1, "the test's own requests are not counted");
 
   await revokeToken(world.http, answer.token ?? '');
   t.equal(await validateToken(world.http, answer.token ?? ''), undefined);
 });
 
-testWithKeystone('users are what they are said to be', async (t, world) => {
+testWithKeystone('users have the documented properties', async (t, world) => {
   const { users, projects, domain, trust, applicationCredentials } = world.tenancy;
   const { url } = world.http;
   const demo = { project: { id: projects.demo.id } };
@@ -85,11 +85,11 @@ testWithKeystone('users are what they are said to be', async (t, world) => {
   });
   t.match(await factsOf(byCredential(applicationCredentials.valid)), { user: { name: 'alice' }, roles: ['member'] });
   const shortLived = await factsOf(byCredential(applicationCredentials.shortLived));
-  t.ok(Date.parse(shortLived?.expiresAt ?? '') < Date.now() + 2_400_000, 'ends with its application credential');
+  t.ok(Date.parse(shortLived?.expiresAt ?? '') < Date.now() + 2_400_000, 'expires with its application credential');
   t.match(await refusal(byCredential(applicationCredentials.expired)), generic);
 
   const { id, password, totpSecret } = users.mfa;
-  // In an order that changes with every start of the server.
+  // The order changes with each start of the server.
   const { required_auth_methods: required } = (await refusal(byPassword(users.mfa, demo))) as Record<string, unknown>;
   t.same(
     (required as string[][]).map((rule) => rule.toSorted()),
@@ -106,7 +106,7 @@ testWithKeystone('users are what they are said to be', async (t, world) => {
   });
 });
 
-testWithKeystone('TLS: our authority, and a client certificate or none', async (t, world) => {
+testWithKeystone('TLS with the CA of the tests, with and without a client certificate', async (t, world) => {
   const { pki, tls } = world;
   const mark = watchRequests(tls);
   const ca = readFileSync(pki.ca);
@@ -121,7 +121,7 @@ testWithKeystone('TLS: our authority, and a client certificate or none', async (
   );
 });
 
-testWithKeystone('a server that requires a client certificate refuses without', async (t, world) => {
+testWithKeystone('a server that requires a client certificate refuses clients without one', async (t, world) => {
   const { pki, mutualTls } = world;
   const mark = watchRequests(mutualTls);
   const ca = readFileSync(pki.ca);

@@ -1,4 +1,4 @@
-/** Wherever a server points, the credential goes to the origin that the user named, or nowhere. */
+/** Wherever a server redirects to, the credential is sent only to the origin that the user set. */
 import t from 'tap';
 import type { Test } from 'tap';
 import * as faults from '../support/stand-in-faults.ts';
@@ -16,7 +16,7 @@ import type { Handler, StandInKeystone } from '../support/stand-in-keystone.ts';
 
 t.setTimeout(90_000);
 
-// Anew for each test, because tap writes into the object.
+// A new object for each test, because tap changes it.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 4 });
 const LOGIN = 'POST /v3/auth/tokens';
 const DISCOVERY = 'GET /';
@@ -25,12 +25,12 @@ function linesOf(standIn: StandInKeystone): string[] {
   return standIn.requests.map(({ method, path }) => `${method} ${path}`);
 }
 
-/** Whether any request brought the credential along, whatever for. */
+/** Whether any request contained the credential. */
 function credentialSeen(standIn: StandInKeystone): boolean {
   return JSON.stringify(standIn.requests).includes(PASSWORD);
 }
 
-/** Declares the tests of a group without waiting for one before the next; tap waits for all. */
+/** Declares the tests of a group without waiting for each. tap waits for all. */
 async function group(name: string, declare: (t: Test) => Promise<unknown>[]): Promise<void> {
   await t.test(name, inParallel(), async (t) => {
     await Promise.all(declare(t));
@@ -39,7 +39,7 @@ async function group(name: string, declare: (t: Test) => Promise<unknown>[]): Pr
 
 interface Redirected {
   readonly code: 301 | 302 | 303 | 307 | 308;
-  /** Where to, seen from Keystone. */
+  /** Makes the target of the redirect for a Keystone. */
   readonly location: (keystone: StandInKeystone, other: StandInKeystone) => string;
 }
 
@@ -65,7 +65,7 @@ for (const [what, from, authPath] of [
           const says = [`redirects to ${origin}`, 'the credential was not sent there', `set OS_AUTH_URL to ${origin}`];
           checkFailure(t, ran, EXIT_STATUS.protocol, { says });
           t.equal(other.requests.length, 0, 'nothing reaches the other origin');
-          t.equal(keystone.requests.length, 1, 'nothing reaches it under the other name');
+          t.equal(keystone.requests.length, 1, 'nothing reaches the server under its other name');
           t.equal(credentialSeen(keystone), what === 'the login');
         }),
       ),
@@ -75,7 +75,7 @@ for (const [what, from, authPath] of [
         keystone.answerNext(faults.respondRedirect(code, to), from);
         const ran = await runInFreshHome({ env: makeLoginSettings(keystone.url + authPath) });
         if (code === 303) {
-          // It asks for a GET: the login would be dropped, and its answer be no token.
+          // This status asks for a GET, which would drop the login.
           checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['redirects in a way that would drop the login'] });
           t.equal(keystone.requests.length, 1);
           return;
@@ -161,7 +161,7 @@ await group('which request a URL leads to', (t) => {
   ];
 });
 
-/** Answers below a path as the stand-in does at its root. */
+/** Responds below a path as the stand-in does at its root. */
 function below(prefix: string): Handler {
   return (request, response, exchange) => {
     request.path = request.path.slice(prefix.length) || '/';
@@ -232,7 +232,7 @@ await group('where Keystone says it lives', (t) => {
       );
       t.equal(other.requests.length, 0, 'nothing reaches the other origin');
       t.equal(keystone.countLogins() + Number(name === 'nothing'), 1, linesOf(keystone).join());
-      // An empty link is the root itself, where nobody logs in.
+      // An empty link is the root, which does not accept logins.
       if (name === 'nothing') checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['no Keystone v3'] });
       else checkSuccess(t, ran);
     }),
@@ -258,7 +258,7 @@ await group('what Keystone says of its versions', (t) => {
     'odd links': faults.respondJson(300, {
       versions: { values: [{ id: 'v3.14', status: 'stable', links: [null, 1, [], { rel: 'self', href: 1 }] }] },
     }),
-    // Then what usually is right is tried.
+    // Then the usual path is tried.
     '403': faults.respondKeystoneError(403, 'No.'),
     '404': faults.respondHtml(404),
     HTML: faults.respondHtml(200),
@@ -286,7 +286,7 @@ await group('what Keystone says of its versions', (t) => {
         t.strictSame(linesOf(keystone), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
       }),
     ),
-    t.test('v3 is on its way out', inParallel(), async (t) => {
+    t.test('a deprecated v3', inParallel(), async (t) => {
       const old = faults.respondJson(300, { versions: [version('v3.14', 'deprecated', '/v3'), stable('v4.0', '/v4')] });
       const { keystone, ran } = await discover(t, () => old);
       checkSuccess(t, ran, [/calls its v3 deprecated/]);
@@ -296,7 +296,7 @@ await group('what Keystone says of its versions', (t) => {
       t.test(name, inParallel(), async (t) => {
         const { keystone, ran } = await discover(t, () => handler);
         checkFailure(t, ran, EXIT_STATUS.protocol, { says: [says, 'OS_AUTH_URL'] });
-        t.ok(ran.stderr.length < 3500, 'no wall of text');
+        t.ok(ran.stderr.length < 3500, 'the message is short');
         t.strictSame(linesOf(keystone), ['GET /']);
       }),
     ),

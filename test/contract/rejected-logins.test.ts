@@ -22,12 +22,12 @@ t.setTimeout(170_000);
 interface Refusal {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly says: readonly (string | RegExp)[];
-  /** `refused` by default. */
+  /** Default: `refused`. */
   readonly status?: number;
   /** `METHOD PATH STATUS` for each request. */
   readonly requests: readonly string[];
   readonly server?: 'http' | 'tls' | 'mutualTls';
-  /** The path of OS_AUTH_URL; `/v3` by default. */
+  /** The path of OS_AUTH_URL. Default: `/v3`. */
   readonly path?: string;
 }
 
@@ -111,7 +111,7 @@ testWithKeystone('a password login is refused', async (t, environment) => {
       says: [`with trust ${'f'.repeat(32)}`],
       requests: refused(401),
     },
-    // The plugin prompts or fails before Keystone could answer 400.
+    // The plugin prompts or fails before Keystone can return 400.
     'a user without a domain': {
       env: { OS_USERNAME: 'alice', OS_PASSWORD: alice.password },
       status: EXIT_STATUS.interaction,

@@ -1,4 +1,4 @@
-/** The credential leaves this machine over checked TLS only, and a proxy on the way sees nothing but TLS. */
+/** The credential leaves this machine only over verified TLS, and a proxy sees only TLS. */
 import { createPrivateKey } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,14 +24,14 @@ import type { StandInKeystoneOptions } from '../support/stand-in-keystone.ts';
 
 t.setTimeout(90_000);
 
-// Anew for each test, because tap writes into the object.
+// A new object for each test, because tap changes it.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 4 });
 const directory = t.testdir();
 const pki = await makePki(join(directory, 'pki'));
 const trusting = { OS_CACERT: pki.ca };
 const keyOf = (cert: string): string => cert.replace(/\.crt$/, '.key');
 
-/** Declares the tests of a group without waiting for one before the next; tap waits for all. */
+/** Declares the tests of a group without waiting for each. tap waits for all. */
 async function group(name: string, declare: (t: Test) => Promise<unknown>[]): Promise<void> {
   await t.test(name, inParallel(), async (t) => {
     await Promise.all(declare(t));
@@ -40,7 +40,7 @@ async function group(name: string, declare: (t: Test) => Promise<unknown>[]): Pr
 
 interface Server {
   readonly url: string;
-  /** How much of what a client says has arrived. */
+  /** The number of bytes that arrived from clients. */
   readonly countBytes: () => number;
 }
 
@@ -136,7 +136,7 @@ await group('bad TLS', (t) =>
       checkFailure(t, ran, status, { says: [server.url, says, hint] });
       t.equal(server.countBytes(), 0, 'nothing reaches it');
     }),
-    t.test(`${name}, and a kubeconfig that tells Node to check nothing`, inParallel(), async (t) => {
+    t.test(`${name}, with a kubeconfig that turns off Node's verification`, inParallel(), async (t) => {
       const server = await start(t);
       const lax = {
         NODE_TLS_REJECT_UNAUTHORIZED: '0',
@@ -163,7 +163,7 @@ await group('whom to trust', (t) => {
     'a relative path': { env: { OS_CACERT: 'ca.pem' }, cwd: ours },
     'a path below home': { env: { OS_CACERT: '~/ca.pem', HOME: ours } },
     'several authorities in one file': { env: { OS_CACERT: bundle } },
-    // On other systems the store is not in a file.
+    // Other systems do not store the trusted authorities in a file.
     ...(process.platform === 'linux' ? { 'the system’s store': { env: { SSL_CERT_FILE: pki.ca } } } : {}),
   };
   const bad: Readonly<Record<string, Case>> = {
@@ -208,7 +208,7 @@ await group('no checks, on demand', (t) => {
         const run = { home, args, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...env } };
         const warning = `Keystone's certificate is not checked, because of ${named}`;
         const first = checkSuccess(t, await runPlugin(run), [warning]);
-        t.strictSame(checkSuccess(t, await runPlugin(run), [warning]), first, 'a hit warns too');
+        t.strictSame(checkSuccess(t, await runPlugin(run), [warning]), first, 'a cache hit also prints the warning');
         t.equal(keystone.countLogins(), 1);
 
         const checked = await runPlugin({ home, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting } });
@@ -221,7 +221,7 @@ await group('no checks, on demand', (t) => {
       checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, { says: ['certificate is not trusted'] });
       checkSuccess(t, await runInFreshHome({ env: { ...env, ...trusting } }));
     }),
-    t.test('what is neither', inParallel(), async (t) => {
+    t.test('other values', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.server });
       const env = { ...makeLoginSettings(`${keystone.url}/v3`), OS_INSECURE: 'perhaps' };
       checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.config, {
@@ -275,7 +275,7 @@ await group('a client certificate', (t) => {
     'an authority that is nowhere': [{ OS_CACERT: '/nowhere' }, 'OS_CACERT: /nowhere cannot be read (ENOENT)'],
     'an authority that is a folder': [{ OS_CACERT: directory }, 'OS_CACERT: ', 'cannot be read (EISDIR)'],
     'an authority that is none': [{ OS_CACERT: key }, `OS_CACERT: ${key} does not contain a PEM certificate`],
-    // root may read everything.
+    // root can read every file.
     ...(isRoot ? {} : { 'a key that is forbidden': [{ OS_CERT: cert, OS_KEY: forbidden }, 'OS_KEY: ', '(EACCES)'] }),
   };
   return [
@@ -294,11 +294,11 @@ await group('a client certificate', (t) => {
         const keystone = await startKeystoneForTest(t, { tls: pki.server });
         const ran = await runInFreshHome({ env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, ...env } });
         checkFailure(t, ran, EXIT_STATUS.config, { says });
-        t.notMatch(ran.stderr, /BEGIN [A-Z ]*PRIVATE|sesame/, 'nothing of a key');
+        t.notMatch(ran.stderr, /BEGIN [A-Z ]*PRIVATE|sesame/, 'no part of a key is printed');
         t.equal(keystone.requests.length, 0);
       }),
     ),
-    t.test('one that Keystone does not know', inParallel(), async (t) => {
+    t.test('a certificate that Keystone does not trust', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: { ...pki.server, clientCa: pki.ca } });
       const { cert: OS_CERT, key: OS_KEY } = pki.untrusted.server;
       const ran = await runInFreshHome({
@@ -321,9 +321,9 @@ function checkTunnels(t: Test, proxy: ConnectProxy, expected: readonly string[])
     proxy.log,
     expected.map((url) => `CONNECT ${new URL(url).host}`),
   );
-  t.strictSame(proxy.plainRequests, [], 'nothing that it can read');
+  t.strictSame(proxy.plainRequests, [], 'nothing that the proxy can read');
   for (const { plaintext, headers } of proxy.tunnels) {
-    t.equal(plaintext, '', 'nothing but TLS in the tunnel');
+    t.equal(plaintext, '', 'only TLS in the tunnel');
     t.notOk(JSON.stringify(headers).includes(PASSWORD));
   }
 }
@@ -337,7 +337,7 @@ await group('a proxy', (t) => {
         const env = { ...makeLoginSettings(keystone.url), ...trusting, [name]: proxy.url };
         checkSuccess(t, await runInFreshHome({ env }));
         t.equal(keystone.countLogins(), 1);
-        // The discovery and the login share a tunnel.
+        // Discovery and login share a tunnel.
         checkTunnels(t, proxy, [keystone.url]);
         t.ok((proxy.tunnels[0]?.bytesFromClient ?? 0) > 0);
       }),
@@ -355,7 +355,7 @@ await group('a proxy', (t) => {
         checkTunnels(t, proxy, []);
       }),
     ),
-    t.test('of https', inParallel(), async (t) => {
+    t.test('an https:// proxy', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.server });
       const proxy = await startProxy(t, { tls: pki.server });
       const env = { ...makeLoginSettings(keystone.url), HTTPS_PROXY: proxy.url };
@@ -364,7 +364,7 @@ await group('a proxy', (t) => {
       checkSuccess(t, await runInFreshHome({ env: { ...env, ...trusting } }));
       checkTunnels(t, proxy, [keystone.url]);
     }),
-    t.test('bad TLS behind it', inParallel(), async (t) => {
+    t.test('invalid TLS behind the proxy', inParallel(), async (t) => {
       const [keystone, proxy] = [await startKeystoneForTest(t, { tls: pki.wrongHost }), await startProxy(t)];
       const env = { ...makeLoginSettings(keystone.url), ...trusting, HTTPS_PROXY: proxy.url };
       checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, {
@@ -374,7 +374,7 @@ await group('a proxy', (t) => {
       checkTunnels(t, proxy, [keystone.url]);
     }),
     ...([canary, 'wrong'] as const).map((password) =>
-      t.test(`with ${password === canary ? 'the right' : 'a wrong'} password`, inParallel(), async (t) => {
+      t.test(`with ${password === canary ? 'the correct' : 'a wrong'} password`, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t, { tls: pki.server });
         const proxy = await startProxy(t, { credentials: { user: 'squid', password: canary } });
         const HTTPS_PROXY = proxy.url.replace('//', `//squid:${password}-and-more@`);
@@ -385,23 +385,23 @@ await group('a proxy', (t) => {
           HTTPS_PROXY: password === canary ? right : HTTPS_PROXY,
         };
         const ran = await runInFreshHome({ env });
-        t.notMatch(ran.stderr, /squid|canary-of|and-more/, 'nothing of its credentials');
+        t.notMatch(ran.stderr, /squid|canary-of|and-more/, 'its credentials are not printed');
         const verbose = await runInFreshHome({ env, args: ['--verbose'] });
-        t.notMatch(verbose.stderr, /squid|canary-of|and-more/, 'nothing of its credentials');
+        t.notMatch(verbose.stderr, /squid|canary-of|and-more/, 'its credentials are not printed');
         if (password === canary) checkSuccess(t, ran);
         else
           checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['the proxy refuses the connection', 'HTTPS_PROXY'] });
         checkTunnels(t, proxy, [keystone.url, keystone.url]);
       }),
     ),
-    t.test('that refuses', inParallel(), async (t) => {
+    t.test('a proxy that refuses', inParallel(), async (t) => {
       const proxy = await startProxy(t);
       const env = { ...makeLoginSettings('https://keystone.example.test:5000/v3'), HTTPS_PROXY: proxy.url };
       const says = ['https://keystone.example.test:5000', 'the proxy refuses the connection', 'NO_PROXY'];
       checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, { says });
       checkTunnels(t, proxy, ['https://keystone.example.test:5000']);
     }),
-    t.test('that knows a host that we do not', inParallel(), async (t) => {
+    t.test('a host that only the proxy can resolve', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.wrongHost });
       const proxy = await startProxy(t, { loopbackNames: ['wrong.example'] });
       const url = `https://wrong.example:${String(keystone.port)}`;
@@ -411,7 +411,7 @@ await group('a proxy', (t) => {
       );
       checkTunnels(t, proxy, [url]);
     }),
-    t.test('that is not there', inParallel(), async (t) => {
+    t.test('a proxy that is not running', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.server });
       const gone = await startConnectProxy();
       await gone.close();
@@ -433,7 +433,7 @@ await group('http://', (t) => {
     HTTPS_PROXY: url,
     ALL_PROXY: url,
     NODE_USE_ENV_PROXY: '1',
-    // Node warns of that one before any code of ours runs.
+    // Node warns about this variable before it runs the plugin.
     NODE_NO_WARNINGS: '1',
   });
   return [
@@ -446,13 +446,13 @@ await group('http://', (t) => {
         checkTunnels(t, proxy, []);
       }),
     ),
-    t.test('from which a redirect leads to https', inParallel(), async (t) => {
+    t.test('a redirect to https', inParallel(), async (t) => {
       const [plain, keystone] = [await startKeystoneForTest(t), await startKeystoneForTest(t, { tls: pki.server })];
       plain.answerAlways(respondRedirect(308, `${keystone.url}/v3/auth/tokens`));
       checkSuccess(t, await runInFreshHome({ env: { ...makeLoginSettings(`${plain.url}/v3`), ...trusting } }));
       t.equal(keystone.countLogins(), 1);
     }),
-    t.test('to which a redirect leads', inParallel(), async (t) => {
+    t.test('a redirect to http', inParallel(), async (t) => {
       const [plain, keystone] = [await startKeystoneForTest(t), await startKeystoneForTest(t, { tls: pki.server })];
       keystone.answerAlways(respondRedirect(308, `${plain.url}/v3/auth/tokens`));
       const ran = await runInFreshHome({
@@ -462,7 +462,7 @@ await group('http://', (t) => {
       checkFailure(t, ran, EXIT_STATUS.protocol, { says: [`redirects to ${plain.url}`] });
       t.equal(plain.requests.length, 0);
     }),
-    // An address that leads to this machine, although none of loopback's.
+    // An address that leads to this machine but is not a loopback address.
     t.test('to another machine', inParallel(), async (t) => {
       const [keystone, proxy] = [await startKeystoneForTest(t), await startProxy(t)];
       const env = { ...makeLoginSettings(`http://0.0.0.0:${String(keystone.port)}/v3`), ...everyProxy(proxy) };
@@ -481,7 +481,7 @@ await group('http://', (t) => {
       }),
     ),
     ...['http://alice:pw@127.0.0.1/v3', 'ftp://127.0.0.1/', 'keystone.example.test', 'https://'].map((url) =>
-      t.test(`not a URL to use: ${url}`, inParallel(), async (t) => {
+      t.test(`an invalid URL: ${url}`, inParallel(), async (t) => {
         const ran = await runInFreshHome({ env: makeLoginSettings(url) });
         checkFailure(t, ran, EXIT_STATUS.config, { says: [/OS_AUTH_URL (is not a URL|must )/] });
         t.notMatch(ran.stderr, 'alice');

@@ -45,7 +45,7 @@ async function runTwice(t: Test, script: string, expected: Output): Promise<void
   t.equal(keystone.countLogins() - before, 1);
 }
 
-await t.test('plugin | true, twenty times', async (t) => {
+await t.test('plugin | true, repeated twenty times', async (t) => {
   const home = setUpHome(t);
   const rounds = 20;
   // The right side exits before the left side writes, which takes at least a tenth of a second.

@@ -264,7 +264,7 @@ testWithKubectl('a kubeconfig from a service', async (t, environment, program) =
     stderr: /warning: these settings of the cluster that the service sent were left out: proxy-url\n$/,
   });
   const written = readFileSync(file, 'utf8');
-  t.notMatch(written, new RegExp(`${CANARY}|evil|OIDCUser`), 'nothing of the user that the service sent');
+  t.notMatch(written, new RegExp(`${CANARY}|evil|OIDCUser`), 'the user entry of the service is not used');
   t.match(written, /^# mine\n/);
   const env = { OS_PASSWORD: settings['OS_PASSWORD'] };
   t.match(await kubectlFixture.kubectl(GET_PODS_ARGS, { env }), { status: 0, stdout: POD_LINE, stderr: '' });

@@ -1,4 +1,4 @@
-// If the lane itself were wrong, every test of a federated login would prove nothing. So nothing of src is in here.
+// Tests the servers that all tests of federated logins depend on. It does not use any code of src.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,7 +23,7 @@ import { watchRequests, listRequests } from '../support/test-environment.ts';
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 const redirectUri = 'http://localhost:12345/some/callback';
 
-/** One test's view: addresses of its own, and what all tests ask for. */
+/** Sets up the addresses of one test, and requests that several tests send. */
 function lane({ keystone, identityProvider, clients, provider, protocol }: FederationAddress, ca: string) {
   const mark = watchRequests(keystone);
   const issuer = watchRequests(identityProvider);
@@ -54,7 +54,7 @@ function read(answer: ReceivedResponse, name: string): string {
   return value;
 }
 
-/** What to say beside an assertion: no token, but any refusal. */
+/** Makes an assertion message with the refusal, but without a token. */
 function why({ status, body }: ReceivedResponse): string {
   return status < 300 ? `status ${status}` : body;
 }
@@ -89,7 +89,7 @@ testWithFederation('password, exchange, and a token for project and domain', asy
   t.equal((await rescope(tokenOf(unscoped), { project: { id: other.id } })).status, 401, 'another project');
 
   const version = await sendRequest(`${mark.url}/v3`, { ca: world.pki.ca });
-  t.match(version.body, `"href": "${mark.url}/v3/"`, 'Keystone knows under which address it is seen');
+  t.match(version.body, `"href": "${mark.url}/v3/"`, 'Keystone knows its public address');
   const paths = [federatedAuthPath(federation), ...Array<string>(3).fill('/v3/auth/tokens'), '/v3'];
   t.strictSame(
     (await waitForRequests(mark)).map(({ path }) => path),
@@ -114,7 +114,7 @@ testWithFederation('rejected by the identity provider, by Apache, and by the map
     body: '"invalid_client"',
   });
   t.equal((await askIssuer(form(otto))).status, 400, 'without the one-time password');
-  t.equal((await askIssuer({ ...form(otto), totp: otto.otp })).status, 200, 'with it');
+  t.equal((await askIssuer({ ...form(otto), totp: otto.otp })).status, 200, 'with the one-time password');
 
   const token = read(await askIssuer(form(alice)), 'access_token');
   const unknown = (what: { provider?: string; protocol?: string }): string =>
@@ -123,11 +123,11 @@ testWithFederation('rejected by the identity provider, by Apache, and by the map
   t.match(await exchange(token, unknown({ provider: 'nonsense' })), { status: 404, headers: json });
   t.match(await exchange(token, unknown({ protocol: 'mapped' })), { status: 404, headers: json });
   const unsupported = await exchange(token, unknown({ protocol: 'nonsense' }));
-  t.match(unsupported, { status: 401, headers: json }, 'Keystone has no such method at all');
+  t.match(unsupported, { status: 401, headers: json }, 'Keystone does not have this method');
   const html = { 'content-type': /^text\/html/, 'www-authenticate': /^Bearer error="invalid_token"/ };
   t.match(await exchange('nonsense'), { status: 401, headers: html });
   const strange = await exchange(read(await askIssuer(form(stranger)), 'access_token'));
-  t.match(strange, { status: 401, headers: json }, 'no mapping knows her');
+  t.match(strange, { status: 401, headers: json }, 'no mapping matches the user');
 });
 
 testWithFederation('client credentials', async (t, federation, world) => {
@@ -158,7 +158,7 @@ testWithFederation('an expired access token, and a refresh', async (t, federatio
   await configureIssuer(issuer.url, ca, {});
   const second = await askIssuer(refresh, client);
   t.equal((await exchange(read(second, 'access_token'))).status, 201);
-  t.not(read(second, 'refresh_token'), refresh.refresh_token, 'a public client gets another one each time');
+  t.not(read(second, 'refresh_token'), refresh.refresh_token, 'a public client gets a new refresh token each time');
   t.match(await askIssuer(refresh, client), { status: 400, body: '"invalid_grant"' });
 });
 
@@ -192,7 +192,7 @@ testWithFederation('a device: pending, slower, approved, denied, expired', async
     await decideDevice(issuer.url, ca, { userCode: device.userCode, action });
     t.match(await device.poll(), { status: 400, body: error });
   }
-  // As a person does it.
+  // As a user does it.
   const byHand = await begin();
   const { page } = await browse(byHand.complete, federation.users.alice, ca);
   t.match(page, { status: 200, body: 'The device is connected.' });
@@ -227,7 +227,7 @@ testWithFederation('an authorization code with PKCE, by browser', async (t, fede
   t.equal(issued.status, 200, why(issued));
   t.type(read(issued, 'id_token'), 'string');
   t.equal((await exchange(read(issued, 'access_token'))).status, 201);
-  t.match(await askIssuer(form, client), { status: 400, body: '"invalid_grant"' }, 'only once');
+  t.match(await askIssuer(form, client), { status: 400, body: '"invalid_grant"' }, 'the code works only once');
 
   const unproven = await browse(authorize(client, {}), alice, ca);
   t.equal(unproven.callback?.url.searchParams.get('error'), 'invalid_request', 'a public client must use PKCE');
@@ -239,7 +239,7 @@ testWithFederation('an authorization code with PKCE, by browser', async (t, fede
   const confidential = await browse(authorize(federation.clients.confidential, {}), alice, ca);
   const plain = { grant_type: 'authorization_code', redirect_uri: redirectUri };
   const itsCode = confidential.callback?.url.searchParams.get('code') ?? '';
-  t.equal((await askIssuer({ ...plain, code: itsCode })).status, 200, 'a client with a secret need not');
+  t.equal((await askIssuer({ ...plain, code: itsCode })).status, 200, 'a client with a secret does not need PKCE');
 });
 
 testWithFederation('WebSSO by browser', async (t, federation, world) => {

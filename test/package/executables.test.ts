@@ -102,7 +102,7 @@ function checkMachO(t: Test, program: Buffer, machine: number): void {
   const last = segments.at(-1) ?? Buffer.alloc(72);
   t.equal(nameOf(last), '__LINKEDIT', 'the last segment holds the signature');
   const end = Number(last.readBigUInt64LE(40)) + Number(last.readBigUInt64LE(48));
-  t.equal(end, program.length, 'and ends where the file ends');
+  t.equal(end, program.length, 'the last segment ends at the end of the file');
   t.ok(last.readBigUInt64LE(32) >= last.readBigUInt64LE(48), 'the segment fits in memory too');
 
   const [signature, ...more] = commands.filter(([command]) => command === 0x1d).map(([, bytes]) => bytes);

@@ -142,7 +142,7 @@ await t.test('a plain Node runs the code', { skip }, async (t) => {
   appears('NODE_V8_COVERAGE', valueOf('NODE_V8_COVERAGE'), 'coverage');
 });
 
-await t.test('the executable does not, neither on a login nor on a cache hit', { skip }, async (t) => {
+await t.test('the executable does not run the code, neither on a login nor on a cache hit', { skip }, async (t) => {
   const stage = await setUpHostileEnvironment(t);
   const { keystone, pki, variables } = stage;
   const names = new Set(variables.map(([name]) => name));
@@ -172,7 +172,7 @@ await t.test('the executable does not, neither on a login nor on a cache hit', {
 
 if (skip === false) {
   testWithKubectl(
-    "nor under kubectl, where the kubeconfig's env sets them",
+    "the executable does not run the code when the kubeconfig's env sets the variables",
     async (t, world, program) => {
       const { folder, variables } = setUpHostileVariables(t);
       const before = readdirSync(folder);

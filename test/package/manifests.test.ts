@@ -176,6 +176,6 @@ void t.test('the URL of a release', async (t) => {
   t.strictSame(
     paths,
     ['krew/keystone-auth.yaml', 'homebrew/client-keystone-auth.rb'],
-    'nothing for a Windows that is not there',
+    'no manifest for Windows without an archive',
   );
 });

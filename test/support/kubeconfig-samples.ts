@@ -1,6 +1,6 @@
 // Kubeconfigs in many forms: as kubectl and cluster tools write them, and as users edit them.
 
-/** Secrets that no diff and no message can show. */
+/** Secrets that must not appear in diffs and messages. */
 export const CANARIES = {
   token: 'canary-token-eyJhbGciOiJSUzI1NiJ9.q1w2e3',
   password: 'canary-password-7Yx2',

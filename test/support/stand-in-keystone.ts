@@ -1,6 +1,6 @@
-// A stand-in Keystone on loopback, for faults that a real one cannot be made to commit, and for machines that have no
-// real one. Its shapes, statuses and texts are those recorded from Keystone 22; the tests against a real Keystone, not
-// this file, decide what Keystone does.
+// A stand-in Keystone on loopback, for faults that a real Keystone cannot cause, and for machines without one. Formats,
+// statuses and texts were recorded from Keystone 22. The tests with a real Keystone, not this file, define how Keystone
+// behaves.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -22,13 +22,13 @@ export interface StandInProject extends NamedEntity {
 export interface StandInUser extends NamedEntity {
   domain: NamedEntity;
   password: string;
-  /** The one passcode that counts as right, at any time. */
+  /** The only valid passcode, at any time. */
   passcode?: string;
-  /** Sets of methods of which one must be complete; without any, each method is enough by itself. */
+  /** Combinations of methods, one of which is required. Default: each method alone. */
   multiFactorRules?: string[][];
   disabled?: boolean;
   passwordExpired?: boolean;
-  /** May look at other users' tokens. */
+  /** Can validate tokens of other users. */
   admin?: boolean;
   defaultProjectId?: string;
   roles: { project?: StandInProject; domain?: NamedEntity; system?: true; names: string[] }[];
@@ -43,7 +43,7 @@ export interface StandInApplicationCredential extends NamedEntity {
 }
 
 export interface StandInKeystoneOptions {
-  /** `clientCa` is the path of the authority whose client certificates are demanded. */
+  /** `clientCa` is the path of a CA. If it is set, clients must have a certificate from it. */
   tls?: CertificateFiles & { clientCa?: string };
   port?: number;
   users?: readonly StandInUser[];
@@ -53,28 +53,28 @@ export interface StandInKeystoneOptions {
 
 export interface RecordedRequest {
   method: string;
-  /** With its query. */
+  /** With the query. */
   path: string;
   headers: IncomingHttpHeaders;
-  /** Parsed where it is JSON, else the text; undefined where there was none. */
+  /** Parsed if it is JSON, otherwise text. undefined without a body. */
   body: unknown;
 }
 
 export interface StandInResponse {
   status: number;
   headers: Record<string, string>;
-  /** JSON, where it is no string. */
+  /** Sent as JSON unless it is a string. */
   body?: unknown;
 }
 
 export interface HandlerContext {
-  /** What would be answered without the handler; does the login, or whatever else was asked. */
+  /** Processes the request and returns the response that would be sent without the handler. */
   makeDefaultResponse: () => StandInResponse;
   /** Resets the connection (RST). */
   resetConnection: () => void;
 }
 
-/** Stands in front of the ordinary answer. Nothing is sent that it does not send. */
+/** Handles a request instead of the stand-in. It must send the response itself. */
 export type Handler = (
   request: RecordedRequest,
   response: ServerResponse,
@@ -82,25 +82,28 @@ export type Handler = (
 ) => void | Promise<void>;
 
 export interface StandInKeystone {
-  /** Without a path and without a trailing slash. */
+  /** Without a path or a trailing slash. */
   readonly url: string;
   readonly port: number;
   readonly requests: RecordedRequest[];
-  /** May be changed at any time. */
+  /** Can be changed at any time. */
   lifetimeSeconds: number;
-  /** How `expires_at` is written. May be changed at any time. */
+  /** Formats `expires_at`. Can be changed at any time. */
   formatExpiry: (expiry: Date) => string;
-  /** By how much this server's clock is ahead. May be changed at any time. */
+  /** How far the clock of this server is ahead. Can be changed at any time. */
   clockAheadSeconds: number;
-  /** The number of POSTs to /v3/auth/tokens, whatever became of them. */
+  /** Counts the POST requests to /v3/auth/tokens, whatever the response. */
   countLogins(): number;
-  /** `only` is the start of "METHOD /path", such as 'POST /v3/auth/tokens'. Several calls make a queue. */
+  /**
+   * Handles the next request that starts with `only`, such as 'POST /v3/auth/tokens'. Several calls handle several
+   * requests, in the order of the calls.
+   */
   answerNext(handler: Handler, only?: string): void;
   answerAlways(handler: Handler, only?: string): void;
-  /** Takes back all handlers. */
+  /** Removes all handlers. */
   removeHandlers(): void;
   revoke(token: string): void;
-  /** Gives a token to somebody who has proven who it is in a way of which only a part of Keystone knows. */
+  /** Issues a token for a login that the stand-in does not implement. */
   issueToken(user: StandInUser, methods: readonly string[], scope?: unknown): StandInResponse;
   close(): Promise<void>;
 }
@@ -109,7 +112,7 @@ const acme: NamedEntity = { id: 'ad46c8976da647fd85585c4db77c8ca0', name: 'acme'
 const web: StandInProject = { id: 'c8e48b74036546c5b12bfc798932c4e2', name: 'web', domain: acme };
 const db: StandInProject = { id: 'b3c86ab0ae364399a0429475e0f753c4', name: 'db', domain: acme };
 
-/** The users of the recorded exchanges, with the recorded ids. */
+/** The users of the recorded responses, with the recorded ids. */
 export const recordedUsers: readonly StandInUser[] = [
   {
     id: '97b785ee1b534333bc6bd72787eed648',
@@ -168,7 +171,7 @@ const roleIds = new Map([
 ]);
 
 const receiptLifetimeSeconds = 300;
-// What a Fernet token of each kind measures, its fixed beginning included.
+// The length of each kind of Fernet token, including its fixed start.
 const tokenLengths = { unscoped: 162, project: 183, rescoped: 204, application_credential: 204 };
 const receiptLength = 119;
 const authMethods = [
@@ -182,12 +185,12 @@ const authMethods = [
   'openid',
 ] as const;
 
-/** What Keystone would write: always six digits of a fraction, always UTC. */
+/** Formats a time as Keystone does: UTC with six decimal places. */
 export function formatLikeKeystone(instant: Date): string {
   return instant.toISOString().replace(/Z$/, '000Z');
 }
 
-/** Sends an answer as it is. */
+/** Sends a response. */
 export function sendResponse(response: ServerResponse, answer: StandInResponse): void {
   const { body } = answer;
   const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
@@ -216,7 +219,7 @@ interface Receipt {
   expiresAt: Date;
 }
 
-// Any status that Keystone answers instead of a result; thrown wherever it comes up, turned into JSON in one place.
+// An error response of Keystone. It can be thrown anywhere and is formatted in one place.
 class Refusal extends Error {
   readonly status: number;
   readonly extra: Json;
@@ -246,7 +249,7 @@ export async function startStandInKeystone(options: StandInKeystoneOptions = {})
   let always: { handler: Handler; only: string }[] = [];
 
   const now = (): Date => new Date(Date.now() + standIn.clockAheadSeconds * 1000);
-  // Keystone counts in whole seconds.
+  // Keystone uses whole seconds.
   const wholeSecond = (instant: Date): Date => new Date(Math.floor(instant.getTime() / 1000) * 1000);
   const after = (seconds: number): Date => wholeSecond(new Date(now().getTime() + seconds * 1000));
 
@@ -356,7 +359,7 @@ export async function startStandInKeystone(options: StandInKeystoneOptions = {})
     };
 
     if (methods.includes('application_credential')) {
-      // Keystone looks at the scope while it reads the request, so before the secret.
+      // Keystone checks the scope when it parses the request, before the secret.
       if (auth['scope'] !== undefined) {
         throw new Refusal(
           401,
@@ -461,7 +464,7 @@ export async function startStandInKeystone(options: StandInKeystoneOptions = {})
       id === undefined ? candidate.name === name && candidate.userId === owner : candidate.id === id,
     );
     if (found === undefined && id === undefined) {
-      // Keystone takes the first of an empty list and answers with the accident.
+      // Keystone reads the first element of an empty list and reports the error.
       throw new Refusal(500, 'An unexpected error prevented the server from fulfilling your request.');
     }
     if (found === undefined) throw new Refusal(404, `Could not find Application Credential: ${String(id)}.`);
@@ -584,12 +587,12 @@ export async function startStandInKeystone(options: StandInKeystoneOptions = {})
     return always.find(({ only }) => line.startsWith(only))?.handler;
   };
 
-  // The TCP connection under a TLS one, which alone can be reset; Node does not lead from one to the other.
+  // The TCP connections below TLS, by port. Only they can be reset, and Node offers no way from one to the other.
   const connections = new Map<number, Socket>();
 
   const serve = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = '', url: path = '', headers } = message;
-    // A client that leaves is part of what is tested here.
+    // Some tests close the connection early.
     response.on('error', () => undefined);
     const body = await readBody(message).catch(() => undefined);
     const request: RecordedRequest = { method, path, headers, body };
@@ -628,7 +631,7 @@ export async function startStandInKeystone(options: StandInKeystoneOptions = {})
     socket.on('error', () => undefined);
     socket.on('close', () => connections.delete(port));
   });
-  // A client that rejects the certificate is part of what is tested here.
+  // In some tests, the client rejects the certificate.
   server.on('tlsClientError', () => undefined);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -648,7 +651,7 @@ export async function startStandInKeystone(options: StandInKeystoneOptions = {})
       requests.filter(({ method, path }) => method === 'POST' && /^\/v3\/auth\/tokens(?:\?|$)/.test(path)).length,
     answerNext: (handler, only = '') => void next.push({ handler, only }),
     answerAlways: (handler, only = '') => {
-      // The newest first, so that a later call wins.
+      // The newest handler comes first, so that a later call takes precedence.
       always = [{ handler, only }, ...always];
     },
     removeHandlers: () => {
@@ -716,7 +719,7 @@ async function readBody(message: IncomingMessage): Promise<unknown> {
 }
 
 function makeToken(length: number): string {
-  // Version and time, as Fernet writes them.
+  // The version and the time in Fernet's format.
   const frame = Buffer.alloc(9, 0x80);
   frame.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 1000)), 1);
   return Buffer.concat([frame, randomBytes(length)])

@@ -1,31 +1,31 @@
 /**
- * Some thousand combinations of file, environment and flags, and the one request that each leads to. What is expected
- * is worked out by a model of the table of precedence in docs/reference.md that shares nothing with the program: it
- * goes from the strongest source to the weakest for each question, where the program merges layers.
+ * Thousands of combinations of file, environment and flags, and the request that each causes. The expected request
+ * comes from a model of the table of precedence in docs/reference.md, which shares no code with the program: for each
+ * question it searches the sources in order of precedence, while the program merges layers.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { resolveRequest } from '../support/resolve-request.ts';
 
-/** keystoneauth's names and the values. */
+/** Settings by the names of keystoneauth. */
 type Settings = Readonly<Record<string, string>>;
 
-/** Flags, environment, file: the strongest first. */
+/** Flags, environment and file, in order of precedence. */
 type Sources = readonly [Settings, Settings, Settings];
 
 const SOURCES = ['flag', 'env', 'file'] as const;
 
-/** A value that tells where it came from, so that a mix-up shows. */
+/** Makes a value that names its source, so that a wrong source is visible. */
 const of = (name: string, source: string): string => `${name}-of-${source}`;
 
 type ExpectedResult = { readonly auth: unknown } | { readonly conflict: true };
 
-// ---- the model ------------------------------------------------------------------------------------------------------
+// The model
 
 type Thing = { id: string } | { name: string } | undefined;
 
-/** The id or the name that one source gives to a thing; the id is the safer of the two. */
+/** The id or the name of something in one source. The id takes precedence. */
 function inSource(source: Settings, thing: string): Thing {
   const id = source[`${thing}_id`];
   if (id !== undefined) return { id };
@@ -36,8 +36,8 @@ function inSource(source: Settings, thing: string): Thing {
 const first = <T>(values: readonly (T | undefined)[]): T | undefined => values.find((value) => value !== undefined);
 
 /**
- * The domain of a user or a project. A source that names one decides, and a plain domain beside the thing itself is
- * one; then any plain domain; then the default one.
+ * The domain of a user or a project. The first source decides that sets its domain, or sets both the thing itself and a
+ * plain domain. Otherwise, any plain domain applies, and then the default domain.
  */
 function domainFor(sources: Sources, thing: 'user' | 'project'): Thing {
   return (
@@ -56,7 +56,7 @@ function domainFor(sources: Sources, thing: 'user' | 'project'): Thing {
 const named = (thing: Thing, domain: Thing): object =>
   thing !== undefined && 'name' in thing && domain !== undefined ? { ...thing, domain } : { ...thing };
 
-/** Of the first source that asks for a scope; a plain domain is none where there is another. */
+/** The scope of the first source that sets one. A domain alone is not a scope if another scope is set. */
 function modelScope(sources: Sources): { scope?: unknown } | 'conflict' {
   for (const source of sources) {
     const asked = [
@@ -79,7 +79,7 @@ function modelUser(sources: Sources): object {
   return named(first(sources.map((source) => inSource(source, 'user'))), domainFor(sources, 'user'));
 }
 
-/** The strongest source with a credential decides; two kinds in one source are an error. */
+/** The first source with a credential decides. Two kinds in one source are an error. */
 function modelMethod(sources: Sources): string {
   const set = first(sources.map((source) => source['auth_type']));
   if (set !== undefined) return set;
@@ -93,7 +93,7 @@ function modelMethod(sources: Sources): string {
   return 'password';
 }
 
-/** Undefined where something would have to be asked for. */
+/** undefined if a setting is missing. */
 function model(sources: Sources): ExpectedResult | undefined {
   const value = (name: string): string | undefined => first(sources.map((source) => source[name]));
   const method = modelMethod(sources);
@@ -105,7 +105,7 @@ function model(sources: Sources): ExpectedResult | undefined {
   const scope = modelScope(sources);
   if (scope === 'conflict') return { conflict: true };
   if (method === 'token') {
-    // Without a scope the token is only looked at.
+    // Without a scope, the token is only validated.
     if (!('scope' in scope)) return { auth: undefined };
     return { auth: { identity: { methods: ['token'], token: { id: value('token') } }, ...scope } };
   }
@@ -116,7 +116,7 @@ function model(sources: Sources): ExpectedResult | undefined {
   return { auth: { identity: { methods: ['password'], password: { user: { ...user, password } } }, ...scope } };
 }
 
-// ---- the combinations -----------------------------------------------------------------------------------------------
+// The combinations
 
 const USERS: readonly (readonly string[])[] = [
   [],
@@ -152,7 +152,7 @@ function settings(source: (typeof SOURCES)[number], ...groups: readonly (readonl
   return Object.fromEntries([...names].map((name) => [name, name === 'system_scope' ? 'all' : of(name, source)]));
 }
 
-/** What every combination has in its file, so that nothing is missing. */
+/** Settings in the file of every combination, so that nothing is missing. */
 const FULL = ['username', 'user_domain_name', 'password', 'project_name', 'project_domain_name'];
 
 function* combine(): Generator<Sources> {
@@ -195,7 +195,7 @@ function* combine(): Generator<Sources> {
 
 const variable = (name: string): string => `OS_${name.toUpperCase()}`;
 
-/** Which way a file is written must not matter, so each combination takes another. */
+/** The format of the file must not matter, so the combinations use different formats. */
 const WRITERS: readonly ((file: Settings) => object)[] = [
   ({ auth_type, ...auth }) => ({ clouds: { c: { auth, ...(auth_type === undefined ? {} : { auth_type }) } } }),
   (file) => ({ clouds: { other: {}, c: file } }),
@@ -205,7 +205,7 @@ const WRITERS: readonly ((file: Settings) => object)[] = [
   },
 ];
 
-/** Only what a flag exists for; the rest of a combination is left out on both sides. */
+/** Keeps the settings that have a flag. The model gets the same settings. */
 const NO_FLAG = ['default_domain_id', 'default_domain_name'];
 
 await t.test('each combination leads to one request', async (t) => {
@@ -246,7 +246,7 @@ await t.test('each combination leads to one request', async (t) => {
   t.comment(`${String(count)} combinations, ${String(conflicts)} of them conflicts`);
 });
 
-/** Whether two pieces of JSON say the same, whatever the order of their members. */
+/** Whether two JSON values are equal, in any order of members. */
 function isSame(one: unknown, other: unknown): boolean {
   const sort = (value: unknown): unknown =>
     typeof value === 'object' && value !== null
@@ -259,7 +259,7 @@ function isSame(one: unknown, other: unknown): boolean {
   return JSON.stringify(sort(one)) === JSON.stringify(sort(other));
 }
 
-await t.test('the same, spelled out', async (t) => {
+await t.test('the same request with all options set', async (t) => {
   const home = t.testdir({});
   const folder = join(home, '.config', 'openstack');
   mkdirSync(folder, { recursive: true });

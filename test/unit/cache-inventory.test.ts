@@ -91,7 +91,7 @@ function storeToken({ folder, now }: CacheFixture, key: string, lifetimeMs: numb
   writeTokenMetadata(folder, key, aliceUntil(expiresAt), expiresAt);
 }
 
-void t.test('token metadata is read as it was written, or not at all', async (t) => {
+void t.test('token metadata is read unchanged or rejected', async (t) => {
   const { folder, now } = setUpCache(t.testdir());
   const metadata = aliceUntil(now + HOUR);
   writeTokenMetadata(folder, keyOf('a'), metadata, now + HOUR);

@@ -1,4 +1,4 @@
-/** clouds.yaml and its companions: where they are found, what of them counts, and what is refused. */
+/** clouds.yaml, secure.yaml and clouds-public.yaml: their search, the settings that apply, and invalid files. */
 import { chmodSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
@@ -16,7 +16,7 @@ import type { EnvVars } from '../support/run-plugin.ts';
 interface CloudsYamlFixture {
   readonly cwd: string;
   readonly home: string;
-  /** The user's own folder of OpenStack settings. */
+  /** The user's folder for OpenStack settings. */
   readonly configFolder: string;
   readonly write: (path: string, text: string, mode?: number) => string;
   readonly ask: (argv?: readonly string[], env?: EnvVars) => Promise<ResolvedRequest>;
@@ -54,7 +54,7 @@ clouds:
       project_domain_name: Default
 `;
 
-/** A file with one cloud of this name, which its user's name tells from others. */
+/** Writes a file with one cloud of this name, whose user name identifies the file. */
 const cloudOf = (user: string, more = ''): string =>
   `clouds: {c: {auth: {auth_url: 'https://k/v3', user_id: ${user}, password: pw${more}}}}`;
 
@@ -198,7 +198,7 @@ void t.test('chooses the cloud', async (t) => {
   const { ask, configFolder, write } = setUpCloudsYaml(t, { 'clouds.yaml': two });
   t.equal(idOf(await ask(['--os-cloud=two'], { OS_CLOUD: 'one' })), 'two');
   t.equal(idOf(await ask([], { OS_CLOUD: 'one' })), 'one');
-  t.equal((await ask()).config.has('user-id'), false, 'of two, none unless named');
+  t.equal((await ask()).config.has('user-id'), false, 'one of two clouds must be named');
   await t.rejects(
     ask([], { OS_CLOUD: 'three' }),
     invalid(/^OS_CLOUD names cloud "three", which is not in/, /one, two$/),
@@ -214,7 +214,7 @@ void t.test('chooses the cloud', async (t) => {
 
   write(join(configFolder, 'clouds.yaml'), PROD);
   const sole = await ask();
-  t.match(userOf(sole), { name: 'alice' }, 'the only one where nothing is said');
+  t.match(userOf(sole), { name: 'alice' }, 'the only cloud is the default');
   t.match(userOf(await ask(['--insecure', '-v'], { OS_REGION_NAME: 'r', OS_CACERT: '/x' })), { name: 'alice' });
   t.match(userOf(await ask(['--no-env'], { OS_USERNAME: 'bob', OS_AUTH_URL: 'https://x' })), { name: 'alice' });
   t.match(userOf(await ask([], { OS_STDERR: '1', OS_LOG_PATH: '/x', OS_COMPUTE_API_VERSION: '2' })), { name: 'alice' });
@@ -228,7 +228,7 @@ void t.test('chooses the cloud', async (t) => {
   ] as const) {
     const asked = await ask([...argv], env);
     t.equal(asked.config.layers.length, 2, `${argv.join()} ${Object.keys(env).join()}`);
-    t.same(asked.files, [], 'no file is looked at');
+    t.same(asked.files, [], 'no file is read');
   }
 
   const nowhere = setUpCloudsYaml(t);
@@ -253,7 +253,7 @@ void t.test('flags take precedence over variables, and variables over the file',
     scope: { project: { name: 'flag', domain: { name: 'Default' } } },
   });
   t.match(userOf(await ask([], { OS_CLOUD: 'prod', OS_USER_DOMAIN_ID: 'd' })), { name: 'alice', domain: { id: 'd' } });
-  t.match(userOf(await ask([], { OS_CLOUD: 'prod', OS_USER_ID: 'u' })), { id: 'u' }, 'replaces the name');
+  t.match(userOf(await ask([], { OS_CLOUD: 'prod', OS_USER_ID: 'u' })), { id: 'u' }, 'the flag replaces the name');
   t.match(await ask([], { OS_CLOUD: 'prod', OS_SYSTEM_SCOPE: 'all' }), { auth: { scope: { system: { all: true } } } });
   t.match(await ask([], { OS_CLOUD: 'prod', OS_TRUST_ID: 't' }), {
     auth: { scope: { 'OS-TRUST:trust': { id: 't' } } },
@@ -316,8 +316,12 @@ void t.test('names of keys', async (t) => {
   t.same(await scope("project_name: ''"), undefined, 'empty is unset');
   t.same(await scope('project_name: ~'), undefined, 'null is unset');
   t.match(userOf(await read('username: a, password: p, auth: {user_domain_id: d}')), { name: 'a', password: 'p' });
-  t.match(userOf(await read('username: a, auth: {username: b, user_domain_id: d}')), { name: 'b' }, 'auth first');
-  t.equal((await read('auth: {verify: false, cacert: /x}')).config.has('verify'), false, 'beside auth only');
+  t.match(
+    userOf(await read('username: a, auth: {username: b, user_domain_id: d}')),
+    { name: 'b' },
+    'auth takes precedence',
+  );
+  t.equal((await read('auth: {verify: false, cacert: /x}')).config.has('verify'), false, 'only next to auth');
   const untouched = await read(
     'timeout: 5, verbose: true, cache_storage: none, force_refresh: true, allow_http: true, os_cloud: x, ' +
       'compute_api_version: 2, networks: [{name: a}], auth: {timeout: 3, nonsense: [1], cache_dir: /x}',
@@ -349,14 +353,18 @@ void t.test('secure.yaml', async (t) => {
   const secure = join(configFolder, 'secure.yaml');
   write(secure, 'clouds: {prod: {auth: {password: secret, username: bob}}}');
   const asked = await ask(['--os-cloud=prod']);
-  t.match(userOf(asked), { name: 'bob', password: 'secret', domain: { name: 'Default' } }, 'secure wins, key by key');
+  t.match(
+    userOf(asked),
+    { name: 'bob', password: 'secret', domain: { name: 'Default' } },
+    'secure.yaml takes precedence, key by key',
+  );
   t.same(asked.warnings, []);
   t.match(asked.config.origin('password'), /^auth.password of cloud prod in .*secure.yaml$/);
   write(secure, 'clouds: {only: {auth: {user_id: u, password: p, auth_url: "https://k"}}}');
-  t.equal(idOf(await ask(['--os-cloud=only'])), 'u', 'a cloud that only secure.yaml knows');
+  t.equal(idOf(await ask(['--os-cloud=only'])), 'u', 'a cloud that only secure.yaml contains');
   await t.rejects(ask(['--os-cloud=none']), invalid(/not in .*secure.yaml or .*clouds.yaml/, /only, prod/));
   unlinkSync(join(configFolder, 'clouds.yaml'));
-  t.equal(idOf(await ask()), 'u', 'the only cloud there is');
+  t.equal(idOf(await ask()), 'u', 'the only cloud');
   for (const mode of [0o640, 0o604, 0o644]) {
     chmodSync(secure, mode);
     t.match((await ask()).warnings, [/^other users can read .*secure.yaml; .*chmod go-r/], mode.toString(8));
@@ -379,7 +387,7 @@ void t.test('profiles', async (t) => {
     clouds(`${key}: acme, ${mine}`);
     const asked = await ask();
     t.equal(asked.config.text('keystone-url'), 'https://acme/v3');
-    t.match(userOf(asked), { name: 'a', domain: { name: 'Acme' } }, 'the cloud is stronger');
+    t.match(userOf(asked), { name: 'a', domain: { name: 'Acme' } }, 'the cloud takes precedence over its profile');
     t.match(asked.config.origin('keystone-url'), /^auth.auth_url of profile acme in .*clouds-public.yaml$/);
   }
   clouds('profile: acme, auth: {username: a, password: p, user_domain_id: d}');
@@ -390,7 +398,7 @@ void t.test('profiles', async (t) => {
     invalid(/^profile of .* names profile "other", which is not in .*clouds-public.yaml/, /acme$/),
   );
   clouds(`profile: https://evil.example/profile.json, ${mine}`);
-  await t.rejects(ask(), invalid(/which is not in/), 'nothing is fetched');
+  await t.rejects(ask(), invalid(/which is not in/), 'no profile is fetched');
   clouds(`profile: [acme], ${mine}`);
   await t.rejects(ask(), invalid(/^profile of cloud c in .* must be text$/));
 });
@@ -405,21 +413,21 @@ void t.test('regions', async (t) => {
   const url = async (argv: string[] = [], env: EnvVars = {}): Promise<unknown> =>
     (await ask(['--os-cloud=c', ...argv], env)).config.text('keystone-url');
   clouds(', regions: [north, {name: south, values: {auth: {project_id: q}, insecure: true}}]');
-  t.equal(await url(), 'https://north.k/v3', 'the first by default');
+  t.equal(await url(), 'https://north.k/v3', 'the first region is the default');
   t.equal(await url(['--region-name=south'], { OS_REGION_NAME: 'north' }), 'https://south.k/v3');
   t.equal(await url([], { OS_REGION_NAME: 'south' }), 'https://south.k/v3');
   const south = await ask(['--os-cloud=c', '--region-name=south']);
   t.match(south.auth, { scope: { project: { id: 'q' } } });
   t.ok(south.config.isOn('insecure'));
   t.match(south.config.origin('insecure'), /^insecure of region south of cloud c in /);
-  t.match(userOf(south), { password: 'a{region_name}{b}' }, 'braces in a password are braces');
+  t.match(userOf(south), { password: 'a{region_name}{b}' }, 'braces in a password are not replaced');
   t.match(await ask(['--os-cloud=c', '--region-name=south'], { OS_PROJECT_ID: 'env' }), {
     auth: { scope: { project: { id: 'env' } } },
   });
   await t.rejects(url(['--region-name=west']), invalid(/^--region-name names region "west"/, /north, south$/));
   await t.rejects(url([], { OS_REGION_NAME: 'west' }), invalid(/^OS_REGION_NAME names/));
   clouds(', regions: [north, south], region_name: south');
-  t.equal(await url(), 'https://south.k/v3', "the cloud's own choice");
+  t.equal(await url(), 'https://south.k/v3', 'the setting of the cloud');
   clouds(', regions: [north], region_name: south');
   await t.rejects(url(), invalid(/^region_name of cloud c in .* names region "south"/));
   clouds(', region_name: only');
@@ -476,13 +484,16 @@ void t.test('a file in the current folder', async (t) => {
   await t.rejects(ask(['--password=mine'], cloud), conflict(/where --password goes/));
   await t.rejects(ask([], { ...cloud, OS_TOKEN: 'mine' }), conflict(/where OS_TOKEN goes/));
   const trusted = await ask([], { ...cloud, OS_PASSWORD: 'mine', OS_CLIENT_CONFIG_FILE: here });
-  t.same(trusted.warnings, [], 'naming it is consent');
+  t.same(trusted.warnings, [], 'a file that the user names is trusted');
   t.equal(findUntrustedSetting(trusted.config, OPTIONS), undefined);
   const forAmbient = conflict(/auth.auth_url .* must not decide where the credential of this machine goes/);
   t.throws(() => rejectUntrustedForMachineIdentity(asked.config, OPTIONS), forAmbient);
   t.doesNotThrow(() => rejectUntrustedForMachineIdentity(trusted.config, OPTIONS));
-  t.ok(await ask([], { ...cloud, OS_PASSWORD: 'mine', OS_AUTH_URL: 'https://mine/v3' }), 'the URL is mine too');
-  t.ok(await ask(['--no-env', '--os-cloud=c'], { OS_PASSWORD: 'mine' }), 'that password is not used');
+  t.ok(
+    await ask([], { ...cloud, OS_PASSWORD: 'mine', OS_AUTH_URL: 'https://mine/v3' }),
+    "the URL is also the user's own setting",
+  );
+  t.ok(await ask(['--no-env', '--os-cloud=c'], { OS_PASSWORD: 'mine' }), 'the password of the file is not used');
 
   write(join(configFolder, 'secure.yaml'), 'clouds: {c: {auth: {password: mine}}}');
   await t.rejects(ask([], cloud), conflict(/where auth.password of cloud c in .*home.*secure.yaml goes/));
@@ -493,7 +504,7 @@ void t.test('a file in the current folder', async (t) => {
   ]);
   unlinkSync(here);
   write(join(configFolder, 'clouds.yaml'), cloudOf('me'));
-  t.ok(await ask([], cloud), 'a password from here for a URL from there harms nobody');
+  t.ok(await ask([], cloud), 'a password of that file can be sent to a URL of a trusted file');
   write(secureHere, 'clouds: {c: {auth: {auth_url: "https://evil/v3"}}}');
   await t.rejects(
     ask([], cloud),
@@ -522,7 +533,7 @@ void t.test('a file in the current folder', async (t) => {
   for (const region of ['region_name: south', 'region_name: north', 'regions: [evil.example]']) {
     write(secureHere, `clouds: {c: {${region}}}`);
     await t.rejects(ask([], cloud), conflict(/ of cloud c in .*home.* must not decide where auth.password/), region);
-    if (region.startsWith('region_')) t.ok(await ask(['--region-name=north'], cloud), 'I have chosen');
+    if (region.startsWith('region_')) t.ok(await ask(['--region-name=north'], cloud), 'the user has chosen the region');
   }
   write(join(configFolder, 'clouds-public.yaml'), 'public-clouds: {p: {auth: {auth_url: "https://other"}}}');
   write(join(configFolder, 'clouds.yaml'), 'clouds: {c: {auth: {user_id: u, password: mine}}}');
@@ -557,7 +568,7 @@ void t.test('lists the files that the result depends on', async (t) => {
   t.same(
     paths.filter((path) => /\/clouds\.\w+$/.test(path)),
     ['.yaml', '.yml', '.json'].map((suffix) => join(cwd, `clouds${suffix}`)).concat(join(configFolder, 'clouds.yaml')),
-    'as far as the search went',
+    'all files of the search',
   );
   for (const suffix of ['.yaml', '.yml', '.json']) {
     for (const folder of [cwd, configFolder, '/etc/xdg/openstack', '/etc/openstack']) {
@@ -572,9 +583,9 @@ void t.test('lists the files that the result depends on', async (t) => {
   );
   const before = (await ask([], { OS_CLOUD: 'prod' })).files;
   write(join(cwd, 'clouds.yml'), PROD);
-  t.notOk(before.every(isFileUnchanged), 'one that appears');
+  t.notOk(before.every(isFileUnchanged), 'a file that is created');
   const outside = await ask([], { OS_CLOUD: 'prod', XDG_CONFIG_HOME: '/dev/null' });
-  t.ok(outside.files.every(isFileUnchanged), 'a folder that is none');
+  t.ok(outside.files.every(isFileUnchanged), 'a path that is not a folder');
 });
 
 void t.test('several factors, as a list or with commas', async (t) => {

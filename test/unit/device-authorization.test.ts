@@ -59,7 +59,7 @@ void t.test('two polls: pending, then a token', async (t) => {
   t.equal(tokens.accessToken?.reveal(), 'access-of-the-stand-in');
   t.equal(tokens.refreshToken?.reveal(), 'canary-refresh');
   t.strictSame(invitations, [{ url: 'https://idp.example.com/device', hasCodeInUrl: false, userCode: 'WDJB-MJHT' }]);
-  t.ok(tookMs >= 1_990 && tookMs < 6_000, `a second before each: ${Math.round(tookMs)} ms`);
+  t.ok(tookMs >= 1_990 && tookMs < 6_000, `one second before each poll: ${Math.round(tookMs)} ms`);
   const [, authorization] = idp.requests;
   t.strictSame(authorization?.form, { client_id: 'kubectl', scope: 'openid profile' });
   t.strictSame(
@@ -72,7 +72,7 @@ void t.test('two polls: pending, then a token', async (t) => {
   );
 });
 
-void t.test('slow_down adds five seconds, a provider that fails is spared too, and both for good', async (t) => {
+void t.test('slow_down and failures of the provider increase the interval permanently', async (t) => {
   const idp = await startStandInProvider(t);
   idp.tokenResponses = [makeErrorResponse('slow_down'), PENDING, makeTokenResponse()];
   const { tookMs } = await logIn(t, idp);
@@ -98,7 +98,7 @@ void t.test('PKCE binds the codes to this run', async (t) => {
   t.equal(challenge?.['code_challenge'], Buffer.from(digest).toString('base64url'));
 });
 
-void t.test('nobody comes', async (t) => {
+void t.test('no user logs in', async (t) => {
   const idp = await startStandInProvider(t);
   idp.tokenResponses = [PENDING];
   const began = performance.now();
@@ -112,10 +112,10 @@ void t.test('nobody comes', async (t) => {
   const short = await startStandInProvider(t);
   short.tokenResponses = [PENDING];
   short.deviceResponse = { body: { ...(short.deviceResponse.body as object), expires_in: 1.5 } };
-  await t.rejects(logIn(t, short), { message: /within 2 s/ }, "the provider's patience counts too");
+  await t.rejects(logIn(t, short), { message: /within 2 s/ }, 'the lifetime of the device code is also a limit');
 });
 
-void t.test('an answer that no person should see', async (t) => {
+void t.test('invalid responses are not shown to the user', async (t) => {
   const hostile = [
     { verification_uri: 'javascript:alert(1)' },
     { verification_uri: 'file:///etc/passwd' },
@@ -140,5 +140,5 @@ void t.test('an answer that no person should see', async (t) => {
     },
   };
   const { invitations } = await logIn(t, odd);
-  t.match(invitations[0]?.url, /^https:\/\/idp\.example\.com\/%1B\]52;c;x%07\?a=b$/, 'controls are escaped');
+  t.match(invitations[0]?.url, /^https:\/\/idp\.example\.com\/%1B\]52;c;x%07\?a=b$/, 'control characters are escaped');
 });

@@ -34,7 +34,7 @@ void t.test('the input from kubectl is parsed', async (t) => {
   t.equal(parseExecInfo(info({}))?.isInteractive, false, 'without a value, the plugin must not use the terminal');
 });
 
-void t.test('an error for other versions names the version', async (t) => {
+void t.test('the error for another version names that version', async (t) => {
   const parseWithVersion = (apiVersion: string) => () => parseExecInfo(info({ apiVersion, spec: {} }));
   t.throws(parseWithVersion('client.authentication.k8s.io/v1alpha1'), {
     code: 'config-invalid',

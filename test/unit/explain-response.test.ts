@@ -1,4 +1,4 @@
-/** What a user reads for each answer that holds no token, whatever the method: status and headers, then wording. */
+/** The error message for each response without a token, by status, headers and body. */
 import t from 'tap';
 import type { Test } from 'tap';
 import { explainResponse } from '../../src/shared/keystone/explain-response.ts';
@@ -172,7 +172,7 @@ function check(t: Test, { status, body, headers = {}, says, hint, code }: Row): 
   t.match(explained.hint, hint);
   t.equal(explained.code, code);
   t.equal(explained.requestId, 'req-7');
-  t.notMatch(explained.message + (explained.hint ?? ''), /[<>]|canary/, 'no HTML, and nothing of a page');
+  t.notMatch(explained.message + (explained.hint ?? ''), /[<>]|canary/, 'no HTML and no text of a page');
 }
 
 for (const [name, row] of Object.entries(ROWS)) {

@@ -1,4 +1,4 @@
-// Which program a command runs, on Linux and by the rules of Windows.
+// Finds the program of a command, by the rules of Linux and of Windows.
 
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ function makeFolders(t: Test): { first: string; second: string; PATH: string } {
 
 void t.test('a name is searched on the PATH, in its order', async (t) => {
   const { first, second, PATH } = makeFolders(t);
-  t.equal(findProgram(PROGRAM_NAME, fakeHost({ env: { PATH } })), undefined, 'there is no such program');
+  t.equal(findProgram(PROGRAM_NAME, fakeHost({ env: { PATH } })), undefined, 'the program does not exist');
   const last = writeProgram(join(second, PROGRAM_NAME));
   t.equal(findProgram(PROGRAM_NAME, fakeHost({ env: { PATH } })), last);
   writeProgram(join(first, PROGRAM_NAME), 0o644);
@@ -55,7 +55,7 @@ void t.test('a name with a slash is a path, and no PATH is searched', async (t) 
   t.equal(
     findProgram(`${first}/../first/${PROGRAM_NAME}`, fakeHost()),
     `${first}/../first/${PROGRAM_NAME}`,
-    'as it was written',
+    'the path is returned unchanged',
   );
 });
 

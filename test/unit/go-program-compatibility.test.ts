@@ -1,4 +1,4 @@
-/** The flags and variables of the Go program of this name lead to the requests that it documents, its faults apart. */
+/** The flags and variables of the Go program cause the requests that it documents, without its bugs. */
 import t from 'tap';
 import { resolveRequest } from '../support/resolve-request.ts';
 
@@ -51,15 +51,19 @@ void t.test('application credential by id', async (t) => {
   t.same(
     (await resolveRequest([URL_FLAG, ...flags])).auth,
     byId,
-    'id and secret do (the Go program wants the name too)',
+    'id and secret are enough (the Go program also requires the name)',
   );
   const env = { OS_APPLICATION_CREDENTIAL_ID: 'i', OS_APPLICATION_CREDENTIAL_SECRET: 'x' };
   t.same((await resolveRequest([URL_FLAG], env)).auth, byId);
-  t.same((await resolveRequest([URL_FLAG, '--application-credential-name=n', ...flags])).auth, byId, 'the id wins');
+  t.same(
+    (await resolveRequest([URL_FLAG, '--application-credential-name=n', ...flags])).auth,
+    byId,
+    'the id takes precedence',
+  );
   t.same(
     (await resolveRequest([URL_FLAG], { ...env, OS_PROJECT_NAME: 'demo', OS_DOMAIN_NAME: 'D' })).auth,
     byId,
-    'never a scope',
+    'no scope is sent',
   );
 });
 

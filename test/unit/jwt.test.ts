@@ -4,7 +4,7 @@ import { readUnverifiedClaims } from '../../src/shared/oidc/jwt.ts';
 const jwt = (claims: unknown): string =>
   `eyJhbGciOiJub25lIn0.${Buffer.from(typeof claims === 'string' ? claims : JSON.stringify(claims)).toString('base64url')}.c2ln`;
 
-void t.test('what a JWT says of itself', async (t) => {
+void t.test('the claims of a JWT', async (t) => {
   t.strictSame(readUnverifiedClaims(jwt({ iss: 'https://idp', sub: 'alice', aud: 'kubectl', exp: 1_790_000_000 })), {
     issuer: 'https://idp',
     subject: 'alice',
@@ -20,14 +20,18 @@ void t.test('what a JWT says of itself', async (t) => {
   );
 });
 
-void t.test('what cannot be an end is none', async (t) => {
+void t.test('an invalid expiry is ignored', async (t) => {
   for (const exp of ['1790000000', null, -1, 1e300, {}, [], true]) {
     t.equal(readUnverifiedClaims(jwt({ exp }))?.expiresAt, undefined, JSON.stringify(exp));
   }
-  t.equal(readUnverifiedClaims(jwt('{"__proto__":{"exp":1790000000}}'))?.expiresAt, undefined, 'nothing is inherited');
+  t.equal(
+    readUnverifiedClaims(jwt('{"__proto__":{"exp":1790000000}}'))?.expiresAt,
+    undefined,
+    'inherited properties are not claims',
+  );
 });
 
-void t.test('no JWT, and nothing is thrown', async (t) => {
+void t.test('a text that is not a JWT causes no error', async (t) => {
   const hostile = [
     ...['', '.', '..', '...', 'a.b', 'a.b.c', 'a.b.c.d', 'a.b.c.d.e', 'opaque-token', '\0.\0.\0'],
     ...['[]', '"text"', 'null', '7', '{', '\ufeff{}x', '['.repeat(100_000), `{"a":${'['.repeat(50_000)}`].map(jwt),

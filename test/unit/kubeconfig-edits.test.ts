@@ -85,7 +85,7 @@ function checkComments(t: Test, before: string, after: string, when: string): vo
   const remaining = listComments(after);
   for (const comment of listComments(before)) {
     const index = remaining.indexOf(comment);
-    t.ok(index >= 0, `${when}: ${comment} is kept`);
+    t.ok(index >= 0, `${when}: ${comment} stays`);
     remaining.splice(index, 1);
   }
 }

@@ -9,7 +9,7 @@ void t.test('the proxy of the environment', async (t) => {
   t.match(readProxyEnv({ HTTPS_PROXY: 'p:3128', NO_PROXY: 'a,b' }), { https_proxy: 'http://p:3128', no_proxy: 'a,b' });
 });
 
-void t.test('a proxy that Node would ignore is refused, without its password', async (t) => {
+void t.test('an unsupported proxy is an error that does not print its password', async (t) => {
   for (const url of ['socks5://user:canary@p:1080', 'http://user:canary@', 'ftp://canary']) {
     t.throws(() => readProxyEnv({ HTTPS_PROXY: url }), {
       code: 'config-invalid',

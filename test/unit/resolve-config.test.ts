@@ -1,4 +1,4 @@
-/** Which setting counts when several are there: the rows of the table of precedence in docs/reference.md. */
+/** The precedence of settings: the rows of the table in docs/reference.md. */
 import t from 'tap';
 import { resolveScope } from '../../src/plugin/config/resolve-scope.ts';
 import { describeScope } from '../../src/shared/keystone/scope.ts';
@@ -40,7 +40,7 @@ void t.test('the user', async (t) => {
   t.same(await userOf(['--user-name=a', '--user-name=b'], USER), { name: 'b', domain: { name: 'U' }, password: 'pw' });
 });
 
-void t.test('domains that fill in', async (t) => {
+void t.test('default domains', async (t) => {
   const bare = { OS_USERNAME: 'alice', OS_PASSWORD: 'pw', OS_PROJECT_NAME: 'p' };
   const domains = async (argv: readonly string[], env: EnvVars): Promise<unknown[]> => {
     const { auth } = await resolveRequest(argv, { ...bare, ...env });
@@ -59,12 +59,12 @@ void t.test('domains that fill in', async (t) => {
   t.same(
     await domains(['--domain-name=D', '--user-name=bob'], { OS_USER_DOMAIN_NAME: 'U', OS_PROJECT_DOMAIN_NAME: 'P' }),
     [{ name: 'D' }, { name: 'P' }],
-    'the domain beside a flag is the domain of what the flags name',
+    'a domain flag applies to what the flags name',
   );
 });
 
 void t.test('scopes', async (t) => {
-  t.same(await scopeOf([], {}), undefined, 'nothing asked: the default project');
+  t.same(await scopeOf([], {}), undefined, 'without a scope, the default project');
   t.same(await scopeOf([], { OS_PROJECT_ID: 'p', OS_PROJECT_NAME: 'n', OS_PROJECT_DOMAIN_NAME: 'D' }), {
     project: { id: 'p' },
   });
@@ -80,7 +80,7 @@ void t.test('scopes', async (t) => {
     {
       project: { name: 'n', domain: { name: 'D' } },
     },
-    'project wins over tenant',
+    'project takes precedence over tenant',
   );
   t.same(await scopeOf([], { OS_DOMAIN_NAME: 'D' }), { domain: { name: 'D' } });
   t.same(await scopeOf([], { OS_DOMAIN_ID: 'd' }), { domain: { id: 'd' } });
@@ -97,7 +97,7 @@ void t.test('scopes', async (t) => {
   t.same(
     await scopeOf([], { OS_SYSTEM_SCOPE: 'all', OS_DOMAIN_NAME: 'D' }),
     { system: { all: true } },
-    'a domain yields',
+    'the system takes precedence over a domain',
   );
 });
 
@@ -150,7 +150,7 @@ void t.test('the method', async (t) => {
   });
 });
 
-void t.test('a token alone is used as it is, with a scope it is exchanged', async (t) => {
+void t.test('a token without a scope is used unchanged, with a scope it is exchanged', async (t) => {
   const { request } = await resolveRequest([], { OS_TOKEN: 'T' });
   t.match(request, { verb: 'GET', path: 'auth/tokens?nocatalog=true' });
   t.same((await resolveRequest([], { OS_TOKEN: 'T', OS_PROJECT_ID: 'p' })).auth, {
@@ -159,7 +159,7 @@ void t.test('a token alone is used as it is, with a scope it is exchanged', asyn
   });
 });
 
-void t.test('an empty variable is an unset one', async (t) => {
+void t.test('an empty variable counts as unset', async (t) => {
   t.same(await userOf([], { ...USER, OS_USER_ID: '', OS_TOKEN: '' }), {
     name: 'alice',
     domain: { name: 'U' },
@@ -168,7 +168,7 @@ void t.test('an empty variable is an unset one', async (t) => {
   t.same(await userOf(['--user-id='], USER), { name: 'alice', domain: { name: 'U' }, password: 'pw' });
 });
 
-void t.test('what is missing, in the order of asking', async (t) => {
+void t.test('missing options, in the order of the prompts', async (t) => {
   const missing = async (argv: readonly string[], env: EnvVars = {}): Promise<readonly string[]> =>
     (await resolveRequest(argv, env)).missing;
   t.same(await missing([]), ['user-name', 'user-domain-name', 'password']);
@@ -188,7 +188,7 @@ void t.test('what is missing, in the order of asking', async (t) => {
   ]);
 });
 
-void t.test('values that an option does not take', async (t) => {
+void t.test('invalid values of options', async (t) => {
   const reject = (argv: string[], env: EnvVars, message: RegExp) =>
     t.rejects(resolveRequest(argv, env), { code: 'config-invalid', message });
   await reject([], { OS_SYSTEM_SCOPE: 'true' }, /OS_SYSTEM_SCOPE must be all/);
@@ -199,7 +199,7 @@ void t.test('values that an option does not take', async (t) => {
   for (const version of ['3', '3.14', 'v3']) t.ok(await resolveRequest([], { OS_IDENTITY_API_VERSION: version }));
 });
 
-void t.test('scopes in words', async (t) => {
+void t.test('descriptions of scopes', async (t) => {
   const words = async (env: EnvVars): Promise<string> =>
     describeScope(resolveScope((await resolveRequest([], { ...USER, ...env })).config));
   t.equal(await words({ OS_PROJECT_NAME: 'p', OS_PROJECT_DOMAIN_NAME: 'D' }), 'on project p');

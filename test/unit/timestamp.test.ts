@@ -3,7 +3,7 @@ import { parseTimestamp } from '../../src/shared/keystone/token.ts';
 
 const noon = Date.UTC(2026, 10, 21, 12, 0, 0);
 
-void t.test('every spelling that a Keystone has used', async (t) => {
+void t.test('every format that Keystone has used', async (t) => {
   t.equal(parseTimestamp('2026-11-21T12:00:00.000000Z'), noon);
   t.equal(parseTimestamp('2026-11-21T12:00:00Z'), noon);
   t.equal(parseTimestamp('2026-11-21T12:00:00.123456Z'), noon + 123);
@@ -13,16 +13,16 @@ void t.test('every spelling that a Keystone has used', async (t) => {
   t.equal(parseTimestamp('2026-11-21 12:00:00Z'), noon);
 });
 
-void t.test('without a zone it is UTC wherever this machine stands', async (t) => {
+void t.test('a time without a zone is UTC in every local time zone', async (t) => {
   t.equal(parseTimestamp('2026-11-21T12:00:00.000000'), noon);
-  t.equal(parseTimestamp('2026-03-29T02:30:00'), Date.UTC(2026, 2, 29, 2, 30), 'an hour that Berlin skips');
+  t.equal(parseTimestamp('2026-03-29T02:30:00'), Date.UTC(2026, 2, 29, 2, 30), 'an hour that does not exist in Berlin');
 });
 
-void t.test('a leap second is the second after', async (t) => {
+void t.test('a leap second counts as the next second', async (t) => {
   t.equal(parseTimestamp('2026-12-31T23:59:60Z'), Date.UTC(2027, 0, 1));
 });
 
-void t.test('what is no time is none', async (t) => {
+void t.test('invalid times are rejected', async (t) => {
   for (const text of [
     '',
     'null',

@@ -229,7 +229,7 @@ void t.test('the fast path finds a token only if everything is unchanged', async
   t.ok(findCachedCredential(host));
   utimesSync(ca.path, 1, 1);
   t.equal(findCachedCredential(host), undefined, 'a changed file is a miss');
-  t.equal(findCachedCredential(fakeHost({ home: () => undefined })), undefined, 'without a folder');
+  t.equal(findCachedCredential(fakeHost({ home: () => undefined })), undefined, 'without a cache folder');
 });
 
 void t.test('handed-out tokens are recorded for each parent', async (t) => {

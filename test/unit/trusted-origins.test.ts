@@ -1,6 +1,6 @@
 /**
- * The user's list of trusted servers. The folder that it is in comes from the system's accounts, which a test cannot
- * change for a process; so these tests give the program another Host, and everything else is real.
+ * The user's list of trusted servers. The program finds this list through the system's user database, which a test
+ * cannot change. So these tests use another Host. Everything else is real.
  */
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -36,7 +36,7 @@ function logIn(home: string, url: string, env: Readonly<Record<string, string>> 
   });
 }
 
-void t.test('with a list, nothing goes elsewhere', async (t) => {
+void t.test('with a list, other servers get no request', async (t) => {
   const [good, evil] = await Promise.all([startKeystoneForTest(t), startKeystoneForTest(t)]);
   const home = t.testdir();
   const file = writeList(home, `# mine\n\n  ${good.url}/   # the cloud at work\nhttps://KEYSTONE.example.com:443\n`);
@@ -49,19 +49,19 @@ void t.test('with a list, nothing goes elsewhere', async (t) => {
       hint: /OS_AUTH_URL/,
     });
   }
-  // What a kubeconfig can set does not decide where the list is looked for.
+  // Variables that a kubeconfig can set do not change the path of the list.
   const elsewhere = join(home, 'elsewhere');
   mkdirSync(elsewhere);
   const moved = { HOME: elsewhere, XDG_CONFIG_HOME: elsewhere };
   await t.rejects(logIn(home, `${evil.url}/v3`, moved), { code: 'config-invalid' });
-  t.equal(evil.requests.length, 0, 'not a byte was sent');
+  t.equal(evil.requests.length, 0, 'nothing was sent');
   t.strictSame(
     [...(readTrustedOrigins(fakeHost({ uid, accountHome: () => home }))?.origins ?? [])],
     [good.url, 'https://keystone.example.com'],
   );
 });
 
-void t.test('a redirect leads out of the list as little as the URL does', async (t) => {
+void t.test('a redirect to a server that is not in the list is not followed', async (t) => {
   const [good, evil] = await Promise.all([startKeystoneForTest(t), startKeystoneForTest(t)]);
   const home = t.testdir();
   writeList(home, good.url);
@@ -70,7 +70,7 @@ void t.test('a redirect leads out of the list as little as the URL does', async 
   t.equal(evil.requests.length, 0);
 });
 
-void t.test('without a list, or without a home, any server will do', async (t) => {
+void t.test('without a list or without a home, every server is allowed', async (t) => {
   const keystone = await startKeystoneForTest(t);
   t.match(await logIn(t.testdir(), `${keystone.url}/v3`), 'ExecCredential');
   t.equal(readTrustedOrigins(fakeHost({ accountHome: () => undefined })), undefined);
@@ -84,7 +84,7 @@ const BROKEN: Readonly<Record<string, string>> = {
   'a scheme without an origin': 'file:///etc/passwd',
 };
 
-void t.test('a list that is no list is an error, not none', async (t) => {
+void t.test('an invalid list is an error', async (t) => {
   const read = (t: Test, text: string, prepare: (file: string) => void = () => undefined): (() => unknown) => {
     const home = t.testdir();
     prepare(writeList(home, text));
@@ -95,7 +95,7 @@ void t.test('a list that is no list is an error, not none', async (t) => {
       t.throws(read(t, `https://good.example\n${line}\n`), { message: /line 2 is not an origin/ });
     });
   }
-  await t.test('others may write it', async (t) => {
+  await t.test('writable by other users', async (t) => {
     t.throws(
       read(t, 'https://good.example', (file) => chmodSync(file, 0o666)),
       { message: /can be written by other users/, hint: /chmod go-w/ },
@@ -105,7 +105,7 @@ void t.test('a list that is no list is an error, not none', async (t) => {
     const home = t.testdir({ '.config': { 'client-keystone-auth': { 'trusted-origins': {} } } });
     t.throws(() => readTrustedOrigins(fakeHost({ uid, accountHome: () => home })), { message: /cannot be read/ });
   });
-  await t.test('a link in a circle', async (t) => {
+  await t.test('a circular link', async (t) => {
     const home = t.testdir({ '.config': { 'client-keystone-auth': {} } });
     symlinkSync('trusted-origins', join(home, '.config/client-keystone-auth/trusted-origins'));
     t.throws(() => readTrustedOrigins(fakeHost({ uid, accountHome: () => home })), { message: /cannot be read/ });

@@ -6,7 +6,7 @@ import { requireSupportedMethod } from '../../src/plugin/auth-methods/unsupporte
 import { readConfig } from '../../src/plugin/config/read-config.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
-/** What choosing says to `OS_AUTH_TYPE=name` where a password is set, so that there would be another way. */
+/** Returns the error for `OS_AUTH_TYPE=name` with a password, which another method could use. */
 async function refusalOf(name: string): Promise<ConfigError> {
   const host = fakeHost({ env: { OS_AUTH_TYPE: name, OS_PASSWORD: 'x' }, cwd: '/nowhere', home: () => '/nowhere' });
   const { config } = await readConfig(host, new Map(), OPTIONS);
@@ -35,7 +35,7 @@ void t.test('rejects methods without a token, with the reason and an alternative
     t.match(message, why);
     t.match(hint, instead);
     t.equal(code, 'config-invalid');
-    t.notOk(METHOD_BY_NAME.has(name), `${name} is no method`);
+    t.notOk(METHOD_BY_NAME.has(name), `${name} is not an auth method`);
   }
 });
 
