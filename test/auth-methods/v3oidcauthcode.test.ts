@@ -1,5 +1,4 @@
-// Against: a real identity provider, and a real Keystone behind Apache with mod_auth_openidc; a stand-in for a wrong
-// nonce.
+// Against: a real identity provider and Keystone behind Apache, and a stand-in provider for faults.
 
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
