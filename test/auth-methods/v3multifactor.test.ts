@@ -136,13 +136,13 @@ void t.test('chooses a supported combination and limits the number of receipts',
   await t.test('no supported combination', async (t) => {
     standIn.answerNext(receipt([['password', 'openid', 'totp']]), 'POST');
     const ran = await runPlugin({ home: makeTestHome(t), env });
-    checkFailure(t, ran, EXIT_STATUS.refused, { says: ['wants another factor', 'openid and totp', 'req-1'] });
+    checkFailure(t, ran, EXIT_STATUS.refused, { says: ['requires another factor', 'openid and totp', 'req-1'] });
   });
   await t.test('receipt after receipt', async (t) => {
     const before = standIn.requests.length;
     standIn.answerAlways(receipt([['password', 'totp']]), 'POST');
     checkFailure(t, await runPlugin({ home: makeTestHome(t), env }), EXIT_STATUS.refused, {
-      says: ['wants another factor'],
+      says: ['requires another factor'],
     });
     t.ok(standIn.requests.length - before <= 4, 'the plugin stops asking');
     standIn.removeHandlers();
@@ -151,7 +151,7 @@ void t.test('chooses a supported combination and limits the number of receipts',
     const bad = { 'openstack-auth-receipt': 'a b', 'content-type': 'application/json' };
     standIn.answerNext(respondJson(401, { required_auth_methods: [['password', 'totp']] }, bad), 'POST');
     checkFailure(t, await runPlugin({ home: makeTestHome(t), env }), EXIT_STATUS.protocol, {
-      says: ['no HTTP header can carry'],
+      says: ['is not valid in an HTTP header'],
     });
   });
   await t.test('a login after these failures', async (t) => {

@@ -245,7 +245,7 @@ void t.test('a Keystone without v4', async (t) => {
   const pod = await setUpV4K8s(t);
   pod.writeToken(makeServiceAccountToken('builder'));
   const env = { ...pod.env, OS_AUTH_URL: `${standIn.url}/v3` };
-  const says = ['no Keystone v4 answers at', 'only Rust Keystone speaks v4'];
+  const says = ['no Keystone v4 answers at', 'only Rust Keystone has v4'];
   const attempt = { env, requestLog: openStandInLog(standIn), requests: [login('cluster-1')] };
   await checkFailedLogin(t, attempt, { status: EXIT_STATUS.protocol, says });
 });

@@ -180,5 +180,5 @@ testWithKeystone('clouds.yaml, and wrong settings', async (t, environment) => {
   checkNoSecret(t, environment, broken, 'canary-in-url');
   t.equal(broken.status, 3);
   t.equal(broken.stdout, '');
-  t.match(broken.stderr, 'OS_AUTH_URL must not hold a user name or a password');
+  t.match(broken.stderr, 'OS_AUTH_URL must not contain a user name or a password');
 });

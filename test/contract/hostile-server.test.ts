@@ -153,7 +153,7 @@ await group('answers that are not Keystone’s', (t) => {
     fails(t, 'broken JSON', faults.malformedJson(), noJson),
     ...bodies.map((body) => fails(t, `the body ${body.slice(0, 40)}`, faults.withBody(body), noJson)),
     ...tokenless.map((body) =>
-      fails(t, body, faults.withBody(body), { status, says: ['holds no token', notKeystone] }),
+      fails(t, body, faults.withBody(body), { status, says: ['does not contain a token', notKeystone] }),
     ),
     fails(t, 'no X-Subject-Token', faults.withoutToken(), { status, says: ['without the X-Subject-Token header'] }),
     fails(t, 'a captive portal', faults.respondHtml(200), {
@@ -171,7 +171,7 @@ await group('tokens that must not reach kubectl', (t) => {
   // An HTTP parser reads this as the end of the header. The token before it is complete.
   const { 'carriage return and line feed': splitting = '', ...hostile } = faults.hostileTokens;
   const says = [
-    /a token that no HTTP header can carry|is not valid HTTP \(HPE_\w+\)|headers of its response are too long/,
+    /a token that is not valid in an HTTP header|is not valid HTTP \(HPE_\w+\)|headers of its response are too long/,
   ];
   const longest = 'g'.padEnd(16_384, 'A');
   const passes = async (name: string, sent: string, token: string): Promise<void> => {

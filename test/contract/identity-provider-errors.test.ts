@@ -86,7 +86,7 @@ void t.test('the token endpoint refuses', async (t) => {
     },
     unauthorized_client: {
       answer: makeErrorResponse('unauthorized_client'),
-      says: ['may not log in in this way', 'OS_AUTH_TYPE'],
+      says: ['is not allowed to use this auth method', 'OS_AUTH_TYPE'],
     },
     unsupported_grant_type: { answer: makeErrorResponse('unsupported_grant_type'), says: ['does not offer this way'] },
     invalid_scope: { answer: makeErrorResponse('invalid_scope'), says: ['check OS_OPENID_SCOPE'] },
@@ -147,13 +147,13 @@ void t.test('the discovery document', async (t) => {
   > = {
     'lacks the grant': {
       discovery: { grant_types_supported: ['authorization_code', 'implicit'] },
-      says: ['does not offer this way to log in (password)', 'it offers authorization_code, implicit'],
+      says: ['does not support this auth method (password)', 'it offers authorization_code, implicit'],
     },
-    'lacks the endpoint': { discovery: { token_endpoint: undefined }, says: ['names no token_endpoint'] },
-    'names no issuer': { discovery: { issuer: undefined }, says: ['names no issuer'], status: EXIT_STATUS.protocol },
+    'lacks the endpoint': { discovery: { token_endpoint: undefined }, says: ['has no token_endpoint'] },
+    'names no issuer': { discovery: { issuer: undefined }, says: ['has no issuer'], status: EXIT_STATUS.protocol },
     "is another's": {
       discovery: { issuer: 'https://evil.example' },
-      says: ['is that of https://evil.example'],
+      says: ['belongs to https://evil.example'],
       status: EXIT_STATUS.protocol,
     },
     'leads to an open network': {

@@ -289,7 +289,7 @@ await group('what Keystone says of its versions', (t) => {
     t.test('a deprecated v3', inParallel(), async (t) => {
       const old = faults.respondJson(300, { versions: [version('v3.14', 'deprecated', '/v3'), stable('v4.0', '/v4')] });
       const { keystone, ran } = await discover(t, () => old);
-      checkSuccess(t, ran, [/calls its v3 deprecated/]);
+      checkSuccess(t, ran, [/marks v3 as deprecated/]);
       t.strictSame(linesOf(keystone), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
     }),
     ...Object.entries(unusable).map(([name, [handler, says]]) =>

@@ -98,7 +98,7 @@ testWithKeystone('a password login is refused', async (t, environment) => {
     },
     'a second factor is missing': {
       env: { ...asUser(mfa, domain), ...onDemo },
-      says: [/wants another factor from mfa .*: totp; set OS_PASSCODE/],
+      says: [/requires another factor from mfa .*: totp; set OS_PASSCODE/],
       requests: refused(401),
     },
     "another user's trust": {

@@ -104,7 +104,7 @@ void t.test('no user logs in', async (t) => {
   const began = performance.now();
   await t.rejects(logIn(t, idp, { loginTimeoutMs: 2_500 }), {
     code: 'auth-rejected',
-    message: 'nobody finished the login of the user in the browser within 3 s',
+    message: 'the login of the user in the browser was not finished within 3 s',
     hint: /--login-timeout/,
   });
   t.ok(performance.now() - began < 10_000);

@@ -60,7 +60,7 @@ const ROWS: Readonly<Record<string, Row>> = {
         ['password', 'x', 'y'],
       ],
     },
-    says: /wants another factor from alice on project demo: totp, or x and y$/,
+    says: /requires another factor from alice on project demo: totp, or x and y$/,
     hint: /./,
     code: 'factor-required',
   },

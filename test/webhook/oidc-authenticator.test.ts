@@ -197,7 +197,7 @@ void t.test('forged and invalid tokens', async (t) => {
   const es256Signature = sign('sha256', Buffer.from(es256Input), { key: ec.privateKey, dsaEncoding: 'ieee-p1363' });
   const wrongAlgorithm = /its algorithm is not allowed/;
   const unrecognized = /belongs to neither Keystone nor a configured issuer/;
-  const unreadable = /it is no JWT that can be read/;
+  const unreadable = /it is not a readable JWT/;
   const wrongClaim = (claim: string): RegExp => new RegExp(`its claim \\\\"${claim}\\\\" is missing or wrong`);
   const invalidTokens: Readonly<Record<string, [token: string, reason: RegExp]>> = {
     'alg none': [forgeJwt(claims, { alg: 'none' }), wrongAlgorithm],

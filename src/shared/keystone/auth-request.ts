@@ -16,7 +16,7 @@ export interface AuthRequest {
   readonly verb: 'POST' | 'GET';
   /** Below the endpoint, without a leading slash. */
   readonly path: string;
-  /** The endpoint, v3 if absent. Rust Keystone has v4 beside v3. */
+  /** The endpoint, v3 if absent. Rust Keystone has v4 next to v3. */
   readonly version?: 'v4';
   /** Another Keystone than the one in the settings. */
   readonly otherKeystone?: { readonly url: string; readonly peer: Peer };
@@ -24,7 +24,7 @@ export interface AuthRequest {
   readonly body?: JsonWithSecrets;
   /** The token, if the request only asks for its details; otherwise the response has it in `X-Subject-Token`. */
   readonly existingToken?: Secret;
-  /** Who logs in and for what, in the words of a message: "alice on project demo". */
+  /** Who logs in and for what, as text for messages: "alice on project demo". */
   readonly subject: string;
   /** What the token must contain. */
   readonly expected: ExpectedToken;
@@ -105,7 +105,9 @@ export function buildRescopeRequest(
     statusExplanations: {
       401: {
         code: 'auth-rejected',
-        message: `Keystone accepted the login, but not for ${subject}: there is no role there, or no such project or domain`,
+        message:
+          `Keystone accepted the login, but not for ${subject}: ` +
+          'the user has no role in the scope, or the project or domain does not exist',
         hint: 'choose another project or domain, or ask its operator for a role',
       },
     },

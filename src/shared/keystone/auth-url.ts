@@ -10,7 +10,7 @@ function parseUrl(text: string, origin: string, example: string): URL {
     throw new ConfigError(`${origin} must begin with https:// or http://`, { hint });
   }
   if (url.username !== '' || url.password !== '') {
-    throw new ConfigError(`${origin} must not hold a user name or a password`, {
+    throw new ConfigError(`${origin} must not contain a user name or a password`, {
       hint: 'set OS_USERNAME and OS_PASSWORD instead',
     });
   }

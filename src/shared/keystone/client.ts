@@ -38,7 +38,7 @@ export async function authenticate(http: HttpClient, endpoint: string, request: 
   const subjectToken = response.header('x-subject-token');
   if (request.existingToken === undefined && subjectToken === undefined && 'token' in body) {
     throw new KeystoneProtocolError('protocol', 'Keystone answered without the X-Subject-Token header', {
-      hint: 'check what stands between you and Keystone: something removes headers',
+      hint: 'check the proxies between you and Keystone: one of them removes headers',
     });
   }
   const token = parseToken(request.existingToken ?? parseTokenId(subjectToken ?? 'none'), body);
@@ -79,8 +79,8 @@ export async function revokeToken(http: HttpClient, endpoint: string, token: Sec
   const statusExplanations = {
     403: {
       code: 'auth-rejected',
-      message: 'Keystone does not let this token be revoked by its owner',
-      hint: 'ask its operator, or wait until it ends',
+      message: 'Keystone does not allow the owner of this token to revoke it',
+      hint: 'ask its operator, or wait until the token expires',
     },
   } as const;
   throw explainResponse(
@@ -97,7 +97,7 @@ export interface KeystoneCall {
   readonly path: string;
   readonly headers?: Readonly<Record<string, Secret | string>>;
   readonly body?: JsonWithSecrets;
-  /** The subject of the request, in the words of a message: "the projects". */
+  /** The subject of the request, as text for messages: "the projects". */
   readonly resource: string;
 }
 
@@ -125,13 +125,13 @@ export async function callKeystone(
   const statusExplanations = {
     401: {
       code: 'auth-rejected',
-      message: 'Keystone no longer knows the token that is kept',
-      hint: 'get another with --force-refresh',
+      message: 'Keystone no longer accepts the cached token',
+      hint: 'get a new one with --force-refresh',
     },
     403: {
       code: 'auth-rejected',
-      message: `Keystone does not let the owner of this token have ${resource}`,
-      hint: 'ask its operator, or use another project or way to log in',
+      message: `Keystone denies the owner of this token ${resource}`,
+      hint: 'ask its operator, or use another project or auth method',
     },
   } as const;
   throw explainResponse({ verb: 'GET', path, subject: resource, expected: {}, statusExplanations }, endpoint, response);

@@ -40,11 +40,11 @@ export function replaceVersion(authUrl: string, version: 'v3' | 'v4'): string {
   return `${VERSION_SEGMENT.test(last) ? base : authUrl}/${version}`;
 }
 
-function listVersions(body: JsonObject, authUrl: string): { found: Version[]; advertised: string[] } {
+function listVersions(body: JsonObject, authUrl: string): { versions: Version[]; advertised: string[] } {
   const nested = objectAt(body, 'versions');
   const single = objectAt(body, 'version');
   const entries = [...listAt(nested, 'values'), ...listAt(body, 'versions'), ...(single === undefined ? [] : [single])];
-  const found: Version[] = [];
+  const versions: Version[] = [];
   const advertised: string[] = [];
   for (const entry of entries.filter(isJsonObject)) {
     const id = textAt(entry, 'id') ?? '';
@@ -53,9 +53,9 @@ function listVersions(body: JsonObject, authUrl: string): { found: Version[]; ad
     const status = (textAt(entry, 'status') ?? '').toLowerCase();
     if (match === null || !USABLE.includes(status)) continue;
     const deprecated = status === 'deprecated';
-    found.push({ minor: Number(match[1] ?? 0), deprecated, path: selfPath(entry, authUrl) });
+    versions.push({ minor: Number(match[1] ?? 0), deprecated, path: selfPath(entry, authUrl) });
   }
-  return { found, advertised };
+  return { versions, advertised };
 }
 
 /**
@@ -74,11 +74,11 @@ export async function findV3Endpoint(
   { wantsDiscovery, warn, peer = KEYSTONE }: { wantsDiscovery: boolean; warn: (message: string) => void; peer?: Peer },
 ): Promise<string> {
   if (!wantsDiscovery || VERSION_SEGMENT.test(splitLast(authUrl).last)) return replaceVersion(authUrl, 'v3');
-  const answer = await http.send({ verb: 'GET', url: authUrl, peer });
-  const body = answer.status === 200 || answer.status === 300 ? parseJsonObject(answer.body) : undefined;
-  const { found, advertised } = body === undefined ? { found: [], advertised: [] } : listVersions(body, authUrl);
-  const [best] = found.sort((a, b) => Number(a.deprecated) - Number(b.deprecated) || b.minor - a.minor);
-  if (best?.deprecated) warn(`Keystone at ${authUrl} calls its v3 deprecated; it may not answer much longer`);
+  const response = await http.send({ verb: 'GET', url: authUrl, peer });
+  const body = response.status === 200 || response.status === 300 ? parseJsonObject(response.body) : undefined;
+  const { versions, advertised } = body === undefined ? { versions: [], advertised: [] } : listVersions(body, authUrl);
+  const [best] = versions.sort((a, b) => Number(a.deprecated) - Number(b.deprecated) || b.minor - a.minor);
+  if (best?.deprecated) warn(`Keystone at ${authUrl} marks v3 as deprecated; v3 may be removed soon`);
   if (best !== undefined) return best.path === undefined ? `${authUrl}/v3` : new URL(authUrl).origin + best.path;
   if (advertised.length === 0) return `${authUrl}/v3`;
   throw new KeystoneProtocolError(

@@ -25,15 +25,15 @@ function serverMessage(body: JsonObject | undefined): string {
 }
 
 function explainReceipt({ body, request }: Circumstances, receipt: string): PluginError {
-  const done = listAt(objectAt(body, 'receipt'), 'methods');
+  const acceptedMethods = listAt(objectAt(body, 'receipt'), 'methods');
   const missingMethodSets = listAt(body, 'required_auth_methods').map((rule) =>
     (Array.isArray(rule) ? (rule as unknown[]) : [])
       .filter((method) => typeof method === 'string')
-      .filter((method) => !done.includes(method)),
+      .filter((method) => !acceptedMethods.includes(method)),
   );
-  const wanted = redactAndTruncate(missingMethodSets.map((way) => way.join(' and ')).join(', or '));
+  const factors = redactAndTruncate(missingMethodSets.map((methods) => methods.join(' and ')).join(', or '));
   return new AdditionalFactorRequired(
-    `Keystone wants another factor from ${request.subject}: ${wanted}`,
+    `Keystone requires another factor from ${request.subject}: ${factors}`,
     { id: parseTokenId(receipt), missingMethodSets },
     { hint: 'log in with an application credential, or pass a token with OS_TOKEN' },
   );
@@ -45,7 +45,7 @@ function explain401(circumstances: Circumstances): PluginError {
   if (receipt !== undefined) return explainReceipt(circumstances, receipt);
   const offered = listOfferedMethods(body);
   if (offered.length > 0) {
-    return new AuthRejected('method-not-offered', 'Keystone does not offer this way to log in', {
+    return new AuthRejected('method-not-offered', 'Keystone does not offer this auth method', {
       hint: `it offers ${redactAndTruncate(offered.join(', '))}; set OS_AUTH_TYPE to one of them`,
     });
   }
@@ -56,7 +56,8 @@ function explain401(circumstances: Circumstances): PluginError {
   }
   return new AuthRejected(
     'auth-rejected',
-    `Keystone refused the login for ${request.subject}: wrong credentials, disabled or locked account, or no role in the scope (Keystone does not tell which)`,
+    `Keystone refused the login for ${request.subject}: wrong credentials, ` +
+      'disabled or locked account, or no role in the scope (Keystone does not tell which)',
     { hint: 'check user, password, domain, and project or trust' },
   );
 }
@@ -73,12 +74,16 @@ function explain404({ url, body, request }: Circumstances): PluginError {
   if (objectAt(body, 'error') === undefined) {
     const { version = 'v3', otherKeystone: { peer } = { peer: KEYSTONE } } = request;
     return new KeystoneProtocolError('not-keystone', `no Keystone ${version} answers at ${url}`, {
-      hint: version === 'v3' ? `check ${peer.setting}` : `check ${peer.setting}; only Rust Keystone speaks v4`,
+      hint: version === 'v3' ? `check ${peer.setting}` : `check ${peer.setting}; only Rust Keystone has v4`,
     });
   }
-  return new AuthRejected('credential-unknown', `Keystone does not find what was asked for: ${serverMessage(body)}`, {
-    hint: 'check the names and ids that you set',
-  });
+  return new AuthRejected(
+    'credential-unknown',
+    `Keystone does not find what the request names: ${serverMessage(body)}`,
+    {
+      hint: 'check the names and ids that you set',
+    },
+  );
 }
 
 function explain403({ body, request }: Circumstances): PluginError {
@@ -92,7 +97,7 @@ function explain403({ body, request }: Circumstances): PluginError {
 }
 
 function explain409({ body }: Circumstances): PluginError {
-  return new AuthRejected('request-rejected', `Keystone has that already: ${serverMessage(body)}`, {
+  return new AuthRejected('request-rejected', `it already exists in Keystone: ${serverMessage(body)}`, {
     hint: 'choose another name',
   });
 }
@@ -144,22 +149,24 @@ function explainOther({ url, response, body, request }: Circumstances): PluginEr
       ? `Keystone answered ${status}: ${serverMessage(body)}`
       : `${url} answered with ${what}, which is not Keystone`,
     {
-      hint: `check ${(request.otherKeystone?.peer ?? KEYSTONE).setting}, and whether you must sign in to the network first`,
+      hint:
+        `check ${(request.otherKeystone?.peer ?? KEYSTONE).setting}, ` +
+        'and whether you must sign in to the network first',
     },
   );
 }
 
 /** Explains a response without the expected result; the explanation of the auth method takes precedence. */
-export function explainResponse(request: AuthRequest, url: string, answer: HttpResponse): PluginError {
-  const body = parseJsonObject(answer.body);
-  const circumstances = { url, response: answer, body, request };
-  const explained = (BY_STATUS[answer.status] ?? explainOther)(circumstances);
-  const refusal = request.statusExplanations?.[answer.status];
+export function explainResponse(request: AuthRequest, url: string, response: HttpResponse): PluginError {
+  const body = parseJsonObject(response.body);
+  const circumstances = { url, response, body, request };
+  const explained = (BY_STATUS[response.status] ?? explainOther)(circumstances);
+  const refusal = request.statusExplanations?.[response.status];
   const own =
     refusal !== undefined && (explained.code === 'auth-rejected' || explained.code === 'credential-unknown')
       ? new AuthRejected(refusal.code, refusal.message, { hint: refusal.hint })
       : explained;
-  const requestId = answer.header('x-openstack-request-id');
+  const requestId = response.header('x-openstack-request-id');
   if (requestId !== undefined) own.requestId = redactAndTruncate(requestId);
   return own;
 }

@@ -51,7 +51,7 @@ export function parseTimestamp(text: string): number | undefined {
 export function parseTokenId(text: string): Secret {
   const id = parseHeaderToken(text);
   if (id !== undefined) return id;
-  throw new KeystoneProtocolError('protocol', 'Keystone sent a token that no HTTP header can carry', {
+  throw new KeystoneProtocolError('protocol', 'Keystone sent a token that is not valid in an HTTP header', {
     hint: 'ask its operator; up to 16384 printable ASCII characters are valid',
   });
 }
@@ -68,7 +68,7 @@ function isScoped(token: JsonObject): boolean {
 export function parseToken(id: Secret, body: JsonObject | undefined): Token {
   const token = objectAt(body, 'token');
   if (token === undefined) {
-    throw new KeystoneProtocolError('not-keystone', 'the answer holds no token: this is not Keystone', {
+    throw new KeystoneProtocolError('not-keystone', 'the response does not contain a token: this is not Keystone', {
       hint: 'check OS_AUTH_URL',
     });
   }

@@ -15,7 +15,7 @@ export interface ExpectedToken {
 
 /** A part of the token that differs from the request. */
 export interface TokenMismatch {
-  /** In the words of a message: "project". */
+  /** As text for messages: "project". */
   readonly part: string;
   /** False if only names differ: some databases treat different names as equal. */
   readonly isCertain: boolean;
@@ -35,7 +35,7 @@ function compare(part: string, expected: Reference | undefined, granted: JsonObj
 function comparePrincipal(principal: string | undefined, user: JsonObject | undefined): TokenMismatch[] {
   if (principal === undefined) return [];
   const name = fold(textAt(user, 'name') ?? '');
-  return [principal, principal.replace(/@[^@]*$/, '')].some((one) => fold(one) === name)
+  return [principal, principal.replace(/@[^@]*$/, '')].some((candidate) => fold(candidate) === name)
     ? []
     : [{ part: 'user', isCertain: false }];
 }

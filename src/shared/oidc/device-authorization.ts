@@ -76,7 +76,7 @@ async function authorize(
   const complete = parsePageUrl(textAt(body, 'verification_uri_complete'));
   const url = complete ?? page;
   if (deviceCode === undefined || userCode === undefined || userCode.length > 100 || url === undefined) {
-    throw new KeystoneProtocolError('protocol', 'the identity provider gave no usable code to log in with', ADVICE);
+    throw new KeystoneProtocolError('protocol', 'the identity provider sent no usable code for the login', ADVICE);
   }
   return {
     deviceCode: new Secret(deviceCode),
@@ -88,7 +88,7 @@ async function authorize(
 
 function makeTimeoutError(subject: string, ms: number): AuthRejected {
   const seconds = String(Math.round(ms / 1000));
-  return new AuthRejected('auth-rejected', `nobody finished the login of ${subject} within ${seconds} s`, {
+  return new AuthRejected('auth-rejected', `the login of ${subject} was not finished within ${seconds} s`, {
     hint: 'log in again, or raise --login-timeout',
   });
 }

@@ -24,7 +24,10 @@ type OAuthExplanation = Omit<Explanation, 'code'> & Partial<Explanation>;
 const REASONS: ReadonlyMap<string, OAuthExplanation> = new Map([
   [
     'invalid_grant',
-    { message: 'wrong or used up credentials, or a locked account', hint: 'check the credentials, and log in again' },
+    {
+      message: 'wrong or already used credentials, or a locked account',
+      hint: 'check the credentials, and log in again',
+    },
   ],
   [
     'invalid_client',
@@ -38,16 +41,16 @@ const REASONS: ReadonlyMap<string, OAuthExplanation> = new Map([
     'unauthorized_client',
     {
       code: 'method-not-offered',
-      message: 'this client may not log in in this way',
-      hint: 'have its operator allow it for OS_CLIENT_ID, or set OS_AUTH_TYPE to another way',
+      message: 'this client is not allowed to use this auth method',
+      hint: 'ask its operator to allow it for OS_CLIENT_ID, or set OS_AUTH_TYPE to another auth method',
     },
   ],
   [
     'unsupported_grant_type',
     {
       code: 'method-not-offered',
-      message: 'it does not offer this way to log in',
-      hint: 'set OS_AUTH_TYPE to another way',
+      message: 'it does not support this auth method',
+      hint: 'set OS_AUTH_TYPE to another auth method',
     },
   ],
   [
@@ -60,7 +63,7 @@ const REASONS: ReadonlyMap<string, OAuthExplanation> = new Map([
     'invalid_request',
     {
       code: 'request-rejected',
-      message: 'it cannot make sense of the request',
+      message: 'it rejects the request as invalid',
       hint: 'check OS_CLIENT_ID and the scopes',
     },
   ],
@@ -68,7 +71,7 @@ const REASONS: ReadonlyMap<string, OAuthExplanation> = new Map([
     (reason): [string, OAuthExplanation] => [
       reason,
       {
-        message: 'it wants to ask you something',
+        message: 'it needs an answer from you',
         hint: 'log in there with a browser once, or set OS_AUTH_TYPE=v3oidcdeviceauthz',
       },
     ],
@@ -80,7 +83,7 @@ const UNKNOWN: OAuthExplanation = { message: 'it refused the login', hint: 'ask 
 /**
  * Explains `error` and `error_description`, from a response or from a redirect.
  *
- * @param subject who logs in, in the words of a message
+ * @param subject who logs in, as text for messages
  */
 export function explainOAuthError(reason: string, description: string | undefined, subject: string): PluginError {
   const { code = 'auth-rejected', message, hint } = REASONS.get(reason) ?? UNKNOWN;
@@ -88,9 +91,9 @@ export function explainOAuthError(reason: string, description: string | undefine
   return new OAuthError(reason, code, `the identity provider refused ${subject}: ${message} (${quotation})`, { hint });
 }
 
-function explainStatus({ peer, url }: Endpoint, answer: HttpResponse): PluginError {
-  const { status } = answer;
-  const after = answer.header('retry-after');
+function explainStatus({ peer, url }: Endpoint, response: HttpResponse): PluginError {
+  const { status } = response;
+  const after = response.header('retry-after');
   const again = after === undefined ? '' : `; it says Retry-After: ${redactAndTruncate(after)}`;
   if (status === 429) {
     return new KeystoneUnreachable('rate-limited', `${peer.name} limits the rate of requests`, {
@@ -102,21 +105,21 @@ function explainStatus({ peer, url }: Endpoint, answer: HttpResponse): PluginErr
       hint: `try again later${again}`,
     });
   }
-  const html = /\bhtml\b/i.test(answer.header('content-type') ?? '');
+  const html = /\bhtml\b/i.test(response.header('content-type') ?? '');
   const what = html ? 'HTML' : status < 300 ? 'no JSON object' : `status ${String(status)}`;
   const { origin, pathname } = new URL(url);
   return new KeystoneProtocolError(
     'protocol',
-    `${origin}${pathname} answered with ${what}, which is not what an identity provider says there`,
+    `${origin}${pathname} answered with ${what}, which is not the response of an identity provider`,
     { hint: `check ${peer.setting}, and whether you must sign in to the network first` },
   );
 }
 
 /** Explains a response of an endpoint without the expected result. */
-export function explainOAuthResponse(endpoint: Endpoint, answer: HttpResponse, subject: string): PluginError {
-  const body = parseJsonObject(answer.body);
+export function explainOAuthResponse(endpoint: Endpoint, response: HttpResponse, subject: string): PluginError {
+  const body = parseJsonObject(response.body);
   const reason = textAt(body, 'error');
-  const isUnavailable = answer.status >= 500 || answer.status === 429;
-  if (reason === undefined || (isUnavailable && !REASONS.has(reason))) return explainStatus(endpoint, answer);
+  const isUnavailable = response.status >= 500 || response.status === 429;
+  if (reason === undefined || (isUnavailable && !REASONS.has(reason))) return explainStatus(endpoint, response);
   return explainOAuthError(reason, textAt(body, 'error_description'), subject);
 }

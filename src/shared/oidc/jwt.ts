@@ -37,7 +37,7 @@ export function readUnverifiedClaims(token: string): Claims | undefined {
     issuer: textAt(claims, 'iss'),
     subject: textAt(claims, 'sub'),
     nonce: textAt(claims, 'nonce'),
-    audiences: audiences.filter((one) => typeof one === 'string'),
+    audiences: audiences.filter((value) => typeof value === 'string'),
     expiresAt: exp === undefined || exp < 0 || exp > MAX_EXP_SECONDS ? undefined : exp * 1000,
   };
 }
@@ -68,7 +68,7 @@ function explain(error: unknown): string {
   if (error instanceof errors.JWTClaimValidationFailed) return `its claim "${error.claim}" is missing or wrong`;
   if (error instanceof errors.JWSSignatureVerificationFailed) return 'its signature is wrong';
   if (error instanceof errors.JOSEAlgNotAllowed) return 'its algorithm is not allowed';
-  return 'it is no JWT that can be read';
+  return 'it is not a readable JWT';
 }
 
 /** If a token names no key and several fit, each is tried. */
@@ -104,10 +104,10 @@ export function makeJwtVerifier(keySet: JsonObject): JwtVerifier {
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey) return { kind: 'no-key' };
       if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return { kind: 'refused', reason: explain(error) };
-      let tried = 0;
+      let keyCount = 0;
       for await (const key of error) {
-        tried += 1;
-        if (tried > MAX_TRIED_KEYS) break;
+        keyCount += 1;
+        if (keyCount > MAX_TRIED_KEYS) break;
         try {
           return await check(key);
         } catch (failure) {

@@ -59,12 +59,12 @@ function protocolError(message: string, { peer }: Endpoint): KeystoneProtocolErr
 function readIssuer(document: JsonObject, at: Endpoint): string {
   const issuer = textAt(document, 'issuer');
   if (issuer === undefined || !URL.canParse(issuer)) {
-    throw protocolError('the discovery document of the identity provider names no issuer', at);
+    throw protocolError('the discovery document of the identity provider has no issuer', at);
   }
   const { origin } = new URL(issuer);
   if (origin !== new URL(at.url).origin) {
     throw protocolError(
-      `the discovery document at ${new URL(at.url).origin} is that of ${redactAndTruncate(origin)}`,
+      `the discovery document at ${new URL(at.url).origin} belongs to ${redactAndTruncate(origin)}`,
       at,
     );
   }
@@ -72,10 +72,10 @@ function readIssuer(document: JsonObject, at: Endpoint): string {
 }
 
 async function discover(http: HttpClient, at: Endpoint): Promise<JsonObject> {
-  const answer = await http.send({ verb: 'GET', url: at.url, peer: at.peer });
-  const document = answer.status === 200 ? parseJsonObject(answer.body) : undefined;
+  const response = await http.send({ verb: 'GET', url: at.url, peer: at.peer });
+  const document = response.status === 200 ? parseJsonObject(response.body) : undefined;
   if (document !== undefined) return document;
-  const error = explainOAuthResponse(at, answer, 'to say where its endpoints are');
+  const error = explainOAuthResponse(at, response, 'the request for its endpoints');
   if (error.code !== 'protocol' || new URL(at.url).pathname.includes('/.well-known/')) throw error;
   throw new KeystoneProtocolError('protocol', error.message, {
     hint: `set ${at.peer.setting} to the whole URL, which ends with /.well-known/openid-configuration`,
@@ -101,11 +101,11 @@ function endpointIn(document: JsonObject, name: EndpointName, at: Endpoint, allo
 }
 
 function checkGrant(document: JsonObject, grant: string): void {
-  const offered = listAt(document, 'grant_types_supported').filter((one) => typeof one === 'string');
+  const offered = listAt(document, 'grant_types_supported').filter((value) => typeof value === 'string');
   // Many providers omit the list; the RFC's default for that would exclude most grants.
   if (offered.length === 0 || offered.includes(grant)) return;
-  throw new AuthRejected('method-not-offered', `the identity provider does not offer this way to log in (${grant})`, {
-    hint: `it offers ${redactAndTruncate(offered.join(', '))}; set OS_AUTH_TYPE to another way to log in`,
+  throw new AuthRejected('method-not-offered', `the identity provider does not support this auth method (${grant})`, {
+    hint: `it offers ${redactAndTruncate(offered.join(', '))}; set OS_AUTH_TYPE to another auth method`,
   });
 }
 
@@ -138,9 +138,13 @@ export async function resolveProvider(
     for (const name of unresolved) {
       const endpoint = endpointIn(document, name, at, allowHttp);
       if (endpoint === undefined) {
-        throw new AuthRejected('method-not-offered', `the identity provider names no ${name}_endpoint`, {
-          hint: 'set OS_AUTH_TYPE to another way to log in, or ask its operator',
-        });
+        throw new AuthRejected(
+          'method-not-offered',
+          `the discovery document of the identity provider has no ${name}_endpoint`,
+          {
+            hint: 'set OS_AUTH_TYPE to another auth method, or ask its operator',
+          },
+        );
       }
       resolved.set(name, endpoint);
     }
@@ -150,14 +154,14 @@ export async function resolveProvider(
     getEndpoint(name) {
       const endpoint = resolved.get(name);
       if (endpoint !== undefined) return endpoint;
-      throw new ConfigError(`the ${name} endpoint of the identity provider is not known`, {
+      throw new ConfigError(`the ${name} endpoint of the identity provider is unknown`, {
         hint: 'set OS_DISCOVERY_ENDPOINT',
       });
     },
     advertises: (name) => document !== undefined && Object.hasOwn(document, name) && document[name] === true,
     listAdvertised(name) {
       if (document === undefined || !Array.isArray(document[name])) return undefined;
-      return listAt(document, name).filter((one) => typeof one === 'string');
+      return listAt(document, name).filter((value) => typeof value === 'string');
     },
   };
 }

@@ -36,7 +36,7 @@ export interface OAuthTokens {
 export interface OAuthTokenRequest {
   readonly client: OAuthClient;
   readonly form: FormFields;
-  /** Who logs in, in the words of a message. */
+  /** Who logs in, as text for messages. */
   readonly subject: string;
   /** The form contains something that works once, such as a code or a refresh token. */
   readonly isSingleUse?: boolean;
@@ -87,7 +87,7 @@ export async function postForm(
 ): Promise<{ body: JsonObject; receivedAt: number; serverAheadMs: number }> {
   const endpoint = provider.getEndpoint(name);
   const authentication = authenticateClient(provider, client);
-  const answer = await http.send({
+  const response = await http.send({
     verb: 'POST',
     url: endpoint.url,
     peer: endpoint.peer,
@@ -97,10 +97,10 @@ export async function postForm(
     ...(isSingleUse ? { isSingleUse: true } : {}),
     ...(isPoll ? { isPoll: true } : {}),
   });
-  const body = parseJsonObject(answer.body);
-  const isSuccess = answer.status >= 200 && answer.status <= 299 && body !== undefined && !Object.hasOwn(body, 'error');
-  if (!isSuccess) throw explainOAuthResponse(endpoint, answer, subject);
-  return { body, receivedAt: answer.respondedAt, serverAheadMs: answer.serverAheadMs };
+  const body = parseJsonObject(response.body);
+  const isSuccess = response.status >= 200 && response.status <= 299 && body !== undefined && !Object.hasOwn(body, 'error');
+  if (!isSuccess) throw explainOAuthResponse(endpoint, response, subject);
+  return { body, receivedAt: response.respondedAt, serverAheadMs: response.serverAheadMs };
 }
 
 function readToken(body: JsonObject, name: string, { peer }: Endpoint): Secret | undefined {
@@ -108,7 +108,7 @@ function readToken(body: JsonObject, name: string, { peer }: Endpoint): Secret |
   if (text === undefined) return undefined;
   const token = parseHeaderToken(text);
   if (token !== undefined) return token;
-  throw new KeystoneProtocolError('protocol', `${peer.name} sent an ${name} that no HTTP header can carry`, {
+  throw new KeystoneProtocolError('protocol', `${peer.name} sent an ${name} that is not valid in an HTTP header`, {
     hint: 'ask its operator; up to 16384 printable ASCII characters are valid',
   });
 }

@@ -77,7 +77,7 @@ export async function deleteCredentialAndThrow(
 ): Promise<never> {
   try {
     const path = `${pathOf(userId)}/${encodeURIComponent(id)}`;
-    await ask({ verb: 'DELETE', path, resource: 'its application credential deleted' });
+    await ask({ verb: 'DELETE', path, resource: 'the deletion of its application credential' });
   } catch (error) {
     if (!(error instanceof PluginError) || !(because instanceof PluginError)) throw because;
     throw new PluginError(
