@@ -309,8 +309,8 @@ async function control(
   }
   const decision = asked === 'POST /control/device' ? ((await json(request)) as DeviceDecision) : undefined;
   const userCode = decision?.userCode ?? /^GET \/control\/polls\/(.+)$/.exec(asked)?.[1] ?? '';
-  const normalised = userCode.replaceAll(/[^a-z]/gi, '').toUpperCase();
-  const code = await provider.DeviceCode.findByUserCode(normalised, { ignoreExpiration: true });
+  const normalized = userCode.replaceAll(/[^a-z]/gi, '').toUpperCase();
+  const code = await provider.DeviceCode.findByUserCode(normalized, { ignoreExpiration: true });
   if (code === undefined) {
     answer(404, { error: `${asked}: no such thing here` });
     return;
