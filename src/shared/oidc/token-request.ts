@@ -98,7 +98,8 @@ export async function postForm(
     ...(isPoll ? { isPoll: true } : {}),
   });
   const body = parseJsonObject(response.body);
-  const isSuccess = response.status >= 200 && response.status <= 299 && body !== undefined && !Object.hasOwn(body, 'error');
+  const isSuccess =
+    response.status >= 200 && response.status <= 299 && body !== undefined && !Object.hasOwn(body, 'error');
   if (!isSuccess) throw explainOAuthResponse(endpoint, response, subject);
   return { body, receivedAt: response.respondedAt, serverAheadMs: response.serverAheadMs };
 }
