@@ -12,16 +12,16 @@ t.setTimeout(120_000);
 
 const GET = 'GET /v3/auth/tokens?nocatalog=true';
 
-testWithKeystone('uses the token unchanged and reads its expiry', async (t, world) => {
-  const { domain, projects, users } = world.tenancy;
-  const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
-  const facts = await validateToken(world.http, token);
+testWithKeystone('uses the token unchanged and reads its expiry', async (t, environment) => {
+  const { domain, projects, users } = environment.tenancy;
+  const token = await logIn(environment.http, users.alice, { project: { id: projects.demo.id } });
+  const facts = await validateToken(environment.http, token);
   const check = async (t: Test, env: Record<string, string>, path = '/v3', requests = [`${GET} 200`]) => {
-    const mark = watchRequests(world.http);
+    const address = watchRequests(environment.http);
     const at = Object.fromEntries(
-      Object.entries(env).map(([name, value]) => [name, value.replace('@', mark.url + path)]),
+      Object.entries(env).map(([name, value]) => [name, value.replace('@', address.url + path)]),
     );
-    const attempt = { env: { ...at, OS_TOKEN: token }, requestLog: openWatchedLog(mark), requests };
+    const attempt = { env: { ...at, OS_TOKEN: token }, requestLog: openWatchedLog(address), requests };
     const given = await logInTwice(t, attempt);
     t.equal(given.token, token);
     t.equal(Date.parse(given.expirationTimestamp), Math.floor(Date.parse(facts?.expiresAt ?? '') / 1000) * 1000);
@@ -41,12 +41,12 @@ testWithKeystone('uses the token unchanged and reads its expiry', async (t, worl
   );
 });
 
-testWithKeystone('tokens that cannot be used', async (t, world) => {
-  const { domain, projects, users } = world.tenancy;
-  const token = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
-  const mark = watchRequests(world.http);
-  const requestLog = openWatchedLog(mark);
-  const env = { OS_AUTH_TYPE: 'admin_token', OS_ENDPOINT: `${mark.url}/v3`, OS_TOKEN: token };
+testWithKeystone('tokens that cannot be used', async (t, environment) => {
+  const { domain, projects, users } = environment.tenancy;
+  const token = await logIn(environment.http, users.alice, { project: { id: projects.demo.id } });
+  const address = watchRequests(environment.http);
+  const requestLog = openWatchedLog(address);
+  const env = { OS_AUTH_TYPE: 'admin_token', OS_ENDPOINT: `${address.url}/v3`, OS_TOKEN: token };
   const secrets = [token];
 
   await t.test('a token with another scope', async (t) => {
@@ -59,8 +59,8 @@ testWithKeystone('tokens that cannot be used', async (t, world) => {
     );
   });
   await t.test('a revoked token', async (t) => {
-    const gone = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
-    await revokeToken(world.http, gone);
+    const gone = await logIn(environment.http, users.alice, { project: { id: projects.demo.id } });
+    await revokeToken(environment.http, gone);
     const says = ['does not accept the token in OS_TOKEN', 'openstack token issue'];
     const attempt = { env: { ...env, OS_TOKEN: gone }, requestLog, requests: [`${GET} 401`], secrets: [gone] };
     await checkFailedLogin(t, attempt, { status: EXIT_STATUS.refused, says });

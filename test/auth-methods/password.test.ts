@@ -13,14 +13,14 @@ import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-testWithKeystone('password: every kind of user and scope', async (t, world) => {
-  const { domain, projects, trust, users } = world.tenancy;
+testWithKeystone('password: every kind of user and scope', async (t, environment) => {
+  const { domain, projects, trust, users } = environment.tenancy;
   const { alice, bob } = users;
   const byName = asUser(alice, domain);
   const byId = asUserById(alice);
   const onDemo = onProject(projects.demo, domain);
   const byDomainId = { OS_USERNAME: alice.name, OS_USER_DOMAIN_ID: domain.id, OS_PASSWORD: alice.password };
-  await checkLogins(t, world, {
+  await checkLogins(t, environment, {
     'user and project by name': {
       env: { ...byName, ...onDemo },
       expected: { user: 'alice', project: 'demo', ...memberAndReader },

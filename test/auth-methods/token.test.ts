@@ -8,32 +8,32 @@ import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-testWithKeystone('token: exchanged or unchanged', async (t, world) => {
-  const { domain, projects, users } = world.tenancy;
-  const given = await logIn(world.http, users.alice, { project: { id: projects.demo.id } });
+testWithKeystone('token: exchanged or unchanged', async (t, environment) => {
+  const { domain, projects, users } = environment.tenancy;
+  const given = await logIn(environment.http, users.alice, { project: { id: projects.demo.id } });
   const methods = ['password', 'token'];
   const env = { OS_TOKEN: given };
-  const expiry = (await validateToken(world.http, given))?.expiresAt;
+  const expiry = (await validateToken(environment.http, given))?.expiresAt;
 
   await t.test('exchanged for another project', async (t) => {
     const onOther = { ...env, ...onProject(projects.other, domain) };
     const expected = { user: 'alice', project: 'other', methods, ...reader };
-    const { token } = await checkLogin(t, world, { env: onOther, expected });
+    const { token } = await checkLogin(t, environment, { env: onOther, expected });
     t.not(token, given);
-    t.equal((await validateToken(world.http, token))?.expiresAt, expiry, 'it expires with the original token');
+    t.equal((await validateToken(environment.http, token))?.expiresAt, expiry, 'it expires with the original token');
   });
   await t.test('exchanged for the system', async (t) => {
     const expected = { user: 'alice', system: true, methods, ...reader } as const;
-    await checkLogin(t, world, { env: { ...env, OS_SYSTEM_SCOPE: 'all' }, expected });
+    await checkLogin(t, environment, { env: { ...env, OS_SYSTEM_SCOPE: 'all' }, expected });
   });
   await t.test('unchanged', async (t) => {
     const expected = { user: 'alice', project: 'demo', ...memberAndReader };
     const requests = ['GET /v3/auth/tokens?nocatalog=true 200'];
-    const { token } = await checkLogin(t, world, { env, expected, requests });
+    const { token } = await checkLogin(t, environment, { env, expected, requests });
     t.equal(token, given, 'the same token');
   });
   await t.test('the other variable', async (t) => {
     const other = { OS_AUTH_TOKEN: given, OS_PROJECT_ID: projects.other.id };
-    await checkLogin(t, world, { env: other, expected: { user: 'alice', project: 'other', methods, ...reader } });
+    await checkLogin(t, environment, { env: other, expected: { user: 'alice', project: 'other', methods, ...reader } });
   });
 });

@@ -7,13 +7,13 @@ import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 
-testWithKeystone('application credential: for its project only', async (t, world) => {
-  const { applicationCredentials, domain, users } = world.tenancy;
+testWithKeystone('application credential: for its project only', async (t, environment) => {
+  const { applicationCredentials, domain, users } = environment.tenancy;
   const { valid, shortLived } = applicationCredentials;
   const expected = { user: 'alice', project: 'demo', methods: ['application_credential'], ...member };
   const byId = asApplicationCredential(valid);
   const byName = { OS_APPLICATION_CREDENTIAL_NAME: valid.name, OS_APPLICATION_CREDENTIAL_SECRET: valid.secret };
-  await checkLogins(t, world, {
+  await checkLogins(t, environment, {
     'by id': { env: byId, expected },
     "by name and the user's name": {
       env: { ...byName, OS_USERNAME: 'alice', OS_USER_DOMAIN_NAME: domain.name },
@@ -24,8 +24,8 @@ testWithKeystone('application credential: for its project only', async (t, world
     'with what an openrc leaves behind': {
       env: {
         ...byId,
-        ...onProject(world.tenancy.projects.other, domain),
-        OS_PROJECT_ID: world.tenancy.projects.other.id,
+        ...onProject(environment.tenancy.projects.other, domain),
+        OS_PROJECT_ID: environment.tenancy.projects.other.id,
         OS_USERNAME: 'bob',
         OS_USER_DOMAIN_NAME: domain.name,
       },
@@ -35,7 +35,7 @@ testWithKeystone('application credential: for its project only', async (t, world
   await t.test('an application credential that expires before its token', async (t) => {
     // Keystone 22 sends that expiry without a time zone. It must be read as UTC, not as local time.
     const env = { ...asApplicationCredential(shortLived), TZ: 'Asia/Tokyo' };
-    const { expirationTimestamp } = await checkLogin(t, world, { env, expected });
+    const { expirationTimestamp } = await checkLogin(t, environment, { env, expected });
     const end = Date.parse((shortLived.expiresAt ?? '').replace(/Z?$/, 'Z'));
     t.equal(
       Date.parse(expirationTimestamp),

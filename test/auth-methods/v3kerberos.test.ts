@@ -32,7 +32,7 @@ interface KerberosFixture {
   readonly realm: Realm;
   readonly keystone: Keystone;
   readonly cache: string;
-  readonly env: (mark: { url: string }) => Record<string, string>;
+  readonly env: (address: { url: string }) => Record<string, string>;
 }
 
 async function setUpKerberos(t: Test, { http, pki, tenancy }: TestEnvironment): Promise<KerberosFixture | undefined> {
@@ -51,10 +51,10 @@ async function setUpKerberos(t: Test, { http, pki, tenancy }: TestEnvironment): 
   });
   t.teardown(() => keystone.stop());
   const cache = join(dir, 'tickets');
-  const env = (mark: { url: string }): Record<string, string> => ({
+  const env = (address: { url: string }): Record<string, string> => ({
     ...realm.env,
     OS_AUTH_TYPE: 'v3kerberos',
-    OS_AUTH_URL: `${mark.url}/v3`,
+    OS_AUTH_URL: `${address.url}/v3`,
     OS_CACERT: pki.ca,
     KRB5CCNAME: `FILE:${cache}`,
     PATH: `${realm.bin}:${process.env['PATH'] ?? ''}`,
@@ -70,18 +70,18 @@ testWithKeystone('logs in with a Kerberos ticket', async (t, environment) => {
   const { domain, projects } = environment.tenancy;
 
   await t.test('caches the token per principal', async (t) => {
-    const mark = watchRequests(keystone);
+    const address = watchRequests(keystone);
     const home = makeTestHome(t);
     const run = async (): Promise<{ token: string; logins: number }> => {
-      const before = listRequests(mark).length;
-      const { token } = checkSuccess(t, await runPlugin({ home, env: fixture.env(mark) }));
-      return { token, logins: listRequests(mark).length - before };
+      const before = listRequests(address).length;
+      const { token } = checkSuccess(t, await runPlugin({ home, env: fixture.env(address) }));
+      return { token, logins: listRequests(address).length - before };
     };
     await realm.kinit('alice', `FILE:${cache}`);
     const aliceLogin = await logInTwice(t, {
-      env: fixture.env(mark),
+      env: fixture.env(address),
       home,
-      requestLog: openWatchedLog(mark),
+      requestLog: openWatchedLog(address),
       requests: [`${LOGIN} 201`],
     });
     const details = await validateToken(environment.http, aliceLogin.token);
@@ -106,42 +106,47 @@ testWithKeystone('logs in with a Kerberos ticket', async (t, environment) => {
   });
 
   await t.test('does not cache the token with tickets of two principals', async (t) => {
-    const mark = watchRequests(keystone);
+    const address = watchRequests(keystone);
     const home = makeTestHome(t);
     const folder = join(home.path, 'tickets');
     await mkdir(folder);
     await realm.kinit('alice', `DIR::${folder}/tkt1`);
     await realm.kinit('bob', `DIR::${folder}/tkt2`);
-    const env = { ...fixture.env(mark), KRB5CCNAME: `DIR:${folder}` };
+    const env = { ...fixture.env(address), KRB5CCNAME: `DIR:${folder}` };
     for (const logins of [1, 2]) {
       checkSuccess(t, await runPlugin({ home, env }));
-      t.equal(listRequests(mark).length, logins);
+      t.equal(listRequests(address).length, logins);
     }
     rmSync(join(folder, 'tkt2'));
     await realm.kinit('alice', `DIR::${folder}/tkt1`);
-    const { token } = await logInTwice(t, { env, home, requestLog: openWatchedLog(mark), requests: [`${LOGIN} 201`] });
+    const { token } = await logInTwice(t, {
+      env,
+      home,
+      requestLog: openWatchedLog(address),
+      requests: [`${LOGIN} 201`],
+    });
     t.match(await validateToken(environment.http, token), { user: { name: 'alice' } });
   });
 
   await t.test('does not cache the token without klist', async (t) => {
-    const mark = watchRequests(keystone);
+    const address = watchRequests(keystone);
     const home = makeTestHome(t);
     const PATH = await linkPrograms(join(home.path, 'bin'), ['curl']);
     await realm.kinit('alice', `FILE:${cache}`);
     for (const logins of [1, 2]) {
-      checkSuccess(t, await runPlugin({ home, env: { ...fixture.env(mark), PATH } }));
-      t.equal(listRequests(mark).length, logins);
+      checkSuccess(t, await runPlugin({ home, env: { ...fixture.env(address), PATH } }));
+      t.equal(listRequests(address).length, logins);
     }
   });
 
   await t.test('curl reads neither ~/.curlrc nor the environment', async (t) => {
-    const mark = watchRequests(keystone);
+    const address = watchRequests(keystone);
     const home = makeTestHome(t);
     writeFileSync(join(home.path, '.curlrc'), 'proxy = "http://127.0.0.1:1"\ninsecure\n');
-    const env = { ...fixture.env(mark), ALL_PROXY: 'http://127.0.0.1:1', CURL_CA_BUNDLE: '/nowhere' };
+    const env = { ...fixture.env(address), ALL_PROXY: 'http://127.0.0.1:1', CURL_CA_BUNDLE: '/nowhere' };
     checkSuccess(t, await runPlugin({ home, env }));
     const untrustedEnv = { ...env, OS_CACERT: environment.pki.untrusted.ca };
-    const attempt = { env: untrustedEnv, requestLog: openWatchedLog(mark), requests: [] };
+    const attempt = { env: untrustedEnv, requestLog: openWatchedLog(address), requests: [] };
     await checkFailedLogin(t, attempt, {
       status: EXIT_STATUS.unreachable,
       says: ['certificate is not trusted', 'OS_CACERT'],
@@ -149,16 +154,16 @@ testWithKeystone('logs in with a Kerberos ticket', async (t, environment) => {
   });
 
   await t.test('rejected logins', async (t) => {
-    const mark = watchRequests(keystone);
-    const requestLog = openWatchedLog(mark);
+    const address = watchRequests(keystone);
+    const requestLog = openWatchedLog(address);
     const says = ['Keystone refused the Kerberos login', 'kinit'];
     const rejection = { status: EXIT_STATUS.refused, says };
     await realm.kdestroy(`FILE:${cache}`);
-    await checkFailedLogin(t, { env: fixture.env(mark), requestLog, requests: [`${LOGIN} 401`] }, rejection);
+    await checkFailedLogin(t, { env: fixture.env(address), requestLog, requests: [`${LOGIN} 401`] }, rejection);
     await realm.kinit('stranger', `FILE:${cache}`);
-    await checkFailedLogin(t, { env: fixture.env(mark), requestLog, requests: [`${LOGIN} 401`] }, rejection);
+    await checkFailedLogin(t, { env: fixture.env(address), requestLog, requests: [`${LOGIN} 401`] }, rejection);
     await realm.kinit('bob', `FILE:${cache}`);
-    const otherProject = { ...fixture.env(mark), ...onProject(projects.other, domain) };
+    const otherProject = { ...fixture.env(address), ...onProject(projects.other, domain) };
     await checkFailedLogin(t, { env: otherProject, requestLog, requests: [`${LOGIN} 401`] }, rejection);
   });
 });

@@ -20,13 +20,13 @@ t.setTimeout(170_000);
 
 const REFUSED = LOGIN_REQUEST.replace('201', '401');
 
-testWithKeystone('two factors in one request', async (t, world) => {
-  const { domain, projects, users } = world.tenancy;
+testWithKeystone('two factors in one request', async (t, environment) => {
+  const { domain, projects, users } = environment.tenancy;
   const { mfa, alice } = users;
   const passcode = { OS_PASSCODE: makeTotpCode(mfa.totpSecret, Date.now()) };
   const env = { ...asUser(mfa, domain), ...onProject(projects.demo, domain), ...passcode };
   const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
-  await checkLogins(t, world, {
+  await checkLogins(t, environment, {
     'methods by name': {
       env: { ...env, OS_AUTH_TYPE: 'v3multifactor', OS_AUTH_METHODS: 'v3password,v3totp' },
       expected,
@@ -38,16 +38,19 @@ testWithKeystone('two factors in one request', async (t, world) => {
     'as flags': { env, args: () => ['--auth-methods=v3totp,v3password'], expected },
   });
   await t.test('a token and a password', async (t) => {
-    const given = await logIn(world.http, alice);
+    const given = await logIn(environment.http, alice);
     const methods = ['password', 'token'];
     const settings = { ...asUser(alice, domain), ...onProject(projects.demo, domain), OS_TOKEN: given };
     const login = { env: { ...settings, OS_AUTH_METHODS: 'v3password,v3token' } };
-    await checkLogin(t, world, { ...login, expected: { user: 'alice', project: 'demo', methods, ...memberAndReader } });
+    await checkLogin(t, environment, {
+      ...login,
+      expected: { user: 'alice', project: 'demo', methods, ...memberAndReader },
+    });
   });
   await t.test('methods that cannot be combined, and missing options', async (t) => {
-    const mark = watchRequests(world.http);
+    const address = watchRequests(environment.http);
     const check = async (changes: EnvVars, status: number, says: (string | RegExp)[]): Promise<void> => {
-      const settings = { OS_AUTH_URL: `${mark.url}/v3`, ...env, ...changes };
+      const settings = { OS_AUTH_URL: `${address.url}/v3`, ...env, ...changes };
       checkFailure(t, await runPlugin({ home: makeTestHome(t), env: settings }), status, { says });
     };
     await check({ OS_AUTH_METHODS: 'v3password,v3kerberos' }, EXIT_STATUS.config, [
@@ -59,33 +62,33 @@ testWithKeystone('two factors in one request', async (t, world) => {
       'OS_PASSCODE',
     ]);
     await check({ OS_AUTH_TYPE: 'v3multifactor' }, EXIT_STATUS.interaction, ['OS_AUTH_METHODS']);
-    t.equal(listRequests(mark).length, 0);
+    t.equal(listRequests(address).length, 0);
   });
 });
 
-testWithKeystone('a password and a receipt', async (t, world) => {
-  const { domain, projects, users } = world.tenancy;
+testWithKeystone('a password and a receipt', async (t, environment) => {
+  const { domain, projects, users } = environment.tenancy;
   const env = { ...asUser(users.mfa, domain), ...onProject(projects.demo, domain) };
   const code = (): string => makeTotpCode(users.mfa.totpSecret, Date.now());
 
   await t.test('with a passcode', async (t) => {
     const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
     const login = { env: { ...env, OS_PASSCODE: code() }, requests: [REFUSED, LOGIN_REQUEST] };
-    await checkLogin(t, world, { ...login, expected });
+    await checkLogin(t, environment, { ...login, expected });
   });
   await t.test('with the passcode first and the password second', async (t) => {
     const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
     const login = { env: { ...env, OS_AUTH_TYPE: 'v3totp', OS_PASSCODE: code() }, requests: [REFUSED, LOGIN_REQUEST] };
-    await checkLogin(t, world, { ...login, expected });
+    await checkLogin(t, environment, { ...login, expected });
   });
   await t.test('with a wrong passcode', async (t) => {
-    const mark = watchRequests(world.http);
-    const settings = { OS_AUTH_URL: `${mark.url}/v3`, ...env, OS_PASSCODE: '000000' };
-    const ran = await runPlugin({ home: makeTestHome(t), env: settings });
-    checkFailure(t, ran, EXIT_STATUS.refused, {
+    const address = watchRequests(environment.http);
+    const settings = { OS_AUTH_URL: `${address.url}/v3`, ...env, OS_PASSCODE: '000000' };
+    const result = await runPlugin({ home: makeTestHome(t), env: settings });
+    checkFailure(t, result, EXIT_STATUS.refused, {
       says: ['additional factor for mfa', 'wrong, old or used passcode', /req-/],
     });
-    t.strictSame(listRequests(mark).map(describeRequest), [REFUSED, REFUSED], 'each proof was sent once');
+    t.strictSame(listRequests(address).map(describeRequest), [REFUSED, REFUSED], 'each proof was sent once');
   });
 });
 
@@ -100,12 +103,12 @@ const receipt = (ways: readonly (readonly string[])[]): ReturnType<typeof respon
 void t.test('content of the second request', async (t) => {
   const standIn = await startKeystoneForTest(t);
   standIn.answerNext(receipt([['password', 'totp']]), 'POST');
-  const ran = await runPlugin({
+  const result = await runPlugin({
     home: makeTestHome(t),
     env: { ...makeLoginSettings(`${standIn.url}/v3`), OS_PASSCODE: '123456' },
   });
   // The stand-in does not know this receipt. The test checks only the second request.
-  t.equal(ran.status, EXIT_STATUS.refused);
+  t.equal(result.status, EXIT_STATUS.refused);
   const [first, second, ...more] = standIn.requests;
   t.strictSame(more, []);
   t.equal(first?.headers['openstack-auth-receipt'], undefined);
@@ -135,8 +138,8 @@ void t.test('chooses a supported combination and limits the number of receipts',
   });
   await t.test('no supported combination', async (t) => {
     standIn.answerNext(receipt([['password', 'openid', 'totp']]), 'POST');
-    const ran = await runPlugin({ home: makeTestHome(t), env });
-    checkFailure(t, ran, EXIT_STATUS.refused, { says: ['requires another factor', 'openid and totp', 'req-1'] });
+    const result = await runPlugin({ home: makeTestHome(t), env });
+    checkFailure(t, result, EXIT_STATUS.refused, { says: ['requires another factor', 'openid and totp', 'req-1'] });
   });
   await t.test('receipt after receipt', async (t) => {
     const before = standIn.requests.length;

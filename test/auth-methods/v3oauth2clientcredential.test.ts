@@ -33,10 +33,10 @@ async function createCredential(
   return { id: made.id, secret };
 }
 
-testWithKeystone('the access token is a Keystone token of the application credential', async (t, world) => {
-  const { applicationCredentials, domain, projects } = world.tenancy;
+testWithKeystone('the access token is a Keystone token of the application credential', async (t, environment) => {
+  const { applicationCredentials, domain, projects } = environment.tenancy;
   const { valid, shortLived } = applicationCredentials;
-  const chosen = await createCredential(world, 'p@ss+w%20rd: "ü"/~');
+  const chosen = await createCredential(environment, 'p@ss+w%20rd: "ü"/~');
   for (const [name, credential, server, settings] of [
     ['with TLS', valid, 'tls', {}],
     ['without', valid, 'http', {}],
@@ -46,25 +46,25 @@ testWithKeystone('the access token is a Keystone token of the application creden
     ['one that ends before its token would', shortLived, 'tls', {}],
   ] as const) {
     await t.test(name, async (t) => {
-      const mark = watchRequests(world[server]);
+      const address = watchRequests(environment[server]);
       const endpoint =
-        'OS_OAUTH2_ENDPOINT' in settings ? settings.OS_OAUTH2_ENDPOINT.replace('@', mark.url) : undefined;
+        'OS_OAUTH2_ENDPOINT' in settings ? settings.OS_OAUTH2_ENDPOINT.replace('@', address.url) : undefined;
       const env = {
-        OS_AUTH_URL: `${mark.url}/v3`,
-        OS_CACERT: world.pki.ca,
+        OS_AUTH_URL: `${address.url}/v3`,
+        OS_CACERT: environment.pki.ca,
         ...asClient(credential),
         ...settings,
         OS_OAUTH2_ENDPOINT: endpoint,
       };
-      const path = endpoint === undefined ? `${TOKEN} 200` : `POST ${endpoint.slice(mark.url.length)} 200`;
+      const path = endpoint === undefined ? `${TOKEN} 200` : `POST ${endpoint.slice(address.url.length)} 200`;
       const attempt = {
         env,
-        requestLog: openWatchedLog(mark),
+        requestLog: openWatchedLog(address),
         requests: [path, `${GET} 200`],
         secrets: [credential.secret],
       };
       const { token, expirationTimestamp } = await logInTwice(t, attempt);
-      const facts = await validateToken(world.http, token);
+      const facts = await validateToken(environment.http, token);
       t.match(facts, { user: { name: 'alice' }, project: { name: 'demo' }, methods: ['application_credential'] });
       t.equal(Date.parse(expirationTimestamp), Math.floor(Date.parse(facts?.expiresAt ?? '') / 1000) * 1000);
       if (credential !== shortLived) return;
@@ -74,18 +74,18 @@ testWithKeystone('the access token is a Keystone token of the application creden
   }
 });
 
-testWithKeystone('rejected logins', async (t, world) => {
-  const { applicationCredentials, domain, projects } = world.tenancy;
+testWithKeystone('rejected logins', async (t, environment) => {
+  const { applicationCredentials, domain, projects } = environment.tenancy;
   const { valid, expired } = applicationCredentials;
-  const mark = watchRequests(world.tls);
-  const requestLog = openWatchedLog(mark);
+  const address = watchRequests(environment.tls);
+  const requestLog = openWatchedLog(address);
   const refused = async (
     name: string,
     settings: Readonly<Record<string, string | undefined>>,
     { requests, says, status = EXIT_STATUS.refused }: { requests: string[]; says: string[]; status?: number },
   ): Promise<void> => {
     await t.test(name, async (t) => {
-      const env = { OS_AUTH_URL: `${mark.url}/v3`, OS_CACERT: world.pki.ca, ...asClient(valid), ...settings };
+      const env = { OS_AUTH_URL: `${address.url}/v3`, OS_CACERT: environment.pki.ca, ...asClient(valid), ...settings };
       const secrets = [valid.secret, expired.secret, 'canary-of-a-secret'];
       await checkFailedLogin(t, { env, requestLog, requests, secrets }, { status, says });
     });
@@ -109,7 +109,7 @@ testWithKeystone('rejected logins', async (t, world) => {
   });
   await refused(
     'an endpoint that is none',
-    { OS_OAUTH2_ENDPOINT: `${mark.url}/v3/nothing` },
+    { OS_OAUTH2_ENDPOINT: `${address.url}/v3/nothing` },
     { requests: ['POST /v3/nothing 400'], says: ['check OS_OAUTH2_ENDPOINT'], status: EXIT_STATUS.protocol },
   );
   await refused(

@@ -24,16 +24,16 @@ async function takeToken({ federation, testEnvironment }: FederationFixture): Pr
   return (JSON.parse(body) as { access_token: string }).access_token;
 }
 
-testWithFederation('an existing access token', async (t, federation, world) => {
-  const lane = setUpFederation(federation, world);
-  const token = await takeToken(lane);
+testWithFederation('an existing access token', async (t, federation, environment) => {
+  const fixture = setUpFederation(federation, environment);
+  const token = await takeToken(fixture);
   const expected = expectDemoMember(federation.users.alice.email);
   await t.test('with a token type', async (t) => {
     const env = { OS_AUTH_TYPE: 'v3oidcaccesstoken', OS_ACCESS_TOKEN: token };
-    await checkFederatedLogin(t, lane, { env, expected, issuer: [] });
+    await checkFederatedLogin(t, fixture, { env, expected, issuer: [] });
   });
   await t.test('with an inferred token type', async (t) => {
-    await checkFederatedLogin(t, lane, {
+    await checkFederatedLogin(t, fixture, {
       env: { OS_ACCESS_TOKEN: token, OS_PASSWORD: 'unused' },
       expected,
       issuer: [],
@@ -41,23 +41,23 @@ testWithFederation('an existing access token', async (t, federation, world) => {
   });
 });
 
-testWithFederation('rejected tokens', async (t, federation, world) => {
-  const lane = setUpFederation(federation, world);
+testWithFederation('rejected tokens', async (t, federation, environment) => {
+  const fixture = setUpFederation(federation, environment);
   const env = { OS_AUTH_TYPE: 'v3oidcaccesstoken' };
-  await checkFederatedFailure(t, lane, {
+  await checkFederatedFailure(t, fixture, {
     env: { ...env, OS_ACCESS_TOKEN: 'canary-no-token' },
     // Apache returns this error as HTML.
     says: ["Keystone refused the provider's token for the token in OS_ACCESS_TOKEN", 'too old or of the wrong type'],
     issuer: [],
     keystone: [`POST ${federatedAuthPath(federation)} 401`],
   });
-  await checkFederatedFailure(t, lane, {
+  await checkFederatedFailure(t, fixture, {
     env: { ...env, OS_ACCESS_TOKEN: 'Bearer canary' },
     status: EXIT_STATUS.config,
     says: ['OS_ACCESS_TOKEN is not a token', 'without "Bearer"'],
     issuer: [],
   });
-  await checkFederatedFailure(t, lane, {
+  await checkFederatedFailure(t, fixture, {
     env,
     status: EXIT_STATUS.interaction,
     says: ['access token is not set', 'OS_ACCESS_TOKEN'],
@@ -67,15 +67,15 @@ testWithFederation('rejected tokens', async (t, federation, world) => {
 
 testWithFederation(
   'outputs the token unchanged for a cluster that trusts the provider',
-  async (t, federation, world) => {
-    const lane = setUpFederation(federation, world);
-    const token = await takeToken(lane);
+  async (t, federation, environment) => {
+    const fixture = setUpFederation(federation, environment);
+    const token = await takeToken(fixture);
     const env = { OS_ACCESS_TOKEN: token, CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token' };
     const credential = checkSuccess(t, await runPlugin({ home: makeTestHome(t), env }));
     t.equal(credential.token, token);
     const livesMs = Date.parse(credential.expirationTimestamp) - Date.now();
     t.ok(livesMs > 290_000 && livesMs <= 300_000, 'a token without an expiry is used for five minutes');
-    t.strictSame(await listKeystoneRequests(lane), []);
+    t.strictSame(await listKeystoneRequests(fixture), []);
 
     const claims = (exp: number): string => Buffer.from(JSON.stringify({ exp })).toString('base64url');
     const now = Math.floor(Date.now() / 1000);
@@ -83,7 +83,7 @@ testWithFederation(
     const own = checkSuccess(t, await runPlugin({ home: makeTestHome(t), env: { ...env, OS_ACCESS_TOKEN: jwt } }));
     t.equal(Date.parse(own.expirationTimestamp), (now + 900) * 1000, 'the expiry of a JWT is that of its claims');
     const old = `eyJhbGciOiJub25lIn0.${claims(now - 900)}.c2ln`;
-    const ran = await runPlugin({ home: makeTestHome(t), env: { ...env, OS_ACCESS_TOKEN: old } });
-    checkFailure(t, ran, EXIT_STATUS.refused, { says: ["the provider's token has already expired"] });
+    const result = await runPlugin({ home: makeTestHome(t), env: { ...env, OS_ACCESS_TOKEN: old } });
+    checkFailure(t, result, EXIT_STATUS.refused, { says: ["the provider's token has already expired"] });
   },
 );

@@ -47,20 +47,20 @@ interface AuthCodeFixture {
   browse(address: string, conduct?: LoginDecision): ReturnType<typeof browse>;
 }
 
-function setUpAuthCode(t: Test, federation: FederationAddress, world: TestEnvironment): AuthCodeFixture {
+function setUpAuthCode(t: Test, federation: FederationAddress, environment: TestEnvironment): AuthCodeFixture {
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = watchRequests(federation.keystone);
+  const keystoneAddress = watchRequests(federation.keystone);
   const issuer = watchRequests(federation.identityProvider);
   const env = {
-    OS_AUTH_URL: `${mark.url}/v3`,
+    OS_AUTH_URL: `${keystoneAddress.url}/v3`,
     OS_AUTH_TYPE: 'v3oidcauthcode',
-    OS_CACERT: world.pki.ca,
+    OS_CACERT: environment.pki.ca,
     OS_IDENTITY_PROVIDER: federation.provider,
     OS_PROTOCOL: federation.protocol,
     OS_CLIENT_ID: federation.clients.public.id,
     OS_DISCOVERY_ENDPOINT: `${issuer.url}/.well-known/openid-configuration`,
-    ...onProject(world.tenancy.projects.demo, world.tenancy.domain),
+    ...onProject(environment.tenancy.projects.demo, environment.tenancy.domain),
   };
   return {
     home,
@@ -71,13 +71,13 @@ function setUpAuthCode(t: Test, federation: FederationAddress, world: TestEnviro
       issuer: listRequests(issuer)
         .map(describeRequest)
         .filter((line) => /^\w+ \/(token|\.well-known)/.test(line)),
-      keystone: (await waitForRequests(mark)).map(describeRequest),
+      keystone: (await waitForRequests(keystoneAddress)).map(describeRequest),
     }),
-    browse: (address, conduct = federation.users.alice) => browse(address, conduct, world.pki.ca),
+    browse: (address, conduct = federation.users.alice) => browse(address, conduct, environment.pki.ca),
   };
 }
 
-testWithFederation('alice logs in with a browser', async (t, federation, world) => {
+testWithFederation('alice logs in with a browser', async (t, federation, environment) => {
   const { alice } = federation.users;
   const { confidential, public: open } = federation.clients;
   const port = await findFreePort();
@@ -98,8 +98,8 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
   } as const;
   for (const [name, [env, redirect]] of Object.entries(cases)) {
     await t.test(name, async (t) => {
-      const scene = setUpAuthCode(t, federation, world);
-      const terminal = scene.start(env);
+      const fixture = setUpAuthCode(t, federation, environment);
+      const terminal = fixture.start(env);
       const address = new URL(await waitForAddress(terminal));
       const asked = Object.fromEntries(address.searchParams);
       t.match(asked, {
@@ -113,52 +113,54 @@ testWithFederation('alice logs in with a browser', async (t, federation, world) 
         nonce: /^[\w-]{43}$/,
       });
       t.equal(new Set([asked['state'], asked['nonce'], asked['code_challenge']]).size, 3);
-      const { callback } = await scene.browse(address.href);
+      const { callback } = await fixture.browse(address.href);
       t.match(await callback?.send(), { status: 200, body: 'You can close this window' });
       const code = callback?.url.searchParams.get('code') ?? 'none';
-      const { token } = await checkTerminalSuccess(t, terminal, scene.home, [code]);
+      const { token } = await checkTerminalSuccess(t, terminal, fixture.home, [code]);
       t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
-      t.strictSame(await scene.requests(), {
+      t.strictSame(await fixture.requests(), {
         issuer: [DISCOVERY, TOKEN],
         keystone: [`POST ${federatedAuthPath(federation)} 201`, RESCOPE],
       });
-      t.match(await validateToken(world.http, token), { user: { name: alice.email }, project: { name: 'demo' } });
+      t.match(await validateToken(environment.http, token), { user: { name: alice.email }, project: { name: 'demo' } });
 
-      const again = await runPlugin({ home: scene.home, env: { ...scene.env, ...env } });
+      const again = await runPlugin({ home: fixture.home, env: { ...fixture.env, ...env } });
       t.strictSame(
         again,
-        { status: 0, signal: null, stdout: readStdout(scene.home), stderr: '' },
+        { status: 0, signal: null, stdout: readStdout(fixture.home), stderr: '' },
         'a cache hit sends no request',
       );
-      t.equal((await scene.requests()).issuer.length, 2);
-      const kept = readdirSync(scene.home.cache).map((file) => readFileSync(join(scene.home.cache, file), 'utf8'));
+      t.equal((await fixture.requests()).issuer.length, 2);
+      const storedFiles = readdirSync(fixture.home.cache).map((file) =>
+        readFileSync(join(fixture.home.cache, file), 'utf8'),
+      );
       const secrets = [code, confidential.secret, alice.password];
-      t.notOk(secrets.some((secret) => `${kept.join('\n')}${terminal.raw()}`.includes(secret)));
+      t.notOk(secrets.some((secret) => `${storedFiles.join('\n')}${terminal.raw()}`.includes(secret)));
     });
   }
 });
 
-testWithFederation("opens the user's browser", async (t, federation, world) => {
-  const scene = setUpAuthCode(t, federation, world);
-  const browser = join(scene.home.path, 'browser');
-  const opened = join(scene.home.path, 'opened');
+testWithFederation("opens the user's browser", async (t, federation, environment) => {
+  const fixture = setUpAuthCode(t, federation, environment);
+  const browser = join(fixture.home.path, 'browser');
+  const opened = join(fixture.home.path, 'opened');
   writeFileSync(
     browser,
     `#!/bin/sh\nprintf '%s' "$*" >'${opened}.new'; env >>'${opened}.env'; mv '${opened}.new' '${opened}'\n`,
   );
   chmodSync(browser, 0o700);
   const desktop = { CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER: undefined, DISPLAY: ':0', BROWSER: browser };
-  const terminal = scene.start(desktop);
+  const terminal = fixture.start(desktop);
   const address = await waitForAddress(terminal);
   for (let waited = 0; waited < 250 && !existsSync(opened); waited += 1) await sleep(20);
   t.equal(readFileSync(opened, 'utf8'), address);
   t.notMatch(readFileSync(`${opened}.env`, 'utf8'), /^(OS_|CLIENT_KEYSTONE_AUTH)/m);
-  const { callback } = await scene.browse(address);
+  const { callback } = await fixture.browse(address);
   await callback?.send();
-  await checkTerminalSuccess(t, terminal, scene.home);
+  await checkTerminalSuccess(t, terminal, fixture.home);
 
   await t.test('does not open a browser over SSH', async (t) => {
-    const remote = setUpAuthCode(t, federation, world);
+    const remote = setUpAuthCode(t, federation, environment);
     const other = join(remote.home.path, 'opened');
     writeFileSync(browser, `#!/bin/sh\n: >'${other}'\n`);
     const terminal = remote.start({ ...desktop, SSH_TTY: '/dev/pts/7' });
@@ -171,10 +173,10 @@ testWithFederation("opens the user's browser", async (t, federation, world) => {
   });
 });
 
-testWithFederation('a pasted code without the issuer is rejected', async (t, federation, world) => {
-  const scene = setUpAuthCode(t, federation, world);
-  const terminal = scene.start();
-  const { callback } = await scene.browse(await waitForAddress(terminal));
+testWithFederation('a pasted code without the issuer is rejected', async (t, federation, environment) => {
+  const fixture = setUpAuthCode(t, federation, environment);
+  const terminal = fixture.start();
+  const { callback } = await fixture.browse(await waitForAddress(terminal));
   const end = callback?.url ?? new URL('http://none/');
   t.ok(end.searchParams.has('iss'));
   await terminal.waitFor(PASTE_PROMPT);
@@ -182,15 +184,15 @@ testWithFederation('a pasted code without the issuer is rejected', async (t, fed
   await terminal.waitFor('paste the whole address');
   await terminal.waitFor(PASTE_PROMPT);
   terminal.type(`${end.href}\r`);
-  await checkTerminalSuccess(t, terminal, scene.home, [end.searchParams.get('code') ?? 'none']);
+  await checkTerminalSuccess(t, terminal, fixture.home, [end.searchParams.get('code') ?? 'none']);
 });
 
-testWithFederation('responses that belong to other logins', async (t, federation, world) => {
+testWithFederation('responses that belong to other logins', async (t, federation, environment) => {
   await t.test('do not end the login', async (t) => {
-    const scene = setUpAuthCode(t, federation, world);
-    const terminal = scene.start();
+    const fixture = setUpAuthCode(t, federation, environment);
+    const terminal = fixture.start();
     const address = await waitForAddress(terminal);
-    const { callback } = await scene.browse(address);
+    const { callback } = await fixture.browse(address);
     const end = callback?.url.href ?? '';
     t.equal((await followRedirects(end.replace(/state=[^&]*/, 'state=other'))).status, 400);
     t.equal(
@@ -201,56 +203,56 @@ testWithFederation('responses that belong to other logins', async (t, federation
     t.equal((await followRedirects(`${end}&code=other`)).status, 400);
     t.equal((await followRedirects(end.replace('127.0.0.1', 'localhost'))).status, 404);
     t.equal((await followRedirects(end)).status, 200);
-    await checkTerminalSuccess(t, terminal, scene.home);
+    await checkTerminalSuccess(t, terminal, fixture.home);
   });
   await t.test('the response of another provider is rejected', async (t) => {
-    const scene = setUpAuthCode(t, federation, world);
-    const terminal = scene.start();
-    const { callback } = await scene.browse(await waitForAddress(terminal));
+    const fixture = setUpAuthCode(t, federation, environment);
+    const terminal = fixture.start();
+    const { callback } = await fixture.browse(await waitForAddress(terminal));
     await followRedirects((callback?.url.href ?? '').replace(/iss=[^&]*/, 'iss=https%3A%2F%2Fevil.example'));
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.protocol);
     t.match(terminal.screen(), 'the response of another identity provider');
-    t.equal(readStdout(scene.home), '');
+    t.equal(readStdout(fixture.home), '');
   });
   await t.test('the code of another login is rejected and sent once', async (t) => {
-    const scene = setUpAuthCode(t, federation, world);
-    const first = setUpAuthCode(t, federation, world).start();
-    const stolen = (await scene.browse(await waitForAddress(first))).callback?.url.searchParams.get('code') ?? '';
-    const terminal = scene.start();
-    const { callback } = await scene.browse(await waitForAddress(terminal));
+    const fixture = setUpAuthCode(t, federation, environment);
+    const first = setUpAuthCode(t, federation, environment).start();
+    const stolen = (await fixture.browse(await waitForAddress(first))).callback?.url.searchParams.get('code') ?? '';
+    const terminal = fixture.start();
+    const { callback } = await fixture.browse(await waitForAddress(terminal));
     const end = callback?.url ?? new URL('http://none/');
     end.searchParams.set('code', stolen);
     await followRedirects(end.href);
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), /the identity provider refused the user in the browser.*invalid_grant/);
-    t.strictSame((await scene.requests()).issuer, [DISCOVERY, 'POST /token 400']);
-    t.equal(readStdout(scene.home), '');
+    t.strictSame((await fixture.requests()).issuer, [DISCOVERY, 'POST /token 400']);
+    t.equal(readStdout(fixture.home), '');
   });
 });
 
-testWithFederation('rejected logins', async (t, federation, world) => {
+testWithFederation('rejected logins', async (t, federation, environment) => {
   await t.test('the user denies access', async (t) => {
-    const scene = setUpAuthCode(t, federation, world);
-    const terminal = scene.start();
-    const { callback } = await scene.browse(await waitForAddress(terminal), 'deny');
+    const fixture = setUpAuthCode(t, federation, environment);
+    const terminal = fixture.start();
+    const { callback } = await fixture.browse(await waitForAddress(terminal), 'deny');
     t.match(await callback?.send(), { status: 200, body: 'The terminal shows the reason' });
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), /refused the user in the browser: the login was denied \(access_denied/);
-    t.strictSame(await scene.requests(), { issuer: [DISCOVERY], keystone: [] });
-    t.equal(readStdout(scene.home), '');
+    t.strictSame(await fixture.requests(), { issuer: [DISCOVERY], keystone: [] });
+    t.equal(readStdout(fixture.home), '');
   });
   await t.test('Keystone does not know the user', async (t) => {
-    const scene = setUpAuthCode(t, federation, world);
-    const terminal = scene.start();
-    const { callback } = await scene.browse(await waitForAddress(terminal), federation.users.stranger);
+    const fixture = setUpAuthCode(t, federation, environment);
+    const terminal = fixture.start();
+    const { callback } = await fixture.browse(await waitForAddress(terminal), federation.users.stranger);
     await callback?.send();
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), 'its mapping does not match the user');
-    t.strictSame((await scene.requests()).keystone, [`POST ${federatedAuthPath(federation)} 401`]);
-    t.equal(readStdout(scene.home), '');
+    t.strictSame((await fixture.requests()).keystone, [`POST ${federatedAuthPath(federation)} 401`]);
+    t.equal(readStdout(fixture.home), '');
   });
   await t.test('the port is in use, or the URI is on another machine', async (t) => {
-    const scene = setUpAuthCode(t, federation, world);
+    const fixture = setUpAuthCode(t, federation, environment);
     const server = createServer();
     t.teardown(() => server.close());
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -264,62 +266,65 @@ testWithFederation('rejected logins', async (t, federation, world) => {
       ['callback', /OS_REDIRECT_URI must be an http:\/\/ address of this machine/],
     ] as const;
     for (const [uri, says] of cases) {
-      const terminal = scene.start({ OS_REDIRECT_URI: uri });
+      const terminal = fixture.start({ OS_REDIRECT_URI: uri });
       t.equal((await terminal.ended).exitCode, EXIT_STATUS.config, uri);
       t.match(terminal.screen(), says);
     }
   });
   await t.test('no user is present', async (t) => {
-    const scene = setUpAuthCode(t, federation, world);
-    const ran = await runPlugin({ home: scene.home, env: { ...scene.env, DISPLAY: ':0' } });
-    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'no terminal'] });
-    const unset = await runPlugin({ home: scene.home, env: { ...scene.env, OS_DISCOVERY_ENDPOINT: undefined } });
+    const fixture = setUpAuthCode(t, federation, environment);
+    const result = await runPlugin({ home: fixture.home, env: { ...fixture.env, DISPLAY: ':0' } });
+    checkFailure(t, result, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'no terminal'] });
+    const unset = await runPlugin({ home: fixture.home, env: { ...fixture.env, OS_DISCOVERY_ENDPOINT: undefined } });
     checkFailure(t, unset, EXIT_STATUS.interaction, { says: ['OS_DISCOVERY_ENDPOINT'] });
   });
 });
 
-testWithFederation('an existing authorization code', async (t, federation, world) => {
-  const scene = setUpAuthCode(t, federation, world);
+testWithFederation('an existing authorization code', async (t, federation, environment) => {
+  const fixture = setUpAuthCode(t, federation, environment);
   const { confidential } = federation.clients;
   const redirect = 'http://localhost:12345/some/callback';
   const asked = { client_id: confidential.id, response_type: 'code', redirect_uri: redirect, scope: 'openid profile' };
-  const { callback } = await scene.browse(`${scene.issuer}/auth?${new URLSearchParams(asked).toString()}`);
+  const { callback } = await fixture.browse(`${fixture.issuer}/auth?${new URLSearchParams(asked).toString()}`);
   const code = callback?.url.searchParams.get('code') ?? '';
-  const env = { ...scene.env, OS_CLIENT_ID: confidential.id, OS_CLIENT_SECRET: confidential.secret };
+  const env = { ...fixture.env, OS_CLIENT_ID: confidential.id, OS_CLIENT_SECRET: confidential.secret };
   const withCode = { ...env, OS_AUTHORIZATION_CODE: code, OS_REDIRECT_URI: redirect };
 
-  const lacking = await runPlugin({ home: scene.home, env: { ...withCode, OS_REDIRECT_URI: undefined } });
+  const lacking = await runPlugin({ home: fixture.home, env: { ...withCode, OS_REDIRECT_URI: undefined } });
   checkFailure(t, lacking, EXIT_STATUS.interaction, { says: ['redirect uri', 'OS_REDIRECT_URI'] });
-  const ran = await runPlugin({ home: scene.home, env: withCode });
-  t.equal(ran.status, 0, ran.stderr);
-  t.match(ran.stderr, /^client-keystone-auth: Keystone knows you as [^\n]+\n$/);
-  t.strictSame((await scene.requests()).issuer, [DISCOVERY, TOKEN]);
+  const result = await runPlugin({ home: fixture.home, env: withCode });
+  t.equal(result.status, 0, result.stderr);
+  t.match(result.stderr, /^client-keystone-auth: Keystone knows you as [^\n]+\n$/);
+  t.strictSame((await fixture.requests()).issuer, [DISCOVERY, TOKEN]);
   const elsewhere = makeHome();
   t.teardown(() => elsewhere.remove());
   const spent = await runPlugin({ home: elsewhere, env: withCode });
   checkFailure(t, spent, EXIT_STATUS.refused, { says: ['invalid_grant'] });
-  t.strictSame((await scene.requests()).issuer.slice(2), [DISCOVERY, 'POST /token 400'], 'the code is sent once');
-  t.notOk(`${ran.stderr}${spent.stderr}`.includes(code));
+  t.strictSame((await fixture.requests()).issuer.slice(2), [DISCOVERY, 'POST /token 400'], 'the code is sent once');
+  t.notOk(`${result.stderr}${spent.stderr}`.includes(code));
 });
 
-testWithFederation("outputs the provider's token and renews it without a browser", async (t, federation, world) => {
-  const scene = setUpAuthCode(t, federation, world);
-  await configureIssuer(scene.issuer, world.pki.ca, { refreshTokens: 'always' });
-  const env = { CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token', OS_AUTH_URL: undefined };
-  const terminal = scene.start(env);
-  const { callback } = await scene.browse(await waitForAddress(terminal));
-  await callback?.send();
-  const { token } = await checkTerminalSuccess(t, terminal, scene.home);
-  t.match(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()), {
-    aud: federation.clients.public.id,
-    iss: scene.issuer,
-  });
-  t.strictSame(await scene.requests(), { issuer: [DISCOVERY, TOKEN], keystone: [] });
+testWithFederation(
+  "outputs the provider's token and renews it without a browser",
+  async (t, federation, environment) => {
+    const fixture = setUpAuthCode(t, federation, environment);
+    await configureIssuer(fixture.issuer, environment.pki.ca, { refreshTokens: 'always' });
+    const env = { CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token', OS_AUTH_URL: undefined };
+    const terminal = fixture.start(env);
+    const { callback } = await fixture.browse(await waitForAddress(terminal));
+    await callback?.send();
+    const { token } = await checkTerminalSuccess(t, terminal, fixture.home);
+    t.match(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()), {
+      aud: federation.clients.public.id,
+      iss: fixture.issuer,
+    });
+    t.strictSame(await fixture.requests(), { issuer: [DISCOVERY, TOKEN], keystone: [] });
 
-  const renewed = await runPlugin({ home: scene.home, env: { ...scene.env, ...env }, args: ['--force-refresh'] });
-  checkSuccess(t, renewed);
-  t.strictSame((await scene.requests()).issuer, [DISCOVERY, TOKEN, DISCOVERY, TOKEN], 'no request is sent');
-});
+    const renewed = await runPlugin({ home: fixture.home, env: { ...fixture.env, ...env }, args: ['--force-refresh'] });
+    checkSuccess(t, renewed);
+    t.strictSame((await fixture.requests()).issuer, [DISCOVERY, TOKEN, DISCOVERY, TOKEN], 'no request is sent');
+  },
+);
 
 /** Makes an ID token with an invalid signature. */
 function idToken(claims: Readonly<Record<string, unknown>>): string {

@@ -13,27 +13,27 @@ import { EXIT_STATUS } from '../support/check-run.ts';
 
 t.setTimeout(170_000);
 
-testWithFederation('a client logs in as itself', async (t, federation, world) => {
-  const lane = setUpFederation(federation, world);
+testWithFederation('a client logs in as itself', async (t, federation, environment) => {
+  const fixture = setUpFederation(federation, environment);
   const { confidential, awkward } = federation.clients;
   for (const { id, secret, email } of [confidential, awkward]) {
     await t.test(id, async (t) => {
       const env = { OS_AUTH_TYPE: 'v3oidcclientcredentials', OS_CLIENT_ID: id, OS_CLIENT_SECRET: secret };
-      await checkFederatedLogin(t, lane, { env, expected: expectDemoMember(email) });
+      await checkFederatedLogin(t, fixture, { env, expected: expectDemoMember(email) });
     });
   }
 });
 
-testWithFederation('a rejected client', async (t, federation, world) => {
-  const lane = setUpFederation(federation, world);
+testWithFederation('a rejected client', async (t, federation, environment) => {
+  const fixture = setUpFederation(federation, environment);
   const { confidential } = federation.clients;
   const env = { OS_AUTH_TYPE: 'v3oidcclientcredentials', OS_CLIENT_ID: confidential.id };
-  await checkFederatedFailure(t, lane, {
+  await checkFederatedFailure(t, fixture, {
     env: { ...env, OS_CLIENT_SECRET: 'canary-wrong' },
     says: ['the identity provider refused the client kubectl', 'invalid_client', 'OS_CLIENT_SECRET'],
     issuer: [DISCOVERY_REQUEST, 'POST /token 401'],
   });
-  await checkFederatedFailure(t, lane, {
+  await checkFederatedFailure(t, fixture, {
     env,
     status: EXIT_STATUS.interaction,
     says: ['client secret is not set', 'OS_CLIENT_SECRET'],

@@ -33,29 +33,29 @@ function asAlice({ federation }: FederationFixture): EnvVars {
   };
 }
 
-testWithFederation('a password of the provider: every kind of client and scope', async (t, federation, world) => {
+testWithFederation('a password of the provider: every kind of client and scope', async (t, federation, environment) => {
   const { clients, users } = federation;
-  const { domain, projects } = world.tenancy;
-  const lane = setUpFederation(federation, world);
-  const alice = asAlice(lane);
+  const { domain, projects } = environment.tenancy;
+  const fixture = setUpFederation(federation, environment);
+  const alice = asAlice(fixture);
   const expected = expectDemoMember(users.alice.email);
   const scoped = (more: EnvVars): EnvVars => ({ ...alice, OS_PROJECT_ID: '', ...more });
   const readers = { user: expected.user, roles: ['reader'] };
   await t.test('a public client', async (t) => {
-    await checkFederatedLogin(t, lane, { env: alice, expected });
+    await checkFederatedLogin(t, fixture, { env: alice, expected });
   });
   await t.test('a client secret with special characters, and a project by name', async (t) => {
     const { id, secret } = clients.awkward;
     const env = scoped({ OS_CLIENT_ID: id, OS_CLIENT_SECRET: secret, ...onProject(projects.demo, domain) });
-    await checkFederatedLogin(t, lane, { env, expected });
+    await checkFederatedLogin(t, fixture, { env, expected });
   });
   await t.test('with the token endpoint set, the discovery document is not read', async (t) => {
-    const env = { ...alice, OS_ACCESS_TOKEN_ENDPOINT: `${lane.issuer.url}/token`, OS_DISCOVERY_ENDPOINT: '' };
-    await checkFederatedLogin(t, lane, { env, expected, issuer: [TOKEN_REQUEST] });
+    const env = { ...alice, OS_ACCESS_TOKEN_ENDPOINT: `${fixture.issuer.url}/token`, OS_DISCOVERY_ENDPOINT: '' };
+    await checkFederatedLogin(t, fixture, { env, expected, issuer: [TOKEN_REQUEST] });
   });
   await t.test('a domain', async (t) => {
     const env = scoped({ OS_DOMAIN_ID: domain.id });
-    await checkFederatedLogin(t, lane, {
+    await checkFederatedLogin(t, fixture, {
       env,
       expected: { ...readers, methods: ['openid', 'token'], domain: domain.name },
     });
@@ -64,8 +64,8 @@ testWithFederation('a password of the provider: every kind of client and scope',
     const unscoped = { user: expected.user, methods: ['openid'], roles: [] };
     const keystone = expectKeystoneRequests(federation).slice(0, 1);
     const warnings = ['the token has no scope'];
-    await checkFederatedLogin(t, lane, { env: scoped({}), expected: unscoped, keystone, warnings });
-    await checkFederatedLogin(t, lane, {
+    await checkFederatedLogin(t, fixture, { env: scoped({}), expected: unscoped, keystone, warnings });
+    await checkFederatedLogin(t, fixture, {
       env: scoped({ OS_UNSCOPED: 'true' }),
       expected: unscoped,
       keystone,
@@ -74,31 +74,31 @@ testWithFederation('a password of the provider: every kind of client and scope',
   });
 });
 
-testWithFederation('a passcode in addition to the password', async (t, federation, world) => {
+testWithFederation('a passcode in addition to the password', async (t, federation, environment) => {
   const { otto } = federation.users;
-  const lane = setUpFederation(federation, world);
-  await configureIssuer(lane.issuer.url, world.pki.ca, { otpField: 'otp' });
-  const env = { ...asAlice(lane), OS_USERNAME: otto.name, OS_PASSWORD: otto.password, OS_IDP_OTP_KEY: 'otp' };
+  const fixture = setUpFederation(federation, environment);
+  await configureIssuer(fixture.issuer.url, environment.pki.ca, { otpField: 'otp' });
+  const env = { ...asAlice(fixture), OS_USERNAME: otto.name, OS_PASSWORD: otto.password, OS_IDP_OTP_KEY: 'otp' };
   await t.test('valid', async (t) => {
-    await checkFederatedLogin(t, lane, {
+    await checkFederatedLogin(t, fixture, {
       env: { ...env, OS_PASSCODE: otto.otp },
       expected: expectDemoMember(otto.email),
     });
   });
   await t.test('wrong, missing, or without a field', async (t) => {
     const refused = [DISCOVERY_REQUEST, 'POST /token 400'];
-    await checkFederatedFailure(t, lane, {
+    await checkFederatedFailure(t, fixture, {
       env: { ...env, OS_PASSCODE: '111111' },
       says: ['invalid_grant'],
       issuer: refused,
     });
-    await checkFederatedFailure(t, lane, {
+    await checkFederatedFailure(t, fixture, {
       env,
       status: EXIT_STATUS.interaction,
       says: ['passcode is not set', 'OS_PASSCODE'],
       issuer: [],
     });
-    await checkFederatedFailure(t, lane, {
+    await checkFederatedFailure(t, fixture, {
       env: { ...env, OS_IDP_OTP_KEY: 'grant_type', OS_PASSCODE: otto.otp },
       status: EXIT_STATUS.config,
       says: ['OS_IDP_OTP_KEY must not be "grant_type"'],
@@ -107,10 +107,10 @@ testWithFederation('a passcode in addition to the password', async (t, federatio
   });
 });
 
-testWithFederation('rejected passwords', async (t, federation, world) => {
+testWithFederation('rejected passwords', async (t, federation, environment) => {
   const { clients, users } = federation;
-  const lane = setUpFederation(federation, world);
-  const alice = asAlice(lane);
+  const fixture = setUpFederation(federation, environment);
+  const alice = asAlice(fixture);
   const fed = federatedAuthPath(federation);
   const refusals: Readonly<Record<string, Parameters<typeof checkFederatedFailure>[2]>> = {
     'wrong password': {
@@ -139,7 +139,7 @@ testWithFederation('rejected passwords', async (t, federation, world) => {
       keystone: [`POST ${federatedAuthPath({ ...federation, provider: 'nonsense' })} 404`],
     },
     'a project without a role': {
-      env: { ...alice, OS_PROJECT_ID: world.tenancy.projects.other.id },
+      env: { ...alice, OS_PROJECT_ID: environment.tenancy.projects.other.id },
       says: ['Keystone accepted the login, but not for alice of identity provider acme-idp on project'],
       issuer: [DISCOVERY_REQUEST, TOKEN_REQUEST],
       keystone: [`POST ${fed} 201`, 'POST /v3/auth/tokens?nocatalog=true 401'],
@@ -157,62 +157,66 @@ testWithFederation('rejected passwords', async (t, federation, world) => {
     },
   };
   for (const [name, refusal] of Object.entries(refusals)) {
-    await t.test(name, (t) => checkFederatedFailure(t, lane, refusal));
+    await t.test(name, (t) => checkFederatedFailure(t, fixture, refusal));
   }
 });
 
-testWithFederation('renews the token without a password', async (t, federation, world) => {
-  const lane = setUpFederation(federation, world);
-  const { ca } = world.pki;
+testWithFederation('renews the token without a password', async (t, federation, environment) => {
+  const fixture = setUpFederation(federation, environment);
+  const { ca } = environment.pki;
   const home = makeTestHome(t);
-  const whole: EnvVars = { ...lane.env, ...asAlice(lane) };
+  const whole: EnvVars = { ...fixture.env, ...asAlice(fixture) };
   const withoutPassword: EnvVars = { ...whole, OS_PASSWORD: undefined };
   checkSuccess(t, await runPlugin({ home, env: whole }));
-  t.strictSame(listIssuerRequests(lane), [DISCOVERY_REQUEST, TOKEN_REQUEST]);
+  t.strictSame(listIssuerRequests(fixture), [DISCOVERY_REQUEST, TOKEN_REQUEST]);
 
   // Without a password and a terminal. The provider replaces the refresh token of a public client each time.
   for (const times of [2, 3]) {
     const next = await runPlugin({ home, env: withoutPassword, args: ['--force-refresh'] });
     checkSuccess(t, next);
-    t.strictSame(listIssuerRequests(lane), Array(times).fill([DISCOVERY_REQUEST, TOKEN_REQUEST]).flat(), 'refreshed');
-    t.equal((await listKeystoneRequests(lane)).length, 2 * times);
+    t.strictSame(
+      listIssuerRequests(fixture),
+      Array(times).fill([DISCOVERY_REQUEST, TOKEN_REQUEST]).flat(),
+      'refreshed',
+    );
+    t.equal((await listKeystoneRequests(fixture)).length, 2 * times);
   }
 
-  await configureIssuer(lane.issuer.url, ca, { refreshTokenSeconds: 1 });
+  await configureIssuer(fixture.issuer.url, ca, { refreshTokenSeconds: 1 });
   checkSuccess(t, await runPlugin({ home, env: withoutPassword, args: ['--force-refresh'] }));
   await new Promise((resolve) => setTimeout(resolve, 2_100));
   const dead = { home, args: ['--force-refresh', '-v'] };
-  const before = listRequests(lane.issuer).length;
+  const before = listRequests(fixture.issuer).length;
   const without = await runPlugin({ ...dead, env: withoutPassword });
   t.equal(without.status, EXIT_STATUS.interaction, without.stderr);
   t.match(without.stderr, /the last login cannot be renewed: .*invalid_grant/);
   t.match(without.stderr, /password is not set .*OS_PASSWORD/);
-  const asked = listRequests(lane.issuer).slice(before).map(describeRequest);
+  const asked = listRequests(fixture.issuer).slice(before).map(describeRequest);
   t.strictSame(asked, [DISCOVERY_REQUEST, 'POST /token 400'], 'once');
   checkSuccess(t, await runPlugin({ home, env: whole, args: ['--force-refresh'] }));
 });
 
-testWithFederation('does not store anything when the cache is disabled', async (t, federation, world) => {
-  const lane = setUpFederation(federation, world);
+testWithFederation('does not store anything when the cache is disabled', async (t, federation, environment) => {
+  const fixture = setUpFederation(federation, environment);
   const home = makeTestHome(t);
-  const env: EnvVars = { ...lane.env, ...asAlice(lane), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none' };
+  const env: EnvVars = { ...fixture.env, ...asAlice(fixture), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none' };
   checkSuccess(t, await runPlugin({ home, env }));
   const without: EnvVars = { ...env, OS_PASSWORD: undefined };
-  const ran = await runPlugin({ home, env: without });
-  checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['password is not set'] });
+  const result = await runPlugin({ home, env: without });
+  checkFailure(t, result, EXIT_STATUS.interaction, { says: ['password is not set'] });
 });
 
-testWithFederation("outputs a provider's token without Keystone", async (t, federation, world) => {
-  const lane = setUpFederation(federation, world);
+testWithFederation("outputs a provider's token without Keystone", async (t, federation, environment) => {
+  const fixture = setUpFederation(federation, environment);
   const home = makeTestHome(t);
-  const env = { ...lane.providerEnv, ...asAlice(lane), CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token' };
+  const env = { ...fixture.providerEnv, ...asAlice(fixture), CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token' };
   const first = await runPlugin({ home, env });
   const { token, expirationTimestamp } = checkSuccess(t, first);
   t.match(token, /^[\w-]{43}$/, 'the token has the format of the provider');
   const livesMs = Date.parse(expirationTimestamp) - Date.now();
   t.ok(livesMs > 3_590_000 && livesMs <= 3_600_000, 'the lifetime is the one that the provider reports');
-  t.strictSame(listIssuerRequests(lane), [DISCOVERY_REQUEST, TOKEN_REQUEST]);
+  t.strictSame(listIssuerRequests(fixture), [DISCOVERY_REQUEST, TOKEN_REQUEST]);
   t.strictSame(await runPlugin({ home, env }), { ...first, stderr: '' }, 'the cache returns the same token');
-  t.equal(listIssuerRequests(lane).length, 2);
-  t.strictSame(await listKeystoneRequests(lane), []);
+  t.equal(listIssuerRequests(fixture).length, 2);
+  t.strictSame(await listKeystoneRequests(fixture), []);
 });

@@ -11,12 +11,12 @@ import { watchRequests, listRequests, testWithKeystone } from '../support/test-e
 
 t.setTimeout(170_000);
 
-testWithKeystone('a passcode: every kind of user and scope', async (t, world) => {
-  const { domain, projects, users } = world.tenancy;
+testWithKeystone('a passcode: every kind of user and scope', async (t, environment) => {
+  const { domain, projects, users } = environment.tenancy;
   const { phone } = users;
   const env = { OS_AUTH_TYPE: 'v3totp', OS_PASSCODE: makeTotpCode(phone.totpSecret, Date.now()) };
   const expected = { user: 'phone', project: 'demo', methods: ['totp'], ...memberAndReader };
-  await checkLogins(t, world, {
+  await checkLogins(t, environment, {
     'user and project by name': {
       env: { ...env, OS_USERNAME: 'phone', OS_USER_DOMAIN_NAME: domain.name, ...onProject(projects.demo, domain) },
       expected,
@@ -28,18 +28,18 @@ testWithKeystone('a passcode: every kind of user and scope', async (t, world) =>
   });
 });
 
-testWithKeystone('rejects a wrong passcode immediately', async (t, world) => {
-  const { users, projects } = world.tenancy;
-  const mark = watchRequests(world.http);
-  const env = { OS_AUTH_URL: `${mark.url}/v3`, OS_AUTH_TYPE: 'v3totp', OS_USER_ID: users.phone.id };
+testWithKeystone('rejects a wrong passcode immediately', async (t, environment) => {
+  const { users, projects } = environment.tenancy;
+  const address = watchRequests(environment.http);
+  const env = { OS_AUTH_URL: `${address.url}/v3`, OS_AUTH_TYPE: 'v3totp', OS_USER_ID: users.phone.id };
   const onDemo = { OS_PROJECT_ID: projects.demo.id };
-  const ran = await runPlugin({ home: makeTestHome(t), env: { ...env, ...onDemo, OS_PASSCODE: '000000' } });
-  checkFailure(t, ran, EXIT_STATUS.refused, { says: [/wrong, old or used passcode/, / \(req-[0-9a-f-]{36}\)$/] });
-  t.strictSame(listRequests(mark).map(describeRequest), ['POST /v3/auth/tokens?nocatalog=true 401']);
+  const result = await runPlugin({ home: makeTestHome(t), env: { ...env, ...onDemo, OS_PASSCODE: '000000' } });
+  checkFailure(t, result, EXIT_STATUS.refused, { says: [/wrong, old or used passcode/, / \(req-[0-9a-f-]{36}\)$/] });
+  t.strictSame(listRequests(address).map(describeRequest), ['POST /v3/auth/tokens?nocatalog=true 401']);
 
   const without = await runPlugin({ home: makeTestHome(t), env: { ...env, ...onDemo } });
   checkFailure(t, without, EXIT_STATUS.interaction, { says: ['passcode is not set', 'OS_PASSCODE'] });
-  t.equal(listRequests(mark).length, 1, 'no request is sent without a passcode');
+  t.equal(listRequests(address).length, 1, 'no request is sent without a passcode');
 });
 
 void t.test('never sends a passcode twice', async (t) => {
@@ -47,8 +47,8 @@ void t.test('never sends a passcode twice', async (t) => {
     const standIn = await startKeystoneForTest(t);
     standIn.answerAlways(respondJson(status, { error: { code: status, message: 'later' } }, { 'retry-after': '0' }));
     const env = { OS_AUTH_URL: `${standIn.url}/v3`, OS_AUTH_TYPE: 'v3totp', OS_USER_ID: 'u', OS_PASSCODE: '123456' };
-    const ran = await runPlugin({ home: makeTestHome(t), env });
-    checkFailure(t, ran, EXIT_STATUS.unreachable, { says: [status === 429 ? 'limits the rate' : `${status}`] });
+    const result = await runPlugin({ home: makeTestHome(t), env });
+    checkFailure(t, result, EXIT_STATUS.unreachable, { says: [status === 429 ? 'limits the rate' : `${status}`] });
     t.equal(standIn.requests.length, 1, String(status));
   }
 });

@@ -70,16 +70,16 @@ const PREPARE = 'POST /v4/federation/identity_providers/dex/auth';
 const FINISH = 'POST /v4/federation/oidc/callback';
 
 void t.test('the browser returns', async (t) => {
-  const scene = await setUpV4Federation(t);
-  const { keystone, home, port } = scene;
-  const terminal = scene.start();
+  const fixture = await setUpV4Federation(t);
+  const { keystone, home, port } = fixture;
+  const terminal = fixture.start();
   const address = await waitForAddress(terminal);
   const page = await followRedirects(address);
   t.equal(page.status, 200);
   t.match(page.body, 'You can close this window');
   const { token } = await checkTerminalSuccess(t, terminal, home);
   t.match(terminal.screen(), KNOWN);
-  t.strictSame(scene.requests(), [PREPARE, FINISH]);
+  t.strictSame(fixture.requests(), [PREPARE, FINISH]);
   const [prepare, finish] = keystone.requests.filter(({ path }) => path.startsWith('/v4/'));
   t.strictSame(prepare?.body, {
     redirect_uri: `http://localhost:${String(port)}/oidc/callback`,
@@ -91,19 +91,19 @@ void t.test('the browser returns', async (t) => {
   const facts = await (await fetch(`${keystone.url}/v3/auth/tokens`, { headers })).json();
   t.match(facts, { token: { user: { name: 'alice' }, project: { name: 'web' } } });
 
-  const kept = readdirSync(home.cache).map((name) => readFileSync(join(home.cache, name), 'utf8'));
-  t.notMatch(`${kept.join('')}${terminal.raw()}`, 'canary-code', 'the code is neither printed nor stored');
-  const again = await runPlugin({ home, env: scene.env });
+  const storedFiles = readdirSync(home.cache).map((name) => readFileSync(join(home.cache, name), 'utf8'));
+  t.notMatch(`${storedFiles.join('')}${terminal.raw()}`, 'canary-code', 'the code is neither printed nor stored');
+  const again = await runPlugin({ home, env: fixture.env });
   t.strictSame(
     again,
     { status: 0, signal: null, stdout: readStdout(home), stderr: '' },
     'a cache hit sends no request',
   );
-  t.equal(scene.requests().length, 2);
+  t.equal(fixture.requests().length, 2);
 });
 
 void t.test('scopes', async (t) => {
-  const scene = await setUpV4Federation(t);
+  const fixture = await setUpV4Federation(t);
   const none = { OS_PROJECT_NAME: undefined, OS_PROJECT_DOMAIN_NAME: undefined };
   const cases = {
     'by id': [
@@ -116,24 +116,24 @@ void t.test('scopes', async (t) => {
     'explicitly none': [{ ...none, OS_UNSCOPED: 'true' }, undefined],
   } as const;
   for (const [name, [env, scope]] of Object.entries(cases)) {
-    const before = scene.keystone.requests.length;
-    const terminal = scene.start(env);
+    const before = fixture.keystone.requests.length;
+    const terminal = fixture.start(env);
     await followRedirects(await waitForAddress(terminal));
-    await checkTerminalSuccess(t, terminal, scene.home);
-    const [prepare] = scene.keystone.requests.slice(before);
+    await checkTerminalSuccess(t, terminal, fixture.home);
+    const [prepare] = fixture.keystone.requests.slice(before);
     t.strictSame((prepare?.body as { scope?: unknown }).scope, scope, name);
     if (scope === undefined) t.match(terminal.screen(), UNSCOPED);
   }
 });
 
 void t.test('rejects a token for another project', async (t) => {
-  const scene = await setUpV4Federation(t);
-  const terminal = scene.start({
+  const fixture = await setUpV4Federation(t);
+  const terminal = fixture.start({
     OS_PROJECT_NAME: undefined,
     OS_PROJECT_DOMAIN_NAME: undefined,
     OS_PROJECT_ID: 'b3c86ab0ae364399a0429475e0f753c4',
   });
-  scene.keystone.answerNext((request, response, { makeDefaultResponse }) => {
+  fixture.keystone.answerNext((request, response, { makeDefaultResponse }) => {
     // As a mapping with a fixed scope does.
     const { auth } = request.body as { auth: { scope: unknown } };
     auth.scope = { project: { id: 'c8e48b74036546c5b12bfc798932c4e2' } };
@@ -143,14 +143,14 @@ void t.test('rejects a token for another project', async (t) => {
   await followRedirects(await waitForAddress(terminal));
   t.equal((await terminal.ended).exitCode, EXIT_STATUS.protocol);
   t.match(terminal.screen(), /a token for another project/);
-  t.equal(readStdout(scene.home), '');
+  t.equal(readStdout(fixture.home), '');
 });
 
 void t.test('ignores responses of other logins', async (t) => {
-  const scene = await setUpV4Federation(t);
-  const terminal = scene.start();
+  const fixture = await setUpV4Federation(t);
+  const terminal = fixture.start();
   const address = await waitForAddress(terminal);
-  const callback = `http://localhost:${String(scene.port)}/oidc/callback`;
+  const callback = `http://localhost:${String(fixture.port)}/oidc/callback`;
   for (const query of [
     'code=evil&state=evil',
     'code=evil',
@@ -164,26 +164,26 @@ void t.test('ignores responses of other logins', async (t) => {
   t.equal(posted.status, 404);
   t.equal((await followRedirects(new URL('/favicon.ico', callback).href)).status, 404);
   await followRedirects(address);
-  await checkTerminalSuccess(t, terminal, scene.home);
-  t.strictSame(scene.requests(), [PREPARE, FINISH]);
+  await checkTerminalSuccess(t, terminal, fixture.home);
+  t.strictSame(fixture.requests(), [PREPARE, FINISH]);
 });
 
 void t.test('the provider refuses', async (t) => {
-  const scene = await setUpV4Federation(t);
-  const terminal = scene.start();
+  const fixture = await setUpV4Federation(t);
+  const terminal = fixture.start();
   const state = new URL(await waitForAddress(terminal)).searchParams.get('state') ?? '';
   const query = new URLSearchParams({ error: 'access_denied', error_description: '\u001b[31mno\u202e', state });
-  const page = await followRedirects(`http://localhost:${String(scene.port)}/oidc/callback?${query.toString()}`);
+  const page = await followRedirects(`http://localhost:${String(fixture.port)}/oidc/callback?${query.toString()}`);
   t.match(page.body, 'The terminal shows the reason');
   t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
   t.match(terminal.screen(), /the identity provider refused the user in the browser.*the login was denied/);
   t.notMatch(terminal.screen(), '\u202e');
-  t.strictSame(scene.requests(), [PREPARE]);
-  t.equal(readStdout(scene.home), '');
+  t.strictSame(fixture.requests(), [PREPARE]);
+  t.equal(readStdout(fixture.home), '');
 });
 
 void t.test('Keystone refuses', async (t) => {
-  const scene = await setUpV4Federation(t);
+  const fixture = await setUpV4Federation(t);
   const cases = [
     [
       'an unknown identity provider',
@@ -192,7 +192,7 @@ void t.test('Keystone refuses', async (t) => {
     ],
   ] as const;
   for (const [name, env, says] of cases) {
-    const terminal = scene.start(env);
+    const terminal = fixture.start(env);
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused, name);
     t.match(terminal.screen(), says);
   }
@@ -205,22 +205,22 @@ void t.test('Keystone refuses', async (t) => {
     [200, { other: 1 }, EXIT_STATUS.protocol, /returned no login address/],
   ] as const;
   for (const [status, body, exit, says] of answers) {
-    scene.keystone.answerAlways((_request, response) => {
+    fixture.keystone.answerAlways((_request, response) => {
       const text = JSON.stringify(typeof body === 'string' ? { error: { code: status, message: body } } : body);
       response.writeHead(status, { 'content-type': 'application/json' }).end(text);
     }, PREPARE);
-    const before = scene.requests().length;
-    const terminal = scene.start({}, ['--force-refresh']);
+    const before = fixture.requests().length;
+    const terminal = fixture.start({}, ['--force-refresh']);
     t.equal((await terminal.ended).exitCode, exit, terminal.screen());
     t.match(terminal.screen(), says);
-    if (status !== 503) t.equal(scene.requests().length, before + 1, 'one request is sent');
+    if (status !== 503) t.equal(fixture.requests().length, before + 1, 'one request is sent');
   }
-  serveV4Federation(scene.keystone);
+  serveV4Federation(fixture.keystone);
   for (const status of [401, 404, 500]) {
-    const terminal = scene.start({}, ['--force-refresh']);
+    const terminal = fixture.start({}, ['--force-refresh']);
     const address = await waitForAddress(terminal);
-    const before = scene.requests().length;
-    scene.keystone.answerNext((_request, response) => {
+    const before = fixture.requests().length;
+    fixture.keystone.answerNext((_request, response) => {
       response.writeHead(status).end(JSON.stringify({ error: { code: status, message: 'no' } }));
     }, FINISH);
     await followRedirects(address);
@@ -229,8 +229,8 @@ void t.test('Keystone refuses', async (t) => {
       status === 500 ? EXIT_STATUS.unreachable : EXIT_STATUS.refused,
       terminal.screen(),
     );
-    t.equal(scene.requests().length, before + 1, 'a code is sent once');
-    t.equal(readStdout(scene.home), '');
+    t.equal(fixture.requests().length, before + 1, 'a code is sent once');
+    t.equal(readStdout(fixture.home), '');
   }
 });
 
@@ -242,7 +242,7 @@ async function endOf(address: string): Promise<string> {
 const SSH = { SSH_CONNECTION: '10.0.0.1 1 10.0.0.2 22', DISPLAY: ':0', BROWSER: '/bin/false' };
 
 void t.test('over SSH: the user pastes the address', async (t) => {
-  const scene = await setUpV4Federation(t);
+  const fixture = await setUpV4Federation(t);
   const pastes = {
     'the whole address': (end: string) => end,
     'its query': (end: string) => new URL(end).search,
@@ -251,18 +251,18 @@ void t.test('over SSH: the user pastes the address', async (t) => {
     'with blanks around': (end: string) => `  ${end} `,
   };
   for (const [name, paste] of Object.entries(pastes)) {
-    const terminal = scene.start(SSH, ['--force-refresh']);
+    const terminal = fixture.start(SSH, ['--force-refresh']);
     const end = await endOf(await waitForAddress(terminal));
     await terminal.waitFor(PASTE_PROMPT);
     terminal.type(`${paste(end)}\r`);
-    await checkTerminalSuccess(t, terminal, scene.home);
+    await checkTerminalSuccess(t, terminal, fixture.home);
     t.notMatch(terminal.raw(), 'canary-code', `${name}: the code is not shown`);
   }
 });
 
 void t.test('prompts again for an address that cannot be used', async (t) => {
-  const scene = await setUpV4Federation(t);
-  const terminal = scene.start(SSH);
+  const fixture = await setUpV4Federation(t);
+  const terminal = fixture.start(SSH);
   const end = await endOf(await waitForAddress(terminal));
   const foreign = end.replace(/state=[^&]*/, 'state=other');
   for (const text of [foreign, 'https://example.com/', 'two words']) {
@@ -272,25 +272,25 @@ void t.test('prompts again for an address that cannot be used', async (t) => {
   }
   await terminal.waitFor(PASTE_PROMPT);
   terminal.type(`${end}\r`);
-  await checkTerminalSuccess(t, terminal, scene.home);
-  t.strictSame(scene.requests(), [PREPARE, FINISH]);
+  await checkTerminalSuccess(t, terminal, fixture.home);
+  t.strictSame(fixture.requests(), [PREPARE, FINISH]);
 });
 
 async function around(
   t: Test,
-  scene: V4FederationFixture,
+  fixture: V4FederationFixture,
   during: (terminal: Terminal) => Promise<void>,
   args: readonly string[] = [],
 ): Promise<SttyResult> {
-  const run = await runWithStty(makeTerminalCommand({ home: scene.home, env: scene.env, args }), during);
+  const run = await runWithStty(makeTerminalCommand({ home: fixture.home, env: fixture.env, args }), during);
   t.equal(run.after, run.before, 'the terminal is restored');
   return run;
 }
 
 void t.test('restores the terminal after every login', async (t) => {
   await t.test('the browser returns during the prompt', async (t) => {
-    const scene = await setUpV4Federation(t);
-    const { exitCode } = await around(t, scene, async (terminal) => {
+    const fixture = await setUpV4Federation(t);
+    const { exitCode } = await around(t, fixture, async (terminal) => {
       const address = await waitForAddress(terminal);
       await terminal.waitFor(PASTE_PROMPT);
       terminal.type('half of something');
@@ -303,14 +303,14 @@ void t.test('restores the terminal after every login', async (t) => {
     ['Ctrl-D', '\x04'],
   ] as const) {
     await t.test(name, async (t) => {
-      const scene = await setUpV4Federation(t);
-      const { exitCode, screen } = await around(t, scene, async (terminal) => {
+      const fixture = await setUpV4Federation(t);
+      const { exitCode, screen } = await around(t, fixture, async (terminal) => {
         await terminal.waitFor(PASTE_PROMPT);
         terminal.type(typed);
       });
       t.equal(exitCode, EXIT_STATUS.cancelled);
       t.match(screen, 'cancelled at the prompt');
-      await t.rejects(followRedirects(`http://localhost:${String(scene.port)}/`), 'nothing listens any more');
+      await t.rejects(followRedirects(`http://localhost:${String(fixture.port)}/`), 'nothing listens any more');
     });
   }
   for (const [name, status] of [
@@ -319,8 +319,8 @@ void t.test('restores the terminal after every login', async (t) => {
     ['SIGHUP', 129],
   ] as const) {
     await t.test(name, async (t) => {
-      const scene = await setUpV4Federation(t);
-      const { exitCode } = await around(t, scene, async (terminal) => {
+      const fixture = await setUpV4Federation(t);
+      const { exitCode } = await around(t, fixture, async (terminal) => {
         await terminal.waitFor(PASTE_PROMPT);
         terminal.signal(name);
       });
@@ -328,8 +328,8 @@ void t.test('restores the terminal after every login', async (t) => {
     });
   }
   await t.test('Ctrl-Z, and then the browser returns', async (t) => {
-    const scene = await setUpV4Federation(t);
-    const { exitCode, before, whileStopped } = await around(t, scene, async (terminal) => {
+    const fixture = await setUpV4Federation(t);
+    const { exitCode, before, whileStopped } = await around(t, fixture, async (terminal) => {
       const address = await waitForAddress(terminal);
       await terminal.waitFor(PASTE_PROMPT);
       terminal.type('\x1a');
@@ -340,26 +340,26 @@ void t.test('restores the terminal after every login', async (t) => {
     t.strictSame(whileStopped, [before]);
   });
   await t.test('the login timeout passes', async (t) => {
-    const scene = await setUpV4Federation(t);
+    const fixture = await setUpV4Federation(t);
     const during = async (terminal: Terminal): Promise<void> => {
       await terminal.waitFor(PASTE_PROMPT);
     };
-    const { exitCode, screen } = await around(t, scene, during, ['--login-timeout=2']);
+    const { exitCode, screen } = await around(t, fixture, during, ['--login-timeout=2']);
     t.equal(exitCode, EXIT_STATUS.unreachable);
     t.match(screen, /the login in the browser did not finish within 2 s; .*--login-timeout/);
-    t.equal(readStdout(scene.home), '');
+    t.equal(readStdout(fixture.home), '');
   });
 });
 
 void t.test('after a timeout, the same kubectl does not open the browser again', async (t) => {
-  const scene = await setUpV4Federation(t);
+  const fixture = await setUpV4Federation(t);
   const {
     file,
     args = [],
     ...rest
   } = makeTerminalCommand({
-    home: scene.home,
-    env: { ...scene.env, KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: true }) },
+    home: fixture.home,
+    env: { ...fixture.env, KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: true }) },
     args: ['--login-timeout=1'],
   });
   const twice = ['-c', '"$@"; "$@"', 'sh', file, ...args];
@@ -368,42 +368,44 @@ void t.test('after a timeout, the same kubectl does not open the browser again',
   t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused, terminal.screen());
   t.match(terminal.screen(), /this login was refused \d+ s ago, and is not tried again yet/);
   t.equal(terminal.screen().split('Open this address').length, 2, 'the address is shown once');
-  t.strictSame(scene.requests(), [PREPARE]);
+  t.strictSame(fixture.requests(), [PREPARE]);
 });
 
 void t.test('without a user', async (t) => {
-  const scene = await setUpV4Federation(t);
+  const fixture = await setUpV4Federation(t);
   await t.test('fails immediately without a terminal', async (t) => {
     const began = Date.now();
-    const ran = await runPlugin({ home: scene.home, env: { ...scene.env, DISPLAY: ':0' } });
+    const result = await runPlugin({ home: fixture.home, env: { ...fixture.env, DISPLAY: ':0' } });
     t.ok(Date.now() - began < 10_000);
-    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'no terminal'] });
-    t.strictSame(scene.requests(), []);
+    checkFailure(t, result, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'no terminal'] });
+    t.strictSame(fixture.requests(), []);
   });
   await t.test('the identity provider is not set', async (t) => {
-    const ran = await runPlugin({ home: scene.home, env: { ...scene.env, OS_IDENTITY_PROVIDER: undefined } });
-    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['identity provider is not set', 'OS_IDENTITY_PROVIDER'] });
+    const result = await runPlugin({ home: fixture.home, env: { ...fixture.env, OS_IDENTITY_PROVIDER: undefined } });
+    checkFailure(t, result, EXIT_STATUS.interaction, {
+      says: ['identity provider is not set', 'OS_IDENTITY_PROVIDER'],
+    });
   });
   await t.test('waits for the browser alone when kubectl uses the terminal', async (t) => {
-    const terminal = scene.start({ KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: false }) });
+    const terminal = fixture.start({ KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: false }) });
     await followRedirects(await waitForAddress(terminal));
-    await checkTerminalSuccess(t, terminal, scene.home);
+    await checkTerminalSuccess(t, terminal, fixture.home);
     t.notMatch(terminal.screen(), PASTE_PROMPT);
   });
 });
 
 void t.test('the port', async (t) => {
-  const scene = await setUpV4Federation(t);
+  const fixture = await setUpV4Federation(t);
   for (const port of ['0', '65536', 'x', '-1', '80 ']) {
-    const terminal = scene.start({ OS_REDIRECT_PORT: port });
+    const terminal = fixture.start({ OS_REDIRECT_PORT: port });
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.config, port);
     t.match(terminal.screen(), 'OS_REDIRECT_PORT must be a port from 1 to 65535');
   }
   const server = createServer();
   t.teardown(() => server.close());
-  await new Promise<void>((done) => server.listen(scene.port, '127.0.0.1', done));
-  const terminal = scene.start();
+  await new Promise<void>((done) => server.listen(fixture.port, '127.0.0.1', done));
+  const terminal = fixture.start();
   t.equal((await terminal.ended).exitCode, EXIT_STATUS.config);
   t.match(terminal.screen(), /another program uses it; .*OS_REDIRECT_PORT/);
-  t.strictSame(scene.requests(), []);
+  t.strictSame(fixture.requests(), []);
 });

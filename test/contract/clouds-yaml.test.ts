@@ -21,33 +21,33 @@ interface CloudsYamlFixture {
   readonly home: string;
   /** The user's folder for OpenStack settings. */
   readonly configFolder: string;
-  readonly mark: WatchedAddress;
+  readonly address: WatchedAddress;
   /** Returns the number of requests. */
   readonly countRequests: () => number;
   /** Writes JSON, which is valid YAML and quotes every character of a password. */
   readonly write: (path: string, content: Json, mode?: number) => void;
   readonly run: (run?: Omit<PluginRun, 'home'>) => Promise<RunResult>;
   /** Asks Keystone for the user and the project of a run's token. */
-  readonly findTokenOwner: (t: Test, ran: RunResult, warnings?: readonly (string | RegExp)[]) => Promise<string>;
+  readonly findTokenOwner: (t: Test, result: RunResult, warnings?: readonly (string | RegExp)[]) => Promise<string>;
 }
 
-function setUpCloudsYaml(t: Test, world: TestEnvironment, server: 'http' | 'tls' = 'http'): CloudsYamlFixture {
+function setUpCloudsYaml(t: Test, environment: TestEnvironment, server: 'http' | 'tls' = 'http'): CloudsYamlFixture {
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = watchRequests(world[server]);
+  const address = watchRequests(environment[server]);
   return {
     home: home.path,
     configFolder: join(home.path, '.config', 'openstack'),
-    mark,
-    countRequests: () => listRequests(mark).length,
+    address,
+    countRequests: () => listRequests(address).length,
     write(path, content, mode = 0o600) {
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, JSON.stringify(content, null, 2), { mode });
       chmodSync(path, mode);
     },
     run: (run = {}) => runPlugin({ home, ...run }),
-    async findTokenOwner(t, ran, warnings) {
-      const facts = await validateToken(world.http, checkSuccess(t, ran, warnings).token);
+    async findTokenOwner(t, result, warnings) {
+      const facts = await validateToken(environment.http, checkSuccess(t, result, warnings).token);
       return [facts?.user.name, facts?.project?.name].join(' ');
     },
   };
@@ -71,13 +71,13 @@ function authOf(
   };
 }
 
-testWithKeystone('logs in to a named cloud once', async (t, world) => {
-  const { alice } = world.tenancy.users;
-  const { valid } = world.tenancy.applicationCredentials;
+testWithKeystone('logs in to a named cloud once', async (t, environment) => {
+  const { alice } = environment.tenancy.users;
+  const { valid } = environment.tenancy.applicationCredentials;
   await t.test('password', async (t) => {
-    const { mark, countRequests, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
+    const { address, countRequests, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, environment);
     const file = join(configFolder, 'clouds.yaml');
-    write(file, cloudsOf({ prod: { auth: authOf(world, mark, alice), region_name: 'r' }, other: {} }));
+    write(file, cloudsOf({ prod: { auth: authOf(environment, address, alice), region_name: 'r' }, other: {} }));
     const env = { OS_CLOUD: 'prod' };
     const first = await run({ env });
     t.equal(await findTokenOwner(t, first), 'alice demo');
@@ -96,14 +96,14 @@ testWithKeystone('logs in to a named cloud once', async (t, world) => {
     t.equal(countRequests(), 2);
   });
   await t.test('the only cloud, without its name', async (t) => {
-    const { mark, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
-    write(join(configFolder, 'clouds.json'), cloudsOf({ only: { auth: authOf(world, mark, alice) } }));
+    const { address, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, environment);
+    write(join(configFolder, 'clouds.json'), cloudsOf({ only: { auth: authOf(environment, address, alice) } }));
     t.equal(await findTokenOwner(t, await run()), 'alice demo');
   });
   await t.test('application credential with a project', async (t) => {
-    const { mark, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
+    const { address, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, environment);
     const auth = {
-      auth_url: mark.url,
+      auth_url: address.url,
       application_credential_id: valid.id,
       application_credential_secret: valid.secret,
       project_name: 'other',
@@ -112,37 +112,44 @@ testWithKeystone('logs in to a named cloud once', async (t, world) => {
     t.equal(await findTokenOwner(t, await run({ env: { OS_CLOUD: 'prod' } })), 'alice demo');
   });
   await t.test('TLS with the certificate authority of the file', async (t) => {
-    const { mark, countRequests, home, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world, 'tls');
-    const cloud = { auth: authOf(world, mark, alice) };
-    write(join(configFolder, 'clouds.yaml'), cloudsOf({ prod: { ...cloud, cacert: world.pki.ca }, bare: cloud }));
+    const { address, countRequests, home, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(
+      t,
+      environment,
+      'tls',
+    );
+    const cloud = { auth: authOf(environment, address, alice) };
+    write(join(configFolder, 'clouds.yaml'), cloudsOf({ prod: { ...cloud, cacert: environment.pki.ca }, bare: cloud }));
     t.equal(await findTokenOwner(t, await run({ env: { OS_CLOUD: 'prod' } })), 'alice demo');
     t.equal(countRequests(), 1);
     checkFailure(t, await run({ env: { OS_CLOUD: 'bare' } }), EXIT_STATUS.unreachable, { says: ['not trusted'] });
     t.equal(countRequests(), 1);
-    write(join(configFolder, 'clouds.yaml'), cloudsOf({ prod: { ...cloud, verify: false, cacert: world.pki.ca } }));
+    write(
+      join(configFolder, 'clouds.yaml'),
+      cloudsOf({ prod: { ...cloud, verify: false, cacert: environment.pki.ca } }),
+    );
     const warning =
       /certificate is not checked, because of verify of cloud prod in .*, and cacert of cloud prod .* not used/;
     t.equal(await findTokenOwner(t, await run({ env: { OS_CLOUD: 'prod' }, cwd: home }), [warning]), 'alice demo');
   });
 });
 
-testWithKeystone('changes in the files take effect immediately', async (t, world) => {
-  const { alice, bob } = world.tenancy.users;
-  const { mark, countRequests, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
+testWithKeystone('changes in the files take effect immediately', async (t, environment) => {
+  const { alice, bob } = environment.tenancy.users;
+  const { address, countRequests, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, environment);
   const env = { OS_CLOUD: 'prod' };
   const file = join(configFolder, 'clouds.yaml');
   const secure = join(configFolder, 'secure.yaml');
-  write(file, cloudsOf({ prod: { auth: authOf(world, mark, alice) } }));
+  write(file, cloudsOf({ prod: { auth: authOf(environment, address, alice) } }));
   t.equal(await findTokenOwner(t, await run({ env })), 'alice demo');
-  write(file, cloudsOf({ prod: { auth: authOf(world, mark, bob) } }));
+  write(file, cloudsOf({ prod: { auth: authOf(environment, address, bob) } }));
   t.equal(await findTokenOwner(t, await run({ env })), 'bob demo', 'an edited file causes a login');
-  write(file, cloudsOf({ prod: { auth: authOf(world, mark, alice) } }));
+  write(file, cloudsOf({ prod: { auth: authOf(environment, address, alice) } }));
   t.equal(await findTokenOwner(t, await run({ env })), 'alice demo', 'the original file');
   t.equal(countRequests(), 2, 'its token is still cached');
 
   write(secure, cloudsOf({ prod: { auth: { username: bob.name, password: bob.password } } }));
   t.equal(await findTokenOwner(t, await run({ env })), 'bob demo', 'a new secure.yaml');
-  write(secure, cloudsOf({ only: { auth: authOf(world, mark, alice) } }), 0o644);
+  write(secure, cloudsOf({ only: { auth: authOf(environment, address, alice) } }), 0o644);
   const open = `other users can read ${secure}`;
   t.equal(await findTokenOwner(t, await run({ env })), 'alice demo', 'a secure.yaml with other clouds only');
   t.equal(countRequests(), 2);
@@ -156,13 +163,13 @@ testWithKeystone('changes in the files take effect immediately', async (t, world
   t.equal(countRequests(), 3, 'a cache hit prints no warning');
 });
 
-testWithKeystone('a file in the current folder', async (t, world) => {
-  const { alice } = world.tenancy.users;
-  const { mark, countRequests, home, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
+testWithKeystone('a file in the current folder', async (t, environment) => {
+  const { alice } = environment.tenancy.users;
+  const { address, countRequests, home, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, environment);
   const checkout = join(home, 'checkout');
   const file = join(checkout, 'clouds.yaml');
   const env = { OS_CLOUD: 'prod' };
-  const { password, ...theirs } = authOf(world, mark, alice);
+  const { password, ...theirs } = authOf(environment, address, alice);
   write(file, cloudsOf({ prod: { auth: theirs } }));
 
   const mine = { ...env, OS_PASSWORD: alice.password };
@@ -184,25 +191,25 @@ testWithKeystone('a file in the current folder', async (t, world) => {
   t.equal(await findTokenOwner(t, stood, [here]), 'alice other', 'settings that are all from that file are used');
 });
 
-testWithKeystone('invalid files, and files that are not read', async (t, world) => {
-  const { alice } = world.tenancy.users;
-  const { mark, countRequests, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, world);
-  const auth = authOf(world, mark, alice);
+testWithKeystone('invalid files, and files that are not read', async (t, environment) => {
+  const { alice } = environment.tenancy.users;
+  const { address, countRequests, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(t, environment);
+  const auth = authOf(environment, address, alice);
   const file = join(configFolder, 'clouds.yaml');
   write(file, cloudsOf({ prod: { auth }, stage: {} }));
   checkFailure(t, await run({ env: { OS_CLOUD: 'none' } }), EXIT_STATUS.config, {
     says: ['cloud "none"', 'prod, stage'],
   });
   writeFileSync(file, 'clouds:\n  prod: {auth: {password: "canary\n');
-  const ran = await run({ env: { OS_CLOUD: 'prod' } });
-  checkFailure(t, ran, EXIT_STATUS.config, { says: [`${file} is not valid YAML (line `] });
-  t.notMatch(ran.stderr, /canary/);
+  const result = await run({ env: { OS_CLOUD: 'prod' } });
+  checkFailure(t, result, EXIT_STATUS.config, { says: [`${file} is not valid YAML (line `] });
+  t.notMatch(result.stderr, /canary/);
   t.equal(countRequests(), 0);
   const env = {
-    OS_AUTH_URL: `${mark.url}/v3`,
+    OS_AUTH_URL: `${address.url}/v3`,
     OS_USER_ID: alice.id,
     OS_PASSWORD: alice.password,
-    OS_PROJECT_ID: world.tenancy.projects.demo.id,
+    OS_PROJECT_ID: environment.tenancy.projects.demo.id,
   };
   t.equal(await findTokenOwner(t, await run({ env })), 'alice demo', 'an openrc needs no clouds.yaml');
 });

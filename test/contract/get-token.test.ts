@@ -77,23 +77,23 @@ testWithKeystone('TLS: a private certificate authority and a client certificate'
     'asking for versions': { server: 'tls', path: '', env, requests: ['GET  300', LOGIN_REQUEST], expected },
   });
   await t.test('the client certificate and its key in one file', async (t) => {
-    const mark = watchRequests(environment.mutualTls);
+    const address = watchRequests(environment.mutualTls);
     const home = makeTestHome(t);
     const file = join(home.path, 'both.pem');
     writeFileSync(file, readFileSync(pki.client.cert, 'utf8') + readFileSync(pki.client.key, 'utf8'), { mode: 0o600 });
-    const ran = await runPlugin({ home, env: { ...env, OS_AUTH_URL: `${mark.url}/v3`, OS_CERT: '~/both.pem' } });
-    checkSuccess(t, ran);
-    t.match(listRequests(mark), [{ method: 'POST', status: 201, clientName: 'alice' }]);
+    const result = await runPlugin({ home, env: { ...env, OS_AUTH_URL: `${address.url}/v3`, OS_CERT: '~/both.pem' } });
+    checkSuccess(t, result);
+    t.match(listRequests(address), [{ method: 'POST', status: 201, clientName: 'alice' }]);
   });
   await t.test('an unchecked certificate causes a warning on each run', async (t) => {
-    const mark = watchRequests(environment.tls);
+    const address = watchRequests(environment.tls);
     const home = makeTestHome(t);
-    const insecure = { ...env, OS_AUTH_URL: `${mark.url}/v3`, OS_CACERT: pki.untrusted.ca, OS_INSECURE: 'true' };
+    const insecure = { ...env, OS_AUTH_URL: `${address.url}/v3`, OS_CACERT: pki.untrusted.ca, OS_INSECURE: 'true' };
     const tokens: string[] = [];
     for (const run of [1, 2]) {
-      const ran = await runPlugin({ home, env: insecure });
-      tokens.push(checkSuccess(t, ran, [/certificate is not checked/]).token);
-      t.equal(countRequests(mark), 1, `run ${run}`);
+      const result = await runPlugin({ home, env: insecure });
+      tokens.push(checkSuccess(t, result, [/certificate is not checked/]).token);
+      t.equal(countRequests(address), 1, `run ${run}`);
     }
     t.equal(tokens[0], tokens[1]);
   });
@@ -101,18 +101,22 @@ testWithKeystone('TLS: a private certificate authority and a client certificate'
 
 /** Sets up one user's cache; each run returns its token and the number of its requests. */
 function startCounting(t: Test, environment: TestEnvironment, home = makeTestHome(t)) {
-  const mark = watchRequests(environment.http);
+  const address = watchRequests(environment.http);
   const { domain, projects, users } = environment.tenancy;
-  const alice = { OS_AUTH_URL: `${mark.url}/v3`, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
+  const alice = {
+    OS_AUTH_URL: `${address.url}/v3`,
+    ...asUser(users.alice, domain),
+    ...onProject(projects.demo, domain),
+  };
   const run = async (
     env: EnvVars = {},
     { args = [], cwd }: { args?: readonly string[]; cwd?: string } = {},
-  ): Promise<{ token: string; requests: number; ran: RunResult }> => {
-    const before = countRequests(mark);
-    const ran = await runPlugin({ home, args, env: { ...alice, ...env }, ...(cwd === undefined ? {} : { cwd }) });
-    return { token: checkSuccess(t, ran).token, requests: countRequests(mark) - before, ran };
+  ): Promise<{ token: string; requests: number; result: RunResult }> => {
+    const before = countRequests(address);
+    const result = await runPlugin({ home, args, env: { ...alice, ...env }, ...(cwd === undefined ? {} : { cwd }) });
+    return { token: checkSuccess(t, result).token, requests: countRequests(address) - before, result };
   };
-  return { home, mark, run };
+  return { home, address, run };
 }
 
 testWithKeystone('one cache, many logins: no login gets the token of another', async (t, environment) => {
@@ -170,50 +174,50 @@ testWithKeystone('--force-refresh logs in, and later runs use its token', async 
 });
 
 testWithKeystone('another folder or another spelling needs no login', async (t, environment) => {
-  const { home, mark, run } = startCounting(t, environment);
+  const { home, address, run } = startCounting(t, environment);
   const { token } = await run();
   const folder = join(home.path, 'elsewhere');
   mkdirSync(folder);
   t.match(await run({}, { cwd: folder }), { token, requests: 0 });
   t.match(await run({}, { args: ['--project-name', 'demo'] }), { token, requests: 0 });
-  t.match(await run({ OS_AUTH_URL: `${mark.url}/v3/` }), { token, requests: 0 });
+  t.match(await run({ OS_AUTH_URL: `${address.url}/v3/` }), { token, requests: 0 });
 });
 
 testWithKeystone('the CA file changes', async (t, environment) => {
   const home = makeTestHome(t);
-  const mark = watchRequests(environment.tls);
+  const address = watchRequests(environment.tls);
   const ca = join(home.path, 'ca.pem');
   copyFileSync(environment.pki.ca, ca);
   const { domain, projects, users } = environment.tenancy;
   const env = {
-    OS_AUTH_URL: `${mark.url}/v3`,
+    OS_AUTH_URL: `${address.url}/v3`,
     OS_CACERT: ca,
     ...asUser(users.alice, domain),
     ...onProject(projects.demo, domain),
   };
   const run = async (): Promise<string> => checkSuccess(t, await runPlugin({ home, env })).token;
   const first = await run();
-  t.equal(countRequests(mark), 1);
+  t.equal(countRequests(address), 1);
 
   utimesSync(ca, new Date(), new Date(Date.now() - 60_000));
   t.equal(await run(), first, 'a new modification time alone changes nothing');
-  t.equal(countRequests(mark), 1);
+  t.equal(countRequests(address), 1);
 
   appendFileSync(ca, readFileSync(environment.pki.untrusted.ca));
   const second = await run();
   t.not(second, first, 'another certificate authority needs a new login');
-  t.equal(countRequests(mark), 2);
+  t.equal(countRequests(address), 2);
   t.equal(await run(), second);
-  t.equal(countRequests(mark), 2);
+  t.equal(countRequests(address), 2);
 
   copyFileSync(environment.pki.untrusted.ca, ca);
-  const ran = await runPlugin({ home, env });
-  checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['certificate is not trusted', 'OS_CACERT'] });
-  t.equal(countRequests(mark), 2, 'the password is not sent to a server that is not trusted');
+  const result = await runPlugin({ home, env });
+  checkFailure(t, result, EXIT_STATUS.unreachable, { says: ['certificate is not trusted', 'OS_CACERT'] });
+  t.equal(countRequests(address), 2, 'the password is not sent to a server that is not trusted');
 });
 
 testWithKeystone('a token that is about to expire', async (t, environment) => {
-  const { home, run, mark } = startCounting(t, environment);
+  const { home, run, address } = startCounting(t, environment);
   const first = await run();
   const [file = '', ...more] = readdirSync(home.cache).filter((name) => name.endsWith('.token'));
   t.strictSame(more, [], 'one record');
@@ -223,7 +227,7 @@ testWithKeystone('a token that is about to expire', async (t, environment) => {
     t.equal(record?.token, first.token);
     const now = Date.now();
     const times = { receivedAt: now - receivedMs, expiresAt: now + leftMs };
-    const sealed = serializeRecord(key, { token: first.token, endpoint: `${mark.url}/v3`, ...times });
+    const sealed = serializeRecord(key, { token: first.token, endpoint: `${address.url}/v3`, ...times });
     writeFileSync(join(home.cache, file), sealed);
   };
   setAge(3_400_000, 200_000);

@@ -46,8 +46,8 @@ async function run(t: Test, { always, first, args = [], env = {}, prepare }: Run
   if (always !== undefined) standIn.answerAlways(always);
   if (first !== undefined) standIn.answerNext(first);
   const start = performance.now();
-  const ran = await runInFreshHome({ env: { ...makeLoginSettings(`${standIn.url}/v3`), ...env }, args });
-  return { ...ran, standIn, seconds: (performance.now() - start) / 1000 };
+  const result = await runInFreshHome({ env: { ...makeLoginSettings(`${standIn.url}/v3`), ...env }, args });
+  return { ...result, standIn, seconds: (performance.now() - start) / 1000 };
 }
 
 interface Expected {
@@ -58,8 +58,8 @@ interface Expected {
 
 async function fails(t: Test, name: string, always: Handler, expected: Expected): Promise<void> {
   await t.test(name, inParallel(), async (t) => {
-    const { standIn, ...ran } = await run(t, { always });
-    checkFailure(t, ran, expected.status, expected);
+    const { standIn, ...result } = await run(t, { always });
+    checkFailure(t, result, expected.status, expected);
     t.equal(standIn.requests.length, expected.requests ?? 1, 'requests');
   });
 }
@@ -90,9 +90,9 @@ await t.test('responses without an end', async (t) => {
   writeFileSync(reporter, `process.on('exit', () => { ${write}; });`);
   for (const [name, always] of Object.entries(bodies)) {
     await t.test(name, async (t) => {
-      const ran = await run(t, { always, env: { NODE_OPTIONS: `--require ${reporter}` } });
-      checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['larger than 1 MiB', notKeystone] });
-      t.ok(ran.seconds < 10, 'the run ends at the limit');
+      const result = await run(t, { always, env: { NODE_OPTIONS: `--require ${reporter}` } });
+      checkFailure(t, result, EXIT_STATUS.protocol, { says: ['larger than 1 MiB', notKeystone] });
+      t.ok(result.seconds < 10, 'the run ends at the limit');
       const peak = Math.round(Number(readFileSync(report, 'utf8')) / 1024);
       t.ok(peak > 0 && peak <= most, `memory peaks at ${String(peak)} MiB`);
     });
@@ -106,13 +106,13 @@ await t.test('responses without an end', async (t) => {
         return { ...answer, body: text + ' '.repeat(size - text.length) };
       });
     checkSuccess(t, await run(t, { always: padded(limit) }));
-    const ran = await run(t, { always: padded(limit + 1) });
-    checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['larger than 1 MiB'] });
+    const result = await run(t, { always: padded(limit + 1) });
+    checkFailure(t, result, EXIT_STATUS.protocol, { says: ['larger than 1 MiB'] });
   });
 
   await t.test('a compressed response that was not requested', async (t) => {
-    const { standIn, ...ran } = await run(t, { always: faults.gzipBomb(1024) });
-    checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['the response is compressed'] });
+    const { standIn, ...result } = await run(t, { always: faults.gzipBomb(1024) });
+    checkFailure(t, result, EXIT_STATUS.protocol, { says: ['the response is compressed'] });
     t.equal(standIn.requests[0]?.headers['accept-encoding'], 'identity');
   });
 });
@@ -126,8 +126,8 @@ await group('what takes too long', (t) => {
   };
   return Object.entries(slow).map(async ([name, always]) => {
     await t.test(name, inParallel(), async (t) => {
-      const { standIn, seconds, ...ran } = await run(t, { always, args: ['--timeout', '2'] });
-      checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['did not respond within 2 s', '--timeout'] });
+      const { standIn, seconds, ...result } = await run(t, { always, args: ['--timeout', '2'] });
+      checkFailure(t, result, EXIT_STATUS.unreachable, { says: ['did not respond within 2 s', '--timeout'] });
       t.ok(seconds >= 1.9 && seconds < 5, `${seconds.toFixed(1)} s`);
       t.equal(standIn.requests.length, 1);
     });
@@ -206,9 +206,9 @@ await group('errors of the server', (t) => {
           arrivals.push(performance.now());
           return page(request, response, exchange);
         };
-        const ran = await run(t, { always });
-        checkFailure(t, ran, status, { says: [`is unavailable (${String(code)} from a proxy`] });
-        t.notMatch(ran.stderr, /<|html/i, 'no HTML');
+        const result = await run(t, { always });
+        checkFailure(t, result, status, { says: [`is unavailable (${String(code)} from a proxy`] });
+        t.notMatch(result.stderr, /<|html/i, 'no HTML');
         t.equal(arrivals.length, 3);
         const [first = 0, second = 0] = arrivals.slice(1).map((arrival, index) => arrival - (arrivals[index] ?? 0));
         // A pause can be longer on a busy machine, but never shorter.
@@ -218,8 +218,8 @@ await group('errors of the server', (t) => {
     }),
     t
       .test('a gateway that is back at the second try', inParallel(), async (t) => {
-        const { standIn, ...ran } = await run(t, { first: faults.respondHtml(502) });
-        checkSuccess(t, ran);
+        const { standIn, ...result } = await run(t, { first: faults.respondHtml(502) });
+        checkSuccess(t, result);
         t.equal(standIn.countLogins(), 2);
       })
       .then(),
@@ -230,8 +230,8 @@ await group('limits of the rate', (t) => {
   const status = EXIT_STATUS.unreachable;
   const waits = async (name: string, makeFirst: () => Handler): Promise<void> => {
     await t.test(name, inParallel(), async (t) => {
-      const { standIn, seconds, ...ran } = await run(t, { first: makeFirst() });
-      checkSuccess(t, ran);
+      const { standIn, seconds, ...result } = await run(t, { first: makeFirst() });
+      checkSuccess(t, result);
       t.ok(seconds >= 1, `the run waited ${seconds.toFixed(1)} s`);
       t.equal(standIn.countLogins(), 2);
     });
@@ -361,19 +361,19 @@ await t.test('text of the server on the terminal', async (t) => {
   };
   for (const [name, shape] of Object.entries(shapes)) {
     await t.test(name, async (t) => {
-      const ran = await run(t, { always: shape(`begin ${corpus} end`) });
-      checkFailure(t, ran, name.endsWith('418') ? EXIT_STATUS.protocol : EXIT_STATUS.refused, {
+      const result = await run(t, { always: shape(`begin ${corpus} end`) });
+      checkFailure(t, result, name.endsWith('418') ? EXIT_STATUS.protocol : EXIT_STATUS.refused, {
         says: ['begin \\u{1b}]52;', '\\u{d}\\u{a}Password:', '\\u{202e}evil', '[redacted] end'],
       });
     });
   }
 
   await t.test('headers', async (t) => {
-    const said = `${PASSWORD} \x9b31m\x85`;
+    const message = `${PASSWORD} \x9b31m\x85`;
     const says = [/\[redacted\] .*\\u\{9b\}31m.*\\u\{85\}/];
-    const id = { 'x-openstack-request-id': said };
+    const id = { 'x-openstack-request-id': message };
     checkFailure(t, await run(t, { always: faults.respondJson(400, {}, id) }), EXIT_STATUS.refused, { says });
-    const later = { 'retry-after': said };
+    const later = { 'retry-after': message };
     checkFailure(t, await run(t, { always: faults.respondJson(429, {}, later) }), EXIT_STATUS.unreachable, { says });
     const wall = { 'x-openstack-request-id': 'r'.repeat(10_000) };
     const { stderr } = await run(t, { always: faults.respondJson(400, {}, wall) });

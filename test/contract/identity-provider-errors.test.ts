@@ -53,8 +53,8 @@ void t.test('the requests to a provider', async (t) => {
     const idp = await startStandInProvider(t);
     checkSuccess(t, await run(t, idp, { OS_CLIENT_SECRET: SECRET, OS_OPENID_SCOPE: 'openid email' }));
     const [, request] = idp.requests;
-    const shown = Buffer.from(request?.headers.authorization?.replace('Basic ', '') ?? '', 'base64').toString();
-    t.equal(shown, 'kubectl%3A1:canary~of%2Bthe+client%25');
+    const message = Buffer.from(request?.headers.authorization?.replace('Basic ', '') ?? '', 'base64').toString();
+    t.equal(message, 'kubectl%3A1:canary~of%2Bthe+client%25');
     t.equal(request?.form['client_id'], undefined);
     t.equal(request?.form['scope'], 'openid email');
   });
@@ -133,9 +133,9 @@ void t.test('the token endpoint refuses', async (t) => {
     await t.test(name, async (t) => {
       const idp = await startStandInProvider(t);
       idp.tokenResponses = [answer];
-      const ran = await run(t, idp);
-      checkFailure(t, ran, status, { says });
-      t.notMatch(ran.stderr, /[<>]|canary/, 'no HTML and no secret');
+      const result = await run(t, idp);
+      checkFailure(t, result, status, { says });
+      t.notMatch(result.stderr, /[<>]|canary/, 'no HTML and no secret');
       t.equal(posts(idp), 1, 'one request is sent');
     });
   }
@@ -271,8 +271,11 @@ void t.test('a refresh token is sent once, and only to its issuer', async (t) =>
 
   // Another server must not receive this refresh token.
   const evil = await startStandInProvider(t);
-  const led = await runPlugin({ home, env: { ...withoutPassword, OS_ACCESS_TOKEN_ENDPOINT: `${evil.url}/token` } });
-  checkFailure(t, led, EXIT_STATUS.interaction, { says: ['password is not set'] });
+  const redirected = await runPlugin({
+    home,
+    env: { ...withoutPassword, OS_ACCESS_TOKEN_ENDPOINT: `${evil.url}/token` },
+  });
+  checkFailure(t, redirected, EXIT_STATUS.interaction, { says: ['password is not set'] });
   t.equal(evil.requests.length, 0);
 });
 
@@ -308,7 +311,7 @@ void t.test('a new refresh token is stored even if Keystone then fails', async (
   const idp = await startStandInProvider(t);
   const keystone = await startKeystoneForTest(t);
   const home = makeTestHome(t);
-  const granted = respondJson(
+  const tokenResponse = respondJson(
     201,
     { token: { methods: ['openid'], user: { id: 'a', name: 'alice' }, expires_at: '2099-01-01T00:00:00Z' } },
     { 'x-subject-token': 'gAAAA-of-the-stand-in' },
@@ -323,12 +326,12 @@ void t.test('a new refresh token is stored even if Keystone then fails', async (
   const withoutPassword: EnvVars = { ...env, OS_PASSWORD: undefined };
   const again = { home, env: withoutPassword, args: ['--force-refresh'] };
   idp.tokenResponses = ['one', 'two', 'three'].map((word) => makeTokenResponse({ refresh_token: word }));
-  keystone.answerAlways(granted);
+  keystone.answerAlways(tokenResponse);
   const unscoped = ['the token has no scope'];
   checkSuccess(t, await runPlugin({ home, env }), unscoped);
   keystone.answerAlways(respondJson(500, {}));
   checkFailure(t, await runPlugin(again), EXIT_STATUS.unreachable, { says: ['Keystone failed with error 500'] });
-  keystone.answerAlways(granted);
+  keystone.answerAlways(tokenResponse);
   checkSuccess(t, await runPlugin(again), unscoped);
   const refreshes = idp.requests.map(({ form }) => form['refresh_token']).filter((word) => word !== undefined);
   t.strictSame(refreshes, ['one', 'two']);

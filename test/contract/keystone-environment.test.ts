@@ -36,31 +36,33 @@ function get(url: string, options: RequestOptions): Promise<{ status: number | u
   });
 }
 
-testWithKeystone('alice logs in, and her requests are counted', async (t, world) => {
-  const { domain, projects, users } = world.tenancy;
-  const mark = watchRequests(world.http);
+testWithKeystone('alice logs in, and her requests are counted', async (t, environment) => {
+  const { domain, projects, users } = environment.tenancy;
+  const address = watchRequests(environment.http);
   const user = { name: users.alice.name, domain: { name: domain.name }, password: users.alice.password };
   const scope = { project: { name: projects.demo.name, domain: { name: domain.name } } };
-  const answer = await authenticate(mark.url, { identity: { methods: ['password'], password: { user } }, scope });
+  const answer = await authenticate(address.url, { identity: { methods: ['password'], password: { user } }, scope });
   t.equal(answer.status, 201);
-  t.strictSame(listRequests(mark), [{ method: 'POST', path: '/v3/auth/tokens', status: 201, clientName: undefined }]);
+  t.strictSame(listRequests(address), [
+    { method: 'POST', path: '/v3/auth/tokens', status: 201, clientName: undefined },
+  ]);
 
-  const facts = await validateToken(world.http, answer.token ?? '');
+  const facts = await validateToken(environment.http, answer.token ?? '');
   t.match(facts, { user: { name: 'alice' }, project: { name: 'demo' }, roles: ['member', 'reader'], system: false });
-  t.equal(listRequests(mark).length, 1, "the test's own requests are not counted");
+  t.equal(listRequests(address).length, 1, "the test's own requests are not counted");
 
-  await revokeToken(world.http, answer.token ?? '');
-  t.equal(await validateToken(world.http, answer.token ?? ''), undefined);
+  await revokeToken(environment.http, answer.token ?? '');
+  t.equal(await validateToken(environment.http, answer.token ?? ''), undefined);
 });
 
-testWithKeystone('users have the documented properties', async (t, world) => {
-  const { users, projects, domain, trust, applicationCredentials } = world.tenancy;
-  const { url } = world.http;
+testWithKeystone('users have the documented properties', async (t, environment) => {
+  const { users, projects, domain, trust, applicationCredentials } = environment.tenancy;
+  const { url } = environment.http;
   const demo = { project: { id: projects.demo.id } };
   const factsOf = async (auth: object): Promise<TokenFacts | undefined> => {
     const { status, token, body } = await authenticate(url, auth);
     t.equal(status, 201, status === 201 ? 'logs in' : body);
-    return token === undefined ? undefined : validateToken(world.http, token);
+    return token === undefined ? undefined : validateToken(environment.http, token);
   };
   const refusal = async (auth: object): Promise<unknown> => {
     const { status, body } = await authenticate(url, auth);
@@ -106,29 +108,29 @@ testWithKeystone('users have the documented properties', async (t, world) => {
   });
 });
 
-testWithKeystone('TLS with the CA of the tests, with and without a client certificate', async (t, world) => {
-  const { pki, tls } = world;
-  const mark = watchRequests(tls);
+testWithKeystone('TLS with the CA of the tests, with and without a client certificate', async (t, environment) => {
+  const { pki, tls } = environment;
+  const address = watchRequests(tls);
   const ca = readFileSync(pki.ca);
   const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };
 
-  t.match(await get(`${mark.url}/v3`, { ca }), { status: 200, body: mark.url });
-  t.match(await get(`${mark.url}/v3`, { ca, ...own }), { status: 200 });
-  await t.rejects(get(`${mark.url}/v3`, { ca: readFileSync(pki.untrusted.ca) }), 'with a strange authority');
+  t.match(await get(`${address.url}/v3`, { ca }), { status: 200, body: address.url });
+  t.match(await get(`${address.url}/v3`, { ca, ...own }), { status: 200 });
+  await t.rejects(get(`${address.url}/v3`, { ca: readFileSync(pki.untrusted.ca) }), 'with a strange authority');
   t.strictSame(
-    listRequests(mark).map((entry) => entry.clientName),
+    listRequests(address).map((entry) => entry.clientName),
     [undefined, 'alice'],
   );
 });
 
-testWithKeystone('a server that requires a client certificate refuses clients without one', async (t, world) => {
-  const { pki, mutualTls } = world;
-  const mark = watchRequests(mutualTls);
+testWithKeystone('a server that requires a client certificate refuses clients without one', async (t, environment) => {
+  const { pki, mutualTls } = environment;
+  const address = watchRequests(mutualTls);
   const ca = readFileSync(pki.ca);
   const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };
 
-  await t.rejects(get(`${mark.url}/v3`, { ca }));
-  t.strictSame(listRequests(mark), []);
-  t.match(await get(`${mark.url}/v3`, { ca, ...own }), { status: 200 });
-  t.match(listRequests(mark), [{ path: '/v3', status: 200, clientName: 'alice' }]);
+  await t.rejects(get(`${address.url}/v3`, { ca }));
+  t.strictSame(listRequests(address), []);
+  t.match(await get(`${address.url}/v3`, { ca, ...own }), { status: 200 });
+  t.match(listRequests(address), [{ path: '/v3', status: 200, clientName: 'alice' }]);
 });

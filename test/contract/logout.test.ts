@@ -56,9 +56,9 @@ testWithKeystone('status lists each identity and marks the current one', async (
   await getToken({ OS_AUTH_URL: url, ...asUser(users.alice, domain), ...onProject(projects.other, domain) });
   await getToken({ OS_AUTH_URL: url, ...asApplicationCredential(applicationCredentials.valid) });
   const before = countPosts();
-  const ran = await run(['status', '-o', 'json']);
-  t.same([ran.status, ran.stderr], [0, '']);
-  const { identities, present, problem, secrets } = readStatus(ran);
+  const outputs = await run(['status', '-o', 'json']);
+  t.same([outputs.status, outputs.stderr], [0, '']);
+  const { identities, present, problem, secrets } = readStatus(outputs);
   t.equal(identities.length, 3);
   t.same([problem, secrets], [null, []]);
   t.match(present, { method: 'password', keystone: url, missing: [], loggedIn: true });
@@ -110,9 +110,9 @@ testWithKeystone(
     t.equal(await getToken(), first);
     t.equal(countPosts(), 1);
     t.equal(await validateWithItself(environment, first), 200);
-    const ran = await run(['logout', '-o', 'json']);
-    t.same([ran.status, ran.stderr], [0, '']);
-    t.match(readLogout(ran), {
+    const outputs = await run(['logout', '-o', 'json']);
+    t.same([outputs.status, outputs.stderr], [0, '']);
+    t.match(readLogout(outputs), {
       tokens: [{ user: 'alice', scope: 'project demo (My Domain)', token: 'revoked', because: null }],
       failures: [],
     });
@@ -167,9 +167,9 @@ testWithKeystone('a token from OS_TOKEN is not revoked, a token exchanged for it
   const existingToken = await getToken();
   const asItIs = { OS_AUTH_URL: url, OS_TOKEN: existingToken };
   t.equal(await getToken(asItIs), existingToken);
-  const ran = await run(['logout', '-o', 'json'], asItIs);
-  t.equal(ran.status, 0);
-  t.match(readLogout(ran).tokens, [{ token: 'given' }]);
+  const outputs = await run(['logout', '-o', 'json'], asItIs);
+  t.equal(outputs.status, 0);
+  t.match(readLogout(outputs).tokens, [{ token: 'given' }]);
   t.equal(await getToken(asItIs), existingToken);
   await run(['logout', '--all', '-o', 'json'], { OS_AUTH_URL: `${url}/elsewhere` });
   t.equal(listDeleteStatuses().length, 1, 'only the token of the password login');
@@ -237,13 +237,13 @@ void t.test(
     standIn.answerAlways((_request, response) => {
       response.writeHead(503).end();
     });
-    const ran = await runPlugin({ home, env, args: ['logout', '-o', 'json', '--timeout', '5'] });
-    t.equal(ran.status, 6, ran.stderr);
+    const outputs = await runPlugin({ home, env, args: ['logout', '-o', 'json', '--timeout', '5'] });
+    t.equal(outputs.status, 6, outputs.stderr);
     t.match(
-      ran.stderr,
+      outputs.stderr,
       /^client-keystone-auth: warning: the token of alice .* is not revoked, and valid until [^\n]*\n$/,
     );
-    t.match(readLogout(ran).tokens, [{ token: 'not-revoked' }]);
+    t.match(readLogout(outputs).tokens, [{ token: 'not-revoked' }]);
     t.same(tracesIn(home), []);
   },
 );
@@ -256,8 +256,8 @@ void t.test('a token is sent only to the endpoint that issued it', async (t) => 
   });
   t.equal((await runPlugin({ home, env: makeLoginSettings(`${standIn.url}/v3`) })).status, 0);
   const before = [standIn.requests.length, other.requests.length];
-  const ran = await runPlugin({ home, env: makeLoginSettings(`${other.url}/v3`), args: ['logout', '-o', 'json'] });
-  t.match(readLogout(ran), { tokens: [] }, 'these settings have no token');
+  const outputs = await runPlugin({ home, env: makeLoginSettings(`${other.url}/v3`), args: ['logout', '-o', 'json'] });
+  t.match(readLogout(outputs), { tokens: [] }, 'these settings have no token');
   t.same([standIn.requests.length, other.requests.length], before);
   t.equal((await runPlugin({ home, env: makeLoginSettings(`${other.url}/v3`), args: ['logout', '--all'] })).status, 0);
   t.same(
@@ -287,9 +287,9 @@ testWithKeystone(
     let stale = 0;
     for (let round = 0; round < 3; round += 1) {
       const plugins = Array.from({ length: 20 }, () => run([]));
-      const [out, ...ran] = await Promise.all([run(['logout', '-o', 'json']), ...plugins]);
+      const [out, ...outputs] = await Promise.all([run(['logout', '-o', 'json']), ...plugins]);
       t.match([out.status, out.stderr], [0, '']);
-      for (const { status, stderr, stdout } of ran) {
+      for (const { status, stderr, stdout } of outputs) {
         t.same([status, stderr], [0, '']);
         t.match(stdout, /"token":"[^"]+"/);
       }

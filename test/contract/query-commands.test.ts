@@ -17,10 +17,10 @@ function setUpQueries(t: Test, { http, tenancy }: TestEnvironment): QueryFixture
   t.teardown(() => {
     home.remove();
   });
-  const mark = watchRequests(http);
+  const address = watchRequests(http);
   const { alice } = tenancy.users;
   const login = {
-    OS_AUTH_URL: mark.url,
+    OS_AUTH_URL: address.url,
     OS_USERNAME: alice.name,
     OS_PASSWORD: alice.password,
     OS_USER_DOMAIN_NAME: tenancy.domain.name,
@@ -31,7 +31,7 @@ function setUpQueries(t: Test, { http, tenancy }: TestEnvironment): QueryFixture
     home,
     run: (args, env = {}) => runPlugin({ home, args, env: { ...login, ...env } }),
     countPosts: () =>
-      listRequests(mark).filter(({ method, path }) => method === 'POST' && path.includes('auth/tokens')).length,
+      listRequests(address).filter(({ method, path }) => method === 'POST' && path.includes('auth/tokens')).length,
   };
 }
 

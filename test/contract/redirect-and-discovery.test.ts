@@ -60,10 +60,10 @@ for (const [what, from, authPath] of [
           const [keystone, other] = [await startKeystoneForTest(t), await startKeystoneForTest(t)];
           const to = location(keystone, other);
           keystone.answerNext(faults.respondRedirect(code, to), from);
-          const ran = await runInFreshHome({ env: makeLoginSettings(keystone.url + authPath) });
+          const result = await runInFreshHome({ env: makeLoginSettings(keystone.url + authPath) });
           const { origin } = new URL(to, keystone.url);
           const says = [`redirects to ${origin}`, 'the credential was not sent there', `set OS_AUTH_URL to ${origin}`];
-          checkFailure(t, ran, EXIT_STATUS.protocol, { says });
+          checkFailure(t, result, EXIT_STATUS.protocol, { says });
           t.equal(other.requests.length, 0, 'nothing reaches the other origin');
           t.equal(keystone.requests.length, 1, 'nothing reaches the server under its other name');
           t.equal(credentialSeen(keystone), what === 'the login');
@@ -73,14 +73,14 @@ for (const [what, from, authPath] of [
         const keystone = await startKeystoneForTest(t);
         const to = what === 'the login' ? '/v3/auth/tokens/' : '/v3/';
         keystone.answerNext(faults.respondRedirect(code, to), from);
-        const ran = await runInFreshHome({ env: makeLoginSettings(keystone.url + authPath) });
+        const result = await runInFreshHome({ env: makeLoginSettings(keystone.url + authPath) });
         if (code === 303) {
           // This status asks for a GET, which would drop the login.
-          checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['redirects in a way that would drop the login'] });
+          checkFailure(t, result, EXIT_STATUS.protocol, { says: ['redirects in a way that would drop the login'] });
           t.equal(keystone.requests.length, 1);
           return;
         }
-        checkSuccess(t, ran);
+        checkSuccess(t, result);
         const expected =
           what === 'the login'
             ? ['POST /v3/auth/tokens?nocatalog=true', 'POST /v3/auth/tokens/']
@@ -97,8 +97,8 @@ await group('odd redirects', (t) => {
     t.test(name, inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t);
       keystone.answerAlways(handler(keystone));
-      const ran = await runInFreshHome({ env: makeLoginSettings(`${keystone.url}/v3`) });
-      checkFailure(t, ran, EXIT_STATUS.protocol, { says: [says] });
+      const result = await runInFreshHome({ env: makeLoginSettings(`${keystone.url}/v3`) });
+      checkFailure(t, result, EXIT_STATUS.protocol, { says: [says] });
       t.equal(keystone.requests.length, requests);
     });
   let count = 0;
@@ -194,7 +194,7 @@ await group('below a path', (t) =>
 interface Discovered {
   readonly keystone: StandInKeystone;
   readonly other: StandInKeystone;
-  readonly ran: RunResult;
+  readonly result: RunResult;
 }
 
 async function discover(
@@ -203,7 +203,7 @@ async function discover(
 ): Promise<Discovered> {
   const [keystone, other] = [await startKeystoneForTest(t), await startKeystoneForTest(t)];
   keystone.answerAlways(answer(keystone, other), DISCOVERY);
-  return { keystone, other, ran: await runInFreshHome({ env: makeLoginSettings(keystone.url) }) };
+  return { keystone, other, result: await runInFreshHome({ env: makeLoginSettings(keystone.url) }) };
 }
 
 const version = (id: string, status: string, href: string): object => ({ id, status, links: [{ rel: 'self', href }] });
@@ -227,14 +227,14 @@ await group('where Keystone says it lives', (t) => {
   };
   return Object.entries(hrefs).map(([name, href]) =>
     t.test(name, inParallel(), async (t) => {
-      const { keystone, other, ran } = await discover(t, (...both) =>
+      const { keystone, other, result } = await discover(t, (...both) =>
         faults.respondJson(300, { versions: { values: [version('v3.14', 'stable', href(...both))] } }),
       );
       t.equal(other.requests.length, 0, 'nothing reaches the other origin');
       t.equal(keystone.countLogins() + Number(name === 'nothing'), 1, linesOf(keystone).join());
       // An empty link is the root, which does not accept logins.
-      if (name === 'nothing') checkFailure(t, ran, EXIT_STATUS.protocol, { says: ['no Keystone v3'] });
-      else checkSuccess(t, ran);
+      if (name === 'nothing') checkFailure(t, result, EXIT_STATUS.protocol, { says: ['no Keystone v3'] });
+      else checkSuccess(t, result);
     }),
   );
 });
@@ -281,22 +281,22 @@ await group('what Keystone says of its versions', (t) => {
   return [
     ...Object.entries(usable).map(([name, handler]) =>
       t.test(name, inParallel(), async (t) => {
-        const { keystone, ran } = await discover(t, () => handler);
-        checkSuccess(t, ran);
+        const { keystone, result } = await discover(t, () => handler);
+        checkSuccess(t, result);
         t.strictSame(linesOf(keystone), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
       }),
     ),
     t.test('a deprecated v3', inParallel(), async (t) => {
       const old = faults.respondJson(300, { versions: [version('v3.14', 'deprecated', '/v3'), stable('v4.0', '/v4')] });
-      const { keystone, ran } = await discover(t, () => old);
-      checkSuccess(t, ran, [/marks v3 as deprecated/]);
+      const { keystone, result } = await discover(t, () => old);
+      checkSuccess(t, result, [/marks v3 as deprecated/]);
       t.strictSame(linesOf(keystone), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
     }),
     ...Object.entries(unusable).map(([name, [handler, says]]) =>
       t.test(name, inParallel(), async (t) => {
-        const { keystone, ran } = await discover(t, () => handler);
-        checkFailure(t, ran, EXIT_STATUS.protocol, { says: [says, 'OS_AUTH_URL'] });
-        t.ok(ran.stderr.length < 3500, 'the message is short');
+        const { keystone, result } = await discover(t, () => handler);
+        checkFailure(t, result, EXIT_STATUS.protocol, { says: [says, 'OS_AUTH_URL'] });
+        t.ok(result.stderr.length < 3500, 'the message is short');
         t.strictSame(linesOf(keystone), ['GET /']);
       }),
     ),

@@ -41,16 +41,16 @@ async function checkRefusal(t: Test, environment: TestEnvironment, refusal: Refu
   const { env, says, status = EXIT_STATUS.refused, requests, server = 'http', path = '/v3' } = refusal;
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = watchRequests(environment[server]);
-  const ran = await runPlugin({ home, env: { OS_AUTH_URL: mark.url + path, ...env } });
-  checkFailure(t, ran, status, { says: ['; ', ...(requests.length > 0 ? [REQUEST_ID] : []), ...says] });
+  const address = watchRequests(environment[server]);
+  const result = await runPlugin({ home, env: { OS_AUTH_URL: address.url + path, ...env } });
+  checkFailure(t, result, status, { says: ['; ', ...(requests.length > 0 ? [REQUEST_ID] : []), ...says] });
   t.strictSame(
-    listRequests(mark).map((request) => `${request.method} ${request.path} ${request.status}`),
+    listRequests(address).map((request) => `${request.method} ${request.path} ${request.status}`),
     requests,
   );
   const secrets = [...listSecrets(environment.tenancy), WRONG_SECRET, env['OS_TOKEN'] ?? WRONG_SECRET];
   t.notOk(
-    secrets.some((secret) => ran.stderr.includes(secret)),
+    secrets.some((secret) => result.stderr.includes(secret)),
     'no secret is printed',
   );
   t.strictSame(
@@ -245,9 +245,9 @@ testWithKeystone('a refusal is remembered for the terminal where it happened', a
   const { domain, projects, users } = environment.tenancy;
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = watchRequests(environment.http);
+  const address = watchRequests(environment.http);
   const correct = {
-    OS_AUTH_URL: `${mark.url}/v3`,
+    OS_AUTH_URL: `${address.url}/v3`,
     ...asUser(users.alice, domain),
     ...onProject(projects.demo, domain),
   };
@@ -257,7 +257,7 @@ testWithKeystone('a refusal is remembered for the terminal where it happened', a
   const rejectedLocally = {
     says: [/this login was refused \d+ s ago, and is not tried again yet; another credential/],
   };
-  const count = (): number => listRequests(mark).length;
+  const count = (): number => listRequests(address).length;
 
   checkFailure(t, await shell.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
   t.equal(count(), 1);
@@ -293,18 +293,18 @@ testWithKeystone('without a terminal a refusal is remembered for the script', as
   const { domain, projects, users } = environment.tenancy;
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = watchRequests(environment.http);
+  const address = watchRequests(environment.http);
   const correct = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
-  const wrong = { OS_AUTH_URL: `${mark.url}/v3`, ...correct, OS_PASSWORD: WRONG_SECRET };
+  const wrong = { OS_AUTH_URL: `${address.url}/v3`, ...correct, OS_PASSWORD: WRONG_SECRET };
   const script = openShell(home, 'orphan');
   t.teardown(() => script.close());
   checkFailure(t, await script.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
   checkFailure(t, await script.run(wrong), EXIT_STATUS.refused, { says: ['is not tried again yet'] });
-  t.equal(listRequests(mark).length, 1, 'as in CI jobs and in containers');
+  t.equal(listRequests(address).length, 1, 'as in CI jobs and in containers');
   const other = openShell(home, 'orphan');
   t.teardown(() => other.close());
   checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(listRequests(mark).length, 2, 'another script does not know of it');
+  t.equal(listRequests(address).length, 2, 'another script does not know of it');
 });
 
 interface Shell {

@@ -15,11 +15,11 @@ testWithKeystone('a token that is valid for seconds is used for half its lifetim
   const dir = t.testdir();
   const keystone = await startKeystone({ dir: join(dir, 'keystone'), expirationSeconds: lifetimeMs / 1000 });
   t.teardown(() => keystone.stop());
-  const mark = watchRequests(keystone);
+  const address = watchRequests(keystone);
   const home = makeHome();
   t.teardown(() => home.remove());
   const env = {
-    OS_AUTH_URL: `${mark.url}/v3`,
+    OS_AUTH_URL: `${address.url}/v3`,
     OS_USERNAME: 'admin',
     OS_USER_DOMAIN_NAME: 'Default',
     OS_PASSWORD: keystone.adminPassword,
@@ -28,11 +28,11 @@ testWithKeystone('a token that is valid for seconds is used for half its lifetim
   const run = async (): Promise<ExecCredentialStatus> => checkSuccess(t, await runPlugin({ home, env }));
   const first = await run();
   t.equal((await run()).token, first.token, 'the token is used in the first half');
-  t.equal(listRequests(mark).length, 1);
+  t.equal(listRequests(address).length, 1);
   const halfMs = lifetimeMs / 2;
   // The timestamp is rounded down, so this is up to a second after the middle.
   await sleep(Math.max(0, Date.parse(first.expirationTimestamp) + 1000 - halfMs - Date.now()));
   t.not((await run()).token, first.token, 'a new token is requested in the second half');
-  t.equal(listRequests(mark).length, 2);
+  t.equal(listRequests(address).length, 2);
   t.ok(await validateToken(keystone, first.token), 'the first token had not expired');
 });

@@ -132,8 +132,8 @@ await group('bad TLS', (t) =>
   Object.entries(badServers).flatMap(([name, { start, says, hint, status = EXIT_STATUS.unreachable }]) => [
     t.test(name, inParallel(), async (t) => {
       const server = await start(t);
-      const ran = await runInFreshHome({ env: { ...makeLoginSettings(`${server.url}/v3`), ...trusting } });
-      checkFailure(t, ran, status, { says: [server.url, says, hint] });
+      const result = await runInFreshHome({ env: { ...makeLoginSettings(`${server.url}/v3`), ...trusting } });
+      checkFailure(t, result, status, { says: [server.url, says, hint] });
       t.equal(server.countBytes(), 0, 'nothing reaches it');
     }),
     t.test(`${name}, with a kubeconfig that turns off Node's verification`, inParallel(), async (t) => {
@@ -142,8 +142,8 @@ await group('bad TLS', (t) =>
         NODE_TLS_REJECT_UNAUTHORIZED: '0',
         NODE_OPTIONS: '--tls-min-v1.0 --tls-cipher-list=ALL@SECLEVEL=0',
       };
-      const ran = await runInFreshHome({ env: { ...makeLoginSettings(`${server.url}/v3`), ...trusting, ...lax } });
-      checkFailure(t, ran, status, { says: [server.url, says, hint] });
+      const result = await runInFreshHome({ env: { ...makeLoginSettings(`${server.url}/v3`), ...trusting, ...lax } });
+      checkFailure(t, result, status, { says: [server.url, says, hint] });
       t.equal(server.countBytes(), 0, 'nothing reaches it');
     }),
   ]),
@@ -184,8 +184,11 @@ await group('whom to trust', (t) => {
     ...Object.entries(bad).map(([name, run]) =>
       t.test(name, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t, { tls: pki.server });
-        const ran = await runInFreshHome({ ...run, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...run.env } });
-        checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['certificate is not trusted'] });
+        const result = await runInFreshHome({
+          ...run,
+          env: { ...makeLoginSettings(`${keystone.url}/v3`), ...run.env },
+        });
+        checkFailure(t, result, EXIT_STATUS.unreachable, { says: ['certificate is not trusted'] });
         t.equal(keystone.requests.length, 0);
       }),
     ),
@@ -292,19 +295,21 @@ await group('a client certificate', (t) => {
     ...Object.entries(bad).map(([name, [env, ...says]]) =>
       t.test(name, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t, { tls: pki.server });
-        const ran = await runInFreshHome({ env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, ...env } });
-        checkFailure(t, ran, EXIT_STATUS.config, { says });
-        t.notMatch(ran.stderr, /BEGIN [A-Z ]*PRIVATE|sesame/, 'no part of a key is printed');
+        const result = await runInFreshHome({
+          env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, ...env },
+        });
+        checkFailure(t, result, EXIT_STATUS.config, { says });
+        t.notMatch(result.stderr, /BEGIN [A-Z ]*PRIVATE|sesame/, 'no part of a key is printed');
         t.equal(keystone.requests.length, 0);
       }),
     ),
     t.test('a certificate that Keystone does not trust', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: { ...pki.server, clientCa: pki.ca } });
       const { cert: OS_CERT, key: OS_KEY } = pki.untrusted.server;
-      const ran = await runInFreshHome({
+      const result = await runInFreshHome({
         env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, OS_CERT, OS_KEY },
       });
-      checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['cannot be used'] });
+      checkFailure(t, result, EXIT_STATUS.unreachable, { says: ['cannot be used'] });
       t.equal(keystone.requests.length, 0);
     }),
   ];
@@ -384,13 +389,15 @@ await group('a proxy', (t) => {
           ...trusting,
           HTTPS_PROXY: password === canary ? right : HTTPS_PROXY,
         };
-        const ran = await runInFreshHome({ env });
-        t.notMatch(ran.stderr, /squid|canary-of|and-more/, 'its credentials are not printed');
+        const result = await runInFreshHome({ env });
+        t.notMatch(result.stderr, /squid|canary-of|and-more/, 'its credentials are not printed');
         const verbose = await runInFreshHome({ env, args: ['--verbose'] });
         t.notMatch(verbose.stderr, /squid|canary-of|and-more/, 'its credentials are not printed');
-        if (password === canary) checkSuccess(t, ran);
+        if (password === canary) checkSuccess(t, result);
         else
-          checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['the proxy refuses the connection', 'HTTPS_PROXY'] });
+          checkFailure(t, result, EXIT_STATUS.unreachable, {
+            says: ['the proxy refuses the connection', 'HTTPS_PROXY'],
+          });
         checkTunnels(t, proxy, [keystone.url, keystone.url]);
       }),
     ),
@@ -416,11 +423,11 @@ await group('a proxy', (t) => {
       const gone = await startConnectProxy();
       await gone.close();
       const HTTPS_PROXY = gone.url.replace('//', `//squid:${canary}@`);
-      const ran = await runInFreshHome({ env: { ...makeLoginSettings(keystone.url), ...trusting, HTTPS_PROXY } });
-      checkFailure(t, ran, EXIT_STATUS.unreachable, {
+      const result = await runInFreshHome({ env: { ...makeLoginSettings(keystone.url), ...trusting, HTTPS_PROXY } });
+      checkFailure(t, result, EXIT_STATUS.unreachable, {
         says: ['the proxy cannot be reached', 'HTTPS_PROXY', 'NO_PROXY'],
       });
-      t.notMatch(ran.stderr, /squid|canary-of/);
+      t.notMatch(result.stderr, /squid|canary-of/);
       t.equal(keystone.requests.length, 0);
     }),
   ];
@@ -455,11 +462,11 @@ await group('http://', (t) => {
     t.test('a redirect to http', inParallel(), async (t) => {
       const [plain, keystone] = [await startKeystoneForTest(t), await startKeystoneForTest(t, { tls: pki.server })];
       keystone.answerAlways(respondRedirect(308, `${plain.url}/v3/auth/tokens`));
-      const ran = await runInFreshHome({
+      const result = await runInFreshHome({
         env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting },
         args: ['--allow-http'],
       });
-      checkFailure(t, ran, EXIT_STATUS.protocol, { says: [`redirects to ${plain.url}`] });
+      checkFailure(t, result, EXIT_STATUS.protocol, { says: [`redirects to ${plain.url}`] });
       t.equal(plain.requests.length, 0);
     }),
     // An address that leads to this machine but is not a loopback address.
@@ -476,15 +483,15 @@ await group('http://', (t) => {
     }),
     ...['localhost.example.test', '127.0.0.1.example.test', '127.example.test', '10.0.0.1', '[::2]'].map((host) =>
       t.test(`to ${host}`, inParallel(), async (t) => {
-        const ran = await runInFreshHome({ env: makeLoginSettings(`http://${host}/v3`) });
-        checkFailure(t, ran, EXIT_STATUS.config, { says: ['OS_AUTH_URL is http://'] });
+        const result = await runInFreshHome({ env: makeLoginSettings(`http://${host}/v3`) });
+        checkFailure(t, result, EXIT_STATUS.config, { says: ['OS_AUTH_URL is http://'] });
       }),
     ),
     ...['http://alice:pw@127.0.0.1/v3', 'ftp://127.0.0.1/', 'keystone.example.test', 'https://'].map((url) =>
       t.test(`an invalid URL: ${url}`, inParallel(), async (t) => {
-        const ran = await runInFreshHome({ env: makeLoginSettings(url) });
-        checkFailure(t, ran, EXIT_STATUS.config, { says: [/OS_AUTH_URL (is not a URL|must )/] });
-        t.notMatch(ran.stderr, 'alice');
+        const result = await runInFreshHome({ env: makeLoginSettings(url) });
+        checkFailure(t, result, EXIT_STATUS.config, { says: [/OS_AUTH_URL (is not a URL|must )/] });
+        t.notMatch(result.stderr, 'alice');
       }),
     ),
   ];

@@ -72,9 +72,9 @@ testWithKubectl(
 
     for (const output of [[], ['-o', 'json'], ['-o', 'yaml']]) {
       for (const level of ['-v', '-vvv']) {
-        const ran = await runDoctor(fixture, [level, ...output], shell);
-        t.equal(ran.status, 0, ran.stdout);
-        checkNoSecretShown(t, environment, ran);
+        const result = await runDoctor(fixture, [level, ...output], shell);
+        t.equal(result.status, 0, result.stdout);
+        checkNoSecretShown(t, environment, result);
       }
     }
   },
@@ -93,11 +93,11 @@ testWithKubectl(
       status: 1,
       stderr: /Unauthorized|must be logged in/,
     });
-    const ran = await runDoctor(fixture, [], shell);
-    t.equal(ran.status, 5);
-    t.match(ran.stdout, /✗ API server +answers 401 to the token: the cluster does not know Keystone's tokens/);
-    t.match(ran.stdout, /→ ask the administrator .*--authentication-token-webhook-config-file/);
-    checkNoSecretShown(t, environment, ran);
+    const result = await runDoctor(fixture, [], shell);
+    t.equal(result.status, 5);
+    t.match(result.stdout, /✗ API server +answers 401 to the token: the cluster does not know Keystone's tokens/);
+    t.match(result.stdout, /→ ask the administrator .*--authentication-token-webhook-config-file/);
+    checkNoSecretShown(t, environment, result);
 
     delayMs = 2_000;
     const terminal = openDoctor(t, fixture, shell);
@@ -229,10 +229,10 @@ testWithKubectl(
       env,
     });
     for (const output of ['text', 'json', 'yaml']) {
-      const ran = await runDoctor(fixture, ['-vvv', '-o', output], shell);
-      checkNoSecretShown(t, environment, ran);
-      t.match(ran.stdout, '[redacted]', output);
-      t.notMatch(ran.stdout, /[^\P{C}\n]|[\u2028\u2029]/u, 'no control characters');
+      const result = await runDoctor(fixture, ['-vvv', '-o', output], shell);
+      checkNoSecretShown(t, environment, result);
+      t.match(result.stdout, '[redacted]', output);
+      t.notMatch(result.stdout, /[^\P{C}\n]|[\u2028\u2029]/u, 'no control characters');
     }
   },
   ['new'],

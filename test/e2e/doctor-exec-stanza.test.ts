@@ -30,8 +30,8 @@ testWithKubectl(
     ] as const;
     for (const [changes, check, found] of cases) {
       await fixture.writeKubeconfig({ command: PLUGIN_PATH, args, env, ...changes });
-      const ran = await fixture.kubectl(GET_PODS_ARGS, { env: shell });
-      t.not(ran.status, 0, `kubectl fails: ${JSON.stringify(changes)}`);
+      const kubectlRun = await fixture.kubectl(GET_PODS_ARGS, { env: shell });
+      t.not(kubectlRun.status, 0, `kubectl fails: ${JSON.stringify(changes)}`);
       const findings = await runDoctorChecks(fixture, shell);
       t.strictSame(listFailedChecks(findings), [check]);
       t.match(findCheck(findings, check).found, found);
@@ -100,8 +100,8 @@ testWithKubectl(
         kuberc,
         JSON.stringify({ apiVersion: 'kubectl.config.k8s.io/v1beta1', kind: 'Preference', ...preference }),
       );
-      const ran = await fixture.kubectl(GET_PODS_ARGS, { env: { ...shell, KUBERC: kuberc } });
-      t.equal(ran.status === 0, allowed, `kubectl: ${what}: ${ran.stderr}`);
+      const kubectlRun = await fixture.kubectl(GET_PODS_ARGS, { env: { ...shell, KUBERC: kuberc } });
+      t.equal(kubectlRun.status === 0, allowed, `kubectl: ${what}: ${kubectlRun.stderr}`);
       const { result, found } = findCheck(await runDoctorChecks(fixture, { ...shell, KUBERC: kuberc }), 'kuberc');
       t.equal(result, allowed ? 'good' : 'bad', `doctor: ${what}: ${found}`);
       t.match(found, kuberc);

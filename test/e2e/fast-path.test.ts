@@ -162,7 +162,7 @@ async function checkHit(
 }
 
 interface Loaded {
-  readonly ran: RunResult;
+  readonly result: RunResult;
   readonly files: readonly string[];
   readonly builtins: readonly string[];
 }
@@ -181,12 +181,12 @@ process.on('exit', () => {
 `,
   );
   const [command, args, options] = makeIsolatedCommand(process.execPath, ['--require', recorder, program], env);
-  const ran = await run(command, args, { ...options, cwd: home.path }).then(
+  const result = await run(command, args, { ...options, cwd: home.path }).then(
     ({ stdout, stderr }) => ({ status: 0, signal: null, stdout, stderr }),
     () => ({ status: 1, signal: null, stdout: '', stderr: '' }),
   );
   const { files, builtins } = JSON.parse(readFileSync(notes, 'utf8')) as { files: string[]; builtins: string[] };
-  return { ran, files, builtins };
+  return { result, files, builtins };
 }
 
 const skipRecorder =
@@ -207,7 +207,7 @@ async function checkLoaded(t: Test, settings: Readonly<Record<string, string>>):
   const bare = await load(fixture, nothing);
   t.strictSame(bare.files, [nothing]);
   const hit = await load(fixture, PLUGIN_PATH);
-  t.equal(hit.ran.stdout, fixture.printed, 'it is a cache hit');
+  t.equal(hit.result.stdout, fixture.printed, 'it is a cache hit');
   t.strictSame(hit.files, [PLUGIN_PATH], 'one file');
   const added = hit.builtins.filter((name) => !bare.builtins.includes(name));
   t.strictSame(
@@ -218,7 +218,7 @@ async function checkLoaded(t: Test, settings: Readonly<Record<string, string>>):
 
   // The same script records what a cache miss loads.
   const miss = await load({ ...fixture, env: { ...fixture.env, OS_USERNAME: '' } }, PLUGIN_PATH);
-  t.not(miss.ran.status, 0);
+  t.not(miss.result.status, 0);
   t.ok(miss.files.includes(SLOW));
   const parses = miss.files.some((file) => file.endsWith('yaml.cjs'));
   t.equal(parses, 'OS_CLOUD' in settings, 'only a run with a clouds.yaml loads the YAML parser');

@@ -46,9 +46,9 @@ for (const mode of ['Never', 'IfAvailable', 'Always'] as const) {
       let output: string;
       let status: number | null;
       if (input === 'pipe') {
-        const ran = await fixture.kubectl(GET_PODS_ARGS);
-        output = ran.stdout + ran.stderr;
-        status = ran.status;
+        const result = await fixture.kubectl(GET_PODS_ARGS);
+        output = result.stdout + result.stderr;
+        status = result.status;
       } else {
         const isApply = input === 'manifest';
         const terminal = fixture.kubectlOnTerminal(
@@ -83,8 +83,8 @@ testWithKubectl('the second command needs no login', async (t, environment, prog
   const fixture = await setUpKubectl(t, environment, { program });
   await fixture.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(environment, fixture) });
   for (const command of ['the first', 'the second']) {
-    const ran = await fixture.kubectl(GET_PODS_ARGS);
-    t.match(ran, { status: 0, stdout: POD_LINE, stderr: '' }, command);
+    const result = await fixture.kubectl(GET_PODS_ARGS);
+    t.match(result, { status: 0, stdout: POD_LINE, stderr: '' }, command);
     t.equal(fixture.countLogins(), 1, command);
   }
   t.equal(new Set(fixture.api.requests.map(({ tokenSha256 }) => tokenSha256)).size, 1, 'one token for all requests');
@@ -97,17 +97,17 @@ testWithKubectl('a wrong password', async (t, environment, program) => {
   const { command, runs } = makeRecordingPlugin(fixture);
   const password = 'canary-not-the-password';
   await fixture.writeKubeconfig({ command, env: makeAliceSettings(environment, fixture, { OS_PASSWORD: password }) });
-  const ran = await fixture.kubectl(GET_PODS_ARGS);
-  t.not(ran.status, 0);
-  t.equal(ran.stdout, '');
-  const [first = '', ...others] = ran.stderr.split('\n').filter((line) => line.startsWith('client-keystone-auth: '));
+  const result = await fixture.kubectl(GET_PODS_ARGS);
+  t.not(result.status, 0);
+  t.equal(result.stdout, '');
+  const [first = '', ...others] = result.stderr.split('\n').filter((line) => line.startsWith('client-keystone-auth: '));
   const times = runs().length;
   t.ok(times > 1, 'kubectl without cached discovery repeats a failing plugin');
   t.equal(others.length, times - 1, 'one line for each run');
   t.match(first, /refused the login for alice \(domain .*\) on project demo: .*; check user.* \(req-/);
   for (const line of others) t.match(line, /this login was refused \d+ s ago, and is not tried again yet; another/);
-  t.match(ran.stderr, /getting credentials: exec: executable .* failed with exit code 5/);
-  t.notOk(ran.stderr.includes(password));
+  t.match(result.stderr, /getting credentials: exec: executable .* failed with exit code 5/);
+  t.notOk(result.stderr.includes(password));
   t.equal(fixture.countLogins(), 1, `kubectl ran the plugin ${times} times, with one login request`);
   t.ok(
     fixture.api.requests.every(({ user }) => user === undefined),

@@ -302,8 +302,10 @@ await t.test('no prompt is possible', async (t) => {
   });
 
   await t.test('there is no terminal', async (t) => {
-    const ran = await runInFreshHome({ env: login });
-    checkFailure(t, ran, EXIT_STATUS.interaction, { says: ['password is not set', 'no terminal', 'set OS_PASSWORD'] });
+    const result = await runInFreshHome({ env: login });
+    checkFailure(t, result, EXIT_STATUS.interaction, {
+      says: ['password is not set', 'no terminal', 'set OS_PASSWORD'],
+    });
     const withoutSettings = await runInFreshHome({});
     const says = ['keystone url, user name, domain of the user, password are not set', 'OS_AUTH_URL (--keystone-url)'];
     checkFailure(t, withoutSettings, EXIT_STATUS.interaction, { says });

@@ -24,14 +24,14 @@ const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 const redirectUri = 'http://localhost:12345/some/callback';
 
 /** Sets up the addresses of one test, and requests that several tests send. */
-function lane({ keystone, identityProvider, clients, provider, protocol }: FederationAddress, ca: string) {
-  const mark = watchRequests(keystone);
+function fixture({ keystone, identityProvider, clients, provider, protocol }: FederationAddress, ca: string) {
+  const address = watchRequests(keystone);
   const issuer = watchRequests(identityProvider);
   const basic = ({ id, secret = '' }: OidcClient): Record<string, string> => ({
     Authorization: `Basic ${Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString('base64')}`,
   });
   return {
-    mark,
+    address,
     issuer,
     basic,
     askIssuer: (form: Record<string, string>, client: OidcClient = clients.confidential): Promise<ReceivedResponse> =>
@@ -39,9 +39,9 @@ function lane({ keystone, identityProvider, clients, provider, protocol }: Feder
         ? sendRequest(`${issuer.url}/token`, { form: { client_id: client.id, ...form }, ca })
         : sendRequest(`${issuer.url}/token`, { form, headers: basic(client), ca }),
     exchange: (accessToken: string, path = federatedAuthPath({ provider, protocol })): Promise<ReceivedResponse> =>
-      sendRequest(mark.url + path, { method: 'POST', headers: { Authorization: `Bearer ${accessToken}` }, ca }),
+      sendRequest(address.url + path, { method: 'POST', headers: { Authorization: `Bearer ${accessToken}` }, ca }),
     rescope: (token: string, scope: object): Promise<ReceivedResponse> =>
-      sendRequest(`${mark.url}/v3/auth/tokens`, {
+      sendRequest(`${address.url}/v3/auth/tokens`, {
         json: { auth: { identity: { methods: ['token'], token: { id: token } }, scope } },
         ca,
       }),
@@ -65,8 +65,8 @@ function tokenOf({ status, headers, body }: ReceivedResponse): string {
   return token;
 }
 
-testWithFederation('password, exchange, and a token for project and domain', async (t, federation, world) => {
-  const { askIssuer, exchange, rescope, mark, issuer } = lane(federation, world.pki.ca);
+testWithFederation('password, exchange, and a token for project and domain', async (t, federation, environment) => {
+  const { askIssuer, exchange, rescope, address, issuer } = fixture(federation, environment.pki.ca);
   const { alice } = federation.users;
   const form = { grant_type: 'password', username: alice.name, password: alice.password, scope: 'openid profile' };
   const issued = await askIssuer(form);
@@ -75,63 +75,72 @@ testWithFederation('password, exchange, and a token for project and domain', asy
   t.equal(unscoped.status, 201, why(unscoped));
   t.match(JSON.parse(unscoped.body), { token: { methods: ['openid'], user: { name: alice.email } } });
 
-  const { demo, other } = world.tenancy.projects;
+  const { demo, other } = environment.tenancy.projects;
   const scoped = await rescope(tokenOf(unscoped), { project: { id: demo.id } });
   t.equal(scoped.status, 201, why(scoped));
-  t.match(await validateToken(world.http, tokenOf(scoped)), {
+  t.match(await validateToken(environment.http, tokenOf(scoped)), {
     user: { name: alice.email },
     project: { name: 'demo' },
     roles: ['member', 'reader'],
     methods: ['openid', 'token'],
   });
-  const forDomain = await rescope(tokenOf(unscoped), { domain: { id: world.tenancy.domain.id } });
-  t.match(await validateToken(world.http, tokenOf(forDomain)), { domain: { name: 'My Domain' }, roles: ['reader'] });
+  const forDomain = await rescope(tokenOf(unscoped), { domain: { id: environment.tenancy.domain.id } });
+  t.match(await validateToken(environment.http, tokenOf(forDomain)), {
+    domain: { name: 'My Domain' },
+    roles: ['reader'],
+  });
   t.equal((await rescope(tokenOf(unscoped), { project: { id: other.id } })).status, 401, 'another project');
 
-  const version = await sendRequest(`${mark.url}/v3`, { ca: world.pki.ca });
-  t.match(version.body, `"href": "${mark.url}/v3/"`, 'Keystone knows its public address');
+  const version = await sendRequest(`${address.url}/v3`, { ca: environment.pki.ca });
+  t.match(version.body, `"href": "${address.url}/v3/"`, 'Keystone knows its public address');
   const paths = [federatedAuthPath(federation), ...Array<string>(3).fill('/v3/auth/tokens'), '/v3'];
   t.strictSame(
-    (await waitForRequests(mark)).map(({ path }) => path),
+    (await waitForRequests(address)).map(({ path }) => path),
     paths,
     'requests through Apache are counted',
   );
   t.match(listRequests(issuer), [{ method: 'POST', path: '/token', status: 200 }]);
 });
 
-testWithFederation('rejected by the identity provider, by Apache, and by the mapping', async (t, federation, world) => {
-  const { askIssuer, exchange } = lane(federation, world.pki.ca);
-  const { alice, otto, stranger } = federation.users;
-  const form = (person: { name: string; password: string }): Record<string, string> => ({
-    grant_type: 'password',
-    username: person.name,
-    password: person.password,
-  });
-  const wrong = await askIssuer(form({ ...alice, password: 'wrong' }));
-  t.match(wrong, { status: 400, body: '"invalid_grant"' });
-  t.match(await askIssuer({ grant_type: 'client_credentials' }, { ...federation.clients.confidential, secret: 'no' }), {
-    status: 401,
-    body: '"invalid_client"',
-  });
-  t.equal((await askIssuer(form(otto))).status, 400, 'without the one-time password');
-  t.equal((await askIssuer({ ...form(otto), totp: otto.otp })).status, 200, 'with the one-time password');
+testWithFederation(
+  'rejected by the identity provider, by Apache, and by the mapping',
+  async (t, federation, environment) => {
+    const { askIssuer, exchange } = fixture(federation, environment.pki.ca);
+    const { alice, otto, stranger } = federation.users;
+    const form = (person: { name: string; password: string }): Record<string, string> => ({
+      grant_type: 'password',
+      username: person.name,
+      password: person.password,
+    });
+    const wrong = await askIssuer(form({ ...alice, password: 'wrong' }));
+    t.match(wrong, { status: 400, body: '"invalid_grant"' });
+    t.match(
+      await askIssuer({ grant_type: 'client_credentials' }, { ...federation.clients.confidential, secret: 'no' }),
+      {
+        status: 401,
+        body: '"invalid_client"',
+      },
+    );
+    t.equal((await askIssuer(form(otto))).status, 400, 'without the one-time password');
+    t.equal((await askIssuer({ ...form(otto), totp: otto.otp })).status, 200, 'with the one-time password');
 
-  const token = read(await askIssuer(form(alice)), 'access_token');
-  const unknown = (what: { provider?: string; protocol?: string }): string =>
-    federatedAuthPath({ ...federation, ...what });
-  const json = { 'content-type': 'application/json' };
-  t.match(await exchange(token, unknown({ provider: 'nonsense' })), { status: 404, headers: json });
-  t.match(await exchange(token, unknown({ protocol: 'mapped' })), { status: 404, headers: json });
-  const unsupported = await exchange(token, unknown({ protocol: 'nonsense' }));
-  t.match(unsupported, { status: 401, headers: json }, 'Keystone does not have this method');
-  const html = { 'content-type': /^text\/html/, 'www-authenticate': /^Bearer error="invalid_token"/ };
-  t.match(await exchange('nonsense'), { status: 401, headers: html });
-  const strange = await exchange(read(await askIssuer(form(stranger)), 'access_token'));
-  t.match(strange, { status: 401, headers: json }, 'no mapping matches the user');
-});
+    const token = read(await askIssuer(form(alice)), 'access_token');
+    const unknown = (what: { provider?: string; protocol?: string }): string =>
+      federatedAuthPath({ ...federation, ...what });
+    const json = { 'content-type': 'application/json' };
+    t.match(await exchange(token, unknown({ provider: 'nonsense' })), { status: 404, headers: json });
+    t.match(await exchange(token, unknown({ protocol: 'mapped' })), { status: 404, headers: json });
+    const unsupported = await exchange(token, unknown({ protocol: 'nonsense' }));
+    t.match(unsupported, { status: 401, headers: json }, 'Keystone does not have this method');
+    const html = { 'content-type': /^text\/html/, 'www-authenticate': /^Bearer error="invalid_token"/ };
+    t.match(await exchange('nonsense'), { status: 401, headers: html });
+    const strange = await exchange(read(await askIssuer(form(stranger)), 'access_token'));
+    t.match(strange, { status: 401, headers: json }, 'no mapping matches the user');
+  },
+);
 
-testWithFederation('client credentials', async (t, federation, world) => {
-  const { askIssuer, exchange } = lane(federation, world.pki.ca);
+testWithFederation('client credentials', async (t, federation, environment) => {
+  const { askIssuer, exchange } = fixture(federation, environment.pki.ca);
   const { confidential, awkward } = federation.clients;
   for (const client of [confidential, awkward]) {
     const issued = await askIssuer({ grant_type: 'client_credentials', scope: 'openid profile' }, client);
@@ -141,9 +150,9 @@ testWithFederation('client credentials', async (t, federation, world) => {
   }
 });
 
-testWithFederation('an expired access token, and a refresh', async (t, federation, world) => {
-  const { askIssuer, exchange, issuer } = lane(federation, world.pki.ca);
-  const { ca } = world.pki;
+testWithFederation('an expired access token, and a refresh', async (t, federation, environment) => {
+  const { askIssuer, exchange, issuer } = fixture(federation, environment.pki.ca);
+  const { ca } = environment.pki;
   const { alice } = federation.users;
   await configureIssuer(issuer.url, ca, { accessTokenSeconds: 1 });
   const client = federation.clients.public;
@@ -162,9 +171,9 @@ testWithFederation('an expired access token, and a refresh', async (t, federatio
   t.match(await askIssuer(refresh, client), { status: 400, body: '"invalid_grant"' });
 });
 
-testWithFederation('a device: pending, slower, approved, denied, expired', async (t, federation, world) => {
-  const { askIssuer, exchange, issuer } = lane(federation, world.pki.ca);
-  const { ca } = world.pki;
+testWithFederation('a device: pending, slower, approved, denied, expired', async (t, federation, environment) => {
+  const { askIssuer, exchange, issuer } = fixture(federation, environment.pki.ca);
+  const { ca } = environment.pki;
   const client = federation.clients.public;
   await configureIssuer(issuer.url, ca, { deviceInterval: 1, slowDowns: 1 });
   const begin = async (): Promise<{ userCode: string; complete: string; poll: () => Promise<ReceivedResponse> }> => {
@@ -202,9 +211,9 @@ testWithFederation('a device: pending, slower, approved, denied, expired', async
   t.match(await refused.poll(), { status: 400, body: '"access_denied"' });
 });
 
-testWithFederation('an authorization code with PKCE, by browser', async (t, federation, world) => {
-  const { askIssuer, exchange, issuer } = lane(federation, world.pki.ca);
-  const { ca } = world.pki;
+testWithFederation('an authorization code with PKCE, by browser', async (t, federation, environment) => {
+  const { askIssuer, exchange, issuer } = fixture(federation, environment.pki.ca);
+  const { ca } = environment.pki;
   const discovery = await sendRequest(`${issuer.url}/.well-known/openid-configuration`, { ca });
   t.match(JSON.parse(discovery.body), { issuer: issuer.url, token_endpoint: `${issuer.url}/token` });
   const endpoint = read(discovery, 'authorization_endpoint');
@@ -242,24 +251,24 @@ testWithFederation('an authorization code with PKCE, by browser', async (t, fede
   t.equal((await askIssuer({ ...plain, code: itsCode })).status, 200, 'a client with a secret does not need PKCE');
 });
 
-testWithFederation('WebSSO by browser', async (t, federation, world) => {
-  const { mark } = lane(federation, world.pki.ca);
-  const { ca } = world.pki;
+testWithFederation('WebSSO by browser', async (t, federation, environment) => {
+  const { address } = fixture(federation, environment.pki.ca);
+  const { ca } = environment.pki;
   const { provider, protocol, users } = federation;
   const port = await reserveDashboardPort(federation);
   t.not(await reserveDashboardPort(federation), port);
-  const general = `${mark.url}/v3/auth/OS-FEDERATION/websso/${protocol}`;
-  const special = `${mark.url}/v3/auth/OS-FEDERATION/identity_providers/${provider}/protocols/${protocol}/websso`;
-  for (const [address, dashboardPort] of [
+  const general = `${address.url}/v3/auth/OS-FEDERATION/websso/${protocol}`;
+  const special = `${address.url}/v3/auth/OS-FEDERATION/identity_providers/${provider}/protocols/${protocol}/websso`;
+  for (const [websso, dashboardPort] of [
     [general, 9990],
     [special, port],
   ] as const) {
     const origin = `http://localhost:${dashboardPort}/auth/websso/`;
-    const { callback, page } = await browse(`${address}?origin=${encodeURIComponent(origin)}`, users.alice, ca);
+    const { callback, page } = await browse(`${websso}?origin=${encodeURIComponent(origin)}`, users.alice, ca);
     t.match(callback, { method: 'POST', url: { href: origin } }, why(page));
     const token = callback?.form.get('token') ?? '';
     const headers = { 'X-Auth-Token': token, 'X-Subject-Token': token };
-    const facts = await sendRequest(`${mark.url}/v3/auth/tokens`, { headers, ca });
+    const facts = await sendRequest(`${address.url}/v3/auth/tokens`, { headers, ca });
     t.equal(facts.status, 200);
     t.match(JSON.parse(facts.body), { token: { user: { name: users.alice.email } } });
   }
@@ -267,19 +276,19 @@ testWithFederation('WebSSO by browser', async (t, federation, world) => {
   t.match(evil, { page: { status: 401, headers: { 'content-type': 'application/json' } }, landing: undefined });
 });
 
-testWithFederation("OAuth2 with Keystone's own endpoint", async (t, federation, world) => {
-  const { mark, basic } = lane(federation, world.pki.ca);
-  const { ca } = world.pki;
-  const { id, secret } = world.tenancy.applicationCredentials.valid;
+testWithFederation("OAuth2 with Keystone's own endpoint", async (t, federation, environment) => {
+  const { address, basic } = fixture(federation, environment.pki.ca);
+  const { ca } = environment.pki;
+  const { id, secret } = environment.tenancy.applicationCredentials.valid;
   const ask = (client: OidcClient): Promise<ReceivedResponse> =>
-    sendRequest(`${mark.url}/v3/OS-OAUTH2/token`, {
+    sendRequest(`${address.url}/v3/OS-OAUTH2/token`, {
       form: { grant_type: 'client_credentials' },
       headers: basic(client),
       ca,
     });
   const issued = await ask({ id, secret, email: '' });
   t.match(JSON.parse(issued.body), { token_type: 'Bearer', expires_in: 3600 });
-  t.match(await validateToken(world.http, read(issued, 'access_token')), {
+  t.match(await validateToken(environment.http, read(issued, 'access_token')), {
     user: { name: 'alice' },
     roles: ['member'],
   });

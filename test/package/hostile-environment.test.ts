@@ -55,11 +55,11 @@ function setUpHostileVariables(t: Test): HostileVariables {
     writeFileSync(join(folder, name), text);
     return join(folder, name);
   };
-  const mark = JSON.stringify(join(folder, SPRUNG));
-  const script = at('hook.cjs', `require('node:fs').writeFileSync(${mark}, process.argv0);`);
+  const address = JSON.stringify(join(folder, SPRUNG));
+  const script = at('hook.cjs', `require('node:fs').writeFileSync(${address}, process.argv0);`);
   const source = at(
     'library.c',
-    `#include <stdio.h>\n__attribute__((constructor)) static void spring(void) { FILE *f = fopen(${mark}, "w"); if (f) fclose(f); }\n`,
+    `#include <stdio.h>\n__attribute__((constructor)) static void spring(void) { FILE *f = fopen(${address}, "w"); if (f) fclose(f); }\n`,
   );
   const library = join(folder, 'library.so');
   execFileSync('cc', ['-shared', '-fPIC', '-o', library, source]);
@@ -119,10 +119,10 @@ async function setUpHostileEnvironment(t: Test): Promise<HostileEnvironmentFixtu
 }
 
 /** Checks that a run did nothing that a plain Node would have done. */
-function checkNothingHappened(t: Test, { folder, before }: HostileEnvironmentFixture, ran: RunResult): void {
+function checkNothingHappened(t: Test, { folder, before }: HostileEnvironmentFixture, result: RunResult): void {
   t.strictSame(readdirSync(folder), before, 'no code ran, no file was written');
-  t.notOk(ran.stderr.includes(PASSWORD));
-  t.notMatch(ran.stderr, /gAAAA|Debugger listening/);
+  t.notOk(result.stderr.includes(PASSWORD));
+  t.notMatch(result.stderr, /gAAAA|Debugger listening/);
 }
 
 await t.test('a plain Node runs the code', { skip }, async (t) => {
@@ -160,10 +160,10 @@ await t.test('the executable does not run the code, neither on a login nor on a 
       [name]: value,
     };
     for (const what of ['login', 'hit']) {
-      const ran = await runPlugin({ home, env });
+      const result = await runPlugin({ home, env });
       t.comment(`${name}: ${what}`);
-      checkSuccess(t, ran);
-      checkNothingHappened(t, stage, ran);
+      checkSuccess(t, result);
+      checkNothingHappened(t, stage, result);
     }
     t.equal(keystone.countLogins() - before, 1, `${name}: one login`);
     home.remove();
@@ -173,20 +173,23 @@ await t.test('the executable does not run the code, neither on a login nor on a 
 if (skip === false) {
   testWithKubectl(
     "the executable does not run the code when the kubeconfig's env sets the variables",
-    async (t, world, program) => {
+    async (t, environment, program) => {
       const { folder, variables } = setUpHostileVariables(t);
       const before = readdirSync(folder);
-      const secrets = listSecrets(world.tenancy);
+      const secrets = listSecrets(environment.tenancy);
       await runInWorkers(3, variables, async ([name, value]) => {
-        const desk = await setUpKubectl(t, world, { program });
-        await desk.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(world, desk, { [name]: value }) });
+        const kubectlFixture = await setUpKubectl(t, environment, { program });
+        await kubectlFixture.writeKubeconfig({
+          command: PLUGIN_PATH,
+          env: makeAliceSettings(environment, kubectlFixture, { [name]: value }),
+        });
         for (const what of ['login', 'hit']) {
-          const ran = await desk.kubectl(GET_PODS_ARGS);
-          t.match(ran, { status: 0, stdout: POD_LINE }, `${name}: ${what}`);
-          t.equal(ran.stderr, '', `${name}: ${what}`);
-          t.notOk(secrets.some((secret) => ran.stdout.includes(secret)));
+          const result = await kubectlFixture.kubectl(GET_PODS_ARGS);
+          t.match(result, { status: 0, stdout: POD_LINE }, `${name}: ${what}`);
+          t.equal(result.stderr, '', `${name}: ${what}`);
+          t.notOk(secrets.some((secret) => result.stdout.includes(secret)));
         }
-        t.equal(desk.countLogins(), 1, `${name}: one login`);
+        t.equal(kubectlFixture.countLogins(), 1, `${name}: one login`);
       });
       t.strictSame(readdirSync(folder), before, 'no code ran, no file was written');
     },
@@ -201,8 +204,8 @@ await t.test('TLS is not weakened', { skip }, async (t) => {
   mkdirSync(hashed);
   const untrusted = async (env: Readonly<Record<string, string>>): Promise<void> => {
     const home = makeHome();
-    const ran = await runPlugin({ home, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...env } });
-    checkFailure(t, ran, EXIT_STATUS.unreachable, { says: ['its certificate is not trusted'] });
+    const result = await runPlugin({ home, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...env } });
+    checkFailure(t, result, EXIT_STATUS.unreachable, { says: ['its certificate is not trusted'] });
     home.remove();
   };
   await untrusted({});
@@ -224,9 +227,9 @@ await t.test('a Node that a variable makes fail prints nothing of the plugin', {
   const home = makeHome();
   t.teardown(() => home.remove());
   const env = { ...makeLoginSettings(`${keystone.url}/v3`), OS_CACERT: pki.ca, NODE_CHANNEL_FD: 'x' };
-  const ran = await runPlugin({ home, env });
-  t.not(ran.status, 0);
-  t.equal(ran.stdout, '');
-  t.notOk(ran.stderr.includes(PASSWORD));
+  const result = await runPlugin({ home, env });
+  t.not(result.status, 0);
+  t.equal(result.stdout, '');
+  t.notOk(result.stderr.includes(PASSWORD));
   t.equal(keystone.countLogins(), 0);
 });

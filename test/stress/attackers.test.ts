@@ -71,7 +71,7 @@ interface Victim {
   readonly tokens: ReadonlySet<string>;
   run(extra?: Readonly<Record<string, string>>, umask?: string): Promise<TimedRun>;
   /** Checks a run, the canary, and the output of an attack. */
-  listProblems(ran: TimedRun, leak?: string, warnings?: number): string[];
+  listProblems(result: TimedRun, leak?: string, warnings?: number): string[];
 }
 
 function own(uid: number, path: string, mode?: number): void {

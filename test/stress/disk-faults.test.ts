@@ -64,7 +64,7 @@ interface DiskFaultFixture {
   readonly calls: ReadonlyMap<Before, readonly Call[]>;
   prepare(before: Before): void;
   /** Runs the plugin under strace and returns its system calls; injected faults are marked. */
-  runTraced(inject?: string): Promise<{ ran: TimedRun; lines: readonly string[] }>;
+  runTraced(inject?: string): Promise<{ result: TimedRun; lines: readonly string[] }>;
 }
 
 /** Starts a stand-in that records the tokens that it issues. */
@@ -120,9 +120,9 @@ async function setUpDiskFaults(t: Test, standIn: StandInKeystone): Promise<DiskF
     const filter = name === undefined ? [] : ['-e', `trace=${name}`];
     rmSync(log, { force: true });
     // Without -f, strace follows only the thread that accesses the cache.
-    const ran = await startProgram(['strace', '-qq', '-y', '-o', log, ...filter, ...what, ...PLUGIN_COMMAND], env)
+    const result = await startProgram(['strace', '-qq', '-y', '-o', log, ...filter, ...what, ...PLUGIN_COMMAND], env)
       .ended;
-    return { ran, lines: existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [] };
+    return { result, lines: existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [] };
   };
   const listCalls = async (before: Before): Promise<Call[]> => {
     prepare(before);
@@ -158,7 +158,7 @@ const isCacheAffected = (lines: readonly string[], { home }: DiskFaultFixture): 
 /** The result of a run with a fault. */
 interface FaultResult {
   readonly what: string;
-  readonly ran: TimedRun;
+  readonly result: TimedRun;
   /** Whether the fault affected a call on the cache. */
   readonly isHit: boolean;
 }
@@ -177,9 +177,9 @@ async function injectFault(
   const runs: FaultResult[] = [];
   for (const when of [at, at + 1, at - 1, at].filter((nth) => nth > 0)) {
     fixture.prepare(before);
-    const { ran, lines } = await fixture.runTraced(`${call.name}:${fault}:when=${when}`);
+    const { result, lines } = await fixture.runTraced(`${call.name}:${fault}:when=${when}`);
     const isHit = isCacheAffected(lines, fixture);
-    runs.push({ what: `${call.name}#${when} ${fault} with ${before}`, ran, isHit });
+    runs.push({ what: `${call.name}#${when} ${fault} with ${before}`, result, isHit });
     if (isHit) break;
   }
   return runs;
@@ -214,7 +214,7 @@ await t.test('a failure of any system call on the cache costs at most one warnin
     const last = (await injectFault(fixtures[worker] ?? first, one, `error=${error ?? ''}`)).at(-1);
     if (last?.isHit !== true) return;
     hits += 1;
-    problems.push(...listProblems(last.ran, issuedTokens).map((problem) => `${last.what}: ${problem}`));
+    problems.push(...listProblems(last.result, issuedTokens).map((problem) => `${last.what}: ${problem}`));
   });
   t.ok(hits > cases.length * 0.8, `${hits} of ${cases.length} faults hit the cache`);
   checkNoProblems(t, problems, `${hits} failing system calls on the cache: ${problems.length} problems`);
@@ -237,8 +237,8 @@ await t.test('failures of all later calls cost at most one warning', { skip: noS
     // If every later open failed, Node could not read its own files.
     if (name.startsWith('open')) continue;
     fixture.prepare(before);
-    const { ran } = await fixture.runTraced(`${name}:error=ENOSPC:when=${nth}+`);
-    problems.push(...listProblems(ran, issuedTokens).map((problem) => `${key}#${nth}+: ${problem}`));
+    const { result } = await fixture.runTraced(`${name}:error=ENOSPC:when=${nth}+`);
+    problems.push(...listProblems(result, issuedTokens).map((problem) => `${key}#${nth}+: ${problem}`));
   }
   checkNoProblems(
     t,
@@ -268,8 +268,8 @@ await t.test(
     await runInWorkers(WORKERS, cases, async (one, worker) => {
       const fixture = fixtures[worker] ?? first;
       const runs = await injectFault(fixture, one, 'signal=KILL');
-      for (const { what, ran } of runs)
-        if (ran.signal !== 'SIGKILL' && ran.status !== 0) problems.push(`${what}: ${ran.stderr}`);
+      for (const { what, result } of runs)
+        if (result.signal !== 'SIGKILL' && result.status !== 0) problems.push(`${what}: ${result.stderr}`);
       const { what, isHit } = runs.at(-1) ?? { what: '', isHit: false };
       if (isHit) killed += 1;
       const next = await startProgram([...PLUGIN_COMMAND], fixture.env).ended;
@@ -302,8 +302,8 @@ async function checkRunsWithHome(t: Test, what: string, homePath: string | undef
     { ...makeLoginSettings(standIn.url), HOME: homePath },
   );
   for (const turn of [1, 2]) {
-    const ran = await startProgram([...prefix, ...PLUGIN_COMMAND], env).ended;
-    t.strictSame(listProblems(ran, issuedTokens), [], `${what}, run ${turn}: ${ran.stderr.trim()}`);
+    const result = await startProgram([...prefix, ...PLUGIN_COMMAND], env).ended;
+    t.strictSame(listProblems(result, issuedTokens), [], `${what}, run ${turn}: ${result.stderr.trim()}`);
   }
 }
 

@@ -359,11 +359,11 @@ await t.test(
 });
 `,
     );
-    const peak = (file: string): { bytes: number; ran: SpawnSyncReturns<string> } => {
+    const peak = (file: string): { bytes: number; result: SpawnSyncReturns<string> } => {
       const env = { HOME: home, OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: file };
       const [command, args, options] = makeIsolatedCommand(process.execPath, ['--require', recorder, PLUGIN_PATH], env);
-      const ran = spawnSync(command, args, { ...options, encoding: 'utf8' });
-      return { bytes: Number(readFileSync(peakFile, 'utf8')) * 1024, ran };
+      const result = spawnSync(command, args, { ...options, encoding: 'utf8' });
+      return { bytes: Number(readFileSync(peakFile, 'utf8')) * 1024, result };
     };
     const harmless = join(folder, 'harmless.yaml');
     writeFileSync(harmless, 'clouds: {c: {}}');
@@ -388,12 +388,13 @@ await t.test(
       const content = FILES[name];
       if (content === undefined) throw new Error(`no file is named ${name}`);
       writeFileSync(hostile, content);
-      const { bytes, ran } = peak(hostile);
+      const { bytes, result } = peak(hostile);
       const extraBytes = bytes - baseline;
       maxBytes = Math.max(maxBytes, extraBytes);
       if (!(extraBytes <= LIMIT_MEMORY)) problems.push(`${name}: ${String(extraBytes)} bytes`);
       // Without a terminal, the plugin cannot prompt for missing settings.
-      if (![3, 4].includes(ran.status ?? -1) || ran.stdout !== '') problems.push(`${name}: ${ran.stdout}${ran.stderr}`);
+      if (![3, 4].includes(result.status ?? -1) || result.stdout !== '')
+        problems.push(`${name}: ${result.stdout}${result.stderr}`);
     }
     t.ok(baseline > 1_048_576, 'the measurement works');
     checkNoProblems(

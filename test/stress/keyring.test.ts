@@ -93,20 +93,20 @@ testWithKeyring('a token is stored in the keyring and in no file', async (t, env
   );
 });
 
-function checkDegraded(t: Test, ran: TimedRun, what: string, warning: RegExp): void {
-  const lines = listPluginLines(ran.stderr);
-  t.equal(ran.status, 0, `${what}: ${ran.stderr}`);
-  t.match(ran.stdout, /^\{"apiVersion".*"token":"[^"]+"\}\}\n$/, `${what}: the token is printed`);
+function checkDegraded(t: Test, result: TimedRun, what: string, warning: RegExp): void {
+  const lines = listPluginLines(result.stderr);
+  t.equal(result.status, 0, `${what}: ${result.stderr}`);
+  t.match(result.stdout, /^\{"apiVersion".*"token":"[^"]+"\}\}\n$/, `${what}: the token is printed`);
   t.equal(lines.length, 1, `${what}: one warning`);
   t.match(lines[0], warning);
-  t.ok(ran.ms <= MAX_RUN_MS, `${what}: ended after ${formatSeconds(ran.ms)}`);
-  t.comment(`${what}: 1 warning, token printed, ended after ${formatSeconds(ran.ms)}`);
+  t.ok(result.ms <= MAX_RUN_MS, `${what}: ended after ${formatSeconds(result.ms)}`);
+  t.comment(`${what}: 1 warning, token printed, ended after ${formatSeconds(result.ms)}`);
 }
 
 testWithKeystone('without a bus, the token is printed with a warning', async (t, environment) => {
   const { home, env, count } = setUpKeyring(t, environment);
-  const ran = await startProgram(plugin(USES_KEYRING), env, home.path).ended;
-  checkDegraded(t, ran, 'no keyring', /warning: the keyring cannot be used; the next run will log in again$/);
+  const result = await startProgram(plugin(USES_KEYRING), env, home.path).ended;
+  checkDegraded(t, result, 'no keyring', /warning: the keyring cannot be used; the next run will log in again$/);
   t.equal(count(), 1);
   t.notOk(hasTokenFiles(home), 'the token is not stored elsewhere');
 });
@@ -118,8 +118,8 @@ testWithKeystone('with an unresponsive bus, the token is printed with a warning'
   await new Promise<void>((done) => void server.listen(path, done));
   t.teardown(() => server.close());
   const envWithBus = { ...env, DBUS_SESSION_BUS_ADDRESS: `unix:path=${path}` };
-  const ran = await startProgram(plugin(USES_KEYRING), envWithBus, home.path).ended;
-  checkDegraded(t, ran, 'an unresponsive bus', /warning: the keyring did not answer within 3 s; the next run/);
+  const result = await startProgram(plugin(USES_KEYRING), envWithBus, home.path).ended;
+  checkDegraded(t, result, 'an unresponsive bus', /warning: the keyring did not answer within 3 s; the next run/);
   t.equal(count(), 1);
   // The connection of a helper that still runs would be open.
   const connections = await new Promise<number>((done, fail) => {
@@ -142,10 +142,10 @@ async function checkTimed(
   warning: RegExp,
 ): Promise<void> {
   const fixture = setUpKeyring(t, environment);
-  const ran = await withKeyring(fixture, script + TIMED);
-  const [stdout = '', timing = ''] = ran.parts;
+  const result = await withKeyring(fixture, script + TIMED);
+  const [stdout = '', timing = ''] = result.parts;
   const [status, ms] = timing.trim().split(' ').map(Number);
-  checkDegraded(t, { ...ran, stdout, status: status ?? null, ms: ms ?? Number.NaN }, what, warning);
+  checkDegraded(t, { ...result, stdout, status: status ?? null, ms: ms ?? Number.NaN }, what, warning);
   t.equal(fixture.count(), 1, '1 login');
   t.notOk(hasTokenFiles(fixture.home), 'no token in any file');
 }
@@ -184,12 +184,12 @@ testWithKeystone('--cache-dir and its variable set the cache folder', async (t, 
     'the files are in that folder',
   );
   t.strictSame(readdirSync(home.path), ['token cache'], 'no other file is written');
-  for (const ran of [
+  for (const result of [
     await run([], byVariable),
     await run(['--cache-dir', folder]),
     await run([`--cache-dir=${folder}`]),
   ]) {
-    t.equal(checkSuccess(t, ran).token, first.token);
+    t.equal(checkSuccess(t, result).token, first.token);
   }
   t.equal(count(), 1, 'all other runs are cache hits');
   checkSuccess(t, await run(['--cache-dir', 'relative'], byVariable));

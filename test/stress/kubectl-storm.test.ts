@@ -241,10 +241,10 @@ testWithKubectl(
     const { token } = readOnlyToken(fixture);
     await proxy.close();
     const before = runs().length;
-    const ran = await fixture.kubectl(GET_PODS_ARGS);
+    const result = await fixture.kubectl(GET_PODS_ARGS);
     t.ok(runs().length > before + 1, 'one kubectl command ran the plugin more than once');
-    t.notMatch(ran.stderr, 'client-keystone-auth', 'the plugin prints no error');
-    t.notMatch(ran.stderr, 'getting credentials', 'kubectl received a token each time');
+    t.notMatch(result.stderr, 'client-keystone-auth', 'the plugin prints no error');
+    t.notMatch(result.stderr, 'getting credentials', 'kubectl received a token each time');
     t.equal(readOnlyToken(fixture).token, token, 'it is still the same token');
     t.equal(fixture.countLogins(), 1);
   },

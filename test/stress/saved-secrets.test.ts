@@ -21,7 +21,7 @@ t.setTimeout(600_000);
 
 interface SavedSecretFixture {
   readonly home: Home;
-  readonly mark: WatchedAddress;
+  readonly address: WatchedAddress;
   /** Alice on demo, without the password. */
   readonly settings: Readonly<Record<string, string>>;
   readonly countLogins: () => number;
@@ -35,16 +35,16 @@ function setUpSavedSecrets(
 ): SavedSecretFixture {
   const home = makeHome();
   t.teardown(() => home.remove());
-  const mark = watchRequests(environment.http);
+  const address = watchRequests(environment.http);
   const { domain, projects } = environment.tenancy;
   const who = { OS_USERNAME: user.name, OS_USER_DOMAIN_NAME: domain.name };
-  const settings = { OS_AUTH_URL: `${mark.url}/v3`, ...who, ...onProject(projects.demo, domain) };
+  const settings = { OS_AUTH_URL: `${address.url}/v3`, ...who, ...onProject(projects.demo, domain) };
   return {
     home,
-    mark,
+    address,
     settings,
     countLogins: () =>
-      listRequests(mark).filter(({ method, path }) => method === 'POST' && path.includes('/auth/tokens')).length,
+      listRequests(address).filter(({ method, path }) => method === 'POST' && path.includes('/auth/tokens')).length,
     run: (script, env = {}) =>
       runWithKeyring({ home, env: makeEnvironment(home, { ...settings, ...env }), script, command: PLUGIN_COMMAND }),
   };
@@ -59,7 +59,7 @@ function testWithKeyring(name: string, body: (t: Test, environment: TestEnvironm
 function checkNoSecret(
   t: Test,
   { home }: SavedSecretFixture,
-  ran: Pick<KeyringRun, 'stdout' | 'stderr'>,
+  result: Pick<KeyringRun, 'stdout' | 'stderr'>,
   secrets: readonly string[],
 ): void {
   const files = readdirSync(home.path, { recursive: true, encoding: 'utf8' })
@@ -68,7 +68,7 @@ function checkNoSecret(
     .filter((path) => statSync(path).isFile());
   t.ok(files.length > 0, 'there are files to search');
   for (const secret of secrets) {
-    t.notOk((ran.stdout + ran.stderr).includes(secret), 'no secret in any output');
+    t.notOk((result.stdout + result.stderr).includes(secret), 'no secret in any output');
     for (const file of files) t.notOk(readFileSync(file).includes(secret), `no secret in ${file}`);
   }
 }
@@ -84,8 +84,8 @@ testWithKeyring('after the password is saved, later logins need no prompt', asyn
     OS_PROJECT_NAME=other "$@"; part
     rm -f ${fixture.home.cache}/*.token; "$@"; part
     secret-tool search --all service client-keystone-auth 2>&1`;
-  const ran = await fixture.run(script, { PASSWORD: alice.password });
-  const [login = '', hit = '', renewed = '', other = '', expired = '', search = ''] = ran.parts;
+  const result = await fixture.run(script, { PASSWORD: alice.password });
+  const [login = '', hit = '', renewed = '', other = '', expired = '', search = ''] = result.parts;
   t.match(login, 'status 0');
   t.match(login, /^In the keyring +the password of alice \(domain My Domain\) at http:\S+\/v3$/m);
   const tokens = [hit, renewed, other, expired].map((document) => readExecCredential(t, document).token);
@@ -102,10 +102,10 @@ testWithKeyring('after the password is saved, later logins need no prompt', asyn
   t.ok(search.includes('attribute.service = client-keystone-auth'), 'the entry is in the keyring');
   t.ok(search.includes(JSON.stringify(alice.password).slice(1, 8)), 'the entry contains the password');
   t.strictSame(
-    listPluginLines(ran.stderr).filter((line) => line.includes('warning')),
+    listPluginLines(result.stderr).filter((line) => line.includes('warning')),
     [],
   );
-  const output = { stdout: ran.parts.slice(0, -1).join(''), stderr: ran.stderr };
+  const output = { stdout: result.parts.slice(0, -1).join(''), stderr: result.stderr };
   checkNoSecret(t, fixture, output, listSecrets(environment.tenancy));
   const note = readdirSync(fixture.home.cache).find((name) => name.endsWith('.kept')) ?? 'none';
   t.equal(statSync(join(fixture.home.cache, note)).mode & 0o777, 0o600);
@@ -135,14 +135,14 @@ testWithKeyring('logins of other identities do not get the secret', async (t, en
     'OS_AUTH_TYPE=v3oidcpassword OS_IDENTITY_PROVIDER=x OS_PROTOCOL=y OS_DISCOVERY_ENDPOINT=$OS_AUTH_URL "$@"',
   ];
   const script = `${SAVE} ${attempts.map((attempt) => `${attempt}; echo "status $?"; part;`).join(' ')} "$@" --force-refresh`;
-  const ran = await fixture.run(script, { PASSWORD: alice.password });
-  const [login = '', ...rest] = ran.parts;
+  const result = await fixture.run(script, { PASSWORD: alice.password });
+  const [login = '', ...rest] = result.parts;
   t.match(login, 'status 0');
   attempts.forEach((attempt, index) => t.equal(rest[index]?.trim(), 'status 4', attempt));
   readExecCredential(t, rest.at(-1) ?? '');
   t.equal(fixture.countLogins(), 2, 'the login, and the last run, which may use the secret');
   t.equal(listRequests(elsewhere).length, 0, 'there is no request to another Keystone');
-  checkNoSecret(t, fixture, ran, listSecrets(environment.tenancy));
+  checkNoSecret(t, fixture, result, listSecrets(environment.tenancy));
 });
 
 /** Creates a user for one test, so that the test can change the password. */
@@ -186,33 +186,33 @@ testWithKeyring('a saved password that Keystone rejects is forgotten and not tri
   await changePassword(environment, user.id, 'second-canary-9Qw4');
   const before = fixture.countLogins();
   writeFileSync(go, '');
-  const ran = await running;
-  const [login, rejected, next, search = ''] = ran.parts;
+  const result = await running;
+  const [login, rejected, next, search = ''] = result.parts;
   t.match(login, 'status 0');
   t.equal(rejected?.trim(), 'status 5');
   t.equal(next?.trim(), 'status 4', 'the next run has no password');
   t.equal(fixture.countLogins() - before, 1, 'it is tried once');
   t.match(
-    listPluginLines(ran.stderr).join('\n'),
+    listPluginLines(result.stderr).join('\n'),
     /Keystone refused the login for saved-[^\n]*; the saved secret is forgotten; log in with "client-keystone-auth login", with --save-secret to save the correct one/,
   );
   t.notOk(search.includes('first-canary'), 'the keyring does not contain it any more');
   t.notOk(readdirSync(fixture.home.cache).some((name) => name.endsWith('.kept')));
-  checkNoSecret(t, fixture, ran, [user.password, 'second-canary-9Qw4']);
+  checkNoSecret(t, fixture, result, [user.password, 'second-canary-9Qw4']);
 });
 
 testWithKeyring('a password in the environment takes precedence over the saved one', async (t, environment) => {
   const fixture = setUpSavedSecrets(t, environment);
   const { alice } = environment.tenancy.users;
-  const ran = await fixture.run(
+  const result = await fixture.run(
     `${SAVE} OS_PASSWORD=wrong-canary "$@" --force-refresh; echo "status $?"; part; "$@" --force-refresh; part; "$@" explain -o json; part; OS_USERNAME=bob "$@" explain -o json`,
     {
       PASSWORD: alice.password,
     },
   );
-  t.equal(ran.parts[1]?.trim(), 'status 5');
-  readExecCredential(t, ran.parts[2] ?? '');
-  const [alicePlan, bobPlan] = ran.parts.slice(3).map((text) => JSON.parse(text) as { keyring: string | null });
+  t.equal(result.parts[1]?.trim(), 'status 5');
+  readExecCredential(t, result.parts[2] ?? '');
+  const [alicePlan, bobPlan] = result.parts.slice(3).map((text) => JSON.parse(text) as { keyring: string | null });
   t.match(
     alicePlan?.keyring,
     /^the password of alice \(domain My Domain\) at http/,
@@ -244,13 +244,13 @@ testWithKeyring(
     OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential --credential-name ${name} --role member --expires 90d \\
       --access-rule GET:compute:/v2.1/servers -o json -vvv; part
     secret-tool search --all service client-keystone-auth 2>&1; part`;
-    const ran = await fixture.run(script, { PASSWORD: alice.password });
-    const result = JSON.parse(ran.parts[0] ?? '') as SavedCredential;
-    const { id } = result.applicationCredential;
-    t.equal(result.applicationCredential.name, name);
-    t.match(result.keyring, `the secret of application credential ${id} at ${fixture.mark.url}/v3`);
-    t.strictSame(result.settings.args, [`--application-credential-id=${id}`]);
-    const created = (await listCredentials(environment)).find((credential) => credential['id'] === id);
+    const result = await fixture.run(script, { PASSWORD: alice.password });
+    const credential = JSON.parse(result.parts[0] ?? '') as SavedCredential;
+    const { id } = credential.applicationCredential;
+    t.equal(credential.applicationCredential.name, name);
+    t.match(credential.keyring, `the secret of application credential ${id} at ${fixture.address.url}/v3`);
+    t.strictSame(credential.settings.args, [`--application-credential-id=${id}`]);
+    const created = (await listCredentials(environment)).find((entry) => entry['id'] === id);
     t.match(created, {
       name,
       unrestricted: false,
@@ -259,10 +259,10 @@ testWithKeyring(
     });
     const lifetimeMs = Date.parse(String(created?.['expires_at'])) - Date.now();
     t.ok(Math.abs(lifetimeMs - 90 * 86_400_000) < 120_000, `it expires in ${String(lifetimeMs)} ms`);
-    const secret = /"secret\W+([\w-]{40,})/.exec(ran.parts[1] ?? '')?.[1] ?? '';
+    const secret = /"secret\W+([\w-]{40,})/.exec(result.parts[1] ?? '')?.[1] ?? '';
     t.ok(secret.length >= 40, 'the keyring contains its secret');
-    t.notOk((ran.parts[1] ?? '').includes('p@ss'), 'the keyring contains no password');
-    checkNoSecret(t, fixture, { stdout: ran.parts[0] ?? '', stderr: ran.stderr }, [
+    t.notOk((result.parts[1] ?? '').includes('p@ss'), 'the keyring contains no password');
+    checkNoSecret(t, fixture, { stdout: result.parts[0] ?? '', stderr: result.stderr }, [
       ...listSecrets(environment.tenancy),
       secret,
     ]);
@@ -281,8 +281,8 @@ testWithKeyring(
     "$@" --force-refresh; part
     "$@" --force-refresh --application-credential-id=0123456789abcdef0123456789abcdef; echo "status $?"; part
     "$@" login --create-application-credential; echo "status $?"`;
-    const ran = await fixture.run(script, { PASSWORD: alice.password });
-    const [login, hit = '', renewed = '', other, secondLogin] = ran.parts;
+    const result = await fixture.run(script, { PASSWORD: alice.password });
+    const [login, hit = '', renewed = '', other, secondLogin] = result.parts;
     t.match(login, 'status 0');
     const tokens = [hit, renewed].map((document) => readExecCredential(t, document).token);
     t.not(tokens[0], tokens[1]);
@@ -323,14 +323,14 @@ testWithKeystone('without a keyring, login fails before any prompt or request', 
   const before = await names();
   for (const option of ['--save-secret', '--create-application-credential']) {
     const env = { ...fixture.settings, ...asUser(alice, domain) };
-    const ran = await runPlugin({ home: fixture.home, args: ['login', option], env });
-    checkFailure(t, ran, 3, {
+    const result = await runPlugin({ home: fixture.home, args: ['login', option], env });
+    checkFailure(t, result, 3, {
       says: [
         /the keyring (cannot be used|did not answer).*so no secret can be saved; unlock the keyring, or start one/,
       ],
     });
   }
-  t.equal(listRequests(fixture.mark).length, 0, 'there is no request to Keystone');
+  t.equal(listRequests(fixture.address).length, 0, 'there is no request to Keystone');
   t.strictSame(await names(), before);
   t.notOk(readdirSync(fixture.home.cache).some((name) => /\.(kept|token)$/.test(name)));
 });
@@ -344,16 +344,16 @@ testWithKeyring(
     const stops = join(fixture.home.path, 'stops');
     // The keyring stops as soon as Keystone has received the request for the credential.
     const script = `
-    (while ! grep -q 'POST ${fixture.mark.prefix}/v3/users/' ${fixture.mark.accessLog}; do :; done; kill -STOP $daemon; touch ${stops}) &
+    (while ! grep -q 'POST ${fixture.address.prefix}/v3/users/' ${fixture.address.accessLog}; do :; done; kill -STOP $daemon; touch ${stops}) &
     OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential; echo "status $?"; kill -CONT $daemon`;
-    const ran = await fixture.run(script, { PASSWORD: alice.password });
+    const result = await fixture.run(script, { PASSWORD: alice.password });
     t.ok(readdirSync(fixture.home.path).includes('stops'), 'the keyring stopped');
-    t.match(ran.stdout, 'status 3');
+    t.match(result.stdout, 'status 3');
     t.match(
-      listPluginLines(ran.stderr).join('\n'),
+      listPluginLines(result.stderr).join('\n'),
       /the keyring (?:cannot be used|did not answer within 3 s), so no secret can be saved/,
     );
-    const requests = listRequests(fixture.mark).filter(({ path }) => path.includes('application_credentials'));
+    const requests = listRequests(fixture.address).filter(({ path }) => path.includes('application_credentials'));
     t.strictSame(
       requests.map(({ method, status }) => [method, status]),
       [

@@ -37,7 +37,7 @@ function setUpSearch(t: Test, environment: TestEnvironment): CanarySearch {
   return { home, temporary, canaries: new Set([...listSecrets(environment.tenancy), WRONG]), leaks: [], places: 0 };
 }
 
-function inspect(search: CanarySearch, place: string, text: string): void {
+function inspect(search: CanarySearch, fixture: string, text: string): void {
   search.places += 1;
   const encodings = (canary: string): string[] => [
     canary,
@@ -46,7 +46,7 @@ function inspect(search: CanarySearch, place: string, text: string): void {
   ];
   for (const canary of search.canaries) {
     if (encodings(canary).some((spelling) => text.includes(spelling)))
-      search.leaks.push(`${place}: ${canary.slice(0, 12)}…`);
+      search.leaks.push(`${fixture}: ${canary.slice(0, 12)}…`);
   }
 }
 
@@ -84,12 +84,12 @@ async function observe(search: CanarySearch, { args = [], env, kill }: ObservedR
     if (kill !== undefined && performance.now() - startedAt > 80) process.kill(pid, kill);
     await sleep(kill === undefined ? 15 : 5);
   }
-  const ran = await ended;
-  inspect(search, `stderr of ${args.join(' ')}`, ran.stderr);
-  const token = /"token":"([^"]+)"/.exec(ran.stdout)?.[1];
+  const result = await ended;
+  inspect(search, `stderr of ${args.join(' ')}`, result.stderr);
+  const token = /"token":"([^"]+)"/.exec(result.stdout)?.[1];
   if (token !== undefined) search.canaries.add(token);
-  else inspect(search, `stdout of ${args.join(' ')}`, ran.stdout);
-  return ran;
+  else inspect(search, `stdout of ${args.join(' ')}`, result.stdout);
+  return result;
 }
 
 /** Searches every file below the home, which contains the current folder and TMPDIR. */
@@ -200,8 +200,8 @@ testWithKeystone('crashes leak no secret', async (t, environment) => {
   const signals = ['SIGABRT', 'SIGSEGV', 'SIGTERM', 'SIGUSR2', 'SIGQUIT'] as const;
   for (let round = 0; round < pickSize(5, 1); round += 1) {
     for (const kill of signals) {
-      const ran = await observe(search, { args: ['-vvv', '--force-refresh'], env, kill });
-      t.not(ran.status, 0, `${kill}: ${ran.signal ?? 'no signal'}`);
+      const result = await observe(search, { args: ['-vvv', '--force-refresh'], env, kill });
+      t.not(result.status, 0, `${kill}: ${result.signal ?? 'no signal'}`);
     }
   }
   const dumpFiles = readdirSync(search.home.path, { recursive: true, encoding: 'utf8' }).filter((name) =>

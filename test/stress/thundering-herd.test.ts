@@ -211,7 +211,7 @@ await t.test('a long wait is reported on a terminal only', async (t) => {
   await terminal.waitFor('"token":"');
   t.equal((await terminal.ended).exitCode, 0);
   t.notMatch(terminal.screen(), /waiting[^]*waiting/, 'reported once');
-  const ran = await piped.ended;
-  t.equal(ran.status, 0);
-  t.equal(ran.stderr, '', 'not reported in a pipe');
+  const result = await piped.ended;
+  t.equal(result.status, 0);
+  t.equal(result.stderr, '', 'not reported in a pipe');
 });

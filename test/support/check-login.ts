@@ -52,8 +52,8 @@ export function describeRequest({ method, path, status }: LoggedRequest): string
   return `${method} ${path} ${status}`;
 }
 
-export function countRequests(mark: WatchedAddress): number {
-  return listRequests(mark).length;
+export function countRequests(address: WatchedAddress): number {
+  return listRequests(address).length;
 }
 
 export function summarizeToken(facts: TokenFacts | undefined): ExpectedToken | undefined {
@@ -70,30 +70,37 @@ export function summarizeToken(facts: TokenFacts | undefined): ExpectedToken | u
   };
 }
 
-export function checkNoSecretLeft(t: Test, world: TestEnvironment, home: Home, ran: RunResult): void {
-  const kept = readdirSync(home.cache).map((name) => readFileSync(join(home.cache, name), 'utf8'));
-  const all = [ran.stdout, ran.stderr, ...kept].join('\n');
+export function checkNoSecretLeft(t: Test, environment: TestEnvironment, home: Home, result: RunResult): void {
+  const storedFiles = readdirSync(home.cache).map((name) => readFileSync(join(home.cache, name), 'utf8'));
+  const all = [result.stdout, result.stderr, ...storedFiles].join('\n');
   t.notOk(
-    listSecrets(world.tenancy).some((secret) => all.includes(secret)),
+    listSecrets(environment.tenancy).some((secret) => all.includes(secret)),
     'no secret is printed or stored',
   );
 }
 
 /** Logs in twice: first at Keystone, then from the cache. */
-export async function checkLogin(t: Test, world: TestEnvironment, login: LoginCase): Promise<ExecCredentialStatus> {
+export async function checkLogin(
+  t: Test,
+  environment: TestEnvironment,
+  login: LoginCase,
+): Promise<ExecCredentialStatus> {
   const { env, args, expected, warnings, server = 'http', path = '/v3', requests = [LOGIN_REQUEST] } = login;
   const home = makeTestHome(t);
-  const mark = watchRequests(world[server]);
-  const run = { home, env: { OS_AUTH_URL: mark.url + path, ...env }, args: args?.(mark.url) ?? [] };
+  const address = watchRequests(environment[server]);
+  const run = { home, env: { OS_AUTH_URL: address.url + path, ...env }, args: args?.(address.url) ?? [] };
   const first = await runPlugin(run);
   const credential = checkSuccess(t, first, warnings);
-  t.strictSame(listRequests(mark).map(describeRequest), requests);
+  t.strictSame(listRequests(address).map(describeRequest), requests);
 
-  const facts = await validateToken(world.http, credential.token);
+  const facts = await validateToken(environment.http, credential.token);
   t.strictSame(summarizeToken(facts), { methods: ['password'], ...expected });
   const ends = Date.parse(facts?.expiresAt ?? '');
-  const said = Date.parse(credential.expirationTimestamp);
-  t.ok(said <= ends && said > ends - 1000, `${credential.expirationTimestamp} equals ${facts?.expiresAt ?? ''}`);
+  const reportedExpiry = Date.parse(credential.expirationTimestamp);
+  t.ok(
+    reportedExpiry <= ends && reportedExpiry > ends - 1000,
+    `${credential.expirationTimestamp} equals ${facts?.expiresAt ?? ''}`,
+  );
 
   const second = await runPlugin(run);
   t.strictSame(
@@ -101,19 +108,19 @@ export async function checkLogin(t: Test, world: TestEnvironment, login: LoginCa
     { status: 0, signal: null, stdout: first.stdout, stderr: '' },
     'the cache returns the same token',
   );
-  t.equal(countRequests(mark), requests.length, 'the second run sends no request');
-  checkNoSecretLeft(t, world, home, first);
+  t.equal(countRequests(address), requests.length, 'the second run sends no request');
+  checkNoSecretLeft(t, environment, home, first);
   return credential;
 }
 
 export async function checkLogins(
   t: Test,
-  world: TestEnvironment,
+  environment: TestEnvironment,
   logins: Readonly<Record<string, LoginCase>>,
 ): Promise<void> {
   for (const [name, login] of Object.entries(logins)) {
     await t.test(name, async (t) => {
-      await checkLogin(t, world, login);
+      await checkLogin(t, environment, login);
     });
   }
 }

@@ -78,10 +78,15 @@ function checkStderr(t: Test, stderr: string, expected: readonly (readonly (stri
 }
 
 /** Checks that a run fails with a status and a message. */
-export function checkFailure(t: Test, ran: RunResult, status: number, { says, warnings = [] }: ExpectedStderr): void {
-  t.equal(ran.status, status, `exit status: ${ran.stderr}`);
-  t.equal(ran.stdout, '', 'stdout is empty');
-  checkStderr(t, ran.stderr, [...warnings.map((words) => ['warning: ', words]), says]);
+export function checkFailure(
+  t: Test,
+  result: RunResult,
+  status: number,
+  { says, warnings = [] }: ExpectedStderr,
+): void {
+  t.equal(result.status, status, `exit status: ${result.stderr}`);
+  t.equal(result.stdout, '', 'stdout is empty');
+  checkStderr(t, result.stderr, [...warnings.map((words) => ['warning: ', words]), says]);
 }
 
 /** The `status` of an ExecCredential. */
@@ -104,14 +109,14 @@ export function readExecCredential(t: Test, stdout: string): ExecCredentialStatu
 /** Checks that a run succeeds, and returns the status of its ExecCredential. */
 export function checkSuccess(
   t: Test,
-  ran: RunResult,
+  result: RunResult,
   warnings: readonly (string | RegExp)[] = [],
 ): ExecCredentialStatus {
-  t.equal(ran.status, 0, `exit status: ${ran.stderr}`);
+  t.equal(result.status, 0, `exit status: ${result.stderr}`);
   checkStderr(
     t,
-    ran.stderr,
+    result.stderr,
     warnings.map((words) => ['warning: ', words]),
   );
-  return ran.status === 0 ? readExecCredential(t, ran.stdout) : { token: '', expirationTimestamp: '' };
+  return result.status === 0 ? readExecCredential(t, result.stdout) : { token: '', expirationTimestamp: '' };
 }

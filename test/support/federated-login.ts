@@ -77,7 +77,7 @@ export function readCache(home: Home): string {
 }
 
 /** Checks that no secret of the federation environment is printed or stored. */
-export function checkNoSecrets(t: Test, { federation }: FederationFixture, home: Home, ran: RunResult): void {
+export function checkNoSecrets(t: Test, { federation }: FederationFixture, home: Home, result: RunResult): void {
   const { clients, users } = federation;
   const secrets = [
     ...Object.values(users).map(({ password }) => password),
@@ -85,7 +85,7 @@ export function checkNoSecrets(t: Test, { federation }: FederationFixture, home:
     clients.confidential.secret,
     clients.awkward.secret,
   ];
-  const all = [ran.stdout, ran.stderr, readCache(home)].join('\n');
+  const all = [result.stdout, result.stderr, readCache(home)].join('\n');
   t.strictSame(
     secrets.filter((secret) => all.includes(secret)),
     [],
@@ -105,10 +105,10 @@ export interface FederatedLogin {
 /** Logs in twice: first at the servers, then from the cache. */
 export async function checkFederatedLogin(
   t: Test,
-  lane: FederationFixture,
+  fixture: FederationFixture,
   login: FederatedLogin,
 ): Promise<ExecCredentialStatus> {
-  const { federation, testEnvironment } = lane;
+  const { federation, testEnvironment } = fixture;
   const {
     expected,
     warnings,
@@ -116,12 +116,12 @@ export async function checkFederatedLogin(
     keystone = expectKeystoneRequests(federation),
   } = login;
   const home = makeTestHome(t);
-  const run = { home, env: { ...lane.env, ...login.env } };
-  const before = { issuer: listIssuerRequests(lane).length, keystone: (await listKeystoneRequests(lane)).length };
+  const run = { home, env: { ...fixture.env, ...login.env } };
+  const before = { issuer: listIssuerRequests(fixture).length, keystone: (await listKeystoneRequests(fixture)).length };
   const first = await runPlugin(run);
   const credential = checkSuccess(t, first, warnings);
-  t.strictSame(listIssuerRequests(lane).slice(before.issuer), issuer, 'requests to the provider');
-  t.strictSame((await listKeystoneRequests(lane)).slice(before.keystone), keystone, 'requests to Keystone');
+  t.strictSame(listIssuerRequests(fixture).slice(before.issuer), issuer, 'requests to the provider');
+  t.strictSame((await listKeystoneRequests(fixture)).slice(before.keystone), keystone, 'requests to Keystone');
   t.strictSame(summarizeToken(await validateToken(testEnvironment.http, credential.token)), expected);
 
   const second = await runPlugin(run);
@@ -131,16 +131,16 @@ export async function checkFederatedLogin(
     'the cache returns the same token',
   );
   t.equal(
-    listIssuerRequests(lane).length,
+    listIssuerRequests(fixture).length,
     before.issuer + issuer.length,
     'the second run sends no request to the provider',
   );
   t.equal(
-    (await listKeystoneRequests(lane)).length,
+    (await listKeystoneRequests(fixture)).length,
     before.keystone + keystone.length,
     'the second run sends no request to Keystone',
   );
-  checkNoSecrets(t, lane, home, first);
+  checkNoSecrets(t, fixture, home, first);
   return credential;
 }
 
@@ -155,16 +155,16 @@ export interface FederatedFailure {
 /** A login that must fail, and the requests that it causes. */
 export async function checkFederatedFailure(
   t: Test,
-  lane: FederationFixture,
+  fixture: FederationFixture,
   refusal: FederatedFailure,
 ): Promise<void> {
   const { env, says, status = EXIT_STATUS.refused, issuer, keystone = [] } = refusal;
   const home = makeTestHome(t);
-  const before = { issuer: listIssuerRequests(lane).length, keystone: (await listKeystoneRequests(lane)).length };
-  const ran = await runPlugin({ home, env: { ...lane.env, ...env } });
-  checkFailure(t, ran, status, { says: ['; ', ...says] });
-  t.notMatch(ran.stderr, /[<>]/, 'no HTML');
-  t.strictSame(listIssuerRequests(lane).slice(before.issuer), issuer, 'requests to the provider');
-  t.strictSame((await listKeystoneRequests(lane)).slice(before.keystone), keystone, 'requests to Keystone');
-  if (issuer.length > 0) checkNoSecrets(t, lane, home, ran);
+  const before = { issuer: listIssuerRequests(fixture).length, keystone: (await listKeystoneRequests(fixture)).length };
+  const result = await runPlugin({ home, env: { ...fixture.env, ...env } });
+  checkFailure(t, result, status, { says: ['; ', ...says] });
+  t.notMatch(result.stderr, /[<>]/, 'no HTML');
+  t.strictSame(listIssuerRequests(fixture).slice(before.issuer), issuer, 'requests to the provider');
+  t.strictSame((await listKeystoneRequests(fixture)).slice(before.keystone), keystone, 'requests to Keystone');
+  if (issuer.length > 0) checkNoSecrets(t, fixture, home, result);
 }

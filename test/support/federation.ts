@@ -20,7 +20,7 @@ import type { LoggedRequest, WatchedAddress, TestEnvironment } from './test-envi
  */
 export function testWithFederation(
   name: string,
-  body: (t: Test, federation: FederationAddress, world: TestEnvironment) => Promise<void>,
+  body: (t: Test, federation: FederationAddress, environment: TestEnvironment) => Promise<void>,
 ): void {
   const present = readTestEnvironment();
   const federation = present?.federation;
@@ -71,9 +71,9 @@ export async function listDevicePolls(url: string, ca: string, userCode: string)
 /**
  * Lists the requests to Apache. Apache logs a request after its response, so this waits until the log stops growing.
  */
-export async function waitForRequests(mark: WatchedAddress): Promise<readonly LoggedRequest[]> {
+export async function waitForRequests(address: WatchedAddress): Promise<readonly LoggedRequest[]> {
   for (let seen = -1; ;) {
-    const requests = listRequests(mark);
+    const requests = listRequests(address);
     if (requests.length === seen) return requests;
     seen = requests.length;
     await sleep(100);

@@ -46,8 +46,8 @@ export function makeKeyringCommand(script: string, command: readonly string[]): 
 
 /** Runs a script on a private bus with an unlocked keyring. */
 export async function runWithKeyring({ home, env, script, command }: KeyringScript): Promise<KeyringRun> {
-  const ran = await startProgram(makeKeyringCommand(script, command), env, home.path).ended;
-  return { ...ran, parts: ran.stdout.split(`\n${SEPARATOR}\n`) };
+  const result = await startProgram(makeKeyringCommand(script, command), env, home.path).ended;
+  return { ...result, parts: result.stdout.split(`\n${SEPARATOR}\n`) };
 }
 
 /** Lists the lines of the plugin, without those of the bus. */

@@ -20,9 +20,9 @@ export const openStandInLog =
 
 /** Lists the requests as `METHOD PATH STATUS`. */
 export const openWatchedLog =
-  (mark: WatchedAddress): RequestLog =>
+  (address: WatchedAddress): RequestLog =>
   () =>
-    listRequests(mark).map(({ method, path, status }) => `${method} ${path} ${status}`);
+    listRequests(address).map(({ method, path, status }) => `${method} ${path} ${status}`);
 
 export interface LoginAttempt {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -43,9 +43,9 @@ function readAll(folder: string): string[] {
   );
 }
 
-function checkNoSecretLeft(t: Test, home: Home, ran: RunResult, secrets: readonly string[]): void {
-  const kept = readAll(home.cache);
-  const all = [ran.stdout, ran.stderr, ...kept].join('\n');
+function checkNoSecretLeft(t: Test, home: Home, result: RunResult, secrets: readonly string[]): void {
+  const storedFiles = readAll(home.cache);
+  const all = [result.stdout, result.stderr, ...storedFiles].join('\n');
   t.notOk(
     secrets.some((secret) => all.includes(secret)),
     'no secret is printed or stored',
@@ -81,8 +81,8 @@ export async function checkFailedLogin(
   { status, says }: { status: number; says: readonly (string | RegExp)[] },
 ): Promise<void> {
   const before = requestLog().length;
-  const ran = await runPlugin({ home, env, args });
-  checkFailure(t, ran, status, { says });
+  const result = await runPlugin({ home, env, args });
+  checkFailure(t, result, status, { says });
   t.strictSame(requestLog().slice(before), requests, 'only the expected requests are sent');
-  checkNoSecretLeft(t, home, ran, secrets);
+  checkNoSecretLeft(t, home, result, secrets);
 }

@@ -297,7 +297,7 @@ export async function startStandInKeystone(options: StandInKeystoneOptions = {})
   const describe = (session: Session, spellExpiry: (expiry: Date) => string, catalog: boolean): Json => {
     const { user, scope, roleNames } = session;
     const unscoped = Object.keys(scope).length === 0;
-    const { application_credential: credential, system, ...place } = scope;
+    const { application_credential: credential, system, ...fixture } = scope;
     const endpoint = { region_id: 'RegionOne', url: `${standIn.url}/v3`, region: 'RegionOne' };
     return {
       methods: session.methods,
@@ -305,7 +305,7 @@ export async function startStandInKeystone(options: StandInKeystoneOptions = {})
       audit_ids: session.auditIds,
       expires_at: spellExpiry(session.expiresAt),
       issued_at: formatLikeKeystone(session.issuedAt),
-      ...place,
+      ...fixture,
       ...(unscoped ? {} : { roles: roleNames.map((name) => ({ id: roleIds.get(name) ?? name, name })) }),
       ...(system === undefined ? {} : { system }),
       ...(unscoped || !catalog

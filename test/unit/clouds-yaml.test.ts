@@ -74,8 +74,8 @@ const conflict = (message: RegExp, hint?: RegExp) => ({
 });
 
 void t.test('a whole cloud', async (t) => {
-  const place = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
-  const asked = await place.ask(['--os-cloud=prod']);
+  const fixture = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
+  const asked = await fixture.ask(['--os-cloud=prod']);
   t.same(asked.auth, {
     identity: {
       methods: ['password'],
@@ -86,7 +86,7 @@ void t.test('a whole cloud', async (t) => {
   t.equal(asked.config.text('keystone-url'), 'https://prod.example/v3');
   t.equal(
     asked.config.origin('project-name'),
-    `auth.project_name of cloud prod in ${join(place.configFolder, 'clouds.yaml')}`,
+    `auth.project_name of cloud prod in ${join(fixture.configFolder, 'clouds.yaml')}`,
   );
   t.same(asked.warnings, []);
   t.same(asked.missing, []);
