@@ -46,7 +46,7 @@ interface Sample {
   readonly faults: number;
 }
 
-async function meamakeExact(cases: readonly Case[], evict: readonly string[]): Promise<readonly (readonly Sample[])[]> {
+async function measure(cases: readonly Case[], evict: readonly string[]): Promise<readonly (readonly Sample[])[]> {
   const child = spawn(PYTHON, ['scripts/measure.py'], { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.end(JSON.stringify({ rounds: ROUNDS, warmUp: WARM_UP, evict, cases }));
   const printed = await text(child.stdout);
@@ -183,7 +183,7 @@ try {
     { name: 'login, packaged', argv: [packaged, ...login], env, expected },
     { name: 'login, unpackaged', argv: [...unpackaged, ...login], env, expected },
   ];
-  const samples = await meamakeExact(cases, [packaged, node]);
+  const samples = await measure(cases, [packaged, node]);
   await keystone.close();
   const figures = cases.map(({ name }, index) => summarize(name, samples[index] ?? [], samples[1] ?? []));
   const find = (name: string): Figures => {
