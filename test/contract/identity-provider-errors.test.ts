@@ -88,7 +88,7 @@ void t.test('the token endpoint refuses', async (t) => {
       answer: makeErrorResponse('unauthorized_client'),
       says: ['is not allowed to use this auth method', 'OS_AUTH_TYPE'],
     },
-    unsupported_grant_type: { answer: makeErrorResponse('unsupported_grant_type'), says: ['does not offer this way'] },
+    unsupported_grant_type: { answer: makeErrorResponse('unsupported_grant_type'), says: ['does not offer this auth method'] },
     invalid_scope: { answer: makeErrorResponse('invalid_scope'), says: ['check OS_OPENID_SCOPE'] },
     access_denied: { answer: makeErrorResponse('access_denied', undefined, 403), says: ['the login was denied'] },
     'with status 200': { answer: makeErrorResponse('invalid_grant', undefined, 200), says: ['invalid_grant'] },

@@ -166,7 +166,7 @@ void t.test('names an invalid file', async (t) => {
   await rejects('# nothing\n', /is not in/);
   await rejects('clouds: [', /clouds.yaml is not valid YAML \(line 1\)$/);
   await rejects('clouds:\n  c: {}\n  c: {}\n', /clouds.yaml contains a key twice \(line 3\)$/);
-  await rejects('clouds: !!js/function x', /holds a tag/);
+  await rejects('clouds: !!js/function x', /contains a tag/);
   await rejects('clouds: {}\n---\nclouds: {}\n', /more than one document/);
   await rejects('- clouds\n', /not a mapping/);
   await rejects('clouds: [c]\n', /^clouds of .*clouds.yaml must be a mapping/);

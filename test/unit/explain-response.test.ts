@@ -69,7 +69,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     body: error(401, 'Attempted to authenticate with an unsupported method.', {
       identity: { methods: ['password', 'token'] },
     }),
-    says: /does not offer this way/,
+    says: /does not offer this auth method/,
     hint: /it offers password, token/,
     code: 'method-not-offered',
   },
