@@ -50,21 +50,21 @@ testWithKeystone('password: every kind of user and scope', async (t, environment
       env: { ...asUser(bob, domain), OS_TRUST_ID: trust.id },
       expected: { user: 'bob', project: 'demo', trust: trust.id, ...memberAndReader },
     },
-    'no scope although there is a default project': {
+    '--unscoped with a default project': {
       env: { ...asUser(bob, domain), OS_UNSCOPED: 'true' },
       expected: { user: 'bob', roles: [] },
       warnings: [UNSCOPED_WARNING],
     },
-    'no scope asked for, and a default project': {
+    'the default project without a scope': {
       env: asUser(bob, domain),
       expected: { user: 'bob', project: 'demo', ...memberAndReader },
     },
-    'no scope asked for, and none by default': {
+    'no scope and no default project': {
       env: byName,
       expected: { user: 'alice', roles: [] },
       warnings: [UNSCOPED_WARNING],
     },
-    'all of it as flags, the password with quotes, spaces and umlauts': {
+    'all settings as flags, and a password with quotes, spaces and umlauts': {
       env: { OS_AUTH_URL: 'http://127.0.0.1:1', OS_USERNAME: 'nobody', OS_PROJECT_NAME: 'none', OS_PASSWORD: 'wrong' },
       args: (url) => [
         ...['get-token', '--keystone-url', `${url}/v3`, '--user-name', alice.name],
@@ -74,7 +74,7 @@ testWithKeystone('password: every kind of user and scope', async (t, environment
       expected: { user: 'alice', project: 'demo', ...memberAndReader },
       warnings: [PUBLIC_PASSWORD_WARNING],
     },
-    'the password behind an equals sign': {
+    '--password=VALUE': {
       env: { ...byName, ...onDemo, OS_PASSWORD: undefined },
       args: () => [`--password=${alice.password}`],
       expected: { user: 'alice', project: 'demo', ...memberAndReader },

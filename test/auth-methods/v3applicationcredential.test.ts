@@ -21,7 +21,7 @@ testWithKeystone('application credential: for its project only', async (t, envir
     },
     "by name and the user's id": { env: { ...byName, OS_USER_ID: users.alice.id }, expected },
     // An openrc of the same project sets all of these variables. Keystone returns 401 for every scope.
-    'with what an openrc leaves behind': {
+    'with the other variables of an openrc': {
       env: {
         ...byId,
         ...onProject(environment.tenancy.projects.other, domain),

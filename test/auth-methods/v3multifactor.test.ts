@@ -31,7 +31,7 @@ testWithKeystone('two factors in one request', async (t, environment) => {
       env: { ...env, OS_AUTH_TYPE: 'v3multifactor', OS_AUTH_METHODS: 'v3password,v3totp' },
       expected,
     },
-    'methods alone tell the type, with spaces and other names': {
+    'methods without an auth type, with spaces and aliases': {
       env: { ...env, OS_AUTH_METHODS: ' totp , password' },
       expected,
     },

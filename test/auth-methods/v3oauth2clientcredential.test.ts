@@ -41,9 +41,9 @@ testWithKeystone('the access token is a Keystone token of the application creden
     ['with TLS', valid, 'tls', {}],
     ['without', valid, 'http', {}],
     ['with an endpoint', valid, 'tls', { OS_OAUTH2_ENDPOINT: '@/v3/OS-OAUTH2/token' }],
-    ['with the scope that it has', valid, 'tls', onProject(projects.demo, domain)],
-    ['a secret with everything in it', chosen, 'tls', {}],
-    ['one that ends before its token would', shortLived, 'tls', {}],
+    ['with the scope of the credential', valid, 'tls', onProject(projects.demo, domain)],
+    ['a secret with special characters', chosen, 'tls', {}],
+    ['a credential that expires before its token', shortLived, 'tls', {}],
   ] as const) {
     await t.test(name, async (t) => {
       const address = watchRequests(environment[server]);
@@ -98,7 +98,7 @@ testWithKeystone('rejected logins', async (t, environment) => {
   );
   await refused('an expired credential', asClient(expired), { requests: [`${TOKEN} 401`], says });
   await refused(
-    'an unknown one',
+    'an unknown credential',
     { OS_OAUTH2_CLIENT_ID: 'f'.repeat(32) },
     { requests: [`${TOKEN} 404`], says: ['refused'] },
   );
@@ -108,17 +108,17 @@ testWithKeystone('rejected logins', async (t, environment) => {
     status: EXIT_STATUS.protocol,
   });
   await refused(
-    'an endpoint that is none',
+    'an invalid endpoint',
     { OS_OAUTH2_ENDPOINT: `${address.url}/v3/nothing` },
     { requests: ['POST /v3/nothing 400'], says: ['check OS_OAUTH2_ENDPOINT'], status: EXIT_STATUS.protocol },
   );
   await refused(
-    'a secret unencrypted to another machine',
+    'an unencrypted endpoint on another machine',
     { OS_OAUTH2_ENDPOINT: 'http://keystone.invalid/v3/OS-OAUTH2/token' },
     { requests: [], says: ['OS_OAUTH2_ENDPOINT is http://'], status: EXIT_STATUS.config },
   );
   await refused(
-    'half of a client',
+    'a client without a secret',
     { OS_OAUTH2_CLIENT_ID: undefined, OS_OAUTH2_CLIENT_SECRET: undefined },
     {
       requests: [],

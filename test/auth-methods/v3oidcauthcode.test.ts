@@ -91,7 +91,7 @@ testWithFederation('alice logs in with a browser', async (t, federation, environ
       { OS_REDIRECT_URI: `http://localhost:${String(port)}/some/callback` },
       new RegExp(`^http://localhost:${String(port)}/some/callback$`),
     ],
-    'a redirect URI without': [
+    'a redirect URI without a port': [
       { OS_REDIRECT_URI: 'http://localhost/some/callback' },
       /^http:\/\/localhost:\d+\/some\/callback$/,
     ],
@@ -337,7 +337,7 @@ void t.test('faults of a stand-in provider', async (t) => {
   const cases = {
     'a nonce of another login': [{ nonce: 'other' }, EXIT_STATUS.protocol, /returned the token of another login/],
     'no nonce': [{}, EXIT_STATUS.protocol, /returned the token of another login/],
-    'the right nonce': [undefined, 0, /Open this address/],
+    'the correct nonce': [undefined, 0, /Open this address/],
   } as const;
   for (const [name, [claims, status, says]] of Object.entries(cases)) {
     await t.test(name, async (t) => {

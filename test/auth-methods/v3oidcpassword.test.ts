@@ -123,7 +123,7 @@ testWithFederation('rejected passwords', async (t, federation, environment) => {
       says: ['it does not know this client, or its secret is wrong', 'OS_CLIENT_ID and OS_CLIENT_SECRET'],
       issuer: [DISCOVERY_REQUEST, 'POST /token 401'],
     },
-    'whom no mapping knows': {
+    'a user that no mapping matches': {
       env: { ...alice, OS_USERNAME: users.stranger.name, OS_PASSWORD: users.stranger.password },
       says: ["Keystone refused the provider's token for stranger", 'its mapping does not match the user'],
       issuer: [DISCOVERY_REQUEST, TOKEN_REQUEST],
@@ -144,7 +144,7 @@ testWithFederation('rejected passwords', async (t, federation, environment) => {
       issuer: [DISCOVERY_REQUEST, TOKEN_REQUEST],
       keystone: [`POST ${fed} 201`, 'POST /v3/auth/tokens?nocatalog=true 401'],
     },
-    'nothing but a user': {
+    'only a user': {
       env: {
         OS_AUTH_TYPE: 'v3oidcpassword',
         OS_DISCOVERY_ENDPOINT: '',

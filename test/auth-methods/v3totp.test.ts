@@ -21,7 +21,7 @@ testWithKeystone('a passcode: every kind of user and scope', async (t, environme
       env: { ...env, OS_USERNAME: 'phone', OS_USER_DOMAIN_NAME: domain.name, ...onProject(projects.demo, domain) },
       expected,
     },
-    'user by id, a password beside it': {
+    'user by id, with an unused password': {
       env: { ...env, OS_USER_ID: phone.id, OS_PASSWORD: 'not-it', OS_PROJECT_ID: projects.demo.id },
       expected,
     },

@@ -113,7 +113,7 @@ void t.test('scopes', async (t) => {
     'a domain': [{ ...none, OS_DOMAIN_NAME: 'acme' }, { domain: { name: 'acme' } }],
     'the system': [{ ...none, OS_SYSTEM_SCOPE: 'all' }, { system: { all: true } }],
     none: [none, undefined],
-    'explicitly none': [{ ...none, OS_UNSCOPED: 'true' }, undefined],
+    'explicitly unscoped': [{ ...none, OS_UNSCOPED: 'true' }, undefined],
   } as const;
   for (const [name, [env, scope]] of Object.entries(cases)) {
     const before = fixture.keystone.requests.length;
@@ -248,7 +248,7 @@ void t.test('over SSH: the user pastes the address', async (t) => {
     'its query': (end: string) => new URL(end).search,
     'its query without the question mark': (end: string) => new URL(end).search.slice(1),
     'the code alone': (end: string) => new URL(end).searchParams.get('code') ?? '',
-    'with blanks around': (end: string) => `  ${end} `,
+    'with spaces around it': (end: string) => `  ${end} `,
   };
   for (const [name, paste] of Object.entries(pastes)) {
     const terminal = fixture.start(SSH, ['--force-refresh']);

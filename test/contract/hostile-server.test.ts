@@ -356,7 +356,7 @@ await t.test('text of the server on the terminal', async (t) => {
     detail: (text) => faults.respondJson(400, { errors: [{ detail: text }] }),
     title: (text) => faults.respondJson(400, { errors: [{ title: text }] }),
     'offered method': (text) => faults.respondJson(401, { error: { identity: { methods: [text] } } }),
-    'demanded method': (text) =>
+    'required method': (text) =>
       faults.respondJson(401, { required_auth_methods: [[text]] }, { 'openstack-auth-receipt': 'gAAAA' }),
   };
   for (const [name, shape] of Object.entries(shapes)) {

@@ -88,7 +88,10 @@ void t.test('the token endpoint refuses', async (t) => {
       answer: makeErrorResponse('unauthorized_client'),
       says: ['is not allowed to use this auth method', 'OS_AUTH_TYPE'],
     },
-    unsupported_grant_type: { answer: makeErrorResponse('unsupported_grant_type'), says: ['does not offer this auth method'] },
+    unsupported_grant_type: {
+      answer: makeErrorResponse('unsupported_grant_type'),
+      says: ['does not support this auth method'],
+    },
     invalid_scope: { answer: makeErrorResponse('invalid_scope'), says: ['check OS_OPENID_SCOPE'] },
     access_denied: { answer: makeErrorResponse('access_denied', undefined, 403), says: ['the login was denied'] },
     'with status 200': { answer: makeErrorResponse('invalid_grant', undefined, 200), says: ['invalid_grant'] },
@@ -96,7 +99,7 @@ void t.test('the token endpoint refuses', async (t) => {
       answer: makeErrorResponse('\u001b[2Jworse', 'x'.repeat(999)),
       says: ['it refused the login', '\\u{1b}[2Jworse x'],
     },
-    'a portal': {
+    'a captive portal': {
       answer: { body: html },
       says: ['answered with HTML', 'sign in to the network'],
       status: EXIT_STATUS.protocol,
@@ -106,19 +109,19 @@ void t.test('the token endpoint refuses', async (t) => {
       says: ['HTML', 'OS_DISCOVERY_ENDPOINT'],
       status: EXIT_STATUS.protocol,
     },
-    'no JSON': { answer: { body: [] }, says: ['answered with no JSON object'], status: EXIT_STATUS.protocol },
+    'not JSON': { answer: { body: [] }, says: ['answered with no JSON object'], status: EXIT_STATUS.protocol },
     'no token': { answer: { body: { token_type: 'Bearer' } }, says: ['returned no access_token'] },
-    'a token for no header': {
+    'a token that is not valid in a header': {
       answer: makeTokenResponse({ access_token: 'a\r\nb' }),
-      says: ['no HTTP header'],
+      says: ['not valid in an HTTP header'],
       status: EXIT_STATUS.protocol,
     },
-    'too many': {
+    'too many requests': {
       answer: { status: 429, headers: { 'retry-after': '99' }, body: { error: 'x' } },
       says: ['the identity provider limits the rate', 'Retry-After: 99'],
       status: EXIT_STATUS.unreachable,
     },
-    'an error of its own': {
+    'a server error': {
       answer: { status: 500, body: html },
       says: ['failed with error 500'],
       status: EXIT_STATUS.unreachable,
@@ -145,28 +148,28 @@ void t.test('the discovery document', async (t) => {
   const documents: Readonly<
     Record<string, { discovery: object; says: readonly (string | RegExp)[]; status?: number }>
   > = {
-    'lacks the grant': {
+    'without the grant type': {
       discovery: { grant_types_supported: ['authorization_code', 'implicit'] },
       says: ['does not support this auth method (password)', 'it offers authorization_code, implicit'],
     },
-    'lacks the endpoint': { discovery: { token_endpoint: undefined }, says: ['has no token_endpoint'] },
-    'names no issuer': { discovery: { issuer: undefined }, says: ['has no issuer'], status: EXIT_STATUS.protocol },
+    'without the endpoint': { discovery: { token_endpoint: undefined }, says: ['has no token_endpoint'] },
+    'without an issuer': { discovery: { issuer: undefined }, says: ['has no issuer'], status: EXIT_STATUS.protocol },
     "is another's": {
       discovery: { issuer: 'https://evil.example' },
       says: ['belongs to https://evil.example'],
       status: EXIT_STATUS.protocol,
     },
-    'leads to an open network': {
+    'with an http:// endpoint': {
       discovery: { token_endpoint: 'http://idp.example.com/token' },
       says: ["the discovery document's token_endpoint is http://", '--allow-http'],
       status: EXIT_STATUS.protocol,
     },
-    'leads nowhere': {
+    'with an invalid endpoint': {
       discovery: { token_endpoint: 'ftp://x/' },
       says: ['token_endpoint cannot be used'],
       status: EXIT_STATUS.protocol,
     },
-    'hides a host': {
+    'with a user name in the endpoint': {
       discovery: { token_endpoint: 'https://idp.example.com@evil.example/' },
       says: ['token_endpoint cannot be used'],
       status: EXIT_STATUS.protocol,
@@ -214,11 +217,11 @@ void t.test("the lifetime of a provider's token", async (t) => {
   const jwt = (claims: object): string => `x.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.y`;
   const now = (): number => Math.floor(Date.now() / 1000);
   const lifetimes: Readonly<Record<string, readonly [answer: () => ProviderResponse, seconds: number]>> = {
-    'as was said': [() => makeTokenResponse({ expires_in: 900 }), 900],
-    'as was said in text': [() => makeTokenResponse({ expires_in: '900' }), 900],
-    'as it says': [() => makeTokenResponse({ access_token: jwt({ exp: now() + 600 }) }), 600],
-    'nobody says it': [() => makeTokenResponse({ expires_in: undefined }), 300],
-    'by a clock that is ahead': [
+    'expires_in as a number': [() => makeTokenResponse({ expires_in: 900 }), 900],
+    'expires_in as a string': [() => makeTokenResponse({ expires_in: '900' }), 900],
+    'the expiry of the JWT': [() => makeTokenResponse({ access_token: jwt({ exp: now() + 600 }) }), 600],
+    'no expiry': [() => makeTokenResponse({ expires_in: undefined }), 300],
+    'a clock that is ahead': [
       () => ({
         ...makeTokenResponse({ access_token: jwt({ exp: now() + 4_200 }) }),
         headers: { date: new Date(Date.now() + 3_600_000).toUTCString() },

@@ -105,7 +105,7 @@ await group('odd redirects', (t) => {
   return [
     fails('without end', () => faults.respondRedirect(302, '/v3/auth/tokens'), 'redirects without end', 6),
     fails(
-      'without end, never twice to the same place',
+      'endless, always to another path',
       () => (request, response, exchange) =>
         faults.respondRedirect(307, `/v3/auth/tokens?${String((count += 1))}`)(request, response, exchange),
       'redirects without end',
@@ -220,9 +220,9 @@ await group('where Keystone says it lives', (t) => {
     'a protocol-relative host with backslashes': (_, other) => `\\\\127.0.0.1:${String(other.port)}\\v3`,
     'with query and fragment': (_, other) => `${other.url}/v3/?x=1#y`,
     'user information': (_, other) => `http://127.0.0.1@127.0.0.1:${String(other.port)}/v3`,
-    'a path that would turn the origin into a user name': (_, other) => `x:@127.0.0.1:${String(other.port)}/v3`,
-    'a path that would go on with the host': () => 'x:.evil.example/v3',
-    'no URL': () => 'http://[/v3',
+    'a path that turns the origin into a user name': (_, other) => `x:@127.0.0.1:${String(other.port)}/v3`,
+    'a path that extends the host name': () => 'x:.evil.example/v3',
+    'an invalid URL': () => 'http://[/v3',
     nothing: () => '',
   };
   return Object.entries(hrefs).map(([name, href]) =>
@@ -273,7 +273,7 @@ await group('what Keystone says of its versions', (t) => {
       'offers v4.0, but not v3',
     ],
     'only v2.0': [faults.respondJson(300, { versions: { values: [stable('v2.0')] } }), 'offers v2.0, but not v3'],
-    'a wall of text': [
+    'a long text': [
       faults.respondJson(300, { versions: [{ id: '\x1b[31m'.repeat(10_000) }] }),
       'offers \\u{1b}[31m\\u{1b}[31m',
     ],

@@ -167,9 +167,9 @@ testWithKeystone('a token is refused', async (t, environment) => {
       says: invalidToken,
       requests: refused(404),
     },
-    'not a token, used as it is': { env: { OS_TOKEN: WRONG_SECRET }, says: invalidToken, requests: asItIs(401) },
+    'not a token, used unchanged': { env: { OS_TOKEN: WRONG_SECRET }, says: invalidToken, requests: asItIs(401) },
     'revoked, to be exchanged': { env: { OS_TOKEN: revoked, ...onDemo }, says: invalidToken, requests: refused(404) },
-    'revoked, used as it is': { env: { OS_TOKEN: revoked }, says: invalidToken, requests: asItIs(401) },
+    'revoked, used unchanged': { env: { OS_TOKEN: revoked }, says: invalidToken, requests: asItIs(401) },
     'no role on the project': {
       env: { OS_TOKEN: ofMallory, ...onDemo },
       says: ['or its user has no role in the scope'],

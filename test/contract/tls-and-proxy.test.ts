@@ -82,7 +82,7 @@ const badServers: Readonly<Record<string, BadServer>> = {
     says: 'its certificate is not trusted',
     hint: 'OS_CACERT (--cacert)',
   },
-  'no authority but itself': {
+  'a self-signed certificate': {
     start: (t) => startServer(t, { tls: { cert: pki.untrusted.ca, key: keyOf(pki.untrusted.ca) } }),
     says: 'its certificate is not trusted',
     hint: 'OS_CACERT (--cacert)',
@@ -112,7 +112,7 @@ const badServers: Readonly<Record<string, BadServer>> = {
     says: 'does not support TLS 1.2 or newer',
     hint: 'enable TLS 1.2',
   },
-  'no TLS at all': {
+  'no TLS': {
     start: async (t) => {
       const standIn = await startServer(t);
       return { ...standIn, url: standIn.url.replace('http:', 'https:') };
@@ -121,7 +121,7 @@ const badServers: Readonly<Record<string, BadServer>> = {
     hint: 'check the port',
     status: EXIT_STATUS.protocol,
   },
-  'a demand for a client certificate': {
+  'a required client certificate': {
     start: (t) => startServer(t, { tls: { ...pki.server, clientCa: pki.ca } }),
     says: 'requires a client certificate',
     hint: 'set OS_CERT and OS_KEY (--cert, --key)',
@@ -168,7 +168,7 @@ await group('whom to trust', (t) => {
   };
   const bad: Readonly<Record<string, Case>> = {
     nothing: {},
-    'OS_CACERT instead of the system’s store': { env: { OS_CACERT: pki.untrusted.ca, SSL_CERT_FILE: pki.ca } },
+    'OS_CACERT instead of the system’s CAs': { env: { OS_CACERT: pki.untrusted.ca, SSL_CERT_FILE: pki.ca } },
   };
   return [
     ...Object.entries(good).map(([name, run]) =>
@@ -200,7 +200,7 @@ await group('no checks, on demand', (t) => {
     OS_INSECURE: { env: { OS_INSECURE: 'yes' }, named: 'OS_INSECURE' },
     'OS_VERIFY=false': { env: { OS_VERIFY: 'false' }, named: 'OS_VERIFY' },
     '--insecure': { args: ['--insecure'], named: '--insecure' },
-    'an authority is then of no matter': { env: { OS_CACERT: '/nowhere', OS_INSECURE: '1' }, named: 'OS_INSECURE' },
+    'an ignored authority': { env: { OS_CACERT: '/nowhere', OS_INSECURE: '1' }, named: 'OS_INSECURE' },
   };
   return [
     ...Object.entries(ways).map(([name, { args = [], env = {}, named }]) =>
@@ -263,21 +263,29 @@ await group('a client certificate', (t) => {
     'in one file, named twice': { OS_CERT: both, OS_KEY: both },
   };
   const bad: Readonly<Record<string, readonly [Record<string, string>, ...string[]]>> = {
-    'the key of another': [{ OS_CERT: cert, OS_KEY: pki.server.key }, 'OS_CERT and OS_KEY do not belong together'],
-    'a locked key': [{ OS_CERT: cert, OS_KEY: locked('pkcs8') }, 'OS_KEY: the key in ', 'protected by a passphrase'],
-    'a locked key of the old kind': [{ OS_CERT: cert, OS_KEY: locked('sec1') }, 'OS_KEY: the key in ', 'passphrase'],
+    'the key of another certificate': [
+      { OS_CERT: cert, OS_KEY: pki.server.key },
+      'OS_CERT and OS_KEY do not belong together',
+    ],
+    'an encrypted key': [
+      { OS_CERT: cert, OS_KEY: locked('pkcs8') },
+      'OS_KEY: the key in ',
+      'protected by a passphrase',
+    ],
+    'an encrypted key in the old format': [
+      { OS_CERT: cert, OS_KEY: locked('sec1') },
+      'OS_KEY: the key in ',
+      'passphrase',
+    ],
     'no key': [{ OS_CERT: cert }, `OS_CERT: ${cert} does not contain a PEM private key`],
     'no certificate': [{ OS_KEY: key }, 'OS_KEY is set without a certificate', 'OS_CERT (--cert)'],
-    'a certificate that is none': [{ OS_CERT: key, OS_KEY: key }, `OS_CERT: ${key} does not contain a PEM certificate`],
-    'a key that is none': [{ OS_CERT: cert, OS_KEY: cert }, `OS_KEY: ${cert} does not contain a PEM private key`],
-    'a certificate that is nowhere': [
-      { OS_CERT: '/nowhere', OS_KEY: key },
-      'OS_CERT: /nowhere cannot be read (ENOENT)',
-    ],
-    'a key that is nowhere': [{ OS_CERT: cert, OS_KEY: '/nowhere' }, 'OS_KEY: /nowhere cannot be read (ENOENT)'],
-    'an authority that is nowhere': [{ OS_CACERT: '/nowhere' }, 'OS_CACERT: /nowhere cannot be read (ENOENT)'],
-    'an authority that is a folder': [{ OS_CACERT: directory }, 'OS_CACERT: ', 'cannot be read (EISDIR)'],
-    'an authority that is none': [{ OS_CACERT: key }, `OS_CACERT: ${key} does not contain a PEM certificate`],
+    'an invalid certificate': [{ OS_CERT: key, OS_KEY: key }, `OS_CERT: ${key} does not contain a PEM certificate`],
+    'an invalid key': [{ OS_CERT: cert, OS_KEY: cert }, `OS_KEY: ${cert} does not contain a PEM private key`],
+    'a missing certificate file': [{ OS_CERT: '/nowhere', OS_KEY: key }, 'OS_CERT: /nowhere cannot be read (ENOENT)'],
+    'a missing key file': [{ OS_CERT: cert, OS_KEY: '/nowhere' }, 'OS_KEY: /nowhere cannot be read (ENOENT)'],
+    'a missing CA file': [{ OS_CACERT: '/nowhere' }, 'OS_CACERT: /nowhere cannot be read (ENOENT)'],
+    'a CA file that is a folder': [{ OS_CACERT: directory }, 'OS_CACERT: ', 'cannot be read (EISDIR)'],
+    'an invalid CA file': [{ OS_CACERT: key }, `OS_CACERT: ${key} does not contain a PEM certificate`],
     // root can read every file.
     ...(isRoot ? {} : { 'a key that is forbidden': [{ OS_CERT: cert, OS_KEY: forbidden }, 'OS_KEY: ', '(EACCES)'] }),
   };

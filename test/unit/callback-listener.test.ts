@@ -151,7 +151,7 @@ void t.test('requests of other pages neither complete the login nor make it fail
     OPTIONS: { verb: 'OPTIONS', path: VALID_PATH, headers: { 'access-control-request-private-network': 'true' } },
     "an attacker's host": { path: VALID_PATH, headers: { host: `rebound.example:${port}` } },
     'a host without the port': { path: VALID_PATH, headers: { host: '127.0.0.1' } },
-    'localhost where the address was given': { path: VALID_PATH, headers: { host: `localhost:${port}` } },
+    'localhost instead of the address': { path: VALID_PATH, headers: { host: `localhost:${port}` } },
     'a hidden frame': { path: VALID_PATH, headers: frame },
     'an image': { path: VALID_PATH, headers: { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' } },
     'a script': { path: VALID_PATH, headers: { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' } },

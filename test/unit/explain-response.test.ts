@@ -64,7 +64,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     hint: /./,
     code: 'factor-required',
   },
-  'a method that is off': {
+  'a disabled method': {
     status: 401,
     body: error(401, 'Attempted to authenticate with an unsupported method.', {
       identity: { methods: ['password', 'token'] },
@@ -142,7 +142,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     hint: /OS_AUTH_URL/,
     code: 'not-keystone',
   },
-  'the shape of other services': {
+  'the error format of other services': {
     status: 403,
     body: { errors: [{ title: 'Forbidden', detail: 'not from here' }] },
     says: /not from here/,

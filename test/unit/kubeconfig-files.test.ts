@@ -144,11 +144,11 @@ void t.test('a list of files', { skip: 'missing' in kubectl ? kubectl.missing : 
   const ask = (env: Readonly<Record<string, string>>, ...args: readonly string[]): string =>
     execFileSync(kubectl.path, ['config', ...args], { env, encoding: 'utf8' });
   const LAYOUTS: Readonly<Record<string, (home: string) => readonly string[]>> = {
-    'one that is there': (home) => [join(home, 'a')],
-    'two that are there': (home) => [join(home, 'a'), join(home, 'b')],
+    'one file': (home) => [join(home, 'a')],
+    'two files': (home) => [join(home, 'a'), join(home, 'b')],
     'the first is missing': (home) => [join(home, 'none'), join(home, 'b'), join(home, 'a')],
     'all are missing': (home) => [join(home, 'none'), join(home, 'nothing')],
-    'one twice, and empty ones': (home) => ['', join(home, 'b'), join(home, 'b'), '', join(home, 'a')],
+    'a repeated file and empty entries': (home) => ['', join(home, 'b'), join(home, 'b'), '', join(home, 'a')],
   };
   for (const [name, layout] of Object.entries(LAYOUTS)) {
     await t.test(name, async (t) => {
@@ -218,8 +218,8 @@ const HOSTILE: Readonly<Record<string, { text: string | Buffer; message: RegExp 
     text: `users:\n- name: a\n\tuser: {token: ${CANARY}}\n`,
     message: /is not valid YAML: line/,
   },
-  'an alias of nothing': { text: `users: *${CANARY}\n`, message: /an alias is undefined or expands to too much/ },
-  'a bomb of aliases': { text: bomb, message: /an alias is undefined or expands to too much/ },
+  'an undefined alias': { text: `users: *${CANARY}\n`, message: /an alias is undefined or expands to too much/ },
+  'nested aliases (billion laughs)': { text: bomb, message: /an alias is undefined or expands to too much/ },
   'text alone': { text: `${CANARY}\n`, message: /is not a kubeconfig/ },
   'a list': { text: `- ${CANARY}\n`, message: /is not a kubeconfig/ },
   'another kind': { text: 'apiVersion: v1\nkind: Secret\n', message: /is not a kubeconfig/ },
@@ -238,7 +238,7 @@ const HOSTILE: Readonly<Record<string, { text: string | Buffer; message: RegExp 
     text: deep(20_000),
     message: /is not valid YAML: line 1/,
   },
-  'names with controls': {
+  'names with control characters': {
     text: 'users:\n- {name: "\\e]52;c;x\\a"}\n- {name: "\\e]52;c;x\\a"}\n',
     message: /users contains "\\u\{1b\}/,
   },

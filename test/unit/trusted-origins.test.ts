@@ -77,7 +77,7 @@ void t.test('without a list or without a home, every server is allowed', async (
 });
 
 const BROKEN: Readonly<Record<string, string>> = {
-  'no URL': 'keystone.example.com',
+  'an invalid URL': 'keystone.example.com',
   'a path': 'https://keystone.example.com/v3',
   'a user': 'https://me@keystone.example.com',
   'two on one line': 'https://a.example https://b.example',

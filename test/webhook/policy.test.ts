@@ -539,7 +539,7 @@ void t.test('any entry that matches allows the request, and the verdict names th
 });
 
 const INVALID_POLICIES: Readonly<Record<string, [text: string, message: RegExp]>> = {
-  'no JSON': ['nonsense', /^it is not JSON$/],
+  'invalid JSON': ['nonsense', /^it is not JSON$/],
   'an object': ['{}', /^it is not a JSON list of entries$/],
   'an entry that is a string': ['["x"]', /^entry 1: it is not an object$/],
   'users of a wrong type': ['[{}, {"users": ["admin"]}]', /^entry 2: "users" must be an object/],
