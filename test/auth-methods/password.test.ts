@@ -1,13 +1,8 @@
 // Against: a real Keystone.
 
 import t from 'tap';
-import {
-  memberAndReader,
-  checkLogins,
-  PUBLIC_PASSWORD_WARNING,
-  reader,
-  UNSCOPED_WARNING,
-} from '../support/check-login.ts';
+import { PUBLIC_PASSWORD_WARNING, UNSCOPED_WARNING } from '../support/check-login.ts';
+import { checkLogins, memberAndReader, reader } from '../support/check-login.ts';
 import { asUser, asUserById, onProject } from '../support/login-settings.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 

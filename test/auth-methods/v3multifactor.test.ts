@@ -3,13 +3,8 @@
 import t from 'tap';
 import { memberAndReader, checkLogin, checkLogins, describeRequest, LOGIN_REQUEST } from '../support/check-login.ts';
 import { respondJson } from '../support/stand-in-faults.ts';
-import {
-  checkFailure,
-  checkSuccess,
-  EXIT_STATUS,
-  makeLoginSettings,
-  startKeystoneForTest,
-} from '../support/check-run.ts';
+import { EXIT_STATUS } from '../support/check-run.ts';
+import { checkFailure, checkSuccess, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
 import type { EnvVars } from '../support/run-plugin.ts';
 import { asUser, onProject } from '../support/login-settings.ts';

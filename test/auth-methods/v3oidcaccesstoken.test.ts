@@ -2,13 +2,8 @@
 
 import t from 'tap';
 import { federatedAuthPath, testWithFederation } from '../support/federation.ts';
-import {
-  listKeystoneRequests,
-  checkFederatedLogin,
-  checkFederatedFailure,
-  expectDemoMember,
-  setUpFederation,
-} from '../support/federated-login.ts';
+import { checkFederatedFailure, checkFederatedLogin, expectDemoMember } from '../support/federated-login.ts';
+import { listKeystoneRequests, setUpFederation } from '../support/federated-login.ts';
 import type { FederationFixture } from '../support/federated-login.ts';
 import { sendRequest } from '../support/send-request.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';

@@ -10,14 +10,9 @@ import type { Test } from 'tap';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import { browse } from '../support/scripted-browser.ts';
 import type { LoginDecision } from '../support/scripted-browser.ts';
-import {
-  waitForAddress,
-  checkTerminalSuccess,
-  PASTE_PROMPT,
-  startOnTerminal,
-  readStdout,
-  followRedirects,
-} from '../support/browser-login.ts';
+import { PASTE_PROMPT } from '../support/browser-login.ts';
+import { checkTerminalSuccess, followRedirects, readStdout, startOnTerminal } from '../support/browser-login.ts';
+import { waitForAddress } from '../support/browser-login.ts';
 import { describeRequest } from '../support/check-login.ts';
 import { federatedAuthPath, waitForRequests, configureIssuer, testWithFederation } from '../support/federation.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';

@@ -2,13 +2,9 @@
 
 import t from 'tap';
 import { testWithFederation } from '../support/federation.ts';
-import {
-  checkFederatedLogin,
-  checkFederatedFailure,
-  DISCOVERY_REQUEST,
-  expectDemoMember,
-  setUpFederation,
-} from '../support/federated-login.ts';
+import { DISCOVERY_REQUEST } from '../support/federated-login.ts';
+import { checkFederatedFailure, checkFederatedLogin, expectDemoMember } from '../support/federated-login.ts';
+import { setUpFederation } from '../support/federated-login.ts';
 import { EXIT_STATUS } from '../support/check-run.ts';
 
 t.setTimeout(170_000);

@@ -7,16 +7,9 @@ import type { Test } from 'tap';
 import { summarizeToken } from '../support/check-login.ts';
 import { browse } from '../support/scripted-browser.ts';
 import { decideDevice, listDevicePolls, configureIssuer, testWithFederation } from '../support/federation.ts';
-import {
-  listIssuerRequests,
-  listKeystoneRequests,
-  checkNoSecrets,
-  DISCOVERY_REQUEST,
-  expectKeystoneRequests,
-  expectDemoMember,
-  setUpFederation,
-  TOKEN_REQUEST,
-} from '../support/federated-login.ts';
+import { DISCOVERY_REQUEST, TOKEN_REQUEST } from '../support/federated-login.ts';
+import { checkNoSecrets, expectDemoMember, expectKeystoneRequests } from '../support/federated-login.ts';
+import { listIssuerRequests, listKeystoneRequests, setUpFederation } from '../support/federated-login.ts';
 import type { FederationFixture } from '../support/federated-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS, readExecCredential } from '../support/check-run.ts';
 import { makeEnvironment, PLUGIN_PATH, runPlugin, makeTestHome } from '../support/run-plugin.ts';

@@ -3,17 +3,10 @@
 import t from 'tap';
 import { describeRequest } from '../support/check-login.ts';
 import { federatedAuthPath, configureIssuer, testWithFederation } from '../support/federation.ts';
-import {
-  listIssuerRequests,
-  listKeystoneRequests,
-  checkFederatedLogin,
-  checkFederatedFailure,
-  DISCOVERY_REQUEST,
-  expectKeystoneRequests,
-  expectDemoMember,
-  setUpFederation,
-  TOKEN_REQUEST,
-} from '../support/federated-login.ts';
+import { DISCOVERY_REQUEST, TOKEN_REQUEST } from '../support/federated-login.ts';
+import { checkFederatedFailure, checkFederatedLogin, expectDemoMember } from '../support/federated-login.ts';
+import { expectKeystoneRequests, listIssuerRequests, listKeystoneRequests } from '../support/federated-login.ts';
+import { setUpFederation } from '../support/federated-login.ts';
 import type { FederationFixture } from '../support/federated-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
 import { runPlugin, makeTestHome } from '../support/run-plugin.ts';

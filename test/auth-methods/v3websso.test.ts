@@ -6,15 +6,9 @@ import t from 'tap';
 import type { Test } from 'tap';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import { browse } from '../support/scripted-browser.ts';
-import {
-  waitForAddress,
-  checkTerminalSuccess,
-  makeTerminalCommand,
-  PASTE_PROMPT,
-  startOnTerminal,
-  readStdout,
-  followRedirects,
-} from '../support/browser-login.ts';
+import { PASTE_PROMPT } from '../support/browser-login.ts';
+import { checkTerminalSuccess, followRedirects, makeTerminalCommand, readStdout } from '../support/browser-login.ts';
+import { startOnTerminal, waitForAddress } from '../support/browser-login.ts';
 import { describeRequest } from '../support/check-login.ts';
 import { waitForRequests, reserveDashboardPort, testWithFederation } from '../support/federation.ts';
 import { sendRequest } from '../support/send-request.ts';

@@ -5,15 +5,9 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import {
-  waitForAddress,
-  checkTerminalSuccess,
-  makeTerminalCommand,
-  PASTE_PROMPT,
-  startOnTerminal,
-  readStdout,
-  followRedirects,
-} from '../support/browser-login.ts';
+import { PASTE_PROMPT } from '../support/browser-login.ts';
+import { checkTerminalSuccess, followRedirects, makeTerminalCommand, readStdout } from '../support/browser-login.ts';
+import { startOnTerminal, waitForAddress } from '../support/browser-login.ts';
 import { sendRequest } from '../support/send-request.ts';
 import { checkFailure, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
 import { makeExecInfo, makeHome, runPlugin } from '../support/run-plugin.ts';

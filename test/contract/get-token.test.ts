@@ -6,16 +6,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { serializeRecord, parseRecord } from '../../src/plugin/cache/token-record.ts';
-import {
-  memberAndReader,
-  checkLogins,
-  countRequests,
-  describeRequest,
-  LOGIN_REQUEST,
-  member,
-  reader,
-  summarizeToken,
-} from '../support/check-login.ts';
+import { LOGIN_REQUEST } from '../support/check-login.ts';
+import { checkLogins, countRequests, describeRequest, member, memberAndReader } from '../support/check-login.ts';
+import { reader, summarizeToken } from '../support/check-login.ts';
 import type { ExpectedToken } from '../support/check-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
 import { runPlugin, makeTestHome } from '../support/run-plugin.ts';

@@ -2,15 +2,9 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import * as faults from '../support/stand-in-faults.ts';
-import {
-  checkFailure,
-  checkSuccess,
-  EXIT_STATUS,
-  makeLoginSettings,
-  PASSWORD,
-  runInFreshHome,
-  startKeystoneForTest,
-} from '../support/check-run.ts';
+import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
+import { checkFailure, checkSuccess, makeLoginSettings, runInFreshHome } from '../support/check-run.ts';
+import { startKeystoneForTest } from '../support/check-run.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import type { Handler, StandInKeystone } from '../support/stand-in-keystone.ts';
 

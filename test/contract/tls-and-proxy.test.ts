@@ -8,15 +8,9 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
 import { respondRedirect } from '../support/stand-in-faults.ts';
-import {
-  checkFailure,
-  checkSuccess,
-  EXIT_STATUS,
-  makeLoginSettings,
-  PASSWORD,
-  runInFreshHome,
-  startKeystoneForTest,
-} from '../support/check-run.ts';
+import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
+import { checkFailure, checkSuccess, makeLoginSettings, runInFreshHome } from '../support/check-run.ts';
+import { startKeystoneForTest } from '../support/check-run.ts';
 import { makeHome, runPlugin } from '../support/run-plugin.ts';
 import { startConnectProxy } from '../support/proxy.ts';
 import type { ConnectProxy, ConnectProxyOptions } from '../support/proxy.ts';

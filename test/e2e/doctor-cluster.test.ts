@@ -6,23 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { startStandInApiServer, writeKubeconfig } from '../support/stand-in-api-server.ts';
-import {
-  POD_LINE,
-  GET_PODS_ARGS,
-  makeAliceSettings,
-  setUpKubectl,
-  testWithKubectl,
-} from '../support/kubectl-fixture.ts';
+import { GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
+import { makeAliceSettings, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import type { KubectlFixture } from '../support/kubectl-fixture.ts';
-import {
-  checkNoSecretShown,
-  runDoctor,
-  runDoctorChecks,
-  listFailedChecks,
-  kubeconfigPath,
-  findCheck,
-  splitSettings,
-} from '../support/doctor.ts';
+import { checkNoSecretShown, findCheck, kubeconfigPath, listFailedChecks, runDoctor } from '../support/doctor.ts';
+import { runDoctorChecks, splitSettings } from '../support/doctor.ts';
 import { PLUGIN_COMMAND, makeEnvironment, PLUGIN_PATH } from '../support/run-plugin.ts';
 import type { EnvVars } from '../support/run-plugin.ts';
 import { openTerminal } from '../support/terminal.ts';

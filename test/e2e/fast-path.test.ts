@@ -10,15 +10,8 @@ import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
-import {
-  makeIsolatedCommand,
-  PLUGIN_COMMAND,
-  makeExecInfo,
-  makeEnvironment,
-  makeHome,
-  PACKAGED_EXECUTABLE,
-  PLUGIN_PATH,
-} from '../support/run-plugin.ts';
+import { PACKAGED_EXECUTABLE, PLUGIN_COMMAND, PLUGIN_PATH } from '../support/run-plugin.ts';
+import { makeEnvironment, makeExecInfo, makeHome, makeIsolatedCommand } from '../support/run-plugin.ts';
 import type { Home, RunResult } from '../support/run-plugin.ts';
 
 const run = promisify(execFile);

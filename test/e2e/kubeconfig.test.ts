@@ -8,13 +8,8 @@ import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import {
-  POD_LINE,
-  GET_PODS_ARGS,
-  makeAliceSettings,
-  setUpKubectl,
-  testWithKubectl,
-} from '../support/kubectl-fixture.ts';
+import { GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
+import { makeAliceSettings, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import type { KubectlFixture } from '../support/kubectl-fixture.ts';
 import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import type { RunResult, EnvVars } from '../support/run-plugin.ts';

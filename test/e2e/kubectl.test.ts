@@ -4,16 +4,8 @@
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import {
-  POD_LINE,
-  APPLY_ARGS,
-  GET_PODS_ARGS,
-  makeRecordingPlugin,
-  CONFIG_MAP_MANIFEST,
-  makeAliceSettings,
-  setUpKubectl,
-  testWithKubectl,
-} from '../support/kubectl-fixture.ts';
+import { APPLY_ARGS, CONFIG_MAP_MANIFEST, GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
+import { makeAliceSettings, makeRecordingPlugin, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import { PLUGIN_PATH } from '../support/run-plugin.ts';
 import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
 import { makeTotpCode } from '../support/tenancy.ts';

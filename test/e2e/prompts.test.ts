@@ -7,16 +7,9 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import {
-  checkFailure,
-  EXIT_STATUS,
-  makeLoginSettings,
-  PASSWORD,
-  readExecCredential,
-  runInFreshHome,
-  startKeystoneForTest,
-  testUsers,
-} from '../support/check-run.ts';
+import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
+import { checkFailure, makeLoginSettings, readExecCredential, runInFreshHome } from '../support/check-run.ts';
+import { startKeystoneForTest, testUsers } from '../support/check-run.ts';
 import type { ExecCredentialStatus } from '../support/check-run.ts';
 import { PLUGIN_COMMAND, makeExecInfo, makeEnvironment, makeHome, runPlugin } from '../support/run-plugin.ts';
 import type { Home, EnvVars } from '../support/run-plugin.ts';

@@ -6,15 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import type { OidcClient } from '../../scripts/federation/identity-provider.ts';
 import { browse } from '../support/scripted-browser.ts';
-import {
-  decideDevice,
-  federatedAuthPath,
-  listDevicePolls,
-  waitForRequests,
-  configureIssuer,
-  reserveDashboardPort,
-  testWithFederation,
-} from '../support/federation.ts';
+import { configureIssuer, decideDevice, federatedAuthPath, listDevicePolls } from '../support/federation.ts';
+import { reserveDashboardPort, testWithFederation, waitForRequests } from '../support/federation.ts';
 import { sendRequest } from '../support/send-request.ts';
 import type { ReceivedResponse } from '../support/send-request.ts';
 import { validateToken } from '../support/tenancy.ts';

@@ -13,21 +13,10 @@ import { makePki } from '../../scripts/lib/pki.ts';
 import type { Pki } from '../../scripts/lib/pki.ts';
 import { SCRUBBED_NAMES } from '../../scripts/package/node-binary/scrub-env-names.ts';
 import { canRun, runInWorkers, skipWithout } from '../support/stress.ts';
-import {
-  POD_LINE,
-  GET_PODS_ARGS,
-  makeAliceSettings,
-  setUpKubectl,
-  testWithKubectl,
-} from '../support/kubectl-fixture.ts';
-import {
-  checkFailure,
-  checkSuccess,
-  EXIT_STATUS,
-  makeLoginSettings,
-  PASSWORD,
-  startKeystoneForTest,
-} from '../support/check-run.ts';
+import { GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
+import { makeAliceSettings, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
+import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
+import { checkFailure, checkSuccess, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { makeIsolatedCommand, makeHome, PACKAGED_EXECUTABLE, PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { listSecrets } from '../support/login-settings.ts';

@@ -23,15 +23,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { serializeRecord } from '../../src/plugin/cache/token-record.ts';
-import {
-  canRun,
-  FULL_SIZE,
-  checkNoProblems,
-  formatSeconds,
-  startProgram,
-  parseToken,
-  skipWithout,
-} from '../support/stress.ts';
+import { FULL_SIZE } from '../support/stress.ts';
+import { canRun, checkNoProblems, formatSeconds, parseToken, skipWithout, startProgram } from '../support/stress.ts';
 import type { TimedRun } from '../support/stress.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { PLUGIN_COMMAND, makeExecInfo, makeEnvironment } from '../support/run-plugin.ts';

@@ -14,6 +14,7 @@ import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts
 import { PLUGIN_COMMAND, makeEnvironment, makeHome } from '../support/run-plugin.ts';
 import { formatLikeKeystone } from '../support/stand-in-keystone.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import { inTimeZone } from '../support/time-zone.ts';
 
 t.setTimeout(170_000);
 
@@ -71,17 +72,6 @@ async function runScenario({ standIn, folder, from, skewSeconds }: ClockScenario
   return problems;
 }
 
-async function inZone<T>(zone: string, act: () => Promise<T>): Promise<T> {
-  const previousZone = process.env['TZ'];
-  process.env['TZ'] = zone;
-  try {
-    return await act();
-  } finally {
-    if (previousZone === undefined) delete process.env['TZ'];
-    else process.env['TZ'] = previousZone;
-  }
-}
-
 /** Time zones with their changes in 2026, one of half an hour, and a zone without changes. */
 const ZONE_CHANGES: readonly (readonly [zone: string, ...changes: string[]])[] = [
   ['Europe/Berlin', '2026-03-29T01:00:00Z', '2026-10-25T01:00:00Z'],
@@ -107,7 +97,7 @@ await t.test('a token is used for its whole lifetime with every clock skew, time
   const problems: string[] = [];
   let lifetimes = 0;
   for (const [zone, ...changes] of ZONE_CHANGES) {
-    await inZone(zone, async () => {
+    await inTimeZone(zone, async () => {
       for (const change of changes) {
         for (const skewSeconds of SKEWS_S) {
           for (const [spelling, spell] of Object.entries(SPELLINGS)) {

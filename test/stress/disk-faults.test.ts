@@ -11,27 +11,13 @@ import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { prune } from '../../src/plugin/cache/prune.ts';
-import {
-  canRun,
-  FULL_SIZE,
-  runInWorkers,
-  checkNoProblems,
-  formatSeconds,
-  pickSize,
-  startProgram,
-  parseToken,
-  skipWithout,
-} from '../support/stress.ts';
+import { FULL_SIZE } from '../support/stress.ts';
+import { canRun, checkNoProblems, formatSeconds, parseToken, pickSize, runInWorkers } from '../support/stress.ts';
+import { skipWithout, startProgram } from '../support/stress.ts';
 import type { TimedRun } from '../support/stress.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
-import {
-  PLUGIN_COMMAND,
-  makeExecInfo,
-  makeEnvironment,
-  makeHome,
-  PLUGIN_PATH,
-  runPlugin,
-} from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND, PLUGIN_PATH } from '../support/run-plugin.ts';
+import { makeEnvironment, makeExecInfo, makeHome, runPlugin } from '../support/run-plugin.ts';
 import type { Home } from '../support/run-plugin.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 

@@ -10,16 +10,8 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { readRecordFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
 import { formatSeconds, pickSize } from '../support/stress.ts';
-import {
-  POD_LINE,
-  APPLY_ARGS,
-  GET_PODS_ARGS,
-  makeRecordingPlugin,
-  CONFIG_MAP_MANIFEST,
-  makeAliceSettings,
-  setUpKubectl,
-  testWithKubectl,
-} from '../support/kubectl-fixture.ts';
+import { APPLY_ARGS, CONFIG_MAP_MANIFEST, GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
+import { makeAliceSettings, makeRecordingPlugin, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import type { KubectlFixture } from '../support/kubectl-fixture.ts';
 import { makeExecInfo, PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import { revokeToken, validateToken } from '../support/tenancy.ts';

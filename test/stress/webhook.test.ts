@@ -12,13 +12,8 @@ import { generateLoad } from '../support/load-generator.ts';
 import type { LoadResult } from '../support/load-generator.ts';
 import { recordedUsers, startStandInKeystone } from '../support/stand-in-keystone.ts';
 import type { StandInKeystone, StandInUser } from '../support/stand-in-keystone.ts';
-import {
-  makeTestFolder,
-  makeFakeToken,
-  makeTestPki,
-  startWebhookProcess,
-  makeTokenReview,
-} from '../support/webhook-process.ts';
+import { makeFakeToken, makeTestFolder, makeTestPki, makeTokenReview } from '../support/webhook-process.ts';
+import { startWebhookProcess } from '../support/webhook-process.ts';
 import type { WebhookProcess } from '../support/webhook-process.ts';
 
 t.setTimeout(pickSize(3_500_000, 170_000));

@@ -14,12 +14,12 @@ export const PASSWORD = 'canary-w7Qz-password';
 
 /** The documented exit statuses. */
 export const EXIT_STATUS = {
+  cancelled: 130,
   config: 3,
   interaction: 4,
+  protocol: 7,
   refused: 5,
   unreachable: 6,
-  protocol: 7,
-  cancelled: 130,
 } as const;
 
 /** The recorded users, all with {@link PASSWORD}. */

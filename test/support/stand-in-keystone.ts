@@ -758,3 +758,14 @@ function isObject(value: unknown): value is Json {
 function asObject(value: unknown): Json {
   return isObject(value) ? value : {};
 }
+
+/** Requests a token of alice for the project web from a stand-in. */
+export async function requestStandInToken({ url }: Pick<StandInKeystone, 'url'>): Promise<string> {
+  const user = { name: 'alice', domain: { name: 'acme' }, password: 's3cret' };
+  const scope = { project: { name: 'web', domain: { name: 'acme' } } };
+  const response = await fetch(`${url}/v3/auth/tokens`, {
+    method: 'POST',
+    body: JSON.stringify({ auth: { identity: { methods: ['password'], password: { user } }, scope } }),
+  });
+  return response.headers.get('x-subject-token') ?? '';
+}

@@ -5,24 +5,13 @@ import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import { readTarMember, readZipMember } from '../../scripts/lib/read-archive.ts';
 import { writeTarGz, writeZip } from '../../scripts/package/archive-formats.ts';
+import { inTimeZone } from '../support/time-zone.ts';
 
 const MEMBERS = [
   { name: 'program', contents: Buffer.alloc(100_000, 'program '), executable: true },
   { name: 'docs/empty.md', contents: Buffer.alloc(0), executable: false },
   { name: 'LICENSE', contents: Buffer.from('license\n'), executable: false },
 ];
-
-/** Runs an action in another time zone. */
-async function inTimeZone<T>(zone: string, action: () => Promise<T>): Promise<T> {
-  const before = process.env['TZ'];
-  process.env['TZ'] = zone;
-  try {
-    return await action();
-  } finally {
-    if (before === undefined) delete process.env['TZ'];
-    else process.env['TZ'] = before;
-  }
-}
 
 await t.test('a tar archive', async (t) => {
   const archive = await writeTarGz(MEMBERS);

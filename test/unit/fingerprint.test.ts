@@ -1,11 +1,7 @@
 import t from 'tap';
 import { computeFingerprint } from '../../src/plugin/fast-path/fingerprint.ts';
-import {
-  LOCATION_VARIABLES,
-  IDENTITY_VARIABLES,
-  SECRET_FLAGS,
-  SECRET_VARIABLES,
-} from '../../src/plugin/fast-path/fingerprint-inputs.ts';
+import { IDENTITY_VARIABLES, LOCATION_VARIABLES, SECRET_FLAGS } from '../../src/plugin/fast-path/fingerprint-inputs.ts';
+import { SECRET_VARIABLES } from '../../src/plugin/fast-path/fingerprint-inputs.ts';
 import { listFlagNames } from '../../src/shared/options/flags.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { fakeHost } from '../support/fake-host.ts';

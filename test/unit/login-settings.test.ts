@@ -1,11 +1,7 @@
 import t from 'tap';
 import { parseAccessRules, parseLifetime } from '../../src/plugin/commands/login/credential-options.ts';
-import {
-  formatFlags,
-  formatVariables,
-  listOptionValues,
-  optionValuesToJson,
-} from '../../src/plugin/commands/login/option-values.ts';
+import { formatFlags, formatVariables, listOptionValues } from '../../src/plugin/commands/login/option-values.ts';
+import { optionValuesToJson } from '../../src/plugin/commands/login/option-values.ts';
 import { listEnabledProjects } from '../../src/plugin/commands/login/choose.ts';
 
 void t.test('the lifetime of an application credential', async (t) => {

@@ -6,13 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import {
-  forgetSavedSecret,
-  saveSecret,
-  listSavedSecrets,
-  probeKeyring,
-  readSavedSecret,
-} from '../../src/plugin/cache/saved-secret.ts';
+import { forgetSavedSecret, listSavedSecrets, probeKeyring } from '../../src/plugin/cache/saved-secret.ts';
+import { readSavedSecret, saveSecret } from '../../src/plugin/cache/saved-secret.ts';
 import type { SavedSecretIdentity } from '../../src/plugin/cache/saved-secret.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { Secret } from '../../src/shared/base/secret.ts';

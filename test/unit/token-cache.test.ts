@@ -16,13 +16,8 @@ import { checkCacheFolder, ensureCacheFolder, resolveCacheFolder } from '../../s
 import type { CacheFolder } from '../../src/plugin/cache/cache-folder.ts';
 import { isFileUnchanged, stampFile } from '../../src/shared/base/file-stamp.ts';
 import { readPrivateFile, withPrivateFile, writePrivateFile } from '../../src/plugin/cache/private-file.ts';
-import {
-  isFresh,
-  serializeAlias,
-  serializeRecord,
-  parseAlias,
-  parseRecord,
-} from '../../src/plugin/cache/token-record.ts';
+import { isFresh, parseAlias, parseRecord, serializeAlias } from '../../src/plugin/cache/token-record.ts';
+import { serializeRecord } from '../../src/plugin/cache/token-record.ts';
 import { writeAliasFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
 import { markConfirmed, markHandedOut } from '../../src/plugin/cache/handed-out-tokens.ts';
 import { prune } from '../../src/plugin/cache/prune.ts';

@@ -7,13 +7,8 @@ import { request as requestTls } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
-import {
-  changeResponse,
-  respondHtml,
-  respondJson,
-  respondKeystoneError,
-  respondRedirect,
-} from '../support/stand-in-faults.ts';
+import { changeResponse, respondHtml, respondJson, respondKeystoneError } from '../support/stand-in-faults.ts';
+import { respondRedirect } from '../support/stand-in-faults.ts';
 import { startStandInKeystone } from '../support/stand-in-keystone.ts';
 import type { Handler, StandInKeystone } from '../support/stand-in-keystone.ts';
 import { makeFakeToken, makeTestPki, startWebhookProcess, makeTokenReview } from '../support/webhook-process.ts';

@@ -7,16 +7,10 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { decideDevice, testWithFederation } from '../support/federation.ts';
 import { sendRequest } from '../support/send-request.ts';
-import {
-  DISCOVERY_PATH,
-  forgeJwt,
-  JWKS_PATH,
-  makeIssuerKey,
-  signJwt,
-  startStandInIssuer,
-} from '../support/stand-in-issuer.ts';
+import { DISCOVERY_PATH, JWKS_PATH } from '../support/stand-in-issuer.ts';
+import { forgeJwt, makeIssuerKey, signJwt, startStandInIssuer } from '../support/stand-in-issuer.ts';
 import type { StandInIssuer } from '../support/stand-in-issuer.ts';
-import { startStandInKeystone } from '../support/stand-in-keystone.ts';
+import { requestStandInToken, startStandInKeystone } from '../support/stand-in-keystone.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { logIn } from '../support/tenancy.ts';
 import { makeTestPki, startWebhookProcess } from '../support/webhook-process.ts';
@@ -362,7 +356,7 @@ void t.test('an issuer that is down or sends invalid keys', async (t) => {
 void t.test('the order of the authenticators', async (t) => {
   const oidcOnly = await setUp(t, ['--authenticators', 'oidc', '--keystone-url', '']);
   t.match(await oidcOnly.webhook.reviewToken(signJwt(makeClaims(oidcOnly.issuer), KEY)), { authenticated: true });
-  const keystoneToken = await logInAt(oidcOnly.keystone);
+  const keystoneToken = await requestStandInToken(oidcOnly.keystone);
   const before = oidcOnly.keystone.requests.length;
   t.strictSame(await oidcOnly.webhook.reviewToken(keystoneToken), { authenticated: false });
   t.equal(oidcOnly.keystone.requests.length, before, 'no request to Keystone');
@@ -371,11 +365,13 @@ void t.test('the order of the authenticators', async (t) => {
   t.strictSame(await keystoneOnly.webhook.reviewToken(signJwt(makeClaims(keystoneOnly.issuer), KEY)), {
     authenticated: false,
   });
-  t.match(await keystoneOnly.webhook.reviewToken(await logInAt(keystoneOnly.keystone)), { authenticated: true });
+  t.match(await keystoneOnly.webhook.reviewToken(await requestStandInToken(keystoneOnly.keystone)), {
+    authenticated: true,
+  });
   t.equal(keystoneOnly.issuer.requestedPaths.length, 0, 'no request to the issuer');
 
   const both = await setUp(t, ['--authenticators', 'oidc, keystone', '--any-token-shape']);
-  t.match(await both.webhook.reviewToken(await logInAt(both.keystone)), { authenticated: true });
+  t.match(await both.webhook.reviewToken(await requestStandInToken(both.keystone)), { authenticated: true });
   const requestCount = both.keystone.requests.length;
   t.strictSame(await both.webhook.reviewToken(signJwt(makeClaims(both.issuer), { ...UNKNOWN_KEY, kid: 'first' })), {
     authenticated: false,
@@ -384,16 +380,6 @@ void t.test('the order of the authenticators', async (t) => {
   t.strictSame(await both.webhook.reviewToken('any shape'), { authenticated: false });
   t.ok(both.keystone.requests.length > requestCount, 'a request to Keystone for any other token');
 });
-
-async function logInAt({ url }: StandInKeystone): Promise<string> {
-  const user = { name: 'alice', domain: { name: 'acme' }, password: 's3cret' };
-  const scope = { project: { name: 'web', domain: { name: 'acme' } } };
-  const response = await fetch(`${url}/v3/auth/tokens`, {
-    method: 'POST',
-    body: JSON.stringify({ auth: { identity: { methods: ['password'], password: { user } }, scope } }),
-  });
-  return response.headers.get('x-subject-token') ?? '';
-}
 
 void t.test('invalid settings', async (t) => {
   const issuer = ['--oidc-issuer-url', 'https://dex.example.com'];

@@ -1,13 +1,8 @@
 // The reviews of kube-apiserver and the responses, in both versions; and malformed bodies, which must be refused.
 
 import t from 'tap';
-import {
-  answerAccessReview,
-  answerTokenReview,
-  InvalidReviewError,
-  makeStatus,
-  parseReview,
-} from '../../src/webhook/review/review.ts';
+import { answerAccessReview, answerTokenReview, InvalidReviewError } from '../../src/webhook/review/review.ts';
+import { makeStatus, parseReview } from '../../src/webhook/review/review.ts';
 import type { AccessReview, TokenReview } from '../../src/webhook/review/review.ts';
 import { redact } from '../../src/shared/base/secret.ts';
 

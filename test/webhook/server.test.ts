@@ -12,13 +12,8 @@ import t from 'tap';
 import { pickSize } from '../support/stress.ts';
 import { startStandInKeystone } from '../support/stand-in-keystone.ts';
 import type { Handler } from '../support/stand-in-keystone.ts';
-import {
-  makeTestFolder,
-  makeFakeToken,
-  makeTestPki,
-  startWebhookProcess,
-  makeTokenReview,
-} from '../support/webhook-process.ts';
+import { makeFakeToken, makeTestFolder, makeTestPki, makeTokenReview } from '../support/webhook-process.ts';
+import { startWebhookProcess } from '../support/webhook-process.ts';
 import { makePki } from '../../scripts/lib/pki.ts';
 
 t.setTimeout(pickSize(600_000, 170_000));

@@ -11,7 +11,7 @@ import { chooseNamespace, planRoleBindings } from '../../src/webhook/sync/synchr
 import type { TokenOwner } from '../../src/webhook/authn/token-owner.ts';
 import { startStandInCluster } from '../support/stand-in-cluster.ts';
 import type { StandInCluster } from '../support/stand-in-cluster.ts';
-import { recordedUsers, startStandInKeystone } from '../support/stand-in-keystone.ts';
+import { recordedUsers, requestStandInToken, startStandInKeystone } from '../support/stand-in-keystone.ts';
 import type { StandInKeystone, StandInUser } from '../support/stand-in-keystone.ts';
 import { makeTestFolder, makeTestPki, startWebhookProcess } from '../support/webhook-process.ts';
 import type { WebhookProcess } from '../support/webhook-process.ts';
@@ -77,16 +77,6 @@ async function waitUntil(t: Test, condition: string, isMet: () => boolean | Prom
     await sleep(20);
   }
   t.pass(`${condition} after ${Math.round(performance.now() - startedAt)} ms`);
-}
-
-async function logIn({ url }: StandInKeystone): Promise<string> {
-  const user = { name: 'alice', domain: { name: 'acme' }, password: 's3cret' };
-  const scope = { project: { name: 'web', domain: { name: 'acme' } } };
-  const response = await fetch(`${url}/v3/auth/tokens`, {
-    method: 'POST',
-    body: JSON.stringify({ auth: { identity: { methods: ['password'], password: { user } }, scope } }),
-  });
-  return response.headers.get('x-subject-token') ?? '';
 }
 
 void t.test('the ConfigMap of the policy', async (t) => {
@@ -168,7 +158,7 @@ void t.test(
     await waitUntil(t, 'the ConfigMap is read', () =>
       /"what":"synchronisation".*"reloaded"/.test(webhook.readOutput()),
     );
-    const token = await logIn(keystone);
+    const token = await requestStandInToken(keystone);
     t.match(await webhook.reviewToken(token), { user: { username: 'alice', groups: [WEB, 'mapped'] } });
     const namespace = `web-${WEB}`;
     t.strictSame([...cluster.namespaces.keys()], [namespace], 'created before the response');
@@ -237,7 +227,7 @@ void t.test('role mappings in a file need no cluster', async (t) => {
     env: { KEYSTONE_SYNC_CONFIG_FILE: file },
   });
   t.match(webhook.readOutput(), /nothing is synchronized/);
-  const token = await logIn(keystone);
+  const token = await requestStandInToken(keystone);
   t.match(await webhook.reviewToken(token), { user: { username: 'mapped' } });
   writeFileSync(file, 'role-mappings: nonsense\n');
   await waitUntil(t, 'invalid content is reported', () =>
