@@ -9,7 +9,7 @@ export const WEBHOOK_OPTION_GROUPS = [
   'Authentication',
   'OpenID Connect',
   'Authorization',
-  'Synchronisation',
+  'Synchronization',
   'Run',
 ] as const;
 
@@ -203,7 +203,7 @@ const LIST = [
   },
   {
     name: 'sync-config-file',
-    group: 'Synchronisation',
+    group: 'Synchronization',
     kind: 'file',
     env: ['KEYSTONE_SYNC_CONFIG_FILE'],
     help:
@@ -212,13 +212,13 @@ const LIST = [
   },
   {
     name: 'sync-configmap-name',
-    group: 'Synchronisation',
+    group: 'Synchronization',
     env: ['KEYSTONE_SYNC_CONFIGMAP_NAME'],
     help: 'ConfigMap in kube-system that contains the same in its key "syncConfig"',
   },
   {
     name: 'kubeconfig',
-    group: 'Synchronisation',
+    group: 'Synchronization',
     kind: 'file',
     env: ['KEYSTONE_KUBECONFIG_FILE'],
     help: 'kubeconfig of the cluster, for ConfigMaps and synchronization (the service account of the pod)',
