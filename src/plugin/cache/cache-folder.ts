@@ -1,6 +1,7 @@
 import { chmodSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
+import { findFlagValue } from '../../shared/base/host.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { isOpenToOthers } from './private-file.ts';
 
@@ -40,10 +41,8 @@ function under(base: string | undefined, ...names: string[]): string | undefined
   return base === undefined ? undefined : join(base, ...names);
 }
 
-function readFolderSetting({ argv, env }: Host): string | undefined {
-  const index = argv.findLastIndex((argument) => argument === FLAG || argument.startsWith(`${FLAG}=`));
-  const flag = argv[index] === FLAG ? argv[index + 1] : argv[index]?.slice(FLAG.length + 1);
-  return [flag, env[VARIABLE]].find((path) => path !== undefined && path !== '');
+function readFolderSetting(host: Host): string | undefined {
+  return [findFlagValue(host, FLAG), host.env[VARIABLE]].find((path) => path !== undefined && path !== '');
 }
 
 /**

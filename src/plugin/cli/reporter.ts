@@ -1,9 +1,9 @@
 import { PluginError } from '../../shared/base/errors.ts';
+import { findFlagValue } from '../../shared/base/host.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { PROGRAM_NAME } from '../../shared/base/program.ts';
 import { redact } from '../../shared/base/secret.ts';
 import { makePrintable } from '../../shared/base/text.ts';
-import { findFlagValue } from '../../shared/options/flags.ts';
 import type { Layer } from '../config/option.ts';
 import type { Reporter } from '../login/login-context.ts';
 import { EXIT, getExitStatus } from './exit-status.ts';
@@ -24,7 +24,7 @@ export interface Log {
 
 /** Opens the log. It reads its own flag, because errors in the other arguments are reported in the same format. */
 export function openLog(host: Host): Log {
-  const isJson = findFlagValue(host.argv, '--log-format') === 'json';
+  const isJson = findFlagValue(host, '--log-format') === 'json';
   return {
     isJson,
     isTerminal: () => host.stderrIsTerminal(),

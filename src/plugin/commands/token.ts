@@ -24,7 +24,7 @@ export const tokenCommand: Command = {
   words: ['token'],
   summary: 'print the token, or a header line with the token for curl and other programs',
   details: [
-    'Anyone who has the token can act as you until it expires. Do not leave it in a file, an ' + 'argument or a log.',
+    'Anyone who has the token can act as you until it expires. Do not leave it in a file, an argument or a log.',
   ],
   options: [
     {

@@ -165,3 +165,9 @@ export function resolvePath(path: string, host: Host): string {
   const expanded = home !== undefined && /^~(?=$|[/\\])/.test(path) ? join(home, path.slice(1)) : path;
   return isAbsolute(expanded) ? expanded : resolve(host.cwd, expanded);
 }
+
+/** Finds the value of a flag in arguments that are not parsed yet; the last one counts. */
+export function findFlagValue({ argv }: Pick<Host, 'argv'>, flag: string): string | undefined {
+  const index = argv.findLastIndex((argument) => argument === flag || argument.startsWith(`${flag}=`));
+  return argv[index] === flag ? argv[index + 1] : argv[index]?.slice(flag.length + 1);
+}

@@ -12,12 +12,6 @@ export function listFlagNames(option: Option): string[] {
 /** Whether the argument after the flag is its value. */
 export const takesValue = (option: Option): boolean => option.kind !== 'switch' && option.kind !== 'level';
 
-/** Finds the value of a flag in arguments that are not parsed yet; the last one counts. */
-export function findFlagValue(argv: readonly string[], flag: string): string | undefined {
-  const index = argv.findLastIndex((argument) => argument === flag || argument.startsWith(`${flag}=`));
-  return argv[index] === flag ? argv[index + 1] : argv[index]?.slice(flag.length + 1);
-}
-
 /** Arguments in which each value is replaced by its index in `values`. */
 export interface ExtractedValues {
   readonly argv: readonly string[];

@@ -122,7 +122,7 @@ function render({ removed, skipped, keyringEntries }: CleanResult): string {
     ...(keyringEntries === 0 ? [] : [`${countOf(keyringEntries, 'token')} removed from the keyring.`]),
     ...(validTokens === 0
       ? []
-      : ['No token was revoked: each is valid until it expires. To revoke tokens, ' + 'use logout.']),
+      : ['No token was revoked: each is valid until it expires. To revoke tokens, use logout.']),
     ...skipped.map(({ name, because }) => makePrintable(`Not removed: ${name}: ${because}.`)),
   ].join('\n');
 }

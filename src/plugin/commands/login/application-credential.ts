@@ -56,7 +56,7 @@ export async function createCredential(
   }
   throw new KeystoneProtocolError(
     'protocol',
-    'Keystone created an application credential, but its response ' + 'has no secret',
+    'Keystone created an application credential, but its response has no secret',
     {
       hint: 'delete it with "openstack application credential delete", and ask the operator of Keystone',
     },
