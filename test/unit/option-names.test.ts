@@ -1,7 +1,7 @@
 /** The unions of option names equal what the registries declare, and a misspelled name does not compile. */
 import t from 'tap';
 import { makeConfig } from '../../src/shared/options/config.ts';
-import { OPTION_NAMES } from '../../src/plugin/config/option.ts';
+import { OPTION_NAMES } from '../../src/plugin/config/option-names.ts';
 import type { Option, OptionName } from '../../src/plugin/config/option.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { COMMAND_OPTION_NAMES } from '../../src/plugin/commands/command-option.ts';
