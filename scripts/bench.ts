@@ -17,7 +17,8 @@ import { availableParallelism, cpus, loadavg, release, tmpdir, totalmem } from '
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { recordedUsers, startStandInKeystone } from '../test/support/stand-in-keystone.ts';
+import { startStandInKeystone } from '../test/support/stand-in-keystone.ts';
+import { recordedUsers } from '../test/support/stand-in-keystone/users.ts';
 import { executablePath, hostTarget } from './package/targets.ts';
 import { PYTHON } from './keystone/find-keystone.ts';
 import { renderBars } from './lib/bar-chart.ts';

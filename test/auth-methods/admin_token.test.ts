@@ -6,7 +6,8 @@ import { EXIT_STATUS } from '../support/check-run.ts';
 import { onProject } from '../support/login-settings.ts';
 import { logIn, revokeToken, validateToken } from '../support/tenancy.ts';
 import { openWatchedLog, checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
-import { watchRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(120_000);
 

@@ -10,11 +10,13 @@ import type { Keystone } from '../../scripts/keystone/keystone.ts';
 import { startKerberosRealm } from '../support/kerberos-realm.ts';
 import type { Realm } from '../support/kerberos-realm.ts';
 import { checkSuccess, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
-import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import { makeTestHome } from '../support/home.ts';
 import { onProject } from '../support/login-settings.ts';
 import { validateToken } from '../support/tenancy.ts';
 import { openStandInLog, openWatchedLog, checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);

@@ -1,15 +1,18 @@
 // Against: a real Keystone with MFA rules.
 
 import t from 'tap';
-import { memberAndReader, checkLogin, checkLogins, describeRequest, LOGIN_REQUEST } from '../support/check-login.ts';
+import { memberAndReader, checkLogin, checkLogins, LOGIN_REQUEST } from '../support/check-login.ts';
+import { describeRequest } from '../support/request-log.ts';
 import { respondJson } from '../support/stand-in-faults.ts';
 import { EXIT_STATUS } from '../support/check-run.ts';
 import { checkFailure, checkSuccess, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
-import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
-import type { EnvVars } from '../support/run-plugin.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import { makeTestHome } from '../support/home.ts';
+import type { EnvVars } from '../support/home.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
 import { logIn, makeTotpCode } from '../support/tenancy.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

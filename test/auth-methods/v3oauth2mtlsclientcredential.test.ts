@@ -7,12 +7,12 @@ import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
 import type { Pki } from '../../scripts/lib/pki.ts';
 import { EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
-import { sendResponse } from '../support/stand-in-keystone.ts';
+import { sendResponse } from '../support/stand-in-keystone/responses.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
-import { findRecordedUser } from '../support/stand-in-v4.ts';
+import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 import { openStandInLog, checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
 import type { RequestLog } from '../support/log-in-twice.ts';
-import { makeTestHome } from '../support/run-plugin.ts';
+import { makeTestHome } from '../support/home.ts';
 
 t.setTimeout(120_000);
 

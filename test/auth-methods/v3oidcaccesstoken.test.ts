@@ -7,7 +7,8 @@ import { listKeystoneRequests, setUpFederation } from '../support/federated-logi
 import type { FederationFixture } from '../support/federated-login.ts';
 import { sendRequest } from '../support/send-request.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
-import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import { makeTestHome } from '../support/home.ts';
 
 t.setTimeout(170_000);
 

@@ -12,8 +12,9 @@ import { checkNoSecrets, expectDemoMember, expectKeystoneRequests } from '../sup
 import { listIssuerRequests, listKeystoneRequests, setUpFederation } from '../support/federated-login.ts';
 import type { FederationFixture } from '../support/federated-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS, readExecCredential } from '../support/check-run.ts';
-import { makeEnvironment, PLUGIN_PATH, runPlugin, makeTestHome } from '../support/run-plugin.ts';
-import type { Home, EnvVars } from '../support/run-plugin.ts';
+import { makeEnvironment, makeTestHome } from '../support/home.ts';
+import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
+import type { Home, EnvVars } from '../support/home.ts';
 import { validateToken } from '../support/tenancy.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';

@@ -1,7 +1,7 @@
 // Against: a real OpenID provider, Apache and Keystone.
 
 import t from 'tap';
-import { describeRequest } from '../support/check-login.ts';
+import { describeRequest } from '../support/request-log.ts';
 import { federatedAuthPath, configureIssuer, testWithFederation } from '../support/federation.ts';
 import { DISCOVERY_REQUEST, TOKEN_REQUEST } from '../support/federated-login.ts';
 import { checkFederatedFailure, checkFederatedLogin, expectDemoMember } from '../support/federated-login.ts';
@@ -9,10 +9,11 @@ import { expectKeystoneRequests, listIssuerRequests, listKeystoneRequests } from
 import { setUpFederation } from '../support/federated-login.ts';
 import type { FederationFixture } from '../support/federated-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
-import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
-import type { EnvVars } from '../support/run-plugin.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import { makeTestHome } from '../support/home.ts';
+import type { EnvVars } from '../support/home.ts';
 import { onProject } from '../support/login-settings.ts';
-import { listRequests } from '../support/test-environment.ts';
+import { listRequests } from '../support/request-log.ts';
 
 t.setTimeout(170_000);
 

@@ -1,13 +1,16 @@
 // Against: a real Keystone.
 
 import t from 'tap';
-import { memberAndReader, checkLogins, describeRequest } from '../support/check-login.ts';
+import { memberAndReader, checkLogins } from '../support/check-login.ts';
+import { describeRequest } from '../support/request-log.ts';
 import { respondJson } from '../support/stand-in-faults.ts';
 import { checkFailure, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
-import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import { makeTestHome } from '../support/home.ts';
 import { onProject } from '../support/login-settings.ts';
 import { makeTotpCode } from '../support/tenancy.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

@@ -10,8 +10,9 @@ import { checkTerminalSuccess, followRedirects, makeTerminalCommand, readStdout 
 import { startOnTerminal, waitForAddress } from '../support/browser-login.ts';
 import { sendRequest } from '../support/send-request.ts';
 import { checkFailure, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
-import { makeExecInfo, makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import { makeExecInfo, makeHome } from '../support/home.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/home.ts';
 import { serveV4Federation } from '../support/stand-in-v4-federation.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { checkSuccess, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
-import { runPlugin, makeTestHome } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import { makeTestHome } from '../support/home.ts';
+import type { Home } from '../support/home.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
-import { fetchTokenFacts, makeServiceAccountToken, findRecordedUser, serveV4 } from '../support/stand-in-v4.ts';
+import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
+import { fetchTokenFacts, makeServiceAccountToken, serveV4 } from '../support/stand-in-v4.ts';
 import type { K8sAuthInstance } from '../support/stand-in-v4.ts';
 import { openStandInLog, checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
 

@@ -6,12 +6,15 @@ import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
-import { makeHome, runPlugin } from '../support/run-plugin.ts';
+import { makeHome } from '../support/home.ts';
+import { runPlugin } from '../support/run-plugin.ts';
 import type { PluginRun, RunResult } from '../support/run-plugin.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { User } from '../support/tenancy.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
-import type { WatchedAddress, TestEnvironment } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
+import type { WatchedAddress } from '../support/request-log.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);
 

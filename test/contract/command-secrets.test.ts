@@ -6,10 +6,13 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
-import { makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home, RunResult, EnvVars } from '../support/run-plugin.ts';
+import { makeHome } from '../support/home.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import type { Home, EnvVars } from '../support/home.ts';
+import type { RunResult } from '../support/run-plugin.ts';
 import { asApplicationCredential, asUser, onProject, listSecrets } from '../support/login-settings.ts';
-import { watchRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(550_000);

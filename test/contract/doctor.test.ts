@@ -7,12 +7,15 @@ import type { Test } from 'tap';
 import { checkNoSecretShown, listFailedChecks, findCheck } from '../support/doctor.ts';
 import type { DoctorCheck } from '../support/doctor.ts';
 import { makeLoginSettings, PASSWORD, startKeystoneForTest } from '../support/check-run.ts';
-import { makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import { makeHome } from '../support/home.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/home.ts';
 import { startConnectProxy } from '../support/proxy.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
-import type { WatchedAddress, TestEnvironment } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
+import type { WatchedAddress } from '../support/request-log.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(150_000);
 

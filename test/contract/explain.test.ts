@@ -4,10 +4,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home, RunResult } from '../support/run-plugin.ts';
+import { makeHome } from '../support/home.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/home.ts';
+import type { RunResult } from '../support/run-plugin.ts';
 import { asApplicationCredential, asUser, onProject, listSecrets } from '../support/login-settings.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(120_000);

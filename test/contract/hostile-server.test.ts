@@ -12,7 +12,8 @@ import { checkFailure, checkSuccess, makeLoginSettings, runInFreshHome } from '.
 import { startKeystoneForTest } from '../support/check-run.ts';
 import type { ExecCredentialStatus } from '../support/check-run.ts';
 import type { RunResult } from '../support/run-plugin.ts';
-import type { Handler, StandInKeystone } from '../support/stand-in-keystone.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 
 t.setTimeout(120_000);
 

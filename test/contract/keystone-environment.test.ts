@@ -7,7 +7,8 @@ import { text } from 'node:stream/consumers';
 
 import { revokeToken, makeTotpCode, validateToken } from '../support/tenancy.ts';
 import type { TokenFacts } from '../support/tenancy.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 
 interface Answer {
   readonly status: number;

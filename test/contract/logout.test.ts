@@ -3,8 +3,10 @@ import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import t from 'tap';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
-import { makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home, RunResult } from '../support/run-plugin.ts';
+import { makeHome } from '../support/home.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/home.ts';
+import type { RunResult } from '../support/run-plugin.ts';
 import { asApplicationCredential, asUser, onProject } from '../support/login-settings.ts';
 import { setUpToken } from '../support/token-fixture.ts';
 import { testWithKeystone } from '../support/test-environment.ts';

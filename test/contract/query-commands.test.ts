@@ -1,8 +1,11 @@
 /** Commands that call Keystone with the token of get-token: token, whoami, projects, domains, catalog. */
 import type { Test } from 'tap';
-import { makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home, RunResult } from '../support/run-plugin.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import { makeHome } from '../support/home.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/home.ts';
+import type { RunResult } from '../support/run-plugin.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 interface QueryFixture {

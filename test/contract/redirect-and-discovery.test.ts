@@ -6,7 +6,8 @@ import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
 import { checkFailure, checkSuccess, makeLoginSettings, runInFreshHome } from '../support/check-run.ts';
 import { startKeystoneForTest } from '../support/check-run.ts';
 import type { RunResult } from '../support/run-plugin.ts';
-import type { Handler, StandInKeystone } from '../support/stand-in-keystone.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 
 t.setTimeout(90_000);
 

@@ -10,11 +10,14 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { serializeWithChecksum, parseWithChecksum } from '../../src/plugin/cache/checksum.ts';
 import { checkFailure, EXIT_STATUS } from '../support/check-run.ts';
-import { makeIsolatedCommand, PLUGIN_COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home, RunResult } from '../support/run-plugin.ts';
+import { makeIsolatedCommand, PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
+import { makeEnvironment, makeHome } from '../support/home.ts';
+import type { Home } from '../support/home.ts';
+import type { RunResult } from '../support/run-plugin.ts';
 import { asApplicationCredential, asUser, asUserById, onProject, listSecrets } from '../support/login-settings.ts';
 import { logIn, revokeToken } from '../support/tenancy.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);

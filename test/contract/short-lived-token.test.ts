@@ -6,9 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startKeystone } from '../../scripts/keystone/keystone.ts';
 import { checkSuccess } from '../support/check-run.ts';
 import type { ExecCredentialStatus } from '../support/check-run.ts';
-import { makeHome, runPlugin } from '../support/run-plugin.ts';
+import { makeHome } from '../support/home.ts';
+import { runPlugin } from '../support/run-plugin.ts';
 import { validateToken } from '../support/tenancy.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 
 testWithKeystone('a token that is valid for seconds is used for half its lifetime', async (t) => {
   const lifetimeMs = 10_000;

@@ -5,8 +5,9 @@ import { text } from 'node:stream/consumers';
 import t from 'tap';
 import type { Test } from 'tap';
 import { EXIT_STATUS, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
-import { PLUGIN_COMMAND, makeEnvironment, makeHome } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
+import { makeEnvironment, makeHome } from '../support/home.ts';
+import type { Home } from '../support/home.ts';
 
 t.setTimeout(60_000);
 

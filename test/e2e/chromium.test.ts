@@ -7,7 +7,7 @@ import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import { waitForAddress, checkTerminalSuccess, startOnTerminal } from '../support/browser-login.ts';
 import { findChromium, startChromium } from '../support/chromium.ts';
 import { reserveDashboardPort, testWithFederation } from '../support/federation.ts';
-import { makeTestHome } from '../support/run-plugin.ts';
+import { makeTestHome } from '../support/home.ts';
 import { onProject } from '../support/login-settings.ts';
 import { logIn } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';

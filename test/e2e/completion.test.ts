@@ -8,11 +8,13 @@ import type { Shell } from '../../src/plugin/commands/completion/render-completi
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { PROGRAM_NAME } from '../../src/shared/base/program.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
-import { PLUGIN_COMMAND, makeEnvironment, makeTestHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
+import { makeEnvironment, makeTestHome } from '../support/home.ts';
+import type { Home } from '../support/home.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 
 const HOSTILE = '$(touch owned)';
 

@@ -11,8 +11,9 @@ import { makeAliceSettings, setUpKubectl, testWithKubectl } from '../support/kub
 import type { KubectlFixture } from '../support/kubectl-fixture.ts';
 import { checkNoSecretShown, findCheck, kubeconfigPath, listFailedChecks, runDoctor } from '../support/doctor.ts';
 import { runDoctorChecks, splitSettings } from '../support/doctor.ts';
-import { PLUGIN_COMMAND, makeEnvironment, PLUGIN_PATH } from '../support/run-plugin.ts';
-import type { EnvVars } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND, PLUGIN_PATH } from '../support/run-plugin.ts';
+import { makeEnvironment } from '../support/home.ts';
+import type { EnvVars } from '../support/home.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
 

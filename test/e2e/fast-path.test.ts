@@ -11,8 +11,10 @@ import { makePki } from '../../scripts/lib/pki.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { PACKAGED_EXECUTABLE, PLUGIN_COMMAND, PLUGIN_PATH } from '../support/run-plugin.ts';
-import { makeEnvironment, makeExecInfo, makeHome, makeIsolatedCommand } from '../support/run-plugin.ts';
-import type { Home, RunResult } from '../support/run-plugin.ts';
+import { makeEnvironment, makeExecInfo, makeHome } from '../support/home.ts';
+import { makeIsolatedCommand } from '../support/run-plugin.ts';
+import type { Home } from '../support/home.ts';
+import type { RunResult } from '../support/run-plugin.ts';
 
 const run = promisify(execFile);
 

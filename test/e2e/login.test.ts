@@ -7,14 +7,17 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { checkFailure, EXIT_STATUS, readExecCredential } from '../support/check-run.ts';
-import { PLUGIN_COMMAND, makeEnvironment, makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home, EnvVars } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
+import { makeEnvironment, makeHome } from '../support/home.ts';
+import type { Home, EnvVars } from '../support/home.ts';
 import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
 import { makeTotpCode, validateToken } from '../support/tenancy.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { Terminal, TerminalCommand } from '../support/terminal.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
-import type { WatchedAddress, TestEnvironment } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
+import type { WatchedAddress } from '../support/request-log.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(600_000);
 

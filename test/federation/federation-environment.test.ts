@@ -11,7 +11,7 @@ import { reserveDashboardPort, testWithFederation, waitForRequests } from '../su
 import { sendRequest } from '../support/send-request.ts';
 import type { ReceivedResponse } from '../support/send-request.ts';
 import { validateToken } from '../support/tenancy.ts';
-import { watchRequests, listRequests } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
 
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 const redirectUri = 'http://localhost:12345/some/callback';

@@ -27,7 +27,8 @@ import { FULL_SIZE } from '../support/stress.ts';
 import { canRun, checkNoProblems, formatSeconds, parseToken, skipWithout, startProgram } from '../support/stress.ts';
 import type { TimedRun } from '../support/stress.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
-import { PLUGIN_COMMAND, makeExecInfo, makeEnvironment } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
+import { makeExecInfo, makeEnvironment } from '../support/home.ts';
 import type { LoginSettings } from '../support/login-settings.ts';
 
 t.setTimeout(170_000);

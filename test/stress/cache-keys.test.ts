@@ -15,9 +15,9 @@ import type { Host } from '../../src/shared/base/host.ts';
 import { checkNoProblems, formatSeconds, pickSize, parseToken } from '../support/stress.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { startKeystoneForTest } from '../support/check-run.ts';
-import { makeExecInfo } from '../support/run-plugin.ts';
-import type { EnvVars } from '../support/run-plugin.ts';
-import type { Handler } from '../support/stand-in-keystone.ts';
+import { makeExecInfo } from '../support/home.ts';
+import type { EnvVars } from '../support/home.ts';
+import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 
 t.setTimeout(pickSize(600_000, 170_000));
 

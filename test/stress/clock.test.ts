@@ -11,8 +11,9 @@ import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-cre
 import { checkNoProblems, startProgram, parseToken } from '../support/stress.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
-import { PLUGIN_COMMAND, makeEnvironment, makeHome } from '../support/run-plugin.ts';
-import { formatLikeKeystone } from '../support/stand-in-keystone.ts';
+import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
+import { makeEnvironment, makeHome } from '../support/home.ts';
+import { formatLikeKeystone } from '../support/stand-in-keystone/responses.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { inTimeZone } from '../support/time-zone.ts';
 

@@ -17,8 +17,9 @@ import { skipWithout, startProgram } from '../support/stress.ts';
 import type { TimedRun } from '../support/stress.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { PLUGIN_COMMAND, PLUGIN_PATH } from '../support/run-plugin.ts';
-import { makeEnvironment, makeExecInfo, makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import { makeEnvironment, makeExecInfo, makeHome } from '../support/home.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import type { Home } from '../support/home.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 
 t.setTimeout(pickSize(1_500_000, 170_000));

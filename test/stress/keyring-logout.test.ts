@@ -6,9 +6,11 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { KEYRING_MISSING, listPluginLines, runWithKeyring } from '../support/keyring.ts';
 import type { KeyringRun } from '../support/keyring.ts';
-import { PLUGIN_COMMAND, makeEnvironment, makeHome } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
+import { makeEnvironment, makeHome } from '../support/home.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);

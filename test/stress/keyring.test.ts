@@ -12,10 +12,12 @@ import type { TimedRun } from '../support/stress.ts';
 import { KEYRING_MISSING, listPluginLines, runWithKeyring } from '../support/keyring.ts';
 import type { KeyringRun } from '../support/keyring.ts';
 import { checkSuccess } from '../support/check-run.ts';
-import { PLUGIN_COMMAND, makeEnvironment, makeHome } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
+import { makeEnvironment, makeHome } from '../support/home.ts';
+import type { Home } from '../support/home.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);

@@ -13,7 +13,8 @@ import { formatSeconds, pickSize } from '../support/stress.ts';
 import { APPLY_ARGS, CONFIG_MAP_MANIFEST, GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
 import { makeAliceSettings, makeRecordingPlugin, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import type { KubectlFixture } from '../support/kubectl-fixture.ts';
-import { makeExecInfo, PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
+import { makeExecInfo } from '../support/home.ts';
+import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import { revokeToken, validateToken } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 

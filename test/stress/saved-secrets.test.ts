@@ -8,14 +8,17 @@ import type { Test } from 'tap';
 import { KEYRING_MISSING, makeKeyringCommand, listPluginLines, runWithKeyring } from '../support/keyring.ts';
 import type { KeyringRun } from '../support/keyring.ts';
 import { checkFailure, readExecCredential } from '../support/check-run.ts';
-import { PLUGIN_COMMAND, makeExecInfo, makeEnvironment, makeHome, runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
+import { makeExecInfo, makeEnvironment, makeHome } from '../support/home.ts';
+import type { Home } from '../support/home.ts';
 import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
 import { callKeystone, logIn, logInAsAdmin, validateToken } from '../support/tenancy.ts';
 import type { User } from '../support/tenancy.ts';
 import { openTerminal } from '../support/terminal.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
-import type { WatchedAddress, TestEnvironment } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
+import type { WatchedAddress } from '../support/request-log.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(600_000);
 

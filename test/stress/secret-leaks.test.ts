@@ -9,11 +9,13 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { pickSize, startProgram } from '../support/stress.ts';
 import type { TimedRun } from '../support/stress.ts';
-import { PLUGIN_COMMAND, makeExecInfo, makeEnvironment, makeHome, PLUGIN_PATH } from '../support/run-plugin.ts';
-import type { Home, EnvVars } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND, PLUGIN_PATH } from '../support/run-plugin.ts';
+import { makeExecInfo, makeEnvironment, makeHome } from '../support/home.ts';
+import type { Home, EnvVars } from '../support/home.ts';
 import { asApplicationCredential, asUser, onProject, listSecrets } from '../support/login-settings.ts';
 import { openTerminal } from '../support/terminal.ts';
-import { watchRequests, testWithKeystone } from '../support/test-environment.ts';
+import { watchRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(170_000);

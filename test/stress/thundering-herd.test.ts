@@ -12,8 +12,9 @@ import { checkNoProblems, formatSeconds, pickSize, startProgram, parseToken } fr
 import type { TimedRun } from '../support/stress.ts';
 import { silence } from '../support/stand-in-faults.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
-import { makeIsolatedCommand, PLUGIN_COMMAND, makeExecInfo, makeEnvironment, makeHome } from '../support/run-plugin.ts';
-import type { Home } from '../support/run-plugin.ts';
+import { makeIsolatedCommand, PLUGIN_COMMAND } from '../support/run-plugin.ts';
+import { makeExecInfo, makeEnvironment, makeHome } from '../support/home.ts';
+import type { Home } from '../support/home.ts';
 import { startCountingProxy } from '../support/proxy.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
 import type { LoginSettings } from '../support/login-settings.ts';

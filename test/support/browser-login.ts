@@ -7,8 +7,9 @@ import { sendRequest } from './send-request.ts';
 import type { ReceivedResponse } from './send-request.ts';
 import { readExecCredential } from './check-run.ts';
 import type { ExecCredentialStatus } from './check-run.ts';
-import { PLUGIN_COMMAND, makeEnvironment } from './run-plugin.ts';
-import type { Home } from './run-plugin.ts';
+import { PLUGIN_COMMAND } from './run-plugin.ts';
+import { makeEnvironment } from './home.ts';
+import type { Home } from './home.ts';
 import { openTerminal } from './terminal.ts';
 import type { Terminal, TerminalCommand } from './terminal.ts';
 

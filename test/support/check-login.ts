@@ -1,18 +1,18 @@
 // Checks a login at the real Keystone: the requests, what Keystone reports about the token, that no secret remains, and
 // that the second run sends no request.
 
-import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Test } from 'tap';
 import { checkSuccess } from './check-run.ts';
 import type { ExecCredentialStatus } from './check-run.ts';
-import { runPlugin, makeTestHome } from './run-plugin.ts';
-import type { Home, RunResult, EnvVars } from './run-plugin.ts';
+import { setUp } from './fixture.ts';
+import type { Fixture } from './fixture.ts';
+import type { RunResult } from './run-plugin.ts';
+import type { EnvVars } from './home.ts';
 import { listSecrets } from './login-settings.ts';
 import { validateToken } from './tenancy.ts';
-import type { TokenFacts } from './tenancy.ts';
-import { watchRequests, listRequests } from './test-environment.ts';
-import type { LoggedRequest, WatchedAddress, TestEnvironment } from './test-environment.ts';
+import type { Tenancy, TokenFacts } from './tenancy.ts';
+import { watchRequests } from './request-log.ts';
+import type { TestEnvironment } from './test-environment.ts';
 
 /** What Keystone must report about the token. */
 export interface ExpectedToken {
@@ -26,7 +26,8 @@ export interface ExpectedToken {
 }
 
 export interface LoginCase {
-  readonly env: EnvVars;
+  /** The variables, or a function that makes them right before the login, such as a passcode. */
+  readonly env: EnvVars | (() => EnvVars);
   /** Makes the arguments. `url` is the URL of the server. */
   readonly args?: (url: string) => readonly string[];
   readonly expected: ExpectedToken;
@@ -48,14 +49,6 @@ export const memberAndReader = { roles: ['member', 'reader'] };
 export const member = { roles: ['member'] };
 export const reader = { roles: ['reader'] };
 
-export function describeRequest({ method, path, status }: LoggedRequest): string {
-  return `${method} ${path} ${status}`;
-}
-
-export function countRequests(address: WatchedAddress): number {
-  return listRequests(address).length;
-}
-
 export function summarizeToken(facts: TokenFacts | undefined): ExpectedToken | undefined {
   if (facts === undefined) return undefined;
   const { user, project, domain, system, trust, methods, roles } = facts;
@@ -70,11 +63,10 @@ export function summarizeToken(facts: TokenFacts | undefined): ExpectedToken | u
   };
 }
 
-export function checkNoSecretLeft(t: Test, environment: TestEnvironment, home: Home, result: RunResult): void {
-  const storedFiles = readdirSync(home.cache).map((name) => readFileSync(join(home.cache, name), 'utf8'));
-  const all = [result.stdout, result.stderr, ...storedFiles].join('\n');
+export function checkNoSecretLeft(t: Test, tenancy: Tenancy, user: Fixture, result: RunResult): void {
+  const all = [result.stdout, result.stderr, user.readCache()].join('\n');
   t.notOk(
-    listSecrets(environment.tenancy).some((secret) => all.includes(secret)),
+    listSecrets(tenancy).some((secret) => all.includes(secret)),
     'no secret is printed or stored',
   );
 }
@@ -85,13 +77,16 @@ export async function checkLogin(
   environment: TestEnvironment,
   login: LoginCase,
 ): Promise<ExecCredentialStatus> {
-  const { env, args, expected, warnings, server = 'http', path = '/v3', requests = [LOGIN_REQUEST] } = login;
-  const home = makeTestHome(t);
-  const address = watchRequests(environment[server]);
-  const run = { home, env: { OS_AUTH_URL: address.url + path, ...env }, args: args?.(address.url) ?? [] };
-  const first = await runPlugin(run);
+  const { env, args: makeArgs, expected, warnings, server = 'http', path = '/v3', requests = [LOGIN_REQUEST] } = login;
+  const user = setUp(t, {
+    keystone: watchRequests(environment[server]),
+    path,
+    settings: typeof env === 'function' ? env() : env,
+  });
+  const args = makeArgs?.(user.url) ?? [];
+  const first = await user.run(...args);
   const credential = checkSuccess(t, first, warnings);
-  t.strictSame(listRequests(address).map(describeRequest), requests);
+  t.strictSame(user.listRequests(), requests);
 
   const facts = await validateToken(environment.http, credential.token);
   t.strictSame(summarizeToken(facts), { methods: ['password'], ...expected });
@@ -102,14 +97,14 @@ export async function checkLogin(
     `${credential.expirationTimestamp} equals ${facts?.expiresAt ?? ''}`,
   );
 
-  const second = await runPlugin(run);
+  const second = await user.run(...args);
   t.strictSame(
     second,
     { status: 0, signal: null, stdout: first.stdout, stderr: '' },
     'the cache returns the same token',
   );
-  t.equal(countRequests(address), requests.length, 'the second run sends no request');
-  checkNoSecretLeft(t, environment, home, first);
+  t.equal(user.countRequests(), requests.length, 'the second run sends no request');
+  checkNoSecretLeft(t, environment.tenancy, user, first);
   return credential;
 }
 

@@ -4,9 +4,11 @@
  * character.
  */
 import type { Test } from 'tap';
-import { makeHome, runPlugin } from './run-plugin.ts';
+import { makeHome } from './home.ts';
+import { runPlugin } from './run-plugin.ts';
 import type { PluginRun, RunResult } from './run-plugin.ts';
-import { recordedUsers, startStandInKeystone } from './stand-in-keystone.ts';
+import { startStandInKeystone } from './stand-in-keystone.ts';
+import { recordedUsers } from './stand-in-keystone/users.ts';
 import type { StandInKeystone, StandInKeystoneOptions } from './stand-in-keystone.ts';
 
 /** A canary: it must appear only in the login request. */

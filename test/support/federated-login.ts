@@ -5,16 +5,20 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
-import { describeRequest, summarizeToken } from './check-login.ts';
+import { describeRequest } from './request-log.ts';
+import { summarizeToken } from './check-login.ts';
 import type { ExpectedToken } from './check-login.ts';
 import { federatedAuthPath, waitForRequests } from './federation.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from './check-run.ts';
 import type { ExecCredentialStatus } from './check-run.ts';
-import { runPlugin, makeTestHome } from './run-plugin.ts';
-import type { Home, RunResult, EnvVars } from './run-plugin.ts';
+import { runPlugin } from './run-plugin.ts';
+import { makeTestHome } from './home.ts';
+import type { Home, EnvVars } from './home.ts';
+import type { RunResult } from './run-plugin.ts';
 import { validateToken } from './tenancy.ts';
-import { watchRequests, listRequests } from './test-environment.ts';
-import type { WatchedAddress, TestEnvironment } from './test-environment.ts';
+import { watchRequests, listRequests } from './request-log.ts';
+import type { WatchedAddress } from './request-log.ts';
+import type { TestEnvironment } from './test-environment.ts';
 
 /** The addresses of one test, and the settings for them. */
 export interface FederationFixture {

@@ -11,8 +11,10 @@ import { isPortFree } from '../../scripts/federation/apache.ts';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import type { DeviceDecision, IssuerSettings } from '../../scripts/federation/identity-provider.ts';
 import { sendRequest } from './send-request.ts';
-import { listRequests, readTestEnvironment } from './test-environment.ts';
-import type { LoggedRequest, WatchedAddress, TestEnvironment } from './test-environment.ts';
+import { listRequests } from './request-log.ts';
+import { readTestEnvironment } from './test-environment.ts';
+import type { LoggedRequest, WatchedAddress } from './request-log.ts';
+import type { TestEnvironment } from './test-environment.ts';
 
 /**
  * Declares a test that needs the identity provider and Apache. The runner starts them for test files that import this

@@ -2,7 +2,7 @@
 
 import { canRun, startProgram, skipWithout } from './stress.ts';
 import type { TimedRun } from './stress.ts';
-import type { Home } from './run-plugin.ts';
+import type { Home } from './home.ts';
 
 const programs = ['dbus-run-session', 'gnome-keyring-daemon', 'secret-tool', 'gdbus'];
 

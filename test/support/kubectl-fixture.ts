@@ -9,15 +9,19 @@ import type { Test } from 'tap';
 import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
 import { startStandInApiServer, writeKubeconfig } from './stand-in-api-server.ts';
 import type { StandInApiServer, KubeconfigOptions } from './stand-in-api-server.ts';
-import { makeIsolatedCommand, PLUGIN_COMMAND, makeEnvironment, makeTestHome } from './run-plugin.ts';
-import type { Home, RunResult, EnvVars } from './run-plugin.ts';
+import { makeIsolatedCommand, PLUGIN_COMMAND } from './run-plugin.ts';
+import { makeEnvironment, makeTestHome } from './home.ts';
+import type { Home, EnvVars } from './home.ts';
+import type { RunResult } from './run-plugin.ts';
 import { asUser, onProject } from './login-settings.ts';
 import { validateToken } from './tenancy.ts';
 import type { TokenFacts } from './tenancy.ts';
 import { openTerminal } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
-import { watchRequests, listRequests, testWithKeystone } from './test-environment.ts';
-import type { LoggedRequest, TestEnvironment } from './test-environment.ts';
+import { watchRequests, listRequests } from './request-log.ts';
+import { testWithKeystone } from './test-environment.ts';
+import type { LoggedRequest } from './request-log.ts';
+import type { TestEnvironment } from './test-environment.ts';
 
 export interface KubectlRun {
   readonly env?: EnvVars;

@@ -21,6 +21,11 @@ export function onProject(project: Pick<NamedEntity, 'name'>, domain: NamedEntit
   return { OS_PROJECT_NAME: project.name, OS_PROJECT_DOMAIN_NAME: domain.name };
 }
 
+/** Alice on the project demo: the login of most tests. */
+export function asAliceOnDemo({ users, projects, domain }: Tenancy): LoginSettings {
+  return { ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
+}
+
 /** Lists all secrets of the users and application credentials. */
 export function listSecrets({ users, applicationCredentials }: Tenancy): string[] {
   return [

@@ -10,7 +10,7 @@ import { chooseMethod } from '../../src/plugin/auth-methods/choose-method.ts';
 import type { AuthMethod, MethodContext } from '../../src/plugin/auth-methods/auth-method.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { fakeHost } from './fake-host.ts';
-import type { EnvVars } from './run-plugin.ts';
+import type { EnvVars } from './home.ts';
 
 export interface ResolvedRequest {
   readonly config: ResolvedConfig;

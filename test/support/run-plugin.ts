@@ -1,12 +1,14 @@
 /** Runs the built plugin as users do: in a process of its own, with a clean environment and a private home. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import type { Test } from 'tap';
+import { resolve } from 'node:path';
+import { makeEnvironment } from './home.ts';
+import type { EnvVars, Home } from './home.ts';
 
 /** The single executable that `npm test -- --packaged` tests instead of the bundles. */
 export const PACKAGED_EXECUTABLE: string | undefined = process.env['CKA_PACKAGED'];
+
+/** The folder of the bundles. */
+export const BUNDLE_FOLDER: string = resolve('dist');
 
 /** The executable file that kubectl runs. */
 export const PLUGIN_PATH: string = PACKAGED_EXECUTABLE ?? resolve('dist/client-keystone-auth.cjs');
@@ -14,43 +16,6 @@ export const PLUGIN_PATH: string = PACKAGED_EXECUTABLE ?? resolve('dist/client-k
 /** The command that runs it with the Node under test, independent of the PATH. */
 export const PLUGIN_COMMAND: readonly [string, ...string[]] =
   PACKAGED_EXECUTABLE === undefined ? [process.execPath, PLUGIN_PATH] : [PACKAGED_EXECUTABLE];
-
-/** Variables of a run; undefined leaves one out. */
-export type EnvVars = Readonly<Record<string, string | undefined>>;
-
-/** A private home folder. */
-export interface Home {
-  readonly path: string;
-  /** The cache folder of the plugin. */
-  readonly cache: string;
-  remove(): void;
-}
-
-export function makeHome(): Home {
-  const path = mkdtempSync(join(tmpdir(), 'cka-home-'));
-  return {
-    path,
-    cache: join(path, '.cache', 'client-keystone-auth'),
-    remove() {
-      rmSync(path, { recursive: true, force: true });
-    },
-  };
-}
-
-/** Makes a home that is removed at the end of the test. */
-export function makeTestHome(t: Test): Home {
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  return home;
-}
-
-/** Makes the environment of a run: PATH and HOME, and nothing else of this process. */
-export function makeEnvironment(home: Home, env: EnvVars = {}): Record<string, string> {
-  const all = { PATH: process.env['PATH'], HOME: home.path, NO_PROXY: '', ...env };
-  return Object.fromEntries(
-    Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  );
-}
 
 /**
  * Returns the arguments of `spawn` that give a program exactly this environment. tap adds variables to the environment
@@ -104,12 +69,4 @@ export async function runPlugin({ home, args = [], env = {}, cwd = home.path }: 
       resolvePromise({ status, signal, stdout, stderr });
     });
   });
-}
-
-/** Makes the value of `KUBERNETES_EXEC_INFO` as kubectl sets it. */
-export function makeExecInfo(
-  options: { apiVersion?: string; interactive?: boolean; cluster?: Readonly<Record<string, unknown>> } = {},
-): string {
-  const { apiVersion = 'client.authentication.k8s.io/v1', interactive = false, cluster } = options;
-  return JSON.stringify({ apiVersion, kind: 'ExecCredential', spec: { interactive, ...(cluster ? { cluster } : {}) } });
 }

@@ -6,8 +6,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { sendResponse, formatLikeKeystone } from './stand-in-keystone.ts';
-import type { StandInResponse, Handler } from './stand-in-keystone.ts';
+import { sendResponse, formatLikeKeystone } from './stand-in-keystone/responses.ts';
+import type { Handler } from './stand-in-keystone/handlers.ts';
+import type { StandInResponse } from './stand-in-keystone/responses.ts';
 
 const mebibyte = 1024 * 1024;
 const gibibyte = 1024 * mebibyte;

@@ -3,8 +3,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { PASSWORD } from './check-run.ts';
-import { sendResponse } from './stand-in-keystone.ts';
-import type { StandInResponse, RecordedRequest, StandInKeystone } from './stand-in-keystone.ts';
+import { sendResponse } from './stand-in-keystone/responses.ts';
+import type { StandInKeystone } from './stand-in-keystone.ts';
+import type { StandInResponse } from './stand-in-keystone/responses.ts';
+import type { RecordedRequest } from './stand-in-keystone/server.ts';
 
 interface FederatedLogin {
   readonly redirectUri: string;

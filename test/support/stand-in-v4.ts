@@ -3,8 +3,11 @@
 // sources.
 
 import { createHmac, randomBytes } from 'node:crypto';
-import { recordedUsers, sendResponse } from './stand-in-keystone.ts';
-import type { StandInResponse, RecordedRequest, StandInKeystone, StandInUser } from './stand-in-keystone.ts';
+import { sendResponse } from './stand-in-keystone/responses.ts';
+import type { StandInKeystone } from './stand-in-keystone.ts';
+import type { StandInResponse } from './stand-in-keystone/responses.ts';
+import type { RecordedRequest } from './stand-in-keystone/server.ts';
+import type { StandInUser } from './stand-in-keystone/users.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -194,13 +197,6 @@ function withoutTitle(response: StandInResponse): StandInResponse {
   const error = isObject(response.body) ? response.body['error'] : undefined;
   if (!isObject(error)) return response;
   return { ...response, body: { error: { code: error['code'], message: error['message'] } } };
-}
-
-/** Finds a recorded user by name. */
-export function findRecordedUser(name: string): StandInUser {
-  const user = recordedUsers.find((one) => one.name === name);
-  if (user === undefined) throw new Error(`${name} is not recorded`);
-  return user;
 }
 
 /** Returns what the stand-in reports about a token. */

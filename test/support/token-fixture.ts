@@ -1,10 +1,12 @@
 /** A user who logs in at the real Keystone, with the requests counted. */
 import type { Test } from 'tap';
-import { makeExecInfo, makeTestHome, runPlugin } from './run-plugin.ts';
-import type { Home, RunResult, EnvVars } from './run-plugin.ts';
+import { makeExecInfo, makeTestHome } from './home.ts';
+import { runPlugin } from './run-plugin.ts';
+import type { Home, EnvVars } from './home.ts';
+import type { RunResult } from './run-plugin.ts';
 import { asUser, onProject } from './login-settings.ts';
 import type { LoginSettings } from './login-settings.ts';
-import { watchRequests, listRequests } from './test-environment.ts';
+import { watchRequests, listRequests } from './request-log.ts';
 import type { TestEnvironment } from './test-environment.ts';
 
 /** Alice on the project demo, with a home of her own. */

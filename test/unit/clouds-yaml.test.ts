@@ -11,7 +11,7 @@ import { readTlsSettings } from '../../src/shared/http/tls-settings.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { resolveRequest } from '../support/resolve-request.ts';
 import type { ResolvedRequest } from '../support/resolve-request.ts';
-import type { EnvVars } from '../support/run-plugin.ts';
+import type { EnvVars } from '../support/home.ts';
 
 interface CloudsYamlFixture {
   readonly cwd: string;

@@ -3,7 +3,7 @@ import t from 'tap';
 import { resolveScope } from '../../src/plugin/config/resolve-scope.ts';
 import { describeScope } from '../../src/shared/keystone/scope.ts';
 import { resolveRequest } from '../support/resolve-request.ts';
-import type { EnvVars } from '../support/run-plugin.ts';
+import type { EnvVars } from '../support/home.ts';
 
 const USER = { OS_USERNAME: 'alice', OS_PASSWORD: 'pw', OS_USER_DOMAIN_NAME: 'U' };
 

@@ -17,7 +17,8 @@ import { makePki } from '../../scripts/lib/pki.ts';
 import { startStandInApiServer, writeKubeconfig } from '../support/stand-in-api-server.ts';
 import * as faults from '../support/stand-in-faults.ts';
 import { startConnectProxy, startCountingProxy } from '../support/proxy.ts';
-import { recordedApplicationCredentials, startStandInKeystone } from '../support/stand-in-keystone.ts';
+import { startStandInKeystone } from '../support/stand-in-keystone.ts';
+import { recordedApplicationCredentials } from '../support/stand-in-keystone/users.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';
 

@@ -10,7 +10,8 @@ import type { Test } from 'tap';
 import { changeResponse, respondHtml, respondJson, respondKeystoneError } from '../support/stand-in-faults.ts';
 import { respondRedirect } from '../support/stand-in-faults.ts';
 import { startStandInKeystone } from '../support/stand-in-keystone.ts';
-import type { Handler, StandInKeystone } from '../support/stand-in-keystone.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 import { makeFakeToken, makeTestPki, startWebhookProcess, makeTokenReview } from '../support/webhook-process.ts';
 import type { WebhookProcess } from '../support/webhook-process.ts';
 

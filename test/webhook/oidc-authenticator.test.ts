@@ -15,7 +15,7 @@ import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { logIn } from '../support/tenancy.ts';
 import { makeTestPki, startWebhookProcess } from '../support/webhook-process.ts';
 import type { WebhookProcess } from '../support/webhook-process.ts';
-import { watchRequests, listRequests } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
 
 t.setTimeout(170_000);
 

@@ -11,7 +11,7 @@ import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import t from 'tap';
 import { pickSize } from '../support/stress.ts';
 import { startStandInKeystone } from '../support/stand-in-keystone.ts';
-import type { Handler } from '../support/stand-in-keystone.ts';
+import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 import { makeFakeToken, makeTestFolder, makeTestPki, makeTokenReview } from '../support/webhook-process.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
 import { makePki } from '../../scripts/lib/pki.ts';

@@ -11,8 +11,10 @@ import { chooseNamespace, planRoleBindings } from '../../src/webhook/sync/synchr
 import type { TokenOwner } from '../../src/webhook/authn/token-owner.ts';
 import { startStandInCluster } from '../support/stand-in-cluster.ts';
 import type { StandInCluster } from '../support/stand-in-cluster.ts';
-import { recordedUsers, requestStandInToken, startStandInKeystone } from '../support/stand-in-keystone.ts';
-import type { StandInKeystone, StandInUser } from '../support/stand-in-keystone.ts';
+import { requestStandInToken, startStandInKeystone } from '../support/stand-in-keystone.ts';
+import { recordedUsers } from '../support/stand-in-keystone/users.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import type { StandInUser } from '../support/stand-in-keystone/users.ts';
 import { makeTestFolder, makeTestPki, startWebhookProcess } from '../support/webhook-process.ts';
 import type { WebhookProcess } from '../support/webhook-process.ts';
 

@@ -6,8 +6,10 @@ import t from 'tap';
 import type { Test } from 'tap';
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import { callKeystone, findId, logIn, logInAsAdmin, listRoles, revokeToken } from '../support/tenancy.ts';
-import { watchRequests, listRequests, testWithKeystone } from '../support/test-environment.ts';
-import type { WatchedAddress, TestEnvironment } from '../support/test-environment.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
+import type { WatchedAddress } from '../support/request-log.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
 import type { WebhookProcess } from '../support/webhook-process.ts';
 

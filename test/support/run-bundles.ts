@@ -1,0 +1,79 @@
+/**
+ * Runs the built plugin in the process of the test, which takes a fraction of the time of a process. Use it where the
+ * process is not the subject: the fast path is left out, and variables that Node itself reads have no effect. Each run
+ * evaluates the bundles anew, because it must not know the secrets of another run.
+ */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { compileFunction } from 'node:vm';
+import { makeProcessHost } from '../../src/shared/base/host.ts';
+import type { Host } from '../../src/shared/base/host.ts';
+import { identifyProcess } from '../../src/shared/base/process-identity.ts';
+import { makeEnvironment } from './home.ts';
+import { BUNDLE_FOLDER } from './run-plugin.ts';
+import type { PluginRun, RunResult } from './run-plugin.ts';
+
+type Load = (name: string) => unknown;
+type Bundle = (exports: unknown, load: Load, module: { exports: unknown }, file: string, folder: string) => void;
+
+const requireFromDist = createRequire(join(BUNDLE_FOLDER, 'slow.cjs'));
+const compiled = new Map<string, Bundle>();
+
+/** Compiles a bundle once for all runs. */
+function compile(path: string): Bundle {
+  const known = compiled.get(path);
+  if (known !== undefined) return known;
+  const parameters = ['exports', 'require', 'module', '__filename', '__dirname'];
+  const bundle = compileFunction(readFileSync(path, 'utf8'), parameters, { filename: path }) as Bundle;
+  compiled.set(path, bundle);
+  return bundle;
+}
+
+/** Makes the `require` of one run, with its own copy of each bundle. */
+function makeLoad(): Load {
+  const modules = new Map<string, { exports: unknown }>();
+  const load: Load = (name) => {
+    if (!name.startsWith('./')) return requireFromDist(name) as unknown;
+    const path = join(BUNDLE_FOLDER, name);
+    const known = modules.get(path);
+    if (known !== undefined) return known.exports;
+    const module: { exports: unknown } = { exports: {} };
+    modules.set(path, module);
+    compile(path)(module.exports, load, module, path, BUNDLE_FOLDER);
+    return module.exports;
+  };
+  return load;
+}
+
+/** Runs the plugin in this process. It has the terminal of the test, so the run must not be one that prompts. */
+export async function runBundles(run: PluginRun, now: () => number = Date.now): Promise<RunResult> {
+  const { home, args = [], cwd = home.path } = run;
+  const env = makeEnvironment(home, run.env);
+  let [stdout, stderr] = ['', ''];
+  let status: number | null = null;
+  const { runCli } = makeLoad()('./slow.cjs') as { runCli(host: Host): Promise<void> };
+  await runCli({
+    ...makeProcessHost(),
+    argv: args,
+    env,
+    cwd,
+    now,
+    home: () => env['HOME'],
+    columns: () => undefined,
+    writeOut(text) {
+      stdout += text;
+      return undefined;
+    },
+    writeErr: (text) => (stderr += text),
+    // The parent of a plugin is the process of the test.
+    identifyParent: () => identifyProcess(process.pid),
+    stderrIsTerminal: () => false,
+    silenceNode: () => undefined,
+    setExitStatus: (value) => (status = value),
+    exit: () => undefined,
+    onSignal: () => () => undefined,
+    raise: () => undefined,
+  });
+  return { status, signal: null, stdout, stderr };
+}
