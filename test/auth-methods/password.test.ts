@@ -6,9 +6,9 @@ import { checkLogins, memberAndReader, reader } from '../support/check-login.ts'
 import { asUser, asUserById, onProject } from '../support/login-settings.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
-testWithKeystone('password: every kind of user and scope', async (t, environment) => {
+testWithKeystone('password logs in every kind of user to every kind of scope', async (t, environment) => {
   const { domain, projects, trust, users } = environment.tenancy;
   const { alice, bob } = users;
   const byName = asUser(alice, domain);
@@ -16,50 +16,50 @@ testWithKeystone('password: every kind of user and scope', async (t, environment
   const onDemo = onProject(projects.demo, domain);
   const byDomainId = { OS_USERNAME: alice.name, OS_USER_DOMAIN_ID: domain.id, OS_PASSWORD: alice.password };
   await checkLogins(t, environment, {
-    'user and project by name': {
+    'the user and the project are named': {
       env: { ...byName, ...onDemo },
       expected: { user: 'alice', project: 'demo', ...memberAndReader },
     },
-    'domains by id': {
+    'the domains are given by ID': {
       env: { ...byDomainId, OS_PROJECT_NAME: 'other', OS_PROJECT_DOMAIN_ID: domain.id },
       expected: { user: 'alice', project: 'other', ...reader },
     },
-    'user and project by id': {
+    'the user and the project are given by ID': {
       env: { ...byId, OS_PROJECT_ID: projects.other.id },
       expected: { user: 'alice', project: 'other', ...reader },
     },
-    'one domain for user and project': {
+    'one domain is for both the user and the project': {
       env: { ...byName, OS_USER_DOMAIN_NAME: undefined, OS_DOMAIN_NAME: domain.name, OS_PROJECT_NAME: 'demo' },
       expected: { user: 'alice', project: 'demo', ...memberAndReader },
     },
-    'domain by name': {
+    'the scope is a domain by name': {
       env: { OS_USERNAME: alice.name, OS_PASSWORD: alice.password, OS_DOMAIN_NAME: domain.name },
       expected: { user: 'alice', domain: domain.name, ...reader },
     },
-    'domain by id': {
+    'the scope is a domain by ID': {
       env: { ...byId, OS_DOMAIN_ID: domain.id },
       expected: { user: 'alice', domain: domain.name, ...reader },
     },
-    system: { env: { ...byName, OS_SYSTEM_SCOPE: 'all' }, expected: { user: 'alice', system: true, ...reader } },
-    trust: {
+    'the scope is the system': { env: { ...byName, OS_SYSTEM_SCOPE: 'all' }, expected: { user: 'alice', system: true, ...reader } },
+    'the scope is that of a trust': {
       env: { ...asUser(bob, domain), OS_TRUST_ID: trust.id },
       expected: { user: 'bob', project: 'demo', trust: trust.id, ...memberAndReader },
     },
-    '--unscoped with a default project': {
+    'OS_UNSCOPED takes precedence over the default project': {
       env: { ...asUser(bob, domain), OS_UNSCOPED: 'true' },
       expected: { user: 'bob', roles: [] },
       warnings: [UNSCOPED_WARNING],
     },
-    'the default project without a scope': {
+    'without a scope, Keystone chooses the default project': {
       env: asUser(bob, domain),
       expected: { user: 'bob', project: 'demo', ...memberAndReader },
     },
-    'no scope and no default project': {
+    'without a scope and a default project, the token is unscoped': {
       env: byName,
       expected: { user: 'alice', roles: [] },
       warnings: [UNSCOPED_WARNING],
     },
-    'all settings as flags, and a password with quotes, spaces and umlauts': {
+    'all settings are flags, and the password has quotes, spaces and umlauts': {
       env: { OS_AUTH_URL: 'http://127.0.0.1:1', OS_USERNAME: 'nobody', OS_PROJECT_NAME: 'none', OS_PASSWORD: 'wrong' },
       args: (url) => [
         ...['get-token', '--keystone-url', `${url}/v3`, '--user-name', alice.name],
@@ -69,7 +69,7 @@ testWithKeystone('password: every kind of user and scope', async (t, environment
       expected: { user: 'alice', project: 'demo', ...memberAndReader },
       warnings: [PUBLIC_PASSWORD_WARNING],
     },
-    '--password=VALUE': {
+    'the password follows an equals sign': {
       env: { ...byName, ...onDemo, OS_PASSWORD: undefined },
       args: () => [`--password=${alice.password}`],
       expected: { user: 'alice', project: 'demo', ...memberAndReader },

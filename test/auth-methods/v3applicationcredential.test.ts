@@ -5,23 +5,23 @@ import { checkLogin, checkLogins, member } from '../support/check-login.ts';
 import { asApplicationCredential, onProject } from '../support/login-settings.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
-testWithKeystone('application credential: for its project only', async (t, environment) => {
+testWithKeystone('v3applicationcredential logs in to the project of the credential only', async (t, environment) => {
   const { applicationCredentials, domain, users } = environment.tenancy;
   const { valid, shortLived } = applicationCredentials;
   const expected = { user: 'alice', project: 'demo', methods: ['application_credential'], ...member };
   const byId = asApplicationCredential(valid);
   const byName = { OS_APPLICATION_CREDENTIAL_NAME: valid.name, OS_APPLICATION_CREDENTIAL_SECRET: valid.secret };
   await checkLogins(t, environment, {
-    'by id': { env: byId, expected },
-    "by name and the user's name": {
+    'the credential is given by ID': { env: byId, expected },
+    "the credential is given by name and the user's name": {
       env: { ...byName, OS_USERNAME: 'alice', OS_USER_DOMAIN_NAME: domain.name },
       expected,
     },
-    "by name and the user's id": { env: { ...byName, OS_USER_ID: users.alice.id }, expected },
+    "the credential is given by name and the user's ID": { env: { ...byName, OS_USER_ID: users.alice.id }, expected },
     // An openrc of the same project sets all of these variables. Keystone returns 401 for every scope.
-    'with the other variables of an openrc': {
+    'the other variables of an openrc are ignored': {
       env: {
         ...byId,
         ...onProject(environment.tenancy.projects.other, domain),
@@ -32,7 +32,7 @@ testWithKeystone('application credential: for its project only', async (t, envir
       expected,
     },
   });
-  await t.test('an application credential that expires before its token', async (t) => {
+  await t.test('the token expires with its application credential', async (t) => {
     // Keystone 22 sends that expiry without a time zone. It must be read as UTC, not as local time.
     const env = { ...asApplicationCredential(shortLived), TZ: 'Asia/Tokyo' };
     const { expirationTimestamp } = await checkLogin(t, environment, { env, expected });

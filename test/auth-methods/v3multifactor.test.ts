@@ -2,91 +2,90 @@
 
 import t from 'tap';
 import { memberAndReader, checkLogin, checkLogins, LOGIN_REQUEST } from '../support/check-login.ts';
-import { describeRequest } from '../support/request-log.ts';
-import { respondJson } from '../support/stand-in-faults.ts';
-import { EXIT_STATUS } from '../support/check-run.ts';
+import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
 import { checkFailure, checkSuccess, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
-import { runPlugin } from '../support/run-plugin.ts';
-import { makeTestHome } from '../support/home.ts';
+import { setUp } from '../support/fixture.ts';
 import type { EnvVars } from '../support/home.ts';
-import { asUser, onProject } from '../support/login-settings.ts';
+import { asAliceOnDemo, asUser, onProject } from '../support/login-settings.ts';
+import { watchRequests } from '../support/request-log.ts';
+import { respondJson } from '../support/stand-in-faults.ts';
 import { logIn, makeTotpCode } from '../support/tenancy.ts';
-import { watchRequests, listRequests } from '../support/request-log.ts';
+import type { Tenancy } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
 const REFUSED = LOGIN_REQUEST.replace('201', '401');
+const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
 
-testWithKeystone('two factors in one request', async (t, environment) => {
-  const { domain, projects, users } = environment.tenancy;
-  const { mfa, alice } = users;
-  const passcode = { OS_PASSCODE: makeTotpCode(mfa.totpSecret, Date.now()) };
-  const env = { ...asUser(mfa, domain), ...onProject(projects.demo, domain), ...passcode };
-  const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
+/** The user with two factors, without the passcode. */
+function asMfaOnDemo({ users, projects, domain }: Tenancy): EnvVars {
+  return { ...asUser(users.mfa, domain), ...onProject(projects.demo, domain) };
+}
+
+/** The passcode of this moment. */
+function makePasscode({ users }: Tenancy): EnvVars {
+  return { OS_PASSCODE: makeTotpCode(users.mfa.totpSecret, Date.now()) };
+}
+
+testWithKeystone('v3multifactor sends two factors in one request', async (t, environment) => {
+  const { tenancy } = environment;
+  const asMfa = (settings: EnvVars) => () => ({ ...asMfaOnDemo(tenancy), ...makePasscode(tenancy), ...settings });
   await checkLogins(t, environment, {
-    'methods by name': {
-      env: { ...env, OS_AUTH_TYPE: 'v3multifactor', OS_AUTH_METHODS: 'v3password,v3totp' },
+    'the auth type and the methods are named': {
+      env: asMfa({ OS_AUTH_TYPE: 'v3multifactor', OS_AUTH_METHODS: 'v3password,v3totp' }),
       expected,
     },
-    'methods without an auth type, with spaces and aliases': {
-      env: { ...env, OS_AUTH_METHODS: ' totp , password' },
+    'the methods need no auth type, and can have spaces and aliases': {
+      env: asMfa({ OS_AUTH_METHODS: ' totp , password' }),
       expected,
     },
-    'as flags': { env, args: () => ['--auth-methods=v3totp,v3password'], expected },
+    'the methods are a flag': { env: asMfa({}), args: () => ['--auth-methods=v3totp,v3password'], expected },
   });
-  await t.test('a token and a password', async (t) => {
-    const given = await logIn(environment.http, alice);
-    const methods = ['password', 'token'];
-    const settings = { ...asUser(alice, domain), ...onProject(projects.demo, domain), OS_TOKEN: given };
-    const login = { env: { ...settings, OS_AUTH_METHODS: 'v3password,v3token' } };
+  await t.test('a token and a password can be combined', async (t) => {
+    const OS_TOKEN = await logIn(environment.http, tenancy.users.alice);
     await checkLogin(t, environment, {
-      ...login,
-      expected: { user: 'alice', project: 'demo', methods, ...memberAndReader },
+      env: { ...asAliceOnDemo(tenancy), OS_TOKEN, OS_AUTH_METHODS: 'v3password,v3token' },
+      expected: { user: 'alice', project: 'demo', methods: ['password', 'token'], ...memberAndReader },
     });
   });
-  await t.test('methods that cannot be combined, and missing options', async (t) => {
-    const address = watchRequests(environment.http);
-    const check = async (changes: EnvVars, status: number, says: (string | RegExp)[]): Promise<void> => {
-      const settings = { OS_AUTH_URL: `${address.url}/v3`, ...env, ...changes };
-      checkFailure(t, await runPlugin({ home: makeTestHome(t), env: settings }), status, { says });
+  await t.test('methods that cannot be combined, and missing options, cause no request', async (t) => {
+    const keystone = watchRequests(environment.http);
+    const mfa = setUp(t, { keystone, settings: asMfa({})() });
+    const fails = async (changes: EnvVars, status: number, says: string[]): Promise<void> => {
+      checkFailure(t, await mfa.onNewMachine().with(changes).run(), status, { says });
     };
-    await check({ OS_AUTH_METHODS: 'v3password,v3kerberos' }, EXIT_STATUS.config, [
+    await fails({ OS_AUTH_METHODS: 'v3password,v3kerberos' }, EXIT_STATUS.config, [
       'OS_AUTH_METHODS',
       '"v3kerberos"',
       'v3totp',
     ]);
-    await check({ OS_AUTH_METHODS: 'v3password,v3totp', OS_PASSCODE: undefined }, EXIT_STATUS.interaction, [
+    await fails({ OS_AUTH_METHODS: 'v3password,v3totp', OS_PASSCODE: undefined }, EXIT_STATUS.interaction, [
       'OS_PASSCODE',
     ]);
-    await check({ OS_AUTH_TYPE: 'v3multifactor' }, EXIT_STATUS.interaction, ['OS_AUTH_METHODS']);
-    t.equal(listRequests(address).length, 0);
+    await fails({ OS_AUTH_TYPE: 'v3multifactor' }, EXIT_STATUS.interaction, ['OS_AUTH_METHODS']);
+    t.equal(mfa.countRequests(), 0);
   });
 });
 
-testWithKeystone('a password and a receipt', async (t, environment) => {
-  const { domain, projects, users } = environment.tenancy;
-  const env = { ...asUser(users.mfa, domain), ...onProject(projects.demo, domain) };
-  const code = (): string => makeTotpCode(users.mfa.totpSecret, Date.now());
-
-  await t.test('with a passcode', async (t) => {
-    const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
-    const login = { env: { ...env, OS_PASSCODE: code() }, requests: [REFUSED, LOGIN_REQUEST] };
-    await checkLogin(t, environment, { ...login, expected });
+testWithKeystone('a login continues with the receipt of Keystone', async (t, environment) => {
+  const { tenancy } = environment;
+  const env = asMfaOnDemo(tenancy);
+  const requests = [REFUSED, LOGIN_REQUEST];
+  await t.test('the password comes first, and then the passcode', async (t) => {
+    await checkLogin(t, environment, { env: () => ({ ...env, ...makePasscode(tenancy) }), requests, expected });
   });
-  await t.test('with the passcode first and the password second', async (t) => {
-    const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
-    const login = { env: { ...env, OS_AUTH_TYPE: 'v3totp', OS_PASSCODE: code() }, requests: [REFUSED, LOGIN_REQUEST] };
-    await checkLogin(t, environment, { ...login, expected });
+  await t.test('the passcode comes first, and then the password', async (t) => {
+    const makeSettings = (): EnvVars => ({ ...env, OS_AUTH_TYPE: 'v3totp', ...makePasscode(tenancy) });
+    await checkLogin(t, environment, { env: makeSettings, requests, expected });
   });
-  await t.test('with a wrong passcode', async (t) => {
-    const address = watchRequests(environment.http);
-    const settings = { OS_AUTH_URL: `${address.url}/v3`, ...env, OS_PASSCODE: '000000' };
-    const result = await runPlugin({ home: makeTestHome(t), env: settings });
-    checkFailure(t, result, EXIT_STATUS.refused, {
+  await t.test('the passcode is wrong', async (t) => {
+    const keystone = watchRequests(environment.http);
+    const mfa = setUp(t, { keystone, settings: { ...env, OS_PASSCODE: '000000' } });
+    checkFailure(t, await mfa.run(), EXIT_STATUS.refused, {
       says: ['additional factor for mfa', 'wrong, old or used passcode', /req-/],
     });
-    t.strictSame(listRequests(address).map(describeRequest), [REFUSED, REFUSED], 'each proof was sent once');
+    t.strictSame(mfa.listRequests(), [REFUSED, REFUSED], 'each proof was sent once');
   });
 });
 
@@ -98,16 +97,13 @@ const receipt = (ways: readonly (readonly string[])[]): ReturnType<typeof respon
     { 'openstack-auth-receipt': 'gAAAA-receipt', 'x-openstack-request-id': 'req-1' },
   );
 
-void t.test('content of the second request', async (t) => {
-  const standIn = await startKeystoneForTest(t);
-  standIn.answerNext(receipt([['password', 'totp']]), 'POST');
-  const result = await runPlugin({
-    home: makeTestHome(t),
-    env: { ...makeLoginSettings(`${standIn.url}/v3`), OS_PASSCODE: '123456' },
-  });
+void t.test('the second request contains the receipt and the missing factor only', async (t) => {
+  const keystone = await startKeystoneForTest(t);
+  keystone.answerNext(receipt([['password', 'totp']]), 'POST');
+  const alice = setUp(t, { settings: { ...makeLoginSettings(`${keystone.url}/v3`), OS_PASSCODE: '123456' } });
   // The stand-in does not know this receipt. The test checks only the second request.
-  t.equal(result.status, EXIT_STATUS.refused);
-  const [first, second, ...more] = standIn.requests;
+  t.equal((await alice.run()).status, EXIT_STATUS.refused);
+  const [first, second, ...more] = keystone.requests;
   t.strictSame(more, []);
   t.equal(first?.headers['openstack-auth-receipt'], undefined);
   t.equal(second?.headers['openstack-auth-receipt'], 'gAAAA-receipt');
@@ -117,45 +113,39 @@ void t.test('content of the second request', async (t) => {
       scope: { project: { name: 'web', domain: { name: 'acme' } } },
     },
   });
+  t.notOk(JSON.stringify(second).includes(PASSWORD), 'the password is not sent again');
 });
 
-void t.test('chooses a supported combination and limits the number of receipts', async (t) => {
-  const standIn = await startKeystoneForTest(t);
-  const env = { ...makeLoginSettings(`${standIn.url}/v3`), OS_PASSCODE: '123456' };
-  await t.test('a supported combination', async (t) => {
-    standIn.answerNext(
-      receipt([
-        ['password', 'openid'],
-        ['password', 'token'],
-        ['password', 'totp'],
-      ]),
-      'POST',
-    );
-    await runPlugin({ home: makeTestHome(t), env });
-    t.match(standIn.requests.at(-1)?.body, { auth: { identity: { methods: ['totp'] } } });
+void t.test('a login chooses a supported combination of factors and limits the number of receipts', async (t) => {
+  const keystone = await startKeystoneForTest(t);
+  const alice = setUp(t, { settings: { ...makeLoginSettings(`${keystone.url}/v3`), OS_PASSCODE: '123456' } });
+  await t.test('a supported combination is chosen', async (t) => {
+    const ways = ['openid', 'token', 'totp'].map((method) => ['password', method]);
+    keystone.answerNext(receipt(ways), 'POST');
+    await alice.onNewMachine().run();
+    t.match(keystone.requests.at(-1)?.body, { auth: { identity: { methods: ['totp'] } } });
   });
-  await t.test('no supported combination', async (t) => {
-    standIn.answerNext(receipt([['password', 'openid', 'totp']]), 'POST');
-    const result = await runPlugin({ home: makeTestHome(t), env });
-    checkFailure(t, result, EXIT_STATUS.refused, { says: ['requires another factor', 'openid and totp', 'req-1'] });
-  });
-  await t.test('receipt after receipt', async (t) => {
-    const before = standIn.requests.length;
-    standIn.answerAlways(receipt([['password', 'totp']]), 'POST');
-    checkFailure(t, await runPlugin({ home: makeTestHome(t), env }), EXIT_STATUS.refused, {
-      says: ['requires another factor'],
+  await t.test('no combination is supported', async (t) => {
+    keystone.answerNext(receipt([['password', 'openid', 'totp']]), 'POST');
+    checkFailure(t, await alice.onNewMachine().run(), EXIT_STATUS.refused, {
+      says: ['requires another factor', 'openid and totp', 'req-1'],
     });
-    t.ok(standIn.requests.length - before <= 4, 'the plugin stops asking');
-    standIn.removeHandlers();
   });
-  await t.test('a receipt that is not a valid header value', async (t) => {
+  await t.test('Keystone answers each receipt with another one', async (t) => {
+    const before = keystone.requests.length;
+    keystone.answerAlways(receipt([['password', 'totp']]), 'POST');
+    checkFailure(t, await alice.onNewMachine().run(), EXIT_STATUS.refused, { says: ['requires another factor'] });
+    t.ok(keystone.requests.length - before <= 4, 'the plugin stops asking');
+    keystone.removeHandlers();
+  });
+  await t.test('the receipt is not a valid header value', async (t) => {
     const bad = { 'openstack-auth-receipt': 'a b', 'content-type': 'application/json' };
-    standIn.answerNext(respondJson(401, { required_auth_methods: [['password', 'totp']] }, bad), 'POST');
-    checkFailure(t, await runPlugin({ home: makeTestHome(t), env }), EXIT_STATUS.protocol, {
+    keystone.answerNext(respondJson(401, { required_auth_methods: [['password', 'totp']] }, bad), 'POST');
+    checkFailure(t, await alice.onNewMachine().run(), EXIT_STATUS.protocol, {
       says: ['is not valid in an HTTP header'],
     });
   });
-  await t.test('a login after these failures', async (t) => {
-    checkSuccess(t, await runPlugin({ home: makeTestHome(t), env }));
+  await t.test('the next login works after these failures', async (t) => {
+    checkSuccess(t, await alice.onNewMachine().run());
   });
 });

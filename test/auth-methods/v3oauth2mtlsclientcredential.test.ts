@@ -7,14 +7,15 @@ import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
 import type { Pki } from '../../scripts/lib/pki.ts';
 import { EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
-import { sendResponse } from '../support/stand-in-keystone/responses.ts';
-import type { StandInKeystone } from '../support/stand-in-keystone.ts';
-import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
-import { openStandInLog, checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
-import type { RequestLog } from '../support/log-in-twice.ts';
+import { setUp } from '../support/fixture.ts';
+import type { Fixture } from '../support/fixture.ts';
+import { checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
 import { makeTestHome } from '../support/home.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import { sendResponse } from '../support/stand-in-keystone/responses.ts';
+import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 const TOKEN = 'POST /v3/OS-OAUTH2/token';
 const GET = 'GET /v3/auth/tokens?nocatalog=true';
@@ -42,61 +43,67 @@ function giveTokens(standIn: StandInKeystone): void {
   }, TOKEN);
 }
 
-interface MtlsFixture {
+interface Client {
   readonly pki: Pki;
-  readonly standIn: StandInKeystone;
-  readonly requestLog: RequestLog;
-  readonly env: Record<string, string>;
+  readonly keystone: StandInKeystone;
+  /** Alice with her certificate. */
+  readonly user: Fixture;
 }
 
-async function setUpMtls(t: Test): Promise<MtlsFixture> {
+async function setUpClient(t: Test): Promise<Client> {
   const pki = await makePki(join(makeTestHome(t).path, 'pki'));
-  const standIn = await startKeystoneForTest(t, { tls: { ...pki.server, clientCa: pki.ca } });
-  giveTokens(standIn);
-  const env = {
+  const keystone = await startKeystoneForTest(t, { tls: { ...pki.server, clientCa: pki.ca } });
+  giveTokens(keystone);
+  const settings = {
     OS_AUTH_TYPE: 'v3oauth2mtlsclientcredential',
-    OS_AUTH_URL: `${standIn.url}/v3`,
     OS_CACERT: pki.ca,
     OS_CERT: pki.client.cert,
     OS_KEY: pki.client.key,
     OS_OAUTH2_CLIENT_ID: alice.id,
   };
-  return { pki, standIn, requestLog: openStandInLog(standIn), env };
+  return { pki, keystone, user: setUp(t, { keystone, settings }) };
 }
 
-void t.test('a user with a certificate', async (t) => {
-  const { standIn, requestLog, env } = await setUpMtls(t);
-  const { expirationTimestamp } = await logInTwice(t, { env, requestLog, requests: [TOKEN, GET] });
+void t.test('a user with a certificate logs in', async (t) => {
+  const { keystone, user } = await setUpClient(t);
+  const { expirationTimestamp } = await logInTwice(t, user, { requests: [TOKEN, GET] });
   t.ok(
-    Date.parse(expirationTimestamp) > Date.now() + 3_500_000,
+    Date.parse(expirationTimestamp) > Date.now() + 3_000_000,
     'the expiry is the one that Keystone reports, not expires_in',
   );
-  const [first] = standIn.requests;
+  const [first] = keystone.requests;
   t.equal(first?.body, `grant_type=client_credentials&client_id=${alice.id}`);
   t.notOk('authorization' in (first?.headers ?? {}), 'the certificate is the only secret');
-  const endpoint = { ...env, OS_OAUTH2_ENDPOINT: `${standIn.url}/v3/OS-OAUTH2/token?x=1` };
-  await logInTwice(t, { env: endpoint, requestLog, requests: [`${TOKEN}?x=1`, GET] });
+  const endpoint = user.onNewMachine().with({ OS_OAUTH2_ENDPOINT: `${keystone.url}/v3/OS-OAUTH2/token?x=1` });
+  await logInTwice(t, endpoint, { requests: [`${TOKEN}?x=1`, GET] });
 });
 
-void t.test('rejected logins', async (t) => {
-  const { pki, requestLog, env } = await setUpMtls(t);
-  await t.test('a user that the certificate does not name', async (t) => {
-    const other = { ...env, OS_OAUTH2_CLIENT_ID: findRecordedUser('bob').id };
-    const says = [
-      'Keystone refused user',
-      'is not the one that the certificate names',
-      'check OS_OAUTH2_CLIENT_ID and OS_CERT',
-    ];
-    await checkFailedLogin(t, { env: other, requestLog, requests: [TOKEN] }, { status: EXIT_STATUS.refused, says });
+void t.test('a user without the right certificate is refused', async (t) => {
+  const { pki, user } = await setUpClient(t);
+  await t.test('the certificate names another user', async (t) => {
+    await checkFailedLogin(t, user.onNewMachine().with({ OS_OAUTH2_CLIENT_ID: findRecordedUser('bob').id }), {
+      requests: [TOKEN],
+      status: EXIT_STATUS.refused,
+      says: [
+        'Keystone refused user',
+        'is not the one that the certificate names',
+        'check OS_OAUTH2_CLIENT_ID and OS_CERT',
+      ],
+    });
   });
-  await t.test('a certificate without a user', async (t) => {
-    const strange = { ...env, OS_CERT: pki.untrusted.server.cert, OS_KEY: pki.untrusted.server.key };
-    const says = ['cannot be used'];
-    await checkFailedLogin(t, { env: strange, requestLog, requests: [] }, { status: EXIT_STATUS.unreachable, says });
+  await t.test('the certificate names no user', async (t) => {
+    const { cert: OS_CERT, key: OS_KEY } = pki.untrusted.server;
+    await checkFailedLogin(t, user.onNewMachine().with({ OS_CERT, OS_KEY }), {
+      requests: [],
+      status: EXIT_STATUS.unreachable,
+      says: ['cannot be used'],
+    });
   });
-  await t.test('no certificate', async (t) => {
-    const none = { ...env, OS_CERT: undefined, OS_KEY: undefined };
-    const says = ['cert is not set', 'set OS_CERT (--cert)'];
-    await checkFailedLogin(t, { env: none, requestLog, requests: [] }, { status: EXIT_STATUS.interaction, says });
+  await t.test('there is no certificate', async (t) => {
+    await checkFailedLogin(t, user.onNewMachine().with({ OS_CERT: undefined, OS_KEY: undefined }), {
+      requests: [],
+      status: EXIT_STATUS.interaction,
+      says: ['cert is not set', 'set OS_CERT (--cert)'],
+    });
   });
 });

@@ -1,93 +1,79 @@
 // Against: a real identity provider and Keystone behind Apache, and a stand-in provider for faults.
 
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import { browse } from '../support/scripted-browser.ts';
-import type { LoginDecision } from '../support/scripted-browser.ts';
-import { PASTE_PROMPT } from '../support/browser-login.ts';
-import { checkTerminalSuccess, followRedirects, readStdout, startOnTerminal } from '../support/browser-login.ts';
+import type { LoginDecision, Visit } from '../support/scripted-browser.ts';
+import { checkTerminalSuccess, followRedirects, paste, readStdout, startOnTerminal } from '../support/browser-login.ts';
 import { waitForAddress } from '../support/browser-login.ts';
-import { describeRequest } from '../support/request-log.ts';
-import { federatedAuthPath, waitForRequests, configureIssuer, testWithFederation } from '../support/federation.ts';
+import { federatedAuthPath, configureIssuer, testWithFederation } from '../support/federation.ts';
+import { DISCOVERY_REQUEST as DISCOVERY, TOKEN_REQUEST as TOKEN } from '../support/federated-login.ts';
+import { listKeystoneRequests, setUpFederation } from '../support/federated-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
-import { makeHome } from '../support/home.ts';
-import { runPlugin } from '../support/run-plugin.ts';
-import type { Home, EnvVars } from '../support/home.ts';
-import { onProject } from '../support/login-settings.ts';
+import { setUp } from '../support/fixture.ts';
+import type { Fixture } from '../support/fixture.ts';
+import type { EnvVars } from '../support/home.ts';
 import { startStandInProvider, makeTokenResponse } from '../support/stand-in-provider.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { Terminal } from '../support/terminal.ts';
-import { watchRequests, listRequests } from '../support/request-log.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
-const DISCOVERY = 'GET /.well-known/openid-configuration 200';
-const TOKEN = 'POST /token 200';
 const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true 201';
 
 interface AuthCodeFixture {
-  readonly home: Home;
-  readonly env: EnvVars;
+  /** Has settings for v3oidcauthcode with the public client. */
+  readonly user: Fixture;
   readonly issuer: string;
-  start(env?: EnvVars, args?: readonly string[]): Terminal;
-  /** Lists the requests of the plugin to the identity provider and to Keystone. */
-  requests(): Promise<{ issuer: string[]; keystone: string[] }>;
-  browse(address: string, conduct?: LoginDecision): ReturnType<typeof browse>;
+  /** Starts the plugin on a terminal, with changed settings. */
+  start(changes?: EnvVars): Terminal;
+  /** Lists the requests of the plugin to the identity provider, without those of the browser. */
+  listIssuerRequests(): readonly string[];
+  /** Waits for requests of the plugin to Keystone, and lists all of them. */
+  listKeystoneRequests(count: number): Promise<readonly string[]>;
+  browse(address: string, conduct?: LoginDecision): Promise<Visit>;
 }
 
 function setUpAuthCode(t: Test, federation: FederationAddress, environment: TestEnvironment): AuthCodeFixture {
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  const keystoneAddress = watchRequests(federation.keystone);
-  const issuer = watchRequests(federation.identityProvider);
-  const env = {
-    OS_AUTH_URL: `${keystoneAddress.url}/v3`,
+  const fixture = setUpFederation(t, federation, environment);
+  const user = fixture.user.with({
     OS_AUTH_TYPE: 'v3oidcauthcode',
-    OS_CACERT: environment.pki.ca,
-    OS_IDENTITY_PROVIDER: federation.provider,
-    OS_PROTOCOL: federation.protocol,
     OS_CLIENT_ID: federation.clients.public.id,
-    OS_DISCOVERY_ENDPOINT: `${issuer.url}/.well-known/openid-configuration`,
-    ...onProject(environment.tenancy.projects.demo, environment.tenancy.domain),
-  };
+  });
   return {
-    home,
-    env,
-    issuer: issuer.url,
-    start: (more = {}, args = []) => startOnTerminal(t, { home, env: { ...env, ...more }, args }),
-    requests: async () => ({
-      issuer: listRequests(issuer)
-        .map(describeRequest)
-        .filter((line) => /^\w+ \/(token|\.well-known)/.test(line)),
-      keystone: (await waitForRequests(keystoneAddress)).map(describeRequest),
-    }),
+    user,
+    issuer: fixture.issuer.url,
+    start: (changes = {}) => startOnTerminal(t, user.with(changes)),
+    listIssuerRequests: () =>
+      fixture.issuer.listRequests().filter((line) => /^\w+ \/(token|\.well-known)/.test(line)),
+    listKeystoneRequests: (count) => listKeystoneRequests(fixture, count),
     browse: (address, conduct = federation.users.alice) => browse(address, conduct, environment.pki.ca),
   };
 }
 
-testWithFederation('alice logs in with a browser', async (t, federation, environment) => {
+testWithFederation('v3oidcauthcode logs in with a browser', async (t, federation, environment) => {
   const { alice } = federation.users;
   const { confidential, public: open } = federation.clients;
   const port = await findFreePort();
   const cases = {
-    'a public client': [{ OS_CLIENT_ID: open.id }, /^http:\/\/127\.0\.0\.1:\d+\/callback$/],
-    'a client with a secret': [
+    'the client is public': [{ OS_CLIENT_ID: open.id }, /^http:\/\/127\.0\.0\.1:\d+\/callback$/],
+    'the client has a secret': [
       { OS_CLIENT_ID: confidential.id, OS_CLIENT_SECRET: confidential.secret },
       /^http:\/\/127\.0\.0\.1:\d+\/callback$/,
     ],
-    'a redirect URI with a port': [
+    'the redirect URI has a port': [
       { OS_REDIRECT_URI: `http://localhost:${String(port)}/some/callback` },
       new RegExp(`^http://localhost:${String(port)}/some/callback$`),
     ],
-    'a redirect URI without a port': [
+    'the redirect URI has no port': [
       { OS_REDIRECT_URI: 'http://localhost/some/callback' },
       /^http:\/\/localhost:\d+\/some\/callback$/,
     ],
@@ -112,59 +98,49 @@ testWithFederation('alice logs in with a browser', async (t, federation, environ
       const { callback } = await fixture.browse(address.href);
       t.match(await callback?.send(), { status: 200, body: 'You can close this window' });
       const code = callback?.url.searchParams.get('code') ?? 'none';
-      const { token } = await checkTerminalSuccess(t, terminal, fixture.home, [code]);
+      const { token } = await checkTerminalSuccess(t, terminal, fixture.user, [code]);
       t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
-      t.strictSame(await fixture.requests(), {
-        issuer: [DISCOVERY, TOKEN],
-        keystone: [`POST ${federatedAuthPath(federation)} 201`, RESCOPE],
-      });
+      t.strictSame(fixture.listIssuerRequests(), [DISCOVERY, TOKEN]);
+      t.strictSame(await fixture.listKeystoneRequests(2), [`POST ${federatedAuthPath(federation)} 201`, RESCOPE]);
       t.match(await validateToken(environment.http, token), { user: { name: alice.email }, project: { name: 'demo' } });
 
-      const again = await runPlugin({ home: fixture.home, env: { ...fixture.env, ...env } });
       t.strictSame(
-        again,
-        { status: 0, signal: null, stdout: readStdout(fixture.home), stderr: '' },
+        await fixture.user.with(env).run(),
+        { status: 0, signal: null, stdout: readStdout(fixture.user), stderr: '' },
         'a cache hit sends no request',
       );
-      t.equal((await fixture.requests()).issuer.length, 2);
-      const storedFiles = readdirSync(fixture.home.cache).map((file) =>
-        readFileSync(join(fixture.home.cache, file), 'utf8'),
-      );
+      t.equal(fixture.listIssuerRequests().length, 2);
       const secrets = [code, confidential.secret, alice.password];
-      t.notOk(secrets.some((secret) => `${storedFiles.join('\n')}${terminal.raw()}`.includes(secret)));
+      t.notOk(secrets.some((secret) => `${fixture.user.readCache()}${terminal.raw()}`.includes(secret)));
     });
   }
 });
 
-testWithFederation("opens the user's browser", async (t, federation, environment) => {
+testWithFederation("v3oidcauthcode opens the user's browser", async (t, federation, environment) => {
   const fixture = setUpAuthCode(t, federation, environment);
-  const browser = join(fixture.home.path, 'browser');
-  const opened = join(fixture.home.path, 'opened');
-  writeFileSync(
-    browser,
-    `#!/bin/sh\nprintf '%s' "$*" >'${opened}.new'; env >>'${opened}.env'; mv '${opened}.new' '${opened}'\n`,
+  const opened = join(fixture.user.home.path, 'opened');
+  const writeBrowser = (script: string): string => fixture.user.writeFile('browser', `#!/bin/sh\n${script}\n`, 0o700);
+  const browser = writeBrowser(
+    `printf '%s' "$*" >'${opened}.new'; env >>'${opened}.env'; mv '${opened}.new' '${opened}'`,
   );
-  chmodSync(browser, 0o700);
   const desktop = { CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER: undefined, DISPLAY: ':0', BROWSER: browser };
   const terminal = fixture.start(desktop);
   const address = await waitForAddress(terminal);
-  for (let waited = 0; waited < 250 && !existsSync(opened); waited += 1) await sleep(20);
+  await waitUntil('the browser', () => existsSync(opened) || undefined);
   t.equal(readFileSync(opened, 'utf8'), address);
   t.notMatch(readFileSync(`${opened}.env`, 'utf8'), /^(OS_|CLIENT_KEYSTONE_AUTH)/m);
   const { callback } = await fixture.browse(address);
   await callback?.send();
-  await checkTerminalSuccess(t, terminal, fixture.home);
+  await checkTerminalSuccess(t, terminal, fixture.user);
 
-  await t.test('does not open a browser over SSH', async (t) => {
+  await t.test('no browser is opened over SSH', async (t) => {
     const remote = setUpAuthCode(t, federation, environment);
-    const other = join(remote.home.path, 'opened');
-    writeFileSync(browser, `#!/bin/sh\n: >'${other}'\n`);
+    const other = join(remote.user.home.path, 'opened');
+    writeBrowser(`: >'${other}'`);
     const terminal = remote.start({ ...desktop, SSH_TTY: '/dev/pts/7' });
-    const address = await waitForAddress(terminal);
-    await terminal.waitFor(PASTE_PROMPT);
-    const { callback } = await remote.browse(address);
-    terminal.type(`${callback?.url.href ?? ''}\r`);
-    await checkTerminalSuccess(t, terminal, remote.home);
+    const { callback } = await remote.browse(await waitForAddress(terminal));
+    await paste(terminal, `${callback?.url.href ?? ''}\r`);
+    await checkTerminalSuccess(t, terminal, remote.user);
     t.notOk(existsSync(other));
   });
 });
@@ -175,16 +151,14 @@ testWithFederation('a pasted code without the issuer is rejected', async (t, fed
   const { callback } = await fixture.browse(await waitForAddress(terminal));
   const end = callback?.url ?? new URL('http://none/');
   t.ok(end.searchParams.has('iss'));
-  await terminal.waitFor(PASTE_PROMPT);
-  terminal.type(`${end.searchParams.get('code') ?? ''}\r`);
-  await terminal.waitFor('paste the whole address');
-  await terminal.waitFor(PASTE_PROMPT);
-  terminal.type(`${end.href}\r`);
-  await checkTerminalSuccess(t, terminal, fixture.home, [end.searchParams.get('code') ?? 'none']);
+  await paste(terminal, `${end.searchParams.get('code') ?? ''}\r`);
+  await terminal.waitFor('paste the whole address', 120_000);
+  await paste(terminal, `${end.href}\r`);
+  await checkTerminalSuccess(t, terminal, fixture.user, [end.searchParams.get('code') ?? 'none']);
 });
 
-testWithFederation('responses that belong to other logins', async (t, federation, environment) => {
-  await t.test('do not end the login', async (t) => {
+testWithFederation('a response that belongs to another login is not used', async (t, federation, environment) => {
+  await t.test('a response with a wrong or missing parameter does not end the login', async (t) => {
     const fixture = setUpAuthCode(t, federation, environment);
     const terminal = fixture.start();
     const address = await waitForAddress(terminal);
@@ -199,16 +173,16 @@ testWithFederation('responses that belong to other logins', async (t, federation
     t.equal((await followRedirects(`${end}&code=other`)).status, 400);
     t.equal((await followRedirects(end.replace('127.0.0.1', 'localhost'))).status, 404);
     t.equal((await followRedirects(end)).status, 200);
-    await checkTerminalSuccess(t, terminal, fixture.home);
+    await checkTerminalSuccess(t, terminal, fixture.user);
   });
-  await t.test('the response of another provider is rejected', async (t) => {
+  await t.test('the response of another provider ends the login', async (t) => {
     const fixture = setUpAuthCode(t, federation, environment);
     const terminal = fixture.start();
     const { callback } = await fixture.browse(await waitForAddress(terminal));
     await followRedirects((callback?.url.href ?? '').replace(/iss=[^&]*/, 'iss=https%3A%2F%2Fevil.example'));
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.protocol);
     t.match(terminal.screen(), 'the response of another identity provider');
-    t.equal(readStdout(fixture.home), '');
+    t.equal(readStdout(fixture.user), '');
   });
   await t.test('the code of another login is rejected and sent once', async (t) => {
     const fixture = setUpAuthCode(t, federation, environment);
@@ -221,12 +195,12 @@ testWithFederation('responses that belong to other logins', async (t, federation
     await followRedirects(end.href);
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), /the identity provider refused the user in the browser.*invalid_grant/);
-    t.strictSame((await fixture.requests()).issuer, [DISCOVERY, 'POST /token 400']);
-    t.equal(readStdout(fixture.home), '');
+    t.strictSame(fixture.listIssuerRequests(), [DISCOVERY, 'POST /token 400']);
+    t.equal(readStdout(fixture.user), '');
   });
 });
 
-testWithFederation('rejected logins', async (t, federation, environment) => {
+testWithFederation('v3oidcauthcode reports why a login is rejected', async (t, federation, environment) => {
   await t.test('the user denies access', async (t) => {
     const fixture = setUpAuthCode(t, federation, environment);
     const terminal = fixture.start();
@@ -234,8 +208,9 @@ testWithFederation('rejected logins', async (t, federation, environment) => {
     t.match(await callback?.send(), { status: 200, body: 'The terminal shows the reason' });
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), /refused the user in the browser: the login was denied \(access_denied/);
-    t.strictSame(await fixture.requests(), { issuer: [DISCOVERY], keystone: [] });
-    t.equal(readStdout(fixture.home), '');
+    t.strictSame(fixture.listIssuerRequests(), [DISCOVERY]);
+    t.strictSame(await fixture.listKeystoneRequests(0), []);
+    t.equal(readStdout(fixture.user), '');
   });
   await t.test('Keystone does not know the user', async (t) => {
     const fixture = setUpAuthCode(t, federation, environment);
@@ -244,8 +219,8 @@ testWithFederation('rejected logins', async (t, federation, environment) => {
     await callback?.send();
     t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
     t.match(terminal.screen(), 'its mapping does not match the user');
-    t.strictSame((await fixture.requests()).keystone, [`POST ${federatedAuthPath(federation)} 401`]);
-    t.equal(readStdout(fixture.home), '');
+    t.strictSame(await fixture.listKeystoneRequests(1), [`POST ${federatedAuthPath(federation)} 401`]);
+    t.equal(readStdout(fixture.user), '');
   });
   await t.test('the port is in use, or the URI is on another machine', async (t) => {
     const fixture = setUpAuthCode(t, federation, environment);
@@ -268,94 +243,98 @@ testWithFederation('rejected logins', async (t, federation, environment) => {
     }
   });
   await t.test('no user is present', async (t) => {
-    const fixture = setUpAuthCode(t, federation, environment);
-    const result = await runPlugin({ home: fixture.home, env: { ...fixture.env, DISPLAY: ':0' } });
-    checkFailure(t, result, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'no terminal'] });
-    const unset = await runPlugin({ home: fixture.home, env: { ...fixture.env, OS_DISCOVERY_ENDPOINT: undefined } });
-    checkFailure(t, unset, EXIT_STATUS.interaction, { says: ['OS_DISCOVERY_ENDPOINT'] });
+    const { user } = setUpAuthCode(t, federation, environment);
+    checkFailure(t, await user.with({ DISPLAY: ':0' }).run(), EXIT_STATUS.interaction, {
+      says: ['needs a user with a browser', 'no terminal'],
+    });
+    checkFailure(t, await user.with({ OS_DISCOVERY_ENDPOINT: undefined }).run(), EXIT_STATUS.interaction, {
+      says: ['OS_DISCOVERY_ENDPOINT'],
+    });
   });
 });
 
-testWithFederation('an existing authorization code', async (t, federation, environment) => {
+testWithFederation('an authorization code can be set, and is sent once', async (t, federation, environment) => {
   const fixture = setUpAuthCode(t, federation, environment);
   const { confidential } = federation.clients;
   const redirect = 'http://localhost:12345/some/callback';
   const asked = { client_id: confidential.id, response_type: 'code', redirect_uri: redirect, scope: 'openid profile' };
   const { callback } = await fixture.browse(`${fixture.issuer}/auth?${new URLSearchParams(asked).toString()}`);
   const code = callback?.url.searchParams.get('code') ?? '';
-  const env = { ...fixture.env, OS_CLIENT_ID: confidential.id, OS_CLIENT_SECRET: confidential.secret };
-  const withCode = { ...env, OS_AUTHORIZATION_CODE: code, OS_REDIRECT_URI: redirect };
+  const user = fixture.user.with({
+    OS_CLIENT_ID: confidential.id,
+    OS_CLIENT_SECRET: confidential.secret,
+    OS_AUTHORIZATION_CODE: code,
+    OS_REDIRECT_URI: redirect,
+  });
 
-  const lacking = await runPlugin({ home: fixture.home, env: { ...withCode, OS_REDIRECT_URI: undefined } });
-  checkFailure(t, lacking, EXIT_STATUS.interaction, { says: ['redirect uri', 'OS_REDIRECT_URI'] });
-  const result = await runPlugin({ home: fixture.home, env: withCode });
+  checkFailure(t, await user.with({ OS_REDIRECT_URI: undefined }).run(), EXIT_STATUS.interaction, {
+    says: ['redirect uri', 'OS_REDIRECT_URI'],
+  });
+  const result = await user.run();
   t.equal(result.status, 0, result.stderr);
   t.match(result.stderr, /^client-keystone-auth: Keystone knows you as [^\n]+\n$/);
-  t.strictSame((await fixture.requests()).issuer, [DISCOVERY, TOKEN]);
-  const elsewhere = makeHome();
-  t.teardown(() => elsewhere.remove());
-  const spent = await runPlugin({ home: elsewhere, env: withCode });
+  t.strictSame(fixture.listIssuerRequests(), [DISCOVERY, TOKEN]);
+  const spent = await user.onNewMachine().run();
   checkFailure(t, spent, EXIT_STATUS.refused, { says: ['invalid_grant'] });
-  t.strictSame((await fixture.requests()).issuer.slice(2), [DISCOVERY, 'POST /token 400'], 'the code is sent once');
+  t.strictSame(fixture.listIssuerRequests().slice(2), [DISCOVERY, 'POST /token 400'], 'the code is sent once');
   t.notOk(`${result.stderr}${spent.stderr}`.includes(code));
 });
 
 testWithFederation(
-  "outputs the provider's token and renews it without a browser",
+  "the provider's token is printed and renewed without a browser",
   async (t, federation, environment) => {
     const fixture = setUpAuthCode(t, federation, environment);
     await configureIssuer(fixture.issuer, environment.pki.ca, { refreshTokens: 'always' });
-    const env = { CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token', OS_AUTH_URL: undefined };
-    const terminal = fixture.start(env);
+    const idToken = { CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token', OS_AUTH_URL: undefined };
+    const terminal = fixture.start(idToken);
     const { callback } = await fixture.browse(await waitForAddress(terminal));
     await callback?.send();
-    const { token } = await checkTerminalSuccess(t, terminal, fixture.home);
+    const { token } = await checkTerminalSuccess(t, terminal, fixture.user);
     t.match(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()), {
       aud: federation.clients.public.id,
       iss: fixture.issuer,
     });
-    t.strictSame(await fixture.requests(), { issuer: [DISCOVERY, TOKEN], keystone: [] });
+    t.strictSame(fixture.listIssuerRequests(), [DISCOVERY, TOKEN]);
+    t.strictSame(await fixture.listKeystoneRequests(0), []);
 
-    const renewed = await runPlugin({ home: fixture.home, env: { ...fixture.env, ...env }, args: ['--force-refresh'] });
-    checkSuccess(t, renewed);
-    t.strictSame((await fixture.requests()).issuer, [DISCOVERY, TOKEN, DISCOVERY, TOKEN], 'no request is sent');
+    checkSuccess(t, await fixture.user.with(idToken).run('--force-refresh'));
+    t.strictSame(fixture.listIssuerRequests(), [DISCOVERY, TOKEN, DISCOVERY, TOKEN], 'no request of a browser');
   },
 );
 
 /** Makes an ID token with an invalid signature. */
-function idToken(claims: Readonly<Record<string, unknown>>): string {
+function makeIdToken(claims: Readonly<Record<string, unknown>>): string {
   const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
   const exp = Math.floor(Date.now() / 1000) + 3600;
   return `${part({ alg: 'RS256' })}.${part({ sub: 'alice', exp, ...claims })}.c2ln`;
 }
 
-void t.test('faults of a stand-in provider', async (t) => {
+void t.test('a token of another login is rejected by its nonce', async (t) => {
   const cases = {
-    'a nonce of another login': [{ nonce: 'other' }, EXIT_STATUS.protocol, /returned the token of another login/],
-    'no nonce': [{}, EXIT_STATUS.protocol, /returned the token of another login/],
-    'the correct nonce': [undefined, 0, /Open this address/],
+    'the nonce belongs to another login': [{ nonce: 'other' }, EXIT_STATUS.protocol, /returned the token of another login/],
+    'the nonce is missing': [{}, EXIT_STATUS.protocol, /returned the token of another login/],
+    'the nonce is the one of this login': [undefined, 0, /Open this address/],
   } as const;
   for (const [name, [claims, status, says]] of Object.entries(cases)) {
     await t.test(name, async (t) => {
       const provider = await startStandInProvider(t);
-      const home = makeHome();
-      t.teardown(() => home.remove());
-      const env = {
+      const settings = {
         OS_AUTH_TYPE: 'v3oidcauthcode',
         OS_CLIENT_ID: 'kubectl',
         OS_DISCOVERY_ENDPOINT: `${provider.url}/.well-known/openid-configuration`,
         CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'id_token',
       };
-      const terminal = startOnTerminal(t, { home, env });
+      const user = setUp(t, { settings });
+      const terminal = startOnTerminal(t, user);
       const asked = new URL(await waitForAddress(terminal)).searchParams;
-      provider.tokenResponses = [makeTokenResponse({ id_token: idToken(claims ?? { nonce: asked.get('nonce') }) })];
+      provider.tokenResponses = [makeTokenResponse({ id_token: makeIdToken(claims ?? { nonce: asked.get('nonce') }) })];
       // If the discovery document does not promise the issuer, the response can omit it.
       const query = new URLSearchParams({ code: 'canary-code', state: asked.get('state') ?? '' });
       await followRedirects(`${asked.get('redirect_uri') ?? ''}?${query.toString()}`);
       t.equal((await terminal.ended).exitCode, status, terminal.screen());
       t.match(terminal.screen(), says);
       t.notMatch(terminal.raw(), 'canary-code');
-      if (status !== 0) t.equal(readStdout(home), '');
+      if (status !== 0) t.equal(readStdout(user), '');
       const sent = provider.requests.filter(({ line }) => line === 'POST /token').map(({ form }) => form);
       t.equal(sent.length, 1);
       t.match(sent[0], { client_id: 'kubectl', code: 'canary-code', redirect_uri: asked.get('redirect_uri') });

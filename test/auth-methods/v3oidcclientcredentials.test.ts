@@ -7,21 +7,21 @@ import { checkFederatedFailure, checkFederatedLogin, expectDemoMember } from '..
 import { setUpFederation } from '../support/federated-login.ts';
 import { EXIT_STATUS } from '../support/check-run.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
-testWithFederation('a client logs in as itself', async (t, federation, environment) => {
-  const fixture = setUpFederation(federation, environment);
+testWithFederation('v3oidcclientcredentials logs in a client as itself', async (t, federation, environment) => {
+  const fixture = setUpFederation(t, federation, environment);
   const { confidential, awkward } = federation.clients;
   for (const { id, secret, email } of [confidential, awkward]) {
-    await t.test(id, async (t) => {
+    await t.test(`client ${id} logs in`, async (t) => {
       const env = { OS_AUTH_TYPE: 'v3oidcclientcredentials', OS_CLIENT_ID: id, OS_CLIENT_SECRET: secret };
       await checkFederatedLogin(t, fixture, { env, expected: expectDemoMember(email) });
     });
   }
 });
 
-testWithFederation('a rejected client', async (t, federation, environment) => {
-  const fixture = setUpFederation(federation, environment);
+testWithFederation('v3oidcclientcredentials reports a client that is rejected', async (t, federation, environment) => {
+  const fixture = setUpFederation(t, federation, environment);
   const { confidential } = federation.clients;
   const env = { OS_AUTH_TYPE: 'v3oidcclientcredentials', OS_CLIENT_ID: confidential.id };
   await checkFederatedFailure(t, fixture, {

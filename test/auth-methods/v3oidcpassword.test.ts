@@ -1,21 +1,20 @@
 // Against: a real OpenID provider, Apache and Keystone.
 
 import t from 'tap';
-import { describeRequest } from '../support/request-log.ts';
 import { federatedAuthPath, configureIssuer, testWithFederation } from '../support/federation.ts';
 import { DISCOVERY_REQUEST, TOKEN_REQUEST } from '../support/federated-login.ts';
 import { checkFederatedFailure, checkFederatedLogin, expectDemoMember } from '../support/federated-login.ts';
 import { expectKeystoneRequests, listIssuerRequests, listKeystoneRequests } from '../support/federated-login.ts';
 import { setUpFederation } from '../support/federated-login.ts';
-import type { FederationFixture } from '../support/federated-login.ts';
+import type { FederatedFailure, FederationFixture } from '../support/federated-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
-import { runPlugin } from '../support/run-plugin.ts';
-import { makeTestHome } from '../support/home.ts';
 import type { EnvVars } from '../support/home.ts';
 import { onProject } from '../support/login-settings.ts';
-import { listRequests } from '../support/request-log.ts';
+import { runBundles } from '../support/run-bundles.ts';
+import { setUp } from '../support/fixture.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
 function asAlice({ federation }: FederationFixture): EnvVars {
   const { clients, users } = federation;
@@ -27,34 +26,34 @@ function asAlice({ federation }: FederationFixture): EnvVars {
   };
 }
 
-testWithFederation('a password of the provider: every kind of client and scope', async (t, federation, environment) => {
+testWithFederation('v3oidcpassword logs in with every kind of client and scope', async (t, federation, environment) => {
   const { clients, users } = federation;
   const { domain, projects } = environment.tenancy;
-  const fixture = setUpFederation(federation, environment);
+  const fixture = setUpFederation(t, federation, environment);
   const alice = asAlice(fixture);
   const expected = expectDemoMember(users.alice.email);
   const scoped = (more: EnvVars): EnvVars => ({ ...alice, OS_PROJECT_ID: '', ...more });
   const readers = { user: expected.user, roles: ['reader'] };
-  await t.test('a public client', async (t) => {
+  await t.test('the client is public', async (t) => {
     await checkFederatedLogin(t, fixture, { env: alice, expected });
   });
-  await t.test('a client secret with special characters, and a project by name', async (t) => {
+  await t.test('the client secret has special characters, and the project is named', async (t) => {
     const { id, secret } = clients.awkward;
     const env = scoped({ OS_CLIENT_ID: id, OS_CLIENT_SECRET: secret, ...onProject(projects.demo, domain) });
     await checkFederatedLogin(t, fixture, { env, expected });
   });
-  await t.test('with the token endpoint set, the discovery document is not read', async (t) => {
+  await t.test('the discovery document is not read if the token endpoint is set', async (t) => {
     const env = { ...alice, OS_ACCESS_TOKEN_ENDPOINT: `${fixture.issuer.url}/token`, OS_DISCOVERY_ENDPOINT: '' };
     await checkFederatedLogin(t, fixture, { env, expected, issuer: [TOKEN_REQUEST] });
   });
-  await t.test('a domain', async (t) => {
+  await t.test('the scope is a domain', async (t) => {
     const env = scoped({ OS_DOMAIN_ID: domain.id });
     await checkFederatedLogin(t, fixture, {
       env,
       expected: { ...readers, methods: ['openid', 'token'], domain: domain.name },
     });
   });
-  await t.test('no scope', async (t) => {
+  await t.test('the token has no scope', async (t) => {
     const unscoped = { user: expected.user, methods: ['openid'], roles: [] };
     const keystone = expectKeystoneRequests(federation).slice(0, 1);
     const warnings = ['the token has no scope'];
@@ -68,18 +67,18 @@ testWithFederation('a password of the provider: every kind of client and scope',
   });
 });
 
-testWithFederation('a passcode in addition to the password', async (t, federation, environment) => {
+testWithFederation('v3oidcpassword sends a passcode in addition to the password', async (t, federation, environment) => {
   const { otto } = federation.users;
-  const fixture = setUpFederation(federation, environment);
+  const fixture = setUpFederation(t, federation, environment);
   await configureIssuer(fixture.issuer.url, environment.pki.ca, { otpField: 'otp' });
   const env = { ...asAlice(fixture), OS_USERNAME: otto.name, OS_PASSWORD: otto.password, OS_IDP_OTP_KEY: 'otp' };
-  await t.test('valid', async (t) => {
+  await t.test('the passcode is valid', async (t) => {
     await checkFederatedLogin(t, fixture, {
       env: { ...env, OS_PASSCODE: otto.otp },
       expected: expectDemoMember(otto.email),
     });
   });
-  await t.test('wrong, missing, or without a field', async (t) => {
+  await t.test('the passcode is wrong or missing, or has no field', async (t) => {
     const refused = [DISCOVERY_REQUEST, 'POST /token 400'];
     await checkFederatedFailure(t, fixture, {
       env: { ...env, OS_PASSCODE: '111111' },
@@ -101,29 +100,29 @@ testWithFederation('a passcode in addition to the password', async (t, federatio
   });
 });
 
-testWithFederation('rejected passwords', async (t, federation, environment) => {
+testWithFederation('v3oidcpassword reports why a login is rejected', async (t, federation, environment) => {
   const { clients, users } = federation;
-  const fixture = setUpFederation(federation, environment);
+  const fixture = setUpFederation(t, federation, environment);
   const alice = asAlice(fixture);
   const fed = federatedAuthPath(federation);
-  const refusals: Readonly<Record<string, Parameters<typeof checkFederatedFailure>[2]>> = {
-    'wrong password': {
+  const refusals: Readonly<Record<string, FederatedFailure>> = {
+    'the password is wrong': {
       env: { ...alice, OS_PASSWORD: 'canary-wrong' },
       says: ['the identity provider refused alice', 'invalid_grant invalid user credentials', 'check the credentials'],
       issuer: [DISCOVERY_REQUEST, 'POST /token 400'],
     },
-    'wrong secret': {
+    'the client secret is wrong': {
       env: { ...alice, OS_CLIENT_ID: clients.confidential.id, OS_CLIENT_SECRET: 'canary-wrong' },
       says: ['it does not know this client, or its secret is wrong', 'OS_CLIENT_ID and OS_CLIENT_SECRET'],
       issuer: [DISCOVERY_REQUEST, 'POST /token 401'],
     },
-    'a user that no mapping matches': {
+    'no mapping matches the user': {
       env: { ...alice, OS_USERNAME: users.stranger.name, OS_PASSWORD: users.stranger.password },
       says: ["Keystone refused the provider's token for stranger", 'its mapping does not match the user'],
       issuer: [DISCOVERY_REQUEST, TOKEN_REQUEST],
       keystone: [`POST ${fed} 401`],
     },
-    'a provider that Keystone does not know': {
+    'Keystone does not know the provider': {
       env: { ...alice, OS_IDENTITY_PROVIDER: 'nonsense' },
       says: [
         'no identity provider "nonsense" with the protocol "openid"',
@@ -132,13 +131,13 @@ testWithFederation('rejected passwords', async (t, federation, environment) => {
       issuer: [DISCOVERY_REQUEST, TOKEN_REQUEST],
       keystone: [`POST ${federatedAuthPath({ ...federation, provider: 'nonsense' })} 404`],
     },
-    'a project without a role': {
+    'the user has no role in the project': {
       env: { ...alice, OS_PROJECT_ID: environment.tenancy.projects.other.id },
       says: ['Keystone accepted the login, but not for alice of identity provider acme-idp on project'],
       issuer: [DISCOVERY_REQUEST, TOKEN_REQUEST],
       keystone: [`POST ${fed} 201`, 'POST /v3/auth/tokens?nocatalog=true 401'],
     },
-    'only a user': {
+    'only a user is set': {
       env: {
         OS_AUTH_TYPE: 'v3oidcpassword',
         OS_DISCOVERY_ENDPOINT: '',
@@ -155,62 +154,70 @@ testWithFederation('rejected passwords', async (t, federation, environment) => {
   }
 });
 
-testWithFederation('renews the token without a password', async (t, federation, environment) => {
-  const fixture = setUpFederation(federation, environment);
+testWithFederation('v3oidcpassword renews the token without a password', async (t, federation, environment) => {
+  const fixture = setUpFederation(t, federation, environment);
   const { ca } = environment.pki;
-  const home = makeTestHome(t);
-  const whole: EnvVars = { ...fixture.env, ...asAlice(fixture) };
-  const withoutPassword: EnvVars = { ...whole, OS_PASSWORD: undefined };
-  checkSuccess(t, await runPlugin({ home, env: whole }));
+  const alice = fixture.user.with(asAlice(fixture));
+  const withoutPassword = alice.with({ OS_PASSWORD: undefined });
+  checkSuccess(t, await alice.run());
   t.strictSame(listIssuerRequests(fixture), [DISCOVERY_REQUEST, TOKEN_REQUEST]);
 
   // Without a password and a terminal. The provider replaces the refresh token of a public client each time.
   for (const times of [2, 3]) {
-    const next = await runPlugin({ home, env: withoutPassword, args: ['--force-refresh'] });
-    checkSuccess(t, next);
+    checkSuccess(t, await withoutPassword.run('--force-refresh'));
     t.strictSame(
       listIssuerRequests(fixture),
       Array(times).fill([DISCOVERY_REQUEST, TOKEN_REQUEST]).flat(),
       'refreshed',
     );
-    t.equal((await listKeystoneRequests(fixture)).length, 2 * times);
+    t.equal((await listKeystoneRequests(fixture, 2 * times)).length, 2 * times);
   }
 
   await configureIssuer(fixture.issuer.url, ca, { refreshTokenSeconds: 1 });
-  checkSuccess(t, await runPlugin({ home, env: withoutPassword, args: ['--force-refresh'] }));
-  await new Promise((resolve) => setTimeout(resolve, 2_100));
-  const dead = { home, args: ['--force-refresh', '-v'] };
-  const before = listRequests(fixture.issuer).length;
-  const without = await runPlugin({ ...dead, env: withoutPassword });
+  checkSuccess(t, await withoutPassword.run('--force-refresh'));
+  // The provider counts whole seconds.
+  const expired = Math.floor(Date.now() / 1000) + 2;
+  await waitUntil('the end of the refresh token', () => Date.now() > expired * 1000 || undefined);
+  const before = listIssuerRequests(fixture).length;
+  const without = await withoutPassword.run('--force-refresh', '-v');
   t.equal(without.status, EXIT_STATUS.interaction, without.stderr);
   t.match(without.stderr, /the last login cannot be renewed: .*invalid_grant/);
   t.match(without.stderr, /password is not set .*OS_PASSWORD/);
-  const asked = listRequests(fixture.issuer).slice(before).map(describeRequest);
-  t.strictSame(asked, [DISCOVERY_REQUEST, 'POST /token 400'], 'once');
-  checkSuccess(t, await runPlugin({ home, env: whole, args: ['--force-refresh'] }));
+  t.strictSame(listIssuerRequests(fixture).slice(before), [DISCOVERY_REQUEST, 'POST /token 400'], 'once');
+  checkSuccess(t, await alice.run('--force-refresh'));
 });
 
-testWithFederation('does not store anything when the cache is disabled', async (t, federation, environment) => {
-  const fixture = setUpFederation(federation, environment);
-  const home = makeTestHome(t);
-  const env: EnvVars = { ...fixture.env, ...asAlice(fixture), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none' };
-  checkSuccess(t, await runPlugin({ home, env }));
-  const without: EnvVars = { ...env, OS_PASSWORD: undefined };
-  const result = await runPlugin({ home, env: without });
-  checkFailure(t, result, EXIT_STATUS.interaction, { says: ['password is not set'] });
+testWithFederation('nothing is stored when the cache is disabled', async (t, federation, environment) => {
+  const fixture = setUpFederation(t, federation, environment);
+  const alice = fixture.user.with({ ...asAlice(fixture), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none' });
+  checkSuccess(t, await alice.run());
+  checkFailure(t, await alice.with({ OS_PASSWORD: undefined }).run(), EXIT_STATUS.interaction, {
+    says: ['password is not set'],
+  });
 });
 
-testWithFederation("outputs a provider's token without Keystone", async (t, federation, environment) => {
-  const fixture = setUpFederation(federation, environment);
-  const home = makeTestHome(t);
-  const env = { ...fixture.providerEnv, ...asAlice(fixture), CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token' };
-  const first = await runPlugin({ home, env });
-  const { token, expirationTimestamp } = checkSuccess(t, first);
-  t.match(token, /^[\w-]{43}$/, 'the token has the format of the provider');
-  const livesMs = Date.parse(expirationTimestamp) - Date.now();
-  t.ok(livesMs > 3_590_000 && livesMs <= 3_600_000, 'the lifetime is the one that the provider reports');
+testWithFederation("the provider's access token is printed without Keystone", async (t, federation, environment) => {
+  const fixture = setUpFederation(t, federation, environment);
+  const settings = {
+    ...fixture.providerSettings,
+    ...asAlice(fixture),
+    CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token',
+  };
+  const user = setUp(t, { settings });
+  const first = await user.run();
+  t.match(checkSuccess(t, first).token, /^[\w-]{43}$/, 'the token has the format of the provider');
   t.strictSame(listIssuerRequests(fixture), [DISCOVERY_REQUEST, TOKEN_REQUEST]);
-  t.strictSame(await runPlugin({ home, env }), { ...first, stderr: '' }, 'the cache returns the same token');
+  t.strictSame(await user.run(), { ...first, stderr: '' }, 'the cache returns the same token');
   t.equal(listIssuerRequests(fixture).length, 2);
-  t.strictSame(await listKeystoneRequests(fixture), []);
+  t.strictSame(await listKeystoneRequests(fixture, 0), []);
+
+  // The clock stands still, so that the expiry can be compared.
+  const now = Date.now();
+  const inTime = setUp(t, { settings, runner: (run) => runBundles(run, { now: () => now }) });
+  const { expirationTimestamp } = checkSuccess(t, await inTime.run());
+  t.equal(
+    Date.parse(expirationTimestamp),
+    Math.floor((now + 3_600_000) / 1000) * 1000,
+    'the lifetime is the one that the provider reports',
+  );
 });

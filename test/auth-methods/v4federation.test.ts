@@ -1,47 +1,44 @@
 // Against: a stand-in for Rust Keystone's v4, which no distribution contains yet.
 
-import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
+import { checkBrowserSuccess, startBrowserLogin } from '../support/browser-login-in-process.ts';
 import { PASTE_PROMPT } from '../support/browser-login.ts';
-import { checkTerminalSuccess, followRedirects, makeTerminalCommand, readStdout } from '../support/browser-login.ts';
-import { startOnTerminal, waitForAddress } from '../support/browser-login.ts';
-import { sendRequest } from '../support/send-request.ts';
+import { checkTerminalSuccess, followRedirects, makeTerminalCommand, paste } from '../support/browser-login.ts';
+import { readStdout, startOnTerminal, waitForAddress } from '../support/browser-login.ts';
 import { checkFailure, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
-import { makeExecInfo, makeHome } from '../support/home.ts';
-import { runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/home.ts';
-import { serveV4Federation } from '../support/stand-in-v4-federation.ts';
+import { setUp } from '../support/fixture.ts';
+import type { Fixture } from '../support/fixture.ts';
+import { makeExecInfo } from '../support/home.ts';
+import { sendRequest } from '../support/send-request.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import { serveV4Federation } from '../support/stand-in-v4-federation.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { SttyResult, Terminal } from '../support/terminal.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
 const UNSCOPED = 'the token has no scope';
 const KNOWN = 'Keystone knows you as alice (domain acme)';
 
 interface V4FederationFixture {
   readonly keystone: StandInKeystone;
-  readonly home: Home;
+  /** Has settings for the provider dex and the project web. */
+  readonly user: Fixture;
+  /** The address to which the provider sends the browser. */
+  readonly callback: string;
   readonly port: number;
-  readonly env: Readonly<Record<string, string | undefined>>;
   /** Lists the requests of the plugin, without those of the browser and of the stand-in itself. */
-  requests(): string[];
-  start(env?: Readonly<Record<string, string | undefined>>, args?: readonly string[]): Terminal;
+  listPluginRequests(): string[];
 }
 
 async function setUpV4Federation(t: Test): Promise<V4FederationFixture> {
   const keystone = await startKeystoneForTest(t);
   serveV4Federation(keystone);
-  const home = makeHome();
-  t.teardown(() => home.remove());
   const port = await findFreePort();
-  const env = {
-    OS_AUTH_URL: `${keystone.url}/v3`,
+  const settings = {
     OS_AUTH_TYPE: 'v4federation',
     OS_IDENTITY_PROVIDER: 'dex',
     OS_PROJECT_NAME: 'web',
@@ -50,34 +47,33 @@ async function setUpV4Federation(t: Test): Promise<V4FederationFixture> {
   };
   return {
     keystone,
-    home,
+    user: setUp(t, { keystone, settings }),
+    callback: `http://localhost:${String(port)}/oidc/callback`,
     port,
-    env,
-    requests: () =>
+    listPluginRequests: () =>
       keystone.requests
         .filter(({ headers }) => headers['user-agent']?.startsWith('client-keystone-auth/'))
         .map(({ method, path }) => `${method} ${path}`),
-    start: (more = {}, args = []) => startOnTerminal(t, { home, env: { ...env, ...more }, args }),
   };
 }
 
 const PREPARE = 'POST /v4/federation/identity_providers/dex/auth';
 const FINISH = 'POST /v4/federation/oidc/callback';
+const WITHOUT_SCOPE = { OS_PROJECT_NAME: undefined, OS_PROJECT_DOMAIN_NAME: undefined };
 
-void t.test('the browser returns', async (t) => {
-  const fixture = await setUpV4Federation(t);
-  const { keystone, home, port } = fixture;
-  const terminal = fixture.start();
+void t.test('v4federation logs in when the browser returns', async (t) => {
+  const { keystone, user, callback, listPluginRequests } = await setUpV4Federation(t);
+  const terminal = startOnTerminal(t, user);
   const address = await waitForAddress(terminal);
   const page = await followRedirects(address);
   t.equal(page.status, 200);
   t.match(page.body, 'You can close this window');
-  const { token } = await checkTerminalSuccess(t, terminal, home);
+  const { token } = await checkTerminalSuccess(t, terminal, user);
   t.match(terminal.screen(), KNOWN);
-  t.strictSame(fixture.requests(), [PREPARE, FINISH]);
+  t.strictSame(listPluginRequests(), [PREPARE, FINISH]);
   const [prepare, finish] = keystone.requests.filter(({ path }) => path.startsWith('/v4/'));
   t.strictSame(prepare?.body, {
-    redirect_uri: `http://localhost:${String(port)}/oidc/callback`,
+    redirect_uri: callback,
     scope: { project: { name: 'web', domain: { name: 'acme' } } },
   });
   const state = new URL(address).searchParams.get('state');
@@ -86,66 +82,60 @@ void t.test('the browser returns', async (t) => {
   const facts = await (await fetch(`${keystone.url}/v3/auth/tokens`, { headers })).json();
   t.match(facts, { token: { user: { name: 'alice' }, project: { name: 'web' } } });
 
-  const storedFiles = readdirSync(home.cache).map((name) => readFileSync(join(home.cache, name), 'utf8'));
-  t.notMatch(`${storedFiles.join('')}${terminal.raw()}`, 'canary-code', 'the code is neither printed nor stored');
-  const again = await runPlugin({ home, env: fixture.env });
+  t.notMatch(`${user.readCache()}${terminal.raw()}`, 'canary-code', 'the code is neither printed nor stored');
   t.strictSame(
-    again,
-    { status: 0, signal: null, stdout: readStdout(home), stderr: '' },
+    await user.run(),
+    { status: 0, signal: null, stdout: readStdout(user), stderr: '' },
     'a cache hit sends no request',
   );
-  t.equal(fixture.requests().length, 2);
+  t.equal(listPluginRequests().length, 2);
 });
 
-void t.test('scopes', async (t) => {
-  const fixture = await setUpV4Federation(t);
-  const none = { OS_PROJECT_NAME: undefined, OS_PROJECT_DOMAIN_NAME: undefined };
+void t.test('v4federation asks for the scope that is set', async (t) => {
+  const { keystone, user } = await setUpV4Federation(t);
   const cases = {
-    'by id': [
-      { ...none, OS_PROJECT_ID: 'c8e48b74036546c5b12bfc798932c4e2' },
+    'a project by ID': [
+      { OS_PROJECT_ID: 'c8e48b74036546c5b12bfc798932c4e2' },
       { project: { id: 'c8e48b74036546c5b12bfc798932c4e2' } },
     ],
-    'a domain': [{ ...none, OS_DOMAIN_NAME: 'acme' }, { domain: { name: 'acme' } }],
-    'the system': [{ ...none, OS_SYSTEM_SCOPE: 'all' }, { system: { all: true } }],
-    none: [none, undefined],
-    'explicitly unscoped': [{ ...none, OS_UNSCOPED: 'true' }, undefined],
+    'a domain': [{ OS_DOMAIN_NAME: 'acme' }, { domain: { name: 'acme' } }],
+    'the system': [{ OS_SYSTEM_SCOPE: 'all' }, { system: { all: true } }],
+    nothing: [{}, undefined],
+    'no scope': [{ OS_UNSCOPED: 'true' }, undefined],
   } as const;
-  for (const [name, [env, scope]] of Object.entries(cases)) {
-    const before = fixture.keystone.requests.length;
-    const terminal = fixture.start(env);
-    await followRedirects(await waitForAddress(terminal));
-    await checkTerminalSuccess(t, terminal, fixture.home);
-    const [prepare] = fixture.keystone.requests.slice(before);
+  for (const [name, [settings, scope]] of Object.entries(cases)) {
+    const before = keystone.requests.length;
+    const login = startBrowserLogin(user.with({ ...WITHOUT_SCOPE, ...settings }));
+    await followRedirects(await login.address);
+    const { stderr } = await checkBrowserSuccess(t, login);
+    const [prepare] = keystone.requests.slice(before);
     t.strictSame((prepare?.body as { scope?: unknown }).scope, scope, name);
-    if (scope === undefined) t.match(terminal.screen(), UNSCOPED);
+    if (scope === undefined) t.match(stderr, UNSCOPED);
   }
 });
 
-void t.test('rejects a token for another project', async (t) => {
-  const fixture = await setUpV4Federation(t);
-  const terminal = fixture.start({
-    OS_PROJECT_NAME: undefined,
-    OS_PROJECT_DOMAIN_NAME: undefined,
-    OS_PROJECT_ID: 'b3c86ab0ae364399a0429475e0f753c4',
-  });
-  fixture.keystone.answerNext((request, response, { makeDefaultResponse }) => {
+void t.test('v4federation rejects a token for another project', async (t) => {
+  const { keystone, user } = await setUpV4Federation(t);
+  const settings = { ...WITHOUT_SCOPE, OS_PROJECT_ID: 'b3c86ab0ae364399a0429475e0f753c4' };
+  const login = startBrowserLogin(user.with(settings));
+  keystone.answerNext((request, response, { makeDefaultResponse }) => {
     // As a mapping with a fixed scope does.
     const { auth } = request.body as { auth: { scope: unknown } };
     auth.scope = { project: { id: 'c8e48b74036546c5b12bfc798932c4e2' } };
     const { status, headers, body } = makeDefaultResponse();
     response.writeHead(status, headers).end(JSON.stringify(body));
   }, 'POST /v3/auth/tokens');
-  await followRedirects(await waitForAddress(terminal));
-  t.equal((await terminal.ended).exitCode, EXIT_STATUS.protocol);
-  t.match(terminal.screen(), /a token for another project/);
-  t.equal(readStdout(fixture.home), '');
+  await followRedirects(await login.address);
+  const { status, stdout, stderr } = await login.ended;
+  t.equal(status, EXIT_STATUS.protocol);
+  t.match(stderr, /a token for another project/);
+  t.equal(stdout, '');
 });
 
-void t.test('ignores responses of other logins', async (t) => {
-  const fixture = await setUpV4Federation(t);
-  const terminal = fixture.start();
+void t.test('v4federation ignores responses of other logins', async (t) => {
+  const { user, callback, listPluginRequests } = await setUpV4Federation(t);
+  const terminal = startOnTerminal(t, user);
   const address = await waitForAddress(terminal);
-  const callback = `http://localhost:${String(fixture.port)}/oidc/callback`;
   for (const query of [
     'code=evil&state=evil',
     'code=evil',
@@ -159,38 +149,32 @@ void t.test('ignores responses of other logins', async (t) => {
   t.equal(posted.status, 404);
   t.equal((await followRedirects(new URL('/favicon.ico', callback).href)).status, 404);
   await followRedirects(address);
-  await checkTerminalSuccess(t, terminal, fixture.home);
-  t.strictSame(fixture.requests(), [PREPARE, FINISH]);
+  await checkTerminalSuccess(t, terminal, user);
+  t.strictSame(listPluginRequests(), [PREPARE, FINISH]);
 });
 
-void t.test('the provider refuses', async (t) => {
-  const fixture = await setUpV4Federation(t);
-  const terminal = fixture.start();
-  const state = new URL(await waitForAddress(terminal)).searchParams.get('state') ?? '';
+void t.test('v4federation shows why the provider refuses, without control characters', async (t) => {
+  const { user, callback, listPluginRequests } = await setUpV4Federation(t);
+  const login = startBrowserLogin(user);
+  const state = new URL(await login.address).searchParams.get('state') ?? '';
   const query = new URLSearchParams({ error: 'access_denied', error_description: '\u001b[31mno\u202e', state });
-  const page = await followRedirects(`http://localhost:${String(fixture.port)}/oidc/callback?${query.toString()}`);
+  const page = await followRedirects(`${callback}?${query.toString()}`);
   t.match(page.body, 'The terminal shows the reason');
-  t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
-  t.match(terminal.screen(), /the identity provider refused the user in the browser.*the login was denied/);
-  t.notMatch(terminal.screen(), '\u202e');
-  t.strictSame(fixture.requests(), [PREPARE]);
-  t.equal(readStdout(fixture.home), '');
+  const { status, stdout, stderr } = await login.ended;
+  t.equal(status, EXIT_STATUS.refused);
+  t.match(stderr, /the identity provider refused the user in the browser.*the login was denied/);
+  t.notMatch(stderr, /\u202e|\u001b/);
+  t.strictSame(listPluginRequests(), [PREPARE]);
+  t.equal(stdout, '');
 });
 
-void t.test('Keystone refuses', async (t) => {
-  const fixture = await setUpV4Federation(t);
-  const cases = [
-    [
-      'an unknown identity provider',
-      { OS_IDENTITY_PROVIDER: 'nobody' },
-      /has no identity provider "nobody"; check OS_IDENTITY_PROVIDER/,
-    ],
-  ] as const;
-  for (const [name, env, says] of cases) {
-    const terminal = fixture.start(env);
-    t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused, name);
-    t.match(terminal.screen(), says);
-  }
+void t.test('v4federation shows why Keystone refuses the login', async (t) => {
+  const { keystone, user, listPluginRequests } = await setUpV4Federation(t);
+  await t.test('the identity provider is unknown', async (t) => {
+    const { status, stderr } = await startBrowserLogin(user.with({ OS_IDENTITY_PROVIDER: 'nobody' })).ended;
+    t.equal(status, EXIT_STATUS.refused);
+    t.match(stderr, /has no identity provider "nobody"; check OS_IDENTITY_PROVIDER/);
+  });
   const answers = [
     [403, 'Forbidden', EXIT_STATUS.refused, /is disabled, or does not allow http:\/\/localhost:\d+\/oidc\/callback/],
     [400, 'mapping required', EXIT_STATUS.refused, /Keystone rejected the request: mapping required/],
@@ -199,33 +183,34 @@ void t.test('Keystone refuses', async (t) => {
     [200, { auth_url: 'https://idp.example.com/' }, EXIT_STATUS.protocol, /without a state/],
     [200, { other: 1 }, EXIT_STATUS.protocol, /returned no login address/],
   ] as const;
-  for (const [status, body, exit, says] of answers) {
-    fixture.keystone.answerAlways((_request, response) => {
-      const text = JSON.stringify(typeof body === 'string' ? { error: { code: status, message: body } } : body);
-      response.writeHead(status, { 'content-type': 'application/json' }).end(text);
-    }, PREPARE);
-    const before = fixture.requests().length;
-    const terminal = fixture.start({}, ['--force-refresh']);
-    t.equal((await terminal.ended).exitCode, exit, terminal.screen());
-    t.match(terminal.screen(), says);
-    if (status !== 503) t.equal(fixture.requests().length, before + 1, 'one request is sent');
+  for (const [code, body, exit, says] of answers) {
+    await t.test(`Keystone answers ${code} ${JSON.stringify(body)}`, async (t) => {
+      keystone.answerAlways((_request, response) => {
+        const text = JSON.stringify(typeof body === 'string' ? { error: { code, message: body } } : body);
+        response.writeHead(code, { 'content-type': 'application/json' }).end(text);
+      }, PREPARE);
+      const before = listPluginRequests().length;
+      const { status, stderr } = await startBrowserLogin(user, '--force-refresh').ended;
+      t.equal(status, exit, stderr);
+      t.match(stderr, says);
+      if (code !== 503) t.equal(listPluginRequests().length, before + 1, 'one request is sent');
+    });
   }
-  serveV4Federation(fixture.keystone);
-  for (const status of [401, 404, 500]) {
-    const terminal = fixture.start({}, ['--force-refresh']);
-    const address = await waitForAddress(terminal);
-    const before = fixture.requests().length;
-    fixture.keystone.answerNext((_request, response) => {
-      response.writeHead(status).end(JSON.stringify({ error: { code: status, message: 'no' } }));
-    }, FINISH);
-    await followRedirects(address);
-    t.equal(
-      (await terminal.ended).exitCode,
-      status === 500 ? EXIT_STATUS.unreachable : EXIT_STATUS.refused,
-      terminal.screen(),
-    );
-    t.equal(fixture.requests().length, before + 1, 'a code is sent once');
-    t.equal(readStdout(fixture.home), '');
+  serveV4Federation(keystone);
+  for (const code of [401, 404, 500]) {
+    await t.test(`Keystone answers ${code} to the code`, async (t) => {
+      const login = startBrowserLogin(user, '--force-refresh');
+      const address = await login.address;
+      const before = listPluginRequests().length;
+      keystone.answerNext((_request, response) => {
+        response.writeHead(code).end(JSON.stringify({ error: { code, message: 'no' } }));
+      }, FINISH);
+      await followRedirects(address);
+      const { status, stdout, stderr } = await login.ended;
+      t.equal(status, code === 500 ? EXIT_STATUS.unreachable : EXIT_STATUS.refused, stderr);
+      t.equal(listPluginRequests().length, before + 1, 'a code is sent once');
+      t.equal(stdout, '');
+    });
   }
 });
 
@@ -236,171 +221,170 @@ async function endOf(address: string): Promise<string> {
 
 const SSH = { SSH_CONNECTION: '10.0.0.1 1 10.0.0.2 22', DISPLAY: ':0', BROWSER: '/bin/false' };
 
-void t.test('over SSH: the user pastes the address', async (t) => {
-  const fixture = await setUpV4Federation(t);
+void t.test('over SSH, the user pastes the address', async (t) => {
+  const { user } = await setUpV4Federation(t);
   const pastes = {
-    'the whole address': (end: string) => end,
-    'its query': (end: string) => new URL(end).search,
-    'its query without the question mark': (end: string) => new URL(end).search.slice(1),
-    'the code alone': (end: string) => new URL(end).searchParams.get('code') ?? '',
-    'with spaces around it': (end: string) => `  ${end} `,
+    'the whole address is pasted': (end: string) => end,
+    'its query is pasted': (end: string) => new URL(end).search,
+    'its query without the question mark is pasted': (end: string) => new URL(end).search.slice(1),
+    'the code alone is pasted': (end: string) => new URL(end).searchParams.get('code') ?? '',
+    'spaces around it are ignored': (end: string) => `  ${end} `,
   };
-  for (const [name, paste] of Object.entries(pastes)) {
-    const terminal = fixture.start(SSH, ['--force-refresh']);
-    const end = await endOf(await waitForAddress(terminal));
-    await terminal.waitFor(PASTE_PROMPT);
-    terminal.type(`${paste(end)}\r`);
-    await checkTerminalSuccess(t, terminal, fixture.home);
-    t.notMatch(terminal.raw(), 'canary-code', `${name}: the code is not shown`);
+  for (const [name, change] of Object.entries(pastes)) {
+    await t.test(name, async (t) => {
+      const terminal = startOnTerminal(t, user.with(SSH), '--force-refresh');
+      const end = await endOf(await waitForAddress(terminal));
+      await paste(terminal, `${change(end)}\r`);
+      await checkTerminalSuccess(t, terminal, user);
+      t.notMatch(terminal.raw(), 'canary-code', 'the code is not shown');
+    });
   }
 });
 
-void t.test('prompts again for an address that cannot be used', async (t) => {
-  const fixture = await setUpV4Federation(t);
-  const terminal = fixture.start(SSH);
+void t.test('an address that cannot be used is prompted for again', async (t) => {
+  const { user, listPluginRequests } = await setUpV4Federation(t);
+  const terminal = startOnTerminal(t, user.with(SSH));
   const end = await endOf(await waitForAddress(terminal));
   const foreign = end.replace(/state=[^&]*/, 'state=other');
   for (const text of [foreign, 'https://example.com/', 'two words']) {
-    await terminal.waitFor(PASTE_PROMPT);
-    terminal.type(`${text}\r`);
-    await terminal.waitFor('paste the whole address');
+    await paste(terminal, `${text}\r`);
+    await terminal.waitFor('paste the whole address', 120_000);
   }
-  await terminal.waitFor(PASTE_PROMPT);
-  terminal.type(`${end}\r`);
-  await checkTerminalSuccess(t, terminal, fixture.home);
-  t.strictSame(fixture.requests(), [PREPARE, FINISH]);
+  await paste(terminal, `${end}\r`);
+  await checkTerminalSuccess(t, terminal, user);
+  t.strictSame(listPluginRequests(), [PREPARE, FINISH]);
 });
 
-async function around(
+/** Runs a login between two readings of the terminal settings, which must be equal. */
+async function runAndCompareSettings(
   t: Test,
-  fixture: V4FederationFixture,
+  user: Fixture,
   during: (terminal: Terminal) => Promise<void>,
-  args: readonly string[] = [],
+  ...args: readonly string[]
 ): Promise<SttyResult> {
-  const run = await runWithStty(makeTerminalCommand({ home: fixture.home, env: fixture.env, args }), during);
+  const run = await runWithStty(makeTerminalCommand(user, ...args), during);
   t.equal(run.after, run.before, 'the terminal is restored');
   return run;
 }
 
-void t.test('restores the terminal after every login', async (t) => {
-  await t.test('the browser returns during the prompt', async (t) => {
-    const fixture = await setUpV4Federation(t);
-    const { exitCode } = await around(t, fixture, async (terminal) => {
-      const address = await waitForAddress(terminal);
-      await terminal.waitFor(PASTE_PROMPT);
-      terminal.type('half of something');
-      await followRedirects(address);
-    });
-    t.equal(exitCode, 0);
-  });
-  for (const [name, typed] of [
-    ['Ctrl-C', '\x03'],
-    ['Ctrl-D', '\x04'],
-  ] as const) {
-    await t.test(name, async (t) => {
-      const fixture = await setUpV4Federation(t);
-      const { exitCode, screen } = await around(t, fixture, async (terminal) => {
-        await terminal.waitFor(PASTE_PROMPT);
-        terminal.type(typed);
+// Most of these tests wait, so they run in parallel. A new object for each test, because tap changes it.
+const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 4 });
+
+void t.test('the terminal is restored, however a login ends', inParallel(), async (t) => {
+  const tests = [
+    t.test('the browser returns during the prompt', inParallel(), async (t) => {
+      const { user } = await setUpV4Federation(t);
+      const { exitCode } = await runAndCompareSettings(t, user, async (terminal) => {
+        const address = await waitForAddress(terminal);
+        await paste(terminal, 'half of something');
+        await followRedirects(address);
       });
-      t.equal(exitCode, EXIT_STATUS.cancelled);
-      t.match(screen, 'cancelled at the prompt');
-      await t.rejects(followRedirects(`http://localhost:${String(fixture.port)}/`), 'nothing listens any more');
-    });
-  }
-  for (const [name, status] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-    ['SIGHUP', 129],
-  ] as const) {
-    await t.test(name, async (t) => {
-      const fixture = await setUpV4Federation(t);
-      const { exitCode } = await around(t, fixture, async (terminal) => {
-        await terminal.waitFor(PASTE_PROMPT);
-        terminal.signal(name);
+      t.equal(exitCode, 0);
+    }),
+    ...(
+      [
+        ['Ctrl-C', '\x03'],
+        ['Ctrl-D', '\x04'],
+      ] as const
+    ).map(([name, typed]) =>
+      t.test(`the user types ${name}`, inParallel(), async (t) => {
+        const { user, port } = await setUpV4Federation(t);
+        const { exitCode, screen } = await runAndCompareSettings(t, user, (terminal) => paste(terminal, typed));
+        t.equal(exitCode, EXIT_STATUS.cancelled);
+        t.match(screen, 'cancelled at the prompt');
+        await t.rejects(followRedirects(`http://localhost:${String(port)}/`), 'nothing listens any more');
+      }),
+    ),
+    ...(
+      [
+        ['SIGINT', 130],
+        ['SIGTERM', 143],
+        ['SIGHUP', 129],
+      ] as const
+    ).map(([name, status]) =>
+      t.test(`the plugin receives ${name}`, inParallel(), async (t) => {
+        const { user } = await setUpV4Federation(t);
+        const { exitCode } = await runAndCompareSettings(t, user, async (terminal) => {
+          await paste(terminal, '');
+          terminal.signal(name);
+        });
+        t.equal(exitCode, status);
+      }),
+    ),
+    t.test('the user types Ctrl-Z, and then the browser returns', inParallel(), async (t) => {
+      const { user } = await setUpV4Federation(t);
+      const { exitCode, before, whileStopped } = await runAndCompareSettings(t, user, async (terminal) => {
+        const address = await waitForAddress(terminal);
+        await paste(terminal, '\x1a');
+        await paste(terminal, '');
+        await followRedirects(address);
       });
-      t.equal(exitCode, status);
-    });
-  }
-  await t.test('Ctrl-Z, and then the browser returns', async (t) => {
-    const fixture = await setUpV4Federation(t);
-    const { exitCode, before, whileStopped } = await around(t, fixture, async (terminal) => {
-      const address = await waitForAddress(terminal);
-      await terminal.waitFor(PASTE_PROMPT);
-      terminal.type('\x1a');
-      await terminal.waitFor(PASTE_PROMPT);
-      await followRedirects(address);
-    });
-    t.equal(exitCode, 0);
-    t.strictSame(whileStopped, [before]);
-  });
-  await t.test('the login timeout passes', async (t) => {
-    const fixture = await setUpV4Federation(t);
-    const during = async (terminal: Terminal): Promise<void> => {
-      await terminal.waitFor(PASTE_PROMPT);
-    };
-    const { exitCode, screen } = await around(t, fixture, during, ['--login-timeout=2']);
-    t.equal(exitCode, EXIT_STATUS.unreachable);
-    t.match(screen, /the login in the browser did not finish within 2 s; .*--login-timeout/);
-    t.equal(readStdout(fixture.home), '');
-  });
+      t.equal(exitCode, 0);
+      t.strictSame(whileStopped, [before]);
+    }),
+    t.test('the login timeout passes', inParallel(), async (t) => {
+      const { user } = await setUpV4Federation(t);
+      // Long enough for a busy machine to show the prompt.
+      const { exitCode, screen } = await runAndCompareSettings(
+        t,
+        user,
+        (terminal) => paste(terminal, ''),
+        '--login-timeout=8',
+      );
+      t.equal(exitCode, EXIT_STATUS.unreachable);
+      t.match(screen, /the login in the browser did not finish within 8 s; .*--login-timeout/);
+      t.equal(readStdout(user), '');
+    }),
+  ];
+  await Promise.all(tests);
 });
 
 void t.test('after a timeout, the same kubectl does not open the browser again', async (t) => {
-  const fixture = await setUpV4Federation(t);
-  const {
-    file,
-    args = [],
-    ...rest
-  } = makeTerminalCommand({
-    home: fixture.home,
-    env: { ...fixture.env, KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: true }) },
-    args: ['--login-timeout=1'],
-  });
+  const { user, listPluginRequests } = await setUpV4Federation(t);
+  const forKubectl = user.with({ KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: true }) });
+  const { file, args = [], ...rest } = makeTerminalCommand(forKubectl, '--login-timeout=1');
   const twice = ['-c', '"$@"; "$@"', 'sh', file, ...args];
   const terminal = openTerminal({ file: '/bin/sh', args: twice, ...rest });
   t.teardown(() => terminal.close());
   t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused, terminal.screen());
   t.match(terminal.screen(), /this login was refused \d+ s ago, and is not tried again yet/);
   t.equal(terminal.screen().split('Open this address').length, 2, 'the address is shown once');
-  t.strictSame(fixture.requests(), [PREPARE]);
+  t.strictSame(listPluginRequests(), [PREPARE]);
 });
 
-void t.test('without a user', async (t) => {
-  const fixture = await setUpV4Federation(t);
-  await t.test('fails immediately without a terminal', async (t) => {
-    const began = Date.now();
-    const result = await runPlugin({ home: fixture.home, env: { ...fixture.env, DISPLAY: ':0' } });
-    t.ok(Date.now() - began < 10_000);
-    checkFailure(t, result, EXIT_STATUS.interaction, { says: ['needs a user with a browser', 'no terminal'] });
-    t.strictSame(fixture.requests(), []);
+void t.test('v4federation needs a user', async (t) => {
+  const { user, listPluginRequests } = await setUpV4Federation(t);
+  await t.test('a run without a terminal fails before the first request', async (t) => {
+    checkFailure(t, await user.with({ DISPLAY: ':0' }).run(), EXIT_STATUS.interaction, {
+      says: ['needs a user with a browser', 'no terminal'],
+    });
+    t.strictSame(listPluginRequests(), []);
   });
-  await t.test('the identity provider is not set', async (t) => {
-    const result = await runPlugin({ home: fixture.home, env: { ...fixture.env, OS_IDENTITY_PROVIDER: undefined } });
-    checkFailure(t, result, EXIT_STATUS.interaction, {
+  await t.test('a run without an identity provider fails', async (t) => {
+    checkFailure(t, await user.with({ OS_IDENTITY_PROVIDER: undefined }).run(), EXIT_STATUS.interaction, {
       says: ['identity provider is not set', 'OS_IDENTITY_PROVIDER'],
     });
   });
-  await t.test('waits for the browser alone when kubectl uses the terminal', async (t) => {
-    const terminal = fixture.start({ KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: false }) });
+  await t.test('a run waits for the browser alone when kubectl uses the terminal', async (t) => {
+    const terminal = startOnTerminal(t, user.with({ KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: false }) }));
     await followRedirects(await waitForAddress(terminal));
-    await checkTerminalSuccess(t, terminal, fixture.home);
+    await checkTerminalSuccess(t, terminal, user);
     t.notMatch(terminal.screen(), PASTE_PROMPT);
   });
 });
 
-void t.test('the port', async (t) => {
-  const fixture = await setUpV4Federation(t);
-  for (const port of ['0', '65536', 'x', '-1', '80 ']) {
-    const terminal = fixture.start({ OS_REDIRECT_PORT: port });
-    t.equal((await terminal.ended).exitCode, EXIT_STATUS.config, port);
-    t.match(terminal.screen(), 'OS_REDIRECT_PORT must be a port from 1 to 65535');
+void t.test('v4federation checks the port before it sends a request', async (t) => {
+  const { user, port, listPluginRequests } = await setUpV4Federation(t);
+  for (const wrong of ['0', '65536', 'x', '-1', '80 ']) {
+    const { status, stderr } = await startBrowserLogin(user.with({ OS_REDIRECT_PORT: wrong })).ended;
+    t.equal(status, EXIT_STATUS.config, wrong);
+    t.match(stderr, 'OS_REDIRECT_PORT must be a port from 1 to 65535');
   }
   const server = createServer();
   t.teardown(() => server.close());
-  await new Promise<void>((done) => server.listen(fixture.port, '127.0.0.1', done));
-  const terminal = fixture.start();
-  t.equal((await terminal.ended).exitCode, EXIT_STATUS.config);
-  t.match(terminal.screen(), /another program uses it; .*OS_REDIRECT_PORT/);
-  t.strictSame(fixture.requests(), []);
+  await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
+  const { status, stderr } = await startBrowserLogin(user).ended;
+  t.equal(status, EXIT_STATUS.config);
+  t.match(stderr, /another program uses it; .*OS_REDIRECT_PORT/);
+  t.strictSame(listPluginRequests(), []);
 });

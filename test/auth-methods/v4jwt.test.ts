@@ -1,20 +1,19 @@
 // Against: a stand-in for Rust Keystone's v4, which no distribution contains yet.
 
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { checkSuccess, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
-import { runPlugin } from '../support/run-plugin.ts';
-import { makeTestHome } from '../support/home.ts';
+import { setUp } from '../support/fixture.ts';
+import type { Fixture } from '../support/fixture.ts';
+import type { EnvVars } from '../support/home.ts';
+import { checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 import { fetchTokenFacts, makeJwt, serveV4 } from '../support/stand-in-v4.ts';
 import type { JwtProvider } from '../support/stand-in-v4.ts';
-import { openStandInLog, checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
-import type { RequestLog } from '../support/log-in-twice.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 const WEB = { project: { name: 'web', domain: { name: 'acme' } } };
 const onWeb = { OS_PROJECT_NAME: 'web', OS_PROJECT_DOMAIN_NAME: 'acme' };
@@ -45,68 +44,67 @@ function makeCiJwt(claims: Readonly<Record<string, unknown>> = {}): string {
   });
 }
 
-interface V4JwtFixture {
-  readonly standIn: StandInKeystone;
-  readonly requestLog: RequestLog;
-  readonly env: Record<string, string>;
+interface CiJob {
+  readonly keystone: StandInKeystone;
+  /** The job, with settings for the provider `ci`. */
+  readonly job: Fixture;
 }
 
-async function setUpV4Jwt(t: Test): Promise<V4JwtFixture> {
-  const standIn = await startKeystoneForTest(t);
-  serveV4(standIn, { providers: [provider, old] });
-  const env = { OS_AUTH_TYPE: 'v4jwt', OS_AUTH_URL: `${standIn.url}/v3`, OS_IDENTITY_PROVIDER: 'ci' };
-  return { standIn, requestLog: openStandInLog(standIn), env };
+async function setUpJob(t: Test): Promise<CiJob> {
+  const keystone = await startKeystoneForTest(t);
+  serveV4(keystone, { providers: [provider, old] });
+  const settings = { OS_AUTH_TYPE: 'v4jwt', OS_IDENTITY_PROVIDER: 'ci' };
+  return { keystone, job: setUp(t, { keystone, settings }) };
 }
 
-void t.test('without a scope: the token unchanged', async (t) => {
-  const { standIn, requestLog, env } = await setUpV4Jwt(t);
+void t.test('without a scope, the token is used unchanged', async (t) => {
+  const { keystone, job } = await setUpJob(t);
   const jwt = makeCiJwt();
-  const attempt = { env: { ...env, OS_JWT: jwt }, requestLog, requests: [login('ci')], secrets: [jwt] };
-  const { token } = await logInTwice(t, attempt, ['the token has no scope']);
-  t.match(await fetchTokenFacts(standIn, token), { user: { name: 'alice' }, project: undefined });
-  const [{ headers, body } = { headers: {}, body: null }] = standIn.requests;
+  const { token } = await logInTwice(t, job.with({ OS_JWT: jwt }), {
+    requests: [login('ci')],
+    secrets: [jwt],
+    warnings: ['the token has no scope'],
+  });
+  t.match(await fetchTokenFacts(keystone, token), { user: { name: 'alice' }, project: undefined });
+  const [{ headers, body } = { headers: {}, body: null }] = keystone.requests;
   t.equal(headers.authorization, `bearer ${jwt}`);
   t.notOk('openstack-mapping' in headers, 'an unset mapping is not sent');
   t.equal(body, undefined);
 });
 
-void t.test('with a scope: exchanged, unless the mapping gives that scope', async (t) => {
+void t.test('with a scope, the token is exchanged unless the mapping gives that scope', async (t) => {
   for (const id of ['ci', 'old']) {
     for (const [mapping, requests] of [
       ['plain', [login(id), RESCOPE]],
       ['fixed', [login(id)]],
     ] as const) {
-      await t.test(`${id}, ${mapping}`, async (t) => {
-        const { standIn, requestLog, env } = await setUpV4Jwt(t);
+      await t.test(`provider ${id} with the mapping ${mapping} causes ${requests.length} requests`, async (t) => {
+        const { keystone, job } = await setUpJob(t);
         const jwt = makeCiJwt();
-        const more = { OS_IDENTITY_PROVIDER: id, OS_JWT: jwt, OS_ATTRIBUTE_MAPPING_NAME: mapping };
-        const attempt = { env: { ...env, ...onWeb, ...more }, requestLog, requests, secrets: [jwt] };
-        const { token } = await logInTwice(t, attempt);
-        t.match(await fetchTokenFacts(standIn, token), { user: { name: 'alice' }, project: { name: 'web' } });
-        t.equal(standIn.requests[0]?.headers['openstack-mapping'], mapping);
+        const settings = { ...onWeb, OS_IDENTITY_PROVIDER: id, OS_JWT: jwt, OS_ATTRIBUTE_MAPPING_NAME: mapping };
+        const { token } = await logInTwice(t, job.with(settings), { requests, secrets: [jwt] });
+        t.match(await fetchTokenFacts(keystone, token), { user: { name: 'alice' }, project: { name: 'web' } });
+        t.equal(keystone.requests[0]?.headers['openstack-mapping'], mapping);
       });
     }
   }
 });
 
-void t.test('finds v4 next to v3 without a version in the URL', async (t) => {
-  const { standIn, requestLog, env } = await setUpV4Jwt(t);
-  const all = { ...env, ...onWeb, OS_AUTH_URL: standIn.url, OS_JWT: makeCiJwt() };
-  await logInTwice(t, { env: all, requestLog, requests: [login('ci'), RESCOPE] });
+void t.test('v4 is found next to v3 without a version in the URL', async (t) => {
+  const { keystone, job } = await setUpJob(t);
+  const settings = { ...onWeb, OS_AUTH_URL: keystone.url, OS_JWT: makeCiJwt() };
+  await logInTwice(t, job.with(settings), { requests: [login('ci'), RESCOPE] });
 });
 
 void t.test('a renewed JWT uses the cache, and a JWT with other claims does not', async (t) => {
-  const { standIn, env } = await setUpV4Jwt(t);
-  const home = makeTestHome(t);
-  const file = join(home.path, 'jwt');
-  const run = async (given: Readonly<Record<string, string>>): Promise<{ token: string; logins: number }> => {
-    const before = standIn.requests.length;
-    const all = { ...env, OS_ATTRIBUTE_MAPPING_NAME: 'fixed', ...given };
-    const { token } = checkSuccess(t, await runPlugin({ home, env: all }));
-    return { token, logins: standIn.requests.length - before };
+  const { job } = await setUpJob(t);
+  const run = async (given: EnvVars): Promise<{ token: string; logins: number }> => {
+    const before = job.countRequests();
+    const { token } = checkSuccess(t, await job.with({ OS_ATTRIBUTE_MAPPING_NAME: 'fixed', ...given }).run());
+    return { token, logins: job.countRequests() - before };
   };
-  const put = (jwt: string): Record<string, string> => {
-    writeFileSync(file, jwt, { mode: 0o600 });
+  const put = (jwt: string): EnvVars => {
+    job.writeFile('jwt', jwt);
     return { OS_JWT_FILE: '~/jwt' };
   };
   const later = { exp: Math.floor(Date.now() / 1000) + 1200 };
@@ -128,73 +126,77 @@ void t.test('a renewed JWT uses the cache, and a JWT with other claims does not'
   t.strictSame(await run({ OS_JWT: makeCiJwt() }), { token, logins: 0 });
 });
 
-void t.test('logins that Keystone rejects', async (t) => {
-  const { standIn, requestLog, env } = await setUpV4Jwt(t);
-  const refused = async (
+void t.test('a login that Keystone rejects gets one message', async (t) => {
+  const { keystone, job } = await setUpJob(t);
+  const isRefused = async (
     name: string,
-    settings: Readonly<Record<string, string>>,
+    settings: EnvVars,
     says: readonly string[],
     requests = [login(settings['OS_IDENTITY_PROVIDER'] ?? 'ci')],
   ): Promise<void> => {
     await t.test(name, async (t) => {
       const jwt = settings['OS_JWT'] ?? makeCiJwt();
-      const all = { ...env, OS_JWT: jwt, ...settings };
-      await checkFailedLogin(
-        t,
-        { env: all, requestLog, requests, secrets: [jwt] },
-        { status: EXIT_STATUS.refused, says },
-      );
+      const user = job.onNewMachine().with({ OS_JWT: jwt, ...settings });
+      await checkFailedLogin(t, user, { requests, secrets: [jwt], status: EXIT_STATUS.refused, says });
     });
   };
-  await refused('an unknown provider', { OS_IDENTITY_PROVIDER: 'nobody' }, [
+  await isRefused('the provider is unknown', { OS_IDENTITY_PROVIDER: 'nobody' }, [
     'Keystone has no identity provider nobody',
     'check OS_IDENTITY_PROVIDER',
   ]);
-  await refused('an unknown mapping', { OS_IDENTITY_PROVIDER: 'old', OS_ATTRIBUTE_MAPPING_NAME: 'none' }, [
+  await isRefused('the mapping is unknown', { OS_IDENTITY_PROVIDER: 'old', OS_ATTRIBUTE_MAPPING_NAME: 'none' }, [
     'Keystone has no identity provider old with a mapping none',
   ]);
-  await refused('an old server without a mapping', { OS_IDENTITY_PROVIDER: 'old' }, [
+  await isRefused('an old server requires a mapping', { OS_IDENTITY_PROVIDER: 'old' }, [
     'requires `openstack-mapping` header',
   ]);
-  await refused('a stranger', { OS_JWT: makeCiJwt({ sub: 'repo:evil/app' }) }, [
+  await isRefused('no mapping matches the subject', { OS_JWT: makeCiJwt({ sub: 'repo:evil/app' }) }, [
     'Keystone refused the JWT of repo:evil/app',
     'the mapping of identity provider ci',
   ]);
-  await refused('a forged one', { OS_JWT: `${makeCiJwt().slice(0, -4)}AAAA` }, ['Error in claims verification']);
-  await refused(
-    'no role there',
+  await isRefused('the JWT is forged', { OS_JWT: `${makeCiJwt().slice(0, -4)}AAAA` }, [
+    'Error in claims verification',
+  ]);
+  await isRefused(
+    'the user has no role in the project',
     { OS_PROJECT_ID: 'f'.repeat(32) },
     ['Keystone accepted the login, but not for repo:acme/app on project ffff'],
     [login('ci'), RESCOPE],
   );
-  t.equal(standIn.countLogins(), 1);
+  t.equal(keystone.countLogins(), 1);
 });
 
-void t.test('JWTs that are not sent', async (t) => {
-  const { requestLog, env } = await setUpV4Jwt(t);
-  const useless = async (
+void t.test('a JWT that cannot be used is not sent', async (t) => {
+  const { job } = await setUpJob(t);
+  const isNotSent = async (
     name: string,
-    settings: Readonly<Record<string, string | undefined>>,
+    settings: EnvVars,
     says: readonly string[],
     status: number = EXIT_STATUS.config,
   ): Promise<void> => {
-    await t.test(name, (t) =>
-      checkFailedLogin(t, { env: { ...env, ...settings }, requestLog, requests: [] }, { status, says }),
-    );
+    await t.test(name, async (t) => {
+      await checkFailedLogin(t, job.onNewMachine().with(settings), { requests: [], status, says });
+    });
   };
-  await useless('no JWT', { OS_JWT: 'canary-of-something-else' }, [
+  await isNotSent('the text is not a JWT', { OS_JWT: 'canary-of-something-else' }, [
     'the JWT of OS_JWT is not a JWT',
     'set OS_JWT_FILE',
   ]);
-  await useless('an expired one', { OS_JWT: makeCiJwt({ exp: 1 }) }, ['the JWT of OS_JWT expired at 1970-01-01']);
-  await useless('two', { OS_JWT: makeCiJwt(), OS_JWT_FILE: '/x' }, ['OS_JWT and OS_JWT_FILE are both set']);
-  await useless('no file', { OS_JWT_FILE: '/nowhere' }, ['cannot read the JWT of OS_JWT_FILE from /nowhere (ENOENT)']);
-  await useless('a mapping with a line break', { OS_JWT: makeCiJwt(), OS_ATTRIBUTE_MAPPING_NAME: 'a\r\nb: c' }, [
+  await isNotSent('the JWT has expired', { OS_JWT: makeCiJwt({ exp: 1 }) }, [
+    'the JWT of OS_JWT expired at 1970-01-01',
+  ]);
+  await isNotSent('two JWTs are set', { OS_JWT: makeCiJwt(), OS_JWT_FILE: '/x' }, [
+    'OS_JWT and OS_JWT_FILE are both set',
+  ]);
+  await isNotSent('the file does not exist', { OS_JWT_FILE: '/nowhere' }, [
+    'cannot read the JWT of OS_JWT_FILE from /nowhere (ENOENT)',
+  ]);
+  await isNotSent('the mapping has a line break', { OS_JWT: makeCiJwt(), OS_ATTRIBUTE_MAPPING_NAME: 'a\r\nb: c' }, [
     'OS_ATTRIBUTE_MAPPING_NAME contains characters that are not valid in an HTTP header',
   ]);
-  await useless('neither', {}, ['jwt is not set', 'set OS_JWT'], EXIT_STATUS.interaction);
-  await useless(
-    'no provider',
+  await isNotSent('no JWT is set', {}, ['jwt is not set', 'set OS_JWT'], EXIT_STATUS.interaction);
+  await isNotSent(
+    'no provider is set',
     { OS_JWT: makeCiJwt(), OS_IDENTITY_PROVIDER: undefined },
     ['identity provider is not set', 'set OS_IDENTITY_PROVIDER (--identity-provider)'],
     EXIT_STATUS.interaction,
@@ -202,12 +204,11 @@ void t.test('JWTs that are not sent', async (t) => {
 });
 
 void t.test('a clouds.yaml in the current folder does not get the JWT of a file', async (t) => {
-  const { standIn, requestLog } = await setUpV4Jwt(t);
-  const home = makeTestHome(t);
-  writeFileSync(join(home.path, 'jwt'), makeCiJwt(), { mode: 0o600 });
-  const cloud = { auth_type: 'v4jwt', auth: { auth_url: `${standIn.url}/v3`, identity_provider: 'ci' } };
-  writeFileSync(join(home.path, 'clouds.yaml'), JSON.stringify({ clouds: { evil: cloud } }));
-  const env = { OS_CLOUD: 'evil', OS_JWT_FILE: join(home.path, 'jwt') };
+  const { keystone, job } = await setUpJob(t);
+  const auth = { auth_url: `${keystone.url}/v3`, identity_provider: 'ci' };
+  job.writeFile('jwt', makeCiJwt());
+  job.writeFile('clouds.yaml', { clouds: { evil: { auth_type: 'v4jwt', auth } } });
+  const user = job.withOnly({ OS_CLOUD: 'evil', OS_JWT_FILE: join(job.home.path, 'jwt') });
   const says = ['clouds.yaml', 'current folder'];
-  await checkFailedLogin(t, { env, home, requestLog, requests: [] }, { status: EXIT_STATUS.config, says });
+  await checkFailedLogin(t, user, { requests: [], status: EXIT_STATUS.config, says });
 });

@@ -1,32 +1,28 @@
 // Logins at a real Keystone that do not depend on the auth method: names and URLs, TLS, and the cache. The requests are
 // counted at the server: one login too many can lock an account, one too few can hand out another user's token.
 
-import { appendFileSync, copyFileSync, mkdirSync, readFileSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { serializeRecord, parseRecord } from '../../src/plugin/cache/token-record.ts';
-import { LOGIN_REQUEST } from '../support/check-login.ts';
-import { checkLogins, countRequests, member, memberAndReader } from '../support/check-login.ts';
-import { describeRequest } from '../support/request-log.ts';
-import { reader, summarizeToken } from '../support/check-login.ts';
+import { setUpAlice } from '../support/alice.ts';
+import { checkLogins, LOGIN_REQUEST, member, memberAndReader, reader, summarizeToken } from '../support/check-login.ts';
 import type { ExpectedToken } from '../support/check-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
-import { runPlugin } from '../support/run-plugin.ts';
-import { makeTestHome } from '../support/home.ts';
-import type { RunResult } from '../support/run-plugin.ts';
+import { setUp } from '../support/fixture.ts';
+import type { Fixture } from '../support/fixture.ts';
 import type { EnvVars } from '../support/home.ts';
-import { asApplicationCredential, asUser, onProject } from '../support/login-settings.ts';
+import { asAliceOnDemo, asApplicationCredential, asUser, onProject } from '../support/login-settings.ts';
+import { listRequests, watchRequests } from '../support/request-log.ts';
 import { logIn, validateToken } from '../support/tenancy.ts';
-import { watchRequests, listRequests } from '../support/request-log.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
-import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
-testWithKeystone("keystoneauth's names, and URLs with and without a version", async (t, environment) => {
+testWithKeystone("keystoneauth's names for the methods work at URLs with and without a version", async (t, environment) => {
   const { applicationCredentials, domain, projects, users } = environment.tenancy;
-  const env = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
+  const env = asAliceOnDemo(environment.tenancy);
   const expected = { user: 'alice', project: 'demo', ...memberAndReader };
   const byToken = { ...expected, methods: ['password', 'token'] };
   const existingToken = await logIn(environment.http, users.alice);
@@ -56,72 +52,60 @@ testWithKeystone("keystoneauth's names, and URLs with and without a version", as
       requests: ['GET  300', LOGIN_REQUEST],
       expected: byToken,
     },
-    'no auth_type, a slash after the version': { env, path: '/v3/', expected },
-    'an old version': { env, path: '/v2.0', expected },
+    'the auth type is not set, and a slash follows the version': { env, path: '/v3/', expected },
+    'the URL has an old version': { env, path: '/v2.0', expected },
   });
 });
 
-testWithKeystone('TLS: a private certificate authority and a client certificate', async (t, environment) => {
-  const { pki, tenancy } = environment;
-  const { domain, projects, users } = tenancy;
+testWithKeystone('a login uses a private certificate authority and a client certificate', async (t, environment) => {
+  const { pki, tls, mutualTls, tenancy } = environment;
   const own = { OS_CERT: pki.client.cert, OS_KEY: pki.client.key };
-  const env = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain), OS_CACERT: pki.ca };
+  const env = { ...asAliceOnDemo(tenancy), OS_CACERT: pki.ca };
   const expected = { user: 'alice', project: 'demo', ...memberAndReader };
   await checkLogins(t, environment, {
-    'without a client certificate': { server: 'tls', env, expected },
-    'with an optional client certificate': { server: 'tls', env: { ...env, ...own }, expected },
-    'with a required client certificate': { server: 'mutualTls', env: { ...env, ...own }, expected },
-    'asking for versions': { server: 'tls', path: '', env, requests: ['GET  300', LOGIN_REQUEST], expected },
+    'there is no client certificate': { server: tls, env, expected },
+    'the client certificate is optional': { server: tls, env: { ...env, ...own }, expected },
+    'the client certificate is required': { server: mutualTls, env: { ...env, ...own }, expected },
+    'Keystone is asked for its versions': {
+      server: tls,
+      path: '',
+      env,
+      requests: ['GET  300', LOGIN_REQUEST],
+      expected,
+    },
   });
-  await t.test('the client certificate and its key in one file', async (t) => {
-    const address = watchRequests(environment.mutualTls);
-    const home = makeTestHome(t);
-    const file = join(home.path, 'both.pem');
-    writeFileSync(file, readFileSync(pki.client.cert, 'utf8') + readFileSync(pki.client.key, 'utf8'), { mode: 0o600 });
-    const result = await runPlugin({ home, env: { ...env, OS_AUTH_URL: `${address.url}/v3`, OS_CERT: '~/both.pem' } });
-    checkSuccess(t, result);
-    t.match(listRequests(address), [{ method: 'POST', status: 201, clientName: 'alice' }]);
+  await t.test('the client certificate and its key are in one file', async (t) => {
+    const keystone = watchRequests(mutualTls);
+    const alice = setUp(t, { keystone, settings: { ...env, OS_CERT: '~/both.pem' } });
+    alice.writeFile('both.pem', readFileSync(pki.client.cert, 'utf8') + readFileSync(pki.client.key, 'utf8'));
+    checkSuccess(t, await alice.run());
+    t.match(listRequests(keystone), [{ method: 'POST', status: 201, clientName: 'alice' }]);
   });
   await t.test('an unchecked certificate causes a warning on each run', async (t) => {
-    const address = watchRequests(environment.tls);
-    const home = makeTestHome(t);
-    const insecure = { ...env, OS_AUTH_URL: `${address.url}/v3`, OS_CACERT: pki.untrusted.ca, OS_INSECURE: 'true' };
+    const settings = { ...env, OS_CACERT: pki.untrusted.ca, OS_INSECURE: 'true' };
+    const alice = setUp(t, { keystone: watchRequests(tls), settings });
     const tokens: string[] = [];
     for (const run of [1, 2]) {
-      const result = await runPlugin({ home, env: insecure });
-      tokens.push(checkSuccess(t, result, [/certificate is not checked/]).token);
-      t.equal(countRequests(address), 1, `run ${run}`);
+      tokens.push(checkSuccess(t, await alice.run(), [/certificate is not checked/]).token);
+      t.equal(alice.countRequests(), 1, `run ${run}`);
     }
     t.equal(tokens[0], tokens[1]);
   });
 });
 
-/** Sets up one user's cache; each run returns its token and the number of its requests. */
-function startCounting(t: Test, environment: TestEnvironment, home = makeTestHome(t)) {
-  const address = watchRequests(environment.http);
-  const { domain, projects, users } = environment.tenancy;
-  const alice = {
-    OS_AUTH_URL: `${address.url}/v3`,
-    ...asUser(users.alice, domain),
-    ...onProject(projects.demo, domain),
-  };
-  const run = async (
-    env: EnvVars = {},
-    { args = [], cwd }: { args?: readonly string[]; cwd?: string } = {},
-  ): Promise<{ token: string; requests: number; result: RunResult }> => {
-    const before = countRequests(address);
-    const result = await runPlugin({ home, args, env: { ...alice, ...env }, ...(cwd === undefined ? {} : { cwd }) });
-    return { token: checkSuccess(t, result).token, requests: countRequests(address) - before, result };
-  };
-  return { home, address, run };
+/** Runs the plugin, and returns its token and the number of its requests. */
+async function count(t: Test, user: Fixture, ...args: readonly string[]): Promise<{ token: string; requests: number }> {
+  const before = user.countRequests();
+  const { token } = checkSuccess(t, await user.run(...args));
+  return { token, requests: user.countRequests() - before };
 }
 
-testWithKeystone('one cache, many logins: no login gets the token of another', async (t, environment) => {
+testWithKeystone('many logins share a cache, and no login gets the token of another', async (t, environment) => {
   const { domain, projects, users } = environment.tenancy;
-  const { run } = startCounting(t, environment);
+  const alice = setUpAlice(t, environment);
   const elsewhere = watchRequests(environment.http);
   const variants: Record<string, { env: EnvVars; expected: ExpectedToken }> = {
-    alice: { env: {}, expected: { user: 'alice', project: 'demo', ...memberAndReader } },
+    'alice on demo': { env: {}, expected: { user: 'alice', project: 'demo', ...memberAndReader } },
     'another user': { env: asUser(users.bob, domain), expected: { user: 'bob', project: 'demo', ...memberAndReader } },
     'another project': {
       env: onProject(projects.other, domain),
@@ -138,100 +122,95 @@ testWithKeystone('one cache, many logins: no login gets the token of another', a
   };
   const tokens = new Map<string, string>();
   for (const [name, { env, expected }] of Object.entries(variants)) {
-    const { token, requests } = await run(env);
+    const { token, requests } = await count(t, alice.with(env));
     t.equal(requests, name === 'another URL' ? 0 : 1, `${name} logs in`);
     const details = await validateToken(environment.http, token);
     t.strictSame(summarizeToken(details), { methods: ['password'], ...expected });
     tokens.set(name, token);
   }
   t.equal(new Set(tokens.values()).size, tokens.size, 'each login has its own token');
-  t.strictSame(listRequests(elsewhere).map(describeRequest), [LOGIN_REQUEST], 'the other URL was used once');
+  t.strictSame(elsewhere.listRequests(), [LOGIN_REQUEST], 'the other URL was used once');
   for (const [name, { env }] of Object.entries(variants)) {
-    const { token, requests } = await run(env);
+    const { token, requests } = await count(t, alice.with(env));
     t.equal(requests, 0, `${name} needs no login`);
     t.equal(token, tokens.get(name), `${name} gets its own token`);
   }
-  t.equal(countRequests(elsewhere), 1);
+  t.equal(elsewhere.listRequests().length, 1);
 });
 
 testWithKeystone('a wrong password after a correct one sends no request', async (t, environment) => {
   // A user who can read the cache has the token anyway, and a changed password must not cause a login.
-  const { run } = startCounting(t, environment);
-  const { token } = await run();
-  t.match(await run({ OS_PASSWORD: 'another' }), { token, requests: 0 });
+  const alice = setUpAlice(t, environment);
+  const { token } = await count(t, alice);
+  t.match(await count(t, alice.with({ OS_PASSWORD: 'another' })), { token, requests: 0 });
 });
 
 testWithKeystone('--force-refresh logs in, and later runs use its token', async (t, environment) => {
-  const { run } = startCounting(t, environment);
-  const first = await run();
-  const second = await run({}, { args: ['--force-refresh'] });
+  const alice = setUpAlice(t, environment);
+  const first = await count(t, alice);
+  const second = await count(t, alice, '--force-refresh');
   t.not(second.token, first.token);
   t.equal(second.requests, 1);
-  t.match(await run(), { token: second.token, requests: 0 });
+  t.match(await count(t, alice), { token: second.token, requests: 0 });
 });
 
 testWithKeystone('another folder or another spelling needs no login', async (t, environment) => {
-  const { home, address, run } = startCounting(t, environment);
-  const { token } = await run();
-  const folder = join(home.path, 'elsewhere');
+  const alice = setUpAlice(t, environment);
+  const { token } = await count(t, alice);
+  const folder = join(alice.home.path, 'elsewhere');
   mkdirSync(folder);
-  t.match(await run({}, { cwd: folder }), { token, requests: 0 });
-  t.match(await run({}, { args: ['--project-name', 'demo'] }), { token, requests: 0 });
-  t.match(await run({ OS_AUTH_URL: `${address.url}/v3/` }), { token, requests: 0 });
+  t.match(await count(t, alice.inFolder(folder)), { token, requests: 0 });
+  t.match(await count(t, alice, '--project-name', 'demo'), { token, requests: 0 });
+  t.match(await count(t, alice.with({ OS_AUTH_URL: `${alice.url}/v3/` })), { token, requests: 0 });
 });
 
-testWithKeystone('the CA file changes', async (t, environment) => {
-  const home = makeTestHome(t);
-  const address = watchRequests(environment.tls);
-  const ca = join(home.path, 'ca.pem');
-  copyFileSync(environment.pki.ca, ca);
-  const { domain, projects, users } = environment.tenancy;
-  const env = {
-    OS_AUTH_URL: `${address.url}/v3`,
-    OS_CACERT: ca,
-    ...asUser(users.alice, domain),
-    ...onProject(projects.demo, domain),
-  };
-  const run = async (): Promise<string> => checkSuccess(t, await runPlugin({ home, env })).token;
+testWithKeystone('a change of the CA file needs a new login', async (t, environment) => {
+  const { pki, tls, tenancy } = environment;
+  const alice = setUp(t, { keystone: watchRequests(tls), settings: asAliceOnDemo(tenancy) });
+  const ca = alice.writeFile('ca.pem', readFileSync(pki.ca, 'utf8'));
+  const trusting = alice.with({ OS_CACERT: ca });
+  const run = async (): Promise<string> => checkSuccess(t, await trusting.run()).token;
   const first = await run();
-  t.equal(countRequests(address), 1);
+  t.equal(alice.countRequests(), 1);
 
   utimesSync(ca, new Date(), new Date(Date.now() - 60_000));
   t.equal(await run(), first, 'a new modification time alone changes nothing');
-  t.equal(countRequests(address), 1);
+  t.equal(alice.countRequests(), 1);
 
-  appendFileSync(ca, readFileSync(environment.pki.untrusted.ca));
+  appendFileSync(ca, readFileSync(pki.untrusted.ca));
   const second = await run();
   t.not(second, first, 'another certificate authority needs a new login');
-  t.equal(countRequests(address), 2);
+  t.equal(alice.countRequests(), 2);
   t.equal(await run(), second);
-  t.equal(countRequests(address), 2);
+  t.equal(alice.countRequests(), 2);
 
-  copyFileSync(environment.pki.untrusted.ca, ca);
-  const result = await runPlugin({ home, env });
-  checkFailure(t, result, EXIT_STATUS.unreachable, { says: ['certificate is not trusted', 'OS_CACERT'] });
-  t.equal(countRequests(address), 2, 'the password is not sent to a server that is not trusted');
+  copyFileSync(pki.untrusted.ca, ca);
+  checkFailure(t, await trusting.run(), EXIT_STATUS.unreachable, {
+    says: ['certificate is not trusted', 'OS_CACERT'],
+  });
+  t.equal(alice.countRequests(), 2, 'the password is not sent to a server that is not trusted');
 });
 
-testWithKeystone('a token that is about to expire', async (t, environment) => {
-  const { home, run, address } = startCounting(t, environment);
-  const first = await run();
-  const [file = '', ...more] = readdirSync(home.cache).filter((name) => name.endsWith('.token'));
+testWithKeystone('a token that is about to expire is replaced', async (t, environment) => {
+  const alice = setUpAlice(t, environment);
+  const first = await count(t, alice);
+  const { cache } = alice.home;
+  const [file = '', ...more] = readdirSync(cache).filter((name) => name.endsWith('.token'));
   t.strictSame(more, [], 'one record');
   const key = file.replace('.token', '');
   const setAge = (receivedMs: number, leftMs: number): void => {
-    const record = parseRecord(key, readFileSync(join(home.cache, file), 'utf8'));
+    const record = parseRecord(key, readFileSync(join(cache, file), 'utf8'));
     t.equal(record?.token, first.token);
     const now = Date.now();
     const times = { receivedAt: now - receivedMs, expiresAt: now + leftMs };
-    const sealed = serializeRecord(key, { token: first.token, endpoint: `${address.url}/v3`, ...times });
-    writeFileSync(join(home.cache, file), sealed);
+    const endpoint = `${alice.url}/v3`;
+    alice.writeFile(join(cache, file), serializeRecord(key, { token: first.token, endpoint, ...times }));
   };
   setAge(3_400_000, 200_000);
-  t.match(await run(), { token: first.token, requests: 0 }, 'more than two minutes left');
+  t.match(await count(t, alice), { token: first.token, requests: 0 }, 'more than two minutes left');
   setAge(3_490_000, 110_000);
-  const second = await run();
+  const second = await count(t, alice);
   t.not(second.token, first.token, 'the last two minutes are not used');
   t.equal(second.requests, 1);
-  t.match(await run(), { token: second.token, requests: 0 });
+  t.match(await count(t, alice), { token: second.token, requests: 0 });
 });

@@ -3,21 +3,24 @@ import t from 'tap';
 import type { Test } from 'tap';
 import * as faults from '../support/stand-in-faults.ts';
 import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
-import { checkFailure, checkSuccess, makeLoginSettings, runInFreshHome } from '../support/check-run.ts';
-import { startKeystoneForTest } from '../support/check-run.ts';
+import { checkFailure, checkSuccess, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
+import { setUp } from '../support/fixture.ts';
+import type { EnvVars } from '../support/home.ts';
+import { runBundles } from '../support/run-bundles.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 
-t.setTimeout(90_000);
+t.setTimeout(600_000);
 
 // A new object for each test, because tap changes it.
-const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 4 });
+const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 8 });
 const LOGIN = 'POST /v3/auth/tokens';
 const DISCOVERY = 'GET /';
 
-function linesOf(standIn: StandInKeystone): string[] {
-  return standIn.requests.map(({ method, path }) => `${method} ${path}`);
+/** Logs in once, on a new machine. */
+function logInAt(t: Test, authUrl: string, changes: EnvVars = {}): Promise<RunResult> {
+  return setUp(t, { settings: { ...makeLoginSettings(authUrl), ...changes }, runner: runBundles }).run();
 }
 
 /** Whether any request contained the credential. */
@@ -48,14 +51,14 @@ for (const [what, from, authPath] of [
   ['the login', LOGIN, '/v3'],
   ['the discovery', DISCOVERY, ''],
 ] as const) {
-  await group(`${what} is redirected`, (t) =>
+  await group(`${what} is redirected within the origin only`, (t) =>
     ([301, 302, 303, 307, 308] as const).flatMap((code) => [
       ...Object.entries(elsewhere).map(([target, location]) =>
-        t.test(`${String(code)} to ${target}`, inParallel(), async (t) => {
+        t.test(`status ${String(code)} leads to ${target}`, inParallel(), async (t) => {
           const [keystone, other] = [await startKeystoneForTest(t), await startKeystoneForTest(t)];
           const to = location(keystone, other);
           keystone.answerNext(faults.respondRedirect(code, to), from);
-          const result = await runInFreshHome({ env: makeLoginSettings(keystone.url + authPath) });
+          const result = await logInAt(t, keystone.url + authPath);
           const { origin } = new URL(to, keystone.url);
           const says = [`redirects to ${origin}`, 'the credential was not sent there', `set OS_AUTH_URL to ${origin}`];
           checkFailure(t, result, EXIT_STATUS.protocol, { says });
@@ -64,11 +67,11 @@ for (const [what, from, authPath] of [
           t.equal(credentialSeen(keystone), what === 'the login');
         }),
       ),
-      t.test(`${String(code)} within the origin`, inParallel(), async (t) => {
+      t.test(`status ${String(code)} stays within the origin`, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t);
         const to = what === 'the login' ? '/v3/auth/tokens/' : '/v3/';
         keystone.answerNext(faults.respondRedirect(code, to), from);
-        const result = await runInFreshHome({ env: makeLoginSettings(keystone.url + authPath) });
+        const result = await logInAt(t, keystone.url + authPath);
         if (code === 303) {
           // This status asks for a GET, which would drop the login.
           checkFailure(t, result, EXIT_STATUS.protocol, { says: ['redirects in a way that would drop the login'] });
@@ -80,47 +83,47 @@ for (const [what, from, authPath] of [
           what === 'the login'
             ? ['POST /v3/auth/tokens?nocatalog=true', 'POST /v3/auth/tokens/']
             : ['GET /', 'GET /v3/', 'POST /v3/auth/tokens?nocatalog=true'];
-        t.strictSame(linesOf(keystone), expected);
+        t.strictSame(keystone.listRequests(), expected);
         t.ok(JSON.stringify(keystone.requests.at(-1)?.body).includes(PASSWORD), 'with its body');
       }),
     ]),
   );
 }
 
-await group('odd redirects', (t) => {
+await group('an odd redirect is reported', (t) => {
   const fails = (name: string, handler: (standIn: StandInKeystone) => Handler, says: string, requests: number) =>
     t.test(name, inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t);
       keystone.answerAlways(handler(keystone));
-      const result = await runInFreshHome({ env: makeLoginSettings(`${keystone.url}/v3`) });
+      const result = await logInAt(t, `${keystone.url}/v3`);
       checkFailure(t, result, EXIT_STATUS.protocol, { says: [says] });
       t.equal(keystone.requests.length, requests);
     });
   let count = 0;
   return [
-    fails('without end', () => faults.respondRedirect(302, '/v3/auth/tokens'), 'redirects without end', 6),
+    fails('the redirects do not end', () => faults.respondRedirect(302, '/v3/auth/tokens'), 'redirects without end', 6),
     fails(
-      'endless, always to another path',
+      'the redirects do not end, and each leads to another path',
       () => (request, response, exchange) =>
         faults.respondRedirect(307, `/v3/auth/tokens?${String((count += 1))}`)(request, response, exchange),
       'redirects without end',
       6,
     ),
-    fails('to nothing', () => faults.respondRedirect(302, ''), 'redirects without end', 6),
-    fails('to what is no URL', () => faults.respondRedirect(302, 'http://'), 'redirects to elsewhere', 1),
-    fails('to another scheme', () => faults.respondRedirect(302, 'file:///etc/passwd'), 'redirects to elsewhere', 1),
+    fails('the redirect leads to nothing', () => faults.respondRedirect(302, ''), 'redirects without end', 6),
+    fails('the target is not a URL', () => faults.respondRedirect(302, 'http://'), 'redirects to elsewhere', 1),
+    fails('the target has another scheme', () => faults.respondRedirect(302, 'file:///etc/passwd'), 'redirects to elsewhere', 1),
     fails(
-      'to https on another host',
+      'the target is https on another host',
       () => faults.respondRedirect(308, 'https://localhost/'),
       'to https://localhost;',
       1,
     ),
-    fails('nowhere', () => faults.respondJson(302, {}), 'status 302, which is not Keystone', 1),
-    fails('by a list of choices', () => faults.respondJson(300, {}, { location: '/v3' }), 'status 300', 1),
+    fails('the redirect has no target', () => faults.respondJson(302, {}), 'status 302, which is not Keystone', 1),
+    fails('the answer is a list of choices', () => faults.respondJson(300, {}, { location: '/v3' }), 'status 300', 1),
   ];
 });
 
-await group('which request a URL leads to', (t) => {
+await group('the path of the URL decides whether Keystone is asked for its versions', (t) => {
   const asked = ['GET /', 'POST /v3/auth/tokens?nocatalog=true'];
   const direct = ['POST /v3/auth/tokens?nocatalog=true'];
   const cases: readonly (readonly [string, readonly string[]])[] = [
@@ -139,18 +142,18 @@ await group('which request a URL leads to', (t) => {
   ];
   return [
     ...cases.map(([path, expected]) =>
-      t.test(`"${path}"`, inParallel(), async (t) => {
+      t.test(`the path is "${path}"`, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t);
-        checkSuccess(t, await runInFreshHome({ env: makeLoginSettings(keystone.url + path) }));
-        t.strictSame(linesOf(keystone), expected);
+        checkSuccess(t, await logInAt(t, keystone.url + path));
+        t.strictSame(keystone.listRequests(), expected);
         t.notOk(JSON.stringify(keystone.requests[0]).includes(PASSWORD) && expected === asked);
       }),
     ),
     ...['v3password', 'password'].map((type) =>
-      t.test(`auth type ${type}`, inParallel(), async (t) => {
+      t.test(`the auth type is ${type}`, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t);
-        checkSuccess(t, await runInFreshHome({ env: { ...makeLoginSettings(keystone.url), OS_AUTH_TYPE: type } }));
-        t.strictSame(linesOf(keystone), type === 'v3password' ? direct : asked);
+        checkSuccess(t, await logInAt(t, keystone.url, { OS_AUTH_TYPE: type }));
+        t.strictSame(keystone.listRequests(), type === 'v3password' ? direct : asked);
       }),
     ),
   ];
@@ -164,7 +167,7 @@ function below(prefix: string): Handler {
   };
 }
 
-await group('below a path', (t) =>
+await group('Keystone can be below a path', (t) =>
   (
     [
       ['/identity', ['GET /', 'POST /v3/auth/tokens?nocatalog=true']],
@@ -172,7 +175,7 @@ await group('below a path', (t) =>
       ['/identity/v2.0', ['POST /v3/auth/tokens?nocatalog=true']],
     ] as const
   ).map(([path, expected]) =>
-    t.test(path, inParallel(), async (t) => {
+    t.test(`the URL ends with ${path}`, inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t);
       const versions = [{ id: 'v3.14', status: 'stable', links: [{ rel: 'self', href: '/identity/v3/' }] }];
       keystone.answerAlways(below('/identity'), 'POST /identity');
@@ -180,8 +183,8 @@ await group('below a path', (t) =>
         request.path = request.path.slice('/identity'.length) || '/';
         return faults.respondJson(300, { versions: { values: versions } })(request, response, exchange);
       }, 'GET /identity');
-      checkSuccess(t, await runInFreshHome({ env: makeLoginSettings(keystone.url + path) }));
-      t.strictSame(linesOf(keystone), expected);
+      checkSuccess(t, await logInAt(t, keystone.url + path));
+      t.strictSame(keystone.listRequests(), expected);
     }),
   ),
 );
@@ -198,35 +201,35 @@ async function discover(
 ): Promise<Discovered> {
   const [keystone, other] = [await startKeystoneForTest(t), await startKeystoneForTest(t)];
   keystone.answerAlways(answer(keystone, other), DISCOVERY);
-  return { keystone, other, result: await runInFreshHome({ env: makeLoginSettings(keystone.url) }) };
+  return { keystone, other, result: await logInAt(t, keystone.url) };
 }
 
 const version = (id: string, status: string, href: string): object => ({ id, status, links: [{ rel: 'self', href }] });
 
-await group('where Keystone says it lives', (t) => {
+await group('a link of Keystone changes the path, but never the origin', (t) => {
   const hrefs: Readonly<Record<string, (keystone: StandInKeystone, other: StandInKeystone) => string>> = {
-    'its own': (keystone) => `${keystone.url}/v3/`,
+    'its own address': (keystone) => `${keystone.url}/v3/`,
     'another port': (_, other) => `${other.url}/v3/`,
-    https: (keystone) => `https://127.0.0.1:${String(keystone.port)}/v3`,
+    'https on the same port': (keystone) => `https://127.0.0.1:${String(keystone.port)}/v3`,
     'an internal name': () => 'http://controller.internal:5000/v3/',
     'a path': () => '/v3/',
     'a relative path': () => 'v3/',
     'a protocol-relative host': (_, other) => `//127.0.0.1:${String(other.port)}/v3/`,
     'a protocol-relative host with backslashes': (_, other) => `\\\\127.0.0.1:${String(other.port)}\\v3`,
-    'with query and fragment': (_, other) => `${other.url}/v3/?x=1#y`,
-    'user information': (_, other) => `http://127.0.0.1@127.0.0.1:${String(other.port)}/v3`,
+    'a URL with query and fragment': (_, other) => `${other.url}/v3/?x=1#y`,
+    'a URL with user information': (_, other) => `http://127.0.0.1@127.0.0.1:${String(other.port)}/v3`,
     'a path that turns the origin into a user name': (_, other) => `x:@127.0.0.1:${String(other.port)}/v3`,
     'a path that extends the host name': () => 'x:.evil.example/v3',
     'an invalid URL': () => 'http://[/v3',
     nothing: () => '',
   };
   return Object.entries(hrefs).map(([name, href]) =>
-    t.test(name, inParallel(), async (t) => {
+    t.test(`the link is ${name}`, inParallel(), async (t) => {
       const { keystone, other, result } = await discover(t, (...both) =>
         faults.respondJson(300, { versions: { values: [version('v3.14', 'stable', href(...both))] } }),
       );
       t.equal(other.requests.length, 0, 'nothing reaches the other origin');
-      t.equal(keystone.countLogins() + Number(name === 'nothing'), 1, linesOf(keystone).join());
+      t.equal(keystone.countLogins() + Number(name === 'nothing'), 1, keystone.listRequests().join());
       // An empty link is the root, which does not accept logins.
       if (name === 'nothing') checkFailure(t, result, EXIT_STATUS.protocol, { says: ['no Keystone v3'] });
       else checkSuccess(t, result);
@@ -234,7 +237,7 @@ await group('where Keystone says it lives', (t) => {
   );
 });
 
-await group('what Keystone says of its versions', (t) => {
+await group('v3 is chosen among the versions that Keystone offers', (t) => {
   const stable = (id: string, href = '/v3/'): object => version(id, 'stable', href);
   const usable: Readonly<Record<string, Handler>> = {
     'a list with 300': faults.respondJson(300, { versions: { values: [stable('v3.14')] } }),
@@ -275,24 +278,24 @@ await group('what Keystone says of its versions', (t) => {
   };
   return [
     ...Object.entries(usable).map(([name, handler]) =>
-      t.test(name, inParallel(), async (t) => {
+      t.test(`the login works with this answer: ${name}`, inParallel(), async (t) => {
         const { keystone, result } = await discover(t, () => handler);
         checkSuccess(t, result);
-        t.strictSame(linesOf(keystone), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
+        t.strictSame(keystone.listRequests(), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
       }),
     ),
-    t.test('a deprecated v3', inParallel(), async (t) => {
+    t.test('a deprecated v3 causes a warning', inParallel(), async (t) => {
       const old = faults.respondJson(300, { versions: [version('v3.14', 'deprecated', '/v3'), stable('v4.0', '/v4')] });
       const { keystone, result } = await discover(t, () => old);
       checkSuccess(t, result, [/marks v3 as deprecated/]);
-      t.strictSame(linesOf(keystone), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
+      t.strictSame(keystone.listRequests(), ['GET /', 'POST /v3/auth/tokens?nocatalog=true']);
     }),
     ...Object.entries(unusable).map(([name, [handler, says]]) =>
-      t.test(name, inParallel(), async (t) => {
+      t.test(`the login fails with this answer: ${name}`, inParallel(), async (t) => {
         const { keystone, result } = await discover(t, () => handler);
         checkFailure(t, result, EXIT_STATUS.protocol, { says: [says, 'OS_AUTH_URL'] });
         t.ok(result.stderr.length < 3500, 'the message is short');
-        t.strictSame(linesOf(keystone), ['GET /']);
+        t.strictSame(keystone.listRequests(), ['GET /']);
       }),
     ),
   ];

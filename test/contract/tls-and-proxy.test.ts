@@ -9,22 +9,34 @@ import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
 import { respondRedirect } from '../support/stand-in-faults.ts';
 import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
-import { checkFailure, checkSuccess, makeLoginSettings, runInFreshHome } from '../support/check-run.ts';
-import { startKeystoneForTest } from '../support/check-run.ts';
-import { makeHome } from '../support/home.ts';
-import { runPlugin } from '../support/run-plugin.ts';
+import { checkFailure, checkSuccess, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
+import { setUp } from '../support/fixture.ts';
+import type { EnvVars } from '../support/home.ts';
 import { startConnectProxy } from '../support/proxy.ts';
+import { runBundles } from '../support/run-bundles.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import type { RunResult } from '../support/run-plugin.ts';
 import type { ConnectProxy, ConnectProxyOptions } from '../support/proxy.ts';
 import type { StandInKeystoneOptions } from '../support/stand-in-keystone.ts';
 
-t.setTimeout(90_000);
+t.setTimeout(600_000);
 
 // A new object for each test, because tap changes it.
-const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 4 });
+const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 8 });
 const directory = t.testdir();
 const pki = await makePki(join(directory, 'pki'));
 const trusting = { OS_CACERT: pki.ca };
 const keyOf = (cert: string): string => cert.replace(/\.crt$/, '.key');
+
+/** Logs in once, on a new machine. */
+function logInWith(t: Test, settings: EnvVars, ...args: readonly string[]): Promise<RunResult> {
+  return setUp(t, { settings, runner: runBundles }).run(...args);
+}
+
+/** The same in a process of its own, because Node itself reads some of the variables. */
+function logInAsProcess(t: Test, settings: EnvVars, ...args: readonly string[]): Promise<RunResult> {
+  return setUp(t, { settings, runner: runPlugin }).run(...args);
+}
 
 /** Declares the tests of a group without waiting for each. tap waits for all. */
 async function group(name: string, declare: (t: Test) => Promise<unknown>[]): Promise<void> {
@@ -72,42 +84,42 @@ interface BadServer {
 }
 
 const badServers: Readonly<Record<string, BadServer>> = {
-  'another authority': {
+  'the certificate is from another authority': {
     start: (t) => startServer(t, { tls: pki.untrusted.server }),
     says: 'its certificate is not trusted',
     hint: 'OS_CACERT (--cacert)',
   },
-  'a self-signed certificate': {
+  'the certificate is self-signed': {
     start: (t) => startServer(t, { tls: { cert: pki.untrusted.ca, key: keyOf(pki.untrusted.ca) } }),
     says: 'its certificate is not trusted',
     hint: 'OS_CACERT (--cacert)',
   },
-  'an expired certificate': {
+  'the certificate has expired': {
     start: (t) => startServer(t, { tls: pki.expired }),
     says: 'its certificate has expired',
     hint: 'check the clock',
   },
-  'another host’s certificate': {
+  'the certificate is for another host': {
     start: (t) => startServer(t, { tls: pki.wrongHost }),
     says: 'its certificate is for another host name',
     hint: 'OS_AUTH_URL',
   },
-  'a client’s certificate': {
+  'the certificate is for a client': {
     start: (t) => startServer(t, { tls: pki.client }),
     says: 'cannot be used: ',
     hint: 'certificate',
   },
-  'TLS 1.0 only': {
+  'the server supports TLS 1.0 only': {
     start: (t) => startOldServer(t, 'TLSv1'),
     says: 'does not support TLS 1.2 or newer',
     hint: 'enable TLS 1.2',
   },
-  'TLS 1.1 only': {
+  'the server supports TLS 1.1 only': {
     start: (t) => startOldServer(t, 'TLSv1.1'),
     says: 'does not support TLS 1.2 or newer',
     hint: 'enable TLS 1.2',
   },
-  'no TLS': {
+  'the server does not use TLS': {
     start: async (t) => {
       const standIn = await startServer(t);
       return { ...standIn, url: standIn.url.replace('http:', 'https:') };
@@ -116,120 +128,132 @@ const badServers: Readonly<Record<string, BadServer>> = {
     hint: 'check the port',
     status: EXIT_STATUS.protocol,
   },
-  'a required client certificate': {
+  'the server requires a client certificate': {
     start: (t) => startServer(t, { tls: { ...pki.server, clientCa: pki.ca } }),
     says: 'requires a client certificate',
     hint: 'set OS_CERT and OS_KEY (--cert, --key)',
   },
 };
 
-await group('bad TLS', (t) =>
+await group('a server with bad TLS gets nothing', (t) =>
   Object.entries(badServers).flatMap(([name, { start, says, hint, status = EXIT_STATUS.unreachable }]) => [
     t.test(name, inParallel(), async (t) => {
       const server = await start(t);
-      const result = await runInFreshHome({ env: { ...makeLoginSettings(`${server.url}/v3`), ...trusting } });
+      const result = await logInWith(t, { ...makeLoginSettings(`${server.url}/v3`), ...trusting });
       checkFailure(t, result, status, { says: [server.url, says, hint] });
       t.equal(server.countBytes(), 0, 'nothing reaches it');
     }),
-    t.test(`${name}, with a kubeconfig that turns off Node's verification`, inParallel(), async (t) => {
+    t.test(`${name}, and a kubeconfig turns off Node's verification`, inParallel(), async (t) => {
       const server = await start(t);
       const lax = {
         NODE_TLS_REJECT_UNAUTHORIZED: '0',
         NODE_OPTIONS: '--tls-min-v1.0 --tls-cipher-list=ALL@SECLEVEL=0',
       };
-      const result = await runInFreshHome({ env: { ...makeLoginSettings(`${server.url}/v3`), ...trusting, ...lax } });
+      const result = await logInAsProcess(t, { ...makeLoginSettings(`${server.url}/v3`), ...trusting, ...lax });
       checkFailure(t, result, status, { says: [server.url, says, hint] });
       t.equal(server.countBytes(), 0, 'nothing reaches it');
     }),
   ]),
 );
 
-await group('whom to trust', (t) => {
+await group('a certificate must be from an authority that is trusted', (t) => {
   const ours = join(directory, 'home with spaces');
   mkdirSync(ours);
   copyFileSync(pki.ca, join(ours, 'ca.pem'));
   const bundle = join(directory, 'bundle.pem');
   writeFileSync(bundle, `# a comment\n${readFileSync(pki.untrusted.ca, 'utf8')}\n${readFileSync(pki.ca, 'utf8')}`);
-  type Case = Pick<Parameters<typeof runInFreshHome>[0], 'args' | 'env' | 'cwd'>;
-  const good: Readonly<Record<string, Case>> = {
-    OS_CACERT: { env: trusting },
-    '--cacert': { args: ['--cacert', pki.ca] },
-    '--cacert over OS_CACERT': { args: [`--cacert=${pki.ca}`], env: { OS_CACERT: pki.untrusted.ca } },
-    'a relative path': { env: { OS_CACERT: 'ca.pem' }, cwd: ours },
-    'a path below home': { env: { OS_CACERT: '~/ca.pem', HOME: ours } },
-    'several authorities in one file': { env: { OS_CACERT: bundle } },
+  interface Trust {
+    readonly args?: readonly string[];
+    readonly settings?: EnvVars;
+    readonly folder?: string;
+    /** Node reads this variable when it starts. */
+    readonly isReadByNode?: true;
+  }
+  const good: Readonly<Record<string, Trust>> = {
+    'OS_CACERT names it': { settings: trusting },
+    '--cacert names it': { args: ['--cacert', pki.ca] },
+    '--cacert takes precedence over OS_CACERT': {
+      args: [`--cacert=${pki.ca}`],
+      settings: { OS_CACERT: pki.untrusted.ca },
+    },
+    'the path is relative': { settings: { OS_CACERT: 'ca.pem' }, folder: ours },
+    'the path is below home': { settings: { OS_CACERT: '~/ca.pem', HOME: ours } },
+    'one file contains several authorities': { settings: { OS_CACERT: bundle } },
     // Other systems do not store the trusted authorities in a file.
-    ...(process.platform === 'linux' ? { 'the system’s store': { env: { SSL_CERT_FILE: pki.ca } } } : {}),
+    ...(process.platform === 'linux'
+      ? { 'the system’s store contains it': { settings: { SSL_CERT_FILE: pki.ca }, isReadByNode: true } }
+      : {}),
   };
-  const bad: Readonly<Record<string, Case>> = {
-    nothing: {},
-    'OS_CACERT instead of the system’s CAs': { env: { OS_CACERT: pki.untrusted.ca, SSL_CERT_FILE: pki.ca } },
+  const bad: Readonly<Record<string, Trust>> = {
+    'nothing names it': {},
+    'OS_CACERT replaces the system’s authorities': {
+      settings: { OS_CACERT: pki.untrusted.ca, SSL_CERT_FILE: pki.ca },
+      isReadByNode: true,
+    },
+  };
+  const run = (t: Test, url: string, { args = [], settings, folder, isReadByNode }: Trust): Promise<RunResult> => {
+    const alice = setUp(t, {
+      settings: { ...makeLoginSettings(`${url}/v3`), ...settings },
+      runner: isReadByNode ? runPlugin : runBundles,
+    });
+    return (folder === undefined ? alice : alice.inFolder(folder)).run(...args);
   };
   return [
-    ...Object.entries(good).map(([name, run]) =>
+    ...Object.entries(good).map(([name, trust]) =>
       t.test(name, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t, { tls: pki.server });
-        checkSuccess(
-          t,
-          await runInFreshHome({ ...run, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...run.env } }),
-        );
+        checkSuccess(t, await run(t, keystone.url, trust));
         t.equal(keystone.countLogins(), 1);
       }),
     ),
-    ...Object.entries(bad).map(([name, run]) =>
+    ...Object.entries(bad).map(([name, trust]) =>
       t.test(name, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t, { tls: pki.server });
-        const result = await runInFreshHome({
-          ...run,
-          env: { ...makeLoginSettings(`${keystone.url}/v3`), ...run.env },
+        checkFailure(t, await run(t, keystone.url, trust), EXIT_STATUS.unreachable, {
+          says: ['certificate is not trusted'],
         });
-        checkFailure(t, result, EXIT_STATUS.unreachable, { says: ['certificate is not trusted'] });
         t.equal(keystone.requests.length, 0);
       }),
     ),
   ];
 });
 
-await group('no checks, on demand', (t) => {
-  const ways: Readonly<Record<string, { args?: string[]; env?: Record<string, string>; named: string }>> = {
-    OS_INSECURE: { env: { OS_INSECURE: 'yes' }, named: 'OS_INSECURE' },
-    'OS_VERIFY=false': { env: { OS_VERIFY: 'false' }, named: 'OS_VERIFY' },
-    '--insecure': { args: ['--insecure'], named: '--insecure' },
-    'an ignored authority': { env: { OS_CACERT: '/nowhere', OS_INSECURE: '1' }, named: 'OS_INSECURE' },
+await group('a certificate is not checked on demand, with a warning on each run', (t) => {
+  const ways: Readonly<Record<string, { args?: string[]; settings?: EnvVars; named: string }>> = {
+    'OS_INSECURE is set': { settings: { OS_INSECURE: 'yes' }, named: 'OS_INSECURE' },
+    'OS_VERIFY is false': { settings: { OS_VERIFY: 'false' }, named: 'OS_VERIFY' },
+    '--insecure is given': { args: ['--insecure'], named: '--insecure' },
+    'OS_CACERT is ignored': { settings: { OS_CACERT: '/nowhere', OS_INSECURE: '1' }, named: 'OS_INSECURE' },
   };
   return [
-    ...Object.entries(ways).map(([name, { args = [], env = {}, named }]) =>
+    ...Object.entries(ways).map(([name, { args = [], settings = {}, named }]) =>
       t.test(name, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t, { tls: pki.wrongHost });
-        const home = makeHome();
-        t.teardown(() => home.remove());
-        const run = { home, args, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...env } };
+        const alice = setUp(t, { settings: makeLoginSettings(`${keystone.url}/v3`) });
         const warning = `Keystone's certificate is not checked, because of ${named}`;
-        const first = checkSuccess(t, await runPlugin(run), [warning]);
-        t.strictSame(checkSuccess(t, await runPlugin(run), [warning]), first, 'a cache hit also prints the warning');
+        const first = checkSuccess(t, await alice.with(settings).run(...args), [warning]);
+        const second = checkSuccess(t, await alice.with(settings).run(...args), [warning]);
+        t.strictSame(second, first, 'a cache hit also prints the warning');
         t.equal(keystone.countLogins(), 1);
 
-        const checked = await runPlugin({ home, env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting } });
-        checkFailure(t, checked, EXIT_STATUS.unreachable, { says: ['another host name'] });
+        checkFailure(t, await alice.with(trusting).run(), EXIT_STATUS.unreachable, { says: ['another host name'] });
       }),
     ),
-    t.test('OS_INSECURE=false and OS_VERIFY=true', inParallel(), async (t) => {
+    t.test('OS_INSECURE=false and OS_VERIFY=true mean that it is checked', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.server });
       const env = { ...makeLoginSettings(`${keystone.url}/v3`), OS_INSECURE: 'false', OS_VERIFY: 'true' };
-      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, { says: ['certificate is not trusted'] });
-      checkSuccess(t, await runInFreshHome({ env: { ...env, ...trusting } }));
+      checkFailure(t, await logInWith(t, env), EXIT_STATUS.unreachable, { says: ['certificate is not trusted'] });
+      checkSuccess(t, await logInWith(t, { ...env, ...trusting }));
     }),
-    t.test('other values', inParallel(), async (t) => {
+    t.test('another value of OS_INSECURE is an error', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.server });
       const env = { ...makeLoginSettings(`${keystone.url}/v3`), OS_INSECURE: 'perhaps' };
-      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.config, {
-        says: ['OS_INSECURE must be true or false'],
-      });
+      checkFailure(t, await logInWith(t, env), EXIT_STATUS.config, { says: ['OS_INSECURE must be true or false'] });
     }),
   ];
 });
 
-await group('a client certificate', (t) => {
+await group('a client certificate and its key are checked before they are used', (t) => {
   const { cert, key } = pki.client;
   const file = (name: string, text: string): string => {
     const path = join(directory, name);
@@ -252,66 +276,60 @@ await group('a client certificate', (t) => {
   const isRoot = process.getuid?.() === 0;
 
   const good: Readonly<Record<string, Record<string, string>>> = {
-    'in two files': { OS_CERT: cert, OS_KEY: key },
-    'in one file': { OS_CERT: both },
-    'in one file, the key first': { OS_CERT: reversed },
-    'in one file, named twice': { OS_CERT: both, OS_KEY: both },
+    'they are in two files': { OS_CERT: cert, OS_KEY: key },
+    'they are in one file': { OS_CERT: both },
+    'they are in one file, and the key comes first': { OS_CERT: reversed },
+    'they are in one file that is named twice': { OS_CERT: both, OS_KEY: both },
   };
   const bad: Readonly<Record<string, readonly [Record<string, string>, ...string[]]>> = {
-    'the key of another certificate': [
+    'the key belongs to another certificate': [
       { OS_CERT: cert, OS_KEY: pki.server.key },
       'OS_CERT and OS_KEY do not belong together',
     ],
-    'an encrypted key': [
+    'the key is encrypted': [
       { OS_CERT: cert, OS_KEY: locked('pkcs8') },
       'OS_KEY: the key in ',
       'protected by a passphrase',
     ],
-    'an encrypted key in the old format': [
+    'the key is encrypted in the old format': [
       { OS_CERT: cert, OS_KEY: locked('sec1') },
       'OS_KEY: the key in ',
       'passphrase',
     ],
-    'no key': [{ OS_CERT: cert }, `OS_CERT: ${cert} does not contain a PEM private key`],
-    'no certificate': [{ OS_KEY: key }, 'OS_KEY is set without a certificate', 'OS_CERT (--cert)'],
-    'an invalid certificate': [{ OS_CERT: key, OS_KEY: key }, `OS_CERT: ${key} does not contain a PEM certificate`],
-    'an invalid key': [{ OS_CERT: cert, OS_KEY: cert }, `OS_KEY: ${cert} does not contain a PEM private key`],
-    'a missing certificate file': [{ OS_CERT: '/nowhere', OS_KEY: key }, 'OS_CERT: /nowhere cannot be read (ENOENT)'],
-    'a missing key file': [{ OS_CERT: cert, OS_KEY: '/nowhere' }, 'OS_KEY: /nowhere cannot be read (ENOENT)'],
-    'a missing CA file': [{ OS_CACERT: '/nowhere' }, 'OS_CACERT: /nowhere cannot be read (ENOENT)'],
-    'a CA file that is a folder': [{ OS_CACERT: directory }, 'OS_CACERT: ', 'cannot be read (EISDIR)'],
-    'an invalid CA file': [{ OS_CACERT: key }, `OS_CACERT: ${key} does not contain a PEM certificate`],
+    'there is no key': [{ OS_CERT: cert }, `OS_CERT: ${cert} does not contain a PEM private key`],
+    'there is no certificate': [{ OS_KEY: key }, 'OS_KEY is set without a certificate', 'OS_CERT (--cert)'],
+    'the certificate is invalid': [{ OS_CERT: key, OS_KEY: key }, `OS_CERT: ${key} does not contain a PEM certificate`],
+    'the key is invalid': [{ OS_CERT: cert, OS_KEY: cert }, `OS_KEY: ${cert} does not contain a PEM private key`],
+    'the certificate file is missing': [{ OS_CERT: '/nowhere', OS_KEY: key }, 'OS_CERT: /nowhere cannot be read (ENOENT)'],
+    'the key file is missing': [{ OS_CERT: cert, OS_KEY: '/nowhere' }, 'OS_KEY: /nowhere cannot be read (ENOENT)'],
+    'the CA file is missing': [{ OS_CACERT: '/nowhere' }, 'OS_CACERT: /nowhere cannot be read (ENOENT)'],
+    'the CA file is a folder': [{ OS_CACERT: directory }, 'OS_CACERT: ', 'cannot be read (EISDIR)'],
+    'the CA file is invalid': [{ OS_CACERT: key }, `OS_CACERT: ${key} does not contain a PEM certificate`],
     // root can read every file.
-    ...(isRoot ? {} : { 'a key that is forbidden': [{ OS_CERT: cert, OS_KEY: forbidden }, 'OS_KEY: ', '(EACCES)'] }),
+    ...(isRoot ? {} : { 'the key file is forbidden': [{ OS_CERT: cert, OS_KEY: forbidden }, 'OS_KEY: ', '(EACCES)'] }),
   };
   return [
     ...Object.entries(good).map(([name, env]) =>
       t.test(name, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t, { tls: { ...pki.server, clientCa: pki.ca } });
-        checkSuccess(
-          t,
-          await runInFreshHome({ env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, ...env } }),
-        );
+        checkSuccess(t, await logInWith(t, { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, ...env }));
         t.equal(keystone.countLogins(), 1);
       }),
     ),
     ...Object.entries(bad).map(([name, [env, ...says]]) =>
       t.test(name, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t, { tls: pki.server });
-        const result = await runInFreshHome({
-          env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, ...env },
-        });
+        const result = await logInWith(t, { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, ...env });
         checkFailure(t, result, EXIT_STATUS.config, { says });
         t.notMatch(result.stderr, /BEGIN [A-Z ]*PRIVATE|sesame/, 'no part of a key is printed');
         t.equal(keystone.requests.length, 0);
       }),
     ),
-    t.test('a certificate that Keystone does not trust', inParallel(), async (t) => {
+    t.test('Keystone does not trust the certificate', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: { ...pki.server, clientCa: pki.ca } });
       const { cert: OS_CERT, key: OS_KEY } = pki.untrusted.server;
-      const result = await runInFreshHome({
-        env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, OS_CERT, OS_KEY },
-      });
+      const settings = { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting, OS_CERT, OS_KEY };
+      const result = await logInWith(t, settings);
       checkFailure(t, result, EXIT_STATUS.unreachable, { says: ['cannot be used'] });
       t.equal(keystone.requests.length, 0);
     }),
@@ -336,14 +354,14 @@ function checkTunnels(t: Test, proxy: ConnectProxy, expected: readonly string[])
   }
 }
 
-await group('a proxy', (t) => {
+await group('a proxy sees only TLS', (t) => {
   const canary = 'canary-of-the-proxy';
   return [
     ...['HTTPS_PROXY', 'https_proxy'].map((name) =>
-      t.test(name, inParallel(), async (t) => {
+      t.test(`${name} names the proxy`, inParallel(), async (t) => {
         const [keystone, proxy] = [await startKeystoneForTest(t, { tls: pki.server }), await startProxy(t)];
         const env = { ...makeLoginSettings(keystone.url), ...trusting, [name]: proxy.url };
-        checkSuccess(t, await runInFreshHome({ env }));
+        checkSuccess(t, await logInWith(t, env));
         t.equal(keystone.countLogins(), 1);
         // Discovery and login share a tunnel.
         checkTunnels(t, proxy, [keystone.url]);
@@ -351,7 +369,7 @@ await group('a proxy', (t) => {
       }),
     ),
     ...['NO_PROXY', 'no_proxy'].map((name) =>
-      t.test(name, inParallel(), async (t) => {
+      t.test(`${name} excludes Keystone`, inParallel(), async (t) => {
         const [keystone, proxy] = [await startKeystoneForTest(t, { tls: pki.server }), await startProxy(t)];
         const env = {
           ...makeLoginSettings(keystone.url),
@@ -359,30 +377,31 @@ await group('a proxy', (t) => {
           HTTPS_PROXY: proxy.url,
           [name]: 'example.com,127.0.0.1',
         };
-        checkSuccess(t, await runInFreshHome({ env }));
+        checkSuccess(t, await logInWith(t, env));
         checkTunnels(t, proxy, []);
       }),
     ),
-    t.test('an https:// proxy', inParallel(), async (t) => {
+    // A process of its own, because the authorities for such a proxy are those of the whole process.
+    t.test('an https:// proxy must have a trusted certificate', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.server });
       const proxy = await startProxy(t, { tls: pki.server });
       const env = { ...makeLoginSettings(keystone.url), HTTPS_PROXY: proxy.url };
-      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, { says: ['certificate'] });
+      checkFailure(t, await logInAsProcess(t, env), EXIT_STATUS.unreachable, { says: ['certificate'] });
       checkTunnels(t, proxy, []);
-      checkSuccess(t, await runInFreshHome({ env: { ...env, ...trusting } }));
+      checkSuccess(t, await logInAsProcess(t, { ...env, ...trusting }));
       checkTunnels(t, proxy, [keystone.url]);
     }),
-    t.test('invalid TLS behind the proxy', inParallel(), async (t) => {
+    t.test('the certificate of Keystone is checked behind the proxy', inParallel(), async (t) => {
       const [keystone, proxy] = [await startKeystoneForTest(t, { tls: pki.wrongHost }), await startProxy(t)];
       const env = { ...makeLoginSettings(keystone.url), ...trusting, HTTPS_PROXY: proxy.url };
-      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, {
+      checkFailure(t, await logInWith(t, env), EXIT_STATUS.unreachable, {
         says: ['certificate is for another host name'],
       });
       t.equal(keystone.requests.length, 0);
       checkTunnels(t, proxy, [keystone.url]);
     }),
     ...([canary, 'wrong'] as const).map((password) =>
-      t.test(`with ${password === canary ? 'the correct' : 'a wrong'} password`, inParallel(), async (t) => {
+      t.test(`the proxy requires a password, and it is ${password === canary ? 'correct' : 'wrong'}`, inParallel(), async (t) => {
         const keystone = await startKeystoneForTest(t, { tls: pki.server });
         const proxy = await startProxy(t, { credentials: { user: 'squid', password: canary } });
         const HTTPS_PROXY = proxy.url.replace('//', `//squid:${password}-and-more@`);
@@ -392,9 +411,9 @@ await group('a proxy', (t) => {
           ...trusting,
           HTTPS_PROXY: password === canary ? right : HTTPS_PROXY,
         };
-        const result = await runInFreshHome({ env });
+        const result = await logInWith(t, env);
         t.notMatch(result.stderr, /squid|canary-of|and-more/, 'its credentials are not printed');
-        const verbose = await runInFreshHome({ env, args: ['--verbose'] });
+        const verbose = await logInWith(t, env, '--verbose');
         t.notMatch(verbose.stderr, /squid|canary-of|and-more/, 'its credentials are not printed');
         if (password === canary) checkSuccess(t, result);
         else
@@ -404,29 +423,29 @@ await group('a proxy', (t) => {
         checkTunnels(t, proxy, [keystone.url, keystone.url]);
       }),
     ),
-    t.test('a proxy that refuses', inParallel(), async (t) => {
+    t.test('the proxy refuses the connection', inParallel(), async (t) => {
       const proxy = await startProxy(t);
       const env = { ...makeLoginSettings('https://keystone.example.test:5000/v3'), HTTPS_PROXY: proxy.url };
       const says = ['https://keystone.example.test:5000', 'the proxy refuses the connection', 'NO_PROXY'];
-      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.unreachable, { says });
+      checkFailure(t, await logInWith(t, env), EXIT_STATUS.unreachable, { says });
       checkTunnels(t, proxy, ['https://keystone.example.test:5000']);
     }),
-    t.test('a host that only the proxy can resolve', inParallel(), async (t) => {
+    t.test('only the proxy can resolve the host', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.wrongHost });
       const proxy = await startProxy(t, { loopbackNames: ['wrong.example'] });
       const url = `https://wrong.example:${String(keystone.port)}`;
       checkSuccess(
         t,
-        await runInFreshHome({ env: { ...makeLoginSettings(url), ...trusting, HTTPS_PROXY: proxy.url } }),
+        await logInWith(t, { ...makeLoginSettings(url), ...trusting, HTTPS_PROXY: proxy.url }),
       );
       checkTunnels(t, proxy, [url]);
     }),
-    t.test('a proxy that is not running', inParallel(), async (t) => {
+    t.test('the proxy is not running', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.server });
       const gone = await startConnectProxy();
       await gone.close();
       const HTTPS_PROXY = gone.url.replace('//', `//squid:${canary}@`);
-      const result = await runInFreshHome({ env: { ...makeLoginSettings(keystone.url), ...trusting, HTTPS_PROXY } });
+      const result = await logInWith(t, { ...makeLoginSettings(keystone.url), ...trusting, HTTPS_PROXY });
       checkFailure(t, result, EXIT_STATUS.unreachable, {
         says: ['the proxy cannot be reached', 'HTTPS_PROXY', 'NO_PROXY'],
       });
@@ -436,7 +455,7 @@ await group('a proxy', (t) => {
   ];
 });
 
-await group('http://', (t) => {
+await group('http:// is for this machine only, unless it is allowed', (t) => {
   const everyProxy = ({ url }: ConnectProxy): Record<string, string> => ({
     HTTP_PROXY: url,
     http_proxy: url,
@@ -448,51 +467,49 @@ await group('http://', (t) => {
   });
   return [
     ...['127.0.0.1', 'localhost'].map((host) =>
-      t.test(`to ${host}, never through a proxy`, inParallel(), async (t) => {
+      t.test(`a login at ${host} never goes through a proxy`, inParallel(), async (t) => {
         const [keystone, proxy] = [await startKeystoneForTest(t), await startProxy(t)];
         const env = { ...makeLoginSettings(`http://${host}:${String(keystone.port)}/v3`), ...everyProxy(proxy) };
-        checkSuccess(t, await runInFreshHome({ env }));
+        checkSuccess(t, await logInAsProcess(t, env));
         t.equal(keystone.countLogins(), 1);
         checkTunnels(t, proxy, []);
       }),
     ),
-    t.test('a redirect to https', inParallel(), async (t) => {
+    t.test('a redirect to https is followed', inParallel(), async (t) => {
       const [plain, keystone] = [await startKeystoneForTest(t), await startKeystoneForTest(t, { tls: pki.server })];
       plain.answerAlways(respondRedirect(308, `${keystone.url}/v3/auth/tokens`));
-      checkSuccess(t, await runInFreshHome({ env: { ...makeLoginSettings(`${plain.url}/v3`), ...trusting } }));
+      checkSuccess(t, await logInWith(t, { ...makeLoginSettings(`${plain.url}/v3`), ...trusting }));
       t.equal(keystone.countLogins(), 1);
     }),
-    t.test('a redirect to http', inParallel(), async (t) => {
+    t.test('a redirect to http is not followed', inParallel(), async (t) => {
       const [plain, keystone] = [await startKeystoneForTest(t), await startKeystoneForTest(t, { tls: pki.server })];
       keystone.answerAlways(respondRedirect(308, `${plain.url}/v3/auth/tokens`));
-      const result = await runInFreshHome({
-        env: { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting },
-        args: ['--allow-http'],
-      });
+      const settings = { ...makeLoginSettings(`${keystone.url}/v3`), ...trusting };
+      const result = await logInWith(t, settings, '--allow-http');
       checkFailure(t, result, EXIT_STATUS.protocol, { says: [`redirects to ${plain.url}`] });
       t.equal(plain.requests.length, 0);
     }),
     // An address that leads to this machine but is not a loopback address.
-    t.test('to another machine', inParallel(), async (t) => {
+    t.test('a login at another machine needs --allow-http', inParallel(), async (t) => {
       const [keystone, proxy] = [await startKeystoneForTest(t), await startProxy(t)];
       const env = { ...makeLoginSettings(`http://0.0.0.0:${String(keystone.port)}/v3`), ...everyProxy(proxy) };
       const says = ['OS_AUTH_URL is http://', 'unencrypted', '--allow-http'];
-      checkFailure(t, await runInFreshHome({ env }), EXIT_STATUS.config, { says });
+      checkFailure(t, await logInAsProcess(t, env), EXIT_STATUS.config, { says });
       t.equal(keystone.requests.length, 0, 'nothing is sent');
 
-      checkSuccess(t, await runInFreshHome({ env, args: ['--allow-http'] }));
+      checkSuccess(t, await logInAsProcess(t, env, '--allow-http'));
       t.equal(keystone.countLogins(), 1);
       checkTunnels(t, proxy, []);
     }),
     ...['localhost.example.test', '127.0.0.1.example.test', '127.example.test', '10.0.0.1', '[::2]'].map((host) =>
-      t.test(`to ${host}`, inParallel(), async (t) => {
-        const result = await runInFreshHome({ env: makeLoginSettings(`http://${host}/v3`) });
+      t.test(`a login at ${host} is an error`, inParallel(), async (t) => {
+        const result = await logInWith(t, makeLoginSettings(`http://${host}/v3`));
         checkFailure(t, result, EXIT_STATUS.config, { says: ['OS_AUTH_URL is http://'] });
       }),
     ),
     ...['http://alice:pw@127.0.0.1/v3', 'ftp://127.0.0.1/', 'keystone.example.test', 'https://'].map((url) =>
-      t.test(`an invalid URL: ${url}`, inParallel(), async (t) => {
-        const result = await runInFreshHome({ env: makeLoginSettings(url) });
+      t.test(`${url} is not a valid URL`, inParallel(), async (t) => {
+        const result = await logInWith(t, makeLoginSettings(url));
         checkFailure(t, result, EXIT_STATUS.config, { says: [/OS_AUTH_URL (is not a URL|must )/] });
         t.notMatch(result.stderr, 'alice');
       }),

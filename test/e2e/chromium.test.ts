@@ -48,9 +48,9 @@ async function logInWithChromium(
   for (const [name, settings] of Object.entries({ webSso, authCode })) {
     await t.test(name, async (t) => {
       const home = makeTestHome(t);
-      const terminal = startOnTerminal(t, { home, env: settings });
+      const terminal = startOnTerminal(t, { home, settings });
       await chromium.visit(await waitForAddress(terminal), alice, successPage);
-      await checkTerminalSuccess(t, terminal, home);
+      await checkTerminalSuccess(t, terminal, { home });
       t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
     });
   }
@@ -74,14 +74,14 @@ async function logInWithChromium(
     t.teardown(() => site.close());
     await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
     const { port: sitePort } = site.address() as AddressInfo;
-    const terminal = startOnTerminal(t, { home, env: webSso });
+    const terminal = startOnTerminal(t, { home, settings: webSso });
     const address = await waitForAddress(terminal);
     for (const path of Object.keys(pages)) {
       const expected = path === '/page' ? /Not the current login/ : /shown/;
       await chromium.visit(`http://127.0.0.1:${String(sitePort)}${path}`, alice, expected);
     }
     await chromium.visit(address, alice, successPage);
-    await checkTerminalSuccess(t, terminal, home);
+    await checkTerminalSuccess(t, terminal, { home });
     t.match(terminal.screen(), `Keystone knows you as ${alice.email}`);
   });
 }

@@ -1,7 +1,6 @@
 // Tests the servers that all tests of federated logins depend on. It does not use any code of src.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import type { OidcClient } from '../../scripts/federation/identity-provider.ts';
@@ -12,12 +11,13 @@ import { sendRequest } from '../support/send-request.ts';
 import type { ReceivedResponse } from '../support/send-request.ts';
 import { validateToken } from '../support/tenancy.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 const redirectUri = 'http://localhost:12345/some/callback';
 
-/** Sets up the addresses of one test, and requests that several tests send. */
-function fixture({ keystone, identityProvider, clients, provider, protocol }: FederationAddress, ca: string) {
+/** Watches the addresses of one test, and prepares requests that several tests send. */
+function watchFederation({ keystone, identityProvider, clients, provider, protocol }: FederationAddress, ca: string) {
   const address = watchRequests(keystone);
   const issuer = watchRequests(identityProvider);
   const basic = ({ id, secret = '' }: OidcClient): Record<string, string> => ({
@@ -58,8 +58,8 @@ function tokenOf({ status, headers, body }: ReceivedResponse): string {
   return token;
 }
 
-testWithFederation('password, exchange, and a token for project and domain', async (t, federation, environment) => {
-  const { askIssuer, exchange, rescope, address, issuer } = fixture(federation, environment.pki.ca);
+testWithFederation('the password of a federated user leads to a token for a project or a domain', async (t, federation, environment) => {
+  const { askIssuer, exchange, rescope, address, issuer } = watchFederation(federation, environment.pki.ca);
   const { alice } = federation.users;
   const form = { grant_type: 'password', username: alice.name, password: alice.password, scope: 'openid profile' };
   const issued = await askIssuer(form);
@@ -88,7 +88,7 @@ testWithFederation('password, exchange, and a token for project and domain', asy
   t.match(version.body, `"href": "${address.url}/v3/"`, 'Keystone knows its public address');
   const paths = [federatedAuthPath(federation), ...Array<string>(3).fill('/v3/auth/tokens'), '/v3'];
   t.strictSame(
-    (await waitForRequests(address)).map(({ path }) => path),
+    (await waitForRequests({ address, ca: environment.pki.ca }, paths.length)).map(({ path }) => path),
     paths,
     'requests through Apache are counted',
   );
@@ -96,9 +96,9 @@ testWithFederation('password, exchange, and a token for project and domain', asy
 });
 
 testWithFederation(
-  'rejected by the identity provider, by Apache, and by the mapping',
+  'the identity provider, Apache and the mapping each reject a wrong login',
   async (t, federation, environment) => {
-    const { askIssuer, exchange } = fixture(federation, environment.pki.ca);
+    const { askIssuer, exchange } = watchFederation(federation, environment.pki.ca);
     const { alice, otto, stranger } = federation.users;
     const form = (person: { name: string; password: string }): Record<string, string> => ({
       grant_type: 'password',
@@ -132,8 +132,8 @@ testWithFederation(
   },
 );
 
-testWithFederation('client credentials', async (t, federation, environment) => {
-  const { askIssuer, exchange } = fixture(federation, environment.pki.ca);
+testWithFederation('a client gets a token with its own credentials', async (t, federation, environment) => {
+  const { askIssuer, exchange } = watchFederation(federation, environment.pki.ca);
   const { confidential, awkward } = federation.clients;
   for (const client of [confidential, awkward]) {
     const issued = await askIssuer({ grant_type: 'client_credentials', scope: 'openid profile' }, client);
@@ -143,8 +143,8 @@ testWithFederation('client credentials', async (t, federation, environment) => {
   }
 });
 
-testWithFederation('an expired access token, and a refresh', async (t, federation, environment) => {
-  const { askIssuer, exchange, issuer } = fixture(federation, environment.pki.ca);
+testWithFederation('an access token expires, and a refresh token gets the next one', async (t, federation, environment) => {
+  const { askIssuer, exchange, issuer } = watchFederation(federation, environment.pki.ca);
   const { ca } = environment.pki;
   const { alice } = federation.users;
   await configureIssuer(issuer.url, ca, { accessTokenSeconds: 1 });
@@ -152,7 +152,9 @@ testWithFederation('an expired access token, and a refresh', async (t, federatio
   const form = { grant_type: 'password', username: alice.name, password: alice.password, scope: 'openid' };
   const first = await askIssuer(form, client);
   t.match(JSON.parse(first.body), { expires_in: 1 });
-  await sleep(2100);
+  // The provider counts whole seconds.
+  const expired = (Math.floor(Date.now() / 1000) + 2) * 1000;
+  await waitUntil('the end of the access token', () => Date.now() > expired || undefined);
   const late = await exchange(read(first, 'access_token'));
   t.match(late, { status: 401, headers: { 'content-type': /^text\/html/ } });
 
@@ -164,8 +166,8 @@ testWithFederation('an expired access token, and a refresh', async (t, federatio
   t.match(await askIssuer(refresh, client), { status: 400, body: '"invalid_grant"' });
 });
 
-testWithFederation('a device: pending, slower, approved, denied, expired', async (t, federation, environment) => {
-  const { askIssuer, exchange, issuer } = fixture(federation, environment.pki.ca);
+testWithFederation('a device code is pending until its user approves or denies it, or until it expires', async (t, federation, environment) => {
+  const { askIssuer, exchange, issuer } = watchFederation(federation, environment.pki.ca);
   const { ca } = environment.pki;
   const client = federation.clients.public;
   await configureIssuer(issuer.url, ca, { deviceInterval: 1, slowDowns: 1 });
@@ -204,8 +206,8 @@ testWithFederation('a device: pending, slower, approved, denied, expired', async
   t.match(await refused.poll(), { status: 400, body: '"access_denied"' });
 });
 
-testWithFederation('an authorization code with PKCE, by browser', async (t, federation, environment) => {
-  const { askIssuer, exchange, issuer } = fixture(federation, environment.pki.ca);
+testWithFederation('a browser gets an authorization code, with PKCE for a public client', async (t, federation, environment) => {
+  const { askIssuer, exchange, issuer } = watchFederation(federation, environment.pki.ca);
   const { ca } = environment.pki;
   const discovery = await sendRequest(`${issuer.url}/.well-known/openid-configuration`, { ca });
   t.match(JSON.parse(discovery.body), { issuer: issuer.url, token_endpoint: `${issuer.url}/token` });
@@ -244,8 +246,8 @@ testWithFederation('an authorization code with PKCE, by browser', async (t, fede
   t.equal((await askIssuer({ ...plain, code: itsCode })).status, 200, 'a client with a secret does not need PKCE');
 });
 
-testWithFederation('WebSSO by browser', async (t, federation, environment) => {
-  const { address } = fixture(federation, environment.pki.ca);
+testWithFederation('a browser brings a token of Keystone to a trusted dashboard only', async (t, federation, environment) => {
+  const { address } = watchFederation(federation, environment.pki.ca);
   const { ca } = environment.pki;
   const { provider, protocol, users } = federation;
   const port = await reserveDashboardPort(federation);
@@ -269,8 +271,8 @@ testWithFederation('WebSSO by browser', async (t, federation, environment) => {
   t.match(evil, { page: { status: 401, headers: { 'content-type': 'application/json' } }, landing: undefined });
 });
 
-testWithFederation("OAuth2 with Keystone's own endpoint", async (t, federation, environment) => {
-  const { address, basic } = fixture(federation, environment.pki.ca);
+testWithFederation("Keystone's own OAuth 2.0 endpoint gives tokens to application credentials", async (t, federation, environment) => {
+  const { address, basic } = watchFederation(federation, environment.pki.ca);
   const { ca } = environment.pki;
   const { id, secret } = environment.tenancy.applicationCredentials.valid;
   const ask = (client: OidcClient): Promise<ReceivedResponse> =>

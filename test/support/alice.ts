@@ -6,16 +6,8 @@ import { asAliceOnDemo } from './login-settings.ts';
 import { watchRequests } from './request-log.ts';
 import type { TestEnvironment } from './test-environment.ts';
 
-export interface AliceNeeds extends Omit<Needs, 'keystone'> {
-  /** The address of Keystone. TLS needs `OS_CACERT`. Default: `http`. */
-  readonly server?: 'http' | 'tls' | 'mutualTls';
-}
-
-export function setUpAlice(t: Test, environment: TestEnvironment, needs: AliceNeeds = {}): Fixture {
-  const { server = 'http', settings, ...others } = needs;
-  return setUp(t, {
-    ...others,
-    keystone: watchRequests(environment[server]),
-    settings: { ...asAliceOnDemo(environment.tenancy), ...settings },
-  });
+/** `needs` can name another address of Keystone, and more settings. */
+export function setUpAlice(t: Test, { http, tenancy }: TestEnvironment, needs: Needs = {}): Fixture {
+  const { keystone = watchRequests(http), settings, ...others } = needs;
+  return setUp(t, { ...others, keystone, settings: { ...asAliceOnDemo(tenancy), ...settings } });
 }

@@ -3,63 +3,73 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { sendRequest } from './send-request.ts';
-import type { ReceivedResponse } from './send-request.ts';
 import { readExecCredential } from './check-run.ts';
 import type { ExecCredentialStatus } from './check-run.ts';
-import { PLUGIN_COMMAND } from './run-plugin.ts';
+import type { Fixture } from './fixture.ts';
 import { makeEnvironment } from './home.ts';
-import type { Home } from './home.ts';
+import { PLUGIN_COMMAND } from './run-plugin.ts';
+import { sendRequest } from './send-request.ts';
+import type { ReceivedResponse } from './send-request.ts';
 import { openTerminal } from './terminal.ts';
 import type { Terminal, TerminalCommand } from './terminal.ts';
 
 /** The prompt of the plugin while it waits for the browser. */
 export const PASTE_PROMPT = /Or paste the address/;
 
-export interface BrowserRun {
-  readonly home: Home;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly args?: readonly string[];
-}
+/** A hang guard. */
+const LIMIT_MS = 120_000;
 
-/** Makes the command of a run with stdout in a file of its home. No browser is opened, unless `env` overrides that. */
-export function makeTerminalCommand({ home, env, args = [] }: BrowserRun): TerminalCommand {
+/** Someone who runs the plugin on a terminal. */
+type TerminalUser = Pick<Fixture, 'home' | 'settings'>;
+
+/**
+ * Makes the command of a run with stdout in a file of the home. No browser is opened, unless the settings override
+ * that.
+ */
+export function makeTerminalCommand({ home, settings }: TerminalUser, ...args: readonly string[]): TerminalCommand {
   const out = join(home.path, 'stdout');
   return {
     file: '/bin/sh',
     args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...PLUGIN_COMMAND, ...args],
-    env: makeEnvironment(home, { CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER: 'true', ...env }),
+    env: makeEnvironment(home, { CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER: 'true', ...settings }),
     cwd: home.path,
-    cols: 200,
+    cols: 300,
   };
 }
 
-export function readStdout(home: Home): string {
+/** Reads what the last run on a terminal wrote to stdout. */
+export function readStdout({ home }: Pick<Fixture, 'home'>): string {
   return readFileSync(join(home.path, 'stdout'), 'utf8');
 }
 
 /** Starts the plugin on a terminal. */
-export function startOnTerminal(t: Test, run: BrowserRun): Terminal {
-  const terminal = openTerminal(makeTerminalCommand(run));
+export function startOnTerminal(t: Test, user: TerminalUser, ...args: readonly string[]): Terminal {
+  const terminal = openTerminal(makeTerminalCommand(user, ...args));
   t.teardown(() => terminal.close());
   return terminal;
 }
 
 /** Waits for the address that the user must open, and returns it. */
 export async function waitForAddress(terminal: Terminal): Promise<string> {
-  const line = await terminal.waitFor(/Open this address in your browser: \S+\n/, 20_000);
+  const line = await terminal.waitFor(/Open this address in your browser: \S+\n/, LIMIT_MS);
   return line.trim().split(' ').at(-1) ?? '';
+}
+
+/** Types at the prompt for the address. */
+export async function paste(terminal: Terminal, text: string): Promise<void> {
+  await terminal.waitFor(PASTE_PROMPT, LIMIT_MS);
+  terminal.type(text);
 }
 
 /** Checks that a run succeeds and that its terminal shows no secret. */
 export async function checkTerminalSuccess(
   t: Test,
   terminal: Terminal,
-  home: Home,
+  user: Pick<Fixture, 'home'>,
   secrets: readonly string[] = [],
 ): Promise<ExecCredentialStatus> {
   t.strictSame(await terminal.ended, { exitCode: 0, signal: undefined }, terminal.screen());
-  const credential = readExecCredential(t, readStdout(home));
+  const credential = readExecCredential(t, readStdout(user));
   for (const secret of [credential.token, ...secrets]) t.notOk(terminal.raw().includes(secret), 'no secret is shown');
   return credential;
 }

@@ -2,6 +2,7 @@
 // that the second run sends no request.
 
 import type { Test } from 'tap';
+import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import { checkSuccess } from './check-run.ts';
 import type { ExecCredentialStatus } from './check-run.ts';
 import { setUp } from './fixture.ts';
@@ -32,8 +33,8 @@ export interface LoginCase {
   readonly args?: (url: string) => readonly string[];
   readonly expected: ExpectedToken;
   readonly warnings?: readonly (string | RegExp)[];
-  /** Default: `http`. */
-  readonly server?: 'http' | 'tls' | 'mutualTls';
+  /** Default: Keystone without TLS. */
+  readonly server?: Pick<KeystoneAddress, 'url' | 'accessLog'>;
   /** The path of OS_AUTH_URL. Default: `/v3`. */
   readonly path?: string;
   /** `METHOD PATH STATUS` of each request. Default: one POST. */
@@ -77,10 +78,10 @@ export async function checkLogin(
   environment: TestEnvironment,
   login: LoginCase,
 ): Promise<ExecCredentialStatus> {
-  const { env, args: makeArgs, expected, warnings, server = 'http', path = '/v3', requests = [LOGIN_REQUEST] } = login;
+  const { env, args: makeArgs, expected, warnings, server = environment.http, path, requests = [LOGIN_REQUEST] } = login;
   const user = setUp(t, {
-    keystone: watchRequests(environment[server]),
-    path,
+    keystone: watchRequests(server),
+    ...(path === undefined ? {} : { path }),
     settings: typeof env === 'function' ? env() : env,
   });
   const args = makeArgs?.(user.url) ?? [];

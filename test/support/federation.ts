@@ -1,8 +1,8 @@
 // What the tests of federated logins share: access to the servers of scripts/federation and control over them.
 
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { test } from 'tap';
 import type { Test } from 'tap';
@@ -15,6 +15,7 @@ import { listRequests } from './request-log.ts';
 import { readTestEnvironment } from './test-environment.ts';
 import type { LoggedRequest, WatchedAddress } from './request-log.ts';
 import type { TestEnvironment } from './test-environment.ts';
+import { waitUntil } from './wait-until.ts';
 
 /**
  * Declares a test that needs the identity provider and Apache. The runner starts them for test files that import this
@@ -70,16 +71,29 @@ export async function listDevicePolls(url: string, ca: string, userCode: string)
   return (await ask(`${url}/control/polls/${userCode}`, { ca })) as number[];
 }
 
+/** An address of Apache, and which of its requests count. */
+export interface ApacheLog {
+  readonly address: WatchedAddress;
+  /** Path of the CA of Apache. */
+  readonly ca: string;
+  /** Default: every path. */
+  readonly only?: RegExp;
+}
+
 /**
- * Lists the requests to Apache. Apache logs a request after its response, so this waits until the log stops growing.
+ * Waits until Apache has logged `count` requests, and lists all that it has logged. Apache logs a request after its
+ * response. So that no other request is missed, this sends one of its own and waits until it is logged too.
  */
-export async function waitForRequests(address: WatchedAddress): Promise<readonly LoggedRequest[]> {
-  for (let seen = -1; ;) {
-    const requests = listRequests(address);
-    if (requests.length === seen) return requests;
-    seen = requests.length;
-    await sleep(100);
-  }
+export async function waitForRequests(
+  { address, ca, only = /^(?!\/mark-)/ }: ApacheLog,
+  count: number,
+): Promise<readonly LoggedRequest[]> {
+  const list = (): readonly LoggedRequest[] => listRequests(address).filter(({ path }) => only.test(path));
+  await waitUntil(`${count} requests to Apache`, () => list().length >= count || undefined);
+  const mark = `/mark-${randomBytes(6).toString('hex')}`;
+  await sendRequest(address.url + mark, { ca });
+  await waitUntil('the log of Apache', () => listRequests(address).some(({ path }) => path === mark) || undefined);
+  return list();
 }
 
 async function ask(url: string, sent: Parameters<typeof sendRequest>[1]): Promise<unknown> {

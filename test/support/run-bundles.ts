@@ -15,7 +15,15 @@ import { BUNDLE_FOLDER } from './run-plugin.ts';
 import type { PluginRun, RunResult } from './run-plugin.ts';
 
 type Load = (name: string) => unknown;
-type Bundle = (exports: unknown, load: Load, module: { exports: unknown }, file: string, folder: string) => void;
+type StartTimer = (callback: (...args: unknown[]) => void, ms: number, ...args: unknown[]) => NodeJS.Timeout;
+type Bundle = (
+  exports: unknown,
+  load: Load,
+  module: { exports: unknown },
+  file: string,
+  folder: string,
+  startTimer: StartTimer,
+) => void;
 
 const requireFromDist = createRequire(join(BUNDLE_FOLDER, 'slow.cjs'));
 const compiled = new Map<string, Bundle>();
@@ -24,14 +32,18 @@ const compiled = new Map<string, Bundle>();
 function compile(path: string): Bundle {
   const known = compiled.get(path);
   if (known !== undefined) return known;
-  const parameters = ['exports', 'require', 'module', '__filename', '__dirname'];
+  const parameters = ['exports', 'require', 'module', '__filename', '__dirname', 'setTimeout'];
   const bundle = compileFunction(readFileSync(path, 'utf8'), parameters, { filename: path }) as Bundle;
   compiled.set(path, bundle);
   return bundle;
 }
 
 /** Makes the `require` of one run, with its own copy of each bundle. */
-function makeLoad(): Load {
+function makeLoad(onTimer: (ms: number) => void): Load {
+  const startTimer: StartTimer = (callback, ms, ...args) => {
+    onTimer(ms);
+    return setTimeout(callback, ms, ...args);
+  };
   const modules = new Map<string, { exports: unknown }>();
   const load: Load = (name) => {
     if (!name.startsWith('./')) return requireFromDist(name) as unknown;
@@ -40,19 +52,31 @@ function makeLoad(): Load {
     if (known !== undefined) return known.exports;
     const module: { exports: unknown } = { exports: {} };
     modules.set(path, module);
-    compile(path)(module.exports, load, module, path, BUNDLE_FOLDER);
+    compile(path)(module.exports, load, module, path, BUNDLE_FOLDER, startTimer);
     return module.exports;
   };
   return load;
 }
 
+/** Parts of the host that a test replaces. */
+export interface HostParts {
+  /** The clock, in ms since 1970. */
+  readonly now?: () => number;
+  readonly stderrIsTerminal?: () => boolean;
+  /** Gets what the run writes to stderr, at once. */
+  readonly onStderr?: (text: string) => void;
+  /** Gets the delay of each timer that the run starts. */
+  readonly onTimer?: (ms: number) => void;
+}
+
 /** Runs the plugin in this process. It has the terminal of the test, so the run must not be one that prompts. */
-export async function runBundles(run: PluginRun, now: () => number = Date.now): Promise<RunResult> {
+export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise<RunResult> {
+  const { now = Date.now, stderrIsTerminal = () => false, onStderr, onTimer = () => undefined } = parts;
   const { home, args = [], cwd = home.path } = run;
   const env = makeEnvironment(home, run.env);
   let [stdout, stderr] = ['', ''];
   let status: number | null = null;
-  const { runCli } = makeLoad()('./slow.cjs') as { runCli(host: Host): Promise<void> };
+  const { runCli } = makeLoad(onTimer)('./slow.cjs') as { runCli(host: Host): Promise<void> };
   await runCli({
     ...makeProcessHost(),
     argv: args,
@@ -65,10 +89,13 @@ export async function runBundles(run: PluginRun, now: () => number = Date.now): 
       stdout += text;
       return undefined;
     },
-    writeErr: (text) => (stderr += text),
+    writeErr(text) {
+      stderr += text;
+      onStderr?.(text);
+    },
     // The parent of a plugin is the process of the test.
     identifyParent: () => identifyProcess(process.pid),
-    stderrIsTerminal: () => false,
+    stderrIsTerminal,
     silenceNode: () => undefined,
     setExitStatus: (value) => (status = value),
     exit: () => undefined,
