@@ -7,24 +7,43 @@
  * usage: node scripts/setup.mjs [SCRIPT.ts [ARGUMENT...]]
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 
 const root = new URL('../', import.meta.url);
-const stamp = new URL('node_modules/.installed-for', root);
 
-const lock = createHash('sha256')
-  .update(readFileSync(new URL('package-lock.json', root)))
-  .digest('hex');
-
-function readStamp() {
+/** Reads a JSON file; undefined if it is missing or not JSON. */
+function readJson(path) {
   try {
-    return readFileSync(stamp, 'utf8');
+    return JSON.parse(readFileSync(new URL(path, root), 'utf8'));
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Returns whether node_modules is what package-lock.json says. npm writes what it has installed, in the same form, to
+ * node_modules/.package-lock.json, in which the optional packages of other platforms are missing. That file says nothing
+ * about folders that were removed or replaced later, so the version in each folder is compared as well.
+ */
+function isInstalled() {
+  const locked = readJson('package-lock.json')?.packages ?? {};
+  const installed = readJson('node_modules/.package-lock.json')?.packages;
+  if (installed === undefined) return false;
+  const isEqual = (path) => isDeepStrictEqual(installed[path], locked[path]);
+  return (
+    Object.keys(locked).every((path) => path === '' || path in installed || !mustBeInstalled(locked[path])) &&
+    Object.entries(installed).every(
+      ([path, { version }]) => isEqual(path) && readJson(`${path}/package.json`)?.version === version,
+    )
+  );
+}
+
+/** npm may leave out an optional package, unless it says that it is for this platform. It does not ask for the libc here. */
+function mustBeInstalled({ optional = false, os, cpu, libc }) {
+  return !optional || (os?.includes(process.platform) && cpu?.includes(process.arch) && libc === undefined);
 }
 
 function install() {
@@ -43,12 +62,7 @@ function install() {
   process.exit(1);
 }
 
-if (readStamp() !== lock) {
-  install();
-  // tap builds its plugins into this folder and into its package, which has just been replaced.
-  rmSync(new URL('.tap/plugins', root), { recursive: true, force: true });
-  writeFileSync(stamp, lock);
-}
+if (!isInstalled()) install();
 
 /** Returns the pinned Node, or the running one on a platform without a pinned Node. */
 function findNode() {
