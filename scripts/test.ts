@@ -1,35 +1,39 @@
-// `npm test`: builds the programs, starts a real Keystone, runs the tests with tap, and prints the number of assertions
-// as its last line. A plain `tap` cannot share one Keystone among test files, and does not explain why tests are
-// missing.
+// `npm test`: starts what the test files need (the built programs, a real Keystone, an identity provider), runs them,
+// says which files were slow, and prints the number of assertions as its last line.
 //
-// usage: node scripts/test.ts [--stress | --packaged [--made]] [TEST-FILE...] --stress: run the attacks on the cache in
-// full size, one file at a time. --packaged: build the single executable of this platform, and test it instead of the
-// bundles. With --made, test the one that `npm run package` has built.
+// usage: node scripts/test.ts [--unit | --stress | --packaged [--made]] [TEST-FILE...] --unit: run the files that need
+// nothing. --stress: run the attacks on the cache in full size, one file at a time. --packaged: build the single
+// executable of this platform, and test it instead of the bundles. With --made, test the one that `npm run package` has
+// built.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { availableParallelism, constants, tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { parseArgs } from 'node:util';
 
-import { createTenancy } from '../test/support/tenancy.ts';
-import type { TestEnvironment } from '../test/support/test-environment.ts';
-import type { Federation, FederationAddress } from './federation/federation.ts';
-import { findApache } from './federation/find-apache.ts';
-import { startKeystone } from './keystone/keystone.ts';
-import type { Keystone, KeystoneAddress } from './keystone/keystone.ts';
-import { findKeystone } from './keystone/find-keystone.ts';
-import { makePki } from './lib/pki.ts';
+import type { Resources, StartedResources } from '../test/support/resources.ts';
+import { readChildSeconds, readOwnSeconds } from './lib/processor-time.ts';
+import { runTestFiles } from './lib/run-test-files.ts';
+import type { FileTime, TestFile } from './lib/run-test-files.ts';
+import { startResources } from './lib/start-test-resources.ts';
+import type { Server } from './lib/start-test-resources.ts';
+import { describeCounts } from './lib/test-report.ts';
+import type { Counts } from './lib/test-report.ts';
+import { findResources } from './lib/test-resources.ts';
+import { describeSlowest, readTestTimes, sortSlowestFirst, writeTestTimes } from './lib/test-times.ts';
 import { executablePath, hostTarget } from './package/targets.ts';
-import type { Pki } from './lib/pki.ts';
-import { describeCounts, reportTap } from './lib/test-report.ts';
 
 const root = dirname(import.meta.dirname);
+const timesFile = join(root, 'node_modules/.cache/client-keystone-auth/test-times.json');
+const compileCache = join(root, 'node_modules/.cache/client-keystone-auth/compile-cache');
 const nodeFlags = ['--disable-warning=ExperimentalWarning'];
 
 /** Test files of a plain `npm test`. */
 const ALL = /^test\/(?!package\/)/;
+const UNIT = /^test\/unit\//;
 const STRESS = /^test\/stress\//;
 /** Tests of what users do, of packages, and of what differs inside an executable. */
 const PACKAGED = /^test\/(?:e2e|package)\/|^test\/stress\/keyring\.test\.ts$/;
@@ -39,19 +43,28 @@ const PACKAGED = /^test\/(?:e2e|package)\/|^test\/stress\/keyring\.test\.ts$/;
  */
 const ALONE = /^test\/stress\/saved-secrets\.test\.ts$/;
 
-let running: ChildProcess | undefined;
-
-type Server = Pick<Keystone, 'readLog' | 'stop'>;
+const USAGE = 'usage: npm test -- [--unit | --stress | --packaged [--made]] [TEST-FILE...]';
 
 interface Selection {
-  readonly full: boolean;
   readonly files: readonly string[];
+  readonly isFullSize: boolean;
+  readonly isPackaged: boolean;
+  /** The executable is built already. */
+  readonly isMade: boolean;
 }
+
+/** A mistake in the arguments. */
+class UsageError extends Error {}
+
+/** The processes that this one waits for. */
+const processes = new Set<ChildProcess>();
+let interruptedBy: NodeJS.Signals | undefined;
 
 // Not process.exitCode: after a failure, a server that is still starting would keep this process alive.
 process.exit(await main(process.argv.slice(2)));
 
 async function main(args: string[]): Promise<number> {
+  const startedAt = performance.now();
   const dir = mkdtempSync(join(tmpdir(), 'client-keystone-auth-test-'));
   const removeDir = (): void => {
     rmSync(dir, { recursive: true, force: true });
@@ -62,168 +75,118 @@ async function main(args: string[]): Promise<number> {
       interrupt(signal);
     });
 
+  const counts = { passed: 0, failed: 0, skipped: 0 };
   const servers: Server[] = [];
-  const selection = selectTests(args);
+  let times: readonly FileTime[] = [];
   try {
-    const packaged = args.includes('--packaged') ? await findPackaged(args.includes('--made')) : {};
-    if (packaged.CKA_PACKAGED === undefined) {
-      await runNode('building the program', [...nodeFlags, join(root, 'scripts/build.ts')]);
-    }
-    await buildTap();
-    const env = { ...(await prepareEnvironment(dir, servers, selection)), ...packaged };
-    return await runTests(selection, env);
+    times = await runTests(selectTests(args), dir, servers, counts);
   } catch (error) {
-    console.error(`\n${error instanceof Error ? error.message : String(error)}`);
+    console.error(error instanceof UsageError ? error.message : `\n${describeError(error)}`);
     for (const server of servers) console.error(await server.readLog());
-    console.log(describeCounts({ passed: 0, failed: 1, skipped: 0 }));
-    return 1;
+    counts.failed += 1;
   } finally {
     await Promise.all(servers.map((server) => server.stop()));
     removeDir();
   }
+  if (times.length > 1) printTimes(times, (performance.now() - startedAt) / 1000);
+  console.log(describeCounts(counts));
+  if (interruptedBy !== undefined) return 128 + constants.signals[interruptedBy];
+  return counts.failed > 0 ? 1 : 0;
 }
 
-/** Passes the signal to the running child, so that the cleanup follows. Without a child, exits. */
+/** Passes the signal to the running processes, so that the cleanup follows. Without such a process, exits. */
 function interrupt(signal: NodeJS.Signals): void {
-  if (running === undefined) process.exit(128 + constants.signals[signal]);
-  running.kill(signal);
+  if (processes.size === 0) process.exit(128 + constants.signals[signal]);
+  interruptedBy = signal;
+  for (const child of processes) child.kill(signal);
 }
 
-/** Starts the servers, and returns the variables that tell the tests where they are, or why they are missing. */
-async function prepareEnvironment(
-  dir: string,
-  servers: Server[],
+async function runTests(
   selection: Selection,
-): Promise<Record<string, string>> {
-  const keystone = await findKeystone((line) => {
-    console.error(line);
-  });
-  if ('missing' in keystone) {
-    allowMissing('a real Keystone', keystone.missing);
-    return { CKA_KEYSTONE_MISSING: keystone.missing, CKA_FEDERATION_MISSING: keystone.missing };
-  }
-  const [pki, http] = await Promise.all([makePki(join(dir, 'pki')), start({ dir: join(dir, 'keystone') })]);
-  const tlsBase = { ...pki.server, clientCa: pki.ca };
-  const [tenancy, tls, mutualTls, federation] = await Promise.all([
-    createTenancy(http),
-    start({ dir: http.dir, tls: tlsBase }),
-    start({ dir: http.dir, tls: { ...tlsBase, requireClientCert: true } }),
-    selection.files.some(needsFederation)
-      ? prepareFederation(http, pki, dir, servers)
-      : { missing: 'no test file of this run imports it' },
-  ]);
-  const env: Record<string, string> = {};
-  let address: FederationAddress | undefined;
-  if ('missing' in federation) env['CKA_FEDERATION_MISSING'] = federation.missing;
-  else {
-    await federation.admitUsers(tenancy);
-    address = federation;
-  }
-  const environment: TestEnvironment = {
-    http: toAddress(http),
-    tls: toAddress(tls),
-    mutualTls: toAddress(mutualTls),
-    pki,
-    tenancy,
-    ...(address === undefined ? {} : { federation: address }),
-  };
-  const file = join(dir, 'environment.json');
-  writeFileSync(file, JSON.stringify(environment), { mode: 0o600 });
-  return { ...env, CKA_TEST_ENVIRONMENT: file };
-
-  async function start(options: Parameters<typeof startKeystone>[0]): Promise<Keystone> {
-    const server = await startKeystone(options);
-    servers.push(server);
-    return server;
-  }
-}
-
-async function prepareFederation(
-  home: Keystone,
-  pki: Pki,
   dir: string,
   servers: Server[],
-): Promise<Federation | { missing: string }> {
-  const apache = await findApache((line) => {
-    console.error(line);
+  counts: Counts,
+): Promise<readonly FileTime[]> {
+  const resources = await findResources(root, selection.files);
+  const names = new Set([...resources.values()].flat());
+  const [programs, started] = await Promise.all([
+    names.has('programs') ? buildPrograms(selection) : undefined,
+    startResources(names, dir, servers),
+  ]);
+  const resourceFile = join(dir, 'resources.json');
+  const all: StartedResources = programs === undefined ? started : { ...started, programs };
+  writeFileSync(resourceFile, JSON.stringify(all), { mode: 0o600 });
+
+  const env = {
+    ...filterEnvironment(),
+    NODE_COMPILE_CACHE: compileCache,
+    CKA_TEST_RESOURCES: resourceFile,
+    ...(selection.isFullSize ? { CKA_STRESS: 'full' } : {}),
+  };
+  const toFile = (path: string): TestFile => ({
+    path,
+    env: { ...env, CKA_TEST_RESOURCE_NAMES: (resources.get(path) ?? []).join(' ') },
   });
-  if ('missing' in apache) {
-    allowMissing('federation with a real Apache', apache.missing);
-    return apache;
-  }
-  // Imported here, because the identity provider takes a while to load.
-  const { startFederation } = await import('./federation/federation.ts');
-  const federation = await startFederation(home, pki, join(dir, 'federation'));
-  servers.push(federation);
-  return federation;
+  const files = sortSlowestFirst(selection.files, readTestTimes(timesFile));
+  const options = {
+    root,
+    dir,
+    jobs: selection.isFullSize ? 1 : undefined,
+    timeoutSeconds: selection.isFullSize ? 7200 : 1800,
+    processes,
+    isStopped: () => interruptedBy !== undefined,
+    write: (text: string) => {
+      console.log(text);
+    },
+  };
+  const together = files.filter((file) => !ALONE.test(file)).map(toFile);
+  const alone = files.filter((file) => ALONE.test(file)).map(toFile);
+  const times = [...(await runTestFiles(together, options, counts)), ...(await runTestFiles(alone, options, counts))];
+  // In full size, the times are others.
+  if (!selection.isFullSize) writeTestTimes(timesFile, times);
+  return times;
 }
 
 /**
- * Reports that tests will be skipped.
+ * Reads the arguments.
  *
- * @throws Error in CI, where nothing may be missing
+ * @throws UsageError for a mistake in them
  */
-function allowMissing(what: string, reason: string): void {
-  const isCi = /^(?:true|1)$/.test(process.env['CI'] ?? '');
-  if (isCi) throw new Error(`CI must test against ${what}, which is missing: ${reason}`);
-  console.error(`The tests that need ${what} are skipped: ${reason}`);
+function selectTests(args: string[]): Selection {
+  const { values, positionals } = parseArguments(args);
+  const { unit, stress, packaged, made } = values;
+  if ([unit, stress, packaged].filter(Boolean).length > 1 || (made && !packaged)) throw new UsageError(USAGE);
+  const pattern = unit ? UNIT : stress ? STRESS : packaged ? PACKAGED : ALL;
+  const files =
+    positionals.length > 0 ? positionals.map(toTestFile) : listTestFiles().filter((file) => pattern.test(file));
+  return { files, isFullSize: stress, isPackaged: packaged, isMade: made };
 }
 
-function toAddress({ url, adminPassword, accessLog }: KeystoneAddress): KeystoneAddress {
-  return { url, adminPassword, accessLog };
+interface Arguments {
+  readonly values: Readonly<Record<'unit' | 'stress' | 'packaged' | 'made', boolean>>;
+  readonly positionals: readonly string[];
 }
 
-/** Builds tap's plugins. tap 21 needs them in .tap, and a test run that has to build them fails. */
-async function buildTap(): Promise<void> {
-  if (existsSync(join(root, '.tap/plugins'))) return;
-  await runNode('building tap', [findTap(), 'build']);
-}
-
-function selectTests(args: readonly string[]): Selection {
-  const full = args.includes('--stress');
-  const files = args.filter((arg) => !arg.startsWith('--'));
-  const pattern = full ? STRESS : args.includes('--packaged') ? PACKAGED : ALL;
-  return { full, files: files.length > 0 ? files : listTestFiles().filter((file) => pattern.test(file)) };
-}
-
-/** Whether a test file needs the federation servers, which take seconds to start. */
-function needsFederation(file: string): boolean {
-  const path = resolve(root, file);
-  return existsSync(path) && readFileSync(path, 'utf8').includes('/support/federation.ts');
-}
-
-async function runTests({ full, files }: Selection, environment: Record<string, string>): Promise<number> {
-  const coverage = ['--allow-incomplete-coverage', '--allow-empty-coverage', '--coverage-report=text-summary'];
-  // A longer timeout than tap's 30 s, because a file of logins at a real server takes long on a small machine. More
-  // jobs than tap's default, which leaves one processor free, because many files mostly wait.
-  const jobs = full ? 1 : availableParallelism();
-  const options = ['--reporter=tap', `--timeout=${full ? 3600 : 600}`, `--jobs=${jobs}`, ...coverage];
-  const counts = { passed: 0, failed: 0, skipped: 0 };
-  const env = { ...filterEnvironment(), ...environment, ...(full ? { CKA_STRESS: 'full' } : {}) };
-  const together = interleave(files.filter((file) => !ALONE.test(file)));
-  let status = 0;
-  for (const group of [together, files.filter((file) => ALONE.test(file))]) {
-    if (group.length === 0) continue;
-    status = (await runProgram([findTap(), 'run', ...options, ...group], env, reportTap(counts))) || status;
+function parseArguments(args: string[]): Arguments {
+  const flag = { type: 'boolean', default: false } as const;
+  try {
+    return parseArgs({
+      args,
+      options: { unit: flag, stress: flag, packaged: flag, made: flag },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    throw new UsageError(`${describeError(error)}\n${USAGE}`);
   }
-  if (status !== 0 && counts.failed === 0) {
-    console.log(`tap exited with status ${String(status)} without a failed assertion; this counts as one failure.`);
-    counts.failed = 1;
-  }
-  console.log(describeCounts(counts));
-  return counts.failed > 0 ? status || 1 : status;
 }
 
-/** Takes files from both ends in turn: those at one end of the alphabet compute, those at the other end wait. */
-function interleave(files: readonly string[]): string[] {
-  return [...new Set(files.flatMap((file, index) => [file, files.at(-1 - index) ?? file]))];
-}
-
-/** Returns the environment without a developer's OpenStack login and without the variables of an outer test run. */
-function filterEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(?:OS|CKA(?!_STRESS$)|TAP)_|^TAP$/.test(name)),
-  );
+/** Returns a path below the folder of the project, as the list of test files has it. */
+function toTestFile(argument: string): string {
+  const path = relative(root, resolve(argument)).replaceAll(sep, '/');
+  if (!path.startsWith('test/') || !path.endsWith('.test.ts'))
+    throw new UsageError(`${argument} is not a test file: those are test/….test.ts\n${USAGE}`);
+  if (!existsSync(join(root, path))) throw new UsageError(`${argument} does not exist`);
+  return path;
 }
 
 function listTestFiles(): string[] {
@@ -234,42 +197,49 @@ function listTestFiles(): string[] {
     .toSorted();
 }
 
-/** Returns the path of this platform's executable, and builds it unless it is already built. */
-async function findPackaged(isMade: boolean): Promise<{ CKA_PACKAGED?: string }> {
-  const target = hostTarget();
-  const path = join(root, executablePath(target));
-  if (!isMade) {
-    await runNode('building the executable', [...nodeFlags, join(root, 'scripts/package.ts'), '--target', target.name]);
-  } else if (!existsSync(path)) {
-    throw new Error(`--made: ${path} does not exist; run "npm run package" first`);
+/** Builds the bundles, or this platform's executable unless it is already built. */
+async function buildPrograms({ isPackaged, isMade }: Selection): Promise<Resources['programs']> {
+  if (!isPackaged) {
+    await runNode('building the programs', ['scripts/build.ts']);
+    return {};
   }
-  return { CKA_PACKAGED: path };
+  const target = hostTarget();
+  const executable = join(root, executablePath(target));
+  if (!isMade) await runNode('building the executable', ['scripts/package.ts', '--target', target.name]);
+  else if (!existsSync(executable))
+    throw new UsageError(`--made: ${executable} does not exist; run "npm run package" first`);
+  return { executable };
 }
 
-function findTap(): string {
-  const manifest = createRequire(import.meta.url).resolve('tap/package.json');
-  return join(dirname(manifest), 'dist/esm/run.mjs');
+/** Returns the environment without a developer's OpenStack login and without the variables of an outer test run. */
+function filterEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(?:OS|CKA(?!_STRESS$)|TAP)_|^TAP$/.test(name)),
+  );
 }
 
 async function runNode(step: string, args: string[]): Promise<void> {
-  const status = await runProgram(args, filterEnvironment());
+  const child = spawn(process.execPath, [...nodeFlags, ...args], {
+    cwd: root,
+    env: filterEnvironment(),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  processes.add(child);
+  const [status] = (await once(child, 'close')) as [number | null];
+  processes.delete(child);
   if (status !== 0) throw new Error(`${step} failed with status ${String(status)}`);
 }
 
-/** Runs Node and returns its exit status. Its stdout goes to `output`, or to the terminal. */
-async function runProgram(args: string[], env: NodeJS.ProcessEnv, output?: NodeJS.WritableStream): Promise<number> {
-  const stdout = output === undefined ? 'inherit' : 'pipe';
-  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', stdout, 'inherit'] });
-  if (output !== undefined) child.stdout?.pipe(output);
-  running = child;
-  try {
-    return await new Promise((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', (code) => {
-        resolve(code ?? 1);
-      });
-    });
-  } finally {
-    running = undefined;
-  }
+function printTimes(times: readonly FileTime[], seconds: number): void {
+  console.log(`\n${describeSlowest(times).join('\n')}`);
+  const inTests = times.reduce((sum, { processorSeconds = 0 }) => sum + processorSeconds, 0);
+  const inAll = readOwnSeconds() + readChildSeconds();
+  console.log(
+    `${seconds.toFixed(1).padStart(10)}  ${inAll.toFixed(1).padStart(11)}  in total, with servers and builds`,
+  );
+  console.log(`${inTests.toFixed(1).padStart(23)}  in the test files\n`);
+}
+
+function describeError(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

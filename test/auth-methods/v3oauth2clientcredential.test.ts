@@ -8,6 +8,7 @@ import { onProject } from '../support/login-settings.ts';
 import { checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
 import { watchRequests } from '../support/request-log.ts';
 import { logIn, validateToken } from '../support/tenancy.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
@@ -37,7 +38,8 @@ async function createCredential(
 }
 
 testWithKeystone('the access token is a Keystone token of the application credential', async (t, environment) => {
-  const { http, tls, pki, tenancy } = environment;
+  const { http, pki, tenancy } = environment;
+  const tls = getTlsKeystone();
   const { valid, shortLived } = tenancy.applicationCredentials;
   const chosen = await createCredential(environment, 'p@ss+w%20rd: "ü"/~');
   const worksAt = async (
@@ -72,7 +74,8 @@ testWithKeystone('the access token is a Keystone token of the application creden
 });
 
 testWithKeystone('a client that cannot log in gets one message', async (t, environment) => {
-  const { tenancy, pki, tls } = environment;
+  const { tenancy, pki } = environment;
+  const tls = getTlsKeystone();
   const { valid, expired } = tenancy.applicationCredentials;
   const keystone = watchRequests(tls);
   const client = setUp(t, { keystone, settings: { OS_CACERT: pki.ca, ...asClient(valid) } });

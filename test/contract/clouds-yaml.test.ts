@@ -12,6 +12,7 @@ import type { PluginRun, RunResult } from '../support/run-plugin.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { User } from '../support/tenancy.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { WatchedAddress } from '../support/request-log.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
@@ -34,10 +35,10 @@ interface CloudsYamlFixture {
   readonly findTokenOwner: (t: Test, result: RunResult, warnings?: readonly (string | RegExp)[]) => Promise<string>;
 }
 
-function setUpCloudsYaml(t: Test, environment: TestEnvironment, server: 'http' | 'tls' = 'http'): CloudsYamlFixture {
+function setUpCloudsYaml(t: Test, environment: TestEnvironment, server = environment.http): CloudsYamlFixture {
   const home = makeHome();
   t.teardown(() => home.remove());
-  const address = watchRequests(environment[server]);
+  const address = watchRequests(server);
   return {
     home: home.path,
     configFolder: join(home.path, '.config', 'openstack'),
@@ -118,7 +119,7 @@ testWithKeystone('logs in to a named cloud once', async (t, environment) => {
     const { address, countRequests, home, configFolder, run, findTokenOwner, write } = setUpCloudsYaml(
       t,
       environment,
-      'tls',
+      getTlsKeystone(),
     );
     const cloud = { auth: authOf(environment, address, alice) };
     write(join(configFolder, 'clouds.yaml'), cloudsOf({ prod: { ...cloud, cacert: environment.pki.ca }, bare: cloud }));

@@ -13,6 +13,7 @@ import type { Home } from '../support/home.ts';
 import { startConnectProxy } from '../support/proxy.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { WatchedAddress } from '../support/request-log.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
@@ -78,7 +79,7 @@ const statusesOfPosts = (address: WatchedAddress): number[] =>
 testWithKeystone('everything works', async (t, environment) => {
   const home = setUpHome(t);
   const { domain, projects, users } = environment.tenancy;
-  const address = watchRequests(environment.tls);
+  const address = watchRequests(getTlsKeystone());
   const login = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain), OS_CACERT: environment.pki.ca };
   const findings = await examine(t, environment, { home, env: { OS_AUTH_URL: address.url, ...login } });
   t.strictSame(
@@ -101,7 +102,7 @@ testWithKeystone('everything works', async (t, environment) => {
 testWithKeystone('an untrusted certificate authority', async (t, environment) => {
   const home = setUpHome(t);
   const { domain, projects, users } = environment.tenancy;
-  const address = watchRequests(environment.tls);
+  const address = watchRequests(getTlsKeystone());
   const login = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
   const env = { OS_AUTH_URL: `${address.url}/v3`, ...login, OS_CACERT: environment.pki.untrusted.ca };
   const findings = await examine(t, environment, { home, env });
@@ -229,7 +230,7 @@ testWithKeystone('no server, wrong settings, a proxy', async (t, environment) =>
   t.teardown(() => proxy.close());
   const { domain, projects, users } = environment.tenancy;
   const login = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain), OS_CACERT: environment.pki.ca };
-  const OS_AUTH_URL = `${environment.tls.url}/v3`;
+  const OS_AUTH_URL = `${getTlsKeystone().url}/v3`;
   const through = await examine(t, environment, {
     home: setUpHome(t),
     env: { OS_AUTH_URL, ...login, HTTPS_PROXY: proxy.url.replace('//', `//squid:${PASSWORD}@`) },

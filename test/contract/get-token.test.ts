@@ -16,6 +16,8 @@ import type { EnvVars } from '../support/home.ts';
 import { asAliceOnDemo, asApplicationCredential, asUser, onProject } from '../support/login-settings.ts';
 import { listRequests, watchRequests } from '../support/request-log.ts';
 import { logIn, validateToken } from '../support/tenancy.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
+import { getMutualTlsKeystone } from '../support/keystone-mutual-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(600_000);
@@ -58,7 +60,9 @@ testWithKeystone("keystoneauth's names for the methods work at URLs with and wit
 });
 
 testWithKeystone('a login uses a private certificate authority and a client certificate', async (t, environment) => {
-  const { pki, tls, mutualTls, tenancy } = environment;
+  const { pki, tenancy } = environment;
+  const tls = getTlsKeystone();
+  const mutualTls = getMutualTlsKeystone();
   const own = { OS_CERT: pki.client.cert, OS_KEY: pki.client.key };
   const env = { ...asAliceOnDemo(tenancy), OS_CACERT: pki.ca };
   const expected = { user: 'alice', project: 'demo', ...memberAndReader };
@@ -165,7 +169,8 @@ testWithKeystone('another folder or another spelling needs no login', async (t, 
 });
 
 testWithKeystone('a change of the CA file needs a new login', async (t, environment) => {
-  const { pki, tls, tenancy } = environment;
+  const { pki, tenancy } = environment;
+  const tls = getTlsKeystone();
   const alice = setUp(t, { keystone: watchRequests(tls), settings: asAliceOnDemo(tenancy) });
   const ca = alice.writeFile('ca.pem', readFileSync(pki.ca, 'utf8'));
   const trusting = alice.with({ OS_CACERT: ca });

@@ -8,6 +8,8 @@ import { text } from 'node:stream/consumers';
 import { revokeToken, makeTotpCode, validateToken } from '../support/tenancy.ts';
 import type { TokenFacts } from '../support/tenancy.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
+import { getMutualTlsKeystone } from '../support/keystone-mutual-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
 interface Answer {
@@ -110,7 +112,8 @@ testWithKeystone('users have the documented properties', async (t, environment) 
 });
 
 testWithKeystone('TLS with the CA of the tests, with and without a client certificate', async (t, environment) => {
-  const { pki, tls } = environment;
+  const { pki } = environment;
+  const tls = getTlsKeystone();
   const address = watchRequests(tls);
   const ca = readFileSync(pki.ca);
   const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };
@@ -125,7 +128,8 @@ testWithKeystone('TLS with the CA of the tests, with and without a client certif
 });
 
 testWithKeystone('a server that requires a client certificate refuses clients without one', async (t, environment) => {
-  const { pki, mutualTls } = environment;
+  const { pki } = environment;
+  const mutualTls = getMutualTlsKeystone();
   const address = watchRequests(mutualTls);
   const ca = readFileSync(pki.ca);
   const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };

@@ -9,6 +9,7 @@ import type { Home } from '../support/home.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { asApplicationCredential, asUser, onProject } from '../support/login-settings.ts';
 import { setUpToken } from '../support/token-fixture.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
@@ -189,7 +190,8 @@ testWithKeystone(
   'over TLS: with the trust of the login, whatever is set now; never with an unchecked certificate',
   async (t, environment) => {
     const { home, run, getToken } = setUpToken(t, environment);
-    const { tls, pki, tenancy } = environment;
+    const tls = getTlsKeystone();
+    const { pki, tenancy } = environment;
     const authorities = join(home.path, 'ca.pem');
     writeFileSync(authorities, readFileSync(pki.ca));
     const login = { OS_AUTH_URL: tls.url, ...asUser(tenancy.users.alice, tenancy.domain) };

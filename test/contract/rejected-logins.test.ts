@@ -9,6 +9,7 @@ import type { Readable, Writable } from 'node:stream';
 import t from 'tap';
 import type { Test } from 'tap';
 import { serializeWithChecksum, parseWithChecksum } from '../../src/plugin/cache/checksum.ts';
+import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import { checkFailure, EXIT_STATUS } from '../support/check-run.ts';
 import { makeIsolatedCommand, PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
 import { makeEnvironment, makeHome } from '../support/home.ts';
@@ -17,6 +18,8 @@ import type { RunResult } from '../support/run-plugin.ts';
 import { asApplicationCredential, asUser, asUserById, onProject, listSecrets } from '../support/login-settings.ts';
 import { logIn, revokeToken } from '../support/tenancy.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
+import { getMutualTlsKeystone } from '../support/keystone-mutual-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
@@ -29,7 +32,7 @@ interface Refusal {
   readonly status?: number;
   /** `METHOD PATH STATUS` for each request. */
   readonly requests: readonly string[];
-  readonly server?: 'http' | 'tls' | 'mutualTls';
+  readonly server?: KeystoneAddress;
   /** The path of OS_AUTH_URL. Default: `/v3`. */
   readonly path?: string;
 }
@@ -41,10 +44,10 @@ const GENERIC = 'wrong credentials, disabled or locked account, or no role in th
 const refused = (status: number): readonly string[] => [`POST /v3/auth/tokens?nocatalog=true ${status}`];
 
 async function checkRefusal(t: Test, environment: TestEnvironment, refusal: Refusal): Promise<void> {
-  const { env, says, status = EXIT_STATUS.refused, requests, server = 'http', path = '/v3' } = refusal;
+  const { env, says, status = EXIT_STATUS.refused, requests, server = environment.http, path = '/v3' } = refusal;
   const home = makeHome();
   t.teardown(() => home.remove());
-  const address = watchRequests(environment[server]);
+  const address = watchRequests(server);
   const result = await runPlugin({ home, env: { OS_AUTH_URL: address.url + path, ...env } });
   checkFailure(t, result, status, { says: ['; ', ...(requests.length > 0 ? [REQUEST_ID] : []), ...says] });
   t.strictSame(
@@ -214,28 +217,28 @@ testWithKeystone('errors before any login', async (t, environment) => {
       ...nowhere,
     },
     'an untrusted certificate authority': {
-      server: 'tls',
+      server: getTlsKeystone(),
       env: { ...env, OS_CACERT: pki.untrusted.ca },
       status: EXIT_STATUS.unreachable,
       says: ['its certificate is not trusted', 'OS_CACERT'],
       requests: [],
     },
     "the system's certificate authorities": {
-      server: 'tls',
+      server: getTlsKeystone(),
       env,
       status: EXIT_STATUS.unreachable,
       says: ['its certificate is not trusted', 'OS_CACERT'],
       requests: [],
     },
     'a client certificate is missing': {
-      server: 'mutualTls',
+      server: getMutualTlsKeystone(),
       env: { ...env, OS_CACERT: pki.ca },
       status: EXIT_STATUS.unreachable,
       says: ['it requires a client certificate', 'OS_CERT'],
       requests: [],
     },
     'a client certificate of an untrusted certificate authority': {
-      server: 'mutualTls',
+      server: getMutualTlsKeystone(),
       env: { ...env, OS_CACERT: pki.ca, OS_CERT: pki.untrusted.server.cert, OS_KEY: pki.untrusted.server.key },
       status: EXIT_STATUS.unreachable,
       says: ['it does not accept our client certificate', 'OS_CERT'],

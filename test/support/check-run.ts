@@ -7,12 +7,9 @@ import type { Test } from 'tap';
 import { makeHome } from './home.ts';
 import { runPlugin } from './run-plugin.ts';
 import type { PluginRun, RunResult } from './run-plugin.ts';
-import { startStandInKeystone } from './stand-in-keystone.ts';
-import { recordedUsers } from './stand-in-keystone/users.ts';
-import type { StandInKeystone, StandInKeystoneOptions } from './stand-in-keystone.ts';
+import { PASSWORD } from './stand-in-login.ts';
 
-/** A canary: it must appear only in the login request. */
-export const PASSWORD = 'canary-w7Qz-password';
+export { makeLoginSettings, PASSWORD, startKeystoneForTest, testUsers } from './stand-in-login.ts';
 
 /** The documented exit statuses. */
 export const EXIT_STATUS = {
@@ -23,28 +20,6 @@ export const EXIT_STATUS = {
   refused: 5,
   unreachable: 6,
 } as const;
-
-/** The recorded users, all with {@link PASSWORD}. */
-export const testUsers = recordedUsers.map((user) => ({ ...user, password: PASSWORD }));
-
-/** Starts a stand-in whose users have {@link PASSWORD}. It stops after the test. */
-export async function startKeystoneForTest(t: Test, options: StandInKeystoneOptions = {}): Promise<StandInKeystone> {
-  const standIn = await startStandInKeystone({ users: testUsers, ...options });
-  t.teardown(() => standIn.close());
-  return standIn;
-}
-
-/** Makes the settings for a login of alice to her project web. */
-export function makeLoginSettings(authUrl: string): Record<string, string> {
-  return {
-    OS_AUTH_URL: authUrl,
-    OS_USERNAME: 'alice',
-    OS_USER_DOMAIN_NAME: 'acme',
-    OS_PASSWORD: PASSWORD,
-    OS_PROJECT_NAME: 'web',
-    OS_PROJECT_DOMAIN_NAME: 'acme',
-  };
-}
 
 /** Runs the plugin with a new home folder. */
 export async function runInFreshHome(run: Omit<PluginRun, 'home'>): Promise<RunResult> {

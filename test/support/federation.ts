@@ -10,9 +10,9 @@ import type { Test } from 'tap';
 import { isPortFree } from '../../scripts/federation/apache.ts';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import type { DeviceDecision, IssuerSettings } from '../../scripts/federation/identity-provider.ts';
+import { findResource } from './resources.ts';
 import { sendRequest } from './send-request.ts';
 import { listRequests } from './request-log.ts';
-import { readTestEnvironment } from './test-environment.ts';
 import type { LoggedRequest, WatchedAddress } from './request-log.ts';
 import type { TestEnvironment } from './test-environment.ts';
 import { waitUntil } from './wait-until.ts';
@@ -25,13 +25,12 @@ export function testWithFederation(
   name: string,
   body: (t: Test, federation: FederationAddress, environment: TestEnvironment) => Promise<void>,
 ): void {
-  const present = readTestEnvironment();
-  const federation = present?.federation;
-  if (present === undefined || federation === undefined) {
-    const reason = process.env['CKA_FEDERATION_MISSING'] ?? 'no identity provider: these tests are run by npm test';
+  const [federation, environment] = [findResource('federation'), findResource('keystone')];
+  if ('missing' in federation || 'missing' in environment) {
+    const reason = 'missing' in federation ? federation.missing : 'there is no Keystone';
     void test(name, { skip: reason.replaceAll(/\s+/g, ' ') }, () => undefined);
   } else {
-    void test(name, (t) => body(t, federation, present));
+    void test(name, (t) => body(t, federation, environment));
   }
 }
 

@@ -1,21 +1,10 @@
 /** Runs the built plugin as users do: in a process of its own, with a clean environment and a private home. */
 import { spawn } from 'node:child_process';
-import { resolve } from 'node:path';
+import { PLUGIN_COMMAND } from './built-programs.ts';
 import { makeEnvironment } from './home.ts';
 import type { EnvVars, Home } from './home.ts';
 
-/** The single executable that `npm test -- --packaged` tests instead of the bundles. */
-export const PACKAGED_EXECUTABLE: string | undefined = process.env['CKA_PACKAGED'];
-
-/** The folder of the bundles. */
-export const BUNDLE_FOLDER: string = resolve('dist');
-
-/** The executable file that kubectl runs. */
-export const PLUGIN_PATH: string = PACKAGED_EXECUTABLE ?? resolve('dist/client-keystone-auth.cjs');
-
-/** The command that runs it with the Node under test, independent of the PATH. */
-export const PLUGIN_COMMAND: readonly [string, ...string[]] =
-  PACKAGED_EXECUTABLE === undefined ? [process.execPath, PLUGIN_PATH] : [PACKAGED_EXECUTABLE];
+export { BUNDLE_FOLDER, PACKAGED_EXECUTABLE, PLUGIN_COMMAND, PLUGIN_PATH } from './built-programs.ts';
 
 /**
  * Returns the arguments of `spawn` that give a program exactly this environment. tap adds variables to the environment

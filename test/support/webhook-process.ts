@@ -4,15 +4,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
 import type { Pki } from '../../scripts/lib/pki.ts';
+import { WEBHOOK_PATH } from './built-programs.ts';
 import { makeIsolatedCommand } from './run-plugin.ts';
-
-/** The program that `npm run build` makes. */
-export const WEBHOOK_PATH: string = resolve('dist/k8s-keystone-auth.cjs');
 
 export interface WebhookResponse {
   readonly status: number;

@@ -9,7 +9,7 @@ import type { Test } from 'tap';
 import { readTrustedOrigins } from '../../src/shared/http/trusted-origins.ts';
 import { getExecCredential } from '../../src/plugin/login/get-token.ts';
 import { fakeHost } from '../support/fake-host.ts';
-import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
+import { makeLoginSettings, startKeystoneForTest } from '../support/stand-in-login.ts';
 import { respondRedirect } from '../support/stand-in-faults.ts';
 
 const uid = process.geteuid?.();
@@ -95,17 +95,17 @@ void t.test('an invalid list is an error', async (t) => {
       t.throws(read(t, `https://good.example\n${line}\n`), { message: /line 2 is not an origin/ });
     });
   }
-  await t.test('writable by other users', async (t) => {
+  await t.test('it can be written by other users', async (t) => {
     t.throws(
       read(t, 'https://good.example', (file) => chmodSync(file, 0o666)),
       { message: /can be written by other users/, hint: /chmod go-w/ },
     );
   });
-  await t.test('a folder', async (t) => {
+  await t.test('it is a folder', async (t) => {
     const home = t.testdir({ '.config': { 'client-keystone-auth': { 'trusted-origins': {} } } });
     t.throws(() => readTrustedOrigins(fakeHost({ uid, accountHome: () => home })), { message: /cannot be read/ });
   });
-  await t.test('a circular link', async (t) => {
+  await t.test('it is a circular link', async (t) => {
     const home = t.testdir({ '.config': { 'client-keystone-auth': {} } });
     symlinkSync('trusted-origins', join(home, '.config/client-keystone-auth/trusted-origins'));
     t.throws(() => readTrustedOrigins(fakeHost({ uid, accountHome: () => home })), { message: /cannot be read/ });

@@ -5,7 +5,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { makeIsolatedCommand } from '../support/run-plugin.ts';
-import { makeTestFolder, WEBHOOK_PATH } from '../support/webhook-process.ts';
+import { WEBHOOK_PATH } from '../support/built-programs.ts';
+import { makeTestFolder } from '../support/webhook-process.ts';
 
 const folder = makeTestFolder(t);
 const file = join(folder, 'policy.json');

@@ -7,6 +7,7 @@ import type { Test } from 'tap';
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import { callKeystone, findId, logIn, logInAsAdmin, listRoles, revokeToken } from '../support/tenancy.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { WatchedAddress } from '../support/request-log.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
@@ -175,7 +176,7 @@ testWithKeystone('a revoked token is refused after its time in the cache', async
 
 testWithKeystone('over TLS, by discovery', async (t, environment) => {
   const { users, projects } = environment.tenancy;
-  const keystone = watchRequests(environment.tls);
+  const keystone = watchRequests(getTlsKeystone());
   const args = ['--keystone-ca-file', environment.pki.ca];
   const webhook = await startWebhookProcess(t, { keystoneUrl: keystone.url, pki: environment.pki, args });
   const token = await logIn(environment.http, users.bob, { project: { id: projects.demo.id } });

@@ -1,0 +1,128 @@
+// Runs test files, each in a process of its own, and measures them.
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { openFileReport } from './test-report.ts';
+import type { Counts } from './test-report.ts';
+
+export interface TestFile {
+  /** Relative to the folder of the project. */
+  readonly path: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+export interface TestRunOptions {
+  /** The folder of the project. */
+  readonly root: string;
+  /** A folder for temporary files. */
+  readonly dir: string;
+  /** The number of files that run at the same time, if it does not depend on the processors. */
+  readonly jobs: number | undefined;
+  /** A file that has not ended after this time hangs, and is stopped. */
+  readonly timeoutSeconds: number;
+  /** Gets the processes while they run, so that a signal can be passed to them. */
+  readonly processes: Set<ChildProcess>;
+  /** Whether no more files are started. */
+  readonly isStopped: () => boolean;
+  /** Writes lines of the report without a last newline. */
+  readonly write: (text: string) => void;
+}
+
+export interface FileTime {
+  readonly path: string;
+  readonly seconds: number;
+  /** Of the test and the processes that it started; undefined if it did not end by itself. */
+  readonly processorSeconds: number | undefined;
+}
+
+const PRELOAD = new URL('measure-process.ts', import.meta.url).href;
+
+/** Many files mostly wait, but each takes memory. */
+const MOST_FILES_PER_PROCESSOR = 4;
+const SAMPLE_MS = 500;
+
+/**
+ * Runs test files, and starts them in this order: one for each processor, and one more whenever a processor is idle.
+ *
+ * @returns the times, in the order in which the files ended
+ */
+export async function runTestFiles(
+  files: readonly TestFile[],
+  options: TestRunOptions,
+  counts: Counts,
+): Promise<readonly FileTime[]> {
+  const atLeast = options.jobs ?? availableParallelism();
+  const atMost = options.jobs ?? atLeast * MOST_FILES_PER_PROCESSOR;
+  const times: FileTime[] = [];
+  const waiting = [...files];
+  const running = new Set<Promise<void>>();
+  const startNext = (): void => {
+    const file = waiting.shift();
+    if (file === undefined || options.isStopped()) return;
+    const ended = runTestFile(file, options, counts).then((time) => {
+      times.push(time);
+      running.delete(ended);
+    });
+    running.add(ended);
+  };
+  for (;;) {
+    while (waiting.length > 0 && running.size < atLeast) startNext();
+    if (running.size === 0) return times;
+    const oneEnded = Promise.race(running);
+    if (waiting.length === 0 || running.size >= atMost) await oneEnded;
+    else if (await Promise.race([oneEnded.then(() => false), waitForIdleProcessor()])) startNext();
+  }
+}
+
+/** Resolves after a moment, to whether a processor had nothing to do. */
+async function waitForIdleProcessor(): Promise<boolean> {
+  const readIdleMs = (): number => cpus().reduce((sum, { times }) => sum + times.idle, 0);
+  const before = { idleMs: readIdleMs(), at: performance.now() };
+  await sleep(SAMPLE_MS);
+  return readIdleMs() - before.idleMs > (performance.now() - before.at) / 2;
+}
+
+async function runTestFile(file: TestFile, options: TestRunOptions, counts: Counts): Promise<FileTime> {
+  const { root, dir, jobs, timeoutSeconds, processes } = options;
+  const report = openFileReport(file.path, counts, { isLive: jobs === 1, write: options.write });
+  const name = file.path.replaceAll('/', '_');
+  const processorTime = join(dir, `${name}.seconds`);
+  const env = {
+    ...file.env,
+    TAP_CHILD_ID: '1',
+    TAP_TIMEOUT: String(timeoutSeconds),
+    CKA_PROCESSOR_TIME: processorTime,
+  };
+  const args = ['--disable-warning=ExperimentalWarning', `--import=${PRELOAD}`, file.path];
+  const startedAt = performance.now();
+  // A file, because a pipe would stay open as long as a program that the test has left behind.
+  const errors = join(dir, `${name}.stderr`);
+  const errorFile = openSync(errors, 'w', 0o600);
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', errorFile] });
+  closeSync(errorFile);
+  child.stdout.pipe(report.stream);
+  processes.add(child);
+  // tap ends a test that hangs and says where. This is for tests that tap cannot end.
+  const timer = setTimeout(() => child.kill('SIGKILL'), (timeoutSeconds + 60) * 1000);
+  const result = await new Promise<{ status: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {
+    child.once('error', reject).once('close', (status, signal) => resolve({ status, signal }));
+  });
+  clearTimeout(timer);
+  processes.delete(child);
+  const seconds = (performance.now() - startedAt) / 1000;
+  report.close({ ...result, seconds, errors: readFileSync(errors, 'utf8') });
+  return { path: file.path, seconds, processorSeconds: readSeconds(processorTime) };
+}
+
+function readSeconds(file: string): number | undefined {
+  try {
+    return Number(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}

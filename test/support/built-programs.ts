@@ -1,0 +1,22 @@
+/** The built programs, as users run them. */
+import { join, resolve } from 'node:path';
+import { findResource } from './resources.ts';
+
+// Without the runner, these are the programs that `npm run build` has made.
+const programs = findResource('programs');
+
+/** The single executable that `npm test -- --packaged` tests instead of the bundles. */
+export const PACKAGED_EXECUTABLE: string | undefined = 'missing' in programs ? undefined : programs.executable;
+
+/** The folder of the bundles. */
+export const BUNDLE_FOLDER: string = resolve('dist');
+
+/** The executable file that kubectl runs. */
+export const PLUGIN_PATH: string = PACKAGED_EXECUTABLE ?? join(BUNDLE_FOLDER, 'client-keystone-auth.cjs');
+
+/** The command that runs it with the Node under test, independent of the PATH. */
+export const PLUGIN_COMMAND: readonly [string, ...string[]] =
+  PACKAGED_EXECUTABLE === undefined ? [process.execPath, PLUGIN_PATH] : [PACKAGED_EXECUTABLE];
+
+/** The webhook. */
+export const WEBHOOK_PATH: string = join(BUNDLE_FOLDER, 'k8s-keystone-auth.cjs');
