@@ -31,7 +31,7 @@ function readStages(): readonly Stage[] {
   return stages;
 }
 
-void t.test('its stages', async (t) => {
+void t.test('the Containerfile has one stage without a base and one with a shell for CI', async (t) => {
   for (const line of lines)
     t.match(line, /^(?:ARG|FROM|RUN|COPY|ENV|USER|WORKDIR|ENTRYPOINT) \S/, line.split(' ', 2).join(' '));
   const [files, ci, last] = readStages();

@@ -17,8 +17,6 @@ import type { Target } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
-t.setTimeout(120_000);
-
 const MACHINES: Readonly<Record<string, number>> = {
   'linux-x64': 62,
   'linux-arm64': 183,
@@ -181,7 +179,7 @@ const noEmulator =
         () => canRun('qemu-aarch64', '--version') && existsSync('/usr/aarch64-linux-gnu/lib/libstdc++.so.6'),
       );
 
-await t.test('linux-arm64 runs, emulated', { skip: noEmulator }, async (t) => {
+await t.test('the executable for linux-arm64 runs on an emulated processor', { skip: noEmulator }, async (t) => {
   if (arm === undefined) return;
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   const [file, ...words] = [...emulator, resolve(executablePath(arm))];

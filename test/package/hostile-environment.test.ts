@@ -23,8 +23,6 @@ import type { RunResult } from '../support/run-plugin.ts';
 import { listSecrets } from '../support/login-settings.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 
-t.setTimeout(120_000);
-
 const skip =
   PACKAGED_EXECUTABLE === undefined
     ? 'npm test -- --packaged'
@@ -121,7 +119,7 @@ await t.test('a plain Node runs the code', { skip }, async (t) => {
   writeFileSync(nothing, '');
   const appears = (name: string, value: string, file: string): void => {
     const [command, args, options] = makeIsolatedCommand(process.execPath, [nothing], { [name]: value });
-    spawnSync(command, args, { ...options, timeout: 10_000 });
+    spawnSync(command, args, { ...options, timeout: 300_000 });
     t.ok(existsSync(join(folder, file)), `${name} leaves ${file}`);
     execFileSync('rm', ['-rf', join(folder, file)]);
   };
@@ -187,7 +185,7 @@ if (skip === false) {
   );
 }
 
-await t.test('TLS is not weakened', { skip }, async (t) => {
+await t.test('variables of Node and OpenSSL do not weaken TLS', { skip }, async (t) => {
   const stage = await setUpHostileEnvironment(t);
   const { folder, keystone, pki } = stage;
   const hashed = join(folder, 'hashed');

@@ -21,8 +21,6 @@ import { makeRelease, PROGRAM_NAME, renderInstaller } from '../../scripts/packag
 import { canRun, skipWithout } from '../support/stress.ts';
 import { makeIsolatedCommand, PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
-t.setTimeout(60_000);
-
 const skip = ['linux', 'darwin'].includes(process.platform)
   ? skipWithout('curl', () => canRun('curl', '--version'))
   : 'not for this system';
@@ -94,7 +92,7 @@ async function install(
   return { status, stdout, stderr };
 }
 
-await t.test('a good release', { skip }, async (t) => {
+await t.test('the installer downloads a release and checks it', { skip }, async (t) => {
   const fixture = setUpInstall(t);
   const { url, requestedPaths } = await startReleaseServer(t, site(PROGRAM, sumsOf(PROGRAM)));
   const result = await install(fixture, ['--base-url', `${url}/`]);
@@ -109,7 +107,7 @@ await t.test('a good release', { skip }, async (t) => {
   t.strictSame(readdirSync(fixture.temporary), [], 'the download is removed');
 });
 
-await t.test('replaces an old version, with --prefix and --sha256', { skip }, async (t) => {
+await t.test('the installer replaces an old version, with --prefix and --sha256', { skip }, async (t) => {
   const fixture = setUpInstall(t);
   const bin = join(fixture.home, 'a b', 'bin');
   mkdirSync(bin, { recursive: true });
@@ -176,7 +174,7 @@ await t.test('wrong arguments cause no request', { skip }, async (t) => {
 });
 
 await t.test(
-  'installs the packaged executable',
+  'the installer installs the packaged executable',
   { skip: PACKAGED_EXECUTABLE === undefined ? 'npm test -- --packaged' : skip },
   async (t) => {
     const fixture = setUpInstall(t);

@@ -17,7 +17,7 @@ const FILES = { bash: 'client-keystone-auth.bash', zsh: '_client-keystone-auth',
 const firstWords = [...new Set(ALL_COMMANDS.map(({ words }) => words[0]))];
 const flags = [...OPTIONS.flatMap(listFlagNames), '--help', '--version'];
 
-await t.test('the manual page names everything', async (t) => {
+await t.test('the manual page names each command, option and variable', async (t) => {
   const page = renderManPage('1.2.3-rc.4');
   t.equal(page, renderManPage('1.2.3-rc.4'), 'the same text every time');
   t.match(page, '1.2.3\\-rc.4');
@@ -76,7 +76,7 @@ function completeInBash(file: string, folder: string, words: readonly string[]):
   return text.split('\n').filter((line) => line !== '');
 }
 
-await t.test('bash completes', { skip: noBash }, async (t) => {
+await t.test('bash completes with the packaged file', { skip: noBash }, async (t) => {
   const folder = t.testdir({ files: { 'a b.pem': '', 'other.txt': '' } });
   const file = join(folder, FILES.bash);
   writeFileSync(file, renderCompletions().bash);
@@ -104,7 +104,7 @@ await t.test('bash completes', { skip: noBash }, async (t) => {
 
 const noZsh = skipWithout('zsh', () => canRun('zsh', '--version'));
 
-await t.test('zsh completes', { skip: noZsh }, async (t) => {
+await t.test('zsh completes with the packaged file', { skip: noZsh }, async (t) => {
   const folder = t.testdir({ [FILES.zsh]: renderCompletions().zsh });
   execFileSync('zsh', ['-f', '-n', join(folder, FILES.zsh)]);
   const script = `fpath=("$1" $fpath); autoload -U compinit; compinit -D -u
@@ -126,7 +126,7 @@ await t.test('zsh completes', { skip: noZsh }, async (t) => {
 
 const noFish = skipWithout('fish', () => canRun('fish', '--version'));
 
-await t.test('fish completes', { skip: noFish }, async (t) => {
+await t.test('fish completes with the packaged file', { skip: noFish }, async (t) => {
   const folder = t.testdir({ [FILES.fish]: renderCompletions().fish });
   const file = join(folder, FILES.fish);
   execFileSync('fish', ['-n', file]);

@@ -15,8 +15,6 @@ import type { Target } from '../../scripts/package/targets.ts';
 import { skipWithout } from '../support/stress.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
-t.setTimeout(120_000);
-
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
 const builtTargets = TARGETS.filter((target) => existsSync(archivePath(target, version)));
 const skip =
@@ -55,7 +53,7 @@ interface Krew {
   };
 }
 
-await t.test('krew', { skip }, async (t) => {
+await t.test('the krew manifest describes the archives of the release', { skip }, async (t) => {
   const { apiVersion, kind, metadata, spec } = load(read('krew/keystone-auth.yaml')) as Krew;
   t.strictSame([apiVersion, kind], ['krew.googlecontainertools.github.com/v1alpha2', 'Plugin']);
   t.equal(metadata.name, 'keystone-auth');
@@ -68,7 +66,7 @@ await t.test('krew', { skip }, async (t) => {
   }
 });
 
-await t.test('Homebrew', { skip }, async (t) => {
+await t.test('the Homebrew formula installs the archives of the release', { skip }, async (t) => {
   const formula = read('homebrew/client-keystone-auth.rb');
   t.match(formula, /^class ClientKeystoneAuth < Formula$/m);
   t.match(formula, `  version "${version}"\n`);
@@ -94,7 +92,7 @@ interface Scoop {
   readonly architecture: Readonly<Record<string, { readonly url: string; readonly hash: string }>>;
 }
 
-await t.test('Scoop', { skip }, async (t) => {
+await t.test('the Scoop manifest describes the archives of the release', { skip }, async (t) => {
   const manifest = JSON.parse(read('scoop/client-keystone-auth.json')) as Scoop;
   t.equal(manifest.version, version);
   t.strictSame(Object.keys(manifest.architecture).toSorted(), ['64bit', 'arm64']);
@@ -113,7 +111,7 @@ interface Winget {
   }[];
 }
 
-await t.test('winget', { skip }, async (t) => {
+await t.test('the winget manifest describes the archives of the release', { skip }, async (t) => {
   const id = 'ClientKeystoneAuth.ClientKeystoneAuth';
   const [main, installer, locale] = ['', '.installer', '.locale.en-US'].map(
     (suffix) => load(read(`winget/${id}${suffix}.yaml`)) as Winget,
@@ -141,7 +139,7 @@ async function unpack(target: Target): Promise<string> {
 
 for (const target of builtTargets) {
   await t.test(
-    `the archive for ${target.name}`,
+    `the archive for ${target.name} contains what the manifests say`,
     { skip: PACKAGED_EXECUTABLE === undefined && 'npm test -- --packaged' },
     async (t) => {
       t.equal(await unpack(target), sha256(readFileSync(executablePath(target))));
@@ -162,7 +160,7 @@ for (const target of builtTargets) {
   );
 }
 
-void t.test('the URL of a release', async (t) => {
+void t.test('the URL of a release can be chosen', async (t) => {
   t.match(baseUrl, /^https:\/\/[\w-]+\.invalid\//, 'a placeholder by default');
   t.equal(makeRelease('1.0.0', 'https://example.org/v1/').baseUrl, 'https://example.org/v1');
   for (const url of ['http://example.org/', 'https://a:b@example.org/', 'https://example.org/?v=1', "https://a/'$(x)"])

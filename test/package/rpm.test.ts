@@ -9,8 +9,6 @@ import { hostTarget, TARGETS } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
-t.setTimeout(120_000);
-
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
 const skip =
   PACKAGED_EXECUTABLE === undefined ? 'npm test -- --packaged' : skipWithout('rpm', () => canRun('rpm', '--version'));
@@ -19,7 +17,7 @@ const skip =
 const [RPM, ...FIRST] =
   process.getuid?.() === 0 ? (['rpm'] as const) : (['unshare', '--user', '--map-root-user', 'rpm'] as const);
 
-await t.test('installed into a scratch root', { skip }, async (t) => {
+await t.test('the rpm package installs the program, and is removed again', { skip }, async (t) => {
   const root = t.testdir({});
   const base = [...FIRST, '--root', root, '--dbpath', '/var/lib/rpm'];
   const path = resolve(rpmPath(hostTarget(), version));
@@ -47,7 +45,7 @@ await t.test('installed into a scratch root', { skip }, async (t) => {
 for (const target of TARGETS.filter(({ rpmArchitecture }) => rpmArchitecture !== undefined)) {
   const path = rpmPath(target, version);
   const missing = skip === false ? skipWithout(path, () => existsSync(path)) : skip;
-  await t.test(`${target.name}: metadata`, { skip: missing }, async (t) => {
+  await t.test(`the rpm package for ${target.name} has the right metadata`, { skip: missing }, async (t) => {
     const ask = (format: string): string =>
       execFileSync('rpm', ['--query', '--package', '--queryformat', format, path], { encoding: 'utf8' });
     t.equal(

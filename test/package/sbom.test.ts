@@ -42,6 +42,10 @@ for (const { name, nodePackage, keyringPackage } of TARGETS) {
   });
 }
 
-await t.test('the checksums', { skip: PACKAGED_EXECUTABLE === undefined && 'npm test -- --packaged' }, async (t) => {
-  t.match(execFileSync('sha256sum', ['--check', 'SHA256SUMS'], { cwd: 'out', encoding: 'utf8' }), /^linux-\S+: OK$/m);
-});
+await t.test(
+  'the checksums of all files are right',
+  { skip: PACKAGED_EXECUTABLE === undefined && 'npm test -- --packaged' },
+  async (t) => {
+    t.match(execFileSync('sha256sum', ['--check', 'SHA256SUMS'], { cwd: 'out', encoding: 'utf8' }), /^linux-\S+: OK$/m);
+  },
+);

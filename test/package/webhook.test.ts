@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { archivePath } from '../../scripts/package/archives.ts';
@@ -15,9 +14,8 @@ import { startStandInCluster } from '../support/stand-in-cluster.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 import { makeIssuerKey, signJwt, startStandInIssuer } from '../support/stand-in-issuer.ts';
 import { startStandInKeystone } from '../support/stand-in-keystone.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { makeTestFolder, makeTestPki, startWebhookProcess } from '../support/webhook-process.ts';
-
-t.setTimeout(170_000);
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
 
@@ -74,11 +72,9 @@ async function serve(t: Test, command: readonly [string, ...string[]]): Promise<
     // Variables must not change the program.
     env: { NODE_OPTIONS: '--require=/nowhere', NODE_EXTRA_CA_CERTS: '/nowhere' },
   });
-  const startedAt = performance.now();
-  while ((await webhook.sendRequest({ path: '/readyz' })).status !== 200 && performance.now() - startedAt < 60_000) {
-    await sleep(100);
-  }
-  t.match(await webhook.sendRequest({ path: '/readyz' }), { status: 200 }, 'the ConfigMap was read');
+  const isReady = async (): Promise<boolean> => (await webhook.sendRequest({ path: '/readyz' })).status === 200;
+  await waitUntil('the ConfigMap was read', isReady);
+  t.match(await webhook.sendRequest({ path: '/readyz' }), { status: 200 });
   const login = { name: 'alice', domain: { name: 'acme' }, password: 's3cret' };
   const scope = { project: { name: 'web', domain: { name: 'acme' } } };
   const response = await fetch(`${keystone.url}/v3/auth/tokens`, {
@@ -128,44 +124,51 @@ for (const target of TARGETS.filter(({ hasWebhook }) => hasWebhook)) {
     const program = readFileSync(file);
     t.ok(program.includes(readFileSync('out/k8s-keystone-auth.cjs')), 'it contains the bundle');
     for (const name of SCRUBBED_NAMES) t.strictSame(findNameOffsets(program, name), [], `it does not contain ${name}`);
-    await t.test('serves', (t) => (words.length === 0 ? serve : answer)(t, [first, ...words]));
+    await t.test('the executable of the webhook serves requests', (t) =>
+      (words.length === 0 ? serve : answer)(t, [first, ...words]),
+    );
   });
 
-  await t.test(`${target.name}: the files in its archive`, { skip: skip(target) }, async (t) => {
-    const folder = join(makeTestFolder(t), 'unpacked');
-    mkdirSync(folder);
-    execFileSync('tar', ['-xzf', resolve(archivePath(target, version, WEBHOOK_PROGRAM_NAME))], { cwd: folder });
-    t.ok(
-      readFileSync(join(folder, WEBHOOK_PROGRAM_NAME)).equals(
-        readFileSync(executablePath(target, WEBHOOK_PROGRAM_NAME)),
-      ),
-    );
-    for (const name of ['LICENSE', 'docs/webhook/install.md', 'packaging/webhook/manifests.yaml']) {
-      t.ok(readFileSync(join(folder, name)).equals(readFileSync(name)), name);
-    }
-    const licenses = readFileSync(join(folder, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
-    const sbom = JSON.parse(readFileSync(`out/${target.name}/${WEBHOOK_PROGRAM_NAME}.sbom.cdx.json`, 'utf8')) as {
-      metadata: { component: { name: string } };
-      components: { name: string; version: string }[];
-    };
-    t.equal(sbom.metadata.component.name, WEBHOOK_PROGRAM_NAME);
-    const names = sbom.components.map(({ name }) => name);
-    const carried = [
-      'fastify',
-      'pino',
-      'prom-client',
-      'jose',
-      'got',
-      'js-yaml',
-      '@kubernetes/client-node',
-      target.nodePackage,
-    ];
-    for (const name of carried) t.ok(names.includes(name), name);
-    for (const name of ['@inquirer/core', 'yargs', target.keyringPackage]) t.notOk(names.includes(name), `no ${name}`);
-    for (const { name, version: of } of sbom.components) {
-      t.ok(licenses.includes(`\n${name} ${of} (`), `the license of ${name}`);
-    }
-    const sums = readFileSync('out/SHA256SUMS', 'utf8');
-    t.match(sums, `  ${target.name}/${WEBHOOK_PROGRAM_NAME}\n`);
-  });
+  await t.test(
+    `the archive for ${target.name} contains the webhook and its files`,
+    { skip: skip(target) },
+    async (t) => {
+      const folder = join(makeTestFolder(t), 'unpacked');
+      mkdirSync(folder);
+      execFileSync('tar', ['-xzf', resolve(archivePath(target, version, WEBHOOK_PROGRAM_NAME))], { cwd: folder });
+      t.ok(
+        readFileSync(join(folder, WEBHOOK_PROGRAM_NAME)).equals(
+          readFileSync(executablePath(target, WEBHOOK_PROGRAM_NAME)),
+        ),
+      );
+      for (const name of ['LICENSE', 'docs/webhook/install.md', 'packaging/webhook/manifests.yaml']) {
+        t.ok(readFileSync(join(folder, name)).equals(readFileSync(name)), name);
+      }
+      const licenses = readFileSync(join(folder, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
+      const sbom = JSON.parse(readFileSync(`out/${target.name}/${WEBHOOK_PROGRAM_NAME}.sbom.cdx.json`, 'utf8')) as {
+        metadata: { component: { name: string } };
+        components: { name: string; version: string }[];
+      };
+      t.equal(sbom.metadata.component.name, WEBHOOK_PROGRAM_NAME);
+      const names = sbom.components.map(({ name }) => name);
+      const carried = [
+        'fastify',
+        'pino',
+        'prom-client',
+        'jose',
+        'got',
+        'js-yaml',
+        '@kubernetes/client-node',
+        target.nodePackage,
+      ];
+      for (const name of carried) t.ok(names.includes(name), name);
+      for (const name of ['@inquirer/core', 'yargs', target.keyringPackage])
+        t.notOk(names.includes(name), `no ${name}`);
+      for (const { name, version: of } of sbom.components) {
+        t.ok(licenses.includes(`\n${name} ${of} (`), `the license of ${name}`);
+      }
+      const sums = readFileSync('out/SHA256SUMS', 'utf8');
+      t.match(sums, `  ${target.name}/${WEBHOOK_PROGRAM_NAME}\n`);
+    },
+  );
 }

@@ -13,7 +13,7 @@ const MEMBERS = [
   { name: 'LICENSE', contents: Buffer.from('license\n'), executable: false },
 ];
 
-await t.test('a tar archive', async (t) => {
+await t.test('tar reads a tar archive, which is the same in every time zone', async (t) => {
   const archive = await writeTarGz(MEMBERS);
   for (const { name, contents } of MEMBERS) {
     t.strictSame(await readTarMember(gunzipSync(archive), name), contents, name);
@@ -30,7 +30,7 @@ await t.test('a tar archive', async (t) => {
   ]);
 });
 
-await t.test('a zip archive', async (t) => {
+await t.test('a zip archive is the same in every time zone', async (t) => {
   const archive = await writeZip(MEMBERS);
   for (const { name, contents } of MEMBERS) t.strictSame(await readZipMember(archive, name), contents, name);
   await t.rejects(readZipMember(archive, 'missing'), { message: /does not contain missing/ });

@@ -259,7 +259,7 @@ function isSame(one: unknown, other: unknown): boolean {
   return JSON.stringify(sort(one)) === JSON.stringify(sort(other));
 }
 
-await t.test('the same request with all options set', async (t) => {
+await t.test('an explicit auth method leads to the same request, even with all options set', async (t) => {
   const home = t.testdir({});
   const folder = join(home, '.config', 'openstack');
   mkdirSync(folder, { recursive: true });

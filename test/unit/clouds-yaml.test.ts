@@ -73,7 +73,7 @@ const conflict = (message: RegExp, hint?: RegExp) => ({
   ...(hint === undefined ? {} : { hint }),
 });
 
-void t.test('a whole cloud', async (t) => {
+void t.test('a cloud can contain all settings of a login', async (t) => {
   const fixture = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
   const asked = await fixture.ask(['--os-cloud=prod']);
   t.same(asked.auth, {
@@ -92,7 +92,7 @@ void t.test('a whole cloud', async (t) => {
   t.same(asked.missing, []);
 });
 
-void t.test('folders of the search', async (t) => {
+void t.test('clouds.yaml is searched in the folders of openstacksdk', async (t) => {
   const linux = fakeHost({ cwd: '/work', env: {} });
   t.same(listCloudFolders(linux), ['/work', '/home/alice/.config/openstack', '/etc/xdg/openstack', '/etc/openstack']);
   t.same(listCloudFolders(fakeHost({ env: { XDG_CONFIG_HOME: '/x' } })).slice(1, 2), ['/x/openstack']);
@@ -123,7 +123,7 @@ void t.test('folders of the search', async (t) => {
   ]);
 });
 
-void t.test('uses the first file', async (t) => {
+void t.test('the first file of the search is used', async (t) => {
   const { ask, cwd, configFolder, home, write } = setUpCloudsYaml(t);
   const json = JSON.stringify({
     clouds: { c: { auth: { auth_url: 'https://k/v3', user_id: 'json', password: 'p' } } },
@@ -146,7 +146,7 @@ void t.test('uses the first file', async (t) => {
   t.equal(idOf(await ask([], { OS_CLOUD: 'c', XDG_CONFIG_HOME: join(home, 'xdg') })), 'xdg');
 });
 
-void t.test('names an invalid file', async (t) => {
+void t.test('an error names the invalid file', async (t) => {
   const { ask, configFolder, write } = setUpCloudsYaml(t);
   const cloud = { OS_CLOUD: 'c' };
   await t.rejects(
@@ -187,13 +187,17 @@ void t.test('names an invalid file', async (t) => {
   await t.rejects(ask([], { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: '/dev/zero' }), invalid(/cannot read .*zero/));
 });
 
-void t.test('a file without read permission', { skip: process.geteuid?.() === 0 && 'root may read all' }, async (t) => {
-  const { ask, configFolder, write } = setUpCloudsYaml(t);
-  write(join(configFolder, 'clouds.yaml'), PROD, 0o000);
-  await t.rejects(ask([], { OS_CLOUD: 'prod' }), invalid(/cannot read .*clouds.yaml \(EACCES\)/));
-});
+void t.test(
+  'a file without read permission is an error',
+  { skip: process.geteuid?.() === 0 && 'root may read all' },
+  async (t) => {
+    const { ask, configFolder, write } = setUpCloudsYaml(t);
+    write(join(configFolder, 'clouds.yaml'), PROD, 0o000);
+    await t.rejects(ask([], { OS_CLOUD: 'prod' }), invalid(/cannot read .*clouds.yaml \(EACCES\)/));
+  },
+);
 
-void t.test('chooses the cloud', async (t) => {
+void t.test('a flag, a variable or the only entry chooses the cloud', async (t) => {
   const two = `clouds: {one: {auth: {user_id: one}}, two: {auth: {user_id: two}}}`;
   const { ask, configFolder, write } = setUpCloudsYaml(t, { 'clouds.yaml': two });
   t.equal(idOf(await ask(['--os-cloud=two'], { OS_CLOUD: 'one' })), 'two');
@@ -286,7 +290,7 @@ void t.test('conflicts inside one cloud name both', async (t) => {
   ]);
 });
 
-void t.test('names of keys', async (t) => {
+void t.test('keys can be written with - or _, inside auth or outside', async (t) => {
   const { ask, write, configFolder } = setUpCloudsYaml(t);
   const read = async (yaml: string): Promise<ResolvedRequest> => {
     write(join(configFolder, 'clouds.yaml'), `clouds: {c: {${yaml}}}`);
@@ -348,7 +352,7 @@ void t.test('scalars keep their text', async (t) => {
   t.equal(await idFrom('"a\\tb"'), 'a\tb');
 });
 
-void t.test('secure.yaml', async (t) => {
+void t.test('secure.yaml takes precedence over clouds.yaml, key by key', async (t) => {
   const { ask, configFolder, write, home } = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
   const secure = join(configFolder, 'secure.yaml');
   write(secure, 'clouds: {prod: {auth: {password: secret, username: bob}}}');
@@ -373,7 +377,7 @@ void t.test('secure.yaml', async (t) => {
   t.equal(idOf(await ask([], { OS_CLIENT_SECURE_FILE: named })), 'named');
 });
 
-void t.test('profiles', async (t) => {
+void t.test('a profile of clouds-public.yaml completes a cloud', async (t) => {
   const { ask, configFolder, write } = setUpCloudsYaml(t);
   const clouds = (text: string): string => write(join(configFolder, 'clouds.yaml'), `clouds: {c: {${text}}}`);
   const mine = 'auth: {username: a, password: p}';
@@ -403,7 +407,7 @@ void t.test('profiles', async (t) => {
   await t.rejects(ask(), invalid(/^profile of cloud c in .* must be text$/));
 });
 
-void t.test('regions', async (t) => {
+void t.test('the region is part of URLs, and a region can have settings of its own', async (t) => {
   const { ask, configFolder, write } = setUpCloudsYaml(t);
   const clouds = (text: string): string =>
     write(
@@ -449,7 +453,7 @@ void t.test('regions', async (t) => {
   }
 });
 
-void t.test('TLS', async (t) => {
+void t.test('TLS settings of a cloud are read', async (t) => {
   const { ask, configFolder, write, home, cwd } = setUpCloudsYaml(t);
   const tls = async (text: string): Promise<ReturnType<typeof readTlsSettings>> => {
     write(join(configFolder, 'clouds.yaml'), `clouds: {c: {auth: {user_id: u}, ${text}}}`);
@@ -467,7 +471,7 @@ void t.test('TLS', async (t) => {
   await t.rejects(tls('cert: cert.pem'), invalid(new RegExp(`^cert of cloud c in .*: ${cwd}/cert.pem cannot be read`)));
 });
 
-void t.test('a file in the current folder', async (t) => {
+void t.test('a file in the current folder is used with a warning, and is not trusted', async (t) => {
   const { ask, cwd, configFolder, write } = setUpCloudsYaml(t);
   const here = join(cwd, 'clouds.yaml');
   const secureHere = join(cwd, 'secure.yaml');
@@ -550,7 +554,7 @@ void t.test('a file in the current folder', async (t) => {
   );
 });
 
-void t.test('trusts a standard folder even if it is the current folder', async (t) => {
+void t.test('a standard folder is trusted even if it is the current folder', async (t) => {
   const { configFolder, write, home } = setUpCloudsYaml(t);
   write(join(configFolder, 'clouds.yaml'), cloudOf('me'));
   const link = join(home, 'link');
@@ -561,7 +565,7 @@ void t.test('trusts a standard folder even if it is the current folder', async (
   }
 });
 
-void t.test('lists the files that the result depends on', async (t) => {
+void t.test('the files that the result depends on are listed', async (t) => {
   const { ask, cwd, configFolder, write } = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
   const { files } = await ask([], { OS_CLOUD: 'prod' });
   const paths = files.map(({ path }) => path);
@@ -588,7 +592,7 @@ void t.test('lists the files that the result depends on', async (t) => {
   t.ok(outside.files.every(isFileUnchanged), 'a path that is not a folder');
 });
 
-void t.test('several factors, as a list or with commas', async (t) => {
+void t.test('several factors can be a list or a text with commas', async (t) => {
   const { ask, configFolder, write } = setUpCloudsYaml(t);
   const factors = 'auth: {username: a, user_domain_id: d, password: p, passcode: 012345}';
   for (const methods of ['[v3password, v3totp]', '"v3password,v3totp"', "'v3password, v3totp'"]) {

@@ -6,7 +6,7 @@ import { fakeHost } from '../support/fake-host.ts';
 
 const terminal = { columns: () => 80 };
 
-void t.test('on a terminal', async (t) => {
+void t.test('output has colors on a terminal', async (t) => {
   const { green, red, yellow, bold, dim } = chooseColors(fakeHost(terminal));
   t.strictSame(
     [green('a'), red('a'), yellow('a'), bold('a'), dim('a')],
@@ -15,7 +15,7 @@ void t.test('on a terminal', async (t) => {
   t.equal(chooseColors(fakeHost({ ...terminal, env: { NO_COLOR: '' } })).red('a'), '\x1b[31ma\x1b[39m');
 });
 
-void t.test('without a terminal, or turned off', async (t) => {
+void t.test('output has no colors without a terminal, or if they are turned off', async (t) => {
   const hosts = [
     fakeHost(),
     fakeHost({ ...terminal, env: { NO_COLOR: '1' } }),

@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import { KeystoneProtocolError } from '../../src/shared/base/errors.ts';
 import { openHttpClient } from '../../src/shared/http/http-client.ts';
 import { logInWithDevice } from '../../src/shared/oidc/device-authorization.ts';
-import type { DeviceLogin, DeviceInstructions } from '../../src/shared/oidc/device-authorization.ts';
+import type { DeviceLogin, DeviceInstructions, Pace } from '../../src/shared/oidc/device-authorization.ts';
 import { resolveProvider } from '../../src/shared/oidc/provider.ts';
 import type { OAuthTokens } from '../../src/shared/oidc/token-request.ts';
 import { fakeHost } from '../support/fake-host.ts';
@@ -15,7 +15,21 @@ const PENDING = makeErrorResponse('authorization_pending');
 interface DeviceLoginResult {
   readonly tokens: OAuthTokens;
   readonly invitations: readonly DeviceInstructions[];
-  readonly tookMs: number;
+  /** The waits before the polls, in ms. */
+  readonly waits: readonly number[];
+}
+
+/** A pace at which the time passes at once. */
+function makePace(): Pace & { readonly waits: readonly number[] } {
+  const waits: number[] = [];
+  return {
+    waits,
+    monotonicMs: () => waits.reduce((sum, ms) => sum + ms, 0),
+    sleep(ms) {
+      waits.push(ms);
+      return Promise.resolve();
+    },
+  };
 }
 
 async function logIn(t: Test, idp: StandInProvider, more: Partial<DeviceLogin> = {}): Promise<DeviceLoginResult> {
@@ -25,7 +39,7 @@ async function logIn(t: Test, idp: StandInProvider, more: Partial<DeviceLogin> =
     trustedOrigins: undefined,
     proxyEnv: {},
     userAgent: 'test',
-    deadlineMs: 5_000,
+    deadlineMs: 300_000,
     log: () => undefined,
   });
   t.teardown(() => http.close());
@@ -36,7 +50,7 @@ async function logIn(t: Test, idp: StandInProvider, more: Partial<DeviceLogin> =
     { grant: 'urn:ietf:params:oauth:grant-type:device_code', endpoints: ['device_authorization', 'token'] },
   );
   const invitations: DeviceInstructions[] = [];
-  const began = performance.now();
+  const pace = makePace();
   const tokens = await logInWithDevice(http, provider, {
     client: { id: 'kubectl', secret: undefined },
     scope: 'openid profile',
@@ -44,22 +58,23 @@ async function logIn(t: Test, idp: StandInProvider, more: Partial<DeviceLogin> =
     subject: 'the user in the browser',
     loginTimeoutMs: 60_000,
     showInstructions: (invitation) => invitations.push(invitation),
+    pace,
     ...more,
   });
-  return { tokens, invitations, tookMs: performance.now() - began };
+  return { tokens, invitations, waits: pace.waits };
 }
 
 const polls = ({ requests }: StandInProvider): StandInProvider['requests'] =>
   requests.filter(({ line }) => line === 'POST /token');
 
-void t.test('two polls: pending, then a token', async (t) => {
+void t.test('the login polls until the provider has a token, and waits before each poll', async (t) => {
   const idp = await startStandInProvider(t);
   idp.tokenResponses = [PENDING, makeTokenResponse({ refresh_token: 'canary-refresh' })];
-  const { tokens, invitations, tookMs } = await logIn(t, idp);
+  const { tokens, invitations, waits } = await logIn(t, idp);
   t.equal(tokens.accessToken?.reveal(), 'access-of-the-stand-in');
   t.equal(tokens.refreshToken?.reveal(), 'canary-refresh');
   t.strictSame(invitations, [{ url: 'https://idp.example.com/device', hasCodeInUrl: false, userCode: 'WDJB-MJHT' }]);
-  t.ok(tookMs >= 1_990 && tookMs < 6_000, `one second before each poll: ${Math.round(tookMs)} ms`);
+  t.strictSame(waits, [1_000, 1_000], 'the interval of the provider before each poll');
   const [, authorization] = idp.requests;
   t.strictSame(authorization?.form, { client_id: 'kubectl', scope: 'openid profile' });
   t.strictSame(
@@ -75,16 +90,16 @@ void t.test('two polls: pending, then a token', async (t) => {
 void t.test('slow_down and failures of the provider increase the interval permanently', async (t) => {
   const idp = await startStandInProvider(t);
   idp.tokenResponses = [makeErrorResponse('slow_down'), PENDING, makeTokenResponse()];
-  const { tookMs } = await logIn(t, idp);
+  const { waits } = await logIn(t, idp);
   t.equal(polls(idp).length, 3);
-  t.ok(tookMs >= 12_990 && tookMs < 17_900, `1 + 6 + 6 s: ${Math.round(tookMs)} ms`);
+  t.strictSame(waits, [1_000, 6_000, 6_000]);
 
   const failing = await startStandInProvider(t);
   failing.tokenResponses = [{ status: 503, body: '<html>later</html>' }, makeTokenResponse()];
-  const { tokens, tookMs: longer } = await logIn(t, failing);
+  const { tokens, waits: longer } = await logIn(t, failing);
   t.ok(tokens.accessToken);
   t.equal(polls(failing).length, 2);
-  t.ok(longer >= 6_990 && longer < 11_900, `1 + 6 s: ${Math.round(longer)} ms`);
+  t.strictSame(longer, [1_000, 6_000]);
 });
 
 void t.test('PKCE binds the codes to this run', async (t) => {
@@ -98,16 +113,16 @@ void t.test('PKCE binds the codes to this run', async (t) => {
   t.equal(challenge?.['code_challenge'], Buffer.from(digest).toString('base64url'));
 });
 
-void t.test('no user logs in', async (t) => {
+void t.test('the login fails if no user logs in within the time limit or the lifetime of the code', async (t) => {
   const idp = await startStandInProvider(t);
   idp.tokenResponses = [PENDING];
-  const began = performance.now();
-  await t.rejects(logIn(t, idp, { loginTimeoutMs: 2_500 }), {
+  const pace = makePace();
+  await t.rejects(logIn(t, idp, { loginTimeoutMs: 2_500, pace }), {
     code: 'auth-rejected',
     message: 'the login of the user in the browser was not finished within 3 s',
     hint: /--login-timeout/,
   });
-  t.ok(performance.now() - began < 10_000);
+  t.strictSame(pace.waits, [1_000, 1_000], 'no wait goes beyond the time limit');
   t.equal(polls(idp).length, 2);
   const short = await startStandInProvider(t);
   short.tokenResponses = [PENDING];

@@ -12,7 +12,7 @@ const passwordAuth = {
   scope: { project: { name: 'demo', domain: { name: 'My Domain' } } },
 };
 
-void t.test('password by flags, with = and with a space', async (t) => {
+void t.test('a login with a password takes flags with = and with a space', async (t) => {
   const values = { 'domain-name': 'My Domain', 'user-name': 'alice', 'project-name': 'demo', password: 's3cret' };
   const joined = Object.entries(values).map(([name, value]) => `--${name}=${value}`);
   const apart = Object.entries(values).flatMap(([name, value]) => [`--${name}`, value]);
@@ -20,7 +20,7 @@ void t.test('password by flags, with = and with a space', async (t) => {
   t.same((await resolveRequest(['--keystone-url', 'https://keystone.test/v3', ...apart])).auth, passwordAuth);
 });
 
-void t.test('password by variables', async (t) => {
+void t.test('a login with a password takes variables', async (t) => {
   const { auth, missing } = await resolveRequest([], {
     OS_AUTH_URL: 'https://keystone.test/v3',
     OS_DOMAIN_NAME: 'My Domain',
@@ -45,7 +45,7 @@ void t.test('a flag takes precedence over a variable', async (t) => {
   });
 });
 
-void t.test('application credential by id', async (t) => {
+void t.test('an application credential is found by its id', async (t) => {
   const byId = { identity: { methods: ['application_credential'], application_credential: { id: 'i', secret: 'x' } } };
   const flags = ['--application-credential-id=i', '--application-credential-secret=x'];
   t.same(
@@ -67,7 +67,7 @@ void t.test('application credential by id', async (t) => {
   );
 });
 
-void t.test('application credential by name', async (t) => {
+void t.test('an application credential is found by its name and user', async (t) => {
   const byName = {
     identity: {
       methods: ['application_credential'],
@@ -85,7 +85,7 @@ void t.test('application credential by name', async (t) => {
   t.same((await resolveRequest([URL_FLAG], env)).auth, byName);
 });
 
-void t.test('TLS flags and variables', async (t) => {
+void t.test('TLS flags and variables have the same names', async (t) => {
   for (const name of ['cacert', 'cert', 'key'] as const) {
     t.equal((await resolveRequest([`--${name}=/etc/${name}.pem`])).config.text(name), `/etc/${name}.pem`);
     t.equal(

@@ -4,7 +4,7 @@ import { readUnverifiedClaims } from '../../src/shared/oidc/jwt.ts';
 const jwt = (claims: unknown): string =>
   `eyJhbGciOiJub25lIn0.${Buffer.from(typeof claims === 'string' ? claims : JSON.stringify(claims)).toString('base64url')}.c2ln`;
 
-void t.test('the claims of a JWT', async (t) => {
+void t.test('the claims of a JWT are read', async (t) => {
   t.strictSame(readUnverifiedClaims(jwt({ iss: 'https://idp', sub: 'alice', aud: 'kubectl', exp: 1_790_000_000 })), {
     issuer: 'https://idp',
     subject: 'alice',

@@ -13,8 +13,6 @@ import type { KubeconfigSample } from '../support/kubeconfig-samples.ts';
 import { runInProcess } from '../support/run-in-process.ts';
 import type { CommandOutput } from '../support/run-in-process.ts';
 
-t.setTimeout(170_000);
-
 const PASSWORD = 'canary-password-of-the-shell';
 const LOGIN_SETTINGS = {
   OS_AUTH_URL: 'https://keystone.test:5000/v3',

@@ -24,8 +24,6 @@ import { makeDiff } from '../../src/plugin/kubeconfig/diff.ts';
 import { runInProcess } from '../support/run-in-process.ts';
 import type { CommandOutput } from '../support/run-in-process.ts';
 
-t.setTimeout(120_000);
-
 const CANARY = 'canary-3f9a7c-token';
 const LOGIN_SETTINGS = { OS_AUTH_URL: 'https://keystone.test/v3', OS_USERNAME: 'alice', OS_PROJECT_NAME: 'demo' };
 
@@ -87,7 +85,7 @@ void t.test('add creates the file in the home folder', async (t) => {
   t.match(await run({ home }, ...add), { status: 0, stdout: /Nothing had to be changed/ });
 });
 
-void t.test('permissions, links and copies', async (t) => {
+void t.test('a changed file keeps its permissions and its link, and a copy is written', async (t) => {
   const home = setUpHome(t);
   const [real, link] = [join(home, 'real'), join(home, 'link')];
   writeSample(real, { clusters: ['demo'] });
@@ -115,7 +113,7 @@ void t.test('permissions, links and copies', async (t) => {
   t.match((await run({ home, env }, 'add', '--kubeconfig', link, '--dry-run')).stdout, /^-.*value: \[redacted\]/m);
 });
 
-void t.test('the lock of kubectl', async (t) => {
+void t.test('the lock of kubectl is respected', async (t) => {
   const home = setUpHome(t);
   const file = join(home, 'config');
   writeSample(file, { clusters: ['demo'] });
@@ -139,71 +137,75 @@ void t.test('the lock of kubectl', async (t) => {
 const kubectl = await findKubectl('new');
 
 /** Compares the files that kubectl and the plugin change. */
-void t.test('a list of files', { skip: 'missing' in kubectl ? kubectl.missing : false }, async (t) => {
-  if ('missing' in kubectl) return;
-  const ask = (env: Readonly<Record<string, string>>, ...args: readonly string[]): string =>
-    execFileSync(kubectl.path, ['config', ...args], { env, encoding: 'utf8' });
-  const LAYOUTS: Readonly<Record<string, (home: string) => readonly string[]>> = {
-    'one file': (home) => [join(home, 'a')],
-    'two files': (home) => [join(home, 'a'), join(home, 'b')],
-    'the first is missing': (home) => [join(home, 'none'), join(home, 'b'), join(home, 'a')],
-    'all are missing': (home) => [join(home, 'none'), join(home, 'nothing')],
-    'a repeated file and empty entries': (home) => ['', join(home, 'b'), join(home, 'b'), '', join(home, 'a')],
-  };
-  for (const [name, layout] of Object.entries(LAYOUTS)) {
-    await t.test(name, async (t) => {
-      const changed = await Promise.all(
-        [true, false].map(async (isOurs) => {
-          const home = setUpHome(t);
-          writeSample(join(home, 'a'), { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
-          writeSample(join(home, 'b'), { clusters: ['other'] });
-          const snapshot = (): Record<string, string> =>
-            Object.fromEntries(
-              readdirSync(home)
-                .filter((file) => file !== 'bin' && !file.endsWith('.bak'))
-                .map((file) => [file, readFileSync(join(home, file), 'utf8')]),
-            );
-          const before = snapshot();
-          const env = { HOME: home, KUBECONFIG: layout(home).join(':') };
-          if (isOurs) {
-            const args = ['--name', 'new', '--cluster', 'extra', '--server', 'https://extra.test', '--set-current'];
-            t.match(await run({ home, env }, 'add', ...args), { status: 0 });
-          } else {
-            ask(env, 'set-cluster', 'extra', '--server=https://extra.test');
-            ask(env, 'set-credentials', 'new', '--token=x');
-            ask(env, 'set-context', 'new', '--cluster=extra', '--user=new');
-            ask(env, 'use-context', 'new');
-          }
-          const after = snapshot();
-          const view = JSON.parse(ask(env, 'view', '-o', 'json')) as { 'current-context': string };
-          return {
-            files: Object.keys(after).filter((file) => after[file] !== before[file]),
-            current: view['current-context'],
-          };
-        }),
-      );
-      t.strictSame(changed[0], changed[1], 'the same file as kubectl');
-    });
-  }
+void t.test(
+  'a list of files is read and changed as by kubectl',
+  { skip: 'missing' in kubectl ? kubectl.missing : false },
+  async (t) => {
+    if ('missing' in kubectl) return;
+    const ask = (env: Readonly<Record<string, string>>, ...args: readonly string[]): string =>
+      execFileSync(kubectl.path, ['config', ...args], { env, encoding: 'utf8' });
+    const LAYOUTS: Readonly<Record<string, (home: string) => readonly string[]>> = {
+      'one file': (home) => [join(home, 'a')],
+      'two files': (home) => [join(home, 'a'), join(home, 'b')],
+      'the first is missing': (home) => [join(home, 'none'), join(home, 'b'), join(home, 'a')],
+      'all are missing': (home) => [join(home, 'none'), join(home, 'nothing')],
+      'a repeated file and empty entries': (home) => ['', join(home, 'b'), join(home, 'b'), '', join(home, 'a')],
+    };
+    for (const [name, layout] of Object.entries(LAYOUTS)) {
+      await t.test(name, async (t) => {
+        const changed = await Promise.all(
+          [true, false].map(async (isOurs) => {
+            const home = setUpHome(t);
+            writeSample(join(home, 'a'), { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
+            writeSample(join(home, 'b'), { clusters: ['other'] });
+            const snapshot = (): Record<string, string> =>
+              Object.fromEntries(
+                readdirSync(home)
+                  .filter((file) => file !== 'bin' && !file.endsWith('.bak'))
+                  .map((file) => [file, readFileSync(join(home, file), 'utf8')]),
+              );
+            const before = snapshot();
+            const env = { HOME: home, KUBECONFIG: layout(home).join(':') };
+            if (isOurs) {
+              const args = ['--name', 'new', '--cluster', 'extra', '--server', 'https://extra.test', '--set-current'];
+              t.match(await run({ home, env }, 'add', ...args), { status: 0 });
+            } else {
+              ask(env, 'set-cluster', 'extra', '--server=https://extra.test');
+              ask(env, 'set-credentials', 'new', '--token=x');
+              ask(env, 'set-context', 'new', '--cluster=extra', '--user=new');
+              ask(env, 'use-context', 'new');
+            }
+            const after = snapshot();
+            const view = JSON.parse(ask(env, 'view', '-o', 'json')) as { 'current-context': string };
+            return {
+              files: Object.keys(after).filter((file) => after[file] !== before[file]),
+              current: view['current-context'],
+            };
+          }),
+        );
+        t.strictSame(changed[0], changed[1], 'the same file as kubectl');
+      });
+    }
 
-  await t.test('an entry is changed in its own file', async (t) => {
-    const home = setUpHome(t);
-    const [a, b] = [join(home, 'a'), join(home, 'b')];
-    writeSample(a, { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
-    writeSample(b, { clusters: ['other'] });
-    const env = { KUBECONFIG: `${a}:${b}` };
-    t.match(await run({ home }, 'add', '--cluster', 'other', '--name', 'ours', '--kubeconfig', b), { status: 0 });
-    const first = readFileSync(a, 'utf8');
-    const changed = await run({ home, env: { ...env, OS_PROJECT_NAME: 'another' } }, 'add', '--name', 'ours');
-    t.match(changed, { status: 0, stdout: new RegExp(`Wrote ${b};`) });
-    t.equal(readFileSync(a, 'utf8'), first, 'the other file does not change');
-    t.match(readFileSync(b, 'utf8'), '--project-name=another');
-    t.match(await run({ home, env }, 'show'), { status: 0, stdout: /^Context +ours$[^]*^ +project-name +another/m });
-    t.match(await run({ home, env }, 'remove', 'ours'), { status: 0 });
-    t.notMatch(readFileSync(b, 'utf8'), 'ours');
-    t.equal(readFileSync(a, 'utf8'), first);
-  });
-});
+    await t.test('an entry is changed in its own file', async (t) => {
+      const home = setUpHome(t);
+      const [a, b] = [join(home, 'a'), join(home, 'b')];
+      writeSample(a, { clusters: ['demo'], users: ['me'], contexts: ['mine'], current: 'mine' });
+      writeSample(b, { clusters: ['other'] });
+      const env = { KUBECONFIG: `${a}:${b}` };
+      t.match(await run({ home }, 'add', '--cluster', 'other', '--name', 'ours', '--kubeconfig', b), { status: 0 });
+      const first = readFileSync(a, 'utf8');
+      const changed = await run({ home, env: { ...env, OS_PROJECT_NAME: 'another' } }, 'add', '--name', 'ours');
+      t.match(changed, { status: 0, stdout: new RegExp(`Wrote ${b};`) });
+      t.equal(readFileSync(a, 'utf8'), first, 'the other file does not change');
+      t.match(readFileSync(b, 'utf8'), '--project-name=another');
+      t.match(await run({ home, env }, 'show'), { status: 0, stdout: /^Context +ours$[^]*^ +project-name +another/m });
+      t.match(await run({ home, env }, 'remove', 'ours'), { status: 0 });
+      t.notMatch(readFileSync(b, 'utf8'), 'ours');
+      t.equal(readFileSync(a, 'utf8'), first);
+    });
+  },
+);
 
 const deep = (depth: number): string => `users: ${'['.repeat(depth)}${']'.repeat(depth)}\n`;
 const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${Array.from('bcdefghi', (name, index) => `${name}: &${name} [${Array.from({ length: 9 }, () => `*${'abcdefgh'.charAt(index)}`).join(',')}]`).join('\n')}\nusers: *i\n`;
@@ -258,14 +260,15 @@ void t.test('an invalid kubeconfig is rejected', async (t) => {
       ['add', '--name', 'ours'],
       ['add', '--dry-run', '--name', 'ours'],
     ]) {
-      const startedAt = performance.now();
+      const usageBefore = process.cpuUsage();
       const result = await run({ home }, ...argv, '--kubeconfig', file);
       t.equal(result.status, 3, `${name}: ${result.stderr.slice(0, 300)}`);
       t.equal(result.stdout, '', name);
       t.match(result.stderr, message, name);
       t.match(result.stderr, /^client-keystone-auth: [^\n]*\n$/, `${name}: one line`);
       t.notMatch(result.stderr, CANARY, `${name}: the message quotes nothing of the file`);
-      t.ok(performance.now() - startedAt < 10_000, `${name}: within the time limit`);
+      const { user, system } = process.cpuUsage(usageBefore);
+      t.ok(user + system < 10e6, `${name}: it takes less than 10 s of the processor`);
     }
     t.ok(readFileSync(file).equals(before), `${name}: the file does not change`);
     t.strictSame(readdirSync(home).toSorted(), ['bin', 'config'], `${name}: no file is left`);
@@ -432,7 +435,7 @@ void t.test('the written settings do not depend on the folder and the shell', as
   t.notMatch(read(), /verbose|force-refresh|CACHE_STORAGE|123456/, 'the options of a single run are not written');
 });
 
-void t.test('a unified diff', (t) => {
+void t.test('patch accepts the unified diff of a change', (t) => {
   const side = (name: string, text: string): Parameters<typeof makeDiff>[0] => ({
     name,
     lines: text.split(''),

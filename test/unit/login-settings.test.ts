@@ -4,7 +4,7 @@ import { formatFlags, formatVariables, listOptionValues } from '../../src/plugin
 import { optionValuesToJson } from '../../src/plugin/commands/login/option-values.ts';
 import { listEnabledProjects } from '../../src/plugin/commands/login/choose.ts';
 
-void t.test('the lifetime of an application credential', async (t) => {
+void t.test('the lifetime of an application credential is parsed', async (t) => {
   t.equal(parseLifetime('30min'), 1_800_000);
   t.equal(parseLifetime('12h'), 43_200_000);
   t.equal(parseLifetime('90d'), 7_776_000_000);
@@ -14,7 +14,7 @@ void t.test('the lifetime of an application credential', async (t) => {
   }
 });
 
-void t.test('the access rules of an application credential', async (t) => {
+void t.test('the access rules of an application credential are parsed', async (t) => {
   t.strictSame(parseAccessRules(['get:compute:/v2.1/servers/{id}/**', 'POST:key-manager:/v1/secrets?x=a:b']), [
     { method: 'GET', service: 'compute', path: '/v2.1/servers/{id}/**' },
     { method: 'POST', service: 'key-manager', path: '/v1/secrets?x=a:b' },

@@ -3,7 +3,7 @@ import t from 'tap';
 import { listMarkdownFiles } from '../../scripts/lib/markdown-files.ts';
 import { checkLinks } from '../../scripts/lib/markdown-links.ts';
 
-await t.test('links that resolve', async (t) => {
+await t.test('links that resolve are accepted', async (t) => {
   const root = t.testdir({
     'README.md': [
       '# Title',
@@ -32,7 +32,7 @@ await t.test('links that resolve', async (t) => {
   );
 });
 
-await t.test('links that do not resolve', async (t) => {
+await t.test('links that do not resolve are reported', async (t) => {
   const root = t.testdir({
     'README.md': '# Title\n\n[gone](docs/gone.md)\n\n- [no heading](#titles)\n- [other](docs/page.md#missing)\n',
     docs: { 'page.md': '[out](../docs.md)\n\n![image](plot.svg)\n\n[line](page.ts#L1)\n', 'page.ts': '' },

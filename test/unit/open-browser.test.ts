@@ -5,11 +5,11 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { openBrowser } from '../../src/plugin/browser/open-browser.ts';
 import { fakeHost } from '../support/fake-host.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const ADDRESS = 'https://idp.example.com/auth?a=1&state=$HOME`id`;x\'%20"|&nonce=%s';
 
@@ -18,8 +18,8 @@ interface DesktopFixture {
   readonly env: Readonly<Record<string, string>>;
   /** Creates a program that records its arguments and its environment. */
   readonly createProgram: (name: string) => string;
-  /** Returns what the program recorded; undefined when it was not called. */
-  readonly readCall: (name: string) => Promise<{ args: string[]; env: string[] } | undefined>;
+  /** Waits until the program was called, and returns what it recorded. */
+  readonly waitForCall: (name: string) => Promise<{ args: string[]; env: string[] }>;
 }
 
 function setUpDesktop(t: Test): DesktopFixture {
@@ -37,18 +37,17 @@ function setUpDesktop(t: Test): DesktopFixture {
       chmodSync(file, 0o755);
       return file;
     },
-    async readCall(name) {
+    async waitForCall(name) {
       const file = join(folder, name);
-      for (let attempt = 0; attempt < 100 && !existsSync(`${file}.env`); attempt += 1) await sleep(20);
-      if (!existsSync(`${file}.env`)) return undefined;
+      await waitUntil(`${name} is called`, () => existsSync(`${file}.env`));
       const args = readFileSync(`${file}.args`, 'utf8').split('\0').slice(0, -1);
       return { args, env: readFileSync(`${file}.env`, 'utf8').split('\n') };
     },
   };
 }
 
-void t.test('passes the address as one argument, without a shell', async (t) => {
-  const { env, createProgram, readCall } = setUpDesktop(t);
+void t.test('a browser gets the address as one argument, without a shell', async (t) => {
+  const { env, createProgram, waitForCall } = setUpDesktop(t);
   const first = createProgram('first');
   const cases = {
     [first]: [ADDRESS],
@@ -59,19 +58,19 @@ void t.test('passes the address as one argument, without a shell', async (t) => 
   for (const [browser, args] of Object.entries(cases)) {
     rmSync(`${first}.env`, { force: true });
     t.equal(await openBrowser(fakeHost({ env: { ...env, BROWSER: browser } }), ADDRESS), undefined);
-    t.strictSame((await readCall('first'))?.args, args, browser);
+    t.strictSame((await waitForCall('first')).args, args, browser);
   }
 });
 
-void t.test('opens the browser of the desktop without BROWSER', async (t) => {
-  const { env, createProgram, readCall } = setUpDesktop(t);
+void t.test('without BROWSER, the browser of the desktop is opened', async (t) => {
+  const { env, createProgram, waitForCall } = setUpDesktop(t);
   createProgram('xdg-open');
   t.equal(await openBrowser(fakeHost({ env }), ADDRESS), undefined);
-  t.strictSame((await readCall('xdg-open'))?.args, [ADDRESS]);
+  t.strictSame((await waitForCall('xdg-open')).args, [ADDRESS]);
 });
 
-void t.test('passes no secrets and none of the plugin settings to the browser', async (t) => {
-  const { env, createProgram, readCall } = setUpDesktop(t);
+void t.test('a browser gets no secrets and none of the settings of the plugin', async (t) => {
+  const { env, createProgram, waitForCall } = setUpDesktop(t);
   const browser = createProgram('browser');
   const withheld = {
     OS_PASSWORD: 'canary',
@@ -85,13 +84,13 @@ void t.test('passes no secrets and none of the plugin settings to the browser', 
     pgpassword: 'canary',
   };
   await openBrowser(fakeHost({ env: { ...env, ...withheld, BROWSER: browser, LANG: 'C' } }), ADDRESS);
-  const call = await readCall('browser');
-  t.notMatch(call?.env.join('\n'), 'canary');
-  t.ok(call?.env.includes('DISPLAY=:0') && call.env.includes('LANG=C'), 'passes what the browser needs');
+  const call = await waitForCall('browser');
+  t.notMatch(call.env.join('\n'), 'canary');
+  t.ok(call.env.includes('DISPLAY=:0') && call.env.includes('LANG=C'), 'passes what the browser needs');
 });
 
-void t.test('opens nothing that the user cannot see and nothing that is not a web address', async (t) => {
-  const { env, createProgram, readCall } = setUpDesktop(t);
+void t.test('no browser is opened where the user cannot see it, or for what is not a web address', async (t) => {
+  const { folder, env, createProgram, waitForCall } = setUpDesktop(t);
   const BROWSER = createProgram('browser');
   const cases = [
     [{ ...env, SSH_CONNECTION: '10.0.0.1 1 10.0.0.2 22' }, ADDRESS, 'this is a remote session'],
@@ -104,7 +103,10 @@ void t.test('opens nothing that the user cannot see and nothing that is not a we
   for (const [settings, address, obstacle] of cases) {
     t.equal(await openBrowser(fakeHost({ env: { ...settings, BROWSER } }), address), obstacle);
   }
-  t.equal(await readCall('browser'), undefined);
+  // A browser that was started before this one would have been called before it.
+  await openBrowser(fakeHost({ env: { ...env, BROWSER: createProgram('later') } }), ADDRESS);
+  await waitForCall('later');
+  t.notOk(existsSync(join(folder, 'browser.args')), 'no browser was started');
   const noBrowser = { DISPLAY: ':0', PATH: '/nowhere', BROWSER: '/nowhere/browser' };
   t.equal(await openBrowser(fakeHost({ env: noBrowser }), ADDRESS), 'no browser could be started');
 });

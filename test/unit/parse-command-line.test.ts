@@ -99,7 +99,7 @@ void t.test('the names of commands and of their options are unique', async (t) =
   }
 });
 
-void t.test('switches and levels', async (t) => {
+void t.test('switches and levels are parsed', async (t) => {
   const on = (argv: string[]): unknown => parse(argv).flags.get('insecure')?.value;
   t.equal(on(['--insecure']), 'true');
   t.equal(on(['--insecure=true']), 'true');

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { readProxyEnv } from '../../src/shared/http/proxy.ts';
 
-void t.test('the proxy of the environment', async (t) => {
+void t.test('the proxy of the environment is used', async (t) => {
   t.same(readProxyEnv({}), {});
   t.same(readProxyEnv({ HTTPS_PROXY: '', https_proxy: '' }), {});
   t.match(readProxyEnv({ HTTPS_PROXY: 'http://p:3128' }), { https_proxy: 'http://p:3128' });

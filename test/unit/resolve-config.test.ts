@@ -13,7 +13,7 @@ const userOf = async (argv: readonly string[], env: EnvVars): Promise<unknown> =
 const scopeOf = async (argv: readonly string[], env: EnvVars): Promise<unknown> =>
   ((await resolveRequest(argv, { ...USER, ...env })).auth as { scope?: unknown }).scope;
 
-void t.test('the user', async (t) => {
+void t.test('the user is named by id, or by name and domain', async (t) => {
   t.same(await userOf([], { OS_USER_ID: 'u1', OS_PASSWORD: 'pw' }), { id: 'u1', password: 'pw' });
   t.same(await userOf([], { OS_USERID: 'u1', OS_PASSWORD: 'pw' }), { id: 'u1', password: 'pw' });
   t.same(await userOf([], { OS_USER_NAME: 'a', OS_USER_DOMAIN_ID: 'd', OS_PASSWORD: 'pw' }), {
@@ -40,7 +40,7 @@ void t.test('the user', async (t) => {
   t.same(await userOf(['--user-name=a', '--user-name=b'], USER), { name: 'b', domain: { name: 'U' }, password: 'pw' });
 });
 
-void t.test('default domains', async (t) => {
+void t.test('default domains apply to the user and the project', async (t) => {
   const bare = { OS_USERNAME: 'alice', OS_PASSWORD: 'pw', OS_PROJECT_NAME: 'p' };
   const domains = async (argv: readonly string[], env: EnvVars): Promise<unknown[]> => {
     const { auth } = await resolveRequest(argv, { ...bare, ...env });
@@ -63,7 +63,7 @@ void t.test('default domains', async (t) => {
   );
 });
 
-void t.test('scopes', async (t) => {
+void t.test('each scope leads to its request', async (t) => {
   t.same(await scopeOf([], {}), undefined, 'without a scope, the default project');
   t.same(await scopeOf([], { OS_PROJECT_ID: 'p', OS_PROJECT_NAME: 'n', OS_PROJECT_DOMAIN_NAME: 'D' }), {
     project: { id: 'p' },
@@ -112,7 +112,7 @@ void t.test('two scopes in one layer are an error that names both', async (t) =>
   await t.rejects(scopeOf(['--system-scope=all', '--trust-id=t'], {}), conflict(/--system-scope and --trust-id/));
 });
 
-void t.test('the method', async (t) => {
+void t.test('the method follows from the settings', async (t) => {
   const chosen = async (argv: readonly string[], env: EnvVars = {}): Promise<string | undefined> =>
     (await resolveRequest(argv, env)).method.name;
   t.equal(await chosen([]), 'password');
@@ -168,7 +168,7 @@ void t.test('an empty variable counts as unset', async (t) => {
   t.same(await userOf(['--user-id='], USER), { name: 'alice', domain: { name: 'U' }, password: 'pw' });
 });
 
-void t.test('missing options, in the order of the prompts', async (t) => {
+void t.test('missing options are listed in the order of the prompts', async (t) => {
   const missing = async (argv: readonly string[], env: EnvVars = {}): Promise<readonly string[]> =>
     (await resolveRequest(argv, env)).missing;
   t.same(await missing([]), ['user-name', 'user-domain-name', 'password']);
@@ -188,7 +188,7 @@ void t.test('missing options, in the order of the prompts', async (t) => {
   ]);
 });
 
-void t.test('invalid values of options', async (t) => {
+void t.test('invalid values of options are errors that name the option', async (t) => {
   const reject = (argv: string[], env: EnvVars, message: RegExp) =>
     t.rejects(resolveRequest(argv, env), { code: 'config-invalid', message });
   await reject([], { OS_SYSTEM_SCOPE: 'true' }, /OS_SYSTEM_SCOPE must be all/);
@@ -199,7 +199,7 @@ void t.test('invalid values of options', async (t) => {
   for (const version of ['3', '3.14', 'v3']) t.ok(await resolveRequest([], { OS_IDENTITY_API_VERSION: version }));
 });
 
-void t.test('descriptions of scopes', async (t) => {
+void t.test('scopes are described in messages', async (t) => {
   const words = async (env: EnvVars): Promise<string> =>
     describeScope(resolveScope((await resolveRequest([], { ...USER, ...env })).config));
   t.equal(await words({ OS_PROJECT_NAME: 'p', OS_PROJECT_DOMAIN_NAME: 'D' }), 'on project p');

@@ -3,7 +3,7 @@ import { parseTimestamp } from '../../src/shared/keystone/token.ts';
 
 const noon = Date.UTC(2026, 10, 21, 12, 0, 0);
 
-void t.test('every format that Keystone has used', async (t) => {
+void t.test('every format that Keystone has used is parsed', async (t) => {
   t.equal(parseTimestamp('2026-11-21T12:00:00.000000Z'), noon);
   t.equal(parseTimestamp('2026-11-21T12:00:00Z'), noon);
   t.equal(parseTimestamp('2026-11-21T12:00:00.123456Z'), noon + 123);

@@ -19,7 +19,7 @@ async function refusalOf(name: string): Promise<ConfigError> {
   throw new Error(`${name} was not refused`);
 }
 
-void t.test('rejects methods without a token, with the reason and an alternative', async (t) => {
+void t.test('methods that lead to no token are rejected with the reason and an alternative', async (t) => {
   const cases: Readonly<Record<string, [why: RegExp, instead: RegExp]>> = {
     v3tokenlessauth: [/certificate with each request/, /v3oauth2mtlsclientcredential/],
     v3tokenless: [/certificate with each request/, /application credential/],
@@ -39,7 +39,7 @@ void t.test('rejects methods without a token, with the reason and an alternative
   }
 });
 
-void t.test('reports another error for unknown names and none for supported names', async (t) => {
+void t.test('unknown names are another error, and supported names are none', async (t) => {
   const { message, hint } = await refusalOf('v3nonsense');
   t.match(message, 'this version does not support');
   t.match(hint, 'v3password');

@@ -9,7 +9,7 @@ const token = {
   application_credential: { id: 'c1', name: 'ci' },
 };
 
-void t.test('tokens that match the request', async (t) => {
+void t.test('tokens that match the request are accepted', async (t) => {
   const right: ExpectedToken[] = [
     {},
     { user: { id: 'u1' } },
@@ -29,7 +29,7 @@ void t.test('tokens that match the request', async (t) => {
   t.equal(findTokenMismatch({ scope: { kind: 'unscoped' } }, { user: token.user }), undefined);
 });
 
-void t.test('tokens that do not match the request', async (t) => {
+void t.test('tokens that do not match the request are rejected', async (t) => {
   const wrong: [ExpectedToken, string][] = [
     [{ user: { id: 'u2' } }, 'user'],
     [{ scope: { kind: 'project', id: 'p2' } }, 'project'],

@@ -41,7 +41,17 @@ export interface DeviceLogin {
   /** How long the user has, in ms; the provider may allow less. */
   readonly loginTimeoutMs: number;
   readonly showInstructions: (instructions: DeviceInstructions) => void;
+  /** How to wait between polls. Tests replace it. */
+  readonly pace?: Pace;
 }
+
+/** A clock, in ms since any fixed moment, and a wait that it measures. */
+export interface Pace {
+  readonly monotonicMs: () => number;
+  readonly sleep: (ms: number) => Promise<unknown>;
+}
+
+const REAL_PACE: Pace = { monotonicMs: () => performance.now(), sleep };
 
 interface Authorization {
   readonly deviceCode: Secret;
@@ -110,7 +120,7 @@ function slowDown(error: unknown): number | undefined {
  * @throws KeystoneProtocolError | KeystoneUnreachable
  */
 export async function logInWithDevice(http: HttpClient, provider: Provider, login: DeviceLogin): Promise<OAuthTokens> {
-  const { client, usesPkce, subject, loginTimeoutMs, showInstructions } = login;
+  const { client, usesPkce, subject, loginTimeoutMs, showInstructions, pace = REAL_PACE } = login;
   const verifier = usesPkce ? randomBytes(32).toString('base64url') : undefined;
   const challenge: FormFields =
     verifier === undefined
@@ -127,11 +137,11 @@ export async function logInWithDevice(http: HttpClient, provider: Provider, logi
     code_verifier: verifier === undefined ? undefined : new Secret(verifier),
   };
   const maxMs = Math.min(expiresMs, loginTimeoutMs);
-  const end = performance.now() + maxMs;
+  const end = pace.monotonicMs() + maxMs;
   let waitMs = intervalMs;
   let lastFailure: Error | undefined;
-  while (performance.now() + waitMs <= end) {
-    await sleep(waitMs);
+  while (pace.monotonicMs() + waitMs <= end) {
+    await pace.sleep(waitMs);
     try {
       return await requestOAuthTokens(http, provider, { client, form, subject, isSingleUse: true, isPoll: true });
     } catch (error) {
