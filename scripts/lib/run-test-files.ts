@@ -105,7 +105,7 @@ async function runTestFile(file: TestFile, options: TestRunOptions, counts: Coun
   const errorFile = openSync(errors, 'w', 0o600);
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', errorFile] });
   closeSync(errorFile);
-  child.stdout.pipe(report.stream);
+  child.stdout?.pipe(report.stream);
   processes.add(child);
   // tap ends a test that hangs and says where. This is for tests that tap cannot end.
   const timer = setTimeout(() => child.kill('SIGKILL'), (timeoutSeconds + 60) * 1000);

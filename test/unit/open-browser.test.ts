@@ -39,7 +39,7 @@ function setUpDesktop(t: Test): DesktopFixture {
     },
     async waitForCall(name) {
       const file = join(folder, name);
-      await waitUntil(`${name} is called`, () => existsSync(`${file}.env`));
+      await waitUntil(`${name} is called`, () => existsSync(`${file}.env`) || undefined);
       const args = readFileSync(`${file}.args`, 'utf8').split('\0').slice(0, -1);
       return { args, env: readFileSync(`${file}.env`, 'utf8').split('\n') };
     },
