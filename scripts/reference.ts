@@ -1,6 +1,7 @@
 /**
- * `npm run reference`: writes the generated tables of docs/ from the registries in src/. With `--check`, which
- * `npm run check` uses, it changes nothing and fails if a table is out of date.
+ * `npm run reference`: writes the generated tables of docs/ from the registries in src/, and what files repeat of
+ * package.json: the address of the project and the version of Node. With `--check`, which `npm run check` uses, it
+ * changes nothing and fails if something is out of date.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { format, resolveConfig } from 'prettier';
@@ -10,6 +11,8 @@ import { EXIT_STATUSES } from '../src/plugin/cli/exit-status.ts';
 import { ALL_COMMANDS } from '../src/plugin/commands/registry.ts';
 import { describeSynopsis } from '../src/plugin/commands/command.ts';
 import { COMMON_OPTIONS } from '../src/plugin/config/common-options.ts';
+import { listOutdatedMentions } from './lib/project-mentions.ts';
+import { PROJECT } from './lib/project.ts';
 import { listFlagNames } from '../src/shared/options/flags.ts';
 import { PLUGIN_OPTION_GROUPS } from '../src/plugin/config/option.ts';
 import type { Option } from '../src/shared/options/option.ts';
@@ -89,18 +92,24 @@ function replaceTable(file: string, text: string, name: string, table: string): 
   return `${text.slice(0, from)}${begin}\n\n${table}\n\n${text.slice(to)}`;
 }
 
-/** Writes the tables of a file, or with `--check` reports that they are out of date. */
+/** Writes a file, or with `--check` reports that it is out of date. */
+function update(file: string, after: string, reason: string): void {
+  if (!process.argv.includes('--check')) writeFileSync(file, after);
+  else {
+    console.error(`${file}: ${reason}; run "npm run reference"`);
+    process.exitCode = 1;
+  }
+}
+
 async function updateTables(file: string, tables: Readonly<Record<string, string>>): Promise<void> {
   const before = readFileSync(file, 'utf8');
   const style = await resolveConfig(file, { editorconfig: true });
   const text = Object.entries(tables).reduce((all, [name, table]) => replaceTable(file, all, name, table), before);
   const after = await format(text, { ...style, parser: 'markdown' });
-  if (!process.argv.includes('--check')) writeFileSync(file, after);
-  else if (after !== before) {
-    console.error(`${file}: a table is out of date; run "npm run reference"`);
-    process.exitCode = 1;
-  }
+  if (after !== before) update(file, after, 'a table is out of date');
 }
+
+for (const { path, after } of listOutdatedMentions('.', PROJECT)) update(path, after, 'it differs from package.json');
 
 await updateTables('docs/reference.md', {
   methods: makeMethodTable(),

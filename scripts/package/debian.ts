@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { PROJECT } from '../lib/project.ts';
 import { findSourceDate, PROGRAM_NAME, SUMMARY } from './product.ts';
 import { layOutFiles, setPermissions } from './system-files.ts';
 import type { PackageDocuments } from './system-files.ts';
@@ -18,11 +19,12 @@ function renderControl(architecture: string, version: string, bytes: number): st
   return `Package: ${PROGRAM_NAME}
 Version: ${version}
 Architecture: ${architecture}
-Maintainer: The authors of client-keystone-auth <nobody@localhost>
+Maintainer: ${PROJECT.authors} <${PROJECT.email}>
 Installed-Size: ${Math.ceil(bytes / 1024)}
 Depends: libc6 (>= 2.28), libstdc++6 (>= 9)
 Section: admin
 Priority: optional
+Homepage: ${PROJECT.homepage}
 Description: ${SUMMARY}
  A credential plugin for kubectl. It logs in to Keystone with an openrc, flags or
  prompts, caches the token, and returns it to kubectl.

@@ -7,6 +7,7 @@ import { EXIT_STATUSES } from '../../src/plugin/cli/exit-status.ts';
 import { describeSynopsis } from '../../src/plugin/commands/command.ts';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import { PROJECT } from '../lib/project.ts';
 import { DESCRIPTION, PROGRAM_NAME, KUBECTL_PLUGIN_NAME, SUMMARY } from './product.ts';
 
 /** Escapes text for roff, so that a dash stays a dash and no line is read as a request. */
@@ -102,8 +103,14 @@ export function renderManPage(version: string): string {
     ...EXIT_STATUSES.map(({ status, meaning }) => item(bold(String(status)), sentence(meaning))),
     '.PP',
     'If the status is not 0, stdout is empty, and the last line of stderr says what happened and what to do.',
+    '.SH REPORTING BUGS',
+    escape(PROJECT.issuesUrl),
+    '.SH AUTHORS',
+    escape(PROJECT.authors),
     '.SH SEE ALSO',
     `${bold('kubectl')}(1), ${bold('openstack')}(1)`,
+    '.PP',
+    escape(PROJECT.homepage),
   ];
   return `${lines.join('\n')}\n`;
 }

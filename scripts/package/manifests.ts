@@ -1,6 +1,7 @@
 /**
  * Renders the manifests of krew, Homebrew, Scoop and winget. Each names the archives that exist, by URL and SHA-256.
  */
+import { PROJECT } from '../lib/project.ts';
 import { DESCRIPTION, PROGRAM_NAME, KUBECTL_PLUGIN_NAME, SUMMARY } from './product.ts';
 import type { Release } from './product.ts';
 import type { Target } from './targets.ts';
@@ -32,7 +33,7 @@ const isFor =
 /** Go's names, which krew uses. */
 const GO_NAMES: Readonly<Record<string, string>> = { win: 'windows', x64: 'amd64' };
 
-function renderKrew({ version, baseUrl }: Release, downloads: readonly Download[]): string {
+function renderKrew({ version }: Release, downloads: readonly Download[]): string {
   const platforms = downloads.map((download) => {
     const [system, processor] = getPlatform(download).map((word) => GO_NAMES[word] ?? word);
     return `    - selector:
@@ -50,7 +51,7 @@ metadata:
   name: keystone-auth
 spec:
   version: v${version}
-  homepage: ${baseUrl}
+  homepage: ${PROJECT.homepage}
   shortDescription: Log in with OpenStack Keystone
   description: |
     ${DESCRIPTION}
@@ -63,7 +64,7 @@ ${platforms.join('')}`;
 /** Homebrew's names. */
 const HOMEBREW_NAMES: Readonly<Record<string, string>> = { darwin: 'macos', x64: 'intel', arm64: 'arm' };
 
-function renderFormula({ version, baseUrl }: Release, downloads: readonly Download[]): string {
+function renderFormula({ version }: Release, downloads: readonly Download[]): string {
   const blocks = ['darwin', 'linux'].flatMap((system) => {
     const own = downloads.filter(isFor(system)).map(
       (download) => `    on_${HOMEBREW_NAMES[getPlatform(download)[1]] ?? ''} do
@@ -76,7 +77,7 @@ function renderFormula({ version, baseUrl }: Release, downloads: readonly Downlo
   });
   return `class ClientKeystoneAuth < Formula
   desc "${SUMMARY.charAt(0).toUpperCase()}${SUMMARY.slice(1)}"
-  homepage "${baseUrl}"
+  homepage "${PROJECT.homepage}"
   version "${version}"
   license "Apache-2.0"
 
@@ -100,7 +101,7 @@ end
 /** Scoop's names. */
 const SCOOP_NAMES: Readonly<Record<string, string>> = { x64: '64bit' };
 
-function renderScoop({ version, baseUrl }: Release, downloads: readonly Download[]): string {
+function renderScoop({ version }: Release, downloads: readonly Download[]): string {
   const entries = downloads.map((download) => {
     const [, processor] = getPlatform(download);
     return [SCOOP_NAMES[processor] ?? processor, { url: download.url, hash: download.sha256 }] as const;
@@ -108,7 +109,7 @@ function renderScoop({ version, baseUrl }: Release, downloads: readonly Download
   const manifest = {
     version,
     description: DESCRIPTION,
-    homepage: baseUrl,
+    homepage: PROJECT.homepage,
     license: 'Apache-2.0',
     architecture: Object.fromEntries(entries),
     bin: [`${PROGRAM_NAME}.exe`, [`${PROGRAM_NAME}.exe`, KUBECTL_PLUGIN_NAME]],
@@ -151,8 +152,11 @@ ${installers.join('')}`,
       'defaultLocale',
       '.locale.en-US',
       `PackageLocale: en-US
-Publisher: The authors of ${PROGRAM_NAME}
+Publisher: ${PROJECT.authors}
+PublisherUrl: ${PROJECT.repositoryUrl}
+PublisherSupportUrl: ${PROJECT.issuesUrl}
 PackageName: ${PROGRAM_NAME}
+PackageUrl: ${PROJECT.homepage}
 License: Apache-2.0
 ShortDescription: ${SUMMARY}
 Moniker: ${PROGRAM_NAME}

@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { PROJECT } from '../lib/project.ts';
 import { DESCRIPTION, findSourceDate, PROGRAM_NAME, SUMMARY } from './product.ts';
 import { layOutFiles, setPermissions } from './system-files.ts';
 import type { PackageDocuments } from './system-files.ts';
@@ -49,6 +50,10 @@ Version: ${toRpmVersion(version)}
 Release: 1
 Summary: ${SUMMARY}
 License: Apache-2.0
+URL: ${PROJECT.homepage}
+BugURL: ${PROJECT.issuesUrl}
+Vendor: ${PROJECT.authors}
+Packager: ${PROJECT.authors} <${PROJECT.email}>
 AutoProv: no
 
 %description

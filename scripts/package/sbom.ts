@@ -6,6 +6,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Bundle } from '../build.ts';
 import { fetchPackageFile, readLock } from '../lib/npm-package.ts';
+import { PROJECT } from '../lib/project.ts';
 import type { Target } from './targets.ts';
 
 /** A package that is in an executable, wholly or in part. */
@@ -117,7 +118,13 @@ export function renderSbom(name: string, target: Target, components: readonly Co
           name,
           version,
           purl: purl(name, version),
+          publisher: PROJECT.authors,
           licenses: [{ license: { id: 'Apache-2.0' } }],
+          externalReferences: [
+            { type: 'vcs', url: PROJECT.repositoryUrl },
+            { type: 'website', url: PROJECT.homepage },
+            { type: 'issue-tracker', url: PROJECT.issuesUrl },
+          ],
           properties: [{ name: 'target', value: target.name }],
         },
       },
