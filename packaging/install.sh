@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs client-keystone-auth for Linux (glibc) or macOS from a release folder, which contains the files that `npm run
-# package` writes to out/. It installs the program only if its SHA-256 matches the one in SHA256SUMS. Both come from the
+# package` writes to out/release/. It installs the program only if its SHA-256 matches the one in SHA256SUMS. Both come from the
 # same server, so this detects damage and changes in transit, but not a malicious server. To detect that too, use --sha256.
 #
 # usage: install.sh [--base-url URL] [--prefix DIR] [--sha256 SUM]
@@ -93,7 +93,7 @@ main() {
   [ -n "$base_url" ] || fail 'set the URL of the release with --base-url'
   folder=${prefix:-${HOME:?HOME is not set}/.local}/bin
 
-  file=$(find_target)/$name
+  file=$name-$(find_target)
   download=$(mktemp -d)
   if [ -z "$expected_sum" ]; then
     fetch "$base_url/SHA256SUMS" "$download/SHA256SUMS"

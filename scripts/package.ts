@@ -1,34 +1,34 @@
 /**
  * `npm run package`: makes everything that can be published. For each platform, it makes a single executable with its
  * bill of materials and licenses, archives, and packages for distributions if their tools are installed. It also makes
- * manifests for package managers and a list of checksums. All input comes from this commit, package-lock.json and npm,
- * so a second run gives the same bytes.
+ * manifests for package managers and a list of checksums. `out/release/` has all of it under the names that a release
+ * publishes. All input comes from this commit, package-lock.json and npm, so a second run gives the same bytes.
  *
  * usage: npm run package [-- [--target NAME]... [--base-url URL]]
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import manifest from '../package.json' with { type: 'json' };
 import type { Bundle } from './build.ts';
 import { archivePath, makePluginArchive, makeWebhookArchive } from './package/archives.ts';
 import { listComponents, renderLicenses, renderSbom } from './package/sbom.ts';
-import { debianPackagePath, makeDebianPackage } from './package/debian.ts';
+import { makeDebianPackage } from './package/debian.ts';
 import { describePlugin, makeExecutable, WEBHOOK_PROGRAM } from './package/node-binary/executable.ts';
 import type { Program } from './package/node-binary/executable.ts';
 import { renderCompletions } from './package/system-files.ts';
 import { renderManPage } from './package/man-page.ts';
 import { renderManifests } from './package/manifests.ts';
 import { makeRelease, PROGRAM_NAME, renderInstaller, WEBHOOK_PROGRAM_NAME } from './package/product.ts';
-import { makeRpm, rpmPath } from './package/rpm.ts';
-import { executablePath, TARGETS } from './package/targets.ts';
+import { CHECKSUMS, documentPath, INSTALLER, listReleaseFiles } from './package/release-files.ts';
+import { makeRpm } from './package/rpm.ts';
+import { TARGETS } from './package/targets.ts';
 import type { Target } from './package/targets.ts';
 
 const LICENSES = 'THIRD-PARTY-LICENSES.txt';
-const SBOM = 'sbom.cdx.json';
 
 /** The main scripts. All other bundles are assets of the executable. */
 const MAIN_SCRIPTS = ['client-keystone-auth.cjs', 'executable.cjs'];
@@ -50,7 +50,6 @@ function chooseTargets(): readonly Target[] {
 
 const RELEASE = makeRelease(manifest.version, options['base-url']);
 const VERSION = RELEASE.version;
-const INSTALLER = 'install.sh';
 
 async function sha256(path: string): Promise<string> {
   return createHash('sha256')
@@ -67,6 +66,8 @@ async function write(path: string, text: string, mode = 0o644): Promise<void> {
   await writeFile(path, text, { mode });
 }
 
+for (const folder of ['krew', 'homebrew', 'scoop', 'winget', 'release'])
+  await rm(`out/${folder}`, { recursive: true, force: true });
 await import('./build.ts');
 const readBundles = async (file: string): Promise<Bundle[]> => JSON.parse(await readFile(file, 'utf8')) as Bundle[];
 const bundles = await readBundles('out/bundles.json');
@@ -84,7 +85,7 @@ await write(`out/${INSTALLER}`, renderInstaller(await readFile(`packaging/${INST
 
 /** Makes all packages of one executable, in parallel. */
 async function makePackages(target: Target): Promise<void> {
-  const documents = { ...texts, licensesFile: join(dirname(executablePath(target)), LICENSES) };
+  const documents = { ...texts, licensesFile: documentPath(target, PROGRAM_NAME, LICENSES) };
   await Promise.all([
     makePluginArchive(target, VERSION, documents),
     ...(target.debianArchitecture !== undefined && isInstalled('dpkg-deb')
@@ -94,16 +95,15 @@ async function makePackages(target: Target): Promise<void> {
   ]);
 }
 
-/** Returns the path of a document about an executable, in the same folder. */
-const documentPath = (target: Target, program: string, file: string): string =>
-  `out/${target.name}/${program === PROGRAM_NAME ? '' : `${program}.`}${file}`;
-
 /** Makes the executable of a program, its licenses and its bill of materials. */
 async function makeProgram(target: Target, program: Program, contents: readonly Bundle[]): Promise<void> {
   const { path, notes } = await makeExecutable(target, program);
   const components = await listComponents(target, contents, program.hasKeyring);
   await writeFile(documentPath(target, program.name, LICENSES), renderLicenses(program.name, components));
-  await writeFile(documentPath(target, program.name, SBOM), renderSbom(program.name, target, components, VERSION));
+  await writeFile(
+    documentPath(target, program.name, 'sbom.cdx.json'),
+    renderSbom(program.name, target, components, VERSION),
+  );
   const { size } = await stat(path);
   console.log(`${path}  ${(size / 1e6).toFixed(1)} MB${notes.map((note) => `  (${note})`).join('')}`);
 }
@@ -117,26 +117,34 @@ for (const target of chooseTargets()) {
   }
 }
 
-// The list covers all files in out/, because a run can make only some of the targets.
-const files = TARGETS.flatMap((target) => [
-  ...[PROGRAM_NAME, WEBHOOK_PROGRAM_NAME].flatMap((program) => [
-    executablePath(target, program),
-    ...[LICENSES, SBOM].map((name) => documentPath(target, program, name)),
-    archivePath(target, VERSION, program),
-  ]),
-  debianPackagePath(target, VERSION),
-  rpmPath(target, VERSION),
-]);
-const present = [...files, `out/${INSTALLER}`].filter((file) => existsSync(file));
+const renderSums = (sums: Iterable<readonly [file: string, sum: string]>): string =>
+  [...sums].map(([file, sum]) => `${sum}  ${file}\n`).join('');
+
+// Of all targets, because a run can make only some of them.
+const files = listReleaseFiles(VERSION).filter(({ path }) => existsSync(path));
 const sums = new Map<string, string>();
-for (const file of present) sums.set(file, await sha256(file));
-await writeFile('out/SHA256SUMS', [...sums].map(([file, sum]) => `${sum}  ${relative('out', file)}\n`).join(''));
+for (const { path } of files) sums.set(path, await sha256(path));
+await writeFile(`out/${CHECKSUMS}`, renderSums([...sums].map(([path, sum]) => [relative('out', path), sum])));
 
 const downloads = TARGETS.flatMap((target) => {
   const file = archivePath(target, VERSION);
   const sum = sums.get(file);
-  return sum === undefined ? [] : [{ target, url: `${RELEASE.baseUrl}/${relative('out', file)}`, sha256: sum }];
+  return sum === undefined ? [] : [{ target, url: `${RELEASE.baseUrl}/${basename(file)}`, sha256: sum }];
 });
-for (const folder of ['krew', 'homebrew', 'scoop', 'winget'])
-  await rm(`out/${folder}`, { recursive: true, force: true });
-for (const { path, text } of renderManifests(RELEASE, downloads)) await write(`out/${path}`, text);
+const manifests = renderManifests(RELEASE, downloads);
+for (const { path, text } of manifests) await write(`out/${path}`, text);
+
+/** Makes the folder that is published. Its files share their contents with those in `out/`, which are large. */
+async function makeReleaseFolder(): Promise<void> {
+  const published = [
+    ...files,
+    ...manifests.map(({ path }) => ({ path: `out/${path}`, name: basename(path) })),
+  ].toSorted((one, other) => (one.name < other.name ? -1 : 1));
+  await mkdir('out/release');
+  for (const { path, name } of published) await link(path, `out/release/${name}`);
+  const lines: [name: string, sum: string][] = [];
+  for (const { path, name } of published) lines.push([name, sums.get(path) ?? (await sha256(path))]);
+  await writeFile(`out/release/${CHECKSUMS}`, renderSums(lines));
+}
+
+await makeReleaseFolder();

@@ -14,10 +14,10 @@ export const SUMMARY = 'log in to Kubernetes with OpenStack Keystone';
 export const DESCRIPTION =
   'A credential plugin for kubectl. It logs in to Keystone with an openrc, flags or prompts, caches the token, and returns it to kubectl.';
 
-/** A placeholder until a release is published. Names below `.invalid` never resolve (RFC 2606, section 2). */
+/** A placeholder for builds that are not published. Names below `.invalid` never resolve (RFC 2606, section 2). */
 const PLACEHOLDER = 'https://set-base-url-when-packaging.invalid/client-keystone-auth';
 
-/** A version, and the URL of a folder that will contain the files of `out/` under the same paths. */
+/** A version, and the URL of a folder that will contain a copy of `out/release/`. */
 export interface Release {
   readonly version: string;
   readonly baseUrl: string;

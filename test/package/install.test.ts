@@ -26,10 +26,11 @@ const skip = ['linux', 'darwin'].includes(process.platform)
   : 'not for this system';
 
 const target = `${process.platform}-${process.arch}`;
+const FILE = `${PROGRAM_NAME}-${target}`;
 const PROGRAM = Buffer.from('#!/bin/sh\necho 9.9.9\n');
 
 const sumsOf = (program: Buffer): string =>
-  `${'0'.repeat(64)}  other/${PROGRAM_NAME}\n${createHash('sha256').update(program).digest('hex')}  ${target}/${PROGRAM_NAME}\n`;
+  `${'0'.repeat(64)}  ${PROGRAM_NAME}-other\n${createHash('sha256').update(program).digest('hex')}  ${FILE}\n`;
 
 interface ReleaseServer {
   readonly url: string;
@@ -63,7 +64,7 @@ const site = (
   sums: string | undefined,
 ): Record<string, Buffer | string | undefined> => ({
   '/v9/SHA256SUMS': sums,
-  [`/v9/${target}/${PROGRAM_NAME}`]: program,
+  [`/v9/${FILE}`]: program,
 });
 
 interface InstallFixture {
@@ -99,7 +100,7 @@ await t.test('the installer downloads a release and checks it', { skip }, async 
   const bin = join(fixture.home, '.local/bin');
   t.match(result, { status: 0, stdout: `installed ${PROGRAM_NAME} 9.9.9 in ${bin}\n` });
   t.match(result.stderr, 'is not in your PATH');
-  t.strictSame(requestedPaths, ['/v9/SHA256SUMS', `/v9/${target}/${PROGRAM_NAME}`]);
+  t.strictSame(requestedPaths, ['/v9/SHA256SUMS', `/v9/${FILE}`]);
   t.strictSame(readdirSync(bin).toSorted(), [PROGRAM_NAME, 'kubectl-keystone_auth']);
   t.equal(statSync(join(bin, PROGRAM_NAME)).mode & 0o7777, 0o755);
   t.strictSame(readFileSync(join(bin, PROGRAM_NAME)), PROGRAM);
@@ -116,7 +117,7 @@ await t.test('the installer replaces an old version, with --prefix and --sha256'
   const sum = createHash('sha256').update(PROGRAM).digest('hex');
   const result = await install(fixture, ['--base-url', url, '--prefix', join(fixture.home, 'a b'), '--sha256', sum]);
   t.match(result, { status: 0 });
-  t.strictSame(requestedPaths, [`/v9/${target}/${PROGRAM_NAME}`]);
+  t.strictSame(requestedPaths, [`/v9/${FILE}`]);
   t.strictSame(readFileSync(join(bin, PROGRAM_NAME)), PROGRAM);
 });
 
@@ -130,7 +131,7 @@ const REFUSALS: readonly (readonly [title: string, files: ReturnType<typeof site
   ['no program', site(undefined, sumsOf(PROGRAM)), 'cannot download'],
   ['no checksums', site(PROGRAM, undefined), 'cannot download'],
   ['checksums of other files', site(PROGRAM, `${'0'.repeat(64)}  x\n`), 'no checksum for'],
-  ['an invalid checksum', site(PROGRAM, `.*  ${target}/${PROGRAM_NAME}\n`), 'no checksum for'],
+  ['an invalid checksum', site(PROGRAM, `.*  ${FILE}\n`), 'no checksum for'],
   ['a redirect to a local file', site('file:///bin/sh', sumsOf(readFileSync('/bin/sh'))), 'cannot download'],
   ['a program that does not run', site(dead, sumsOf(dead)), 'does not run on this machine'],
 ];
@@ -179,8 +180,8 @@ await t.test(
   async (t) => {
     const fixture = setUpInstall(t);
     const { url } = await startReleaseServer(t, {
-      '/v9/SHA256SUMS': readFileSync('out/SHA256SUMS', 'utf8'),
-      [`/v9/${target}/${PROGRAM_NAME}`]: readFileSync(`out/${target}/${PROGRAM_NAME}`),
+      '/v9/SHA256SUMS': readFileSync('out/release/SHA256SUMS', 'utf8'),
+      [`/v9/${FILE}`]: readFileSync(`out/release/${FILE}`),
     });
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     const result = await install(fixture, ['--base-url', url], resolve('out/install.sh'));

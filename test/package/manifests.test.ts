@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { load } from 'js-yaml';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -34,7 +34,7 @@ function checkDownload(t: Test, target: string, url: unknown, sum: unknown): voi
   const match = TARGETS.find(({ name }) => name === target);
   t.ok(match, target);
   const path = match === undefined ? '' : archivePath(match, version);
-  t.equal(url, `${baseUrl}/${path.replace('out/', '')}`);
+  t.equal(url, `${baseUrl}/${basename(path)}`);
   t.equal(String(sum).toLowerCase(), sumOf.get(path), 'the checksum of the file');
 }
 
