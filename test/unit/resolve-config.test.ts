@@ -72,6 +72,7 @@ void t.test('each scope leads to its request', async (t) => {
     project: { name: 'n', domain: { id: 'd' } },
   });
   t.same(await scopeOf([], { OS_TENANT_ID: 't' }), { project: { id: 't' } });
+  t.same(await scopeOf([], { OS_PROJECT_ID: 'false' }), { project: { id: 'false' } }, 'a project that is called false');
   t.same(await scopeOf([], { OS_TENANT_NAME: 't', OS_DOMAIN_NAME: 'D' }), {
     project: { name: 't', domain: { name: 'D' } },
   });

@@ -20,6 +20,11 @@ void t.test('a time without a zone is UTC in every local time zone', async (t) =
 
 void t.test('a leap second counts as the next second', async (t) => {
   t.equal(parseTimestamp('2026-12-31T23:59:60Z'), Date.UTC(2027, 0, 1));
+  t.equal(parseTimestamp('2026-12-31T15:59:60-08:00'), Date.UTC(2027, 0, 1), 'in another zone');
+});
+
+void t.test('a year below 100 is not one of the last century', async (t) => {
+  t.equal(parseTimestamp('0050-01-01T00:00:00Z'), new Date('0050-01-01T00:00:00Z').getTime());
 });
 
 void t.test('invalid times are rejected', async (t) => {
@@ -31,6 +36,10 @@ void t.test('invalid times are rejected', async (t) => {
     '2026-11-21',
     '1790000000',
     '2026-11-21T12:61:00Z',
+    '2026-11-21T24:00:00Z',
+    '2026-11-21T12:00:00+24:00',
+    '2026-11-21T12:00:00+01:60',
+    '2026-11-21T12:00:60Z',
   ]) {
     t.equal(parseTimestamp(text), undefined, text);
   }

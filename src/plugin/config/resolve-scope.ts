@@ -15,7 +15,9 @@ const CLAIMS: readonly { kind: 'project' | 'system' | 'trust' | 'unscoped'; opti
 function listOrigins(layer: Layer, options: readonly OptionName[]): string[] {
   return options.flatMap((name) => {
     const setting = layer.get(name);
-    return setting === undefined || setting.value === 'false' ? [] : [setting.origin];
+    // The switch can be off; a project can have the name "false".
+    const isOff = name === 'unscoped' && setting?.value === 'false';
+    return setting === undefined || isOff ? [] : [setting.origin];
   });
 }
 

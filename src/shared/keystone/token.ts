@@ -15,13 +15,32 @@ export interface Token {
   readonly isScoped: boolean;
 }
 
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
 const TIMESTAMP = /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?$/;
 
-function offsetMinutes(zone: string | undefined): number {
-  if (zone === undefined || zone === 'Z') return 0;
+/** Parses an offset to ms; undefined if it is out of range. */
+function parseOffset(zone: string): number | undefined {
+  if (zone === 'Z') return 0;
   const digits = zone.replace(':', '');
-  const minutes = Number(digits.slice(1, 3)) * 60 + Number(digits.slice(3, 5));
-  return digits.startsWith('-') ? -minutes : minutes;
+  const [hours, minutes] = [Number(digits.slice(1, 3)), Number(digits.slice(3, 5))];
+  if (hours > 23 || minutes > 59) return undefined;
+  return (hours * 60 + minutes) * (digits.startsWith('-') ? -MINUTE_MS : MINUTE_MS);
+}
+
+/** Computes the start of a day in ms since 1970, UTC; undefined if the day does not exist. */
+function findMidnight(year: number, month: number, day: number): number | undefined {
+  // Not Date.UTC, which takes the years 0 to 99 for 1900 to 1999.
+  const midnight = new Date(0).setUTCFullYear(year, month - 1, day);
+  const date = new Date(midnight);
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? midnight : undefined;
+}
+
+/** Whether a month in UTC starts at this time: a leap second can only come directly before it. */
+function isStartOfMonth(time: number): boolean {
+  const date = new Date(time);
+  return date.getUTCDate() === 1 && time % DAY_MS === 0;
 }
 
 /**
@@ -31,16 +50,15 @@ function offsetMinutes(zone: string | undefined): number {
  * @returns undefined for any other text
  */
 export function parseTimestamp(text: string): number | undefined {
-  const match = TIMESTAMP.exec(text.trim());
-  if (match === null) return undefined;
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number);
-  if (year === undefined || month === undefined || day === undefined) return undefined;
-  if (hour === undefined || minute === undefined || second === undefined) return undefined;
-  const midnight = new Date(Date.UTC(year, month - 1, day));
-  const exists = midnight.getUTCMonth() === month - 1 && midnight.getUTCDate() === day;
-  if (!exists || hour > 24 || minute > 59 || second > 60) return undefined;
-  const fraction = Math.floor(Number(`0.${match[7] ?? '0'}`) * 1000);
-  return midnight.getTime() + ((hour * 60 + minute - offsetMinutes(match[8])) * 60 + second) * 1000 + fraction;
+  const [, ...parts] = TIMESTAMP.exec(text.trim()) ?? [];
+  const [year = NaN, month = NaN, day = NaN, hour = NaN, minute = NaN, second = NaN] = parts.slice(0, 6).map(Number);
+  const midnight = findMidnight(year, month, day);
+  const [fraction = '', zone = 'Z'] = parts.slice(6);
+  const offset = parseOffset(zone);
+  if (midnight === undefined || offset === undefined || hour > 23 || minute > 59 || second > 60) return undefined;
+  const time = midnight + (hour * 60 + minute) * MINUTE_MS + second * 1000 - offset;
+  if (second === 60 && !isStartOfMonth(time)) return undefined;
+  return time + Number(fraction.padEnd(3, '0').slice(0, 3));
 }
 
 /**
