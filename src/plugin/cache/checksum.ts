@@ -26,9 +26,9 @@ export function serializeWithChecksum(content: object): string {
 
 /** Parses a text that {@link serializeWithChecksum} wrote; undefined if a single bit has changed since. */
 export function parseWithChecksum(serialized: string | undefined): JsonObject | undefined {
-  const [checksum, text, rest] = serialized?.split('\n') ?? [];
-  if (checksum === undefined || text === undefined || rest !== '' || computeChecksum(text) !== checksum)
-    return undefined;
+  const [checksum, text, ...rest] = serialized?.split('\n') ?? [];
+  const isComplete = rest.length === 1 && rest[0] === '';
+  if (!isComplete || text === undefined || computeChecksum(text) !== checksum) return undefined;
   const content = parseJsonObject(text);
   return content?.['version'] === VERSION ? content : undefined;
 }
