@@ -2,7 +2,7 @@
 // says which files were slow, and prints the number of assertions as its last line.
 //
 // usage: node scripts/test.ts [--unit | --stress | --packaged [--made]] [TEST-FILE...] --unit: run the files that need
-// nothing. --stress: run the attacks on the cache in full size, one file at a time. --packaged: build the single
+// nothing. --stress: run the attacks on the cache and the random inputs in full size, one file at a time. --packaged: build the single
 // executable of this platform, and test it instead of the bundles. With --made, test the one that `npm run package` has
 // built.
 
@@ -33,8 +33,8 @@ const nodeFlags = ['--disable-warning=ExperimentalWarning'];
 
 /** Test files of a plain `npm test`. */
 const ALL = /^test\/(?!package\/)/;
-const UNIT = /^test\/unit\//;
-const STRESS = /^test\/stress\//;
+const UNIT = /^test\/(?:property|unit)\//;
+const STRESS = /^test\/(?:property|stress)\//;
 /** Tests of what users do, of packages, and of what differs inside an executable. */
 const PACKAGED = /^test\/(?:e2e|package)\/|^test\/stress\/keyring\.test\.ts$/;
 /**
@@ -214,7 +214,7 @@ async function buildPrograms({ isPackaged, isMade }: Selection): Promise<Resourc
 /** Returns the environment without a developer's OpenStack login and without the variables of an outer test run. */
 function filterEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(?:OS|CKA(?!_STRESS$)|TAP)_|^TAP$/.test(name)),
+    Object.entries(process.env).filter(([name]) => !/^(?:OS|CKA(?!_(?:SEED|STRESS)$)|TAP)_|^TAP$/.test(name)),
   );
 }
 

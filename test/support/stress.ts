@@ -1,18 +1,13 @@
 /**
- * The size of the tests in test/stress: with CKA_STRESS=full the size that the security model promises, otherwise a
- * size that a small machine can handle. Also what these tests share: many runs at a time, and checks for tools that CI
- * must have.
+ * What the tests in test/stress share: many runs at a time, checks for tools that CI must have, and their size. With
+ * CKA_STRESS=full it is the size that the security model promises, otherwise one that a small machine can handle.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import type { Test } from 'tap';
 import { makeIsolatedCommand } from './run-plugin.ts';
 import type { RunResult } from './run-plugin.ts';
 
-/** Whether the tests run in full size. */
-export const FULL_SIZE: boolean = process.env['CKA_STRESS'] === 'full';
-
-/** Picks a size for this run. */
-export const pickSize = (full: number, short: number): number => (FULL_SIZE ? full : short);
+export { FULL_SIZE, pickSize } from './test-size.ts';
 
 /**
  * Returns why a test that needs a tool is skipped, or false.

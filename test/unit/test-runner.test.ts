@@ -45,10 +45,12 @@ void t.test('a module of the table that was moved is an error, and so is a missi
 });
 
 void t.test('unit tests need nothing that the runner starts', async (t) => {
-  const files = readdirSync('test/unit').filter((name) => name.endsWith('.test.ts'));
+  const files = ['test/unit', 'test/property'].flatMap((folder) =>
+    readdirSync(folder).map((name) => `${folder}/${name}`),
+  );
   const resources = await findResources(
     resolve('.'),
-    files.map((name) => `test/unit/${name}`),
+    files.filter((file) => file.endsWith('.test.ts')),
   );
   t.same(
     [...resources].filter(([, names]) => names.length > 0),
