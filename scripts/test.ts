@@ -2,9 +2,9 @@
 // says which files were slow, and prints the number of assertions as its last line.
 //
 // usage: node scripts/test.ts [--unit | --stress | --packaged [--made]] [TEST-FILE...] --unit: run the files that need
-// nothing. --stress: run the attacks on the cache and the random inputs in full size, one file at a time. --packaged: build the single
-// executable of this platform, and test it instead of the bundles. With --made, test the one that `npm run package` has
-// built.
+// nothing. --stress: run the attacks on the cache and the random inputs in full size, one file at a time. --packaged:
+// build the single executable of this platform, and test it instead of the bundles. With --made, test the one that
+// `npm run package` has built.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
