@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileS
 import { join } from 'node:path';
 import t from 'tap';
 import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
+import { PROJECT } from '../../scripts/lib/project.ts';
 import { debianPackagePath } from '../../scripts/package/debian.ts';
 import { hostTarget } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
@@ -43,6 +44,14 @@ await t.test(
       encoding: 'utf8',
     });
     t.equal(status, `install ok installed ${version}`);
+    const about = execFileSync(
+      'dpkg-query',
+      [`--admindir=${state}`, '--show', '--showformat=${Maintainer}|${Homepage}'],
+      {
+        encoding: 'utf8',
+      },
+    );
+    t.equal(about, `${PROJECT.authors} <${PROJECT.email}>|${PROJECT.homepage}`);
 
     const kubectl = await findKubectl('new');
     if ('missing' in kubectl) return;

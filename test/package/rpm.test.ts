@@ -4,6 +4,7 @@ import { existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
+import { PROJECT } from '../../scripts/lib/project.ts';
 import { rpmPath } from '../../scripts/package/rpm.ts';
 import { hostTarget, TARGETS } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
@@ -51,6 +52,10 @@ for (const target of TARGETS.filter(({ rpmArchitecture }) => rpmArchitecture !==
     t.equal(
       ask('%{NAME} %{VERSION} %{ARCH} %{OS}'),
       `client-keystone-auth ${version} ${target.rpmArchitecture ?? ''} linux`,
+    );
+    t.equal(
+      ask('%{URL}|%{BUGURL}|%{PACKAGER}'),
+      `${PROJECT.homepage}|${PROJECT.issuesUrl}|${PROJECT.authors} <${PROJECT.email}>`,
     );
     t.match(ask('[%{REQUIRENAME}\n]'), /^libc\.so\.6\(GLIBC_2\.28\)\(64bit\)$/m, 'the oldest glibc that it runs with');
     t.equal(ask('%{BUILDHOST}'), 'localhost');
