@@ -32,7 +32,7 @@ export interface Apache {
   stop(): Promise<void>;
 }
 
-const startTimeoutMs = 20_000;
+const startTimeoutMs = 300_000;
 const stopTimeoutMs = 5000;
 const modules = [
   ...['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'auth_openidc'],

@@ -68,7 +68,7 @@ export interface Keystone extends KeystoneAddress {
   stop(): Promise<void>;
 }
 
-const startTimeoutMs = 60_000;
+const startTimeoutMs = 300_000;
 const stopTimeoutMs = 3000;
 const run = promisify(execFile);
 

@@ -7,10 +7,8 @@ import type { EnvVars } from '../support/home.ts';
 import { onProject } from '../support/login-settings.ts';
 import { checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
 import { watchRequests } from '../support/request-log.ts';
-import { logIn, validateToken } from '../support/tenancy.ts';
-import { getTlsKeystone } from '../support/keystone-tls.ts';
+import { createApplicationCredential, logIn, validateToken } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
-import type { TestEnvironment } from '../support/test-environment.ts';
 
 t.setTimeout(600_000);
 
@@ -21,27 +19,16 @@ function asClient({ id, secret }: { id: string; secret: string }): Record<string
   return { OS_AUTH_TYPE: 'v3oauth2clientcredential', OS_OAUTH2_CLIENT_ID: id, OS_OAUTH2_CLIENT_SECRET: secret };
 }
 
-/** An application credential whose secret was chosen by a user. */
-async function createCredential(
-  { http, tenancy }: TestEnvironment,
-  secret: string,
-): Promise<{ id: string; secret: string }> {
-  const { alice } = tenancy.users;
-  const token = await logIn(http, alice, { project: { id: tenancy.projects.demo.id } });
-  const response = await fetch(`${http.url}/v3/users/${alice.id}/application_credentials`, {
-    method: 'POST',
-    headers: { 'x-auth-token': token, 'content-type': 'application/json' },
-    body: JSON.stringify({ application_credential: { name: `chosen ${secret}`, secret } }),
-  });
-  const { application_credential: made } = (await response.json()) as { application_credential: { id: string } };
-  return { id: made.id, secret };
-}
-
 testWithKeystone('the access token is a Keystone token of the application credential', async (t, environment) => {
-  const { http, pki, tenancy } = environment;
-  const tls = getTlsKeystone();
+  const { http, tls, pki, tenancy } = environment;
   const { valid, shortLived } = tenancy.applicationCredentials;
-  const chosen = await createCredential(environment, 'p@ss+w%20rd: "ü"/~');
+  const { alice } = tenancy.users;
+  const chosen = await createApplicationCredential(http, {
+    token: await logIn(http, alice, { project: { id: tenancy.projects.demo.id } }),
+    userId: alice.id,
+    name: 'with a secret that a user chose',
+    secret: 'p@ss+w%20rd: "ü"/~',
+  });
   const worksAt = async (
     name: string,
     server: typeof tls,
@@ -74,8 +61,7 @@ testWithKeystone('the access token is a Keystone token of the application creden
 });
 
 testWithKeystone('a client that cannot log in gets one message', async (t, environment) => {
-  const { tenancy, pki } = environment;
-  const tls = getTlsKeystone();
+  const { tenancy, pki, tls } = environment;
   const { valid, expired } = tenancy.applicationCredentials;
   const keystone = watchRequests(tls);
   const client = setUp(t, { keystone, settings: { OS_CACERT: pki.ca, ...asClient(valid) } });

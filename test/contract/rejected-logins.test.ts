@@ -3,35 +3,38 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import t from 'tap';
 import type { Test } from 'tap';
-import { serializeWithChecksum, parseWithChecksum } from '../../src/plugin/cache/checksum.ts';
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
+import { setUpAlice } from '../support/alice.ts';
 import { checkFailure, EXIT_STATUS } from '../support/check-run.ts';
-import { makeIsolatedCommand, PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
-import { makeEnvironment, makeHome } from '../support/home.ts';
-import type { Home } from '../support/home.ts';
+import { setUp } from '../support/fixture.ts';
+import type { Fixture } from '../support/fixture.ts';
+import { makeEnvironment } from '../support/home.ts';
+import type { EnvVars } from '../support/home.ts';
+import { asAliceOnDemo, asApplicationCredential, asUser, asUserById } from '../support/login-settings.ts';
+import { listSecrets, onProject } from '../support/login-settings.ts';
+import { watchRequests } from '../support/request-log.ts';
+import { runBundles } from '../support/run-bundles.ts';
+import { makeIsolatedCommand, PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
-import { asApplicationCredential, asUser, asUserById, onProject, listSecrets } from '../support/login-settings.ts';
 import { logIn, revokeToken } from '../support/tenancy.ts';
-import { watchRequests, listRequests } from '../support/request-log.ts';
-import { getTlsKeystone } from '../support/keystone-tls.ts';
-import { getMutualTlsKeystone } from '../support/keystone-mutual-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
 interface Refusal {
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: EnvVars;
   readonly says: readonly (string | RegExp)[];
   /** Default: `refused`. */
   readonly status?: number;
   /** `METHOD PATH STATUS` for each request. */
   readonly requests: readonly string[];
+  /** Default: Keystone without TLS. */
   readonly server?: KeystoneAddress;
   /** The path of OS_AUTH_URL. Default: `/v3`. */
   readonly path?: string;
@@ -45,22 +48,19 @@ const refused = (status: number): readonly string[] => [`POST /v3/auth/tokens?no
 
 async function checkRefusal(t: Test, environment: TestEnvironment, refusal: Refusal): Promise<void> {
   const { env, says, status = EXIT_STATUS.refused, requests, server = environment.http, path = '/v3' } = refusal;
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  const address = watchRequests(server);
-  const result = await runPlugin({ home, env: { OS_AUTH_URL: address.url + path, ...env } });
+  const needs = { keystone: watchRequests(server), path, settings: env };
+  // A run that could prompt needs a process of its own, because this one can have a terminal.
+  const user = setUp(t, status === EXIT_STATUS.interaction ? needs : { ...needs, runner: runBundles });
+  const result = await user.run();
   checkFailure(t, result, status, { says: ['; ', ...(requests.length > 0 ? [REQUEST_ID] : []), ...says] });
-  t.strictSame(
-    listRequests(address).map((request) => `${request.method} ${request.path} ${request.status}`),
-    requests,
-  );
+  t.strictSame(user.listRequests(), requests);
   const secrets = [...listSecrets(environment.tenancy), WRONG_SECRET, env['OS_TOKEN'] ?? WRONG_SECRET];
   t.notOk(
     secrets.some((secret) => result.stderr.includes(secret)),
     'no secret is printed',
   );
   t.strictSame(
-    readdirSync(home.path, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(?:alias|token)$/.test(name)),
+    readdirSync(user.home.path, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(?:alias|token)$/.test(name)),
     [],
     'nothing is cached',
   );
@@ -72,11 +72,11 @@ async function checkRefusals(
   refusals: Readonly<Record<string, Refusal>>,
 ): Promise<void> {
   for (const [name, refusal] of Object.entries(refusals)) {
-    await t.test(name, (t) => checkRefusal(t, environment, refusal));
+    await t.test(`the reason is shown: ${name}`, (t) => checkRefusal(t, environment, refusal));
   }
 }
 
-testWithKeystone('a password login is refused', async (t, environment) => {
+testWithKeystone('a password login that Keystone refuses is explained', async (t, environment) => {
   const { domain, projects, trust, users } = environment.tenancy;
   const { alice, bob, disabled, expired, mallory, mfa } = users;
   const onDemo = onProject(projects.demo, domain);
@@ -127,7 +127,7 @@ testWithKeystone('a password login is refused', async (t, environment) => {
   });
 });
 
-testWithKeystone('an application credential is refused', async (t, environment) => {
+testWithKeystone('an application credential that Keystone refuses is explained', async (t, environment) => {
   const { applicationCredentials, domain, users } = environment.tenancy;
   const { expired, valid } = applicationCredentials;
   const wrong = { ...asApplicationCredential(valid), OS_APPLICATION_CREDENTIAL_SECRET: WRONG_SECRET };
@@ -156,7 +156,7 @@ testWithKeystone('an application credential is refused', async (t, environment) 
   });
 });
 
-testWithKeystone('a token is refused', async (t, environment) => {
+testWithKeystone('a token that Keystone refuses is explained', async (t, environment) => {
   const { applicationCredentials, domain, projects, users } = environment.tenancy;
   const onDemo = onProject(projects.demo, domain);
   const onOther = onProject(projects.other, domain);
@@ -199,9 +199,9 @@ async function logInWithCredential(url: string, id: string, secret: string): Pro
   return response.headers.get('x-subject-token') ?? '';
 }
 
-testWithKeystone('errors before any login', async (t, environment) => {
-  const { pki, tenancy } = environment;
-  const env = { ...asUser(tenancy.users.alice, tenancy.domain), ...onProject(tenancy.projects.demo, tenancy.domain) };
+testWithKeystone('an error before any login is explained', async (t, environment) => {
+  const { pki, tls, mutualTls, tenancy } = environment;
+  const env = asAliceOnDemo(tenancy);
   const nowhere = { status: EXIT_STATUS.protocol, says: ['no Keystone v3 answers at', 'check OS_AUTH_URL'] };
   await checkRefusals(t, environment, {
     'a path that is not Keystone': {
@@ -217,28 +217,28 @@ testWithKeystone('errors before any login', async (t, environment) => {
       ...nowhere,
     },
     'an untrusted certificate authority': {
-      server: getTlsKeystone(),
+      server: tls,
       env: { ...env, OS_CACERT: pki.untrusted.ca },
       status: EXIT_STATUS.unreachable,
       says: ['its certificate is not trusted', 'OS_CACERT'],
       requests: [],
     },
     "the system's certificate authorities": {
-      server: getTlsKeystone(),
+      server: tls,
       env,
       status: EXIT_STATUS.unreachable,
       says: ['its certificate is not trusted', 'OS_CACERT'],
       requests: [],
     },
     'a client certificate is missing': {
-      server: getMutualTlsKeystone(),
+      server: mutualTls,
       env: { ...env, OS_CACERT: pki.ca },
       status: EXIT_STATUS.unreachable,
       says: ['it requires a client certificate', 'OS_CERT'],
       requests: [],
     },
     'a client certificate of an untrusted certificate authority': {
-      server: getMutualTlsKeystone(),
+      server: mutualTls,
       env: { ...env, OS_CACERT: pki.ca, OS_CERT: pki.untrusted.server.cert, OS_KEY: pki.untrusted.server.key },
       status: EXIT_STATUS.unreachable,
       says: ['it does not accept our client certificate', 'OS_CERT'],
@@ -247,79 +247,72 @@ testWithKeystone('errors before any login', async (t, environment) => {
   });
 });
 
-testWithKeystone('a refusal is remembered for the terminal where it happened', async (t, environment) => {
-  const { domain, projects, users } = environment.tenancy;
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  const address = watchRequests(environment.http);
-  const correct = {
-    OS_AUTH_URL: `${address.url}/v3`,
-    ...asUser(users.alice, domain),
-    ...onProject(projects.demo, domain),
-  };
-  const wrong = { ...correct, OS_PASSWORD: WRONG_SECRET };
-  const shell = openShell(home);
-  t.teardown(() => shell.close());
-  const rejectedLocally = {
-    says: [/this login was refused \d+ s ago, and is not tried again yet; another credential/],
-  };
-  const count = (): number => listRequests(address).length;
+const REMEMBERED = {
+  says: [/this login was refused \d+ s ago, and is not tried again yet; another credential/],
+};
 
+testWithKeystone('a refusal is remembered for the terminal where it happened', async (t, environment) => {
+  const alice = setUpAlice(t, environment);
+  const wrong = alice.with({ OS_PASSWORD: WRONG_SECRET });
+  const shell = openShell(t, alice);
   checkFailure(t, await shell.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(count(), 1);
-  checkFailure(t, await shell.run(wrong), EXIT_STATUS.refused, rejectedLocally);
-  t.equal(count(), 1, 'the same credential is not tried again');
-  checkFailure(t, await shell.run({ ...wrong, OS_PASSWORD: `${WRONG_SECRET}-2` }), EXIT_STATUS.refused, {
+  t.equal(alice.countRequests(), 1);
+  checkFailure(t, await shell.run(wrong), EXIT_STATUS.refused, REMEMBERED);
+  t.equal(alice.countRequests(), 1, 'the same credential is not tried again');
+  checkFailure(t, await shell.run(wrong.with({ OS_PASSWORD: `${WRONG_SECRET}-2` })), EXIT_STATUS.refused, {
     says: [GENERIC],
   });
-  t.equal(count(), 2, 'another credential is tried');
+  t.equal(alice.countRequests(), 2, 'another credential is tried');
   checkFailure(t, await shell.run(wrong, '--force-refresh'), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(count(), 3, '--force-refresh is always tried');
+  t.equal(alice.countRequests(), 3, '--force-refresh is always tried');
 
-  const other = openShell(home);
-  t.teardown(() => other.close());
+  const other = openShell(t, alice);
   checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(count(), 4, 'another terminal does not know of it');
-  ageRefusals(home, 25_000);
-  checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, rejectedLocally);
-  t.equal(count(), 4, 'it is remembered after 25 s');
-  ageRefusals(home, 5_000);
-  checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(count(), 5, 'it is forgotten after 30 s');
+  t.equal(alice.countRequests(), 4, 'another terminal does not know of it');
 
-  t.equal((await other.run(correct)).status, 0, 'the correct password is tried immediately');
-  t.equal(count(), 6);
+  t.equal((await other.run(alice)).status, 0, 'the correct password is tried immediately');
+  t.equal(alice.countRequests(), 5);
   t.notOk(
-    readdirSync(home.cache).some((name) => name.endsWith('.refused')),
+    readdirSync(alice.home.cache).some((name) => name.endsWith('.refused')),
     'the login removes the refusal',
   );
 });
 
-testWithKeystone('without a terminal a refusal is remembered for the script', async (t, environment) => {
-  const { domain, projects, users } = environment.tenancy;
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  const address = watchRequests(environment.http);
-  const correct = { ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
-  const wrong = { OS_AUTH_URL: `${address.url}/v3`, ...correct, OS_PASSWORD: WRONG_SECRET };
-  const script = openShell(home, 'orphan');
-  t.teardown(() => script.close());
+testWithKeystone('a refusal is remembered for 30 s', async (t, environment) => {
+  const start = Date.now();
+  let now = start;
+  const alice = setUpAlice(t, environment, { runner: (run) => runBundles(run, { now: () => now }) });
+  const wrong = alice.with({ OS_PASSWORD: WRONG_SECRET });
+  const runAfter = (seconds: number): Promise<RunResult> => {
+    now = start + seconds * 1000;
+    return wrong.run();
+  };
+  checkFailure(t, await runAfter(0), EXIT_STATUS.refused, { says: [GENERIC] });
+  t.equal(alice.countRequests(), 1);
+  checkFailure(t, await runAfter(29.999), EXIT_STATUS.refused, REMEMBERED);
+  t.equal(alice.countRequests(), 1, 'it is remembered until 30 s have passed');
+  checkFailure(t, await runAfter(30), EXIT_STATUS.refused, { says: [GENERIC] });
+  t.equal(alice.countRequests(), 2, 'it is forgotten after 30 s');
+});
+
+testWithKeystone('without a terminal, a refusal is remembered for the script', async (t, environment) => {
+  const alice = setUpAlice(t, environment);
+  const wrong = alice.with({ OS_PASSWORD: WRONG_SECRET });
+  const script = openShell(t, alice, 'orphan');
   checkFailure(t, await script.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
   checkFailure(t, await script.run(wrong), EXIT_STATUS.refused, { says: ['is not tried again yet'] });
-  t.equal(listRequests(address).length, 1, 'as in CI jobs and in containers');
-  const other = openShell(home, 'orphan');
-  t.teardown(() => other.close());
+  t.equal(alice.countRequests(), 1, 'as in CI jobs and in containers');
+  const other = openShell(t, alice, 'orphan');
   checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(listRequests(address).length, 2, 'another script does not know of it');
+  t.equal(alice.countRequests(), 2, 'another script does not know of it');
 });
 
 interface Shell {
-  run(env: Readonly<Record<string, string>>, ...args: string[]): Promise<RunResult>;
-  close(): void;
+  run(user: Fixture, ...args: string[]): Promise<RunResult>;
 }
 
 /** Opens a shell that runs the plugin several times: a session leader, as in a terminal, or the orphan of one. */
-function openShell(home: Home, kind: 'leader' | 'orphan' = 'leader'): Shell {
+function openShell(t: Test, { home }: Fixture, kind: 'leader' | 'orphan' = 'leader'): Shell {
   // Node closes stdin when the leader ends, so use descriptor 3.
   const shell = '/bin/sh -s <&3 3<&-';
   const args = ['-c', kind === 'leader' ? `exec ${shell}` : `${shell} &`];
@@ -327,14 +320,17 @@ function openShell(home: Home, kind: 'leader' | 'orphan' = 'leader'): Shell {
   const spawnOptions = { ...options, cwd: home.path, detached: true };
   const child = spawn(file, words, { ...spawnOptions, stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
   const [, stdout, , input] = child.stdio as [null, Readable, null, Writable, undefined];
+  t.teardown(() => input.end());
   const ready = kind === 'orphan' ? once(child, 'exit') : undefined;
   const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
   const [out, err] = [join(home.path, 'out'), join(home.path, 'err')];
   return {
-    async run(env, ...args) {
+    async run({ settings }, ...args) {
       await ready;
-      const settings = Object.entries(env).map(([name, value]) => `${name}=${quote(value)}`);
-      const command = [...settings, ...PLUGIN_COMMAND.map(quote), ...args.map(quote)].join(' ');
+      const variables = Object.entries(settings).flatMap(([name, value]) =>
+        value === undefined ? [] : [`${name}=${quote(value)}`],
+      );
+      const command = [...variables, ...PLUGIN_COMMAND.map(quote), ...args.map(quote)].join(' ');
       input.write(`${command} >${quote(out)} 2>${quote(err)} </dev/null; echo $?\n`);
       const [status] = (await once(stdout, 'data')) as [Buffer];
       return {
@@ -344,15 +340,5 @@ function openShell(home: Home, kind: 'leader' | 'orphan' = 'leader'): Shell {
         stderr: readFileSync(err, 'utf8'),
       };
     },
-    close: () => input.end(),
   };
-}
-
-/** Moves the remembered refusals into the past. */
-function ageRefusals(home: Home, ms: number): void {
-  for (const name of readdirSync(home.cache).filter((name) => name.endsWith('.refused'))) {
-    const path = join(home.cache, name);
-    const content = parseWithChecksum(readFileSync(path, 'utf8')) ?? {};
-    writeFileSync(path, serializeWithChecksum({ ...content, at: Number(content['at']) - ms }));
-  }
 }

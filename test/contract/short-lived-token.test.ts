@@ -1,40 +1,41 @@
-// Some clouds issue tokens for a few minutes only. With the usual margin of two minutes these would be useless, and
-// every kubectl command would log in again. The test waits, so it has its own file and other tests need not wait.
+// Some clouds issue tokens for a few minutes only. With the usual margin of two minutes these would be useless, and every
+// kubectl command would log in again.
 
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { startKeystone } from '../../scripts/keystone/keystone.ts';
+import { setUp } from '../support/fixture.ts';
 import { checkSuccess } from '../support/check-run.ts';
 import type { ExecCredentialStatus } from '../support/check-run.ts';
-import { makeHome } from '../support/home.ts';
-import { runPlugin } from '../support/run-plugin.ts';
-import { validateToken } from '../support/tenancy.ts';
-import { watchRequests, listRequests } from '../support/request-log.ts';
+import { asApplicationCredential } from '../support/login-settings.ts';
+import { watchRequests } from '../support/request-log.ts';
+import { runBundles } from '../support/run-bundles.ts';
+import { createApplicationCredential, logIn, validateToken } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
-testWithKeystone('a token that is valid for seconds is used for half its lifetime', async (t) => {
-  const lifetimeMs = 10_000;
-  const dir = t.testdir();
-  const keystone = await startKeystone({ dir: join(dir, 'keystone'), expirationSeconds: lifetimeMs / 1000 });
-  t.teardown(() => keystone.stop());
-  const address = watchRequests(keystone);
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  const env = {
-    OS_AUTH_URL: `${address.url}/v3`,
-    OS_USERNAME: 'admin',
-    OS_USER_DOMAIN_NAME: 'Default',
-    OS_PASSWORD: keystone.adminPassword,
-    OS_SYSTEM_SCOPE: 'all',
-  };
-  const run = async (): Promise<ExecCredentialStatus> => checkSuccess(t, await runPlugin({ home, env }));
+testWithKeystone('a short-lived token is used for half its lifetime', async (t, environment) => {
+  const { http, tenancy } = environment;
+  const { users, projects } = tenancy;
+  const lifeMs = 200_000;
+  // A token does not outlive its application credential.
+  const credential = await createApplicationCredential(http, {
+    token: await logIn(http, users.alice, { project: { id: projects.demo.id } }),
+    userId: users.alice.id,
+    name: `for ${lifeMs} ms`,
+    lifeMs,
+  });
+  let now = Date.now();
+  const user = setUp(t, {
+    keystone: watchRequests(http),
+    settings: asApplicationCredential(credential),
+    runner: (run) => runBundles(run, { now: () => now }),
+  });
+  const run = async (): Promise<ExecCredentialStatus> => checkSuccess(t, await user.run());
   const first = await run();
+  // The timestamp is rounded down, so the middle is up to half a second later.
+  const middle = (now + Date.parse(first.expirationTimestamp)) / 2;
+  now = middle - 1_000;
   t.equal((await run()).token, first.token, 'the token is used in the first half');
-  t.equal(listRequests(address).length, 1);
-  const halfMs = lifetimeMs / 2;
-  // The timestamp is rounded down, so this is up to a second after the middle.
-  await sleep(Math.max(0, Date.parse(first.expirationTimestamp) + 1000 - halfMs - Date.now()));
+  t.equal(user.countLogins(), 1);
+  now = middle + 2_000;
   t.not((await run()).token, first.token, 'a new token is requested in the second half');
-  t.equal(listRequests(address).length, 2);
-  t.ok(await validateToken(keystone, first.token), 'the first token had not expired');
+  t.equal(user.countLogins(), 2);
+  t.ok(await validateToken(http, first.token), 'the first token had not expired');
 });

@@ -261,13 +261,26 @@ function createWith(server: Server, token: string) {
   };
 }
 
-async function createApplicationCredential(
+export interface NewApplicationCredential {
+  /** A token of the user for the project. */
+  readonly token: string;
+  readonly userId: string;
+  readonly name: string;
+  /** Default: all roles of the token. */
+  readonly roles?: readonly object[] | undefined;
+  /** Default: it never expires. */
+  readonly lifeMs?: number | undefined;
+  /** Default: Keystone chooses one. */
+  readonly secret?: string | undefined;
+}
+
+export async function createApplicationCredential(
   server: Server,
-  settings: { token: string; userId: string; name: string; roles: readonly object[]; lifeMs: number | undefined },
+  { token, userId, name, roles, lifeMs, secret: chosen }: NewApplicationCredential,
 ): Promise<ApplicationCredential> {
-  const { token, userId, name, roles, lifeMs } = settings;
-  const expiry = lifeMs === undefined ? {} : { expires_at: new Date(Date.now() + lifeMs).toISOString() };
-  const body = { application_credential: { name, roles, ...expiry } };
+  const expiresAtTime = lifeMs === undefined ? undefined : new Date(Date.now() + lifeMs).toISOString();
+  // Members that are undefined are not sent.
+  const body = { application_credential: { name, roles, secret: chosen, expires_at: expiresAtTime } };
   const response = await callKeystone(server, `/v3/users/${userId}/application_credentials`, {
     method: 'POST',
     token,
