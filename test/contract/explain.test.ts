@@ -1,19 +1,17 @@
 // The output of explain, with a real Keystone that must not receive a request.
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { makeHome } from '../support/home.ts';
-import { runPlugin } from '../support/run-plugin.ts';
-import type { Home } from '../support/home.ts';
+import { setUpAlice } from '../support/alice.ts';
+import { setUp } from '../support/fixture.ts';
+import { asApplicationCredential, listSecrets } from '../support/login-settings.ts';
+import { watchRequests } from '../support/request-log.ts';
+import { runBundles } from '../support/run-bundles.ts';
 import type { RunResult } from '../support/run-plugin.ts';
-import { asApplicationCredential, asUser, onProject, listSecrets } from '../support/login-settings.ts';
-import { watchRequests, listRequests } from '../support/request-log.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 interface Explanation {
   readonly settings: readonly { option: string; value: string; origin: string }[];
@@ -29,12 +27,6 @@ interface Explanation {
   };
   readonly cache: { readonly key: string; readonly storage: string; readonly fresh: boolean };
   readonly warnings: readonly string[];
-}
-
-function setUpHome(t: Test): Home {
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  return home;
 }
 
 function readExplanation(t: Test, run: RunResult): Explanation {
@@ -53,21 +45,20 @@ function checkNoSecret(
   for (const secret of [...listSecrets(tenancy), ...others]) t.notOk((stdout + stderr).includes(secret), 'no secret');
 }
 
-testWithKeystone('a password, with everything that explain shows', async (t, environment) => {
-  const home = setUpHome(t);
-  const { domain, projects, users } = environment.tenancy;
-  const address = watchRequests(environment.http);
-  const login = { OS_AUTH_URL: address.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
-  const args = [...JSON_ARGS, '--user-id', users.alice.id, '--keystone-url', `${address.url}/v3`, '-vvv'];
+testWithKeystone('explain shows everything about a login with a password', async (t, environment) => {
+  const { projects, users } = environment.tenancy;
+  const alice = setUpAlice(t, environment, { path: '', runner: runBundles });
+  const { url } = alice;
+  const args = ['--user-id', users.alice.id, '--keystone-url', `${url}/v3`, '-vvv'];
 
-  const run = await runPlugin({ home, args, env: login });
+  const run = await alice.run(...JSON_ARGS, ...args);
   checkNoSecret(t, environment, run);
   const explanation = readExplanation(t, run);
-  t.strictSame(listRequests(address), [], 'no request');
+  t.strictSame(alice.listRequests(), [], 'no request');
   t.match(
     explanation.settings.filter(({ option }) => /^(keystone-url|user-id)$/.test(option)),
     [
-      { option: 'keystone-url', value: `${address.url}/v3`, origin: '--keystone-url' },
+      { option: 'keystone-url', value: `${url}/v3`, origin: '--keystone-url' },
       { option: 'user-id', value: users.alice.id, origin: '--user-id' },
     ],
   );
@@ -84,58 +75,54 @@ testWithKeystone('a password, with everything that explain shows', async (t, env
   t.equal(explanation.scope, `on project ${projects.demo.name}`);
   t.strictSame(explanation.missing, []);
   t.equal(explanation.request.verb, 'POST');
-  t.equal(explanation.request.url, `${address.url}/v3/auth/tokens?nocatalog=true`);
+  t.equal(explanation.request.url, `${url}/v3/auth/tokens?nocatalog=true`);
   const user = { id: users.alice.id, password: '[redacted]' };
   t.match(JSON.parse(explanation.request.body ?? ''), {
     auth: { identity: { methods: ['password'], password: { user } } },
   });
   t.equal(explanation.cache.fresh, false);
 
-  const token = await runPlugin({ home, args: ['token', ...args.slice(3)], env: login });
+  const token = await alice.run('token', ...args);
   t.equal(token.status, 0, token.stderr);
-  const count = listRequests(address).length;
-  const again = await runPlugin({ home, args, env: login });
+  const count = alice.countRequests();
+  const again = await alice.run(...JSON_ARGS, ...args);
   checkNoSecret(t, environment, again, token.stdout.trim());
   const after = readExplanation(t, again);
   t.equal(after.cache.key, explanation.cache.key, 'the same cache key');
   t.equal(after.cache.fresh, true, 'with a token');
-  t.equal(listRequests(address).length, count, 'still no request');
+  t.equal(alice.countRequests(), count, 'still no request');
 
-  const text = await runPlugin({ home, args: ['explain', ...args.slice(3)], env: login });
+  const text = await alice.run('explain', ...args);
   checkNoSecret(t, environment, text, token.stdout.trim());
   t.match(text.stdout, /^password +\[redacted\] +OS_PASSWORD$/m);
   t.match(text.stdout, /^Cached token +a token until .*\(59 min/m);
-  const yaml = await runPlugin({ home, args: ['explain', '-o', 'yaml'], env: login });
+  const yaml = await alice.run('explain', '-o', 'yaml');
   t.match(yaml.stdout, /^method:\n {2}name: password$/m);
 });
 
-testWithKeystone('prompts for missing options', async (t, environment) => {
-  const home = setUpHome(t);
-  const { domain, users } = environment.tenancy;
-  const address = watchRequests(environment.http);
-  const withoutPassword = { ...asUser(users.alice, domain), OS_PASSWORD: '' };
-  const explanation = readExplanation(
-    t,
-    await runPlugin({ home, args: JSON_ARGS, env: { OS_AUTH_URL: address.url, ...withoutPassword } }),
-  );
+testWithKeystone('explain names the options that a login would prompt for', async (t, environment) => {
+  const alice = setUpAlice(t, environment, { path: '' }).with({
+    OS_PASSWORD: '',
+    OS_PROJECT_NAME: undefined,
+    OS_PROJECT_DOMAIN_NAME: undefined,
+  });
+  const explanation = readExplanation(t, await alice.run(...JSON_ARGS));
   t.strictSame(explanation.method, { name: 'password', because: 'the default' });
   t.strictSame(explanation.missing, [{ option: 'password', set: 'OS_PASSWORD' }]);
   t.match(explanation.request.body, '"password":"[redacted]"');
-  t.match(explanation.request.first, `GET ${address.url} (Keystone)`, 'a request for the versions of Keystone');
+  t.match(explanation.request.first, `GET ${alice.url} (Keystone)`, 'a request for the versions of Keystone');
 
-  const noUrl = readExplanation(t, await runPlugin({ home, args: JSON_ARGS }));
+  const noUrl = readExplanation(t, await alice.withOnly({}).run(...JSON_ARGS));
   t.match(noUrl.missing[0], { option: 'keystone-url' });
   t.equal(noUrl.request.verb, null);
-  t.strictSame(listRequests(address), []);
+  t.strictSame(alice.listRequests(), []);
 });
 
-testWithKeystone('other methods, and methods that start at an identity provider', async (t, environment) => {
-  const home = setUpHome(t);
+testWithKeystone('explain shows where other methods start, such as at an identity provider', async (t, environment) => {
   const { tenancy } = environment;
-  const address = watchRequests(environment.http);
-  const OS_AUTH_URL = `${address.url}/v3`;
-  const explain = async (env: Record<string, string>): Promise<Explanation> => {
-    const run = await runPlugin({ home, args: JSON_ARGS, env: { OS_AUTH_URL, ...env } });
+  const user = setUp(t, { keystone: watchRequests(environment.http), runner: runBundles });
+  const explain = async (settings: Record<string, string>): Promise<Explanation> => {
+    const run = await user.with(settings).run(...JSON_ARGS);
     checkNoSecret(t, environment, run, 'canary-of-oidc');
     return readExplanation(t, run);
   };
@@ -160,18 +147,21 @@ testWithKeystone('other methods, and methods that start at an identity provider'
 
   const browser = await explain({ OS_AUTH_TYPE: 'v3websso', OS_IDENTITY_PROVIDER: 'idp', OS_PROTOCOL: 'openid' });
   t.match(browser.request.first, 'browser');
-  t.strictSame(listRequests(address), []);
+  t.strictSame(user.listRequests(), []);
 });
 
-testWithKeystone('clouds.yaml, and wrong settings', async (t, environment) => {
-  const home = setUpHome(t);
-  const { alice } = environment.tenancy.users;
-  const file = join(home.path, 'mine.yaml');
-  const auth = { auth_url: `${environment.http.url}/v3`, username: alice.name, password: alice.password };
-  writeFileSync(file, JSON.stringify({ clouds: { prod: { auth } } }), { mode: 0o600 });
-  const env = { OS_CLIENT_CONFIG_FILE: file, OS_CLOUD: 'prod', OS_AUTH_URL: 'http://eve:canary-in-url@127.0.0.1:1' };
-  const args = ['--keystone-url', `${environment.http.url}/v3`, '-vvv'];
-  const run = await runPlugin({ home, args: [...JSON_ARGS, ...args], env });
+testWithKeystone('explain names the file of a setting, and reports wrong settings', async (t, environment) => {
+  const { name: username, password } = environment.tenancy.users.alice;
+  const keystoneUrl = `${environment.http.url}/v3`;
+  const user = setUp(t, { runner: runBundles });
+  const auth = { auth_url: keystoneUrl, username, password };
+  const file = user.writeFile('mine.yaml', { clouds: { prod: { auth } } });
+  const alice = user.with({
+    OS_CLIENT_CONFIG_FILE: file,
+    OS_CLOUD: 'prod',
+    OS_AUTH_URL: 'http://eve:canary-in-url@127.0.0.1:1',
+  });
+  const run = await alice.run(...JSON_ARGS, '--keystone-url', keystoneUrl, '-vvv');
   checkNoSecret(t, environment, run, 'canary-in-url');
   const explanation = readExplanation(t, run);
   const name = explanation.settings.find(({ option }) => option === 'user-name');
@@ -179,7 +169,7 @@ testWithKeystone('clouds.yaml, and wrong settings', async (t, environment) => {
   t.equal(explanation.overridden.length, 2);
   t.match(explanation.overridden[0], { value: 'http://[redacted]@127.0.0.1:1', by: '--keystone-url' });
 
-  const broken = await runPlugin({ home, args: ['explain', '-vvv'], env });
+  const broken = await alice.run('explain', '-vvv');
   checkNoSecret(t, environment, broken, 'canary-in-url');
   t.equal(broken.status, 3);
   t.equal(broken.stdout, '');

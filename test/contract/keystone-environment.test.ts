@@ -8,8 +8,6 @@ import { text } from 'node:stream/consumers';
 import { revokeToken, makeTotpCode, validateToken } from '../support/tenancy.ts';
 import type { TokenFacts } from '../support/tenancy.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
-import { getTlsKeystone } from '../support/keystone-tls.ts';
-import { getMutualTlsKeystone } from '../support/keystone-mutual-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
 interface Answer {
@@ -58,7 +56,7 @@ testWithKeystone('alice logs in, and her requests are counted', async (t, enviro
   t.equal(await validateToken(environment.http, answer.token ?? ''), undefined);
 });
 
-testWithKeystone('users have the documented properties', async (t, environment) => {
+testWithKeystone('the users have the documented properties', async (t, environment) => {
   const { users, projects, domain, trust, applicationCredentials } = environment.tenancy;
   const { url } = environment.http;
   const demo = { project: { id: projects.demo.id } };
@@ -111,9 +109,8 @@ testWithKeystone('users have the documented properties', async (t, environment) 
   });
 });
 
-testWithKeystone('TLS with the CA of the tests, with and without a client certificate', async (t, environment) => {
-  const { pki } = environment;
-  const tls = getTlsKeystone();
+testWithKeystone('Keystone serves TLS with the CA of the tests, with and without a client certificate', async (t, environment) => {
+  const { pki, tls } = environment;
   const address = watchRequests(tls);
   const ca = readFileSync(pki.ca);
   const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };
@@ -128,8 +125,7 @@ testWithKeystone('TLS with the CA of the tests, with and without a client certif
 });
 
 testWithKeystone('a server that requires a client certificate refuses clients without one', async (t, environment) => {
-  const { pki } = environment;
-  const mutualTls = getMutualTlsKeystone();
+  const { pki, mutualTls } = environment;
   const address = watchRequests(mutualTls);
   const ca = readFileSync(pki.ca);
   const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };
