@@ -40,7 +40,10 @@ testWithKeystone('password logs in every kind of user to every kind of scope', a
       env: { ...byId, OS_DOMAIN_ID: domain.id },
       expected: { user: 'alice', domain: domain.name, ...reader },
     },
-    'the scope is the system': { env: { ...byName, OS_SYSTEM_SCOPE: 'all' }, expected: { user: 'alice', system: true, ...reader } },
+    'the scope is the system': {
+      env: { ...byName, OS_SYSTEM_SCOPE: 'all' },
+      expected: { user: 'alice', system: true, ...reader },
+    },
     'the scope is that of a trust': {
       env: { ...asUser(bob, domain), OS_TRUST_ID: trust.id },
       expected: { user: 'bob', project: 'demo', trust: trust.id, ...memberAndReader },

@@ -52,8 +52,7 @@ function setUpAuthCode(t: Test, federation: FederationAddress, environment: Test
     user,
     issuer: fixture.issuer.url,
     start: (changes = {}) => startOnTerminal(t, user.with(changes)),
-    listIssuerRequests: () =>
-      fixture.issuer.listRequests().filter((line) => /^\w+ \/(token|\.well-known)/.test(line)),
+    listIssuerRequests: () => fixture.issuer.listRequests().filter((line) => /^\w+ \/(token|\.well-known)/.test(line)),
     listKeystoneRequests: (count) => listKeystoneRequests(fixture, count),
     browse: (address, conduct = federation.users.alice) => browse(address, conduct, environment.pki.ca),
   };
@@ -311,7 +310,11 @@ function makeIdToken(claims: Readonly<Record<string, unknown>>): string {
 
 void t.test('a token of another login is rejected by its nonce', async (t) => {
   const cases = {
-    'the nonce belongs to another login': [{ nonce: 'other' }, EXIT_STATUS.protocol, /returned the token of another login/],
+    'the nonce belongs to another login': [
+      { nonce: 'other' },
+      EXIT_STATUS.protocol,
+      /returned the token of another login/,
+    ],
     'the nonce is missing': [{}, EXIT_STATUS.protocol, /returned the token of another login/],
     'the nonce is the one of this login': [undefined, 0, /Open this address/],
   } as const;

@@ -67,38 +67,41 @@ testWithFederation('v3oidcpassword logs in with every kind of client and scope',
   });
 });
 
-testWithFederation('v3oidcpassword sends a passcode in addition to the password', async (t, federation, environment) => {
-  const { otto } = federation.users;
-  const fixture = setUpFederation(t, federation, environment);
-  await configureIssuer(fixture.issuer.url, environment.pki.ca, { otpField: 'otp' });
-  const env = { ...asAlice(fixture), OS_USERNAME: otto.name, OS_PASSWORD: otto.password, OS_IDP_OTP_KEY: 'otp' };
-  await t.test('the passcode is valid', async (t) => {
-    await checkFederatedLogin(t, fixture, {
-      env: { ...env, OS_PASSCODE: otto.otp },
-      expected: expectDemoMember(otto.email),
+testWithFederation(
+  'v3oidcpassword sends a passcode in addition to the password',
+  async (t, federation, environment) => {
+    const { otto } = federation.users;
+    const fixture = setUpFederation(t, federation, environment);
+    await configureIssuer(fixture.issuer.url, environment.pki.ca, { otpField: 'otp' });
+    const env = { ...asAlice(fixture), OS_USERNAME: otto.name, OS_PASSWORD: otto.password, OS_IDP_OTP_KEY: 'otp' };
+    await t.test('the passcode is valid', async (t) => {
+      await checkFederatedLogin(t, fixture, {
+        env: { ...env, OS_PASSCODE: otto.otp },
+        expected: expectDemoMember(otto.email),
+      });
     });
-  });
-  await t.test('the passcode is wrong or missing, or has no field', async (t) => {
-    const refused = [DISCOVERY_REQUEST, 'POST /token 400'];
-    await checkFederatedFailure(t, fixture, {
-      env: { ...env, OS_PASSCODE: '111111' },
-      says: ['invalid_grant'],
-      issuer: refused,
+    await t.test('the passcode is wrong or missing, or has no field', async (t) => {
+      const refused = [DISCOVERY_REQUEST, 'POST /token 400'];
+      await checkFederatedFailure(t, fixture, {
+        env: { ...env, OS_PASSCODE: '111111' },
+        says: ['invalid_grant'],
+        issuer: refused,
+      });
+      await checkFederatedFailure(t, fixture, {
+        env,
+        status: EXIT_STATUS.interaction,
+        says: ['passcode is not set', 'OS_PASSCODE'],
+        issuer: [],
+      });
+      await checkFederatedFailure(t, fixture, {
+        env: { ...env, OS_IDP_OTP_KEY: 'grant_type', OS_PASSCODE: otto.otp },
+        status: EXIT_STATUS.config,
+        says: ['OS_IDP_OTP_KEY must not be "grant_type"'],
+        issuer: [DISCOVERY_REQUEST],
+      });
     });
-    await checkFederatedFailure(t, fixture, {
-      env,
-      status: EXIT_STATUS.interaction,
-      says: ['passcode is not set', 'OS_PASSCODE'],
-      issuer: [],
-    });
-    await checkFederatedFailure(t, fixture, {
-      env: { ...env, OS_IDP_OTP_KEY: 'grant_type', OS_PASSCODE: otto.otp },
-      status: EXIT_STATUS.config,
-      says: ['OS_IDP_OTP_KEY must not be "grant_type"'],
-      issuer: [DISCOVERY_REQUEST],
-    });
-  });
-});
+  },
+);
 
 testWithFederation('v3oidcpassword reports why a login is rejected', async (t, federation, environment) => {
   const { clients, users } = federation;

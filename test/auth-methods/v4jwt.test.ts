@@ -154,9 +154,7 @@ void t.test('a login that Keystone rejects gets one message', async (t) => {
     'Keystone refused the JWT of repo:evil/app',
     'the mapping of identity provider ci',
   ]);
-  await isRefused('the JWT is forged', { OS_JWT: `${makeCiJwt().slice(0, -4)}AAAA` }, [
-    'Error in claims verification',
-  ]);
+  await isRefused('the JWT is forged', { OS_JWT: `${makeCiJwt().slice(0, -4)}AAAA` }, ['Error in claims verification']);
   await isRefused(
     'the user has no role in the project',
     { OS_PROJECT_ID: 'f'.repeat(32) },

@@ -178,11 +178,7 @@ testWithKeystone('doctor doubts what works but can cause problems', async (t, en
     const { name: username, password } = users.alice;
     const auth = { auth_url: `${keystone.url}/v3`, username, password, user_domain_name: domain.name };
     const file = user.writeFile('open.yaml', { clouds: { prod: { auth } } }, 0o644);
-    const findings = await examine(
-      t,
-      environment,
-      user.withOnly({ OS_CLIENT_CONFIG_FILE: file, OS_CLOUD: 'prod' }),
-    );
+    const findings = await examine(t, environment, user.withOnly({ OS_CLIENT_CONFIG_FILE: file, OS_CLOUD: 'prod' }));
     t.match(findCheck(findings, 'secret files'), { result: 'doubtful', found: file, fix: `chmod 600 ${file}` });
   });
   await t.test('other users can change a file with authorities', async (t) => {

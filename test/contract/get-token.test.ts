@@ -22,42 +22,45 @@ import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(600_000);
 
-testWithKeystone("keystoneauth's names for the methods work at URLs with and without a version", async (t, environment) => {
-  const { applicationCredentials, domain, projects, users } = environment.tenancy;
-  const env = asAliceOnDemo(environment.tenancy);
-  const expected = { user: 'alice', project: 'demo', ...memberAndReader };
-  const byToken = { ...expected, methods: ['password', 'token'] };
-  const existingToken = await logIn(environment.http, users.alice);
-  const withToken = { ...onProject(projects.demo, domain), OS_TOKEN: existingToken };
-  const byCredential = { ...expected, methods: ['application_credential'], ...member };
-  await checkLogins(t, environment, {
-    'v3password does not ask for versions': { env: { ...env, OS_AUTH_TYPE: 'v3password' }, path: '', expected },
-    'v3token does not ask for versions': {
-      env: { ...withToken, OS_AUTH_TYPE: 'v3token' },
-      path: '',
-      expected: byToken,
-    },
-    'v3applicationcredential does not ask for versions': {
-      env: { ...asApplicationCredential(applicationCredentials.valid), OS_AUTH_TYPE: 'v3applicationcredential' },
-      path: '',
-      expected: byCredential,
-    },
-    'password asks for versions': {
-      env: { ...env, OS_AUTH_TYPE: 'password' },
-      path: '',
-      requests: ['GET  300', LOGIN_REQUEST],
-      expected,
-    },
-    'token asks for versions': {
-      env: { ...withToken, OS_AUTH_TYPE: 'token' },
-      path: '/',
-      requests: ['GET  300', LOGIN_REQUEST],
-      expected: byToken,
-    },
-    'the auth type is not set, and a slash follows the version': { env, path: '/v3/', expected },
-    'the URL has an old version': { env, path: '/v2.0', expected },
-  });
-});
+testWithKeystone(
+  "keystoneauth's names for the methods work at URLs with and without a version",
+  async (t, environment) => {
+    const { applicationCredentials, domain, projects, users } = environment.tenancy;
+    const env = asAliceOnDemo(environment.tenancy);
+    const expected = { user: 'alice', project: 'demo', ...memberAndReader };
+    const byToken = { ...expected, methods: ['password', 'token'] };
+    const existingToken = await logIn(environment.http, users.alice);
+    const withToken = { ...onProject(projects.demo, domain), OS_TOKEN: existingToken };
+    const byCredential = { ...expected, methods: ['application_credential'], ...member };
+    await checkLogins(t, environment, {
+      'v3password does not ask for versions': { env: { ...env, OS_AUTH_TYPE: 'v3password' }, path: '', expected },
+      'v3token does not ask for versions': {
+        env: { ...withToken, OS_AUTH_TYPE: 'v3token' },
+        path: '',
+        expected: byToken,
+      },
+      'v3applicationcredential does not ask for versions': {
+        env: { ...asApplicationCredential(applicationCredentials.valid), OS_AUTH_TYPE: 'v3applicationcredential' },
+        path: '',
+        expected: byCredential,
+      },
+      'password asks for versions': {
+        env: { ...env, OS_AUTH_TYPE: 'password' },
+        path: '',
+        requests: ['GET  300', LOGIN_REQUEST],
+        expected,
+      },
+      'token asks for versions': {
+        env: { ...withToken, OS_AUTH_TYPE: 'token' },
+        path: '/',
+        requests: ['GET  300', LOGIN_REQUEST],
+        expected: byToken,
+      },
+      'the auth type is not set, and a slash follows the version': { env, path: '/v3/', expected },
+      'the URL has an old version': { env, path: '/v2.0', expected },
+    });
+  },
+);
 
 testWithKeystone('a login uses a private certificate authority and a client certificate', async (t, environment) => {
   const { pki, tenancy } = environment;

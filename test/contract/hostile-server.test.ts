@@ -164,8 +164,14 @@ await group('a connection that breaks is not tried again, because the login may 
   const status = EXIT_STATUS.unreachable;
   const middle = ['in the middle of its response'];
   return [
-    fails(t, 'Keystone resets the connection', faults.resetImmediately(), { status, says: ['it closed the connection'] }),
-    fails(t, 'Keystone resets the connection in the middle of the body', faults.resetMidBody(), { status, says: middle }),
+    fails(t, 'Keystone resets the connection', faults.resetImmediately(), {
+      status,
+      says: ['it closed the connection'],
+    }),
+    fails(t, 'Keystone resets the connection in the middle of the body', faults.resetMidBody(), {
+      status,
+      says: middle,
+    }),
     fails(t, 'Keystone closes the connection in the middle of the body', faults.cutMidBody(), { status, says: middle }),
   ];
 });
@@ -177,11 +183,19 @@ await group('an answer that is not from Keystone is explained', (t) => {
   const tokenless = ['{}', '{"token":null}', '{"token":[]}', '{"__proto__":{"token":{}}}'];
   return [
     fails(t, 'the JSON is broken', faults.malformedJson(), noJson),
-    ...bodies.map((body) => fails(t, `the body is ${body === '' ? 'empty' : body.slice(0, 40)}`, faults.withBody(body), noJson)),
-    ...tokenless.map((body) =>
-      fails(t, `the body is ${body}`, faults.withBody(body), { status, says: ['does not contain a token', notKeystone] }),
+    ...bodies.map((body) =>
+      fails(t, `the body is ${body === '' ? 'empty' : body.slice(0, 40)}`, faults.withBody(body), noJson),
     ),
-    fails(t, 'the header X-Subject-Token is missing', faults.withoutToken(), { status, says: ['without the X-Subject-Token header'] }),
+    ...tokenless.map((body) =>
+      fails(t, `the body is ${body}`, faults.withBody(body), {
+        status,
+        says: ['does not contain a token', notKeystone],
+      }),
+    ),
+    fails(t, 'the header X-Subject-Token is missing', faults.withoutToken(), {
+      status,
+      says: ['without the X-Subject-Token header'],
+    }),
     fails(t, 'a captive portal answers', faults.respondHtml(200), {
       status,
       says: ['answered with HTML', 'sign in to the network'],
@@ -207,7 +221,10 @@ await group('a token that is not valid in a header does not reach kubectl', (t) 
   };
   return [
     ...Object.entries(hostile).map(([name, token]) =>
-      fails(t, `a token is rejected if it is or has this: ${name}`, faults.withToken(token), { status: EXIT_STATUS.protocol, says }),
+      fails(t, `a token is rejected if it is or has this: ${name}`, faults.withToken(token), {
+        status: EXIT_STATUS.protocol,
+        says,
+      }),
     ),
     passes('the token ends at a carriage return and a line feed', splitting, 'gAAAA'),
     passes('the longest token that is allowed reaches kubectl', longest, longest),
@@ -268,14 +285,27 @@ await group('a limit of the rate is waited for unless it takes too long', (t) =>
     waits('status 429 with seconds is waited for', faults.retryAfter(429, 1), isOneSecond),
     waits('status 503 with seconds is waited for', faults.retryAfter(503, 1), isOneSecond),
     waits('status 429 with a date is waited for', inSixSeconds, isUntilDate),
-    fails(t, 'status 429 with too long a time is reported', faults.retryAfter(429, 60), { status, says: [limited, 'try again in 60 s'] }),
+    fails(t, 'status 429 with too long a time is reported', faults.retryAfter(429, 60), {
+      status,
+      says: [limited, 'try again in 60 s'],
+    }),
     fails(t, 'status 429 with a far date is reported', faults.retryAfter(429, far), {
       status,
       says: [`try again at ${far.toUTCString()}`],
     }),
-    fails(t, 'status 503 with too long a time is reported', faults.retryAfter(503, 60), { status, says: ['Retry-After: 60'] }),
-    fails(t, 'status 429 is reported after three requests', faults.retryAfter(429, 1), { status, says: [limited, 'in 1 s'], requests: 3 }),
-    fails(t, 'status 429 without a time is reported', faults.respondJson(429, {}), { status, says: [limited, 'try again later'] }),
+    fails(t, 'status 503 with too long a time is reported', faults.retryAfter(503, 60), {
+      status,
+      says: ['Retry-After: 60'],
+    }),
+    fails(t, 'status 429 is reported after three requests', faults.retryAfter(429, 1), {
+      status,
+      says: [limited, 'in 1 s'],
+      requests: 3,
+    }),
+    fails(t, 'status 429 without a time is reported', faults.respondJson(429, {}), {
+      status,
+      says: [limited, 'try again later'],
+    }),
   ];
 });
 
@@ -294,9 +324,18 @@ await group('a refusal is final, because a second try could lock the account', (
       status,
       says: ['Expecting to find domain in user', 'OS_USER_DOMAIN_NAME'],
     }),
-    fails(t, 'Keystone answers 403', faults.respondKeystoneError(403, 'No.'), { status, says: ['forbids the login', ': No;'] }),
-    fails(t, 'Keystone answers with a receipt', faults.respondJson(401, wanted, receipt), { status, says: ['another factor', ': totp;'] }),
-    fails(t, 'Keystone answers with an odd receipt', faults.respondJson(401, odd, receipt), { status, says: ['another factor', ': totp'] }),
+    fails(t, 'Keystone answers 403', faults.respondKeystoneError(403, 'No.'), {
+      status,
+      says: ['forbids the login', ': No;'],
+    }),
+    fails(t, 'Keystone answers with a receipt', faults.respondJson(401, wanted, receipt), {
+      status,
+      says: ['another factor', ': totp;'],
+    }),
+    fails(t, 'Keystone answers with an odd receipt', faults.respondJson(401, odd, receipt), {
+      status,
+      says: ['another factor', ': totp'],
+    }),
     fails(t, 'Keystone offers another method', faults.respondJson(401, offer), { status, says: ['it offers totp;'] }),
   ];
 });

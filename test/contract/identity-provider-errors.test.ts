@@ -100,7 +100,10 @@ void t.test('an answer of the token endpoint without a token is explained', asyn
       says: ['does not support this auth method'],
     },
     'the error is invalid_scope': { answer: makeErrorResponse('invalid_scope'), says: ['check OS_OPENID_SCOPE'] },
-    'the error is access_denied': { answer: makeErrorResponse('access_denied', undefined, 403), says: ['the login was denied'] },
+    'the error is access_denied': {
+      answer: makeErrorResponse('access_denied', undefined, 403),
+      says: ['the login was denied'],
+    },
     'the error has status 200': { answer: makeErrorResponse('invalid_grant', undefined, 200), says: ['invalid_grant'] },
     'the error is one that nobody knows': {
       answer: makeErrorResponse('\u001b[2Jworse', 'x'.repeat(999)),
@@ -116,7 +119,11 @@ void t.test('an answer of the token endpoint without a token is explained', asyn
       says: ['HTML', 'OS_DISCOVERY_ENDPOINT'],
       status: EXIT_STATUS.protocol,
     },
-    'the answer is not an object': { answer: { body: [] }, says: ['answered with no JSON object'], status: EXIT_STATUS.protocol },
+    'the answer is not an object': {
+      answer: { body: [] },
+      says: ['answered with no JSON object'],
+      status: EXIT_STATUS.protocol,
+    },
     'the answer has no token': { answer: { body: { token_type: 'Bearer' } }, says: ['returned no access_token'] },
     'the token is not valid in a header': {
       answer: makeTokenResponse({ access_token: 'a\r\nb' }),
@@ -160,7 +167,11 @@ void t.test('a discovery document that cannot be used is explained before anythi
       says: ['does not support this auth method (password)', 'it offers authorization_code, implicit'],
     },
     'the endpoint is missing': { discovery: { token_endpoint: undefined }, says: ['has no token_endpoint'] },
-    'the issuer is missing': { discovery: { issuer: undefined }, says: ['has no issuer'], status: EXIT_STATUS.protocol },
+    'the issuer is missing': {
+      discovery: { issuer: undefined },
+      says: ['has no issuer'],
+      status: EXIT_STATUS.protocol,
+    },
     'the issuer is another one': {
       discovery: { issuer: 'https://evil.example' },
       says: ['belongs to https://evil.example'],

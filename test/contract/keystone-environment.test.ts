@@ -109,20 +109,23 @@ testWithKeystone('the users have the documented properties', async (t, environme
   });
 });
 
-testWithKeystone('Keystone serves TLS with the CA of the tests, with and without a client certificate', async (t, environment) => {
-  const { pki, tls } = environment;
-  const address = watchRequests(tls);
-  const ca = readFileSync(pki.ca);
-  const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };
+testWithKeystone(
+  'Keystone serves TLS with the CA of the tests, with and without a client certificate',
+  async (t, environment) => {
+    const { pki, tls } = environment;
+    const address = watchRequests(tls);
+    const ca = readFileSync(pki.ca);
+    const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };
 
-  t.match(await get(`${address.url}/v3`, { ca }), { status: 200, body: address.url });
-  t.match(await get(`${address.url}/v3`, { ca, ...own }), { status: 200 });
-  await t.rejects(get(`${address.url}/v3`, { ca: readFileSync(pki.untrusted.ca) }), 'with a strange authority');
-  t.strictSame(
-    listRequests(address).map((entry) => entry.clientName),
-    [undefined, 'alice'],
-  );
-});
+    t.match(await get(`${address.url}/v3`, { ca }), { status: 200, body: address.url });
+    t.match(await get(`${address.url}/v3`, { ca, ...own }), { status: 200 });
+    await t.rejects(get(`${address.url}/v3`, { ca: readFileSync(pki.untrusted.ca) }), 'with a strange authority');
+    t.strictSame(
+      listRequests(address).map((entry) => entry.clientName),
+      [undefined, 'alice'],
+    );
+  },
+);
 
 testWithKeystone('a server that requires a client certificate refuses clients without one', async (t, environment) => {
   const { pki, mutualTls } = environment;

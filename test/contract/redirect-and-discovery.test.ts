@@ -111,7 +111,12 @@ await group('an odd redirect is reported', (t) => {
     ),
     fails('the redirect leads to nothing', () => faults.respondRedirect(302, ''), 'redirects without end', 6),
     fails('the target is not a URL', () => faults.respondRedirect(302, 'http://'), 'redirects to elsewhere', 1),
-    fails('the target has another scheme', () => faults.respondRedirect(302, 'file:///etc/passwd'), 'redirects to elsewhere', 1),
+    fails(
+      'the target has another scheme',
+      () => faults.respondRedirect(302, 'file:///etc/passwd'),
+      'redirects to elsewhere',
+      1,
+    ),
     fails(
       'the target is https on another host',
       () => faults.respondRedirect(308, 'https://localhost/'),

@@ -60,7 +60,9 @@ async function checkRefusal(t: Test, environment: TestEnvironment, refusal: Refu
     'no secret is printed',
   );
   t.strictSame(
-    readdirSync(user.home.path, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(?:alias|token)$/.test(name)),
+    readdirSync(user.home.path, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      /\.(?:alias|token)$/.test(name),
+    ),
     [],
     'nothing is cached',
   );

@@ -300,7 +300,10 @@ await group('a client certificate and its key are checked before they are used',
     'there is no certificate': [{ OS_KEY: key }, 'OS_KEY is set without a certificate', 'OS_CERT (--cert)'],
     'the certificate is invalid': [{ OS_CERT: key, OS_KEY: key }, `OS_CERT: ${key} does not contain a PEM certificate`],
     'the key is invalid': [{ OS_CERT: cert, OS_KEY: cert }, `OS_KEY: ${cert} does not contain a PEM private key`],
-    'the certificate file is missing': [{ OS_CERT: '/nowhere', OS_KEY: key }, 'OS_CERT: /nowhere cannot be read (ENOENT)'],
+    'the certificate file is missing': [
+      { OS_CERT: '/nowhere', OS_KEY: key },
+      'OS_CERT: /nowhere cannot be read (ENOENT)',
+    ],
     'the key file is missing': [{ OS_CERT: cert, OS_KEY: '/nowhere' }, 'OS_KEY: /nowhere cannot be read (ENOENT)'],
     'the CA file is missing': [{ OS_CACERT: '/nowhere' }, 'OS_CACERT: /nowhere cannot be read (ENOENT)'],
     'the CA file is a folder': [{ OS_CACERT: directory }, 'OS_CACERT: ', 'cannot be read (EISDIR)'],
@@ -401,27 +404,31 @@ await group('a proxy sees only TLS', (t) => {
       checkTunnels(t, proxy, [keystone.url]);
     }),
     ...([canary, 'wrong'] as const).map((password) =>
-      t.test(`the proxy requires a password, and it is ${password === canary ? 'correct' : 'wrong'}`, inParallel(), async (t) => {
-        const keystone = await startKeystoneForTest(t, { tls: pki.server });
-        const proxy = await startProxy(t, { credentials: { user: 'squid', password: canary } });
-        const HTTPS_PROXY = proxy.url.replace('//', `//squid:${password}-and-more@`);
-        const right = proxy.url.replace('//', `//squid:${canary}@`);
-        const env = {
-          ...makeLoginSettings(keystone.url),
-          ...trusting,
-          HTTPS_PROXY: password === canary ? right : HTTPS_PROXY,
-        };
-        const result = await logInWith(t, env);
-        t.notMatch(result.stderr, /squid|canary-of|and-more/, 'its credentials are not printed');
-        const verbose = await logInWith(t, env, '--verbose');
-        t.notMatch(verbose.stderr, /squid|canary-of|and-more/, 'its credentials are not printed');
-        if (password === canary) checkSuccess(t, result);
-        else
-          checkFailure(t, result, EXIT_STATUS.unreachable, {
-            says: ['the proxy refuses the connection', 'HTTPS_PROXY'],
-          });
-        checkTunnels(t, proxy, [keystone.url, keystone.url]);
-      }),
+      t.test(
+        `the proxy requires a password, and it is ${password === canary ? 'correct' : 'wrong'}`,
+        inParallel(),
+        async (t) => {
+          const keystone = await startKeystoneForTest(t, { tls: pki.server });
+          const proxy = await startProxy(t, { credentials: { user: 'squid', password: canary } });
+          const HTTPS_PROXY = proxy.url.replace('//', `//squid:${password}-and-more@`);
+          const right = proxy.url.replace('//', `//squid:${canary}@`);
+          const env = {
+            ...makeLoginSettings(keystone.url),
+            ...trusting,
+            HTTPS_PROXY: password === canary ? right : HTTPS_PROXY,
+          };
+          const result = await logInWith(t, env);
+          t.notMatch(result.stderr, /squid|canary-of|and-more/, 'its credentials are not printed');
+          const verbose = await logInWith(t, env, '--verbose');
+          t.notMatch(verbose.stderr, /squid|canary-of|and-more/, 'its credentials are not printed');
+          if (password === canary) checkSuccess(t, result);
+          else
+            checkFailure(t, result, EXIT_STATUS.unreachable, {
+              says: ['the proxy refuses the connection', 'HTTPS_PROXY'],
+            });
+          checkTunnels(t, proxy, [keystone.url, keystone.url]);
+        },
+      ),
     ),
     t.test('the proxy refuses the connection', inParallel(), async (t) => {
       const proxy = await startProxy(t);
@@ -434,10 +441,7 @@ await group('a proxy sees only TLS', (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.wrongHost });
       const proxy = await startProxy(t, { loopbackNames: ['wrong.example'] });
       const url = `https://wrong.example:${String(keystone.port)}`;
-      checkSuccess(
-        t,
-        await logInWith(t, { ...makeLoginSettings(url), ...trusting, HTTPS_PROXY: proxy.url }),
-      );
+      checkSuccess(t, await logInWith(t, { ...makeLoginSettings(url), ...trusting, HTTPS_PROXY: proxy.url }));
       checkTunnels(t, proxy, [url]);
     }),
     t.test('the proxy is not running', inParallel(), async (t) => {

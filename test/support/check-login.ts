@@ -78,7 +78,15 @@ export async function checkLogin(
   environment: TestEnvironment,
   login: LoginCase,
 ): Promise<ExecCredentialStatus> {
-  const { env, args: makeArgs, expected, warnings, server = environment.http, path, requests = [LOGIN_REQUEST] } = login;
+  const {
+    env,
+    args: makeArgs,
+    expected,
+    warnings,
+    server = environment.http,
+    path,
+    requests = [LOGIN_REQUEST],
+  } = login;
   const user = setUp(t, {
     keystone: watchRequests(server),
     ...(path === undefined ? {} : { path }),

@@ -85,7 +85,10 @@ export function revoke(state: StandInState, request: RecordedRequest): StandInRe
 function findSubject(state: StandInState, request: RecordedRequest): { token: string; session: Session } {
   const caller = findCaller(state, request);
   const token = request.headers['x-subject-token'];
-  const forbidden = new Refusal(403, 'You are not authorized to perform the requested action: identity:validate_token.');
+  const forbidden = new Refusal(
+    403,
+    'You are not authorized to perform the requested action: identity:validate_token.',
+  );
   if (token === undefined) throw forbidden;
   const session = findSession(state, String(token));
   if (session.user !== caller.user && caller.user.admin !== true) throw forbidden;
