@@ -1,6 +1,7 @@
 // Against: a real Keystone.
 
 import t from 'tap';
+import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import { EXIT_STATUS } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
 import type { EnvVars } from '../support/home.ts';
@@ -8,6 +9,7 @@ import { onProject } from '../support/login-settings.ts';
 import { checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
 import { watchRequests } from '../support/request-log.ts';
 import { createApplicationCredential, logIn, validateToken } from '../support/tenancy.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
 t.setTimeout(600_000);
@@ -20,7 +22,8 @@ function asClient({ id, secret }: { id: string; secret: string }): Record<string
 }
 
 testWithKeystone('the access token is a Keystone token of the application credential', async (t, environment) => {
-  const { http, tls, pki, tenancy } = environment;
+  const { http, pki, tenancy } = environment;
+  const tls = getTlsKeystone();
   const { valid, shortLived } = tenancy.applicationCredentials;
   const { alice } = tenancy.users;
   const chosen = await createApplicationCredential(http, {
@@ -31,7 +34,7 @@ testWithKeystone('the access token is a Keystone token of the application creden
   });
   const worksAt = async (
     name: string,
-    server: typeof tls,
+    server: KeystoneAddress,
     credential: { id: string; secret: string },
     makeSettings: (url: string) => EnvVars = () => ({}),
   ): Promise<void> => {
@@ -61,9 +64,9 @@ testWithKeystone('the access token is a Keystone token of the application creden
 });
 
 testWithKeystone('a client that cannot log in gets one message', async (t, environment) => {
-  const { tenancy, pki, tls } = environment;
+  const { tenancy, pki } = environment;
   const { valid, expired } = tenancy.applicationCredentials;
-  const keystone = watchRequests(tls);
+  const keystone = watchRequests(getTlsKeystone());
   const client = setUp(t, { keystone, settings: { OS_CACERT: pki.ca, ...asClient(valid) } });
   const fails = async (
     name: string,

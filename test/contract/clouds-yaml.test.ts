@@ -11,6 +11,7 @@ import { watchRequests } from '../support/request-log.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { User } from '../support/tenancy.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
@@ -95,7 +96,7 @@ testWithKeystone('a cloud of clouds.yaml is logged in to once', async (t, enviro
     t.equal(await findTokenOwner(t, environment, await user.with({ OS_CLOUD: 'prod' }).run()), 'alice demo');
   });
   await t.test('the cloud names the certificate authority', async (t) => {
-    const user = setUp(t, { keystone: watchRequests(environment.tls) }).withOnly({});
+    const user = setUp(t, { keystone: watchRequests(getTlsKeystone()) }).withOnly({});
     const prod = user.with({ OS_CLOUD: 'prod' });
     const cloud = { auth: authOf(environment, user, alice) };
     const cacert = environment.pki.ca;

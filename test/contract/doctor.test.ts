@@ -13,6 +13,7 @@ import { startConnectProxy } from '../support/proxy.ts';
 import { asAliceOnDemo, asUser, onProject } from '../support/login-settings.ts';
 import { watchRequests } from '../support/request-log.ts';
 import { runBundles } from '../support/run-bundles.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
@@ -60,10 +61,10 @@ const listLoginStatuses = (user: Fixture): number[] =>
   user.listRequests().flatMap((line) => (line.startsWith('POST ') ? [Number(line.split(' ').at(-1))] : []));
 
 testWithKeystone('doctor finds nothing wrong with settings that work', async (t, environment) => {
-  const { pki, tls, tenancy } = environment;
+  const { pki, tenancy } = environment;
   const { domain, projects } = tenancy;
   const settings = { OS_CACERT: pki.ca };
-  const alice = setUpAlice(t, environment, { keystone: watchRequests(tls), path: '', settings });
+  const alice = setUpAlice(t, environment, { keystone: watchRequests(getTlsKeystone()), path: '', settings });
   const findings = await examine(t, environment, alice);
   t.strictSame(
     findings.filter(({ result }) => result !== 'good'),
@@ -83,9 +84,9 @@ testWithKeystone('doctor finds nothing wrong with settings that work', async (t,
 });
 
 testWithKeystone('doctor reports an untrusted certificate authority and sends no request', async (t, environment) => {
-  const { pki, tls } = environment;
+  const { pki } = environment;
   const settings = { OS_CACERT: pki.untrusted.ca };
-  const alice = setUpAlice(t, environment, { keystone: watchRequests(tls), settings, runner: runBundles });
+  const alice = setUpAlice(t, environment, { keystone: watchRequests(getTlsKeystone()), settings, runner: runBundles });
   const findings = await examine(t, environment, alice);
   t.strictSame(listFailedChecks(findings), ['TLS']);
   const { found, fix } = findCheck(findings, 'TLS');
@@ -210,11 +211,11 @@ testWithKeystone('doctor reports a missing server, wrong settings and a proxy', 
 
   const proxy = await startConnectProxy();
   t.teardown(() => proxy.close());
-  const { tenancy, pki, tls } = environment;
+  const { tenancy, pki } = environment;
   const settings = { ...asAliceOnDemo(tenancy), OS_CACERT: pki.ca };
   const HTTPS_PROXY = proxy.url.replace('//', `//squid:${PASSWORD}@`);
   const alice = setUp(t, {
-    keystone: watchRequests(tls),
+    keystone: watchRequests(getTlsKeystone()),
     settings: { ...settings, HTTPS_PROXY },
     runner: runBundles,
   });

@@ -8,6 +8,8 @@ import { text } from 'node:stream/consumers';
 import { revokeToken, makeTotpCode, validateToken } from '../support/tenancy.ts';
 import type { TokenFacts } from '../support/tenancy.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
+import { getMutualTlsKeystone } from '../support/keystone-mutual-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
 interface Answer {
@@ -112,8 +114,8 @@ testWithKeystone('the users have the documented properties', async (t, environme
 testWithKeystone(
   'Keystone serves TLS with the CA of the tests, with and without a client certificate',
   async (t, environment) => {
-    const { pki, tls } = environment;
-    const address = watchRequests(tls);
+    const { pki } = environment;
+    const address = watchRequests(getTlsKeystone());
     const ca = readFileSync(pki.ca);
     const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };
 
@@ -128,8 +130,8 @@ testWithKeystone(
 );
 
 testWithKeystone('a server that requires a client certificate refuses clients without one', async (t, environment) => {
-  const { pki, mutualTls } = environment;
-  const address = watchRequests(mutualTls);
+  const { pki } = environment;
+  const address = watchRequests(getMutualTlsKeystone());
   const ca = readFileSync(pki.ca);
   const own = { cert: readFileSync(pki.client.cert), key: readFileSync(pki.client.key) };
 

@@ -10,6 +10,7 @@ import type { Home } from '../support/home.ts';
 import { asAliceOnDemo, asApplicationCredential, asUser, onProject } from '../support/login-settings.ts';
 import { runBundles } from '../support/run-bundles.ts';
 import type { RunResult } from '../support/run-plugin.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
@@ -198,12 +199,13 @@ testWithKeystone('a token from OS_TOKEN is not revoked, and a token exchanged fo
 testWithKeystone(
   'logout over TLS has the trust of the login, and never trusts an unchecked certificate',
   async (t, environment) => {
-    const { tls, pki, tenancy } = environment;
+    const { pki, tenancy } = environment;
+    const { url } = getTlsKeystone();
     const nobody = setUp(t, { runner: runBundles });
     const ca = nobody.writeFile('ca.pem', readFileSync(pki.ca, 'utf8'));
-    const here = nobody.with({ OS_AUTH_URL: tls.url, ...asAliceOnDemo(tenancy), OS_CACERT: ca });
+    const here = nobody.with({ OS_AUTH_URL: url, ...asAliceOnDemo(tenancy), OS_CACERT: ca });
     const there = nobody.with({
-      OS_AUTH_URL: tls.url,
+      OS_AUTH_URL: url,
       ...asUser(tenancy.users.alice, tenancy.domain),
       ...onProject(tenancy.projects.other, tenancy.domain),
       OS_INSECURE: 'true',

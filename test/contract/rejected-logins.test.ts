@@ -22,6 +22,8 @@ import { runBundles } from '../support/run-bundles.ts';
 import { makeIsolatedCommand, PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { logIn, revokeToken } from '../support/tenancy.ts';
+import { getTlsKeystone } from '../support/keystone-tls.ts';
+import { getMutualTlsKeystone } from '../support/keystone-mutual-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
@@ -202,7 +204,9 @@ async function logInWithCredential(url: string, id: string, secret: string): Pro
 }
 
 testWithKeystone('an error before any login is explained', async (t, environment) => {
-  const { pki, tls, mutualTls, tenancy } = environment;
+  const { pki, tenancy } = environment;
+  const tls = getTlsKeystone();
+  const mutualTls = getMutualTlsKeystone();
   const env = asAliceOnDemo(tenancy);
   const nowhere = { status: EXIT_STATUS.protocol, says: ['no Keystone v3 answers at', 'check OS_AUTH_URL'] };
   await checkRefusals(t, environment, {
