@@ -99,6 +99,11 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
     silenceNode: () => undefined,
     setExitStatus: (value) => (status = value),
     exit: () => undefined,
+    exitNow: () => undefined,
+    onUnhandledError: () => undefined,
+    onIdle: () => undefined,
+    personalVariables: () => env,
+    unsetVariables: () => undefined,
     onSignal: () => () => undefined,
     raise: () => undefined,
   });

@@ -1,6 +1,7 @@
 /** A token of an identity provider as the result of a login, instead of a Keystone token. */
 import { AuthRejected } from '../../shared/base/errors.ts';
 import type { Secret } from '../../shared/base/secret.ts';
+import { limitExpiry } from '../../shared/http/http-message.ts';
 import { readUnverifiedClaims } from '../../shared/oidc/jwt.ts';
 import type { OAuthTokens } from '../../shared/oidc/token-request.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
@@ -41,7 +42,9 @@ export function makeProviderToken(token: Secret, context: ProviderTokenContext):
   const { receivedAt, serverAheadMs, lifetimeMs = UNKNOWN_LIFETIME_MS, refreshToken, subject } = context;
   const expiry = readUnverifiedClaims(token.reveal())?.expiresAt;
   const expiresAt = expiry === undefined ? receivedAt + lifetimeMs : expiry - serverAheadMs;
-  if (expiresAt > receivedAt) return { token, expiresAt, refreshToken, subject };
+  if (expiresAt > receivedAt) {
+    return { token, expiresAt: limitExpiry(expiresAt, receivedAt), refreshToken, subject };
+  }
   throw new AuthRejected('auth-rejected', "the provider's token has already expired", {
     hint: 'get a new one, and check the clock of this machine',
   });

@@ -6,13 +6,14 @@ import { EXIT } from './exit-status.ts';
 import type { Log } from './reporter.ts';
 import { parseGetTokenCommand, scanArguments } from './parse-command-line.ts';
 import { makeReporter } from './reporter.ts';
-import { runToEnd } from './run-to-end.ts';
+import { reportUnexpectedEnd, runToEnd } from './run-to-end.ts';
 import type { RunResult } from './run-to-end.ts';
 
 /** Runs a command line and exits: a document on stdout and status 0, or one line on stderr and another status. */
 export async function runCli(host: Host): Promise<void> {
+  reportUnexpectedEnd(host);
   await runToEnd(host, (log) => dispatch(host, log));
-  host.exit();
+  host.exitNow();
 }
 
 async function dispatch(host: Host, log: Log): Promise<RunResult | undefined> {

@@ -29,6 +29,21 @@ export function reportWriteFailure(host: Host, reason: string): void {
 }
 
 /**
+ * Makes sure that the process never ends without a word, whatever a server or a library does: an error that nothing
+ * handles, and a wait that nothing ends, are reported as failures.
+ */
+export function reportUnexpectedEnd(host: Host): void {
+  const end = (error: unknown): void => {
+    host.setExitStatus(reportFailure(openLog(host), error));
+    host.exitNow();
+  };
+  host.onUnhandledError(end);
+  host.onIdle(() => {
+    end(new Error('nothing is left to wait for, and there is no result'));
+  });
+}
+
+/**
  * Runs the program to its end: a document on stdout and its exit status, or one line on stderr and another status.
  *
  * @param act returns undefined if another part of the program has finished the run

@@ -1,5 +1,4 @@
 import { stampFile } from '../../shared/base/file-stamp.ts';
-import { readTlsSettings } from '../../shared/http/tls-settings.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { chooseMethod } from '../auth-methods/choose-method.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
@@ -10,6 +9,7 @@ import { rejectUntrustedForMachineIdentity } from '../config/untrusted-settings.
 import { parseApiVersion } from '../exec/exec-credential.ts';
 import { makeTerminalUser } from '../terminal/terminal-user.ts';
 import { computeCacheKey } from './cache-key.ts';
+import { readKeystoneTls } from './keystone-tls.ts';
 import type { LoginContext, RunContext, Reporter } from './login-context.ts';
 
 const DEFAULT_DEADLINE_SECONDS = 30;
@@ -38,7 +38,7 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
   const apiVersion = apiVersionText === undefined ? undefined : parseApiVersion(apiVersionText, '--api-version');
   const { method } = chooseMethod(config);
   if (method.usesMachineIdentity) rejectUntrustedForMachineIdentity(config, OPTIONS);
-  const tls = readTlsSettings(config, host);
+  const tls = readKeystoneTls(config, host);
   if (tls.insecure) warnAboutInsecure(config, reporter);
   // Stamp the files before computing the key, which reads them: a change in between then makes the stamp void.
   const identityFiles =

@@ -39,3 +39,21 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
     sessionLeaderPid: Number(field(fields, 6)),
   };
 }
+
+/**
+ * Reads the variables that a process started with (/proc/PID/environ); undefined without /proc, or if the process
+ * belongs to another user.
+ */
+export function readInitialVariables(pid: number): Readonly<Record<string, string | undefined>> | undefined {
+  try {
+    const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    return Object.fromEntries(
+      entries.flatMap((entry) => {
+        const end = entry.indexOf('=');
+        return end > 0 ? [[entry.slice(0, end), entry.slice(end + 1)]] : [];
+      }),
+    );
+  } catch {
+    return undefined;
+  }
+}

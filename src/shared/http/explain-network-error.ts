@@ -55,6 +55,31 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
     message: 'the proxy refuses the connection',
     hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
   },
+  ERR_PROXY_CREDENTIALS: {
+    code: 'unreachable',
+    message: 'the proxy refuses the connection, because it wants other credentials',
+    hint: 'check the user name and the password in HTTPS_PROXY, or add the host to NO_PROXY',
+  },
+  ERR_PROXY_RESPONSE: {
+    code: 'unreachable',
+    message: 'the proxy does not answer as an HTTP proxy does',
+    hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
+  },
+  ERR_PROXY_TIMEOUT: {
+    code: 'timed-out',
+    message: 'the proxy did not open a connection to it in time',
+    hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
+  },
+  ERR_PROXY_TLS: {
+    code: 'untrusted',
+    message: 'the certificate or the TLS of the proxy is not accepted',
+    hint: 'check HTTPS_PROXY, and whether OS_CACERT (--cacert) contains the authority of the proxy',
+  },
+  ERR_TLS_CERT_ALTNAME_MISSING: {
+    code: 'untrusted',
+    message: 'its certificate names no host, except perhaps as its common name, which no longer counts',
+    hint: 'ask its operator for a certificate with a subject alternative name',
+  },
   ERR_TLS_CERT_ALTNAME_INVALID: {
     code: 'untrusted',
     message: 'its certificate is for another host name',
@@ -69,6 +94,21 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
     code: 'untrusted',
     message: 'its certificate is not valid yet',
     hint: 'check the clock of this machine',
+  },
+  CERT_CHAIN_WEAK_KEY: {
+    code: 'untrusted',
+    message: 'its certificate, or one of its authorities, has a key that is too weak',
+    hint: 'ask its operator for a certificate with an RSA key of at least 2048 bits, or an EC key',
+  },
+  CERT_CHAIN_WEAK_DIGEST: {
+    code: 'untrusted',
+    message: 'its certificate, or one of its authorities, is signed with SHA-1 or another weak digest',
+    hint: 'ask its operator for a certificate that is signed with SHA-256',
+  },
+  CERT_NAME_CONSTRAINT: {
+    code: 'untrusted',
+    message: 'its authority must not issue certificates for this host name (name constraints)',
+    hint: 'ask its operator for a certificate of another authority, or check the host name in {setting}',
   },
   DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
   SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
@@ -91,6 +131,10 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
   },
   ERR_SSL_UNSUPPORTED_PROTOCOL: OLD_TLS,
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: OLD_TLS,
+  CERT_CHAIN_TOO_LONG: UNTRUSTED,
+  PATH_LENGTH_EXCEEDED: UNTRUSTED,
+  CERT_UNTRUSTED: UNTRUSTED,
+  CERT_REJECTED: UNTRUSTED,
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: CERTIFICATE_REJECTED,
   ERR_SSL_SSL_TLS_ALERT_BAD_CERTIFICATE: CERTIFICATE_REJECTED,
   ERR_SSL_SSL_TLS_ALERT_HANDSHAKE_FAILURE: {
@@ -113,8 +157,21 @@ function getSocketError(error: unknown): object {
   return typeof first === 'object' && first !== null ? first : {};
 }
 
+/** The texts of OpenSSL (X509_verify_cert_error_string) for reasons that have no code in Node. */
+const UNCODED_REASONS: readonly (readonly [text: RegExp, code: string])[] = [
+  [/certificate key too weak/, 'CERT_CHAIN_WEAK_KEY'],
+  [/signature digest algorithm too weak/, 'CERT_CHAIN_WEAK_DIGEST'],
+  [/subtree violation|name constraint/, 'CERT_NAME_CONSTRAINT'],
+];
+
+const UNCODED = 'UNSPECIFIED';
+
 function getSocketErrorCode(socket: object): string {
   const code = 'code' in socket ? String(socket.code) : 'unknown failure';
+  if (code === UNCODED && 'message' in socket) {
+    const text = String(socket.message);
+    return UNCODED_REASONS.find(([pattern]) => pattern.test(text))?.[1] ?? UNCODED;
+  }
   // Only the message has OpenSSL's reason for a failed write.
   const reason =
     code === 'EPROTO' && 'message' in socket ? /:SSL routines:[^:]*:([^:]+):/.exec(String(socket.message)) : null;
@@ -135,6 +192,8 @@ export interface FailedAttempt {
   /** Whether the deadline passed. */
   readonly timedOut: boolean;
   readonly deadlineMs: number;
+  /** The list of trusted servers, which alone can name another authority. */
+  readonly trustedOrigins?: TrustedOrigins | undefined;
 }
 
 function explainUnknown(name: string): Explanation {
@@ -145,6 +204,9 @@ function explainUnknown(name: string): Explanation {
       message: `its response is not valid HTTP (${name})`,
       hint: 'check the proxies between you and {name}, and whether {setting} should start with https://',
     };
+  }
+  if (name === UNCODED) {
+    return { ...UNTRUSTED, message: 'its certificate breaks a rule for certificates' };
   }
   return {
     code: 'unreachable',
@@ -158,8 +220,16 @@ function expandHint(text: string, { name, setting }: Peer): string {
   return text.replaceAll('{name}', name).replaceAll('{setting}', setting);
 }
 
+/** Says how a trusted server gets another authority. */
+export function explainListedAuthority({ origin }: URL, { file }: TrustedOrigins): string {
+  return `if you trust its authority, write ca=PATH with its PEM file after ${origin} in ${file}`;
+}
+
 /** Explains a request that got no response. */
-export function explainNetworkError(error: unknown, { url, peer, timedOut, deadlineMs }: FailedAttempt): PluginError {
+export function explainNetworkError(
+  error: unknown,
+  { url, peer, timedOut, deadlineMs, trustedOrigins }: FailedAttempt,
+): PluginError {
   const who = `${peer.name} at ${url.origin}`;
   if (timedOut) {
     return new KeystoneUnreachable('timed-out', `${who} did not respond within ${deadlineMs / 1000} s`, {
@@ -171,7 +241,10 @@ export function explainNetworkError(error: unknown, { url, peer, timedOut, deadl
   const name = getSocketErrorCode(socket);
   const { code, message, hint } = isProxy(socket, url) ? PROXY_UNREACHABLE : (FAILURES[name] ?? explainUnknown(name));
   return new KeystoneUnreachable(code, `${who} cannot be used: ${message}`, {
-    hint: expandHint(hint, peer),
+    hint:
+      hint === UNTRUSTED.hint && trustedOrigins !== undefined
+        ? explainListedAuthority(url, trustedOrigins)
+        : expandHint(hint, peer),
     cause: error,
   });
 }

@@ -2,6 +2,7 @@
  * HTTP that is safe for a credential: deadlines, a size limit, retries only if no response came, and redirects only
  * within the origin that the user named.
  */
+import type { ClientRequest } from 'node:http';
 import type { Got, OptionsInit, Response } from 'got';
 import { KeystoneProtocolError, PluginError } from '../base/errors.ts';
 import type { Host } from '../base/host.ts';
@@ -15,7 +16,6 @@ import { KEYSTONE } from './peer.ts';
 import type { Peer } from './peer.ts';
 import { makeTimeBudget } from './time-budget.ts';
 import type { TimeBudget } from './time-budget.ts';
-import type { TrustedOrigins } from './trusted-origins.ts';
 
 /** Sends the requests of one run. */
 export interface HttpClient {
@@ -27,8 +27,6 @@ export interface HttpClient {
 /** What an {@link HttpClient} is made of. */
 export interface HttpSettings extends AgentSettings {
   readonly host: Host;
-  /** The only servers that anything may be sent to; undefined means any server. */
-  readonly trustedOrigins: TrustedOrigins | undefined;
   readonly userAgent: string;
   /** The time that servers have for all requests together, in ms; the time that a user needs does not count. */
   readonly deadlineMs: number;
@@ -44,6 +42,9 @@ const MAX_BODY_BYTES = 1024 * 1024;
 /** Node allows 16 KiB, which has no room for a token of 16 KiB. */
 const MAX_HEADERS_BYTES = 32 * 1024;
 const MAX_REDIRECTS = 5;
+
+/** Responses such as 103 that precede the real one (RFC 9110, section 15.2). */
+const MAX_INTERIM_RESPONSES = 20;
 
 const MAX_RETRY_AFTER_MS = 10_000;
 const RETRY_DELAYS_MS = [500, 1_000];
@@ -86,7 +87,7 @@ async function openGot(userAgent: string): Promise<Got> {
 }
 
 /** What an exchange needs in addition to the request. */
-interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs'> {
+interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs' | 'trustedOrigins'> {
   readonly got: Got;
   readonly agents: Agents;
   readonly budget: TimeBudget;
@@ -98,6 +99,7 @@ export async function openHttpClient(settings: HttpSettings): Promise<HttpClient
   const context: ExchangeContext = {
     host: settings.host,
     deadlineMs: settings.deadlineMs,
+    trustedOrigins: settings.trustedOrigins,
     got: await openGot(settings.userAgent),
     agents,
     budget: makeTimeBudget(settings.deadlineMs),
@@ -141,23 +143,78 @@ function resolveRedirect(from: URL, location: string): URL | undefined {
   return to.origin === from.origin || upgraded ? to : undefined;
 }
 
+/** What ends an exchange early: the deadline, or a response that no server of ours sends. */
+interface Limits {
+  readonly signal: AbortSignal;
+  /** Watches a request, and the response as it arrives. */
+  watchRequest(request: ClientRequest): void;
+  watchSize(bytes: number): void;
+  /** Why the exchange was ended; undefined if it was not, or by the deadline. */
+  readonly fault: KeystoneProtocolError | undefined;
+  readonly isDeadlineOver: boolean;
+  clear(): void;
+}
+
+function setLimits(maxMs: number, peer: Peer): Limits {
+  const controller = new AbortController();
+  let fault: KeystoneProtocolError | undefined;
+  let isDeadlineOver = false;
+  // Not AbortSignal.timeout: its timer would not keep the process alive until the deadline.
+  const timer = setTimeout(
+    () => {
+      isDeadlineOver = true;
+      controller.abort();
+    },
+    Math.max(1, Math.ceil(maxMs)),
+  );
+  const stop = (message: string, hint?: string): void => {
+    fault ??= new KeystoneProtocolError('protocol', message, { hint });
+    controller.abort();
+  };
+  const proxyHint = `check ${peer.setting}, and the proxies between you and ${peer.name}`;
+  return {
+    signal: controller.signal,
+    watchRequest(request) {
+      let interimCount = 0;
+      request.on('information', () => {
+        interimCount += 1;
+        if (interimCount > MAX_INTERIM_RESPONSES) stop(`${peer.name} sends interim responses without end`, proxyHint);
+      });
+      // Without a listener, Node closes the connection and reports nothing.
+      request.once('upgrade', (_response, socket) => {
+        socket.destroy();
+        stop(`${peer.name} switches to another protocol, for which it was not asked`, proxyHint);
+      });
+    },
+    watchSize(bytes) {
+      if (bytes > MAX_BODY_BYTES) stop(`the response is larger than 1 MiB: this is not ${peer.name}`);
+    },
+    get fault() {
+      return fault;
+    },
+    get isDeadlineOver() {
+      return isDeadlineOver;
+    },
+    clear() {
+      clearTimeout(timer);
+    },
+  };
+}
+
 /** Sends a request to `url`, with retries but without redirects. */
 async function exchange(url: URL, request: HttpRequest, context: ExchangeContext): Promise<HttpResponse> {
   const { host, got, agents, budget } = context;
   const { peer = KEYSTONE } = request;
   const startedAt = performance.now();
-  // AbortSignal.timeout accepts whole positive numbers only.
-  const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(request.deadlineMs ?? budget.remainingMs())));
-  const stop = new AbortController();
+  const limits = setLimits(request.deadlineMs ?? budget.remainingMs(), peer);
   let sentAt = host.now();
-  const size = { isTooLarge: false };
   const pending = got(url, {
     method: request.verb,
     headers: makeHeaders(request),
     ...(request.body === undefined ? {} : { body: request.body }),
     agent: agents.choose(url, request),
     retry: makeRetryOptions(request.isSingleUse === true),
-    signal: AbortSignal.any([deadline, stop.signal]),
+    signal: limits.signal,
     hooks: {
       beforeRequest: [
         () => {
@@ -166,21 +223,22 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
       ],
     },
   });
+  void pending.on('request', (sent: ClientRequest) => {
+    limits.watchRequest(sent);
+  });
   void pending.on('downloadProgress', ({ transferred }) => {
-    if (transferred <= MAX_BODY_BYTES) return;
-    size.isTooLarge = true;
-    stop.abort();
+    limits.watchSize(transferred);
   });
   try {
     return toHttpResponse(await acceptAnyStatus(pending), (sentAt + host.now()) / 2, peer);
   } catch (error) {
-    if (size.isTooLarge) {
-      throw new KeystoneProtocolError('protocol', `the response is larger than 1 MiB: this is not ${peer.name}`);
-    }
+    if (limits.fault !== undefined) throw limits.fault;
     if (error instanceof PluginError) throw error;
-    const deadlineMs = request.deadlineMs ?? context.deadlineMs;
-    throw explainNetworkError(error, { url, peer, timedOut: deadline.aborted, deadlineMs });
+    const { deadlineMs = context.deadlineMs } = request;
+    const { trustedOrigins } = context;
+    throw explainNetworkError(error, { url, peer, timedOut: limits.isDeadlineOver, deadlineMs, trustedOrigins });
   } finally {
+    limits.clear();
     if (!request.isPoll && request.deadlineMs === undefined) budget.spend(performance.now() - startedAt);
   }
 }

@@ -32,14 +32,47 @@ export interface HttpResponse {
 /** A smaller difference is the resolution of the Date header and the time that the response travels. */
 const MIN_SKEW_MS = 5_000;
 
+/** No time zone is further away; a larger difference says more about the header than about a clock. */
+const MAX_SKEW_MS = 24 * 3_600_000;
+
+/**
+ * Reads how far the clock behind a `Date` header is ahead of ours, however far that is.
+ *
+ * @param date the `Date` header
+ * @param respondedAt see {@link HttpResponse}
+ * @returns ms; undefined if the header is missing or unreadable
+ */
+export function readClockDifference(date: string | undefined, respondedAt: number): number | undefined {
+  const difference = Date.parse(date ?? '') - respondedAt;
+  return Number.isNaN(difference) ? undefined : difference;
+}
+
 /**
  * Measures how far a server's clock is ahead of ours.
  *
  * @param date the `Date` header
  * @param respondedAt see {@link HttpResponse}
- * @returns ms; 0 if the header is missing or unreadable
+ * @returns ms; 0 if the header is missing or unreadable, or if it is not credible
  */
 export function measureClockSkew(date: string | undefined, respondedAt: number): number {
-  const skew = Date.parse(date ?? '') - respondedAt;
-  return Math.abs(skew) > MIN_SKEW_MS ? skew : 0;
+  const skew = readClockDifference(date, respondedAt) ?? 0;
+  return Math.abs(skew) > MIN_SKEW_MS && Math.abs(skew) <= MAX_SKEW_MS ? skew : 0;
+}
+
+/** A server may claim any expiry; the plugin then logs in again after this time, in ms. */
+const MAX_LIFETIME_MS = 30 * 24 * 3_600_000;
+
+/**
+ * Limits how long a token is used.
+ *
+ * @param expiresAt ms since 1970, UTC
+ * @param receivedAt ms since 1970, UTC
+ */
+export function limitExpiry(expiresAt: number, receivedAt: number): number {
+  return Math.min(expiresAt, receivedAt + MAX_LIFETIME_MS);
+}
+
+/** Whether a token expired so long before it arrived that one of the clocks must be wrong. */
+export function isExpiredOnArrival(expiresAt: number, receivedAt: number): boolean {
+  return expiresAt < receivedAt - MIN_SKEW_MS;
 }

@@ -1,3 +1,4 @@
+/** Which proxy a request uses. */
 import { ConfigError } from '../base/errors.ts';
 import type { Environment } from '../base/host.ts';
 
@@ -5,10 +6,10 @@ import type { Environment } from '../base/host.ts';
 const VARIABLES = ['https_proxy', 'HTTPS_PROXY'];
 
 /**
- * Reads the variables that tell Node's agents which proxy to use, and for which hosts not to. A proxy without a scheme
- * is an http proxy, as in curl; Node itself would ignore it and connect directly.
+ * Reads the variables that say which proxy to use, and for which hosts not to. A proxy without a scheme is an http
+ * proxy, as in curl.
  *
- * @throws ConfigError if Node does not support this kind of proxy
+ * @throws ConfigError if this kind of proxy is not supported
  */
 export function readProxyEnv(env: Environment): Environment {
   const name = VARIABLES.find((candidate) => env[candidate] !== undefined && env[candidate] !== '');
@@ -21,4 +22,21 @@ export function readProxyEnv(env: Environment): Environment {
     });
   }
   return { https_proxy: url, no_proxy: env['no_proxy'] ?? env['NO_PROXY'] };
+}
+
+/** Whether an entry of `no_proxy` matches the host of a URL: the host itself, a domain above it, or `*`. */
+function matches(entry: string, { hostname, host }: URL): boolean {
+  if (entry === '*' || entry === hostname || entry === host) return true;
+  const domain = entry.replace(/^\*?\./, '');
+  return domain !== '' && hostname.endsWith(`.${domain}`);
+}
+
+/** Chooses the proxy for a URL; undefined if the request goes directly to the server, as every http:// request does. */
+export function chooseProxy({ https_proxy: proxy, no_proxy: exceptions = '' }: Environment, url: URL): URL | undefined {
+  if (proxy === undefined || url.protocol !== 'https:') return undefined;
+  const isBypassed = exceptions
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .some((entry) => entry !== '' && matches(entry, url));
+  return isBypassed ? undefined : new URL(proxy);
 }

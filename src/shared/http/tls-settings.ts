@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls';
 import { getErrorCode, ConfigError } from '../base/errors.ts';
 import { readStampedFile } from '../base/file-stamp.ts';
 import type { FileStamp, StampedFile } from '../base/file-stamp.ts';
@@ -28,7 +28,14 @@ export interface TlsSettings {
   readonly files: readonly FileStamp[];
 }
 
+/**
+ * Node's ciphers at OpenSSL's security level 2 (openssl SSL_CTX_set_security_level): keys of RSA have at least 2048
+ * bits, and SHA-1 signs nothing.
+ */
+export const STRONG_CIPHERS = `${DEFAULT_CIPHERS}:@SECLEVEL=2`;
+
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----';
+const WEAK_CERTIFICATE = /_(?:EE|CA)_KEY_TOO_SMALL$|_(?:EE|CA)_MD_TOO_WEAK$/;
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/;
 const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
 
@@ -42,7 +49,12 @@ function readPem(path: string, origin: string): StampedFile {
   }
 }
 
-function requireCertificate(text: string, path: string, origin: string): void {
+/**
+ * Checks that a text contains a PEM certificate.
+ *
+ * @throws ConfigError that names the origin and the file
+ */
+export function requireCertificate(text: string, path: string, origin: string): void {
   try {
     new X509Certificate(text.slice(Math.max(0, text.indexOf(CERTIFICATE))));
   } catch {
@@ -92,8 +104,13 @@ export function readTlsSettings(config: Config<TlsOptionName>, host: Host): TlsS
     requireCertificate(cert.text, cert.path, cert.origin);
     requireKey(key.text, key.path, key.origin);
     try {
-      createSecureContext({ cert: cert.text, key: key.text });
-    } catch {
+      createSecureContext({ cert: cert.text, key: key.text, ciphers: STRONG_CIPHERS });
+    } catch (error) {
+      if (WEAK_CERTIFICATE.test(getErrorCode(error))) {
+        throw new ConfigError(`${cert.origin}: the certificate in ${cert.path} is too weak`, {
+          hint: 'get one with an RSA key of at least 2048 bits or an EC key, signed with SHA-256 or better',
+        });
+      }
       throw new ConfigError(`${cert.origin} and ${key.origin} do not belong together`, {
         hint: 'set OS_KEY to the key of the certificate in OS_CERT',
       });

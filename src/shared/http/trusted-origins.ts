@@ -1,32 +1,42 @@
 /**
  * Reads the list of servers that the user trusts with credentials, if there is one. A kubeconfig from elsewhere may
  * name any server and set any variable for this program while the shell has a password, so the list is read from the
- * home folder in the system's accounts, never from one that a variable names.
+ * home folder in the system's accounts, never from one that a variable names. For the same reason, variables and flags
+ * decide nothing about the certificates of these servers: they are always checked, by the authorities that the list
+ * names or else by those of the system.
  */
 import { readFileSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { getErrorCode, ConfigError } from '../base/errors.ts';
+import { readStampedFile } from '../base/file-stamp.ts';
+import type { FileStamp } from '../base/file-stamp.ts';
 import type { Host } from '../base/host.ts';
+import type { Config } from '../options/config.ts';
+import { requireCertificate } from './tls-settings.ts';
+import type { TlsOptionName, TlsSettings } from './tls-settings.ts';
+
+/** The certificate authority that the list names for a server. */
+export interface ListedAuthority {
+  /** PEM text. */
+  readonly text: string;
+  readonly path: string;
+  readonly stamp: FileStamp;
+}
 
 /** Origins, such as `https://keystone.example.com:5000`, and the file that lists them. */
 export interface TrustedOrigins {
   readonly file: string;
-  readonly origins: ReadonlySet<string>;
+  /** Undefined means the authorities of this system. */
+  readonly origins: ReadonlyMap<string, ListedAuthority | undefined>;
 }
 
 const GROUP_OR_OTHERS_WRITE = 0o022;
 
-function parseOrigin(line: string, file: string, number: number): string {
-  const url = URL.canParse(line) ? new URL(line) : undefined;
-  const isBareOrigin = url?.pathname === '/' && url.search === '' && url.hash === '' && url.username === '';
-  if (url === undefined || url.origin === 'null' || !isBareOrigin) {
-    throw new ConfigError(`${file}: line ${number} is not an origin`, {
-      hint: 'write one such as https://keystone.example.com:5000 on each line',
-    });
-  }
-  return url.origin;
-}
+const MAX_AUTHORITY_BYTES = 1024 * 1024;
+
+/** Variables that replace the system's authorities in OpenSSL. */
+const AUTHORITY_VARIABLES = ['SSL_CERT_FILE', 'SSL_CERT_DIR'];
 
 /** A home that cannot be entered, as in containers that run under any uid, has no list. */
 const ABSENT_CODES = ['ENOENT', 'ENOTDIR', 'EACCES'];
@@ -40,15 +50,20 @@ function statIfExists(file: string): Stats | undefined {
   }
 }
 
+/** @throws ConfigError if other users can write to the file */
+function rejectForeign(stats: Stats, file: string, uid: number | undefined): void {
+  if (uid === undefined) return;
+  if ((stats.uid === uid || stats.uid === 0) && (stats.mode & GROUP_OR_OTHERS_WRITE) === 0) return;
+  throw new ConfigError(`${file} can be written by other users`, {
+    hint: `make yourself its owner and run "chmod go-w" on it`,
+  });
+}
+
 function readOwnFile(file: string, uid: number | undefined): string | undefined {
   try {
     const stats = statIfExists(file);
     if (stats === undefined) return undefined;
-    if (uid !== undefined && ((stats.uid !== uid && stats.uid !== 0) || (stats.mode & GROUP_OR_OTHERS_WRITE) !== 0)) {
-      throw new ConfigError(`${file} can be written by other users`, {
-        hint: `make yourself its owner and run "chmod go-w" on it`,
-      });
-    }
+    rejectForeign(stats, file, uid);
     return readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof ConfigError) throw error;
@@ -59,10 +74,49 @@ function readOwnFile(file: string, uid: number | undefined): string | undefined 
   }
 }
 
+/** A line of the list. */
+interface Line {
+  readonly text: string;
+  /** The list and the number of the line, for a message. */
+  readonly where: string;
+  readonly folder: string;
+}
+
+function readAuthority(path: string, { where }: Line, uid: number | undefined): ListedAuthority {
+  try {
+    rejectForeign(statSync(path), path, uid);
+    const { bytes, file } = readStampedFile(path, MAX_AUTHORITY_BYTES);
+    return { text: bytes.toString(), path, stamp: file };
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError(`${where}: ${path} cannot be read (${getErrorCode(error)})`, {
+      hint: 'write ca=PATH with a PEM file that you can read, or remove it for the authorities of this system',
+    });
+  }
+}
+
+function parseLine(line: Line, host: Host): [string, ListedAuthority | undefined] {
+  const { text, where, folder } = line;
+  const [, address = '', , ca] = /^(\S+)(\s+ca=(.+))?$/.exec(text) ?? [];
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const isBareOrigin = url?.pathname === '/' && url.search === '' && url.hash === '' && url.username === '';
+  if (url === undefined || url.origin === 'null' || !isBareOrigin) {
+    throw new ConfigError(`${where} is not an origin`, {
+      hint: 'write one such as https://keystone.example.com:5000 on each line, with ca=PATH for a private authority',
+    });
+  }
+  if (ca === undefined) return [url.origin, undefined];
+  const expanded = ca.startsWith('~/') ? join(host.accountHome() ?? '', ca.slice(2)) : ca;
+  const authority = readAuthority(isAbsolute(expanded) ? expanded : resolve(folder, expanded), line, host.uid);
+  requireCertificate(authority.text, authority.path, where);
+  return [url.origin, authority];
+}
+
 /**
- * Reads the list; undefined if there is none, which allows any server.
+ * Reads the list; undefined if there is none, which allows any server. With a list, the variables that replace the
+ * system's authorities have no effect on this process any more.
  *
- * @throws ConfigError if the list cannot be read, or other users can write to it
+ * @throws ConfigError if the list or a file in it cannot be read, or other users can write to it
  */
 export function readTrustedOrigins(host: Host): TrustedOrigins | undefined {
   const home = host.accountHome();
@@ -70,7 +124,51 @@ export function readTrustedOrigins(host: Host): TrustedOrigins | undefined {
   const file = join(home, '.config', 'client-keystone-auth', 'trusted-origins');
   const text = readOwnFile(file, host.uid);
   if (text === undefined) return undefined;
+  host.unsetVariables(AUTHORITY_VARIABLES);
   const lines = text.split('\n').map((line) => line.replace(/(?:^|\s)#.*/, '').trim());
-  const origins = lines.flatMap((line, index) => (line === '' ? [] : [parseOrigin(line, file, index + 1)]));
-  return { file, origins: new Set(origins) };
+  const origins = lines.flatMap((line, index) => {
+    if (line === '') return [];
+    return [parseLine({ text: line, where: `${file}: line ${index + 1}`, folder: dirname(file) }, host)];
+  });
+  return { file, origins: new Map(origins) };
+}
+
+/** The TLS settings for a server: with a list, its certificate is always checked, as the list says. */
+export function restrictTls(tls: TlsSettings, origin: string, trusted: TrustedOrigins | undefined): TlsSettings {
+  if (trusted === undefined) return tls;
+  const authority = trusted.origins.get(origin);
+  return {
+    ...tls,
+    insecure: false,
+    ca: authority?.text,
+    paths: { ...tls.paths, ca: authority?.path },
+    files: authority === undefined ? tls.files : [...tls.files, authority.stamp],
+  };
+}
+
+/**
+ * Rejects settings that weaken the checks of a listed server: a setting without an effect would be a surprise.
+ *
+ * @param origin of Keystone; empty if it is not set
+ * @throws ConfigError that names the setting
+ */
+export function rejectWeakerTls(
+  tls: TlsSettings,
+  config: Config<TlsOptionName>,
+  origin: string,
+  { file, origins }: TrustedOrigins,
+): void {
+  if (tls.insecure) {
+    const setting = config.origin(config.isOn('insecure') ? 'insecure' : 'verify');
+    throw new ConfigError(`${setting} cannot turn off the check of certificates, because ${file} exists`, {
+      hint: `unset ${setting}; for a private authority, write ca=PATH after the origin in that file`,
+    });
+  }
+  const authority = origins.get(origin);
+  if (tls.ca === undefined || tls.ca === authority?.text) return;
+  const setting = config.origin('cacert');
+  const instead = authority?.path ?? 'the authorities of this system';
+  throw new ConfigError(`${setting} cannot replace ${instead}, because ${file} exists`, {
+    hint: `unset ${setting}, or write ca=PATH with this file after the origin in ${file}`,
+  });
 }

@@ -5,6 +5,7 @@ import type { JsonObject } from '../base/json.ts';
 import { serializeWithSecrets } from './auth-request.ts';
 import type { AuthRequest, JsonWithSecrets } from './auth-request.ts';
 import type { HttpClient } from '../http/http-client.ts';
+import { isExpiredOnArrival, limitExpiry } from '../http/http-message.ts';
 import { explainResponse } from './explain-response.ts';
 import { parseToken, parseTokenId } from './token.ts';
 import type { Token } from './token.ts';
@@ -42,7 +43,14 @@ export async function authenticate(http: HttpClient, endpoint: string, request: 
     });
   }
   const token = parseToken(request.existingToken ?? parseTokenId(subjectToken ?? 'none'), body);
-  return { token, receivedAt: response.respondedAt, expiresAt: token.expiresAt - response.serverAheadMs };
+  const { respondedAt: receivedAt, serverAheadMs } = response;
+  const expiresAt = token.expiresAt - serverAheadMs;
+  if (isExpiredOnArrival(expiresAt, receivedAt)) {
+    throw new KeystoneProtocolError('protocol', 'by the clock of this machine, the token expired before it arrived', {
+      hint: 'set the clock of this machine; if it is correct, tell the operator of Keystone',
+    });
+  }
+  return { token, receivedAt, expiresAt: limitExpiry(expiresAt, receivedAt) };
 }
 
 /**

@@ -4,6 +4,7 @@ import { isJsonObject, objectAt, parseJsonObject } from '../../shared/base/json.
 import type { JsonObject } from '../../shared/base/json.ts';
 import { findV3Endpoint } from '../../shared/keystone/discovery.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
+import { limitExpiry } from '../../shared/http/http-message.ts';
 import type { HttpResponse } from '../../shared/http/http-message.ts';
 import { parseToken } from '../../shared/keystone/token.ts';
 import type { Secret } from '../../shared/base/secret.ts';
@@ -131,7 +132,7 @@ export function makeTokenValidator(settings: TokenValidatorSettings): TokenValid
     }
     if (response.status !== 200) return unknown(describeResponse(response));
     const { details, expiresAt: expiresAtByKeystone } = parseToken(token, body);
-    const expiresAt = expiresAtByKeystone - response.serverAheadMs;
+    const expiresAt = limitExpiry(expiresAtByKeystone - response.serverAheadMs, response.respondedAt);
     const owner = readTokenOwner(details);
     if (typeof owner === 'string') return { kind: 'refused', reason: owner };
     if (refusesAccessRules && hasAccessRules(details)) {

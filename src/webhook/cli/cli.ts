@@ -55,6 +55,10 @@ async function run(host: Host, argv: readonly string[]): Promise<number> {
   if (words[0] !== undefined) throw new UsageError(`unknown command "${words[0]}"`, { hint: 'see --help' });
   const settings = readWebhookSettings(host, flags);
   const log = openLog(settings.logLevel, (line) => host.writeOut(line));
+  // A server must not end because of what a peer sends. Only the name: a message may quote a token.
+  host.onUnhandledError((error) => {
+    log.error({ error: error instanceof Error ? error.name : typeof error }, 'internal error');
+  });
   const webhook = await startWebhook(host, settings, log);
   host.onSignal('SIGHUP', () => void webhook.reload());
   await waitForSignal(host);
@@ -70,4 +74,5 @@ export async function runWebhookCli(host: Host): Promise<void> {
   } catch (error) {
     host.setExitStatus(reportError(host, error));
   }
+  host.exitNow();
 }

@@ -1,5 +1,7 @@
 import type { TokenRecord } from '../../cache/token-record.ts';
 import type { Host } from '../../../shared/base/host.ts';
+import { explainListedAuthority } from '../../../shared/http/explain-network-error.ts';
+import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
 import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import { openLoginContext } from '../../login/open-login-context.ts';
 import { warnAboutSettings } from '../../login/get-token.ts';
@@ -96,7 +98,9 @@ async function checkConnection(
   return runner.run('TLS', { login, target, connected }, (values) => {
     const { tls, config, host } = values.login;
     const insecureOrigin = config.origin(config.isOn('insecure') ? 'insecure' : 'verify');
-    return checkTls({ target: values.target, tls, now: host.now(), insecureOrigin });
+    const trusted = readTrustedOrigins(host);
+    const trustFix = trusted === undefined ? undefined : explainListedAuthority(values.target.url, trusted);
+    return checkTls({ target: values.target, tls, now: host.now(), insecureOrigin, trustFix });
   });
 }
 

@@ -6,6 +6,7 @@ import { openTokenStore } from '../../cache/open-token-store.ts';
 import { findCloudFile } from '../../config/cloud-files.ts';
 import type { CloudFile, CloudFileName } from '../../config/cloud-files.ts';
 import type { YamlValue } from '../../../shared/options/yaml.ts';
+import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { readCacheStorage } from '../../login/open-login-context.ts';
@@ -69,10 +70,15 @@ const WRITABLE_BY_OTHERS = 0o022;
 /** Checks the certificate authorities for Keystone's certificate. */
 export function checkAuthorities({ tls, config, host }: LoginContext): CheckOutcome<never> {
   const { ca } = tls.paths;
-  if (ca === undefined) return pass('the authorities of this system');
+  const list = readTrustedOrigins(host)?.file;
+  if (ca === undefined) {
+    return pass(
+      list === undefined ? 'the authorities of this system' : `the authorities of this system, as in ${list}`,
+    );
+  }
   const dates = (tls.ca?.match(CERTIFICATE) ?? []).map((pem) => Date.parse(new X509Certificate(pem).validTo));
   const expiredCount = dates.filter((date) => date < host.now()).length;
-  const summary = `${ca} (${config.origin('cacert')}), certificates in it: ${dates.length}`;
+  const summary = `${ca} (${list ?? config.origin('cacert')}), certificates in it: ${dates.length}`;
   if (expiredCount > 0) {
     return warn(`${summary}, ${expiredCount} of which have expired`, 'get a new file from the operator of Keystone');
   }

@@ -1,15 +1,13 @@
 /** The connection to a server, step by step, up to the TLS handshake. No secret of the user is sent to the server. */
 import { lookup } from 'node:dns/promises';
-import { request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
 import { connect, isIP } from 'node:net';
-import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import type { PluginError } from '../../../shared/base/errors.ts';
 import { explainNetworkError } from '../../../shared/http/explain-network-error.ts';
-import { makeTlsOptions } from '../../../shared/http/agents.ts';
+import { makeProxyTlsOptions, makeTlsOptions } from '../../../shared/http/agents.ts';
+import { getPort, getSocketHost, openTunnel, waitForSocket } from '../../../shared/http/tunnel.ts';
 import { KEYSTONE } from '../../../shared/http/peer.ts';
 import type { Peer } from '../../../shared/http/peer.ts';
 import { formatDuration } from '../format-time.ts';
@@ -30,11 +28,6 @@ export interface NetworkTarget {
 const CONNECT_TIMEOUT_MS = 5_000;
 const MIN_CERTIFICATE_LIFETIME_MS = 14 * 86_400_000;
 
-/** Returns the host as a socket takes it: an IPv6 address without brackets. */
-const getHost = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
-
-const getPort = (url: URL): number => Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-
 const getFirstHop = ({ url, proxy }: NetworkTarget): URL => proxy ?? url;
 
 function explainConnectError({ url, peer = KEYSTONE }: NetworkTarget, error: unknown): PluginError {
@@ -49,34 +42,31 @@ async function explainingErrors<T>(target: NetworkTarget, act: () => Promise<T>)
   }
 }
 
+/** Waits as long as the HTTP client waits for a connection: a lookup has no limit of its own. */
+async function withTimeout<T>(pending: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' }));
+    }, CONNECT_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([pending, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Checks that the name of the server, or of the proxy, resolves.
  *
  * @throws KeystoneUnreachable
  */
 export async function checkDns(target: NetworkTarget): Promise<CheckOutcome<true>> {
-  const host = getHost(getFirstHop(target));
+  const host = getSocketHost(getFirstHop(target));
   if (isIP(host) !== 0) return pass(`${host} is an address`, true);
-  const addresses = await explainingErrors(target, () => lookup(host, { all: true }));
+  const addresses = await explainingErrors(target, () => withTimeout(lookup(host, { all: true })));
   return pass(`${host} is ${addresses.map(({ address }) => address).join(', ')}`, true);
-}
-
-/** Waits for an event of a socket, as long as the HTTP client waits for a connection. */
-async function waitFor<S extends Socket>(socket: S, event: 'connect' | 'secureConnect'): Promise<S> {
-  return new Promise((resolve, reject) => {
-    const onTimeout = (): void => {
-      socket.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' }));
-    };
-    const timer = setTimeout(onTimeout, CONNECT_TIMEOUT_MS);
-    socket.once('error', (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
-    socket.once(event, () => {
-      clearTimeout(timer);
-      resolve(socket);
-    });
-  });
 }
 
 /**
@@ -86,56 +76,29 @@ async function waitFor<S extends Socket>(socket: S, event: 'connect' | 'secureCo
  */
 export async function checkTcp(target: NetworkTarget): Promise<CheckOutcome<true>> {
   const hop = getFirstHop(target);
-  const options = { host: getHost(hop), port: getPort(hop) };
-  const socket = await explainingErrors(target, () => waitFor(connect(options), 'connect'));
+  const options = { host: getSocketHost(hop), port: getPort(hop) };
+  const socket = await explainingErrors(target, () => waitForSocket(connect(options), 'connect'));
   socket.destroy();
   const suffix = target.proxy === undefined ? '' : ' (the proxy)';
   return pass(`${options.host} port ${options.port} accepts connections${suffix}`, true);
 }
 
-/** Opens a tunnel through a proxy (CONNECT: RFC 9110, section 9.3.6). */
-async function openTunnel(proxy: URL, url: URL): Promise<Socket> {
-  const path = `${url.hostname}:${getPort(url)}`;
-  const userInfo = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  const headers = {
-    host: path,
-    ...(userInfo === ':' ? {} : { 'proxy-authorization': `Basic ${Buffer.from(userInfo).toString('base64')}` }),
-  };
-  const request = proxy.protocol === 'https:' ? requestHttps : requestHttp;
-  return new Promise((resolve, reject) => {
-    const options = {
-      host: getHost(proxy),
-      port: getPort(proxy),
-      method: 'CONNECT',
-      path,
-      headers,
-      timeout: CONNECT_TIMEOUT_MS,
-    };
-    const pending = request(options);
-    pending.once('connect', ({ statusCode }, socket) => {
-      if (statusCode === 200) resolve(socket);
-      else {
-        socket.destroy();
-        reject(Object.assign(new Error('refused'), { code: 'ERR_PROXY_TUNNEL' }));
-      }
-    });
-    pending.once('timeout', () => pending.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })));
-    pending.once('error', reject).end();
-  });
-}
-
-async function shakeHands({ url, proxy, serverName }: NetworkTarget, tls: TlsSettings): Promise<TLSSocket> {
-  const socket = proxy === undefined ? undefined : await openTunnel(proxy, url);
-  const host = getHost(url);
+/** @param rejectsUntrusted false leaves it to the caller to look at `authorized` */
+async function shakeHands(
+  { url, proxy, serverName }: NetworkTarget,
+  tls: TlsSettings,
+  rejectsUntrusted: boolean,
+): Promise<TLSSocket> {
+  const socket = proxy === undefined ? undefined : await openTunnel(proxy, url, makeProxyTlsOptions(tls));
+  const host = getSocketHost(url);
   const options = {
     ...makeTlsOptions(tls),
-    // Checked after the handshake, so that the message can describe a certificate that is rejected.
-    rejectUnauthorized: false,
+    rejectUnauthorized: rejectsUntrusted,
     ...(isIP(host) === 0 || serverName !== undefined ? { servername: serverName ?? host } : {}),
     ...(socket === undefined ? { port: getPort(url) } : { socket }),
     host,
   };
-  return waitFor(connectTls(options), 'secureConnect');
+  return waitForSocket(connectTls(options), 'secureConnect');
 }
 
 /** The types say that an issuer is always present. In fact, an unknown issuer is undefined or an empty object. */
@@ -172,13 +135,26 @@ interface TlsCheck {
   /** The setting that turns verification off, for a message. */
   readonly insecureOrigin: string;
   /** How to set the certificate authority, in the imperative; by default with `OS_CACERT`. */
-  readonly trustFix?: string;
+  readonly trustFix?: string | undefined;
 }
 
-function judgeCertificate(
+/**
+ * Finds out why a certificate is not trusted. A socket that was accepted in spite of it knows only a code, and many
+ * reasons share one.
+ */
+async function findTrustError(target: NetworkTarget, tls: TlsSettings): Promise<unknown> {
+  try {
+    (await shakeHands(target, tls, true)).destroy();
+  } catch (error) {
+    return error;
+  }
+  return new Error('the certificate was refused once');
+}
+
+async function judgeCertificate(
   socket: TLSSocket,
   { target, tls, now, insecureOrigin, trustFix }: TlsCheck,
-): CheckOutcome<true> {
+): Promise<CheckOutcome<true>> {
   const chain = listChain(socket.getPeerCertificate(true));
   const certificate = describeChain(chain);
   if (tls.insecure) {
@@ -190,9 +166,7 @@ function judgeCertificate(
     );
   }
   if (!socket.authorized) {
-    const reason = socket.authorizationError as unknown;
-    const error = reason instanceof Error ? reason : Object.assign(new Error('refused'), { code: String(reason) });
-    const { message, hint, code } = explainConnectError(target, error);
+    const { message, hint, code } = explainConnectError(target, await findTrustError(target, tls));
     // OpenSSL has many codes for an untrusted authority. A wrong name or date needs another fix.
     const isUntrusted = hint?.includes('OS_CACERT') === true;
     return fail(`${message} (${certificate})`, isUntrusted ? (trustFix ?? hint) : hint, { code });
@@ -211,9 +185,10 @@ function judgeCertificate(
 export async function checkTls(check: TlsCheck): Promise<CheckOutcome<true>> {
   const { target, tls } = check;
   if (target.url.protocol !== 'https:') return pass('http:// does not use it', true);
-  const socket = await explainingErrors(target, () => shakeHands(target, tls));
+  // Checked after the handshake, so that the message can describe a certificate that is rejected.
+  const socket = await explainingErrors(target, () => shakeHands(target, tls, false));
   try {
-    return judgeCertificate(socket, check);
+    return await judgeCertificate(socket, check);
   } finally {
     socket.destroy();
   }

@@ -1,5 +1,4 @@
 import { describeSources } from '../../../shared/options/option.ts';
-import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import { openLoginContext } from '../../login/open-login-context.ts';
 import { warnAboutSettings } from '../../login/get-token.ts';
 import { captureWarnings } from '../capture-warnings.ts';
@@ -10,10 +9,11 @@ import { renderPairs, renderTable } from '../table.ts';
 import { explainLogin } from './explanation.ts';
 import type { Explanation } from './explanation.ts';
 
-function describeTls({ insecure, paths }: TlsSettings): string {
+function describeTls({ tls: { insecure, paths }, trustedOrigins }: Explanation): string {
   const client = paths.cert === undefined ? '' : `; the client certificate is ${paths.cert}`;
   if (insecure) return `certificates are not verified${client}`;
-  return `certificates must be signed by ${paths.ca ?? 'an authority of this system'}${client}`;
+  const list = trustedOrigins === undefined ? '' : `, as ${trustedOrigins} says`;
+  return `certificates must be signed by ${paths.ca ?? 'an authority of this system'}${list}${client}`;
 }
 
 function describeCachedToken({ cache: { expiresAt, fresh }, now }: Explanation): string {
@@ -36,7 +36,7 @@ function renderTables({ settings, overridden }: Explanation): string[] {
 }
 
 function render(explanation: Explanation): string {
-  const { method, because, scope, missing, keyring, request, tls, proxy, cache, warnings } = explanation;
+  const { method, because, scope, missing, keyring, request, trustedOrigins, proxy, cache, warnings } = explanation;
   const { first, verb, url, headers, body } = request;
   const headerLines = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value}`);
   const pairs = renderPairs([
@@ -48,7 +48,8 @@ function render(explanation: Explanation): string {
     ['Request', verb === undefined ? undefined : `${verb} ${url ?? ''}`],
     ['Headers', headerLines.join('; ') || undefined],
     ['Body', body],
-    ['TLS', describeTls(tls)],
+    ['TLS', describeTls(explanation)],
+    ['Trusted servers', trustedOrigins === undefined ? undefined : `those in ${trustedOrigins}`],
     ['Proxy', proxy],
     ['Cache key', cache.key],
     ['Cache', cache.location],
@@ -81,6 +82,7 @@ function explanationToJson(explanation: Explanation): OutputData {
       cert: tls.paths.cert ?? null,
       key: tls.paths.key ?? null,
     },
+    trustedOrigins: explanation.trustedOrigins ?? null,
     proxy: proxy ?? null,
     cache: {
       key: cache.key,

@@ -6,6 +6,7 @@ import type { Option } from '../../config/option.ts';
 import { readProxyEnv } from '../../../shared/http/proxy.ts';
 import { resolveScope } from '../../config/resolve-scope.ts';
 import { describeScope } from '../../../shared/keystone/scope.ts';
+import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import { identifySavedSecret } from '../../login/apply-saved-secret.ts';
 import { readCacheStorage } from '../../login/open-login-context.ts';
@@ -46,6 +47,8 @@ export interface Explanation {
   readonly keyring: string | undefined;
   readonly request: RequestPreview;
   readonly tls: TlsSettings;
+  /** The list of trusted servers. */
+  readonly trustedOrigins: string | undefined;
   readonly proxy: string | undefined;
   readonly cache: CacheExplanation;
   readonly warnings: readonly string[];
@@ -93,6 +96,7 @@ export async function explainLogin(login: LoginContext, warnings: readonly strin
     keyring: identity !== undefined && isSecretSaved(host, identity) ? identity.description : undefined,
     request,
     tls,
+    trustedOrigins: readTrustedOrigins(host)?.file,
     proxy: explainProxy(login),
     cache: await explainCache(login, now),
     warnings,

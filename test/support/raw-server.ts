@@ -1,0 +1,85 @@
+/** Servers that send any bytes, for responses that Node's own servers cannot be made to send. */
+import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import type { Test } from 'tap';
+
+export interface RawServer {
+  readonly port: number;
+  /** The number of connections so far. */
+  readonly countConnections: () => number;
+  /** Waits until the clients have closed all connections. */
+  readonly waitUntilClosed: () => Promise<void>;
+}
+
+/**
+ * Starts a server on 127.0.0.1 that stops after the test.
+ *
+ * @param answer called once for each connection, when the header of a request has arrived
+ */
+export async function startRawServer(t: Test, answer: (socket: Socket) => void): Promise<RawServer> {
+  const sockets = new Set<Socket>();
+  let count = 0;
+  let onClose = (): void => undefined;
+  const server = createServer((socket) => {
+    count += 1;
+    sockets.add(socket);
+    let head = '';
+    let isAnswered = false;
+    socket
+      .on('error', () => undefined)
+      .on('close', () => {
+        sockets.delete(socket);
+        onClose();
+      });
+    socket.on('data', (chunk) => {
+      head += chunk.toString('latin1');
+      if (isAnswered || !head.includes('\r\n\r\n')) return;
+      isAnswered = true;
+      answer(socket);
+    });
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    countConnections: () => count,
+    waitUntilClosed: () =>
+      new Promise((resolve) => {
+        onClose = () => {
+          if (sockets.size === 0) resolve();
+        };
+        onClose();
+      }),
+  };
+}
+
+/** Writes the same text again and again, as fast as the other end reads it, until the connection is closed. */
+export function writeForever(socket: Socket, makeText: (index: number) => string): void {
+  let index = 0;
+  const write = (): void => {
+    if (socket.destroyed) return;
+    while (socket.write(makeText((index += 1)))) {
+      // Let the event loop see that the other end has closed the connection.
+      if (index % 100 === 0) {
+        setImmediate(write);
+        return;
+      }
+    }
+    socket.once('drain', write);
+  };
+  write();
+}
+
+/** Writes one text after the other, each in its own packet, until the connection is closed. */
+export function drip(socket: Socket, makeText: (index: number) => string, everyMs: number): void {
+  let index = 0;
+  socket.setNoDelay();
+  const timer = setInterval(() => socket.write(makeText((index += 1))), everyMs);
+  socket.once('close', () => {
+    clearInterval(timer);
+  });
+}
