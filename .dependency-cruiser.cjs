@@ -14,16 +14,17 @@ const everyShared = Object.keys(SHARED).map((folder) => `shared/${folder}`);
 /** Values from these folders of the same program; all of src/shared as well. Types may cross. */
 const PLUGIN = {
   exec: [],
-  cache: [],
+  programs: [],
+  cache: ['programs'],
   config: [],
   terminal: [],
-  browser: [],
-  kerberos: [],
+  browser: ['programs'],
+  kerberos: ['programs'],
   kubeconfig: [],
   'fast-path': ['exec', 'cache'],
-  'auth-methods': ['config', 'terminal', 'browser', 'kerberos'],
+  'auth-methods': ['programs', 'config', 'terminal', 'browser', 'kerberos'],
   login: ['exec', 'cache', 'config', 'terminal', 'kerberos', 'fast-path', 'auth-methods'],
-  packaged: ['cache'],
+  packaged: ['programs', 'cache'],
 };
 
 const WEBHOOK = {

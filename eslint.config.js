@@ -12,7 +12,7 @@ const IMPORTERS = {
   '@inquirer/prompts': 'src/plugin/terminal/prompt.ts',
   'js-yaml': 'src/shared/options/yaml.ts',
   diff: 'src/plugin/kubeconfig/diff.ts',
-  which: 'src/plugin/commands/find-program.ts',
+  which: 'src/plugin/programs/find-program.ts',
   fastify: 'src/webhook/server/server.ts',
   pino: 'src/webhook/observability/log.ts',
   'lru-cache': 'src/webhook/authn/verdict-cache.ts',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { PROGRAM_NAME } from '../../src/shared/base/program.ts';
-import { findProgram } from '../../src/plugin/commands/find-program.ts';
+import { findProgram } from '../../src/plugin/programs/find-program.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 function writeProgram(path: string, mode = 0o755): string {

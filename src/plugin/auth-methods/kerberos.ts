@@ -3,6 +3,7 @@ import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
 import { readTicketCache } from '../kerberos/principal.ts';
+import { makeKerberosEnvironment } from '../programs/environment.ts';
 import type { AuthMethod } from './auth-method.ts';
 
 const DEFAULT_CONFIG_FILE = '/etc/krb5.conf';
@@ -24,7 +25,9 @@ export const kerberos: AuthMethod = {
   ],
   listIdentityFiles(_, host) {
     const file = readTicketCache(host)?.file;
-    return file === undefined ? undefined : [file, ...(host.env['KRB5_CONFIG'] ?? DEFAULT_CONFIG_FILE).split(':')];
+    return file === undefined
+      ? undefined
+      : [file, ...(makeKerberosEnvironment(host)['KRB5_CONFIG'] ?? DEFAULT_CONFIG_FILE).split(':')];
   },
   async prepareRequest(config, { host }) {
     const scope = resolveScope(config);

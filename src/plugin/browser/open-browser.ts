@@ -1,6 +1,8 @@
 /** Opens the user's browser. A failure is not an error, because the terminal shows the address too. */
 import { spawn } from 'node:child_process';
 import type { Host } from '../../shared/base/host.ts';
+import { makeBrowserEnvironment } from '../programs/environment.ts';
+import { findTrustedProgram } from '../programs/find-program.ts';
 
 /** A program and its arguments. */
 interface Command {
@@ -9,14 +11,10 @@ interface Command {
   readonly args: readonly string[];
 }
 
-/** Variables that the browser does not get: the plugin's settings, and everything that looks like a secret. */
-const WITHHELD_VARIABLES = [
-  /^(OS|CLIENT_KEYSTONE_AUTH|KUBERNETES)_|^NODE_OPTIONS$/i,
-  /PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY/i,
-];
-
 /** Returns why the user cannot see a browser of this machine; undefined when the user can. */
-export function findBrowserObstacle({ env, platform }: Host): string | undefined {
+export function findBrowserObstacle(host: Host): string | undefined {
+  const { platform } = host;
+  const env = host.personalVariables();
   const has = (name: string): boolean => (env[name] ?? '') !== '';
   if (has('SSH_CONNECTION') || has('SSH_TTY')) return 'this is a remote session';
   const hasDesktop = platform === 'win32' || platform === 'darwin' || has('DISPLAY') || has('WAYLAND_DISPLAY');
@@ -25,28 +23,23 @@ export function findBrowserObstacle({ env, platform }: Host): string | undefined
 
 /**
  * Reads `BROWSER` as other programs do: commands in order of preference, each with `%s` or the address as last
- * argument.
+ * argument. A kubeconfig must not choose them, because they are commands.
  */
-function readBrowserVariable({ env, platform }: Host): Command[] {
-  const commands = (env['BROWSER'] ?? '').split(platform === 'win32' ? ';' : ':');
+function readBrowserVariable(host: Host): Command[] {
+  const commands = (host.personalVariables()['BROWSER'] ?? '').split(host.platform === 'win32' ? ';' : ':');
   return commands.flatMap((command) => {
     const [file, ...args] = command.split(/\s+/).filter((word) => word !== '');
     return file === undefined ? [] : [{ file, args: command.includes('%s') ? args : [...args, '%s'] }];
   });
 }
 
-function getSystemCommand({ env, platform }: Host): Command {
+function getSystemCommand(host: Host): Command {
+  const { platform } = host;
   if (platform === 'darwin') return { file: '/usr/bin/open', args: ['%s'] };
   if (platform !== 'win32') return { file: 'xdg-open', args: ['%s'] };
   // "start" is a shell command: the shell reads "&" as the end of the address.
-  const systemRoot = env['SystemRoot'] ?? String.raw`C:\Windows`;
+  const systemRoot = host.personalVariables()['SystemRoot'] ?? String.raw`C:\Windows`;
   return { file: String.raw`${systemRoot}\System32\rundll32.exe`, args: ['url.dll,FileProtocolHandler', '%s'] };
-}
-
-function makeBrowserEnvironment(env: Host['env']): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(env).filter(([name]) => !WITHHELD_VARIABLES.some((pattern) => pattern.test(name))),
-  );
 }
 
 /**
@@ -80,9 +73,10 @@ export async function openBrowser(host: Host, address: string): Promise<string |
   if (obstacle !== undefined) return obstacle;
   // The browser could read anything else as an option, a file or a script.
   if (!/^https?:\/\//.test(address)) return 'the address does not begin with http:// or https://';
-  const env = makeBrowserEnvironment(host.env);
+  const env = makeBrowserEnvironment(host);
   for (const command of [...readBrowserVariable(host), getSystemCommand(host)]) {
-    if (await startCommand(command, address, env)) return undefined;
+    const file = findTrustedProgram(command.file, host);
+    if (file !== undefined && (await startCommand({ ...command, file }, address, env))) return undefined;
   }
   return 'no browser could be started';
 }

@@ -2,8 +2,10 @@
  * One request to the keyring, in a process of its own. The keyring library blocks in native code, even while it opens
  * an entry, if the bus does not answer. A thread that blocks there cannot be stopped, but a process can be killed.
  */
-import { Entry } from '@napi-rs/keyring';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { makeProcessHost } from '../../shared/base/host.ts';
+import type { Host } from '../../shared/base/host.ts';
+import { isUnixBusAddress } from '../programs/session-bus.ts';
 
 /** The request on stdin, so that no secret is in argv. */
 export interface KeyringRequest {
@@ -20,8 +22,35 @@ const SERVICE = 'client-keystone-auth';
 /** The default would silently fall back to the kernel's keyutils, which lose their entries. */
 const OPTIONS = { linux: { store: 'secret-service' } } as const;
 
-const { key, secret, remove } = JSON.parse(readFileSync(0, 'utf8')) as KeyringRequest;
-const entry = new Entry(SERVICE, key, OPTIONS);
-if (remove === true) entry.deleteCredential();
-else if (secret === undefined) writeFileSync(1, entry.getPassword() ?? '');
-else entry.setPassword(secret);
+/**
+ * Whether the plugin started this process. A kubeconfig can name this program too, and its variables would then tell
+ * the library what to run.
+ */
+function isStartedByPlugin({ env, platform }: Host): boolean {
+  if (env['KUBERNETES_EXEC_INFO'] !== undefined) return false;
+  return platform !== 'linux' || isUnixBusAddress(env['DBUS_SESSION_BUS_ADDRESS']);
+}
+
+async function answer(host: Host): Promise<void> {
+  const { key, secret, remove } = JSON.parse(readFileSync(0, 'utf8')) as KeyringRequest;
+  // Loaded last: the library reads the environment.
+  const { Entry } = await import('@napi-rs/keyring');
+  const entry = new Entry(SERVICE, key, OPTIONS);
+  if (remove === true) entry.deleteCredential();
+  else if (secret === undefined) host.writeOut(entry.getPassword() ?? '');
+  else entry.setPassword(secret);
+}
+
+const host = makeProcessHost();
+host.setExitStatus(1);
+if (isStartedByPlugin(host)) {
+  // Whoever started it knows that it failed; the message of a library is not for users.
+  answer(host).then(
+    () => {
+      host.setExitStatus(0);
+    },
+    () => undefined,
+  );
+} else {
+  host.writeErr('client-keystone-auth: the keyring helper is for the plugin itself\n');
+}

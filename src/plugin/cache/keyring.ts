@@ -6,6 +6,9 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import { makeKeyringEnvironment } from '../programs/environment.ts';
+import { findSessionBus } from '../programs/session-bus.ts';
+import { resolveCacheFolder } from './cache-folder.ts';
 import type { KeyringRequest } from './keyring-process.ts';
 
 /** The plugin's entries by their keys. Each method throws a CacheError if the keyring cannot be used. */
@@ -25,14 +28,24 @@ const HELPER = fileURLToPath(new URL('./keyring.cjs', import.meta.url));
 /** The size of a Windows credential (wincred.h, CRED_MAX_CREDENTIAL_BLOB_SIZE), in UTF-16 characters. */
 const MAX_CHARACTERS: Partial<Record<NodeJS.Platform, number>> = { win32: 1_280 };
 
-function sendRequest(execPath: string, request: KeyringRequest): Promise<string> {
-  const options = { timeout: MAX_REQUEST_MS, killSignal: 'SIGKILL', windowsHide: true } as const;
+const UNUSABLE = 'the keyring cannot be used';
+
+/** @throws CacheError if the person has no session bus, without which the library could start one by itself */
+function makeEnvironment(host: Host): Record<string, string> {
+  const bus = host.platform === 'linux' ? findSessionBus(host) : undefined;
+  if (host.platform === 'linux' && bus === undefined) throw new CacheError(UNUSABLE);
+  return makeKeyringEnvironment(host, { bus, cacheFolder: resolveCacheFolder(host)?.path });
+}
+
+async function sendRequest(host: Host, request: KeyringRequest): Promise<string> {
+  const env = makeEnvironment(host);
+  const options = { env, timeout: MAX_REQUEST_MS, killSignal: 'SIGKILL', windowsHide: true } as const;
   return new Promise((resolve, reject) => {
-    const child = execFile(execPath, [HELPER], options, (error, stdout) => {
+    const child = execFile(host.execPath, [HELPER], options, (error, stdout) => {
       if (error === null) resolve(stdout);
       else if (error.killed === true)
         reject(new CacheError(`the keyring did not answer within ${MAX_REQUEST_MS / 1000} s`));
-      else reject(new CacheError('the keyring cannot be used', { cause: error }));
+      else reject(new CacheError(UNUSABLE, { cause: error }));
     });
     // A helper that exits early does not read stdin; its exit status is the error to report.
     child.stdin?.on('error', () => undefined).end(JSON.stringify(request));
@@ -40,17 +53,17 @@ function sendRequest(execPath: string, request: KeyringRequest): Promise<string>
 }
 
 /** Opens the keyring of the user; the first request shows whether it works. */
-export function openKeyring({ execPath, platform }: Pick<Host, 'execPath' | 'platform'>): Keyring {
+export function openKeyring(host: Host): Keyring {
   return {
-    read: (key) => sendRequest(execPath, { key }),
+    read: (key) => sendRequest(host, { key }),
     async write(key, secret) {
-      if (secret.length > (MAX_CHARACTERS[platform] ?? Number.POSITIVE_INFINITY)) {
+      if (secret.length > (MAX_CHARACTERS[host.platform] ?? Number.POSITIVE_INFINITY)) {
         throw new CacheError('the token is too large for the Windows Credential Manager');
       }
-      await sendRequest(execPath, { key, secret });
+      await sendRequest(host, { key, secret });
     },
     async remove(key) {
-      await sendRequest(execPath, { key, remove: true });
+      await sendRequest(host, { key, remove: true });
     },
   };
 }

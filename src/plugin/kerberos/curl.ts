@@ -4,10 +4,14 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { PluginError } from '../../shared/base/errors.ts';
+import type { Host } from '../../shared/base/host.ts';
 import { measureClockSkew } from '../../shared/http/http-message.ts';
 import type { HttpSettings } from '../../shared/http/http-client.ts';
 import type { HttpRequest, HttpResponse } from '../../shared/http/http-message.ts';
+import { chooseProxy } from '../../shared/http/proxy.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
+import { makeKerberosEnvironment } from '../programs/environment.ts';
+import { findTrustedProgram } from '../programs/find-program.ts';
 
 const CONNECT_TIMEOUT_SECONDS = 5;
 const VERSION_TIMEOUT_MS = 5_000;
@@ -45,10 +49,10 @@ function formatTls({ insecure, paths }: TlsSettings): string[] {
   ];
 }
 
-function formatProxy(url: URL, { https_proxy: proxy, no_proxy: noProxy }: HttpSettings['proxyEnv']): string[] {
-  // The plugin sends plain http to this machine only, and never through a proxy.
-  if (proxy === undefined || url.protocol === 'http:') return [formatLine('noproxy', '*')];
-  return [formatLine('proxy', proxy), formatLine('noproxy', noProxy ?? ''), 'suppress-connect-headers'];
+function formatProxy(url: URL, proxyEnv: HttpSettings['proxyEnv']): string[] {
+  const proxy = chooseProxy(proxyEnv, url);
+  if (proxy === undefined) return [formatLine('noproxy', '*')];
+  return [formatLine('proxy', proxy.href), formatLine('noproxy', ''), 'suppress-connect-headers'];
 }
 
 function formatHeaders(headers: HttpRequest['headers'] = {}): string[] {
@@ -99,12 +103,26 @@ function explainMissingCurl(problem: string, cause?: unknown): PluginError {
   });
 }
 
-/** @throws PluginError (unsupported) when no curl with Negotiate is installed */
-export function requireCurl(env: Record<string, string>): Promise<void> {
+/** The curl of the system, and the environment that it gets. */
+export interface Curl {
+  readonly path: string;
+  readonly env: Record<string, string>;
+}
+
+/**
+ * Finds a curl with Negotiate.
+ *
+ * @throws PluginError (unsupported) when there is none
+ * @throws ConfigError if a kubeconfig says where the tickets are
+ */
+export async function findCurl(host: Host): Promise<Curl> {
+  const env = makeKerberosEnvironment(host);
+  const path = findTrustedProgram('curl', host);
+  if (path === undefined) throw explainMissingCurl('which cannot be run here');
   return new Promise((resolve, reject) => {
-    execFile('curl', ['-q', '--version'], { env, timeout: VERSION_TIMEOUT_MS, windowsHide: true }, (error, stdout) => {
+    execFile(path, ['-q', '--version'], { env, timeout: VERSION_TIMEOUT_MS, windowsHide: true }, (error, stdout) => {
       if (error !== null) reject(explainMissingCurl('which cannot be run here', error));
-      else if (/^Features:.*\bSPNEGO\b/m.test(stdout)) resolve();
+      else if (/^Features:.*\bSPNEGO\b/m.test(stdout)) resolve({ path, env });
       else reject(explainMissingCurl('but the installed curl is built without SPNEGO (GSS-API)'));
     });
   });
@@ -115,9 +133,9 @@ export function requireCurl(env: Record<string, string>): Promise<void> {
  *
  * @throws PluginError (unsupported) when curl cannot be started
  */
-export function runCurl(config: string, env: Record<string, string>, timeoutMs: number): Promise<CurlResult> {
+export function runCurl(config: string, { path, env }: Curl, timeoutMs: number): Promise<CurlResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn('curl', ['-q', '--config', '-'], {
+    const child = spawn(path, ['-q', '--config', '-'], {
       env,
       stdio: ['pipe', 'pipe', 'ignore'],
       // In case the timeout of curl fails.

@@ -9,13 +9,13 @@ import {
   explainUntrustedOrigin,
 } from '../../shared/http/explain-network-error.ts';
 import { describeExchange } from '../../shared/http/describe-exchange.ts';
+import { restrictTls } from '../../shared/http/trusted-origins.ts';
 import { KEYSTONE } from '../../shared/http/peer.ts';
 import type { HttpClient, HttpSettings } from '../../shared/http/http-client.ts';
 import type { HttpRequest, HttpResponse } from '../../shared/http/http-message.ts';
 import type { Peer } from '../../shared/http/peer.ts';
-import { makeCurlConfig, parseCurlOutput, requireCurl, runCurl } from './curl.ts';
+import { findCurl, makeCurlConfig, parseCurlOutput, runCurl } from './curl.ts';
 import type { CurlResult } from './curl.ts';
-import { makeKerberosEnvironment } from './principal.ts';
 
 /** Exit statuses of curl (curl manual, "EXIT CODES") and the Node error codes with the same meaning. */
 const ERROR_CODES: Readonly<Partial<Record<number, string>>> = {
@@ -39,16 +39,17 @@ interface Attempt {
   readonly peer: Peer;
   readonly remainingMs: number;
   readonly deadlineMs: number;
+  readonly trustedOrigins: HttpSettings['trustedOrigins'];
 }
 
-function checkResult({ status, isTooLarge }: CurlResult, { url, peer, remainingMs, deadlineMs }: Attempt): void {
+function checkResult({ status, isTooLarge }: CurlResult, { url, peer, remainingMs, ...attempt }: Attempt): void {
   if (isTooLarge) {
     throw new KeystoneProtocolError('protocol', `the response is larger than 1 MiB: this is not ${peer.name}`);
   }
   if (status === 0) return;
   const code = ERROR_CODES[status ?? 28] ?? `curl exited with status ${String(status)}`;
   const timedOut = remainingMs < DEADLINE_TOLERANCE_MS && code === 'ETIMEDOUT';
-  throw explainNetworkError(Object.assign(new Error(code), { code }), { url, peer, timedOut, deadlineMs });
+  throw explainNetworkError(Object.assign(new Error(code), { code }), { url, peer, timedOut, ...attempt });
 }
 
 function parseResponse(output: string, respondedAt: number, { url, peer }: Attempt): HttpResponse {
@@ -74,14 +75,15 @@ export function openNegotiateHttp(settings: HttpSettings): HttpClient {
     const { peer = KEYSTONE } = request;
     const url = new URL(request.url);
     if (trustedOrigins?.origins.has(url.origin) === false) throw explainUntrustedOrigin(url, peer, trustedOrigins);
-    const env = makeKerberosEnvironment(host);
-    await requireCurl(env);
+    const curl = await findCurl(host);
+    const tls = restrictTls(settings.tls, url.origin, trustedOrigins);
     const sentAt = host.now();
     const startedAt = performance.now();
-    const result = await runCurl(makeCurlConfig(request, url, remainingMs, settings), env, remainingMs);
+    const config = makeCurlConfig(request, url, remainingMs, { ...settings, tls });
+    const result = await runCurl(config, curl, remainingMs);
     const tookMs = performance.now() - startedAt;
     remainingMs -= tookMs;
-    const attempt: Attempt = { url, peer, remainingMs, deadlineMs };
+    const attempt: Attempt = { url, peer, remainingMs, deadlineMs, trustedOrigins };
     checkResult(result, attempt);
     const response = parseResponse(result.output, (sentAt + host.now()) / 2, attempt);
     for (const [line, level] of describeExchange(request, url, { ...response, tookMs })) log(`${line} (curl)`, level);

@@ -1,6 +1,8 @@
 /** Finds the principal of the Kerberos tickets that this process logs in with, as klist (MIT) prints it. */
 import { execFileSync } from 'node:child_process';
 import type { Host } from '../../shared/base/host.ts';
+import { makeKerberosEnvironment } from '../programs/environment.ts';
+import { findTrustedProgram } from '../programs/find-program.ts';
 
 /** The only principal with tickets. */
 export interface TicketCache {
@@ -12,28 +14,21 @@ export interface TicketCache {
 
 const TIMEOUT_MS = 3_000;
 
-/** Variables that Kerberos programs get; none of them holds a password. */
-const PASSED_VARIABLES = /^(?:PATH|HOME|USER|LOGNAME|TMPDIR|XDG_RUNTIME_DIR|(?:KRB5|GSS)\w*|SystemRoot|USERPROFILE)$/i;
-
-/** Makes the environment of a program that uses the tickets. */
-export function makeKerberosEnvironment({ env }: Host): Record<string, string> {
-  const passed = Object.entries(env).flatMap(([name, value]) =>
-    value !== undefined && PASSED_VARIABLES.test(name) ? [[name, value] as const] : [],
-  );
-  return { ...Object.fromEntries(passed), LC_ALL: 'C' };
-}
-
 /**
  * Finds the tickets. With several principals, the Kerberos library chooses one by the realm of the server, and the
  * plugin cannot know which.
  *
  * @returns undefined when the principal is not certain
+ * @throws ConfigError if a kubeconfig says where the tickets are
  */
 export function readTicketCache(host: Host): TicketCache | undefined {
+  const env = makeKerberosEnvironment(host);
+  const klist = findTrustedProgram('klist', host);
+  if (klist === undefined) return undefined;
   let output: string;
   try {
-    output = execFileSync('klist', ['-A'], {
-      env: makeKerberosEnvironment(host),
+    output = execFileSync(klist, ['-A'], {
+      env,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
       timeout: TIMEOUT_MS,

@@ -19,7 +19,7 @@ import {
 } from '../../kubeconfig/exec-stanza.ts';
 import type { RunContext } from '../../login/login-context.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
-import { findProgram } from '../find-program.ts';
+import { findProgram } from '../../programs/find-program.ts';
 import { findAuthority } from './cluster.ts';
 import { fail, warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Host } from '../../../shared/base/host.ts';
 import { isJsonObject, listAt, textAt } from '../../../shared/base/json.ts';
 import { readYamlMapping } from '../../kubeconfig/read-context.ts';
-import { findProgram } from '../find-program.ts';
+import { findProgram } from '../../programs/find-program.ts';
 import { fail, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 

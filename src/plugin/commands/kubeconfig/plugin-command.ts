@@ -1,6 +1,6 @@
 import { posix, win32 } from 'node:path';
 import type { Host } from '../../../shared/base/host.ts';
-import { findProgram } from '../find-program.ts';
+import { findProgram } from '../../programs/find-program.ts';
 import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 
 /** The command that kubectl runs, with a warning if kubectl cannot find it. */
