@@ -37,11 +37,6 @@ const UNIT = /^test\/(?:property|unit)\//;
 const STRESS = /^test\/(?:property|stress)\//;
 /** Tests of what users do, of packages, and of what differs inside an executable. */
 const PACKAGED = /^test\/(?:e2e|package)\/|^test\/stress\/keyring\.test\.ts$/;
-/**
- * Files that run after the others, because Keystone sometimes reports for a moment that a user has no role in a project
- * while other tests use it. These tests create application credentials, which Keystone then rejects.
- */
-const ALONE = /^test\/stress\/saved-secrets\.test\.ts$/;
 
 const USAGE = 'usage: npm test -- [--unit | --stress | --packaged [--made]] [TEST-FILE...]';
 
@@ -127,7 +122,7 @@ async function runTests(
     path,
     env: { ...env, CKA_TEST_RESOURCE_NAMES: (resources.get(path) ?? []).join(' ') },
   });
-  const files = sortSlowestFirst(selection.files, readTestTimes(timesFile));
+  const files = sortSlowestFirst(selection.files, readTestTimes(timesFile)).map(toFile);
   const options = {
     root,
     dir,
@@ -139,9 +134,7 @@ async function runTests(
       console.log(text);
     },
   };
-  const together = files.filter((file) => !ALONE.test(file)).map(toFile);
-  const alone = files.filter((file) => ALONE.test(file)).map(toFile);
-  const times = [...(await runTestFiles(together, options, counts)), ...(await runTestFiles(alone, options, counts))];
+  const times = await runTestFiles(files, options, counts);
   // In full size, the times are others.
   if (!selection.isFullSize) writeTestTimes(timesFile, times);
   return times;

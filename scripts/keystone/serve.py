@@ -58,6 +58,7 @@ if options.watch_stdin:
 # oslo.config would parse these arguments.
 sys.argv[1:] = []
 from keystone.server.wsgi import initialize_public_application  # noqa: E402
+from thread_local_token import separate_tokens  # noqa: E402
 
 
 class Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -199,6 +200,7 @@ def warm_up(application):
         sys.exit(f'serve.py: GET /v3 returned {statuses}')
 
 
+separate_tokens()
 keystone = initialize_public_application()
 warm_up(keystone)
 application = serialize_writes(keystone, f'{config_dir}/turn.lock')

@@ -1,10 +1,13 @@
 // Tests the setup that all other tests with Keystone depend on.
 
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 
+import { findKeystone, PYTHON } from '../../scripts/keystone/find-keystone.ts';
 import { revokeToken, makeTotpCode, validateToken } from '../support/tenancy.ts';
 import type { TokenFacts } from '../support/tenancy.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
@@ -139,4 +142,25 @@ testWithKeystone('a server that requires a client certificate refuses clients wi
   t.strictSame(listRequests(address), []);
   t.match(await get(`${address.url}/v3`, { ca, ...own }), { status: 200 });
   t.match(listRequests(address), [{ path: '/v3', status: 200, clientName: 'alice' }]);
+});
+
+const TWO_THREADS = `
+import threading
+from thread_local_token import AuthContextMiddleware, separate_tokens
+separate_tokens()
+middleware = AuthContextMiddleware(None)
+middleware.token = 'mine'
+other = threading.Thread(target=setattr, args=(middleware, 'token', 'theirs'))
+other.start()
+other.join()
+print(middleware.token)
+`;
+
+testWithKeystone('a request does not go on with the token of a request in another thread', async (t) => {
+  const packages = await findKeystone();
+  if ('missing' in packages) throw new Error(packages.missing);
+  const path = ['scripts/keystone', ...(packages.pythonPath === undefined ? [] : [packages.pythonPath])].join(':');
+  const env = { PYTHONPATH: path };
+  const { stdout } = await promisify(execFile)(PYTHON, ['-s', '-c', TWO_THREADS], { env });
+  t.equal(stdout, 'mine\n');
 });
