@@ -151,7 +151,7 @@ testWithFederation('a pasted code without the issuer is rejected', async (t, fed
   const end = callback?.url ?? new URL('http://none/');
   t.ok(end.searchParams.has('iss'));
   await paste(terminal, `${end.searchParams.get('code') ?? ''}\r`);
-  await terminal.waitFor('paste the whole address', 120_000);
+  await terminal.waitFor('paste the whole address');
   await paste(terminal, `${end.href}\r`);
   await checkTerminalSuccess(t, terminal, fixture.user, [end.searchParams.get('code') ?? 'none']);
 });

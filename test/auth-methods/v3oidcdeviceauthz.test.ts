@@ -28,7 +28,7 @@ async function setUpDevice(fixture: FederationFixture): Promise<Fixture> {
 }
 
 async function readInvitation(terminal: Terminal): Promise<{ url: string; userCode: string }> {
-  const line = await terminal.waitFor(/to log in, open \S+ and check that it shows the code \S+/, 120_000);
+  const line = await terminal.waitFor(/to log in, open \S+ and check that it shows the code \S+/);
   const [, url = '', userCode = ''] = /open (\S+) and .* code (\S+)$/.exec(line) ?? [];
   return { url, userCode };
 }
@@ -85,7 +85,7 @@ testWithFederation('a login ends if the user denies access or does not finish', 
       const terminal = startOnTerminal(t, user);
       const { userCode } = await readInvitation(terminal);
       await decideDevice(fixture.issuer.url, ca, { userCode, action });
-      await terminal.waitFor(says, 120_000);
+      await terminal.waitFor(says);
       t.equal((await terminal.ended).exitCode, EXIT_STATUS.refused);
       t.equal(readStdout(user), '');
     });

@@ -248,7 +248,7 @@ void t.test('an address that cannot be used is prompted for again', async (t) =>
   const foreign = end.replace(/state=[^&]*/, 'state=other');
   for (const text of [foreign, 'https://example.com/', 'two words']) {
     await paste(terminal, `${text}\r`);
-    await terminal.waitFor('paste the whole address', 120_000);
+    await terminal.waitFor('paste the whole address');
   }
   await paste(terminal, `${end}\r`);
   await checkTerminalSuccess(t, terminal, user);

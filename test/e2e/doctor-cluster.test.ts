@@ -2,7 +2,6 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { startStandInApiServer, writeKubeconfig } from '../support/stand-in-api-server.ts';
@@ -17,7 +16,7 @@ import type { EnvVars } from '../support/home.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
 function openDoctor(t: Test, fixture: KubectlFixture, settings: EnvVars): Terminal {
   const [file, ...words] = PLUGIN_COMMAND;
@@ -73,8 +72,8 @@ testWithKubectl(
 testWithKubectl(
   'a cluster that does not know the tokens of Keystone, or rejects this one',
   async (t, environment, program) => {
-    let delayMs = 0;
-    const authenticate = (): Promise<undefined> => sleep(delayMs);
+    let responses = Promise.resolve(undefined);
+    const authenticate = (): Promise<undefined> => responses;
     const fixture = await setUpKubectl(t, environment, { program, authenticate });
     const { env, shell, args } = splitSettings(environment, fixture);
     await fixture.writeKubeconfig({ command: PLUGIN_PATH, args, env });
@@ -88,11 +87,9 @@ testWithKubectl(
     t.match(result.stdout, /→ ask the administrator .*--authentication-token-webhook-config-file/);
     checkNoSecretShown(t, environment, result);
 
-    delayMs = 2_000;
     const terminal = openDoctor(t, fixture, shell);
-    await terminal.waitFor('checking: API server');
+    responses = terminal.waitFor('checking: API server').then(() => undefined);
     t.equal((await terminal.ended).exitCode, 5, 'a slow check is named while it runs');
-    delayMs = 0;
 
     const unscoped = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OS_PROJECT')));
     await fixture.writeKubeconfig({ command: PLUGIN_PATH, args, env: unscoped });

@@ -8,7 +8,7 @@ import { POD_LINE, GET_PODS_ARGS, setUpKubectl, testWithKubectl } from '../suppo
 import { runDoctorChecks, listFailedChecks, kubeconfigPath, findCheck, splitSettings } from '../support/doctor.ts';
 import { PLUGIN_PATH } from '../support/run-plugin.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
 const SUCCESS = { status: 0, stdout: POD_LINE };
 

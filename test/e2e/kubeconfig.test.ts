@@ -18,7 +18,7 @@ import { listSecrets } from '../support/login-settings.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
 const CANARY = 'canary-static-token-of-the-service';
 

@@ -10,7 +10,7 @@ import { PLUGIN_PATH } from '../support/run-plugin.ts';
 import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
 import { makeTotpCode } from '../support/tenancy.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
 const versions = ['v1', 'v1beta1'] as const;
 const inputs = ['pipe', 'terminal', 'manifest'] as const;

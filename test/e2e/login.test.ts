@@ -24,7 +24,6 @@ t.setTimeout(600_000);
 const ENTER = '\r';
 const DOWN = '\x1b[B';
 const CTRL_C = '\x03';
-const PROMPT_TIMEOUT_MS = 30_000;
 
 interface LoginFixture {
   readonly home: Home;
@@ -66,7 +65,7 @@ const countLogins = (address: WatchedAddress): number =>
   listRequests(address).filter(({ method, path }) => method === 'POST' && path.includes('/auth/tokens')).length;
 
 async function answer(terminal: Terminal, question: string | RegExp, keys: string): Promise<void> {
-  await terminal.waitFor(question, PROMPT_TIMEOUT_MS);
+  await terminal.waitFor(question);
   terminal.type(keys + ENTER);
 }
 
@@ -314,9 +313,9 @@ for (const { question, env, first = [] } of STOPS) {
     const shown: { raw?: string } = {};
     const run = await runWithStty(fixture.command(env(environment, fixture)), async (terminal) => {
       for (const [earlier, keys] of first) await answer(terminal, earlier, keys);
-      await terminal.waitFor(question, PROMPT_TIMEOUT_MS);
+      await terminal.waitFor(question);
       terminal.type(CTRL_C);
-      await terminal.waitFor('cancelled at the prompt', PROMPT_TIMEOUT_MS);
+      await terminal.waitFor('cancelled at the prompt');
       shown.raw = terminal.raw();
     });
     t.equal(run.exitCode, EXIT_STATUS.cancelled, run.screen);
@@ -340,7 +339,7 @@ for (const name of ['SIGTERM', 'SIGHUP', 'SIGTSTP'] as const) {
     const stops = name === 'SIGTSTP';
     const env = { OS_AUTH_URL: fixture.address.url, ...asUser(users.alice, domain) };
     const run = await runWithStty(fixture.command(env), async (terminal) => {
-      await terminal.waitFor('? Project:', PROMPT_TIMEOUT_MS);
+      await terminal.waitFor('? Project:');
       terminal.signal(name);
       if (stops) await answer(terminal, '? Project:', '');
     });

@@ -12,14 +12,14 @@ import { parseExecInfo } from '../../src/plugin/exec/exec-credential.ts';
 import { getExecCredential } from '../../src/plugin/login/get-token.ts';
 import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
 import type { Host } from '../../src/shared/base/host.ts';
-import { checkNoProblems, formatSeconds, pickSize, parseToken } from '../support/stress.ts';
+import { checkNoProblems, pickSize, parseToken } from '../support/stress.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { startKeystoneForTest } from '../support/check-run.ts';
 import { makeExecInfo } from '../support/home.ts';
 import type { EnvVars } from '../support/home.ts';
 import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 
-t.setTimeout(pickSize(600_000, 170_000));
+t.setTimeout(600_000);
 
 const uid = process.geteuid?.();
 const RELEVANT = new Set(['password', 'token', 'application_credential']);
@@ -193,7 +193,6 @@ await t.test('configurations that differ in one setting never share a token', as
   const owners = new Map<string, string>();
   const keys = new Set<string>();
   let hits = 0;
-  const startedAt = performance.now();
   // A folder holds up to 256 files, so each batch of configurations has a folder of its own.
   for (let from = 0; from < size; from += 100) {
     const cache = join(folder, `cache-${from}`);
@@ -223,8 +222,7 @@ await t.test('configurations that differ in one setting never share a token', as
   checkNoProblems(
     t,
     problems,
-    `${size} configurations: ${owners.size} logins, ${hits}/${size} hits on repeat, ${problems.length} cross-hits, ` +
-      formatSeconds(performance.now() - startedAt),
+    `${size} configurations: ${owners.size} logins, ${hits}/${size} hits on repeat, ${problems.length} cross-hits`,
   );
 });
 
@@ -286,7 +284,6 @@ await t.test('the number of cache files stays small after ten thousand logins', 
   const count = pickSize(10_000, 600);
   const folder = join(t.testdir(), 'cache');
   mkdirSync(folder, { mode: 0o700 });
-  const startedAt = performance.now();
   const warnings: string[] = [];
   const host = fakeHost({ env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder }, uid, now: Date.now });
   let maxFiles = 0;
@@ -311,11 +308,7 @@ await t.test('the number of cache files stays small after ten thousand logins', 
   }
   t.strictSame(warnings, []);
   const finalFiles = readdirSync(folder).length;
-  t.ok(
-    Math.max(finalFiles, maxFiles) <= 600,
-    `${count} logins: ${finalFiles} files, at most ${maxFiles}, ${formatSeconds(performance.now() - startedAt)}`,
-  );
-  t.comment(
-    `${count} logins: ${finalFiles} files, at most ${maxFiles}, ${formatSeconds(performance.now() - startedAt)}`,
-  );
+  const figure = `${count} logins: ${finalFiles} files, at most ${maxFiles}`;
+  t.ok(Math.max(finalFiles, maxFiles) <= 600, figure);
+  t.comment(figure);
 });

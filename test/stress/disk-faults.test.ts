@@ -3,27 +3,29 @@
  * token, and must never use the files of an interrupted run or fail because of them. strace injects an error or a
  * signal into each system call that accesses the cache; a fake file system would not know these calls.
  */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { prune } from '../../src/plugin/cache/prune.ts';
 import { FULL_SIZE } from '../support/stress.ts';
-import { canRun, checkNoProblems, formatSeconds, parseToken, pickSize, runInWorkers } from '../support/stress.ts';
+import { canRun, checkNoProblems, parseToken, PATIENT, pickSize, runInWorkers } from '../support/stress.ts';
 import { skipWithout, startProgram } from '../support/stress.ts';
-import type { TimedRun } from '../support/stress.ts';
+import { expireTokens } from '../support/expire-tokens.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { PLUGIN_COMMAND, PLUGIN_PATH } from '../support/run-plugin.ts';
-import { makeEnvironment, makeExecInfo, makeHome } from '../support/home.ts';
+import { makeEnvironment, makeExecInfo, makeHome, makeTestHome } from '../support/home.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import type { Home } from '../support/home.ts';
+import type { RunResult } from '../support/run-plugin.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 
-t.setTimeout(pickSize(1_500_000, 170_000));
+t.setTimeout(pickSize(3_000_000, 600_000));
 
+/** A run that gets stuck at a lock is killed in the end. */
+const COMMAND = [...PLUGIN_COMMAND, ...PATIENT];
 const ERRORS = ['ENOSPC', 'EROFS', 'EIO', 'EACCES'];
 const WORKERS = Math.min(4, cpus().length + 1);
 const noStrace = skipWithout('strace', () => canRun('strace', '-V'));
@@ -38,20 +40,18 @@ interface Call {
   readonly nth: number;
 }
 
-/** A call to inject a fault into, by its position in the calls of a situation. */
+/** A call to inject a fault into. */
 interface Case {
   readonly before: Before;
   readonly call: Call;
-  readonly index: number;
 }
 
 interface DiskFaultFixture {
   readonly home: Home;
   readonly env: Readonly<Record<string, string>>;
-  readonly calls: ReadonlyMap<Before, readonly Call[]>;
-  prepare(before: Before): void;
+  readonly prepare: (before: Before) => void;
   /** Runs the plugin under strace and returns its system calls; injected faults are marked. */
-  runTraced(inject?: string): Promise<{ result: TimedRun; lines: readonly string[] }>;
+  readonly runTraced: (inject?: string) => Promise<{ result: RunResult; lines: readonly string[] }>;
 }
 
 /** Starts a stand-in that records the tokens that it issues. */
@@ -66,74 +66,72 @@ async function startRecordingStandIn(t: Test): Promise<{ standIn: StandInKeyston
   return { standIn, issuedTokens };
 }
 
-/** Waits until all files of a cache folder have expired; their modification times are the times of expiry. */
-async function waitUntilExpired(folder: string): Promise<void> {
-  const expiries = readdirSync(folder)
-    .filter((name) => !name.endsWith('.lock'))
-    .map((name) => statSync(join(folder, name)).mtimeMs);
-  await setTimeout(Math.max(0, ...expiries.map((expiresAt) => expiresAt - Date.now())) + 100);
-}
-
+/** Prepares what each situation starts with, in a home of its own. */
 async function setUpDiskFaults(t: Test, standIn: StandInKeystone): Promise<DiskFaultFixture> {
-  const home = makeHome();
-  t.teardown(() => home.remove());
+  const home = makeTestHome(t);
   const env = makeEnvironment(home, {
     ...makeLoginSettings(`${standIn.url}/v3`),
     KUBERNETES_EXEC_INFO: makeExecInfo(),
   });
-  const templates = new Map<Before, string>();
-  for (const before of SITUATIONS.slice(1)) {
-    standIn.lifetimeSeconds = before === 'a fresh record' ? 3600 : 1;
-    await runPlugin({ home, env });
-    const template = join(home.path, before);
-    templates.set(before, template);
-    cpSync(home.cache, template, { recursive: true, preserveTimestamps: true });
-    if (before === 'an expired record') await waitUntilExpired(template);
-    rmSync(home.cache, { recursive: true });
-  }
-  standIn.lifetimeSeconds = 3600;
   const log = join(home.path, 'trace');
-
-  const prepare = (before: Before): void => {
-    rmSync(join(home.path, '.cache'), { recursive: true, force: true });
-    const template = templates.get(before);
-    if (template === undefined) return;
-    mkdirSync(join(home.path, '.cache'), { mode: 0o700 });
-    execFileSync('cp', ['-a', template, home.cache]);
+  const templateOf = (before: Before): string => join(home.path, before);
+  await runPlugin({ home, env, args: PATIENT });
+  for (const before of ['a fresh record', 'an expired record'] as const) {
+    cpSync(home.cache, templateOf(before), { recursive: true, preserveTimestamps: true });
+  }
+  expireTokens(templateOf('an expired record'));
+  return {
+    home,
+    env,
+    prepare(before) {
+      rmSync(join(home.path, '.cache'), { recursive: true, force: true });
+      if (before === 'nothing') return;
+      mkdirSync(join(home.path, '.cache'), { mode: 0o700 });
+      cpSync(templateOf(before), home.cache, { recursive: true, preserveTimestamps: true });
+    },
+    async runTraced(inject) {
+      const what = inject === undefined ? ['-e', 'trace=file,desc'] : ['-e', `inject=${inject}`];
+      const name = inject?.split(':')[0];
+      const filter = name === undefined ? [] : ['-e', `trace=${name}`];
+      rmSync(log, { force: true });
+      // Without -f, strace follows only the thread that accesses the cache.
+      const command = ['strace', '-qq', '-y', '-o', log, ...filter, ...what, ...COMMAND];
+      const result = await startProgram(command, env).ended;
+      return { result, lines: existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [] };
+    },
   };
-  const runTraced: DiskFaultFixture['runTraced'] = async (inject) => {
-    const what = inject === undefined ? ['-e', 'trace=file,desc'] : ['-e', `inject=${inject}`];
-    const name = inject?.split(':')[0];
-    const filter = name === undefined ? [] : ['-e', `trace=${name}`];
-    rmSync(log, { force: true });
-    // Without -f, strace follows only the thread that accesses the cache.
-    const result = await startProgram(['strace', '-qq', '-y', '-o', log, ...filter, ...what, ...PLUGIN_COMMAND], env)
-      .ended;
-    return { result, lines: existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [] };
-  };
-  const listCalls = async (before: Before): Promise<Call[]> => {
-    prepare(before);
-    const counts = new Map<string, number>();
-    const calls: Call[] = [];
-    for (const line of (await runTraced()).lines) {
-      const [, name] = /^(\w+)\(/.exec(line) ?? [];
-      if (name === undefined) continue;
-      const nth = (counts.get(name) ?? 0) + 1;
-      counts.set(name, nth);
-      if (line.includes(home.cache)) calls.push({ name, nth });
-    }
-    return calls;
-  };
-  const calls = new Map<Before, Call[]>();
-  for (const before of SITUATIONS) calls.set(before, await listCalls(before));
-  return { home, env, calls, prepare, runTraced };
 }
 
-/** One after the other, because the fixtures share a stand-in and each sets its token lifetime. */
-async function setUpDiskFaultsInTurn(t: Test, standIn: StandInKeystone): Promise<readonly DiskFaultFixture[]> {
-  const fixtures: DiskFaultFixture[] = [];
-  while (fixtures.length < WORKERS) fixtures.push(await setUpDiskFaults(t, standIn));
-  return fixtures;
+/** Lists the calls of a run on the cache. */
+async function listCalls({ home, prepare, runTraced }: DiskFaultFixture, before: Before): Promise<Call[]> {
+  prepare(before);
+  const counts = new Map<string, number>();
+  const calls: Call[] = [];
+  for (const line of (await runTraced()).lines) {
+    const [, name] = /^(\w+)\(/.exec(line) ?? [];
+    if (name === undefined) continue;
+    const nth = (counts.get(name) ?? 0) + 1;
+    counts.set(name, nth);
+    if (line.includes(home.cache)) calls.push({ name, nth });
+  }
+  return calls;
+}
+
+/** What the tests with strace share. */
+interface Traces {
+  readonly fixtures: readonly [DiskFaultFixture, ...DiskFaultFixture[]];
+  readonly issuedTokens: ReadonlySet<string>;
+  readonly calls: ReadonlyMap<Before, readonly Call[]>;
+}
+
+async function setUpTraces(t: Test): Promise<Traces> {
+  const { standIn, issuedTokens } = await startRecordingStandIn(t);
+  const setUp = (): Promise<DiskFaultFixture> => setUpDiskFaults(t, standIn);
+  const fixtures = await Promise.all([setUp(), ...Array.from({ length: WORKERS - 1 }, setUp)] as const);
+  const [first] = fixtures;
+  const calls = new Map<Before, Call[]>();
+  for (const before of SITUATIONS) calls.set(before, await listCalls(first, before));
+  return { fixtures, issuedTokens, calls };
 }
 
 const isCacheAffected = (lines: readonly string[], { home }: DiskFaultFixture): boolean =>
@@ -145,7 +143,7 @@ const isCacheAffected = (lines: readonly string[], { home }: DiskFaultFixture): 
 /** The result of a run with a fault. */
 interface FaultResult {
   readonly what: string;
-  readonly result: TimedRun;
+  readonly result: RunResult;
   /** Whether the fault affected a call on the cache. */
   readonly isHit: boolean;
 }
@@ -157,124 +155,114 @@ interface FaultResult {
  */
 async function injectFault(
   fixture: DiskFaultFixture,
-  { before, call, index }: Case,
+  { before, call: { name, nth: at } }: Case,
   fault: string,
 ): Promise<readonly FaultResult[]> {
-  const at = fixture.calls.get(before)?.[index]?.nth ?? call.nth;
   const runs: FaultResult[] = [];
   for (const when of [at, at + 1, at - 1, at].filter((nth) => nth > 0)) {
     fixture.prepare(before);
-    const { result, lines } = await fixture.runTraced(`${call.name}:${fault}:when=${when}`);
+    const { result, lines } = await fixture.runTraced(`${name}:${fault}:when=${when}`);
     const isHit = isCacheAffected(lines, fixture);
-    runs.push({ what: `${call.name}#${when} ${fault} with ${before}`, result, isHit });
+    runs.push({ what: `${name}#${when} ${fault} with ${before}`, result, isHit });
     if (isHit) break;
   }
   return runs;
 }
 
 /** Lists the problems of a run, which must return a token despite the fault. */
-function listProblems({ status, stdout, stderr, ms }: TimedRun, issuedTokens: ReadonlySet<string>): string[] {
+function listProblems({ status, stdout, stderr }: RunResult, issuedTokens: ReadonlySet<string>): string[] {
   const lines = stderr.split('\n').slice(0, -1);
   return [
     ...(status === 0 ? [] : [`status ${String(status)}: ${stderr}`]),
     ...(issuedTokens.has(parseToken(stdout) ?? '') ? [] : [`stdout: ${stdout.slice(0, 60)}`]),
     ...(lines.length <= 1 ? [] : [`${lines.length} lines: ${stderr}`]),
     ...(lines.every((line) => line.startsWith('client-keystone-auth: warning: ')) ? [] : [`stderr: ${stderr}`]),
-    ...(ms < 10_000 ? [] : [`it took ${formatSeconds(ms)}`]),
   ];
 }
 
-await t.test('a failure of any system call on the cache costs at most one warning', { skip: noStrace }, async (t) => {
-  const { standIn, issuedTokens } = await startRecordingStandIn(t);
-  const fixtures = await setUpDiskFaultsInTurn(t, standIn);
-  const [first] = fixtures;
-  if (first === undefined) return;
-  const all = SITUATIONS.flatMap((before) =>
-    (first.calls.get(before) ?? []).flatMap((call, index) =>
-      (FULL_SIZE ? ERRORS : [ERRORS[index % ERRORS.length]]).map((error) => ({ before, call, index, error })),
-    ),
-  );
-  const cases = FULL_SIZE ? all : all.filter((_, index) => index % 2 === 0);
-  const problems: string[] = [];
-  let hits = 0;
-  await runInWorkers(WORKERS, cases, async ({ error, ...one }, worker) => {
-    const last = (await injectFault(fixtures[worker] ?? first, one, `error=${error ?? ''}`)).at(-1);
-    if (last?.isHit !== true) return;
-    hits += 1;
-    problems.push(...listProblems(last.result, issuedTokens).map((problem) => `${last.what}: ${problem}`));
-  });
-  t.ok(hits > cases.length * 0.8, `${hits} of ${cases.length} faults hit the cache`);
-  checkNoProblems(t, problems, `${hits} failing system calls on the cache: ${problems.length} problems`);
-});
+const traces = noStrace === false ? await setUpTraces(t) : undefined;
 
-await t.test('failures of all later calls cost at most one warning', { skip: noStrace }, async (t) => {
-  const { standIn, issuedTokens } = await startRecordingStandIn(t);
-  const fixture = await setUpDiskFaults(t, standIn);
-  const names = new Map<string, { before: Before; nth: number }>();
-  for (const before of FULL_SIZE ? SITUATIONS : SITUATIONS.slice(0, 1)) {
-    for (const { name, nth } of fixture.calls.get(before) ?? []) {
-      // Node itself needs these calls.
-      if (!/^(?:close|read|write|fcntl|fstat|statx|newfstatat|readlink)$/.test(name) && !names.has(`${before} ${name}`))
-        names.set(`${before} ${name}`, { before, nth });
-    }
-  }
+function testWithStrace(name: string, body: (t: Test, traces: Traces) => Promise<void>): void {
+  if (traces === undefined) void t.test(name, { skip: noStrace }, () => undefined);
+  else void t.test(name, (t) => body(t, traces));
+}
+
+testWithStrace(
+  'a failure of any system call on the cache costs at most one warning',
+  async (t, { fixtures, issuedTokens, calls }) => {
+    const all = SITUATIONS.flatMap((before) =>
+      (calls.get(before) ?? []).flatMap((call, index) =>
+        (FULL_SIZE ? ERRORS : [ERRORS[index % ERRORS.length]]).map((error) => ({ before, call, error })),
+      ),
+    );
+    const cases = FULL_SIZE ? all : all.filter((_, index) => index % 2 === 0);
+    const problems: string[] = [];
+    let hits = 0;
+    await runInWorkers(WORKERS, cases, async ({ error, ...one }, worker) => {
+      const fixture = fixtures[worker] ?? fixtures[0];
+      const last = (await injectFault(fixture, one, `error=${error ?? ''}`)).at(-1);
+      if (last?.isHit !== true) return;
+      hits += 1;
+      problems.push(...listProblems(last.result, issuedTokens).map((problem) => `${last.what}: ${problem}`));
+    });
+    t.ok(hits > cases.length * 0.8, `${hits} of ${cases.length} faults hit the cache`);
+    checkNoProblems(t, problems, `${hits} failing system calls on the cache: ${problems.length} problems`);
+  },
+);
+
+// Node itself needs these calls. If every later open failed, it could not read its own files.
+const NEEDED_BY_NODE = /^(?:close|read|write|fcntl|fstat|statx|newfstatat|readlink|open.*)$/;
+
+testWithStrace('failures of all later calls cost at most one warning', async (t, { fixtures, issuedTokens, calls }) => {
+  const firstCalls = (FULL_SIZE ? SITUATIONS : SITUATIONS.slice(0, 1)).flatMap((before) => {
+    const found = (calls.get(before) ?? []).filter(({ name }) => !NEEDED_BY_NODE.test(name));
+    const names = [...new Set(found.map(({ name }) => name))];
+    return names
+      .flatMap((name) => found.filter((call) => call.name === name).slice(0, 1))
+      .map((call) => ({ before, call }));
+  });
+  t.not(firstCalls.length, 0);
   const problems: string[] = [];
-  for (const [key, { before, nth }] of names) {
-    const name = key.split(' ').at(-1) ?? '';
-    // If every later open failed, Node could not read its own files.
-    if (name.startsWith('open')) continue;
+  await runInWorkers(WORKERS, firstCalls, async ({ before, call: { name, nth } }, worker) => {
+    const fixture = fixtures[worker] ?? fixtures[0];
     fixture.prepare(before);
     const { result } = await fixture.runTraced(`${name}:error=ENOSPC:when=${nth}+`);
-    problems.push(...listProblems(result, issuedTokens).map((problem) => `${key}#${nth}+: ${problem}`));
-  }
+    problems.push(...listProblems(result, issuedTokens).map((problem) => `${name}#${nth}+ with ${before}: ${problem}`));
+  });
   checkNoProblems(
     t,
     problems,
-    `${names.size} kinds of system calls that fail from a call on: ${problems.length} problems`,
+    `${firstCalls.length} kinds of system calls that fail from a call on: ${problems.length} problems`,
   );
 });
 
-await t.test(
+testWithStrace(
   'a run that is killed at any system call on the cache does not disturb the next run',
-  { skip: noStrace },
-  async (t) => {
-    const { standIn, issuedTokens } = await startRecordingStandIn(t);
-    const fixtures = await setUpDiskFaultsInTurn(t, standIn);
-    const [first] = fixtures;
-    if (first === undefined) return;
-    const once = SITUATIONS.flatMap((before) =>
-      (first.calls.get(before) ?? []).map((call, index) => ({ before, call, index })),
-    );
+  async (t, { fixtures, issuedTokens, calls }) => {
+    const once = SITUATIONS.flatMap((before) => (calls.get(before) ?? []).map((call) => ({ before, call })));
     const cases = FULL_SIZE
       ? Array.from({ length: 10 }, () => once).flat()
       : once.filter((_, index) => index % 2 === 1);
     const problems: string[] = [];
     let killed = 0;
     let leftovers = 0;
-    let slowest = 0;
     await runInWorkers(WORKERS, cases, async (one, worker) => {
-      const fixture = fixtures[worker] ?? first;
+      const fixture = fixtures[worker] ?? fixtures[0];
       const runs = await injectFault(fixture, one, 'signal=KILL');
       for (const { what, result } of runs)
         if (result.signal !== 'SIGKILL' && result.status !== 0) problems.push(`${what}: ${result.stderr}`);
       const { what, isHit } = runs.at(-1) ?? { what: '', isHit: false };
       if (isHit) killed += 1;
-      const next = await startProgram([...PLUGIN_COMMAND], fixture.env).ended;
-      slowest = Math.max(slowest, next.ms);
+      const next = await startProgram(COMMAND, fixture.env).ended;
       problems.push(...listProblems(next, issuedTokens).map((problem) => `after ${what}: ${problem}`));
       if (next.stderr !== '') problems.push(`after ${what}: ${next.stderr}`);
-      if (next.ms > 3_000) problems.push(`after ${what}: stuck for ${formatSeconds(next.ms)}`);
       const temporary = (): string[] => readdirSync(fixture.home.cache).filter((file) => file.startsWith('.'));
       leftovers += temporary().length;
       prune(fixture.home.cache, Date.now() + 61_000);
       if (temporary().length > 0) problems.push(`after ${what}: ${temporary().join()}`);
     });
     t.ok(killed > cases.length * 0.8, `${killed} of ${cases.length} runs were killed at the cache`);
-    checkNoProblems(
-      t,
-      problems,
-      `${killed} kills: ${problems.length} problems, ${leftovers} leftovers pruned, slowest next run ${formatSeconds(slowest)}`,
-    );
+    checkNoProblems(t, problems, `${killed} kills: ${problems.length} problems, ${leftovers} leftovers pruned`);
   },
 );
 
@@ -289,7 +277,7 @@ async function checkRunsWithHome(t: Test, what: string, homePath: string | undef
     { ...makeLoginSettings(standIn.url), HOME: homePath },
   );
   for (const turn of [1, 2]) {
-    const result = await startProgram([...prefix, ...PLUGIN_COMMAND], env).ended;
+    const result = await startProgram([...prefix, ...COMMAND], env).ended;
     t.strictSame(listProblems(result, issuedTokens), [], `${what}, run ${turn}: ${result.stderr.trim()}`);
   }
 }

@@ -7,25 +7,23 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { formatSeconds, startProgram } from '../support/stress.ts';
-import type { TimedRun } from '../support/stress.ts';
+import { startProgram } from '../support/stress.ts';
 import { KEYRING_MISSING, listPluginLines, runWithKeyring } from '../support/keyring.ts';
 import type { KeyringRun } from '../support/keyring.ts';
 import { checkSuccess } from '../support/check-run.ts';
 import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import { makeEnvironment, makeHome } from '../support/home.ts';
 import type { Home } from '../support/home.ts';
+import type { RunResult } from '../support/run-plugin.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
 const USES_KEYRING = '--cache-storage=keyring';
-
-/** Three seconds for the keyring, the rest for the login on a busy machine. */
-const MAX_RUN_MS = 5_000;
 
 interface KeyringFixture {
   readonly home: Home;
@@ -95,14 +93,12 @@ testWithKeyring('a token is stored in the keyring and in no file', async (t, env
   );
 });
 
-function checkDegraded(t: Test, result: TimedRun, what: string, warning: RegExp): void {
+function checkDegraded(t: Test, result: RunResult, what: string, warning: RegExp): void {
   const lines = listPluginLines(result.stderr);
   t.equal(result.status, 0, `${what}: ${result.stderr}`);
   t.match(result.stdout, /^\{"apiVersion".*"token":"[^"]+"\}\}\n$/, `${what}: the token is printed`);
   t.equal(lines.length, 1, `${what}: one warning`);
   t.match(lines[0], warning);
-  t.ok(result.ms <= MAX_RUN_MS, `${what}: ended after ${formatSeconds(result.ms)}`);
-  t.comment(`${what}: 1 warning, token printed, ended after ${formatSeconds(result.ms)}`);
 }
 
 testWithKeystone('without a bus, the token is printed with a warning', async (t, environment) => {
@@ -116,27 +112,30 @@ testWithKeystone('without a bus, the token is printed with a warning', async (t,
 testWithKeystone('with an unresponsive bus, the token is printed with a warning', async (t, environment) => {
   const { home, env, count } = setUpKeyring(t, environment);
   const path = join(home.path, 'bus');
-  const server = createServer((socket) => socket.on('error', () => undefined).resume());
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.on('error', () => undefined).resume();
+  });
   await new Promise<void>((done) => void server.listen(path, done));
   t.teardown(() => server.close());
   const envWithBus = { ...env, DBUS_SESSION_BUS_ADDRESS: `unix:path=${path}` };
   const result = await startProgram(plugin(USES_KEYRING), envWithBus, home.path).ended;
   checkDegraded(t, result, 'an unresponsive bus', /warning: the keyring did not answer within 3 s; the next run/);
   t.equal(count(), 1);
+  t.ok(connections <= 1, 'the bus is not asked again');
   // The connection of a helper that still runs would be open.
-  const connections = await new Promise<number>((done, fail) => {
-    server.getConnections((error, number) => (error === null ? done(number) : fail(error)));
-  });
-  t.equal(connections, 0, 'no helper is left');
+  const countOpen = (): Promise<number> =>
+    new Promise((done, fail) =>
+      server.getConnections((error, number) => (error === null ? done(number) : fail(error))),
+    );
+  await waitUntil('the end of the helper', async () => (await countOpen()) === 0);
 });
-
-/** Measures the plugin only, without the time that the bus takes to start and stop. */
-const TIMED = `from=$(date +%s%N); "$@"; status=$?; to=$(date +%s%N); part; echo $status $(( (to - from) / 1000000 ))`;
 
 const LOCK = `gdbus call --session --dest org.freedesktop.secrets --object-path /org/freedesktop/secrets \\
   --method org.freedesktop.Secret.Service.Lock "['/org/freedesktop/secrets/collection/login']" >/dev/null; `;
 
-async function checkTimed(
+async function checkUnusable(
   t: Test,
   environment: TestEnvironment,
   what: string,
@@ -144,10 +143,9 @@ async function checkTimed(
   warning: RegExp,
 ): Promise<void> {
   const fixture = setUpKeyring(t, environment);
-  const result = await withKeyring(fixture, script + TIMED);
-  const [stdout = '', timing = ''] = result.parts;
-  const [status, ms] = timing.trim().split(' ').map(Number);
-  checkDegraded(t, { ...result, stdout, status: status ?? null, ms: ms ?? Number.NaN }, what, warning);
+  const result = await withKeyring(fixture, `${script} "$@"; status=$?; part; echo $status`);
+  const [stdout = '', status] = result.parts;
+  checkDegraded(t, { ...result, stdout, status: Number(status) }, what, warning);
   t.equal(fixture.count(), 1, '1 login');
   t.notOk(hasTokenFiles(fixture.home), 'no token in any file');
 }
@@ -155,11 +153,11 @@ async function checkTimed(
 const UNUSABLE = /warning: the keyring (?:cannot be used|did not answer within 3 s); the next run will log in again$/;
 
 testWithKeyring('with a stopped service, the token is printed with a warning', (t, environment) =>
-  checkTimed(t, environment, 'a stopped service', 'kill -STOP "$daemon"; ', UNUSABLE),
+  checkUnusable(t, environment, 'a stopped service', 'kill -STOP "$daemon"; ', UNUSABLE),
 );
 
 testWithKeyring('with a locked keyring, the token is printed with a warning', (t, environment) =>
-  checkTimed(t, environment, 'a locked keyring', LOCK, UNUSABLE),
+  checkUnusable(t, environment, 'a locked keyring', LOCK, UNUSABLE),
 );
 
 testWithKeystone('with --cache-storage=none, nothing is stored', async (t, environment) => {
@@ -177,7 +175,7 @@ testWithKeystone('with --cache-storage=none, nothing is stored', async (t, envir
 testWithKeystone('--cache-dir and its variable set the cache folder', async (t, environment) => {
   const { home, env, count } = setUpKeyring(t, environment);
   const folder = join(home.path, 'token cache');
-  const run = (args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<TimedRun> =>
+  const run = (args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<RunResult> =>
     startProgram(plugin(...args), { ...env, ...more }, home.path).ended;
   const byVariable = { CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder };
   const first = checkSuccess(t, await run([], byVariable));

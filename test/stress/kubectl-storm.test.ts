@@ -8,8 +8,9 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { readRecordFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
-import { formatSeconds, pickSize } from '../support/stress.ts';
+import { readRecordFile } from '../../src/plugin/cache/file-store.ts';
+import { expireTokens } from '../support/expire-tokens.ts';
+import { pickSize } from '../support/stress.ts';
 import { APPLY_ARGS, CONFIG_MAP_MANIFEST, GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
 import { makeAliceSettings, makeRecordingPlugin, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import type { KubectlFixture } from '../support/kubectl-fixture.ts';
@@ -18,7 +19,7 @@ import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import { revokeToken, validateToken } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
 /** The requests to Keystone, in order, with their response status. */
 const summarizeRequests = (fixture: KubectlFixture): string[] =>
@@ -36,20 +37,6 @@ function readOnlyToken(fixture: KubectlFixture): { key: string; token: string } 
   return { key, token: record.token };
 }
 
-/** Changes the cached token so that it expired yesterday. */
-function expire(fixture: KubectlFixture): void {
-  const folder = { path: fixture.home.cache, uid: process.geteuid?.() };
-  const { key } = readOnlyToken(fixture);
-  const record = readRecordFile(folder, key);
-  if (record === undefined) throw new Error('the cache holds no token');
-  const day = 86_400_000;
-  writeRecordFile(folder, key, {
-    ...record,
-    receivedAt: record.receivedAt - day,
-    expiresAt: record.expiresAt - day,
-  });
-}
-
 /** Asks Keystone about each token each time, like an API server without a cache. */
 const validateAtKeystone =
   (environment: TestEnvironment) =>
@@ -62,18 +49,12 @@ testWithKubectl(
     const fixture = await setUpKubectl(t, environment, { program });
     await fixture.writeKubeconfig({ command: PLUGIN_PATH, env: makeAliceSettings(environment, fixture) });
     t.match(await fixture.kubectl(GET_PODS_ARGS), { status: 0, stdout: POD_LINE, stderr: '' });
-    expire(fixture);
+    expireTokens(fixture.home.cache);
     const before = fixture.countLogins();
     const count = pickSize(100, 25);
-    const startedAt = performance.now();
     const runs = await Promise.all(Array.from({ length: count }, () => fixture.kubectl(GET_PODS_ARGS)));
-    const duration = formatSeconds(performance.now() - startedAt);
     const failed = runs.filter(({ status, stdout }) => status !== 0 || !POD_LINE.test(stdout));
-    t.strictSame(
-      failed,
-      [],
-      `${count} parallel kubectl commands, expired token: ${failed.length} failed, in ${duration}`,
-    );
+    t.strictSame(failed, [], `${count} parallel kubectl commands, expired token: ${failed.length} failed`);
     t.strictSame(
       runs.filter(({ stderr }) => stderr !== ''),
       [],
@@ -81,7 +62,7 @@ testWithKubectl(
     );
     t.equal(fixture.countLogins() - before, 1, `${count} parallel kubectl commands, expired token: 1 login`);
     t.strictSame(summarizeRequests(fixture), [LOGIN, LOGIN], 'there is no other request');
-    t.comment(`${count} parallel kubectl commands with an expired token: 1 login, all exit 0, ${duration}`);
+    t.comment(`${count} parallel kubectl commands with an expired token: 1 login, all exit 0`);
   },
   ['new'],
 );
@@ -125,7 +106,7 @@ testWithKubectl(
     // Two commands in one terminal: the second remembers the refusal of the first.
     const script = `"$@" get pods; "$@" get pods; OS_PASSWORD=$CORRECT "$@" get pods`;
     const terminal = fixture.openShell(script, { env: { OS_PASSWORD: 'canary-wrong', CORRECT: alice.password } });
-    await terminal.waitFor(POD_LINE, 30_000);
+    await terminal.waitFor(POD_LINE);
     t.equal((await terminal.ended).exitCode, 0, 'the correct password works immediately');
     t.strictSame(summarizeRequests(fixture), ['POST 401', LOGIN], 'two commands with a wrong password: 1 request');
   },

@@ -1,7 +1,7 @@
 // Secrets that `login` saves in a real keyring. Later logins use them without a prompt; logins of other identities do
 // not get them; a secret that Keystone rejects is not used again; and without a keyring nothing is half done.
 
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -19,6 +19,7 @@ import { watchRequests, listRequests } from '../support/request-log.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { WatchedAddress } from '../support/request-log.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 t.setTimeout(600_000);
 
@@ -173,7 +174,8 @@ async function changePassword({ http }: TestEnvironment, id: string, password: s
     body: { user: { password } },
   });
   // Keystone rejects tokens that were issued in the second of the password change.
-  await new Promise((done) => setTimeout(done, 1_200));
+  const changedBy = Math.floor(Date.now() / 1000);
+  await waitUntil('the next second', () => Math.floor(Date.now() / 1000) > changedBy);
 }
 
 testWithKeyring('a saved password that Keystone rejects is forgotten and not tried again', async (t, environment) => {
@@ -185,7 +187,7 @@ testWithKeyring('a saved password that Keystone rejects is forgotten and not tri
     "$@" --force-refresh; echo "status $?"; part
     secret-tool search --all service client-keystone-auth 2>&1`;
   const running = fixture.run(script, { PASSWORD: user.password, KUBERNETES_EXEC_INFO: makeExecInfo() });
-  while (!readdirSync(fixture.home.path).includes('go.wait')) await new Promise((done) => setTimeout(done, 100));
+  await waitUntil('the script', () => existsSync(`${go}.wait`));
   await changePassword(environment, user.id, 'second-canary-9Qw4');
   const before = fixture.countLogins();
   writeFileSync(go, '');
@@ -310,9 +312,9 @@ testWithKeyring('on a terminal the password is typed once', async (t, environmen
   const env = makeEnvironment(fixture.home, fixture.settings);
   const terminal = openTerminal({ file, args, env, cwd: fixture.home.path, cols: 200 });
   t.teardown(() => terminal.close());
-  await terminal.waitFor('? Password', 60_000);
+  await terminal.waitFor('? Password');
   terminal.type(`${alice.password}\r`);
-  await terminal.waitFor('ended 0', 60_000);
+  await terminal.waitFor('ended 0');
   t.notOk(terminal.raw().includes(alice.password), 'the password is not shown');
   t.equal(terminal.screen().match(/✔ Password/g)?.length, 1, 'there is one prompt');
   readExecCredential(t, readFileSync(join(fixture.home.path, 'document'), 'utf8'));

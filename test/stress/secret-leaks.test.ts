@@ -7,18 +7,20 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
-import { pickSize, startProgram } from '../support/stress.ts';
-import type { TimedRun } from '../support/stress.ts';
+import { PATIENT, pickSize, startProgram } from '../support/stress.ts';
+import { startKeystoneForTest } from '../support/check-run.ts';
 import { PLUGIN_COMMAND, PLUGIN_PATH } from '../support/run-plugin.ts';
 import { makeExecInfo, makeEnvironment, makeHome } from '../support/home.ts';
 import type { Home, EnvVars } from '../support/home.ts';
+import type { RunResult } from '../support/run-plugin.ts';
 import { asApplicationCredential, asUser, onProject, listSecrets } from '../support/login-settings.ts';
+import { silence } from '../support/stand-in-faults.ts';
 import { openTerminal } from '../support/terminal.ts';
 import { watchRequests } from '../support/request-log.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(600_000);
 
 const WRONG = 'canary-wrong-8c1f';
 
@@ -70,21 +72,21 @@ function inspectProcesses(search: CanarySearch): void {
 interface ObservedRun {
   readonly args?: readonly string[];
   readonly env: EnvVars;
-  readonly kill?: NodeJS.Signals;
+  /** Kills the run when the condition is met. */
+  readonly kill?: { readonly signal: NodeJS.Signals; readonly when: () => boolean };
 }
 
 /** Runs the plugin with its home as the current folder, and searches processes and output meanwhile. */
-async function observe(search: CanarySearch, { args = [], env, kill }: ObservedRun): Promise<TimedRun> {
+async function observe(search: CanarySearch, { args = [], env, kill }: ObservedRun): Promise<RunResult> {
   const { home, temporary } = search;
   const all = makeEnvironment(home, { TMPDIR: temporary, ...env });
   const { pid, ended } = startProgram([...PLUGIN_COMMAND, ...args], all, home.path);
   const state = { hasEnded: false };
   void ended.then(() => (state.hasEnded = true));
-  const startedAt = performance.now();
   while (!state.hasEnded) {
     inspectProcesses(search);
-    if (kill !== undefined && performance.now() - startedAt > 80) process.kill(pid, kill);
-    await sleep(kill === undefined ? 15 : 5);
+    if (kill?.when() === true) process.kill(pid, kill.signal);
+    await sleep(15);
   }
   const result = await ended;
   inspect(search, `stderr of ${args.join(' ')}`, result.stderr);
@@ -196,14 +198,19 @@ testWithKeystone('prompts leak no secret', async (t, environment) => {
 
 testWithKeystone('crashes leak no secret', async (t, environment) => {
   const search = setUpSearch(t, environment);
-  const env = { ...aliceOf(environment, `${watchRequests(environment.http).url}/v3`), OS_PASSWORD: WRONG };
+  // The run has sent the password and waits for a response when it crashes.
+  const keystone = await startKeystoneForTest(t);
+  keystone.answerAlways(silence(), 'POST /v3/auth/tokens');
+  const env = { ...aliceOf(environment, `${keystone.url}/v3`), OS_PASSWORD: WRONG };
   const reports = join(search.home.path, 'reports');
   mkdirSync(reports);
   const signals = ['SIGABRT', 'SIGSEGV', 'SIGTERM', 'SIGUSR2', 'SIGQUIT'] as const;
   for (let round = 0; round < pickSize(5, 1); round += 1) {
-    for (const kill of signals) {
-      const result = await observe(search, { args: ['-vvv', '--force-refresh'], env, kill });
-      t.not(result.status, 0, `${kill}: ${result.signal ?? 'no signal'}`);
+    for (const signal of signals) {
+      const before = keystone.countLogins();
+      const kill = { signal, when: () => keystone.countLogins() > before };
+      const result = await observe(search, { args: ['-vvv', '--force-refresh', ...PATIENT], env, kill });
+      t.not(result.status, 0, `${signal}: ${result.signal ?? 'no signal'}`);
     }
   }
   const dumpFiles = readdirSync(search.home.path, { recursive: true, encoding: 'utf8' }).filter((name) =>

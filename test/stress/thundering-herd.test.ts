@@ -3,18 +3,19 @@
  * wait; if the first one dies or hangs, the others still get a token. A proxy in front of a real Keystone counts the
  * logins.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
-import { checkNoProblems, formatSeconds, pickSize, startProgram, parseToken } from '../support/stress.ts';
-import type { TimedRun } from '../support/stress.ts';
+import { checkNoProblems, PATIENT, pickSize, startProgram, parseToken } from '../support/stress.ts';
+import type { RunningProgram } from '../support/stress.ts';
 import { silence } from '../support/stand-in-faults.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { makeIsolatedCommand, PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import { makeExecInfo, makeEnvironment, makeHome } from '../support/home.ts';
 import type { Home } from '../support/home.ts';
+import type { RunResult } from '../support/run-plugin.ts';
 import { startCountingProxy } from '../support/proxy.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
 import type { LoginSettings } from '../support/login-settings.ts';
@@ -22,8 +23,9 @@ import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { openTerminal } from '../support/terminal.ts';
 import { validateToken } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
-t.setTimeout(pickSize(900_000, 170_000));
+t.setTimeout(pickSize(1_800_000, 600_000));
 
 const plugin = (env: LoginSettings, ...args: string[]) => startProgram([...PLUGIN_COMMAND, ...args], env);
 
@@ -34,7 +36,7 @@ function setUpHome(t: Test): Home {
 }
 
 /** Lists the problems of runs that must all print the same document and nothing else. */
-function listProblems(runs: readonly TimedRun[]): string[] {
+function listProblems(runs: readonly RunResult[]): string[] {
   const documents = new Set(runs.map(({ stdout }) => stdout));
   return [
     ...runs.flatMap(({ status, stderr }) =>
@@ -47,7 +49,7 @@ function listProblems(runs: readonly TimedRun[]): string[] {
 
 testWithKeystone('parallel runs cause one login', async (t, environment) => {
   const { tenancy, pki } = environment;
-  const size = pickSize(200, 60);
+  const size = pickSize(200, 30);
   const proxy = await startCountingProxy({ ...pki.server, target: environment.http.url });
   t.teardown(() => proxy.close());
   const home = setUpHome(t);
@@ -61,12 +63,9 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
 
   const runInParallel = async (what: string): Promise<string | undefined> => {
     proxy.reset();
-    const startedAt = performance.now();
-    const runs = await Promise.all(Array.from({ length: size }, () => plugin(env).ended));
-    const durationMs = performance.now() - startedAt;
-    const figure = `${size} plugins, ${what}: ${proxy.countLogins()} login, ${formatSeconds(durationMs)}`;
+    const runs = await Promise.all(Array.from({ length: size }, () => plugin(env, ...PATIENT).ended));
+    const figure = `${size} plugins, ${what}: ${proxy.countLogins()} login`;
     t.equal(proxy.countLogins(), 1, figure);
-    t.ok(durationMs <= 20_000, figure);
     checkNoProblems(t, listProblems(runs), figure);
     return parseToken(runs[0]?.stdout ?? '');
   };
@@ -96,21 +95,35 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
 });
 
 /** Starts a run that never gets a response to its login, and waits until it has sent the request. */
-async function startHangingRun(standIn: StandInKeystone, env: LoginSettings): Promise<ReturnType<typeof plugin>> {
+async function startHangingRun(standIn: StandInKeystone, env: LoginSettings): Promise<RunningProgram> {
   const before = standIn.countLogins();
   standIn.answerNext(silence(), 'POST /v3/auth/tokens');
-  const holder = plugin(env);
-  while (standIn.countLogins() === before) await sleep(5);
+  const holder = plugin(env, ...PATIENT);
+  await waitUntil('the login of the run with the lock', () => standIn.countLogins() > before);
   return holder;
 }
 
-await t.test('if the run with the lock is killed, another run logs in', async (t) => {
+/** Waits until a run has opened the file of a lock, which it does when it needs the lock. */
+async function waitUntilAtLock({ pid }: Pick<RunningProgram, 'pid'>): Promise<void> {
+  const folder = `/proc/${pid}/fd`;
+  const isLockOpen = (descriptor: string): boolean => {
+    try {
+      return readlinkSync(join(folder, descriptor)).endsWith('.lock');
+    } catch {
+      // It was closed in the meantime.
+      return false;
+    }
+  };
+  await waitUntil('a run at the lock', () => readdirSync(folder).some(isLockOpen));
+}
+
+const notLinux = process.platform !== 'linux' && 'only Linux shows the open files of a process';
+
+await t.test('if the run with the lock is killed, another run logs in', { skip: notLinux }, async (t) => {
   const rounds = pickSize(20, 2);
-  const count = pickSize(50, 15);
+  const count = pickSize(50, 10);
   const standIn = await startKeystoneForTest(t);
   const problems: string[] = [];
-  let maxPause = 0;
-  let maxTotal = 0;
   for (let round = 1; round <= rounds; round += 1) {
     const home = setUpHome(t);
     const env = makeEnvironment(home, {
@@ -119,51 +132,37 @@ await t.test('if the run with the lock is killed, another run logs in', async (t
     });
     const holder = await startHangingRun(standIn, env);
     const before = standIn.countLogins();
-    let requestedAt: number | undefined;
     standIn.answerNext(async (_request, response, { makeDefaultResponse }) => {
-      requestedAt = performance.now();
-      // Similar to a real Keystone.
+      // Similar to a real Keystone: the other runs must not log in meanwhile.
       await sleep(200);
       const { status, headers, body } = makeDefaultResponse();
       response.writeHead(status, headers).end(JSON.stringify(body));
     }, 'POST /v3/auth/tokens');
-    const waiters = Array.from({ length: count }, () => plugin(env));
-    await sleep(count * 60 + 1_000);
+    const waiters = Array.from({ length: count }, () => plugin(env, ...PATIENT));
+    await Promise.all(waiters.map(waitUntilAtLock));
     t.equal(standIn.countLogins(), before, 'all other runs wait');
     process.kill(-holder.pid, 'SIGKILL');
-    const killedAt = performance.now();
     const runs = await Promise.all(waiters.map(({ ended }) => ended));
-    const totalMs = performance.now() - killedAt;
-    const pause = (requestedAt ?? Infinity) - killedAt;
-    maxPause = Math.max(maxPause, pause);
-    maxTotal = Math.max(maxTotal, totalMs);
     if (standIn.countLogins() !== before + 1) problems.push(`round ${round}: ${standIn.countLogins() - before} logins`);
     problems.push(...listProblems(runs).map((problem) => `round ${round}: ${problem}`));
-    if (totalMs > 2_000 + 200) problems.push(`round ${round}: all done only after ${formatSeconds(totalMs)}`);
     home.remove();
   }
-  checkNoProblems(
-    t,
-    problems,
-    `${rounds} rounds, ${count} waiters: 1 further login each, requested ${formatSeconds(maxPause)} after the kill, all done ` +
-      `after ${formatSeconds(maxTotal)}`,
-  );
+  checkNoProblems(t, problems, `${rounds} rounds, ${count} waiters: 1 further login each`);
 });
 
-await t.test('if the run with the lock hangs, the others continue without the lock', async (t) => {
+await t.test('if the run with the lock hangs, the others continue without the lock', { skip: notLinux }, async (t) => {
   const standIn = await startKeystoneForTest(t);
   const home = setUpHome(t);
   const env = makeEnvironment(home, makeLoginSettings(`${standIn.url}/v3`));
   const holder = await startHangingRun(standIn, env);
   process.kill(holder.pid, 'SIGSTOP');
   const before = standIn.countLogins();
-  const runs = await Promise.all(Array.from({ length: 5 }, () => plugin(env, '--timeout', '3').ended));
+  const waiters = Array.from({ length: 5 }, () => plugin(env, '--timeout', '3'));
+  await Promise.all(waiters.map(waitUntilAtLock));
+  t.equal(standIn.countLogins(), before, 'they wait');
+  const runs = await Promise.all(waiters.map(({ ended }) => ended));
   process.kill(-holder.pid, 'SIGKILL');
-  const slowest = Math.max(...runs.map(({ ms }) => ms));
-  const figure = `a stopped run with the lock: 5 runs with --timeout 3 done after ${formatSeconds(slowest)}, ${standIn.countLogins() - before} logins`;
-  t.ok(slowest > 3_000, 'they wait');
-  // The deadline of 3 s plus 1 s of slack, and the time for the start and the login.
-  t.ok(slowest < 4_000 + pickSize(1_500, 4_000), figure);
+  const figure = `a stopped run with the lock: 5 runs with --timeout 3 continue, ${standIn.countLogins() - before} logins`;
   t.strictSame(
     runs.map(({ status, stderr }) => [status, stderr]),
     runs.map(() => [0, '']),
@@ -177,10 +176,11 @@ await t.test('a run with another identity does not wait', async (t) => {
   const home = setUpHome(t);
   const envOf = (project: string) =>
     makeEnvironment(home, { ...makeLoginSettings(`${standIn.url}/v3`), OS_PROJECT_NAME: project });
-  const holder = await startHangingRun(standIn, envOf('web'));
   const locks = (): string[] => readdirSync(home.cache).filter((file) => file.endsWith('.lock'));
+  const holder = await startHangingRun(standIn, envOf('web'));
   t.equal(locks().length, 1, 'one lock file exists');
-  const other = await plugin(envOf('db')).ended;
+  // If it waited, it would wait for as long as the first run.
+  const other = await plugin(envOf('db'), ...PATIENT).ended;
   process.kill(-holder.pid, 'SIGKILL');
   // The cache key contains the random port, so sometimes both identities have the same lock file.
   if (locks().length === 1) {
@@ -188,26 +188,23 @@ await t.test('a run with another identity does not wait', async (t) => {
     return;
   }
   t.equal(other.status, 0, other.stderr);
-  t.ok(other.ms < 3_000, `another identity: ${formatSeconds(other.ms)}`);
 });
 
-await t.test('a long wait is reported on a terminal only', async (t) => {
+await t.test('a long wait is reported on a terminal only', { skip: notLinux }, async (t) => {
   const standIn = await startKeystoneForTest(t);
   const home = setUpHome(t);
   const env = makeEnvironment(home, makeLoginSettings(`${standIn.url}/v3`));
   const holder = await startHangingRun(standIn, env);
-  const piped = plugin(env, '--timeout', '20');
-  const [file, args, options] = makeIsolatedCommand(
-    PLUGIN_COMMAND[0],
-    [...PLUGIN_COMMAND.slice(1), '--timeout', '20'],
-    env,
-  );
+  const piped = plugin(env, ...PATIENT);
+  // So that it waits at least as long as the run on the terminal.
+  await waitUntilAtLock(piped);
+  const [file, args, options] = makeIsolatedCommand(PLUGIN_COMMAND[0], [...PLUGIN_COMMAND.slice(1), ...PATIENT], env);
   const startedAt = performance.now();
   const terminal = openTerminal({ file, args, env: options.env });
   t.teardown(() => terminal.close());
   await terminal.waitFor('waiting for another login');
   const reportedAfterMs = performance.now() - startedAt;
-  t.ok(reportedAfterMs > 1_000, `reported after ${formatSeconds(reportedAfterMs)}`);
+  t.ok(reportedAfterMs > 1_000, `a short wait is not reported: ${Math.round(reportedAfterMs)} ms`);
   process.kill(-holder.pid, 'SIGKILL');
   await terminal.waitFor('"token":"');
   t.equal((await terminal.ended).exitCode, 0);

@@ -1,7 +1,7 @@
 // Runs a real, unlocked gnome-keyring on a private bus, for tests of the keyring and of its failures.
 
 import { canRun, startProgram, skipWithout } from './stress.ts';
-import type { TimedRun } from './stress.ts';
+import type { RunResult } from './run-plugin.ts';
 import type { Home } from './home.ts';
 
 const programs = ['dbus-run-session', 'gnome-keyring-daemon', 'secret-tool', 'gdbus'];
@@ -22,7 +22,7 @@ export interface KeyringScript {
   readonly command: readonly string[];
 }
 
-export interface KeyringRun extends TimedRun {
+export interface KeyringRun extends RunResult {
   /** The parts of stdout. */
   readonly parts: string[];
 }
@@ -32,7 +32,7 @@ const SEPARATOR = '--8<--';
 // The keyring starts with the home of the test and must not be the user's own keyring.
 const prepare = `
   printf secret | gnome-keyring-daemon --unlock --components=secrets --daemonize >/dev/null 2>&1
-  gdbus wait --session --timeout 10 org.freedesktop.secrets
+  gdbus wait --session --timeout 240 org.freedesktop.secrets
   daemon=$(gdbus call --session --dest org.freedesktop.DBus --object-path /org/freedesktop/DBus \\
     --method org.freedesktop.DBus.GetConnectionUnixProcessID org.freedesktop.secrets | tr -dc '0-9 ' | tr -s ' ' '\\n' | tail -n 1)
   part() { printf '\\n${SEPARATOR}\\n'; }

@@ -6,6 +6,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import type { Test } from 'tap';
 import { makeIsolatedCommand } from './run-plugin.ts';
 import type { RunResult } from './run-plugin.ts';
+import { HANG_GUARD_MS } from './wait-until.ts';
 
 export { FULL_SIZE, pickSize } from './test-size.ts';
 
@@ -30,16 +31,18 @@ export function canRun(file: string, ...args: string[]): boolean {
   }
 }
 
-export interface TimedRun extends RunResult {
-  readonly ms: number;
-}
+/**
+ * Arguments for a run that must not wait. If it waits for a lock or for a response, it waits longer than any test, and
+ * is killed in the end; a busy machine only delays it.
+ */
+export const PATIENT: readonly string[] = ['--timeout', '3600'];
 
 export interface RunningProgram {
   readonly pid: number;
-  readonly ended: Promise<TimedRun>;
+  readonly ended: Promise<RunResult>;
 }
 
-/** Starts a program in a session of its own, with only this environment. */
+/** Starts a program in a session of its own, with only this environment. It is killed if it runs for minutes. */
 export function startProgram(
   command: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -47,15 +50,21 @@ export function startProgram(
 ): RunningProgram {
   const [name = '', ...words] = command;
   const [file, args, options] = makeIsolatedCommand(name, words, env);
-  const startedAt = performance.now();
-  const child = spawn(file, args, { ...options, cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const child = spawn(file, args, {
+    ...options,
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    timeout: HANG_GUARD_MS,
+    killSignal: 'SIGKILL',
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const ended = new Promise<TimedRun>((resolve, reject) => {
+  const ended = new Promise<RunResult>((resolve, reject) => {
     child.once('error', reject).once('close', (status, signal) => {
-      resolve({ status, signal, stdout, stderr, ms: performance.now() - startedAt });
+      resolve({ status, signal, stdout, stderr });
     });
   });
   return { pid: child.pid ?? 0, ended };
@@ -87,5 +96,3 @@ export function checkNoProblems(t: Test, problems: readonly string[], figure: st
   t.strictSame(problems.slice(0, 20), [], figure);
   t.comment(figure);
 }
-
-export const formatSeconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

@@ -3,13 +3,16 @@
 
 import { spawn } from '@lydell/node-pty';
 import { execFile } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync, readdirSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { closeSync, constants, existsSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { constants as osConstants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify, stripVTControlCharacters } from 'node:util';
+
+import { HANG_GUARD_MS, waitUntil } from './wait-until.ts';
 
 export interface TerminalCommand {
   file: string;
@@ -32,9 +35,9 @@ export interface Terminal {
   /**
    * Resolves with the first match in `screen()` after the previous match, so that two prompts with the same text match
    * twice.
-   * @throws if there is no match before the timeout or the end of the program
+   * @throws if there is no match before the end of the program, or for minutes
    */
-  waitFor(pattern: string | RegExp, timeoutMs?: number): Promise<string>;
+  waitFor(pattern: string | RegExp): Promise<string>;
   /** Sends the input of keys; Enter is `\r`, Ctrl-C `\x03`, Ctrl-D `\x04`, Ctrl-Z `\x1a`. */
   type(text: string): void;
   signal(name: NodeJS.Signals): void;
@@ -56,32 +59,53 @@ export interface SttyResult extends TerminalExit {
   screen: string;
 }
 
-const defaultTimeoutMs = 10_000;
 const graceMs = 300;
 
 const run = promisify(execFile);
 const openSessions = new Set<number>();
 let watchesExit = false;
 
-/** The time that the kernel may need to deliver output, in ms. */
-const DRAIN_MS = 100;
-
 /**
  * Makes sure that all output of a terminal is read. When the last program closes the terminal, libuv treats what it can
  * read at that moment as the end, while the kernel can still have more. So this holds the device open until node-pty,
- * which notices the end of the program, closes it and the rest has been read.
+ * which notices the end of the program, closes it. Then it writes a mark to the device: when the mark arrives, all
+ * output before it has arrived too.
+ *
+ * @returns what to do with the output so far whenever more arrives; it returns the output without the mark
  */
-function readToTheEnd(socket: Socket, device: string): void {
-  const descriptor = openSync(device, constants.O_RDWR | constants.O_NOCTTY);
+function readToTheEnd(socket: Socket, device: string): (output: string) => string {
+  // A write that waits would prevent this process from reading.
+  const descriptor = openSync(device, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
   socket.once('close', () => {
     closeSync(descriptor);
   });
+  const mark = `<end ${randomUUID()}>`;
+  let unwritten: string | undefined;
+  const writeMark = (): void => {
+    try {
+      unwritten = unwritten?.slice(writeSync(descriptor, unwritten));
+    } catch (error) {
+      // The device is full until this process has read some of it.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+    }
+  };
   const close = socket.destroy.bind(socket);
   socket.destroy = (error?: Error) => {
     if (error !== undefined) return close(error);
-    // An immediate runs after the reads of its turn, a timer alone runs before them.
-    setTimeout(() => setImmediate(close), DRAIN_MS);
+    if (unwritten !== undefined) return socket;
+    unwritten = mark;
+    writeMark();
     return socket;
+  };
+  return (output) => {
+    if (unwritten === undefined) return output;
+    const [before = '', after] = output.split(mark);
+    if (after === undefined) {
+      if (unwritten !== '') writeMark();
+      return output;
+    }
+    close();
+    return before + after;
   };
 }
 
@@ -96,7 +120,10 @@ export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalC
   });
   const device = 'ptsName' in pty && typeof pty.ptsName === 'string' ? pty.ptsName : undefined;
   killOnExit(pty.pid);
-  if (device !== undefined && '_socket' in pty && pty._socket instanceof Socket) readToTheEnd(pty._socket, device);
+  const endOutput =
+    device !== undefined && '_socket' in pty && pty._socket instanceof Socket
+      ? readToTheEnd(pty._socket, device)
+      : (text: string): string => text;
 
   let output = '';
   let searchedTo = 0;
@@ -106,7 +133,7 @@ export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalC
     for (const callback of [...wake]) callback();
   };
   pty.onData((text) => {
-    output += text;
+    output = endOutput(output + text);
     wakeAll();
   });
   const ended = new Promise<TerminalExit>((resolve) => {
@@ -127,14 +154,14 @@ export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalC
     return match[0];
   };
 
-  const waitFor = async (pattern: string | RegExp, timeoutMs = defaultTimeoutMs): Promise<string> => {
-    const deadline = Date.now() + timeoutMs;
+  const waitFor = async (pattern: string | RegExp): Promise<string> => {
+    const deadline = performance.now() + HANG_GUARD_MS;
     for (;;) {
       const match = takeMatch(pattern);
       if (match !== undefined) return match;
-      const remaining = deadline - Date.now();
+      const remaining = deadline - performance.now();
       if (exit !== undefined || remaining <= 0) {
-        const why = exit === undefined ? `after ${timeoutMs} ms` : `at the end (exit code ${exit.exitCode})`;
+        const why = exit === undefined ? `after ${HANG_GUARD_MS} ms` : `at the end (exit code ${exit.exitCode})`;
         throw new Error(`${String(pattern)} not shown ${why}; shown: ${JSON.stringify(screen())}`);
       }
       await new Promise<void>((resolve) => {
@@ -232,13 +259,8 @@ export async function runWithStty(
 }
 
 async function readProgramPid(path: string): Promise<number> {
-  const deadline = Date.now() + defaultTimeoutMs;
-  for (;;) {
-    const text = await readFile(path, 'utf8').catch(() => undefined);
-    if (text !== undefined) return Number(text);
-    if (Date.now() > deadline) throw new Error('the program did not start');
-    await sleep(5);
-  }
+  await waitUntil('the start of the program', () => existsSync(path));
+  return Number(await readFile(path, 'utf8'));
 }
 
 function signalName(number: number | undefined): NodeJS.Signals | undefined {

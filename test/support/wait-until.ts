@@ -1,20 +1,23 @@
 /** Waits for a condition. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A hang guard: far longer than anything takes on a busy machine. */
-const LIMIT_MS = 120_000;
+/** Ends a test that hangs: far longer than anything takes on a busy machine. In ms. */
+export const HANG_GUARD_MS = 240_000;
 const PAUSE_MS = 20;
+
+type Found<T> = T | undefined | false;
 
 /**
  * Waits until a condition is met, and returns its value.
  *
  * @param what for the message, as "a request to Keystone"
- * @throws Error after two minutes
+ * @param find returns undefined or false while the condition is not met
+ * @throws Error after minutes
  */
-export async function waitUntil<T>(what: string, find: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  for (let waitedMs = 0; waitedMs < LIMIT_MS; waitedMs += PAUSE_MS) {
+export async function waitUntil<T>(what: string, find: () => Found<T> | Promise<Found<T>>): Promise<T> {
+  for (let waitedMs = 0; waitedMs < HANG_GUARD_MS; waitedMs += PAUSE_MS) {
     const found = await find();
-    if (found !== undefined) return found;
+    if (found !== undefined && found !== false) return found;
     await sleep(PAUSE_MS);
   }
   throw new Error(`waited in vain for ${what}`);

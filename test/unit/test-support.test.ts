@@ -110,7 +110,7 @@ await t.test('the terminal works', async (t) => {
     t.strictSame(await terminal.ended, { exitCode: 3, signal: undefined });
     t.equal(terminal.screen(), 'Name: alice\nhello alice\n');
     t.match(terminal.raw(), '\x1b[1m');
-    await t.rejects(terminal.waitFor('more', 1000), /more not shown at the end/);
+    await t.rejects(terminal.waitFor('more'), /more not shown at the end/);
   });
 
   await t.test('it reports a signal, and leaves no process', async (t) => {
