@@ -17,7 +17,6 @@ import type { Terminal, TerminalCommand } from './terminal.ts';
 export const PASTE_PROMPT = /Or paste the address/;
 
 /** A hang guard. */
-const LIMIT_MS = 120_000;
 
 /** Someone who runs the plugin on a terminal. */
 type TerminalUser = Pick<Fixture, 'home' | 'settings'>;
@@ -51,13 +50,13 @@ export function startOnTerminal(t: Test, user: TerminalUser, ...args: readonly s
 
 /** Waits for the address that the user must open, and returns it. */
 export async function waitForAddress(terminal: Terminal): Promise<string> {
-  const line = await terminal.waitFor(/Open this address in your browser: \S+\n/, LIMIT_MS);
+  const line = await terminal.waitFor(/Open this address in your browser: \S+\n/);
   return line.trim().split(' ').at(-1) ?? '';
 }
 
 /** Types at the prompt for the address. */
 export async function paste(terminal: Terminal, text: string): Promise<void> {
-  await terminal.waitFor(PASTE_PROMPT, LIMIT_MS);
+  await terminal.waitFor(PASTE_PROMPT);
   terminal.type(text);
 }
 
