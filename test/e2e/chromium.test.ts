@@ -12,7 +12,6 @@ import { onProject } from '../support/login-settings.ts';
 import { logIn } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(600_000);
 
 const program = findChromium();
 

@@ -2,7 +2,6 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
 import type { Test } from 'tap';
 import { startStandInApiServer, writeKubeconfig } from '../support/stand-in-api-server.ts';
 import { GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
@@ -16,7 +15,6 @@ import type { EnvVars } from '../support/home.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
 
-t.setTimeout(600_000);
 
 function openDoctor(t: Test, fixture: KubectlFixture, settings: EnvVars): Terminal {
   const [file, ...words] = PLUGIN_COMMAND;

@@ -2,13 +2,11 @@
 
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
 import { writeKubeconfig } from '../support/stand-in-api-server.ts';
 import { POD_LINE, GET_PODS_ARGS, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import { runDoctorChecks, listFailedChecks, kubeconfigPath, findCheck, splitSettings } from '../support/doctor.ts';
 import { PLUGIN_PATH } from '../support/run-plugin.ts';
 
-t.setTimeout(600_000);
 
 const SUCCESS = { status: 0, stdout: POD_LINE };
 

@@ -20,7 +20,6 @@ import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(600_000);
 
 const PROGRAM_NAME = 'client-keystone-auth';
 const SHELL = ['/bin/bash', '--norc', '--noprofile', '-e', '-u', '-o', 'pipefail', '-c'] as const;

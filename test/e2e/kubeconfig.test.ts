@@ -6,7 +6,6 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
-import t from 'tap';
 import type { Test } from 'tap';
 import { GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
 import { makeAliceSettings, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
@@ -18,7 +17,6 @@ import { listSecrets } from '../support/login-settings.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(600_000);
 
 const CANARY = 'canary-static-token-of-the-service';
 

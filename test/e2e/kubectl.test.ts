@@ -3,14 +3,12 @@
 
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
 import { APPLY_ARGS, CONFIG_MAP_MANIFEST, GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
 import { makeAliceSettings, makeRecordingPlugin, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import { PLUGIN_PATH } from '../support/run-plugin.ts';
 import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
 import { makeTotpCode } from '../support/tenancy.ts';
 
-t.setTimeout(600_000);
 
 const versions = ['v1', 'v1beta1'] as const;
 const inputs = ['pipe', 'terminal', 'manifest'] as const;

@@ -4,7 +4,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import t from 'tap';
 import type { Test } from 'tap';
 import { checkFailure, EXIT_STATUS, readExecCredential } from '../support/check-run.ts';
 import { PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
@@ -19,7 +18,6 @@ import { testWithKeystone } from '../support/test-environment.ts';
 import type { WatchedAddress } from '../support/request-log.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(600_000);
 
 const ENTER = '\r';
 const DOWN = '\x1b[B';

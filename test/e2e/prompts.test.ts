@@ -18,7 +18,6 @@ import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { Terminal, TerminalCommand } from '../support/terminal.ts';
 
-t.setTimeout(600_000);
 
 // A new object for each test, because tap writes into it.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 3 });

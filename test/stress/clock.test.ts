@@ -17,7 +17,6 @@ import { formatLikeKeystone } from '../support/stand-in-keystone/responses.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { inTimeZone } from '../support/time-zone.ts';
 
-t.setTimeout(600_000);
 
 const LIFETIME_S = 3_600;
 const MINUTE_MS = 60_000;

@@ -11,7 +11,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { prune } from '../../src/plugin/cache/prune.ts';
 import { FULL_SIZE } from '../support/stress.ts';
-import { canRun, checkNoProblems, parseToken, PATIENT, pickSize, runInWorkers } from '../support/stress.ts';
+import { canRun, checkNoProblems, parseToken, PATIENT, runInWorkers } from '../support/stress.ts';
 import { skipWithout, startProgram } from '../support/stress.ts';
 import { expireTokens } from '../support/expire-tokens.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
@@ -22,7 +22,6 @@ import type { Home } from '../support/home.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 
-t.setTimeout(pickSize(3_000_000, 600_000));
 
 /** A run that gets stuck at a lock is killed in the end. */
 const COMMAND = [...PLUGIN_COMMAND, ...PATIENT];

@@ -16,7 +16,6 @@ import { checkNoProblems } from '../support/stress.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { makeIsolatedCommand, PLUGIN_PATH } from '../support/run-plugin.ts';
 
-t.setTimeout(600_000);
 
 /**
  * A file that multiplies the work of the parser would take hours, and any other file a fraction of a second; see `npm

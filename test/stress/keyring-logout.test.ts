@@ -13,7 +13,6 @@ import { watchRequests, listRequests } from '../support/request-log.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(600_000);
 
 const SEARCH = 'secret-tool search --all service client-keystone-auth 2>&1';
 

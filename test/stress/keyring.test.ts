@@ -21,7 +21,6 @@ import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-t.setTimeout(600_000);
 
 const USES_KEYRING = '--cache-storage=keyring';
 

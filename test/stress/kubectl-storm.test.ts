@@ -6,7 +6,6 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import t from 'tap';
 import type { Test } from 'tap';
 import { readRecordFile } from '../../src/plugin/cache/file-store.ts';
 import { expireTokens } from '../support/expire-tokens.ts';
@@ -19,7 +18,6 @@ import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import { revokeToken, validateToken } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(600_000);
 
 /** The requests to Keystone, in order, with their response status. */
 const summarizeRequests = (fixture: KubectlFixture): string[] =>

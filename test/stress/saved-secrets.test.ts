@@ -21,7 +21,6 @@ import type { WatchedAddress } from '../support/request-log.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-t.setTimeout(600_000);
 
 interface SavedSecretFixture {
   readonly home: Home;

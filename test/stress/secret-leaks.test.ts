@@ -5,7 +5,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import t from 'tap';
 import type { Test } from 'tap';
 import { PATIENT, pickSize, startProgram } from '../support/stress.ts';
 import { startKeystoneForTest } from '../support/check-run.ts';
@@ -20,7 +19,6 @@ import { watchRequests } from '../support/request-log.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(600_000);
 
 const WRONG = 'canary-wrong-8c1f';
 

@@ -25,7 +25,6 @@ import { validateToken } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-t.setTimeout(pickSize(1_800_000, 600_000));
 
 const plugin = (env: LoginSettings, ...args: string[]) => startProgram([...PLUGIN_COMMAND, ...args], env);
 
