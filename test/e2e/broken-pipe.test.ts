@@ -9,7 +9,6 @@ import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import { makeEnvironment, makeHome } from '../support/home.ts';
 import type { Home } from '../support/home.ts';
 
-
 const keystone = await startKeystoneForTest(t);
 const login = makeLoginSettings(`${keystone.url}/v3`);
 

@@ -12,7 +12,6 @@ import { onProject } from '../support/login-settings.ts';
 import { logIn } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-
 const program = findChromium();
 
 const TITLE = 'Chromium logs in and returns to the plugin';

@@ -15,7 +15,6 @@ import type { EnvVars } from '../support/home.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
 
-
 function openDoctor(t: Test, fixture: KubectlFixture, settings: EnvVars): Terminal {
   const [file, ...words] = PLUGIN_COMMAND;
   const env = makeEnvironment(fixture.home, { ...settings, KUBECONFIG: kubeconfigPath(fixture) });

@@ -7,7 +7,6 @@ import { POD_LINE, GET_PODS_ARGS, setUpKubectl, testWithKubectl } from '../suppo
 import { runDoctorChecks, listFailedChecks, kubeconfigPath, findCheck, splitSettings } from '../support/doctor.ts';
 import { PLUGIN_PATH } from '../support/run-plugin.ts';
 
-
 const SUCCESS = { status: 0, stdout: POD_LINE };
 
 testWithKubectl(

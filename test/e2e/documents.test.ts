@@ -20,7 +20,6 @@ import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-
 const PROGRAM_NAME = 'client-keystone-auth';
 const SHELL = ['/bin/bash', '--norc', '--noprofile', '-e', '-u', '-o', 'pipefail', '-c'] as const;
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', ...['docs', 'packaging'].flatMap(listMarkdownFiles)];

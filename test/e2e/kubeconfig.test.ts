@@ -17,7 +17,6 @@ import { listSecrets } from '../support/login-settings.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-
 const CANARY = 'canary-static-token-of-the-service';
 
 /** A user with the plugin on the PATH of kubectl. */

@@ -9,7 +9,6 @@ import { PLUGIN_PATH } from '../support/run-plugin.ts';
 import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
 import { makeTotpCode } from '../support/tenancy.ts';
 
-
 const versions = ['v1', 'v1beta1'] as const;
 const inputs = ['pipe', 'terminal', 'manifest'] as const;
 

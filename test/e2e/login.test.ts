@@ -18,7 +18,6 @@ import { testWithKeystone } from '../support/test-environment.ts';
 import type { WatchedAddress } from '../support/request-log.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-
 const ENTER = '\r';
 const DOWN = '\x1b[B';
 const CTRL_C = '\x03';

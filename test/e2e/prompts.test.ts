@@ -15,9 +15,9 @@ import { PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
 import { makeExecInfo, makeEnvironment, makeHome } from '../support/home.ts';
 import type { Home, EnvVars } from '../support/home.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import { pickSize } from '../support/stress.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { Terminal, TerminalCommand } from '../support/terminal.ts';
-
 
 // A new object for each test, because tap writes into it.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 3 });
@@ -333,12 +333,12 @@ await t.test('cancelling a prompt', inParallel(), async (t) => {
 });
 
 await t.test('signals at a prompt', inParallel(), async (t) => {
-  const ROUNDS = 20;
+  const rounds = pickSize(20, 4);
   const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
   const names = [...endSignals, 'SIGTSTP', 'SIGWINCH', 'Ctrl-Z'] as const;
   await Promise.all(
     names.flatMap((name) =>
-      Array.from({ length: ROUNDS }, (_, round) =>
+      Array.from({ length: rounds }, (_, round) =>
         t.test(`${name}, round ${String(round + 1)}`, inParallel(), async (t) => {
           const fixture = await setUpPrompts(t);
           const view: { raw?: () => string } = {};

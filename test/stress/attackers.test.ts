@@ -32,7 +32,6 @@ import type { RunResult } from '../support/run-plugin.ts';
 import type { LoginSettings } from '../support/login-settings.ts';
 import { HANG_GUARD_MS } from '../support/wait-until.ts';
 
-
 const VICTIM = 65_533;
 const ATTACKER = 65_534;
 const CANARY = 'canary-of-the-victim';

@@ -19,7 +19,6 @@ import { makeExecInfo } from '../support/home.ts';
 import type { EnvVars } from '../support/home.ts';
 import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 
-
 const uid = process.geteuid?.();
 const RELEVANT = new Set(['password', 'token', 'application_credential']);
 

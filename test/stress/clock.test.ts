@@ -8,7 +8,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { getExecCredential } from '../../src/plugin/login/get-token.ts';
 import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
-import { checkNoProblems, startProgram, parseToken } from '../support/stress.ts';
+import { checkNoProblems, FULL_SIZE, startProgram, parseToken } from '../support/stress.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
@@ -16,7 +16,6 @@ import { makeEnvironment, makeHome } from '../support/home.ts';
 import { formatLikeKeystone } from '../support/stand-in-keystone/responses.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { inTimeZone } from '../support/time-zone.ts';
-
 
 const LIFETIME_S = 3_600;
 const MINUTE_MS = 60_000;
@@ -99,12 +98,15 @@ await t.test('a token is used for its whole lifetime with every clock skew, time
   const clock = { at: 0 };
   const standIn = await startKeystoneForTest(t, { lifetimeSeconds: LIFETIME_S, now: () => clock.at });
   const problems: string[] = [];
-  let lifetimes = 0;
+  let [lifetimes, combinations] = [0, 0];
   for (const [zone, ...changes] of ZONE_CHANGES) {
     await inTimeZone(zone, async () => {
       for (const change of changes) {
         for (const skewSeconds of SKEWS_S) {
-          for (const [spelling, spell] of Object.entries(SPELLINGS)) {
+          // A shortened run combines each format with each skew, but not at each change.
+          const parity = (combinations += 1) % 2;
+          const spellings = Object.entries(SPELLINGS).filter((_, index) => FULL_SIZE || index % 2 === parity);
+          for (const [spelling, spell] of spellings) {
             standIn.formatExpiry = spell;
             // The zone changes in the middle of the lifetime. Whole seconds, so that the expiry can be written with
             // `:60`.

@@ -16,7 +16,6 @@ import { checkNoProblems } from '../support/stress.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { makeIsolatedCommand, PLUGIN_PATH } from '../support/run-plugin.ts';
 
-
 /**
  * A file that multiplies the work of the parser would take hours, and any other file a fraction of a second; see `npm
  * run bench:stress`. This is between the two on any machine.

@@ -2,45 +2,24 @@
 // revokes them, and a keyring that does not answer delays a command only by a few seconds.
 
 import { readdirSync } from 'node:fs';
-import t from 'tap';
 import type { Test } from 'tap';
-import { KEYRING_MISSING, listPluginLines, runWithKeyring } from '../support/keyring.ts';
-import type { KeyringRun } from '../support/keyring.ts';
-import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
-import { makeEnvironment, makeHome } from '../support/home.ts';
-import { asUser, onProject } from '../support/login-settings.ts';
-import { watchRequests, listRequests } from '../support/request-log.ts';
-import { testWithKeystone } from '../support/test-environment.ts';
+import { setUp } from '../support/fixture.ts';
+import type { Fixture } from '../support/fixture.ts';
+import { listPluginLines, runWithKeyring, testWithKeyring } from '../support/keyring.ts';
+import { asAliceOnDemo } from '../support/login-settings.ts';
+import { watchRequests } from '../support/request-log.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
-
 
 const SEARCH = 'secret-tool search --all service client-keystone-auth 2>&1';
 
-interface KeyringLogoutFixture {
-  readonly run: (script: string) => Promise<KeyringRun>;
-  readonly countDeletes: () => number;
-  readonly cache: string;
-}
+/** Alice on demo, whose tokens are in the keyring. */
+const setUpAlice = (t: Test, { http, tenancy }: TestEnvironment): Fixture =>
+  setUp(t, {
+    keystone: watchRequests(http),
+    settings: { ...asAliceOnDemo(tenancy), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'keyring' },
+  });
 
-function setUpKeyringLogout(t: Test, { http, tenancy }: TestEnvironment): KeyringLogoutFixture {
-  const home = makeHome();
-  t.teardown(() => {
-    home.remove();
-  });
-  const watch = watchRequests(http);
-  const { users, domain, projects } = tenancy;
-  const env = makeEnvironment(home, {
-    OS_AUTH_URL: watch.url,
-    ...asUser(users.alice, domain),
-    ...onProject(projects.demo, domain),
-    CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'keyring',
-  });
-  return {
-    run: (script) => runWithKeyring({ home, env, script, command: PLUGIN_COMMAND }),
-    countDeletes: () => listRequests(watch).filter(({ method }) => method === 'DELETE').length,
-    cache: home.cache,
-  };
-}
+const countDeletes = (user: Fixture): number => user.listRequests().filter((line) => line.startsWith('DELETE ')).length;
 
 async function checkToken({ http }: TestEnvironment, token: string): Promise<number> {
   const headers = { 'x-auth-token': token, 'x-subject-token': token };
@@ -50,13 +29,8 @@ async function checkToken({ http }: TestEnvironment, token: string): Promise<num
 
 const tokenIn = (document = ''): string => /"token":"([^"]+)"/.exec(document)?.[1] ?? 'none';
 
-function testWithKeyring(name: string, body: (t: Test, environment: TestEnvironment) => Promise<void>): void {
-  if (KEYRING_MISSING === false) testWithKeystone(name, body);
-  else void t.test(name, { skip: KEYRING_MISSING }, () => undefined);
-}
-
 testWithKeyring('logout removes a token from the keyring and revokes it', async (t, environment) => {
-  const { run, countDeletes, cache } = setUpKeyringLogout(t, environment);
+  const user = setUpAlice(t, environment);
   const script = `
     "$@"; part; "$@" status -o json; part
     "$@" logout -o json; part; ${SEARCH}; part
@@ -65,7 +39,7 @@ testWithKeyring('logout removes a token from the keyring and revokes it', async 
     CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=file "$@" status -o json; part
     CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=file "$@" logout --all -o json; part; ${SEARCH}
   `;
-  const { parts, stderr } = await run(script);
+  const { parts, stderr } = await runWithKeyring(user, script);
   t.strictSame(listPluginLines(stderr), []);
   const [first, status = '', logout = '', search, second, other, laterStatus = '', logoutAll = '', finalSearch] = parts;
   const tokens = [first, second, other].map(tokenIn);
@@ -79,7 +53,7 @@ testWithKeyring('logout removes a token from the keyring and revokes it', async 
   t.match(JSON.parse(laterStatus), { identities: [{ storage: 'keyring', present: false }, { storage: 'keyring' }] });
   t.match(JSON.parse(logoutAll), { tokens: [{ token: 'revoked' }, { token: 'revoked' }], failures: [] });
   t.equal(finalSearch?.trim(), '');
-  t.equal(countDeletes(), 3);
+  t.equal(countDeletes(user), 3);
   for (const token of tokens)
     t.ok([401, 404].includes(await checkToken(environment, token)), 'Keystone does not know it any more');
   t.notOk(
@@ -87,30 +61,30 @@ testWithKeyring('logout removes a token from the keyring and revokes it', async 
     'no output contains a token',
   );
   t.same(
-    readdirSync(cache).filter((name) => !name.endsWith('.lock')),
+    readdirSync(user.home.cache).filter((name) => !name.endsWith('.lock')),
     [],
   );
 });
 
 testWithKeyring('cache clean --all removes tokens from the keyring without revoking them', async (t, environment) => {
-  const { run, countDeletes } = setUpKeyringLogout(t, environment);
-  const { parts, stderr } = await run(`"$@"; part; "$@" cache clean --all -o json; part; ${SEARCH}`);
+  const user = setUpAlice(t, environment);
+  const { parts, stderr } = await runWithKeyring(user, `"$@"; part; "$@" cache clean --all -o json; part; ${SEARCH}`);
   t.strictSame(listPluginLines(stderr), []);
   t.match(JSON.parse(parts[1] ?? ''), { keyringEntries: 1, left: [], revoked: false });
   t.equal(parts[2]?.trim(), '');
-  t.equal(countDeletes(), 0);
+  t.equal(countDeletes(user), 0);
   t.equal(await checkToken(environment, tokenIn(parts[0])), 200);
 });
 
 testWithKeyring('logout reports a stopped keyring, and can be repeated', async (t, environment) => {
-  const { run } = setUpKeyringLogout(t, environment);
+  const user = setUpAlice(t, environment);
   const script = `
     "$@"; part; kill -STOP "$daemon"
     "$@" logout -o json; status=$?; part
     echo $status; part
     kill -CONT "$daemon"; "$@" status -o json; part; "$@" logout -o json
   `;
-  const { parts, stderr } = await run(script);
+  const { parts, stderr } = await runWithKeyring(user, script);
   const [, logout = '', exitStatus, status = '', secondLogout = ''] = parts;
   t.equal(Number(exitStatus), 1);
   t.match(JSON.parse(logout), { tokens: [], failures: [/the keyring (?:cannot be used|did not answer within 3 s)/] });

@@ -5,73 +5,44 @@
 import { readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import t from 'tap';
 import type { Test } from 'tap';
-import { startProgram } from '../support/stress.ts';
-import { KEYRING_MISSING, listPluginLines, runWithKeyring } from '../support/keyring.ts';
-import type { KeyringRun } from '../support/keyring.ts';
 import { checkSuccess } from '../support/check-run.ts';
-import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
-import { makeEnvironment, makeHome } from '../support/home.ts';
+import { PLUGIN_COMMAND } from '../support/built-programs.ts';
+import { setUp } from '../support/fixture.ts';
+import type { Fixture } from '../support/fixture.ts';
 import type { Home } from '../support/home.ts';
+import { listPluginLines, runWithKeyring, testWithKeyring } from '../support/keyring.ts';
+import type { KeyringRun } from '../support/keyring.ts';
+import { asAliceOnDemo } from '../support/login-settings.ts';
+import { watchRequests } from '../support/request-log.ts';
 import type { RunResult } from '../support/run-plugin.ts';
-import { asUser, onProject } from '../support/login-settings.ts';
-import { watchRequests, listRequests } from '../support/request-log.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-
 const USES_KEYRING = '--cache-storage=keyring';
 
-interface KeyringFixture {
-  readonly home: Home;
-  readonly env: Record<string, string>;
-  readonly count: () => number;
-}
-
-function setUpKeyring(
-  t: Test,
-  environment: TestEnvironment,
-  env: Readonly<Record<string, string>> = {},
-): KeyringFixture {
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  const watch = watchRequests(environment.http);
-  const { domain, projects, users } = environment.tenancy;
-  const login = { OS_AUTH_URL: `${watch.url}/v3`, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
-  return {
-    home,
-    env: makeEnvironment(home, { ...login, ...env }),
-    count: () => listRequests(watch).length,
-  };
-}
-
-const plugin = (...args: string[]): string[] => [...PLUGIN_COMMAND, ...args];
+/** Alice on demo. */
+const setUpAlice = (t: Test, { http, tenancy }: TestEnvironment): Fixture =>
+  setUp(t, { keystone: watchRequests(http), settings: asAliceOnDemo(tenancy) });
 
 const listFiles = (folder: string): string[] => readdirSync(folder, { recursive: true, encoding: 'utf8' });
 
 const hasTokenFiles = (home: Home): boolean => listFiles(home.path).some((name) => name.endsWith('.token'));
 
-/** Runs a script with an unlocked keyring; `"$@"` is the plugin. */
-function withKeyring({ home, env }: KeyringFixture, script: string): Promise<KeyringRun> {
-  return runWithKeyring({ home, env, script, command: plugin(USES_KEYRING) });
-}
-
-function testWithKeyring(name: string, body: (t: Test, environment: TestEnvironment) => Promise<void>): void {
-  if (KEYRING_MISSING === false) testWithKeystone(name, body);
-  else void t.test(name, { skip: KEYRING_MISSING }, () => undefined);
-}
+/** Runs a script with an unlocked keyring; `"$@"` is the plugin, which uses it. */
+const withKeyring = (user: Fixture, script: string): Promise<KeyringRun> =>
+  runWithKeyring(user, script, { command: [...PLUGIN_COMMAND, USES_KEYRING] });
 
 testWithKeyring('a token is stored in the keyring and in no file', async (t, environment) => {
-  const fixture = setUpKeyring(t, environment);
+  const user = setUpAlice(t, environment);
   const script = `
     "$@"; part; "$@"; part
     secret-tool search --all service client-keystone-auth 2>&1; part
     set -- "$1" "$2"; CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=keyring "$@"; part
     OS_PROJECT_NAME=other CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=keyring "$@"
   `;
-  const { parts, stderr, status } = await withKeyring(fixture, script);
+  const { parts, stderr, status } = await withKeyring(user, script);
   const [first = '', second, search = '', third, other = ''] = parts;
   t.equal(status, 0, stderr);
   t.strictSame(listPluginLines(stderr), [], 'no warning');
@@ -83,9 +54,9 @@ testWithKeyring('a token is stored in the keyring and in no file', async (t, env
   t.match(search, 'attribute.service = client-keystone-auth', 'with the name of the plugin');
   t.match(other, /^\{"apiVersion".*\}\n$/);
   t.notOk(other.includes(token), 'another project gets another token');
-  t.equal(fixture.count(), 2, 'four runs with two identities: 2 requests');
-  t.notOk(hasTokenFiles(fixture.home), 'no token in any file');
-  const cacheFiles = listFiles(fixture.home.path).filter((name) => name.includes('client-keystone-auth/'));
+  t.equal(user.countRequests(), 2, 'four runs with two identities: 2 requests');
+  t.notOk(hasTokenFiles(user.home), 'no token in any file');
+  const cacheFiles = listFiles(user.home.path).filter((name) => name.includes('client-keystone-auth/'));
   t.notOk(
     cacheFiles.some((name) => name.endsWith('.alias')),
     `there is no alias for the fast path either: ${cacheFiles.join(', ')}`,
@@ -101,16 +72,16 @@ function checkDegraded(t: Test, result: RunResult, what: string, warning: RegExp
 }
 
 testWithKeystone('without a bus, the token is printed with a warning', async (t, environment) => {
-  const { home, env, count } = setUpKeyring(t, environment);
-  const result = await startProgram(plugin(USES_KEYRING), env, home.path).ended;
+  const user = setUpAlice(t, environment);
+  const result = await user.run(USES_KEYRING);
   checkDegraded(t, result, 'no keyring', /warning: the keyring cannot be used; the next run will log in again$/);
-  t.equal(count(), 1);
-  t.notOk(hasTokenFiles(home), 'the token is not stored elsewhere');
+  t.equal(user.countRequests(), 1);
+  t.notOk(hasTokenFiles(user.home), 'the token is not stored elsewhere');
 });
 
 testWithKeystone('with an unresponsive bus, the token is printed with a warning', async (t, environment) => {
-  const { home, env, count } = setUpKeyring(t, environment);
-  const path = join(home.path, 'bus');
+  const user = setUpAlice(t, environment);
+  const path = join(user.home.path, 'bus');
   let connections = 0;
   const server = createServer((socket) => {
     connections += 1;
@@ -118,10 +89,9 @@ testWithKeystone('with an unresponsive bus, the token is printed with a warning'
   });
   await new Promise<void>((done) => void server.listen(path, done));
   t.teardown(() => server.close());
-  const envWithBus = { ...env, DBUS_SESSION_BUS_ADDRESS: `unix:path=${path}` };
-  const result = await startProgram(plugin(USES_KEYRING), envWithBus, home.path).ended;
+  const result = await user.with({ DBUS_SESSION_BUS_ADDRESS: `unix:path=${path}` }).run(USES_KEYRING);
   checkDegraded(t, result, 'an unresponsive bus', /warning: the keyring did not answer within 3 s; the next run/);
-  t.equal(count(), 1);
+  t.equal(user.countRequests(), 1);
   t.ok(connections <= 1, 'the bus is not asked again');
   // The connection of a helper that still runs would be open.
   const countOpen = (): Promise<number> =>
@@ -141,12 +111,12 @@ async function checkUnusable(
   script: string,
   warning: RegExp,
 ): Promise<void> {
-  const fixture = setUpKeyring(t, environment);
-  const result = await withKeyring(fixture, `${script} "$@"; status=$?; part; echo $status`);
+  const user = setUpAlice(t, environment);
+  const result = await withKeyring(user, `${script} "$@"; status=$?; part; echo $status`);
   const [stdout = '', status] = result.parts;
   checkDegraded(t, { ...result, stdout, status: Number(status) }, what, warning);
-  t.equal(fixture.count(), 1, '1 login');
-  t.notOk(hasTokenFiles(fixture.home), 'no token in any file');
+  t.equal(user.countRequests(), 1, '1 login');
+  t.notOk(hasTokenFiles(user.home), 'no token in any file');
 }
 
 const UNUSABLE = /warning: the keyring (?:cannot be used|did not answer within 3 s); the next run will log in again$/;
@@ -160,38 +130,35 @@ testWithKeyring('with a locked keyring, the token is printed with a warning', (t
 );
 
 testWithKeystone('with --cache-storage=none, nothing is stored', async (t, environment) => {
-  const { home, env, count } = setUpKeyring(t, environment);
-  for (const [args, more] of [
-    [['--cache-storage=none'], {}],
-    [[], { CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none' }],
-  ] as const) {
-    checkSuccess(t, await startProgram(plugin(...args), { ...env, ...more }, home.path).ended);
-  }
-  t.equal(count(), 2, 'each run logs in');
-  t.strictSame(listFiles(home.path), [], 'nothing is written anywhere');
+  const user = setUpAlice(t, environment);
+  checkSuccess(t, await user.run('--cache-storage=none'));
+  checkSuccess(t, await user.with({ CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none' }).run());
+  t.equal(user.countRequests(), 2, 'each run logs in');
+  t.strictSame(listFiles(user.home.path), [], 'nothing is written anywhere');
 });
 
 testWithKeystone('--cache-dir and its variable set the cache folder', async (t, environment) => {
-  const { home, env, count } = setUpKeyring(t, environment);
-  const folder = join(home.path, 'token cache');
-  const run = (args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<RunResult> =>
-    startProgram(plugin(...args), { ...env, ...more }, home.path).ended;
-  const byVariable = { CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder };
-  const first = checkSuccess(t, await run([], byVariable));
+  const user = setUpAlice(t, environment);
+  const folder = join(user.home.path, 'token cache');
+  const byVariable = user.with({ CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder });
+  const first = checkSuccess(t, await byVariable.run());
   t.ok(
     readdirSync(folder).some((name) => name.endsWith('.token')),
     'the files are in that folder',
   );
-  t.strictSame(readdirSync(home.path), ['token cache'], 'no other file is written');
+  t.strictSame(readdirSync(user.home.path), ['token cache'], 'no other file is written');
   for (const result of [
-    await run([], byVariable),
-    await run(['--cache-dir', folder]),
-    await run([`--cache-dir=${folder}`]),
+    await byVariable.run(),
+    await user.run('--cache-dir', folder),
+    await user.run(`--cache-dir=${folder}`),
   ]) {
     t.equal(checkSuccess(t, result).token, first.token);
   }
-  t.equal(count(), 1, 'all other runs are cache hits');
-  checkSuccess(t, await run(['--cache-dir', 'relative'], byVariable));
-  t.ok(readdirSync(join(home.path, 'relative')).length > 0, 'the flag overrides the variable, and can be relative');
-  t.equal(count(), 2);
+  t.equal(user.countRequests(), 1, 'all other runs are cache hits');
+  checkSuccess(t, await byVariable.run('--cache-dir', 'relative'));
+  t.ok(
+    readdirSync(join(user.home.path, 'relative')).length > 0,
+    'the flag overrides the variable, and can be relative',
+  );
+  t.equal(user.countRequests(), 2);
 });

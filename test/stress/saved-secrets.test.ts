@@ -3,65 +3,44 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
 import type { Test } from 'tap';
-import { KEYRING_MISSING, makeKeyringCommand, listPluginLines, runWithKeyring } from '../support/keyring.ts';
-import type { KeyringRun } from '../support/keyring.ts';
+import { PLUGIN_COMMAND } from '../support/built-programs.ts';
 import { checkFailure, readExecCredential } from '../support/check-run.ts';
-import { PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
-import { makeExecInfo, makeEnvironment, makeHome } from '../support/home.ts';
-import type { Home } from '../support/home.ts';
-import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
+import { setUp } from '../support/fixture.ts';
+import type { Fixture } from '../support/fixture.ts';
+import { makeExecInfo, makeEnvironment } from '../support/home.ts';
+import { listPluginLines, makeKeyringCommand, runWithKeyring, testWithKeyring } from '../support/keyring.ts';
+import type { KeyringRun } from '../support/keyring.ts';
+import { asAliceOnDemo, listSecrets } from '../support/login-settings.ts';
+import { watchRequests, listRequests } from '../support/request-log.ts';
+import type { WatchedAddress } from '../support/request-log.ts';
 import { callKeystone, logIn, logInAsAdmin, validateToken } from '../support/tenancy.ts';
 import type { User } from '../support/tenancy.ts';
 import { openTerminal } from '../support/terminal.ts';
-import { watchRequests, listRequests } from '../support/request-log.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
-import type { WatchedAddress } from '../support/request-log.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-
 interface SavedSecretFixture {
-  readonly home: Home;
+  /** Someone on demo, without the password. */
+  readonly user: Fixture;
   readonly address: WatchedAddress;
-  /** Alice on demo, without the password. */
-  readonly settings: Readonly<Record<string, string>>;
-  readonly countLogins: () => number;
-  readonly run: (script: string, env?: Readonly<Record<string, string>>) => Promise<KeyringRun>;
 }
 
 function setUpSavedSecrets(
   t: Test,
-  environment: TestEnvironment,
-  user: Pick<User, 'name'> = environment.tenancy.users.alice,
+  { http, tenancy }: TestEnvironment,
+  { name }: Pick<User, 'name'> = tenancy.users.alice,
 ): SavedSecretFixture {
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  const address = watchRequests(environment.http);
-  const { domain, projects } = environment.tenancy;
-  const who = { OS_USERNAME: user.name, OS_USER_DOMAIN_NAME: domain.name };
-  const settings = { OS_AUTH_URL: `${address.url}/v3`, ...who, ...onProject(projects.demo, domain) };
-  return {
-    home,
-    address,
-    settings,
-    countLogins: () =>
-      listRequests(address).filter(({ method, path }) => method === 'POST' && path.includes('/auth/tokens')).length,
-    run: (script, env = {}) =>
-      runWithKeyring({ home, env: makeEnvironment(home, { ...settings, ...env }), script, command: PLUGIN_COMMAND }),
-  };
-}
-
-function testWithKeyring(name: string, body: (t: Test, environment: TestEnvironment) => Promise<void>): void {
-  if (KEYRING_MISSING === false) testWithKeystone(name, body);
-  else void t.test(name, { skip: KEYRING_MISSING }, () => undefined);
+  const address = watchRequests(http);
+  const settings = { ...asAliceOnDemo(tenancy), OS_USERNAME: name, OS_PASSWORD: undefined };
+  return { address, user: setUp(t, { keystone: address, settings }) };
 }
 
 /** Everything a run has written anywhere but into the keyring, whose file is its own affair. */
 function checkNoSecret(
   t: Test,
-  { home }: SavedSecretFixture,
+  { home }: Fixture,
   result: Pick<KeyringRun, 'stdout' | 'stderr'>,
   secrets: readonly string[],
 ): void {
@@ -79,15 +58,15 @@ function checkNoSecret(
 const SAVE = 'OS_PASSWORD="$PASSWORD" "$@" login --save-secret -vvv; echo "status $?"; part; ';
 
 testWithKeyring('after the password is saved, later logins need no prompt', async (t, environment) => {
-  const fixture = setUpSavedSecrets(t, environment);
+  const { user } = setUpSavedSecrets(t, environment);
   const { alice } = environment.tenancy.users;
   const script = `${SAVE}
     "$@"; part
     "$@" --force-refresh -vvv; part
     OS_PROJECT_NAME=other "$@"; part
-    rm -f ${fixture.home.cache}/*.token; "$@"; part
+    rm -f ${user.home.cache}/*.token; "$@"; part
     secret-tool search --all service client-keystone-auth 2>&1`;
-  const result = await fixture.run(script, { PASSWORD: alice.password });
+  const result = await runWithKeyring(user, script, { env: { PASSWORD: alice.password } });
   const [login = '', hit = '', renewed = '', other = '', expired = '', search = ''] = result.parts;
   t.match(login, 'status 0');
   t.match(login, /^In the keyring +the password of alice \(domain My Domain\) at http:\S+\/v3$/m);
@@ -101,7 +80,7 @@ testWithKeyring('after the password is saved, later logins need no prompt', asyn
     user: { id: alice.id },
     project: { name: 'other' },
   });
-  t.equal(fixture.countLogins(), 4, 'login, refresh, other project, token gone');
+  t.equal(user.countLogins(), 4, 'login, refresh, other project, token gone');
   t.ok(search.includes('attribute.service = client-keystone-auth'), 'the entry is in the keyring');
   t.ok(search.includes(JSON.stringify(alice.password).slice(1, 8)), 'the entry contains the password');
   t.strictSame(
@@ -109,16 +88,16 @@ testWithKeyring('after the password is saved, later logins need no prompt', asyn
     [],
   );
   const output = { stdout: result.parts.slice(0, -1).join(''), stderr: result.stderr };
-  checkNoSecret(t, fixture, output, listSecrets(environment.tenancy));
-  const note = readdirSync(fixture.home.cache).find((name) => name.endsWith('.kept')) ?? 'none';
-  t.equal(statSync(join(fixture.home.cache, note)).mode & 0o777, 0o600);
+  checkNoSecret(t, user, output, listSecrets(environment.tenancy));
+  const note = readdirSync(user.home.cache).find((name) => name.endsWith('.kept')) ?? 'none';
+  t.equal(statSync(join(user.home.cache, note)).mode & 0o777, 0o600);
 });
 
 testWithKeyring('logins of other identities do not get the secret', async (t, environment) => {
-  const fixture = setUpSavedSecrets(t, environment);
+  const { user } = setUpSavedSecrets(t, environment);
   const { alice, bob } = environment.tenancy.users;
   const elsewhere = watchRequests(environment.http);
-  const folder = join(fixture.home.path, '.config', 'openstack');
+  const folder = join(user.home.path, '.config', 'openstack');
   mkdirSync(folder, { recursive: true });
   writeFileSync(
     join(folder, 'clouds.yaml'),
@@ -138,14 +117,14 @@ testWithKeyring('logins of other identities do not get the secret', async (t, en
     'OS_AUTH_TYPE=v3oidcpassword OS_IDENTITY_PROVIDER=x OS_PROTOCOL=y OS_DISCOVERY_ENDPOINT=$OS_AUTH_URL "$@"',
   ];
   const script = `${SAVE} ${attempts.map((attempt) => `${attempt}; echo "status $?"; part;`).join(' ')} "$@" --force-refresh`;
-  const result = await fixture.run(script, { PASSWORD: alice.password });
+  const result = await runWithKeyring(user, script, { env: { PASSWORD: alice.password } });
   const [login = '', ...rest] = result.parts;
   t.match(login, 'status 0');
   attempts.forEach((attempt, index) => t.equal(rest[index]?.trim(), 'status 4', attempt));
   readExecCredential(t, rest.at(-1) ?? '');
-  t.equal(fixture.countLogins(), 2, 'the login, and the last run, which may use the secret');
+  t.equal(user.countLogins(), 2, 'the login, and the last run, which may use the secret');
   t.equal(listRequests(elsewhere).length, 0, 'there is no request to another Keystone');
-  checkNoSecret(t, fixture, result, listSecrets(environment.tenancy));
+  checkNoSecret(t, user, result, listSecrets(environment.tenancy));
 });
 
 /** Creates a user for one test, so that the test can change the password. */
@@ -178,42 +157,40 @@ async function changePassword({ http }: TestEnvironment, id: string, password: s
 }
 
 testWithKeyring('a saved password that Keystone rejects is forgotten and not tried again', async (t, environment) => {
-  const user = await makeUser(environment, `saved-${String(process.pid)}`, 'first-canary-7Gk2');
-  const fixture = setUpSavedSecrets(t, environment, user);
-  const go = join(fixture.home.path, 'go');
+  const owner = await makeUser(environment, `saved-${String(process.pid)}`, 'first-canary-7Gk2');
+  const { user } = setUpSavedSecrets(t, environment, owner);
+  const go = join(user.home.path, 'go');
   const script = `${SAVE} touch ${go}.wait; while [ ! -e ${go} ]; do sleep 0.1; done
     "$@" --force-refresh; echo "status $?"; part
     "$@" --force-refresh; echo "status $?"; part
     secret-tool search --all service client-keystone-auth 2>&1`;
-  const running = fixture.run(script, { PASSWORD: user.password, KUBERNETES_EXEC_INFO: makeExecInfo() });
+  const running = runWithKeyring(user, script, {
+    env: { PASSWORD: owner.password, KUBERNETES_EXEC_INFO: makeExecInfo() },
+  });
   await waitUntil('the script', () => existsSync(`${go}.wait`));
-  await changePassword(environment, user.id, 'second-canary-9Qw4');
-  const before = fixture.countLogins();
+  await changePassword(environment, owner.id, 'second-canary-9Qw4');
+  const before = user.countLogins();
   writeFileSync(go, '');
   const result = await running;
   const [login, rejected, next, search = ''] = result.parts;
   t.match(login, 'status 0');
   t.equal(rejected?.trim(), 'status 5');
   t.equal(next?.trim(), 'status 4', 'the next run has no password');
-  t.equal(fixture.countLogins() - before, 1, 'it is tried once');
+  t.equal(user.countLogins() - before, 1, 'it is tried once');
   t.match(
     listPluginLines(result.stderr).join('\n'),
     /Keystone refused the login for saved-[^\n]*; the saved secret is forgotten; log in with "client-keystone-auth login", with --save-secret to save the correct one/,
   );
   t.notOk(search.includes('first-canary'), 'the keyring does not contain it any more');
-  t.notOk(readdirSync(fixture.home.cache).some((name) => name.endsWith('.kept')));
-  checkNoSecret(t, fixture, result, [user.password, 'second-canary-9Qw4']);
+  t.notOk(readdirSync(user.home.cache).some((name) => name.endsWith('.kept')));
+  checkNoSecret(t, user, result, [owner.password, 'second-canary-9Qw4']);
 });
 
 testWithKeyring('a password in the environment takes precedence over the saved one', async (t, environment) => {
-  const fixture = setUpSavedSecrets(t, environment);
+  const { user } = setUpSavedSecrets(t, environment);
   const { alice } = environment.tenancy.users;
-  const result = await fixture.run(
-    `${SAVE} OS_PASSWORD=wrong-canary "$@" --force-refresh; echo "status $?"; part; "$@" --force-refresh; part; "$@" explain -o json; part; OS_USERNAME=bob "$@" explain -o json`,
-    {
-      PASSWORD: alice.password,
-    },
-  );
+  const script = `${SAVE} OS_PASSWORD=wrong-canary "$@" --force-refresh; echo "status $?"; part; "$@" --force-refresh; part; "$@" explain -o json; part; OS_USERNAME=bob "$@" explain -o json`;
+  const result = await runWithKeyring(user, script, { env: { PASSWORD: alice.password } });
   t.equal(result.parts[1]?.trim(), 'status 5');
   readExecCredential(t, result.parts[2] ?? '');
   const [alicePlan, bobPlan] = result.parts.slice(3).map((text) => JSON.parse(text) as { keyring: string | null });
@@ -238,21 +215,25 @@ async function listCredentials({ http, tenancy }: TestEnvironment): Promise<read
   return (response as { application_credentials: Record<string, unknown>[] }).application_credentials;
 }
 
+// Other tests create application credentials of the same user at the same time.
+const hasCredential = async (environment: TestEnvironment, name: string): Promise<boolean> =>
+  (await listCredentials(environment)).some((credential) => credential['name'] === name);
+
 testWithKeyring(
   'login saves the secret of a new application credential instead of the password',
   async (t, environment) => {
-    const fixture = setUpSavedSecrets(t, environment);
+    const { user } = setUpSavedSecrets(t, environment);
     const { alice } = environment.tenancy.users;
     const name = `made-${String(process.pid)}`;
     const script = `
     OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential --credential-name ${name} --role member --expires 90d \\
       --access-rule GET:compute:/v2.1/servers -o json -vvv; part
     secret-tool search --all service client-keystone-auth 2>&1; part`;
-    const result = await fixture.run(script, { PASSWORD: alice.password });
+    const result = await runWithKeyring(user, script, { env: { PASSWORD: alice.password } });
     const credential = JSON.parse(result.parts[0] ?? '') as SavedCredential;
     const { id } = credential.applicationCredential;
     t.equal(credential.applicationCredential.name, name);
-    t.match(credential.keyring, `the secret of application credential ${id} at ${fixture.address.url}/v3`);
+    t.match(credential.keyring, `the secret of application credential ${id} at ${user.url}/v3`);
     t.strictSame(credential.settings.args, [`--application-credential-id=${id}`]);
     const created = (await listCredentials(environment)).find((entry) => entry['id'] === id);
     t.match(created, {
@@ -266,7 +247,7 @@ testWithKeyring(
     const secret = /"secret\W+([\w-]{40,})/.exec(result.parts[1] ?? '')?.[1] ?? '';
     t.ok(secret.length >= 40, 'the keyring contains its secret');
     t.notOk((result.parts[1] ?? '').includes('p@ss'), 'the keyring contains no password');
-    checkNoSecret(t, fixture, { stdout: result.parts[0] ?? '', stderr: result.stderr }, [
+    checkNoSecret(t, user, { stdout: result.parts[0] ?? '', stderr: result.stderr }, [
       ...listSecrets(environment.tenancy),
       secret,
     ]);
@@ -276,7 +257,7 @@ testWithKeyring(
 testWithKeyring(
   'later runs use the secret of the application credential, other logins do not',
   async (t, environment) => {
-    const fixture = setUpSavedSecrets(t, environment);
+    const { user } = setUpSavedSecrets(t, environment);
     const { alice } = environment.tenancy.users;
     const script = `
     OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential >answer; echo "status $?"; part
@@ -285,7 +266,7 @@ testWithKeyring(
     "$@" --force-refresh; part
     "$@" --force-refresh --application-credential-id=0123456789abcdef0123456789abcdef; echo "status $?"; part
     "$@" login --create-application-credential; echo "status $?"`;
-    const result = await fixture.run(script, { PASSWORD: alice.password });
+    const result = await runWithKeyring(user, script, { env: { PASSWORD: alice.password } });
     const [login, hit = '', renewed = '', other, secondLogin] = result.parts;
     t.match(login, 'status 0');
     const tokens = [hit, renewed].map((document) => readExecCredential(t, document).token);
@@ -297,67 +278,64 @@ testWithKeyring(
         methods: ['application_credential'],
       });
     }
-    t.equal(fixture.countLogins(), 3, 'alice, the new credential, the forced refresh');
+    t.equal(user.countLogins(), 3, 'alice, the new credential, the forced refresh');
     t.equal(other?.trim(), 'status 4', 'another credential has no saved secret');
     t.match(secondLogin, 'status 4', 'login itself prompts; it does not use a saved secret');
   },
 );
 
 testWithKeyring('on a terminal the password is typed once', async (t, environment) => {
-  const fixture = setUpSavedSecrets(t, environment);
+  const { user } = setUpSavedSecrets(t, environment);
   const { alice } = environment.tenancy.users;
   const script = '"$@" login --save-secret >out; "$@" --force-refresh >document; echo "ended $?"';
   const [file, ...args] = makeKeyringCommand(script, PLUGIN_COMMAND);
-  const env = makeEnvironment(fixture.home, fixture.settings);
-  const terminal = openTerminal({ file, args, env, cwd: fixture.home.path, cols: 200 });
+  const env = makeEnvironment(user.home, user.settings);
+  const terminal = openTerminal({ file, args, env, cwd: user.home.path, cols: 200 });
   t.teardown(() => terminal.close());
   await terminal.waitFor('? Password');
   terminal.type(`${alice.password}\r`);
   await terminal.waitFor('ended 0');
   t.notOk(terminal.raw().includes(alice.password), 'the password is not shown');
   t.equal(terminal.screen().match(/✔ Password/g)?.length, 1, 'there is one prompt');
-  readExecCredential(t, readFileSync(join(fixture.home.path, 'document'), 'utf8'));
+  readExecCredential(t, readFileSync(join(user.home.path, 'document'), 'utf8'));
 });
 
 testWithKeystone('without a keyring, login fails before any prompt or request', async (t, environment) => {
-  const fixture = setUpSavedSecrets(t, environment);
+  const { user } = setUpSavedSecrets(t, environment);
   const { alice } = environment.tenancy.users;
-  const { domain } = environment.tenancy;
-  const names = async (): Promise<unknown[]> => (await listCredentials(environment)).map(({ id }) => id).toSorted();
-  const before = await names();
-  for (const option of ['--save-secret', '--create-application-credential']) {
-    const env = { ...fixture.settings, ...asUser(alice, domain) };
-    const result = await runPlugin({ home: fixture.home, args: ['login', option], env });
+  const name = `none-${String(process.pid)}`;
+  for (const options of [['--save-secret'], ['--create-application-credential', '--credential-name', name]]) {
+    const result = await user.with({ OS_PASSWORD: alice.password }).run('login', ...options);
     checkFailure(t, result, 3, {
       says: [
         /the keyring (cannot be used|did not answer).*so no secret can be saved; unlock the keyring, or start one/,
       ],
     });
   }
-  t.equal(listRequests(fixture.address).length, 0, 'there is no request to Keystone');
-  t.strictSame(await names(), before);
-  t.notOk(readdirSync(fixture.home.cache).some((name) => /\.(kept|token)$/.test(name)));
+  t.equal(user.countRequests(), 0, 'there is no request to Keystone');
+  t.notOk(await hasCredential(environment, name));
+  t.notOk(readdirSync(user.home.cache).some((file) => /\.(kept|token)$/.test(file)));
 });
 
 testWithKeyring(
   'if the keyring fails during login, the new application credential is deleted',
   async (t, environment) => {
-    const fixture = setUpSavedSecrets(t, environment);
+    const { user, address } = setUpSavedSecrets(t, environment);
     const { alice } = environment.tenancy.users;
-    const before = (await listCredentials(environment)).length;
-    const stops = join(fixture.home.path, 'stops');
+    const name = `deleted-${String(process.pid)}`;
+    const stops = join(user.home.path, 'stops');
     // The keyring stops as soon as Keystone has received the request for the credential.
     const script = `
-    (while ! grep -q 'POST ${fixture.address.prefix}/v3/users/' ${fixture.address.accessLog}; do :; done; kill -STOP $daemon; touch ${stops}) &
-    OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential; echo "status $?"; kill -CONT $daemon`;
-    const result = await fixture.run(script, { PASSWORD: alice.password });
-    t.ok(readdirSync(fixture.home.path).includes('stops'), 'the keyring stopped');
+    (while ! grep -q 'POST ${address.prefix}/v3/users/' ${address.accessLog}; do :; done; kill -STOP $daemon; touch ${stops}) &
+    OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential --credential-name ${name}; echo "status $?"; kill -CONT $daemon`;
+    const result = await runWithKeyring(user, script, { env: { PASSWORD: alice.password } });
+    t.ok(readdirSync(user.home.path).includes('stops'), 'the keyring stopped');
     t.match(result.stdout, 'status 3');
     t.match(
       listPluginLines(result.stderr).join('\n'),
       /the keyring (?:cannot be used|did not answer within 3 s), so no secret can be saved/,
     );
-    const requests = listRequests(fixture.address).filter(({ path }) => path.includes('application_credentials'));
+    const requests = listRequests(address).filter(({ path }) => path.includes('application_credentials'));
     t.strictSame(
       requests.map(({ method, status }) => [method, status]),
       [
@@ -365,7 +343,7 @@ testWithKeyring(
         ['DELETE', 204],
       ],
     );
-    t.equal((await listCredentials(environment)).length, before, 'there are as many credentials as before');
-    t.notOk(readdirSync(fixture.home.cache).some((name) => name.endsWith('.kept')));
+    t.notOk(await hasCredential(environment, name), 'the credential is deleted');
+    t.notOk(readdirSync(user.home.cache).some((name) => name.endsWith('.kept')));
   },
 );

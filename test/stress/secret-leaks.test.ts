@@ -19,7 +19,6 @@ import { watchRequests } from '../support/request-log.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-
 const WRONG = 'canary-wrong-8c1f';
 
 interface CanarySearch {

@@ -3,14 +3,13 @@
  * wait; if the first one dies or hangs, the others still get a token. A proxy in front of a real Keystone counts the
  * logins.
  */
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { checkNoProblems, PATIENT, pickSize, startProgram, parseToken } from '../support/stress.ts';
-import type { RunningProgram } from '../support/stress.ts';
-import { silence } from '../support/stand-in-faults.ts';
+import { startHangingRun, waitUntilAtLock } from '../support/lock-waiters.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { makeIsolatedCommand, PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import { makeExecInfo, makeEnvironment, makeHome } from '../support/home.ts';
@@ -19,12 +18,9 @@ import type { RunResult } from '../support/run-plugin.ts';
 import { startCountingProxy } from '../support/proxy.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
 import type { LoginSettings } from '../support/login-settings.ts';
-import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { openTerminal } from '../support/terminal.ts';
 import { validateToken } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
-import { waitUntil } from '../support/wait-until.ts';
-
 
 const plugin = (env: LoginSettings, ...args: string[]) => startProgram([...PLUGIN_COMMAND, ...args], env);
 
@@ -92,29 +88,6 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
   const second = await runInParallel('expired record');
   t.not(second, first, 'a new token');
 });
-
-/** Starts a run that never gets a response to its login, and waits until it has sent the request. */
-async function startHangingRun(standIn: StandInKeystone, env: LoginSettings): Promise<RunningProgram> {
-  const before = standIn.countLogins();
-  standIn.answerNext(silence(), 'POST /v3/auth/tokens');
-  const holder = plugin(env, ...PATIENT);
-  await waitUntil('the login of the run with the lock', () => standIn.countLogins() > before);
-  return holder;
-}
-
-/** Waits until a run has opened the file of a lock, which it does when it needs the lock. */
-async function waitUntilAtLock({ pid }: Pick<RunningProgram, 'pid'>): Promise<void> {
-  const folder = `/proc/${pid}/fd`;
-  const isLockOpen = (descriptor: string): boolean => {
-    try {
-      return readlinkSync(join(folder, descriptor)).endsWith('.lock');
-    } catch {
-      // It was closed in the meantime.
-      return false;
-    }
-  };
-  await waitUntil('a run at the lock', () => readdirSync(folder).some(isLockOpen));
-}
 
 const notLinux = process.platform !== 'linux' && 'only Linux shows the open files of a process';
 

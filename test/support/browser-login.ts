@@ -16,8 +16,6 @@ import type { Terminal, TerminalCommand } from './terminal.ts';
 /** The prompt of the plugin while it waits for the browser. */
 export const PASTE_PROMPT = /Or paste the address/;
 
-/** A hang guard. */
-
 /** Someone who runs the plugin on a terminal. */
 type TerminalUser = Pick<Fixture, 'home' | 'settings'>;
 

@@ -1,8 +1,15 @@
 // Runs a real, unlocked gnome-keyring on a private bus, for tests of the keyring and of its failures.
 
-import { canRun, startProgram, skipWithout } from './stress.ts';
+import { test } from 'tap';
+import type { Test } from 'tap';
+import { PLUGIN_COMMAND } from './built-programs.ts';
+import type { Fixture } from './fixture.ts';
+import { makeEnvironment } from './home.ts';
+import type { EnvVars } from './home.ts';
 import type { RunResult } from './run-plugin.ts';
-import type { Home } from './home.ts';
+import { canRun, startProgram, skipWithout } from './stress.ts';
+import { testWithKeystone } from './test-environment.ts';
+import type { TestEnvironment } from './test-environment.ts';
 
 const programs = ['dbus-run-session', 'gnome-keyring-daemon', 'secret-tool', 'gdbus'];
 
@@ -11,16 +18,6 @@ export const KEYRING_MISSING: string | false = skipWithout(
   'a keyring (gnome-keyring, dbus-daemon, libsecret-tools, libglib2.0-bin)',
   () => programs.every((program) => canRun('sh', '-c', `command -v ${program}`)),
 );
-
-export interface KeyringScript {
-  readonly home: Home;
-  readonly env: Readonly<Record<string, string>>;
-  /**
-   * A script for sh. `"$@"` is the command, `$daemon` is the keyring's process, and `part` ends a part of the output.
-   */
-  readonly script: string;
-  readonly command: readonly string[];
-}
 
 export interface KeyringRun extends RunResult {
   /** The parts of stdout. */
@@ -44,10 +41,31 @@ export function makeKeyringCommand(script: string, command: readonly string[]): 
   return ['dbus-run-session', '--', 'sh', '-c', prepare + script, 'sh', ...command];
 }
 
-/** Runs a script on a private bus with an unlocked keyring. */
-export async function runWithKeyring({ home, env, script, command }: KeyringScript): Promise<KeyringRun> {
-  const result = await startProgram(makeKeyringCommand(script, command), env, home.path).ended;
+/** What a script runs with, in addition to the settings of the user. */
+export interface KeyringScript {
+  readonly env?: EnvVars;
+  /** Default: the plugin. */
+  readonly command?: readonly string[];
+}
+
+/**
+ * Runs a script for sh as someone with an unlocked keyring, on a private bus. `"$@"` is the command, `$daemon` is the
+ * process of the keyring, and `part` ends a part of the output.
+ */
+export async function runWithKeyring(
+  { home, settings }: Pick<Fixture, 'home' | 'settings'>,
+  script: string,
+  { env = {}, command = PLUGIN_COMMAND }: KeyringScript = {},
+): Promise<KeyringRun> {
+  const variables = makeEnvironment(home, { ...settings, ...env });
+  const result = await startProgram(makeKeyringCommand(script, command), variables, home.path).ended;
   return { ...result, parts: result.stdout.split(`\n${SEPARATOR}\n`) };
+}
+
+/** Declares a test that needs a keyring and the real Keystone. */
+export function testWithKeyring(name: string, body: (t: Test, environment: TestEnvironment) => Promise<void>): void {
+  if (KEYRING_MISSING === false) testWithKeystone(name, body);
+  else void test(name, { skip: KEYRING_MISSING }, () => undefined);
 }
 
 /** Lists the lines of the plugin, without those of the bus. */

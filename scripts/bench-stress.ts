@@ -1,0 +1,135 @@
+/**
+ * `npm run bench:stress`: measures how long the plugin takes in the situations of test/stress, where the tests check
+ * only what it does. It builds the programs, prints each figure with its limit, and fails if a limit is exceeded. The
+ * machine must be quiet: the limits are for two processors.
+ *
+ * usage: npm run bench:stress
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OPTIONS } from '../src/plugin/auth-methods/registry.ts';
+import { readConfig } from '../src/plugin/config/read-config.ts';
+import { PLUGIN_COMMAND } from '../test/support/built-programs.ts';
+import { fakeHost } from '../test/support/fake-host.ts';
+import { makeEnvironment, makeHome } from '../test/support/home.ts';
+import { HOSTILE_FILES } from '../test/support/hostile-yaml.ts';
+import { startHangingRun, waitUntilAtLock } from '../test/support/lock-waiters.ts';
+import { startStandInKeystone } from '../test/support/stand-in-keystone.ts';
+import type { StandInKeystone } from '../test/support/stand-in-keystone.ts';
+import { makeLoginSettings, testUsers } from '../test/support/stand-in-login.ts';
+import { PATIENT, startProgram } from '../test/support/stress.ts';
+
+interface Figure {
+  readonly what: string;
+  readonly measured: number;
+  readonly limit: number;
+  readonly unit: string;
+}
+
+/** Runs with a home and a stand-in Keystone of their own. */
+async function withKeystone<T>(
+  measure: (standIn: StandInKeystone, env: Record<string, string>, folder: string) => Promise<T>,
+): Promise<T> {
+  const home = makeHome();
+  const standIn = await startStandInKeystone({ users: testUsers });
+  try {
+    return await measure(standIn, makeEnvironment(home, makeLoginSettings(`${standIn.url}/v3`)), home.path);
+  } finally {
+    await standIn.close();
+    home.remove();
+  }
+}
+
+const startPlugin = (env: Record<string, string>, ...args: readonly string[]): ReturnType<typeof startProgram> =>
+  startProgram([...PLUGIN_COMMAND, ...args], env);
+
+/** Waits until runs have ended successfully, and returns how long that took, in seconds. */
+async function timeRuns(start: () => readonly ReturnType<typeof startProgram>[]): Promise<number> {
+  const startedAt = performance.now();
+  const results = await Promise.all(start().map(({ ended }) => ended));
+  const seconds = (performance.now() - startedAt) / 1000;
+  const failed = results.find(({ status }) => status !== 0);
+  if (failed !== undefined) throw new Error(`a run failed: ${failed.stderr}`);
+  return seconds;
+}
+
+function measureManyRuns(): Promise<Figure> {
+  return withKeystone(async (_standIn, env) => ({
+    what: '200 runs that start together with an empty cache',
+    measured: await timeRuns(() => Array.from({ length: 200 }, () => startPlugin(env, ...PATIENT))),
+    limit: 20,
+    unit: 's',
+  }));
+}
+
+function measureKilledRun(): Promise<Figure> {
+  return withKeystone(async (standIn, env) => {
+    const holder = await startHangingRun(standIn, env);
+    standIn.answerNext(async (_request, response, { makeDefaultResponse }) => {
+      // Similar to a real Keystone.
+      await sleep(200);
+      const { status, headers, body } = makeDefaultResponse();
+      response.writeHead(status, headers).end(JSON.stringify(body));
+    }, 'POST /v3/auth/tokens');
+    const waiters = Array.from({ length: 50 }, () => startPlugin(env, ...PATIENT));
+    await Promise.all(waiters.map(waitUntilAtLock));
+    const measured = await timeRuns(() => {
+      process.kill(-holder.pid, 'SIGKILL');
+      return waiters;
+    });
+    return { what: '50 waiting runs after the run with the lock was killed', measured, limit: 2.2, unit: 's' };
+  });
+}
+
+function measureSilentKeyring(): Promise<Figure> {
+  return withKeystone(async (_standIn, env, folder) => {
+    const path = join(folder, 'bus');
+    const server = createServer((socket) => socket.on('error', () => undefined).resume());
+    await new Promise<void>((done) => void server.listen(path, done));
+    const withBus = { ...env, DBUS_SESSION_BUS_ADDRESS: `unix:path=${path}` };
+    const measured = await timeRuns(() => [startPlugin(withBus, '--cache-storage=keyring')]);
+    server.close();
+    return { what: 'a run with a keyring that does not answer', measured, limit: 5, unit: 's' };
+  });
+}
+
+async function measureHostileFiles(): Promise<Figure> {
+  const home = mkdtempSync(join(tmpdir(), 'bench-'));
+  const folder = join(home, '.config', 'openstack');
+  mkdirSync(folder, { recursive: true });
+  const host = fakeHost({ cwd: home, home: () => home, env: { OS_CLOUD: 'c' } });
+  const read = async (content: string | Buffer): Promise<number> => {
+    writeFileSync(join(folder, 'clouds.yaml'), content);
+    const before = process.cpuUsage();
+    await readConfig(host, new Map(), OPTIONS).catch(() => undefined);
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1000;
+  };
+  let slowest = { name: '', ms: 0 };
+  for (const [name, content] of Object.entries(HOSTILE_FILES)) {
+    // The first times include those of V8's compiler and garbage collector.
+    const times = [await read(content), await read(content), await read(content)];
+    const ms = Math.min(...times);
+    if (ms > slowest.ms) slowest = { name, ms };
+  }
+  rmSync(home, { recursive: true, force: true });
+  return {
+    what: `the slowest hostile clouds.yaml (${slowest.name})`,
+    measured: slowest.ms,
+    limit: 200,
+    unit: 'ms CPU',
+  };
+}
+
+execFileSync(process.execPath, ['scripts/build.ts'], { stdio: ['ignore', 'ignore', 'inherit'] });
+let exceeded = 0;
+for (const measure of [measureManyRuns, measureKilledRun, measureSilentKeyring, measureHostileFiles]) {
+  const { what, measured, limit, unit } = await measure();
+  if (measured > limit) exceeded += 1;
+  console.log(`${measured > limit ? 'no ' : 'yes'}  ${measured.toFixed(1)} ${unit} (limit ${String(limit)}): ${what}`);
+}
+process.exitCode = exceeded === 0 ? 0 : 1;
