@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { readKeystoneGroups, readTokenOwner } from '../../src/webhook/authn/token-owner.ts';
 import type { KeystoneGroup, TokenOwner } from '../../src/webhook/authn/token-owner.ts';
-import { fillFormat, mapOwnerToUserInfo } from '../../src/webhook/authn/user-info.ts';
+import { fillFormat } from '../../src/webhook/authn/kubernetes-name.ts';
+import { mapOwnerToUserInfo } from '../../src/webhook/authn/user-info.ts';
 import type { NamingRules } from '../../src/webhook/authn/user-info.ts';
 import { classifyTokenShape } from '../../src/webhook/authn/token-shape.ts';
 
@@ -12,6 +13,7 @@ const NAMING: NamingRules = {
   usernameFormat: '%n',
   groupFormat: '%n',
   roleMappings: [],
+  allowedNames: [],
   allowsMappedSystemNames: false,
 };
 

@@ -10,7 +10,8 @@ import type { TokenVerdict } from '../review/review.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
 import type { OidcSettings } from './oidc-settings.ts';
-import { isSystemName, makeVerdict } from './user-info.ts';
+import { looksLikeProjectId, prefixName } from './kubernetes-name.ts';
+import { makeVerdict } from './user-info.ts';
 import type { UserInfoResult } from './user-info.ts';
 
 /** How far the clock of the issuer may differ from ours. */
@@ -31,7 +32,7 @@ function readGroups(claims: JsonObject, name: string): readonly string[] | undef
 
 /** Makes the Kubernetes user for the claims of a token with a verified signature. */
 export function mapClaimsToUserInfo(claims: JsonObject, settings: OidcSettings): UserInfoResult {
-  const { usernameClaim, usernamePrefix, groupsClaim, groupsPrefix, requiredClaims } = settings;
+  const { usernameClaim, usernamePrefix, groupsClaim, groupsPrefix, requiredClaims, allowedNames } = settings;
   for (const [name, value] of requiredClaims) {
     if (textAt(claims, name) !== value) return { reason: `its claim "${name}" does not have the required value` };
   }
@@ -41,15 +42,19 @@ export function mapClaimsToUserInfo(claims: JsonObject, settings: OidcSettings):
   if (usernameClaim === 'email' && Object.hasOwn(claims, 'email_verified') && claims['email_verified'] !== true) {
     return { reason: 'its email address is not verified' };
   }
-  const username = usernamePrefix + issuerUsername;
-  if (isSystemName(username)) return { reason: 'its user name begins with "system:"' };
+  const username = prefixName(usernamePrefix, issuerUsername, allowedNames);
+  if ('problem' in username) return { reason: `its user name ${username.problem}` };
   const issuerGroups = groupsClaim === undefined ? [] : readGroups(claims, groupsClaim);
   if (issuerGroups === undefined) return { reason: `its claim "${groupsClaim ?? ''}" is not a list of groups` };
-  const names = [...new Set(issuerGroups.filter((name) => name !== '').map((name) => groupsPrefix + name))];
-  return {
-    userInfo: { username, uid: '', groups: names.filter((name) => !isSystemName(name)), extra: {} },
-    droppedNames: names.filter(isSystemName),
-  };
+  const usable: string[] = [];
+  const dropped: string[] = [];
+  for (const name of new Set(issuerGroups.filter((group) => group !== ''))) {
+    const result = prefixName(groupsPrefix, name, allowedNames);
+    // The ID of a Keystone project is a group, which an issuer must not give.
+    if ('name' in result && !looksLikeProjectId(result.name)) usable.push(result.name);
+    else dropped.push(groupsPrefix + name);
+  }
+  return { userInfo: { username: username.name, uid: '', groups: usable, extra: {} }, droppedNames: dropped };
 }
 
 /** Whether a token claims to be from this issuer; proves nothing. */

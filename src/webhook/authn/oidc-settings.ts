@@ -1,6 +1,8 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import { parseCommaList } from '../../shared/options/comma-list.ts';
 import type { Config } from '../../shared/options/config.ts';
+import { readAllowedNames } from './allowed-names.ts';
+import type { AllowedNames } from './kubernetes-name.ts';
 
 /** The options that {@link readOidcSettings} reads. */
 export type OidcOptionName =
@@ -12,7 +14,8 @@ export type OidcOptionName =
   | 'oidc-groups-claim'
   | 'oidc-groups-prefix'
   | 'oidc-required-claim'
-  | 'oidc-signing-algs';
+  | 'oidc-signing-algs'
+  | 'allowed-colon-names';
 
 /** An OpenID Connect issuer, and how its tokens are mapped to Kubernetes users. */
 export interface OidcSettings {
@@ -26,6 +29,7 @@ export interface OidcSettings {
   readonly groupsClaim: string | undefined;
   readonly groupsPrefix: string;
   readonly requiredClaims: ReadonlyMap<string, string>;
+  readonly allowedNames: AllowedNames;
   readonly algorithms: readonly string[];
 }
 
@@ -104,6 +108,7 @@ export function readOidcSettings(
     groupsClaim: config.text('oidc-groups-claim'),
     groupsPrefix: groupsPrefix === NO_PREFIX ? '' : groupsPrefix,
     requiredClaims: readRequiredClaims(config),
+    allowedNames: readAllowedNames(config),
     algorithms: readAlgorithms(config),
   };
 }

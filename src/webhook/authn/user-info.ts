@@ -1,5 +1,7 @@
 /** Maps the owner of a Keystone token to a Kubernetes user: user name, UID, groups and extra. */
 import type { TokenVerdict, UserInfo } from '../review/review.ts';
+import { fillFormat, findReservedPrefix, formatName, looksLikeProjectId } from './kubernetes-name.ts';
+import type { AllowedNames } from './kubernetes-name.ts';
 import { applyRoleMappings } from './role-mappings.ts';
 import type { RoleMapping } from './role-mappings.ts';
 import type { KeystoneGroup, TokenOwner } from './token-owner.ts';
@@ -23,19 +25,13 @@ export interface NamingRules {
   /** `%n` the name, `%i` the ID, `%d` the ID of the domain. */
   readonly groupFormat: string;
   readonly roleMappings: readonly RoleMapping[];
+  readonly allowedNames: AllowedNames;
   /** Whether names from {@link RoleMapping}s, which the operator writes, may begin with `system:`. */
   readonly allowsMappedSystemNames: boolean;
 }
 
-/** Replaces each `%x` by the part of that letter, in one pass: a `%i` inside an inserted name stays as it is. */
-export function fillFormat(format: string, parts: Readonly<Record<string, string>>): string {
-  return format.replace(/%([a-zA-Z])/g, (placeholder, letter: string) =>
-    Object.hasOwn(parts, letter) ? (parts[letter] ?? placeholder) : placeholder,
-  );
-}
-
-/** Whether Kubernetes reserves the name for itself; a name that comes from Keystone must never be one of these. */
-export const isSystemName = (name: string): boolean => name.startsWith('system:');
+/** Whether only Kubernetes itself may give a name; of the reserved names, role mappings may give the others. */
+const isSystemName = (name: string): boolean => name.startsWith('system:');
 
 /** A user and the names that were dropped from it, or the reason why the token is refused. */
 export type UserInfoResult =
@@ -48,6 +44,25 @@ export function makeVerdict(result: UserInfoResult): TokenVerdict {
     : { kind: 'accepted', userInfo: result.userInfo };
 }
 
+/** The names of a user's groups that Keystone gives, and those that are dropped. */
+function nameGroups(
+  { project }: TokenOwner,
+  groups: readonly KeystoneGroup[],
+  { groupFormat, allowedNames }: NamingRules,
+): { readonly names: readonly string[]; readonly dropped: readonly string[] } {
+  const names: string[] = [];
+  const dropped: string[] = [];
+  for (const { name, id, domainId } of groups) {
+    const result = formatName(groupFormat, { n: name, i: id, d: domainId }, allowedNames);
+    // The name of a group must not give the rights of another project, whose ID is a group too.
+    const isUsable = 'name' in result && (result.name !== name || !looksLikeProjectId(name));
+    if (isUsable) names.push(result.name);
+    else dropped.push(fillFormat(groupFormat, { n: name, i: id, d: domainId }));
+  }
+  (findReservedPrefix(project.id) === undefined ? names : dropped).push(project.id);
+  return { names, dropped };
+}
+
 /** Makes the Kubernetes user for the owner of a token. */
 export function mapOwnerToUserInfo(
   owner: TokenOwner,
@@ -55,29 +70,22 @@ export function mapOwnerToUserInfo(
   naming: NamingRules,
 ): UserInfoResult {
   const { user, userDomain, project, roles } = owner;
-  const keystoneUsername = fillFormat(naming.usernameFormat, {
-    n: user.name,
-    i: user.id,
-    D: userDomain.name,
-    d: userDomain.id,
-  });
-  if (isSystemName(keystoneUsername)) return { reason: 'its user name begins with "system:"' };
+  const parts = { n: user.name, i: user.id, D: userDomain.name, d: userDomain.id };
+  const keystoneUsername = formatName(naming.usernameFormat, parts, naming.allowedNames);
+  if ('problem' in keystoneUsername) return { reason: `its user name ${keystoneUsername.problem}` };
   const mapped = applyRoleMappings(naming.roleMappings, roles);
-  const username = mapped.username ?? keystoneUsername;
+  const username = mapped.username ?? keystoneUsername.name;
   if (isSystemName(username) && !naming.allowsMappedSystemNames)
     return { reason: 'its mapped user name begins with "system:"' };
-  const keystoneGroups = groups.map((group) =>
-    fillFormat(naming.groupFormat, { n: group.name, i: group.id, d: group.domainId }),
-  );
-  const unmappedNames = [...keystoneGroups, project.id];
-  const candidates = [...new Set([...unmappedNames.filter((name) => !isSystemName(name)), ...mapped.groups])];
-  const groupNames = naming.allowsMappedSystemNames ? candidates : candidates.filter((name) => !isSystemName(name));
-  const droppedNames = [...new Set([...unmappedNames, ...mapped.groups])].filter((name) => !groupNames.includes(name));
+  const keystoneGroups = nameGroups(owner, groups, naming);
+  const isForbidden = (name: string): boolean => isSystemName(name) && !naming.allowsMappedSystemNames;
+  const groupNames = new Set([...keystoneGroups.names, ...mapped.groups.filter((name) => !isForbidden(name))]);
+  const dropped = new Set([...keystoneGroups.dropped, ...mapped.groups.filter(isForbidden)]);
   return {
     userInfo: {
       username,
       uid: user.id,
-      groups: groupNames,
+      groups: [...groupNames],
       extra: {
         [EXTRA_KEYS.roles]: roles,
         [EXTRA_KEYS.projectId]: [project.id],
@@ -86,6 +94,6 @@ export function mapOwnerToUserInfo(
         [EXTRA_KEYS.domainName]: [userDomain.name],
       },
     },
-    droppedNames,
+    droppedNames: [...dropped].filter((name) => !groupNames.has(name)),
   };
 }

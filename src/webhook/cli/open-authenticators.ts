@@ -26,7 +26,9 @@ export interface AuthenticatorContext extends SynchronizerContext {
 /** How long a token waits for its turn at Keystone, in ms; the rest of the 5 s is for Keystone. */
 const MAX_WAIT_MS = 2_000;
 
-const NAMES_DROPPED = 'names that begin with "system:" were dropped';
+const NAMES_DROPPED =
+  'names were dropped: they are reserved, contain a colon without a prefix or --allowed-colon-names, are ambiguous, or ' +
+  'look like the ID of another project';
 
 async function readCa(file: string, option: string): Promise<string> {
   const text = await readTextFile(file, `check ${option}`);
@@ -87,6 +89,7 @@ async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise
     namingRules: () => ({
       usernameFormat: settings.usernameFormat,
       groupFormat: settings.groupFormat,
+      allowedNames: settings.allowedNames,
       roleMappings: state.syncConfig.roleMappings,
       allowsMappedSystemNames: settings.compatibilities.has('mapped-system-names'),
     }),
@@ -95,6 +98,7 @@ async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise
     timeoutMs: settings.keystoneTimeoutMs,
     now: host.now,
     onNamesDropped: (uid, names) => {
+      metrics.recordDroppedNames(names.length);
       log.warn({ uid, names }, NAMES_DROPPED);
     },
     onAuthenticated: await openSynchronizer(context),
@@ -124,6 +128,7 @@ async function openOidcAuthenticator(context: AuthenticatorContext): Promise<Aut
     keys,
     now: host.now,
     onNamesDropped: (username, names) => {
+      metrics.recordDroppedNames(names.length);
       log.warn({ username, names }, NAMES_DROPPED);
     },
   });

@@ -39,6 +39,23 @@ const LIST = [
     help: 'PEM file of the CAs whose client certificates are required for /webhook (no client certificate is required)',
   },
   {
+    name: 'allowed-client-names',
+    group: 'Server',
+    env: ['KEYSTONE_ALLOWED_CLIENT_NAMES'],
+    help:
+      'common names of the client certificates that /webhook accepts, separated by commas ' +
+      '(every certificate of --client-ca-file)',
+  },
+  {
+    name: 'metrics',
+    group: 'Server',
+    env: ['KEYSTONE_METRICS'],
+    choices: ['everyone', 'clients', 'off'],
+    help:
+      'who can read /metrics: everyone, clients with a certificate that /webhook accepts, ' +
+      'or no one, with off (everyone)',
+  },
+  {
     name: 'shutdown-grace',
     group: 'Server',
     kind: 'seconds',
@@ -98,6 +115,14 @@ const LIST = [
     group: 'Authentication',
     env: ['KEYSTONE_GROUP_FORMAT'],
     help: 'group name in the cluster: %n name, %i ID, %d ID of the domain (%n); the project ID is always a group',
+  },
+  {
+    name: 'allowed-colon-names',
+    group: 'Authentication',
+    env: ['KEYSTONE_ALLOWED_COLON_NAMES'],
+    help:
+      'names with a colon that users and groups may have without a prefix, separated by commas; ' +
+      'team:* stands for all names that begin with team: (none)',
   },
   {
     name: 'cache-ttl',

@@ -9,6 +9,9 @@ import { makeConfig } from '../../shared/options/config.ts';
 import type { Config } from '../../shared/options/config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Environment, Host } from '../../shared/base/host.ts';
+import { readAllowedNames } from '../authn/allowed-names.ts';
+import { hasAdjacentPlaceholders } from '../authn/kubernetes-name.ts';
+import type { AllowedNames } from '../authn/kubernetes-name.ts';
 import { readOidcSettings } from '../authn/oidc-settings.ts';
 import type { OidcSettings } from '../authn/oidc-settings.ts';
 import { COMPATIBILITIES } from '../authz/policy/compatibility.ts';
@@ -22,6 +25,9 @@ export interface WebhookSettings {
   readonly certFile: string;
   readonly keyFile: string;
   readonly clientCaFile: string | undefined;
+  /** Common names of client certificates; empty if every certificate of the CA is accepted. */
+  readonly allowedClientNames: readonly string[];
+  readonly metricsAccess: MetricsAccess;
   readonly shutdownGraceMs: number;
   /** In the order in which they are tried; never empty. */
   readonly authenticatorNames: readonly AuthenticatorName[];
@@ -35,6 +41,7 @@ export interface WebhookSettings {
   readonly keystoneRate: number;
   readonly usernameFormat: string;
   readonly groupFormat: string;
+  readonly allowedNames: AllowedNames;
   readonly cacheTtlMs: number;
   readonly oidc: OidcSettings | undefined;
   readonly refusesAccessRules: boolean;
@@ -53,6 +60,9 @@ const AUTHENTICATORS = ['keystone', 'oidc'] as const;
 
 export type AuthenticatorName = (typeof AUTHENTICATORS)[number];
 
+/** Who can read /metrics. */
+export type MetricsAccess = 'everyone' | 'clients' | 'off';
+
 const DEFAULT_LISTEN = '0.0.0.0:8443';
 const MAX_CACHE_SECONDS = 30;
 
@@ -69,6 +79,26 @@ function readListen(config: WebhookConfig): { host: string; port: number } {
   }
   // As in Go, no address means all addresses.
   return { host: host === '' ? '::' : host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
+}
+
+/**
+ * Reads which clients may send reviews and read the metrics.
+ *
+ * @throws ConfigError if they are restricted by certificates, but no CA is set
+ */
+function readClientAccess(config: WebhookConfig): Pick<WebhookSettings, 'allowedClientNames' | 'metricsAccess'> {
+  const names = parseCommaList(config.text('allowed-client-names'));
+  const access = config.text('metrics') ?? 'everyone';
+  const needsCa = access === 'clients' ? 'metrics' : config.has('allowed-client-names') ? 'allowed-client-names' : '';
+  if (needsCa !== '' && !config.has('client-ca-file')) {
+    throw new ConfigError(`${config.origin(needsCa)} needs the CA of the client certificates`, {
+      hint: 'set --client-ca-file',
+    });
+  }
+  if (config.has('allowed-client-names') && names.length === 0) {
+    throw new ConfigError(`${config.origin('allowed-client-names')} contains no name`);
+  }
+  return { allowedClientNames: names, metricsAccess: access === 'clients' || access === 'off' ? access : 'everyone' };
 }
 
 function readCount(config: WebhookConfig, name: WebhookOptionName, defaultCount: number): number {
@@ -98,6 +128,11 @@ function readFormat(config: WebhookConfig, name: WebhookOptionName, letters: str
     const placeholders = Array.from(letters, (letter) => `%${letter}`).join(', ');
     throw new ConfigError(`${config.origin(name)} must contain %n or %i, and no placeholders except ${placeholders}`, {
       hint: 'see --help',
+    });
+  }
+  if (hasAdjacentPlaceholders(format)) {
+    throw new ConfigError(`${config.origin(name)} must have a separator between its placeholders`, {
+      hint: 'without one, two users could have the same name; use a format such as %D:%n',
     });
   }
   return format;
@@ -170,6 +205,7 @@ export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>)
     certFile: toPath(readRequired(config, 'tls-cert-file', 'TLS_CERT_FILE')),
     keyFile: toPath(readRequired(config, 'tls-private-key-file', 'TLS_PRIVATE_KEY_FILE')),
     clientCaFile: readFile('client-ca-file'),
+    ...readClientAccess(config),
     shutdownGraceMs: readSeconds(config, 'shutdown-grace', 1, 600),
     authenticatorNames,
     authUrl: readAuthUrl(config) ?? '',
@@ -180,6 +216,7 @@ export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>)
     keystoneRate: readCount(config, 'keystone-rate', 15),
     usernameFormat: readFormat(config, 'username-format', 'niDd'),
     groupFormat: readFormat(config, 'group-format', 'nid'),
+    allowedNames: readAllowedNames(config),
     cacheTtlMs: readSeconds(config, 'cache-ttl', MAX_CACHE_SECONDS, MAX_CACHE_SECONDS),
     oidc: authenticatorNames.includes('oidc') ? readOidcSettings(config, readFile) : undefined,
     refusesAccessRules: config.text('access-rules') !== 'accept',

@@ -136,6 +136,8 @@ export async function startWebhook(host: Host, settings: WebhookSettings, log: L
     const server = await startServer(
       {
         certificates,
+        allowedClientNames: settings.allowedClientNames,
+        metricsAccess: settings.metricsAccess,
         authenticate: chainAuthenticators(authenticators),
         authorize: makeAuthorizer(() => state.policy, settings.deniesUnmatched),
         metrics,

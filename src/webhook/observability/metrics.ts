@@ -8,6 +8,7 @@ export interface Metrics {
   readonly recordBadRequest: () => void;
   readonly recordValidation: (outcome: string) => void;
   readonly recordIssuerKeysRead: (result: 'ok' | 'failed') => void;
+  readonly recordDroppedNames: (count: number) => void;
   readonly recordReload: (what: string, result: 'ok' | 'failed') => void;
   readonly recordSynchronization: (result: 'ok' | 'failed') => void;
   readonly contentType: string;
@@ -49,6 +50,7 @@ export function makeMetrics(gauges: Gauges): Metrics {
   const badRequests = counter('bad_requests_total', 'Requests that are not a review', []);
   const validations = counter('keystone_judgements_total', 'Tokens sent to Keystone for validation', ['outcome']);
   const keyReads = counter('issuer_key_reads_total', 'Fetches of the keys of the OpenID Connect issuer', ['result']);
+  const droppedNames = counter('dropped_names_total', 'Names of groups that users did not get in the cluster', []);
   const reloads = counter('reloads_total', 'Reloads of files and ConfigMaps', ['what', 'result']);
   const synchronizations = counter('synchronisations_total', 'Synchronizations of projects with the cluster', [
     'result',
@@ -78,6 +80,9 @@ export function makeMetrics(gauges: Gauges): Metrics {
     },
     recordIssuerKeysRead: (result) => {
       keyReads.inc({ result });
+    },
+    recordDroppedNames: (count) => {
+      droppedNames.inc(count);
     },
     recordReload: (what, result) => {
       reloads.inc({ what, result });

@@ -25,6 +25,9 @@ import type { Certificates } from './certificates.ts';
 
 export interface ServerSettings {
   readonly certificates: Certificates;
+  /** Common names of client certificates; empty if every certificate of the CA is accepted. */
+  readonly allowedClientNames: readonly string[];
+  readonly metricsAccess: 'everyone' | 'clients' | 'off';
   readonly authenticate: AuthenticateFunction;
   readonly authorize: Authorizer;
   readonly metrics: Metrics;
@@ -90,29 +93,50 @@ function reviewAccess(review: AccessReview, { authorize, metrics, log }: ServerS
 
 type App = FastifyInstance<Server, IncomingMessage, ServerResponse>;
 
-function hasClientCertificate({ raw: { socket } }: FastifyRequest): boolean {
-  return socket instanceof TLSSocket && socket.authorized;
+/** Why the client of a request is not accepted; undefined if it is, or if no client certificate is required. */
+function findClientProblem(
+  { raw: { socket } }: FastifyRequest,
+  { certificates, allowedClientNames }: ServerSettings,
+): string | undefined {
+  if (certificates.clientCa === undefined) return undefined;
+  if (!(socket instanceof TLSSocket) || !socket.authorized) {
+    return 'a client certificate signed by the CA in --client-ca-file is required';
+  }
+  if (allowedClientNames.length === 0) return undefined;
+  // A subject can have several common names; none of them decides alone.
+  const name: unknown = socket.getPeerCertificate().subject.CN;
+  if (typeof name === 'string' && allowedClientNames.includes(name)) return undefined;
+  return 'the name of the client certificate is not among --allowed-client-names';
 }
 
-function addRoutes(app: App, settings: ServerSettings): void {
-  const { certificates, metrics, getUnreadyReason } = settings;
-  const sendText = (reply: FastifyReply, status: number, text: string): FastifyReply =>
-    reply.code(status).type('text/plain; charset=utf-8').send(`${text}\n`);
-
+function addReviewRoute(app: App, settings: ServerSettings): void {
   app.post('/webhook', async (request, reply) => {
-    if (certificates.clientCa !== undefined && !hasClientCertificate(request)) {
-      const message = 'a client certificate signed by the CA in --client-ca-file is required';
-      return reply.code(401).send(makeStatus(401, 'Unauthorized', message));
+    const problem = findClientProblem(request, settings);
+    if (problem !== undefined) {
+      settings.log.debug({ problem }, 'client refused');
+      return reply.code(401).send(makeStatus(401, 'Unauthorized', problem));
     }
     const review = parseReview(typeof request.body === 'string' ? request.body : '');
     return review.kind === 'TokenReview' ? reviewToken(review, settings) : reviewAccess(review, settings);
   });
+}
+
+function addMonitoringRoutes(app: App, settings: ServerSettings): void {
+  const { metrics, metricsAccess, getUnreadyReason } = settings;
+  const sendText = (reply: FastifyReply, status: number, text: string): FastifyReply =>
+    reply.code(status).type('text/plain; charset=utf-8').send(`${text}\n`);
+
   app.get('/healthz', async (_request, reply) => sendText(reply, 200, 'ok'));
   app.get('/readyz', async (_request, reply) => {
     const reason = getUnreadyReason();
     return reason === undefined ? sendText(reply, 200, 'ok') : sendText(reply, 503, reason);
   });
-  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()));
+  if (metricsAccess === 'off') return;
+  app.get('/metrics', async (request, reply) => {
+    const problem = metricsAccess === 'clients' ? findClientProblem(request, settings) : undefined;
+    if (problem !== undefined) return sendText(reply, 401, problem);
+    return reply.type(metrics.contentType).send(await metrics.render());
+  });
 }
 
 function addErrorHandlers(app: App, { metrics, log }: ServerSettings): void {
@@ -170,7 +194,8 @@ function makeApp(settings: ServerSettings): App {
     done(null, body);
   });
   addErrorHandlers(app, settings);
-  addRoutes(app, settings);
+  addReviewRoute(app, settings);
+  addMonitoringRoutes(app, settings);
   app.server.on('tlsClientError', (error: Error) => {
     log.debug({ error: 'code' in error ? error.code : error.name }, 'TLS handshake failed');
   });

@@ -2,7 +2,7 @@
  * Creates a namespace for the project of each authenticated user, and a RoleBinding in it for each role of the user.
  */
 import type { TokenOwner } from '../authn/token-owner.ts';
-import { fillFormat } from '../authn/user-info.ts';
+import { fillFormat, findReservedPrefix } from '../authn/kubernetes-name.ts';
 import { ClusterError } from '../sources/cluster.ts';
 import type { Cluster, RoleBinding } from '../sources/cluster.ts';
 import type { SyncConfig } from './sync-config.ts';
@@ -40,7 +40,8 @@ export function planRoleBindings(
   username: string,
 ): { readonly bindings: readonly RoleBinding[]; readonly skippedRoles: readonly string[] } {
   // A name must be valid in a URL path, and roles of the cluster itself must not be granted.
-  const isUsable = (role: string): boolean => !/[/%]/.test(role) && role !== '' && !role.startsWith('system:');
+  const isUsable = (role: string): boolean =>
+    !/[/%]/.test(role) && role !== '' && findReservedPrefix(role) === undefined;
   return {
     bindings: roles.filter(isUsable).map((role) => ({ name: `${user.id}_${role}`, role, username })),
     skippedRoles: roles.filter((role) => !isUsable(role)),

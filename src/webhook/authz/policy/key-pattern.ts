@@ -4,6 +4,7 @@
  */
 import type { ResourceRequest } from '../../review/access-request.ts';
 import type { Compatibilities } from './compatibility.ts';
+import type { SubresourceTest } from './connections.ts';
 import type { FindingReporter } from './finding.ts';
 
 /** The words of one side. */
@@ -85,7 +86,7 @@ function compileNamespace(
 /** @param includesSubresources whether a plain `pods` also covers its subresources */
 function coversRequest(
   word: string,
-  { resource, subresource }: ResourceRequest,
+  { resource, subresource }: Pick<ResourceRequest, 'resource' | 'subresource'>,
   includesSubresources: boolean,
 ): boolean {
   if (word === '*') return true;
@@ -95,12 +96,17 @@ function coversRequest(
   return subresourceWord === '*' ? subresource !== '' : subresourceWord === subresource;
 }
 
+export interface CompiledKey {
+  readonly matches: (request: ResourceRequest) => boolean;
+  readonly coversResource: SubresourceTest;
+}
+
 /** Compiles a key; undefined if it never matches. */
 export function compileKeyPattern(
   key: string,
   compatibilities: Compatibilities,
   report: FindingReporter,
-): ((request: ResourceRequest) => boolean) | undefined {
+): CompiledKey | undefined {
   const pattern = parseKeyPattern(key, compatibilities);
   if (pattern === undefined) {
     report('never', `"${key}" is not a key such as "namespace/resource"`);
@@ -121,8 +127,12 @@ export function compileKeyPattern(
   const matchesAnyResource = matchesAll(resource);
   // A negation such as `!pods` also excludes the subresources.
   const includesSubresources = compatibilities.has('v2-subresources') || resource.isNegated;
-  return (request) =>
-    matchesNamespace(request.namespace) &&
-    (matchesAnyResource ||
-      resource.words.some((word) => coversRequest(word, request, includesSubresources)) !== resource.isNegated);
+  const covers = (request: Pick<ResourceRequest, 'resource' | 'subresource'>): boolean =>
+    matchesAnyResource ||
+    resource.words.some((word) => coversRequest(word, request, includesSubresources)) !== resource.isNegated;
+  return {
+    matches: (request) => matchesNamespace(request.namespace) && covers(request),
+    coversResource: (name, subresource, isNamespaced) =>
+      (isNamespaced || matchesNamespace('')) && covers({ resource: name, subresource }),
+  };
 }

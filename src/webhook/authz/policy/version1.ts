@@ -3,6 +3,8 @@ import { memberAt } from '../../../shared/base/json-members.ts';
 import { isJsonObject } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import type { PathRequest, ResourceRequest } from '../../review/access-request.ts';
+import { reportConnections } from './connections.ts';
+import type { SubresourceTest } from './connections.ts';
 import type { FindingReporter } from './finding.ts';
 import { InvalidPolicyError, policyMembers } from './policy-members.ts';
 import type { Subject } from './subject.ts';
@@ -40,6 +42,12 @@ export function compileResource(
   if (verbs.length === 0 || resources.length === 0) {
     report('never', `"resource" without "${verbs.length === 0 ? 'verbs' : 'resources'}" grants nothing`);
     return undefined;
+  }
+  if (group === '*' || group === '') {
+    const covers: SubresourceTest = (resource, subresource, isNamespaced) =>
+      (isNamespaced || namespace === '*' || namespace === '') &&
+      resources.some((word) => coversResource(word, resource, subresource));
+    reportConnections('"resource"', new Set(verbs), covers, report);
   }
   return (request) =>
     includes(verbs, request.verb) &&

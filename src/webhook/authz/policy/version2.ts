@@ -2,6 +2,7 @@
 import type { JsonObject } from '../../../shared/base/json.ts';
 import type { PathRequest, ResourceRequest } from '../../review/access-request.ts';
 import type { Compatibilities } from './compatibility.ts';
+import { reportConnections } from './connections.ts';
 import type { FindingReporter } from './finding.ts';
 import { compileKeyPattern, parseKeyPattern } from './key-pattern.ts';
 import { policyMembers } from './policy-members.ts';
@@ -58,10 +59,11 @@ export function compileResourcePermissions(
   if (keys.length === 0) report('never', '"resource_permissions" is empty');
   const grants = keys.flatMap((key) => {
     const verbs = new Set([...readVerbs(spec, key, report)].map((verb) => verb.trim().toLowerCase()));
-    const matches = compileKeyPattern(key, compatibilities, report);
-    if (matches === undefined) return [];
+    const pattern = compileKeyPattern(key, compatibilities, report);
+    if (pattern === undefined) return [];
     reportSubresources(key, compatibilities, report);
-    return [{ verbs, matches }];
+    reportConnections(`"${key}"`, verbs, pattern.coversResource, report);
+    return [{ verbs, matches: pattern.matches }];
   });
   // The key first: most entries are for other namespaces, which is the cheapest test.
   return (request) =>
