@@ -319,9 +319,9 @@ void t.test('the user is prompted for a name only once', async (t) => {
   ];
   const alice = setUpAlice(t, idp, { runner: machine.runner }).with({ OS_USERNAME: undefined, OS_PASSWORD: undefined });
   const terminal = startOnTerminal(t, alice);
-  await terminal.waitFor(`User name at ${idp.url}`, 120_000);
+  await terminal.waitFor(`User name at ${idp.url}`);
   terminal.type('alice\r');
-  await terminal.waitFor(`Password at ${idp.url}`, 120_000);
+  await terminal.waitFor(`Password at ${idp.url}`);
   terminal.type(`${PASSWORD}\r`);
   t.equal((await terminal.ended).exitCode, 0, terminal.screen());
   readExecCredential(t, readStdout(alice));
