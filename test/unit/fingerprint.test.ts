@@ -6,7 +6,7 @@ import { listFlagNames } from '../../src/shared/options/flags.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
-const fingerprint = (argv: readonly string[], env: Record<string, string> = {}): string =>
+const fingerprint = (argv: readonly string[], env: Record<string, string> = {}): string | undefined =>
   computeFingerprint(fakeHost({ argv, env }), '');
 
 void t.test('the lists of the fast path match the option registry', async (t) => {
@@ -41,6 +41,26 @@ void t.test('the presence of a secret changes the fingerprint, its value does no
       fingerprint([flag, 'one', '--user-name=b']),
       'the next argument counts',
     );
+  }
+});
+
+void t.test('an empty secret counts as unset, so it has another fingerprint than one with a value', async (t) => {
+  for (const flag of SECRET_FLAGS) {
+    t.not(fingerprint([`${flag}=`]), fingerprint([`${flag}=one`]), flag);
+    t.not(fingerprint([flag, '']), fingerprint([flag, 'one']), flag);
+    t.equal(fingerprint([flag, '']), fingerprint([`${flag}=`]), flag);
+  }
+});
+
+void t.test('without a parser, a secret flag that may be the value of another flag has no fingerprint', async (t) => {
+  for (const flag of SECRET_FLAGS) {
+    t.equal(fingerprint(['--user-name', flag, '--project-name=a']), undefined, 'the user is called like a flag');
+    t.equal(fingerprint(['--user-name', `${flag}=one`]), undefined);
+    t.equal(fingerprint(['--', `${flag}=one`]), undefined);
+    t.equal(fingerprint([flag]), undefined, 'without a value it is an error');
+    t.ok(fingerprint(['--user-name', 'a', flag, 'one']), 'the value before it cannot be a flag');
+    t.ok(fingerprint(['--user-name=a', `${flag}=one`]));
+    t.ok(fingerprint([flag, '--looks-like-a-flag', flag, 'two']), 'a secret may look like a flag');
   }
 });
 

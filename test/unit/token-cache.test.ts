@@ -182,7 +182,8 @@ void t.test('the fast path finds a token only if everything is unchanged', async
   t.equal(findCachedCredential(host), undefined, 'an empty cache is a miss');
   const writeAlias = (cluster: string, parts: Partial<Host> = {}): void => {
     const alias = { key: 'k', apiVersion: undefined, files: [ca] };
-    writeAliasFile(folder, computeFingerprint(hostIn(base, parts), cluster), alias, record.expiresAt);
+    const fingerprint = computeFingerprint(hostIn(base, parts), cluster) ?? '';
+    writeAliasFile(folder, fingerprint, alias, record.expiresAt);
   };
   ensureCacheFolder(folder);
   writeRecordFile(folder, 'k', record);

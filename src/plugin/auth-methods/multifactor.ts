@@ -59,10 +59,15 @@ export const multifactor: AuthMethod = {
   conflictsWith: [],
   listMissing: (config) =>
     config.has('auth-methods') ? listMissingForFactors(config, readFactors(config)) : ['auth-methods'],
-  identify: (config) => [
-    // The token of the factor can belong to another user than the options name.
-    readFactors(config).some(({ name }) => name === 'token') ? config.secret('token')?.reveal() : undefined,
-    ...identifyUserAndScope(config),
-  ],
+  identify(config) {
+    const names = readFactors(config).map(({ name }) => name);
+    return [
+      // A token for one factor is not a token for two.
+      names.toSorted().join(),
+      // The token of the factor can belong to another user than the options name.
+      names.includes('token') ? config.secret('token')?.reveal() : undefined,
+      ...identifyUserAndScope(config),
+    ];
+  },
   prepareRequest: async (config) => buildFactorRequest(config, readFactors(config)),
 };

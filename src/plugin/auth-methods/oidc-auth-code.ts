@@ -44,6 +44,7 @@ const AUTH_CODE_OPTIONS: readonly Option[] = [
     env: ['OS_CODE', 'OS_AUTHORIZATION_CODE'],
     help: 'authorization code of the provider, valid once, instead of a browser login',
     secret: true,
+    random: true,
   },
 ];
 
@@ -150,12 +151,12 @@ async function fetchTokensWithBrowser(
 const COMMON = {
   grant: 'authorization_code',
   usesBrowser: true,
-  identify: () => [],
   describeSubject: () => SUBJECT,
 } as const;
 
 const withBrowser = makeOidcMethod({
   ...COMMON,
+  identify: () => [],
   endpoints: ['authorization', 'token'],
   listMissing: () => [],
   fetchTokens: fetchTokensWithBrowser,
@@ -163,6 +164,8 @@ const withBrowser = makeOidcMethod({
 
 const withCode = makeOidcMethod({
   ...COMMON,
+  // The code decides who logs in.
+  identify: (config) => ['code', config.secret('code')?.reveal(), config.text('redirect-uri')],
   listMissing: (config) => listUnset(config, 'redirect-uri'),
   fetchTokens: async (config, provider, { http }) =>
     requestOAuthTokens(http, provider, {
@@ -190,5 +193,6 @@ export const oidcAuthCode: AuthMethod = {
   waitsForUser: true,
   ...withBrowser,
   listMissing: (config) => chooseMethodParts(config).listMissing(config),
+  identify: (config, host) => chooseMethodParts(config).identify(config, host),
   prepareRequest: async (config, tools) => chooseMethodParts(config).prepareRequest(config, tools),
 };

@@ -102,6 +102,9 @@ export function sha256(text: string): string {
 /** One input of a digest; undefined is not the same as the empty string. */
 export type DigestField = string | undefined;
 
+/** Half of a surrogate pair, which UTF-8 cannot express. */
+const LONE_SURROGATE = /[\ud800-\udfff]/u;
+
 /**
  * Computes SHA-256 over length-prefixed fields, in hex, so that two different lists never have the same input.
  *
@@ -109,5 +112,7 @@ export type DigestField = string | undefined;
  */
 export function digestFields(purpose: string, fields: readonly DigestField[]): string {
   const prefixed = fields.map((field) => (field === undefined ? '-' : `${String(field.length)}:${field}`));
-  return sha256([purpose, ...prefixed].join('\n'));
+  const text = [purpose, ...prefixed].join('\n');
+  // JSON escapes such a half. Without that, all of them would be the same bytes.
+  return sha256(LONE_SURROGATE.test(text) ? `${purpose} as JSON\n${JSON.stringify(prefixed)}` : text);
 }

@@ -17,7 +17,8 @@ export function findCachedCredential(host: Host): string | undefined {
     const folder = resolveCacheFolder(host);
     if (folder === undefined) return undefined;
     const info = parseExecInfo(host.env['KUBERNETES_EXEC_INFO']);
-    const alias = readAliasFile(folder, computeFingerprint(host, info?.clusterJson ?? ''));
+    const fingerprint = computeFingerprint(host, info?.clusterJson ?? '');
+    const alias = fingerprint === undefined ? undefined : readAliasFile(folder, fingerprint);
     if (alias?.files.every(isFileUnchanged) !== true) return undefined;
     const record = readRecordFile(folder, alias.key);
     const now = host.now();

@@ -15,6 +15,7 @@ export const IDENTITY_VARIABLES: readonly string[] = [
   'OS_APPLICATION_CREDENTIAL_ID',
   'OS_APPLICATION_CREDENTIAL_NAME',
   'OS_ATTRIBUTE_MAPPING_NAME',
+  'OS_AUTHORIZATION_CODE',
   'OS_AUTHORIZATION_ENDPOINT',
   'OS_AUTH_METHODS',
   'OS_AUTH_PLUGIN',
@@ -27,6 +28,7 @@ export const IDENTITY_VARIABLES: readonly string[] = [
   'OS_CLIENT_ID',
   'OS_CLIENT_SECURE_FILE',
   'OS_CLOUD',
+  'OS_CODE',
   'OS_CODE_CHALLENGE_METHOD',
   'OS_DEFAULT_DOMAIN',
   'OS_DEFAULT_DOMAIN_ID',
@@ -76,9 +78,7 @@ export const IDENTITY_VARIABLES: readonly string[] = [
 /** Variables with secrets that a user may have chosen: with their hash, an attacker could guess them offline. */
 export const SECRET_VARIABLES: readonly string[] = [
   'OS_APPLICATION_CREDENTIAL_SECRET',
-  'OS_AUTHORIZATION_CODE',
   'OS_CLIENT_SECRET',
-  'OS_CODE',
   'OS_OAUTH2_CLIENT_SECRET',
   'OS_PASSCODE',
   'OS_PASSWORD',

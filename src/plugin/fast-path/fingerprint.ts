@@ -2,21 +2,38 @@ import { digestFields } from '../cache/sha256.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { IDENTITY_VARIABLES, LOCATION_VARIABLES, SECRET_FLAGS, SECRET_VARIABLES } from './fingerprint-inputs.ts';
 
-const PURPOSE = 'client-keystone-auth fingerprint 2';
+const PURPOSE = 'client-keystone-auth fingerprint 3';
 
-/** Omits the values of secret flags: the identity is the same after a password change. */
-function omitSecrets(argv: readonly string[]): string[] {
+/** Whether the next argument can be the value of this one. */
+const isBareFlag = (argument: string | undefined): boolean =>
+  argument?.startsWith('-') === true && !argument.includes('=');
+
+/**
+ * Omits the values of secret flags: the identity is the same after a password change. Only whether a value is empty stays,
+ * because an empty one counts as unset.
+ *
+ * @returns undefined if that needs a parser: if a secret flag may be the value of another flag, or has no value
+ */
+function omitSecrets(argv: readonly string[]): string[] | undefined {
   const result: string[] = [];
-  let isSecretValue = false;
-  for (const argument of argv) {
-    if (isSecretValue) {
-      isSecretValue = false;
+  let previous: string | undefined;
+  for (let index = 0; index < argv.length; index += 1) {
+    const argument = argv[index] ?? '';
+    const [name = ''] = argument.split('=', 1);
+    if (!SECRET_FLAGS.includes(name)) {
+      result.push(argument);
+      previous = argument;
       continue;
     }
-    const name = argument.split('=', 1)[0] ?? argument;
-    const isSecret = SECRET_FLAGS.includes(name);
-    isSecretValue = isSecret && name === argument;
-    result.push(isSecret ? name : argument);
+    if (isBareFlag(previous)) return undefined;
+    let value: string | undefined = argument.slice(name.length + 1);
+    if (name === argument) {
+      index += 1;
+      value = argv[index];
+    }
+    if (value === undefined) return undefined;
+    result.push(value === '' ? `${name}=` : name);
+    previous = undefined;
   }
   return result;
 }
@@ -25,10 +42,12 @@ function omitSecrets(argv: readonly string[]): string[] {
  * Hashes all inputs that decide which token a run gets, without parsing flags or reading files.
  *
  * @param clusterJson `spec.cluster` of KUBERNETES_EXEC_INFO as JSON text, or the empty string
+ * @returns undefined if only the parser can tell which arguments are secrets; such a run takes the slow path
  */
-export function computeFingerprint(host: Host, clusterJson: string): string {
+export function computeFingerprint(host: Host, clusterJson: string): string | undefined {
   const { env } = host;
   const argv = omitSecrets(host.argv);
+  if (argv === undefined) return undefined;
   const fields = [
     String(argv.length),
     ...argv,

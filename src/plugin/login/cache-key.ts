@@ -70,5 +70,6 @@ export function makeAliases(
   const isSilent = !tls.insecure && !config.has('verbose') && !config.isOn('force-refresh');
   if (!onFastPath || !isSilent || !cache.onFastPath || fileStamps === undefined) return incomplete;
   const fingerprint = computeFingerprint(host, execInfo?.clusterJson ?? '');
+  if (fingerprint === undefined) return incomplete;
   return [...incomplete, [fingerprint, { key, apiVersion, files: fileStamps }]];
 }

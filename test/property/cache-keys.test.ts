@@ -1,0 +1,394 @@
+/**
+ * A token never serves another login: two runs with one fingerprint or one cache key send the same request. Each case is
+ * a family of runs that differ in little, and every run of a family is compared with every other one.
+ */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import t from 'tap';
+import { chooseMethod } from '../../src/plugin/auth-methods/choose-method.ts';
+import type { MethodContext } from '../../src/plugin/auth-methods/auth-method.ts';
+import { findMissingOptions } from '../../src/plugin/auth-methods/missing-options.ts';
+import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import { digestFields, sha256 } from '../../src/plugin/cache/sha256.ts';
+import { parseGetTokenCommand, scanArguments } from '../../src/plugin/cli/parse-command-line.ts';
+import type { OptionName } from '../../src/plugin/config/option.ts';
+import { readConfig } from '../../src/plugin/config/read-config.ts';
+import { computeFingerprint } from '../../src/plugin/fast-path/fingerprint.ts';
+import { computeCacheKey } from '../../src/plugin/login/cache-key.ts';
+import { PluginError } from '../../src/shared/base/errors.ts';
+import type { Host } from '../../src/shared/base/host.ts';
+import { Secret } from '../../src/shared/base/secret.ts';
+import type { HttpRequest, HttpResponse } from '../../src/shared/http/http-message.ts';
+import { readTlsSettings } from '../../src/shared/http/tls-settings.ts';
+import type { JsonWithSecrets } from '../../src/shared/keystone/auth-request.ts';
+import { readAuthUrl } from '../../src/shared/keystone/auth-url.ts';
+import { fakeHost } from '../support/fake-host.ts';
+import { checkProperty } from '../support/property.ts';
+
+// --- What a run sends ---
+
+/** Shown instead of secrets that a user may have chosen: neither the fingerprint nor the key contains them. */
+const GUESSABLE = '<guessable>';
+const GUESSABLE_FIELDS = ['password', 'client_secret'];
+
+function describeHeaders(headers: Readonly<Record<string, Secret | string>> = {}): string[] {
+  return Object.entries(headers).map(([name, value]) => {
+    const text = value instanceof Secret ? value.reveal() : value;
+    const [, pair] = /^Basic (.*)$/.exec(text) ?? [];
+    if (pair === undefined) return `${name}: ${text}`;
+    return `${name}: ${Buffer.from(pair, 'base64')
+      .toString()
+      .replace(/:[^:]*$/, `:${GUESSABLE}`)}`;
+  });
+}
+
+function describeForm(body = ''): string {
+  const fields = [...new URLSearchParams(body)];
+  return JSON.stringify(fields.map(([name, value]) => [name, GUESSABLE_FIELDS.includes(name) ? GUESSABLE : value]));
+}
+
+function describeBody(body: JsonWithSecrets | undefined, guessable: ReadonlySet<unknown>): string {
+  const describe = (value: JsonWithSecrets): unknown => {
+    if (value instanceof Secret) return guessable.has(value) ? GUESSABLE : value.reveal();
+    if (typeof value !== 'object') return value;
+    if (Array.isArray(value)) return value.map((item: JsonWithSecrets) => describe(item));
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, describe(item)]));
+  };
+  return body === undefined ? '' : JSON.stringify(describe(body));
+}
+
+/** Answers as an identity provider with one discovery document, or as Keystone's token endpoint. */
+function answer({ verb, url }: HttpRequest): HttpResponse {
+  const { origin } = new URL(url);
+  const document = { issuer: origin, token_endpoint: `${origin}/token` };
+  const tokens = { access_token: 'provider-token', id_token: 'provider-id-token', expires_in: 3600 };
+  const body = JSON.stringify(verb === 'GET' ? document : tokens);
+  return { status: 200, header: () => undefined, body, respondedAt: 0, serverAheadMs: 0 };
+}
+
+interface Outcome {
+  /** Undefined if the run always takes the slow path. */
+  readonly fingerprint: string | undefined;
+  /** Undefined if the run fails before it has a key. */
+  readonly key: string | undefined;
+  /** All that the run sends, without secrets that can be guessed; undefined if it prompts first. */
+  readonly sent: string | undefined;
+}
+
+function makeTools(host: Host, log: string[], url: string): MethodContext {
+  const refuse: Pick<MethodContext, 'tls' | 'user'> = {
+    get tls(): never {
+      throw new Error('not needed');
+    },
+    get user(): never {
+      throw new Error('these logins do not prompt');
+    },
+  };
+  return Object.assign(Object.create(refuse) as typeof refuse, {
+    host,
+    http: {
+      send: async (request: HttpRequest) => {
+        log.push(request.verb, request.url, ...describeHeaders(request.headers), describeForm(request.body));
+        return answer(request);
+      },
+      close: () => undefined,
+    },
+    findV3Endpoint: async () => url,
+    detail: () => undefined,
+  });
+}
+
+async function resolve(host: Host): Promise<Omit<Outcome, 'fingerprint'>> {
+  const { config } = await readConfig(host, parseGetTokenCommand(scanArguments(host.argv)).flags, OPTIONS);
+  const { method } = chooseMethod(config);
+  const tls = readTlsSettings(config, host);
+  const key = computeCacheKey(config, method, tls, host);
+  if (findMissingOptions(config, method).length > 0) return { key, sent: undefined };
+  const log: string[] = [readAuthUrl(config) ?? '', String(tls.insecure), tls.ca ?? '', tls.cert ?? ''];
+  const request = await method.prepareRequest(config, makeTools(host, log, readAuthUrl(config) ?? ''));
+  if ('token' in request) log.push('the token of the provider', request.token.reveal());
+  else {
+    const { verb, version, path, otherKeystone, headers, body, rescopeTarget } = request;
+    log.push(verb, version ?? 'v3', path, otherKeystone?.url ?? '', ...describeHeaders(headers));
+    const guessable = new Set(GUESSABLE_OPTIONS.map((name) => config.secret(name)));
+    log.push(describeBody(body, guessable), JSON.stringify(rescopeTarget ?? ''));
+  }
+  return { key, sent: JSON.stringify(log) };
+}
+
+/** A run that ends with an error prints no token, so it must not find one either. */
+async function examine(run: Run, folders: Folders): Promise<Outcome> {
+  const host = makeHost(run, folders);
+  const fingerprint = computeFingerprint(host, '');
+  try {
+    return { fingerprint, ...(await resolve(host)) };
+  } catch (error) {
+    if (!(error instanceof PluginError)) throw error;
+    return { fingerprint, key: undefined, sent: `error ${error.code}` };
+  }
+}
+
+// --- Runs ---
+
+type Place = 'flag' | 'flag with a space' | 'variable' | 'file';
+
+interface Written {
+  readonly name: OptionName;
+  readonly value: string;
+  readonly place: Place;
+}
+
+interface Run {
+  readonly settings: readonly Written[];
+  /** Arguments as they are, after the settings. */
+  readonly more: readonly string[];
+}
+
+const OPTION_BY_NAME = new Map(OPTIONS.map((option) => [option.name, option]));
+
+function makeHost({ settings, more }: Run, folders: Folders): Host {
+  const argv: string[] = [];
+  const env: Record<string, string> = {};
+  const auth: Record<string, string> = {};
+  for (const { name, value, place } of settings) {
+    const option = OPTION_BY_NAME.get(name);
+    const [variable] = option?.env ?? [];
+    const isFile = place === 'file' && option?.file !== 'nowhere' && option?.group !== 'Run';
+    if (isFile) auth[name.replaceAll('-', '_')] = value;
+    else if (place !== 'variable' && option?.flag !== false) {
+      argv.push(...(place === 'flag' ? [`--${name}=${value}`] : [`--${name}`, value]));
+    } else if (variable !== undefined) env[variable] = value;
+  }
+  env['XDG_CONFIG_HOME'] = folders(auth);
+  if (Object.keys(auth).length > 0) env['OS_CLOUD'] = 'c';
+  return fakeHost({ argv: [...argv, ...more], env, cwd: '/nowhere', home: () => '/nowhere' });
+}
+
+/** Returns the folder whose clouds.yaml contains this cloud. A file never changes once it is written. */
+type Folders = (cloud: Readonly<Record<string, string>>) => string;
+
+function makeFolders(base: string): Folders {
+  const folders = new Map<string, string>();
+  return (cloud) => {
+    // Options that belong next to `auth` are there, and the others are below it: a wrong place is ignored.
+    const text = JSON.stringify({ clouds: { c: { ...cloud, auth: cloud } } });
+    const known = folders.get(text);
+    if (known !== undefined) return known;
+    const folder = join(base, String(folders.size));
+    mkdirSync(join(folder, 'openstack'), { recursive: true });
+    writeFileSync(join(folder, 'openstack', 'clouds.yaml'), text);
+    folders.set(text, folder);
+    return folder;
+  };
+}
+
+const makeJwt = (claims: object): string => {
+  const parts = [{ alg: 'none' }, { exp: 9_999_999_999, ...claims }].map((part) => JSON.stringify(part));
+  return [...parts, 'signature'].map((part) => Buffer.from(part).toString('base64url')).join('.');
+};
+
+/** Values that are easily confused: with a flag, with another value, with two values. */
+const WORDS = ['a', 'b', 'ab', 'A', 'a b', 'a,b', 'x=y', '1:a', '-', '--', '--password', '--user-name=b', 'ä', '\n'];
+const URLS = ['https://a.test/v3', 'https://b.test/v3', 'https://a.test:5001/v3', 'https://a.test/x/v3'];
+
+const POOLS: Readonly<Partial<Record<OptionName, readonly string[]>>> = {
+  'keystone-url': [...URLS, 'https://A.test:443/v3/', 'not a URL'],
+  endpoint: URLS,
+  'discovery-endpoint': URLS,
+  'access-token-endpoint': URLS,
+  'oauth2-endpoint': URLS,
+  'redirect-uri': ['http://127.0.0.1/a', 'http://127.0.0.1:9990/b'],
+  'auth-methods': ['v3password', 'v3totp', 'v3password,v3totp', 'v3totp,v3password', 'v3password,v3token'],
+  'token-kind': ['access_token', 'id_token'],
+  'access-token-type': ['access_token', 'id_token'],
+  'system-scope': ['all', ''],
+  unscoped: ['true', 'false'],
+  insecure: ['true', 'false'],
+  verify: ['true', 'false'],
+  token: ['token-1', 'token-2'],
+  'access-token': ['provider-1', 'provider-2'],
+  jwt: [makeJwt({ sub: 'a' }), makeJwt({ sub: 'b' }), makeJwt({ sub: 'a', groups: ['x'] })],
+};
+
+const GUESSABLE_OPTIONS = OPTIONS.filter(({ secret, random }) => secret && !random).map(({ name }) => name);
+
+/** The last one looks like another flag. */
+const GUESSES = ['guess-1', 'guess-2', '--project-name=b'];
+
+function poolOf(name: OptionName): readonly string[] {
+  return POOLS[name] ?? (GUESSABLE_OPTIONS.includes(name) ? GUESSES : WORDS);
+}
+
+const USER: readonly OptionName[] = ['user-name', 'user-domain-name'];
+const PROVIDER: readonly OptionName[] = ['identity-provider', 'protocol', 'discovery-endpoint', 'client-id'];
+
+/** The options that each method needs. */
+const LOGINS: Readonly<Record<string, readonly OptionName[]>> = {
+  password: [...USER, 'password'],
+  v3password: ['user-id', 'password'],
+  v3totp: [...USER, 'passcode'],
+  v3multifactor: ['auth-methods', ...USER, 'password', 'passcode', 'token'],
+  token: ['token'],
+  admin_token: ['token', 'endpoint'],
+  v3applicationcredential: ['application-credential-name', 'application-credential-secret', ...USER],
+  v3oauth2clientcredential: ['oauth2-client-id', 'oauth2-client-secret', 'oauth2-endpoint'],
+  v3oidcpassword: [...PROVIDER, 'user-name', 'password'],
+  v3oidcclientcredentials: [...PROVIDER, 'client-secret'],
+  v3oidcaccesstoken: ['identity-provider', 'protocol', 'access-token'],
+  v3oidcauthcode: [...PROVIDER, 'code', 'redirect-uri'],
+  v4jwt: ['identity-provider', 'jwt'],
+};
+
+/** Options that any login may have in addition. */
+const EXTRAS: readonly OptionName[] = [
+  'user-id',
+  'user-domain-id',
+  'project-id',
+  'project-name',
+  'project-domain-id',
+  'project-domain-name',
+  'domain-id',
+  'domain-name',
+  'default-domain-name',
+  'system-scope',
+  'trust-id',
+  'unscoped',
+  'insecure',
+  'cacert',
+  'application-credential-id',
+  'access-token-type',
+  'openid-scope',
+  'attribute-mapping-name',
+  'password',
+  'token',
+];
+
+const PLACES: readonly Place[] = ['flag', 'flag with a space', 'variable', 'file'];
+
+function writtenAs(name: OptionName, certificates: readonly string[]): fc.Arbitrary<Written> {
+  const values = name === 'cacert' ? certificates : poolOf(name);
+  return fc.record({
+    name: fc.constant(name),
+    // Mostly the first values, so that runs of a family differ in little.
+    value: fc.oneof({ weight: 2, arbitrary: fc.constant(values[0] ?? '') }, fc.constantFrom(...values)),
+    place: fc.constantFrom(...PLACES),
+  });
+}
+
+/** A change to one run of a family. */
+type Change = (run: Run) => Run;
+
+function changesOf(names: readonly OptionName[], certificates: readonly string[]): fc.Arbitrary<Change> {
+  const write = (list: readonly OptionName[]): fc.Arbitrary<Written> =>
+    fc.constantFrom(...list).chain((name) => writtenAs(name, certificates));
+  const replace = write(names).map<Change>((written) => (run) => ({
+    ...run,
+    settings: run.settings.map((setting) => (setting.name === written.name ? written : setting)),
+  }));
+  const add = write(EXTRAS).map<Change>((written) => (run) => ({ ...run, settings: [...run.settings, written] }));
+  const repeat = write(names).map<Change>((written) => (run) => ({ ...run, settings: [...run.settings, written] }));
+  const drop = fc.constantFrom(...names).map<Change>((name) => (run) => ({
+    ...run,
+    settings: run.settings.filter((setting) => setting.name !== name),
+  }));
+  // A secret flag takes the next argument, unless it is a value itself.
+  const confuse = fc
+    .array(fc.constantFrom('--password', '--password=', '--user-name', '--project-name=a', '--project-name=b', 'a'), {
+      minLength: 1,
+      maxLength: 3,
+    })
+    .map<Change>((more) => (run) => ({ ...run, more: [...run.more, ...more] }));
+  return fc.oneof(replace, add, repeat, drop, confuse);
+}
+
+function familiesOf(certificates: readonly string[]): fc.Arbitrary<Run[]> {
+  return fc.constantFrom(...Object.entries(LOGINS)).chain(([type, names]) => {
+    const base = fc
+      .tuple(...names.map((name) => writtenAs(name, certificates)), fc.constantFrom(...PLACES))
+      .map((parts): Run => {
+        const place = parts.at(-1) as Place;
+        const settings = parts.slice(0, -1) as Written[];
+        const fixed: Written[] = [
+          { name: 'auth-type', value: type, place },
+          { name: 'keystone-url', value: URLS[0] ?? '', place },
+        ];
+        return { settings: [...fixed, ...settings], more: [] };
+      });
+    const changes = fc.array(changesOf(['keystone-url', ...names], certificates), { maxLength: 3 });
+    return fc
+      .tuple(base, fc.array(changes, { minLength: 2, maxLength: 24 }))
+      .map(([run, variants]) => variants.map((list) => list.reduce((changed, change) => change(changed), run)));
+  });
+}
+
+function makeCertificates(folder: string): string[] {
+  return rootCertificates.slice(0, 2).map((pem, index) => {
+    const path = join(folder, `${index}.pem`);
+    writeFileSync(path, pem);
+    return path;
+  });
+}
+
+/** Adds an outcome to the ones before it, and fails if it shares an id with one that sends something else. */
+function check(seen: Map<string, string>, id: string | undefined, what: string, sent: string): void {
+  if (id === undefined) return;
+  const other = seen.get(id);
+  seen.set(id, sent);
+  if (other !== undefined) assert.equal(sent, other, `the same ${what}, but other requests`);
+}
+
+void t.test('runs with the same fingerprint or the same cache key send the same request', async (t) => {
+  const folder = t.testdir();
+  const folders = makeFolders(folder);
+  let sentCount = 0;
+  const property = fc.asyncProperty(familiesOf(makeCertificates(folder)), async (family) => {
+    const [byFingerprint, byKey] = [new Map<string, string>(), new Map<string, string>()];
+    for (const run of family) {
+      const { fingerprint, key, sent } = await examine(run, folders);
+      if (sent === undefined) continue;
+      check(byFingerprint, fingerprint, 'fingerprint', sent);
+      check(byKey, key, 'cache key', sent);
+      if (key !== undefined) sentCount += 1;
+    }
+  });
+  await checkProperty(t, property, 150);
+  t.ok(sentCount > 400, `${sentCount} runs would have sent a request`);
+});
+
+// --- Digests ---
+
+/** All of UTF-16, halves of surrogate pairs included. */
+const utf16 = fc.array(fc.oneof(fc.integer({ min: 32, max: 126 }), fc.integer({ min: 0, max: 0xffff })));
+const texts = utf16.map((units) => String.fromCharCode(...units));
+
+const fields = fc.oneof(
+  texts,
+  fc.constantFrom(undefined, '', '-', '0:', '1:a', 'a', '\n', '\ud800', '\udfff', '\ufffd'),
+);
+
+void t.test('different lists of fields have different digests', async (t) => {
+  const lists = fc.array(fields, { maxLength: 6 });
+  /** Another list with the same text: joined, split, or with one field replaced. */
+  const related = fc.tuple(lists, fc.nat(), fields, fc.boolean()).map(([list, at, field, joins]) => {
+    const index = list.length === 0 ? 0 : at % list.length;
+    const [before, after] = [list.slice(0, index), list.slice(index + (joins ? 2 : 1))];
+    return [list, [...before, joins ? list.slice(index, index + 2).join('\n') : field, ...after]] as const;
+  });
+  const property = fc.property(related, ([first, second]) => {
+    const areEqual = digestFields('test', first) === digestFields('test', second);
+    assert.equal(areEqual, isDeepStrictEqual(first, second));
+  });
+  await checkProperty(t, property, 1_000);
+});
+
+void t.test("the fast path's SHA-256 is Node's, for text of any length", async (t) => {
+  const property = fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
+    assert.equal(sha256(text), createHash('sha256').update(text).digest('hex'));
+  });
+  await checkProperty(t, property, 400);
+});
