@@ -36,7 +36,7 @@ const ALL = /^test\/(?!package\/)/;
 const UNIT = /^test\/(?:property|unit)\//;
 const STRESS = /^test\/(?:property|stress)\//;
 /** Tests of what users do, of packages, and of what differs inside an executable. */
-const PACKAGED = /^test\/(?:e2e|package)\/|^test\/stress\/keyring\.test\.ts$/;
+const PACKAGED = /^test\/(?:e2e|package)\/|^test\/(?:stress\/keyring|security\/child-environment)\.test\.ts$/;
 
 const USAGE = 'usage: npm test -- [--unit | --stress | --packaged [--made]] [TEST-FILE...]';
 
