@@ -13,7 +13,7 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { availableParallelism, cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
@@ -23,11 +23,12 @@ import { executablePath, hostTarget } from './package/targets.ts';
 import { PYTHON } from './keystone/find-keystone.ts';
 import { renderBars } from './lib/bar-chart.ts';
 import type { Bar } from './lib/bar-chart.ts';
+import { describeMachine, estimate, median, quantile, showEstimate } from './lib/estimate.ts';
+import type { Estimate } from './lib/estimate.ts';
 import { makePki } from './lib/pki.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 100);
 const WARM_UP = 5;
-const RESAMPLES = 2000;
 const RESULTS = 'bench/RESULTS.md';
 const REFERENCE = '`node -e 0`';
 
@@ -53,28 +54,6 @@ async function measure(cases: readonly Case[], evict: readonly string[]): Promis
   const printed = await text(child.stdout);
   if (printed === '') throw new Error('measure.py printed nothing');
   return JSON.parse(printed) as Sample[][];
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}
-
-const median = (values: readonly number[]): number => quantile(values, 0.5);
-
-/** A median and its 95 % confidence interval. */
-interface Estimate {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
-}
-
-/** Estimates the confidence interval by resampling the rounds (bootstrap). */
-function estimate(values: readonly number[]): Estimate {
-  const medians = Array.from({ length: RESAMPLES }, () =>
-    median(values.map(() => values[Math.floor(Math.random() * values.length)] ?? Number.NaN)),
-  );
-  return { value: median(values), low: quantile(medians, 0.025), high: quantile(medians, 0.975) };
 }
 
 interface Figures {
@@ -106,15 +85,12 @@ function summarize(name: string, samples: readonly Sample[], reference: readonly
   };
 }
 
-const show = ({ value, low, high }: Estimate, digits = 2): string =>
-  `${value.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
-
 function renderTable(figures: readonly Figures[]): string {
   const head = `| Run | median ms | p10 | p90 | × \`node -e 0\` | CPU ms | CPU × | RSS MB | page faults |
 | --- | --: | --: | --: | --: | --: | --: | --: | --: |`;
   const rows = figures.map(({ name, ms, p10, p90, ratio, cpuMs, cpuRatio, rssMb, faults }) => {
-    const cells = [name, ms.toFixed(1), p10.toFixed(1), p90.toFixed(1), show(ratio), cpuMs.value.toFixed(0)];
-    return `| ${[...cells, show(cpuRatio), rssMb.toFixed(1), String(faults)].join(' | ')} |`;
+    const cells = [name, ms.toFixed(1), p10.toFixed(1), p90.toFixed(1), showEstimate(ratio), cpuMs.value.toFixed(0)];
+    return `| ${[...cells, showEstimate(cpuRatio), rssMb.toFixed(1), String(faults)].join(' | ')} |`;
   });
   return [head, ...rows].join('\n');
 }
@@ -129,13 +105,6 @@ const makeBar = ({ name, ms, p10, p90 }: Figures): Bar => ({
   high: p90,
   reference: name === REFERENCE,
 });
-
-/** Describes the hardware without a name that identifies this machine. */
-function describeMachine(): string {
-  const model = cpus()[0]?.model.trim() ?? 'unknown processor';
-  const memory = `${(totalmem() / 2 ** 30).toFixed(0)} GiB`;
-  return `${process.platform} ${release()}, ${availableParallelism()} × ${model}, ${memory}, Node ${process.version}`;
-}
 
 async function compressedSize(file: string): Promise<number> {
   const { stdout } = await run('/bin/sh', ['-c', 'xz -6 -T0 -c "$0" | wc -c', file]);
@@ -203,7 +172,7 @@ try {
     ['executable as .xz', makeExact((await compressedSize(packaged)) / 1e6), 32, ' MB'],
   ];
   const verdicts = limits.map(([name, measured, limit, unit]) => {
-    const shown = measured.low === measured.high ? measured.value.toFixed(2) : show(measured);
+    const shown = measured.low === measured.high ? measured.value.toFixed(2) : showEstimate(measured);
     return `| ${name} | ${shown}${unit} | ≤ ${limit}${unit} | ${measured.value <= limit ? 'yes' : '**no**'} |`;
   });
   const report = `# Results of \`npm run bench\`

@@ -13,9 +13,12 @@ import { canRun, skipWithout } from '../support/stress.ts';
 import { startStandInCluster } from '../support/stand-in-cluster.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 import { makeIssuerKey, signJwt, startStandInIssuer } from '../support/stand-in-issuer.ts';
-import { startStandInKeystone } from '../support/stand-in-keystone.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { makeTestFolder, makeTestPki, startWebhookProcess } from '../support/webhook-process.ts';
+import { makeAccessReview } from '../support/webhook-client.ts';
+import { issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
+import { startWebhookProcess } from '../support/webhook-process.ts';
+import type { WebhookProcess } from '../support/webhook-process.ts';
+import { CLIENT_ID, makeTestFolder, shareTestPki } from '../support/webhook-settings.ts';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
 
@@ -37,74 +40,52 @@ function skip(target: Target): string | false {
 
 const POLICY = JSON.stringify([{ users: { projects: ['demo'] }, resource_permissions: { 'web/pods': ['get'] } }]);
 
-const review = (namespace: string): object => ({
-  kind: 'SubjectAccessReview',
-  apiVersion: 'authorization.k8s.io/v1',
-  spec: {
-    user: 'alice',
-    extra: { 'alpha.kubernetes.io/identity/project/name': ['demo'] },
-    resourceAttributes: { verb: 'get', resource: 'pods', namespace },
-  },
-});
-
 async function serve(t: Test, command: readonly [string, ...string[]]): Promise<void> {
-  const pki = await makeTestPki(t);
   const key = makeIssuerKey('first');
   const [keystone, cluster, issuer] = await Promise.all([
-    startStandInKeystone(),
+    startTestKeystone(t),
     startStandInCluster(t),
-    startStandInIssuer(t, pki, [key]),
+    startStandInIssuer(t, await shareTestPki(), [key]),
   ]);
-  t.teardown(() => keystone.close());
-  const kubeconfig = join(makeTestFolder(t), 'kubeconfig');
-  cluster.writeKubeconfig(kubeconfig);
   cluster.setConfigMap('keystone-policy', { policies: POLICY });
   const sync = join(makeTestFolder(t), 'sync.yaml');
   writeFileSync(sync, 'role-mappings:\n  - {keystone-role: reader, groups: [mapped]}\ndata-types-to-sync: []\n');
   const webhook = await startWebhookProcess(t, {
-    keystoneUrl: `${keystone.url}/v3`,
-    pki,
+    keystone,
+    cluster,
+    issuer,
     command,
-    args: [
-      ...['--kubeconfig', kubeconfig, '--policy-configmap-name', 'keystone-policy', '--sync-config-file', sync],
-      ...['--oidc-issuer-url', issuer.url, '--oidc-client-id', 'kubernetes', '--oidc-ca-file', pki.ca],
-    ],
+    args: ['--policy-configmap-name', 'keystone-policy', '--sync-config-file', sync],
     // Variables must not change the program.
     env: { NODE_OPTIONS: '--require=/nowhere', NODE_EXTRA_CA_CERTS: '/nowhere' },
   });
-  const findReady = async (): Promise<true | undefined> =>
-    (await webhook.sendRequest({ path: '/readyz' })).status === 200 || undefined;
-  t.ok(await waitUntil('the webhook to be ready, which it is when the ConfigMap was read', findReady));
-  const login = { name: 'alice', domain: { name: 'acme' }, password: 's3cret' };
-  const scope = { project: { name: 'web', domain: { name: 'acme' } } };
-  const response = await fetch(`${keystone.url}/v3/auth/tokens`, {
-    method: 'POST',
-    body: JSON.stringify({ auth: { identity: { methods: ['password'], password: { user: login } }, scope } }),
-  });
-  const token = response.headers.get('x-subject-token') ?? '';
-  t.match(await webhook.reviewToken(token), { authenticated: true, user: { username: 'alice' } });
+  await waitUntil('it is ready', async () => (await webhook.sendRequest({ path: '/readyz' })).status === 200);
+  const token = issueToken(keystone);
+  await waitUntil('the token is accepted', async () => (await webhook.reviewToken(token))['authenticated'] === true);
   const { user } = await webhook.reviewToken(token);
+  t.match(user, { username: 'alice' });
   t.ok((user as { groups: string[] }).groups.includes('mapped'), 'the YAML file was read');
   t.strictSame(await webhook.reviewToken('junk'), { authenticated: false });
-  const claims = { iss: issuer.url, sub: 'u-1', aud: 'kubernetes', exp: Math.floor(Date.now() / 1000) + 300 };
-  t.match(await webhook.reviewToken(signJwt(claims, key)), {
-    authenticated: true,
-    user: { username: `${issuer.url}#u-1` },
-  });
-  t.match(await webhook.postReview(review('web')), { status: 200, body: { status: { allowed: true } } });
-  t.match(await webhook.postReview(review('db')), { status: 200, body: { status: { allowed: false } } });
+  const claims = { iss: issuer.url, sub: 'u-1', aud: CLIENT_ID, exp: Math.floor(Date.now() / 1000) + 3_600 };
+  const jwt = signJwt(claims, key);
+  await waitUntil('the JWT is accepted', async () => (await webhook.reviewToken(jwt))['authenticated'] === true);
+  t.match(await webhook.reviewToken(jwt), { user: { username: `${issuer.url}#u-1` } });
+  await checkPolicy(t, webhook);
+  t.notOk(await webhook.isAllowed(makeAccessReview({ namespace: 'db' })));
   t.match(await webhook.sendRequest({ path: '/metrics' }), { status: 200, body: /keystone_auth_policy_entries 1/ });
   t.equal(await webhook.stop(), 0);
 }
 
+async function checkPolicy(t: Test, webhook: WebhookProcess): Promise<void> {
+  t.match(await webhook.postReview(makeAccessReview()), { status: 200, body: { status: { allowed: true } } });
+}
+
 /** Checks an emulated webhook, which is slow: it starts with TLS and responds. */
 async function answer(t: Test, command: readonly [string, ...string[]]): Promise<void> {
-  const pki = await makeTestPki(t);
   const policy = join(makeTestFolder(t), 'policy.json');
   writeFileSync(policy, POLICY);
-  const args = ['--keystone-policy-file', policy];
-  const webhook = await startWebhookProcess(t, { keystoneUrl: 'http://127.0.0.1:9/v3', pki, command, args });
-  t.match(await webhook.postReview(review('web')), { status: 200, body: { status: { allowed: true } } });
+  const webhook = await startWebhookProcess(t, { command, args: ['--keystone-policy-file', policy] });
+  await checkPolicy(t, webhook);
   t.strictSame(await webhook.reviewToken('junk'), { authenticated: false });
   t.equal(await webhook.stop(), 0);
 }

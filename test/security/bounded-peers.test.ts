@@ -10,7 +10,8 @@ import type { Test } from 'tap';
 import { checkFailure, EXIT_STATUS, makeLoginSettings, runInFreshHome } from '../support/check-run.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { drip, startRawServer, writeForever } from '../support/raw-server.ts';
-import { makeFakeToken, makeTestPki, startWebhookProcess } from '../support/webhook-process.ts';
+import { makeFakeToken } from '../support/webhook-client.ts';
+import { startWebhookProcess } from '../support/webhook-process.ts';
 
 t.setTimeout(300_000);
 
@@ -92,17 +93,15 @@ for (const [name, [answer, says]] of Object.entries(PROXIES)) {
 }
 
 await t.test('the webhook survives each of these proxies', async (t) => {
-  const pki = await makeTestPki(t);
   for (const [name, [answer]] of Object.entries(PROXIES)) {
     await t.test(name, async (t) => {
       const proxy = await startRawServer(t, answer);
       const webhook = await startWebhookProcess(t, {
-        keystoneUrl: 'https://keystone.example.test:5000/v3',
-        pki,
+        keystone: { url: 'https://keystone.example.test:5000' },
         env: { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`, NO_PROXY: '' },
       });
       for (let count = 0; count < 3; count += 1) {
-        const token = makeFakeToken((bytes) => Buffer.alloc(bytes, count));
+        const token = makeFakeToken();
         const status = await webhook.reviewToken(token);
         t.notOk(status['authenticated'], 'nobody is authenticated');
       }
@@ -205,12 +204,11 @@ for (const [name, [answer, status, says]] of Object.entries(SERVERS)) {
 }
 
 await t.test('the webhook survives each of these servers', async (t) => {
-  const pki = await makeTestPki(t);
   for (const [name, [answer]] of Object.entries(SERVERS)) {
     await t.test(name, async (t) => {
       const server = await startRawServer(t, answer);
-      const webhook = await startWebhookProcess(t, { keystoneUrl: `http://127.0.0.1:${server.port}/v3`, pki });
-      const status = await webhook.reviewToken(makeFakeToken((bytes) => Buffer.alloc(bytes, 7)));
+      const webhook = await startWebhookProcess(t, { keystone: { url: `http://127.0.0.1:${server.port}` } });
+      const status = await webhook.reviewToken(makeFakeToken());
       t.notOk(status['authenticated'], 'nobody is authenticated');
       t.match(await webhook.sendRequest({ path: '/healthz' }), { status: 200 });
       t.notMatch(webhook.readOutput(), /^\s+at /m, 'no stack trace');

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { checkFailure, EXIT_STATUS, makeLoginSettings, runInFreshHome } from '../support/check-run.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
-import { makeFakeToken, makeTestPki, startWebhookProcess } from '../support/webhook-process.ts';
+import { makeFakeToken } from '../support/webhook-client.ts';
+import { startWebhookProcess } from '../support/webhook-process.ts';
 
 t.setTimeout(170_000);
 
@@ -62,9 +63,8 @@ await t.test('without an answer from DNS', { skip }, async (t) => {
   });
 
   await t.test('the webhook says so, and stops when it is told to', async (t) => {
-    const pki = await makeTestPki(t);
-    const webhook = await startWebhookProcess(t, { keystoneUrl: URL_WITH_NAME, pki, env: { LD_PRELOAD } });
-    const status = await webhook.reviewToken(makeFakeToken((bytes) => Buffer.alloc(bytes, 7)));
+    const webhook = await startWebhookProcess(t, { args: ['--keystone-url', URL_WITH_NAME], env: { LD_PRELOAD } });
+    const status = await webhook.reviewToken(makeFakeToken());
     t.match(status, { authenticated: false });
     t.equal(await webhook.stop(), 0);
   });

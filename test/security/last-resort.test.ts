@@ -5,7 +5,8 @@ import { join, resolve } from 'node:path';
 import t from 'tap';
 import { makeIsolatedCommand } from '../support/run-plugin.ts';
 import { startKeystoneForTest } from '../support/check-run.ts';
-import { makeFakeToken, makeTestPki, startWebhookProcess } from '../support/webhook-process.ts';
+import { makeFakeToken } from '../support/webhook-client.ts';
+import { startWebhookProcess } from '../support/webhook-process.ts';
 
 t.setTimeout(170_000);
 
@@ -71,7 +72,6 @@ for (const [name, [act, says]] of Object.entries(ENDS)) {
 
 await t.test('the webhook goes on after an error that nothing handles', async (t) => {
   const standIn = await startKeystoneForTest(t);
-  const pki = await makeTestPki(t);
   const defect = join(t.testdir(), 'defect.cjs');
   writeFileSync(
     defect,
@@ -81,8 +81,7 @@ await t.test('the webhook goes on after an error that nothing handles', async (t
      });`,
   );
   const webhook = await startWebhookProcess(t, {
-    keystoneUrl: `${standIn.url}/v3`,
-    pki,
+    keystone: standIn,
     env: { NODE_OPTIONS: `--require ${defect}` },
   });
   process.kill(webhook.pid, 'SIGUSR2');
@@ -90,7 +89,7 @@ await t.test('the webhook goes on after an error that nothing handles', async (t
     await webhook.sendRequest({ path: '/healthz' });
   }
   t.notMatch(webhook.readOutput(), /with a secret|^\s+at /m, 'one line each, without the message');
-  const status = await webhook.reviewToken(makeFakeToken((bytes) => Buffer.alloc(bytes, 1)));
+  const status = await webhook.reviewToken(makeFakeToken());
   t.match(status, { authenticated: false });
   t.equal(await webhook.stop(), 0);
 });

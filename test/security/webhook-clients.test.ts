@@ -8,13 +8,14 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
+import { SYSTEM_CLOCK } from '../../src/shared/base/clock.ts';
 import { Secret } from '../../src/shared/base/secret.ts';
 import { openLog } from '../../src/webhook/observability/log.ts';
 import { makeMetrics } from '../../src/webhook/observability/metrics.ts';
 import { startServer } from '../../src/webhook/server/server.ts';
 import type { ServerSettings } from '../../src/webhook/server/server.ts';
 import { WEBHOOK_PATH } from '../support/built-programs.ts';
-import { makeTestFolder } from '../support/webhook-process.ts';
+import { makeTestFolder } from '../support/webhook-settings.ts';
 
 const pki = await makePki(makeTestFolder(t));
 
@@ -33,6 +34,7 @@ async function start(t: Test, access: Access): Promise<number> {
       authorize: () => ({ allowed: false, denied: false, reason: 'test' }),
       metrics: makeMetrics({}),
       log: openLog('silent', () => undefined),
+      clock: SYSTEM_CLOCK,
       getUnreadyReason: () => undefined,
     },
     { host: '127.0.0.1', port: 0 },

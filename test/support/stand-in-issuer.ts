@@ -21,6 +21,8 @@ export interface StandInIssuer {
   keys: readonly IssuerKey[];
   /** Other responses, by path. */
   responses: Readonly<Record<string, { readonly status: number; readonly body: string; readonly location?: string }>>;
+  /** The paths whose requests are never answered. */
+  silentPaths: readonly string[];
 }
 
 export const DISCOVERY_PATH = '/.well-known/openid-configuration';
@@ -52,6 +54,7 @@ export async function startStandInIssuer(t: Test, pki: Pki, keys: readonly Issue
   const server = createServer(tls, (request, response) => {
     const path = request.url ?? '';
     requestedPaths.push(path);
+    if (issuer.silentPaths.includes(path)) return;
     const { status, body, location } = issuer.responses[path] ?? { status: 200, body: makeBody(path) };
     response.writeHead(status, { 'content-type': 'application/json', ...(location === undefined ? {} : { location }) });
     response.end(body);
@@ -73,6 +76,6 @@ export async function startStandInIssuer(t: Test, pki: Pki, keys: readonly Issue
     }));
     return JSON.stringify({ keys: jwks });
   };
-  const issuer: StandInIssuer = { url, requestedPaths, keys, responses: {} };
+  const issuer: StandInIssuer = { url, requestedPaths, keys, responses: {}, silentPaths: [] };
   return issuer;
 }

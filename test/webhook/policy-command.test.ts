@@ -1,12 +1,10 @@
-// `policy test`, `policy lint` and errors of the command line, as an operator runs them.
+// `policy test`, `policy lint` and errors of the command line. process.test.ts runs the built program.
 
-import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { makeIsolatedCommand } from '../support/run-plugin.ts';
-import { WEBHOOK_PATH } from '../support/built-programs.ts';
-import { makeTestFolder } from '../support/webhook-process.ts';
+import { makeTestFolder } from '../support/webhook-settings.ts';
+import { runWebhookCommand } from '../support/webhook.ts';
 
 const folder = makeTestFolder(t);
 const file = join(folder, 'policy.json');
@@ -27,17 +25,15 @@ writeFileSync(
   JSON.stringify([{ users: { projects: ['demo'] }, resource_permissions: { '*/configmaps': ['get'] } }]),
 );
 
-async function run(...args: readonly string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
-  const [program, words, options] = makeIsolatedCommand(process.execPath, [WEBHOOK_PATH, ...args], {});
-  const child = spawn(program, words, { ...options, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  return new Promise((resolve) => {
-    child.once('close', (status) => {
-      resolve({ status, stdout, stderr });
-    });
-  });
+interface CommandResult {
+  readonly status: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(...args: readonly string[]): Promise<CommandResult> {
+  const { ended, output } = runWebhookCommand(args);
+  return { status: await ended, ...output };
 }
 
 const testPolicy = (...args: readonly string[]): ReturnType<typeof run> =>
@@ -78,14 +74,14 @@ void t.test('policy lint lists the problems of a policy', async (t) => {
   });
 });
 
-void t.test('errors of the command line', async (t) => {
+void t.test('errors of the command line are one line on stderr', async (t) => {
   const rows: readonly [args: readonly string[], status: number, message: RegExp][] = [
     [['policy'], 2, /needs a subcommand: test or lint/],
     [['policy', 'eat'], 2, /test or lint/],
     [['policy', 'lint'], 2, /--keystone-policy-file is missing/],
     [['policy', 'lint', 'x'], 2, /unexpected argument "x"/],
-    [['policy', 'lint', '--keystone-policy-file', 'absent'], 3, /absent cannot be read \(ENOENT\)/],
-    [['policy', 'lint', '--keystone-policy-file', WEBHOOK_PATH], 3, /it is not JSON/],
+    [['policy', 'lint', '--keystone-policy-file', join(folder, 'absent')], 3, /absent cannot be read \(ENOENT\)/],
+    [['policy', 'lint', '--keystone-policy-file', import.meta.filename], 3, /it is not JSON/],
     [['policy', 'lint', '--keystone-policy-file', file, '--compatibility', 'x'], 3, /does not support "x"/],
     [['policy', 'test', '--keystone-policy-file', file], 2, /either --resource or --path/],
     [
@@ -99,7 +95,7 @@ void t.test('errors of the command line', async (t) => {
     t.match(await run(...args), { status, stdout: '', stderr: message }, args.join(' '));
 });
 
-void t.test('help and version', async (t) => {
+void t.test('--help and --version go to stdout', async (t) => {
   t.match(await run('--help'), { status: 0, stdout: /--keystone-policy-file[^]*KEYSTONE_POLICY_FILE/, stderr: '' });
   t.match(await run('policy', 'test', '--help'), { status: 0, stdout: /--namespace/ });
   t.match(await run('policy', 'lint', '--help'), { status: 0, stdout: /can never match/ });

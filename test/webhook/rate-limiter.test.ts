@@ -1,17 +1,44 @@
-// The limits for requests to Keystone: which tokens go first, which wait, and which are turned away.
+// The limits for requests to Keystone: which tokens go first, which wait, and which are turned away. Time is virtual, so
+// that rates are exact.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { makeRateLimiter } from '../../src/webhook/authn/rate-limiter.ts';
 import type { RateLimiter, Priority } from '../../src/webhook/authn/rate-limiter.ts';
 import type { ValidToken } from '../../src/webhook/authn/validate-token.ts';
 import { VerdictCache } from '../../src/webhook/authn/verdict-cache.ts';
+import { makeVirtualClock } from '../support/virtual-clock.ts';
+import type { VirtualClock } from '../support/virtual-clock.ts';
 
-const makeLimiter = (changes: Partial<Parameters<typeof makeRateLimiter>[0]> = {}): RateLimiter =>
-  makeRateLimiter({ concurrency: 2, tokensPerSecond: 10, maxWaitMs: 200, now: () => performance.now(), ...changes });
+type Changes = Partial<Parameters<typeof makeRateLimiter>[0]>;
+
+function makeLimiter(changes: Changes = {}): { readonly limiter: RateLimiter; readonly clock: VirtualClock } {
+  const clock = makeVirtualClock();
+  return {
+    clock,
+    limiter: makeRateLimiter({ concurrency: 2, tokensPerSecond: 10, maxWaitMs: 200, clock, ...changes }),
+  };
+}
+
+interface Counts {
+  granted: number;
+  refused: number;
+}
+
+/** Asks for turns, and counts how many are granted and refused from now on. */
+function ask(
+  limiter: RateLimiter,
+  priority: Priority,
+  attempts: number,
+  counts: Counts = { granted: 0, refused: 0 },
+): Counts {
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    void limiter.acquire(priority).then((release) => (counts[release === undefined ? 'refused' : 'granted'] += 1));
+  }
+  return counts;
+}
 
 void t.test('concurrency is limited, and known tokens go first', async (t) => {
-  const limiter = makeLimiter({ maxWaitMs: 1_000 });
+  const { limiter } = makeLimiter({ maxWaitMs: 1_000 });
   const [first, second] = [await limiter.acquire('new'), await limiter.acquire('suspicious')];
   const order: string[] = [];
   const wait = (priority: Priority): Promise<void> =>
@@ -20,7 +47,6 @@ void t.test('concurrency is limited, and known tokens go first', async (t) => {
       release?.();
     });
   const waits = [wait('suspicious'), wait('new'), wait('known')];
-  await sleep(20);
   t.equal(limiter.queueLength, 3);
   t.strictSame(order, []);
   first?.();
@@ -30,39 +56,73 @@ void t.test('concurrency is limited, and known tokens go first', async (t) => {
   second?.();
 });
 
-void t.test('a token that waits too long is turned away', async (t) => {
-  const limiter = makeLimiter();
-  await limiter.acquire('known');
-  await limiter.acquire('known');
-  const startedAt = performance.now();
-  t.equal(await limiter.acquire('known'), undefined);
-  t.ok(performance.now() - startedAt > 150);
+void t.test('a second release of a turn does not free the turn of another token', async (t) => {
+  const { limiter, clock } = makeLimiter();
+  const [first] = [await limiter.acquire('known'), await limiter.acquire('known')];
+  first?.();
+  first?.();
+  const waiting = ask(limiter, 'known', 2);
+  await clock.advance(0);
+  t.strictSame(waiting, { granted: 1, refused: 0 });
 });
 
-void t.test('a hanging request blocks others for one second at most', async (t) => {
-  const limiter = makeLimiter({ maxWaitMs: 3_000 });
-  await limiter.acquire('known');
-  await limiter.acquire('known');
-  const startedAt = performance.now();
-  t.ok(await limiter.acquire('known'));
-  const waitedMs = performance.now() - startedAt;
-  t.ok(waitedMs > 900 && waitedMs < 2_000, `${Math.round(waitedMs)} ms`);
+void t.test('a token that waits too long is turned away', async (t) => {
+  const { limiter, clock } = makeLimiter();
+  ask(limiter, 'known', 2);
+  const waiting = ask(limiter, 'known', 1);
+  await clock.advance(199);
+  t.strictSame(waiting, { granted: 0, refused: 0 });
+  await clock.advance(1);
+  t.strictSame(waiting, { granted: 0, refused: 1 });
+});
+
+void t.test('a request that hangs blocks others for one second at most', async (t) => {
+  const { limiter, clock } = makeLimiter({ maxWaitMs: 3_000 });
+  ask(limiter, 'known', 2);
+  const waiting = ask(limiter, 'known', 1);
+  await clock.advance(999);
+  t.strictSame(waiting, { granted: 0, refused: 0 });
+  await clock.advance(1);
+  t.strictSame(waiting, { granted: 1, refused: 0 });
 });
 
 void t.test('new tokens are limited to a rate after a burst', async (t) => {
-  const limiter = makeLimiter({ concurrency: 1_000 });
-  const count = async (priority: Priority, attempts: number): Promise<number> => {
-    const all = await Promise.all(Array.from({ length: attempts }, () => limiter.acquire(priority)));
-    return all.filter((release) => release !== undefined).length;
-  };
-  const suspiciousCount = await count('suspicious', 300);
-  t.ok(suspiciousCount > 90 && suspiciousCount < 120, `${suspiciousCount} suspicious tokens`);
-  const newCount = await count('new', 300);
-  t.ok(newCount > 140 && newCount < 170, `${newCount} new tokens, which may use more of the burst`);
-  const lateCount = await count('new', 300);
-  t.ok(lateCount < 20, `${lateCount} new tokens after the burst`);
-  t.equal(await count('known', 300), 300, 'known tokens are not limited');
+  const { limiter, clock } = makeLimiter({ concurrency: 10_000 });
+  const suspicious = ask(limiter, 'suspicious', 300);
+  await clock.advance(0);
+  t.strictSame(suspicious, { granted: 101, refused: 197 }, 'suspicious tokens cannot use all of the burst, and 2 wait');
+  const fresh = ask(limiter, 'new', 300);
+  await clock.advance(0);
+  t.strictSame(fresh, { granted: 149, refused: 149 }, 'new tokens may use the rest of the burst, and 2 wait');
+  t.equal(limiter.queueLength, 4);
+  await clock.advance(200);
+  t.strictSame(fresh, { granted: 150, refused: 150 }, 'those that wait have their turn at the rate, or give up');
+  t.strictSame(suspicious, { granted: 101, refused: 199 }, 'new tokens go before suspicious ones');
+  const late = ask(limiter, 'new', 300);
+  await clock.advance(200);
+  t.strictSame(late, { granted: 2, refused: 298 }, 'after the burst');
+  const known = ask(limiter, 'known', 300);
+  await clock.advance(0);
+  t.strictSame(known, { granted: 300, refused: 0 }, 'known tokens are not limited');
 });
+
+for (const priority of ['new', 'suspicious'] as const) {
+  void t.test(`a flood of ${priority} tokens never gets more than its rate`, async (t) => {
+    const { limiter, clock } = makeLimiter({ concurrency: 10_000, tokensPerSecond: 15, maxWaitMs: 2_000 });
+    const counts = ask(limiter, priority, 1_000);
+    await clock.advance(0);
+    t.ok(counts.granted <= 250, `a burst of ${counts.granted}`);
+    for (let second = 1; second <= 60; second += 1) {
+      const before = counts.granted;
+      for (let round = 0; round < 10; round += 1) {
+        ask(limiter, priority, 50, counts);
+        await clock.advance(100);
+      }
+      const granted = counts.granted - before;
+      t.ok(granted >= 14 && granted <= 16, `${granted} of 500 in second ${second}`);
+    }
+  });
+}
 
 void t.test('the least recently used verdicts leave the cache', async (t) => {
   const entity = { id: 'x', name: 'x' };

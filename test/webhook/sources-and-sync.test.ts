@@ -3,255 +3,258 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import type { Test } from 'tap';
 import { parseSyncConfig, DEFAULT_SYNC_CONFIG } from '../../src/webhook/sync/sync-config.ts';
-import { chooseNamespace, planRoleBindings } from '../../src/webhook/sync/synchronizer.ts';
+import { chooseNamespace, makeSynchronizer, planRoleBindings } from '../../src/webhook/sync/synchronizer.ts';
 import type { TokenOwner } from '../../src/webhook/authn/token-owner.ts';
+import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 import { startStandInCluster } from '../support/stand-in-cluster.ts';
 import type { StandInCluster } from '../support/stand-in-cluster.ts';
-import { requestStandInToken, startStandInKeystone } from '../support/stand-in-keystone.ts';
-import { recordedUsers } from '../support/stand-in-keystone/users.ts';
-import type { StandInKeystone } from '../support/stand-in-keystone.ts';
-import type { StandInUser } from '../support/stand-in-keystone/users.ts';
-import { makeTestFolder, makeTestPki, startWebhookProcess } from '../support/webhook-process.ts';
-import type { WebhookProcess } from '../support/webhook-process.ts';
+import { makeVirtualClock } from '../support/virtual-clock.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { makeAccessReview } from '../support/webhook-client.ts';
+import { issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
+import { makeTestFolder } from '../support/webhook-settings.ts';
+import { failToStart, startWebhook } from '../support/webhook.ts';
+import type { TestWebhook } from '../support/webhook.ts';
 
-t.setTimeout(170_000);
-
-const pki = await makeTestPki(t);
 const WEB = 'c8e48b74036546c5b12bfc798932c4e2';
-const ALICE = '97b785ee1b534333bc6bd72787eed648';
+const { id: ALICE } = findRecordedUser('alice');
+const { id: BOB } = findRecordedUser('bob');
 
-interface SyncFixture {
-  readonly cluster: StandInCluster;
-  readonly keystone: StandInKeystone;
-  readonly webhook: WebhookProcess;
-  readonly folder: string;
-}
-
-async function setUp(
-  t: Test,
-  args: (folder: string) => readonly string[],
-  prepare: (cluster: StandInCluster) => void = () => undefined,
-  users?: readonly StandInUser[],
-): Promise<SyncFixture> {
-  const [cluster, keystone] = await Promise.all([
-    startStandInCluster(t),
-    startStandInKeystone(users === undefined ? {} : { users }),
-  ]);
-  t.teardown(() => keystone.close());
-  const folder = makeTestFolder(t);
-  const kubeconfig = join(folder, 'kubeconfig');
-  cluster.writeKubeconfig(kubeconfig);
-  prepare(cluster);
-  const allArgs = ['--kubeconfig', kubeconfig, ...args(folder)];
-  const webhook = await startWebhookProcess(t, { keystoneUrl: `${keystone.url}/v3`, pki, args: allArgs });
-  return { cluster, keystone, webhook, folder };
-}
-
-const review = {
-  kind: 'SubjectAccessReview',
-  apiVersion: 'authorization.k8s.io/v1',
-  spec: {
-    user: 'alice',
-    extra: { 'alpha.kubernetes.io/identity/project/name': ['demo'] },
-    resourceAttributes: { verb: 'get', resource: 'pods', namespace: 'web' },
-  },
-};
+const ACCESS_REVIEW = makeAccessReview();
 const policyFor = (namespace: string): string =>
   JSON.stringify([{ resource_permissions: { [`${namespace}/pods`]: ['get'] } }]);
 
-async function isAllowed(webhook: WebhookProcess): Promise<boolean> {
-  const { body } = await webhook.postReview(review);
-  return (body as { status: { allowed: boolean } }).status.allowed;
+const CONFIG_MAPS = 'GET /api/v1/namespaces/kube-system/configmaps';
+const countConfigMapRequests = ({ requests }: StandInCluster): number =>
+  requests.filter((request) => request === CONFIG_MAPS).length;
+
+/** Lets time pass until the condition is met, so that files are read again and watches start again. */
+async function passTimeUntil(
+  { clock }: TestWebhook,
+  what: string,
+  isMet: () => boolean | Promise<boolean>,
+): Promise<void> {
+  await waitUntil(what, async () => {
+    if (await isMet()) return true;
+    await clock.advance(500);
+    return false;
+  });
 }
 
-/** Polls until the condition is met; fails the test after 10 s. */
-async function waitUntil(t: Test, condition: string, isMet: () => boolean | Promise<boolean>): Promise<void> {
-  const startedAt = performance.now();
-  while (!(await isMet())) {
-    if (performance.now() - startedAt > 10_000) {
-      t.fail(`${condition}: not within 10 s`);
-      return;
-    }
-    await sleep(20);
-  }
-  t.pass(`${condition} after ${Math.round(performance.now() - startedAt)} ms`);
-}
+const isReady = async (webhook: TestWebhook): Promise<boolean> =>
+  (await webhook.sendRequest({ path: '/readyz' })).status === 200;
 
-void t.test('the ConfigMap of the policy', async (t) => {
-  const { cluster, webhook } = await setUp(t, () => ['--policy-configmap-name', 'keystone-policy']);
-  await waitUntil(
-    t,
-    'ready without a ConfigMap',
-    async () => (await webhook.sendRequest({ path: '/readyz' })).status === 200,
-  );
-  t.notOk(await isAllowed(webhook), 'nothing is allowed without a ConfigMap');
+void t.test('the policy follows its ConfigMap, through invalid content, ended watches and errors', async (t) => {
+  const cluster = await startStandInCluster(t);
+  const webhook = await startWebhook(t, { cluster, args: ['--policy-configmap-name', 'keystone-policy'] });
+  const isAllowed = (): Promise<boolean> => webhook.isAllowed(ACCESS_REVIEW);
+  await waitUntil('the webhook is ready without a ConfigMap', () => isReady(webhook));
+  t.notOk(await isAllowed(), 'nothing is allowed without a ConfigMap');
   cluster.setConfigMap('another', { policies: policyFor('web') });
   cluster.setConfigMap('keystone-policy', { policies: policyFor('web') });
-  await waitUntil(t, 'a new ConfigMap is applied', () => isAllowed(webhook));
+  await waitUntil('a new ConfigMap is applied', isAllowed);
   cluster.setConfigMap('keystone-policy', { policies: 'nonsense' });
-  await waitUntil(t, 'invalid content is reported', () => /"what":"policy".*reload failed/.test(webhook.readOutput()));
-  t.ok(await isAllowed(webhook), 'the last valid policy stays in force');
+  await waitUntil('invalid content is reported', () => /"what":"policy".*reload failed/.test(webhook.readOutput()));
+  t.ok(await isAllowed(), 'the last valid policy stays in force');
   cluster.setConfigMap('keystone-policy', { policies: policyFor('db') });
-  await waitUntil(t, 'a change is applied', async () => !(await isAllowed(webhook)));
+  await waitUntil('a change is applied', async () => !(await isAllowed()));
   cluster.endWatches();
   cluster.setConfigMap('keystone-policy', { policies: policyFor('web') });
-  await waitUntil(t, 'a change between two watches is applied', () => isAllowed(webhook));
+  await passTimeUntil(webhook, 'a change between two watches is applied', isAllowed);
   cluster.failWith(500);
   cluster.endWatches();
-  await waitUntil(t, 'an error of the API server is reported', () =>
+  await passTimeUntil(webhook, 'an error of the API server is reported', () =>
     webhook.readOutput().includes('the API server answered 500'),
   );
-  t.ok(await isAllowed(webhook), 'an error of the API server changes nothing');
+  t.ok(await isAllowed(), 'an error of the API server changes nothing');
   cluster.failWith(undefined);
   cluster.setConfigMap('keystone-policy', undefined);
-  await waitUntil(t, 'nothing is allowed after the ConfigMap is deleted', async () => !(await isAllowed(webhook)));
+  await passTimeUntil(webhook, 'nothing is allowed after the ConfigMap is deleted', async () => !(await isAllowed()));
   t.equal(await webhook.stop(), 0);
-  t.notOk(webhook.readOutput().includes('cluster-token'));
+  t.notOk(webhook.readOutput().includes('cluster-token'), 'the log does not contain the credential of the cluster');
 });
 
-void t.test('a policy file always takes precedence over the ConfigMap', async (t) => {
-  const { cluster, webhook } = await setUp(t, (folder) => {
-    const file = join(folder, 'policy.json');
-    writeFileSync(file, policyFor('web'));
-    return ['--keystone-policy-file', file, '--policy-configmap-name', 'keystone-policy'];
-  });
-  t.ok(await isAllowed(webhook));
+void t.test('a policy file always takes precedence over the ConfigMap, which is never read', async (t) => {
+  const cluster = await startStandInCluster(t);
   cluster.setConfigMap('keystone-policy', { policies: policyFor('db') });
-  await sleep(1_500);
-  t.ok(await isAllowed(webhook));
+  const file = join(makeTestFolder(t), 'policy.json');
+  writeFileSync(file, policyFor('web'));
+  const args = ['--keystone-policy-file', file, '--policy-configmap-name', 'keystone-policy'];
+  const webhook = await startWebhook(t, { cluster, args });
+  t.ok(await webhook.isAllowed(ACCESS_REVIEW));
+  await webhook.clock.advance(60_000);
+  t.ok(await webhook.isAllowed(ACCESS_REVIEW));
+  t.equal(cluster.requests.length, 0);
   t.match(webhook.readOutput(), /the ConfigMap keystone-policy is ignored because the file takes precedence/);
 });
 
 void t.test('the webhook is not ready before it has read the ConfigMap', async (t) => {
-  const { cluster, webhook } = await setUp(
-    t,
-    () => ['--policy-configmap-name', 'keystone-policy'],
-    (cluster) => {
-      cluster.failWith(503);
-    },
-  );
+  const cluster = await startStandInCluster(t);
+  cluster.failWith(503);
+  const webhook = await startWebhook(t, { cluster, args: ['--policy-configmap-name', 'keystone-policy'] });
   t.match(await webhook.sendRequest({ path: '/readyz' }), {
     status: 503,
     body: /kube-system\/keystone-policy has not been read yet/,
   });
   t.match(await webhook.sendRequest({ path: '/healthz' }), { status: 200 });
+  await waitUntil('the failure is reported', () => webhook.readOutput().includes('the API server answered 503'));
   cluster.failWith(undefined);
-  await waitUntil(t, 'ready', async () => (await webhook.sendRequest({ path: '/readyz' })).status === 200);
+  await passTimeUntil(webhook, 'the webhook is ready', () => isReady(webhook));
 });
 
-void t.test(
-  'the ConfigMap of the synchronization, set by its variable: role mappings, namespaces and RoleBindings',
-  async (t) => {
-    const alice = recordedUsers.find(({ name }) => name === 'alice');
-    const { cluster, keystone, folder } = await setUp(t, () => []);
-    const webhook = await startWebhookProcess(t, {
-      keystoneUrl: `${keystone.url}/v3`,
-      pki,
-      args: ['--cache-ttl', '1'],
-      env: { KEYSTONE_SYNC_CONFIGMAP_NAME: 'keystone-sync', KEYSTONE_KUBECONFIG_FILE: join(folder, 'kubeconfig') },
-    });
-    cluster.setConfigMap('keystone-sync', {
-      syncConfig: 'namespace-format: "%n-%i"\nrole-mappings:\n  - keystone-role: member\n    groups: [mapped]\n',
-    });
-    await waitUntil(t, 'the ConfigMap is read', () =>
-      /"what":"synchronisation".*"reloaded"/.test(webhook.readOutput()),
+void t.test('a ConfigMap that cannot be read is tried again every ten seconds at most', async (t) => {
+  const cluster = await startStandInCluster(t);
+  cluster.failWith(503);
+  const webhook = await startWebhook(t, { cluster, args: ['--policy-configmap-name', 'keystone-policy'] });
+  let failureCount = 0;
+  for (const waitMs of [0, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]) {
+    if (waitMs > 0) {
+      await webhook.clock.advance(waitMs - 1);
+      t.equal(countConfigMapRequests(cluster), failureCount, `no request for ${waitMs} ms`);
+      await webhook.clock.advance(1);
+    }
+    failureCount += 1;
+    await waitUntil(
+      'the next failure',
+      () => webhook.readOutput().match(/the API server answered 503/g)?.length === failureCount,
     );
-    const token = await requestStandInToken(keystone);
-    t.match(await webhook.reviewToken(token), { user: { username: 'alice', groups: [WEB, 'mapped'] } });
-    const namespace = `web-${WEB}`;
-    t.strictSame([...cluster.namespaces.keys()], [namespace], 'created before the response');
-    t.match(cluster.namespaces.get(namespace), {
-      metadata: { annotations: { 'keystone.openstack.org/project-name': 'web' } },
-    });
-    t.strictSame([...cluster.roleBindings.keys()].toSorted(), [
-      `${namespace}/${ALICE}_member`,
-      `${namespace}/${ALICE}_reader`,
-    ]);
-    t.match(cluster.roleBindings.get(`${namespace}/${ALICE}_member`), {
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'member' },
-      subjects: [{ kind: 'User', name: 'alice', apiGroup: 'rbac.authorization.k8s.io' }],
-    });
+    t.equal(countConfigMapRequests(cluster), failureCount);
+  }
+});
 
-    // Bindings of others stay; outdated bindings of the user are deleted.
-    const binding = (name: string, username: string, role = 'x'): Parameters<typeof cluster.roleBindings.set> => [
-      `${namespace}/${name}`,
-      {
-        metadata: { name },
-        roleRef: { kind: 'ClusterRole', name: role },
-        subjects: [{ kind: 'User', name: username }],
-      },
-    ];
-    cluster.roleBindings.set(...binding('by-hand', 'alice'));
-    cluster.roleBindings.set(...binding('f711c8f92ef941f8a1c1c3e41d7b86fa_member', 'bob', 'member'));
-    cluster.roleBindings.set(...binding(`${ALICE}_admin`, 'alice', 'admin'));
-    cluster.roleBindings.set(...binding(`${ALICE}_reader`, 'old-name', 'reader'));
-    t.ok(alice);
-    await sleep(1_100);
-    t.match(await webhook.reviewToken(token), { authenticated: true });
-    t.strictSame([...cluster.roleBindings.keys()].toSorted(), [
-      `${namespace}/${ALICE}_member`,
-      `${namespace}/${ALICE}_reader`,
-      `${namespace}/by-hand`,
-      `${namespace}/f711c8f92ef941f8a1c1c3e41d7b86fa_member`,
-    ]);
-    t.match(cluster.roleBindings.get(`${namespace}/${ALICE}_reader`), { subjects: [{ name: 'alice' }] });
+void t.test('a ConfigMap makes role mappings, namespaces and RoleBindings', async (t) => {
+  const [cluster, keystone] = [await startStandInCluster(t), await startTestKeystone(t)];
+  const webhook = await startWebhook(t, {
+    cluster,
+    keystone,
+    args: ['--cache-ttl', '1'],
+    env: { KEYSTONE_SYNC_CONFIGMAP_NAME: 'keystone-sync' },
+  });
+  cluster.setConfigMap('keystone-sync', {
+    syncConfig: 'namespace-format: "%n-%i"\nrole-mappings:\n  - keystone-role: member\n    groups: [mapped]\n',
+  });
+  await passTimeUntil(webhook, 'the ConfigMap is read', () =>
+    /"what":"synchronisation".*"reloaded"/.test(webhook.readOutput()),
+  );
+  const token = issueToken(keystone);
+  t.match(await webhook.reviewToken(token), { user: { username: 'alice', groups: [WEB, 'mapped'] } });
+  const namespace = `web-${WEB}`;
+  t.strictSame([...cluster.namespaces.keys()], [namespace], 'created before the response');
+  t.match(cluster.namespaces.get(namespace), {
+    metadata: { annotations: { 'keystone.openstack.org/project-name': 'web' } },
+  });
+  t.strictSame([...cluster.roleBindings.keys()].toSorted(), [
+    `${namespace}/${ALICE}_member`,
+    `${namespace}/${ALICE}_reader`,
+  ]);
+  t.match(cluster.roleBindings.get(`${namespace}/${ALICE}_member`), {
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'member' },
+    subjects: [{ kind: 'User', name: 'alice', apiGroup: 'rbac.authorization.k8s.io' }],
+  });
 
-    cluster.setConfigMap('keystone-sync', undefined);
-    await waitUntil(t, 'the deletion is noticed', () => webhook.readOutput().includes('the ConfigMap does not exist'));
-    await sleep(1_100);
-    const status = await webhook.reviewToken(token);
-    t.strictSame((status['user'] as { groups: string[] }).groups, [WEB], 'the role mapping no longer applies');
-    t.ok(cluster.namespaces.has(WEB), 'the default format makes the namespace');
+  // Bindings of others stay; outdated bindings of the user are deleted.
+  const binding = (name: string, username: string, role = 'x'): Parameters<typeof cluster.roleBindings.set> => [
+    `${namespace}/${name}`,
+    {
+      metadata: { name },
+      roleRef: { kind: 'ClusterRole', name: role },
+      subjects: [{ kind: 'User', name: username }],
+    },
+  ];
+  cluster.roleBindings.set(...binding('by-hand', 'alice'));
+  cluster.roleBindings.set(...binding(`${BOB}_member`, 'bob', 'member'));
+  cluster.roleBindings.set(...binding(`${ALICE}_admin`, 'alice', 'admin'));
+  cluster.roleBindings.set(...binding(`${ALICE}_reader`, 'old-name', 'reader'));
+  await webhook.clock.advance(1_000);
+  t.match(await webhook.reviewToken(token), { authenticated: true });
+  t.strictSame([...cluster.roleBindings.keys()].toSorted(), [
+    `${namespace}/${ALICE}_member`,
+    `${namespace}/${ALICE}_reader`,
+    `${namespace}/by-hand`,
+    `${namespace}/${BOB}_member`,
+  ]);
+  t.match(cluster.roleBindings.get(`${namespace}/${ALICE}_reader`), { subjects: [{ name: 'alice' }] });
 
-    cluster.failWith(403);
-    await sleep(1_100);
-    t.match(
-      await webhook.reviewToken(token),
-      { authenticated: true },
-      'an error of the cluster does not affect authentication',
-    );
-    t.match(webhook.readOutput(), /a project was not synchronized/);
-  },
-);
+  cluster.setConfigMap('keystone-sync', undefined);
+  await waitUntil('the deletion is noticed', () => webhook.readOutput().includes('the ConfigMap does not exist'));
+  await webhook.clock.advance(1_000);
+  const status = await webhook.reviewToken(token);
+  t.strictSame((status['user'] as { groups: string[] }).groups, [WEB], 'the role mapping no longer applies');
+  t.ok(cluster.namespaces.has(WEB), 'the default format makes the namespace');
 
-void t.test('role mappings in a file need no cluster', async (t) => {
-  const keystone = await startStandInKeystone();
-  t.teardown(() => keystone.close());
+  cluster.failWith(403);
+  await webhook.clock.advance(1_000);
+  t.match(
+    await webhook.reviewToken(token),
+    { authenticated: true },
+    'an error of the cluster does not affect authentication',
+  );
+  t.match(webhook.readOutput(), /a project was not synchronized/);
+});
+
+void t.test('role mappings in a file need no cluster, and follow the file', async (t) => {
+  const keystone = await startTestKeystone(t);
   const file = join(makeTestFolder(t), 'sync.yaml');
   writeFileSync(file, 'role-mappings:\n  - {keystone-role: reader, username: mapped}\n');
-  const webhook = await startWebhookProcess(t, {
-    keystoneUrl: `${keystone.url}/v3`,
-    pki,
-    env: { KEYSTONE_SYNC_CONFIG_FILE: file },
-  });
+  const webhook = await startWebhook(t, { keystone, env: { KEYSTONE_SYNC_CONFIG_FILE: file } });
   t.match(webhook.readOutput(), /nothing is synchronized/);
-  const token = await requestStandInToken(keystone);
+  const token = issueToken(keystone);
   t.match(await webhook.reviewToken(token), { user: { username: 'mapped' } });
   writeFileSync(file, 'role-mappings: nonsense\n');
-  await waitUntil(t, 'invalid content is reported', () =>
+  await webhook.clock.advance(1_000);
+  await waitUntil('invalid content is reported', () =>
     /"what":"synchronisation".*reload failed/.test(webhook.readOutput()),
   );
   t.match(await webhook.reviewToken(token), { user: { username: 'mapped' } });
   writeFileSync(file, 'role-mappings:\n  - {keystone-role: reader, username: again}\n');
-  await waitUntil(t, 'valid content is applied, for cached tokens too', async () => {
+  await webhook.clock.advance(1_000);
+  await waitUntil('valid content is applied, for cached tokens too', async () => {
     const { user } = await webhook.reviewToken(token);
     return (user as { username: string }).username === 'again';
   });
 });
 
-void t.test('an invalid or missing kubeconfig', async (t) => {
-  const folder = makeTestFolder(t);
-  const kubeconfig = join(folder, 'kubeconfig');
+void t.test('a cluster that never answers delays a review by one second', async (t) => {
+  const clock = makeVirtualClock();
+  let callCount = 0;
+  const never = (): Promise<never> => {
+    callCount += 1;
+    return new Promise(() => undefined);
+  };
+  const synchronize = makeSynchronizer({
+    cluster: {
+      watchConfigMap: () => () => undefined,
+      ensureNamespace: never,
+      listRoleBindings: never,
+      ensureRoleBinding: never,
+      deleteRoleBinding: never,
+    },
+    config: () => DEFAULT_SYNC_CONFIG,
+    clock,
+    onSynchronized: () => undefined,
+    onFailed: () => undefined,
+    onSkipped: () => undefined,
+  });
+  let isDone = false;
+  void synchronize(OWNER, 'alice').then(() => (isDone = true));
+  await clock.advance(999);
+  t.equal(callCount, 1);
+  t.notOk(isDone);
+  await clock.advance(1);
+  t.ok(isDone);
+});
+
+void t.test('an invalid or missing kubeconfig ends the start', async (t) => {
+  const kubeconfig = join(makeTestFolder(t), 'kubeconfig');
   writeFileSync(kubeconfig, '{}');
   const args = ['--policy-configmap-name', 'x', '--kubeconfig', kubeconfig];
-  const invalid = startWebhookProcess(t, { keystoneUrl: 'http://127.0.0.1:9/v3', pki, args });
-  await t.rejects(invalid, { message: /kubeconfig does not say how to reach a cluster/ });
-  const missing = startWebhookProcess(t, { keystoneUrl: 'http://127.0.0.1:9/v3', pki, args: args.slice(0, 2) });
-  await t.rejects(missing, { message: /does not run in a pod and has no kubeconfig; set --kubeconfig/ });
+  t.match(await failToStart(t, { args }), { status: 3, stderr: /kubeconfig does not say how to reach a cluster/ });
+  t.match(await failToStart(t, { args: args.slice(0, 2) }), {
+    status: 3,
+    stderr: /does not run in a pod and has no kubeconfig; set --kubeconfig/,
+  });
 });
 
 const OWNER: TokenOwner = {
@@ -262,7 +265,7 @@ const OWNER: TokenOwner = {
   roles: ['member', 'a/b', 'system:masters', '', 'x%y'],
 };
 
-void t.test('names of namespaces and RoleBindings', async (t) => {
+void t.test('namespaces and RoleBindings get names that Kubernetes accepts', async (t) => {
   const choose = (format: string, owner: Partial<TokenOwner> = {}) => chooseNamespace({ ...OWNER, ...owner }, format);
   t.equal(choose('%i'), 'p1');
   t.equal(choose('%d-%n-%i'), 'd2-web-p1');
@@ -277,7 +280,7 @@ void t.test('names of namespaces and RoleBindings', async (t) => {
   });
 });
 
-void t.test('the content of a configuration', async (t) => {
+void t.test('the configuration of the synchronization is read, and faults in it are named', async (t) => {
   t.strictSame(parseSyncConfig('', 'f'), DEFAULT_SYNC_CONFIG);
   t.strictSame(
     parseSyncConfig(

@@ -4,6 +4,8 @@
  */
 import type { ClientRequest } from 'node:http';
 import type { Got, OptionsInit, Response } from 'got';
+import { SYSTEM_CLOCK } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { KeystoneProtocolError, PluginError } from '../base/errors.ts';
 import type { Host } from '../base/host.ts';
 import { makeAgents } from './agents.ts';
@@ -30,6 +32,8 @@ export interface HttpSettings extends AgentSettings {
   readonly userAgent: string;
   /** The time that servers have for all requests together, in ms; the time that a user needs does not count. */
   readonly deadlineMs: number;
+  /** Times the deadlines of requests; the clock of this machine by default. */
+  readonly clock?: Clock;
   /**
    * Receives lines about each request, for `--verbose`: requests and statuses at level 2, harmless headers at level 3.
    */
@@ -91,6 +95,7 @@ interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs' | 'tr
   readonly got: Got;
   readonly agents: Agents;
   readonly budget: TimeBudget;
+  readonly clock: Clock;
 }
 
 /** Opens a client. It sends nothing yet. */
@@ -103,6 +108,7 @@ export async function openHttpClient(settings: HttpSettings): Promise<HttpClient
     got: await openGot(settings.userAgent),
     agents,
     budget: makeTimeBudget(settings.deadlineMs),
+    clock: settings.clock ?? SYSTEM_CLOCK,
   };
   return {
     send: (request) => followRedirects(request, settings, (url) => exchange(url, request, context)),
@@ -155,18 +161,15 @@ interface Limits {
   clear(): void;
 }
 
-function setLimits(maxMs: number, peer: Peer): Limits {
+function setLimits(maxMs: number, peer: Peer, clock: Clock): Limits {
   const controller = new AbortController();
   let fault: KeystoneProtocolError | undefined;
   let isDeadlineOver = false;
   // Not AbortSignal.timeout: its timer would not keep the process alive until the deadline.
-  const timer = setTimeout(
-    () => {
-      isDeadlineOver = true;
-      controller.abort();
-    },
-    Math.max(1, Math.ceil(maxMs)),
-  );
+  const cancelTimer = clock.startTimer(maxMs, () => {
+    isDeadlineOver = true;
+    controller.abort();
+  });
   const stop = (message: string, hint?: string): void => {
     fault ??= new KeystoneProtocolError('protocol', message, { hint });
     controller.abort();
@@ -196,17 +199,17 @@ function setLimits(maxMs: number, peer: Peer): Limits {
       return isDeadlineOver;
     },
     clear() {
-      clearTimeout(timer);
+      cancelTimer();
     },
   };
 }
 
 /** Sends a request to `url`, with retries but without redirects. */
 async function exchange(url: URL, request: HttpRequest, context: ExchangeContext): Promise<HttpResponse> {
-  const { host, got, agents, budget } = context;
+  const { host, got, agents, budget, clock } = context;
   const { peer = KEYSTONE } = request;
-  const startedAt = performance.now();
-  const limits = setLimits(request.deadlineMs ?? budget.remainingMs(), peer);
+  const startedAt = clock.monotonicMs();
+  const limits = setLimits(request.deadlineMs ?? budget.remainingMs(), peer, clock);
   let sentAt = host.now();
   const pending = got(url, {
     method: request.verb,
@@ -239,7 +242,7 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
     throw explainNetworkError(error, { url, peer, timedOut: limits.isDeadlineOver, deadlineMs, trustedOrigins });
   } finally {
     limits.clear();
-    if (!request.isPoll && request.deadlineMs === undefined) budget.spend(performance.now() - startedAt);
+    if (!request.isPoll && request.deadlineMs === undefined) budget.spend(clock.monotonicMs() - startedAt);
   }
 }
 

@@ -2,6 +2,7 @@
  * Limits the requests to Keystone: how many run at a time, and how many unknown tokens are validated per second. Known
  * tokens go first, so that a flood of unknown tokens does not lock out the users.
  */
+import type { Clock } from '../../shared/base/clock.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** `known`: a token that was valid the last time; `suspicious`: one that looks made up. */
@@ -14,8 +15,7 @@ export interface RateLimiterSettings {
   readonly tokensPerSecond: number;
   /** How long a token may wait for its turn, in ms. */
   readonly maxWaitMs: number;
-  /** A monotonic clock in ms. */
-  readonly now: () => number;
+  readonly clock: Clock;
 }
 
 export interface RateLimiter {
@@ -84,9 +84,11 @@ class WaitQueues {
 /** Counts the running requests, and stops counting those that are slow. */
 class Slots {
   #usedCount = 0;
+  readonly #clock: Clock;
   readonly #onRelease: () => void;
 
-  constructor(onRelease: () => void) {
+  constructor(clock: Clock, onRelease: () => void) {
+    this.#clock = clock;
     this.#onRelease = onRelease;
   }
 
@@ -100,24 +102,23 @@ class Slots {
     const release = (): void => {
       if (isReleased) return;
       isReleased = true;
-      clearTimeout(timer);
+      cancelTimer();
       this.#usedCount -= 1;
       this.#onRelease();
     };
-    const timer = setTimeout(release, SLOW_MS);
-    timer.unref();
+    const cancelTimer = this.#clock.startTimer(SLOW_MS, release);
     return release;
   }
 }
 
 /** Makes a rate limiter. */
-export function makeRateLimiter({ concurrency, tokensPerSecond, maxWaitMs, now }: RateLimiterSettings): RateLimiter {
+export function makeRateLimiter({ concurrency, tokensPerSecond, maxWaitMs, clock }: RateLimiterSettings): RateLimiter {
   const queues = new WaitQueues();
   // A token behind these would time out, so it is rejected immediately.
   const maxUnknownQueue = Math.ceil((tokensPerSecond * maxWaitMs) / 1000);
-  const bucket = new TokenBucket({ capacity: BURST, creditPerSecond: tokensPerSecond, now });
-  const slots = new Slots(serveQueues);
-  let timer: NodeJS.Timeout | undefined;
+  const bucket = new TokenBucket({ capacity: BURST, creditPerSecond: tokensPerSecond, now: clock.monotonicMs });
+  const slots = new Slots(clock, serveQueues);
+  let cancelTimer: (() => void) | undefined;
 
   function serveQueues(): void {
     bucket.refill();
@@ -126,8 +127,8 @@ export function makeRateLimiter({ concurrency, tokensPerSecond, maxWaitMs, now }
       if (next === undefined) return;
       const { priority, waiter } = next;
       if (bucket.credit < MIN_CREDIT[priority]) {
-        clearTimeout(timer);
-        timer = setTimeout(serveQueues, bucket.msUntil(MIN_CREDIT[priority]));
+        cancelTimer?.();
+        cancelTimer = clock.startTimer(bucket.msUntil(MIN_CREDIT[priority]), serveQueues);
         return;
       }
       if (priority !== 'known') bucket.spend(1);
@@ -149,14 +150,14 @@ export function makeRateLimiter({ concurrency, tokensPerSecond, maxWaitMs, now }
     acquire(priority) {
       if (isFull(priority)) return Promise.resolve(undefined);
       return new Promise((resolve) => {
-        const waitTimer = setTimeout(() => {
+        const cancelWait = clock.startTimer(maxWaitMs, () => {
           waiter.isGone = true;
           resolve(undefined);
-        }, maxWaitMs);
+        });
         const waiter: Waiter = {
           isGone: false,
           admit: (release) => {
-            clearTimeout(waitTimer);
+            cancelWait();
             resolve(release);
           },
         };

@@ -1,4 +1,6 @@
 /** The command line of k8s-keystone-auth: the server, and commands that check policies. */
+import { SYSTEM_CLOCK } from '../../shared/base/clock.ts';
+import type { Clock } from '../../shared/base/clock.ts';
 import { PluginError, UsageError } from '../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
@@ -46,7 +48,8 @@ function waitForSignal(host: Host): Promise<void> {
   });
 }
 
-async function run(host: Host, argv: readonly string[]): Promise<number> {
+async function run(host: Host, clock: Clock): Promise<number> {
+  const { argv } = host;
   if (argv[0] === 'policy') return runPolicyCommand(host, argv.slice(1));
   const { words, flags, help, version } = parseCommandLine(argv, WEBHOOK_OPTIONS);
   if (help) host.writeOut(renderHelp(USAGE, WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS));
@@ -59,18 +62,24 @@ async function run(host: Host, argv: readonly string[]): Promise<number> {
   host.onUnhandledError((error) => {
     log.error({ error: error instanceof Error ? error.name : typeof error }, 'internal error');
   });
-  const webhook = await startWebhook(host, settings, log);
-  host.onSignal('SIGHUP', () => void webhook.reload());
-  await waitForSignal(host);
+  // Before the start: a signal that nobody listens to would end the process at once.
+  const stopSignal = waitForSignal(host);
+  let reload = (): void => undefined;
+  host.onSignal('SIGHUP', () => {
+    reload();
+  });
+  const webhook = await startWebhook(host, settings, log, clock);
+  reload = () => void webhook.reload();
+  await stopSignal;
   log.info('shutting down');
   await webhook.stop();
   return 0;
 }
 
 /** Runs a command line and sets the exit status. */
-export async function runWebhookCli(host: Host): Promise<void> {
+export async function runWebhookCli(host: Host, clock: Clock = SYSTEM_CLOCK): Promise<void> {
   try {
-    host.setExitStatus(await run(host, host.argv));
+    host.setExitStatus(await run(host, clock));
   } catch (error) {
     host.setExitStatus(reportError(host, error));
   }

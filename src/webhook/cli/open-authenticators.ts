@@ -41,7 +41,7 @@ async function readCa(file: string, option: string): Promise<string> {
 }
 
 async function openClient(
-  { host, settings, log, httpClients }: AuthenticatorContext,
+  { host, settings, log, clock, httpClients }: AuthenticatorContext,
   caFile: string | undefined,
   caOption: string,
 ): Promise<HttpClient> {
@@ -53,6 +53,7 @@ async function openClient(
     proxyEnv: settings.proxy,
     userAgent: `${PROGRAM_NAME}/${VERSION}`,
     deadlineMs: settings.keystoneTimeoutMs,
+    clock,
     log: (line) => {
       log.debug(line);
     },
@@ -67,7 +68,7 @@ function skipsShapeCheck({ allowsAnyTokenShape, oidc }: WebhookSettings, token: 
 }
 
 async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise<Authenticator> {
-  const { host, settings, log, metrics, state } = context;
+  const { host, settings, log, metrics, state, clock } = context;
   const http = await openClient(context, settings.keystoneCaFile, '--keystone-ca-file (KEYSTONE_CA_FILE)');
   const authenticator = makeKeystoneAuthenticator({
     validate: makeTokenValidator({
@@ -84,7 +85,7 @@ async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise
       concurrency: settings.keystoneConcurrency,
       tokensPerSecond: settings.keystoneRate,
       maxWaitMs: MAX_WAIT_MS,
-      now: () => performance.now(),
+      clock,
     }),
     namingRules: () => ({
       usernameFormat: settings.usernameFormat,
@@ -108,14 +109,14 @@ async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise
 }
 
 async function openOidcAuthenticator(context: AuthenticatorContext): Promise<Authenticator> {
-  const { host, settings, log, metrics } = context;
+  const { host, settings, log, metrics, clock } = context;
   const { oidc } = settings;
   if (oidc === undefined) throw new Error('the authenticator oidc has no issuer');
   const { issuer } = oidc;
   const keys = makeIssuerKeys({
     http: await openClient(context, oidc.caFile, '--oidc-ca-file'),
     issuer,
-    now: () => performance.now(),
+    now: clock.monotonicMs,
     onRead: (result, reason) => {
       metrics.recordIssuerKeysRead(result);
       if (reason === undefined) log.info({ issuer }, 'the keys of the issuer were read');

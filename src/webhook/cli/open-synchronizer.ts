@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/base/clock.ts';
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -9,9 +10,9 @@ import type { WebhookSettings } from './settings.ts';
 import type { WebhookState } from './webhook-state.ts';
 
 /** Returns a function that opens the cluster at the first call. */
-export function shareCluster({ kubeconfigFile }: WebhookSettings): () => Promise<Cluster> {
+export function shareCluster({ kubeconfigFile }: WebhookSettings, clock: Clock): () => Promise<Cluster> {
   let cluster: Promise<Cluster> | undefined;
-  return () => (cluster ??= openCluster(kubeconfigFile));
+  return () => (cluster ??= openCluster(kubeconfigFile, clock));
 }
 
 export interface SynchronizerContext {
@@ -20,6 +21,7 @@ export interface SynchronizerContext {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly cluster: () => Promise<Cluster>;
+  readonly clock: Clock;
 }
 
 const doNothing: Synchronizer = () => Promise.resolve();
@@ -30,12 +32,13 @@ const doNothing: Synchronizer = () => Promise.resolve();
  * @throws ConfigError if a kubeconfig is set but not usable
  */
 export async function openSynchronizer(context: SynchronizerContext): Promise<Synchronizer> {
-  const { settings, state, log, metrics, cluster } = context;
+  const { settings, state, log, metrics, cluster, clock } = context;
   if (settings.syncFile === undefined && settings.syncConfigMapName === undefined) return doNothing;
   try {
     return makeSynchronizer({
       cluster: await cluster(),
       config: () => state.syncConfig,
+      clock,
       onSynchronized: () => {
         metrics.recordSynchronization('ok');
       },

@@ -1,4 +1,6 @@
 /** Starts the parts of the webhook and connects them. */
+import { sleep } from '../../shared/base/clock.ts';
+import type { Clock } from '../../shared/base/clock.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
@@ -108,11 +110,16 @@ function logListening(log: Log, { authUrl, oidc }: WebhookSettings, port: number
  *
  * @throws PluginError if its settings or files are not usable
  */
-export async function startWebhook(host: Host, settings: WebhookSettings, log: Log): Promise<RunningWebhook> {
+export async function startWebhook(
+  host: Host,
+  settings: WebhookSettings,
+  log: Log,
+  clock: Clock,
+): Promise<RunningWebhook> {
   const state = makeWebhookState();
   const metrics = makeWebhookMetrics(state);
-  const sources = new SourceWatcher(log, metrics);
-  const cluster = shareCluster(settings);
+  const sources = new SourceWatcher(log, metrics, clock);
+  const cluster = shareCluster(settings, clock);
   const httpClients: HttpClient[] = [];
   const closeAll = (): void => {
     sources.close();
@@ -127,7 +134,16 @@ export async function startWebhook(host: Host, settings: WebhookSettings, log: L
     });
     await watchPolicy(sources, { settings, state, cluster, log });
     await watchSyncConfig(sources, { settings, state, cluster });
-    const authenticators = await openAuthenticators({ host, settings, log, metrics, state, cluster, httpClients });
+    const authenticators = await openAuthenticators({
+      host,
+      settings,
+      log,
+      metrics,
+      state,
+      cluster,
+      clock,
+      httpClients,
+    });
     const getUnreadyReason = (): string | undefined => {
       if (isStopping) return 'shutting down';
       const source = sources.findUnreadSource();
@@ -142,6 +158,7 @@ export async function startWebhook(host: Host, settings: WebhookSettings, log: L
         authorize: makeAuthorizer(() => state.policy, settings.deniesUnmatched),
         metrics,
         log,
+        clock,
         getUnreadyReason,
       },
       settings.listen,
@@ -152,7 +169,7 @@ export async function startWebhook(host: Host, settings: WebhookSettings, log: L
       reload: () => sources.checkFiles(),
       stop: async () => {
         isStopping = true;
-        await new Promise((resolve) => setTimeout(resolve, settings.shutdownGraceMs));
+        await sleep(clock, settings.shutdownGraceMs);
         await server.close();
         closeAll();
       },

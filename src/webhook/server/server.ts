@@ -8,6 +8,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import { TLSSocket } from 'node:tls';
+import type { Clock } from '../../shared/base/clock.ts';
 import type { AuthenticateFunction } from '../authn/authenticator.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
 import type { Log } from '../observability/log.ts';
@@ -32,6 +33,7 @@ export interface ServerSettings {
   readonly authorize: Authorizer;
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly clock: Clock;
   /** Why /readyz fails now; undefined if the server is ready. */
   readonly getUnreadyReason: () => string | undefined;
 }
@@ -225,12 +227,12 @@ export async function startServer(
       const sweep = setInterval(() => {
         app.server.closeIdleConnections();
       }, SWEEP_MS);
-      const timeout = setTimeout(() => {
+      const cancelTimeout = settings.clock.startTimer(MAX_CLOSE_MS, () => {
         app.server.closeAllConnections();
-      }, MAX_CLOSE_MS);
+      });
       await app.close();
       clearInterval(sweep);
-      clearTimeout(timeout);
+      cancelTimeout();
     },
   };
 }

@@ -1,6 +1,7 @@
 /** The requests to the API of the cluster that ConfigMaps and synchronization need. */
 import { existsSync } from 'node:fs';
 import type * as kubernetes from '@kubernetes/client-node';
+import type { Clock } from '../../shared/base/clock.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import { watchConfigMap } from './watch-config-map.ts';
 import type { ConfigMap, ConfigMapApi, ConfigMapData } from './watch-config-map.ts';
@@ -155,19 +156,23 @@ function makeRoleBindingMethods(
  * @param kubeconfig a file; undefined uses the service account of the pod
  * @throws ConfigError if the kubeconfig or the service account is missing or invalid
  */
-export async function openCluster(kubeconfig: string | undefined): Promise<Cluster> {
+export async function openCluster(kubeconfig: string | undefined, clock: Clock): Promise<Cluster> {
   const client = await import('@kubernetes/client-node');
   const config = loadKubeConfig(kubeconfig, client);
   const core = config.makeApiClient(client.CoreV1Api);
   const rbac = config.makeApiClient(client.RbacAuthorizationV1Api);
   return {
     watchConfigMap: (configMap, onData, onTrouble) =>
-      watchConfigMap(makeConfigMapApi(configMap, config, core, client), {
-        onData,
-        onError: (error) => {
-          onTrouble(explainError(error));
+      watchConfigMap(
+        makeConfigMapApi(configMap, config, core, client),
+        {
+          onData,
+          onError: (error) => {
+            onTrouble(explainError(error));
+          },
         },
-      }),
+        clock,
+      ),
     async ensureNamespace(name, annotations) {
       if ((await send(() => core.readNamespace({ name }), 404)) !== undefined) return;
       const metadata = { name, annotations: { ...annotations }, labels: MANAGED_BY };

@@ -4,6 +4,7 @@
  * which a watch of the file does not see.
  */
 import { stat } from 'node:fs/promises';
+import type { Clock } from '../../shared/base/clock.ts';
 import { getErrorCode, PluginError } from '../../shared/base/errors.ts';
 import { SingleFlight } from '../../shared/base/single-flight.ts';
 import { readTextFile } from './read-text-file.ts';
@@ -21,6 +22,7 @@ export interface FileWatcherSettings<T> {
   /** Takes the texts of the files, in their order. */
   readonly parse: (texts: readonly string[]) => T;
   readonly intervalMs: number;
+  readonly clock: Clock;
   /** Called after each change, valid or not. */
   readonly onChange: (result: { readonly value: T } | { readonly failure: string }) => void;
 }
@@ -40,7 +42,7 @@ async function readStamp(file: string): Promise<string> {
  * @throws PluginError if they are invalid at the start
  */
 export async function startFileWatcher<T>(settings: FileWatcherSettings<T>): Promise<FileWatcher<T>> {
-  const { files, parse, intervalMs, onChange } = settings;
+  const { files, parse, intervalMs, clock, onChange } = settings;
   const readStamps = async (): Promise<string> => (await Promise.all(files.map(readStamp))).join('\n');
   const read = async (): Promise<T> => parse(await Promise.all(files.map((file) => readTextFile(file))));
   // Before the content, so that the next check sees a change in between.
@@ -62,13 +64,19 @@ export async function startFileWatcher<T>(settings: FileWatcherSettings<T>): Pro
   }
 
   const check = (): Promise<void> => flight.run('files', readIfChanged);
-  const timer = setInterval(() => void check(), intervalMs);
-  timer.unref();
+  let cancelTimer: () => void;
+  const checkLater = (): void => {
+    cancelTimer = clock.startTimer(intervalMs, () => {
+      checkLater();
+      void check();
+    });
+  };
+  checkLater();
   return {
     current: () => value,
     check,
     close: () => {
-      clearInterval(timer);
+      cancelTimer();
     },
   };
 }

@@ -2,6 +2,7 @@
  * The sources of settings that may change while the webhook runs: files, or ConfigMaps of the cluster. A file always
  * takes precedence. Invalid content is logged and counted, and the last valid content stays in force.
  */
+import type { Clock } from '../../shared/base/clock.ts';
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -41,13 +42,15 @@ export interface FileSource<T> {
 export class SourceWatcher {
   readonly #log: Log;
   readonly #metrics: Metrics;
+  readonly #clock: Clock;
   readonly #closers: (() => void)[] = [];
   readonly #fileChecks: (() => Promise<void>)[] = [];
   readonly #unreadSources = new Set<string>();
 
-  constructor(log: Log, metrics: Metrics) {
+  constructor(log: Log, metrics: Metrics, clock: Clock) {
     this.#log = log;
     this.#metrics = metrics;
+    this.#clock = clock;
   }
 
   /**
@@ -61,6 +64,7 @@ export class SourceWatcher {
       files,
       parse,
       intervalMs: CHECK_MS,
+      clock: this.#clock,
       onChange: (result) => {
         if ('failure' in result) {
           this.#reportFailure(what, result.failure);

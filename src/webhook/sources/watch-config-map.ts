@@ -1,4 +1,5 @@
 /** Watches one ConfigMap: lists it, then watches for changes, and starts again when the watch ends or fails. */
+import type { Clock } from '../../shared/base/clock.ts';
 
 /** A `v1.ConfigMap`, as far as a watch needs it. */
 export interface ConfigMap {
@@ -32,11 +33,11 @@ const MIN_WAIT_MS = 500;
 const MAX_WAIT_MS = 10_000;
 
 /** Starts to watch a ConfigMap; the returned function ends that. */
-export function watchConfigMap(api: ConfigMapApi, { onData, onError }: ConfigMapListener): () => void {
+export function watchConfigMap(api: ConfigMapApi, { onData, onError }: ConfigMapListener, clock: Clock): () => void {
   let lastVersion: string | undefined;
   let isClosed = false;
   let abort: (() => void) | undefined;
-  let timer: NodeJS.Timeout | undefined;
+  let cancelTimer: (() => void) | undefined;
   let waitMs = MIN_WAIT_MS;
 
   function notify(map: ConfigMap | undefined): void {
@@ -49,7 +50,7 @@ export function watchConfigMap(api: ConfigMapApi, { onData, onError }: ConfigMap
 
   function restartLater(): void {
     if (isClosed) return;
-    timer = setTimeout(() => void start(), waitMs);
+    cancelTimer = clock.startTimer(waitMs, () => void start());
   }
 
   async function start(): Promise<void> {
@@ -74,7 +75,7 @@ export function watchConfigMap(api: ConfigMapApi, { onData, onError }: ConfigMap
   void start();
   return () => {
     isClosed = true;
-    clearTimeout(timer);
+    cancelTimer?.();
     abort?.();
   };
 }

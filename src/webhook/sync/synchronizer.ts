@@ -1,6 +1,7 @@
 /**
  * Creates a namespace for the project of each authenticated user, and a RoleBinding in it for each role of the user.
  */
+import type { Clock } from '../../shared/base/clock.ts';
 import type { TokenOwner } from '../authn/token-owner.ts';
 import { fillFormat, findReservedPrefix } from '../authn/kubernetes-name.ts';
 import { ClusterError } from '../sources/cluster.ts';
@@ -11,6 +12,7 @@ export interface SynchronizerSettings {
   readonly cluster: Cluster;
   /** Returns the current configuration. */
   readonly config: () => SyncConfig;
+  readonly clock: Clock;
   readonly onSynchronized: () => void;
   readonly onFailed: (reason: string) => void;
   readonly onSkipped: (what: string) => void;
@@ -97,13 +99,13 @@ async function synchronize(owner: TokenOwner, username: string, settings: Synchr
 }
 
 /** Waits for a promise that never rejects, but not longer than {@link MAX_WAIT_MS}. */
-async function waitAtMost(promise: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
+async function waitAtMost(promise: Promise<void>, clock: Clock): Promise<void> {
+  let cancelTimer = (): void => undefined;
   const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, MAX_WAIT_MS);
+    cancelTimer = clock.startTimer(MAX_WAIT_MS, resolve);
   });
   await Promise.race([promise, timeout]);
-  clearTimeout(timer);
+  cancelTimer();
 }
 
 /** Makes a synchronizer. */
@@ -122,6 +124,6 @@ export function makeSynchronizer(settings: SynchronizerSettings): Synchronizer {
         if (lastTurns.get(key) === turn) lastTurns.delete(key);
       });
     lastTurns.set(key, turn);
-    await waitAtMost(turn);
+    await waitAtMost(turn, settings.clock);
   };
 }

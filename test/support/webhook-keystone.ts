@@ -1,0 +1,30 @@
+/** A stand-in Keystone for a webhook: its tokens, and the requests with which the webhook validates them. */
+import { startStandInKeystone } from './stand-in-keystone.ts';
+import type { StandInKeystone, StandInKeystoneOptions } from './stand-in-keystone.ts';
+import { findRecordedUser } from './stand-in-keystone/users.ts';
+import type { StandInUser } from './stand-in-keystone/users.ts';
+import type { Owner } from './webhook-client.ts';
+
+/** The start of a request that validates a token. */
+export const VALIDATION = 'GET /v3/auth/tokens';
+
+const WEB = { project: { name: 'web', domain: { name: 'acme' } } };
+
+/** Starts a stand-in that stops after the test. */
+export async function startTestKeystone(t: Owner, options: StandInKeystoneOptions = {}): Promise<StandInKeystone> {
+  const keystone = await startStandInKeystone(options);
+  t.teardown(() => keystone.close());
+  return keystone;
+}
+
+/** Issues a token for the project web, without a request. */
+export function issueToken(keystone: StandInKeystone, user: StandInUser = findRecordedUser('alice')): string {
+  const token = keystone.issueToken(user, ['password'], WEB).headers['x-subject-token'];
+  if (token === undefined) throw new Error(`the stand-in issued no token for ${user.name}`);
+  return token;
+}
+
+/** Counts the requests that validate a token. */
+export function countValidations({ requests }: StandInKeystone): number {
+  return requests.filter(({ method, path }) => `${method} ${path}`.startsWith(VALIDATION)).length;
+}
