@@ -1,7 +1,6 @@
 // Against a real Keystone: the users of tokens, tokens that a cluster cannot use, and the number of requests to
 // Keystone.
 
-import t from 'tap';
 import type { Test } from 'tap';
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import { callKeystone, findId, logIn, logInAsAdmin, listRoles, revokeToken } from '../support/tenancy.ts';
