@@ -66,27 +66,31 @@ await t.test('help and version whose reader has exited end with status 0', async
   }
 });
 
-await t.test('a failure whose reader has exited', async (t) => {
+await t.test('a failure whose reader has exited ends with its own status', async (t) => {
   const home = setUpHome(t);
   const script = withoutReader('"$@" 2>&1 >/dev/null; echo "status $?" >&3');
   const output = await runShell(home, script, { ...login, OS_PASSWORD: 'wrong' });
   t.strictSame(output, { stdout: `status ${String(EXIT_STATUS.refused)}\n`, stderr: '' });
 });
 
-await t.test('stdout closed', async (t) => {
+await t.test('a run with a closed stdout ends silently with status 0', async (t) => {
   await runTwice(t, '"$@" >&-; echo "status $?" >&3', { stdout: 'status 0\n', stderr: '' });
 });
 
-await t.test('everything closed', async (t) => {
+await t.test('a run with closed stdin, stdout and stderr ends with status 0', async (t) => {
   await runTwice(t, '"$@" <&- >&- 2>&-; echo "status $?" >&3', { stdout: 'status 0\n', stderr: '' });
 });
 
-await t.test('a full disk', { skip: existsSync('/dev/full') ? false : 'this system has no /dev/full' }, async (t) => {
-  const stderr = 'client-keystone-auth: cannot write to stdout (ENOSPC)\n';
-  await runTwice(t, '"$@" >/dev/full; echo "status $?" >&3', { stdout: 'status 1\n', stderr });
+await t.test(
+  'a full disk is reported in one line',
+  { skip: existsSync('/dev/full') ? false : 'this system has no /dev/full' },
+  async (t) => {
+    const stderr = 'client-keystone-auth: cannot write to stdout (ENOSPC)\n';
+    await runTwice(t, '"$@" >/dev/full; echo "status $?" >&3', { stdout: 'status 1\n', stderr });
 
-  const home = setUpHome(t);
-  const wrong = { ...login, OS_PASSWORD: 'wrong' };
-  const output = await runShell(home, '"$@" 2>/dev/full; echo "status $?"', wrong);
-  t.strictSame(output, { stdout: `status ${String(EXIT_STATUS.refused)}\n`, stderr: '' });
-});
+    const home = setUpHome(t);
+    const wrong = { ...login, OS_PASSWORD: 'wrong' };
+    const output = await runShell(home, '"$@" 2>/dev/full; echo "status $?"', wrong);
+    t.strictSame(output, { stdout: `status ${String(EXIT_STATUS.refused)}\n`, stderr: '' });
+  },
+);

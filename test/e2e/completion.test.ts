@@ -82,7 +82,7 @@ async function startShell(
 for (const one of SHELLS) {
   const { shell } = one;
   const skip = skipWithout(shell, () => canRun(shell, '--version'));
-  await t.test(`${shell}: clouds`, { skip }, async (t) => {
+  await t.test(`${shell} completes the names of clouds, and runs none as a command`, { skip }, async (t) => {
     const { home, env } = setUpCompletion(t, { production: {}, 'two words': {}, [HOSTILE]: {} });
     const terminal = await startShell(one, home, env);
     terminal.type(`echo ${PROGRAM_NAME}; ${PROGRAM_NAME} --os-cloud pro\t`);
@@ -125,13 +125,17 @@ testWithKeystone('projects are completed with a cached token, and completion nev
   t.equal(listRequests(address).filter(({ method }) => method === 'POST').length, 1);
 
   for (const one of SHELLS) {
-    await t.test(one.shell, { skip: skipWithout(one.shell, () => canRun(one.shell, '--version')) }, async (t) => {
-      const terminal = await startShell(one, home, env);
-      terminal.type(`${PROGRAM_NAME} --os-cloud one --project-name ${projects.demo.name.slice(0, 3)}\t`);
-      await terminal.waitFor(`--project-name ${projects.demo.name}`);
-      terminal.type('\x15exit\r');
-      await terminal.ended;
-      t.pass('completed');
-    });
+    await t.test(
+      `${one.shell} completes the name of a project`,
+      { skip: skipWithout(one.shell, () => canRun(one.shell, '--version')) },
+      async (t) => {
+        const terminal = await startShell(one, home, env);
+        terminal.type(`${PROGRAM_NAME} --os-cloud one --project-name ${projects.demo.name.slice(0, 3)}\t`);
+        await terminal.waitFor(`--project-name ${projects.demo.name}`);
+        terminal.type('\x15exit\r');
+        await terminal.ended;
+        t.pass('completed');
+      },
+    );
   }
 });

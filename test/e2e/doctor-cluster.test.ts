@@ -26,7 +26,7 @@ function openDoctor(t: Test, fixture: KubectlFixture, settings: EnvVars): Termin
 const SUCCESS = { status: 0, stdout: POD_LINE };
 
 testWithKubectl(
-  'everything works: doctor does the same as the plugin that kubectl runs',
+  'if everything works, doctor does the same as the plugin that kubectl runs',
   async (t, environment, program) => {
     const fixture = await setUpKubectl(t, environment, { program });
     const { env, shell, args } = splitSettings(environment, fixture);
@@ -67,7 +67,7 @@ testWithKubectl(
 );
 
 testWithKubectl(
-  'a cluster that does not know the tokens of Keystone, or rejects this one',
+  'doctor explains that a cluster does not know the tokens of Keystone, or rejects this one',
   async (t, environment, program) => {
     let responses = Promise.resolve(undefined);
     const authenticate = (): Promise<undefined> => responses;
@@ -101,7 +101,7 @@ testWithKubectl(
 );
 
 testWithKubectl(
-  'older clusters, and one with another certificate authority',
+  'doctor knows older clusters, and explains that a certificate authority is not trusted',
   async (t, environment, program) => {
     for (const [selfSubjectReviewVersions, found] of [
       [['v1beta1', 'v1alpha1'], 'authenticates you as alice, in demo-admins'],
@@ -137,7 +137,7 @@ testWithKubectl(
 );
 
 testWithKubectl(
-  'no token for contexts of other programs; lists of files; progress on a terminal',
+  'doctor sends no token to clusters of other programs, reads lists of files, and shows progress on a terminal',
   async (t, environment, program) => {
     const fixture = await setUpKubectl(t, environment, { program });
     const settings = makeAliceSettings(environment, fixture);
@@ -194,7 +194,7 @@ testWithKubectl(
 );
 
 testWithKubectl(
-  'responses of a hostile API server',
+  'doctor escapes and redacts the responses of a hostile API server',
   async (t, environment, program) => {
     const fixture = await setUpKubectl(t, environment, { program });
     const { env, shell, args } = splitSettings(environment, fixture);

@@ -10,7 +10,7 @@ import { PLUGIN_PATH } from '../support/run-plugin.ts';
 const SUCCESS = { status: 0, stdout: POD_LINE };
 
 testWithKubectl(
-  'stanzas that kubectl rejects',
+  'doctor finds what is wrong with the stanzas that kubectl rejects',
   async (t, environment, program) => {
     const fixture = await setUpKubectl(t, environment, { program });
     const { env, shell, args } = splitSettings(environment, fixture);
@@ -66,7 +66,7 @@ testWithKubectl(
 );
 
 testWithKubectl(
-  'programs that kuberc forbids',
+  'doctor finds the programs that kuberc forbids',
   async (t, environment, program) => {
     const fixture = await setUpKubectl(t, environment, { program });
     const { env, shell, args } = splitSettings(environment, fixture);

@@ -250,7 +250,7 @@ const blocks = DOCUMENTS.flatMap(listBlocks);
 t.ok(blocks.length >= 16, `${blocks.length} examples were found`);
 
 testWithKubectl(
-  'the examples of the documents',
+  'the examples of the documents work',
   async (t, environment, program) => {
     const usedStarts = new Set<string>();
     for (const { position, script } of blocks) {
@@ -298,7 +298,7 @@ async function serveKubeconfig(t: Test, { api }: KubectlFixture): Promise<string
 }
 
 testWithKubectl(
-  'the examples of the commands',
+  'the examples of the commands work',
   async (t, environment, program) => {
     for (const { words, examples } of ALL_COMMANDS) {
       await t.test(words.join(' '), async (t) => {

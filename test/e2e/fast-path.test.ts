@@ -190,9 +190,9 @@ const skipRecorder =
     : 'a single executable cannot preload a script; the system calls must suffice';
 
 await t.test('a cache hit loads one file and no slow module', { skip: skipRecorder }, async (t) => {
-  await t.test('without kubectl', (t) => checkLoaded(t, withoutKubectl));
-  await t.test('with a cloud', (t) => checkLoaded(t, byCloud(t)));
-  await t.test('for kubectl', (t) => checkLoaded(t, byKubectl));
+  await t.test('without kubectl, it loads one file', (t) => checkLoaded(t, withoutKubectl));
+  await t.test('with a cloud, it loads one file', (t) => checkLoaded(t, byCloud(t)));
+  await t.test('for kubectl, it loads one file', (t) => checkLoaded(t, byKubectl));
 });
 
 async function checkLoaded(t: Test, settings: Readonly<Record<string, string>>): Promise<void> {

@@ -63,7 +63,7 @@ function writeCluster({ file, kubectlFixture, ca }: KubeconfigFixture, users = '
   );
 }
 
-testWithKubectl('a new user with a kubeconfig that has a cluster', async (t, environment, program) => {
+testWithKubectl('a new user adds a login to a kubeconfig that has a cluster', async (t, environment, program) => {
   const fixture = await setUpKubeconfig(t, environment, program);
   const { kubectlFixture, file, settings, kubeconfig } = fixture;
   writeCluster(fixture);
@@ -94,7 +94,7 @@ testWithKubectl('a new user with a kubeconfig that has a cluster', async (t, env
   t.not((await kubectlFixture.kubectl(GET_PODS_ARGS)).status, 0);
 });
 
-testWithKubectl('a new user with only a URL and a certificate', async (t, environment, program) => {
+testWithKubectl('a new user makes a kubeconfig with only a URL and a certificate', async (t, environment, program) => {
   const { kubectlFixture, ca, settings, kubeconfig } = await setUpKubeconfig(t, environment, program);
   const cluster = ['--cluster', 'demo', '--server', kubectlFixture.api.url, '--certificate-authority', ca];
   t.match(await kubeconfig(settings, 'add', ...cluster), { status: 0, stderr: '' });
@@ -105,7 +105,7 @@ testWithKubectl('a new user with only a URL and a certificate', async (t, enviro
   });
 });
 
-testWithKubectl('a cloud of clouds.yaml', async (t, environment, program) => {
+testWithKubectl('kubeconfig add uses a cloud of clouds.yaml', async (t, environment, program) => {
   const fixture = await setUpKubeconfig(t, environment, program);
   const { kubectlFixture, file, settings, kubeconfig } = fixture;
   writeCluster(fixture);
@@ -229,7 +229,7 @@ users:
 `;
 }
 
-testWithKubectl('a kubeconfig from a service', async (t, environment, program) => {
+testWithKubectl('kubeconfig fetch gets a kubeconfig from a service', async (t, environment, program) => {
   const fixture = await setUpKubeconfig(t, environment, program);
   const { kubectlFixture, file, ca, settings, kubeconfig } = fixture;
   writeFileSync(file, '# mine\n');
@@ -270,7 +270,7 @@ testWithKubectl('a kubeconfig from a service', async (t, environment, program) =
 });
 
 testWithKubectl(
-  'an invalid response of a service',
+  'kubeconfig fetch rejects an invalid response of a service, and changes nothing',
   async (t, environment, program) => {
     const fixture = await setUpKubeconfig(t, environment, program);
     const { file, settings, kubeconfig } = fixture;

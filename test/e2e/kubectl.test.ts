@@ -20,52 +20,55 @@ const documented = {
 } as const;
 
 for (const mode of ['Never', 'IfAvailable', 'Always'] as const) {
-  testWithKubectl(`interactiveMode ${mode}`, async (t, environment, program) => {
-    const check = async (version: (typeof versions)[number], input: (typeof inputs)[number]): Promise<void> => {
-      const name = `${version}, ${input}`;
-      const fixture = await setUpKubectl(t, environment, { program });
-      const { command, runs } = makeRecordingPlugin(fixture);
-      const apiVersion = `client.authentication.k8s.io/${version}`;
-      await fixture.writeKubeconfig({
-        command,
-        apiVersion,
-        interactiveMode: mode,
-        env: makeAliceSettings(environment, fixture),
-      });
-      let output: string;
-      let status: number | null;
-      if (input === 'pipe') {
-        const result = await fixture.kubectl(GET_PODS_ARGS);
-        output = result.stdout + result.stderr;
-        status = result.status;
-      } else {
-        const isApply = input === 'manifest';
-        const terminal = fixture.kubectlOnTerminal(
-          isApply ? APPLY_ARGS : GET_PODS_ARGS,
-          isApply ? { input: CONFIG_MAP_MANIFEST } : {},
-        );
-        status = (await terminal.ended).exitCode;
-        output = terminal.screen();
-      }
-      const interactive = documented[mode][input];
-      if (interactive === undefined) {
-        t.not(status, 0, `${name}: kubectl fails`);
-        t.match(output, 'cannot support interactive mode', name);
-        t.strictSame(runs(), [], `${name}: the plugin is not run`);
-        t.equal(fixture.countLogins(), 0, `${name}: no login`);
-        return;
-      }
-      t.equal(status, 0, `${name}: ${output}`);
-      t.match(output, input === 'manifest' ? 'configmap/made created' : POD_LINE, name);
-      // `apply` creates one client for reading and one for writing, and each of them runs the plugin.
-      const execInfo = { apiVersion, spec: { interactive } };
-      t.match(runs(), input === 'manifest' ? [execInfo, execInfo] : [execInfo], `${name}: KUBERNETES_EXEC_INFO`);
-      t.equal(runs().length, input === 'manifest' ? 2 : 1, `${name}: runs`);
-      t.equal(fixture.countLogins(), 1, `${name}: one login`);
-      t.match(fixture.admittedTokens, [{ user: { name: 'alice' }, project: { name: 'demo' } }], name);
-    };
-    await Promise.all(versions.flatMap((version) => inputs.map((input) => check(version, input))));
-  });
+  testWithKubectl(
+    `with interactiveMode ${mode}, kubectl shares the terminal as it documents`,
+    async (t, environment, program) => {
+      const check = async (version: (typeof versions)[number], input: (typeof inputs)[number]): Promise<void> => {
+        const name = `${version}, ${input}`;
+        const fixture = await setUpKubectl(t, environment, { program });
+        const { command, runs } = makeRecordingPlugin(fixture);
+        const apiVersion = `client.authentication.k8s.io/${version}`;
+        await fixture.writeKubeconfig({
+          command,
+          apiVersion,
+          interactiveMode: mode,
+          env: makeAliceSettings(environment, fixture),
+        });
+        let output: string;
+        let status: number | null;
+        if (input === 'pipe') {
+          const result = await fixture.kubectl(GET_PODS_ARGS);
+          output = result.stdout + result.stderr;
+          status = result.status;
+        } else {
+          const isApply = input === 'manifest';
+          const terminal = fixture.kubectlOnTerminal(
+            isApply ? APPLY_ARGS : GET_PODS_ARGS,
+            isApply ? { input: CONFIG_MAP_MANIFEST } : {},
+          );
+          status = (await terminal.ended).exitCode;
+          output = terminal.screen();
+        }
+        const interactive = documented[mode][input];
+        if (interactive === undefined) {
+          t.not(status, 0, `${name}: kubectl fails`);
+          t.match(output, 'cannot support interactive mode', name);
+          t.strictSame(runs(), [], `${name}: the plugin is not run`);
+          t.equal(fixture.countLogins(), 0, `${name}: no login`);
+          return;
+        }
+        t.equal(status, 0, `${name}: ${output}`);
+        t.match(output, input === 'manifest' ? 'configmap/made created' : POD_LINE, name);
+        // `apply` creates one client for reading and one for writing, and each of them runs the plugin.
+        const execInfo = { apiVersion, spec: { interactive } };
+        t.match(runs(), input === 'manifest' ? [execInfo, execInfo] : [execInfo], `${name}: KUBERNETES_EXEC_INFO`);
+        t.equal(runs().length, input === 'manifest' ? 2 : 1, `${name}: runs`);
+        t.equal(fixture.countLogins(), 1, `${name}: one login`);
+        t.match(fixture.admittedTokens, [{ user: { name: 'alice' }, project: { name: 'demo' } }], name);
+      };
+      await Promise.all(versions.flatMap((version) => inputs.map((input) => check(version, input))));
+    },
+  );
 }
 
 testWithKubectl('the second command needs no login', async (t, environment, program) => {
@@ -81,7 +84,7 @@ testWithKubectl('the second command needs no login', async (t, environment, prog
   t.match(await fixture.kubectl(['auth', 'whoami']), { status: 0, stdout: /Username +alice/ });
 });
 
-testWithKubectl('a wrong password', async (t, environment, program) => {
+testWithKubectl('a wrong password is sent once', async (t, environment, program) => {
   const fixture = await setUpKubectl(t, environment, { program });
   const { command, runs } = makeRecordingPlugin(fixture);
   const password = 'canary-not-the-password';
@@ -159,44 +162,47 @@ testWithKubectl("env of the kubeconfig overrides the shell's environment", async
   t.equal(fixture.countLogins(), 2);
 });
 
-testWithKubectl('ways to name the plugin in a kubeconfig', async (t, environment, program) => {
-  const fixture = await setUpKubectl(t, environment, { program });
-  for (const folder of ['beside', 'search', 'elsewhere']) mkdirSync(join(fixture.home.path, folder));
-  // npm installs a link without the extension.
-  symlinkSync(PLUGIN_PATH, join(fixture.home.path, 'beside/client-keystone-auth'));
-  symlinkSync(PLUGIN_PATH, join(fixture.home.path, 'search/client-keystone-auth'));
-  const env = makeAliceSettings(environment, fixture);
-  const run = { cwd: join(fixture.home.path, 'elsewhere') };
+testWithKubectl(
+  'a kubeconfig can name the plugin by path, by name and with arguments',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program });
+    for (const folder of ['beside', 'search', 'elsewhere']) mkdirSync(join(fixture.home.path, folder));
+    // npm installs a link without the extension.
+    symlinkSync(PLUGIN_PATH, join(fixture.home.path, 'beside/client-keystone-auth'));
+    symlinkSync(PLUGIN_PATH, join(fixture.home.path, 'search/client-keystone-auth'));
+    const env = makeAliceSettings(environment, fixture);
+    const run = { cwd: join(fixture.home.path, 'elsewhere') };
 
-  await fixture.writeKubeconfig({ command: './beside/client-keystone-auth', env });
-  t.match(
-    await fixture.kubectl(GET_PODS_ARGS, run),
-    { status: 0, stdout: POD_LINE, stderr: '' },
-    'relative to the kubeconfig',
-  );
-  await fixture.writeKubeconfig({ command: 'client-keystone-auth', env });
-  t.match(await fixture.kubectl(GET_PODS_ARGS, run), { status: 0, stdout: POD_LINE, stderr: '' }, 'found in PATH');
-  t.equal(fixture.countLogins(), 1);
+    await fixture.writeKubeconfig({ command: './beside/client-keystone-auth', env });
+    t.match(
+      await fixture.kubectl(GET_PODS_ARGS, run),
+      { status: 0, stdout: POD_LINE, stderr: '' },
+      'relative to the kubeconfig',
+    );
+    await fixture.writeKubeconfig({ command: 'client-keystone-auth', env });
+    t.match(await fixture.kubectl(GET_PODS_ARGS, run), { status: 0, stdout: POD_LINE, stderr: '' }, 'found in PATH');
+    t.equal(fixture.countLogins(), 1);
 
-  const args = ['get-token', '--project-name', 'other'];
-  await fixture.writeKubeconfig({ command: 'client-keystone-auth', args, env });
-  t.match(
-    await fixture.kubectl(GET_PODS_ARGS, run),
-    { status: 0, stdout: POD_LINE, stderr: '' },
-    'with get-token and flags',
-  );
-  t.match(fixture.admittedTokens, [{ project: { name: 'demo' } }, { project: { name: 'other' } }]);
-  t.equal(fixture.countLogins(), 2);
+    const args = ['get-token', '--project-name', 'other'];
+    await fixture.writeKubeconfig({ command: 'client-keystone-auth', args, env });
+    t.match(
+      await fixture.kubectl(GET_PODS_ARGS, run),
+      { status: 0, stdout: POD_LINE, stderr: '' },
+      'with get-token and flags',
+    );
+    t.match(fixture.admittedTokens, [{ project: { name: 'demo' } }, { project: { name: 'other' } }]);
+    t.equal(fixture.countLogins(), 2);
 
-  await fixture.writeKubeconfig({
-    command: 'not-there',
-    env,
-    installHint: 'npm install --global client-keystone-auth',
-  });
-  const missing = await fixture.kubectl(GET_PODS_ARGS, run);
-  t.not(missing.status, 0);
-  t.match(missing.stderr, 'npm install --global client-keystone-auth');
-});
+    await fixture.writeKubeconfig({
+      command: 'not-there',
+      env,
+      installHint: 'npm install --global client-keystone-auth',
+    });
+    const missing = await fixture.kubectl(GET_PODS_ARGS, run);
+    t.not(missing.status, 0);
+    t.match(missing.stderr, 'npm install --global client-keystone-auth');
+  },
+);
 
 testWithKubectl('a user with a second factor gets one prompt for each factor', async (t, environment, program) => {
   const fixture = await setUpKubectl(t, environment, { program });

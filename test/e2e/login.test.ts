@@ -6,19 +6,20 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { checkFailure, EXIT_STATUS, readExecCredential } from '../support/check-run.ts';
-import { PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
-import { makeEnvironment, makeHome } from '../support/home.ts';
+import { answer, openTestTerminal } from '../support/answer-prompts.ts';
+import { makeTerminalCommand, readStdout } from '../support/browser-login.ts';
+import { makeTestHome } from '../support/home.ts';
 import type { Home, EnvVars } from '../support/home.ts';
 import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
-import { makeTotpCode, validateToken } from '../support/tenancy.ts';
-import { openTerminal, runWithStty } from '../support/terminal.ts';
-import type { Terminal, TerminalCommand } from '../support/terminal.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
-import { testWithKeystone } from '../support/test-environment.ts';
 import type { WatchedAddress } from '../support/request-log.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import { makeTotpCode, validateToken } from '../support/tenancy.ts';
+import { runWithStty } from '../support/terminal.ts';
+import type { Terminal, TerminalCommand } from '../support/terminal.ts';
+import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-const ENTER = '\r';
 const DOWN = '\x1b[B';
 const CTRL_C = '\x03';
 
@@ -31,20 +32,12 @@ interface LoginFixture {
 }
 
 function setUpLogin(t: Test, { http }: TestEnvironment): LoginFixture {
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  const out = join(home.path, 'stdout');
+  const home = makeTestHome(t);
   return {
     home,
     address: watchRequests(http),
-    command: (env = {}, args = []) => ({
-      file: '/bin/sh',
-      args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...PLUGIN_COMMAND, 'login', ...args],
-      env: makeEnvironment(home, env),
-      cwd: home.path,
-      cols: 200,
-    }),
-    readStdout: () => readFileSync(out, 'utf8'),
+    command: (settings = {}, args = []) => makeTerminalCommand({ home, settings }, 'login', ...args),
+    readStdout: () => readStdout({ home }),
   };
 }
 
@@ -60,17 +53,6 @@ function writeClouds({ home, address }: LoginFixture): void {
 
 const countLogins = (address: WatchedAddress): number =>
   listRequests(address).filter(({ method, path }) => method === 'POST' && path.includes('/auth/tokens')).length;
-
-async function answer(terminal: Terminal, question: string | RegExp, keys: string): Promise<void> {
-  await terminal.waitFor(question);
-  terminal.type(keys + ENTER);
-}
-
-function open(t: Test, command: TerminalCommand): Terminal {
-  const terminal = openTerminal(command);
-  t.teardown(() => terminal.close());
-  return terminal;
-}
 
 async function checkDone(
   t: Test,
@@ -92,7 +74,7 @@ async function checkDone(
 async function readFlags(t: Test, stdout: string, home: Home): Promise<string[]> {
   const [, flags = ''] = /^Flags for next time +(.+)$/m.exec(stdout) ?? [];
   t.not(flags, '', 'the output has the flags to set');
-  const terminal = open(t, {
+  const terminal = openTestTerminal(t, {
     file: '/bin/sh',
     args: ['-c', `printf '%s\\n' ${flags} >flags`],
     env: {},
@@ -102,12 +84,12 @@ async function readFlags(t: Test, stdout: string, home: Home): Promise<string[]>
   return readFileSync(join(home.path, 'flags'), 'utf8').trimEnd().split('\n');
 }
 
-testWithKeystone('prompts for cloud, method, user, password and project', async (t, environment) => {
+testWithKeystone('login prompts for cloud, method, user, password and project', async (t, environment) => {
   const fixture = setUpLogin(t, environment);
   const { alice } = environment.tenancy.users;
   const { domain, projects } = environment.tenancy;
   writeClouds(fixture);
-  const terminal = open(t, fixture.command());
+  const terminal = openTestTerminal(t, fixture.command());
   await answer(terminal, '? Cloud:', DOWN);
   await answer(terminal, '? How to log in:', '');
   await answer(terminal, `? User name at ${fixture.address.url}/v3:`, 'alice');
@@ -143,26 +125,26 @@ testWithKeystone('prompts for cloud, method, user, password and project', async 
   t.equal(listRequests(fixture.address).length, before, 'no request to Keystone');
 });
 
-testWithKeystone('no prompt for options that are set, or for the only project', async (t, environment) => {
+testWithKeystone('login does not prompt for options that are set, or for the only project', async (t, environment) => {
   const fixture = setUpLogin(t, environment);
   const { users, domain, projects } = environment.tenancy;
   const env = { OS_AUTH_URL: fixture.address.url, ...asUser(users.alice, domain), ...onProject(projects.demo, domain) };
-  const all = open(t, fixture.command(env));
+  const all = openTestTerminal(t, fixture.command(env));
   const stdout = await checkDone(t, all, environment, fixture);
   t.equal(all.raw(), '', 'no prompt');
   t.notMatch(stdout, /Flags for next time/, 'there is nothing to set');
 
   const { mfa } = users;
-  const one = open(t, fixture.command({ OS_AUTH_URL: fixture.address.url, ...asUser(mfa, domain) }));
+  const one = openTestTerminal(t, fixture.command({ OS_AUTH_URL: fixture.address.url, ...asUser(mfa, domain) }));
   await answer(one, '? Passcode', makeTotpCode(mfa.totpSecret, Date.now()));
   t.match(await checkDone(t, one, environment, fixture), /^Project +demo /m, 'the only project is used');
   t.notMatch(one.screen(), /\? Project/);
 });
 
-testWithKeystone('a passcode, for the method that was chosen', async (t, environment) => {
+testWithKeystone('login prompts for a passcode if that method was chosen', async (t, environment) => {
   const fixture = setUpLogin(t, environment);
   const { users, domain } = environment.tenancy;
-  const terminal = open(t, fixture.command({ OS_AUTH_URL: `${fixture.address.url}/v3` }));
+  const terminal = openTestTerminal(t, fixture.command({ OS_AUTH_URL: `${fixture.address.url}/v3` }));
   // Typing filters the list.
   await answer(terminal, '? How to log in:', 'a user and the passcode of an authenticator');
   await answer(terminal, '? User name', users.phone.name);
@@ -187,7 +169,7 @@ testWithKeystone('the default project is suggested, and another can be chosen', 
   const fixture = setUpLogin(t, environment);
   const { users, domain, projects } = environment.tenancy;
   const env = { OS_AUTH_URL: fixture.address.url, ...asUser(users.alice, domain) };
-  const terminal = open(t, fixture.command(env, ['-o', 'json']));
+  const terminal = openTestTerminal(t, fixture.command(env, ['-o', 'json']));
   await answer(terminal, '? Project:', 'oth');
   const result = JSON.parse(await checkDone(t, terminal, environment, fixture)) as object;
   t.match(result, {
@@ -208,7 +190,7 @@ testWithKeystone('the default project is suggested, and another can be chosen', 
   );
 });
 
-testWithKeystone('no terminal: one line that names what to set', async (t, environment) => {
+testWithKeystone('without a terminal, one line names what to set', async (t, environment) => {
   const fixture = setUpLogin(t, environment);
   const { home, address } = fixture;
   const { users, domain } = environment.tenancy;
@@ -240,7 +222,7 @@ testWithKeystone('no terminal: one line that names what to set', async (t, envir
   );
 });
 
-testWithKeystone('options that exclude each other, or are not valid', async (t, environment) => {
+testWithKeystone('options that exclude each other or are not valid are rejected', async (t, environment) => {
   const { home } = setUpLogin(t, environment);
   for (const [args, says] of [
     [['--role=member'], '--role is only for a new application credential; add --create-application-credential'],
@@ -305,7 +287,7 @@ const STOPS: readonly Stop[] = [
 ];
 
 for (const { question, env, first = [] } of STOPS) {
-  testWithKeystone(`Ctrl-C at ${question}`, async (t, environment) => {
+  testWithKeystone(`Ctrl-C at the prompt "${question}" ends the login and stores nothing`, async (t, environment) => {
     const fixture = setUpLogin(t, environment);
     const shown: { raw?: string } = {};
     const run = await runWithStty(fixture.command(env(environment, fixture)), async (terminal) => {
@@ -330,7 +312,7 @@ for (const { question, env, first = [] } of STOPS) {
 }
 
 for (const name of ['SIGTERM', 'SIGHUP', 'SIGTSTP'] as const) {
-  testWithKeystone(`${name} at a list`, async (t, environment) => {
+  testWithKeystone(`${name} at a list leaves the terminal as it was`, async (t, environment) => {
     const fixture = setUpLogin(t, environment);
     const { users, domain } = environment.tenancy;
     const stops = name === 'SIGTSTP';

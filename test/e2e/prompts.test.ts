@@ -11,17 +11,18 @@ import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
 import { checkFailure, makeLoginSettings, readExecCredential, runInFreshHome } from '../support/check-run.ts';
 import { startKeystoneForTest, testUsers } from '../support/check-run.ts';
 import type { ExecCredentialStatus } from '../support/check-run.ts';
-import { PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
-import { makeExecInfo, makeEnvironment, makeHome } from '../support/home.ts';
+import { answer, ENTER, openTestTerminal } from '../support/answer-prompts.ts';
+import { makeTerminalCommand, readStdout } from '../support/browser-login.ts';
+import { makeExecInfo, makeTestHome } from '../support/home.ts';
 import type { Home, EnvVars } from '../support/home.ts';
+import { runPlugin } from '../support/run-plugin.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { pickSize } from '../support/stress.ts';
-import { openTerminal, runWithStty } from '../support/terminal.ts';
+import { runWithStty } from '../support/terminal.ts';
 import type { Terminal, TerminalCommand } from '../support/terminal.ts';
 
 // A new object for each test, because tap writes into it.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 3 });
-const ENTER = '\r';
 const CURSOR = /\x1b\[\?25[hl]/g;
 
 interface PromptFixture {
@@ -36,34 +37,14 @@ interface PromptFixture {
 
 async function setUpPrompts(t: Test, password = PASSWORD): Promise<PromptFixture> {
   const keystone = await startKeystoneForTest(t, { users: testUsers.map((user) => ({ ...user, password })) });
-  const home = makeHome();
-  t.teardown(() => home.remove());
-  const out = join(home.path, 'stdout');
+  const home = makeTestHome(t);
   return {
     keystone,
     home,
     login: { ...makeLoginSettings(`${keystone.url}/v3`), OS_PASSWORD: undefined },
-    command: (env, cwd = home.path, args = []) => ({
-      file: '/bin/sh',
-      args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...PLUGIN_COMMAND, ...args],
-      env: makeEnvironment(home, env),
-      cwd,
-      cols: 200,
-    }),
-    readStdout: () => readFileSync(out, 'utf8'),
+    command: (settings, cwd = home.path, args = []) => ({ ...makeTerminalCommand({ home, settings }, ...args), cwd }),
+    readStdout: () => readStdout({ home }),
   };
-}
-
-function open(t: Test, command: TerminalCommand): Terminal {
-  const terminal = openTerminal(command);
-  t.teardown(() => terminal.close());
-  return terminal;
-}
-
-/** Waits for a prompt and answers it. */
-async function answer(terminal: Terminal, question: string | RegExp, text: string): Promise<void> {
-  await terminal.waitFor(question);
-  terminal.type(text + ENTER);
 }
 
 async function checkEnd(
@@ -89,10 +70,10 @@ function listPrompts(terminal: Terminal): string[] {
   return [...new Set(prompts.map((prompt) => prompt.slice(2).replace(/ at http.*/, '')))];
 }
 
-await t.test('no settings', async (t) => {
+await t.test('without settings, each of them is prompted for', async (t) => {
   const fixture = await setUpPrompts(t);
   const { keystone, command, home } = fixture;
-  const terminal = open(t, command({}));
+  const terminal = openTestTerminal(t, command({}));
   await answer(terminal, '? Keystone URL:', keystone.url);
   await answer(terminal, `? User name at ${keystone.url}:`, 'alice');
   await answer(terminal, `? Domain of the user at ${keystone.url}: (Default)`, 'acme');
@@ -118,20 +99,20 @@ await t.test('no settings', async (t) => {
   const elsewhere = join(home.path, 'elsewhere');
   mkdirSync(elsewhere);
   for (const cwd of [home.path, elsewhere, elsewhere]) {
-    const again = open(t, command({}, cwd));
+    const again = openTestTerminal(t, command({}, cwd));
     t.strictSame(await checkEnd(t, again, fixture), first);
     t.equal(again.raw(), '', 'no prompt appears');
   }
   t.equal(keystone.countLogins(), 1);
 });
 
-await t.test('names with spaces, no project, an accepted suggestion', async (t) => {
+await t.test('names can contain spaces, a project can be absent, and a suggestion can be accepted', async (t) => {
   const [alice] = testUsers;
   const domain = { id: 'default', name: 'Default' };
   const ann = { ...alice, id: '1', name: ' Ann  van Ö ', domain, password: PASSWORD, roles: [] };
   const keystone = await startKeystoneForTest(t, { users: [ann] });
   const fixture = { ...(await setUpPrompts(t)), keystone };
-  const terminal = open(t, fixture.command({ OS_AUTH_URL: keystone.url }));
+  const terminal = openTestTerminal(t, fixture.command({ OS_AUTH_URL: keystone.url }));
   await answer(terminal, '? User name', ' Ann  van Ö ');
   await answer(terminal, '? Domain of the user', '');
   await answer(terminal, '? Project (empty for none)', '');
@@ -145,21 +126,21 @@ await t.test('names with spaces, no project, an accepted suggestion', async (t) 
   });
 });
 
-await t.test('no prompt for an option that is set', async (t) => {
+await t.test('an option that is set is not prompted for', async (t) => {
   const fixture = await setUpPrompts(t);
   const { keystone, command, login } = fixture;
   const server = 'https://k8s.example.com:6443';
   for (const [name, env, target] of [
-    ['only the password', {}, `at ${keystone.url}/v3:`],
+    ['only the password is prompted for', {}, `at ${keystone.url}/v3:`],
     [
       'the prompt names the cluster',
       { KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: true, cluster: { server } }) },
       `at ${keystone.url}/v3 for the cluster ${server}:`,
     ],
-    ['the user name and then the password', { OS_USERNAME: undefined }, `at ${keystone.url}/v3:`],
+    ['the user name is prompted for before the password', { OS_USERNAME: undefined }, `at ${keystone.url}/v3:`],
   ] as const) {
     await t.test(name, async (t) => {
-      const terminal = open(t, command({ ...login, ...env }, undefined, ['--force-refresh']));
+      const terminal = openTestTerminal(t, command({ ...login, ...env }, undefined, ['--force-refresh']));
       const asksUser = 'OS_USERNAME' in env;
       if (asksUser) await answer(terminal, '? User name', 'alice');
       await answer(terminal, `? Password ${target}`, PASSWORD);
@@ -168,8 +149,8 @@ await t.test('no prompt for an option that is set', async (t) => {
     });
   }
 
-  await t.test('an application credential’s secret', async (t) => {
-    const terminal = open(t, command({ OS_AUTH_URL: keystone.url, OS_APPLICATION_CREDENTIAL_ID: 'abc' }));
+  await t.test('the secret of an application credential is prompted for', async (t) => {
+    const terminal = openTestTerminal(t, command({ OS_AUTH_URL: keystone.url, OS_APPLICATION_CREDENTIAL_ID: 'abc' }));
     await answer(terminal, '? Application credential secret', PASSWORD);
     const { exitCode } = await terminal.ended;
     t.equal(exitCode, EXIT_STATUS.refused);
@@ -198,7 +179,7 @@ await t.test('complete settings cause the same request on a terminal and in a pi
       const args = name.startsWith('a flag') ? ['--force-refresh', '--project-name=db'] : ['--force-refresh'];
       const env = { ...login, ...changes };
       const before = keystone.requests.length;
-      const terminal = open(t, command(env, undefined, args));
+      const terminal = openTestTerminal(t, command(env, undefined, args));
       await terminal.ended;
       t.strictSame(listPrompts(terminal), [], 'no prompt appears');
       await runPlugin({ home, env, args });
@@ -220,7 +201,7 @@ await t.test('passwords arrive as typed', inParallel(), async (t) => {
     Object.entries(passwords).map(([name, password]) =>
       t.test(name, inParallel(), async (t) => {
         const fixture = await setUpPrompts(t, password);
-        const terminal = open(t, fixture.command(fixture.login));
+        const terminal = openTestTerminal(t, fixture.command(fixture.login));
         await answer(terminal, '? Password', password);
         await checkEnd(t, terminal, fixture, password);
         t.match(fixture.keystone.requests.at(-1)?.body, { auth: { identity: { password: { user: { password } } } } });
@@ -231,7 +212,7 @@ await t.test('passwords arrive as typed', inParallel(), async (t) => {
 
 await t.test('an empty answer repeats the prompt', async (t) => {
   const fixture = await setUpPrompts(t);
-  const terminal = open(t, fixture.command({ ...fixture.login, OS_USERNAME: undefined }));
+  const terminal = openTestTerminal(t, fixture.command({ ...fixture.login, OS_USERNAME: undefined }));
   await answer(terminal, '? User name', '');
   await terminal.waitFor('✔ User name');
   await answer(terminal, '? User name', 'alice');
@@ -244,11 +225,11 @@ await t.test('an empty answer repeats the prompt', async (t) => {
 
 await t.test('typing mistakes can be corrected, and a wrong password does not repeat the prompt', async (t) => {
   const fixture = await setUpPrompts(t);
-  const corrected = open(t, fixture.command(fixture.login));
+  const corrected = openTestTerminal(t, fixture.command(fixture.login));
   await answer(corrected, '? Password', `wrong${'\x7f'.repeat(5)}x\x15${PASSWORD}`);
   await checkEnd(t, corrected, fixture);
 
-  const wrong = open(t, fixture.command(fixture.login, undefined, ['--force-refresh']));
+  const wrong = openTestTerminal(t, fixture.command(fixture.login, undefined, ['--force-refresh']));
   await answer(wrong, '? Password', 'wrong-canary');
   t.strictSame(await wrong.ended, { exitCode: EXIT_STATUS.refused, signal: undefined });
   t.match(wrong.screen(), 'client-keystone-auth: Keystone refused the login for alice');
@@ -257,10 +238,10 @@ await t.test('typing mistakes can be corrected, and a wrong password does not re
   t.equal(fixture.keystone.countLogins(), 2);
 });
 
-await t.test('an invalid answer', async (t) => {
+await t.test('an invalid answer is rejected', async (t) => {
   const fixture = await setUpPrompts(t);
   for (const url of ['keystone.example.test', 'http://keystone.example.test/v3']) {
-    const terminal = open(t, fixture.command({}));
+    const terminal = openTestTerminal(t, fixture.command({}));
     await answer(terminal, '? Keystone URL', url);
     t.strictSame(await terminal.ended, { exitCode: EXIT_STATUS.config, signal: undefined });
     t.match(terminal.screen(), /client-keystone-auth: Keystone URL is (not a URL|http:\/\/)/);
@@ -276,25 +257,28 @@ await t.test('stdin is not read', async (t) => {
   const script = 'rest=$1; shift; printf "%s" "$0" | { "$@"; echo "status $?"; cat >"$rest"; }';
   const rest = join(home.path, 'rest');
   const args = ['-c', script, text, rest, command.file, ...(command.args ?? [])];
-  const terminal = open(t, { ...command, file: '/bin/sh', args });
+  const terminal = openTestTerminal(t, { ...command, file: '/bin/sh', args });
   await answer(terminal, '? Password', PASSWORD);
   await terminal.waitFor('status 0');
   await checkEnd(t, terminal, fixture);
   t.equal(readFileSync(rest, 'utf8'), text);
 });
 
-await t.test('no prompt is possible', async (t) => {
+await t.test('if no prompt is possible, one line names what to set', async (t) => {
   const fixture = await setUpPrompts(t);
   const { command, login, keystone, readStdout } = fixture;
 
-  await t.test('kubectl uses the terminal itself', async (t) => {
-    const terminal = open(t, command({ ...login, KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: false }) }));
+  await t.test('kubectl uses the terminal itself, so nothing is prompted for', async (t) => {
+    const terminal = openTestTerminal(
+      t,
+      command({ ...login, KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: false }) }),
+    );
     t.strictSame(await terminal.ended, { exitCode: EXIT_STATUS.interaction, signal: undefined });
     t.match(terminal.raw(), /^client-keystone-auth: password is not set [^\n]*; set OS_PASSWORD\r\n$/);
     t.equal(readStdout(), '');
   });
 
-  await t.test('there is no terminal', async (t) => {
+  await t.test('there is no terminal, so nothing is prompted for', async (t) => {
     const result = await runInFreshHome({ env: login });
     checkFailure(t, result, EXIT_STATUS.interaction, {
       says: ['password is not set', 'no terminal', 'set OS_PASSWORD'],
@@ -306,12 +290,12 @@ await t.test('no prompt is possible', async (t) => {
   t.equal(keystone.requests.length, 0);
 });
 
-await t.test('cancelling a prompt', inParallel(), async (t) => {
+await t.test('a cancelled prompt ends the run and restores the terminal', inParallel(), async (t) => {
   const keys = { 'Ctrl-C': '\x03', 'Ctrl-D': '\x04', 'Ctrl-C after some letters': 'abc\x03' };
   await Promise.all(
     Object.entries(keys).flatMap(([name, typed]) =>
       (['Password', 'User name'] as const).map((question) =>
-        t.test(`${name} at ${question}`, inParallel(), async (t) => {
+        t.test(`${name} at the prompt "${question}" ends the run`, inParallel(), async (t) => {
           const fixture = await setUpPrompts(t);
           const env = question === 'Password' ? fixture.login : { ...fixture.login, OS_USERNAME: undefined };
           const view: { raw?: () => string } = {};
@@ -332,14 +316,14 @@ await t.test('cancelling a prompt', inParallel(), async (t) => {
   );
 });
 
-await t.test('signals at a prompt', inParallel(), async (t) => {
+await t.test('a signal at a prompt leaves the terminal as it was', inParallel(), async (t) => {
   const rounds = pickSize(20, 4);
   const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
   const names = [...endSignals, 'SIGTSTP', 'SIGWINCH', 'Ctrl-Z'] as const;
   await Promise.all(
     names.flatMap((name) =>
       Array.from({ length: rounds }, (_, round) =>
-        t.test(`${name}, round ${String(round + 1)}`, inParallel(), async (t) => {
+        t.test(`${name} leaves the terminal as it was, round ${String(round + 1)}`, inParallel(), async (t) => {
           const fixture = await setUpPrompts(t);
           const view: { raw?: () => string } = {};
           const isEnding = endSignals.some((one) => one === name);
