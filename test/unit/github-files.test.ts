@@ -46,19 +46,22 @@ for (const name of readdirSync(WORKFLOWS)) {
 
 void t.test('the workflow of a release uploads and attests what npm run release checked', async (t) => {
   const { jobs } = load(readFileSync(`${WORKFLOWS}/release.yml`, 'utf8')) as Workflow;
-  const steps = jobs['build']?.steps ?? [];
+  const { build, publish } = jobs;
   t.ok(
-    steps.some(({ run }) => run?.includes('release -- --from-tag')),
+    build?.steps.some(({ run }) => run?.includes('release -- --from-tag')),
     'it builds with npm run release',
   );
-  t.ok(
-    steps.some(({ with: inputs }) => inputs?.['subject-checksums'] === 'out/release/SHA256SUMS'),
-    'it attests every file',
-  );
+  t.strictSame(build?.permissions, { contents: 'read' }, 'the job that runs code of others can sign nothing');
   t.notOk(
-    steps.some(({ uses }) => uses?.startsWith('actions/cache@')),
+    build.steps.some(({ uses }) => uses?.startsWith('actions/cache@')),
     'it takes nothing from a cache',
   );
+  const attested = publish?.steps.findIndex(
+    ({ with: inputs }) => inputs?.['subject-checksums'] === 'release/SHA256SUMS',
+  );
+  const uploaded = publish?.steps.findIndex(({ run }) => run?.includes('gh release create'));
+  t.ok(attested !== undefined && attested >= 0, 'it attests every file');
+  t.ok(uploaded !== undefined && attested !== undefined && uploaded > attested, 'it uploads only what it attested');
 });
 
 void t.test('the forms ask for what a maintainer needs', async (t) => {
