@@ -1,4 +1,4 @@
-/** Finds where files repeat what package.json says, so that it stays the one place for the organization and for Node. */
+/** Finds where files repeat what package.json says, so that it stays the one place for it. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { listMarkdownFiles } from './markdown-files.ts';
@@ -12,13 +12,14 @@ export interface Mention {
   readonly after: string;
 }
 
-/** Names the address of the project, its authors' address and its team as package.json does. */
-export function updateMentions(text: string, { name, repositoryUrl, organization, email }: Project): string {
+/** Names the address of the project, its authors' address, its team and its version as package.json does. */
+export function updateMentions(text: string, { name, version, repositoryUrl, organization, email }: Project): string {
   return text
     .replaceAll(new RegExp(`https://github\\.com/[\\w-]+/${name}(?![\\w-])`, 'g'), repositoryUrl)
     .replaceAll(/\b[\w-]+@users\.noreply\.github\.com\b/g, email)
     .replaceAll(/(?<=\s)@[\w-]+(?=\/maintainers\b)/g, `@${organization}`)
-    .replaceAll(new RegExp(`(?<=--repo )[\\w-]+(?=/${name}\\b)`, 'g'), organization);
+    .replaceAll(new RegExp(`(?<=--repo )[\\w-]+(?=/${name}\\b)`, 'g'), organization)
+    .replaceAll(/(?<=\/k8s-keystone-auth:)\d[\w.-]*/g, version);
 }
 
 function listFiles(root: string, folder: string): string[] {
@@ -31,7 +32,8 @@ function listFiles(root: string, folder: string): string[] {
 /** Lists the files that repeat something, wherever it is out of date. */
 export function listOutdatedMentions(root: string, project: Project): readonly Mention[] {
   const pages = listMarkdownFiles(root).map((path) => relative(root, path));
-  const paths = new Set(['package.json', ...pages, ...listFiles(root, '.github'), ...listFiles(root, '.devcontainer')]);
+  const folders = ['.github', '.devcontainer', 'packaging'];
+  const paths = new Set(['package.json', ...pages, ...folders.flatMap((folder) => listFiles(root, folder))]);
   const mentions = [...paths].map((path) => {
     const before = readFileSync(join(root, path), 'utf8');
     return { path, before, after: updateMentions(before, project) };

@@ -28,7 +28,7 @@ export interface Manifest {
   readonly optionalDependencies: Readonly<Record<string, string>>;
 }
 
-const REPOSITORY = /^git\+(https:\/\/github\.com\/([\w-]+)\/[\w-]+)\.git$/;
+const REPOSITORY = /^git\+(https:\/\/github\.com\/([\w-]+)\/([\w-]+))\.git$/;
 const AUTHOR = /^([^<>]+) <([^<>@\s]+@[^<>@\s]+)>$/;
 
 function readNodeVersion(packages: Manifest['optionalDependencies']): string {
@@ -45,9 +45,9 @@ function readNodeVersion(packages: Manifest['optionalDependencies']): string {
  * @throws Error when a field has another form than npm's documentation of package.json recommends
  */
 export function readProject({ name, version, author, repository, optionalDependencies }: Manifest): Project {
-  const [, repositoryUrl, organization] = REPOSITORY.exec(repository.url) ?? [];
-  if (repositoryUrl === undefined || organization === undefined)
-    throw new Error('package.json: repository.url must be git+https://github.com/ORGANIZATION/NAME.git');
+  const [, repositoryUrl, organization, repositoryName] = REPOSITORY.exec(repository.url) ?? [];
+  if (repositoryUrl === undefined || organization === undefined || repositoryName !== name)
+    throw new Error(`package.json: repository.url must be git+https://github.com/ORGANIZATION/${name}.git`);
   const [, authors, email] = AUTHOR.exec(author) ?? [];
   if (authors === undefined || email === undefined) throw new Error('package.json: author must be NAME <ADDRESS>');
   return {

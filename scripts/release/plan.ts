@@ -64,7 +64,7 @@ function checkTag(tag: string, { tags, tagsOfCommit }: WorkingTree, isFromTag: b
     );
   if (!isFromTag && tags.includes(tag))
     throw new ReleaseError(
-      `${tag} is already tagged: set the next version with "npm version --no-git-tag-version VERSION", and commit it`,
+      `${tag} is already tagged: set the next version with "npm version --no-git-tag-version VERSION" and "npm run reference", and commit it`,
     );
 }
 

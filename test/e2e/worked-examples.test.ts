@@ -17,7 +17,7 @@ t.setTimeout(900_000);
 const run = promisify(execFile);
 
 const COPIED = [
-  ...['src', 'scripts', 'test', 'docs', '.github', '.node-version', '.prettierrc.json', '.editorconfig'],
+  ...['src', 'scripts', 'test', 'docs', 'packaging', '.github', '.node-version', '.prettierrc.json', '.editorconfig'],
   ...['package.json', 'package-lock.json', 'tsconfig.json', 'README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
   ...['SECURITY.md', 'CODE_OF_CONDUCT.md'],
 ];

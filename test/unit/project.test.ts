@@ -30,7 +30,12 @@ void t.test('the addresses of the project follow from its repository', async (t)
     email: 'tool@example.org',
     nodeVersion: '22.1.0',
   });
-  for (const url of ['https://github.com/acme/tool', 'git+ssh://git@github.com/acme/tool.git', ''])
+  for (const url of [
+    'https://github.com/acme/tool',
+    'git+ssh://git@github.com/acme/tool.git',
+    'git+https://github.com/acme/box.git',
+    '',
+  ])
     t.throws(() => readProject({ ...manifest, repository: { url } }), /repository\.url/);
   for (const author of ['The authors', 'The authors <nobody>', '<tool@example.org>'])
     t.throws(() => readProject({ ...manifest, author }), /author/);
@@ -47,6 +52,7 @@ void t.test('what files repeat of package.json is updated, and nothing else', as
     'https://github.com/other/thing': 'https://github.com/other/thing',
     'x@users.noreply.github.com': 'tool@example.org',
     '* @other/maintainers': '* @acme/maintainers',
+    'image: registry.example.com/k8s-keystone-auth:1.2.2-rc.1': 'image: registry.example.com/k8s-keystone-auth:1.2.3',
     'gh attestation verify x --repo other/tool': 'gh attestation verify x --repo acme/tool',
   };
   for (const [before, after] of Object.entries(cases)) t.equal(updateMentions(before, project), after);
@@ -58,6 +64,7 @@ void t.test('a file that differs from package.json is found', async (t) => {
     'README.md': 'https://github.com/acme/tool',
     docs: { 'a.md': 'https://github.com/other/tool' },
     '.github': { workflows: { 'ci.yml': '# https://github.com/other/tool' }, CODEOWNERS: '* @other/maintainers' },
+    packaging: { 'manifests.yaml': 'image: x/k8s-keystone-auth:1.2.2' },
     '.node-version': '22.0.0\n',
   });
   const outdated = listOutdatedMentions(folder, readProject(manifest));
@@ -67,6 +74,7 @@ void t.test('a file that differs from package.json is found', async (t) => {
     '.node-version',
     'docs/a.md',
     'package.json',
+    'packaging/manifests.yaml',
   ]);
   t.equal(outdated.find(({ path }) => path === '.node-version')?.after, '22.1.0\n');
   t.strictSame(listOutdatedMentions('.', PROJECT), [], 'this project repeats package.json as it is');
