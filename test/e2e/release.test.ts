@@ -10,7 +10,6 @@ import { listReleaseFiles } from '../../scripts/package/release-files.ts';
 import { nameUnreleased } from '../../scripts/release/changelog.ts';
 import { commitAndTag, openGit, readWorkingTree } from '../../scripts/release/git.ts';
 import { canRun, skipWithout } from '../support/stress.ts';
-import { makeIsolatedCommand } from '../support/run-plugin.ts';
 
 // A busy machine takes seconds for each run.
 t.setTimeout(600_000);
@@ -56,9 +55,8 @@ function makeRepository(t: Test): Repository {
   const script = resolve('scripts/release.ts');
   const release = (...words: string[]): Promise<Outcome> => {
     const args = ['--disable-warning=ExperimentalWarning', script, ...words];
-    const [file, all, options] = makeIsolatedCommand(process.execPath, args, env);
     return new Promise((done) => {
-      execFile(file, all, { ...options, cwd: folder }, (error, stdout, stderr) => {
+      execFile(process.execPath, args, { cwd: folder, env }, (error, stdout, stderr) => {
         done({ status: error === null ? 0 : Number(error.code), stdout, stderr });
       });
     });
