@@ -8,7 +8,7 @@ import type { EnvVars } from '../support/home.ts';
 import { onProject } from '../support/login-settings.ts';
 import { checkFailedLogin, logInTwice } from '../support/log-in-twice.ts';
 import { watchRequests } from '../support/request-log.ts';
-import { createApplicationCredential, logIn, validateToken } from '../support/tenancy.ts';
+import { createApplicationCredential, createShortLivedCredential, logIn, validateToken } from '../support/tenancy.ts';
 import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
@@ -24,7 +24,8 @@ function asClient({ id, secret }: { id: string; secret: string }): Record<string
 testWithKeystone('the access token is a Keystone token of the application credential', async (t, environment) => {
   const { http, pki, tenancy } = environment;
   const tls = getTlsKeystone();
-  const { valid, shortLived } = tenancy.applicationCredentials;
+  const { valid } = tenancy.applicationCredentials;
+  const shortLived = await createShortLivedCredential(http, tenancy);
   const { alice } = tenancy.users;
   const chosen = await createApplicationCredential(http, {
     token: await logIn(http, alice, { project: { id: tenancy.projects.demo.id } }),

@@ -30,7 +30,7 @@ interface WebSsoFixture {
   /** The address to which Keystone sends the browser with the token. */
   readonly origin: string;
   /** Waits for `count` token requests to Keystone, which only the plugin sends, and lists all of them. */
-  listTokenRequests(count: number): Promise<readonly string[]>;
+  readonly listTokenRequests: (count: number) => Promise<readonly string[]>;
 }
 
 async function setUpWebSso(

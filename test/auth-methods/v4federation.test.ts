@@ -31,7 +31,7 @@ interface V4FederationFixture {
   readonly callback: string;
   readonly port: number;
   /** Lists the requests of the plugin, without those of the browser and of the stand-in itself. */
-  listPluginRequests(): string[];
+  readonly listPluginRequests: () => string[];
 }
 
 async function setUpV4Federation(t: Test): Promise<V4FederationFixture> {

@@ -76,7 +76,7 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
   const env = makeEnvironment(home, run.env);
   let [stdout, stderr] = ['', ''];
   let status: number | null = null;
-  const { runCli } = makeLoad(onTimer)('./slow.cjs') as { runCli(host: Host): Promise<void> };
+  const { runCli } = makeLoad(onTimer)('./slow.cjs') as { runCli: (host: Host) => Promise<void> };
   await runCli({
     ...makeProcessHost(),
     argv: args,

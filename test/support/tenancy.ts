@@ -1,6 +1,6 @@
 // The users and projects for the tests against a real Keystone, one for each kind of response.
 
-import { createHmac } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
@@ -49,8 +49,6 @@ export interface Tenancy {
     readonly valid: ApplicationCredential;
     /** Expired. */
     readonly expired: ApplicationCredential;
-    /** Expires forty minutes after `createTenancy`, before a token with a lifetime of one hour. */
-    readonly shortLived: ApplicationCredential;
   };
   /** From alice to bob on demo with the role `member`, without impersonation. */
   readonly trust: { readonly id: string };
@@ -148,7 +146,7 @@ export async function createTenancy(server: Server): Promise<Tenancy> {
   const [expiredCredential, lifeMs] = await createSoonExpired((ms) => createCredential('expired', ms));
   const expiry = sleep(lifeMs);
 
-  const [trust, valid, shortLived] = await Promise.all([
+  const [trust, valid] = await Promise.all([
     createWith(server, aliceToken)('OS-TRUST/trust', {
       trustor_user_id: alice.id,
       trustee_user_id: bob.id,
@@ -157,7 +155,6 @@ export async function createTenancy(server: Server): Promise<Tenancy> {
       roles: memberOnly,
     }),
     createCredential('for kubectl'),
-    createCredential('short-lived', 2_400_000),
     create('credential', { type: 'totp', user_id: mfa.id, blob: totpSecret }),
     create('credential', { type: 'totp', user_id: phone.id, blob: phoneSecret }),
     assign(bob, 'member', `projects/${demo.id}`),
@@ -179,7 +176,7 @@ export async function createTenancy(server: Server): Promise<Tenancy> {
       mfa: { ...mfa, totpSecret },
       phone: { ...phone, totpSecret: phoneSecret },
     },
-    applicationCredentials: { valid, expired: expiredCredential, shortLived },
+    applicationCredentials: { valid, expired: expiredCredential },
     trust: { id: trust.id },
   };
 }
@@ -320,6 +317,24 @@ async function createSoonExpired<T>(create: (lifeMs: number) => Promise<T>): Pro
       if (lifeMs > 600_000 || !String(error).includes('must not be before now')) throw error;
     }
   }
+}
+
+/**
+ * Creates an application credential of alice for demo, which expires in forty minutes: before a token, whose lifetime is
+ * one hour.
+ */
+export async function createShortLivedCredential(
+  server: Server,
+  { users, projects }: Pick<Tenancy, 'users' | 'projects'>,
+): Promise<ApplicationCredential> {
+  const { alice } = users;
+  return createApplicationCredential(server, {
+    token: await logIn(server, alice, { project: { id: projects.demo.id } }),
+    userId: alice.id,
+    name: `short-lived ${randomUUID()}`,
+    roles: [{ name: 'member' }],
+    lifeMs: 2_400_000,
+  });
 }
 
 export async function listRoles(server: Server, token: string): Promise<readonly NamedEntity[]> {

@@ -29,7 +29,7 @@ export interface Handlers {
 }
 
 /** Makes an empty list of handlers, and a function that takes the handler for `METHOD PATH`. */
-export function makeHandlers(): Handlers & { take(line: string): Handler | undefined } {
+export function makeHandlers(): Handlers & { take: (line: string) => Handler | undefined } {
   let next: { handler: Handler; only: string }[] = [];
   let always: { handler: Handler; only: string }[] = [];
   return {
