@@ -88,6 +88,7 @@ export async function checkLogin(
     server = environment.http,
     path,
     requests = [LOGIN_REQUEST],
+    secrets = [],
   } = login;
   const user = setUp(t, {
     keystone: watchRequests(server),
