@@ -1,5 +1,6 @@
 // Against: a real Keystone.
 
+import { randomUUID } from 'node:crypto';
 import t from 'tap';
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import { EXIT_STATUS } from '../support/check-run.ts';
@@ -30,7 +31,7 @@ testWithKeystone('the access token is a Keystone token of the application creden
   const chosen = await createApplicationCredential(http, {
     token: await logIn(http, alice, { project: { id: tenancy.projects.demo.id } }),
     userId: alice.id,
-    name: 'with a secret that a user chose',
+    name: `with a secret that a user chose ${randomUUID()}`,
     secret: 'p@ss+w%20rd: "ü"/~',
   });
   const worksAt = async (

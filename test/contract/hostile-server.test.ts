@@ -360,22 +360,28 @@ await group('the expiry of a token is read in every format, whatever the clock o
     });
   };
   return [
-    ...Object.entries({ ...faults.expiryFormats, 'a leap second': faults.formatLeapSecond }).map(
-      async ([name, format]) => {
-        await t.test(`the expiry has ${name}`, inParallel(), async (t) => {
-          const written: Date[] = [];
-          const prepare = (keystone: StandInKeystone): void => {
-            keystone.formatExpiry = (expiry) => {
-              // The leap second is at the end of the last full minute.
-              const isLeap = name === 'a leap second';
-              written.push(isLeap ? new Date(Math.floor(expiry.getTime() / 60_000) * 60_000) : expiry);
-              return format(expiry);
-            };
+    ...Object.entries(faults.expiryFormats).map(async ([name, format]) => {
+      await t.test(`the expiry has ${name}`, inParallel(), async (t) => {
+        const written: Date[] = [];
+        const prepare = (keystone: StandInKeystone): void => {
+          keystone.formatExpiry = (expiry) => {
+            written.push(expiry);
+            return format(expiry);
           };
-          t.equal(endOf(checkSuccess(t, await run(t, { prepare }))), written[0]?.getTime());
-        });
-      },
-    ),
+        };
+        t.equal(endOf(checkSuccess(t, await run(t, { prepare }))), written[0]?.getTime());
+      });
+    }),
+    t
+      .test('the expiry is a leap second, which is the last second of a month', inParallel(), async (t) => {
+        const prepare = (keystone: StandInKeystone): void => {
+          keystone.formatExpiry = faults.formatLeapSecond;
+        };
+        const newYear = Date.UTC(2027, 0, 1);
+        const attack = { prepare, parts: { now: () => newYear - hour + 30_000 } };
+        t.equal(endOf(checkSuccess(t, await run(t, attack))), newYear);
+      })
+      .then(),
     ...faults.unreadableExpiries.map(async (expiry) => {
       await t.test(`the expiry ${JSON.stringify(expiry)} is unreadable`, inParallel(), async (t) => {
         const prepare = (keystone: StandInKeystone): void => {
