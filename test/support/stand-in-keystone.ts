@@ -74,14 +74,3 @@ export async function startStandInKeystone(options: StandInKeystoneOptions = {})
       issueToken(state, user, methods, scope),
   });
 }
-
-/** Requests a token of alice for the project web from a stand-in. */
-export async function requestStandInToken({ url }: Pick<StandInKeystone, 'url'>): Promise<string> {
-  const user = { name: 'alice', domain: { name: 'acme' }, password: 's3cret' };
-  const scope = { project: { name: 'web', domain: { name: 'acme' } } };
-  const response = await fetch(`${url}/v3/auth/tokens`, {
-    method: 'POST',
-    body: JSON.stringify({ auth: { identity: { methods: ['password'], password: { user } }, scope } }),
-  });
-  return response.headers.get('x-subject-token') ?? '';
-}
