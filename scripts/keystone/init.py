@@ -33,7 +33,7 @@ def write_config(first_password_expires):
     text = f'''[DEFAULT]
 log_file = {home}/keystone.log
 [database]
-connection = sqlite:///{home}/keystone.db?timeout=20
+connection = sqlite:///{home}/keystone.db?timeout=20&check_same_thread=false
 sqlite_synchronous = false
 [identity]
 password_hash_rounds = {os.environ.get('BCRYPT_ROUNDS', '4')}

@@ -46,6 +46,13 @@ export interface KeystoneOptions extends KeystoneSettings {
   /** Default: a port that the system chooses. */
   readonly port?: number;
   readonly tls?: KeystoneTls;
+  /** More ports of the same server, which the system chooses. */
+  readonly moreTls?: readonly Required<KeystoneTls>[];
+  /**
+   * Whether the server keeps what it has read from the database in memory, as clouds do. A login then takes a tenth of
+   * the time. Another server with the same data can revoke tokens, but must not change anything else.
+   */
+  readonly hasCache?: boolean;
   /** Additional lines of keystone.conf, for this server only. */
   readonly extraConfig?: string;
   readonly kerberos?: KeystoneKerberos;
@@ -62,11 +69,21 @@ export interface KeystoneAddress {
 }
 
 export interface Keystone extends KeystoneAddress {
+  /** The URLs of `moreTls`. */
+  readonly moreUrls: readonly string[];
   readonly dir: string;
   /** Returns the end of the server's error log. */
   readLog(): Promise<string>;
   stop(): Promise<void>;
 }
+
+const cacheConfig = `[cache]
+backend = dogpile.cache.memory
+[token]
+caching = false
+[revoke]
+caching = false
+`;
 
 const startTimeoutMs = 300_000;
 const stopTimeoutMs = 3000;
@@ -76,7 +93,7 @@ const run = promisify(execFile);
 export async function startKeystone(options: KeystoneOptions): Promise<Keystone> {
   const packages = await findKeystone();
   if ('missing' in packages) throw new Error(packages.missing);
-  const { dir, tls, kerberos } = options;
+  const { dir, tls, moreTls = [], kerberos } = options;
   const pythonPath = [packages.pythonPath, kerberos?.pythonPath].filter((path) => path !== undefined);
   const env: Record<string, string> = {
     // OS_* and PYTHON* variables of a developer's shell would change the server, so it does not inherit them.
@@ -94,13 +111,16 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
   const args = ['-s', scriptPath('serve.py'), String(options.port ?? 0), '--access-log', accessLog, '--watch-stdin'];
   if (tls !== undefined) args.push('--tls', tls.cert, tls.key);
   if (tls?.clientCa !== undefined) args.push('--client-ca', tls.clientCa);
+  for (const { cert, key, clientCa, requireClientCert } of moreTls)
+    args.push('--more-tls', cert, key, clientCa, requireClientCert ? 'required' : 'optional');
   if (kerberos !== undefined) args.push('--negotiate', kerberos.domain);
   if (tls?.requireClientCert === true) args.push('--require-client-cert');
 
   const configFiles = ['keystone.conf'];
-  if (options.extraConfig !== undefined) {
+  const extraConfig = (options.hasCache === true ? cacheConfig : '') + (options.extraConfig ?? '');
+  if (extraConfig !== '') {
     configFiles.push(`more-${name}.conf`);
-    await writeFile(join(dir, 'conf', `more-${name}.conf`), options.extraConfig, { mode: 0o600 });
+    await writeFile(join(dir, 'conf', `more-${name}.conf`), extraConfig, { mode: 0o600 });
   }
 
   const log = openSync(serverLog, 'a', 0o600);
@@ -117,9 +137,10 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
     process.off('exit', stopNow);
   };
   try {
-    const port = await waitForPort(child);
+    const [port = 0, ...morePorts] = await waitForPorts(child);
     const url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${String(port)}`;
-    return { url, adminPassword, accessLog, dir, readLog: () => readTail(serverLog), stop };
+    const moreUrls = morePorts.map((each) => `https://127.0.0.1:${String(each)}`);
+    return { url, moreUrls, adminPassword, accessLog, dir, readLog: () => readTail(serverLog), stop };
   } catch (error) {
     await stop();
     const reason = error instanceof Error ? error.message : String(error);
@@ -166,7 +187,7 @@ function scriptPath(name: string): string {
   return join(import.meta.dirname, name);
 }
 
-function waitForPort(child: ChildProcess): Promise<number> {
+function waitForPorts(child: ChildProcess): Promise<readonly number[]> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       reject(new Error(`no response within ${String(startTimeoutMs / 1000)} s`));
@@ -174,10 +195,10 @@ function waitForPort(child: ChildProcess): Promise<number> {
     let output = '';
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       output += text;
-      const port = /^listening (\d+)\n/m.exec(output)?.[1];
-      if (port === undefined) return;
+      const ports = /^listening ([\d ]+)\n/m.exec(output)?.[1];
+      if (ports === undefined) return;
       clearTimeout(timer);
-      resolve(Number(port));
+      resolve(ports.split(' ').map(Number));
     });
     child.once('error', reject);
     child.once('exit', (code, signal) => {

@@ -3,11 +3,11 @@
 
 The tests and the demo need a Keystone that starts in seconds, without Apache, a service user or root.
 
-usage: serve.py PORT [--tls CERT KEY] [--client-ca CA [--require-client-cert]] [--negotiate DOMAIN] [--access-log FILE]
-       [--watch-stdin]
+usage: serve.py PORT [--tls CERT KEY] [--client-ca CA [--require-client-cert]] [--more-tls CERT KEY CA optional|required]...
+       [--negotiate DOMAIN] [--access-log FILE] [--watch-stdin]
        (requires the variable OS_KEYSTONE_CONFIG_DIR; with PORT 0, the system chooses the port)
 
-Prints `listening PORT` when the application responds. The access log has one line per request,
+Prints `listening PORT`, and the port of each --more-tls, when the application responds. The access log has one line per request,
 `METHOD PATH?QUERY STATUS cn=NAME`, written before the response is sent, so a client with a response can count it. The
 log never contains a header or a body.
 
@@ -34,6 +34,8 @@ parser.add_argument('port', type=int)
 parser.add_argument('--tls', nargs=2, metavar=('CERT', 'KEY'))
 parser.add_argument('--client-ca', metavar='CA')
 parser.add_argument('--require-client-cert', action='store_true')
+parser.add_argument('--more-tls', nargs=4, action='append', default=[], metavar=('CERT', 'KEY', 'CA', 'CLIENT_CERT'),
+                    help='another port, with TLS; a client certificate of CA is optional or required')
 parser.add_argument('--negotiate', metavar='DOMAIN')
 parser.add_argument('--access-log', metavar='FILE')
 parser.add_argument('--watch-stdin', action='store_true', help='exit when stdin closes, as when the parent ends')
@@ -58,7 +60,6 @@ if options.watch_stdin:
 # oslo.config would parse these arguments.
 sys.argv[1:] = []
 from keystone.server.wsgi import initialize_public_application  # noqa: E402
-from thread_local_token import separate_tokens  # noqa: E402
 
 
 class Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -127,19 +128,34 @@ def log_requests(application, file):
     return logged
 
 
-def serialize_writes(application, lock_file):
-    """Run requests that can write one at a time, also across servers that share the same data.
+def pool_connections():
+    """Keep connections to the database, as SQLAlchemy 2 does, because opening one takes more time than most queries."""
+    from sqlalchemy import pool
+    from sqlalchemy.dialects.sqlite import pysqlite
+
+    pysqlite.SQLiteDialect_pysqlite.get_pool_class = classmethod(lambda cls, url: pool.QueuePool)
+
+
+def serialize(application, lock_file):
+    """Run requests one at a time, and requests that can write also across servers that share the same data.
+
+    Operators run one thread per process. In parallel threads, a request can go on with the token of another request,
+    which the middleware keeps in an attribute that all requests share, and so with the roles of another user: an
+    application credential is then rejected with "Could not find role assignment with role".
 
     oslo.db starts every transaction as a reader. If another transaction has written in the meantime, sqlite immediately
     refuses to make it a writer, whatever the timeout: "database is locked". Keystone then returns the status 500.
     """
+    turn = threading.Lock()
+
     def serialized(environ, start_response):
         if environ['REQUEST_METHOD'] in ('GET', 'HEAD'):
-            return application(environ, start_response)
+            with turn:
+                return application(environ, start_response)
         # Read the whole body first, so that a client that stops in the middle does not block other clients.
         body = environ['wsgi.input'].read(int(environ.get('CONTENT_LENGTH') or 0))
         environ['wsgi.input'] = io.BytesIO(body)
-        with open(lock_file, 'w', encoding='utf-8') as lock:
+        with turn, open(lock_file, 'w', encoding='utf-8') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return application(environ, start_response)
     return serialized
@@ -200,23 +216,32 @@ def warm_up(application):
         sys.exit(f'serve.py: GET /v3 returned {statuses}')
 
 
-separate_tokens()
+pool_connections()
 keystone = initialize_public_application()
 warm_up(keystone)
-application = serialize_writes(keystone, f'{config_dir}/turn.lock')
+application = serialize(keystone, f'{config_dir}/turn.lock')
 if options.negotiate:
     application = require_ticket(application, options.negotiate)
 application = mount_anywhere(application)
 if options.access_log:
     application = log_requests(application, options.access_log)
 
-server = Server(('127.0.0.1', options.port), Handler)
-server.set_app(application)
-if options.tls:
-    server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.tls.load_cert_chain(*options.tls)
-    if options.client_ca:
-        server.tls.load_verify_locations(options.client_ca)
-        server.tls.verify_mode = ssl.CERT_REQUIRED if options.require_client_cert else ssl.CERT_OPTIONAL
-print('listening', server.server_port, flush=True)
-server.serve_forever()
+
+def listen(port, certificate=None, client_ca=None, requires_client_cert=False):
+    server = Server(('127.0.0.1', port), Handler)
+    server.set_app(application)
+    if certificate:
+        server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.tls.load_cert_chain(*certificate)
+        if client_ca:
+            server.tls.load_verify_locations(client_ca)
+            server.tls.verify_mode = ssl.CERT_REQUIRED if requires_client_cert else ssl.CERT_OPTIONAL
+    return server
+
+
+servers = [listen(options.port, options.tls, options.client_ca, options.require_client_cert)]
+servers += [listen(0, (cert, key), ca, client_cert == 'required') for cert, key, ca, client_cert in options.more_tls]
+print('listening', *(server.server_port for server in servers), flush=True)
+for server in servers[1:]:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+servers[0].serve_forever()

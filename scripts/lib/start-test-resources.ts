@@ -37,31 +37,28 @@ export async function startResources(
     allowMissing('a real Keystone', found.missing);
     return Object.fromEntries(NEED_KEYSTONE.map((name) => [name, found]));
   }
-  const [pki, http] = await Promise.all([makePki(join(dir, 'pki')), start({ dir: join(dir, 'keystone') })]);
+  const pki = await makePki(join(dir, 'pki'));
   const tls = { ...pki.server, clientCa: pki.ca };
-  const [tenancy, tlsKeystone, mutualTlsKeystone, federation] = await Promise.all([
+  const moreTls = [
+    { ...tls, requireClientCert: false },
+    { ...tls, requireClientCert: true },
+  ];
+  // One server, because its cache would not see what another one writes.
+  const http = await startKeystone({ dir: join(dir, 'keystone'), moreTls, hasCache: true });
+  servers.push(http);
+  const [tlsUrl = '', mutualTlsUrl = ''] = http.moreUrls;
+  const [tenancy, federation] = await Promise.all([
     createTenancy(http),
-    startIfNeeded('tlsKeystone', () => start({ dir: http.dir, tls })),
-    startIfNeeded('mutualTlsKeystone', () => start({ dir: http.dir, tls: { ...tls, requireClientCert: true } })),
-    startIfNeeded('federation', () => prepareFederation(http, pki, dir, servers)),
+    names.has('federation') ? prepareFederation(http, pki, dir, servers) : undefined,
   ]);
   if (federation !== undefined && !('missing' in federation)) await federation.admitUsers(tenancy);
+  const address = toAddress(http);
   return {
-    keystone: { http: toAddress(http), pki, tenancy },
-    ...(tlsKeystone === undefined ? {} : { tlsKeystone: toAddress(tlsKeystone) }),
-    ...(mutualTlsKeystone === undefined ? {} : { mutualTlsKeystone: toAddress(mutualTlsKeystone) }),
+    keystone: { http: address, pki, tenancy },
+    tlsKeystone: { ...address, url: tlsUrl },
+    mutualTlsKeystone: { ...address, url: mutualTlsUrl },
     ...(federation === undefined ? {} : { federation }),
   };
-
-  async function start(options: Parameters<typeof startKeystone>[0]): Promise<Keystone> {
-    const server = await startKeystone(options);
-    servers.push(server);
-    return server;
-  }
-
-  async function startIfNeeded<T>(name: ResourceName, begin: () => Promise<T>): Promise<T | undefined> {
-    return names.has(name) ? begin() : undefined;
-  }
 }
 
 async function prepareFederation(
