@@ -60,6 +60,7 @@ if options.watch_stdin:
 # oslo.config would parse these arguments.
 sys.argv[1:] = []
 from keystone.server.wsgi import initialize_public_application  # noqa: E402
+from thread_local_token import separate_tokens  # noqa: E402
 
 
 class Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -139,9 +140,7 @@ def pool_connections():
 def serialize(application, lock_file):
     """Run requests one at a time, and requests that can write also across servers that share the same data.
 
-    Operators run one thread per process. In parallel threads, a request can go on with the token of another request,
-    which the middleware keeps in an attribute that all requests share, and so with the roles of another user: an
-    application credential is then rejected with "Could not find role assignment with role".
+    Otherwise a request could keep something in the cache that another request is changing.
 
     oslo.db starts every transaction as a reader. If another transaction has written in the meantime, sqlite immediately
     refuses to make it a writer, whatever the timeout: "database is locked". Keystone then returns the status 500.
@@ -216,6 +215,7 @@ def warm_up(application):
         sys.exit(f'serve.py: GET /v3 returned {statuses}')
 
 
+separate_tokens()
 pool_connections()
 keystone = initialize_public_application()
 warm_up(keystone)

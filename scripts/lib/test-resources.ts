@@ -8,16 +8,14 @@ import type { Metafile } from 'esbuild';
 
 import type { ResourceName } from '../../test/support/resources.ts';
 
-/** The modules that give tests a resource. Only files that import one of them, in any number of steps, get it. */
-const PROVIDERS: Readonly<Record<ResourceName, string>> = {
-  programs: 'test/support/built-programs.ts',
-  keystone: 'test/support/test-environment.ts',
-  tlsKeystone: 'test/support/keystone-tls.ts',
-  mutualTlsKeystone: 'test/support/keystone-mutual-tls.ts',
-  federation: 'test/support/federation.ts',
+/** The modules that give tests resources. Only files that import one of them, in any number of steps, get these. */
+const PROVIDERS: Readonly<Record<string, readonly ResourceName[]>> = {
+  'test/support/built-programs.ts': ['programs'],
+  'test/support/test-environment.ts': ['keystone'],
+  'test/support/keystone-tls.ts': ['tlsKeystone'],
+  'test/support/keystone-mutual-tls.ts': ['mutualTlsKeystone'],
+  'test/support/federation.ts': ['keystone', 'federation'],
 };
-
-const resourceNames = Object.keys(PROVIDERS) as ResourceName[];
 
 /**
  * Lists the resources that each test file needs. Imports of types do not count.
@@ -30,7 +28,7 @@ export async function findResources(
   root: string,
   files: readonly string[],
 ): Promise<ReadonlyMap<string, readonly ResourceName[]>> {
-  for (const file of [...files, ...Object.values(PROVIDERS)])
+  for (const file of [...files, ...Object.keys(PROVIDERS)])
     if (!existsSync(join(root, file))) throw new Error(`${file} does not exist`);
   const { metafile } = await build({
     absWorkingDir: root,
@@ -47,7 +45,8 @@ export async function findResources(
   return new Map(
     files.map((file) => {
       const modules = listModules(metafile, file);
-      return [file, resourceNames.filter((name) => modules.has(PROVIDERS[name]))];
+      const names = Object.entries(PROVIDERS).flatMap(([module, given]) => (modules.has(module) ? given : []));
+      return [file, [...new Set(names)]];
     }),
   );
 }
