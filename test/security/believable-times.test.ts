@@ -8,8 +8,6 @@ import { changeResponse, withDate } from '../support/stand-in-faults.ts';
 import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 import { makeTokenResponse, startStandInProvider } from '../support/stand-in-provider.ts';
 
-t.setTimeout(170_000);
-
 const LIFETIME_S = 3_600;
 const DAY_S = 86_400;
 const LONGEST_S = 30 * DAY_S;

@@ -13,8 +13,6 @@ import { drip, startRawServer, writeForever } from '../support/raw-server.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
 
-t.setTimeout(300_000);
-
 const ESTABLISHED = 'HTTP/1.1 200 Connection established\r\n';
 const MAX_MIB = 160;
 

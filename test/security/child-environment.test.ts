@@ -21,8 +21,6 @@ import type { RunResult } from '../support/run-plugin.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { TerminalCommand } from '../support/terminal.ts';
 
-t.setTimeout(300_000);
-
 const skip = process.platform === 'linux' ? false : 'Linux only';
 
 /** A folder with programs that leave a file when they run. */

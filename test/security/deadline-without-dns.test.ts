@@ -11,8 +11,6 @@ import { canRun, skipWithout } from '../support/stress.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
 
-t.setTimeout(170_000);
-
 const skip = process.platform === 'linux' ? skipWithout('C compiler', () => canRun('cc', '--version')) : 'Linux only';
 
 const SOURCE = `

@@ -8,8 +8,6 @@ import { startKeystoneForTest } from '../support/check-run.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
 
-t.setTimeout(170_000);
-
 interface Ended {
   readonly status: number | null;
   readonly stdout: string;

@@ -16,8 +16,6 @@ import type { EnvVars, Home } from '../support/home.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 
-t.setTimeout(300_000);
-
 const pki = await makePki(join(t.testdir(), 'pki'));
 const evilPki = pki.untrusted;
 

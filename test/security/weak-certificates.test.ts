@@ -14,8 +14,6 @@ import {
 } from '../support/check-run.ts';
 import type { CertificateFiles } from '../../scripts/lib/pki.ts';
 
-t.setTimeout(170_000);
-
 const folder = t.testdir();
 const at = (name: string): string => join(folder, name);
 const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'ignore' });
