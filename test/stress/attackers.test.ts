@@ -130,7 +130,7 @@ await t.test('another user cannot read, list, change or lock the cache files', {
     }
     const files = readdirSync(victim.cache).map((name) => join(victim.cache, name));
     const lock = files.find((name) => name.endsWith('.lock')) ?? '';
-    const env = { FILES: files.join(' '), CACHE: victim.cache, LOCK: lock, NODE: process.execPath };
+    const env = { FILES: files.join(' '), CACHE: victim.cache, LOCK: lock, LOCKED, NODE: process.execPath };
     const scripts = {
       read: 'cat $FILES',
       list: 'ls -la "$CACHE"; cat "$CACHE"/*',
@@ -139,8 +139,8 @@ await t.test('another user cannot read, list, change or lock the cache files', {
       plant: 'ln -s /dev/zero "$CACHE/x"; mkfifo "$CACHE/y"; touch "$CACHE/z"',
       link: 'for f in $FILES; do ln "$f" /tmp/cka-stolen-$$; cat /tmp/cka-stolen-$$; done; rm -f /tmp/cka-stolen-$$',
       change: 'chmod 777 "$CACHE" $FILES; chown 65534 $FILES; chattr +i $FILES',
-      flock: `flock -n "$LOCK" echo '${LOCKED}'; flock -n "$CACHE" echo '${LOCKED}'`,
-      sqlite: `"$NODE" -e 'new (require("node:sqlite").DatabaseSync)(process.env.LOCK).exec("BEGIN EXCLUSIVE"); console.log("${LOCKED}")'`,
+      flock: 'flock -n "$LOCK" echo "$LOCKED"; flock -n "$CACHE" echo "$LOCKED"',
+      sqlite: `"$NODE" -e 'new (require("node:sqlite").DatabaseSync)(process.env.LOCK).exec("BEGIN EXCLUSIVE"); console.log(process.env.LOCKED)'`,
     };
     // A shortened run checks only the modes for the other masks.
     if (!FULL_SIZE && umask !== '000') continue;
