@@ -1,6 +1,7 @@
 // Some clouds issue tokens for a few minutes only. With the usual margin of two minutes these would be useless, and every
 // kubectl command would log in again.
 
+import { randomUUID } from 'node:crypto';
 import { setUp } from '../support/fixture.ts';
 import { checkSuccess } from '../support/check-run.ts';
 import type { ExecCredentialStatus } from '../support/check-run.ts';
@@ -18,7 +19,7 @@ testWithKeystone('a short-lived token is used for half its lifetime', async (t, 
   const credential = await createApplicationCredential(http, {
     token: await logIn(http, users.alice, { project: { id: projects.demo.id } }),
     userId: users.alice.id,
-    name: `for ${lifeMs} ms`,
+    name: `short-lived ${randomUUID()}`,
     lifeMs,
   });
   let now = Date.now();
