@@ -37,7 +37,7 @@ export interface KubeApiserver {
   stop(): Promise<void>;
 }
 
-const READY_MS = 60_000;
+const READY_MS = 600_000;
 
 /** Renders a kubeconfig with one cluster and, with a token, a user. */
 export function renderKubeconfig(server: string, ca: string, token?: string): string {

@@ -14,6 +14,7 @@ import { findResource } from './resources.ts';
 import { sendRequest } from './send-request.ts';
 import { listRequests } from './request-log.ts';
 import type { LoggedRequest, WatchedAddress } from './request-log.ts';
+import { findTestEnvironment } from './test-environment.ts';
 import type { TestEnvironment } from './test-environment.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -25,7 +26,7 @@ export function testWithFederation(
   name: string,
   body: (t: Test, federation: FederationAddress, environment: TestEnvironment) => Promise<void>,
 ): void {
-  const [federation, environment] = [findResource('federation'), findResource('keystone')];
+  const [federation, environment] = [findResource('federation'), findTestEnvironment()];
   if ('missing' in federation || 'missing' in environment) {
     const reason = 'missing' in federation ? federation.missing : 'there is no Keystone';
     void test(name, { skip: reason.replaceAll(/\s+/g, ' ') }, () => undefined);
