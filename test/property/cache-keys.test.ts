@@ -76,7 +76,7 @@ interface Outcome {
   readonly fingerprint: string | undefined;
   /** Undefined if the run fails before it has a key. */
   readonly key: string | undefined;
-  /** All that the run sends, without secrets that can be guessed; undefined if it prompts first. */
+  /** All that the run sends, without secrets that can be guessed; undefined if it prompts for one of these. */
   readonly sent: string | undefined;
 }
 
@@ -108,7 +108,11 @@ async function resolve(host: Host): Promise<Omit<Outcome, 'fingerprint'>> {
   const { method } = chooseMethod(config);
   const tls = readTlsSettings(config, host);
   const key = computeCacheKey(config, method, tls, host);
-  if (findMissingOptions(config, method).length > 0) return { key, sent: undefined };
+  const missing = findMissingOptions(config, method).map(({ name }) => name);
+  if (missing.length > 0) {
+    const others = missing.filter((name) => !GUESSABLE_OPTIONS.includes(name));
+    return { key, sent: others.length === 0 ? undefined : `prompts for ${others.join(', ')} (${method.name})` };
+  }
   const log: string[] = [readAuthUrl(config) ?? '', String(tls.insecure), tls.ca ?? '', tls.cert ?? ''];
   const request = await method.prepareRequest(config, makeTools(host, log, readAuthUrl(config) ?? ''));
   if ('token' in request) log.push('the token of the provider', request.token.reveal());
@@ -244,19 +248,25 @@ const LOGINS: Readonly<Record<string, readonly OptionName[]>> = {
   v4jwt: ['identity-provider', 'jwt'],
 };
 
+/** The options of a scope. */
+const SCOPES: readonly (readonly OptionName[])[] = [
+  [],
+  ['project-id'],
+  ['project-name', 'project-domain-name'],
+  ['project-name', 'project-domain-id'],
+  ['domain-id'],
+  ['domain-name'],
+  ['trust-id'],
+  ['system-scope'],
+];
+
 /** Options that any login may have in addition. */
 const EXTRAS: readonly OptionName[] = [
   'user-id',
   'user-domain-id',
   'project-id',
-  'project-name',
-  'project-domain-id',
-  'project-domain-name',
-  'domain-id',
   'domain-name',
   'default-domain-name',
-  'system-scope',
-  'trust-id',
   'unscoped',
   'insecure',
   'cacert',
@@ -270,59 +280,82 @@ const EXTRAS: readonly OptionName[] = [
 
 const PLACES: readonly Place[] = ['flag', 'flag with a space', 'variable', 'file'];
 
-function writtenAs(name: OptionName, certificates: readonly string[]): fc.Arbitrary<Written> {
-  const values = name === 'cacert' ? certificates : poolOf(name);
-  return fc.record({
-    name: fc.constant(name),
-    // Mostly the first values, so that runs of a family differ in little.
-    value: fc.oneof({ weight: 2, arbitrary: fc.constant(values[0] ?? '') }, fc.constantFrom(...values)),
-    place: fc.constantFrom(...PLACES),
-  });
-}
-
-/** A change to one run of a family. */
+/** A change to the first run of a family. */
 type Change = (run: Run) => Run;
 
+const changeSetting =
+  (name: OptionName, change: (setting: Written) => Written[]): Change =>
+  (run) => ({
+    ...run,
+    settings: run.settings.flatMap((setting) => (setting.name === name ? change(setting) : [setting])),
+  });
+
+/** Arguments that a parser reads in another way than it seems: a secret flag takes the next argument, or is a value. */
+const confusingArguments = fc
+  .tuple(
+    fc.constantFrom('', '--user-name', '--token'),
+    fc.constantFrom('--password', '--password=', '--password=x'),
+    fc.constantFrom('', '--project-id=a', '--project-id=b', '--user-name=b'),
+  )
+  .map((list) => list.filter((argument) => argument !== ''));
+
 function changesOf(names: readonly OptionName[], certificates: readonly string[]): fc.Arbitrary<Change> {
-  const write = (list: readonly OptionName[]): fc.Arbitrary<Written> =>
-    fc.constantFrom(...list).chain((name) => writtenAs(name, certificates));
-  const replace = write(names).map<Change>((written) => (run) => ({
-    ...run,
-    settings: run.settings.map((setting) => (setting.name === written.name ? written : setting)),
-  }));
-  const add = write(EXTRAS).map<Change>((written) => (run) => ({ ...run, settings: [...run.settings, written] }));
-  const repeat = write(names).map<Change>((written) => (run) => ({ ...run, settings: [...run.settings, written] }));
-  const drop = fc.constantFrom(...names).map<Change>((name) => (run) => ({
-    ...run,
-    settings: run.settings.filter((setting) => setting.name !== name),
-  }));
-  // A secret flag takes the next argument, unless it is a value itself.
-  const confuse = fc
-    .array(fc.constantFrom('--password', '--password=', '--user-name', '--project-name=a', '--project-name=b', 'a'), {
-      minLength: 1,
-      maxLength: 3,
-    })
-    .map<Change>((more) => (run) => ({ ...run, more: [...run.more, ...more] }));
-  return fc.oneof(replace, add, repeat, drop, confuse);
+  const own = fc.constantFrom(...names);
+  const places = fc.constantFrom(...PLACES);
+  const valuesOf = (name: OptionName): fc.Arbitrary<string> =>
+    fc.constantFrom(...(name === 'cacert' ? certificates : poolOf(name)));
+  const replace = own.chain((name) =>
+    valuesOf(name).map((value) => changeSetting(name, (setting) => [{ ...setting, value }])),
+  );
+  const move = fc.tuple(own, places).map(([name, place]) => changeSetting(name, (setting) => [{ ...setting, place }]));
+  const drop = own.map((name) => changeSetting(name, () => []));
+  const add = fc
+    .constantFrom(...EXTRAS, ...names)
+    .chain((name) => fc.tuple(fc.constant(name), valuesOf(name), places))
+    .map<Change>(([name, value, place]) => (run) => ({
+      ...run,
+      settings: [...run.settings, { name, value, place }],
+    }));
+  const confuse = confusingArguments.map<Change>((more) => (run) => ({ ...run, more }));
+  return fc.oneof(
+    { weight: 4, arbitrary: replace },
+    move,
+    drop,
+    { weight: 2, arbitrary: add },
+    {
+      weight: 2,
+      arbitrary: confuse,
+    },
+  );
+}
+
+/** The first run of a family, with the first value of each option. */
+function makeBase(type: string | undefined, names: readonly OptionName[], place: Place): Run {
+  const named: Written[] = type === undefined ? [] : [{ name: 'auth-type', value: type, place }];
+  return {
+    settings: [...named, ...names.map((name) => ({ name, value: poolOf(name)[0] ?? '', place }))],
+    more: [],
+  };
 }
 
 function familiesOf(certificates: readonly string[]): fc.Arbitrary<Run[]> {
-  return fc.constantFrom(...Object.entries(LOGINS)).chain(([type, names]) => {
-    const base = fc
-      .tuple(...names.map((name) => writtenAs(name, certificates)), fc.constantFrom(...PLACES))
-      .map((parts): Run => {
-        const place = parts.at(-1) as Place;
-        const settings = parts.slice(0, -1) as Written[];
-        const fixed: Written[] = [
-          { name: 'auth-type', value: type, place },
-          { name: 'keystone-url', value: URLS[0] ?? '', place },
-        ];
-        return { settings: [...fixed, ...settings], more: [] };
-      });
-    const changes = fc.array(changesOf(['keystone-url', ...names], certificates), { maxLength: 3 });
-    return fc
-      .tuple(base, fc.array(changes, { minLength: 2, maxLength: 24 }))
-      .map(([run, variants]) => variants.map((list) => list.reduce((changed, change) => change(changed), run)));
+  const bases = fc.record({
+    login: fc.constantFrom(...Object.entries(LOGINS)),
+    scope: fc.constantFrom(...SCOPES),
+    place: fc.constantFrom(...PLACES),
+    isNamed: fc.boolean(),
+  });
+  return bases.chain(({ login: [type, own], scope, place, isNamed }) => {
+    const names: OptionName[] = ['keystone-url', ...own, ...scope];
+    const base = makeBase(isNamed ? type : undefined, names, place);
+    const variants = fc.array(fc.array(changesOf(names, certificates), { minLength: 1, maxLength: 2 }), {
+      minLength: 1,
+      maxLength: 24,
+    });
+    return variants.map((lists) => [
+      base,
+      ...lists.map((changes) => changes.reduce((run, change) => change(run), base)),
+    ]);
   });
 }
 
