@@ -63,7 +63,7 @@ export const multifactor: AuthMethod = {
     const names = readFactors(config).map(({ name }) => name);
     return [
       // A token for one factor is not a token for two.
-      names.toSorted().join(),
+      names.join(),
       // The token of the factor can belong to another user than the options name.
       names.includes('token') ? config.secret('token')?.reveal() : undefined,
       ...identifyUserAndScope(config),
