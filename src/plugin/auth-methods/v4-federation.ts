@@ -98,7 +98,7 @@ async function prepareLogin(
   const login = response.status >= 200 && response.status <= 299 ? parseJsonObject(response.body) : undefined;
   if (login === undefined) {
     const statusExplanations = explainPreparation(readIdp(config), redirectUri);
-    throw explainResponse({ ...describeLogin(config), path, statusExplanations }, base, response);
+    throw explainResponse({ ...describeLogin(config), statusExplanations }, base, response);
   }
   const loginUrl = textAt(login, 'auth_url') ?? '';
   const state = URL.canParse(loginUrl) ? new URL(loginUrl).searchParams.get('state') : null;

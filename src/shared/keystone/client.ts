@@ -79,9 +79,8 @@ export async function isTokenValid(http: HttpClient, endpoint: string, token: Se
  * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
  */
 export async function revokeToken(http: HttpClient, endpoint: string, token: Secret): Promise<boolean> {
-  const path = 'auth/tokens';
   const headers = { 'x-auth-token': token, 'x-subject-token': token };
-  const response = await http.send({ verb: 'DELETE', url: `${endpoint}/${path}`, headers });
+  const response = await http.send({ verb: 'DELETE', url: `${endpoint}/auth/tokens`, headers });
   if (response.status >= 200 && response.status <= 299) return true;
   if (response.status === 401 || response.status === 404) return false;
   const statusExplanations = {
@@ -91,11 +90,7 @@ export async function revokeToken(http: HttpClient, endpoint: string, token: Sec
       hint: 'ask its operator, or wait until the token expires',
     },
   } as const;
-  throw explainResponse(
-    { verb: 'GET', path, subject: 'a token', expected: {}, statusExplanations },
-    endpoint,
-    response,
-  );
+  throw explainResponse({ subject: 'a token', statusExplanations }, endpoint, response);
 }
 
 /** A request to Keystone with a token. */
@@ -142,5 +137,5 @@ export async function callKeystone(
       hint: 'ask its operator, or use another project or auth method',
     },
   } as const;
-  throw explainResponse({ verb: 'GET', path, subject: resource, expected: {}, statusExplanations }, endpoint, response);
+  throw explainResponse({ subject: resource, statusExplanations }, endpoint, response);
 }

@@ -40,14 +40,15 @@ export function replaceVersion(authUrl: string, version: 'v3' | 'v4'): string {
   return `${VERSION_SEGMENT.test(last) ? base : authUrl}/${version}`;
 }
 
-function listVersions(body: JsonObject, authUrl: string): { versions: Version[]; advertised: string[] } {
+function listVersions(body: JsonObject | undefined, authUrl: string): { versions: Version[]; advertised: string[] } {
   const nested = objectAt(body, 'versions');
   const single = objectAt(body, 'version');
   const entries = [...listAt(nested, 'values'), ...listAt(body, 'versions'), ...(single === undefined ? [] : [single])];
   const versions: Version[] = [];
   const advertised: string[] = [];
   for (const entry of entries.filter(isJsonObject)) {
-    const id = textAt(entry, 'id') ?? '';
+    const id = textAt(entry, 'id');
+    if (id === undefined) continue;
     advertised.push(id);
     const match = V3_ID.exec(id);
     const status = (textAt(entry, 'status') ?? '').toLowerCase();
@@ -76,7 +77,7 @@ export async function findV3Endpoint(
   if (!wantsDiscovery || VERSION_SEGMENT.test(splitLast(authUrl).last)) return replaceVersion(authUrl, 'v3');
   const response = await http.send({ verb: 'GET', url: authUrl, peer });
   const body = response.status === 200 || response.status === 300 ? parseJsonObject(response.body) : undefined;
-  const { versions, advertised } = body === undefined ? { versions: [], advertised: [] } : listVersions(body, authUrl);
+  const { versions, advertised } = listVersions(body, authUrl);
   const [best] = versions.sort((a, b) => Number(a.deprecated) - Number(b.deprecated) || b.minor - a.minor);
   if (best?.deprecated) warn(`Keystone at ${authUrl} marks v3 as deprecated; v3 may be removed soon`);
   if (best !== undefined) return best.path === undefined ? `${authUrl}/v3` : new URL(authUrl).origin + best.path;

@@ -1,7 +1,7 @@
 /** Explains responses without a token. The status and headers decide before the server's text does. */
 import { AdditionalFactorRequired, AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
 import type { PluginError } from '../base/errors.ts';
-import { listAt, objectAt, parseJsonObject, textAt } from '../base/json.ts';
+import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { AuthRequest } from './auth-request.ts';
 import { KEYSTONE } from '../http/peer.ts';
@@ -9,17 +9,20 @@ import type { HttpResponse } from '../http/http-message.ts';
 import { redactAndTruncate } from '../base/text.ts';
 import { listOfferedMethods, parseTokenId } from './token.ts';
 
+/** What an explanation needs to know about the request. */
+export type ExplainedRequest = Pick<AuthRequest, 'subject' | 'version' | 'otherKeystone' | 'statusExplanations'>;
+
 interface Circumstances {
   readonly url: string;
   readonly response: HttpResponse;
   readonly body: JsonObject | undefined;
-  readonly request: AuthRequest;
+  readonly request: ExplainedRequest;
 }
 
 /** The server's text in any of the three formats of errors; empty if there is none. */
 function serverMessage(body: JsonObject | undefined): string {
   const [first] = listAt(body, 'errors');
-  const entry = typeof first === 'object' && first !== null ? (first as JsonObject) : undefined;
+  const entry = isJsonObject(first) ? first : undefined;
   const text = textAt(objectAt(body, 'error'), 'message') ?? textAt(entry, 'detail') ?? textAt(entry, 'title') ?? '';
   return redactAndTruncate(text).replace(/\.$/, '');
 }
@@ -157,7 +160,7 @@ function explainOther({ url, response, body, request }: Circumstances): PluginEr
 }
 
 /** Explains a response without the expected result; the explanation of the auth method takes precedence. */
-export function explainResponse(request: AuthRequest, url: string, response: HttpResponse): PluginError {
+export function explainResponse(request: ExplainedRequest, url: string, response: HttpResponse): PluginError {
   const body = parseJsonObject(response.body);
   const circumstances = { url, response, body, request };
   const explained = (BY_STATUS[response.status] ?? explainOther)(circumstances);

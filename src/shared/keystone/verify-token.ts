@@ -34,10 +34,9 @@ function compare(part: string, expected: Reference | undefined, granted: JsonObj
 
 function comparePrincipal(principal: string | undefined, user: JsonObject | undefined): TokenMismatch[] {
   if (principal === undefined) return [];
-  const name = fold(textAt(user, 'name') ?? '');
-  return [principal, principal.replace(/@[^@]*$/, '')].some((candidate) => fold(candidate) === name)
-    ? []
-    : [{ part: 'user', isCertain: false }];
+  const name = textAt(user, 'name');
+  const candidates = [principal, principal.replace(/@[^@]*$/, '')].map(fold);
+  return name !== undefined && candidates.includes(fold(name)) ? [] : [{ part: 'user', isCertain: false }];
 }
 
 function compareScope(scope: Scope, token: JsonObject): TokenMismatch[] {

@@ -42,45 +42,57 @@ function parseSide(text: string): PatternSide | undefined {
   return { isNegated, isList, words, hasSpacedNegation: isNegated && operand !== body };
 }
 
-/** The index of the slash after the namespace: the first one outside a list. */
-function findSlash(key: string): number {
-  let depth = 0;
-  for (let index = 0; index < key.length; index += 1) {
-    const character = key[index];
-    if (character === '[') depth += 1;
-    else if (character === ']') depth -= 1;
-    else if (character === '/' && depth === 0) return index;
-  }
-  return -1;
-}
-
 const countSlashes = (word: string): number => word.split('/').length - 1;
 
 /** Parses a key; undefined if it is invalid. */
 export function parseKeyPattern(key: string, compatibilities: Compatibilities): KeyPattern | undefined {
-  const text = key.trim().toLowerCase();
-  const slashIndex = findSlash(text);
+  const text = key.toLowerCase();
+  const slashIndex = text.indexOf('/');
   if (slashIndex < 0) return undefined;
   const namespace = parseSide(text.slice(0, slashIndex));
   const resource = parseSide(text.slice(slashIndex + 1));
   if (namespace === undefined || resource === undefined) return undefined;
-  if (namespace.words.some((word) => countSlashes(word) > 0)) return undefined;
   const maxSlashes = compatibilities.has('v2-subresources') ? 0 : 1;
   const isValid = resource.words.every((word) => countSlashes(word) <= maxSlashes && !/^\/|\/$/.test(word));
   return isValid ? { namespace, resource } : undefined;
 }
 
+const matchesAll = ({ hasSpacedNegation }: PatternSide, compatibilities: Compatibilities): boolean =>
+  hasSpacedNegation && compatibilities.has('spaced-negation');
+
+/** Reads a key and reports its problems; undefined if it never matches. */
+export function readKeyPattern(
+  key: string,
+  compatibilities: Compatibilities,
+  report: FindingReporter,
+): KeyPattern | undefined {
+  const pattern = parseKeyPattern(key, compatibilities);
+  if (pattern === undefined) {
+    report('never', `"${key}" is not a key such as "namespace/resource"`);
+    return undefined;
+  }
+  const sides = [pattern.namespace, pattern.resource];
+  if (sides.some((side) => side.isNegated && side.words.includes('*') && !matchesAll(side, compatibilities))) {
+    report('never', `"${key}" excludes everything`);
+    return undefined;
+  }
+  if (sides.some(({ hasSpacedNegation }) => hasSpacedNegation)) {
+    report('fault', `"${key}": with a space after the "!", the Go program excluded nothing`);
+  }
+  return pattern;
+}
+
 /** Uses sets, because a request may be tested against a thousand entries. */
 function compileNamespace(
   { isNegated, isList, words }: PatternSide,
-  matchesAll: boolean,
+  matchesAny: boolean,
 ): (namespace: string) => boolean {
   // An empty namespace is a request for the whole cluster, or for all namespaces.
   const includesCluster = !isNegated && !isList && words[0] === '*';
   const hasWildcard = words.includes('*');
   const names = new Set(words);
   return (namespace) =>
-    namespace === '' ? includesCluster : matchesAll || (hasWildcard || names.has(namespace)) !== isNegated;
+    namespace === '' ? includesCluster : matchesAny || (hasWildcard || names.has(namespace)) !== isNegated;
 }
 
 /** @param includesSubresources whether a plain `pods` also covers its subresources */
@@ -101,30 +113,10 @@ export interface CompiledKey {
   readonly coversResource: SubresourceTest;
 }
 
-/** Compiles a key; undefined if it never matches. */
-export function compileKeyPattern(
-  key: string,
-  compatibilities: Compatibilities,
-  report: FindingReporter,
-): CompiledKey | undefined {
-  const pattern = parseKeyPattern(key, compatibilities);
-  if (pattern === undefined) {
-    report('never', `"${key}" is not a key such as "namespace/resource"`);
-    return undefined;
-  }
-  const { namespace, resource } = pattern;
-  const sides = [namespace, resource];
-  const matchesAll = ({ hasSpacedNegation }: PatternSide): boolean =>
-    hasSpacedNegation && compatibilities.has('spaced-negation');
-  if (sides.some((side) => side.isNegated && side.words.includes('*') && !matchesAll(side))) {
-    report('never', `"${key}" excludes everything`);
-    return undefined;
-  }
-  if (sides.some(({ hasSpacedNegation }) => hasSpacedNegation)) {
-    report('fault', `"${key}": with a space after the "!", the Go program excluded nothing`);
-  }
-  const matchesNamespace = compileNamespace(namespace, matchesAll(namespace));
-  const matchesAnyResource = matchesAll(resource);
+/** Compiles a key. */
+export function compileKeyPattern({ namespace, resource }: KeyPattern, compatibilities: Compatibilities): CompiledKey {
+  const matchesNamespace = compileNamespace(namespace, matchesAll(namespace, compatibilities));
+  const matchesAnyResource = matchesAll(resource, compatibilities);
   // A negation such as `!pods` also excludes the subresources.
   const includesSubresources = compatibilities.has('v2-subresources') || resource.isNegated;
   const covers = (request: Pick<ResourceRequest, 'resource' | 'subresource'>): boolean =>

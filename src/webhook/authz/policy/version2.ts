@@ -4,7 +4,8 @@ import type { PathRequest, ResourceRequest } from '../../review/access-request.t
 import type { Compatibilities } from './compatibility.ts';
 import { reportConnections } from './connections.ts';
 import type { FindingReporter } from './finding.ts';
-import { compileKeyPattern, parseKeyPattern } from './key-pattern.ts';
+import { compileKeyPattern, readKeyPattern } from './key-pattern.ts';
+import type { PatternSide } from './key-pattern.ts';
 import { policyMembers } from './policy-members.ts';
 
 /** Resources whose subresources grant more than the resource itself. */
@@ -25,15 +26,17 @@ function readVerbs(spec: JsonObject, key: string, report: FindingReporter): Read
   return new Set(verbs);
 }
 
-function reportSubresources(key: string, compatibilities: Compatibilities, report: FindingReporter): void {
-  const side = parseKeyPattern(key, compatibilities)?.resource;
-  if (side === undefined || side.isNegated) return;
-  // An author who also lists `pods/*` knows about them.
-  const resources = side.words.filter(
-    (word) => Object.hasOwn(POWERFUL_SUBRESOURCES, word) && !side.words.includes(`${word}/*`),
-  );
-  for (const resource of resources) {
-    const subresources = `the subresources of ${resource} (${POWERFUL_SUBRESOURCES[resource] ?? ''})`;
+function reportSubresources(
+  key: string,
+  { isNegated, words }: PatternSide,
+  compatibilities: Compatibilities,
+  report: FindingReporter,
+): void {
+  if (isNegated) return;
+  for (const [resource, names] of Object.entries(POWERFUL_SUBRESOURCES)) {
+    // An author who also lists `pods/*` knows about them.
+    if (!words.includes(resource) || words.includes(`${resource}/*`)) continue;
+    const subresources = `the subresources of ${resource} (${names})`;
     report(
       'fault',
       compatibilities.has('v2-subresources')
@@ -59,11 +62,12 @@ export function compileResourcePermissions(
   if (keys.length === 0) report('never', '"resource_permissions" is empty');
   const grants = keys.flatMap((key) => {
     const verbs = new Set([...readVerbs(spec, key, report)].map((verb) => verb.trim().toLowerCase()));
-    const pattern = compileKeyPattern(key, compatibilities, report);
+    const pattern = readKeyPattern(key, compatibilities, report);
     if (pattern === undefined) return [];
-    reportSubresources(key, compatibilities, report);
-    reportConnections(`"${key}"`, verbs, pattern.coversResource, report);
-    return [{ verbs, matches: pattern.matches }];
+    reportSubresources(key, pattern.resource, compatibilities, report);
+    const { matches, coversResource } = compileKeyPattern(pattern, compatibilities);
+    reportConnections(`"${key}"`, verbs, coversResource, report);
+    return [{ verbs, matches }];
   });
   // The key first: most entries are for other namespaces, which is the cheapest test.
   return (request) =>
