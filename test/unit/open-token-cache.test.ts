@@ -1,0 +1,224 @@
+/** The cache of one run: what it stores, what it reads, and what a failure costs. */
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import type { CacheFolder } from '../../src/plugin/cache/cache-folder.ts';
+import {
+  aliasFileName,
+  lockFileName,
+  metadataFileName,
+  refusalFileName,
+  tokenFileName,
+} from '../../src/plugin/cache/file-names.ts';
+import { readAliasFile, readRecordFile } from '../../src/plugin/cache/file-store.ts';
+import { openTokenCache } from '../../src/plugin/cache/token-cache.ts';
+import type { CacheSettings, TokenCache } from '../../src/plugin/cache/token-cache.ts';
+import { readTokenMetadata } from '../../src/plugin/cache/token-metadata.ts';
+import type { TokenOwner } from '../../src/plugin/cache/token-metadata.ts';
+import type { Alias, TokenRecord } from '../../src/plugin/cache/token-record.ts';
+import type { Host } from '../../src/shared/base/host.ts';
+import type { ProcessIdentity } from '../../src/shared/base/process-identity.ts';
+import { fakeHost } from '../support/fake-host.ts';
+
+const uid = process.geteuid?.();
+const NOW = Date.UTC(2100, 0, 1);
+const HOUR = 3_600_000;
+const DAYS_30 = 30 * 24 * HOUR;
+const KEY = 'a'.repeat(64);
+const NAME = 'b'.repeat(64);
+const endpoint = 'https://keystone.test/v3';
+
+const RECORD: TokenRecord = { token: 'gAAAA-token', receivedAt: NOW, expiresAt: NOW + HOUR, endpoint };
+const OWNER: TokenOwner = { user: 'alice', scope: 'project demo', method: 'password', keystone: endpoint };
+const ALIAS: Alias = { key: KEY, apiVersion: undefined, files: [] };
+const WAIT = { maxWaitMs: 0, isNoLongerNeeded: () => Promise.resolve(false), onLongWait: () => undefined };
+
+interface OpenedCache {
+  readonly cache: TokenCache;
+  readonly folder: CacheFolder;
+  readonly warnings: readonly string[];
+}
+
+async function open(t: Test, settings: Partial<CacheSettings> = {}, parts: Partial<Host> = {}): Promise<OpenedCache> {
+  const path = join(t.testdirName, 'cache');
+  if (!existsSync(t.testdirName)) t.testdir();
+  const warnings: string[] = [];
+  const host = fakeHost({ uid, env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: path }, now: () => NOW, ...parts });
+  const warn = (message: string): void => void warnings.push(message);
+  const cache = await openTokenCache({ host, storage: 'file', isForKubectl: true, warn, ...settings });
+  return { cache, folder: { path, uid }, warnings };
+}
+
+const listFiles = ({ path }: CacheFolder): string[] => readdirSync(path).toSorted();
+
+void t.test(
+  'a stored token is found under its key and under each alias, and the files are what the fast path reads',
+  async (t) => {
+    const { cache, folder, warnings } = await open(t);
+    t.equal(cache.onFastPath, true);
+    t.equal(await cache.read(KEY), undefined);
+    await cache.store(KEY, RECORD, [[NAME, ALIAS]], OWNER);
+    t.strictSame(await cache.read(KEY), { key: KEY, record: RECORD });
+    t.strictSame(await cache.read(NAME), { key: KEY, record: RECORD });
+    t.equal(await cache.read('c'.repeat(64)), undefined);
+    t.strictSame(listFiles(folder), [metadataFileName(KEY), tokenFileName(KEY), aliasFileName(NAME)]);
+    t.strictSame(readRecordFile(folder, KEY), RECORD);
+    t.strictSame(readAliasFile(folder, NAME), ALIAS);
+    t.match(readTokenMetadata(folder, KEY), { ...OWNER, expiresAt: NOW + HOUR, isRenewable: false, storage: 'file' });
+    t.strictSame(warnings, []);
+  },
+);
+
+void t.test('a record without an owner leaves the metadata that is there', async (t) => {
+  const { cache, folder } = await open(t);
+  await cache.store(KEY, RECORD, [], OWNER);
+  await cache.store(KEY, { ...RECORD, token: 'gAAAA-second' }, []);
+  t.match(readTokenMetadata(folder, KEY), { user: 'alice' });
+  t.match(await cache.read(KEY), { record: { token: 'gAAAA-second' } });
+});
+
+void t.test('a record with a refresh token is renewable and outlives its token', async (t) => {
+  const { cache, folder } = await open(t);
+  await cache.store(KEY, { ...RECORD, refresh: 'gAAAA-refresh' }, [[NAME, ALIAS]], OWNER);
+  t.match(readTokenMetadata(folder, KEY), { isRenewable: true });
+  for (const name of listFiles(folder)) t.equal(statSync(join(folder.path, name)).mtimeMs, NOW + HOUR + DAYS_30, name);
+});
+
+void t.test('storing a token forgets the refusal of its key and prunes what has expired', async (t) => {
+  const process: ProcessIdentity = { id: '1 1', memoryLayout: 'layout', sessionLeaderPid: 1 };
+  const { cache, folder } = await open(t, {}, { identifyParent: () => process, identifyProcess: () => process });
+  cache.rememberRefusal(KEY, ['a secret']);
+  t.ok(listFiles(folder).includes(refusalFileName(KEY)));
+  await cache.store(NAME, { ...RECORD, expiresAt: NOW - 1 }, []);
+  t.notOk(listFiles(folder).includes(tokenFileName(NAME)), 'a token that has expired is removed at once');
+  t.ok(listFiles(folder).includes(refusalFileName(KEY)), 'the refusal of another key stays');
+  await cache.store(KEY, RECORD, []);
+  t.strictSame(listFiles(folder), [tokenFileName(KEY)]);
+});
+
+void t.test('aliases can be stored alone, and a run without any writes and removes nothing', async (t) => {
+  const { cache, folder } = await open(t);
+  mkdirSync(folder.path, { recursive: true });
+  writeFileSync(join(folder.path, tokenFileName(NAME)), '', { mode: 0o600 });
+  cache.storeAliases(RECORD, []);
+  t.strictSame(listFiles(folder), [tokenFileName(NAME)]);
+  cache.storeAliases(RECORD, [[NAME, ALIAS]]);
+  t.strictSame(listFiles(folder), [aliasFileName(NAME)]);
+});
+
+void t.test('the cache "none" keeps nothing and needs no folder', async (t) => {
+  const { cache, folder, warnings } = await open(t, { storage: 'none' });
+  await cache.store(KEY, RECORD, [[NAME, ALIAS]], OWNER);
+  t.equal(cache.onFastPath, false);
+  t.equal(await cache.read(KEY), undefined);
+  t.equal(await cache.lock(KEY, WAIT), undefined);
+  t.equal(cache.handOut('gAAAA'), 'nothing');
+  t.equal(existsSync(folder.path), false);
+  t.strictSame(warnings, []);
+});
+
+void t.test('without a home folder, one warning says that the next run will log in again', async (t) => {
+  const { cache, warnings } = await open(t, {}, { env: {}, home: () => undefined });
+  t.strictSame(warnings, ['there is no home folder to store the token in; the next run will log in again']);
+  await cache.store(KEY, RECORD, [[NAME, ALIAS]], OWNER);
+  t.equal(await cache.read(KEY), undefined);
+  t.equal(warnings.length, 1);
+});
+
+void t.test('a folder that cannot be used costs one warning, and the run goes on', async (t) => {
+  const file = join(t.testdir({ file: '' }), 'file');
+  const { cache, warnings } = await open(t, {}, { env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: join(file, 'cache') } });
+  t.match(warnings, [/^the cache folder .* cannot be created .*; the next run will log in again$/]);
+  await cache.store(KEY, RECORD, [[NAME, ALIAS]], OWNER);
+  t.equal(cache.onFastPath, false);
+  t.equal(await cache.read(KEY), undefined);
+  t.equal(await cache.lock(KEY, WAIT), undefined);
+  t.equal(cache.handOut('gAAAA'), 'nothing');
+  cache.confirm('gAAAA');
+  t.equal(warnings.length, 1);
+});
+
+void t.test('a folder that disappears during the run costs one warning', async (t) => {
+  const { cache, folder, warnings } = await open(t);
+  rmSync(folder.path, { recursive: true });
+  await cache.store(KEY, RECORD, [[NAME, ALIAS]], OWNER);
+  t.match(warnings, [/cannot be written to \(ENOENT\); the next run will log in again$/]);
+  t.equal(warnings.length, 1);
+});
+
+void t.test('a keyring that fails costs one warning, and the files of the cache still work', async (t) => {
+  const helper = join(t.testdir({ helper: '#!/bin/sh\nexit 1\n' }), 'helper');
+  chmodSync(helper, 0o700);
+  const { cache, folder, warnings } = await open(t, { storage: 'keyring' }, { execPath: helper, platform: 'darwin' });
+  t.equal(cache.onFastPath, false);
+  t.equal(await cache.read(KEY), undefined);
+  t.strictSame(warnings, ['the keyring cannot be used; the next run will log in again']);
+  await cache.store(KEY, RECORD, [[NAME, ALIAS]], OWNER);
+  t.equal(warnings.length, 1);
+  t.equal(readTokenMetadata(folder, KEY), undefined, 'a token that is not stored is not listed');
+  const release = await cache.lock(KEY, WAIT);
+  t.type(release, 'function');
+  release?.();
+});
+
+void t.test('a token in the keyring has its metadata in a file, and no record', async (t) => {
+  const helper = join(t.testdir({ helper: '#!/bin/sh\ncat > "${0}.request"\n' }), 'helper');
+  chmodSync(helper, 0o700);
+  const { cache, folder } = await open(t, { storage: 'keyring' }, { execPath: helper, platform: 'darwin' });
+  await cache.store(KEY, RECORD, [], OWNER);
+  t.strictSame(listFiles(folder), [metadataFileName(KEY)]);
+  t.match(readTokenMetadata(folder, KEY), { user: 'alice', storage: 'keyring' });
+  t.match(JSON.parse(readFileSync(`${helper}.request`, 'utf8')), { key: KEY, secret: /gAAAA-token/ });
+});
+
+void t.test('a lock is held until it is released', async (t) => {
+  const { cache, folder } = await open(t);
+  const release = await cache.lock(KEY, WAIT);
+  t.type(release, 'function');
+  t.ok(existsSync(join(folder.path, lockFileName(KEY))));
+  t.equal(await cache.lock(KEY, WAIT), undefined);
+  release?.();
+  const again = await cache.lock(KEY, WAIT);
+  t.type(again, 'function');
+  again?.();
+});
+
+const parentOf = (id: string): Partial<Host> => ({
+  identifyParent: () => ({ id, memoryLayout: undefined, sessionLeaderPid: 7 }),
+});
+
+void t.test('kubectl is told apart by its process, and nothing is recorded for other programs', async (t) => {
+  const { cache } = await open(t, {}, parentOf('10 1'));
+  t.equal(cache.handOut('gAAAA'), 'nothing');
+  t.equal(cache.handOut('gAAAA'), 'token');
+  cache.confirm('gAAAA');
+  t.equal(cache.handOut('gAAAA'), 'confirmed');
+  const other = await open(t, {}, parentOf('11 1'));
+  t.equal(other.cache.handOut('gAAAA'), 'nothing');
+  const shell = await open(t, { isForKubectl: false }, parentOf('10 1'));
+  t.equal(shell.cache.handOut('gAAAA'), 'nothing');
+  const unknown = await open(t, {}, {});
+  t.equal(unknown.cache.handOut('gAAAA'), 'nothing');
+  unknown.cache.confirm('gAAAA');
+});
+
+void t.test(
+  'a refusal is remembered for a credential in a terminal, and never without a key for its tag',
+  async (t) => {
+    const terminal: Partial<Host> = {
+      ...parentOf('10 1'),
+      identifyProcess: (pid) => (pid === 7 ? { id: '7 1', memoryLayout: 'layout', sessionLeaderPid: 7 } : undefined),
+    };
+    const { cache } = await open(t, { isForKubectl: false }, terminal);
+    t.equal(cache.findRefusalTime(KEY, ['pw']), undefined);
+    cache.rememberRefusal(KEY, ['pw']);
+    t.equal(cache.findRefusalTime(KEY, ['pw']), NOW);
+    t.equal(cache.findRefusalTime(KEY, ['corrected']), undefined);
+    t.equal(cache.findRefusalTime(NAME, ['pw']), undefined);
+    const unknown = await open(t, { isForKubectl: false }, {});
+    unknown.cache.rememberRefusal(NAME, ['pw']);
+    t.equal(unknown.cache.findRefusalTime(NAME, ['pw']), undefined);
+    t.notOk(listFiles(unknown.folder).includes(refusalFileName(NAME)));
+  },
+);
