@@ -42,7 +42,7 @@ function restrictPackages(allowed) {
 }
 
 export default tseslint.config(
-  { ignores: ['dist/', '.tap/', 'node_modules/', '**/*.cjs'] },
+  { ignores: ['dist/', '.tap/', '.mutation/', 'node_modules/', '**/*.cjs'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
