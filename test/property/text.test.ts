@@ -55,6 +55,15 @@ void t.test('a text has no secret of the process after redaction', async (t) => 
   await checkProperty(t, property, 250);
 });
 
+void t.test('a secret that contains another one leaves no remainder', async (t) => {
+  const property = fc.property(secretTexts, secretTexts, secretTexts, (before, inner, after) => {
+    const outer = before + inner + after;
+    for (const value of [inner, outer]) new Secret(value);
+    assert.equal(redact(`the secret is ${outer}`), 'the secret is [redacted]');
+  });
+  await checkProperty(t, property, 150);
+});
+
 void t.test('a secret is never part of what prints it', async (t) => {
   const property = fc.property(secretTexts, (value) => {
     const secret = new Secret(value);
