@@ -18,6 +18,10 @@ import {
 const FOLDER = { path: '/cache', uid: 1000 };
 const FAILURE = new CacheError('the disk is full');
 
+const raise = (error: Error) => (): string => {
+  throw error;
+};
+
 void t.test('a part works with its folder until something fails, and the first failure is reported once', async (t) => {
   const failures: CacheError[] = [];
   const part = makeCachePart(FOLDER, (error) => void failures.push(error));
@@ -27,19 +31,9 @@ void t.test('a part works with its folder until something fails, and the first f
     '/cache',
   );
   t.equal(await part.attemptAsync((folder) => Promise.resolve(folder.uid)), 1000);
-  t.equal(
-    part.attempt(() => {
-      throw FAILURE;
-    }),
-    undefined,
-  );
+  t.equal(part.attempt(raise(FAILURE)), undefined);
   t.equal(part.isUsable(), false);
-  t.equal(
-    part.attempt(() => {
-      t.fail('it is used again');
-    }),
-    undefined,
-  );
+  t.equal(part.attempt(raise(new Error('it is used again'))), undefined);
   t.equal(await part.attemptAsync(() => Promise.reject(new Error('it is used again'))), undefined);
   t.strictSame(failures, [FAILURE]);
 });
@@ -55,13 +49,7 @@ void t.test('a part that fails while it waits is not used again either', async (
 void t.test('a fault of the program is not a failure of the cache', async (t) => {
   const part = makeCachePart(FOLDER, () => void t.fail('it is reported'));
   const fault = new TypeError('a fault');
-  t.throws(
-    () =>
-      part.attempt(() => {
-        throw fault;
-      }),
-    fault,
-  );
+  t.throws(() => part.attempt(raise(fault)), fault);
   await t.rejects(
     part.attemptAsync(() => Promise.reject(fault)),
     fault,
