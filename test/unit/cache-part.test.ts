@@ -24,7 +24,9 @@ const raise = (error: Error) => (): string => {
 
 void t.test('a part works with its folder until something fails, and the first failure is reported once', async (t) => {
   const failures: CacheError[] = [];
-  const part = makeCachePart(FOLDER, (error) => void failures.push(error));
+  const part = makeCachePart(FOLDER, (error) => {
+    failures.push(error);
+  });
   t.equal(part.isUsable(), true);
   t.equal(
     part.attempt((folder) => folder.path),
@@ -34,20 +36,24 @@ void t.test('a part works with its folder until something fails, and the first f
   t.equal(part.attempt(raise(FAILURE)), undefined);
   t.equal(part.isUsable(), false);
   t.equal(part.attempt(raise(new Error('it is used again'))), undefined);
-  t.equal(await part.attemptAsync(() => Promise.reject(new Error('it is used again'))), undefined);
+  t.equal(await part.attemptAsync(() => Promise.reject<string>(new Error('it is used again'))), undefined);
   t.strictSame(failures, [FAILURE]);
 });
 
 void t.test('a part that fails while it waits is not used again either', async (t) => {
   const failures: CacheError[] = [];
-  const part = makeCachePart(FOLDER, (error) => void failures.push(error));
-  t.equal(await part.attemptAsync(() => Promise.reject(FAILURE)), undefined);
+  const part = makeCachePart(FOLDER, (error) => {
+    failures.push(error);
+  });
+  t.equal(await part.attemptAsync(() => Promise.reject<string>(FAILURE)), undefined);
   t.equal(part.isUsable(), false);
   t.strictSame(failures, [FAILURE]);
 });
 
 void t.test('a fault of the program is not a failure of the cache', async (t) => {
-  const part = makeCachePart(FOLDER, () => void t.fail('it is reported'));
+  const part = makeCachePart(FOLDER, () => {
+    t.fail('it is reported');
+  });
   const fault = new TypeError('a fault');
   t.throws(() => part.attempt(raise(fault)), fault);
   await t.rejects(
@@ -58,7 +64,9 @@ void t.test('a fault of the program is not a failure of the cache', async (t) =>
 });
 
 void t.test('a part without a folder is never used', async (t) => {
-  const part = makeCachePart(undefined, () => void t.fail('it is reported'));
+  const part = makeCachePart(undefined, () => {
+    t.fail('it is reported');
+  });
   t.equal(part.isUsable(), false);
   t.equal(
     part.attempt(() => 'used'),
