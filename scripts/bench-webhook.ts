@@ -52,12 +52,15 @@ interface Figures extends Case {
 
 /** Sends a request on every connection as soon as the last one is answered. */
 function measure(port: number, ca: Buffer, { name, body, expected }: Case): Promise<LoadResult> {
-  const end = performance.now() + SLICE_MS;
+  let end: number | undefined;
   return generateLoad({
     port,
     ca,
     connections: CONNECTIONS,
-    nextBody: () => (performance.now() < end ? body : undefined),
+    nextBody: () => {
+      end ??= performance.now() + SLICE_MS;
+      return performance.now() < end ? body : undefined;
+    },
     onResponse: (response) => {
       if (!response.includes(expected)) throw new Error(`${name}: ${response}`);
     },

@@ -1,6 +1,7 @@
 // A load generator that uses little CPU time, because it runs on the machine that it measures: it writes prepared
 // requests, and of a response it parses only the length.
 
+import { once } from 'node:events';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 
@@ -22,12 +23,16 @@ export interface LoadResult {
   readonly maxMs: number;
 }
 
-/** Sends requests one after the other on each connection, until there are no more. */
+/** Opens the connections, and then sends requests one after the other on each of them, until there are no more. */
 export async function generateLoad({ port, ca, connections, nextBody, onResponse }: LoadOptions): Promise<LoadResult> {
   const times: number[] = [];
-  const runConnection = (connection: number): Promise<void> =>
+  const open = async (): Promise<TLSSocket> => {
+    const socket = connect({ host: '127.0.0.1', port, ca });
+    await once(socket, 'secureConnect');
+    return socket;
+  };
+  const runConnection = (socket: TLSSocket, connection: number): Promise<void> =>
     new Promise((resolve, reject) => {
-      const socket: TLSSocket = connect({ host: '127.0.0.1', port, ca });
       let buffered = '';
       let requestBody = '';
       let sentAt = 0;
@@ -45,7 +50,7 @@ export async function generateLoad({ port, ca, connections, nextBody, onResponse
             `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
         );
       };
-      socket.setEncoding('utf8').once('error', reject).once('secureConnect', send);
+      socket.setEncoding('utf8').once('error', reject);
       socket.on('data', (chunk: string) => {
         buffered += chunk;
         const headerEnd = buffered.indexOf('\r\n\r\n');
@@ -58,9 +63,11 @@ export async function generateLoad({ port, ca, connections, nextBody, onResponse
         onResponse(body, requestBody);
         send();
       });
+      send();
     });
+  const sockets = await Promise.all(Array.from({ length: connections }, open));
   const startedAt = performance.now();
-  await Promise.all(Array.from({ length: connections }, (_, connection) => runConnection(connection)));
+  await Promise.all(sockets.map(runConnection));
   const seconds = (performance.now() - startedAt) / 1_000;
   times.sort((one, other) => one - other);
   const percentile = (fraction: number): number =>
