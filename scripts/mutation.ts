@@ -25,6 +25,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
       'cache-part',
       'keyring',
       'open-token-cache',
+      'private-cache-files',
       'saved-secret',
       'sha256',
       'token-cache',

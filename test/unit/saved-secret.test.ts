@@ -60,6 +60,8 @@ writeFileSync(${JSON.stringify(store)}, JSON.stringify(entries));
   return {
     host: fakeHost({
       execPath,
+      // On Linux, the helper needs a session bus.
+      platform: 'darwin',
       uid: process.getuid?.(),
       env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: cache },
       now: Date.now,
