@@ -23,6 +23,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
     tests: unit(
       'cache-inventory',
       'cache-part',
+      'checksum',
       'keyring',
       'open-token-cache',
       'private-cache-files',

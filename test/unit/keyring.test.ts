@@ -1,11 +1,14 @@
 /** The requests to the keyring, with a program in the place of the helper. */
-import { chmodSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { openKeyring } from '../../src/plugin/cache/keyring.ts';
 import { openTokenStore } from '../../src/plugin/cache/open-token-store.ts';
 import { serializeRecord } from '../../src/plugin/cache/token-record.ts';
+import type { Host } from '../../src/shared/base/host.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 interface Helper {
@@ -107,4 +110,29 @@ void t.test('the other stores are in files and nowhere', async (t) => {
   t.equal((await openTokenStore('file', folder, fakeHost()))?.onFastPath, true);
   t.equal(await openTokenStore('file', undefined, fakeHost()), undefined);
   t.equal(await openTokenStore('none', folder, fakeHost()), undefined);
+});
+
+void t.test('on Linux, the helper gets the session bus of the user, and does not start without one', async (t) => {
+  const { execPath, readRequest } = makeHelper(t, 'printf "%s" "$DBUS_SESSION_BUS_ADDRESS"');
+  const withBus = (address: string): Host =>
+    fakeHost({
+      execPath,
+      uid: process.geteuid?.(),
+      platform: 'linux',
+      personalVariables: () => ({ DBUS_SESSION_BUS_ADDRESS: address }),
+    });
+  const absent = openKeyring(withBus('unix:path=/nowhere/bus')).read('a-key');
+  await t.rejects(absent, { code: 'cache', message: 'the keyring cannot be used' });
+  t.throws(readRequest, { code: 'ENOENT' });
+  const folder = mkdtempSync(join(tmpdir(), 'bus-'));
+  const server = createServer();
+  t.teardown(() => {
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+  await new Promise<void>((resolve) => server.listen(join(folder, 'bus'), resolve));
+  const address = `unix:path=${join(folder, 'bus')}`;
+  t.equal(await openKeyring(withBus(address)).read('a-key'), address);
+  const elsewhere = { ...withBus(address), platform: MACOS } as const;
+  t.equal(await openKeyring(elsewhere).read('a-key'), '', 'other systems have no bus');
 });
