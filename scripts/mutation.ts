@@ -88,7 +88,7 @@ async function main([folder, ...files]: readonly string[]): Promise<number> {
     ignorers: [WORDING],
     coverageAnalysis: 'perTest',
     // The processes share two processors with others: only a loop without an end takes this long.
-    timeoutMS: 60_000,
+    timeoutMS: 30_000,
     maxTestRunnerReuse: 400,
     reporters: ['clear-text', 'html', 'progress-append-only'],
     clearTextReporter: { reportTests: false, allowColor: false },
