@@ -41,6 +41,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
       'clouds-yaml',
       'fingerprint',
       'go-program-compatibility',
+      'layers-of-settings',
       'option-names',
       'resolve-config',
       'unsupported-methods',
