@@ -77,8 +77,9 @@ export interface Keystone extends KeystoneAddress {
   stop(): Promise<void>;
 }
 
+// With pickle, each reader gets a copy: Keystone decrypts credentials in place.
 const cacheConfig = `[cache]
-backend = dogpile.cache.memory
+backend = dogpile.cache.memory_pickle
 [token]
 caching = false
 [revoke]
