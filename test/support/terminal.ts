@@ -109,7 +109,7 @@ function readToTheEnd(socket: Socket, device: string): (output: string) => strin
   };
 }
 
-/** Starts a program on a terminal of its own. */
+/** Starts a program on a terminal of its own. It is killed if it runs for minutes. */
 export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalCommand): Terminal {
   const pty = spawn(file, [...args], {
     name: 'xterm',
@@ -136,8 +136,12 @@ export function openTerminal({ file, args = [], env, cwd, cols = 80 }: TerminalC
     output = endOutput(output + text);
     wakeAll();
   });
+  const hangGuard = setTimeout(() => {
+    killSession(pty.pid, 'SIGKILL');
+  }, HANG_GUARD_MS);
   const ended = new Promise<TerminalExit>((resolve) => {
     pty.onExit(({ exitCode, signal }) => {
+      clearTimeout(hangGuard);
       exit = { exitCode, signal: signalName(signal) };
       resolve(exit);
       wakeAll();
