@@ -3,7 +3,8 @@ import type { Test } from 'tap';
 import { KeystoneProtocolError } from '../../src/shared/base/errors.ts';
 import { openHttpClient } from '../../src/shared/http/http-client.ts';
 import { logInWithDevice } from '../../src/shared/oidc/device-authorization.ts';
-import type { DeviceLogin, DeviceInstructions, Pace } from '../../src/shared/oidc/device-authorization.ts';
+import type { Clock } from '../../src/shared/base/clock.ts';
+import type { DeviceLogin, DeviceInstructions } from '../../src/shared/oidc/device-authorization.ts';
 import { resolveProvider } from '../../src/shared/oidc/provider.ts';
 import type { OAuthTokens } from '../../src/shared/oidc/token-request.ts';
 import { fakeHost } from '../support/fake-host.ts';
@@ -19,15 +20,16 @@ interface DeviceLoginResult {
   readonly waits: readonly number[];
 }
 
-/** A pace at which the time passes at once. */
-function makePace(): Pace & { readonly waits: readonly number[] } {
+/** A clock on which a wait is over at once. */
+function makeHastyClock(): Clock & { readonly waits: readonly number[] } {
   const waits: number[] = [];
   return {
     waits,
     monotonicMs: () => waits.reduce((sum, ms) => sum + ms, 0),
-    sleep(ms) {
+    startTimer(ms, task) {
       waits.push(ms);
-      return Promise.resolve();
+      task();
+      return () => undefined;
     },
   };
 }
@@ -50,7 +52,7 @@ async function logIn(t: Test, idp: StandInProvider, more: Partial<DeviceLogin> =
     { grant: 'urn:ietf:params:oauth:grant-type:device_code', endpoints: ['device_authorization', 'token'] },
   );
   const invitations: DeviceInstructions[] = [];
-  const pace = makePace();
+  const clock = makeHastyClock();
   const tokens = await logInWithDevice(http, provider, {
     client: { id: 'kubectl', secret: undefined },
     scope: 'openid profile',
@@ -58,10 +60,10 @@ async function logIn(t: Test, idp: StandInProvider, more: Partial<DeviceLogin> =
     subject: 'the user in the browser',
     loginTimeoutMs: 60_000,
     showInstructions: (invitation) => invitations.push(invitation),
-    pace,
+    clock,
     ...more,
   });
-  return { tokens, invitations, waits: pace.waits };
+  return { tokens, invitations, waits: clock.waits };
 }
 
 const polls = ({ requests }: StandInProvider): StandInProvider['requests'] =>
@@ -116,13 +118,13 @@ void t.test('PKCE binds the codes to this run', async (t) => {
 void t.test('the login fails if no user logs in within the time limit or the lifetime of the code', async (t) => {
   const idp = await startStandInProvider(t);
   idp.tokenResponses = [PENDING];
-  const pace = makePace();
-  await t.rejects(logIn(t, idp, { loginTimeoutMs: 2_500, pace }), {
+  const clock = makeHastyClock();
+  await t.rejects(logIn(t, idp, { loginTimeoutMs: 2_500, clock }), {
     code: 'auth-rejected',
     message: 'the login of the user in the browser was not finished within 3 s',
     hint: /--login-timeout/,
   });
-  t.strictSame(pace.waits, [1_000, 1_000], 'no wait goes beyond the time limit');
+  t.strictSame(clock.waits, [1_000, 1_000], 'no wait goes beyond the time limit');
   t.equal(polls(idp).length, 2);
   const short = await startStandInProvider(t);
   short.tokenResponses = [PENDING];

@@ -30,7 +30,7 @@ export interface HttpResponse {
 }
 
 /** A smaller difference is the resolution of the Date header and the time that the response travels. */
-const MIN_SKEW_MS = 5_000;
+export const MIN_SKEW_MS = 5_000;
 
 /** No time zone is further away; a larger difference says more about the header than about a clock. */
 const MAX_SKEW_MS = 24 * 3_600_000;

@@ -1,6 +1,7 @@
 /** Logs in on another device (RFC 8628): the provider issues a short code, which the user enters in any browser. */
 import { createHash, randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep, SYSTEM_CLOCK } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
 import type { PluginErrorCode } from '../base/errors.ts';
 import { textAt } from '../base/json.ts';
@@ -41,17 +42,9 @@ export interface DeviceLogin {
   /** How long the user has, in ms; the provider may allow less. */
   readonly loginTimeoutMs: number;
   readonly showInstructions: (instructions: DeviceInstructions) => void;
-  /** How to wait between polls. Tests replace it. */
-  readonly pace?: Pace;
+  /** Times the waits between polls; the clock of this machine by default. */
+  readonly clock?: Clock;
 }
-
-/** A clock, in ms since any fixed moment, and a wait that it measures. */
-export interface Pace {
-  readonly monotonicMs: () => number;
-  readonly sleep: (ms: number) => Promise<unknown>;
-}
-
-const REAL_PACE: Pace = { monotonicMs: () => performance.now(), sleep };
 
 interface Authorization {
   readonly deviceCode: Secret;
@@ -120,7 +113,7 @@ function slowDown(error: unknown): number | undefined {
  * @throws KeystoneProtocolError | KeystoneUnreachable
  */
 export async function logInWithDevice(http: HttpClient, provider: Provider, login: DeviceLogin): Promise<OAuthTokens> {
-  const { client, usesPkce, subject, loginTimeoutMs, showInstructions, pace = REAL_PACE } = login;
+  const { client, usesPkce, subject, loginTimeoutMs, showInstructions, clock = SYSTEM_CLOCK } = login;
   const verifier = usesPkce ? randomBytes(32).toString('base64url') : undefined;
   const challenge: FormFields =
     verifier === undefined
@@ -137,11 +130,11 @@ export async function logInWithDevice(http: HttpClient, provider: Provider, logi
     code_verifier: verifier === undefined ? undefined : new Secret(verifier),
   };
   const maxMs = Math.min(expiresMs, loginTimeoutMs);
-  const end = pace.monotonicMs() + maxMs;
+  const end = clock.monotonicMs() + maxMs;
   let waitMs = intervalMs;
   let lastFailure: Error | undefined;
-  while (pace.monotonicMs() + waitMs <= end) {
-    await pace.sleep(waitMs);
+  while (clock.monotonicMs() + waitMs <= end) {
+    await sleep(clock, waitMs);
     try {
       return await requestOAuthTokens(http, provider, { client, form, subject, isSingleUse: true, isPoll: true });
     } catch (error) {

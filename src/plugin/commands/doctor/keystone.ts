@@ -9,7 +9,7 @@ import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../.
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { findV3Endpoint } from '../../../shared/keystone/discovery.ts';
 import { explainUntrustedOrigin } from '../../../shared/http/explain-network-error.ts';
-import { readClockDifference } from '../../../shared/http/http-message.ts';
+import { MIN_SKEW_MS, readClockDifference } from '../../../shared/http/http-message.ts';
 import type { HttpResponse } from '../../../shared/http/http-message.ts';
 import { withHttp } from '../../login/http-context.ts';
 import { usesDiscovery } from '../../login/request-token.ts';
@@ -27,9 +27,6 @@ import type { CheckOutcome } from './check-runner.ts';
 
 /** A larger skew can make a valid token or certificate look expired. */
 const MAX_SKEW_MS = 5 * 60_000;
-
-/** The resolution of the Date header and the time that the response travels. */
-const AGREEMENT_MS = 5_000;
 
 const MINUTE_MS = 60_000;
 const MIN_LIFETIME_MS = 10 * MINUTE_MS;
@@ -115,7 +112,7 @@ export function checkClock({ response }: VersionResponse): CheckOutcome<never> {
   if (serverAheadMs === undefined) {
     return warn('Keystone does not send its time', 'if tokens expire too early, compare the clocks yourself');
   }
-  if (Math.abs(serverAheadMs) <= AGREEMENT_MS) return pass('the clocks of this machine and Keystone agree');
+  if (Math.abs(serverAheadMs) <= MIN_SKEW_MS) return pass('the clocks of this machine and Keystone agree');
   const roundedMs = Math.round(Math.abs(serverAheadMs) / 1000) * 1000;
   const direction = serverAheadMs > 0 ? 'behind' : 'ahead of';
   const summary = `this machine's clock is ${formatDuration(roundedMs)} ${direction} Keystone's`;
