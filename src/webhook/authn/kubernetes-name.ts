@@ -43,8 +43,12 @@ function isAllowed(name: string, allowed: AllowedNames): boolean {
   return allowed.some((entry) => (entry.endsWith('*') ? name.startsWith(entry.slice(0, -1)) : name === entry));
 }
 
-/** A name for the cluster, or why a name must not be used, as the end of a sentence about it. */
-export type NameResult = { readonly name: string } | { readonly problem: string };
+/** A name for the cluster. */
+export interface NameResult {
+  readonly name: string;
+  /** Why the name must not be used, as the end of a sentence about it; undefined if it can be used. */
+  readonly problem: string | undefined;
+}
 
 /**
  * Refuses a reserved name, and a name with a colon that is neither prefixed nor allowed.
@@ -53,9 +57,9 @@ export type NameResult = { readonly name: string } | { readonly problem: string 
  */
 function checkName(name: string, isPrefixed: boolean, allowed: AllowedNames): NameResult {
   const reserved = findReservedPrefix(name);
-  if (reserved !== undefined) return { problem: `begins with "${reserved}"` };
-  if (isPrefixed || !name.includes(':') || isAllowed(name, allowed)) return { name };
-  return { problem: 'contains a colon, and neither a prefix nor --allowed-colon-names covers it' };
+  if (reserved !== undefined) return { name, problem: `begins with "${reserved}"` };
+  if (isPrefixed || !name.includes(':') || isAllowed(name, allowed)) return { name, problem: undefined };
+  return { name, problem: 'contains a colon, and neither a prefix nor --allowed-colon-names covers it' };
 }
 
 /** Makes a name from an issuer's name and the operator's prefix, which may be empty. */
@@ -126,12 +130,12 @@ const PART_NAMES: Readonly<Record<string, string>> = {
 /** Makes a name from names in Keystone, for the operator's format. */
 export function formatName(format: string, parts: Readonly<Record<string, string>>, allowed: AllowedNames): NameResult {
   const placeholders = listPlaceholders(format);
+  const name = fillFormat(format, parts);
   const ambiguous = findAmbiguousPart(placeholders, parts);
   if (ambiguous !== undefined) {
-    const { letter } = ambiguous;
-    return { problem: `is ambiguous, because its ${PART_NAMES[letter] ?? letter} contains a separator of "${format}"` };
+    const part = PART_NAMES[ambiguous.letter] ?? ambiguous.letter;
+    return { name, problem: `is ambiguous, because its ${part} contains a separator of "${format}"` };
   }
-  const name = fillFormat(format, parts);
   const [first] = placeholders;
   const beginning = first?.before === '' ? (parts[first.letter] ?? '') : '';
   const isPrefixed = !beginning.includes(':');

@@ -42,19 +42,19 @@ export function mapClaimsToUserInfo(claims: JsonObject, settings: OidcSettings):
   if (usernameClaim === 'email' && Object.hasOwn(claims, 'email_verified') && claims['email_verified'] !== true) {
     return { reason: 'its email address is not verified' };
   }
-  const username = prefixName(usernamePrefix, issuerUsername, allowedNames);
-  if ('problem' in username) return { reason: `its user name ${username.problem}` };
+  const { name: username, problem } = prefixName(usernamePrefix, issuerUsername, allowedNames);
+  if (problem !== undefined) return { reason: `its user name ${problem}` };
   const issuerGroups = groupsClaim === undefined ? [] : readGroups(claims, groupsClaim);
   if (issuerGroups === undefined) return { reason: `its claim "${groupsClaim ?? ''}" is not a list of groups` };
   const usable: string[] = [];
   const dropped: string[] = [];
   for (const name of new Set(issuerGroups.filter((group) => group !== ''))) {
-    const result = prefixName(groupsPrefix, name, allowedNames);
+    const group = prefixName(groupsPrefix, name, allowedNames);
     // The ID of a Keystone project is a group, which an issuer must not give.
-    if ('name' in result && !looksLikeProjectId(result.name)) usable.push(result.name);
-    else dropped.push(groupsPrefix + name);
+    const isUsable = group.problem === undefined && !looksLikeProjectId(group.name);
+    (isUsable ? usable : dropped).push(group.name);
   }
-  return { userInfo: { username: username.name, uid: '', groups: usable, extra: {} }, droppedNames: dropped };
+  return { userInfo: { username, uid: '', groups: usable, extra: {} }, droppedNames: dropped };
 }
 
 /** Whether a token claims to be from this issuer; proves nothing. */

@@ -1,7 +1,6 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import { parseCommaList } from '../../shared/options/comma-list.ts';
 import type { Config } from '../../shared/options/config.ts';
-import { readAllowedNames } from './allowed-names.ts';
 import type { AllowedNames } from './kubernetes-name.ts';
 
 /** The options that {@link readOidcSettings} reads. */
@@ -14,8 +13,7 @@ export type OidcOptionName =
   | 'oidc-groups-claim'
   | 'oidc-groups-prefix'
   | 'oidc-required-claim'
-  | 'oidc-signing-algs'
-  | 'allowed-colon-names';
+  | 'oidc-signing-algs';
 
 /** An OpenID Connect issuer, and how its tokens are mapped to Kubernetes users. */
 export interface OidcSettings {
@@ -88,6 +86,7 @@ function readUsernamePrefix(config: Config<OidcOptionName>, issuer: string, clai
 export function readOidcSettings(
   config: Config<OidcOptionName>,
   file: (name: 'oidc-ca-file') => string | undefined,
+  allowedNames: AllowedNames,
 ): OidcSettings | undefined {
   if (!config.has('oidc-issuer-url')) return undefined;
   const issuer = readIssuer(config);
@@ -108,7 +107,7 @@ export function readOidcSettings(
     groupsClaim: config.text('oidc-groups-claim'),
     groupsPrefix: groupsPrefix === NO_PREFIX ? '' : groupsPrefix,
     requiredClaims: readRequiredClaims(config),
-    allowedNames: readAllowedNames(config),
+    allowedNames,
     algorithms: readAlgorithms(config),
   };
 }

@@ -1,6 +1,6 @@
 /** Maps the owner of a Keystone token to a Kubernetes user: user name, UID, groups and extra. */
 import type { TokenVerdict, UserInfo } from '../review/review.ts';
-import { fillFormat, findReservedPrefix, formatName, looksLikeProjectId } from './kubernetes-name.ts';
+import { findReservedPrefix, formatName, looksLikeProjectId } from './kubernetes-name.ts';
 import type { AllowedNames } from './kubernetes-name.ts';
 import { applyRoleMappings } from './role-mappings.ts';
 import type { RoleMapping } from './role-mappings.ts';
@@ -53,11 +53,10 @@ function nameGroups(
   const names: string[] = [];
   const dropped: string[] = [];
   for (const { name, id, domainId } of groups) {
-    const result = formatName(groupFormat, { n: name, i: id, d: domainId }, allowedNames);
+    const group = formatName(groupFormat, { n: name, i: id, d: domainId }, allowedNames);
     // The name of a group must not give the rights of another project, whose ID is a group too.
-    const isUsable = 'name' in result && (result.name !== name || !looksLikeProjectId(name));
-    if (isUsable) names.push(result.name);
-    else dropped.push(fillFormat(groupFormat, { n: name, i: id, d: domainId }));
+    const isUsable = group.problem === undefined && (group.name !== name || !looksLikeProjectId(name));
+    (isUsable ? names : dropped).push(group.name);
   }
   (findReservedPrefix(project.id) === undefined ? names : dropped).push(project.id);
   return { names, dropped };
@@ -72,7 +71,7 @@ export function mapOwnerToUserInfo(
   const { user, userDomain, project, roles } = owner;
   const parts = { n: user.name, i: user.id, D: userDomain.name, d: userDomain.id };
   const keystoneUsername = formatName(naming.usernameFormat, parts, naming.allowedNames);
-  if ('problem' in keystoneUsername) return { reason: `its user name ${keystoneUsername.problem}` };
+  if (keystoneUsername.problem !== undefined) return { reason: `its user name ${keystoneUsername.problem}` };
   const mapped = applyRoleMappings(naming.roleMappings, roles);
   const username = mapped.username ?? keystoneUsername.name;
   if (isSystemName(username) && !naming.allowsMappedSystemNames)

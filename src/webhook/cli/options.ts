@@ -1,4 +1,5 @@
 import type { Option } from '../../shared/options/option.ts';
+import { METRICS_ACCESS } from '../server/metrics-access.ts';
 
 export const PROGRAM_NAME = 'k8s-keystone-auth';
 
@@ -50,7 +51,7 @@ const LIST = [
     name: 'metrics',
     group: 'Server',
     env: ['KEYSTONE_METRICS'],
-    choices: ['everyone', 'clients', 'off'],
+    choices: METRICS_ACCESS,
     help:
       'who can read /metrics: everyone, clients with a certificate that /webhook accepts, ' +
       'or no one, with off (everyone)',

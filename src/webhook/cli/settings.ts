@@ -16,6 +16,8 @@ import { readOidcSettings } from '../authn/oidc-settings.ts';
 import type { OidcSettings } from '../authn/oidc-settings.ts';
 import { COMPATIBILITIES } from '../authz/policy/compatibility.ts';
 import type { Compatibilities, Compatibility } from '../authz/policy/compatibility.ts';
+import { METRICS_ACCESS } from '../server/metrics-access.ts';
+import type { MetricsAccess } from '../server/metrics-access.ts';
 import { WEBHOOK_OPTIONS } from './options.ts';
 import type { WebhookOptionName } from './options.ts';
 
@@ -60,9 +62,6 @@ const AUTHENTICATORS = ['keystone', 'oidc'] as const;
 
 export type AuthenticatorName = (typeof AUTHENTICATORS)[number];
 
-/** Who can read /metrics. */
-export type MetricsAccess = 'everyone' | 'clients' | 'off';
-
 const DEFAULT_LISTEN = '0.0.0.0:8443';
 const MAX_CACHE_SECONDS = 30;
 
@@ -88,8 +87,9 @@ function readListen(config: WebhookConfig): { host: string; port: number } {
  */
 function readClientAccess(config: WebhookConfig): Pick<WebhookSettings, 'allowedClientNames' | 'metricsAccess'> {
   const names = parseCommaList(config.text('allowed-client-names'));
-  const access = config.text('metrics') ?? 'everyone';
-  const needsCa = access === 'clients' ? 'metrics' : config.has('allowed-client-names') ? 'allowed-client-names' : '';
+  const metricsAccess = METRICS_ACCESS.find((access) => access === config.text('metrics')) ?? METRICS_ACCESS[0];
+  const needsCa =
+    metricsAccess === 'clients' ? 'metrics' : config.has('allowed-client-names') ? 'allowed-client-names' : '';
   if (needsCa !== '' && !config.has('client-ca-file')) {
     throw new ConfigError(`${config.origin(needsCa)} needs the CA of the client certificates`, {
       hint: 'set --client-ca-file',
@@ -98,7 +98,7 @@ function readClientAccess(config: WebhookConfig): Pick<WebhookSettings, 'allowed
   if (config.has('allowed-client-names') && names.length === 0) {
     throw new ConfigError(`${config.origin('allowed-client-names')} contains no name`);
   }
-  return { allowedClientNames: names, metricsAccess: access === 'clients' || access === 'off' ? access : 'everyone' };
+  return { allowedClientNames: names, metricsAccess };
 }
 
 function readCount(config: WebhookConfig, name: WebhookOptionName, defaultCount: number): number {
@@ -199,6 +199,7 @@ export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>)
     return text === undefined ? undefined : toPath(text);
   };
   const authenticatorNames = readAuthenticators(config);
+  const allowedNames = readAllowedNames(config);
   if (authenticatorNames.includes('keystone')) readRequired(config, 'keystone-url', 'OS_AUTH_URL');
   return {
     listen: readListen(config),
@@ -216,9 +217,9 @@ export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>)
     keystoneRate: readCount(config, 'keystone-rate', 15),
     usernameFormat: readFormat(config, 'username-format', 'niDd'),
     groupFormat: readFormat(config, 'group-format', 'nid'),
-    allowedNames: readAllowedNames(config),
+    allowedNames,
     cacheTtlMs: readSeconds(config, 'cache-ttl', MAX_CACHE_SECONDS, MAX_CACHE_SECONDS),
-    oidc: authenticatorNames.includes('oidc') ? readOidcSettings(config, readFile) : undefined,
+    oidc: authenticatorNames.includes('oidc') ? readOidcSettings(config, readFile, allowedNames) : undefined,
     refusesAccessRules: config.text('access-rules') !== 'accept',
     allowsAnyTokenShape: config.isOn('any-token-shape'),
     policyFile: readFile('keystone-policy-file'),

@@ -23,12 +23,13 @@ import {
 } from '../review/review.ts';
 import type { AccessReview, TokenReview } from '../review/review.ts';
 import type { Certificates } from './certificates.ts';
+import type { MetricsAccess } from './metrics-access.ts';
 
 export interface ServerSettings {
   readonly certificates: Certificates;
   /** Common names of client certificates; empty if every certificate of the CA is accepted. */
   readonly allowedClientNames: readonly string[];
-  readonly metricsAccess: 'everyone' | 'clients' | 'off';
+  readonly metricsAccess: MetricsAccess;
   readonly authenticate: AuthenticateFunction;
   readonly authorize: Authorizer;
   readonly metrics: Metrics;
