@@ -7,7 +7,7 @@ import t from 'tap';
 import { quoteAlways, quoteForShell } from '../../src/plugin/commands/quote-for-shell.ts';
 import { PluginError } from '../../src/shared/base/errors.ts';
 import { redact, Secret } from '../../src/shared/base/secret.ts';
-import { makePrintable } from '../../src/shared/base/text.ts';
+import { makePrintable } from '../../src/shared/base/terminal-text.ts';
 import { readAuthUrl } from '../../src/shared/keystone/auth-url.ts';
 import { makeConfig } from '../../src/shared/options/config.ts';
 import { checkProperty } from '../support/property.ts';

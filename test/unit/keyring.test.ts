@@ -38,7 +38,7 @@ const MACOS = 'darwin';
 void t.test(
   'the key and the text go to stdin of the helper, and nothing but its path is in its arguments',
   async (t) => {
-    const { execPath, readRequest, readArguments } = makeHelper(t);
+    const { execPath, readRequest, readArguments } = makeHelper(t, 'echo \'""\'');
     const keyring = openKeyring(fakeHost({ execPath, platform: MACOS }));
     await keyring.write('a-key', 'a text');
     t.strictSame(readRequest(), { key: 'a-key', secret: 'a text' });
@@ -51,8 +51,11 @@ void t.test(
 );
 
 void t.test('what the helper prints is the entry', async (t) => {
-  const { execPath } = makeHelper(t, 'printf "an entry"');
-  t.equal(await openKeyring(fakeHost({ execPath, platform: MACOS })).read('a-key'), 'an entry');
+  const { execPath } = makeHelper(t, 'echo \'"an \\u001b entry"\'');
+  t.equal(await openKeyring(fakeHost({ execPath, platform: MACOS })).read('a-key'), 'an \u001b entry');
+  const silent = makeHelper(t);
+  const answer = openKeyring(fakeHost({ execPath: silent.execPath, platform: MACOS })).read('a-key');
+  await t.rejects(answer, { code: 'cache', message: 'the keyring cannot be used' });
 });
 
 void t.test('a helper that fails makes every request fail', async (t) => {
@@ -94,7 +97,7 @@ void t.test('on Windows an entry has at most 1280 characters', async (t) => {
 
 void t.test('the store of the keyring holds records that only their own key opens', async (t) => {
   const record = { token: 'gAAAA', receivedAt: 1, expiresAt: 2, endpoint: 'https://k.test/v3' };
-  const helper = makeHelper(t, `printf '%s\\n' '${serializeRecord('k1', record).trimEnd().replace('\n', "' '")}'`);
+  const helper = makeHelper(t, `printf '%s\\n' '${JSON.stringify(serializeRecord('k1', record))}'`);
   const store = await openTokenStore('keyring', undefined, fakeHost({ execPath: helper.execPath, platform: MACOS }));
   t.equal(store?.onFastPath, false);
   t.strictSame(await store?.read('k1'), record);
@@ -113,7 +116,7 @@ void t.test('the other stores are in files and nowhere', async (t) => {
 });
 
 void t.test('on Linux, the helper gets the session bus of the user, and does not start without one', async (t) => {
-  const { execPath, readRequest } = makeHelper(t, 'printf "%s" "$DBUS_SESSION_BUS_ADDRESS"');
+  const { execPath, readRequest } = makeHelper(t, 'printf \'"%s"\' "$DBUS_SESSION_BUS_ADDRESS"');
   const withBus = (address: string): Host =>
     fakeHost({
       execPath,

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import t from 'tap';
 import { openLog, makeReporter, reportFailure } from '../../src/plugin/cli/reporter.ts';
-import { makePrintable } from '../../src/shared/base/text.ts';
+import { makePrintable } from '../../src/shared/base/terminal-text.ts';
 import { AuthRejected, PluginError, UsageError } from '../../src/shared/base/errors.ts';
 import { redact, Secret } from '../../src/shared/base/secret.ts';
 import { fakeHost } from '../support/fake-host.ts';

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { makeProcessHost } from '../../shared/base/host.ts';
 import type { Host } from '../../shared/base/host.ts';
+import { renderJson, renderLines } from '../../shared/base/terminal-text.ts';
 import { isUnixBusAddress } from '../programs/session-bus.ts';
 
 /** The request on stdin, so that no secret is in argv. */
@@ -37,7 +38,7 @@ async function answer(host: Host): Promise<void> {
   const { Entry } = await import('@napi-rs/keyring');
   const entry = new Entry(SERVICE, key, OPTIONS);
   if (remove === true) entry.deleteCredential();
-  else if (secret === undefined) host.writeOut(entry.getPassword() ?? '');
+  else if (secret === undefined) host.writeOut(renderJson(entry.getPassword() ?? ''));
   else entry.setPassword(secret);
 }
 
@@ -52,5 +53,5 @@ if (isStartedByPlugin(host)) {
     () => undefined,
   );
 } else {
-  host.writeErr('client-keystone-auth: the keyring helper is for the plugin itself\n');
+  host.writeErr(renderLines(['client-keystone-auth: the keyring helper is for the plugin itself']));
 }

@@ -52,10 +52,21 @@ async function sendRequest(host: Host, request: KeyringRequest): Promise<string>
   });
 }
 
+/** @throws CacheError if the helper did not answer with a text */
+function parseSecret(answer: string): string {
+  try {
+    const secret: unknown = JSON.parse(answer);
+    if (typeof secret === 'string') return secret;
+  } catch {
+    // Not the helper of this version.
+  }
+  throw new CacheError(UNUSABLE);
+}
+
 /** Opens the keyring of the user; the first request shows whether it works. */
 export function openKeyring(host: Host): Keyring {
   return {
-    read: (key) => sendRequest(host, { key }),
+    read: async (key) => parseSecret(await sendRequest(host, { key })),
     async write(key, secret) {
       if (secret.length > (MAX_CHARACTERS[host.platform] ?? Number.POSITIVE_INFINITY)) {
         throw new CacheError('the token is too large for the Windows Credential Manager');

@@ -1,5 +1,6 @@
 import type { Host } from '../../shared/base/host.ts';
 import { USER_AGENT, VERSION } from '../../shared/base/program.ts';
+import { renderLines } from '../../shared/base/terminal-text.ts';
 import { parseExecInfo } from '../exec/exec-credential.ts';
 import { getExecCredential } from '../login/get-token.ts';
 import { EXIT } from './exit-status.ts';
@@ -25,7 +26,7 @@ async function dispatch(host: Host, log: Log): Promise<RunResult | undefined> {
     return undefined;
   }
   const { flags, wantsVersion } = parseGetTokenCommand(scan);
-  if (wantsVersion) return { document: `${VERSION}\n`, exitStatus: EXIT.ok };
+  if (wantsVersion) return { document: renderLines([VERSION]), exitStatus: EXIT.ok };
   const document = await getExecCredential({
     host,
     execInfo: parseExecInfo(host.env['KUBERNETES_EXEC_INFO']),

@@ -3,7 +3,7 @@ import { findFlagValue } from '../../shared/base/host.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { PROGRAM_NAME } from '../../shared/base/program.ts';
 import { redact } from '../../shared/base/secret.ts';
-import { makePrintable } from '../../shared/base/text.ts';
+import { makePrintable, renderJson, renderLines } from '../../shared/base/terminal-text.ts';
 import type { Layer } from '../config/option.ts';
 import type { Reporter } from '../login/login-context.ts';
 import { EXIT, getExitStatus } from './exit-status.ts';
@@ -29,14 +29,15 @@ export function openLog(host: Host): Log {
     isJson,
     isTerminal: () => host.stderrIsTerminal(),
     write({ level, text, parts = {} }) {
-      const message = makePrintable(text);
-      const prefix = level === 'warning' ? 'warning: ' : '';
+      if (!isJson) {
+        host.writeErr(renderLines([`${PROGRAM_NAME}: ${level === 'warning' ? 'warning: ' : ''}${text}`]));
+        return;
+      }
       const time = new Date(host.now()).toISOString();
-      host.writeErr(
-        isJson
-          ? `${JSON.stringify({ time, level, msg: message, ...parts })}\n`
-          : `${PROGRAM_NAME}: ${prefix}${message}\n`,
-      );
+      const entries = Object.entries<string | undefined>({ time, level, msg: text, ...parts });
+      // Programs often print the messages of a log as they are.
+      const printable = entries.flatMap(([name, value]) => (value === undefined ? [] : [[name, makePrintable(value)]]));
+      host.writeErr(renderJson(Object.fromEntries(printable)));
     },
   };
 }
@@ -76,10 +77,7 @@ export function reportFailure(log: Log, error: unknown): number {
     log.write({ level: 'error', text: describeBug(error), parts: { code: 'internal' } });
     return EXIT.internal;
   }
-  const { code, message } = error;
-  const [hint, requestId] = [error.hint, error.requestId].map((text) =>
-    text === undefined ? undefined : makePrintable(text),
-  );
+  const { code, message, hint, requestId } = error;
   const suffix = `${hint === undefined ? '' : `; ${hint}`}${requestId === undefined ? '' : ` (${requestId})`}`;
   const text = log.isJson ? message : `${message}${suffix}`;
   log.write({ level: 'error', text, parts: { code, hint, requestId } });

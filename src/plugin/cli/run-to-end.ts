@@ -1,5 +1,6 @@
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import type { TerminalText } from '../../shared/base/terminal-text.ts';
 import { UserCancelled } from '../terminal/terminal.ts';
 import { EXIT } from './exit-status.ts';
 import { openLog, reportFailure } from './reporter.ts';
@@ -18,7 +19,7 @@ function rejectOldNode(version: string): void {
 
 /** The document for stdout, and the exit status. */
 export interface RunResult {
-  readonly document: string;
+  readonly document: TerminalText;
   readonly exitStatus: number;
 }
 

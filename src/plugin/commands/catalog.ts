@@ -28,7 +28,7 @@ export const catalogCommand: Command = {
             })),
         );
       const rows = endpoints.map((endpoint) => Object.values(endpoint));
-      return { text: renderTable(['SERVICE', 'TYPE', 'REGION', 'INTERFACE', 'URL'], rows), data: endpoints };
+      return { lines: renderTable(['SERVICE', 'TYPE', 'REGION', 'INTERFACE', 'URL'], rows), data: endpoints };
     });
   },
 };

@@ -4,7 +4,7 @@ import type { CommandOption, CommandOptionName } from './command-option.ts';
 import type { Config } from '../../shared/options/config.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { RunContext, Reporter } from '../login/login-context.ts';
-import type { Colors } from './colors.ts';
+import type { Line } from '../../shared/base/terminal-text.ts';
 
 /** Data that can be written as JSON and as YAML. */
 export type OutputData =
@@ -12,8 +12,8 @@ export type OutputData =
 
 /** What a command prints, and its exit status. */
 export interface CommandResult {
-  /** For users: lines without a final line feed. Names that come from a server are printable. */
-  readonly text: string;
+  /** For users. Each is escaped for the terminal later, so none contains a line feed. */
+  readonly lines: readonly Line[];
   /** The same for programs (`-o json`, `-o yaml`); undefined if the command prints text only. */
   readonly data?: OutputData;
   /** 0 by default. */
@@ -80,8 +80,6 @@ export interface Invocation {
   /** For `openLoginContext`, with these flags; a login with it never writes an alias for the fast path. */
   readonly runContext: RunContext;
   readonly reporter: Reporter;
-  /** Styles text if stdout is a terminal with colors. */
-  readonly colors: Colors;
 }
 
 /** Makes an option of one command, which clouds.yaml cannot set. */

@@ -32,7 +32,7 @@ function makeListCommand(kind: 'projects' | 'domains', columns: readonly Column[
       return withSession(call, async (ask) => {
         const scopes = await listAvailableScopes(ask, kind);
         return {
-          text: renderTable(
+          lines: renderTable(
             columns.map(({ heading }) => heading),
             scopes.map((scope) => columns.map(({ read }) => formatCell(read(scope)))),
           ),

@@ -14,7 +14,6 @@ import type { LoginContext } from '../login/login-context.ts';
 import { readCacheStorage } from '../login/open-login-context.ts';
 import { revokeTokenIfPossible } from '../login/revoke-token.ts';
 import type { RevocationResult } from '../login/revoke-token.ts';
-import { makePrintable } from '../../shared/base/text.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from './command.ts';
 import { formatTimestamp } from './format-time.ts';
@@ -169,16 +168,17 @@ function outcomeToJson({ key, record, metadata, revocation }: TokenOutcome): Out
   };
 }
 
-function render({ outcomes, secrets }: LogoutResult): string {
+function render({ outcomes, secrets }: LogoutResult): string[] {
   const rows = outcomes.map(({ record, metadata, revocation }) => [
     metadata?.user ?? 'unknown',
     metadata?.scope ?? 'unknown',
     record.endpoint ?? '-',
     DESCRIPTIONS[revocation.kind](record),
   ]);
-  const table = rows.length === 0 ? [] : [renderTable(['FORGOTTEN', 'SCOPE', 'KEYSTONE', 'TOKEN'], rows)];
-  const secretLines = secrets.map(({ description }) => makePrintable(`Removed from the keyring: ${description}`));
-  return [...table, ...secretLines].join('\n') || 'There was nothing to forget.';
+  const table = rows.length === 0 ? [] : renderTable(['FORGOTTEN', 'SCOPE', 'KEYSTONE', 'TOKEN'], rows);
+  const secretLines = secrets.map(({ description }) => `Removed from the keyring: ${description}`);
+  const lines = [...table, ...secretLines];
+  return lines.length === 0 ? ['There was nothing to forget.'] : lines;
 }
 
 function chooseExitStatus({ outcomes, failures }: LogoutResult): number {
@@ -227,7 +227,7 @@ export const logoutCommand: Command = {
     }
     for (const { message } of result.failures) call.reporter.warn(message);
     return {
-      text: render(result),
+      lines: render(result),
       data: {
         tokens: result.outcomes.map(outcomeToJson),
         secrets: result.secrets.map(({ option, description }) => ({ option, about: description })),

@@ -14,6 +14,7 @@ import { makeConfig } from '../../shared/options/config.ts';
 import { UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { USER_AGENT } from '../../shared/base/program.ts';
+import { renderLines } from '../../shared/base/terminal-text.ts';
 import { renderResult } from './render-result.ts';
 import type { Invocation, Command } from './command.ts';
 import { findCommand, listCommandGroup, listGetTokenOptions } from './find-command.ts';
@@ -59,7 +60,6 @@ function prepareCall(host: Host, log: Log, command: Command): Invocation {
     flags: loginFlags,
     runContext: { host, execInfo: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onFastPath: false },
     reporter,
-    colors: chooseColors(host),
   };
 }
 
@@ -67,13 +67,14 @@ async function run(host: Host, log: Log, { words, wantsHelp }: ScannedArguments)
   if (wantsHelp) {
     const { renderHelp } = await import('./help.ts');
     const group = words.length === 0 || listCommandGroup(words[0]).length === 0 ? undefined : words;
-    return { document: await renderHelp(group, host.columns()), exitStatus: EXIT.ok };
+    const help = await renderHelp(group, host.columns());
+    return { document: renderLines(help.trimEnd().split('\n')), exitStatus: EXIT.ok };
   }
   const command = findCommand(words);
   const call = prepareCall(host, log, command);
   const result = await command.run(call);
   return {
-    document: await renderResult(result, call.ownConfig.text('output')),
+    document: await renderResult(result, call.ownConfig.text('output'), chooseColors(host)),
     exitStatus: result.exitStatus ?? EXIT.ok,
   };
 }

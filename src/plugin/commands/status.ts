@@ -7,7 +7,6 @@ import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { describeSources } from '../../shared/options/option.ts';
 import { PluginError } from '../../shared/base/errors.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
-import { makePrintable } from '../../shared/base/text.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from './command.ts';
 import { formatDuration, formatTimestamp, secondsUntil } from './format-time.ts';
@@ -97,14 +96,14 @@ function makeResult(report: StatusReport): CommandResult {
   const { identities, secrets, configError } = report;
   const table =
     identities.length === 0
-      ? 'No token is cached.'
+      ? ['No token is cached.']
       : renderTable(
           HEADINGS,
           identities.map((identity) => makeRow(identity, report)),
         );
-  const secretLines = secrets.map(({ description }) => makePrintable(`Saved in the keyring: ${description}`));
+  const secretLines = secrets.map(({ description }) => `Saved in the keyring: ${description}`);
   return {
-    text: [table, makePrintable(describeCurrentLogin(report)), ...secretLines].join('\n'),
+    lines: [...table, describeCurrentLogin(report), ...secretLines],
     data: {
       identities: identities.map((identity) => identityToJson(identity, report)),
       present: currentLoginToJson(report),

@@ -52,6 +52,6 @@ export const tokenCommand: Command = {
   async run(call): Promise<CommandResult> {
     const format = chooseFormat(call.ownConfig.text('header'), call.ownConfig.isOn('raw-authorization'));
     const { record } = await openSession(call);
-    return { text: format(record.token) };
+    return { lines: [format(record.token)] };
   },
 };

@@ -50,7 +50,7 @@ export const whoamiCommand: Command = {
         expiresAt: formatTimestamp(expiresAt),
         secondsLeft: secondsUntil(expiresAt, now),
       };
-      const text = renderPairs([
+      const lines = renderPairs([
         ['User', describeEntity(user)],
         ['Project', describeEntity(project)],
         ['Scope', scope],
@@ -62,7 +62,7 @@ export const whoamiCommand: Command = {
         ['Keystone', session.record.endpoint],
         ['Token expires', formatTokenEnd(expiresAt, now)],
       ]);
-      return { text, data };
+      return { lines, data };
     });
   },
 };

@@ -1,5 +1,7 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import { isJsonObject, objectAt, parseJsonObject, textAt } from '../../shared/base/json.ts';
+import { renderJson } from '../../shared/base/terminal-text.ts';
+import type { TerminalText } from '../../shared/base/terminal-text.ts';
 
 /** The API group of ExecCredential (Kubernetes documentation, "client authentication (v1)"). */
 export const API_GROUP = 'client.authentication.k8s.io';
@@ -62,8 +64,8 @@ export function parseExecInfo(text: string | undefined): ExecInfo | undefined {
  *
  * @param expiresAt ms since 1970, UTC; rounded down to seconds, so that kubectl never uses an expired token
  */
-export function renderExecCredential(apiVersion: ApiVersion, token: string, expiresAt: number): string {
+export function renderExecCredential(apiVersion: ApiVersion, token: string, expiresAt: number): TerminalText {
   const wholeSeconds = Math.floor(expiresAt / 1000) * 1000;
   const expirationTimestamp = new Date(wholeSeconds).toISOString().replace('.000Z', 'Z');
-  return `${JSON.stringify({ apiVersion, kind: 'ExecCredential', status: { expirationTimestamp, token } })}\n`;
+  return renderJson({ apiVersion, kind: 'ExecCredential', status: { expirationTimestamp, token } });
 }

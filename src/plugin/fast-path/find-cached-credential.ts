@@ -5,6 +5,7 @@ import { markHandedOut } from '../cache/handed-out-tokens.ts';
 import { isFresh } from '../cache/token-record.ts';
 import { API_VERSIONS, parseExecInfo, renderExecCredential } from '../exec/exec-credential.ts';
 import type { Host } from '../../shared/base/host.ts';
+import type { TerminalText } from '../../shared/base/terminal-text.ts';
 import { computeFingerprint } from './fingerprint.ts';
 
 /**
@@ -12,7 +13,7 @@ import { computeFingerprint } from './fingerprint.ts';
  * else, including an error here, is a cache miss; the slow path then repeats the work with all checks and reports
  * errors.
  */
-export function findCachedCredential(host: Host): string | undefined {
+export function findCachedCredential(host: Host): TerminalText | undefined {
   try {
     const folder = resolveCacheFolder(host);
     if (folder === undefined) return undefined;

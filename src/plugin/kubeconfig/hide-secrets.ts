@@ -1,5 +1,4 @@
 /** Redacts a kubeconfig for display. Everything is redacted unless it is known to be harmless. */
-import { makePrintable } from '../../shared/base/text.ts';
 import type { Span, StreamTree, Tree } from './yaml-tree.ts';
 
 const REDACTED = '[redacted]';
@@ -155,6 +154,6 @@ export function hideSecretsInLines(
     }
     result += text.slice(position, lineEnd);
     lineStart = lineEnd + 1;
-    return makePrintable(hideUserInfoInLine(result.replace(/\r$/, '')));
+    return hideUserInfoInLine(result.replace(/\r$/, ''));
   });
 }

@@ -1,6 +1,7 @@
 /** The slow path, read from top to bottom: cache → lock → cache → prompts → Keystone → cache → ExecCredential. */
 import { AuthRejected } from '../../shared/base/errors.ts';
 import { Secret } from '../../shared/base/secret.ts';
+import type { TerminalText } from '../../shared/base/terminal-text.ts';
 import { isTokenValid } from '../../shared/keystone/client.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
@@ -28,7 +29,7 @@ const LOCK_SLACK_MS = 1_000;
  *
  * @throws PluginError
  */
-export async function getExecCredential(run: RunContext): Promise<string> {
+export async function getExecCredential(run: RunContext): Promise<TerminalText> {
   const login = await openLoginContext(run);
   const { token, expiresAt } = await getTokenRecord(login);
   const apiVersion = login.apiVersion ?? run.execInfo?.apiVersion ?? API_VERSIONS[0];

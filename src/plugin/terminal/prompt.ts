@@ -4,9 +4,13 @@
  */
 import { input, password, select } from '@inquirer/prompts';
 import type { Host, PromptSignal } from '../../shared/base/host.ts';
+import { makePrintable } from '../../shared/base/terminal-text.ts';
 import type { Option } from '../../shared/options/option.ts';
 import { UserCancelled } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
+
+/** Longest question or answer that is shown, in characters: a prompt must fit on the screen. */
+const MAX_LABEL = 300;
 
 const END_SIGNALS: readonly PromptSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 
@@ -99,18 +103,24 @@ export async function promptForOption(
   target: string,
   { suggestion, signal }: PromptOptions,
 ): Promise<string> {
-  const message = `${option.prompt ?? option.name}${target === '' ? '' : ` ${target}`}:`;
+  const message = makePrintable(`${option.prompt ?? option.name}${target === '' ? '' : ` ${target}`}:`, MAX_LABEL);
+  // A line that is accepted with Enter is the suggestion as it was, not as it is shown.
+  const shown = suggestion === undefined ? undefined : makePrintable(suggestion, MAX_LABEL);
   const show: ShowPrompt = (context) =>
     option.secret
       ? password({ message, mask: false, toggleMask: false }, context)
-      : input({ message, ...(suggestion === undefined ? {} : { default: suggestion }) }, context);
-  return promptUntilAnswered(host, terminal, show, signal);
+      : input(
+          { message, transformer: (line) => makePrintable(line), ...(shown === undefined ? {} : { default: shown }) },
+          context,
+        );
+  const answer = await promptUntilAnswered(host, terminal, show, signal);
+  return suggestion !== undefined && answer === shown ? suggestion : answer;
 }
 
 /** One of several answers. */
 export interface Choice {
   readonly value: string;
-  /** How it is shown: printable, one line. */
+  /** How it is shown. */
   readonly name: string;
 }
 
@@ -136,8 +146,18 @@ export async function promptForChoice(
   terminal: Terminal,
   { message, choices, suggestion }: ChoicePrompt,
 ): Promise<string> {
+  const shown = choices.map(({ value, name }) => ({ value, name: makePrintable(name, MAX_LABEL) }));
   const defaultChoice = suggestion === undefined ? {} : { default: suggestion };
   const show: ShowPrompt = (context) =>
-    select({ message, choices: [...choices], pageSize: MAX_VISIBLE_CHOICES, loop: false, ...defaultChoice }, context);
+    select(
+      {
+        message: makePrintable(message, MAX_LABEL),
+        choices: shown,
+        pageSize: MAX_VISIBLE_CHOICES,
+        loop: false,
+        ...defaultChoice,
+      },
+      context,
+    );
   return promptUntilAnswered(host, terminal, show, undefined);
 }

@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { getErrorCode } from './errors.ts';
 import { identifyProcess, readInitialVariables } from './process-identity.ts';
 import type { ProcessIdentity } from './process-identity.ts';
+import type { TerminalText } from './terminal-text.ts';
 
 const EXEC_INFO = 'KUBERNETES_EXEC_INFO';
 
@@ -35,8 +36,8 @@ export interface Host {
   /** Width of the terminal in columns; undefined if stdout is not a terminal. */
   columns(): number | undefined;
   /** Writes to stdout; returns why that failed. A closed pipe is not a failure. */
-  writeOut(text: string): string | undefined;
-  writeErr(text: string): void;
+  writeOut(text: TerminalText): string | undefined;
+  writeErr(text: TerminalText): void;
   /** The process that started this one; undefined if it cannot be identified. */
   identifyParent(): ProcessIdentity | undefined;
   identifyProcess(pid: number): ProcessIdentity | undefined;

@@ -4,7 +4,7 @@ import type { Clock } from '../../shared/base/clock.ts';
 import { PluginError, UsageError } from '../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { makePrintable } from '../../shared/base/text.ts';
+import { escapeJson, renderLines } from '../../shared/base/terminal-text.ts';
 import { redact } from '../../shared/base/secret.ts';
 import { VERSION } from '../../shared/base/program.ts';
 import { openLog } from '../observability/log.ts';
@@ -30,7 +30,7 @@ const EXIT_STATUSES: Readonly<Partial<Record<PluginErrorCode, number>>> = {
 
 function reportError(host: Host, error: unknown): number {
   const writeLine = (text: string): void => {
-    host.writeErr(`${PROGRAM_NAME}: ${makePrintable(text)}\n`);
+    host.writeErr(renderLines([`${PROGRAM_NAME}: ${text}`]));
   };
   if (error instanceof PluginError) {
     writeLine(error.hint === undefined ? error.message : `${error.message}; ${error.hint}`);
@@ -52,12 +52,12 @@ async function run(host: Host, clock: Clock): Promise<number> {
   const { argv } = host;
   if (argv[0] === 'policy') return runPolicyCommand(host, argv.slice(1));
   const { words, flags, help, version } = parseCommandLine(argv, WEBHOOK_OPTIONS);
-  if (help) host.writeOut(renderHelp(USAGE, WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS));
-  if (version) host.writeOut(`${VERSION}\n`);
+  if (help) host.writeOut(renderLines(renderHelp(USAGE, WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS).trimEnd().split('\n')));
+  if (version) host.writeOut(renderLines([VERSION]));
   if (help || version) return 0;
   if (words[0] !== undefined) throw new UsageError(`unknown command "${words[0]}"`, { hint: 'see --help' });
   const settings = readWebhookSettings(host, flags);
-  const log = openLog(settings.logLevel, (line) => host.writeOut(line));
+  const log = openLog(settings.logLevel, (line) => host.writeOut(escapeJson(line)));
   // A server must not end because of what a peer sends. Only the name: a message may quote a token.
   host.onUnhandledError((error) => {
     log.error({ error: error instanceof Error ? error.name : typeof error }, 'internal error');

@@ -4,7 +4,7 @@
 import { resolve } from 'node:path';
 import { ConfigError, UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { makePrintable } from '../../shared/base/text.ts';
+import { renderLines } from '../../shared/base/terminal-text.ts';
 import { parseCommaList } from '../../shared/options/comma-list.ts';
 import type { Option } from '../../shared/options/option.ts';
 import { EXTRA_KEYS } from '../authn/user-info.ts';
@@ -107,7 +107,7 @@ async function testPolicy(
     entry === undefined
       ? [`not allowed: ${description}: none of the ${policy.entries.length} entries of ${file} matches`]
       : [`allowed: ${description}: entry ${entry.number} of ${file}:`, JSON.stringify(entry.definition)];
-  host.writeOut(`${lines.map(makePrintable).join('\n')}\n`);
+  host.writeOut(renderLines(lines));
   return entry === undefined ? 1 : 0;
 }
 
@@ -115,7 +115,7 @@ async function lintPolicy(host: Host, config: WebhookConfig): Promise<number> {
   const { policy, file } = await loadPolicy(host, config);
   const lines = policy.findings.map(({ entry, kind, message }) => `${file}: entry ${entry}: ${kind}: ${message}`);
   const summary = `${policy.entries.length} entries, ${lines.length} findings`;
-  host.writeOut(`${[...lines, summary].map(makePrintable).join('\n')}\n`);
+  host.writeOut(renderLines([...lines, summary]));
   return lines.length === 0 ? 0 : 1;
 }
 
@@ -134,7 +134,8 @@ export async function runPolicyCommand(host: Host, argv: readonly string[]): Pro
   const options = command === 'test' ? TEST_OPTIONS : POLICY_OPTIONS;
   const { words, flags, help } = parseCommandLine(commandArgv, options);
   if (help) {
-    host.writeOut(renderHelp(USAGE[command], ['Authentication', 'Authorization'], options));
+    const help = renderHelp(USAGE[command], ['Authentication', 'Authorization'], options);
+    host.writeOut(renderLines(help.trimEnd().split('\n')));
     return 0;
   }
   if (words[0] !== undefined) throw new UsageError(`unexpected argument "${words[0]}"`, { hint: 'see --help' });

@@ -10,7 +10,6 @@ import { acquireLocks } from '../../cache/login-lock.ts';
 import { removePrivateFile } from '../../cache/private-file.ts';
 import { EXIT } from '../../cli/exit-status.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
-import { makePrintable } from '../../../shared/base/text.ts';
 import { cachedFileToJson } from './list.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
@@ -114,7 +113,7 @@ async function clean(call: Invocation, folder: CacheFolder, all: boolean): Promi
 
 const countOf = (count: number, noun: string): string => `${String(count)} ${noun}${count === 1 ? '' : 's'}`;
 
-function render({ removed, skipped, keyringEntries }: CleanResult): string {
+function render({ removed, skipped, keyringEntries }: CleanResult): string[] {
   const bytes = removed.reduce((sum, file) => sum + file.bytes, 0);
   const validTokens = removed.filter(({ what, state }) => what === 'token' && state === 'fine').length + keyringEntries;
   return [
@@ -123,8 +122,8 @@ function render({ removed, skipped, keyringEntries }: CleanResult): string {
     ...(validTokens === 0
       ? []
       : ['No token was revoked: each is valid until it expires. To revoke tokens, use logout.']),
-    ...skipped.map(({ name, because }) => makePrintable(`Not removed: ${name}: ${because}.`)),
-  ].join('\n');
+    ...skipped.map(({ name, because }) => `Not removed: ${name}: ${because}.`),
+  ];
 }
 
 /** Removes files that the cache no longer needs, or all of them. */
@@ -156,7 +155,7 @@ export const cacheCleanCommand: Command = {
     const result = folder === undefined ? empty : await clean(call, folder, call.ownConfig.isOn('all'));
     const { removed, skipped, keyringEntries } = result;
     return {
-      text: render(result),
+      lines: render(result),
       data: {
         removed: removed.map(cachedFileToJson),
         left: skipped.map(({ name, because }) => ({ name, because })),

@@ -1,7 +1,6 @@
 import { findCacheFolder, resolveCacheFolder } from '../../cache/cache-folder.ts';
 import { listCachedFiles } from '../../cache/inventory.ts';
 import type { CachedFile, FileState } from '../../cache/inventory.ts';
-import { makePrintable } from '../../../shared/base/text.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Command, OutputData } from '../command.ts';
 import { formatDuration, formatTimestamp } from '../format-time.ts';
@@ -53,10 +52,10 @@ export const cacheListCommand: Command = {
       endsAt === undefined ? '-' : formatDuration(endsAt - now),
       STATE_DESCRIPTIONS[state],
     ]);
-    const heading = path === undefined ? 'There is no cache folder.' : `In ${makePrintable(path)}:`;
+    const heading = path === undefined ? 'There is no cache folder.' : `In ${path}:`;
     const table = renderTable(['FILE', 'WHAT', 'BYTES', 'AGE', 'LEFT', 'STATE'], rows);
     return Promise.resolve({
-      text: `${heading}\n${rows.length === 0 ? 'The cache is empty.' : table}`,
+      lines: [heading, ...(rows.length === 0 ? ['The cache is empty.'] : table)],
       data: { folder: path ?? null, files: files.map(cachedFileToJson) },
     });
   },

@@ -6,7 +6,7 @@ import { withToken } from '../../login/with-token.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Host } from '../../../shared/base/host.ts';
-import { makePrintable } from '../../../shared/base/text.ts';
+import { isPrintable } from '../../../shared/base/terminal-text.ts';
 import { listAvailableScopes } from '../available-scopes.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 
@@ -55,6 +55,6 @@ export const completeCommand: Command = {
   async run(call): Promise<CommandResult> {
     const names = await LISTERS[call.args[0] ?? '']?.(call);
     // Names with control characters cannot be completed safely.
-    return { text: (names ?? []).filter((name) => makePrintable(name) === name).join('\n') };
+    return { lines: (names ?? []).filter(isPrintable) };
   },
 };

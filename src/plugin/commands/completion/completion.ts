@@ -22,7 +22,7 @@ export function makeCompletionCommand(listCommands: () => readonly CommandDescri
       if (!isShell(shell)) {
         throw new UsageError('completion needs SHELL', { hint: `give one of ${SHELLS.join(', ')}` });
       }
-      return Promise.resolve({ text: renderCompletion(shell, listCommands()).trimEnd() });
+      return Promise.resolve({ lines: renderCompletion(shell, listCommands()).trimEnd().split('\n') });
     },
   };
 }

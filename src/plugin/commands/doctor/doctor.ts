@@ -7,11 +7,10 @@ import { openLoginContext } from '../../login/open-login-context.ts';
 import { warnAboutSettings } from '../../login/get-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
-import { makePrintable } from '../../../shared/base/text.ts';
+import type { Line, Style } from '../../../shared/base/terminal-text.ts';
 import { redact } from '../../../shared/base/secret.ts';
 import { captureWarnings } from '../capture-warnings.ts';
 import type { CapturedWarnings } from '../capture-warnings.ts';
-import type { Colors } from '../colors.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import { KUBECONFIG_OPTION } from '../kubeconfig/options.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
@@ -43,21 +42,20 @@ import {
 } from './exec-stanza.ts';
 import type { ExecStanza } from './exec-stanza.ts';
 
-const MARKS: Readonly<Record<CheckStatus, readonly [mark: string, color: keyof Colors]>> = {
+const MARKS: Readonly<Record<CheckStatus, readonly [mark: string, style: Style]>> = {
   good: ['✓', 'green'],
   bad: ['✗', 'red'],
   doubtful: ['!', 'yellow'],
   skipped: ['–', 'dim'],
 };
 
-function render(results: readonly CheckResult[], colors: Colors): string {
+function render(results: readonly CheckResult[]): Line[] {
   const width = Math.max(...results.map(({ check }) => check.length));
-  const lines = results.flatMap(({ check, result, summary, fix }) => {
-    const [mark, color] = MARKS[result];
-    const line = `${colors[color](mark)} ${check.padEnd(width)}  ${makePrintable(redact(summary))}`;
-    return fix === undefined ? [line] : [line, `${' '.repeat(width + 4)}→ ${makePrintable(redact(fix))}`];
+  return results.flatMap(({ check, result, summary, fix }): Line[] => {
+    const [mark, style] = MARKS[result];
+    const line = [{ style, text: mark }, ` ${check.padEnd(width)}  ${redact(summary)}`];
+    return fix === undefined ? [line] : [line, `${' '.repeat(width + 4)}→ ${redact(fix)}`];
   });
-  return lines.join('\n');
 }
 
 async function checkSettings(
@@ -193,7 +191,7 @@ export const doctorCommand: Command = {
     if (stanza !== undefined) await runClusterChecks(runner, stanza, loginChecks, host);
     const { results } = runner;
     return {
-      text: render(results, call.colors),
+      lines: render(results),
       data: results.map(({ check, result, summary, fix }) => ({
         check,
         result,

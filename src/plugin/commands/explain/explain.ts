@@ -27,15 +27,15 @@ function renderTables({ settings, overridden }: Explanation): string[] {
     ['OPTION', 'VALUE', 'FROM'],
     settings.map(({ option, value, origin }) => [option, value, origin]),
   );
-  if (overridden.length === 0) return [settingsTable];
+  if (overridden.length === 0) return settingsTable;
   const overriddenTable = renderTable(
     ['OVERRIDDEN', 'VALUE', 'FROM', 'BY'],
     overridden.map(({ option, value, origin, by }) => [option, value, origin, by]),
   );
-  return [settingsTable, overriddenTable];
+  return [...settingsTable, '', ...overriddenTable];
 }
 
-function render(explanation: Explanation): string {
+function render(explanation: Explanation): string[] {
   const { method, because, scope, missing, keyring, request, trustedOrigins, proxy, cache, warnings } = explanation;
   const { first, verb, url, headers, body } = request;
   const headerLines = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value}`);
@@ -56,7 +56,7 @@ function render(explanation: Explanation): string {
     ['Cached token', describeCachedToken(explanation)],
     ...warnings.map((warning) => ['Warning', warning] as const),
   ]);
-  return [...renderTables(explanation), pairs].join('\n\n');
+  return [...renderTables(explanation), '', ...pairs];
 }
 
 function explanationToJson(explanation: Explanation): OutputData {
@@ -106,6 +106,6 @@ export const explainCommand: Command = {
     const login = await openLoginContext({ ...runContext, reporter: captured.reporter });
     warnAboutSettings(login);
     const explanation = await explainLogin(login, captured.warnings);
-    return { text: render(explanation), data: explanationToJson(explanation) };
+    return { lines: render(explanation), data: explanationToJson(explanation) };
   },
 };

@@ -1,7 +1,6 @@
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
-import { makePrintable } from '../../../shared/base/text.ts';
+import type { Line, Style } from '../../../shared/base/terminal-text.ts';
 import type { CommandResult, Invocation, OutputData } from '../command.ts';
-import type { Colors } from '../colors.ts';
 import { describeContext } from './context.ts';
 import type { ContextNames } from './context.ts';
 import { HARMLESS_VARIABLES } from './stanza-login.ts';
@@ -16,16 +15,11 @@ export interface KubeconfigChange {
   readonly hasSecrets?: boolean;
 }
 
-function colorDiff(diff: string, colors: Colors): string {
-  const byMarker: Readonly<Record<string, (text: string) => string>> = {
-    '+': colors.green,
-    '-': colors.red,
-    '@': colors.dim,
-  };
-  return diff
-    .split('\n')
-    .map((line) => byMarker[line.charAt(0)]?.(line) ?? line)
-    .join('\n');
+const DIFF_STYLES: Readonly<Record<string, Style>> = { '+': 'green', '-': 'red', '@': 'dim' };
+
+function styleDiffLine(text: string): Line {
+  const style = DIFF_STYLES[text.charAt(0)];
+  return style === undefined ? text : [{ style, text }];
 }
 
 /** Describes how to set the secrets that were left out; no sentence if there are none. */
@@ -48,16 +42,15 @@ export async function saveOrPreview(
 ): Promise<CommandResult> {
   if (call.ownConfig.isOn('dry-run')) {
     const diff = kubeconfig.renderDiff(HARMLESS_VARIABLES);
-    const text = diff === '' ? 'Nothing would change.' : colorDiff(diff, call.colors);
-    return { text, data: { ...data, dryRun: true, changed: diff !== '', diff } };
+    const lines = diff === '' ? ['Nothing would change.'] : diff.split('\n').map(styleDiffLine);
+    return { lines, data: { ...data, dryRun: true, changed: diff !== '', diff } };
   }
   const files = await kubeconfig.save(hasSecrets);
   const fileLines = files.map(([path, backup]) => {
     return `Wrote ${path}${backup === undefined ? '' : `; backup copy: ${backup}`}`;
   });
-  const lines = [...messages, ...(fileLines.length === 0 ? ['Nothing had to be changed.'] : fileLines)];
   return {
-    text: lines.map(makePrintable).join('\n'),
+    lines: [...messages, ...(fileLines.length === 0 ? ['Nothing had to be changed.'] : fileLines)],
     data: {
       ...data,
       dryRun: false,

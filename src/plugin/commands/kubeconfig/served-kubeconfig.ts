@@ -2,7 +2,7 @@
 import { ConfigError, KeystoneProtocolError } from '../../../shared/base/errors.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import { makePrintable } from '../../../shared/base/text.ts';
+import { isPrintable } from '../../../shared/base/terminal-text.ts';
 import { openKubeconfigText } from '../../kubeconfig/kubeconfig.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { hasCertificate, parseServerUrl } from './context.ts';
@@ -24,7 +24,7 @@ const makeError = (origin: string, problem: string): KeystoneProtocolError =>
   new KeystoneProtocolError('protocol', `the kubeconfig of ${origin} ${problem}`, { hint: 'ask its operator' });
 
 function checkName(name: string | undefined, kind: string, origin: string): string {
-  if (name !== undefined && name !== '' && name.length <= MAX_NAME_LENGTH && makePrintable(name) === name) return name;
+  if (name !== undefined && name !== '' && name.length <= MAX_NAME_LENGTH && isPrintable(name)) return name;
   throw makeError(origin, `has no valid name for the ${kind}`);
 }
 
@@ -55,7 +55,7 @@ function openText(text: string, origin: string): Kubeconfig {
     return openKubeconfigText(text, `the response of ${origin}`);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw new KeystoneProtocolError('protocol', makePrintable(error.message), { hint: 'check the URL' });
+    throw new KeystoneProtocolError('protocol', error.message, { hint: 'check the URL' });
   }
 }
 

@@ -87,7 +87,7 @@ function describe(kubeconfig: Kubeconfig, context: string): ContextDetails[] {
   ];
 }
 
-function render(details: ContextDetails): string {
+function render(details: ContextDetails): string[] {
   const { context, current, cluster, server, namespace, user, file, kind, command, env, settings, problem } = details;
   const origins = new Set(settings.map(({ origin }) => origin));
   const otherVariables = Object.entries(env).filter(([name]) => !origins.has(name));
@@ -112,8 +112,8 @@ function show(call: Invocation): Promise<CommandResult> {
     settings: details.settings.map((setting) => ({ ...setting })),
   }));
   const noContexts = `No context logs in with client-keystone-auth. Searched: ${kubeconfig.paths.join(', ')}`;
-  const text = contexts.length === 0 ? noContexts : contexts.map(render).join('\n\n');
-  return Promise.resolve({ text, data });
+  const blocks = contexts.flatMap((details, index) => [...(index === 0 ? [] : ['']), ...render(details)]);
+  return Promise.resolve({ lines: contexts.length === 0 ? [noContexts] : blocks, data });
 }
 
 /** Shows which contexts log in with this plugin, and with which settings. */

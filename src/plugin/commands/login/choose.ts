@@ -11,7 +11,6 @@ import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
 import { listAvailableScopes } from '../available-scopes.ts';
 import type { AskKeystone } from '../../login/with-token.ts';
-import { makePrintable } from '../../../shared/base/text.ts';
 import type { TerminalUser } from '../../terminal/terminal-user.ts';
 
 /** The choice of a Keystone that is not in the list. Its URL is prompted for later. */
@@ -32,7 +31,7 @@ function makeMissingChoiceError(
 }
 
 async function chooseCloud(names: readonly string[], user: TerminalUser): Promise<string> {
-  const choices = names.map((name) => ({ value: name, name: makePrintable(name) }));
+  const choices = names.map((name) => ({ value: name, name }));
   const otherChoice = { value: OTHER, name: 'another one: enter the URL of Keystone' };
   const cloud = await user.promptForChoice({ message: 'Cloud:', choices: [...choices, otherChoice] });
   if (cloud === undefined) throw makeMissingChoiceError('os-cloud', 'cloud', user, names);
@@ -118,7 +117,7 @@ export async function chooseProject(
   const hasSeveralDomains = new Set(projects.map(({ domainId }) => domainId)).size > 1;
   const choices = projects.map(({ id, name, domainId }) => ({
     value: id,
-    name: makePrintable(hasSeveralDomains ? `${name} (domain ${domainId ?? '?'})` : name),
+    name: hasSeveralDomains ? `${name} (domain ${domainId ?? '?'})` : name,
   }));
   const chosenId = await user.promptForChoice({ message: 'Project:', choices, suggestion: suggested });
   if (chosenId !== undefined) return projects.find(({ id }) => id === chosenId);

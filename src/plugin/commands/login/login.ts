@@ -88,7 +88,7 @@ function renderSummary({
   const { expiresAt } = record;
   const scope = tokenDetails === undefined ? undefined : describeTokenScope(tokenDetails);
   const credential = saveResult.credential?.credential;
-  const text = renderPairs([
+  const lines = renderPairs([
     ['User', describeEntity(user)],
     ['Project', describeEntity(project)],
     ['Scope', scope],
@@ -108,7 +108,7 @@ function renderSummary({
     applicationCredential: credential === undefined ? null : { id: credential.id, name: credential.name },
     settings: optionValuesToJson(optionValues),
   };
-  return { text, data };
+  return { lines, data };
 }
 
 async function run({ host, ownConfig, flags, runContext, reporter }: Invocation): Promise<CommandResult> {
