@@ -352,6 +352,14 @@ void t.test('scalars keep their text', async (t) => {
   t.equal(await idFrom('"a\\tb"'), 'a\tb');
 });
 
+void t.test('half of a character is an error that names the setting', async (t) => {
+  for (const half of ['\\ud800', '\\udfff', 'a\\udc00b']) {
+    const text = `clouds: { one: { auth: { auth_url: 'https://a.test', project_id: "${half}" } } }`;
+    const { ask } = setUpCloudsYaml(t, { 'clouds.yaml': text });
+    await t.rejects(ask(['--os-cloud=one']), { code: 'config', message: /project_id.* is not Unicode text$/ });
+  }
+});
+
 void t.test('secure.yaml takes precedence over clouds.yaml, key by key', async (t) => {
   const { ask, configFolder, write, home } = setUpCloudsYaml(t, { 'clouds.yaml': PROD });
   const secure = join(configFolder, 'secure.yaml');

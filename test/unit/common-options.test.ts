@@ -158,7 +158,7 @@ void t.test(
           COMMON_OPTIONS.findIndex(({ name }) => name === a) - COMMON_OPTIONS.findIndex(({ name }) => name === b),
       ),
     );
-    const command: Option = { name: 'verbose', group: 'Command', help: 'h' };
+    const command: Option = { name: 'verbose', cacheKey: { unusedBecause: 'a test' }, group: 'Command', help: 'h' };
     t.equal(isInCloudsYaml(command), false);
     t.equal(isBelowAuth({ ...command, group: 'User' }), true);
   },

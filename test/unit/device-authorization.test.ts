@@ -37,7 +37,15 @@ function makeHastyClock(): Clock & { readonly waits: readonly number[] } {
 async function logIn(t: Test, idp: StandInProvider, more: Partial<DeviceLogin> = {}): Promise<DeviceLoginResult> {
   const http = await openHttpClient({
     host: fakeHost({ now: Date.now }),
-    tls: { insecure: false, ca: undefined, cert: undefined, key: undefined, files: [], paths: {} },
+    tls: {
+      insecure: false,
+      ca: undefined,
+      systemAuthorities: [],
+      cert: undefined,
+      key: undefined,
+      files: [],
+      paths: {},
+    },
     trustedOrigins: undefined,
     proxyEnv: {},
     userAgent: 'test',

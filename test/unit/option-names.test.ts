@@ -34,6 +34,6 @@ void t.test('a misspelled name does not compile', async (t) => {
   // @ts-expect-error: an option of the webhook
   t.notOk(webhook.has('keystone-ur'));
   // @ts-expect-error: the name of a declared option
-  const option: Option = { name: 'user-nmae', group: 'User', help: 'user, by name' };
+  const option: Option = { name: 'user-nmae', cacheKey: 'identity', group: 'User', help: 'user, by name' };
   t.ok(option);
 });

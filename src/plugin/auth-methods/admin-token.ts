@@ -15,6 +15,7 @@ export const adminToken: AuthMethod = {
   options: [
     {
       name: 'endpoint',
+      cacheKey: 'trust',
       aliases: ['url'],
       group: 'Token',
       env: ['OS_ENDPOINT', 'OS_URL'],

@@ -31,6 +31,7 @@ export const applicationCredential: AuthMethod = {
   options: [
     {
       name: 'application-credential-id',
+      cacheKey: 'identity',
       group: 'Application credential',
       pair: PAIR,
       env: ['OS_APPLICATION_CREDENTIAL_ID'],
@@ -39,6 +40,7 @@ export const applicationCredential: AuthMethod = {
     },
     {
       name: 'application-credential-name',
+      cacheKey: 'identity',
       group: 'Application credential',
       pair: PAIR,
       env: ['OS_APPLICATION_CREDENTIAL_NAME'],
@@ -46,6 +48,7 @@ export const applicationCredential: AuthMethod = {
     },
     {
       name: 'application-credential-secret',
+      cacheKey: 'proof',
       group: 'Application credential',
       env: ['OS_APPLICATION_CREDENTIAL_SECRET'],
       help: 'secret of the application credential',

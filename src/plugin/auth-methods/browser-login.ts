@@ -16,6 +16,7 @@ import type { MethodContext } from './auth-method.ts';
 export const BROWSER_OPTIONS: readonly Option[] = [
   {
     name: 'skip-open-browser',
+    cacheKey: { unusedBecause: 'only who opens the login address' },
     group: 'Browser',
     kind: 'switch',
     env: ['CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER'],
@@ -26,6 +27,7 @@ export const BROWSER_OPTIONS: readonly Option[] = [
 /** For the auth methods whose port Keystone must know. */
 export const REDIRECT_PORT_OPTION: Option = {
   name: 'redirect-port',
+  cacheKey: { unusedBecause: 'the browser brings the same login to any port' },
   group: 'Browser',
   env: ['OS_REDIRECT_PORT'],
   help: 'port of this machine that the browser returns to (v3websso 9990, v4federation 8050)',

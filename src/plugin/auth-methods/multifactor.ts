@@ -46,6 +46,7 @@ export const multifactor: AuthMethod = {
   options: [
     {
       name: 'auth-methods',
+      cacheKey: 'identity',
       group: 'Keystone',
       env: ['OS_AUTH_METHODS'],
       list: true,

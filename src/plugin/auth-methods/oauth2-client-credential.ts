@@ -12,6 +12,7 @@ export const oauth2ClientCredential: AuthMethod = {
     ...OAUTH2_OPTIONS,
     {
       name: 'oauth2-client-secret',
+      cacheKey: 'proof',
       group: 'OAuth 2.0 at Keystone',
       flag: false,
       env: ['OS_OAUTH2_CLIENT_SECRET'],

@@ -22,6 +22,7 @@ const EXAMPLE = 'https://keystone.example.com:5000/v3/OS-OAUTH2/token';
 export const OAUTH2_OPTIONS: readonly Option[] = [
   {
     name: 'oauth2-endpoint',
+    cacheKey: 'trust',
     group: 'OAuth 2.0 at Keystone',
     env: ['OS_OAUTH2_ENDPOINT'],
     help: "URL of Keystone's token endpoint, if it is not /v3/OS-OAUTH2/token",
@@ -29,6 +30,7 @@ export const OAUTH2_OPTIONS: readonly Option[] = [
   },
   {
     name: 'oauth2-client-id',
+    cacheKey: 'identity',
     group: 'OAuth 2.0 at Keystone',
     env: ['OS_OAUTH2_CLIENT_ID'],
     help: 'id of the application credential or, with a client certificate, of the user',

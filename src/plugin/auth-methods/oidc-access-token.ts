@@ -26,12 +26,12 @@ export const oidcAccessToken: AuthMethod = {
     ...FEDERATION_OPTIONS,
     {
       name: 'access-token',
+      cacheKey: 'identity',
       group: 'OpenID Connect',
       flag: false,
       env: ['OS_ACCESS_TOKEN'],
       help: 'access token of the provider',
       secret: true,
-      random: true,
       prompt: 'Access token',
     },
     TOKEN_KIND_OPTION,

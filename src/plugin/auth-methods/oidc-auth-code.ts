@@ -22,6 +22,7 @@ const SUBJECT = 'the user in the browser';
 const AUTH_CODE_OPTIONS: readonly Option[] = [
   {
     name: 'authorization-endpoint',
+    cacheKey: 'trust',
     group: 'OpenID Connect',
     env: ['OS_AUTHORIZATION_ENDPOINT'],
     help: "URL of the provider's authorization endpoint, instead of the one in the discovery document",
@@ -29,6 +30,7 @@ const AUTH_CODE_OPTIONS: readonly Option[] = [
   },
   {
     name: 'redirect-uri',
+    cacheKey: 'identity',
     group: 'OpenID Connect',
     env: ['OS_REDIRECT_URI'],
     help:
@@ -38,13 +40,13 @@ const AUTH_CODE_OPTIONS: readonly Option[] = [
   },
   {
     name: 'code',
+    cacheKey: 'identity',
     aliases: ['authorization-code'],
     group: 'OpenID Connect',
     flag: false,
     env: ['OS_CODE', 'OS_AUTHORIZATION_CODE'],
     help: 'authorization code of the provider, valid once, instead of a browser login',
     secret: true,
-    random: true,
   },
 ];
 

@@ -25,6 +25,7 @@ export const oidcDeviceAuthz: AuthMethod = {
     ...OIDC_OPTIONS,
     {
       name: 'device-authorization-endpoint',
+      cacheKey: 'trust',
       group: 'OpenID Connect',
       env: ['OS_DEVICE_AUTHORIZATION_ENDPOINT'],
       help: "URL of the provider's device authorization endpoint, instead of the one in the discovery document",
@@ -32,6 +33,7 @@ export const oidcDeviceAuthz: AuthMethod = {
     },
     {
       name: 'code-challenge-method',
+      cacheKey: { unusedBecause: 'only how the code is protected' },
       group: 'OpenID Connect',
       env: ['OS_CODE_CHALLENGE_METHOD'],
       choices: ['S256'],

@@ -35,8 +35,8 @@ function readUrl(config: ResolvedConfig, name: UrlOptionName): ConfiguredUrl | u
 }
 
 /** @throws ConfigError for a URL that must not get a credential */
-function readProvider(config: ResolvedConfig): ProviderSettings {
-  const endpoints = Object.entries(ENDPOINT_OPTIONS).map(([name, option]) => [name, readUrl(config, option)] as const);
+function readProvider(config: ResolvedConfig, names: readonly EndpointName[]): ProviderSettings {
+  const endpoints = names.map((name) => [name, readUrl(config, ENDPOINT_OPTIONS[name])] as const);
   return {
     discovery: readUrl(config, 'discovery-endpoint'),
     endpoints: Object.fromEntries(endpoints),
@@ -44,9 +44,9 @@ function readProvider(config: ResolvedConfig): ProviderSettings {
   };
 }
 
-/** Describes where the input of a prompt goes for prompts. */
+/** Describes for prompts where the input goes. */
 function describeProvider(config: ResolvedConfig): string {
-  const { discovery, endpoints } = readProvider(config);
+  const { discovery, endpoints } = readProvider(config, ['token']);
   const url = endpoints.token?.url ?? discovery?.url;
   return url === undefined ? '' : `at ${new URL(url).origin}`;
 }
@@ -85,13 +85,11 @@ function listMissingProvider(config: ResolvedConfig, endpoints: readonly Endpoin
 }
 
 /** Lists every setting that decides what a token is for, or that a refresh token must not be used without. */
-function identifyProvider(config: ResolvedConfig): (string | undefined)[] {
-  const { discovery, endpoints } = readProvider(config);
+function identifyProvider(config: ResolvedConfig, names: readonly EndpointName[]): (string | undefined)[] {
+  const { discovery, endpoints } = readProvider(config, names);
   return [
     discovery?.url,
-    endpoints.token?.url,
-    endpoints.authorization?.url,
-    endpoints.device_authorization?.url,
+    ...names.map((name) => endpoints[name]?.url),
     config.text('client-id'),
     readOpenidScope(config),
     config.text('access-token-type'),
@@ -112,7 +110,7 @@ function useTokens(config: ResolvedConfig, tokens: OAuthTokens, subject: string)
 }
 
 function openProvider(config: ResolvedConfig, { http }: MethodContext, needs: GrantRequirements): Promise<Provider> {
-  return resolveProvider(http, readProvider(config), needs);
+  return resolveProvider(http, readProvider(config, needs.endpoints), needs);
 }
 
 /** Requests tokens with a refresh token. */
@@ -156,7 +154,11 @@ export function makeOidcMethod(
     worksWithoutKeystoneUrl: wantsProviderToken,
     describePromptTarget: describeProvider,
     listMissing: (config) => [...listMissingCommon(config), ...oidcGrant.listMissing(config)],
-    identify: (config) => [...identifyFederation(config), ...identifyProvider(config), ...oidcGrant.identify(config)],
+    identify: (config) => [
+      ...identifyFederation(config),
+      ...identifyProvider(config, endpoints),
+      ...oidcGrant.identify(config),
+    ],
     async prepareRequest(config, tools) {
       const provider = await openProvider(config, tools, { grant, endpoints });
       const tokens = await oidcGrant.fetchTokens(config, provider, tools);

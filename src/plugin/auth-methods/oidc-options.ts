@@ -4,6 +4,7 @@ import type { Option } from '../config/option.ts';
 /** The identity provider, as Keystone names it. */
 export const IDENTITY_PROVIDER_OPTION: Option = {
   name: 'identity-provider',
+  cacheKey: 'identity',
   group: 'Federation',
   env: ['OS_IDENTITY_PROVIDER'],
   help: 'id of the identity provider in Keystone',
@@ -15,6 +16,7 @@ export const FEDERATION_OPTIONS: readonly Option[] = [
   IDENTITY_PROVIDER_OPTION,
   {
     name: 'protocol',
+    cacheKey: 'identity',
     group: 'Federation',
     env: ['OS_PROTOCOL'],
     help: 'id of the federation protocol in Keystone, such as openid',
@@ -26,6 +28,7 @@ export const FEDERATION_OPTIONS: readonly Option[] = [
 /** For every auth method that can output the provider's token instead of a Keystone token. */
 export const TOKEN_KIND_OPTION: Option = {
   name: 'token-kind',
+  cacheKey: 'identity',
   group: 'OpenID Connect',
   env: ['CLIENT_KEYSTONE_AUTH_TOKEN_KIND'],
   choices: ['id_token', 'access_token'],
@@ -37,6 +40,7 @@ export const TOKEN_KIND_OPTION: Option = {
 export const OIDC_OPTIONS: readonly Option[] = [
   {
     name: 'client-id',
+    cacheKey: 'identity',
     group: 'OpenID Connect',
     env: ['OS_CLIENT_ID'],
     help: 'client id of this program at the provider',
@@ -44,6 +48,7 @@ export const OIDC_OPTIONS: readonly Option[] = [
   },
   {
     name: 'client-secret',
+    cacheKey: 'proof',
     group: 'OpenID Connect',
     flag: false,
     env: ['OS_CLIENT_SECRET'],
@@ -53,12 +58,14 @@ export const OIDC_OPTIONS: readonly Option[] = [
   },
   {
     name: 'openid-scope',
+    cacheKey: 'identity',
     group: 'OpenID Connect',
     env: ['OS_OPENID_SCOPE'],
     help: 'scopes to request from the provider, separated by spaces (openid profile)',
   },
   {
     name: 'discovery-endpoint',
+    cacheKey: 'trust',
     group: 'OpenID Connect',
     env: ['OS_DISCOVERY_ENDPOINT'],
     help: "URL of the provider's /.well-known/openid-configuration",
@@ -67,6 +74,7 @@ export const OIDC_OPTIONS: readonly Option[] = [
   },
   {
     name: 'access-token-endpoint',
+    cacheKey: 'trust',
     group: 'OpenID Connect',
     env: ['OS_ACCESS_TOKEN_ENDPOINT'],
     help: "URL of the provider's token endpoint, instead of the one in the discovery document",
@@ -74,6 +82,7 @@ export const OIDC_OPTIONS: readonly Option[] = [
   },
   {
     name: 'access-token-type',
+    cacheKey: 'identity',
     group: 'OpenID Connect',
     env: ['OS_ACCESS_TOKEN_TYPE'],
     choices: ['access_token', 'id_token'],

@@ -42,6 +42,7 @@ export const oidcPassword: AuthMethod = {
     ...[...password.options, ...totp.options].filter(({ name }) => SHARED_OPTIONS.includes(name)),
     {
       name: 'idp-otp-key',
+      cacheKey: 'identity',
       group: 'OpenID Connect',
       env: ['OS_IDP_OTP_KEY'],
       help: 'name of the form field that the provider expects a passcode in, in addition to the password',
@@ -55,7 +56,8 @@ export const oidcPassword: AuthMethod = {
       ...listUnset(config, 'user-name', 'password'),
       ...(config.has('idp-otp-key') ? listUnset(config, 'passcode') : []),
     ],
-    identify: (config) => [config.text('user-name')],
+    // A token for a password is not a token for a password and a passcode.
+    identify: (config) => [config.text('user-name'), config.text('idp-otp-key')],
     describeSubject,
     fetchTokens: async (config, provider, { http }) =>
       requestOAuthTokens(http, provider, {

@@ -12,6 +12,7 @@ export const password: AuthMethod = {
     ...USER_OPTIONS,
     {
       name: 'password',
+      cacheKey: 'proof',
       group: 'User',
       env: ['OS_PASSWORD'],
       help: 'password of the user',

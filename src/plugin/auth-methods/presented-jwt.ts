@@ -1,7 +1,8 @@
 /** A JWT of another issuer (RFC 7519) that Keystone verifies. The plugin only reads who it is for. */
+import { isUtf8 } from 'node:buffer';
 import { getErrorCode, ConfigError } from '../../shared/base/errors.ts';
 import { readStampedFile } from '../../shared/base/file-stamp.ts';
-import { numberAt, textAt } from '../../shared/base/json.ts';
+import { isJsonObject, numberAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import { decodeJwtPayload } from '../../shared/oidc/jwt.ts';
 import { Secret } from '../../shared/base/secret.ts';
@@ -24,7 +25,7 @@ export interface JwtSource {
 const MAX_BYTES = 64 * 1024;
 
 /** A signed JWT in compact form (RFC 7515, section 3.1); every character is valid in an HTTP header. */
-const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+const COMPACT = /^[\w-]+\.([\w-]+)\.[\w-]+$/;
 
 /** Claims in which successive JWTs for the same subject differ. */
 const VOLATILE_CLAIMS = ['exp', 'iat', 'nbf', 'jti', 'auth_time'];
@@ -36,7 +37,10 @@ const VOLATILE_CLAIMS = ['exp', 'iat', 'nbf', 'jti', 'auth_time'];
  */
 export function parseJwt(text: string, { label, hint }: JwtSource): PresentedJwt {
   const secret = new Secret(text.trim());
-  const claims = COMPACT.test(secret.reveal()) ? decodeJwtPayload(secret.reveal()) : undefined;
+  const [, payload] = COMPACT.exec(secret.reveal()) ?? [];
+  // Bytes that are not UTF-8 would all become the same character.
+  const isText = payload !== undefined && isUtf8(Buffer.from(payload, 'base64url'));
+  const claims = isText ? decodeJwtPayload(secret.reveal()) : undefined;
   if (claims === undefined) throw new ConfigError(`${label} is not a JWT`, { hint });
   return { text: secret, claims };
 }
@@ -58,17 +62,35 @@ export function readJwtFile(path: string, { label, hint }: JwtSource): Presented
   return parseJwt(bytes.toString(), source);
 }
 
+/** Parses the claims, with each number as its own text: a large id is not the number that JavaScript rounds it to. */
+function parseExactClaims(text: string): JsonObject {
+  const keepDigits = (_: string, value: unknown, { source = '' }: { readonly source?: string } = {}): unknown => {
+    if (typeof value === 'number') return source;
+    // The quotation mark distinguishes a text from a number.
+    return typeof value === 'string' ? `"${value}` : value;
+  };
+  const [, payload = ''] = text.split('.');
+  return JSON.parse(Buffer.from(payload, 'base64url').toString(), keepDigits) as JsonObject;
+}
+
+function omit(claims: JsonObject, names: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(claims).filter(([name]) => !names.includes(name)));
+}
+
 /**
  * Returns the identity of a JWT for a cache key: all claims except the volatile ones. A mapping of Keystone can use any
  * claim, so JWTs with different claims are different identities, but a renewed JWT keeps its identity.
  */
-export function identifyJwt({ claims }: PresentedJwt): string {
-  const claimsByName = Object.entries(claims).sort(([a], [b]) => (a < b ? -1 : 1));
+export function identifyJwt({ text }: PresentedJwt): string {
+  const claims = Object.entries(omit(parseExactClaims(text.reveal()), VOLATILE_CLAIMS));
   return JSON.stringify(
-    claimsByName.filter(([name]) => !VOLATILE_CLAIMS.includes(name)),
-    (name, value: unknown) =>
-      // Kubernetes adds a renewal time to its claim `kubernetes.io`.
-      name === 'warnafter' ? undefined : value,
+    claims
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, value]) => [
+        name,
+        // Kubernetes adds a renewal time to its claim.
+        name === 'kubernetes.io' && isJsonObject(value) ? omit(value, ['warnafter']) : value,
+      ]),
   );
 }
 

@@ -38,11 +38,11 @@ export const token: AuthMethod = {
   options: [
     {
       name: 'token',
+      cacheKey: 'identity',
       group: 'Token',
       env: ['OS_TOKEN', 'OS_AUTH_TOKEN'],
       help: 'a Keystone token to exchange, or to use unchanged if no scope is set',
       secret: true,
-      random: true,
       prompt: 'Token',
     },
   ],

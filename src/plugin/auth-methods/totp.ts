@@ -12,6 +12,7 @@ export const totp: AuthMethod = {
     ...USER_OPTIONS,
     {
       name: 'passcode',
+      cacheKey: 'proof',
       group: 'User',
       flag: false,
       env: ['OS_PASSCODE'],

@@ -9,9 +9,17 @@ import type { ExpectedToken } from '../../shared/keystone/verify-token.ts';
 
 /** The options that identify the user, for every method with a user. */
 export const USER_OPTIONS: readonly Option[] = [
-  { name: 'user-id', group: 'User', pair: 'user', env: ['OS_USER_ID', 'OS_USERID'], help: 'user, by id' },
+  {
+    name: 'user-id',
+    cacheKey: 'identity',
+    group: 'User',
+    pair: 'user',
+    env: ['OS_USER_ID', 'OS_USERID'],
+    help: 'user, by id',
+  },
   {
     name: 'user-name',
+    cacheKey: 'identity',
     aliases: ['username'],
     group: 'User',
     pair: 'user',
@@ -21,6 +29,7 @@ export const USER_OPTIONS: readonly Option[] = [
   },
   {
     name: 'user-domain-id',
+    cacheKey: 'identity',
     group: 'User',
     pair: 'user-domain',
     env: ['OS_USER_DOMAIN_ID'],
@@ -28,6 +37,7 @@ export const USER_OPTIONS: readonly Option[] = [
   },
   {
     name: 'user-domain-name',
+    cacheKey: 'identity',
     group: 'User',
     pair: 'user-domain',
     env: ['OS_USER_DOMAIN_NAME'],

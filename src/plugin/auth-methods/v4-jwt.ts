@@ -86,17 +86,18 @@ export const v4Jwt: AuthMethod = {
     IDENTITY_PROVIDER_OPTION,
     {
       name: 'jwt',
+      cacheKey: 'identity',
       group: 'Federation',
       flag: false,
       pair: 'jwt',
       env: ['OS_JWT'],
       help: 'the JWT to present',
       secret: true,
-      random: true,
       prompt: 'JWT',
     },
     {
       name: 'jwt-file',
+      cacheKey: 'identity',
       group: 'Federation',
       pair: 'jwt',
       kind: 'file',
@@ -105,6 +106,7 @@ export const v4Jwt: AuthMethod = {
     },
     {
       name: 'attribute-mapping-name',
+      cacheKey: 'identity',
       group: 'Federation',
       env: ['OS_ATTRIBUTE_MAPPING_NAME'],
       help: 'name of the attribute mapping to try first',

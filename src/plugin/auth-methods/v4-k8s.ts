@@ -52,6 +52,7 @@ export const v4Kubernetes: AuthMethod = {
   options: [
     {
       name: 'k8s-auth-instance-id',
+      cacheKey: 'identity',
       group: 'Kubernetes',
       env: ['OS_K8S_AUTH_INSTANCE_ID'],
       help: 'id of the Kubernetes auth instance in Keystone, which is the cluster of the service account',
@@ -59,12 +60,14 @@ export const v4Kubernetes: AuthMethod = {
     },
     {
       name: 'k8s-auth-role',
+      cacheKey: 'identity',
       group: 'Kubernetes',
       env: ['OS_K8S_AUTH_ROLE'],
       help: 'mapping rule (role, in older versions) to try first',
     },
     {
       name: 'k8s-auth-token-file',
+      cacheKey: 'identity',
       group: 'Kubernetes',
       kind: 'file',
       env: ['OS_K8S_AUTH_TOKEN_FILE'],

@@ -4,6 +4,7 @@ import type { Option } from './option.ts';
 export const COMMON_OPTIONS: readonly Option[] = [
   {
     name: 'keystone-url',
+    cacheKey: 'trust',
     aliases: ['auth-url'],
     group: 'Keystone',
     env: ['OS_AUTH_URL'],
@@ -13,6 +14,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'auth-type',
+    cacheKey: 'identity',
     group: 'Keystone',
     env: ['OS_AUTH_TYPE', 'OS_AUTH_PLUGIN'],
     file: 'cloud',
@@ -20,6 +22,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'identity-api-version',
+    cacheKey: { unusedBecause: 'only one value is valid' },
     group: 'Keystone',
     flag: false,
     env: ['OS_IDENTITY_API_VERSION'],
@@ -28,6 +31,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'os-cloud',
+    cacheKey: { unusedBecause: 'the settings of the cloud are in the key' },
     group: 'Keystone',
     env: ['OS_CLOUD'],
     file: 'nowhere',
@@ -35,6 +39,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'region-name',
+    cacheKey: { unusedBecause: 'the settings of the region are in the key' },
     group: 'Keystone',
     env: ['OS_REGION_NAME'],
     file: 'nowhere',
@@ -42,6 +47,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'client-config-file',
+    cacheKey: { unusedBecause: 'the settings in the file are in the key' },
     group: 'Keystone',
     kind: 'file',
     flag: false,
@@ -51,6 +57,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'client-secure-file',
+    cacheKey: { unusedBecause: 'the settings in the file are in the key' },
     group: 'Keystone',
     kind: 'file',
     flag: false,
@@ -60,6 +67,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'no-env',
+    cacheKey: { unusedBecause: 'the settings that are left are in the key' },
     group: 'Keystone',
     kind: 'switch',
     file: 'nowhere',
@@ -67,6 +75,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'project-id',
+    cacheKey: 'identity',
     group: 'Scope',
     pair: 'project',
     env: ['OS_PROJECT_ID'],
@@ -75,6 +84,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'project-name',
+    cacheKey: 'identity',
     group: 'Scope',
     pair: 'project',
     env: ['OS_PROJECT_NAME'],
@@ -84,6 +94,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'project-domain-id',
+    cacheKey: 'identity',
     group: 'Scope',
     pair: 'project-domain',
     env: ['OS_PROJECT_DOMAIN_ID'],
@@ -91,6 +102,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'project-domain-name',
+    cacheKey: 'identity',
     group: 'Scope',
     pair: 'project-domain',
     env: ['OS_PROJECT_DOMAIN_NAME'],
@@ -99,6 +111,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'domain-id',
+    cacheKey: 'identity',
     group: 'Scope',
     pair: 'domain',
     env: ['OS_DOMAIN_ID'],
@@ -106,6 +119,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'domain-name',
+    cacheKey: 'identity',
     group: 'Scope',
     pair: 'domain',
     env: ['OS_DOMAIN_NAME'],
@@ -113,6 +127,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'default-domain-id',
+    cacheKey: 'identity',
     group: 'Scope',
     pair: 'default-domain',
     flag: false,
@@ -121,6 +136,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'default-domain-name',
+    cacheKey: 'identity',
     group: 'Scope',
     pair: 'default-domain',
     flag: false,
@@ -129,14 +145,16 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'system-scope',
+    cacheKey: 'identity',
     group: 'Scope',
     env: ['OS_SYSTEM_SCOPE'],
     choices: ['all'],
     help: 'log in to the whole system; the only value is "all"',
   },
-  { name: 'trust-id', group: 'Scope', env: ['OS_TRUST_ID'], help: 'trust to use' },
+  { name: 'trust-id', cacheKey: 'identity', group: 'Scope', env: ['OS_TRUST_ID'], help: 'trust to use' },
   {
     name: 'unscoped',
+    cacheKey: 'identity',
     group: 'Scope',
     kind: 'switch',
     env: ['OS_UNSCOPED'],
@@ -144,6 +162,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'cacert',
+    cacheKey: 'trust',
     group: 'TLS',
     kind: 'file',
     env: ['OS_CACERT'],
@@ -153,6 +172,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'cert',
+    cacheKey: 'trust',
     group: 'TLS',
     kind: 'file',
     env: ['OS_CERT'],
@@ -161,6 +181,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'key',
+    cacheKey: 'proof',
     group: 'TLS',
     kind: 'file',
     env: ['OS_KEY'],
@@ -169,6 +190,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'insecure',
+    cacheKey: 'trust',
     group: 'TLS',
     kind: 'switch',
     env: ['OS_INSECURE'],
@@ -178,6 +200,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'verify',
+    cacheKey: 'trust',
     group: 'TLS',
     kind: 'switch',
     flag: false,
@@ -188,6 +211,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'allow-http',
+    cacheKey: 'trust',
     group: 'TLS',
     kind: 'switch',
     file: 'nowhere',
@@ -195,18 +219,21 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'timeout',
+    cacheKey: { unusedBecause: 'only a time' },
     group: 'Run',
     kind: 'seconds',
     help: 'seconds for all requests to Keystone together (30)',
   },
   {
     name: 'login-timeout',
+    cacheKey: { unusedBecause: 'only a time' },
     group: 'Run',
     kind: 'seconds',
     help: 'seconds for a login in the browser (180)',
   },
   {
     name: 'cache-storage',
+    cacheKey: { unusedBecause: 'only where the token is stored' },
     group: 'Cache',
     env: ['CLIENT_KEYSTONE_AUTH_CACHE_STORAGE'],
     choices: ['file', 'keyring', 'none'],
@@ -214,18 +241,27 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'cache-dir',
+    cacheKey: { unusedBecause: 'only where the token is stored' },
     group: 'Cache',
     env: ['CLIENT_KEYSTONE_AUTH_CACHE_DIR'],
     help: 'folder of the cache, instead of the one of this user',
   },
-  { name: 'force-refresh', group: 'Cache', kind: 'switch', help: 'log in even if the cache has a token' },
+  {
+    name: 'force-refresh',
+    cacheKey: { unusedBecause: 'only whether a stored token is used' },
+    group: 'Cache',
+    kind: 'switch',
+    help: 'log in even if the cache has a token',
+  },
   {
     name: 'api-version',
+    cacheKey: { unusedBecause: 'only the format of the output' },
     group: 'Run',
     help: 'ExecCredential version to print: v1 or v1beta1 (by default, the one that kubectl asks for, or v1)',
   },
   {
     name: 'verbose',
+    cacheKey: { unusedBecause: 'only what is logged' },
     aliases: ['v'],
     group: 'Run',
     kind: 'level',
@@ -233,6 +269,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
   },
   {
     name: 'log-format',
+    cacheKey: { unusedBecause: 'only what is logged' },
     group: 'Run',
     choices: ['text', 'json'],
     help: 'format of the lines on stderr: text, or json for log collectors',

@@ -25,8 +25,20 @@ export const PLUGIN_OPTION_GROUPS = [
 
 export type OptionGroup = (typeof PLUGIN_OPTION_GROUPS)[number];
 
+/**
+ * What an option has to do with the cache key. A test compares this with what each auth method does.
+ *
+ * - `identity`: it decides who logs in, with what, or to what. It is part of the key.
+ * - `trust`: it decides which server is asked, or how that server is trusted. It is part of the key.
+ * - `proof`: a secret of the identity. It is not part of the key, so a token outlives a change of the secret.
+ * - `unusedBecause`: it is not part of the key, because the same person gets the same token whatever its value is.
+ */
+export type KeyRole = 'identity' | 'trust' | 'proof' | { readonly unusedBecause: string };
+
 /** An option of a login. */
-export type Option = AnyOption<OptionName, OptionGroup>;
+export interface Option extends AnyOption<OptionName, OptionGroup> {
+  readonly cacheKey: KeyRole;
+}
 
 /** The settings of a login from one source. */
 export type Layer = AnyLayer<OptionName>;

@@ -87,13 +87,15 @@ export const SECRET_VARIABLES: readonly string[] = [
 /** Flags for the same secrets as {@link SECRET_VARIABLES}. */
 export const SECRET_FLAGS: readonly string[] = ['--application-credential-secret', '--password'];
 
-/** Variables that decide where files and Kerberos tickets are searched for. */
+/** Variables that decide where files, Kerberos tickets and the system's authorities are searched for. */
 export const LOCATION_VARIABLES: readonly string[] = [
   'HOME',
   'KRB5CCNAME',
   'KRB5_CLIENT_KTNAME',
   'KRB5_CONFIG',
   'LOCALAPPDATA',
+  'SSL_CERT_DIR',
+  'SSL_CERT_FILE',
   'USERPROFILE',
   'XDG_CACHE_HOME',
   'XDG_CONFIG_HOME',

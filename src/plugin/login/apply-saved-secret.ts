@@ -14,7 +14,7 @@ import { digestFields } from '../cache/sha256.ts';
 import { listTlsFields } from './cache-key.ts';
 import type { LoginContext } from './login-context.ts';
 
-const PURPOSE = 'client-keystone-auth kept secret 1';
+const PURPOSE = 'client-keystone-auth kept secret 2';
 const ORIGIN = 'the keyring';
 
 /** The identity of a secret that an option of the login holds. */

@@ -12,7 +12,7 @@ import type { NamedAlias } from '../cache/token-cache.ts';
 import { computeFingerprint } from '../fast-path/fingerprint.ts';
 import type { LoginContext } from './login-context.ts';
 
-const KEY_PURPOSE = 'client-keystone-auth key 1';
+const KEY_PURPOSE = 'client-keystone-auth key 2';
 
 /** A CA file may be large, and the slow path can afford to load Node's native hash. */
 function digest(text: string | undefined): string | undefined {
@@ -20,8 +20,8 @@ function digest(text: string | undefined): string | undefined {
 }
 
 /** Lists the TLS settings as fields of a key. */
-export function listTlsFields({ insecure, ca, cert }: TlsSettings): DigestField[] {
-  return [String(insecure), digest(ca), digest(cert)];
+export function listTlsFields({ insecure, ca, systemAuthorities, cert }: TlsSettings): DigestField[] {
+  return [String(insecure), digest(ca), digest(cert), ...systemAuthorities];
 }
 
 /** Computes the cache key from everything that decides the owner and the scope of a token, except guessable secrets. */
@@ -30,6 +30,7 @@ export function computeCacheKey(config: ResolvedConfig, method: AuthMethod, tls:
     host.uid === undefined ? undefined : String(host.uid),
     readAuthUrl(config),
     ...listTlsFields(tls),
+    String(config.isOn('allow-http')),
     method.name,
     ...method.identify(config, host),
   ]);

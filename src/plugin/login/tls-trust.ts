@@ -9,7 +9,7 @@ import { digestFields } from '../cache/sha256.ts';
 import type { TlsTrust } from '../cache/token-metadata.ts';
 import { listTlsFields } from './cache-key.ts';
 
-const PURPOSE = 'client-keystone-auth trust 1';
+const PURPOSE = 'client-keystone-auth trust 2';
 
 const digestOf = (tls: TlsSettings): string => digestFields(PURPOSE, listTlsFields(tls));
 

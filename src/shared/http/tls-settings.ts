@@ -11,11 +11,16 @@ import type { Config } from '../options/config.ts';
 /** The options that {@link readTlsSettings} reads. */
 export type TlsOptionName = 'cacert' | 'cert' | 'key' | 'insecure' | 'verify';
 
+/** Variables that replace the system's authorities in OpenSSL. */
+export const AUTHORITY_VARIABLES: readonly string[] = ['SSL_CERT_FILE', 'SSL_CERT_DIR'];
+
 /** How Keystone is trusted and which client certificate is shown, as PEM text. */
 export interface TlsSettings {
   readonly insecure: boolean;
   /** Undefined means this system's authorities. */
   readonly ca: string | undefined;
+  /** The values of {@link AUTHORITY_VARIABLES}, if they decide what this system's authorities are. */
+  readonly systemAuthorities: readonly (string | undefined)[];
   readonly cert: string | undefined;
   readonly key: Secret | undefined;
   /** The files of those three, for a program that needs files; the certificate's file may contain the key too. */
@@ -119,6 +124,7 @@ export function readTlsSettings(config: Config<TlsOptionName>, host: Host): TlsS
   return {
     insecure,
     ca: ca?.text,
+    systemAuthorities: ca === undefined && !insecure ? AUTHORITY_VARIABLES.map((name) => host.env[name]) : [],
     cert: cert?.text,
     key: key === undefined ? undefined : new Secret(key.text),
     paths: { ca: ca?.path, cert: cert?.path, key: key?.path },

@@ -13,7 +13,7 @@ import { readStampedFile } from '../base/file-stamp.ts';
 import type { FileStamp } from '../base/file-stamp.ts';
 import type { Host } from '../base/host.ts';
 import type { Config } from '../options/config.ts';
-import { requireCertificate } from './tls-settings.ts';
+import { AUTHORITY_VARIABLES, requireCertificate } from './tls-settings.ts';
 import type { TlsOptionName, TlsSettings } from './tls-settings.ts';
 
 /** The certificate authority that the list names for a server. */
@@ -34,9 +34,6 @@ export interface TrustedOrigins {
 const GROUP_OR_OTHERS_WRITE = 0o022;
 
 const MAX_AUTHORITY_BYTES = 1024 * 1024;
-
-/** Variables that replace the system's authorities in OpenSSL. */
-const AUTHORITY_VARIABLES = ['SSL_CERT_FILE', 'SSL_CERT_DIR'];
 
 /** A home that cannot be entered, as in containers that run under any uid, has no list. */
 const ABSENT_CODES = ['ENOENT', 'ENOTDIR', 'EACCES'];
@@ -141,6 +138,7 @@ export function restrictTls(tls: TlsSettings, origin: string, trusted: TrustedOr
     ...tls,
     insecure: false,
     ca: authority?.text,
+    systemAuthorities: [],
     paths: { ...tls.paths, ca: authority?.path },
     files: authority === undefined ? tls.files : [...tls.files, authority.stamp],
   };

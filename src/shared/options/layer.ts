@@ -49,14 +49,20 @@ function parseLevel(text: string, origin: string): Setting | undefined {
   return parseSwitch(text, origin, '') ? { value: '1', origin } : undefined;
 }
 
+/** Half of a character, which no request can contain. Only an escape in YAML can name it. */
+const LONE_SURROGATE = /[\ud800-\udfff]/u;
+
 /**
  * Checks one raw value and adds its origin; an empty value counts as unset.
  *
  * @param isQuotable false if a message must not quote the value: a file may have a password in the wrong place
- * @throws ConfigError if the value is not of the option's kind or not one of its choices
+ * @throws ConfigError if the value is not text, not of the option's kind, or not one of its choices
  */
 export function parseSetting(option: Option, text: string, origin: string, isQuotable = true): Setting | undefined {
   if (text === '') return undefined;
+  if (LONE_SURROGATE.test(text)) {
+    throw new ConfigError(`${origin} is not Unicode text`, { hint: 'write the whole character in the file, as UTF-8' });
+  }
   const quotation = isQuotable ? `, not "${text}"` : '';
   if (option.secret) return { value: new Secret(text), origin };
   if (option.kind === 'switch') return { value: String(parseSwitch(text, origin, quotation)), origin };

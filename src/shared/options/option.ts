@@ -38,8 +38,6 @@ export interface Option<Name extends string = string, Group extends string = str
   readonly trustSensitive?: true | 'true' | 'false';
   /** Never printed anywhere. */
   readonly secret?: true;
-  /** Secret, but random and the identity itself: a stored hash may include it. */
-  readonly random?: true;
   /** What a prompt asks for, as a noun. */
   readonly prompt?: string;
   /** What a prompt offers. */

@@ -48,7 +48,7 @@ async function openClient(
   const ca = caFile === undefined ? undefined : await readCa(caFile, caOption);
   const client = await openHttpClient({
     host,
-    tls: { insecure: false, ca, cert: undefined, key: undefined, files: [], paths: {} },
+    tls: { insecure: false, ca, systemAuthorities: [], cert: undefined, key: undefined, files: [], paths: {} },
     trustedOrigins: undefined,
     proxyEnv: settings.proxy,
     userAgent: `${PROGRAM_NAME}/${VERSION}`,

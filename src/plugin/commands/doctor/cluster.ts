@@ -80,7 +80,15 @@ export function checkCluster(host: Host, cluster: NamedEntry): CheckOutcome<Clus
     serverName: textAt(value, 'tls-server-name'),
   };
   const insecure = value['insecure-skip-tls-verify'] === true;
-  const tls = { insecure, ca: insecure ? undefined : ca, cert: undefined, key: undefined, paths: {}, files: [] };
+  const tls = {
+    insecure,
+    ca: insecure ? undefined : ca,
+    systemAuthorities: [],
+    cert: undefined,
+    key: undefined,
+    paths: {},
+    files: [],
+  };
   const trustFix =
     `set certificate-authority (or certificate-authority-data) of cluster ${name} in ${path} ` +
     `to its authority's PEM`;

@@ -50,7 +50,7 @@ function parseServiceUrl(text: string): URL {
 /** The service is not Keystone: it must have a valid certificate, and does not get the client certificate. */
 function makeServiceTls(call: Invocation, { login }: Session): TlsSettings {
   const ca = readAuthorityOption(call) ?? login.tls.ca;
-  return { insecure: false, ca, cert: undefined, key: undefined, paths: {}, files: [] };
+  return { insecure: false, ca, systemAuthorities: [], cert: undefined, key: undefined, paths: {}, files: [] };
 }
 
 /** @throws PluginError for every status but 200 */
