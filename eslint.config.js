@@ -1,4 +1,4 @@
-/** Typed linting, and two of the six rules: only host.ts says `process`, and each package has one importer. */
+/** Typed linting; only host.ts says `process`, each package has one importer, and one module reads files. */
 import tseslint from 'typescript-eslint';
 
 /** The one file that may import each package. */
@@ -20,10 +20,31 @@ const IMPORTERS = {
   '@kubernetes/client-node': 'src/webhook/sources/cluster.ts',
 };
 
-const importers = Object.values(IMPORTERS);
+/** Functions that open files, which can wait for ever or read without end. */
+const OPENERS = ['createReadStream', 'open', 'openAsBlob', 'openSync', 'readFile', 'readFileSync'];
 
-function restrictPackages(allowed) {
-  const packages = Object.keys(IMPORTERS).filter((name) => IMPORTERS[name] !== allowed);
+/** The files that may open files themselves: each has its own checks, or opens what no setting names. */
+const OPENING_FILES = [
+  'src/shared/base/read-file.ts',
+  // /proc
+  'src/shared/base/process-identity.ts',
+  // stdin
+  'src/plugin/cache/keyring-process.ts',
+  'src/plugin/cache/private-file.ts',
+  // The terminal.
+  'src/plugin/terminal/terminal.ts',
+  // For writing.
+  'src/plugin/kubeconfig/kubeconfig-files.ts',
+];
+
+const exceptions = [...new Set([...Object.values(IMPORTERS), ...OPENING_FILES])];
+
+function restrictImports(file) {
+  const packages = Object.keys(IMPORTERS).filter((name) => IMPORTERS[name] !== file);
+  const message = 'Read files with shared/base/read-file.ts, which bounds their kind and size.';
+  const openers = OPENING_FILES.includes(file)
+    ? []
+    : ['node:fs', 'node:fs/promises'].map((name) => ({ name, importNames: OPENERS, message }));
   return {
     '@typescript-eslint/no-restricted-imports': [
       'error',
@@ -35,6 +56,7 @@ function restrictPackages(allowed) {
             allowTypeImports: false,
           })),
           { name: 'node:process', message: 'Only host.ts says process.' },
+          ...openers,
         ],
       },
     ],
@@ -75,8 +97,8 @@ export default tseslint.config(
     // Only some methods have anything to wait for.
     rules: { '@typescript-eslint/require-await': 'off' },
   },
-  { files: ['src/**/*.ts'], ignores: importers, rules: restrictPackages(undefined) },
-  ...importers.map((file) => ({ files: [file], rules: restrictPackages(file) })),
+  { files: ['src/**/*.ts'], ignores: exceptions, rules: restrictImports(undefined) },
+  ...exceptions.map((file) => ({ files: [file], rules: restrictImports(file) })),
   {
     files: ['src/**/*.ts'],
     ignores: ['src/shared/base/host.ts'],

@@ -306,7 +306,7 @@ await group('a client certificate and its key are checked before they are used',
     ],
     'the key file is missing': [{ OS_CERT: cert, OS_KEY: '/nowhere' }, 'OS_KEY: /nowhere cannot be read (ENOENT)'],
     'the CA file is missing': [{ OS_CACERT: '/nowhere' }, 'OS_CACERT: /nowhere cannot be read (ENOENT)'],
-    'the CA file is a folder': [{ OS_CACERT: directory }, 'OS_CACERT: ', 'cannot be read (EISDIR)'],
+    'the CA file is a folder': [{ OS_CACERT: directory }, 'OS_CACERT: ', 'cannot be read (it is a folder)'],
     'the CA file is invalid': [{ OS_CACERT: key }, `OS_CACERT: ${key} does not contain a PEM certificate`],
     // root can read every file.
     ...(isRoot ? {} : { 'the key file is forbidden': [{ OS_CERT: cert, OS_KEY: forbidden }, 'OS_KEY: ', '(EACCES)'] }),

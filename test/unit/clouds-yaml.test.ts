@@ -183,7 +183,7 @@ void t.test('an error names the invalid file', async (t) => {
   await t.rejects(ask([], cloud), invalid(/is not UTF-8/));
   unlinkSync(path);
   mkdirSync(path);
-  await t.rejects(ask([], cloud), invalid(/cannot read .*clouds.yaml \(E/), 'a folder');
+  await t.rejects(ask([], cloud), invalid(/cannot read .*clouds.yaml \(it is a folder/), 'a folder');
   await t.rejects(ask([], { OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: '/dev/zero' }), invalid(/cannot read .*zero/));
 });
 

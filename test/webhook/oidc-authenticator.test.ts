@@ -368,7 +368,10 @@ void t.test('invalid settings of an issuer end the start with one line', async (
     [[...issuer, '--oidc-client-id', 'x', '--oidc-signing-algs', 'RS256,none'], /does not support "none"/],
     [[...issuer, '--oidc-client-id', 'x', '--oidc-signing-algs', 'HS256'], /does not support "HS256"/],
     [[...issuer, '--oidc-client-id', 'x', '--oidc-required-claim', 'x'], /must be NAME=VALUE/],
-    [[...issuer, '--oidc-client-id', 'x', '--oidc-ca-file', '/nowhere'], /check --oidc-ca-file/],
+    [
+      [...issuer, '--oidc-client-id', 'x', '--oidc-ca-file', '/nowhere'],
+      /--oidc-ca-file: .nowhere cannot be read .ENOENT./,
+    ],
   ];
   for (const [args, message] of invalidSettings) {
     t.match(await failToStart(t, { args }), { status: 3, stdout: '', stderr: message }, args.join(' '));

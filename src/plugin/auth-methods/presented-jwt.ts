@@ -1,9 +1,9 @@
 /** A JWT of another issuer (RFC 7519) that Keystone verifies. The plugin only reads who it is for. */
 import { isUtf8 } from 'node:buffer';
-import { getErrorCode, ConfigError } from '../../shared/base/errors.ts';
-import { readStampedFile } from '../../shared/base/file-stamp.ts';
+import { ConfigError } from '../../shared/base/errors.ts';
 import { isJsonObject, numberAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
+import { describeReadFailure, readRegularFile } from '../../shared/base/read-file.ts';
 import { decodeJwtPayload } from '../../shared/oidc/jwt.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
@@ -54,11 +54,10 @@ export function readJwtFile(path: string, { label, hint }: JwtSource): Presented
   const source = { label: `${label} in ${path}`, hint };
   let bytes: Buffer;
   try {
-    ({ bytes } = readStampedFile(path, MAX_BYTES + 1));
+    ({ bytes } = readRegularFile(path, MAX_BYTES));
   } catch (error) {
-    throw new ConfigError(`cannot read ${label} from ${path} (${getErrorCode(error)})`, { hint });
+    throw new ConfigError(`cannot read ${label} from ${path} (${describeReadFailure(error)})`, { hint });
   }
-  if (bytes.length > MAX_BYTES) throw new ConfigError(`${source.label} is larger than 64 KiB`, { hint });
   return parseJwt(bytes.toString(), source);
 }
 

@@ -1,10 +1,11 @@
 /** Finds clouds.yaml, secure.yaml and clouds-public.yaml. */
 import { statSync } from 'node:fs';
 import { posix, win32 } from 'node:path';
-import { getErrorCode, ConfigError } from '../../shared/base/errors.ts';
+import { ConfigError } from '../../shared/base/errors.ts';
 import { readStampedFileIfExists } from '../../shared/base/file-stamp.ts';
 import type { FileStamp, StampedFile } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
+import { describeReadFailure } from '../../shared/base/read-file.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import { resolvePath } from '../../shared/base/host.ts';
 import type { YamlMapping } from '../../shared/options/yaml.ts';
@@ -96,13 +97,14 @@ function exists(result: StampedFile | FileStamp): result is StampedFile {
   return 'bytes' in result;
 }
 
-function readIfExists(path: string): StampedFile | FileStamp {
+function readIfExists(path: string, origin: string | undefined): StampedFile | FileStamp {
   try {
-    return readStampedFileIfExists(path, MAX_BYTES + 1);
+    return readStampedFileIfExists(path, MAX_BYTES);
   } catch (error) {
-    throw new ConfigError(`cannot read ${path} (${getErrorCode(error)})`, {
-      hint: 'make it readable, or remove it',
-    });
+    const reason = `cannot read ${path} (${describeReadFailure(error)})`;
+    throw origin === undefined
+      ? new ConfigError(reason, { hint: 'make it a file that you can read, or remove it' })
+      : new ConfigError(`${origin}: ${reason}`, { hint: `set ${origin} to a file that you can read` });
   }
 }
 
@@ -111,15 +113,11 @@ interface ParsedFile {
   readonly file: Omit<CloudFile, 'isInCurrentFolder'> | undefined;
 }
 
-async function readFile(path: string, host: Host): Promise<ParsedFile> {
-  const result = readIfExists(path);
+/** @param origin names the setting that names the file, if there is one */
+async function readFile(path: string, host: Host, origin?: string): Promise<ParsedFile> {
+  const result = readIfExists(path, origin);
   if (!exists(result)) return { stamp: result, file: undefined };
   const { bytes, mode, file: stamp } = result;
-  if (bytes.length > MAX_BYTES) {
-    throw new ConfigError(`${path} is larger than ${MAX_BYTES / 1024} KiB`, {
-      hint: 'remove everything but the clouds',
-    });
-  }
   // Loaded only when a file exists, because hundreds of runs may wait for one login and need no YAML parser.
   const { parseYaml } = await import('../../shared/options/yaml.ts');
   return {
@@ -145,7 +143,7 @@ export async function findCloudFile(
 ): Promise<CloudFileSearch> {
   if (setting !== undefined) {
     const path = resolvePath(String(setting.value), host);
-    const { file, stamp } = await readFile(path, host);
+    const { file, stamp } = await readFile(path, host, setting.origin);
     if (file !== undefined) return { file: { ...file, isInCurrentFolder: false }, stamps: [stamp] };
     throw new ConfigError(`${setting.origin} names ${path}, which does not exist`, {
       hint: `set ${setting.origin} to a file that you can read, or unset it`,

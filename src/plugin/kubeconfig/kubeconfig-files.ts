@@ -8,16 +8,16 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readSync,
   realpathSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs';
-import type { Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { getErrorCode, ConfigError, PluginError } from '../../shared/base/errors.ts';
+import { describeReadFailure, readRegularFile } from '../../shared/base/read-file.ts';
+import type { FileContent } from '../../shared/base/read-file.ts';
 
 /** More than the kubeconfig of a large fleet needs. */
 const MAX_BYTES = 1024 * 1024;
@@ -27,45 +27,20 @@ const OWNER_PERMISSIONS = 0o700;
 const MAX_WAIT_MS = 3_000;
 const WAIT_MS = 100;
 
-/** The content of a file, and its owner and permissions. */
-interface FileContent {
-  readonly bytes: Buffer;
-  readonly stats: Stats;
-}
-
-function readAll(path: string): FileContent | undefined {
-  let fd: number;
+function readIfExists(path: string): FileContent | undefined {
   try {
-    // Without O_NONBLOCK, opening a FIFO waits for a writer.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return readRegularFile(path, MAX_BYTES);
   } catch (error) {
     if (getErrorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
-  try {
-    const stats = fstatSync(fd);
-    if (stats.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
-    if (!stats.isFile()) throw Object.assign(new Error('not a regular file'), { code: 'EINVAL' });
-    if (stats.size > MAX_BYTES) throw Object.assign(new Error('too large'), { code: 'EFBIG' });
-    const bytes = Buffer.alloc(MAX_BYTES + 1);
-    let length = 0;
-    for (let count = -1; count !== 0; length += count) count = readSync(fd, bytes, length, bytes.length - length, null);
-    return { bytes: bytes.subarray(0, length), stats };
-  } finally {
-    closeSync(fd);
-  }
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  EISDIR: 'it is a folder',
-  EINVAL: 'it is not a regular file',
-  EFBIG: 'it is larger than 1 MiB',
-  ENCODING: 'it is not UTF-8 text',
-};
+const NOT_TEXT = 'ENCODING';
 
 function makeReadError(path: string, error: unknown): ConfigError {
-  const code = getErrorCode(error);
-  return new ConfigError(`${path} cannot be read (${REASONS[code] ?? code})`, {
+  const reason = getErrorCode(error) === NOT_TEXT ? 'it is not UTF-8 text' : describeReadFailure(error);
+  return new ConfigError(`${path} cannot be read (${reason})`, {
     hint: 'name another kubeconfig with --kubeconfig or KUBECONFIG',
   });
 }
@@ -77,7 +52,7 @@ function makeReadError(path: string, error: unknown): ConfigError {
  */
 export function readTextFile(path: string): string | undefined {
   try {
-    const content = readAll(path);
+    const content = readIfExists(path);
     return content === undefined ? undefined : decode(content.bytes);
   } catch (error) {
     throw makeReadError(path, error);
@@ -89,7 +64,7 @@ function decode(bytes: Buffer): string {
     // The byte order mark must stay in the text, so that it is written back.
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw Object.assign(new Error('not UTF-8'), { code: 'ENCODING' });
+    throw Object.assign(new Error('not UTF-8'), { code: NOT_TEXT });
   }
 }
 
@@ -130,7 +105,8 @@ function resolveLinks(path: string): string {
 }
 
 /** Gives a new file the owner and the permissions of the file that it replaces. */
-function copyOwnership({ mode, uid, gid }: Stats, secret: boolean): (fd: number) => void {
+function copyOwnership({ stats }: FileContent, secret: boolean): (fd: number) => void {
+  const [mode, uid, gid] = [Number(stats.mode), Number(stats.uid), Number(stats.gid)];
   return (fd) => {
     const current = fstatSync(fd);
     if (current.uid !== uid || current.gid !== gid) {
@@ -155,7 +131,7 @@ export interface FileChange {
 /** Replaces one file; returns the path of the backup copy, undefined if there was no file. */
 function replace({ path, before, after }: FileChange, secret: boolean): string | undefined {
   const target = resolveLinks(path);
-  const content = readAll(target);
+  const content = readIfExists(target);
   const current = content === undefined ? undefined : decode(content.bytes);
   if (current !== before) {
     throw new ConfigError(`another program has just changed ${path}`, { hint: 'run the command again' });
@@ -167,7 +143,7 @@ function replace({ path, before, after }: FileChange, secret: boolean): string |
   const backup = `${target}.keystone.bak`;
   // Always for the owner only: it can contain credentials that were removed from the file.
   writeAtomically(backup, content.bytes.toString(), () => undefined);
-  writeAtomically(target, after, copyOwnership(content.stats, secret));
+  writeAtomically(target, after, copyOwnership(content, secret));
   return backup;
 }
 

@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { getErrorCode } from './errors.ts';
+import { readRegularFile } from './read-file.ts';
 
 /** A file that a result depends on, and its state at that time. */
 export interface FileStamp {
@@ -41,42 +42,21 @@ export interface StampedFile {
   readonly mode: number;
 }
 
-function readUpTo(fd: number, maxBytes: number): Buffer {
-  const bytes = Buffer.alloc(maxBytes);
-  let length = 0;
-  for (;;) {
-    const count = readSync(fd, bytes, length, maxBytes - length, null);
-    length += count;
-    if (count === 0 || length === maxBytes) return bytes.subarray(0, length);
-  }
-}
-
 /**
- * Reads a file and stamps it through the same descriptor. The stamp is taken first, so that a change in between makes
- * it invalid.
+ * Reads a regular file and stamps it through the same descriptor. The stamp is taken first, so that a change in between
+ * makes it invalid.
  *
- * @param maxBytes limits what is read; anything but a regular file is then rejected without waiting, as a pipe would
- * @throws the error of node:fs
+ * @throws what {@link readRegularFile} throws
  */
-export function readStampedFile(path: string, maxBytes?: number): StampedFile {
-  const fd = openSync(path, constants.O_RDONLY | (maxBytes === undefined ? 0 : constants.O_NONBLOCK));
-  try {
-    const stats = fstatSync(fd, { bigint: true });
-    if (maxBytes !== undefined && !stats.isFile()) {
-      throw Object.assign(new Error('not a regular file'), { code: 'EINVAL' });
-    }
-    const bytes = maxBytes === undefined ? readFileSync(fd) : readUpTo(fd, Math.min(maxBytes, Number(stats.size) + 1));
-    return { bytes, file: { path, stamp: describe(stats) }, mode: Number(stats.mode) };
-  } finally {
-    closeSync(fd);
-  }
+export function readStampedFile(path: string, maxBytes: number): StampedFile {
+  const { bytes, stats } = readRegularFile(path, maxBytes);
+  return { bytes, file: { path, stamp: describe(stats) }, mode: Number(stats.mode) };
 }
 
 /**
- * Reads a file if it exists; otherwise returns only the stamp of its absence.
+ * Reads a regular file if it exists; otherwise returns only the stamp of its absence.
  *
- * @param maxBytes see {@link readStampedFile}
- * @throws the error of node:fs if it exists and cannot be read
+ * @throws what {@link readRegularFile} throws, if the file exists and cannot be read
  */
 export function readStampedFileIfExists(path: string, maxBytes: number): StampedFile | FileStamp {
   try {

@@ -16,6 +16,7 @@ import { measureClockSkew } from './http-message.ts';
 import type { HttpRequest, HttpResponse } from './http-message.ts';
 import { KEYSTONE } from './peer.ts';
 import type { Peer } from './peer.ts';
+import { checkSystemAuthorities } from './system-authorities.ts';
 import { makeTimeBudget } from './time-budget.ts';
 import type { TimeBudget } from './time-budget.ts';
 
@@ -98,8 +99,13 @@ interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs' | 'tr
   readonly clock: Clock;
 }
 
-/** Opens a client. It sends nothing yet. */
+/**
+ * Opens a client. It sends nothing yet.
+ *
+ * @throws ConfigError if the variables for the authorities of this system name something that cannot be read
+ */
 export async function openHttpClient(settings: HttpSettings): Promise<HttpClient> {
+  if (settings.tls.ca === undefined) checkSystemAuthorities(settings.host.env);
   const agents = makeAgents(settings);
   const context: ExchangeContext = {
     host: settings.host,

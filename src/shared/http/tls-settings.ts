@@ -2,17 +2,16 @@ import { X509Certificate } from 'node:crypto';
 import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls';
 import { getErrorCode, ConfigError } from '../base/errors.ts';
 import { readStampedFile } from '../base/file-stamp.ts';
+import { describeReadFailure, MAX_PEM_BYTES } from '../base/read-file.ts';
 import type { FileStamp, StampedFile } from '../base/file-stamp.ts';
 import type { Host } from '../base/host.ts';
 import { Secret } from '../base/secret.ts';
 import { resolvePath } from '../base/host.ts';
 import type { Config } from '../options/config.ts';
+import { AUTHORITY_VARIABLES } from './system-authorities.ts';
 
 /** The options that {@link readTlsSettings} reads. */
 export type TlsOptionName = 'cacert' | 'cert' | 'key' | 'insecure' | 'verify';
-
-/** Variables that replace the system's authorities in OpenSSL. */
-export const AUTHORITY_VARIABLES: readonly string[] = ['SSL_CERT_FILE', 'SSL_CERT_DIR'];
 
 /** How Keystone is trusted and which client certificate is shown, as PEM text. */
 export interface TlsSettings {
@@ -46,9 +45,9 @@ const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED
 
 function readPem(path: string, origin: string): StampedFile {
   try {
-    return readStampedFile(path);
+    return readStampedFile(path, MAX_PEM_BYTES);
   } catch (error) {
-    throw new ConfigError(`${origin}: ${path} cannot be read (${getErrorCode(error)})`, {
+    throw new ConfigError(`${origin}: ${path} cannot be read (${describeReadFailure(error)})`, {
       hint: `set ${origin} to a PEM file that you can read`,
     });
   }

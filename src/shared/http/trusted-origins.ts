@@ -5,15 +5,17 @@
  * decide nothing about the certificates of these servers: they are always checked, by the authorities that the list
  * names or else by those of the system.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { getErrorCode, ConfigError } from '../base/errors.ts';
 import { readStampedFile } from '../base/file-stamp.ts';
 import type { FileStamp } from '../base/file-stamp.ts';
+import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../base/read-file.ts';
 import type { Host } from '../base/host.ts';
 import type { Config } from '../options/config.ts';
-import { AUTHORITY_VARIABLES, requireCertificate } from './tls-settings.ts';
+import { AUTHORITY_VARIABLES } from './system-authorities.ts';
+import { requireCertificate } from './tls-settings.ts';
 import type { TlsOptionName, TlsSettings } from './tls-settings.ts';
 
 /** The certificate authority that the list names for a server. */
@@ -33,7 +35,8 @@ export interface TrustedOrigins {
 
 const GROUP_OR_OTHERS_WRITE = 0o022;
 
-const MAX_AUTHORITY_BYTES = 1024 * 1024;
+/** More than thousands of servers need. */
+const MAX_LIST_BYTES = 256 * 1024;
 
 /** A home that cannot be entered, as in containers that run under any uid, has no list. */
 const ABSENT_CODES = ['ENOENT', 'ENOTDIR', 'EACCES'];
@@ -61,11 +64,11 @@ function readOwnFile(file: string, uid: number | undefined): string | undefined 
     const stats = statIfExists(file);
     if (stats === undefined) return undefined;
     rejectForeign(stats, file, uid);
-    return readFileSync(file, 'utf8');
+    return readRegularFile(file, MAX_LIST_BYTES).bytes.toString();
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     // A list that exists and cannot be read must not count as absent.
-    throw new ConfigError(`${file} cannot be read (${getErrorCode(error)})`, {
+    throw new ConfigError(`${file} cannot be read (${describeReadFailure(error)})`, {
       hint: 'make it readable, or remove it',
     });
   }
@@ -82,11 +85,11 @@ interface Line {
 function readAuthority(path: string, { where }: Line, uid: number | undefined): ListedAuthority {
   try {
     rejectForeign(statSync(path), path, uid);
-    const { bytes, file } = readStampedFile(path, MAX_AUTHORITY_BYTES);
+    const { bytes, file } = readStampedFile(path, MAX_PEM_BYTES);
     return { text: bytes.toString(), path, stamp: file };
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw new ConfigError(`${where}: ${path} cannot be read (${getErrorCode(error)})`, {
+    throw new ConfigError(`${where}: ${path} cannot be read (${describeReadFailure(error)})`, {
       hint: 'write ca=PATH with a PEM file that you can read, or remove it for the authorities of this system',
     });
   }

@@ -1,6 +1,7 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import { parseCommaList } from '../../shared/options/comma-list.ts';
 import type { Config } from '../../shared/options/config.ts';
+import type { NamedFile } from '../sources/read-text-file.ts';
 import type { AllowedNames } from './kubernetes-name.ts';
 
 /** The options that {@link readOidcSettings} reads. */
@@ -21,7 +22,7 @@ export interface OidcSettings {
   readonly issuer: string;
   /** Must be among the audiences of a token. */
   readonly clientId: string;
-  readonly caFile: string | undefined;
+  readonly caFile: NamedFile | undefined;
   readonly usernameClaim: string;
   readonly usernamePrefix: string;
   readonly groupsClaim: string | undefined;
@@ -79,13 +80,13 @@ function readUsernamePrefix(config: Config<OidcOptionName>, issuer: string, clai
 /**
  * Reads the settings of the OpenID Connect issuer.
  *
- * @param file returns the absolute path that a file option holds
+ * @param file returns the file that an option names
  * @returns undefined if no issuer is set
  * @throws ConfigError if a setting is missing or invalid
  */
 export function readOidcSettings(
   config: Config<OidcOptionName>,
-  file: (name: 'oidc-ca-file') => string | undefined,
+  file: (name: 'oidc-ca-file') => NamedFile | undefined,
   allowedNames: AllowedNames,
 ): OidcSettings | undefined {
   if (!config.has('oidc-issuer-url')) return undefined;

@@ -12,6 +12,7 @@ import { hasIssuerClaim, makeOidcAuthenticator } from '../authn/oidc-authenticat
 import { makeRateLimiter } from '../authn/rate-limiter.ts';
 import { makeTokenValidator } from '../authn/validate-token.ts';
 import { readTextFile } from '../sources/read-text-file.ts';
+import type { NamedFile } from '../sources/read-text-file.ts';
 import { openSynchronizer } from './open-synchronizer.ts';
 import type { SynchronizerContext } from './open-synchronizer.ts';
 import { PROGRAM_NAME } from './options.ts';
@@ -30,22 +31,23 @@ const NAMES_DROPPED =
   'names were dropped: they are reserved, contain a colon without a prefix or --allowed-colon-names, are ambiguous, or ' +
   'look like the ID of another project';
 
-async function readCa(file: string, option: string): Promise<string> {
-  const text = await readTextFile(file, `check ${option}`);
+function readCa(file: NamedFile): string {
+  const text = readTextFile(file);
   try {
     new X509Certificate(text);
     return text;
   } catch {
-    throw new ConfigError(`${file} contains no PEM certificate`, { hint: `check ${option}` });
+    throw new ConfigError(`${file.origin}: ${file.path} contains no PEM certificate`, {
+      hint: `set ${file.origin} to a file that contains -----BEGIN CERTIFICATE-----`,
+    });
   }
 }
 
 async function openClient(
   { host, settings, log, clock, httpClients }: AuthenticatorContext,
-  caFile: string | undefined,
-  caOption: string,
+  caFile: NamedFile | undefined,
 ): Promise<HttpClient> {
-  const ca = caFile === undefined ? undefined : await readCa(caFile, caOption);
+  const ca = caFile === undefined ? undefined : readCa(caFile);
   const client = await openHttpClient({
     host,
     tls: { insecure: false, ca, systemAuthorities: [], cert: undefined, key: undefined, files: [], paths: {} },
@@ -69,7 +71,7 @@ function skipsShapeCheck({ allowsAnyTokenShape, oidc }: WebhookSettings, token: 
 
 async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise<Authenticator> {
   const { host, settings, log, metrics, state, clock } = context;
-  const http = await openClient(context, settings.keystoneCaFile, '--keystone-ca-file (KEYSTONE_CA_FILE)');
+  const http = await openClient(context, settings.keystoneCaFile);
   const authenticator = makeKeystoneAuthenticator({
     validate: makeTokenValidator({
       http,
@@ -114,7 +116,7 @@ async function openOidcAuthenticator(context: AuthenticatorContext): Promise<Aut
   if (oidc === undefined) throw new Error('the authenticator oidc has no issuer');
   const { issuer } = oidc;
   const keys = makeIssuerKeys({
-    http: await openClient(context, oidc.caFile, '--oidc-ca-file'),
+    http: await openClient(context, oidc.caFile),
     issuer,
     now: clock.monotonicMs,
     onRead: (result, reason) => {

@@ -55,10 +55,10 @@ Lists entries that can never match, and those that the Go program understood dif
 The exit status is 0 if there are none, else 1.`,
 };
 
-async function loadPolicy(host: Host, config: WebhookConfig): Promise<{ policy: Policy; file: string }> {
+function loadPolicy(host: Host, config: WebhookConfig): { policy: Policy; file: string } {
   const file = config.text('keystone-policy-file');
   if (file === undefined) throw new UsageError('--keystone-policy-file is missing', { hint: 'see --help' });
-  const text = await readTextFile(resolve(host.cwd, file));
+  const text = readTextFile({ path: resolve(host.cwd, file), origin: config.origin('keystone-policy-file') });
   const compatibilities = readCompatibilities(config);
   try {
     return { file, policy: parsePolicy(text, compatibilities) };
@@ -81,12 +81,12 @@ function readRequest(readFlag: (name: RequestOptionName) => string | undefined):
   return { kind: 'resource', verb, namespace, group, resource: plural, subresource, name: '' };
 }
 
-async function testPolicy(
+function testPolicy(
   host: Host,
   config: WebhookConfig,
   readFlag: (name: RequestOptionName) => string | undefined,
-): Promise<number> {
-  const { policy, file } = await loadPolicy(host, config);
+): number {
+  const { policy, file } = loadPolicy(host, config);
   const request = readRequest(readFlag);
   const subject = readSubject({
     kind: 'SubjectAccessReview',
@@ -111,8 +111,8 @@ async function testPolicy(
   return entry === undefined ? 1 : 0;
 }
 
-async function lintPolicy(host: Host, config: WebhookConfig): Promise<number> {
-  const { policy, file } = await loadPolicy(host, config);
+function lintPolicy(host: Host, config: WebhookConfig): number {
+  const { policy, file } = loadPolicy(host, config);
   const lines = policy.findings.map(({ entry, kind, message }) => `${file}: entry ${entry}: ${kind}: ${message}`);
   const summary = `${policy.entries.length} entries, ${lines.length} findings`;
   host.writeOut(renderLines([...lines, summary]));
@@ -126,7 +126,7 @@ async function lintPolicy(host: Host, config: WebhookConfig): Promise<number> {
  * @returns the exit status
  * @throws UsageError | ConfigError
  */
-export async function runPolicyCommand(host: Host, argv: readonly string[]): Promise<number> {
+export function runPolicyCommand(host: Host, argv: readonly string[]): number {
   const [command, ...commandArgv] = argv;
   if (command !== 'test' && command !== 'lint') {
     throw new UsageError('"policy" needs a subcommand: test or lint', { hint: 'see "policy test --help"' });

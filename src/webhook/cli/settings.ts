@@ -16,17 +16,18 @@ import { readOidcSettings } from '../authn/oidc-settings.ts';
 import type { OidcSettings } from '../authn/oidc-settings.ts';
 import { COMPATIBILITIES } from '../authz/policy/compatibility.ts';
 import type { Compatibilities, Compatibility } from '../authz/policy/compatibility.ts';
+import type { NamedFile } from '../sources/read-text-file.ts';
 import { METRICS_ACCESS } from '../server/metrics-access.ts';
 import type { MetricsAccess } from '../server/metrics-access.ts';
 import { WEBHOOK_OPTIONS } from './options.ts';
 import type { WebhookOptionName } from './options.ts';
 
-/** The settings of a webhook, checked. Files are absolute paths. */
+/** The settings of a webhook, checked. */
 export interface WebhookSettings {
   readonly listen: { readonly host: string; readonly port: number };
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly clientCaFile: string | undefined;
+  readonly certFile: NamedFile;
+  readonly keyFile: NamedFile;
+  readonly clientCaFile: NamedFile | undefined;
   /** Common names of client certificates; empty if every certificate of the CA is accepted. */
   readonly allowedClientNames: readonly string[];
   readonly metricsAccess: MetricsAccess;
@@ -35,7 +36,7 @@ export interface WebhookSettings {
   readonly authenticatorNames: readonly AuthenticatorName[];
   /** Empty if `keystone` is not among the authenticators. */
   readonly authUrl: string;
-  readonly keystoneCaFile: string | undefined;
+  readonly keystoneCaFile: NamedFile | undefined;
   readonly proxy: Environment;
   readonly keystoneTimeoutMs: number;
   readonly keystoneConcurrency: number;
@@ -48,13 +49,13 @@ export interface WebhookSettings {
   readonly oidc: OidcSettings | undefined;
   readonly refusesAccessRules: boolean;
   readonly allowsAnyTokenShape: boolean;
-  readonly policyFile: string | undefined;
+  readonly policyFile: NamedFile | undefined;
   readonly policyConfigMapName: string | undefined;
   readonly deniesUnmatched: boolean;
   readonly compatibilities: Compatibilities;
-  readonly syncFile: string | undefined;
+  readonly syncFile: NamedFile | undefined;
   readonly syncConfigMapName: string | undefined;
-  readonly kubeconfigFile: string | undefined;
+  readonly kubeconfigFile: NamedFile | undefined;
   readonly logLevel: string;
 }
 
@@ -180,9 +181,8 @@ export function resolveWebhookConfig(host: Host, flags: Layer<string>): WebhookC
   return makeConfig(mergeLayers([flags, readEnvironment(host.env, WEBHOOK_OPTIONS)], WEBHOOK_OPTIONS));
 }
 
-function readRequired(config: WebhookConfig, name: WebhookOptionName, variable: string): string {
-  const text = config.text(name);
-  if (text !== undefined) return text;
+function requireSetting<T>(setting: T | undefined, name: WebhookOptionName, variable: string): T {
+  if (setting !== undefined) return setting;
   throw new ConfigError(`--${name} is missing`, { hint: `set --${name} or ${variable}` });
 }
 
@@ -193,24 +193,24 @@ function readRequired(config: WebhookConfig, name: WebhookOptionName, variable: 
  */
 export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>): WebhookSettings {
   const config = resolveWebhookConfig(host, flags);
-  const toPath = (file: string): string => resolve(host.cwd, file);
-  const readFile = (name: WebhookOptionName): string | undefined => {
+  const findFile = (name: WebhookOptionName): NamedFile | undefined => {
     const text = config.text(name);
-    return text === undefined ? undefined : toPath(text);
+    return text === undefined ? undefined : { path: resolve(host.cwd, text), origin: config.origin(name) };
   };
   const authenticatorNames = readAuthenticators(config);
   const allowedNames = readAllowedNames(config);
-  if (authenticatorNames.includes('keystone')) readRequired(config, 'keystone-url', 'OS_AUTH_URL');
+  if (authenticatorNames.includes('keystone'))
+    requireSetting(config.text('keystone-url'), 'keystone-url', 'OS_AUTH_URL');
   return {
     listen: readListen(config),
-    certFile: toPath(readRequired(config, 'tls-cert-file', 'TLS_CERT_FILE')),
-    keyFile: toPath(readRequired(config, 'tls-private-key-file', 'TLS_PRIVATE_KEY_FILE')),
-    clientCaFile: readFile('client-ca-file'),
+    certFile: requireSetting(findFile('tls-cert-file'), 'tls-cert-file', 'TLS_CERT_FILE'),
+    keyFile: requireSetting(findFile('tls-private-key-file'), 'tls-private-key-file', 'TLS_PRIVATE_KEY_FILE'),
+    clientCaFile: findFile('client-ca-file'),
     ...readClientAccess(config),
     shutdownGraceMs: readSeconds(config, 'shutdown-grace', 1, 600),
     authenticatorNames,
     authUrl: readAuthUrl(config) ?? '',
-    keystoneCaFile: readFile('keystone-ca-file'),
+    keystoneCaFile: findFile('keystone-ca-file'),
     proxy: readProxyEnv(host.env),
     keystoneTimeoutMs: readSeconds(config, 'keystone-timeout', 3, MAX_TIMEOUT_SECONDS),
     keystoneConcurrency: readCount(config, 'keystone-concurrency', 16),
@@ -219,16 +219,16 @@ export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>)
     groupFormat: readFormat(config, 'group-format', 'nid'),
     allowedNames,
     cacheTtlMs: readSeconds(config, 'cache-ttl', MAX_CACHE_SECONDS, MAX_CACHE_SECONDS),
-    oidc: authenticatorNames.includes('oidc') ? readOidcSettings(config, readFile, allowedNames) : undefined,
+    oidc: authenticatorNames.includes('oidc') ? readOidcSettings(config, findFile, allowedNames) : undefined,
     refusesAccessRules: config.text('access-rules') !== 'accept',
     allowsAnyTokenShape: config.isOn('any-token-shape'),
-    policyFile: readFile('keystone-policy-file'),
+    policyFile: findFile('keystone-policy-file'),
     policyConfigMapName: config.text('policy-configmap-name'),
     deniesUnmatched: config.isOn('deny-unmatched'),
     compatibilities: readCompatibilities(config),
-    syncFile: readFile('sync-config-file'),
+    syncFile: findFile('sync-config-file'),
     syncConfigMapName: config.text('sync-configmap-name'),
-    kubeconfigFile: readFile('kubeconfig'),
+    kubeconfigFile: findFile('kubeconfig'),
     logLevel: config.text('log-level') ?? 'info',
   };
 }

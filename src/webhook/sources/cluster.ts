@@ -1,8 +1,11 @@
 /** The requests to the API of the cluster that ConfigMaps and synchronization need. */
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type * as kubernetes from '@kubernetes/client-node';
 import type { Clock } from '../../shared/base/clock.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
+import { readTextFile } from './read-text-file.ts';
+import type { NamedFile } from './read-text-file.ts';
 import { watchConfigMap } from './watch-config-map.ts';
 import type { ConfigMap, ConfigMapApi, ConfigMapData } from './watch-config-map.ts';
 
@@ -72,23 +75,42 @@ async function send<T>(request: () => Promise<T>, expectedStatus?: number): Prom
   }
 }
 
-function loadKubeConfig(kubeconfig: string | undefined, client: Client): kubernetes.KubeConfig {
+/** Checks the files that a kubeconfig names: the library reads them itself, at each connection. */
+function checkReferencedFiles(config: kubernetes.KubeConfig, { path, origin }: NamedFile): void {
+  const cluster = config.getCurrentCluster();
+  const user = config.getCurrentUser();
+  const files = {
+    'certificate-authority': cluster?.caFile,
+    'client-certificate': user?.certFile,
+    'client-key': user?.keyFile,
+  };
+  for (const [key, file] of Object.entries(files)) {
+    if (file !== undefined) readTextFile({ path: file, origin: `${key} in ${path} (${origin})` });
+  }
+}
+
+function loadKubeConfig(kubeconfig: NamedFile | undefined, client: Client): kubernetes.KubeConfig {
   const config = new client.KubeConfig();
+  const text = kubeconfig === undefined ? undefined : readTextFile(kubeconfig);
   try {
-    if (kubeconfig === undefined) {
+    if (kubeconfig === undefined || text === undefined) {
       // Outside a pod the library would use "undefined" as the name of the server.
       if (!existsSync(POD_TOKEN)) throw new Error('no pod');
       config.loadFromCluster();
-    } else config.loadFromFile(kubeconfig);
+    } else {
+      config.loadFromString(text);
+      config.makePathsAbsolute(dirname(kubeconfig.path));
+    }
     if (config.getCurrentCluster() === null) throw new Error('no cluster');
   } catch {
     throw new ConfigError(
       kubeconfig === undefined
         ? 'the webhook does not run in a pod and has no kubeconfig'
-        : `${kubeconfig} does not say how to reach a cluster`,
+        : `${kubeconfig.origin}: ${kubeconfig.path} does not say how to reach a cluster`,
       { hint: 'set --kubeconfig (KEYSTONE_KUBECONFIG_FILE) to a kubeconfig' },
     );
   }
+  if (kubeconfig !== undefined) checkReferencedFiles(config, kubeconfig);
   return config;
 }
 
@@ -156,7 +178,7 @@ function makeRoleBindingMethods(
  * @param kubeconfig a file; undefined uses the service account of the pod
  * @throws ConfigError if the kubeconfig or the service account is missing or invalid
  */
-export async function openCluster(kubeconfig: string | undefined, clock: Clock): Promise<Cluster> {
+export async function openCluster(kubeconfig: NamedFile | undefined, clock: Clock): Promise<Cluster> {
   const client = await import('@kubernetes/client-node');
   const config = loadKubeConfig(kubeconfig, client);
   const core = config.makeApiClient(client.CoreV1Api);

@@ -8,6 +8,7 @@ import type { Clock } from '../../shared/base/clock.ts';
 import { getErrorCode, PluginError } from '../../shared/base/errors.ts';
 import { SingleFlight } from '../../shared/base/single-flight.ts';
 import { readTextFile } from './read-text-file.ts';
+import type { NamedFile } from './read-text-file.ts';
 
 export interface FileWatcher<T> {
   /** The last valid content. */
@@ -18,7 +19,7 @@ export interface FileWatcher<T> {
 }
 
 export interface FileWatcherSettings<T> {
-  readonly files: readonly string[];
+  readonly files: readonly NamedFile[];
   /** Takes the texts of the files, in their order. */
   readonly parse: (texts: readonly string[]) => T;
   readonly intervalMs: number;
@@ -27,9 +28,9 @@ export interface FileWatcherSettings<T> {
   readonly onChange: (result: { readonly value: T } | { readonly failure: string }) => void;
 }
 
-async function readStamp(file: string): Promise<string> {
+async function readStamp({ path }: NamedFile): Promise<string> {
   try {
-    const { ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
     return [ino, size, mtimeNs, ctimeNs].join(' ');
   } catch (error) {
     return getErrorCode(error);
@@ -44,10 +45,10 @@ async function readStamp(file: string): Promise<string> {
 export async function startFileWatcher<T>(settings: FileWatcherSettings<T>): Promise<FileWatcher<T>> {
   const { files, parse, intervalMs, clock, onChange } = settings;
   const readStamps = async (): Promise<string> => (await Promise.all(files.map(readStamp))).join('\n');
-  const read = async (): Promise<T> => parse(await Promise.all(files.map((file) => readTextFile(file))));
+  const read = (): T => parse(files.map(readTextFile));
   // Before the content, so that the next check sees a change in between.
   let stamps = await readStamps();
-  let value = await read();
+  let value = read();
   const flight = new SingleFlight<void>();
 
   async function readIfChanged(): Promise<void> {
@@ -55,7 +56,7 @@ export async function startFileWatcher<T>(settings: FileWatcherSettings<T>): Pro
     if (newStamps === stamps) return;
     stamps = newStamps;
     try {
-      value = await read();
+      value = read();
     } catch (error) {
       onChange({ failure: error instanceof PluginError ? error.message : 'internal error' });
       return;

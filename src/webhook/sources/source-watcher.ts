@@ -8,6 +8,7 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Cluster } from './cluster.ts';
 import { startFileWatcher } from './file-watcher.ts';
+import type { NamedFile } from './read-text-file.ts';
 import type { ConfigMapData } from './watch-config-map.ts';
 
 /** The namespace of the ConfigMaps. */
@@ -20,7 +21,7 @@ const CHECK_MS = 1_000;
 export interface TextSource<T> {
   /** Names the setting in the log and as a label of the metrics. */
   readonly what: string;
-  readonly file: string | undefined;
+  readonly file: NamedFile | undefined;
   readonly configMap: { readonly name: string; readonly key: string } | undefined;
   /** @throws PluginError if the text is invalid */
   readonly parse: (text: string, where: string) => T;
@@ -32,7 +33,7 @@ export interface TextSource<T> {
 /** Several files that are valid only together. */
 export interface FileSource<T> {
   readonly what: string;
-  readonly files: readonly string[];
+  readonly files: readonly NamedFile[];
   /** @throws PluginError if the texts are invalid */
   readonly parse: (texts: readonly string[]) => T;
   readonly apply: (value: T) => void;
@@ -93,7 +94,7 @@ export class SourceWatcher {
       if (configMap !== undefined) {
         this.#log.warn({ what }, `the ConfigMap ${configMap.name} is ignored because the file takes precedence`);
       }
-      apply(await this.watchFiles({ what, files: [file], parse: ([text = '']) => parse(text, file), apply }));
+      apply(await this.watchFiles({ what, files: [file], parse: ([text = '']) => parse(text, file.path), apply }));
     } else if (configMap !== undefined) this.#watchConfigMap(source, configMap, await cluster());
   }
 

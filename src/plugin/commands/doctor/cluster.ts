@@ -1,10 +1,11 @@
 /** The cluster of the context, as kubectl would reach it. */
 import { dirname, resolve } from 'node:path';
-import { getErrorCode, ConfigError } from '../../../shared/base/errors.ts';
+import { ConfigError } from '../../../shared/base/errors.ts';
 import { isPlaintextRemote } from '../../../shared/http/peer.ts';
-import { readStampedFile } from '../../../shared/base/file-stamp.ts';
+import { checkSystemAuthorities } from '../../../shared/http/system-authorities.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { textAt } from '../../../shared/base/json.ts';
+import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../../../shared/base/read-file.ts';
 import type { NamedEntry } from '../../kubeconfig/read-context.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import type { Peer } from '../../../shared/http/peer.ts';
@@ -24,8 +25,6 @@ export interface Cluster {
 /** Where the certificate authority of a cluster is: in the kubeconfig as Base64, or in a file. */
 type AuthoritySource = { readonly data: string } | { readonly file: string };
 
-const MAX_AUTHORITY_BYTES = 1024 * 1024;
-
 /** Finds the certificate authority of a cluster; undefined if the authorities of the system apply. */
 export function findAuthority({ path, value }: NamedEntry): AuthoritySource | undefined {
   const data = textAt(value, 'certificate-authority-data') ?? '';
@@ -40,10 +39,10 @@ function readAuthority(cluster: NamedEntry): string | undefined {
   if (source === undefined) return undefined;
   if ('data' in source) return Buffer.from(source.data, 'base64').toString();
   try {
-    return readStampedFile(source.file, MAX_AUTHORITY_BYTES).bytes.toString();
+    return readRegularFile(source.file, MAX_PEM_BYTES).bytes.toString();
   } catch (error) {
     throw new ConfigError(
-      `certificate-authority of cluster ${cluster.name}: ${source.file} cannot be read (${getErrorCode(error)})`,
+      `certificate-authority of cluster ${cluster.name}: ${source.file} cannot be read (${describeReadFailure(error)})`,
       { hint: `correct it in ${cluster.path}` },
     );
   }
@@ -73,6 +72,7 @@ export function checkCluster(host: Host, cluster: NamedEntry): CheckOutcome<Clus
     return fail(`${url.origin} is not encrypted, so the token is not sent there`, `correct ${setting}`);
   const peer: Peer = { name: 'the API server', setting: `the ${setting}` };
   const ca = readAuthority(cluster);
+  if (ca === undefined) checkSystemAuthorities(host.env);
   const target = {
     url,
     proxy: findClusterProxy(host, url, cluster),

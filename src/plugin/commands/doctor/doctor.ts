@@ -1,6 +1,7 @@
 import type { TokenRecord } from '../../cache/token-record.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { explainListedAuthority } from '../../../shared/http/explain-network-error.ts';
+import { checkSystemAuthorities } from '../../../shared/http/system-authorities.ts';
 import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
 import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import { openLoginContext } from '../../login/open-login-context.ts';
@@ -98,6 +99,7 @@ async function checkConnection(
     const insecureOrigin = config.origin(config.isOn('insecure') ? 'insecure' : 'verify');
     const trusted = readTrustedOrigins(host);
     const trustFix = trusted === undefined ? undefined : explainListedAuthority(values.target.url, trusted);
+    if (tls.ca === undefined) checkSystemAuthorities(host.env);
     return checkTls({ target: values.target, tls, now: host.now(), insecureOrigin, trustFix });
   });
 }

@@ -1,7 +1,7 @@
 /** Adds a context with its cluster and its user to a kubeconfig. */
-import { readFileSync } from 'node:fs';
 import { resolvePath } from '../../../shared/base/host.ts';
-import { getErrorCode, ConfigError } from '../../../shared/base/errors.ts';
+import { ConfigError } from '../../../shared/base/errors.ts';
+import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../../../shared/base/read-file.ts';
 import { isPlaintextRemote } from '../../../shared/http/peer.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { textAt } from '../../../shared/base/json.ts';
@@ -62,9 +62,9 @@ export function readAuthorityOption({ ownConfig, host }: Invocation): string | u
   const path = resolvePath(option, host);
   let pem: string;
   try {
-    pem = readFileSync(path, 'utf8');
+    pem = readRegularFile(path, MAX_PEM_BYTES).bytes.toString();
   } catch (error) {
-    throw new ConfigError(`--certificate-authority: ${path} cannot be read (${getErrorCode(error)})`, {
+    throw new ConfigError(`--certificate-authority: ${path} cannot be read (${describeReadFailure(error)})`, {
       hint: 'name a PEM file that you can read',
     });
   }
