@@ -1,6 +1,5 @@
 // Against: a real Keystone.
 
-import t from 'tap';
 import { EXIT_STATUS } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
 import type { EnvVars } from '../support/home.ts';
@@ -10,8 +9,6 @@ import type { FailedAttempt } from '../support/log-in-twice.ts';
 import { watchRequests } from '../support/request-log.ts';
 import { logIn, revokeToken, validateToken } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
-
-t.setTimeout(600_000);
 
 const GET = 'GET /v3/auth/tokens?nocatalog=true';
 const admin = { OS_AUTH_TYPE: 'admin_token' };

@@ -1,12 +1,9 @@
 // Against: a real Keystone.
 
-import t from 'tap';
 import { PUBLIC_PASSWORD_WARNING, UNSCOPED_WARNING } from '../support/check-login.ts';
 import { checkLogins, memberAndReader, reader } from '../support/check-login.ts';
 import { asUser, asUserById, onProject } from '../support/login-settings.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
-
-t.setTimeout(600_000);
 
 testWithKeystone('password logs in every kind of user to every kind of scope', async (t, environment) => {
   const { domain, projects, trust, users } = environment.tenancy;

@@ -1,12 +1,9 @@
 // Against: a real Keystone.
 
-import t from 'tap';
 import { checkLogin, checkLogins, member } from '../support/check-login.ts';
 import { asApplicationCredential, onProject } from '../support/login-settings.ts';
 import { createShortLivedCredential } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
-
-t.setTimeout(600_000);
 
 testWithKeystone('v3applicationcredential logs in to the project of the credential only', async (t, environment) => {
   const { applicationCredentials, domain, users } = environment.tenancy;

@@ -19,8 +19,6 @@ import { validateToken } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(600_000);
-
 const LOGIN = 'POST /v3/auth/tokens?nocatalog=true';
 
 /** Creates a folder for PATH with links to programs of the system. */

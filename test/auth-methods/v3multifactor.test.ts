@@ -13,8 +13,6 @@ import { logIn, makeTotpCode } from '../support/tenancy.ts';
 import type { Tenancy } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
-t.setTimeout(600_000);
-
 const REFUSED = LOGIN_REQUEST.replace('201', '401');
 const expected = { user: 'mfa', project: 'demo', methods: ['password', 'totp'], ...memberAndReader };
 

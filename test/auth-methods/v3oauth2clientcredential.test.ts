@@ -1,7 +1,6 @@
 // Against: a real Keystone.
 
 import { randomUUID } from 'node:crypto';
-import t from 'tap';
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import { EXIT_STATUS } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
@@ -12,8 +11,6 @@ import { watchRequests } from '../support/request-log.ts';
 import { createApplicationCredential, createShortLivedCredential, logIn, validateToken } from '../support/tenancy.ts';
 import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
-
-t.setTimeout(600_000);
 
 const TOKEN = 'POST /v3/OS-OAUTH2/token';
 const GET = 'GET /v3/auth/tokens?nocatalog=true';

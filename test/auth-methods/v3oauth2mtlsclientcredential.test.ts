@@ -15,8 +15,6 @@ import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { sendResponse } from '../support/stand-in-keystone/responses.ts';
 import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 
-t.setTimeout(600_000);
-
 const TOKEN = 'POST /v3/OS-OAUTH2/token';
 const GET = 'GET /v3/auth/tokens?nocatalog=true';
 const alice = findRecordedUser('alice');

@@ -1,6 +1,5 @@
 // Against: a real OpenID provider, Apache and Keystone.
 
-import t from 'tap';
 import { federatedAuthPath, testWithFederation } from '../support/federation.ts';
 import { checkFederatedFailure, checkFederatedLogin, expectDemoMember } from '../support/federated-login.ts';
 import { listKeystoneRequests, setUpFederation } from '../support/federated-login.ts';
@@ -9,8 +8,6 @@ import { sendRequest } from '../support/send-request.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
 import { runBundles } from '../support/run-bundles.ts';
-
-t.setTimeout(600_000);
 
 async function takeToken({ federation, testEnvironment }: FederationFixture): Promise<string> {
   const { clients, identityProvider, users } = federation;

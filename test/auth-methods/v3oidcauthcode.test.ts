@@ -25,8 +25,6 @@ import type { TestEnvironment } from '../support/test-environment.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 
-t.setTimeout(600_000);
-
 const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true 201';
 
 interface AuthCodeFixture {

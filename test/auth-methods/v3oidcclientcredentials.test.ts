@@ -1,13 +1,10 @@
 // Against: a real OpenID provider, Apache and Keystone.
 
-import t from 'tap';
 import { testWithFederation } from '../support/federation.ts';
 import { DISCOVERY_REQUEST } from '../support/federated-login.ts';
 import { checkFederatedFailure, checkFederatedLogin, expectDemoMember } from '../support/federated-login.ts';
 import { setUpFederation } from '../support/federated-login.ts';
 import { EXIT_STATUS } from '../support/check-run.ts';
-
-t.setTimeout(600_000);
 
 testWithFederation('v3oidcclientcredentials logs in a client as itself', async (t, federation, environment) => {
   const fixture = setUpFederation(t, federation, environment);

@@ -1,6 +1,5 @@
 // Against: a real OpenID provider, Apache and Keystone, on a real terminal.
 
-import t from 'tap';
 import { summarizeToken } from '../support/check-login.ts';
 import { readStdout, startOnTerminal } from '../support/browser-login.ts';
 import { browse } from '../support/scripted-browser.ts';
@@ -14,8 +13,6 @@ import type { Fixture } from '../support/fixture.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { Terminal } from '../support/terminal.ts';
 import { waitUntil } from '../support/wait-until.ts';
-
-t.setTimeout(600_000);
 
 const AUTHORIZATION = 'POST /device/auth 200';
 const PENDING = 'POST /token 400';

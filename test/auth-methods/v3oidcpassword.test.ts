@@ -1,6 +1,5 @@
 // Against: a real OpenID provider, Apache and Keystone.
 
-import t from 'tap';
 import { federatedAuthPath, configureIssuer, testWithFederation } from '../support/federation.ts';
 import { DISCOVERY_REQUEST, TOKEN_REQUEST } from '../support/federated-login.ts';
 import { checkFederatedFailure, checkFederatedLogin, expectDemoMember } from '../support/federated-login.ts';
@@ -13,8 +12,6 @@ import { onProject } from '../support/login-settings.ts';
 import { runBundles } from '../support/run-bundles.ts';
 import { setUp } from '../support/fixture.ts';
 import { waitUntil } from '../support/wait-until.ts';
-
-t.setTimeout(600_000);
 
 function asAlice({ federation }: FederationFixture): EnvVars {
   const { clients, users } = federation;

@@ -11,8 +11,6 @@ import { respondJson } from '../support/stand-in-faults.ts';
 import { makeTotpCode } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
-t.setTimeout(600_000);
-
 testWithKeystone('v3totp logs in with a passcode', async (t, environment) => {
   const { domain, projects, users } = environment.tenancy;
   const { phone } = users;

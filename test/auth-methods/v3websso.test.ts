@@ -1,6 +1,5 @@
 // Against: a real Keystone behind Apache with mod_auth_openidc, and a real identity provider.
 
-import t from 'tap';
 import type { Test } from 'tap';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import { browse } from '../support/scripted-browser.ts';
@@ -18,8 +17,6 @@ import { logIn, validateToken } from '../support/tenancy.ts';
 import { runWithStty } from '../support/terminal.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
-
-t.setTimeout(600_000);
 
 const LOOK = 'GET /v3/auth/tokens?nocatalog=true 200';
 const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true 201';

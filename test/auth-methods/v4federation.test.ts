@@ -18,8 +18,6 @@ import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { SttyResult, Terminal } from '../support/terminal.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 
-t.setTimeout(600_000);
-
 const UNSCOPED = 'the token has no scope';
 const KNOWN = 'Keystone knows you as alice (domain acme)';
 

@@ -13,8 +13,6 @@ import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 import { fetchTokenFacts, makeJwt, serveV4 } from '../support/stand-in-v4.ts';
 import type { JwtProvider } from '../support/stand-in-v4.ts';
 
-t.setTimeout(600_000);
-
 const WEB = { project: { name: 'web', domain: { name: 'acme' } } };
 const onWeb = { OS_PROJECT_NAME: 'web', OS_PROJECT_DOMAIN_NAME: 'acme' };
 

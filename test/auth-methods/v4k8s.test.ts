@@ -15,8 +15,6 @@ import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 import { fetchTokenFacts, makeServiceAccountToken, serveV4 } from '../support/stand-in-v4.ts';
 import type { K8sAuthInstance } from '../support/stand-in-v4.ts';
 
-t.setTimeout(600_000);
-
 const WEB = { project: { name: 'web', domain: { name: 'acme' } } };
 const DB = { project: { name: 'db', domain: { name: 'acme' } } };
 const alice = findRecordedUser('alice');

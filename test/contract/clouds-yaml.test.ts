@@ -2,7 +2,6 @@
 // used.
 
 import { join } from 'node:path';
-import t from 'tap';
 import type { Test } from 'tap';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
@@ -14,8 +13,6 @@ import type { User } from '../support/tenancy.ts';
 import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
-
-t.setTimeout(600_000);
 
 type Json = string | boolean | { readonly [name: string]: Json };
 

@@ -1,7 +1,6 @@
 /**
  * No secret in the output of any command, at every level of `-v`, in every format and with several kinds of settings.
  */
-import t from 'tap';
 import type { Test } from 'tap';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { setUp } from '../support/fixture.ts';
@@ -14,8 +13,6 @@ import { runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
-
-t.setTimeout(900_000);
 
 const WRONG_PASSWORD = 'canary-of-a-wrong-password';
 const LEVELS = [[], ['-v'], ['-vv'], ['-vvv'], ['-vvv', '--log-format=json']];

@@ -1,7 +1,6 @@
 // The results of doctor for settings that work and for settings that do not, with a real Keystone.
 
 import { readFileSync } from 'node:fs';
-import t from 'tap';
 import type { Test } from 'tap';
 import { checkNoSecretShown, listFailedChecks, findCheck } from '../support/doctor.ts';
 import type { DoctorCheck } from '../support/doctor.ts';
@@ -16,8 +15,6 @@ import { runBundles } from '../support/run-bundles.ts';
 import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
-
-t.setTimeout(600_000);
 
 /**
  * Runs doctor with output as text and as JSON, and checks that both agree.

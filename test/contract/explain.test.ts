@@ -1,6 +1,5 @@
 // The output of explain, with a real Keystone that must not receive a request.
 
-import t from 'tap';
 import type { Test } from 'tap';
 import { setUpAlice } from '../support/alice.ts';
 import { setUp } from '../support/fixture.ts';
@@ -10,8 +9,6 @@ import { runBundles } from '../support/run-bundles.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
-
-t.setTimeout(600_000);
 
 interface Explanation {
   readonly settings: readonly { option: string; value: string; origin: string }[];

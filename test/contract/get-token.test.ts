@@ -3,7 +3,6 @@
 
 import { appendFileSync, copyFileSync, mkdirSync, readFileSync, readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
 import type { Test } from 'tap';
 import { serializeRecord, parseRecord } from '../../src/plugin/cache/token-record.ts';
 import { setUpAlice } from '../support/alice.ts';
@@ -19,8 +18,6 @@ import { logIn, validateToken } from '../support/tenancy.ts';
 import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { getMutualTlsKeystone } from '../support/keystone-mutual-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
-
-t.setTimeout(600_000);
 
 testWithKeystone(
   "keystoneauth's names for the methods work at URLs with and without a version",

@@ -18,8 +18,6 @@ import type { RunResult } from '../support/run-plugin.ts';
 import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 
-t.setTimeout(600_000);
-
 // Most of these tests only wait, so they run in parallel. A new object for each test, because tap changes it.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 8 });
 

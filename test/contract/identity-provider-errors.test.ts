@@ -16,8 +16,6 @@ import type { RunResult } from '../support/run-plugin.ts';
 import { makeErrorResponse, startStandInProvider, makeTokenResponse } from '../support/stand-in-provider.ts';
 import type { ProviderResponse, StandInProvider } from '../support/stand-in-provider.ts';
 
-t.setTimeout(600_000);
-
 const PASSWORD = 'canary-of-the-provider';
 const SECRET = 'canary~of+the client%';
 

@@ -1,10 +1,7 @@
 /** `status`, `logout` and `cache clean` print no secret while there is a token to revoke. */
-import t from 'tap';
 import { setUpAlice } from '../support/alice.ts';
 import { runBundles } from '../support/run-bundles.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
-
-t.setTimeout(600_000);
 
 /** `command-secrets.test.ts` checks the secrets of settings; here there is always a token to revoke. */
 testWithKeystone('no command that lists or revokes a token prints a secret', async (t, environment) => {

@@ -14,8 +14,6 @@ import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
-t.setTimeout(600_000);
-
 /** Validates a token with itself; returns the HTTP status. */
 async function validateWithItself({ http }: TestEnvironment, token: string): Promise<number> {
   const response = await fetch(`${http.url}/v3/auth/tokens`, {

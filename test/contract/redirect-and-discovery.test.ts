@@ -11,8 +11,6 @@ import type { RunResult } from '../support/run-plugin.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 
-t.setTimeout(600_000);
-
 // A new object for each test, because tap changes it.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 8 });
 const LOGIN = 'POST /v3/auth/tokens';

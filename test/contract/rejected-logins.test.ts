@@ -6,7 +6,6 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import t from 'tap';
 import type { Test } from 'tap';
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import { setUpAlice } from '../support/alice.ts';
@@ -26,8 +25,6 @@ import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { getMutualTlsKeystone } from '../support/keystone-mutual-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
-
-t.setTimeout(600_000);
 
 interface Refusal {
   readonly env: EnvVars;

@@ -19,8 +19,6 @@ import type { RunResult } from '../support/run-plugin.ts';
 import type { ConnectProxy, ConnectProxyOptions } from '../support/proxy.ts';
 import type { StandInKeystoneOptions } from '../support/stand-in-keystone.ts';
 
-t.setTimeout(600_000);
-
 // A new object for each test, because tap changes it.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 8 });
 const directory = t.testdir();

@@ -42,7 +42,7 @@ async function logInWithChromium(
     OS_CLIENT_ID: federation.clients.public.id,
     OS_DISCOVERY_ENDPOINT: `${federation.identityProvider.url}/.well-known/openid-configuration`,
   };
-  const successPage = /^http:\/\/(localhost|127\.0\.0\.1):\d+\/[^]*You may close this window/;
+  const successPage = /^http:\/\/(localhost|127\.0\.0\.1):\d+\/[^]*You can close this window/;
   for (const [name, settings] of Object.entries({ webSso, authCode })) {
     await t.test(name, async (t) => {
       const home = makeTestHome(t);

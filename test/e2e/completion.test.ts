@@ -7,7 +7,7 @@ import { renderCompletion } from '../../src/plugin/commands/completion/render-co
 import type { Shell } from '../../src/plugin/commands/completion/render-completion.ts';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { PROGRAM_NAME } from '../../src/shared/base/program.ts';
-import { canRun, skipWithout } from '../support/stress.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
 import { makeEnvironment, makeTestHome } from '../support/home.ts';
 import type { Home } from '../support/home.ts';

@@ -1,7 +1,7 @@
 // kubectl waits for the plugin in each command, so a cache hit must be fast and depend on nothing else: no network, no
 // files but three of the plugin's own, no modules but Node's own. The system calls show that, unlike the bundle's size.
 
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,6 +15,7 @@ import { makeEnvironment, makeExecInfo, makeHome } from '../support/home.ts';
 import { makeIsolatedCommand } from '../support/run-plugin.ts';
 import type { Home } from '../support/home.ts';
 import type { RunResult } from '../support/run-plugin.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
 
 const run = promisify(execFile);
 
@@ -51,17 +52,6 @@ async function setUpFastPath(t: Test, settings: Readonly<Record<string, string>>
   t.equal(first.stderr, '');
   t.equal(standIn.requests.length, 1);
   return { home, standIn, env: makeEnvironment(home, env), printed: first.stdout, ca: pki.ca };
-}
-
-function requireStrace(): string | false {
-  try {
-    execFileSync('strace', ['-V'], { stdio: 'ignore' });
-    return false;
-  } catch {
-    if (/^(?:true|1)$/.test(process.env['CI'] ?? ''))
-      throw new Error('strace is missing, and CI must check the system calls');
-    return 'strace is not installed';
-  }
 }
 
 interface Trace {
@@ -104,13 +94,17 @@ function byCloud(t: Test): Readonly<Record<string, string>> {
 }
 const byKubectl = { KUBERNETES_EXEC_INFO: makeExecInfo({ cluster: { server: 'https://127.0.0.1:6443' } }) };
 
-await t.test('a cache hit opens no socket and only its own files', { skip: requireStrace() }, async (t) => {
-  await t.test('without kubectl it reads two files', (t) => checkHit(t, withoutKubectl, /\.(?:alias|token)$/, 2));
-  await t.test('with a cloud it reads two files', (t) => checkHit(t, byCloud(t), /\.(?:alias|token)$/, 2));
-  await t.test('for kubectl it also opens the list of handed-out tokens', (t) =>
-    checkHit(t, byKubectl, /^handed-out$|\.(?:alias|token)$/, 3),
-  );
-});
+await t.test(
+  'a cache hit opens no socket and only its own files',
+  { skip: skipWithout('strace', () => canRun('strace', '-V')) },
+  async (t) => {
+    await t.test('without kubectl it reads two files', (t) => checkHit(t, withoutKubectl, /\.(?:alias|token)$/, 2));
+    await t.test('with a cloud it reads two files', (t) => checkHit(t, byCloud(t), /\.(?:alias|token)$/, 2));
+    await t.test('for kubectl it also opens the list of handed-out tokens', (t) =>
+      checkHit(t, byKubectl, /^handed-out$|\.(?:alias|token)$/, 3),
+    );
+  },
+);
 
 async function checkHit(
   t: Test,

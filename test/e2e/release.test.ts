@@ -9,10 +9,9 @@ import { PROJECT } from '../../scripts/lib/project.ts';
 import { listReleaseFiles } from '../../scripts/package/release-files.ts';
 import { nameUnreleased } from '../../scripts/release/changelog.ts';
 import { commitAndTag, openGit, readWorkingTree } from '../../scripts/release/git.ts';
-import { canRun, skipWithout } from '../support/stress.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
 
 // A busy machine takes seconds for each run.
-t.setTimeout(600_000);
 
 const skip = skipWithout('git', () => canRun('git', '--version'));
 const { version, repositoryUrl } = PROJECT;

@@ -10,9 +10,6 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { applyDiff, followExample, readWorkedExample } from '../support/worked-example.ts';
 
-// The compiler alone takes a minute on a busy machine.
-t.setTimeout(900_000);
-
 const run = promisify(execFile);
 
 const COPIED = [

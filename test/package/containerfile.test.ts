@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { canRun } from '../support/stress.ts';
+import { canRun } from '../support/missing-tools.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 const lines = readFileSync('packaging/Containerfile', 'utf8')

@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
+import { requireKubectl } from '../support/missing-tools.ts';
 import { PROJECT } from '../../scripts/lib/project.ts';
 import { debianPackagePath } from '../../scripts/package/debian.ts';
 import { hostTarget } from '../../scripts/package/targets.ts';
-import { canRun, skipWithout } from '../support/stress.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
@@ -53,7 +53,7 @@ await t.test(
     );
     t.equal(about, `${PROJECT.authors} <${PROJECT.email}>|${PROJECT.homepage}`);
 
-    const kubectl = await findKubectl('new');
+    const kubectl = await requireKubectl('new');
     if ('missing' in kubectl) return;
     const env = { PATH: `${bin}:/usr/bin:/bin`, HOME: root };
     const help = execFileSync(kubectl.path, ['keystone-auth', '--help'], { encoding: 'utf8', env });

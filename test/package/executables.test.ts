@@ -14,7 +14,7 @@ import { findRehashFlag } from '../../scripts/package/node-binary/snapshot.ts';
 import { isSourcePositionsDisabled } from '../../scripts/package/node-binary/source-positions.ts';
 import { executablePath, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
-import { canRun, skipWithout } from '../support/stress.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 const MACHINES: Readonly<Record<string, number>> = {

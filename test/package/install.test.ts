@@ -18,7 +18,7 @@ import { join, resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { makeRelease, PROGRAM_NAME, renderInstaller } from '../../scripts/package/product.ts';
-import { canRun, skipWithout } from '../support/stress.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { makeIsolatedCommand, PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 const skip = ['linux', 'darwin'].includes(process.platform)

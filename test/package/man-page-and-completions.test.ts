@@ -10,7 +10,7 @@ import { renderCompletion, SHELLS } from '../../src/plugin/commands/completion/r
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { listFlagNames } from '../../src/shared/options/flags.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
-import { canRun, skipWithout } from '../support/stress.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
 
 const FILES = { bash: 'client-keystone-auth.bash', zsh: '_client-keystone-auth', fish: 'client-keystone-auth.fish' };
 

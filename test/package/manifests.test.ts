@@ -12,7 +12,7 @@ import { renderManifests } from '../../scripts/package/manifests.ts';
 import { makeRelease } from '../../scripts/package/product.ts';
 import { executablePath, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
-import { skipWithout } from '../support/stress.ts';
+import { skipWithout } from '../support/missing-tools.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };

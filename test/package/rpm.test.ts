@@ -7,7 +7,7 @@ import t from 'tap';
 import { PROJECT } from '../../scripts/lib/project.ts';
 import { rpmPath } from '../../scripts/package/rpm.ts';
 import { hostTarget, TARGETS } from '../../scripts/package/targets.ts';
-import { canRun, skipWithout } from '../support/stress.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { TARGETS } from '../../scripts/package/targets.ts';
-import { skipWithout } from '../support/stress.ts';
+import { skipWithout } from '../support/missing-tools.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 interface Sbom {

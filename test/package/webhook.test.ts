@@ -9,7 +9,7 @@ import { findNameOffsets, SCRUBBED_NAMES } from '../../scripts/package/node-bina
 import { WEBHOOK_PROGRAM_NAME } from '../../scripts/package/product.ts';
 import { executablePath, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
-import { canRun, skipWithout } from '../support/stress.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { startStandInCluster } from '../support/stand-in-cluster.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 import { makeIssuerKey, signJwt, startStandInIssuer } from '../support/stand-in-issuer.ts';

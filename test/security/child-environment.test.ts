@@ -148,7 +148,7 @@ await t.test('the bus of the keyring runs no program and connects to no other ma
       checkSuccess(t, byKubeconfig, warnings);
     });
   }
-  await t.test('a socket that only the kubeconfig names', async (t) => {
+  await t.test('a socket that only the kubeconfig names is not used', async (t) => {
     const env = { ...login, DBUS_SESSION_BUS_ADDRESS: `unix:path=${foreignSocket}` };
     await runAsKubectl({ home: makeTestHome(t), stanza: env });
     t.equal(connections, 0);
@@ -228,7 +228,7 @@ const listNames = (file: string): string[] =>
     .filter((name) => !OF_THE_SHELL.includes(name))
     .toSorted();
 
-await t.test('curl and klist', { skip }, async (t) => {
+await t.test('a kubeconfig does not choose curl, klist or what they load', { skip }, async (t) => {
   const standIn = await startKeystoneForTest(t);
   const kerberos = { OS_AUTH_TYPE: 'v3kerberos', OS_AUTH_URL: `${standIn.url}/v3`, OS_UNSCOPED: 'true' };
   for (const name of ['curl', 'klist']) {
@@ -286,7 +286,7 @@ await t.test('the system curl writes no trace and reads no hostile configuration
   t.strictSame(readdirSync(folder), []);
 });
 
-await t.test('the browser', { skip }, async (t) => {
+await t.test('a kubeconfig does not choose the browser', { skip }, async (t) => {
   const standIn = await startKeystoneForTest(t);
   const makeLogin = async (): Promise<EnvVars> => ({
     OS_AUTH_TYPE: 'v3websso',

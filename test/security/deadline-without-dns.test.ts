@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { checkFailure, EXIT_STATUS, makeLoginSettings, runInFreshHome } from '../support/check-run.ts';
-import { canRun, skipWithout } from '../support/stress.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
 
@@ -31,7 +31,7 @@ function compileLibrary(folder: string): string {
 
 const URL_WITH_NAME = 'https://keystone.example.test:5000/v3';
 
-await t.test('without an answer from DNS', { skip }, async (t) => {
+await t.test('a login ends in time without an answer from DNS', { skip }, async (t) => {
   const LD_PRELOAD = compileLibrary(t.testdir());
   const env = { ...makeLoginSettings(URL_WITH_NAME), LD_PRELOAD };
 

@@ -106,7 +106,7 @@ for (const [name, [kind, says]] of Object.entries(KINDS)) {
   });
 }
 
-await t.test('a client certificate with RSA of 1024 bits', async (t) => {
+await t.test('a client certificate with RSA of 1024 bits is refused', async (t) => {
   const { cert, key } = makeChain('client', { key: ['-newkey', 'rsa:1024'] });
   const keystone = await startKeystoneForTest(t);
   const env = { ...makeLoginSettings(`${keystone.url}/v3`), OS_CERT: cert, OS_KEY: key };

@@ -159,7 +159,7 @@ void t.test('64 users are identified correctly among a tenth of invalid tokens',
   let [wrong, denials, admitted] = [0, 0, 0];
   await sendOnAll(
     webhook,
-    pickSize(10_000, 20),
+    pickSize(10_000, 200),
     (connection, number) => (number % 10 === 5 ? makeBody(makeFakeToken()) : (bodies[connection] ?? '')),
     (body, sent) => {
       const user = bodies.indexOf(sent);

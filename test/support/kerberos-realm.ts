@@ -11,6 +11,7 @@ import { describeSystem, pathExists, findOrUnpack } from '../../scripts/lib/debi
 import type { UnpackedPackages } from '../../scripts/lib/debian-packages.ts';
 import { PYTHON } from '../../scripts/keystone/find-keystone.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
+import { skipBecause } from './missing-tools.ts';
 
 const run = promisify(execFile);
 
@@ -102,10 +103,7 @@ async function waitForKdc(child: ChildProcess, tryOnce: () => Promise<unknown>):
  */
 export async function startKerberosRealm(dir: string, users: readonly string[]): Promise<Realm | { missing: string }> {
   const unpacked = await findKerberos();
-  if ('missing' in unpacked) {
-    if (/^(?:true|1)$/.test(process.env['CI'] ?? '')) throw new Error(`CI must test with a KDC: ${unpacked.missing}`);
-    return unpacked;
-  }
+  if ('missing' in unpacked) return { missing: skipBecause(unpacked.missing) };
   const programs = await locate(unpacked.root);
   const { libraries, pythonPath } = programs;
   const port = await findFreePort();

@@ -7,7 +7,8 @@ import type { Fixture } from './fixture.ts';
 import { makeEnvironment } from './home.ts';
 import type { EnvVars } from './home.ts';
 import type { RunResult } from './run-plugin.ts';
-import { canRun, startProgram, skipWithout } from './stress.ts';
+import { startProgram } from './stress.ts';
+import { canRun, skipWithout } from './missing-tools.ts';
 import { testWithKeystone } from './test-environment.ts';
 import type { TestEnvironment } from './test-environment.ts';
 

@@ -6,7 +6,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { test } from 'tap';
 import type { Test } from 'tap';
-import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
+import { requireKubectl } from './missing-tools.ts';
 import { startStandInApiServer, writeKubeconfig } from './stand-in-api-server.ts';
 import type { StandInApiServer, KubeconfigOptions } from './stand-in-api-server.ts';
 import { makeIsolatedCommand, PLUGIN_COMMAND } from './run-plugin.ts';
@@ -180,7 +180,7 @@ exec ${PLUGIN_COMMAND.map((word) => `'${word}'`).join(' ')} "$@"
 }
 
 const kubectls = await Promise.all(
-  (['new', 'old'] as const).map(async (age) => ({ age, kubectl: await findKubectl(age) })),
+  (['new', 'old'] as const).map(async (age) => ({ age, kubectl: await requireKubectl(age) })),
 );
 
 /** Declares a test for each version of kubectl, or for these versions. */

@@ -1,35 +1,14 @@
 /**
- * What the tests in test/stress share: many runs at a time, checks for tools that CI must have, and their size. With
- * CKA_STRESS=full it is the size that the security model promises, otherwise one that a small machine can handle.
+ * What the tests in test/stress share: many runs at a time, and their size. With CKA_STRESS=full it is the size that the
+ * security model promises, otherwise one that a small machine can handle.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { Test } from 'tap';
 import { makeIsolatedCommand } from './run-plugin.ts';
 import type { RunResult } from './run-plugin.ts';
 import { HANG_GUARD_MS } from './wait-until.ts';
 
 export { FULL_SIZE, pickSize } from './test-size.ts';
-
-/**
- * Returns why a test that needs a tool is skipped, or false.
- *
- * @throws Error in CI, which must have the tool
- */
-export function skipWithout(what: string, isInstalled: () => boolean): string | false {
-  if (isInstalled()) return false;
-  if (/^(?:true|1)$/.test(process.env['CI'] ?? '')) throw new Error(`CI must have ${what}`);
-  return `${what} is not available`;
-}
-
-/** Whether a program runs successfully with these arguments. */
-export function canRun(file: string, ...args: string[]): boolean {
-  try {
-    execFileSync(file, args, { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /**
  * Arguments for a run that must not wait. If it waits for a lock or for a response, it waits longer than any test, and

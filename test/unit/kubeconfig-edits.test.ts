@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { parseAllDocuments } from 'yaml';
-import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
+import { requireKubectl } from '../support/missing-tools.ts';
 import { CANARIES, KUBECONFIG_SAMPLES } from '../support/kubeconfig-samples.ts';
 import type { KubeconfigSample } from '../support/kubeconfig-samples.ts';
 import { runInProcess } from '../support/run-in-process.ts';
@@ -22,7 +22,7 @@ const LOGIN_SETTINGS = {
   OS_DOMAIN_NAME: 'My Domain: "quoted" \\ # 100%',
 };
 
-const kubectl = await findKubectl('new');
+const kubectl = await requireKubectl('new');
 
 const run = (file: string, ...argv: readonly string[]): Promise<CommandOutput> =>
   runInProcess({ argv: ['kubeconfig', ...argv, '--kubeconfig', file], env: LOGIN_SETTINGS });

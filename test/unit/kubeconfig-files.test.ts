@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
+import { requireKubectl } from '../support/missing-tools.ts';
 import { makeDiff } from '../../src/plugin/kubeconfig/diff.ts';
 import { runInProcess } from '../support/run-in-process.ts';
 import type { CommandOutput } from '../support/run-in-process.ts';
@@ -134,7 +134,7 @@ void t.test('the lock of kubectl is respected', async (t) => {
   t.notOk(existsSync(`${file}.lock`));
 });
 
-const kubectl = await findKubectl('new');
+const kubectl = await requireKubectl('new');
 
 /** Compares the files that kubectl and the plugin change. */
 void t.test(

@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import type { Test } from 'tap';
-import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
+import { requireKubectl } from '../support/missing-tools.ts';
 import { makePki } from '../../scripts/lib/pki.ts';
 import { startStandInApiServer, writeKubeconfig } from '../support/stand-in-api-server.ts';
 import * as faults from '../support/stand-in-faults.ts';
@@ -447,7 +447,7 @@ await t.test('the counting proxy counts the requests', async (t) => {
 });
 
 for (const which of ['new', 'old'] as const) {
-  const kubectl = await findKubectl(which);
+  const kubectl = await requireKubectl(which);
   const skip = 'missing' in kubectl ? kubectl.missing : false;
   await t.test(`the ${which} kubectl works with the stand-in API server`, { skip }, async (t) => {
     if ('missing' in kubectl) return;

@@ -34,7 +34,7 @@ const OWNER: TokenOwner = {
 
 const DEVS: KeystoneGroup = { id: 'g1', name: 'devs', domainId: 'd2' };
 
-void t.test('the owner of a token', async (t) => {
+void t.test('the owner of a token is read from the response of Keystone', async (t) => {
   t.strictSame(readTokenOwner(DETAILS), OWNER);
   const { project, ...unscoped } = DETAILS;
   t.ok(project);
@@ -105,7 +105,7 @@ void t.test('names that Kubernetes reserves are dropped or refused', async (t) =
   });
 });
 
-void t.test('role mappings', async (t) => {
+void t.test('role mappings add groups and change names', async (t) => {
   const roleMappings = [
     { role: 'member', username: 'one', groups: ['devs', 'ops'] },
     { role: 'reader', username: 'two', groups: ['readers'] },
@@ -153,7 +153,7 @@ void t.test('malformed groups are ignored', async (t) => {
   t.strictSame(readKeystoneGroups({ groups: {} }), []);
 });
 
-void t.test('the shape of Keystone tokens', async (t) => {
+void t.test('the tokens of Keystone are told from other tokens by their shape', async (t) => {
   const now = Date.now();
   const jws = (claims: object): string => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
   const keystoneClaims = { openstack_methods: ['password'], exp: now / 1000 + 60 };

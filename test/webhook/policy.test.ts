@@ -516,7 +516,7 @@ const ROWS: readonly Row[] = [
 
 const MIN_ROWS = 80;
 
-void t.test(`${ROWS.length} decisions`, async (t) => {
+void t.test(`${ROWS.length} decisions are as in the table`, async (t) => {
   const allowedCount = ROWS.filter(({ allowed }) => allowed).length;
   const names = new Set(ROWS.map(({ title }) => title));
   t.equal(names.size, ROWS.length, 'titles are unique');
@@ -597,7 +597,7 @@ const FINDINGS: Readonly<Record<string, [entry: object, kind: string, message: R
   'a resource with subresources': [v2('*/pods'), 'fault', /exec/],
 };
 
-void t.test('the problems of an entry', async (t) => {
+void t.test('each problem of an entry is reported', async (t) => {
   for (const [title, [entry, kind, message]] of Object.entries(FINDINGS)) {
     const { findings } = parsePolicy(JSON.stringify([entry]), new Set());
     t.ok(

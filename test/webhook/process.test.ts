@@ -86,7 +86,7 @@ void t.test('/readyz fails during the grace time of a shutdown', async (t) => {
   t.match(await webhook.sendRequest({ path: '/healthz' }), { status: 200 });
 });
 
-void t.test('the exit status and the streams of a command line that does not start a server', async (t) => {
+void t.test('a command line that does not start a server has its exit status and its streams', async (t) => {
   const rows: readonly [args: readonly string[], status: number, stdout: RegExp | string, stderr: RegExp | string][] = [
     [['--version'], 0, /^\d+\.\d+\.\d+\n$/, ''],
     [['policy', 'lint', '--help'], 0, /can never match/, ''],

@@ -30,7 +30,7 @@ const ACCESS_REVIEW = {
   status: { allowed: false },
 };
 
-void t.test('the response to a TokenReview', async (t) => {
+void t.test('the response to a TokenReview has its version and its status', async (t) => {
   for (const version of VERSIONS) {
     const review = parseReview(JSON.stringify({ ...TOKEN_REVIEW, apiVersion: `authentication.k8s.io/${version}` }));
     t.match(review, { kind: 'TokenReview', version });
@@ -54,7 +54,7 @@ void t.test('the response to a TokenReview', async (t) => {
   }
 });
 
-void t.test('the response to a SubjectAccessReview', async (t) => {
+void t.test('the response to a SubjectAccessReview has its version and its status', async (t) => {
   for (const version of VERSIONS) {
     const { groups, ...spec } = ACCESS_REVIEW.spec;
     const review = parseReview(
@@ -93,7 +93,7 @@ void t.test('the response to a SubjectAccessReview', async (t) => {
   }
 });
 
-void t.test('paths, and null lists as Go writes them', async (t) => {
+void t.test('paths are read, and null lists as Go writes them', async (t) => {
   const spec = { nonResourceAttributes: { path: '/healthz', verb: 'get' }, groups: null, extra: null };
   t.match(parseReview(JSON.stringify({ ...ACCESS_REVIEW, spec })), {
     user: '',
@@ -140,7 +140,7 @@ function isRefused(body: string): boolean {
   }
 }
 
-void t.test('bodies that are not a review', async (t) => {
+void t.test('bodies that are not a review are refused', async (t) => {
   for (const [title, body] of Object.entries(INVALID_REVIEWS)) t.ok(isRefused(JSON.stringify(body)), title);
   t.ok(isRefused('nonsense'));
   t.ok(isRefused(''));
@@ -198,7 +198,7 @@ function corrupt(value: unknown, random: () => number): unknown {
   return Array.isArray(value) ? entries.map(([, member]) => member as unknown) : Object.fromEntries(entries);
 }
 
-void t.test('20,000 malformed bodies', async (t) => {
+void t.test('each of 20,000 malformed bodies is a review or is refused, without a quote of a token', async (t) => {
   const random = makeRandom(1);
   let refusedCount = 0;
   const problems: string[] = [];
