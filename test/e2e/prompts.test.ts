@@ -17,7 +17,6 @@ import { makeExecInfo, makeTestHome } from '../support/home.ts';
 import type { Home, EnvVars } from '../support/home.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
-import { pickSize } from '../support/stress.ts';
 import { runWithStty } from '../support/terminal.ts';
 import type { Terminal, TerminalCommand } from '../support/terminal.ts';
 
@@ -316,13 +315,15 @@ await t.test('a cancelled prompt ends the run and restores the terminal', inPara
   );
 });
 
+/** A signal can arrive in each state of the prompt. */
+const ROUNDS = 20;
+
 await t.test('a signal at a prompt leaves the terminal as it was', inParallel(), async (t) => {
-  const rounds = pickSize(20, 4);
   const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
   const names = [...endSignals, 'SIGTSTP', 'SIGWINCH', 'Ctrl-Z'] as const;
   await Promise.all(
     names.flatMap((name) =>
-      Array.from({ length: rounds }, (_, round) =>
+      Array.from({ length: ROUNDS }, (_, round) =>
         t.test(`${name} leaves the terminal as it was, round ${String(round + 1)}`, inParallel(), async (t) => {
           const fixture = await setUpPrompts(t);
           const view: { raw?: () => string } = {};
