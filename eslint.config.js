@@ -34,7 +34,7 @@ const OPENING_FILES = [
   // The terminal.
   'src/plugin/terminal/terminal.ts',
   // For writing.
-  'src/plugin/kubeconfig/kubeconfig-files.ts',
+  'src/plugin/kubeconfig/write-file.ts',
 ];
 
 const exceptions = [...new Set([...Object.values(IMPORTERS), ...OPENING_FILES])];

@@ -4,6 +4,7 @@ import type { Host } from '../../src/shared/base/host.ts';
 export function fakeHost(parts: Partial<Host> = {}): Host {
   return {
     argv: [],
+    pid: 4_000_000,
     execPath: '/usr/bin/node',
     env: {},
     cwd: '/work',
@@ -18,6 +19,7 @@ export function fakeHost(parts: Partial<Host> = {}): Host {
     writeErr: () => undefined,
     identifyParent: () => undefined,
     identifyProcess: () => undefined,
+    isRunning: () => true,
     personalVariables: () => parts.env ?? {},
     unsetVariables: () => undefined,
     stderrIsTerminal: () => false,

@@ -1,29 +1,17 @@
-/** Reads and replaces kubeconfig files with the lock of kubectl, in one step each, and with a backup copy. */
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+/** Reads kubeconfig files, and writes them with the lock of kubectl and with a backup copy. */
+import { mkdirSync, realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { getErrorCode, ConfigError, PluginError } from '../../shared/base/errors.ts';
+import type { Host } from '../../shared/base/host.ts';
 import { describeReadFailure, readRegularFile } from '../../shared/base/read-file.ts';
 import type { FileContent } from '../../shared/base/read-file.ts';
+import { holdSignals } from './hold-signals.ts';
+import { tryLock } from './kubeconfig-lock.ts';
+import { replaceContent, writePrivately } from './write-file.ts';
 
 /** More than the kubeconfig of a large fleet needs. */
 const MAX_BYTES = 1024 * 1024;
-const OWNER_ONLY = 0o600;
-const ALL_PERMISSIONS = 0o777;
-const OWNER_PERMISSIONS = 0o700;
 const MAX_WAIT_MS = 3_000;
 const WAIT_MS = 100;
 
@@ -68,32 +56,6 @@ function decode(bytes: Buffer): string {
   }
 }
 
-function writeNew(path: string, text: string, prepare: (fd: number) => void): void {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, OWNER_ONLY);
-  try {
-    const bytes = Buffer.from(text);
-    let position = 0;
-    while (position < bytes.length) position += writeSync(fd, bytes, position);
-    prepare(fd);
-    // Without this, a power failure can leave an empty file under the final name.
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Writes a file in one step: other programs see the old content or the new content, never a part. */
-function writeAtomically(path: string, text: string, prepare: (fd: number) => void): void {
-  const temporary = join(dirname(path), `.${basename(path)}.${Math.random().toString(36).slice(2)}`);
-  try {
-    writeNew(temporary, text, prepare);
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-}
-
 /** Returns the target of a symbolic link, and any other path as it is. */
 function resolveLinks(path: string): string {
   try {
@@ -102,22 +64,6 @@ function resolveLinks(path: string): string {
     if (getErrorCode(error) === 'ENOENT') return path;
     throw error;
   }
-}
-
-/** Gives a new file the owner and the permissions of the file that it replaces. */
-function copyOwnership({ stats }: FileContent, secret: boolean): (fd: number) => void {
-  const [mode, uid, gid] = [Number(stats.mode), Number(stats.uid), Number(stats.gid)];
-  return (fd) => {
-    const current = fstatSync(fd);
-    if (current.uid !== uid || current.gid !== gid) {
-      try {
-        fchownSync(fd, uid, gid);
-      } catch {
-        // Only root can change the owner. Otherwise the file belongs to the user, with the same permissions.
-      }
-    }
-    fchmodSync(fd, mode & (secret ? OWNER_PERMISSIONS : ALL_PERMISSIONS));
-  };
 }
 
 /** A change to one file. */
@@ -132,66 +78,40 @@ export interface FileChange {
 function replace({ path, before, after }: FileChange, secret: boolean): string | undefined {
   const target = resolveLinks(path);
   const content = readIfExists(target);
-  const current = content === undefined ? undefined : decode(content.bytes);
-  if (current !== before) {
+  if ((content === undefined ? undefined : decode(content.bytes)) !== before) {
     throw new ConfigError(`another program has just changed ${path}`, { hint: 'run the command again' });
   }
   if (content === undefined) {
-    writeAtomically(target, after, () => undefined);
+    writePrivately(target, after);
     return undefined;
   }
   const backup = `${target}.keystone.bak`;
   // Always for the owner only: it can contain credentials that were removed from the file.
-  writeAtomically(backup, content.bytes.toString(), () => undefined);
-  writeAtomically(target, after, copyOwnership(content, secret));
+  writePrivately(backup, content.bytes);
+  replaceContent(target, content.bytes, Buffer.from(after), secret);
   return backup;
 }
 
-/**
- * Takes the lock of kubectl (client-go, clientcmd `lockFile`): a file that exists while a program writes. Returns its
- * release.
- */
-async function lock(path: string): Promise<() => void> {
-  const lockPath = `${path}.lock`;
-  for (let waitedMs = 0; ; waitedMs += WAIT_MS) {
-    try {
-      closeSync(openSync(lockPath, constants.O_CREAT | constants.O_EXCL, 0));
-      return () => {
-        rmSync(lockPath, { force: true });
-      };
-    } catch (error) {
-      if (getErrorCode(error) !== 'EEXIST') throw error;
-      if (waitedMs >= MAX_WAIT_MS) {
-        throw new ConfigError(`another program is writing ${path}`, {
-          hint: `wait until it has finished; if no kubectl is running, remove ${lockPath}`,
-        });
-      }
-    }
-    await wait(WAIT_MS);
-  }
-}
+/** Lists the paths to lock: programs that name a file by a link, and those that name the file, meet at the target. */
+const listLockPaths = (changes: readonly FileChange[]): string[] => [
+  ...new Set(changes.flatMap(({ path }) => [path, resolveLinks(path)])),
+];
 
-/**
- * Writes changed files, each in one step, with a backup copy of each.
- *
- * @param secret whether to remove the permissions of all users but the owner
- * @returns the paths of the backup copies, by the paths of the files
- * @throws ConfigError if a file cannot be written, or has changed since it was read; the files before it are written
- */
-export async function writeChanges(
-  changes: readonly FileChange[],
-  secret: boolean,
-): Promise<ReadonlyMap<string, string>> {
-  const backups = new Map<string, string>();
-  const releases: (() => void)[] = [];
+/** The outcome of one attempt to write: the backup copies by the paths of the files, or the lock in the way. */
+type Attempt = ReadonlyMap<string, string> | { readonly lock: string };
+
+function tryWrite(changes: readonly FileChange[], secret: boolean, host: Host): Attempt {
   let path = '';
+  let release: (() => void) | undefined;
   try {
-    // Every program must lock in the same order, or two of them could wait for each other.
-    for (const change of changes.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
+    for (const change of changes) {
       ({ path } = change);
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      releases.push(await lock(path));
     }
+    const lock = tryLock(listLockPaths(changes), host);
+    if (typeof lock === 'string') return { lock };
+    release = lock;
+    const backups = new Map<string, string>();
     for (const change of changes) {
       ({ path } = change);
       const backup = replace(change, secret);
@@ -204,6 +124,31 @@ export async function writeChanges(
       hint: 'make the file and its folder writable, or name another file with --kubeconfig',
     });
   } finally {
-    for (const release of releases) release();
+    release?.();
+  }
+}
+
+/**
+ * Writes changed files with the locks of kubectl, and makes a backup copy of each. No lock is held while this waits for
+ * another one, and no signal ends the program while it holds one.
+ *
+ * @param secret whether to remove the permissions of all users but the owner
+ * @returns the paths of the backup copies, by the paths of the files
+ * @throws ConfigError if a file cannot be written, or has changed since it was read; the files before it are written
+ */
+export async function writeChanges(
+  changes: readonly FileChange[],
+  secret: boolean,
+  host: Host,
+): Promise<ReadonlyMap<string, string>> {
+  for (let waitedMs = 0; ; waitedMs += WAIT_MS) {
+    const attempt = await holdSignals(host, () => tryWrite(changes, secret, host));
+    if (!('lock' in attempt)) return attempt;
+    if (waitedMs >= MAX_WAIT_MS) {
+      throw new ConfigError(`another program is writing ${attempt.lock.slice(0, -'.lock'.length)}`, {
+        hint: `wait until it has finished; if no kubectl is running, remove ${attempt.lock}`,
+      });
+    }
+    await wait(WAIT_MS);
   }
 }

@@ -10,6 +10,7 @@ import type { EntryKind, KubeconfigDocument } from './document.ts';
 import { getEntry, listEntryNames, withCurrentContext, withEntry, withoutEntry } from './entries.ts';
 import { readTextFile, writeChanges } from './kubeconfig-files.ts';
 import type { FileChange } from './kubeconfig-files.ts';
+import { removeAbandonedLock } from './kubeconfig-lock.ts';
 import { locateKubeconfig } from './kubeconfig-paths.ts';
 import { hideSecretsInLines } from './hide-secrets.ts';
 
@@ -116,9 +117,11 @@ export class Kubeconfig {
    * @returns the paths of the files that were written, and of their backup copies
    * @throws ConfigError if a file cannot be changed or written
    */
-  async save(secret: boolean): Promise<readonly (readonly [path: string, backup: string | undefined])[]> {
+  async save(secret: boolean, host: Host): Promise<readonly (readonly [path: string, backup: string | undefined])[]> {
+    // Even if nothing changes: kubectl waits for such a lock in vain.
+    for (const path of this.paths) removeAbandonedLock(path, host);
     const changes = this.listChanges();
-    const backups = await writeChanges(changes, secret);
+    const backups = await writeChanges(changes, secret, host);
     return changes.map(({ path }) => [path, backups.get(path)] as const);
   }
 

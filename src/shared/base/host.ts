@@ -18,6 +18,7 @@ export type PromptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGTST
 export interface Host {
   /** Arguments without the name of the program. */
   readonly argv: readonly string[];
+  readonly pid: number;
   /** Path of the Node executable. */
   readonly execPath: string;
   readonly env: Environment;
@@ -41,6 +42,8 @@ export interface Host {
   /** The process that started this one; undefined if it cannot be identified. */
   identifyParent(): ProcessIdentity | undefined;
   identifyProcess(pid: number): ProcessIdentity | undefined;
+  /** Whether a process with this pid exists; it can belong to another user. */
+  isRunning(pid: number): boolean;
   /**
    * The variables that the person set, without those of a kubeconfig: all variables if kubectl did not start this
    * process, else those that kubectl itself was started with, or none where the system does not tell them.
@@ -148,6 +151,14 @@ function exitNow(): void {
   process.exit();
 }
 
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return getErrorCode(error) !== 'ESRCH';
+  }
+}
+
 function loadAddon(path: string): unknown {
   const module = { exports: {} };
   process.dlopen(module, path);
@@ -165,6 +176,7 @@ function onSignal(signal: PromptSignal, listener: () => void): () => void {
 export function makeProcessHost(): Host {
   return {
     argv: process.argv.slice(2),
+    pid: process.pid,
     execPath: process.execPath,
     env: process.env,
     cwd: currentFolder(),
@@ -181,6 +193,7 @@ export function makeProcessHost(): Host {
     },
     identifyParent: () => identifyProcess(process.ppid),
     identifyProcess,
+    isRunning,
     personalVariables,
     unsetVariables: (names) => {
       for (const name of names) Reflect.deleteProperty(process.env, name);
