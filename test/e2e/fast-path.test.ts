@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import type { Test } from 'tap';
+import { isReliableStamp, stampFile } from '../../src/shared/base/file-stamp.ts';
 import { makePki } from '../../scripts/lib/pki.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
@@ -16,8 +17,12 @@ import { makeIsolatedCommand } from '../support/run-plugin.ts';
 import type { Home } from '../support/home.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const run = promisify(execFile);
+
+/** Made once, and early, so that the files are old when they are used. */
+const pkiOfAllTests = makePki(join(t.testdir(), 'pki'));
 
 const SLOW = join(dirname(PLUGIN_PATH), 'slow.cjs');
 
@@ -40,7 +45,10 @@ interface FastPathFixture {
 async function setUpFastPath(t: Test, settings: Readonly<Record<string, string>>): Promise<FastPathFixture> {
   const home = makeHome();
   t.teardown(() => home.remove());
-  const pki = await makePki(join(t.testdir(), 'pki'));
+  const pki = await pkiOfAllTests;
+  // The fast path does not trust a file that was written a moment ago.
+  const files = [pki.ca, settings['OS_CLIENT_CONFIG_FILE'] ?? pki.ca];
+  await waitUntil('old files', () => files.every((file) => isReliableStamp(stampFile(file), Date.now())));
   const standIn = await startKeystoneForTest(t, { tls: pki.server });
   const env = { ...settings, ...makeLoginSettings(`${standIn.url}/v3`), OS_CACERT: pki.ca };
   const [file, args, options] = makeIsolatedCommand(

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { PluginError } from '../../shared/base/errors.ts';
+import { isReliableStamp } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
@@ -63,13 +64,15 @@ export function listCredentialFields({
 
 /** Makes the aliases that lead from these settings to `key`. */
 export function makeAliases(
-  { config, apiVersion, fileStamps, tls, execInfo, host, cache, cacheKey, onFastPath }: LoginContext,
+  { config, apiVersion, fileStamps, startedAt, tls, execInfo, host, cache, cacheKey, onFastPath }: LoginContext,
   key: string,
 ): NamedAlias[] {
   const incomplete: NamedAlias[] = key === cacheKey ? [] : [[cacheKey, { key, apiVersion: undefined, files: [] }]];
   // The fast path prints no messages, so a run with messages must not take it.
   const isSilent = !tls.insecure && !config.has('verbose') && !config.isOn('force-refresh');
   if (!onFastPath || !isSilent || !cache.onFastPath || fileStamps === undefined) return incomplete;
+  // Otherwise a file could change without a change of its stamp. A run a moment later writes the alias.
+  if (!fileStamps.every((file) => isReliableStamp(file, startedAt))) return incomplete;
   const fingerprint = computeFingerprint(host, execInfo?.clusterJson ?? '');
   if (fingerprint === undefined) return incomplete;
   return [...incomplete, [fingerprint, { key, apiVersion, files: fileStamps }]];

@@ -44,7 +44,7 @@ export interface LoginContext extends RunContext {
   readonly cacheKey: string;
   /** The version set with `--api-version`. */
   readonly apiVersion: ApiVersion | undefined;
-  /** ms since 1970, UTC. */
+  /** Before any file was read; ms since 1970, UTC. */
   readonly startedAt: number;
   /** How long the servers may take in total, in ms. */
   readonly deadlineMs: number;

@@ -33,6 +33,7 @@ function warnAboutInsecure(config: ResolvedConfig, reporter: Reporter): void {
  */
 export async function openLoginContext(run: RunContext): Promise<LoginContext> {
   const { host, execInfo, flags, reporter } = run;
+  const startedAt = host.now();
   const { config, files } = await readConfig(host, flags, OPTIONS);
   const apiVersionText = config.text('api-version');
   const apiVersion = apiVersionText === undefined ? undefined : parseApiVersion(apiVersionText, '--api-version');
@@ -54,7 +55,7 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
     fileStamps: identityFiles === undefined ? undefined : [...files, ...tls.files, ...identityFiles],
     cache: await openTokenCache({ host, storage, isForKubectl: execInfo !== undefined, warn: reporter.warn }),
     cacheKey: computeCacheKey(config, method, tls, host),
-    startedAt: host.now(),
+    startedAt,
     deadlineMs,
     maxLoginMs: method.waitsForUser ? deadlineMs + readLoginTimeoutMs(config) : deadlineMs,
     user: makeTerminalUser({ host, canPrompt: execInfo?.isInteractive !== false, writeLine: reporter.info }),

@@ -12,13 +12,14 @@ export interface FileStamp {
 
 const ABSENT = 'absent';
 
-function describe({ size, mtimeNs, ctimeNs, ino }: BigIntStats): string {
-  return [size, mtimeNs, ctimeNs, ino].join(' ');
+function describe({ size, mtimeNs, ctimeNs, ino, dev }: BigIntStats): string {
+  return [size, mtimeNs, ctimeNs, ino, dev].join(' ');
 }
 
 /**
- * Describes a file without reading it: size, times in ns or inode change whenever its content changes. A file that does
- * not exist or cannot be accessed has a stamp too.
+ * Describes a file without reading it: size, times in ns, inode and device. A file that does not exist or cannot be
+ * accessed has a stamp too. A different stamp means a different file; {@link isReliableStamp} says when the same stamp
+ * means the same content.
  */
 export function stampFile(path: string): FileStamp {
   try {
@@ -32,6 +33,27 @@ export function stampFile(path: string): FileStamp {
 /** Whether the file is unchanged since it was stamped. */
 export function isFileUnchanged(file: FileStamp): boolean {
   return stampFile(file.path).stamp === file.stamp;
+}
+
+/** The clock that the kernel takes the times of files from can be this far behind; most are behind by a few ms. */
+const MAX_CLOCK_STEP_MS = 2_000;
+const NS_PER_MS = 1_000_000;
+const NS_PER_SECOND = 1_000_000_000n;
+
+/**
+ * Whether every later change to the content changes the stamp. The kernel sets the time of the last change (ctime), and
+ * nobody else can. But a change within the same step of its clock gives the same time, so the file must be old enough.
+ * A whole second means that the file system stores no fraction, or that the file is from an image that was built with
+ * fixed times, where another image can have the same ones.
+ *
+ * @param takenAt when the stamp was taken, or earlier; ms since 1970, UTC
+ */
+export function isReliableStamp({ stamp }: FileStamp, takenAt: number): boolean {
+  const [, , ctimeNs] = stamp.split(' ');
+  // The file did not exist, or could not be accessed.
+  if (ctimeNs === undefined) return true;
+  const isWholeSecond = BigInt(ctimeNs) % NS_PER_SECOND === 0n;
+  return !isWholeSecond && Number(ctimeNs) / NS_PER_MS < takenAt - MAX_CLOCK_STEP_MS;
 }
 
 /** The content of a file, and the stamp of exactly that content. */

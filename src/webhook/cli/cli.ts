@@ -69,7 +69,7 @@ async function run(host: Host, clock: Clock): Promise<number> {
     reload();
   });
   const webhook = await startWebhook(host, settings, log, clock);
-  reload = () => void webhook.reload();
+  ({ reload } = webhook);
   await stopSignal;
   log.info('shutting down');
   await webhook.stop();

@@ -26,7 +26,7 @@ import type { WebhookState } from './webhook-state.ts';
 
 export interface RunningWebhook {
   /** Checks all files now. */
-  readonly reload: () => Promise<void>;
+  readonly reload: () => void;
   /** Fails /readyz, waits until load balancers notice, completes the running requests, and stops. */
   readonly stop: () => Promise<void>;
 }
@@ -45,7 +45,7 @@ function watchCertificates(
   sources: SourceWatcher,
   { certFile, keyFile, clientCaFile }: WebhookSettings,
   apply: (certificates: Certificates) => void,
-): Promise<Certificates> {
+): Certificates {
   return sources.watchFiles({
     what: 'certificates',
     files: clientCaFile === undefined ? [certFile, keyFile] : [certFile, keyFile, clientCaFile],
@@ -128,7 +128,7 @@ export async function startWebhook(
   try {
     let replaceCertificates: RunningServer['replaceCertificates'] = () => undefined;
     let isStopping = false;
-    let certificates: Certificates = await watchCertificates(sources, settings, (next) => {
+    let certificates: Certificates = watchCertificates(sources, settings, (next) => {
       certificates = next;
       replaceCertificates(next);
     });
@@ -166,7 +166,9 @@ export async function startWebhook(
     replaceCertificates = server.replaceCertificates;
     logListening(log, settings, server.port);
     return {
-      reload: () => sources.checkFiles(),
+      reload: () => {
+        sources.checkFiles();
+      },
       stop: async () => {
         isStopping = true;
         await sleep(clock, settings.shutdownGraceMs);

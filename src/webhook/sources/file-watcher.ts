@@ -1,12 +1,12 @@
 /**
- * Watches files and reads them again when they change; invalid content is reported and the last valid content stays in
- * force. It polls the stamps of the files: a mounted ConfigMap or Secret changes by a symbolic link in a parent folder,
- * which a watch of the file does not see.
+ * Watches files and applies their content when it changes; invalid content is reported and the last valid content stays
+ * in force. It reads the files each time and compares what they contain: a mounted ConfigMap or Secret changes by a
+ * symbolic link in a parent folder, which a watch of the file does not see, and the size and the times of a file can be
+ * the same after a change.
  */
-import { stat } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../shared/base/clock.ts';
-import { getErrorCode, PluginError } from '../../shared/base/errors.ts';
-import { SingleFlight } from '../../shared/base/single-flight.ts';
+import { PluginError } from '../../shared/base/errors.ts';
 import { readTextFile } from './read-text-file.ts';
 import type { NamedFile } from './read-text-file.ts';
 
@@ -14,7 +14,7 @@ export interface FileWatcher<T> {
   /** The last valid content. */
   current(): T;
   /** Checks the files now. */
-  check(): Promise<void>;
+  readonly check: () => void;
   close(): void;
 }
 
@@ -28,12 +28,18 @@ export interface FileWatcherSettings<T> {
   readonly onChange: (result: { readonly value: T } | { readonly failure: string }) => void;
 }
 
-async function readStamp({ path }: NamedFile): Promise<string> {
+/** The texts of the files, or why they cannot be read. */
+type Content = { readonly texts: readonly string[] } | { readonly failure: string };
+
+function describeFailure(error: unknown): string {
+  return error instanceof PluginError ? error.message : 'internal error';
+}
+
+function readContent(files: readonly NamedFile[]): Content {
   try {
-    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    return [ino, size, mtimeNs, ctimeNs].join(' ');
+    return { texts: files.map(readTextFile) };
   } catch (error) {
-    return getErrorCode(error);
+    return { failure: describeFailure(error) };
   }
 }
 
@@ -42,34 +48,34 @@ async function readStamp({ path }: NamedFile): Promise<string> {
  *
  * @throws PluginError if they are invalid at the start
  */
-export async function startFileWatcher<T>(settings: FileWatcherSettings<T>): Promise<FileWatcher<T>> {
+export function startFileWatcher<T>(settings: FileWatcherSettings<T>): FileWatcher<T> {
   const { files, parse, intervalMs, clock, onChange } = settings;
-  const readStamps = async (): Promise<string> => (await Promise.all(files.map(readStamp))).join('\n');
-  const read = (): T => parse(files.map(readTextFile));
-  // Before the content, so that the next check sees a change in between.
-  let stamps = await readStamps();
-  let value = read();
-  const flight = new SingleFlight<void>();
+  const texts = files.map(readTextFile);
+  let value = parse(texts);
+  let last: Content = { texts };
 
-  async function readIfChanged(): Promise<void> {
-    const newStamps = await readStamps();
-    if (newStamps === stamps) return;
-    stamps = newStamps;
+  function check(): void {
+    const content = readContent(files);
+    if (isDeepStrictEqual(content, last)) return;
+    last = content;
+    if ('failure' in content) {
+      onChange(content);
+      return;
+    }
     try {
-      value = read();
+      value = parse(content.texts);
     } catch (error) {
-      onChange({ failure: error instanceof PluginError ? error.message : 'internal error' });
+      onChange({ failure: describeFailure(error) });
       return;
     }
     onChange({ value });
   }
 
-  const check = (): Promise<void> => flight.run('files', readIfChanged);
   let cancelTimer: () => void;
   const checkLater = (): void => {
     cancelTimer = clock.startTimer(intervalMs, () => {
       checkLater();
-      void check();
+      check();
     });
   };
   checkLater();

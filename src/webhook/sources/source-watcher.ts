@@ -45,7 +45,7 @@ export class SourceWatcher {
   readonly #metrics: Metrics;
   readonly #clock: Clock;
   readonly #closers: (() => void)[] = [];
-  readonly #fileChecks: (() => Promise<void>)[] = [];
+  readonly #fileChecks: (() => void)[] = [];
   readonly #unreadSources = new Set<string>();
 
   constructor(log: Log, metrics: Metrics, clock: Clock) {
@@ -60,8 +60,8 @@ export class SourceWatcher {
    * @returns the content now; later content goes to `apply`
    * @throws PluginError if they are invalid at the start
    */
-  async watchFiles<T>({ what, files, parse, apply }: FileSource<T>): Promise<T> {
-    const watcher = await startFileWatcher({
+  watchFiles<T>({ what, files, parse, apply }: FileSource<T>): T {
+    const watcher = startFileWatcher({
       files,
       parse,
       intervalMs: CHECK_MS,
@@ -78,7 +78,7 @@ export class SourceWatcher {
     this.#closers.push(() => {
       watcher.close();
     });
-    this.#fileChecks.push(() => watcher.check());
+    this.#fileChecks.push(watcher.check);
     return watcher.current();
   }
 
@@ -94,13 +94,13 @@ export class SourceWatcher {
       if (configMap !== undefined) {
         this.#log.warn({ what }, `the ConfigMap ${configMap.name} is ignored because the file takes precedence`);
       }
-      apply(await this.watchFiles({ what, files: [file], parse: ([text = '']) => parse(text, file.path), apply }));
+      apply(this.watchFiles({ what, files: [file], parse: ([text = '']) => parse(text, file.path), apply }));
     } else if (configMap !== undefined) this.#watchConfigMap(source, configMap, await cluster());
   }
 
   /** Checks all files now. */
-  async checkFiles(): Promise<void> {
-    await Promise.all(this.#fileChecks.map((check) => check()));
+  checkFiles(): void {
+    for (const check of this.#fileChecks) check();
   }
 
   /** A source that has never been read so far. */
