@@ -259,6 +259,26 @@ void t.test('slow or unfinished requests do not block the login', async (t) => {
   t.pass('closes all connections at the end');
 });
 
+/** More than the listener keeps. */
+const HELD_CONNECTIONS = 400;
+
+void t.test('connections that others hold do not keep the browser out', async (t) => {
+  const listener = await open(t);
+  const received = listener.receive((values) => values.get('code'));
+  const port = Number(new URL(listener.url).port);
+  const closed: Promise<unknown>[] = [];
+  for (let number = 0; number < HELD_CONNECTIONS; number += 1) {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined).resume();
+    closed.push(new Promise((resolve) => socket.once('close', resolve)));
+    await new Promise((resolve) => socket.once('connect', resolve));
+  }
+  checkPage(t, await send(listener, { path: VALID_PATH }), 200);
+  t.equal(await received, CANARY);
+  await closed[0];
+  t.pass('the oldest connection is closed');
+});
+
 void t.test('an unfinished request times out, although more of it comes again and again', async (t) => {
   const listener = await open(t, { verb: 'POST', url: 'http://127.0.0.1:0/x' });
   void listener.receive(() => undefined);

@@ -12,6 +12,7 @@ import type { CallbackOutcome } from './callback-page.ts';
 import type { CallbackParameters } from './callback-parameters.ts';
 import { isForCallback, readCallback } from './callback-request.ts';
 import type { ExpectedCallback } from './callback-request.ts';
+import { limitConnections } from './connection-limit.ts';
 import { openLoopbackServers } from './loopback-servers.ts';
 
 /** The browser sends the cookies of every other program on localhost too. */
@@ -19,7 +20,7 @@ const MAX_HEADERS_BYTES = 64 * 1024;
 const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const TIMEOUT_CHECK_INTERVAL_MS = 500;
-const MAX_CONNECTIONS = 64;
+const MAX_CONNECTIONS = 256;
 
 /** Reads what a browser brings; undefined when it belongs to another login. An error that it throws ends the login. */
 export type CallbackHandler<T> = (values: CallbackParameters) => T | undefined;
@@ -68,7 +69,7 @@ function createCallbackServer(serve: (request: IncomingMessage, response: Server
       serve(request, response).catch(() => request.destroy());
     },
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  limitConnections(server, MAX_CONNECTIONS);
   return server;
 }
 
