@@ -298,7 +298,8 @@ void t.test('a secret is not saved without a folder, or by a keyring that does n
   await t.rejects(saveSecret(homeless, identity, new Secret('pw')), { code: 'cache', message: /no home folder/ });
   const folder = makeFolder(t);
   const helper = join(t.testdirName, 'helper');
-  writeFileSync(helper, '#!/bin/sh\ncat > /dev/null\n');
+  // It answers each request with an empty secret.
+  writeFileSync(helper, '#!/bin/sh\ncat > /dev/null\necho \'""\'\n');
   chmodSync(helper, 0o700);
   const env = { CLIENT_KEYSTONE_AUTH_CACHE_DIR: folder.path };
   const host = fakeHost({ uid, env, execPath: helper, platform: 'darwin', now: () => NOW });
