@@ -235,7 +235,7 @@ const HOSTILE: Readonly<Record<string, { text: string | Buffer; message: RegExp 
     message: /users contains "a" twice/,
   },
   'invalid UTF-8': { text: Buffer.from([0x75, 0x3a, 0x20, 0xff, 0xfe]), message: /it is not UTF-8 text/ },
-  '10 MiB': { text: `# ${'x'.repeat(10 * 1024 * 1024)}\n`, message: /it is larger than 1 MiB/ },
+  '10 MiB': { text: `# ${'x'.repeat(10 * 1024 * 1024)}\n`, message: /it is larger than 8 MiB/ },
   'brackets without end': {
     text: deep(20_000),
     message: /is not valid YAML: line 1/,

@@ -42,10 +42,11 @@ function checkList(list: unknown, section: string, path: string): void {
  * Parses a kubeconfig. Like kubectl, it uses the first document of a file that has several.
  *
  * @param path of the file, for messages
+ * @param maxParts see {@link parseYamlStream}
  * @throws ConfigError if the text is not YAML or not a kubeconfig
  */
-export function parseKubeconfig(text: string, path: string): KubeconfigDocument {
-  const stream = parseYamlStream(text, path);
+export function parseKubeconfig(text: string, path: string, maxParts?: number): KubeconfigDocument {
+  const stream = parseYamlStream(text, path, maxParts);
   const data = stream.documents[0]?.data ?? {};
   if (!isJsonObject(data) || (data['kind'] ?? 'Config') !== 'Config') {
     throw new ConfigError(`${path} is not a kubeconfig`, { hint: 'name another file with --kubeconfig or KUBECONFIG' });
@@ -74,7 +75,8 @@ export function rewriteKubeconfig(document: KubeconfigDocument, after: JsonObjec
 
 function hasContent(text: string, path: string, expected: readonly unknown[]): boolean {
   try {
-    const documents = parseYamlStream(text, path).documents.map(({ data }) => data);
+    // What was added does not count.
+    const documents = parseYamlStream(text, path, Number.POSITIVE_INFINITY).documents.map(({ data }) => data);
     return isDeepStrictEqual(documents, expected);
   } catch {
     return false;

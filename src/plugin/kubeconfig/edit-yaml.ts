@@ -47,7 +47,7 @@ class Changes {
 
   constructor(text: YamlText, root: Tree | undefined, comments: readonly Span[]) {
     this.#text = text;
-    this.#comments = comments;
+    this.#comments = comments.toSorted((a, b) => a.start - b.start);
     this.#style = readStyle(root, text);
   }
 
@@ -91,9 +91,10 @@ class Changes {
   #reconcileMap(node: MapTree, before: JsonObject, after: JsonObject): boolean {
     const removed = node.pairs.filter(({ key }) => !Object.hasOwn(after, key));
     const added = Object.keys(after).filter((key) => !Object.hasOwn(before, key));
+    const removedSet = new Set(removed);
     if (removed.length === node.pairs.length || (node.flow && removed.length > 0 && added.length > 0)) return false;
     for (const pair of node.pairs) {
-      if (removed.includes(pair)) continue;
+      if (removedSet.has(pair)) continue;
       this.reconcile(pair.value, before[pair.key], after[pair.key], (value) => {
         this.#replaceValue(pair, node.flow, value);
       });
@@ -111,13 +112,15 @@ class Changes {
   #reconcileList(node: ListTree, before: readonly unknown[], after: readonly unknown[]): boolean {
     const [oldNames, newNames] = [namesOf(before), namesOf(after)];
     if (oldNames === undefined || newNames === undefined || oldNames.length === 0) return false;
-    const removed = node.items.filter((_, index) => !newNames.includes(oldNames[index] ?? ''));
-    const added = after.filter((_, index) => !oldNames.includes(newNames[index] ?? ''));
+    const [oldSet, newIndex] = [new Set(oldNames), new Map(newNames.map((name, index) => [name, index]))];
+    const removed = node.items.filter((_, index) => !newIndex.has(oldNames[index] ?? ''));
+    const added = after.filter((_, index) => !oldSet.has(newNames[index] ?? ''));
+    const removedSet = new Set(removed);
     if (removed.length === node.items.length && (node.flow || added.length === 0)) return false;
     if (node.flow && removed.length > 0 && added.length > 0) return false;
     for (const [index, item] of node.items.entries()) {
-      if (removed.includes(item)) continue;
-      this.reconcile(item.value, before[index], after[newNames.indexOf(oldNames[index] ?? '')], (value) => {
+      if (removedSet.has(item)) continue;
+      this.reconcile(item.value, before[index], after[newIndex.get(oldNames[index] ?? '') ?? -1], (value) => {
         this.#replaceItem(item, node.flow, value);
       });
     }
@@ -169,16 +172,29 @@ class Changes {
     }
   }
 
+  /** The index of the first comment at `offset` or after it. */
+  #findComment(offset: number): number {
+    let [low, high] = [0, this.#comments.length];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if ((this.#comments[middle]?.start ?? 0) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   #commentsIn(from: number, to: number): string[] {
-    const inside = this.#comments.filter(({ start, end }) => start >= from && end <= to);
+    const first = this.#findComment(from);
+    const inside = this.#comments.slice(first, this.#findComment(to)).filter(({ end }) => end <= to);
     return inside.map(({ start, end }) => this.#text.text.slice(start, end).trimEnd());
   }
 
   /** Removes parts of a flow with their commas. */
   #removeFlow(all: readonly Span[], removed: readonly Span[]): void {
+    const removedSet = new Set(removed);
     let lastIndex = -1;
     for (const [index, part] of all.entries()) {
-      if (removed.includes(part)) continue;
+      if (removedSet.has(part)) continue;
       const from = all[lastIndex + 1];
       // Parts between two that stay go with the commas after them.
       if (lastIndex + 1 < index && from !== undefined) this.#put({ start: from.start, end: part.start }, '');

@@ -4,6 +4,20 @@ import type { JsonObject } from '../../shared/base/json.ts';
 import { SECTIONS } from './document.ts';
 import type { EntryKind } from './document.ts';
 
+/** The first entry of each name, by list: a large kubeconfig is searched for each of its contexts. */
+const indexes = new WeakMap<readonly unknown[], ReadonlyMap<string, JsonObject>>();
+
+function indexEntries(list: readonly unknown[]): ReadonlyMap<string, JsonObject> {
+  const known = indexes.get(list);
+  if (known !== undefined) return known;
+  const entries = list.flatMap((entry) =>
+    isJsonObject(entry) && typeof entry['name'] === 'string' ? [[entry['name'], entry] as const] : [],
+  );
+  const index = new Map(entries.toReversed());
+  indexes.set(list, index);
+  return index;
+}
+
 const hasName =
   (name: string) =>
   (entry: unknown): boolean =>
@@ -19,8 +33,8 @@ export function listEntryNames(data: JsonObject, kind: EntryKind): string[] {
 
 /** Returns the content of an entry: an empty object if it has none, undefined if the entry does not exist. */
 export function getEntry(data: JsonObject, kind: EntryKind, name: string): JsonObject | undefined {
-  const entry = listAt(data, SECTIONS[kind]).find(hasName(name));
-  return isJsonObject(entry) ? (objectAt(entry, kind) ?? {}) : undefined;
+  const entry = indexEntries(listAt(data, SECTIONS[kind])).get(name);
+  return entry === undefined ? undefined : (objectAt(entry, kind) ?? {});
 }
 
 /** Returns the kubeconfig with this entry added or replaced. */

@@ -143,12 +143,15 @@ export function hideSecretsInLines(
   for (const { root } of documents) if (root !== undefined) redactions.visit(root, '');
   for (const { start, end } of comments) redactions.hide({ start, end }, hideInComment(text.slice(start, end)));
   const ordered = redactions.list.toSorted((a, b) => a.start - b.start);
-  let lineStart = 0;
+  let [lineStart, next] = [0, 0];
   return text.split('\n').map((line) => {
     const lineEnd = lineStart + line.length;
     let [result, position] = ['', lineStart];
-    for (const { start, end, replacement } of ordered) {
-      if (start >= lineEnd || end <= lineStart) continue;
+    while ((ordered[next]?.end ?? Number.POSITIVE_INFINITY) <= lineStart) next += 1;
+    for (let index = next; index < ordered.length; index += 1) {
+      const { start, end, replacement } = ordered[index] ?? { start: lineEnd, end: lineEnd, replacement: '' };
+      if (start >= lineEnd) break;
+      if (end <= lineStart) continue;
       result += text.slice(position, Math.max(position, start)) + (start >= lineStart ? replacement : REDACTED);
       position = Math.min(lineEnd, end);
     }

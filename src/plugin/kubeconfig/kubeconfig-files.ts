@@ -10,8 +10,8 @@ import { holdSignals } from './hold-signals.ts';
 import { tryLock } from './kubeconfig-lock.ts';
 import { replaceContent, writePrivately } from './write-file.ts';
 
-/** More than the kubeconfig of a large fleet needs. */
-const MAX_BYTES = 1024 * 1024;
+/** The kubeconfig of 2,000 clusters with their certificates has 4 MiB. */
+const MAX_BYTES = 8 * 1024 * 1024;
 const MAX_WAIT_MS = 3_000;
 const WAIT_MS = 100;
 
@@ -36,7 +36,7 @@ function makeReadError(path: string, error: unknown): ConfigError {
 /**
  * Reads a text file; undefined if it does not exist.
  *
- * @throws ConfigError if it exists and cannot be read, is larger than 1 MiB or is not UTF-8
+ * @throws ConfigError if it exists and cannot be read, is larger than 8 MiB or is not UTF-8
  */
 export function readTextFile(path: string): string | undefined {
   try {

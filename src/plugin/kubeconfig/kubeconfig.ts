@@ -136,7 +136,7 @@ export class Kubeconfig {
       const makeSide = (text: string): DiffSide => ({
         name: path,
         lines: splitLines(text),
-        redactedLines: hideSecretsInLines(text, parseKubeconfig(text, path).stream, harmless),
+        redactedLines: hideSecretsInLines(text, parseKubeconfig(text, path, Number.POSITIVE_INFINITY).stream, harmless),
       });
       return makeDiff(makeSide(before ?? ''), makeSide(after));
     });
@@ -171,9 +171,10 @@ export function openKubeconfig(host: Host, override: string | undefined): Kubeco
  * Reads a kubeconfig that was not read from a file.
  *
  * @param name describes the source in messages
+ * @param maxParts see {@link parseKubeconfig}
  * @throws ConfigError if the text is not a kubeconfig
  */
-export function openKubeconfigText(text: string, name: string): Kubeconfig {
-  const document = parseKubeconfig(text, name);
+export function openKubeconfigText(text: string, name: string, maxParts?: number): Kubeconfig {
+  const document = parseKubeconfig(text, name, maxParts);
   return new Kubeconfig([{ path: name, document, data: document.data }]);
 }

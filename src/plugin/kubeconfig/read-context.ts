@@ -30,7 +30,7 @@ export interface ContextSelection {
 /**
  * Reads a YAML or JSON file with a mapping; undefined if it does not exist.
  *
- * @throws ConfigError if it exists and cannot be read, is larger than 1 MiB, or is not a mapping
+ * @throws ConfigError if it exists and cannot be read, is larger than 8 MiB, or is not a mapping
  */
 export function readYamlMapping(path: string): JsonObject | undefined {
   const text = readTextFile(path);

@@ -4,6 +4,28 @@ import type { CST, Document, ParsedNode } from 'yaml';
 import { ConfigError, PluginError } from '../../shared/base/errors.ts';
 import type { DocumentTree, ItemTree, PairTree, Span, StreamTree, Tree } from './yaml-tree.ts';
 
+/** What may be a part of a text: each costs the parser much more than its byte. */
+const PART = /[[{,\n\r]|[-?:](?=\s)/g;
+
+/** 2,000 clusters with their contexts and users have 78,000. */
+const MAX_PARTS = 150_000;
+
+/** A merge key copies all that it refers to. */
+const MERGE_KEY = '<<';
+const MERGE = /<</g;
+const MAX_MERGED_PARTS = 1_000_000;
+
+const countMatches = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0;
+
+/** @throws ConfigError before the text takes long to parse, or much memory */
+function checkSize(text: string, path: string, maxParts: number): void {
+  const parts = countMatches(text, PART);
+  if (parts <= maxParts && parts * countMatches(text, MERGE) <= MAX_MERGED_PARTS) return;
+  throw new ConfigError(`${path} has too many parts for a kubeconfig (${String(parts)})`, {
+    hint: 'split it into several files, and name them in KUBECONFIG',
+  });
+}
+
 /** Writes data as YAML without wrapping long lines. */
 export function stringifyYaml(data: unknown): string {
   return stringify(data, { lineWidth: 0 });
@@ -47,7 +69,9 @@ function readPair(
   const colon = indicator === undefined ? key.end : indicator.offset + 1;
   const value: Tree =
     item.value === null ? { kind: 'scalar', value: null, start: colon, end: colon } : convert(item.value);
-  const name = key.kind === 'scalar' ? String(key.value) : '';
+  // The parser has a symbol for the merge key.
+  const isMerge = key.kind === 'scalar' && typeof key.value === 'symbol';
+  const name = isMerge ? MERGE_KEY : key.kind === 'scalar' ? String(key.value) : '';
   return { key: name, start: key.start, colon, value, end: value.start === value.end ? colon : value.end };
 }
 
@@ -90,30 +114,53 @@ function collectComments(token: unknown, comments: Span[]): void {
   }
 }
 
+/** Finds a key that a map has twice. The parser would compare each key with each other one. */
+function findRepeatedKey(tree: Tree | undefined): Span | undefined {
+  if (tree?.kind !== 'map' && tree?.kind !== 'list') return undefined;
+  const parts = tree.kind === 'map' ? tree.pairs : tree.items;
+  for (const { value } of parts) {
+    const inside = findRepeatedKey(value);
+    if (inside !== undefined) return inside;
+  }
+  const keys = new Set<string>();
+  return tree.kind === 'map'
+    ? tree.pairs.find(({ key }) => key !== MERGE_KEY && keys.size === keys.add(key).size)
+    : undefined;
+}
+
 function readDocument(document: Document.Parsed, lines: LineCounter, path: string): DocumentTree {
-  const [error] = document.errors;
-  if (error !== undefined) {
+  const root = document.contents === null ? undefined : convert(document.contents);
+  const position = document.errors[0]?.pos[0] ?? findRepeatedKey(root)?.start;
+  if (position !== undefined) {
     // The message of the parser quotes the file.
-    const { line } = lines.linePos(error.pos[0]);
+    const { line } = lines.linePos(position);
     throw new ConfigError(`${path} is not valid YAML: line ${String(line)} cannot be parsed`, {
       hint: 'correct that line, or restore a copy of the file',
     });
   }
   const data: unknown = document.toJS();
-  return { data, root: document.contents === null ? undefined : convert(document.contents) };
+  return { data, root };
 }
 
 /**
  * Parses all documents of a text.
  *
  * @param path of the file, for messages
- * @throws ConfigError if the text is not YAML; the message quotes nothing of it
+ * @param maxParts limits what may be a part of it; by default, what 3,000 clusters need
+ * @throws ConfigError if the text is not YAML, or has too many parts; the message quotes nothing of it
  */
-export function parseYamlStream(text: string, path: string): StreamTree {
+export function parseYamlStream(text: string, path: string, maxParts = MAX_PARTS): StreamTree {
+  checkSize(text, path, maxParts);
   try {
     const lines = new LineCounter();
     const tokens = [...new Parser(lines.addNewLine).parse(text)];
-    const composer = new Composer({ merge: true, keepSourceTokens: true, prettyErrors: false, logLevel: 'silent' });
+    const composer = new Composer({
+      merge: true,
+      uniqueKeys: false,
+      keepSourceTokens: true,
+      prettyErrors: false,
+      logLevel: 'silent',
+    });
     const documents = [...composer.compose(tokens)].map((document) => readDocument(document, lines, path));
     const comments: Span[] = [];
     collectComments(tokens, comments);

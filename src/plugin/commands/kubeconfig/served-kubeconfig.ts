@@ -10,6 +10,9 @@ import { hasCertificate, parseServerUrl } from './context.ts';
 /** The longest name in Kubernetes, of a DNS subdomain. */
 const MAX_NAME_LENGTH = 253;
 
+/** Enough for 500 clusters. A file may have more; but this text must be read within the deadline of the request. */
+const MAX_PARTS = 20_000;
+
 /** What is used of a kubeconfig that a service sends. */
 export interface ServedContext {
   readonly context: string;
@@ -52,7 +55,7 @@ function readCluster(cluster: JsonObject, origin: string): Pick<ServedContext, '
 
 function openText(text: string, origin: string): Kubeconfig {
   try {
-    return openKubeconfigText(text, `the response of ${origin}`);
+    return openKubeconfigText(text, `the response of ${origin}`, MAX_PARTS);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new KeystoneProtocolError('protocol', error.message, { hint: 'check the URL' });
