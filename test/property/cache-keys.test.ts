@@ -12,10 +12,9 @@ import t from 'tap';
 import { chooseMethod } from '../../src/plugin/auth-methods/choose-method.ts';
 import type { MethodContext } from '../../src/plugin/auth-methods/auth-method.ts';
 import { findMissingOptions } from '../../src/plugin/auth-methods/missing-options.ts';
-import { METHOD_BY_NAME, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
+import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { digestFields, sha256 } from '../../src/plugin/cache/sha256.ts';
 import { parseGetTokenCommand, scanArguments } from '../../src/plugin/cli/parse-command-line.ts';
-import type { OptionName } from '../../src/plugin/config/option.ts';
 import { readConfig } from '../../src/plugin/config/read-config.ts';
 import type { ResolvedConfig } from '../../src/plugin/config/resolve-config.ts';
 import { computeFingerprint } from '../../src/plugin/fast-path/fingerprint.ts';
@@ -28,8 +27,9 @@ import { readTlsSettings } from '../../src/shared/http/tls-settings.ts';
 import type { JsonWithSecrets } from '../../src/shared/keystone/auth-request.ts';
 import { readAuthUrl } from '../../src/shared/keystone/auth-url.ts';
 import { fakeHost } from '../support/fake-host.ts';
-import { GUESSABLE_OPTIONS, makeLoginSamples, SCOPE_SAMPLES } from '../support/login-samples.ts';
-import type { LoginSample } from '../support/login-samples.ts';
+import { GUESSABLE_OPTIONS, makeLoginSamples } from '../support/login-samples.ts';
+import { makeRandomLogins, renderRun } from '../support/random-logins.ts';
+import type { Run } from '../support/random-logins.ts';
 import { checkProperty } from '../support/property.ts';
 
 // --- What a run sends ---
@@ -141,48 +141,14 @@ async function examine(run: Run, folders: Folders): Promise<Outcome> {
 
 // --- Runs ---
 
-type Place = 'flag' | 'flag with a space' | 'variable' | 'file';
+const LOGINS = makeRandomLogins(makeLoginSamples(t.testdir()));
 
-interface Written {
-  readonly name: OptionName;
-  readonly value: string;
-  readonly place: Place;
-}
-
-interface Run {
-  readonly settings: readonly Written[];
-  /** Arguments as they are, after the settings. */
-  readonly more: readonly string[];
-}
-
-const OPTION_BY_NAME = new Map(OPTIONS.map((option) => [option.name, option]));
-
-function makeHost({ settings, more }: Run, folders: Folders): Host {
-  const argv: string[] = [];
-  const env: Record<string, string> = {};
-  const auth: Record<string, string> = {};
-  for (const { name, value, place } of settings) {
-    const option = OPTION_BY_NAME.get(name);
-    const [variable] = option?.env ?? [];
-    const isFile = place === 'file' && option?.file !== 'nowhere' && option?.group !== 'Run';
-    if (isFile) auth[name.replaceAll('-', '_')] = value;
-    else if (place !== 'variable' && option?.flag !== false) {
-      argv.push(...(place === 'flag' ? [`--${name}=${value}`] : [`--${name}`, value]));
-    } else if (variable !== undefined) env[variable] = value;
-  }
-  env['XDG_CONFIG_HOME'] = folders(auth);
-  if (Object.keys(auth).length > 0) env['OS_CLOUD'] = 'c';
-  return fakeHost({ argv: [...argv, ...more], env, cwd: '/nowhere', home: () => '/nowhere' });
-}
-
-/** Returns the folder whose clouds.yaml contains this cloud. A file never changes once it is written. */
-type Folders = (cloud: Readonly<Record<string, string>>) => string;
+/** Returns the folder whose clouds.yaml has this text. A file never changes once it is written. */
+type Folders = (text: string) => string;
 
 function makeFolders(base: string): Folders {
   const folders = new Map<string, string>();
-  return (cloud) => {
-    // Options that belong next to `auth` are there, and the others are below it: a wrong place is ignored.
-    const text = JSON.stringify({ clouds: { c: { ...cloud, auth: cloud } } });
+  return (text) => {
     const known = folders.get(text);
     if (known !== undefined) return known;
     const folder = join(base, String(folders.size));
@@ -193,108 +159,11 @@ function makeFolders(base: string): Folders {
   };
 }
 
-const SAMPLES = makeLoginSamples(t.testdir());
-const { valuesOf } = SAMPLES;
-
-/** Logins that need neither a browser nor a ticket. */
-const LOGINS = SAMPLES.logins.filter((login) => {
-  const method = METHOD_BY_NAME.get(login['auth-type'] ?? '');
-  return login['auth-type'] !== 'v3kerberos' && (method?.waitsForUser !== true || 'code' in login);
-});
-
-/** Options that any login may have in addition. */
-const EXTRAS = OPTIONS.filter(
-  ({ name, cacheKey }) => (typeof cacheKey === 'string' || name === 'no-env') && name !== 'cert' && name !== 'key',
-).map(({ name }) => name);
-
-const PLACES: readonly Place[] = ['flag', 'flag with a space', 'variable', 'file'];
-
-/** A change to the first run of a family. */
-type Change = (run: Run) => Run;
-
-const changeSetting =
-  (name: OptionName, change: (setting: Written) => Written[]): Change =>
-  (run) => ({
-    ...run,
-    settings: run.settings.flatMap((setting) => (setting.name === name ? change(setting) : [setting])),
-  });
-
-/** Arguments that a parser may read in another way than it seems. */
-const FRAGMENTS: readonly string[] = [
-  ...['--user-name', '--user-name=', '--user-name=b', '--username=c', '--no-user-name', '--userName=d', '--user-nam=e'],
-  ...['--password', '--password=', '--password=x', '--application-credential-secret', '--token', '--token=t', '--'],
-  ...['--project-id=a', '--project-id=b', '--projectId=c', '--project.id=d', '-project-id=e', '--project-id', '-p'],
-  ...['--keystone-url=https://b.test/v3', '--auth-url=https://a.test/x/v3', '--no-env', '--no-env=false', '--unscoped'],
-  ...['--unscoped=no', '-v', '-vvv', '--verbose=0', '', 'a', 'get-token', '-', '=', '--=', '-=b', '--__proto__=x'],
-];
-
-/** Arguments that a parser reads in another way than it seems: a secret flag takes the next argument, or is a value. */
-const CONFUSING: readonly (readonly string[])[] = ['', '--user-name', '--token'].flatMap((before) =>
-  ['--password', '--password=', '--password=x'].flatMap((secret) =>
-    ['', '--project-id=a', '--project-id=b', '--user-name=b'].map((after) =>
-      [before, secret, after].filter((argument) => argument !== ''),
-    ),
-  ),
-);
-
-function changesOf(names: readonly OptionName[]): fc.Arbitrary<Change> {
-  const own = fc.constantFrom(...names);
-  const places = fc.constantFrom(...PLACES);
-  const oneOf = (name: OptionName): fc.Arbitrary<string> => fc.constantFrom(...valuesOf(name));
-  const replace = own.chain((name) =>
-    oneOf(name).map((value) => changeSetting(name, (setting) => [{ ...setting, value }])),
-  );
-  const move = fc.tuple(own, places).map(([name, place]) => changeSetting(name, (setting) => [{ ...setting, place }]));
-  const drop = own.map((name) => changeSetting(name, () => []));
-  const add = fc
-    .constantFrom(...EXTRAS, ...names)
-    .chain((name) => fc.tuple(fc.constant(name), oneOf(name), places))
-    .map<Change>(([name, value, place]) => (run) => ({
-      ...run,
-      settings: [...run.settings, { name, value, place }],
-    }));
-  const fragments = fc.array(fc.constantFrom(...FRAGMENTS), { minLength: 1, maxLength: 4 });
-  const confuse = fc.oneof(fc.constantFrom(...CONFUSING), fragments).map<Change>((more) => (run) => ({ ...run, more }));
-  return fc.oneof(
-    { weight: 4, arbitrary: replace },
-    move,
-    drop,
-    { weight: 2, arbitrary: add },
-    {
-      weight: 2,
-      arbitrary: confuse,
-    },
-  );
+function makeHost(run: Run, folders: Folders): Host {
+  const { argv, env, clouds } = renderRun(run);
+  const all = { ...env, XDG_CONFIG_HOME: folders(clouds) };
+  return fakeHost({ argv, env: all, cwd: '/nowhere', home: () => '/nowhere' });
 }
-
-/** The first run of a family. */
-function makeBase({ 'auth-type': type, ...login }: LoginSample, isNamed: boolean, place: Place): Run {
-  const named = isNamed ? { 'auth-type': type, ...login } : login;
-  return {
-    settings: Object.entries(named).map(([name, value = '']) => ({ name: name as OptionName, value, place })),
-    more: [],
-  };
-}
-
-const families: fc.Arbitrary<Run[]> = fc
-  .record({
-    login: fc.constantFrom(...LOGINS),
-    scope: fc.constantFrom(...SCOPE_SAMPLES),
-    place: fc.constantFrom(...PLACES),
-    isNamed: fc.boolean(),
-  })
-  .chain(({ login, scope, place, isNamed }) => {
-    const base = makeBase({ ...login, ...scope }, isNamed, place);
-    const names = base.settings.map(({ name }) => name);
-    const variants = fc.array(fc.array(changesOf(names), { minLength: 1, maxLength: 2 }), {
-      minLength: 1,
-      maxLength: 24,
-    });
-    return variants.map((lists) => [
-      base,
-      ...lists.map((changes) => changes.reduce((run, change) => change(run), base)),
-    ]);
-  });
 
 /** Adds an outcome to the ones before it, and fails if it shares an id with one that sends something else. */
 function check(seen: Map<string, string>, id: string | undefined, what: string, sent: string): void {
@@ -318,26 +187,14 @@ async function compare(family: readonly Run[], folders: Folders): Promise<number
   return count;
 }
 
-/** A run and all runs that differ from it in the value of one option, or in arguments that confuse. */
-function listNeighbors(base: Run): Run[] {
-  const others = base.settings.flatMap(({ name }) =>
-    valuesOf(name).map((value) => changeSetting(name, (setting) => [{ ...setting, value }])(base)),
-  );
-  return [base, ...others, ...CONFUSING.map((more) => ({ ...base, more }))];
-}
-
 void t.test(
   'runs that differ in one option, or in arguments that confuse, never share what belongs to another request',
   async (t) => {
     const folders = makeFolders(t.testdir());
-    const logins = LOGINS.flatMap((login) => [makeBase(login, true, 'variable'), makeBase(login, false, 'variable')]);
-    const [password = {}] = LOGINS;
-    const scopes = SCOPE_SAMPLES.map((scope) => makeBase({ ...password, ...scope }, true, 'variable'));
-    for (const base of [...logins, ...scopes]) {
-      const count = await compare(listNeighbors(base), folders);
+    for (const base of LOGINS.bases) {
+      const count = await compare(LOGINS.listNeighbors(base), folders);
       const [first] = base.settings;
-      // Without a name, some settings select no auth method.
-      if (first?.name === 'auth-type') t.ok(count > 10, `${first.value}: ${count} runs with a key`);
+      t.ok(count > 10, `${first?.value ?? ''}: ${count} runs with a key`);
     }
   },
 );
@@ -345,10 +202,11 @@ void t.test(
 void t.test('runs with the same fingerprint or the same cache key send the same request', async (t) => {
   const folders = makeFolders(t.testdir());
   let sentCount = 0;
-  const property = fc.asyncProperty(families, async (family) => {
+  const property = fc.asyncProperty(LOGINS.makeFamilies(24), async (family) => {
     sentCount += await compare(family, folders);
   });
-  await checkProperty(t, property, 70);
+  // With about twelve runs each, that is 50,000.
+  await checkProperty(t, property, 50, 4_200);
   t.ok(sentCount > 200, `${sentCount} runs would have sent a request`);
 });
 

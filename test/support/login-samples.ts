@@ -8,6 +8,8 @@ import type { OptionName } from '../../src/plugin/config/option.ts';
 /** The settings of one login, with `auth-type`. */
 export type LoginSample = Readonly<Partial<Record<OptionName, string>>>;
 
+const ORIGINS = ['https://a.test', 'https://b.test'] as const;
+
 /** Makes a JWT whose signature means nothing. Claims can be JSON text. */
 export function makeUnsignedJwt(claims: object | string): string {
   const payload = typeof claims === 'string' ? claims : JSON.stringify({ exp: 9_999_999_999, ...claims });
@@ -25,20 +27,17 @@ export const GUESSABLE_OPTIONS: readonly OptionName[] = OPTIONS.filter(
 const WORDS = ['a', 'b', 'ab', 'A', 'a b', 'a,b', 'x=y', '1:a', '-', '--', '--password', '--user-name=b', '\n'];
 /** One letter in two forms of Unicode, an id that is too large for a number, and spaces around a name. */
 const MORE_WORDS = ['\u00e4', 'a\u0308', '9007199254740993', '9007199254740992', ' a', 'a ', '\ud800', '\ud801'];
-const URLS = ['https://a.test/v3', 'https://b.test/v3', 'https://a.test:5001/v3', 'https://a.test/x/v3'];
 /** The last one looks like another flag. */
 const GUESSES = ['guess-1', 'guess-2', '--project-name=b'];
+
+const URL_OPTIONS: readonly OptionName[] = [
+  ...(['endpoint', 'discovery-endpoint', 'access-token-endpoint', 'authorization-endpoint'] as const),
+  ...(['device-authorization-endpoint', 'oauth2-endpoint'] as const),
+];
 
 const POOLS: Readonly<Partial<Record<OptionName, readonly string[]>>> = {
   'auth-type': ['password', 'v3totp', 'token'],
   'identity-api-version': ['3', 'v3'],
-  'keystone-url': [...URLS, 'https://A.test:443/v3/', 'https://a.test/%76%33', 'https://[::1]/v3', 'not a URL'],
-  endpoint: URLS,
-  'discovery-endpoint': URLS,
-  'access-token-endpoint': URLS,
-  'authorization-endpoint': URLS,
-  'device-authorization-endpoint': URLS,
-  'oauth2-endpoint': URLS,
   'redirect-uri': ['http://127.0.0.1/a', 'http://127.0.0.1:9990/b'],
   'redirect-port': ['9990', '8050'],
   'auth-methods': ['v3password', 'v3totp', 'v3password,v3totp', 'v3totp,v3password', 'v3password,v3token'],
@@ -66,11 +65,11 @@ const POOLS: Readonly<Partial<Record<OptionName, readonly string[]>>> = {
 
 const USER: LoginSample = { 'user-name': 'a', 'user-domain-name': 'a' };
 const FEDERATION: LoginSample = { 'identity-provider': 'a', protocol: 'a' };
-const PROVIDER: LoginSample = { ...FEDERATION, 'discovery-endpoint': 'https://a.test/v3', 'client-id': 'a' };
+const PROVIDER: LoginSample = { ...FEDERATION, 'discovery-endpoint': '', 'client-id': 'a' };
 const PASSWORD: LoginSample = { password: 'guess-1' };
 const PASSCODE: LoginSample = { passcode: 'guess-1' };
 
-/** For each auth method, settings with which its options have an effect. */
+/** For each auth method, settings with which its options have an effect. An empty one gets the first value. */
 const LOGINS: Readonly<Record<string, readonly LoginSample[]>> = {
   password: [
     { ...USER, ...PASSWORD },
@@ -86,15 +85,13 @@ const LOGINS: Readonly<Record<string, readonly LoginSample[]>> = {
     { 'auth-methods': 'v3password,v3totp', ...USER, ...PASSWORD, ...PASSCODE, token: 'token-1' },
   ],
   token: [{ token: 'token-1' }],
-  admin_token: [{ token: 'token-1' }, { token: 'token-1', endpoint: 'https://b.test/v3' }],
+  admin_token: [{ token: 'token-1' }, { token: 'token-1', endpoint: '' }],
   v3applicationcredential: [
     { 'application-credential-id': 'a', 'application-credential-secret': 'guess-1' },
     { 'application-credential-name': 'a', ...USER, 'application-credential-secret': 'guess-1' },
   ],
-  v3oauth2clientcredential: [
-    { 'oauth2-client-id': 'a', 'oauth2-client-secret': 'guess-1', 'oauth2-endpoint': 'https://a.test/v3' },
-  ],
-  v3oauth2mtlsclientcredential: [{ 'oauth2-client-id': 'a', 'oauth2-endpoint': 'https://a.test/v3' }],
+  v3oauth2clientcredential: [{ 'oauth2-client-id': 'a', 'oauth2-client-secret': 'guess-1', 'oauth2-endpoint': '' }],
+  v3oauth2mtlsclientcredential: [{ 'oauth2-client-id': 'a', 'oauth2-endpoint': '' }],
   v3oidcpassword: [
     { ...PROVIDER, 'user-name': 'a', ...PASSWORD },
     { ...PROVIDER, 'user-name': 'a', ...PASSWORD, ...PASSCODE, 'idp-otp-key': 'a' },
@@ -137,8 +134,8 @@ export interface LoginSamples {
   readonly valuesOf: (name: OptionName) => readonly string[];
 }
 
-/** Makes the samples, and the files that they name in a folder. */
-export function makeLoginSamples(folder: string): LoginSamples {
+/** Makes the samples for two origins of servers, and the files that they name in a folder. */
+export function makeLoginSamples(folder: string, origins: readonly [string, string] = ORIGINS): LoginSamples {
   const write = (name: string, content: string): string => {
     const path = join(folder, name);
     writeFileSync(path, content);
@@ -146,8 +143,12 @@ export function makeLoginSamples(folder: string): LoginSamples {
   };
   const certificates = rootCertificates.slice(0, 2).map((pem, index) => write(`${index}.pem`, pem));
   const tokens = ['a', 'b'].map((sub) => write(`${sub}.jwt`, makeUnsignedJwt({ sub: `file-${sub}` })));
+  const [a, b] = origins;
+  const urls = [`${a}/v3`, `${b}/v3`, `${a}/x/v3`, `${a}/v3/x`];
   const pools: typeof POOLS = {
     ...POOLS,
+    ...Object.fromEntries(URL_OPTIONS.map((name) => [name, urls])),
+    'keystone-url': [...urls, `${a.toUpperCase()}/v3/`, `${a}/%76%33`, `${a}/v3?x=y`, `${a}//v3`, 'not a URL'],
     cacert: certificates,
     'jwt-file': tokens,
     'k8s-auth-token-file': tokens,
@@ -162,7 +163,7 @@ export function makeLoginSamples(folder: string): LoginSamples {
       ]);
       return {
         'auth-type': type,
-        'keystone-url': 'https://a.test/v3',
+        'keystone-url': `${a}/v3`,
         ...(Object.fromEntries(settings) as LoginSample),
       };
     }),

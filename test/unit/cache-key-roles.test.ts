@@ -89,7 +89,8 @@ function replaceOption(sample: LoginSample, { name, pair }: Option, value: strin
 
 /** Counts the different keys of settings that differ in one option. */
 function countKeys(sample: LoginSample, option: Option, { host, valuesOf }: Machine): number {
-  const values = [...valuesOf(option.name).slice(0, 2), ''];
+  // Without its proof, a login is another one: a client without a secret is public.
+  const values = [...valuesOf(option.name).slice(0, 2), ...(option.cacheKey === 'proof' ? [] : [''])];
   const keys = values.map((value) => findKey(replaceOption(sample, option, value), host));
   return new Set(keys.filter((key) => key !== undefined)).size;
 }

@@ -91,6 +91,8 @@ function identifyProvider(config: ResolvedConfig, names: readonly EndpointName[]
     discovery?.url,
     ...names.map((name) => endpoints[name]?.url),
     config.text('client-id'),
+    // A client without a secret is a public one.
+    config.has('client-secret') ? 'confidential' : 'public',
     readOpenidScope(config),
     config.text('access-token-type'),
   ];
