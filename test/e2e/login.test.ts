@@ -1,7 +1,7 @@
 // `login` on a real terminal with a real Keystone: every prompt, what the next run finds, and the state of the terminal
 // and the home after a prompt without an answer.
 
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -210,10 +210,7 @@ testWithKeystone('without a terminal, one line names what to set', async (t, env
   checkFailure(t, await login({}), EXIT_STATUS.interaction, {
     says: ['cloud is not set and there is no terminal to prompt on; set OS_CLOUD (--os-cloud) to dev, prod'],
   });
-  t.notOk(
-    readdirSync(home.cache).some((name) => name.endsWith('.token')),
-    'no token is cached',
-  );
+  t.notOk(existsSync(home.cache), 'nothing is cached');
   const bob = await login({ ...asUser(users.bob, domain), OS_AUTH_URL: address.url });
   t.match(
     bob,

@@ -168,50 +168,59 @@ const PLANTS: Readonly<Record<string, string>> = {
   'a closed file': 'echo evil > "$FILE"; chmod 000 "$FILE"',
 };
 
-await t.test('files planted while the folder was open are replaced', { skip: skipReason }, async (t) => {
-  const victim = await setUpVictim(t);
-  const problems: string[] = [];
-  let replaced = 0;
-  let cases = 0;
-  const forged = join(victim.home, 'forged');
-  for (const [index, [plant, script]] of Object.entries(PLANTS).entries()) {
-    const kinds = ['.token', '.alias', '.lock', 'handed-out'];
-    for (const kind of FULL_SIZE ? kinds : kinds.filter((_, position) => (position + index) % 2 === 0)) {
-      rmSync(join(victim.home, '.cache'), { recursive: true, force: true });
-      await victim.run();
-      const name = readdirSync(victim.cache).find((file) => file.endsWith(kind)) ?? '';
-      const file = join(victim.cache, name);
-      const now = Date.now();
-      const record = { token: EVIL, receivedAt: now, expiresAt: now + 3_600_000, endpoint: 'http://127.0.0.1:1/v3' };
-      writeFileSync(forged, serializeRecord(name.replace('.token', ''), record), { mode: 0o644 });
-      rmSync(file);
-      chmodSync(join(victim.home, '.cache'), 0o755);
-      chmodSync(victim.cache, 0o777);
-      const env = { CANARY: victim.canary, FILE: file, CACHE: victim.cache, FORGED: forged };
-      attack(script, env);
-      t.equal(lstatSync(file).uid, ATTACKER, `${plant} as ${kind}`);
-      // Only a cache miss uses the lock file.
-      if (kind === '.lock')
-        readdirSync(victim.cache)
-          .filter((other) => other.endsWith('.token'))
-          .forEach((other) => {
-            rmSync(join(victim.cache, other));
-          });
-      cases += 1;
-      const first = await victim.run();
-      const leak = attack('cat "$CANARY" "$FILE"', env);
-      const second = await victim.run();
-      problems.push(
-        ...[...victim.listProblems(first, leak), ...victim.listProblems(second)].map(
-          (text) => `${plant} as ${kind}: ${text}`,
-        ),
-      );
-      if (second.stderr === '' && first.stderr === '' && second.stdout === first.stdout) replaced += 1;
-      else if (!plant.endsWith('folder')) problems.push(`${plant} as ${kind}: not replaced: ${second.stderr}`);
+await t.test(
+  'an open folder is not used; once it is closed, planted files are replaced',
+  { skip: skipReason },
+  async (t) => {
+    const victim = await setUpVictim(t);
+    const problems: string[] = [];
+    let replaced = 0;
+    let cases = 0;
+    const forged = join(victim.home, 'forged');
+    for (const [index, [plant, script]] of Object.entries(PLANTS).entries()) {
+      const kinds = ['.token', '.alias', '.lock', 'handed-out'];
+      for (const kind of FULL_SIZE ? kinds : kinds.filter((_, position) => (position + index) % 2 === 0)) {
+        rmSync(join(victim.home, '.cache'), { recursive: true, force: true });
+        await victim.run();
+        const name = readdirSync(victim.cache).find((file) => file.endsWith(kind)) ?? '';
+        const file = join(victim.cache, name);
+        const now = Date.now();
+        const record = { token: EVIL, receivedAt: now, expiresAt: now + 3_600_000, endpoint: 'http://127.0.0.1:1/v3' };
+        writeFileSync(forged, serializeRecord(name.replace('.token', ''), record), { mode: 0o644 });
+        rmSync(file);
+        chmodSync(join(victim.home, '.cache'), 0o755);
+        chmodSync(victim.cache, 0o777);
+        const env = { CANARY: victim.canary, FILE: file, CACHE: victim.cache, FORGED: forged };
+        attack(script, env);
+        t.equal(lstatSync(file).uid, ATTACKER, `${plant} as ${kind}`);
+        // Only a cache miss uses the lock file.
+        if (kind === '.lock')
+          readdirSync(victim.cache)
+            .filter((other) => other.endsWith('.token'))
+            .forEach((other) => {
+              rmSync(join(victim.cache, other));
+            });
+        cases += 1;
+        const unstored = await victim.run();
+        problems.push(...victim.listProblems(unstored).map((text) => `${plant} as ${kind}, open: ${text}`));
+        if (!unstored.stderr.includes('chmod 700')) problems.push(`${plant} as ${kind}: ${unstored.stderr}`);
+        // What the warning says.
+        chmodSync(victim.cache, 0o700);
+        const first = await victim.run();
+        const leak = attack('cat "$CANARY" "$FILE"', env);
+        const second = await victim.run();
+        problems.push(
+          ...[...victim.listProblems(first, leak), ...victim.listProblems(second)].map(
+            (text) => `${plant} as ${kind}: ${text}`,
+          ),
+        );
+        if (second.stderr === '' && first.stderr === '' && second.stdout === first.stdout) replaced += 1;
+        else if (!plant.endsWith('folder')) problems.push(`${plant} as ${kind}: not replaced: ${second.stderr}`);
+      }
     }
-  }
-  checkNoProblems(t, problems, `${cases} plants: ${problems.length} problems, ${replaced} replaced by the next run`);
-});
+    checkNoProblems(t, problems, `${cases} plants: ${problems.length} problems, ${replaced} replaced by the next run`);
+  },
+);
 
 interface Layout {
   readonly name: string;
@@ -309,6 +318,28 @@ const LAYOUTS: readonly Layout[] = [
       chmodSync(home, 0o1777);
       folderIn(home, ATTACKER, 0o777);
       return { XDG_CACHE_HOME: home };
+    },
+  },
+  {
+    name: 'a folder of the user that is open to others',
+    isSafe: false,
+    make(home) {
+      dotCache(home, 0o755);
+      folderIn(join(home, '.cache'), VICTIM, 0o1777);
+      return undefined;
+    },
+  },
+  {
+    name: "another user's link behind a link of the user",
+    isSafe: false,
+    make(home) {
+      mkdirSync(join(home, 'mine'));
+      own(VICTIM, join(home, 'mine'), 0o700);
+      mkdirSync(join(home, 'sticky'));
+      own(VICTIM, join(home, 'sticky'), 0o1777);
+      attack('ln -s ../mine "$HOME_OF_VICTIM/sticky/theirs"', { HOME_OF_VICTIM: home });
+      symlinkSync('sticky/theirs', join(home, '.cache'));
+      return undefined;
     },
   },
   {

@@ -3,7 +3,7 @@
  * token, and must never use the files of an interrupted run or fail because of them. strace injects an error or a
  * signal into each system call that accesses the cache; a fake file system would not know these calls.
  */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -88,6 +88,7 @@ async function setUpDiskFaults(t: Test, standIn: StandInKeystone): Promise<DiskF
       if (before === 'nothing') return;
       mkdirSync(join(home.path, '.cache'), { mode: 0o700 });
       cpSync(templateOf(before), home.cache, { recursive: true, preserveTimestamps: true });
+      chmodSync(home.cache, 0o700);
     },
     async runTraced(inject) {
       const what = inject === undefined ? ['-e', 'trace=file,desc'] : ['-e', `inject=${inject}`];
@@ -258,7 +259,7 @@ testWithStrace(
       if (next.stderr !== '') problems.push(`after ${what}: ${next.stderr}`);
       const temporary = (): string[] => readdirSync(fixture.home.cache).filter((file) => file.startsWith('.'));
       leftovers += temporary().length;
-      prune(fixture.home.cache, Date.now() + 61_000);
+      prune({ path: fixture.home.cache, uid: process.geteuid?.() }, Date.now() + 61_000);
       if (temporary().length > 0) problems.push(`after ${what}: ${temporary().join()}`);
     });
     t.ok(killed > cases.length * 0.8, `${killed} of ${cases.length} runs were killed at the cache`);

@@ -143,7 +143,7 @@ void t.test('pruning removes the metadata with its token', async (t) => {
   const cache = setUpCache(t.testdir());
   storeToken(cache, keyOf('a'), HOUR);
   storeToken(cache, keyOf('b'), -HOUR);
-  prune(cache.folder.path, cache.now);
+  prune(cache.folder, cache.now);
   t.same(readdirSync(cache.folder.path), [`${keyOf('a')}.about`, `${keyOf('a')}.token`]);
 });
 
@@ -155,7 +155,7 @@ void t.test('metadata files never displace a token', async (t) => {
     writeTokenMetadata(folder, key, aliceUntil(now + 2 * HOUR + index * 1000), now + 2 * HOUR + index * 1000);
   }
   storeToken(cache, keyOf('a'), HOUR);
-  prune(folder.path, now);
+  prune(folder, now);
   const names = readdirSync(folder.path);
   t.ok(names.includes(`${keyOf('a')}.token`));
   t.equal(names.filter((name) => name.endsWith('.about')).length, 256);

@@ -4,7 +4,6 @@ import { CacheError } from '../../src/shared/base/errors.ts';
 import { makeCachePart } from '../../src/plugin/cache/cache-part.ts';
 import {
   aliasFileName,
-  classifyForPruning,
   keyringAddonFileName,
   lockFileName,
   makeTemporaryFileName,
@@ -129,6 +128,8 @@ void t.test('every other name is not a file of the plugin', async (t) => {
     `.${KEY}.token.AB`,
     `.${KEY}.token.a b`,
     `.${KEY}.9.ab`,
+    `.${KEY}.other.ab`,
+    `.${KEY}.token.${'a'.repeat(14)}`,
     `.${KEY}.token`,
     `x${KEY}.token.ab`,
     `.${KEY}xtoken.ab`,
@@ -140,17 +141,4 @@ void t.test('every other name is not a file of the plugin', async (t) => {
 
 void t.test('two temporary names of one file differ', async (t) => {
   t.not(makeTemporaryFileName('a'), makeTemporaryFileName('a'));
-});
-
-void t.test('pruning judges by the shape of a name', async (t) => {
-  for (const nameOf of [tokenFileName, aliasFileName, refusalFileName]) {
-    t.equal(classifyForPruning(nameOf(KEY)), 'expiring');
-    t.equal(classifyForPruning(makeTemporaryFileName(nameOf(KEY))), 'temporary');
-  }
-  t.equal(classifyForPruning(metadataFileName(KEY)), 'metadata');
-  for (const name of [savedSecretFileName(KEY), lockFileName(KEY), 'handed-out', 'notes.txt', `${KEY}.token.bak`]) {
-    t.equal(classifyForPruning(name), undefined, name);
-  }
-  t.equal(classifyForPruning('.0a.x'), 'temporary');
-  for (const name of ['x.0a.x', '.g.x', '..x', '.0a']) t.equal(classifyForPruning(name), undefined, name);
 });

@@ -75,4 +75,6 @@ void t.test('an error on the way to a hit is a miss', async (t) => {
   t.equal(findCachedCredential({ ...host, env: { ...host.env, KUBERNETES_EXEC_INFO: 'no JSON' } }), undefined);
   chmodSync(folder.path, 0o755);
   t.equal(findCachedCredential(host), undefined);
+  chmodSync(folder.path, 0o700);
+  t.ok(findCachedCredential(host));
 });

@@ -116,9 +116,9 @@ void t.test('pruning keeps a temporary file for a minute, whatever its time of e
   const name = `.${OWN}.token.x1`;
   writePrivateFile(folder.path, name, '', 1_000);
   const { ctimeMs } = statSync(join(folder.path, name));
-  prune(folder.path, ctimeMs + 59_000);
+  prune(folder, ctimeMs + 59_000);
   t.strictSame(list(folder), [name]);
-  prune(folder.path, ctimeMs + 61_000);
+  prune(folder, ctimeMs + 61_000);
   t.strictSame(list(folder), []);
 });
 

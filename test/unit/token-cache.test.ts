@@ -67,18 +67,47 @@ void t.test('a written file is private with every umask, and complete', async (t
   }
 });
 
-void t.test('an open folder is closed; an open file is not read and is replaced', async (t) => {
+void t.test('an open folder stays as it is and is not used', async (t) => {
+  for (const mode of [0o755, 0o1777, 0o711, 0o770]) {
+    const folder = t.testdir({ 'mine.token': 'mine' });
+    chmodSync(folder, mode);
+    const refusal = { code: 'cache', message: `${folder} is open to other users`, hint: /^run "chmod 700 / };
+    t.throws(() => checkCacheFolder(folderAt(folder)), refusal);
+    t.throws(() => ensureCacheFolder(folderAt(folder)), refusal);
+    t.equal(statSync(folder).mode & 0o7777, mode);
+    t.same(readdirSync(folder), ['mine.token']);
+  }
+});
+
+void t.test('an open file is not read, and is replaced', async (t) => {
   const folder = t.testdir({ name: 'planted' });
-  chmodSync(folder, 0o755);
+  chmodSync(folder, 0o700);
   chmodSync(join(folder, 'name'), 0o644);
   t.equal(readPrivateFile(join(folder, 'name'), uid), undefined);
   withPrivateFile(join(folder, 'name'), uid, (fd) => t.equal(fstatSync(fd).size, 0, 'an open file is replaced'));
   t.throws(() => withPrivateFile(folder, uid, () => undefined), { code: 'cache' }, 'a folder is not');
-  t.throws(() => checkCacheFolder(folderAt(folder)), { code: 'cache' });
-  ensureCacheFolder(folderAt(folder));
   writePrivateFile(folder, 'name', 'text', NOW);
-  t.equal(statSync(folder).mode & 0o777, 0o700);
   t.equal(readPrivateFile(join(folder, 'name'), uid), 'text');
+});
+
+void t.test('a folder in an unsafe place is not created', async (t) => {
+  const base = t.testdir({ open: {}, real: {} });
+  chmodSync(join(base, 'open'), 0o777);
+  symlinkSync(join(base, 'open'), join(base, 'link'));
+  symlinkSync('loop', join(base, 'loop'));
+  for (const [name, reason] of [
+    ['open', /open can be written by other users/],
+    ['link', /open can be written by other users/],
+    ['loop', /loop is a link to itself/],
+  ] as const) {
+    const folder = folderAt(join(base, name, 'below', 'tokens'));
+    t.throws(() => ensureCacheFolder(folder), { code: 'cache', message: reason, hint: /--cache-dir/ });
+  }
+  t.same(readdirSync(join(base, 'open')), []);
+  symlinkSync('./link-base/../real', join(base, 'up'));
+  symlinkSync('real', join(base, 'link-base'));
+  ensureCacheFolder(folderAt(join(base, 'up', 'tokens')));
+  t.same(readdirSync(join(base, 'real')), ['tokens'], 'links of the user are followed');
 });
 
 void t.test('links, folders and large files are not read', async (t) => {
@@ -243,28 +272,42 @@ void t.test('handed-out tokens are recorded for each parent', async (t) => {
   t.ok(statSync(join(folder.path, 'handed-out')).size <= 256 * 47, 'the file does not grow');
 });
 
-void t.test('pruning removes expired files, leftovers and surplus files', async (t) => {
-  const folder = t.testdir();
+void t.test('pruning removes expired files, leftovers and surplus files, and nothing else', async (t) => {
+  const folder = folderAt(t.testdir());
   const now = Date.now();
-  const create = (name: string, expiresAt: number): void => writePrivateFile(folder, name, '', expiresAt);
-  create('old.token', now - 1_000);
-  create('old.alias', now - 1_000);
-  create('old.refused', now - 1_000);
-  create('new.token', now + 100_000);
-  create('other', now - 1_000);
-  writeFileSync(join(folder, '.0a.token.x1y2'), '');
+  const keyOf = (index: number): string => index.toString(16).padStart(64, '0');
+  const create = (name: string, expiresAt = now - 1_000): void => writePrivateFile(folder.path, name, '', expiresAt);
+  const others = [
+    'old.token',
+    'old.alias',
+    'old.refused',
+    'old.about',
+    '.0a.token.x1y2',
+    '.deadbeef.swp',
+    `${keyOf(1)}.token.bak`,
+    `.${keyOf(1)}.other.x1`,
+    'other',
+  ];
+  for (const name of others) create(name);
+  for (const suffix of ['token', 'alias', 'refused', 'about']) create(`${keyOf(1)}.${suffix}`);
+  create(`${keyOf(2)}.token`, now + 100_000);
+  symlinkSync('other', join(folder.path, `${keyOf(3)}.token`));
+  mkdirSync(join(folder.path, `${keyOf(4)}.token`));
+  writeFileSync(join(folder.path, `.${keyOf(1)}.token.x1y2`), '');
+  const kept = [...others, ...[2, 3, 4].map((index) => `${keyOf(index)}.token`)];
   prune(folder, now);
-  t.same(readdirSync(folder).sort(), ['.0a.token.x1y2', 'new.token', 'other'], 'a file that is being written stays');
+  const withTemporary = [...kept, `.${keyOf(1)}.token.x1y2`].sort();
+  t.same(readdirSync(folder.path).sort(), withTemporary, 'a file that is being written stays');
   prune(folder, now + 61_000);
   t.same(
-    readdirSync(folder).sort(),
-    ['new.token', 'other'],
+    readdirSync(folder.path).sort(),
+    kept.sort(),
     'the leftover of an interrupted write is removed after a minute',
   );
-  for (let file = 0; file < 1_000; file += 1) writeFileSync(join(folder, `${file}.alias`), '');
-  prune(folder, 0);
-  t.equal(readdirSync(folder).length, 257);
-  prune(join(folder, 'absent'), now);
+  for (let index = 0; index < 1_000; index += 1) create(`${keyOf(1_000 + index)}.alias`, now + 100_000);
+  prune(folder, now);
+  t.equal(readdirSync(folder.path).length, kept.length - 1 + 256);
+  prune(folderAt(join(folder.path, 'absent')), now);
 });
 
 void t.test('a refusal counts for the same credential and terminal for 30 seconds', async (t) => {

@@ -1,4 +1,5 @@
-import { chmodSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { lstatSync, mkdirSync, readlinkSync } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
 import { findFlagValue } from '../../shared/base/host.ts';
@@ -57,64 +58,120 @@ export function resolveCacheFolder(host: Host): CacheFolder | undefined {
   return base !== undefined && isAbsolute(base) ? { path: join(base, FOLDER_NAME), uid } : undefined;
 }
 
-function listAncestors(path: string): string[] {
-  const parent = dirname(path);
-  return parent === path ? [] : [...listAncestors(parent), parent];
+/** What to do if there is no safe folder, after "unless you". */
+const HINT = `set ${VARIABLE} (${FLAG}) to a folder that only you can access`;
+
+/** As many links as Linux follows. */
+const MAX_LINKS = 40;
+
+/** A folder on the way to the cache, without links. */
+interface Step {
+  readonly path: string;
+  /** Whether it, or a folder above it, keeps other users out. */
+  readonly isClosed: boolean;
+}
+
+const splitPath = (path: string): string[] => path.split('/').filter((name) => name !== '' && name !== '.');
+
+const isTrustedOwner = (stats: Stats, uid: number): boolean => stats.uid === 0 || stats.uid === uid;
+
+function enter(above: Step | undefined, path: string, stats: Stats, uid: number): Step {
+  if (!stats.isDirectory()) throw new CacheError(`${path} is not a folder`);
+  if (!isTrustedOwner(stats, uid)) throw new CacheError(`${path} belongs to another user`);
+  const isWritable = (stats.mode & OTHERS_WRITE) !== 0 && (stats.mode & STICKY) === 0;
+  const isClosedAbove = above?.isClosed === true;
+  if (isWritable && !isClosedAbove) throw new CacheError(`${path} can be written by other users`);
+  return { path, isClosed: isClosedAbove || (stats.uid === uid && (stats.mode & OTHERS_ENTER) === 0) };
 }
 
 /**
- * Explains why another user could replace the files below `path`; undefined if none can. Each folder above must belong
- * to root or to the user, and other users may not write to it, unless a sticky bit protects the entries or a folder of
- * the user further up keeps other users out.
- */
-function findWeakness(path: string, uid: number): string | undefined {
-  let isClosedAbove = false;
-  for (const ancestor of listAncestors(path)) {
-    const stats = lstatSync(ancestor);
-    if (stats.uid !== 0 && stats.uid !== uid) return `${ancestor} belongs to another user`;
-    if (stats.isSymbolicLink()) continue;
-    const isWritable = (stats.mode & OTHERS_WRITE) !== 0 && (stats.mode & STICKY) === 0;
-    if (isWritable && !isClosedAbove) return `${ancestor} can be written by other users`;
-    isClosedAbove ||= stats.uid === uid && (stats.mode & OTHERS_ENTER) === 0;
-  }
-  return undefined;
-}
-
-/**
- * Checks that the folder and all folders above it are safe to read tokens from.
+ * Goes to a folder step by step, as the system does, to see whether another user could put something else in its place.
+ * Each folder and each link on the way must belong to root or to the user. Other users must not write to a folder,
+ * unless a sticky bit protects the entries or a folder of the user further up keeps other users out.
  *
+ * @returns whether the folder exists
  * @throws CacheError that names the first problem
  */
-export function checkCacheFolder({ path, uid }: CacheFolder): void {
+function isReachableSafely(path: string, uid: number): boolean {
+  const root = enter(undefined, '/', lstatSync('/'), uid);
+  let way: readonly Step[] = [root];
+  let names = splitPath(path);
+  let linkCount = 0;
+  for (let name = names.shift(); name !== undefined; name = names.shift()) {
+    const current = way.at(-1) ?? root;
+    if (name === '..') {
+      way = way.length === 1 ? way : way.slice(0, -1);
+      continue;
+    }
+    const next = join(current.path, name);
+    const stats = lstatSync(next, { throwIfNoEntry: false });
+    if (stats === undefined) return false;
+    if (!stats.isSymbolicLink()) {
+      way = [...way, enter(current, next, stats, uid)];
+      continue;
+    }
+    if (!isTrustedOwner(stats, uid)) throw new CacheError(`${next} belongs to another user`);
+    linkCount += 1;
+    if (linkCount > MAX_LINKS) throw new CacheError(`${next} is a link to itself`);
+    const target = readlinkSync(next);
+    if (isAbsolute(target)) way = [root];
+    names = [...splitPath(target), ...names];
+  }
+  return true;
+}
+
+/** Checks where the folder is; returns whether its parent exists. */
+function checkWay(path: string, uid: number): boolean {
   try {
-    const stats = lstatSync(path);
-    if (!stats.isDirectory()) throw new CacheError(`${path} is not a folder`);
-    if (uid === undefined) return;
-    if (stats.uid !== uid) throw new CacheError(`${path} belongs to another user`);
-    if (isOpenToOthers(stats)) throw new CacheError(`${path} is open to other users`);
-    const realPath = realpathSync(path);
-    const weakness = findWeakness(path, uid) ?? (realPath === path ? undefined : findWeakness(realPath, uid));
-    if (weakness !== undefined) throw new CacheError(`${path} is not safe for tokens: ${weakness}`);
+    return isReachableSafely(dirname(path), uid);
   } catch (error) {
-    throw error instanceof CacheError
-      ? error
-      : new CacheError(`${path} cannot be used (${getErrorCode(error)})`, { cause: error });
+    const reason = error instanceof CacheError ? error.message : getErrorCode(error);
+    throw new CacheError(`${path} is not safe for tokens: ${reason}`, { hint: HINT });
+  }
+}
+
+function failToUse(path: string, error: unknown): CacheError {
+  if (error instanceof CacheError) return error;
+  return new CacheError(`${path} cannot be used (${getErrorCode(error)})`, { cause: error, hint: HINT });
+}
+
+/**
+ * Checks that the folder and all folders above it are safe to read tokens from, or that it can be created safely.
+ *
+ * @returns whether it exists
+ * @throws CacheError that names the first problem
+ */
+export function checkCacheFolder({ path, uid }: CacheFolder): boolean {
+  try {
+    if (uid !== undefined && !checkWay(path, uid)) return false;
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return false;
+    if (!stats.isDirectory()) throw new CacheError(`${path} is not a folder`, { hint: HINT });
+    if (uid === undefined) return true;
+    if (stats.uid !== uid) throw new CacheError(`${path} belongs to another user`, { hint: HINT });
+    // It may be any folder of the user, so only the user can say whether other users need it.
+    if (isOpenToOthers(stats)) {
+      throw new CacheError(`${path} is open to other users`, { hint: `run "chmod 700 ${path}", or ${HINT}` });
+    }
+    return true;
+  } catch (error) {
+    throw failToUse(path, error);
   }
 }
 
 /**
- * Creates the folder, or closes an existing folder of the user to other users, and checks it.
+ * Creates the folder if it does not exist. An existing folder stays as it is.
  *
  * @throws CacheError if it cannot be created or is not safe
  */
 export function ensureCacheFolder(folder: CacheFolder): void {
-  const { path, uid } = folder;
+  const { path } = folder;
+  if (checkCacheFolder(folder)) return;
   try {
     mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
-    const stats = lstatSync(path);
-    if (stats.uid === uid && stats.isDirectory() && isOpenToOthers(stats)) chmodSync(path, FOLDER_MODE);
   } catch (error) {
-    throw new CacheError(`the cache folder ${path} cannot be created (${getErrorCode(error)})`, { cause: error });
+    const reason = getErrorCode(error);
+    throw new CacheError(`the cache folder ${path} cannot be created (${reason})`, { cause: error, hint: HINT });
   }
   checkCacheFolder(folder);
 }
@@ -126,7 +183,13 @@ export function ensureCacheFolder(folder: CacheFolder): void {
  */
 export function findCacheFolder(host: Host): CacheFolder | undefined {
   const folder = resolveCacheFolder(host);
-  if (folder === undefined || lstatSync(folder.path, { throwIfNoEntry: false }) === undefined) return undefined;
-  checkCacheFolder(folder);
-  return folder;
+  return folder !== undefined && exists(folder.path) && checkCacheFolder(folder) ? folder : undefined;
+}
+
+function exists(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw failToUse(path, error);
+  }
 }

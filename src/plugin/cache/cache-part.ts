@@ -3,11 +3,11 @@ import type { CacheFolder } from './cache-folder.ts';
 
 /** A part of the cache that is not used again in this run after its first failure. */
 export interface CachePart {
-  isUsable(): boolean;
+  readonly isUsable: () => boolean;
   /** Runs `act` if the part is usable; undefined if it is not, or if `act` throws a CacheError. */
-  attempt<T>(act: (folder: CacheFolder) => T): T | undefined;
+  readonly attempt: <T>(act: (folder: CacheFolder) => T) => T | undefined;
   /** The same for an asynchronous `act`. */
-  attemptAsync<T>(act: (folder: CacheFolder) => Promise<T>): Promise<T | undefined>;
+  readonly attemptAsync: <T>(act: (folder: CacheFolder) => Promise<T>) => Promise<T | undefined>;
 }
 
 /**

@@ -57,7 +57,7 @@ const OTHER_KINDS: readonly (readonly [pattern: RegExp, kind: OtherFileKind])[] 
   [/^handed-out$/, 'handed-out'],
   [/^keyring-[0-9a-f]{64}\.node$/, 'keyring-addon'],
   [/^[0-9a-f]{2}\.lock(?:-journal)?$/, 'lock'],
-  [/^\.(?:[0-9a-f]{64}\.[a-z]+|keyring-[0-9a-f]{64}\.node)\.[0-9a-z]+$/, 'temporary'],
+  [/^\.(?:[0-9a-f]{64}\.(?:token|about|alias|refused|kept)|keyring-[0-9a-f]{64}\.node)\.[0-9a-z]{1,13}$/, 'temporary'],
 ];
 
 /** Parses a file name; undefined if no version of the plugin writes such a file. */
@@ -67,13 +67,4 @@ export function parseFileName(name: string): ParsedFileName | undefined {
   if (key !== undefined && keyedKind !== undefined) return { kind: keyedKind, key };
   const kind = OTHER_KINDS.find(([pattern]) => pattern.test(name))?.[1];
   return kind === undefined ? undefined : { kind };
-}
-
-const EXPIRING_SUFFIXES = [TOKEN, ALIAS, REFUSAL, METADATA];
-
-/** How pruning treats a file; undefined if pruning leaves it alone. It judges by the shape of the name only. */
-export function classifyForPruning(name: string): 'expiring' | 'metadata' | 'temporary' | undefined {
-  if (/^\.[0-9a-f]+\./.test(name)) return 'temporary';
-  if (name.endsWith(METADATA)) return 'metadata';
-  return EXPIRING_SUFFIXES.some((suffix) => name.endsWith(suffix)) ? 'expiring' : undefined;
 }

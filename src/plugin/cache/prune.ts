@@ -1,7 +1,9 @@
-import { readdirSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { classifyForPruning, MAX_WRITE_MS } from './file-names.ts';
-import { removeQuietly } from './private-file.ts';
+import type { CacheFolder } from './cache-folder.ts';
+import { MAX_WRITE_MS, parseFileName } from './file-names.ts';
+import type { CacheFileKind } from './file-names.ts';
+import { isOwnFile, removeQuietly } from './private-file.ts';
 
 /** More files than this come from a script that runs in many folders; those that expire first are removed first. */
 const MAX_FILES = 256;
@@ -17,21 +19,25 @@ function removeSurplus(files: LiveFile[]): void {
   for (const { path } of files.slice(MAX_FILES)) removeQuietly(path);
 }
 
+/** The kinds of files that expire. */
+const PRUNED: readonly CacheFileKind[] = ['token', 'alias', 'refusal', 'metadata', 'temporary'];
+
 /**
- * Removes expired files. It reads no file, and a file that it cannot remove stays until the next time.
+ * Removes expired files of the user, and only those that a run of the plugin wrote: the folder may be one that the user
+ * has for other things too. It reads no file, and a file that it cannot remove stays until the next time.
  *
  * @param now ms since 1970, UTC
  */
-export function prune(folder: string, now: number): void {
+export function prune({ path: folder, uid }: CacheFolder, now: number): void {
   const metadataFiles: LiveFile[] = [];
   const tokenFiles: LiveFile[] = [];
   try {
     for (const name of readdirSync(folder)) {
-      const kind = classifyForPruning(name);
-      if (kind === undefined) continue;
+      const kind = parseFileName(name)?.kind;
+      if (kind === undefined || !PRUNED.includes(kind)) continue;
       const path = join(folder, name);
-      const stats = statSync(path, { throwIfNoEntry: false });
-      if (stats === undefined) continue;
+      const stats = lstatSync(path, { throwIfNoEntry: false });
+      if (stats === undefined || !isOwnFile(stats, uid)) continue;
       // The modification time is the time of expiry, and a temporary file may already carry one in the future.
       const expiresAt = kind === 'temporary' ? stats.ctimeMs + MAX_WRITE_MS : stats.mtimeMs;
       // Metadata counts separately, so that it never displaces a token.

@@ -4,7 +4,8 @@
  */
 import type { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { ensureCacheFolder, resolveCacheFolder } from './cache-folder.ts';
+import { checkCacheFolder, ensureCacheFolder, resolveCacheFolder } from './cache-folder.ts';
+import type { CacheFolder } from './cache-folder.ts';
 import { makeCachePart } from './cache-part.ts';
 import type { CachePart } from './cache-part.ts';
 import { readAliasFile, writeAliasFile } from './file-store.ts';
@@ -68,6 +69,28 @@ export interface CacheSettings {
   readonly warn: (message: string) => void;
 }
 
+/** Returns the same part, with its folder created before the first use: a run that only reads creates nothing. */
+function creatingFolder({ isUsable, attempt, attemptAsync }: CachePart): CachePart {
+  let isCreated = false;
+  const create = (folder: CacheFolder): void => {
+    if (!isCreated) ensureCacheFolder(folder);
+    isCreated = true;
+  };
+  return {
+    isUsable,
+    attempt: (act) =>
+      attempt((folder) => {
+        create(folder);
+        return act(folder);
+      }),
+    attemptAsync: (act) =>
+      attemptAsync(async (folder) => {
+        create(folder);
+        return act(folder);
+      }),
+  };
+}
+
 function makeHandOutLog(files: CachePart, { parent, isForKubectl }: CallerProcesses, host: Host): HandOutLog {
   if (!isForKubectl || parent === undefined) return { handOut: () => 'nothing', confirm: () => undefined };
   return {
@@ -81,18 +104,23 @@ function makeHandOutLog(files: CachePart, { parent, isForKubectl }: CallerProces
   };
 }
 
-function makeRefusalMemory(files: CachePart, callers: CallerProcesses, host: Host): RefusalMemory {
+/** @param parts for reading, and for writing */
+function makeRefusalMemory(
+  { read, written }: { readonly read: CachePart; readonly written: CachePart },
+  callers: CallerProcesses,
+  host: Host,
+): RefusalMemory {
   return {
     findRefusalTime(key, credential) {
       const tag = tagCredential(callers, credential);
       return tag === undefined
         ? undefined
-        : files.attempt((folder) => readRefusalTime({ folder, key, tag }, host.now()));
+        : read.attempt((folder) => readRefusalTime({ folder, key, tag }, host.now()));
     },
     rememberRefusal(key, credential) {
       const tag = tagCredential(callers, credential);
       if (tag === undefined) return;
-      files.attempt((folder) => {
+      written.attempt((folder) => {
         rememberRefusal({ folder, key, tag }, host.now());
       });
     },
@@ -111,8 +139,9 @@ export async function openTokenCache({ host, storage, isForKubectl, warn }: Cach
   if (storage !== 'none' && cacheFolder === undefined)
     warn('there is no home folder to store the token in; the next run will log in again');
   let hasWarned = false;
-  const warnOnce = ({ message }: CacheError): void => {
-    if (!hasWarned) warn(`${message}; the next run will log in again`);
+  const warnOnce = ({ message, hint }: CacheError): void => {
+    const remedy = hint === undefined ? '' : `, unless you ${hint}`;
+    if (!hasWarned) warn(`${message}; the next run will log in again${remedy}`);
     hasWarned = true;
   };
   // If the keyring fails, the lock and the memory of refusals still work, because they are files.
@@ -120,7 +149,8 @@ export async function openTokenCache({ host, storage, isForKubectl, warn }: Cach
   const records = makeCachePart(cacheFolder, warnOnce);
   // Without metadata only lists of tokens show less, so a failure needs no warning.
   const metadata = makeCachePart(cacheFolder, () => undefined);
-  files.attempt(ensureCacheFolder);
+  files.attempt(checkCacheFolder);
+  const written = { files: creatingFolder(files), records: creatingFolder(records) };
   const store = files.isUsable()
     ? await records.attemptAsync((folder) => openTokenStore(storage, folder, host))
     : undefined;
@@ -134,9 +164,9 @@ export async function openTokenCache({ host, storage, isForKubectl, warn }: Cach
     });
   };
   const storeAliases = (record: TokenRecord, aliases: readonly NamedAlias[]): void => {
-    files.attempt((folder) => {
+    written.files.attempt((folder) => {
       for (const [name, alias] of aliases) writeAliasFile(folder, name, alias, computeRetentionEnd(record));
-      prune(folder.path, host.now());
+      prune(folder, host.now());
     });
   };
   const callers = identifyCallers(host, isForKubectl);
@@ -149,7 +179,7 @@ export async function openTokenCache({ host, storage, isForKubectl, warn }: Cach
       return record === undefined ? undefined : { key, record };
     },
     async store(key, record, aliases, owner) {
-      await records.attemptAsync(async () => store?.write(key, record));
+      await written.records.attemptAsync(async () => store?.write(key, record));
       if (owner !== undefined) storeMetadata(key, record, owner);
       files.attempt((folder) => {
         forgetRefusal(folder, key);
@@ -160,8 +190,8 @@ export async function openTokenCache({ host, storage, isForKubectl, warn }: Cach
       // A run without aliases has written nothing, so there is nothing to prune.
       if (aliases.length > 0) storeAliases(record, aliases);
     },
-    lock: (key, options) => files.attemptAsync((folder) => acquireLock(folder, key, options)),
-    ...makeHandOutLog(files, callers, host),
-    ...makeRefusalMemory(files, callers, host),
+    lock: (key, options) => written.files.attemptAsync((folder) => acquireLock(folder, key, options)),
+    ...makeHandOutLog(written.files, callers, host),
+    ...makeRefusalMemory({ read: files, written: written.files }, callers, host),
   };
 }

@@ -96,12 +96,12 @@ export function checkCache({ config, host }: LoginContext): CheckOutcome<never> 
   const fix = 'set CLIENT_KEYSTONE_AUTH_CACHE_DIR (--cache-dir) to a folder that only you can access';
   if (folder === undefined) return warn('there is no home folder to store tokens in', fix);
   try {
-    checkCacheFolder(folder);
+    const exists = checkCacheFolder(folder);
+    return pass(exists ? `other users cannot access ${folder.path}` : `a login creates ${folder.path}`);
   } catch (error) {
-    if (error instanceof CacheError) return warn(error.message, fix);
+    if (error instanceof CacheError) return warn(error.message, error.hint ?? fix);
     throw error;
   }
-  return pass(`other users cannot access ${folder.path}`);
 }
 
 /** Checks that the keyring responds. */
