@@ -207,7 +207,9 @@ async function buildPrograms({ isPackaged, isMade }: Selection): Promise<Resourc
 /** Returns the environment without a developer's OpenStack login and without the variables of an outer test run. */
 function filterEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(?:OS|CKA(?!_(?:SEED|STRESS|FUZZ_SECONDS)$)|TAP)_|^TAP$/.test(name)),
+    Object.entries(process.env).filter(
+      ([name]) => !/^(?:OS|CKA(?!_(?:SEED|STRESS|FUZZ_SECONDS)$)|TAP)_|^TAP$/.test(name),
+    ),
   );
 }
 
