@@ -164,9 +164,9 @@ export function runCurl(config: string, { path, env }: Curl, timeoutMs: number):
 function parseHeaders(fields: readonly string[]): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();
   for (const field of fields) {
-    const [, name, value] = /^([^:\s]+):[ \t]*(.*?)[ \t]*$/.exec(field) ?? [];
+    const [, name, value = ''] = /^([^:\s]+):(.*)$/s.exec(field) ?? [];
     const key = name?.toLowerCase();
-    if (key !== undefined && value !== undefined && !headers.has(key)) headers.set(key, value);
+    if (key !== undefined && !headers.has(key)) headers.set(key, value.trim());
   }
   return headers;
 }

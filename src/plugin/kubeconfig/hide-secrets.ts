@@ -33,7 +33,11 @@ const HARMLESS_KEYS = new Set([
 const SECRET_FLAG = /^--?[\w-]*(?:passw|secret|token|passcode|key|code|otp|jwt|credential)[\w-]*$/i;
 const HARMLESS_FLAG = /-(?:id|name|file|type|kind|endpoint|method|url)$/i;
 
-const isSecretFlag = (flag: string): boolean => SECRET_FLAG.test(flag) && !HARMLESS_FLAG.test(flag);
+/** No option has a longer name. The patterns take long to see that a long text does not match. */
+const MAX_FLAG = 100;
+
+const isSecretFlag = (flag: string): boolean =>
+  flag.length > MAX_FLAG || (SECRET_FLAG.test(flag) && !HARMLESS_FLAG.test(flag));
 
 /** Redacts the arguments of a program. */
 export function hideArguments(args: readonly string[]): string[] {
@@ -125,7 +129,11 @@ class Redactions {
 const TOKEN_LIKE = /[\w+/=.-]{20,}/g;
 const SECRET_ASSIGNMENT = /((?:passw|secret|token|passcode|key|credential)[\w-]*["']?\s*[:=]\s*).*/i;
 
+/** A longer comment is hidden as a whole: the patterns take long for a long text. */
+const MAX_COMMENT = 2_000;
+
 function hideInComment(text: string): string {
+  if (text.length > MAX_COMMENT) return `# ${REDACTED}`;
   return text.replace(SECRET_ASSIGNMENT, `$1${REDACTED}`).replaceAll(TOKEN_LIKE, REDACTED);
 }
 

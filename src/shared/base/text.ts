@@ -8,3 +8,10 @@ const MAX_QUOTATION = 300;
 export function redactAndTruncate(text: string): string {
   return redact(text).trim().slice(0, MAX_QUOTATION);
 }
+
+/** Removes the slashes at the end. A regular expression would try each slash of a hostile path as the first one. */
+export function removeTrailingSlashes(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === '/') end -= 1;
+  return path.slice(0, end);
+}

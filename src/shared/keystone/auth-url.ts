@@ -1,6 +1,7 @@
 import { ConfigError } from '../base/errors.ts';
 import { isPlaintextRemote } from '../http/peer.ts';
 import type { Config } from '../options/config.ts';
+import { removeTrailingSlashes } from '../base/text.ts';
 
 function parseUrl(text: string, origin: string, example: string): URL {
   const hint = `set ${origin} to something like ${example}`;
@@ -54,7 +55,7 @@ export function readKeystoneUrl<Name extends string>(
   name: Name,
 ): string | undefined {
   const url = readCredentialUrl(config, name, 'https://keystone.example.com:5000/v3');
-  return url === undefined ? undefined : url.origin + url.pathname.replace(/\/+$/, '');
+  return url === undefined ? undefined : url.origin + removeTrailingSlashes(url.pathname);
 }
 
 /**

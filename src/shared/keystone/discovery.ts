@@ -4,7 +4,7 @@ import type { JsonObject } from '../base/json.ts';
 import { KEYSTONE } from '../http/peer.ts';
 import type { HttpClient } from '../http/http-client.ts';
 import type { Peer } from '../http/peer.ts';
-import { redactAndTruncate } from '../base/text.ts';
+import { redactAndTruncate, removeTrailingSlashes } from '../base/text.ts';
 
 const VERSION_SEGMENT = /^v\d+(\.\d+)?$/;
 const V3_ID = /^v3(?:\.(\d+))?$/;
@@ -29,7 +29,7 @@ function selfPath(version: JsonObject, authUrl: string): string | undefined {
     if (href === undefined || !URL.canParse(href, authUrl)) continue;
     const { pathname } = new URL(href, authUrl);
     // Appended to an origin, the path of "x:@evil.example" would turn the origin into a user name.
-    if (pathname.startsWith('/')) return pathname.replace(/\/+$/, '');
+    if (pathname.startsWith('/')) return removeTrailingSlashes(pathname);
   }
   return undefined;
 }
