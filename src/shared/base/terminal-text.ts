@@ -11,13 +11,14 @@ export type TerminalText = string & { readonly [isTerminalText]: true };
 /**
  * Controls, format characters (bidirectional, zero-width, tags), halves of surrogate pairs, private and unassigned
  * characters, line separators, and everything that is drawn as nothing (fillers, variation selectors, blank patterns).
+ * A function, because the expression alone costs a cache hit milliseconds, which does not need it.
  */
-const UNPRINTABLE = /[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]/gu;
+const makeUnprintable = (): RegExp => /[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]/gu;
 
 /** The same, except the line feeds between the values of JSON. */
-const UNPRINTABLE_IN_JSON = /(?!\n)[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]/gu;
+const makeUnprintableInJson = (): RegExp => /(?!\n)[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]/gu;
 
-/** The usual text. The classes above take long to compile, and a cache hit does not need them. */
+/** The usual text. */
 const PLAIN = /^[ -~\n]*$/;
 
 /** Longest line in UTF-16 characters: twice the longest token. */
@@ -33,11 +34,11 @@ export function shortenMiddle(text: string, maxLength: number): string {
 /** Makes one line of a text: escapes every character that could change a terminal, start a new line, or hide. */
 export function makePrintable(text: string, maxLength = MAX_LINE): TerminalText {
   const escape = (character: string): string => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
-  return shortenMiddle(text, maxLength).replace(UNPRINTABLE, escape) as TerminalText;
+  return shortenMiddle(text, maxLength).replace(makeUnprintable(), escape) as TerminalText;
 }
 
 /** Whether a terminal shows the whole text as it is. */
-export const isPrintable = (text: string): boolean => text.search(UNPRINTABLE) < 0;
+export const isPrintable = (text: string): boolean => text.search(makeUnprintable()) < 0;
 
 /** How a part of a line stands out. */
 export type Style = 'green' | 'red' | 'yellow' | 'bold' | 'dim';
@@ -72,7 +73,7 @@ function escapeUnits(text: string): string {
 
 /** Escapes the characters in JSON that a terminal could interpret. The data stays the same. */
 export function escapeJson(json: string): TerminalText {
-  return (PLAIN.test(json) ? json : json.replace(UNPRINTABLE_IN_JSON, escapeUnits)) as TerminalText;
+  return (PLAIN.test(json) ? json : json.replace(makeUnprintableInJson(), escapeUnits)) as TerminalText;
 }
 
 /**
