@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -110,7 +111,7 @@ void t.test('the lock of a killed run is removed, and no other lock', async (t) 
   const boot = existsSync('/proc/self/ns/pid')
     ? [
         readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-        execFileSync('readlink', ['/proc/self/ns/pid'], { encoding: 'utf8' }).trim(),
+        readlinkSync('/proc/self/ns/pid'),
       ]
     : ['', ''];
   const machine = [hostname(), ...boot].join(' ');
