@@ -109,10 +109,7 @@ void t.test('the lock of a killed run is removed, and no other lock', async (t) 
   const { folder, file, run } = setUpFile(t);
   const lock = `${file}.lock`;
   const boot = existsSync('/proc/self/ns/pid')
-    ? [
-        readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-        readlinkSync('/proc/self/ns/pid'),
-      ]
+    ? [readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(), readlinkSync('/proc/self/ns/pid')]
     : ['', ''];
   const machine = [hostname(), ...boot].join(' ');
   const ended = spawnSync('true');
