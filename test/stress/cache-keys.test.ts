@@ -18,6 +18,8 @@ import { startKeystoneForTest } from '../support/check-run.ts';
 import { makeExecInfo } from '../support/home.ts';
 import type { EnvVars } from '../support/home.ts';
 import type { Handler } from '../support/stand-in-keystone/handlers.ts';
+import { isReliableStamp, stampFile } from '../../src/shared/base/file-stamp.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const uid = process.geteuid?.();
 const RELEVANT = new Set(['password', 'token', 'application_credential']);
@@ -174,6 +176,8 @@ await t.test('configurations that differ in one setting never share a token', as
     writeFileSync(path, `${readFileSync(pki.ca, 'utf8')}# ${index}\n`);
     return path;
   });
+  // The fast path does not trust a file that was written a moment ago.
+  await waitUntil('old files', () => files.every((file) => isReliableStamp(stampFile(file), Date.now())));
   const paths = ['', '/a', '/a/b', '/A', '/a%20b', '/identity', '/v2/a'].map((path) => `${path}/v3`);
   const urls = plain.flatMap(({ url }) =>
     [url, url.replace('127.0.0.1', 'localhost')].flatMap((origin) => paths.map((path) => origin + path)),
