@@ -46,7 +46,7 @@ const kind = remove ? 'remove' : secret === undefined ? 'read' : 'write';
 appendFileSync(${JSON.stringify(log)}, kind + '\\n');
 if (readFileSync(${JSON.stringify(failing)}, 'utf8') === kind) process.exit(1);
 const entries = JSON.parse(readFileSync(${JSON.stringify(store)}, 'utf8'));
-if (kind === 'read') process.stdout.write(entries[key] ?? '');
+if (kind === 'read') process.stdout.write(JSON.stringify(entries[key] ?? ''));
 if (kind === 'write') entries[key] = secret;
 if (kind === 'remove') delete entries[key];
 writeFileSync(${JSON.stringify(store)}, JSON.stringify(entries));
