@@ -56,6 +56,8 @@ const EXTRAS = OPTIONS.filter(
   ({ name, cacheKey }) => (typeof cacheKey === 'string' || name === 'no-env') && name !== 'cert' && name !== 'key',
 ).map(({ name }) => name);
 
+const SCOPE_NAMES: ReadonlySet<string> = new Set(SCOPE_SAMPLES.flatMap((scope) => Object.keys(scope)));
+
 /** A change to a run. */
 type Change = (run: Run) => Run;
 
@@ -131,8 +133,22 @@ export function makeRandomLogins({ logins, valuesOf }: LoginSamples): RandomLogi
     const confuse = fc
       .oneof(fc.constantFrom(...CONFUSING), fragments)
       .map<Change>((more) => (run) => ({ ...run, more }));
+    const rescope = fc
+      .tuple(fc.constantFrom(...SCOPE_SAMPLES), fc.constantFrom('a', 'b'), places)
+      .map<Change>(([scope, value, place]) => (run) => ({
+        ...run,
+        settings: [
+          ...run.settings.filter(({ name }) => !SCOPE_NAMES.has(name)),
+          ...(Object.keys(scope) as OptionName[]).map((name) => ({
+            name,
+            value: name === 'system-scope' ? 'all' : value,
+            place,
+          })),
+        ],
+      }));
     return fc.oneof(
       { weight: 4, arbitrary: replace },
+      { weight: 3, arbitrary: rescope },
       move,
       drop,
       { weight: 2, arbitrary: add },
