@@ -42,12 +42,16 @@ export interface FileTime {
 
 const PRELOAD = new URL('measure-process.ts', import.meta.url).href;
 
+/** While one file waits, another one uses its processor. */
+const FILES_BESIDE_PROCESSORS = 1;
+
 /** Many files mostly wait, but each takes memory. */
 const MOST_FILES_PER_PROCESSOR = 4;
 const SAMPLE_MS = 500;
 
 /**
- * Runs test files, and starts them in this order: one for each processor, and one more whenever a processor is idle.
+ * Runs test files, and starts them in this order: one for each processor, one beside them, and one more whenever a
+ * processor is idle.
  *
  * @returns the times, in the order in which the files ended
  */
@@ -56,8 +60,9 @@ export async function runTestFiles(
   options: TestRunOptions,
   counts: Counts,
 ): Promise<readonly FileTime[]> {
-  const atLeast = options.jobs ?? availableParallelism();
-  const atMost = options.jobs ?? atLeast * MOST_FILES_PER_PROCESSOR;
+  const processors = availableParallelism();
+  const atLeast = options.jobs ?? processors + FILES_BESIDE_PROCESSORS;
+  const atMost = options.jobs ?? processors * MOST_FILES_PER_PROCESSOR;
   const times: FileTime[] = [];
   const waiting = [...files];
   const running = new Set<Promise<void>>();

@@ -3,48 +3,21 @@
  * real terminal shows whether a second prompt is visible, or whether Ctrl-C leaves the echo off.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
-import { checkFailure, makeLoginSettings, readExecCredential, runInFreshHome } from '../support/check-run.ts';
+import { checkFailure, readExecCredential, runInFreshHome } from '../support/check-run.ts';
 import { startKeystoneForTest, testUsers } from '../support/check-run.ts';
 import type { ExecCredentialStatus } from '../support/check-run.ts';
-import { answer, ENTER, openTestTerminal } from '../support/answer-prompts.ts';
-import { makeTerminalCommand, readStdout } from '../support/browser-login.ts';
-import { makeExecInfo, makeTestHome } from '../support/home.ts';
-import type { Home, EnvVars } from '../support/home.ts';
+import { answer, openTestTerminal } from '../support/answer-prompts.ts';
+import { makeExecInfo } from '../support/home.ts';
+import type { EnvVars } from '../support/home.ts';
+import { checkCursor, inParallel, setUpPrompts } from '../support/prompt-fixture.ts';
+import type { PromptFixture } from '../support/prompt-fixture.ts';
 import { runPlugin } from '../support/run-plugin.ts';
-import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { runWithStty } from '../support/terminal.ts';
-import type { Terminal, TerminalCommand } from '../support/terminal.ts';
-
-// A new object for each test, because tap writes into it.
-const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 3 });
-const CURSOR = /\x1b\[\?25[hl]/g;
-
-interface PromptFixture {
-  readonly keystone: StandInKeystone;
-  readonly home: Home;
-  /** Settings that lack only the password. */
-  readonly login: EnvVars;
-  /** The plugin with its stdout redirected to a file. */
-  readonly command: (env: EnvVars, cwd?: string, args?: readonly string[]) => TerminalCommand;
-  readonly readStdout: () => string;
-}
-
-async function setUpPrompts(t: Test, password = PASSWORD): Promise<PromptFixture> {
-  const keystone = await startKeystoneForTest(t, { users: testUsers.map((user) => ({ ...user, password })) });
-  const home = makeTestHome(t);
-  return {
-    keystone,
-    home,
-    login: { ...makeLoginSettings(`${keystone.url}/v3`), OS_PASSWORD: undefined },
-    command: (settings, cwd = home.path, args = []) => ({ ...makeTerminalCommand({ home, settings }, ...args), cwd }),
-    readStdout: () => readStdout({ home }),
-  };
-}
+import type { Terminal } from '../support/terminal.ts';
 
 async function checkEnd(
   t: Test,
@@ -57,10 +30,6 @@ async function checkEnd(
   t.notMatch(terminal.screen(), /gAAAA|ExecCredential/, 'the document went to stdout');
   checkCursor(t, terminal.raw());
   return readExecCredential(t, readStdout());
-}
-
-function checkCursor(t: Test, raw: string): void {
-  t.ok((raw.match(CURSOR) ?? []).at(-1) !== '\x1b[?25l', 'the cursor is visible');
 }
 
 /** Lists the prompts in the order in which they first appeared. */
@@ -309,53 +278,6 @@ await t.test('a cancelled prompt ends the run and restores the terminal', inPara
           t.match(screen, /\nclient-keystone-auth: cancelled at the prompt\n$/);
           t.equal(fixture.readStdout(), '');
           t.equal(fixture.keystone.requests.length, 0);
-        }),
-      ),
-    ),
-  );
-});
-
-/** A signal can arrive in each state of the prompt. */
-const ROUNDS = 20;
-
-await t.test('a signal at a prompt leaves the terminal as it was', inParallel(), async (t) => {
-  const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
-  const names = [...endSignals, 'SIGTSTP', 'SIGWINCH', 'Ctrl-Z'] as const;
-  await Promise.all(
-    names.flatMap((name) =>
-      Array.from({ length: ROUNDS }, (_, round) =>
-        t.test(`${name} leaves the terminal as it was, round ${String(round + 1)}`, inParallel(), async (t) => {
-          const fixture = await setUpPrompts(t);
-          const view: { raw?: () => string } = {};
-          const isEnding = endSignals.some((one) => one === name);
-          const stops = name === 'SIGTSTP' || name === 'Ctrl-Z';
-          const run = await runWithStty(fixture.command(fixture.login), async (terminal) => {
-            view.raw = () => terminal.raw();
-            await terminal.waitFor('? Password');
-            // Each letter redraws the prompt, which would look like a repeated prompt.
-            if (!stops) terminal.type('abc');
-            if (name === 'Ctrl-Z') terminal.type('\x1a');
-            else terminal.signal(name);
-            if (isEnding) return;
-            if (stops) await answer(terminal, '? Password', PASSWORD);
-            else terminal.type(`\x7f\x7f\x7f${PASSWORD}${ENTER}`);
-          });
-          t.equal(
-            run.exitCode,
-            isEnding ? 128 + constants.signals[name as (typeof endSignals)[number]] : 0,
-            run.screen,
-          );
-          t.equal(run.after, run.before, 'the terminal is restored');
-          t.strictSame(
-            run.whileStopped,
-            stops ? [run.before] : [],
-            'the terminal is also restored while the process is stopped',
-          );
-          checkCursor(t, view.raw?.() ?? '');
-          t.notOk((view.raw?.() ?? '').includes(PASSWORD));
-          if (isEnding) t.equal(fixture.readStdout(), '');
-          else readExecCredential(t, fixture.readStdout());
-          t.equal(fixture.keystone.countLogins(), isEnding ? 0 : 1);
         }),
       ),
     ),
