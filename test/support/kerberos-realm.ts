@@ -5,13 +5,13 @@ import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describeSystem, pathExists, findOrUnpack } from '../../scripts/lib/debian-packages.ts';
 import type { UnpackedPackages } from '../../scripts/lib/debian-packages.ts';
 import { PYTHON } from '../../scripts/keystone/find-keystone.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { skipBecause } from './missing-tools.ts';
+import { waitUntil } from './wait-until.ts';
 
 const run = promisify(execFile);
 
@@ -79,21 +79,22 @@ async function feed(file: string, args: readonly string[], env: NodeJS.ProcessEn
   const child = spawn(file, args, { env, stdio: ['pipe', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  child.stdin.end(input);
+  // A program that fails early does not read its input; its status tells that.
+  child.stdin.on('error', () => undefined).end(input);
   const status = await new Promise((resolve) => child.once('close', resolve));
   if (status !== 0) throw new Error(`${file} ended with ${String(status)}: ${said}`);
 }
 
-async function waitForKdc(child: ChildProcess, tryOnce: () => Promise<unknown>): Promise<void> {
-  for (let attempt = 0; ; attempt += 1) {
+async function waitForKdc(kdc: ChildProcess, tryOnce: () => Promise<void>): Promise<void> {
+  await waitUntil('an answer of the KDC', async () => {
     try {
       await tryOnce();
-      return;
+      return true;
     } catch (error) {
-      if (attempt === 50 || child.exitCode !== null) throw error;
-      await sleep(100);
+      if (kdc.exitCode !== null) throw error;
+      return false;
     }
-  }
+  });
 }
 
 /**
