@@ -10,7 +10,7 @@ import { isPrintable } from '../../../shared/base/terminal-text.ts';
 import { listAvailableScopes } from '../available-scopes.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 
-/** A user waits for the shell meanwhile, so this is shorter than the timeout of a login. In ms. */
+/** A user waits for the shell meanwhile, so this is shorter than a login's. Without `--timeout`; in ms. */
 const TIMEOUT_MS = 2_000;
 
 /** Uses a cached token only: pressing a key in a shell must not start a login. */
@@ -18,7 +18,8 @@ async function listProjects({ runContext }: Invocation): Promise<readonly string
   const login = await openLoginContext(runContext);
   const cached = await login.cache.read(login.cacheKey);
   if (cached === undefined || !isFresh(cached.record, runContext.host.now())) return [];
-  return withToken({ ...login, deadlineMs: TIMEOUT_MS }, cached.record, async (ask) => {
+  const deadlineMs = login.config.text('timeout') === undefined ? TIMEOUT_MS : login.deadlineMs;
+  return withToken({ ...login, deadlineMs }, cached.record, async (ask) => {
     const projects = await listAvailableScopes(ask, 'projects');
     return projects.flatMap(({ name }) => name ?? []);
   });
