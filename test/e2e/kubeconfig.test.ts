@@ -13,6 +13,7 @@ import type { KubectlFixture } from '../support/kubectl-fixture.ts';
 import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import type { EnvVars } from '../support/home.ts';
+import { magnumUser } from '../support/kubeconfig-samples.ts';
 import { listSecrets } from '../support/login-settings.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
@@ -151,24 +152,27 @@ testWithKubectl('logins that kubectl no longer supports are converted', async (t
       - ${quoteSetting('OS_USERNAME')}
       - ${quoteSetting('OS_PROJECT_NAME', '--project-name=')}
       - ${quoteSetting('OS_PASSWORD', '--password=')}
-contexts:
+${magnumUser('magnum', 'v1alpha1')}contexts:
 - {name: provider, context: {cluster: demo, user: provider}}
 - {name: go, context: {cluster: demo, user: go}}
+- {name: magnum, context: {cluster: demo, user: magnum}}
 `,
   );
-  for (const context of ['provider', 'go']) {
+  for (const context of ['provider', 'go', 'magnum']) {
     const before = await kubectlFixture.kubectl(['--context', context, ...GET_PODS_ARGS]);
     t.not(before.status, 0, `${context}: ${before.stdout}`);
   }
   t.equal(kubectlFixture.countLogins(), 0);
-  const converted = await kubeconfig({}, 'convert', 'provider', 'go');
-  t.match(converted, { status: 0, stdout: /Converted: provider, go\.\nSecrets were left out: OS_PASSWORD\./ });
+  const converted = await kubeconfig({}, 'convert', 'provider', 'go', 'magnum');
+  t.match(converted, { status: 0, stdout: /Converted: provider, go, magnum\.\nSecrets were left out: OS_PASSWORD\./ });
   for (const context of ['provider', 'go']) {
     const after = await kubectlFixture.kubectl(['--context', context, ...GET_PODS_ARGS], {
       env: { OS_PASSWORD: password },
     });
     t.match(after, { status: 0, stdout: POD_LINE, stderr: '' }, context);
   }
+  const magnum = await kubectlFixture.kubectl(['--context=magnum', ...GET_PODS_ARGS], { env: settings });
+  t.match(magnum, { status: 0, stdout: POD_LINE, stderr: '' }, 'a stanza of Magnum uses the variables of the shell');
   t.match(kubectlFixture.admittedTokens, [{ user: { name: 'alice' }, project: { name: 'demo' } }]);
 });
 

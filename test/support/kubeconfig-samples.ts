@@ -70,6 +70,50 @@ const goUser = (name: string): string =>
     `        - {name: OS_APPLICATION_CREDENTIAL_SECRET, value: '${VARIABLE}'}`,
   );
 
+/**
+ * What `openstack coe cluster config --use-keystone` writes.
+ *
+ * @param version of the exec API; magnumclient wrote v1alpha1 before v1beta1
+ */
+export const magnumUser = (name: string, version: string, command = '/bin/bash'): string =>
+  lines(
+    `- name: ${name}`,
+    '  user:',
+    '    exec:',
+    `      command: ${command}`,
+    `      apiVersion: client.authentication.k8s.io/${version}`,
+    '      args:',
+    '      - -c',
+    '      - >',
+    '        if [ -z ${OS_TOKEN} ]; then',
+    "            echo 'Error: Missing OpenStack credential from environment variable $OS_TOKEN' > /dev/stderr",
+    '            exit 1',
+    '        else',
+    `            echo '{ "apiVersion": "client.authentication.k8s.io/${version}", "kind": "ExecCredential", "status": { "token": "'"\${OS_TOKEN}"'"}}'`,
+    '        fi',
+  );
+
+/** A kubeconfig of Magnum, with the names that it gives to the context and its user. */
+export const makeMagnumKubeconfig = (version: string, command?: string): string =>
+  lines(
+    'apiVersion: v1',
+    'clusters:',
+    '- cluster:',
+    `    certificate-authority-data: ${CERTIFICATE}`,
+    '    server: https://10.0.0.1:6443',
+    '  name: demo',
+    'contexts:',
+    '- context:',
+    '    cluster: demo',
+    '    user: openstackuser',
+    '  name: openstackuser@kubernetes',
+    'current-context: openstackuser@kubernetes',
+    'kind: Config',
+    'preferences: {}',
+    'users:',
+    ...magnumUser('openstackuser', version, command).trimEnd().split('\n'),
+  );
+
 export const KUBECONFIG_SAMPLES: Readonly<Record<string, KubeconfigSample>> = {
   'an empty file': { text: '' },
   'a lone line feed': { text: '\n' },
@@ -204,6 +248,25 @@ export const KUBECONFIG_SAMPLES: Readonly<Record<string, KubeconfigSample>> = {
     cluster: 'demo',
   },
   'an explicit end': { text: `${PLAIN}...\n`, cluster: 'demo' },
+  'from Magnum': { text: makeMagnumKubeconfig('v1beta1'), cluster: 'demo', converts: ['openstackuser'] },
+  'from an old Magnum, with sh, CRLF': {
+    text: makeMagnumKubeconfig('v1alpha1', '/usr/bin/sh').replaceAll('\n', '\r\n'),
+    cluster: 'demo',
+    converts: ['openstackuser'],
+  },
+  'a dump that was appended to a file': {
+    text: `${PLAIN.replaceAll('demo', 'hidden')}# the second\n${makeMagnumKubeconfig('v1beta1')}`,
+    cluster: 'demo',
+    converts: ['openstackuser'],
+  },
+  'keys twice, in a user and in a cluster': {
+    text: PLAIN.replace('    token:', `    token: "${PASSWORD}"\n    token:`).replace(
+      '    server:',
+      '    server: https://10.0.0.3:6443\n    server:',
+    ),
+    cluster: 'demo',
+  },
+  'keys twice in JSON': { text: asJson(2).replace('{', '{\n  "users": [],'), cluster: 'demo' },
   'flow style': {
     text: lines(
       'apiVersion: v1',

@@ -215,7 +215,7 @@ const HOSTILE: Readonly<Record<string, { text: string | Buffer; message: RegExp 
     text: `users:\n- name: "${CANARY}\n  user: {`,
     message: /is not valid YAML: line \d+ cannot be parsed/,
   },
-  'a key twice': { text: `users: []\nusers:\n- ${CANARY}\n`, message: /is not valid YAML: line 2/ },
+  'a key twice, and no entry': { text: `users: []\nusers:\n- ${CANARY}\n`, message: /an entry of users has no name/ },
   'tabs for indentation': {
     text: `users:\n- name: a\n\tuser: {token: ${CANARY}}\n`,
     message: /is not valid YAML: line/,
@@ -331,7 +331,7 @@ void t.test('errors describe what to do', async (t) => {
   await check(
     ['convert', 'mine'],
     3,
-    /user "me" logs in with a static token; replace the token with the configured login: give --static-token/,
+    /user "me" logs in with a static token; replace its token with "client-keystone-auth kubeconfig convert mine --static-token"/,
   );
   await check(
     ['convert', '--all', '--static-token'],

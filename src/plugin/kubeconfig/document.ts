@@ -22,8 +22,10 @@ export interface KubeconfigDocument {
 
 const KINDS: readonly EntryKind[] = ['cluster', 'user', 'context'];
 
-/** The file decides how long its names are; a message must stay readable. */
-const shorten = (name: string): string => (name.length > 80 ? `${name.slice(0, 80)}…` : name);
+/** Shortens a name for a message: the file decides how long its names are. */
+export function shortenName(name: string): string {
+  return name.length > 80 ? `${name.slice(0, 80)}…` : name;
+}
 
 function checkList(list: unknown, section: string, path: string): void {
   if (list === undefined || list === null) return;
@@ -33,7 +35,7 @@ function checkList(list: unknown, section: string, path: string): void {
   for (const entry of list as readonly unknown[]) {
     const name = isJsonObject(entry) ? entry['name'] : undefined;
     if (typeof name !== 'string') throw new ConfigError(`${path}: an entry of ${section} has no name`, { hint });
-    if (names.has(name)) throw new ConfigError(`${path}: ${section} contains "${shorten(name)}" twice`, { hint });
+    if (names.has(name)) throw new ConfigError(`${path}: ${section} contains "${shortenName(name)}" twice`, { hint });
     names.add(name);
   }
 }

@@ -93,8 +93,10 @@ class Changes {
     const added = Object.keys(after).filter((key) => !Object.hasOwn(before, key));
     const removedSet = new Set(removed);
     if (removed.length === node.pairs.length || (node.flow && removed.length > 0 && added.length > 0)) return false;
+    // Of a key that occurs twice, the last one counts; the one before stays as it is.
+    const effective = new Set(new Map(node.pairs.map((pair) => [pair.key, pair])).values());
     for (const pair of node.pairs) {
-      if (removedSet.has(pair)) continue;
+      if (removedSet.has(pair) || !effective.has(pair)) continue;
       this.reconcile(pair.value, before[pair.key], after[pair.key], (value) => {
         this.#replaceValue(pair, node.flow, value);
       });

@@ -3,7 +3,7 @@ import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.t
 import type { JsonObject } from '../../shared/base/json.ts';
 import { PROGRAM_NAME } from '../../shared/base/program.ts';
 
-const API_GROUP = 'client.authentication.k8s.io';
+export const API_GROUP = 'client.authentication.k8s.io';
 
 /** What differs from stanza to stanza. */
 export interface StanzaSettings {
@@ -36,36 +36,10 @@ function withoutEmptySettings(stanza: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(stanza).filter(([, value]) => !isEmpty(value)));
 }
 
-/**
- * How a user of a kubeconfig logs in: with a current exec stanza of this plugin; with one that has an old API version,
- * as users of the Go program have; with the auth provider that kubectl no longer supports; with a static token; or in
- * another way.
- */
-export type UserKind = 'ours' | 'old' | 'auth-provider' | 'token' | 'other';
-
 /** Whether a command is this plugin or the Go program of the same name, at any path. */
 export function isPluginCommand(command: string | undefined): boolean {
   const name = (command ?? '').split(/[/\\]/).at(-1) ?? '';
   return name.replace(/\.(?:exe|cjs)$/i, '') === PROGRAM_NAME;
-}
-
-/** Tells how a user logs in. */
-export function classifyUser(user: JsonObject): UserKind {
-  const exec = objectAt(user, 'exec');
-  if (exec !== undefined) {
-    if (!isPluginCommand(textAt(exec, 'command'))) return 'other';
-    const isCurrent = textAt(exec, 'apiVersion') === `${API_GROUP}/v1` && textAt(exec, 'interactiveMode') !== undefined;
-    return isCurrent ? 'ours' : 'old';
-  }
-  if (objectAt(user, 'auth-provider') !== undefined) {
-    return textAt(objectAt(user, 'auth-provider'), 'name') === 'openstack' ? 'auth-provider' : 'other';
-  }
-  return textAt(user, 'token') !== undefined ? 'token' : 'other';
-}
-
-/** Whether a user logs in with an exec stanza of this plugin or of the Go program. */
-export function isPluginUser(user: JsonObject): boolean {
-  return ['ours', 'old'].includes(classifyUser(user));
 }
 
 /** Lists the arguments of an exec stanza. */

@@ -5,7 +5,7 @@ import { textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import { makeDiff } from './diff.ts';
 import type { DiffSide } from './diff.ts';
-import { parseKubeconfig, rewriteKubeconfig } from './document.ts';
+import { parseKubeconfig, rewriteKubeconfig, shortenName } from './document.ts';
 import type { EntryKind, KubeconfigDocument } from './document.ts';
 import { getEntry, listEntryNames, withCurrentContext, withEntry, withoutEntry } from './entries.ts';
 import { readTextFile, writeChanges } from './kubeconfig-files.ts';
@@ -47,6 +47,11 @@ export class Kubeconfig {
   /** The paths of all files, whether they exist or not. */
   get paths(): readonly string[] {
     return this.#files.map(({ path }) => path);
+  }
+
+  /** What kubectl ignores in the files, as sentences without a full stop. */
+  get warnings(): readonly string[] {
+    return this.#files.flatMap(({ document }) => (document === undefined ? [] : describeRepeatedKeys(document)));
   }
 
   /** Whether at least one of the files exists. */
@@ -142,6 +147,21 @@ export class Kubeconfig {
     });
     return diffs.filter((text) => text !== '').join('\n');
   }
+}
+
+const MAX_REPEATED_KEYS = 3;
+
+function describeRepeatedKeys({ path, stream }: KubeconfigDocument): string[] {
+  const repeatedKeys = stream.documents[0]?.repeatedKeys ?? [];
+  const warnings = repeatedKeys
+    .slice(-MAX_REPEATED_KEYS)
+    .map(
+      ({ key, firstLine, lastLine }) =>
+        `${path} has the key "${shortenName(key)}" in line ${String(firstLine)} and again in line ${String(lastLine)}; ` +
+        'kubectl uses only the last one, so move what you need there',
+    );
+  const others = repeatedKeys.length - warnings.length;
+  return others === 0 ? warnings : [...warnings, `${path} has ${String(others)} further keys twice`];
 }
 
 /** A line feed at the end of a file does not start another line. */

@@ -19,6 +19,8 @@ export interface KubeconfigContext {
   readonly path: string;
   readonly cluster: NamedEntry;
   readonly user: NamedEntry;
+  /** What kubectl ignores in the files, as sentences without a full stop. */
+  readonly warnings: readonly string[];
 }
 
 /** The values of `--kubeconfig` and `--context`; undefined means the default of kubectl. */
@@ -80,5 +82,6 @@ export function readContext(host: Host, selection: ContextSelection): Kubeconfig
     path: context.path,
     cluster: findPart(kubeconfig, 'cluster', entry),
     user: findPart(kubeconfig, 'user', entry),
+    warnings: kubeconfig.warnings,
   };
 }

@@ -44,9 +44,18 @@ export interface ItemTree extends Span {
   readonly value: Tree;
 }
 
+/** A key that a map has more than once. The last one counts. */
+export interface RepeatedKey {
+  readonly key: string;
+  /** The lines of its first and its last occurrence, counted from 1. */
+  readonly firstLine: number;
+  readonly lastLine: number;
+}
+
 /** One document of a text. */
 export interface DocumentTree {
   readonly data: unknown;
+  readonly repeatedKeys: readonly RepeatedKey[];
   /** Undefined if the document is empty. */
   readonly root: Tree | undefined;
 }

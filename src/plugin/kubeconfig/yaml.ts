@@ -2,7 +2,7 @@
 import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, Parser, stringify } from 'yaml';
 import type { CST, Document, ParsedNode } from 'yaml';
 import { ConfigError, PluginError } from '../../shared/base/errors.ts';
-import type { DocumentTree, ItemTree, PairTree, Span, StreamTree, Tree } from './yaml-tree.ts';
+import type { DocumentTree, ItemTree, PairTree, RepeatedKey, Span, StreamTree, Tree } from './yaml-tree.ts';
 
 /** What may be a part of a text: each costs the parser much more than its byte. */
 const PART = /[[{,\n\r]|[-?:](?=\s)/g;
@@ -114,23 +114,27 @@ function collectComments(token: unknown, comments: Span[]): void {
   }
 }
 
-/** Finds a key that a map has twice. The parser would compare each key with each other one. */
-function findRepeatedKey(tree: Tree | undefined): Span | undefined {
-  if (tree?.kind !== 'map' && tree?.kind !== 'list') return undefined;
+/** Collects the keys that a map has more than once. The parser would compare each key with each other one. */
+function collectRepeatedKeys(tree: Tree | undefined, lines: LineCounter, repeated: RepeatedKey[]): void {
+  if (tree?.kind !== 'map' && tree?.kind !== 'list') return;
   const parts = tree.kind === 'map' ? tree.pairs : tree.items;
-  for (const { value } of parts) {
-    const inside = findRepeatedKey(value);
-    if (inside !== undefined) return inside;
+  for (const { value } of parts) collectRepeatedKeys(value, lines, repeated);
+  if (tree.kind !== 'map') return;
+  const occurrences = new Map<string, { first: number; last: number }>();
+  for (const { key, start } of tree.pairs) {
+    if (key === MERGE_KEY) continue;
+    const known = occurrences.get(key);
+    if (known === undefined) occurrences.set(key, { first: start, last: start });
+    else known.last = start;
   }
-  const keys = new Set<string>();
-  return tree.kind === 'map'
-    ? tree.pairs.find(({ key }) => key !== MERGE_KEY && keys.size === keys.add(key).size)
-    : undefined;
+  for (const [key, { first, last }] of occurrences) {
+    if (first === last) continue;
+    repeated.push({ key, firstLine: lines.linePos(first).line, lastLine: lines.linePos(last).line });
+  }
 }
 
 function readDocument(document: Document.Parsed, lines: LineCounter, path: string): DocumentTree {
-  const root = document.contents === null ? undefined : convert(document.contents);
-  const position = document.errors[0]?.pos[0] ?? findRepeatedKey(root)?.start;
+  const position = document.errors[0]?.pos[0];
   if (position !== undefined) {
     // The message of the parser quotes the file.
     const { line } = lines.linePos(position);
@@ -138,12 +142,15 @@ function readDocument(document: Document.Parsed, lines: LineCounter, path: strin
       hint: 'correct that line, or restore a copy of the file',
     });
   }
+  const root = document.contents === null ? undefined : convert(document.contents);
+  const repeatedKeys: RepeatedKey[] = [];
+  collectRepeatedKeys(root, lines, repeatedKeys);
   const data: unknown = document.toJS();
-  return { data, root };
+  return { data, repeatedKeys, root };
 }
 
 /**
- * Parses all documents of a text.
+ * Parses all documents of a text. Of a key that a map has twice, the last one counts, as in kubectl.
  *
  * @param path of the file, for messages
  * @param maxParts limits what may be a part of it; by default, what 3,000 clusters need

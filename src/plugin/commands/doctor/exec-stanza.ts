@@ -11,15 +11,12 @@ import { objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { readContext } from '../../kubeconfig/read-context.ts';
 import type { NamedEntry, KubeconfigContext, ContextSelection } from '../../kubeconfig/read-context.ts';
-import {
-  listStanzaArguments,
-  isPluginCommand,
-  classifyUser,
-  readStanzaVariables,
-} from '../../kubeconfig/exec-stanza.ts';
+import { listStanzaArguments, isPluginCommand, readStanzaVariables } from '../../kubeconfig/exec-stanza.ts';
+import { classifyUser } from '../../kubeconfig/user-kind.ts';
 import type { RunContext } from '../../login/login-context.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { findProgram } from '../../programs/find-program.ts';
+import { quoteForShell } from '../quote-for-shell.ts';
 import { findAuthority } from './cluster.ts';
 import { fail, warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
@@ -36,7 +33,8 @@ export interface ExecStanza {
 
 const pathsOf = ({ platform }: Host): typeof posix => (platform === 'win32' ? win32 : posix);
 
-const CONVERT = `run "${PROGRAM_NAME} kubeconfig convert"`;
+const describeConvert = ({ name }: KubeconfigContext): string =>
+  `run "${PROGRAM_NAME} kubeconfig convert ${quoteForShell(name)}"`;
 
 /** How a user of a kubeconfig without an exec stanza logs in, by the key that is set. */
 const OTHER_LOGINS: Readonly<Record<string, string>> = {
@@ -60,10 +58,18 @@ export function checkContext(host: Host, selection: ContextSelection): CheckOutc
   const command = textAt(exec, 'command') ?? '';
   const where = `context ${name} in ${context.path}`;
   if (exec !== undefined && isPluginCommand(command)) {
-    return pass(`${where}: user ${user.name} at cluster ${cluster.name}`, { context, exec, command });
+    const found = `${where}: user ${user.name} at cluster ${cluster.name}`;
+    const [warning] = context.warnings;
+    if (warning === undefined) return pass(found, { context, exec, command });
+    return warn(`${found}; ${warning}`, 'merge the two in the file', { context, exec, command });
   }
-  if (classifyUser(user.value) === 'auth-provider') {
-    return fail(`${where}: user ${user.name} logs in with the auth-provider that kubectl no longer supports`, CONVERT);
+  const kind = classifyUser(user.value);
+  const convert = describeConvert(context);
+  if (kind === 'auth-provider') {
+    return fail(`${where}: user ${user.name} logs in with the auth-provider that kubectl no longer supports`, convert);
+  }
+  if (kind === 'token-command') {
+    return warn(`${where}: user ${user.name} logs in with a command that prints a Keystone token`, convert);
   }
   const loginKey = Object.keys(OTHER_LOGINS).find((member) => member in user.value) ?? '';
   const how =
@@ -111,24 +117,27 @@ function measureAuthority(cluster: NamedEntry): number {
 
 interface Rule {
   readonly isBroken: (exec: JsonObject, cluster: NamedEntry) => boolean;
-  readonly outcome: (exec: JsonObject) => CheckOutcome<never>;
+  readonly outcome: (exec: JsonObject, context: KubeconfigContext) => CheckOutcome<never>;
 }
 
 /** The most serious first. */
 const RULES: readonly Rule[] = [
   {
     isBroken: (exec) => !API_VERSIONS.some((version) => version === textAt(exec, 'apiVersion')),
-    outcome: (exec) =>
+    outcome: (exec, context) =>
       fail(
         `apiVersion is ${textAt(exec, 'apiVersion') ?? 'not set'}, which kubectl rejects`,
-        `set it to ${API_VERSIONS[0]}, or ${CONVERT}`,
+        `set it to ${API_VERSIONS[0]}, or ${describeConvert(context)}`,
       ),
   },
   {
     isBroken: (exec) =>
       textAt(exec, 'apiVersion') === API_VERSIONS[0] && (textAt(exec, 'interactiveMode') ?? '') === '',
-    outcome: () =>
-      fail('interactiveMode is not set, which kubectl rejects', `set interactiveMode: IfAvailable, or ${CONVERT}`),
+    outcome: (_, context) =>
+      fail(
+        'interactiveMode is not set, which kubectl rejects',
+        `set interactiveMode: IfAvailable, or ${describeConvert(context)}`,
+      ),
   },
   {
     isBroken: (exec, cluster) =>
@@ -152,7 +161,7 @@ const RULES: readonly Rule[] = [
 /** Checks that kubectl accepts the stanza. */
 export function checkExecStanza({ exec, context }: ExecStanza): CheckOutcome<true> {
   const brokenRule = RULES.find(({ isBroken }) => isBroken(exec, context.cluster));
-  if (brokenRule !== undefined) return { ...brokenRule.outcome(exec), value: true };
+  if (brokenRule !== undefined) return { ...brokenRule.outcome(exec, context), value: true };
   const version = textAt(exec, 'apiVersion')?.split('/').at(-1) ?? '';
   const mode = textAt(exec, 'interactiveMode') ?? 'IfAvailable';
   const providesInfo = exec['provideClusterInfo'] === true;

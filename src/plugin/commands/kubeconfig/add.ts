@@ -1,10 +1,10 @@
 import { UsageError } from '../../../shared/base/errors.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
-import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { KubeconfigEntry, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { makeCommandOption } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
+import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import { readConfiguredLogin } from './configured-login.ts';
 import { saveOrPreviewContext } from './save-or-preview.ts';
 import { CONTEXT_NAME_OPTION, CONTEXT_OPTIONS, WRITE_OPTIONS } from './options.ts';
@@ -79,7 +79,7 @@ async function add(call: Invocation): Promise<CommandResult> {
   const { ownConfig, host, reporter } = call;
   const login = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
   const { command, warning } = choosePluginCommand(host, ownConfig.text('command'));
-  const kubeconfig = openKubeconfig(host, ownConfig.text('kubeconfig'));
+  const kubeconfig = openCommandKubeconfig(call);
   const name = ownConfig.text('name');
   const existing = name === undefined ? undefined : kubeconfig.find('context', name);
   const cluster = chooseCluster(kubeconfig, call, existing);

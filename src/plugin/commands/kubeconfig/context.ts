@@ -5,10 +5,12 @@ import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../../../sh
 import { isPlaintextRemote } from '../../../shared/http/peer.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { textAt } from '../../../shared/base/json.ts';
-import { isPluginUser, withExecStanza } from '../../kubeconfig/exec-stanza.ts';
+import { withExecStanza } from '../../kubeconfig/exec-stanza.ts';
+import { isPluginUser } from '../../kubeconfig/user-kind.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Invocation } from '../command.ts';
 import { quoteForShell } from '../quote-for-shell.ts';
+import { describeConversion } from './conversion.ts';
 
 const PEM_HEADER = '-----BEGIN CERTIFICATE-----';
 
@@ -94,7 +96,7 @@ export function setContext(
   const old = kubeconfig.find('user', user);
   if (old !== undefined && Object.keys(old.value).length > 0 && !isPluginUser(old.value)) {
     throw new ConfigError(`the kubeconfig has a user "${user}" that logs in in another way`, {
-      hint: 'give another name with --user, or change how that user logs in with "kubeconfig convert"',
+      hint: ['give another name with --user', ...describeConversion(kubeconfig, user)].join(', or '),
     });
   }
   kubeconfig.set('user', user, withExecStanza(old?.value ?? {}, stanza));

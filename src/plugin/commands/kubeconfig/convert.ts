@@ -4,20 +4,22 @@ import type { Layer } from '../../config/option.ts';
 import { ConfigError, PluginError, UsageError } from '../../../shared/base/errors.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import {
   listStanzaArguments,
-  classifyUser,
   makeExecStanza,
   readStanzaVariables,
   withExecStanza,
 } from '../../kubeconfig/exec-stanza.ts';
-import type { UserKind } from '../../kubeconfig/exec-stanza.ts';
+import { readTokenCommand } from '../../kubeconfig/token-command.ts';
+import { classifyUser } from '../../kubeconfig/user-kind.ts';
+import type { UserKind } from '../../kubeconfig/user-kind.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { makeCommandOption } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
+import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import { readConfiguredLogin } from './configured-login.ts';
+import { CONVERTIBLE_KINDS, describeAlternative, describeConversion } from './conversion.ts';
 import { describeLeftOut, saveOrPreview } from './save-or-preview.ts';
 import { WRITE_OPTIONS } from './options.ts';
 import { choosePluginCommand } from './plugin-command.ts';
@@ -40,9 +42,13 @@ function convertLayer(layer: Layer, withSecrets: boolean): StanzaLogin {
 }
 
 /** Reads an old exec stanza: its flags under their current names, its variables as they are. */
-function readStanza(exec: JsonObject, withSecrets: boolean): StanzaLogin {
+function readStanza(
+  exec: JsonObject,
+  withSecrets: boolean,
+  args: readonly string[] = listStanzaArguments(exec),
+): StanzaLogin {
   const { words, flags } = parseCommandLine(
-    listStanzaArguments(exec).filter((argument) => !LOGGING_FLAGS.some((pattern) => pattern.test(argument))),
+    args.filter((argument) => !LOGGING_FLAGS.some((pattern) => pattern.test(argument))),
     OPTIONS,
   );
   if (words.some((word, index) => index > 0 || word !== 'get-token')) {
@@ -57,6 +63,19 @@ function readStanza(exec: JsonObject, withSecrets: boolean): StanzaLogin {
     // A flag overrides its variable.
     env: { ...Object.fromEntries(writtenVariables), ...login.env },
     leftOut: [...login.leftOut, ...(withSecrets ? [] : secrets)],
+  };
+}
+
+/** Reads a command that prints a Keystone token: the variables that it sets override those of its stanza. */
+function readTokenLogin(exec: JsonObject, withSecrets: boolean): StanzaLogin {
+  const command = readTokenCommand(exec);
+  if (command === undefined || 'problem' in command) throw new UsageError('it does not print a Keystone token');
+  const inCommand = convertLayer(readEnvironment(command.env, OPTIONS), withSecrets);
+  const stanza = readStanza(exec, withSecrets, command.pluginArguments ?? []);
+  return {
+    flags: [...inCommand.flags, ...stanza.flags],
+    env: { ...stanza.env, ...inCommand.env },
+    leftOut: [...inCommand.leftOut, ...stanza.leftOut],
   };
 }
 
@@ -87,6 +106,8 @@ const READERS: Readonly<
   old: (user, { ownConfig }) => readStanza(objectAt(user, 'exec') ?? {}, ownConfig.isOn('with-secrets')),
   'auth-provider': (user, { ownConfig }) =>
     readProvider(objectAt(user, 'auth-provider') ?? {}, ownConfig.isOn('with-secrets')),
+  'token-command': (user, { ownConfig }) =>
+    readTokenLogin(objectAt(user, 'exec') ?? {}, ownConfig.isOn('with-secrets')),
   token: (_, call) => readConfiguredLogin(call, call.ownConfig.isOn('with-secrets')),
 };
 
@@ -106,18 +127,35 @@ function listUsers(kubeconfig: Kubeconfig, { args, ownConfig }: Invocation): str
   return [...new Set(users)];
 }
 
+/** Why a user cannot be converted, as a clause about the user. */
+function describeProblem(user: JsonObject, kind: UserKind): string {
+  if (kind === 'token') return 'logs in with a static token';
+  if (kind === 'none') return 'has no login';
+  const command = readTokenCommand(objectAt(user, 'exec') ?? {});
+  if (command !== undefined && 'problem' in command) {
+    return `logs in with a command that ${command.problem}, so it cannot be converted`;
+  }
+  return 'logs in in a way that cannot be converted';
+}
+
 /**
  * Whether to convert a user.
  *
  * @throws ConfigError if the user is named by its context and cannot be converted
  */
-function shouldConvert(user: string, kind: UserKind, { ownConfig, args }: Invocation): boolean {
-  if (kind === 'token' ? ownConfig.isOn('static-token') : kind !== 'other') return kind !== 'ours';
-  if (args.length === 0) return false;
-  const hint =
-    kind === 'token' ? 'replace the token with the configured login: give --static-token' : 'use "kubeconfig add"';
-  const login = kind === 'token' ? 'with a static token' : 'in a way that cannot be converted';
-  throw new ConfigError(`user "${user}" logs in ${login}`, { hint });
+function shouldConvert(
+  kubeconfig: Kubeconfig,
+  name: string,
+  user: JsonObject,
+  { ownConfig, args }: Invocation,
+): boolean {
+  const kind = classifyUser(user);
+  if (CONVERTIBLE_KINDS.includes(kind) || (kind === 'token' && ownConfig.isOn('static-token'))) return true;
+  if (kind === 'ours' || args.length === 0) return false;
+  const [conversion] = describeConversion(kubeconfig, name);
+  throw new ConfigError(`user "${name}" ${describeProblem(user, kind)}`, {
+    hint: conversion ?? describeAlternative(kubeconfig, name),
+  });
 }
 
 async function convertUser(kubeconfig: Kubeconfig, call: Invocation, name: string): Promise<StanzaLogin | undefined> {
@@ -126,7 +164,7 @@ async function convertUser(kubeconfig: Kubeconfig, call: Invocation, name: strin
     throw new ConfigError(`the kubeconfig has no user "${name}"`, { hint: 'add it, or correct the context' });
   const kind = classifyUser(user);
   const readLogin = READERS[kind];
-  if (!shouldConvert(name, kind, call) || readLogin === undefined) return undefined;
+  if (!shouldConvert(kubeconfig, name, user, call) || readLogin === undefined) return undefined;
   try {
     const login = await readLogin(user, call);
     const mode = textAt(objectAt(user, 'exec'), 'interactiveMode');
@@ -153,7 +191,7 @@ async function convert(call: Invocation): Promise<CommandResult> {
       hint: 'name the contexts to convert instead of --all',
     });
   }
-  const kubeconfig = openKubeconfig(host, ownConfig.text('kubeconfig'));
+  const kubeconfig = openCommandKubeconfig(call);
   const converted: string[] = [];
   const leftOut = new Set<string>();
   for (const name of listUsers(kubeconfig, call)) {
@@ -178,7 +216,8 @@ export const kubeconfigConvertCommand: Command = {
   summary: 'convert outdated OpenStack logins to exec stanzas of this program',
   details: [
     'Converts the auth provider "openstack", which kubectl no longer supports, ' +
-      'and exec stanzas of the Go program or with the API versions v1alpha1 and v1beta1. ' +
+      'exec stanzas of the Go program or with the API versions v1alpha1 and v1beta1, ' +
+      'and exec stanzas that print OS_TOKEN or run "openstack token issue", as Magnum writes them. ' +
       'With --static-token it also replaces static tokens with the configured login. ' +
       'Secrets are left out unless --with-secrets is given; the backup copy of the file still contains them.',
   ],

@@ -10,12 +10,12 @@ import { isPlaintextRemote } from '../../../shared/http/peer.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import type { HttpResponse } from '../../../shared/http/http-message.ts';
 import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
-import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { withHttp } from '../../login/http-context.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 import { makeCommandOption } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
+import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import { readConfiguredLogin } from './configured-login.ts';
 import { saveOrPreviewContext } from './save-or-preview.ts';
 import { CONTEXT_OPTIONS, WRITE_OPTIONS } from './options.ts';
@@ -108,7 +108,7 @@ async function fetchKubeconfig(call: Invocation): Promise<CommandResult> {
   const url = parseServiceUrl(args[0] ?? '');
   const login = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
   // Before the request: if the kubeconfig is invalid, the token is not sent.
-  const kubeconfig = openKubeconfig(host, ownConfig.text('kubeconfig'));
+  const kubeconfig = openCommandKubeconfig(call);
   const served = readServedContext(await requestKubeconfig(call, url), url.origin);
   const names = chooseNames(kubeconfig, call, served);
   const { command, warning } = choosePluginCommand(host, ownConfig.text('command'));

@@ -1,10 +1,10 @@
 import { ConfigError, UsageError } from '../../../shared/base/errors.ts';
 import { textAt } from '../../../shared/base/json.ts';
-import { isPluginUser } from '../../kubeconfig/exec-stanza.ts';
-import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
+import { isPluginUser } from '../../kubeconfig/user-kind.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
+import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import type { ContextNames } from './context.ts';
 import { saveOrPreview } from './save-or-preview.ts';
 import { DRY_RUN_OPTION, KUBECONFIG_OPTION } from './options.ts';
@@ -28,7 +28,7 @@ function findContext(kubeconfig: Kubeconfig, { args }: Invocation): ContextNames
 }
 
 async function remove(call: Invocation): Promise<CommandResult> {
-  const kubeconfig = openKubeconfig(call.host, call.ownConfig.text('kubeconfig'));
+  const kubeconfig = openCommandKubeconfig(call);
   const { context, user, cluster } = findContext(kubeconfig, call);
   kubeconfig.remove('context', context);
   kubeconfig.unsetCurrentContext(context);

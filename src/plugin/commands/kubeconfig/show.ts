@@ -3,17 +3,18 @@ import { readEnvironment } from '../../../shared/options/environment.ts';
 import { resolveConfig } from '../../config/resolve-config.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
-import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { hideArguments, hideUserInfo, hideVariables } from '../../kubeconfig/hide-secrets.ts';
-import { listStanzaArguments, classifyUser, readStanzaVariables } from '../../kubeconfig/exec-stanza.ts';
-import type { UserKind } from '../../kubeconfig/exec-stanza.ts';
+import { listStanzaArguments, readStanzaVariables } from '../../kubeconfig/exec-stanza.ts';
+import { classifyUser } from '../../kubeconfig/user-kind.ts';
+import type { UserKind } from '../../kubeconfig/user-kind.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from '../command.ts';
 import { listSettings } from '../list-settings.ts';
 import type { ShownSetting } from '../list-settings.ts';
 import { KUBECONFIG_OPTION } from './options.ts';
+import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import { HARMLESS_VARIABLES } from './stanza-login.ts';
 import { renderPairs } from '../table.ts';
 
@@ -38,6 +39,7 @@ interface ContextDetails {
 const KIND_DESCRIPTIONS: Readonly<Partial<Record<UserKind, string>>> = {
   ours: 'up to date, as "kubeconfig add" writes it',
   old: 'outdated; "kubeconfig convert" replaces it',
+  'token-command': 'a command that prints a Keystone token; "kubeconfig convert" replaces it',
   'auth-provider': 'auth-provider openstack, which kubectl no longer supports; "kubeconfig convert" replaces it',
 };
 
@@ -67,7 +69,9 @@ function describe(kubeconfig: Kubeconfig, context: string): ContextDetails[] {
   const exec = objectAt(entry.value, 'exec') ?? {};
   const cluster = textAt(value, 'cluster');
   const server = textAt(kubeconfig.find('cluster', cluster ?? '')?.value, 'server');
-  const [args, env] = [listStanzaArguments(exec), readStanzaVariables(exec)];
+  // The arguments of another program have another meaning.
+  const args = kind === 'token-command' ? [] : listStanzaArguments(exec);
+  const env = readStanzaVariables(exec);
   return [
     {
       context,
@@ -105,7 +109,7 @@ function render(details: ContextDetails): string[] {
 }
 
 function show(call: Invocation): Promise<CommandResult> {
-  const kubeconfig = openKubeconfig(call.host, call.ownConfig.text('kubeconfig'));
+  const kubeconfig = openCommandKubeconfig(call);
   const contexts = kubeconfig.listNames('context').flatMap((name) => describe(kubeconfig, name));
   const data: OutputData = contexts.map((details) => ({
     ...details,

@@ -1,0 +1,37 @@
+/** How a user of a kubeconfig logs in. */
+import { objectAt, textAt } from '../../shared/base/json.ts';
+import type { JsonObject } from '../../shared/base/json.ts';
+import { API_GROUP, isPluginCommand } from './exec-stanza.ts';
+import { readTokenCommand } from './token-command.ts';
+
+/**
+ * How a user of a kubeconfig logs in: with a current exec stanza of this plugin; with one that has an old API version,
+ * as users of the Go program have; with a command that prints a Keystone token, as Magnum writes it; with the auth
+ * provider that kubectl no longer supports; with a static token; in another way; or not at all.
+ */
+export type UserKind = 'ours' | 'old' | 'token-command' | 'auth-provider' | 'token' | 'other' | 'none';
+
+function classifyExec(exec: JsonObject): UserKind {
+  if (!isPluginCommand(textAt(exec, 'command'))) return isConvertible(exec) ? 'token-command' : 'other';
+  const isCurrent = textAt(exec, 'apiVersion') === `${API_GROUP}/v1` && textAt(exec, 'interactiveMode') !== undefined;
+  return isCurrent ? 'ours' : 'old';
+}
+
+function isConvertible(exec: JsonObject): boolean {
+  const login = readTokenCommand(exec);
+  return login !== undefined && !('problem' in login);
+}
+
+/** Tells how a user logs in. */
+export function classifyUser(user: JsonObject): UserKind {
+  const [exec, provider] = [objectAt(user, 'exec'), objectAt(user, 'auth-provider')];
+  if (exec !== undefined) return classifyExec(exec);
+  if (provider !== undefined) return textAt(provider, 'name') === 'openstack' ? 'auth-provider' : 'other';
+  if (textAt(user, 'token') !== undefined) return 'token';
+  return Object.values(user).every((value) => value === null) ? 'none' : 'other';
+}
+
+/** Whether a user logs in with an exec stanza of this plugin or of the Go program. */
+export function isPluginUser(user: JsonObject): boolean {
+  return ['ours', 'old'].includes(classifyUser(user));
+}
