@@ -15,6 +15,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import type { Resources, StartedResources } from '../test/support/resources.ts';
+import { bundleTap } from './lib/bundle-tap.ts';
 import { readChildSeconds, readOwnSeconds } from './lib/processor-time.ts';
 import { runTestFiles } from './lib/run-test-files.ts';
 import type { FileTime, TestFile } from './lib/run-test-files.ts';
@@ -27,8 +28,9 @@ import { describeSlowest, readTestTimes, sortSlowestFirst, writeTestTimes } from
 import { executablePath, hostTarget } from './package/targets.ts';
 
 const root = dirname(import.meta.dirname);
-const timesFile = join(root, 'node_modules/.cache/client-keystone-auth/test-times.json');
-const compileCache = join(root, 'node_modules/.cache/client-keystone-auth/compile-cache');
+const cache = join(root, 'node_modules/.cache/client-keystone-auth');
+const timesFile = join(cache, 'test-times.json');
+const compileCache = join(cache, 'compile-cache');
 const nodeFlags = ['--disable-warning=ExperimentalWarning'];
 
 /** Test files of a plain `npm test`. */
@@ -104,7 +106,8 @@ async function runTests(
 ): Promise<readonly FileTime[]> {
   const resources = await findResources(root, selection.files);
   const names = new Set([...resources.values()].flat());
-  const [programs, started] = await Promise.all([
+  const [tapBundle, programs, started] = await Promise.all([
+    bundleTap(cache),
     names.has('programs') ? buildPrograms(selection) : undefined,
     startResources(names, dir, servers),
   ]);
@@ -115,6 +118,7 @@ async function runTests(
   const env = {
     ...filterEnvironment(),
     NODE_COMPILE_CACHE: compileCache,
+    CKA_TAP_BUNDLE: tapBundle,
     CKA_TEST_RESOURCES: resourceFile,
     ...(selection.isFullSize ? { CKA_STRESS: 'full' } : {}),
   };
