@@ -40,7 +40,7 @@ export interface FileTime {
   readonly processorSeconds: number | undefined;
 }
 
-const PRELOADS = ['measure-process.ts', 'use-tap-bundle.ts'].map((name) => new URL(name, import.meta.url).href);
+const PRELOADS = [new URL('measure-process.ts', import.meta.url), new URL('use-tap-bundle.ts', import.meta.url)];
 
 /** While one file waits, another one uses its processor. */
 const FILES_BESIDE_PROCESSORS = 1;
@@ -103,7 +103,7 @@ async function runTestFile(file: TestFile, options: TestRunOptions, counts: Coun
     TAP_TIMEOUT: String(timeoutSeconds),
     CKA_PROCESSOR_TIME: processorTime,
   };
-  const args = ['--disable-warning=ExperimentalWarning', ...PRELOADS.map((url) => `--import=${url}`), file.path];
+  const args = ['--disable-warning=ExperimentalWarning', ...PRELOADS.map((url) => `--import=${url.href}`), file.path];
   const startedAt = performance.now();
   // A file, because a pipe would stay open as long as a program that the test has left behind.
   const errors = join(dir, `${name}.stderr`);
