@@ -27,6 +27,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
       'keyring',
       'open-token-cache',
       'private-cache-files',
+      'refusals',
       'saved-secret',
       'sha256',
       'token-cache',

@@ -251,63 +251,66 @@ testWithKeystone('an error before any login is explained', async (t, environment
 });
 
 const REMEMBERED = {
-  says: [/this login was refused \d+ s ago, and is not tried again yet; another credential/],
+  says: [
+    /this login was refused \d+ (?:s|min) ago, and is not tried again yet: Keystone refused the login for alice/,
+    GENERIC,
+    'check user, password, domain, and project or trust; another credential is tried immediately, the same one in ',
+    REQUEST_ID,
+  ],
 };
 
-testWithKeystone('a refusal is remembered for the terminal where it happened', async (t, environment) => {
+testWithKeystone('a refusal is remembered for all terminals of the user', async (t, environment) => {
   const alice = setUpAlice(t, environment);
   const wrong = alice.with({ OS_PASSWORD: WRONG_SECRET });
   const shell = openShell(t, alice);
-  checkFailure(t, await shell.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
+  const first = await shell.run(wrong);
+  checkFailure(t, first, EXIT_STATUS.refused, { says: [GENERIC] });
   t.equal(alice.countRequests(), 1);
-  checkFailure(t, await shell.run(wrong), EXIT_STATUS.refused, REMEMBERED);
+  const second = await shell.run(wrong);
+  checkFailure(t, second, EXIT_STATUS.refused, REMEMBERED);
+  t.equal(REQUEST_ID.exec(second.stderr.trim())?.[0], REQUEST_ID.exec(first.stderr.trim())?.[0]);
   t.equal(alice.countRequests(), 1, 'the same credential is not tried again');
   checkFailure(t, await shell.run(wrong.with({ OS_PASSWORD: `${WRONG_SECRET}-2` })), EXIT_STATUS.refused, {
     says: [GENERIC],
   });
   t.equal(alice.countRequests(), 2, 'another credential is tried');
+  checkFailure(t, await shell.run(wrong), EXIT_STATUS.refused, REMEMBERED);
+  t.equal(alice.countRequests(), 2, 'the first one is still remembered');
   checkFailure(t, await shell.run(wrong, '--force-refresh'), EXIT_STATUS.refused, { says: [GENERIC] });
   t.equal(alice.countRequests(), 3, '--force-refresh is always tried');
 
-  const other = openShell(t, alice);
-  checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(alice.countRequests(), 4, 'another terminal does not know of it');
+  for (const [kind, name] of [
+    ['leader', 'another terminal'],
+    ['orphan', 'a script without a terminal, as in a CI job'],
+  ] as const) {
+    checkFailure(t, await openShell(t, alice, kind).run(wrong), EXIT_STATUS.refused, REMEMBERED);
+    t.equal(alice.countRequests(), 3, name);
+  }
 
-  t.equal((await other.run(alice)).status, 0, 'the correct password is tried immediately');
-  t.equal(alice.countRequests(), 5);
+  t.equal((await openShell(t, alice).run(alice)).status, 0, 'the correct password is tried immediately');
+  t.equal(alice.countRequests(), 4);
   t.notOk(
     readdirSync(alice.home.cache).some((name) => name.endsWith('.refused')),
     'the login removes the refusal',
   );
 });
 
-testWithKeystone('a refusal is remembered for 30 s', async (t, environment) => {
+testWithKeystone('the pauses between refused logins grow', async (t, environment) => {
   const start = Date.now();
   let now = start;
   const alice = setUpAlice(t, environment, { runner: (run) => runBundles(run, { now: () => now }) });
   const wrong = alice.with({ OS_PASSWORD: WRONG_SECRET });
-  const runAfter = (seconds: number): Promise<RunResult> => {
+  const [minute, hour] = [60, 3_600];
+  let seconds = 0;
+  for (const [index, pause] of [30, 20 * minute, hour, hour].entries()) {
     now = start + seconds * 1000;
-    return wrong.run();
-  };
-  checkFailure(t, await runAfter(0), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(alice.countRequests(), 1);
-  checkFailure(t, await runAfter(29.999), EXIT_STATUS.refused, REMEMBERED);
-  t.equal(alice.countRequests(), 1, 'it is remembered until 30 s have passed');
-  checkFailure(t, await runAfter(30), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(alice.countRequests(), 2, 'it is forgotten after 30 s');
-});
-
-testWithKeystone('without a terminal, a refusal is remembered for the script', async (t, environment) => {
-  const alice = setUpAlice(t, environment);
-  const wrong = alice.with({ OS_PASSWORD: WRONG_SECRET });
-  const script = openShell(t, alice, 'orphan');
-  checkFailure(t, await script.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
-  checkFailure(t, await script.run(wrong), EXIT_STATUS.refused, { says: ['is not tried again yet'] });
-  t.equal(alice.countRequests(), 1, 'as in CI jobs and in containers');
-  const other = openShell(t, alice, 'orphan');
-  checkFailure(t, await other.run(wrong), EXIT_STATUS.refused, { says: [GENERIC] });
-  t.equal(alice.countRequests(), 2, 'another script does not know of it');
+    checkFailure(t, await wrong.run(), EXIT_STATUS.refused, { says: [GENERIC] });
+    t.equal(alice.countRequests(), index + 1);
+    seconds += pause;
+    now = start + seconds * 1000 - 1;
+    checkFailure(t, await wrong.run(), EXIT_STATUS.refused, REMEMBERED);
+    t.equal(alice.countRequests(), index + 1, `it is not tried again before ${pause} s have passed`);
+  }
 });
 
 interface Shell {

@@ -22,10 +22,10 @@ import { listCachedIdentities } from '../../src/plugin/cache/cached-identities.t
 import { listCachedFiles } from '../../src/plugin/cache/inventory.ts';
 import { acquireLock, acquireLocks } from '../../src/plugin/cache/login-lock.ts';
 import { prune } from '../../src/plugin/cache/prune.ts';
-import { rememberRefusal } from '../../src/plugin/cache/refusals.ts';
 import { runCli } from '../../src/plugin/cli/cli.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { fakeHost } from '../support/fake-host.ts';
+import { rememberOneRefusal } from '../support/remember-refusal.ts';
 
 const uid = process.geteuid?.();
 const HOUR = 3_600_000;
@@ -167,7 +167,7 @@ void t.test('forgetting waits for a login in progress, and keeps the tokens of o
   const [own, other, partial, run] = [keyOf('a'), keyOf('b'), keyOf('c'), keyOf('d')];
   for (const key of [own, other]) {
     storeToken(cache, key, HOUR);
-    rememberRefusal({ folder, key, tag: 'tag' }, now);
+    rememberOneRefusal(folder, key, now);
   }
   writeAliasFile(folder, partial, { key: own, apiVersion: undefined, files: [] }, now + HOUR);
   writeAliasFile(folder, run, { key: own, apiVersion: 'v1' as never, files: [{ path: '/x', stamp: 's' }] }, now + HOUR);
@@ -209,7 +209,7 @@ function plant(cache: CacheFixture, path: string): void {
   storeToken(cache, keyOf('a'), HOUR);
   storeToken(cache, keyOf('b'), -HOUR);
   writeAliasFile(folder, keyOf('a'), { key: keyOf('a'), apiVersion: undefined, files: [] }, now + HOUR);
-  rememberRefusal({ folder, key: keyOf('c'), tag: 'tag' }, now);
+  rememberOneRefusal(folder, keyOf('c'), now);
   const put = (name: string, content = '', mode = 0o600): void => {
     writeFileSync(join(folder.path, name), content, { mode });
     chmodSync(join(folder.path, name), mode);

@@ -19,7 +19,9 @@ import type { TokenOwner } from '../../src/plugin/cache/token-metadata.ts';
 import type { Alias, TokenRecord } from '../../src/plugin/cache/token-record.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import type { ProcessIdentity } from '../../src/shared/base/process-identity.ts';
+import type { SentCredential } from '../../src/plugin/cache/refusals.ts';
 import { fakeHost } from '../support/fake-host.ts';
+import { FAILURE, makeProcess } from '../support/remember-refusal.ts';
 
 const uid = process.geteuid?.();
 const NOW = Date.UTC(2100, 0, 1);
@@ -86,9 +88,9 @@ void t.test('a record with a refresh token is renewable and outlives its token',
 });
 
 void t.test('storing a token forgets the refusal of its key and prunes what has expired', async (t) => {
-  const process: ProcessIdentity = { id: '1 1', memoryLayout: 'layout', sessionLeaderPid: 1 };
+  const process: ProcessIdentity = { id: '1 1', memoryLayout: 'layout', parentPid: 1 };
   const { cache, folder } = await open(t, {}, { identifyParent: () => process, identifyProcess: () => process });
-  cache.rememberRefusal(KEY, ['a secret']);
+  cache.rememberRefusal(KEY, [{ isLastingPart: false, fields: ['a secret'] }], FAILURE);
   t.ok(listFiles(folder).includes(refusalFileName(KEY)));
   await cache.store(NAME, { ...RECORD, expiresAt: NOW - 1 }, []);
   t.notOk(listFiles(folder).includes(tokenFileName(NAME)), 'a token that has expired is removed at once');
@@ -110,7 +112,7 @@ void t.test('aliases can be stored alone, and a run without any writes and remov
 void t.test('a run that only reads creates nothing', async (t) => {
   const { cache, folder, warnings } = await open(t);
   t.equal(await cache.read(KEY), undefined);
-  t.equal(cache.findRefusalTime(KEY, ['secret']), undefined);
+  t.equal(cache.findRefusal(KEY, []), undefined);
   t.equal(existsSync(folder.path), false);
   t.strictSame(warnings, []);
   (await cache.lock(KEY, WAIT))?.();
@@ -198,7 +200,7 @@ void t.test('a lock is held until it is released', async (t) => {
 });
 
 const parentOf = (id: string): Partial<Host> => ({
-  identifyParent: () => ({ id, memoryLayout: undefined, sessionLeaderPid: 7 }),
+  identifyParent: () => ({ id, memoryLayout: undefined, parentPid: 7 }),
 });
 
 void t.test('kubectl is told apart by its process, and nothing is recorded for other programs', async (t) => {
@@ -216,22 +218,20 @@ void t.test('kubectl is told apart by its process, and nothing is recorded for o
   unknown.cache.confirm('gAAAA');
 });
 
-void t.test(
-  'a refusal is remembered for a credential in a terminal, and never without a key for its tag',
-  async (t) => {
-    const terminal: Partial<Host> = {
-      ...parentOf('10 1'),
-      identifyProcess: (pid) => (pid === 7 ? { id: '7 1', memoryLayout: 'layout', sessionLeaderPid: 7 } : undefined),
-    };
-    const { cache } = await open(t, { isForKubectl: false }, terminal);
-    t.equal(cache.findRefusalTime(KEY, ['pw']), undefined);
-    cache.rememberRefusal(KEY, ['pw']);
-    t.equal(cache.findRefusalTime(KEY, ['pw']), NOW);
-    t.equal(cache.findRefusalTime(KEY, ['corrected']), undefined);
-    t.equal(cache.findRefusalTime(NAME, ['pw']), undefined);
-    const unknown = await open(t, { isForKubectl: false }, {});
-    unknown.cache.rememberRefusal(NAME, ['pw']);
-    t.equal(unknown.cache.findRefusalTime(NAME, ['pw']), undefined);
-    t.notOk(listFiles(unknown.folder).includes(refusalFileName(NAME)));
-  },
-);
+void t.test('a refusal is remembered in the folder, and never without a process for its tag', async (t) => {
+  const sent = (password: string): SentCredential[] => [{ isLastingPart: false, fields: [password] }];
+  const shell = makeProcess(7);
+  const { cache } = await open(t, { isForKubectl: false }, { identifyParent: () => shell });
+  t.equal(cache.findRefusal(KEY, sent('pw')), undefined);
+  cache.rememberRefusal(KEY, sent('pw'), FAILURE);
+  const again = await open(t, {}, { identifyParent: () => makeProcess(8), identifyProcess: () => shell });
+  t.match(again.cache.findRefusal(KEY, sent('pw')), { refusedAt: NOW });
+  t.equal(again.cache.findRefusal(KEY, sent('corrected')), undefined);
+  t.equal(again.cache.findRefusal(NAME, sent('pw')), undefined);
+  again.cache.forgetRefusals(KEY);
+  t.equal(again.cache.findRefusal(KEY, sent('pw')), undefined);
+  const unknown = await open(t, { isForKubectl: false }, {});
+  unknown.cache.rememberRefusal(NAME, sent('pw'), FAILURE);
+  t.equal(unknown.cache.findRefusal(NAME, sent('pw')), undefined);
+  t.notOk(listFiles(unknown.folder).includes(refusalFileName(NAME)));
+});

@@ -29,12 +29,12 @@ import { inspectFile } from '../../src/plugin/cache/inventory.ts';
 import { acquireLock, acquireLocks } from '../../src/plugin/cache/login-lock.ts';
 import { removePrivateFile, withPrivateFile, writePrivateFile } from '../../src/plugin/cache/private-file.ts';
 import { prune } from '../../src/plugin/cache/prune.ts';
-import { rememberRefusal } from '../../src/plugin/cache/refusals.ts';
 import { listSavedSecrets, readSavedSecretNote, saveSecret } from '../../src/plugin/cache/saved-secret.ts';
 import { readTokenMetadata, writeTokenMetadata } from '../../src/plugin/cache/token-metadata.ts';
 import type { TokenMetadata } from '../../src/plugin/cache/token-metadata.ts';
 import { Secret } from '../../src/shared/base/secret.ts';
 import { fakeHost } from '../support/fake-host.ts';
+import { rememberOneRefusal } from '../support/remember-refusal.ts';
 
 const uid = process.geteuid?.();
 const NOW = Date.UTC(2100, 0, 1);
@@ -171,7 +171,7 @@ void t.test('the inventory says of each kind what it is, when it ends, and how i
   writeRecordFile(folder, OWN, RECORD);
   writeTokenMetadata(folder, OWN, METADATA, end);
   writeAliasFile(folder, OWN, { key: OWN, apiVersion: undefined, files: [] }, end);
-  rememberRefusal({ folder, key: OWN, tag: 'tag' }, end - 30_000);
+  rememberOneRefusal(folder, OWN, end - 30_000);
   const note = serializeWithChecksum({ key: OWN, option: 'password', about: 'the password of alice' });
   for (const [name, content] of [
     [savedSecretFileName(OWN), note],
@@ -244,7 +244,7 @@ void t.test('what cannot be forgotten is reported, and the token stays in the li
 
 void t.test('the refusals of incomplete settings are forgotten too, and only their aliases need a lock', async (t) => {
   const folder = makeFolder(t);
-  for (const key of [OWN, PARTIAL, OTHER]) rememberRefusal({ folder, key, tag: 'tag' }, NOW);
+  for (const key of [OWN, PARTIAL, OTHER]) rememberOneRefusal(folder, key, NOW);
   const version = 'client.authentication.k8s.io/v1' as const;
   const run = keyOf('d');
   writeAliasFile(folder, run, { key: OWN, apiVersion: version, files: [] }, NOW + HOUR);

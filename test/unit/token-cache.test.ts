@@ -21,11 +21,9 @@ import { serializeRecord } from '../../src/plugin/cache/token-record.ts';
 import { writeAliasFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
 import { markConfirmed, markHandedOut } from '../../src/plugin/cache/handed-out-tokens.ts';
 import { prune } from '../../src/plugin/cache/prune.ts';
-import { forgetRefusal, readRefusalTime, rememberRefusal, tagCredential } from '../../src/plugin/cache/refusals.ts';
 import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
 import { computeFingerprint } from '../../src/plugin/fast-path/fingerprint.ts';
 import type { Host } from '../../src/shared/base/host.ts';
-import type { ProcessIdentity } from '../../src/shared/base/process-identity.ts';
 import { fakeHost } from '../support/fake-host.ts';
 
 const uid = process.geteuid?.();
@@ -235,7 +233,7 @@ void t.test('the fast path finds a token only if everything is unchanged', async
     'the slow path reports the error',
   );
 
-  const identity = (id: string) => ({ id, memoryLayout: undefined, sessionLeaderPid: 1 });
+  const identity = (id: string) => ({ id, memoryLayout: undefined, parentPid: 1 });
   const runByParent = (id: string): Host =>
     runByKubectl('client.authentication.k8s.io/v1', { identifyParent: () => identity(id) });
   t.ok(findCachedCredential(runByParent('10 1')), 'a kubectl process');
@@ -308,59 +306,4 @@ void t.test('pruning removes expired files, leftovers and surplus files, and not
   prune(folder, now);
   t.equal(readdirSync(folder.path).length, kept.length - 1 + 256);
   prune(folderAt(join(folder.path, 'absent')), now);
-});
-
-void t.test('a refusal counts for the same credential and terminal for 30 seconds', async (t) => {
-  const folder = folderAt(t.testdir());
-  const identity = (id: string, memoryLayout?: string) => ({ id, memoryLayout, sessionLeaderPid: 1 });
-  const session = identity('1 1', '140720874771440 94');
-  const hidden = identity('1 1');
-  const tag = (
-    parent: string,
-    secret: string | undefined,
-    sessionLeader: ProcessIdentity | undefined = session,
-  ): string | undefined =>
-    tagCredential({ sessionLeader, parent: identity(parent), isForKubectl: true }, [secret, undefined]);
-  t.equal(tag('2 1', 'pw'), tag('3 1', 'pw'), 'one terminal, two commands, the same password');
-  t.not(tag('2 1', 'pw'), tag('2 1', 'corrected'));
-  t.not(
-    tag('2 1', 'pw'),
-    tag('2 1', 'pw', identity('1 1', '140720874771441 94')),
-    'the memory layout of the shell is the key',
-  );
-  t.equal(
-    tag('2 1', 'pw', hidden),
-    tag('2 1', 'other', hidden),
-    'without that key the tag does not depend on the password',
-  );
-  t.not(tag('2 1', 'pw', hidden), tag('3 1', 'pw', hidden));
-  t.not(tag('2 1', undefined), tag('3 1', undefined), 'each command may prompt once');
-  t.equal(tagCredential({ sessionLeader: undefined, parent: undefined, isForKubectl: true }, ['pw']), undefined);
-
-  const tagWithoutKubectl = (
-    parent: ProcessIdentity,
-    secret: string | undefined,
-    sessionLeader?: ProcessIdentity,
-  ): string | undefined => tagCredential({ sessionLeader, parent, isForKubectl: false }, [secret, undefined]);
-  const script = identity('2 1', '140720874771442 94');
-  t.equal(tagWithoutKubectl(script, 'pw'), tagWithoutKubectl(script, 'pw'), 'a script outside a terminal');
-  t.not(tagWithoutKubectl(script, 'pw'), tagWithoutKubectl(script, 'corrected'));
-  t.equal(tagWithoutKubectl(script, 'pw', session), tagWithoutKubectl(identity('3 1'), 'pw', session));
-  t.equal(tagWithoutKubectl(script, 'pw', session), tag('2 1', 'pw'), 'in one terminal, with kubectl or without');
-  t.equal(
-    tagWithoutKubectl(script, undefined, session),
-    undefined,
-    'without kubectl the user may be prompted every time',
-  );
-  t.equal(tagWithoutKubectl(identity('2 1'), 'pw', hidden), undefined, 'without a key there is no tag');
-
-  const refusal = { folder, key: 'k', tag: tag('2 1', 'pw') ?? '' };
-  t.equal(readRefusalTime(refusal, NOW), undefined);
-  rememberRefusal(refusal, NOW);
-  t.equal(readRefusalTime(refusal, NOW + 29_999), NOW);
-  t.equal(readRefusalTime(refusal, NOW + 30_000), undefined);
-  t.equal(readRefusalTime({ ...refusal, tag: 'other' }, NOW), undefined, 'another password is tried immediately');
-  t.notMatch(readFileSync(join(folder.path, 'k.refused'), 'utf8'), /pw|14072/);
-  forgetRefusal(folder, 'k');
-  t.equal(readRefusalTime(refusal, NOW), undefined);
 });

@@ -1,3 +1,4 @@
+import type { Option } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { AuthMethod, Factor } from './auth-method.ts';
@@ -13,6 +14,9 @@ const COMBINABLE: readonly AuthMethod[] = [password, totp, token];
 export const FACTOR_BY_NAME: ReadonlyMap<string, Factor> = new Map(
   COMBINABLE.flatMap(({ factor }) => (factor === undefined ? [] : [[factor.name, factor]])),
 );
+
+/** The options of all factors. */
+export const FACTOR_OPTIONS: readonly Option[] = COMBINABLE.flatMap(({ options }) => options);
 
 const FACTOR_BY_METHOD: ReadonlyMap<string, Factor> = new Map(
   COMBINABLE.flatMap(({ name, aliases, factor }) =>
@@ -54,7 +58,7 @@ export const multifactor: AuthMethod = {
       prompt: 'Methods to combine, separated by commas',
       suggestion: 'v3password,v3totp',
     },
-    ...COMBINABLE.flatMap(({ options }) => options),
+    ...FACTOR_OPTIONS,
   ],
   impliedBy: ['auth-methods'],
   conflictsWith: [],

@@ -47,6 +47,7 @@ const AUTH_CODE_OPTIONS: readonly Option[] = [
     env: ['OS_CODE', 'OS_AUTHORIZATION_CODE'],
     help: 'authorization code of the provider, valid once, instead of a browser login',
     secret: true,
+    singleUse: true,
   },
 ];
 

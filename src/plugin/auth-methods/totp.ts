@@ -18,6 +18,7 @@ export const totp: AuthMethod = {
       env: ['OS_PASSCODE'],
       help: 'passcode of the authenticator, valid once',
       secret: true,
+      singleUse: true,
       prompt: 'Passcode',
     },
   ],

@@ -15,9 +15,9 @@ import { acquireLock } from './login-lock.ts';
 import type { ReleaseLock, LockWaitOptions } from './login-lock.ts';
 import { openTokenStore } from './open-token-store.ts';
 import { prune } from './prune.ts';
-import { forgetRefusal, readRefusalTime, rememberRefusal, tagCredential } from './refusals.ts';
-import type { CallerProcesses } from './refusals.ts';
-import type { DigestField } from './sha256.ts';
+import type { CallerProcesses } from './credential-tag.ts';
+import { findRefusal, forgetRefusals, rememberRefusal } from './refusals.ts';
+import type { LoginFailure, Refusal, RefusalContext, RefusalSubject, SentCredential } from './refusals.ts';
 import { writeTokenMetadata } from './token-metadata.ts';
 import type { TokenOwner } from './token-metadata.ts';
 import { computeRetentionEnd } from './token-record.ts';
@@ -38,9 +38,15 @@ interface HandOutLog {
 }
 
 interface RefusalMemory {
-  /** When this credential was rejected, in ms since 1970, UTC; undefined if not recently. */
-  findRefusalTime(key: string, credential: readonly DigestField[]): number | undefined;
-  rememberRefusal(key: string, credential: readonly DigestField[]): void;
+  /**
+   * Finds the refusal because of which a login must not be sent yet.
+   *
+   * @param sent what the login would send; empty if that is not known before the user answers
+   */
+  findRefusal(key: string, sent: readonly SentCredential[]): Refusal | undefined;
+  rememberRefusal(key: string, subject: RefusalSubject, failure: LoginFailure): void;
+  /** Forgets all refusals of a key after a successful login. */
+  forgetRefusals(key: string): void;
 }
 
 export interface TokenCache extends HandOutLog, RefusalMemory {
@@ -110,27 +116,20 @@ function makeRefusalMemory(
   callers: CallerProcesses,
   host: Host,
 ): RefusalMemory {
+  const makeContext = (folder: CacheFolder, key: string): RefusalContext => ({ folder, key, callers, now: host.now() });
   return {
-    findRefusalTime(key, credential) {
-      const tag = tagCredential(callers, credential);
-      return tag === undefined
-        ? undefined
-        : read.attempt((folder) => readRefusalTime({ folder, key, tag }, host.now()));
-    },
-    rememberRefusal(key, credential) {
-      const tag = tagCredential(callers, credential);
-      if (tag === undefined) return;
+    findRefusal: (key, sent) => read.attempt((folder) => findRefusal(makeContext(folder, key), sent)),
+    rememberRefusal(key, subject, failure) {
       written.attempt((folder) => {
-        rememberRefusal({ folder, key, tag }, host.now());
+        rememberRefusal(makeContext(folder, key), subject, failure);
+      });
+    },
+    forgetRefusals(key) {
+      read.attempt((folder) => {
+        forgetRefusals(folder, key);
       });
     },
   };
-}
-
-function identifyCallers(host: Host, isForKubectl: boolean): CallerProcesses {
-  const parent = host.identifyParent();
-  const sessionLeader = parent === undefined ? undefined : host.identifyProcess(parent.sessionLeaderPid);
-  return { sessionLeader, parent, isForKubectl };
 }
 
 /** Opens the cache of a run. */
@@ -169,7 +168,7 @@ export async function openTokenCache({ host, storage, isForKubectl, warn }: Cach
       prune(folder, host.now());
     });
   };
-  const callers = identifyCallers(host, isForKubectl);
+  const callers = { host, parent: host.identifyParent(), isForKubectl };
 
   return {
     onFastPath: store?.onFastPath ?? false,
@@ -182,7 +181,7 @@ export async function openTokenCache({ host, storage, isForKubectl, warn }: Cach
       await written.records.attemptAsync(async () => store?.write(key, record));
       if (owner !== undefined) storeMetadata(key, record, owner);
       files.attempt((folder) => {
-        forgetRefusal(folder, key);
+        forgetRefusals(folder, key);
       });
       storeAliases(record, aliases);
     },

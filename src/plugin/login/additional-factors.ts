@@ -1,4 +1,4 @@
-import { AdditionalFactorRequired, InteractionRequired } from '../../shared/base/errors.ts';
+import { AdditionalFactorRequired, AuthRejected, InteractionRequired } from '../../shared/base/errors.ts';
 import type { Receipt } from '../../shared/base/errors.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
 import type { IssuedToken } from '../../shared/keystone/client.ts';
@@ -10,6 +10,9 @@ import { FACTOR_BY_NAME } from '../auth-methods/multifactor.ts';
 import type { LoginContext } from './login-context.ts';
 import { promptForMissing } from './prompt-missing.ts';
 
+/** Keystone refused a factor that the user typed: the settings may be right. */
+export class AnswerRejected extends AuthRejected {}
+
 /** Ends a login in which the server keeps asking for more factors. */
 const MAX_RECEIPTS = 3;
 
@@ -18,6 +21,7 @@ const MAX_RECEIPTS = 3;
  * "auth receipt").
  *
  * @throws AdditionalFactorRequired if Keystone requires a factor that is not available here
+ * @throws AnswerRejected if it refuses what the user typed
  */
 export async function sendWithFactors(
   login: LoginContext,
@@ -31,6 +35,7 @@ export async function sendWithFactors(
     try {
       return await send(request);
     } catch (error) {
+      if (error instanceof AuthRejected && complete !== config) throw toAnswerRejected(error);
       if (!(error instanceof AdditionalFactorRequired) || receipts === MAX_RECEIPTS) throw error;
       const factors = chooseFactors(complete, error.receipt);
       if (factors === undefined) throw error;
@@ -39,6 +44,11 @@ export async function sendWithFactors(
       request = buildFactorRequest(complete, request, error.receipt, factors);
     }
   }
+}
+
+function toAnswerRejected(error: AuthRejected): AnswerRejected {
+  const { code, message, hint, requestId } = error;
+  return new AnswerRejected(code, message, { hint, requestId, cause: error });
 }
 
 /** Of the combinations of factors that Keystone accepts, chooses the one with the fewest missing options. */

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { PluginError } from '../../shared/base/errors.ts';
 import { isReliableStamp } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
@@ -6,7 +6,6 @@ import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import type { AuthMethod } from '../auth-methods/auth-method.ts';
-import { OPTIONS } from '../auth-methods/registry.ts';
 import { digestFields } from '../cache/sha256.ts';
 import type { DigestField } from '../cache/sha256.ts';
 import type { NamedAlias } from '../cache/token-cache.ts';
@@ -48,18 +47,6 @@ export function isKeyUnchanged({ config, method, tls, host, cacheKey }: LoginCon
     if (error instanceof PluginError) return false;
     throw error;
   }
-}
-
-/** Lists the credential of a login as fields of a digest: after a refusal, a change in any of them allows a login. */
-export function listCredentialFields({
-  config,
-  method,
-  fileStamps,
-}: Pick<LoginContext, 'config' | 'method' | 'fileStamps'>): DigestField[] {
-  const secrets = OPTIONS.filter((option) => option.secret).map((option) => config.secret(option.name)?.reveal());
-  if (method.listIdentityFiles === undefined) return secrets;
-  // A renewed file or ticket is another credential; a credential without a file may differ on every run.
-  return [...secrets, ...(fileStamps?.map(({ stamp }) => stamp) ?? [randomUUID()])];
 }
 
 /** Makes the aliases that lead from these settings to `key`. */

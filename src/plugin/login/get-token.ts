@@ -8,14 +8,14 @@ import { OPTIONS } from '../auth-methods/registry.ts';
 import { isFresh } from '../cache/token-record.ts';
 import type { CachedToken, TokenRecord } from '../cache/token-record.ts';
 import { API_VERSIONS, renderExecCredential } from '../exec/exec-credential.ts';
-import { UserCancelled } from '../terminal/terminal.ts';
 import type { ReceivedToken } from './accept-token.ts';
 import { applySavedSecret, forgetRejectedSecret } from './apply-saved-secret.ts';
-import { computeCacheKey, isKeyUnchanged, listCredentialFields, makeAliases } from './cache-key.ts';
+import { computeCacheKey, isKeyUnchanged, makeAliases } from './cache-key.ts';
 import { withHttp } from './http-context.ts';
 import type { LoginContext, RunContext } from './login-context.ts';
 import { openLoginContext } from './open-login-context.ts';
 import { promptForMissing } from './prompt-missing.ts';
+import { rejectRefusedLogin, rememberFailedLogin } from './refused-logins.ts';
 import { renewToken, requestToken } from './request-token.ts';
 
 /** How long Keystone may take to confirm a token. */
@@ -95,9 +95,8 @@ async function logInOnce(login: LoginContext, revokedToken: string | undefined):
       cache.storeAliases(last.record, makeAliases(login, last.key));
       return last.record;
     }
-    rejectRecentRefusal(login);
-    warnAboutSettings(login);
     const { key, record, owner, cacheable } = (await renew(login, last)) ?? (await logIn(login));
+    cache.forgetRefusals(cacheKey);
     if (!cacheable) return record;
     if (isKeyUnchanged(login)) await cache.store(key, record, makeAliases(login, key), owner);
     else reporter.debug('the token is not cached: the identity changed during the login');
@@ -105,18 +104,6 @@ async function logInOnce(login: LoginContext, revokedToken: string | undefined):
   } finally {
     release?.();
   }
-}
-
-/** A login that Keystone rejected moments ago is not sent again, see `cache/refusals.ts`. */
-function rejectRecentRefusal(login: LoginContext): void {
-  const { config, cache, cacheKey, host } = login;
-  if (config.isOn('force-refresh')) return;
-  const refusedAt = cache.findRefusalTime(cacheKey, listCredentialFields(login));
-  if (refusedAt === undefined) return;
-  const seconds = Math.max(1, Math.round((host.now() - refusedAt) / 1000));
-  throw new AuthRejected('refused-before', `this login was refused ${seconds} s ago, and is not tried again yet`, {
-    hint: 'another credential is tried immediately, the same one after 30 s or with --force-refresh',
-  });
 }
 
 /** Warns about secrets in flags and about settings that contradict each other, in a run that logs in. */
@@ -137,24 +124,25 @@ interface NewToken extends ReceivedToken {
 /** Gets the next token without a prompt; undefined if a full login is needed. */
 async function renew(login: LoginContext, last: CachedToken | undefined): Promise<NewToken | undefined> {
   const received = last === undefined ? undefined : await renewToken(login, last);
-  return received === undefined || last === undefined ? undefined : { ...received, key: last.key };
+  if (received === undefined || last === undefined) return undefined;
+  warnAboutSettings(login);
+  return { ...received, key: last.key };
 }
 
-/** Completes the settings and logs in. A refusal, by Keystone or by the user, counts for the whole kubectl command. */
+/** Completes the settings and logs in, unless the same login was refused a moment ago. */
 async function logIn(login: LoginContext): Promise<NewToken> {
   const { method, tls, host } = login;
   const savedSecret = await applySavedSecret(login);
+  const settings = savedSecret?.config ?? login.config;
+  rejectRefusedLogin(login, settings);
+  warnAboutSettings(login);
   try {
-    const config = await promptForMissing(login, savedSecret?.config ?? login.config, (current) =>
-      findMissingOptions(current, method),
-    );
+    const config = await promptForMissing(login, settings, (current) => findMissingOptions(current, method));
     return { ...(await requestToken(login, config)), key: computeCacheKey(config, method, tls, host) };
   } catch (error) {
-    const isRefusal = error instanceof AuthRejected || error instanceof UserCancelled;
-    if (isRefusal) login.cache.rememberRefusal(login.cacheKey, listCredentialFields(login));
-    if (savedSecret !== undefined && error instanceof AuthRejected) {
-      throw await forgetRejectedSecret(login, savedSecret, error);
-    }
-    throw error;
+    const isSecretRefused = savedSecret !== undefined && error instanceof AuthRejected;
+    const failure = isSecretRefused ? await forgetRejectedSecret(login, savedSecret, error) : error;
+    rememberFailedLogin(login, settings, failure);
+    throw failure;
   }
 }

@@ -20,6 +20,7 @@ import type { ReceivedToken } from './accept-token.ts';
 import { sendWithFactors } from './additional-factors.ts';
 import { makeHttpSettings, withHttp } from './http-context.ts';
 import type { LoginContext } from './login-context.ts';
+import { isRefreshTokenRefused, rememberRefusedRefreshToken } from './refused-logins.ts';
 
 /**
  * Requests a token with a complete configuration.
@@ -135,7 +136,12 @@ export async function renewToken(
   if (record.refresh === undefined || renewal === undefined) return undefined;
   const listMissing = (settings: ResolvedConfig): OptionName[] => renewal.listMissing(settings);
   if (findMissingOptions(config, { ...method, listMissing }).length > 0) return undefined;
-  const refreshToken = new Secret(record.refresh);
+  if (isRefreshTokenRefused(login, record.refresh)) {
+    reporter.debug('the last login is not renewed: that was refused, and is not tried again yet');
+    return undefined;
+  }
+  let latest = record.refresh;
+  const refreshToken = new Secret(latest);
   try {
     return await withHttp(login, login.deadlineMs, async (http) => {
       const context = makeMethodContext(login, config, http);
@@ -143,10 +149,12 @@ export async function renewToken(
       const next = request.refreshToken?.reveal();
       // The old refresh token may be used up by now: store the new one before Keystone can fail.
       if (next !== undefined && next !== record.refresh) await cache.store(key, { ...record, refresh: next }, []);
+      latest = next ?? latest;
       return sendRequest(login, config, context, request);
     });
   } catch (error) {
     if (!(error instanceof AuthRejected)) throw error;
+    rememberRefusedRefreshToken(login, latest, error);
     reporter.debug(`the last login cannot be renewed: ${error.message}`);
     return undefined;
   }

@@ -10,7 +10,7 @@ export interface ProcessIdentity {
   readonly id: string;
   /** Addresses of its stack, heap and arguments; undefined if the kernel hides them. */
   readonly memoryLayout: string | undefined;
-  readonly sessionLeaderPid: number;
+  readonly parentPid: number;
 }
 
 /** A field by its number in proc(5). The first of `fields` is number 3, the state, which follows the name. */
@@ -36,7 +36,7 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
       const layout = LAYOUT_FIELDS.map((number) => field(fields, number));
       return layout.every((address) => /^[1-9]\d*$/.test(address)) ? layout.join(' ') : undefined;
     },
-    sessionLeaderPid: Number(field(fields, 6)),
+    parentPid: Number(field(fields, 4)),
   };
 }
 

@@ -38,6 +38,8 @@ export interface Option<Name extends string = string, Group extends string = str
   readonly trustSensitive?: true | 'true' | 'false';
   /** Never printed anywhere. */
   readonly secret?: true;
+  /** A secret that works once, so the next login needs another one. */
+  readonly singleUse?: true;
   /** What a prompt asks for, as a noun. */
   readonly prompt?: string;
   /** What a prompt offers. */
