@@ -29,9 +29,7 @@ const NOT_TEXT = 'ENCODING';
 function makeReadError(path: string, error: unknown): ConfigError {
   const reason = getErrorCode(error) === NOT_TEXT ? 'it is not UTF-8 text' : describeReadFailure(error);
   return new ConfigError(`${path} cannot be read (${reason})`, {
-    hint: reason.includes('larger than')
-      ? 'split it into several files, and name them in KUBECONFIG'
-      : 'name another kubeconfig with --kubeconfig or KUBECONFIG',
+    hint: 'name another kubeconfig with --kubeconfig, or one or several with KUBECONFIG',
   });
 }
 
