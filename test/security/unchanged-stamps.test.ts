@@ -13,6 +13,7 @@ import { getExecCredential } from '../../src/plugin/login/get-token.ts';
 import { isReliableStamp, stampFile } from '../../src/shared/base/file-stamp.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { startFileWatcher } from '../../src/webhook/sources/file-watcher.ts';
+import { waitSilently } from '../../src/shared/base/long-wait.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { PASSWORD, startKeystoneForTest } from '../support/stand-in-login.ts';
 import { makeVirtualClock } from '../support/virtual-clock.ts';
@@ -58,7 +59,13 @@ async function getToken(host: Host): Promise<string> {
       host,
       execInfo: undefined,
       flags: new Map(),
-      reporter: { warn: () => undefined, info: () => undefined, progress: () => undefined, debug: () => undefined },
+      reporter: {
+        warn: () => undefined,
+        info: () => undefined,
+        progress: () => undefined,
+        waitFor: waitSilently,
+        debug: () => undefined,
+      },
       userAgent: 'test',
       onFastPath: true,
     }));

@@ -19,6 +19,7 @@ import { makeExecInfo } from '../support/home.ts';
 import type { EnvVars } from '../support/home.ts';
 import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 import { isReliableStamp, stampFile } from '../../src/shared/base/file-stamp.ts';
+import { waitSilently } from '../../src/shared/base/long-wait.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const uid = process.geteuid?.();
@@ -146,6 +147,7 @@ async function requestCredential(folder: string, { env, info }: Configuration): 
     warn: (text: string) => warnings.push(text),
     info: () => undefined,
     progress: () => undefined,
+    waitFor: waitSilently,
     debug: () => undefined,
   };
   const document =

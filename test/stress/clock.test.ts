@@ -8,6 +8,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { getExecCredential } from '../../src/plugin/login/get-token.ts';
 import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
+import { waitSilently } from '../../src/shared/base/long-wait.ts';
 import { checkNoProblems, startProgram, parseToken } from '../support/stress.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
@@ -48,6 +49,7 @@ async function runScenario({ standIn, clock, folder, from, skewSeconds }: ClockS
       warn: (text: string) => problems.push(text),
       info: () => undefined,
       progress: () => undefined,
+      waitFor: waitSilently,
       debug: () => undefined,
     };
     const run = { host, execInfo: undefined, flags: new Map(), reporter, userAgent: 'test', onFastPath: true };

@@ -149,7 +149,14 @@ async function listReads(method: AuthMethod, sample: LoginSample, host: Host): P
     host,
     http: { send: answer, close: () => undefined },
     tls: readTls(resolve(sample), host),
-    user: { requirePresence: stop, notify: stop, prompt: stop, promptForChoice: stop, cannotPromptReason: undefined },
+    user: {
+      tell: stop,
+      requirePresence: stop,
+      notify: stop,
+      prompt: stop,
+      promptForChoice: stop,
+      cannotPromptReason: undefined,
+    },
     findV3Endpoint: async () => 'https://a.test/v3',
     detail: () => undefined,
   };

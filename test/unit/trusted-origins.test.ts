@@ -8,6 +8,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { readTrustedOrigins } from '../../src/shared/http/trusted-origins.ts';
 import { getExecCredential } from '../../src/plugin/login/get-token.ts';
+import { waitSilently } from '../../src/shared/base/long-wait.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/stand-in-login.ts';
 import { respondRedirect } from '../support/stand-in-faults.ts';
@@ -23,7 +24,13 @@ function writeList(home: string, text: string): string {
 }
 
 function logIn(home: string, url: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
-  const quiet = { warn: () => undefined, info: () => undefined, progress: () => undefined, debug: () => undefined };
+  const quiet = {
+    warn: () => undefined,
+    info: () => undefined,
+    progress: () => undefined,
+    waitFor: waitSilently,
+    debug: () => undefined,
+  };
   const all = { ...makeLoginSettings(url), CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none', ...env };
   const host = fakeHost({ uid, env: all, home: () => env['HOME'] ?? home, accountHome: () => home, now: Date.now });
   return getExecCredential({

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import type { WaitFor } from '../../shared/base/long-wait.ts';
 import type { CacheFolder } from './cache-folder.ts';
 import { aliasFileName, metadataFileName, parseFileName, refusalFileName } from './file-names.ts';
 import { readAliasFile } from './file-store.ts';
@@ -27,6 +28,8 @@ export interface ForgetRequest {
   readonly maxWaitMs: number;
   /** Called once, when the wait is long enough for a user to notice. */
   readonly onLongWait: () => void;
+  /** Waits for a store that can be slow; without a word by default. */
+  readonly waitFor?: WaitFor;
 }
 
 /** What was forgotten. */
@@ -71,7 +74,7 @@ async function attempt(failures: CacheError[], act: () => void | Promise<void>):
  * @throws CacheError if the locks are not available
  */
 export async function forgetIdentity(request: ForgetRequest): Promise<ForgetResult> {
-  const { folder, host, key, partialKey, storages, maxWaitMs, onLongWait } = request;
+  const { folder, host, key, partialKey, storages, maxWaitMs, onLongWait, waitFor } = request;
   const ownKeys = partialKey === undefined ? [key] : [key, partialKey];
   const partialAliases = listAliasesOf(folder, key).filter(({ isPartial }) => isPartial);
   const waitOptions = { maxWaitMs, isNoLongerNeeded: () => Promise.resolve(false), onLongWait };
@@ -82,7 +85,7 @@ export async function forgetIdentity(request: ForgetRequest): Promise<ForgetResu
     const failures: CacheError[] = [];
     for (const storage of storages) {
       await attempt(failures, async () => {
-        const store = await openTokenStore(storage, folder, host);
+        const store = await openTokenStore(storage, folder, host, waitFor);
         const record = await store?.read(key);
         await store?.remove(key);
         if (record !== undefined) records.push(record);

@@ -1,11 +1,16 @@
 import type { Host } from '../../shared/base/host.ts';
+import type { WaitFor } from '../../shared/base/long-wait.ts';
 import { openKeyring } from './keyring.ts';
 import { serializeRecord, parseRecord } from './token-record.ts';
 import type { TokenStore } from './token-store.ts';
 
-/** Opens the store of the records in the user's keyring. */
-export function openKeyringStore(host: Host): TokenStore {
-  const keyring = openKeyring(host);
+/**
+ * Opens the store of the records in the user's keyring.
+ *
+ * @param waitFor waits for each answer of the keyring
+ */
+export function openKeyringStore(host: Host, waitFor: WaitFor): TokenStore {
+  const keyring = openKeyring(host, waitFor);
   return {
     onFastPath: false,
     async read(key) {

@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import { waitSilently } from '../../shared/base/long-wait.ts';
 import { makeKeyringEnvironment } from '../programs/environment.ts';
 import { findSessionBus } from '../programs/session-bus.ts';
 import { resolveCacheFolder } from './cache-folder.ts';
@@ -63,18 +64,24 @@ function parseSecret(answer: string): string {
   throw new CacheError(UNUSABLE);
 }
 
-/** Opens the keyring of the user; the first request shows whether it works. */
-export function openKeyring(host: Host): Keyring {
+/**
+ * Opens the keyring of the user; the first request shows whether it works.
+ *
+ * @param waitFor waits for each answer
+ */
+export function openKeyring(host: Host, waitFor = waitSilently): Keyring {
+  const send = (request: KeyringRequest): Promise<string> =>
+    waitFor('the system keyring', () => sendRequest(host, request));
   return {
-    read: async (key) => parseSecret(await sendRequest(host, { key })),
+    read: async (key) => parseSecret(await send({ key })),
     async write(key, secret) {
       if (secret.length > (MAX_CHARACTERS[host.platform] ?? Number.POSITIVE_INFINITY)) {
         throw new CacheError('the token is too large for the Windows Credential Manager');
       }
-      await sendRequest(host, { key, secret });
+      await send({ key, secret });
     },
     async remove(key) {
-      await sendRequest(host, { key, remove: true });
+      await send({ key, remove: true });
     },
   };
 }

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CacheError } from '../../shared/base/errors.ts';
+import { LONG_WAIT_MS } from '../../shared/base/long-wait.ts';
 import type { CacheFolder } from './cache-folder.ts';
 import { lockFileName } from './file-names.ts';
 import { withPrivateFile } from './private-file.ts';
@@ -21,7 +22,6 @@ export interface LockWaitOptions {
   readonly onLongWait: () => void;
 }
 
-const LONG_WAIT_MS = 1_000;
 const SQLITE_BUSY = 5;
 
 /** A login is short, and hundreds of waiting processes must not slow it down. */

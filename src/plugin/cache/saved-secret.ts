@@ -7,6 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import type { WaitFor } from '../../shared/base/long-wait.ts';
 import { textAt } from '../../shared/base/json.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import { resolveCacheFolder, ensureCacheFolder } from './cache-folder.ts';
@@ -62,9 +63,14 @@ function requireCacheFolder(host: Host): CacheFolder {
  *
  * @throws CacheError
  */
-export async function saveSecret(host: Host, identity: SavedSecretIdentity, secret: Secret): Promise<void> {
+export async function saveSecret(
+  host: Host,
+  identity: SavedSecretIdentity,
+  secret: Secret,
+  waitFor?: WaitFor,
+): Promise<void> {
   const folder = requireCacheFolder(host);
-  const keyring = openKeyring(host);
+  const keyring = openKeyring(host, waitFor);
   const { key, option } = identity;
   const entry = serializeWithChecksum({ key, option, secret: secret.reveal() });
   await keyring.write(key, entry);
@@ -90,10 +96,14 @@ export function isSecretSaved(host: Host, { key, option }: SavedSecretIdentity):
  *
  * @throws CacheError if the keyring cannot be used
  */
-export async function readSavedSecret(host: Host, identity: SavedSecretIdentity): Promise<Secret | undefined> {
+export async function readSavedSecret(
+  host: Host,
+  identity: SavedSecretIdentity,
+  waitFor?: WaitFor,
+): Promise<Secret | undefined> {
   const { key, option } = identity;
   if (!isSecretSaved(host, identity)) return undefined;
-  const content = parseWithChecksum(await openKeyring(host).read(key));
+  const content = parseWithChecksum(await openKeyring(host, waitFor).read(key));
   const secret = textAt(content, 'secret');
   if (textAt(content, 'key') !== key || textAt(content, 'option') !== option) return undefined;
   return secret === undefined ? undefined : new Secret(secret);
@@ -105,11 +115,15 @@ export async function readSavedSecret(host: Host, identity: SavedSecretIdentity)
  * @returns whether there was a note
  * @throws CacheError if the keyring cannot be used; the note stays, so that the user can try again
  */
-export async function forgetSavedSecret(host: Host, identity: SavedSecretIdentity): Promise<boolean> {
+export async function forgetSavedSecret(
+  host: Host,
+  identity: SavedSecretIdentity,
+  waitFor?: WaitFor,
+): Promise<boolean> {
   const folder = resolveCacheFolder(host);
   if (folder === undefined || readSavedSecretNote(folder, identity.key) === undefined) return false;
   try {
-    await openKeyring(host).remove(identity.key);
+    await openKeyring(host, waitFor).remove(identity.key);
   } catch (error) {
     writeNote(host, folder, { ...identity, isDisabled: true });
     throw error;
@@ -144,9 +158,9 @@ const PROBE = 'probe';
  *
  * @throws CacheError if it cannot
  */
-export async function probeKeyring(host: Host): Promise<void> {
+export async function probeKeyring(host: Host, waitFor?: WaitFor): Promise<void> {
   requireCacheFolder(host);
-  const keyring = openKeyring(host);
+  const keyring = openKeyring(host, waitFor);
   await keyring.write(PROBE, PROBE);
   await keyring.remove(PROBE);
 }

@@ -4,6 +4,7 @@
  */
 import type { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import type { WaitFor } from '../../shared/base/long-wait.ts';
 import { checkCacheFolder, ensureCacheFolder, resolveCacheFolder } from './cache-folder.ts';
 import type { CacheFolder } from './cache-folder.ts';
 import { makeCachePart } from './cache-part.ts';
@@ -73,6 +74,8 @@ export interface CacheSettings {
   /** Whether kubectl runs the plugin: only kubectl runs it again because the cluster rejected the token. */
   readonly isForKubectl: boolean;
   readonly warn: (message: string) => void;
+  /** Waits for a store that can be slow; without a word by default. */
+  readonly waitFor?: WaitFor;
 }
 
 /** Returns the same part, with its folder created before the first use: a run that only reads creates nothing. */
@@ -133,7 +136,13 @@ function makeRefusalMemory(
 }
 
 /** Opens the cache of a run. */
-export async function openTokenCache({ host, storage, isForKubectl, warn }: CacheSettings): Promise<TokenCache> {
+export async function openTokenCache({
+  host,
+  storage,
+  isForKubectl,
+  warn,
+  waitFor,
+}: CacheSettings): Promise<TokenCache> {
   const cacheFolder = storage === 'none' ? undefined : resolveCacheFolder(host);
   if (storage !== 'none' && cacheFolder === undefined)
     warn('there is no home folder to store the token in; the next run will log in again');
@@ -151,7 +160,7 @@ export async function openTokenCache({ host, storage, isForKubectl, warn }: Cach
   files.attempt(checkCacheFolder);
   const written = { files: creatingFolder(files), records: creatingFolder(records) };
   const store = files.isUsable()
-    ? await records.attemptAsync((folder) => openTokenStore(storage, folder, host))
+    ? await records.attemptAsync((folder) => openTokenStore(storage, folder, host, waitFor))
     : undefined;
 
   const storeMetadata = (key: string, record: TokenRecord, owner: TokenOwner): void => {

@@ -1,6 +1,8 @@
+import { SYSTEM_CLOCK } from '../../shared/base/clock.ts';
 import { PluginError } from '../../shared/base/errors.ts';
 import { findFlagValue } from '../../shared/base/host.ts';
 import type { Host } from '../../shared/base/host.ts';
+import { makeWaitFor } from '../../shared/base/long-wait.ts';
 import { PROGRAM_NAME } from '../../shared/base/program.ts';
 import { redact } from '../../shared/base/secret.ts';
 import { makePrintable, renderJson, renderLines } from '../../shared/base/terminal-text.ts';
@@ -42,9 +44,16 @@ export function openLog(host: Host): Log {
   };
 }
 
-/** Makes the reporter of a run, as verbose as its flags say. */
-export function makeReporter(log: Log, flags: Layer): Reporter {
+/**
+ * Makes the reporter of a run, as verbose as its flags say.
+ *
+ * @param clock times the waits
+ */
+export function makeReporter(log: Log, flags: Layer, clock = SYSTEM_CLOCK): Reporter {
   const verbosity = Number(flags.get('verbose')?.value ?? 0);
+  const announce = makeWaitFor(clock, (what) => {
+    log.write({ level: 'info', text: `waiting for ${what}` });
+  });
   return {
     warn: (text) => {
       log.write({ level: 'warning', text });
@@ -55,6 +64,7 @@ export function makeReporter(log: Log, flags: Layer): Reporter {
     progress: (text) => {
       if (log.isTerminal()) log.write({ level: 'info', text });
     },
+    waitFor: (what, work) => (log.isTerminal() ? announce(what, work) : work()),
     debug: (text, level = 1) => {
       if (verbosity >= level) log.write({ level: 'debug', text });
     },

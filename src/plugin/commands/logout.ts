@@ -80,6 +80,7 @@ async function forget(
     partialKey: target.isCurrent ? login?.cacheKey : undefined,
     storages: target.storages,
     maxWaitMs: MAX_LOCK_WAIT_MS,
+    waitFor: reporter.waitFor,
     onLongWait: () => {
       reporter.progress('waiting for a login in progress');
     },
@@ -107,7 +108,7 @@ async function revokeTokens(
 
 /** Forgets saved secrets: with one, the next run would log in again without a prompt. */
 async function forgetSecrets(
-  { host }: Invocation,
+  { host, reporter }: Invocation,
   login: LoginContext | undefined,
   all: boolean,
 ): Promise<Pick<LogoutResult, 'secrets' | 'failures'>> {
@@ -117,7 +118,7 @@ async function forgetSecrets(
   const failures: CacheError[] = [];
   for (const identity of targets) {
     try {
-      if (await forgetSavedSecret(host, identity)) secrets.push(identity);
+      if (await forgetSavedSecret(host, identity, reporter.waitFor)) secrets.push(identity);
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;
       failures.push(new CacheError(`${error.message}, so it still holds ${identity.description}`));

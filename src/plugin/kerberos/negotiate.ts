@@ -3,6 +3,7 @@
  * download programs during their installation. Therefore the system's curl sends these requests.
  */
 import { KeystoneProtocolError } from '../../shared/base/errors.ts';
+import { waitSilently } from '../../shared/base/long-wait.ts';
 import {
   explainNetworkError,
   explainRedirect,
@@ -10,7 +11,7 @@ import {
 } from '../../shared/http/explain-network-error.ts';
 import { describeExchange } from '../../shared/http/describe-exchange.ts';
 import { restrictTls } from '../../shared/http/trusted-origins.ts';
-import { KEYSTONE } from '../../shared/http/peer.ts';
+import { describePeerAt, KEYSTONE } from '../../shared/http/peer.ts';
 import type { HttpClient, HttpSettings } from '../../shared/http/http-client.ts';
 import type { HttpRequest, HttpResponse } from '../../shared/http/http-message.ts';
 import type { Peer } from '../../shared/http/peer.ts';
@@ -68,10 +69,10 @@ function rejectRedirect(response: HttpResponse, { url, peer }: Attempt): void {
 
 /** Opens an HTTP client that uses curl: it neither retries nor follows redirects. */
 export function openNegotiateHttp(settings: HttpSettings): HttpClient {
-  const { host, trustedOrigins, log, deadlineMs } = settings;
+  const { host, trustedOrigins, log, deadlineMs, waitFor = waitSilently } = settings;
   let remainingMs = deadlineMs;
 
-  async function send(request: HttpRequest): Promise<HttpResponse> {
+  async function sendOnce(request: HttpRequest): Promise<HttpResponse> {
     const { peer = KEYSTONE } = request;
     const url = new URL(request.url);
     if (trustedOrigins?.origins.has(url.origin) === false) throw explainUntrustedOrigin(url, peer, trustedOrigins);
@@ -91,5 +92,8 @@ export function openNegotiateHttp(settings: HttpSettings): HttpClient {
     return response;
   }
 
-  return { send, close: () => undefined };
+  return {
+    send: (request) => waitFor(describePeerAt(new URL(request.url), request.peer), () => sendOnce(request)),
+    close: () => undefined,
+  };
 }

@@ -52,13 +52,13 @@ function describeUser({ details }: Token): string {
  * @throws KeystoneProtocolError if it is not the token that was asked for
  */
 export function acceptToken(
-  { reporter, method, tls, isInterim }: LoginContext,
+  { reporter, user, method, tls, isInterim }: LoginContext,
   request: AuthRequest,
   v3Endpoint: string,
   { token, receivedAt, expiresAt }: IssuedToken,
 ): ReceivedToken {
   // The user may be logged in to the browser under another name.
-  if (request.announcesOwner) reporter.info(`Keystone knows you as ${describeUser(token)}`);
+  if (request.announcesOwner) user.tell(`Keystone knows you as ${describeUser(token)}`);
   const cacheable = verifyToken(request, token, reporter);
   if (!token.isScoped && isInterim !== true) {
     const remedy =

@@ -60,7 +60,7 @@ export async function applySavedSecret(login: LoginContext): Promise<ConfigWithS
   const identity = isComplete ? undefined : identifySavedSecret(login, config);
   if (identity === undefined) return undefined;
   try {
-    const secret = await readSavedSecret(host, identity);
+    const secret = await readSavedSecret(host, identity, reporter.waitFor);
     if (secret === undefined) return undefined;
     reporter.debug(`the keyring holds ${identity.description}`);
     const layer = new Map([[identity.option, { value: secret, origin: ORIGIN }]]);
@@ -77,12 +77,12 @@ const FINAL_REFUSALS: readonly PluginErrorCode[] = ['auth-rejected', 'credential
 
 /** Forgets a saved secret that Keystone refused, and returns the refusal with a hint that says so. */
 export async function forgetRejectedSecret(
-  { host }: LoginContext,
+  { host, reporter }: LoginContext,
   { identity }: ConfigWithSavedSecret,
   refusal: AuthRejected,
 ): Promise<AuthRejected> {
   if (!FINAL_REFUSALS.includes(refusal.code)) return refusal;
-  const outcome = await forgetSavedSecret(host, identity).then(
+  const outcome = await forgetSavedSecret(host, identity, reporter.waitFor).then(
     () => 'the saved secret is forgotten',
     (error: unknown) => {
       if (error instanceof CacheError) return 'the saved secret is not used again';

@@ -20,6 +20,7 @@ export function makeHttpSettings({ host, tls, userAgent, reporter }: HttpContext
     proxyEnv: readProxyEnv(host.env),
     userAgent,
     deadlineMs,
+    waitFor: reporter.waitFor,
     log: reporter.debug,
   };
 }

@@ -1,5 +1,6 @@
 import type { FileStamp } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
+import type { WaitFor } from '../../shared/base/long-wait.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import type { Layer } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
@@ -14,6 +15,8 @@ export interface Reporter {
   readonly info: (message: string) => void;
   /** Shown only if stderr is a terminal. */
   readonly progress: (message: string) => void;
+  /** Waits for something, and says what for after a second, if stderr is a terminal. */
+  readonly waitFor: WaitFor;
   /** Shown only with `--verbose` of at least this level (1 by default). */
   readonly debug: (message: string, level?: 1 | 2 | 3) => void;
 }

@@ -53,7 +53,9 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
     method,
     tls,
     fileStamps: identityFiles === undefined ? undefined : [...files, ...tls.files, ...identityFiles],
-    cache: await openTokenCache({ host, storage, isForKubectl: execInfo !== undefined, warn: reporter.warn }),
+    cache: await openTokenCache({
+      ...{ host, storage, isForKubectl: execInfo !== undefined, warn: reporter.warn, waitFor: reporter.waitFor },
+    }),
     cacheKey: computeCacheKey(config, method, tls, host),
     startedAt,
     deadlineMs,

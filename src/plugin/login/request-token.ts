@@ -25,9 +25,12 @@ import { isRefreshTokenRefused, rememberRefusedRefreshToken } from './refused-lo
 /**
  * Requests a token with a complete configuration.
  *
+ * @throws InteractionRequired if the login needs a user, who would see no message
  * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
  */
 export async function requestToken(login: LoginContext, config: ResolvedConfig): Promise<ReceivedToken> {
+  // Before any server is asked, which can take long.
+  if (login.method.waitsForUser) login.user.requirePresence();
   return withHttp(login, login.deadlineMs, async (http) => {
     const context = makeMethodContext(login, config, http);
     const request = await login.method.prepareRequest(config, context);

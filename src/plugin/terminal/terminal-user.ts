@@ -1,8 +1,10 @@
 import type { Option } from '../../shared/options/option.ts';
 import { InteractionRequired } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import { PROGRAM_NAME } from '../../shared/base/program.ts';
+import { renderLines } from '../../shared/base/terminal-text.ts';
 import type { ChoicePrompt } from './prompt.ts';
-import { openTerminal } from './terminal.ts';
+import { openTerminal, writeToTerminal } from './terminal.ts';
 
 /** The user at the terminal, if there is one. */
 export interface TerminalUser {
@@ -14,6 +16,8 @@ export interface TerminalUser {
    * @throws InteractionRequired if there is no terminal
    */
   requirePresence(): void;
+  /** Tells the user something: on stderr if it is a terminal, else on the controlling terminal, else on stderr. */
+  tell(message: string): void;
   /**
    * Tells the user what to do elsewhere.
    *
@@ -64,14 +68,22 @@ export function makeTerminalUser({ host, canPrompt, writeLine }: TerminalUserOpt
     },
     requirePresence() {
       if (!host.stderrIsTerminal() && !checkTerminal()) {
-        throw new InteractionRequired('this login needs a user with a browser, and there is no terminal', {
-          hint: 'log in once on a terminal, or use an application credential or client credentials',
-        });
+        const because = canPrompt ? '' : ', and kubectl does not let the plugin ask';
+        throw new InteractionRequired(
+          `this login needs a user with a browser, and there is no terminal to show the address on${because}`,
+          { hint: 'log in once on a terminal, or use an application credential or client credentials' },
+        );
       }
+    },
+    tell(message) {
+      // A program that started this one may keep what it writes to stderr until the end.
+      const isOnTerminal =
+        !host.stderrIsTerminal() && writeToTerminal(host, renderLines([`${PROGRAM_NAME}: ${message}`]));
+      if (!isOnTerminal) writeLine(message);
     },
     notify(message) {
       this.requirePresence();
-      writeLine(message);
+      this.tell(message);
     },
     async prompt(option, target, signal) {
       const reason = this.cannotPromptReason;

@@ -1,7 +1,8 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Host, PromptSignal } from '../../shared/base/host.ts';
+import type { TerminalText } from '../../shared/base/terminal-text.ts';
 
 /** The user or a signal ended the prompt. */
 export class UserCancelled extends PluginError {
@@ -46,6 +47,24 @@ function openOrClose<T>(path: string, flags: string, use: (fd: number) => T): T 
   } catch (error) {
     closeSync(fd);
     throw error;
+  }
+}
+
+/**
+ * Writes text to the controlling terminal, wherever stdout and stderr go.
+ *
+ * @returns false if the process has none
+ */
+export function writeToTerminal(host: Host, text: TerminalText): boolean {
+  const { output } = DEVICES[host.platform] ?? UNIX_DEVICE;
+  try {
+    openOrClose(output, host.platform === 'win32' ? 'r+' : 'w', (fd) => {
+      writeFileSync(fd, text);
+      closeSync(fd);
+    });
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -8,13 +8,15 @@ import { SYSTEM_CLOCK } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
 import { KeystoneProtocolError, PluginError } from '../base/errors.ts';
 import type { Host } from '../base/host.ts';
+import { waitSilently } from '../base/long-wait.ts';
+import type { WaitFor } from '../base/long-wait.ts';
 import { makeAgents } from './agents.ts';
 import type { Agents, AgentSettings } from './agents.ts';
 import { describeExchange } from './describe-exchange.ts';
 import { explainNetworkError, explainRedirect, explainUntrustedOrigin } from './explain-network-error.ts';
 import { measureClockSkew } from './http-message.ts';
 import type { HttpRequest, HttpResponse } from './http-message.ts';
-import { KEYSTONE } from './peer.ts';
+import { describePeerAt, KEYSTONE } from './peer.ts';
 import type { Peer } from './peer.ts';
 import { checkSystemAuthorities } from './system-authorities.ts';
 import { makeTimeBudget } from './time-budget.ts';
@@ -35,6 +37,8 @@ export interface HttpSettings extends AgentSettings {
   readonly deadlineMs: number;
   /** Times the deadlines of requests; the clock of this machine by default. */
   readonly clock?: Clock;
+  /** Waits for each response, its retries and redirects included; without a word by default. */
+  readonly waitFor?: WaitFor;
   /**
    * Receives lines about each request, for `--verbose`: requests and statuses at level 2, harmless headers at level 3.
    */
@@ -116,8 +120,12 @@ export async function openHttpClient(settings: HttpSettings): Promise<HttpClient
     budget: makeTimeBudget(settings.deadlineMs),
     clock: settings.clock ?? SYSTEM_CLOCK,
   };
+  const { waitFor = waitSilently } = settings;
   return {
-    send: (request) => followRedirects(request, settings, (url) => exchange(url, request, context)),
+    send: (request) =>
+      waitFor(describePeerAt(new URL(request.url), request.peer), () =>
+        followRedirects(request, settings, (url) => exchange(url, request, context)),
+      ),
     close() {
       agents.close();
     },

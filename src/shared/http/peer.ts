@@ -9,6 +9,11 @@ export interface Peer {
 /** The peer of most requests. */
 export const KEYSTONE: Peer = { name: 'Keystone', setting: 'OS_AUTH_URL' };
 
+/** Describes where a request goes: "Keystone at https://keystone.example.com:5000". */
+export function describePeerAt({ origin }: URL, { name } = KEYSTONE): string {
+  return `${name} at ${origin}`;
+}
+
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /** Whether a URL leads to this machine without TLS. */

@@ -70,7 +70,7 @@ async function removeFile(
 
 /** Removes the tokens in the keyring before the files that list them; returns the files of those that remain. */
 async function emptyKeyring(
-  { host }: Invocation,
+  { host, reporter }: Invocation,
   folder: CacheFolder,
   result: CleanResult,
 ): Promise<ReadonlySet<string>> {
@@ -78,7 +78,7 @@ async function emptyKeyring(
   for (const { key, storage } of listCachedIdentities(folder, host.now())) {
     if (storage !== 'keyring') continue;
     try {
-      await openKeyring(host).remove(key);
+      await openKeyring(host, reporter.waitFor).remove(key);
       result.keyringEntries += 1;
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;

@@ -140,6 +140,7 @@ export async function checkApiServer(
     serverName,
     userAgent,
     deadlineMs,
+    waitFor: reporter.waitFor,
     log: reporter.debug,
   };
   const http = await openHttpClient(settings);

@@ -105,9 +105,9 @@ export function checkCache({ config, host }: LoginContext): CheckOutcome<never> 
 }
 
 /** Checks that the keyring responds. */
-export async function checkKeyring({ config, host, cacheKey }: LoginContext): Promise<CheckOutcome<never>> {
+export async function checkKeyring({ config, host, cacheKey, reporter }: LoginContext): Promise<CheckOutcome<never>> {
   try {
-    const store = await openTokenStore(readCacheStorage(config), resolveCacheFolder(host), host);
+    const store = await openTokenStore(readCacheStorage(config), resolveCacheFolder(host), host, reporter.waitFor);
     await store?.read(cacheKey);
   } catch (error) {
     if (!(error instanceof CacheError)) throw error;

@@ -59,6 +59,7 @@ function makeMethodContext({ host, tls }: LoginContext, endpoint: string): Metho
     user: {
       cannotPromptReason: '"explain" does not prompt',
       requirePresence: refuseToPrompt,
+      tell: refuseToPrompt,
       notify: refuseToPrompt,
       prompt: refuseToPrompt,
       promptForChoice: refuseToPrompt,

@@ -45,7 +45,9 @@ export async function saveOrPreview(
     const lines = diff === '' ? ['Nothing would change.'] : diff.split('\n').map(styleDiffLine);
     return { lines, data: { ...data, dryRun: true, changed: diff !== '', diff } };
   }
-  const files = await kubeconfig.save(hasSecrets, call.host);
+  const files = await call.reporter.waitFor('another program that is writing the kubeconfig', () =>
+    kubeconfig.save(hasSecrets, call.host),
+  );
   const fileLines = files.map(([path, backup]) => {
     return `Wrote ${path}${backup === undefined ? '' : `; backup copy: ${backup}`}`;
   });

@@ -115,7 +115,7 @@ async function run({ host, ownConfig, flags, runContext, reporter }: Invocation)
   const saveOptions = readSaveOptions(ownConfig, host.now());
   // The settings are read again with the choices of the user, which prints the same warnings.
   const before = await openLoginContext({ ...runContext, reporter: captureWarnings(reporter).reporter });
-  if (saveOptions.save !== 'nothing') await requireKeyring(host);
+  if (saveOptions.save !== 'nothing') await requireKeyring({ host, reporter });
   const choices = await chooseCloudAndMethod(
     runContext,
     makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info }),

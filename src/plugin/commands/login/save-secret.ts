@@ -18,6 +18,7 @@ import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
 import { UserCancelled } from '../../terminal/terminal.ts';
 import { captureWarnings } from '../capture-warnings.ts';
+import type { Invocation } from '../command.ts';
 import { createCredential, deleteCredentialAndThrow } from './application-credential.ts';
 import type { NewCredential, CredentialSpec } from './application-credential.ts';
 import { makeFlagLayer, listAddedOptionValues } from './option-values.ts';
@@ -41,8 +42,8 @@ function explainKeyring(error: unknown): unknown {
  *
  * @throws PluginError `unsupported`
  */
-export async function requireKeyring(host: Host): Promise<void> {
-  await probeKeyring(host).catch((error: unknown) => {
+export async function requireKeyring({ host, reporter }: Pick<Invocation, 'host' | 'reporter'>): Promise<void> {
+  await probeKeyring(host, reporter.waitFor).catch((error: unknown) => {
     throw explainKeyring(error);
   });
 }
@@ -70,7 +71,7 @@ export async function saveOwnSecret(login: LoginContext, config: ResolvedConfig)
   const identity = identifySavedSecret(login, config);
   const secret = identity === undefined ? undefined : config.secret(identity.option);
   if (identity === undefined || secret === undefined) throw new CacheError('there is no secret to save');
-  await saveSecret(login.host, identity, secret).catch((error: unknown) => {
+  await saveSecret(login.host, identity, secret, login.reporter.waitFor).catch((error: unknown) => {
     throw explainKeyring(error);
   });
   return identity.description;
@@ -131,14 +132,14 @@ async function saveAndLogIn(
   const config = resolveConfig([layer, ...next.config.layers], OPTIONS);
   const identity = identifySavedSecret(next, config);
   if (identity === undefined) throw new CacheError('there is no secret to save');
-  await saveSecret(next.host, identity, credential.secret);
+  await saveSecret(next.host, identity, credential.secret, reporter.waitFor);
   try {
     const { record, cacheable, owner } = await requestToken(next, config);
     if (cacheable) await next.cache.store(computeCacheKey(config, next.method, next.tls, next.host), record, [], owner);
     return { credential, description: identity.description, record, optionValues };
   } catch (error) {
     // The first error is the one to report.
-    await forgetSavedSecret(next.host, identity).catch(() => undefined);
+    await forgetSavedSecret(next.host, identity, reporter.waitFor).catch(() => undefined);
     throw error;
   }
 }
