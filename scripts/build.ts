@@ -95,6 +95,7 @@ const SEPARATE: readonly SeparatePackage[] = [
     entry: "const { default: got, HTTPError } = require('got'); module.exports = Object.assign(got, { HTTPError });",
     replacements: gotReplacements,
   },
+  { name: /^socks$/, file: './socks.cjs', entry: "export { SocksClient } from 'socks';" },
   { name: /^yargs$/, file: './yargs.cjs', entry: "module.exports = require('yargs').default;" },
   { name: /^yaml$/, file: './yaml-document.cjs', entry: "module.exports = require('yaml');" },
   {
@@ -114,7 +115,7 @@ const SEPARATE: readonly SeparatePackage[] = [
 
 /** The same for the webhook. Most webhooks do not watch ConfigMaps or synchronize. */
 const SEPARATE_IN_WEBHOOK: readonly SeparatePackage[] = [
-  ...SEPARATE.filter(({ file }) => ['./got.cjs', './yaml.cjs'].includes(file)),
+  ...SEPARATE.filter(({ file }) => ['./got.cjs', './socks.cjs', './yaml.cjs'].includes(file)),
   {
     name: /^@kubernetes\/client-node$/,
     file: './kubernetes.cjs',

@@ -17,7 +17,10 @@ export interface CertificateFiles {
 export interface Pki {
   /** The CA that issued `server`, `client`, `expired` and `wrongHost`. */
   readonly ca: string;
-  /** For 127.0.0.1, ::1 and localhost. */
+  /**
+   * For 127.0.0.1, ::1 and localhost, and for what a proxy on this machine reaches, although it is not a loopback
+   * address: 0.0.0.0, and keystone.corp.example, which only a proxy of the tests resolves.
+   */
   readonly server: CertificateFiles;
   /** Common name `alice`. */
   readonly client: CertificateFiles;
@@ -38,7 +41,7 @@ interface LeafRequest {
 
 const run = promisify(execFile);
 const newKeyOptions = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-const loopback = 'subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost';
+const loopback = 'subjectAltName=IP:127.0.0.1,IP:::1,IP:0.0.0.0,DNS:localhost,DNS:keystone.corp.example';
 
 /** Writes certificates that are valid for 30 days to `dir`, which is created if it does not exist. */
 export async function makePki(dir: string): Promise<Pki> {

@@ -8,7 +8,7 @@ import { setUpAlice } from '../support/alice.ts';
 import { makeLoginSettings, PASSWORD, startKeystoneForTest } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
-import { startConnectProxy } from '../support/proxy.ts';
+import { behindProxy, startConnectProxy } from '../support/proxy.ts';
 import { asAliceOnDemo, asUser, onProject } from '../support/login-settings.ts';
 import { watchRequests } from '../support/request-log.ts';
 import { runBundles } from '../support/run-bundles.ts';
@@ -216,13 +216,13 @@ testWithKeystone('doctor reports a missing server, wrong settings and a proxy', 
   const settings = { ...asAliceOnDemo(tenancy), OS_CACERT: pki.ca };
   const HTTPS_PROXY = proxy.url.replace('//', `//squid:${PASSWORD}@`);
   const alice = setUp(t, {
-    keystone: watchRequests(getTlsKeystone()),
+    keystone: watchRequests({ ...getTlsKeystone(), url: behindProxy(getTlsKeystone().url) }),
     settings: { ...settings, HTTPS_PROXY },
     runner: runBundles,
   });
   const through = await examine(t, environment, alice);
   t.strictSame(listFailedChecks(through), []);
-  t.equal(findCheck(through, 'proxy').found, `${proxy.url} is used`);
+  t.equal(findCheck(through, 'proxy').found, `${proxy.url} is used (HTTPS_PROXY)`);
   t.match(findCheck(through, 'TLS').result, 'good');
   for (const { plaintext } of proxy.tunnels) t.equal(plaintext, '', 'only TLS in the tunnel');
 });

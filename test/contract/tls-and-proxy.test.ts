@@ -11,8 +11,9 @@ import { respondRedirect } from '../support/stand-in-faults.ts';
 import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
 import { checkFailure, checkSuccess, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
+import { makeExecInfo } from '../support/home.ts';
 import type { EnvVars } from '../support/home.ts';
-import { startConnectProxy } from '../support/proxy.ts';
+import { behindProxy, startConnectProxy } from '../support/proxy.ts';
 import { runBundles } from '../support/run-bundles.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
@@ -361,11 +362,11 @@ await group('a proxy sees only TLS', (t) => {
     ...['HTTPS_PROXY', 'https_proxy'].map((name) =>
       t.test(`${name} names the proxy`, inParallel(), async (t) => {
         const [keystone, proxy] = [await startKeystoneForTest(t, { tls: pki.server }), await startProxy(t)];
-        const env = { ...makeLoginSettings(keystone.url), ...trusting, [name]: proxy.url };
+        const env = { ...makeLoginSettings(behindProxy(keystone.url)), ...trusting, [name]: proxy.url };
         checkSuccess(t, await logInWith(t, env));
         t.equal(keystone.countLogins(), 1);
         // Discovery and login share a tunnel.
-        checkTunnels(t, proxy, [keystone.url]);
+        checkTunnels(t, proxy, [behindProxy(keystone.url)]);
         t.ok((proxy.tunnels[0]?.bytesFromClient ?? 0) > 0);
       }),
     ),
@@ -373,10 +374,11 @@ await group('a proxy sees only TLS', (t) => {
       t.test(`${name} excludes Keystone`, inParallel(), async (t) => {
         const [keystone, proxy] = [await startKeystoneForTest(t, { tls: pki.server }), await startProxy(t)];
         const env = {
-          ...makeLoginSettings(keystone.url),
+          // An address of this machine that is not a loopback address.
+          ...makeLoginSettings(keystone.url.replace('127.0.0.1', '0.0.0.0')),
           ...trusting,
           HTTPS_PROXY: proxy.url,
-          [name]: 'example.com,127.0.0.1',
+          [name]: 'example.com,0.0.0.0/8',
         };
         checkSuccess(t, await logInWith(t, env));
         checkTunnels(t, proxy, []);
@@ -386,20 +388,20 @@ await group('a proxy sees only TLS', (t) => {
     t.test('an https:// proxy must have a trusted certificate', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.server });
       const proxy = await startProxy(t, { tls: pki.server });
-      const env = { ...makeLoginSettings(keystone.url), HTTPS_PROXY: proxy.url };
+      const env = { ...makeLoginSettings(behindProxy(keystone.url)), HTTPS_PROXY: proxy.url };
       checkFailure(t, await logInAsProcess(t, env), EXIT_STATUS.unreachable, { says: ['certificate'] });
       checkTunnels(t, proxy, []);
       checkSuccess(t, await logInAsProcess(t, { ...env, ...trusting }));
-      checkTunnels(t, proxy, [keystone.url]);
+      checkTunnels(t, proxy, [behindProxy(keystone.url)]);
     }),
     t.test('the certificate of Keystone is checked behind the proxy', inParallel(), async (t) => {
       const [keystone, proxy] = [await startKeystoneForTest(t, { tls: pki.wrongHost }), await startProxy(t)];
-      const env = { ...makeLoginSettings(keystone.url), ...trusting, HTTPS_PROXY: proxy.url };
+      const env = { ...makeLoginSettings(behindProxy(keystone.url)), ...trusting, HTTPS_PROXY: proxy.url };
       checkFailure(t, await logInWith(t, env), EXIT_STATUS.unreachable, {
         says: ['certificate is for another host name'],
       });
       t.equal(keystone.requests.length, 0);
-      checkTunnels(t, proxy, [keystone.url]);
+      checkTunnels(t, proxy, [behindProxy(keystone.url)]);
     }),
     ...([canary, 'wrong'] as const).map((password) =>
       t.test(
@@ -411,7 +413,7 @@ await group('a proxy sees only TLS', (t) => {
           const HTTPS_PROXY = proxy.url.replace('//', `//squid:${password}-and-more@`);
           const right = proxy.url.replace('//', `//squid:${canary}@`);
           const env = {
-            ...makeLoginSettings(keystone.url),
+            ...makeLoginSettings(behindProxy(keystone.url)),
             ...trusting,
             HTTPS_PROXY: password === canary ? right : HTTPS_PROXY,
           };
@@ -422,11 +424,47 @@ await group('a proxy sees only TLS', (t) => {
           if (password === canary) checkSuccess(t, result);
           else
             checkFailure(t, result, EXIT_STATUS.unreachable, {
-              says: ['the proxy refuses the connection', 'HTTPS_PROXY'],
+              says: ['the proxy refuses the connection, because its credentials are wrong', 'HTTPS_PROXY'],
             });
-          checkTunnels(t, proxy, [keystone.url, keystone.url]);
+          checkTunnels(t, proxy, [behindProxy(keystone.url), behindProxy(keystone.url)]);
         },
       ),
+    ),
+    ...['HTTPS_PROXY', 'all_proxy'].map((name) =>
+      t.test(`the proxy in ${name} requires a password, and there is none`, inParallel(), async (t) => {
+        const proxy = await startProxy(t, { credentials: { user: 'squid', password: canary } });
+        const env = { ...makeLoginSettings('https://keystone.example.test:5000/v3'), [name]: proxy.url };
+        const says = [`because its credentials are missing; check the user name and the password in ${name}`];
+        checkFailure(t, await logInWith(t, env), EXIT_STATUS.unreachable, { says });
+        checkTunnels(t, proxy, ['https://keystone.example.test:5000']);
+      }),
+    ),
+    ...Object.entries({
+      'NO_PROXY excludes Keystone': { HTTPS_PROXY: 'socks4://p:1', NO_PROXY: '0.0.0.0/8' },
+      'it is for http://': { HTTP_PROXY: 'http://user:pass/word@p', all_proxy: '' },
+      'another one takes precedence': { ALL_PROXY: 'nonsense://', HTTPS_PROXY: 'http://', no_proxy: '*' },
+    }).map(([reason, unused]) =>
+      t.test(`a proxy that is not used cannot fail a run: ${reason}`, inParallel(), async (t) => {
+        const keystone = await startKeystoneForTest(t, { tls: pki.server });
+        const url = keystone.url.replace('127.0.0.1', '0.0.0.0');
+        const env = { ...makeLoginSettings(url), ...trusting, ...unused };
+        checkSuccess(t, await logInWith(t, env));
+        const doctor = await logInWith(t, env, 'doctor', '--no-cluster');
+        t.match(doctor.stdout, /✓ proxy +none is used/);
+        t.match((await logInWith(t, env, 'explain')).stdout, /Proxy +none/);
+      }),
+    ),
+    ...['socks4://squid:canary@p:1', 'http://squid:can/ary@p', 'p:port'].map((value) =>
+      t.test(`a proxy that would be used and cannot: ${value}`, inParallel(), async (t) => {
+        const env = { ...makeLoginSettings('https://keystone.example.test:5000/v3'), HTTPS_PROXY: value };
+        const result = await logInWith(t, env);
+        checkFailure(t, result, EXIT_STATUS.config, {
+          says: [/HTTPS_PROXY (names a kind|is not the URL)/, 'socks5h://'],
+        });
+        t.notMatch(result.stderr, /squid|can.?ary/);
+        const doctor = await logInWith(t, env, 'doctor', '--no-cluster');
+        t.match(doctor.stdout, /HTTPS_PROXY (names a kind|is not the URL)/);
+      }),
     ),
     t.test('the proxy refuses the connection', inParallel(), async (t) => {
       const proxy = await startProxy(t);
@@ -447,7 +485,7 @@ await group('a proxy sees only TLS', (t) => {
       const gone = await startConnectProxy();
       await gone.close();
       const HTTPS_PROXY = gone.url.replace('//', `//squid:${canary}@`);
-      const result = await logInWith(t, { ...makeLoginSettings(keystone.url), ...trusting, HTTPS_PROXY });
+      const result = await logInWith(t, { ...makeLoginSettings(behindProxy(keystone.url)), ...trusting, HTTPS_PROXY });
       checkFailure(t, result, EXIT_STATUS.unreachable, {
         says: ['the proxy cannot be reached', 'HTTPS_PROXY', 'NO_PROXY'],
       });
@@ -499,8 +537,53 @@ await group('http:// is for this machine only, unless it is allowed', (t) => {
       checkFailure(t, await logInAsProcess(t, env), EXIT_STATUS.config, { says });
       t.equal(keystone.requests.length, 0, 'nothing is sent');
 
-      checkSuccess(t, await logInAsProcess(t, env, '--allow-http'));
+      checkSuccess(t, await logInAsProcess(t, { ...env, NO_PROXY: '0.0.0.0' }, '--allow-http'));
       t.equal(keystone.countLogins(), 1);
+      checkTunnels(t, proxy, []);
+    }),
+    ...(['http', 'https'] as const).map((scheme) =>
+      t.test(
+        `a login at another machine uses the person’s ${scheme} proxy, which can read it`,
+        inParallel(),
+        async (t) => {
+          const keystone = await startKeystoneForTest(t);
+          const tls = scheme === 'https' ? { tls: pki.server } : {};
+          const proxy = await startProxy(t, { ...tls, credentials: { user: 'squid', password: 'canary' } });
+          const url = `http://0.0.0.0:${String(keystone.port)}`;
+          const http_proxy = proxy.url.replace('//', '//squid:canary@');
+          const env = { ...makeLoginSettings(`${url}/v3`), ...trusting, HTTPS_PROXY: 'http://127.0.0.1:1' };
+          checkSuccess(t, await logInAsProcess(t, { ...env, http_proxy }, '--allow-http'));
+          t.equal(keystone.countLogins(), 1);
+          const [request] = proxy.plainRequests;
+          t.match(request, { method: 'POST', url: new RegExp(`^${url}/v3/auth/tokens`) });
+          t.equal(request?.headers.host, new URL(url).host);
+          t.strictSame(proxy.tunnels, []);
+
+          for (const [HTTP_PROXY, says] of [
+            [proxy.url, 'credentials are missing'],
+            [proxy.url.replace('//', '//squid:wrong-canary@'), 'credentials are wrong'],
+          ] as const) {
+            const result = await logInAsProcess(t, { ...env, HTTP_PROXY }, '--allow-http');
+            checkFailure(t, result, EXIT_STATUS.unreachable, { says: [says, 'HTTP_PROXY'] });
+            t.notMatch(result.stderr, /squid|canary/);
+          }
+          t.equal(keystone.countLogins(), 1);
+        },
+      ),
+    ),
+    t.test('a kubeconfig names no proxy for http://', inParallel(), async (t) => {
+      const [keystone, proxy] = [await startKeystoneForTest(t), await startProxy(t)];
+      for (const [name, value] of Object.entries({ HTTP_PROXY: proxy.url, ALL_PROXY: proxy.url })) {
+        const env = {
+          ...makeLoginSettings(`http://0.0.0.0:${String(keystone.port)}/v3`),
+          // kubectl sets this variable; what the kubeconfig sets is not in the environment of kubectl.
+          KUBERNETES_EXEC_INFO: makeExecInfo(),
+          [name]: value,
+        };
+        const warning = `the proxy in ${name} is not used: a kubeconfig may have set it`;
+        checkSuccess(t, await logInAsProcess(t, env, '--allow-http'), [warning]);
+      }
+      t.equal(keystone.countLogins(), 2);
       checkTunnels(t, proxy, []);
     }),
     ...['localhost.example.test', '127.0.0.1.example.test', '127.example.test', '10.0.0.1', '[::2]'].map((host) =>

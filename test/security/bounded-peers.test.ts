@@ -56,6 +56,31 @@ const PROXIES: Readonly<Record<string, readonly [answer: (socket: Socket) => voi
   'the end of the connection': [(socket) => socket.end(ESTABLISHED), /the proxy refuses the connection/],
 };
 
+/** What a SOCKS5 proxy sends to the greeting, and what the message then says. */
+const SOCKS_PROXIES: Readonly<
+  Record<string, readonly [answer: (socket: Socket) => void, says: RegExp, status?: number]>
+> = {
+  'no SOCKS': [(socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'), /does not answer as a SOCKS5 proxy/],
+  'a method without end': [(socket) => drip(socket, () => '\x05', 1), /the proxy/],
+  'an answer in a flood': [
+    (socket) => {
+      socket.write(Buffer.from([5, 0, 5, 0, 0, 3, 255]));
+      writeForever(socket, () => 'y'.repeat(1000));
+    },
+    /it does not use TLS on this port/,
+    EXIT_STATUS.protocol,
+  ],
+  'an unknown method': [(socket) => socket.write(Buffer.from([5, 9])), /does not answer as a SOCKS5 proxy/],
+  'an unknown kind of address': [(socket) => socket.write(Buffer.from([5, 0, 5, 0, 0, 9, 0, 0])), /./],
+  'a refusal with a number of its own': [
+    (socket) => socket.write(Buffer.from([5, 0, 5, 99, 0, 1, 0, 0, 0, 0, 0, 0])),
+    /the proxy refuses the connection/,
+  ],
+  'the end of the connection': [(socket) => socket.end(Buffer.from([5, 0])), /the proxy refuses the connection/],
+  'half an answer': [(socket) => socket.write(Buffer.from([5, 0, 5, 0, 0, 1])), /did not respond within 3 s/],
+  nothing: [() => undefined, /did not respond within 3 s/],
+};
+
 /** Runs the plugin, and returns its result and its peak memory in MiB. */
 async function runMeasured(t: Test, env: Readonly<Record<string, string>>): Promise<RunResult & { peak: number }> {
   const folder = t.testdir();
@@ -86,6 +111,21 @@ for (const [name, [answer, says]] of Object.entries(PROXIES)) {
       t.equal(result.stderr, '');
       t.equal(result.status, EXIT_STATUS.unreachable);
     });
+    await proxy.waitUntilClosed();
+  });
+}
+
+for (const [name, [answer, says, status = EXIT_STATUS.unreachable]] of Object.entries(SOCKS_PROXIES)) {
+  await t.test(`a SOCKS5 proxy that sends ${name}`, async (t) => {
+    const proxy = await startRawServer(t, answer, '');
+    const ALL_PROXY = `socks5h://user:canary@127.0.0.1:${proxy.port}`;
+    const { peak, ...result } = await runMeasured(t, {
+      ...makeLoginSettings('https://keystone.example.test:5000/v3'),
+      ALL_PROXY,
+    });
+    checkFailure(t, result, status, { says: [says] });
+    t.notMatch(result.stderr, /canary/);
+    t.ok(peak > 0 && peak <= MAX_MIB, `memory peaks at ${peak} MiB`);
     await proxy.waitUntilClosed();
   });
 }

@@ -15,7 +15,8 @@ function hideComment(comment: string): string {
 
 const PARSERS: Readonly<Record<string, (length: number) => unknown>> = {
   'slashes before something else': (length) => removeTrailingSlashes(`${'/'.repeat(length)}a`),
-  'a header of spaces': (length) => parseCurlOutput(`HTTP/1.1 200 OK\r\nA: ${' '.repeat(length)}b\r\n\r\n\n200`, 0),
+  'a header of spaces': (length) =>
+    parseCurlOutput(`HTTP/1.1 200 OK\r\nA: ${' '.repeat(length)}b\r\n\r\n\n000 0 200`, 0),
   'a comment of words for secrets': (length) => hideComment('key'.repeat(length / 3)),
   'a flag of words for secrets': (length) => hideArguments([`--${'key'.repeat(length / 3)}!`]),
   'many starts of a URL': (length) => hideUserInfo('//'.repeat(length / 2)),

@@ -13,6 +13,7 @@ import { checkFailure, checkSuccess, EXIT_STATUS, makeLoginSettings } from '../s
 import { startKeystoneForTest } from '../support/check-run.ts';
 import { makeTestHome } from '../support/home.ts';
 import type { EnvVars, Home } from '../support/home.ts';
+import { behindProxy, PROXIED_HOST, startConnectProxy } from '../support/proxy.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 
@@ -92,7 +93,7 @@ for (const [name, weaken] of Object.entries(WEAKENINGS)) {
   await t.test(`a hostile proxy and ${name}`, async (t) => {
     const evil = await startKeystoneForTest(t, { tls: evilPki.server });
     const HTTPS_PROXY = await startHostileProxy(t, evil.port);
-    const url = 'https://127.0.0.1:5000';
+    const url = `https://${PROXIED_HOST}:5000`;
     const { env = {}, args = [], cloud, says } = weaken(t);
     const attack = async (home: Home, words: readonly string[] = []): Promise<RunResult> => {
       const file = join(home.path, 'hostile.yaml');
@@ -174,12 +175,12 @@ await t.test('the list names a private authority', async (t) => {
 
 await t.test('an https:// proxy is checked by the same authorities', async (t) => {
   const keystone = await startKeystoneForTest(t, { tls: pki.server });
-  const { startConnectProxy } = await import('../support/proxy.ts');
   const proxy = await startConnectProxy({ tls: evilPki.server });
   t.teardown(() => proxy.close());
   const home = makeTestHome(t);
-  writeList(home, `${keystone.url} ca=${pki.ca}`);
-  const env = { ...makeLoginSettings(`${keystone.url}/v3`), HTTPS_PROXY: proxy.url, SSL_CERT_FILE: evilPki.ca };
+  const url = behindProxy(keystone.url);
+  writeList(home, `${url} ca=${pki.ca}`);
+  const env = { ...makeLoginSettings(`${url}/v3`), HTTPS_PROXY: proxy.url, SSL_CERT_FILE: evilPki.ca };
   checkFailure(t, await run(home, env), EXIT_STATUS.unreachable, { says: ['the TLS of the proxy is not accepted'] });
   t.strictSame(proxy.tunnels, []);
 });

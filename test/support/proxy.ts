@@ -15,7 +15,7 @@ export interface ConnectProxyOptions {
   tls?: CertificateFiles;
   /** Required as Basic authentication. */
   credentials?: { user: string; password: string };
-  /** Host names that resolve to loopback, such as 'keystone.example.test'. */
+  /** Host names that resolve to loopback, besides {@link PROXIED_HOST}. */
   loopbackNames?: readonly string[];
 }
 
@@ -39,7 +39,7 @@ export interface ConnectProxy {
   readonly tunnels: Tunnel[];
   /** One 'CONNECT host:port' for each requested tunnel. */
   readonly log: string[];
-  /** Requests without CONNECT, which the proxy can read. The response is 501. */
+  /** Requests without CONNECT, which the proxy can read. It forwards them to loopback. */
   readonly plainRequests: { method: string; url: string; headers: IncomingHttpHeaders }[];
   close(): Promise<void>;
 }
@@ -76,9 +76,20 @@ const tlsHandshakeRecord = 0x16;
 const mostPlaintextKept = 65_536;
 const loopbackHosts = ['127.0.0.1', 'localhost', '::1'];
 
+/** A name that only the proxies of the tests resolve, to loopback: no request to a loopback address uses a proxy. */
+export const PROXIED_HOST = 'keystone.corp.example';
+
+/** Returns the URL under which a proxy reaches a server on loopback. */
+export function behindProxy(url: string): string {
+  const result = new URL(url);
+  result.hostname = PROXIED_HOST;
+  return result.href.replace(/\/$/, '');
+}
+
 /** Starts a CONNECT proxy on 127.0.0.1. It connects to loopback only. */
 export async function startConnectProxy(options: ConnectProxyOptions = {}): Promise<ConnectProxy> {
-  const { credentials, loopbackNames = [], tls } = options;
+  const { credentials, tls } = options;
+  const loopbackNames = [PROXIED_HOST, ...(options.loopbackNames ?? [])];
   const tunnels: Tunnel[] = [];
   const plainRequests: ConnectProxy['plainRequests'] = [];
   const sockets = new Set<Duplex>();
@@ -88,8 +99,21 @@ export async function startConnectProxy(options: ConnectProxyOptions = {}): Prom
       : `Basic ${Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64')}`;
 
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
-    plainRequests.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers });
-    response.writeHead(501).end();
+    const { method = '', url = '', headers } = request;
+    plainRequests.push({ method, url, headers });
+    const target = URL.canParse(url) ? new URL(url) : undefined;
+    if (expectedAuthorization !== undefined && headers['proxy-authorization'] !== expectedAuthorization) {
+      response.writeHead(407, { 'proxy-authenticate': 'Basic realm="test"' }).end();
+    } else if (target?.protocol !== 'http:') response.writeHead(400).end();
+    else {
+      const [host, path] = ['127.0.0.1', target.pathname + target.search];
+      const upstream = requestHttp({ method, host, port: target.port, path, headers, agent: false }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      });
+      upstream.on('error', () => response.destroy());
+      request.pipe(upstream);
+    }
   };
   const server =
     tls === undefined

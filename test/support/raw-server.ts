@@ -15,8 +15,13 @@ export interface RawServer {
  * Starts a server on 127.0.0.1 that stops after the test.
  *
  * @param answer called once for each connection, when the header of a request has arrived
+ * @param headEnd the end of what it waits for; empty for anything
  */
-export async function startRawServer(t: Test, answer: (socket: Socket) => void): Promise<RawServer> {
+export async function startRawServer(
+  t: Test,
+  answer: (socket: Socket) => void,
+  headEnd = '\r\n\r\n',
+): Promise<RawServer> {
   const sockets = new Set<Socket>();
   let count = 0;
   let onClose = (): void => undefined;
@@ -33,7 +38,7 @@ export async function startRawServer(t: Test, answer: (socket: Socket) => void):
       });
     socket.on('data', (chunk) => {
       head += chunk.toString('latin1');
-      if (isAnswered || !head.includes('\r\n\r\n')) return;
+      if (isAnswered || !head.includes(headEnd)) return;
       isAnswered = true;
       answer(socket);
     });

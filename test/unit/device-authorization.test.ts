@@ -47,7 +47,7 @@ async function logIn(t: Test, idp: StandInProvider, more: Partial<DeviceLogin> =
       paths: {},
     },
     trustedOrigins: undefined,
-    proxyEnv: {},
+    chooseProxy: () => ({ proxy: undefined, because: 'a test' }),
     userAgent: 'test',
     deadlineMs: 300_000,
     log: () => undefined,

@@ -107,7 +107,7 @@ void t.test('requests, curl and the keyring are waited for like this', async (t)
     host,
     tls: { insecure: false, paths: {}, files: [] } as unknown as HttpSettings['tls'],
     trustedOrigins: { path: '/trusted', origins: new Map() } as unknown as HttpSettings['trustedOrigins'],
-    proxyEnv: {},
+    chooseProxy: () => ({ proxy: undefined, because: 'a test' }),
     userAgent: 'test',
     deadlineMs: 1_000,
     waitFor,

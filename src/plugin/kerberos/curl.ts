@@ -6,9 +6,9 @@ import { execFile, spawn } from 'node:child_process';
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { measureClockSkew } from '../../shared/http/http-message.ts';
-import type { HttpSettings } from '../../shared/http/http-client.ts';
 import type { HttpRequest, HttpResponse } from '../../shared/http/http-message.ts';
-import { chooseProxy } from '../../shared/http/proxy.ts';
+import { describeProxy, isSocks } from '../../shared/http/proxy.ts';
+import type { Proxy } from '../../shared/http/proxy.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { makeKerberosEnvironment } from '../programs/environment.ts';
 import { findTrustedProgram } from '../programs/find-program.ts';
@@ -49,10 +49,20 @@ function formatTls({ insecure, paths }: TlsSettings): string[] {
   ];
 }
 
-function formatProxy(url: URL, proxyEnv: HttpSettings['proxyEnv']): string[] {
-  const proxy = chooseProxy(proxyEnv, url);
+/** Formats what this program has decided: curl reads no variables of its own, and gets the port, which it guesses. */
+function formatProxy(proxy: Proxy | undefined, { paths }: TlsSettings): string[] {
   if (proxy === undefined) return [formatLine('noproxy', '*')];
-  return [formatLine('proxy', proxy.href), formatLine('noproxy', ''), 'suppress-connect-headers'];
+  const { credentials } = proxy;
+  // For curl, socks5:// means that it resolves the name of the server itself.
+  const server = isSocks(proxy) ? { ...proxy, scheme: 'socks5h' as const } : proxy;
+  const userInfo = [credentials?.user ?? '', credentials?.password.reveal() ?? ''].map(encodeURIComponent).join(':');
+  const url = describeProxy(server).replace('//', () => (credentials === undefined ? '//' : `//${userInfo}@`));
+  return [
+    formatLine('proxy', url),
+    formatLine('noproxy', ''),
+    'suppress-connect-headers',
+    ...(paths.ca === undefined ? [] : [formatLine('proxy-cacert', paths.ca)]),
+  ];
 }
 
 function formatHeaders(headers: HttpRequest['headers'] = {}): string[] {
@@ -66,7 +76,7 @@ export function makeCurlConfig(
   request: HttpRequest,
   url: URL,
   timeoutMs: number,
-  { tls, proxyEnv, userAgent }: HttpSettings,
+  { tls, proxy, userAgent }: { tls: TlsSettings; proxy: Proxy | undefined; userAgent: string },
 ): string {
   return [
     formatLine('url', url.href),
@@ -76,7 +86,7 @@ export function makeCurlConfig(
     formatLine('user', ':'),
     formatLine('proto', `=${url.protocol.slice(0, -1)}`),
     ...formatTls(tls),
-    ...formatProxy(url, proxyEnv),
+    ...formatProxy(proxy, tls),
     formatLine('connect-timeout', String(CONNECT_TIMEOUT_SECONDS)),
     formatLine('max-time', String(Math.max(1, Math.ceil(timeoutMs / 1000)))),
     // Negotiate authenticates a connection, and HTTP/2 shares one connection among all requests.
@@ -84,7 +94,8 @@ export function makeCurlConfig(
     'globoff',
     'silent',
     'include',
-    formatLine('write-out', '\n%{http_code}'),
+    // The last line of the output, see parseCurlOutput.
+    formatLine('write-out', '\n%{http_connect} %{proxy_ssl_verify_result} %{http_code}'),
     formatLine('user-agent', userAgent),
     formatLine('header', 'Accept: application/json'),
     formatLine('header', 'Expect:'),
@@ -171,6 +182,23 @@ function parseHeaders(fields: readonly string[]): ReadonlyMap<string, string> {
   return headers;
 }
 
+/** What curl writes at the end of its output, however it ends. */
+const SUMMARY = /\n(\d{3}) (\d+) (\d{3})$/;
+
+/** How the proxy ended a run of curl that failed. */
+export interface ProxyOutcome {
+  /** The status of its response to CONNECT; 0 without one. */
+  readonly connectStatus: number;
+  /** Whether its certificate was not accepted. */
+  readonly isUntrusted: boolean;
+}
+
+/** Reads from the output of curl how the proxy ended the run. */
+export function parseProxyOutcome(output: string): ProxyOutcome {
+  const [, connectStatus = '0', verifyResult = '0'] = SUMMARY.exec(output) ?? [];
+  return { connectStatus: Number(connectStatus), isUntrusted: verifyResult !== '0' };
+}
+
 /**
  * Parses the output of curl and returns the last response; earlier ones are challenges. The status that curl writes at
  * the end must match, because a body can look like another response.
@@ -179,8 +207,8 @@ function parseHeaders(fields: readonly string[]): ReadonlyMap<string, string> {
  * @returns undefined when the output is not valid HTTP
  */
 export function parseCurlOutput(output: string, respondedAt: number): HttpResponse | undefined {
-  const [, writtenStatus] = /\n(\d{3})$/.exec(output) ?? [];
-  let rest = output.slice(0, -4);
+  const [summary = '', , , writtenStatus] = SUMMARY.exec(output) ?? [];
+  let rest = output.slice(0, output.length - summary.length);
   let head: string[] | undefined;
   while (rest.startsWith('HTTP/')) {
     const end = rest.indexOf('\r\n\r\n');

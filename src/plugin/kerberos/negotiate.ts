@@ -15,12 +15,13 @@ import { describePeerAt, KEYSTONE } from '../../shared/http/peer.ts';
 import type { HttpClient, HttpSettings } from '../../shared/http/http-client.ts';
 import type { HttpRequest, HttpResponse } from '../../shared/http/http-message.ts';
 import type { Peer } from '../../shared/http/peer.ts';
-import { findCurl, makeCurlConfig, parseCurlOutput, runCurl } from './curl.ts';
+import type { Proxy } from '../../shared/http/proxy.ts';
+import { findCurl, makeCurlConfig, parseCurlOutput, parseProxyOutcome, runCurl } from './curl.ts';
 import type { CurlResult } from './curl.ts';
 
 /** Exit statuses of curl (curl manual, "EXIT CODES") and the Node error codes with the same meaning. */
 const ERROR_CODES: Readonly<Partial<Record<number, string>>> = {
-  5: 'ERR_PROXY_TUNNEL',
+  5: 'ERR_PROXY_UNKNOWN',
   6: 'ENOTFOUND',
   7: 'ECONNREFUSED',
   28: 'ETIMEDOUT',
@@ -41,14 +42,26 @@ interface Attempt {
   readonly remainingMs: number;
   readonly deadlineMs: number;
   readonly trustedOrigins: HttpSettings['trustedOrigins'];
+  readonly proxy: Proxy | undefined;
 }
 
-function checkResult({ status, isTooLarge }: CurlResult, { url, peer, remainingMs, ...attempt }: Attempt): void {
-  if (isTooLarge) {
+/** Returns the code of what went wrong; curl has one exit status for the proxy and for the server behind it. */
+function findErrorCode({ status, output }: CurlResult, proxy: Proxy | undefined): string {
+  const code = ERROR_CODES[status ?? 28] ?? `curl exited with status ${String(status)}`;
+  if (proxy === undefined) return code;
+  const { connectStatus, isUntrusted } = parseProxyOutcome(output);
+  if (connectStatus === 407) return 'ERR_PROXY_CREDENTIALS';
+  if (connectStatus >= 300) return 'ERR_PROXY_TUNNEL';
+  if (isUntrusted) return 'ERR_PROXY_TLS';
+  return code === 'ECONNREFUSED' ? 'ERR_PROXY_UNREACHABLE' : code;
+}
+
+function checkResult(result: CurlResult, { url, peer, remainingMs, ...attempt }: Attempt): void {
+  if (result.isTooLarge) {
     throw new KeystoneProtocolError('protocol', `the response is larger than 1 MiB: this is not ${peer.name}`);
   }
-  if (status === 0) return;
-  const code = ERROR_CODES[status ?? 28] ?? `curl exited with status ${String(status)}`;
+  if (result.status === 0) return;
+  const code = findErrorCode(result, attempt.proxy);
   const timedOut = remainingMs < DEADLINE_TOLERANCE_MS && code === 'ETIMEDOUT';
   throw explainNetworkError(Object.assign(new Error(code), { code }), { url, peer, timedOut, ...attempt });
 }
@@ -80,11 +93,12 @@ export function openNegotiateHttp(settings: HttpSettings): HttpClient {
     const tls = restrictTls(settings.tls, url.origin, trustedOrigins);
     const sentAt = host.now();
     const startedAt = performance.now();
-    const config = makeCurlConfig(request, url, remainingMs, { ...settings, tls });
+    const { proxy } = settings.chooseProxy(url);
+    const config = makeCurlConfig(request, url, remainingMs, { tls, proxy, userAgent: settings.userAgent });
     const result = await runCurl(config, curl, remainingMs);
     const tookMs = performance.now() - startedAt;
     remainingMs -= tookMs;
-    const attempt: Attempt = { url, peer, remainingMs, deadlineMs, trustedOrigins };
+    const attempt: Attempt = { url, peer, remainingMs, deadlineMs, trustedOrigins, proxy };
     checkResult(result, attempt);
     const response = parseResponse(result.output, (sentAt + host.now()) / 2, attempt);
     for (const [line, level] of describeExchange(request, url, { ...response, tookMs })) log(`${line} (curl)`, level);

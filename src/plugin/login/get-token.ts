@@ -2,6 +2,8 @@
 import { AuthRejected } from '../../shared/base/errors.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { TerminalText } from '../../shared/base/terminal-text.ts';
+import { findForeignProxy } from '../../shared/http/choose-proxy.ts';
+import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { isTokenValid } from '../../shared/keystone/client.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
@@ -107,13 +109,24 @@ async function logInOnce(login: LoginContext, revokedToken: string | undefined):
 }
 
 /** Warns about secrets in flags and about settings that contradict each other, in a run that logs in. */
-export function warnAboutSettings({ config, flags, reporter }: LoginContext): void {
+export function warnAboutSettings(login: LoginContext): void {
+  const { config, flags, reporter } = login;
   for (const option of OPTIONS) {
     if (!option.secret || !flags.has(option.name)) continue;
     const variable = option.env?.[0] ?? 'a variable';
     reporter.warn(`--${option.name} can be read by every user of this machine; set ${variable} instead`);
   }
   config.warnings.forEach(reporter.warn);
+  warnAboutForeignProxy(login);
+}
+
+function warnAboutForeignProxy({ config, host, reporter }: LoginContext): void {
+  const text = readAuthUrl(config);
+  const variable = text === undefined ? undefined : findForeignProxy(host, new URL(text));
+  if (variable === undefined) return;
+  reporter.warn(
+    `the proxy in ${variable} is not used: a kubeconfig may have set it, and without TLS it would see the credential`,
+  );
 }
 
 /** A new token and the cache key to store it under. */

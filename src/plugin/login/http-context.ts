@@ -1,6 +1,6 @@
 import { openHttpClient } from '../../shared/http/http-client.ts';
 import type { HttpClient, HttpSettings } from '../../shared/http/http-client.ts';
-import { readProxyEnv } from '../../shared/http/proxy.ts';
+import { makeProxyRule } from '../../shared/http/choose-proxy.ts';
 import { readTrustedOrigins } from '../../shared/http/trusted-origins.ts';
 import type { LoginContext } from './login-context.ts';
 
@@ -17,7 +17,7 @@ export function makeHttpSettings({ host, tls, userAgent, reporter }: HttpContext
     host,
     tls,
     trustedOrigins: readTrustedOrigins(host),
-    proxyEnv: readProxyEnv(host.env),
+    chooseProxy: makeProxyRule(host),
     userAgent,
     deadlineMs,
     waitFor: reporter.waitFor,

@@ -1,18 +1,20 @@
 /** Connections: TLS, proxies, and which requests may share one. */
-import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpAgent, request as requestHttp } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { AgentOptions, RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { checkServerIdentity, getCACertificates, TLSSocket } from 'node:tls';
 import type { PeerCertificate } from 'node:tls';
-import type { Environment } from '../base/host.ts';
+import type { ProxyRule } from './choose-proxy.ts';
 import type { HttpRequest } from './http-message.ts';
-import { chooseProxy } from './proxy.ts';
+import { isSocks } from './proxy.ts';
+import type { Proxy } from './proxy.ts';
 import { STRONG_CIPHERS } from './tls-settings.ts';
 import type { TlsSettings } from './tls-settings.ts';
 import { restrictTls } from './trusted-origins.ts';
 import type { TrustedOrigins } from './trusted-origins.ts';
-import { openTunnel, waitForSocket } from './tunnel.ts';
+import { connectToProxy, makeProxyAuthorization, openTunnel, waitForSocket } from './tunnel.ts';
 
 function listAuthorities({ ca }: TlsSettings): string[] {
   // A certificate of the system's store must be accepted, as the Go program and curl do; a system without a store, such
@@ -52,22 +54,47 @@ export function makeProxyTlsOptions(tls: TlsSettings): AgentOptions {
 /** How connections are made. */
 export interface AgentSettings {
   readonly tls: TlsSettings;
-  /** `https_proxy` and `no_proxy`; a plain http:// never goes through a proxy. */
-  readonly proxyEnv: Environment;
+  readonly chooseProxy: ProxyRule;
   /** The only servers that anything may be sent to; undefined means any server. */
   readonly trustedOrigins: TrustedOrigins | undefined;
   /** The name that the server's certificate must be for, if that is not its host. */
   readonly serverName?: string | undefined;
 }
 
+/** How one request is sent, as got takes it. */
+export interface Route {
+  readonly agent: { readonly https: HttpsAgent } | { readonly http: HttpAgent };
+  /** Sends the request in place of got, if a proxy gets it in another form than the server. */
+  readonly request?: (
+    url: URL,
+    options: RequestOptions,
+    callback?: (response: IncomingMessage) => void,
+  ) => ClientRequest;
+  /** The proxy that sees and answers the request itself, because there is no TLS. */
+  readonly readingProxy: Proxy | undefined;
+}
+
 /** The agents of one client. */
 export interface Agents {
-  /** The agent for a request, as got takes it. */
-  choose(url: URL, request: HttpRequest): { https: HttpsAgent } | { http: HttpAgent };
+  /** @throws ConfigError if the proxy for this URL is malformed or not supported */
+  choose(url: URL, request: HttpRequest): Route;
   close(): void;
 }
 
-/** Connects to one origin through a proxy. */
+/** Passes on what a promise becomes as Node's agents expect it. */
+function report(connecting: Promise<Duplex>, callback: (error: Error | null, stream: Duplex) => void): void {
+  const tell = callback as (error: Error | null, stream?: Duplex) => void;
+  connecting.then(
+    (stream) => {
+      tell(null, stream);
+    },
+    (error: unknown) => {
+      tell(error instanceof Error ? error : new Error(String(error)));
+    },
+  );
+}
+
+/** Connects to one https origin through a proxy. */
 class TunnelAgent extends HttpsAgent {
   readonly #open: () => Promise<Duplex>;
 
@@ -88,49 +115,90 @@ class TunnelAgent extends HttpsAgent {
     options: RequestOptions,
     callback: (error: Error | null, stream: Duplex) => void,
   ): undefined {
-    const report = callback as (error: Error | null, stream?: Duplex) => void;
-    this.#connect(options).then(
-      (stream) => {
-        report(null, stream);
-      },
-      (error: unknown) => {
-        report(error instanceof Error ? error : new Error(String(error)));
-      },
-    );
+    report(this.#connect(options), callback);
   }
 }
 
+/** Connects to one http origin through a proxy. */
+class PlainAgent extends HttpAgent {
+  readonly #open: () => Promise<Duplex>;
+
+  constructor(options: AgentOptions, open: () => Promise<Duplex>) {
+    super(options);
+    this.#open = open;
+  }
+
+  override createConnection(
+    _options: RequestOptions,
+    callback: (error: Error | null, stream: Duplex) => void,
+  ): undefined {
+    report(this.#open(), callback);
+  }
+}
+
+/** Makes the function that sends a request for an http:// URL to a proxy (RFC 9112, section 3.2.2). */
+function makeProxyRequest(proxy: Proxy): NonNullable<Route['request']> {
+  const authorization = makeProxyAuthorization(proxy);
+  return (url, options, callback) =>
+    requestHttp(
+      url,
+      {
+        ...options,
+        path: `${url.origin}${url.pathname}${url.search}`,
+        headers: {
+          ...(options.headers as Record<string, string>),
+          ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }),
+        },
+      },
+      callback,
+    );
+}
+
 /** Makes the agents; connections are opened by requests. */
-export function makeAgents({ tls, proxyEnv, trustedOrigins, serverName }: AgentSettings): Agents {
+export function makeAgents({ tls, chooseProxy, trustedOrigins, serverName }: AgentSettings): Agents {
   const http = new HttpAgent({ keepAlive: true });
   // Made on first use: a plain http:// does not need the system's authorities, and reading them takes time.
-  const shared = new Map<string, HttpsAgent>();
-  const makeHttpsAgent = (url: URL, keepAlive: boolean): HttpsAgent => {
+  const shared = new Map<string, Route>();
+  const makeHttpsRoute = (url: URL, keepAlive: boolean, proxy: Proxy | undefined): Route => {
     const ownTls = restrictTls(tls, url.origin, trustedOrigins);
     const options: AgentOptions = {
       ...makeTlsOptions(ownTls),
       keepAlive,
       ...(serverName === undefined ? {} : { servername: serverName }),
     };
-    const proxy = chooseProxy(proxyEnv, url);
-    if (proxy === undefined) return new HttpsAgent(options);
-    return new TunnelAgent(options, () => openTunnel(proxy, url, makeProxyTlsOptions(ownTls)));
+    const agent =
+      proxy === undefined
+        ? new HttpsAgent(options)
+        : new TunnelAgent(options, () => openTunnel(proxy, url, makeProxyTlsOptions(ownTls)));
+    return { agent: { https: agent }, readingProxy: undefined };
   };
-  const shareHttpsAgent = (url: URL): HttpsAgent => {
-    const agent = shared.get(url.origin) ?? makeHttpsAgent(url, true);
-    shared.set(url.origin, agent);
-    return agent;
+  const makeHttpRoute = (url: URL, keepAlive: boolean, proxy: Proxy | undefined): Route => {
+    if (proxy === undefined) return { agent: { http: keepAlive ? http : new HttpAgent() }, readingProxy: undefined };
+    const proxyTls = (): AgentOptions => makeProxyTlsOptions(restrictTls(tls, url.origin, trustedOrigins));
+    if (isSocks(proxy)) {
+      const agent = new PlainAgent({ keepAlive }, () => openTunnel(proxy, url, proxyTls()));
+      return { agent: { http: agent }, readingProxy: undefined };
+    }
+    const agent = new PlainAgent({ keepAlive }, () => connectToProxy(proxy, proxyTls()));
+    return { agent: { http: agent }, request: makeProxyRequest(proxy), readingProxy: proxy };
+  };
+  const makeRoute = (url: URL, keepAlive: boolean): Route => {
+    const { proxy } = chooseProxy(url);
+    return (url.protocol === 'https:' ? makeHttpsRoute : makeHttpRoute)(url, keepAlive, proxy);
+  };
+  const shareRoute = (url: URL): Route => {
+    const route = shared.get(url.origin) ?? makeRoute(url, true);
+    shared.set(url.origin, route);
+    return route;
   };
   return {
     choose(url, { isSingleUse, isPoll }) {
       // The server may close a shared connection at any moment, and a request that is not repeated must not be lost.
-      const needsOwnConnection = isSingleUse === true || isPoll === true;
-      if (url.protocol !== 'https:') return { http: needsOwnConnection ? new HttpAgent() : http };
-      return { https: needsOwnConnection ? makeHttpsAgent(url, false) : shareHttpsAgent(url) };
+      return isSingleUse === true || isPoll === true ? makeRoute(url, false) : shareRoute(url);
     },
     close() {
       http.destroy();
-      for (const agent of shared.values()) agent.destroy();
+      for (const { agent } of shared.values()) ('https' in agent ? agent.https : agent.http).destroy();
     },
   };
 }

@@ -1,8 +1,10 @@
 /** Explains requests that got no response or were redirected elsewhere. */
-import { ConfigError, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
+import { ConfigError, getErrorCode, KeystoneProtocolError, KeystoneUnreachable } from '../base/errors.ts';
 import type { Explanation, PluginError } from '../base/errors.ts';
 import type { TrustedOrigins } from './trusted-origins.ts';
 import type { Peer } from './peer.ts';
+import { isSocks } from './proxy.ts';
+import type { Proxy } from './proxy.ts';
 import { redactAndTruncate } from '../base/text.ts';
 
 const UNTRUSTED: Explanation = {
@@ -23,7 +25,16 @@ const OLD_TLS: Explanation = {
   hint: 'ask its operator to enable TLS 1.2',
 };
 
-/** By Node's and OpenSSL's codes. In hints, `{name}` and `{setting}` are those of the {@link Peer}. */
+const PROXY_UNREACHABLE: Explanation = {
+  code: 'unreachable',
+  message: 'the proxy cannot be reached',
+  hint: 'check {proxy}{bypass}',
+};
+
+/**
+ * By Node's and OpenSSL's codes. `{name}` and `{setting}` are those of the {@link Peer}; {@link describeProxyParts} has
+ * the others.
+ */
 const FAILURES: Readonly<Record<string, Explanation>> = {
   ECONNREFUSED: { code: 'unreachable', message: 'nothing listens there', hint: 'check {setting} and its port' },
   ENOTFOUND: {
@@ -50,30 +61,32 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
     message: 'the headers of its response are too long',
     hint: 'check the proxies between you and {name}',
   },
+  ERR_PROXY_UNREACHABLE: PROXY_UNREACHABLE,
+  ERR_PROXY_UNKNOWN: PROXY_UNREACHABLE,
   ERR_PROXY_TUNNEL: {
     code: 'unreachable',
     message: 'the proxy refuses the connection',
-    hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
+    hint: 'check {proxy}{bypass}',
   },
   ERR_PROXY_CREDENTIALS: {
     code: 'unreachable',
-    message: 'the proxy refuses the connection, because it wants other credentials',
-    hint: 'check the user name and the password in HTTPS_PROXY, or add the host to NO_PROXY',
+    message: 'the proxy refuses the connection, because its credentials are {credentials}',
+    hint: 'check the user name and the password in {proxy}, such as {example}{bypass}',
   },
   ERR_PROXY_RESPONSE: {
     code: 'unreachable',
-    message: 'the proxy does not answer as an HTTP proxy does',
-    hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
+    message: 'the proxy does not answer as {kind} proxy does',
+    hint: 'check {proxy}{bypass}',
   },
   ERR_PROXY_TIMEOUT: {
     code: 'timed-out',
     message: 'the proxy did not open a connection to it in time',
-    hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
+    hint: 'check {proxy}{bypass}',
   },
   ERR_PROXY_TLS: {
     code: 'untrusted',
     message: 'the certificate or the TLS of the proxy is not accepted',
-    hint: 'check HTTPS_PROXY, and whether OS_CACERT (--cacert) contains the authority of the proxy',
+    hint: 'check {proxy}, and whether OS_CACERT (--cacert) contains the authority of the proxy',
   },
   ERR_TLS_CERT_ALTNAME_MISSING: {
     code: 'untrusted',
@@ -144,14 +157,10 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
   },
 };
 
-const PROXY_UNREACHABLE: Explanation = {
-  code: 'unreachable',
-  message: 'the proxy cannot be reached',
-  hint: 'check HTTPS_PROXY, or add the host to NO_PROXY',
-};
-
 /** Returns the error of the socket, which got wraps and which says more; the first one of several addresses. */
 function getSocketError(error: unknown): object {
+  // Its cause says what went wrong at the proxy, as if it were the server.
+  if (error instanceof Error && getErrorCode(error).startsWith('ERR_PROXY_')) return error;
   const cause = error instanceof Error ? (error.cause ?? error) : {};
   const [first] = cause instanceof AggregateError ? (cause.errors as unknown[]) : [cause];
   return typeof first === 'object' && first !== null ? first : {};
@@ -178,13 +187,6 @@ function getSocketErrorCode(socket: object): string {
   return reason?.[1] === undefined ? code : `ERR_SSL_${reason[1].toUpperCase().replace(/\W+/g, '_')}`;
 }
 
-/** Whether the connection that failed was to another machine than the URL's. */
-function isProxy(socket: object, url: URL): boolean {
-  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-  if ('port' in socket) return socket.port !== port;
-  return 'hostname' in socket && socket.hostname !== url.hostname;
-}
-
 /** The request that failed. */
 export interface FailedAttempt {
   readonly url: URL;
@@ -194,6 +196,8 @@ export interface FailedAttempt {
   readonly deadlineMs: number;
   /** The list of trusted servers, which alone can name another authority. */
   readonly trustedOrigins?: TrustedOrigins | undefined;
+  /** The proxy that it went through. */
+  readonly proxy?: Proxy | undefined;
 }
 
 function explainUnknown(name: string): Explanation {
@@ -215,9 +219,23 @@ function explainUnknown(name: string): Explanation {
   };
 }
 
-/** Puts the peer's name and setting into a hint. */
-function expandHint(text: string, { name, setting }: Peer): string {
-  return text.replaceAll('{name}', name).replaceAll('{setting}', setting);
+function describeProxyParts(proxy: Proxy | undefined): Readonly<Record<string, string>> {
+  if (proxy === undefined) return {};
+  const { origin, scheme, credentials } = proxy;
+  return {
+    proxy: origin,
+    kind: isSocks(proxy) ? 'a SOCKS5' : 'an HTTP',
+    credentials: credentials === undefined ? 'missing' : 'wrong',
+    example: `${scheme}://USER:PASSWORD@HOST:PORT`,
+    // A kubeconfig can name a proxy too, without exceptions.
+    bypass: /_proxy$/i.test(origin) ? ', or add the host to NO_PROXY' : '',
+  };
+}
+
+/** Puts the names of the peer and of the proxy's setting into a text. */
+function expand(text: string, { name, setting }: Peer, proxy: Proxy | undefined): string {
+  const parts: Readonly<Record<string, string>> = { name, setting, ...describeProxyParts(proxy) };
+  return text.replaceAll(/\{(\w+)\}/g, (whole, part: string) => parts[part] ?? whole);
 }
 
 /** Says how a trusted server gets another authority. */
@@ -228,7 +246,7 @@ export function explainListedAuthority({ origin }: URL, { file }: TrustedOrigins
 /** Explains a request that got no response. */
 export function explainNetworkError(
   error: unknown,
-  { url, peer, timedOut, deadlineMs, trustedOrigins }: FailedAttempt,
+  { url, peer, timedOut, deadlineMs, trustedOrigins, proxy }: FailedAttempt,
 ): PluginError {
   const who = `${peer.name} at ${url.origin}`;
   if (timedOut) {
@@ -239,12 +257,12 @@ export function explainNetworkError(
   }
   const socket = getSocketError(error);
   const name = getSocketErrorCode(socket);
-  const { code, message, hint } = isProxy(socket, url) ? PROXY_UNREACHABLE : (FAILURES[name] ?? explainUnknown(name));
-  return new KeystoneUnreachable(code, `${who} cannot be used: ${message}`, {
+  const { code, message, hint } = FAILURES[name] ?? explainUnknown(name);
+  return new KeystoneUnreachable(code, `${who} cannot be used: ${expand(message, peer, proxy)}`, {
     hint:
       hint === UNTRUSTED.hint && trustedOrigins !== undefined
         ? explainListedAuthority(url, trustedOrigins)
-        : expandHint(hint, peer),
+        : expand(hint, peer, proxy),
     cause: error,
   });
 }

@@ -17,6 +17,7 @@ import { explainNetworkError, explainRedirect, explainUntrustedOrigin } from './
 import { measureClockSkew } from './http-message.ts';
 import type { HttpRequest, HttpResponse } from './http-message.ts';
 import { describePeerAt, KEYSTONE } from './peer.ts';
+import { makeProxyError } from './proxy-error.ts';
 import type { Peer } from './peer.ts';
 import { checkSystemAuthorities } from './system-authorities.ts';
 import { makeTimeBudget } from './time-budget.ts';
@@ -59,7 +60,14 @@ const MAX_RETRY_AFTER_MS = 10_000;
 const RETRY_DELAYS_MS = [500, 1_000];
 
 /** Codes of failures before anything was sent. */
-const CONNECT_FAILURES = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN', 'ETIMEDOUT'] as const;
+const CONNECT_FAILURES = [
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'ERR_PROXY_UNREACHABLE',
+] as const;
 const CONNECT_PHASES = ['lookup', 'connect', 'secureConnect'];
 
 /** Redirects that keep the method; 303 would turn a login into a GET. */
@@ -96,7 +104,7 @@ async function openGot(userAgent: string): Promise<Got> {
 }
 
 /** What an exchange needs in addition to the request. */
-interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs' | 'trustedOrigins'> {
+interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs' | 'trustedOrigins' | 'chooseProxy'> {
   readonly got: Got;
   readonly agents: Agents;
   readonly budget: TimeBudget;
@@ -115,6 +123,7 @@ export async function openHttpClient(settings: HttpSettings): Promise<HttpClient
     host: settings.host,
     deadlineMs: settings.deadlineMs,
     trustedOrigins: settings.trustedOrigins,
+    chooseProxy: settings.chooseProxy,
     got: await openGot(settings.userAgent),
     agents,
     budget: makeTimeBudget(settings.deadlineMs),
@@ -222,6 +231,7 @@ function setLimits(maxMs: number, peer: Peer, clock: Clock): Limits {
 async function exchange(url: URL, request: HttpRequest, context: ExchangeContext): Promise<HttpResponse> {
   const { host, got, agents, budget, clock } = context;
   const { peer = KEYSTONE } = request;
+  const { agent, request: send, readingProxy } = agents.choose(url, request);
   const startedAt = clock.monotonicMs();
   const limits = setLimits(request.deadlineMs ?? budget.remainingMs(), peer, clock);
   let sentAt = host.now();
@@ -229,7 +239,8 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
     method: request.verb,
     headers: makeHeaders(request),
     ...(request.body === undefined ? {} : { body: request.body }),
-    agent: agents.choose(url, request),
+    agent,
+    ...(send === undefined ? {} : { request: send }),
     retry: makeRetryOptions(request.isSingleUse === true),
     signal: limits.signal,
     hooks: {
@@ -247,13 +258,19 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
     limits.watchSize(transferred);
   });
   try {
-    return toHttpResponse(await acceptAnyStatus(pending), (sentAt + host.now()) / 2, peer);
+    const response = await acceptAnyStatus(pending);
+    if (readingProxy !== undefined && response.statusCode === 407) {
+      throw makeProxyError('ERR_PROXY_CREDENTIALS', 'status 407');
+    }
+    return toHttpResponse(response, (sentAt + host.now()) / 2, peer);
   } catch (error) {
     if (limits.fault !== undefined) throw limits.fault;
     if (error instanceof PluginError) throw error;
     const { deadlineMs = context.deadlineMs } = request;
-    const { trustedOrigins } = context;
-    throw explainNetworkError(error, { url, peer, timedOut: limits.isDeadlineOver, deadlineMs, trustedOrigins });
+    const { trustedOrigins, chooseProxy } = context;
+    const { proxy } = chooseProxy(url);
+    const timedOut = limits.isDeadlineOver;
+    throw explainNetworkError(error, { url, peer, timedOut, deadlineMs, trustedOrigins, proxy });
   } finally {
     limits.clear();
     if (!request.isPoll && request.deadlineMs === undefined) budget.spend(clock.monotonicMs() - startedAt);

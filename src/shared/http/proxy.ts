@@ -1,42 +1,96 @@
-/** Which proxy a request uses. */
+/** A proxy, as a variable or a kubeconfig names it. */
 import { ConfigError } from '../base/errors.ts';
-import type { Environment } from '../base/host.ts';
+import { Secret } from '../base/secret.ts';
 
-/** Best first, as curl reads them. */
-const VARIABLES = ['https_proxy', 'HTTPS_PROXY'];
+/** The kinds of proxies, and their ports where none is named, as in Go. */
+const DEFAULT_PORTS = { http: 80, https: 443, socks5: 1080, socks5h: 1080 } as const;
+
+type ProxyScheme = keyof typeof DEFAULT_PORTS;
+
+/** A proxy that a connection goes through. */
+export interface Proxy {
+  readonly scheme: ProxyScheme;
+  /** Without the brackets of an IPv6 address. */
+  readonly host: string;
+  readonly port: number;
+  readonly credentials: { readonly user: string; readonly password: Secret } | undefined;
+  /** The setting that names it, such as `HTTPS_PROXY`. */
+  readonly origin: string;
+}
+
+/** The longest name and password in bytes that SOCKS5 can send (RFC 1929). */
+const MAX_SOCKS_BYTES = 255;
+
+const isScheme = (text: string): text is ProxyScheme => Object.hasOwn(DEFAULT_PORTS, text);
+
+/** Whether the proxy speaks SOCKS5. */
+export const isSocks = ({ scheme }: Pick<Proxy, 'scheme'>): boolean => scheme.startsWith('socks');
+
+/** Decodes a part of a URL; a "%" that encodes nothing stands for itself. */
+function decode(text: string): string {
+  return text.replaceAll(/(?:%[0-9a-f]{2})+/gi, (bytes) => {
+    try {
+      return decodeURIComponent(bytes);
+    } catch {
+      return bytes;
+    }
+  });
+}
+
+/** Parses what follows the scheme; undefined if it names no host, or if a character of the password cut it short. */
+function parseAuthority(text: string): { url: URL; port: string } | undefined {
+  // A URL drops the default port of its scheme, and SOCKS has no scheme that Node knows.
+  const [url, other] = [`http://${text}`, `https://${text}`].map((each) =>
+    URL.canParse(each) ? new URL(each) : undefined,
+  );
+  if (url === undefined || other === undefined || url.port === '0') return undefined;
+  return (url.pathname + url.search + url.hash).includes('@') ? undefined : { url, port: url.port || other.port };
+}
+
+function readCredentials({ username, password }: URL): Proxy['credentials'] {
+  if (username === '' && password === '') return undefined;
+  return { user: decode(username), password: new Secret(decode(password)) };
+}
 
 /**
- * Reads the variables that say which proxy to use, and for which hosts not to. A proxy without a scheme is an http
- * proxy, as in curl.
+ * Parses the value of a setting that names a proxy. Without a scheme, it is an http proxy.
  *
- * @throws ConfigError if this kind of proxy is not supported
+ * @param origin the setting, for messages
+ * @throws ConfigError that names the setting and never its value
  */
-export function readProxyEnv(env: Environment): Environment {
-  const name = VARIABLES.find((candidate) => env[candidate] !== undefined && env[candidate] !== '');
-  if (name === undefined) return {};
-  const text = env[name] ?? '';
-  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
-  if (!URL.canParse(url) || !/^https?:\/\//i.test(url)) {
-    throw new ConfigError(`${name} is not the URL of an HTTP proxy`, {
-      hint: `set ${name} to http://HOST:PORT, or unset it`,
+export function parseProxy(value: string, origin: string): Proxy {
+  const text = value.trim();
+  const [, named = 'http', rest = text] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
+  const scheme = named.toLowerCase();
+  const hint = `set ${origin} to http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT, or unset it`;
+  if (!isScheme(scheme)) {
+    throw new ConfigError(`${origin} names a kind of proxy that is not supported (${scheme}://)`, { hint });
+  }
+  const authority = parseAuthority(rest);
+  if (authority === undefined) {
+    throw new ConfigError(`${origin} is not the URL of a proxy`, {
+      hint: `${hint}; write special characters of its password as %XX`,
     });
   }
-  return { https_proxy: url, no_proxy: env['no_proxy'] ?? env['NO_PROXY'] };
+  const { url, port } = authority;
+  const credentials = readCredentials(url);
+  const { user = '', password } = credentials ?? {};
+  const lengths = [user, password?.reveal() ?? ''].map((part) => Buffer.byteLength(part));
+  if (isSocks({ scheme }) && lengths.some((length) => length > MAX_SOCKS_BYTES)) {
+    throw new ConfigError(`${origin} has a user name or a password of more than 255 bytes, which SOCKS5 cannot send`, {
+      hint: `correct ${origin}`,
+    });
+  }
+  return {
+    scheme,
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? DEFAULT_PORTS[scheme] : Number(port),
+    credentials,
+    origin,
+  };
 }
 
-/** Whether an entry of `no_proxy` matches the host of a URL: the host itself, a domain above it, or `*`. */
-function matches(entry: string, { hostname, host }: URL): boolean {
-  if (entry === '*' || entry === hostname || entry === host) return true;
-  const domain = entry.replace(/^\*?\./, '');
-  return domain !== '' && hostname.endsWith(`.${domain}`);
-}
-
-/** Chooses the proxy for a URL; undefined if the request goes directly to the server, as every http:// request does. */
-export function chooseProxy({ https_proxy: proxy, no_proxy: exceptions = '' }: Environment, url: URL): URL | undefined {
-  if (proxy === undefined || url.protocol !== 'https:') return undefined;
-  const isBypassed = exceptions
-    .toLowerCase()
-    .split(/[\s,]+/)
-    .some((entry) => entry !== '' && matches(entry, url));
-  return isBypassed ? undefined : new URL(proxy);
+/** Returns the URL of a proxy without its user name and password. */
+export function describeProxy({ scheme, host, port }: Proxy): string {
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -52,7 +52,7 @@ async function openClient(
     host,
     tls: { insecure: false, ca, systemAuthorities: [], cert: undefined, key: undefined, files: [], paths: {} },
     trustedOrigins: undefined,
-    proxyEnv: settings.proxy,
+    chooseProxy: settings.chooseProxy,
     userAgent: `${PROGRAM_NAME}/${VERSION}`,
     deadlineMs: settings.keystoneTimeoutMs,
     clock,

@@ -4,11 +4,12 @@ import { splitAtCommas, parseCommaList } from '../../shared/options/comma-list.t
 import { readEnvironment } from '../../shared/options/environment.ts';
 import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Layer } from '../../shared/options/layer.ts';
-import { readProxyEnv } from '../../shared/http/proxy.ts';
+import { makeProxyRule } from '../../shared/http/choose-proxy.ts';
+import type { ProxyRule } from '../../shared/http/choose-proxy.ts';
 import { makeConfig } from '../../shared/options/config.ts';
 import type { Config } from '../../shared/options/config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
-import type { Environment, Host } from '../../shared/base/host.ts';
+import type { Host } from '../../shared/base/host.ts';
 import { readAllowedNames } from '../authn/allowed-names.ts';
 import { hasAdjacentPlaceholders } from '../authn/kubernetes-name.ts';
 import type { AllowedNames } from '../authn/kubernetes-name.ts';
@@ -37,7 +38,7 @@ export interface WebhookSettings {
   /** Empty if `keystone` is not among the authenticators. */
   readonly authUrl: string;
   readonly keystoneCaFile: NamedFile | undefined;
-  readonly proxy: Environment;
+  readonly chooseProxy: ProxyRule;
   readonly keystoneTimeoutMs: number;
   readonly keystoneConcurrency: number;
   /** New tokens per second. */
@@ -201,6 +202,12 @@ export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>)
   const allowedNames = readAllowedNames(config);
   if (authenticatorNames.includes('keystone'))
     requireSetting(config.text('keystone-url'), 'keystone-url', 'OS_AUTH_URL');
+  const authUrl = readAuthUrl(config) ?? '';
+  const oidc = authenticatorNames.includes('oidc') ? readOidcSettings(config, findFile, allowedNames) : undefined;
+  const chooseProxy = makeProxyRule(host);
+  // A proxy that cannot be used should end the webhook now, not each review.
+  const peers = [authenticatorNames.includes('keystone') ? authUrl : '', oidc?.issuer ?? ''];
+  for (const url of peers) if (url !== '') chooseProxy(new URL(url));
   return {
     listen: readListen(config),
     certFile: requireSetting(findFile('tls-cert-file'), 'tls-cert-file', 'TLS_CERT_FILE'),
@@ -209,9 +216,9 @@ export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>)
     ...readClientAccess(config),
     shutdownGraceMs: readSeconds(config, 'shutdown-grace', 1, 600),
     authenticatorNames,
-    authUrl: readAuthUrl(config) ?? '',
+    authUrl,
     keystoneCaFile: findFile('keystone-ca-file'),
-    proxy: readProxyEnv(host.env),
+    chooseProxy,
     keystoneTimeoutMs: readSeconds(config, 'keystone-timeout', 3, MAX_TIMEOUT_SECONDS),
     keystoneConcurrency: readCount(config, 'keystone-concurrency', 16),
     keystoneRate: readCount(config, 'keystone-rate', 15),
@@ -219,7 +226,7 @@ export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>)
     groupFormat: readFormat(config, 'group-format', 'nid'),
     allowedNames,
     cacheTtlMs: readSeconds(config, 'cache-ttl', MAX_CACHE_SECONDS, MAX_CACHE_SECONDS),
-    oidc: authenticatorNames.includes('oidc') ? readOidcSettings(config, findFile, allowedNames) : undefined,
+    oidc,
     refusesAccessRules: config.text('access-rules') !== 'accept',
     allowsAnyTokenShape: config.isOn('any-token-shape'),
     policyFile: findFile('keystone-policy-file'),

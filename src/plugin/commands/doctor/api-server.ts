@@ -130,13 +130,12 @@ export async function checkApiServer(
   { record, flaw }: { readonly record: TokenRecord; readonly flaw: TokenFlaw | undefined },
 ): Promise<CheckOutcome<never>> {
   const { target, tls } = cluster;
-  const proxy = target.proxy === undefined ? {} : { https_proxy: target.proxy.href };
-  const { serverName } = target;
+  const { choice, serverName } = target;
   const settings = {
     host,
     tls,
     trustedOrigins: undefined,
-    proxyEnv: proxy,
+    chooseProxy: () => choice,
     serverName,
     userAgent,
     deadlineMs,

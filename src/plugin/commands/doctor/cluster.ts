@@ -2,6 +2,9 @@
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../../../shared/base/errors.ts';
 import { isPlaintextRemote } from '../../../shared/http/peer.ts';
+import { makeProxyRule } from '../../../shared/http/choose-proxy.ts';
+import type { ProxyChoice } from '../../../shared/http/choose-proxy.ts';
+import { parseProxy } from '../../../shared/http/proxy.ts';
 import { checkSystemAuthorities } from '../../../shared/http/system-authorities.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { textAt } from '../../../shared/base/json.ts';
@@ -9,7 +12,6 @@ import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../../../sh
 import type { NamedEntry } from '../../kubeconfig/read-context.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import type { Peer } from '../../../shared/http/peer.ts';
-import { findProxy } from '../find-proxy.ts';
 import type { NetworkTarget } from './network.ts';
 import { fail, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
@@ -48,19 +50,17 @@ function readAuthority(cluster: NamedEntry): string | undefined {
   }
 }
 
-function findClusterProxy(host: Host, url: URL, { name, path, value }: NamedEntry): URL | undefined {
+/** client-go: `proxy-url` overrides the variables, and has no exceptions. */
+function chooseClusterProxy(host: Host, url: URL, { name, path, value }: NamedEntry): ProxyChoice {
   const text = textAt(value, 'proxy-url') ?? '';
-  if (text === '') return findProxy(host, url);
-  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return new URL(text);
-  throw new ConfigError(`cluster ${name} has a proxy (proxy-url) of a kind that only kubectl can use`, {
-    hint: `try "kubectl auth whoami"; proxy-url is set in ${path}`,
-  });
+  if (text === '') return makeProxyRule(host)(url);
+  return { proxy: parseProxy(text, `proxy-url of cluster ${name} in ${path}`) };
 }
 
 /**
  * Reads how kubectl reaches the cluster.
  *
- * @throws ConfigError when an authority cannot be read, or Node does not support the kind of proxy
+ * @throws ConfigError when an authority cannot be read, or its proxy is malformed or not supported
  */
 export function checkCluster(host: Host, cluster: NamedEntry): CheckOutcome<Cluster> {
   const { name, path, value } = cluster;
@@ -75,7 +75,7 @@ export function checkCluster(host: Host, cluster: NamedEntry): CheckOutcome<Clus
   if (ca === undefined) checkSystemAuthorities(host.env);
   const target = {
     url,
-    proxy: findClusterProxy(host, url, cluster),
+    choice: chooseClusterProxy(host, url, cluster),
     peer,
     serverName: textAt(value, 'tls-server-name'),
   };

@@ -8,6 +8,7 @@ import { isPlaintextRemote, KEYSTONE } from '../../../shared/http/peer.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { findV3Endpoint } from '../../../shared/keystone/discovery.ts';
+import { makeProxyRule } from '../../../shared/http/choose-proxy.ts';
 import { explainUntrustedOrigin } from '../../../shared/http/explain-network-error.ts';
 import { MIN_SKEW_MS, readClockDifference } from '../../../shared/http/http-message.ts';
 import type { HttpResponse } from '../../../shared/http/http-message.ts';
@@ -21,7 +22,6 @@ import { describeEntity, describeTokenScope, listEntityNames, readTokenScope } f
 import { makeTokenDetailsCall } from '../session.ts';
 import type { TokenFlaw } from './api-server.ts';
 import type { NetworkTarget } from './network.ts';
-import { findProxy } from '../find-proxy.ts';
 import { fail, warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 
@@ -34,7 +34,7 @@ const MIN_LIFETIME_MS = 10 * MINUTE_MS;
 /**
  * Checks the URL of Keystone.
  *
- * @throws ConfigError when it is not among the trusted origins
+ * @throws ConfigError when it is not among the trusted origins, or its proxy is malformed or not supported
  */
 export function checkAuthUrl({ config, host, method }: LoginContext): CheckOutcome<NetworkTarget> {
   const text = readAuthUrl(config);
@@ -45,7 +45,7 @@ export function checkAuthUrl({ config, host, method }: LoginContext): CheckOutco
   const url = new URL(text);
   const trusted = readTrustedOrigins(host);
   if (trusted?.origins.has(url.origin) === false) throw explainUntrustedOrigin(url, KEYSTONE, trusted);
-  const target = { url, proxy: findProxy(host, url) };
+  const target = { url, choice: makeProxyRule(host)(url) };
   if (isPlaintextRemote(url)) return warn(`${text} is not encrypted`, 'use https:// and remove --allow-http', target);
   return pass(`${text} (${config.origin('keystone-url')})`, target);
 }

@@ -7,18 +7,25 @@ import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import type { PluginError } from '../../../shared/base/errors.ts';
 import { explainNetworkError } from '../../../shared/http/explain-network-error.ts';
 import { makeProxyTlsOptions, makeTlsOptions } from '../../../shared/http/agents.ts';
-import { getPort, getSocketHost, openTunnel, waitForSocket } from '../../../shared/http/tunnel.ts';
+import { describeProxy } from '../../../shared/http/proxy.ts';
+import type { ProxyChoice } from '../../../shared/http/choose-proxy.ts';
+import {
+  explainUnreachableProxy,
+  getPort,
+  getSocketHost,
+  openTunnel,
+  waitForSocket,
+} from '../../../shared/http/tunnel.ts';
 import { KEYSTONE } from '../../../shared/http/peer.ts';
 import type { Peer } from '../../../shared/http/peer.ts';
 import { formatDuration } from '../format-time.ts';
-import { describeProxy } from '../find-proxy.ts';
 import { fail, warn, pass } from './check-runner.ts';
 import type { CheckOutcome } from './check-runner.ts';
 
 /** A server, and how to reach it. */
 export interface NetworkTarget {
   readonly url: URL;
-  readonly proxy: URL | undefined;
+  readonly choice: ProxyChoice;
   /** Keystone by default. */
   readonly peer?: Peer;
   /** The name in its certificate, if that is not the host of the URL. */
@@ -28,10 +35,21 @@ export interface NetworkTarget {
 const CONNECT_TIMEOUT_MS = 5_000;
 const MIN_CERTIFICATE_LIFETIME_MS = 14 * 86_400_000;
 
-const getFirstHop = ({ url, proxy }: NetworkTarget): URL => proxy ?? url;
+/** The machine that this one connects to: the proxy or the server. */
+const getFirstHop = ({ url, choice: { proxy } }: NetworkTarget): { host: string; port: number } =>
+  proxy ?? { host: getSocketHost(url), port: getPort(url) };
 
-function explainConnectError({ url, peer = KEYSTONE }: NetworkTarget, error: unknown): PluginError {
-  return explainNetworkError(error, { url, peer, timedOut: false, deadlineMs: CONNECT_TIMEOUT_MS });
+function explainConnectError({ url, choice: { proxy }, peer = KEYSTONE }: NetworkTarget, error: unknown): PluginError {
+  return explainNetworkError(error, { url, peer, timedOut: false, deadlineMs: CONNECT_TIMEOUT_MS, proxy });
+}
+
+/** Says of a failed connection to the first hop that it was to the proxy, if there is one. */
+async function namingProxy<T>({ choice }: NetworkTarget, pending: Promise<T>): Promise<T> {
+  try {
+    return await pending;
+  } catch (error) {
+    throw choice.proxy === undefined ? error : explainUnreachableProxy(error);
+  }
 }
 
 async function explainingErrors<T>(target: NetworkTarget, act: () => Promise<T>): Promise<T> {
@@ -63,9 +81,9 @@ async function withTimeout<T>(pending: Promise<T>): Promise<T> {
  * @throws KeystoneUnreachable
  */
 export async function checkDns(target: NetworkTarget): Promise<CheckOutcome<true>> {
-  const host = getSocketHost(getFirstHop(target));
+  const { host } = getFirstHop(target);
   if (isIP(host) !== 0) return pass(`${host} is an address`, true);
-  const addresses = await explainingErrors(target, () => withTimeout(lookup(host, { all: true })));
+  const addresses = await explainingErrors(target, () => namingProxy(target, withTimeout(lookup(host, { all: true }))));
   return pass(`${host} is ${addresses.map(({ address }) => address).join(', ')}`, true);
 }
 
@@ -75,17 +93,18 @@ export async function checkDns(target: NetworkTarget): Promise<CheckOutcome<true
  * @throws KeystoneUnreachable
  */
 export async function checkTcp(target: NetworkTarget): Promise<CheckOutcome<true>> {
-  const hop = getFirstHop(target);
-  const options = { host: getSocketHost(hop), port: getPort(hop) };
-  const socket = await explainingErrors(target, () => waitForSocket(connect(options), 'connect'));
+  const { host, port } = getFirstHop(target);
+  const socket = await explainingErrors(target, () =>
+    namingProxy(target, waitForSocket(connect({ host, port }), 'connect')),
+  );
   socket.destroy();
-  const suffix = target.proxy === undefined ? '' : ' (the proxy)';
-  return pass(`${options.host} port ${options.port} accepts connections${suffix}`, true);
+  const suffix = target.choice.proxy === undefined ? '' : ' (the proxy)';
+  return pass(`${host} port ${port} accepts connections${suffix}`, true);
 }
 
 /** @param rejectsUntrusted false leaves it to the caller to look at `authorized` */
 async function shakeHands(
-  { url, proxy, serverName }: NetworkTarget,
+  { url, choice: { proxy }, serverName }: NetworkTarget,
   tls: TlsSettings,
   rejectsUntrusted: boolean,
 ): Promise<TLSSocket> {
@@ -195,6 +214,8 @@ export async function checkTls(check: TlsCheck): Promise<CheckOutcome<true>> {
 }
 
 /** Reports the proxy. */
-export function checkProxy({ proxy }: NetworkTarget): CheckOutcome<never> {
-  return pass(proxy === undefined ? 'no proxy is used' : `${describeProxy(proxy)} is used`);
+export function checkProxy({ choice }: NetworkTarget): CheckOutcome<never> {
+  const { proxy } = choice;
+  if (proxy === undefined) return pass(`none is used: ${choice.because}`);
+  return pass(`${describeProxy(proxy)} is used (${proxy.origin})`);
 }

@@ -1,4 +1,6 @@
 import { describeSources } from '../../../shared/options/option.ts';
+import type { ProxyChoice } from '../../../shared/http/choose-proxy.ts';
+import { describeProxy } from '../../../shared/http/proxy.ts';
 import { openLoginContext } from '../../login/open-login-context.ts';
 import { warnAboutSettings } from '../../login/get-token.ts';
 import { captureWarnings } from '../capture-warnings.ts';
@@ -14,6 +16,11 @@ function describeTls({ tls: { insecure, paths }, trustedOrigins }: Explanation):
   if (insecure) return `certificates are not verified${client}`;
   const list = trustedOrigins === undefined ? '' : `, as ${trustedOrigins} says`;
   return `certificates must be signed by ${paths.ca ?? 'an authority of this system'}${list}${client}`;
+}
+
+function describeChoice(choice: ProxyChoice | undefined): string | undefined {
+  if (choice?.proxy === undefined) return choice === undefined ? undefined : `none: ${choice.because}`;
+  return `${describeProxy(choice.proxy)} (${choice.proxy.origin})`;
 }
 
 function describeCachedToken({ cache: { expiresAt, fresh }, now }: Explanation): string {
@@ -50,7 +57,7 @@ function render(explanation: Explanation): string[] {
     ['Body', body],
     ['TLS', describeTls(explanation)],
     ['Trusted servers', trustedOrigins === undefined ? undefined : `those in ${trustedOrigins}`],
-    ['Proxy', proxy],
+    ['Proxy', describeChoice(proxy)],
     ['Cache key', cache.key],
     ['Cache', cache.location],
     ['Cached token', describeCachedToken(explanation)],
@@ -83,7 +90,7 @@ function explanationToJson(explanation: Explanation): OutputData {
       key: tls.paths.key ?? null,
     },
     trustedOrigins: explanation.trustedOrigins ?? null,
-    proxy: proxy ?? null,
+    proxy: proxy?.proxy === undefined ? null : describeProxy(proxy.proxy),
     cache: {
       key: cache.key,
       storage: cache.storage,

@@ -3,7 +3,9 @@ import { resolveCacheFolder } from '../../cache/cache-folder.ts';
 import { isSecretSaved } from '../../cache/saved-secret.ts';
 import { isFresh } from '../../cache/token-record.ts';
 import type { Option } from '../../config/option.ts';
-import { readProxyEnv } from '../../../shared/http/proxy.ts';
+import { makeProxyRule } from '../../../shared/http/choose-proxy.ts';
+import type { ProxyChoice } from '../../../shared/http/choose-proxy.ts';
+import { readAuthUrl } from '../../../shared/keystone/auth-url.ts';
 import { resolveScope } from '../../config/resolve-scope.ts';
 import { describeScope } from '../../../shared/keystone/scope.ts';
 import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
@@ -15,7 +17,6 @@ import type { AuthMethod } from '../../auth-methods/auth-method.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { findMissingOptions } from '../../auth-methods/missing-options.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
-import { describeProxy } from '../find-proxy.ts';
 import { listOverriddenSettings, listSettings } from '../list-settings.ts';
 import type { OverriddenSetting, ShownSetting } from '../list-settings.ts';
 import { previewRequest } from './preview-request.ts';
@@ -49,17 +50,17 @@ export interface Explanation {
   readonly tls: TlsSettings;
   /** The list of trusted servers. */
   readonly trustedOrigins: string | undefined;
-  readonly proxy: string | undefined;
+  /** For requests to Keystone; undefined if its URL is not set. */
+  readonly proxy: ProxyChoice | undefined;
   readonly cache: CacheExplanation;
   readonly warnings: readonly string[];
   /** ms since 1970, UTC. */
   readonly now: number;
 }
 
-function explainProxy({ host }: LoginContext): string | undefined {
-  const { https_proxy: proxy, no_proxy: exceptions } = readProxyEnv(host.env);
-  if (proxy === undefined) return undefined;
-  return `${describeProxy(new URL(proxy))} for https${exceptions === undefined ? '' : `, except for ${exceptions}`}`;
+function explainProxy({ config, host }: LoginContext): ProxyChoice | undefined {
+  const text = readAuthUrl(config);
+  return text === undefined ? undefined : makeProxyRule(host)(new URL(text));
 }
 
 function explainScope({ config }: LoginContext, { expected }: RequestPreview): string {
