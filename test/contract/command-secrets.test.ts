@@ -105,17 +105,17 @@ function checkOutput(
 }
 
 /**
- * The most verbose run of each command is in a process of its own, which shows what Node itself prints. So is every run
- * of a command that can prompt, because the process of the test can have a terminal.
+ * With one of the settings, the most verbose run of each command is in a process of its own, which shows what Node
+ * itself prints. So is every run of a command that can prompt, because the process of the test can have a terminal.
  */
-function needsProcess(name: string, args: readonly string[]): boolean {
-  return PROMPTS.has(name) || (args.at(-1) === '-vvv' && !args.includes('json') && !args.includes('yaml'));
+function needsProcess(name: string, args: readonly string[], isFirst: boolean): boolean {
+  return PROMPTS.has(name) || (isFirst && args.at(-1) === '-vvv' && !args.includes('json') && !args.includes('yaml'));
 }
 
 testWithKeystone('no command prints a secret, at any level and in any format', async (t, environment) => {
   const secrets = [...listSecrets(environment.tenancy), WRONG_PASSWORD, IN_KUBECONFIG, IN_CLOUDS];
   let outputs = 0;
-  for (const [what, settings] of listSettings(environment)) {
+  for (const [index, [what, settings]] of listSettings(environment).entries()) {
     const keystone = watchRequests(environment.http);
     const needs = { keystone, settings: { ...settings, KUBECONFIG: 'kubeconfig' }, files: FILES, path: '' };
     const asProcess = setUp(t, { ...needs, runner: runPlugin });
@@ -127,7 +127,7 @@ testWithKeystone('no command prints a secret, at any level and in any format', a
         const ofStderr = [...secrets, ...(token === undefined ? [] : [token])];
         const canaries = { ofStderr, ofStdout: PRINTS_TOKEN.has(name) ? secrets : ofStderr };
         const check = async (args: readonly string[]): Promise<void> => {
-          const user = needsProcess(name, args) ? asProcess : inProcess;
+          const user = needsProcess(name, args, index === 0) ? asProcess : inProcess;
           checkOutput(t, await user.run(...args), args, canaries);
           outputs += 2;
         };

@@ -9,6 +9,7 @@ import { readExecCredential } from './check-run.ts';
 import { makeExecInfo, makeTestHome } from './home.ts';
 import type { EnvVars, Home } from './home.ts';
 import type { CountedKeystone } from './request-log.ts';
+import { runBundles } from './run-bundles.ts';
 import { runPlugin } from './run-plugin.ts';
 import type { PluginRun, RunResult } from './run-plugin.ts';
 
@@ -47,6 +48,8 @@ export interface Fixture {
   inFolder(path: string): Fixture;
   /** The same person on another machine, with an empty home. */
   onNewMachine(): Fixture;
+  /** The same person, whose plugin runs in the process of the test. */
+  inProcess(): Fixture;
   /** Writes a file, with mode 0600 unless another one is given. Returns its path. */
   writeFile(path: string, content: string | object, mode?: number): string;
   /** Runs the plugin with these arguments. */
@@ -83,6 +86,7 @@ function makeFixture(t: Test, needs: Needs, state: State): Fixture {
     ...state,
     url: keystone?.url ?? '',
     with: (changes) => change({ settings: { ...settings, ...changes } }),
+    inProcess: () => makeFixture(t, { ...needs, runner: runBundles }, state),
     withOnly: (only) => change({ settings: only }),
     inFolder: (path) => change({ folder: path }),
     onNewMachine() {

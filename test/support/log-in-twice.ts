@@ -48,14 +48,14 @@ export interface FailedAttempt extends Omit<LoginAttempt, 'warnings'> {
   readonly says: readonly (string | RegExp)[];
 }
 
-/** Checks that a login fails, and that it causes only the expected requests. */
+/** Checks that a login fails, and that it causes only the expected requests. The plugin runs in this process. */
 export async function checkFailedLogin(
   t: Test,
   user: Fixture,
   { args = [], requests, secrets = [], status, says }: FailedAttempt,
 ): Promise<void> {
   const before = user.countRequests();
-  const result = await user.run(...args);
+  const result = await user.inProcess().run(...args);
   checkFailure(t, result, status, { says });
   t.strictSame(user.listRequests().slice(before), requests, 'only the expected requests are sent');
   checkNoSecretLeft(t, user, result, secrets);
