@@ -1,7 +1,7 @@
 /** A private home for each test, and the environment of a run in it. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Test } from 'tap';
 
 /** Variables of a run; undefined leaves one out. */
@@ -33,9 +33,16 @@ export function makeTestHome(t: Test): Home {
   return home;
 }
 
+/**
+ * Node's compile cache saves a fifth of the processor time of a run. Users have none, and a packaged executable ignores
+ * the variable.
+ */
+const COMPILE_CACHE = resolve('node_modules/.cache/client-keystone-auth/compile-cache-of-runs');
+
 /** Makes the environment of a run: PATH and HOME, and nothing else of this process. */
 export function makeEnvironment(home: Home, env: EnvVars = {}): Record<string, string> {
-  const all = { PATH: process.env['PATH'], HOME: home.path, NO_PROXY: '', ...env };
+  const own = { PATH: process.env['PATH'], HOME: home.path, NO_PROXY: '', NODE_COMPILE_CACHE: COMPILE_CACHE };
+  const all = { ...own, ...env };
   return Object.fromEntries(
     Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );

@@ -1,6 +1,5 @@
 /** Runs the built plugin as users do: in a process of its own, with a clean environment and a private home. */
 import { spawn } from 'node:child_process';
-import { resolve } from 'node:path';
 import { PLUGIN_COMMAND } from './built-programs.ts';
 import { makeEnvironment } from './home.ts';
 import type { EnvVars, Home } from './home.ts';
@@ -36,18 +35,12 @@ export interface PluginRun {
   readonly cwd?: string;
 }
 
-/**
- * Node's compile cache saves a fifth of the processor time of a run. Users have none, and a packaged executable ignores
- * the variable.
- */
-const COMPILE_CACHE = resolve('node_modules/.cache/client-keystone-auth/compile-cache-of-runs');
-
 /** Runs the plugin without a terminal, in a session of its own: stdin is empty, stdout and stderr are pipes. */
 export async function runPlugin({ home, args = [], env = {}, cwd = home.path }: PluginRun): Promise<RunResult> {
   const [file, words, options] = makeIsolatedCommand(
     PLUGIN_COMMAND[0],
     [...PLUGIN_COMMAND.slice(1), ...args],
-    makeEnvironment(home, { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env }),
+    makeEnvironment(home, env),
   );
   const child = spawn(file, words, {
     ...options,
