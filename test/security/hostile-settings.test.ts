@@ -62,7 +62,8 @@ const COMMAND_LINES = [GET_TOKEN_COMMAND, ...COMMANDS].map(makeCommandLine);
  */
 const MORE_VARIABLES = [
   ...['BROWSER', 'DBUS_SESSION_BUS_ADDRESS', 'DISPLAY', 'KUBECONFIG', 'KUBECTL_KUBERC', 'KUBERC', 'NO_COLOR', 'PATH'],
-  ...['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY', 'no_proxy', 'KUBERNETES_EXEC_INFO', 'TERM'],
+  ...['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy', 'NO_PROXY', 'no_proxy'],
+  ...['REQUEST_METHOD', 'KUBERNETES_EXEC_INFO', 'TERM'],
   ...['TZ', 'TMPDIR', 'COLUMNS', 'FORCE_COLOR', 'XDG_RUNTIME_DIR', 'WAYLAND_DISPLAY', 'SSH_TTY'],
 ];
 
