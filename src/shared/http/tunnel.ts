@@ -147,9 +147,12 @@ async function requestTunnel(socket: Socket, proxy: Proxy, url: URL): Promise<vo
   if (refusal !== undefined) throw refusal;
 }
 
-async function requestSocksTunnel(socket: Socket, proxy: Proxy, url: URL): Promise<void> {
+/** Asks a proxy, to which a socket is connected, for a tunnel to the server of a URL. */
+type RequestTunnel = (socket: Socket, proxy: Proxy, url: URL) => Promise<void>;
+
+async function loadSocks(): Promise<RequestTunnel> {
   const { connectThroughSocks } = await import('./socks.ts');
-  await connectThroughSocks(socket, proxy, { host: getSocketHost(url), port: getPort(url) });
+  return (socket, proxy, url) => connectThroughSocks(socket, proxy, { host: getSocketHost(url), port: getPort(url) });
 }
 
 /**
@@ -160,9 +163,11 @@ async function requestSocksTunnel(socket: Socket, proxy: Proxy, url: URL): Promi
  * @throws an error of {@link makeProxyError}, or one with a code of `net`
  */
 export async function openTunnel(proxy: Proxy, url: URL, tls: ConnectionOptions): Promise<Socket> {
+  // Before there is a socket, whose errors somebody must await.
+  const request = isSocks(proxy) ? await loadSocks() : requestTunnel;
   const socket = await connectToProxy(proxy, tls);
   try {
-    await (isSocks(proxy) ? requestSocksTunnel : requestTunnel)(socket, proxy, url);
+    await request(socket, proxy, url);
     return socket;
   } catch (error) {
     socket.on('error', () => undefined).destroy();

@@ -91,7 +91,6 @@ async function checkConnection(
   login: CheckedValue<LoginContext>,
   target: CheckedValue<NetworkTarget>,
 ): Promise<CheckedValue<true>> {
-  await runner.run('proxy', { target }, (values) => checkProxy(values.target));
   const resolved = await runner.run('DNS', { target }, (values) => checkDns(values.target));
   const connected = await runner.run('TCP', { target, resolved }, (values) => checkTcp(values.target));
   return runner.run('TLS', { login, target, connected }, (values) => {
@@ -119,7 +118,8 @@ async function runLoginChecks(
   const captured = captureWarnings(call.reporter);
   const login = await runner.run('settings', {}, () => checkSettings(call, captured, stanza));
   await checkFiles(runner, login);
-  const target = await runner.run('Keystone URL', { login }, (values) => checkAuthUrl(values.login));
+  const url = await runner.run('Keystone URL', { login }, (values) => checkAuthUrl(values.login));
+  const target = await runner.run('proxy', { login, url }, (values) => checkProxy(values.login.host, values.url));
   const connection = await checkConnection(runner, login, target);
   const version = await runner.run('Keystone', { login, target, connection }, (values) =>
     checkVersion(values.login, values.target),
@@ -128,7 +128,7 @@ async function runLoginChecks(
   await runner.run('clock', { version }, (values) => checkClock(values.version));
   // A login that needs Keystone is skipped if Keystone does not answer.
   const worksWithoutKeystone =
-    target.value === undefined && login.value?.method.worksWithoutKeystoneUrl?.(login.value.config) === true;
+    url.value === undefined && login.value?.method.worksWithoutKeystoneUrl?.(login.value.config) === true;
   const record = await runner.run('login', { login, ready: worksWithoutKeystone ? login : version }, (values) =>
     checkLogin(values.login, captured.warnings),
   );

@@ -8,7 +8,6 @@ import { isPlaintextRemote, KEYSTONE } from '../../../shared/http/peer.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { findV3Endpoint } from '../../../shared/keystone/discovery.ts';
-import { makeProxyRule } from '../../../shared/http/choose-proxy.ts';
 import { explainUntrustedOrigin } from '../../../shared/http/explain-network-error.ts';
 import { MIN_SKEW_MS, readClockDifference } from '../../../shared/http/http-message.ts';
 import type { HttpResponse } from '../../../shared/http/http-message.ts';
@@ -34,9 +33,9 @@ const MIN_LIFETIME_MS = 10 * MINUTE_MS;
 /**
  * Checks the URL of Keystone.
  *
- * @throws ConfigError when it is not among the trusted origins, or its proxy is malformed or not supported
+ * @throws ConfigError when it is not among the trusted origins
  */
-export function checkAuthUrl({ config, host, method }: LoginContext): CheckOutcome<NetworkTarget> {
+export function checkAuthUrl({ config, host, method }: LoginContext): CheckOutcome<URL> {
   const text = readAuthUrl(config);
   if (text === undefined && method.worksWithoutKeystoneUrl?.(config) === true)
     return pass('this login does not need one');
@@ -45,9 +44,8 @@ export function checkAuthUrl({ config, host, method }: LoginContext): CheckOutco
   const url = new URL(text);
   const trusted = readTrustedOrigins(host);
   if (trusted?.origins.has(url.origin) === false) throw explainUntrustedOrigin(url, KEYSTONE, trusted);
-  const target = { url, choice: makeProxyRule(host)(url) };
-  if (isPlaintextRemote(url)) return warn(`${text} is not encrypted`, 'use https:// and remove --allow-http', target);
-  return pass(`${text} (${config.origin('keystone-url')})`, target);
+  if (isPlaintextRemote(url)) return warn(`${text} is not encrypted`, 'use https:// and remove --allow-http', url);
+  return pass(`${text} (${config.origin('keystone-url')})`, url);
 }
 
 /** Keystone's response to the request for its versions, which needs no token. */

@@ -8,6 +8,8 @@ import type { PluginError } from '../../../shared/base/errors.ts';
 import { explainNetworkError } from '../../../shared/http/explain-network-error.ts';
 import { makeProxyTlsOptions, makeTlsOptions } from '../../../shared/http/agents.ts';
 import { describeProxy } from '../../../shared/http/proxy.ts';
+import type { Host } from '../../../shared/base/host.ts';
+import { makeProxyRule } from '../../../shared/http/choose-proxy.ts';
 import type { ProxyChoice } from '../../../shared/http/choose-proxy.ts';
 import {
   explainUnreachableProxy,
@@ -213,9 +215,15 @@ export async function checkTls(check: TlsCheck): Promise<CheckOutcome<true>> {
   }
 }
 
-/** Reports the proxy. */
-export function checkProxy({ choice }: NetworkTarget): CheckOutcome<never> {
+/**
+ * Finds the proxy for a URL.
+ *
+ * @throws ConfigError if it is malformed or not supported
+ */
+export function checkProxy(host: Host, url: URL): CheckOutcome<NetworkTarget> {
+  const choice = makeProxyRule(host)(url);
+  const target = { url, choice };
   const { proxy } = choice;
-  if (proxy === undefined) return pass(`none is used: ${choice.because}`);
-  return pass(`${describeProxy(proxy)} is used (${proxy.origin})`);
+  if (proxy === undefined) return pass(`none is used: ${choice.because}`, target);
+  return pass(`${describeProxy(proxy)} is used (${proxy.origin})`, target);
 }
