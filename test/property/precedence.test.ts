@@ -149,21 +149,28 @@ function readFlagsOf(sources: Sources): Settings {
 }
 
 function readVariablesOf({ variables, ignoresVariables }: Sources): Settings {
-  const values = new Map(Object.entries(ignoresVariables ? {} : writeVariables(variables)));
+  // "Spaces and quotes around the value of a variable do not count", except for a secret.
+  const clean = (value: string): string =>
+    value
+      .trim()
+      .replace(/^"(.*)"$/s, '$1')
+      .trim();
+  const written = Object.entries(ignoresVariables ? {} : writeVariables(variables));
+  const values = new Map(written.map(([name, value]) => [name, name === 'OS_PASSWORD' ? value : clean(value)]));
   return readSource(values, (name, older) => [...SPELLINGS[name][older ? 'older' : 'variables']]);
 }
 
-/** "Most keys belong under auth"; next to it counts too, after those. */
+/** "Most keys belong under auth"; next to it counts too, before those. */
 function readEntryOf(written: readonly Written[]): Settings {
   const { auth, ...beside } = writeEntry(written);
   const unify = (entry: object, prefix: string): [string, string][] =>
     Object.entries(entry).map(([key, value]) => [prefix + key.replaceAll('-', '_'), String(value)]);
-  const values = new Map([...unify(auth as object, 'auth.'), ...unify(beside, '')]);
+  const values = new Map([...unify(beside, ''), ...unify(auth as object, 'auth.')]);
   return readSource(values, (name, older) => {
     const lower = SPELLINGS[name][older ? 'older' : 'variables'].map((variable) => variable.slice(3).toLowerCase());
     const aliases = SPELLINGS[name].flags.map((flag) => flag.slice(2).replaceAll('-', '_'));
     const keys = older ? lower : [...lower, name.replaceAll('-', '_'), ...aliases];
-    return [...keys.map((key) => `auth.${key}`), ...keys];
+    return [...keys, ...keys.map((key) => `auth.${key}`)];
   });
 }
 
@@ -190,14 +197,6 @@ function giveDomain(settings: Map<Name, string>, to: Pair, from: Pair): void {
     const value = settings.get(`${from}-${half}`);
     if (value !== undefined) settings.set(`${to}-${half}`, value);
   }
-}
-
-/** "OS_DOMAIN_* and a user or project without its own domain: that domain", inside one source. */
-function withDomains(source: Settings): Settings {
-  const settings = new Map(source);
-  if (isSet(source, 'user')) giveDomain(settings, 'user-domain', 'domain');
-  if (isSet(source, 'project')) giveDomain(settings, 'project-domain', 'domain');
-  return settings;
 }
 
 type Scope = 'conflict' | Readonly<Record<string, unknown>>;
@@ -241,12 +240,15 @@ function predictScope(sources: readonly Settings[], merged: Settings): Scope {
 
 function predict(sources: Sources): Expected {
   const given = [readFlagsOf(sources), readVariablesOf(sources)];
-  // "That cloud, unless a flag or a variable sets the Keystone or the user to log in with."
-  const isCloudUsed = sources.isCloudNamed || given.every(({ size }) => size === 0);
-  const cloud = override([readEntryOf(sources.secure), readEntryOf(sources.cloud)]);
+  // "That cloud, unless a variable sets a login, or a flag the Keystone."
+  const [flags, variables] = given;
+  const isCloudUsed = sources.isCloudNamed || (variables?.size === 0 && flags?.has('keystone-url') === false);
+  // "secure.yaml and the cloud": one source, key by key.
+  const cloud = new Map([...readEntryOf(sources.cloud), ...readEntryOf(sources.secure)]);
   const files = isCloudUsed ? [readEntryOf(sources.region), cloud, readEntryOf(sources.profile)] : [];
   const all = [...given, ...files];
-  const settings = override(all.map(withDomains));
+  const settings = override(all);
+  // "OS_DOMAIN_* and a user or project without its own domain in any source: that domain."
   for (const domain of ['domain', 'default-domain'] as const) {
     giveDomain(settings, 'user-domain', domain);
     giveDomain(settings, 'project-domain', domain);

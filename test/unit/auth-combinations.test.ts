@@ -35,19 +35,10 @@ function inSource(source: Settings, thing: string): Thing {
 
 const first = <T>(values: readonly (T | undefined)[]): T | undefined => values.find((value) => value !== undefined);
 
-/**
- * The domain of a user or a project. The first source decides that sets its domain, or sets both the thing itself and a
- * plain domain. Otherwise, any plain domain applies, and then the default domain.
- */
+/** The domain of a user or a project: its own in any source, or else a plain domain, and then the default domain. */
 function domainFor(sources: Sources, thing: 'user' | 'project'): Thing {
   return (
-    first(
-      sources.map(
-        (source) =>
-          inSource(source, `${thing}_domain`) ??
-          (inSource(source, thing) === undefined ? undefined : inSource(source, 'domain')),
-      ),
-    ) ??
+    first(sources.map((source) => inSource(source, `${thing}_domain`))) ??
     first(sources.map((source) => inSource(source, 'domain'))) ??
     first(sources.map((source) => inSource(source, 'default_domain')))
   );
@@ -79,18 +70,22 @@ function modelUser(sources: Sources): object {
   return named(first(sources.map((source) => inSource(source, 'user'))), domainFor(sources, 'user'));
 }
 
-/** The first source with a credential decides. Two kinds in one source are an error. */
+/**
+ * A flag with a credential decides; two kinds in flags are an error. Otherwise, a password is used if there is one, and
+ * then the credential of the first source.
+ */
 function modelMethod(sources: Sources): string {
   const set = first(sources.map((source) => source['auth_type']));
   if (set !== undefined) return set;
-  for (const source of sources) {
-    const credential = source['application_credential_secret'] !== undefined;
-    if (credential && source['password'] !== undefined) return 'conflict';
-    if (credential) return 'v3applicationcredential';
-    if (source['token'] !== undefined) return 'token';
-    if (source['password'] !== undefined) return 'password';
-  }
-  return 'password';
+  const [flags, ...others] = sources;
+  const credentialOf = (source: Settings): string | undefined => {
+    if (source['application_credential_secret'] !== undefined) return 'v3applicationcredential';
+    return source['token'] === undefined ? undefined : 'token';
+  };
+  if (flags['application_credential_secret'] !== undefined && flags['password'] !== undefined) return 'conflict';
+  if (credentialOf(flags) !== undefined) return credentialOf(flags) ?? '';
+  if (sources.some((source) => source['password'] !== undefined)) return 'password';
+  return first(others.map(credentialOf)) ?? 'password';
 }
 
 /** undefined if a setting is missing. */
@@ -292,6 +287,13 @@ await t.test('an explicit auth method leads to the same request, even with all o
       { ...alice, project_id: 'p' },
       { OS_APPLICATION_CREDENTIAL_ID: 'i', OS_APPLICATION_CREDENTIAL_SECRET: 's' },
     ),
+    password({ name: 'alice', domain: { name: 'D' } }, { project: { id: 'p' } }),
+    'a complete password login comes first',
+  );
+  t.strictSame(
+    await asked({ ...alice, project_id: 'p' }, { OS_APPLICATION_CREDENTIAL_SECRET: 's' }, [
+      '--application-credential-id=i',
+    ]),
     { identity: { methods: ['application_credential'], application_credential: { id: 'i', secret: 's' } } },
     'no scope',
   );

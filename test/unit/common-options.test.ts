@@ -82,12 +82,13 @@ void t.test('an option with an own variable has the one that openstacksdk reads'
     'auth-type': ['OS_AUTH_TYPE', 'OS_AUTH_PLUGIN'],
     'os-cloud': ['OS_CLOUD'],
     'default-domain-id': ['OS_DEFAULT_DOMAIN_ID', 'OS_DEFAULT_DOMAIN'],
+    'allow-http': ['CLIENT_KEYSTONE_AUTH_ALLOW_HTTP'],
     'cache-storage': ['CLIENT_KEYSTONE_AUTH_CACHE_STORAGE'],
     'cache-dir': ['CLIENT_KEYSTONE_AUTH_CACHE_DIR'],
   });
   t.strictSame(
     select(({ env }) => env === undefined),
-    ['no-env', 'allow-http', 'timeout', 'login-timeout', 'force-refresh', 'api-version', 'verbose', 'log-format'],
+    ['no-env', 'timeout', 'login-timeout', 'force-refresh', 'api-version', 'verbose', 'log-format'],
   );
   t.strictSame(
     table(({ legacyEnv }) => legacyEnv),
@@ -116,7 +117,8 @@ void t.test('the flags have their aliases, and some options have no flag', async
 void t.test('an option is a text unless it is a file, a switch, a number of seconds or a level', async (t) => {
   const named = (kind: string): string[] => select((option) => option.kind === kind);
   t.strictSame(named('file'), ['client-config-file', 'client-secure-file', 'cacert', 'cert', 'key']);
-  t.strictSame(named('switch'), ['no-env', 'unscoped', 'insecure', 'verify', 'allow-http', 'force-refresh']);
+  t.strictSame(named('switch'), ['no-env', 'unscoped', 'insecure', 'allow-http', 'force-refresh']);
+  t.strictSame(named('switch or file'), ['verify']);
   t.strictSame(named('seconds'), ['timeout', 'login-timeout']);
   t.strictSame(named('level'), ['verbose']);
   t.strictSame(
@@ -167,7 +169,7 @@ void t.test(
 void t.test('these options decide where secrets go or whom to trust', async (t) => {
   t.strictSame(
     table(({ trustSensitive }) => trustSensitive),
-    { 'keystone-url': true, cacert: true, insecure: 'true', verify: 'false' },
+    { 'keystone-url': true, cacert: true, insecure: 'true', verify: 'unless true' },
   );
 });
 

@@ -43,6 +43,8 @@ void t.test('the error for another version names that version', async (t) => {
   });
   t.throws(parseWithVersion('v2'), { code: 'config-invalid' });
   t.throws(() => parseExecInfo('not json'), { code: 'config-invalid', message: /KUBERNETES_EXEC_INFO/ });
+  const ofNoKind = '{"kind":null,"apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":true}}';
+  t.match(parseExecInfo(ofNoKind), { isInteractive: true });
   t.throws(() => parseExecInfo('{"kind":"Pod","apiVersion":"v1"}'), { code: 'config-invalid' });
   t.throws(() => parseExecInfo('[]'), { code: 'config-invalid' });
 });

@@ -94,7 +94,7 @@ function run(t: Test, argv: readonly string[], env: Readonly<Record<string, stri
   return runInProcess({ argv, env, cwd: cwd ?? home, home: () => home, uid: process.geteuid?.() });
 }
 
-const NOTHING_LISTENS = 'http://127.0.0.1:9/v3';
+const NOTHING_LISTENS = 'https://127.0.0.1:9/v3';
 const LOGIN = { OS_AUTH_URL: NOTHING_LISTENS, OS_USERNAME: 'alice', OS_PASSWORD: 'x' };
 
 /** What an option of a login needs, so that its file is read. */
@@ -111,7 +111,7 @@ void t.test('a file of a login is a regular file with a limit, or an error names
   writeFileSync(join(t.testdirName, 'clouds.yaml'), `clouds: {c: {auth: {auth_url: "${NOTHING_LISTENS}"}}}`);
   const { client } = await makePki(join(t.testdirName, 'pki'));
   copyFileSync(client.cert, join(t.testdirName, 'pki', 'client.pem'));
-  const options = OPTIONS.filter(({ kind }) => kind === 'file');
+  const options = OPTIONS.filter(({ kind }) => kind === 'file' || kind === 'switch or file');
   t.ok(options.length >= 7, 'the registry lists them');
   for (const { name, env = [], flag } of options) {
     const settings = NEEDS[name]?.(t.testdirName) ?? LOGIN;
@@ -130,7 +130,7 @@ void t.test('a file in the current folder cannot make a run wait', async (t) => 
   const cwd = join(t.testdirName, 'checkout');
   mkdirSync(cwd);
   for (const [path, reason] of Object.entries(paths)) {
-    for (const option of ['cacert', 'cert', 'key']) {
+    for (const option of ['cacert', 'cert', 'verify']) {
       const cloud = { auth: { auth_url: NOTHING_LISTENS, username: 'u', password: 'p' }, [option]: path };
       writeFileSync(join(cwd, 'clouds.yaml'), JSON.stringify({ clouds: { c: cloud } }));
       const { status, stderr } = await run(t, ['explain'], { OS_CLOUD: 'c' }, cwd);
@@ -145,7 +145,7 @@ void t.test('the files that are searched for are regular files with a limit', as
     for (const name of ['clouds.yaml', 'secure.yml', 'clouds-public.json']) {
       const cwd = join(t.testdirName, `${path.replaceAll('/', '-')}-${name}`);
       mkdirSync(cwd);
-      writeFileSync(join(cwd, 'clouds.yaml'), 'clouds: {c: {profile: p, auth: {auth_url: "http://127.0.0.1:9/v3"}}}');
+      writeFileSync(join(cwd, 'clouds.yaml'), 'clouds: {c: {profile: p, auth: {auth_url: "https://127.0.0.1:9/v3"}}}');
       if (name !== 'clouds.yaml') symlinkSync(path, join(cwd, name));
       else execFileSync('ln', ['-sf', path, join(cwd, name)]);
       const { status, stderr } = await run(t, ['explain'], { OS_CLOUD: 'c' }, cwd);
@@ -170,7 +170,7 @@ void t.test('a file of a command is a regular file with a limit, or an error nam
   let count = 0;
   for (const { words, options } of COMMANDS) {
     const command = words.join(' ');
-    for (const { name } of options.filter(({ kind }) => kind === 'file')) {
+    for (const { name } of options.filter(({ kind }) => kind === 'file' || kind === 'switch or file')) {
       for (const entry of Object.entries(paths)) {
         const outcome = await run(t, [...words, ...(ARGUMENTS[command] ?? []), `--${name}=${entry[0]}`], env);
         count += 1;
@@ -193,7 +193,7 @@ void t.test('a file of the webhook is a regular file with a limit, or an error n
   };
   const issuer = { KEYSTONE_OIDC_ISSUER_URL: 'https://127.0.0.1:9', KEYSTONE_OIDC_CLIENT_ID: 'c' };
   const configMap = { KEYSTONE_POLICY_CONFIGMAP_NAME: 'policy' };
-  for (const option of WEBHOOK_OPTIONS.filter(({ kind }) => kind === 'file')) {
+  for (const option of WEBHOOK_OPTIONS.filter(({ kind }) => kind === 'file' || kind === 'switch or file')) {
     const env = { ...needed, ...issuer, ...(option.name === 'kubeconfig' ? configMap : {}) };
     for (const entry of Object.entries(paths)) {
       const run = async (argv: string[], variables: Readonly<Record<string, string>>): Promise<Outcome> => {

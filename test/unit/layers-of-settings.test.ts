@@ -19,17 +19,60 @@ const resolve = (...layers: readonly Values[]): ResolvedConfig =>
     OPTIONS,
   );
 
-void t.test('a domain applies to the user and the project of its own layer', async (t) => {
-  const weaker = { 'user-domain-name': 'weak', 'project-domain-name': 'weak' } as const;
-  const withUser = resolve({ 'user-name': 'alice', 'domain-name': 'strong' }, weaker);
-  t.equal(withUser.text('user-domain-name'), 'strong');
-  t.equal(withUser.text('project-domain-name'), 'weak', 'the layer sets no project');
-  const withProject = resolve({ 'project-id': 'p1', 'domain-id': 'strong' }, weaker);
-  t.equal(withProject.text('project-domain-id'), 'strong');
-  t.equal(withProject.text('project-domain-name'), undefined, 'the id replaces the name of a weaker layer');
-  t.equal(withProject.text('user-domain-name'), 'weak', 'the layer sets no user');
+void t.test('a domain applies to the user and the project, unless any layer sets their own', async (t) => {
+  const weaker = { 'user-domain-name': 'weak' } as const;
+  const config = resolve({ 'user-name': 'alice', 'domain-name': 'strong', 'project-name': 'p' }, weaker);
+  t.equal(config.text('user-domain-name'), 'weak', 'the domain of the user is not the general one');
+  t.equal(config.text('project-domain-name'), 'strong');
   const own = resolve({ 'user-id': 'u1', 'user-domain-id': 'own', 'domain-id': 'other' });
   t.equal(own.text('user-domain-id'), 'own');
+});
+
+void t.test('with version 3 of the Identity API, each missing domain is the one with the id "default"', async (t) => {
+  const domains = (settings: Values, ...others: readonly Values[]): unknown[] => {
+    const config = resolve({ 'identity-api-version': '3', ...settings }, ...others);
+    return (['user', 'project'] as const).map(
+      (thing) => config.text(`${thing}-domain-id`) ?? config.text(`${thing}-domain-name`),
+    );
+  };
+  t.strictSame(domains({ 'user-name': 'a' }), ['default', 'default']);
+  t.strictSame(domains({ 'user-name': 'a', 'user-domain-name': 'u' }), ['u', 'default']);
+  t.strictSame(domains({ 'project-name': 'p' }, { 'project-domain-id': 'w' }), ['default', 'w']);
+  t.strictSame(domains({ 'project-name': 'p', 'domain-name': 'd' }), ['d', 'd']);
+  t.strictSame(domains({ 'domain-name': 'd' }), ['default', 'default'], 'without a project, the domain is the scope');
+  t.strictSame(domains({ 'default-domain-id': 'x' }), ['x', 'x']);
+  for (const type of ['password', 'v3password', 'v3totp']) {
+    t.strictSame(domains({ 'auth-type': type }), ['default', 'default'], type);
+  }
+  for (const settings of [{ 'auth-type': 'v3token' }, { 'identity-api-version': '3.14' }, {}] as const) {
+    const version = 'auth-type' in settings ? { 'identity-api-version': '3' } : {};
+    t.equal(resolve({ ...version, ...settings }).text('user-domain-id'), undefined);
+  }
+});
+
+void t.test('a name of an application credential without a user does not hide an id', async (t) => {
+  const cloud = { 'application-credential-id': 'i', 'application-credential-secret': 's' };
+  const config = resolve({ 'application-credential-name': 'n' }, cloud);
+  t.equal(config.text('application-credential-id'), 'i');
+  t.notOk(config.has('application-credential-name'));
+  t.match(config.warnings, [/^application-credential-name is not used, because no user is set; /]);
+  const named = resolve({ 'application-credential-name': 'n', 'user-id': 'u' }, cloud);
+  t.notOk(named.has('application-credential-id'));
+});
+
+void t.test('what openstack would take instead is named', async (t) => {
+  const used = (name: string, id: string): string => `${name} is used instead of ${id}, which openstack would use`;
+  for (const pair of ['user', 'user-domain', 'project', 'project-domain', 'domain'] as const) {
+    const [id, name] = [`${pair}-id`, `${pair}-name`];
+    t.strictSame(resolve({ [name]: 'n' }, { [id]: 'i' }).warnings, [used(name, id)]);
+    t.strictSame(resolve({ [id]: 'i' }, { [name]: 'n' }).warnings, [], 'openstack uses the id too');
+  }
+  t.strictSame(resolve({ 'user-domain-name': 'n', 'domain-id': 'd' }).warnings, [
+    used('user-domain-name', 'domain-id'),
+  ]);
+  t.strictSame(resolve({ 'user-id': 'u', 'user-domain-name': 'n', 'domain-id': 'd' }).warnings, [], 'no user name');
+  const version = { 'identity-api-version': '3' };
+  t.match(resolve({ ...version, 'default-domain-name': 'd' }).warnings, [/^default-domain-name is used instead of /]);
 });
 
 void t.test('a domain, and then the default domain, fills what no layer sets', async (t) => {

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { resolveScope } from '../../src/plugin/config/resolve-scope.ts';
 import { describeScope } from '../../src/shared/keystone/scope.ts';
+import { chooseMethod } from '../../src/plugin/auth-methods/choose-method.ts';
 import { resolveRequest } from '../support/resolve-request.ts';
 import type { EnvVars } from '../support/home.ts';
 
@@ -58,8 +59,8 @@ void t.test('default domains apply to the user and the project', async (t) => {
   t.same(await domains([], { OS_DEFAULT_DOMAIN_ID: 'x', OS_PROJECT_DOMAIN_NAME: 'P' }), [{ id: 'x' }, { name: 'P' }]);
   t.same(
     await domains(['--domain-name=D', '--user-name=bob'], { OS_USER_DOMAIN_NAME: 'U', OS_PROJECT_DOMAIN_NAME: 'P' }),
-    [{ name: 'D' }, { name: 'P' }],
-    'a domain flag applies to what the flags name',
+    [{ name: 'U' }, { name: 'P' }],
+    'a general domain does not replace those of user and project',
   );
 });
 
@@ -144,11 +145,77 @@ void t.test('the method follows from the settings', async (t) => {
     message: /OS_AUTH_TYPE.*v3adfspassword/,
     hint: /v3password/,
   });
-  await t.rejects(chosen([], { OS_APPLICATION_CREDENTIAL_SECRET: 's', OS_PASSWORD: 'p' }), {
+  await t.rejects(chosen(['--application-credential-secret=s', '--password=p']), {
     code: 'config-conflict',
-    message: /OS_APPLICATION_CREDENTIAL_SECRET and OS_PASSWORD/,
+    message: /--application-credential-secret and --password/,
     hint: /OS_AUTH_TYPE/,
   });
+});
+
+void t.test('settings of another login do not change who logs in, and are named', async (t) => {
+  const alice = { OS_USERNAME: 'alice', OS_USER_DOMAIN_NAME: 'D', OS_PASSWORD: 'p' };
+  const credential = { OS_APPLICATION_CREDENTIAL_ID: 'i', OS_APPLICATION_CREDENTIAL_SECRET: 's' };
+  const choose = async (env: EnvVars, argv: readonly string[] = []): Promise<readonly [string, readonly string[]]> => {
+    const { config } = await resolveRequest(argv, env);
+    const { method, warnings } = chooseMethod(config);
+    return [method.name, warnings];
+  };
+  const unused = (origin: string, name: string): string[] => [
+    `${origin} is not used, because of OS_PASSWORD; to use it, set OS_AUTH_TYPE=${name}`,
+  ];
+  for (const [leftover, name] of [
+    [credential, 'v3applicationcredential'],
+    [{ OS_APPLICATION_CREDENTIAL_NAME: 'n' }, 'v3applicationcredential'],
+    [{ OS_APPLICATION_CREDENTIAL_SECRET: 's' }, 'v3applicationcredential'],
+    [{ OS_ACCESS_TOKEN: 't' }, 'v3oidcaccesstoken'],
+    [{ OS_AUTH_METHODS: 'v3password,v3totp' }, 'v3multifactor'],
+    [{ OS_AUTH_METHODS: 'nonsense' }, 'v3multifactor'],
+    [{ OS_TOKEN: 't' }, 'token'],
+  ] as const) {
+    const [variable = ''] = Object.keys(leftover).toReversed();
+    t.strictSame(await choose({ ...alice, ...leftover }), ['password', unused(variable, name)], variable);
+  }
+  const both = { ...alice, OS_AUTH_METHODS: 'v3password,v3totp', OS_PASSCODE: '1' };
+  t.strictSame(await choose(both), ['v3multifactor', []], 'the same person, with both factors');
+  const lacking = { ...alice, OS_PASSWORD: undefined };
+  for (const leftover of [{ OS_APPLICATION_CREDENTIAL_SECRET: 's' }, { OS_ACCESS_TOKEN: 't' }]) {
+    t.match(await choose({ ...lacking, ...leftover }), ['password', [/ is not used, because of the default/]]);
+  }
+  t.match(await choose(credential), ['v3applicationcredential', []]);
+  t.match(await choose(alice, ['--application-credential-id=i']), [
+    'v3applicationcredential',
+    [/^OS_PASSWORD is not used, because of --application-credential-id/],
+  ]);
+});
+
+void t.test('what a shell would have removed from a variable does not count, and is named in a secret', async (t) => {
+  const env = {
+    OS_USERNAME: '"alice"\r',
+    OS_USER_DOMAIN_NAME: "'Default' ",
+    OS_PROJECT_ID: ' p\r\n',
+    OS_TRUST_ID: '\r',
+  };
+  const { auth } = await resolveRequest([], { ...env, OS_PASSWORD: 'pw' });
+  t.same(auth, {
+    identity: {
+      methods: ['password'],
+      password: { user: { name: 'alice', domain: { name: 'Default' }, password: 'pw' } },
+    },
+    scope: { project: { id: 'p' } },
+  });
+  for (const [secret, flaw] of [
+    ['pw\r', 'ends with a line break'],
+    ['pw\n', 'ends with a line break'],
+    ['pw ', 'ends with a space'],
+    [' pw', 'begins with a space or a line break'],
+    ['"pw"', 'is wrapped in quotes'],
+    ["'pw'", 'is wrapped in quotes'],
+  ] as const) {
+    const asked = await resolveRequest([], { ...USER, OS_PASSWORD: secret });
+    t.same(asked.warnings, [`OS_PASSWORD ${flaw}; it is sent like that`]);
+    t.match(asked.auth, { identity: { password: { user: { password: secret } } } }, 'a secret stays as it is');
+  }
+  t.same((await resolveRequest([], { ...USER, OS_PASSWORD: 'p w"' })).warnings, []);
 });
 
 void t.test('a token without a scope is used unchanged, with a scope it is exchanged', async (t) => {

@@ -1,6 +1,7 @@
 /** How values of clouds.yaml are read, and that an error names the key and never the value. */
 import t from 'tap';
 import { chooseRegion } from '../../src/plugin/config/region.ts';
+import type { Region } from '../../src/plugin/config/region.ts';
 import { describeChoices, findSelector, inheritConsentHint } from '../../src/plugin/config/cloud-entry.ts';
 import type { CloudEntry } from '../../src/plugin/config/cloud-entry.ts';
 import { mappingAt, textFrom } from '../../src/plugin/config/yaml-mapping.ts';
@@ -77,38 +78,53 @@ const regions: YamlValue = [
   ]),
 ];
 
-void t.test('the region is the one that is set, or that the cloud selects, or the first one in the list', async (t) => {
+/** The region of a cloud without a profile. */
+const choose = (cloud: readonly CloudEntry[], setting?: typeof SETTING): Region =>
+  chooseRegion({ cloud, profile: [] }, setting);
+
+void t.test('the region is the one that is set, or the first one in the list', async (t) => {
   const cloud = entryOf({ regions });
-  t.match(chooseRegion([cloud], undefined, undefined), {
-    selector: { text: 'A', origin: 'regions of cloud x' },
-    entries: [],
-  });
-  const set = chooseRegion([cloud], SETTING, { text: 'A', origin: 'o', consentHint: 'h' });
+  t.match(choose([cloud]), { selector: { text: 'A', origin: 'regions of cloud x' }, entries: [], warnings: [] });
+  const set = choose([cloud], SETTING);
   t.strictSame(set.selector, { text: 'B', origin: 'OS_REGION_NAME', consentHint: undefined });
   t.strictSame(set.entries[0]?.mapping, new Map([['auth_url', 'b']]));
   t.equal(set.entries[0]?.location, 'region B of cloud x');
   t.equal(set.entries[0]?.consentHint, undefined);
-  const selected = chooseRegion([cloud], undefined, { text: 'B', origin: 'o', consentHint: 'h' });
-  t.strictSame(selected.selector, { text: 'B', origin: 'o', consentHint: 'h' });
-  t.equal(selected.entries[0]?.consentHint, 'h', 'an untrusted entry has selected the region');
+  t.strictSame(choose([entryOf({ regions, region_name: 'A' })]).warnings, []);
+  const other = choose([entryOf({ regions, region_name: 'B' })]);
+  t.equal(other.selector?.text, 'A', 'as in openstacksdk');
+  t.strictSame(other.warnings, ['region_name of cloud x is not used: the first of the regions of cloud x is A']);
+});
+
+void t.test('region_name can be a list, in YAML or with commas', async (t) => {
+  for (const names of [['A', 'B'], 'A,B', 'A, B']) {
+    const cloud = entryOf({ region_name: names }, 'cloud x', 'hint');
+    const first = { text: 'A', origin: 'region_name of cloud x', consentHint: 'hint' };
+    t.strictSame(choose([cloud]).selector, first);
+    t.equal(choose([cloud], SETTING).selector?.text, 'B');
+    t.throws(() => choose([cloud], { ...SETTING, value: 'C' }), {
+      message: /names region "C"/,
+      hint: 'set it to A, B',
+    });
+  }
+  t.equal(choose([entryOf({ region_name: 'A' })], SETTING).selector?.text, 'B', 'one name is no list of all regions');
+  const profile = [entryOf({ regions: ['P'] })];
+  t.equal(chooseRegion({ cloud: [entryOf({ region_name: 'A' })], profile }, undefined).selector?.text, 'A');
 });
 
 void t.test('without a list every region is accepted, and the first entry with a list counts', async (t) => {
-  t.strictSame(chooseRegion([entryOf({})], SETTING, undefined), {
-    selector: { text: 'B', origin: 'OS_REGION_NAME', consentHint: undefined },
-    entries: [],
-  });
-  t.strictSame(chooseRegion([entryOf({ regions: [] })], undefined, undefined), { selector: undefined, entries: [] });
-  const entries = [entryOf({}), entryOf({ regions: ['C'] }, 'profile p', 'hint'), entryOf({ regions })];
-  t.strictSame(chooseRegion(entries, undefined, undefined).selector, {
-    text: 'C',
-    origin: 'regions of profile p',
-    consentHint: 'hint',
-  });
+  const [entries, warnings] = [[], []];
+  const selector = { text: 'B', origin: 'OS_REGION_NAME', consentHint: undefined };
+  t.strictSame(choose([entryOf({})], SETTING), { selector, entries, warnings });
+  t.strictSame(choose([entryOf({ regions: [] })]), { selector: undefined, entries, warnings });
+  const profile = [entryOf({ regions: ['C'] }, 'profile p', 'hint')];
+  const ofProfile = { text: 'C', origin: 'regions of profile p', consentHint: 'hint' };
+  t.strictSame(chooseRegion({ cloud: [entryOf({})], profile }, undefined).selector, ofProfile);
+  t.equal(chooseRegion({ cloud: [entryOf({}), entryOf({ regions })], profile }, undefined).selector?.text, 'A');
 });
 
 void t.test('a region that the cloud does not list is an error with the regions to choose from', async (t) => {
-  t.throws(() => chooseRegion([entryOf({ regions: ['A', 'C'] })], SETTING, undefined), {
+  t.throws(() => choose([entryOf({ regions: ['A', 'C'] })], SETTING), {
     code: 'config-invalid',
     message: 'OS_REGION_NAME names region "B", which the cloud does not list',
     hint: 'set it to A, C',
@@ -116,12 +132,12 @@ void t.test('a region that the cloud does not list is an error with the regions 
 });
 
 void t.test('a list of regions that is not a list, or has a region without a name, is an error', async (t) => {
-  t.throws(() => chooseRegion([entryOf({ regions: 'A' })], undefined, undefined), {
+  t.throws(() => choose([entryOf({ regions: 'A' })]), {
     message: 'regions of cloud x must be a list',
     hint: /^correct the file/,
   });
   const nested = [new Map<string, YamlValue>([['name', ['A']]])];
-  t.throws(() => chooseRegion([entryOf({ regions: nested })], undefined, undefined), {
+  t.throws(() => choose([entryOf({ regions: nested })]), {
     message: 'name in regions of cloud x must be text',
   });
 });

@@ -74,7 +74,8 @@ function expandRegion(text: string, origin: string, region: Selector | undefined
 }
 
 /**
- * Makes a layer from one entry: the keys below `auth` and, for options without such a key, the keys next to it.
+ * Makes a layer from one entry: the keys next to `auth` and, for options without such a key, the keys below it, as
+ * openstacksdk does since version 1.5.
  *
  * @param region replaces the placeholder in a URL
  * @throws ConfigError with the name of the key when its value is not valid for its option
@@ -86,11 +87,11 @@ export function makeCloudLayer(
 ): Layer {
   const auth = unifyKeys(mappingAt(mapping, 'auth', location), `auth of ${location}`);
   const places = [
-    { prefix: 'auth.', values: auth },
     { prefix: '', values: mapping },
+    { prefix: 'auth.', values: auth },
   ];
   const find = (option: Option, names: 'usual' | 'older'): Setting | undefined => {
-    for (const { prefix, values } of isBelowAuth(option) ? places : places.slice(1)) {
+    for (const { prefix, values } of isBelowAuth(option) ? places : places.slice(0, 1)) {
       for (const key of listKeys(option, names)) {
         const origin = `${prefix}${key} of ${location}`;
         const raw = textFrom(values.get(key) ?? null, origin, option.list);

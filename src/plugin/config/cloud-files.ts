@@ -41,11 +41,15 @@ const joinIfSet = (base: string | undefined, ...names: string[]): string | undef
   base === undefined ? undefined : posix.join(base, ...names);
 
 /** The XDG Base Directory Specification requires to ignore a relative path. */
+const isUsable = (path: string): boolean => posix.isAbsolute(path);
+
+/** As openstacksdk, this searches ~/.config also if XDG_CONFIG_HOME names another folder. */
 const listLinuxFolders: Folders = (host) => {
-  const configHome = host.env['XDG_CONFIG_HOME'];
-  const base =
-    configHome !== undefined && posix.isAbsolute(configHome) ? configHome : joinIfSet(host.home(), '.config');
-  return [joinIfSet(base, 'openstack'), '/etc/xdg/openstack', '/etc/openstack'];
+  const { env } = host;
+  const own = [env['XDG_CONFIG_HOME'] ?? ''].filter(isUsable);
+  const site = (env['XDG_CONFIG_DIRS'] ?? '').split(':').filter(isUsable);
+  const folders = [...own, joinIfSet(host.home(), '.config'), ...(site.length > 0 ? site : ['/etc/xdg']), '/etc'];
+  return folders.map((folder) => joinIfSet(folder, 'openstack'));
 };
 
 /** The folders of the user, of the machine, and /etc/openstack, as in openstacksdk. */

@@ -8,13 +8,14 @@ import type { Host } from '../../shared/base/host.ts';
 import { suggestCloudFolder, findCloudFile } from './cloud-files.ts';
 import type { CloudFile, CloudFileName } from './cloud-files.ts';
 import { describeChoices, findSelector, inheritConsentHint, makeCloudLayer } from './cloud-entry.ts';
-import type { CloudEntry } from './cloud-entry.ts';
+import type { CloudEntry, Selector } from './cloud-entry.ts';
 import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import type { Layer, Option, OptionName } from './option.ts';
 import { mappingAt } from './yaml-mapping.ts';
 import { unifyKeys } from '../../shared/options/unify-keys.ts';
 import { isBelowAuth } from './option.ts';
+import { findProviderProfile } from './provider-profiles.ts';
 import { chooseRegion } from './region.ts';
 
 /** The settings of the selected cloud. */
@@ -32,11 +33,22 @@ function findSetting(layers: readonly Layer[], name: OptionName): Setting | unde
   return layers.map((layer) => layer.get(name)).find((setting) => setting !== undefined);
 }
 
-/** Whether flags or variables set a login; then only a named cloud is used. */
-function hasLoginSettings(layers: readonly Layer[], options: readonly Option[]): boolean {
+/**
+ * Whether only a named cloud is used: variables set a login, as in openstacksdk, or a flag names another Keystone, to
+ * which nothing of a cloud may go by accident.
+ */
+function needsNoCloud({ flags, variables }: GivenLayers, options: readonly Option[]): boolean {
   const loginOptions = options.filter((option) => isBelowAuth(option) || option.name === 'auth-type');
-  return loginOptions.some(({ name }) => layers.some((layer) => layer.has(name)));
+  return flags.has('keystone-url') || loginOptions.some(({ name }) => variables.has(name));
 }
+
+/** What the command line and the environment set. */
+export interface GivenLayers {
+  readonly flags: Layer;
+  readonly variables: Layer;
+}
+
+const inOrder = ({ flags, variables }: GivenLayers): readonly Layer[] => [flags, variables];
 
 /** The key of the list in each file. */
 const LIST_KEYS: Readonly<Record<CloudFileName, string>> = {
@@ -90,12 +102,16 @@ function listWarnings({ name, file }: Listing): string[] {
 
 const listNames = (listings: readonly Listing[]): string[] => [...new Set(listings.flatMap(({ names }) => names))];
 
+/** The name by which openstacksdk calls the settings in variables. */
+const CLOUD_OF_VARIABLES = 'envvars';
+
 /** Chooses the cloud that is named, or the only one. */
 function chooseCloud(selection: Setting | undefined, listings: readonly Listing[], host: Host): string | undefined {
   const names = listNames(listings);
   if (selection === undefined) return names.length === 1 ? names[0] : undefined;
   const name = String(selection.value);
   if (names.includes(name)) return name;
+  if (name === CLOUD_OF_VARIABLES) return undefined;
   const files = listings.map(({ file }) => file.path);
   if (files.length === 0) {
     throw new ConfigError(`${selection.origin} names cloud "${name}", but there is no clouds.yaml`, {
@@ -107,26 +123,62 @@ function chooseCloud(selection: Setting | undefined, listings: readonly Listing[
   });
 }
 
-async function readProfile(
-  entries: readonly CloudEntry[],
-  host: Host,
-): Promise<{ listing: Listing; entry: CloudEntry; stamps: readonly FileStamp[] } | undefined> {
+/**
+ * Names settings below `auth` that beat a setting next to `auth` in a weaker entry: openstacksdk would use what is next
+ * to it, wherever that is.
+ */
+function warnOfOtherOrder(layers: readonly Layer[]): string[] {
+  const warnings = layers.flatMap((layer, index) =>
+    [...layer].flatMap(([name, { origin }]) => {
+      const isSetBefore = layers.slice(0, index).some((stronger) => stronger.has(name));
+      const other = layers.slice(index + 1).map((weaker) => weaker.get(name));
+      const preferred = other.find((setting) => setting?.origin.startsWith('auth.') === false);
+      if (isSetBefore || !origin.startsWith('auth.') || preferred === undefined) return [];
+      return [`${origin} is used instead of ${preferred.origin}, which openstack would use`];
+    }),
+  );
+  return warnings;
+}
+
+/** A profile of a cloud, and what it depends on. */
+interface Profile {
+  readonly entries: readonly CloudEntry[];
+  readonly listings: readonly Listing[];
+  readonly stamps: readonly FileStamp[];
+  readonly warnings: readonly string[];
+}
+
+const NO_PROFILE: Profile = { entries: [], listings: [], stamps: [], warnings: [] };
+
+/** Finds a profile in the table of the plugin. */
+function findBuiltInProfile(selector: Selector): Pick<Profile, 'entries' | 'warnings'> {
+  const { text, origin } = selector;
+  const profile = findProviderProfile(text);
+  if (profile === undefined) {
+    const warning = `${origin} names profile "${text}", which the plugin does not know; it is not used`;
+    return { entries: [], warnings: [warning] };
+  }
+  if ('unusable' in profile) {
+    throw new ConfigError(`${origin} names profile "${text}", which cannot be used: ${profile.unusable}`, {
+      hint: `copy auth_url and the other settings of the provider into the cloud, and remove ${origin}`,
+    });
+  }
+  const entry = { mapping: profile.mapping, location: `profile ${text}`, consentHint: undefined };
+  const warnings = profile.warning === undefined ? [] : [`profile ${text}: ${profile.warning}`];
+  return { entries: [inheritConsentHint(selector, entry)], warnings };
+}
+
+/** Reads the profile of a cloud: from clouds-public.yaml, or else from the table of the plugin. */
+async function readProfile(entries: readonly CloudEntry[], host: Host): Promise<Profile> {
   const selector = findSelector(entries, 'profile', 'cloud');
-  if (selector === undefined) return undefined;
+  if (selector === undefined || selector.text === CLOUD_OF_VARIABLES) return NO_PROFILE;
   const { file, stamps } = await findCloudFile('clouds-public', undefined, host);
   const listing = makeListing('clouds-public', file);
-  if (listing === undefined) {
-    throw new ConfigError(`${selector.origin} names profile "${selector.text}", but there is no clouds-public.yaml`, {
-      hint: `put one into ${suggestCloudFolder(host)}, or copy the settings of the profile into the cloud`,
-    });
+  const entry = listing?.entry(selector.text, 'profile');
+  if (listing === undefined || entry === undefined) {
+    return { ...findBuiltInProfile(selector), listings: [], stamps };
   }
-  const entry = listing.entry(selector.text, 'profile');
-  if (entry === undefined) {
-    throw new ConfigError(`${selector.origin} names profile "${selector.text}", which is not in ${listing.file.path}`, {
-      hint: `set it to ${describeChoices(listing.names)}`,
-    });
-  }
-  return { listing, entry: inheritConsentHint(selector, entry), stamps };
+  return { entries: [inheritConsentHint(selector, entry)], listings: [listing], stamps, warnings: [] };
 }
 
 async function findListings(
@@ -143,48 +195,51 @@ async function findListings(
 /**
  * Lists the names of the clouds to choose from.
  *
- * @param commandLayers flags and variables, strongest first
  * @throws ConfigError when a file cannot be read or parsed
  */
-export async function listCloudNames(host: Host, commandLayers: readonly Layer[]): Promise<readonly string[]> {
-  const { listings } = await findListings(host, commandLayers);
+export async function listCloudNames(host: Host, given: GivenLayers): Promise<readonly string[]> {
+  const { listings } = await findListings(host, inOrder(given));
   return listNames(listings);
 }
 
 /**
- * Reads the settings of the cloud that is named or, without other login settings, of the only cloud.
+ * Reads the settings of the cloud that is named or, unless variables set a login, of the only cloud.
  *
- * @param commandLayers flags and variables, strongest first
- * @throws ConfigError when a file cannot be read or parsed, or does not contain the cloud, its profile or its region
+ * @throws ConfigError when a file cannot be read or parsed, or does not contain the cloud or its region, or when its
+ *   profile cannot be used
  */
 export async function readCloudSettings(
   host: Host,
-  commandLayers: readonly Layer[],
+  given: GivenLayers,
   options: readonly Option[],
 ): Promise<CloudSettings> {
-  const selection = findSetting(commandLayers, 'os-cloud');
-  if (selection === undefined && hasLoginSettings(commandLayers, options)) return NOTHING;
-  const { listings, files } = await findListings(host, commandLayers);
+  const givenLayers = inOrder(given);
+  const selection = findSetting(givenLayers, 'os-cloud');
+  if (selection === undefined && needsNoCloud(given, options)) return NOTHING;
+  const { listings, files } = await findListings(host, givenLayers);
   const cloud = chooseCloud(selection, listings, host);
   if (cloud === undefined) return { ...NOTHING, files };
 
   const usedListings = listings.filter(({ names }) => names.includes(cloud));
   const cloudEntries = usedListings.flatMap((listing) => listing.entry(cloud, 'cloud') ?? []);
   const profile = await readProfile(cloudEntries, host);
-  const profileEntries = profile === undefined ? [] : [profile.entry];
   const region = chooseRegion(
-    [...cloudEntries, ...profileEntries],
-    findSetting(commandLayers, 'region-name'),
-    findSelector(cloudEntries, 'region_name'),
+    { cloud: cloudEntries, profile: profile.entries },
+    findSetting(givenLayers, 'region-name'),
   );
   const makeLayer = (entry: CloudEntry): Layer => makeCloudLayer(entry, options, region.selector);
+  const ofRegion = region.entries.map(makeLayer);
+  const ofCloud = cloudEntries.map(makeLayer);
+  const ofProfile = profile.entries.map(makeLayer);
   return {
-    layers: [
-      ...region.entries.map(makeLayer),
-      mergeLayers(cloudEntries.map(makeLayer), options),
-      ...profileEntries.map(makeLayer),
+    // secure.yaml completes the cloud key by key: they are one source, in which an id and a name can stand together.
+    layers: [...ofRegion, mergeLayers(ofCloud, []), ...ofProfile],
+    files: [...files, ...profile.stamps],
+    warnings: [
+      ...[...usedListings, ...profile.listings].flatMap(listWarnings),
+      ...profile.warnings,
+      ...region.warnings,
+      ...warnOfOtherOrder([...ofRegion, ...ofCloud, ...ofProfile]),
     ],
-    files: [...files, ...(profile?.stamps ?? [])],
-    warnings: [...usedListings, ...(profile === undefined ? [] : [profile.listing])].flatMap(listWarnings),
   };
 }

@@ -1,6 +1,7 @@
 import type { FileStamp } from '../../shared/base/file-stamp.ts';
 import type { Environment, Host } from '../../shared/base/host.ts';
 import { listCloudNames, readCloudSettings } from './clouds-yaml.ts';
+import type { GivenLayers } from './clouds-yaml.ts';
 import { rejectUntrustedSettings } from './untrusted-settings.ts';
 import { readEnvironment } from '../../shared/options/environment.ts';
 import type { Layer, Option } from './option.ts';
@@ -18,9 +19,9 @@ function omitOpenStackVariables(env: Environment): Environment {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OS_')));
 }
 
-function readFlagsAndEnv(host: Host, flags: Layer, options: readonly Option[]): readonly Layer[] {
+function readFlagsAndEnv(host: Host, flags: Layer, options: readonly Option[]): GivenLayers {
   const env = flags.get('no-env')?.value === 'true' ? omitOpenStackVariables(host.env) : host.env;
-  return [flags, readEnvironment(env, options)];
+  return { flags, variables: readEnvironment(env, options) };
 }
 
 /**
@@ -38,9 +39,9 @@ export async function readCloudNames(host: Host, flags: Layer, options: readonly
  * @throws ConfigError when a file or a setting is invalid, or when a file must not decide where a secret goes
  */
 export async function readConfig(host: Host, flags: Layer, options: readonly Option[]): Promise<RunConfig> {
-  const givenLayers = readFlagsAndEnv(host, flags, options);
-  const { layers, files, warnings } = await readCloudSettings(host, givenLayers, options);
-  const config = resolveConfig([...givenLayers, ...layers], options);
+  const given = readFlagsAndEnv(host, flags, options);
+  const { layers, files, warnings } = await readCloudSettings(host, given, options);
+  const config = resolveConfig([given.flags, given.variables, ...layers], options);
   rejectUntrustedSettings(config, options);
   return { config: { ...config, warnings: [...warnings, ...config.warnings] }, files };
 }

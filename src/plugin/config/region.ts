@@ -1,4 +1,5 @@
 import { ConfigError } from '../../shared/base/errors.ts';
+import { parseCommaList } from '../../shared/options/comma-list.ts';
 import { describeChoices, inheritConsentHint } from './cloud-entry.ts';
 import type { Selector, CloudEntry } from './cloud-entry.ts';
 import type { Setting } from '../../shared/options/layer.ts';
@@ -11,6 +12,7 @@ export interface Region {
   /** Undefined when no region is set or listed. */
   readonly selector: Selector | undefined;
   readonly entries: readonly CloudEntry[];
+  readonly warnings: readonly string[];
 }
 
 interface ListedRegion {
@@ -42,34 +44,65 @@ function listRegions(entry: CloudEntry): ListedRegion[] {
   });
 }
 
+/** Reads `region_name`, which older files use for a list too: in YAML, or with commas. */
+function listNamedRegions(entry: CloudEntry): ListedRegion[] {
+  const origin = `region_name of ${entry.location}`;
+  const names = parseCommaList(textFrom(entry.mapping.get('region_name') ?? null, origin, true));
+  return names.map((name) => ({
+    name,
+    selector: { text: name, origin, consentHint: entry.consentHint },
+    entry: undefined,
+  }));
+}
+
+/** The regions of a cloud or, if it has none, of its profile. */
+interface RegionList {
+  readonly regions: readonly ListedRegion[];
+  /** It is no list of all regions, so the user can name another one. */
+  readonly isOpen: boolean;
+}
+
+function findRegions(groups: readonly (readonly CloudEntry[])[]): RegionList {
+  for (const entries of groups) {
+    const listed = entries.map(listRegions).find((list) => list.length > 0);
+    if (listed !== undefined) return { regions: listed, isOpen: false };
+    const named = entries.map(listNamedRegions).find((list) => list.length > 0);
+    if (named !== undefined) return { regions: named, isOpen: named.length === 1 };
+  }
+  return { regions: [], isOpen: true };
+}
+
+/** As in openstacksdk, the first region of a list beats `region_name`. */
+function warnOfOtherName(entries: readonly CloudEntry[], region: ListedRegion): string[] {
+  const [named] = entries.flatMap(listNamedRegions);
+  if (named === undefined || named.name === region.name) return [];
+  return [`${named.selector.origin} is not used: the first of the ${region.selector.origin} is ${region.name}`];
+}
+
 /**
- * Chooses the region: the one that is set, or the one that the cloud selects, or the first one that it lists.
+ * Chooses the region: the one that the user sets, or else the first one that the cloud lists, or that it names.
  *
- * @param entries of the cloud, strongest first; the first entry with a list of regions counts
+ * @param entries of the cloud, strongest first; then those of its profile
  * @throws ConfigError when the cloud lists regions, but not this one
  */
 export function chooseRegion(
-  entries: readonly CloudEntry[],
+  entries: { readonly cloud: readonly CloudEntry[]; readonly profile: readonly CloudEntry[] },
   setting: Setting | undefined,
-  cloudSelector: Selector | undefined,
 ): Region {
-  const regions = entries.map(listRegions).find((list) => list.length > 0);
-  const selector =
-    setting === undefined
-      ? cloudSelector
-      : { text: String(setting.value), origin: setting.origin, consentHint: undefined };
-  if (regions === undefined) return { selector, entries: [] };
-  const region = selector === undefined ? regions[0] : regions.find(({ name }) => name === selector.text);
-  if (region !== undefined) {
-    return {
-      selector: selector ?? region.selector,
-      entries: region.entry === undefined ? [] : [inheritConsentHint(selector, region.entry)],
-    };
+  const { regions, isOpen } = findRegions([entries.cloud, entries.profile]);
+  const [first] = regions;
+  if (setting === undefined) {
+    if (first === undefined) return { selector: undefined, entries: [], warnings: [] };
+    const warnings = warnOfOtherName(entries.cloud, first);
+    return { selector: first.selector, entries: first.entry === undefined ? [] : [first.entry], warnings };
   }
-  throw new ConfigError(
-    `${selector?.origin ?? ''} names region "${selector?.text ?? ''}", which the cloud does not list`,
-    {
+  const selector = { text: String(setting.value), origin: setting.origin, consentHint: undefined };
+  const region = regions.find(({ name }) => name === selector.text);
+  if (region === undefined && !isOpen) {
+    throw new ConfigError(`${selector.origin} names region "${selector.text}", which the cloud does not list`, {
       hint: `set it to ${describeChoices(regions.map(({ name }) => name))}`,
-    },
-  );
+    });
+  }
+  const entry = region?.entry;
+  return { selector, entries: entry === undefined ? [] : [inheritConsentHint(selector, entry)], warnings: [] };
 }

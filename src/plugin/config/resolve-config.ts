@@ -30,12 +30,29 @@ function fillPair(layer: MutableLayer, to: PairName, from: PairName): void {
   }
 }
 
-/** In one layer, a domain also applies to the user and the project that the layer sets. */
-function fillDomains(layer: Layer): Layer {
-  const filled: MutableLayer = new Map(layer);
-  if (hasPair(filled, 'user')) fillPair(filled, 'user-domain', 'domain');
-  if (hasPair(filled, 'project')) fillPair(filled, 'project-domain', 'domain');
-  return filled;
+/** Auth methods for which `openstack` completes the domains. */
+const COMPLETED_METHODS: readonly unknown[] = [undefined, 'password', 'v3password', 'v3totp'];
+
+/**
+ * The domain that `openstack` takes for a user or project without one: the one with the id "default", if version 3 of
+ * the Identity API is asked for.
+ */
+function findLastDomain(merged: Layer): Setting | undefined {
+  const version = merged.get('identity-api-version');
+  if (version?.value !== '3' || !COMPLETED_METHODS.includes(merged.get('auth-type')?.value)) return undefined;
+  return { ...version, value: 'default' };
+}
+
+/** As in openstacksdk, a domain applies to a user and a project without their own, whatever source sets it. */
+function fillDomains(merged: MutableLayer): void {
+  const last = findLastDomain(merged);
+  // Without a project, the domain is the scope, and says nothing of the user.
+  const applies = last === undefined || hasPair(merged, 'project');
+  for (const target of ['user-domain', 'project-domain'] as const) {
+    if (applies) fillPair(merged, target, 'domain');
+    fillPair(merged, target, 'default-domain');
+    if (last !== undefined && !hasPair(merged, target)) merged.set(`${target}-id`, last);
+  }
 }
 
 /** Pairs whose id and name may disagree if both are set. Projects are exempt: every openrc sets both. */
@@ -51,13 +68,58 @@ function warnOfBoth(layer: Layer): string[] {
   });
 }
 
-function merge(layers: readonly Layer[], options: readonly Option[]): MutableLayer {
-  const merged = mergeLayers(layers.map(fillDomains), options);
-  for (const domain of ['domain', 'default-domain'] as const) {
-    fillPair(merged, 'user-domain', domain);
-    fillPair(merged, 'project-domain', domain);
-  }
-  return merged;
+const findInLayers = (layers: readonly Layer[], name: OptionName): Setting | undefined =>
+  layers.map((layer) => layer.get(name)).find((setting) => setting !== undefined);
+
+/**
+ * Uses the id of a weaker source if the name of an application credential has no user, without whom it names nothing.
+ *
+ * @returns what the user should know
+ */
+function replaceUselessName(merged: MutableLayer, layers: readonly Layer[]): string[] {
+  const name = merged.get('application-credential-name');
+  const id = findInLayers(layers, 'application-credential-id');
+  if (name === undefined || id === undefined || hasPair(merged, 'user')) return [];
+  if (merged.has('application-credential-id')) return [];
+  merged.delete('application-credential-name');
+  merged.set('application-credential-id', id);
+  return [`${name.origin} is not used, because no user is set; ${id.origin} is`];
+}
+
+/** Pairs in which `openstack` prefers an id of any source to a name of a stronger one, and what makes them irrelevant. */
+const COMPARED_PAIRS: readonly (readonly [PairName, OptionName | undefined])[] = [
+  ['user', undefined],
+  ['user-domain', 'user-id'],
+  ['project', undefined],
+  ['project-domain', 'project-id'],
+  ['domain', 'project-id'],
+  ['application-credential', undefined],
+];
+
+/** Names of things that the plugin uses although a weaker source has an id: `openstack` would use the id. */
+function warnOfHiddenIds(layers: readonly Layer[], merged: Layer): string[] {
+  return COMPARED_PAIRS.flatMap(([pair, irrelevantWith]) => {
+    const name = merged.get(`${pair}-name`);
+    const isRelevant = irrelevantWith === undefined || !merged.has(irrelevantWith);
+    if (name === undefined || merged.has(`${pair}-id`) || !isRelevant) return [];
+    const plain = pair === 'user-domain' || pair === 'project-domain' ? merged.get('domain-id') : undefined;
+    const id = findInLayers(layers, `${pair}-id`) ?? plain;
+    return id === undefined ? [] : [`${name.origin} is used instead of ${id.origin}, which openstack would use`];
+  });
+}
+
+/** Names a default domain that `openstack` would not look at: it only knows `OS_DEFAULT_DOMAIN`. */
+function warnOfDefaultDomain(merged: Layer): string[] {
+  const origin = (merged.get('default-domain-id') ?? merged.get('default-domain-name'))?.origin;
+  if (origin === undefined || origin === 'OS_DEFAULT_DOMAIN' || findLastDomain(merged) === undefined) return [];
+  return [`${origin} is used instead of the domain "default", which openstack would use`];
+}
+
+/** Secrets with something around them that cannot be meant, most likely. */
+function warnOfFlaws(merged: Layer): string[] {
+  return [...merged.values()].flatMap(({ origin, flaw }) =>
+    flaw === undefined ? [] : [`${origin} ${flaw}; it is sent like that`],
+  );
 }
 
 /**
@@ -81,7 +143,15 @@ function refuseUnsupported(merged: Layer): void {
  * @throws ConfigError for a setting that is not supported
  */
 export function resolveConfig(layers: readonly Layer[], options: readonly Option[]): ResolvedConfig {
-  const merged = merge(layers, options);
+  const merged = mergeLayers(layers, options);
   refuseUnsupported(merged);
-  return { ...makeConfig(merged), layers, warnings: layers.flatMap(warnOfBoth) };
+  const warnings = [
+    ...replaceUselessName(merged, layers),
+    ...layers.flatMap(warnOfBoth),
+    ...warnOfHiddenIds(layers, merged),
+    ...warnOfDefaultDomain(merged),
+    ...warnOfFlaws(merged),
+  ];
+  fillDomains(merged);
+  return { ...makeConfig(merged), layers, warnings };
 }

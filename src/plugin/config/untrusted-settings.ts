@@ -12,7 +12,8 @@ export function findUntrustedSetting(config: ResolvedConfig, options: readonly O
   for (const { name, trustSensitive } of options) {
     const setting = config.setting(name);
     if (setting?.consentHint === undefined) continue;
-    if (trustSensitive === true || trustSensitive === setting.value) return setting;
+    const isSensitive = trustSensitive === 'unless true' ? setting.value !== 'true' : trustSensitive === setting.value;
+    if (trustSensitive === true || isSensitive) return setting;
   }
   return undefined;
 }

@@ -44,7 +44,9 @@ export function parseExecInfo(text: string | undefined): ExecInfo | undefined {
   if (text === undefined || text === '') return undefined;
   const info = parseJsonObject(text);
   const apiVersion = textAt(info, 'apiVersion');
-  if (info === undefined || apiVersion === undefined || textAt(info, 'kind') !== 'ExecCredential') {
+  // Some callers write null: the version already says what this is.
+  const isExecCredential = textAt(info, 'kind') === 'ExecCredential' || info?.['kind'] === null;
+  if (info === undefined || apiVersion === undefined || !isExecCredential) {
     throw new ConfigError('KUBERNETES_EXEC_INFO does not contain an ExecCredential', {
       hint: 'kubectl sets this variable; unset it to run the plugin without kubectl',
     });

@@ -5,6 +5,7 @@
 
 /** Variables that decide who logs in where, and where the token is stored. */
 export const IDENTITY_VARIABLES: readonly string[] = [
+  'CLIENT_KEYSTONE_AUTH_ALLOW_HTTP',
   'CLIENT_KEYSTONE_AUTH_CACHE_DIR',
   'CLIENT_KEYSTONE_AUTH_CACHE_STORAGE',
   'CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER',
@@ -89,14 +90,17 @@ export const SECRET_FLAGS: readonly string[] = ['--application-credential-secret
 
 /** Variables that decide where files, Kerberos tickets and the system's authorities are searched for. */
 export const LOCATION_VARIABLES: readonly string[] = [
+  'CURL_CA_BUNDLE',
   'HOME',
   'KRB5CCNAME',
   'KRB5_CLIENT_KTNAME',
   'KRB5_CONFIG',
   'LOCALAPPDATA',
+  'REQUESTS_CA_BUNDLE',
   'SSL_CERT_DIR',
   'SSL_CERT_FILE',
   'USERPROFILE',
   'XDG_CACHE_HOME',
+  'XDG_CONFIG_DIRS',
   'XDG_CONFIG_HOME',
 ];

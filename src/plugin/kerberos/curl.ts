@@ -9,6 +9,7 @@ import { measureClockSkew } from '../../shared/http/http-message.ts';
 import type { HttpRequest, HttpResponse } from '../../shared/http/http-message.ts';
 import { describeProxy, isSocks } from '../../shared/http/proxy.ts';
 import type { Proxy } from '../../shared/http/proxy.ts';
+import { isFolder } from '../../shared/http/tls-settings.ts';
 import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { makeKerberosEnvironment } from '../programs/environment.ts';
 import { findTrustedProgram } from '../programs/find-program.ts';
@@ -43,7 +44,7 @@ function formatTls({ insecure, paths }: TlsSettings): string[] {
   return [
     'tlsv1.2',
     ...(insecure ? ['insecure'] : []),
-    ...(paths.ca === undefined ? [] : [formatLine('cacert', paths.ca)]),
+    ...(paths.ca === undefined ? [] : [formatLine(isFolder(paths.ca) ? 'capath' : 'cacert', paths.ca)]),
     ...(paths.cert === undefined ? [] : [formatLine('cert', paths.cert)]),
     ...(paths.key === undefined ? [] : [formatLine('key', paths.key)]),
   ];

@@ -8,9 +8,15 @@ import type { Host } from '../../shared/base/host.ts';
 
 function makeAbsolute(path: string, host: Host): string {
   const paths = host.platform === 'win32' ? win32 : posix;
-  const folder = host.home();
-  const expanded = folder !== undefined && /^~(?=$|[/\\])/.test(path) ? paths.join(folder, path.slice(1)) : path;
+  const isInHome = /^~(?=$|[/\\])/.test(path);
+  const expanded = isInHome ? paths.join(requireHome(host), path.slice(1)) : path;
   return paths.isAbsolute(expanded) ? expanded : paths.resolve(host.cwd, expanded);
+}
+
+function requireHome(host: Host): string {
+  const home = host.home();
+  if (home !== undefined) return home;
+  throw new ConfigError('there is no home folder for a kubeconfig', { hint: 'name a file with --kubeconfig' });
 }
 
 /**
@@ -29,9 +35,5 @@ export function locateKubeconfig(host: Host, override: string | undefined): read
     listed.map((path) => (paths.isAbsolute(path) ? path : paths.resolve(host.cwd, path))),
   );
   if (first !== undefined) return [first, ...others];
-  const home = host.home();
-  if (home === undefined) {
-    throw new ConfigError('there is no home folder for a kubeconfig', { hint: 'name a file with --kubeconfig' });
-  }
-  return [paths.join(home, '.kube', 'config')];
+  return [paths.join(requireHome(host), '.kube', 'config')];
 }

@@ -11,10 +11,12 @@ import type { ResolvedConfig } from '../config/resolve-config.ts';
  * @throws ConfigError if a file cannot be used, or a setting would weaken the checks of a trusted server
  */
 export function readKeystoneTls(config: ResolvedConfig, host: Host): TlsSettings {
-  const tls = readTlsSettings(config, host);
-  const trusted = readTrustedOrigins(host);
-  if (trusted === undefined) return tls;
   const authUrl = readAuthUrl(config);
+  const trusted = readTrustedOrigins(host);
+  const isPlaintext = authUrl?.startsWith('http:') === true;
+  if (trusted === undefined) return readTlsSettings(config, host, { ambient: host.env, isPlaintext });
+  // With a list, variables decide nothing about the certificates of its servers.
+  const tls = readTlsSettings(config, host, { isPlaintext });
   const origin = authUrl === undefined ? '' : new URL(authUrl).origin;
   rejectWeakerTls(tls, config, origin, trusted);
   return restrictTls(tls, origin, trusted);

@@ -34,12 +34,13 @@ function warnAboutInsecure(config: ResolvedConfig, reporter: Reporter): void {
 export async function openLoginContext(run: RunContext): Promise<LoginContext> {
   const { host, execInfo, flags, reporter } = run;
   const startedAt = host.now();
-  const { config, files } = await readConfig(host, flags, OPTIONS);
+  const { config: settings, files } = await readConfig(host, flags, OPTIONS);
+  const { method, warnings } = chooseMethod(settings);
+  const tls = readKeystoneTls(settings, host);
+  const config = { ...settings, warnings: [...settings.warnings, ...warnings, ...(tls.warnings ?? [])] };
   const apiVersionText = config.text('api-version');
   const apiVersion = apiVersionText === undefined ? undefined : parseApiVersion(apiVersionText, '--api-version');
-  const { method } = chooseMethod(config);
   if (method.usesMachineIdentity) rejectUntrustedForMachineIdentity(config, OPTIONS);
-  const tls = readKeystoneTls(config, host);
   if (tls.insecure) warnAboutInsecure(config, reporter);
   // Stamp the files before computing the key, which reads them: a change in between then makes the stamp void.
   const identityFiles =

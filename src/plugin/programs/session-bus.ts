@@ -55,7 +55,8 @@ export function findSessionBus(host: Host): string | undefined {
   const personal = host.personalVariables();
   const addresses = personal['DBUS_SESSION_BUS_ADDRESS'] ?? '';
   if (addresses !== '') return addresses.split(';').find((address) => isUsable(address, uid));
-  const runtime = personal['XDG_RUNTIME_DIR'] ?? `/run/user/${String(uid)}`;
-  const path = join(runtime, 'bus');
-  return isAbsolute(path) && isOwnSocket(path, uid) ? `unix:path=${escapePath(path)}` : undefined;
+  const runtime = personal['XDG_RUNTIME_DIR'] ?? '';
+  // The XDG Base Directory Specification says to ignore a relative path.
+  const path = join(isAbsolute(runtime) ? runtime : `/run/user/${String(uid)}`, 'bus');
+  return isOwnSocket(path, uid) ? `unix:path=${escapePath(path)}` : undefined;
 }

@@ -1,7 +1,7 @@
 /** The only file that uses `process`: what a run reads from its machine and does to it. */
 import { existsSync, writeSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
-import { getErrorCode } from './errors.ts';
+import { ConfigError, getErrorCode } from './errors.ts';
 import { identifyProcess, readInitialVariables } from './process-identity.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { TerminalText } from './terminal-text.ts';
@@ -101,22 +101,26 @@ function currentFolder(): string {
   }
 }
 
-function readHome(): string | undefined {
+/**
+ * Finds the home folder that the variables name. One that is empty or relative is none: it would be in the current
+ * folder, which can belong to anybody.
+ *
+ * @param findOther where it is without the variable
+ */
+export function findHome(env: Environment, findOther: () => string): string | undefined {
   try {
-    // Loading node:os takes longer than the fast path needs for the rest of this.
-    return process.env['HOME'] ?? process.getBuiltinModule('node:os').homedir();
+    const home = env['HOME'] ?? findOther();
+    return isAbsolute(home) ? home : undefined;
   } catch {
     return undefined;
   }
 }
 
-function readAccountHome(): string | undefined {
-  try {
-    return process.getBuiltinModule('node:os').userInfo().homedir;
-  } catch {
-    return undefined;
-  }
-}
+// Loading node:os takes longer than the fast path needs for the rest of this.
+const readHome = (): string | undefined => findHome(process.env, () => process.getBuiltinModule('node:os').homedir());
+
+const readAccountHome = (): string | undefined =>
+  findHome({}, () => process.getBuiltinModule('node:os').userInfo().homedir);
 
 function silenceNode(): void {
   process.removeAllListeners('warning');
@@ -223,10 +227,18 @@ export function makeProcessHost(): Host {
 
 /**
  * Resolves the path of a file that a setting names: `~` is the home folder, a relative path starts in the current one.
+ *
+ * @throws ConfigError if the path begins with `~` and there is no home folder
  */
 export function resolvePath(path: string, host: Host): string {
   const home = host.home();
-  const expanded = home !== undefined && /^~(?=$|[/\\])/.test(path) ? join(home, path.slice(1)) : path;
+  const isInHome = /^~(?=$|[/\\])/.test(path);
+  if (isInHome && home === undefined) {
+    throw new ConfigError(`${path} is in the home folder, but there is none`, {
+      hint: 'write the whole path, or set HOME to your home folder',
+    });
+  }
+  const expanded = isInHome && home !== undefined ? join(home, path.slice(1)) : path;
   return isAbsolute(expanded) ? expanded : resolve(host.cwd, expanded);
 }
 

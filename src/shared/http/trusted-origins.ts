@@ -15,7 +15,7 @@ import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../base/rea
 import type { Host } from '../base/host.ts';
 import type { Config } from '../options/config.ts';
 import { AUTHORITY_VARIABLES } from './system-authorities.ts';
-import { requireCertificate } from './tls-settings.ts';
+import { describeAuthoritiesOrigin, requireCertificate } from './tls-settings.ts';
 import type { TlsOptionName, TlsSettings } from './tls-settings.ts';
 
 /** The certificate authority that the list names for a server. */
@@ -167,7 +167,7 @@ export function rejectWeakerTls(
   }
   const authority = origins.get(origin);
   if (tls.ca === undefined || tls.ca === authority?.text) return;
-  const setting = config.origin('cacert');
+  const setting = describeAuthoritiesOrigin(config, {});
   const instead = authority?.path ?? 'the authorities of this system';
   throw new ConfigError(`${setting} cannot replace ${instead}, because ${file} exists`, {
     hint: `unset ${setting}, or write ca=PATH with this file after the origin in ${file}`,

@@ -10,11 +10,14 @@ export interface Setting {
    * How to consent to the use of the value, as a phrase. Present only if a file in the current folder holds the value.
    */
   readonly consentHint?: string;
+  /** What is around a secret by mistake, most likely: "ends with a line break". */
+  readonly flaw?: string;
 }
 
 /** Everything that one source sets, by option name. */
 export type Layer<Name extends string> = ReadonlyMap<Name, Setting>;
 
+/** Words for on and off in any usual spelling. */
 const TRUE = ['1', 'true', 't', 'yes', 'y', 'on'];
 const FALSE = ['0', 'false', 'f', 'no', 'n', 'off'];
 
@@ -28,6 +31,11 @@ function parseSwitch(text: string, origin: string, quotation: string): boolean {
   if (TRUE.includes(word)) return true;
   if (FALSE.includes(word)) return false;
   throw new ConfigError(`${origin} must be true or false${quotation}`, { hint: `set ${origin} to true or false` });
+}
+
+function isSwitchWord(text: string): boolean {
+  const word = text.trim().toLowerCase();
+  return TRUE.includes(word) || FALSE.includes(word);
 }
 
 function parseSeconds(text: string, origin: string): string {
@@ -65,7 +73,9 @@ export function parseSetting(option: Option, text: string, origin: string, isQuo
   }
   const quotation = isQuotable ? `, not "${text}"` : '';
   if (option.secret) return { value: new Secret(text), origin };
-  if (option.kind === 'switch') return { value: String(parseSwitch(text, origin, quotation)), origin };
+  if (option.kind === 'switch or file' && !isSwitchWord(text)) return { value: text, origin };
+  if (option.kind === 'switch' || option.kind === 'switch or file')
+    return { value: String(parseSwitch(text, origin, quotation)), origin };
   if (option.kind === 'level') return parseLevel(text, origin);
   if (option.kind === 'seconds') return { value: parseSeconds(text, origin), origin };
   if (option.choices !== undefined && !option.choices.includes(text)) {

@@ -10,9 +10,10 @@ export interface Option<Name extends string = string, Group extends string = str
   /** One phrase without a full stop. */
   readonly help: string;
   /**
-   * `seconds` is a whole positive number; a `switch` takes no value; a `level` takes none either and counts (`-vvv`).
+   * `seconds` is a whole positive number; a `switch` takes no value; a `level` takes none either and counts (`-vvv`); a
+   * `switch or file` is a path unless it is a word for on or off.
    */
-  readonly kind?: 'text' | 'file' | 'switch' | 'seconds' | 'level';
+  readonly kind?: 'text' | 'file' | 'switch' | 'switch or file' | 'seconds' | 'level';
   /** False if only a variable or a file can set it. */
   readonly flag?: false;
   /** Aliases of the flag. */
@@ -32,10 +33,10 @@ export interface Option<Name extends string = string, Group extends string = str
   /** A list in clouds.yaml, and its values separated by commas elsewhere. */
   readonly list?: true;
   /**
-   * The option, or this value of a switch, decides where secrets go or which server to trust with them. A file that was
+   * The option, or this value of a switch, or each value but on, decides where secrets go or which server to trust with them. A file that was
    * only found in the current folder must not set it for a secret from elsewhere.
    */
-  readonly trustSensitive?: true | 'true' | 'false';
+  readonly trustSensitive?: true | 'true' | 'unless true';
   /** Never printed anywhere. */
   readonly secret?: true;
   /** A secret that works once, so the next login needs another one. */

@@ -6,6 +6,7 @@ import { openTokenStore } from '../../cache/open-token-store.ts';
 import { findCloudFile } from '../../config/cloud-files.ts';
 import type { CloudFile, CloudFileName } from '../../config/cloud-files.ts';
 import type { YamlValue } from '../../../shared/options/yaml.ts';
+import { describeAuthoritiesOrigin } from '../../../shared/http/tls-settings.ts';
 import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
 import type { LoginContext } from '../../login/login-context.ts';
@@ -78,7 +79,7 @@ export function checkAuthorities({ tls, config, host }: LoginContext): CheckOutc
   }
   const dates = (tls.ca?.match(CERTIFICATE) ?? []).map((pem) => Date.parse(new X509Certificate(pem).validTo));
   const expiredCount = dates.filter((date) => date < host.now()).length;
-  const summary = `${ca} (${list ?? config.origin('cacert')}), certificates in it: ${dates.length}`;
+  const summary = `${ca} (${list ?? describeAuthoritiesOrigin(config, host.env)}), certificates in it: ${dates.length}`;
   if (expiredCount > 0) {
     return warn(`${summary}, ${expiredCount} of which have expired`, 'get a new file from the operator of Keystone');
   }

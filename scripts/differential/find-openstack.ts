@@ -1,0 +1,97 @@
+// Finds real OpenStack clients for `npm run differential`: the one of the system's packages, and a newer one from pip.
+
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { describeSystem, findOrUnpack, pathExists } from '../lib/debian-packages.ts';
+
+/** The Python of the system. Debian's packages are compiled for it, and not for another Python in PATH. */
+const SYSTEM_PYTHON = '/usr/bin/python3';
+
+/** A client that can be started. */
+export interface OpenStackClient {
+  /** For messages: `python-openstackclient 6.0.0`. */
+  readonly label: string;
+  readonly python: string;
+  /** Where Python finds the client; undefined: in its default path. */
+  readonly pythonPath: string | undefined;
+}
+
+/** A client, or why it is missing. */
+export type FoundClient = OpenStackClient | { readonly missing: string };
+
+const run = promisify(execFile);
+
+/** Exits with 0 if the client can be imported, and prints its version. */
+const VERSION_CHECK = [
+  'import importlib.metadata as m, openstackclient.shell, openstack.config',
+  'print(m.version("python-openstackclient"))',
+].join('\n');
+
+async function readVersion(python: string, pythonPath: string | undefined): Promise<string | undefined> {
+  const env = pythonPath === undefined ? {} : { PYTHONPATH: pythonPath };
+  return run(python, ['-s', '-c', VERSION_CHECK], { env, cwd: '/' }).then(
+    ({ stdout }) => stdout.trim(),
+    () => undefined,
+  );
+}
+
+async function describePython(): Promise<string> {
+  const { stdout } = await run(SYSTEM_PYTHON, ['-s', '-c', 'import sys; print("py%d.%d" % sys.version_info[:2])']);
+  return stdout.trim();
+}
+
+const pathBelow = (root: string | undefined): string | undefined =>
+  root === undefined ? undefined : join(root, 'usr/lib/python3/dist-packages');
+
+async function describeClient(python: string, pythonPath: string | undefined): Promise<FoundClient> {
+  const version = await readVersion(python, pythonPath);
+  if (version === undefined) return { missing: 'it cannot be imported' };
+  return { label: `python-openstackclient ${version}`, python, pythonPath };
+}
+
+/** Finds the client of the system's packages, and unpacks it the first time. It announces that slow step with `say`. */
+export async function findPackagedClient(say: (line: string) => void): Promise<FoundClient> {
+  if (!(await pathExists(SYSTEM_PYTHON))) return { missing: `${SYSTEM_PYTHON} does not exist` };
+  const request = {
+    what: 'The OpenStack client',
+    packages: ['python3-openstackclient'],
+    folder: `openstackclient-${await describeSystem()}-${await describePython()}`,
+    canRun: async (root: string | undefined) => (await readVersion(SYSTEM_PYTHON, pathBelow(root))) !== undefined,
+  };
+  const packages = await findOrUnpack(request, say);
+  return 'missing' in packages ? packages : describeClient(SYSTEM_PYTHON, pathBelow(packages.root));
+}
+
+/** The versions that the list of differences is about. A newer one needs a look at the list. */
+const PINNED = ['python-openstackclient==10.5.0', 'openstacksdk==4.22.0', 'keystoneauth1==5.18.0', 'osc-lib'];
+
+/** Finds a newer client in a virtual environment, and fills it with pip the first time. */
+export async function findPipClient(say: (line: string) => void): Promise<FoundClient> {
+  if (!(await pathExists(SYSTEM_PYTHON))) return { missing: `${SYSTEM_PYTHON} does not exist` };
+  const configured = process.env['XDG_CACHE_HOME'] ?? '';
+  const cache = configured === '' ? join(homedir(), '.cache') : configured;
+  const folder = join(cache, 'client-keystone-auth-dev', `openstackclient-pip-10.5-${await describePython()}`);
+  const python = join(folder, 'bin/python');
+  if (!(await pathExists(folder))) {
+    say(`Installing a newer OpenStack client with pip into ${folder}, once …`);
+    await mkdir(dirname(folder), { recursive: true });
+    const staging = await mkdtemp(join(dirname(folder), '.openstackclient-pip-'));
+    try {
+      await run(SYSTEM_PYTHON, ['-m', 'venv', staging]);
+      await run(join(staging, 'bin/python'), ['-m', 'pip', 'install', '--quiet', ...PINNED], {
+        maxBuffer: 64 * 1024 * 1024,
+      });
+      await rename(staging, folder);
+    } catch (error) {
+      const detail = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
+      return { missing: `pip could not install it: ${detail.trim().split('\n').at(-1) ?? ''}` };
+    } finally {
+      await rm(staging, { recursive: true, force: true });
+    }
+  }
+  return describeClient(python, undefined);
+}
