@@ -60,6 +60,13 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     explains: (_difference, { flags, env }) => 'auth-url' in flags && !('cloud' in flags) && !('OS_CLOUD' in env),
   },
   {
+    reason:
+      'OS_INSECURE and OS_VERIFY count beside a named cloud too, as any variable does. Each run says that the ' +
+      'certificate is not checked.',
+    explains: ({ fields }, { env }) =>
+      Object.keys(fields).join() === 'authorities' && ('OS_INSECURE' in env || 'OS_VERIFY' in env),
+  },
+  {
     reason: 'The auth method of a flag is meant, and wins against a password in the environment or in clouds.yaml.',
     explains: (difference) => says(difference, /is not used, because of --/),
   },
