@@ -16,7 +16,7 @@ const HTTPS = { OS_AUTH_URL: 'https://keystone.example/v3' };
 const HTTP = { OS_AUTH_URL: 'http://127.0.0.1:5000/v3' };
 const NOWHERE = '/nowhere/of/these/tests';
 
-async function read(env: EnvVars, home: string | undefined = undefined): Promise<TlsSettings> {
+async function read(env: EnvVars, home?: string): Promise<TlsSettings> {
   const host = fakeHost({ env, cwd: NOWHERE, home: () => home ?? NOWHERE, accountHome: () => home });
   const { config } = await readConfig(host, new Map(), OPTIONS);
   return readKeystoneTls(config, host);
