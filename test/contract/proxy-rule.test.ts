@@ -2,7 +2,7 @@
  * Which proxy a URL gets, compared with Go, curl and Node. The table says where one of them differs, and why; every
  * difference must still exist.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { Agent as HttpAgent, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { createServer, Socket } from 'node:net';
@@ -25,7 +25,7 @@ function expectAnswer(t: Test, row: ProxyRow, resolver: Resolver, answer: string
 
 function nameProxy(text: string): string {
   const name = /\b(one|two)\.test\b/.exec(text)?.[1];
-  return name ?? (text.includes('//') ? 'other' : text);
+  return name ?? (text.includes(':') ? 'other' : text);
 }
 
 function choose({ url, env }: Pick<ProxyRow, 'url' | 'env'>): string {
@@ -47,7 +47,11 @@ await t.test('Go', { skip: skipWithout('Go', () => go !== undefined) }, async (t
   const ask = buildGoProxyRule(go ?? '', t.testdir());
   await t.test('the table', async (t) => {
     const answers = ask(PROXY_TABLE);
-    for (const [index, row] of PROXY_TABLE.entries()) expectAnswer(t, row, 'go', nameProxy(answers[index] ?? ''));
+    for (const [index, row] of PROXY_TABLE.entries()) {
+      const answer = nameProxy(answers[index] ?? '');
+      if (answer === row.olderGo) t.pass(`${describe(row)}: an older Go`);
+      else expectAnswer(t, row, 'go', answer);
+    }
   });
 
   await t.test('random lists', async (t) => {
@@ -117,7 +121,12 @@ async function startListeners(t: Test): Promise<{ ports: Record<string, number>;
   };
 }
 
-await t.test('curl', { skip: skipWithout('curl', () => canRun('curl', '--version')) }, async (t) => {
+/** The rule of curl changes from version to version; the table has that of Debian 12. */
+const CURL = 'curl 7.88';
+const isCurl = (): boolean =>
+  canRun('curl', '--version') && execFileSync('curl', ['--version'], { encoding: 'utf8' }).startsWith(`${CURL}.`);
+
+await t.test(CURL, { skip: skipWithout(CURL, isCurl) }, async (t) => {
   const { ports, takeFirst } = await startListeners(t);
   for (const row of PROXY_TABLE) {
     const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8' };

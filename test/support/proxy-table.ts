@@ -16,6 +16,8 @@ export interface ProxyRow {
   readonly expected: ProxyAnswer;
   /** The resolvers that answer something else, and why ours differs. */
   readonly differs?: Readonly<Partial<Record<Resolver, ProxyAnswer>>> & { readonly because: string };
+  /** What Go answered before 1.23.7 and 1.24.1, which no longer compare the ends of addresses (CVE-2025-22870). */
+  readonly olderGo?: ProxyAnswer;
 }
 
 type Differences = ProxyRow['differences' extends keyof ProxyRow ? never : 'differs'];
@@ -190,8 +192,8 @@ export const PROXY_TABLE: readonly ProxyRow[] = [
   }),
   excluded('10.0.0.0/33', 'https://10.1.2.3:5000', 'one'),
   excluded('10.0.0.0/8', KEYSTONE, 'one'),
-  excluded('1.2.3', 'https://10.1.2.3:5000', 'one'),
-  excluded('.2.3', 'https://10.1.2.3:5000', 'one', { node: 'direct', because: NODE_SUFFIX }),
+  { ...excluded('1.2.3', 'https://10.1.2.3:5000', 'one'), olderGo: 'direct' },
+  { ...excluded('.2.3', 'https://10.1.2.3:5000', 'one', { node: 'direct', because: NODE_SUFFIX }), olderGo: 'direct' },
   excluded('010.1.2.3', 'https://10.1.2.3:5000', 'one'),
   excluded('10.1.2.0-10.1.2.9', 'https://10.1.2.3:5000', 'one', { node: 'direct', because: 'only Node has ranges' }),
   excluded('fd00::1', 'https://[fd00::1]:5000', 'direct'),

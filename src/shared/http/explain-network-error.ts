@@ -71,7 +71,7 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
   ERR_PROXY_CREDENTIALS: {
     code: 'unreachable',
     message: 'the proxy refuses the connection, because its credentials are {credentials}',
-    hint: 'check the user name and the password in {proxy}, such as {example}{bypass}',
+    hint: 'check the user name and the password in {proxy}, as in {example}{bypass}',
   },
   ERR_PROXY_RESPONSE: {
     code: 'unreachable',
