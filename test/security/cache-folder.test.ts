@@ -26,6 +26,7 @@ import { runBundles } from '../support/run-bundles.ts';
 import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { startProgram } from '../support/stress.ts';
+import { forgetSubstitutes } from '../support/substitute-folders.ts';
 
 const [ALICE, BOB] = [65_533, 65_534];
 
@@ -158,6 +159,9 @@ await t.test('a user leaves nothing in the home of another user, even if that is
     makeLoginSettings(`${keystone.url}/v3`),
   );
   const asBob = ['setpriv', `--reuid=${BOB}`, `--regid=${BOB}`, '--clear-groups'];
+  t.teardown(() => {
+    forgetSubstitutes(BOB);
+  });
   const { stdout, stderr, status } = await startProgram([...asBob, ...PLUGIN_COMMAND], env).ended;
   t.equal(status, 0);
   t.match(stdout, 'ExecCredential');

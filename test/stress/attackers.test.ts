@@ -23,6 +23,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { serializeRecord } from '../../src/plugin/cache/token-record.ts';
+import { forgetSubstitutes } from '../support/substitute-folders.ts';
 import { FULL_SIZE } from '../support/stress.ts';
 import { checkNoProblems, parseToken, PATIENT, startProgram } from '../support/stress.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
@@ -84,7 +85,10 @@ async function setUpVictim(t: Test): Promise<Victim> {
     response.writeHead(status, headers).end(JSON.stringify(body));
   }, 'POST /v3/auth/tokens');
   const home = mkdtempSync(join(tmpdir(), 'cka-victim-'));
+  forgetSubstitutes(VICTIM);
   t.teardown(() => {
+    forgetSubstitutes(VICTIM);
+    forgetSubstitutes(ATTACKER);
     rmSync(home, { recursive: true, force: true });
   });
   own(VICTIM, home, 0o755);
@@ -181,6 +185,7 @@ await t.test(
       const kinds = ['.token', '.alias', '.lock', 'handed-out'];
       for (const kind of FULL_SIZE ? kinds : kinds.filter((_, position) => (position + index) % 2 === 0)) {
         rmSync(join(victim.home, '.cache'), { recursive: true, force: true });
+        forgetSubstitutes(VICTIM);
         await victim.run();
         const name = readdirSync(victim.cache).find((file) => file.endsWith(kind)) ?? '';
         const file = join(victim.cache, name);
@@ -206,6 +211,7 @@ await t.test(
         if (!unstored.stderr.includes('chmod 700')) problems.push(`${plant} as ${kind}: ${unstored.stderr}`);
         // What the warning says.
         chmodSync(victim.cache, 0o700);
+        forgetSubstitutes(VICTIM);
         const first = await victim.run();
         const leak = attack('cat "$CANARY" "$FILE"', env);
         const second = await victim.run();
@@ -224,7 +230,7 @@ await t.test(
 
 interface Layout {
   readonly name: string;
-  /** Whether the plugin stores tokens there. */
+  /** Whether the plugin stores tokens there; otherwise another folder takes its place. */
   readonly isSafe: boolean;
   /** Changes an ordinary home; can return more variables for the environment. */
   readonly make: (home: string) => LoginSettings | undefined;
@@ -366,8 +372,10 @@ await t.test('an unsafe folder gets no files and causes one warning', { skip: sk
     problems.push(
       ...[...victim.listProblems(first, leak), ...victim.listProblems(second)].map((text) => `${name}: ${text}`),
     );
-    if (isSafe !== (first.stdout === second.stdout)) problems.push(`${name}: ${isSafe ? 'not stored' : 'stored'}`);
+    if (first.stdout !== second.stdout) problems.push(`${name}: not stored`);
     if (isSafe !== (first.stderr === '')) problems.push(`${name}: stderr: ${first.stderr}`);
+    if (!isSafe && !first.stderr.includes('is used instead')) problems.push(`${name}: stderr: ${first.stderr}`);
+    if (second.stderr !== '') problems.push(`${name}: stderr of the second run: ${second.stderr}`);
     const files = readdirSync(victim.home, { recursive: true, encoding: 'utf8' });
     if (!isSafe && files.some((file) => /\.(?:token|alias)$/.test(file))) problems.push(`${name}: written`);
   }

@@ -12,6 +12,7 @@ import type { Test } from 'tap';
 import { prune } from '../../src/plugin/cache/prune.ts';
 import { FULL_SIZE } from '../support/stress.ts';
 import { checkNoProblems, parseToken, PATIENT, runInWorkers } from '../support/stress.ts';
+import { forgetSubstitutes } from '../support/substitute-folders.ts';
 import { canRun } from '../support/missing-tools.ts';
 import { startProgram } from '../support/stress.ts';
 import { skipWithout } from '../support/missing-tools.ts';
@@ -55,9 +56,11 @@ interface DiskFaultFixture {
 }
 
 /** Starts a stand-in that records the tokens that it issues. */
-async function startRecordingStandIn(t: Test): Promise<{ standIn: StandInKeystone; issuedTokens: Set<string> }> {
+async function startRecordingStandIn(
+  t: Test,
+  issuedTokens = new Set<string>(),
+): Promise<{ standIn: StandInKeystone; issuedTokens: Set<string> }> {
   const standIn = await startKeystoneForTest(t);
-  const issuedTokens = new Set<string>();
   standIn.answerAlways((_request, response, { makeDefaultResponse }) => {
     const { status, headers, body } = makeDefaultResponse();
     issuedTokens.add(headers['x-subject-token'] ?? '');
@@ -80,10 +83,19 @@ async function setUpDiskFaults(t: Test, standIn: StandInKeystone): Promise<DiskF
     cpSync(home.cache, templateOf(before), { recursive: true, preserveTimestamps: true });
   }
   expireTokens(templateOf('an expired record'));
+  const key =
+    readdirSync(home.cache)
+      .find((name) => name.endsWith('.token'))
+      ?.slice(0, 64) ?? '';
+  const forget = (): void => {
+    forgetSubstitutes(process.geteuid?.() ?? 0, key);
+  };
+  t.teardown(forget);
   return {
     home,
     env,
     prepare(before) {
+      forget();
       rmSync(join(home.path, '.cache'), { recursive: true, force: true });
       if (before === 'nothing') return;
       mkdirSync(join(home.path, '.cache'), { mode: 0o700 });
@@ -126,8 +138,12 @@ interface Traces {
 }
 
 async function setUpTraces(t: Test): Promise<Traces> {
-  const { standIn, issuedTokens } = await startRecordingStandIn(t);
-  const setUp = (): Promise<DiskFaultFixture> => setUpDiskFaults(t, standIn);
+  const issuedTokens = new Set<string>();
+  // Each has a Keystone of its own, and with it a cache key: another folder can take the place of the cache folder.
+  const setUp = async (): Promise<DiskFaultFixture> => {
+    const { standIn } = await startRecordingStandIn(t, issuedTokens);
+    return setUpDiskFaults(t, standIn);
+  };
   const fixtures = await Promise.all([setUp(), ...Array.from({ length: WORKERS - 1 }, setUp)] as const);
   const [first] = fixtures;
   const calls = new Map<Before, Call[]>();

@@ -11,6 +11,7 @@ export function fakeHost(parts: Partial<Host> = {}): Host {
     platform: 'linux',
     uid: 1000,
     nodeVersion: '22.23.2',
+    temporaryFolders: [],
     home: () => '/home/alice',
     accountHome: () => undefined,
     now: () => 1_790_000_000_000,

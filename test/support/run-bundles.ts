@@ -62,6 +62,8 @@ function makeLoad(onTimer: (ms: number) => void): Load {
 export interface HostParts {
   /** The clock, in ms since 1970. */
   readonly now?: () => number;
+  /** Where the run may store what it cannot store at home; nowhere by default. */
+  readonly temporaryFolders?: readonly string[];
   readonly stderrIsTerminal?: () => boolean;
   /** Gets what the run writes to stderr, at once. */
   readonly onStderr?: (text: string) => void;
@@ -71,7 +73,13 @@ export interface HostParts {
 
 /** Runs the plugin in this process. It has the terminal of the test, so the run must not be one that prompts. */
 export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise<RunResult> {
-  const { now = Date.now, stderrIsTerminal = () => false, onStderr, onTimer = () => undefined } = parts;
+  const {
+    now = Date.now,
+    temporaryFolders = [],
+    stderrIsTerminal = () => false,
+    onStderr,
+    onTimer = () => undefined,
+  } = parts;
   const { home, args = [], cwd = home.path } = run;
   const env = makeEnvironment(home, run.env);
   let [stdout, stderr] = ['', ''];
@@ -83,6 +91,7 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
     env,
     cwd,
     now,
+    temporaryFolders,
     home: () => env['HOME'],
     columns: () => undefined,
     writeOut(text) {

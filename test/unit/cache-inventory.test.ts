@@ -14,7 +14,8 @@ import t from 'tap';
 import { metadataFileName } from '../../src/plugin/cache/file-names.ts';
 import { readTokenMetadata, writeTokenMetadata } from '../../src/plugin/cache/token-metadata.ts';
 import type { TokenMetadata } from '../../src/plugin/cache/token-metadata.ts';
-import { ensureCacheFolder, findCacheFolder } from '../../src/plugin/cache/cache-folder.ts';
+import { ensureCacheFolder } from '../../src/plugin/cache/cache-folder.ts';
+import { findCacheFolders } from '../../src/plugin/cache/fallback-folders.ts';
 import type { CacheFolder } from '../../src/plugin/cache/cache-folder.ts';
 import { writeAliasFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
 import { forgetIdentity } from '../../src/plugin/cache/forget-identity.ts';
@@ -319,5 +320,5 @@ void t.test('an unsafe folder is an error; a missing folder is empty', async (t)
     t.same([status, stdout], [1, '']);
     t.match(stderr, /is open to other users/);
   }
-  t.equal(findCacheFolder(fakeHost({ uid, argv: ['--cache-dir', join(path, 'nowhere')] })), undefined);
+  t.strictSame(findCacheFolders(fakeHost({ uid, argv: ['--cache-dir', join(path, 'nowhere')] })), []);
 });

@@ -1,6 +1,6 @@
 /** The cache of one run: what it stores, what it reads, and what a failure costs. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { CacheFolder } from '../../src/plugin/cache/cache-folder.ts';
@@ -132,8 +132,11 @@ void t.test('the cache "none" keeps nothing and needs no folder', async (t) => {
 
 void t.test('without a home folder, one warning says that the next run will log in again', async (t) => {
   const { cache, warnings } = await open(t, {}, { env: {}, home: () => undefined });
-  t.strictSame(warnings, ['there is no home folder to store the token in; the next run will log in again']);
+  t.strictSame(warnings, [], 'a run that only reads does not warn');
   await cache.store(KEY, RECORD, [[NAME, ALIAS]], OWNER);
+  t.match(warnings, [
+    /^there is no home folder to store the token in; the next run will log in again, unless you set .*--cache-dir/,
+  ]);
   t.equal(await cache.read(KEY), undefined);
   t.equal(warnings.length, 1);
 });
@@ -141,16 +144,107 @@ void t.test('without a home folder, one warning says that the next run will log 
 void t.test('a folder that cannot be used costs one warning, and the run goes on', async (t) => {
   const file = join(t.testdir({ file: '' }), 'file');
   const { cache, warnings } = await open(t, {}, { env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: join(file, 'cache') } });
+  t.match(cache.problem?.message, /is not safe for tokens: .*file is not a folder/);
+  t.equal(cache.location, undefined);
+  await cache.store(KEY, RECORD, [[NAME, ALIAS]], OWNER);
   t.match(warnings, [
     /is not safe for tokens: .*file is not a folder; the next run will log in again, unless you set .*--cache-dir/,
   ]);
-  await cache.store(KEY, RECORD, [[NAME, ALIAS]], OWNER);
   t.equal(cache.onFastPath, false);
   t.equal(await cache.read(KEY), undefined);
   t.equal(await cache.lock(KEY, WAIT), undefined);
   t.equal(cache.handOut('gAAAA'), 'nothing');
   cache.confirm('gAAAA');
   t.equal(warnings.length, 1);
+});
+
+/** A machine with a cache folder that cannot be used, and with folders for temporary files. */
+function makeSubstitutes(t: Test, folders: readonly string[]): Partial<Host> {
+  const base = t.testdir({ file: '' });
+  chmodSync(base, 0o700);
+  return {
+    env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: join(base, 'file', 'cache') },
+    temporaryFolders: folders.map((name) => join(base, name)),
+    ...parentOf('10 1'),
+  };
+}
+
+void t.test('another folder takes the place of one that cannot be used, and one warning names it', async (t) => {
+  const host = makeSubstitutes(t, ['absent', 'run', 'tmp']);
+  const [absent = '', run = '', tmp = ''] = host.temporaryFolders ?? [];
+  mkdirSync(run);
+  mkdirSync(tmp);
+  const { cache, warnings } = await open(t, {}, host);
+  const path = join(run, `client-keystone-auth-${uid}`);
+  t.equal(cache.location, path);
+  t.equal(cache.onFastPath, false, 'the fast path reads the cache folder only');
+  t.strictSame(readdirSync(run), [], 'a run that only reads creates nothing');
+  (await cache.lock(KEY, WAIT))?.();
+  await cache.store(KEY, RECORD, [[NAME, ALIAS]], OWNER);
+  t.match(warnings, [new RegExp(`file is not a folder; ${path} is used instead, unless you set .*--cache-dir`)]);
+  const files = [lockFileName(KEY), metadataFileName(KEY), tokenFileName(KEY), aliasFileName(NAME), 'warned'];
+  t.strictSame(listFiles({ path, uid }), files.toSorted());
+  t.equal(statSync(path).mode & 0o777, 0o700);
+  t.strictSame([existsSync(absent), readdirSync(tmp)], [false, []]);
+
+  const next = await open(t, {}, host);
+  t.strictSame(await next.cache.read(NAME), { key: KEY, record: RECORD });
+  t.equal(next.cache.handOut('gAAAA'), 'nothing');
+  t.equal(next.cache.handOut('gAAAA'), 'token', 'what kubectl got is noted there too');
+  t.strictSame(next.warnings, [], 'a run with a cached token does not warn');
+  (await next.cache.lock(KEY, WAIT))?.();
+  t.strictSame(next.warnings, [], 'a second run of the same kubectl does not warn');
+  for (const [name, parts, settings] of [
+    ['another kubectl', parentOf('11 1'), {}],
+    ['a run without kubectl', {}, { isForKubectl: false }],
+  ] as const) {
+    const other = await open(t, settings, { ...host, ...parts });
+    (await other.cache.lock(KEY, WAIT))?.();
+    t.equal(other.warnings.length, 1, name);
+  }
+});
+
+void t.test(
+  'a substitute that others can change is not used for tokens, and only the last resort for notes',
+  async (t) => {
+    const host = makeSubstitutes(t, ['open']);
+    const [shared = ''] = host.temporaryFolders ?? [];
+    mkdirSync(shared);
+    const sent: SentCredential[] = [{ isLastingPart: false, fields: ['pw'] }];
+    const callers = { ...host, identifyProcess: () => makeProcess(7) };
+    chmodSync(dirname(shared), 0o755);
+    chmodSync(shared, 0o777);
+    const { cache, warnings } = await open(t, {}, callers);
+    t.equal(cache.location, undefined);
+    t.equal(await cache.lock(KEY, WAIT), undefined);
+    await cache.store(KEY, RECORD, [], OWNER);
+    t.match(warnings, [/the next run will log in again, unless you/]);
+    cache.rememberRefusal(KEY, sent, FAILURE);
+    const path = join(shared, `client-keystone-auth-${uid}`);
+    t.strictSame(listFiles({ path, uid }), [refusalFileName(KEY), 'warned'].toSorted());
+    const next = await open(t, {}, callers);
+    t.match(next.cache.findRefusal(KEY, sent), { refusedAt: NOW });
+    (await next.cache.lock(KEY, WAIT))?.();
+    t.strictSame(next.warnings, [], 'one warning for each kubectl');
+    chmodSync(path, 0o755);
+    const last = await open(t, {}, callers);
+    t.equal(last.cache.findRefusal(KEY, sent), undefined, 'a folder that is open itself is never used');
+  },
+);
+
+void t.test('the cache "none" remembers refusals, and nothing at home', async (t) => {
+  const host = makeSubstitutes(t, ['tmp']);
+  const [tmp = ''] = host.temporaryFolders ?? [];
+  mkdirSync(tmp);
+  const callers = { ...host, identifyProcess: () => makeProcess(7) };
+  const sent: SentCredential[] = [{ isLastingPart: false, fields: ['pw'] }];
+  const { cache, warnings } = await open(t, { storage: 'none' }, callers);
+  await cache.store(KEY, RECORD, [], OWNER);
+  cache.rememberRefusal(KEY, sent, FAILURE);
+  t.strictSame(listFiles({ path: join(tmp, `client-keystone-auth-${uid}`), uid }), [refusalFileName(KEY)]);
+  const again = await open(t, { storage: 'none' }, callers);
+  t.ok(again.cache.findRefusal(KEY, sent));
+  t.strictSame(warnings, []);
 });
 
 void t.test('a folder that disappears during the run is created again', async (t) => {
@@ -168,8 +262,8 @@ void t.test('a keyring that fails costs one warning, and the files of the cache 
   const { cache, folder, warnings } = await open(t, { storage: 'keyring' }, { execPath: helper, platform: 'darwin' });
   t.equal(cache.onFastPath, false);
   t.equal(await cache.read(KEY), undefined);
-  t.strictSame(warnings, ['the keyring cannot be used; the next run will log in again']);
   await cache.store(KEY, RECORD, [[NAME, ALIAS]], OWNER);
+  t.strictSame(warnings, ['the keyring cannot be used; the next run will log in again']);
   t.equal(warnings.length, 1);
   t.equal(readTokenMetadata(folder, KEY), undefined, 'a token that is not stored is not listed');
   const release = await cache.lock(KEY, WAIT);

@@ -12,9 +12,12 @@ export interface CacheFolder {
   readonly path: string;
   /** Undefined on Windows. */
   readonly uid: number | undefined;
+  /** Whether other users may be able to move the folder: enough for notes, but not for tokens and locks. */
+  readonly isMovable?: true;
 }
 
-const FOLDER_NAME = 'client-keystone-auth';
+/** The name of the folder, below the folder for caches. */
+export const FOLDER_NAME = 'client-keystone-auth';
 
 /** The variable and the flag that set the folder. The fast path looks for this flag itself, because it parses none. */
 const VARIABLE = 'CLIENT_KEYSTONE_AUTH_CACHE_DIR';
@@ -47,8 +50,7 @@ function readFolderSetting(host: Host): string | undefined {
 }
 
 /**
- * Finds the path of the cache folder, which need not exist; undefined if the user has no home folder. There is no
- * fallback to a shared folder such as /tmp.
+ * Finds the path of the cache folder, which need not exist; undefined if the user has no home folder.
  */
 export function resolveCacheFolder(host: Host): CacheFolder | undefined {
   const { uid } = host;
@@ -59,7 +61,7 @@ export function resolveCacheFolder(host: Host): CacheFolder | undefined {
 }
 
 /** What to do if there is no safe folder, after "unless you". */
-const HINT = `set ${VARIABLE} (${FLAG}) to a folder that only you can access`;
+export const FOLDER_HINT = `set ${VARIABLE} (${FLAG}) to a folder that only you can access`;
 
 /** As many links as Linux follows. */
 const MAX_LINKS = 40;
@@ -75,12 +77,15 @@ const splitPath = (path: string): string[] => path.split('/').filter((name) => n
 
 const isTrustedOwner = (stats: Stats, uid: number): boolean => stats.uid === 0 || stats.uid === uid;
 
-function enter(above: Step | undefined, path: string, stats: Stats, uid: number): Step {
+/** What {@link isReachableSafely} needs to know. */
+type Demands = Pick<CacheFolder, 'isMovable'> & { readonly uid: number };
+
+function enter(above: Step | undefined, path: string, stats: Stats, { uid, isMovable }: Demands): Step {
   if (!stats.isDirectory()) throw new CacheError(`${path} is not a folder`);
   if (!isTrustedOwner(stats, uid)) throw new CacheError(`${path} belongs to another user`);
   const isWritable = (stats.mode & OTHERS_WRITE) !== 0 && (stats.mode & STICKY) === 0;
   const isClosedAbove = above?.isClosed === true;
-  if (isWritable && !isClosedAbove) throw new CacheError(`${path} can be written by other users`);
+  if (isWritable && !isClosedAbove && isMovable !== true) throw new CacheError(`${path} can be written by other users`);
   return { path, isClosed: isClosedAbove || (stats.uid === uid && (stats.mode & OTHERS_ENTER) === 0) };
 }
 
@@ -92,8 +97,9 @@ function enter(above: Step | undefined, path: string, stats: Stats, uid: number)
  * @returns whether the folder exists
  * @throws CacheError that names the first problem
  */
-function isReachableSafely(path: string, uid: number): boolean {
-  const root = enter(undefined, '/', lstatSync('/'), uid);
+function isReachableSafely(path: string, demands: Demands): boolean {
+  const { uid } = demands;
+  const root = enter(undefined, '/', lstatSync('/'), demands);
   let way: readonly Step[] = [root];
   let names = splitPath(path);
   let linkCount = 0;
@@ -107,7 +113,7 @@ function isReachableSafely(path: string, uid: number): boolean {
     const stats = lstatSync(next, { throwIfNoEntry: false });
     if (stats === undefined) return false;
     if (!stats.isSymbolicLink()) {
-      way = [...way, enter(current, next, stats, uid)];
+      way = [...way, enter(current, next, stats, demands)];
       continue;
     }
     if (!isTrustedOwner(stats, uid)) throw new CacheError(`${next} belongs to another user`);
@@ -121,18 +127,18 @@ function isReachableSafely(path: string, uid: number): boolean {
 }
 
 /** Checks where the folder is; returns whether its parent exists. */
-function checkWay(path: string, uid: number): boolean {
+function checkWay(path: string, demands: Demands): boolean {
   try {
-    return isReachableSafely(dirname(path), uid);
+    return isReachableSafely(dirname(path), demands);
   } catch (error) {
     const reason = error instanceof CacheError ? error.message : getErrorCode(error);
-    throw new CacheError(`${path} is not safe for tokens: ${reason}`, { hint: HINT });
+    throw new CacheError(`${path} is not safe for tokens: ${reason}`, { hint: FOLDER_HINT });
   }
 }
 
 function failToUse(path: string, error: unknown): CacheError {
   if (error instanceof CacheError) return error;
-  return new CacheError(`${path} cannot be used (${getErrorCode(error)})`, { cause: error, hint: HINT });
+  return new CacheError(`${path} cannot be used (${getErrorCode(error)})`, { cause: error, hint: FOLDER_HINT });
 }
 
 /**
@@ -141,21 +147,33 @@ function failToUse(path: string, error: unknown): CacheError {
  * @returns whether it exists
  * @throws CacheError that names the first problem
  */
-export function checkCacheFolder({ path, uid }: CacheFolder): boolean {
+export function checkCacheFolder({ path, uid, isMovable }: CacheFolder): boolean {
   try {
-    if (uid !== undefined && !checkWay(path, uid)) return false;
+    const demands = isMovable === undefined ? {} : { isMovable };
+    if (uid !== undefined && !checkWay(path, { uid, ...demands })) return false;
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (stats === undefined) return false;
-    if (!stats.isDirectory()) throw new CacheError(`${path} is not a folder`, { hint: HINT });
+    if (!stats.isDirectory()) throw new CacheError(`${path} is not a folder`, { hint: FOLDER_HINT });
     if (uid === undefined) return true;
-    if (stats.uid !== uid) throw new CacheError(`${path} belongs to another user`, { hint: HINT });
+    if (stats.uid !== uid) throw new CacheError(`${path} belongs to another user`, { hint: FOLDER_HINT });
     // It may be any folder of the user, so only the user can say whether other users need it.
     if (isOpenToOthers(stats)) {
-      throw new CacheError(`${path} is open to other users`, { hint: `run "chmod 700 ${path}", or ${HINT}` });
+      throw new CacheError(`${path} is open to other users`, { hint: `run "chmod 700 ${path}", or ${FOLDER_HINT}` });
     }
     return true;
   } catch (error) {
     throw failToUse(path, error);
+  }
+}
+
+/** Node's own recursion reports a read-only disk as a missing folder. */
+function makeFolders(path: string): void {
+  if (lstatSync(dirname(path), { throwIfNoEntry: false }) === undefined) makeFolders(dirname(path));
+  try {
+    mkdirSync(path, { mode: FOLDER_MODE });
+  } catch (error) {
+    // Another run has just created it; what it is is checked afterwards.
+    if (getErrorCode(error) !== 'EEXIST') throw error;
   }
 }
 
@@ -168,28 +186,10 @@ export function ensureCacheFolder(folder: CacheFolder): void {
   const { path } = folder;
   if (checkCacheFolder(folder)) return;
   try {
-    mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+    makeFolders(path);
   } catch (error) {
     const reason = getErrorCode(error);
-    throw new CacheError(`the cache folder ${path} cannot be created (${reason})`, { cause: error, hint: HINT });
+    throw new CacheError(`the cache folder ${path} cannot be created (${reason})`, { cause: error, hint: FOLDER_HINT });
   }
   checkCacheFolder(folder);
-}
-
-/**
- * Finds the cache folder if it exists; undefined if it does not, and then the cache is empty.
- *
- * @throws CacheError if the folder is not safe to use
- */
-export function findCacheFolder(host: Host): CacheFolder | undefined {
-  const folder = resolveCacheFolder(host);
-  return folder !== undefined && exists(folder.path) && checkCacheFolder(folder) ? folder : undefined;
-}
-
-function exists(path: string): boolean {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch (error) {
-    throw failToUse(path, error);
-  }
 }

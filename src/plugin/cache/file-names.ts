@@ -11,6 +11,9 @@ const SAVED_SECRET = '.kept';
 /** The file that records which process received which token. */
 export const HANDED_OUT_FILE_NAME = 'handed-out';
 
+/** The file that records which kubectl commands have shown a warning. */
+export const WARNED_FILE_NAME = 'warned';
+
 export const tokenFileName = (key: string): string => `${key}${TOKEN}`;
 export const metadataFileName = (key: string): string => `${key}${METADATA}`;
 /** @param name a fingerprint, or the cache key of incomplete settings */
@@ -34,7 +37,7 @@ export const makeTemporaryFileName = (name: string): string => `.${name}.${Math.
 export const MAX_WRITE_MS = 60_000;
 
 type KeyedFileKind = 'token' | 'metadata' | 'alias' | 'refusal' | 'saved-secret';
-type OtherFileKind = 'handed-out' | 'keyring-addon' | 'lock' | 'temporary';
+type OtherFileKind = 'handed-out' | 'warned' | 'keyring-addon' | 'lock' | 'temporary';
 
 /** What a file of the cache folder is for. */
 export type CacheFileKind = KeyedFileKind | OtherFileKind;
@@ -55,9 +58,13 @@ const KEYED_KINDS: readonly (readonly [suffix: string, kind: KeyedFileKind])[] =
 
 const OTHER_KINDS: readonly (readonly [pattern: RegExp, kind: OtherFileKind])[] = [
   [/^handed-out$/, 'handed-out'],
+  [/^warned$/, 'warned'],
   [/^keyring-[0-9a-f]{64}\.node$/, 'keyring-addon'],
   [/^[0-9a-f]{2}\.lock(?:-journal)?$/, 'lock'],
-  [/^\.(?:[0-9a-f]{64}\.(?:token|about|alias|refused|kept)|keyring-[0-9a-f]{64}\.node)\.[0-9a-z]{1,13}$/, 'temporary'],
+  [
+    /^\.(?:[0-9a-f]{64}\.(?:token|about|alias|refused|kept)|warned|keyring-[0-9a-f]{64}\.node)\.[0-9a-z]{1,13}$/,
+    'temporary',
+  ],
 ];
 
 /** Parses a file name; undefined if no version of the plugin writes such a file. */

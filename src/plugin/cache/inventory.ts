@@ -76,6 +76,7 @@ const KINDS: Readonly<Record<CacheFileKind, KindTraits>> = {
     isValid: (folder, key) => readSavedSecretNote(folder, key) !== undefined,
   },
   'handed-out': { what: 'tokens handed out to kubectl', isRemovable: true },
+  warned: { what: 'kubectl commands that were warned', expires: true, isRemovable: true },
   'keyring-addon': { what: 'keyring library', isRemovable: true },
   lock: { what: 'lock', isRemovable: false },
   temporary: { what: 'leftover of an interrupted run', isRemovable: true },

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CacheError } from '../../shared/base/errors.ts';
+import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
 import { LONG_WAIT_MS } from '../../shared/base/long-wait.ts';
 import type { CacheFolder } from './cache-folder.ts';
 import { lockFileName } from './file-names.ts';
@@ -30,6 +30,12 @@ const MAX_PAUSE_MS = 300;
 
 function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
+}
+
+/** SQLite's own words: "database or disk is full". */
+function describeFailure(error: unknown): string {
+  if (error instanceof Error && 'errstr' in error && typeof error.errstr === 'string') return error.errstr;
+  return getErrorCode(error);
 }
 
 interface KernelLock {
@@ -94,7 +100,8 @@ export async function acquireLock(
     lock.close();
     return undefined;
   } catch (error) {
-    throw error instanceof CacheError ? error : new CacheError(`no lock can be acquired in ${path}`, { cause: error });
+    if (error instanceof CacheError) throw error;
+    throw new CacheError(`no lock can be acquired in ${path} (${describeFailure(error)})`, { cause: error });
   }
 }
 

@@ -20,7 +20,10 @@ function removeSurplus(files: LiveFile[]): void {
 }
 
 /** The kinds of files that expire. */
-const PRUNED: readonly CacheFileKind[] = ['token', 'alias', 'refusal', 'metadata', 'temporary'];
+const PRUNED: readonly CacheFileKind[] = ['token', 'alias', 'refusal', 'metadata', 'warned', 'temporary'];
+
+/** Metadata never displaces a token, and neither does a refusal, which is remembered longer than many tokens. */
+const COUNTED_ALONE: readonly CacheFileKind[] = ['metadata', 'refusal'];
 
 /**
  * Removes expired files of the user, and only those that a run of the plugin wrote: the folder may be one that the user
@@ -29,8 +32,7 @@ const PRUNED: readonly CacheFileKind[] = ['token', 'alias', 'refusal', 'metadata
  * @param now ms since 1970, UTC
  */
 export function prune({ path: folder, uid }: CacheFolder, now: number): void {
-  const metadataFiles: LiveFile[] = [];
-  const tokenFiles: LiveFile[] = [];
+  const filesByBucket = new Map<CacheFileKind | 'other', LiveFile[]>();
   try {
     for (const name of readdirSync(folder)) {
       const kind = parseFileName(name)?.kind;
@@ -40,13 +42,15 @@ export function prune({ path: folder, uid }: CacheFolder, now: number): void {
       if (stats === undefined || !isOwnFile(stats, uid)) continue;
       // The modification time is the time of expiry, and a temporary file may already carry one in the future.
       const expiresAt = kind === 'temporary' ? stats.ctimeMs + MAX_WRITE_MS : stats.mtimeMs;
-      // Metadata counts separately, so that it never displaces a token.
-      if (expiresAt < now) removeQuietly(path);
-      else (kind === 'metadata' ? metadataFiles : tokenFiles).push({ path, expiresAt });
+      if (expiresAt < now) {
+        removeQuietly(path);
+        continue;
+      }
+      const bucket = COUNTED_ALONE.includes(kind) ? kind : 'other';
+      filesByBucket.set(bucket, [...(filesByBucket.get(bucket) ?? []), { path, expiresAt }]);
     }
   } catch {
     return;
   }
-  removeSurplus(metadataFiles);
-  removeSurplus(tokenFiles);
+  for (const files of filesByBucket.values()) removeSurplus(files);
 }

@@ -2,16 +2,17 @@
  * The cache of one run: tokens, aliases, the login lock and the memory of refusals. A failure of the cache costs at
  * most one warning; the run still returns a token.
  */
-import type { CacheError } from '../../shared/base/errors.ts';
+import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { WaitFor } from '../../shared/base/long-wait.ts';
-import { checkCacheFolder, ensureCacheFolder, resolveCacheFolder } from './cache-folder.ts';
+import { FOLDER_HINT, resolveCacheFolder } from './cache-folder.ts';
 import type { CacheFolder } from './cache-folder.ts';
-import { makeCachePart } from './cache-part.ts';
-import type { CachePart } from './cache-part.ts';
+import { makeCachePlaces } from './cache-places.ts';
+import type { CachePlaces } from './cache-places.ts';
 import { readAliasFile, writeAliasFile } from './file-store.ts';
 import { markConfirmed, markHandedOut } from './handed-out-tokens.ts';
 import type { HandOutState } from './handed-out-tokens.ts';
+import { listFallbackFolders } from './fallback-folders.ts';
 import { acquireLock } from './login-lock.ts';
 import type { ReleaseLock, LockWaitOptions } from './login-lock.ts';
 import { openTokenStore } from './open-token-store.ts';
@@ -23,6 +24,8 @@ import { writeTokenMetadata } from './token-metadata.ts';
 import type { TokenOwner } from './token-metadata.ts';
 import { computeRetentionEnd } from './token-record.ts';
 import type { Alias, CachedToken, TokenRecord } from './token-record.ts';
+import type { TokenStore } from './token-store.ts';
+import { isWarned, markWarned } from './warned-commands.ts';
 
 /** An alias and its name: a fingerprint, or the cache key of incomplete settings. */
 export type NamedAlias = readonly [name: string, alias: Alias];
@@ -53,6 +56,10 @@ interface RefusalMemory {
 export interface TokenCache extends HandOutLog, RefusalMemory {
   /** Whether the fast path can find the tokens that are stored here. */
   readonly onFastPath: boolean;
+  /** The folder of the files; undefined if there is none. */
+  readonly location: string | undefined;
+  /** Why the cache folder is not used; undefined if it is. */
+  readonly problem: CacheError | undefined;
   /** Reads the token stored under `key`, or under the key that the alias of this name leads to. */
   read(key: string): Promise<CachedToken | undefined>;
   /**
@@ -78,61 +85,109 @@ export interface CacheSettings {
   readonly waitFor?: WaitFor;
 }
 
-/** Returns the same part, with its folder created before the first use: a run that only reads creates nothing. */
-function creatingFolder({ isUsable, attempt, attemptAsync }: CachePart): CachePart {
-  let isCreated = false;
-  const create = (folder: CacheFolder): void => {
-    if (!isCreated) ensureCacheFolder(folder);
-    isCreated = true;
-  };
-  return {
-    isUsable,
-    attempt: (act) =>
-      attempt((folder) => {
-        create(folder);
-        return act(folder);
-      }),
-    attemptAsync: (act) =>
-      attemptAsync(async (folder) => {
-        create(folder);
-        return act(folder);
-      }),
-  };
-}
-
-function makeHandOutLog(files: CachePart, { parent, isForKubectl }: CallerProcesses, host: Host): HandOutLog {
+function makeHandOutLog(files: CachePlaces, { parent, isForKubectl }: CallerProcesses, host: Host): HandOutLog {
   if (!isForKubectl || parent === undefined) return { handOut: () => 'nothing', confirm: () => undefined };
   return {
     handOut: (token) =>
-      files.attempt((folder) => markHandedOut({ folder, parent: parent.id, now: host.now() }, token)) ?? 'nothing',
+      files.write((folder) => markHandedOut({ folder, parent: parent.id, now: host.now() }, token)) ?? 'nothing',
     confirm(token) {
-      files.attempt((folder) => {
+      files.write((folder) => {
         markConfirmed({ folder, parent: parent.id, now: host.now() }, token);
       });
     },
   };
 }
 
-/** @param parts for reading, and for writing */
-function makeRefusalMemory(
-  { read, written }: { readonly read: CachePart; readonly written: CachePart },
-  callers: CallerProcesses,
-  host: Host,
-): RefusalMemory {
+function makeRefusalMemory(notes: NotePlaces, callers: CallerProcesses, host: Host): RefusalMemory {
   const makeContext = (folder: CacheFolder, key: string): RefusalContext => ({ folder, key, callers, now: host.now() });
   return {
-    findRefusal: (key, sent) => read.attempt((folder) => findRefusal(makeContext(folder, key), sent)),
+    findRefusal: (key, sent) => notes.search((folder) => findRefusal(makeContext(folder, key), sent)),
     rememberRefusal(key, subject, failure) {
-      written.attempt((folder) => {
-        rememberRefusal(makeContext(folder, key), subject, failure);
+      const others: CacheFolder[] = [];
+      notes.search((folder) => void others.push(folder));
+      notes.write((folder) => {
+        rememberRefusal(makeContext(folder, key), subject, failure, others);
       });
     },
     forgetRefusals(key) {
-      read.attempt((folder) => {
+      notes.search((folder) => {
         forgetRefusals(folder, key);
       });
     },
   };
+}
+
+type NotePlaces = Pick<CachePlaces, 'search' | 'write'>;
+
+/**
+ * Makes the places for notes that hold no token. If all other places could be moved by other users, that is enough for
+ * them, see decision 0038.
+ */
+function makeNotePlaces(folders: readonly CacheFolder[]): NotePlaces {
+  const ignore = (): void => undefined;
+  const safe = makeCachePlaces(folders, ignore);
+  const movable = makeCachePlaces(
+    folders.map((folder) => ({ ...folder, isMovable: true })),
+    ignore,
+  );
+  return {
+    search: (act) => safe.search(act) ?? movable.search(act),
+    write(act) {
+      const result = safe.write(act);
+      return safe.findFirst() === undefined ? movable.write(act) : result;
+    },
+  };
+}
+
+interface WarningContext {
+  readonly notes: NotePlaces;
+  readonly callers: CallerProcesses;
+  readonly host: Host;
+  readonly warn: (message: string) => void;
+}
+
+/** Makes a function that warns once, and once for all runs of a kubectl command. */
+function makeWarner({ notes, callers, host, warn }: WarningContext): (message: string) => void {
+  const command = callers.isForKubectl ? callers.parent?.id : undefined;
+  let hasWarned = false;
+  return (message) => {
+    if (hasWarned) return;
+    hasWarned = true;
+    if (command !== undefined) {
+      if (notes.search((folder) => isWarned(folder, command) || undefined) === true) return;
+      notes.write((folder) => {
+        markWarned(folder, command, host.now());
+      });
+    }
+    warn(message);
+  };
+}
+
+/** The first failure of a part of the cache. */
+interface CacheProblem {
+  readonly error: CacheError;
+  /** Undefined if there is none. */
+  readonly folder: CacheFolder | undefined;
+  /** Whether another folder cannot help. */
+  readonly isOfKeyring: boolean;
+}
+
+function describeProblem({ error, isOfKeyring }: CacheProblem, substitute: CacheFolder | undefined): string {
+  const hint = error.hint ?? (isOfKeyring ? undefined : FOLDER_HINT);
+  const remedy = hint === undefined ? '' : `, unless you ${hint}`;
+  const consequence =
+    substitute === undefined || isOfKeyring ? 'the next run will log in again' : `${substitute.path} is used instead`;
+  return `${error.message}; ${consequence}${remedy}`;
+}
+
+/** The folders of a run, the best first. */
+function listFolders(
+  host: Host,
+  storage: string,
+): { configured: CacheFolder | undefined; all: readonly CacheFolder[] } {
+  if (storage === 'none') return { configured: undefined, all: [] };
+  const configured = resolveCacheFolder(host);
+  return { configured, all: [...(configured === undefined ? [] : [configured]), ...listFallbackFolders(host)] };
 }
 
 /** Opens the cache of a run. */
@@ -143,63 +198,105 @@ export async function openTokenCache({
   warn,
   waitFor,
 }: CacheSettings): Promise<TokenCache> {
-  const cacheFolder = storage === 'none' ? undefined : resolveCacheFolder(host);
-  if (storage !== 'none' && cacheFolder === undefined)
-    warn('there is no home folder to store the token in; the next run will log in again');
-  let hasWarned = false;
-  const warnOnce = ({ message, hint }: CacheError): void => {
-    const remedy = hint === undefined ? '' : `, unless you ${hint}`;
-    if (!hasWarned) warn(`${message}; the next run will log in again${remedy}`);
-    hasWarned = true;
-  };
+  const { configured, all } = listFolders(host, storage);
+  const isKeyring = storage === 'keyring';
+  let problem: CacheProblem | undefined;
+  if (storage !== 'none' && configured === undefined) {
+    const error = new CacheError('there is no home folder to store the token in');
+    problem = { error, folder: configured, isOfKeyring: false };
+  }
+  const noteProblem =
+    (isOfKeyring: boolean) =>
+    (error: CacheError, folder: CacheFolder): void => {
+      if (folder === configured || isOfKeyring) problem ??= { error, folder, isOfKeyring };
+    };
   // If the keyring fails, the lock and the memory of refusals still work, because they are files.
-  const files = makeCachePart(cacheFolder, warnOnce);
-  const records = makeCachePart(cacheFolder, warnOnce);
+  const files = makeCachePlaces(all, noteProblem(false));
+  const firstFolder = files.findFirst();
+  const recordFolders = isKeyring && firstFolder !== undefined ? [firstFolder] : all;
+  const records = makeCachePlaces(firstFolder === undefined ? [] : recordFolders, noteProblem(isKeyring));
   // Without metadata only lists of tokens show less, so a failure needs no warning.
-  const metadata = makeCachePart(cacheFolder, () => undefined);
-  files.attempt(checkCacheFolder);
-  const written = { files: creatingFolder(files), records: creatingFolder(records) };
-  const store = files.isUsable()
-    ? await records.attemptAsync((folder) => openTokenStore(storage, folder, host, waitFor))
-    : undefined;
+  const metadata = makeCachePlaces(all, () => undefined);
+  const callers = { host, parent: host.identifyParent(), isForKubectl };
+  const notes = makeNotePlaces(storage === 'none' ? listFallbackFolders(host) : all);
+  const warnOnce = makeWarner({ notes, callers, host, warn });
+  const problemOfFolder = problem;
+  const report = (): void => {
+    const current = problem;
+    if (current === undefined) return;
+    const fileFolder = files.findFirst();
+    const substitutes = fileFolder === undefined ? [] : [records.findFirst(), fileFolder];
+    warnOnce(
+      describeProblem(
+        current,
+        substitutes.find((folder) => folder !== undefined && folder !== current.folder),
+      ),
+    );
+  };
+  /** A run that has a token warns only if nothing takes the place of what failed. */
+  const reportLoss = (): void => {
+    if (problem !== problemOfFolder && files.findFirst() === undefined) report();
+  };
+  const stores = new Map<string, TokenStore | undefined>();
+  const openStore = async (folder: CacheFolder): Promise<TokenStore | undefined> => {
+    if (!stores.has(folder.path)) stores.set(folder.path, await openTokenStore(storage, folder, host, waitFor));
+    return stores.get(folder.path);
+  };
+  const store = await records.searchAsync(openStore);
 
   const storeMetadata = (key: string, record: TokenRecord, owner: TokenOwner): void => {
-    if (!records.isUsable() || !files.isUsable()) return;
     const { expiresAt, refresh } = record;
     const isRenewable = refresh !== undefined;
-    metadata.attempt((folder) => {
+    metadata.write((folder) => {
       writeTokenMetadata(folder, key, { ...owner, expiresAt, isRenewable, storage }, computeRetentionEnd(record));
     });
   };
   const storeAliases = (record: TokenRecord, aliases: readonly NamedAlias[]): void => {
-    written.files.attempt((folder) => {
+    files.write((folder) => {
       for (const [name, alias] of aliases) writeAliasFile(folder, name, alias, computeRetentionEnd(record));
       prune(folder, host.now());
     });
   };
-  const callers = { host, parent: host.identifyParent(), isForKubectl };
+  const log = makeHandOutLog(files, callers, host);
+  const refusals = makeRefusalMemory(notes, callers, host);
 
   return {
-    onFastPath: store?.onFastPath ?? false,
+    onFastPath: store?.onFastPath === true && firstFolder === configured,
+    location: firstFolder?.path,
+    problem: problemOfFolder?.error,
     async read(name) {
-      const key = files.attempt((folder) => readAliasFile(folder, name)?.key) ?? name;
-      const record = await records.attemptAsync(async () => store?.read(key));
+      const key = files.search((folder) => readAliasFile(folder, name)?.key) ?? name;
+      const record = await records.searchAsync(async (folder) => (await openStore(folder))?.read(key));
       return record === undefined ? undefined : { key, record };
     },
     async store(key, record, aliases, owner) {
-      await written.records.attemptAsync(async () => store?.write(key, record));
-      if (owner !== undefined) storeMetadata(key, record, owner);
-      files.attempt((folder) => {
-        forgetRefusals(folder, key);
+      const isStored = await records.writeAsync(async (folder) => {
+        await (await openStore(folder))?.write(key, record);
+        return true;
       });
+      if (isStored === true && owner !== undefined) storeMetadata(key, record, owner);
+      refusals.forgetRefusals(key);
       storeAliases(record, aliases);
+      report();
     },
     storeAliases(record, aliases) {
       // A run without aliases has written nothing, so there is nothing to prune.
       if (aliases.length > 0) storeAliases(record, aliases);
+      reportLoss();
     },
-    lock: (key, options) => written.files.attemptAsync((folder) => acquireLock(folder, key, options)),
-    ...makeHandOutLog(written.files, callers, host),
-    ...makeRefusalMemory({ read: files, written: written.files }, callers, host),
+    async lock(key, options) {
+      const release = await files.writeAsync((folder) => acquireLock(folder, key, options));
+      report();
+      return release;
+    },
+    handOut(token) {
+      const state = log.handOut(token);
+      reportLoss();
+      return state;
+    },
+    confirm: (token) => {
+      log.confirm(token);
+    },
+    ...refusals,
   };
 }

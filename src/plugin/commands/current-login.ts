@@ -23,8 +23,8 @@ export async function openCurrentLogin(run: RunContext): Promise<LoginContext | 
 }
 
 /** Finds the token of the current settings. Incomplete settings use the token of the last login that completed them. */
-export function resolveCurrentLogin(login: LoginContext, folder: CacheFolder | undefined): CurrentLogin {
-  const target = folder === undefined ? undefined : readAliasFile(folder, login.cacheKey)?.key;
+export function resolveCurrentLogin(login: LoginContext, folders: readonly CacheFolder[]): CurrentLogin {
+  const [target] = folders.flatMap((folder) => readAliasFile(folder, login.cacheKey)?.key ?? []);
   return { login, cacheKey: target ?? login.cacheKey };
 }
 

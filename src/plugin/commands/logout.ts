@@ -2,7 +2,7 @@ import type { TokenMetadata } from '../cache/token-metadata.ts';
 import { forgetIdentity } from '../cache/forget-identity.ts';
 import type { ForgetResult } from '../cache/forget-identity.ts';
 import type { CacheFolder } from '../cache/cache-folder.ts';
-import { findCacheFolder } from '../cache/cache-folder.ts';
+import { findCacheFolders } from '../cache/fallback-folders.ts';
 import { listCachedIdentities } from '../cache/cached-identities.ts';
 import { forgetSavedSecret, listSavedSecrets } from '../cache/saved-secret.ts';
 import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
@@ -128,13 +128,15 @@ async function forgetSecrets(
 }
 
 async function logOut(call: Invocation, login: LoginContext | undefined, all: boolean): Promise<LogoutResult> {
-  const folder = findCacheFolder(call.host);
-  if (folder === undefined) return { outcomes: [], secrets: [], failures: [] };
-  const current = login === undefined ? undefined : resolveCurrentLogin(login, folder);
+  const folders = findCacheFolders(call.host);
+  if (folders.length === 0) return { outcomes: [], secrets: [], failures: [] };
+  const current = login === undefined ? undefined : resolveCurrentLogin(login, folders);
   const { secrets, failures } = await forgetSecrets(call, login, all);
-  const targets = listTargets(folder, current, { all, now: call.host.now() });
   const removals: { target: LogoutTarget; removed: ForgetResult }[] = [];
-  for (const target of targets) removals.push({ target, removed: await forget(call, folder, target, login) });
+  for (const folder of folders) {
+    const targets = listTargets(folder, current, { all, now: call.host.now() });
+    for (const target of targets) removals.push({ target, removed: await forget(call, folder, target, login) });
+  }
   // Revoke only after all are forgotten, so that no other run uses a token that is about to be revoked.
   const outcomes = await Promise.all(removals.map(({ target, removed }) => revokeTokens(call, target, removed, login)));
   return {

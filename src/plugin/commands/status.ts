@@ -1,6 +1,6 @@
 import { listSavedSecrets } from '../cache/saved-secret.ts';
 import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
-import { findCacheFolder } from '../cache/cache-folder.ts';
+import { findCacheFolders } from '../cache/fallback-folders.ts';
 import { listCachedIdentities } from '../cache/cached-identities.ts';
 import type { CachedIdentity } from '../cache/cached-identities.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
@@ -129,12 +129,12 @@ export const statusCommand: Command = {
   ],
   async run({ host, runContext }: Invocation): Promise<CommandResult> {
     const login = await openCurrentLogin(runContext);
-    const folder = findCacheFolder(host);
+    const folders = findCacheFolders(host);
     const now = host.now();
     return makeResult({
-      identities: folder === undefined ? [] : listCachedIdentities(folder, now),
+      identities: folders.flatMap((folder) => listCachedIdentities(folder, now)),
       secrets: listSavedSecrets(host),
-      currentLogin: login instanceof PluginError ? undefined : resolveCurrentLogin(login, folder),
+      currentLogin: login instanceof PluginError ? undefined : resolveCurrentLogin(login, folders),
       configError: login instanceof PluginError ? login : undefined,
       now,
     });

@@ -28,6 +28,8 @@ export interface Host {
   /** The effective uid; undefined on Windows. */
   readonly uid: number | undefined;
   readonly nodeVersion: string;
+  /** Folders for files that end with the session or the machine; none of them need exist. No variable changes them. */
+  readonly temporaryFolders: readonly string[];
   /** The user's home folder, if any. */
   home(): string | undefined;
   /** The home folder in the system's accounts; variables do not change it. */
@@ -187,6 +189,7 @@ export function makeProcessHost(): Host {
     platform: process.platform,
     uid: process.geteuid?.(),
     nodeVersion: process.versions.node,
+    temporaryFolders: [`/run/user/${process.geteuid?.()}`, '/dev/shm', '/tmp'],
     home: readHome,
     accountHome: readAccountHome,
     now: Date.now,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { findCacheFolder } from '../../cache/cache-folder.ts';
+import { findCacheFolders } from '../../cache/fallback-folders.ts';
 import type { CacheFolder } from '../../cache/cache-folder.ts';
 import { listCachedIdentities } from '../../cache/cached-identities.ts';
 import { metadataFileName } from '../../cache/file-names.ts';
@@ -90,8 +90,7 @@ async function emptyKeyring(
   return remaining;
 }
 
-async function clean(call: Invocation, folder: CacheFolder, all: boolean): Promise<CleanResult> {
-  const result: CleanResult = { removed: [], skipped: [], keyringEntries: 0 };
+async function clean(call: Invocation, folder: CacheFolder, all: boolean, result: CleanResult): Promise<void> {
   const remaining = all ? await emptyKeyring(call, folder, result) : new Set<string>();
   const now = call.host.now();
   for (const file of listCachedFiles(folder, now)) {
@@ -108,7 +107,6 @@ async function clean(call: Invocation, folder: CacheFolder, all: boolean): Promi
       result.skipped.push({ name, because: error.message });
     }
   }
-  return result;
 }
 
 const countOf = (count: number, noun: string): string => `${String(count)} ${noun}${count === 1 ? '' : 's'}`;
@@ -150,9 +148,8 @@ export const cacheCleanCommand: Command = {
     { line: 'cache clean --all', summary: 'remove all tokens without revoking them' },
   ],
   async run(call): Promise<CommandResult> {
-    const folder = findCacheFolder(call.host);
-    const empty: CleanResult = { removed: [], skipped: [], keyringEntries: 0 };
-    const result = folder === undefined ? empty : await clean(call, folder, call.ownConfig.isOn('all'));
+    const result: CleanResult = { removed: [], skipped: [], keyringEntries: 0 };
+    for (const folder of findCacheFolders(call.host)) await clean(call, folder, call.ownConfig.isOn('all'), result);
     const { removed, skipped, keyringEntries } = result;
     return {
       lines: render(result),

@@ -1,4 +1,5 @@
-import { findCacheFolder, resolveCacheFolder } from '../../cache/cache-folder.ts';
+import { resolveCacheFolder } from '../../cache/cache-folder.ts';
+import { findCacheFolders } from '../../cache/fallback-folders.ts';
 import { listCachedFiles } from '../../cache/inventory.ts';
 import type { CachedFile, FileState } from '../../cache/inventory.ts';
 import { OUTPUT_OPTION } from '../command.ts';
@@ -32,31 +33,47 @@ export function cachedFileToJson({ name, what, bytes, writtenAt, endsAt, state }
   };
 }
 
+function renderFiles(files: readonly CachedFile[], now: number): string[] {
+  if (files.length === 0) return ['The cache is empty.'];
+  const rows = files.map(({ name, what, bytes, writtenAt, endsAt, state }) => [
+    shorten(name),
+    what,
+    String(bytes),
+    formatDuration(Math.max(1000, now - writtenAt)),
+    endsAt === undefined ? '-' : formatDuration(endsAt - now),
+    STATE_DESCRIPTIONS[state],
+  ]);
+  return renderTable(['FILE', 'WHAT', 'BYTES', 'AGE', 'LEFT', 'STATE'], rows);
+}
+
 /** Lists the files of the cache. */
 export const cacheListCommand: Command = {
   words: ['cache', 'list'],
   summary: 'list the files in the cache folder with their purpose, size, age and state',
+  details: ['A folder that took the place of the cache folder is listed after it.'],
   options: [OUTPUT_OPTION],
   getTokenOptions: 'cache',
   examples: [{ line: 'cache list', summary: 'show the files in the folder' }],
   run({ host }): Promise<CommandResult> {
     const path = resolveCacheFolder(host)?.path;
-    const folder = findCacheFolder(host);
     const now = host.now();
-    const files = folder === undefined ? [] : listCachedFiles(folder, now);
-    const rows = files.map(({ name, what, bytes, writtenAt, endsAt, state }) => [
-      shorten(name),
-      what,
-      String(bytes),
-      formatDuration(Math.max(1000, now - writtenAt)),
-      endsAt === undefined ? '-' : formatDuration(endsAt - now),
-      STATE_DESCRIPTIONS[state],
-    ]);
-    const heading = path === undefined ? 'There is no cache folder.' : `In ${path}:`;
-    const table = renderTable(['FILE', 'WHAT', 'BYTES', 'AGE', 'LEFT', 'STATE'], rows);
+    const folders = findCacheFolders(host).map((folder) => ({
+      path: folder.path,
+      files: listCachedFiles(folder, now),
+    }));
+    const files = folders.find((folder) => folder.path === path)?.files ?? [];
+    const others = folders.filter((folder) => folder.path !== path);
     return Promise.resolve({
-      lines: [heading, ...(rows.length === 0 ? ['The cache is empty.'] : table)],
-      data: { folder: path ?? null, files: files.map(cachedFileToJson) },
+      lines: [
+        path === undefined ? 'There is no cache folder.' : `In ${path}:`,
+        ...(path === undefined && others.length > 0 ? [] : renderFiles(files, now)),
+        ...others.flatMap((other) => [`In ${other.path}, which took its place:`, ...renderFiles(other.files, now)]),
+      ],
+      data: {
+        folder: path ?? null,
+        files: files.map(cachedFileToJson),
+        substitutes: others.map((other) => ({ folder: other.path, files: other.files.map(cachedFileToJson) })),
+      },
     });
   },
 };

@@ -1,7 +1,7 @@
 import type { OptionName } from '../../config/option.ts';
 import { X509Certificate } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { resolveCacheFolder, checkCacheFolder } from '../../cache/cache-folder.ts';
+import { FOLDER_HINT, resolveCacheFolder, checkCacheFolder } from '../../cache/cache-folder.ts';
 import { openTokenStore } from '../../cache/open-token-store.ts';
 import { findCloudFile } from '../../config/cloud-files.ts';
 import type { CloudFile, CloudFileName } from '../../config/cloud-files.ts';
@@ -91,18 +91,16 @@ export function checkAuthorities({ tls, config, host }: LoginContext): CheckOutc
 }
 
 /** Checks that the cache folder is safe. */
-export function checkCache({ config, host }: LoginContext): CheckOutcome<never> {
+export function checkCache({ config, host, cache: { problem, location } }: LoginContext): CheckOutcome<never> {
   if (readCacheStorage(config) === 'none') return pass('no token is stored, because of --cache-storage=none');
   const folder = resolveCacheFolder(host);
-  const fix = 'set CLIENT_KEYSTONE_AUTH_CACHE_DIR (--cache-dir) to a folder that only you can access';
-  if (folder === undefined) return warn('there is no home folder to store tokens in', fix);
-  try {
-    const exists = checkCacheFolder(folder);
-    return pass(exists ? `other users cannot access ${folder.path}` : `a login creates ${folder.path}`);
-  } catch (error) {
-    if (error instanceof CacheError) return warn(error.message, error.hint ?? fix);
-    throw error;
+  if (problem !== undefined || folder === undefined) {
+    const reason = problem?.message ?? 'there is no home folder to store tokens in';
+    const summary = location === undefined ? reason : `${reason}; ${location} is used instead`;
+    return warn(summary, problem?.hint ?? FOLDER_HINT);
   }
+  const exists = checkCacheFolder(folder);
+  return pass(exists ? `other users cannot access ${folder.path}` : `a login creates ${folder.path}`);
 }
 
 /** Checks that the keyring responds. */

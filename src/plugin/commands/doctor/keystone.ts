@@ -144,8 +144,12 @@ export async function checkLogin(login: LoginContext, warnings: readonly string[
     const summary = isFromCache
       ? 'the cache holds a token, so no login was needed'
       : `Keystone issued a token (${login.method.name})`;
-    // The check "scope" reports a token without a scope.
-    const ownWarnings = warnings.slice(countBefore).filter((line) => !line.includes('has no scope'));
+    // The check "scope" reports a token without a scope, and the check "cache" a folder that is not used.
+    const folderProblem = login.cache.problem?.message;
+    const ownWarnings = warnings
+      .slice(countBefore)
+      .filter((line) => !line.includes('has no scope'))
+      .filter((line) => folderProblem === undefined || !line.startsWith(folderProblem));
     if (ownWarnings.length === 0) return pass(summary, record);
     return warn(`${summary}; ${ownWarnings.join('; ')}`, `run "${PROGRAM_NAME} explain"`, record);
   } catch (error) {

@@ -1,5 +1,4 @@
 /** What a login would do, and why, without a request, a prompt or a change. */
-import { resolveCacheFolder } from '../../cache/cache-folder.ts';
 import { isSecretSaved } from '../../cache/saved-secret.ts';
 import { isFresh } from '../../cache/token-record.ts';
 import type { Option } from '../../config/option.ts';
@@ -68,13 +67,13 @@ function explainScope({ config }: LoginContext, { expected }: RequestPreview): s
   return describeScope(expected?.scope ?? resolveScope(config));
 }
 
-async function explainCache({ config, host, cache, cacheKey }: LoginContext, now: number): Promise<CacheExplanation> {
+async function explainCache({ config, cache, cacheKey }: LoginContext, now: number): Promise<CacheExplanation> {
   const storage = readCacheStorage(config);
   const record = (await cache.read(cacheKey))?.record;
   return {
     key: cacheKey,
     storage,
-    location: storage === 'file' ? (resolveCacheFolder(host)?.path ?? 'nowhere') : storage,
+    location: storage === 'file' ? (cache.location ?? 'nowhere') : storage,
     fresh: record !== undefined && isFresh(record, now),
     expiresAt: record?.expiresAt,
   };
@@ -82,7 +81,8 @@ async function explainCache({ config, host, cache, cacheKey }: LoginContext, now
 
 /** Collects what decides a login with these settings. */
 export async function explainLogin(login: LoginContext, warnings: readonly string[]): Promise<Explanation> {
-  const { config, method, host, tls } = login;
+  const { config, method, host, tls, cache } = login;
+  const { problem } = cache;
   const missing = findMissingOptions(config, method);
   const identity = missing.length === 0 ? undefined : identifySavedSecret(login, config);
   const request = await previewRequest(login, missing);
@@ -100,7 +100,7 @@ export async function explainLogin(login: LoginContext, warnings: readonly strin
     trustedOrigins: readTrustedOrigins(host)?.file,
     proxy: explainProxy(login),
     cache: await explainCache(login, now),
-    warnings,
+    warnings: problem === undefined ? warnings : [...warnings, problem.message],
     now,
   };
 }

@@ -1,0 +1,54 @@
+/**
+ * The folders of the cache, and those that take its place if it is not safe or cannot be written to, as in a container
+ * with an arbitrary user. No setting names the latter, and they are checked like any other. See decision 0038.
+ */
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
+import type { Host } from '../../shared/base/host.ts';
+import { checkCacheFolder, FOLDER_HINT, FOLDER_NAME, resolveCacheFolder } from './cache-folder.ts';
+import type { CacheFolder } from './cache-folder.ts';
+
+function isFolder(path: string): boolean {
+  try {
+    return lstatSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** Lists the folders that take the place of the cache folder, best first; they need not exist. */
+export function listFallbackFolders({ uid, temporaryFolders }: Host): readonly CacheFolder[] {
+  if (uid === undefined) return [];
+  return temporaryFolders.filter(isFolder).map((path) => ({ path: join(path, `${FOLDER_NAME}-${uid}`), uid }));
+}
+
+function exists(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw new CacheError(`${path} cannot be used (${getErrorCode(error)})`, { cause: error, hint: FOLDER_HINT });
+  }
+}
+
+function findIfSafe(folder: CacheFolder): CacheFolder[] {
+  try {
+    return checkCacheFolder(folder) ? [folder] : [];
+  } catch (error) {
+    if (error instanceof CacheError) return [];
+    throw error;
+  }
+}
+
+/**
+ * Finds the folders that hold a part of the cache: the cache folder, and those that took its place.
+ *
+ * @throws CacheError if the cache folder exists and is not safe, and no other folder took its place
+ */
+export function findCacheFolders(host: Host): readonly CacheFolder[] {
+  const fallbacks = listFallbackFolders(host).flatMap(findIfSafe);
+  const folder = resolveCacheFolder(host);
+  if (folder === undefined) return fallbacks;
+  if (fallbacks.length > 0) return [...findIfSafe(folder), ...fallbacks];
+  return exists(folder.path) && checkCacheFolder(folder) ? [folder] : [];
+}
