@@ -20,6 +20,9 @@ const says = ({ plugin }: Difference, pattern: RegExp): boolean =>
 /** Keys that openstacksdk moves below `auth`. */
 const MOVED = /^(?:(?:user_|project_)?domain_(?:id|name)|(?:project|tenant)_(?:id|name)|token)$/;
 
+/** Profiles of openstacksdk with a domain below `auth`. */
+const PROFILES_WITH_DOMAINS = ['auro', 'fuga', 'ovh-us'];
+
 /** Whether a moved key is below `auth`, and once more next to it, in a variable or in a flag. */
 function hasKeyBelowAuthAndElsewhere(files: Case['files'], given: Readonly<Record<string, string>>): boolean {
   const [below, elsewhere] = [new Set<string>(), new Set<string>()];
@@ -27,6 +30,9 @@ function hasKeyBelowAuthAndElsewhere(files: Case['files'], given: Readonly<Recor
     if (Array.isArray(value)) value.forEach((item) => visit(item, false));
     if (!isJsonObject(value)) return;
     for (const [key, inner] of Object.entries(value)) {
+      if (key === 'profile' && PROFILES_WITH_DOMAINS.includes(String(inner))) {
+        for (const domain of ['user_domain_name', 'project_domain_name']) below.add(domain);
+      }
       if (MOVED.test(key)) (isBelow ? below : elsewhere).add(key.replace('tenant', 'project'));
       visit(inner, key === 'auth');
     }

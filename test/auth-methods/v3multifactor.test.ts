@@ -53,15 +53,15 @@ testWithKeystone('v3multifactor sends two factors in one request', async (t, env
     const fails = async (changes: EnvVars, status: number, says: string[]): Promise<void> => {
       checkFailure(t, await mfa.onNewMachine().with(changes).run(), status, { says });
     };
-    await fails({ OS_AUTH_METHODS: 'v3password,v3kerberos' }, EXIT_STATUS.config, [
+    const named = { OS_AUTH_TYPE: 'v3multifactor' };
+    await fails({ ...named, OS_AUTH_METHODS: 'v3password,v3kerberos' }, EXIT_STATUS.config, [
       'OS_AUTH_METHODS',
       '"v3kerberos"',
       'v3totp',
     ]);
-    await fails({ OS_AUTH_METHODS: 'v3password,v3totp', OS_PASSCODE: undefined }, EXIT_STATUS.interaction, [
-      'OS_PASSCODE',
-    ]);
-    await fails({ OS_AUTH_TYPE: 'v3multifactor' }, EXIT_STATUS.interaction, ['OS_AUTH_METHODS']);
+    const withoutCode = { ...named, OS_AUTH_METHODS: 'v3password,v3totp', OS_PASSCODE: undefined };
+    await fails(withoutCode, EXIT_STATUS.interaction, ['OS_PASSCODE']);
+    await fails(named, EXIT_STATUS.interaction, ['OS_AUTH_METHODS']);
     t.equal(mfa.countRequests(), 0);
   });
 });

@@ -108,7 +108,7 @@ testWithKeystone('status lists each identity and marks the current one', async (
   t.match((await alice.run('status', '-o', 'yaml')).stdout, /^identities:\n {2}- key: /);
   t.equal(alice.countRequests(), before, 'no request was sent');
 
-  const conflict = asApplicationCredential(environment.tenancy.applicationCredentials.valid);
+  const conflict = { OS_SYSTEM_SCOPE: 'all', OS_PROJECT_ID: 'p', OS_TRUST_ID: 't' };
   const conflicting = await alice.with(conflict).run('status', '-o', 'json');
   t.equal(conflicting.status, 0, 'status works with contradictory settings');
   t.match(readStatus(conflicting), { present: null, problem: /OS_/, identities: { length: 3 } });

@@ -296,7 +296,6 @@ await group('a client certificate and its key are checked before they are used',
       'passphrase',
     ],
     'there is no key': [{ OS_CERT: cert }, `OS_CERT: ${cert} does not contain a PEM private key`],
-    'there is no certificate': [{ OS_KEY: key }, 'OS_KEY is set without a certificate', 'OS_CERT (--cert)'],
     'the certificate is invalid': [{ OS_CERT: key, OS_KEY: key }, `OS_CERT: ${key} does not contain a PEM certificate`],
     'the key is invalid': [{ OS_CERT: cert, OS_KEY: cert }, `OS_KEY: ${cert} does not contain a PEM private key`],
     'the certificate file is missing': [
@@ -305,7 +304,11 @@ await group('a client certificate and its key are checked before they are used',
     ],
     'the key file is missing': [{ OS_CERT: cert, OS_KEY: '/nowhere' }, 'OS_KEY: /nowhere cannot be read (ENOENT)'],
     'the CA file is missing': [{ OS_CACERT: '/nowhere' }, 'OS_CACERT: /nowhere cannot be read (ENOENT)'],
-    'the CA file is a folder': [{ OS_CACERT: directory }, 'OS_CACERT: ', 'cannot be read (it is a folder)'],
+    'the CA file is a folder': [
+      { OS_CACERT: directory },
+      'OS_CACERT: ',
+      'cannot be read (it is a folder without hashed',
+    ],
     'the CA file is invalid': [{ OS_CACERT: key }, `OS_CACERT: ${key} does not contain a PEM certificate`],
     // root can read every file.
     ...(isRoot ? {} : { 'the key file is forbidden': [{ OS_CERT: cert, OS_KEY: forbidden }, 'OS_KEY: ', '(EACCES)'] }),
@@ -327,6 +330,28 @@ await group('a client certificate and its key are checked before they are used',
         t.equal(keystone.requests.length, 0);
       }),
     ),
+    t.test('a key without a certificate is not used', inParallel(), async (t) => {
+      const keystone = await startKeystoneForTest(t, { tls: pki.server });
+      const result = await logInWith(t, {
+        ...makeLoginSettings(`${keystone.url}/v3`),
+        ...trusting,
+        OS_KEY: '/nowhere',
+      });
+      t.match(result, { status: 0, stderr: /OS_KEY is not used, because no certificate is set/ });
+    }),
+    t.test('a folder and a variable of other programs name the CA too', inParallel(), async (t) => {
+      const keystone = await startKeystoneForTest(t, { tls: pki.server });
+      const hashed = join(directory, 'hashed');
+      mkdirSync(hashed);
+      copyFileSync(pki.ca, join(hashed, '0a1b2c3d.0'));
+      const login = makeLoginSettings(`${keystone.url}/v3`);
+      const others = { REQUESTS_CA_BUNDLE: hashed, CURL_CA_BUNDLE: '/nowhere' };
+      for (const env of [{ OS_CACERT: hashed }, { OS_VERIFY: pki.ca }, others, { CURL_CA_BUNDLE: pki.ca }]) {
+        checkSuccess(t, await logInWith(t, { ...login, ...env }));
+      }
+      const wrong = { ...login, REQUESTS_CA_BUNDLE: pki.untrusted.ca };
+      checkFailure(t, await logInWith(t, wrong), EXIT_STATUS.unreachable, { says: ['certificate is not trusted'] });
+    }),
     t.test('Keystone does not trust the certificate', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: { ...pki.server, clientCa: pki.ca } });
       const { cert: OS_CERT, key: OS_KEY } = pki.untrusted.server;
