@@ -3,7 +3,6 @@ import { AuthRejected } from '../../shared/base/errors.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { TerminalText } from '../../shared/base/terminal-text.ts';
 import { findForeignProxy } from '../../shared/http/choose-proxy.ts';
-import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { isTokenValid } from '../../shared/keystone/client.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
@@ -117,16 +116,17 @@ export function warnAboutSettings(login: LoginContext): void {
     reporter.warn(`--${option.name} can be read by every user of this machine; set ${variable} instead`);
   }
   config.warnings.forEach(reporter.warn);
-  warnAboutForeignProxy(login);
+  warnAboutForeignProxies(login);
 }
 
-function warnAboutForeignProxy({ config, host, reporter }: LoginContext): void {
-  const text = readAuthUrl(config);
-  const variable = text === undefined ? undefined : findForeignProxy(host, new URL(text));
-  if (variable === undefined) return;
-  reporter.warn(
-    `the proxy in ${variable} is not used: a kubeconfig may have set it, and without TLS it would see the credential`,
-  );
+function warnAboutForeignProxies({ config, host, reporter }: LoginContext): void {
+  const texts = OPTIONS.flatMap(({ name, secret }) => (secret ? [] : (config.text(name) ?? [])));
+  const urls = texts.filter((text) => URL.canParse(text)).map((text) => new URL(text));
+  for (const variable of new Set(urls.flatMap((url) => findForeignProxy(host, url) ?? []))) {
+    reporter.warn(
+      `the proxy in ${variable} is not used: a kubeconfig may have set it, and without TLS it would see the credential`,
+    );
+  }
 }
 
 /** A new token and the cache key to store it under. */
