@@ -1,9 +1,9 @@
-// Runs Apache with mod_auth_openidc in front of Keystone, as clouds do. It terminates TLS, introspects bearer tokens at
-// the identity provider, logs browsers in, and passes the user to Keystone in headers.
+// Runs Apache in front of Keystone, as clouds do. It terminates TLS, and a module of it checks who logs in and passes the
+// user to Keystone in headers.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { CertificateFiles } from '../lib/pki.ts';
 import { findApache } from './find-apache.ts';
+import type { ApacheModule } from './find-apache.ts';
 
 export interface ApacheOptions extends CertificateFiles {
   /** Created if it does not exist. */
@@ -18,9 +19,17 @@ export interface ApacheOptions extends CertificateFiles {
   readonly port: number;
   /** The URL of Keystone, without TLS. */
   readonly upstream: string;
-  /** The URL of the identity provider. */
-  readonly issuer: string;
-  readonly client: { readonly id: string; readonly secret: string };
+  readonly login: ApacheLogin;
+}
+
+/** How Apache checks who logs in. */
+export interface ApacheLogin {
+  /** The module that does it. */
+  readonly module: ApacheModule;
+  /** Lines of its configuration. */
+  readonly config: string;
+  /** Variables that it needs. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Apache {
@@ -35,13 +44,23 @@ export interface Apache {
 const startTimeoutMs = 300_000;
 const stopTimeoutMs = 5000;
 const modules = [
-  ...['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'auth_openidc'],
+  ...['mpm_event', 'authn_core', 'authz_core', 'authz_user'],
   ...['socache_shmcb', 'ssl', 'headers', 'proxy', 'proxy_http'],
 ];
 
+/** The user that Apache becomes where root starts it, which it requires. Other users cannot change the user. */
+export const workerUid = process.getuid?.() === 0 ? 65_534 : undefined;
+
+/** The requests that start a federated login of a program, and of a browser. */
+export const federatedPaths = {
+  program: '^(/of-[0-9a-f]+)?/v3/OS-FEDERATION/identity_providers/[^/]+/protocols/[^/]+/auth$',
+  browser: '^(/of-[0-9a-f]+)?/v3/auth/OS-FEDERATION/(identity_providers/[^/]+/protocols/[^/]+/websso|websso/[^/]+)$',
+} as const;
+
 /** Starts Apache on 127.0.0.1. It stops with `stop()`, or with this process. */
 export async function startApache(options: ApacheOptions): Promise<Apache> {
-  const packages = await findApache();
+  const { login } = options;
+  const packages = await findApache(login.module);
   if ('missing' in packages) throw new Error(packages.missing);
   const { dir, port } = options;
   await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -49,12 +68,14 @@ export async function startApache(options: ApacheOptions): Promise<Apache> {
   const errorLog = join(dir, 'error.log');
   const accessLog = join(dir, 'access.log');
   await writeFile(accessLog, '', { mode: 0o600 });
-  const load = modules.map((name) => `LoadModule ${name}_module ${quote(join(packages.modules, `mod_${name}.so`))}`);
+  const load = [...modules, login.module].map(
+    (name) => `LoadModule ${name}_module ${quote(join(packages.modules, `mod_${name}.so`))}`,
+  );
   const text = `${load.join('\n')}\n${describeSite(options, { errorLog, accessLog })}`;
   await writeFile(config, text, { mode: 0o600 });
 
   const child = spawn('/usr/bin/setpriv', ['--pdeathsig', 'TERM', packages.program, '-DFOREGROUND', '-f', config], {
-    env: { ...packages.env, PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' },
+    env: { ...packages.env, ...login.env, PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' },
     cwd: '/',
     stdio: 'ignore',
     // In its own session: a terminal sends SIGWINCH when its size changes, and Apache stops on SIGWINCH.
@@ -104,15 +125,10 @@ export function isPortFree(port: number): Promise<boolean> {
 }
 
 function describeSite(
-  { dir, port, upstream, issuer, client, cert, key }: ApacheOptions,
+  { dir, port, upstream, login, cert, key }: ApacheOptions,
   { errorLog, accessLog }: { errorLog: string; accessLog: string },
 ): string {
-  // Apache refuses to run as root, and other users cannot change the user.
-  const user = process.getuid?.() === 0 ? 'User #65534\nGroup #65534\n' : '';
-  const login = `
-  AuthType openid-connect
-  Require valid-user`;
-  const v3 = '^(/of-[0-9a-f]+)?/v3';
+  const user = workerUid === undefined ? '' : `User #${workerUid}\nGroup #${workerUid}\n`;
   return `ServerRoot ${quote(dir)}
 DefaultRuntimeDir ${quote(dir)}
 PidFile ${quote(join(dir, 'apache.pid'))}
@@ -138,37 +154,12 @@ ProxyPreserveHost On
 ProxyPass / ${upstream}/ disablereuse=on
 RequestHeader set X-Forwarded-Proto https
 
-OIDCProviderMetadataURL ${issuer}/.well-known/openid-configuration
-OIDCClientID ${client.id}
-OIDCClientSecret ${client.secret}
-OIDCRedirectURI https://127.0.0.1:${port}/redirect_uri
-OIDCCryptoPassphrase ${randomBytes(16).toString('hex')}
-OIDCClaimPrefix "OIDC-"
-OIDCScope "openid email"
-OIDCOAuthIntrospectionEndpoint ${issuer}/token/introspection
-OIDCOAuthIntrospectionEndpointAuth client_secret_basic
-OIDCOAuthClientID ${client.id}
-OIDCOAuthClientSecret ${client.secret}
-# Tokens of a client itself have no sub.
-OIDCOAuthRemoteUserClaim email
-# Ask each time, so that a revoked token is refused at once.
-OIDCOAuthTokenIntrospectionInterval -1
-# Its workers are another user where root started it, and could not read our authority.
-OIDCSSLValidateServer Off
-OIDCOAuthSSLValidateServer Off
-
-<LocationMatch "${v3}/OS-FEDERATION/identity_providers/[^/]+/protocols/[^/]+/auth$">
-  AuthType oauth20
-  Require valid-user
-</LocationMatch>
-<LocationMatch "${v3}/auth/OS-FEDERATION/(identity_providers/[^/]+/protocols/[^/]+/websso|websso/[^/]+)$">${login}
-</LocationMatch>
-<Location "/redirect_uri">${login}
-</Location>
+${login.config}
 `;
 }
 
-function quote(path: string): string {
+/** Quotes a path in a configuration of Apache. */
+export function quote(path: string): string {
   return `"${path.replaceAll(/["\\]/g, '\\$&')}"`;
 }
 

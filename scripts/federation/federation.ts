@@ -13,6 +13,7 @@ import type { Pki } from '../lib/pki.ts';
 import { findFreePorts, startApache } from './apache.ts';
 import { startIdentityProvider } from './identity-provider.ts';
 import type { OidcClient, IdentityProviderUser } from './identity-provider.ts';
+import { makeOpenidLogin } from './openid-login.ts';
 
 /** What a client needs to know. It can be written as JSON. */
 export interface FederationAddress {
@@ -112,8 +113,7 @@ export async function startFederation(home: Keystone, pki: Pki, dir: string): Pr
       dir: join(dir, 'apache'),
       port,
       upstream: upstream.url,
-      issuer: idp.url,
-      client,
+      login: makeOpenidLogin({ port, issuer: idp.url, client }),
     });
     stops.push(() => apache.stop());
     return {

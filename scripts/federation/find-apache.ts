@@ -1,4 +1,4 @@
-// Finds a real Apache with mod_auth_openidc, which most clouds run in front of Keystone for federation.
+// Finds a real Apache with a module for federation, which clouds run in front of Keystone.
 
 import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
@@ -14,24 +14,48 @@ export interface ApachePackages {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** A module that checks who logs in. */
+export type ApacheModule = 'auth_openidc' | 'auth_gssapi';
+
+interface ModulePackage {
+  readonly name: string;
+  /** What the name of the folder in the cache starts with. */
+  readonly folder: string;
+}
+
+const packages: Readonly<Record<ApacheModule, ModulePackage>> = {
+  auth_openidc: { name: 'libapache2-mod-auth-openidc', folder: 'apache' },
+  auth_gssapi: { name: 'libapache2-mod-auth-gssapi', folder: 'apache-gssapi' },
+};
+
 const run = promisify(execFile);
-let search: Promise<ApachePackages | { missing: string }> | undefined;
+const searches = new Map<ApacheModule, Promise<ApachePackages | { missing: string }>>();
 
 /** Returns where Apache is, and unpacks it the first time. It announces that slow step with `say`. */
 export function findApache(
+  module: ApacheModule,
   say: (line: string) => void = () => undefined,
 ): Promise<ApachePackages | { missing: string }> {
-  return (search ??= searchApache(say));
+  const search = searches.get(module) ?? searchApache(module, say);
+  searches.set(module, search);
+  return search;
 }
 
-async function searchApache(say: (line: string) => void): Promise<ApachePackages | { missing: string }> {
+async function searchApache(
+  module: ApacheModule,
+  say: (line: string) => void,
+): Promise<ApachePackages | { missing: string }> {
   // setpriv makes the kernel stop Apache when this process dies.
   if (!(await pathExists('/usr/bin/setpriv')))
     return { missing: '/usr/bin/setpriv (package util-linux) does not exist' };
-  const what = 'Apache with mod_auth_openidc';
-  const packages = ['apache2-bin', 'libapache2-mod-auth-openidc'];
+  const { name, folder } = packages[module];
   const answer = await findOrUnpack(
-    { what, packages, folder: `apache-${await describeSystem()}`, canRun: hasApache },
+    {
+      what: `Apache with mod_${module}`,
+      packages: ['apache2-bin', name],
+      folder: `${folder}-${await describeSystem()}`,
+      canRun: (root) => hasApache(module, root),
+    },
     say,
   );
   return 'missing' in answer ? answer : locate(answer.root);
@@ -49,10 +73,10 @@ async function locate(root = '/'): Promise<ApachePackages> {
 }
 
 /** Whether Apache can load the module and its libraries. */
-async function hasApache(root: string | undefined): Promise<boolean> {
+async function hasApache(module: ApacheModule, root: string | undefined): Promise<boolean> {
   const { program, modules, env } = await locate(root);
   const load = (name: string): string[] => ['-C', `LoadModule ${name}_module ${join(modules, `mod_${name}.so`)}`];
-  const needed = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'auth_openidc'].flatMap(load);
+  const needed = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', module].flatMap(load);
   const args = ['-t', '-f', '/dev/null', '-C', 'ServerName localhost', '-C', 'ErrorLog /dev/null', ...needed];
   return run(program, args, { env, cwd: '/' }).then(
     () => true,

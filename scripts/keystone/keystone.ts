@@ -56,6 +56,8 @@ export interface KeystoneOptions extends KeystoneSettings {
   /** Additional lines of keystone.conf, for this server only. */
   readonly extraConfig?: string;
   readonly kerberos?: KeystoneKerberos;
+  /** Another folder in which Python finds packages, for this server only. */
+  readonly pythonPath?: string;
 }
 
 /** What a client needs to know about a running server. It can be written as JSON. */
@@ -95,7 +97,9 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
   const packages = await findKeystone();
   if ('missing' in packages) throw new Error(packages.missing);
   const { dir, tls, moreTls = [], kerberos } = options;
-  const pythonPath = [packages.pythonPath, kerberos?.pythonPath].filter((path) => path !== undefined);
+  const pythonPath = [packages.pythonPath, kerberos?.pythonPath, options.pythonPath].filter(
+    (path) => path !== undefined,
+  );
   const env: Record<string, string> = {
     // OS_* and PYTHON* variables of a developer's shell would change the server, so it does not inherit them.
     PATH: '/usr/sbin:/usr/bin:/sbin:/bin',

@@ -67,7 +67,7 @@ async function prepareFederation(
   dir: string,
   servers: Server[],
 ): Promise<Federation | Missing> {
-  const apache = await findApache(say);
+  const apache = await findApache('auth_openidc', say);
   if ('missing' in apache) {
     allowMissing('federation with a real Apache', apache.missing);
     return apache;

@@ -38,6 +38,7 @@ const URL_OPTIONS: readonly OptionName[] = [
 const POOLS: Readonly<Partial<Record<OptionName, readonly string[]>>> = {
   'auth-type': ['password', 'v3totp', 'token'],
   'identity-api-version': ['3', 'v3'],
+  'mutual-auth': ['disabled', 'optional'],
   'redirect-uri': ['http://127.0.0.1/a', 'http://127.0.0.1:9990/b'],
   'redirect-port': ['9990', '8050'],
   'auth-methods': ['v3password', 'v3totp', 'v3password,v3totp', 'v3totp,v3password', 'v3password,v3token'],
@@ -106,6 +107,7 @@ const LOGINS: Readonly<Record<string, readonly LoginSample[]>> = {
   v3oidcauthcode: [{ ...PROVIDER, code: 'a', 'redirect-uri': 'http://127.0.0.1/a' }, PROVIDER],
   v3websso: [FEDERATION],
   v3kerberos: [{}],
+  v3fedkerb: [{ 'identity-provider': 'sssd', protocol: 'kerberos' }],
   v4federation: [{ 'identity-provider': 'a' }],
   v4jwt: [
     { 'identity-provider': 'a', jwt: makeUnsignedJwt({ sub: 'a' }) },

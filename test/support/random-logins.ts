@@ -107,7 +107,10 @@ export interface RandomLogins {
 export function makeRandomLogins({ logins, valuesOf }: LoginSamples): RandomLogins {
   const usable = logins.filter((login) => {
     const method = METHOD_BY_NAME.get(login['auth-type'] ?? '');
-    return login['auth-type'] !== 'v3kerberos' && (method?.waitsForUser !== true || 'code' in login);
+    return (
+      !['v3kerberos', 'v3fedkerb'].includes(login['auth-type'] ?? '') &&
+      (method?.waitsForUser !== true || 'code' in login)
+    );
   });
 
   function changesOf(names: readonly OptionName[]): fc.Arbitrary<Change> {

@@ -24,6 +24,11 @@ void t.test('methods that lead to no token are rejected with the reason and an a
     v3tokenlessauth: [/certificate with each request/, /v3oauth2mtlsclientcredential/],
     v3tokenless: [/certificate with each request/, /application credential/],
     http_basic: [/password with each request/, /v3password/],
+    v2password: [/version 2 of the Keystone API/, /v3password/],
+    v2token: [/version 2 of the Keystone API/, /v3token/],
+    v3samlpassword: [/ECP/, /v3websso/],
+    v3adfspassword: [/WS-Trust/, /application credential/],
+    v3oauth1: [/OAuth 1\.0/, /application credential/],
     none: [/does not log in/, /OS_AUTH_TYPE/],
     noauth: [/does not log in/, /OS_AUTH_TYPE/],
     v4passkey: [/browser or an authenticator/, /v4federation/],
@@ -36,6 +41,18 @@ void t.test('methods that lead to no token are rejected with the reason and an a
     t.match(hint, instead);
     t.equal(code, 'config-invalid');
     t.notOk(METHOD_BY_NAME.has(name), `${name} is not an auth method`);
+  }
+});
+
+void t.test('Keystone-to-Keystone is refused whatever the method', async (t) => {
+  for (const settings of [{ OS_AUTH_TYPE: 'v3password' }, { OS_TOKEN: 'x' }, {}, { OS_AUTH_TYPE: 'v3fedkerb' }]) {
+    const env = { OS_AUTH_URL: 'https://k.test/v3', OS_SERVICE_PROVIDER: 'other-cloud', ...settings };
+    const { config } = await readConfig(fakeHost({ env, cwd: '/nowhere', home: () => '/nowhere' }), new Map(), OPTIONS);
+    t.throws(() => chooseMethod(config), {
+      code: 'config-invalid',
+      message: /^OS_SERVICE_PROVIDER asks for a token of another cloud \(Keystone-to-Keystone\)/,
+      hint: /set OS_AUTH_URL to the Keystone of that cloud.*or unset OS_SERVICE_PROVIDER/,
+    });
   }
 });
 

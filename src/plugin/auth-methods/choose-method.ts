@@ -5,7 +5,7 @@ import type { AuthMethod } from './auth-method.ts';
 import { multifactor } from './multifactor.ts';
 import { METHOD_BY_NAME, METHODS, OPTIONS } from './registry.ts';
 import { password } from './password.ts';
-import { requireSupportedMethod } from './unsupported-methods.ts';
+import { rejectServiceProvider, requireSupportedMethod } from './unsupported-methods.ts';
 
 function findOrigin(layer: Layer, names: readonly OptionName[]): string | undefined {
   return names.map((name) => layer.get(name)?.origin).find((origin) => origin !== undefined);
@@ -141,6 +141,7 @@ function findMethod(config: ResolvedConfig): MethodChoice {
  */
 export function chooseMethod(config: ResolvedConfig): MethodChoice {
   const choice = findMethod(config);
+  rejectServiceProvider(config);
   checkTokenKind(config, choice.method);
   return choice;
 }

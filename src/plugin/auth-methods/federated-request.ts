@@ -8,15 +8,23 @@ import { listUnset } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { wantsProviderToken } from './provider-token.ts';
 
-/** Lists the missing options that Keystone needs. */
-export function listMissingFederation(config: ResolvedConfig): OptionName[] {
-  if (wantsProviderToken(config)) return [];
+/** Lists the missing options of a login at Keystone. */
+export function listMissingAtKeystone(config: ResolvedConfig): OptionName[] {
   return [...listUnset(config, 'identity-provider', 'protocol'), ...listMissingScope(config)];
 }
 
-/** Lists the Keystone side as fields of a cache key. */
+/** Lists the missing options that Keystone needs, if the provider's own token is not enough. */
+export function listMissingFederation(config: ResolvedConfig): OptionName[] {
+  return wantsProviderToken(config) ? [] : listMissingAtKeystone(config);
+}
+
+/** Lists the Keystone side as fields of a cache key, unless the provider's own token is enough. */
 export function identifyFederation(config: ResolvedConfig): (string | undefined)[] {
-  if (wantsProviderToken(config)) return ['provider', config.text('token-kind')];
+  return wantsProviderToken(config) ? ['provider', config.text('token-kind')] : identifyAtKeystone(config);
+}
+
+/** Lists a login at Keystone as fields of a cache key. */
+export function identifyAtKeystone(config: ResolvedConfig): (string | undefined)[] {
   return [
     'keystone',
     config.text('identity-provider'),
@@ -63,18 +71,21 @@ function explainStatuses(
 export interface FederatedLogin {
   /** As text for messages: "alice". */
   readonly subject: string;
+  /** The token of the provider, if the request proves the login with one. */
+  readonly token?: Secret;
   readonly refreshToken?: Secret | undefined;
 }
 
-/** Builds the request that exchanges a provider's token for an unscoped Keystone token, and rescopes it if needed. */
-export function buildFederatedRequest(config: ResolvedConfig, token: Secret, login: FederatedLogin): AuthRequest {
+/** Builds the request for an unscoped Keystone token, which is rescoped if needed. */
+export function buildFederatedRequest(config: ResolvedConfig, login: FederatedLogin): AuthRequest {
+  const { token } = login;
   const scope = resolveScope(config);
   const { idp, protocol } = readFederation(config);
   const subject = `${login.subject} of identity provider ${idp} ${describeScope(scope)}`;
   return {
     verb: 'POST',
     path: `OS-FEDERATION/identity_providers/${encodeURIComponent(idp)}/protocols/${encodeURIComponent(protocol)}/auth`,
-    headers: { authorization: new Secret(`Bearer ${token.reveal()}`) },
+    ...(token === undefined ? {} : { headers: { authorization: new Secret(`Bearer ${token.reveal()}`) } }),
     subject,
     // The provider decides who owns the token.
     expected: { scope },

@@ -1,42 +1,36 @@
-import { randomUUID } from 'node:crypto';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
 import { readTicketCache } from '../kerberos/principal.ts';
-import { makeKerberosEnvironment } from '../programs/environment.ts';
 import type { AuthMethod } from './auth-method.ts';
-
-const DEFAULT_CONFIG_FILE = '/etc/krb5.conf';
+import {
+  describeTicketOwner,
+  identifyTickets,
+  listTicketFiles,
+  MUTUAL_AUTH_OPTION,
+  rejectRequiredMutualAuth,
+} from './kerberos-tickets.ts';
 
 /** keystoneauth's `v3kerberos`: HTTP Negotiate (RFC 4559), which the web server of Keystone checks. */
 export const kerberos: AuthMethod = {
   name: 'v3kerberos',
   aliases: [],
   summary: 'a Kerberos ticket, through curl',
-  options: [],
+  options: [MUTUAL_AUTH_OPTION],
   impliedBy: [],
   conflictsWith: [],
   usesMachineIdentity: true,
   listMissing: listMissingScope,
-  // Without a certain principal, a random name makes sure that no cached token is used.
-  identify: (config, host) => [
-    readTicketCache(host)?.principal ?? randomUUID(),
-    ...listScopeFields(resolveScope(config)),
-  ],
-  listIdentityFiles(_, host) {
-    const file = readTicketCache(host)?.file;
-    return file === undefined
-      ? undefined
-      : [file, ...(makeKerberosEnvironment(host)['KRB5_CONFIG'] ?? DEFAULT_CONFIG_FILE).split(':')];
-  },
+  identify: (config, host) => [...identifyTickets(config, host), ...listScopeFields(resolveScope(config))],
+  listIdentityFiles: (_, host) => listTicketFiles(host),
   async prepareRequest(config, { host }) {
+    rejectRequiredMutualAuth(config);
     const scope = resolveScope(config);
-    const principal = readTicketCache(host)?.principal;
-    const subject = `${principal ?? 'the holder of the Kerberos ticket'} ${describeScope(scope)}`;
+    const subject = `${describeTicketOwner(host)} ${describeScope(scope)}`;
     return {
       ...buildTokensRequest([{ method: 'kerberos', content: {} }], scope),
       usesNegotiate: true,
-      expected: { scope, principal },
+      expected: { scope, principal: readTicketCache(host)?.principal },
       subject,
       statusExplanations: {
         401: {

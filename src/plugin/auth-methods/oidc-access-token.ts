@@ -47,6 +47,6 @@ export const oidcAccessToken: AuthMethod = {
     const subject = `the token in ${config.origin('access-token')}`;
     if (wantsProviderToken(config))
       return makeProviderToken(token, { receivedAt: host.now(), serverAheadMs: 0, subject });
-    return buildFederatedRequest(config, token, { subject });
+    return buildFederatedRequest(config, { subject, token });
   },
 };

@@ -104,7 +104,7 @@ function useTokens(config: ResolvedConfig, tokens: OAuthTokens, subject: string)
   const kind = config.text('token-kind');
   if (kind === undefined) {
     const token = pickToken(tokens, config.text('access-token-type') ?? 'access_token');
-    return buildFederatedRequest(config, token, { subject, refreshToken });
+    return buildFederatedRequest(config, { subject, token, refreshToken });
   }
   // `expires_in` is the lifetime of the access token (RFC 6749, section 5.1).
   const lifetimeMs = kind === 'access_token' ? tokens.lifetimeMs : undefined;

@@ -3,6 +3,7 @@ import type { Option } from '../config/option.ts';
 import { adminToken } from './admin-token.ts';
 import { applicationCredential } from './application-credential.ts';
 import { v4Jwt } from './v4-jwt.ts';
+import { federatedKerberos } from './federated-kerberos.ts';
 import { kerberos } from './kerberos.ts';
 import { v4Kubernetes } from './v4-k8s.ts';
 import type { AuthMethod } from './auth-method.ts';
@@ -36,6 +37,7 @@ export const METHODS: readonly AuthMethod[] = [
   v4Kubernetes,
   v4Jwt,
   kerberos,
+  federatedKerberos,
   oidcAuthCode,
   webSso,
   v4Federation,

@@ -151,6 +151,14 @@ export const COMMON_OPTIONS: readonly Option[] = [
     choices: ['all'],
     help: 'log in to the whole system; the only value is "all"',
   },
+  {
+    name: 'service-provider',
+    cacheKey: { unusedBecause: 'a login with it is refused' },
+    group: 'Scope',
+    env: ['OS_SERVICE_PROVIDER'],
+    file: 'cloud',
+    help: 'another cloud for Keystone-to-Keystone, which the plugin refuses',
+  },
   { name: 'trust-id', cacheKey: 'identity', group: 'Scope', env: ['OS_TRUST_ID'], help: 'trust to use' },
   {
     name: 'unscoped',

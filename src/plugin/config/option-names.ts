@@ -37,6 +37,7 @@ const SINGLE_NAMES = [
   // Federation
   'identity-provider',
   'protocol',
+  'mutual-auth',
   'jwt',
   'jwt-file',
   'attribute-mapping-name',
@@ -67,6 +68,7 @@ const SINGLE_NAMES = [
   'skip-open-browser',
   'redirect-port',
   // Scope
+  'service-provider',
   'system-scope',
   'trust-id',
   'unscoped',

@@ -1,0 +1,149 @@
+// Runs a real cloud whose users log in with Kerberos tickets and a mapping, as at CERN: Apache with mod_auth_gssapi in front
+// of another Keystone server. That server uses the data of a running Keystone.
+
+import { chown, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { callKeystone, findId, listRoles, logInAsAdmin } from '../../test/support/tenancy.ts';
+import type { Tenancy } from '../../test/support/tenancy.ts';
+import { startKeystone } from '../keystone/keystone.ts';
+import type { KeystoneAddress } from '../keystone/keystone.ts';
+import type { Pki } from '../lib/pki.ts';
+import { federatedPaths, findFreePorts, quote, startApache, workerUid } from './apache.ts';
+import type { ApacheLogin } from './apache.ts';
+import { findApache } from './find-apache.ts';
+
+export interface KerberosFederationOptions {
+  /** The data folder of the Keystone whose data it uses, and that Keystone. */
+  readonly dataDir: string;
+  readonly home: KeystoneAddress;
+  readonly pki: Pki;
+  readonly tenancy: Tenancy;
+  /** The realm, and the variables of a server in it. */
+  readonly realm: { readonly name: string; readonly serverEnv: Readonly<Record<string, string>> };
+  /** The users of the realm whom the mapping admits. */
+  readonly users: readonly string[];
+}
+
+export interface KerberosFederation {
+  /** Apache. Its log is written right after a response was sent. */
+  readonly keystone: KeystoneAddress;
+  /** IDs in Keystone. */
+  readonly provider: string;
+  readonly protocol: string;
+  readLog(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+const provider = 'sssd';
+const protocol = 'kerberos';
+const mapping = 'kerberos-mapping';
+
+/** Starts both servers, and registers the realm as identity provider. */
+export async function startKerberosFederation(
+  options: KerberosFederationOptions,
+): Promise<KerberosFederation | { missing: string }> {
+  const { dataDir, home, pki, realm } = options;
+  const packages = await findApache('auth_gssapi');
+  if ('missing' in packages) return packages;
+  // The workers of Apache can be another user, who must read the keytab.
+  const dir = await mkdtemp(join(tmpdir(), 'cka-gssapi-'));
+  const stops: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true })];
+  const stop = async (): Promise<void> => {
+    for (const each of stops.toReversed()) await each();
+  };
+  try {
+    const upstream = await startKeystone({
+      dir: dataDir,
+      pythonPath: await writeMethod(join(dir, 'python')),
+      extraConfig: `[auth]
+${protocol} = mapped
+[federation]
+remote_id_attribute = HTTP_KRB_REALM
+[oslo_middleware]
+enable_proxy_headers_parsing = true
+`,
+    });
+    stops.push(() => upstream.stop());
+    const [port = 0] = await findFreePorts(1);
+    const login = await makeKerberosLogin(dir, realm);
+    const apache = await startApache({ ...pki.server, dir: join(dir, 'apache'), port, upstream: upstream.url, login });
+    stops.push(() => apache.stop());
+    await admitUsers(options);
+    return {
+      keystone: { url: apache.url, accessLog: apache.accessLog, adminPassword: home.adminPassword },
+      provider,
+      protocol,
+      readLog: async () => `${await upstream.readLog()}\n${await apache.readLog()}`,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Gives Keystone an auth method of this name that uses mappings, as an operator does with a package of entry points. */
+async function writeMethod(folder: string): Promise<string> {
+  const info = join(folder, 'kerberos_mapped-1.0.dist-info');
+  await mkdir(info, { recursive: true });
+  await writeFile(join(info, 'METADATA'), 'Metadata-Version: 2.1\nName: kerberos-mapped\nVersion: 1.0\n');
+  await writeFile(
+    join(info, 'entry_points.txt'),
+    `[keystone.auth.${protocol}]\nmapped = keystone.auth.plugins.mapped:Mapped\n`,
+  );
+  return folder;
+}
+
+async function makeKerberosLogin(
+  dir: string,
+  { name, serverEnv }: KerberosFederationOptions['realm'],
+): Promise<ApacheLogin> {
+  const [config, keytab] = [join(dir, 'krb5.conf'), join(dir, 'http.keytab')];
+  await copyFile(serverEnv['KRB5_CONFIG'] ?? '', config);
+  await copyFile((serverEnv['KRB5_KTNAME'] ?? '').replace(/^FILE:/, ''), keytab);
+  if (workerUid !== undefined) for (const path of [dir, config, keytab]) await chown(path, workerUid, 0);
+  return {
+    module: 'auth_gssapi',
+    env: { KRB5_CONFIG: config },
+    config: `<LocationMatch "${federatedPaths.program}">
+  AuthType GSSAPI
+  AuthName "Kerberos"
+  GssapiCredStore ${quote(`keytab:${keytab}`)}
+  GssapiAllowedMech krb5
+  Require valid-user
+  RequestHeader set KRB-USER "expr=%{REMOTE_USER}"
+  RequestHeader set KRB-REALM ${name}
+  RequestHeader unset Authorization
+</LocationMatch>`,
+  };
+}
+
+async function admitUsers({ home, tenancy, realm, users }: KerberosFederationOptions): Promise<void> {
+  const { domain, projects } = tenancy;
+  const token = await logInAsAdmin(home);
+  const put = (path: string, body?: object): Promise<unknown> =>
+    callKeystone(home, `/v3/${path}`, { method: 'PUT', token, body });
+  const roles = await listRoles(home, token);
+  const made = await callKeystone(home, '/v3/groups', {
+    method: 'POST',
+    token,
+    body: { group: { name: 'of-the-realm', domain_id: domain.id } },
+  });
+  const { id } = (made as { group: { id: string } }).group;
+  const admitted = users.map((user) => `${user}@${realm.name}`);
+  const rules = [
+    {
+      local: [{ user: { name: '{0}' }, group: { id } }],
+      remote: [{ type: 'HTTP_KRB_USER' }, { type: 'HTTP_KRB_USER', any_one_of: admitted }],
+    },
+  ];
+  const path = `OS-FEDERATION/identity_providers/${provider}`;
+  await Promise.all([
+    put(`OS-FEDERATION/mappings/${mapping}`, { mapping: { rules } }),
+    put(path, { identity_provider: { remote_ids: [realm.name], enabled: true } }),
+    put(`projects/${projects.demo.id}/groups/${id}/roles/${findId(roles, 'member')}`),
+  ]);
+  await put(`${path}/protocols/${protocol}`, { protocol: { mapping_id: mapping } });
+}
