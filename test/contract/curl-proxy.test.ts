@@ -1,5 +1,6 @@
 /** The system's curl, which sends requests with Kerberos, uses the proxy that this program chooses, and no other. */
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -28,7 +29,7 @@ async function send(env: Environment, url: string, ca = pki.ca): Promise<number 
     host,
     tls: {
       insecure: false,
-      ca: readFileSync(ca, 'utf8'),
+      ca: readFileSync(pki.ca, 'utf8'),
       systemAuthorities: [],
       cert: undefined,
       key: undefined,
@@ -84,6 +85,13 @@ await t.test('an https:// proxy must have a certificate of the same authority as
   const result = await send({ HTTPS_PROXY: proxy.url }, behind);
   t.match(result, { message: /the TLS of the proxy is not accepted/ });
   t.strictSame(proxy.tunnels, []);
+
+  // OS_CACERT can be a folder that `openssl rehash` has prepared.
+  const folder = t.testdir();
+  const hash = execFileSync('openssl', ['x509', '-hash', '-noout', '-in', pki.ca], { encoding: 'utf8' }).trim();
+  copyFileSync(pki.ca, join(folder, `${hash}.0`));
+  const trusted = await startProxy(t, { tls: pki.server });
+  t.equal(await send({ HTTPS_PROXY: trusted.url }, behind, folder), 200);
 });
 
 await t.test('the proxy cannot be reached, or refuses', { skip }, async (t) => {

@@ -62,7 +62,7 @@ function formatProxy(proxy: Proxy | undefined, { paths }: TlsSettings): string[]
     formatLine('proxy', url),
     formatLine('noproxy', ''),
     'suppress-connect-headers',
-    ...(paths.ca === undefined ? [] : [formatLine('proxy-cacert', paths.ca)]),
+    ...(paths.ca === undefined ? [] : [formatLine(isFolder(paths.ca) ? 'proxy-capath' : 'proxy-cacert', paths.ca)]),
   ];
 }
 
