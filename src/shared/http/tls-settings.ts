@@ -37,6 +37,15 @@ export interface TlsSettings {
 }
 
 /**
+ * Makes the settings of a client that shows no certificate.
+ *
+ * @param ca the only authorities, as PEM text; undefined means this system's
+ */
+export function trustAuthorities(ca: string | undefined): TlsSettings {
+  return { insecure: false, ca, systemAuthorities: [], cert: undefined, key: undefined, paths: {}, files: [] };
+}
+
+/**
  * Variables that name the authorities for the HTTP libraries of many programs, `openstack` among them. Like them, the
  * plugin uses the first one that is set if no setting of OpenStack names authorities.
  */

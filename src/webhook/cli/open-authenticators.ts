@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { VERSION } from '../../shared/base/program.ts';
+import { trustAuthorities } from '../../shared/http/tls-settings.ts';
 import { openHttpClient } from '../../shared/http/http-client.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
 import type { Authenticator } from '../authn/authenticator.ts';
@@ -50,7 +51,7 @@ async function openClient(
   const ca = caFile === undefined ? undefined : readCa(caFile);
   const client = await openHttpClient({
     host,
-    tls: { insecure: false, ca, systemAuthorities: [], cert: undefined, key: undefined, files: [], paths: {} },
+    tls: trustAuthorities(ca),
     trustedOrigins: undefined,
     chooseProxy: settings.chooseProxy,
     userAgent: `${PROGRAM_NAME}/${VERSION}`,

@@ -10,6 +10,7 @@ import type { Host } from '../../../shared/base/host.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../../../shared/base/read-file.ts';
 import type { NamedEntry } from '../../kubeconfig/read-context.ts';
+import { trustAuthorities } from '../../../shared/http/tls-settings.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import type { Peer } from '../../../shared/http/peer.ts';
 import type { NetworkTarget } from './network.ts';
@@ -80,15 +81,7 @@ export function checkCluster(host: Host, cluster: NamedEntry): CheckOutcome<Clus
     serverName: textAt(value, 'tls-server-name'),
   };
   const insecure = value['insecure-skip-tls-verify'] === true;
-  const tls = {
-    insecure,
-    ca: insecure ? undefined : ca,
-    systemAuthorities: [],
-    cert: undefined,
-    key: undefined,
-    paths: {},
-    files: [],
-  };
+  const tls = { ...trustAuthorities(insecure ? undefined : ca), insecure };
   const trustFix =
     `set certificate-authority (or certificate-authority-data) of cluster ${name} in ${path} ` +
     `to its authority's PEM`;

@@ -1,3 +1,4 @@
+import { trustAuthorities } from '../../../shared/http/tls-settings.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import {
   AuthRejected,
@@ -49,8 +50,7 @@ function parseServiceUrl(text: string): URL {
 
 /** The service is not Keystone: it must have a valid certificate, and does not get the client certificate. */
 function makeServiceTls(call: Invocation, { login }: Session): TlsSettings {
-  const ca = readAuthorityOption(call) ?? login.tls.ca;
-  return { insecure: false, ca, systemAuthorities: [], cert: undefined, key: undefined, paths: {}, files: [] };
+  return trustAuthorities(readAuthorityOption(call) ?? login.tls.ca);
 }
 
 /** @throws PluginError for every status but 200 */
