@@ -26,7 +26,7 @@ const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', ...['docs', 'packaging'].flat
 const POLICY = [
   {
     users: { projects: ['demo'], roles: ['member'] },
-    resource_permissions: { "web/['pods', 'pods/*']": ['list'] },
+    resource: { verbs: ['list'], resources: ['pods'], version: '', namespace: 'web' },
   },
 ];
 

@@ -48,7 +48,7 @@ interface Entry {
   readonly match?: readonly Term[] | undefined;
 }
 
-/** How a key is written: white space and quotes make no difference. */
+/** How a key is written: white space, the kind of quotes and capitals make no difference. */
 interface Notation {
   readonly space: string;
   readonly quote: string;
@@ -56,7 +56,7 @@ interface Notation {
 }
 
 function writeSide({ isNegated, isList, words }: Side, { space, quote }: Notation): string {
-  const written = words.map((word) => quote + word + quote).join(`${space},${space}`);
+  const written = isList ? words.map((word) => quote + word + quote).join(`${space},${space}`) : words.join('');
   return space + (isNegated ? '!' : '') + (isList ? `[${space}${written}${space}]` : written) + space;
 }
 
@@ -93,8 +93,14 @@ function names(word: string, { resource, subresource }: ResourceRequest, isExclu
   if (word === '*') return true;
   const [first, second] = word.split('/');
   if (first !== '*' && first !== resource) return false;
-  if (second === undefined) return subresource === '' || isExclusion;
+  // "It makes no difference for resources of Kubernetes that have no subresources."
+  if (second === undefined) return subresource === '' || isExclusion || resource === 'secrets';
   return subresource !== '' && (second === '*' || second === subresource);
+}
+
+/** "A plain pods does not cover pods/exec." */
+function namesInVersion1(word: string, request: ResourceRequest): boolean {
+  return names(word, request, false) && (word === '*' || word.includes('/') || request.subresource === '');
 }
 
 function matchesResource({ isNegated, words }: Side, request: ResourceRequest): boolean {
@@ -111,9 +117,9 @@ function isForSubject({ users }: Entry, subject: Subject): boolean {
   return roles.every((role) => subject.roles.has(role)) && projects.some((project) => subject.projects.has(project));
 }
 
-/** "A user must match all terms, each by any of its values." */
-function meetsTerms({ match = [] }: Entry, { name, uid, groups, projects, roles }: Subject): boolean {
-  const values: Record<string, ReadonlySet<string>> = { user: new Set([name, uid]), group: groups, project: projects };
+/** "A user must match all terms, each by any of its values." No ID here has the form of one. */
+function meetsTerms({ match = [] }: Entry, { name, groups, projects, roles }: Subject): boolean {
+  const values: Record<string, ReadonlySet<string>> = { user: new Set([name]), group: groups, project: projects };
   values['role'] = roles;
   return match.every(({ type, values: wanted }) =>
     wanted.some((value) => value === '*' || values[type]?.has(value) === true),
@@ -135,7 +141,7 @@ function grantsResource(entry: Entry, subject: Subject, request: ResourceRequest
     allowsVerb(resource.verbs, request.verb) &&
     [request.group, '*'].includes(resource.version) &&
     [request.namespace, '*'].includes(resource.namespace) &&
-    resource.resources.some((word) => (word.startsWith('*/') ? false : names(word, request, false)))
+    resource.resources.some((word) => (word.startsWith('*/') ? false : namesInVersion1(word, request)))
   );
 }
 
@@ -225,7 +231,7 @@ const entries: fc.Arbitrary<Entry> = fc.record({
 
 const notations: fc.Arbitrary<Notation> = fc.record({
   space: fc.constantFrom('', ' ', '\t'),
-  quote: fc.constantFrom("'", '"', ''),
+  quote: fc.constantFrom("'", '"'),
   isUpperCase: fc.boolean(),
 });
 
@@ -245,6 +251,7 @@ const subjects: fc.Arbitrary<Subject> = fc
     groups: new Set(subject.groups),
     roles: new Set(subject.roles),
     projects: new Set(subject.projects),
+    domains: new Set<string>(),
   }));
 
 const resourceRequests: fc.Arbitrary<ResourceRequest> = fc.record({
@@ -407,10 +414,16 @@ void t.test('an entry from which something is taken away never grants more', asy
 // --- Unknown things ---
 
 /** The grammar of keys, written down a second time. */
-const WORD = String.raw`(?:[^\s'"\[\],!/]+|'\s*[^\s'"\[\],!/]+\s*'|"\s*[^\s'"\[\],!/]+\s*")`;
-const RESOURCE_WORD = WORD.replaceAll('+', String.raw`+(?:\/[^\s'"\[\],!/]+)?`);
-const sideOf = (word: string): string => String.raw`\s*!?\s*(?:${word}|\[\s*${word}(?:\s*,\s*${word})*\s*\])\s*`;
-const KEY = new RegExp(`^${sideOf(WORD)}/${sideOf(RESOURCE_WORD)}$`);
+const WORD = String.raw`(?:[a-z0-9][a-z0-9._:-]*|\*)`;
+const RESOURCE_WORD = String.raw`${WORD}(?:/${WORD})?`;
+const listOf = (item: string): string => String.raw`\[\s*(?:${item}(?:\s*,\s*${item})*\s*)?\]`;
+/** A list may contain anything in quotes, an excluding list only words. */
+const sideOf = (word: string, text: string): string =>
+  String.raw`\s*(?:!?\s*${word}|!\s*${listOf(`(?:["']${word}["'])`)}|${listOf(`["']${text}*["']`)})\s*`;
+const KEY = new RegExp(
+  String.raw`^${sideOf(WORD, String.raw`[^"'\]/]`)}/${sideOf(RESOURCE_WORD, String.raw`[^"'\]]`)}$`,
+  'i',
+);
 
 const keyPieces = fc.constantFrom('web', 'pods', '*', '/', '!', '[', ']', ',', "'", '"', ' ', '**', '.', '{', '(', '|');
 const keyTexts = fc.oneof(
@@ -435,7 +448,10 @@ void t.test('a key that does not follow the grammar grants nothing', async (t) =
 });
 
 const WIDE = { resource_permissions: { '*/*': ['*'] }, nonresource_permissions: { '/healthz': ['*'] } };
-const unknownNames = fc.string().filter((name) => !['roles', 'projects', '__proto__'].includes(name));
+/** Names of comments begin with a mark, or say so. */
+const unknownNames = fc
+  .string()
+  .filter((name) => !['roles', 'projects', 'domains'].includes(name) && !/^(?:[_#$]|\/\/|x-)/i.test(name));
 const typeNames = fc.string().filter((type) => !['user', 'group', 'project', 'role'].includes(type));
 
 void t.test('a restriction that is not understood grants nothing to anyone', async (t) => {

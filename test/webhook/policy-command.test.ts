@@ -8,6 +8,7 @@ import { runWebhookCommand } from '../support/webhook.ts';
 
 const folder = makeTestFolder(t);
 const file = join(folder, 'policy.json');
+const UID = '0123456789abcdef0123456789abcdef';
 const clean = join(folder, 'clean.json');
 writeFileSync(
   file,
@@ -17,7 +18,7 @@ writeFileSync(
       users: { projects: ['demo'], roles: ['member'] },
       resource_permissions: { 'web/pods': ['get'], 'web/pods/exec': ['create'] },
     },
-    { nonresource: { verbs: ['get'], path: '/healthz*' }, match: [{ type: 'user', values: ['u1'] }] },
+    { nonresource: { verbs: ['get'], path: '/healthz*' }, match: [{ type: 'user', values: [UID] }] },
   ]),
 );
 writeFileSync(
@@ -51,10 +52,10 @@ void t.test('policy test shows the entry that decides', async (t) => {
   });
   t.match(await testPolicy(...alice, '--resource', 'pods.metrics/x', '--namespace', 'web'), {
     status: 1,
-    stdout: /^not allowed: get pods\/x\.metrics in web: none of the 3 entries/,
+    stdout: /^not allowed: get pods\.metrics\/x in web: none of the 3 entries/,
   });
   t.match(await testPolicy(...alice, '--resource', 'pods'), { status: 1 });
-  t.match(await testPolicy('--uid', 'u1', '--path', '/healthz/x'), {
+  t.match(await testPolicy('--uid', UID, '--path', '/healthz/x'), {
     status: 0,
     stdout: /^allowed: get \/healthz\/x: entry 3/,
   });
@@ -65,13 +66,69 @@ void t.test('policy lint lists the problems of a policy', async (t) => {
   const { status, stdout } = await run('policy', 'lint', '--keystone-policy-file', file);
   t.equal(status, 1);
   t.match(stdout, /entry 1: never: "users" without "projects" matches no user/);
-  t.match(stdout, /entry 2: fault: "web\/pods" granted the subresources/);
-  t.match(stdout, /3 entries, \d findings\n$/);
+  t.match(stdout, /entry 2: fault: "web\/pods" also granted the subresources/);
+  t.match(stdout, /3 entries, \d+ findings\n$/);
   t.strictSame(await run('policy', 'lint', '--keystone-policy-file', clean), {
     status: 0,
     stdout: '1 entries, 0 findings\n',
     stderr: '',
   });
+});
+
+/** The resource that `policy test` prints for a request. */
+async function printResource(resource: string): Promise<string | undefined> {
+  const { stdout } = await testPolicy('--resource', resource, '--namespace', 'web');
+  return /^not allowed: get (\S+) in web:/.exec(stdout)?.[1];
+}
+
+void t.test('the resource that policy test prints can be given back to it', async (t) => {
+  for (const resource of ['pods', 'pods/exec', 'deployments.apps', 'deployments.apps/scale', 'a.b.example.com/x/y']) {
+    t.equal(await printResource(resource), resource);
+  }
+});
+
+const RULES = '[\n  { "users": { "projects": ["demo"] },\n    "resource_permissions": { "*/po*": ["get"] } }\n]\n';
+const indent = (text: string): string => text.replaceAll(/^/gm, '    ');
+
+void t.test('a policy with a byte order mark, and one in a ConfigMap, are read', async (t) => {
+  const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'p' }, data: { policies: RULES } };
+  const texts = {
+    plain: RULES,
+    mark: `\uFEFF${RULES}`,
+    yaml: `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: p\ndata:\n  policies: |\n${indent(RULES)}`,
+    json: JSON.stringify(configMap),
+    markedYaml: `\uFEFF# pasted\nkind: ConfigMap\ndata:\n  policies: ${JSON.stringify(RULES)}\n`,
+  };
+  for (const [name, text] of Object.entries(texts)) {
+    const path = join(folder, name);
+    writeFileSync(path, text);
+    const { status, stdout } = await run('policy', 'lint', '--keystone-policy-file', path);
+    t.equal(status, 1, name);
+    const place = name.toLowerCase().endsWith('yaml') || name === 'json' ? `${path}, data.policies` : path;
+    t.equal(
+      stdout.split('\n')[0],
+      `${place}: line 3, column 31: entry 1: never: "*/po*" is not a key such as "namespace/resource"`,
+    );
+  }
+});
+
+void t.test('what is no policy is refused with its place', async (t) => {
+  const path = join(folder, 'wrong');
+  for (const [text, message] of [
+    ['[\n  {"users": }\n]', /wrong: line 2, column 13: it is not JSON: a value is expected here; check/],
+    ['[{}', /wrong: line 1, column 4: it is not JSON: "," or "\]" is expected here/],
+    ['', /wrong: line 1, column 1: it is not JSON: it ends too early/],
+    ['[\n1]', /wrong: line 2, column 1: entry 1: it is not an object/],
+    ['[{"users": {"projects": "demo"}}]', /wrong: line 1, column 25: entry 1: "projects" must be a list of strings/],
+    ['[{"users": {}, "Users": {}}]', /wrong: line 1, column 16: entry 1: the key "users" is there twice/],
+    ['kind: ConfigMap\ndata: {policy: x}', /wrong: the ConfigMap has no key "policies"/],
+    ['kind: ConfigMap\n data: x: y', /wrong .*YAML/],
+    ['kind: ConfigMap\ndata:\n  policies: "[\\n{]"', /wrong, data\.policies: line 2, column 2: it is not JSON/],
+  ] as const) {
+    writeFileSync(path, text);
+    const result = await run('policy', 'lint', '--keystone-policy-file', path);
+    t.match(result, { status: 3, stdout: '', stderr: message }, text);
+  }
 });
 
 void t.test('errors of the command line are one line on stderr', async (t) => {

@@ -2,15 +2,14 @@
  * `k8s-keystone-auth policy test` and `policy lint`: what a policy decides and why, and which entries have problems.
  */
 import { resolve } from 'node:path';
-import { ConfigError, UsageError } from '../../shared/base/errors.ts';
+import { UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { renderLines } from '../../shared/base/terminal-text.ts';
 import { parseCommaList } from '../../shared/options/comma-list.ts';
 import type { Option } from '../../shared/options/option.ts';
 import { EXTRA_KEYS } from '../authn/user-info.ts';
-import { InvalidPolicyError } from '../authz/policy/policy-members.ts';
-import { findAllowingEntry, parsePolicy } from '../authz/policy/policy.ts';
-import type { Policy } from '../authz/policy/policy.ts';
+import { findAllowingEntry } from '../authz/policy/policy.ts';
+import { describePosition } from '../authz/policy/position.ts';
 import { readSubject } from '../authz/policy/subject.ts';
 import { describeRequest } from '../review/access-request.ts';
 import type { AccessRequest } from '../review/access-request.ts';
@@ -18,6 +17,8 @@ import { readTextFile } from '../sources/read-text-file.ts';
 import { PROGRAM_NAME, WEBHOOK_OPTIONS } from './options.ts';
 import type { WebhookOptionGroup, WebhookOptionName } from './options.ts';
 import { parseCommandLine, renderHelp } from './parse-command-line.ts';
+import { readPolicy } from './read-policy.ts';
+import type { PlacedPolicy } from './read-policy.ts';
 import { readCompatibilities, resolveWebhookConfig } from './settings.ts';
 import type { WebhookConfig } from './settings.ts';
 
@@ -55,17 +56,11 @@ Lists entries that can never match, and those that the Go program understood dif
 The exit status is 0 if there are none, else 1.`,
 };
 
-function loadPolicy(host: Host, config: WebhookConfig): { policy: Policy; file: string } {
+function loadPolicy(host: Host, config: WebhookConfig): PlacedPolicy {
   const file = config.text('keystone-policy-file');
   if (file === undefined) throw new UsageError('--keystone-policy-file is missing', { hint: 'see --help' });
   const text = readTextFile({ path: resolve(host.cwd, file), origin: config.origin('keystone-policy-file') });
-  const compatibilities = readCompatibilities(config);
-  try {
-    return { file, policy: parsePolicy(text, compatibilities) };
-  } catch (error) {
-    if (error instanceof InvalidPolicyError) throw new ConfigError(`${file}: ${error.message}`);
-    throw error;
-  }
+  return readPolicy(text, file, readCompatibilities(config));
 }
 
 function readRequest(readFlag: (name: RequestOptionName) => string | undefined): AccessRequest {
@@ -86,7 +81,7 @@ function testPolicy(
   config: WebhookConfig,
   readFlag: (name: RequestOptionName) => string | undefined,
 ): number {
-  const { policy, file } = loadPolicy(host, config);
+  const { policy, place } = loadPolicy(host, config);
   const request = readRequest(readFlag);
   const subject = readSubject({
     kind: 'SubjectAccessReview',
@@ -105,15 +100,18 @@ function testPolicy(
   const description = describeRequest(request);
   const lines =
     entry === undefined
-      ? [`not allowed: ${description}: none of the ${policy.entries.length} entries of ${file} matches`]
-      : [`allowed: ${description}: entry ${entry.number} of ${file}:`, JSON.stringify(entry.definition)];
+      ? [`not allowed: ${description}: none of the ${policy.entries.length} entries of ${place} matches`]
+      : [`allowed: ${description}: entry ${entry.number} of ${place}:`, JSON.stringify(entry.definition)];
   host.writeOut(renderLines(lines));
   return entry === undefined ? 1 : 0;
 }
 
 function lintPolicy(host: Host, config: WebhookConfig): number {
-  const { policy, file } = loadPolicy(host, config);
-  const lines = policy.findings.map(({ entry, kind, message }) => `${file}: entry ${entry}: ${kind}: ${message}`);
+  const { policy, place } = loadPolicy(host, config);
+  const lines = policy.findings.map(
+    ({ entry, kind, message, ...position }) =>
+      `${place}: ${describePosition(position)}: entry ${entry}: ${kind}: ${message}`,
+  );
   const summary = `${policy.entries.length} entries, ${lines.length} findings`;
   host.writeOut(renderLines([...lines, summary]));
   return lines.length === 0 ? 0 : 1;

@@ -1,14 +1,12 @@
 /** Starts the parts of the webhook and connects them. */
 import { sleep } from '../../shared/base/clock.ts';
 import type { Clock } from '../../shared/base/clock.ts';
-import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
 import { VERSION } from '../../shared/base/program.ts';
 import { chainAuthenticators } from '../authn/authenticator-chain.ts';
 import { makeAuthorizer } from '../authz/authorizer.ts';
-import { InvalidPolicyError } from '../authz/policy/policy-members.ts';
-import { EMPTY_POLICY, parsePolicy } from '../authz/policy/policy.ts';
+import { EMPTY_POLICY } from '../authz/policy/policy.ts';
 import type { Policy } from '../authz/policy/policy.ts';
 import type { Log } from '../observability/log.ts';
 import { parseCertificates } from '../server/certificates.ts';
@@ -20,6 +18,7 @@ import { SourceWatcher } from '../sources/source-watcher.ts';
 import { DEFAULT_SYNC_CONFIG, parseSyncConfig } from '../sync/sync-config.ts';
 import { openAuthenticators } from './open-authenticators.ts';
 import { shareCluster } from './open-synchronizer.ts';
+import { readPolicy } from './read-policy.ts';
 import type { WebhookSettings } from './settings.ts';
 import { makeWebhookMetrics, makeWebhookState } from './webhook-state.ts';
 import type { WebhookState } from './webhook-state.ts';
@@ -29,16 +28,6 @@ export interface RunningWebhook {
   readonly reload: () => void;
   /** Fails /readyz, waits until load balancers notice, completes the running requests, and stops. */
   readonly stop: () => Promise<void>;
-}
-
-function readPolicy(text: string, where: string, { compatibilities }: WebhookSettings): Policy {
-  try {
-    return parsePolicy(text, compatibilities);
-  } catch (error) {
-    if (error instanceof InvalidPolicyError)
-      throw new ConfigError(`${where}: ${error.message}`, { hint: 'check the policy with "policy lint"' });
-    throw error;
-  }
 }
 
 function watchCertificates(
@@ -67,11 +56,11 @@ async function watchPolicy(sources: SourceWatcher, { settings, state, cluster, l
     what: 'policy',
     file: policyFile,
     configMap: policyConfigMapName === undefined ? undefined : { name: policyConfigMapName, key: 'policies' },
-    parse: (text: string, where: string) => readPolicy(text, where, settings),
+    parse: (text: string, where: string) => readPolicy(text, where, settings.compatibilities).policy,
     defaultValue: EMPTY_POLICY,
     apply: (policy: Policy) => {
       state.policy = policy;
-      for (const { entry, kind, message } of policy.findings) log.warn({ entry, kind }, `policy: ${message}`);
+      for (const { message, ...finding } of policy.findings) log.warn(finding, `policy: ${message}`);
     },
   };
   await sources.watchText(source, cluster);

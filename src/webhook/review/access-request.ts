@@ -18,10 +18,10 @@ export interface PathRequest {
 
 export type AccessRequest = ResourceRequest | PathRequest;
 
-/** Describes a request in a few words, such as `get pods in web`. */
+/** Describes a request in a few words, such as `get deployments.apps/scale in web`. */
 export function describeRequest(request: AccessRequest): string {
   if (request.kind === 'path') return `${request.verb} ${request.path}`;
   const { verb, resource, subresource, group, namespace } = request;
-  const target = `${resource}${subresource === '' ? '' : `/${subresource}`}${group === '' ? '' : `.${group}`}`;
+  const target = `${resource}${group === '' ? '' : `.${group}`}${subresource === '' ? '' : `/${subresource}`}`;
   return `${verb} ${target}${namespace === '' ? '' : ` in ${namespace}`}`;
 }

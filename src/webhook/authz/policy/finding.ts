@@ -1,5 +1,7 @@
+import type { Position } from './position.ts';
+
 /** A problem of a policy entry. */
-export interface Finding {
+export interface Finding extends Position {
   /** The number of the entry, counted from 1; 0 is the policy itself. */
   readonly entry: number;
   /**
@@ -10,5 +12,8 @@ export interface Finding {
   readonly message: string;
 }
 
-/** Receives the problems of one entry. */
-export type FindingReporter = (kind: Finding['kind'], message: string) => void;
+/** `void`: a `fault` because of which the entry grants nothing. */
+export type ReportedKind = Finding['kind'] | 'void';
+
+/** Receives the problems of one entry; `at` is the offset in the text where the problem is. */
+export type FindingReporter = (kind: ReportedKind, message: string, at: number) => void;

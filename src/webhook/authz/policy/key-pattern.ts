@@ -1,11 +1,13 @@
 /**
- * Keys of version 2, `namespace/resource`. Each side is a word, `*`, `!word`, or a list `['a', 'b']` or `!['a', 'b']`.
- * On the right side a word may name a subresource (`pods/exec`, `pods/*`), and `*` includes all subresources.
+ * Keys of version 2, `namespace/resource`; docs/webhook/policy.md has the grammar. What it does not cover grants
+ * nothing, although the Go program takes some of it for exclusions that exclude nothing.
  */
+import { isTextList } from '../../../shared/base/json-members.ts';
 import type { ResourceRequest } from '../../review/access-request.ts';
 import type { Compatibilities } from './compatibility.ts';
 import type { SubresourceTest } from './connections.ts';
 import type { FindingReporter } from './finding.ts';
+import { hasSubresources } from './plain-resources.ts';
 
 /** The words of one side. */
 export interface PatternSide {
@@ -21,64 +23,158 @@ export interface KeyPattern {
   readonly resource: PatternSide;
 }
 
-const QUOTED = /^'([^']*)'$|^"([^"]*)"$/;
-
-function parseWord(text: string): string | undefined {
-  const trimmed = text.trim();
-  const quoted = QUOTED.exec(trimmed);
-  const word = quoted === null ? trimmed : (quoted[1] ?? quoted[2] ?? '').trim();
-  return word === '' || /[\s'"[\],!]/.test(word) ? undefined : word;
+/** A side, and the words of its list that are no names. */
+interface ParsedSide {
+  readonly side: PatternSide;
+  readonly strangeWords: readonly string[];
 }
 
-function parseSide(text: string): PatternSide | undefined {
-  const trimmed = text.trim();
+/** White space as Go trims it. */
+const SPACE = /[\t-\r\u0085\p{Z}]/u;
+
+/** A loop, because an expression for the spaces at an end can take quadratic time. */
+function trim(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && SPACE.test(text.charAt(start))) start += 1;
+  while (end > start && SPACE.test(text.charAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
+/** Only letters that have one lower case in Go and here. */
+const lowerCase = (text: string): string => text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
+
+const WORD = /^(?:[a-z\d][a-z\d._:-]*|\*)$/;
+
+const isNamespaceWord = (word: string): boolean => WORD.test(word);
+
+function isResourceWord(word: string): boolean {
+  const parts = word.split('/');
+  return parts.length <= 2 && parts.every(isNamespaceWord);
+}
+
+/** The strings of `['a', "b"]`: JSON, but for the quotes. As in Go, null is an empty string. */
+function parseList(text: string): readonly string[] | undefined {
+  // Go looks for the first bracket, even inside a string.
+  if (text.indexOf(']') !== text.length - 1) return undefined;
+  try {
+    const value: unknown = JSON.parse(text.replaceAll("'", '"'));
+    const items = Array.isArray(value) ? value.map((item: unknown) => item ?? '') : [0];
+    return isTextList(items) ? items : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function parseSide(text: string, isWord: (word: string) => boolean): ParsedSide | undefined {
+  const trimmed = lowerCase(trim(text));
   const isNegated = trimmed.startsWith('!');
   const operand = isNegated ? trimmed.slice(1) : trimmed;
-  const body = operand.trim();
+  const body = trim(operand);
   const isList = body.startsWith('[');
-  if (isList !== body.endsWith(']')) return undefined;
-  const words = (isList ? body.slice(1, -1).split(',') : [body]).map(parseWord);
-  if (!words.every((word) => word !== undefined)) return undefined;
-  return { isNegated, isList, words, hasSpacedNegation: isNegated && operand !== body };
+  const items = isList ? parseList(body) : [body];
+  if (items === undefined) return undefined;
+  const words = items.filter(isWord);
+  const strangeWords = items.filter((item) => !isWord(item));
+  // A list without a word of it is a narrower list, but an exclusion without it is a wider one.
+  if (strangeWords.length > 0 && (isNegated || !isList)) return undefined;
+  return { side: { isNegated, isList, words, hasSpacedNegation: isNegated && operand !== body }, strangeWords };
 }
 
-const countSlashes = (word: string): number => word.split('/').length - 1;
+function parseKey(key: string): { readonly namespace: ParsedSide; readonly resource: ParsedSide } | undefined {
+  const slashIndex = key.indexOf('/');
+  if (slashIndex < 0) return undefined;
+  const namespace = parseSide(key.slice(0, slashIndex), isNamespaceWord);
+  const resource = parseSide(key.slice(slashIndex + 1), isResourceWord);
+  return namespace === undefined || resource === undefined ? undefined : { namespace, resource };
+}
+
+/** Whether the Go program, which ignores a key with more than one slash, reads it as a namespace and a resource. */
+const isReadByGo = (key: string): boolean => key.split('/').length === 2;
 
 /** Parses a key; undefined if it is invalid. */
 export function parseKeyPattern(key: string, compatibilities: Compatibilities): KeyPattern | undefined {
-  const text = key.toLowerCase();
-  const slashIndex = text.indexOf('/');
-  if (slashIndex < 0) return undefined;
-  const namespace = parseSide(text.slice(0, slashIndex));
-  const resource = parseSide(text.slice(slashIndex + 1));
-  if (namespace === undefined || resource === undefined) return undefined;
-  const maxSlashes = compatibilities.has('v2-subresources') ? 0 : 1;
-  const isValid = resource.words.every((word) => countSlashes(word) <= maxSlashes && !/^\/|\/$/.test(word));
-  return isValid ? { namespace, resource } : undefined;
+  if (compatibilities.has('v2-subresources') && !isReadByGo(key)) return undefined;
+  const parsed = parseKey(key);
+  return parsed && { namespace: parsed.namespace.side, resource: parsed.resource.side };
 }
 
 const matchesAll = ({ hasSpacedNegation }: PatternSide, compatibilities: Compatibilities): boolean =>
   hasSpacedNegation && compatibilities.has('spaced-negation');
 
+/** Whether the Go program takes a side that the grammar does not cover for an exclusion of a name that nothing has. */
+function isWideInGo(text: string): boolean {
+  const side = lowerCase(trim(text));
+  return side.startsWith('![') ? parseList(side.slice(1)) !== undefined : side.startsWith('!');
+}
+
+/** Letters that Go changes to `i` and `k`. */
+const GO_LETTERS = /[\u0130\u212A]/;
+
+function reportInvalidKey(key: string, at: number, compatibilities: Compatibilities, report: FindingReporter): void {
+  const problem = `"${key}" is not a key such as "namespace/resource"`;
+  if (!isReadByGo(key)) {
+    const isSubresource = compatibilities.has('v2-subresources') && parseKey(key) !== undefined;
+    report('never', isSubresource ? `"${key}" names a subresource, which v2-subresources excludes` : problem, at);
+    return;
+  }
+  const sides = key.split('/').filter((_, index) => isInvalidSide(key, index));
+  if (sides.every(isWideInGo)) report('fault', `${problem}; in the Go program it excluded nothing`, at);
+  else if (GO_LETTERS.test(key)) report('fault', `${problem}; the Go program changed letters of it to i or k`, at);
+  else report('never', problem, at);
+}
+
+const isInvalidSide = (key: string, index: number): boolean =>
+  parseSide(key.split('/')[index] ?? '', index === 0 ? isNamespaceWord : isResourceWord) === undefined;
+
+function reportValidKey(
+  key: string,
+  { namespace, resource }: { readonly namespace: ParsedSide; readonly resource: ParsedSide },
+  at: number,
+  compatibilities: Compatibilities,
+  report: FindingReporter,
+): void {
+  for (const word of [...namespace.strangeWords, ...resource.strangeWords]) {
+    report('never', `"${key}": "${word}" is not a name and matches nothing`, at);
+  }
+  const sides = [namespace.side, resource.side];
+  if (sides.some(({ isList, isNegated, words }) => isList && !isNegated && words.length === 0)) {
+    report('never', `"${key}" has an empty list and matches nothing`, at);
+  }
+  if (sides.some(({ isNegated, words }) => isNegated && words.length === 0)) {
+    report('odd', `"${key}" has an empty list and excludes nothing`, at);
+  }
+  if (!isReadByGo(key)) {
+    report('fault', `"${key}" names a subresource; the Go program ignores such a key`, at);
+    return;
+  }
+  if (sides.some((side) => side.hasSpacedNegation && !matchesAll(side, compatibilities))) {
+    report('fault', `"${key}": with a space after the "!", the Go program excluded nothing`, at);
+  }
+}
+
 /** Reads a key and reports its problems; undefined if it never matches. */
 export function readKeyPattern(
   key: string,
+  at: number,
   compatibilities: Compatibilities,
   report: FindingReporter,
 ): KeyPattern | undefined {
   const pattern = parseKeyPattern(key, compatibilities);
-  if (pattern === undefined) {
-    report('never', `"${key}" is not a key such as "namespace/resource"`);
+  const parsed = parseKey(key);
+  if (pattern === undefined || parsed === undefined) {
+    reportInvalidKey(key, at, compatibilities, report);
     return undefined;
   }
-  const sides = [pattern.namespace, pattern.resource];
-  if (sides.some((side) => side.isNegated && side.words.includes('*') && !matchesAll(side, compatibilities))) {
-    report('never', `"${key}" excludes everything`);
+  const excluding = [pattern.namespace, pattern.resource].filter(
+    (side) => side.isNegated && side.words.includes('*') && !matchesAll(side, compatibilities),
+  );
+  if (excluding.length > 0) {
+    const isWide = isReadByGo(key) && excluding.every(({ hasSpacedNegation }) => hasSpacedNegation);
+    const inGo = isWide ? '; with the space after the "!", the Go program excluded nothing' : '';
+    report(isWide ? 'fault' : 'never', `"${key}" excludes everything${inGo}`, at);
     return undefined;
   }
-  if (sides.some(({ hasSpacedNegation }) => hasSpacedNegation)) {
-    report('fault', `"${key}": with a space after the "!", the Go program excluded nothing`);
-  }
+  reportValidKey(key, parsed, at, compatibilities, report);
   return pattern;
 }
 
@@ -104,7 +200,8 @@ function coversRequest(
   if (word === '*') return true;
   const [resourceWord = '', subresourceWord] = word.split('/');
   if (resourceWord !== '*' && resourceWord !== resource) return false;
-  if (subresourceWord === undefined) return includesSubresources || subresource === '';
+  // Where there are no subresources, nothing is lost by the answer of the Go program.
+  if (subresourceWord === undefined) return includesSubresources || subresource === '' || !hasSubresources(resource);
   return subresourceWord === '*' ? subresource !== '' : subresourceWord === subresource;
 }
 

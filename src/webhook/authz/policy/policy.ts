@@ -1,11 +1,17 @@
 /** An authorization policy: a JSON list of entries. A request is allowed if any entry matches it. */
-import { isJsonObject } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import type { AccessRequest } from '../../review/access-request.ts';
 import type { Compatibilities } from './compatibility.ts';
 import type { Finding, FindingReporter } from './finding.ts';
-import { InvalidPolicyError } from './policy-members.ts';
+import { parseJsonTree, toPlainObject } from './json-tree.ts';
+import type { JsonObjectTree, JsonTree } from './json-tree.ts';
+import { InvalidPolicyError } from './policy-error.ts';
+import { isAbsent, sortMembers } from './policy-members.ts';
+import type { SortedMembers } from './policy-members.ts';
+import { describePosition, makePositionFinder } from './position.ts';
+import type { Position } from './position.ts';
 import type { Subject } from './subject.ts';
+import { reportUnknownMembers } from './unknown-members.ts';
 import { compileUsers } from './users.ts';
 import type { SubjectTest } from './users.ts';
 import { compileMatch, compileNonresource, compileResource } from './version1.ts';
@@ -26,7 +32,10 @@ export interface Policy {
 /** Allows nothing. */
 export const EMPTY_POLICY: Policy = { entries: [], findings: [] };
 
-const MEMBERS = ['users', 'resource_permissions', 'nonresource_permissions', 'resource', 'nonresource', 'match'];
+const PERMISSIONS = ['resource_permissions', 'nonresource_permissions', 'resource', 'nonresource'] as const;
+const MEMBERS = ['users', ...PERMISSIONS, 'match'] as const;
+
+type EntryMembers = SortedMembers<(typeof MEMBERS)[number]>;
 
 type RequestTest<T> = ((request: T) => boolean) | undefined;
 
@@ -36,48 +45,64 @@ function combineVersions<T>(version2: RequestTest<T>, version1: RequestTest<T>, 
     version2 === undefined ? version1?.(request) === true && match(subject) : version2(request);
 }
 
-function findMemberProblems(definition: JsonObject, report: FindingReporter): void {
-  const has = (name: string): boolean => Object.hasOwn(definition, name);
-  const unknown = Object.keys(definition).filter((name) => !MEMBERS.includes(name));
-  if (unknown.length > 0) report('odd', `"${unknown.join('", "')}" is unknown and ignored`);
-  if (!MEMBERS.slice(1, -1).some(has)) report('never', 'it has no permissions');
+function findMemberProblems({ known, unknown }: EntryMembers, at: number, report: FindingReporter): void {
+  reportUnknownMembers(unknown, MEMBERS, report);
+  if (!PERMISSIONS.some((name) => known.has(name))) report('never', 'it has no permissions', at);
   for (const [version2, version1] of [
     ['resource_permissions', 'resource'],
     ['nonresource_permissions', 'nonresource'],
   ] as const) {
-    if (has(version2) && has(version1)) report('never', `"${version1}" is ignored because "${version2}" is set`);
+    const replaced = known.get(version1);
+    if (replaced !== undefined && !isAbsent(known.get(version2))) {
+      report('never', `"${version1}" is ignored because "${version2}" is set`, replaced.at);
+    }
   }
-  const isVersion2Only = !has('resource') && !has('nonresource');
-  if (has('match') && isVersion2Only) report('odd', '"match" is ignored in version 2; use "users"');
+  const match = known.get('match');
+  if (match !== undefined && !isAbsent(match) && !known.has('resource') && !known.has('nonresource')) {
+    report('odd', '"match" is ignored in version 2; use "users"', match.at);
+  }
+}
+
+interface CompiledEntry {
+  readonly entry: PolicyEntry;
+  readonly findings: readonly Finding[];
 }
 
 function compileEntry(
-  definition: JsonObject,
+  tree: JsonObjectTree,
   number: number,
   compatibilities: Compatibilities,
-): { readonly entry: PolicyEntry; readonly findings: readonly Finding[] } {
+  findPosition: (at: number) => Position,
+): CompiledEntry {
   const findings: Finding[] = [];
-  const report: FindingReporter = (kind, message) => {
-    findings.push({ entry: number, kind, message });
+  let isVoid = false;
+  const report: FindingReporter = (kind, message, at) => {
+    isVoid ||= kind === 'void';
+    findings.push({ entry: number, kind: kind === 'void' ? 'fault' : kind, message, ...findPosition(at) });
   };
-  const isFor = compileUsers(definition, compatibilities, report);
-  const match = compileMatch(definition, report);
-  const allowsResource = combineVersions(
-    compileResourcePermissions(definition, compatibilities, report),
-    compileResource(definition, report),
-    match,
-  );
-  const allowsPath = combineVersions(
-    compileNonresourcePermissions(definition, report),
-    compileNonresource(definition, report),
-    match,
-  );
-  findMemberProblems(definition, report);
+  const members = sortMembers(tree, MEMBERS);
+  const { known } = members;
+  const isFor = compileUsers(known.get('users'), compatibilities, report);
+  const match = compileMatch(known.get('match'), report);
+  const resourcePermissions = compileResourcePermissions(known.get('resource_permissions'), compatibilities, report);
+  const resource = compileResource(known.get('resource'), report);
+  const pathPermissions = compileNonresourcePermissions(known.get('nonresource_permissions'), report);
+  const path = compileNonresource(known.get('nonresource'), report);
+  const allowsResource = combineVersions(resourcePermissions, resource, match.test);
+  const allowsPath = combineVersions(pathPermissions, path, match.test);
+  findMemberProblems(members, tree.at, report);
+  const isSet = (test: unknown): boolean => test !== undefined;
+  const hasVersion1ForOthers = [resource, path].some(isSet) && !match.needsKeystoneUser;
+  if (isAbsent(known.get('users')) && ([resourcePermissions, pathPermissions].some(isSet) || hasVersion1ForOthers)) {
+    const others = 'others who have "extra", such as service accounts';
+    report('fault', `without "users", it is for users of Keystone only; in the Go program also for ${others}`, tree.at);
+  }
   return {
     entry: {
       number,
-      definition,
+      definition: toPlainObject(tree),
       allows: (subject, request) =>
+        !isVoid &&
         isFor(subject) &&
         (request.kind === 'resource' ? allowsResource(subject, request) : allowsPath(subject, request)),
     },
@@ -85,15 +110,25 @@ function compileEntry(
   };
 }
 
-function parseList(text: string): readonly unknown[] {
-  let value: unknown;
+function parseEntry(
+  tree: JsonTree,
+  index: number,
+  compatibilities: Compatibilities,
+  findPosition: (at: number) => Position,
+): CompiledEntry {
   try {
-    value = JSON.parse(text);
-  } catch {
-    throw new InvalidPolicyError('it is not JSON');
+    if (tree.kind !== 'object') throw new InvalidPolicyError('it is not an object', tree.at);
+    return compileEntry(tree, index + 1, compatibilities, findPosition);
+  } catch (error) {
+    if (!(error instanceof InvalidPolicyError)) throw error;
+    throw new InvalidPolicyError(`entry ${index + 1}: ${error.message}`, error.at);
   }
-  if (!Array.isArray(value)) throw new InvalidPolicyError('it is not a JSON list of entries');
-  return value;
+}
+
+function parseList(text: string): readonly JsonTree[] {
+  const tree = parseJsonTree(text);
+  if (tree.kind !== 'list') throw new InvalidPolicyError('it is not a JSON list of entries', tree.at);
+  return tree.items;
 }
 
 /**
@@ -103,19 +138,19 @@ function parseList(text: string): readonly unknown[] {
  * entries alone are another policy
  */
 export function parsePolicy(text: string, compatibilities: Compatibilities): Policy {
-  const compiled = parseList(text).map((definition, index) => {
-    try {
-      if (!isJsonObject(definition)) throw new InvalidPolicyError('it is not an object');
-      return compileEntry(definition, index + 1, compatibilities);
-    } catch (error) {
-      if (!(error instanceof InvalidPolicyError)) throw error;
-      throw new InvalidPolicyError(`entry ${index + 1}: ${error.message}`);
-    }
-  });
+  const findPosition = makePositionFinder(text);
+  const compiled = parseList(text).map((tree, index) => parseEntry(tree, index, compatibilities, findPosition));
   const findings = compiled.flatMap((result) => result.findings);
-  if (compiled.length === 0)
-    findings.push({ entry: 0, kind: 'never', message: 'the policy is empty and allows nothing' });
+  if (compiled.length === 0) {
+    const message = 'the policy is empty and allows nothing';
+    findings.push({ entry: 0, kind: 'never', message, ...findPosition(0) });
+  }
   return { entries: compiled.map(({ entry }) => entry), findings };
+}
+
+/** Describes why a text is not a policy, with the position of the problem. */
+export function describeInvalidPolicy(text: string, { at, message }: InvalidPolicyError): string {
+  return `${describePosition(makePositionFinder(text)(at))}: ${message}`;
 }
 
 /** Finds the first entry that allows the request; none does for users that this webhook did not authenticate. */

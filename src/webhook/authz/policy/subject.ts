@@ -9,6 +9,8 @@ export interface Subject {
   readonly roles: ReadonlySet<string>;
   /** IDs and names. */
   readonly projects: ReadonlySet<string>;
+  /** ID and name of the domain of the user. */
+  readonly domains: ReadonlySet<string>;
   /** Whether this webhook authenticated the user by a Keystone token. */
   readonly isKeystoneUser: boolean;
 }
@@ -23,6 +25,7 @@ export function readSubject({ user, uid, groups, extra }: AccessReview): Subject
     groups: new Set(groups),
     roles: readExtra(EXTRA_KEYS.roles),
     projects: readExtra(EXTRA_KEYS.projectId, EXTRA_KEYS.projectName),
+    domains: readExtra(EXTRA_KEYS.domainId, EXTRA_KEYS.domainName),
     isKeystoneUser: [...extra.keys()].some((key) => key.startsWith(EXTRA_PREFIX)),
   };
 }

@@ -1,16 +1,29 @@
 /** Version 1 of the policy: `resource` or `nonresource`, for the subjects that `match` describes. */
-import { memberAt } from '../../../shared/base/json-members.ts';
-import { isJsonObject } from '../../../shared/base/json.ts';
-import type { JsonObject } from '../../../shared/base/json.ts';
 import type { PathRequest, ResourceRequest } from '../../review/access-request.ts';
 import { reportConnections } from './connections.ts';
 import type { SubresourceTest } from './connections.ts';
 import type { FindingReporter } from './finding.ts';
-import { InvalidPolicyError, policyMembers } from './policy-members.ts';
+import type { JsonMember, JsonObjectTree } from './json-tree.ts';
+import { InvalidPolicyError } from './policy-error.ts';
+import { readList, readObject, readText, readTexts, sortMembers } from './policy-members.ts';
+import type { ListedText } from './policy-members.ts';
+import { reportName, reportVerbs } from './policy-words.ts';
 import type { Subject } from './subject.ts';
+import { reportUnknownMembers } from './unknown-members.ts';
 import type { SubjectTest } from './users.ts';
 
+const RESOURCE_MEMBERS = ['verbs', 'resources', 'version', 'namespace'] as const;
+const NONRESOURCE_MEMBERS = ['verbs', 'path'] as const;
+const TERM_MEMBERS = ['type', 'values'] as const;
+
+const RESOURCE_WORD = /^(?:\*|[a-z\d][a-z\d._:-]*(?:\/(?:\*|[a-z\d][a-z\d._:-]*))?)$/;
+const NAMESPACE_WORD = /^(?:\*|[a-z\d][a-z\d._:-]*)?$/;
+/** The member is named `version`, but means the API group. */
+const GROUP_WORD = /^(?!v\d)(?:\*|[a-z\d][a-z\d.-]*)?$/;
+
 const includes = (list: readonly string[], value: string): boolean => list.includes('*') || list.includes(value);
+
+const textsOf = (list: readonly { readonly text: string }[]): readonly string[] => list.map(({ text }) => text);
 
 function coversResource(word: string, resource: string, subresource: string): boolean {
   if (word === '*') return true;
@@ -24,30 +37,49 @@ function coversResource(word: string, resource: string, subresource: string): bo
  * @throws InvalidPolicyError
  */
 export function compileResource(
-  entry: JsonObject,
+  member: JsonMember | undefined,
   report: FindingReporter,
 ): ((request: ResourceRequest) => boolean) | undefined {
-  const spec = policyMembers.object(entry, 'resource');
+  const spec = readObject(member);
   if (spec === undefined) return undefined;
-  const verbs = policyMembers.textList(spec, 'verbs') ?? [];
-  const resources = policyMembers.textList(spec, 'resources') ?? [];
-  const group = policyMembers.text(spec, 'version');
-  const namespace = policyMembers.text(spec, 'namespace');
-  if (group === undefined || namespace === undefined) {
-    const missing = group === undefined ? 'version' : 'namespace';
-    report('fault', `"resource" without "${missing}" made the Go program crash`);
-    report('never', `"resource" without "${missing}" grants nothing`);
+  const members = sortMembers(spec, RESOURCE_MEMBERS);
+  const verbs = readTexts(members.known.get('verbs'));
+  const resources = readTexts(members.known.get('resources'));
+  const version = readText(members.known.get('version'));
+  const namespace = readText(members.known.get('namespace'));
+  // A rule of RBAC can name single objects; nothing here can.
+  reportUnknownMembers(members.unknown, [...RESOURCE_MEMBERS, 'name', 'names'], report);
+  if (version === undefined || namespace === undefined) {
+    const missing = version === undefined ? 'version' : 'namespace';
+    report('fault', `"resource" without "${missing}" grants nothing; it made the Go program crash`, spec.at);
     return undefined;
   }
   if (verbs.length === 0 || resources.length === 0) {
-    report('never', `"resource" without "${verbs.length === 0 ? 'verbs' : 'resources'}" grants nothing`);
+    report('never', `"resource" without "${verbs.length === 0 ? 'verbs' : 'resources'}" grants nothing`, spec.at);
     return undefined;
   }
+  reportVerbs(verbs, '"resource"', report);
+  for (const resource of resources) reportName(resource, RESOURCE_WORD, '"resources"', report);
+  reportName(version, GROUP_WORD, '"version" means the API group', report);
+  reportName(namespace, NAMESPACE_WORD, '"namespace"', report);
+  return compileRule(textsOf(verbs), textsOf(resources), version.text, namespace.text, spec.at, report);
+}
+
+function compileRule(
+  verbs: readonly string[],
+  resources: readonly string[],
+  group: string,
+  namespace: string,
+  at: number,
+  report: FindingReporter,
+): (request: ResourceRequest) => boolean {
   if (group === '*' || group === '') {
     const covers: SubresourceTest = (resource, subresource, isNamespaced) =>
       (isNamespaced || namespace === '*' || namespace === '') &&
       resources.some((word) => coversResource(word, resource, subresource));
-    reportConnections('"resource"', new Set(verbs), covers, report);
+    reportConnections('"resource"', new Set(verbs), covers, (kind, message) => {
+      report(kind, message, at);
+    });
   }
   return (request) =>
     includes(verbs, request.verb) &&
@@ -56,47 +88,96 @@ export function compileResource(
     resources.some((word) => coversResource(word, request.resource, request.subresource));
 }
 
+/** The text without the `*` at its end; a loop, because an expression can take quadratic time. */
+function cutStars(path: string): string {
+  let end = path.length;
+  while (path.charAt(end - 1) === '*') end -= 1;
+  return path.slice(0, end);
+}
+
 /**
  * Compiles `nonresource`: verbs, and a path that may end in `*`.
  *
  * @throws InvalidPolicyError
  */
 export function compileNonresource(
-  entry: JsonObject,
+  member: JsonMember | undefined,
   report: FindingReporter,
 ): ((request: PathRequest) => boolean) | undefined {
-  const spec = policyMembers.object(entry, 'nonresource');
+  const spec = readObject(member);
   if (spec === undefined) return undefined;
-  const verbs = policyMembers.textList(spec, 'verbs') ?? [];
-  const path = policyMembers.text(spec, 'path') ?? '';
-  if (verbs.length === 0 || path === '') {
-    report('never', `"nonresource" without "${path === '' ? 'path' : 'verbs'}" grants nothing`);
+  const members = sortMembers(spec, NONRESOURCE_MEMBERS);
+  const listedVerbs = readTexts(members.known.get('verbs'));
+  const path = readText(members.known.get('path'))?.text ?? '';
+  reportUnknownMembers(members.unknown, NONRESOURCE_MEMBERS, report);
+  if (listedVerbs.length === 0 || path === '') {
+    report('never', `"nonresource" without "${path === '' ? 'path' : 'verbs'}" grants nothing`, spec.at);
     return undefined;
   }
-  const prefix = path.endsWith('*') ? path.slice(0, -1) : undefined;
+  const emptyVerb = listedVerbs.find(({ text }) => text === '');
+  if (emptyVerb !== undefined) {
+    report('never', '"nonresource" with an empty verb grants nothing', emptyVerb.at);
+    return undefined;
+  }
+  reportVerbs(listedVerbs, '"nonresource"', report);
+  const verbs = textsOf(listedVerbs);
+  const prefix = path.endsWith('*') ? cutStars(path) : undefined;
   return (request) =>
-    request.verb !== '' &&
-    includes(verbs, request.verb) &&
-    (prefix === undefined ? request.path === path : request.path.startsWith(prefix));
+    includes(verbs, request.verb) && (prefix === undefined ? request.path === path : request.path.startsWith(prefix));
 }
 
+/**
+ * How Keystone writes the IDs of users. Only such a value is compared with an ID: other values are names, which the
+ * owner of another account can have as an ID where the IDs come from a directory (LDAP).
+ */
+const USER_ID = /^(?:[\da-f]{32}|[\da-f]{64})$/;
+
 const SUBJECT_TESTS: Readonly<Record<string, (subject: Subject, value: string) => boolean>> = {
-  user: ({ name, uid }, value) => value !== '' && (value === name || value === uid),
+  user: ({ name, uid }, value) => value !== '' && (value === name || (value === uid && USER_ID.test(value))),
   group: ({ groups }, value) => groups.has(value),
   project: ({ projects }, value) => projects.has(value),
   role: ({ roles }, value) => roles.has(value),
 };
 
-function compileTerm(term: JsonObject, report: FindingReporter): SubjectTest {
-  const type = policyMembers.text(term, 'type') ?? '';
-  const values = policyMembers.textList(term, 'values') ?? [];
+/** Types of which only users of Keystone have a value. */
+const KEYSTONE_TYPES = ['project', 'role'];
+
+interface CompiledTerm {
+  readonly test: SubjectTest;
+  readonly needsKeystoneUser: boolean;
+}
+
+const NO_ONE: CompiledTerm = { test: () => false, needsKeystoneUser: true };
+
+function reportValues(type: string, values: readonly ListedText[], report: FindingReporter): void {
+  for (const { text, at } of values) {
+    if (text === '' && type !== 'group') {
+      const others = type === 'user' ? 'every user' : 'empty names';
+      report('fault', `"match": "" matches no user; in the Go program, it matched ${others}`, at);
+    }
+    if (type === 'user' && USER_ID.test(text)) {
+      report('fault', `"match": "${text}" also matches the ID of a user, which the Go program does not read`, at);
+    }
+  }
+}
+
+function compileTerm(term: JsonObjectTree, report: FindingReporter): CompiledTerm {
+  const members = sortMembers(term, TERM_MEMBERS);
+  const type = readText(members.known.get('type'))?.text ?? '';
+  const listed = readTexts(members.known.get('values'));
+  const values = textsOf(listed);
+  reportUnknownMembers(members.unknown, TERM_MEMBERS, report);
   const hasValue = Object.hasOwn(SUBJECT_TESTS, type) ? SUBJECT_TESTS[type] : undefined;
   if (hasValue === undefined) {
-    report('never', `"match" supports the types ${Object.keys(SUBJECT_TESTS).join(', ')}, not "${type}"`);
-    return () => false;
+    report('never', `"match" supports the types ${Object.keys(SUBJECT_TESTS).join(', ')}, not "${type}"`, term.at);
+    return NO_ONE;
   }
-  if (values.length === 0) report('never', `"match" of type ${type} without values matches no user`);
-  return (subject) => values.some((value) => value === '*' || hasValue(subject, value));
+  if (values.length === 0) report('never', `"match" of type ${type} without values matches no user`, term.at);
+  reportValues(type, listed, report);
+  return {
+    test: (subject) => values.some((value) => value === '*' || hasValue(subject, value)),
+    needsKeystoneUser: KEYSTONE_TYPES.includes(type) && !values.includes('*'),
+  };
 }
 
 /**
@@ -104,10 +185,14 @@ function compileTerm(term: JsonObject, report: FindingReporter): SubjectTest {
  *
  * @throws InvalidPolicyError
  */
-export function compileMatch(entry: JsonObject, report: FindingReporter): SubjectTest {
-  const terms = memberAt(entry, 'match') ?? [];
-  if (!Array.isArray(terms) || !terms.every(isJsonObject))
-    throw new InvalidPolicyError('"match" must be a list of objects');
-  const tests = terms.map((term) => compileTerm(term, report));
-  return (subject) => tests.every((test) => test(subject));
+export function compileMatch(member: JsonMember | undefined, report: FindingReporter): CompiledTerm {
+  const list = readList(member)?.items ?? [];
+  const terms = list.map((item) => {
+    if (item.kind === 'object') return compileTerm(item, report);
+    throw new InvalidPolicyError('"match" must be a list of objects', item.at);
+  });
+  return {
+    test: (subject) => terms.every(({ test }) => test(subject)),
+    needsKeystoneUser: terms.some(({ needsKeystoneUser }) => needsKeystoneUser),
+  };
 }
