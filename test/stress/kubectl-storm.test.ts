@@ -14,8 +14,9 @@ import { APPLY_ARGS, CONFIG_MAP_MANIFEST, GET_PODS_ARGS, POD_LINE } from '../sup
 import { makeAliceSettings, makeRecordingPlugin, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import type { KubectlFixture } from '../support/kubectl-fixture.ts';
 import { makeExecInfo } from '../support/home.ts';
+import { asUser } from '../support/login-settings.ts';
 import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
-import { revokeToken, validateToken } from '../support/tenancy.ts';
+import { makeTotpCode, revokeToken, validateToken } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 /** The requests to Keystone, in order, with their response status. */
@@ -120,7 +121,13 @@ testWithKubectl('a wrong password at the prompt causes one request and one promp
   t.not((await wrong.ended).exitCode, 0);
   const prompts = wrong.screen().match(/Password at \S+ *:/g) ?? wrong.screen().match(/Password/g) ?? [];
   t.strictSame(summarizeRequests(fixture), ['POST 401'], `typed wrong: ${runs().length} runs, 1 request`);
-  t.equal((wrong.screen().match(/refused the login/g) ?? []).length, 1, 'the error is printed once');
+  const errors = wrong.screen().match(/client-keystone-auth: Keystone refused the login/g) ?? [];
+  t.equal(errors.length, 1, 'the error is printed once');
+  t.match(
+    wrong.screen(),
+    'is not tried again yet: Keystone refused the login',
+    'the other runs repeat it as the reason',
+  );
   t.comment(`wrong password typed: ${runs().length} runs, ${new Set(prompts).size} prompt, 1 request`);
   // The prompt is redrawn for each key; a second prompt would be below the error of the first one.
   const textAfterError = wrong.screen().slice(wrong.screen().indexOf('refused the login'));
@@ -146,6 +153,35 @@ testWithKubectl('a cancelled prompt is not repeated', async (t, environment, pro
   t.not((await terminal.ended).exitCode, 0);
   t.strictSame(summarizeRequests(fixture), [], terminal.screen());
 });
+
+testWithKubectl(
+  'the next command asks again for a passcode that was mistyped or cancelled',
+  async (t, environment, program) => {
+    const fixture = await setUpKubectl(t, environment, { program });
+    const { users, domain } = environment.tenancy;
+    const env = makeAliceSettings(environment, fixture, asUser(users.mfa, domain));
+    await fixture.writeKubeconfig({ command: PLUGIN_PATH, env });
+    const answer = async (text: string): Promise<string> => {
+      const terminal = fixture.kubectlOnTerminal(GET_PODS_ARGS);
+      await terminal.waitFor(/passcode/i);
+      terminal.type(text);
+      t.not((await terminal.ended).exitCode, 0);
+      return terminal.screen();
+    };
+    t.match(await answer('000000\r'), 'refused the additional factor');
+    t.strictSame(summarizeRequests(fixture), ['POST 401', 'POST 401'], 'the password, and the passcode');
+    const cancelled = await answer('\x03');
+    t.notMatch(cancelled, /was refused/, 'cancelling is no refusal');
+    t.strictSame(summarizeRequests(fixture).slice(2), ['POST 401'], 'the password, once');
+    const correct = fixture.kubectlOnTerminal(GET_PODS_ARGS);
+    await correct.waitFor(/passcode/i);
+    correct.type(`${makeTotpCode(users.mfa.totpSecret, Date.now())}\r`);
+    await correct.waitFor(POD_LINE);
+    t.equal((await correct.ended).exitCode, 0);
+    t.strictSame(summarizeRequests(fixture).slice(3), ['POST 401', LOGIN]);
+  },
+  ['new'],
+);
 
 testWithKubectl('after a revoked token at most one command fails', async (t, environment, program) => {
   const fixture = await setUpKubectl(t, environment, { program, authenticate: validateAtKeystone(environment) });
