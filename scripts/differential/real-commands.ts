@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 
 import { objectAt } from '../../src/shared/base/json.ts';
 import type { JsonObject } from '../../src/shared/base/json.ts';
@@ -36,16 +37,23 @@ function takeLogin({ requests }: StandInKeystone): Login | undefined {
   return auth === undefined ? undefined : describeAuth(auth);
 }
 
-async function runPluginCommand(written: WrittenCase): Promise<void> {
+/** Runs the built plugin, and returns what it said. */
+async function runPluginCommand(written: WrittenCase): Promise<string> {
   const env = { ...written.env, PATH: '/usr/bin:/bin', CLIENT_KEYSTONE_AUTH_CACHE_STORAGE: 'none' };
-  const child = spawn(
-    process.execPath,
-    ['dist/client-keystone-auth.cjs', ...listPluginArguments(written)].map((word, index) =>
-      index === 0 ? `${process.cwd()}/${word}` : word,
-    ),
-    { env, cwd: written.folder, stdio: 'ignore' },
-  );
+  // The stand-in refuses every login, and the same one may be in the sample twice.
+  const words = [...listPluginArguments(written), '--force-refresh'];
+  const command = [join(process.cwd(), 'dist/client-keystone-auth.cjs'), ...words];
+  // Without a terminal, so that it prompts for nothing.
+  const child = spawn(process.execPath, command, {
+    env,
+    cwd: written.folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   await once(child, 'close');
+  return stderr.trim();
 }
 
 const isSame = (one: Login | undefined, other: Login | undefined): boolean =>
@@ -78,13 +86,15 @@ export async function checkRealCommands(
         problems.push(`the real openstack sends ${JSON.stringify(sent)} and not ${JSON.stringify(expected)}`);
       }
       const answer = await askPlugin(written);
-      await runPluginCommand(written);
+      const stderr = await runPluginCommand(written);
       const sentByPlugin = takeLogin(keystone);
       const promised = 'login' in answer ? withoutConnection(answer.login) : undefined;
       // A token without another scope is only checked, which is no login.
       const isCheck = promised?.['methods'] === '["token"]' && promised['scope'] === undefined;
       if (!isCheck && !isSame(sentByPlugin, promised)) {
-        problems.push(`the real plugin sends ${JSON.stringify(sentByPlugin)} and not ${JSON.stringify(promised)}`);
+        problems.push(
+          `the real plugin sends ${JSON.stringify(sentByPlugin)} and not ${JSON.stringify(promised)}: ${stderr}`,
+        );
       }
     }
   } finally {
