@@ -14,7 +14,7 @@ import { constants, tmpdir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import type { Resources, StartedResources } from '../test/support/resources.ts';
+import type { ResourceName, Resources, StartedResources } from '../test/support/resources.ts';
 import { bundleTap } from './lib/bundle-tap.ts';
 import { readChildSeconds, readOwnSeconds } from './lib/processor-time.ts';
 import { runTestFiles } from './lib/run-test-files.ts';
@@ -82,6 +82,7 @@ async function main(args: string[]): Promise<number> {
     for (const server of servers) console.error(await server.readLog());
     counts.failed += 1;
   } finally {
+    for (const child of processes) child.kill();
     await Promise.all(servers.map((server) => server.stop()));
     removeDir();
   }
@@ -106,26 +107,20 @@ async function runTests(
 ): Promise<readonly FileTime[]> {
   const resources = await findResources(root, selection.files);
   const names = new Set([...resources.values()].flat());
-  const [tapBundle, programs, started] = await Promise.all([
-    bundleTap(cache),
-    names.has('programs') ? buildPrograms(selection) : undefined,
-    startResources(names, dir, servers),
-  ]);
   const resourceFile = join(dir, 'resources.json');
-  const all: StartedResources = programs === undefined ? started : { ...started, programs };
-  writeFileSync(resourceFile, JSON.stringify(all), { mode: 0o600 });
-
   const env = {
     ...filterEnvironment(),
     NODE_COMPILE_CACHE: compileCache,
-    CKA_TAP_BUNDLE: tapBundle,
+    CKA_TAP_BUNDLE: await bundleTap(cache),
     CKA_TEST_RESOURCES: resourceFile,
     ...(selection.isFullSize ? { CKA_STRESS: 'full' } : {}),
   };
-  const toFile = (path: string): TestFile => ({
-    path,
-    env: { ...env, CKA_TEST_RESOURCE_NAMES: (resources.get(path) ?? []).join(' ') },
-  });
+  const ready = startAll(selection, names, { dir, servers, resourceFile });
+  const toFile = (path: string): TestFile => {
+    const needed = resources.get(path) ?? [];
+    const file = { path, env: { ...env, CKA_TEST_RESOURCE_NAMES: needed.join(' ') } };
+    return needed.length === 0 ? file : { ...file, ready };
+  };
   const files = sortSlowestFirst(selection.files, readTestTimes(timesFile)).map(toFile);
   const options = {
     root,
@@ -142,6 +137,20 @@ async function runTests(
   // In full size, the times are others.
   if (!selection.isFullSize) writeTestTimes(timesFile, times);
   return times;
+}
+
+/** Builds and starts what the files need, and writes the file that tells them where it is. */
+async function startAll(
+  selection: Selection,
+  names: ReadonlySet<ResourceName>,
+  { dir, servers, resourceFile }: { readonly dir: string; readonly servers: Server[]; readonly resourceFile: string },
+): Promise<void> {
+  const [programs, started] = await Promise.all([
+    names.has('programs') ? buildPrograms(selection) : undefined,
+    startResources(names, dir, servers),
+  ]);
+  const all: StartedResources = programs === undefined ? started : { ...started, programs };
+  writeFileSync(resourceFile, JSON.stringify(all), { mode: 0o600 });
 }
 
 /**

@@ -14,6 +14,8 @@ export interface TestFile {
   /** Relative to the folder of the project. */
   readonly path: string;
   readonly env: NodeJS.ProcessEnv;
+  /** Fulfilled when what the file needs has started; without it, the file needs nothing. */
+  readonly ready?: Promise<unknown>;
 }
 
 export interface TestRunOptions {
@@ -51,9 +53,10 @@ const SAMPLE_MS = 500;
 
 /**
  * Runs test files, and starts them in this order: one for each processor, one beside them, and one more whenever a
- * processor is idle.
+ * processor is idle. A file that is not ready lets later ones pass.
  *
  * @returns the times, in the order in which the files ended
+ * @throws the reason why what a file needs could not be started
  */
 export async function runTestFiles(
   files: readonly TestFile[],
@@ -64,11 +67,16 @@ export async function runTestFiles(
   const atLeast = options.jobs ?? processors + FILES_BESIDE_PROCESSORS;
   const atMost = options.jobs ?? processors * MOST_FILES_PER_PROCESSOR;
   const times: FileTime[] = [];
-  const waiting = [...files];
+  const waiting = new Set(files);
+  const ready = new Set(files.filter((file) => file.ready === undefined));
   const running = new Set<Promise<void>>();
-  const startNext = (): void => {
-    const file = waiting.shift();
-    if (file === undefined || options.isStopped()) return;
+  const oneReady = new Map(
+    files.flatMap((file) => (file.ready === undefined ? [] : [[file, file.ready.then(() => void ready.add(file))]])),
+  );
+  const findNext = (): TestFile | undefined =>
+    options.isStopped() ? undefined : [...waiting].find((file) => ready.has(file));
+  const start = (file: TestFile): void => {
+    waiting.delete(file);
     const ended = runTestFile(file, options, counts).then((time) => {
       times.push(time);
       running.delete(ended);
@@ -76,11 +84,16 @@ export async function runTestFiles(
     running.add(ended);
   };
   for (;;) {
-    while (waiting.length > 0 && running.size < atLeast) startNext();
-    if (running.size === 0) return times;
-    const oneEnded = Promise.race(running);
-    if (waiting.length === 0 || running.size >= atMost) await oneEnded;
-    else if (await Promise.race([oneEnded.then(() => false), waitForIdleProcessor()])) startNext();
+    let next = findNext();
+    while (next !== undefined && running.size < atLeast) {
+      start(next);
+      next = findNext();
+    }
+    const unready = options.isStopped() ? [] : [...waiting].filter((file) => !ready.has(file));
+    if (running.size === 0 && unready.length === 0) return times;
+    const change = Promise.race([...running, ...unready.map((file) => oneReady.get(file))]);
+    if (next === undefined || running.size >= atMost) await change;
+    else if (await Promise.race([change.then(() => false), waitForIdleProcessor()])) start(next);
   }
 }
 

@@ -1,5 +1,5 @@
 /** The test runner of this project: what it starts for a test file, and how it counts. */
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -9,6 +9,7 @@ import type { Counts } from '../../scripts/lib/test-report.ts';
 import { findResources } from '../../scripts/lib/test-resources.ts';
 import { describeSlowest, readTestTimes, sortSlowestFirst, writeTestTimes } from '../../scripts/lib/test-times.ts';
 import { findResource, getResource } from '../support/resources.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const PROVIDERS = {
   'built-programs.ts': 'export const plugin = 1;',
@@ -98,8 +99,18 @@ interface Outcome {
   readonly times: readonly FileTime[];
 }
 
+interface RunSettings {
+  readonly jobs?: number;
+  /** Of files that need something. */
+  readonly ready?: Readonly<Record<string, Promise<unknown>>>;
+}
+
 /** Runs test files that print TAP. */
-async function runFiles(t: Test, files: Readonly<Record<string, string>>, jobs?: number): Promise<Outcome> {
+async function runFiles(
+  t: Test,
+  files: Readonly<Record<string, string>>,
+  { jobs, ready = {} }: RunSettings = {},
+): Promise<Outcome> {
   const root = t.testdir({ 'package.json': '{ "type": "module" }', ...files });
   const counts = { passed: 0, failed: 0, skipped: 0 };
   let output = '';
@@ -114,7 +125,10 @@ async function runFiles(t: Test, files: Readonly<Record<string, string>>, jobs?:
   };
   const env = { PATH: process.env['PATH'] };
   const times = await runTestFiles(
-    Object.keys(files).map((path) => ({ path, env })),
+    Object.keys(files).map((path) => {
+      const needed = ready[path];
+      return needed === undefined ? { path, env } : { path, env, ready: needed };
+    }),
     options,
     counts,
   );
@@ -173,10 +187,32 @@ void t.test('the processor time of a file includes the processes that it started
   const spin = 'for (const end = process.cpuUsage().user + 3e5; process.cpuUsage().user < end;);';
   const child = `import { execFileSync } from 'node:child_process';
     execFileSync(process.execPath, ['-e', ${JSON.stringify(spin)}]);\n${PASSING}`;
-  const { times } = await runFiles(t, { 'child.test.ts': child }, 1);
+  const { times } = await runFiles(t, { 'child.test.ts': child }, { jobs: 1 });
   t.equal(times.length, 1);
   const { processorSeconds = 0 } = times[0] ?? {};
   if (process.platform === 'linux') t.ok(processorSeconds > 0.3, `${processorSeconds} s`);
+});
+
+void t.test('files that need nothing run while a server starts', async (t) => {
+  const folder = t.testdirName;
+  const [ran, marker] = [join(folder, 'ran'), join(folder, 'started')];
+  const server = waitUntil('the file that needs nothing', () => existsSync(ran)).then(() => {
+    writeFileSync(marker, '');
+  });
+  const files = {
+    'server.test.ts': `import { existsSync } from 'node:fs';
+      console.log(existsSync(${JSON.stringify(marker)}) ? 'ok 1 - the server has started' : 'not ok 1', '\\n1..1');`,
+    'pure.test.ts': `import { writeFileSync } from 'node:fs';
+      writeFileSync(${JSON.stringify(ran)}, '');\n${PASSING}`,
+  };
+  const { counts, times } = await runFiles(t, files, { ready: { 'server.test.ts': server } });
+  t.same(counts, { passed: 2, failed: 0, skipped: 0 });
+  t.same(times.map(({ path }) => path).toSorted(), ['pure.test.ts', 'server.test.ts']);
+});
+
+void t.test('a server that cannot be started ends the run', async (t) => {
+  const ready = { 'server.test.ts': Promise.reject(new Error('no port is free')) };
+  await t.rejects(runFiles(t, { 'server.test.ts': PASSING, 'pure.test.ts': PASSING }, { ready }), /no port is free/);
 });
 
 void t.test('the slowest files start first, and a new file counts by its size', (t) => {
