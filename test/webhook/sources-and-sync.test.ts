@@ -4,6 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import type { Test } from 'tap';
 import { parseSyncConfig, DEFAULT_SYNC_CONFIG } from '../../src/webhook/sync/sync-config.ts';
 import { chooseNamespace, makeSynchronizer, planRoleBindings } from '../../src/webhook/sync/synchronizer.ts';
 import type { TokenOwner } from '../../src/webhook/authn/token-owner.ts';
@@ -25,6 +26,8 @@ const { id: BOB } = findRecordedUser('bob');
 const ACCESS_REVIEW = makeAccessReview();
 const policyFor = (namespace: string): string =>
   JSON.stringify([{ resource_permissions: { [`${namespace}/pods`]: ['get'] } }]);
+
+const SYNC_ALL = 'data-types-to-sync: [projects, role_assignments]\n';
 
 const CONFIG_MAPS = 'GET /api/v1/namespaces/kube-system/configmaps';
 const countConfigMapRequests = ({ requests }: StandInCluster): number =>
@@ -133,7 +136,8 @@ void t.test('a ConfigMap makes role mappings, namespaces and RoleBindings', asyn
     env: { KEYSTONE_SYNC_CONFIGMAP_NAME: 'keystone-sync' },
   });
   cluster.setConfigMap('keystone-sync', {
-    syncConfig: 'namespace-format: "%n-%i"\nrole-mappings:\n  - keystone-role: member\n    groups: [mapped]\n',
+    syncConfig:
+      'data-types-to-sync: [projects, role_assignments]\nnamespace-format: "%n-%i"\nrole-mappings:\n  - keystone-role: member\n    groups: [mapped]\n',
   });
   await passTimeUntil(webhook, 'the ConfigMap is read', () =>
     /"what":"synchronisation".*"reloaded"/.test(webhook.readOutput()),
@@ -182,9 +186,14 @@ void t.test('a ConfigMap makes role mappings, namespaces and RoleBindings', asyn
   await webhook.clock.advance(1_000);
   const status = await webhook.reviewToken(token);
   t.strictSame((status['user'] as { groups: string[] }).groups, [WEB], 'the role mapping no longer applies');
-  t.ok(cluster.namespaces.has(WEB), 'the default format makes the namespace');
+  t.strictSame([...cluster.namespaces.keys()], [namespace], 'nothing is synchronized any more');
+  t.match(webhook.readOutput(), /the ConfigMap does not exist: nothing is synchronized/);
 
-  cluster.failWith(403);
+  cluster.setConfigMap('keystone-sync', { syncConfig: SYNC_ALL });
+  await passTimeUntil(webhook, 'the ConfigMap is read again', () =>
+    /(?:"what":"synchronisation"[^]*"reloaded"[^]*){2}/.test(webhook.readOutput()),
+  );
+  cluster.failWith(500);
   await webhook.clock.advance(1_000);
   t.match(
     await webhook.reviewToken(token),
@@ -192,6 +201,58 @@ void t.test('a ConfigMap makes role mappings, namespaces and RoleBindings', asyn
     'an error of the cluster does not affect authentication',
   );
   t.match(webhook.readOutput(), /a project was not synchronized/);
+});
+
+/** Starts a webhook that synchronizes by a ConfigMap, if that says so. */
+async function startSynchronizing(
+  t: Test,
+  cluster: StandInCluster,
+): Promise<{ readonly webhook: TestWebhook; readonly reviewAgain: () => Promise<void> }> {
+  const keystone = await startTestKeystone(t);
+  const args = ['--sync-configmap-name', 'keystone-sync'];
+  const webhook = await startWebhook(t, { cluster, keystone, args });
+  const reviewAgain = async (): Promise<void> => {
+    t.match(await webhook.reviewToken(issueToken(keystone)), { authenticated: true });
+  };
+  return { webhook, reviewAgain };
+}
+
+void t.test('nothing is synchronized unless the configuration says so', async (t) => {
+  for (const [problem, data] of Object.entries({
+    'the ConfigMap does not exist: nothing is synchronized': undefined,
+    'the ConfigMap has no key \\"syncConfig\\": nothing is synchronized': { syncconfig: SYNC_ALL },
+    '"msg":"reloaded"': {
+      syncConfig: 'role-mappings: [{keystone-role: member, groups: [x]}]\nprojects-blacklist: [other]\n',
+    },
+    'an unknown key of the synchronisation is ignored': { syncConfig: 'comment: x\n' },
+  })) {
+    const cluster = await startStandInCluster(t);
+    cluster.setConfigMap('keystone-sync', data);
+    const { webhook, reviewAgain } = await startSynchronizing(t, cluster);
+    await waitUntil(problem, () => webhook.readOutput().includes(problem));
+    await reviewAgain();
+    t.strictSame([...cluster.namespaces.keys(), ...cluster.roleBindings.keys()], [], problem);
+  }
+});
+
+void t.test('a ConfigMap that must not be read any more stops the synchronization until it can be read', async (t) => {
+  const cluster = await startStandInCluster(t);
+  cluster.setConfigMap('keystone-sync', { syncConfig: SYNC_ALL });
+  const { webhook, reviewAgain } = await startSynchronizing(t, cluster);
+  await passTimeUntil(webhook, 'the ConfigMap is read', () => webhook.readOutput().includes('"reloaded"'));
+  cluster.failWith(403);
+  cluster.endWatches();
+  await passTimeUntil(webhook, 'the synchronization stops', () =>
+    webhook.readOutput().includes('the ConfigMap cannot be read at the moment: nothing is synchronized'),
+  );
+  const requestCount = cluster.requests.filter((request) => request !== CONFIG_MAPS).length;
+  await reviewAgain();
+  t.equal(cluster.requests.filter((request) => request !== CONFIG_MAPS).length, requestCount, 'nothing was asked for');
+  cluster.failWith(undefined);
+  await passTimeUntil(webhook, 'the synchronization starts again', async () => {
+    await reviewAgain();
+    return cluster.namespaces.has(WEB);
+  });
 });
 
 void t.test('role mappings in a file need no cluster, and follow the file', async (t) => {
@@ -231,7 +292,7 @@ void t.test('a cluster that never answers delays a review by one second', async 
       ensureRoleBinding: never,
       deleteRoleBinding: never,
     },
-    config: () => DEFAULT_SYNC_CONFIG,
+    config: () => parseSyncConfig(SYNC_ALL, 'f'),
     clock,
     onSynchronized: () => undefined,
     onFailed: () => undefined,
@@ -268,7 +329,7 @@ const OWNER: TokenOwner = {
 void t.test('namespaces and RoleBindings get names that Kubernetes accepts', async (t) => {
   const choose = (format: string, owner: Partial<TokenOwner> = {}) => chooseNamespace({ ...OWNER, ...owner }, format);
   t.equal(choose('%i'), 'p1');
-  t.equal(choose('%d-%n-%i'), 'd2-web-p1');
+  t.equal(choose('%d-%n-%i'), 'd1-web-p1', 'the domain of the user, as in Go');
   t.equal(choose(`%n-%i`, { project: { id: 'p1', name: 'x'.repeat(80) } }), 'p1', 'longer than 63 characters: the ID');
   t.equal(choose(`%n-%i`, { project: { id: 'p1', name: 'Web Shop' } }), 'p1', 'not a valid name: the ID');
   t.equal(choose(`%n-%i`, { project: { id: 'p1', name: 'kube' } }), 'p1', 'a name of the cluster itself: the ID');
@@ -309,11 +370,26 @@ void t.test('the configuration of the synchronization is read, and faults in it 
       ],
     },
   );
+  const unknownKeys: string[] = [];
+  const text = 'comment: x\nrole-mappings: [{keystone-role: r, description: y}]';
+  t.match(
+    parseSyncConfig(text, 'f', (key) => unknownKeys.push(key)),
+    { roleMappings: [{ role: 'r' }] },
+  );
+  t.strictSame(unknownKeys, ['comment', 'description']);
   const invalid: Readonly<Record<string, RegExp>> = {
     'data-types-to-sync: [secrets]': /supports projects and role_assignments, not "secrets"/,
     'data-types-to-sync: projects': /must be a list of strings/,
     'namespace-format: "%n"': /must contain %i/,
     'namespace-format: [x]': /must be a string/,
+    'namespace-format: "%i-"': /letter or digit at both ends/,
+    'namespace-format: "%i %n"': /must consist of/,
+    'namespace-format: "%i/%n"': /must consist of/,
+    'namespace-format: "%i-%x"': /must consist of/,
+    'data-types-to-sync: [role-assignments]': /supports projects and role_assignments, not "role-assignments"/,
+    'Projects-Blacklist: [x]': /"Projects_Blacklist" is unknown; did you mean "projects_blacklist"/,
+    'project-blacklist: [x]': /did you mean "projects_blacklist"/,
+    'excluded-projects: [x]': /the key "excluded_projects" is unknown/,
     'role-mappings: x': /role_mappings must be a list/,
     'role-mappings: [x]': /must be a mapping/,
     'role-mappings: [{groups: [x]}]': /lacks keystone-role/,

@@ -58,6 +58,9 @@ async function watchPolicy(sources: SourceWatcher, { settings, state, cluster, l
     configMap: policyConfigMapName === undefined ? undefined : { name: policyConfigMapName, key: 'policies' },
     parse: (text: string, where: string) => readPolicy(text, where, settings.compatibilities).policy,
     defaultValue: EMPTY_POLICY,
+    defaultEffect: 'the policy allows nothing',
+    // Who may not read a policy that allowed something keeps it, as with every other failure.
+    needsRight: false,
     apply: (policy: Policy) => {
       state.policy = policy;
       for (const { message, ...finding } of policy.findings) log.warn(finding, `policy: ${message}`);
@@ -68,7 +71,7 @@ async function watchPolicy(sources: SourceWatcher, { settings, state, cluster, l
 
 async function watchSyncConfig(
   sources: SourceWatcher,
-  { settings, state, cluster }: Pick<PolicyContext, 'settings' | 'state' | 'cluster'>,
+  { settings, state, cluster, log }: PolicyContext,
 ): Promise<void> {
   const { syncFile, syncConfigMapName } = settings;
   await sources.watchText(
@@ -76,8 +79,13 @@ async function watchSyncConfig(
       what: 'synchronisation',
       file: syncFile,
       configMap: syncConfigMapName === undefined ? undefined : { name: syncConfigMapName, key: 'syncConfig' },
-      parse: parseSyncConfig,
+      parse: (text, where) =>
+        parseSyncConfig(text, where, (key) => {
+          log.warn({ where, key }, 'an unknown key of the synchronisation is ignored');
+        }),
       defaultValue: DEFAULT_SYNC_CONFIG,
+      defaultEffect: 'nothing is synchronized',
+      needsRight: true,
       apply: (syncConfig) => {
         state.syncConfig = syncConfig;
       },
@@ -122,7 +130,7 @@ export async function startWebhook(
       replaceCertificates(next);
     });
     await watchPolicy(sources, { settings, state, cluster, log });
-    await watchSyncConfig(sources, { settings, state, cluster });
+    await watchSyncConfig(sources, { settings, state, cluster, log });
     const authenticators = await openAuthenticators({
       host,
       settings,

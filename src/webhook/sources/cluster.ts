@@ -21,17 +21,25 @@ export interface ConfigMapName {
   readonly name: string;
 }
 
+/** Why a ConfigMap is unreadable. */
+export interface ConfigMapTrouble {
+  readonly reason: string;
+  /** The API server answered, and does not let the webhook read it. */
+  readonly isForbidden: boolean;
+}
+
 export interface Cluster {
   /**
    * Watches a ConfigMap until the returned function is called.
    *
    * @param onData takes the content at first and after each change
-   * @param onTrouble takes the reason why the ConfigMap is unreadable for now
+   * @param onTrouble takes the reason why the ConfigMap is unreadable for now, and returns whether its content no longer
+   * applies, so that `onData` must be called again
    */
   watchConfigMap(
     configMap: ConfigMapName,
     onData: (data: ConfigMapData) => void,
-    onTrouble: (reason: string) => void,
+    onTrouble: (trouble: ConfigMapTrouble) => boolean,
   ): () => void;
   /** Creates the namespace unless it exists. */
   ensureNamespace(name: string, annotations: Readonly<Record<string, string>>): Promise<void>;
@@ -46,6 +54,9 @@ type Client = typeof kubernetes;
 const MANAGED_BY = { 'app.kubernetes.io/managed-by': 'k8s-keystone-auth' };
 const RBAC = 'rbac.authorization.k8s.io';
 const POD_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+
+/** The statuses of a request without the right to it. */
+const FORBIDDEN: readonly unknown[] = [401, 403];
 
 function getStatus(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
@@ -189,9 +200,8 @@ export async function openCluster(kubeconfig: NamedFile | undefined, clock: Cloc
         makeConfigMapApi(configMap, config, core, client),
         {
           onData,
-          onError: (error) => {
-            onTrouble(explainError(error));
-          },
+          onError: (error) =>
+            onTrouble({ reason: explainError(error), isForbidden: FORBIDDEN.includes(getStatus(error)) }),
         },
         clock,
       ),

@@ -6,7 +6,7 @@ import type { Clock } from '../../shared/base/clock.ts';
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, ConfigMapTrouble } from './cluster.ts';
 import { startFileWatcher } from './file-watcher.ts';
 import type { NamedFile } from './read-text-file.ts';
 import type { ConfigMapData } from './watch-config-map.ts';
@@ -27,6 +27,10 @@ export interface TextSource<T> {
   readonly parse: (text: string, where: string) => T;
   /** Applies while the ConfigMap, or its key, does not exist. */
   readonly defaultValue: T;
+  /** What the default value means, for the log. */
+  readonly defaultEffect: string;
+  /** Whether the default value also applies while the webhook has no right to read the ConfigMap. */
+  readonly needsRight: boolean;
   readonly apply: (value: T) => void;
 }
 
@@ -114,7 +118,7 @@ export class SourceWatcher {
   }
 
   #watchConfigMap<T>(source: TextSource<T>, { name, key }: { name: string; key: string }, cluster: Cluster): void {
-    const { what, parse, defaultValue, apply } = source;
+    const { what, parse, defaultValue, defaultEffect, needsRight, apply } = source;
     const where = `ConfigMap ${NAMESPACE}/${name}`;
     this.#unreadSources.add(where);
     apply(defaultValue);
@@ -122,7 +126,8 @@ export class SourceWatcher {
       this.#unreadSources.delete(where);
       const text = data?.get(key);
       if (text === undefined) {
-        this.#log.warn({ what, where }, `the ConfigMap does not exist or has no key "${key}"`);
+        const problem = data === undefined ? 'does not exist' : `has no key "${key}"`;
+        this.#log.warn({ what, where }, `the ConfigMap ${problem}: ${defaultEffect}`);
         apply(defaultValue);
         return;
       }
@@ -134,8 +139,12 @@ export class SourceWatcher {
         this.#reportFailure(what, error.message);
       }
     };
-    const onTrouble = (reason: string): void => {
-      this.#log.warn({ what, where, reason }, 'the ConfigMap cannot be read at the moment');
+    const onTrouble = ({ reason, isForbidden }: ConfigMapTrouble): boolean => {
+      const appliesDefault = needsRight && isForbidden;
+      const effect = appliesDefault ? `: ${defaultEffect}` : '';
+      this.#log.warn({ what, where, reason }, `the ConfigMap cannot be read at the moment${effect}`);
+      if (appliesDefault) apply(defaultValue);
+      return appliesDefault;
     };
     this.#closers.push(cluster.watchConfigMap({ namespace: NAMESPACE, name }, onData, onTrouble));
   }

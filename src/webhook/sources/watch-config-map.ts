@@ -25,8 +25,11 @@ export interface ConfigMapApi {
 export interface ConfigMapListener {
   /** Takes the content at first and after each change. */
   readonly onData: (data: ConfigMapData) => void;
-  /** Takes the error that makes the ConfigMap unreadable for now. */
-  readonly onError: (error: unknown) => void;
+  /**
+   * Takes the error that makes the ConfigMap unreadable for now, and returns whether its content no longer applies; the
+   * content is then reported again as soon as it can be read.
+   */
+  readonly onError: (error: unknown) => boolean;
 }
 
 const MIN_WAIT_MS = 500;
@@ -66,7 +69,7 @@ export function watchConfigMap(api: ConfigMapApi, { onData, onError }: ConfigMap
       if (isClosed) abort();
     } catch (error) {
       if (isClosed) return;
-      onError(error);
+      if (onError(error)) lastVersion = undefined;
       waitMs = Math.min(MAX_WAIT_MS, waitMs * 2);
       restartLater();
     }

@@ -7,21 +7,22 @@ import { parseYaml } from '../../shared/options/yaml.ts';
 import type { YamlMapping, YamlValue } from '../../shared/options/yaml.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { RoleMapping } from '../authn/role-mappings.ts';
+import { isSimilarName } from '../sources/similar-name.ts';
 
 export interface SyncConfig {
   readonly syncsProjects: boolean;
   readonly syncsRoleAssignments: boolean;
-  /** `%i` the ID of the project, `%n` its name, `%d` the ID of its domain. */
+  /** `%i` the ID of the project, `%n` its name, `%d` the ID of the domain of the user, as in the Go program. */
   readonly namespaceFormat: string;
   readonly excludedProjectIds: readonly string[];
   readonly excludedProjectNames: readonly string[];
   readonly roleMappings: readonly RoleMapping[];
 }
 
-/** Applies to what the configuration does not set. */
+/** Applies to what the configuration does not set, and if there is none: nothing is synchronized unless asked for. */
 export const DEFAULT_SYNC_CONFIG: SyncConfig = {
-  syncsProjects: true,
-  syncsRoleAssignments: true,
+  syncsProjects: false,
+  syncsRoleAssignments: false,
   namespaceFormat: '%i',
   excludedProjectIds: [],
   excludedProjectNames: [],
@@ -54,47 +55,86 @@ function readText(mapping: YamlMapping, key: string, file: string): string | und
   return typeof value === 'string' ? value : fail(file, `${key} must be a string`);
 }
 
-function refuseUnknownKeys(mapping: YamlMapping, keys: readonly string[], file: string): void {
-  const unknown = [...mapping.keys()].find((key) => !keys.includes(key));
-  if (unknown !== undefined) fail(file, `the key "${unknown}" is unknown`);
+/** Words of a key that was probably meant to leave something out. */
+const EXCLUSION = /black_?list|block_?list|deny|except|exclu|ignore|skip/i;
+
+type UnknownKeyReporter = (key: string) => void;
+
+/**
+ * Refuses unknown keys that were probably meant as one of these or as an exclusion, because without it more would be
+ * synchronized than the author wants; reports the others.
+ */
+function checkUnknownKeys(
+  mapping: YamlMapping,
+  keys: readonly string[],
+  file: string,
+  onUnknownKey: UnknownKeyReporter,
+): void {
+  for (const key of mapping.keys()) {
+    if (keys.includes(key)) continue;
+    const similar = keys.find((known) => isSimilarName(key, known));
+    if (similar !== undefined) fail(file, `the key "${key}" is unknown; did you mean "${similar}"?`);
+    if (EXCLUSION.test(key)) fail(file, `the key "${key}" is unknown`);
+    onUnknownKey(key);
+  }
 }
 
-function readRoleMapping(entry: YamlValue, file: string): RoleMapping {
+function readRoleMapping(entry: YamlValue, file: string, onUnknownKey: UnknownKeyReporter): RoleMapping {
   if (!(entry instanceof Map)) return fail(file, 'an entry of role_mappings must be a mapping');
   const mapping = unifyKeys(entry, 'role_mappings');
-  refuseUnknownKeys(mapping, MAPPING_KEYS, file);
+  checkUnknownKeys(mapping, MAPPING_KEYS, file, onUnknownKey);
   const role = readText(mapping, 'keystone_role', file);
   if (role === undefined) return fail(file, 'an entry of role_mappings lacks keystone-role');
   return { role, username: readText(mapping, 'username', file), groups: readTextList(mapping, 'groups', file) ?? [] };
 }
 
-function readRoleMappings(mapping: YamlMapping, file: string): readonly RoleMapping[] {
+function readRoleMappings(
+  mapping: YamlMapping,
+  file: string,
+  onUnknownKey: UnknownKeyReporter,
+): readonly RoleMapping[] {
   const value = mapping.get('role_mappings') ?? [];
   if (!Array.isArray(value)) return fail(file, 'role_mappings must be a list');
-  return value.map((entry: YamlValue) => readRoleMapping(entry, file));
+  return value.map((entry: YamlValue) => readRoleMapping(entry, file, onUnknownKey));
+}
+
+const FORMAT = /^[a-z\d][a-z\d_.-]*[a-z\d]$/i;
+
+/** Reads `namespace-format` with the checks of the Go program. */
+function readNamespaceFormat(mapping: YamlMapping, file: string): string {
+  const format = readText(mapping, 'namespace_format', file) ?? DEFAULT_SYNC_CONFIG.namespaceFormat;
+  // Two projects must never share a namespace.
+  if (!format.includes('%i')) fail(file, 'namespace_format must contain %i');
+  if (!FORMAT.test(format.replaceAll(/%[ind]/g, 'aa'))) {
+    const characters = 'letters, digits, "-", "_" and "."';
+    fail(file, `namespace_format must consist of %i, %n, %d, ${characters}, with a letter or digit at both ends`);
+  }
+  return format;
 }
 
 /**
  * Parses a configuration, whose keys may have dashes or underscores.
  *
  * @param file where the text comes from, for messages
+ * @param onUnknownKey takes the keys that are ignored
  * @throws ConfigError
  */
-export function parseSyncConfig(text: string, file: string): SyncConfig {
+export function parseSyncConfig(
+  text: string,
+  file: string,
+  onUnknownKey: UnknownKeyReporter = () => undefined,
+): SyncConfig {
   const mapping = unifyKeys(parseYaml(Buffer.from(text), file), file);
-  refuseUnknownKeys(mapping, KEYS, file);
-  const types = readTextList(mapping, 'data_types_to_sync', file)?.map((type) => type.replaceAll('-', '_'));
-  const unknownType = types?.find((type) => !TYPES.includes(type));
+  checkUnknownKeys(mapping, KEYS, file, onUnknownKey);
+  const types = readTextList(mapping, 'data_types_to_sync', file) ?? [];
+  const unknownType = types.find((type) => !TYPES.includes(type));
   if (unknownType !== undefined) fail(file, `data_types_to_sync supports ${TYPES.join(' and ')}, not "${unknownType}"`);
-  const namespaceFormat = readText(mapping, 'namespace_format', file) ?? DEFAULT_SYNC_CONFIG.namespaceFormat;
-  // Two projects must never share a namespace.
-  if (!namespaceFormat.includes('%i')) fail(file, 'namespace_format must contain %i');
   return {
-    syncsProjects: types?.includes('projects') ?? DEFAULT_SYNC_CONFIG.syncsProjects,
-    syncsRoleAssignments: types?.includes('role_assignments') ?? DEFAULT_SYNC_CONFIG.syncsRoleAssignments,
-    namespaceFormat,
+    syncsProjects: types.includes('projects'),
+    syncsRoleAssignments: types.includes('role_assignments'),
+    namespaceFormat: readNamespaceFormat(mapping, file),
     excludedProjectIds: readTextList(mapping, 'projects_blacklist', file) ?? [],
     excludedProjectNames: readTextList(mapping, 'projects_name_blacklist', file) ?? [],
-    roleMappings: readRoleMappings(mapping, file),
+    roleMappings: readRoleMappings(mapping, file, onUnknownKey),
   };
 }

@@ -31,8 +31,8 @@ const CLUSTER_NAMESPACE = /^(?:default|kube-.*)$/;
 const MAX_WAIT_MS = 1_000;
 
 /** The namespace of a project: by the format, or else its ID; undefined if neither is a valid name. */
-export function chooseNamespace({ project, projectDomain }: TokenOwner, format: string): string | undefined {
-  const formatted = fillFormat(format, { i: project.id, n: project.name, d: projectDomain.id });
+export function chooseNamespace({ project, userDomain }: TokenOwner, format: string): string | undefined {
+  const formatted = fillFormat(format, { i: project.id, n: project.name, d: userDomain.id });
   return [formatted, project.id].find((name) => LABEL.test(name) && !CLUSTER_NAMESPACE.test(name));
 }
 
@@ -76,6 +76,7 @@ async function synchronizeRoleBindings(
 async function synchronize(owner: TokenOwner, username: string, settings: SynchronizerSettings): Promise<void> {
   const { cluster, config, onSynchronized, onFailed, onSkipped } = settings;
   const { syncsProjects, syncsRoleAssignments, namespaceFormat, excludedProjectIds, excludedProjectNames } = config();
+  if (!syncsProjects && !syncsRoleAssignments) return;
   const { project } = owner;
   if (excludedProjectIds.includes(project.id) || excludedProjectNames.includes(project.name)) return;
   const namespace = chooseNamespace(owner, namespaceFormat);

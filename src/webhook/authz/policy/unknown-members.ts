@@ -2,6 +2,7 @@
  * Members that the format does not have. The Go program ignores them all. A comment does no harm, but a misspelt
  * restriction would let everybody in.
  */
+import { isSimilarName } from '../../sources/similar-name.ts';
 import type { FindingReporter } from './finding.ts';
 import { foldName } from './fold-name.ts';
 import type { JsonMember } from './json-tree.ts';
@@ -13,36 +14,12 @@ const RESTRICTIONS = [
   ...['resource_permissions', 'nonresource_permissions', 'except', 'exclude', 'conditions', 'effect', 'deny', 'allow'],
 ];
 
-/** How many characters may differ between a name and the one that its author meant. */
-const countTypos = (name: string): number => (name.length < 6 ? 1 : 2);
-
-/** The number of characters to insert, delete or replace that makes one text of the other (Levenshtein). */
-function measureDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 0; i < a.length; i += 1) {
-    const next = [i + 1];
-    for (let j = 1; j <= b.length; j += 1) {
-      const replaced = (row[j - 1] ?? 0) + (b[j - 1] === a[i] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
-const compact = (name: string): string => foldName(name).replaceAll(/[^a-z\d]/g, '');
-
-function isSimilar(name: string, word: string): boolean {
-  const limit = countTypos(name);
-  return Math.abs(name.length - word.length) <= limit && measureDistance(name, word) <= limit;
-}
-
 /** The words of a name such as `allowed_users` or `allowedUsers`. */
 const splitName = (name: string): readonly string[] =>
   name
     .replaceAll(/([a-z\d])([A-Z])/g, '$1_$2')
     .split(/[^A-Za-z\d]+/)
-    .map(compact)
+    .map((word) => word.toLowerCase())
     .filter((word) => word !== '');
 
 /**
@@ -54,8 +31,7 @@ export function findResemblance(name: string, names: readonly string[]): string 
   // No word of the format is nearly as long.
   if (name.length > 64) return undefined;
   const candidates = [...names, ...RESTRICTIONS];
-  const whole = compact(name);
-  const similar = candidates.find((word) => isSimilar(whole, compact(word)));
+  const similar = candidates.find((word) => isSimilarName(foldName(name), word));
   if (similar !== undefined) return similar;
   const words = splitName(name);
   if (words.length < 2) return undefined;
