@@ -7,7 +7,7 @@ import { parseYaml } from '../../shared/options/yaml.ts';
 import type { YamlMapping, YamlValue } from '../../shared/options/yaml.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { RoleMapping } from '../authn/role-mappings.ts';
-import { isSimilarName } from '../sources/similar-name.ts';
+import { isSimilarName } from '../../shared/base/similar-name.ts';
 
 export interface SyncConfig {
   readonly syncsProjects: boolean;

@@ -2,7 +2,7 @@
  * Members that the format does not have. The Go program ignores them all. A comment does no harm, but a misspelt
  * restriction would let everybody in.
  */
-import { isSimilarName } from '../../sources/similar-name.ts';
+import { isSimilarName } from '../../../shared/base/similar-name.ts';
 import type { FindingReporter } from './finding.ts';
 import { foldName } from './fold-name.ts';
 import type { JsonMember } from './json-tree.ts';
