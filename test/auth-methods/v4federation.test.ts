@@ -373,7 +373,7 @@ void t.test('v4federation needs a user', async (t) => {
 
 void t.test('v4federation checks the port before it sends a request', async (t) => {
   const { user, port, listPluginRequests } = await setUpV4Federation(t);
-  for (const wrong of ['0', '65536', 'x', '-1', '80 ']) {
+  for (const wrong of ['0', '65536', 'x', '-1', '8 0']) {
     const { status, stderr } = await startBrowserLogin(user.with({ OS_REDIRECT_PORT: wrong })).ended;
     t.equal(status, EXIT_STATUS.config, wrong);
     t.match(stderr, 'OS_REDIRECT_PORT must be a port from 1 to 65535');

@@ -109,7 +109,7 @@ export function makeRandomLogins({ logins, valuesOf }: LoginSamples): RandomLogi
     const method = METHOD_BY_NAME.get(login['auth-type'] ?? '');
     return (
       !['v3kerberos', 'v3fedkerb'].includes(login['auth-type'] ?? '') &&
-      (method?.waitsForUser !== true || 'code' in login)
+      (method?.waitsForUser === undefined || 'code' in login)
     );
   });
 

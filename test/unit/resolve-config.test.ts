@@ -143,7 +143,7 @@ void t.test('the method follows from the settings', async (t) => {
   await t.rejects(chosen([], { OS_AUTH_TYPE: 'v3adfspassword' }), {
     code: 'config-invalid',
     message: /OS_AUTH_TYPE.*v3adfspassword/,
-    hint: /v3password/,
+    hint: /v3websso/,
   });
   await t.rejects(chosen(['--application-credential-secret=s', '--password=p']), {
     code: 'config-conflict',

@@ -23,12 +23,12 @@ export interface AuthMethod {
   readonly conflictsWith: readonly OptionName[];
   /** Its factor, if Keystone can combine it with other factors. */
   readonly factor?: Factor;
-  /** It waits for the user, for example for a login in a browser: minutes, not seconds. */
-  readonly waitsForUser?: true;
   /** It uses a secret that belongs to the machine and that no setting contains, such as the token of a pod. */
   readonly usesMachineIdentity?: true;
   /** It can return the provider's token instead of a Keystone token (`token-kind`). */
   readonly canGiveProviderToken?: true;
+  /** Whether it waits for the user with these settings, for example for a login in a browser: minutes, not seconds. */
+  waitsForUser?(config: ResolvedConfig): boolean;
   /** Whether these settings need no URL of Keystone. */
   worksWithoutKeystoneUrl?(config: ResolvedConfig): boolean;
   /** Describes where the input of a prompt goes, if not to Keystone: "at https://idp.example.com". */

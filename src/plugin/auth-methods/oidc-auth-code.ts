@@ -193,7 +193,7 @@ export const oidcAuthCode: AuthMethod = {
   options: [...FEDERATION_OPTIONS, ...OIDC_OPTIONS, ...AUTH_CODE_OPTIONS, ...BROWSER_OPTIONS],
   impliedBy: [],
   conflictsWith: [],
-  waitsForUser: true,
+  waitsForUser: (config) => !config.has('code'),
   ...withBrowser,
   listMissing: (config) => chooseMethodParts(config).listMissing(config),
   identify: (config, host) => chooseMethodParts(config).identify(config, host),

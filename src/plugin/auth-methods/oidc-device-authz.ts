@@ -42,7 +42,7 @@ export const oidcDeviceAuthz: AuthMethod = {
   ],
   impliedBy: [],
   conflictsWith: [],
-  waitsForUser: true,
+  waitsForUser: () => true,
   ...makeOidcMethod({
     grant: DEVICE_GRANT,
     usesBrowser: true,

@@ -115,7 +115,7 @@ export const v4Federation: AuthMethod = {
   options: [IDENTITY_PROVIDER_OPTION, REDIRECT_PORT_OPTION, ...BROWSER_OPTIONS],
   impliedBy: [],
   conflictsWith: [],
-  waitsForUser: true,
+  waitsForUser: () => true,
   listMissing: (config) => [...listUnset(config, 'identity-provider'), ...listMissingScope(config)],
   identify: (config) => [config.text('identity-provider'), ...listScopeFields(resolveScope(config))],
   async prepareRequest(config, tools) {

@@ -64,7 +64,7 @@ export const webSso: AuthMethod = {
   ],
   impliedBy: [],
   conflictsWith: [],
-  waitsForUser: true,
+  waitsForUser: () => true,
   listMissing: (config) => [...listUnset(config, 'protocol'), ...listMissingScope(config)],
   identify: (config) => [
     config.text('identity-provider'),

@@ -60,7 +60,7 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
     cacheKey: computeCacheKey(config, method, tls, host),
     startedAt,
     deadlineMs,
-    maxLoginMs: method.waitsForUser ? deadlineMs + readLoginTimeoutMs(config) : deadlineMs,
+    maxLoginMs: method.waitsForUser?.(config) === true ? deadlineMs + readLoginTimeoutMs(config) : deadlineMs,
     user: makeTerminalUser({ host, canPrompt: execInfo?.isInteractive !== false, writeLine: reporter.info }),
   };
 }

@@ -103,7 +103,7 @@ function toFailure({ code, message, hint, requestId }: PluginError): LoginFailur
 function isAboutUser({ method }: LoginContext, config: ResolvedConfig, error: PluginError): boolean {
   if (error instanceof UserCancelled || error instanceof AnswerRejected) return true;
   if (findMissingOptions(config, method).length > 0) return true;
-  return method.waitsForUser === true && !REFUSED_SETTINGS.includes(error.code);
+  return method.waitsForUser?.(config) === true && !REFUSED_SETTINGS.includes(error.code);
 }
 
 /**

@@ -30,7 +30,7 @@ import { isRefreshTokenRefused, rememberRefusedRefreshToken } from './refused-lo
  */
 export async function requestToken(login: LoginContext, config: ResolvedConfig): Promise<ReceivedToken> {
   // Before any server is asked, which can take long.
-  if (login.method.waitsForUser) login.user.requirePresence();
+  if (login.method.waitsForUser?.(config) === true) login.user.requirePresence();
   return withHttp(login, login.deadlineMs, async (http) => {
     const context = makeMethodContext(login, config, http);
     const request = await login.method.prepareRequest(config, context);

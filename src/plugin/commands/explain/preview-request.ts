@@ -110,7 +110,7 @@ function describeRequest(request: AuthRequest, url: string, endpoint: string): R
 
 async function preview(login: LoginContext, config: ResolvedConfig): Promise<RequestPreview> {
   const { method } = login;
-  if (method.waitsForUser) return { first: 'the user logs in elsewhere, such as in a browser' };
+  if (method.waitsForUser?.(config) === true) return { first: 'the user logs in elsewhere, such as in a browser' };
   const url = readAuthUrl(config);
   if (url === undefined && method.worksWithoutKeystoneUrl?.(config) !== true) {
     return { first: 'the URL of Keystone is not set' };
