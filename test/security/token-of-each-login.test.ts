@@ -207,7 +207,7 @@ await t.test('the servers accept each auth method, so that the next test compare
   // A client certificate needs TLS.
   t.strictSame(
     METHODS.filter(({ name }) => !accepted.has(name)).map(({ name }) => name),
-    ['v3oidcdeviceauthz', 'v3oauth2mtlsclientcredential', 'v3kerberos', 'v3websso', 'v4federation'],
+    ['v3oidcdeviceauthz', 'v3oauth2mtlsclientcredential', 'v3kerberos', 'v3fedkerb', 'v3websso', 'v4federation'],
   );
 });
 
