@@ -44,6 +44,7 @@ void t.test('the options are grouped as in the help and in the reference', async
           'default-domain-id',
           'default-domain-name',
           'system-scope',
+          'service-provider',
           'trust-id',
           'unscoped',
         ],
@@ -136,7 +137,7 @@ void t.test(
   async (t) => {
     t.strictSame(
       select((option) => isInCloudsYaml(option) && !isBelowAuth(option)),
-      ['auth-type', 'identity-api-version', 'cacert', 'cert', 'key', 'insecure', 'verify'],
+      ['auth-type', 'identity-api-version', 'service-provider', 'cacert', 'cert', 'key', 'insecure', 'verify'],
     );
     t.strictSame(
       select((option) => !isInCloudsYaml(option)),
