@@ -246,7 +246,9 @@ else {
       await create(
         maps,
         makeConfigMap('keystone-sync', {
-          syncConfig: 'role-mappings:\n- keystone-role: member\n  groups: [builders]\n',
+          syncConfig:
+            'data-types-to-sync: [projects, role_assignments]\n' +
+            'role-mappings:\n- keystone-role: member\n  groups: [builders]\n',
         }),
       );
       await waitUntil(

@@ -40,7 +40,10 @@ void t.test('the built program asks Keystone over TLS, an issuer and a cluster',
   ]);
   cluster.setConfigMap('keystone-policy', { policies: policyFor('web') });
   const sync = join(makeTestFolder(t), 'sync.yaml');
-  writeFileSync(sync, 'role-mappings:\n  - {keystone-role: reader, username: mapped}\n');
+  writeFileSync(
+    sync,
+    'data-types-to-sync: [projects]\nrole-mappings:\n  - {keystone-role: reader, username: mapped}\n',
+  );
   const args = ['--policy-configmap-name', 'keystone-policy', '--sync-config-file', sync];
   const webhook = await startWebhookProcess(t, { keystone, issuer, cluster, args });
   await waitUntil('it is ready', async () => (await webhook.sendRequest({ path: '/readyz' })).status === 200);

@@ -8,6 +8,7 @@ import { escapeJson, renderLines } from '../../shared/base/terminal-text.ts';
 import { redact } from '../../shared/base/secret.ts';
 import { VERSION } from '../../shared/base/program.ts';
 import { openLog } from '../observability/log.ts';
+import { translateGoFlags } from './go-flags.ts';
 import { PROGRAM_NAME, WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS } from './options.ts';
 import { parseCommandLine, renderHelp } from './parse-command-line.ts';
 import { runPolicyCommand } from './policy-command.ts';
@@ -49,15 +50,16 @@ function waitForSignal(host: Host): Promise<void> {
 }
 
 async function run(host: Host, clock: Clock): Promise<number> {
-  const { argv } = host;
+  const { argv, userAgents, ignoredFlags } = translateGoFlags(host.argv, WEBHOOK_OPTIONS);
   if (argv[0] === 'policy') return runPolicyCommand(host, argv.slice(1));
   const { words, flags, help, version } = parseCommandLine(argv, WEBHOOK_OPTIONS);
   if (help) host.writeOut(renderLines(renderHelp(USAGE, WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS).trimEnd().split('\n')));
   if (version) host.writeOut(renderLines([VERSION]));
   if (help || version) return 0;
   if (words[0] !== undefined) throw new UsageError(`unknown command "${words[0]}"`, { hint: 'see --help' });
-  const settings = readWebhookSettings(host, flags);
+  const settings = readWebhookSettings(host, flags, userAgents);
   const log = openLog(settings.logLevel, (line) => host.writeOut(escapeJson(line)));
+  if (ignoredFlags.length > 0) log.info({ flags: ignoredFlags }, 'flags of the Go program that have no effect here');
   // A server must not end because of what a peer sends. Only the name: a message may quote a token.
   host.onUnhandledError((error) => {
     log.error({ error: error instanceof Error ? error.name : typeof error }, 'internal error');

@@ -2,7 +2,6 @@
 import { X509Certificate } from 'node:crypto';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { VERSION } from '../../shared/base/program.ts';
 import { trustAuthorities } from '../../shared/http/tls-settings.ts';
 import { openHttpClient } from '../../shared/http/http-client.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
@@ -16,7 +15,6 @@ import { readTextFile } from '../sources/read-text-file.ts';
 import type { NamedFile } from '../sources/read-text-file.ts';
 import { openSynchronizer } from './open-synchronizer.ts';
 import type { SynchronizerContext } from './open-synchronizer.ts';
-import { PROGRAM_NAME } from './options.ts';
 import type { AuthenticatorName, WebhookSettings } from './settings.ts';
 
 export interface AuthenticatorContext extends SynchronizerContext {
@@ -54,7 +52,7 @@ async function openClient(
     tls: trustAuthorities(ca),
     trustedOrigins: undefined,
     chooseProxy: settings.chooseProxy,
-    userAgent: `${PROGRAM_NAME}/${VERSION}`,
+    userAgent: settings.userAgent,
     deadlineMs: settings.keystoneTimeoutMs,
     clock,
     log: (line) => {

@@ -10,6 +10,7 @@ import { makeConfig } from '../../shared/options/config.ts';
 import type { Config } from '../../shared/options/config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import { VERSION } from '../../shared/base/program.ts';
 import { readAllowedNames } from '../authn/allowed-names.ts';
 import { hasAdjacentPlaceholders } from '../authn/kubernetes-name.ts';
 import type { AllowedNames } from '../authn/kubernetes-name.ts';
@@ -20,7 +21,7 @@ import type { Compatibilities, Compatibility } from '../authz/policy/compatibili
 import type { NamedFile } from '../sources/read-text-file.ts';
 import { METRICS_ACCESS } from '../server/metrics-access.ts';
 import type { MetricsAccess } from '../server/metrics-access.ts';
-import { WEBHOOK_OPTIONS } from './options.ts';
+import { PROGRAM_NAME, WEBHOOK_OPTIONS } from './options.ts';
 import type { WebhookOptionName } from './options.ts';
 
 /** The settings of a webhook, checked. */
@@ -58,6 +59,8 @@ export interface WebhookSettings {
   readonly syncConfigMapName: string | undefined;
   readonly kubeconfigFile: NamedFile | undefined;
   readonly logLevel: string;
+  /** The `User-Agent` of requests to Keystone and to an issuer. */
+  readonly userAgent: string;
 }
 
 const AUTHENTICATORS = ['keystone', 'oidc'] as const;
@@ -190,9 +193,14 @@ function requireSetting<T>(setting: T | undefined, name: WebhookOptionName, vari
 /**
  * Reads the settings of a webhook from flags and variables.
  *
+ * @param userAgents what goes before our own name in the `User-Agent`, the last first
  * @throws ConfigError if a setting is missing or invalid
  */
-export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>): WebhookSettings {
+export function readWebhookSettings(
+  host: Host,
+  flags: Layer<WebhookOptionName>,
+  userAgents: readonly string[] = [],
+): WebhookSettings {
   const config = resolveWebhookConfig(host, flags);
   const findFile = (name: WebhookOptionName): NamedFile | undefined => {
     const text = config.text(name);
@@ -237,5 +245,7 @@ export function readWebhookSettings(host: Host, flags: Layer<WebhookOptionName>)
     syncConfigMapName: config.text('sync-configmap-name'),
     kubeconfigFile: findFile('kubeconfig'),
     logLevel: config.text('log-level') ?? 'info',
+    // As in the Go program, each goes before the one before it.
+    userAgent: [...userAgents.toReversed(), `${PROGRAM_NAME}/${VERSION}`].join(' '),
   };
 }

@@ -114,7 +114,10 @@ function readAccessReview(version: ReviewVersion, spec: JsonObject): AccessRevie
 }
 
 function readTokenReview(version: ReviewVersion, spec: JsonObject): TokenReview {
-  const token = readText(spec, 'token');
+  // Go leaves spaces at the ends of a header's value out, and so a token with spaces works there.
+  const token = readText(spec, 'token')
+    .replace(/^[ \t]+/, '')
+    .trimEnd();
   if (token === '') throw new InvalidReviewError('spec.token is missing');
   return { kind: 'TokenReview', version, token: new UntrackedSecret(token) };
 }
