@@ -159,8 +159,7 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
       const config = {
         apiVersion: 'v1',
         kind: 'Config',
-        // Without this the client refuses http://.
-        clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
+        clusters: [{ name: 'c', cluster: { server: url } }],
         users: [{ name: 'u', user: { token: 'cluster-token' } }],
         contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
         'current-context': 'x',

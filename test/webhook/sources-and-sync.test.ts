@@ -318,6 +318,17 @@ void t.test('an invalid or missing kubeconfig ends the start', async (t) => {
   });
 });
 
+void t.test('a kubeconfig with an http:// server of another machine ends the start', async (t) => {
+  const kubeconfig = join(makeTestFolder(t), 'kubeconfig');
+  const server = 'http://192.0.2.1:8001';
+  const clusters = [{ name: 'c', cluster: { server, 'insecure-skip-tls-verify': true } }];
+  const contexts = [{ name: 'c', context: { cluster: 'c', user: 'u' } }];
+  const users = [{ name: 'u', user: { token: 'secret-token' } }];
+  writeFileSync(kubeconfig, JSON.stringify({ clusters, contexts, users, 'current-context': 'c' }));
+  const ended = await failToStart(t, { args: ['--policy-configmap-name', 'x', '--kubeconfig', kubeconfig] });
+  t.match(ended, { status: 3, stderr: /the server in .*kubeconfig uses http:\/\/ and is not on this machine/ });
+});
+
 const OWNER: TokenOwner = {
   user: { id: 'u1', name: 'alice' },
   userDomain: { id: 'd1', name: 'acme' },

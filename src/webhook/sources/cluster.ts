@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type * as kubernetes from '@kubernetes/client-node';
 import type { Clock } from '../../shared/base/clock.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
+import { isPlaintextLoopback } from '../../shared/http/peer.ts';
 import { readTextFile } from './read-text-file.ts';
 import type { NamedFile } from './read-text-file.ts';
 import { watchConfigMap } from './watch-config-map.ts';
@@ -100,6 +101,22 @@ function checkReferencedFiles(config: kubernetes.KubeConfig, { path, origin }: N
   }
 }
 
+/**
+ * Lets the library connect to `kubectl proxy`: without TLS there is no certificate to check, but it wants to be told.
+ *
+ * @throws ConfigError if the credentials would leave this machine without encryption
+ */
+function allowLocalHttp(config: kubernetes.KubeConfig, { path, origin }: NamedFile): void {
+  const cluster = config.getCurrentCluster();
+  if (cluster?.server.startsWith('http:') !== true) return;
+  if (!isPlaintextLoopback(new URL(cluster.server))) {
+    throw new ConfigError(`${origin}: the server in ${path} uses http:// and is not on this machine`, {
+      hint: 'use https:// for the server of the cluster',
+    });
+  }
+  config.clusters = config.clusters.map((each) => (each === cluster ? { ...each, skipTLSVerify: true } : each));
+}
+
 function loadKubeConfig(kubeconfig: NamedFile | undefined, client: Client): kubernetes.KubeConfig {
   const config = new client.KubeConfig();
   const text = kubeconfig === undefined ? undefined : readTextFile(kubeconfig);
@@ -121,7 +138,10 @@ function loadKubeConfig(kubeconfig: NamedFile | undefined, client: Client): kube
       { hint: 'set --kubeconfig (KEYSTONE_KUBECONFIG_FILE) to a kubeconfig' },
     );
   }
-  if (kubeconfig !== undefined) checkReferencedFiles(config, kubeconfig);
+  if (kubeconfig !== undefined) {
+    checkReferencedFiles(config, kubeconfig);
+    allowLocalHttp(config, kubeconfig);
+  }
   return config;
 }
 
