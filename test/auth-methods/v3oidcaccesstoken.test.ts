@@ -26,7 +26,7 @@ testWithFederation('v3oidcaccesstoken logs in with an access token', async (t, f
     await checkFederatedLogin(t, fixture, { env, expected, issuer: [] });
   });
   await t.test('the auth type is inferred', async (t) => {
-    const env = { OS_ACCESS_TOKEN: token, OS_PASSWORD: 'unused' };
+    const env = { OS_ACCESS_TOKEN: token };
     await checkFederatedLogin(t, fixture, { env, expected, issuer: [] });
   });
 });
