@@ -4,16 +4,11 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { writeTarGz, writeZip } from './archive-formats.ts';
 import type { ArchiveMember } from './archive-formats.ts';
+import { archivePath } from './package-paths.ts';
 import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from './product.ts';
 import type { PackageDocuments } from './system-files.ts';
 import { executablePath } from './targets.ts';
 import type { Target } from './targets.ts';
-
-/** Returns the path of a target's archive. */
-export function archivePath(target: Target, version: string, program = PROGRAM_NAME): string {
-  const kind = target.format === 'pe' ? 'zip' : 'tar.gz';
-  return `out/${target.name}/${program}-${version}-${target.name}.${kind}`;
-}
 
 const text = (name: string, contents: string | Buffer): ArchiveMember => ({
   name,

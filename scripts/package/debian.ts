@@ -7,6 +7,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { PROJECT } from '../lib/project.ts';
+import { debianPackagePath } from './package-paths.ts';
 import { findSourceDate, PROGRAM_NAME, SUMMARY } from './product.ts';
 import { layOutFiles, setPermissions } from './system-files.ts';
 import type { PackageDocuments } from './system-files.ts';
@@ -29,11 +30,6 @@ Description: ${SUMMARY}
  A credential plugin for kubectl. It logs in to Keystone with an openrc, flags or
  prompts, caches the token, and returns it to kubectl.
 `;
-}
-
-/** Returns the path of a target's package. */
-export function debianPackagePath(target: Target, version: string): string {
-  return `out/${target.name}/${PROGRAM_NAME}_${version}_${target.debianArchitecture ?? ''}.deb`;
 }
 
 /** Makes the package of a target. The target needs an executable and a `debianArchitecture`. */

@@ -3,10 +3,8 @@
  * have no folders, so each name contains what the path below `out/` says.
  */
 import { basename, extname } from 'node:path';
-import { archivePath } from './archives.ts';
-import { debianPackagePath } from './debian.ts';
+import { archivePath, debianPackagePath, rpmPath } from './package-paths.ts';
 import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from './product.ts';
-import { rpmPath } from './rpm.ts';
 import { executablePath, TARGETS } from './targets.ts';
 import type { Target } from './targets.ts';
 

@@ -7,6 +7,7 @@ import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { PROJECT } from '../lib/project.ts';
+import { rpmPath, toRpmVersion } from './package-paths.ts';
 import { DESCRIPTION, findSourceDate, PROGRAM_NAME, SUMMARY } from './product.ts';
 import { layOutFiles, setPermissions } from './system-files.ts';
 import type { PackageDocuments } from './system-files.ts';
@@ -14,14 +15,6 @@ import { executablePath } from './targets.ts';
 import type { Target } from './targets.ts';
 
 const run = promisify(execFile);
-
-/** rpm separates version and release with a dash, and sorts a tilde before the end of a version. */
-const toRpmVersion = (version: string): string => version.replaceAll('-', '~');
-
-/** Returns the path of a target's package. */
-export function rpmPath(target: Target, version: string): string {
-  return `out/${target.name}/${PROGRAM_NAME}-${toRpmVersion(version)}-1.${target.rpmArchitecture ?? ''}.rpm`;
-}
 
 /** Overrides settings of the build machine: rpmbuild must not strip, compress or compile anything. */
 function makeDefinitions(folder: string): string[] {

@@ -9,9 +9,8 @@ import { PROJECT } from '../../scripts/lib/project.ts';
 import { listReleaseFiles } from '../../scripts/package/release-files.ts';
 import { nameUnreleased } from '../../scripts/release/changelog.ts';
 import { commitAndTag, openGit, readWorkingTree } from '../../scripts/release/git.ts';
+import { COMPILE_CACHE } from '../support/home.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
-
-// A busy machine takes seconds for each run.
 
 const skip = skipWithout('git', () => canRun('git', '--version'));
 const { version, repositoryUrl } = PROJECT;
@@ -33,6 +32,7 @@ const environment = (folder: string): Record<string, string> => ({
   PATH: process.env['PATH'] ?? '',
   HOME: folder,
   GIT_CONFIG_NOSYSTEM: '1',
+  NODE_COMPILE_CACHE: COMPILE_CACHE,
 });
 
 /** Makes a repository with one commit and with everything in out/release that a release has. */

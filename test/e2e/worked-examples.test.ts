@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import type { Test } from 'tap';
+import { COMPILE_CACHE } from '../support/home.ts';
 import { applyDiff, followExample, readWorkedExample } from '../support/worked-example.ts';
 
 const run = promisify(execFile);
@@ -29,8 +30,13 @@ interface Outcome {
 /** Runs Node in the copy. */
 async function runNode(folder: string, ...words: readonly string[]): Promise<Outcome> {
   // As in the runner, a test file of the copy has the time that this file has: tap would end it after 30 s.
-  const limit = { TAP_TIMEOUT: process.env['TAP_TIMEOUT'] ?? '1800' };
-  const env = { PATH: process.env['PATH'] ?? '', HOME: join(folder, '.home'), LC_ALL: 'C', ...limit };
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: join(folder, '.home'),
+    LC_ALL: 'C',
+    TAP_TIMEOUT: process.env['TAP_TIMEOUT'] ?? '1800',
+    NODE_COMPILE_CACHE: COMPILE_CACHE,
+  };
   const flags = ['--disable-warning=ExperimentalWarning', ...words];
   try {
     const { stdout, stderr } = await run(process.execPath, flags, { cwd: folder, env, maxBuffer: 100e6 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { requireKubectl } from '../support/missing-tools.ts';
 import { PROJECT } from '../../scripts/lib/project.ts';
-import { debianPackagePath } from '../../scripts/package/debian.ts';
+import { debianPackagePath } from '../../scripts/package/package-paths.ts';
 import { hostTarget } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';

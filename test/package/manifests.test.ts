@@ -7,7 +7,7 @@ import { load } from 'js-yaml';
 import t from 'tap';
 import type { Test } from 'tap';
 import { readZipMember } from '../../scripts/lib/read-archive.ts';
-import { archivePath } from '../../scripts/package/archives.ts';
+import { archivePath } from '../../scripts/package/package-paths.ts';
 import { renderManifests } from '../../scripts/package/manifests.ts';
 import { makeRelease } from '../../scripts/package/product.ts';
 import { executablePath, TARGETS } from '../../scripts/package/targets.ts';

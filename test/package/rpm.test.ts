@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import { PROJECT } from '../../scripts/lib/project.ts';
-import { rpmPath } from '../../scripts/package/rpm.ts';
+import { rpmPath } from '../../scripts/package/package-paths.ts';
 import { hostTarget, TARGETS } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';

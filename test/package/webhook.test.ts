@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { archivePath } from '../../scripts/package/archives.ts';
+import { archivePath } from '../../scripts/package/package-paths.ts';
 import { findNameOffsets, SCRUBBED_NAMES } from '../../scripts/package/node-binary/scrub-env-names.ts';
 import { WEBHOOK_PROGRAM_NAME } from '../../scripts/package/product.ts';
 import { executablePath, TARGETS } from '../../scripts/package/targets.ts';

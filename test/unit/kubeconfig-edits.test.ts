@@ -45,7 +45,17 @@ function byName(list: unknown): Json {
   return Object.fromEntries(entries.map(({ name, ...rest }) => [name, rest]));
 }
 
+/** By the text of the file. */
+const views = new Map<string, View>();
+
 function view(path: string, file: string): View {
+  const content = readFileSync(file, 'utf8');
+  const known = views.get(content) ?? readWithKubectl(path, file);
+  views.set(content, known);
+  return known;
+}
+
+function readWithKubectl(path: string, file: string): View {
   const text = execFileSync(path, ['config', 'view', '--raw', '-o', 'json', '--kubeconfig', file], {
     encoding: 'utf8',
     env: {},
