@@ -150,7 +150,7 @@ export function parsePolicy(text: string, compatibilities: Compatibilities): Pol
 
 /** Describes why a text is not a policy, with the position of the problem. */
 export function describeInvalidPolicy(text: string, { at, message }: InvalidPolicyError): string {
-  return `${describePosition(makePositionFinder(text)(at))}: ${message}`;
+  return `${message} (${describePosition(makePositionFinder(text)(at))})`;
 }
 
 /** Finds the first entry that allows the request; none does for users that this webhook did not authenticate. */
