@@ -18,6 +18,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
+import { listFallbackFolders } from '../../src/plugin/cache/fallback-folders.ts';
+import { fakeHost } from '../support/fake-host.ts';
 import { GET_PODS_ARGS, makeAliceSettings, POD_LINE, setUpKubectl } from '../support/kubectl-fixture.ts';
 import type { KubectlFixture } from '../support/kubectl-fixture.ts';
 import type { EnvVars } from '../support/home.ts';
@@ -66,7 +68,7 @@ function make(path: string, mode: number, uid = 0, gid = 0): string {
 const makeEmptyDir = (path: string): string => make(path, 0o2777, 0, FS_GROUP);
 
 const REMEDY = /unless you set CLIENT_KEYSTONE_AUTH_CACHE_DIR \(--cache-dir\) to a folder that only you can access$/;
-const INSTEAD = `/dev/shm/client-keystone-auth-${POD_UID} is used instead, `;
+const INSTEAD = `/dev/shm/client-keystone-auth-${POD_UID}-[0-9a-f]{12} is used instead, `;
 const AGAIN = 'the next run will log in again, ';
 const warn = (reason: string, consequence: string): RegExp =>
   new RegExp(`^client-keystone-auth: warning: .*${reason}.*; ${consequence}${REMEDY.source}`);
@@ -135,7 +137,9 @@ const LAYOUTS: readonly Layout[] = [
   {
     name: 'a substitute that a neighbor made first',
     make({ home, shm }) {
-      make(join(shm, `client-keystone-auth-${POD_UID}`), 0o777, NEIGHBOR);
+      // The name does not depend on secrets, so a neighbor can know it.
+      const places = listFallbackFolders(fakeHost({ uid: POD_UID, home: () => home, temporaryFolders: [shm] }));
+      for (const { path } of places) make(path, 0o777, NEIGHBOR);
       return { HOME: make(home, 0o777, NEIGHBOR) };
     },
     isCached: false,

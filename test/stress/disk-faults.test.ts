@@ -6,13 +6,13 @@
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { prune } from '../../src/plugin/cache/prune.ts';
 import { FULL_SIZE } from '../support/stress.ts';
 import { checkNoProblems, parseToken, PATIENT, runInWorkers } from '../support/stress.ts';
-import { forgetSubstitutes } from '../support/substitute-folders.ts';
+import { forgetSubstitutesOf } from '../support/substitute-folders.ts';
 import { canRun } from '../support/missing-tools.ts';
 import { startProgram } from '../support/stress.ts';
 import { skipWithout } from '../support/missing-tools.ts';
@@ -83,12 +83,8 @@ async function setUpDiskFaults(t: Test, standIn: StandInKeystone): Promise<DiskF
     cpSync(home.cache, templateOf(before), { recursive: true, preserveTimestamps: true });
   }
   expireTokens(templateOf('an expired record'));
-  const key =
-    readdirSync(home.cache)
-      .find((name) => name.endsWith('.token'))
-      ?.slice(0, 64) ?? '';
   const forget = (): void => {
-    forgetSubstitutes(process.geteuid?.() ?? 0, key);
+    forgetSubstitutesOf(process.geteuid?.() ?? 0, home.path);
   };
   t.teardown(forget);
   return {
@@ -288,6 +284,12 @@ const canMount = (folder: string): boolean =>
   isRoot && canRun('mount', '-t', 'tmpfs', '-o', 'size=16k', 'none', folder);
 
 async function checkRunsWithHome(t: Test, what: string, homePath: string | undefined, prefix: readonly string[] = []) {
+  const uid = prefix.length > 0 ? NOBODY : process.geteuid?.();
+  // A relative home counts as none.
+  const home = homePath !== undefined && isAbsolute(homePath) ? homePath : undefined;
+  t.teardown(() => {
+    if (uid !== undefined) forgetSubstitutesOf(uid, home);
+  });
   const { standIn, issuedTokens } = await startRecordingStandIn(t);
   const env = makeEnvironment(
     { path: '/', cache: '', remove: () => undefined },
@@ -308,7 +310,8 @@ await t.test('without a usable home, each run returns a token', async (t) => {
 });
 
 const skipReason = skipWithout('another user (root and setpriv)', () => isRoot && canRun('setpriv', '--version'));
-const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+const NOBODY = 65_534;
+const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, '--regid=65534', '--clear-groups'];
 
 await t.test('with a home that is not writable, each run returns a token', { skip: skipReason }, async (t) => {
   await checkRunsWithHome(t, "another user's HOME", '/var', AS_NOBODY);

@@ -1,9 +1,10 @@
 /** The folders of this machine that take the place of a cache folder that cannot be used. */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { listFallbackFolders } from '../../src/plugin/cache/fallback-folders.ts';
+import { fakeHost } from './fake-host.ts';
 
-const listFolders = (uid: number): string[] =>
-  [`/run/user/${uid}`, '/dev/shm', '/tmp'].map((folder) => join(folder, `client-keystone-auth-${uid}`));
+const listTemporaryFolders = (uid: number): string[] => [`/run/user/${uid}`, '/dev/shm', '/tmp'];
 
 function listNames(folder: string): string[] {
   try {
@@ -13,10 +14,23 @@ function listNames(folder: string): string[] {
   }
 }
 
-/** Removes what a test left for one cache key, or everything of a user that only the test has. */
-export function forgetSubstitutes(uid: number, key?: string): void {
-  for (const folder of listFolders(uid)) {
-    if (key === undefined) rmSync(folder, { recursive: true, force: true });
-    else for (const name of listNames(folder)) if (name.startsWith(key)) rmSync(join(folder, name), { force: true });
-  }
+function removeAll(paths: readonly string[]): void {
+  for (const path of paths) rmSync(path, { recursive: true, force: true });
+}
+
+/** Removes everything of a user that only tests have. */
+export function forgetSubstitutes(uid: number): void {
+  removeAll(
+    listTemporaryFolders(uid).flatMap((folder) =>
+      listNames(folder).flatMap((name) =>
+        name.startsWith(`client-keystone-auth-${uid}-`) ? [join(folder, name)] : [],
+      ),
+    ),
+  );
+}
+
+/** Removes what took the place of the cache folder in a home; undefined means no home. */
+export function forgetSubstitutesOf(uid: number, home: string | undefined): void {
+  const host = fakeHost({ uid, home: () => home, temporaryFolders: listTemporaryFolders(uid) });
+  removeAll(listFallbackFolders(host).map(({ path }) => path));
 }

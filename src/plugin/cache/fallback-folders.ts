@@ -8,6 +8,7 @@ import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { checkCacheFolder, FOLDER_HINT, FOLDER_NAME, resolveCacheFolder } from './cache-folder.ts';
 import type { CacheFolder } from './cache-folder.ts';
+import { digestFields } from './sha256.ts';
 
 function isFolder(path: string): boolean {
   try {
@@ -17,10 +18,15 @@ function isFolder(path: string): boolean {
   }
 }
 
-/** Lists the folders that take the place of the cache folder, best first; they need not exist. */
-export function listFallbackFolders({ uid, temporaryFolders }: Host): readonly CacheFolder[] {
+const PLACE_DIGITS = 12;
+
+/** Lists the folders that take the place of the cache folder, and of no other one, best first; they need not exist. */
+export function listFallbackFolders(host: Host): readonly CacheFolder[] {
+  const { uid, temporaryFolders } = host;
   if (uid === undefined) return [];
-  return temporaryFolders.filter(isFolder).map((path) => ({ path: join(path, `${FOLDER_NAME}-${uid}`), uid }));
+  const place = digestFields('the place of a cache folder, v1', [resolveCacheFolder(host)?.path]);
+  const name = `${FOLDER_NAME}-${uid}-${place.slice(0, PLACE_DIGITS)}`;
+  return temporaryFolders.filter(isFolder).map((path) => ({ path: join(path, name), uid }));
 }
 
 function exists(path: string): boolean {
