@@ -78,14 +78,14 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   },
   {
     reason:
-      'openstacksdk before version 1.5 prefers what is below `auth`, also to variables and flags. The plugin does what ' +
-      'newer versions do.',
+      'openstacksdk 0.101 prefers what is below `auth`, also to variables and flags. The plugin does what openstacksdk ' +
+      '4.22 does.',
     explains: ({ client }, { files, env, flags }) =>
       client.includes(' 6.') && hasKeyBelowAuthAndElsewhere(files, { ...env, ...flags }),
   },
   {
     reason:
-      'keystoneauth before version 5.9 ignores the system scope beside a domain. The plugin logs in to the system.',
+      'keystoneauth 5.0 ignores the system scope beside a domain. The plugin logs in to the system, as 5.18 does.',
     explains: ({ client, fields }) => client.includes(' 6.') && fields['scope']?.plugin === '{"system":{"all":true}}',
   },
 ];

@@ -312,6 +312,8 @@ void t.test('a secret is not saved without a folder, or by a keyring that does n
 });
 
 void t.test('empty settings of the cache folder count as unset', async (t) => {
+  const withLineEnd = fakeHost({ env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: '/v\r' } });
+  t.equal(resolveCacheFolder(withLineEnd)?.path, '/v', 'a file with Windows line ends');
   const env = { CLIENT_KEYSTONE_AUTH_CACHE_DIR: '', XDG_CACHE_HOME: '/c' };
   t.equal(resolveCacheFolder(fakeHost({ env, argv: ['--cache-dir='] }))?.path, '/c/client-keystone-auth');
   t.equal(

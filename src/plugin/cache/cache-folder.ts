@@ -46,7 +46,8 @@ function under(base: string | undefined, ...names: string[]): string | undefined
 }
 
 function readFolderSetting(host: Host): string | undefined {
-  return [findFlagValue(host, FLAG), host.env[VARIABLE]].find((path) => path !== undefined && path !== '');
+  // A file with Windows line ends leaves a carriage return.
+  return [findFlagValue(host, FLAG), host.env[VARIABLE]?.trim()].find((path) => path !== undefined && path !== '');
 }
 
 /**

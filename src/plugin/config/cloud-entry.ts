@@ -75,7 +75,7 @@ function expandRegion(text: string, origin: string, region: Selector | undefined
 
 /**
  * Makes a layer from one entry: the keys next to `auth` and, for options without such a key, the keys below it, as
- * openstacksdk does since version 1.5.
+ * openstacksdk 4.22 does. Version 0.101 prefers the keys below `auth`.
  *
  * @param region replaces the placeholder in a URL
  * @throws ConfigError with the name of the key when its value is not valid for its option
