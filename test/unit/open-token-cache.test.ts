@@ -343,3 +343,16 @@ void t.test('a refusal is remembered in the folder, and never without a process 
   t.equal(unknown.cache.findRefusal(NAME, sent('pw')), undefined);
   t.notOk(listFiles(unknown.folder).includes(refusalFileName(NAME)));
 });
+
+void t.test('eight refused credentials are remembered, the newest ones', async (t) => {
+  const sent = (password: string): SentCredential[] => [{ isLastingPart: false, fields: [password] }];
+  const refuse = async (password: string, now: number): Promise<void> => {
+    const { cache } = await open(t, {}, { identifyProcess: () => makeProcess(7), now: () => now });
+    cache.rememberRefusal(KEY, sent(password), FAILURE);
+  };
+  const passwords = Array.from({ length: 9 }, (_, index) => `pw ${index + 1}`);
+  for (const [index, password] of passwords.entries()) await refuse(password, NOW + index);
+  const { cache } = await open(t, {}, { identifyProcess: () => makeProcess(7), now: () => NOW + passwords.length });
+  const found = passwords.filter((password) => cache.findRefusal(KEY, sent(password)) !== undefined);
+  t.strictSame(found, passwords.slice(1));
+});

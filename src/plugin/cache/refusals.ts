@@ -206,6 +206,12 @@ function makeEntry(
   };
 }
 
+/** Several folders can hold the same entry. */
+function keepFirstOfEach(entries: readonly Entry[]): readonly Entry[] {
+  const isSame = (a: Entry, b: Entry): boolean => a.kind === b.kind && a.tag === b.tag;
+  return entries.filter((entry, index) => entries.findIndex((other) => isSame(entry, other)) === index);
+}
+
 /**
  * Remembers that a login failed.
  *
@@ -222,14 +228,12 @@ export function rememberRefusal(
   const known = [folder, ...others]
     .flatMap((each) => readEntries(each, key))
     .filter((entry) => isRemembered(entry, now))
-    .map((entry) => ({ ...entry, refusedAt: Math.min(entry.refusedAt, now) }));
+    .map((entry) => ({ ...entry, refusedAt: Math.min(entry.refusedAt, now) }))
+    .toSorted((a, b) => b.refusedAt - a.refusedAt);
   const subjects = subject === 'command' ? [subject] : subject;
   const added = subjects.flatMap((each) => makeEntry(each, failure, known, context) ?? []);
   if (added.length === 0) return;
-  const isNew = ({ kind, tag }: Entry): boolean => added.every((entry) => entry.kind !== kind || entry.tag !== tag);
-  const entries = [...added, ...known.filter(isNew)]
-    .toSorted((a, b) => b.refusedAt - a.refusedAt)
-    .slice(0, MAX_ENTRIES);
+  const entries = keepFirstOfEach([...added, ...known]).slice(0, MAX_ENTRIES);
   const endsAt = Math.max(...entries.map(({ kind, refusedAt }) => refusedAt + memoryOf(kind)));
   writePrivateFile(
     folder.path,
