@@ -42,7 +42,7 @@ export async function promptForMissing(
   try {
     return await promptUntilComplete(context, terminal, config, listMissing, limits);
   } finally {
-    terminal.close();
+    terminal.pause();
   }
 }
 

@@ -51,23 +51,16 @@ export interface TerminalUserOptions {
   readonly writeLine: (line: string) => void;
 }
 
-function hasTerminal(host: Host): boolean {
-  const terminal = openTerminal(host);
-  terminal?.close();
-  return terminal !== undefined;
-}
-
 /** Makes the user at the terminal; whether there is a terminal is checked when it is first needed. */
 export function makeTerminalUser({ host, canPrompt, writeLine }: TerminalUserOptions): TerminalUser {
-  let terminalExists: boolean | undefined;
-  const checkTerminal = (): boolean => (terminalExists ??= hasTerminal(host));
+  const hasTerminal = (): boolean => openTerminal(host) !== undefined;
   return {
     get cannotPromptReason() {
       if (!canPrompt) return 'kubectl does not let this plugin prompt for it';
-      return checkTerminal() ? undefined : 'there is no terminal to prompt on';
+      return hasTerminal() ? undefined : 'there is no terminal to prompt on';
     },
     requirePresence() {
-      if (!host.stderrIsTerminal() && !checkTerminal()) {
+      if (!host.stderrIsTerminal() && !hasTerminal()) {
         const because = canPrompt ? '' : ', and kubectl does not let the plugin ask';
         throw new InteractionRequired(
           `this login needs a user with a browser, and there is no terminal to show the address on${because}`,
@@ -97,7 +90,7 @@ export function makeTerminalUser({ host, canPrompt, writeLine }: TerminalUserOpt
       try {
         return await promptForOption(host, terminal, option, target, { signal });
       } finally {
-        terminal.close();
+        terminal.pause();
       }
     },
     async promptForChoice(question) {
@@ -107,7 +100,7 @@ export function makeTerminalUser({ host, canPrompt, writeLine }: TerminalUserOpt
       try {
         return await promptForChoice(host, terminal, question);
       } finally {
-        terminal.close();
+        terminal.pause();
       }
     },
   };

@@ -19,7 +19,8 @@ export class UserCancelled extends PluginError {
 export interface Terminal {
   readonly input: ReadStream;
   readonly output: WriteStream;
-  close(): void;
+  /** Stops reading until the next prompt. */
+  pause(): void;
 }
 
 interface Device {
@@ -69,7 +70,7 @@ export function writeToTerminal(host: Host, text: TerminalText): boolean {
 }
 
 /** Opens the controlling terminal; undefined if the process has none. */
-export function openTerminal(host: Host): Terminal | undefined {
+function openAnotherTerminal(host: Host): Terminal | undefined {
   const device = DEVICES[host.platform] ?? UNIX_DEVICE;
   // Windows opens a console device for reading and writing only.
   const [readMode, writeMode] = host.platform === 'win32' ? ['r+', 'r+'] : ['r', 'w'];
@@ -81,13 +82,26 @@ export function openTerminal(host: Host): Terminal | undefined {
     return {
       input: opened,
       output,
-      close() {
-        opened.destroy();
-        output.destroy();
+      pause() {
+        opened.pause();
       },
     };
   } catch {
     input?.destroy();
     return undefined;
   }
+}
+
+const terminals = new WeakMap<Host, Terminal>();
+
+/**
+ * Returns the controlling terminal; undefined if the process has none. It is opened once and stays open until the end
+ * of the run: a stream of Bun goes on reading after it is destroyed, and would take the answer to the next prompt.
+ */
+export function openTerminal(host: Host): Terminal | undefined {
+  const open = terminals.get(host);
+  if (open?.input.destroyed === false) return open;
+  const terminal = openAnotherTerminal(host);
+  if (terminal !== undefined) terminals.set(host, terminal);
+  return terminal;
 }
