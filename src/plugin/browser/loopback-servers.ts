@@ -1,6 +1,7 @@
 /** HTTP servers on every loopback address that a browser may try for one host name. */
 import type { Server } from 'node:http';
 import { ConfigError, getErrorCode } from '../../shared/base/errors.ts';
+import { getPort, getSocketHost } from '../../shared/http/socket-address.ts';
 
 /** A free port of 127.0.0.1 may be in use on ::1. */
 const MAX_PORT_ATTEMPTS = 8;
@@ -15,9 +16,8 @@ export interface LoopbackServers {
 }
 
 /** A browser may resolve localhost to either address, so the plugin must own both. */
-function listAddresses(hostname: string): readonly string[] {
-  if (hostname === 'localhost') return ['127.0.0.1', '::1'];
-  return [hostname.replace(/^\[|\]$/g, '')];
+function listAddresses(url: URL): readonly string[] {
+  return url.hostname === 'localhost' ? ['127.0.0.1', '::1'] : [getSocketHost(url)];
 }
 
 async function listenOnAddress(server: Server, port: number, address: string): Promise<number> {
@@ -70,11 +70,10 @@ export async function openLoopbackServers(
   url: URL,
   portHint: string,
 ): Promise<LoopbackServers> {
-  // A URL without a port means the default port of http://.
-  const requestedPort = url.port === '' ? 80 : Number(url.port);
+  const requestedPort = getPort(url);
   try {
     for (let attempt = 0; attempt < MAX_PORT_ATTEMPTS; attempt += 1) {
-      const opened = await listenOnAll(createServer, listAddresses(url.hostname), requestedPort);
+      const opened = await listenOnAll(createServer, listAddresses(url), requestedPort);
       if (opened !== undefined) return opened;
     }
     throw new ConfigError(`no port of ${url.hostname} is free for the browser to return to`);

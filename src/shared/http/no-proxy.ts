@@ -4,6 +4,7 @@
  */
 import { BlockList, isIP, SocketAddress } from 'node:net';
 import { domainToASCII } from 'node:url';
+import { getPort, getSocketHost } from './socket-address.ts';
 
 type Family = 'ipv4' | 'ipv6';
 
@@ -36,8 +37,8 @@ function parseAddress(text: string): Address | undefined {
 }
 
 function parseTarget(url: URL): Target {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  return { host, port: url.port || (url.protocol === 'https:' ? '443' : '80'), address: parseAddress(host) };
+  const host = getSocketHost(url);
+  return { host, port: String(getPort(url)), address: parseAddress(host) };
 }
 
 const MAPPED_BITS = 96;

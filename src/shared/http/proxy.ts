@@ -1,6 +1,7 @@
 /** A proxy, as a variable or a kubeconfig names it. */
 import { ConfigError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
+import { getSocketHost } from './socket-address.ts';
 
 /** The kinds of proxies, and their ports where none is named, as in Go. */
 const DEFAULT_PORTS = { http: 80, https: 443, socks5: 1080, socks5h: 1080 } as const;
@@ -83,7 +84,7 @@ export function parseProxy(value: string, origin: string): Proxy {
   }
   return {
     scheme,
-    host: url.hostname.replace(/^\[|\]$/g, ''),
+    host: getSocketHost(url),
     port: port === '' ? DEFAULT_PORTS[scheme] : Number(port),
     credentials,
     origin,

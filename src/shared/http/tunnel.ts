@@ -10,6 +10,7 @@ import { getErrorCode } from '../base/errors.ts';
 import { isSocks } from './proxy.ts';
 import type { Proxy } from './proxy.ts';
 import { makeProxyError, RESPONSE_MS } from './proxy-error.ts';
+import { getPort, getSocketHost } from './socket-address.ts';
 
 /** As long as for any other connection, in ms. */
 const CONNECT_MS = 5_000;
@@ -17,12 +18,6 @@ const CONNECT_MS = 5_000;
 const MAX_HEAD_BYTES = 16 * 1024;
 const MAX_HEAD_LINES = 100;
 const HEAD_END = '\r\n\r\n';
-
-/** Returns the host of a URL as a socket takes it: an IPv6 address without brackets. */
-export const getSocketHost = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
-
-/** Returns the port of an http or https URL. */
-export const getPort = (url: URL): number => Number(url.port || (url.protocol === 'https:' ? 443 : 80));
 
 /**
  * Waits for an event of a socket.

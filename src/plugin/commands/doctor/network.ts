@@ -11,13 +11,8 @@ import { describeProxy } from '../../../shared/http/proxy.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { makeProxyRule } from '../../../shared/http/choose-proxy.ts';
 import type { ProxyChoice } from '../../../shared/http/choose-proxy.ts';
-import {
-  explainUnreachableProxy,
-  getPort,
-  getSocketHost,
-  openTunnel,
-  waitForSocket,
-} from '../../../shared/http/tunnel.ts';
+import { getPort, getSocketHost } from '../../../shared/http/socket-address.ts';
+import { explainUnreachableProxy, openTunnel, waitForSocket } from '../../../shared/http/tunnel.ts';
 import { KEYSTONE } from '../../../shared/http/peer.ts';
 import type { Peer } from '../../../shared/http/peer.ts';
 import { formatDuration } from '../format-time.ts';
