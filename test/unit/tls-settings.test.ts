@@ -70,6 +70,19 @@ void t.test('verify can be a path, which decides whom to trust', async (t) => {
   });
 });
 
+void t.test('a certificate and its key can be in one file, which counts once', async (t) => {
+  const both = join(folder, 'both.pem');
+  writeFileSync(both, text(pki.client.cert) + text(pki.client.key));
+  for (const env of [{ OS_CERT: both }, { OS_CERT: both, OS_KEY: both }]) {
+    const { cert, key, files } = await read({ ...HTTPS, ...env });
+    t.strictSame([cert, key?.reveal()], [text(both), text(both)]);
+    t.strictSame(
+      files.map(({ path }) => path),
+      [both],
+    );
+  }
+});
+
 void t.test('a folder counts with its hashed certificates only, and a new one changes it', async (t) => {
   const { ca, paths, files } = await read({ ...HTTPS, OS_CACERT: hashed });
   t.equal(ca, text(pki.ca), 'neither a file with another name nor a link to nothing');

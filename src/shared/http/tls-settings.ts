@@ -232,6 +232,10 @@ function readClientCertificate(config: Config<TlsOptionName>, host: Host): Clien
   return { cert, key };
 }
 
+function listFiles({ cert, key }: ClientCertificate): readonly FileStamp[] {
+  return key.path === cert.path ? cert.files : [...cert.files, ...key.files];
+}
+
 /** Reads something that a plain http:// connection does not need. */
 function readUnlessPlaintext<T>(read: () => T, isPlaintext: boolean, otherwise: T, warnings: string[]): T {
   try {
@@ -270,7 +274,7 @@ export function readTlsSettings(
     cert: own?.cert.text,
     key: own === undefined ? undefined : new Secret(own.key.text),
     paths: { ca: ca?.path, cert: own?.cert.path, key: own?.key.path },
-    files: [...(ca?.files ?? []), ...(own === undefined ? [] : [...own.cert.files, ...own.key.files])],
+    files: [...(ca?.files ?? []), ...(own === undefined ? [] : listFiles(own))],
     warnings,
   };
 }
