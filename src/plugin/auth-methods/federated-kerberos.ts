@@ -1,8 +1,8 @@
-import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { buildFederatedRequest, identifyAtKeystone, listMissingAtKeystone } from './federated-request.ts';
 import {
-  describeTicketOwner,
+  explainRefusedTicket,
+  findTicketOwner,
   identifyTickets,
   listTicketFiles,
   MUTUAL_AUTH_OPTION,
@@ -27,14 +27,9 @@ export const federatedKerberos: AuthMethod = {
   listIdentityFiles: (_, host) => listTicketFiles(host),
   async prepareRequest(config, { host }) {
     rejectRequiredMutualAuth(config);
-    const request = buildFederatedRequest(config, { subject: describeTicketOwner(host) });
-    const refused: StatusExplanation = {
-      code: 'auth-rejected',
-      message:
-        `Keystone refused the Kerberos login for ${request.subject}: a missing or expired ticket, ` +
-        'a realm that it does not trust, or a mapping that does not match the user',
-      hint: 'run "klist"; if it shows no valid ticket, run "kinit"; check OS_IDENTITY_PROVIDER and OS_PROTOCOL',
-    };
+    const request = buildFederatedRequest(config, { subject: findTicketOwner(host).description });
+    const reasons = 'or a mapping that does not match the user';
+    const refused = explainRefusedTicket(request.subject, reasons, 'OS_IDENTITY_PROVIDER and OS_PROTOCOL');
     return {
       ...request,
       // As keystoneauth sends it: there is no body to repeat after the challenge.

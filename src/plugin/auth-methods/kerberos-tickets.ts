@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import type { Option } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { readTicketCache } from '../kerberos/principal.ts';
@@ -51,7 +52,32 @@ export function listTicketFiles(host: Host): readonly string[] | undefined {
   return [file, ...(makeKerberosEnvironment(host)['KRB5_CONFIG'] ?? DEFAULT_CONFIG_FILE).split(':')];
 }
 
-/** Describes who logs in, as text for messages. */
-export function describeTicketOwner(host: Host): string {
-  return readTicketCache(host)?.principal ?? 'the holder of the Kerberos ticket';
+/** Who logs in. */
+export interface TicketOwner {
+  /** Undefined if the principal is not certain. */
+  readonly principal: string | undefined;
+  /** For messages. */
+  readonly description: string;
+}
+
+/** Finds who logs in. */
+export function findTicketOwner(host: Host): TicketOwner {
+  const principal = readTicketCache(host)?.principal;
+  return { principal, description: principal ?? 'the holder of the Kerberos ticket' };
+}
+
+/**
+ * Explains that Keystone refused a ticket.
+ *
+ * @param otherReasons besides the ticket and its realm
+ * @param settings what the user should check
+ */
+export function explainRefusedTicket(subject: string, otherReasons: string, settings: string): StatusExplanation {
+  return {
+    code: 'auth-rejected',
+    message:
+      `Keystone refused the Kerberos login for ${subject}: a missing or expired ticket, ` +
+      `a realm that Keystone does not trust, ${otherReasons}`,
+    hint: `run "klist"; if it shows no valid ticket, run "kinit"; check ${settings}`,
+  };
 }

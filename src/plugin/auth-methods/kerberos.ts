@@ -1,10 +1,10 @@
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
-import { readTicketCache } from '../kerberos/principal.ts';
 import type { AuthMethod } from './auth-method.ts';
 import {
-  describeTicketOwner,
+  explainRefusedTicket,
+  findTicketOwner,
   identifyTickets,
   listTicketFiles,
   MUTUAL_AUTH_OPTION,
@@ -26,20 +26,15 @@ export const kerberos: AuthMethod = {
   async prepareRequest(config, { host }) {
     rejectRequiredMutualAuth(config);
     const scope = resolveScope(config);
-    const subject = `${describeTicketOwner(host)} ${describeScope(scope)}`;
+    const { principal, description } = findTicketOwner(host);
+    const subject = `${description} ${describeScope(scope)}`;
     return {
       ...buildTokensRequest([{ method: 'kerberos', content: {} }], scope),
       usesNegotiate: true,
-      expected: { scope, principal: readTicketCache(host)?.principal },
+      expected: { scope, principal },
       subject,
       statusExplanations: {
-        401: {
-          code: 'auth-rejected',
-          message:
-            `Keystone refused the Kerberos login for ${subject}: a missing or expired ticket, ` +
-            'a realm that Keystone does not trust, a disabled or unknown user, or no role in the scope',
-          hint: 'run "klist"; if it shows no valid ticket, run "kinit"; check the project',
-        },
+        401: explainRefusedTicket(subject, 'a disabled or unknown user, or no role in the scope', 'the project'),
       },
     };
   },
