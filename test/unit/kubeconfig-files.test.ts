@@ -113,6 +113,30 @@ void t.test('a changed file keeps its permissions and its link, and a copy is wr
   t.match((await run({ home, env }, 'add', '--kubeconfig', link, '--dry-run')).stdout, /^-.*value: \[redacted\]/m);
 });
 
+void t.test('the first copy is never replaced, and the newest four of the later ones are kept', async (t) => {
+  const home = setUpHome(t);
+  const file = join(home, 'config');
+  writeSample(file, { clusters: ['demo'] });
+  const pristine = readFileSync(file, 'utf8');
+  const foreign = ['config.keystone.bak.old', 'config.keystone.bak.01', 'config.keystone.bak.0'];
+  for (const name of foreign) writeFileSync(join(home, name), 'not ours');
+  const copies: string[] = [];
+  for (let turn = 1; turn <= 8; turn += 1) {
+    const before = readFileSync(file, 'utf8');
+    const { stdout } = await run({ home }, 'add', '--name', `turn-${String(turn)}`, '--kubeconfig', file);
+    const [, copy = ''] = /; backup copy: (.+)$/m.exec(stdout) ?? [];
+    t.equal(readFileSync(copy, 'utf8'), before, 'the message names the copy of what was replaced');
+    t.equal(statSync(copy).mode & 0o777, 0o600);
+    copies.push(copy);
+  }
+  const names = readdirSync(home).filter((name) => name.includes('.bak') && !foreign.includes(name));
+  const expected = ['', '.4', '.5', '.6', '.7'].map((suffix) => `config.keystone.bak${suffix}`);
+  t.strictSame(names.sort(), expected);
+  t.equal(readFileSync(`${file}.keystone.bak`, 'utf8'), pristine);
+  t.strictSame(copies.slice(0, 3), [`${file}.keystone.bak`, `${file}.keystone.bak.1`, `${file}.keystone.bak.2`]);
+  for (const name of foreign) t.equal(readFileSync(join(home, name), 'utf8'), 'not ours');
+});
+
 void t.test('the lock of kubectl is respected', async (t) => {
   const home = setUpHome(t);
   const file = join(home, 'config');

@@ -6,6 +6,7 @@ import { getErrorCode, ConfigError, PluginError } from '../../shared/base/errors
 import type { Host } from '../../shared/base/host.ts';
 import { describeReadFailure, readRegularFile } from '../../shared/base/read-file.ts';
 import type { FileContent } from '../../shared/base/read-file.ts';
+import { makeBackupCopy } from './backup-copies.ts';
 import { holdSignals } from './hold-signals.ts';
 import { tryLock } from './kubeconfig-lock.ts';
 import { replaceContent, writePrivately } from './write-file.ts';
@@ -85,9 +86,7 @@ function replace({ path, before, after }: FileChange, secret: boolean): string |
     writePrivately(target, after);
     return undefined;
   }
-  const backup = `${target}.keystone.bak`;
-  // Always for the owner only: it can contain credentials that were removed from the file.
-  writePrivately(backup, content.bytes);
+  const backup = makeBackupCopy(target, content.bytes);
   replaceContent(target, content.bytes, Buffer.from(after), secret);
   return backup;
 }
