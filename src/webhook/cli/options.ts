@@ -60,7 +60,7 @@ const LIST = [
     name: 'shutdown-grace',
     group: 'Server',
     kind: 'seconds',
-    help: 'seconds between the failure of /readyz and the end, so that load balancers notice (1)',
+    help: 'seconds for which the webhook still answers after SIGTERM while /readyz fails, so that load balancers notice (5)',
   },
   {
     name: 'keystone-url',

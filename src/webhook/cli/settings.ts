@@ -19,6 +19,7 @@ import type { OidcSettings } from '../authn/oidc-settings.ts';
 import { COMPATIBILITIES } from '../authz/policy/compatibility.ts';
 import type { Compatibilities, Compatibility } from '../authz/policy/compatibility.ts';
 import type { NamedFile } from '../sources/read-text-file.ts';
+import type { ListenAddress } from '../server/listen.ts';
 import { METRICS_ACCESS } from '../server/metrics-access.ts';
 import type { MetricsAccess } from '../server/metrics-access.ts';
 import { PROGRAM_NAME, WEBHOOK_OPTIONS } from './options.ts';
@@ -26,7 +27,7 @@ import type { WebhookOptionName } from './options.ts';
 
 /** The settings of a webhook, checked. */
 export interface WebhookSettings {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAddress;
   readonly certFile: NamedFile;
   readonly keyFile: NamedFile;
   readonly clientCaFile: NamedFile | undefined;
@@ -73,7 +74,7 @@ const MAX_CACHE_SECONDS = 30;
 /** Leaves time to answer kube-apiserver within 5 seconds. */
 const MAX_TIMEOUT_SECONDS = 4;
 
-function readListen(config: WebhookConfig): { host: string; port: number } {
+function readListen(config: WebhookConfig): ListenAddress {
   const text = config.text('listen') ?? DEFAULT_LISTEN;
   const [, host = '', port = ''] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
   if (port === '' || Number(port) > 65_535) {
@@ -222,7 +223,7 @@ export function readWebhookSettings(
     keyFile: requireSetting(findFile('tls-private-key-file'), 'tls-private-key-file', 'TLS_PRIVATE_KEY_FILE'),
     clientCaFile: findFile('client-ca-file'),
     ...readClientAccess(config),
-    shutdownGraceMs: readSeconds(config, 'shutdown-grace', 1, 600),
+    shutdownGraceMs: readSeconds(config, 'shutdown-grace', 5, 600),
     authenticatorNames,
     authUrl,
     keystoneCaFile: findFile('keystone-ca-file'),

@@ -26,7 +26,7 @@ import type { WebhookState } from './webhook-state.ts';
 export interface RunningWebhook {
   /** Checks all files now. */
   readonly reload: () => void;
-  /** Fails /readyz, waits until load balancers notice, completes the running requests, and stops. */
+  /** Fails /readyz, sends clients elsewhere until load balancers notice, completes the running requests, and stops. */
   readonly stop: () => Promise<void>;
 }
 
@@ -168,6 +168,7 @@ export async function startWebhook(
       },
       stop: async () => {
         isStopping = true;
+        server.drain();
         await sleep(clock, settings.shutdownGraceMs);
         await server.close();
         closeAll();

@@ -2,6 +2,7 @@
  * The server for kube-apiserver: POST /webhook, and /healthz, /readyz and /metrics for monitoring. HTTP/1.1 over TLS
  * 1.2 or newer.
  */
+import { once } from 'node:events';
 import { fastify } from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
@@ -23,6 +24,9 @@ import {
 } from '../review/review.ts';
 import type { AccessReview, TokenReview } from '../review/review.ts';
 import type { Certificates } from './certificates.ts';
+import { prepareDrain } from './drain.ts';
+import { listenOn } from './listen.ts';
+import type { ListenAddress } from './listen.ts';
 import type { MetricsAccess } from './metrics-access.ts';
 
 export interface ServerSettings {
@@ -43,6 +47,8 @@ export interface RunningServer {
   readonly port: number;
   /** Uses other certificates for new connections. */
   readonly replaceCertificates: (certificates: Certificates) => void;
+  /** Asks clients to connect elsewhere from now on, and still answers. */
+  readonly drain: () => void;
   /** Completes the running requests and stops. */
   close(): Promise<void>;
 }
@@ -188,7 +194,6 @@ function makeApp(settings: ServerSettings): App {
   const app: App = fastify({
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
-    forceCloseConnections: 'idle',
     serverFactory: makeServer,
   });
   // Every body is text for parseReview, whatever its content type.
@@ -208,30 +213,33 @@ function makeApp(settings: ServerSettings): App {
 /**
  * Starts the server.
  *
- * @param address port 0 takes any free port
- * @throws Error if it cannot listen on the address
+ * @throws ConfigError if it cannot listen on the address
  */
-export async function startServer(
-  settings: ServerSettings,
-  address: { readonly host: string; readonly port: number },
-): Promise<RunningServer> {
+export async function startServer(settings: ServerSettings, address: ListenAddress): Promise<RunningServer> {
   const app = makeApp(settings);
-  await app.listen(address);
-  const boundAddress = app.server.address();
+  const { server } = app;
+  const startDrain = prepareDrain(server);
+  await app.ready();
+  const port = await listenOn(server, address);
   return {
-    port: typeof boundAddress === 'object' && boundAddress !== null ? boundAddress.port : address.port,
+    port,
     replaceCertificates(next) {
-      app.server.setSecureContext({ ...makeSecureContext(next), minVersion: 'TLSv1.2' });
+      server.setSecureContext({ ...makeSecureContext(next), minVersion: 'TLSv1.2' });
     },
+    drain: startDrain,
     async close() {
+      startDrain();
+      // Not app.close(), which answers 503 to what the open connections send.
+      const closed = once(server, 'close');
+      server.close();
       // A connection becomes idle only after its running request.
       const sweep = setInterval(() => {
-        app.server.closeIdleConnections();
+        server.closeIdleConnections();
       }, SWEEP_MS);
       const cancelTimeout = settings.clock.startTimer(MAX_CLOSE_MS, () => {
-        app.server.closeAllConnections();
+        server.closeAllConnections();
       });
-      await app.close();
+      await closed;
       clearInterval(sweep);
       cancelTimeout();
     },

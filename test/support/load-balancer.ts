@@ -1,0 +1,73 @@
+/**
+ * A stand-in for a load balancer, or for a Service of Kubernetes: it passes TCP connections on to replicas in turn, and
+ * opens no further ones to a replica whose /readyz fails.
+ */
+import { once } from 'node:events';
+import { request } from 'node:https';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Owner } from './webhook-client.ts';
+
+export interface LoadBalancer {
+  readonly port: number;
+  /** Whether the last check of the replica on this port has succeeded. */
+  readonly isReady: (port: number) => boolean;
+}
+
+const CHECK_MS = 20;
+
+function checkReadiness(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    request({ host: '127.0.0.1', port, path: '/readyz', agent: false, rejectUnauthorized: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    })
+      .once('error', () => {
+        resolve(false);
+      })
+      .end();
+  });
+}
+
+/** Starts a load balancer on 127.0.0.1 for the replicas on these ports. It is stopped after the test. */
+export async function startLoadBalancer(t: Owner, ports: readonly number[]): Promise<LoadBalancer> {
+  const readyPorts = new Set<number>();
+  const sockets = new Set<Socket>();
+  let isStopped = false;
+  let turn = 0;
+
+  async function check(port: number): Promise<void> {
+    if (await checkReadiness(port)) readyPorts.add(port);
+    else readyPorts.delete(port);
+    if (!isStopped) setTimeout(() => void check(port), CHECK_MS);
+  }
+
+  function track(socket: Socket): Socket {
+    sockets.add(socket);
+    return socket.on('error', () => undefined).once('close', () => sockets.delete(socket));
+  }
+
+  const server = createServer((client) => {
+    track(client);
+    const candidates = [...readyPorts];
+    const port = candidates[turn % candidates.length];
+    turn += 1;
+    if (port === undefined) {
+      client.destroy();
+      return;
+    }
+    const replica = track(connect(port, '127.0.0.1'));
+    client.pipe(replica).pipe(client);
+    client.once('close', () => replica.destroy());
+    replica.once('close', () => client.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    isStopped = true;
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  await Promise.all(ports.map(check));
+  return { port: (server.address() as AddressInfo).port, isReady: (port) => readyPorts.has(port) };
+}
