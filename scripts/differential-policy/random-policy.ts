@@ -135,9 +135,9 @@ function makeEntry(random: Random): Json {
   });
 }
 
-/** Makes the text of a policy with one to three entries. */
-export function makePolicyText(random: Random): string {
-  return JSON.stringify(list(random, () => makeEntry(random), 1));
+/** Makes the text of a policy, by default with one to three entries. */
+export function makePolicyText(random: Random, entryCount = 1 + random.below(3)): string {
+  return JSON.stringify(Array.from({ length: entryCount }, () => makeEntry(random)));
 }
 
 /** A SubjectAccessReview as kube-apiserver sends it in `v1beta1`. */

@@ -5,6 +5,7 @@ import t from 'tap';
 import { EXTRA_KEYS } from '../../src/webhook/authn/user-info.ts';
 import type { Compatibility } from '../../src/webhook/authz/policy/compatibility.ts';
 import type { Finding } from '../../src/webhook/authz/policy/finding.ts';
+import { replaceGoLetters } from '../../src/webhook/authz/policy/letter-case.ts';
 import { EMPTY_POLICY, findAllowingEntry, parsePolicy } from '../../src/webhook/authz/policy/policy.ts';
 import { readSubject } from '../../src/webhook/authz/policy/subject.ts';
 import type { Subject } from '../../src/webhook/authz/policy/subject.ts';
@@ -46,6 +47,7 @@ const findingsOf = (
     .filter(({ message }) => !message.startsWith('without "users"'));
 
 const v2 = (key: string, verbs: unknown = ['get']): object => ({ resource_permissions: { [key]: verbs } });
+const USERS = { projects: ['demo'] };
 const V1 = { verbs: ['get'], resources: ['pods'], version: '', namespace: 'web' };
 
 void t.test('an invalid key grants nothing, although a part of it is valid', async (t) => {
@@ -95,8 +97,49 @@ void t.test('an invalid key grants nothing, although a part of it is valid', asy
 void t.test('letters that Go changes to others are not part of a name', async (t) => {
   const hooks: ResourceRequest = { ...pods, resource: 'hooks' };
   t.equal(allows(v2('*/hooks'), hooks), true);
-  t.equal(allows(v2('*/hoo\u212As'), hooks), false);
-  t.match(findingsOf(v2('*/hoo\u212As')), [{ kind: 'fault', message: 'the Go program changed letters' }]);
+  const changed = [{ kind: 'fault', difference: 'changed-letters', message: 'the Go program changed letters' }];
+  for (const key of [
+    '*/hoo\u212As',
+    '*/!hoo\u212As',
+    "*/['hoo\u212As']",
+    "*/![ 'hoo\u212As' ]",
+    "*/['a', 'ho\u0130k']",
+    '!\u212Aube-system/hooks',
+  ]) {
+    t.equal(allows(v2(key), hooks), false, key);
+    t.match(parse({ users: USERS, ...v2(key) }).findings.slice(0, 1), changed, key);
+  }
+  t.equal(allows(v2("web/['hooks', '\u212A']"), hooks), true, 'the other names of a list');
+  for (const key of [
+    "*/['hoo\\u212As']",
+    "*/['hook\u017F']",
+    '*/hook\u017F',
+    "*/'hoo\u212As'",
+    '*/hoo\u212As/x y',
+    "*/['\u00c4']",
+  ]) {
+    t.equal(allows(v2(key), hooks), false, key);
+    t.match(findingsOf(v2(key))[0], { kind: 'never' }, `Go does not change it to a name either: ${key}`);
+  }
+  t.match(findingsOf(v2("*/!['hook\u017F']")), [{ kind: 'fault', message: 'excluded nothing' }]);
+});
+
+void t.test('letters that Go changes to others are not part of a verb', async (t) => {
+  t.equal(allows(v2('web/configmaps', ['L\u0130ST']), { ...pods, verb: 'list', resource: 'configmaps' }), false);
+  t.match(parse({ users: USERS, ...v2('web/configmaps', ['L\u0130ST', '\u017Fet']) }).findings, [
+    { kind: 'fault', difference: 'changed-letters', message: '"L\u0130ST" is not a verb and matches nothing; the Go' },
+    { kind: 'never', message: '"\u017Fet" is not a verb' },
+  ]);
+});
+
+void t.test('no other letters become letters of ASCII in lower case', async (t) => {
+  const letters: string[] = [];
+  for (let code = 0x80; code <= 0x10_ff_ff; code += 1) {
+    const letter = String.fromCodePoint(code);
+    if (/[a-z]/.test(letter.toLowerCase())) letters.push(letter);
+  }
+  t.strictSame(letters, ['\u0130', '\u212A']);
+  t.equal(replaceGoLetters('\u0130\u212A\u017Fa'), 'ik\u017Fa');
 });
 
 void t.test('an exclusion that is not understood grants nothing; in Go it excludes nothing', async (t) => {
@@ -501,7 +544,7 @@ void t.test('get is reported for each connection that it opens, unless the entry
 
 void t.test('the empty policy allows nothing and has no findings', async (t) => {
   t.equal(findAllowingEntry(EMPTY_POLICY, SUBJECT, pods), undefined);
-  t.strictSame(EMPTY_POLICY, { entries: [], findings: [] });
+  t.match(EMPTY_POLICY, { entries: [], findings: [] });
 });
 
 void t.test('a subject has only the properties that the review names', async (t) => {

@@ -1,5 +1,3 @@
-import type { Finding } from './finding.ts';
-
 /** Whether an entry covers a subresource in any namespace, or one of the whole cluster. */
 export type SubresourceTest = (resource: string, subresource: string, isNamespaced: boolean) => boolean;
 
@@ -28,7 +26,7 @@ export function reportConnections(
   where: string,
   verbs: ReadonlySet<string>,
   covers: SubresourceTest,
-  report: (kind: Finding['kind'], message: string) => void,
+  report: (kind: 'odd', message: string) => void,
 ): void {
   if (!verbs.has('get') || CREATION_VERBS.some((verb) => verbs.has(verb))) return;
   const names = CONNECTIONS.filter((connection) => covers(...connection)).map(([resource, subresource]) =>

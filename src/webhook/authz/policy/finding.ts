@@ -1,3 +1,4 @@
+import type { DifferenceName } from './differences.ts';
 import type { Position } from './position.ts';
 
 /** A problem of a policy entry. */
@@ -9,11 +10,13 @@ export interface Finding extends Position {
    * `odd`: it is probably not what its author meant.
    */
   readonly kind: 'never' | 'fault' | 'odd';
+  /** How the Go program understood it, if the kind is `fault`. */
+  readonly difference?: DifferenceName;
   readonly message: string;
 }
 
-/** `void`: a `fault` because of which the entry grants nothing. */
-export type ReportedKind = Finding['kind'] | 'void';
+/** A kind of problem; the name of a difference stands for a `fault`. */
+export type ReportedKind = 'never' | 'odd' | DifferenceName;
 
 /** Receives the problems of one entry; `at` is the offset in the text where the problem is. */
 export type FindingReporter = (kind: ReportedKind, message: string, at: number) => void;

@@ -7,6 +7,7 @@ import type { ResourceRequest } from '../../review/access-request.ts';
 import type { Compatibilities } from './compatibility.ts';
 import type { SubresourceTest } from './connections.ts';
 import type { FindingReporter } from './finding.ts';
+import { lowerCase, replaceGoLetters } from './letter-case.ts';
 import { hasSubresources } from './plain-resources.ts';
 
 /** The words of one side. */
@@ -39,9 +40,6 @@ function trim(text: string): string {
   while (end > start && SPACE.test(text.charAt(end - 1))) end -= 1;
   return text.slice(start, end);
 }
-
-/** Only letters that have one lower case in Go and here. */
-const lowerCase = (text: string): string => text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
 const WORD = /^(?:[a-z\d][a-z\d._:-]*|\*)$/;
 
@@ -80,7 +78,12 @@ function parseSide(text: string, isWord: (word: string) => boolean): ParsedSide 
   return { side: { isNegated, isList, words, hasSpacedNegation: isNegated && operand !== body }, strangeWords };
 }
 
-function parseKey(key: string): { readonly namespace: ParsedSide; readonly resource: ParsedSide } | undefined {
+interface ParsedKey {
+  readonly namespace: ParsedSide;
+  readonly resource: ParsedSide;
+}
+
+function parseKey(key: string): ParsedKey | undefined {
   const slashIndex = key.indexOf('/');
   if (slashIndex < 0) return undefined;
   const namespace = parseSide(key.slice(0, slashIndex), isNamespaceWord);
@@ -107,8 +110,7 @@ function isWideInGo(text: string): boolean {
   return side.startsWith('![') ? parseList(side.slice(1)) !== undefined : side.startsWith('!');
 }
 
-/** Letters that Go changes to `i` and `k`. */
-const GO_LETTERS = /[\u0130\u212A]/;
+const CHANGED_LETTERS = 'the Go program changed letters of it to i or k';
 
 function reportInvalidKey(key: string, at: number, compatibilities: Compatibilities, report: FindingReporter): void {
   const problem = `"${key}" is not a key such as "namespace/resource"`;
@@ -117,25 +119,35 @@ function reportInvalidKey(key: string, at: number, compatibilities: Compatibilit
     report('never', isSubresource ? `"${key}" names a subresource, which v2-subresources excludes` : problem, at);
     return;
   }
-  const sides = key.split('/').filter((_, index) => isInvalidSide(key, index));
-  if (sides.every(isWideInGo)) report('fault', `${problem}; in the Go program it excluded nothing`, at);
-  else if (GO_LETTERS.test(key)) report('fault', `${problem}; the Go program changed letters of it to i or k`, at);
-  else report('never', problem, at);
+  const keyInGo = replaceGoLetters(key);
+  const sides = keyInGo.split('/').filter((_, index) => isInvalidSide(keyInGo, index));
+  if (sides.length === 0) report('changed-letters', `${problem}; ${CHANGED_LETTERS}`, at);
+  else if (sides.every(isWideInGo)) {
+    report('unclear-exclusion', `${problem}; in the Go program it excluded nothing`, at);
+  } else report('never', problem, at);
 }
 
 const isInvalidSide = (key: string, index: number): boolean =>
   parseSide(key.split('/')[index] ?? '', index === 0 ? isNamespaceWord : isResourceWord) === undefined;
 
+function reportStrangeWords(key: string, strangeWords: readonly string[], at: number, report: FindingReporter): void {
+  const inGo = isReadByGo(key) ? parseKey(replaceGoLetters(key)) : undefined;
+  const strangeInGo = inGo && [...inGo.namespace.strangeWords, ...inGo.resource.strangeWords];
+  for (const word of strangeWords) {
+    const problem = `"${key}": "${word}" is not a name and matches nothing`;
+    if (strangeInGo?.includes(word) === false) report('changed-letters', `${problem}; ${CHANGED_LETTERS}`, at);
+    else report('never', problem, at);
+  }
+}
+
 function reportValidKey(
   key: string,
-  { namespace, resource }: { readonly namespace: ParsedSide; readonly resource: ParsedSide },
+  { namespace, resource }: ParsedKey,
   at: number,
   compatibilities: Compatibilities,
   report: FindingReporter,
 ): void {
-  for (const word of [...namespace.strangeWords, ...resource.strangeWords]) {
-    report('never', `"${key}": "${word}" is not a name and matches nothing`, at);
-  }
+  reportStrangeWords(key, [...namespace.strangeWords, ...resource.strangeWords], at, report);
   const sides = [namespace.side, resource.side];
   if (sides.some(({ isList, isNegated, words }) => isList && !isNegated && words.length === 0)) {
     report('never', `"${key}" has an empty list and matches nothing`, at);
@@ -144,11 +156,11 @@ function reportValidKey(
     report('odd', `"${key}" has an empty list and excludes nothing`, at);
   }
   if (!isReadByGo(key)) {
-    report('fault', `"${key}" names a subresource; the Go program ignores such a key`, at);
+    report('named-subresource', `"${key}" names a subresource; the Go program ignores such a key`, at);
     return;
   }
   if (sides.some((side) => side.hasSpacedNegation && !matchesAll(side, compatibilities))) {
-    report('fault', `"${key}": with a space after the "!", the Go program excluded nothing`, at);
+    report('spaced-negation', `"${key}": with a space after the "!", the Go program excluded nothing`, at);
   }
 }
 
@@ -171,24 +183,30 @@ export function readKeyPattern(
   if (excluding.length > 0) {
     const isWide = isReadByGo(key) && excluding.every(({ hasSpacedNegation }) => hasSpacedNegation);
     const inGo = isWide ? '; with the space after the "!", the Go program excluded nothing' : '';
-    report(isWide ? 'fault' : 'never', `"${key}" excludes everything${inGo}`, at);
+    report(isWide ? 'spaced-negation' : 'never', `"${key}" excludes everything${inGo}`, at);
     return undefined;
   }
   reportValidKey(key, parsed, at, compatibilities, report);
   return pattern;
 }
 
+interface CompiledNamespace {
+  readonly matches: (namespace: string) => boolean;
+  /** All that it matches; undefined if these are not a few names. */
+  readonly names: ReadonlySet<string> | undefined;
+}
+
 /** Uses sets, because a request may be tested against a thousand entries. */
-function compileNamespace(
-  { isNegated, isList, words }: PatternSide,
-  matchesAny: boolean,
-): (namespace: string) => boolean {
+function compileNamespace({ isNegated, isList, words }: PatternSide, matchesAny: boolean): CompiledNamespace {
   // An empty namespace is a request for the whole cluster, or for all namespaces.
   const includesCluster = !isNegated && !isList && words[0] === '*';
   const hasWildcard = words.includes('*');
   const names = new Set(words);
-  return (namespace) =>
-    namespace === '' ? includesCluster : matchesAny || (hasWildcard || names.has(namespace)) !== isNegated;
+  return {
+    matches: (namespace) =>
+      namespace === '' ? includesCluster : matchesAny || (hasWildcard || names.has(namespace)) !== isNegated,
+    names: matchesAny || hasWildcard || isNegated ? undefined : names,
+  };
 }
 
 /** @param includesSubresources whether a plain `pods` also covers its subresources */
@@ -207,12 +225,14 @@ function coversRequest(
 
 export interface CompiledKey {
   readonly matches: (request: ResourceRequest) => boolean;
+  /** All namespaces that it matches; undefined if these are not a few names. */
+  readonly namespaces: ReadonlySet<string> | undefined;
   readonly coversResource: SubresourceTest;
 }
 
 /** Compiles a key. */
 export function compileKeyPattern({ namespace, resource }: KeyPattern, compatibilities: Compatibilities): CompiledKey {
-  const matchesNamespace = compileNamespace(namespace, matchesAll(namespace, compatibilities));
+  const { matches: matchesNamespace, names } = compileNamespace(namespace, matchesAll(namespace, compatibilities));
   const matchesAnyResource = matchesAll(resource, compatibilities);
   // A negation such as `!pods` also excludes the subresources.
   const includesSubresources = compatibilities.has('v2-subresources') || resource.isNegated;
@@ -221,6 +241,7 @@ export function compileKeyPattern({ namespace, resource }: KeyPattern, compatibi
     resource.words.some((word) => coversRequest(word, request, includesSubresources)) !== resource.isNegated;
   return {
     matches: (request) => matchesNamespace(request.namespace) && covers(request),
+    namespaces: names,
     coversResource: (name, subresource, isNamespaced) =>
       (isNamespaced || matchesNamespace('')) && covers({ resource: name, subresource }),
   };

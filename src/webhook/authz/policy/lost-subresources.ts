@@ -33,5 +33,5 @@ export function reportLostSubresources(
   const descriptions = resources.map((word) => `${word} (${SUBRESOURCES.get(word) ?? 'status'})`);
   const remedy = resources.map((word) => `"${word}/*"`).join(', ');
   const subresources = `the subresources of ${descriptions.join(', ')}`;
-  report('fault', `"${key}" also granted ${subresources} in the Go program; here they need ${remedy}`, at);
+  report('lost-subresources', `"${key}" also granted ${subresources} in the Go program; here they need ${remedy}`, at);
 }

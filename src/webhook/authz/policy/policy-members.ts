@@ -1,5 +1,5 @@
 /** Reads a policy without trusting it: a member of a wrong type makes the whole policy invalid. */
-import { foldName } from './fold-name.ts';
+import { foldName } from './letter-case.ts';
 import { InvalidPolicyError } from './policy-error.ts';
 import type { JsonListTree, JsonMember, JsonObjectTree, JsonTree } from './json-tree.ts';
 

@@ -1,5 +1,6 @@
-/** Words of version 1 that match nothing: it has no lists, exclusions or prefixes, and does not change capitals. */
+/** Words that match nothing. */
 import type { FindingReporter } from './finding.ts';
+import { lowerCase, replaceGoLetters } from './letter-case.ts';
 import type { ListedText } from './policy-members.ts';
 
 const VERB = /^(?:[a-z]+|\*)$/;
@@ -9,6 +10,23 @@ export function reportVerbs(verbs: readonly ListedText[], where: string, report:
   for (const { text, at } of verbs) {
     if (!VERB.test(text)) report('never', `${where}: "${text}" is not a verb and matches nothing`, at);
   }
+}
+
+/** Reads the verbs of version 2, whose capitals make no difference, and reports those that no request has. */
+export function readLowerCaseVerbs(
+  listed: readonly ListedText[],
+  where: string,
+  report: FindingReporter,
+): readonly string[] {
+  return listed.map(({ text, at }) => {
+    const verb = lowerCase(text);
+    if (VERB.test(verb)) return verb;
+    const problem = `${where}: "${text}" is not a verb and matches nothing`;
+    if (VERB.test(lowerCase(replaceGoLetters(text)))) {
+      report('changed-letters', `${problem}; the Go program changed letters of it to i or k`, at);
+    } else report('never', problem, at);
+    return verb;
+  });
 }
 
 /** Reports a name that nothing has. */

@@ -2,9 +2,13 @@
 import type { JsonObject } from '../../../shared/base/json.ts';
 import type { AccessRequest } from '../../review/access-request.ts';
 import type { Compatibilities } from './compatibility.ts';
+import { voidsEntry } from './differences.ts';
+import { indexEntries } from './entry-index.ts';
+import type { IndexedEntry, Scope } from './entry-index.ts';
 import type { Finding, FindingReporter } from './finding.ts';
 import { parseJsonTree, toPlainObject } from './json-tree.ts';
 import type { JsonObjectTree, JsonTree } from './json-tree.ts';
+import type { Audience, Permissions } from './permissions.ts';
 import { InvalidPolicyError } from './policy-error.ts';
 import { isAbsent, sortMembers } from './policy-members.ts';
 import type { SortedMembers } from './policy-members.ts';
@@ -13,36 +17,53 @@ import type { Position } from './position.ts';
 import type { Subject } from './subject.ts';
 import { reportUnknownMembers } from './unknown-members.ts';
 import { compileUsers } from './users.ts';
-import type { SubjectTest } from './users.ts';
 import { compileMatch, compileNonresource, compileResource } from './version1.ts';
 import { compileNonresourcePermissions, compileResourcePermissions } from './version2.ts';
 
-export interface PolicyEntry {
-  /** Counted from 1. */
-  readonly number: number;
+export interface PolicyEntry extends IndexedEntry {
   readonly definition: JsonObject;
-  readonly allows: (subject: Subject, request: AccessRequest) => boolean;
 }
 
 export interface Policy {
   readonly entries: readonly PolicyEntry[];
   readonly findings: readonly Finding[];
+  /** The first entry that allows the request of a user of Keystone. */
+  readonly find: (subject: Subject, request: AccessRequest) => PolicyEntry | undefined;
 }
 
 /** Allows nothing. */
-export const EMPTY_POLICY: Policy = { entries: [], findings: [] };
+export const EMPTY_POLICY: Policy = { entries: [], findings: [], find: () => undefined };
 
 const PERMISSIONS = ['resource_permissions', 'nonresource_permissions', 'resource', 'nonresource'] as const;
 const MEMBERS = ['users', ...PERMISSIONS, 'match'] as const;
 
 type EntryMembers = SortedMembers<(typeof MEMBERS)[number]>;
 
-type RequestTest<T> = ((request: T) => boolean) | undefined;
+/** What an entry allows of one kind of request, and to whom. */
+interface Grant<T> {
+  readonly allows: (subject: Subject, request: T) => boolean;
+  readonly scope: Scope;
+}
 
 /** Version 2 replaces version 1 for its kind of request; `match` belongs to version 1. */
-function combineVersions<T>(version2: RequestTest<T>, version1: RequestTest<T>, match: SubjectTest) {
-  return (subject: Subject, request: T): boolean =>
-    version2 === undefined ? version1?.(request) === true && match(subject) : version2(request);
+function combineVersions<T>(
+  version2: Permissions<T> | undefined,
+  version1: Permissions<T> | undefined,
+  users: Audience,
+  match: Audience,
+): Grant<T> | undefined {
+  if (version2 !== undefined) {
+    return {
+      allows: (subject, request) => users.includes(subject) && version2.allows(request),
+      scope: { projects: users.projects, namespaces: version2.namespaces },
+    };
+  }
+  return (
+    version1 && {
+      allows: (subject, request) => users.includes(subject) && version1.allows(request) && match.includes(subject),
+      scope: { projects: users.projects ?? match.projects, namespaces: version1.namespaces },
+    }
+  );
 }
 
 function findMemberProblems({ known, unknown }: EntryMembers, at: number, report: FindingReporter): void {
@@ -63,6 +84,8 @@ function findMemberProblems({ known, unknown }: EntryMembers, at: number, report
   }
 }
 
+const NO_GRANTS = { resource: undefined, path: undefined };
+
 interface CompiledEntry {
   readonly entry: PolicyEntry;
   readonly findings: readonly Finding[];
@@ -75,36 +98,43 @@ function compileEntry(
   findPosition: (at: number) => Position,
 ): CompiledEntry {
   const findings: Finding[] = [];
-  let isVoid = false;
   const report: FindingReporter = (kind, message, at) => {
-    isVoid ||= kind === 'void';
-    findings.push({ entry: number, kind: kind === 'void' ? 'fault' : kind, message, ...findPosition(at) });
+    const place = { entry: number, message, ...findPosition(at) };
+    if (kind === 'never' || kind === 'odd') {
+      findings.push({ ...place, kind });
+      return;
+    }
+    findings.push({ ...place, kind: 'fault', difference: kind });
   };
   const members = sortMembers(tree, MEMBERS);
   const { known } = members;
-  const isFor = compileUsers(known.get('users'), compatibilities, report);
+  const users = compileUsers(known.get('users'), compatibilities, report);
   const match = compileMatch(known.get('match'), report);
   const resourcePermissions = compileResourcePermissions(known.get('resource_permissions'), compatibilities, report);
   const resource = compileResource(known.get('resource'), report);
   const pathPermissions = compileNonresourcePermissions(known.get('nonresource_permissions'), report);
   const path = compileNonresource(known.get('nonresource'), report);
-  const allowsResource = combineVersions(resourcePermissions, resource, match.test);
-  const allowsPath = combineVersions(pathPermissions, path, match.test);
+  const resourceGrant = combineVersions(resourcePermissions, resource, users, match);
+  const pathGrant = combineVersions(pathPermissions, path, users, match);
   findMemberProblems(members, tree.at, report);
   const isSet = (test: unknown): boolean => test !== undefined;
   const hasVersion1ForOthers = [resource, path].some(isSet) && !match.needsKeystoneUser;
   if (isAbsent(known.get('users')) && ([resourcePermissions, pathPermissions].some(isSet) || hasVersion1ForOthers)) {
     const others = 'others who have "extra", such as service accounts';
-    report('fault', `without "users", it is for users of Keystone only; in the Go program also for ${others}`, tree.at);
+    const problem = `without "users", it is for users of Keystone only; in the Go program also for ${others}`;
+    report('without-users', problem, tree.at);
   }
+  const isVoid = findings.some(({ difference }) => difference !== undefined && voidsEntry(difference));
+  const grants = isVoid ? NO_GRANTS : { resource: resourceGrant, path: pathGrant };
   return {
     entry: {
       number,
       definition: toPlainObject(tree),
       allows: (subject, request) =>
-        !isVoid &&
-        isFor(subject) &&
-        (request.kind === 'resource' ? allowsResource(subject, request) : allowsPath(subject, request)),
+        (request.kind === 'resource'
+          ? grants.resource?.allows(subject, request)
+          : grants.path?.allows(subject, request)) === true,
+      scopes: { resource: grants.resource?.scope, path: grants.path?.scope },
     },
     findings,
   };
@@ -145,7 +175,8 @@ export function parsePolicy(text: string, compatibilities: Compatibilities): Pol
     const message = 'the policy is empty and allows nothing';
     findings.push({ entry: 0, kind: 'never', message, ...findPosition(0) });
   }
-  return { entries: compiled.map(({ entry }) => entry), findings };
+  const entries = compiled.map(({ entry }) => entry);
+  return { entries, findings, find: indexEntries(entries) };
 }
 
 /** Describes why a text is not a policy, with the position of the problem. */
@@ -154,11 +185,6 @@ export function describeInvalidPolicy(text: string, { at, message }: InvalidPoli
 }
 
 /** Finds the first entry that allows the request; none does for users that this webhook did not authenticate. */
-export function findAllowingEntry(
-  { entries }: Policy,
-  subject: Subject,
-  request: AccessRequest,
-): PolicyEntry | undefined {
-  if (!subject.isKeystoneUser) return undefined;
-  return entries.find((entry) => entry.allows(subject, request));
+export function findAllowingEntry(policy: Policy, subject: Subject, request: AccessRequest): PolicyEntry | undefined {
+  return subject.isKeystoneUser ? policy.find(subject, request) : undefined;
 }

@@ -4,7 +4,7 @@
  */
 import { isSimilarName } from '../../../shared/base/similar-name.ts';
 import type { FindingReporter } from './finding.ts';
-import { foldName } from './fold-name.ts';
+import { foldName } from './letter-case.ts';
 import type { JsonMember } from './json-tree.ts';
 
 /** Words that restrict or grant something, in this format and in those that its authors know (RBAC, ABAC). */
@@ -56,6 +56,6 @@ export function reportUnknownMembers(
     }
     const problem =
       foldName(name) === resemblance ? 'does not belong here' : `is unknown and resembles "${resemblance}"`;
-    report('void', `"${name}" ${problem}, so the entry grants nothing; the Go program ignores it`, at);
+    report('unknown-restriction', `"${name}" ${problem}, so the entry grants nothing; the Go program ignores it`, at);
   }
 }

@@ -3,14 +3,14 @@ import type { FindingReporter } from './finding.ts';
 import type { JsonMember, JsonObjectTree } from './json-tree.ts';
 import { InvalidPolicyError } from './policy-error.ts';
 import { isAbsent, readTexts } from './policy-members.ts';
-import type { Subject } from './subject.ts';
-
-export type SubjectTest = (subject: Subject) => boolean;
+import type { Audience } from './permissions.ts';
 
 const NAMES = ['roles', 'projects', 'domains'] as const;
 
 /** Names by which an author says that a member is a comment. */
 const COMMENT = /^(?:[_#$]|\/\/|x-|(?:comment|description|note|remark|reason)s?$)/i;
+
+const EVERYONE: Audience = { includes: () => true };
 
 /**
  * Compiles `users`: matches subjects that have every role and any project that it lists, and who belong to any of its
@@ -22,15 +22,15 @@ export function compileUsers(
   users: JsonMember | undefined,
   compatibilities: Compatibilities,
   report: FindingReporter,
-): SubjectTest {
-  if (users === undefined) return () => true;
+): Audience {
+  if (users === undefined) return EVERYONE;
   if (isAbsent(users)) {
     report('odd', '"users" is null, so the entry is for every user', users.at);
-    return () => true;
+    return EVERYONE;
   }
   if (users.value.kind === 'object') return compileRestriction(users.value, users.at, compatibilities, report);
   // As in the Go program, which skips what it cannot read.
-  if (compatibilities.has('wrong-users')) return () => true;
+  if (compatibilities.has('wrong-users')) return EVERYONE;
   throw new InvalidPolicyError('"users" must be an object with "roles" and "projects"', users.value.at);
 }
 
@@ -51,7 +51,7 @@ function reportUnknownRestrictions(unknown: readonly JsonMember[], report: Findi
     if (COMMENT.test(name)) report('odd', `"${name}" is unknown and ignored`, at);
     else
       report(
-        'void',
+        'unknown-in-users',
         `"users" contains "${name}", which is unknown, so the entry is for no one; the Go program ignores it`,
         at,
       );
@@ -63,7 +63,7 @@ function compileRestriction(
   at: number,
   compatibilities: Compatibilities,
   report: FindingReporter,
-): SubjectTest {
+): Audience {
   // Unlike other names, these are keys of a map in Go, which does not ignore capitals there.
   const memberAt = (wanted: (typeof NAMES)[number]): JsonMember | undefined =>
     users.members.find(({ name }) => name === wanted);
@@ -76,16 +76,19 @@ function compileRestriction(
   reportUnknownRestrictions(unknown, report);
   if (projects.length === 0) {
     report('never', '"users" without "projects" matches no user', at);
-    return () => false;
+    return { includes: () => false, projects: new Set() };
   }
   if ([...roles, ...projects].includes('')) {
-    report('fault', '"users" contains "", which matches nothing; in the Go program, it matched empty names', at);
+    report('empty-name', '"users" contains "", which matches nothing; in the Go program, it matched empty names', at);
   }
   if (hasDomains) {
-    report('fault', '"users" is restricted to "domains", which the Go program ignores', domainsMember.at);
+    report('users-domains', '"users" is restricted to "domains", which the Go program ignores', domainsMember.at);
   }
-  return (subject) =>
-    roles.every((role) => subject.roles.has(role)) &&
-    projects.some((project) => subject.projects.has(project)) &&
-    (!hasDomains || domains.some((domain) => subject.domains.has(domain)));
+  return {
+    includes: (subject) =>
+      roles.every((role) => subject.roles.has(role)) &&
+      projects.some((project) => subject.projects.has(project)) &&
+      (!hasDomains || domains.some((domain) => subject.domains.has(domain))),
+    projects: new Set(projects),
+  };
 }

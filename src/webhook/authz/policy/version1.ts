@@ -4,13 +4,13 @@ import { reportConnections } from './connections.ts';
 import type { SubresourceTest } from './connections.ts';
 import type { FindingReporter } from './finding.ts';
 import type { JsonMember, JsonObjectTree } from './json-tree.ts';
+import type { Audience, Permissions } from './permissions.ts';
 import { InvalidPolicyError } from './policy-error.ts';
 import { readList, readObject, readText, readTexts, sortMembers } from './policy-members.ts';
 import type { ListedText } from './policy-members.ts';
 import { reportName, reportVerbs } from './policy-words.ts';
 import type { Subject } from './subject.ts';
 import { reportUnknownMembers } from './unknown-members.ts';
-import type { SubjectTest } from './users.ts';
 
 const RESOURCE_MEMBERS = ['verbs', 'resources', 'version', 'namespace'] as const;
 const NONRESOURCE_MEMBERS = ['verbs', 'path'] as const;
@@ -39,7 +39,7 @@ function coversResource(word: string, resource: string, subresource: string): bo
 export function compileResource(
   member: JsonMember | undefined,
   report: FindingReporter,
-): ((request: ResourceRequest) => boolean) | undefined {
+): Permissions<ResourceRequest> | undefined {
   const spec = readObject(member);
   if (spec === undefined) return undefined;
   const members = sortMembers(spec, RESOURCE_MEMBERS);
@@ -51,7 +51,11 @@ export function compileResource(
   reportUnknownMembers(members.unknown, [...RESOURCE_MEMBERS, 'name', 'names'], report);
   if (version === undefined || namespace === undefined) {
     const missing = version === undefined ? 'version' : 'namespace';
-    report('fault', `"resource" without "${missing}" grants nothing; it made the Go program crash`, spec.at);
+    report(
+      'incomplete-resource',
+      `"resource" without "${missing}" grants nothing; it made the Go program crash`,
+      spec.at,
+    );
     return undefined;
   }
   if (verbs.length === 0 || resources.length === 0) {
@@ -72,7 +76,7 @@ function compileRule(
   namespace: string,
   at: number,
   report: FindingReporter,
-): (request: ResourceRequest) => boolean {
+): Permissions<ResourceRequest> {
   if (group === '*' || group === '') {
     const covers: SubresourceTest = (resource, subresource, isNamespaced) =>
       (isNamespaced || namespace === '*' || namespace === '') &&
@@ -81,11 +85,14 @@ function compileRule(
       report(kind, message, at);
     });
   }
-  return (request) =>
-    includes(verbs, request.verb) &&
-    (group === '*' || group === request.group) &&
-    (namespace === '*' || namespace === request.namespace) &&
-    resources.some((word) => coversResource(word, request.resource, request.subresource));
+  return {
+    allows: (request) =>
+      includes(verbs, request.verb) &&
+      (group === '*' || group === request.group) &&
+      (namespace === '*' || namespace === request.namespace) &&
+      resources.some((word) => coversResource(word, request.resource, request.subresource)),
+    namespaces: namespace === '*' ? undefined : new Set([namespace]),
+  };
 }
 
 /** The text without the `*` at its end; a loop, because an expression can take quadratic time. */
@@ -103,7 +110,7 @@ function cutStars(path: string): string {
 export function compileNonresource(
   member: JsonMember | undefined,
   report: FindingReporter,
-): ((request: PathRequest) => boolean) | undefined {
+): Permissions<PathRequest> | undefined {
   const spec = readObject(member);
   if (spec === undefined) return undefined;
   const members = sortMembers(spec, NONRESOURCE_MEMBERS);
@@ -122,8 +129,10 @@ export function compileNonresource(
   reportVerbs(listedVerbs, '"nonresource"', report);
   const verbs = textsOf(listedVerbs);
   const prefix = path.endsWith('*') ? cutStars(path) : undefined;
-  return (request) =>
-    includes(verbs, request.verb) && (prefix === undefined ? request.path === path : request.path.startsWith(prefix));
+  return {
+    allows: (request) =>
+      includes(verbs, request.verb) && (prefix === undefined ? request.path === path : request.path.startsWith(prefix)),
+  };
 }
 
 /**
@@ -142,21 +151,21 @@ const SUBJECT_TESTS: Readonly<Record<string, (subject: Subject, value: string) =
 /** Types of which only users of Keystone have a value. */
 const KEYSTONE_TYPES = ['project', 'role'];
 
-interface CompiledTerm {
-  readonly test: SubjectTest;
+interface CompiledTerm extends Audience {
   readonly needsKeystoneUser: boolean;
 }
 
-const NO_ONE: CompiledTerm = { test: () => false, needsKeystoneUser: true };
+const NO_ONE: CompiledTerm = { includes: () => false, projects: new Set(), needsKeystoneUser: true };
 
 function reportValues(type: string, values: readonly ListedText[], report: FindingReporter): void {
   for (const { text, at } of values) {
     if (text === '' && type !== 'group') {
-      const others = type === 'user' ? 'every user' : 'empty names';
-      report('fault', `"match": "" matches no user; in the Go program, it matched ${others}`, at);
+      const [difference, others] =
+        type === 'user' ? (['empty-user', 'every user'] as const) : (['empty-name', 'empty names'] as const);
+      report(difference, `"match": "" matches no user; in the Go program, it matched ${others}`, at);
     }
     if (type === 'user' && USER_ID.test(text)) {
-      report('fault', `"match": "${text}" also matches the ID of a user, which the Go program does not read`, at);
+      report('user-id', `"match": "${text}" also matches the ID of a user, which the Go program does not read`, at);
     }
   }
 }
@@ -174,9 +183,11 @@ function compileTerm(term: JsonObjectTree, report: FindingReporter): CompiledTer
   }
   if (values.length === 0) report('never', `"match" of type ${type} without values matches no user`, term.at);
   reportValues(type, listed, report);
+  const isForEvery = values.includes('*');
   return {
-    test: (subject) => values.some((value) => value === '*' || hasValue(subject, value)),
-    needsKeystoneUser: KEYSTONE_TYPES.includes(type) && !values.includes('*'),
+    includes: (subject) => isForEvery || values.some((value) => hasValue(subject, value)),
+    projects: type === 'project' && !isForEvery ? new Set(values) : undefined,
+    needsKeystoneUser: KEYSTONE_TYPES.includes(type) && !isForEvery,
   };
 }
 
@@ -192,7 +203,9 @@ export function compileMatch(member: JsonMember | undefined, report: FindingRepo
     throw new InvalidPolicyError('"match" must be a list of objects', item.at);
   });
   return {
-    test: (subject) => terms.every(({ test }) => test(subject)),
+    includes: (subject) => terms.every((term) => term.includes(subject)),
+    // That of any term will do: a subject must meet them all.
+    projects: terms.find(({ projects }) => projects !== undefined)?.projects,
     needsKeystoneUser: terms.some(({ needsKeystoneUser }) => needsKeystoneUser),
   };
 }

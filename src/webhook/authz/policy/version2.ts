@@ -6,14 +6,25 @@ import type { FindingReporter } from './finding.ts';
 import type { JsonMember } from './json-tree.ts';
 import { compileKeyPattern, readKeyPattern } from './key-pattern.ts';
 import { reportLostSubresources } from './lost-subresources.ts';
+import type { Permissions } from './permissions.ts';
 import { readObject, readTexts } from './policy-members.ts';
 import type { ListedText } from './policy-members.ts';
-import { reportVerbs } from './policy-words.ts';
+import { readLowerCaseVerbs, reportVerbs } from './policy-words.ts';
 
 function readVerbs(member: JsonMember, report: FindingReporter): readonly ListedText[] {
   const verbs = readTexts(member);
   if (verbs.length === 0) report('never', `"${member.name}" has no verbs`, member.at);
   return verbs;
+}
+
+/** Undefined if one of the sets is, because it stands for every namespace. */
+function joinNamespaces(sets: readonly (ReadonlySet<string> | undefined)[]): ReadonlySet<string> | undefined {
+  const names = new Set<string>();
+  for (const set of sets) {
+    if (set === undefined) return undefined;
+    for (const name of set) names.add(name);
+  }
+  return names;
 }
 
 /**
@@ -25,27 +36,29 @@ export function compileResourcePermissions(
   member: JsonMember | undefined,
   compatibilities: Compatibilities,
   report: FindingReporter,
-): ((request: ResourceRequest) => boolean) | undefined {
+): Permissions<ResourceRequest> | undefined {
   const spec = readObject(member);
   if (spec === undefined) return undefined;
   if (spec.members.length === 0) report('never', '"resource_permissions" is empty', spec.at);
   const grants = spec.members.flatMap((grant) => {
     const { name: key, at } = grant;
-    const listedVerbs = readVerbs(grant, report).map((verb) => ({ ...verb, text: verb.text.toLowerCase() }));
+    const listedVerbs = readVerbs(grant, report);
     const pattern = readKeyPattern(key, at, compatibilities, report);
     if (pattern === undefined) return [];
-    reportVerbs(listedVerbs, `"${key}"`, report);
+    const verbs = new Set(readLowerCaseVerbs(listedVerbs, `"${key}"`, report));
     reportLostSubresources(key, at, pattern.resource, compatibilities, report);
-    const { matches, coversResource } = compileKeyPattern(pattern, compatibilities);
-    const verbs = new Set(listedVerbs.map(({ text }) => text));
+    const { matches, namespaces, coversResource } = compileKeyPattern(pattern, compatibilities);
     reportConnections(`"${key}"`, verbs, coversResource, (kind, message) => {
       report(kind, message, at);
     });
-    return [{ verbs, matches }];
+    return [{ verbs, matches, namespaces }];
   });
   // The key first: most entries are for other namespaces, which is the cheapest test.
-  return (request) =>
-    grants.some(({ verbs, matches }) => matches(request) && (verbs.has('*') || verbs.has(request.verb)));
+  return {
+    allows: (request) =>
+      grants.some(({ verbs, matches }) => matches(request) && (verbs.has('*') || verbs.has(request.verb))),
+    namespaces: joinNamespaces(grants.map(({ namespaces }) => namespaces)),
+  };
 }
 
 /**
@@ -56,7 +69,7 @@ export function compileResourcePermissions(
 export function compileNonresourcePermissions(
   member: JsonMember | undefined,
   report: FindingReporter,
-): ((request: PathRequest) => boolean) | undefined {
+): Permissions<PathRequest> | undefined {
   const spec = readObject(member);
   if (spec === undefined) return undefined;
   if (spec.members.length === 0) report('never', '"nonresource_permissions" is empty', spec.at);
@@ -68,8 +81,10 @@ export function compileNonresourcePermissions(
     verbsOf.set(key, new Set(verbs.map(({ text }) => text)));
     if (key.includes('*')) report('never', `"${key}" is a literal path: version 2 has no * in paths`, at);
   }
-  return ({ verb, path }) => {
-    const verbs = verbsOf.get(path);
-    return verbs !== undefined && (verbs.has(verb) || verbs.has('*'));
+  return {
+    allows: ({ verb, path }) => {
+      const verbs = verbsOf.get(path);
+      return verbs !== undefined && (verbs.has(verb) || verbs.has('*'));
+    },
   };
 }
