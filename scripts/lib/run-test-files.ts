@@ -70,9 +70,13 @@ export async function runTestFiles(
   const waiting = new Set(files);
   const ready = new Set(files.filter((file) => file.ready === undefined));
   const running = new Set<Promise<void>>();
-  const oneReady = new Map(
-    files.flatMap((file) => (file.ready === undefined ? [] : [[file, file.ready.then(() => void ready.add(file))]])),
-  );
+  for (const file of files) {
+    file.ready?.then(
+      () => ready.add(file),
+      // The loop below waits for it as well.
+      () => undefined,
+    );
+  }
   const findNext = (): TestFile | undefined =>
     options.isStopped() ? undefined : [...waiting].find((file) => ready.has(file));
   const start = (file: TestFile): void => {
@@ -91,7 +95,7 @@ export async function runTestFiles(
     }
     const unready = options.isStopped() ? [] : [...waiting].filter((file) => !ready.has(file));
     if (running.size === 0 && unready.length === 0) return times;
-    const change = Promise.race([...running, ...unready.map((file) => oneReady.get(file))]);
+    const change = Promise.race([...running, ...unready.map((file) => file.ready)]);
     if (next === undefined || running.size >= atMost) await change;
     else if (await Promise.race([change.then(() => false), waitForIdleProcessor()])) start(next);
   }
