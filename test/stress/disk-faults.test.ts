@@ -56,10 +56,8 @@ interface DiskFaultFixture {
 }
 
 /** Starts a stand-in that records the tokens that it issues. */
-async function startRecordingStandIn(
-  t: Test,
-  issuedTokens = new Set<string>(),
-): Promise<{ standIn: StandInKeystone; issuedTokens: Set<string> }> {
+async function startRecordingStandIn(t: Test): Promise<{ standIn: StandInKeystone; issuedTokens: Set<string> }> {
+  const issuedTokens = new Set<string>();
   const standIn = await startKeystoneForTest(t);
   standIn.answerAlways((_request, response, { makeDefaultResponse }) => {
     const { status, headers, body } = makeDefaultResponse();
@@ -134,12 +132,8 @@ interface Traces {
 }
 
 async function setUpTraces(t: Test): Promise<Traces> {
-  const issuedTokens = new Set<string>();
-  // Each has a Keystone of its own, and with it a cache key: another folder can take the place of the cache folder.
-  const setUp = async (): Promise<DiskFaultFixture> => {
-    const { standIn } = await startRecordingStandIn(t, issuedTokens);
-    return setUpDiskFaults(t, standIn);
-  };
+  const { standIn, issuedTokens } = await startRecordingStandIn(t);
+  const setUp = (): Promise<DiskFaultFixture> => setUpDiskFaults(t, standIn);
   const fixtures = await Promise.all([setUp(), ...Array.from({ length: WORKERS - 1 }, setUp)] as const);
   const [first] = fixtures;
   const calls = new Map<Before, Call[]>();
