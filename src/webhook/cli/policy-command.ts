@@ -109,8 +109,9 @@ function testPolicy(
 function lintPolicy(host: Host, config: WebhookConfig): number {
   const { policy, place } = loadPolicy(host, config);
   const lines = policy.findings.map(
-    ({ entry, kind, message, ...position }) =>
-      `${place}: ${describePosition(position)}: entry ${entry}: ${kind}: ${message}`,
+    ({ entry, kind, difference, message, ...position }) =>
+      `${place}: ${describePosition(position)}: entry ${entry}: ${kind}: ${message}` +
+      (difference === undefined ? '' : ` [${difference}]`),
   );
   const summary = `${policy.entries.length} entries, ${lines.length} findings`;
   host.writeOut(renderLines([...lines, summary]));
