@@ -8,6 +8,7 @@ import { format, resolveConfig } from 'prettier';
 import type { AuthMethod } from '../src/plugin/auth-methods/auth-method.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../src/plugin/auth-methods/registry.ts';
 import { EXIT_STATUSES } from '../src/plugin/cli/exit-status.ts';
+import { SELECTION_OPTIONS } from '../src/plugin/cli/selection-options.ts';
 import { ALL_COMMANDS } from '../src/plugin/commands/registry.ts';
 import { describeSynopsis } from '../src/plugin/commands/command.ts';
 import { COMMON_OPTIONS } from '../src/plugin/config/common-options.ts';
@@ -73,7 +74,9 @@ function makeMethodTable(): string {
 
 function makeCommandTable(): string {
   const rows = ALL_COMMANDS.map((command) => {
-    const own = command.options.flatMap((option) => listFlagNames(option).slice(0, 1));
+    const own = command.options
+      .filter(({ name }) => !SELECTION_OPTIONS.some((option) => option.name === name))
+      .flatMap((option) => listFlagNames(option).slice(0, 1));
     return [code([describeSynopsis(command)]), command.summary, code(own)];
   });
   return renderTable(['Command', 'Description', 'Own options'], rows);

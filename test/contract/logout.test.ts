@@ -171,6 +171,34 @@ testWithKeystone('logout removes one identity, and --all removes every identity'
   t.same(tracesIn(alice.home), []);
 });
 
+testWithKeystone(
+  'logout in a new shell uses the login of the current context, and otherwise names the tokens that are kept',
+  async (t, environment) => {
+    const alice = setUpAlice(t, environment, { runner: runBundles });
+    const server = ['--server=https://127.0.0.1:6443', '--command=/bin/client-keystone-auth'];
+    t.match(await alice.run('kubeconfig', 'add', '--name=demo', ...server), { status: 0 });
+    const token = await alice.getToken();
+    const other = alice.withOnly({ OS_AUTH_URL: 'http://127.0.0.1:1/v3', OS_USERNAME: 'nobody' });
+    const kept = await other.run('logout');
+    t.match(kept, { status: 0, stderr: '' });
+    t.match(kept.stdout, /^There was nothing to forget for these settings\. This token is kept:\nUSER +SCOPE/);
+    t.match(kept.stdout, /^alice +project demo \(My Domain\) +http:\S+ +\d+ min/m);
+    t.match(kept.stdout, /^Forget all with "client-keystone-auth logout --all", or .* --context NAME\.$/m);
+    t.equal(await validateWithItself(environment, token), 200);
+    const data = JSON.parse((await other.run('logout', '-o', 'json')).stdout) as { kept: unknown };
+    t.match(data.kept, [{ user: 'alice', scope: 'project demo (My Domain)' }]);
+
+    const inNewShell = await alice.withOnly({}).run('logout');
+    t.match(inNewShell, { status: 0, stdout: /^alice .* revoked$/m, stderr: /using the login of context demo/ });
+    t.equal(await validateWithItself(environment, token), 401);
+
+    const second = await alice.getToken();
+    const selected = await other.run('logout', '--context', 'demo');
+    t.match(selected, { status: 0, stdout: /^alice .* revoked$/m, stderr: '' });
+    t.equal(await validateWithItself(environment, second), 401);
+  },
+);
+
 testWithKeystone('a token from OS_TOKEN is not revoked, and a token exchanged for it is', async (t, environment) => {
   const alice = setUpAlice(t, environment, { path: '', runner: runBundles });
   const { domain, projects } = environment.tenancy;

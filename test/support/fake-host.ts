@@ -2,11 +2,11 @@
 import type { Host } from '../../src/shared/base/host.ts';
 
 export function fakeHost(parts: Partial<Host> = {}): Host {
+  const env = { ...parts.env };
   return {
     argv: [],
     pid: 4_000_000,
     execPath: '/usr/bin/node',
-    env: {},
     cwd: '/work',
     platform: 'linux',
     uid: 1000,
@@ -22,6 +22,7 @@ export function fakeHost(parts: Partial<Host> = {}): Host {
     identifyProcess: () => undefined,
     isRunning: () => true,
     personalVariables: () => parts.env ?? {},
+    setKubeconfigVariables: (variables) => Object.assign(env, variables),
     unsetVariables: () => undefined,
     stderrIsTerminal: () => false,
     silenceNode: () => undefined,
@@ -34,5 +35,6 @@ export function fakeHost(parts: Partial<Host> = {}): Host {
     onSignal: () => () => undefined,
     raise: () => undefined,
     ...parts,
+    env,
   };
 }

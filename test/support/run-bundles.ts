@@ -82,6 +82,7 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
   } = parts;
   const { home, args = [], cwd = home.path } = run;
   const env = makeEnvironment(home, run.env);
+  const own = { ...env };
   let [stdout, stderr] = ['', ''];
   let status: number | null = null;
   const { runCli } = makeLoad(onTimer)('./slow.cjs') as { runCli: (host: Host) => Promise<void> };
@@ -111,7 +112,8 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
     exitNow: () => undefined,
     onUnhandledError: () => undefined,
     onIdle: () => undefined,
-    personalVariables: () => env,
+    personalVariables: () => own,
+    setKubeconfigVariables: (variables) => Object.assign(env, variables),
     unsetVariables: () => undefined,
     onSignal: () => () => undefined,
     raise: () => undefined,

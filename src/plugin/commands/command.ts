@@ -57,6 +57,11 @@ export interface CommandDescription {
    * those of the group Run.
    */
   readonly getTokenOptions: 'everything' | 'login' | 'cache' | 'run';
+  /**
+   * What `--context` and `--kubeconfig` select: the login (the default); the login, and the file that the command
+   * changes; what the command is about; or nothing, so that it does not accept them.
+   */
+  readonly contextUse?: 'login' | 'login-and-file' | 'subject' | 'none';
   readonly examples: readonly Example[];
   /** Hidden from users: only our own scripts call it. */
   readonly hidden?: true;

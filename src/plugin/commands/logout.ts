@@ -4,11 +4,13 @@ import type { ForgetResult } from '../cache/forget-identity.ts';
 import type { CacheFolder } from '../cache/cache-folder.ts';
 import { findCacheFolders } from '../cache/fallback-folders.ts';
 import { listCachedIdentities } from '../cache/cached-identities.ts';
+import type { CachedIdentity } from '../cache/cached-identities.ts';
 import { forgetSavedSecret, listSavedSecrets } from '../cache/saved-secret.ts';
 import type { SavedSecretIdentity } from '../cache/saved-secret.ts';
 import type { TokenRecord } from '../cache/token-record.ts';
 import { EXIT } from '../cli/exit-status.ts';
 import { CacheError, PluginError } from '../../shared/base/errors.ts';
+import { PROGRAM_NAME } from '../../shared/base/program.ts';
 import { identifySavedSecret } from '../login/apply-saved-secret.ts';
 import type { LoginContext } from '../login/login-context.ts';
 import { readCacheStorage } from '../login/open-login-context.ts';
@@ -16,7 +18,7 @@ import { revokeTokenIfPossible } from '../login/revoke-token.ts';
 import type { RevocationResult } from '../login/revoke-token.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from './command.ts';
-import { formatTimestamp } from './format-time.ts';
+import { formatDuration, formatTimestamp } from './format-time.ts';
 import { resolveCurrentLogin, openCurrentLogin } from './current-login.ts';
 import type { CurrentLogin } from './current-login.ts';
 import { renderTable } from './table.ts';
@@ -43,11 +45,12 @@ interface TokenOutcome {
   readonly revocation: RevocationResult;
 }
 
-/** What was forgotten, and what could not be forgotten. */
+/** What was forgotten, what could not be forgotten, and which tokens are left. */
 interface LogoutResult {
   readonly outcomes: readonly TokenOutcome[];
   readonly secrets: readonly SavedSecretIdentity[];
   readonly failures: readonly CacheError[];
+  readonly kept: readonly CachedIdentity[];
 }
 
 function listTargets(
@@ -129,7 +132,7 @@ async function forgetSecrets(
 
 async function logOut(call: Invocation, login: LoginContext | undefined, all: boolean): Promise<LogoutResult> {
   const folders = findCacheFolders(call.host);
-  if (folders.length === 0) return { outcomes: [], secrets: [], failures: [] };
+  if (folders.length === 0) return { outcomes: [], secrets: [], failures: [], kept: [] };
   const current = login === undefined ? undefined : resolveCurrentLogin(login, folders);
   const { secrets, failures } = await forgetSecrets(call, login, all);
   const removals: { target: LogoutTarget; removed: ForgetResult }[] = [];
@@ -143,6 +146,7 @@ async function logOut(call: Invocation, login: LoginContext | undefined, all: bo
     outcomes: outcomes.flat(),
     secrets,
     failures: [...failures, ...removals.flatMap(({ removed }) => removed.failures)],
+    kept: folders.flatMap((folder) => listCachedIdentities(folder, call.host.now())),
   };
 }
 
@@ -171,7 +175,33 @@ function outcomeToJson({ key, record, metadata, revocation }: TokenOutcome): Out
   };
 }
 
-function render({ outcomes, secrets }: LogoutResult): string[] {
+/** Names the tokens of other logins: the user may have meant one of them. */
+function renderKept(kept: readonly CachedIdentity[], now: number): string[] {
+  if (kept.length === 0) return ['There was nothing to forget.'];
+  const rows = kept.map(({ metadata, keystone, expiresAt }) => [
+    metadata?.user ?? 'unknown',
+    metadata?.scope ?? 'unknown',
+    keystone ?? '-',
+    formatDuration(expiresAt - now),
+  ]);
+  return [
+    `There was nothing to forget for these settings. ${kept.length === 1 ? 'This token is' : 'These tokens are'} kept:`,
+    ...renderTable(['USER', 'SCOPE', 'KEYSTONE', 'LEFT'], rows),
+    `Forget all with "${PROGRAM_NAME} logout --all", or one with its settings or with --context NAME.`,
+  ];
+}
+
+function identityToJson({ key, metadata, keystone, expiresAt }: CachedIdentity): OutputData {
+  return {
+    key,
+    user: metadata?.user ?? null,
+    scope: metadata?.scope ?? null,
+    keystone: keystone ?? null,
+    expiresAt: formatTimestamp(expiresAt),
+  };
+}
+
+function render({ outcomes, secrets, kept }: LogoutResult, now: number): string[] {
   const rows = outcomes.map(({ record, metadata, revocation }) => [
     metadata?.user ?? 'unknown',
     metadata?.scope ?? 'unknown',
@@ -181,7 +211,7 @@ function render({ outcomes, secrets }: LogoutResult): string[] {
   const table = rows.length === 0 ? [] : renderTable(['FORGOTTEN', 'SCOPE', 'KEYSTONE', 'TOKEN'], rows);
   const secretLines = secrets.map(({ description }) => `Removed from the keyring: ${description}`);
   const lines = [...table, ...secretLines];
-  return lines.length === 0 ? ['There was nothing to forget.'] : lines;
+  return lines.length === 0 ? renderKept(kept, now) : lines;
 }
 
 function chooseExitStatus({ outcomes, failures }: LogoutResult): number {
@@ -230,11 +260,12 @@ export const logoutCommand: Command = {
     }
     for (const { message } of result.failures) call.reporter.warn(message);
     return {
-      lines: render(result),
+      lines: render(result, call.host.now()),
       data: {
         tokens: result.outcomes.map(outcomeToJson),
         secrets: result.secrets.map(({ option, description }) => ({ option, about: description })),
         failures: result.failures.map(({ message }) => message),
+        kept: result.kept.map(identityToJson),
       },
       exitStatus: chooseExitStatus(result),
     };

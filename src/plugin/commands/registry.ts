@@ -1,4 +1,5 @@
 /** Lists all commands. */
+import { SELECTION_OPTIONS } from '../cli/selection-options.ts';
 import { cacheCleanCommand } from './cache/clean.ts';
 import { cacheListCommand } from './cache/list.ts';
 import { catalogCommand } from './catalog.ts';
@@ -33,8 +34,13 @@ export const GET_TOKEN_COMMAND: CommandDescription = {
   ],
 };
 
-/** All other commands, in the order of `--help`. */
-export const COMMANDS: readonly Command[] = [
+/** Adds the options that select a context to those of a command. */
+function withSelection<C extends CommandDescription>(command: C): C {
+  if (command.contextUse === 'none') return command;
+  return { ...command, options: [...command.options, ...SELECTION_OPTIONS] };
+}
+
+const OWN_COMMANDS: readonly Command[] = [
   loginCommand,
   logoutCommand,
   statusCommand,
@@ -55,6 +61,9 @@ export const COMMANDS: readonly Command[] = [
   makeCompletionCommand(() => ALL_COMMANDS),
   completeCommand,
 ];
+
+/** All other commands, in the order of `--help`. */
+export const COMMANDS: readonly Command[] = OWN_COMMANDS.map(withSelection);
 
 /** All commands that are shown to users, get-token first. */
 export const ALL_COMMANDS: readonly CommandDescription[] = [

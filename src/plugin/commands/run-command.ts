@@ -11,12 +11,16 @@ import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
 import { makeConfig } from '../../shared/options/config.ts';
+import type { Config } from '../../shared/options/config.ts';
+import type { RunContext } from '../login/login-context.ts';
+import type { CommandOptionName } from './command-option.ts';
 import { UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { USER_AGENT } from '../../shared/base/program.ts';
 import { renderLines } from '../../shared/base/terminal-text.ts';
 import { renderResult } from './render-result.ts';
 import type { Invocation, Command } from './command.ts';
+import { chooseLogin } from './choose-login.ts';
 import { findCommand, listCommandGroup, listGetTokenOptions } from './find-command.ts';
 import { chooseColors } from './colors.ts';
 
@@ -47,20 +51,28 @@ function readArguments(command: Command, words: readonly string[]): readonly str
   return args;
 }
 
-function prepareCall(host: Host, log: Log, command: Command): Invocation {
+async function prepareCall(host: Host, log: Log, command: Command): Promise<Invocation> {
   const loginOptions = listGetTokenOptions(command);
   const { words, flags } = parseCommandLine(host.argv, [...loginOptions, ...command.options]);
   const loginFlags = pickOptions(flags, loginOptions);
   const ownLayers = [pickOptions(flags, command.options), readEnvironment(host.env, command.options)];
+  const ownConfig = makeConfig(mergeLayers(ownLayers, command.options));
+  const args = readArguments(command, words);
   const reporter = makeReporter(log, loginFlags);
-  return {
-    host,
-    args: readArguments(command, words),
-    ownConfig: makeConfig(mergeLayers(ownLayers, command.options)),
-    flags: loginFlags,
-    runContext: { host, execInfo: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onFastPath: false },
-    reporter,
-  };
+  const run = { host, execInfo: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onFastPath: false };
+  const runContext = await chooseLoginOf(command, run, ownConfig);
+  return { host: runContext.host, args, ownConfig, flags: runContext.flags, runContext, reporter };
+}
+
+/** Commands that are about a context themselves read it, and the others log in with it. */
+function chooseLoginOf(
+  { contextUse = 'login' }: Command,
+  run: RunContext,
+  ownConfig: Config<CommandOptionName>,
+): Promise<RunContext> {
+  if (contextUse === 'none' || contextUse === 'subject') return Promise.resolve(run);
+  const selection = { kubeconfig: ownConfig.text('kubeconfig'), context: ownConfig.text('context') };
+  return chooseLogin(run, selection, contextUse === 'login-and-file');
 }
 
 async function run(host: Host, log: Log, { words, wantsHelp }: ScannedArguments): Promise<RunResult> {
@@ -71,7 +83,7 @@ async function run(host: Host, log: Log, { words, wantsHelp }: ScannedArguments)
     return { document: renderLines(help.trimEnd().split('\n')), exitStatus: EXIT.ok };
   }
   const command = findCommand(words);
-  const call = prepareCall(host, log, command);
+  const call = await prepareCall(host, log, command);
   const result = await command.run(call);
   return {
     document: await renderResult(result, call.ownConfig.text('output'), chooseColors(host)),

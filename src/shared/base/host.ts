@@ -51,6 +51,11 @@ export interface Host {
    * process, else those that kubectl itself was started with, or none where the system does not tell them.
    */
   personalVariables(): Environment;
+  /**
+   * Sets the variables of a kubeconfig, as kubectl does before it starts this program: everything reads them from then
+   * on, and the person's own stay what they were.
+   */
+  setKubeconfigVariables(variables: Environment): void;
   /** Removes variables, so that no library of this process reads them. */
   unsetVariables(names: readonly string[]): void;
   stderrIsTerminal(): boolean;
@@ -133,7 +138,11 @@ function silenceNode(): void {
   }
 }
 
+/** The variables of this process before those of a kubeconfig were added. */
+let ownVariables: Environment | undefined;
+
 function personalVariables(): Environment {
+  if (ownVariables !== undefined) return ownVariables;
   if (process.env[EXEC_INFO] === undefined) return process.env;
   // kubectl sets this variable itself, after those of the kubeconfig. A wrapper that kubectl started has both.
   const parent = readInitialVariables(process.ppid) ?? {};
@@ -202,6 +211,10 @@ export function makeProcessHost(): Host {
     identifyProcess,
     isRunning,
     personalVariables,
+    setKubeconfigVariables: (variables) => {
+      ownVariables = { ...personalVariables() };
+      Object.assign(process.env, variables);
+    },
     unsetVariables: (names) => {
       for (const name of names) Reflect.deleteProperty(process.env, name);
     },

@@ -50,6 +50,7 @@ export const completeCommand: Command = {
     },
   ],
   options: [],
+  contextUse: 'none',
   getTokenOptions: 'login',
   examples: [{ line: 'complete clouds', summary: 'list the clouds of clouds.yaml' }],
   hidden: true,

@@ -14,6 +14,7 @@ export function makeCompletionCommand(listCommands: () => readonly CommandDescri
     details: ['The packages install these scripts for bash, zsh and fish. Use this command for other installations.'],
     arguments: [{ name: 'SHELL', help: `shell: ${SHELLS.join(', ')}`, required: true, choices: SHELLS }],
     options: [],
+    contextUse: 'none',
     getTokenOptions: 'run',
     examples: [
       { line: 'completion bash', summary: 'for bash: in ~/.bashrc, source <(client-keystone-auth completion bash)' },

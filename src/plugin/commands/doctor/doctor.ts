@@ -13,7 +13,8 @@ import { redact } from '../../../shared/base/secret.ts';
 import { captureWarnings } from '../capture-warnings.ts';
 import type { CapturedWarnings } from '../capture-warnings.ts';
 import { OUTPUT_OPTION } from '../command.ts';
-import { KUBECONFIG_OPTION } from '../kubeconfig/options.ts';
+import { hasOwnSettings, makeKubectlRun } from '../kubectl-run.ts';
+import type { ExecStanza } from '../kubectl-run.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 import { checkApiServer } from './api-server.ts';
 import { checkCluster } from './cluster.ts';
@@ -33,15 +34,7 @@ import { checkDns, checkTcp, checkTls, checkProxy } from './network.ts';
 import type { NetworkTarget } from './network.ts';
 import { warn, pass, makeCheckRunner } from './check-runner.ts';
 import type { CheckResult, CheckedValue, CheckOutcome, CheckStatus, CheckRunner } from './check-runner.ts';
-import {
-  checkCommand,
-  checkContext,
-  checkExecStanza,
-  resolveCommand,
-  makeKubectlRun,
-  hasOwnSettings,
-} from './exec-stanza.ts';
-import type { ExecStanza } from './exec-stanza.ts';
+import { checkCommand, checkContext, checkExecStanza, resolveCommand } from './exec-stanza.ts';
 
 const MARKS: Readonly<Record<CheckStatus, readonly [mark: string, style: Style]>> = {
   good: ['✓', 'green'],
@@ -172,11 +165,10 @@ export const doctorCommand: Command = {
     'The exit status is 0 if nothing is wrong, otherwise the exit status of get-token for the first failed check.',
   ],
   options: [
-    KUBECONFIG_OPTION,
-    { ...COMMAND_OPTION, name: 'context', help: 'context to check instead of the current one' },
     { ...COMMAND_OPTION, name: 'no-cluster', kind: 'switch', help: 'do not check the kubeconfig and the cluster' },
     OUTPUT_OPTION,
   ],
+  contextUse: 'subject',
   getTokenOptions: 'login',
   examples: [
     { line: 'doctor', summary: 'show the result of every check, and the fixes' },

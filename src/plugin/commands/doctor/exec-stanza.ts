@@ -1,9 +1,6 @@
 /** The exec stanza of the kubeconfig: whether kubectl accepts it and runs the plugin, and with which settings. */
 import { statSync } from 'node:fs';
 import { posix, win32 } from 'node:path';
-import { GET_TOKEN, parseGetTokenCommand, scanArguments } from '../../cli/parse-command-line.ts';
-import { mergeLayers } from '../../../shared/options/layer.ts';
-import type { Layer } from '../../config/option.ts';
 import { API_VERSIONS } from '../../exec/exec-credential.ts';
 import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import type { Host } from '../../../shared/base/host.ts';
@@ -11,11 +8,10 @@ import { objectAt, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { readContext } from '../../kubeconfig/read-context.ts';
 import type { NamedEntry, KubeconfigContext, ContextSelection } from '../../kubeconfig/read-context.ts';
-import { listStanzaArguments, isPluginCommand, readStanzaVariables } from '../../kubeconfig/exec-stanza.ts';
 import { classifyUser } from '../../kubeconfig/user-kind.ts';
-import type { RunContext } from '../../login/login-context.ts';
-import { OPTIONS } from '../../auth-methods/registry.ts';
 import { findProgram } from '../../programs/find-program.ts';
+import { findExecStanza } from '../kubectl-run.ts';
+import type { ExecStanza } from '../kubectl-run.ts';
 import { quoteForShell } from '../quote-for-shell.ts';
 import { findAuthority } from './cluster.ts';
 import { fail, warn, pass } from './check-runner.ts';
@@ -23,13 +19,6 @@ import type { CheckOutcome } from './check-runner.ts';
 
 /** In characters. kubectl puts the certificate authority into a variable, and Linux limits a variable to 128 KiB. */
 const MAX_AUTHORITY_LENGTH = 130_000;
-
-/** An exec stanza that runs the plugin, and the context that it belongs to. */
-export interface ExecStanza {
-  readonly context: KubeconfigContext;
-  readonly exec: JsonObject;
-  readonly command: string;
-}
 
 const pathsOf = ({ platform }: Host): typeof posix => (platform === 'win32' ? win32 : posix);
 
@@ -54,14 +43,13 @@ export function checkContext(host: Host, selection: ContextSelection): CheckOutc
   const context = readContext(host, selection);
   if (context === undefined) return warn('no kubeconfig was found', fix);
   const { name, user, cluster } = context;
-  const exec = objectAt(user.value, 'exec');
-  const command = textAt(exec, 'command') ?? '';
+  const stanza = findExecStanza(context);
   const where = `context ${name} in ${context.path}`;
-  if (exec !== undefined && isPluginCommand(command)) {
+  if (stanza !== undefined) {
     const found = `${where}: user ${user.name} at cluster ${cluster.name}`;
     const [warning] = context.warnings;
-    if (warning === undefined) return pass(found, { context, exec, command });
-    return warn(`${found}; ${warning}`, 'merge the two in the file', { context, exec, command });
+    if (warning === undefined) return pass(found, stanza);
+    return warn(`${found}; ${warning}`, 'merge the two in the file', stanza);
   }
   const kind = classifyUser(user.value);
   const convert = describeConvert(context);
@@ -71,39 +59,13 @@ export function checkContext(host: Host, selection: ContextSelection): CheckOutc
   if (kind === 'token-command') {
     return warn(`${where}: user ${user.name} logs in with a command that prints a Keystone token`, convert);
   }
+  const command = textAt(objectAt(user.value, 'exec'), 'command') ?? '';
   const loginKey = Object.keys(OTHER_LOGINS).find((member) => member in user.value) ?? '';
   const how =
-    exec === undefined ? (OTHER_LOGINS[loginKey] ?? 'without credentials') : `with ${command || 'no command'}`;
+    objectAt(user.value, 'exec') === undefined
+      ? (OTHER_LOGINS[loginKey] ?? 'without credentials')
+      : `with ${command || 'no command'}`;
   return warn(`${where}: user ${user.name} logs in ${how}, not with ${PROGRAM_NAME}`, fix);
-}
-
-/** Whether an exec stanza sets variables or flags, which a shell does not have. */
-export function hasOwnSettings({ exec }: ExecStanza): boolean {
-  return (
-    Object.keys(readStanzaVariables(exec)).length > 0 ||
-    listStanzaArguments(exec).some((argument) => argument !== GET_TOKEN)
-  );
-}
-
-function markOrigin(layer: Layer): Layer {
-  return new Map(
-    [...layer].map(([name, setting]) => [name, { ...setting, origin: `${setting.origin} of the kubeconfig` }]),
-  );
-}
-
-/**
- * Makes the run that kubectl would start. The settings of the stanza override the variables of the shell; the flags of
- * this command override both.
- *
- * @throws UsageError | ConfigError if the run that kubectl starts would fail with it
- */
-export function makeKubectlRun(run: RunContext, { exec }: ExecStanza): RunContext {
-  const { flags } = parseGetTokenCommand(scanArguments(listStanzaArguments(exec)));
-  return {
-    ...run,
-    host: { ...run.host, env: { ...run.host.env, ...readStanzaVariables(exec) } },
-    flags: mergeLayers([run.flags, markOrigin(flags)], OPTIONS),
-  };
 }
 
 /** Returns the length of the certificate authority as kubectl passes it on, in Base64, in characters. */

@@ -113,6 +113,7 @@ export const kubeconfigAddCommand: Command = {
     ...CONTEXT_OPTIONS,
     ...WRITE_OPTIONS,
   ],
+  contextUse: 'login-and-file',
   getTokenOptions: 'login',
   examples: [
     { line: 'kubeconfig add --dry-run', summary: 'show what would be written' },

@@ -111,15 +111,22 @@ const READERS: Readonly<
   token: (_, call) => readConfiguredLogin(call, call.ownConfig.isOn('with-secrets')),
 };
 
+function listNamedContexts({ args, ownConfig }: Invocation): readonly string[] {
+  const context = ownConfig.text('context');
+  return context === undefined ? args : [context, ...args];
+}
+
 /** Lists the users of the contexts that are named, or all users with `--all`. */
-function listUsers(kubeconfig: Kubeconfig, { args, ownConfig }: Invocation): string[] {
-  if (ownConfig.isOn('all') === args.length > 0) {
+function listUsers(kubeconfig: Kubeconfig, call: Invocation): string[] {
+  const { ownConfig } = call;
+  const names = listNamedContexts(call);
+  if (ownConfig.isOn('all') === names.length > 0) {
     throw new UsageError('convert needs either the names of contexts or --all', {
       hint: 'name the contexts to convert, or give --all',
     });
   }
   if (ownConfig.isOn('all')) return kubeconfig.listNames('user');
-  const users = args.map((name) => {
+  const users = names.map((name) => {
     const context = kubeconfig.find('context', name);
     if (context !== undefined) return textAt(context.value, 'user') ?? '';
     throw new UsageError(`the kubeconfig has no context "${name}"`, { hint: 'see "kubectl config get-contexts"' });
@@ -143,15 +150,10 @@ function describeProblem(user: JsonObject, kind: UserKind): string {
  *
  * @throws ConfigError if the user is named by its context and cannot be converted
  */
-function shouldConvert(
-  kubeconfig: Kubeconfig,
-  name: string,
-  user: JsonObject,
-  { ownConfig, args }: Invocation,
-): boolean {
+function shouldConvert(kubeconfig: Kubeconfig, name: string, user: JsonObject, call: Invocation): boolean {
   const kind = classifyUser(user);
-  if (CONVERTIBLE_KINDS.includes(kind) || (kind === 'token' && ownConfig.isOn('static-token'))) return true;
-  if (kind === 'ours' || args.length === 0) return false;
+  if (CONVERTIBLE_KINDS.includes(kind) || (kind === 'token' && call.ownConfig.isOn('static-token'))) return true;
+  if (kind === 'ours' || listNamedContexts(call).length === 0) return false;
   const [conversion] = describeConversion(kubeconfig, name);
   throw new ConfigError(`user "${name}" ${describeProblem(user, kind)}`, {
     hint: conversion ?? describeAlternative(kubeconfig, name),
@@ -231,6 +233,7 @@ export const kubeconfigConvertCommand: Command = {
     }),
     ...WRITE_OPTIONS,
   ],
+  contextUse: 'subject',
   getTokenOptions: 'login',
   examples: [
     { line: 'kubeconfig convert --all --dry-run', summary: 'show what would be converted' },

@@ -146,6 +146,7 @@ export const kubeconfigFetchCommand: Command = {
     ...CONTEXT_OPTIONS,
     ...WRITE_OPTIONS,
   ],
+  contextUse: 'login-and-file',
   getTokenOptions: 'login',
   examples: [
     {

@@ -2,12 +2,6 @@
 import type { CommandOption } from '../command-option.ts';
 import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
 
-export const KUBECONFIG_OPTION: CommandOption = makeCommandOption({
-  name: 'kubeconfig',
-  kind: 'file',
-  help: 'file to use instead of those in KUBECONFIG or ~/.kube/config',
-});
-
 export const DRY_RUN_OPTION: CommandOption = makeCommandOption({
   name: 'dry-run',
   kind: 'switch',
@@ -44,7 +38,6 @@ export const WRITE_OPTIONS: readonly CommandOption[] = [
     name: 'command',
     help: 'command that kubectl runs, if not client-keystone-auth on the PATH',
   }),
-  KUBECONFIG_OPTION,
   DRY_RUN_OPTION,
   OUTPUT_OPTION,
 ];

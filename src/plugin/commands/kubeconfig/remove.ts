@@ -7,10 +7,10 @@ import type { CommandResult, Invocation, Command } from '../command.ts';
 import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import type { ContextNames } from './context.ts';
 import { saveOrPreview } from './save-or-preview.ts';
-import { DRY_RUN_OPTION, KUBECONFIG_OPTION } from './options.ts';
+import { DRY_RUN_OPTION } from './options.ts';
 
-function findContext(kubeconfig: Kubeconfig, { args }: Invocation): ContextNames {
-  const context = args[0] ?? kubeconfig.currentContext;
+function findContext(kubeconfig: Kubeconfig, { args, ownConfig }: Invocation): ContextNames {
+  const context = args[0] ?? ownConfig.text('context') ?? kubeconfig.currentContext;
   if (context === undefined) throw new UsageError('there is no current context', { hint: 'name a context' });
   const entry = kubeconfig.find('context', context);
   if (entry === undefined) {
@@ -48,7 +48,8 @@ export const kubeconfigRemoveCommand: Command = {
   summary: 'remove a context that logs in with this program, and its user unless other contexts use it',
   details: ['The cluster and the cached tokens stay.'],
   arguments: [{ name: 'CONTEXT', help: 'context to remove; by default the current one' }],
-  options: [KUBECONFIG_OPTION, DRY_RUN_OPTION, OUTPUT_OPTION],
+  options: [DRY_RUN_OPTION, OUTPUT_OPTION],
+  contextUse: 'subject',
   getTokenOptions: 'run',
   examples: [{ line: 'kubeconfig remove --dry-run', summary: 'show what would be removed with the current context' }],
   run: remove,

@@ -13,7 +13,6 @@ import { OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from '../command.ts';
 import { listSettings } from '../list-settings.ts';
 import type { ShownSetting } from '../list-settings.ts';
-import { KUBECONFIG_OPTION } from './options.ts';
 import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import { HARMLESS_VARIABLES } from './stanza-login.ts';
 import { renderPairs } from '../table.ts';
@@ -110,12 +109,15 @@ function render(details: ContextDetails): string[] {
 
 function show(call: Invocation): Promise<CommandResult> {
   const kubeconfig = openCommandKubeconfig(call);
-  const contexts = kubeconfig.listNames('context').flatMap((name) => describe(kubeconfig, name));
+  const selected = call.ownConfig.text('context');
+  const names = kubeconfig.listNames('context').filter((name) => selected === undefined || name === selected);
+  const contexts = names.flatMap((name) => describe(kubeconfig, name));
   const data: OutputData = contexts.map((details) => ({
     ...details,
     settings: details.settings.map((setting) => ({ ...setting })),
   }));
-  const noContexts = `No context logs in with client-keystone-auth. Searched: ${kubeconfig.paths.join(', ')}`;
+  const what = selected === undefined ? 'No context logs in' : `There is no context ${selected} that logs in`;
+  const noContexts = `${what} with client-keystone-auth. Searched: ${kubeconfig.paths.join(', ')}`;
   const blocks = contexts.flatMap((details, index) => [...(index === 0 ? [] : ['']), ...render(details)]);
   return Promise.resolve({ lines: contexts.length === 0 ? [noContexts] : blocks, data });
 }
@@ -124,7 +126,8 @@ function show(call: Invocation): Promise<CommandResult> {
 export const kubeconfigShowCommand: Command = {
   words: ['kubeconfig', 'show'],
   summary: 'show the contexts that log in with this program and their settings, with secrets redacted',
-  options: [KUBECONFIG_OPTION, OUTPUT_OPTION],
+  options: [OUTPUT_OPTION],
+  contextUse: 'subject',
   getTokenOptions: 'run',
   examples: [
     { line: 'kubeconfig show', summary: 'show contexts, clusters, users and settings' },

@@ -150,6 +150,7 @@ export const loginCommand: Command = {
       'if no secret is set. A secret that Keystone rejects is forgotten.',
   ],
   options: [...SAVE_OPTIONS, OUTPUT_OPTION],
+  contextUse: 'login-and-file',
   getTokenOptions: 'login',
   examples: [
     { line: 'login', summary: 'log in with prompts for everything that is not set' },
