@@ -4,50 +4,21 @@
 //
 // usage: node scripts/differential.ts [--cases N] [--seed N] [packaged | pip]...
 
-import { parseArgs } from 'node:util';
-
 import { checkClient, openLaboratory } from './differential/check-client.ts';
 import type { Failure, Figures } from './differential/check-client.ts';
 import type { Case } from './differential/case.ts';
 import { findPackagedClient, findPipClient } from './differential/find-openstack.ts';
-import type { FoundClient, OpenStackClient } from './differential/find-openstack.ts';
+import type { OpenStackClient } from './differential/find-openstack.ts';
 import { checkRealCommands, isForRealCommands } from './differential/real-commands.ts';
+import { runSearch } from './lib/search-arguments.ts';
+import type { Search } from './lib/search-arguments.ts';
 
-const CLIENTS: Readonly<Record<string, (say: (line: string) => void) => Promise<FoundClient>>> = {
-  packaged: findPackagedClient,
-  pip: findPipClient,
-};
+const CLIENTS = { packaged: findPackagedClient, pip: findPipClient } as const;
 
-const USAGE = `usage: npm run differential -- [--cases N] [--seed N] [${Object.keys(CLIENTS).join(' | ')}]...`;
-const DEFAULT_CASES = '1000';
+type ClientName = keyof typeof CLIENTS;
 
 /** How many cases the real commands get: each takes them two seconds. */
 const SAMPLE_SIZE = 10;
-
-interface Choice {
-  readonly clients: readonly (keyof typeof CLIENTS)[];
-  readonly cases: number;
-  readonly seed: number;
-}
-
-/** @throws Error for a mistake in the arguments */
-function readArguments(args: string[]): Choice {
-  const { values, positionals } = parseArgs({
-    args,
-    options: { cases: { type: 'string', default: DEFAULT_CASES }, seed: { type: 'string' } },
-    allowPositionals: true,
-  });
-  const unknown = positionals.find((name) => !(name in CLIENTS));
-  if (unknown !== undefined) throw new Error(`there is no client "${unknown}"`);
-  const seed = values.seed ?? String(Date.now() % 2 ** 31);
-  if (!/^[1-9]\d{0,5}$/.test(values.cases)) throw new Error('--cases must be a whole number from 1 to 999999');
-  if (!/^\d{1,10}$/.test(seed)) throw new Error('--seed must be a whole number');
-  return {
-    clients: positionals.length > 0 ? positionals : Object.keys(CLIENTS),
-    cases: Number(values.cases),
-    seed: Number(seed),
-  };
-}
 
 function printFigures({ seed, wellFormed, same, known, withoutLogin }: Figures, seconds: number): void {
   console.log(
@@ -65,7 +36,7 @@ function printFailure({ given, difference, seed }: Failure): void {
 }
 
 /** Checks one client; whether nothing is wrong. */
-async function check(openstack: OpenStackClient, { cases, seed }: Choice): Promise<boolean> {
+async function check(openstack: OpenStackClient, { amount: cases, seed }: Search<ClientName>): Promise<boolean> {
   console.log(openstack.label);
   const laboratory = await openLaboratory(openstack);
   try {
@@ -89,25 +60,18 @@ async function check(openstack: OpenStackClient, { cases, seed }: Choice): Promi
   }
 }
 
-async function main(args: string[]): Promise<number> {
-  let choice: Choice;
-  try {
-    choice = readArguments(args);
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
-    return 2;
-  }
+async function compare(search: Search<ClientName>): Promise<number> {
   await import('./build.ts');
   let status = 0;
   let checkedCount = 0;
-  for (const name of choice.clients) {
-    const found = await CLIENTS[name]?.((line) => console.log(line));
-    if (found === undefined || 'missing' in found) {
-      console.log(`${name}: not checked, because ${found?.missing ?? 'it is unknown'}`);
+  for (const name of search.names) {
+    const found = await CLIENTS[name]((line) => console.log(line));
+    if ('missing' in found) {
+      console.log(`${name}: not checked, because ${found.missing}`);
       continue;
     }
     checkedCount += 1;
-    if (!(await check(found, choice))) status = 1;
+    if (!(await check(found, search))) status = 1;
   }
   if (checkedCount === 0) {
     console.error('no OpenStack client could be checked');
@@ -116,4 +80,6 @@ async function main(args: string[]): Promise<number> {
   return status;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+const names = Object.keys(CLIENTS) as ClientName[];
+const amount = { option: 'cases', default: '1000' };
+await runSearch({ command: 'npm run differential', amount, kind: 'client', names }, compare);
