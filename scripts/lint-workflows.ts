@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { findDevelopmentCache } from './lib/npm-package.ts';
+import { findDevelopmentCache } from './lib/development-cache.ts';
 
 const VERSION = 'v1.7.12';
 const MODULE = `github.com/rhysd/actionlint/cmd/actionlint@${VERSION}`;

@@ -2,11 +2,11 @@
 
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { describeSystem, findOrUnpack, pathExists } from '../lib/debian-packages.ts';
+import { findDevelopmentCache } from '../lib/development-cache.ts';
 
 /** The Python of the system. Debian's packages are compiled for it, and not for another Python in PATH. */
 const SYSTEM_PYTHON = '/usr/bin/python3';
@@ -72,9 +72,7 @@ const PINNED = ['python-openstackclient==10.5.0', 'openstacksdk==4.22.0', 'keyst
 /** Finds a newer client in a virtual environment, and fills it with pip the first time. */
 export async function findPipClient(say: (line: string) => void): Promise<FoundClient> {
   if (!(await pathExists(SYSTEM_PYTHON))) return { missing: `${SYSTEM_PYTHON} does not exist` };
-  const configured = process.env['XDG_CACHE_HOME'] ?? '';
-  const cache = configured === '' ? join(homedir(), '.cache') : configured;
-  const folder = join(cache, 'client-keystone-auth-dev', `openstackclient-pip-10.5-${await describePython()}`);
+  const folder = join(findDevelopmentCache(), `openstackclient-pip-10.5-${await describePython()}`);
   const python = join(folder, 'bin/python');
   if (!(await pathExists(folder))) {
     say(`Installing a newer OpenStack client with pip into ${folder}, once …`);

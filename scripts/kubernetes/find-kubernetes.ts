@@ -2,10 +2,10 @@
 // sources of Kubernetes. Building them takes minutes, so scripts/build-kube-apiserver.ts does it once, on demand.
 
 import { execFile } from 'node:child_process';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages.ts';
+import { findDevelopmentCache } from '../lib/development-cache.ts';
 
 /** Paths of the programs, or why they are missing. */
 export type KubernetesPrograms = { readonly apiServer: string; readonly etcd: string } | { readonly missing: string };
@@ -17,10 +17,8 @@ const run = promisify(execFile);
 
 /** Returns the path that the build writes the API server to. */
 export async function findApiServerPath(): Promise<string> {
-  const configured = process.env['XDG_CACHE_HOME'] ?? '';
-  const home = configured === '' ? join(homedir(), '.cache') : configured;
   const folder = `kube-apiserver-${KUBERNETES_VERSION}-${await describeSystem()}`;
-  return join(home, 'client-keystone-auth-dev', folder, 'kube-apiserver');
+  return join(findDevelopmentCache(), folder, 'kube-apiserver');
 }
 
 /** Whether a program below `root`, or an installed one, runs with this argument. */

@@ -3,9 +3,10 @@
 
 import { execFile } from 'node:child_process';
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+
+import { findDevelopmentCache } from './development-cache.ts';
 
 /** The root folder of the packages (undefined: the system itself), or why they are missing. */
 export type UnpackedPackages = { root: string | undefined } | { missing: string };
@@ -34,9 +35,7 @@ export async function findOrUnpack(request: PackageRequest, say: (line: string) 
     if (!(await pathExists(tool)))
       return { missing: `${what} is not installed, and ${tool}, which could unpack it, does not exist` };
   }
-  const configured = process.env['XDG_CACHE_HOME'] ?? '';
-  const home = configured === '' ? join(homedir(), '.cache') : configured;
-  const root = join(home, 'client-keystone-auth-dev', request.folder);
+  const root = join(findDevelopmentCache(), request.folder);
   // The folder is created in one step, so if it exists, it is complete.
   if (await pathExists(root)) return { root };
   await mkdir(dirname(root), { recursive: true });

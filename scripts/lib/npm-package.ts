@@ -3,23 +3,16 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { findDevelopmentCache } from './development-cache.ts';
 import { readTarMember } from './read-archive.ts';
 
 const npmPackTimeoutMs = 180_000;
 
 const run = promisify(execFile);
 const unzip = promisify(gunzip);
-
-/** Returns the folder for downloads of development tools. */
-export function findDevelopmentCache(): string {
-  const configured = process.env['XDG_CACHE_HOME'] ?? '';
-  const home = configured === '' ? join(homedir(), '.cache') : configured;
-  return join(home, 'client-keystone-auth-dev');
-}
 
 /** Fetches the tarball of a package into a folder with npm, and with the registry that npm is configured for. */
 export async function fetchPackage(spec: string, directory: string): Promise<{ path: string } | { missing: string }> {

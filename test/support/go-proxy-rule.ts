@@ -1,8 +1,8 @@
 /** Go's own rule, golang.org/x/net/http/httpproxy, in a small program that a Go toolchain builds from its own sources. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { findDevelopmentCache } from '../../scripts/lib/development-cache.ts';
 import type { Environment } from '../../src/shared/base/host.ts';
 import { canRun } from './missing-tools.ts';
 
@@ -71,12 +71,7 @@ const first = (env: Environment, ...names: string[]): string =>
  */
 export function buildGoProxyRule(go: string, folder: string): (questions: readonly GoQuestion[]) => string[] {
   const root = execFileSync(go, ['env', 'GOROOT'], { encoding: 'utf8' }).trim();
-  const configured = process.env['XDG_CACHE_HOME'] ?? '';
-  const cache = join(
-    configured === '' ? join(homedir(), '.cache') : configured,
-    'client-keystone-auth-dev',
-    'go-build',
-  );
+  const cache = join(findDevelopmentCache(), 'go-build');
   mkdirSync(cache, { recursive: true });
   // The package is among those that the standard library contains, so nothing is downloaded.
   if (!existsSync(join(root, 'src/vendor'))) throw new Error(`${root} has no sources of the standard library`);
