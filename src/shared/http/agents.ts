@@ -64,14 +64,14 @@ export interface AgentSettings {
 /** How one request is sent, as got takes it. */
 export interface Route {
   readonly agent: { readonly https: HttpsAgent } | { readonly http: HttpAgent };
-  /** Sends the request in place of got, if a proxy gets it in another form than the server. */
+  /** Undefined means that the request goes directly to the server. */
+  readonly proxy: Proxy | undefined;
+  /** Sends the request in place of got, if there is no TLS and the proxy sees and answers the request itself. */
   readonly request?: (
     url: URL,
     options: RequestOptions,
     callback?: (response: IncomingMessage) => void,
   ) => ClientRequest;
-  /** The proxy that sees and answers the request itself, because there is no TLS. */
-  readonly readingProxy: Proxy | undefined;
 }
 
 /** The agents of one client. */
@@ -170,17 +170,17 @@ export function makeAgents({ tls, chooseProxy, trustedOrigins, serverName }: Age
       proxy === undefined
         ? new HttpsAgent(options)
         : new TunnelAgent(options, () => openTunnel(proxy, url, makeProxyTlsOptions(ownTls)));
-    return { agent: { https: agent }, readingProxy: undefined };
+    return { agent: { https: agent }, proxy };
   };
   const makeHttpRoute = (url: URL, keepAlive: boolean, proxy: Proxy | undefined): Route => {
-    if (proxy === undefined) return { agent: { http: keepAlive ? http : new HttpAgent() }, readingProxy: undefined };
+    if (proxy === undefined) return { agent: { http: keepAlive ? http : new HttpAgent() }, proxy };
     const proxyTls = (): AgentOptions => makeProxyTlsOptions(restrictTls(tls, url.origin, trustedOrigins));
     if (isSocks(proxy)) {
       const agent = new PlainAgent({ keepAlive }, () => openTunnel(proxy, url, proxyTls()));
-      return { agent: { http: agent }, readingProxy: undefined };
+      return { agent: { http: agent }, proxy };
     }
     const agent = new PlainAgent({ keepAlive }, () => connectToProxy(proxy, proxyTls()));
-    return { agent: { http: agent }, request: makeProxyRequest(proxy), readingProxy: proxy };
+    return { agent: { http: agent }, proxy, request: makeProxyRequest(proxy) };
   };
   const makeRoute = (url: URL, keepAlive: boolean): Route => {
     const { proxy } = chooseProxy(url);

@@ -104,7 +104,7 @@ async function openGot(userAgent: string): Promise<Got> {
 }
 
 /** What an exchange needs in addition to the request. */
-interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs' | 'trustedOrigins' | 'chooseProxy'> {
+interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs' | 'trustedOrigins'> {
   readonly got: Got;
   readonly agents: Agents;
   readonly budget: TimeBudget;
@@ -123,7 +123,6 @@ export async function openHttpClient(settings: HttpSettings): Promise<HttpClient
     host: settings.host,
     deadlineMs: settings.deadlineMs,
     trustedOrigins: settings.trustedOrigins,
-    chooseProxy: settings.chooseProxy,
     got: await openGot(settings.userAgent),
     agents,
     budget: makeTimeBudget(settings.deadlineMs),
@@ -231,7 +230,7 @@ function setLimits(maxMs: number, peer: Peer, clock: Clock): Limits {
 async function exchange(url: URL, request: HttpRequest, context: ExchangeContext): Promise<HttpResponse> {
   const { host, got, agents, budget, clock } = context;
   const { peer = KEYSTONE } = request;
-  const { agent, request: send, readingProxy } = agents.choose(url, request);
+  const { agent, proxy, request: send } = agents.choose(url, request);
   const startedAt = clock.monotonicMs();
   const limits = setLimits(request.deadlineMs ?? budget.remainingMs(), peer, clock);
   let sentAt = host.now();
@@ -259,7 +258,7 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
   });
   try {
     const response = await acceptAnyStatus(pending);
-    if (readingProxy !== undefined && response.statusCode === 407) {
+    if (send !== undefined && response.statusCode === 407) {
       throw makeProxyError('ERR_PROXY_CREDENTIALS', 'status 407');
     }
     return toHttpResponse(response, (sentAt + host.now()) / 2, peer);
@@ -267,8 +266,7 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
     if (limits.fault !== undefined) throw limits.fault;
     if (error instanceof PluginError) throw error;
     const { deadlineMs = context.deadlineMs } = request;
-    const { trustedOrigins, chooseProxy } = context;
-    const { proxy } = chooseProxy(url);
+    const { trustedOrigins } = context;
     const timedOut = limits.isDeadlineOver;
     throw explainNetworkError(error, { url, peer, timedOut, deadlineMs, trustedOrigins, proxy });
   } finally {

@@ -33,8 +33,8 @@ export interface Option<Name extends string = string, Group extends string = str
   /** A list in clouds.yaml, and its values separated by commas elsewhere. */
   readonly list?: true;
   /**
-   * The option, or this value of a switch, or each value but on, decides where secrets go or which server to trust with them. A file that was
-   * only found in the current folder must not set it for a secret from elsewhere.
+   * Which values decide where secrets go or which server to trust with them: all, this one of a switch, or all except
+   * on. A file that was only found in the current folder must not set such a value for a secret from elsewhere.
    */
   readonly trustSensitive?: true | 'true' | 'unless true';
   /** Never printed anywhere. */
