@@ -62,6 +62,14 @@ const READABLE: Readonly<Record<string, { exec: object; env?: Record<string, str
   'variables that stay as they are': {
     exec: script(`export OS_USERNAME=$OS_USERNAME OS_CLOUD="\${OS_CLOUD}"; ${PRINT}`),
   },
+  'a variable that is set twice to one value': {
+    exec: script(`export OS_CLOUD=lab; ${PRINT}; OS_CLOUD=lab openstack token issue`),
+    env: { OS_CLOUD: 'lab' },
+  },
+  'openstack in a default': {
+    exec: script('echo "${OS_TOKEN:-$(openstack --os-cloud lab token issue -f value -c id)}"'),
+    env: { OS_CLOUD: 'lab' },
+  },
   'a token from openstack': { exec: script(`OS_TOKEN=$(openstack token issue -f value -c id)\n${PRINT}`) },
   'the Go program in a script': {
     exec: script('exec client-keystone-auth --domain-name=Default --user-name "alice b"'),
@@ -86,6 +94,19 @@ const UNREADABLE: Readonly<Record<string, { exec: object; problem: RegExp }>> = 
   'an option that is computed': {
     exec: script('openstack --os-cloud "$1" token issue'),
     problem: /^computes OS_CLOUD$/,
+  },
+  'a program in a default': { exec: script('echo "${OS_TOKEN:-$(helper)}"'), problem: /^runs other programs$/ },
+  'a program in a default, in backquotes': {
+    exec: script('echo ${OS_TOKEN-`helper`}'),
+    problem: /^runs other programs$/,
+  },
+  'a variable that depends on a condition': {
+    exec: script(`if test -t 0; then export OS_CLOUD=lab; else export OS_CLOUD=prod; fi; ${PRINT}`),
+    problem: /^sets OS_CLOUD to different values$/,
+  },
+  'a cloud that an option changes': {
+    exec: script('OS_CLOUD=lab openstack --os-cloud prod token issue'),
+    problem: /^sets OS_CLOUD to different values$/,
   },
   'another command of openstack': {
     exec: script(`openstack server list; ${PRINT}`),

@@ -151,6 +151,8 @@ class ScriptReader {
     }
     const [expansion = '$'] =
       /^\$(?:\{[^{}]*\}|env:\w+|\w+|[?#@*!$-])/.exec(this.#text.slice(this.#at, this.#at + 200)) ?? [];
+    const [, operand = ''] = /^\$\{\w+:?[-=+](.*)\}$/s.exec(expansion) ?? [];
+    if (/\$\(|`/.test(operand)) this.#readInside(`: ${operand}`);
     this.#add(expansion, expansion.length, expansion === '$');
   }
 

@@ -92,7 +92,11 @@ class LoginReader {
   }
 
   #set(name: string, { text, isLiteral }: Word): void {
-    if (isLiteral) this.env[name] = text;
+    if (isLiteral) {
+      // The script may choose between them.
+      if ((this.env[name] ?? text) !== text) throw new UnreadableCommand(`sets ${name} to different values`);
+      this.env[name] = text;
+    }
     // The token that a command prints, and a variable that stays as it is.
     else if (!/^OS_(?:AUTH_)?TOKEN$/.test(name) && text !== `$${name}` && text !== `\${${name}}`) {
       throw new UnreadableCommand(`computes ${name}`);
@@ -113,7 +117,7 @@ class LoginReader {
       const argument = args[index] ?? makeLiteral('');
       const [name = ''] = argument.text.split('=', 1);
       if (!argument.text.startsWith('-')) words.push(argument.text);
-      else if (name === '--insecure') this.env['OS_INSECURE'] = 'true';
+      else if (name === '--insecure') this.#set('OS_INSECURE', makeLiteral('true'));
       else if (name.startsWith('--os-')) {
         const isSeparate = name === argument.text;
         const value = isSeparate ? args[(index += 1)] : { ...argument, text: argument.text.slice(name.length + 1) };
