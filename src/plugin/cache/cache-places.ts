@@ -33,6 +33,14 @@ function once<T>(act: (value: T) => void): (value: T) => void {
   };
 }
 
+/** Makes a function that prepares a folder before it acts on it. */
+const preparing =
+  <T>(prepare: (folder: CacheFolder) => void, act: (folder: CacheFolder) => T) =>
+  (folder: CacheFolder): T => {
+    prepare(folder);
+    return act(folder);
+  };
+
 /**
  * Makes the places of a part of the cache.
  *
@@ -51,10 +59,7 @@ export function makeCachePlaces(
   });
   const search = <T>(act: (folder: CacheFolder) => T | undefined): T | undefined => {
     for (const { part, check } of places) {
-      const found = part.attempt((folder) => {
-        check(folder);
-        return act(folder);
-      });
+      const found = part.attempt(preparing(check, act));
       if (found !== undefined) return found;
     }
     return undefined;
@@ -64,30 +69,21 @@ export function makeCachePlaces(
     findFirst: () => search((folder) => folder),
     async searchAsync(act) {
       for (const { part, check } of places) {
-        const found = await part.attemptAsync(async (folder) => {
-          check(folder);
-          return act(folder);
-        });
+        const found = await part.attemptAsync(preparing(check, act));
         if (found !== undefined) return found;
       }
       return undefined;
     },
     write(act) {
       for (const { part, create } of places) {
-        const result = part.attempt((folder) => {
-          create(folder);
-          return act(folder);
-        });
+        const result = part.attempt(preparing(create, act));
         if (part.isUsable()) return result;
       }
       return undefined;
     },
     async writeAsync(act) {
       for (const { part, create } of places) {
-        const result = await part.attemptAsync(async (folder) => {
-          create(folder);
-          return act(folder);
-        });
+        const result = await part.attemptAsync(preparing(create, act));
         if (part.isUsable()) return result;
       }
       return undefined;
