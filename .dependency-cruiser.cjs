@@ -4,6 +4,7 @@
 const SHARED = {
   base: [],
   options: ['base'],
+  yargs: ['base', 'options'],
   http: ['base', 'options'],
   keystone: ['base', 'options', 'http'],
   oidc: ['base', 'options', 'http'],

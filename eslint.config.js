@@ -3,9 +3,9 @@ import tseslint from 'typescript-eslint';
 
 /** The one file that may import each package. */
 const IMPORTERS = {
-  yargs: 'src/plugin/commands/help.ts',
+  yargs: 'src/shared/yargs/yargs.ts',
   yaml: 'src/plugin/kubeconfig/yaml.ts',
-  'yargs-parser': 'src/plugin/cli/parse-command-line.ts',
+  'yargs-parser': 'src/shared/options/parse-command-line.ts',
   '@napi-rs/keyring': 'src/plugin/cache/keyring-process.ts',
   got: 'src/shared/http/http-client.ts',
   socks: 'src/shared/http/socks.ts',

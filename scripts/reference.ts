@@ -10,7 +10,7 @@ import { listMethodNames, METHODS, OPTIONS } from '../src/plugin/auth-methods/re
 import { EXIT_STATUSES } from '../src/plugin/cli/exit-status.ts';
 import { SELECTION_OPTIONS } from '../src/plugin/cli/selection-options.ts';
 import { ALL_COMMANDS } from '../src/plugin/commands/registry.ts';
-import { describeSynopsis } from '../src/plugin/commands/command.ts';
+import { describeSynopsis } from '../src/shared/yargs/command-description.ts';
 import { COMMON_OPTIONS } from '../src/plugin/config/common-options.ts';
 import { listOutdatedMentions } from './lib/project-mentions.ts';
 import { PROJECT } from './lib/project.ts';

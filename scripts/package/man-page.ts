@@ -3,8 +3,9 @@ import { listFlagNames, takesValue } from '../../src/shared/options/flags.ts';
 import { PLUGIN_OPTION_GROUPS } from '../../src/plugin/config/option.ts';
 import type { Option } from '../../src/shared/options/option.ts';
 import type { CommandDescription } from '../../src/plugin/commands/command.ts';
+import { METHOD_USES } from '../../src/plugin/auth-methods/auth-method.ts';
 import { EXIT_STATUSES } from '../../src/plugin/cli/exit-status.ts';
-import { describeSynopsis } from '../../src/plugin/commands/command.ts';
+import { describeSynopsis } from '../../src/shared/yargs/command-description.ts';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { PROJECT } from '../lib/project.ts';
@@ -86,16 +87,22 @@ export function renderManPage(version: string): string {
     escape("of a user's exec section."),
     '.SH OPTIONS',
     'A flag overrides its variables. Of several variables, the first one that is set counts.',
+    escape('Flags of the openstack client, such as --os-project-name, are accepted too.'),
     ...listOptions(),
     '.SS Other',
-    item(bold('--help'), 'Show all options.'),
+    item(`${bold('--help')}, ${bold('-h')}`, 'Show the most used options; with a command, its options.'),
     item(bold('--version'), 'Show the version.'),
     '.SH COMMANDS',
     'Each command also takes the options above that apply to it.',
     ...COMMANDS.flatMap(describeCommand),
     '.SH WAYS TO LOG IN',
-    `Values of ${bold('--auth-type')}:`,
-    ...METHODS.map((method) => item(listMethodNames(method).map(bold).join(', '), sentence(method.summary))),
+    `Values of ${bold('--auth-type')}, by what you have to log in with:`,
+    ...METHOD_USES.flatMap((use) => [
+      `.SS ${escape(use)}`,
+      ...METHODS.filter((method) => method.use === use).map((method) =>
+        item(listMethodNames(method).map(bold).join(', '), sentence(method.summary)),
+      ),
+    ]),
     '.SH ENVIRONMENT',
     'Variables without a flag. The variables of flags are described with the flags above.',
     ...listVariables(),

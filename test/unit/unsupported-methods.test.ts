@@ -19,6 +19,23 @@ async function refusalOf(name: string): Promise<ConfigError> {
   throw new Error(`${name} was not refused`);
 }
 
+void t.test('a misspelled auth method is answered with the one that was probably meant', async (t) => {
+  const rows = {
+    totp: 'v3totp',
+    v3pasword: 'v3password',
+    V3PASSWORD: 'v3password',
+    kerberos: 'v3kerberos',
+    application_credential: 'v3applicationcredential',
+    oidcpasword: 'v3oidcpassword',
+    websso: 'v3websso',
+    k8s: 'v4k8s',
+  };
+  for (const [name, meant] of Object.entries(rows)) {
+    t.match(await refusalOf(name), { code: 'config-invalid', hint: `did you mean "${meant}"?` }, name);
+  }
+  t.match(await refusalOf('quantum'), { hint: /^use one of .*v3totp/ });
+});
+
 void t.test('methods that lead to no token are rejected with the reason and an alternative', async (t) => {
   const cases: Readonly<Record<string, [why: RegExp, instead: RegExp]>> = {
     v3tokenlessauth: [/certificate with each request/, /v3oauth2mtlsclientcredential/],

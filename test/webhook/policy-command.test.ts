@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { WEBHOOK_OPTIONS } from '../../src/webhook/cli/options.ts';
 import { makeTestFolder } from '../support/webhook-settings.ts';
 import { runWebhookCommand } from '../support/webhook.ts';
 
@@ -133,10 +134,17 @@ void t.test('what is no policy is refused with its place', async (t) => {
 
 void t.test('errors of the command line are one line on stderr', async (t) => {
   const rows: readonly [args: readonly string[], status: number, message: RegExp][] = [
-    [['policy'], 2, /needs a subcommand: test or lint/],
-    [['policy', 'eat'], 2, /test or lint/],
+    [['policy'], 2, /policy is not a complete command; use one of: policy test, policy lint/],
+    [['policy', 'remove'], 2, /use one of: policy test, policy lint/],
+    [['policy', 'tset'], 2, /there is no such command; did you mean "policy test"\?/],
+    [['nonsense'], 2, /unexpected argument \(not shown/],
+    [['--user', 'x'], 2, /k8s-keystone-auth has no option --user; see "k8s-keystone-auth help"/],
+    [['policy', 'lint', '--user', 'x'], 2, /policy lint has no option --user/],
+    [['--keystone-rul', 'x'], 2, /unknown option --keystone-rul; did you mean --keystone-url\?/],
+    [['--log-level', 'inf'], 3, /did you mean "info"\?/],
+    [['help', 'nonsense'], 2, /unexpected argument/],
     [['policy', 'lint'], 2, /--keystone-policy-file is missing/],
-    [['policy', 'lint', 'x'], 2, /unexpected argument "x"/],
+    [['policy', 'lint', 'x'], 2, /unexpected argument \(not shown/],
     [['policy', 'lint', '--keystone-policy-file', join(folder, 'absent')], 3, /absent cannot be read \(ENOENT\)/],
     [['policy', 'lint', '--keystone-policy-file', import.meta.filename], 3, /it is not JSON/],
     [['policy', 'lint', '--keystone-policy-file', file, '--compatibility', 'x'], 3, /does not support "x"/],
@@ -152,9 +160,31 @@ void t.test('errors of the command line are one line on stderr', async (t) => {
     t.match(await run(...args), { status, stdout: '', stderr: message }, args.join(' '));
 });
 
-void t.test('--help and --version go to stdout', async (t) => {
-  t.match(await run('--help'), { status: 0, stdout: /--keystone-policy-file[^]*KEYSTONE_POLICY_FILE/, stderr: '' });
-  t.match(await run('policy', 'test', '--help'), { status: 0, stdout: /--namespace/ });
-  t.match(await run('policy', 'lint', '--help'), { status: 0, stdout: /can never match/ });
-  t.match(await run('--version'), { status: 0, stdout: /^\d+\.\d+\.\d+\n$/ });
+void t.test('the help and the version go to stdout', async (t) => {
+  const first = await run('--help');
+  t.match(first, { status: 0, stdout: /--keystone-policy-file/, stderr: '' });
+  const lines = first.stdout.split('\n');
+  t.ok(lines.length <= 41, `one screen: ${lines.length} lines`);
+  t.strictSame(
+    lines.filter((line) => line.length > 80),
+    [],
+  );
+  for (const args of [['-h'], ['help']]) t.strictSame(await run(...args), first);
+  const options = await run('help', 'options');
+  for (const { name, env = [] } of WEBHOOK_OPTIONS) {
+    t.match(options.stdout, `--${name}`);
+    for (const variable of env) t.match(options.stdout, variable);
+  }
+  for (const args of [
+    ['policy', 'test', '--help'],
+    ['help', 'policy', 'test'],
+    ['policy', 'test', '-h'],
+  ]) {
+    t.match(await run(...args), { status: 0, stdout: /--namespace/ });
+  }
+  t.match(await run('help', 'policy', 'lint'), { status: 0, stdout: /can never match/ });
+  t.match(await run('help', 'policy'), { status: 0, stdout: /policy test[^]*policy lint/ });
+  for (const args of [['--version'], ['version'], ['policy', '--version']]) {
+    t.match(await run(...args), { status: 0, stdout: /^\d+\.\d+\.\d+\n$/ });
+  }
 });

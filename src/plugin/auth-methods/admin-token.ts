@@ -11,6 +11,7 @@ import { token } from './token.ts';
 export const adminToken: AuthMethod = {
   name: 'admin_token',
   aliases: ['token_endpoint'],
+  use: 'Token',
   summary: 'a Keystone token to use unchanged',
   options: [
     {

@@ -27,6 +27,7 @@ function identify(config: ResolvedConfig): (string | undefined)[] {
 export const applicationCredential: AuthMethod = {
   name: 'v3applicationcredential',
   aliases: [],
+  use: 'Program',
   summary: 'an application credential, for programs',
   options: [
     {

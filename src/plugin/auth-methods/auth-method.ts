@@ -7,12 +7,16 @@ import type { Host } from '../../shared/base/host.ts';
 import type { TerminalUser } from '../terminal/terminal-user.ts';
 import type { Secret } from '../../shared/base/secret.ts';
 
+/** What a user has to log in with: the headings of the auth methods in the help, in their order. */
+export const METHOD_USES = ['Password', 'Program', 'Browser', 'Kerberos', 'Token'] as const;
+
 /** One `auth_type`. CONTRIBUTING.md describes how to add one. */
 export interface AuthMethod {
   /** The canonical `auth_type`, for cache keys and messages. */
   readonly name: string;
   /** Further names of keystoneauth for the same `auth_type`. */
   readonly aliases: readonly string[];
+  readonly use: (typeof METHOD_USES)[number];
   /** What it logs in with, as a phrase without a full stop, for the generated reference. */
   readonly summary: string;
   /** Its options, in addition to the common options. */

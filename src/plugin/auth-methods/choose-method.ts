@@ -1,6 +1,7 @@
 import type { Layer, OptionName } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
+import { findSimilarName } from '../../shared/base/similar-name.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { multifactor } from './multifactor.ts';
 import { METHOD_BY_NAME, METHODS, OPTIONS } from './registry.ts';
@@ -119,6 +120,16 @@ function checkTokenKind(config: ResolvedConfig, method: AuthMethod): void {
   );
 }
 
+const withoutVersion = (name: string): string => name.replace(/^v\d/i, '');
+
+/** Suggests the method that a wrong name probably stands for; people leave out the version, as in `totp`. */
+function suggestMethod(name: string): string {
+  const names = [...METHOD_BY_NAME.keys()];
+  const shortName = findSimilarName(withoutVersion(name), names.map(withoutVersion));
+  const meant = findSimilarName(name, names) ?? names.find((known) => withoutVersion(known) === shortName);
+  return meant === undefined ? `use one of ${names.join(', ')}` : `did you mean "${meant}"?`;
+}
+
 function findMethod(config: ResolvedConfig): MethodChoice {
   const name = config.text('auth-type');
   if (name === undefined) return inferMethod(config);
@@ -127,9 +138,7 @@ function findMethod(config: ResolvedConfig): MethodChoice {
   requireSupportedMethod(name, config.origin('auth-type'));
   throw new ConfigError(
     `${config.origin('auth-type')} asks for "${name}", an auth method that this version does not support`,
-    {
-      hint: `use one of ${[...METHOD_BY_NAME.keys()].join(', ')}`,
-    },
+    { hint: suggestMethod(name) },
   );
 }
 

@@ -17,6 +17,7 @@ import { FEDERATION_OPTIONS } from './oidc-options.ts';
 export const federatedKerberos: AuthMethod = {
   name: 'v3fedkerb',
   aliases: [],
+  use: 'Kerberos',
   summary: 'a Kerberos ticket and a mapping of Keystone, through curl',
   options: [...FEDERATION_OPTIONS, MUTUAL_AUTH_OPTION],
   impliedBy: [],

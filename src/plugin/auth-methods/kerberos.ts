@@ -15,6 +15,7 @@ import {
 export const kerberos: AuthMethod = {
   name: 'v3kerberos',
   aliases: [],
+  use: 'Kerberos',
   summary: 'a Kerberos ticket, through curl',
   options: [MUTUAL_AUTH_OPTION],
   impliedBy: [],

@@ -46,6 +46,7 @@ function readFactors(config: ResolvedConfig): Factor[] {
 export const multifactor: AuthMethod = {
   name: 'v3multifactor',
   aliases: [],
+  use: 'Password',
   summary: 'several factors of a user in one request',
   options: [
     {

@@ -7,6 +7,7 @@ import { identifyOAuth2Client, listMissingOAuth2Client, OAUTH2_OPTIONS, prepareO
 export const oauth2ClientCredential: AuthMethod = {
   name: 'v3oauth2clientcredential',
   aliases: [],
+  use: 'Program',
   summary: 'an application credential as an OAuth 2.0 client',
   options: [
     ...OAUTH2_OPTIONS,

@@ -6,6 +6,7 @@ import { identifyOAuth2Client, listMissingOAuth2Client, OAUTH2_OPTIONS, prepareO
 export const oauth2MtlsClientCredential: AuthMethod = {
   name: 'v3oauth2mtlsclientcredential',
   aliases: [],
+  use: 'Program',
   summary: 'a user with a client certificate, by OAuth 2.0',
   options: OAUTH2_OPTIONS,
   impliedBy: [],

@@ -21,6 +21,7 @@ function readAccessToken(config: ResolvedConfig): Secret {
 export const oidcAccessToken: AuthMethod = {
   name: 'v3oidcaccesstoken',
   aliases: [],
+  use: 'Token',
   summary: 'an existing token of an OpenID Connect provider',
   options: [
     ...FEDERATION_OPTIONS,

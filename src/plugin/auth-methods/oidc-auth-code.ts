@@ -189,6 +189,7 @@ const chooseMethodParts = (config: ResolvedConfig): typeof withBrowser => (confi
 export const oidcAuthCode: AuthMethod = {
   name: 'v3oidcauthcode',
   aliases: [],
+  use: 'Browser',
   summary: 'a browser, with an OpenID Connect provider',
   options: [...FEDERATION_OPTIONS, ...OIDC_OPTIONS, ...AUTH_CODE_OPTIONS, ...BROWSER_OPTIONS],
   impliedBy: [],

@@ -8,6 +8,7 @@ import { FEDERATION_OPTIONS, OIDC_OPTIONS } from './oidc-options.ts';
 export const oidcClientCredentials: AuthMethod = {
   name: 'v3oidcclientcredentials',
   aliases: [],
+  use: 'Program',
   summary: 'a client of an OpenID Connect provider, for programs',
   options: [...FEDERATION_OPTIONS, ...OIDC_OPTIONS],
   impliedBy: [],

@@ -19,6 +19,7 @@ function describeInstructions({ url, hasCodeInUrl, userCode }: DeviceInstruction
 export const oidcDeviceAuthz: AuthMethod = {
   name: 'v3oidcdeviceauthz',
   aliases: [],
+  use: 'Browser',
   summary: 'a browser on another device, with an OpenID Connect provider',
   options: [
     ...FEDERATION_OPTIONS,

@@ -35,6 +35,7 @@ function readPasscode(config: ResolvedConfig): FormFields {
 export const oidcPassword: AuthMethod = {
   name: 'v3oidcpassword',
   aliases: [],
+  use: 'Password',
   summary: 'a user and a password at an OpenID Connect provider',
   options: [
     ...FEDERATION_OPTIONS,

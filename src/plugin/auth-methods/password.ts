@@ -7,6 +7,7 @@ import { describeUser, identifyUser, readUser, USER_OPTIONS } from './user.ts';
 export const password: AuthMethod = {
   name: 'password',
   aliases: ['v3password'],
+  use: 'Password',
   summary: 'a user and a password',
   options: [
     ...USER_OPTIONS,

@@ -34,6 +34,7 @@ const listMissingToken = (config: ResolvedConfig): OptionName[] => listUnset(con
 export const token: AuthMethod = {
   name: 'token',
   aliases: ['v3token'],
+  use: 'Token',
   summary: 'an existing Keystone token',
   options: [
     {

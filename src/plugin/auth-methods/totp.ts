@@ -7,6 +7,7 @@ import { readUser, USER_OPTIONS } from './user.ts';
 export const totp: AuthMethod = {
   name: 'v3totp',
   aliases: [],
+  use: 'Password',
   summary: 'a user and the passcode of an authenticator',
   options: [
     ...USER_OPTIONS,

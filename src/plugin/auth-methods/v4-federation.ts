@@ -111,6 +111,7 @@ async function prepareLogin(
 export const v4Federation: AuthMethod = {
   name: 'v4federation',
   aliases: [],
+  use: 'Browser',
   summary: 'a browser, with an OpenID Connect provider that Rust Keystone is a client of',
   options: [IDENTITY_PROVIDER_OPTION, REDIRECT_PORT_OPTION, ...BROWSER_OPTIONS],
   impliedBy: [],

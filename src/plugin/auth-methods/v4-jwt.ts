@@ -81,6 +81,7 @@ function explainStatuses(
 export const v4Jwt: AuthMethod = {
   name: 'v4jwt',
   aliases: [],
+  use: 'Program',
   summary: 'a JWT of an identity provider, such as the one of a CI job, at v4 of Rust Keystone',
   options: [
     IDENTITY_PROVIDER_OPTION,

@@ -48,6 +48,7 @@ function explainStatuses(
 export const v4Kubernetes: AuthMethod = {
   name: 'v4k8s',
   aliases: [],
+  use: 'Program',
   summary: 'the service account of a pod, at v4 of Rust Keystone',
   options: [
     {

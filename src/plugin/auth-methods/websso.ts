@@ -55,6 +55,7 @@ function describeBrowserUser(config: ResolvedConfig): string {
 export const webSso: AuthMethod = {
   name: 'v3websso',
   aliases: [],
+  use: 'Browser',
   summary: 'a browser login at the page that Keystone chooses, as for the dashboard',
   options: [
     ...FEDERATION_OPTIONS,

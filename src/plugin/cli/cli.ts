@@ -22,7 +22,7 @@ async function dispatch(host: Host, log: Log): Promise<RunResult | undefined> {
   if (!scan.isGetToken) {
     // The commands are another bundle with its own error and secret classes: pass plain data only.
     const { runCommand } = await import('../commands/run-command.ts');
-    await runCommand(host, scan);
+    await runCommand(host);
     return undefined;
   }
   const { flags, wantsVersion } = parseGetTokenCommand(scan);

@@ -7,6 +7,7 @@ import { renderTable } from './table.ts';
 /** Keystone API v3, "Get service catalog". */
 export const catalogCommand: Command = {
   words: ['catalog'],
+  task: 'Find out',
   summary: 'list the services of the cloud and their URLs',
   options: [OUTPUT_OPTION],
   getTokenOptions: 'login',

@@ -5,6 +5,7 @@ import type { Config } from '../../shared/options/config.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { RunContext, Reporter } from '../login/login-context.ts';
 import type { Line } from '../../shared/base/terminal-text.ts';
+import type { CommandDescription as AnyCommandDescription } from '../../shared/yargs/command-description.ts';
 
 /** Data that can be written as JSON and as YAML. */
 export type OutputData =
@@ -20,36 +21,12 @@ export interface CommandResult {
   readonly exitStatus?: number;
 }
 
-/** A word after the name of a command. */
-export interface Argument {
-  /** In capitals: `NAME`. */
-  readonly name: string;
-  /** One phrase without a full stop. */
-  readonly help: string;
-  readonly required?: true;
-  /** Whether it can be repeated; the last argument only. */
-  readonly variadic?: true;
-  /** The values that are allowed. */
-  readonly choices?: readonly string[];
-}
-
-/** A command line that is shown to users and run by a test. */
-export interface Example {
-  /** What follows the name of the program. */
-  readonly line: string;
-  /** What it does, as a phrase without a full stop. */
-  readonly summary: string;
-}
+/** What a user wants to do: the headings of the commands in `--help`, in their order. */
+export const TASKS = ['Set up', 'Log in', 'Find out', 'Tidy up'] as const;
 
 /** What `--help`, the manual page, the reference and the completions tell about a command. */
-export interface CommandDescription {
-  /** The words that the user types: `['kubeconfig', 'add']`. */
-  readonly words: readonly [string, ...string[]];
-  /** What it does, as a phrase without a full stop. */
-  readonly summary: string;
-  /** More about it, one paragraph each. */
-  readonly details?: readonly string[];
-  readonly arguments?: readonly Argument[];
+export interface CommandDescription extends AnyCommandDescription<CommandOption> {
+  readonly task: (typeof TASKS)[number];
   /** The options of this command, see {@link makeCommandOption}; {@link OUTPUT_OPTION} if its result has data. */
   readonly options: readonly CommandOption[];
   /**
@@ -62,9 +39,6 @@ export interface CommandDescription {
    * changes; what the command is about; or nothing, so that it does not accept them.
    */
   readonly contextUse?: 'login' | 'login-and-file' | 'subject' | 'none';
-  readonly examples: readonly Example[];
-  /** Hidden from users: only our own scripts call it. */
-  readonly hidden?: true;
 }
 
 /** A command other than get-token. To add one, write a file with this value, list it in `registry.ts`, and test it. */
@@ -99,13 +73,3 @@ export const OUTPUT_OPTION: CommandOption = makeCommandOption({
   choices: ['text', 'json', 'yaml'],
   help: 'output format: text (the default), json or yaml',
 });
-
-const formatArgument = ({ name, required, variadic }: Argument): string => {
-  const word = variadic === true ? `${name}...` : name;
-  return required === true ? word : `[${word}]`;
-};
-
-/** Returns a command as the user types it: `kubeconfig add [NAME]`. */
-export function describeSynopsis({ words, arguments: args = [] }: CommandDescription): string {
-  return [...words, ...args.map(formatArgument)].join(' ');
-}

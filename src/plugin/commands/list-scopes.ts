@@ -24,6 +24,7 @@ function makeListCommand(kind: 'projects' | 'domains', columns: readonly Column[
   const summary = `list the ${kind} that you can log in to`;
   return {
     words: [kind],
+    task: 'Find out',
     summary,
     options: [OUTPUT_OPTION],
     getTokenOptions: 'login',

@@ -222,6 +222,7 @@ function chooseExitStatus({ outcomes, failures }: LogoutResult): number {
 /** Forgets tokens and has Keystone revoke them. */
 export const logoutCommand: Command = {
   words: ['logout'],
+  task: 'Tidy up',
   summary: 'revoke the token of the current settings, and forget it and everything that could renew it',
   details: [
     'If Keystone does not answer, the token is forgotten but not revoked, and the exit status is 6: the ' +

@@ -8,6 +8,7 @@ import { completeCommand } from './completion/complete-names.ts';
 import { makeCompletionCommand } from './completion/completion.ts';
 import { doctorCommand } from './doctor/doctor.ts';
 import { explainCommand } from './explain/explain.ts';
+import { makeHelpCommand, versionCommand } from './help/help.ts';
 import { kubeconfigAddCommand } from './kubeconfig/add.ts';
 import { kubeconfigConvertCommand } from './kubeconfig/convert.ts';
 import { kubeconfigFetchCommand } from './kubeconfig/fetch.ts';
@@ -23,6 +24,7 @@ import { whoamiCommand } from './whoami.ts';
 /** The command that kubectl runs; `cli/cli.ts` runs it without loading anything from this folder. */
 export const GET_TOKEN_COMMAND: CommandDescription = {
   words: ['get-token'],
+  task: 'Log in',
   summary: 'print a token as an ExecCredential for kubectl (the default command)',
   options: [],
   getTokenOptions: 'everything',
@@ -59,6 +61,8 @@ const OWN_COMMANDS: readonly Command[] = [
   kubeconfigRemoveCommand,
   kubeconfigShowCommand,
   makeCompletionCommand(() => ALL_COMMANDS),
+  makeHelpCommand(() => ALL_COMMANDS),
+  versionCommand,
   completeCommand,
 ];
 

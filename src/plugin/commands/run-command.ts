@@ -1,6 +1,10 @@
 /** Runs the commands other than get-token: finds the command, prepares its call, and renders its result. */
-import { makeUnexpectedArgumentError, parseCommandLine } from '../cli/parse-command-line.ts';
-import type { ScannedArguments } from '../cli/parse-command-line.ts';
+import {
+  makeUnexpectedArgumentError,
+  parseCommandLine,
+  rejectForeignFlags,
+} from '../../shared/options/parse-command-line.ts';
+import type { CommandLine } from '../../shared/options/parse-command-line.ts';
 import type { Log } from '../cli/reporter.ts';
 import { EXIT } from '../cli/exit-status.ts';
 import { makeReporter } from '../cli/reporter.ts';
@@ -16,12 +20,15 @@ import type { RunContext } from '../login/login-context.ts';
 import type { CommandOptionName } from './command-option.ts';
 import { UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { USER_AGENT } from '../../shared/base/program.ts';
+import { PROGRAM_NAME, USER_AGENT, VERSION } from '../../shared/base/program.ts';
 import { renderLines } from '../../shared/base/terminal-text.ts';
 import { renderResult } from './render-result.ts';
 import type { Invocation, Command } from './command.ts';
 import { chooseLogin } from './choose-login.ts';
-import { findCommand, listCommandGroup, listGetTokenOptions } from './find-command.ts';
+import { OPTIONS } from '../auth-methods/registry.ts';
+import { listGetTokenOptions } from './accepted-options.ts';
+import { renderPluginHelp } from './help/help.ts';
+import { ALL_COMMANDS, COMMANDS } from './registry.ts';
 import { chooseColors } from './colors.ts';
 
 function pickOptions<Name extends string>(layer: Layer<string>, options: readonly Option<Name>[]): Layer<Name> {
@@ -51,9 +58,21 @@ function readArguments(command: Command, words: readonly string[]): readonly str
   return args;
 }
 
-async function prepareCall(host: Host, log: Log, command: Command): Promise<Invocation> {
+/** Every option of every command, once: a command line is parsed before its command is known. */
+const EVERY_OPTION: readonly Option[] = [
+  ...new Map(
+    [...OPTIONS, ...COMMANDS.flatMap(({ options }) => options)].map((option) => [option.name, option]),
+  ).values(),
+];
+
+async function prepareCall(
+  host: Host,
+  log: Log,
+  command: Command,
+  { words, flags }: CommandLine<string>,
+): Promise<Invocation> {
   const loginOptions = listGetTokenOptions(command);
-  const { words, flags } = parseCommandLine(host.argv, [...loginOptions, ...command.options]);
+  rejectForeignFlags(PROGRAM_NAME, command.words, flags, [...loginOptions, ...command.options]);
   const loginFlags = pickOptions(flags, loginOptions);
   const ownLayers = [pickOptions(flags, command.options), readEnvironment(host.env, command.options)];
   const ownConfig = makeConfig(mergeLayers(ownLayers, command.options));
@@ -75,15 +94,16 @@ function chooseLoginOf(
   return chooseLogin(run, selection, contextUse === 'login-and-file');
 }
 
-async function run(host: Host, log: Log, { words, wantsHelp }: ScannedArguments): Promise<RunResult> {
-  if (wantsHelp) {
-    const { renderHelp } = await import('./help.ts');
-    const group = words.length === 0 || listCommandGroup(words[0]).length === 0 ? undefined : words;
-    const help = await renderHelp(group, host.columns());
-    return { document: renderLines(help.trimEnd().split('\n')), exitStatus: EXIT.ok };
+async function run(host: Host, log: Log): Promise<RunResult> {
+  const line = parseCommandLine(host.argv, EVERY_OPTION);
+  if (line.wantsHelp) {
+    const lines = await renderPluginHelp(line.words, ALL_COMMANDS, host.columns());
+    return { document: renderLines(lines), exitStatus: EXIT.ok };
   }
-  const command = findCommand(words);
-  const call = await prepareCall(host, log, command);
+  if (line.wantsVersion) return { document: renderLines([VERSION]), exitStatus: EXIT.ok };
+  const { findCommand } = await import('../../shared/yargs/yargs.ts');
+  const command = findCommand(COMMANDS, line.words);
+  const call = await prepareCall(host, log, command, line);
   const result = await command.run(call);
   return {
     document: await renderResult(result, call.ownConfig.text('output'), chooseColors(host)),
@@ -92,6 +112,6 @@ async function run(host: Host, log: Log, { words, wantsHelp }: ScannedArguments)
 }
 
 /** Runs a command and reports its result or its failure. */
-export async function runCommand(host: Host, scan: ScannedArguments): Promise<void> {
-  await runToEnd(host, (log) => run(host, log, scan));
+export async function runCommand(host: Host): Promise<void> {
+  await runToEnd(host, (log) => run(host, log));
 }

@@ -116,6 +116,7 @@ function makeResult(report: StatusReport): CommandResult {
 /** Lists the cached tokens. */
 export const statusCommand: Command = {
   words: ['status'],
+  task: 'Find out',
   summary: 'list the cached tokens with their users, scopes and lifetimes, without asking Keystone',
   details: [
     'The command asks neither Keystone nor the keyring: a token that was revoked elsewhere is listed until ' +

@@ -22,6 +22,7 @@ function chooseFormat(header: string | undefined, raw: boolean): Format {
 /** Prints the token itself. */
 export const tokenCommand: Command = {
   words: ['token'],
+  task: 'Find out',
   summary: 'print the token, or a header line with the token for curl and other programs',
   details: [
     'Anyone who has the token can act as you until it expires. Do not leave it in a file, an argument or a log.',
@@ -32,7 +33,7 @@ export const tokenCommand: Command = {
       group: 'Command',
       file: 'nowhere',
       choices: [...HEADERS.keys()],
-      help: 'print a header line: authorization (Authorization: Bearer …) or x-auth-token (X-Auth-Token: …)',
+      help: 'print a header line: authorization (Authorization: Bearer TOKEN) or x-auth-token (X-Auth-Token: TOKEN)',
     },
     {
       name: 'raw-authorization',

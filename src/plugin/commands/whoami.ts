@@ -16,6 +16,7 @@ function listClusterGroups(groups: readonly string[], project: KeystoneEntity | 
 /** Shows the owner of the token, in Keystone and in a cluster. */
 export const whoamiCommand: Command = {
   words: ['whoami'],
+  task: 'Find out',
   summary: 'show your user in Keystone, and your groups in a cluster that uses k8s-keystone-auth',
   options: [OUTPUT_OPTION],
   getTokenOptions: 'login',

@@ -1,5 +1,6 @@
 /** One entry of a file (a cloud, one of its regions, or a profile of a provider) as a layer of settings. */
 import { ConfigError } from '../../shared/base/errors.ts';
+import { findSimilarName } from '../../shared/base/similar-name.ts';
 import { makeLayer, parseSetting } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import type { Layer, Option } from './option.ts';
@@ -117,4 +118,10 @@ export function describeChoices(names: readonly string[]): string {
     .map((name) => (name.length > MAX_CHOICE_LENGTH ? `${name.slice(0, MAX_CHOICE_LENGTH)}…` : name));
   const rest = names.length > MAX_CHOICES ? ` or one of ${names.length - MAX_CHOICES} more` : '';
   return choices.join(', ') + rest;
+}
+
+/** Suggests the name that a wrong one probably stands for, or lists those to choose from. */
+export function suggestChoice(name: string, names: readonly string[]): string {
+  const meant = findSimilarName(name, names);
+  return meant === undefined ? `set it to ${describeChoices(names)}` : `did you mean "${meant}"?`;
 }

@@ -7,7 +7,7 @@ import type { FileStamp } from '../../shared/base/file-stamp.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { suggestCloudFolder, findCloudFile } from './cloud-files.ts';
 import type { CloudFile, CloudFileName } from './cloud-files.ts';
-import { describeChoices, findSelector, inheritConsentHint, makeCloudLayer } from './cloud-entry.ts';
+import { findSelector, inheritConsentHint, makeCloudLayer, suggestChoice } from './cloud-entry.ts';
 import type { CloudEntry, Selector } from './cloud-entry.ts';
 import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
@@ -119,7 +119,7 @@ function chooseCloud(selection: Setting | undefined, listings: readonly Listing[
     });
   }
   throw new ConfigError(`${selection.origin} names cloud "${name}", which is not in ${files.join(' or ')}`, {
-    hint: `set it to ${describeChoices(names)}`,
+    hint: suggestChoice(name, names),
   });
 }
 

@@ -1,6 +1,6 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import { parseCommaList } from '../../shared/options/comma-list.ts';
-import { describeChoices, inheritConsentHint } from './cloud-entry.ts';
+import { inheritConsentHint, suggestChoice } from './cloud-entry.ts';
 import type { Selector, CloudEntry } from './cloud-entry.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import { mappingAt, textFrom } from './yaml-mapping.ts';
@@ -100,7 +100,10 @@ export function chooseRegion(
   const region = regions.find(({ name }) => name === selector.text);
   if (region === undefined && !isOpen) {
     throw new ConfigError(`${selector.origin} names region "${selector.text}", which the cloud does not list`, {
-      hint: `set it to ${describeChoices(regions.map(({ name }) => name))}`,
+      hint: suggestChoice(
+        selector.text,
+        regions.map(({ name }) => name),
+      ),
     });
   }
   const entry = region?.entry;

@@ -1,5 +1,6 @@
 /** Finds the context that kubectl uses, with its cluster and its user. */
 import { ConfigError } from '../../shared/base/errors.ts';
+import { findSimilarName } from '../../shared/base/similar-name.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { isJsonObject, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
@@ -72,8 +73,12 @@ export function readContext(host: Host, selection: ContextSelection): Kubeconfig
   }
   const context = kubeconfig.find('context', name);
   if (context === undefined) {
+    const meant = findSimilarName(name, kubeconfig.listNames('context'));
     throw new ConfigError(`there is no context "${name}" in ${files}`, {
-      hint: 'choose another context with "kubectl config use-context" or --context',
+      hint:
+        meant === undefined
+          ? 'choose another context with "kubectl config use-context" or --context'
+          : `did you mean "${meant}"?`,
     });
   }
   const entry = { name, ...context };

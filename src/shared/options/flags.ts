@@ -9,6 +9,28 @@ export function listFlagNames(option: Option): string[] {
   return [option.name, ...(option.aliases ?? [])].map((name) => (name.length === 1 ? `-${name}` : `--${name}`));
 }
 
+/**
+ * Lists the names that `openstack` has for the flag of an option: those of its variables, in small letters. They are
+ * accepted, and shown nowhere, because each table and each completion would list every option twice.
+ */
+export function listOpenStackNames({ name, env = [], legacyEnv = [] }: Option): string[] {
+  const names = [...env, ...legacyEnv]
+    .filter((variable) => variable.startsWith('OS_'))
+    .map((variable) => `--${variable.toLowerCase().replaceAll('_', '-')}`);
+  return names.length === 0 ? [] : [...new Set([...names, `--os-${name}`])];
+}
+
+/** Maps every name of a flag to its option. The names that are shown come first, because some are the same. */
+export function mapFlagNames<Name extends string>(options: readonly Option<Name>[]): ReadonlyMap<string, Option<Name>> {
+  const optionOf = new Map<string, Option<Name>>();
+  for (const listNames of [listFlagNames, listOpenStackNames]) {
+    for (const option of options) {
+      for (const name of listNames(option)) if (!optionOf.has(name)) optionOf.set(name, option);
+    }
+  }
+  return optionOf;
+}
+
 /** Whether the argument after the flag is its value. */
 export const takesValue = (option: Option): boolean => option.kind !== 'switch' && option.kind !== 'level';
 
@@ -18,22 +40,25 @@ export interface ExtractedValues {
   readonly values: readonly string[];
 }
 
-/** Expands `-vvv` to three times `-v`. */
-function expandLevel(argument: string, optionOf: ReadonlyMap<string, Option>): string[] {
-  const [, letters = '', first = ''] = /^-((\w)\2+)$/.exec(argument) ?? [];
-  const name = `-${first}`;
-  return optionOf.get(name)?.kind === 'level' ? Array.from(letters, () => name) : [argument];
+/** Writes short flags as pflag reads them: `-vvv` is three times `-v`, and `-ojson` is `-o=json`. */
+function expandShortFlag(argument: string, optionOf: ReadonlyMap<string, Option>): string[] {
+  const [, name = '', rest = ''] = /^(-[^-=])([^=].*)$/s.exec(argument) ?? [];
+  const option = optionOf.get(name);
+  if (option === undefined) return [argument];
+  if (takesValue(option)) return [`${name}=${rest}`];
+  const isRepeated = option.kind === 'level' && /^-(.)\1+$/.test(argument);
+  return isRepeated ? Array.from(argument.slice(1), () => name) : [argument];
 }
 
 /**
- * Extracts the values from the arguments before the parser sees them. The parser would strip quotes that belong to a
+ * Extracts the values from the arguments before yargs sees them. Its parser would strip quotes that belong to a
  * password, read a value that starts with a dash as a flag, and read any word as false. As in pflag, the argument after
- * a flag is its value, whatever it looks like; a switch without a value is on.
+ * a flag is its value, whatever it looks like; a switch without a value is on; and `--` ends the flags.
  *
  * @throws UsageError if the last flag lacks its value
  */
 export function extractFlagValues(argv: readonly string[], options: readonly Option[]): ExtractedValues {
-  const optionOf = new Map(options.flatMap((option) => listFlagNames(option).map((name) => [name, option])));
+  const optionOf = mapFlagNames(options);
   const names: string[] = [];
   const values: string[] = [];
   let flagWithoutValue: string | undefined;
@@ -41,20 +66,31 @@ export function extractFlagValues(argv: readonly string[], options: readonly Opt
     names.push(`${name}=${String(values.push(value) - 1)}`);
   };
   const levels = new Map<Option, number>();
-  for (const argument of argv.flatMap((rawArgument) => expandLevel(rawArgument, optionOf))) {
-    const [name = ''] = argument.split('=', 1);
-    const option = optionOf.get(name);
+  const putSwitch = (name: string, option: Option): void => {
+    if (option.kind !== 'level') {
+      put(name, 'true');
+      return;
+    }
+    const level = Math.min((levels.get(option) ?? 0) + 1, MAX_LEVEL);
+    levels.set(option, level);
+    put(name, String(level));
+  };
+  let isAfterFlags = false;
+  for (const argument of argv) {
     if (flagWithoutValue !== undefined) {
       put(flagWithoutValue, argument);
       flagWithoutValue = undefined;
-    } else if (option === undefined) names.push(argument);
-    else if (name !== argument) put(name, argument.slice(name.length + 1));
-    else if (takesValue(option)) flagWithoutValue = name;
-    else if (option.kind === 'level') {
-      const level = Math.min((levels.get(option) ?? 0) + 1, MAX_LEVEL);
-      levels.set(option, level);
-      put(name, String(level));
-    } else put(name, 'true');
+      continue;
+    }
+    isAfterFlags ||= argument === '--';
+    for (const flag of isAfterFlags ? [argument] : expandShortFlag(argument, optionOf)) {
+      const [name = ''] = flag.split('=', 1);
+      const option = isAfterFlags ? undefined : optionOf.get(name);
+      if (option === undefined) names.push(flag);
+      else if (name !== flag) put(name, flag.slice(name.length + 1));
+      else if (takesValue(option)) flagWithoutValue = name;
+      else putSwitch(name, option);
+    }
   }
   if (flagWithoutValue !== undefined)
     throw new UsageError(`${flagWithoutValue} needs a value`, { hint: `write ${flagWithoutValue}=VALUE` });
@@ -76,7 +112,8 @@ export function readFlags<Name extends string>(
   for (const option of options) {
     const index = parsed[option.name];
     const text = typeof index === 'string' ? values[Number(index)] : undefined;
-    const setting = text === undefined ? undefined : parseSetting(option, text, `--${option.name}`);
+    const origin = listFlagNames(option)[0] ?? listOpenStackNames(option)[0] ?? option.name;
+    const setting = text === undefined ? undefined : parseSetting(option, text, origin);
     if (setting !== undefined) layer.set(option.name, setting);
   }
   return layer;

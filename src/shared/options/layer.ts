@@ -1,5 +1,6 @@
 import { ConfigError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
+import { findSimilarName } from '../base/similar-name.ts';
 import type { Option } from './option.ts';
 
 /** A value and its origin, as text for messages: `OS_USERNAME`, `--user-name`. */
@@ -79,8 +80,10 @@ export function parseSetting(option: Option, text: string, origin: string, isQuo
   if (option.kind === 'level') return parseLevel(text, origin);
   if (option.kind === 'seconds') return { value: parseSeconds(text, origin), origin };
   if (option.choices !== undefined && !option.choices.includes(text)) {
+    const meant = findSimilarName(text, option.choices);
     throw new ConfigError(`${origin} must be ${option.choices.join(' or ')}${quotation}`, {
-      hint: `set ${origin} to ${option.choices[0] ?? ''} or unset it`,
+      hint:
+        meant === undefined ? `set ${origin} to ${option.choices[0] ?? ''} or unset it` : `did you mean "${meant}"?`,
     });
   }
   return { value: text, origin };

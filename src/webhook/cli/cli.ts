@@ -1,25 +1,26 @@
 /** The command line of k8s-keystone-auth: the server, and commands that check policies. */
 import { SYSTEM_CLOCK } from '../../shared/base/clock.ts';
 import type { Clock } from '../../shared/base/clock.ts';
-import { PluginError, UsageError } from '../../shared/base/errors.ts';
+import { PluginError } from '../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { escapeJson, renderLines } from '../../shared/base/terminal-text.ts';
 import { redact } from '../../shared/base/secret.ts';
-import { VERSION } from '../../shared/base/program.ts';
+import type { Layer } from '../../shared/options/layer.ts';
+import {
+  makeUnexpectedArgumentError,
+  parseCommandLine,
+  rejectForeignFlags,
+} from '../../shared/options/parse-command-line.ts';
 import { openLog } from '../observability/log.ts';
+import type { CommandOption } from './command.ts';
+import { WEBHOOK_COMMANDS } from './commands.ts';
 import { translateGoFlags } from './go-flags.ts';
-import { PROGRAM_NAME, WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS } from './options.ts';
-import { parseCommandLine, renderHelp } from './parse-command-line.ts';
-import { runPolicyCommand } from './policy-command.ts';
+import type { TranslatedCommandLine } from './go-flags.ts';
+import { printHelp, printVersion } from './help.ts';
+import { PROGRAM_NAME, WEBHOOK_OPTIONS } from './options.ts';
 import { readWebhookSettings } from './settings.ts';
 import { startWebhook } from './start-webhook.ts';
-
-const USAGE = `Usage: ${PROGRAM_NAME} [options]
-       ${PROGRAM_NAME} policy test|lint --help
-
-Answers TokenReviews and SubjectAccessReviews of kube-apiserver with the help of OpenStack Keystone.
-Variables are in brackets; a flag takes precedence over its variable.`;
 
 /** Exit statuses, the same as those of the plugin. */
 const EXIT_STATUSES: Readonly<Partial<Record<PluginErrorCode, number>>> = {
@@ -49,14 +50,12 @@ function waitForSignal(host: Host): Promise<void> {
   });
 }
 
-async function run(host: Host, clock: Clock): Promise<number> {
-  const { argv, userAgents, ignoredFlags } = translateGoFlags(host.argv, WEBHOOK_OPTIONS);
-  if (argv[0] === 'policy') return runPolicyCommand(host, argv.slice(1));
-  const { words, flags, help, version } = parseCommandLine(argv, WEBHOOK_OPTIONS);
-  if (help) host.writeOut(renderLines(renderHelp(USAGE, WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS).trimEnd().split('\n')));
-  if (version) host.writeOut(renderLines([VERSION]));
-  if (help || version) return 0;
-  if (words[0] !== undefined) throw new UsageError(`unknown command "${words[0]}"`, { hint: 'see --help' });
+async function serve(
+  host: Host,
+  clock: Clock,
+  flags: Layer<string>,
+  { userAgents, ignoredFlags }: TranslatedCommandLine,
+): Promise<number> {
   const settings = readWebhookSettings(host, flags, userAgents);
   const log = openLog(settings.logLevel, (line) => host.writeOut(escapeJson(line)));
   if (ignoredFlags.length > 0) log.info({ flags: ignoredFlags }, 'flags of the Go program that have no effect here');
@@ -76,6 +75,30 @@ async function run(host: Host, clock: Clock): Promise<number> {
   log.info('shutting down');
   await webhook.stop();
   return 0;
+}
+
+/** Every option, once: a command line is parsed before its command is known. */
+const EVERY_OPTION: readonly CommandOption[] = [
+  ...new Map(
+    [...WEBHOOK_OPTIONS, ...WEBHOOK_COMMANDS.flatMap(({ options }) => options)].map((option) => [option.name, option]),
+  ).values(),
+];
+
+async function run(host: Host, clock: Clock): Promise<number> {
+  const translated = translateGoFlags(host.argv, EVERY_OPTION);
+  const { words, flags, wantsHelp, wantsVersion } = parseCommandLine(translated.argv, EVERY_OPTION);
+  if (wantsHelp) return printHelp(host, words, WEBHOOK_COMMANDS);
+  if (wantsVersion) return printVersion(host);
+  if (words.length === 0) {
+    rejectForeignFlags(PROGRAM_NAME, [], flags, WEBHOOK_OPTIONS);
+    return serve(host, clock, flags, translated);
+  }
+  const { findCommand } = await import('../../shared/yargs/yargs.ts');
+  const command = findCommand(WEBHOOK_COMMANDS, words);
+  rejectForeignFlags(PROGRAM_NAME, command.words, flags, command.options);
+  const args = words.slice(command.words.length);
+  if (args.length > 0 && command.arguments === undefined) throw makeUnexpectedArgumentError();
+  return command.run(host, flags, args);
 }
 
 /** Runs a command line and sets the exit status. */

@@ -1,12 +1,11 @@
 /**
- * `k8s-keystone-auth policy test` and `policy lint`: what a policy decides and why, and which entries have problems.
+ * The commands `policy test` and `policy lint`: what a policy decides and why, and which entries have problems.
  */
 import { resolve } from 'node:path';
 import { UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { renderLines } from '../../shared/base/terminal-text.ts';
 import { parseCommaList } from '../../shared/options/comma-list.ts';
-import type { Option } from '../../shared/options/option.ts';
 import { EXTRA_KEYS } from '../authn/user-info.ts';
 import { findAllowingEntry } from '../authz/policy/policy.ts';
 import { describePosition } from '../authz/policy/position.ts';
@@ -14,9 +13,9 @@ import { readSubject } from '../authz/policy/subject.ts';
 import { describeRequest } from '../review/access-request.ts';
 import type { AccessRequest } from '../review/access-request.ts';
 import { readTextFile } from '../sources/read-text-file.ts';
-import { PROGRAM_NAME, WEBHOOK_OPTIONS } from './options.ts';
-import type { WebhookOptionGroup, WebhookOptionName } from './options.ts';
-import { parseCommandLine, renderHelp } from './parse-command-line.ts';
+import type { CommandOption, RequestOptionName, WebhookCommand } from './command.ts';
+import { WEBHOOK_OPTIONS } from './options.ts';
+import type { WebhookOptionName } from './options.ts';
 import { readPolicy } from './read-policy.ts';
 import type { PlacedPolicy } from './read-policy.ts';
 import { readCompatibilities, resolveWebhookConfig } from './settings.ts';
@@ -25,7 +24,7 @@ import type { WebhookConfig } from './settings.ts';
 const POLICY_OPTION_NAMES: readonly WebhookOptionName[] = ['keystone-policy-file', 'compatibility'];
 const POLICY_OPTIONS = WEBHOOK_OPTIONS.filter(({ name }) => POLICY_OPTION_NAMES.includes(name));
 
-const REQUEST_OPTIONS = [
+const REQUEST_OPTIONS: readonly CommandOption[] = [
   { name: 'user', group: 'Authentication', help: 'name of the user' },
   { name: 'uid', group: 'Authentication', help: 'ID of the user' },
   { name: 'groups', group: 'Authentication', help: 'groups of the user, separated by commas' },
@@ -39,22 +38,7 @@ const REQUEST_OPTIONS = [
   { name: 'resource', group: 'Authorization', help: 'resource, such as pods, pods/exec or deployments.apps' },
   { name: 'namespace', group: 'Authorization', help: 'namespace of the resource (the whole cluster)' },
   { name: 'path', group: 'Authorization', help: 'path such as /healthz, instead of a resource' },
-] as const satisfies readonly Option<string, WebhookOptionGroup>[];
-
-type RequestOptionName = (typeof REQUEST_OPTIONS)[number]['name'];
-
-const TEST_OPTIONS: readonly Option<WebhookOptionName | RequestOptionName>[] = [...POLICY_OPTIONS, ...REQUEST_OPTIONS];
-
-const USAGE = {
-  test: `Usage: ${PROGRAM_NAME} policy test --keystone-policy-file FILE --projects NAME --roles ROLE \\
-         --verb get --resource pods
-
-Shows whether a policy allows a request, and by which entry. The exit status is 0 if it is allowed, else 1.`,
-  lint: `Usage: ${PROGRAM_NAME} policy lint --keystone-policy-file FILE
-
-Lists entries that can never match, and those that the Go program understood differently.
-The exit status is 0 if there are none, else 1.`,
-};
+];
 
 function loadPolicy(host: Host, config: WebhookConfig): PlacedPolicy {
   const file = config.text('keystone-policy-file');
@@ -118,30 +102,33 @@ function lintPolicy(host: Host, config: WebhookConfig): number {
   return lines.length === 0 ? 0 : 1;
 }
 
-/**
- * Runs `policy test` or `policy lint`.
- *
- * @param argv the arguments after `policy`
- * @returns the exit status
- * @throws UsageError | ConfigError
- */
-export function runPolicyCommand(host: Host, argv: readonly string[]): number {
-  const [command, ...commandArgv] = argv;
-  if (command !== 'test' && command !== 'lint') {
-    throw new UsageError('"policy" needs a subcommand: test or lint', { hint: 'see "policy test --help"' });
-  }
-  const options = command === 'test' ? TEST_OPTIONS : POLICY_OPTIONS;
-  const { words, flags, help } = parseCommandLine(commandArgv, options);
-  if (help) {
-    const help = renderHelp(USAGE[command], ['Authentication', 'Authorization'], options);
-    host.writeOut(renderLines(help.trimEnd().split('\n')));
-    return 0;
-  }
-  if (words[0] !== undefined) throw new UsageError(`unexpected argument "${words[0]}"`, { hint: 'see --help' });
-  const config = resolveWebhookConfig(host, flags);
-  const readFlag = (name: RequestOptionName): string | undefined => {
-    const value = flags.get(name)?.value;
-    return typeof value === 'string' ? value : undefined;
-  };
-  return command === 'test' ? testPolicy(host, config, readFlag) : lintPolicy(host, config);
-}
+/** Shows what a policy decides. */
+export const policyTestCommand: WebhookCommand = {
+  words: ['policy', 'test'],
+  summary: 'show whether a policy allows a request, and by which entry',
+  details: ['The exit status is 0 if it is allowed, else 1.'],
+  options: [...POLICY_OPTIONS, ...REQUEST_OPTIONS],
+  examples: [
+    {
+      line: 'policy test --keystone-policy-file policy.json --projects demo --roles member --resource pods',
+      summary: 'whether members of a project may get pods',
+    },
+  ],
+  run(host, flags) {
+    const readFlag = (name: RequestOptionName): string | undefined => {
+      const value = flags.get(name)?.value;
+      return typeof value === 'string' ? value : undefined;
+    };
+    return testPolicy(host, resolveWebhookConfig(host, flags), readFlag);
+  },
+};
+
+/** Shows what is wrong with a policy. */
+export const policyLintCommand: WebhookCommand = {
+  words: ['policy', 'lint'],
+  summary: 'list entries that can never match, and those that the Go program understood differently',
+  details: ['The exit status is 0 if there are none, else 1.'],
+  options: POLICY_OPTIONS,
+  examples: [{ line: 'policy lint --keystone-policy-file policy.json', summary: 'check a policy before it is used' }],
+  run: (host, flags) => lintPolicy(host, resolveWebhookConfig(host, flags)),
+};

@@ -199,7 +199,7 @@ function requireSetting<T>(setting: T | undefined, name: WebhookOptionName, vari
  */
 export function readWebhookSettings(
   host: Host,
-  flags: Layer<WebhookOptionName>,
+  flags: Layer<string>,
   userAgents: readonly string[] = [],
 ): WebhookSettings {
   const config = resolveWebhookConfig(host, flags);

@@ -127,6 +127,7 @@ function render({ removed, skipped, keyringEntries }: CleanResult): string[] {
 /** Removes files that the cache no longer needs, or all of them. */
 export const cacheCleanCommand: Command = {
   words: ['cache', 'clean'],
+  task: 'Tidy up',
   summary: 'remove expired and broken files from the cache, or everything with --all, without revoking tokens',
   details: [
     'Only files of this program are removed, never links and never files of other users. Lock files remain, ' +

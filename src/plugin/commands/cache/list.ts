@@ -49,6 +49,7 @@ function renderFiles(files: readonly CachedFile[], now: number): string[] {
 /** Lists the files of the cache. */
 export const cacheListCommand: Command = {
   words: ['cache', 'list'],
+  task: 'Tidy up',
   summary: 'list the files in the cache folder with their purpose, size, age and state',
   details: ['A folder that took the place of the cache folder is listed after it.'],
   options: [OUTPUT_OPTION],

@@ -40,6 +40,7 @@ const LISTERS: Readonly<Record<string, (call: Invocation) => Promise<readonly st
 /** Prints names that the scripts of `completion` cannot know. */
 export const completeCommand: Command = {
   words: ['complete'],
+  task: 'Set up',
   summary: 'print names for shell completion, one per line',
   arguments: [
     {

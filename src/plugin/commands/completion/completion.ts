@@ -10,6 +10,7 @@ import { isShell, renderCompletion, SHELLS } from './render-completion.ts';
 export function makeCompletionCommand(listCommands: () => readonly CommandDescription[]): Command {
   return {
     words: ['completion'],
+    task: 'Set up',
     summary: 'print the script with which a shell completes this command line',
     details: ['The packages install these scripts for bash, zsh and fish. Use this command for other installations.'],
     arguments: [{ name: 'SHELL', help: `shell: ${SHELLS.join(', ')}`, required: true, choices: SHELLS }],

@@ -157,6 +157,7 @@ const COMMAND_OPTION = { group: 'Command', file: 'nowhere' } as const;
 /** Checks the settings, the connection, the login and the cluster. */
 export const doctorCommand: Command = {
   words: ['doctor'],
+  task: 'Find out',
   summary: 'check everything from the settings to the cluster, and show how to fix what is wrong',
   details: [
     'It does what happens when kubectl runs this program, with the settings of the kubeconfig if its user ' +

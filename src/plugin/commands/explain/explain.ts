@@ -104,6 +104,7 @@ function explanationToJson(explanation: Explanation): OutputData {
 /** Shows what a login would do, without doing it. */
 export const explainCommand: Command = {
   words: ['explain'],
+  task: 'Find out',
   summary: 'show every setting and where it comes from, and the request that a login would send, without sending it',
   options: [OUTPUT_OPTION],
   getTokenOptions: 'login',

@@ -93,6 +93,7 @@ async function add(call: Invocation): Promise<CommandResult> {
 /** Adds a context for a cluster, with an exec stanza of the configured login. */
 export const kubeconfigAddCommand: Command = {
   words: ['kubeconfig', 'add'],
+  task: 'Set up',
   summary: 'add a context that logs in with the current configuration',
   details: [
     'Flags and OS_* variables are written to the kubeconfig, secrets only with --with-secrets. ' +

@@ -1,4 +1,4 @@
-import { parseCommandLine } from '../../cli/parse-command-line.ts';
+import { parseCommandLine } from '../../../shared/options/parse-command-line.ts';
 import { readEnvironment } from '../../../shared/options/environment.ts';
 import type { Layer } from '../../config/option.ts';
 import { ConfigError, PluginError, UsageError } from '../../../shared/base/errors.ts';
@@ -215,6 +215,7 @@ async function convert(call: Invocation): Promise<CommandResult> {
 /** Replaces outdated logins with exec stanzas of this plugin. */
 export const kubeconfigConvertCommand: Command = {
   words: ['kubeconfig', 'convert'],
+  task: 'Set up',
   summary: 'convert outdated OpenStack logins to exec stanzas of this program',
   details: [
     'Converts the auth provider "openstack", which kubectl no longer supports, ' +

@@ -128,6 +128,7 @@ async function fetchKubeconfig(call: Invocation): Promise<CommandResult> {
 /** Adds the cluster and the context of a kubeconfig that a service sends for a token. */
 export const kubeconfigFetchCommand: Command = {
   words: ['kubeconfig', 'fetch'],
+  task: 'Set up',
   summary: 'get a kubeconfig from a service that accepts a bearer token, and add an exec stanza of this program',
   details: [
     'For services such as the IAM Kubeconfig Service of Kyma, which send a kubeconfig with a short-lived token. ' +

@@ -45,6 +45,7 @@ async function remove(call: Invocation): Promise<CommandResult> {
 /** Removes what `kubeconfig add` has added. */
 export const kubeconfigRemoveCommand: Command = {
   words: ['kubeconfig', 'remove'],
+  task: 'Set up',
   summary: 'remove a context that logs in with this program, and its user unless other contexts use it',
   details: ['The cluster and the cached tokens stay.'],
   arguments: [{ name: 'CONTEXT', help: 'context to remove; by default the current one' }],

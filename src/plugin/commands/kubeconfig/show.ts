@@ -1,4 +1,4 @@
-import { parseCommandLine } from '../../cli/parse-command-line.ts';
+import { parseCommandLine } from '../../../shared/options/parse-command-line.ts';
 import { readEnvironment } from '../../../shared/options/environment.ts';
 import { resolveConfig } from '../../config/resolve-config.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
@@ -125,6 +125,7 @@ function show(call: Invocation): Promise<CommandResult> {
 /** Shows which contexts log in with this plugin, and with which settings. */
 export const kubeconfigShowCommand: Command = {
   words: ['kubeconfig', 'show'],
+  task: 'Set up',
   summary: 'show the contexts that log in with this program and their settings, with secrets redacted',
   options: [OUTPUT_OPTION],
   contextUse: 'subject',

@@ -141,6 +141,7 @@ async function run({ host, ownConfig, flags, runContext, reporter }: Invocation)
 /** Logs in, prompts for everything that is missing, and caches the token for later runs. */
 export const loginCommand: Command = {
   words: ['login'],
+  task: 'Log in',
   summary: 'log in, choose cloud, method and project from lists, and cache the token',
   details: [
     'The command prints your choices as flags and as variables. Add either to the args or env of the ' +
