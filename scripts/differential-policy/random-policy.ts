@@ -58,6 +58,7 @@ function makeWord(random: Random, names: readonly [string, ...string[]], hasSubr
   const name = random.chance(0.12) ? '*' : random.pick(names);
   const word = hasSubresources && random.chance(0.12) ? `${name}/${random.pick(SUBRESOURCES)}` : name;
   if (random.chance(0.04)) return word.toUpperCase();
+  if (random.chance(0.02)) return word.replace('i', '\u0130').replace('k', '\u212A').replace('s', '\u017F');
   return random.chance(0.05) ? random.pick([`${word}*`, ` ${word}`, `${word} `, '', `!${word}`, `'${word}'`]) : word;
 }
 
@@ -77,7 +78,7 @@ function makeSide(random: Random, names: readonly [string, ...string[]], hasSubr
 }
 
 const makeVerb = (random: Random): string =>
-  random.chance(0.15) ? random.pick(['*', '*', 'GET', ' get', '', 'ge*', 'List']) : random.pick(VERBS);
+  random.chance(0.15) ? random.pick(['*', '*', 'GET', ' get', '', 'ge*', 'List', 'l\u0130st']) : random.pick(VERBS);
 
 const makeKey = (random: Random): string =>
   random.chance(0.02)
@@ -154,7 +155,7 @@ function makeExtra(random: Random): Record<string, Json> | undefined {
   return {
     [`${EXTRA}/roles`]: list(random, () => random.pick(ROLES)),
     [`${EXTRA}/project/id`]: [random.pick(['p1', 'p2'])],
-    [`${EXTRA}/project/name`]: [random.pick(['demo', 'ops'])],
+    [`${EXTRA}/project/name`]: [random.chance(0.05) ? '' : random.pick(['demo', 'ops'])],
     [`${EXTRA}/user/domain/id`]: ['default'],
     [`${EXTRA}/user/domain/name`]: ['Default'],
   };
