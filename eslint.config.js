@@ -14,7 +14,6 @@ const IMPORTERS = {
   'js-yaml': 'src/shared/options/yaml.ts',
   diff: 'src/plugin/kubeconfig/diff.ts',
   which: 'src/plugin/programs/find-program.ts',
-  fastify: 'src/webhook/server/server.ts',
   pino: 'src/webhook/observability/log.ts',
   'lru-cache': 'src/webhook/authn/verdict-cache.ts',
   'prom-client': 'src/webhook/observability/metrics.ts',

@@ -1,14 +1,36 @@
 // A load generator that uses little CPU time, because it runs on the machine that it measures: it writes prepared
-// requests, and of a response it parses only the length.
+// requests, and of a response it parses only what it needs.
 
-import { once } from 'node:events';
-import { connect } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
+import { openHttp1Channels, openPooledChannels } from './load-over-http1.ts';
+import { openHttp2Channels } from './load-over-http2.ts';
 
-export interface LoadOptions {
+/** How a client connects. */
+export type LoadClient =
+  /** One connection of HTTP/1.1 for each request at a time. */
+  | 'http/1.1'
+  /** As client-go: it keeps 25 idle connections of HTTP/1.1 and closes the others. */
+  | 'http/1.1-pool'
+  /** As client-go: up to 250 requests at a time on one connection of HTTP/2. */
+  | 'h2';
+
+export interface LoadTarget {
   readonly port: number;
   readonly ca: Buffer;
+}
+
+/** Sends one request at a time. */
+export interface Channel {
+  /** Takes the body of the response. */
+  send(body: string, onResponse: (body: string) => void): void;
+  close(): void;
+}
+
+export interface LoadOptions extends LoadTarget {
+  /** Requests at a time. */
   readonly connections: number;
+  readonly client?: LoadClient;
+  /** The longest pause between a response and the next request, in ms; none by default. */
+  readonly maxPauseMs?: number;
   /** Returns the body of the next request, or undefined after the last one. */
   readonly nextBody: (connection: number) => string | undefined;
   /** Takes the body of each response, and that of its request. */
@@ -23,52 +45,53 @@ export interface LoadResult {
   readonly maxMs: number;
 }
 
-/** Opens the connections, and then sends requests one after the other on each of them, until there are no more. */
-export async function generateLoad({ port, ca, connections, nextBody, onResponse }: LoadOptions): Promise<LoadResult> {
+/** Opens channels; `fail` receives the error of a connection. */
+export type OpenChannels = (
+  target: LoadTarget,
+  count: number,
+  fail: (error: Error) => void,
+) => Promise<readonly Channel[]>;
+
+const OPENERS: Readonly<Record<LoadClient, OpenChannels>> = {
+  'http/1.1': openHttp1Channels,
+  'http/1.1-pool': openPooledChannels,
+  h2: openHttp2Channels,
+};
+
+/** Opens the channels, and then sends requests one after the other on each of them, until there are no more. */
+export async function generateLoad(options: LoadOptions): Promise<LoadResult> {
+  const { connections, client = 'http/1.1', maxPauseMs = 0, nextBody, onResponse } = options;
   const times: number[] = [];
-  const open = async (): Promise<TLSSocket> => {
-    const socket = connect({ host: '127.0.0.1', port, ca });
-    await once(socket, 'secureConnect');
-    return socket;
-  };
-  const runConnection = (socket: TLSSocket, connection: number): Promise<void> =>
-    new Promise((resolve, reject) => {
-      let buffered = '';
-      let requestBody = '';
-      let sentAt = 0;
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<never>((_resolve, reject) => (fail = reject));
+  const runChannel = (channel: Channel, connection: number): Promise<void> =>
+    new Promise((resolve) => {
       const send = (): void => {
         const body = nextBody(connection);
         if (body === undefined) {
-          socket.end();
           resolve();
           return;
         }
-        requestBody = body;
-        sentAt = performance.now();
-        socket.write(
-          'POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
-            `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-        );
+        const sentAt = performance.now();
+        channel.send(body, (response) => {
+          times.push(performance.now() - sentAt);
+          onResponse(response, body);
+          if (maxPauseMs === 0) send();
+          else setTimeout(send, Math.random() * maxPauseMs);
+        });
       };
-      socket.setEncoding('utf8').once('error', reject);
-      socket.on('data', (chunk: string) => {
-        buffered += chunk;
-        const headerEnd = buffered.indexOf('\r\n\r\n');
-        const length = Number(/content-length: (\d+)/i.exec(buffered)?.[1] ?? Number.NaN);
-        // Characters are bytes: the responses are ASCII.
-        if (headerEnd < 0 || buffered.length < headerEnd + 4 + length) return;
-        times.push(performance.now() - sentAt);
-        const body = buffered.slice(headerEnd + 4);
-        buffered = '';
-        onResponse(body, requestBody);
-        send();
-      });
       send();
     });
-  const sockets = await Promise.all(Array.from({ length: connections }, open));
+  const channels = await Promise.race([
+    OPENERS[client](options, connections, (error) => {
+      fail(error);
+    }),
+    failed,
+  ]);
   const startedAt = performance.now();
-  await Promise.all(sockets.map(runConnection));
+  await Promise.race([Promise.all(channels.map(runChannel)), failed]);
   const seconds = (performance.now() - startedAt) / 1_000;
+  for (const channel of channels) channel.close();
   times.sort((one, other) => one - other);
   const percentile = (fraction: number): number =>
     times[Math.min(times.length - 1, Math.floor(times.length * fraction))] ?? 0;

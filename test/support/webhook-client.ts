@@ -39,7 +39,8 @@ export interface WebhookClient {
   isAllowed(review: unknown): Promise<boolean>;
 }
 
-function parseBody(body: string): unknown {
+/** Parses what is JSON. */
+export function parseBody(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch {
