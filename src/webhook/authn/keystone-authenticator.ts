@@ -19,7 +19,7 @@ import type { CacheSizes } from './verdict-cache.ts';
 export interface KeystoneAuthenticatorSettings {
   readonly validate: TokenValidator;
   readonly rateLimiter: RateLimiter;
-  /** The current rules; role mappings can change. */
+  /** The current rules, the same object until a role mapping changes. */
   readonly namingRules: () => NamingRules;
   /** Whether Keystone is asked about this token even if it has an impossible shape. */
   readonly skipsShapeCheck: (token: string) => boolean;
@@ -51,6 +51,22 @@ async function admit(
   return makeVerdict(result);
 }
 
+/**
+ * Makes the function that maps cached tokens to users. It gives the same object for a token until the rules change, so
+ * that the response is written once.
+ */
+function makeCachedMapping(namingRules: () => NamingRules): (token: ValidToken) => TokenVerdict {
+  const mapped = new WeakMap<ValidToken, { readonly rules: NamingRules; readonly verdict: TokenVerdict }>();
+  return (token) => {
+    const rules = namingRules();
+    const known = mapped.get(token);
+    if (known?.rules === rules) return known.verdict;
+    const verdict = makeVerdict(mapOwnerToUserInfo(token.owner, token.groups, rules));
+    mapped.set(token, { rules, verdict });
+    return verdict;
+  };
+}
+
 /** Makes the authenticator for Keystone tokens. */
 export function makeKeystoneAuthenticator(
   settings: KeystoneAuthenticatorSettings,
@@ -61,6 +77,7 @@ export function makeKeystoneAuthenticator(
   const hash = (token: string): string => createHmac('sha256', hmacKey).update(token).digest('base64');
   const cache = new VerdictCache({ validTtlMs: cacheTtlMs, now });
   const flights = new SingleFlight<AuthenticationResult>();
+  const mapToken = makeCachedMapping(namingRules);
 
   async function askKeystone(token: Secret, key: string, priority: Priority): Promise<AuthenticationResult> {
     const deadline = now() + REVIEW_MS;
@@ -85,7 +102,7 @@ export function makeKeystoneAuthenticator(
       cache.postponeRefresh(key);
       void flights.run(key, () => askKeystone(token, key, 'known')).catch(() => undefined);
     }
-    return makeVerdict(mapOwnerToUserInfo(cached.token.owner, cached.token.groups, namingRules()));
+    return mapToken(cached.token);
   }
 
   return {

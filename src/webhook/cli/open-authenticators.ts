@@ -10,6 +10,7 @@ import { makeIssuerKeys } from '../authn/issuer-keys.ts';
 import { makeKeystoneAuthenticator } from '../authn/keystone-authenticator.ts';
 import { hasIssuerClaim, makeOidcAuthenticator } from '../authn/oidc-authenticator.ts';
 import { makeRateLimiter } from '../authn/rate-limiter.ts';
+import type { NamingRules } from '../authn/user-info.ts';
 import { makeTokenValidator } from '../authn/validate-token.ts';
 import { readTextFile } from '../sources/read-text-file.ts';
 import type { NamedFile } from '../sources/read-text-file.ts';
@@ -68,6 +69,23 @@ function skipsShapeCheck({ allowsAnyTokenShape, oidc }: WebhookSettings, token: 
   return allowsAnyTokenShape && (oidc === undefined || !hasIssuerClaim(oidc.issuer, token));
 }
 
+/** Makes the function that returns the current rules, the same object until the role mappings change. */
+function followNamingRules({ settings, state }: AuthenticatorContext): () => NamingRules {
+  const makeRules = (roleMappings: NamingRules['roleMappings']): NamingRules => ({
+    usernameFormat: settings.usernameFormat,
+    groupFormat: settings.groupFormat,
+    allowedNames: settings.allowedNames,
+    roleMappings,
+    allowsMappedSystemNames: settings.compatibilities.has('mapped-system-names'),
+  });
+  let rules = makeRules(state.syncConfig.roleMappings);
+  return () => {
+    const { roleMappings } = state.syncConfig;
+    if (rules.roleMappings !== roleMappings) rules = makeRules(roleMappings);
+    return rules;
+  };
+}
+
 async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise<Authenticator> {
   const { host, settings, log, metrics, state, clock } = context;
   const http = await openClient(context, settings.keystoneCaFile);
@@ -88,13 +106,7 @@ async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise
       maxWaitMs: MAX_WAIT_MS,
       clock,
     }),
-    namingRules: () => ({
-      usernameFormat: settings.usernameFormat,
-      groupFormat: settings.groupFormat,
-      allowedNames: settings.allowedNames,
-      roleMappings: state.syncConfig.roleMappings,
-      allowsMappedSystemNames: settings.compatibilities.has('mapped-system-names'),
-    }),
+    namingRules: followNamingRules(context),
     skipsShapeCheck: (token) => skipsShapeCheck(settings, token),
     cacheTtlMs: settings.cacheTtlMs,
     timeoutMs: settings.keystoneTimeoutMs,

@@ -7,8 +7,9 @@ const writtenAnswers: Readonly<Record<ReviewVersion, WeakMap<TokenVerdict, strin
   v1beta1: new WeakMap(),
 };
 
-/** Writes the response to a TokenReview as JSON, once for each verdict and version. */
+/** Writes the response to a TokenReview as JSON, once for each user and version. */
 export function writeTokenAnswer(review: TokenReview, verdict: TokenVerdict): string {
+  if (verdict.kind !== 'accepted') return JSON.stringify(answerTokenReview(review, verdict));
   const answers = writtenAnswers[review.version];
   const known = answers.get(verdict);
   if (known !== undefined) return known;
