@@ -31,6 +31,7 @@ async function start(t: Test, access: Access): Promise<number> {
         clientCa: readFileSync(pki.ca, 'utf8'),
       },
       authenticate: async () => ({ verdict: { kind: 'refused', reason: 'test' }, source: 'shape' }),
+      reviewTimeoutMs: 5_000,
       authorize: () => ({ allowed: false, denied: false, reason: 'test' }),
       metrics: makeMetrics({}),
       log: openLog('silent', () => undefined),

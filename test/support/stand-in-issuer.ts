@@ -23,6 +23,8 @@ export interface StandInIssuer {
   responses: Readonly<Record<string, { readonly status: number; readonly body: string; readonly location?: string }>>;
   /** The paths whose requests are never answered. */
   silentPaths: readonly string[];
+  /** Takes each response and decides when it is sent. */
+  holdBack: (respond: () => void) => void;
 }
 
 export const DISCOVERY_PATH = '/.well-known/openid-configuration';
@@ -56,8 +58,13 @@ export async function startStandInIssuer(t: Test, pki: Pki, keys: readonly Issue
     requestedPaths.push(path);
     if (issuer.silentPaths.includes(path)) return;
     const { status, body, location } = issuer.responses[path] ?? { status: 200, body: makeBody(path) };
-    response.writeHead(status, { 'content-type': 'application/json', ...(location === undefined ? {} : { location }) });
-    response.end(body);
+    issuer.holdBack(() => {
+      response.writeHead(status, {
+        'content-type': 'application/json',
+        ...(location === undefined ? {} : { location }),
+      });
+      response.end(body);
+    });
   });
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => {
@@ -76,6 +83,15 @@ export async function startStandInIssuer(t: Test, pki: Pki, keys: readonly Issue
     }));
     return JSON.stringify({ keys: jwks });
   };
-  const issuer: StandInIssuer = { url, requestedPaths, keys, responses: {}, silentPaths: [] };
+  const issuer: StandInIssuer = {
+    url,
+    requestedPaths,
+    keys,
+    responses: {},
+    silentPaths: [],
+    holdBack: (respond) => {
+      respond();
+    },
+  };
   return issuer;
 }

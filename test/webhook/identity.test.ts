@@ -50,7 +50,7 @@ void t.test('the owner of a token is read from the response of Keystone', async 
     { ...DETAILS, user: { ...DETAILS.user, id: '' } },
     { ...DETAILS, user: { ...DETAILS.user, name: 7 } },
   ]) {
-    t.match(readTokenOwner(details), /does not say who owns/);
+    t.throws(() => readTokenOwner(details), { code: 'protocol', message: /does not say who owns/ });
   }
   t.match(readTokenOwner({ ...DETAILS, project: { id: 'p1' } }), /no scope/);
   t.strictSame(readTokenOwner({ ...DETAILS, roles: undefined }), { ...OWNER, roles: [] });

@@ -3,7 +3,9 @@
 
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
+import { sleep } from '../../src/shared/base/clock.ts';
 import { Secret } from '../../src/shared/base/secret.ts';
+import { answerInTime } from '../../src/webhook/authn/answer-in-time.ts';
 import { makeKeystoneAuthenticator } from '../../src/webhook/authn/keystone-authenticator.ts';
 import { makeRateLimiter } from '../../src/webhook/authn/rate-limiter.ts';
 import type { TokenOwner } from '../../src/webhook/authn/token-owner.ts';
@@ -15,6 +17,7 @@ import type { VirtualClock } from '../support/virtual-clock.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
 
 const HOUR_MS = 3_600_000;
+const REVIEW_MS = 4_800;
 const OWNER: TokenOwner = {
   user: { id: 'u1', name: 'alice' },
   userDomain: { id: 'd1', name: 'acme' },
@@ -23,7 +26,7 @@ const OWNER: TokenOwner = {
   roles: ['member'],
 };
 
-type Answer = ValidationResult | 'silence';
+type Answer = ValidationResult | 'silence' | { readonly afterMs: number; readonly result: ValidationResult };
 
 interface Fixture {
   readonly clock: VirtualClock;
@@ -50,7 +53,7 @@ function setUp(
         ? { kind: 'refused', reason: 'Keystone does not accept the token' }
         : { kind: 'valid', owner: OWNER, groups: [], expiresAt };
     },
-    authenticate: async (token) => (await authenticator.authenticate(new Secret(token))).verdict,
+    authenticate: async (token) => (await authenticate(new Secret(token))).verdict,
     issueToken(lifetimeMs = HOUR_MS) {
       const frame = Buffer.alloc(9, 0x80);
       frame.writeBigUInt64BE(BigInt(Math.floor(clock.now() / 1_000)), 1);
@@ -60,20 +63,19 @@ function setUp(
     },
   };
   const authenticator = makeKeystoneAuthenticator({
-    validate: async (token, timeoutMs) => {
+    validate: async (token, { timeoutMs }) => {
       fixture.requestTimes.push(clock.monotonicMs());
       const answer = fixture.answer(token.reveal());
-      if (answer !== 'silence') return answer;
-      return new Promise((resolve) => {
-        clock.startTimer(timeoutMs, () => {
-          resolve({ kind: 'unknown', reason: 'Keystone did not answer' });
-        });
-      });
+      if (answer !== 'silence' && 'kind' in answer) return answer;
+      const { afterMs, result } =
+        answer === 'silence' ? { afterMs: timeoutMs, result: { kind: 'unknown', reason: 'silence' } as const } : answer;
+      await sleep(clock, afterMs);
+      return result;
     },
     rateLimiter: makeRateLimiter({
       concurrency: settings.concurrency ?? 16,
       tokensPerSecond: settings.rate ?? 15,
-      maxWaitMs: 2_000,
+      maxWaitMs: REVIEW_MS,
       clock,
     }),
     namingRules: () => ({
@@ -85,11 +87,13 @@ function setUp(
     }),
     skipsShapeCheck: () => false,
     cacheTtlMs: settings.cacheTtlMs ?? 30_000,
-    timeoutMs: 3_000,
+    timeoutMs: 30_000,
+    clock,
     now: clock.now,
     onNamesDropped: () => undefined,
     onAuthenticated: () => Promise.resolve(),
   });
+  const authenticate = answerInTime(authenticator.authenticate, { timeoutMs: REVIEW_MS, clock });
   return fixture;
 }
 
@@ -179,7 +183,7 @@ void t.test(`a flood of 500 invalid tokens per second for ${FLOOD_SECONDS} s doe
     }
     seconds.push(invalidRequests - before);
   }
-  await clock.advance(2_000);
+  await clock.advance(REVIEW_MS);
   const userReviews = 16 * (1 + 20 * FLOOD_SECONDS);
   t.strictSame(users.counts, { accepted: userReviews, refused: 0, unknown: 0 }, 'no user is rejected');
   t.equal(users.maxWaitMs, 0, 'no user waits');
@@ -222,6 +226,85 @@ void t.test('a cached token counts in an outage until its time in the cache ends
   t.strictSame(late.counts, { accepted: 0, refused: 0, unknown: 1 }, 'unknown, because a refusal would be cached');
   fixture.answer = answer;
   t.match(await fixture.authenticate(token), { kind: 'accepted' }, 'after the outage');
+});
+
+void t.test('the answer of a slow Keystone is remembered for the next review, and asked for once', async (t) => {
+  const fixture = setUp();
+  const { clock, answer } = fixture;
+  const delay = (afterMs: number): void => {
+    fixture.answer = (token) => ({ afterMs, result: answer(token) as ValidationResult });
+  };
+  delay(16_000);
+  const [token, otherToken] = [fixture.issueToken(), makeFakeToken()];
+  const first = collect(fixture);
+  for (const each of [token, otherToken]) first.review(each);
+  await clock.advance(4_799);
+  t.strictSame(first.counts, { accepted: 0, refused: 0, unknown: 0 });
+  await clock.advance(1);
+  t.strictSame(first.counts, { accepted: 0, refused: 0, unknown: 2 }, 'in time, and neither is refused');
+  await clock.advance(11_200);
+  const second = collect(fixture);
+  for (const each of [token, otherToken]) second.review(each);
+  await clock.advance(0);
+  t.strictSame(second.counts, { accepted: 1, refused: 1, unknown: 0 }, 'at once');
+  t.equal(fixture.requestTimes.length, 2);
+
+  // Keystone answers in turn what it was asked 16 s ago: it is slow, and nothing is lost.
+  for (let round = 0; round < 8; round += 1) {
+    collect(fixture).review(fixture.issueToken());
+    await clock.advance(2_000);
+  }
+  const before = fixture.requestTimes.length;
+  const patient = fixture.issueToken();
+  for (let round = 0; round < 7; round += 1) {
+    collect(fixture).review(fixture.issueToken());
+    collect(fixture).review(patient);
+    await clock.advance(2_500);
+  }
+  t.equal(fixture.requestTimes.length, before + 8, 'one request for each token');
+});
+
+void t.test('a question that is lost does not keep its token waiting after an outage', async (t) => {
+  const fixture = setUp();
+  const { clock, answer } = fixture;
+  const token = fixture.issueToken();
+  fixture.answer = () => 'silence';
+  const during = collect(fixture);
+  for (let round = 0; round < 5; round += 1) {
+    during.review(token);
+    await clock.advance(5_000);
+  }
+  t.strictSame(during.counts, { accepted: 0, refused: 0, unknown: 5 });
+  fixture.answer = answer;
+  t.match(await fixture.authenticate(token), { kind: 'accepted' });
+  t.equal(clock.monotonicMs(), 25_000, 'without a wait');
+});
+
+void t.test('a lost question is asked again when Keystone has answered a later one', async (t) => {
+  const fixture = setUp();
+  const { clock, answer } = fixture;
+  const token = fixture.issueToken();
+  fixture.answer = () => 'silence';
+  collect(fixture).review(token);
+  await clock.advance(1_000);
+  fixture.answer = answer;
+  t.match(await fixture.authenticate(fixture.issueToken()), { kind: 'accepted' }, 'another token');
+  await clock.advance(1_000);
+  t.match(await fixture.authenticate(token), { kind: 'accepted' });
+  t.equal(clock.monotonicMs(), 2_000);
+});
+
+void t.test('a late answer to an early question does not replace the answer to a later one', async (t) => {
+  const fixture = setUp();
+  const { clock, answer } = fixture;
+  const token = fixture.issueToken();
+  fixture.answer = (text) => ({ afterMs: 20_000, result: answer(text) as ValidationResult });
+  collect(fixture).review(token);
+  await clock.advance(5_000);
+  fixture.answer = () => ({ kind: 'refused', reason: 'revoked' });
+  t.match(await fixture.authenticate(token), { kind: 'refused' });
+  await clock.advance(20_000);
+  t.match(await fixture.authenticate(token), { kind: 'refused' });
 });
 
 void t.test('a cached token is refused as soon as it expires', async (t) => {

@@ -261,7 +261,7 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
     if (send !== undefined && response.statusCode === 407) {
       throw makeProxyError('ERR_PROXY_CREDENTIALS', 'status 407');
     }
-    return toHttpResponse(response, (sentAt + host.now()) / 2, peer);
+    return toHttpResponse(response, { sentAt, receivedAt: host.now() }, peer);
   } catch (error) {
     if (limits.fault !== undefined) throw limits.fault;
     if (error instanceof PluginError) throw error;
@@ -295,7 +295,12 @@ async function acceptAnyStatus(pending: Promise<Response<string>>): Promise<Resp
   }
 }
 
-function toHttpResponse(response: Response<string>, respondedAt: number, peer: Peer): HttpResponse {
+function toHttpResponse(
+  response: Response<string>,
+  { sentAt, receivedAt }: { readonly sentAt: number; readonly receivedAt: number },
+  peer: Peer,
+): HttpResponse {
+  const respondedAt = (sentAt + receivedAt) / 2;
   const encoding = response.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     throw new KeystoneProtocolError('protocol', 'the response is compressed although no compression was requested', {
@@ -310,6 +315,6 @@ function toHttpResponse(response: Response<string>, respondedAt: number, peer: P
     },
     body: response.body,
     respondedAt,
-    serverAheadMs: measureClockSkew(response.headers.date, respondedAt),
+    serverAheadMs: measureClockSkew(response.headers.date, respondedAt, (receivedAt - sentAt) / 2),
   };
 }

@@ -52,11 +52,12 @@ export function readClockDifference(date: string | undefined, respondedAt: numbe
  *
  * @param date the `Date` header
  * @param respondedAt see {@link HttpResponse}
+ * @param uncertaintyMs how far that may be from the moment of the header, for example because the server was slow
  * @returns ms; 0 if the header is missing or unreadable, or if it is not credible
  */
-export function measureClockSkew(date: string | undefined, respondedAt: number): number {
+export function measureClockSkew(date: string | undefined, respondedAt: number, uncertaintyMs = 0): number {
   const skew = readClockDifference(date, respondedAt) ?? 0;
-  return Math.abs(skew) > MIN_SKEW_MS && Math.abs(skew) <= MAX_SKEW_MS ? skew : 0;
+  return Math.abs(skew) > MIN_SKEW_MS + uncertaintyMs && Math.abs(skew) <= MAX_SKEW_MS ? skew : 0;
 }
 
 /** A server may claim any expiry; the plugin then logs in again after this time, in ms. */

@@ -66,16 +66,23 @@ function listVersions(body: JsonObject | undefined, authUrl: string): { versions
  * @param options.wantsDiscovery false for keystoneauth's `v3*` types, which never query
  * @param options.warn receives what the user should know
  * @param options.peer the server of the URL
+ * @param options.deadlineMs the deadline of the request, if it does not share the deadline of a run; it is then sent once
  * @throws KeystoneProtocolError if Keystone lists versions without v3
  * @throws KeystoneUnreachable
  */
 export async function findV3Endpoint(
   http: HttpClient,
   authUrl: string,
-  { wantsDiscovery, warn, peer = KEYSTONE }: { wantsDiscovery: boolean; warn: (message: string) => void; peer?: Peer },
+  {
+    wantsDiscovery,
+    warn,
+    peer = KEYSTONE,
+    deadlineMs,
+  }: { wantsDiscovery: boolean; warn: (message: string) => void; peer?: Peer; deadlineMs?: number },
 ): Promise<string> {
   if (!wantsDiscovery || VERSION_SEGMENT.test(splitLast(authUrl).last)) return replaceVersion(authUrl, 'v3');
-  const response = await http.send({ verb: 'GET', url: authUrl, peer });
+  const limits = deadlineMs === undefined ? {} : ({ deadlineMs, isSingleUse: true } as const);
+  const response = await http.send({ verb: 'GET', url: authUrl, peer, ...limits });
   const body = response.status === 200 || response.status === 300 ? parseJsonObject(response.body) : undefined;
   const { versions, advertised } = listVersions(body, authUrl);
   const [best] = versions.sort((a, b) => Number(a.deprecated) - Number(b.deprecated) || b.minor - a.minor);

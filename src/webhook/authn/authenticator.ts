@@ -2,7 +2,7 @@ import type { Secret } from '../../shared/base/secret.ts';
 import type { TokenVerdict } from '../review/review.ts';
 
 /** How a verdict was reached; a label of the metrics. */
-export type VerdictSource = 'shape' | 'cache' | 'keystone' | 'gate' | 'oidc';
+export type VerdictSource = 'shape' | 'cache' | 'keystone' | 'gate' | 'oidc' | 'timeout';
 
 /** The verdict on a token and how it was reached. */
 export interface AuthenticationResult {

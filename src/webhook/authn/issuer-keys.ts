@@ -3,10 +3,10 @@
  * unknown key triggers a new fetch, but at a limited rate: clients can name any key.
  */
 import { PluginError } from '../../shared/base/errors.ts';
-import { SingleFlight } from '../../shared/base/single-flight.ts';
 import type { ExpectedJwt, JwtVerdict, JwtVerifier } from '../../shared/oidc/jwt.ts';
 import { fetchKeySet } from './fetch-key-set.ts';
 import type { KeySetSource } from './fetch-key-set.ts';
+import { SharedQuestions } from './shared-questions.ts';
 
 /** A {@link JwtVerdict}, or `unknown` if the keys are not available now. */
 export type IssuerVerdict =
@@ -35,14 +35,20 @@ const RETRY_MS = 1_000;
 
 /** Makes the cache for the keys of one issuer. */
 export function makeIssuerKeys(settings: IssuerKeysSettings): IssuerKeys {
-  const { issuer, now, onRead } = settings;
-  const flight = new SingleFlight<void>();
-  let keys: { readonly verify: JwtVerifier; readonly fetchedAt: number } | undefined;
+  const { issuer, clock, onRead } = settings;
+  const now = clock.monotonicMs;
+  const questions = new SharedQuestions<void>(clock);
+  let keys: { readonly verify: JwtVerifier; readonly requestedAt: number; readonly fetchedAt: number } | undefined;
   let lastFetch: { readonly at: number; readonly failure: string | undefined } | undefined;
 
   async function fetchKeys(): Promise<void> {
+    const startedAt = now();
     try {
-      keys = { verify: await fetchKeySet(settings), fetchedAt: now() };
+      const verify = await fetchKeySet(settings);
+      // A later fetch may have been faster.
+      if (keys === undefined || keys.requestedAt <= startedAt) {
+        keys = { verify, requestedAt: startedAt, fetchedAt: now() };
+      }
       lastFetch = { at: now(), failure: undefined };
       onRead('ok');
     } catch (error) {
@@ -52,11 +58,11 @@ export function makeIssuerKeys(settings: IssuerKeysSettings): IssuerKeys {
     }
   }
 
-  const refresh = (): Promise<void> => flight.run(issuer, fetchKeys);
+  const refresh = (): Promise<void> => questions.ask(issuer, fetchKeys);
 
   /** Whether a fetch is running that can be joined, or the last one is long enough ago. */
   function mayRefresh(): boolean {
-    if (flight.isRunning(issuer) || lastFetch === undefined) return true;
+    if (questions.isRunning(issuer) || lastFetch === undefined) return true;
     return now() - lastFetch.at >= (lastFetch.failure === undefined ? REFETCH_MS : RETRY_MS);
   }
 

@@ -3,16 +3,17 @@
  * without a request, recent verdicts are cached, and simultaneous reviews of one token share a request.
  */
 import { createHmac, randomBytes } from 'node:crypto';
+import type { Clock } from '../../shared/base/clock.ts';
 import type { Secret } from '../../shared/base/secret.ts';
-import { SingleFlight } from '../../shared/base/single-flight.ts';
 import type { TokenVerdict } from '../review/review.ts';
 import type { AuthenticationResult, Authenticator } from './authenticator.ts';
 import type { Priority, RateLimiter } from './rate-limiter.ts';
+import { SharedQuestions } from './shared-questions.ts';
 import type { TokenOwner } from './token-owner.ts';
-import { classifyTokenShape } from './token-shape.ts';
+import { classifyTokenShape, readUserId } from './token-shape.ts';
 import { makeVerdict, mapOwnerToUserInfo } from './user-info.ts';
 import type { NamingRules } from './user-info.ts';
-import type { TokenValidator, ValidationResult, ValidToken } from './validate-token.ts';
+import type { TokenValidator, ValidToken } from './validate-token.ts';
 import { VerdictCache } from './verdict-cache.ts';
 import type { CacheSizes } from './verdict-cache.ts';
 
@@ -25,8 +26,9 @@ export interface KeystoneAuthenticatorSettings {
   readonly skipsShapeCheck: (token: string) => boolean;
   /** How long a valid token counts without a request, in ms. */
   readonly cacheTtlMs: number;
-  /** How long Keystone may take, in ms. */
+  /** How long Keystone may take to answer all requests about a token, in ms. */
   readonly timeoutMs: number;
+  readonly clock: Clock;
   /** ms since 1970, UTC. */
   readonly now: () => number;
   /** Receives the names that were dropped from a user. */
@@ -34,9 +36,6 @@ export interface KeystoneAuthenticatorSettings {
   /** Receives each user whose token Keystone has just validated. */
   readonly onAuthenticated: (owner: TokenOwner, username: string) => Promise<void>;
 }
-
-/** The time for a whole review, in ms; kube-apiserver waits no longer than 5 s. */
-const REVIEW_MS = 4_500;
 
 /** Maps the owner of a token that Keystone has just validated to a user, and reports that user. */
 async function admit(
@@ -71,36 +70,34 @@ function makeCachedMapping(namingRules: () => NamingRules): (token: ValidToken) 
 export function makeKeystoneAuthenticator(
   settings: KeystoneAuthenticatorSettings,
 ): Authenticator & { readonly readCacheSizes: () => CacheSizes } {
-  const { validate, rateLimiter, namingRules, skipsShapeCheck, cacheTtlMs, timeoutMs, now } = settings;
+  const { validate, rateLimiter, namingRules, skipsShapeCheck, cacheTtlMs, timeoutMs, clock, now } = settings;
   // A random key, so that a memory dump shows neither tokens nor hashes that can be looked up elsewhere.
   const hmacKey = randomBytes(32);
   const hash = (token: string): string => createHmac('sha256', hmacKey).update(token).digest('base64');
   const cache = new VerdictCache({ validTtlMs: cacheTtlMs, now });
-  const flights = new SingleFlight<AuthenticationResult>();
+  const questions = new SharedQuestions<AuthenticationResult>(clock, ({ verdict }) => verdict.kind !== 'unknown');
   const mapToken = makeCachedMapping(namingRules);
 
   async function askKeystone(token: Secret, key: string, priority: Priority): Promise<AuthenticationResult> {
-    const deadline = now() + REVIEW_MS;
     const release = await rateLimiter.acquire(cache.wasValid(key) ? 'known' : priority);
     if (release === undefined) {
       return { verdict: { kind: 'unknown', reason: 'too many tokens are waiting for Keystone' }, source: 'gate' };
     }
-    let result: ValidationResult;
-    try {
-      result = await validate(token, Math.min(timeoutMs, deadline - now()));
-    } finally {
-      release();
-    }
-    cache.store(key, result);
+    const askedAt = now();
+    const result = await validate(token, {
+      timeoutMs,
+      probableUserId: cache.findUserId(key) ?? readUserId(token.reveal()),
+    }).finally(release);
+    cache.store(key, result, askedAt);
     return { verdict: result.kind === 'valid' ? await admit(result, settings) : result, source: 'keystone' };
   }
 
   function readCache(token: Secret, key: string): TokenVerdict | undefined {
     const cached = cache.read(key);
     if (cached?.kind !== 'valid') return cached;
-    if (cached.isRefreshDue && !flights.isRunning(key)) {
+    if (cached.isRefreshDue) {
       cache.postponeRefresh(key);
-      void flights.run(key, () => askKeystone(token, key, 'known')).catch(() => undefined);
+      void questions.ask(key, () => askKeystone(token, key, 'known')).catch(() => undefined);
     }
     return mapToken(cached.token);
   }
@@ -114,7 +111,7 @@ export function makeKeystoneAuthenticator(
       const cached = readCache(token, key);
       if (cached !== undefined) return { verdict: cached, source: 'cache' };
       const priority = classifyTokenShape(text, now()) === 'likely' ? 'new' : 'suspicious';
-      return flights.run(key, () => askKeystone(token, key, priority));
+      return questions.ask(key, () => askKeystone(token, key, priority));
     },
   };
 }

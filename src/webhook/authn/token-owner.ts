@@ -2,6 +2,7 @@
  * Who a Keystone token belongs to, as Keystone describes it (Identity API v3, "Validate and show information for
  * token").
  */
+import { KeystoneProtocolError } from '../../shared/base/errors.ts';
 import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 
@@ -35,11 +36,14 @@ function readEntity(value: JsonObject | undefined): KeystoneEntity | undefined {
  *
  * @param details the member `token` of Keystone's response
  * @returns the reason as text if the cluster cannot use the token, for example because its scope is not a project
+ * @throws KeystoneProtocolError if there is no owner
  */
 export function readTokenOwner(details: JsonObject): TokenOwner | string {
   const user = readEntity(objectAt(details, 'user'));
   const userDomain = readEntity(objectAt(objectAt(details, 'user'), 'domain'));
-  if (user === undefined || userDomain === undefined) return 'Keystone does not say who owns the token';
+  if (user === undefined || userDomain === undefined) {
+    throw new KeystoneProtocolError('protocol', 'Keystone does not say who owns the token');
+  }
   const project = readEntity(objectAt(details, 'project'));
   const projectDomain = readEntity(objectAt(objectAt(details, 'project'), 'domain'));
   if (project === undefined || projectDomain === undefined) {

@@ -1,11 +1,15 @@
 /** Tells tokens that Keystone can have made from those that it cannot, without a request to Keystone. */
-import { numberAt, parseJsonObject } from '../../shared/base/json.ts';
+import { numberAt, parseJsonObject, textAt } from '../../shared/base/json.ts';
+import type { JsonObject } from '../../shared/base/json.ts';
 
 /** Version, time, IV and MAC of a Fernet token in bytes (Fernet specification, "Token Format"). */
 const FERNET_FRAME = 57;
 const FERNET_BLOCK = 16;
 const FERNET = /^gAAAA[A-Za-z0-9_-]+={0,2}$/;
 const JWS = /^[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+$/;
+
+/** A UUID, or the hash of one from a directory or a federation. */
+const USER_ID = /^(?:[0-9a-f]{32}|[0-9a-f]{64})$/;
 
 /** A longer token does not fit into Keystone's limit for request headers. */
 const MAX_LENGTH = 8_192;
@@ -23,11 +27,14 @@ function isFernet(token: string): boolean {
   return ciphertextLength > 0 && ciphertextLength % FERNET_BLOCK === 0;
 }
 
+function readJwsClaims(token: string): JsonObject | undefined {
+  const [, payload = ''] = JWS.exec(token) ?? [];
+  return payload === '' ? undefined : parseJsonObject(Buffer.from(payload, 'base64url').toString('utf8'));
+}
+
 /** Keystone's JWS tokens have the claim `openstack_methods`; those of service accounts do not. */
 function isKeystoneJws(token: string, now: number): boolean {
-  const [, payload = ''] = JWS.exec(token) ?? [];
-  if (payload === '') return false;
-  const claims = parseJsonObject(Buffer.from(payload, 'base64url').toString('utf8'));
+  const claims = readJwsClaims(token);
   if (claims === undefined || !Object.hasOwn(claims, 'openstack_methods')) return false;
   const expiry = numberAt(claims, 'exp');
   return expiry === undefined || expiry * 1000 > now - SKEW_MS;
@@ -51,4 +58,10 @@ export function classifyTokenShape(token: string, now: number): 'likely' | 'susp
   if (!isFernet(token)) return 'impossible';
   const createdAt = readFernetTime(token);
   return createdAt < now + SKEW_MS && createdAt > now - MAX_LIFETIME_MS ? 'likely' : 'suspicious';
+}
+
+/** The user that a JWS token claims to belong to, if it is an ID that Keystone makes; proves nothing. */
+export function readUserId(token: string): string | undefined {
+  const userId = textAt(readJwsClaims(token), 'sub');
+  return userId !== undefined && USER_ID.test(userId) ? userId : undefined;
 }

@@ -1,6 +1,7 @@
 /** Validates a token at Keystone with the token itself, so that the webhook needs no account of its own. */
+import type { Clock } from '../../shared/base/clock.ts';
 import { PluginError } from '../../shared/base/errors.ts';
-import { isJsonObject, objectAt, parseJsonObject } from '../../shared/base/json.ts';
+import { isJsonObject, numberAt, objectAt, parseJsonObject } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import { findV3Endpoint } from '../../shared/keystone/discovery.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
@@ -8,6 +9,7 @@ import { limitExpiry } from '../../shared/http/http-message.ts';
 import type { HttpResponse } from '../../shared/http/http-message.ts';
 import { parseToken } from '../../shared/keystone/token.ts';
 import type { Secret } from '../../shared/base/secret.ts';
+import { SharedQuestions } from './shared-questions.ts';
 import { readKeystoneGroups, readTokenOwner } from './token-owner.ts';
 import type { KeystoneGroup, TokenOwner } from './token-owner.ts';
 
@@ -36,11 +38,19 @@ export interface TokenValidatorSettings {
   /** ms since 1970, UTC. */
   readonly now: () => number;
   readonly warn: (message: string) => void;
-  /** Receives the outcome of each validation, for the metrics. */
-  readonly countOutcome: (outcome: string) => void;
+  readonly clock: Clock;
+  /** Receives the outcome of each validation and how long it took, for the metrics. */
+  readonly recordOutcome: (outcome: string, seconds: number) => void;
 }
 
-export type TokenValidator = (token: Secret, timeoutMs: number) => Promise<ValidationResult>;
+export interface ValidationRequest {
+  /** For all requests together, in ms. */
+  readonly timeoutMs: number;
+  /** The ID of the user to whom the token probably belongs, so that the groups can be requested early. */
+  readonly probableUserId: string | undefined;
+}
+
+export type TokenValidator = (token: Secret, request: ValidationRequest) => Promise<ValidationResult>;
 
 /** Without this header Keystone answers 404 for a token of an application credential that has access rules. */
 const HEADERS = { 'openstack-identity-access-rules': '1.0' };
@@ -48,13 +58,26 @@ const HEADERS = { 'openstack-identity-access-rules': '1.0' };
 /** The time that a second attempt needs, in ms. */
 const MIN_RETRY_MS = 500;
 
+/**
+ * When a validation that takes longer gets company from the request for the groups, in ms. A fast Keystone does not get
+ * that request for tokens that it refuses.
+ */
+const GROUPS_BESIDE_MS = 250;
+
+/**
+ * 401 for X-Auth-Token, 404 for X-Subject-Token (Identity API v3, "Validate and show information for token"), 403 for a
+ * token that may not validate itself, such as one of an impersonating trust.
+ */
+const REFUSALS: readonly number[] = [401, 403, 404];
+
 const unknown = (reason: string): UnknownToken => ({ kind: 'unknown', reason });
 
-/** Whether Keystone itself wrote the response, and not a proxy in front of it. */
-const isFromKeystone = (body: JsonObject | undefined): boolean => objectAt(body, 'error') !== undefined;
+/** Whether Keystone itself wrote an error response, and not a proxy in front of it. */
+const isFromKeystone = ({ status, body }: HttpResponse): boolean =>
+  numberAt(objectAt(parseJsonObject(body), 'error'), 'code') === status;
 
 function describeResponse(response: HttpResponse): string {
-  const sender = isFromKeystone(parseJsonObject(response.body)) ? 'Keystone' : 'Keystone or a proxy in front of it';
+  const sender = isFromKeystone(response) ? 'Keystone' : 'Keystone or a proxy in front of it';
   return `${sender} answered ${response.status}`;
 }
 
@@ -71,20 +94,19 @@ type GetFromKeystone = (
 ) => Promise<HttpResponse>;
 
 /** Makes the function that sends GET requests to Keystone, whose endpoint it discovers once. */
-function makeGet({ http, authUrl, now, warn }: TokenValidatorSettings): GetFromKeystone {
-  let endpoint: Promise<string> | undefined;
+function makeGet({ http, authUrl, now, clock, warn }: TokenValidatorSettings): GetFromKeystone {
+  const discoveries = new SharedQuestions<string>(clock);
+  let endpoint: string | undefined;
 
-  function findEndpoint(): Promise<string> {
-    endpoint ??= findV3Endpoint(http, authUrl, { wantsDiscovery: true, warn }).catch((error: unknown) => {
-      // The next token tries again.
-      endpoint = undefined;
-      throw error;
-    });
+  async function findEndpoint(deadline: number): Promise<string> {
+    endpoint ??= await discoveries.ask(authUrl, () =>
+      findV3Endpoint(http, authUrl, { wantsDiscovery: true, warn, deadlineMs: deadline - now() }),
+    );
     return endpoint;
   }
 
   return async (path, headers, deadline) => {
-    const url = `${await findEndpoint()}/${path}`;
+    const url = `${await findEndpoint(deadline)}/${path}`;
     const send = (): Promise<HttpResponse> =>
       http.send({
         verb: 'GET',
@@ -117,21 +139,35 @@ async function fetchGroups(
   return unknown(describeResponse(response));
 }
 
+type GroupsResult = Awaited<ReturnType<typeof fetchGroups>>;
+
+/** Starts a request later, unless that is cancelled before. */
+function startLater(
+  clock: Clock,
+  ms: number,
+  request: () => Promise<GroupsResult>,
+): { readonly cancel: () => void; readonly result: () => Promise<GroupsResult> | undefined } {
+  let result: Promise<GroupsResult> | undefined;
+  const cancel = clock.startTimer(ms, () => {
+    result = request();
+    // Whoever needs it awaits it.
+    result.catch(() => undefined);
+  });
+  return { cancel, result: () => result };
+}
+
 /** Makes the function that validates tokens. */
 export function makeTokenValidator(settings: TokenValidatorSettings): TokenValidator {
-  const { refusesAccessRules, now, countOutcome } = settings;
+  const { refusesAccessRules, now, clock, recordOutcome } = settings;
   const get = makeGet(settings);
 
-  async function validate(token: Secret, deadline: number): Promise<ValidationResult> {
-    const headers = { 'x-auth-token': token, 'x-subject-token': token };
-    const response = await get('auth/tokens?nocatalog=true', headers, deadline);
-    const body = parseJsonObject(response.body);
-    // 401 for X-Auth-Token, 404 for X-Subject-Token (Identity API v3, "Validate and show information for token").
-    if ((response.status === 401 || response.status === 404) && isFromKeystone(body)) {
+  /** Reads the response to a validation; the groups are not in it. */
+  function readValidation(token: Secret, response: HttpResponse): ValidationResult {
+    if (REFUSALS.includes(response.status) && isFromKeystone(response)) {
       return { kind: 'refused', reason: 'Keystone does not accept the token' };
     }
     if (response.status !== 200) return unknown(describeResponse(response));
-    const { details, expiresAt: expiresAtByKeystone } = parseToken(token, body);
+    const { details, expiresAt: expiresAtByKeystone } = parseToken(token, parseJsonObject(response.body));
     const expiresAt = limitExpiry(expiresAtByKeystone - response.serverAheadMs, response.respondedAt);
     const owner = readTokenOwner(details);
     if (typeof owner === 'string') return { kind: 'refused', reason: owner };
@@ -139,17 +175,37 @@ export function makeTokenValidator(settings: TokenValidatorSettings): TokenValid
       return { kind: 'refused', reason: 'access rules restrict its application credential' };
     }
     if (expiresAt <= now()) return { kind: 'refused', reason: 'the token has expired' };
-    const groups = await fetchGroups(get, token, owner.user.id, deadline);
-    return 'kind' in groups ? groups : { kind: 'valid', owner, groups, expiresAt };
+    return { kind: 'valid', owner, groups: [], expiresAt };
   }
 
-  return async (token, timeoutMs) => {
+  async function validate(token: Secret, { timeoutMs, probableUserId }: ValidationRequest): Promise<ValidationResult> {
+    const deadline = now() + timeoutMs;
+    const fetchGroupsOf = (userId: string): Promise<GroupsResult> => fetchGroups(get, token, userId, deadline);
+    const early =
+      probableUserId === undefined
+        ? undefined
+        : startLater(clock, GROUPS_BESIDE_MS, () => fetchGroupsOf(probableUserId));
+    const headers = { 'x-auth-token': token, 'x-subject-token': token };
+    const response = await get('auth/tokens?nocatalog=true', headers, deadline).finally(() => early?.cancel());
+    const result = readValidation(token, response);
+    if (result.kind !== 'valid') return result;
+    const userId = result.owner.user.id;
+    const earlyGroups = userId === probableUserId ? early?.result() : undefined;
+    const groups = await (earlyGroups ?? fetchGroupsOf(userId));
+    return 'kind' in groups ? groups : { ...result, groups };
+  }
+
+  return async (token, request) => {
+    const startedAt = clock.monotonicMs();
+    const record = (outcome: string): void => {
+      recordOutcome(outcome, (clock.monotonicMs() - startedAt) / 1_000);
+    };
     try {
-      const result = await validate(token, now() + timeoutMs);
-      countOutcome(result.kind);
+      const result = await validate(token, request);
+      record(result.kind);
       return result;
     } catch (error) {
-      countOutcome('unknown');
+      record('unknown');
       if (!(error instanceof PluginError)) throw error;
       // The message may quote a response in which a hostile server repeats the token.
       return unknown(error.message.replaceAll(token.reveal(), '[redacted]'));

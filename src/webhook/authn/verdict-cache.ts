@@ -12,7 +12,12 @@ const REFRESH_AFTER = 2 / 3;
 /** Time between two such attempts, in ms. */
 const REFRESH_RETRY_MS = 3_000;
 
-interface ValidEntry {
+interface Entry {
+  /** When Keystone was asked, ms since 1970, UTC. */
+  readonly askedAt: number;
+}
+
+interface ValidEntry extends Entry {
   readonly token: ValidToken;
   /** When it must be validated again, ms since 1970, UTC. */
   readonly until: number;
@@ -20,7 +25,7 @@ interface ValidEntry {
   refreshAt: number;
 }
 
-interface RefusedEntry {
+interface RefusedEntry extends Entry {
   readonly reason: string;
   /** ms since 1970, UTC. */
   readonly until: number;
@@ -68,6 +73,11 @@ export class VerdictCache {
     return this.#valid.get(key) !== undefined;
   }
 
+  /** The user of the token in the last verdict, even if that has expired. */
+  findUserId(key: string): string | undefined {
+    return this.#valid.get(key)?.token.owner.user.id;
+  }
+
   /** The verdict, unless Keystone must be asked. */
   read(key: string): CachedVerdict | undefined {
     const at = this.#now();
@@ -85,16 +95,22 @@ export class VerdictCache {
     if (entry !== undefined) entry.refreshAt = this.#now() + REFRESH_RETRY_MS;
   }
 
-  /** Stores a verdict; an unknown one changes nothing. */
-  store(key: string, result: ValidationResult): void {
+  /**
+   * Stores a verdict; an unknown one changes nothing, nor does one on an earlier question than the stored verdict.
+   *
+   * @param askedAt when Keystone was asked, ms since 1970, UTC
+   */
+  store(key: string, result: ValidationResult, askedAt: number): void {
     const at = this.#now();
+    const stored = this.#valid.get(key) ?? this.#refused.get(key);
+    if (stored !== undefined && stored.askedAt > askedAt) return;
     if (result.kind === 'valid') {
       const until = Math.min(at + this.#validTtlMs, result.expiresAt);
-      this.#valid.set(key, { token: result, until, refreshAt: at + (until - at) * REFRESH_AFTER });
+      this.#valid.set(key, { askedAt, token: result, until, refreshAt: at + (until - at) * REFRESH_AFTER });
       this.#refused.delete(key);
     } else if (result.kind === 'refused') {
       this.#valid.delete(key);
-      this.#refused.set(key, { reason: result.reason, until: at + REFUSED_TTL_MS });
+      this.#refused.set(key, { askedAt, reason: result.reason, until: at + REFUSED_TTL_MS });
     }
   }
 

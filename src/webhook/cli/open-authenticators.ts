@@ -24,9 +24,6 @@ export interface AuthenticatorContext extends SynchronizerContext {
   readonly httpClients: HttpClient[];
 }
 
-/** How long a token waits for its turn at Keystone, in ms; the rest of the 5 s is for Keystone. */
-const MAX_WAIT_MS = 2_000;
-
 const NAMES_DROPPED =
   'names were dropped: they are reserved, contain a colon without a prefix or --allowed-colon-names, are ambiguous, or ' +
   'look like the ID of another project';
@@ -98,18 +95,20 @@ async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise
       warn: (message) => {
         log.warn(message);
       },
-      countOutcome: metrics.recordValidation,
+      clock,
+      recordOutcome: metrics.recordValidation,
     }),
     rateLimiter: makeRateLimiter({
       concurrency: settings.keystoneConcurrency,
       tokensPerSecond: settings.keystoneRate,
-      maxWaitMs: MAX_WAIT_MS,
+      maxWaitMs: settings.reviewTimeoutMs,
       clock,
     }),
     namingRules: followNamingRules(context),
     skipsShapeCheck: (token) => skipsShapeCheck(settings, token),
     cacheTtlMs: settings.cacheTtlMs,
     timeoutMs: settings.keystoneTimeoutMs,
+    clock,
     now: host.now,
     onNamesDropped: (uid, names) => {
       metrics.recordDroppedNames(names.length);
@@ -129,7 +128,7 @@ async function openOidcAuthenticator(context: AuthenticatorContext): Promise<Aut
   const keys = makeIssuerKeys({
     http: await openClient(context, oidc.caFile),
     issuer,
-    now: clock.monotonicMs,
+    clock,
     onRead: (result, reason) => {
       metrics.recordIssuerKeysRead(result);
       if (reason === undefined) log.info({ issuer }, 'the keys of the issuer were read');

@@ -85,7 +85,9 @@ const LIST = [
     name: 'keystone-timeout',
     group: 'Keystone',
     kind: 'seconds',
-    help: 'seconds that Keystone has to validate a token (3); the API server always gets a response within 5 seconds',
+    help:
+      'seconds that Keystone has for all requests about a token, 30 at most (30); ' +
+      'if that is longer than --review-timeout, the answer is remembered for the next review',
   },
   {
     name: 'keystone-concurrency',
@@ -96,6 +98,12 @@ const LIST = [
     name: 'keystone-rate',
     group: 'Keystone',
     help: 'maximum number of new tokens per second that Keystone validates (15)',
+  },
+  {
+    name: 'review-timeout',
+    group: 'Authentication',
+    kind: 'seconds',
+    help: 'seconds within which the API server gets a response, 30 at most (5)',
   },
   {
     name: 'authenticators',

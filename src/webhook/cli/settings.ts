@@ -35,6 +35,8 @@ export interface WebhookSettings {
   readonly allowedClientNames: readonly string[];
   readonly metricsAccess: MetricsAccess;
   readonly shutdownGraceMs: number;
+  /** How long a review waits for an answer about its token. */
+  readonly reviewTimeoutMs: number;
   /** In the order in which they are tried; never empty. */
   readonly authenticatorNames: readonly AuthenticatorName[];
   /** Empty if `keystone` is not among the authenticators. */
@@ -71,8 +73,11 @@ export type AuthenticatorName = (typeof AUTHENTICATORS)[number];
 const DEFAULT_LISTEN = '0.0.0.0:8443';
 const MAX_CACHE_SECONDS = 30;
 
-/** Leaves time to answer kube-apiserver within 5 seconds. */
-const MAX_TIMEOUT_SECONDS = 4;
+/** How long kube-apiserver waits for a review. */
+const MAX_TIMEOUT_SECONDS = 30;
+
+/** The time that an answer needs to get to kube-apiserver, in ms. */
+const ANSWER_MS = 200;
 
 function readListen(config: WebhookConfig): ListenAddress {
   const text = config.text('listen') ?? DEFAULT_LISTEN;
@@ -224,11 +229,12 @@ export function readWebhookSettings(
     clientCaFile: findFile('client-ca-file'),
     ...readClientAccess(config),
     shutdownGraceMs: readSeconds(config, 'shutdown-grace', 5, 600),
+    reviewTimeoutMs: readSeconds(config, 'review-timeout', 5, MAX_TIMEOUT_SECONDS) - ANSWER_MS,
     authenticatorNames,
     authUrl,
     keystoneCaFile: findFile('keystone-ca-file'),
     chooseProxy,
-    keystoneTimeoutMs: readSeconds(config, 'keystone-timeout', 3, MAX_TIMEOUT_SECONDS),
+    keystoneTimeoutMs: readSeconds(config, 'keystone-timeout', MAX_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS),
     keystoneConcurrency: readCount(config, 'keystone-concurrency', 16),
     keystoneRate: readCount(config, 'keystone-rate', 15),
     usernameFormat: readFormat(config, 'username-format', 'niDd'),

@@ -4,6 +4,7 @@ import type { Clock } from '../../shared/base/clock.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
 import { VERSION } from '../../shared/base/program.ts';
+import { answerInTime } from '../authn/answer-in-time.ts';
 import { chainAuthenticators } from '../authn/authenticator-chain.ts';
 import { makeAuthorizer } from '../authz/authorizer.ts';
 import { EMPTY_POLICY } from '../authz/policy/policy.ts';
@@ -151,7 +152,8 @@ export async function startWebhook(
         certificates,
         allowedClientNames: settings.allowedClientNames,
         metricsAccess: settings.metricsAccess,
-        authenticate: chainAuthenticators(authenticators),
+        authenticate: answerInTime(chainAuthenticators(authenticators), { timeoutMs: settings.reviewTimeoutMs, clock }),
+        reviewTimeoutMs: settings.reviewTimeoutMs,
         authorize: makeAuthorizer(() => state.policy, settings.deniesUnmatched),
         metrics,
         log,

@@ -6,7 +6,7 @@ export interface Metrics {
   readonly recordTokenReview: (result: string, source: VerdictSource, seconds: number) => void;
   readonly recordAccessReview: (result: string, seconds: number) => void;
   readonly recordBadRequest: () => void;
-  readonly recordValidation: (outcome: string) => void;
+  readonly recordValidation: (outcome: string, seconds: number) => void;
   readonly recordIssuerKeysRead: (result: 'ok' | 'failed') => void;
   readonly recordDroppedNames: (count: number) => void;
   readonly recordReload: (what: string, result: 'ok' | 'failed') => void;
@@ -15,7 +15,7 @@ export interface Metrics {
   readonly render: () => Promise<string>;
 }
 
-const BUCKETS_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const BUCKETS_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const PREFIX = 'keystone_auth_';
 
 /** Values to expose, by name. */
@@ -62,6 +62,12 @@ export function makeMetrics(gauges: Gauges): Metrics {
     buckets: BUCKETS_SECONDS,
     registers,
   });
+  const keystoneDurations = new Histogram({
+    name: `${PREFIX}keystone_seconds`,
+    help: 'Time that Keystone needs for a token',
+    buckets: BUCKETS_SECONDS,
+    registers,
+  });
   registerGauges(registry, gauges);
   return {
     recordTokenReview(result, source, seconds) {
@@ -75,8 +81,9 @@ export function makeMetrics(gauges: Gauges): Metrics {
     recordBadRequest: () => {
       badRequests.inc();
     },
-    recordValidation: (outcome) => {
+    recordValidation(outcome, seconds) {
       validations.inc({ outcome });
+      keystoneDurations.observe(seconds);
     },
     recordIssuerKeysRead: (result) => {
       keyReads.inc({ result });

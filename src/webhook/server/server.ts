@@ -17,6 +17,8 @@ import type { RouteSettings } from './routes.ts';
 
 export interface ServerSettings extends RouteSettings {
   readonly certificates: Certificates;
+  /** How long a review takes at most, in ms. */
+  readonly reviewTimeoutMs: number;
   readonly clock: Clock;
 }
 
@@ -33,8 +35,8 @@ export interface RunningServer {
 /** How often idle connections are closed during a shutdown. */
 const SWEEP_MS = 100;
 
-/** How long a shutdown waits; a review takes 5 s at most. */
-const MAX_CLOSE_MS = 6_000;
+/** How much longer than a review a shutdown waits. */
+const CLOSE_MARGIN_MS = 1_200;
 
 function makeSecureContext({ cert, key, clientCa }: Certificates): { cert: string; key: string; ca?: string } {
   return { cert, key: key.reveal(), ...(clientCa === undefined ? {} : { ca: clientCa }) };
@@ -94,7 +96,7 @@ function repeat(clock: Clock, ms: number, task: () => void): () => void {
  * @throws ConfigError if it cannot listen on the address
  */
 export async function startServer(settings: ServerSettings, address: ListenAddress): Promise<RunningServer> {
-  const { certificates, clock, log } = settings;
+  const { certificates, reviewTimeoutMs, clock, log } = settings;
   const server = makeServer(certificates);
   const sockets = trackSockets(server);
   const answerRequest = makeRoutes(settings);
@@ -130,7 +132,7 @@ export async function startServer(settings: ServerSettings, address: ListenAddre
       const sweep = setInterval(() => {
         server.closeIdleConnections();
       }, SWEEP_MS);
-      const cancelTimeout = clock.startTimer(MAX_CLOSE_MS, () => {
+      const cancelTimeout = clock.startTimer(reviewTimeoutMs + CLOSE_MARGIN_MS, () => {
         for (const socket of sockets) socket.destroy();
       });
       await closed;

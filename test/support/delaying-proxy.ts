@@ -1,0 +1,47 @@
+// A proxy in front of a real Keystone that lets the test decide when each response goes on.
+
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import type { Owner } from './webhook-client.ts';
+
+export interface DelayingProxy {
+  /** Without `/v3`. */
+  readonly url: string;
+  /** `METHOD PATH`, without the query. */
+  readonly requests: readonly string[];
+  /** Takes each response and decides when it is sent. */
+  holdBack: (respond: () => void) => void;
+}
+
+/** Starts a proxy on 127.0.0.1 that stops after the test. */
+export async function startDelayingProxy(t: Owner, target: { readonly url: string }): Promise<DelayingProxy> {
+  const requests: string[] = [];
+  const proxy = {
+    url: '',
+    requests,
+    holdBack: (respond: () => void) => {
+      respond();
+    },
+  };
+  const server = createServer((incoming, outgoing) => {
+    const { method = '', url: path = '', headers } = incoming;
+    requests.push(`${method} ${path.split('?', 1)[0] ?? ''}`);
+    request(target.url + path, { method, headers }, (response) => {
+      void buffer(response).then((body) => {
+        proxy.holdBack(() => {
+          outgoing.writeHead(response.statusCode ?? 502, response.headers).end(body);
+        });
+      });
+    })
+      .once('error', () => outgoing.destroy())
+      .end();
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  proxy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return proxy;
+}
