@@ -14,6 +14,7 @@ import { startKeystoneForTest } from '../support/check-run.ts';
 import { makeTestHome } from '../support/home.ts';
 import type { EnvVars, Home } from '../support/home.ts';
 import { behindProxy, PROXIED_HOST, startConnectProxy } from '../support/proxy.ts';
+import { runBundles } from '../support/run-bundles.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 
@@ -36,10 +37,14 @@ function writeList(home: Home, ...lines: string[]): string {
   return file;
 }
 
+type Run = (home: Home, env: EnvVars, args?: readonly string[]) => Promise<RunResult>;
+
 /** Runs the plugin with `home` as the home in the system's accounts. */
-async function run(home: Home, env: EnvVars, args: readonly string[] = []): Promise<RunResult> {
-  return runPlugin({ home, env: { ...env, NODE_OPTIONS: `--require ${accountHome}` }, args });
-}
+const runProcess: Run = (home, env, args = []) =>
+  runPlugin({ home, env: { ...env, NODE_OPTIONS: `--require ${accountHome}` }, args });
+
+/** The same in the process of the test, in which Node does not see the variables of a run. */
+const run: Run = (home, env, args = []) => runBundles({ home, env, args }, { accountHome: home.path });
 
 /** Starts a proxy that connects to `port`, whatever it is asked for, and returns its URL. */
 async function startHostileProxy(t: Test, port: number): Promise<string> {
@@ -95,11 +100,11 @@ for (const [name, weaken] of Object.entries(WEAKENINGS)) {
     const HTTPS_PROXY = await startHostileProxy(t, evil.port);
     const url = `https://${PROXIED_HOST}:5000`;
     const { env = {}, args = [], cloud, says } = weaken(t);
-    const attack = async (home: Home, words: readonly string[] = []): Promise<RunResult> => {
+    const attack = async (home: Home, words: readonly string[] = [], start = runProcess): Promise<RunResult> => {
       const file = join(home.path, 'hostile.yaml');
       if (cloud !== undefined) writeFileSync(file, CLOUD(cloud));
       const files = cloud === undefined ? {} : { OS_CLIENT_CONFIG_FILE: file, OS_CLOUD: 'c' };
-      return run(home, { ...makeLoginSettings(`${url}/v3`), ...files, HTTPS_PROXY, ...env }, [...words, ...args]);
+      return start(home, { ...makeLoginSettings(`${url}/v3`), ...files, HTTPS_PROXY, ...env }, [...words, ...args]);
     };
     t.equal((await attack(makeTestHome(t))).status, 0, 'without a list, the attack succeeds');
     t.equal(evil.countLogins(), 1);
@@ -114,8 +119,10 @@ for (const [name, weaken] of Object.entries(WEAKENINGS)) {
     } else {
       checkFailure(t, result, EXIT_STATUS.config, { says: [says, list, 'ca=PATH'] });
     }
+    // Node reads the variables of OpenSSL itself.
+    const runner = says === undefined ? runProcess : run;
     for (const command of ['whoami', 'projects', 'doctor --no-cluster', 'kubeconfig fetch --cluster c']) {
-      t.not((await attack(home, command.split(' '))).status, 0, command);
+      t.not((await attack(home, command.split(' '), runner)).status, 0, command);
     }
     t.equal(evil.countLogins(), 1, 'with a list, no password is sent');
     t.equal(evil.requests.filter(({ method }) => method === 'POST').length, 1, 'nor anything else');
@@ -181,7 +188,9 @@ await t.test('an https:// proxy is checked by the same authorities', async (t) =
   const url = behindProxy(keystone.url);
   writeList(home, `${url} ca=${pki.ca}`);
   const env = { ...makeLoginSettings(`${url}/v3`), HTTPS_PROXY: proxy.url, SSL_CERT_FILE: evilPki.ca };
-  checkFailure(t, await run(home, env), EXIT_STATUS.unreachable, { says: ['the TLS of the proxy is not accepted'] });
+  checkFailure(t, await runProcess(home, env), EXIT_STATUS.unreachable, {
+    says: ['the TLS of the proxy is not accepted'],
+  });
   t.strictSame(proxy.tunnels, []);
 });
 

@@ -62,6 +62,8 @@ function makeLoad(onTimer: (ms: number) => void): Load {
 export interface HostParts {
   /** The clock, in ms since 1970. */
   readonly now?: () => number;
+  /** The home folder in the system's accounts; that of the user who runs the test by default. */
+  readonly accountHome?: string;
   /** Where the run may store what it cannot store at home; nowhere by default. */
   readonly temporaryFolders?: readonly string[];
   readonly stderrIsTerminal?: () => boolean;
@@ -80,6 +82,7 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
     onStderr,
     onTimer = () => undefined,
   } = parts;
+  const processHost = makeProcessHost();
   const { home, args = [], cwd = home.path } = run;
   const env = makeEnvironment(home, run.env);
   const own = { ...env };
@@ -87,13 +90,14 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
   let status: number | null = null;
   const { runCli } = makeLoad(onTimer)('./slow.cjs') as { runCli: (host: Host) => Promise<void> };
   await runCli({
-    ...makeProcessHost(),
+    ...processHost,
     argv: args,
     env,
     cwd,
     now,
     temporaryFolders,
     home: () => env['HOME'],
+    accountHome: () => parts.accountHome ?? processHost.accountHome(),
     columns: () => undefined,
     writeOut(text) {
       stdout += text;
