@@ -170,6 +170,7 @@ await t.test('the webhook notices a change within the second', { skip }, async (
         intervalMs: SECOND,
         clock: makeVirtualClock(),
         onChange: () => undefined,
+        onConfirmed: () => undefined,
       });
       t.equal(watcher.current(), 'old');
       writeFileSync(path, 'new');

@@ -25,6 +25,10 @@ export interface StandInCluster {
   setConfigMap(name: string, data: Readonly<Record<string, string>> | undefined): void;
   /** Ends all watches, as an API server does from time to time. */
   endWatches(): void;
+  /** Forgets all watches without a word, as a connection does that has died. */
+  loseWatches(): void;
+  /** Decides which requests, as `METHOD /path`, are never answered; none at first. */
+  isLost: (request: string) => boolean;
   /** Answers every request with this status; undefined ends that. */
   failWith(status: number | undefined): void;
   writeKubeconfig(path: string): void;
@@ -98,6 +102,7 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
     const url = new URL(message.url ?? '/', 'http://x');
     const { method = '' } = message;
     requests.push(`${method} ${url.pathname}`);
+    if (cluster.isLost(`${method} ${url.pathname}`)) return;
     if (failure !== undefined || message.headers.authorization !== 'Bearer cluster-token') {
       fail(response, failure ?? 401);
       return;
@@ -132,7 +137,7 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
     server.closeAllConnections();
     server.close();
   });
-  return {
+  const cluster: StandInCluster = {
     url,
     requests,
     namespaces,
@@ -152,6 +157,10 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
       for (const watch of watches.keys()) watch.end();
       watches.clear();
     },
+    loseWatches() {
+      watches.clear();
+    },
+    isLost: () => false,
     failWith(status) {
       failure = status;
     },
@@ -167,4 +176,5 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
       writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
     },
   };
+  return cluster;
 }

@@ -107,6 +107,110 @@ void t.test('the webhook is not ready before it has read the ConfigMap', async (
   await passTimeUntil(webhook, 'the webhook is ready', () => isReady(webhook));
 });
 
+const readAge = async (webhook: TestWebhook): Promise<number> => {
+  const { body } = await webhook.sendRequest({ path: '/metrics' });
+  return Number(/^keystone_auth_policy_age_seconds (\S+)$/m.exec(String(body))?.[1]);
+};
+
+void t.test(
+  'a connection that dies in a list delays the policy by about ten seconds, and the log says so',
+  async (t) => {
+    const cluster = await startStandInCluster(t);
+    cluster.setConfigMap('keystone-policy', { policies: policyFor('web') });
+    cluster.isLost = () => true;
+    const webhook = await startWebhook(t, { cluster, args: ['--policy-configmap-name', 'keystone-policy'] });
+    await waitUntil('the list is requested', () => countConfigMapRequests(cluster) === 1);
+    cluster.isLost = () => false;
+    await webhook.clock.advance(9_999);
+    t.match(await webhook.sendRequest({ path: '/readyz' }), { status: 503, body: /has not been read yet/ });
+    t.equal(await readAge(webhook), 9.999, 'the age grows');
+    await webhook.clock.advance(1);
+    await waitUntil('the log says so', () =>
+      webhook.readOutput().includes('the API server did not answer within 10 s'),
+    );
+    await webhook.clock.advance(1_000);
+    await waitUntil('the policy applies', () => webhook.isAllowed(ACCESS_REVIEW));
+    t.equal(webhook.clock.monotonicMs(), 11_000);
+    t.ok(await isReady(webhook));
+    t.equal(await readAge(webhook), 0);
+  },
+);
+
+void t.test('a watch whose connection has died is noticed within half a minute', async (t) => {
+  const cluster = await startStandInCluster(t);
+  cluster.setConfigMap('keystone-policy', { policies: policyFor('db') });
+  const webhook = await startWebhook(t, { cluster, args: ['--policy-configmap-name', 'keystone-policy'] });
+  await waitUntil('the ConfigMap is watched', () => countConfigMapRequests(cluster) === 2);
+  cluster.loseWatches();
+  cluster.setConfigMap('keystone-policy', { policies: policyFor('web') });
+  await webhook.clock.advance(27_999);
+  t.equal(await readAge(webhook), 27.999, 'the age says how old the policy may be');
+  t.notOk(await webhook.isAllowed(ACCESS_REVIEW));
+  t.ok(await isReady(webhook), 'an API server that is away must not take the webhook with it');
+  await webhook.clock.advance(1);
+  t.match(webhook.readOutput(), /"its connection has died","msg":"the watch of the ConfigMap has failed/);
+  await passTimeUntil(webhook, 'the policy applies', () => webhook.isAllowed(ACCESS_REVIEW));
+  t.ok(webhook.clock.monotonicMs() < 30_000);
+});
+
+void t.test('a policy file that is broken while the webhook runs ages', async (t) => {
+  const file = join(makeTestFolder(t), 'policy.json');
+  writeFileSync(file, policyFor('web'));
+  const webhook = await startWebhook(t, { args: ['--keystone-policy-file', file] });
+  await webhook.clock.advance(10_000);
+  t.equal(await readAge(webhook), 0);
+  writeFileSync(file, 'nonsense');
+  await webhook.clock.advance(10_000);
+  t.equal(await readAge(webhook), 10);
+  writeFileSync(file, policyFor('db'));
+  await webhook.clock.advance(1_000);
+  t.equal(await readAge(webhook), 0);
+});
+
+for (const [setting, key, valid] of [
+  ['--policy-configmap-name', 'policies', policyFor('web')],
+  ['--sync-configmap-name', 'syncConfig', SYNC_ALL],
+] as const) {
+  void t.test(`the webhook is not ready while the ConfigMap of ${setting} is broken from the start`, async (t) => {
+    const cluster = await startStandInCluster(t);
+    cluster.setConfigMap('broken', { [key]: 'nonsense' });
+    const webhook = await startWebhook(t, { cluster, args: [setting, 'broken'] });
+    await waitUntil('the log says so', () =>
+      /reload failed; (?:the policy allows nothing|nothing is synch)/.test(webhook.readOutput()),
+    );
+    t.match(await webhook.sendRequest({ path: '/readyz' }), {
+      status: 503,
+      body: /^ConfigMap kube-system\/broken is invalid\n$/,
+    });
+    cluster.setConfigMap('broken', { [key]: 'still nonsense' });
+    await waitUntil('it is read again', () => webhook.readOutput().match(/reload failed/g)?.length === 2);
+    t.notOk(await isReady(webhook));
+    cluster.setConfigMap('broken', { [key]: valid });
+    await waitUntil('it is ready', () => isReady(webhook));
+    cluster.setConfigMap('broken', { [key]: 'nonsense' });
+    await waitUntil('it is read again', () => webhook.readOutput().includes('the last valid content stays in force'));
+    t.ok(await isReady(webhook), 'the valid content stays in force');
+  });
+}
+
+void t.test('a request of the synchronization that is lost holds back the next one for ten seconds', async (t) => {
+  const cluster = await startStandInCluster(t);
+  cluster.setConfigMap('keystone-sync', { syncConfig: SYNC_ALL });
+  const { webhook, reviewAgain } = await startSynchronizing(t, cluster);
+  await passTimeUntil(webhook, 'the ConfigMap is read', () => webhook.readOutput().includes('"reloaded"'));
+  cluster.isLost = (request) => request !== CONFIG_MAPS;
+  const reviewing = reviewAgain();
+  await passTimeUntil(webhook, 'the namespace is requested', () =>
+    cluster.requests.some((request) => request !== CONFIG_MAPS),
+  );
+  cluster.isLost = () => false;
+  await webhook.clock.advance(10_000);
+  await reviewing;
+  await waitUntil('the log says so', () => webhook.readOutput().includes('the API server did not answer within 10 s'));
+  await reviewAgain();
+  t.ok(cluster.namespaces.has(WEB));
+});
+
 void t.test('a ConfigMap that cannot be read is tried again every ten seconds at most', async (t) => {
   const cluster = await startStandInCluster(t);
   cluster.failWith(503);

@@ -44,6 +44,9 @@ function watchCertificates(
   });
 }
 
+/** Names the policy in the log and in the metrics. */
+const POLICY = 'policy';
+
 interface PolicyContext {
   readonly settings: WebhookSettings;
   readonly state: WebhookState;
@@ -54,7 +57,7 @@ interface PolicyContext {
 async function watchPolicy(sources: SourceWatcher, { settings, state, cluster, log }: PolicyContext): Promise<void> {
   const { policyFile, policyConfigMapName } = settings;
   const source = {
-    what: 'policy',
+    what: POLICY,
     file: policyFile,
     configMap: policyConfigMapName === undefined ? undefined : { name: policyConfigMapName, key: 'policies' },
     parse: (text: string, where: string) => readPolicy(text, where, settings.compatibilities).policy,
@@ -117,6 +120,7 @@ export async function startWebhook(
   const state = makeWebhookState();
   const metrics = makeWebhookMetrics(state);
   const sources = new SourceWatcher(log, metrics, clock);
+  state.readPolicyAge = () => sources.readAge(POLICY);
   const cluster = shareCluster(settings, clock);
   const httpClients: HttpClient[] = [];
   const closeAll = (): void => {
@@ -144,8 +148,7 @@ export async function startWebhook(
     });
     const getUnreadyReason = (): string | undefined => {
       if (isStopping) return 'shutting down';
-      const source = sources.findUnreadSource();
-      return source === undefined ? undefined : `${source} has not been read yet`;
+      return sources.findUnreadSource();
     };
     const server = await startServer(
       {

@@ -11,6 +11,8 @@ export interface WebhookState {
   policy: Policy;
   syncConfig: SyncConfig;
   readCacheSizes: () => CacheSizes;
+  /** How long ago the policy in force was last known to be what its source says, in ms. */
+  readPolicyAge: () => number;
 }
 
 /** The state before anything has been read. */
@@ -19,6 +21,7 @@ export function makeWebhookState(): WebhookState {
     policy: EMPTY_POLICY,
     syncConfig: DEFAULT_SYNC_CONFIG,
     readCacheSizes: () => ({ valid: 0, refused: 0 }),
+    readPolicyAge: () => 0,
   };
 }
 
@@ -28,5 +31,9 @@ export function makeWebhookMetrics(state: WebhookState): Metrics {
     good_tokens: { help: 'Tokens cached as valid', read: () => state.readCacheSizes().valid },
     refused_tokens: { help: 'Tokens cached as refused', read: () => state.readCacheSizes().refused },
     policy_entries: { help: 'Entries of the policy in force', read: () => state.policy.entries.length },
+    policy_age_seconds: {
+      help: 'Seconds since the policy in force was last known to be what its file or ConfigMap contains',
+      read: () => state.readPolicyAge() / 1_000,
+    },
   });
 }

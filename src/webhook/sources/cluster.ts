@@ -6,9 +6,10 @@ import type { Clock } from '../../shared/base/clock.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import { isPlaintextLoopback } from '../../shared/http/peer.ts';
 import { readTextFile } from './read-text-file.ts';
+import { RequestTimeout, sendInTime } from './request-deadline.ts';
 import type { NamedFile } from './read-text-file.ts';
 import { watchConfigMap } from './watch-config-map.ts';
-import type { ConfigMap, ConfigMapApi, ConfigMapData } from './watch-config-map.ts';
+import type { ConfigMap, ConfigMapApi, ConfigMapListener } from './watch-config-map.ts';
 
 /** A RoleBinding that grants one user a ClusterRole in a namespace. */
 export interface RoleBinding {
@@ -29,19 +30,19 @@ export interface ConfigMapTrouble {
   readonly isForbidden: boolean;
 }
 
-export interface Cluster {
+export interface ConfigMapObserver extends Pick<ConfigMapListener, 'onData' | 'onConfirmed'> {
   /**
-   * Watches a ConfigMap until the returned function is called.
-   *
-   * @param onData takes the content at first and after each change
-   * @param onTrouble takes the reason why the ConfigMap is unreadable for now, and returns whether its content no longer
-   * applies, so that `onData` must be called again
+   * Takes the reason why the ConfigMap is unreadable for now, and returns whether its content no longer applies, so that
+   * `onData` must be called again.
    */
-  watchConfigMap(
-    configMap: ConfigMapName,
-    onData: (data: ConfigMapData) => void,
-    onTrouble: (trouble: ConfigMapTrouble) => boolean,
-  ): () => void;
+  readonly onTrouble: (trouble: ConfigMapTrouble) => boolean;
+  /** Takes the reason why a watch ended early; the next one starts soon. */
+  readonly onWatchFailure: (reason: string) => void;
+}
+
+export interface Cluster {
+  /** Watches a ConfigMap until the returned function is called. */
+  watchConfigMap(configMap: ConfigMapName, observer: ConfigMapObserver): () => void;
   /** Creates the namespace unless it exists. */
   ensureNamespace(name: string, annotations: Readonly<Record<string, string>>): Promise<void>;
   listRoleBindings(namespace: string): Promise<readonly RoleBinding[]>;
@@ -67,6 +68,7 @@ function getStatus(error: unknown): number | undefined {
 
 /** Leaves out the message of the library, which quotes the response. */
 function explainError(error: unknown): string {
+  if (error instanceof RequestTimeout) return error.message;
   const status = getStatus(error);
   if (status !== undefined) return `the API server answered ${status}`;
   const cause = error instanceof Error ? error.cause : undefined;
@@ -77,14 +79,40 @@ function explainError(error: unknown): string {
 /** A request to the cluster failed; the message quotes nothing. */
 export class ClusterError extends Error {}
 
-/** @param expectedStatus an error status that is not a failure, such as 409 for an object that exists already */
-async function send<T>(request: () => Promise<T>, expectedStatus?: number): Promise<T | undefined> {
-  try {
-    return await request();
-  } catch (error) {
-    if (expectedStatus !== undefined && getStatus(error) === expectedStatus) return undefined;
-    throw new ClusterError(explainError(error));
-  }
+/** The options of a request, so that it can be aborted. */
+type RequestOptions = kubernetes.ConfigurationOptions;
+
+/**
+ * Sends a request and waits until its deadline.
+ *
+ * @param expectedStatus an error status that is not a failure, such as 409 for an object that exists already
+ */
+type Send = <T>(request: (options: RequestOptions) => Promise<T>, expectedStatus?: number) => Promise<T | undefined>;
+
+function makeAbortable({ Observable }: Client, signal: AbortSignal): RequestOptions {
+  return {
+    middleware: [
+      {
+        pre(context) {
+          context.setSignal(signal);
+          return new Observable(Promise.resolve(context));
+        },
+        post: (response) => new Observable(Promise.resolve(response)),
+      },
+    ],
+    middlewareMergeStrategy: 'append',
+  };
+}
+
+function makeSend(client: Client, clock: Clock): Send {
+  return async (request, expectedStatus) => {
+    try {
+      return await sendInTime(clock, (signal) => request(makeAbortable(client, signal)));
+    } catch (error) {
+      if (expectedStatus !== undefined && getStatus(error) === expectedStatus) return undefined;
+      throw new ClusterError(explainError(error));
+    }
+  };
 }
 
 /** Checks the files that a kubeconfig names: the library reads them itself, at each connection. */
@@ -153,15 +181,16 @@ function makeConfigMapApi(
 ): ConfigMapApi {
   const fieldSelector = `metadata.name=${name}`;
   return {
-    async find() {
-      const list = await core.listNamespacedConfigMap({ namespace, fieldSelector });
+    async find(signal) {
+      const options = makeAbortable(client, signal);
+      const list = await core.listNamespacedConfigMap({ namespace, fieldSelector }, options);
       const map = list.items.find(({ metadata }) => metadata?.name === name);
       return { map, resourceVersion: list.metadata?.resourceVersion };
     },
-    async watch(resourceVersion, onEvent, onEnd) {
+    async watch({ resourceVersion, timeoutSeconds, onEvent, onEnd }) {
       const controller = await new client.Watch(config).watch(
         `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`,
-        { fieldSelector, resourceVersion, allowWatchBookmarks: true },
+        { fieldSelector, resourceVersion, timeoutSeconds, allowWatchBookmarks: true },
         (type, map: ConfigMap) => {
           onEvent(type, map);
         },
@@ -179,10 +208,11 @@ type RoleBindingMethods = Pick<Cluster, 'listRoleBindings' | 'ensureRoleBinding'
 function makeRoleBindingMethods(
   rbac: kubernetes.RbacAuthorizationV1Api,
   { V1RoleBinding }: Client,
+  send: Send,
 ): RoleBindingMethods {
   return {
     async listRoleBindings(namespace) {
-      const list = await send(() => rbac.listNamespacedRoleBinding({ namespace }));
+      const list = await send((options) => rbac.listNamespacedRoleBinding({ namespace }, options));
       return (list?.items ?? []).flatMap(({ metadata, roleRef, subjects = [] }) => {
         const [subject, ...otherSubjects] = subjects;
         if (roleRef.kind !== 'ClusterRole' || subject?.kind !== 'User' || otherSubjects.length > 0) return [];
@@ -195,10 +225,10 @@ function makeRoleBindingMethods(
         roleRef: { apiGroup: RBAC, kind: 'ClusterRole', name: role },
         subjects: [{ apiGroup: RBAC, kind: 'User', name: username }],
       });
-      await send(() => rbac.createNamespacedRoleBinding({ namespace, body }), 409);
+      await send((options) => rbac.createNamespacedRoleBinding({ namespace, body }, options), 409);
     },
     async deleteRoleBinding(namespace, name) {
-      await send(() => rbac.deleteNamespacedRoleBinding({ namespace, name }), 404);
+      await send((options) => rbac.deleteNamespacedRoleBinding({ namespace, name }, options), 404);
     },
   };
 }
@@ -214,23 +244,28 @@ export async function openCluster(kubeconfig: NamedFile | undefined, clock: Cloc
   const config = loadKubeConfig(kubeconfig, client);
   const core = config.makeApiClient(client.CoreV1Api);
   const rbac = config.makeApiClient(client.RbacAuthorizationV1Api);
+  const send = makeSend(client, clock);
   return {
-    watchConfigMap: (configMap, onData, onTrouble) =>
+    watchConfigMap: (configMap, { onData, onConfirmed, onTrouble, onWatchFailure }) =>
       watchConfigMap(
         makeConfigMapApi(configMap, config, core, client),
         {
           onData,
+          onConfirmed,
           onError: (error) =>
             onTrouble({ reason: explainError(error), isForbidden: FORBIDDEN.includes(getStatus(error)) }),
+          onWatchFailure: (error) => {
+            onWatchFailure(error === undefined ? 'its connection has died' : explainError(error));
+          },
         },
         clock,
       ),
     async ensureNamespace(name, annotations) {
-      if ((await send(() => core.readNamespace({ name }), 404)) !== undefined) return;
+      if ((await send((options) => core.readNamespace({ name }, options), 404)) !== undefined) return;
       const metadata = { name, annotations: { ...annotations }, labels: MANAGED_BY };
       const body = Object.assign(new client.V1Namespace(), { metadata });
-      await send(() => core.createNamespace({ body }), 409);
+      await send((options) => core.createNamespace({ body }, options), 409);
     },
-    ...makeRoleBindingMethods(rbac, client),
+    ...makeRoleBindingMethods(rbac, client, send),
   };
 }

@@ -26,6 +26,8 @@ export interface FileWatcherSettings<T> {
   readonly clock: Clock;
   /** Called after each change, valid or not. */
   readonly onChange: (result: { readonly value: T } | { readonly failure: string }) => void;
+  /** Called after each check that finds the last valid content. */
+  readonly onConfirmed: () => void;
 }
 
 /** The texts of the files, or why they cannot be read. */
@@ -49,15 +51,14 @@ function readContent(files: readonly NamedFile[]): Content {
  * @throws PluginError if they are invalid at the start
  */
 export function startFileWatcher<T>(settings: FileWatcherSettings<T>): FileWatcher<T> {
-  const { files, parse, intervalMs, clock, onChange } = settings;
+  const { files, parse, intervalMs, clock, onChange, onConfirmed } = settings;
   const texts = files.map(readTextFile);
   let value = parse(texts);
   let last: Content = { texts };
+  let isLastValid = true;
 
-  function check(): void {
-    const content = readContent(files);
-    if (isDeepStrictEqual(content, last)) return;
-    last = content;
+  function apply(content: Content): void {
+    isLastValid = false;
     if ('failure' in content) {
       onChange(content);
       return;
@@ -68,7 +69,17 @@ export function startFileWatcher<T>(settings: FileWatcherSettings<T>): FileWatch
       onChange({ failure: describeFailure(error) });
       return;
     }
+    isLastValid = true;
     onChange({ value });
+  }
+
+  function check(): void {
+    const content = readContent(files);
+    if (!isDeepStrictEqual(content, last)) {
+      last = content;
+      apply(content);
+    }
+    if (isLastValid) onConfirmed();
   }
 
   let cancelTimer: () => void;

@@ -50,7 +50,10 @@ export class SourceWatcher {
   readonly #clock: Clock;
   readonly #closers: (() => void)[] = [];
   readonly #fileChecks: (() => void)[] = [];
-  readonly #unreadSources = new Set<string>();
+  /** Why sources have no content that could apply, by their name for messages. */
+  readonly #unreadSources = new Map<string, string>();
+  /** When the content in force was last known to be what its source says, by {@link TextSource.what}. */
+  readonly #confirmedAt = new Map<string, number>();
 
   constructor(log: Log, metrics: Metrics, clock: Clock) {
     this.#log = log;
@@ -65,6 +68,9 @@ export class SourceWatcher {
    * @throws PluginError if they are invalid at the start
    */
   watchFiles<T>({ what, files, parse, apply }: FileSource<T>): T {
+    const onConfirmed = (): void => {
+      this.#confirm(what);
+    };
     const watcher = startFileWatcher({
       files,
       parse,
@@ -78,7 +84,9 @@ export class SourceWatcher {
         apply(result.value);
         this.#reportReload(what);
       },
+      onConfirmed,
     });
+    onConfirmed();
     this.#closers.push(() => {
       watcher.close();
     });
@@ -107,10 +115,16 @@ export class SourceWatcher {
     for (const check of this.#fileChecks) check();
   }
 
-  /** A source that has never been read so far. */
+  /** Why a source has no content that could apply, as text for messages. */
   findUnreadSource(): string | undefined {
     const [source] = this.#unreadSources;
-    return source;
+    return source?.join(' ');
+  }
+
+  /** How long ago the content in force was last known to be what its source says, in ms; 0 without such a source. */
+  readAge(what: string): number {
+    const confirmedAt = this.#confirmedAt.get(what);
+    return confirmedAt === undefined ? 0 : this.#clock.monotonicMs() - confirmedAt;
   }
 
   close(): void {
@@ -120,12 +134,15 @@ export class SourceWatcher {
   #watchConfigMap<T>(source: TextSource<T>, { name, key }: { name: string; key: string }, cluster: Cluster): void {
     const { what, parse, defaultValue, defaultEffect, needsRight, apply } = source;
     const where = `ConfigMap ${NAMESPACE}/${name}`;
-    this.#unreadSources.add(where);
+    let isCurrent = false;
+    this.#unreadSources.set(where, 'has not been read yet');
+    this.#confirm(what);
     apply(defaultValue);
     const onData = (data: ConfigMapData): void => {
-      this.#unreadSources.delete(where);
       const text = data?.get(key);
+      isCurrent = true;
       if (text === undefined) {
+        this.#unreadSources.delete(where);
         const problem = data === undefined ? 'does not exist' : `has no key "${key}"`;
         this.#log.warn({ what, where }, `the ConfigMap ${problem}: ${defaultEffect}`);
         apply(defaultValue);
@@ -133,11 +150,18 @@ export class SourceWatcher {
       }
       try {
         apply(parse(text, where));
+        this.#unreadSources.delete(where);
         this.#reportReload(what);
       } catch (error) {
         if (!(error instanceof PluginError)) throw error;
-        this.#reportFailure(what, error.message);
+        isCurrent = false;
+        const isFirst = this.#unreadSources.has(where);
+        if (isFirst) this.#unreadSources.set(where, 'is invalid');
+        this.#reportFailure(what, error.message, isFirst ? defaultEffect : undefined);
       }
+    };
+    const onConfirmed = (): void => {
+      if (isCurrent) this.#confirm(what);
     };
     const onTrouble = ({ reason, isForbidden }: ConfigMapTrouble): boolean => {
       const appliesDefault = needsRight && isForbidden;
@@ -146,7 +170,15 @@ export class SourceWatcher {
       if (appliesDefault) apply(defaultValue);
       return appliesDefault;
     };
-    this.#closers.push(cluster.watchConfigMap({ namespace: NAMESPACE, name }, onData, onTrouble));
+    const onWatchFailure = (reason: string): void => {
+      this.#log.warn({ what, where, reason }, 'the watch of the ConfigMap has failed and starts again');
+    };
+    const observer = { onData, onConfirmed, onTrouble, onWatchFailure };
+    this.#closers.push(cluster.watchConfigMap({ namespace: NAMESPACE, name }, observer));
+  }
+
+  #confirm(what: string): void {
+    this.#confirmedAt.set(what, this.#clock.monotonicMs());
   }
 
   #reportReload(what: string): void {
@@ -154,8 +186,8 @@ export class SourceWatcher {
     this.#log.info({ what }, 'reloaded');
   }
 
-  #reportFailure(what: string, reason: string): void {
+  #reportFailure(what: string, reason: string, effect = 'the last valid content stays in force'): void {
     this.#metrics.recordReload(what, 'failed');
-    this.#log.error({ what, reason }, 'reload failed; the last valid content stays in force');
+    this.#log.error({ what, reason }, `reload failed; ${effect}`);
   }
 }

@@ -1,5 +1,9 @@
-/** Watches one ConfigMap: lists it, then watches for changes, and starts again when the watch ends or fails. */
+/**
+ * Watches one ConfigMap: lists it, then watches for changes, and starts again when the watch ends or fails. The API
+ * server ends each watch after a short time. A watch that goes on after that has lost its connection.
+ */
 import type { Clock } from '../../shared/base/clock.ts';
+import { sendInTime } from './request-deadline.ts';
 
 /** A `v1.ConfigMap`, as far as a watch needs it. */
 export interface ConfigMap {
@@ -10,75 +14,128 @@ export interface ConfigMap {
 /** The content of a ConfigMap; undefined if it does not exist. */
 export type ConfigMapData = ReadonlyMap<string, string> | undefined;
 
+export interface WatchRequest {
+  /** The version from which the watch continues. */
+  readonly resourceVersion: string | undefined;
+  /** After this time the API server ends the watch. */
+  readonly timeoutSeconds: number;
+  readonly onEvent: (type: string, map: ConfigMap) => void;
+  /** Takes the error if the watch fails. */
+  readonly onEnd: (error: unknown) => void;
+}
+
 /** The requests that a watch sends. */
 export interface ConfigMapApi {
   /** Finds the ConfigMap, and the version from which a watch continues. */
-  readonly find: () => Promise<{ readonly map: ConfigMap | undefined; readonly resourceVersion: string | undefined }>;
+  readonly find: (
+    signal: AbortSignal,
+  ) => Promise<{ readonly map: ConfigMap | undefined; readonly resourceVersion: string | undefined }>;
   /** Resolves to a function that aborts the watch. */
-  readonly watch: (
-    resourceVersion: string | undefined,
-    onEvent: (type: string, map: ConfigMap) => void,
-    onEnd: () => void,
-  ) => Promise<() => void>;
+  readonly watch: (request: WatchRequest) => Promise<() => void>;
 }
 
 export interface ConfigMapListener {
   /** Takes the content at first and after each change. */
   readonly onData: (data: ConfigMapData) => void;
+  /** Called whenever the API server confirms that the last content is the current one. */
+  readonly onConfirmed: () => void;
   /**
    * Takes the error that makes the ConfigMap unreadable for now, and returns whether its content no longer applies; the
    * content is then reported again as soon as it can be read.
    */
   readonly onError: (error: unknown) => boolean;
+  /** Takes the error that ended a watch; undefined if its connection has died. */
+  readonly onWatchFailure: (error: unknown) => void;
 }
 
 const MIN_WAIT_MS = 500;
 const MAX_WAIT_MS = 10_000;
 
+const WATCH_SECONDS = 20;
+
+/** How much later than it should a watch ends if its connection is alive, in ms at most. */
+const WATCH_MARGIN_MS = 8_000;
+
 /** Starts to watch a ConfigMap; the returned function ends that. */
-export function watchConfigMap(api: ConfigMapApi, { onData, onError }: ConfigMapListener, clock: Clock): () => void {
+export function watchConfigMap(api: ConfigMapApi, listener: ConfigMapListener, clock: Clock): () => void {
+  const { onData, onConfirmed, onError, onWatchFailure } = listener;
   let lastVersion: string | undefined;
   let isClosed = false;
-  let abort: (() => void) | undefined;
-  let cancelTimer: (() => void) | undefined;
+  let endWatch = (): void => undefined;
+  let cancelTimer = (): void => undefined;
   let waitMs = MIN_WAIT_MS;
 
   function notify(map: ConfigMap | undefined): void {
     // Each new list and watch reports the same version again.
     const version = map?.metadata?.resourceVersion ?? 'absent';
-    if (version === lastVersion || isClosed) return;
-    lastVersion = version;
-    onData(map === undefined ? undefined : new Map(Object.entries(map.data ?? {})));
-  }
-
-  function restartLater(): void {
     if (isClosed) return;
-    cancelTimer = clock.startTimer(waitMs, () => void start());
+    if (version !== lastVersion) {
+      lastVersion = version;
+      onData(map === undefined ? undefined : new Map(Object.entries(map.data ?? {})));
+    }
+    onConfirmed();
   }
 
-  async function start(): Promise<void> {
-    try {
-      const { map, resourceVersion } = await api.find();
-      notify(map);
-      waitMs = MIN_WAIT_MS;
-      const onEvent = (type: string, changed: ConfigMap): void => {
-        if (type === 'ADDED' || type === 'MODIFIED') notify(changed);
-        if (type === 'DELETED') notify(undefined);
+  function handleEvent(type: string, changed: ConfigMap): void {
+    if (type === 'ADDED' || type === 'MODIFIED') notify(changed);
+    if (type === 'DELETED') notify(undefined);
+    if (type === 'BOOKMARK' && !isClosed) onConfirmed();
+  }
+
+  /** Resolves when the watch ends, to whether it has failed. */
+  function watch(resourceVersion: string | undefined): Promise<boolean> {
+    return new Promise((resolve) => {
+      let hasEnded = false;
+      const end = (hasFailed: boolean, report: () => void): void => {
+        if (hasEnded || isClosed) return;
+        hasEnded = true;
+        cancelTimer();
+        report();
+        resolve(hasFailed);
       };
-      abort = await api.watch(resourceVersion, onEvent, restartLater);
-      if (isClosed) abort();
+      const fail = (error: unknown): void => {
+        end(true, () => {
+          onWatchFailure(error);
+        });
+      };
+      const onEnd = (error: unknown): void => {
+        if (error === undefined || error === null) end(false, onConfirmed);
+        else fail(error);
+      };
+      const onEvent = (type: string, map: ConfigMap): void => {
+        if (!hasEnded) handleEvent(type, map);
+      };
+      cancelTimer = clock.startTimer(WATCH_SECONDS * 1_000 + WATCH_MARGIN_MS, () => {
+        fail(undefined);
+        endWatch();
+      });
+      endWatch = () => undefined;
+      api.watch({ resourceVersion, timeoutSeconds: WATCH_SECONDS, onEvent, onEnd }).then((abort) => {
+        if (hasEnded || isClosed) abort();
+        else endWatch = abort;
+      }, fail);
+    });
+  }
+
+  async function listAndWatch(): Promise<void> {
+    try {
+      const { map, resourceVersion } = await sendInTime(clock, api.find);
+      notify(map);
+      if (isClosed) return;
+      const hasFailed = await watch(resourceVersion);
+      waitMs = hasFailed ? Math.min(MAX_WAIT_MS, waitMs * 2) : MIN_WAIT_MS;
     } catch (error) {
       if (isClosed) return;
       if (onError(error)) lastVersion = undefined;
       waitMs = Math.min(MAX_WAIT_MS, waitMs * 2);
-      restartLater();
     }
+    cancelTimer = clock.startTimer(waitMs, () => void listAndWatch());
   }
 
-  void start();
+  void listAndWatch();
   return () => {
     isClosed = true;
-    cancelTimer?.();
-    abort?.();
+    cancelTimer();
+    endWatch();
   };
 }
