@@ -21,9 +21,10 @@ const PLUGIN = {
   terminal: [],
   browser: ['programs'],
   kerberos: ['programs'],
+  saml: [],
   kubeconfig: [],
   'fast-path': ['exec', 'cache'],
-  'auth-methods': ['programs', 'config', 'terminal', 'browser', 'kerberos'],
+  'auth-methods': ['programs', 'config', 'terminal', 'browser', 'kerberos', 'saml'],
   login: ['exec', 'cache', 'config', 'terminal', 'kerberos', 'fast-path', 'auth-methods'],
   packaged: ['programs', 'cache'],
 };

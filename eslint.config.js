@@ -9,6 +9,7 @@ const IMPORTERS = {
   '@napi-rs/keyring': 'src/plugin/cache/keyring-process.ts',
   got: 'src/shared/http/http-client.ts',
   socks: 'src/shared/http/socks.ts',
+  saxes: 'src/plugin/saml/xml.ts',
   jose: 'src/shared/oidc/jwt.ts',
   '@inquirer/prompts': 'src/plugin/terminal/prompt.ts',
   'js-yaml': 'src/shared/options/yaml.ts',

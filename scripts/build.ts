@@ -107,6 +107,7 @@ const SEPARATE: readonly SeparatePackage[] = [
     entry: "const { default: got, HTTPError } = require('got'); module.exports = Object.assign(got, { HTTPError });",
     replacements: gotReplacements,
   },
+  { name: /^saxes$/, file: './saxes.cjs', entry: "export { SaxesParser } from 'saxes';" },
   { name: /^socks$/, file: './socks.cjs', entry: "export { SocksClient } from 'socks';" },
   {
     name: /^yargs$/,

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { CertificateFiles } from '../lib/pki.ts';
+import { endChild, START_TIMEOUT_MS } from '../lib/server-process.ts';
 import { findApache } from './find-apache.ts';
 import type { ApacheModule } from './find-apache.ts';
 
@@ -28,6 +29,8 @@ export interface ApacheLogin {
   readonly module: ApacheModule;
   /** Lines of its configuration. */
   readonly config: string;
+  /** Paths that the module answers itself. */
+  readonly ownPaths?: readonly string[];
   /** Variables that it needs. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -41,8 +44,6 @@ export interface Apache {
   stop(): Promise<void>;
 }
 
-const startTimeoutMs = 300_000;
-const stopTimeoutMs = 5000;
 const modules = [
   ...['mpm_event', 'authn_core', 'authz_core', 'authz_user'],
   ...['socache_shmcb', 'ssl', 'headers', 'proxy', 'proxy_http'],
@@ -151,7 +152,7 @@ SSLCertificateKeyFile ${quote(key)}
 
 ProxyRequests Off
 ProxyPreserveHost On
-ProxyPass / ${upstream}/ disablereuse=on
+${(login.ownPaths ?? []).map((path) => `ProxyPass ${path} !\n`).join('')}ProxyPass / ${upstream}/ disablereuse=on
 RequestHeader set X-Forwarded-Proto https
 
 ${login.config}
@@ -169,23 +170,12 @@ async function waitUntilReady(child: ChildProcess, pidFile: string): Promise<voi
   child.once('error', (error) => {
     problem = error;
   });
-  const deadline = Date.now() + startTimeoutMs;
+  const deadline = Date.now() + START_TIMEOUT_MS;
   while (Date.now() < deadline) {
     if (problem !== undefined) throw problem as Error;
     if (child.exitCode !== null) throw new Error(`it exited with status ${child.exitCode}`);
     if ((await readFile(pidFile, 'utf8').catch(() => '')) !== '') return;
     await sleep(20);
   }
-  throw new Error(`it did not start within ${startTimeoutMs / 1000} s`);
-}
-
-async function endChild(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-  });
-  const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
-  child.kill('SIGTERM');
-  await ended;
-  clearTimeout(timer);
+  throw new Error(`it did not start within ${START_TIMEOUT_MS / 1000} s`);
 }

@@ -15,7 +15,7 @@ export interface ApachePackages {
 }
 
 /** A module that checks who logs in. */
-export type ApacheModule = 'auth_openidc' | 'auth_gssapi';
+export type ApacheModule = 'auth_openidc' | 'auth_gssapi' | 'auth_mellon';
 
 interface ModulePackage {
   readonly name: string;
@@ -26,6 +26,7 @@ interface ModulePackage {
 const packages: Readonly<Record<ApacheModule, ModulePackage>> = {
   auth_openidc: { name: 'libapache2-mod-auth-openidc', folder: 'apache' },
   auth_gssapi: { name: 'libapache2-mod-auth-gssapi', folder: 'apache-gssapi' },
+  auth_mellon: { name: 'libapache2-mod-auth-mellon', folder: 'apache-mellon' },
 };
 
 const run = promisify(execFile);
@@ -64,7 +65,8 @@ async function searchApache(
 async function locate(root = '/'): Promise<ApachePackages> {
   const lib = join(root, 'usr/lib');
   const architectures = (await readdir(lib).catch(() => [])).filter((name) => name.includes('-linux-gnu'));
-  const libraries = architectures.map((name) => join(lib, name)).join(':');
+  // liblasso, which mod_auth_mellon needs, is not in the folder of its architecture.
+  const libraries = [...architectures.map((name) => join(lib, name)), lib].join(':');
   return {
     program: join(root, 'usr/sbin/apache2'),
     modules: join(root, 'usr/lib/apache2/modules'),

@@ -6,8 +6,16 @@ import { promisify } from 'node:util';
 
 import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages.ts';
 
-/** Where Python finds Keystone (`pythonPath` undefined: in its default path), or why Keystone is missing. */
-export type KeystonePackages = { pythonPath: string | undefined } | { missing: string };
+/** Where Keystone and what it depends on are. */
+export interface FoundKeystone {
+  /** Where Python finds it; undefined means its default path. */
+  readonly pythonPath: string | undefined;
+  /** The root folder of the packages; undefined means the system itself. */
+  readonly root: string | undefined;
+}
+
+/** Where Keystone is, or why it is missing. */
+export type KeystonePackages = FoundKeystone | { missing: string };
 
 /** The Python of the system. Debian's packages are compiled for it, and not for another Python in PATH. */
 export const PYTHON = '/usr/bin/python3';
@@ -28,7 +36,7 @@ async function searchKeystone(say: (line: string) => void): Promise<KeystonePack
   const folder = `keystone-${await describeSystem()}-${await describePython()}`;
   const wanted = { what: 'Keystone', packages: ['python3-keystone'], folder, canRun: hasKeystone };
   const packages = await findOrUnpack(wanted, say);
-  return 'missing' in packages ? packages : { pythonPath: pythonPathBelow(packages.root) };
+  return 'missing' in packages ? packages : { pythonPath: pythonPathBelow(packages.root), root: packages.root };
 }
 
 async function hasKeystone(root: string | undefined): Promise<boolean> {

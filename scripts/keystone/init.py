@@ -46,7 +46,7 @@ key_repository = {home}/fernet-keys
 [credential]
 key_repository = {home}/credential-keys
 [auth]
-methods = password,token,totp,application_credential,external,oauth1,mapped,openid,kerberos
+methods = password,token,totp,application_credential,external,oauth1,mapped,openid,kerberos,saml2
 [oslo_policy]
 policy_dirs = {home}/policy.d
 [security_compliance]

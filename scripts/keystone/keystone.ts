@@ -2,13 +2,13 @@
 // share one data folder, so that the same users can log in with and without TLS.
 
 import { execFile, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { access, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
+import { endChild, START_TIMEOUT_MS, waitForPorts } from '../lib/server-process.ts';
 import { findKeystone, PYTHON } from './find-keystone.ts';
 
 export interface KeystoneTls {
@@ -88,8 +88,6 @@ caching = false
 caching = false
 `;
 
-const startTimeoutMs = 300_000;
-const stopTimeoutMs = 3000;
 const run = promisify(execFile);
 
 /** Starts a server and waits until it responds. It stops with `stop()`, or with this process. */
@@ -178,7 +176,7 @@ async function provideData(options: KeystoneOptions, env: Record<string, string>
     settings['LOCKOUT_SECONDS'] = String(lockout.seconds);
   }
   try {
-    await run(PYTHON, ['-s', scriptPath('init.py'), dir], { env: { ...env, ...settings }, timeout: startTimeoutMs });
+    await run(PYTHON, ['-s', scriptPath('init.py'), dir], { env: { ...env, ...settings }, timeout: START_TIMEOUT_MS });
   } catch (error) {
     const output = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
     const details = await readTail(join(dir, 'keystone.log'));
@@ -190,40 +188,6 @@ async function provideData(options: KeystoneOptions, env: Record<string, string>
 
 function scriptPath(name: string): string {
   return join(import.meta.dirname, name);
-}
-
-function waitForPorts(child: ChildProcess): Promise<readonly number[]> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new Error(`no response within ${String(startTimeoutMs / 1000)} s`));
-    }, startTimeoutMs);
-    let output = '';
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-      const ports = /^listening ([\d ]+)\n/m.exec(output)?.[1];
-      if (ports === undefined) return;
-      clearTimeout(timer);
-      resolve(ports.split(' ').map(Number));
-    });
-    child.once('error', reject);
-    child.once('exit', (code, signal) => {
-      clearTimeout(timer);
-      reject(new Error(`it exited with ${signal ?? `status ${String(code)}`}`));
-    });
-  });
-}
-
-async function endChild(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise<void>((resolve) =>
-    child.once('exit', () => {
-      resolve();
-    }),
-  );
-  const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
-  child.kill('SIGTERM');
-  await ended;
-  clearTimeout(timer);
 }
 
 async function readTail(file: string): Promise<string> {

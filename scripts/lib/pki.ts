@@ -84,6 +84,14 @@ export async function makePki(dir: string): Promise<Pki> {
   };
 }
 
+/** Makes a certificate that signs itself, for SAML: with RSA, which every implementation knows. */
+export async function makeSigningCertificate(dir: string, name: string): Promise<CertificateFiles> {
+  const files = makeFileNames(dir, name);
+  const rsa = ['-newkey', 'rsa:2048', '-nodes', '-days', '30', '-subj', `/CN=${name}`];
+  await runOpenssl(['req', '-x509', ...rsa, '-keyout', files.key, '-out', files.cert]);
+  return files;
+}
+
 async function makeAuthority(dir: string, name: string, subject: string): Promise<CertificateFiles> {
   const files = makeFileNames(dir, name);
   const extensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'];

@@ -69,7 +69,7 @@ function answer({ verb, url }: HttpRequest): HttpResponse {
   const document = { issuer: origin, token_endpoint: `${origin}/token` };
   const tokens = { access_token: 'provider-token', id_token: 'provider-id-token', expires_in: 3600 };
   const body = JSON.stringify(verb === 'GET' ? document : tokens);
-  return { status: 200, header: () => undefined, body, respondedAt: 0, serverAheadMs: 0 };
+  return { status: 200, header: () => undefined, setCookies: [], body, respondedAt: 0, serverAheadMs: 0 };
 }
 
 interface Outcome {

@@ -32,7 +32,7 @@ const GUESSES = ['guess-1', 'guess-2', '--project-name=b'];
 
 const URL_OPTIONS: readonly OptionName[] = [
   ...(['endpoint', 'discovery-endpoint', 'access-token-endpoint', 'authorization-endpoint'] as const),
-  ...(['device-authorization-endpoint', 'oauth2-endpoint'] as const),
+  ...(['device-authorization-endpoint', 'oauth2-endpoint', 'identity-provider-url'] as const),
 ];
 
 const POOLS: Readonly<Partial<Record<OptionName, readonly string[]>>> = {
@@ -98,6 +98,7 @@ const LOGINS: Readonly<Record<string, readonly LoginSample[]>> = {
     { ...PROVIDER, 'user-name': 'a', ...PASSWORD, ...PASSCODE, 'idp-otp-key': 'a' },
     { ...PROVIDER, 'user-name': 'a', ...PASSWORD, 'token-kind': 'id_token' },
   ],
+  v3samlpassword: [{ ...FEDERATION, 'identity-provider-url': '', 'user-name': 'a', ...PASSWORD }],
   v3oidcclientcredentials: [{ ...PROVIDER, 'client-secret': 'guess-1' }],
   v3oidcdeviceauthz: [PROVIDER],
   v3oidcaccesstoken: [

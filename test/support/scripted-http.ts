@@ -7,6 +7,7 @@ export interface ScriptedResponse {
   readonly status: number;
   /** With lower-case names. */
   readonly headers?: Readonly<Record<string, string>>;
+  readonly setCookies?: readonly string[];
   /** An object is sent as JSON. */
   readonly body?: string | object;
   readonly respondedAt?: number;
@@ -30,10 +31,11 @@ export function scriptHttp(...responses: readonly (ScriptedResponse | Error)[]):
         requests.push(request);
         if (response === undefined) throw new Error(`no response is prepared for ${request.verb} ${request.url}`);
         if (response instanceof Error) throw response;
-        const { status, headers = {}, body = '', respondedAt = 0, serverAheadMs = 0 } = response;
+        const { status, headers = {}, setCookies = [], body = '', respondedAt = 0, serverAheadMs = 0 } = response;
         return {
           status,
           header: (name) => headers[name],
+          setCookies,
           body: typeof body === 'string' ? body : JSON.stringify(body),
           respondedAt,
           serverAheadMs,

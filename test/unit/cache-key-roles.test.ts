@@ -138,7 +138,7 @@ async function answer({ url }: HttpRequest): Promise<HttpResponse> {
   const { origin } = new URL(url);
   const document = { issuer: origin, token_endpoint: `${origin}/t`, authorization_endpoint: `${origin}/a` };
   const body = JSON.stringify({ ...document, access_token: 'access', id_token: 'id', expires_in: 60 });
-  return { status: 200, header: () => undefined, body, respondedAt: 0, serverAheadMs: 0 };
+  return { status: 200, header: () => undefined, setCookies: [], body, respondedAt: 0, serverAheadMs: 0 };
 }
 
 /** Lists the options that a method reads to log in, up to the browser. */

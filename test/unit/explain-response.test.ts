@@ -166,6 +166,7 @@ function check(t: Test, { status, body, headers = {}, says, hint, code }: Row): 
     body: typeof body === 'string' ? body : JSON.stringify(body),
     respondedAt: 0,
     serverAheadMs: 0,
+    setCookies: [],
   };
   const explained = explainResponse(request, 'http://k/v3', answer);
   t.match(explained.message, says);

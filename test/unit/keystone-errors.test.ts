@@ -22,6 +22,7 @@ function explain({ status, body = '', headers = {}, request = {} }: Given): Plug
     body: typeof body === 'string' ? body : JSON.stringify(body),
     respondedAt: 0,
     serverAheadMs: 0,
+    setCookies: [],
   });
 }
 

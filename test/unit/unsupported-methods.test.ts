@@ -43,7 +43,6 @@ void t.test('methods that lead to no token are rejected with the reason and an a
     http_basic: [/password with each request/, /v3password/],
     v2password: [/version 2 of the Keystone API/, /v3password/],
     v2token: [/version 2 of the Keystone API/, /v3token/],
-    v3samlpassword: [/ECP/, /v3websso/],
     v3adfspassword: [/WS-Trust/, /application credential/],
     v3oauth1: [/OAuth 1\.0/, /application credential/],
     none: [/does not log in/, /OS_AUTH_TYPE/],

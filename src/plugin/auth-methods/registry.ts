@@ -16,6 +16,7 @@ import { oidcClientCredentials } from './oidc-client-credentials.ts';
 import { oidcDeviceAuthz } from './oidc-device-authz.ts';
 import { oidcPassword } from './oidc-password.ts';
 import { password } from './password.ts';
+import { samlPassword } from './saml-password.ts';
 import { token } from './token.ts';
 import { totp } from './totp.ts';
 import { v4Federation } from './v4-federation.ts';
@@ -29,6 +30,7 @@ export const METHODS: readonly AuthMethod[] = [
   oidcAccessToken,
   totp,
   oidcPassword,
+  samlPassword,
   oidcClientCredentials,
   oidcDeviceAuthz,
   oauth2ClientCredential,

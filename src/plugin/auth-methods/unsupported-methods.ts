@@ -34,13 +34,6 @@ const UNSUPPORTED: ReadonlyMap<string, { readonly reason: string; readonly hint:
     },
   ],
   [
-    'v3samlpassword',
-    {
-      reason: 'it sends the password to a SAML identity provider with the ECP profile, which the plugin does not speak',
-      hint: `use v3websso, which logs in at the same provider in a browser, or ${WITHOUT_A_BROWSER}`,
-    },
-  ],
-  [
     'v3adfspassword',
     {
       reason: 'it sends the password to AD FS with WS-Trust, which the plugin does not speak',
@@ -101,7 +94,7 @@ export function rejectServiceProvider(config: ResolvedConfig): void {
   const origin = config.origin('service-provider');
   throw new ConfigError(
     `${origin} asks for a token of another cloud (Keystone-to-Keystone), which the plugin cannot get: ` +
-      'that needs a SAML assertion and the ECP profile',
+      'it does not ask this Keystone for a SAML assertion',
     {
       hint:
         'set OS_AUTH_URL to the Keystone of that cloud and log in there, for example with v3websso or an application ' +

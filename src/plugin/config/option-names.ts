@@ -36,6 +36,7 @@ const SINGLE_NAMES = [
   'endpoint',
   // Federation
   'identity-provider',
+  'identity-provider-url',
   'protocol',
   'mutual-auth',
   'jwt',

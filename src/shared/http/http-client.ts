@@ -154,7 +154,8 @@ async function followRedirects(
     const tookMs = performance.now() - startedAt;
     for (const [line, level] of describeExchange(request, url, { ...response, tookMs })) log(line, level);
     const location = response.header('location');
-    if (location === undefined || response.status < 301 || response.status > 308) return response;
+    const isRedirect = location !== undefined && response.status >= 301 && response.status <= 308;
+    if (!isRedirect || request.returnsRedirect) return response;
     const next = REDIRECT_STATUSES.includes(response.status) ? resolveRedirect(url, location) : undefined;
     if (next === undefined || redirects === MAX_REDIRECTS) {
       throw explainRedirect(url, location, { peer, isLimitReached: next !== undefined });
@@ -313,6 +314,7 @@ function toHttpResponse(
       const value = response.headers[name];
       return Array.isArray(value) ? value[0] : value;
     },
+    setCookies: response.headers['set-cookie'] ?? [],
     body: response.body,
     respondedAt,
     serverAheadMs: measureClockSkew(response.headers.date, respondedAt, (receivedAt - sentAt) / 2),

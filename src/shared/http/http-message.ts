@@ -12,6 +12,8 @@ export interface HttpRequest {
   readonly peer?: Peer;
   /** The request contains something that works once, such as a passcode: it is never sent twice. */
   readonly isSingleUse?: true;
+  /** A redirect is the response: it is not followed. */
+  readonly returnsRedirect?: true;
   /** Repeated while the user does something elsewhere: it takes nothing from the deadline of the other requests. */
   readonly isPoll?: true;
   /** The deadline of this request in ms, if it does not share the deadline of a run. */
@@ -22,6 +24,8 @@ export interface HttpRequest {
 export interface HttpResponse {
   readonly status: number;
   header(name: string): string | undefined;
+  /** Every `Set-Cookie` header. */
+  readonly setCookies: readonly string[];
   readonly body: string;
   /** Midpoint of sending and receiving by this machine's clock, in ms since 1970, UTC. */
   readonly respondedAt: number;

@@ -1,0 +1,199 @@
+// Runs a real cloud whose programs log in with SAML (profile "Enhanced Client or Proxy"): Apache with mod_auth_mellon in
+// front of another Keystone server, and an identity provider with passwords. That server uses the data of a running
+// Keystone.
+
+import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { callKeystone, findId, listRoles, logInAsAdmin } from '../../test/support/tenancy.ts';
+import type { Tenancy } from '../../test/support/tenancy.ts';
+import { startKeystone } from '../keystone/keystone.ts';
+import type { KeystoneAddress } from '../keystone/keystone.ts';
+import { makeSigningCertificate } from '../lib/pki.ts';
+import type { CertificateFiles, Pki } from '../lib/pki.ts';
+import { federatedPaths, findFreePorts, quote, startApache, workerUid } from './apache.ts';
+import type { ApacheLogin } from './apache.ts';
+import { findApache } from './find-apache.ts';
+import { describeServiceProvider, describeIdentityProvider } from './saml-metadata.ts';
+import { startSamlIdentityProvider } from './saml-identity-provider.ts';
+import type { SamlIdentityProvider, SamlUser } from './saml-identity-provider.ts';
+
+export interface SamlFederationOptions {
+  /** The data folder of the Keystone whose data it uses, and that Keystone. */
+  readonly dataDir: string;
+  readonly home: KeystoneAddress;
+  readonly pki: Pki;
+  readonly tenancy: Tenancy;
+  /** Who can log in at the identity provider. The mapping admits addresses at acme.example. */
+  readonly users: readonly SamlUser[];
+}
+
+export interface SamlFederation {
+  /** Apache. Its log is written right after a response was sent. */
+  readonly keystone: KeystoneAddress;
+  readonly identityProvider: Pick<SamlIdentityProvider, 'url' | 'accessLog'>;
+  /** Where the service provider takes responses, below Apache's address. */
+  readonly consumerPath: string;
+  /** IDs in Keystone. */
+  readonly provider: string;
+  readonly protocol: string;
+  readLog(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+const provider = 'campus';
+const protocol = 'saml2';
+const mapping = 'saml-mapping';
+const endpointPath = '/mellon';
+const consumerPath = `${endpointPath}/paosResponse`;
+const providerId = 'https://idp.campus.example/saml';
+
+/** Starts all servers, and registers the identity provider with Keystone. */
+export async function startSamlFederation(
+  options: SamlFederationOptions,
+): Promise<SamlFederation | { missing: string }> {
+  const { dataDir, home, pki, users } = options;
+  const packages = await findApache('auth_mellon');
+  if ('missing' in packages) return packages;
+  // The workers of Apache can be another user, who must read the key.
+  const dir = await mkdtemp(join(tmpdir(), 'cka-mellon-'));
+  const stops: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true })];
+  const stop = async (): Promise<void> => {
+    for (const each of stops.toReversed()) await each();
+  };
+  try {
+    const upstream = await startKeystone({
+      dir: dataDir,
+      extraConfig: `[${protocol}]
+remote_id_attribute = HTTP_MELLON_IDP
+[oslo_middleware]
+enable_proxy_headers_parsing = true
+`,
+    });
+    stops.push(() => upstream.stop());
+    const [port = 0, providerPort = 0] = await findFreePorts(2);
+    const own = await makeSigningCertificate(dir, 'service-provider');
+    const signing = await makeSigningCertificate(dir, 'identity-provider');
+    const metadata = await writeMetadata(dir, { port, providerPort, own, signing });
+    const identityProvider = await startSamlIdentityProvider({
+      ...{ dir, port: providerPort, tls: pki.server, signing, users },
+      entityId: providerId,
+      metadata: metadata.ofServiceProvider,
+    });
+    if ('missing' in identityProvider) {
+      await stop();
+      return identityProvider;
+    }
+    stops.push(() => identityProvider.stop());
+    const login = await makeMellonLogin(dir, own, metadata);
+    const apache = await startApache({ ...pki.server, dir: join(dir, 'apache'), port, upstream: upstream.url, login });
+    stops.push(() => apache.stop());
+    await admitUsers(options);
+    return {
+      keystone: { url: apache.url, accessLog: apache.accessLog, adminPassword: home.adminPassword },
+      identityProvider,
+      ...{ consumerPath, provider, protocol },
+      readLog: async () =>
+        [await upstream.readLog(), await apache.readLog(), await identityProvider.readLog()].join('\n'),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+interface Metadata {
+  /** Paths of files. */
+  readonly ofServiceProvider: string;
+  readonly ofIdentityProvider: string;
+}
+
+async function writeMetadata(
+  dir: string,
+  {
+    port,
+    providerPort,
+    own,
+    signing,
+  }: Record<'port' | 'providerPort', number> & Record<'own' | 'signing', CertificateFiles>,
+): Promise<Metadata> {
+  const url = `https://127.0.0.1:${port}${endpointPath}`;
+  const [ofServiceProvider, ofIdentityProvider] = [join(dir, 'sp.xml'), join(dir, 'idp.xml')];
+  const [ownPem, signingPem] = await Promise.all([readFile(own.cert, 'utf8'), readFile(signing.cert, 'utf8')]);
+  await writeFile(
+    ofServiceProvider,
+    describeServiceProvider({
+      entityId: `${url}/metadata`,
+      pem: ownPem,
+      url,
+      consumer: `https://127.0.0.1:${port}${consumerPath}`,
+    }),
+  );
+  await writeFile(
+    ofIdentityProvider,
+    describeIdentityProvider({ entityId: providerId, pem: signingPem, url: `https://127.0.0.1:${providerPort}/ecp` }),
+  );
+  return { ofServiceProvider, ofIdentityProvider };
+}
+
+async function makeMellonLogin(dir: string, own: CertificateFiles, metadata: Metadata): Promise<ApacheLogin> {
+  if (workerUid !== undefined) {
+    for (const path of [dir, own.cert, own.key, metadata.ofServiceProvider, metadata.ofIdentityProvider]) await chown(path, workerUid, 0);
+  }
+  return {
+    module: 'auth_mellon',
+    ownPaths: [endpointPath],
+    config: `MellonLockFile ${quote(join(dir, 'mellon.lock'))}
+MellonPostDirectory ${quote(join(dir, 'posts'))}
+<Location "/">
+  MellonEndpointPath ${endpointPath}
+  MellonSPPrivateKeyFile ${quote(own.key)}
+  MellonSPCertFile ${quote(own.cert)}
+  MellonSPMetadataFile ${quote(metadata.ofServiceProvider)}
+  MellonIdPMetadataFile ${quote(metadata.ofIdentityProvider)}
+  MellonSetEnvNoPrefix MELLON_MAIL urn:oid:0.9.2342.19200300.100.1.3
+  MellonIdP IDP
+  MellonSecureCookie On
+  MellonEnable info
+</Location>
+<LocationMatch "${federatedPaths.program}">
+  AuthType Mellon
+  MellonEnable auth
+  Require valid-user
+  RequestHeader set MELLON-MAIL "%{MELLON_MAIL}e"
+  RequestHeader set MELLON-IDP "%{MELLON_IDP}e"
+</LocationMatch>`,
+  };
+}
+
+async function admitUsers({ home, tenancy }: SamlFederationOptions): Promise<void> {
+  const { domain, projects } = tenancy;
+  const token = await logInAsAdmin(home);
+  const put = (path: string, body?: object): Promise<unknown> =>
+    callKeystone(home, `/v3/${path}`, { method: 'PUT', token, body });
+  const roles = await listRoles(home, token);
+  const made = await callKeystone(home, '/v3/groups', {
+    method: 'POST',
+    token,
+    body: { group: { name: 'of-the-campus', domain_id: domain.id } },
+  });
+  const { id } = (made as { group: { id: string } }).group;
+  const rules = [
+    {
+      local: [{ user: { name: '{0}' }, group: { id } }],
+      remote: [
+        { type: 'HTTP_MELLON_MAIL' },
+        { type: 'HTTP_MELLON_MAIL', any_one_of: ['@acme\\.example$'], regex: true },
+      ],
+    },
+  ];
+  const path = `OS-FEDERATION/identity_providers/${provider}`;
+  await Promise.all([
+    put(`OS-FEDERATION/mappings/${mapping}`, { mapping: { rules } }),
+    put(path, { identity_provider: { remote_ids: [providerId], enabled: true } }),
+    put(`projects/${projects.demo.id}/groups/${id}/roles/${findId(roles, 'member')}`),
+  ]);
+  await put(`${path}/protocols/${protocol}`, { protocol: { mapping_id: mapping } });
+}

@@ -1,0 +1,89 @@
+// Runs the SAML identity provider of saml-identity-provider.py, with what Debian's package of Keystone brings.
+
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { findKeystone, PYTHON } from '../keystone/find-keystone.ts';
+import { pathExists } from '../lib/debian-packages.ts';
+import type { CertificateFiles } from '../lib/pki.ts';
+import { endChild, waitForPorts } from '../lib/server-process.ts';
+
+export interface SamlUser {
+  readonly name: string;
+  readonly password: string;
+  readonly email: string;
+}
+
+export interface SamlIdentityProviderOptions {
+  /** For its files. */
+  readonly dir: string;
+  readonly port: number;
+  readonly tls: CertificateFiles;
+  readonly signing: CertificateFiles;
+  readonly entityId: string;
+  /** The file that describes the service providers. */
+  readonly metadata: string;
+  readonly users: readonly SamlUser[];
+}
+
+export interface SamlIdentityProvider {
+  /** Without `/ecp`. */
+  readonly url: string;
+  /** The same format as Keystone's, written before the response is sent. */
+  readonly accessLog: string;
+  readLog(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export async function startSamlIdentityProvider(
+  options: SamlIdentityProviderOptions,
+): Promise<SamlIdentityProvider | { missing: string }> {
+  const { dir, port, tls, signing, entityId, metadata, users } = options;
+  const packages = await findKeystone();
+  if ('missing' in packages) return packages;
+  const { root = '/', pythonPath } = packages;
+  const xmlsec = join(root, 'usr/bin/xmlsec1');
+  if (!(await pathExists(xmlsec))) return { missing: `${xmlsec} (package xmlsec1) does not exist` };
+  const accessLog = join(dir, 'identity-provider.log');
+  const settings = {
+    ...{ port, metadata, xmlsec, users },
+    entity_id: entityId,
+    tls: [tls.cert, tls.key],
+    signing: [signing.cert, signing.key],
+    access_log: accessLog,
+  };
+  await writeFile(accessLog, '', { mode: 0o600 });
+  const file = join(dir, 'identity-provider.json');
+  await writeFile(file, JSON.stringify(settings), { mode: 0o600 });
+  const errorLog = join(dir, 'identity-provider-errors.log');
+  const log = openSync(errorLog, 'a', 0o600);
+  const child = spawn(PYTHON, ['-s', join(import.meta.dirname, 'saml-identity-provider.py'), file], {
+    env: {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      LC_ALL: 'C.UTF-8',
+      ...(pythonPath === undefined ? {} : { PYTHONPATH: pythonPath }),
+      ...(packages.root === undefined ? {} : { LD_LIBRARY_PATH: await findLibraries(packages.root) }),
+    },
+    stdio: ['pipe', 'pipe', log],
+  });
+  closeSync(log);
+  const readLog = async (): Promise<string> => (await readFile(errorLog, 'utf8')).split('\n').slice(-10).join('\n');
+  const stop = (): Promise<void> => endChild(child);
+  try {
+    await waitForPorts(child);
+    return { url: `https://127.0.0.1:${port}`, accessLog, readLog, stop };
+  } catch (error) {
+    await stop();
+    throw new Error(`the SAML identity provider did not start: ${String(error)}\n${await readLog()}`, { cause: error });
+  }
+}
+
+async function findLibraries(root: string): Promise<string> {
+  const lib = join(root, 'usr/lib');
+  return (await readdir(lib))
+    .filter((name) => name.includes('-linux-gnu'))
+    .map((name) => join(lib, name))
+    .join(':');
+}
