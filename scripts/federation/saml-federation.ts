@@ -140,7 +140,8 @@ async function writeMetadata(
 
 async function makeMellonLogin(dir: string, own: CertificateFiles, metadata: Metadata): Promise<ApacheLogin> {
   if (workerUid !== undefined) {
-    for (const path of [dir, own.cert, own.key, metadata.ofServiceProvider, metadata.ofIdentityProvider]) await chown(path, workerUid, 0);
+    for (const path of [dir, own.cert, own.key, metadata.ofServiceProvider, metadata.ofIdentityProvider])
+      await chown(path, workerUid, 0);
   }
   return {
     module: 'auth_mellon',

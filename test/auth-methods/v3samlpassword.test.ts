@@ -91,7 +91,10 @@ testWithKeystone('v3samlpassword logs in at a real identity provider', async (t,
     });
     t.equal(checkSuccess(t, await user.run()).token, token);
     t.equal(listAtProvider().length, 1, 'the cache answers the second run');
-    t.notOk([result.stdout, result.stderr, user.readCache()].join('\n').includes(ALICE.password), 'no password is left');
+    t.notOk(
+      [result.stdout, result.stderr, user.readCache()].join('\n').includes(ALICE.password),
+      'no password is left',
+    );
   });
 
   await t.test('a login without a project needs no scope', async (t) => {
@@ -119,7 +122,7 @@ testWithKeystone('v3samlpassword logs in at a real identity provider', async (t,
 
   await t.test('a wrong password is sent once, and the message says whose it is', async (t) => {
     const { user, listAtKeystone, listAtProvider } = makeUser(t, { OS_PASSWORD: 'wrong-password' });
-    const says = ['the identity provider', 'refused alice', 'check OS_USERNAME and OS_PASSWORD', 'not Keystone'];
+    const says = ['the identity provider', 'refused alice', 'check OS_USERNAME and OS_PASSWORD', 'not of Keystone'];
     checkFailure(t, await user.run(), EXIT_STATUS.refused, { says });
     checkFailure(t, await user.run(), EXIT_STATUS.refused, { says: ['is not tried again yet', ...says] });
     t.strictSame(listAtProvider(), ['POST /ecp 401']);

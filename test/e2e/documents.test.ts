@@ -180,6 +180,7 @@ const EXAMPLES: Readonly<Record<string, RunExample>> = {
       'v3oauth2clientcredential',
     );
   },
+  'export OS_AUTH_TYPE=v3samlpassword': (t, fixture, script) => checkMethod(t, fixture, script, 'v3samlpassword'),
   'export OS_AUTH_TYPE=v3kerberos': (t, fixture, script) => {
     const { OS_PROJECT_NAME: project = '', OS_PROJECT_DOMAIN_NAME: domain = '' } = onProject(
       fixture.environment.tenancy.projects.demo,

@@ -31,6 +31,7 @@ import { GUESSABLE_OPTIONS, makeLoginSamples } from '../support/login-samples.ts
 import { makeRandomLogins, renderRun } from '../support/random-logins.ts';
 import type { Run } from '../support/random-logins.ts';
 import { checkProperty } from '../support/property.ts';
+import { answerSamlRequest } from '../support/stand-in-saml.ts';
 
 // --- What a run sends ---
 
@@ -63,13 +64,26 @@ function describeBody(body: JsonWithSecrets | undefined, guessable: ReadonlySet<
   return body === undefined ? '' : JSON.stringify(describe(body));
 }
 
-/** Answers as an identity provider with one discovery document, or as Keystone's token endpoint. */
-function answer({ verb, url }: HttpRequest): HttpResponse {
-  const { origin } = new URL(url);
+/** Answers as an identity provider of either kind, or as Keystone's token endpoint. */
+function answer({ verb, url, headers, body: sent = '' }: HttpRequest): HttpResponse {
+  const { origin, pathname } = new URL(url);
+  const revealed = Object.entries(headers ?? {}).map(([name, value]) => [
+    name,
+    value instanceof Secret ? value.reveal() : value,
+  ]);
+  const saml = answerSamlRequest(
+    { line: `${verb} ${pathname}`, headers: Object.fromEntries(revealed) as Record<string, string>, body: sent },
+    origin,
+  );
+  const common = { status: 200, header: () => undefined, respondedAt: 0, serverAheadMs: 0 };
+  if (saml !== undefined) {
+    const setCookies = saml.headers?.['set-cookie'] ?? [];
+    return { ...common, body: saml.body ?? '', setCookies: typeof setCookies === 'string' ? [setCookies] : setCookies };
+  }
   const document = { issuer: origin, token_endpoint: `${origin}/token` };
   const tokens = { access_token: 'provider-token', id_token: 'provider-id-token', expires_in: 3600 };
   const body = JSON.stringify(verb === 'GET' ? document : tokens);
-  return { status: 200, header: () => undefined, setCookies: [], body, respondedAt: 0, serverAheadMs: 0 };
+  return { ...common, setCookies: [], body };
 }
 
 interface Outcome {

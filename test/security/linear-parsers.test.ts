@@ -3,6 +3,7 @@
 import t from 'tap';
 import { hideArguments, hideSecretsInLines, hideUserInfo } from '../../src/plugin/kubeconfig/hide-secrets.ts';
 import { parseYamlStream } from '../../src/plugin/kubeconfig/yaml.ts';
+import { parseXml } from '../../src/plugin/saml/xml.ts';
 import { parseCurlOutput } from '../../src/plugin/kerberos/curl.ts';
 import { readUnverifiedClaims } from '../../src/shared/oidc/jwt.ts';
 import { removeTrailingSlashes } from '../../src/shared/base/text.ts';
@@ -22,6 +23,12 @@ const PARSERS: Readonly<Record<string, (length: number) => unknown>> = {
   'many starts of a URL': (length) => hideUserInfo('//'.repeat(length / 2)),
   'a JWT of dots': (length) => readUnverifiedClaims('.'.repeat(length)),
   'a JWT without an end': (length) => readUnverifiedClaims(`a.${'a'.repeat(length)}!`),
+  'XML of attributes': (length) =>
+    parseXml(`<a ${Array.from({ length: length / 8 }, (_, index) => `a${index}=""`).join(' ')}/>`),
+  'XML of line ends': (length) => parseXml(`<a>${'\r'.repeat(length)}</a>`),
+  'XML that nests': (length) => parseXml('<a>'.repeat(length / 3)),
+  'XML of references': (length) => parseXml(`<a>${'&lt;'.repeat(length / 4)}</a>`),
+  'XML of comments without an end': (length) => parseXml(`<a>${'<!--'.repeat(length / 4)}`),
   'invisible characters': (length) => makePrintable('\u200b'.repeat(length)),
 };
 

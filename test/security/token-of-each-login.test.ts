@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import type { OutgoingHttpHeaders } from 'node:http';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -25,6 +26,7 @@ import { runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { startServer } from '../support/stand-in-keystone/server.ts';
 import type { RecordedRequest } from '../support/stand-in-keystone/server.ts';
+import { answerSamlRequest } from '../support/stand-in-saml.ts';
 
 // --- The server ---
 
@@ -56,7 +58,7 @@ function hideBasicProof(header: string | undefined): string {
 /** Makes the token for a request, which is different for each other request. */
 function makeToken(prefix: string, server: string, { method, path, headers, body }: RecordedRequest): string {
   const { authorization, host } = headers;
-  const own = ['x-auth-token', 'x-subject-token', 'openstack-mapping'].map((name) => headers[name] ?? '');
+  const own = ['x-auth-token', 'x-subject-token', 'openstack-mapping', 'cookie'].map((name) => headers[name] ?? '');
   const request = [server, method, path, host, hideBasicProof(authorization), ...own, hideProofs(body)];
   return `${prefix}${createHash('sha256').update(JSON.stringify(request)).digest('base64url')}`;
 }
@@ -99,13 +101,19 @@ async function startTokenServer(t: Test, name: string, onRequest: () => void): P
     const send = (status: number, body: object, headers = {}): void => {
       response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
     };
+    const body = typeof request.body === 'string' ? request.body : '';
+    const saml = answerSamlRequest({ line: `${method} ${path}`, headers: request.headers, body }, url);
+    if (saml !== undefined) {
+      response.writeHead(200, saml.headers as OutgoingHttpHeaders).end(saml.body);
+      return;
+    }
     if (method === 'POST' && request.headers['content-type']?.includes('form') === true) {
       const access = makeToken('p-', name, request);
       clientOfToken.set(access, hideBasicProof(request.headers.authorization).replace(/:.*/s, ''));
       send(200, { access_token: access, id_token: `i${access}`, token_type: 'Bearer', expires_in: 3600 });
       return;
     }
-    if (method === 'POST') {
+    if (method === 'POST' || request.headers.cookie !== undefined) {
       send(201, { token: describeToken(request) }, { 'x-subject-token': makeToken('gAAAA-', name, request) });
       return;
     }

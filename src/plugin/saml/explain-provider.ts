@@ -17,7 +17,8 @@ export interface ProviderLogin {
 
 const SUCCESS = 'urn:oasis:names:tc:SAML:2.0:status:Success';
 const EXAMPLE = 'https://idp.example.com/idp/profile/SAML2/SOAP/ECP';
-const CHECK_PASSWORD = 'check OS_USERNAME and OS_PASSWORD, which the identity provider knows and not Keystone';
+const CHECK_PASSWORD = 'check OS_USERNAME and OS_PASSWORD, which are those of the identity provider, not of Keystone';
+const CHECK_OR_ASK = 'check OS_USERNAME and OS_PASSWORD of the identity provider, or ask its operator';
 
 const quote = (text: string): string => redactAndTruncate(text.replaceAll(/\s+/g, ' ')).replace(/\.$/, '');
 
@@ -30,7 +31,7 @@ export function explainFault({ isOfServer, reason }: Fault, { peer, user }: Prov
     });
   }
   return new AuthRejected('auth-rejected', `${peer.name} refused the login of ${user}: ${why}`, {
-    hint: `${CHECK_PASSWORD}, or ask its operator`,
+    hint: CHECK_OR_ASK,
   });
 }
 
@@ -55,7 +56,7 @@ export function explainSamlStatus(body: XmlElement, { peer, user }: ProviderLogi
   const detail = childOf(code, 'StatusCode')?.attributes.get('Value');
   const texts = [shorten(detail ?? value), childOf(status, 'StatusMessage')?.text ?? ''].filter((text) => text !== '');
   return new AuthRejected('auth-rejected', `${peer.name} refused the login of ${user}: ${quote(texts.join(', '))}`, {
-    hint: `${CHECK_PASSWORD}, or ask its operator`,
+    hint: CHECK_OR_ASK,
   });
 }
 
