@@ -57,6 +57,7 @@ function makeRequest(config: ResolvedConfig, user: string): AuthRequest {
 export const samlPassword: AuthMethod = {
   name: 'v3samlpassword',
   aliases: [],
+  use: 'Password',
   summary: 'a user and a password at a SAML identity provider with ECP',
   options: [
     ...FEDERATION_OPTIONS,
