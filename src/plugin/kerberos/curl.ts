@@ -221,5 +221,12 @@ export function parseCurlOutput(output: string, respondedAt: number): HttpRespon
   if (head === undefined || status === undefined || status !== writtenStatus) return undefined;
   const headers = parseHeaders(head.slice(1));
   const serverAheadMs = measureClockSkew(headers.get('date'), respondedAt);
-  return { status: Number(status), header: (name) => headers.get(name), setCookies: [], body: rest, respondedAt, serverAheadMs };
+  return {
+    status: Number(status),
+    header: (name) => headers.get(name),
+    setCookies: [],
+    body: rest,
+    respondedAt,
+    serverAheadMs,
+  };
 }
