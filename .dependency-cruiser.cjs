@@ -26,7 +26,8 @@ const PLUGIN = {
   'fast-path': ['exec', 'cache'],
   'auth-methods': ['programs', 'config', 'terminal', 'browser', 'kerberos', 'saml'],
   login: ['exec', 'cache', 'config', 'terminal', 'kerberos', 'fast-path', 'auth-methods'],
-  packaged: ['programs', 'cache'],
+  // It replaces cli/cli.ts, and imports it as another bundle.
+  packaged: ['programs', 'cache', 'cli'],
 };
 
 const WEBHOOK = {

@@ -36,6 +36,8 @@ const OPENING_FILES = [
   'src/plugin/terminal/terminal.ts',
   // For writing.
   'src/plugin/kubeconfig/write-file.ts',
+  // A file in the executable.
+  'src/plugin/packaged/bun/keyring.ts',
 ];
 
 const exceptions = [...new Set([...Object.values(IMPORTERS), ...OPENING_FILES])];

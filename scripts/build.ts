@@ -15,6 +15,10 @@ const SLOW = 'dist/slow.cjs';
 const EXECUTABLE = 'out/executable.cjs';
 const BUNDLES = 'out/bundles.json';
 
+/** The fast path and the keyring helper for an executable of Bun, which takes the other bundles from `dist`. */
+const BUN_EXECUTABLE = 'out/bun-executable.cjs';
+const BUN_KEYRING = 'out/bun-keyring.cjs';
+
 /** The webhook. It shares only src/shared with the plugin. */
 const WEBHOOK = 'dist/k8s-keystone-auth.cjs';
 
@@ -31,6 +35,9 @@ const FAST_PATH =
 
 /** The same for a single executable. The files in `packaged/` run on a cache miss only. */
 const FAST_PATH_PACKAGED = new RegExp(`${FAST_PATH.source}|^src\\/plugin\\/packaged\\/`);
+
+/** Bundles that the fast path loads on a cache miss only. */
+const SLOW_PATHS = new Set(['./slow.cjs', './keyring.cjs']);
 
 /** Replaces an import of `name` with a `require` of `file` at run time. */
 function requireAtRunTime(name: RegExp, file: string): Plugin {
@@ -146,7 +153,7 @@ const SEPARATE_IN_WEBHOOK: readonly SeparatePackage[] = [
 function checkFastPath(metafile: Metafile, allowed: RegExp): void {
   const intruders = Object.keys(metafile.inputs).filter((file) => !allowed.test(file));
   const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
-  const foreign = imports.map(({ path }) => path).filter((path) => !path.startsWith('node:') && path !== './slow.cjs');
+  const foreign = imports.map(({ path }) => path).filter((path) => !path.startsWith('node:') && !SLOW_PATHS.has(path));
   if (intruders.length + foreign.length > 0)
     throw new Error(`the fast path must not contain: ${[...intruders, ...foreign].join(', ')}`);
 }
@@ -189,6 +196,12 @@ async function make(outfile: string, options: BuildOptions): Promise<Metafile> {
   return metafile;
 }
 
+/** Makes a bundle for an executable of Bun. It contains no package that those for Node lack, so it is not listed. */
+async function makeForBun(outfile: string, options: BuildOptions): Promise<Metafile> {
+  const { metafile } = await bundle({ ...common, ...options, outfile, metafile: true });
+  return metafile;
+}
+
 checkFastPath(
   await make(MAIN, {
     entryPoints: ['src/plugin/main.ts'],
@@ -200,10 +213,25 @@ checkFastPath(
 checkFastPath(
   await make(EXECUTABLE, {
     entryPoints: ['src/plugin/main.ts'],
-    plugins: [replaceImport(/^\.\/cli\/cli\.ts$/, 'src/plugin/packaged/cli.ts')],
+    plugins: [replaceImport(/^\.\/cli\/cli\.ts$/, 'src/plugin/packaged/node/cli.ts')],
   }),
   FAST_PATH_PACKAGED,
 );
+checkFastPath(
+  await makeForBun(BUN_EXECUTABLE, {
+    entryPoints: ['src/plugin/main.ts'],
+    plugins: [
+      replaceImport(/^\.\/cli\/cli\.ts$/, 'src/plugin/packaged/bun/cli.ts'),
+      requireAtRunTime(/^\.\.\/\.\.\/cli\/cli\.ts$/, './slow.cjs'),
+      requireAtRunTime(/^\.\.\/\.\.\/cache\/keyring-process\.ts$/, './keyring.cjs'),
+    ],
+  }),
+  FAST_PATH_PACKAGED,
+);
+await makeForBun(BUN_KEYRING, {
+  entryPoints: ['src/plugin/cache/keyring-process.ts'],
+  plugins: [replaceImport(/^@napi-rs\/keyring$/, 'src/plugin/packaged/bun/keyring.ts')],
+});
 await make(SLOW, {
   ...moduleUrl,
   entryPoints: ['src/plugin/cli/cli.ts'],

@@ -4,7 +4,8 @@
  * manifests for package managers and a list of checksums. `out/release/` has all of it under the names that a release
  * publishes. All input comes from this commit, package-lock.json and npm, so a second run gives the same bytes.
  *
- * usage: npm run package [-- [--target NAME]... [--base-url URL]]
+ * usage: npm run package [-- [--target NAME]... [--base-url URL] [--runtime node|bun]] --runtime: what the plugin runs
+ * on; Node by default. The webhook runs on Node.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -17,9 +18,13 @@ import type { Bundle } from './build.ts';
 import { makePluginArchive, makeWebhookArchive } from './package/archives.ts';
 import { archivePath } from './package/package-paths.ts';
 import { listComponents, renderLicenses, renderSbom } from './package/sbom.ts';
+import type { ExecutableContents } from './package/sbom.ts';
 import { makeDebianPackage } from './package/debian.ts';
+import { makeBunExecutable } from './package/bun-binary/executable.ts';
+import type { BuiltExecutable } from './package/keyring-addon.ts';
 import { describePlugin, makeExecutable, WEBHOOK_PROGRAM } from './package/node-binary/executable.ts';
-import type { Program } from './package/node-binary/executable.ts';
+import { RUNTIMES } from './package/runtimes.ts';
+import type { Runtime } from './package/runtimes.ts';
 import { renderCompletions } from './package/system-files.ts';
 import { renderManPage } from './package/man-page.ts';
 import { renderManifests } from './package/manifests.ts';
@@ -35,7 +40,11 @@ const LICENSES = 'THIRD-PARTY-LICENSES.txt';
 const MAIN_SCRIPTS = ['client-keystone-auth.cjs', 'executable.cjs'];
 
 const { values: options } = parseArgs({
-  options: { target: { type: 'string', multiple: true }, 'base-url': { type: 'string' } },
+  options: {
+    target: { type: 'string', multiple: true },
+    'base-url': { type: 'string' },
+    runtime: { type: 'string', default: 'node' },
+  },
 });
 
 function chooseTargets(): readonly Target[] {
@@ -49,6 +58,14 @@ function chooseTargets(): readonly Target[] {
   );
 }
 
+function chooseRuntime(): Runtime {
+  const runtime = RUNTIMES.find((candidate) => candidate === options.runtime);
+  if (runtime === undefined)
+    throw new Error(`--runtime ${options.runtime} does not exist; use one of ${RUNTIMES.join(', ')}`);
+  return runtime;
+}
+
+const RUNTIME = chooseRuntime();
 const RELEASE = makeRelease(manifest.version, options['base-url']);
 const VERSION = RELEASE.version;
 
@@ -96,24 +113,30 @@ async function makePackages(target: Target): Promise<void> {
   ]);
 }
 
-/** Makes the executable of a program, its licenses and its bill of materials. */
-async function makeProgram(target: Target, program: Program, contents: readonly Bundle[]): Promise<void> {
-  const { path, notes } = await makeExecutable(target, program);
-  const components = await listComponents(target, contents, program.hasKeyring);
-  await writeFile(documentPath(target, program.name, LICENSES), renderLicenses(program.name, components));
-  await writeFile(
-    documentPath(target, program.name, 'sbom.cdx.json'),
-    renderSbom(program.name, target, components, VERSION),
-  );
+/** Writes the licenses and the bill of materials of an executable, and reports its size. */
+async function describeExecutable(
+  target: Target,
+  program: string,
+  { path, notes }: BuiltExecutable,
+  contents: ExecutableContents,
+): Promise<void> {
+  const components = await listComponents(target, contents);
+  await writeFile(documentPath(target, program, LICENSES), renderLicenses(program, components));
+  await writeFile(documentPath(target, program, 'sbom.cdx.json'), renderSbom(program, target, components, VERSION));
   const { size } = await stat(path);
   console.log(`${path}  ${(size / 1e6).toFixed(1)} MB${notes.map((note) => `  (${note})`).join('')}`);
 }
 
 for (const target of chooseTargets()) {
-  await makeProgram(target, describePlugin(assets), bundles);
+  const plugin = await (RUNTIME === 'bun'
+    ? makeBunExecutable(target, assets)
+    : makeExecutable(target, describePlugin(assets)));
+  await describeExecutable(target, PROGRAM_NAME, plugin, { bundles, hasKeyring: true, runtime: RUNTIME });
   await makePackages(target);
   if (target.hasWebhook) {
-    await makeProgram(target, WEBHOOK_PROGRAM, webhookBundles);
+    const webhook = await makeExecutable(target, WEBHOOK_PROGRAM);
+    const contents = { bundles: webhookBundles, hasKeyring: false, runtime: 'node' } as const;
+    await describeExecutable(target, WEBHOOK_PROGRAM_NAME, webhook, contents);
     await makeWebhookArchive(target, VERSION, documentPath(target, WEBHOOK_PROGRAM_NAME, LICENSES));
   }
 }

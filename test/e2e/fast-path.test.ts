@@ -11,7 +11,7 @@ import { isReliableStamp, stampFile } from '../../src/shared/base/file-stamp.ts'
 import { makePki } from '../../scripts/lib/pki.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
-import { PACKAGED_EXECUTABLE, PLUGIN_COMMAND, PLUGIN_PATH } from '../support/run-plugin.ts';
+import { PACKAGED_EXECUTABLE, PLUGIN_COMMAND, PLUGIN_PATH, RUNTIME } from '../support/run-plugin.ts';
 import { makeEnvironment, makeExecInfo, makeHome } from '../support/home.ts';
 import { makeIsolatedCommand } from '../support/run-plugin.ts';
 import type { Home } from '../support/home.ts';
@@ -93,6 +93,16 @@ async function trace({ home, env }: FastPathFixture, program: readonly string[])
   return { stdout, network, opened };
 }
 
+/** What Bun reads about the memory and the processors of the machine at each start. */
+const FILES_OF_BUN = [
+  '/proc/self/statm',
+  '/proc/sys/vm/mmap_min_addr',
+  '/proc/sys/vm/overcommit_memory',
+  '/sys/devices/system/cpu/online',
+  '/sys/fs/cgroup/cpu//cpu.cfs_quota_us',
+  '/sys/kernel/mm/transparent_hugepage/enabled',
+];
+
 const withoutKubectl = {};
 /** A cloud whose settings are overridden, so that the run reads the file and still logs in. */
 function byCloud(t: Test): Readonly<Record<string, string>> {
@@ -137,7 +147,7 @@ async function checkHit(
     .map((name) => join(home.cache, name));
   t.equal(ours.length, count, 'the number of files');
   // If the heap is too far from its built-in code, V8 maps a copy of that code from Node's own file.
-  const expectedFiles = [PLUGIN_PATH, process.execPath];
+  const expectedFiles = [PLUGIN_PATH, process.execPath, ...(RUNTIME === 'bun' ? FILES_OF_BUN : [])];
   const added = [...hit.opened.keys()].filter((path) => !bare.opened.has(path) && !expectedFiles.includes(path));
   const parent = 'KUBERNETES_EXEC_INFO' in settings ? ['/proc/self/stat'] : [];
   t.strictSame(added.toSorted(), [...ours, ...parent].toSorted(), 'only the expected files');

@@ -12,9 +12,14 @@ import type { Test } from 'tap';
 import { findNameOffsets, SCRUBBED_NAMES } from '../../scripts/package/node-binary/scrub-env-names.ts';
 import { findRehashFlag } from '../../scripts/package/node-binary/snapshot.ts';
 import { isSourcePositionsDisabled } from '../../scripts/package/node-binary/source-positions.ts';
+import { fetchPackageFile, readLockedPackage } from '../../scripts/lib/npm-package.ts';
+import { findBunNames, findJscComparisons } from '../../scripts/package/bun-binary/scrub-bun-names.ts';
+import { fetchAddon } from '../../scripts/package/keyring-addon.ts';
+import { requireBun } from '../../scripts/package/runtimes.ts';
 import { executablePath, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
+import { readRuntime } from '../support/packaged-runtime.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 const MACHINES: Readonly<Record<string, number>> = {
@@ -26,9 +31,13 @@ const MACHINES: Readonly<Record<string, number>> = {
   'win-arm64': 0xaa64,
 };
 
-function checkElf(t: Test, program: Buffer, machine: number): void {
+function checkElfHeader(t: Test, program: Buffer, machine: number): void {
   t.equal(program.toString('latin1', 0, 6), '\x7fELF\x02\x01', '64-bit, little-endian ELF');
   t.equal(program.readUInt16LE(18), machine, 'its processor');
+}
+
+function checkElf(t: Test, program: Buffer, machine: number): void {
+  checkElfHeader(t, program, machine);
   const headers = Number(program.readBigUInt64LE(32));
   const notes = Array.from({ length: program.readUInt16LE(56) }, (_, index) => headers + index * 56)
     .filter((at) => program.readUInt32LE(at) === 4)
@@ -148,9 +157,27 @@ function requireMade(target: Target): string | false {
   return skipWithout(executablePath(target), () => existsSync(executablePath(target)));
 }
 
+async function checkBun(t: Test, program: Buffer, target: Target): Promise<void> {
+  const { name, file, processor } = requireBun(target);
+  checkElfHeader(t, program, MACHINES[target.name] ?? 0);
+  const { version } = await readLockedPackage(name);
+  t.ok(program.includes(`bun-v${version}`), `Bun ${version}`);
+  t.ok(program.includes(await fetchAddon(target.keyringPackage)), 'it contains the native part of the keyring');
+  // What follows are the bundles, and Bun's own modules in JavaScript, which run after the plugin has begun.
+  const native = program.subarray(0, (await fetchPackageFile(name, file)).length);
+  t.strictSame(findBunNames(native), [], 'it contains no name of a variable of Bun');
+  t.strictSame(findJscComparisons(native, processor), [], 'it looks for no variable of JavaScriptCore');
+  t.notOk(program.includes(process.cwd()), 'it contains no path of this machine');
+}
+
 for (const target of TARGETS) {
-  await t.test(target.name, { skip: requireMade(target) }, async (t) => {
+  const skip = requireMade(target);
+  await t.test(target.name, { skip }, async (t) => {
     const program = readFileSync(executablePath(target));
+    if (readRuntime(target) === 'bun') {
+      await checkBun(t, program, target);
+      return;
+    }
     CHECKS[target.format](t, program, MACHINES[target.name] ?? 0);
     t.ok(program.includes(`node-${process.version}`.slice(5)), `Node ${process.version}`);
     t.ok(

@@ -1,7 +1,7 @@
 /**
- * A kubeconfig from another user can set any variable for its plugin. These tests set each variable that Node, OpenSSL
- * or ICU read. No code runs, no file appears, nothing leaks, and TLS stays strict. The first test shows that most
- * variables affect a plain Node, so that the other tests cannot pass by accident. LD_PRELOAD and similar variables are
+ * A kubeconfig from another user can set any variable for its plugin. These tests set each variable that Node, Bun,
+ * OpenSSL or ICU read. No code runs, no file appears, nothing leaks, and TLS stays strict. The first tests show that most
+ * variables affect a plain Node and a plain Bun, so that the other tests cannot pass by accident. LD_PRELOAD and similar variables are
  * out of scope, because no program can refuse them.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -11,6 +11,10 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
 import type { Pki } from '../../scripts/lib/pki.ts';
+import { fetchPackageFile } from '../../scripts/lib/npm-package.ts';
+import { SCRUBBED_BUN_NAMES } from '../../scripts/package/bun-binary/scrub-bun-names.ts';
+import { requireBun } from '../../scripts/package/runtimes.ts';
+import { hostTarget } from '../../scripts/package/targets.ts';
 import { SCRUBBED_NAMES } from '../../scripts/package/node-binary/scrub-env-names.ts';
 import { runInWorkers } from '../support/stress.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
@@ -18,7 +22,7 @@ import { GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
 import { makeAliceSettings, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
 import { checkFailure, checkSuccess, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
-import { makeIsolatedCommand, PACKAGED_EXECUTABLE, PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
+import { makeIsolatedCommand, PACKAGED_EXECUTABLE, PLUGIN_PATH, RUNTIME, runPlugin } from '../support/run-plugin.ts';
 import { makeHome } from '../support/home.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { listSecrets } from '../support/login-settings.ts';
@@ -90,8 +94,44 @@ function setUpHostileVariables(t: Test): HostileVariables {
       ['OPENSSL_ENGINES', folder],
       ['SSLKEYLOGFILE', other('keys')],
       ['SSL_CERT_DIR', folder],
+      ...(RUNTIME === 'bun' ? listBunVariables({ folder, script, other }) : []),
     ],
   };
+}
+
+interface HostilePaths {
+  readonly folder: string;
+  readonly script: string;
+  /** Makes the path of a file that must not appear. */
+  readonly other: (name: string) => string;
+}
+
+function listBunVariables({ folder, script, other }: HostilePaths): HostileVariables['variables'] {
+  return [
+    ['BUN_BE_BUN', '1'],
+    ['BUN_OPTIONS', `--preload ${script}`],
+    ['BUN_OPTIONS', '--inspect-wait=127.0.0.1:0'],
+    ['BUN_BYTECODE_DIGEST_OUT', other('digest')],
+    ['BUN_BYTECODE_ORDER_OUT', other('order')],
+    ['BUN_BYTECODE_ORDER_NAMES_OUT', other('names')],
+    ['BUN_CONFIG_VERBOSE_FETCH', 'curl'],
+    ['BUN_CRASH_REPORT_URL', 'http://127.0.0.1:9/'],
+    ['BUN_ENABLE_CRASH_REPORTING', '1'],
+    ['BUN_INSPECT', 'ws://127.0.0.1:0/'],
+    ['BUN_INSPECT_CONNECT_TO', 'ws+unix://nothing'],
+    ['BUN_INSPECT_PRELOAD', script],
+    ['BUN_JSC_dumpOptions', '2'],
+    ['BUN_JSC_functionOverrides', script],
+    ['BUN_JSC_useProfiler', '1'],
+    ['BUN_RUNTIME_TRANSPILER_CACHE_PATH', folder],
+    ['BUN_TRACE', other('trace')],
+    ['BUN_WATCHER_TRACE', other('watcher')],
+    ['ICU_DATA', folder],
+    ['JSC_PROFILER_PATH', folder],
+    ['JSC_SIGNAL_FOR_GC', '10'],
+    ['JavaScriptCoreUseJIT', '0'],
+    ['NODE_CHANNEL_FD', 'x'],
+  ];
 }
 
 interface HostileEnvironmentFixture extends HostileVariables {
@@ -131,12 +171,33 @@ await t.test('a plain Node runs the code', { skip }, async (t) => {
   appears('NODE_V8_COVERAGE', valueOf('NODE_V8_COVERAGE'), 'coverage');
 });
 
+await t.test(
+  'a plain Bun runs the code',
+  { skip: RUNTIME === 'bun' ? skip : 'the executable is one of Node' },
+  async (t) => {
+    const { folder, variables } = setUpHostileVariables(t);
+    const { name, file } = requireBun(hostTarget());
+    const [bun, nothing] = [join(folder, 'bun'), join(folder, 'nothing.cjs')];
+    writeFileSync(bun, await fetchPackageFile(name, file), { mode: 0o755 });
+    writeFileSync(nothing, '');
+    const start = (variable: string): string => {
+      const value = variables.find(([each]) => each === variable)?.[1] ?? '';
+      const [command, args, options] = makeIsolatedCommand(bun, [nothing], { [variable]: value });
+      return spawnSync(command, args, { ...options, encoding: 'utf8', timeout: 300_000 }).stderr;
+    };
+    start('BUN_OPTIONS');
+    t.ok(existsSync(join(folder, SPRUNG)), 'BUN_OPTIONS runs code');
+    t.match(start('BUN_JSC_dumpOptions'), 'dumpOptions', 'BUN_JSC_ sets options of JavaScriptCore');
+  },
+);
+
 await t.test('the executable does not run the code, neither on a login nor on a cache hit', { skip }, async (t) => {
   const stage = await setUpHostileEnvironment(t);
   const { keystone, pki, variables } = stage;
   const names = new Set(variables.map(([name]) => name));
+  const scrubbed = RUNTIME === 'bun' ? SCRUBBED_BUN_NAMES : SCRUBBED_NAMES;
   t.strictSame(
-    SCRUBBED_NAMES.filter((name) => !names.has(name)),
+    scrubbed.filter((name) => !names.has(name)),
     [],
     'every scrubbed name is tested',
   );
@@ -210,7 +271,9 @@ await t.test('variables of Node and OpenSSL do not weaken TLS', { skip }, async 
   t.equal(keystone.countLogins(), 1, "SSL_CERT_FILE is this system's list of authorities, as for every other program");
 });
 
-await t.test('a Node that a variable makes fail prints nothing of the plugin', { skip }, async (t) => {
+const skipNode = RUNTIME === 'bun' ? 'an executable of Bun ignores NODE_CHANNEL_FD' : skip;
+
+await t.test('a Node that a variable makes fail prints nothing of the plugin', { skip: skipNode }, async (t) => {
   // Node itself fails before it runs the plugin, so kubectl gets no token and nothing leaks.
   const { keystone, pki } = await setUpHostileEnvironment(t);
   const home = makeHome();

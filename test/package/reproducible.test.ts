@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { findSourceDate, PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from '../../scripts/package/product.ts';
 import { executablePath, hostTarget } from '../../scripts/package/targets.ts';
-import { makeIsolatedCommand, PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
+import { makeIsolatedCommand, PACKAGED_EXECUTABLE, RUNTIME } from '../support/run-plugin.ts';
 
 const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
 
@@ -32,7 +32,14 @@ await t.test(
     }
     // No symbolic link, because the bundler would follow it and see files outside of the project.
     execFileSync('cp', ['-al', 'node_modules', elsewhere]);
-    const words = ['--disable-warning=ExperimentalWarning', 'scripts/package.ts', '--target', target.name];
+    const words = [
+      '--disable-warning=ExperimentalWarning',
+      'scripts/package.ts',
+      '--target',
+      target.name,
+      '--runtime',
+      RUNTIME,
+    ];
     const env = {
       PATH: process.env['PATH'] ?? '',
       HOME: process.env['HOME'] ?? '',

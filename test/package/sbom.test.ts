@@ -2,8 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
+import { readLockedPackage } from '../../scripts/lib/npm-package.ts';
+import { getRuntimePackage } from '../../scripts/package/runtimes.ts';
 import { TARGETS } from '../../scripts/package/targets.ts';
 import { skipWithout } from '../support/missing-tools.ts';
+import { readRuntime } from '../support/packaged-runtime.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 interface Sbom {
@@ -21,24 +24,28 @@ const skip = (name: string): string | false =>
     ? 'npm test -- --packaged'
     : skipWithout(`out/${name}`, () => existsSync(`out/${name}/sbom.cdx.json`));
 
-for (const { name, nodePackage, keyringPackage } of TARGETS) {
+for (const target of TARGETS) {
+  const { name, keyringPackage } = target;
   await t.test(name, { skip: skip(name) }, async (t) => {
+    const runtime = readRuntime(target);
+    const runtimePackage = getRuntimePackage(target, runtime);
     const sbom = JSON.parse(readFileSync(`out/${name}/sbom.cdx.json`, 'utf8')) as Sbom;
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     t.equal(sbom.bomFormat, 'CycloneDX');
     t.match(sbom.metadata.component, { name: 'client-keystone-auth', version });
     const names = sbom.components.map((component) => component.name);
-    for (const carried of ['got', 'yargs', 'yargs-parser', '@inquirer/core', nodePackage, keyringPackage])
+    for (const carried of ['got', 'yargs', 'yargs-parser', '@inquirer/core', runtimePackage, keyringPackage])
       t.ok(names.includes(carried), carried);
     for (const tool of ['esbuild', 'tap', 'typescript', 'postject'])
       t.notOk(names.includes(tool), `${tool} is not in the executable`);
-    t.equal(sbom.components.find((component) => component.name === nodePackage)?.version, process.versions.node);
+    const { version: runtimeVersion } = await readLockedPackage(runtimePackage);
+    t.equal(sbom.components.find((component) => component.name === runtimePackage)?.version, runtimeVersion);
     t.ok(sbom.components.every(({ hashes }) => hashes.length > 0));
 
     const licenses = readFileSync(`out/${name}/THIRD-PARTY-LICENSES.txt`, 'utf8');
     for (const { name: carried, version: of } of sbom.components)
       t.ok(licenses.includes(`\n${carried} ${of} (`), `the license of ${carried}`);
-    t.match(licenses, 'Node.js is licensed for use as follows');
+    t.match(licenses, runtime === 'bun' ? 'JavaScriptCore' : 'Node.js is licensed for use as follows');
   });
 }
 

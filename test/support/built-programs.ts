@@ -1,5 +1,8 @@
 /** The built programs, as users run them. */
 import { join, resolve } from 'node:path';
+import type { Runtime } from '../../scripts/package/runtimes.ts';
+import { hostTarget } from '../../scripts/package/targets.ts';
+import { readRuntime } from './packaged-runtime.ts';
 import { findResource } from './resources.ts';
 
 // Without the runner, these are the programs that `npm run build` has made.
@@ -7,6 +10,9 @@ const programs = findResource('programs');
 
 /** The single executable that `npm test -- --packaged` tests instead of the bundles. */
 export const PACKAGED_EXECUTABLE: string | undefined = 'missing' in programs ? undefined : programs.executable;
+
+/** What the plugin under test runs on. */
+export const RUNTIME: Runtime = PACKAGED_EXECUTABLE === undefined ? 'node' : readRuntime(hostTarget());
 
 /** The folder of the bundles. */
 export const BUNDLE_FOLDER: string = resolve('dist');

@@ -4,7 +4,7 @@ import { PLUGIN_COMMAND } from './built-programs.ts';
 import { makeEnvironment } from './home.ts';
 import type { EnvVars, Home } from './home.ts';
 
-export { BUNDLE_FOLDER, PACKAGED_EXECUTABLE, PLUGIN_COMMAND, PLUGIN_PATH } from './built-programs.ts';
+export { BUNDLE_FOLDER, PACKAGED_EXECUTABLE, PLUGIN_COMMAND, PLUGIN_PATH, RUNTIME } from './built-programs.ts';
 
 /**
  * Returns the arguments of `spawn` that give a program exactly this environment. tap adds variables to the environment

@@ -7,11 +7,11 @@
  * bits each).
  *
  * As a program, it compiles `SCRIPT...` in the current folder to `SCRIPT.code`, in the form that
- * src/plugin/packaged/bundles.ts expects.
+ * src/plugin/packaged/node/bundles.ts expects.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { compileFunction, Script } from 'node:vm';
-import { compiledAssetName, BUNDLE_PARAMETERS } from '../../../src/plugin/packaged/bundle-format.ts';
+import { compiledAssetName, BUNDLE_PARAMETERS } from '../../../src/plugin/packaged/node/bundle-format.ts';
 
 /** Flags that compile everything, with the same result each time: hash tables do not get the seed of the run. */
 export const EAGER_FLAGS = ['--no-lazy', '--no-rehash-snapshot'];

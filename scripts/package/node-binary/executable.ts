@@ -8,12 +8,14 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promi
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { fetchPackageFile, readLockedPackage } from '../../lib/npm-package.ts';
-import { compiledAssetName } from '../../../src/plugin/packaged/bundle-format.ts';
+import { compiledAssetName } from '../../../src/plugin/packaged/node/bundle-format.ts';
 import { scrubEnvNames } from './scrub-env-names.ts';
 import { EAGER_FLAGS, overwriteCodeFlags } from './code-cache.ts';
 import { dropLocalSymbols } from './mach-o-symbols.ts';
 import { signAdHoc } from './mach-o.ts';
 import { removeSignature } from './pe.ts';
+import { fetchAddon } from '../keyring-addon.ts';
+import type { BuiltExecutable } from '../keyring-addon.ts';
 import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from '../product.ts';
 import { disableRehashing } from './snapshot.ts';
 import { disableSourcePositions } from './source-positions.ts';
@@ -22,7 +24,7 @@ import type { Target } from '../targets.ts';
 
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
-/** The name that src/plugin/packaged/bundles.ts loads. */
+/** The name that src/plugin/packaged/node/bundles.ts loads. */
 const KEYRING_ASSET = 'keyring.node';
 
 /** A program to make an executable of. */
@@ -87,11 +89,6 @@ export const WEBHOOK_PROGRAM: Program = {
 
 const run = promisify(execFile);
 
-async function fetchAddon(name: string): Promise<Buffer> {
-  const { main } = JSON.parse((await fetchPackageFile(name, 'package.json')).toString()) as { main: string };
-  return fetchPackageFile(name, main);
-}
-
 /**
  * Strips a file before the blob is injected, because stripping would remove the blob.
  *
@@ -145,13 +142,6 @@ async function makeBlob(target: Target, program: Program, staging: string): Prom
   const blob = await readFile(join(staging, 'blob'));
   overwriteCodeFlags(blob);
   await writeFile(join(staging, 'blob'), blob);
-}
-
-/** An executable that was made. */
-export interface BuiltExecutable {
-  readonly path: string;
-  /** Remarks for the user who builds. */
-  readonly notes: readonly string[];
 }
 
 /**

@@ -6,11 +6,11 @@ import type { AgentOptions, RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { checkServerIdentity, getCACertificates, TLSSocket } from 'node:tls';
 import type { PeerCertificate } from 'node:tls';
+import { findChainWeakness, getStrongCiphers } from './certificate-strength.ts';
 import type { ProxyRule } from './choose-proxy.ts';
 import type { HttpRequest } from './http-message.ts';
 import { isSocks } from './proxy.ts';
 import type { Proxy } from './proxy.ts';
-import { STRONG_CIPHERS } from './tls-settings.ts';
 import type { TlsSettings } from './tls-settings.ts';
 import { restrictTls } from './trusted-origins.ts';
 import type { TrustedOrigins } from './trusted-origins.ts';
@@ -24,10 +24,12 @@ function listAuthorities({ ca }: TlsSettings): string[] {
 }
 
 /**
- * Checks the names of a certificate as Node does, but not its common name, which Node accepts if there is no other name
- * (RFC 9525, section 2).
+ * Checks the strength of a certificate, and its names as Node does, but not its common name, which Node accepts if there
+ * is no other name (RFC 9525, section 2).
  */
-function checkName(host: string, certificate: PeerCertificate): Error | undefined {
+function checkCertificate(host: string, certificate: PeerCertificate): Error | undefined {
+  const weakness = findChainWeakness(certificate);
+  if (weakness !== undefined) return Object.assign(new Error('a weak certificate'), { code: weakness });
   if (/(?:^|, )(?:DNS|IP Address):/.test(certificate.subjectaltname ?? '')) {
     return checkServerIdentity(host, certificate);
   }
@@ -40,7 +42,9 @@ export function makeTlsOptions(tls: TlsSettings): AgentOptions {
     // Explicit, because NODE_TLS_REJECT_UNAUTHORIZED=0 in a kubeconfig would decide otherwise.
     rejectUnauthorized: !tls.insecure,
     minVersion: 'TLSv1.2',
-    ...(tls.insecure ? {} : { ca: listAuthorities(tls), ciphers: STRONG_CIPHERS, checkServerIdentity: checkName }),
+    ...(tls.insecure
+      ? {}
+      : { ca: listAuthorities(tls), ciphers: getStrongCiphers(), checkServerIdentity: checkCertificate }),
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
   };

@@ -19,6 +19,20 @@ const CERTIFICATE_REJECTED: Explanation = {
   hint: 'set OS_CERT and OS_KEY (--cert, --key) to a certificate of an authority that it trusts',
 };
 
+const CERTIFICATE_REQUIRED: Explanation = {
+  code: 'untrusted',
+  message: 'it requires a client certificate',
+  hint: 'set OS_CERT and OS_KEY (--cert, --key)',
+};
+
+const HANDSHAKE_FAILURE: Explanation = {
+  code: 'untrusted',
+  message: 'it aborted the TLS handshake',
+  hint:
+    'if it requires a client certificate, set OS_CERT and OS_KEY (--cert, --key); if not, ask its operator to allow ' +
+    'ECDHE with X25519 or P-256',
+};
+
 const OLD_TLS: Explanation = {
   code: 'untrusted',
   message: 'it does not support TLS 1.2 or newer',
@@ -32,7 +46,7 @@ const PROXY_UNREACHABLE: Explanation = {
 };
 
 /**
- * By Node's and OpenSSL's codes. `{name}` and `{setting}` are those of the {@link Peer}; {@link describeProxyParts} has
+ * By the codes of Node, OpenSSL and BoringSSL, which Bun uses. `{name}` and `{setting}` are those of the {@link Peer}; {@link describeProxyParts} has
  * the others.
  */
 const FAILURES: Readonly<Record<string, Explanation>> = {
@@ -137,10 +151,12 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
     message: 'it does not use TLS on this port',
     hint: 'check the port in {setting}, or whether it should be http://',
   },
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: {
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: CERTIFICATE_REQUIRED,
+  ERR_SSL_TLSV1_ALERT_CERTIFICATE_REQUIRED: CERTIFICATE_REQUIRED,
+  ERR_SSL_KEY_USAGE_BIT_INCORRECT: {
     code: 'untrusted',
-    message: 'it requires a client certificate',
-    hint: 'set OS_CERT and OS_KEY (--cert, --key)',
+    message: 'its certificate must not be used for TLS (its key usage lacks digitalSignature)',
+    hint: 'ask its operator for a certificate with the key usage digitalSignature',
   },
   ERR_SSL_UNSUPPORTED_PROTOCOL: OLD_TLS,
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: OLD_TLS,
@@ -150,11 +166,9 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
   CERT_REJECTED: UNTRUSTED,
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: CERTIFICATE_REJECTED,
   ERR_SSL_SSL_TLS_ALERT_BAD_CERTIFICATE: CERTIFICATE_REJECTED,
-  ERR_SSL_SSL_TLS_ALERT_HANDSHAKE_FAILURE: {
-    code: 'untrusted',
-    message: 'it aborted the TLS handshake',
-    hint: 'if it requires a client certificate, set OS_CERT and OS_KEY (--cert, --key)',
-  },
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: CERTIFICATE_REJECTED,
+  ERR_SSL_SSL_TLS_ALERT_HANDSHAKE_FAILURE: HANDSHAKE_FAILURE,
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: HANDSHAKE_FAILURE,
 };
 
 /** Returns the error of the socket, which got wraps and which says more; the first one of several addresses. */

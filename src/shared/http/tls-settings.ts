@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import { getErrorCode, ConfigError } from '../base/errors.ts';
 import { readStampedFile, stampFile } from '../base/file-stamp.ts';
 import { describeReadFailure, MAX_PEM_BYTES } from '../base/read-file.ts';
@@ -10,6 +10,7 @@ import type { Environment, Host } from '../base/host.ts';
 import { Secret } from '../base/secret.ts';
 import { resolvePath } from '../base/host.ts';
 import type { Config } from '../options/config.ts';
+import { findOwnWeakness, getStrongCiphers } from './certificate-strength.ts';
 import { AUTHORITY_VARIABLES } from './system-authorities.ts';
 
 /** The options that {@link readTlsSettings} reads. */
@@ -58,12 +59,6 @@ export interface TlsSources {
   /** Keystone has a plain http:// URL, so a file that cannot be used must not stop the login. */
   readonly isPlaintext?: boolean;
 }
-
-/**
- * Node's ciphers at OpenSSL's security level 2 (openssl SSL_CTX_set_security_level): keys of RSA have at least 2048
- * bits, and SHA-1 signs nothing.
- */
-export const STRONG_CIPHERS = `${DEFAULT_CIPHERS}:@SECLEVEL=2`;
 
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----';
 const WEAK_CERTIFICATE = /_(?:EE|CA)_KEY_TOO_SMALL$|_(?:EE|CA)_MD_TOO_WEAK$/;
@@ -217,14 +212,15 @@ function readClientCertificate(config: Config<TlsOptionName>, host: Host): Clien
   const key = readFile('key', config, host) ?? cert;
   requireCertificate(cert.text, cert.path, cert.origin);
   requireKey(key.text, key.path, key.origin);
+  const tooWeak = (): ConfigError =>
+    new ConfigError(`${cert.origin}: the certificate in ${cert.path} is too weak`, {
+      hint: 'get one with an RSA key of at least 2048 bits or an EC key, signed with SHA-256 or better',
+    });
+  if (findOwnWeakness(cert.text) !== undefined) throw tooWeak();
   try {
-    createSecureContext({ cert: cert.text, key: key.text, ciphers: STRONG_CIPHERS });
+    createSecureContext({ cert: cert.text, key: key.text, ciphers: getStrongCiphers() });
   } catch (error) {
-    if (WEAK_CERTIFICATE.test(getErrorCode(error))) {
-      throw new ConfigError(`${cert.origin}: the certificate in ${cert.path} is too weak`, {
-        hint: 'get one with an RSA key of at least 2048 bits or an EC key, signed with SHA-256 or better',
-      });
-    }
+    if (WEAK_CERTIFICATE.test(getErrorCode(error))) throw tooWeak();
     throw new ConfigError(`${cert.origin} and ${key.origin} do not belong together`, {
       hint: 'set OS_KEY to the key of the certificate in OS_CERT',
     });

@@ -6,8 +6,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { getAssetKeys, getRawAsset } from 'node:sea';
 import { compileFunction } from 'node:vm';
-import { makeProcessHost } from '../../shared/base/host.ts';
-import { loadKeyringAddon } from './keyring-addon.ts';
+import { makeProcessHost } from '../../../shared/base/host.ts';
+import { loadKeyringAddon } from '../keyring-addon.ts';
 import { BUNDLE_PARAMETERS, compiledAssetName } from './bundle-format.ts';
 
 type Require = (name: string) => unknown;

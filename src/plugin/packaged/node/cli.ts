@@ -2,8 +2,8 @@
  * Replaces `cli/cli.ts` in a single executable: the same functions, from a bundle in the executable. The executable
  * also replaces Node when `cache/keyring.ts` starts Node with the path of the keyring helper.
  */
-import type { reportWriteFailure as ReportWriteFailure, runCli as RunCli } from '../cli/cli.ts';
-import type { Host } from '../../shared/base/host.ts';
+import type { reportWriteFailure as ReportWriteFailure, runCli as RunCli } from '../../cli/cli.ts';
+import type { Host } from '../../../shared/base/host.ts';
 import { loadBundle, resolveBundlePath } from './bundles.ts';
 
 interface Cli {

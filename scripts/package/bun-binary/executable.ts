@@ -1,0 +1,116 @@
+/**
+ * Makes a single executable of the plugin with Bun: the fast path, the other bundles, and the native part of the
+ * keyring. Source: Bun's documentation, "Single-file executable".
+ */
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { fetchPackageFile } from '../../lib/npm-package.ts';
+import { fetchAddon } from '../keyring-addon.ts';
+import type { BuiltExecutable } from '../keyring-addon.ts';
+import { requireBun } from '../runtimes.ts';
+import { executablePath, hostTarget } from '../targets.ts';
+import type { BunSource, Target } from '../targets.ts';
+import { scrubBunNames } from './scrub-bun-names.ts';
+
+const MAIN = 'out/bun-executable.cjs';
+const KEYRING_HELPER = { source: 'out/bun-keyring.cjs', name: 'keyring.cjs' };
+
+/** The name that src/plugin/packaged/bun/keyring.ts reads. */
+const KEYRING_ADDON = 'keyring.node';
+
+const COMPILE_OPTIONS = [
+  'build',
+  '--compile',
+  '--target=bun',
+  // Bun wraps each CommonJS module in a function, which runs when it is first required.
+  '--format=cjs',
+  '--bytecode',
+  '--minify',
+  // Files in the current folder, which can belong to anybody, must not change what runs.
+  '--no-compile-autoload-dotenv',
+  '--no-compile-autoload-bunfig',
+  '--no-compile-autoload-tsconfig',
+  '--no-compile-autoload-package-json',
+  `--asset=${KEYRING_ADDON}`,
+];
+
+const run = promisify(execFile);
+
+/** Returns the source of a bundle as it is compiled. */
+type TransformBundle = (name: string, source: string) => string;
+
+/**
+ * Bun would replace `__filename` by the path of the build. In the executable, a bundle has a path that cannot exist,
+ * because the executable is not a folder.
+ */
+function setFileName(name: string, source: string): string {
+  return `const __filename = process.execPath + ${JSON.stringify(`/${name}`)};\n${source}`;
+}
+
+async function writeBundles(
+  target: Target,
+  bundles: readonly string[],
+  folder: string,
+  transform: TransformBundle,
+): Promise<void> {
+  await copyFile(MAIN, join(folder, 'main.cjs'));
+  await copyFile(KEYRING_HELPER.source, join(folder, KEYRING_HELPER.name));
+  for (const name of bundles.filter((each) => each !== KEYRING_HELPER.name)) {
+    const source = transform(name, await readFile(join('dist', name), 'utf8'));
+    await writeFile(join(folder, name), setFileName(name, source));
+  }
+  await writeFile(join(folder, KEYRING_ADDON), await fetchAddon(target.keyringPackage));
+}
+
+async function writeScrubbedBun({ name, file, processor }: BunSource, path: string): Promise<void> {
+  const program = await fetchPackageFile(name, file);
+  scrubBunNames(program, processor);
+  await writeFile(path, program, { mode: 0o755 });
+}
+
+/**
+ * Compiles bundles to an executable.
+ *
+ * @param bundles names of files in `dist`
+ * @param path where to write it; its base name becomes part of it
+ * @throws Error when Bun does not look as expected
+ */
+export async function compileWithBun(
+  target: Target,
+  bundles: readonly string[],
+  path: string,
+  transform: TransformBundle = (_name, source) => source,
+): Promise<void> {
+  const [source, host] = [requireBun(target), requireBun(hostTarget())];
+  const staging = await mkdtemp(join(dirname(path), '.making-'));
+  try {
+    const [folder, compiler, runtime] = [join(staging, 'bundles'), join(staging, 'compiler'), join(staging, 'runtime')];
+    await mkdir(folder);
+    await writeBundles(target, bundles, folder, transform);
+    await writeScrubbedBun(source, runtime);
+    await writeFile(compiler, await fetchPackageFile(host.name, host.file), { mode: 0o755 });
+    const args = [...COMPILE_OPTIONS, `--compile-executable-path=${resolve(runtime)}`, '--outfile', resolve(path)];
+    // Its variables could change what it makes, and it keeps a cache in the home folder.
+    const env = { PATH: process.env['PATH'], HOME: resolve(staging) };
+    await run(resolve(compiler), [...args, './main.cjs'], { cwd: folder, env });
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Makes the executable of the plugin for a target.
+ *
+ * @param bundles names of the files in `dist` that it contains
+ * @throws Error when Bun does not look as expected
+ */
+export async function makeBunExecutable(target: Target, bundles: readonly string[]): Promise<BuiltExecutable> {
+  const path = executablePath(target);
+  await mkdir(dirname(path), { recursive: true });
+  // A running executable cannot be overwritten.
+  await rm(path, { force: true });
+  await compileWithBun(target, bundles, path);
+  return { path, notes: [] };
+}

@@ -1,0 +1,83 @@
+/**
+ * The strength that TLS must have: OpenSSL's security level 2 (openssl SSL_CTX_set_security_level). Keys of RSA have at
+ * least 2048 bits, those of elliptic curves 224, and SHA-1 signs nothing. BoringSSL, which Bun uses, has no levels, so
+ * certificates are checked here in addition.
+ */
+import { X509Certificate } from 'node:crypto';
+import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls';
+import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
+
+const WITH_LEVEL = `${DEFAULT_CIPHERS}:@SECLEVEL=2`;
+
+const MIN_RSA_BITS = 2048;
+const MIN_CURVE_BITS = 224;
+
+/** The names of signatures that are strong enough. BoringSSL accepts RSASSA-PSS with SHA-2 only. */
+const STRONG_SIGNATURE = /sha-?(?:224|256|384|512)|^rsassaPss$|^ed(?:25519|448)$/i;
+
+const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
+let levels: boolean | undefined;
+
+/** Whether the TLS library checks the strength by itself. */
+function hasSecurityLevels(): boolean {
+  if (levels === undefined) {
+    try {
+      // No authorities, because reading them takes time.
+      createSecureContext({ ca: [], ciphers: WITH_LEVEL });
+      levels = true;
+    } catch {
+      levels = false;
+    }
+  }
+  return levels;
+}
+
+/** Returns the ciphers of a checked connection, with the strength that certificates must have. */
+export const getStrongCiphers = (): string => (hasSecurityLevels() ? WITH_LEVEL : DEFAULT_CIPHERS);
+
+/** Why a certificate is too weak, by the code that an error about it has. */
+export type Weakness = 'CERT_CHAIN_WEAK_KEY' | 'CERT_CHAIN_WEAK_DIGEST';
+
+/** The types of Node 22 lack what newer versions and Bun have. */
+type Certificate = X509Certificate & { readonly signatureAlgorithm?: string };
+
+/** A self-signed certificate is trusted itself, or not at all: its signature does not count. */
+const isSelfSigned = ({ issuer, subject }: X509Certificate): boolean => issuer === subject;
+
+function findWeakness(certificate: Certificate): Weakness | undefined {
+  const { modulusLength = MIN_RSA_BITS, namedCurve = '' } = certificate.publicKey.asymmetricKeyDetails ?? {};
+  const curveBits = Number(/\d{3}/.exec(namedCurve)?.[0] ?? MIN_CURVE_BITS);
+  if (modulusLength < MIN_RSA_BITS || curveBits < MIN_CURVE_BITS) return 'CERT_CHAIN_WEAK_KEY';
+  const isStrong = isSelfSigned(certificate) || STRONG_SIGNATURE.test(certificate.signatureAlgorithm ?? '');
+  return isStrong ? undefined : 'CERT_CHAIN_WEAK_DIGEST';
+}
+
+function findFirstWeakness(certificates: readonly (Buffer | string)[]): Weakness | undefined {
+  for (const bytes of certificates) {
+    const weakness = findWeakness(new X509Certificate(bytes));
+    if (weakness !== undefined) return weakness;
+  }
+  return undefined;
+}
+
+/** Lists a certificate and its issuers, as far as they are known. */
+function listChain(certificate: Partial<DetailedPeerCertificate>): Buffer[] {
+  const chain = new Map<string, Buffer>();
+  let current: Partial<DetailedPeerCertificate> | undefined = certificate;
+  while (current?.raw !== undefined && !chain.has(current.raw.toString('latin1'))) {
+    chain.set(current.raw.toString('latin1'), current.raw);
+    current = current.issuerCertificate;
+  }
+  return [...chain.values()];
+}
+
+/** Returns why a certificate or one of its issuers is too weak, if the TLS library does not find that itself. */
+export function findChainWeakness(certificate: PeerCertificate): Weakness | undefined {
+  return hasSecurityLevels() ? undefined : findFirstWeakness(listChain(certificate));
+}
+
+/** Returns why a client certificate or one of its issuers is too weak, if the TLS library does not find that itself. */
+export function findOwnWeakness(pem: string): Weakness | undefined {
+  return hasSecurityLevels() ? undefined : findFirstWeakness(pem.match(CERTIFICATES) ?? []);
+}

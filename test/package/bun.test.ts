@@ -1,0 +1,201 @@
+/** What differs in an executable of Bun: how it loads its bundles, what it reads, and what its TLS refuses. */
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import t from 'tap';
+import type { Test } from 'tap';
+import { makePki } from '../../scripts/lib/pki.ts';
+import { compileWithBun } from '../../scripts/package/bun-binary/executable.ts';
+import { hostTarget } from '../../scripts/package/targets.ts';
+import {
+  checkFailure,
+  checkSuccess,
+  EXIT_STATUS,
+  makeLoginSettings,
+  startKeystoneForTest,
+} from '../support/check-run.ts';
+import { makeEnvironment, makeTestHome } from '../support/home.ts';
+import type { EnvVars } from '../support/home.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { makeIsolatedCommand, PLUGIN_PATH, RUNTIME, runPlugin } from '../support/run-plugin.ts';
+
+const run = promisify(execFile);
+const skip = RUNTIME === 'bun' ? false : 'npm run package -- --runtime bun, then npm test -- --packaged --made';
+const withCompiler = skip === false ? skipWithout('C compiler', () => canRun('cc', '--version')) : skip;
+
+const withStrace = skip === false ? skipWithout('strace', () => canRun('strace', '-V')) : skip;
+
+const BUNDLES = readdirSync('dist').filter(
+  (name) => !/^(?:client|k8s)-keystone-auth\.cjs$|^kubernetes\.cjs$/.test(name),
+);
+
+await t.test('a cache hit runs no bundle of the slow path', { skip }, async (t) => {
+  const keystone = await startKeystoneForTest(t);
+  const home = makeTestHome(t);
+  const env = makeLoginSettings(`${keystone.url}/v3`);
+  const first = await runPlugin({ home, env });
+  checkSuccess(t, first);
+
+  const built = join(t.testdir({}), 'client-keystone-auth');
+  const slow = 'throw new Error("the slow path runs");';
+  await compileWithBun(hostTarget(), BUNDLES, built, (name, source) => (name === 'slow.cjs' ? slow : source));
+  const start = (settings: EnvVars): Promise<{ stdout: string }> => {
+    const [file, args, options] = makeIsolatedCommand(built, [], makeEnvironment(home, settings));
+    return run(file, args, { ...options, cwd: home.path });
+  };
+  t.equal((await start(env)).stdout, first.stdout, 'the token comes from the cache');
+  await t.rejects(start({ ...env, OS_PROJECT_NAME: 'other' }), /the slow path runs/, 'a cache miss runs the slow path');
+});
+
+/** Variables that a run may read besides those of the plugin: what they change is harmless. */
+const HARMLESS = [
+  // The loader and libraries of the system read these in every program.
+  /^(?:GLIBCXX_TUNABLES|LANG|LC_\w+|LANGUAGE|TZ|TZDIR|TERM|RES_OPTIONS|LOCALDOMAIN)$/,
+  /^(?:HOME|USER|SHELL|PATH|TMPDIR|TMP|TEMP|XDG_\w+)$/,
+  // Colors, which a document never has.
+  /^(?:FORCE_COLOR|NO_COLOR|COLORTERM)$/,
+  /^NODE_NO_WARNINGS$/,
+  // Which instructions of the processor may be used.
+  /^(?:OPENSSL_ia32cap|OPENSSL_armcap|SIMDUTF_FORCE_IMPLEMENTATION|WTF_numberOfProcessorCores)$/,
+  // Which allocator is used. Bun implements no other part of these variables of macOS.
+  /^(?:Malloc\w*|WebKitMallocForceEnabled|WebKitSystemHeapOverrideEnablement)$/,
+  /^(?:DYLD_INSERT_LIBRARIES|HYPERFINE_RANDOMIZED_ENVIRONMENT_OFFSET)$/,
+  // The authorities of the system.
+  /^SSL_CERT_(?:FILE|DIR)$/,
+  // The name of a variable that packaging has emptied.
+  /^$/,
+];
+
+const RECORDER = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+static void record(const char *name) {
+  int file = open(RECORD, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  if (file < 0) return;
+  if (write(file, name, strlen(name)) >= 0 && write(file, "\\n", 1) >= 0) {}
+  close(file);
+}
+char *getenv(const char *name) {
+  record(name);
+  return ((char *(*)(const char *))dlsym(RTLD_NEXT, "getenv"))(name);
+}
+char *secure_getenv(const char *name) {
+  record(name);
+  return ((char *(*)(const char *))dlsym(RTLD_NEXT, "secure_getenv"))(name);
+}
+`;
+
+await t.test('it reads no variable that changes what it runs, writes or trusts', { skip: withCompiler }, async (t) => {
+  const folder = t.testdir({ 'recorder.c': RECORDER });
+  const [record, library] = [join(folder, 'record'), join(folder, 'recorder.so')];
+  const source = join(folder, 'recorder.c');
+  execFileSync('cc', ['-shared', '-fPIC', `-DRECORD=${JSON.stringify(record)}`, '-o', library, source, '-ldl']);
+  const pki = await makePki(join(folder, 'pki'));
+  const keystone = await startKeystoneForTest(t, { tls: pki.server });
+  const home = makeTestHome(t);
+  const login = { ...makeLoginSettings(`${keystone.url}/v3`), LD_PRELOAD: library };
+  for (const env of [{ ...login, OS_CACERT: pki.ca }, { ...login, OS_CACERT: pki.ca }, login])
+    await runPlugin({ home, env });
+  t.equal(keystone.countLogins(), 1, 'a login, a cache hit, and a refusal');
+  const names = new Set(readFileSync(record, 'utf8').trim().split('\n'));
+  t.ok(names.has('HOME') && names.has('NO_COLOR'), 'the names are recorded');
+  t.strictSame(
+    [...names].filter((name) => !HARMLESS.some((pattern) => pattern.test(name))),
+    [],
+  );
+});
+
+/** Writes files that Bun would load from the current folder. */
+function writeHostileFolder(folder: string): void {
+  const sprung = join(folder, 'sprung');
+  const code = `require('node:fs').writeFileSync(${JSON.stringify(sprung)}, '')`;
+  const files: Readonly<Record<string, string>> = {
+    '.env': 'OS_AUTH_URL=http://127.0.0.1:9/v3\nOS_PROJECT_NAME=other\nBUN_OPTIONS=--preload=./hook.js\n',
+    '.env.production': 'OS_AUTH_URL=http://127.0.0.1:9/v3\n',
+    'bunfig.toml': 'preload = ["./hook.js"]\nlogLevel = "debug"\n[run]\nbun = true\n',
+    'hook.js': code,
+    'package.json': '{"imports": {"#x": "./hook.js"}, "main": "./hook.js", "type": "module"}',
+    'tsconfig.json': '{"compilerOptions": {"paths": {"*": ["./hook.js"]}}}',
+    'slow.cjs': code,
+    'main.cjs': code,
+    'node_modules/got/index.js': code,
+  };
+  mkdirSync(join(folder, 'node_modules/got'), { recursive: true });
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+}
+
+await t.test('files in the current folder change nothing', { skip }, async (t) => {
+  const keystone = await startKeystoneForTest(t);
+  const cwd = t.testdir({});
+  writeHostileFolder(cwd);
+  const before = readdirSync(cwd);
+  const home = makeTestHome(t);
+  const env = makeLoginSettings(`${keystone.url}/v3`);
+  for (const what of ['login', 'cache hit']) {
+    const result = await runPlugin({ home, env, cwd });
+    t.comment(what);
+    checkSuccess(t, result);
+    t.equal(result.stderr, '');
+  }
+  t.equal(keystone.countLogins(), 1);
+  t.strictSame(readdirSync(cwd), before, 'nothing is written there');
+});
+
+/** Makes a certificate that no TLS server may use. */
+function makeSigningCertificate(t: Test): { readonly cert: string; readonly key: string } {
+  const folder = t.testdir({});
+  const [cert, key] = [join(folder, 'crt'), join(folder, 'key')];
+  const options = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30'];
+  const extensions = ['subjectAltName=IP:127.0.0.1', 'keyUsage=critical,keyCertSign', 'basicConstraints=CA:TRUE'];
+  const files = ['-subj', '/CN=127.0.0.1', '-keyout', key, '-out', cert];
+  const added = extensions.flatMap((extension) => ['-addext', extension]);
+  execFileSync('openssl', ['req', ...options, ...files, ...added], { stdio: 'ignore' });
+  return { cert, key };
+}
+
+await t.test('a certificate without the key usage digitalSignature is refused', { skip }, async (t) => {
+  const tls = makeSigningCertificate(t);
+  const keystone = await startKeystoneForTest(t, { tls });
+  const home = makeTestHome(t);
+  const env = { ...makeLoginSettings(`${keystone.url}/v3`), OS_CACERT: tls.cert };
+  const says = ['key usage lacks digitalSignature', 'ask its operator'];
+  checkFailure(t, await runPlugin({ home, env }), EXIT_STATUS.unreachable, { says });
+  const { stdout } = await runPlugin({ home, env, args: ['doctor', '--no-cluster'] });
+  t.match(stdout, 'key usage lacks digitalSignature', 'doctor says the same');
+  t.equal(keystone.countLogins(), 0);
+});
+
+/** Starts a server that accepts connections and never answers. */
+async function startSilentServer(t: Test): Promise<string> {
+  const server = createServer((socket) => socket.on('error', () => undefined));
+  await new Promise<void>((listening) => void server.listen(0, '127.0.0.1', listening));
+  t.teardown(() => server.close());
+  const address = server.address();
+  return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}/v3`;
+}
+
+await t.test('a crash starts no program and sends no report', { skip: withStrace }, async (t) => {
+  const home = makeTestHome(t);
+  const trace = join(t.testdir({}), 'trace');
+  const settings = { ...makeLoginSettings(await startSilentServer(t)), BUN_ENABLE_CRASH_REPORTING: '1' };
+  const calls = ['-f', '-e', 'trace=execve,connect,sendto', '-o', trace];
+  const [file, args, options] = makeIsolatedCommand('strace', [...calls, PLUGIN_PATH], makeEnvironment(home, settings));
+  const child = spawn(file, args, { ...options, stdio: 'ignore' });
+  const readTrace = (): string => (existsSync(trace) ? readFileSync(trace, 'utf8') : '');
+  await waitUntil('a connection', () => readTrace().includes('connect('));
+  const pid = Number(/^\d+/.exec(readTrace())?.[0]);
+  process.kill(pid, 'SIGSEGV');
+  await once(child, 'close');
+  const [before = '', ...parts] = readTrace().split('--- SIGSEGV');
+  const after = parts.join('');
+  t.match(after, 'killed by SIGSEGV', 'it crashes');
+  t.match(before, 'execve(', 'the trace shows programs');
+  t.notMatch(after, /execve\(|connect\(|sendto\(/, 'nothing is started or sent');
+});
