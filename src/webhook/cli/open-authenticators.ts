@@ -1,10 +1,4 @@
 /** Makes the authenticators that the settings name, each with its own HTTP client. */
-import { X509Certificate } from 'node:crypto';
-import { ConfigError } from '../../shared/base/errors.ts';
-import type { Host } from '../../shared/base/host.ts';
-import { trustAuthorities } from '../../shared/http/tls-settings.ts';
-import { openHttpClient } from '../../shared/http/http-client.ts';
-import type { HttpClient } from '../../shared/http/http-client.ts';
 import type { Authenticator } from '../authn/authenticator.ts';
 import { makeIssuerKeys } from '../authn/issuer-keys.ts';
 import { makeKeystoneAuthenticator } from '../authn/keystone-authenticator.ts';
@@ -12,54 +6,17 @@ import { hasIssuerClaim, makeOidcAuthenticator } from '../authn/oidc-authenticat
 import { makeRateLimiter } from '../authn/rate-limiter.ts';
 import type { NamingRules } from '../authn/user-info.ts';
 import { makeTokenValidator } from '../authn/validate-token.ts';
-import { readTextFile } from '../sources/read-text-file.ts';
-import type { NamedFile } from '../sources/read-text-file.ts';
+import { openHttpClient } from './open-http-client.ts';
+import type { HttpClientContext } from './open-http-client.ts';
 import { openSynchronizer } from './open-synchronizer.ts';
 import type { SynchronizerContext } from './open-synchronizer.ts';
 import type { AuthenticatorName, WebhookSettings } from './settings.ts';
 
-export interface AuthenticatorContext extends SynchronizerContext {
-  readonly host: Host;
-  /** Receives the clients that must be closed at the end. */
-  readonly httpClients: HttpClient[];
-}
+export type AuthenticatorContext = SynchronizerContext & HttpClientContext;
 
 const NAMES_DROPPED =
   'names were dropped: they are reserved, contain a colon without a prefix or --allowed-colon-names, are ambiguous, or ' +
   'look like the ID of another project';
-
-function readCa(file: NamedFile): string {
-  const text = readTextFile(file);
-  try {
-    new X509Certificate(text);
-    return text;
-  } catch {
-    throw new ConfigError(`${file.origin}: ${file.path} contains no PEM certificate`, {
-      hint: `set ${file.origin} to a file that contains -----BEGIN CERTIFICATE-----`,
-    });
-  }
-}
-
-async function openClient(
-  { host, settings, log, clock, httpClients }: AuthenticatorContext,
-  caFile: NamedFile | undefined,
-): Promise<HttpClient> {
-  const ca = caFile === undefined ? undefined : readCa(caFile);
-  const client = await openHttpClient({
-    host,
-    tls: trustAuthorities(ca),
-    trustedOrigins: undefined,
-    chooseProxy: settings.chooseProxy,
-    userAgent: settings.userAgent,
-    deadlineMs: settings.keystoneTimeoutMs,
-    clock,
-    log: (line) => {
-      log.debug(line);
-    },
-  });
-  httpClients.push(client);
-  return client;
-}
 
 function skipsShapeCheck({ allowsAnyTokenShape, oidc }: WebhookSettings, token: string): boolean {
   // Tokens of the issuer say so themselves, and Keystone must not see them.
@@ -85,7 +42,7 @@ function followNamingRules({ settings, state }: AuthenticatorContext): () => Nam
 
 async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise<Authenticator> {
   const { host, settings, log, metrics, state, clock } = context;
-  const http = await openClient(context, settings.keystoneCaFile);
+  const http = await openHttpClient(context, { what: 'keystone-ca', file: settings.keystoneCaFile });
   const authenticator = makeKeystoneAuthenticator({
     validate: makeTokenValidator({
       http,
@@ -126,7 +83,7 @@ async function openOidcAuthenticator(context: AuthenticatorContext): Promise<Aut
   if (oidc === undefined) throw new Error('the authenticator oidc has no issuer');
   const { issuer } = oidc;
   const keys = makeIssuerKeys({
-    http: await openClient(context, oidc.caFile),
+    http: await openHttpClient(context, { what: 'oidc-ca', file: oidc.caFile }),
     issuer,
     clock,
     onRead: (result, reason) => {

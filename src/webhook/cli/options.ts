@@ -73,7 +73,7 @@ const LIST = [
     group: 'Keystone',
     kind: 'file',
     env: ['KEYSTONE_CA_FILE'],
-    help: 'PEM file of the CAs to trust for Keystone (the CAs of the system)',
+    help: 'PEM file of the CAs to trust for Keystone; reloaded when it changes (the CAs of the system)',
   },
   {
     name: 'allow-http',
@@ -170,7 +170,7 @@ const LIST = [
     group: 'OpenID Connect',
     kind: 'file',
     env: ['KEYSTONE_OIDC_CA_FILE'],
-    help: 'PEM file of the CAs to trust for the issuer (the CAs of the system)',
+    help: 'PEM file of the CAs to trust for the issuer; reloaded when it changes (the CAs of the system)',
   },
   {
     name: 'oidc-username-claim',

@@ -144,6 +144,7 @@ export async function startWebhook(
       state,
       cluster,
       clock,
+      sources,
       httpClients,
     });
     const getUnreadyReason = (): string | undefined => {

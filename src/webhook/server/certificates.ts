@@ -1,5 +1,6 @@
 import { createSecureContext } from 'node:tls';
 import { ConfigError } from '../../shared/base/errors.ts';
+import { areAuthorities } from '../../shared/http/authorities.ts';
 import { Secret } from '../../shared/base/secret.ts';
 
 /** The certificate and key of the server, and the CA of its clients, as PEM text. */
@@ -23,8 +24,8 @@ export function parseCertificates(cert: string, key: string, clientCa: string | 
       hint: 'set --tls-cert-file (TLS_CERT_FILE) and --tls-private-key-file (TLS_PRIVATE_KEY_FILE) to a matching pair',
     });
   }
-  if (clientCa !== undefined && !clientCa.includes('-----BEGIN CERTIFICATE-----')) {
-    throw new ConfigError('the file of --client-ca-file contains no PEM certificate');
+  if (clientCa !== undefined && !areAuthorities(clientCa)) {
+    throw new ConfigError('the file of --client-ca-file contains no PEM certificate, or one that cannot be read');
   }
   return { cert, key: new Secret(key), clientCa };
 }
