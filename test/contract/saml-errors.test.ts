@@ -353,8 +353,8 @@ const FAILURES: Readonly<Record<string, SamlFailure>> = {
   },
   'the web server opens no session': {
     answers: () => ({ consumer: { status: 200 } }),
-    says: ['it opens no session'],
-    count: 3,
+    says: ['Keystone accepted the answer of the identity provider for alice', 'but opened no session'],
+    count: 4,
   },
   'a proxy cannot reach the web server': {
     answers: () => ({ consumer: { status: 503 } }),

@@ -50,7 +50,13 @@ function makeRequest(config: ResolvedConfig, user: string): AuthRequest {
       'or it does not know the provider',
     hint: 'check OS_IDENTITY_PROVIDER and OS_PROTOCOL, or ask the Keystone operator about the mapping',
   };
-  return { ...request, verb: 'GET', statusExplanations: { ...request.statusExplanations, 401: refused } };
+  const asksAgain: StatusExplanation = {
+    code: 'auth-rejected',
+    message: `Keystone accepted the answer of the identity provider for ${request.subject}, but opened no session`,
+    hint: 'ask its operator; the log of its web server has the reason',
+  };
+  const statusExplanations = { ...request.statusExplanations, 200: asksAgain, 401: refused };
+  return { ...request, verb: 'GET', statusExplanations };
 }
 
 /** keystoneauth's `v3samlpassword`: the plugin sends the user's password to a SAML identity provider. */

@@ -120,12 +120,11 @@ export async function openSession(
   const response = await postToConsumer(http, { consumerUrl, cookies: firstCookies, body });
   const { status } = response;
   if (UNAVAILABLE.includes(status)) throw explainResponse(request, endpoint, response);
-  const cookies = addCookies(firstCookies, response);
-  if (status < 400 && cookies.size > 0) return makeCookieHeaders(cookies);
+  if (status < 400) return makeCookieHeaders(addCookies(firstCookies, response));
   throw new AuthRejected(
     'auth-rejected',
     `Keystone does not accept the answer of the identity provider for ${request.subject} ` +
-      `(${status < 400 ? 'it opens no session' : `status ${status}`}): it may not trust the provider, or a clock is wrong`,
+      `(status ${status}): it may not trust the provider, or a clock is wrong`,
     { hint: 'ask its operator; the log of its web server has the reason' },
   );
 }

@@ -165,8 +165,9 @@ export function explainResponse(request: ExplainedRequest, url: string, response
   const circumstances = { url, response, body, request };
   const explained = (BY_STATUS[response.status] ?? explainOther)(circumstances);
   const refusal = request.statusExplanations?.[response.status];
+  const isReplaced = response.status < 300 || ['auth-rejected', 'credential-unknown'].includes(explained.code);
   const own =
-    refusal !== undefined && (explained.code === 'auth-rejected' || explained.code === 'credential-unknown')
+    refusal !== undefined && isReplaced
       ? new AuthRejected(refusal.code, refusal.message, { hint: refusal.hint })
       : explained;
   const requestId = response.header('x-openstack-request-id');
