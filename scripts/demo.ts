@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { startStandInApiServer, writeKubeconfig } from '../test/support/stand-in-api-server.ts';
 import { startStandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { recordedUsers } from '../test/support/stand-in-keystone/users.ts';
@@ -169,14 +169,25 @@ async function demonstrate(folder: string, keystone: DemoKeystone): Promise<void
 }
 
 function sayNextSteps(): void {
-  say('To use your own cloud, source its openrc and name the plugin in your kubeconfig:');
+  say('To use your own cloud, source its openrc and let the plugin add a context to your kubeconfig:');
   say();
-  // The pinned Node, because the Node of this machine may be too old.
+  // The pinned Node comes first on the PATH, because the Node of this machine may be too old.
   say(
-    indent(`kubectl config set-credentials keystone \\
-  --exec-api-version=client.authentication.k8s.io/v1 --exec-interactive-mode=IfAvailable \\
-  --exec-command=${process.execPath} --exec-arg=${PLUGIN}
-kubectl config set-context --current --user=keystone`),
+    indent(`export PATH=${dirname(process.execPath)}:$PATH
+. openrc.sh
+${PLUGIN} kubeconfig add --set-current --command=${PLUGIN}
+kubectl get pods`),
+  );
+  say();
+  say('Or write the kubeconfig with kubectl, for the first cluster in it:');
+  say();
+  say(
+    indent(`kubectl config set-credentials keystone --exec-command=${PLUGIN} \\
+  --exec-api-version=client.authentication.k8s.io/v1 --exec-interactive-mode=IfAvailable
+kubectl config set-context keystone --user=keystone \\
+  --cluster="$(kubectl config view --output='jsonpath={.clusters[0].name}')"
+kubectl config use-context keystone
+kubectl get pods`),
   );
   say();
 }

@@ -319,7 +319,7 @@ void t.test('the user is prompted for a name only once', async (t) => {
   const terminal = startOnTerminal(t, alice);
   await terminal.waitFor(`User name at ${idp.url}`);
   terminal.type('alice\r');
-  await terminal.waitFor(`Password at ${idp.url}`);
+  await terminal.waitFor(new RegExp(`Password .*at ${idp.url}`));
   terminal.type(`${PASSWORD}\r`);
   t.equal((await terminal.ended).exitCode, 0, terminal.screen());
   readExecCredential(t, readStdout(alice));

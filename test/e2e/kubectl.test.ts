@@ -131,7 +131,8 @@ testWithKubectl('a missing password causes one prompt', async (t, environment, p
   t.equal(fixture.countLogins(), 0);
 
   const first = fixture.kubectlOnTerminal(GET_PODS_ARGS);
-  await first.waitFor(`Password at ${fixture.keystoneUrl} for the cluster ${fixture.api.url}:`);
+  await first.waitFor(/Password of alice \(.+?\) at /);
+  await first.waitFor(`${fixture.keystoneUrl} for the cluster ${fixture.api.url}:`);
   first.type(`${alice.password}\r`);
   await first.waitFor(POD_LINE);
   t.equal((await first.ended).exitCode, 0, first.screen());
@@ -219,9 +220,9 @@ testWithKubectl('a user with a second factor gets one prompt for each factor', a
     interactiveMode: 'IfAvailable',
   });
   const first = fixture.kubectlOnTerminal(GET_PODS_ARGS);
-  await first.waitFor(/\? Password at .*:/);
+  await first.waitFor(/\? Password of .* at .*:/);
   first.type(`${mfa.password}\r`);
-  await first.waitFor(/\? Passcode at .*:/);
+  await first.waitFor(/\? Passcode of .* at .*:/);
   first.type(`${makeTotpCode(mfa.totpSecret, Date.now())}\r`);
   t.strictSame(await first.ended, { exitCode: 0, signal: undefined }, first.screen());
   t.match(first.screen(), POD_LINE);

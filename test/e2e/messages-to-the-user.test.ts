@@ -109,7 +109,7 @@ void test('on a terminal, a login says that it waits for Keystone, on a line of 
   const { OS_PASSWORD: password = '', ...settings } = makeLoginSettings(`${keystone.url}/v3`);
   const alice = setUp(t, { keystone, settings });
   const terminal = startOnTerminal(t, alice);
-  await terminal.waitFor(/Password at \S+:/);
+  await terminal.waitFor(/Password of .* at \S+:/);
   terminal.type(`${password}\r`);
   const notice = `client-keystone-auth: waiting for Keystone at ${keystone.url}`;
   await terminal.waitFor(new RegExp(`^${notice}$`, 'm'));

@@ -35,7 +35,7 @@ async function checkEnd(
 /** Lists the prompts in the order in which they first appeared. */
 function listPrompts(terminal: Terminal): string[] {
   const prompts = terminal.screen().match(/\? [A-Z][^\n?✔]*?(?=:(?: |\?|✔|$))/gm) ?? [];
-  return [...new Set(prompts.map((prompt) => prompt.slice(2).replace(/ at http.*/, '')))];
+  return [...new Set(prompts.map((prompt) => prompt.slice(2).replace(/(?: of alice .*)? at http.*/, '')))];
 }
 
 await t.test('without settings, each of them is prompted for', async (t) => {
@@ -47,7 +47,7 @@ await t.test('without settings, each of them is prompted for', async (t) => {
   await answer(terminal, `? Domain of the user at ${keystone.url}: (Default)`, 'acme');
   await answer(terminal, `? Project (empty for none) at ${keystone.url}:`, 'web');
   await answer(terminal, `? Domain of the project at ${keystone.url}: (acme)`, '');
-  await answer(terminal, `? Password at ${keystone.url}:`, PASSWORD);
+  await answer(terminal, `? Password of alice (domain acme) at ${keystone.url}:`, PASSWORD);
   const first = await checkEnd(t, terminal, fixture);
   t.strictSame(listPrompts(terminal), [
     'Keystone URL',
@@ -111,7 +111,7 @@ await t.test('an option that is set is not prompted for', async (t) => {
       const terminal = openTestTerminal(t, command({ ...login, ...env }, undefined, ['--force-refresh']));
       const asksUser = 'OS_USERNAME' in env;
       if (asksUser) await answer(terminal, '? User name', 'alice');
-      await answer(terminal, `? Password ${target}`, PASSWORD);
+      await answer(terminal, `? Password of alice (domain acme) ${target}`, PASSWORD);
       await checkEnd(t, terminal, fixture);
       t.strictSame(listPrompts(terminal), asksUser ? ['User name', 'Password'] : ['Password']);
     });
@@ -182,13 +182,37 @@ await t.test('an empty answer repeats the prompt', async (t) => {
   const fixture = await setUpPrompts(t);
   const terminal = openTestTerminal(t, fixture.command({ ...fixture.login, OS_USERNAME: undefined }));
   await answer(terminal, '? User name', '');
-  await terminal.waitFor('✔ User name');
-  await answer(terminal, '? User name', 'alice');
+  await answer(terminal, '> nothing was typed; type a value, or press Ctrl-C to cancel', 'alice');
   await answer(terminal, '? Password', '');
-  await terminal.waitFor('✔ Password');
-  await answer(terminal, '? Password', PASSWORD);
+  await answer(terminal, '> nothing was typed', PASSWORD);
   await checkEnd(t, terminal, fixture);
   t.equal(fixture.keystone.requests.length, 1);
+});
+
+await t.test('an answer that cannot be used is asked for again, with the reason', async (t) => {
+  const fixture = await setUpPrompts(t);
+  const { keystone, command } = fixture;
+  const terminal = openTestTerminal(t, command({}));
+  await answer(terminal, '? Keystone URL:', 'ftp://keystone.example.com');
+  await answer(terminal, '> Keystone URL must begin with https:// or http://; set Keystone URL to something', 'a b');
+  await answer(terminal, '> Keystone URL is not a URL', 'http://keystone.example.com/v3');
+  await answer(terminal, '> Keystone URL is http://: the credential would cross the network unencrypted', keystone.url);
+  await answer(terminal, `? User name at ${keystone.url}:`, 'alice');
+  await answer(terminal, '? Domain of the user', 'acme');
+  await answer(terminal, '? Project (empty for none)', 'web');
+  await answer(terminal, '? Domain of the project', '');
+  await answer(terminal, '? Password of alice (domain acme) at', PASSWORD);
+  await checkEnd(t, terminal, fixture);
+  t.equal(keystone.countLogins(), 1);
+});
+
+await t.test('a host without a scheme is reached with https://', async (t) => {
+  const { command } = await setUpPrompts(t);
+  const terminal = openTestTerminal(t, command({}));
+  await answer(terminal, '? Keystone URL:', ' localhost:5000/v3 ');
+  await terminal.waitFor('? User name at https://localhost:5000/v3:');
+  terminal.type('\x03');
+  t.match(await terminal.ended, { exitCode: EXIT_STATUS.cancelled });
 });
 
 await t.test('typing mistakes can be corrected, and a wrong password does not repeat the prompt', async (t) => {
@@ -204,17 +228,6 @@ await t.test('typing mistakes can be corrected, and a wrong password does not re
   t.notMatch(wrong.raw(), 'wrong-canary');
   t.equal(fixture.readStdout(), '');
   t.equal(fixture.keystone.countLogins(), 2);
-});
-
-await t.test('an invalid answer is rejected', async (t) => {
-  const fixture = await setUpPrompts(t);
-  for (const url of ['keystone.example.test', 'http://keystone.example.test/v3']) {
-    const terminal = openTestTerminal(t, fixture.command({}));
-    await answer(terminal, '? Keystone URL', url);
-    t.strictSame(await terminal.ended, { exitCode: EXIT_STATUS.config, signal: undefined });
-    t.match(terminal.screen(), /client-keystone-auth: Keystone URL is (not a URL|http:\/\/)/);
-    t.equal(fixture.readStdout(), '');
-  }
 });
 
 await t.test('stdin is not read', async (t) => {

@@ -119,7 +119,7 @@ testWithKubectl('a wrong password at the prompt causes one request and one promp
   await wrong.waitFor('Password');
   wrong.type('canary-wrong\r');
   t.not((await wrong.ended).exitCode, 0);
-  const prompts = wrong.screen().match(/Password at \S+ *:/g) ?? wrong.screen().match(/Password/g) ?? [];
+  const prompts = wrong.screen().match(/Password of [^\n?]*? at \S+ *:/g) ?? wrong.screen().match(/Password/g) ?? [];
   t.strictSame(summarizeRequests(fixture), ['POST 401'], `typed wrong: ${runs().length} runs, 1 request`);
   const errors = wrong.screen().match(/client-keystone-auth: Keystone refused the login/g) ?? [];
   t.equal(errors.length, 1, 'the error is printed once');
@@ -131,7 +131,7 @@ testWithKubectl('a wrong password at the prompt causes one request and one promp
   t.comment(`wrong password typed: ${runs().length} runs, ${new Set(prompts).size} prompt, 1 request`);
   // The prompt is redrawn for each key; a second prompt would be below the error of the first one.
   const textAfterError = wrong.screen().slice(wrong.screen().indexOf('refused the login'));
-  t.notMatch(textAfterError, 'Password at', 'no second prompt');
+  t.notMatch(textAfterError, 'Password of', 'no second prompt');
 
   const correct = fixture.kubectlOnTerminal(GET_PODS_ARGS);
   await correct.waitFor('Password');

@@ -16,6 +16,7 @@ export function fakeHost(parts: Partial<Host> = {}): Host {
     accountHome: () => undefined,
     now: () => 1_790_000_000_000,
     columns: () => undefined,
+    stdoutIsDevice: () => false,
     writeOut: () => undefined,
     writeErr: () => undefined,
     identifyParent: () => undefined,

@@ -69,6 +69,7 @@ export const OIDC_OPTIONS: readonly Option[] = [
     group: 'OpenID Connect',
     env: ['OS_DISCOVERY_ENDPOINT'],
     help: "URL of the provider's /.well-known/openid-configuration",
+    isUrl: true,
     prompt: 'URL of the discovery document',
     trustSensitive: true,
   },

@@ -69,7 +69,7 @@ async function promptForPasted<T>(
   for (;;) {
     let text: string;
     try {
-      text = await user.prompt(PASTE_PROMPT, '', signal);
+      text = await user.prompt(PASTE_PROMPT, '', { signal });
     } catch (error) {
       if (signal.aborted || error instanceof InteractionRequired) return undefined;
       throw error;

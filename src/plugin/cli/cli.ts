@@ -6,6 +6,7 @@ import { getExecCredential } from '../login/get-token.ts';
 import { EXIT } from './exit-status.ts';
 import type { Log } from './reporter.ts';
 import { parseGetTokenCommand, scanArguments } from './parse-command-line.ts';
+import type { ScannedArguments } from './parse-command-line.ts';
 import { makeReporter } from './reporter.ts';
 import { reportUnexpectedEnd, runToEnd } from './run-to-end.ts';
 import type { RunResult } from './run-to-end.ts';
@@ -17,9 +18,15 @@ export async function runCli(host: Host): Promise<void> {
   host.exitNow();
 }
 
+/** Whether a person wants a token, not kubectl or a script: a terminal shows it, or a context is selected. */
+function isTyped(host: Host, { wantsVersion, selectsContext }: ScannedArguments): boolean {
+  if ((host.env['KUBERNETES_EXEC_INFO'] ?? '') !== '' || wantsVersion) return false;
+  return selectsContext || host.columns() !== undefined;
+}
+
 async function dispatch(host: Host, log: Log): Promise<RunResult | undefined> {
   const scan = scanArguments(host.argv);
-  if (!scan.isGetToken) {
+  if (!scan.isGetToken || isTyped(host, scan)) {
     // The commands are another bundle with its own error and secret classes: pass plain data only.
     const { runCommand } = await import('../commands/run-command.ts');
     await runCommand(host);

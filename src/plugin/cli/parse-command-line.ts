@@ -5,21 +5,23 @@ import {
   parseExtracted,
 } from '../../shared/options/parse-command-line.ts';
 import type { CommandLine } from '../../shared/options/parse-command-line.ts';
-import { extractFlagValues } from '../../shared/options/flags.ts';
+import { extractFlagValues, listFlagNames } from '../../shared/options/flags.ts';
 import type { ExtractedValues } from '../../shared/options/flags.ts';
 import type { OptionName } from '../config/option.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
+import { SELECTION_OPTIONS } from './selection-options.ts';
 
 /** The command that runs if none is named. */
 export const GET_TOKEN = 'get-token';
 
 /** The arguments of a run, scanned once, before the command is known. */
 export interface ScannedArguments extends ExtractedValues {
+  readonly wantsVersion: boolean;
+  /** Whether they select a context of the kubeconfig. */
+  readonly selectsContext: boolean;
   /** Whether they request a token for kubectl: every other command has more to load. */
   readonly isGetToken: boolean;
 }
-
-const HELP_FLAGS: readonly string[] = BUILT_IN_FLAGS.help;
 
 /**
  * Scans the arguments of a run.
@@ -27,10 +29,16 @@ const HELP_FLAGS: readonly string[] = BUILT_IN_FLAGS.help;
  * @throws UsageError if the last flag lacks its value
  */
 export function scanArguments(argv: readonly string[]): ScannedArguments {
-  const extracted = extractFlagValues(argv, OPTIONS);
+  const extracted = extractFlagValues(argv, [...OPTIONS, ...SELECTION_OPTIONS]);
+  const hasFlag = (...flags: readonly string[]): boolean =>
+    extracted.argv.some((argument) => flags.includes(argument.split('=', 1)[0] ?? ''));
   const command = extracted.argv.find((argument) => !argument.startsWith('-')) ?? GET_TOKEN;
-  const wantsHelp = extracted.argv.some((argument) => HELP_FLAGS.includes(argument));
-  return { ...extracted, isGetToken: command === GET_TOKEN && !wantsHelp };
+  return {
+    ...extracted,
+    wantsVersion: hasFlag(...BUILT_IN_FLAGS.version),
+    selectsContext: hasFlag(...SELECTION_OPTIONS.flatMap(listFlagNames)),
+    isGetToken: command === GET_TOKEN && !hasFlag(...BUILT_IN_FLAGS.help),
+  };
 }
 
 /**

@@ -52,24 +52,31 @@ function findCurrentStanza(host: Host, kubeconfig: string | undefined): ExecStan
   }
 }
 
-/** Makes this run the one that kubectl would start: its variables are then those of this process too. */
-function useStanza(run: RunContext, stanza: ExecStanza): RunContext {
-  const { host, flags } = makeKubectlRun(run, stanza);
-  run.host.setKubeconfigVariables(listVariables(stanza));
-  return { ...run, host: { ...run.host, argv: host.argv }, flags };
+/** A run, and the context that its login comes from, if it does. */
+export interface ChosenLogin {
+  readonly run: RunContext;
+  readonly usedContext: string | undefined;
 }
 
-async function useCurrentStanza(run: RunContext, kubeconfig: string | undefined): Promise<RunContext> {
-  if (await saysWhereToLogIn(run)) return run;
+/** Makes this run the one that kubectl would start: its variables are then those of this process too. */
+function useStanza(run: RunContext, stanza: ExecStanza): ChosenLogin {
+  const { host, flags } = makeKubectlRun(run, stanza);
+  run.host.setKubeconfigVariables(listVariables(stanza));
+  return { run: { ...run, host: { ...run.host, argv: host.argv }, flags }, usedContext: stanza.context.name };
+}
+
+async function useCurrentStanza(run: RunContext, kubeconfig: string | undefined): Promise<ChosenLogin> {
+  const unchanged = { run, usedContext: undefined };
+  if (await saysWhereToLogIn(run)) return unchanged;
   const stanza = findCurrentStanza(run.host, kubeconfig);
-  if (stanza === undefined) return run;
+  if (stanza === undefined) return unchanged;
   const { name, path } = stanza.context;
   try {
-    if (!(await saysWhereToLogIn(makeKubectlRun(run, stanza)))) return run;
+    if (!(await saysWhereToLogIn(makeKubectlRun(run, stanza)))) return unchanged;
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     run.reporter.warn(`the login of context ${name} in ${path} cannot be used: ${error.message}`);
-    return run;
+    return unchanged;
   }
   run.reporter.info(`using the login of context ${name} in ${path}, because nothing else says where to log in`);
   return useStanza(run, stanza);
@@ -86,7 +93,7 @@ export async function chooseLogin(
   run: RunContext,
   selection: ContextSelection,
   fileOnly: boolean,
-): Promise<RunContext> {
+): Promise<ChosenLogin> {
   const { kubeconfig, context } = selection;
   const isSelected = context !== undefined || (kubeconfig !== undefined && !fileOnly);
   return isSelected ? useStanza(run, requireStanza(run.host, selection)) : useCurrentStanza(run, kubeconfig);

@@ -16,6 +16,7 @@ export const COMMAND_OPTION_NAMES = [
   'expires',
   'header',
   'kubeconfig',
+  'kubeconfig-add',
   'name',
   'namespace',
   'no-cluster',
@@ -27,6 +28,7 @@ export const COMMAND_OPTION_NAMES = [
   'set-current',
   'static-token',
   'user',
+  'web',
   'with-secrets',
 ] as const;
 

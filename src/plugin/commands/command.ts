@@ -52,10 +52,14 @@ export interface Invocation {
   readonly host: Host;
   /** The words after the name of the command, at most as many as it describes. */
   readonly args: readonly string[];
+  /** Whether the user typed the name of the command: without one, it is get-token. */
+  readonly isNamed: boolean;
   /** The settings of its own options; flags override variables. */
   readonly ownConfig: Config<CommandOptionName>;
   /** The flags of a login. */
   readonly flags: Layer;
+  /** The context of the kubeconfig that the login comes from, if it does. */
+  readonly usedContext: string | undefined;
   /** For `openLoginContext`, with these flags; a login with it never writes an alias for the fast path. */
   readonly runContext: RunContext;
   readonly reporter: Reporter;

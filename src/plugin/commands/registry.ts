@@ -15,32 +15,21 @@ import { kubeconfigFetchCommand } from './kubeconfig/fetch.ts';
 import { kubeconfigRemoveCommand } from './kubeconfig/remove.ts';
 import { kubeconfigShowCommand } from './kubeconfig/show.ts';
 import { domainsCommand, projectsCommand } from './list-scopes.ts';
+import { getTokenCommand } from './get-token/get-token.ts';
 import { loginCommand } from './login/login.ts';
 import { logoutCommand } from './logout.ts';
 import { statusCommand } from './status.ts';
 import { tokenCommand } from './token.ts';
 import { whoamiCommand } from './whoami.ts';
 
-/** The command that kubectl runs; `cli/cli.ts` runs it without loading anything from this folder. */
-export const GET_TOKEN_COMMAND: CommandDescription = {
-  words: ['get-token'],
-  task: 'Log in',
-  summary: 'print a token as an ExecCredential for kubectl (the default command)',
-  options: [],
-  getTokenOptions: 'everything',
-  examples: [
-    {
-      line: 'get-token --os-cloud prod',
-      summary: 'print the cached token for a cloud of clouds.yaml, or log in to it',
-    },
-  ],
-};
-
 /** Adds the options that select a context to those of a command. */
 function withSelection<C extends CommandDescription>(command: C): C {
   if (command.contextUse === 'none') return command;
   return { ...command, options: [...command.options, ...SELECTION_OPTIONS] };
 }
+
+/** The command that kubectl runs; for kubectl, `cli/cli.ts` runs it without loading anything from this folder. */
+export const GET_TOKEN_COMMAND: Command = withSelection(getTokenCommand);
 
 const OWN_COMMANDS: readonly Command[] = [
   loginCommand,

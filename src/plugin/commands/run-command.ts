@@ -28,7 +28,8 @@ import { chooseLogin } from './choose-login.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { listGetTokenOptions } from './accepted-options.ts';
 import { renderPluginHelp } from './help/help.ts';
-import { ALL_COMMANDS, COMMANDS } from './registry.ts';
+import { ALL_COMMANDS, COMMANDS, GET_TOKEN_COMMAND } from './registry.ts';
+import type { ChosenLogin } from './choose-login.ts';
 import { chooseColors } from './colors.ts';
 
 function pickOptions<Name extends string>(layer: Layer<string>, options: readonly Option<Name>[]): Layer<Name> {
@@ -79,8 +80,17 @@ async function prepareCall(
   const args = readArguments(command, words);
   const reporter = makeReporter(log, loginFlags);
   const run = { host, execInfo: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onFastPath: false };
-  const runContext = await chooseLoginOf(command, run, ownConfig);
-  return { host: runContext.host, args, ownConfig, flags: runContext.flags, runContext, reporter };
+  const { run: runContext, usedContext } = await chooseLoginOf(command, run, ownConfig);
+  return {
+    host: runContext.host,
+    args,
+    isNamed: words.length > 0,
+    ownConfig,
+    flags: runContext.flags,
+    usedContext,
+    runContext,
+    reporter,
+  };
 }
 
 /** Commands that are about a context themselves read it, and the others log in with it. */
@@ -88,10 +98,17 @@ function chooseLoginOf(
   { contextUse = 'login' }: Command,
   run: RunContext,
   ownConfig: Config<CommandOptionName>,
-): Promise<RunContext> {
-  if (contextUse === 'none' || contextUse === 'subject') return Promise.resolve(run);
+): Promise<ChosenLogin> {
+  if (contextUse === 'none' || contextUse === 'subject') return Promise.resolve({ run, usedContext: undefined });
   const selection = { kubeconfig: ownConfig.text('kubeconfig'), context: ownConfig.text('context') };
   return chooseLogin(run, selection, contextUse === 'login-and-file');
+}
+
+/** @throws UsageError if there is no such command */
+async function chooseCommand(words: readonly string[]): Promise<Command> {
+  if (words.length === 0) return GET_TOKEN_COMMAND;
+  const { findCommand } = await import('../../shared/yargs/yargs.ts');
+  return findCommand([GET_TOKEN_COMMAND, ...COMMANDS], words);
 }
 
 async function run(host: Host, log: Log): Promise<RunResult> {
@@ -101,8 +118,7 @@ async function run(host: Host, log: Log): Promise<RunResult> {
     return { document: renderLines(lines), exitStatus: EXIT.ok };
   }
   if (line.wantsVersion) return { document: renderLines([VERSION]), exitStatus: EXIT.ok };
-  const { findCommand } = await import('../../shared/yargs/yargs.ts');
-  const command = findCommand(COMMANDS, line.words);
+  const command = await chooseCommand(line.words);
   const call = await prepareCall(host, log, command, line);
   const result = await command.run(call);
   return {

@@ -1,5 +1,6 @@
 import { UsageError } from '../../shared/base/errors.ts';
 import type { CommandResult, Command } from './command.ts';
+import { warnAboutShownToken } from './shown-token.ts';
 import { openSession } from './session.ts';
 
 type Format = (token: string) => string;
@@ -53,6 +54,7 @@ export const tokenCommand: Command = {
   async run(call): Promise<CommandResult> {
     const format = chooseFormat(call.ownConfig.text('header'), call.ownConfig.isOn('raw-authorization'));
     const { record } = await openSession(call);
+    warnAboutShownToken(call, record.expiresAt, 'pass it to another program through a pipe');
     return { lines: [format(record.token)] };
   },
 };

@@ -9,6 +9,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     group: 'Keystone',
     env: ['OS_AUTH_URL'],
     help: 'URL of Keystone, with or without /v3',
+    isUrl: true,
     prompt: 'Keystone URL',
     trustSensitive: true,
   },

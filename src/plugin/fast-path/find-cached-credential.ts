@@ -18,6 +18,8 @@ export function findCachedCredential(host: Host): TerminalText | undefined {
     const folder = resolveCacheFolder(host);
     if (folder === undefined) return undefined;
     const info = parseExecInfo(host.env['KUBERNETES_EXEC_INFO']);
+    // A person who would see the token is told what it is.
+    if (info === undefined && host.stdoutIsDevice()) return undefined;
     const fingerprint = computeFingerprint(host, info?.clusterJson ?? '');
     const alias = fingerprint === undefined ? undefined : readAliasFile(folder, fingerprint);
     if (alias?.files.every(isFileUnchanged) !== true) return undefined;

@@ -1,11 +1,14 @@
-import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
+import { ConfigError } from '../../shared/base/errors.ts';
+import { readAuthUrl, readCredentialUrl } from '../../shared/keystone/auth-url.ts';
 import { parseSetting } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import type { Layer, Option, OptionName } from '../config/option.ts';
 import { resolveConfig } from '../config/resolve-config.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
+import { describeOwner } from '../auth-methods/describe-owner.ts';
 import { explainMissingOptions } from '../auth-methods/missing-options.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
+import { describeProblem } from '../terminal/describe-problem.ts';
 import { openTerminal } from '../terminal/terminal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { LoginContext } from './login-context.ts';
@@ -55,7 +58,7 @@ async function promptUntilComplete(
   { withoutProject = false }: PromptLimits,
 ): Promise<ResolvedConfig> {
   const { promptForOption } = await import('../terminal/prompt.ts');
-  const answers = new Map<OptionName, Setting>();
+  let answers: ReadonlyMap<OptionName, Setting> = new Map();
   let complete = config;
   for (;;) {
     const missing = listMissing(complete);
@@ -66,15 +69,32 @@ async function promptUntilComplete(
     const option = visible ?? project ?? missing[0];
     if (option === undefined) return complete;
     const suggestion = option.name === 'project-domain-name' ? complete.text('user-domain-name') : option.suggestion;
-    const target = describeTarget(context, complete);
-    const text = await promptForOption(context.host, terminal, option, target, { suggestion });
-    const origin = option.prompt ?? option.name;
-    const setting = parseSetting(option, text, origin);
-    if (setting !== undefined || option === project) answers.set(option.name, setting ?? { value: '', origin });
-    const layer = new Map([...answers].filter(([, { value }]) => value !== ''));
-    complete = resolveConfig([...config.layers, layer], OPTIONS);
+    const target = describeTarget(context, complete, option.name);
+    const withAnswer = (text: string): ReadonlyMap<OptionName, Setting> =>
+      new Map([...answers, ...readAnswer(option, text, option === project)]);
+    const merge = (layer: Layer): ResolvedConfig =>
+      resolveConfig([...config.layers, new Map([...layer].filter(([, { value }]) => value !== ''))], OPTIONS);
+    const check = (text: string): string | undefined =>
+      describeProblem(() => {
+        const next = merge(withAnswer(text));
+        listMissing(next);
+        if (option.isUrl === true) readCredentialUrl<OptionName>(next, option.name, URL_EXAMPLE);
+      });
+    const text = await promptForOption(context.host, terminal, option, target, { suggestion, check });
+    answers = withAnswer(text);
+    complete = merge(answers);
   }
 }
+
+/** @throws ConfigError if the answer cannot be used */
+function readAnswer(option: Option, text: string, canBeEmpty: boolean): Layer {
+  const origin = option.prompt ?? option.name;
+  const setting = parseSetting(option, text, origin);
+  if (setting !== undefined || canBeEmpty) return new Map([[option.name, setting ?? { value: '', origin }]]);
+  throw new ConfigError('nothing was typed', { hint: 'type a value, or press Ctrl-C to cancel' });
+}
+
+const URL_EXAMPLE = 'https://server.example.com';
 
 const PROJECT_OPTION = OPTIONS.find(({ name }) => name === 'project-name');
 
@@ -96,10 +116,15 @@ function wantsProject(config: ResolvedConfig, answers: Layer): boolean {
   return answers.has('user-name') && !answers.has('project-name') && !hasScope;
 }
 
-/** Describes for messages what an answer is for: "at https://keystone.example.com for the cluster …". */
-function describeTarget({ execInfo, method }: PromptContext, config: ResolvedConfig): string {
+/** Describes for messages what an answer is for: "of alice at https://keystone.example.com for the cluster …". */
+function describeTarget({ execInfo, method }: PromptContext, config: ResolvedConfig, name: OptionName): string {
+  const owner = describeOwner(name, config);
   const url = readAuthUrl(config);
-  const target = method.describePromptTarget?.(config) ?? (url === undefined ? '' : `at ${url}`);
+  const place = method.describePromptTarget?.(config) ?? (url === undefined ? '' : `at ${url}`);
   const server = execInfo?.clusterServer;
-  return server === undefined ? target : `${target} for the cluster ${server}`.trim();
+  return [
+    ...(owner === undefined ? [] : [`of ${owner}`]),
+    ...(place === '' ? [] : [place]),
+    ...(server === undefined ? [] : [`for the cluster ${server}`]),
+  ].join(' ');
 }

@@ -23,6 +23,8 @@ interface Key {
 export interface PromptOptions {
   /** The answer of an empty line. */
   readonly suggestion?: string | undefined;
+  /** Returns why an answer cannot be used: the question is then asked again with the reason. */
+  readonly check?: ((answer: string) => string | undefined) | undefined;
   /** Withdraws the prompt, which then counts as cancelled. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -101,20 +103,39 @@ export async function promptForOption(
   terminal: Terminal,
   option: Option,
   target: string,
-  { suggestion, signal }: PromptOptions,
+  { suggestion, check, signal }: PromptOptions,
 ): Promise<string> {
   const message = makePrintable(`${option.prompt ?? option.name}${target === '' ? '' : ` ${target}`}:`, MAX_LABEL);
   // A line that is accepted with Enter is the suggestion as it was, not as it is shown.
   const shown = suggestion === undefined ? undefined : makePrintable(suggestion, MAX_LABEL);
+  const toAnswer = (line: string): string => {
+    const answer = suggestion !== undefined && line === shown ? suggestion : line;
+    return option.isUrl === true ? addScheme(answer) : answer;
+  };
+  const validate = (line: string): string | true => {
+    const problem = check?.(toAnswer(line));
+    return problem === undefined ? true : makePrintable(problem, MAX_LABEL);
+  };
   const show: ShowPrompt = (context) =>
     option.secret
-      ? password({ message, mask: false, toggleMask: false }, context)
+      ? password({ message, mask: false, toggleMask: false, validate }, context)
       : input(
-          { message, transformer: (line) => makePrintable(line), ...(shown === undefined ? {} : { default: shown }) },
+          {
+            message,
+            transformer: (line) => makePrintable(line),
+            validate,
+            theme: { validationFailureMode: 'clear' },
+            ...(shown === undefined ? {} : { default: shown }),
+          },
           context,
         );
-  const answer = await promptUntilAnswered(host, terminal, show, signal);
-  return suggestion !== undefined && answer === shown ? suggestion : answer;
+  return toAnswer(await promptUntilAnswered(host, terminal, show, signal));
+}
+
+/** Completes the address of a server: nobody means plain HTTP without saying so. */
+function addScheme(text: string): string {
+  const trimmed = text.trim();
+  return trimmed === '' || /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed : `https://${trimmed}`;
 }
 
 /** One of several answers. */

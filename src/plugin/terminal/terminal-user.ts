@@ -3,7 +3,7 @@ import { InteractionRequired } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { PROGRAM_NAME } from '../../shared/base/program.ts';
 import { renderLines } from '../../shared/base/terminal-text.ts';
-import type { ChoicePrompt } from './prompt.ts';
+import type { ChoicePrompt, PromptOptions } from './prompt.ts';
 import { openTerminal, writeToTerminal } from './terminal.ts';
 
 /** The user at the terminal, if there is one. */
@@ -28,11 +28,10 @@ export interface TerminalUser {
    * Prompts for one option.
    *
    * @param target what the answer is for, as text for messages: "at https://keystone.example.com"
-   * @param signal withdraws the prompt, which then counts as cancelled
    * @throws InteractionRequired if no prompt is possible
    * @throws UserCancelled
    */
-  prompt(option: Option, target: string, signal?: AbortSignal): Promise<string>;
+  prompt(option: Option, target: string, options?: PromptOptions): Promise<string>;
   /**
    * Prompts for one of several answers.
    *
@@ -78,7 +77,7 @@ export function makeTerminalUser({ host, canPrompt, writeLine }: TerminalUserOpt
       this.requirePresence();
       this.tell(message);
     },
-    async prompt(option, target, signal) {
+    async prompt(option, target, options = {}) {
       const reason = this.cannotPromptReason;
       const terminal = reason === undefined ? openTerminal(host) : undefined;
       if (terminal === undefined) {
@@ -88,7 +87,7 @@ export function makeTerminalUser({ host, canPrompt, writeLine }: TerminalUserOpt
       }
       const { promptForOption } = await import('./prompt.ts');
       try {
-        return await promptForOption(host, terminal, option, target, { signal });
+        return await promptForOption(host, terminal, option, target, options);
       } finally {
         terminal.pause();
       }

@@ -1,5 +1,5 @@
 /** The only file that uses `process`: what a run reads from its machine and does to it. */
-import { existsSync, writeSync } from 'node:fs';
+import { existsSync, fstatSync, writeSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { ConfigError, getErrorCode } from './errors.ts';
 import { identifyProcess, readInitialVariables } from './process-identity.ts';
@@ -38,6 +38,8 @@ export interface Host {
   readonly now: () => number;
   /** Width of the terminal in columns; undefined if stdout is not a terminal. */
   columns(): number | undefined;
+  /** Whether stdout is a terminal or another device. To find out which one takes longer. */
+  stdoutIsDevice(): boolean;
   /** Writes to stdout; returns why that failed. A closed pipe is not a failure. */
   writeOut(text: TerminalText): string | undefined;
   writeErr(text: TerminalText): void;
@@ -203,6 +205,7 @@ export function makeProcessHost(): Host {
     accountHome: readAccountHome,
     now: Date.now,
     columns: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
+    stdoutIsDevice: () => fstatSync(1).isCharacterDevice(),
     writeOut: (text) => writeAll(1, text),
     writeErr: (text) => {
       writeAll(2, text);

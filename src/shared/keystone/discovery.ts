@@ -60,6 +60,20 @@ function listVersions(body: JsonObject | undefined, authUrl: string): { versions
 }
 
 /**
+ * Lists the ids of the versions that Keystone offers, such as `v3.14` (Keystone API, "API versions"); none if it does not
+ * list them.
+ *
+ * @param authUrl a normalized URL, with or without a version at its end
+ * @throws KeystoneUnreachable
+ */
+export async function listOfferedVersions(http: HttpClient, authUrl: string): Promise<readonly string[]> {
+  const { base, last } = splitLast(authUrl);
+  const url = `${VERSION_SEGMENT.test(last) ? base : authUrl}/`;
+  const { status, body } = await http.send({ verb: 'GET', url });
+  return status === 200 || status === 300 ? listVersions(parseJsonObject(body), authUrl).advertised : [];
+}
+
+/**
  * Finds the v3 endpoint below a normalized auth URL (Keystone API, "API versions"). A URL that ends with a version is
  * not queried; any other URL is, and if it does not list versions, `/v3` is appended.
  *

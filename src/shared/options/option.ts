@@ -41,6 +41,8 @@ export interface Option<Name extends string = string, Group extends string = str
   readonly secret?: true;
   /** A secret that works once, so the next login needs another one. */
   readonly singleUse?: true;
+  /** The address of a server, which a prompt completes with https://. */
+  readonly isUrl?: true;
   /** What a prompt asks for, as a noun. */
   readonly prompt?: string;
   /** What a prompt offers. */

@@ -60,18 +60,26 @@ export function parseServerUrl(text: string, origin: string): URL {
  */
 export function readAuthorityOption({ ownConfig, host }: Invocation): string | undefined {
   const option = ownConfig.text('certificate-authority');
-  if (option === undefined) return undefined;
-  const path = resolvePath(option, host);
+  return option === undefined ? undefined : readAuthority(resolvePath(option, host), '--certificate-authority');
+}
+
+/**
+ * Reads a PEM file of certificates.
+ *
+ * @param origin names the source of the path in messages
+ * @throws ConfigError if the file cannot be read, or contains no certificate
+ */
+export function readAuthority(path: string, origin: string): string {
   let pem: string;
   try {
     pem = readRegularFile(path, MAX_PEM_BYTES).bytes.toString();
   } catch (error) {
-    throw new ConfigError(`--certificate-authority: ${path} cannot be read (${describeReadFailure(error)})`, {
+    throw new ConfigError(`${origin}: ${path} cannot be read (${describeReadFailure(error)})`, {
       hint: 'name a PEM file that you can read',
     });
   }
   if (hasCertificate(pem)) return pem;
-  throw new ConfigError(`--certificate-authority: ${path} contains no PEM certificate`, {
+  throw new ConfigError(`${origin}: ${path} contains no PEM certificate`, {
     hint: `name a file that contains ${PEM_HEADER}`,
   });
 }

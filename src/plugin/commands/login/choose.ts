@@ -1,6 +1,6 @@
 /** The lists that the user chooses from during a login: cloud, authentication method, project. */
 import type { Setting } from '../../../shared/options/layer.ts';
-import type { Layer, OptionName } from '../../config/option.ts';
+import type { Layer, Option, OptionName } from '../../config/option.ts';
 import { describeSources } from '../../../shared/options/option.ts';
 import { describeChoices } from '../../config/cloud-entry.ts';
 import { readCloudNames, readConfig } from '../../config/read-config.ts';
@@ -9,6 +9,11 @@ import { InteractionRequired } from '../../../shared/base/errors.ts';
 import type { RunContext } from '../../login/login-context.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
+import { openLoginContext } from '../../login/open-login-context.ts';
+import { promptForMissing } from '../../login/prompt-missing.ts';
+import { readAuthUrl } from '../../../shared/keystone/auth-url.ts';
+import { captureWarnings } from '../capture-warnings.ts';
+import { askForBrowserMethod, findConfiguredBrowserMethod } from './choose-browser-method.ts';
 import { listAvailableScopes } from '../available-scopes.ts';
 import type { AskKeystone } from '../../login/with-token.ts';
 import type { TerminalUser } from '../../terminal/terminal-user.ts';
@@ -52,11 +57,13 @@ async function promptForMethod(user: TerminalUser): Promise<string | undefined> 
 /**
  * Prompts for the cloud and the authentication method, unless the settings decide them.
  *
+ * @param web whether the method must be one with a browser
  * @returns the choices, as flags
  * @throws InteractionRequired when there are several clouds and no prompt
  * @throws UserCancelled
  */
-export async function chooseCloudAndMethod({ host, flags }: RunContext, user: TerminalUser): Promise<Layer> {
+export async function chooseCloudAndMethod(run: RunContext, user: TerminalUser, web: boolean): Promise<Layer> {
+  const { host, flags } = run;
   const choices = new Map<OptionName, Setting>();
   const readWithChoices = async (): Promise<ResolvedConfig> => {
     const { config } = await readConfig(host, new Map([...flags, ...choices]), OPTIONS);
@@ -72,12 +79,51 @@ export async function chooseCloudAndMethod({ host, flags }: RunContext, user: Te
     if (cloud !== OTHER) choices.set('os-cloud', { value: cloud, origin: '--os-cloud' });
   }
   const config = await readWithChoices();
+  if (web) {
+    const withChoices = { ...run, flags: new Map([...flags, ...choices]) };
+    return new Map([...choices, ...(await chooseBrowserMethod(withChoices, config, user))]);
+  }
   if (chooseMethod(config).isDefault === true && lacksUser(config)) {
     // Without a prompt, the options that the default method lacks are reported later.
     const name = await promptForMethod(user);
     if (name !== undefined) choices.set('auth-type', { value: name, origin: '--auth-type' });
   }
   return choices;
+}
+
+/** @throws InteractionRequired | UserCancelled | KeystoneUnreachable | UsageError */
+async function chooseBrowserMethod(run: RunContext, config: ResolvedConfig, user: TerminalUser): Promise<Layer> {
+  const toLayer = (name: string): Layer => new Map([['auth-type', { value: name, origin: '--auth-type' }]]);
+  const configured = findConfiguredBrowserMethod(config);
+  if (configured !== undefined) return toLayer(configured);
+  const typed = await promptForKeystoneUrl(run, config, user);
+  // Opened with the URL, which decides which authorities are trusted.
+  const { reporter } = captureWarnings(run.reporter);
+  const login = await openLoginContext({ ...run, reporter, flags: new Map([...run.flags, ...typed]) });
+  return new Map([...typed, ...toLayer(await askForBrowserMethod(login))]);
+}
+
+const URL_OPTIONS: readonly Option[] = OPTIONS.filter(({ name }) => name === 'keystone-url');
+
+/**
+ * Prompts for the URL of Keystone, unless it is set.
+ *
+ * @returns the answer, as a flag
+ * @throws InteractionRequired if no prompt is possible
+ * @throws UserCancelled
+ */
+export async function promptForKeystoneUrl(
+  run: RunContext,
+  config: ResolvedConfig,
+  user: TerminalUser,
+): Promise<Layer> {
+  if (readAuthUrl(config) !== undefined) return new Map();
+  const login = await openLoginContext({ ...run, reporter: captureWarnings(run.reporter).reporter });
+  const complete = await promptForMissing({ ...login, user }, config, (current) =>
+    readAuthUrl(current) === undefined ? URL_OPTIONS : [],
+  );
+  const url = complete.setting('keystone-url');
+  return url === undefined ? new Map() : new Map([['keystone-url', { ...url, origin: '--keystone-url' }]]);
 }
 
 /** A project that the user can log in to. */

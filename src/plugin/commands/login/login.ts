@@ -1,4 +1,5 @@
 import type { TokenRecord } from '../../cache/token-record.ts';
+import type { Layer } from '../../config/option.ts';
 import type { NamedAlias } from '../../cache/token-cache.ts';
 import type { ResolvedConfig } from '../../config/resolve-config.ts';
 import { objectAt } from '../../../shared/base/json.ts';
@@ -10,10 +11,11 @@ import type { LoginContext } from '../../login/login-context.ts';
 import { findMissingOptions } from '../../auth-methods/missing-options.ts';
 import { makeTerminalUser } from '../../terminal/terminal-user.ts';
 import { captureWarnings } from '../capture-warnings.ts';
-import { OUTPUT_OPTION } from '../command.ts';
+import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from '../command.ts';
 import { formatTimestamp, formatTokenEnd, secondsUntil } from '../format-time.ts';
 import { chooseCloudAndMethod } from './choose.ts';
+import { checkContextOptions, CONTEXT_OF_LOGIN_OPTIONS, writeContextOfLogin } from './offer-context.ts';
 import { createAndSaveCredential, saveOwnSecret, requireSavableSecret, requireKeyring } from './save-secret.ts';
 import type { SavedCredential } from './save-secret.ts';
 import { logInToProject } from './log-in-to-project.ts';
@@ -72,6 +74,8 @@ interface LoginSummary {
   readonly saveResult: SaveResult;
   readonly record: TokenRecord;
   readonly optionValues: readonly OptionValue[];
+  /** Whether a context of the kubeconfig has the values. */
+  readonly hasContext: boolean;
   /** ms since 1970, UTC. */
   readonly now: number;
 }
@@ -82,6 +86,7 @@ function renderSummary({
   record,
   optionValues,
   now,
+  hasContext,
 }: LoginSummary): CommandResult {
   const user = readEntity(objectAt(tokenDetails, 'user'));
   const project = readEntity(objectAt(tokenDetails, 'project'));
@@ -95,8 +100,8 @@ function renderSummary({
     ['Token expires', formatTokenEnd(expiresAt, now)],
     ['Application credential', credential === undefined ? undefined : `${credential.name} (${credential.id})`],
     ['In the keyring', saveResult.description],
-    ['Flags for next time', formatFlags(optionValues) || undefined],
-    ['Or variables', formatVariables(optionValues) || undefined],
+    ['Flags for next time', hasContext ? undefined : formatFlags(optionValues) || undefined],
+    ['Or variables', hasContext ? undefined : formatVariables(optionValues) || undefined],
   ]);
   const data: OutputData = {
     user: user === undefined ? null : { ...user },
@@ -111,16 +116,23 @@ function renderSummary({
   return { lines, data };
 }
 
-async function run({ host, ownConfig, flags, runContext, reporter }: Invocation): Promise<CommandResult> {
+/**
+ * Logs in, and offers to write a context with the login.
+ *
+ * @param given what the user has chosen before
+ * @throws PluginError
+ */
+export async function logIn(call: Invocation, given: Layer = new Map()): Promise<CommandResult> {
+  const { host, ownConfig, reporter } = call;
+  const runContext = { ...call.runContext, flags: new Map([...call.flags, ...given]) };
   const saveOptions = readSaveOptions(ownConfig, host.now());
+  checkContextOptions(call);
   // The settings are read again with the choices of the user, which prints the same warnings.
   const before = await openLoginContext({ ...runContext, reporter: captureWarnings(reporter).reporter });
   if (saveOptions.save !== 'nothing') await requireKeyring({ host, reporter });
-  const choices = await chooseCloudAndMethod(
-    runContext,
-    makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info }),
-  );
-  const login = await openLoginContext({ ...runContext, flags: new Map([...flags, ...choices]) });
+  const user = makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info });
+  const choices = new Map([...given, ...(await chooseCloudAndMethod(runContext, user, ownConfig.isOn('web')))]);
+  const login = await openLoginContext({ ...runContext, flags: new Map([...call.flags, ...choices]) });
   if (saveOptions.save === 'secret') requireSavableSecret(login);
   warnAboutSettings(login);
   const isMissing = (current: ResolvedConfig): ReturnType<typeof findMissingOptions> =>
@@ -135,7 +147,27 @@ async function run({ host, ownConfig, flags, runContext, reporter }: Invocation)
     ...listAddedOptionValues(login.config, loginResult.config),
   ];
   const record = saveResult.credential?.record ?? loginResult.received.record;
-  return renderSummary({ loginResult, saveResult, record, optionValues, now: host.now() });
+  const who = describeLogin(loginResult);
+  const written = await writeContextOfLogin(call, optionValues, who);
+  const summary = { loginResult, saveResult, record, optionValues, now: host.now(), hasContext: written !== undefined };
+  return addResult(renderSummary(summary), written);
+}
+
+/** Says who logged in, and to what. */
+function describeLogin({ tokenDetails }: LoginResult): string {
+  const user = readEntity(objectAt(tokenDetails, 'user'))?.name ?? 'you';
+  const project = readEntity(objectAt(tokenDetails, 'project'))?.name;
+  return project === undefined ? user : `${user} on project ${project}`;
+}
+
+function addResult(result: CommandResult, written: CommandResult | undefined): CommandResult {
+  if (written === undefined) return result;
+  const { data, lines } = result;
+  return {
+    ...result,
+    lines: [...lines, '', ...written.lines],
+    data: { ...(typeof data === 'object' ? data : {}), context: written.data ?? null },
+  };
 }
 
 /** Logs in, prompts for everything that is missing, and caches the token for later runs. */
@@ -144,22 +176,37 @@ export const loginCommand: Command = {
   task: 'Log in',
   summary: 'log in, choose cloud, method and project from lists, and cache the token',
   details: [
-    'The command prints your choices as flags and as variables. Add either to the args or env of the ' +
-      'kubeconfig, and kubectl does not prompt until the token expires.',
+    'On a terminal, the command ends by offering to add a context with this login to the kubeconfig; ' +
+      '--kubeconfig-add adds it without asking. ' +
+      'Otherwise it prints your choices as flags and as variables. With either of them in the args or env of the ' +
+      'kubeconfig, kubectl does not prompt until the token expires.',
     'With --save-secret or --create-application-credential, kubectl does not prompt after that either: the ' +
       'keyring of this system holds the secret, only for this user at this Keystone, and get-token uses it ' +
       'if no secret is set. A secret that Keystone rejects is forgotten.',
   ],
-  options: [...SAVE_OPTIONS, OUTPUT_OPTION],
+  options: [
+    makeCommandOption({
+      name: 'web',
+      kind: 'switch',
+      help: 'log in with a browser, with the method that the settings or the cloud decide',
+    }),
+    ...SAVE_OPTIONS,
+    ...CONTEXT_OF_LOGIN_OPTIONS,
+    OUTPUT_OPTION,
+  ],
   contextUse: 'login-and-file',
   getTokenOptions: 'login',
   examples: [
     { line: 'login', summary: 'log in with prompts for everything that is not set' },
+    {
+      line: 'login --os-cloud prod --kubeconfig-add --set-current',
+      summary: 'log in, and add a context with this login for kubectl',
+    },
     { line: 'login --os-cloud prod --save-secret', summary: 'log in, and save the password for later logins' },
     {
       line: 'login --os-cloud prod --create-application-credential --role member --expires 90d',
       summary: 'save a credential with fewer permissions instead of the password',
     },
   ],
-  run,
+  run: (call) => logIn(call),
 };
