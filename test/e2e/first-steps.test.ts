@@ -42,7 +42,7 @@ async function setUpPerson(t: Test): Promise<Person> {
   symlinkSync(PLUGIN_PATH, join(bin, 'client-keystone-auth'));
   mkdirSync(join(home.path, 'work'));
   const kubeconfig = join(home.path, '.kube', 'config');
-  const [file = '', ...words] = PLUGIN_COMMAND;
+  const [file, ...words] = PLUGIN_COMMAND;
   return {
     home,
     keystone: await startKeystoneForTest(t),

@@ -74,8 +74,8 @@ interface LoginSummary {
   readonly saveResult: SaveResult;
   readonly record: TokenRecord;
   readonly optionValues: readonly OptionValue[];
-  /** Whether a context of the kubeconfig has the values. */
-  readonly hasContext: boolean;
+  /** The change of the kubeconfig, if it now has a context with the values. */
+  readonly written: CommandResult | undefined;
   /** ms since 1970, UTC. */
   readonly now: number;
 }
@@ -85,8 +85,8 @@ function renderSummary({
   saveResult,
   record,
   optionValues,
+  written,
   now,
-  hasContext,
 }: LoginSummary): CommandResult {
   const user = readEntity(objectAt(tokenDetails, 'user'));
   const project = readEntity(objectAt(tokenDetails, 'project'));
@@ -100,8 +100,8 @@ function renderSummary({
     ['Token expires', formatTokenEnd(expiresAt, now)],
     ['Application credential', credential === undefined ? undefined : `${credential.name} (${credential.id})`],
     ['In the keyring', saveResult.description],
-    ['Flags for next time', hasContext ? undefined : formatFlags(optionValues) || undefined],
-    ['Or variables', hasContext ? undefined : formatVariables(optionValues) || undefined],
+    ['Flags for next time', written === undefined ? formatFlags(optionValues) || undefined : undefined],
+    ['Or variables', written === undefined ? formatVariables(optionValues) || undefined : undefined],
   ]);
   const data: OutputData = {
     user: user === undefined ? null : { ...user },
@@ -112,8 +112,9 @@ function renderSummary({
     keyring: saveResult.description ?? null,
     applicationCredential: credential === undefined ? null : { id: credential.id, name: credential.name },
     settings: optionValuesToJson(optionValues),
+    context: written?.data ?? null,
   };
-  return { lines, data };
+  return { lines: written === undefined ? lines : [...lines, '', ...written.lines], data };
 }
 
 /**
@@ -149,8 +150,7 @@ export async function logIn(call: Invocation, given: Layer = new Map()): Promise
   const record = saveResult.credential?.record ?? loginResult.received.record;
   const who = describeLogin(loginResult);
   const written = await writeContextOfLogin(call, optionValues, who);
-  const summary = { loginResult, saveResult, record, optionValues, now: host.now(), hasContext: written !== undefined };
-  return addResult(renderSummary(summary), written);
+  return renderSummary({ loginResult, saveResult, record, optionValues, written, now: host.now() });
 }
 
 /** Says who logged in, and to what. */
@@ -158,16 +158,6 @@ function describeLogin({ tokenDetails }: LoginResult): string {
   const user = readEntity(objectAt(tokenDetails, 'user'))?.name ?? 'you';
   const project = readEntity(objectAt(tokenDetails, 'project'))?.name;
   return project === undefined ? user : `${user} on project ${project}`;
-}
-
-function addResult(result: CommandResult, written: CommandResult | undefined): CommandResult {
-  if (written === undefined) return result;
-  const { data, lines } = result;
-  return {
-    ...result,
-    lines: [...lines, '', ...written.lines],
-    data: { ...(typeof data === 'object' ? data : {}), context: written.data ?? null },
-  };
 }
 
 /** Logs in, prompts for everything that is missing, and caches the token for later runs. */
