@@ -94,11 +94,19 @@ function parseKey(key: string): ParsedKey | undefined {
 /** Whether the Go program, which ignores a key with more than one slash, reads it as a namespace and a resource. */
 const isReadByGo = (key: string): boolean => key.split('/').length === 2;
 
+function parseAllowedKey(key: string, compatibilities: Compatibilities): ParsedKey | undefined {
+  return compatibilities.has('v2-subresources') && !isReadByGo(key) ? undefined : parseKey(key);
+}
+
+const toPattern = ({ namespace, resource }: ParsedKey): KeyPattern => ({
+  namespace: namespace.side,
+  resource: resource.side,
+});
+
 /** Parses a key; undefined if it is invalid. */
 export function parseKeyPattern(key: string, compatibilities: Compatibilities): KeyPattern | undefined {
-  if (compatibilities.has('v2-subresources') && !isReadByGo(key)) return undefined;
-  const parsed = parseKey(key);
-  return parsed && { namespace: parsed.namespace.side, resource: parsed.resource.side };
+  const parsed = parseAllowedKey(key, compatibilities);
+  return parsed && toPattern(parsed);
 }
 
 const matchesAll = ({ hasSpacedNegation }: PatternSide, compatibilities: Compatibilities): boolean =>
@@ -131,6 +139,7 @@ const isInvalidSide = (key: string, index: number): boolean =>
   parseSide(key.split('/')[index] ?? '', index === 0 ? isNamespaceWord : isResourceWord) === undefined;
 
 function reportStrangeWords(key: string, strangeWords: readonly string[], at: number, report: FindingReporter): void {
+  if (strangeWords.length === 0) return;
   const inGo = isReadByGo(key) ? parseKey(replaceGoLetters(key)) : undefined;
   const strangeInGo = inGo && [...inGo.namespace.strangeWords, ...inGo.resource.strangeWords];
   for (const word of strangeWords) {
@@ -171,12 +180,12 @@ export function readKeyPattern(
   compatibilities: Compatibilities,
   report: FindingReporter,
 ): KeyPattern | undefined {
-  const pattern = parseKeyPattern(key, compatibilities);
-  const parsed = parseKey(key);
-  if (pattern === undefined || parsed === undefined) {
+  const parsed = parseAllowedKey(key, compatibilities);
+  if (parsed === undefined) {
     reportInvalidKey(key, at, compatibilities, report);
     return undefined;
   }
+  const pattern = toPattern(parsed);
   const excluding = [pattern.namespace, pattern.resource].filter(
     (side) => side.isNegated && side.words.includes('*') && !matchesAll(side, compatibilities),
   );
