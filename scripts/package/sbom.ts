@@ -37,7 +37,6 @@ async function readRuntimeLicense(runtime: Runtime): Promise<string> {
   return (await fetchPackageFile(NODE_LICENSE.package, NODE_LICENSE.file)).toString();
 }
 
-/** The text for packages that name the MIT license without its text. */
 const MIT = `Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
 documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
 rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
@@ -51,6 +50,21 @@ WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEM
 COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
 OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.`;
 
+const ISC = `Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby
+granted, provided that the above copyright notice and this permission notice appear in all copies.
+
+THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES WITH REGARD TO THIS SOFTWARE INCLUDING ALL
+IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR ANY SPECIAL, DIRECT,
+INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN
+ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF OR IN CONNECTION WITH THE USE OR PERFORMANCE OF
+THIS SOFTWARE.`;
+
+/** The texts for packages that name a license without its text. */
+const LICENSE_TEXTS: ReadonlyMap<unknown, string> = new Map([
+  ['MIT', MIT],
+  ['ISC', ISC],
+]);
+
 async function readLicense(folder: string): Promise<string> {
   const files = (await readdir(folder)).filter((name) => LICENSE_FILE.test(name)).toSorted();
   if (files.length === 0) {
@@ -58,7 +72,8 @@ async function readLicense(folder: string): Promise<string> {
       license?: unknown;
       author?: unknown;
     };
-    if (license === 'MIT' && typeof author === 'string') return `Copyright (c) ${author}\n\n${MIT}`;
+    const text = LICENSE_TEXTS.get(license);
+    if (text !== undefined && typeof author === 'string') return `Copyright (c) ${author}\n\n${text}`;
     throw new Error(`${folder} has no license, so an executable must not contain it`);
   }
   return (await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')))).join('\n');
