@@ -71,7 +71,7 @@ def find_user(authorization):
     scheme, _, encoded = authorization.partition(' ')
     if scheme.lower() != 'basic':
         return None
-    name, _, password = base64.b64decode(encoded).decode().partition(':')
+    name, _, password = base64.b64decode(encoded).decode(errors='replace').partition(':')
     user = users.get(name)
     return user if user and user['password'] == password else None
 

@@ -1,9 +1,12 @@
 // Against: a real Keystone with a mapping, behind Apache with mod_auth_mellon, and a provider of pysaml2 that checks passwords.
 
+import { execFile } from 'node:child_process';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { startSamlFederation } from '../../scripts/federation/saml-federation.ts';
 import type { SamlFederation } from '../../scripts/federation/saml-federation.ts';
+import { findKeystone, PYTHON } from '../../scripts/keystone/find-keystone.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
 import { federatedAuthPath, waitForRequests } from '../support/federation.ts';
 import { setUp } from '../support/fixture.ts';
@@ -16,7 +19,19 @@ import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 const ALICE = { name: 'alice', password: 'p@ss w0rd&+=%é<:', email: 'alice@acme.example' };
+/** keystoneauth does not send other letters than those of ISO 8859-1, and not in UTF-8. */
+const BOB = { name: 'bob', password: 'bob-password', email: 'bob@acme.example' };
 const STRANGER = { name: 'stranger', password: 'stranger-password', email: 'stranger@elsewhere.example' };
+
+/** Prints the user that keystoneauth gets a token for. */
+const KEYSTONEAUTH = `
+import os
+from keystoneauth1 import loading, session
+names = ['auth_url', 'identity_provider', 'identity_provider_url', 'password', 'project_id', 'protocol', 'username']
+options = {name: os.environ['OS_' + name.upper()] for name in names}
+plugin = loading.get_plugin_loader('v3samlpassword').load_from_options(**options)
+print(session.Session(auth=plugin, verify=os.environ['OS_CACERT']).get_user_id())
+`;
 
 const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true 201';
 const PASSWORD_SENT = 'POST /ecp 200';
@@ -36,7 +51,7 @@ interface SamlFixture {
 
 async function setUpFederation(t: Test, environment: TestEnvironment): Promise<SamlFixture | undefined> {
   const { http, pki, tenancy } = environment;
-  const users = [ALICE, STRANGER];
+  const users = [ALICE, BOB, STRANGER];
   const federation = await startSamlFederation({ dataDir: dirname(http.accessLog), home: http, pki, tenancy, users });
   if ('missing' in federation) {
     const skip = skipBecause(federation.missing).replaceAll(/\s+/g, ' ');
@@ -118,6 +133,16 @@ testWithKeystone('v3samlpassword logs in at a real identity provider', async (t,
     const cloud = { auth_type: 'v3samlpassword', auth, cacert: environment.pki.ca };
     const file = user.writeFile('campus.yaml', { clouds: { campus: cloud } });
     checkSuccess(t, await user.withOnly({ OS_CLOUD: 'campus', OS_CLIENT_CONFIG_FILE: file }).run());
+  });
+
+  await t.test('keystoneauth logs in at the same servers as the same user', async (t) => {
+    const packages = await findKeystone();
+    const { pythonPath } = 'missing' in packages ? { pythonPath: undefined } : packages;
+    const { user } = makeUser(t, { OS_USERNAME: BOB.name, OS_PASSWORD: BOB.password });
+    const env = { ...user.settings, ...(pythonPath === undefined ? {} : { PYTHONPATH: pythonPath }) };
+    const { stdout } = await promisify(execFile)(PYTHON, ['-s', '-c', KEYSTONEAUTH], { env, cwd: '/' });
+    const { token } = checkSuccess(t, await user.run());
+    t.match(await validateToken(environment.http, token), { user: { id: stdout.trim(), name: BOB.email } });
   });
 
   await t.test('a wrong password is sent once, and the message says whose it is', async (t) => {
