@@ -9,9 +9,9 @@ import { suggestCloudFolder, findCloudFile } from './cloud-files.ts';
 import type { CloudFile, CloudFileName } from './cloud-files.ts';
 import { findSelector, inheritConsentHint, makeCloudLayer, suggestChoice } from './cloud-entry.ts';
 import type { CloudEntry, Selector } from './cloud-entry.ts';
-import { mergeLayers } from '../../shared/options/layer.ts';
+import { findSetting, mergeLayers } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
-import type { Layer, Option, OptionName } from './option.ts';
+import type { Layer, Option } from './option.ts';
 import { mappingAt } from './yaml-mapping.ts';
 import { unifyKeys } from '../../shared/options/unify-keys.ts';
 import { isBelowAuth } from './option.ts';
@@ -28,10 +28,6 @@ export interface CloudSettings {
 }
 
 const NOTHING: CloudSettings = { layers: [], files: [], warnings: [] };
-
-function findSetting(layers: readonly Layer[], name: OptionName): Setting | undefined {
-  return layers.map((layer) => layer.get(name)).find((setting) => setting !== undefined);
-}
 
 /**
  * Whether only a named cloud is used: variables set a login, as in openstacksdk, or a flag names another Keystone, to

@@ -1,7 +1,7 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import { makeConfig } from '../../shared/options/config.ts';
 import type { Config } from '../../shared/options/config.ts';
-import { mergeLayers } from '../../shared/options/layer.ts';
+import { findSetting, mergeLayers } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import type { Layer, Option, OptionName, PairName } from './option.ts';
 
@@ -68,9 +68,6 @@ function warnOfBoth(layer: Layer): string[] {
   });
 }
 
-const findInLayers = (layers: readonly Layer[], name: OptionName): Setting | undefined =>
-  layers.map((layer) => layer.get(name)).find((setting) => setting !== undefined);
-
 /**
  * Uses the id of a weaker source if the name of an application credential has no user, without whom it names nothing.
  *
@@ -78,7 +75,7 @@ const findInLayers = (layers: readonly Layer[], name: OptionName): Setting | und
  */
 function replaceUselessName(merged: MutableLayer, layers: readonly Layer[]): string[] {
   const name = merged.get('application-credential-name');
-  const id = findInLayers(layers, 'application-credential-id');
+  const id = findSetting(layers, 'application-credential-id');
   if (name === undefined || id === undefined || hasPair(merged, 'user')) return [];
   if (merged.has('application-credential-id')) return [];
   merged.delete('application-credential-name');
@@ -103,7 +100,7 @@ function warnOfHiddenIds(layers: readonly Layer[], merged: Layer): string[] {
     const isRelevant = irrelevantWith === undefined || !merged.has(irrelevantWith);
     if (name === undefined || merged.has(`${pair}-id`) || !isRelevant) return [];
     const plain = pair === 'user-domain' || pair === 'project-domain' ? merged.get('domain-id') : undefined;
-    const id = findInLayers(layers, `${pair}-id`) ?? plain;
+    const id = findSetting(layers, `${pair}-id`) ?? plain;
     return id === undefined ? [] : [`${name.origin} is used instead of ${id.origin}, which openstack would use`];
   });
 }

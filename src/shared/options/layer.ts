@@ -115,6 +115,11 @@ export function makeLayer<One extends Option>(
   return layer;
 }
 
+/** Finds the setting of the strongest layer that has one. */
+export function findSetting<Name extends string>(layers: readonly Layer<Name>[], name: Name): Setting | undefined {
+  return layers.map((layer) => layer.get(name)).find((setting) => setting !== undefined);
+}
+
 /** Merges layers, strongest first; a layer that sets one option of a pair hides the whole pair of weaker layers. */
 export function mergeLayers<Name extends string>(
   layers: readonly Layer<Name>[],
