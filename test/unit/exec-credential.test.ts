@@ -32,6 +32,19 @@ void t.test('the input from kubectl is parsed', async (t) => {
   t.equal(parsed?.clusterServer, 'https://k8s.test:6443');
   t.equal(parsed?.clusterJson, JSON.stringify(cluster));
   t.equal(parseExecInfo(info({}))?.isInteractive, false, 'without a value, the plugin must not use the terminal');
+  t.equal(parseExecInfo(info({ spec: {} }))?.isInteractive, false, 'every kubectl with v1 says it');
+  t.equal(parseExecInfo(info({ spec: { interactive: null } }))?.isInteractive, false);
+});
+
+void t.test('kubectl 1.20 does not say whether the plugin may use the terminal, so it may', async (t) => {
+  const apiVersion = 'client.authentication.k8s.io/v1beta1';
+  // What kubectl 1.20.2 passes on with provideClusterInfo.
+  const cluster = { server: 'https://127.0.0.1:9', 'insecure-skip-tls-verify': true, config: null };
+  t.match(parseExecInfo(info({ apiVersion, spec: { cluster } })), { apiVersion, isInteractive: true });
+  t.match(parseExecInfo(info({ apiVersion, spec: {} })), { isInteractive: true });
+  t.match(parseExecInfo(info({ apiVersion, spec: { interactive: false } })), { isInteractive: false });
+  t.match(parseExecInfo(info({ apiVersion, spec: { interactive: 'yes' } })), { isInteractive: false });
+  t.match(parseExecInfo(info({ apiVersion })), { isInteractive: false }, 'every kubectl passes a spec on');
 });
 
 void t.test('the error for another version names that version', async (t) => {

@@ -14,7 +14,7 @@ export type ApiVersion = (typeof API_VERSIONS)[number];
 /** The input that kubectl passes in `KUBERNETES_EXEC_INFO`. */
 export interface ExecInfo {
   readonly apiVersion: ApiVersion;
-  /** Whether kubectl lets the plugin use the terminal (`spec.interactive`). */
+  /** Whether kubectl lets the plugin use the terminal (`spec.interactive`); kubectl older than 1.22 does not say. */
   readonly isInteractive: boolean;
   /** `spec.cluster.server`; undefined unless the exec stanza has `provideClusterInfo: true`. */
   readonly clusterServer: string | undefined;
@@ -35,6 +35,9 @@ export function parseApiVersion(text: string, origin: string): ApiVersion {
   });
 }
 
+/** Whether the plugin may use the terminal if kubectl does not say it. Every kubectl that knows `v1` says it. */
+const mayUseTerminal = (version: ApiVersion): boolean => version === API_VERSIONS[1];
+
 /**
  * Parses `KUBERNETES_EXEC_INFO` (Kubernetes documentation, "client authentication (v1)"); undefined if it is not set.
  *
@@ -51,11 +54,12 @@ export function parseExecInfo(text: string | undefined): ExecInfo | undefined {
       hint: 'kubectl sets this variable; unset it to run the plugin without kubectl',
     });
   }
+  const version = parseApiVersion(apiVersion, 'KUBERNETES_EXEC_INFO');
   const spec = objectAt(info, 'spec');
   const cluster = objectAt(spec, 'cluster');
   return {
-    apiVersion: parseApiVersion(apiVersion, 'KUBERNETES_EXEC_INFO'),
-    isInteractive: isJsonObject(spec) && spec['interactive'] === true,
+    apiVersion: version,
+    isInteractive: isJsonObject(spec) && (spec['interactive'] ?? mayUseTerminal(version)) === true,
     clusterServer: textAt(cluster, 'server'),
     clusterJson: cluster === undefined ? '' : JSON.stringify(cluster),
   };

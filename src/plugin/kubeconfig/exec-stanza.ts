@@ -1,12 +1,14 @@
 /** The exec stanza of a kubeconfig, which makes kubectl run this plugin. */
 import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
+import type { ApiVersion } from '../exec/exec-credential.ts';
 import { PROGRAM_NAME } from '../../shared/base/program.ts';
 
 export const API_GROUP = 'client.authentication.k8s.io';
 
 /** What differs from stanza to stanza. */
 export interface StanzaSettings {
+  readonly apiVersion: ApiVersion;
   /** The command that kubectl runs. */
   readonly command: string;
   /** The arguments after `get-token`. */
@@ -14,15 +16,18 @@ export interface StanzaSettings {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** Whether a stanza of this version must say how the plugin uses the terminal. `v1beta1` has a default, and kubectl 1.20 drops it. */
+export const requiresInteractiveMode = (apiVersion: ApiVersion): boolean => apiVersion === `${API_GROUP}/v1`;
+
 /** Makes the exec stanza that `kubeconfig add` writes. */
-export function makeExecStanza({ command, flags, env }: StanzaSettings): JsonObject {
+export function makeExecStanza({ apiVersion, command, flags, env }: StanzaSettings): JsonObject {
   const variables = Object.entries(env).map(([name, value]) => ({ name, value }));
   return {
-    apiVersion: `${API_GROUP}/v1`,
+    apiVersion,
     command,
     args: ['get-token', ...flags],
     ...(variables.length === 0 ? {} : { env: variables }),
-    interactiveMode: 'IfAvailable',
+    ...(requiresInteractiveMode(apiVersion) ? { interactiveMode: 'IfAvailable' } : {}),
     provideClusterInfo: true,
     installHint: `${PROGRAM_NAME} logs in to OpenStack Keystone for kubectl; install it, and put it on your PATH`,
   };

@@ -8,6 +8,7 @@ import { readConfiguredLogin } from './configured-login.ts';
 import { saveOrPreviewContext } from './save-or-preview.ts';
 import { CONTEXT_NAME_OPTION, CONTEXT_OPTIONS, WRITE_OPTIONS } from './options.ts';
 import { choosePluginCommand } from './plugin-command.ts';
+import { chooseStanzaVersion } from './stanza-version.ts';
 import { nameContext, setContext } from './context.ts';
 
 /**
@@ -26,7 +27,7 @@ export async function addContext(call: Invocation, chosen?: ClusterChoice): Prom
   const cluster = chosen ?? (await chooseCluster(kubeconfig, call, existing));
   const target = nameContext(kubeconfig, call, name ?? nameAfter(cluster), cluster.name);
   setCluster(kubeconfig, cluster);
-  setContext(kubeconfig, call, target, makeExecStanza({ ...login, command }));
+  setContext(kubeconfig, call, target, makeExecStanza({ ...login, command, apiVersion: chooseStanzaVersion(call) }));
   if (warning !== undefined) reporter.warn(warning);
   return saveOrPreviewContext(call, kubeconfig, target, login);
 }

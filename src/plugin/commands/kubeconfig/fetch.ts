@@ -21,6 +21,7 @@ import { readConfiguredLogin } from './configured-login.ts';
 import { saveOrPreviewContext } from './save-or-preview.ts';
 import { CONTEXT_OPTIONS, WRITE_OPTIONS } from './options.ts';
 import { choosePluginCommand } from './plugin-command.ts';
+import { chooseStanzaVersion } from './stanza-version.ts';
 import { nameContext, setContext, readAuthorityOption } from './context.ts';
 import type { ContextNames } from './context.ts';
 import { readServedContext } from './served-kubeconfig.ts';
@@ -116,7 +117,13 @@ async function fetchKubeconfig(call: Invocation): Promise<CommandResult> {
   kubeconfig.set('cluster', names.cluster, { ...old, ...served.clusterSettings });
   const { namespace } = served;
   const contextSettings = namespace === undefined ? {} : { namespace };
-  setContext(kubeconfig, call, names, makeExecStanza({ ...login, command }), contextSettings);
+  setContext(
+    kubeconfig,
+    call,
+    names,
+    makeExecStanza({ ...login, command, apiVersion: chooseStanzaVersion(call) }),
+    contextSettings,
+  );
   if (warning !== undefined) reporter.warn(warning);
   if (served.leftOut.length > 0) {
     const settings = served.leftOut.join(', ').slice(0, MAX_WARNING_LENGTH);

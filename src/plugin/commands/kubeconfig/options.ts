@@ -1,6 +1,7 @@
 /** Options that several kubeconfig commands share. */
 import type { CommandOption } from '../command-option.ts';
 import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
+import { STANZA_VERSION_OPTION } from './stanza-version.ts';
 
 export const DRY_RUN_OPTION: CommandOption = makeCommandOption({
   name: 'dry-run',
@@ -38,6 +39,7 @@ export const WRITE_OPTIONS: readonly CommandOption[] = [
     name: 'command',
     help: 'command that kubectl runs, if not client-keystone-auth on the PATH',
   }),
+  STANZA_VERSION_OPTION,
   DRY_RUN_OPTION,
   OUTPUT_OPTION,
 ];
