@@ -145,7 +145,7 @@ const SEPARATE_IN_WEBHOOK: readonly SeparatePackage[] = [
     name: /^@kubernetes\/client-node$/,
     file: './kubernetes.cjs',
     entry: `export {
-      CoreV1Api, KubeConfig, RbacAuthorizationV1Api, V1Namespace, V1RoleBinding, Watch,
+      CoreV1Api, KubeConfig, Observable, RbacAuthorizationV1Api, V1Namespace, V1RoleBinding, Watch,
     } from '@kubernetes/client-node';`,
   },
 ];

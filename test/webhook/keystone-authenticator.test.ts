@@ -75,7 +75,8 @@ function setUp(
     rateLimiter: makeRateLimiter({
       concurrency: settings.concurrency ?? 16,
       tokensPerSecond: settings.rate ?? 15,
-      maxWaitMs: REVIEW_MS,
+      maxQueueMs: REVIEW_MS,
+      maxWaitMs: 30_000,
       clock,
     }),
     namingRules: () => ({
@@ -263,6 +264,25 @@ void t.test('the answer of a slow Keystone is remembered for the next review, an
   }
   t.equal(fixture.requestTimes.length, before + 8, 'one request for each token');
 });
+
+void t.test(
+  'in a burst that Keystone is too slow for, each token is asked about once, and none is refused',
+  async (t) => {
+    const fixture = setUp();
+    const { clock, answer } = fixture;
+    fixture.answer = (token) => ({ afterMs: 900, result: answer(token) as ValidationResult });
+    const tokens = Array.from({ length: 240 }, () => fixture.issueToken());
+    const last = collect(fixture);
+    for (let round = 0; round < 4; round += 1) {
+      const tally = round === 3 ? last : collect(fixture);
+      for (const token of tokens) tally.review(token);
+      await clock.advance(5_000);
+      t.equal(tally.counts.refused, 0);
+    }
+    t.strictSame(last.counts, { accepted: 240, refused: 0, unknown: 0 });
+    t.equal(fixture.requestTimes.length, 240);
+  },
+);
 
 void t.test('a question that is lost does not keep its token waiting after an outage', async (t) => {
   const fixture = setUp();

@@ -15,7 +15,14 @@ function makeLimiter(changes: Changes = {}): { readonly limiter: RateLimiter; re
   const clock = makeVirtualClock();
   return {
     clock,
-    limiter: makeRateLimiter({ concurrency: 2, tokensPerSecond: 10, maxWaitMs: 200, clock, ...changes }),
+    limiter: makeRateLimiter({
+      concurrency: 2,
+      tokensPerSecond: 10,
+      maxQueueMs: changes.maxWaitMs ?? 200,
+      maxWaitMs: 200,
+      clock,
+      ...changes,
+    }),
   };
 }
 

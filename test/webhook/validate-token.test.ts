@@ -160,6 +160,30 @@ testWithKeystone(
   },
 );
 
+testWithKeystone(
+  'a token of a trust with impersonation is refused, and the refusal is remembered',
+  async (t, environment) => {
+    const { users, projects } = environment.tenancy;
+    const { keystone, webhook } = await start(t, environment);
+    const { trust } = (await callKeystone(environment.http, '/v3/OS-TRUST/trusts', {
+      method: 'POST',
+      token: await logIn(environment.http, users.alice, { project: { id: projects.demo.id } }),
+      body: {
+        trust: {
+          trustor_user_id: users.alice.id,
+          trustee_user_id: users.bob.id,
+          project_id: projects.demo.id,
+          impersonation: true,
+          roles: [{ name: 'member' }],
+        },
+      },
+    })) as { trust: { id: string } };
+    const token = await logIn(environment.http, users.bob, { 'OS-TRUST:trust': { id: trust.id } });
+    for (let round = 0; round < 3; round += 1) t.strictSame(await webhook.reviewToken(token), { authenticated: false });
+    t.strictSame(describeRequests(keystone), ['GET /v3/auth/tokens?nocatalog=true 403']);
+  },
+);
+
 testWithKeystone('a revoked token is refused after its time in the cache', async (t, environment) => {
   const { users, projects } = environment.tenancy;
   const { webhook } = await start(t, environment, ['--cache-ttl', '1']);

@@ -41,7 +41,8 @@ export function makeIssuerKeys(settings: IssuerKeysSettings): IssuerKeys {
   let keys: { readonly verify: JwtVerifier; readonly requestedAt: number; readonly fetchedAt: number } | undefined;
   let lastFetch: { readonly at: number; readonly failure: string | undefined } | undefined;
 
-  async function fetchKeys(): Promise<void> {
+  async function fetchKeys(onSent: () => void): Promise<void> {
+    onSent();
     const startedAt = now();
     try {
       const verify = await fetchKeySet(settings);

@@ -78,11 +78,15 @@ export function makeKeystoneAuthenticator(
   const questions = new SharedQuestions<AuthenticationResult>(clock, ({ verdict }) => verdict.kind !== 'unknown');
   const mapToken = makeCachedMapping(namingRules);
 
-  async function askKeystone(token: Secret, key: string, priority: Priority): Promise<AuthenticationResult> {
+  async function askKeystone(
+    { token, key, priority }: { readonly token: Secret; readonly key: string; readonly priority: Priority },
+    onSent: () => void,
+  ): Promise<AuthenticationResult> {
     const release = await rateLimiter.acquire(cache.wasValid(key) ? 'known' : priority);
     if (release === undefined) {
       return { verdict: { kind: 'unknown', reason: 'too many tokens are waiting for Keystone' }, source: 'gate' };
     }
+    onSent();
     const askedAt = now();
     const result = await validate(token, {
       timeoutMs,
@@ -97,7 +101,9 @@ export function makeKeystoneAuthenticator(
     if (cached?.kind !== 'valid') return cached;
     if (cached.isRefreshDue) {
       cache.postponeRefresh(key);
-      void questions.ask(key, () => askKeystone(token, key, 'known')).catch(() => undefined);
+      void questions
+        .ask(key, (onSent) => askKeystone({ token, key, priority: 'known' }, onSent))
+        .catch(() => undefined);
     }
     return mapToken(cached.token);
   }
@@ -111,7 +117,7 @@ export function makeKeystoneAuthenticator(
       const cached = readCache(token, key);
       if (cached !== undefined) return { verdict: cached, source: 'cache' };
       const priority = classifyTokenShape(text, now()) === 'likely' ? 'new' : 'suspicious';
-      return questions.ask(key, () => askKeystone(token, key, priority));
+      return questions.ask(key, (onSent) => askKeystone({ token, key, priority }, onSent));
     },
   };
 }

@@ -13,6 +13,8 @@ export interface RateLimiterSettings {
   readonly concurrency: number;
   /** Tokens per second that are not `known`. */
   readonly tokensPerSecond: number;
+  /** A token that is not `known` is turned away at once if the rate gives it no turn within this time, in ms. */
+  readonly maxQueueMs: number;
   /** How long a token may wait for its turn, in ms. */
   readonly maxWaitMs: number;
   readonly clock: Clock;
@@ -112,10 +114,10 @@ class Slots {
 }
 
 /** Makes a rate limiter. */
-export function makeRateLimiter({ concurrency, tokensPerSecond, maxWaitMs, clock }: RateLimiterSettings): RateLimiter {
+export function makeRateLimiter(settings: RateLimiterSettings): RateLimiter {
+  const { concurrency, tokensPerSecond, maxQueueMs, maxWaitMs, clock } = settings;
   const queues = new WaitQueues();
-  // A token behind these would time out, so it is rejected immediately.
-  const maxUnknownQueue = Math.ceil((tokensPerSecond * maxWaitMs) / 1000);
+  const maxUnknownQueue = Math.ceil((tokensPerSecond * maxQueueMs) / 1000);
   const bucket = new TokenBucket({ capacity: BURST, creditPerSecond: tokensPerSecond, now: clock.monotonicMs });
   const slots = new Slots(clock, serveQueues);
   let cancelTimer: (() => void) | undefined;

@@ -8,8 +8,12 @@ import type { Clock } from '../../shared/base/clock.ts';
 /** A younger question is never asked again, in ms. */
 const PATIENCE_MS = 2_000;
 
+/** Asks the server, and says when the request is sent; a question that waits for its turn is not lost. */
+export type Ask<T> = (onSent: () => void) => Promise<T>;
+
 interface Question<T> {
-  readonly startedAt: number;
+  /** Infinity before that. */
+  readonly sentAt: () => number;
   readonly answer: Promise<T>;
 }
 
@@ -36,7 +40,7 @@ export class SharedQuestions<T> {
   readonly #clock: Clock;
   readonly #decides: (answer: T) => boolean;
   readonly #running = new Map<string, Set<Question<T>>>();
-  /** When the youngest question was asked that the server has answered, and when it last answered any. */
+  /** When the youngest question was sent that the server has answered, and when it last answered any. */
   #newestAnswered = -Infinity;
   #lastAnswer = -Infinity;
 
@@ -51,7 +55,7 @@ export class SharedQuestions<T> {
   }
 
   /** Joins the questions that run for the key, and asks another one if there is none or they may be lost. */
-  ask(key: string, task: () => Promise<T>): Promise<T> {
+  ask(key: string, task: Ask<T>): Promise<T> {
     const questions = this.#running.get(key) ?? new Set();
     if (![...questions].some((question) => this.#isHopeful(question))) this.#start(key, questions, task);
     return findFirst(
@@ -60,18 +64,20 @@ export class SharedQuestions<T> {
     );
   }
 
-  #isHopeful({ startedAt }: Question<T>): boolean {
-    if (this.#clock.monotonicMs() - startedAt < PATIENCE_MS) return true;
-    return this.#lastAnswer > startedAt && this.#newestAnswered <= startedAt;
+  #isHopeful({ sentAt }: Question<T>): boolean {
+    if (this.#clock.monotonicMs() - sentAt() < PATIENCE_MS) return true;
+    return this.#lastAnswer > sentAt() && this.#newestAnswered <= sentAt();
   }
 
-  #start(key: string, questions: Set<Question<T>>, task: () => Promise<T>): void {
+  #start(key: string, questions: Set<Question<T>>, task: Ask<T>): void {
     this.#running.set(key, questions);
-    const startedAt = this.#clock.monotonicMs();
-    const answer = task()
+    let sentAt = Infinity;
+    const answer = task(() => {
+      sentAt = this.#clock.monotonicMs();
+    })
       .then((value) => {
         if (this.#decides(value)) {
-          this.#newestAnswered = Math.max(this.#newestAnswered, startedAt);
+          this.#newestAnswered = Math.max(this.#newestAnswered, sentAt);
           this.#lastAnswer = this.#clock.monotonicMs();
         }
         return value;
@@ -80,7 +86,7 @@ export class SharedQuestions<T> {
         questions.delete(question);
         if (questions.size === 0) this.#running.delete(key);
       });
-    const question = { startedAt, answer };
+    const question = { sentAt: () => sentAt, answer };
     questions.add(question);
   }
 }

@@ -99,9 +99,10 @@ function makeGet({ http, authUrl, now, clock, warn }: TokenValidatorSettings): G
   let endpoint: string | undefined;
 
   async function findEndpoint(deadline: number): Promise<string> {
-    endpoint ??= await discoveries.ask(authUrl, () =>
-      findV3Endpoint(http, authUrl, { wantsDiscovery: true, warn, deadlineMs: deadline - now() }),
-    );
+    endpoint ??= await discoveries.ask(authUrl, (onSent) => {
+      onSent();
+      return findV3Endpoint(http, authUrl, { wantsDiscovery: true, warn, deadlineMs: deadline - now() });
+    });
     return endpoint;
   }
 

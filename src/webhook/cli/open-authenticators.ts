@@ -58,7 +58,8 @@ async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise
     rateLimiter: makeRateLimiter({
       concurrency: settings.keystoneConcurrency,
       tokensPerSecond: settings.keystoneRate,
-      maxWaitMs: settings.reviewTimeoutMs,
+      maxQueueMs: settings.reviewTimeoutMs,
+      maxWaitMs: settings.keystoneTimeoutMs,
       clock,
     }),
     namingRules: followNamingRules(context),
