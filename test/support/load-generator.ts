@@ -75,7 +75,12 @@ export async function generateLoad(options: LoadOptions): Promise<LoadResult> {
         const sentAt = performance.now();
         channel.send(body, (response) => {
           times.push(performance.now() - sentAt);
-          onResponse(response, body);
+          try {
+            onResponse(response, body);
+          } catch (error) {
+            fail(error instanceof Error ? error : new Error(String(error)));
+            return;
+          }
           if (maxPauseMs === 0) send();
           else setTimeout(send, Math.random() * maxPauseMs);
         });

@@ -15,7 +15,11 @@ function openConnection({ port, ca }: LoadTarget, fail: (error: Error) => void):
   const socket: TLSSocket = connect({ host: '127.0.0.1', port, ca, ALPNProtocols: ['http/1.1'] });
   let buffered = '';
   let onResponse: (body: string) => void = () => undefined;
+  let isClosing = false;
   socket.setEncoding('utf8').once('error', fail);
+  socket.once('close', () => {
+    if (!isClosing) fail(new Error('the server has closed a connection'));
+  });
   socket.on('data', (chunk: string) => {
     buffered += chunk;
     const headerEnd = buffered.indexOf('\r\n\r\n');
@@ -36,6 +40,7 @@ function openConnection({ port, ca }: LoadTarget, fail: (error: Error) => void):
       );
     },
     close: () => {
+      isClosing = true;
       socket.end();
     },
   };

@@ -45,11 +45,15 @@ class Connection {
   readonly #waiting: { readonly body: string; readonly onResponse: (body: string) => void }[] = [];
   #room = INITIAL_WINDOW;
   #nextStream = 1;
+  #isClosing = false;
 
   constructor({ port, ca }: LoadTarget, fail: (error: Error) => void) {
     this.#fail = fail;
     this.#socket = connect({ host: '127.0.0.1', port, ca, ALPNProtocols: ['h2'] });
     this.#socket.once('error', fail);
+    this.#socket.once('close', () => {
+      if (!this.#isClosing) fail(new Error('the server has closed a connection'));
+    });
     this.#socket.on('data', (chunk: Buffer) => {
       // One write for all that these frames lead to.
       this.#socket.cork();
@@ -80,6 +84,7 @@ class Connection {
   }
 
   close(): void {
+    this.#isClosing = true;
     this.#socket.end();
   }
 

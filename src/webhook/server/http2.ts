@@ -9,6 +9,8 @@ import type { Log } from '../observability/log.ts';
 import type { Answer } from './answer.ts';
 import { HEADERS_MS, KEEP_ALIVE_MS, REQUEST_MS } from './limits.ts';
 import type { AnswerRequest, RequestHead } from './routes.ts';
+import { WaitingStreams } from './waiting-streams.ts';
+import type { WaitingStream } from './waiting-streams.ts';
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = constants;
 
@@ -29,7 +31,6 @@ const CONNECTION_WINDOW = 1024 * 1024;
 /** Tells the client to send no more requests, but allows those that are on their way (RFC 9113, section 6.8). */
 const ALL_STREAMS = 2 ** 31 - 1;
 
-/** What the connections of a server share. */
 export interface Http2Settings {
   readonly answerRequest: AnswerRequest;
   /** A monotonic clock in ms. */
@@ -37,12 +38,7 @@ export interface Http2Settings {
   readonly log: Log;
 }
 
-/** A request and its answer. */
-interface Exchange {
-  readonly stream: ServerHttp2Stream;
-  /** Since when the client has kept us waiting; undefined while we keep it waiting. */
-  waitingSince: number | undefined;
-}
+const ignore = (): void => undefined;
 
 function readHead(headers: IncomingHttpHeaders, socket: TLSSocket): RequestHead {
   return {
@@ -75,16 +71,18 @@ function send(stream: ServerHttp2Stream, isHead: boolean, { status, contentType,
 
 class Http2Connection {
   readonly #settings: Http2Settings;
+  readonly #waiting: WaitingStreams;
   readonly #socket: TLSSocket;
   readonly #session: ServerHttp2Session;
-  readonly #exchanges = new Set<Exchange>();
+  #openCount = 0;
   #hasSentRequest = false;
   #idleSince: number;
   #closingSince: number | undefined;
   #askedSince: number | undefined;
 
-  constructor(settings: Http2Settings, socket: TLSSocket, onClose: () => void) {
+  constructor(settings: Http2Settings, waiting: WaitingStreams, socket: TLSSocket, onClose: () => void) {
     this.#settings = settings;
+    this.#waiting = waiting;
     this.#socket = socket;
     this.#idleSince = settings.now();
     this.#session = performServerHandshake(socket, OPTIONS);
@@ -121,13 +119,8 @@ class Http2Connection {
     const now = this.#settings.now();
     const isLate = (since: number | undefined, limitMs: number): boolean =>
       since !== undefined && now - since >= limitMs;
-    for (const { stream, waitingSince } of this.#exchanges) {
-      if (!isLate(waitingSince, REQUEST_MS)) continue;
-      stream.close(NGHTTP2_CANCEL);
-      this.#askForSign();
-    }
     if (isLate(this.#askedSince, REQUEST_MS)) this.#socket.destroy();
-    if (this.#exchanges.size > 0) return;
+    if (this.#openCount > 0) return;
     if (this.#session.destroyed) this.#closingSince ??= now;
     if (isLate(this.#closingSince, REQUEST_MS)) this.#socket.destroy();
     else if (this.#hasSentRequest && isLate(this.#idleSince, KEEP_ALIVE_MS)) this.close();
@@ -135,9 +128,11 @@ class Http2Connection {
     else if (!this.#hasSentRequest && isLate(this.#idleSince, HEADERS_MS)) this.#session.destroy();
   }
 
-  /** Asks for a sign of life: a client that reads nothing does not read the reset of a stream either. */
-  #askForSign(): void {
+  /** Ends a stream whose client is late. */
+  #resetLate(stream: ServerHttp2Stream): void {
+    stream.close(NGHTTP2_CANCEL);
     if (this.#askedSince !== undefined || this.#session.destroyed) return;
+    // A client that reads nothing does not read the reset either. It shows no sign of life.
     this.#askedSince = this.#settings.now();
     this.#session.ping((error) => {
       if (error === null) this.#askedSince = undefined;
@@ -146,21 +141,28 @@ class Http2Connection {
 
   #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     const { answerRequest, now } = this.#settings;
-    const exchange: Exchange = { stream, waitingSince: now() };
+    const waiting: WaitingStream = {
+      since: 0,
+      reset: () => {
+        this.#resetLate(stream);
+      },
+    };
     this.#hasSentRequest = true;
-    this.#exchanges.add(exchange);
-    // What a client does to its stream is no error of ours.
-    stream.on('error', () => undefined);
-    stream.once('end', () => {
-      exchange.waitingSince = undefined;
+    this.#openCount += 1;
+    // What a client does to its stream is no error of ours. Not once(), which costs more for what happens once anyway.
+    stream.on('error', ignore);
+    stream.on('end', () => {
+      this.#waiting.delete(waiting);
     });
-    stream.once('close', () => {
-      this.#exchanges.delete(exchange);
+    stream.on('close', () => {
+      this.#waiting.delete(waiting);
+      this.#openCount -= 1;
       this.#idleSince = now();
     });
+    this.#waiting.add(waiting);
     void answerRequest(readHead(headers, this.#socket), stream).then((answer) => {
       if (answer === undefined || stream.destroyed || stream.closed) return;
-      exchange.waitingSince = now();
+      this.#waiting.add(waiting);
       send(stream, headers[':method'] === 'HEAD', answer);
     });
   }
@@ -170,15 +172,19 @@ class Http2Connection {
 export class Http2Connections {
   readonly #settings: Http2Settings;
   readonly #connections = new Set<Http2Connection>();
+  readonly #waiting: WaitingStreams;
   #isDraining = false;
 
   constructor(settings: Http2Settings) {
     this.#settings = settings;
+    this.#waiting = new WaitingStreams(settings.now);
   }
 
   /** Serves a client that has chosen HTTP/2. */
   accept(socket: TLSSocket): void {
-    const connection = new Http2Connection(this.#settings, socket, () => this.#connections.delete(connection));
+    const connection = new Http2Connection(this.#settings, this.#waiting, socket, () =>
+      this.#connections.delete(connection),
+    );
     this.#connections.add(connection);
     if (this.#isDraining) connection.drainAfterRequest();
   }
@@ -196,6 +202,7 @@ export class Http2Connections {
 
   /** Ends what takes too long; call it every second. */
   checkTimes(): void {
+    this.#waiting.checkTimes();
     for (const connection of this.#connections) connection.checkTimes();
   }
 }

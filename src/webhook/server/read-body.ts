@@ -29,15 +29,18 @@ export class BodyReader {
   read(source: Readable): Promise<string> {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
-      const fail = (error: Error): void => {
+      let isSettled = false;
+      const fail = (makeError: () => Error): void => {
+        if (isSettled) return;
+        isSettled = true;
         this.#remove(body);
         source.off('data', receive);
-        reject(error);
+        reject(makeError());
       };
       const body: IncompleteBody = {
         bytes: 0,
         giveUp: () => {
-          fail(new RequestProblem(429, 'TooManyRequests', 'too many large requests at the same time'));
+          fail(() => new RequestProblem(429, 'TooManyRequests', 'too many large requests at the same time'));
         },
       };
       const receive = (chunk: Buffer): void => {
@@ -46,20 +49,21 @@ export class BodyReader {
         this.#bytes += chunk.length;
         this.#incomplete.add(body);
         if (body.bytes > MAX_BODY_BYTES) {
-          fail(new RequestProblem(413, 'RequestEntityTooLarge', 'the request is invalid'));
+          fail(() => new RequestProblem(413, 'RequestEntityTooLarge', 'the request is invalid'));
         } else if (this.#bytes > MAX_INCOMPLETE_BYTES) {
           this.#giveUpLargest();
         }
       };
       source.on('data', receive);
-      source.once('end', () => {
+      source.on('end', () => {
+        isSettled = true;
         this.#remove(body);
         const [first] = chunks;
         // Most bodies arrive in one piece.
         resolve((chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)).toString());
       });
-      source.once('close', () => {
-        fail(new ClientGone());
+      source.on('close', () => {
+        fail(() => new ClientGone());
       });
     });
   }

@@ -1,5 +1,6 @@
 /** Which part of the stand-in answers a request. */
 import { listVersions, showVersion } from './discovery.ts';
+import { listGroups } from './groups.ts';
 import { logIn } from './login.ts';
 import { listProjects } from './projects.ts';
 import { makeJsonResponse, makeNotFoundResponse, makeRefusalResponse, Refusal } from './responses.ts';
@@ -16,11 +17,12 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   '/v3': { GET: showVersion },
   '/v3/auth/tokens': { POST: logIn, GET: validate, HEAD: validate, DELETE: revoke },
   '/v3/auth/projects': { GET: listProjects },
+  '/v3/users/{user_id}/groups': { GET: listGroups },
 };
 
 /** Answers a request as Keystone does. */
 export function answer(state: StandInState, request: RecordedRequest): StandInResponse {
-  const path = request.path.split('?')[0] ?? '/';
+  const path = (request.path.split('?')[0] ?? '/').replace(/^\/v3\/users\/[^/]+\//, '/v3/users/{user_id}/');
   const routes = ROUTES[path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path];
   if (routes === undefined) return makeNotFoundResponse();
   const route = routes[request.method];
