@@ -39,6 +39,12 @@ const OLD_TLS: Explanation = {
   hint: 'ask its operator to enable TLS 1.2',
 };
 
+const NO_TLS: Explanation = {
+  code: 'not-keystone',
+  message: 'it does not use TLS on this port',
+  hint: 'check the port in {setting}, or whether it should be http://',
+};
+
 const PROXY_UNREACHABLE: Explanation = {
   code: 'unreachable',
   message: 'the proxy cannot be reached',
@@ -146,10 +152,12 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
   INVALID_CA: UNTRUSTED,
   INVALID_PURPOSE: UNTRUSTED,
   CERT_REVOKED: UNTRUSTED,
-  ERR_SSL_WRONG_VERSION_NUMBER: {
+  ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
+  ERR_TLS_UNKNOWN: NO_TLS,
+  ERR_TLS_EXPECTED: {
     code: 'not-keystone',
-    message: 'it does not use TLS on this port',
-    hint: 'check the port in {setting}, or whether it should be http://',
+    message: 'it uses TLS on this port, but the URL begins with http://',
+    hint: 'write https:// in {setting}, or check the port',
   },
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: CERTIFICATE_REQUIRED,
   ERR_SSL_TLSV1_ALERT_CERTIFICATE_REQUIRED: CERTIFICATE_REQUIRED,

@@ -19,6 +19,7 @@ import type { HttpRequest, HttpResponse } from './http-message.ts';
 import { describePeerAt, KEYSTONE } from './peer.ts';
 import { makeProxyError } from './proxy-error.ts';
 import type { Peer } from './peer.ts';
+import { findSchemeMismatch, findSchemeMismatchOfStatus } from './scheme-mismatch.ts';
 import { checkSystemAuthorities } from './system-authorities.ts';
 import { makeTimeBudget } from './time-budget.ts';
 import type { TimeBudget } from './time-budget.ts';
@@ -262,6 +263,8 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
     if (send !== undefined && response.statusCode === 407) {
       throw makeProxyError('ERR_PROXY_CREDENTIALS', 'status 407');
     }
+    const mismatch = proxy === undefined ? await findSchemeMismatchOfStatus(url, response.statusCode) : undefined;
+    if (mismatch !== undefined) throw mismatch;
     return toHttpResponse(response, { sentAt, receivedAt: host.now() }, peer);
   } catch (error) {
     if (limits.fault !== undefined) throw limits.fault;
@@ -269,7 +272,8 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
     const { deadlineMs = context.deadlineMs } = request;
     const { trustedOrigins } = context;
     const timedOut = limits.isDeadlineOver;
-    throw explainNetworkError(error, { url, peer, timedOut, deadlineMs, trustedOrigins, proxy });
+    const mismatch = proxy === undefined && !timedOut ? await findSchemeMismatch(url, error) : undefined;
+    throw explainNetworkError(mismatch ?? error, { url, peer, timedOut, deadlineMs, trustedOrigins, proxy });
   } finally {
     limits.clear();
     if (!request.isPoll && request.deadlineMs === undefined) budget.spend(clock.monotonicMs() - startedAt);
