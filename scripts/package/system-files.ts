@@ -4,8 +4,7 @@ import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { renderCompletion } from '../../src/plugin/commands/completion/render-completion.ts';
-import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
+import { getCompletionScript } from '../../src/plugin/commands/completion/scripts.ts';
 import { PROGRAM_NAME, KUBECTL_PLUGIN_NAME } from './product.ts';
 
 /** The completion scripts of the shells that packages support. */
@@ -13,8 +12,7 @@ export type Completions = Readonly<Record<'bash' | 'zsh' | 'fish', string>>;
 
 /** Renders the completion scripts. */
 export function renderCompletions(): Completions {
-  const render = (shell: keyof Completions): string => renderCompletion(shell, ALL_COMMANDS);
-  return { bash: render('bash'), zsh: render('zsh'), fish: render('fish') };
+  return { bash: getCompletionScript('bash'), zsh: getCompletionScript('zsh'), fish: getCompletionScript('fish') };
 }
 
 /** The documents that accompany every executable. */

@@ -3,9 +3,8 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import t from 'tap';
-import { renderCompletion } from '../../src/plugin/commands/completion/render-completion.ts';
-import type { Shell } from '../../src/plugin/commands/completion/render-completion.ts';
-import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
+import { getCompletionScript } from '../../src/plugin/commands/completion/scripts.ts';
+import type { Shell } from '../../src/plugin/commands/completion/scripts.ts';
 import { PROGRAM_NAME } from '../../src/shared/base/program.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { PLUGIN_COMMAND, runPlugin } from '../support/run-plugin.ts';
@@ -31,7 +30,7 @@ function setUpCompletion(
     join(bin, PROGRAM_NAME),
     // Keystone may be slow on a busy machine, and completion waits for two seconds only.
     `#!/bin/sh
-[ "$1" = complete ] && set -- "$@" ${PATIENT.join(' ')}
+if [ "$1" = complete ]; then shift; set -- complete ${PATIENT.join(' ')} "$@"; fi
 exec ${PLUGIN_COMMAND.map((word) => `'${word}'`).join(' ')} "$@"
 `,
   );
@@ -77,7 +76,7 @@ async function startShell(
 ): Promise<Terminal> {
   const folder = join(home.path, shell);
   mkdirSync(folder);
-  writeFileSync(join(folder, file), renderCompletion(shell, ALL_COMMANDS));
+  writeFileSync(join(folder, file), getCompletionScript(shell));
   const terminal = openTerminal({ file: shell, args, env, cwd: home.path, cols: 200 });
   terminal.type(`${load(folder, file)}; echo lo''aded\r`);
   await terminal.waitFor('loaded');
@@ -102,6 +101,33 @@ for (const one of SHELLS) {
     await terminal.ended;
     t.notOk(existsSync(join(home.path, 'owned')), 'a name is not run as a command');
   });
+
+  await t.test(`${shell} completes commands, flags, their values and files`, { skip }, async (t) => {
+    const { home, env } = setUpCompletion(t, {});
+    writeFileSync(join(home.path, 'authority.pem'), '');
+    const terminal = await startShell(one, home, env);
+    const rows: readonly [typed: string, shown: string][] = [
+      ['whoa', 'whoami'],
+      ['kubeconfig conv', 'kubeconfig convert'],
+      ['help kubeconfig sho', 'help kubeconfig show'],
+      ['help opti', 'help options'],
+      ['whoami --outp', 'whoami --output'],
+      ['whoami -o js', 'whoami -o json'],
+      ['--cache-storage keyr', '--cache-storage keyring'],
+      ['--cache-storage=keyr', '--cache-storage=keyring'],
+      ['--auth-type v3to', '--auth-type v3to'],
+      ['--cacert autho', '--cacert authority.pem'],
+      ['--cacert=autho', '--cacert=authority.pem'],
+    ];
+    for (const [typed, shown] of rows) {
+      terminal.type(`${PROGRAM_NAME} ${typed}\t`);
+      await terminal.waitFor(shown);
+      terminal.type('\x15');
+    }
+    terminal.type('exit\r');
+    await terminal.ended;
+    t.pass('completed');
+  });
 }
 
 testWithKeystone('projects are completed with a cached token, and completion never logs in', async (t, environment) => {
@@ -121,8 +147,8 @@ testWithKeystone('projects are completed with a cached token, and completion nev
     },
   });
   const complete = (): ReturnType<typeof runPlugin> =>
-    runPlugin({ home, args: ['complete', 'projects', '--os-cloud=one', ...PATIENT] });
-  t.match(await complete(), { status: 0, stdout: '' });
+    runPlugin({ home, args: ['complete', ...PATIENT, '--', '--os-cloud=one', '--project-name', ''] });
+  t.match(await complete(), { status: 0, stdout: 'words\n' });
   t.equal(listRequests(address).length, 0, 'no token, no request');
   t.match(await runPlugin({ home, args: ['--os-cloud=one'] }), { status: 0 });
   const names = (await complete()).stdout.split('\n');

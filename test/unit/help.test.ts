@@ -35,7 +35,7 @@ void t.test('the first page of the help fits on one screen', async (t) => {
   t.ok(text.split('\n').length <= 41, `${text.split('\n').length - 1} lines`);
   for (const task of TASKS) t.match(text, new RegExp(`^  ${task} `, 'm'));
   for (const { words } of ALL_COMMANDS.filter(({ words: [word] }) => word !== 'help' && word !== 'version')) {
-    for (const word of words) t.ok(text.includes(word), words.join(' '));
+    t.ok(text.includes(words[0]), words.join(' '));
   }
   const [, options = ''] = /\nOptions that most people need:\n([^]*?)\n\n/.exec(text) ?? [];
   t.equal(options.match(/^ +(?:-\w, )?--/gm)?.length, 10, 'ten options');

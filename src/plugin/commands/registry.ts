@@ -4,8 +4,8 @@ import { cacheCleanCommand } from './cache/clean.ts';
 import { cacheListCommand } from './cache/list.ts';
 import { catalogCommand } from './catalog.ts';
 import type { Command, CommandDescription } from './command.ts';
-import { completeCommand } from './completion/complete-names.ts';
-import { makeCompletionCommand } from './completion/completion.ts';
+import { completionCommand } from './completion/completion.ts';
+import { completionInstallCommand } from './completion/install.ts';
 import { doctorCommand } from './doctor/doctor.ts';
 import { explainCommand } from './explain/explain.ts';
 import { makeHelpCommand, versionCommand } from './help/help.ts';
@@ -49,17 +49,14 @@ const OWN_COMMANDS: readonly Command[] = [
   kubeconfigConvertCommand,
   kubeconfigRemoveCommand,
   kubeconfigShowCommand,
-  makeCompletionCommand(() => ALL_COMMANDS),
+  completionCommand,
+  completionInstallCommand,
   makeHelpCommand(() => ALL_COMMANDS),
   versionCommand,
-  completeCommand,
 ];
 
 /** All other commands, in the order of `--help`. */
 export const COMMANDS: readonly Command[] = OWN_COMMANDS.map(withSelection);
 
-/** All commands that are shown to users, get-token first. */
-export const ALL_COMMANDS: readonly CommandDescription[] = [
-  GET_TOKEN_COMMAND,
-  ...COMMANDS.filter(({ hidden }) => hidden !== true),
-];
+/** All commands, get-token first. */
+export const ALL_COMMANDS: readonly CommandDescription[] = [GET_TOKEN_COMMAND, ...COMMANDS];

@@ -16,6 +16,7 @@ import type { Layer } from '../../shared/options/layer.ts';
 import type { Option } from '../../shared/options/option.ts';
 import { makeConfig } from '../../shared/options/config.ts';
 import type { Config } from '../../shared/options/config.ts';
+import type { OptionName } from '../config/option.ts';
 import type { RunContext } from '../login/login-context.ts';
 import type { CommandOptionName } from './command-option.ts';
 import { UsageError } from '../../shared/base/errors.ts';
@@ -30,6 +31,7 @@ import { listGetTokenOptions } from './accepted-options.ts';
 import { renderPluginHelp } from './help/help.ts';
 import { ALL_COMMANDS, COMMANDS, GET_TOKEN_COMMAND } from './registry.ts';
 import type { ChosenLogin } from './choose-login.ts';
+import { COMPLETE, completeCommandLine } from './completion/complete.ts';
 import { chooseColors } from './colors.ts';
 
 function pickOptions<Name extends string>(layer: Layer<string>, options: readonly Option<Name>[]): Layer<Name> {
@@ -78,9 +80,7 @@ async function prepareCall(
   const ownLayers = [pickOptions(flags, command.options), readEnvironment(host.env, command.options)];
   const ownConfig = makeConfig(mergeLayers(ownLayers, command.options));
   const args = readArguments(command, words);
-  const reporter = makeReporter(log, loginFlags);
-  const run = { host, execInfo: undefined, flags: loginFlags, reporter, userAgent: USER_AGENT, onFastPath: false };
-  const { run: runContext, usedContext } = await chooseLoginOf(command, run, ownConfig);
+  const { run: runContext, usedContext } = await chooseLoginOf(command, makeRun(host, log, loginFlags), ownConfig);
   return {
     host: runContext.host,
     args,
@@ -89,7 +89,7 @@ async function prepareCall(
     flags: runContext.flags,
     usedContext,
     runContext,
-    reporter,
+    reporter: runContext.reporter,
   };
 }
 
@@ -111,7 +111,19 @@ async function chooseCommand(words: readonly string[]): Promise<Command> {
   return findCommand([GET_TOKEN_COMMAND, ...COMMANDS], words);
 }
 
+/** A run for which kubectl does not ask, and which writes no alias for the fast path. */
+function makeRun(host: Host, log: Log, flags: Layer<OptionName>): RunContext {
+  const reporter = makeReporter(log, flags);
+  return { host, execInfo: undefined, flags, reporter, userAgent: USER_AGENT, onFastPath: false };
+}
+
 async function run(host: Host, log: Log): Promise<RunResult> {
+  if (host.argv[0] === COMPLETE) {
+    const lines = await completeCommandLine(host.argv, ALL_COMMANDS, EVERY_OPTION, (flags) =>
+      makeRun(host, log, flags),
+    );
+    return { document: renderLines(lines), exitStatus: EXIT.ok };
+  }
   const line = parseCommandLine(host.argv, EVERY_OPTION);
   if (line.wantsHelp) {
     const lines = await renderPluginHelp(line.words, ALL_COMMANDS, host.columns());

@@ -34,8 +34,6 @@ export interface CommandDescription<Own extends Option = Option> {
   /** The options of this command alone. */
   readonly options: readonly Own[];
   readonly examples: readonly Example[];
-  /** Hidden from users: only our own scripts call it. */
-  readonly hidden?: true;
 }
 
 const formatArgument = ({ name, required, variadic }: Argument): string => {

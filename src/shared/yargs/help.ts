@@ -7,7 +7,6 @@ import { findCommand, renderHelpPage } from './yargs.ts';
 /** What the help of a program consists of. */
 export interface ProgramHelp<Described extends CommandDescription> {
   readonly program: string;
-  /** Those that are shown to users. */
   readonly commands: readonly Described[];
   readonly topics: readonly HelpTopic[];
   makeFirstPage(): HelpPage;
@@ -26,12 +25,21 @@ function makeCommandPage<Described extends CommandDescription>(
   const { summary, details = [], arguments: args = [], examples } = command;
   const own = help.listOwnOptions(command).filter(({ flag }) => flag !== false);
   const shared = help.describeSharedOptions(command);
+  const longer = listCommandGroup(help.commands, command.words).filter((other) => other !== command);
+  const longerList = {
+    heading: 'See also:',
+    rows: longer.map((other) => [describeSynopsis(other), other.summary] as const),
+  };
   const argumentList = { heading: 'Arguments:', rows: args.map(({ name, help: text }) => [name, text] as const) };
   return {
     usage: [`Usage: ${help.program} ${describeSynopsis(command)} [options]`, sentence(summary), ...details],
     groups: own.length === 0 ? [] : [['Options', own]],
     examples: examples.map(({ line, summary: purpose }) => ({ line: `${help.program} ${line}`, summary: purpose })),
-    epilog: [...(args.length === 0 ? [] : [argumentList]), ...(shared === undefined ? [] : [shared])],
+    epilog: [
+      ...(args.length === 0 ? [] : [argumentList]),
+      ...(longer.length === 0 ? [] : [longerList]),
+      ...(shared === undefined ? [] : [shared]),
+    ],
   };
 }
 
@@ -52,7 +60,8 @@ function choosePage<Described extends CommandDescription>(
   const [word] = words;
   if (word === undefined) return help.makeFirstPage();
   const group = listCommandGroup(help.commands, [word]);
-  if (words.length === 1 && group.length > 1) return makeGroupPage(help.program, word, group);
+  const isIncomplete = group.length > 0 && group.every((command) => command.words.length > words.length);
+  if (words.length === 1 && isIncomplete) return makeGroupPage(help.program, word, group);
   const found = findCommand<Described | HelpTopic>([...help.commands, ...help.topics], words);
   return 'makePage' in found ? found.makePage() : makeCommandPage(help, found);
 }

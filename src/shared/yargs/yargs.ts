@@ -67,7 +67,7 @@ export async function renderHelpPage(page: HelpPage, columns: number | undefined
 }
 
 /** What a command is found by. */
-type NamedCommand = Pick<CommandDescription, 'words' | 'summary' | 'hidden'>;
+type NamedCommand = Pick<CommandDescription, 'words' | 'summary'>;
 
 const RECOMMENDATION = 'did you mean "%s"?';
 
@@ -93,7 +93,7 @@ function makeComplaint(start: readonly string[], commands: readonly NamedCommand
       hint: 'it is not a command of this program; quote values that contain spaces, and see --help',
     });
   }
-  const names = commands.filter(({ hidden }) => hidden !== true).map(({ words }) => words.join(' '));
+  const names = commands.map(({ words }) => words.join(' '));
   return new UsageError(`${start.join(' ')} is not a complete command`, { hint: `use one of: ${names.join(', ')}` });
 }
 

@@ -5,7 +5,8 @@ import type { HelpTopic } from '../../../shared/yargs/command-description.ts';
 import type { Command, CommandDescription, CommandResult } from '../command.ts';
 import { describeSharedOptions, listOwnOptions, makeFirstPage, makeMethodsPage, makeOptionsPage } from './pages.ts';
 
-const TOPICS: readonly HelpTopic[] = [
+/** The pages that are not about commands. */
+export const HELP_TOPICS: readonly HelpTopic[] = [
   { words: ['options'], summary: 'all options and variables of a login', makePage: makeOptionsPage },
   { words: ['auth'], summary: 'the ways to log in', makePage: makeMethodsPage },
 ];
@@ -14,7 +15,6 @@ const TOPICS: readonly HelpTopic[] = [
  * Renders a page of the help.
  *
  * @param words what it is about; empty for the first page
- * @param commands those that are shown to users
  * @param columns width of the terminal, undefined if stdout is not a terminal
  * @throws UsageError if there is no such page
  */
@@ -27,7 +27,7 @@ export async function renderPluginHelp(
   const help = {
     program: PROGRAM_NAME,
     commands,
-    topics: TOPICS,
+    topics: HELP_TOPICS,
     makeFirstPage: () => makeFirstPage(commands),
     listOwnOptions,
     describeSharedOptions,
@@ -38,14 +38,14 @@ export async function renderPluginHelp(
 /**
  * Makes the command that shows the help.
  *
- * @param listCommands all commands that are shown to users
+ * @param listCommands all commands
  */
 export function makeHelpCommand(listCommands: () => readonly CommandDescription[]): Command {
   return {
     words: ['help'],
     task: 'Find out',
     summary: 'show the help, or the help for one command',
-    arguments: [{ name: 'TOPIC', help: describeTopics(TOPICS), variadic: true }],
+    arguments: [{ name: 'TOPIC', help: describeTopics(HELP_TOPICS), variadic: true }],
     options: [],
     getTokenOptions: 'run',
     contextUse: 'none',
