@@ -97,7 +97,11 @@ async function setUpDocuments(t: Test, environment: TestEnvironment, program: st
   cpSync(environment.pki.server.key, join(home, 'tls.key'));
   const path = [bin, dirname(process.execPath), process.env['PATH']].join(':');
   const open = ([file, ...args]: readonly [string, ...string[]]): Terminal => {
-    const env = makeEnvironment(kubectlFixture.home, { PATH: path, KUBECONFIG: join(home, 'kubeconfig') });
+    const env = makeEnvironment(kubectlFixture.home, {
+      PATH: path,
+      KUBECONFIG: join(home, 'kubeconfig'),
+      SHELL: '/bin/bash',
+    });
     const terminal = openTerminal({ file, args, env, cwd: home, cols: 200 });
     t.teardown(() => terminal.close());
     return terminal;

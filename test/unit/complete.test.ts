@@ -31,7 +31,7 @@ async function complete(...words: readonly string[]): Promise<readonly string[]>
 }
 
 const firstWords = [...new Set(ALL_COMMANDS.map(({ words }) => words[0]))];
-const loginFlags = [...OPTIONS.flatMap(listFlagNames), '--help', '-h', '--version'];
+const loginFlags = ['--context', '--kubeconfig', ...OPTIONS.flatMap(listFlagNames), '--help', '-h', '--version'];
 
 void t.test('commands, their second words and their arguments are completed', async (t) => {
   t.strictSame(await complete(''), firstWords);

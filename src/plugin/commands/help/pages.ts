@@ -142,7 +142,7 @@ export function makeMethodsPage(): HelpPage {
 
 /** Lists the options on the page of a command. */
 export function listOwnOptions({ getTokenOptions, options }: CommandDescription): readonly Option[] {
-  return getTokenOptions === 'everything' ? pickOptions(KUBECTL_OPTIONS) : options;
+  return getTokenOptions === 'everything' ? [...options, ...pickOptions(KUBECTL_OPTIONS)] : options;
 }
 
 /** Describes the options of get-token that a command accepts. */
