@@ -98,6 +98,11 @@ void t.test('a policy with a byte order mark, and one in a ConfigMap, are read',
     mark: `\uFEFF${RULES}`,
     yaml: `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: p\ndata:\n  policies: |\n${indent(RULES)}`,
     json: JSON.stringify(configMap),
+    manifestYaml:
+      `---\nkind: ServiceAccount\nmetadata: {name: p}\n---\nkind: ConfigMap\ndata: {x: y}\n---\n` +
+      `kind: ConfigMap\ndata:\n  policies: |\n${indent(RULES)}`,
+    listYaml: `kind: List\nitems:\n- kind: Secret\n- data:\n    policies: ${JSON.stringify(RULES)}\n  kind: ConfigMap\n`,
+    listjson: JSON.stringify({ kind: 'ConfigMapList', items: [configMap] }),
     markedYaml: `\uFEFF# pasted\nkind: ConfigMap\ndata:\n  policies: ${JSON.stringify(RULES)}\n`,
   };
   for (const [name, text] of Object.entries(texts)) {
@@ -105,7 +110,7 @@ void t.test('a policy with a byte order mark, and one in a ConfigMap, are read',
     writeFileSync(path, text);
     const { status, stdout } = await run('policy', 'lint', '--keystone-policy-file', path);
     t.equal(status, 1, name);
-    const place = name.toLowerCase().endsWith('yaml') || name === 'json' ? `${path}, data.policies` : path;
+    const place = /yaml|json/i.test(name) ? `${path}, data.policies` : path;
     t.equal(
       stdout.split('\n')[0],
       `${place}: line 3, column 31: entry 1: never: "*/po*" is not a key such as "namespace/resource"`,
@@ -123,6 +128,11 @@ void t.test('what is no policy is refused with its place', async (t) => {
     ['[{"users": {"projects": "demo"}}]', /wrong: entry 1: "projects" must be a list of strings \(line 1, column 25\)/],
     ['[{"users": {}, "Users": {}}]', /wrong: entry 1: the key "users" is there twice \(line 1, column 16\)/],
     ['kind: ConfigMap\ndata: {policy: x}', /wrong: the ConfigMap has no key "policies"/],
+    [
+      'kind: ConfigMap\ndata: {policies: "[]"}\n---\nkind: ConfigMap\ndata: {policies: "[]"}',
+      /wrong: several ConfigMaps have a key "policies"/,
+    ],
+    ['kind: Secret\ndata: {policies: "[]"}\n---\nkind: ConfigMap', /wrong: the ConfigMap has no key "policies"/],
     ['kind: ConfigMap\n data: x: y', /wrong .*YAML/],
     ['kind: ConfigMap\ndata:\n  policies: "[\\n{]"', /wrong, data\.policies: it is not JSON: .* \(line 2, column 2\)/],
   ] as const) {

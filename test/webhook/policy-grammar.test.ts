@@ -242,6 +242,29 @@ void t.test('what is no verb matches nothing', async (t) => {
   t.equal(allows(v2('web/pods'), { ...pods, verb: 'GET' }), false);
 });
 
+void t.test('a path that no request has is reported', async (t) => {
+  const nonresource = (path: string): object => ({ nonresource: { verbs: ['get'], path } });
+  const inVersion2 = (path: string): object => ({ nonresource_permissions: { [path]: ['get'] } });
+  for (const path of ['healthz', 'api*', ' /api']) {
+    t.match(findingsOf(nonresource(path)), [{ kind: 'never', message: 'does not begin with "/"' }], path);
+  }
+  t.match(findingsOf(inVersion2('healthz')), [{ kind: 'never', message: 'does not begin with "/"' }]);
+  t.match(findingsOf(nonresource('/api/*/x')), [{ kind: 'never', message: 'a * elsewhere than at its end' }]);
+  for (const path of ['*', '**', '/', '/*', '/api', '/api**']) t.strictSame(findingsOf(nonresource(path)), [], path);
+});
+
+void t.test('a resource with an API group is reported: no resource has a dot in its name', async (t) => {
+  for (const key of ['*/deployments.apps', "*/['secrets', 'deployments.apps/scale']"]) {
+    t.match(findingsOf(v2(key, ['list']))[0], {
+      kind: 'never',
+      message: 'matches nothing: version 2 has no API groups',
+    });
+    t.notMatch(findingsOf(v2(key, ['list'])), [{ message: 'also granted' }], key);
+  }
+  t.match(findingsOf(v2('*/!deployments.apps', ['list'])), [{ kind: 'odd', message: 'excludes nothing' }]);
+  t.match(findingsOf({ resource: { ...V1, resources: ['deployments.apps'] } }), [{ kind: 'never' }]);
+});
+
 void t.test('an empty verb voids "nonresource" and no other permission, as in Go', async (t) => {
   const path: AccessRequest = { kind: 'path', verb: 'get', path: '/healthz' };
   const verbs = ['', 'get'];
@@ -296,6 +319,7 @@ void t.test('members that are missing are reported with their names and what the
     [{ resource: V1, match: [{ type: 'role' }] }, never('"match" of type role without values matches no user')],
     [{ users: {}, ...v2('web/configmaps') }, never('"users" without "projects" matches no user')],
     [{}, never('it has no permissions')],
+    [{ resource: null, resource_permissions: null }, never('it has no permissions')],
     [
       { ...v2('web/configmaps'), a: 1, b: 2 },
       { entry: 1, kind: 'odd', message: '"a" is unknown and ignored' },

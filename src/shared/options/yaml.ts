@@ -89,16 +89,25 @@ function parseDocuments(text: string, path: string): YamlValue[] {
 }
 
 /**
+ * Parses a file that can contain several documents.
+ *
+ * @throws ConfigError that names the file and quotes nothing of it
+ */
+export function parseYamlDocuments(bytes: Uint8Array, path: string): readonly YamlValue[] {
+  const text = decode(bytes, path);
+  if ((text.match(PART)?.length ?? 0) > MAX_PARTS) {
+    throw new ConfigError(`${path} has more than ${MAX_PARTS} entries`, { hint: 'remove everything but the clouds' });
+  }
+  return parseDocuments(text, path);
+}
+
+/**
  * Parses a file that contains one mapping; an empty file is an empty mapping.
  *
  * @throws ConfigError that names the file and quotes nothing of it
  */
 export function parseYaml(bytes: Uint8Array, path: string): YamlMapping {
-  const text = decode(bytes, path);
-  if ((text.match(PART)?.length ?? 0) > MAX_PARTS) {
-    throw new ConfigError(`${path} has more than ${MAX_PARTS} entries`, { hint: 'remove everything but the clouds' });
-  }
-  const [content = null, ...others] = parseDocuments(text, path);
+  const [content = null, ...others] = parseYamlDocuments(bytes, path);
   if (others.length > 0) {
     throw new ConfigError(`${path} contains more than one document`, { hint: 'remove the "---" lines' });
   }

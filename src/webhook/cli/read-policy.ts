@@ -1,6 +1,9 @@
-/** Reads a policy from what an operator has: a JSON file, also one with a byte order mark, or a ConfigMap. */
+/**
+ * Reads a policy from what an operator has: a JSON file, also one with a byte order mark, or a ConfigMap, also among other
+ * objects of a manifest or in a list as kubectl prints it.
+ */
 import { ConfigError } from '../../shared/base/errors.ts';
-import { parseYaml } from '../../shared/options/yaml.ts';
+import { parseYamlDocuments } from '../../shared/options/yaml.ts';
 import type { YamlMapping, YamlValue } from '../../shared/options/yaml.ts';
 import type { Compatibilities } from '../authz/policy/compatibility.ts';
 import { InvalidPolicyError } from '../authz/policy/policy-error.ts';
@@ -9,15 +12,30 @@ import type { Policy } from '../authz/policy/policy.ts';
 
 const KEY = 'policies';
 
-/** A text that says that it is a ConfigMap, in YAML or in JSON. */
-const CONFIG_MAP = /^kind:\s*["']?ConfigMap\b|"kind"\s*:\s*"ConfigMap"/m;
+/** A text that says that it contains a ConfigMap, in YAML or in JSON. */
+const CONFIG_MAP = /^[ -]*kind:\s*["']?ConfigMap\b|"kind"\s*:\s*"ConfigMap"/m;
 
 const isMapping = (value: YamlValue): value is YamlMapping => value instanceof Map;
 
-function findPolicyText(configMap: YamlMapping, where: string): string {
-  const data = configMap.get('data') ?? null;
+/** The objects of a document: itself, or the items of a list. */
+function listObjects(document: YamlValue): readonly YamlMapping[] {
+  if (!isMapping(document)) return [];
+  const items = document.get('items');
+  return Array.isArray(items) ? items.filter(isMapping) : [document];
+}
+
+function readPolicyKey(object: YamlMapping): string | undefined {
+  const data = object.get('kind') === 'ConfigMap' ? (object.get('data') ?? null) : null;
   const text = isMapping(data) ? data.get(KEY) : undefined;
-  if (typeof text === 'string') return text;
+  return typeof text === 'string' ? text : undefined;
+}
+
+function findPolicyText(documents: readonly YamlValue[], where: string): string {
+  const [text, ...others] = documents.flatMap(listObjects).flatMap((object) => readPolicyKey(object) ?? []);
+  if (others.length > 0) {
+    throw new ConfigError(`${where}: several ConfigMaps have a key "${KEY}"`, { hint: 'name a file with one of them' });
+  }
+  if (text !== undefined) return text;
   throw new ConfigError(`${where}: the ConfigMap has no key "${KEY}"`, {
     hint: `put the policy into data.${KEY} of the ConfigMap`,
   });
@@ -27,7 +45,7 @@ function findPolicyText(configMap: YamlMapping, where: string): string {
 function unwrap(text: string, where: string): readonly [text: string, where: string] {
   const content = text.startsWith('\uFEFF') ? text.slice(1) : text;
   if (content.trimStart().startsWith('[') || !CONFIG_MAP.test(content)) return [content, where];
-  return [findPolicyText(parseYaml(Buffer.from(content), where), where), `${where}, data.${KEY}`];
+  return [findPolicyText(parseYamlDocuments(Buffer.from(content), where), where), `${where}, data.${KEY}`];
 }
 
 /** A policy and where its text is, to which the positions of its findings refer. */

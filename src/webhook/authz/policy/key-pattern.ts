@@ -50,6 +50,9 @@ function isResourceWord(word: string): boolean {
   return parts.length <= 2 && parts.every(isNamespaceWord);
 }
 
+/** Whether the word of a resource has a dot before a subresource, as in `deployments.apps/scale`. */
+export const hasGroup = (word: string): boolean => /^[^/]*\./.test(word);
+
 /** The strings of `['a', "b"]`: JSON, but for the quotes. As in Go, null is an empty string. */
 function parseList(text: string): readonly string[] | undefined {
   // Go looks for the first bracket, even inside a string.
@@ -149,6 +152,14 @@ function reportStrangeWords(key: string, strangeWords: readonly string[], at: nu
   }
 }
 
+/** No resource has a dot in its name; kubectl names a resource with its group like this. */
+function reportGroups(key: string, { words, isNegated }: PatternSide, at: number, report: FindingReporter): void {
+  const word = words.find((candidate) => hasGroup(candidate));
+  if (word === undefined) return;
+  const effect = isNegated ? 'excludes nothing' : 'matches nothing';
+  report(isNegated ? 'odd' : 'never', `"${key}": "${word}" ${effect}: version 2 has no API groups`, at);
+}
+
 function reportValidKey(
   key: string,
   { namespace, resource }: ParsedKey,
@@ -157,6 +168,7 @@ function reportValidKey(
   report: FindingReporter,
 ): void {
   reportStrangeWords(key, [...namespace.strangeWords, ...resource.strangeWords], at, report);
+  reportGroups(key, resource.side, at, report);
   const sides = [namespace.side, resource.side];
   if (sides.some(({ isList, isNegated, words }) => isList && !isNegated && words.length === 0)) {
     report('never', `"${key}" has an empty list and matches nothing`, at);

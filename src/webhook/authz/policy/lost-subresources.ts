@@ -1,6 +1,7 @@
 /** Subresources that a key of version 2 granted in the Go program, and does not grant here. */
 import type { Compatibilities } from './compatibility.ts';
 import type { FindingReporter } from './finding.ts';
+import { hasGroup } from './key-pattern.ts';
 import type { PatternSide } from './key-pattern.ts';
 import { hasSubresources } from './plain-resources.ts';
 
@@ -28,7 +29,7 @@ export function reportLostSubresources(
   // The Go program ignores a key that names a subresource.
   if (isNegated || compatibilities.has('v2-subresources') || words.some((word) => word.includes('/'))) return;
   if (words.includes('*')) return;
-  const resources = words.filter(hasSubresources);
+  const resources = words.filter((word) => hasSubresources(word) && !hasGroup(word));
   if (resources.length === 0) return;
   const descriptions = resources.map((word) => `${word} (${SUBRESOURCES.get(word) ?? 'status'})`);
   const remedy = resources.map((word) => `"${word}/*"`).join(', ');

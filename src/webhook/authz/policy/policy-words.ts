@@ -29,6 +29,15 @@ export function readLowerCaseVerbs(
   });
 }
 
+/** Reports a path that no request has. */
+export function reportPath(path: string, pattern: RegExp, at: number, report: FindingReporter): void {
+  if (pattern.test(path)) return;
+  const problem = path.startsWith('/')
+    ? 'is a literal path: it has a * elsewhere than at its end'
+    : 'does not begin with "/"';
+  report('never', `"${path}" ${problem}`, at);
+}
+
 /** Reports a name that nothing has. */
 export function reportName(name: ListedText, pattern: RegExp, where: string, report: FindingReporter): void {
   if (!pattern.test(name.text)) report('never', `${where}: "${name.text}" matches nothing`, name.at);

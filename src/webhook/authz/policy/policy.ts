@@ -68,7 +68,7 @@ function combineVersions<T>(
 
 function findMemberProblems({ known, unknown }: EntryMembers, at: number, report: FindingReporter): void {
   reportUnknownMembers(unknown, MEMBERS, report);
-  if (!PERMISSIONS.some((name) => known.has(name))) report('never', 'it has no permissions', at);
+  if (PERMISSIONS.every((name) => isAbsent(known.get(name)))) report('never', 'it has no permissions', at);
   for (const [version2, version1] of [
     ['resource_permissions', 'resource'],
     ['nonresource_permissions', 'nonresource'],

@@ -8,7 +8,7 @@ import type { Audience, Permissions } from './permissions.ts';
 import { InvalidPolicyError } from './policy-error.ts';
 import { readList, readObject, readText, readTexts, sortMembers } from './policy-members.ts';
 import type { ListedText } from './policy-members.ts';
-import { reportName, reportVerbs } from './policy-words.ts';
+import { reportName, reportPath, reportVerbs } from './policy-words.ts';
 import type { Subject } from './subject.ts';
 import { reportUnknownMembers } from './unknown-members.ts';
 
@@ -16,7 +16,8 @@ const RESOURCE_MEMBERS = ['verbs', 'resources', 'version', 'namespace'] as const
 const NONRESOURCE_MEMBERS = ['verbs', 'path'] as const;
 const TERM_MEMBERS = ['type', 'values'] as const;
 
-const RESOURCE_WORD = /^(?:\*|[a-z\d][a-z\d._:-]*(?:\/(?:\*|[a-z\d][a-z\d._:-]*))?)$/;
+/** No resource has a dot in its name; `deployments.apps` is how kubectl names a resource with its group. */
+const RESOURCE_WORD = /^(?:\*|[a-z\d][a-z\d_:-]*(?:\/(?:\*|[a-z\d][a-z\d._:-]*))?)$/;
 const NAMESPACE_WORD = /^(?:\*|[a-z\d][a-z\d._:-]*)?$/;
 /** The member is named `version`, but means the API group. */
 const GROUP_WORD = /^(?!v\d)(?:\*|[a-z\d][a-z\d.-]*)?$/;
@@ -127,6 +128,7 @@ export function compileNonresource(
     return undefined;
   }
   reportVerbs(listedVerbs, '"nonresource"', report);
+  reportPath(path, /^\*+$|^\/[^*]*\**$/, spec.at, report);
   const verbs = textsOf(listedVerbs);
   const prefix = path.endsWith('*') ? cutStars(path) : undefined;
   return {

@@ -80,6 +80,7 @@ export function compileNonresourcePermissions(
     reportVerbs(verbs, `"${key}"`, report);
     verbsOf.set(key, new Set(verbs.map(({ text }) => text)));
     if (key.includes('*')) report('never', `"${key}" is a literal path: version 2 has no * in paths`, at);
+    else if (!key.startsWith('/')) report('never', `"${key}" does not begin with "/"`, at);
   }
   return {
     allows: ({ verb, path }) => {
