@@ -69,5 +69,5 @@ await t.test('the program runs with these libraries alone', { skip }, async (t) 
   copyFileSync(PACKAGED_EXECUTABLE ?? '', join(root, 'usr/local/bin/client-keystone-auth'));
   chmodSync(join(root, 'usr/local/bin/client-keystone-auth'), 0o755);
   const words = ['--user', '--map-root-user', 'chroot', root, '/usr/local/bin/client-keystone-auth', '--help'];
-  t.match(execFileSync('unshare', words, { encoding: 'utf8' }), 'Logs in to OpenStack Keystone');
+  t.match(execFileSync('unshare', words, { encoding: 'utf8' }), 'Logs in to Kubernetes with OpenStack Keystone');
 });

@@ -57,6 +57,6 @@ await t.test(
     if ('missing' in kubectl) return;
     const env = { PATH: `${bin}:/usr/bin:/bin`, HOME: root };
     const help = execFileSync(kubectl.path, ['keystone-auth', '--help'], { encoding: 'utf8', env });
-    t.match(help, 'Logs in to OpenStack Keystone');
+    t.match(help, 'Logs in to Kubernetes with OpenStack Keystone');
   },
 );

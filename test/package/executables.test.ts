@@ -211,5 +211,5 @@ await t.test('the executable for linux-arm64 runs on an emulated processor', { s
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   const [file, ...words] = [...emulator, resolve(executablePath(arm))];
   t.equal(execFileSync(file, [...words, '--version'], { encoding: 'utf8', env: {} }), `${version}\n`);
-  t.match(execFileSync(file, [...words, '--help'], { encoding: 'utf8', env: {} }), 'ExecCredential');
+  t.match(execFileSync(file, [...words, '--help'], { encoding: 'utf8', env: {} }), 'kubectl runs it to get a token');
 });
