@@ -331,6 +331,17 @@ void t.test('members that are missing are reported with their names and what the
   }
 });
 
+void t.test('a part of version 1 that version 2 replaces has no other problems', async (t) => {
+  const replaced = (part: object, key = 'web/configmaps'): readonly object[] => findingsOf({ ...v2(key), ...part });
+  const ignored = [{ kind: 'never', message: '"resource" is ignored because "resource_permissions" is set' }];
+  for (const resource of [{ verbs: ['get'] }, { ...V1, name: 'x' }, { ...V1, verbs: ['GET'] }]) {
+    t.match(replaced({ resource }), ignored);
+    t.equal(replaced({ resource }).length, 1);
+    t.equal(allows({ ...v2('web/pods'), resource }), true);
+  }
+  t.throws(() => parse({ ...v2('web/pods'), resource: [] }), /"resource" must be an object/);
+});
+
 void t.test('version 1 without "match" or with an empty one is for every user', async (t) => {
   t.equal(allows({ resource: V1 }), true);
   t.equal(allows({ resource: V1, match: null }), true);

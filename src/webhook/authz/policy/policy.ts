@@ -84,6 +84,8 @@ function findMemberProblems({ known, unknown }: EntryMembers, at: number, report
   }
 }
 
+const IGNORE: FindingReporter = () => undefined;
+
 const NO_GRANTS = { resource: undefined, path: undefined };
 
 interface CompiledEntry {
@@ -108,12 +110,14 @@ function compileEntry(
   };
   const members = sortMembers(tree, MEMBERS);
   const { known } = members;
+  // What is wrong with a part that has no effect is no problem, unless it has a wrong type.
+  const isReplacedBy = (version2: (typeof PERMISSIONS)[number]): boolean => !isAbsent(known.get(version2));
   const users = compileUsers(known.get('users'), compatibilities, report);
   const match = compileMatch(known.get('match'), report);
   const resourcePermissions = compileResourcePermissions(known.get('resource_permissions'), compatibilities, report);
-  const resource = compileResource(known.get('resource'), report);
+  const resource = compileResource(known.get('resource'), isReplacedBy('resource_permissions') ? IGNORE : report);
   const pathPermissions = compileNonresourcePermissions(known.get('nonresource_permissions'), report);
-  const path = compileNonresource(known.get('nonresource'), report);
+  const path = compileNonresource(known.get('nonresource'), isReplacedBy('nonresource_permissions') ? IGNORE : report);
   const resourceGrant = combineVersions(resourcePermissions, resource, users, match);
   const pathGrant = combineVersions(pathPermissions, path, users, match);
   findMemberProblems(members, tree.at, report);
