@@ -138,7 +138,7 @@ void t.test('no key and no value of clouds.yaml changes the terminal', async (t)
     const value = secretNames.has(key) ? `secret ${HOSTILE_IN_FILES}` : HOSTILE_IN_FILES;
     const cloud = { auth: { auth_url: 'https://keystone.test/v3', [key]: value }, [key]: value };
     writeFileSync(join(folder, 'clouds.yaml'), JSON.stringify({ clouds: { [HOSTILE]: cloud, b: cloud } }));
-    for (const args of [['explain', '--os-cloud', HOSTILE], ['login'], ['complete', 'clouds']]) {
+    for (const args of [['explain', '--os-cloud', HOSTILE], ['login'], ['complete', '--', '--os-cloud', '']]) {
       const output = await run({ args });
       checkOutput(t, output, `${key}: ${args.join(' ')}`);
       if ((output.stdout + output.stderr).includes(ESCAPED)) shown += 1;
@@ -208,7 +208,12 @@ void t.test('no part of a kubeconfig changes the terminal', async (t) => {
     }
   }
   t.equal(shown, commands.length * 3, 'each shows it, escaped');
-  for (const words of [['doctor'], ['complete', 'contexts'], ['complete', 'clusters']]) {
+  const complete = ['complete', '--'];
+  for (const words of [
+    ['doctor'],
+    [...complete, '--context', ''],
+    [...complete, 'kubeconfig', 'add', '--cluster', ''],
+  ]) {
     checkOutput(t, await run({ args: words, env: { ...login, KUBECONFIG: file } }), words.join(' '));
   }
   const execInfo = { KUBERNETES_EXEC_INFO: makeExecInfo({ cluster: { server: HOSTILE_IN_FILES } }) };

@@ -46,6 +46,8 @@ void t.test('commands, their second words and their arguments are completed', as
   t.strictSame(await complete('help', 'cache', ''), ['list', 'clean']);
   t.strictSame(await complete('whoami', ''), []);
   t.strictSame(await complete('nonsense', ''), []);
+  const parts = { home: () => home, cwd: home };
+  t.match(await runInProcess({ ...parts, argv: ['complete', 'clouds'] }), { status: 2, stdout: '' });
 });
 
 void t.test('flags are those of the command', async (t) => {

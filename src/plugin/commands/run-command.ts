@@ -118,7 +118,7 @@ function makeRun(host: Host, log: Log, flags: Layer<OptionName>): RunContext {
 }
 
 async function run(host: Host, log: Log): Promise<RunResult> {
-  if (host.argv[0] === COMPLETE) {
+  if (host.argv[0] === COMPLETE && host.argv.includes('--')) {
     const lines = await completeCommandLine(host.argv, ALL_COMMANDS, EVERY_OPTION, (flags) =>
       makeRun(host, log, flags),
     );

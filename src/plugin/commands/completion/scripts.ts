@@ -1,5 +1,6 @@
 /**
  * The completion scripts. They know nothing of the commands and options: they ask the program, as those of kubectl do.
+ * Those of yargs are for bash and zsh only, complete no files, and would show it the values of flags.
  *
  * `PROGRAM complete -- WORD...` gets the words after the name of the program, the last one being the one that is typed;
  * `complete next --` says that it is empty, for a shell that cannot pass an empty word. The first line of the answer is
