@@ -143,8 +143,6 @@ const LAYOUTS: readonly Layout[] = [
       return { HOME: make(home, 0o777, NEIGHBOR) };
     },
     isCached: false,
-    // Nothing is left that can remember, so this counts what kubectl does.
-    loginsForTypo: 6,
     warning: warn('belongs to another user', AGAIN),
   },
   {
@@ -173,12 +171,16 @@ const LAYOUTS: readonly Layout[] = [
     make: ({ home }) => ({ HOME: makeEmptyDir(home) }),
     mount: `${READ_ONLY_HOME}; ${READ_ONLY_SHM}`,
     isCached: false,
+    // Nothing is left that can remember, so this counts what kubectl does.
     loginsForTypo: 6,
     warning: warn('can be written by other users', AGAIN),
   },
 ];
 
-/** Makes a kubectl that runs in the pod. A mount makes kubectl accessible, which is in the cache of the developer. */
+/**
+ * Makes a kubectl that a shell of the user runs in the pod. A mount makes kubectl accessible, which is in the cache of the
+ * developer.
+ */
 function makePodKubectl(base: string, pod: Pod, { mount = ':' }: Layout, program: string): string {
   const inPod = join(base, 'kubectl');
   writeFileSync(inPod, '');
@@ -195,7 +197,7 @@ mount -o remount,bind,rw "$HOME_FOLDER"
 mount --bind "$PROGRAM" "$IN_POD"
 ${mount}
 cd /
-exec setpriv --reuid=${POD_UID} --regid=0 --groups=${FS_GROUP} --no-new-privs "$IN_POD" "$@"
+exec setpriv --reuid=${POD_UID} --regid=0 --groups=${FS_GROUP} --no-new-privs sh -c '\\''"$@"; exit $?'\\'' sh "$IN_POD" "$@"
 ' sh "$@"
 `;
   const assignments = { PROGRAM: program, IN_POD: inPod, SHM: pod.shm, HOME_FOLDER: pod.home };

@@ -11,6 +11,7 @@ import {
   refusalFileName,
   tokenFileName,
 } from '../../src/plugin/cache/file-names.ts';
+import { findCacheFolders } from '../../src/plugin/cache/fallback-folders.ts';
 import { readAliasFile, readRecordFile } from '../../src/plugin/cache/file-store.ts';
 import { openTokenCache } from '../../src/plugin/cache/token-cache.ts';
 import type { CacheSettings, TokenCache } from '../../src/plugin/cache/token-cache.ts';
@@ -244,6 +245,43 @@ void t.test(
     t.equal(last.cache.findRefusal(KEY, sent), undefined, 'a folder that is open itself is never used');
   },
 );
+
+void t.test('notes have a folder whose name nobody else can take before', async (t) => {
+  const host = makeSubstitutes(t, ['tmp']);
+  const [tmp = ''] = host.temporaryFolders ?? [];
+  mkdirSync(tmp);
+  const callers = { ...host, identifyProcess: () => makeProcess(7) };
+  const sent: SentCredential[] = [{ isLastingPart: false, fields: ['pw'] }];
+  const taken = (await open(t, {}, callers)).cache.location ?? '';
+  writeFileSync(taken, '');
+  const { cache, warnings } = await open(t, {}, callers);
+  t.equal(cache.location, undefined);
+  await cache.store(KEY, RECORD, [], OWNER);
+  cache.rememberRefusal(KEY, sent, FAILURE);
+  t.match(warnings, [/the next run will log in again, unless you/]);
+  const [name = '', ...others] = readdirSync(tmp).filter((each) => join(tmp, each) !== taken);
+  t.strictSame(others, []);
+  t.match(name, new RegExp(`^client-keystone-auth-${uid}-[0-9a-f]{12}$`));
+  const folder = { path: join(tmp, name), uid };
+  t.strictSame(listFiles(folder), [refusalFileName(KEY), 'warned'].toSorted(), 'tokens are not there');
+  t.equal(statSync(folder.path).mode & 0o777, 0o700);
+
+  const next = await open(t, {}, callers);
+  t.match(next.cache.findRefusal(KEY, sent), { refusedAt: NOW });
+  const folders = findCacheFolders(fakeHost({ uid, ...callers }));
+  t.strictSame(
+    folders.map(({ path }) => path),
+    [folder.path],
+    'commands that list or clean the cache find it',
+  );
+  const stranger = await open(t, {}, { ...callers, identifyProcess: () => makeProcess(8) });
+  t.equal(stranger.cache.findRefusal(KEY, sent), undefined, 'the name depends on the memory of a process');
+  const own = makeProcess(10);
+  const alone = { ...host, identifyParent: () => own, identifyProcess: () => undefined };
+  const last = await open(t, {}, alone);
+  last.cache.rememberRefusal(KEY, sent, FAILURE);
+  t.equal(readdirSync(tmp).length, 2, 'nothing would remove a folder for one kubectl command');
+});
 
 void t.test('the cache "none" remembers refusals, and nothing at home', async (t) => {
   const host = makeSubstitutes(t, ['tmp']);

@@ -86,6 +86,17 @@ export function isTagOf(
   return keyProcess?.id === process && computeTag(keyProcess, credential) === tag;
 }
 
+/**
+ * Makes a name that other users cannot know before they see it, and that later runs find again; undefined if no process
+ * lives longer than this kubectl command, because nothing would remove what has the name.
+ */
+export function makeSecretName(callers: CallerProcesses): string | undefined {
+  const keyProcess = chooseKeyProcess(callers);
+  const isOfCommand = callers.isForKubectl && keyProcess?.id === callers.parent?.id;
+  if (keyProcess === undefined || isOfCommand) return undefined;
+  return digestFields(PURPOSE, ['name', keyProcess.id, keyProcess.memoryLayout]);
+}
+
 /** Tags the kubectl command that runs the plugin; undefined if kubectl does not run it. */
 export function tagCommand({ parent, isForKubectl }: CallerProcesses): string | undefined {
   return isForKubectl && parent !== undefined ? digestFields(PURPOSE, ['command', parent.id]) : undefined;

@@ -8,6 +8,8 @@ import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { checkCacheFolder, FOLDER_HINT, FOLDER_NAME, resolveCacheFolder } from './cache-folder.ts';
 import type { CacheFolder } from './cache-folder.ts';
+import { makeSecretName } from './credential-tag.ts';
+import type { CallerProcesses } from './credential-tag.ts';
 import { digestFields } from './sha256.ts';
 
 function isFolder(path: string): boolean {
@@ -20,13 +22,23 @@ function isFolder(path: string): boolean {
 
 const PLACE_DIGITS = 12;
 
-/** Lists the folders that take the place of the cache folder, and of no other one, best first; they need not exist. */
-export function listFallbackFolders(host: Host): readonly CacheFolder[] {
+function listTemporaryFolders(host: Host, ...secret: readonly string[]): readonly CacheFolder[] {
   const { uid, temporaryFolders } = host;
   if (uid === undefined) return [];
-  const place = digestFields('the place of a cache folder, v1', [resolveCacheFolder(host)?.path]);
+  const place = digestFields('the place of a cache folder, v1', [resolveCacheFolder(host)?.path, ...secret]);
   const name = `${FOLDER_NAME}-${uid}-${place.slice(0, PLACE_DIGITS)}`;
   return temporaryFolders.filter(isFolder).map((path) => ({ path: join(path, name), uid }));
+}
+
+/** Lists the folders that take the place of the cache folder, and of no other one, best first; they need not exist. */
+export function listFallbackFolders(host: Host): readonly CacheFolder[] {
+  return listTemporaryFolders(host);
+}
+
+/** Lists the same for notes, with names that another user cannot take before. */
+export function listHiddenFolders(host: Host, callers: CallerProcesses): readonly CacheFolder[] {
+  const name = makeSecretName(callers);
+  return name === undefined ? [] : listTemporaryFolders(host, name);
 }
 
 function exists(path: string): boolean {
@@ -52,7 +64,8 @@ function findIfSafe(folder: CacheFolder): CacheFolder[] {
  * @throws CacheError if the cache folder exists and is not safe, and no other folder took its place
  */
 export function findCacheFolders(host: Host): readonly CacheFolder[] {
-  const fallbacks = listFallbackFolders(host).flatMap(findIfSafe);
+  const callers = { host, parent: host.identifyParent(), isForKubectl: false };
+  const fallbacks = [...listFallbackFolders(host), ...listHiddenFolders(host, callers)].flatMap(findIfSafe);
   const folder = resolveCacheFolder(host);
   if (folder === undefined) return fallbacks;
   if (fallbacks.length > 0) return [...findIfSafe(folder), ...fallbacks];

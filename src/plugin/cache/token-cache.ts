@@ -12,7 +12,7 @@ import type { CachePlaces } from './cache-places.ts';
 import { readAliasFile, writeAliasFile } from './file-store.ts';
 import { markConfirmed, markHandedOut } from './handed-out-tokens.ts';
 import type { HandOutState } from './handed-out-tokens.ts';
-import { listFallbackFolders } from './fallback-folders.ts';
+import { listFallbackFolders, listHiddenFolders } from './fallback-folders.ts';
 import { acquireLock } from './login-lock.ts';
 import type { ReleaseLock, LockWaitOptions } from './login-lock.ts';
 import { openTokenStore } from './open-token-store.ts';
@@ -120,21 +120,27 @@ function makeRefusalMemory(notes: NotePlaces, callers: CallerProcesses, host: Ho
 type NotePlaces = Pick<CachePlaces, 'search' | 'write'>;
 
 /**
- * Makes the places for notes that hold no token. If all other places could be moved by other users, that is enough for
- * them, see decision 0038.
+ * Makes the places for notes that hold no token. If another user has taken the names of all other places, or could move
+ * them, there are further ones, see decision 0038.
  */
-function makeNotePlaces(folders: readonly CacheFolder[]): NotePlaces {
+function makeNotePlaces(folders: readonly CacheFolder[], hidden: readonly CacheFolder[]): NotePlaces {
   const ignore = (): void => undefined;
-  const safe = makeCachePlaces(folders, ignore);
-  const movable = makeCachePlaces(
-    folders.map((folder) => ({ ...folder, isMovable: true })),
-    ignore,
-  );
+  const movable = folders.map((folder): CacheFolder => ({ ...folder, isMovable: true }));
+  const kinds = [folders, hidden, movable].map((each) => makeCachePlaces(each, ignore));
   return {
-    search: (act) => safe.search(act) ?? movable.search(act),
-    write(act) {
-      const result = safe.write(act);
-      return safe.findFirst() === undefined ? movable.write(act) : result;
+    search<T>(act: (folder: CacheFolder) => T | undefined): T | undefined {
+      for (const places of kinds) {
+        const found = places.search(act);
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    },
+    write<T>(act: (folder: CacheFolder) => T): T | undefined {
+      for (const places of kinds) {
+        const result = places.write(act);
+        if (places.findFirst() !== undefined) return result;
+      }
+      return undefined;
     },
   };
 }
@@ -218,7 +224,7 @@ export async function openTokenCache({
   // Without metadata only lists of tokens show less, so a failure needs no warning.
   const metadata = makeCachePlaces(all, () => undefined);
   const callers = { host, parent: host.identifyParent(), isForKubectl };
-  const notes = makeNotePlaces(storage === 'none' ? listFallbackFolders(host) : all);
+  const notes = makeNotePlaces(storage === 'none' ? listFallbackFolders(host) : all, listHiddenFolders(host, callers));
   const warnOnce = makeWarner({ notes, callers, host, warn });
   const problemOfFolder = problem;
   const report = (): void => {
