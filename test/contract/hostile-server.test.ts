@@ -232,6 +232,16 @@ await group('a token that is not valid in a header does not reach kubectl', (t) 
   ];
 });
 
+function passesAtSecondTry(t: Test, name: string, first: Handler): Promise<void> {
+  return t
+    .test(name, inParallel(), async (t) => {
+      const { keystone, ...result } = await run(t, { first });
+      checkSuccess(t, result);
+      t.equal(keystone.countLogins(), 2);
+    })
+    .then();
+}
+
 await group('an error of the server is reported, and a gateway error is retried', (t) => {
   const status = EXIT_STATUS.unreachable;
   const ofKeystone = { error: { code: 500, message: 'An unexpected error', title: 'Internal Server Error' } };
@@ -251,13 +261,8 @@ await group('an error of the server is reported, and a gateway error is retried'
         t.strictSame(pauses, [500, 1000]);
       });
     }),
-    t
-      .test('a gateway is back at the second try', inParallel(), async (t) => {
-        const { keystone, ...result } = await run(t, { first: faults.respondHtml(502) });
-        checkSuccess(t, result);
-        t.equal(keystone.countLogins(), 2);
-      })
-      .then(),
+    passesAtSecondTry(t, 'a gateway is back at the second try', faults.respondHtml(502)),
+    passesAtSecondTry(t, 'a gateway closes the connection between two tries', faults.respondHtmlOnce(502)),
   ];
 });
 

@@ -38,6 +38,15 @@ export function respondHtml(
     sendResponse(response, { status, headers: { 'content-type': 'text/html' }, body: text });
 }
 
+/** Responds with an HTML page, and closes the connection without a response if it is used again. */
+export function respondHtmlOnce(status: number): Handler {
+  return (request, response, tools) => {
+    const { socket } = response;
+    socket?.once('data', () => socket.destroy());
+    return respondHtml(status)(request, response, tools);
+  };
+}
+
 export function respondJson(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Handler {
   return (_request, response) =>
     sendResponse(response, { status, headers: { 'content-type': 'application/json', ...headers }, body });

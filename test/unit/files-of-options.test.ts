@@ -158,6 +158,7 @@ void t.test('the files that are searched for are regular files with a limit', as
 
 /** Further arguments of a command, so that it reads the file of an option. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
+  login: ['--kubeconfig-add', '--server=https://127.0.0.1:9', '--cluster=c'],
   'kubeconfig add': ['--server=https://127.0.0.1:9', '--cluster=c'],
   'kubeconfig fetch': ['http://127.0.0.1:9/kubeconfig'],
   'kubeconfig remove': ['c'],

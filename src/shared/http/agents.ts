@@ -8,7 +8,6 @@ import { checkServerIdentity, getCACertificates, TLSSocket } from 'node:tls';
 import type { PeerCertificate } from 'node:tls';
 import { findChainWeakness, getStrongCiphers } from './certificate-strength.ts';
 import type { ProxyRule } from './choose-proxy.ts';
-import type { HttpRequest } from './http-message.ts';
 import { isSocks } from './proxy.ts';
 import type { Proxy } from './proxy.ts';
 import type { TlsSettings } from './tls-settings.ts';
@@ -80,8 +79,13 @@ export interface Route {
 
 /** The agents of one client. */
 export interface Agents {
-  /** @throws ConfigError if the proxy for this URL is malformed or not supported */
-  choose(url: URL, request: HttpRequest): Route;
+  /**
+   * Chooses the route of a request. A server may close a shared connection at any moment, so a request that must not be
+   * lost has a connection of its own.
+   *
+   * @throws ConfigError if the proxy for this URL is malformed or not supported
+   */
+  choose(url: URL, hasOwnConnection: boolean): Route;
   close(): void;
 }
 
@@ -196,10 +200,7 @@ export function makeAgents({ tls, chooseProxy, trustedOrigins, serverName }: Age
     return route;
   };
   return {
-    choose(url, { isSingleUse, isPoll }) {
-      // The server may close a shared connection at any moment, and a request that is not repeated must not be lost.
-      return isSingleUse === true || isPoll === true ? makeRoute(url, false) : shareRoute(url);
-    },
+    choose: (url, hasOwnConnection) => (hasOwnConnection ? makeRoute(url, false) : shareRoute(url)),
     close() {
       http.destroy();
       for (const { agent } of shared.values()) ('https' in agent ? agent.https : agent.http).destroy();

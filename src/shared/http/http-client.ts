@@ -232,7 +232,7 @@ function setLimits(maxMs: number, peer: Peer, clock: Clock): Limits {
 async function exchange(url: URL, request: HttpRequest, context: ExchangeContext): Promise<HttpResponse> {
   const { host, got, agents, budget, clock } = context;
   const { peer = KEYSTONE } = request;
-  const { agent, proxy, request: send } = agents.choose(url, request);
+  const { agent, proxy, request: send } = agents.choose(url, request.isSingleUse === true || request.isPoll === true);
   const startedAt = clock.monotonicMs();
   const limits = setLimits(request.deadlineMs ?? budget.remainingMs(), peer, clock);
   let sentAt = host.now();
@@ -248,6 +248,12 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
       beforeRequest: [
         () => {
           sentAt = host.now();
+        },
+      ],
+      beforeRetry: [
+        ({ options }) => {
+          // The server may close the shared connection during the pause before a retry.
+          options.agent = agents.choose(url, true).agent;
         },
       ],
     },
