@@ -6,7 +6,10 @@
  * compared with the reference of its own round: a review that the webhook answers without a policy, a token or a
  * request. The machine also generates the load and runs the stand-in Keystone.
  *
- * usage: npm run bench:webhook [-- ROUNDS]
+ * With a Go webhook, it compares both webhooks in turn, over each kind of connection, and behind a real kube-apiserver:
+ * the one that scripts/build-kube-apiserver.ts has built, and others that are named. It then draws bench/webhook.svg.
+ *
+ * usage: npm run bench:webhook [-- [--rounds 30] [--go-webhook PATH] [--kube-apiserver PATH]...]
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,24 +17,50 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { generateLoad } from '../test/support/load-generator.ts';
 import type { LoadResult } from '../test/support/load-generator.ts';
 import { makeAccessReview, makeFakeToken, makeTokenReview } from '../test/support/webhook-client.ts';
+import type { StandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { countValidations, issueToken, startTestKeystone } from '../test/support/webhook-keystone.ts';
 import { startWebhookProcess } from '../test/support/webhook-process.ts';
 import type { WebhookProcess } from '../test/support/webhook-process.ts';
 import { makeTestFolder, shareTestPki } from '../test/support/webhook-settings.ts';
-import { describeMachine, estimate, median, showEstimate } from './lib/estimate.ts';
+import { listApiLoads, startCluster } from './bench-webhook/behind-api-server.ts';
+import type { Cluster } from './bench-webhook/behind-api-server.ts';
+import { compare, readResidentMb } from './bench-webhook/compare.ts';
+import type { Comparison, Webhook } from './bench-webhook/compare.ts';
+import {
+  listReviewLoads,
+  makeCompleteAccessReview,
+  makePolicyText,
+  POLICY_ENTRIES,
+} from './bench-webhook/review-loads.ts';
+import { findKubernetes } from './kubernetes/find-kubernetes.ts';
+import { readVersion } from './kubernetes/kube-apiserver.ts';
+import { renderBars } from './lib/bar-chart.ts';
+import type { Bar } from './lib/bar-chart.ts';
+import { describeMachine, estimate, median, quantile, showEstimate } from './lib/estimate.ts';
 import type { Estimate } from './lib/estimate.ts';
+import { startGoWebhook } from './lib/go-webhook.ts';
 
-const ROUNDS = Number(process.argv[2] ?? 30);
+const { values: options, positionals } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '30' },
+    'go-webhook': { type: 'string' },
+    'kube-apiserver': { type: 'string', multiple: true, default: [] },
+  },
+  allowPositionals: true,
+});
+const ROUNDS = Number(positionals[0] ?? options.rounds);
+if (!Number.isInteger(ROUNDS) || ROUNDS < 1) throw new Error('--rounds must be a whole number from 1 on');
 const WARM_UP = 2;
 const RESULTS = 'bench/WEBHOOK.md';
 const CONNECTIONS = 64;
 const SLICE_MS = 500;
 const SILENT_CONNECTIONS = 500;
 const INVALID_TOKENS_PER_SECOND = 500;
-const POLICY_ENTRIES = 1_000;
+const CHART = 'bench/webhook.svg';
 
 /** Ends an attack. */
 type End = () => Promise<void> | void;
@@ -94,18 +123,6 @@ function sendInvalidTokens(webhook: WebhookProcess): End {
   };
 }
 
-function readResidentMb({ pid }: WebhookProcess): number {
-  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN) / 1024;
-}
-
-function makePolicy(): string {
-  const entries = Array.from({ length: POLICY_ENTRIES }, (_, number) => ({
-    users: { projects: ['demo'], roles: ['member'] },
-    resource_permissions: { [`web-${number}/['pods', 'services']`]: ['get', 'list'] },
-  }));
-  return JSON.stringify(entries);
-}
-
 async function runCases(webhook: WebhookProcess, cases: readonly Case[]): Promise<readonly Figures[]> {
   const ca = readFileSync((await shareTestPki()).ca);
   const slices = cases.map((): LoadResult[] => []);
@@ -145,20 +162,150 @@ function renderLimits(limits: readonly Limit[]): string {
   const rows = limits.map(([name, measured, limit, unit, isMinimum]) => {
     const isMet = isMinimum ? measured >= limit : measured <= limit;
     const sign = isMinimum ? '≥' : '≤';
-    return `| ${name} | ${measured.toFixed(0)} ${unit} | ${sign} ${limit} ${unit} | ${isMet ? 'yes' : '**no**'} |`;
+    return `| ${name} | ${measured.toFixed(unit === '' ? 2 : 0)} ${unit} | ${sign} ${limit} ${unit} | ${isMet ? 'yes' : '**no**'} |`;
   });
   return `| | Measured | Limit | Met |
 | --- | --: | --: | --- |
 ${rows.join('\n')}`;
 }
 
+/** The figures of one API server. */
+interface ApiFigures {
+  readonly version: string;
+  readonly comparisons: readonly Comparison[];
+}
+
+interface GoFigures {
+  readonly reviews: readonly Comparison[];
+  readonly apiServers: readonly ApiFigures[];
+  readonly residentMb: { readonly ours: number; readonly theirs: number };
+}
+
 const cleanups: (() => unknown)[] = [];
 const owner = { teardown: (task: () => unknown) => cleanups.push(task) };
+const folder = makeTestFolder(owner);
+
+async function findApiServers(): Promise<
+  readonly Extract<Awaited<ReturnType<typeof findKubernetes>>, { apiServer: string }>[]
+> {
+  const built = await findKubernetes(console.log);
+  if ('missing' in built) {
+    console.log(`The webhooks are not measured behind an API server: ${built.missing}`);
+    return [];
+  }
+  return [built, ...options['kube-apiserver'].map((apiServer) => ({ ...built, apiServer }))];
+}
+
+/** Compares a webhook with the Go one, in all ways. */
+async function compareWithGo(ours: Webhook, program: string, keystone: StandInKeystone): Promise<GoFigures> {
+  const pki = await shareTestPki();
+  const theirs = await startGoWebhook(owner, {
+    program,
+    keystoneUrl: keystone.url,
+    pki,
+    folder,
+    policyText: makePolicyText(),
+  });
+  const token = issueToken(keystone);
+  const targets = { ours: { webhook: ours }, theirs: { webhook: theirs } };
+  const reviews = await compare(listReviewLoads(pki, token), targets, ROUNDS);
+  const apiServers: ApiFigures[] = [];
+  for (const programs of await findApiServers()) {
+    const start = (webhook: Webhook): Promise<Cluster> =>
+      startCluster(owner, webhook, { programs, folder, pki, token });
+    const clusters = { ours: await start(ours), theirs: await start(theirs) };
+    apiServers.push({
+      version: await readVersion(programs.apiServer),
+      comparisons: await compare(listApiLoads(pki), clusters, ROUNDS),
+    });
+    for (const { stop } of Object.values(clusters)) await stop();
+  }
+  return { reviews, apiServers, residentMb: { ours: readResidentMb(ours.pid), theirs: readResidentMb(theirs.pid) } };
+}
+
+function renderComparisons(comparisons: readonly Comparison[]): string {
+  const rows = comparisons.map(({ review, client, ours, theirs, ratio }) => {
+    const show = (slices: Comparison['ours'], name: 'perSecond' | 'processorUs' | 'p99Ms', digits = 0): string =>
+      median(slices.map((slice) => slice[name])).toFixed(digits);
+    const speeds = [show(ours, 'perSecond'), show(theirs, 'perSecond'), showEstimate(ratio)];
+    const costs = [
+      show(ours, 'processorUs'),
+      show(theirs, 'processorUs'),
+      show(ours, 'p99Ms', 1),
+      show(theirs, 'p99Ms', 1),
+    ];
+    return `| ${[review, client, ...speeds, ...costs].join(' | ')} |`;
+  });
+  return `| | Client | per second | Go | × Go | CPU µs | Go | p99 ms | Go |
+| --- | --- | --: | --: | --: | --: | --: | --: | --: |
+${rows.join('\n')}`;
+}
+
+function listGoLimits({ reviews, apiServers, residentMb }: GoFigures): readonly Limit[] {
+  const smallest = (comparisons: readonly Comparison[]): number =>
+    Math.min(...comparisons.map(({ ratio }) => ratio.value));
+  return [
+    ['reviews, × Go, the smallest', smallest(reviews), 3, '', true],
+    ...apiServers.map(({ version, comparisons }): Limit => [
+      `behind kube-apiserver ${version}, × Go, the smallest`,
+      smallest(comparisons),
+      1.3,
+      '',
+      true,
+    ]),
+    [`RSS of the compared webhook (Go: ${residentMb.theirs.toFixed(0)} MB)`, residentMb.ours, 100, 'MB'],
+  ];
+}
+
+function makeBars(label: string, { ours, theirs }: Comparison): readonly Bar[] {
+  const makeBar = (name: string, slices: Comparison['ours'], reference: boolean): Bar => {
+    const speeds = slices.map(({ perSecond }) => perSecond);
+    return {
+      label: `${label}: ${name}`,
+      median: median(speeds),
+      low: quantile(speeds, 0.1),
+      high: quantile(speeds, 0.9),
+      reference,
+    };
+  };
+  return [makeBar('this webhook', ours, false), makeBar('Go', theirs, true)];
+}
+
+/** Draws the requests to the newest API server or, without one, the reviews over HTTP/2. */
+function renderChart({ reviews, apiServers }: GoFigures): string {
+  const newest = apiServers.at(-1);
+  const comparisons = newest?.comparisons ?? reviews.filter(({ client }) => client.startsWith('HTTP/2'));
+  const title = newest === undefined ? 'Reviews' : `Requests to kube-apiserver ${newest.version}`;
+  const bars = comparisons.flatMap((one) => makeBars(`${one.review}, ${one.client}`, one));
+  return renderBars(title, bars, { unit: '/s', isBetterWhen: 'longer', labelWidth: 400 });
+}
+
+function renderGoFigures({ reviews, apiServers }: GoFigures): string {
+  const behind = apiServers.map(
+    ({ version, comparisons }) => `## Behind kube-apiserver ${version}
+
+Each request to the API server asks the webhook for one SubjectAccessReview, because the API server remembers none. Each
+webhook has an API server and an etcd of its own on the same machine. CPU is the time of the webhook for one request.
+
+${renderComparisons(comparisons)}
+`,
+  );
+  return `
+## Compared with the Go webhook
+
+Both webhooks have the same policy of ${POLICY_ENTRIES} entries and are asked in turn, in rounds of 500 ms. The Go webhook asks
+Keystone about each token. The ratio is the median of the rounds, and its 95 % confidence interval.
+
+${renderComparisons(reviews)}
+
+${behind.join('\n')}`;
+}
+
 try {
   execFileSync(process.execPath, ['scripts/build.ts'], { stdio: ['ignore', 'ignore', 'inherit'] });
   const keystone = await startTestKeystone(owner);
-  const policy = join(makeTestFolder(owner), 'policy.json');
-  writeFileSync(policy, makePolicy());
+  const policy = join(folder, 'policy.json');
+  writeFileSync(policy, makePolicyText());
   const args = ['--log-level', 'info', '--keystone-policy-file', policy];
   const webhook = await startWebhookProcess(owner, { keystone, args });
   const token = issueToken(keystone);
@@ -168,7 +315,7 @@ try {
     spec: { user: 'system:apiserver', nonResourceAttributes: { path: '/', verb: 'get' } },
   };
   const review = {
-    body: JSON.stringify(makeAccessReview({ namespace: `web-${POLICY_ENTRIES - 1}`, roles: ['member'] })),
+    body: JSON.stringify(makeCompleteAccessReview('web', 'v1')),
     expected: `entry ${POLICY_ENTRIES} `,
   };
   const tokenReview = { body: JSON.stringify(makeTokenReview(token)), expected: '"authenticated":true' };
@@ -198,6 +345,12 @@ try {
     if (match === undefined) throw new Error(`${start} was not measured`);
     return match;
   };
+  const keystonePerSecond = countValidations(keystone) / ((performance.now() - startedAt) / 1_000);
+  const program = options['go-webhook'];
+  const go =
+    program === undefined
+      ? undefined
+      : await compareWithGo(await startWebhookProcess(owner, { keystone, args }), program, keystone);
   const limits: readonly Limit[] = [
     ['TokenReviews from the cache', medianOf(find('TokenReview'), 'perSecond'), 2_500, 'per second', true],
     ['TokenReviews from the cache, p99', medianOf(find('TokenReview'), 'p99Ms'), 50, 'ms'],
@@ -215,8 +368,9 @@ try {
       100,
       'ms',
     ],
-    ['requests to Keystone', countValidations(keystone) / ((performance.now() - startedAt) / 1_000), 20, 'per second'],
-    ['largest RSS', readResidentMb(webhook), 200, 'MB'],
+    ['requests to Keystone', keystonePerSecond, 20, 'per second'],
+    ['largest RSS', readResidentMb(webhook.pid), 200, 'MB'],
+    ...(go === undefined ? [] : listGoLimits(go)),
   ];
   const report = `# Results of \`npm run bench:webhook\`
 
@@ -228,10 +382,11 @@ confidence interval.
 ${renderTable(figures)}
 
 ${renderLimits(limits)}
-`;
+${go === undefined ? '' : renderGoFigures(go)}`;
   console.log(report);
   mkdirSync('bench', { recursive: true });
   writeFileSync(RESULTS, report);
+  if (go !== undefined) writeFileSync(CHART, renderChart(go));
 } finally {
   for (const cleanup of cleanups.reverse()) await cleanup();
 }

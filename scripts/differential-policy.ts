@@ -21,7 +21,7 @@ import type { AccessReview } from '../src/webhook/review/review.ts';
 import { startStandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { explainDifference } from './differential-policy/explain-difference.ts';
 import { askGoWebhook } from './differential-policy/go-webhook.ts';
-import type { GoAnswer, GoWebhookSettings } from './differential-policy/go-webhook.ts';
+import type { GoAnswer, GoProgram } from './differential-policy/go-webhook.ts';
 import { makePolicyText, makeQuestion, makeRandom } from './differential-policy/random-policy.ts';
 import type { Question } from './differential-policy/random-policy.ts';
 import { splitPolicy } from './differential-policy/split-policy.ts';
@@ -80,7 +80,7 @@ interface Comparison {
 
 /** @returns what both programs answer, or a text that says why they cannot be compared */
 async function comparePolicies(
-  settings: GoWebhookSettings,
+  settings: GoProgram,
   text: string,
   questions: readonly Question[],
 ): Promise<Comparison | 'refused here' | 'refused by Go'> {
@@ -129,7 +129,7 @@ function applyVoidEntry(part: Comparison, { findings }: Policy, entry: number): 
 }
 
 /** Explains the differences of a policy by its parts; what is not explained, as a text. */
-async function explainPolicy(settings: GoWebhookSettings, whole: Comparison): Promise<string | undefined> {
+async function explainPolicy(settings: GoProgram, whole: Comparison): Promise<string | undefined> {
   const open = new Set(whole.decisions.filter(({ ours, go }) => ours !== go).map(({ question }) => question));
   if (open.size === 0) return undefined;
   const questions = [...open];
@@ -146,7 +146,7 @@ async function explainPolicy(settings: GoWebhookSettings, whole: Comparison): Pr
 }
 
 /** @returns what is not explained, as a text */
-async function tryPolicy(settings: GoWebhookSettings, seed: number, questions: number): Promise<string | undefined> {
+async function tryPolicy(settings: GoProgram, seed: number, questions: number): Promise<string | undefined> {
   const random = makeRandom(seed);
   const text = makePolicyText(random);
   const asked = Array.from({ length: questions }, () => makeQuestion(random));

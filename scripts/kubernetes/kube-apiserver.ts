@@ -1,7 +1,7 @@
 // Runs a real etcd and a real kube-apiserver on loopback. A webhook is its authenticator and, after RBAC, its
 // authorizer. The administrator has a token from a file.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import type { Pki } from '../lib/pki.ts';
 import type { KubernetesPrograms } from './find-kubernetes.ts';
 import { findFreePort } from '../lib/free-port.ts';
@@ -23,6 +24,10 @@ export interface KubeApiserverOptions {
   readonly webhookPort: number;
   /** How long the API server caches the responses of the webhook, in seconds. */
   readonly cacheSeconds: number;
+  /** The same for SubjectAccessReviews, if it differs. */
+  readonly accessCacheSeconds?: number;
+  /** The version of the reviews; v1 by default. */
+  readonly reviewVersion?: 'v1' | 'v1beta1';
 }
 
 export interface KubeApiserver {
@@ -56,6 +61,17 @@ export function makeAdminToken(): string {
   return randomBytes(16).toString('hex');
 }
 
+/** Whether an API server has a port without TLS, which Kubernetes 1.24 removed. */
+async function hasInsecurePort(apiServer: string): Promise<boolean> {
+  return Number(/v1\.(\d+)/.exec(await readVersion(apiServer))?.[1]) < 24;
+}
+
+/** Returns the version of an API server, such as `v1.20.2`. */
+export async function readVersion(apiServer: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(apiServer, ['--version']);
+  return /v[\d.]+/.exec(stdout)?.[0] ?? stdout.trim();
+}
+
 /**
  * Starts both and waits until the API server is ready.
  *
@@ -63,6 +79,7 @@ export function makeAdminToken(): string {
  */
 export async function startKubeApiserver(settings: KubeApiserverOptions, adminToken: string): Promise<KubeApiserver> {
   const { programs, dir, pki, port, webhookPort, cacheSeconds } = settings;
+  const { accessCacheSeconds = cacheSeconds, reviewVersion = 'v1' } = settings;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const place = (name: string): string => join(dir, name);
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -94,7 +111,7 @@ export async function startKubeApiserver(settings: KubeApiserverOptions, adminTo
     'etcd-servers': etcdUrl,
     'bind-address': '127.0.0.1',
     'secure-port': String(port),
-    'insecure-port': '0',
+    ...((await hasInsecurePort(programs.apiServer)) ? { 'insecure-port': '0' } : {}),
     'tls-cert-file': pki.server.cert,
     'tls-private-key-file': pki.server.key,
     'client-ca-file': pki.ca,
@@ -106,13 +123,13 @@ export async function startKubeApiserver(settings: KubeApiserverOptions, adminTo
     'disable-admission-plugins': 'ServiceAccount',
     'token-auth-file': place('tokens.csv'),
     'authentication-token-webhook-config-file': place('webhook'),
-    'authentication-token-webhook-version': 'v1',
+    'authentication-token-webhook-version': reviewVersion,
     'authentication-token-webhook-cache-ttl': `${cacheSeconds}s`,
     'authorization-mode': 'RBAC,Webhook',
     'authorization-webhook-config-file': place('webhook'),
-    'authorization-webhook-version': 'v1',
-    'authorization-webhook-cache-authorized-ttl': `${cacheSeconds}s`,
-    'authorization-webhook-cache-unauthorized-ttl': `${cacheSeconds}s`,
+    'authorization-webhook-version': reviewVersion,
+    'authorization-webhook-cache-authorized-ttl': `${accessCacheSeconds}s`,
+    'authorization-webhook-cache-unauthorized-ttl': `${accessCacheSeconds}s`,
   });
 
   const ca = readFileSync(pki.ca);

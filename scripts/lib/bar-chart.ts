@@ -1,6 +1,6 @@
-/** Draws times as an SVG bar chart that fits light and dark pages. */
+/** Draws figures as an SVG bar chart that fits light and dark pages. */
 
-/** One bar of a chart. All times are in ms. */
+/** One bar of a chart. All figures are in the unit of the chart. */
 export interface Bar {
   readonly label: string;
   readonly median: number;
@@ -13,7 +13,6 @@ export interface Bar {
 }
 
 const WIDTH = 760;
-const LABEL_WIDTH = 250;
 /** Space for the figure to the right of the longest range. */
 const FIGURE_WIDTH = 80;
 const ROW_HEIGHT = 30;
@@ -40,25 +39,39 @@ const STYLE = `
 const escapeXml = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
+/** What the figures of a chart are. */
+export interface Measure {
+  readonly unit: string;
+  readonly isBetterWhen: 'shorter' | 'longer';
+  /** The space for labels, in pixels. */
+  readonly labelWidth: number;
+}
+
+const TIMES: Measure = { unit: 'ms', isBetterWhen: 'shorter', labelWidth: 250 };
+
 /** Renders horizontal bars of the medians, in the given order, with the range from the 10th to the 90th percentile. */
-export function renderBars(title: string, bars: readonly Bar[]): string {
-  const scale = (WIDTH - LABEL_WIDTH - FIGURE_WIDTH) / Math.max(...bars.map(({ high }) => high));
-  const toX = (ms: number): string => (LABEL_WIDTH + ms * scale).toFixed(1);
+export function renderBars(
+  title: string,
+  bars: readonly Bar[],
+  { unit, isBetterWhen, labelWidth }: Measure = TIMES,
+): string {
+  const scale = (WIDTH - labelWidth - FIGURE_WIDTH) / Math.max(...bars.map(({ high }) => high));
+  const toX = (figure: number): string => (labelWidth + figure * scale).toFixed(1);
   const height = HEADER_HEIGHT + bars.length * ROW_HEIGHT + FOOTER_HEIGHT;
   const rows = bars.map(({ label, median, low, high, reference }, index) => {
     const top = HEADER_HEIGHT + index * ROW_HEIGHT;
     const middle = top + BAR_HEIGHT / 2;
     const baseline = middle + 5;
-    return `  <text x="${LABEL_WIDTH - 10}" y="${baseline}" text-anchor="end">${escapeXml(label)}</text>
-  <rect class="${reference === true ? 'reference' : 'bar'}" x="${LABEL_WIDTH}" y="${top}" width="${(median * scale).toFixed(1)}" height="${BAR_HEIGHT}" rx="2"/>
+    return `  <text x="${labelWidth - 10}" y="${baseline}" text-anchor="end">${escapeXml(label)}</text>
+  <rect class="${reference === true ? 'reference' : 'bar'}" x="${labelWidth}" y="${top}" width="${(median * scale).toFixed(1)}" height="${BAR_HEIGHT}" rx="2"/>
   <path class="range" d="M${toX(low)} ${middle}H${toX(high)}M${toX(low)} ${middle - 4}v8M${toX(high)} ${middle - 4}v8"/>
-  <text x="${(LABEL_WIDTH + high * scale + 8).toFixed(1)}" y="${baseline}">${median.toFixed(0)} ms</text>`;
+  <text x="${(labelWidth + high * scale + 8).toFixed(1)}" y="${baseline}">${median.toFixed(0)} ${unit}</text>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escapeXml(title)}">
   <style>${STYLE}</style>
   <text class="title" x="10" y="22">${escapeXml(title)}</text>
 ${rows.join('\n')}
-  <text class="note" x="10" y="${height - 10}">Bars: median. Lines: 10th to 90th percentile. Shorter is better.</text>
+  <text class="note" x="10" y="${height - 10}">Bars: median. Lines: 10th to 90th percentile. ${isBetterWhen === 'shorter' ? 'Shorter' : 'Longer'} is better.</text>
 </svg>
 `;
 }

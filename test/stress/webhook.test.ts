@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { generateLoad } from '../support/load-generator.ts';
+import type { LoadClient } from '../support/load-generator.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 import type { StandInUser } from '../support/stand-in-keystone/users.ts';
@@ -46,9 +47,13 @@ async function countValid(webhook: TestWebhook): Promise<number> {
 
 const makeBody = (token: string): string => JSON.stringify(makeTokenReview(token));
 
-/** Sends `count` requests on each connection. */
+/** One connection for each user, or one for all. */
+const CLIENTS: readonly LoadClient[] = ['http/1.1', 'h2'];
+
+/** Sends `count` requests for each of the connections, one after the other. */
 async function sendOnAll(
   { port }: TestWebhook,
+  client: LoadClient,
   count: number,
   chooseBody: (connection: number, number: number) => string,
   onResponse: (body: string, requestBody: string) => void,
@@ -59,57 +64,70 @@ async function sendOnAll(
     sent[connection] = number + 1;
     return number < count ? chooseBody(connection, number) : undefined;
   };
-  const { responseCount } = await generateLoad({ port, ca, connections: CONNECTIONS, nextBody, onResponse });
+  const { responseCount } = await generateLoad({
+    port,
+    ca,
+    client,
+    connections: CONNECTIONS,
+    nextBody,
+    onResponse,
+  });
   if (responseCount !== CONNECTIONS * count) throw new Error(`only ${responseCount} requests were answered`);
 }
 
-void t.test('64 users get their own identities from the cache, for minutes', async (t) => {
-  const { keystone, webhook, tokens } = await setUp(t);
-  const bodies = tokens.map(makeBody);
-  let [wrong, denials] = [0, 0];
-  const rounds = pickSize(60, 4);
-  for (let round = 0; round < rounds; round += 1) {
+for (const client of CLIENTS) {
+  void t.test(`64 users get their own identities from the cache, for minutes (${client})`, async (t) => {
+    const { keystone, webhook, tokens } = await setUp(t);
+    const bodies = tokens.map(makeBody);
+    let [wrong, denials] = [0, 0];
+    const rounds = pickSize(60, 4);
+    for (let round = 0; round < rounds; round += 1) {
+      await sendOnAll(
+        webhook,
+        client,
+        pickSize(400, 10),
+        (connection) => bodies[connection] ?? '',
+        (body, sent) => {
+          if (!body.includes('"authenticated":true')) denials += 1;
+          else if (!body.includes(`"username":"user-${bodies.indexOf(sent)}"`)) wrong += 1;
+        },
+      );
+      // Every 20 s the tokens are validated in the background. The clock must not pass the deadlines of that.
+      const expected = CONNECTIONS * (1 + Math.floor(round / 2));
+      await waitUntil('the tokens are validated', async () => (await countValid(webhook)) === expected);
+      await webhook.clock.advance(10_000);
+    }
+    t.equal(wrong, 0, 'each user gets their own identity');
+    t.equal(denials, 0, 'no user is rejected');
+    t.equal(countValidations(keystone), (CONNECTIONS * rounds) / 2, 'each token is validated every 20 s');
+  });
+}
+
+for (const client of CLIENTS) {
+  void t.test(`SubjectAccessReviews are decided with 1,000 policy entries (${client})`, async (t) => {
+    const policy = join(makeTestFolder(t), 'policy.json');
+    const entries = Array.from({ length: 1_000 }, (_, number) => ({
+      users: { projects: ['demo'], roles: ['member'] },
+      resource_permissions: { [`web-${number}/['pods', 'services']`]: ['get', 'list'] },
+    }));
+    writeFileSync(policy, JSON.stringify(entries));
+    const { webhook } = await setUp(t, ['--keystone-policy-file', policy]);
+    const allowed = JSON.stringify(makeAccessReview({ namespace: 'web-999', roles: ['member'] }));
+    const notAllowed = JSON.stringify(makeAccessReview({ namespace: 'web-1000', roles: ['member'] }));
+    let wrong = 0;
     await sendOnAll(
       webhook,
-      pickSize(400, 10),
-      (connection) => bodies[connection] ?? '',
-      (body, sent) => {
-        if (!body.includes('"authenticated":true')) denials += 1;
-        else if (!body.includes(`"username":"user-${bodies.indexOf(sent)}"`)) wrong += 1;
+      client,
+      pickSize(2_000, 20),
+      (_connection, number) => (number % 2 === 0 ? allowed : notAllowed),
+      (response, sent) => {
+        const expected = sent === allowed ? '"allowed":true,"reason":"entry 1000 ' : '"allowed":false';
+        if (!response.includes(expected)) wrong += 1;
       },
     );
-    // Every 20 s the tokens are validated in the background. The clock must not pass the deadlines of that.
-    const expected = CONNECTIONS * (1 + Math.floor(round / 2));
-    await waitUntil('the tokens are validated', async () => (await countValid(webhook)) === expected);
-    await webhook.clock.advance(10_000);
-  }
-  t.equal(wrong, 0, 'each user gets their own identity');
-  t.equal(denials, 0, 'no user is rejected');
-  t.equal(countValidations(keystone), (CONNECTIONS * rounds) / 2, 'each token is validated every 20 s');
-});
-
-void t.test('SubjectAccessReviews are decided with 1,000 policy entries', async (t) => {
-  const policy = join(makeTestFolder(t), 'policy.json');
-  const entries = Array.from({ length: 1_000 }, (_, number) => ({
-    users: { projects: ['demo'], roles: ['member'] },
-    resource_permissions: { [`web-${number}/['pods', 'services']`]: ['get', 'list'] },
-  }));
-  writeFileSync(policy, JSON.stringify(entries));
-  const { webhook } = await setUp(t, ['--keystone-policy-file', policy]);
-  const allowed = JSON.stringify(makeAccessReview({ namespace: 'web-999', roles: ['member'] }));
-  const notAllowed = JSON.stringify(makeAccessReview({ namespace: 'web-1000', roles: ['member'] }));
-  let wrong = 0;
-  await sendOnAll(
-    webhook,
-    pickSize(2_000, 20),
-    (_connection, number) => (number % 2 === 0 ? allowed : notAllowed),
-    (response, sent) => {
-      const expected = sent === allowed ? '"allowed":true,"reason":"entry 1000 ' : '"allowed":false';
-      if (!response.includes(expected)) wrong += 1;
-    },
-  );
-  t.equal(wrong, 0);
-});
+    t.equal(wrong, 0);
+  });
+}
 
 void t.test('500 unique invalid tokens per second do not affect users', async (t) => {
   const { keystone, webhook, tokens } = await setUp(t);
@@ -150,27 +168,30 @@ void t.test('500 unique invalid tokens per second do not affect users', async (t
   t.ok(invalid <= limit, `${invalid} requests to Keystone, of which ${limit} are allowed`);
 });
 
-void t.test('64 users are identified correctly among a tenth of invalid tokens', async (t) => {
-  const { webhook, tokens } = await setUp(t);
-  const bodies = tokens.map(makeBody);
-  for (const token of tokens) t.match(await webhook.reviewToken(token), { authenticated: true });
-  // Invalid tokens wait for their turn at Keystone, so time must pass.
-  const timer = setInterval(() => void webhook.clock.advance(50), 5);
-  let [wrong, denials, admitted] = [0, 0, 0];
-  await sendOnAll(
-    webhook,
-    pickSize(10_000, 200),
-    (connection, number) => (number % 10 === 5 ? makeBody(makeFakeToken()) : (bodies[connection] ?? '')),
-    (body, sent) => {
-      const user = bodies.indexOf(sent);
-      const authenticated = body.includes('"authenticated":true');
-      if (user >= 0 && !authenticated) denials += 1;
-      if (user < 0 && authenticated) admitted += 1;
-      if (authenticated && !body.includes(`"username":"user-${user}"`)) wrong += 1;
-    },
-  );
-  clearInterval(timer);
-  t.equal(wrong, 0, 'wrong identities');
-  t.equal(admitted, 0, 'invalid tokens that are accepted');
-  t.equal(denials, 0, 'false denials');
-});
+for (const client of CLIENTS) {
+  void t.test(`64 users are identified correctly among a tenth of invalid tokens (${client})`, async (t) => {
+    const { webhook, tokens } = await setUp(t);
+    const bodies = tokens.map(makeBody);
+    for (const token of tokens) t.match(await webhook.reviewToken(token), { authenticated: true });
+    // Invalid tokens wait for their turn at Keystone, so time must pass.
+    const timer = setInterval(() => void webhook.clock.advance(50), 5);
+    let [wrong, denials, admitted] = [0, 0, 0];
+    await sendOnAll(
+      webhook,
+      client,
+      pickSize(10_000, 200),
+      (connection, number) => (number % 10 === 5 ? makeBody(makeFakeToken()) : (bodies[connection] ?? '')),
+      (body, sent) => {
+        const user = bodies.indexOf(sent);
+        const authenticated = body.includes('"authenticated":true');
+        if (user >= 0 && !authenticated) denials += 1;
+        if (user < 0 && authenticated) admitted += 1;
+        if (authenticated && !body.includes(`"username":"user-${user}"`)) wrong += 1;
+      },
+    );
+    clearInterval(timer);
+    t.equal(wrong, 0, 'wrong identities');
+    t.equal(admitted, 0, 'invalid tokens that are accepted');
+    t.equal(denials, 0, 'false denials');
+  });
+}

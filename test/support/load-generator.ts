@@ -16,6 +16,8 @@ export type LoadClient =
 export interface LoadTarget {
   readonly port: number;
   readonly ca: Buffer;
+  /** Writes a request of HTTP/1.1; a review by default. */
+  readonly writeRequest?: (body: string) => string;
 }
 
 /** Sends one request at a time. */

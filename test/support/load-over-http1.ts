@@ -11,7 +11,14 @@ interface Connection extends Channel {
   readonly opened: Promise<unknown>;
 }
 
-function openConnection({ port, ca }: LoadTarget, fail: (error: Error) => void): Connection {
+const writeReview = (body: string): string =>
+  'POST /webhook?timeout=30s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
+  `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+
+function openConnection(
+  { port, ca, writeRequest = writeReview }: LoadTarget,
+  fail: (error: Error) => void,
+): Connection {
   const socket: TLSSocket = connect({ host: '127.0.0.1', port, ca, ALPNProtocols: ['http/1.1'] });
   let buffered = '';
   let onResponse: (body: string) => void = () => undefined;
@@ -34,10 +41,7 @@ function openConnection({ port, ca }: LoadTarget, fail: (error: Error) => void):
     opened: once(socket, 'secureConnect'),
     send(body, done) {
       onResponse = done;
-      socket.write(
-        'POST /webhook?timeout=30s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
-          `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-      );
+      socket.write(writeRequest(body));
     },
     close: () => {
       isClosing = true;

@@ -29,6 +29,9 @@ const pki = await shareTestPki();
 /** Connections of each attack. */
 const ATTACKERS = pickSize(40, 8);
 
+/** Connections that do almost nothing. */
+const SLOW_ATTACKERS = pickSize(500, 40);
+
 /** Batches of frames on each connection. */
 const BATCHES = pickSize(400, 60);
 
@@ -55,6 +58,7 @@ const REPEATED_HEADER = 0xbe;
 
 interface Attack {
   readonly name: string;
+  readonly attackers?: number;
   readonly settings?: Parameters<typeof makeSettings>[0];
   readonly readsNothing?: boolean;
   /** Sent once, before the batches. */
@@ -65,6 +69,14 @@ interface Attack {
 }
 
 const ATTACKS: readonly Attack[] = [
+  {
+    name: 'requests of which only the beginning arrives',
+    attackers: SLOW_ATTACKERS,
+    first: [openRequest(1).subarray(0, 20)],
+    makeBatch: () => [],
+    // After ten seconds without a request.
+    isCutOff: true,
+  },
   {
     name: 'reviews that are reset at once',
     makeBatch: (batch) =>
@@ -187,7 +199,8 @@ for (const oneAttack of ATTACKS) {
       }
     };
     const others = serveOthers();
-    const clients = await Promise.all(Array.from({ length: ATTACKERS }, () => attack(webhook, oneAttack)));
+    const { attackers = ATTACKERS } = oneAttack;
+    const clients = await Promise.all(Array.from({ length: attackers }, () => attack(webhook, oneAttack)));
     if (oneAttack.isCutOff) await waitUntil('they are closed', () => clients.every((client) => client.isClosed()));
     const { length } = statuses;
     await waitUntil('others are still served', () => statuses.length > length + 20);
@@ -197,7 +210,7 @@ for (const oneAttack of ATTACKS) {
     const residentMb = readResidentMb(webhook);
     t.ok(residentMb <= MAX_RESIDENT_MB, `${residentMb.toFixed(0)} MB`);
     t.comment(
-      `${clients.filter((client) => client.isClosed()).length} of ${ATTACKERS} closed, ${residentMb.toFixed(0)} MB`,
+      `${clients.filter((client) => client.isClosed()).length} of ${attackers} closed, ${residentMb.toFixed(0)} MB`,
     );
     t.match(await webhook.sendRequest({ path: '/healthz', tls: {} }), { status: 200 });
     t.equal(await webhook.stop(), 0);
