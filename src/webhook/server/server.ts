@@ -43,7 +43,7 @@ function makeSecureContext({ cert, key, clientCa }: Certificates): { cert: strin
 }
 
 function makeServer(certificates: Certificates): Server {
-  return createServer({
+  const server = createServer({
     ...makeSecureContext(certificates),
     minVersion: 'TLSv1.2',
     ALPNProtocols: ['h2', 'http/1.1'],
@@ -55,6 +55,9 @@ function makeServer(certificates: Certificates): Server {
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: CONNECTION_CHECK_MS,
   });
+  // For a client of HTTP/1.1 that does not read its answers. An answer takes less time.
+  server.setTimeout(KEEP_ALIVE_MS);
+  return server;
 }
 
 /** Hands the connections of clients that have chosen HTTP/2 to `accept` instead of the parser of HTTP/1.1. */
