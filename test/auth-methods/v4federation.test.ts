@@ -175,7 +175,12 @@ void t.test('v4federation shows why Keystone refuses the login', async (t) => {
   });
   const answers = [
     [403, 'Forbidden', EXIT_STATUS.refused, /is disabled, or does not allow http:\/\/localhost:\d+\/oidc\/callback/],
-    [400, 'mapping required', EXIT_STATUS.refused, /Keystone rejected the request: mapping required/],
+    [
+      400,
+      'mapping required',
+      EXIT_STATUS.refused,
+      /Keystone refused to begin a login with identity provider "dex": mapping required/,
+    ],
     [503, 'later', EXIT_STATUS.unreachable, /Keystone is unavailable \(503/],
     [200, { auth_url: 'javascript:alert(1)?state=x' }, EXIT_STATUS.protocol, /returned no login address/],
     [200, { auth_url: 'https://idp.example.com/' }, EXIT_STATUS.protocol, /without a state/],

@@ -29,6 +29,7 @@ type Changeable = Pick<StandInState, 'lifetimeSeconds' | 'formatExpiry' | 'clock
 
 export interface StandInKeystone extends CountedKeystone, Handlers, Changeable {
   readonly port: number;
+  readonly sessions: StandInState['sessions'];
   readonly requests: RecordedRequest[];
   /** Counts the POST requests to /v3/auth/tokens, whatever the response. */
   countLogins(): number;

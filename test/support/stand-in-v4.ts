@@ -1,6 +1,6 @@
-// Makes a stand-in Keystone behave like Rust Keystone: v4 next to v3, its list of versions and error format, and how it
-// parses queries and scopes. No distribution contains Rust Keystone yet. Statuses and field names are those of its
-// sources.
+// Makes a stand-in Keystone behave like one of three versions of Rust Keystone: v4 next to v3, its list of versions and
+// error format, how it parses queries and scopes, and what v3 lacks. Statuses, fields and texts are those of recorded
+// exchanges (test/fixtures/rust-keystone).
 
 import { createHmac, randomBytes } from 'node:crypto';
 import { sendResponse } from './stand-in-keystone/responses.ts';
@@ -8,6 +8,8 @@ import type { StandInKeystone } from './stand-in-keystone.ts';
 import type { StandInResponse } from './stand-in-keystone/responses.ts';
 import type { RecordedRequest } from './stand-in-keystone/server.ts';
 import type { StandInUser } from './stand-in-keystone/users.ts';
+import { RUST_KEYSTONE } from './stand-in-v4-versions.ts';
+import type { RustKeystoneVersion } from './stand-in-v4-versions.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -15,9 +17,10 @@ type Json = Readonly<Record<string, unknown>>;
 export interface K8sAuthInstance {
   readonly id: string;
   readonly isEnabled: boolean;
-  readonly audience: string;
-  /** The field of the request that names the rule: `role_name` before June 2026, `rule_name` since. */
-  readonly ruleField: 'role_name' | 'rule_name';
+  /** The subjects that may ask for a TokenReview (ClusterRole `system:auth-delegator`). Default: all. */
+  readonly delegators?: readonly string[];
+  /** Whether the mapped users exist in the database, too. Otherwise, August's version cannot validate their tokens. */
+  readonly hasUserRows?: boolean;
   readonly rules: readonly MappingRule[];
 }
 
@@ -33,15 +36,18 @@ export interface MappingRule {
 /** An identity provider and the mapping of its JWTs. */
 export interface JwtProvider {
   readonly id: string;
-  /** Older versions require the name of a mapping, and the scheme in lower case. */
-  readonly isOldVersion: boolean;
   readonly rules: readonly MappingRule[];
 }
 
 export interface V4Options {
+  /** Default: August's. */
+  readonly version?: RustKeystoneVersion;
   readonly instances?: readonly K8sAuthInstance[];
   readonly providers?: readonly JwtProvider[];
 }
+
+/** The audience of an API server that is not told another one: its issuer. */
+const API_SERVER_AUDIENCE = 'https://kubernetes.default.svc.cluster.local';
 
 const key = randomBytes(32);
 const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
@@ -57,11 +63,11 @@ export function makeJwt(claims: Json): string {
 export function makeServiceAccountToken(name: string, claims: Json = {}): string {
   const now = Math.floor(Date.now() / 1000);
   return makeJwt({
-    aud: ['keystone'],
+    aud: [API_SERVER_AUDIENCE],
     exp: now + 3607,
     iat: now,
     nbf: now,
-    iss: 'https://kubernetes.default.svc.cluster.local',
+    iss: API_SERVER_AUDIENCE,
     jti: randomBytes(8).toString('hex'),
     sub: `system:serviceaccount:ci:${name}`,
     'kubernetes.io': { namespace: 'ci', serviceaccount: { name, uid: `uid-of-${name}` }, warnafter: now + 3607 },
@@ -77,6 +83,8 @@ class Refusal extends Error {
   }
 }
 
+const UNAUTHENTICATED = 'The request you have made requires authentication.';
+
 const forbidden = (): Refusal => new Refusal(403, 'You are not authorized to perform the requested action.');
 
 function isObject(value: unknown): value is Json {
@@ -91,83 +99,136 @@ function checkJwt(text: string): Json | undefined {
   return Number(claims['exp']) * 1000 > Date.now() ? claims : undefined;
 }
 
-function findRule(rules: readonly MappingRule[], claims: Json, hint: unknown): MappingRule | undefined {
-  const matching = rules.filter(({ subject }) => subject === claims['sub']);
-  return matching.find(({ name }) => name === hint) ?? matching[0];
+/** The API server reviews a token with its own audience, and lets its owner ask only with the role for it. */
+function isReviewable({ delegators }: K8sAuthInstance, claims: Json): boolean {
+  const isDelegator = delegators === undefined || delegators.includes(String(claims['sub']));
+  return [claims['aud']].flat().includes(API_SERVER_AUDIENCE) && isDelegator;
+}
+
+/** A rule that is named is the only one that is tried. */
+function findRule(rules: readonly MappingRule[], claims: Json, name: unknown): MappingRule | undefined {
+  return rules.find((rule) => rule.subject === claims['sub'] && (name === undefined || rule.name === name));
+}
+
+/** Empties the names that the mapping engine does not look up. */
+function withoutNames(response: StandInResponse): StandInResponse {
+  const { token } = response.body as { token: { user: Json; project?: Json } };
+  const unname = (entity: Json): Json => ({ ...entity, domain: { ...(entity['domain'] as Json), name: '' } });
+  const project = token.project === undefined ? {} : { project: { ...unname(token.project), name: '' } };
+  return { ...response, body: { token: { ...token, user: unname(token.user), ...project } } };
 }
 
 function makeJsonResponse(status: number, body: unknown): StandInResponse {
   return { status, headers: { 'content-type': 'application/json' }, body };
 }
 
-/** Responds as axum does to a body of a wrong type. */
-function respondUnprocessable(what: string): StandInResponse {
-  return { status: 422, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: what };
-}
-
 /** Makes a stand-in respond as Rust Keystone does. */
-export function serveV4(standIn: StandInKeystone, { instances = [], providers = [] }: V4Options): void {
-  const issueToken = ({ user, scope }: MappingRule, methods: readonly string[]): StandInResponse => ({
+export function serveV4(
+  standIn: StandInKeystone,
+  { version = 'august', instances = [], providers = [] }: V4Options,
+): void {
+  const behaviour = RUST_KEYSTONE[version];
+  standIn.formatExpiry = behaviour.formatExpiry;
+  /** Tokens of users without a row: Keystone issues them, and then does not know them. */
+  const unknownTokens = new Set<string>();
+
+  const issueToken = (user: StandInUser, methods: readonly string[], scope?: unknown): StandInResponse => ({
     ...standIn.issueToken(user, methods, scope),
     status: 200,
   });
 
   const logInPod = (id: string, body: unknown): StandInResponse => {
-    if (!isObject(body) || typeof body['jwt'] !== 'string') return respondUnprocessable('missing field `jwt`');
+    if (!isObject(body) || typeof body['jwt'] !== 'string') return behaviour.refuseBody('missing field `jwt`');
+    const name = body[behaviour.ruleField];
+    if (!behaviour.hasMappingEngine && name === undefined) return behaviour.refuseBody('missing field `role_name`');
     const instance = instances.find((one) => one.id === id);
     if (instance === undefined) throw new Refusal(404, `could not find k8s auth configuration: ${id}`);
+    if (!behaviour.hasMappingEngine && !instance.rules.some((rule) => rule.name === name)) {
+      throw new Refusal(404, `could not find k8s auth role: ${String(name)}`);
+    }
     const claims = checkJwt(body['jwt']);
-    const audience = claims === undefined ? [] : [claims['aud']].flat();
-    if (!instance.isEnabled || claims === undefined || !audience.includes(instance.audience)) throw forbidden();
-    const rule = findRule(instance.rules, claims, body[instance.ruleField]);
+    if (!instance.isEnabled || claims === undefined || !isReviewable(instance, claims)) throw forbidden();
+    const rule = findRule(instance.rules, claims, name);
     if (rule === undefined) throw forbidden();
-    return issueToken(rule, ['mapped']);
+    const issued = issueToken(rule.user, ['mapped'], rule.scope);
+    if (!behaviour.hasMappingEngine) return issued;
+    if (instance.hasUserRows !== true) unknownTokens.add(issued.headers['x-subject-token'] ?? '');
+    return withoutNames(issued);
   };
 
   const logInJwt = (id: string, { headers }: RecordedRequest): StandInResponse => {
+    const isOld = !behaviour.hasMappingEngine;
     const provider = providers.find((one) => one.id === id);
-    const isOldVersion = provider?.isOldVersion === true;
     const [, scheme = '', text = ''] = /^(\S+) (.*)$/.exec(headers.authorization ?? '') ?? [];
-    if ((isOldVersion ? scheme : scheme.toLowerCase()) !== 'bearer') {
-      throw new Refusal(400, '`bearer` token is missing in the `Authorization` header.');
+    if ((isOld ? scheme : scheme.toLowerCase()) !== 'bearer') {
+      throw new Refusal(400, '`bearer` token is missing in the `Authorization` header..');
     }
     const mapping = headers['openstack-mapping'];
-    if (isOldVersion && mapping === undefined) {
-      throw new Refusal(400, 'JWT authentication requires `openstack-mapping` header to be provided.');
+    if (isOld && mapping === undefined) {
+      throw new Refusal(400, 'JWT authentication requires `openstack-mapping` header to be provided..');
     }
     if (provider === undefined) throw new Refusal(404, `could not find identity provider: ${id}`);
-    if (isOldVersion && !provider.rules.some(({ name }) => name === mapping)) {
-      throw new Refusal(404, `could not find mapping: ${String(mapping)}`);
-    }
+    const isKnown = mapping === undefined || provider.rules.some(({ name }) => name === mapping);
+    if (isOld && !isKnown) throw new Refusal(404, `could not find mapping: ${String(mapping)}`);
     const claims = checkJwt(text);
-    if (claims === undefined) throw new Refusal(400, 'Error in claims verification: signature verification failed');
+    if (claims === undefined) {
+      const reason = isOld
+        ? 'Error in claims verification: Signature verification failed.'
+        : 'JWT verification error: InvalidSignature.';
+      throw new Refusal(400, reason);
+    }
     const rule = findRule(provider.rules, claims, mapping);
-    if (rule === undefined) throw new Refusal(401, 'The request you have made requires authentication.');
-    return issueToken(rule, ['openid']);
+    if (rule !== undefined) return issueToken(rule.user, ['openid'], isOld ? rule.scope : undefined);
+    if (isOld) throw new Refusal(401, UNAUTHENTICATED);
+    const problem = isKnown
+      ? 'no matching rule found for the provided claims'
+      : `requested mapping rule '${String(mapping)}' was not found`;
+    throw new Refusal(500, `internal server error: ${problem}`);
   };
 
   const listVersions = (): StandInResponse => {
-    const version = (id: string): Json => ({
+    const describeVersion = (id: string, status: string): Json => ({
       id,
-      status: 'stable',
-      links: [{ rel: 'self', href: `${standIn.url}/${id.replace(/\..*/, '')}/` }],
+      status,
+      links: [{ rel: 'self', href: `${standIn.url}//${id.replace(/\..*/, '')}` }],
     });
-    return makeJsonResponse(200, { versions: { values: [version('v3.14'), version('v4.0')] } });
+    const values = [describeVersion('v3.14', 'stable'), describeVersion('v4.0', behaviour.statusOfV4)];
+    return makeJsonResponse(200, { versions: { values } });
   };
 
-  /** Returns the response to a request that v3 cannot parse; undefined for other requests. */
-  const refuseV3 = ({ path, body }: RecordedRequest): StandInResponse | undefined => {
-    const query = new URL(path, standIn.url).searchParams;
-    if (query.has('nocatalog') && !['true', 'false'].includes(query.get('nocatalog') ?? '')) {
-      return {
-        status: 400,
-        headers: {},
-        body: 'Failed to deserialize query string: provided string was not `true` or `false`',
-      };
+  /** Returns the response to a login that v3 refuses in its own way; undefined for others. */
+  const refuseLogin = (body: unknown): StandInResponse | undefined => {
+    const auth = isObject(body) && isObject(body['auth']) ? body['auth'] : {};
+    const scope = auth['scope'];
+    if (isObject(scope) && 'OS-TRUST:trust' in scope) {
+      const kinds = `\`project\`, \`domain\`, \`system\`${behaviour.knowsUnscopedText ? ', `unscoped`' : ''}`;
+      return behaviour.refuseBody(`auth.scope: unknown variant \`OS-TRUST:trust\`, expected one of ${kinds}`);
     }
-    const auth = isObject(body) ? body['auth'] : undefined;
-    const scope = isObject(auth) ? auth['scope'] : undefined;
-    return isObject(scope) && 'unscoped' in scope ? respondUnprocessable('unknown variant `unscoped`') : undefined;
+    if (isObject(scope) && 'unscoped' in scope) return behaviour.refuseBody(behaviour.unscopedProblem);
+    if (scope === 'unscoped' && !behaviour.knowsUnscopedText) return behaviour.refuseBody(behaviour.unscopedProblem);
+    const identity = isObject(auth['identity']) ? auth['identity'] : {};
+    if ('application_credential' in identity) throw new Refusal(401, UNAUTHENTICATED);
+    const token = isObject(identity['token']) ? String(identity['token']['id']) : undefined;
+    if (token === undefined) return undefined;
+    if (unknownTokens.has(token)) throw new Refusal(500, 'internal server error: user cannot be found: 9b49ddec');
+    const session = standIn.sessions.get(token);
+    if (session?.revoked === true) throw new Refusal(500, 'internal server error: token has been revoked');
+    if (session !== undefined) return undefined;
+    throw new Refusal(500, 'internal server error: backend driver error: fernet decryption error');
+  };
+
+  /** Returns the response to a request of v3 that differs from Python Keystone's; undefined for others. */
+  const respondV3 = ({ method, path, headers, body }: RecordedRequest): StandInResponse | undefined => {
+    const { pathname, searchParams } = new URL(path, standIn.url);
+    if (['/v3/auth/catalog', '/v3/auth/domains', '/v3/auth/system'].includes(pathname)) {
+      return { status: 404, headers: {} };
+    }
+    if (searchParams.has('nocatalog') && !['true', 'false'].includes(searchParams.get('nocatalog') ?? '')) {
+      throw new Refusal(400, 'Failed to deserialize query string: nocatalog: invalid boolean value: ``');
+    }
+    if (unknownTokens.has(String(headers['x-auth-token']))) throw new Refusal(401, UNAUTHENTICATED);
+    if (/^\/v3\/users\/[^/]+\/groups$/.test(pathname) && !behaviour.listsOwnGroups) throw forbidden();
+    return method === 'POST' && pathname === '/v3/auth/tokens' ? refuseLogin(body) : undefined;
   };
 
   const respond = (request: RecordedRequest, makeDefaultResponse: () => StandInResponse): StandInResponse => {
@@ -179,7 +240,10 @@ export function serveV4(standIn: StandInKeystone, { instances = [], providers = 
     if (provider !== undefined) return logInJwt(decodeURIComponent(provider), request);
     if (line === 'GET /') return listVersions();
     if (!path.startsWith('/v3/')) return { status: 404, headers: {} };
-    return refuseV3(request) ?? makeDefaultResponse();
+    const own = respondV3(request);
+    if (own !== undefined) return own;
+    const response = makeDefaultResponse();
+    return response.status === 201 ? { ...response, status: behaviour.issuedStatus } : response;
   };
 
   standIn.answerAlways((request, response, { makeDefaultResponse }) => {

@@ -2,6 +2,7 @@ import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { readReference } from '../config/option-readers.ts';
 import { listUnset } from '../config/resolve-config.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
+import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { readExpectedUser, describeUser, identifyUser, listMissingUser, readUser, USER_OPTIONS } from './user.ts';
 
@@ -74,6 +75,13 @@ export const applicationCredential: AuthMethod = {
     const subject = describe(config);
     // Keystone answers 404 to an unknown id, but 401 to an unknown name.
     const causeUnknown = isNamed(config) ? 'it does not exist, ' : '';
+    const refused: StatusExplanation = {
+      code: 'auth-rejected',
+      message:
+        `Keystone refused ${subject}: ${causeUnknown}its secret is wrong, ` + 'it has expired, or its user is disabled',
+      hint:
+        'check OS_APPLICATION_CREDENTIAL_SECRET, ' + 'or create a new one ("openstack application credential create")',
+    };
     const content = {
       ...(readReference(config, PAIR) ?? {}),
       secret: config.secret(`${PAIR}-secret`) ?? '',
@@ -88,15 +96,14 @@ export const applicationCredential: AuthMethod = {
       },
       subject,
       statusExplanations: {
-        401: {
-          code: 'auth-rejected',
-          message:
-            `Keystone refused ${subject}: ${causeUnknown}its secret is wrong, ` +
-            'it has expired, or its user is disabled',
-          hint:
-            'check OS_APPLICATION_CREDENTIAL_SECRET, ' +
-            'or create a new one ("openstack application credential create")',
-        },
+        401: ({ isFromRustKeystone }) =>
+          isFromRustKeystone
+            ? {
+                ...refused,
+                message: `Keystone refused ${subject}: Rust Keystone has no logins with application credentials`,
+                hint: 'log in with a password, v4jwt, v4k8s or v4federation',
+              }
+            : refused,
         404: {
           code: 'credential-unknown',
           message: `Keystone has no ${subject}`,

@@ -6,7 +6,7 @@ import type { JsonObject } from '../../shared/base/json.ts';
 import { describeReadFailure, readRegularFile } from '../../shared/base/read-file.ts';
 import { decodeJwtPayload } from '../../shared/oidc/jwt.ts';
 import { Secret } from '../../shared/base/secret.ts';
-import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
+import type { ExplainStatus, StatusExplanation, StatusExplanations } from '../../shared/keystone/auth-request.ts';
 import { describeScope } from '../../shared/keystone/scope.ts';
 import type { Scope } from '../../shared/keystone/scope.ts';
 
@@ -118,11 +118,32 @@ export function describeJwtLogin(jwt: PresentedJwt, scope: Scope): string {
   return scope.kind === 'default' ? subject : `${subject} ${describeScope(scope)}`;
 }
 
+interface ReasonedExplanations {
+  readonly 400: ExplainStatus;
+  readonly 500: ExplainStatus;
+}
+
+/** What Rust Keystone's mapping engine says with status 500. */
+const NO_RULE = /\bno matching rule found\b|\bmapping rule .* was not found\b/;
+
+/**
+ * Makes the explanations of a refusal whose reason Rust Keystone tells, unlike with 401 and 403: 400 for a bad JWT or a
+ * disabled provider, and 500 where no mapping rule matches.
+ */
+export function explainReasonedStatuses(refusal: Pick<StatusExplanation, 'message' | 'hint'>): ReasonedExplanations {
+  const addReason: ExplainStatus = ({ text }) => ({
+    code: 'auth-rejected',
+    message: `${refusal.message}: ${text}`,
+    hint: refusal.hint,
+  });
+  return { 400: addReason, 500: (message) => (NO_RULE.test(message.text) ? addReason(message) : undefined) };
+}
+
 /** Explains the statuses of Rust Keystone: 401 and 403 for a refused JWT, 404 for an unknown provider or cluster. */
 export function explainJwtStatuses(
   refusal: Pick<StatusExplanation, 'message' | 'hint'>,
-  unknown: Pick<StatusExplanation, 'message' | 'hint'>,
-): Readonly<Partial<Record<number, StatusExplanation>>> {
+  unknown: ExplainStatus,
+): StatusExplanations & ReasonedExplanations {
   const rejection: StatusExplanation = { code: 'auth-rejected', ...refusal };
-  return { 401: rejection, 403: rejection, 404: { code: 'credential-unknown', ...unknown } };
+  return { ...explainReasonedStatuses(refusal), 401: rejection, 403: rejection, 404: unknown };
 }

@@ -1,7 +1,7 @@
 import { KeystoneProtocolError } from '../../shared/base/errors.ts';
 import { parseJsonObject, textAt } from '../../shared/base/json.ts';
 import { serializeWithSecrets, toScopeJson } from '../../shared/keystone/auth-request.ts';
-import type { AuthRequest, StatusExplanation } from '../../shared/keystone/auth-request.ts';
+import type { AuthRequest, StatusExplanations } from '../../shared/keystone/auth-request.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { replaceVersion } from '../../shared/keystone/discovery.ts';
 import { explainResponse } from '../../shared/keystone/explain-response.ts';
@@ -19,23 +19,24 @@ import {
   REDIRECT_PORT_OPTION,
 } from './browser-login.ts';
 import { IDENTITY_PROVIDER_OPTION } from './oidc-options.ts';
+import { explainReasonedStatuses } from './presented-jwt.ts';
 
 /** The port of the Rust Keystone command line, which providers may allow already. */
 const DEFAULT_PORT = 8050;
 const PATH = '/oidc/callback';
 
-type StatusExplanations = Readonly<Partial<Record<number, StatusExplanation>>>;
-
 const readIdp = (config: ResolvedConfig): string => config.text('identity-provider') ?? '';
 
 function explainPreparation(idp: string, redirectUri: string): StatusExplanations {
+  const hint = 'ask its operator, or choose another port with OS_REDIRECT_PORT (--redirect-port)';
   return {
+    ...explainReasonedStatuses({ message: `Keystone refused to begin a login with identity provider "${idp}"`, hint }),
     403: {
       code: 'auth-rejected',
       message:
         `Keystone forbids the login with identity provider "${idp}": ` +
         `it is disabled, or does not allow ${redirectUri}`,
-      hint: 'ask its operator, or choose another port with OS_REDIRECT_PORT (--redirect-port)',
+      hint,
     },
     404: {
       code: 'credential-unknown',
@@ -46,13 +47,14 @@ function explainPreparation(idp: string, redirectUri: string): StatusExplanation
 }
 
 function explainCompletion(subject: string): StatusExplanations {
+  const message = `Keystone refused the login for ${subject}`;
+  const hint = 'check project or domain, or ask the Keystone operator about the mapping';
   return {
+    ...explainReasonedStatuses({ message, hint }),
     401: {
       code: 'auth-rejected',
-      message:
-        `Keystone refused the login for ${subject}: ` +
-        'its mapping does not match the user, or the user has no role in the scope',
-      hint: 'check project or domain, or ask the Keystone operator about the mapping',
+      message: `${message}: its mapping does not match the user, or the user has no role in the scope`,
+      hint,
     },
     404: {
       code: 'auth-rejected',

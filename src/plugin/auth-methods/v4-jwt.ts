@@ -5,7 +5,7 @@ import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { findRescopeTarget, listScopeFields } from '../../shared/keystone/scope.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
+import type { StatusExplanations } from '../../shared/keystone/auth-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { IDENTITY_PROVIDER_OPTION } from './oidc-options.ts';
@@ -58,23 +58,37 @@ function readMappingName(config: ResolvedConfig): string | undefined {
   );
 }
 
-function explainStatuses(
-  config: ResolvedConfig,
-  jwt: PresentedJwt,
-): Readonly<Partial<Record<number, StatusExplanation>>> {
+const MAPPING_HINT = 'set OS_ATTRIBUTE_MAPPING_NAME (--attribute-mapping-name) to a mapping of this provider';
+
+function explainStatuses(config: ResolvedConfig, jwt: PresentedJwt): StatusExplanations {
   const provider = config.text('identity-provider') ?? '';
   const mapping = readMappingName(config);
-  const suffix = mapping === undefined ? '' : ` with a mapping ${mapping}`;
-  return explainJwtStatuses(
+  const refusals = explainJwtStatuses(
     {
       message: `Keystone refused the JWT of ${describeJwtSubject(jwt)}`,
       hint: `check its issuer, audience and expiry, and the mapping of identity provider ${provider}`,
     },
-    {
-      message: `Keystone has no identity provider ${provider}${suffix}`,
-      hint: 'check OS_IDENTITY_PROVIDER and OS_ATTRIBUTE_MAPPING_NAME',
-    },
+    ({ text }) =>
+      /\bmapping\b/.test(text)
+        ? {
+            code: 'credential-unknown',
+            message: `identity provider ${provider} has no mapping "${mapping ?? ''}"`,
+            hint: MAPPING_HINT,
+          }
+        : {
+            code: 'credential-unknown',
+            message: `Keystone has no identity provider ${provider}`,
+            hint: 'check OS_IDENTITY_PROVIDER',
+          },
   );
+  const explainReason = refusals[400];
+  return {
+    ...refusals,
+    400: (message) =>
+      message.text.includes('openstack-mapping')
+        ? { code: 'request-rejected', message: 'this Keystone requires the name of a mapping', hint: MAPPING_HINT }
+        : explainReason(message),
+  };
 }
 
 /** Keystone API v4 (Rust), "federation": a JWT that an identity provider signed for a program. */
@@ -110,7 +124,7 @@ export const v4Jwt: AuthMethod = {
       cacheKey: 'identity',
       group: 'Federation',
       env: ['OS_ATTRIBUTE_MAPPING_NAME'],
-      help: 'name of the attribute mapping to try first',
+      help: 'name of the only attribute mapping (rule, in newer versions) that Keystone tries',
     },
   ],
   impliedBy: [],

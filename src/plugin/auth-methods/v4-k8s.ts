@@ -3,7 +3,7 @@ import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listUnset } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { listScopeFields } from '../../shared/keystone/scope.ts';
-import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
+import type { ExplainStatus, StatusExplanations } from '../../shared/keystone/auth-request.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { AuthMethod } from './auth-method.ts';
 import {
@@ -28,20 +28,38 @@ function readTokenPath(config: ResolvedConfig, host: Host): string {
   return resolvePath(config.text('k8s-auth-token-file') ?? DEFAULT_TOKEN_FILE, host);
 }
 
-function explainStatuses(
-  config: ResolvedConfig,
-  jwt: PresentedJwt,
-): Readonly<Partial<Record<number, StatusExplanation>>> {
+const ROLE_HINT = 'set OS_K8S_AUTH_ROLE (--k8s-auth-role) to a role of this instance';
+
+function explainStatuses(config: ResolvedConfig, jwt: PresentedJwt): StatusExplanations {
   const instance = config.text('k8s-auth-instance-id') ?? '';
   const role = config.text('k8s-auth-role');
   const rule = role === undefined ? 'the mapping rules' : `mapping rule "${role}"`;
-  return explainJwtStatuses(
+  const refusals = explainJwtStatuses(
     {
       message: `Keystone refused the token of ${describeJwtSubject(jwt)}`,
-      hint: `check its audience and expiry, whether instance ${instance} is enabled, and ${rule}`,
+      hint:
+        'give its service account the ClusterRole system:auth-delegator (ClusterRoleBinding), ' +
+        "use a token with the API server's own audience, " +
+        `and check that instance ${instance} is enabled, and ${rule}`,
     },
-    { message: `Keystone has no Kubernetes auth instance ${instance}`, hint: 'check OS_K8S_AUTH_INSTANCE_ID' },
+    ({ text }) =>
+      /\bauth role\b/.test(text)
+        ? {
+            code: 'credential-unknown',
+            message: `Kubernetes auth instance ${instance} has no role "${role ?? ''}"`,
+            hint: ROLE_HINT,
+          }
+        : {
+            code: 'credential-unknown',
+            message: `Keystone has no Kubernetes auth instance ${instance}`,
+            hint: 'check OS_K8S_AUTH_INSTANCE_ID',
+          },
   );
+  const explainMissingRole: ExplainStatus = (message) =>
+    /missing field `(?:role|rule)_name`/.test(message.text)
+      ? { code: 'request-rejected', message: 'this Keystone requires the name of a role', hint: ROLE_HINT }
+      : undefined;
+  return { ...refusals, 400: explainMissingRole, 422: explainMissingRole };
 }
 
 /** Keystone API v4 (Rust), "k8s_auth": the service account of a pod, whose token Keystone reviews at the cluster. */
@@ -64,7 +82,7 @@ export const v4Kubernetes: AuthMethod = {
       cacheKey: 'identity',
       group: 'Kubernetes',
       env: ['OS_K8S_AUTH_ROLE'],
-      help: 'mapping rule (role, in older versions) to try first',
+      help: 'the only mapping rule (role, in older versions) that Keystone tries',
     },
     {
       name: 'k8s-auth-token-file',

@@ -1,7 +1,7 @@
-import { isJsonObject, listAt, textAt } from '../../shared/base/json.ts';
+import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Command } from './command.ts';
-import { withSession } from './session.ts';
+import { makeTokenDetailsCall, withSession } from './session.ts';
 import { renderTable } from './table.ts';
 
 /** Keystone API v3, "Get service catalog". */
@@ -13,8 +13,10 @@ export const catalogCommand: Command = {
   getTokenOptions: 'login',
   examples: [{ line: 'catalog', summary: 'show services, regions and URLs' }],
   async run(call): Promise<CommandResult> {
-    return withSession(call, async (ask) => {
-      const body = await ask({ verb: 'GET', path: 'auth/catalog', resource: 'the catalog' });
+    return withSession(call, async (ask, session) => {
+      const own = await ask({ verb: 'GET', path: 'auth/catalog', resource: 'the catalog', absentOn: [404] });
+      // Rust Keystone has the catalog only in the details of a token.
+      const body = own ?? objectAt(await ask({ ...makeTokenDetailsCall(session), path: 'auth/tokens' }), 'token');
       const endpoints = listAt(body, 'catalog')
         .filter(isJsonObject)
         .flatMap((service) =>

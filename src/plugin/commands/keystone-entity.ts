@@ -1,5 +1,6 @@
 import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
+import { nameAt } from '../../shared/keystone/token.ts';
 
 /** A user, project or domain of Keystone, with the domain that its name is unique in. */
 export interface KeystoneEntity {
@@ -14,10 +15,8 @@ export function readEntity(value: JsonObject | undefined): KeystoneEntity | unde
   const domain = objectAt(value, 'domain');
   return {
     id: textAt(value, 'id') ?? null,
-    name: textAt(value, 'name') ?? null,
-    ...(domain === undefined
-      ? {}
-      : { domain: { id: textAt(domain, 'id') ?? null, name: textAt(domain, 'name') ?? null } }),
+    name: nameAt(value) ?? null,
+    ...(domain === undefined ? {} : { domain: { id: textAt(domain, 'id') ?? null, name: nameAt(domain) ?? null } }),
   };
 }
 
@@ -32,7 +31,7 @@ export function describeEntity(entity: KeystoneEntity | undefined): string | und
   if (entity === undefined) return undefined;
   const { id, name, domain } = entity;
   const domainText = domain === undefined ? '' : `, domain ${domain.name ?? domain.id ?? '?'}`;
-  return `${name ?? '?'} (${id ?? '?'}${domainText})`;
+  return name === null ? `${id ?? '?'} (without a name${domainText})` : `${name} (${id ?? '?'}${domainText})`;
 }
 
 /** The scope of a token. */

@@ -30,20 +30,21 @@ export const whoamiCommand: Command = {
       const user = readEntity(objectAt(tokenDetails, 'user'));
       const project = readEntity(objectAt(tokenDetails, 'project'));
       const path = `users/${encodeURIComponent(user?.id ?? '')}/groups`;
-      const groups = listEntityNames((await ask({ verb: 'GET', path, resource: "its user's groups" })) ?? {}, 'groups');
+      const listed = await ask({ verb: 'GET', path, resource: "its user's groups", absentOn: [403] });
+      const groups = listed === undefined ? undefined : listEntityNames(listed, 'groups');
       const roles = listEntityNames(tokenDetails, 'roles');
       const methods = listAt(tokenDetails, 'methods').filter((method) => typeof method === 'string');
       const credential = objectAt(tokenDetails, 'application_credential');
       const { expiresAt } = session.record;
       const now = call.host.now();
-      const clusterGroups = listClusterGroups(groups, project);
+      const clusterGroups = listClusterGroups(groups ?? [], project);
       const scope = describeTokenScope(tokenDetails);
       const data: OutputData = {
         user: { ...user },
         project: project === undefined ? null : { ...project },
         scope: scope ?? null,
         roles,
-        groups,
+        groups: groups ?? null,
         cluster: { username: user?.name ?? null, groups: clusterGroups },
         methods,
         applicationCredential: credential === undefined ? null : (textAt(credential, 'id') ?? null),
@@ -56,7 +57,10 @@ export const whoamiCommand: Command = {
         ['Project', describeEntity(project)],
         ['Scope', scope],
         ['Roles', roles.join(', ') || 'none'],
-        ['Groups in Keystone', groups.join(', ') || 'none'],
+        [
+          'Groups in Keystone',
+          groups === undefined ? 'unknown: Keystone does not list them for you' : groups.join(', ') || 'none',
+        ],
         ['Groups in the cluster', clusterGroups.join(', ') || 'none'],
         ['Logged in with', methods.join(', ')],
         ['Application credential', textAt(credential, 'name') ?? textAt(credential, 'id')],

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../shared/base/json.ts';
 import { redactAndTruncate } from '../../shared/base/text.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
 import type { IssuedToken } from '../../shared/keystone/client.ts';
+import { nameAt } from '../../shared/keystone/token.ts';
 import type { Token } from '../../shared/keystone/token.ts';
 import { findTokenMismatch } from '../../shared/keystone/verify-token.ts';
 import type { ProviderToken } from '../auth-methods/auth-method.ts';
@@ -22,12 +23,20 @@ export interface ReceivedToken {
 /**
  * Compares a token with the request.
  *
- * @returns whether it may be cached: false if only names differ
+ * @returns whether it may be cached: false if only names differ, or if Keystone does not name what was asked for
  * @throws KeystoneProtocolError if it is not the token that was asked for
  */
 function verifyToken({ expected, subject, mismatchHint }: AuthRequest, token: Token, reporter: Reporter): boolean {
   const mismatch = findTokenMismatch(expected, token.details);
   if (mismatch === undefined) return true;
+  if (mismatch.unknown !== undefined) {
+    const { id, setting } = mismatch.unknown;
+    reporter.warn(
+      `Keystone does not name the ${mismatch.part} of its token${id === undefined ? '' : ` (id ${redactAndTruncate(id)})`}, ` +
+        `so it cannot be compared with yours, and the token is not cached; set ${setting}, which decides`,
+    );
+    return false;
+  }
   if (mismatchHint !== undefined) {
     // The request did not contain this name, so Keystone cannot have matched it ignoring case.
     const message = `Keystone's token for ${subject} is for another ${mismatch.part} than the one that is set`;
@@ -103,7 +112,7 @@ export function acceptProviderToken(
   };
 }
 
-const nameOf = (entity: JsonObject | undefined): string | undefined => textAt(entity, 'name') ?? textAt(entity, 'id');
+const nameOf = (entity: JsonObject | undefined): string | undefined => nameAt(entity) ?? textAt(entity, 'id');
 
 function describeWithDomain(entity: JsonObject): string {
   const domain = nameOf(objectAt(entity, 'domain'));

@@ -1,17 +1,21 @@
 /** Requests tokens from Keystone: prepare the request, choose the endpoint, authenticate, rescope, verify. */
-import { AuthRejected } from '../../shared/base/errors.ts';
+import { AuthRejected, PluginError } from '../../shared/base/errors.ts';
+import { objectAt, textAt } from '../../shared/base/json.ts';
+import type { JsonObject } from '../../shared/base/json.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
 import { buildRescopeRequest } from '../../shared/keystone/auth-request.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { authenticate } from '../../shared/keystone/client.ts';
+import type { IssuedToken } from '../../shared/keystone/client.ts';
 import { findV3Endpoint, replaceVersion } from '../../shared/keystone/discovery.ts';
 import type { Scope } from '../../shared/keystone/scope.ts';
 import { findTokenMismatch } from '../../shared/keystone/verify-token.ts';
 import type { OptionName } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import type { AuthMethod, MethodContext, ProviderToken } from '../auth-methods/auth-method.ts';
+import { buildValidationRequest } from '../auth-methods/existing-token.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import type { CachedToken, TokenRecord } from '../cache/token-record.ts';
 import { openNegotiateHttp } from '../kerberos/negotiate.ts';
@@ -102,6 +106,35 @@ export function usesDiscovery(config: ResolvedConfig, method: AuthMethod): boole
   return !(config.text('auth-type') ?? method.name).startsWith('v3');
 }
 
+/**
+ * Asks Keystone for the names that a comparison needs and that a new token does not have, as with the mapping engine of
+ * Rust Keystone. Without an answer, the token stays as it is.
+ */
+async function addMissingNames(
+  http: HttpClient,
+  v3Endpoint: string,
+  { subject, expected }: AuthRequest,
+  issued: IssuedToken,
+): Promise<IssuedToken> {
+  const { token } = issued;
+  if (findTokenMismatch(expected, token.details)?.unknown === undefined) return issued;
+  try {
+    const request = { ...buildValidationRequest(token.id), subject, expected };
+    const { details } = (await authenticate(http, v3Endpoint, request)).token;
+    return haveSameIds(token.details, details) ? { ...issued, token: { ...token, details } } : issued;
+  } catch (error) {
+    if (error instanceof PluginError) return issued;
+    throw error;
+  }
+}
+
+/** Whether two descriptions are of one token. */
+function haveSameIds(one: JsonObject, other: JsonObject): boolean {
+  return ['user', 'project', 'domain'].every(
+    (member) => textAt(objectAt(one, member), 'id') === textAt(objectAt(other, member), 'id'),
+  );
+}
+
 /** Authenticates and, if the token lacks the scope that is set, exchanges it for one that has it. */
 async function authenticateAndRescope(
   login: LoginContext,
@@ -111,9 +144,10 @@ async function authenticateAndRescope(
   request: AuthRequest,
 ): Promise<ReceivedToken> {
   const transport = request.usesNegotiate ? openNegotiateHttp(makeHttpSettings(login, login.deadlineMs)) : http;
-  const first = await sendWithFactors(login, config, request, (attempt) =>
+  const issued = await sendWithFactors(login, config, request, (attempt) =>
     authenticate(transport, endpoints.login, attempt),
   );
+  const first = await addMissingNames(http, endpoints.v3, request, issued);
   const scope = request.rescopeTarget;
   // The mapping may have given the token this scope already; such a token need not be exchangeable.
   if (scope === undefined || findTokenMismatch({ scope }, first.token.details) === undefined) {

@@ -11,6 +11,20 @@ export type JsonWithSecrets =
 /** The explanation of a response with a certain status. */
 export type StatusExplanation = Explanation;
 
+/** What a server says about a refusal. */
+export interface ServerMessage {
+  /** Not empty. */
+  readonly text: string;
+  /** Rust Keystone's errors have no title. */
+  readonly isFromRustKeystone: boolean;
+}
+
+/** Explains a status by what the server says; undefined if the auth method does not know more than that. */
+export type ExplainStatus = (message: ServerMessage) => StatusExplanation | undefined;
+
+/** By HTTP status. */
+export type StatusExplanations = Readonly<Partial<Record<number, StatusExplanation | ExplainStatus>>>;
+
 /** One request that ends in a token. */
 export interface AuthRequest {
   readonly verb: 'POST' | 'GET';
@@ -41,7 +55,15 @@ export interface AuthRequest {
   /** A browser decided who logs in: the owner of the token is announced. */
   readonly announcesOwner?: true;
   /** Explanations of statuses, if the auth method knows more than the status tells. */
-  readonly statusExplanations?: Readonly<Partial<Record<number, StatusExplanation>>>;
+  readonly statusExplanations?: StatusExplanations;
+  /** The same request for servers that do not know how Python Keystone asks for no scope; see {@link rewordUnscoped}. */
+  readonly unscopedForms?: UnscopedForms;
+}
+
+/** Bodies that ask for no scope in other words: as a text, or not at all. */
+export interface UnscopedForms {
+  readonly text: JsonWithSecrets;
+  readonly absent: JsonWithSecrets;
 }
 
 /** One part of an authentication (Keystone API, `auth.identity`): a method's name and its object. */
@@ -77,7 +99,7 @@ export function toScopeJson(scope: Scope): JsonWithSecrets | undefined {
 export function buildTokensRequest(
   parts: readonly IdentityPart[],
   scope: Scope | undefined,
-): Pick<AuthRequest, 'verb' | 'path' | 'body'> {
+): Pick<AuthRequest, 'verb' | 'path' | 'body' | 'unscopedForms'> {
   const identity = {
     methods: parts.map(({ method }) => method),
     ...Object.fromEntries(parts.map(({ method, content }) => [method, content])),
@@ -88,6 +110,9 @@ export function buildTokensRequest(
     // Python Keystone checks for the name only; Rust Keystone requires a boolean.
     path: 'auth/tokens?nocatalog=true',
     body: { auth: scoped === undefined ? { identity } : { identity, scope: scoped } },
+    ...(scope?.kind === 'unscoped'
+      ? { unscopedForms: { text: { auth: { identity, scope: 'unscoped' } }, absent: { auth: { identity } } } }
+      : {}),
   };
 }
 
@@ -110,6 +135,14 @@ export function buildRescopeRequest(
           'the user has no role in the scope, or the project or domain does not exist',
         hint: 'choose another project or domain, or ask its operator for a role',
       },
+      500: ({ text }) =>
+        /\buser cannot be found\b/.test(text)
+          ? {
+              code: 'auth-rejected',
+              message: `Keystone accepted the login, but has no user to exchange its token for ${subject}`,
+              hint: 'unset the project or domain, or ask its operator for a mapping rule with identity_mode "local"',
+            }
+          : undefined,
     },
   };
 }

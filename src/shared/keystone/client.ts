@@ -6,15 +6,28 @@ import { serializeWithSecrets } from './auth-request.ts';
 import type { AuthRequest, JsonWithSecrets } from './auth-request.ts';
 import type { HttpClient } from '../http/http-client.ts';
 import { isExpiredOnArrival, limitExpiry } from '../http/http-message.ts';
+import type { HttpResponse } from '../http/http-message.ts';
 import { explainResponse } from './explain-response.ts';
 import { parseToken, parseTokenId } from './token.ts';
 import type { Token } from './token.ts';
+import { rewordUnscoped } from './unscoped.ts';
 
 /** A token and its expiry by this machine's clock (ms since 1970, UTC). */
 export interface IssuedToken {
   readonly token: Token;
   readonly receivedAt: number;
   readonly expiresAt: number;
+}
+
+async function sendLogin(http: HttpClient, endpoint: string, request: AuthRequest): Promise<HttpResponse> {
+  return http.send({
+    verb: request.verb,
+    url: `${endpoint}/${request.path}`,
+    ...(request.headers === undefined ? {} : { headers: request.headers }),
+    ...(request.body === undefined ? {} : { body: serializeWithSecrets(request.body) }),
+    ...(request.otherKeystone === undefined ? {} : { peer: request.otherKeystone.peer }),
+    ...(request.isSingleUse === undefined ? {} : { isSingleUse: request.isSingleUse }),
+  });
 }
 
 /**
@@ -24,15 +37,9 @@ export interface IssuedToken {
  * @throws AuthRejected | AdditionalFactorRequired | KeystoneUnreachable | KeystoneProtocolError
  */
 export async function authenticate(http: HttpClient, endpoint: string, request: AuthRequest): Promise<IssuedToken> {
-  const url = `${endpoint}/${request.path}`;
-  const response = await http.send({
-    verb: request.verb,
-    url,
-    ...(request.headers === undefined ? {} : { headers: request.headers }),
-    ...(request.body === undefined ? {} : { body: serializeWithSecrets(request.body) }),
-    ...(request.otherKeystone === undefined ? {} : { peer: request.otherKeystone.peer }),
-    ...(request.isSingleUse === undefined ? {} : { isSingleUse: request.isSingleUse }),
-  });
+  const first = await sendLogin(http, endpoint, request);
+  const reworded = rewordUnscoped(request, first);
+  const response = reworded === undefined ? first : await sendLogin(http, endpoint, reworded);
   const body = parseJsonObject(response.body);
   if (response.status < 200 || response.status > 299 || body === undefined)
     throw explainResponse(request, endpoint, response);
@@ -102,19 +109,21 @@ export interface KeystoneCall {
   readonly body?: JsonWithSecrets;
   /** The subject of the request, as text for messages: "the projects". */
   readonly resource: string;
+  /** Statuses that mean that this server does not give this resource to this user: there is no result then. */
+  readonly absentOn?: readonly number[];
 }
 
 /**
  * Sends a request to Keystone as the owner of a token.
  *
  * @param endpoint the v3 endpoint, without a trailing slash
- * @returns undefined for a response without a body (204)
+ * @returns undefined for a response without a body (204), and for the statuses of `absentOn`
  * @throws AuthRejected | KeystoneUnreachable | KeystoneProtocolError
  */
 export async function callKeystone(
   http: HttpClient,
   { endpoint, token }: { readonly endpoint: string; readonly token: Secret },
-  { verb, path, headers, body, resource }: KeystoneCall,
+  { verb, path, headers, body, resource, absentOn = [] }: KeystoneCall,
 ): Promise<JsonObject | undefined> {
   const response = await http.send({
     verb,
@@ -122,14 +131,20 @@ export async function callKeystone(
     headers: { ...headers, 'x-auth-token': token },
     ...(body === undefined ? {} : { body: serializeWithSecrets(body) }),
   });
-  if (response.status === 204) return undefined;
+  if (response.status === 204 || absentOn.includes(response.status)) return undefined;
   const result = parseJsonObject(response.body);
   if (response.status >= 200 && response.status <= 299 && result !== undefined) return result;
+  // Rust Keystone's answer to a path that it does not have.
+  if (response.status === 404 && response.body === '') {
+    throw new KeystoneProtocolError('protocol', `this Keystone does not list ${resource}: it has no v3/${path}`, {
+      hint: 'ask its operator; Rust Keystone lacks parts of v3',
+    });
+  }
   const statusExplanations = {
     401: {
       code: 'auth-rejected',
       message: 'Keystone no longer accepts the cached token',
-      hint: 'get a new one with --force-refresh',
+      hint: 'get a new one with --force-refresh; if that is refused too, this Keystone cannot check tokens of this login',
     },
     403: {
       code: 'auth-rejected',

@@ -29,7 +29,8 @@ function selfPath(version: JsonObject, authUrl: string): string | undefined {
     if (href === undefined || !URL.canParse(href, authUrl)) continue;
     const { pathname } = new URL(href, authUrl);
     // Appended to an origin, the path of "x:@evil.example" would turn the origin into a user name.
-    if (pathname.startsWith('/')) return removeTrailingSlashes(pathname);
+    // Rust Keystone's links have two slashes before the version.
+    if (pathname.startsWith('/')) return removeTrailingSlashes(pathname.replaceAll(/\/{2,}/g, '/'));
   }
   return undefined;
 }

@@ -3,7 +3,7 @@ import { AdditionalFactorRequired, AuthRejected, KeystoneProtocolError, Keystone
 import type { PluginError } from '../base/errors.ts';
 import { isJsonObject, listAt, objectAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
-import type { AuthRequest } from './auth-request.ts';
+import type { AuthRequest, ServerMessage, StatusExplanation } from './auth-request.ts';
 import { KEYSTONE } from '../http/peer.ts';
 import type { HttpResponse } from '../http/http-message.ts';
 import { redactAndTruncate } from '../base/text.ts';
@@ -19,12 +19,22 @@ interface Circumstances {
   readonly request: ExplainedRequest;
 }
 
-/** The server's text in any of the three formats of errors; empty if there is none. */
-function serverMessage(body: JsonObject | undefined): string {
+/** What Rust Keystone puts before the reason of a status 500. */
+const FAILURE_PREFIX = /^internal server error: /;
+
+/** The server's text in any of the three formats of errors, or as plain text; empty if there is none. */
+function serverMessage({ response, body }: Pick<Circumstances, 'response' | 'body'>): string {
+  if (body === undefined) {
+    // Rust Keystone's answer to a body that it cannot read.
+    const isPlainText = /^text\/plain\b/i.test(response.header('content-type') ?? '');
+    return response.status === 422 && isPlainText ? redactAndTruncate(response.body) : '';
+  }
   const [first] = listAt(body, 'errors');
   const entry = isJsonObject(first) ? first : undefined;
   const text = textAt(objectAt(body, 'error'), 'message') ?? textAt(entry, 'detail') ?? textAt(entry, 'title') ?? '';
-  return redactAndTruncate(text).replace(/\.$/, '');
+  return redactAndTruncate(text)
+    .replace(/\.{1,2}$/, '')
+    .replace(FAILURE_PREFIX, '');
 }
 
 function explainReceipt({ body, request }: Circumstances, receipt: string): PluginError {
@@ -52,7 +62,7 @@ function explain401(circumstances: Circumstances): PluginError {
       hint: `it offers ${redactAndTruncate(offered.join(', '))}; set OS_AUTH_TYPE to one of them`,
     });
   }
-  if (/\bpassword is expired\b/i.test(serverMessage(body))) {
+  if (/\bpassword is expired\b/i.test(serverMessage(circumstances))) {
     return new AuthRejected('password-expired', `the password of ${request.subject} has expired`, {
       hint: 'change it with "openstack user password set"',
     });
@@ -65,15 +75,27 @@ function explain401(circumstances: Circumstances): PluginError {
   );
 }
 
-function explain400({ body }: Circumstances): PluginError {
-  const text = serverMessage(body);
+function explain400(circumstances: Circumstances): PluginError {
+  const text = serverMessage(circumstances);
+  if (circumstances.response.status === 422 && text === '') return explainOther(circumstances);
+  if (text.includes('unknown variant `OS-TRUST:trust`')) {
+    return new AuthRejected('request-rejected', 'this Keystone has no trusts', {
+      hint: 'unset OS_TRUST_ID (--trust-id), and set a project',
+    });
+  }
+  if (/\bauth\.scope\.unscoped:|\bunknown variant `unscoped`/.test(text)) {
+    return new AuthRejected('request-rejected', 'this Keystone cannot be asked for a token without a scope', {
+      hint: 'leave out --unscoped: without a project, this Keystone gives a token without a scope',
+    });
+  }
   const domain = /\bdomain in (user|project)\b/i.exec(text)?.[1]?.toUpperCase();
   return new AuthRejected('request-rejected', `Keystone rejected the request: ${text || 'it does not say why'}`, {
     hint: domain === undefined ? 'check the names and ids that you set' : `set OS_${domain}_DOMAIN_NAME`,
   });
 }
 
-function explain404({ url, body, request }: Circumstances): PluginError {
+function explain404(circumstances: Circumstances): PluginError {
+  const { url, body, request } = circumstances;
   if (objectAt(body, 'error') === undefined) {
     const { version = 'v3', otherKeystone: { peer } = { peer: KEYSTONE } } = request;
     return new KeystoneProtocolError('not-keystone', `no Keystone ${version} answers at ${url}`, {
@@ -82,25 +104,25 @@ function explain404({ url, body, request }: Circumstances): PluginError {
   }
   return new AuthRejected(
     'credential-unknown',
-    `Keystone does not find what the request names: ${serverMessage(body)}`,
+    `Keystone does not find what the request names: ${serverMessage(circumstances)}`,
     {
       hint: 'check the names and ids that you set',
     },
   );
 }
 
-function explain403({ body, request }: Circumstances): PluginError {
+function explain403(circumstances: Circumstances): PluginError {
   return new AuthRejected(
     'auth-rejected',
-    `Keystone forbids the login for ${request.subject}: ${serverMessage(body)}`,
+    `Keystone forbids the login for ${circumstances.request.subject}: ${serverMessage(circumstances)}`,
     {
       hint: 'ask its operator',
     },
   );
 }
 
-function explain409({ body }: Circumstances): PluginError {
-  return new AuthRejected('request-rejected', `it already exists in Keystone: ${serverMessage(body)}`, {
+function explain409(circumstances: Circumstances): PluginError {
+  return new AuthRejected('request-rejected', `it already exists in Keystone: ${serverMessage(circumstances)}`, {
     hint: 'choose another name',
   });
 }
@@ -131,16 +153,20 @@ const BY_STATUS: Readonly<Partial<Record<number, Explainer>>> = {
   403: explain403,
   404: explain404,
   409: explain409,
+  422: explain400,
   429: explain429,
   502: explainUnavailable,
   503: explainUnavailable,
   504: explainUnavailable,
 };
 
-function explainOther({ url, response, body, request }: Circumstances): PluginError {
+function explainOther(circumstances: Circumstances): PluginError {
+  const { url, response, body, request } = circumstances;
   const status = String(response.status);
   if (response.status >= 500) {
-    return new KeystoneUnreachable('unavailable', `Keystone failed with error ${status}`, {
+    const isReasoned = (textAt(objectAt(body, 'error'), 'message') ?? '').startsWith('internal server error: ');
+    const reason = isReasoned ? `: ${serverMessage(circumstances)}` : '';
+    return new KeystoneUnreachable('unavailable', `Keystone failed with error ${status}${reason}`, {
       hint: 'try again later, or ask its operator',
     });
   }
@@ -149,7 +175,7 @@ function explainOther({ url, response, body, request }: Circumstances): PluginEr
   return new KeystoneProtocolError(
     'not-keystone',
     response.status >= 400 && body !== undefined
-      ? `Keystone answered ${status}: ${serverMessage(body)}`
+      ? `Keystone answered ${status}: ${serverMessage(circumstances)}`
       : `${url} answered with ${what}, which is not Keystone`,
     {
       hint:
@@ -159,18 +185,41 @@ function explainOther({ url, response, body, request }: Circumstances): PluginEr
   );
 }
 
+/** Refusals of a token that Rust Keystone reports as failures of its own. */
+const REFUSED_TOKEN = /^internal server error: (?:.*: )?(?:fernet decryption error|token has been revoked)$/;
+
+/** The status that says what happened. */
+function findMeantStatus(response: HttpResponse, body: JsonObject | undefined): number {
+  const isRefusal = response.status === 500 && REFUSED_TOKEN.test(textAt(objectAt(body, 'error'), 'message') ?? '');
+  return isRefusal ? 401 : response.status;
+}
+
+/** The explanation of the auth method; undefined if it has none that takes precedence over `explained`. */
+function explainByMethod(
+  circumstances: Circumstances,
+  status: number,
+  explained: PluginError,
+): StatusExplanation | undefined {
+  const own = circumstances.request.statusExplanations?.[status];
+  if (typeof own !== 'function') {
+    const isReplaced = status < 300 || ['auth-rejected', 'credential-unknown'].includes(explained.code);
+    return isReplaced ? own : undefined;
+  }
+  const text = serverMessage(circumstances);
+  const error = objectAt(circumstances.body, 'error');
+  const message: ServerMessage = { text, isFromRustKeystone: error !== undefined && !('title' in error) };
+  return text === '' || explained.code === 'not-keystone' ? undefined : own(message);
+}
+
 /** Explains a response without the expected result; the explanation of the auth method takes precedence. */
 export function explainResponse(request: ExplainedRequest, url: string, response: HttpResponse): PluginError {
   const body = parseJsonObject(response.body);
   const circumstances = { url, response, body, request };
-  const explained = (BY_STATUS[response.status] ?? explainOther)(circumstances);
-  const refusal = request.statusExplanations?.[response.status];
-  const isReplaced = response.status < 300 || ['auth-rejected', 'credential-unknown'].includes(explained.code);
-  const own =
-    refusal !== undefined && isReplaced
-      ? new AuthRejected(refusal.code, refusal.message, { hint: refusal.hint })
-      : explained;
+  const status = findMeantStatus(response, body);
+  const explained = (BY_STATUS[status] ?? explainOther)(circumstances);
+  const own = explainByMethod(circumstances, status, explained);
+  const error = own === undefined ? explained : new AuthRejected(own.code, own.message, { hint: own.hint });
   const requestId = response.header('x-openstack-request-id');
-  if (requestId !== undefined) own.requestId = redactAndTruncate(requestId);
-  return own;
+  if (requestId !== undefined) error.requestId = redactAndTruncate(requestId);
+  return error;
 }

@@ -99,6 +99,12 @@ export function parseToken(id: Secret, body: JsonObject | undefined): Token {
   return { id, expiresAt, details: token, isScoped: isScoped(token) };
 }
 
+/** The name of an entity; undefined if Keystone does not know it: Rust Keystone then sends an empty one. */
+export function nameAt(entity: JsonObject | undefined): string | undefined {
+  const name = textAt(entity, 'name');
+  return name === '' ? undefined : name;
+}
+
 /** Lists the auth methods that a rejection names (`error.identity.methods`). */
 export function listOfferedMethods(body: JsonObject | undefined): string[] {
   const methods = listAt(objectAt(objectAt(body, 'error'), 'identity'), 'methods');

@@ -19,6 +19,30 @@ export interface TokenMismatch {
   readonly part: string;
   /** False if only names differ: some databases treat different names as equal. */
   readonly isCertain: boolean;
+  /** Set if Keystone does not say the name, so that nothing is known to differ. */
+  readonly unknown?: { readonly id: string | undefined; readonly setting: string };
+}
+
+/** The settings whose values are compared instead of names, by part. */
+const ID_SETTINGS: Readonly<Record<string, string>> = {
+  user: 'OS_USER_ID',
+  "user's domain": 'OS_USER_DOMAIN_ID',
+  project: 'OS_PROJECT_ID',
+  "project's domain": 'OS_PROJECT_DOMAIN_ID',
+  domain: 'OS_DOMAIN_ID',
+  'application credential': 'OS_APPLICATION_CREDENTIAL_ID',
+};
+
+function compareName(
+  part: string,
+  isExpected: (name: string) => boolean,
+  granted: JsonObject | undefined,
+): TokenMismatch[] {
+  const name = textAt(granted, 'name');
+  if (name === '') {
+    return [{ part, isCertain: false, unknown: { id: textAt(granted, 'id'), setting: ID_SETTINGS[part] ?? 'its id' } }];
+  }
+  return name !== undefined && isExpected(name) ? [] : [{ part, isCertain: false }];
 }
 
 /** Databases and directories ignore case in names. */
@@ -28,15 +52,13 @@ function compare(part: string, expected: Reference | undefined, granted: JsonObj
   if (expected === undefined) return [];
   if (granted === undefined) return [{ part, isCertain: true }];
   if ('id' in expected) return textAt(granted, 'id') === expected.id ? [] : [{ part, isCertain: true }];
-  const name = textAt(granted, 'name');
-  return name !== undefined && fold(name) === fold(expected.name) ? [] : [{ part, isCertain: false }];
+  return compareName(part, (name) => fold(name) === fold(expected.name), granted);
 }
 
 function comparePrincipal(principal: string | undefined, user: JsonObject | undefined): TokenMismatch[] {
   if (principal === undefined) return [];
-  const name = textAt(user, 'name');
   const candidates = [principal, principal.replace(/@[^@]*$/, '')].map(fold);
-  return name !== undefined && candidates.includes(fold(name)) ? [] : [{ part: 'user', isCertain: false }];
+  return compareName('user', (name) => candidates.includes(fold(name)), user);
 }
 
 function compareScope(scope: Scope, token: JsonObject): TokenMismatch[] {
@@ -84,5 +106,9 @@ export function findTokenMismatch(
     ...compare('application credential', applicationCredential, objectAt(token, 'application_credential')),
     ...(scope === undefined ? [] : compareScope(scope, token)),
   ];
-  return mismatches.find(({ isCertain }) => isCertain) ?? mismatches[0];
+  return (
+    mismatches.find(({ isCertain }) => isCertain) ??
+    mismatches.find(({ unknown }) => unknown === undefined) ??
+    mismatches[0]
+  );
 }
