@@ -3,7 +3,7 @@ import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -18,7 +18,7 @@ import {
   startKeystoneForTest,
 } from '../support/check-run.ts';
 import { makeEnvironment, makeTestHome } from '../support/home.ts';
-import type { EnvVars } from '../support/home.ts';
+import type { EnvVars, Home } from '../support/home.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { makeIsolatedCommand, PLUGIN_PATH, RUNTIME, runPlugin } from '../support/run-plugin.ts';
@@ -49,6 +49,23 @@ await t.test('a cache hit runs no bundle of the slow path', { skip }, async (t) 
   };
   t.equal((await start(env)).stdout, first.stdout, 'the token comes from the cache');
   await t.rejects(start({ ...env, OS_PROJECT_NAME: 'other' }), /the slow path runs/, 'a cache miss runs the slow path');
+});
+
+await t.test('Node and Bun read the cache of each other', { skip }, async (t) => {
+  const keystone = await startKeystoneForTest(t);
+  const env = makeLoginSettings(`${keystone.url}/v3`);
+  const start = async (command: readonly string[], home: Home): Promise<string> => {
+    const [file = '', ...words] = command;
+    const [program, args, options] = makeIsolatedCommand(file, words, makeEnvironment(home, env));
+    return (await run(program, args, { ...options, cwd: home.path })).stdout;
+  };
+  const commands = [[process.execPath, 'dist/client-keystone-auth.cjs'].map((path) => resolve(path)), [PLUGIN_PATH]];
+  for (const [first = [], second = []] of [commands, commands.toReversed()]) {
+    const home = makeTestHome(t);
+    const before = keystone.countLogins();
+    t.equal(await start(first, home), await start(second, home), 'the same token, and not a byte more');
+    t.equal(keystone.countLogins(), before + 1, 'one login');
+  }
 });
 
 /** Variables that a run may read besides those of the plugin: what they change is harmless. */

@@ -10,6 +10,7 @@ import {
   futimesSync,
   lstatSync,
   openSync,
+  readFileSync,
   readSync,
   renameSync,
   rmSync,
@@ -54,8 +55,12 @@ function closeQuietly(fd: number): void {
   }
 }
 
-/** Reads a private file of at most `maxBytes`; any other file counts as absent. */
-export function readPrivateFileBytes(path: string, uid: number | undefined, maxBytes: number): Buffer | undefined {
+/** Opens a private file of at most `maxBytes` and reads it; any other file counts as absent. */
+function readIfPrivate<T>(
+  path: string,
+  { uid, maxBytes }: { readonly uid: number | undefined; readonly maxBytes: number },
+  read: (fd: number, bytes: number) => T,
+): T | undefined {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | SAFE_OPEN);
@@ -64,9 +69,7 @@ export function readPrivateFileBytes(path: string, uid: number | undefined, maxB
   }
   try {
     const stats = fstatSync(fd);
-    if (!isPrivate(stats, uid) || stats.size > maxBytes) return undefined;
-    const bytes = Buffer.alloc(stats.size);
-    return bytes.subarray(0, readSync(fd, bytes, 0, stats.size, 0));
+    return isPrivate(stats, uid) && stats.size <= maxBytes ? read(fd, stats.size) : undefined;
   } catch {
     return undefined;
   } finally {
@@ -74,9 +77,18 @@ export function readPrivateFileBytes(path: string, uid: number | undefined, maxB
   }
 }
 
+/** Reads a private file of at most `maxBytes`; any other file counts as absent. */
+export function readPrivateFileBytes(path: string, uid: number | undefined, maxBytes: number): Buffer | undefined {
+  return readIfPrivate(path, { uid, maxBytes }, (fd, size) => {
+    const bytes = Buffer.alloc(size);
+    return bytes.subarray(0, readSync(fd, bytes, 0, size, 0));
+  });
+}
+
 /** Reads a private text file of at most 64 KiB; any other file counts as absent. */
 export function readPrivateFile(path: string, uid: number | undefined): string | undefined {
-  return readPrivateFileBytes(path, uid, MAX_BYTES)?.toString('utf8');
+  // Without a Buffer, of which the first one takes time. Only the user could make the file larger in the meantime.
+  return readIfPrivate(path, { uid, maxBytes: MAX_BYTES }, (fd) => readFileSync(fd, 'utf8'));
 }
 
 /** Opens or creates a private file; undefined if the path leads to something else. */
