@@ -14,6 +14,8 @@ void t.test('a name is similar if a typo or two make it of another', async (t) =
     ['stagng-eu', ['staging-us', 'staging-eu'], 'staging-eu'],
     ['dev', ['prod'], undefined],
     ['abc', ['xyz'], undefined],
+    ['B', ['A', 'C'], undefined],
+    ['R3', ['R1', 'R2'], undefined],
     ['x'.repeat(100_000), ['x'.repeat(100_000)], undefined],
   ];
   for (const [name, candidates, found] of rows) {

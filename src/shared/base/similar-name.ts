@@ -1,8 +1,11 @@
 /** No name is longer, and the comparison of long texts takes long. */
 const MAX_LENGTH = 64;
 
-/** How many characters may differ between a name and the one that its author meant. */
-const countTypos = (name: string): number => (name.length < 6 ? 1 : 2);
+/** How many characters may differ between a name and the one that its author meant. A typo leaves little of a short name. */
+function countAllowedTypos(name: string): number {
+  if (name.length < 3) return 0;
+  return name.length < 6 ? 1 : 2;
+}
 
 /**
  * The number of characters to insert, delete or replace, and of neighbours to swap, that makes one text of the other
@@ -30,7 +33,7 @@ const compact = (name: string): string => name.toLowerCase().replaceAll(/[^a-z\d
 /** Counts the typos that make a name of another; undefined if they are too many for a misspelt form of it. */
 function countTyposBetween(name: string, other: string): number | undefined {
   const [a, b] = [compact(name), compact(other)];
-  const limit = a.length > MAX_LENGTH ? -1 : countTypos(a);
+  const limit = a.length > MAX_LENGTH ? -1 : countAllowedTypos(a);
   if (Math.abs(a.length - b.length) > limit) return undefined;
   const distance = measureDistance(a, b);
   return distance <= limit ? distance : undefined;
