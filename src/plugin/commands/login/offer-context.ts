@@ -11,6 +11,7 @@ import type { CommandResult, Invocation } from '../command.ts';
 import { addContext, nameAfter } from '../kubeconfig/add.ts';
 import { AUTHORITY_OPTION, listClusterChoices, promptForCluster, SERVER_OPTION } from '../kubeconfig/choose-cluster.ts';
 import type { ClusterChoice } from '../kubeconfig/choose-cluster.ts';
+import { readAuthorityOption } from '../kubeconfig/context.ts';
 import { CONTEXT_NAME_OPTION, CONTEXT_OPTIONS } from '../kubeconfig/options.ts';
 import { makeFlagLayer } from './option-values.ts';
 import type { OptionValue } from './option-values.ts';
@@ -37,12 +38,19 @@ export const CONTEXT_OF_LOGIN_OPTIONS: readonly CommandOption[] = [
 ];
 
 /**
- * Rejects options of `--kubeconfig-add` without it.
+ * Checks the options of a context before the login, which would be lost otherwise.
  *
- * @throws UsageError
+ * @throws UsageError for an option of `--kubeconfig-add` without it
+ * @throws ConfigError if a file cannot be read
  */
-export function checkContextOptions({ ownConfig }: Pick<Invocation, 'ownConfig'>): void {
-  const stray = ownConfig.isOn(ADD) ? undefined : OWN_OPTIONS.find(({ name }) => ownConfig.has(name));
+export function checkContextOptions(call: Invocation): void {
+  const { ownConfig, host } = call;
+  if (ownConfig.isOn(ADD)) {
+    readAuthorityOption(call);
+    openKubeconfig(host, ownConfig.text('kubeconfig'));
+    return;
+  }
+  const stray = OWN_OPTIONS.find(({ name }) => ownConfig.has(name));
   if (stray === undefined) return;
   throw new UsageError(`--${stray.name} is only for a new context`, { hint: `add --${ADD}` });
 }
