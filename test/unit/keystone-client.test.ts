@@ -159,6 +159,11 @@ void t.test('a call sends its body, and returns undefined if the response has no
   t.match(requests, [{ verb: 'POST', body: '{"secret":"a-secret-value"}' }]);
 });
 
+void t.test('a call has no result for the statuses that mean that there is nothing', async (t) => {
+  const { http } = scriptHttp({ status: 403, body: { error: {} } });
+  t.equal(await callKeystone(http, caller, { ...projects, absentOn: [403] }), undefined);
+});
+
 void t.test('a call is done with every status of success that has an object', async (t) => {
   for (const status of [200, 201, 299]) {
     t.strictSame(await callKeystone(scriptHttp({ status, body: { a: 1 } }).http, caller, projects), { a: 1 });
@@ -171,7 +176,7 @@ void t.test('every other response to a call is an error that names what was aske
   await t.rejects(call({ status: 401, body: { error: {} } }), {
     code: 'auth-rejected',
     message: 'Keystone no longer accepts the cached token',
-    hint: 'get a new one with --force-refresh',
+    hint: /^get a new one with --force-refresh; /,
   });
   await t.rejects(call({ status: 403, body: { error: {} } }), {
     code: 'auth-rejected',
@@ -184,5 +189,9 @@ void t.test('every other response to a call is an error that names what was aske
   await t.rejects(call({ status: 404, body: {} }), {
     code: 'not-keystone',
     message: `no Keystone v3 answers at ${ENDPOINT}`,
+  });
+  await t.rejects(call({ status: 404, body: '' }), {
+    code: 'protocol',
+    message: 'this Keystone does not list the projects: it has no v3/auth/projects',
   });
 });
