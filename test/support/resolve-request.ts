@@ -26,11 +26,13 @@ export interface ResolvedRequest {
 }
 
 /** Makes a method fail that needs another request first. These tests do not cover such methods. */
-const noTools: MethodContext = new Proxy({} as MethodContext, {
-  get: (_tools, name) => {
-    throw new Error(`the method uses ${String(name)}`);
-  },
-});
+const makeTools = (host: Host): MethodContext =>
+  new Proxy({} as MethodContext, {
+    get: (_tools, name) => {
+      if (name === 'host') return host;
+      throw new Error(`the method uses ${String(name)}`);
+    },
+  });
 
 /** A folder that does not exist, so that a test reads only its own files. */
 const NOWHERE = '/nowhere/of/these/tests';
@@ -48,7 +50,7 @@ export async function resolveRequest(
   const host = fakeHost({ cwd: NOWHERE, home: () => NOWHERE, ...parts, argv, env });
   const { config, files } = await readConfig(host, parseGetTokenCommand(scanArguments(argv)).flags, OPTIONS);
   const { method } = chooseMethod(config);
-  const request = await method.prepareRequest(config, noTools);
+  const request = await method.prepareRequest(config, makeTools(host));
   if ('token' in request) throw new Error('the method returned a token instead of a request');
   const { body } = request;
   const sent = body === undefined ? undefined : (JSON.parse(serializeWithSecrets(body)) as { auth: unknown });

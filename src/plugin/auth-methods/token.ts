@@ -4,12 +4,12 @@ import { listUnset } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
 import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
-import type { StatusExplanation } from '../../shared/keystone/auth-request.ts';
+import type { StatusExplanation, StatusExplanations } from '../../shared/keystone/auth-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { buildValidationRequest } from './existing-token.ts';
 
-function explainStatuses(origin: string): Readonly<Partial<Record<number, StatusExplanation>>> {
+function explainStatuses(origin: string): StatusExplanations {
   const rejection: StatusExplanation = {
     code: 'auth-rejected',
     message:
@@ -17,14 +17,17 @@ function explainStatuses(origin: string): Readonly<Partial<Record<number, Status
       'revoked or mistyped, or its user has no role in the scope',
     hint: `get a new one ("openstack token issue") or unset ${origin}`,
   };
+  const notExchanged: StatusExplanation = {
+    code: 'auth-rejected',
+    message: `Keystone does not exchange the token in ${origin} for one with another scope`,
+    hint: 'log in with a password or an application credential, or unset the project to use the token unchanged',
+  };
   return {
+    // Rust Keystone says this about a token restriction.
+    400: ({ text }) => (text === 'selected authentication is forbidden' ? notExchanged : undefined),
     401: rejection,
+    403: notExchanged,
     404: rejection,
-    403: {
-      code: 'auth-rejected',
-      message: `Keystone does not exchange the token in ${origin} for one with another scope`,
-      hint: 'log in with a password or an application credential, or unset the project to use the token unchanged',
-    },
   };
 }
 

@@ -88,9 +88,9 @@ function explain400(circumstances: Circumstances): PluginError {
       hint: 'leave out --unscoped: without a project, this Keystone gives a token without a scope',
     });
   }
-  const domain = /\bdomain in (user|project)\b/i.exec(text)?.[1]?.toUpperCase();
+  const domain = (/\bdomain in (user|project)\b/i.exec(text) ?? /\b(user) domain id or name must/.exec(text))?.[1];
   return new AuthRejected('request-rejected', `Keystone rejected the request: ${text || 'it does not say why'}`, {
-    hint: domain === undefined ? 'check the names and ids that you set' : `set OS_${domain}_DOMAIN_NAME`,
+    hint: domain === undefined ? 'check the names and ids that you set' : `set OS_${domain.toUpperCase()}_DOMAIN_NAME`,
   });
 }
 
@@ -188,10 +188,15 @@ function explainOther(circumstances: Circumstances): PluginError {
 /** Refusals of a token that Rust Keystone reports as failures of its own. */
 const REFUSED_TOKEN = /^internal server error: (?:.*: )?(?:fernet decryption error|token has been revoked)$/;
 
+/** What it says about a user's name without a domain. */
+const INCOMPLETE_USER = 'internal server error: either user id or user name with user domain';
+
 /** The status that says what happened. */
-function findMeantStatus(response: HttpResponse, body: JsonObject | undefined): number {
-  const isRefusal = response.status === 500 && REFUSED_TOKEN.test(textAt(objectAt(body, 'error'), 'message') ?? '');
-  return isRefusal ? 401 : response.status;
+function findMeantStatus({ status }: HttpResponse, body: JsonObject | undefined): number {
+  const message = textAt(objectAt(body, 'error'), 'message') ?? '';
+  if (status !== 500) return status;
+  if (REFUSED_TOKEN.test(message)) return 401;
+  return message.startsWith(INCOMPLETE_USER) ? 400 : status;
 }
 
 /** The explanation of the auth method; undefined if it has none that takes precedence over `explained`. */
