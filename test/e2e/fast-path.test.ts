@@ -157,6 +157,8 @@ async function checkHit(
   t.notOk(hit.opened.has(ca), 'the CA file is not opened');
   t.notOk(hit.opened.has(SLOW));
   t.equal(standIn.requests.length, 1, 'no further request was sent');
+  const discarded = await trace(fixture, ['/bin/sh', '-c', 'exec "$0" "$@" >/dev/null', ...PLUGIN_COMMAND]);
+  t.notOk(discarded.opened.has(SLOW), 'nor does a hit load more if its output is discarded');
 
   // The same trace shows what a cache miss does.
   const miss = await trace({ ...fixture, env: { ...fixture.env, OS_PROJECT_NAME: 'nothing' } }, PLUGIN_COMMAND).catch(

@@ -1,5 +1,5 @@
 /** The only file that uses `process`: what a run reads from its machine and does to it. */
-import { existsSync, fstatSync, writeSync } from 'node:fs';
+import { existsSync, fstatSync, statSync, writeSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { ConfigError, getErrorCode } from './errors.ts';
 import { identifyProcess, readInitialVariables } from './process-identity.ts';
@@ -38,7 +38,7 @@ export interface Host {
   readonly now: () => number;
   /** Width of the terminal in columns; undefined if stdout is not a terminal. */
   columns(): number | undefined;
-  /** Whether stdout is a terminal or another device. To find out which one takes longer. */
+  /** Whether stdout is a device where somebody may read: a terminal, as a rule. To find out more takes longer. */
   stdoutIsDevice(): boolean;
   /** Writes to stdout; returns why that failed. A closed pipe is not a failure. */
   writeOut(text: TerminalText): string | undefined;
@@ -149,6 +149,12 @@ function silenceNode(): void {
   }
 }
 
+/** Whether stdout is a device, but not the one that discards everything. */
+function isReadableDevice(): boolean {
+  const stdout = fstatSync(1);
+  return stdout.isCharacterDevice() && stdout.rdev !== statSync('/dev/null', { throwIfNoEntry: false })?.rdev;
+}
+
 /** The variables of this process before those of a kubeconfig were added. */
 let ownVariables: Environment | undefined;
 
@@ -214,7 +220,7 @@ export function makeProcessHost(): Host {
     accountHome: readAccountHome,
     now: Date.now,
     columns: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
-    stdoutIsDevice: () => fstatSync(1).isCharacterDevice(),
+    stdoutIsDevice: isReadableDevice,
     writeOut: (text) => writeAll(1, text),
     writeErr: (text) => {
       writeAll(2, text);
