@@ -16,6 +16,14 @@ void t.test('a name is similar if a typo or two make it of another', async (t) =
     ['abc', ['xyz'], undefined],
     ['B', ['A', 'C'], undefined],
     ['R3', ['R1', 'R2'], undefined],
+    ['prod-eu', ['PROD_EU'], 'PROD_EU'],
+    ['продакшн', ['продакшен', 'тест'], 'продакшен'],
+    ['测试', ['生产'], undefined],
+    ['облако', ['регион'], undefined],
+    ['--', ['__', 'prod'], undefined],
+    ['', ['', 'a'], undefined],
+    ['usеrs', ['users', 'match'], 'users'],
+    ['-'.repeat(100_000), ['prod'], undefined],
     ['x'.repeat(100_000), ['x'.repeat(100_000)], undefined],
   ];
   for (const [name, candidates, found] of rows) {

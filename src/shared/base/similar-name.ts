@@ -27,14 +27,20 @@ function measureDistance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** Leaves out what writers of names vary: capitals, dashes and underscores. */
-const compact = (name: string): string => name.toLowerCase().replaceAll(/[^a-z\d]/g, '');
+/** Leaves out what writers of names vary: capitals, dashes and underscores. Keeps the letters of every script. */
+const compact = (name: string): string =>
+  name
+    .normalize('NFKC')
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{M}\p{N}]/gu, '');
 
 /** Counts the typos that make a name of another; undefined if they are too many for a misspelt form of it. */
 function countTyposBetween(name: string, other: string): number | undefined {
+  if (name.length > MAX_LENGTH || other.length > MAX_LENGTH) return undefined;
   const [a, b] = [compact(name), compact(other)];
-  const limit = a.length > MAX_LENGTH ? -1 : countAllowedTypos(a);
-  if (Math.abs(a.length - b.length) > limit) return undefined;
+  const limit = countAllowedTypos(a);
+  // Punctuation alone says nothing about what its author meant.
+  if (a === '' || Math.abs(a.length - b.length) > limit) return undefined;
   const distance = measureDistance(a, b);
   return distance <= limit ? distance : undefined;
 }
