@@ -4,18 +4,28 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../../src/shared/base/clock.ts';
+import { waitUntil } from './wait-until.ts';
 
 export interface VirtualClock extends Clock {
   /** ms since 1970, UTC. Real when the clock is made. */
   readonly now: () => number;
   /** Lets `ms` pass. Each timer runs at its own time, and what it causes in memory happens before the next one. */
   advance(ms: number): Promise<void>;
+  /**
+   * Waits until `count` timers are due in exactly `ms`. Time does not pass meanwhile. Call it before `advance` if the code
+   * under test starts its timer only after something real, such as the arrival of a request: a timer that starts after
+   * `advance` does not count the time that has passed.
+   */
+  waitForTimer(ms: number, count?: number): Promise<void>;
 }
 
 interface Timer {
   readonly dueMs: number;
   readonly task: () => void;
 }
+
+/** Sums of times can differ by less than this. */
+const ROUNDING_MS = 0.001;
 
 /** Makes a clock whose monotonic time starts at 0. */
 export function makeVirtualClock(): VirtualClock {
@@ -51,6 +61,10 @@ export function makeVirtualClock(): VirtualClock {
         await setImmediate();
       }
       elapsedMs = untilMs;
+    },
+    async waitForTimer(ms, count = 1) {
+      const isDue = ({ dueMs }: Timer): boolean => Math.abs(dueMs - elapsedMs - ms) < ROUNDING_MS;
+      await waitUntil(`${count} timers of ${ms} ms`, () => [...timers].filter(isDue).length >= count);
     },
   };
 }
