@@ -108,11 +108,11 @@ await group('an odd redirect is reported', (t) => {
       6,
     ),
     fails('the redirect leads to nothing', () => faults.respondRedirect(302, ''), 'redirects without end', 6),
-    fails('the target is not a URL', () => faults.respondRedirect(302, 'http://'), 'redirects to elsewhere', 1),
+    fails('the target is not a URL', () => faults.respondRedirect(302, 'http://'), 'redirects to an unusable URL', 1),
     fails(
       'the target has another scheme',
       () => faults.respondRedirect(302, 'file:///etc/passwd'),
-      'redirects to elsewhere',
+      'redirects to an unusable URL',
       1,
     ),
     fails(

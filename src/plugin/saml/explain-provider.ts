@@ -2,6 +2,7 @@
 import { AuthRejected, KeystoneProtocolError, KeystoneUnreachable } from '../../shared/base/errors.ts';
 import type { PluginError } from '../../shared/base/errors.ts';
 import { redactAndTruncate } from '../../shared/base/text.ts';
+import { describeRedirectTarget } from '../../shared/http/explain-network-error.ts';
 import type { HttpResponse } from '../../shared/http/http-message.ts';
 import type { Peer } from '../../shared/http/peer.ts';
 import { SAML_PROTOCOL } from './messages.ts';
@@ -100,12 +101,11 @@ export function explainStatus(response: HttpResponse, login: ProviderLogin): Plu
     const again = after === undefined ? '' : `; it says Retry-After: ${redactAndTruncate(after)}`;
     return new KeystoneUnreachable(code, `${peer.name} ${what}`, { hint: `try again later${again}` });
   }
-  const location = response.header('location');
-  const target = location !== undefined && URL.canParse(location, url) ? new URL(location, url).origin : undefined;
+  const target = describeRedirectTarget(url, response.header('location'));
   const isRedirect = status >= 300 && status <= 399;
   const html = /\bhtml\b/i.test(response.header('content-type') ?? '') && status === 200;
   const what = isRedirect
-    ? `redirects to ${target === undefined ? 'elsewhere' : redactAndTruncate(target)}; the password was not sent there`
+    ? `redirects to ${target}; the password was not sent there`
     : `answers with ${html ? 'HTML' : `status ${status}`}, not with a SAML message`;
   return new KeystoneProtocolError(isRedirect ? 'redirect-refused' : 'protocol', `${peer.name} at ${origin} ${what}`, {
     hint: `check ${peer.setting}: it must be the URL for programs (ECP), such as ${EXAMPLE}`,

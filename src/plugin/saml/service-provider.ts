@@ -2,6 +2,7 @@
 import { AuthRejected, KeystoneProtocolError, PluginError } from '../../shared/base/errors.ts';
 import type { Secret } from '../../shared/base/secret.ts';
 import { redactAndTruncate } from '../../shared/base/text.ts';
+import { describeRedirectTarget } from '../../shared/http/explain-network-error.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
 import type { HttpResponse } from '../../shared/http/http-message.ts';
 import type { AuthRequest } from '../../shared/keystone/auth-request.ts';
@@ -39,12 +40,6 @@ function rejectServer(reason: string): never {
   });
 }
 
-function describeRedirect(response: HttpResponse, from: string): string {
-  const location = response.header('location') ?? '';
-  const origin = URL.canParse(location, from) ? redactAndTruncate(new URL(location, from).origin) : 'elsewhere';
-  return `it redirects to ${origin}, as for a browser`;
-}
-
 /**
  * Asks for the resource without a login.
  *
@@ -64,7 +59,9 @@ export async function fetchAuthnRequest(
     returnsRedirect: true,
   });
   const { status } = response;
-  if (status >= 300 && status <= 399) rejectServer(describeRedirect(response, url));
+  if (status >= 300 && status <= 399) {
+    rejectServer(`it redirects to ${describeRedirectTarget(url, response.header('location'))}, as for a browser`);
+  }
   if (status === 401) rejectServer('it answers with status 401 instead of a SAML request');
   if (status !== 200) throw explainResponse(request, endpoint, response);
   try {

@@ -299,6 +299,19 @@ export function explainUntrustedOrigin(url: URL, { name, setting }: Peer, { file
   );
 }
 
+/** The origin that a redirect points to; undefined if it names none, as `mailto:`. */
+function findRedirectOrigin(from: string, location: string | undefined): string | undefined {
+  if (location === undefined || !URL.canParse(location, from)) return undefined;
+  const { origin } = new URL(location, from);
+  return origin === 'null' ? undefined : origin;
+}
+
+/** Names the target of a redirect for messages, without its path, which can contain a secret. */
+export function describeRedirectTarget(from: string, location: string | undefined): string {
+  const origin = findRedirectOrigin(from, location);
+  return origin === undefined ? 'an unusable URL' : redactAndTruncate(origin);
+}
+
 /**
  * Explains a redirect that is not followed.
  *
@@ -314,13 +327,14 @@ export function explainRedirect(
     new KeystoneProtocolError('redirect-refused', `${name} at ${from.origin} ${message}`, { hint });
   if (isLimitReached)
     return refuse('redirects without end', `check ${setting}, and the proxies between you and ${name}`);
-  const to = URL.canParse(location, from.href) ? new URL(location, from.href) : undefined;
-  if (to?.origin === from.origin) {
+  const origin = findRedirectOrigin(from.href, location);
+  if (origin === from.origin) {
     return refuse('redirects in a way that would drop the login', `check the path in ${setting}`);
   }
-  const where = to === undefined || to.origin === 'null' ? 'elsewhere' : redactAndTruncate(to.origin);
   return refuse(
-    `redirects to ${where}; the credential was not sent there`,
-    where === 'elsewhere' ? `check ${setting}` : `set ${setting} to ${where} if that is your ${name}`,
+    `redirects to ${describeRedirectTarget(from.href, location)}; the credential was not sent there`,
+    origin === undefined
+      ? `check ${setting}`
+      : `set ${setting} to ${redactAndTruncate(origin)} if that is your ${name}`,
   );
 }
