@@ -32,7 +32,7 @@ const PLUGIN = {
 
 const WEBHOOK = {
   review: [],
-  observability: [],
+  observability: ['review'],
   sources: ['observability'],
   authn: ['review'],
   authz: ['review', 'authn'],

@@ -22,7 +22,10 @@ const text = (name: string, contents: string | Buffer): ArchiveMember => ({
  * @param licensesFile path of the licenses of the packages in the executable
  */
 export async function makeWebhookArchive(target: Target, version: string, licensesFile: string): Promise<string> {
-  const pages = (await readdir('docs/webhook')).toSorted().map((name) => `docs/webhook/${name}`);
+  const pages = (await readdir('docs/webhook', { recursive: true }))
+    .filter((name) => /\.\w+$/.test(name))
+    .toSorted()
+    .map((name) => `docs/webhook/${name}`);
   const manifests = ['README.md', 'manifests.yaml', 'webhook-kubeconfig.yaml'];
   const members = [
     {

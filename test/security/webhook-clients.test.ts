@@ -29,8 +29,12 @@ async function start(t: Test, access: Access): Promise<number> {
         cert: readFileSync(pki.server.cert, 'utf8'),
         key: new Secret(readFileSync(pki.server.key, 'utf8')),
         clientCa: readFileSync(pki.ca, 'utf8'),
+        expiresAt: 0,
       },
-      authenticate: async () => ({ verdict: { kind: 'refused', reason: 'test' }, source: 'shape' }),
+      authenticate: async () => ({
+        verdict: { kind: 'refused', cause: 'unrecognized', reason: 'test' },
+        source: 'shape',
+      }),
       reviewTimeoutMs: 5_000,
       authorize: () => ({ allowed: false, denied: false, reason: 'test' }),
       metrics: makeMetrics({}),

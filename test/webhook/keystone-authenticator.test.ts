@@ -50,7 +50,7 @@ function setUp(
     answer(token) {
       const expiresAt = expiries.get(token);
       return expiresAt === undefined || expiresAt <= clock.now()
-        ? { kind: 'refused', reason: 'Keystone does not accept the token' }
+        ? { kind: 'refused', cause: 'not-accepted', reason: 'Keystone does not accept the token' }
         : { kind: 'valid', owner: OWNER, groups: [], expiresAt };
     },
     authenticate: async (token) => (await authenticate(new Secret(token))).verdict,
@@ -321,7 +321,7 @@ void t.test('a late answer to an early question does not replace the answer to a
   fixture.answer = (text) => ({ afterMs: 20_000, result: answer(text) as ValidationResult });
   collect(fixture).review(token);
   await clock.advance(5_000);
-  fixture.answer = () => ({ kind: 'refused', reason: 'revoked' });
+  fixture.answer = () => ({ kind: 'refused', cause: 'not-accepted', reason: 'revoked' });
   t.match(await fixture.authenticate(token), { kind: 'refused' });
   await clock.advance(20_000);
   t.match(await fixture.authenticate(token), { kind: 'refused' });
@@ -334,7 +334,11 @@ void t.test('a cached token is refused as soon as it expires', async (t) => {
   await fixture.clock.advance(1_333);
   t.match(await fixture.authenticate(token), { kind: 'accepted' });
   await fixture.clock.advance(667);
-  t.strictSame(await fixture.authenticate(token), { kind: 'refused', reason: 'the token has expired' });
+  t.strictSame(await fixture.authenticate(token), {
+    kind: 'refused',
+    cause: 'expired',
+    reason: 'the token has expired',
+  });
   t.equal(fixture.requestTimes.length, 1);
 });
 

@@ -142,9 +142,9 @@ void t.test('the least recently used verdicts leave the cache', async (t) => {
   cache.store('c', token, 0);
   t.equal(cache.read('b'), undefined);
   t.strictSame(cache.sizes, { valid: 2, refused: 0 });
-  cache.store('a', { kind: 'refused', reason: 'revoked' }, 0);
+  cache.store('a', { kind: 'refused', cause: 'not-accepted', reason: 'revoked' }, 0);
   cache.store('unseen', { kind: 'unknown', reason: 'Keystone is down' }, 0);
-  t.strictSame(cache.read('a'), { kind: 'refused', reason: 'revoked' });
+  t.strictSame(cache.read('a'), { kind: 'refused', cause: 'not-accepted', reason: 'revoked' });
   t.equal(cache.wasValid('a'), false);
   t.match(cache.read('c'), { kind: 'valid' });
   t.equal(cache.read('unseen'), undefined);

@@ -43,10 +43,13 @@ void t.test('the response to a TokenReview has its version and its status', asyn
       ...head,
       status: { authenticated: true, user: userInfo },
     });
-    t.strictSame(answerTokenReview(review as TokenReview, { kind: 'refused', reason: 'revoked' }), {
-      ...head,
-      status: { authenticated: false },
-    });
+    t.strictSame(
+      answerTokenReview(review as TokenReview, { kind: 'refused', cause: 'not-accepted', reason: 'revoked' }),
+      {
+        ...head,
+        status: { authenticated: false },
+      },
+    );
     t.strictSame(answerTokenReview(review as TokenReview, { kind: 'unknown', reason: 'Keystone is down' }), {
       ...head,
       status: { authenticated: false, error: 'Keystone is down' },

@@ -59,16 +59,25 @@ export type JwtVerdict =
   | { readonly kind: 'valid'; readonly claims: JsonObject }
   /** Signed with a key that is not in the set: the JWT is forged, or the set is outdated. */
   | { readonly kind: 'no-key' }
-  | { readonly kind: 'refused'; readonly reason: string };
+  | JwtRefusal;
+
+export interface JwtRefusal {
+  readonly kind: 'refused';
+  /** `signature`: it cannot be checked, or is wrong. */
+  readonly cause: 'expired' | 'claims' | 'signature';
+  readonly reason: string;
+}
 
 export type JwtVerifier = (token: string, expected: ExpectedJwt) => Promise<JwtVerdict>;
 
-function explain(error: unknown): string {
-  if (error instanceof errors.JWTExpired) return 'the token has expired';
-  if (error instanceof errors.JWTClaimValidationFailed) return `its claim "${error.claim}" is missing or wrong`;
-  if (error instanceof errors.JWSSignatureVerificationFailed) return 'its signature is wrong';
-  if (error instanceof errors.JOSEAlgNotAllowed) return 'its algorithm is not allowed';
-  return 'it is not a readable JWT';
+function refuse(error: unknown): JwtRefusal {
+  const make = (cause: JwtRefusal['cause'], reason: string): JwtRefusal => ({ kind: 'refused', cause, reason });
+  if (error instanceof errors.JWTExpired) return make('expired', 'the token has expired');
+  if (error instanceof errors.JWTClaimValidationFailed)
+    return make('claims', `its claim "${error.claim}" is missing or wrong`);
+  if (error instanceof errors.JWSSignatureVerificationFailed) return make('signature', 'its signature is wrong');
+  if (error instanceof errors.JOSEAlgNotAllowed) return make('signature', 'its algorithm is not allowed');
+  return make('signature', 'it is not a readable JWT');
 }
 
 /** If a token names no key and several fit, each is tried. */
@@ -103,7 +112,7 @@ export function makeJwtVerifier(keySet: JsonObject): JwtVerifier {
       return await check(findKey);
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey) return { kind: 'no-key' };
-      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return { kind: 'refused', reason: explain(error) };
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return refuse(error);
       let keyCount = 0;
       for await (const key of error) {
         keyCount += 1;
@@ -112,8 +121,7 @@ export function makeJwtVerifier(keySet: JsonObject): JwtVerifier {
           return await check(key);
         } catch (failure) {
           // The signature is valid, but something else is not.
-          if (!(failure instanceof errors.JWSSignatureVerificationFailed))
-            return { kind: 'refused', reason: explain(failure) };
+          if (!(failure instanceof errors.JWSSignatureVerificationFailed)) return refuse(failure);
         }
       }
       return { kind: 'no-key' };

@@ -2,7 +2,11 @@ import type { Secret } from '../../shared/base/secret.ts';
 import type { AuthenticateFunction, AuthenticationResult, Authenticator } from './authenticator.ts';
 
 const UNRECOGNIZED: AuthenticationResult = {
-  verdict: { kind: 'refused', reason: 'the token belongs to neither Keystone nor a configured issuer' },
+  verdict: {
+    kind: 'refused',
+    cause: 'unrecognized',
+    reason: 'the token belongs to neither Keystone nor a configured issuer',
+  },
   source: 'shape',
 };
 

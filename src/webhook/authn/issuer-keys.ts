@@ -85,7 +85,7 @@ export function makeIssuerKeys(settings: IssuerKeysSettings): IssuerKeys {
       if (keys === usedKeys) return unavailable();
       const secondVerdict = await keys.verify(token, expected);
       return secondVerdict.kind === 'no-key'
-        ? { kind: 'refused', reason: 'its issuer has no such key' }
+        ? { kind: 'refused', cause: 'signature', reason: 'its issuer has no such key' }
         : secondVerdict;
     },
   };

@@ -34,18 +34,20 @@ function readGroups(claims: JsonObject, name: string): readonly string[] | undef
 export function mapClaimsToUserInfo(claims: JsonObject, settings: OidcSettings): UserInfoResult {
   const { usernameClaim, usernamePrefix, groupsClaim, groupsPrefix, requiredClaims, allowedNames } = settings;
   for (const [name, value] of requiredClaims) {
-    if (textAt(claims, name) !== value) return { reason: `its claim "${name}" does not have the required value` };
+    if (textAt(claims, name) !== value)
+      return { cause: 'claims', reason: `its claim "${name}" does not have the required value` };
   }
   const issuerUsername = textAt(claims, usernameClaim) ?? '';
-  if (issuerUsername === '') return { reason: `it has no user name in the claim "${usernameClaim}"` };
+  if (issuerUsername === '') return { cause: 'claims', reason: `it has no user name in the claim "${usernameClaim}"` };
   // A user who can enter any address into an account could otherwise impersonate its owner.
   if (usernameClaim === 'email' && Object.hasOwn(claims, 'email_verified') && claims['email_verified'] !== true) {
-    return { reason: 'its email address is not verified' };
+    return { cause: 'claims', reason: 'its email address is not verified' };
   }
   const { name: username, problem } = prefixName(usernamePrefix, issuerUsername, allowedNames);
-  if (problem !== undefined) return { reason: `its user name ${problem}` };
+  if (problem !== undefined) return { cause: 'user-name', reason: `its user name ${problem}` };
   const issuerGroups = groupsClaim === undefined ? [] : readGroups(claims, groupsClaim);
-  if (issuerGroups === undefined) return { reason: `its claim "${groupsClaim ?? ''}" is not a list of groups` };
+  if (issuerGroups === undefined)
+    return { cause: 'claims', reason: `its claim "${groupsClaim ?? ''}" is not a list of groups` };
   const usable: string[] = [];
   const dropped: string[] = [];
   for (const name of new Set(issuerGroups.filter((group) => group !== ''))) {

@@ -1,5 +1,5 @@
 /** Maps the owner of a Keystone token to a Kubernetes user: user name, UID, groups and extra. */
-import type { TokenVerdict, UserInfo } from '../review/review.ts';
+import type { RefusalCause, TokenVerdict, UserInfo } from '../review/review.ts';
 import { findReservedPrefix, formatName, looksLikeProjectId } from './kubernetes-name.ts';
 import type { AllowedNames } from './kubernetes-name.ts';
 import { applyRoleMappings } from './role-mappings.ts';
@@ -35,12 +35,13 @@ const isSystemName = (name: string): boolean => name.startsWith('system:');
 
 /** A user and the names that were dropped from it, or the reason why the token is refused. */
 export type UserInfoResult =
-  { readonly userInfo: UserInfo; readonly droppedNames: readonly string[] } | { reason: string };
+  | { readonly userInfo: UserInfo; readonly droppedNames: readonly string[] }
+  | { readonly cause: RefusalCause; readonly reason: string };
 
 /** The verdict on a token whose owner was mapped to a user. */
 export function makeVerdict(result: UserInfoResult): TokenVerdict {
   return 'reason' in result
-    ? { kind: 'refused', reason: result.reason }
+    ? { kind: 'refused', cause: result.cause, reason: result.reason }
     : { kind: 'accepted', userInfo: result.userInfo };
 }
 
@@ -71,11 +72,12 @@ export function mapOwnerToUserInfo(
   const { user, userDomain, project, roles } = owner;
   const parts = { n: user.name, i: user.id, D: userDomain.name, d: userDomain.id };
   const keystoneUsername = formatName(naming.usernameFormat, parts, naming.allowedNames);
-  if (keystoneUsername.problem !== undefined) return { reason: `its user name ${keystoneUsername.problem}` };
+  if (keystoneUsername.problem !== undefined)
+    return { cause: 'user-name', reason: `its user name ${keystoneUsername.problem}` };
   const mapped = applyRoleMappings(naming.roleMappings, roles);
   const username = mapped.username ?? keystoneUsername.name;
   if (isSystemName(username) && !naming.allowsMappedSystemNames)
-    return { reason: 'its mapped user name begins with "system:"' };
+    return { cause: 'user-name', reason: 'its mapped user name begins with "system:"' };
   const keystoneGroups = nameGroups(owner, groups, naming);
   const isForbidden = (name: string): boolean => isSystemName(name) && !naming.allowsMappedSystemNames;
   const groupNames = new Set([...keystoneGroups.names, ...mapped.groups.filter((name) => !isForbidden(name))]);

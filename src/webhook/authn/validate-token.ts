@@ -9,6 +9,7 @@ import { limitExpiry } from '../../shared/http/http-message.ts';
 import type { HttpResponse } from '../../shared/http/http-message.ts';
 import { parseToken } from '../../shared/keystone/token.ts';
 import type { Secret } from '../../shared/base/secret.ts';
+import type { Refusal } from '../review/review.ts';
 import { SharedQuestions } from './shared-questions.ts';
 import { readKeystoneGroups, readTokenOwner } from './token-owner.ts';
 import type { KeystoneGroup, TokenOwner } from './token-owner.ts';
@@ -28,7 +29,7 @@ interface UnknownToken {
 }
 
 /** What Keystone says about a token; `unknown` if it does not say. */
-export type ValidationResult = ValidToken | { readonly kind: 'refused'; readonly reason: string } | UnknownToken;
+export type ValidationResult = ValidToken | Refusal | UnknownToken;
 
 export interface TokenValidatorSettings {
   readonly http: HttpClient;
@@ -165,17 +166,17 @@ export function makeTokenValidator(settings: TokenValidatorSettings): TokenValid
   /** Reads the response to a validation; the groups are not in it. */
   function readValidation(token: Secret, response: HttpResponse): ValidationResult {
     if (REFUSALS.includes(response.status) && isFromKeystone(response)) {
-      return { kind: 'refused', reason: 'Keystone does not accept the token' };
+      return { kind: 'refused', cause: 'not-accepted', reason: 'Keystone does not accept the token' };
     }
     if (response.status !== 200) return unknown(describeResponse(response));
     const { details, expiresAt: expiresAtByKeystone } = parseToken(token, parseJsonObject(response.body));
     const expiresAt = limitExpiry(expiresAtByKeystone - response.serverAheadMs, response.respondedAt);
     const owner = readTokenOwner(details);
-    if (typeof owner === 'string') return { kind: 'refused', reason: owner };
+    if (typeof owner === 'string') return { kind: 'refused', cause: 'scope', reason: owner };
     if (refusesAccessRules && hasAccessRules(details)) {
-      return { kind: 'refused', reason: 'access rules restrict its application credential' };
+      return { kind: 'refused', cause: 'access-rules', reason: 'access rules restrict its application credential' };
     }
-    if (expiresAt <= now()) return { kind: 'refused', reason: 'the token has expired' };
+    if (expiresAt <= now()) return { kind: 'refused', cause: 'expired', reason: 'the token has expired' };
     return { kind: 'valid', owner, groups: [], expiresAt };
   }
 

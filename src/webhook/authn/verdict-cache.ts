@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { Refusal } from '../review/review.ts';
 import type { ValidationResult, ValidToken } from './validate-token.ts';
 
 /**
@@ -26,7 +27,7 @@ interface ValidEntry extends Entry {
 }
 
 interface RefusedEntry extends Entry {
-  readonly reason: string;
+  readonly refusal: Refusal;
   /** ms since 1970, UTC. */
   readonly until: number;
 }
@@ -38,8 +39,7 @@ export interface CacheSizes {
 }
 
 export type CachedVerdict =
-  | { readonly kind: 'valid'; readonly token: ValidToken; readonly isRefreshDue: boolean }
-  | { readonly kind: 'refused'; readonly reason: string };
+  { readonly kind: 'valid'; readonly token: ValidToken; readonly isRefreshDue: boolean } | Refusal;
 
 export interface VerdictCacheSettings {
   /** How long a valid token counts without a request, in ms. */
@@ -86,7 +86,7 @@ export class VerdictCache {
     if (entry.until > at) return { kind: 'valid', token: entry.token, isRefreshDue: entry.refreshAt <= at };
     if (entry.token.expiresAt > at) return undefined;
     this.#valid.delete(key);
-    return { kind: 'refused', reason: 'the token has expired' };
+    return { kind: 'refused', cause: 'expired', reason: 'the token has expired' };
   }
 
   /** Notes that a refresh has started, so that the next one waits. */
@@ -110,12 +110,12 @@ export class VerdictCache {
       this.#refused.delete(key);
     } else if (result.kind === 'refused') {
       this.#valid.delete(key);
-      this.#refused.set(key, { askedAt, reason: result.reason, until: at + REFUSED_TTL_MS });
+      this.#refused.set(key, { askedAt, refusal: result, until: at + REFUSED_TTL_MS });
     }
   }
 
   #readRefused(key: string, at: number): CachedVerdict | undefined {
     const entry = this.#refused.get(key);
-    return entry !== undefined && entry.until > at ? { kind: 'refused', reason: entry.reason } : undefined;
+    return entry !== undefined && entry.until > at ? entry.refusal : undefined;
   }
 }

@@ -134,6 +134,7 @@ export async function startWebhook(
       certificates = next;
       replaceCertificates(next);
     });
+    state.readCertificateExpiry = () => certificates.expiresAt;
     await watchPolicy(sources, { settings, state, cluster, log });
     await watchSyncConfig(sources, { settings, state, cluster, log });
     const authenticators = await openAuthenticators({

@@ -13,6 +13,8 @@ export interface WebhookState {
   readCacheSizes: () => CacheSizes;
   /** How long ago the policy in force was last known to be what its source says, in ms. */
   readPolicyAge: () => number;
+  /** When the certificate of the server expires, ms since 1970, UTC. */
+  readCertificateExpiry: () => number;
 }
 
 /** The state before anything has been read. */
@@ -22,6 +24,7 @@ export function makeWebhookState(): WebhookState {
     syncConfig: DEFAULT_SYNC_CONFIG,
     readCacheSizes: () => ({ valid: 0, refused: 0 }),
     readPolicyAge: () => 0,
+    readCertificateExpiry: () => 0,
   };
 }
 
@@ -34,6 +37,10 @@ export function makeWebhookMetrics(state: WebhookState): Metrics {
     policy_age_seconds: {
       help: 'Seconds since the policy in force was last known to be what its file or ConfigMap contains',
       read: () => state.readPolicyAge() / 1_000,
+    },
+    certificate_expiry_timestamp_seconds: {
+      help: 'When the certificate of the server expires, in seconds since 1970, UTC',
+      read: () => state.readCertificateExpiry() / 1_000,
     },
   });
 }

@@ -42,11 +42,31 @@ export interface UserInfo {
   readonly extra: Readonly<Record<string, readonly string[]>>;
 }
 
+/** Why a token is refused; a label of the metrics. */
+export const REFUSAL_CAUSES = [
+  'unrecognized',
+  'not-accepted',
+  'expired',
+  'scope',
+  'access-rules',
+  'user-name',
+  'claims',
+  'signature',
+] as const;
+
+export type RefusalCause = (typeof REFUSAL_CAUSES)[number];
+
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly cause: RefusalCause;
+  readonly reason: string;
+}
+
 /** The verdict on a token. */
 export type TokenVerdict =
   | { readonly kind: 'accepted'; readonly userInfo: UserInfo }
   /** kube-apiserver caches this for a while. */
-  | { readonly kind: 'refused'; readonly reason: string }
+  | Refusal
   /** Cannot be decided now; kube-apiserver asks again at the next request. */
   | { readonly kind: 'unknown'; readonly reason: string };
 

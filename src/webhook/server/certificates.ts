@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { ConfigError } from '../../shared/base/errors.ts';
 import { areAuthorities } from '../../shared/http/authorities.ts';
@@ -8,6 +9,8 @@ export interface Certificates {
   readonly cert: string;
   readonly key: Secret;
   readonly clientCa: string | undefined;
+  /** When the certificate of the server expires, ms since 1970, UTC. */
+  readonly expiresAt: number;
 }
 
 /**
@@ -27,5 +30,5 @@ export function parseCertificates(cert: string, key: string, clientCa: string | 
   if (clientCa !== undefined && !areAuthorities(clientCa)) {
     throw new ConfigError('the file of --client-ca-file contains no PEM certificate, or one that cannot be read');
   }
-  return { cert, key: new Secret(key), clientCa };
+  return { cert, key: new Secret(key), clientCa, expiresAt: new X509Certificate(cert).validToDate.getTime() };
 }

@@ -51,8 +51,10 @@ async function reviewToken(review: TokenReview, { authenticate, metrics, log }: 
   const { verdict, source } = await authenticate(review.token);
   metrics.recordTokenReview(verdict.kind, source, secondsSince(startedAt));
   if (verdict.kind === 'accepted') log.debug({ uid: verdict.userInfo.uid, source }, 'token accepted');
-  else if (verdict.kind === 'refused') log.info({ reason: verdict.reason, source }, 'token refused');
-  else log.warn({ reason: verdict.reason, source }, 'token not validated');
+  else if (verdict.kind === 'refused') {
+    metrics.recordRefusal(verdict.cause);
+    log.info({ reason: verdict.reason, source }, 'token refused');
+  } else log.warn({ reason: verdict.reason, source }, 'token not validated');
   return writeTokenAnswer(review, verdict);
 }
 

@@ -68,6 +68,7 @@ export class SourceWatcher {
    * @throws PluginError if they are invalid at the start
    */
   watchFiles<T>({ what, files, parse, apply }: FileSource<T>): T {
+    this.#metrics.recordStart(what);
     const onConfirmed = (): void => {
       this.#confirm(what);
     };
@@ -135,6 +136,7 @@ export class SourceWatcher {
     const { what, parse, defaultValue, defaultEffect, needsRight, apply } = source;
     const where = `ConfigMap ${NAMESPACE}/${name}`;
     let isCurrent = false;
+    this.#metrics.recordStart(what);
     this.#unreadSources.set(where, 'has not been read yet');
     this.#confirm(what);
     apply(defaultValue);
