@@ -221,7 +221,7 @@ async function buildPrograms({ isPackaged, isMade }: Selection): Promise<Resourc
 function filterEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(
-      ([name]) => !/^(?:OS|CKA(?!_(?:SEED|STRESS|FUZZ_SECONDS)$)|TAP)_|^TAP$/.test(name),
+      ([name]) => !/^(?:OS|CKA(?!_(?:SEED|STRESS|FUZZ_SECONDS|WRITE_VERDICTS)$)|TAP)_|^TAP$/.test(name),
     ),
   );
 }

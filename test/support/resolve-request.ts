@@ -25,11 +25,11 @@ export interface ResolvedRequest {
   readonly files: readonly FileStamp[];
 }
 
-/** Makes a method fail that needs another request first. These tests do not cover such methods. */
-const makeTools = (host: Host): MethodContext =>
-  new Proxy({} as MethodContext, {
-    get: (_tools, name) => {
-      if (name === 'host') return host;
+/** Makes a method fail that needs another request first, unless the test has the tools for it. */
+const makeTools = (host: Host, tools: Partial<MethodContext>): MethodContext =>
+  new Proxy({ host, ...tools } as MethodContext, {
+    get: (given, name): unknown => {
+      if (name in given) return Reflect.get(given, name);
       throw new Error(`the method uses ${String(name)}`);
     },
   });
@@ -41,16 +41,18 @@ const NOWHERE = '/nowhere/of/these/tests';
  * Resolves a request.
  *
  * @param parts overrides of the host; `cwd` and `home` are the folders of files
+ * @param tools for a method that sends another request first
  */
 export async function resolveRequest(
   argv: readonly string[],
   env: EnvVars = {},
   parts: Partial<Host> = {},
+  tools: Partial<MethodContext> = {},
 ): Promise<ResolvedRequest> {
   const host = fakeHost({ cwd: NOWHERE, home: () => NOWHERE, ...parts, argv, env });
   const { config, files } = await readConfig(host, parseGetTokenCommand(scanArguments(argv)).flags, OPTIONS);
   const { method } = chooseMethod(config);
-  const request = await method.prepareRequest(config, makeTools(host));
+  const request = await method.prepareRequest(config, makeTools(host, tools));
   if ('token' in request) throw new Error('the method returned a token instead of a request');
   const { body } = request;
   const sent = body === undefined ? undefined : (JSON.parse(serializeWithSecrets(body)) as { auth: unknown });

@@ -3,7 +3,7 @@ import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listUnset } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { describeScope, listScopeFields } from '../../shared/keystone/scope.ts';
-import { buildTokensRequest } from '../../shared/keystone/auth-request.ts';
+import { buildTokensRequest, explainMissingUser } from '../../shared/keystone/auth-request.ts';
 import type { StatusExplanation, StatusExplanations } from '../../shared/keystone/auth-request.ts';
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
@@ -28,6 +28,7 @@ function explainStatuses(origin: string): StatusExplanations {
     401: rejection,
     403: notExchanged,
     404: rejection,
+    ...explainMissingUser(`Keystone has no user to exchange the token in ${origin} for another one`),
   };
 }
 

@@ -116,6 +116,14 @@ export function buildTokensRequest(
   };
 }
 
+/** Explains what Rust Keystone says about the exchange of a token whose user exists only in a mapping. */
+export function explainMissingUser(message: string): StatusExplanations {
+  const hint = 'unset the project or domain, or ask its operator for a mapping rule with identity_mode "local"';
+  return {
+    500: ({ text }) => (/\buser cannot be found\b/.test(text) ? { code: 'auth-rejected', message, hint } : undefined),
+  };
+}
+
 /** Builds the request that exchanges an unscoped token for a scoped one. It is rejected only if a role is missing. */
 export function buildRescopeRequest(
   { subject, expected }: Pick<AuthRequest, 'subject' | 'expected'>,
@@ -135,14 +143,7 @@ export function buildRescopeRequest(
           'the user has no role in the scope, or the project or domain does not exist',
         hint: 'choose another project or domain, or ask its operator for a role',
       },
-      500: ({ text }) =>
-        /\buser cannot be found\b/.test(text)
-          ? {
-              code: 'auth-rejected',
-              message: `Keystone accepted the login, but has no user to exchange its token for ${subject}`,
-              hint: 'unset the project or domain, or ask its operator for a mapping rule with identity_mode "local"',
-            }
-          : undefined,
+      ...explainMissingUser(`Keystone accepted the login, but has no user to exchange its token for ${subject}`),
     },
   };
 }
