@@ -1,4 +1,4 @@
-// Against: a stand-in for Rust Keystone's v4, which no distribution contains yet.
+// Against: a stand-in for two versions of Rust Keystone, made from exchanges with the real ones.
 
 import { createServer } from 'node:http';
 import t from 'tap';
@@ -14,6 +14,8 @@ import { makeExecInfo } from '../support/home.ts';
 import { sendRequest } from '../support/send-request.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { serveV4Federation } from '../support/stand-in-v4-federation.ts';
+import type { FederationFaults } from '../support/stand-in-v4-federation.ts';
+import type { RustKeystoneVersion } from '../support/stand-in-v4-versions.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { SttyResult, Terminal } from '../support/terminal.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
@@ -32,9 +34,13 @@ interface V4FederationFixture {
   readonly listPluginRequests: () => string[];
 }
 
-async function setUpV4Federation(t: Test): Promise<V4FederationFixture> {
+async function setUpV4Federation(
+  t: Test,
+  version?: RustKeystoneVersion,
+  faults?: FederationFaults,
+): Promise<V4FederationFixture> {
   const keystone = await startKeystoneForTest(t);
-  serveV4Federation(keystone);
+  serveV4Federation(keystone, version, faults);
   const port = await findFreePort();
   const settings = {
     OS_AUTH_TYPE: 'v4federation',
@@ -88,6 +94,16 @@ void t.test('v4federation logs in when the browser returns', async (t) => {
   );
   t.equal(listPluginRequests().length, 2);
 });
+
+for (const version of ['june', 'august'] as const) {
+  void t.test(`v4federation reads the token of version ${version}`, async (t) => {
+    const { user } = await setUpV4Federation(t, version);
+    const login = startBrowserLogin(user);
+    await followRedirects(await login.address);
+    await checkBrowserSuccess(t, login);
+    t.match(await user.inProcess().run('whoami'), { status: 0, stdout: /^Project +web /m }, 'the token is cached');
+  });
+}
 
 void t.test('v4federation asks for the scope that is set', async (t) => {
   const { keystone, user } = await setUpV4Federation(t);
@@ -197,6 +213,21 @@ void t.test('v4federation shows why Keystone refuses the login', async (t) => {
       t.equal(status, exit, stderr);
       t.match(stderr, says);
       if (code !== 503) t.equal(listPluginRequests().length, before + 1, 'one request is sent');
+    });
+  }
+  const refusals = [
+    [{ isDisabled: true }, /refused to begin a login with identity provider "dex": .* Provider is disabled; /],
+    [{ forbidsRedirects: true }, /Redirect URI not allowed; .*choose another port with OS_REDIRECT_PORT/],
+    [{ hasNoRule: true }, /no matching rule found for the provided claims; .*ask the Keystone operator about the map/],
+  ] as const;
+  for (const [faults, says] of refusals) {
+    await t.test(`in August's version, ${Object.keys(faults).join()}`, async (t) => {
+      serveV4Federation(keystone, 'august', faults);
+      const login = startBrowserLogin(user, '--force-refresh');
+      if ('hasNoRule' in faults) await followRedirects(await login.address);
+      const { status, stderr } = await login.ended;
+      t.equal(status, EXIT_STATUS.refused, stderr);
+      t.match(stderr, says);
     });
   }
   serveV4Federation(keystone);

@@ -8,21 +8,10 @@ import { followRedirects, readStdout, startOnTerminal, waitForAddress } from '..
 import { EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
-import { sendResponse } from '../support/stand-in-keystone/responses.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { serveV4Federation } from '../support/stand-in-v4-federation.ts';
 
 const CTRL_C = '\x03';
-
-/** Answers the question for the versions as Rust Keystone does. */
-function offerVersion4(keystone: StandInKeystone): void {
-  const values = ['v3.14', 'v4.0'].map((id) => ({ id, status: 'stable', links: [] }));
-  const headers = { 'content-type': 'application/json' };
-  keystone.answerAlways((request, response, { makeDefaultResponse }) => {
-    const isRoot = request.path === '/';
-    sendResponse(response, isRoot ? { status: 300, headers, body: { versions: { values } } } : makeDefaultResponse());
-  }, 'GET /');
-}
 
 async function setUpPerson(t: Test): Promise<{ user: Fixture; keystone: StandInKeystone }> {
   const keystone = await startKeystoneForTest(t);
@@ -31,7 +20,6 @@ async function setUpPerson(t: Test): Promise<{ user: Fixture; keystone: StandInK
 
 void t.test('Rust Keystone is asked for its own login', async (t) => {
   const { user, keystone } = await setUpPerson(t);
-  offerVersion4(keystone);
   serveV4Federation(keystone);
   const terminal = startOnTerminal(t, user, 'login', '--web');
   await answer(terminal, '? Keystone URL:', `${keystone.url}/v3`);

@@ -1,11 +1,14 @@
 // Adds Rust Keystone's "/v4/federation" for browser logins, and its identity provider, to a stand-in Keystone. Paths,
-// fields and statuses are those of openstack-experimental/keystone. The tokens are those of the stand-in.
+// fields, statuses and texts are those of recorded exchanges (test/fixtures/rust-keystone). The tokens are those of the
+// stand-in.
 
 import { randomBytes } from 'node:crypto';
 import { PASSWORD } from './check-run.ts';
 import { sendResponse } from './stand-in-keystone/responses.ts';
 import type { StandInKeystone } from './stand-in-keystone.ts';
 import type { StandInResponse } from './stand-in-keystone/responses.ts';
+import { serveV4 } from './stand-in-v4.ts';
+import type { RustKeystoneVersion } from './stand-in-v4-versions.ts';
 import type { RecordedRequest } from './stand-in-keystone/server.ts';
 
 interface FederatedLogin {
@@ -26,13 +29,37 @@ function fieldsOf({ body }: RecordedRequest): Readonly<Record<string, unknown>> 
   return typeof body === 'object' && body !== null ? (body as Readonly<Record<string, unknown>>) : {};
 }
 
+/** What differs from a provider that works. */
+export interface FederationFaults {
+  /** Redirect URIs that the provider does not allow. Only August's version has such a list. */
+  readonly forbidsRedirects?: boolean;
+  /** The provider is disabled. */
+  readonly isDisabled?: boolean;
+  /** No rule of the mapping matches the user. */
+  readonly hasNoRule?: boolean;
+}
+
 /** Adds the identity provider `dex`, which logs everyone in as alice. */
-export function serveV4Federation(standIn: StandInKeystone): void {
+export function serveV4Federation(
+  standIn: StandInKeystone,
+  version: RustKeystoneVersion = 'august',
+  { forbidsRedirects = false, isDisabled = false, hasNoRule = false }: FederationFaults = {},
+): void {
+  serveV4(standIn, { version });
   const logins = new Map<string, FederatedLogin>();
 
   standIn.answerAlways((request, response) => {
-    if (!request.path.endsWith('/dex/auth')) {
-      sendResponse(response, refuse(404, 'could not find identity provider'));
+    const provider = /([^/]*)\/auth$/.exec(request.path)?.[1] ?? '';
+    const refusal =
+      provider === 'dex'
+        ? isDisabled
+          ? refuse(400, 'Federated Identity Provider is disabled..')
+          : forbidsRedirects
+            ? refuse(400, 'Redirect URI not allowed..')
+            : undefined
+        : refuse(404, `could not find identity provider: ${provider}`);
+    if (refusal !== undefined) {
+      sendResponse(response, refusal);
       return;
     }
     const { redirect_uri: redirectUri, scope } = fieldsOf(request);
@@ -54,7 +81,11 @@ export function serveV4Federation(standIn: StandInKeystone): void {
     const { code, state } = fieldsOf(request);
     const login = logins.get(String(state));
     if (login === undefined || login.code !== code) {
-      sendResponse(response, refuse(404, 'could not find auth state'));
+      sendResponse(response, refuse(404, `could not find auth state: ${String(state)}`));
+      return;
+    }
+    if (hasNoRule) {
+      sendResponse(response, refuse(500, 'internal server error: no matching rule found for the provided claims'));
       return;
     }
     logins.delete(String(state));
@@ -63,10 +94,14 @@ export function serveV4Federation(standIn: StandInKeystone): void {
     const tokenResponse = await fetch(`${standIn.url}/v3/auth/tokens`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ auth: { identity, scope: login.scope ?? 'unscoped' } }),
+      body: JSON.stringify({ auth: { identity, ...(login.scope === undefined ? {} : { scope: login.scope }) } }),
     });
     const token = tokenResponse.headers.get('x-subject-token');
     if (token === null) sendResponse(response, refuse(401, 'The request you have made requires authentication.'));
-    else sendResponse(response, json(200, await tokenResponse.json(), { 'x-subject-token': token }));
+    else {
+      const body = (await tokenResponse.json()) as { token: object };
+      const asFederated = { token: { ...body.token, methods: ['openid'], issued_at: '1970-01-01T00:00:00Z' } };
+      sendResponse(response, json(200, asFederated, { 'x-subject-token': token }));
+    }
   }, 'POST /v4/federation/oidc/callback');
 }
