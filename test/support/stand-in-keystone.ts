@@ -25,7 +25,7 @@ export interface StandInKeystoneOptions extends ServerOptions {
 }
 
 /** What a test can change at any time. */
-type Changeable = Pick<StandInState, 'lifetimeSeconds' | 'formatExpiry' | 'clockAheadSeconds'>;
+type Changeable = Pick<StandInState, 'lifetimeSeconds' | 'formatExpiry' | 'clockAheadSeconds' | 'services'>;
 
 export interface StandInKeystone extends CountedKeystone, Handlers, Changeable {
   readonly port: number;
@@ -53,6 +53,7 @@ export async function startStandInKeystone(options: StandInKeystoneOptions = {})
     now: options.now ?? Date.now,
     sessions: new Map(),
     receipts: new Map(),
+    services: [],
   };
   const server = await startServer(options, async (request, response, resetConnection) => {
     requests.push(request);

@@ -1,7 +1,7 @@
-import { isJsonObject, listAt, objectAt, textAt } from '../../shared/base/json.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Command } from './command.ts';
-import { makeTokenDetailsCall, withSession } from './session.ts';
+import { listServiceEndpoints } from './service-catalog.ts';
+import { withSession } from './session.ts';
 import { renderTable } from './table.ts';
 
 /** Keystone API v3, "Get service catalog". */
@@ -14,22 +14,7 @@ export const catalogCommand: Command = {
   examples: [{ line: 'catalog', summary: 'show services, regions and URLs' }],
   async run(call): Promise<CommandResult> {
     return withSession(call, async (ask, session) => {
-      const own = await ask({ verb: 'GET', path: 'auth/catalog', resource: 'the catalog', absentOn: [404] });
-      // Rust Keystone has the catalog only in the details of a token.
-      const body = own ?? objectAt(await ask({ ...makeTokenDetailsCall(session), path: 'auth/tokens' }), 'token');
-      const endpoints = listAt(body, 'catalog')
-        .filter(isJsonObject)
-        .flatMap((service) =>
-          listAt(service, 'endpoints')
-            .filter(isJsonObject)
-            .map((endpoint) => ({
-              service: textAt(service, 'name') ?? '',
-              type: textAt(service, 'type') ?? '',
-              region: textAt(endpoint, 'region') ?? '',
-              interface: textAt(endpoint, 'interface') ?? '',
-              url: textAt(endpoint, 'url') ?? '',
-            })),
-        );
+      const endpoints = (await listServiceEndpoints(ask, session)).map((endpoint) => ({ ...endpoint }));
       const rows = endpoints.map((endpoint) => Object.values(endpoint));
       return { lines: renderTable(['SERVICE', 'TYPE', 'REGION', 'INTERFACE', 'URL'], rows), data: endpoints };
     });

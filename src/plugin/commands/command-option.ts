@@ -15,6 +15,8 @@ export const COMMAND_OPTION_NAMES = [
   'dry-run',
   'exec-api-version',
   'expires',
+  'from-list',
+  'from-magnum',
   'header',
   'kubeconfig',
   'kubeconfig-add',

@@ -40,6 +40,8 @@ export interface StandInState {
   readonly sessions: Map<string, Session>;
   /** By receipt. */
   readonly receipts: Map<string, Receipt>;
+  /** Services in the catalog besides Keystone. Can be changed at any time. */
+  services: readonly Json[];
 }
 
 /** Reads the clock of the server. */

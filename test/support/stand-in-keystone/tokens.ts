@@ -95,7 +95,7 @@ function findSubject(state: StandInState, request: RecordedRequest): { token: st
   return { token: String(token), session };
 }
 
-function describe({ url, formatExpiry }: StandInState, session: Session, catalog: boolean): Json {
+function describe({ url, formatExpiry, services }: StandInState, session: Session, catalog: boolean): Json {
   const { user, scope, roleNames } = session;
   const isUnscoped = Object.keys(scope).length === 0;
   const { application_credential: credential, system, ...others } = scope;
@@ -108,7 +108,7 @@ function describe({ url, formatExpiry }: StandInState, session: Session, catalog
     ...others,
     ...(isUnscoped ? {} : { roles: roleNames.map((name) => ({ id: ROLE_IDS.get(name) ?? name, name })) }),
     ...(system === undefined ? {} : { system }),
-    ...(isUnscoped || !catalog ? {} : { catalog: [describeCatalog(url)] }),
+    ...(isUnscoped || !catalog ? {} : { catalog: [describeCatalog(url), ...services] }),
     ...(credential === undefined ? {} : { application_credential: credential }),
   };
 }

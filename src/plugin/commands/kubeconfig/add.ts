@@ -1,6 +1,7 @@
 import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
 import { makeCommandOption } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
+import { addManyContexts, addsManyClusters, FROM_LIST_OPTION, FROM_MAGNUM_OPTION } from './add-many.ts';
 import { AUTHORITY_OPTION, chooseCluster, SERVER_OPTION, setCluster } from './choose-cluster.ts';
 import type { ClusterChoice } from './choose-cluster.ts';
 import { openCommandKubeconfig } from './open-kubeconfig.ts';
@@ -46,12 +47,16 @@ export const kubeconfigAddCommand: Command = {
       'The file is changed in place, and a backup copy is written next to it.',
     'The cluster is the one of --cluster, else the one that you choose on a terminal if the kubeconfig has several, ' +
       'else that of the current context, else the only one in the kubeconfig; --server adds a cluster.',
+    'With --from-magnum or --from-list, each cluster gets a context, NAME-keystone. A cluster that cannot be added is ' +
+      'reported, and the others are added.',
   ],
   options: [
     CONTEXT_NAME_OPTION,
     makeCommandOption({ name: 'cluster', help: 'name of the cluster in the kubeconfig' }),
     SERVER_OPTION,
     AUTHORITY_OPTION,
+    FROM_MAGNUM_OPTION,
+    FROM_LIST_OPTION,
     ...CONTEXT_OPTIONS,
     ...WRITE_OPTIONS,
   ],
@@ -64,6 +69,10 @@ export const kubeconfigAddCommand: Command = {
       summary: 'add a context for the cluster of the current context, and switch to it',
     },
     { line: 'kubeconfig add --os-cloud prod --name prod', summary: 'add a context for a cloud of clouds.yaml' },
+    {
+      line: 'kubeconfig add --from-magnum --dry-run',
+      summary: 'show the contexts of all Magnum clusters of the project',
+    },
   ],
-  run: (call) => addContext(call),
+  run: (call) => (addsManyClusters(call) ? addManyContexts(call) : addContext(call)),
 };

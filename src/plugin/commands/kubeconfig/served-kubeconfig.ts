@@ -2,13 +2,10 @@
 import { ConfigError, KeystoneProtocolError } from '../../../shared/base/errors.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
-import { isPrintable } from '../../../shared/base/terminal-text.ts';
 import { openKubeconfigText } from '../../kubeconfig/kubeconfig.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { hasCertificate, parseServerUrl } from './context.ts';
-
-/** The longest name in Kubernetes, of a DNS subdomain. */
-const MAX_NAME_LENGTH = 253;
+import { isUsableName } from './listed-cluster.ts';
 
 /** Enough for 500 clusters. A file may have more; but this text must be read within the deadline of the request. */
 const MAX_PARTS = 20_000;
@@ -27,7 +24,7 @@ const makeError = (origin: string, problem: string): KeystoneProtocolError =>
   new KeystoneProtocolError('protocol', `the kubeconfig of ${origin} ${problem}`, { hint: 'ask its operator' });
 
 function checkName(name: string | undefined, kind: string, origin: string): string {
-  if (name !== undefined && name !== '' && name.length <= MAX_NAME_LENGTH && isPrintable(name)) return name;
+  if (isUsableName(name)) return name;
   throw makeError(origin, `has no valid name for the ${kind}`);
 }
 

@@ -1,0 +1,145 @@
+/** Adds a context for each of several clusters, all with the same login. */
+import { getExitStatus } from '../../cli/exit-status.ts';
+import { ConfigError, PluginError, UsageError } from '../../../shared/base/errors.ts';
+import { resolvePath } from '../../../shared/base/host.ts';
+import { textAt } from '../../../shared/base/json.ts';
+import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
+import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
+import { makeCommandOption } from '../command.ts';
+import type { CommandOptionName } from '../command-option.ts';
+import type { CommandResult, Invocation } from '../command.ts';
+import { openSession } from '../session.ts';
+import { setCluster } from './choose-cluster.ts';
+import { readClusterList } from './cluster-list.ts';
+import { readConfiguredLogin } from './configured-login.ts';
+import { nameContext, setContext } from './context.ts';
+import type { ContextNames } from './context.ts';
+import type { ClusterList, LeftOutCluster, ListedCluster } from './listed-cluster.ts';
+import { listMagnumClusters } from './magnum.ts';
+import { openCommandKubeconfig } from './open-kubeconfig.ts';
+import { choosePluginCommand } from './plugin-command.ts';
+import { describeLeftOut, saveOrPreview } from './save-or-preview.ts';
+import { chooseStanzaVersion } from './stanza-version.ts';
+
+export const FROM_MAGNUM_OPTION = makeCommandOption({
+  name: 'from-magnum',
+  kind: 'switch',
+  help: 'add every Magnum cluster of the project, with its CA',
+});
+
+export const FROM_LIST_OPTION = makeCommandOption({
+  name: 'from-list',
+  kind: 'file',
+  help: 'add every cluster of a YAML file: clusters, each with name, server and certificate-authority',
+});
+
+/** Options that say something about one cluster. */
+const SINGLE_CLUSTER_OPTIONS: readonly CommandOptionName[] = [
+  'name',
+  'cluster',
+  'server',
+  'certificate-authority',
+  'user',
+  'set-current',
+];
+
+/** Whether several clusters are added. */
+export function addsManyClusters({ ownConfig }: Invocation): boolean {
+  return ownConfig.isOn('from-magnum') || ownConfig.has('from-list');
+}
+
+function checkOptions({ ownConfig }: Invocation): void {
+  if (ownConfig.isOn('from-magnum') && ownConfig.has('from-list')) {
+    throw new UsageError('--from-magnum and --from-list exclude each other', {
+      hint: 'run the command for each of them',
+    });
+  }
+  const single = SINGLE_CLUSTER_OPTIONS.find((name) => ownConfig.has(name));
+  if (single === undefined) return;
+  const source = ownConfig.has('from-list') ? '--from-list' : '--from-magnum';
+  throw new UsageError(`--${single} is for one cluster, but ${source} adds several`, { hint: `leave out --${single}` });
+}
+
+async function listClusters(call: Invocation): Promise<ClusterList> {
+  const { ownConfig, host } = call;
+  const list = ownConfig.text('from-list');
+  if (list !== undefined) return readClusterList(resolvePath(list, host));
+  const session = await openSession(call);
+  return listMagnumClusters(session, session.login.config.text('region-name'));
+}
+
+/** @throws ConfigError if the kubeconfig has something else under one of the names */
+function addOne(
+  call: Invocation,
+  kubeconfig: Kubeconfig,
+  cluster: ListedCluster,
+  stanza: ReturnType<typeof makeExecStanza>,
+): ContextNames {
+  const { name, server } = cluster;
+  const old = textAt(kubeconfig.find('cluster', name)?.value, 'server');
+  if (old !== undefined && old !== server) {
+    throw new ConfigError(`the kubeconfig has a cluster "${name}" with another server`, {
+      hint: `rename or remove that cluster; if its address has changed, run "kubeconfig add --cluster=${name} --server=…"`,
+    });
+  }
+  const context = `${name}-keystone`;
+  const oldCluster = textAt(kubeconfig.find('context', context)?.value, 'cluster');
+  if (oldCluster !== undefined && oldCluster !== name) {
+    throw new ConfigError(`the kubeconfig has a context "${context}" for another cluster`, {
+      hint: 'rename or remove that context',
+    });
+  }
+  const target = nameContext(kubeconfig, call, context, name);
+  // First, because it refuses users that log in in another way.
+  setContext(kubeconfig, call, target, stanza);
+  setCluster(kubeconfig, cluster);
+  return target;
+}
+
+const describeError = ({ name, error }: LeftOutCluster): string =>
+  `${name} was left out: ${error.message}${error.hint === undefined ? '' : `; ${error.hint}`}`;
+
+/**
+ * Adds the clusters of Magnum or of a list. One that cannot be added is reported, and the others are added.
+ *
+ * @throws PluginError if the options contradict each other, or there is no list
+ */
+export async function addManyContexts(call: Invocation): Promise<CommandResult> {
+  const { host, ownConfig, reporter } = call;
+  checkOptions(call);
+  const login = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
+  const { command, warning } = choosePluginCommand(host, ownConfig.text('command'));
+  const stanza = makeExecStanza({ ...login, command, apiVersion: chooseStanzaVersion(call) });
+  // Before any request: if the kubeconfig is invalid, the token is not sent.
+  const kubeconfig = openCommandKubeconfig(call);
+  const listed = await listClusters(call);
+  const added: ContextNames[] = [];
+  const leftOut = [...listed.leftOut];
+  for (const cluster of listed.clusters) {
+    try {
+      added.push(addOne(call, kubeconfig, cluster, stanza));
+    } catch (error) {
+      if (!(error instanceof PluginError)) throw error;
+      leftOut.push({ name: cluster.name, error });
+    }
+  }
+  if (warning !== undefined) reporter.warn(warning);
+  for (const cluster of leftOut) reporter.warn(describeError(cluster));
+  const messages = [
+    ...added.map(({ context, cluster }) => `Context ${context} uses cluster ${cluster}.`),
+    ...(added.length + leftOut.length === 0 ? ['The project has no clusters.'] : []),
+    ...describeLeftOut(login.leftOut),
+  ];
+  const result = await saveOrPreview(call, kubeconfig, {
+    messages,
+    data: {
+      contexts: added.map((names) => ({ ...names })),
+      leftOutClusters: leftOut.map(({ name, error }) => ({ name, code: error.code, reason: error.message })),
+      current: kubeconfig.currentContext ?? null,
+      leftOut: login.leftOut,
+    },
+    hasSecrets: ownConfig.isOn('with-secrets'),
+  });
+  const [first] = leftOut;
+  return first === undefined ? result : { ...result, exitStatus: getExitStatus(first.error.code) };
+}

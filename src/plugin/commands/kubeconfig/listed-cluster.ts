@@ -1,0 +1,36 @@
+import type { PluginError } from '../../../shared/base/errors.ts';
+import { KeystoneProtocolError } from '../../../shared/base/errors.ts';
+import { isPrintable } from '../../../shared/base/terminal-text.ts';
+
+/** One of several clusters that get a context. */
+export interface ListedCluster {
+  readonly name: string;
+  readonly server: string;
+  /** PEM text; undefined for a public CA. */
+  readonly authority: string | undefined;
+}
+
+/** A cluster that gets no context, and why. */
+export interface LeftOutCluster {
+  readonly name: string;
+  readonly error: PluginError;
+}
+
+/** What a source says about several clusters. A bad cluster does not lose the others. */
+export interface ClusterList {
+  readonly clusters: readonly ListedCluster[];
+  readonly leftOut: readonly LeftOutCluster[];
+}
+
+/** The longest name in Kubernetes, of a DNS subdomain. */
+const MAX_NAME_LENGTH = 253;
+
+/** Whether a server may give something this name. */
+export function isUsableName(name: string | undefined): name is string {
+  return name !== undefined && name !== '' && name.length <= MAX_NAME_LENGTH && isPrintable(name);
+}
+
+/** Makes the error for an answer of a server that cannot be used. */
+export function makeAnswerError(message: string, hint = 'ask its operator'): KeystoneProtocolError {
+  return new KeystoneProtocolError('protocol', message, { hint });
+}
