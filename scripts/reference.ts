@@ -12,6 +12,7 @@ import { SELECTION_OPTIONS } from '../src/plugin/cli/selection-options.ts';
 import { ALL_COMMANDS } from '../src/plugin/commands/registry.ts';
 import { describeSynopsis } from '../src/shared/yargs/command-description.ts';
 import { COMMON_OPTIONS } from '../src/plugin/config/common-options.ts';
+import { readChartValues } from './lib/chart-values.ts';
 import { listOutdatedMentions } from './lib/project-mentions.ts';
 import { PROJECT } from './lib/project.ts';
 import { listFlagNames } from '../src/shared/options/flags.ts';
@@ -87,6 +88,16 @@ function makeExitStatusTable(): string {
   return renderTable(['Status', 'Meaning', 'Codes'], rows);
 }
 
+function makeValuesTable(): string {
+  const values = readChartValues(readFileSync('packaging/chart/values.yaml', 'utf8'));
+  const rows = values.map(({ path, defaultText, description }) => [
+    `\`${path}\``,
+    defaultText === "''" ? NOTHING : `\`${defaultText}\``,
+    description === '' ? 'Whether it is created' : description,
+  ]);
+  return renderTable(['Value', 'Default', 'Meaning'], rows);
+}
+
 function replaceTable(file: string, text: string, name: string, table: string): string {
   const begin = `<!-- ${name}: written by "npm run reference" -->`;
   const end = `<!-- ${name} end -->`;
@@ -120,6 +131,7 @@ await updateTables('docs/reference.md', {
 });
 await updateTables('docs/commands.md', { commands: makeCommandTable() });
 await updateTables('docs/exit-codes.md', { 'exit codes': makeExitStatusTable() });
+await updateTables('packaging/chart/README.md', { values: makeValuesTable() });
 await updateTables('docs/webhook/reference.md', {
   'webhook options': makeOptionTables(WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS),
 });

@@ -12,14 +12,18 @@ export interface Mention {
   readonly after: string;
 }
 
-/** Names the address of the project, its authors' address, its team and its version as package.json does. */
+/**
+ * Names the address of the project, its authors' address, its team and its version as package.json does. A chart has the
+ * version twice.
+ */
 export function updateMentions(text: string, { name, version, repositoryUrl, organization, email }: Project): string {
   return text
     .replaceAll(new RegExp(`https://github\\.com/[\\w-]+/${name}(?![\\w-])`, 'g'), repositoryUrl)
     .replaceAll(/\b[\w-]+@users\.noreply\.github\.com\b/g, email)
     .replaceAll(/(?<=\s)@[\w-]+(?=\/maintainers\b)/g, `@${organization}`)
     .replaceAll(new RegExp(`(?<=--repo )[\\w-]+(?=/${name}\\b)`, 'g'), organization)
-    .replaceAll(/(?<=\/k8s-keystone-auth:)\d[\w.-]*/g, version);
+    .replaceAll(/(?<=\/k8s-keystone-auth:)\d[\w.-]*/g, version)
+    .replaceAll(/(?<=^(?:version|appVersion): ')\d[\w.-]*(?='$)/gm, version);
 }
 
 function listFiles(root: string, folder: string): string[] {
