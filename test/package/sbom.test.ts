@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { readLockedPackage } from '../../scripts/lib/npm-package.ts';
 import { getRuntimePackage } from '../../scripts/package/runtimes.ts';
-import { TARGETS } from '../../scripts/package/targets.ts';
+import { ALL_TARGETS } from '../../scripts/package/targets.ts';
 import { skipWithout } from '../support/missing-tools.ts';
 import { readRuntime } from '../support/packaged-runtime.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
@@ -24,7 +24,7 @@ const skip = (name: string): string | false =>
     ? 'npm test -- --packaged'
     : skipWithout(`out/${name}`, () => existsSync(`out/${name}/sbom.cdx.json`));
 
-for (const target of TARGETS) {
+for (const target of ALL_TARGETS) {
   const { name, keyringPackage } = target;
   await t.test(name, { skip: skip(name) }, async (t) => {
     const runtime = readRuntime(target);

@@ -7,6 +7,7 @@ import type { Test } from 'tap';
 import { archivePath } from '../../scripts/package/package-paths.ts';
 import { findNameOffsets, SCRUBBED_NAMES } from '../../scripts/package/node-binary/scrub-env-names.ts';
 import { WEBHOOK_PROGRAM_NAME } from '../../scripts/package/product.ts';
+import { requireNode } from '../../scripts/package/runtimes.ts';
 import { executablePath, TARGETS } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
@@ -140,7 +141,7 @@ for (const target of TARGETS.filter(({ hasWebhook }) => hasWebhook)) {
         'js-yaml',
         '@kubernetes/client-node',
         'yargs',
-        target.nodePackage,
+        requireNode(target).name,
       ];
       for (const name of carried) t.ok(names.includes(name), name);
       for (const name of ['@inquirer/core', target.keyringPackage]) t.notOk(names.includes(name), `no ${name}`);

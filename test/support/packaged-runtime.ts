@@ -10,5 +10,5 @@ export function readRuntime(target: Target): Runtime {
     components: { type: string; name: string }[];
   };
   const platform = sbom.components.find(({ type }) => type === 'platform')?.name;
-  return platform === target.bun?.name ? 'bun' : 'node';
+  return platform === target.bun.name ? 'bun' : 'node';
 }

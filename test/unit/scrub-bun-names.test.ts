@@ -23,10 +23,10 @@ for (const processor of ['x64', 'arm64'] as const) {
   const comparison = Buffer.from(COMPARISONS[processor], 'hex');
 
   await t.test(`names and the prefix are emptied for ${processor}, and nothing else changes`, async (t) => {
-    const kept = '\0BUN_1.2\0 BUN_OPTIONS \0NODE_OPTIONS\0';
+    const kept = '\0BUN_1.2\0 BUN_OPTIONS \0NODE_OPTIONS\0set $BUN_INSTALL\0';
     const program = join(kept, NAMES, comparison, 'end');
     const { length } = program;
-    scrubBunNames(program, processor);
+    scrubBunNames(program, 'linux', processor);
     t.strictSame(findBunNames(program), []);
     t.strictSame(findJscComparisons(program, processor), []);
     t.equal(program.length, length);
@@ -39,7 +39,7 @@ for (const processor of ['x64', 'arm64'] as const) {
   await t.test(`a Bun for ${processor} that is not as expected is refused`, async (t) => {
     const refuses = (message: string, ...parts: readonly (string | Buffer)[]): void => {
       t.throws(() => {
-        scrubBunNames(join(...parts), processor);
+        scrubBunNames(join(...parts), 'linux', processor);
       }, new RegExp(message));
     };
     refuses('BUN_OPTIONS 0 times', NAMES.replace('BUN_OPTIONS', 'BUN_CHOICES'), comparison);
@@ -48,3 +48,29 @@ for (const processor of ['x64', 'arm64'] as const) {
     refuses('BUN_JSC_ in 2 places', NAMES, comparison, comparison);
   });
 }
+
+await t.test('a name that follows other text without a NUL is emptied too', (t) => {
+  const comparison = Buffer.from(COMPARISONS.x64, 'hex');
+  const merged = NAMES.replace('\0BUN_BYTECODE_ORDER_OUT', '\0BUN_OTHERBUN_BYTECODE_ORDER_OUT').replace(
+    '\0BUN_OPTIONS',
+    '\0emptyBUN_OPTIONS',
+  );
+  const program = join(merged, comparison);
+  scrubBunNames(program, 'linux', 'x64');
+  t.strictSame(findBunNames(program), []);
+  t.notMatch(program.toString('latin1'), /BUN_(?:OPTIONS|BYTECODE_ORDER_OUT)/);
+  t.end();
+});
+
+await t.test('each system has its own names', (t) => {
+  const comparison = Buffer.from(COMPARISONS.arm64, 'hex');
+  const mac = NAMES.replace('\0BUN_TRACE\0', '').replace('\0ICU_DATA\0', '').replace('\0ICU_TIMEZONE_FILES_DIR\0', '');
+  scrubBunNames(join(mac, comparison), 'darwin', 'arm64');
+  t.throws(() => {
+    scrubBunNames(join(mac, comparison), 'linux', 'arm64');
+  }, /BUN_TRACE 0 times, not 1/);
+  t.throws(() => {
+    scrubBunNames(join(NAMES, comparison), 'darwin', 'arm64');
+  }, /BUN_TRACE 1 times, not 0/);
+  t.end();
+});

@@ -9,10 +9,13 @@ import { promisify } from 'node:util';
 import { fetchPackageFile } from '../../lib/npm-package.ts';
 import { fetchAddon } from '../keyring-addon.ts';
 import type { BuiltExecutable } from '../keyring-addon.ts';
-import { requireBun } from '../runtimes.ts';
+import { removeMachOSignature, signAdHoc } from '../node-binary/mach-o.ts';
+import { removeSignature } from '../node-binary/pe.ts';
+import { PROGRAM_NAME } from '../product.ts';
 import { executablePath, hostTarget } from '../targets.ts';
 import type { BunSource, Target } from '../targets.ts';
 import { scrubBunNames } from './scrub-bun-names.ts';
+import { silenceCrashReport } from './silence-crash-report.ts';
 
 const MAIN = 'out/bun-executable.cjs';
 const KEYRING_HELPER = { source: 'out/bun-keyring.cjs', name: 'keyring.cjs' };
@@ -23,7 +26,6 @@ const KEYRING_ADDON = 'keyring.node';
 const COMPILE_OPTIONS = [
   'build',
   '--compile',
-  '--target=bun',
   // Bun wraps each CommonJS module in a function, which runs when it is first required.
   '--format=cjs',
   '--bytecode',
@@ -64,11 +66,16 @@ async function writeBundles(
   await writeFile(join(folder, KEYRING_ADDON), await fetchAddon(target.keyringPackage));
 }
 
-async function writeScrubbedBun({ name, file, processor }: BunSource, path: string): Promise<void> {
+async function writeScrubbedBun({ name, file, system, processor }: BunSource, path: string): Promise<void> {
   const program = await fetchPackageFile(name, file);
-  scrubBunNames(program, processor);
-  await writeFile(path, program, { mode: 0o755 });
+  scrubBunNames(program, system, processor);
+  silenceCrashReport(program, processor);
+  await writeFile(path, system === 'windows' ? removeSignature(program) : program, { mode: 0o755 });
 }
+
+/** The format that Bun writes. The rest of the platform is that of the Bun that it compiles into. */
+const getCompileTarget = ({ system, processor }: BunSource): string =>
+  system === 'linux' ? 'bun' : `bun-${system}-${processor}`;
 
 /**
  * Compiles bundles to an executable.
@@ -83,7 +90,7 @@ export async function compileWithBun(
   path: string,
   transform: TransformBundle = (_name, source) => source,
 ): Promise<void> {
-  const [source, host] = [requireBun(target), requireBun(hostTarget())];
+  const [source, host] = [target.bun, hostTarget().bun];
   const staging = await mkdtemp(join(dirname(path), '.making-'));
   try {
     const [folder, compiler, runtime] = [join(staging, 'bundles'), join(staging, 'compiler'), join(staging, 'runtime')];
@@ -91,10 +98,14 @@ export async function compileWithBun(
     await writeBundles(target, bundles, folder, transform);
     await writeScrubbedBun(source, runtime);
     await writeFile(compiler, await fetchPackageFile(host.name, host.file), { mode: 0o755 });
-    const args = [...COMPILE_OPTIONS, `--compile-executable-path=${resolve(runtime)}`, '--outfile', resolve(path)];
+    const executable = [`--target=${getCompileTarget(source)}`, `--compile-executable-path=${resolve(runtime)}`];
+    const args = [...COMPILE_OPTIONS, ...executable, '--outfile', resolve(path)];
     // Its variables could change what it makes, and it keeps a cache in the home folder.
     const env = { PATH: process.env['PATH'], HOME: resolve(staging) };
     await run(resolve(compiler), [...args, './main.cjs'], { cwd: folder, env });
+    // Bun signs programs for arm64 only, and leaves the signature of others as it was.
+    if (target.format === 'mach-o')
+      await writeFile(path, signAdHoc(removeMachOSignature(await readFile(path)), PROGRAM_NAME));
   } finally {
     await rm(staging, { recursive: true, force: true });
   }

@@ -8,9 +8,13 @@
 import type { BunSource } from '../targets.ts';
 
 type Processor = BunSource['processor'];
+type System = BunSource['system'];
 
-/** Every variable of Bun's own: its native code reads each by its name, a C string. */
-const BUN_NAME = /^BUN_[A-Z][A-Z0-9_]*$/;
+/**
+ * Every variable of Bun's own: its native code reads each by its name, a C string. On Windows and macOS, names can follow
+ * other text without a NUL between them. After a dollar sign, a name is part of a message.
+ */
+const BUN_NAMES = /(?<![A-Z0-9_$ ])BUN_[A-Z][A-Z0-9_]*(?=\0)/g;
 
 /** Variables of Bun that must be among those that were found, because of what they do. */
 const DANGEROUS_BUN_NAMES = [
@@ -43,8 +47,16 @@ const OTHER_NAMES = [
   'NODE_USE_SYSTEM_CA',
 ];
 
-/** The names that every Bun must contain as C strings. */
+/** The names that a Bun must contain as C strings. */
 export const SCRUBBED_BUN_NAMES: readonly string[] = [...DANGEROUS_BUN_NAMES, ...OTHER_NAMES];
+
+/** How often a Bun contains a name. A name that is not here is there once. */
+const COUNTS: Readonly<Record<System, Readonly<Record<string, number>>>> = {
+  linux: {},
+  // ICU is a library of macOS.
+  darwin: { BUN_TRACE: 0, ICU_DATA: 0, ICU_TIMEZONE_FILES_DIR: 0 },
+  windows: { BUN_TRACE: 0, JSC_SIGNAL_FOR_GC: 0, NODE_USE_SYSTEM_CA: 2 },
+};
 
 /** JavaScriptCore takes each variable with this prefix as an option, and some options replace functions. */
 export const JSC_PREFIX = 'BUN_JSC_';
@@ -55,15 +67,13 @@ interface FoundName {
   readonly at: number;
 }
 
-/** Finds the C strings that are such names, between two NULs. */
+/** Finds the C strings that are such names. */
 export function findBunNames(program: Buffer): FoundName[] {
-  const names: FoundName[] = [];
-  for (const first of ['BUN_', ...OTHER_NAMES]) {
-    const pattern = Buffer.from(`\0${first}`, 'latin1');
-    for (let at = program.indexOf(pattern); at >= 0; at = program.indexOf(pattern, at + 1)) {
-      const name = program.toString('latin1', at + 1, program.indexOf(0, at + 1));
-      if (name === first || (first === 'BUN_' && BUN_NAME.test(name))) names.push({ name, at: at + 1 });
-    }
+  const names = [...program.toString('latin1').matchAll(BUN_NAMES)].map(({ 0: name, index: at }) => ({ name, at }));
+  for (const name of OTHER_NAMES) {
+    const pattern = Buffer.from(`\0${name}\0`, 'latin1');
+    for (let at = program.indexOf(pattern); at >= 0; at = program.indexOf(pattern, at + 1))
+      names.push({ name, at: at + 1 });
   }
   return names;
 }
@@ -119,12 +129,14 @@ function emptyJscPrefix(program: Buffer, processor: Processor): void {
  *
  * @throws Error when something is not found as expected: this Bun may read the variable in another way
  */
-export function scrubBunNames(program: Buffer, processor: Processor): void {
+export function scrubBunNames(program: Buffer, system: System, processor: Processor): void {
   const found = findBunNames(program);
   for (const name of SCRUBBED_BUN_NAMES) {
-    const count = found.filter((each) => each.name === name).length;
-    if (count !== 1)
-      throw new Error(`this Bun contains the name ${name} ${count} times, not once; check how it reads the variable`);
+    const [count, expected] = [found.filter((each) => each.name.endsWith(name)).length, COUNTS[system][name] ?? 1];
+    if (count !== expected)
+      throw new Error(
+        `this Bun contains the name ${name} ${count} times, not ${expected}; check how it reads the variable`,
+      );
   }
   for (const { name, at } of found) program.fill(0, at, at + name.length);
   emptyJscPrefix(program, processor);

@@ -18,6 +18,7 @@ import { fetchAddon } from '../keyring-addon.ts';
 import type { BuiltExecutable } from '../keyring-addon.ts';
 import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from '../product.ts';
 import { disableRehashing } from './snapshot.ts';
+import { requireNode } from '../runtimes.ts';
 import { disableSourcePositions } from './source-positions.ts';
 import { executablePath, isHost } from '../targets.ts';
 import type { Target } from '../targets.ts';
@@ -150,7 +151,8 @@ async function makeBlob(target: Target, program: Program, staging: string): Prom
  * @throws Error when the running Node has another version than the embedded one
  */
 export async function makeExecutable(target: Target, program: Program): Promise<BuiltExecutable> {
-  const { version } = await readLockedPackage(target.nodePackage);
+  const source = requireNode(target);
+  const { version } = await readLockedPackage(source.name);
   // Only the version of Node that wrote a blob can read it.
   if (process.version !== `v${version}`)
     throw new Error(
@@ -163,7 +165,7 @@ export async function makeExecutable(target: Target, program: Program): Promise<
   try {
     await makeBlob(target, program, staging);
     const file = join(staging, 'node');
-    await writeFile(file, await fetchPackageFile(target.nodePackage, target.nodeFile), { mode: 0o755 });
+    await writeFile(file, await fetchPackageFile(source.name, source.file), { mode: 0o755 });
     if (target.strippers.length > 0) {
       const stripper = await strip(file, target.strippers);
       if (stripper === undefined) notes.push(`not stripped: install one of ${target.strippers.join(', ')}`);

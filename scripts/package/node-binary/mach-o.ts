@@ -165,6 +165,30 @@ function joinBlobs(blobs: readonly (readonly [slot: number, blob: Buffer])[]): B
 }
 
 /**
+ * Returns the program without its signature.
+ *
+ * @throws Error when it is not signed, or not at its end
+ */
+export function removeMachOSignature(program: Buffer): Buffer {
+  const file = readMachO(program);
+  const last = findSegment('__LINKEDIT', file);
+  const { signature } = file;
+  const commandAt = HEADER_BYTES + file.commandBytes - SIGNATURE_COMMAND_BYTES;
+  const isLast =
+    signature !== undefined &&
+    program.readUInt32LE(commandAt) === LC_CODE_SIGNATURE &&
+    last.fileOffset + last.fileBytes === program.length &&
+    signature.offset + signature.size === program.length;
+  if (!isLast) throw new Error('the Mach-O file has no signature at its end');
+  const code = Buffer.from(program.subarray(0, signature.offset));
+  code.fill(0, commandAt, commandAt + SIGNATURE_COMMAND_BYTES);
+  code.writeUInt32LE(file.commands - 1, 16);
+  code.writeUInt32LE(file.commandBytes - SIGNATURE_COMMAND_BYTES, 20);
+  code.writeBigUInt64LE(BigInt(signature.offset - last.fileOffset), last.at + 48);
+  return code;
+}
+
+/**
  * Returns the program with an ad-hoc signature at its end.
  *
  * @throws Error when the program is signed already, or has no room for the load command

@@ -4,6 +4,9 @@ import { makeProcessHost } from '../../../shared/base/host.ts';
 import { loadKeyringAddon } from '../keyring-addon.ts';
 
 /** Where Bun shows the files in the executable. */
-const ADDON = '/$bunfs/root/keyring.node';
+const FILES = { windows: 'B:/~BUN/root', others: '/$bunfs/root' };
 
-export const { Entry } = loadKeyringAddon(makeProcessHost(), readFileSync(ADDON)) as { Entry: unknown };
+const host = makeProcessHost();
+const addon = `${host.platform === 'win32' ? FILES.windows : FILES.others}/keyring.node`;
+
+export const { Entry } = loadKeyringAddon(host, readFileSync(addon)) as { Entry: unknown };
