@@ -16,16 +16,21 @@ const text = (name: string, contents: string | Buffer): ArchiveMember => ({
   executable: false,
 });
 
+async function listFilesBelow(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => `${parentPath}/${name}`)
+    .toSorted();
+}
+
 /**
- * Makes the archive of the webhook: the executable, its licenses, its documentation and the manifests.
+ * Makes the archive of the webhook: the executable, its licenses, its documentation, the manifests and the chart.
  *
  * @param licensesFile path of the licenses of the packages in the executable
  */
 export async function makeWebhookArchive(target: Target, version: string, licensesFile: string): Promise<string> {
-  const pages = (await readdir('docs/webhook', { recursive: true }))
-    .filter((name) => /\.\w+$/.test(name))
-    .toSorted()
-    .map((name) => `docs/webhook/${name}`);
+  const paths = [...(await listFilesBelow('docs/webhook')), ...(await listFilesBelow('packaging/chart'))];
   const manifests = ['README.md', 'manifests.yaml', 'webhook-kubeconfig.yaml'];
   const members = [
     {
@@ -36,7 +41,7 @@ export async function makeWebhookArchive(target: Target, version: string, licens
     text('LICENSE', await readFile('LICENSE')),
     text('THIRD-PARTY-LICENSES.txt', await readFile(licensesFile)),
   ];
-  for (const path of [...pages, ...manifests.map((name) => `packaging/webhook/${name}`)]) {
+  for (const path of [...paths, ...manifests.map((name) => `packaging/webhook/${name}`)]) {
     members.push(text(path, await readFile(path)));
   }
   const path = archivePath(target, version, WEBHOOK_PROGRAM_NAME);

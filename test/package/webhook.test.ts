@@ -123,7 +123,15 @@ for (const target of TARGETS.filter(({ hasWebhook }) => hasWebhook)) {
           readFileSync(executablePath(target, WEBHOOK_PROGRAM_NAME)),
         ),
       );
-      for (const name of ['LICENSE', 'docs/webhook/install.md', 'packaging/webhook/manifests.yaml']) {
+      const files = [
+        'LICENSE',
+        'docs/webhook/install.md',
+        'docs/webhook/operations/absent.md',
+        'packaging/webhook/manifests.yaml',
+        'packaging/chart/Chart.yaml',
+        'packaging/chart/files/alerts.yaml',
+      ];
+      for (const name of files) {
         t.ok(readFileSync(join(folder, name)).equals(readFileSync(name)), name);
       }
       const licenses = readFileSync(join(folder, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
