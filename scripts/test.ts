@@ -1,10 +1,11 @@
 // `npm test`: starts what the test files need (the built programs, a real Keystone, an identity provider), runs them,
 // says which files were slow, and prints the number of assertions as its last line.
 //
-// usage: node scripts/test.ts [--unit | --stress | --packaged [--made]] [TEST-FILE...] --unit: run the files that need
-// nothing. --stress: run the attacks on the cache and the random inputs in full size, one file at a time. --packaged:
-// build the single executable of this platform, and test it instead of the bundles. With --made, test the one that
-// `npm run package` has built.
+// usage: node scripts/test.ts [--unit | --stress | --packaged [--made]] [--jitter SEED]... [TEST-FILE...] --unit: run the
+// files that need nothing. --stress: run the attacks on the cache and the random inputs in full size, one file at a time.
+// --packaged: build the single executable of this platform, and test it instead of the bundles. With --made, test the
+// one that `npm run package` has built. --jitter: delay things in the tests and in the programs at random; several seeds
+// run the files several times.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -15,10 +16,11 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import type { ResourceName, Resources, StartedResources } from '../test/support/resources.ts';
+import { bundleJitter } from './lib/bundle-jitter.ts';
 import { bundleTap } from './lib/bundle-tap.ts';
 import { readChildSeconds, readOwnSeconds } from './lib/processor-time.ts';
 import { runTestFiles } from './lib/run-test-files.ts';
-import type { FileTime, TestFile } from './lib/run-test-files.ts';
+import type { FileTime, TestFile, TestRunOptions } from './lib/run-test-files.ts';
 import { startResources } from './lib/start-test-resources.ts';
 import type { Server } from './lib/start-test-resources.ts';
 import { describeCounts } from './lib/test-report.ts';
@@ -40,7 +42,7 @@ const STRESS = /^test\/(?:property|stress)\//;
 /** Tests of what users do, of packages, and of what differs inside an executable. */
 const PACKAGED = /^test\/(?:e2e|package)\/|^test\/(?:stress\/keyring|security\/child-environment)\.test\.ts$/;
 
-const USAGE = 'usage: npm test -- [--unit | --stress | --packaged [--made]] [TEST-FILE...]';
+const USAGE = 'usage: npm test -- [--unit | --stress | --packaged [--made]] [--jitter SEED]... [TEST-FILE...]';
 
 interface Selection {
   readonly files: readonly string[];
@@ -48,6 +50,8 @@ interface Selection {
   readonly isPackaged: boolean;
   /** The executable is built already. */
   readonly isMade: boolean;
+  /** Each decides the random delays of one run of all files; without one, nothing is delayed. */
+  readonly jitterSeeds: readonly string[];
 }
 
 /** A mistake in the arguments. */
@@ -133,9 +137,27 @@ async function runTests(
       console.log(text);
     },
   };
+  if (selection.jitterSeeds.length > 0) return runWithDelays(files, selection.jitterSeeds, options, counts);
   const times = await runTestFiles(files, options, counts);
   // In full size, the times are others.
   if (!selection.isFullSize) writeTestTimes(timesFile, times);
+  return times;
+}
+
+/** Runs the files once for each seed. */
+async function runWithDelays(
+  files: readonly TestFile[],
+  seeds: readonly string[],
+  options: TestRunOptions,
+  counts: Counts,
+): Promise<readonly FileTime[]> {
+  const times: FileTime[] = [];
+  for (const seed of seeds) {
+    const preload = await bundleJitter(options.dir, seed);
+    options.write(`with the delays of --jitter ${seed}:`);
+    const delayed = files.map((file) => ({ ...file, env: { ...file.env, CKA_JITTER: preload } }));
+    times.push(...(await runTestFiles(delayed, { ...options, preload }, counts)));
+  }
   return times;
 }
 
@@ -160,16 +182,18 @@ async function startAll(
  */
 function selectTests(args: string[]): Selection {
   const { values, positionals } = parseArguments(args);
-  const { unit, stress, packaged, made } = values;
+  const { unit, stress, packaged, made, jitter } = values;
   if ([unit, stress, packaged].filter(Boolean).length > 1 || (made && !packaged)) throw new UsageError(USAGE);
   const pattern = unit ? UNIT : stress ? STRESS : packaged ? PACKAGED : ALL;
   const files =
     positionals.length > 0 ? positionals.map(toTestFile) : listTestFiles().filter((file) => pattern.test(file));
-  return { files, isFullSize: stress, isPackaged: packaged, isMade: made };
+  return { files, isFullSize: stress, isPackaged: packaged, isMade: made, jitterSeeds: jitter };
 }
 
 interface Arguments {
-  readonly values: Readonly<Record<'unit' | 'stress' | 'packaged' | 'made', boolean>>;
+  readonly values: Readonly<Record<'unit' | 'stress' | 'packaged' | 'made', boolean>> & {
+    readonly jitter: readonly string[];
+  };
   readonly positionals: readonly string[];
 }
 
@@ -178,7 +202,13 @@ function parseArguments(args: string[]): Arguments {
   try {
     return parseArgs({
       args,
-      options: { unit: flag, stress: flag, packaged: flag, made: flag },
+      options: {
+        unit: flag,
+        stress: flag,
+        packaged: flag,
+        made: flag,
+        jitter: { type: 'string', multiple: true, default: [] },
+      },
       allowPositionals: true,
     });
   } catch (error) {

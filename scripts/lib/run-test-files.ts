@@ -27,6 +27,8 @@ export interface TestRunOptions {
   readonly jobs: number | undefined;
   /** A file that has not ended after this time hangs, and is stopped. */
   readonly timeoutSeconds: number;
+  /** A module that each test process loads first. */
+  readonly preload?: string | undefined;
   /** Gets the processes while they run, so that a signal can be passed to them. */
   readonly processes: Set<ChildProcess>;
   /** Whether no more files are started. */
@@ -110,7 +112,7 @@ async function waitForIdleProcessor(): Promise<boolean> {
 }
 
 async function runTestFile(file: TestFile, options: TestRunOptions, counts: Counts): Promise<FileTime> {
-  const { root, dir, jobs, timeoutSeconds, processes } = options;
+  const { root, dir, jobs, timeoutSeconds, preload, processes } = options;
   const report = openFileReport(file.path, counts, { isLive: jobs === 1, write: options.write });
   const name = file.path.replaceAll('/', '_');
   const processorTime = join(dir, `${name}.seconds`);
@@ -120,7 +122,12 @@ async function runTestFile(file: TestFile, options: TestRunOptions, counts: Coun
     TAP_TIMEOUT: String(timeoutSeconds),
     CKA_PROCESSOR_TIME: processorTime,
   };
-  const args = ['--disable-warning=ExperimentalWarning', ...PRELOADS.map((url) => `--import=${url.href}`), file.path];
+  const args = [
+    '--disable-warning=ExperimentalWarning',
+    ...(preload === undefined ? [] : [`--require=${preload}`]),
+    ...PRELOADS.map((url) => `--import=${url.href}`),
+    file.path,
+  ];
   const startedAt = performance.now();
   // A file, because a pipe would stay open as long as a program that the test has left behind.
   const errors = join(dir, `${name}.stderr`);

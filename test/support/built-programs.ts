@@ -20,9 +20,17 @@ export const BUNDLE_FOLDER: string = resolve('dist');
 /** The executable file that kubectl runs. */
 export const PLUGIN_PATH: string = PACKAGED_EXECUTABLE ?? join(BUNDLE_FOLDER, 'client-keystone-auth.cjs');
 
+const jitter = process.env['CKA_JITTER'];
+
+/** Runs a program with the Node under test, with the delays of `npm test -- --jitter SEED`. */
+const NODE: readonly [string, ...string[]] = [process.execPath, ...(jitter === undefined ? [] : ['--require', jitter])];
+
 /** The command that runs it with the Node under test, independent of the PATH. */
 export const PLUGIN_COMMAND: readonly [string, ...string[]] =
-  PACKAGED_EXECUTABLE === undefined ? [process.execPath, PLUGIN_PATH] : [PACKAGED_EXECUTABLE];
+  PACKAGED_EXECUTABLE === undefined ? [...NODE, PLUGIN_PATH] : [PACKAGED_EXECUTABLE];
 
 /** The webhook. */
 export const WEBHOOK_PATH: string = join(BUNDLE_FOLDER, 'k8s-keystone-auth.cjs');
+
+/** The command that runs it. */
+export const WEBHOOK_COMMAND: readonly [string, ...string[]] = [...NODE, WEBHOOK_PATH];

@@ -1,6 +1,6 @@
 /** Runs the built k8s-keystone-auth as a process, for what only a process has: signals, an exit status, memory. */
 import { spawn } from 'node:child_process';
-import { WEBHOOK_PATH } from './built-programs.ts';
+import { WEBHOOK_COMMAND } from './built-programs.ts';
 import { makeIsolatedCommand } from './run-plugin.ts';
 import { waitUntil } from './wait-until.ts';
 import { connectToWebhook } from './webhook-client.ts';
@@ -29,7 +29,7 @@ export interface WebhookProcessSettings extends WebhookSettings {
  */
 export async function startWebhookProcess(t: Owner, settings: WebhookProcessSettings): Promise<WebhookProcess> {
   const { args, env, pki } = await makeWebhookCommandLine(t, settings);
-  const [program, ...programArgs] = settings.command ?? [process.execPath, WEBHOOK_PATH];
+  const [program, ...programArgs] = settings.command ?? WEBHOOK_COMMAND;
   const allVariables = { PATH: process.env['PATH'] ?? '', ...env };
   const [file, fileArgs, options] = makeIsolatedCommand(program, [...programArgs, ...args], allVariables);
   const child = spawn(file, fileArgs, { ...options, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] });
