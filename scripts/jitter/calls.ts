@@ -12,7 +12,7 @@ type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 function replace(owner: object, name: string, make: (original: AnyFunction) => AnyFunction): void {
   const original: unknown = Reflect.get(owner, name);
   if (typeof original !== 'function') return;
-  const replacement = make(original);
+  const replacement = make(original as AnyFunction);
   Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(original));
   Reflect.set(owner, name, replacement);
 }
@@ -29,7 +29,7 @@ function delayPromise(owner: object, name: string, kind: DelayKind, delays: Dela
     (original) =>
       async function (...args) {
         try {
-          return await (original.apply(this, args) as Promise<unknown>);
+          return await original.apply(this, args);
         } finally {
           await wait();
         }

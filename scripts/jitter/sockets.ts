@@ -61,8 +61,8 @@ function track(raw: Handle): Pauses {
 
 /** Calls a method of the handle's class, past what {@link watchReading} has replaced. */
 function call(handle: Handle, name: 'readStart' | 'readStop'): number {
-  const methods = Object.getPrototypeOf(handle) as Handle;
-  return Reflect.apply(methods[name], handle, []);
+  const method: (this: Handle) => number = Reflect.get(Object.getPrototypeOf(handle) as Handle, name);
+  return method.call(handle);
 }
 
 function pause(pauses: Pauses): void {

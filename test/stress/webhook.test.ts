@@ -13,7 +13,7 @@ import type { StandInUser } from '../support/stand-in-keystone/users.ts';
 import { pickSize } from '../support/stress.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { makeAccessReview, makeFakeToken, makeTokenReview } from '../support/webhook-client.ts';
-import { countValidations, issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
+import { countValidations, countValidTokens, issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
 import { makeTestFolder, shareTestPki } from '../support/webhook-settings.ts';
 import { startWebhook } from '../support/webhook.ts';
 import type { TestWebhook } from '../support/webhook.ts';
@@ -37,12 +37,6 @@ async function setUp(t: Test, args: readonly string[] = []): Promise<WebhookWith
   const keystone = await startTestKeystone(t, { users: USERS });
   const webhook = await startWebhook(t, { keystone, args: ['--log-level', 'info', ...args] });
   return { keystone, webhook, tokens: USERS.map((user) => issueToken(keystone, user)) };
-}
-
-/** Counts the tokens that Keystone has found valid, whose verdicts are cached. */
-async function countValid(webhook: TestWebhook): Promise<number> {
-  const { body } = await webhook.sendRequest({ path: '/metrics' });
-  return Number(/keystone_judgements_total\{outcome="valid"\} (\d+)/.exec(String(body))?.[1]);
 }
 
 const makeBody = (token: string): string => JSON.stringify(makeTokenReview(token));
@@ -94,7 +88,7 @@ for (const client of CLIENTS) {
       );
       // Every 20 s the tokens are validated in the background. The clock must not pass the deadlines of that.
       const expected = CONNECTIONS * (1 + Math.floor(round / 2));
-      await waitUntil('the tokens are validated', async () => (await countValid(webhook)) === expected);
+      await waitUntil('the tokens are validated', async () => (await countValidTokens(webhook)) === expected);
       await webhook.clock.advance(10_000);
     }
     t.equal(wrong, 0, 'each user gets their own identity');

@@ -3,7 +3,7 @@ import { startStandInKeystone } from './stand-in-keystone.ts';
 import type { StandInKeystone, StandInKeystoneOptions } from './stand-in-keystone.ts';
 import { findRecordedUser } from './stand-in-keystone/users.ts';
 import type { StandInUser } from './stand-in-keystone/users.ts';
-import type { Owner } from './webhook-client.ts';
+import type { Owner, WebhookClient } from './webhook-client.ts';
 
 /** The start of a request that validates a token. */
 export const VALIDATION = 'GET /v3/auth/tokens';
@@ -27,4 +27,10 @@ export function issueToken(keystone: StandInKeystone, user: StandInUser = findRe
 /** Counts the requests that validate a token. */
 export function countValidations({ requests }: StandInKeystone): number {
   return requests.filter(({ method, path }) => `${method} ${path}`.startsWith(VALIDATION)).length;
+}
+
+/** Counts the tokens that the webhook has found valid at Keystone, whose verdicts it has cached. */
+export async function countValidTokens(webhook: WebhookClient): Promise<number> {
+  const { body } = await webhook.sendRequest({ path: '/metrics' });
+  return Number(/keystone_judgements_total\{outcome="valid"\} (\d+)/.exec(String(body))?.[1]);
 }

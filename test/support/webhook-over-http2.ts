@@ -17,6 +17,7 @@ import {
   PREFACE,
 } from './http2-frames.ts';
 import type { Frame } from './http2-frames.ts';
+import { waitUntil } from './wait-until.ts';
 import { parseBody } from './webhook-client.ts';
 import type { Owner, WebhookRequest, WebhookResponse } from './webhook-client.ts';
 
@@ -80,7 +81,10 @@ export interface FrameClient {
   continueReading(): void;
 }
 
-/** Opens a connection and sends the preface and settings. It is closed after the test. */
+/**
+ * Opens a connection, sends the preface and settings, and waits until the server has accepted it: from that moment the
+ * server counts its time. It is closed after the test.
+ */
 export async function connectFrameClient(
   t: Owner,
   port: number,
@@ -110,6 +114,7 @@ export async function connectFrameClient(
       });
     });
   await send(PREFACE, makeSettings(settings));
+  await waitUntil('the settings of the server', () => isClosed || frames.length > 0);
   return {
     frames,
     isClosed: () => isClosed,

@@ -149,8 +149,9 @@ void t.test('a watch whose connection has died is noticed within half a minute',
   t.ok(await isReady(webhook), 'an API server that is away must not take the webhook with it');
   await webhook.clock.advance(1);
   t.match(webhook.readOutput(), /"its connection has died","msg":"the watch of the ConfigMap has failed/);
-  await passTimeUntil(webhook, 'the policy applies', () => webhook.isAllowed(ACCESS_REVIEW));
-  t.ok(webhook.clock.monotonicMs() < 30_000);
+  await webhook.clock.advance(1_000);
+  await waitUntil('the policy applies', () => webhook.isAllowed(ACCESS_REVIEW));
+  t.equal(webhook.clock.monotonicMs(), 29_000);
 });
 
 void t.test('a policy file that is broken while the webhook runs ages', async (t) => {
