@@ -23,6 +23,7 @@ import type {
 } from 'oidc-provider';
 
 import type { CertificateFiles } from '../lib/pki.ts';
+import { waitForClients } from '../lib/patient-server.ts';
 
 /** A user who can log in. Keystone maps the `email`. */
 export interface IdentityProviderUser {
@@ -149,6 +150,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     },
   );
   server.on('tlsClientError', () => undefined);
+  waitForClients(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(0, '127.0.0.1', resolve);
   });

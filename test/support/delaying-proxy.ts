@@ -4,6 +4,7 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import type { Owner } from './webhook-client.ts';
+import { waitForClients } from '../../scripts/lib/patient-server.ts';
 
 export interface DelayingProxy {
   /** Without `/v3`. */
@@ -37,6 +38,7 @@ export async function startDelayingProxy(t: Owner, target: { readonly url: strin
       .once('error', () => outgoing.destroy())
       .end();
   });
+  waitForClients(server);
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => {
     server.closeAllConnections();

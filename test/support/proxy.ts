@@ -9,6 +9,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { CertificateFiles } from '../../scripts/lib/pki.ts';
+import { waitForClients } from '../../scripts/lib/patient-server.ts';
 
 export interface ConnectProxyOptions {
   /** Makes it an https:// proxy. */
@@ -254,6 +255,7 @@ function keep(sockets: Set<Duplex>, socket: Duplex): void {
 }
 
 async function listen(server: Server, port = 0): Promise<number> {
+  waitForClients(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     // 200 plugins connect within a few milliseconds.

@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { CertificateFiles } from '../../scripts/lib/pki.ts';
+import { waitForClients } from '../../scripts/lib/patient-server.ts';
 
 export interface StandInApiServerOptions extends CertificateFiles {
   /** Returns the name of the user, or undefined for 401. */
@@ -94,6 +95,7 @@ export async function startStandInApiServer(options: StandInApiServerOptions): P
   });
   // Tests connect clients that reject the certificate.
   server.on('tlsClientError', () => undefined);
+  waitForClients(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ port: options.port ?? 0, host: '127.0.0.1', backlog: 1024 }, resolve);

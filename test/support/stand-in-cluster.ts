@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
 import type { Test } from 'tap';
+import { waitForClients } from '../../scripts/lib/patient-server.ts';
 
 interface Metadata {
   name: string;
@@ -130,6 +131,7 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
   }
 
   const server = createServer((message, response) => void serve(message, response));
+  waitForClients(server);
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { Test } from 'tap';
 import type { Pki } from '../../scripts/lib/pki.ts';
+import { waitForClients } from '../../scripts/lib/patient-server.ts';
 
 export interface IssuerKey {
   readonly kid: string;
@@ -66,6 +67,7 @@ export async function startStandInIssuer(t: Test, pki: Pki, keys: readonly Issue
       response.end(body);
     });
   });
+  waitForClients(server);
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => {
     server.closeAllConnections();

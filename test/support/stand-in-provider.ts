@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
+import { waitForClients } from '../../scripts/lib/patient-server.ts';
 
 export interface ProviderRequest {
   /** `METHOD /path`. */
@@ -58,6 +59,7 @@ export async function startStandInProvider(t: Test): Promise<StandInProvider> {
     };
     void respond();
   });
+  waitForClients(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;

@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
+import { waitForClients } from '../../scripts/lib/patient-server.ts';
 
 export const SOAP = 'http://schemas.xmlsoap.org/soap/envelope/';
 export const ECP = 'urn:oasis:names:tc:SAML:2.0:profiles:SSO:ecp';
@@ -129,6 +130,7 @@ async function listen(t: Test, answer: (request: SamlRequest) => SamlResponse): 
     };
     void respond();
   });
+  waitForClients(server);
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => {
     server.closeAllConnections();

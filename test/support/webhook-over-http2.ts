@@ -109,9 +109,11 @@ export async function connectFrameClient(
         resolve();
         return;
       }
-      socket.once('drain', resolve).once('close', () => {
+      const finish = (): void => {
+        socket.off('drain', finish).off('close', finish);
         resolve();
-      });
+      };
+      socket.on('drain', finish).on('close', finish);
     });
   await send(PREFACE, makeSettings(settings));
   await waitUntil('the settings of the server', () => isClosed || frames.length > 0);

@@ -6,6 +6,7 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { CertificateFiles } from '../../../scripts/lib/pki.ts';
+import { waitForClients } from '../../../scripts/lib/patient-server.ts';
 
 export interface RecordedRequest {
   method: string;
@@ -42,7 +43,7 @@ export async function startServer({ tls, port }: ServerOptions, answer: Answer):
     const { remotePort = 0 } = message.socket;
     await answer(request, response, () => void connections.get(remotePort)?.resetAndDestroy());
   };
-  const server = await createServer(tls, (message, response) => void serve(message, response));
+  const server = waitForClients(await createServer(tls, (message, response) => void serve(message, response)));
   server.on('connection', (socket: Socket) => {
     const { remotePort = 0 } = socket;
     connections.set(remotePort, socket);
