@@ -153,7 +153,7 @@ async function runWithDelays(
 ): Promise<readonly FileTime[]> {
   const times: FileTime[] = [];
   for (const seed of seeds) {
-    const preload = await bundleJitter(options.dir, seed);
+    const preload = await bundleJitter(cache, seed);
     options.write(`with the delays of --jitter ${seed}:`);
     const delayed = files.map((file) => ({ ...file, env: { ...file.env, CKA_JITTER: preload } }));
     times.push(...(await runTestFiles(delayed, { ...options, preload }, counts)));
