@@ -5,14 +5,31 @@ import { parseAlias } from '../../src/plugin/cache/token-record.ts';
 
 const sign = (text: string): string => `${computeChecksum(text)}\n${text}\n`;
 
-void t.test('the checksum is FNV-1a with 32 bits', async (t) => {
-  t.equal(computeChecksum(''), '811c9dc5');
-  t.equal(computeChecksum('a'), 'e40c292c');
-  t.equal(computeChecksum('foobar'), 'bf9cf968');
+void t.test('the checksum is MurmurHash3 with 32 bits of the UTF-8 bytes', async (t) => {
+  const known = {
+    '': '0',
+    a: '3c2569b2',
+    ab: '9bbfd75f',
+    abc: 'b3dd93fa',
+    abcd: '43ed676a',
+    'Hello, world!': 'c0363e43',
+    π: 'f1954df6',
+  };
+  for (const [text, checksum] of Object.entries(known)) t.equal(computeChecksum(text), checksum, text);
+});
+
+void t.test('the checksum changes with each bit', async (t) => {
+  const text = serializeWithChecksum({ token: 'abc' }).split('\n')[1] ?? '';
+  for (let index = 0; index < text.length; index += 1) {
+    for (const bit of [1, 2, 4, 8, 16, 32, 64]) {
+      const changed = text.slice(0, index) + String.fromCharCode(text.charCodeAt(index) ^ bit) + text.slice(index + 1);
+      t.not(computeChecksum(changed), computeChecksum(text), `character ${String(index)}, bit ${String(bit)}`);
+    }
+  }
 });
 
 void t.test('what was written is read, with the version of the format', async (t) => {
-  t.strictSame(parseWithChecksum(serializeWithChecksum({ a: 1 })), { version: 1, a: 1 });
+  t.strictSame(parseWithChecksum(serializeWithChecksum({ a: 1 })), { version: 2, a: 1 });
 });
 
 void t.test('every other text counts as absent', async (t) => {
@@ -30,8 +47,8 @@ void t.test('every other text counts as absent', async (t) => {
     sign('[]'),
     sign('no JSON'),
     sign('{"a":1}'),
-    sign('{"version":2,"a":1}'),
-    sign('{"version":"1","a":1}'),
+    sign('{"version":1,"a":1}'),
+    sign('{"version":"2","a":1}'),
   ]) {
     t.equal(parseWithChecksum(other), undefined, JSON.stringify(other));
   }

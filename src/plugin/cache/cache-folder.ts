@@ -47,7 +47,10 @@ function under(base: string | undefined, ...names: string[]): string | undefined
 
 function readFolderSetting(host: Host): string | undefined {
   // A file with Windows line ends leaves a carriage return.
-  return [findFlagValue(host, FLAG), host.env[VARIABLE]?.trim()].find((path) => path !== undefined && path !== '');
+  const flag = findFlagValue(host, FLAG);
+  if (flag !== undefined && flag !== '') return flag;
+  const variable = host.env[VARIABLE]?.trim();
+  return variable === '' ? undefined : variable;
 }
 
 /**
@@ -73,8 +76,6 @@ interface Step {
   /** Whether it, or a folder above it, keeps other users out. */
   readonly isClosed: boolean;
 }
-
-const splitPath = (path: string): string[] => path.split('/').filter((name) => name !== '' && name !== '.');
 
 const isTrustedOwner = (stats: Stats, uid: number): boolean => stats.uid === 0 || stats.uid === uid;
 
@@ -102,10 +103,11 @@ function isReachableSafely(path: string, demands: Demands): boolean {
   const { uid } = demands;
   const root = enter(undefined, '/', lstatSync('/'), demands);
   let way: readonly Step[] = [root];
-  let names = splitPath(path);
+  let names = path.split('/');
   let linkCount = 0;
   for (let name = names.shift(); name !== undefined; name = names.shift()) {
-    const current = way.at(-1) ?? root;
+    if (name === '' || name === '.') continue;
+    const current = way[way.length - 1] ?? root;
     if (name === '..') {
       way = way.length === 1 ? way : way.slice(0, -1);
       continue;
@@ -122,7 +124,7 @@ function isReachableSafely(path: string, demands: Demands): boolean {
     if (linkCount > MAX_LINKS) throw new CacheError(`${next} is a link to itself`);
     const target = readlinkSync(next);
     if (isAbsolute(target)) way = [root];
-    names = [...splitPath(target), ...names];
+    names = [...target.split('/'), ...names];
   }
   return true;
 }

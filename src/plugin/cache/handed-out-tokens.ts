@@ -5,11 +5,11 @@
  * 256 parents, read and written in place. Two parents that share a slot overwrite each other; then Keystone is not
  * asked.
  */
-import { readSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CacheFolder } from './cache-folder.ts';
 import { HANDED_OUT_FILE_NAME } from './file-names.ts';
-import { withPrivateFile } from './private-file.ts';
+import { readText, withPrivateFile } from './private-file.ts';
 import { computeChecksum } from './checksum.ts';
 
 /** What a parent has received so far: nothing, the token, or the token after Keystone confirmed it. */
@@ -38,8 +38,7 @@ function findSlot(parent: string, token: string): Slot {
 }
 
 function readSlot(fd: number, { id, offset }: Slot, now: number): HandOutState {
-  const bytes = Buffer.alloc(SLOT_BYTES);
-  const text = bytes.toString('latin1', 0, readSync(fd, bytes, 0, SLOT_BYTES, offset));
+  const text = readText(fd).slice(offset, offset + SLOT_BYTES);
   if (!text.startsWith(id)) return 'nothing';
   if (text[ID_CHARACTERS] !== MARKS.confirmed) return 'token';
   const ageMs = now - Number(text.slice(ID_CHARACTERS + 1));

@@ -130,6 +130,11 @@ export function withPrivateFile<T>(path: string, uid: number | undefined, use: (
   throw new CacheError(`${path} is not private`);
 }
 
+/** Reads an open private file as a text of its bytes: the whole file, because a part would need a Buffer. */
+export function readText(fd: number): string {
+  return readFileSync(fd, 'latin1');
+}
+
 /** Creates a file that is complete on the disk when this returns. */
 function writeNew(path: string, content: string | Buffer, expiresAt: number): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFE_OPEN, FILE_MODE);

@@ -6,22 +6,24 @@
  * A run hashes so little that V8 only interprets this code. So the number of operations matters: the functions of the
  * standard are written inline, in their shorter forms, and the constants are not computed.
  */
+import { nativeHashes } from './native-hashes.ts';
 
 const BLOCK_BYTES = 64;
 const BLOCK_WORDS = 16;
 const LENGTH_BYTES = 8;
 
 /** The first 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS 180-4, section 4.2.2). */
-const ROUND_CONSTANTS = new Int32Array([
-  0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98,
-  0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
-  0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8,
-  0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
-  0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819,
-  0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
-  0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
-  0xc67178f2,
-]);
+const makeRoundConstants = (): Int32Array =>
+  new Int32Array([
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98,
+    0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
+    0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8,
+    0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
+    0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819,
+    0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
+    0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
+    0xc67178f2,
+  ]);
 
 /** Pads the message (section 5.1.1). */
 function pad(message: Uint8Array): DataView {
@@ -37,23 +39,14 @@ function pad(message: Uint8Array): DataView {
 
 const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, '0');
 
-/** The part of Bun that is used here. */
-interface NativeHasher {
-  update(text: string): NativeHasher;
-  digest(encoding: 'hex'): string;
-}
-
-/** Bun hashes without a module that takes time to load; undefined on Node. */
-const { Bun } = globalThis as { readonly Bun?: { readonly CryptoHasher: new (algorithm: 'sha256') => NativeHasher } };
-
 /** Computes SHA-256 of the text's UTF-8 bytes (less than 2^29), in hex. */
 export function sha256(text: string): string {
-  return Bun === undefined ? computeSha256(text) : new Bun.CryptoHasher('sha256').update(text).digest('hex');
+  return nativeHashes?.sha256(text) ?? computeSha256(text);
 }
 
 function computeSha256(text: string): string {
   const view = pad(Buffer.from(text));
-  const constants = ROUND_CONSTANTS;
+  const constants = makeRoundConstants();
   const words = new Int32Array(64);
   // Section 5.3.3.
   let h0 = 0x6a09e667;
@@ -124,8 +117,13 @@ const LONE_SURROGATE = /[\ud800-\udfff]/u;
  * @param purpose says what is hashed, with a version
  */
 export function digestFields(purpose: string, fields: readonly DigestField[]): string {
-  const prefixed = fields.map((field) => (field === undefined ? '-' : `${String(field.length)}:${field}`));
-  const text = [purpose, ...prefixed].join('\n');
+  const prefixed: string[] = [];
+  let text = purpose;
+  for (const field of fields) {
+    const entry = field === undefined ? '-' : `${String(field.length)}:${field}`;
+    prefixed.push(entry);
+    text += `\n${entry}`;
+  }
   // JSON escapes such a half. Without that, all of them would be the same bytes.
   return sha256(LONE_SURROGATE.test(text) ? `${purpose} as JSON\n${JSON.stringify(prefixed)}` : text);
 }

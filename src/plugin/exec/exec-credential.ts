@@ -28,8 +28,9 @@ export interface ExecInfo {
  * @throws ConfigError if client-go does not support the version; the message names `origin`
  */
 export function parseApiVersion(text: string, origin: string): ApiVersion {
-  const match = API_VERSIONS.find((version) => version === text || version === `${API_GROUP}/${text}`);
-  if (match !== undefined) return match;
+  for (const version of API_VERSIONS) {
+    if (version === text || version === `${API_GROUP}/${text}`) return version;
+  }
   throw new ConfigError(`${origin} requests ExecCredential version "${text}", which this plugin does not support`, {
     hint: `set apiVersion in the exec stanza of the kubeconfig to ${API_VERSIONS.join(' or ')}`,
   });

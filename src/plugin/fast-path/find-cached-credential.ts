@@ -1,4 +1,4 @@
-import { isFileUnchanged } from '../../shared/base/file-stamp.ts';
+import { areFilesUnchanged } from '../../shared/base/file-stamp.ts';
 import { readAliasFile, readRecordFile } from '../cache/file-store.ts';
 import { resolveCacheFolder, checkCacheFolder } from '../cache/cache-folder.ts';
 import { markHandedOut } from '../cache/handed-out-tokens.ts';
@@ -22,7 +22,7 @@ export function findCachedCredential(host: Host): TerminalText | undefined {
     if (info === undefined && host.stdoutIsDevice()) return undefined;
     const fingerprint = computeFingerprint(host, info?.clusterJson ?? '');
     const alias = fingerprint === undefined ? undefined : readAliasFile(folder, fingerprint);
-    if (alias?.files.every(isFileUnchanged) !== true) return undefined;
+    if (alias === undefined || !areFilesUnchanged(alias.files)) return undefined;
     const record = readRecordFile(folder, alias.key);
     const now = host.now();
     if (record === undefined || !isFresh(record, now)) return undefined;

@@ -35,6 +35,14 @@ export function isFileUnchanged(file: FileStamp): boolean {
   return stampFile(file.path).stamp === file.stamp;
 }
 
+/** Whether all files are unchanged since they were stamped. */
+export function areFilesUnchanged(files: readonly FileStamp[]): boolean {
+  for (const file of files) {
+    if (!isFileUnchanged(file)) return false;
+  }
+  return true;
+}
+
 /** The clock that the kernel takes the times of files from can be this far behind; most are behind by a few ms. */
 const MAX_CLOCK_STEP_MS = 2_000;
 const NS_PER_MS = 1_000_000;

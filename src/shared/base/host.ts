@@ -278,6 +278,10 @@ export function resolvePath(path: string, host: Host): string {
 
 /** Finds the value of a flag in arguments that are not parsed yet; the last one counts. */
 export function findFlagValue({ argv }: Pick<Host, 'argv'>, flag: string): string | undefined {
-  const index = argv.findLastIndex((argument) => argument === flag || argument.startsWith(`${flag}=`));
-  return argv[index] === flag ? argv[index + 1] : argv[index]?.slice(flag.length + 1);
+  for (let index = argv.length - 1; index >= 0; index -= 1) {
+    const argument = argv[index] ?? '';
+    if (argument === flag) return argv[index + 1];
+    if (argument.startsWith(`${flag}=`)) return argument.slice(flag.length + 1);
+  }
+  return undefined;
 }
