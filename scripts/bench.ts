@@ -1,17 +1,18 @@
 /**
- * `npm run bench`: measures what a run costs beyond starting Node. It compares a cache hit and a login, unpackaged and
- * packaged, with `node -e 0` of the same Node. It builds the programs, compares the figures with their limits, and
- * writes bench/RESULTS.md, bench/startup.svg and bench/login.svg.
+ * `npm run bench`: compares a cache hit and a login with `node -e 0`: in an executable of Bun, in an executable of Node,
+ * and unpackaged. It builds the programs, compares the figures with their limits, and writes bench/RESULTS.md,
+ * bench/startup.svg and bench/login.svg. Where Go is installed, it also measures a credential plugin in Go, which makes a
+ * token without any request.
  *
  * The speed of a busy machine changes within a second, by more than the differences that matter here. Therefore the
  * cases alternate, and every other round runs backward. A run is compared only with the `node -e 0` of its own round.
- * The result is the median of these ratios, with its 95 % confidence interval. Both programs are copied and read anew
+ * The result is the median of these ratios, with its 95 % confidence interval. The programs are copied and read anew
  * first (see measure.py).
  *
  * usage: npm run bench [-- ROUNDS]
  */
-import { execFile, execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -21,18 +22,26 @@ import { promisify } from 'node:util';
 import { isReliableStamp, stampFile } from '../src/shared/base/file-stamp.ts';
 import { startStandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { recordedUsers } from '../test/support/stand-in-keystone/users.ts';
-import { executablePath, hostTarget } from './package/targets.ts';
+import type { Bundle } from './build.ts';
+import { buildAwsAuthenticator } from './lib/aws-authenticator.ts';
 import { PYTHON } from './keystone/find-keystone.ts';
 import { renderBars } from './lib/bar-chart.ts';
 import type { Bar } from './lib/bar-chart.ts';
 import { describeMachine, estimate, median, quantile, showEstimate } from './lib/estimate.ts';
 import type { Estimate } from './lib/estimate.ts';
 import { makePki } from './lib/pki.ts';
+import { makeBunExecutable } from './package/bun-binary/executable.ts';
+import { describePlugin, makeExecutable } from './package/node-binary/executable.ts';
+import { hostTarget } from './package/targets.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 100);
 const WARM_UP = 5;
 const RESULTS = 'bench/RESULTS.md';
 const REFERENCE = '`node -e 0`';
+const HIT_ON_BUN = 'cache hit, Bun';
+const HIT_ON_NODE = 'cache hit, Node';
+const LOGIN_ON_BUN = 'login, Bun';
+const AWS = '`aws-iam-authenticator token`';
 
 const run = promisify(execFile);
 
@@ -113,20 +122,35 @@ async function compressedSize(file: string): Promise<number> {
   return Number(stdout);
 }
 
-function makePackaged(): string {
-  const target = hostTarget();
-  execFileSync(process.execPath, ['scripts/package.ts', '--target', target.name], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  return resolve(executablePath(target));
+/** The main scripts. All other bundles are part of an executable. */
+const MAIN_SCRIPTS = ['client-keystone-auth.cjs', 'executable.cjs'];
+
+interface Programs {
+  readonly bun: string;
+  readonly packagedNode: string;
+  readonly node: string;
 }
 
-const executable = makePackaged();
+/** Makes both executables, and copies them and Node to a folder. */
+async function makePrograms(folder: string): Promise<Programs> {
+  await import('./build.ts');
+  const bundles = (JSON.parse(readFileSync('out/bundles.json', 'utf8')) as Bundle[]).map(({ name }) => name);
+  const assets = bundles.filter((name) => !MAIN_SCRIPTS.includes(name));
+  const copy = (from: string, name: string): string => {
+    const path = join(folder, name);
+    copyFileSync(from, path);
+    return path;
+  };
+  // Both have the same path in out/. The one of Node stays there.
+  const bun = copy((await makeBunExecutable(hostTarget(), assets)).path, 'on-bun');
+  const packagedNode = copy((await makeExecutable(hostTarget(), describePlugin(assets))).path, 'on-node');
+  return { bun, packagedNode, node: copy(process.execPath, 'node') };
+}
+
 const home = mkdtempSync(join(tmpdir(), 'bench-'));
 try {
-  const [packaged, node] = [join(home, 'client-keystone-auth'), join(home, 'node')];
-  copyFileSync(executable, packaged);
-  copyFileSync(process.execPath, node);
+  const { bun, packagedNode, node } = await makePrograms(home);
+  const aws = buildAwsAuthenticator();
   const unpackaged = [node, resolve('dist/client-keystone-auth.cjs')];
   const pki = await makePki(join(home, 'pki'));
   const keystone = await startStandInKeystone({ tls: pki.server });
@@ -145,19 +169,30 @@ try {
   const byKubectl = { ...env, KUBERNETES_EXEC_INFO: JSON.stringify(info) };
   const expected = '"kind":"ExecCredential"';
   const login = ['--force-refresh'];
-  // The packaged cache hits run next to their reference.
+  const awsEnv = {
+    PATH: env.PATH,
+    HOME: home,
+    AWS_ACCESS_KEY_ID: 'a',
+    AWS_SECRET_ACCESS_KEY: 'b',
+    AWS_REGION: 'us-east-1',
+  };
+  // The hits on Bun run next to their reference.
   const cases: readonly Case[] = [
-    { name: 'cache hit, packaged', argv: [packaged], env, expected },
+    { name: HIT_ON_BUN, argv: [bun], env, expected },
     { name: REFERENCE, argv: [node, '-e', '0'], env, expected: '' },
-    { name: 'cache hit by kubectl, packaged', argv: [packaged], env: byKubectl, expected },
+    { name: `${HIT_ON_BUN}, by kubectl`, argv: [bun], env: byKubectl, expected },
+    { name: HIT_ON_NODE, argv: [packagedNode], env, expected },
+    { name: `${HIT_ON_NODE}, by kubectl`, argv: [packagedNode], env: byKubectl, expected },
     { name: 'cache hit, unpackaged', argv: unpackaged, env, expected },
-    { name: 'cache hit by kubectl, unpackaged', argv: unpackaged, env: byKubectl, expected },
-    { name: 'login, packaged', argv: [packaged, ...login], env, expected },
+    { name: 'cache hit, unpackaged, by kubectl', argv: unpackaged, env: byKubectl, expected },
+    ...(aws === undefined ? [] : [{ name: AWS, argv: [aws, 'token', '-i', 'cluster'], env: awsEnv, expected }]),
+    { name: LOGIN_ON_BUN, argv: [bun, ...login], env, expected },
+    { name: 'login, Node', argv: [packagedNode, ...login], env, expected },
     { name: 'login, unpackaged', argv: [...unpackaged, ...login], env, expected },
   ];
   // The fast path does not trust a file that was written a moment ago.
   while (!isReliableStamp(stampFile(pki.ca), Date.now())) await sleep(100);
-  const samples = await measure(cases, [packaged, node]);
+  const samples = await measure(cases, [bun, packagedNode, node]);
   await keystone.close();
   const figures = cases.map(({ name }, index) => summarize(name, samples[index] ?? [], samples[1] ?? []));
   const find = (name: string): Figures => {
@@ -165,15 +200,19 @@ try {
     if (match === undefined) throw new Error(`${name} was not measured`);
     return match;
   };
-  const bytes = (await stat(packaged)).size;
-  const makeExact = (value: number): Estimate => ({ value, low: value, high: value });
+  const exact = (value: number): Estimate => ({ value, low: value, high: value });
   const limits: readonly (readonly [name: string, measured: Estimate, limit: number, unit: string])[] = [
-    ['cache hit, packaged, × `node -e 0`', find('cache hit, packaged').ratio, 0.88, ''],
-    ['cache hit by kubectl, packaged, × `node -e 0`', find('cache hit by kubectl, packaged').ratio, 0.88, ''],
-    ['RSS of a cache hit, packaged', makeExact(find('cache hit, packaged').rssMb), 45, ' MB'],
-    ['CPU of a login, packaged', find('login, packaged').cpuMs, 150, ' ms'],
-    ['executable', makeExact(bytes / 1e6), 115, ' MB'],
-    ['executable as .xz', makeExact((await compressedSize(packaged)) / 1e6), 32, ' MB'],
+    [`${HIT_ON_BUN}, × ${REFERENCE}`, find(HIT_ON_BUN).ratio, 0.22, ''],
+    [`${HIT_ON_BUN}, by kubectl, × ${REFERENCE}`, find(`${HIT_ON_BUN}, by kubectl`).ratio, 0.22, ''],
+    [`${LOGIN_ON_BUN}, × ${REFERENCE}`, find(LOGIN_ON_BUN).ratio, 1.4, ''],
+    ['RSS of a cache hit, Bun', exact(find(HIT_ON_BUN).rssMb), 34, ' MB'],
+    ['executable, Bun', exact((await stat(bun)).size / 1e6), 121, ' MB'],
+    ['executable as .xz, Bun', exact((await compressedSize(bun)) / 1e6), 42, ' MB'],
+    [`${HIT_ON_NODE}, × ${REFERENCE}`, find(HIT_ON_NODE).ratio, 0.88, ''],
+    [`${HIT_ON_NODE}, by kubectl, × ${REFERENCE}`, find(`${HIT_ON_NODE}, by kubectl`).ratio, 0.88, ''],
+    ['RSS of a cache hit, Node', exact(find(HIT_ON_NODE).rssMb), 45, ' MB'],
+    ['executable, Node', exact((await stat(packagedNode)).size / 1e6), 115, ' MB'],
+    ['executable as .xz, Node', exact((await compressedSize(packagedNode)) / 1e6), 32, ' MB'],
   ];
   const verdicts = limits.map(([name, measured, limit, unit]) => {
     const shown = measured.low === measured.high ? measured.value.toFixed(2) : showEstimate(measured);
@@ -183,8 +222,8 @@ try {
 
 ${String(ROUNDS)} rounds, each with one run of every case. ${describeMachine()}, load ${loadavg()[0]?.toFixed(1) ?? '?'}
 from other programs. The Keystone is the stand-in of the tests, over TLS on loopback. CPU is the user and system time of the plugin
-alone. RSS is the largest value. A ratio compares a run with \`node -e 0\` in the same round: the median of all rounds, and its 95 %
-confidence interval.
+alone. RSS is the largest value. A ratio compares a run with \`node -e 0\` in the same round: the median of all rounds, and
+its 95 % confidence interval. "Bun" and "Node" are executables on that runtime.
 
 ${renderTable(figures)}
 
