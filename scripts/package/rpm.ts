@@ -25,7 +25,8 @@ function makeDefinitions(folder: string): string[] {
     _rpmfilename: 'package.rpm',
     _buildhost: 'localhost',
     _build_id_links: 'none',
-    _binary_payload: 'w3.zstdio',
+    // Every version of rpm can unpack it.
+    _binary_payload: 'w6.xzdio',
     debug_package: '%{nil}',
     __os_install_post: '%{nil}',
     use_source_date_epoch_as_buildtime: '1',
