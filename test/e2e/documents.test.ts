@@ -280,6 +280,9 @@ testWithKubectl(
 
 const EXAMPLE_SERVICE_URL = 'https://kubeconfigs.example.com';
 
+/** The file that an example of `kubeconfig add` names. */
+const CLUSTERS = JSON.stringify({ clusters: [{ name: 'prod', server: 'https://192.0.2.1:6443' }] });
+
 /** Starts a service that returns a kubeconfig for the cluster of a fixture. */
 async function serveKubeconfig(t: Test, { api }: KubectlFixture): Promise<string> {
   const name = 'served';
@@ -318,7 +321,8 @@ testWithKubectl(
           const run = KEYRING_MISSING === false ? fixture.runWithKeyring : fixture.run;
           // On a terminal, a login ends with a question.
           const output = words[0] === 'login' ? ' >output && cat output' : '';
-          await checkSuccess(t, run(`. ./openrc.sh\n${PROGRAM_NAME} ${reachable}${output}`), /\S/);
+          const files = `printf %s '${CLUSTERS}' >clusters.yaml`;
+          await checkSuccess(t, run(`. ./openrc.sh\n${files}\n${PROGRAM_NAME} ${reachable}${output}`), /\S/);
         }
       });
     }

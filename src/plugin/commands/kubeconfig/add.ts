@@ -69,10 +69,7 @@ export const kubeconfigAddCommand: Command = {
       summary: 'add a context for the cluster of the current context, and switch to it',
     },
     { line: 'kubeconfig add --os-cloud prod --name prod', summary: 'add a context for a cloud of clouds.yaml' },
-    {
-      line: 'kubeconfig add --from-magnum --dry-run',
-      summary: 'show the contexts of all Magnum clusters of the project',
-    },
+    { line: 'kubeconfig add --from-list clusters.yaml', summary: 'add a context for each cluster of a file' },
   ],
   run: (call) => (addsManyClusters(call) ? addManyContexts(call) : addContext(call)),
 };
