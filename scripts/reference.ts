@@ -18,6 +18,7 @@ import { PROJECT } from './lib/project.ts';
 import { listFlagNames } from '../src/shared/options/flags.ts';
 import { PLUGIN_OPTION_GROUPS } from '../src/plugin/config/option.ts';
 import type { Option } from '../src/shared/options/option.ts';
+import { TESTED_SYSTEMS } from '../test/support/provider-results.ts';
 import { WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS } from '../src/webhook/cli/options.ts';
 
 const NOTHING = '–';
@@ -98,6 +99,13 @@ function makeValuesTable(): string {
   return renderTable(['Value', 'Default', 'Meaning'], rows);
 }
 
+function makeProviderTable(): string {
+  const rows = TESTED_SYSTEMS.flatMap(({ name, version, rows: results }) =>
+    Object.entries(results).map(([test, { method, result }]) => [`${name} ${version}`, method, result, test]),
+  );
+  return renderTable(['System', 'Method', 'Result', 'Test'], rows);
+}
+
 function replaceTable(file: string, text: string, name: string, table: string): string {
   const begin = `<!-- ${name}: written by "npm run reference" -->`;
   const end = `<!-- ${name} end -->`;
@@ -129,6 +137,7 @@ await updateTables('docs/reference.md', {
   methods: makeMethodTable(),
   options: makeOptionTables(PLUGIN_OPTION_GROUPS, OPTIONS),
 });
+await updateTables('docs/auth/tested-providers.md', { 'tested providers': makeProviderTable() });
 await updateTables('docs/commands.md', { commands: makeCommandTable() });
 await updateTables('docs/exit-codes.md', { 'exit codes': makeExitStatusTable() });
 await updateTables('packaging/chart/README.md', { values: makeValuesTable() });

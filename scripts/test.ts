@@ -10,12 +10,12 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import type { ResourceName, Resources, StartedResources } from '../test/support/resources.ts';
+import type { ResourceName, Resources } from '../test/support/resources.ts';
 import { bundleJitter } from './lib/bundle-jitter.ts';
 import { bundleTap } from './lib/bundle-tap.ts';
 import { readChildSeconds, readOwnSeconds } from './lib/processor-time.ts';
@@ -111,19 +111,22 @@ async function runTests(
 ): Promise<readonly FileTime[]> {
   const resources = await findResources(root, selection.files);
   const names = new Set([...resources.values()].flat());
-  const resourceFile = join(dir, 'resources.json');
+  const resourceFolder = join(dir, 'resources');
+  mkdirSync(resourceFolder);
   const env = {
     ...filterEnvironment(),
     NODE_COMPILE_CACHE: compileCache,
     CKA_TAP_BUNDLE: await bundleTap(cache),
-    CKA_TEST_RESOURCES: resourceFile,
+    CKA_TEST_RESOURCES: resourceFolder,
     ...(selection.isFullSize ? { CKA_STRESS: 'full' } : {}),
   };
-  const ready = startAll(selection, names, { dir, servers, resourceFile });
+  const ready = startAll(selection, names, { dir, servers, resourceFolder });
   const toFile = (path: string): TestFile => {
     const needed = resources.get(path) ?? [];
     const file = { path, env: { ...env, CKA_TEST_RESOURCE_NAMES: needed.join(' ') } };
-    return needed.length === 0 ? file : { ...file, ready };
+    return needed.length === 0
+      ? file
+      : { ...file, ready: Promise.all(needed.flatMap((name) => ready.get(name) ?? [])) };
   };
   const files = sortSlowestFirst(selection.files, readTestTimes(timesFile)).map(toFile);
   const options = {
@@ -161,18 +164,26 @@ async function runWithDelays(
   return times;
 }
 
-/** Builds and starts what the files need, and writes the file that tells them where it is. */
-async function startAll(
+/** Builds and starts what the files need. Each resource writes a file that tells them where it is. */
+function startAll(
   selection: Selection,
   names: ReadonlySet<ResourceName>,
-  { dir, servers, resourceFile }: { readonly dir: string; readonly servers: Server[]; readonly resourceFile: string },
-): Promise<void> {
-  const [programs, started] = await Promise.all([
-    names.has('programs') ? buildPrograms(selection) : undefined,
-    startResources(names, dir, servers),
-  ]);
-  const all: StartedResources = programs === undefined ? started : { ...started, programs };
-  writeFileSync(resourceFile, JSON.stringify(all), { mode: 0o600 });
+  {
+    dir,
+    servers,
+    resourceFolder,
+  }: { readonly dir: string; readonly servers: Server[]; readonly resourceFolder: string },
+): ReadonlyMap<ResourceName, Promise<void>> {
+  const starting = new Map<ResourceName, Promise<unknown>>(startResources(names, dir, servers));
+  if (names.has('programs')) starting.set('programs', buildPrograms(selection));
+  return new Map(
+    [...starting].map(([name, started]) => [
+      name,
+      started.then((resource) => {
+        writeFileSync(join(resourceFolder, `${name}.json`), JSON.stringify(resource), { mode: 0o600 });
+      }),
+    ]),
+  );
 }
 
 /**

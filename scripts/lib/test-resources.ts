@@ -15,6 +15,7 @@ const PROVIDERS: Readonly<Record<string, readonly ResourceName[]>> = {
   'test/support/keystone-tls.ts': ['tlsKeystone'],
   'test/support/keystone-mutual-tls.ts': ['mutualTlsKeystone'],
   'test/support/federation.ts': ['keystone', 'federation'],
+  'test/support/keycloak.ts': ['keycloak'],
 };
 
 /**

@@ -102,6 +102,31 @@ void t.test('an answer of the token endpoint without a token is explained', asyn
       answer: makeErrorResponse('access_denied', undefined, 403),
       says: ['the login was denied'],
     },
+    'Keycloak rejects the secret of the client': {
+      answer: makeErrorResponse('unauthorized_client', 'Invalid client or Invalid client credentials', 401),
+      says: ["the client's secret is wrong, or this client is not allowed", 'check OS_CLIENT_ID and OS_CLIENT_SECRET'],
+    },
+    'Keycloak rejects a wrong password': {
+      answer: makeErrorResponse('invalid_grant', 'Invalid user credentials', 401),
+      says: ['wrong or already used credentials, or a locked account'],
+    },
+    'Keycloak wants the user to do something first': {
+      answer: makeErrorResponse('invalid_grant', 'Account is not fully set up'),
+      says: ['requires an action of its user first', 'log in there with a browser once'],
+    },
+    'Keycloak knows the account as disabled': {
+      answer: makeErrorResponse('invalid_grant', 'Account disabled'),
+      says: ['the account is disabled (invalid_grant Account disabled); ask its operator'],
+    },
+    'Keycloak gives this user no offline token': {
+      answer: makeErrorResponse('not_allowed', 'Offline tokens not allowed for the user or client'),
+      says: ['does not grant these scopes to this user', 'remove offline_access from OS_OPENID_SCOPE'],
+    },
+    'Keycloak has no such realm': {
+      answer: { status: 404, body: { error: 'Realm does not exist' } },
+      says: ['answered with status 404 (Realm does not exist)', 'check OS_DISCOVERY_ENDPOINT'],
+      status: EXIT_STATUS.protocol,
+    },
     'the error has status 200': { answer: makeErrorResponse('invalid_grant', undefined, 200), says: ['invalid_grant'] },
     'the error is one that nobody knows': {
       answer: makeErrorResponse('\u001b[2Jworse', 'x'.repeat(999)),
@@ -358,4 +383,18 @@ void t.test('a new refresh token is stored even if Keystone then fails', async (
   const path = '/v3/OS-FEDERATION/identity_providers/a%2Fb%20c/protocols/openid/auth';
   t.ok(keystone.requests.every((request) => request.path === path && request.method === 'POST'));
   t.equal(keystone.requests[0]?.headers.authorization, 'Bearer access-of-the-stand-in');
+});
+
+void t.test('the clock of a provider that sends no Date is known from the lifetime of its token', async (t) => {
+  const idp = await startStandInProvider(t);
+  idp.sendsDate = false;
+  for (const aheadMs of [3_600_000, -3_600_000]) {
+    const now = Date.now();
+    const exp = Math.floor((now + aheadMs) / 1000) + 300;
+    const token = `eyJhbGciOiJub25lIn0.${Buffer.from(JSON.stringify({ exp })).toString('base64url')}.c2ln`;
+    idp.tokenResponses = [makeTokenResponse({ access_token: token, expires_in: 300 })];
+    const alice = setUpAlice(t, idp, { runner: (login) => runBundles(login, { now: () => now }) });
+    const { expirationTimestamp } = checkSuccess(t, await alice.run());
+    t.ok(Math.abs(Date.parse(expirationTimestamp) - now - 300_000) <= 1000, expirationTimestamp);
+  }
 });

@@ -27,7 +27,7 @@ export function startBrowserLogin({ home, settings, folder }: Fixture, ...args: 
     {
       stderrIsTerminal: () => true,
       onStderr(text) {
-        const address = /Open this address in your browser: (\S+)\n/.exec(text)?.[1];
+        const address = /(?:Open this address in your browser: |to log in, open )(\S+)/.exec(text)?.[1];
         if (address !== undefined) show(address);
       },
     },

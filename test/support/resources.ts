@@ -2,8 +2,10 @@
  * What the test runner starts for a test file. The runner derives it from the modules that the file imports (see
  * scripts/lib/test-resources.ts). A test file that is run without the runner has none of it.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
+import type { KeycloakAddress } from '../../scripts/identity-providers/keycloak.ts';
 import type { KeystoneAddress } from '../../scripts/keystone/keystone.ts';
 import type { Pki } from '../../scripts/lib/pki.ts';
 import type { Tenancy } from './tenancy.ts';
@@ -22,6 +24,8 @@ export interface Resources {
   readonly mutualTlsKeystone: KeystoneAddress;
   /** The same users behind Apache, and an identity provider. */
   readonly federation: FederationAddress;
+  /** A real Keycloak, in which each test makes its own realm. */
+  readonly keycloak: KeycloakAddress;
 }
 
 export type ResourceName = keyof Resources;
@@ -31,26 +35,22 @@ export interface Missing {
   readonly missing: string;
 }
 
-/** What the runner has started, or why it could not. */
-export type StartedResources = { readonly [Name in ResourceName]?: Resources[Name] | Missing };
-
 /**
  * Returns a resource, or why this machine does not have it.
  *
  * @throws Error if the runner did not start it, because that must not skip a test
  */
 export function findResource<Name extends ResourceName>(name: Name): Resources[Name] | Missing {
-  const file = process.env['CKA_TEST_RESOURCES'];
-  if (file === undefined) {
+  const folder = process.env['CKA_TEST_RESOURCES'];
+  if (folder === undefined) {
     if (isCi()) throw new Error(`CI must run the tests with npm test, because they need the resource ${name}`);
     return { missing: 'run the tests with npm test' };
   }
   const names = (process.env['CKA_TEST_RESOURCE_NAMES'] ?? '').split(' ');
-  const started = JSON.parse(readFileSync(file, 'utf8')) as StartedResources;
-  const resource: Resources[Name] | Missing | undefined = started[name];
-  if (!names.includes(name) || resource === undefined)
+  const file = join(folder, `${name}.json`);
+  if (!names.includes(name) || !existsSync(file))
     throw new Error(`the runner did not start ${name} for this file; see scripts/lib/test-resources.ts`);
-  return resource;
+  return JSON.parse(readFileSync(file, 'utf8')) as Resources[Name] | Missing;
 }
 
 /**

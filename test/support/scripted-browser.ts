@@ -4,8 +4,18 @@
 import { sendRequest } from './send-request.ts';
 import type { ReceivedResponse } from './send-request.ts';
 
+/** Who logs in. */
+export interface BrowserUser {
+  readonly name: string;
+  readonly password: string;
+  /** The code that the page after the password asks for. */
+  readonly otp?: string;
+  /** Whether the user logs in, and then does not grant what the program asks for. */
+  readonly denies?: boolean;
+}
+
 /** What the user does on a login page. */
-export type LoginDecision = { readonly name: string; readonly password: string } | 'deny';
+export type LoginDecision = BrowserUser | 'deny';
 
 /** A request to an http:// address, which is that of the waiting program. */
 export interface CallbackRequest {
@@ -77,6 +87,12 @@ function follow({ method, form, url }: Step, { status, headers }: ReceivedRespon
   };
 }
 
+/** Names of the field for the user, at the providers of the tests. */
+const USER_FIELDS = ['login', 'username'];
+
+/** Buttons that grant, and that do not. */
+const GRANT_FIELDS = { yes: 'accept', no: 'cancel' };
+
 function fillForm({ url }: Step, body: string, decision: LoginDecision): Step | undefined {
   const [, head, content = ''] = /<form\b([^>]*)>(.*?)<\/form>/is.exec(body) ?? [];
   if (head === undefined) return undefined;
@@ -86,17 +102,29 @@ function fillForm({ url }: Step, body: string, decision: LoginDecision): Step | 
   for (const [tag] of content.matchAll(/<input\b[^>]*>/gi)) {
     const name = attribute(tag, 'name');
     const value = attribute(tag, 'value');
+    const type = attribute(tag, 'type') ?? 'text';
     if (name !== undefined) form.set(name, value ?? '');
-    hasUnknownField ||= value === undefined && attribute(tag, 'type') !== 'password' && name !== 'login';
+    const isFilled = ['password', 'hidden', 'submit'].includes(type) || ['login', 'otp'].includes(name ?? '');
+    hasUnknownField ||= value === undefined && !isFilled;
   }
+  const user = decision === 'deny' ? undefined : decision;
   if (form.has('password')) {
+    const userField = USER_FIELDS.find((name) => form.has(name)) ?? 'login';
     form.delete('password');
-    form.delete('login');
-    if (decision === 'deny') form.set('deny', 'yes');
+    form.delete(userField);
+    if (user === undefined) form.set('deny', 'yes');
     else {
-      form.set('login', decision.name);
-      form.set('password', decision.password);
+      form.set(userField, user.name);
+      form.set('password', user.password);
     }
+  }
+  if (form.has('otp')) form.set('otp', user?.otp ?? '');
+  const buttons = [...content.matchAll(/<(?:button|input)\b[^>]*>/gi)].map(([tag]) => attribute(tag, 'name'));
+  if (buttons.includes(GRANT_FIELDS.yes)) {
+    const [clicked, other] =
+      user?.denies === true ? [GRANT_FIELDS.no, GRANT_FIELDS.yes] : [GRANT_FIELDS.yes, GRANT_FIELDS.no];
+    form.set(clicked, 'clicked');
+    form.delete(other);
   }
   if (hasUnknownField) return undefined;
   const action = attribute(head, 'action') ?? '';

@@ -31,6 +31,8 @@ export interface StandInProvider {
   discovery: Readonly<Record<string, unknown>>;
   /** Replaces the discovery document. */
   discoveryResponse: ProviderResponse | undefined;
+  /** Whether responses have a `Date`. Those of Keycloak have none. */
+  sendsDate: boolean;
 }
 
 /** Makes a token response (RFC 6749, section 5.1). */
@@ -53,6 +55,7 @@ export async function startStandInProvider(t: Test): Promise<StandInProvider> {
       const line = `${request.method ?? ''} ${request.url ?? ''}`;
       requests.push({ line, headers: request.headers, form });
       const { status = 200, headers = {}, body } = choose(line);
+      response.sendDate = standIn.sendsDate;
       const type = typeof body === 'string' ? 'text/html' : 'application/json';
       response.writeHead(status, { 'content-type': type, ...headers });
       response.end(typeof body === 'string' ? body : JSON.stringify(body));
@@ -104,6 +107,7 @@ export async function startStandInProvider(t: Test): Promise<StandInProvider> {
     },
     discovery: {},
     discoveryResponse: undefined,
+    sendsDate: true,
   };
   return standIn;
 }

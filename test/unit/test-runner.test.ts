@@ -17,6 +17,7 @@ const PROVIDERS = {
   'keystone-tls.ts': 'export const tls = 1;',
   'keystone-mutual-tls.ts': 'export const mutualTls = 1;',
   'federation.ts': 'export const federation = 1;',
+  'keycloak.ts': 'export const keycloak = 1;',
 };
 
 void t.test('a file gets what the modules that it imports stand for, in any number of steps', async (t) => {
@@ -61,9 +62,8 @@ void t.test('unit tests need nothing that the runner starts', async (t) => {
 });
 
 void t.test('a test that asks for what the runner did not start for its file fails instead of being skipped', (t) => {
-  const file = join(t.testdir(), 'resources.json');
-  writeFileSync(file, JSON.stringify({ programs: {}, keystone: { missing: 'no Python' } }));
-  setVariables(t, { CKA_TEST_RESOURCES: file, CKA_TEST_RESOURCE_NAMES: 'keystone tlsKeystone' });
+  const folder = t.testdir({ 'programs.json': '{}', 'keystone.json': '{"missing":"no Python"}' });
+  setVariables(t, { CKA_TEST_RESOURCES: folder, CKA_TEST_RESOURCE_NAMES: 'keystone tlsKeystone' });
   t.same(findResource('keystone'), { missing: 'no Python' }, 'what the machine does not have is missing');
   t.throws(() => getResource('keystone'), /^there is no keystone: no Python/);
   t.throws(() => findResource('programs'), /the runner did not start programs for this file/);

@@ -60,8 +60,12 @@ export function readClockDifference(date: string | undefined, respondedAt: numbe
  * @returns ms; 0 if the header is missing or unreadable, or if it is not credible
  */
 export function measureClockSkew(date: string | undefined, respondedAt: number, uncertaintyMs = 0): number {
-  const skew = readClockDifference(date, respondedAt) ?? 0;
-  return Math.abs(skew) > MIN_SKEW_MS + uncertaintyMs && Math.abs(skew) <= MAX_SKEW_MS ? skew : 0;
+  return keepCredibleSkew(readClockDifference(date, respondedAt) ?? 0, uncertaintyMs);
+}
+
+/** Returns a measured difference between two clocks, in ms, or 0 if it is small or not credible. */
+export function keepCredibleSkew(skewMs: number, uncertaintyMs: number): number {
+  return Math.abs(skewMs) > MIN_SKEW_MS + uncertaintyMs && Math.abs(skewMs) <= MAX_SKEW_MS ? skewMs : 0;
 }
 
 /** A server may claim any expiry; the plugin then logs in again after this time, in ms. */

@@ -58,6 +58,15 @@ const REASONS: ReadonlyMap<string, OAuthExplanation> = new Map([
     { code: 'request-rejected', message: 'it does not grant these scopes', hint: 'check OS_OPENID_SCOPE' },
   ],
   ['access_denied', { message: 'the login was denied', hint: 'log in again, and allow it' }],
+  // Keycloak's, for a scope.
+  [
+    'not_allowed',
+    {
+      code: 'request-rejected',
+      message: 'it does not grant these scopes to this user or this client',
+      hint: 'remove offline_access from OS_OPENID_SCOPE, or ask its operator',
+    },
+  ],
   ['expired_token', { message: 'the login was not finished in time', hint: 'log in again' }],
   [
     'invalid_request',
@@ -78,15 +87,77 @@ const REASONS: ReadonlyMap<string, OAuthExplanation> = new Map([
   ),
 ]);
 
+/** An answer of a provider that means more, or something else, than its `error` alone. */
+interface PreciseReason {
+  readonly reason: string;
+  /** Only with this status. */
+  readonly status?: number;
+  /** Only with a description like this. */
+  readonly description?: RegExp;
+  readonly explanation: OAuthExplanation;
+}
+
+/** As Keycloak 26 answers. */
+const PRECISE_REASONS: readonly PreciseReason[] = [
+  {
+    reason: 'invalid_grant',
+    description: /\bnot fully set up\b/i,
+    explanation: {
+      message: 'the account requires an action of its user first, such as a new password',
+      hint: 'log in there with a browser once',
+    },
+  },
+  {
+    reason: 'invalid_grant',
+    description: /^(?:account|user) disabled\b/i,
+    explanation: { message: 'the account is disabled', hint: 'ask its operator' },
+  },
+  {
+    reason: 'invalid_request',
+    description: /\bcode_challenge/,
+    explanation: {
+      code: 'request-rejected',
+      message: 'it requires PKCE for this client',
+      hint: 'set OS_CODE_CHALLENGE_METHOD=S256',
+    },
+  },
+  // With this status, an answer is about the proof of the client (RFC 6749, section 5.2).
+  {
+    reason: 'unauthorized_client',
+    status: 401,
+    explanation: {
+      code: 'credential-unknown',
+      message: "the client's secret is wrong, or this client is not allowed to use this auth method",
+      hint: 'check OS_CLIENT_ID and OS_CLIENT_SECRET, or set OS_AUTH_TYPE to another auth method',
+    },
+  },
+];
+
 const UNKNOWN: OAuthExplanation = { message: 'it refused the login', hint: 'ask its operator' };
+
+function findExplanation(reason: string, description: string, status: number | undefined): OAuthExplanation {
+  const precise = PRECISE_REASONS.find(
+    (known) =>
+      known.reason === reason &&
+      (known.status === undefined || known.status === status) &&
+      (known.description?.test(description) ?? true),
+  );
+  return precise?.explanation ?? REASONS.get(reason) ?? UNKNOWN;
+}
 
 /**
  * Explains `error` and `error_description`, from a response or from a redirect.
  *
  * @param subject who logs in, as text for messages
+ * @param status of the response
  */
-export function explainOAuthError(reason: string, description: string | undefined, subject: string): PluginError {
-  const { code = 'auth-rejected', message, hint } = REASONS.get(reason) ?? UNKNOWN;
+export function explainOAuthError(
+  reason: string,
+  description: string | undefined,
+  subject: string,
+  status?: number,
+): PluginError {
+  const { code = 'auth-rejected', message, hint } = findExplanation(reason, description ?? '', status);
   const quotation = redactAndTruncate([reason, description ?? ''].join(' ')).replace(/\.$/, '');
   return new OAuthError(reason, code, `the identity provider refused ${subject}: ${message} (${quotation})`, { hint });
 }
@@ -106,7 +177,9 @@ function explainStatus({ peer, url }: Endpoint, response: HttpResponse): PluginE
     });
   }
   const html = /\bhtml\b/i.test(response.header('content-type') ?? '');
-  const what = html ? 'HTML' : status < 300 ? 'no JSON object' : `status ${String(status)}`;
+  const text = textAt(parseJsonObject(response.body), 'error');
+  const quotation = text === undefined ? '' : ` (${redactAndTruncate(text)})`;
+  const what = html ? 'HTML' : status < 300 ? 'no JSON object' : `status ${String(status)}${quotation}`;
   const { origin, pathname } = new URL(url);
   return new KeystoneProtocolError(
     'protocol',
@@ -119,7 +192,10 @@ function explainStatus({ peer, url }: Endpoint, response: HttpResponse): PluginE
 export function explainOAuthResponse(endpoint: Endpoint, response: HttpResponse, subject: string): PluginError {
   const body = parseJsonObject(response.body);
   const reason = textAt(body, 'error');
-  const isUnavailable = response.status >= 500 || response.status === 429;
-  if (reason === undefined || (isUnavailable && !REASONS.has(reason))) return explainStatus(endpoint, response);
-  return explainOAuthError(reason, textAt(body, 'error_description'), subject);
+  const { status } = response;
+  const isUnavailable = status >= 500 || status === 429;
+  // With 404, nothing at this path speaks OAuth, whatever the body says.
+  if (reason === undefined || status === 404 || (isUnavailable && !REASONS.has(reason)))
+    return explainStatus(endpoint, response);
+  return explainOAuthError(reason, textAt(body, 'error_description'), subject, status);
 }

@@ -4,10 +4,12 @@ import { parseHeaderToken, Secret } from '../base/secret.ts';
 import { numberAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { HttpClient } from '../http/http-client.ts';
+import { keepCredibleSkew } from '../http/http-message.ts';
 import type { HttpRequest } from '../http/http-message.ts';
 import type { Provider } from './provider.ts';
 import type { Endpoint, EndpointName } from './endpoint.ts';
 import { explainOAuthResponse } from './explain-oauth-error.ts';
+import { readUnverifiedClaims } from './jwt.ts';
 
 /** The client that requests tokens; a public client has no secret. */
 export interface OAuthClient {
@@ -84,7 +86,7 @@ export async function postForm(
   provider: Provider,
   name: EndpointName,
   { client, form, subject, isSingleUse, isPoll }: OAuthTokenRequest,
-): Promise<{ body: JsonObject; receivedAt: number; serverAheadMs: number }> {
+): Promise<{ body: JsonObject; receivedAt: number; serverAheadMs: number | undefined }> {
   const endpoint = provider.getEndpoint(name);
   const authentication = authenticateClient(provider, client);
   const response = await http.send({
@@ -101,7 +103,24 @@ export async function postForm(
   const isSuccess =
     response.status >= 200 && response.status <= 299 && body !== undefined && !Object.hasOwn(body, 'error');
   if (!isSuccess) throw explainOAuthResponse(endpoint, response, subject);
-  return { body, receivedAt: response.respondedAt, serverAheadMs: response.serverAheadMs };
+  const serverAheadMs = response.header('date') === undefined ? undefined : response.serverAheadMs;
+  return { body, receivedAt: response.respondedAt, serverAheadMs };
+}
+
+/** How long a response may be on its way, in ms, without being taken for a clock that is off. */
+const TRANSIT_MS = 30_000;
+
+/**
+ * Estimates how far the clock of a provider is ahead of ours, for responses without `Date`, such as Keycloak's: the
+ * provider has subtracted its time from the expiry of the token to get the lifetime.
+ */
+function estimateServerAhead(
+  { accessToken, lifetimeMs }: Pick<OAuthTokens, 'accessToken' | 'lifetimeMs'>,
+  receivedAt: number,
+): number {
+  const expiresAt = accessToken === undefined ? undefined : readUnverifiedClaims(accessToken.reveal())?.expiresAt;
+  if (expiresAt === undefined || lifetimeMs === undefined) return 0;
+  return keepCredibleSkew(expiresAt - lifetimeMs - receivedAt, TRANSIT_MS);
 }
 
 function readToken(body: JsonObject, name: string, { peer }: Endpoint): Secret | undefined {
@@ -135,12 +154,11 @@ export async function requestOAuthTokens(
   const { body, receivedAt, serverAheadMs } = await postForm(http, provider, 'token', request);
   const endpoint = provider.getEndpoint('token');
   const seconds = readSeconds(body, 'expires_in');
-  return {
+  const tokens = {
     accessToken: readToken(body, 'access_token', endpoint),
     idToken: readToken(body, 'id_token', endpoint),
     refreshToken: readToken(body, 'refresh_token', endpoint),
     lifetimeMs: seconds === undefined ? undefined : seconds * 1000,
-    receivedAt,
-    serverAheadMs,
   };
+  return { ...tokens, receivedAt, serverAheadMs: serverAheadMs ?? estimateServerAhead(tokens, receivedAt) };
 }

@@ -1,0 +1,172 @@
+// Runs a real Keycloak with TLS on loopback, and calls its admin API.
+
+import { spawn } from 'node:child_process';
+import { cp, mkdir, readFile, symlink } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { sendRequest } from '../../test/support/send-request.ts';
+import type { ReceivedResponse } from '../../test/support/send-request.ts';
+import { pathExists } from '../lib/debian-packages.ts';
+import type { Pki } from '../lib/pki.ts';
+import type { KeycloakFolder } from './find-keycloak.ts';
+
+/** What a client needs to know. It can be written as JSON. */
+export interface KeycloakAddress {
+  /** With the path of all realms, but without `/realms`. The host in the issuer is the one of the request. */
+  readonly url: string;
+  /** The password of the user `admin` in the realm `master`. */
+  readonly adminPassword: string;
+  /** The certificates: `pki.ca` has issued that of the server. */
+  readonly pki: Pki;
+}
+
+export interface Keycloak extends KeycloakAddress {
+  /** Returns the end of the server's log. */
+  readLog(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface KeycloakOptions {
+  /** A folder that does not exist yet. */
+  readonly dir: string;
+  readonly pki: Pki;
+  /** The password of the administrator. */
+  readonly adminPassword?: string;
+  /** Makes an administrator with this password in an empty database. */
+  readonly bootstrapPassword?: string;
+}
+
+/** What the JVM must not take from the tests. The first compiler is enough for a server that lives for minutes. */
+const JVM_LIMITS = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xms64m', '-Xmx384m', '-XX:MaxMetaspaceSize=256m'];
+
+const PACKAGES_OF_JAVA = ['util', 'util.concurrent', 'security'];
+
+/** How long Keycloak may take to start, in ms. It takes ten seconds of processor time, which a busy machine does not have. */
+const START_TIMEOUT_MS = 900_000;
+const PAUSE_MS = 200;
+const STOP_TIMEOUT_MS = 60_000;
+
+/** Lists the arguments of `java`, as kc.sh of the distribution does. */
+export function listKeycloakArguments(home: string, args: readonly string[]): readonly string[] {
+  return [
+    ...JVM_LIMITS,
+    ...PACKAGES_OF_JAVA.map((name) => `--add-opens=java.base/java.${name}=ALL-UNNAMED`),
+    ...['-Duser.language=en', '-Duser.country=US', '-Dfile.encoding=UTF-8'],
+    `-Dkc.home.dir=${home}`,
+    `-Djboss.server.config.dir=${join(home, 'conf')}`,
+    '-Djava.util.logging.manager=org.jboss.logmanager.LogManager',
+    '-Djava.util.concurrent.ForkJoinPool.common.threadFactory=' +
+      'io.quarkus.bootstrap.forkjoin.QuarkusForkJoinWorkerThreadFactory',
+    ...['-Dpicocli.disable.closures=true', '-cp', join(home, 'lib/quarkus-run.jar')],
+    ...['io.quarkus.bootstrap.runner.QuarkusEntryPoint', ...args],
+  ];
+}
+
+/** Starts Keycloak on 127.0.0.1, with a copy of the prepared database. It stops with `stop()`, or with this process. */
+export async function startKeycloak({ folder, java }: KeycloakFolder, options: KeycloakOptions): Promise<Keycloak> {
+  const { dir, pki, bootstrapPassword, adminPassword = bootstrapPassword ?? '' } = options;
+  await mkdir(dir, { mode: 0o700 });
+  for (const name of ['lib', 'conf', 'providers', 'themes']) await symlink(join(folder, name), join(dir, name));
+  if (await pathExists(join(folder, 'data'))) await cp(join(folder, 'data'), join(dir, 'data'), { recursive: true });
+  const logFile = join(dir, 'log');
+  const log = openSync(logFile, 'a', 0o600);
+  const args = [
+    ...['start', '--optimized', '--http-host=127.0.0.1', '--https-port=0', '--cache=local', '--hostname-strict=false'],
+    ...[`--https-certificate-file=${pki.server.cert}`, `--https-certificate-key-file=${pki.server.key}`],
+  ];
+  const bootstrap: Readonly<Record<string, string>> =
+    bootstrapPassword === undefined
+      ? {}
+      : { KC_BOOTSTRAP_ADMIN_USERNAME: 'admin', KC_BOOTSTRAP_ADMIN_PASSWORD: bootstrapPassword };
+  const child = spawn('/usr/bin/setpriv', ['--pdeathsig', 'TERM', java, ...listKeycloakArguments(dir, args)], {
+    // Variables of a developer's shell, such as KC_* and JAVA_TOOL_OPTIONS, would change the server.
+    env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C.UTF-8', ...bootstrap },
+    cwd: dir,
+    stdio: ['ignore', log, log],
+  });
+  closeSync(log);
+  const ended = new Promise<unknown>((resolve) => {
+    child.once('error', resolve).once('exit', resolve);
+  });
+  const hasEnded = (): boolean => child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+  const stopNow = (): void => void child.kill('SIGKILL');
+  process.once('exit', stopNow);
+  const stop = async (): Promise<void> => {
+    // A database that is copied later must be closed. Nothing else needs the time that it takes to end.
+    if (!hasEnded()) child.kill(bootstrapPassword === undefined ? 'SIGKILL' : 'SIGTERM');
+    const timer = setTimeout(stopNow, STOP_TIMEOUT_MS);
+    await ended;
+    clearTimeout(timer);
+    process.off('exit', stopNow);
+  };
+  const readLog = async (): Promise<string> => (await readFile(logFile, 'utf8')).split('\n').slice(-20).join('\n');
+  try {
+    const origin = await waitForOrigin(() => readFile(logFile, 'utf8'), hasEnded);
+    return { url: `${origin}/auth`, adminPassword, pki, readLog, stop };
+  } catch (error) {
+    await stop();
+    throw new Error(`Keycloak did not start: ${String(error)}\n${await readLog()}`, { cause: error });
+  }
+}
+
+/** Waits for the address in the log, which Keycloak writes when it listens. */
+async function waitForOrigin(readLog: () => Promise<string>, hasEnded: () => boolean): Promise<string> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (Date.now() < deadline) {
+    const origin = /Listening on: (https:\/\/\S+)/.exec(await readLog())?.[1];
+    if (origin !== undefined) return origin;
+    if (hasEnded()) throw new Error('it ended');
+    await sleep(PAUSE_MS);
+  }
+  throw new Error(`it did not start within ${START_TIMEOUT_MS / 1000} s`);
+}
+
+const adminTokens = new Map<string, Promise<string>>();
+
+async function requestAdminToken({ url, adminPassword, pki }: KeycloakAddress): Promise<string> {
+  const { status, body } = await sendRequest(`${url}/realms/master/protocol/openid-connect/token`, {
+    form: { grant_type: 'password', client_id: 'admin-cli', username: 'admin', password: adminPassword },
+    ca: pki.ca,
+  });
+  if (status !== 200) throw new Error(`the administrator of Keycloak was refused: ${status} ${body}`);
+  return (JSON.parse(body) as { access_token: string }).access_token;
+}
+
+export interface AdminCall {
+  readonly method?: 'DELETE' | 'GET' | 'POST' | 'PUT';
+  readonly json?: unknown;
+}
+
+/**
+ * Calls the admin API.
+ *
+ * @param path below `/admin/realms`; empty for the list of realms
+ * @throws Error if Keycloak refuses
+ */
+export async function callAdmin(
+  keycloak: KeycloakAddress,
+  path: string,
+  { method, json }: AdminCall = {},
+): Promise<ReceivedResponse> {
+  const send = async (): Promise<ReceivedResponse> => {
+    const token = adminTokens.get(keycloak.url) ?? requestAdminToken(keycloak);
+    adminTokens.set(keycloak.url, token);
+    return sendRequest(`${keycloak.url}/admin/realms${path}`, {
+      method: method ?? (json === undefined ? 'GET' : 'POST'),
+      headers: { Authorization: `Bearer ${await token}` },
+      ...(json === undefined ? {} : { json }),
+      ca: keycloak.pki.ca,
+    });
+  };
+  let response = await send();
+  if (response.status === 401) {
+    // The token has expired.
+    adminTokens.delete(keycloak.url);
+    response = await send();
+  }
+  if (response.status > 299)
+    throw new Error(`${method ?? ''} ${path} at Keycloak gave ${response.status}: ${response.body}`);
+  return response;
+}
