@@ -238,6 +238,15 @@ void t.test('login --kubeconfig-add writes the context, without a question', asy
   t.match(await checkExit(t, terminal), /^Context mine uses cluster prod and user mine\. It is the current context/m);
   t.equal(readKubeconfig()['current-context'], 'mine');
   await checkKubectl(t, person);
+  const before = readFileSync(person.kubeconfig, 'utf8');
+  const preview = type(['login', ...flags, '--dry-run', '--exec-api-version=v1beta1', '--namespace=web']);
+  await answer(preview, '? How to log in:', '');
+  await logIn(preview);
+  const screen = await checkExit(t, preview);
+  t.match(screen, /^\+.*"apiVersion": "client\.authentication\.k8s\.io\/v1beta1".*"namespace": "web"/m);
+  t.equal(readFileSync(person.kubeconfig, 'utf8'), before, 'a preview leaves the file as it is');
+  const wrong = await runPlugin({ home: person.home, args: ['login', '--kubeconfig-add', '--exec-api-version=v2'] });
+  t.match(wrong, { status: USAGE, stdout: '', stderr: /--exec-api-version must be v1 or v1beta1, not "v2"/ });
   const stray = await runPlugin({ home: person.home, args: ['login', '--cluster=prod'] });
   t.match(stray, { status: USAGE, stdout: '', stderr: /--cluster is only for a new context; add --kube/ });
 });

@@ -1,5 +1,6 @@
 import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
-import { makeCommandOption } from '../command.ts';
+import type { CommandOption } from '../command-option.ts';
+import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 import { addManyContexts, addsManyClusters, FROM_LIST_OPTION, FROM_MAGNUM_OPTION } from './add-many.ts';
 import { AUTHORITY_OPTION, chooseCluster, SERVER_OPTION, setCluster } from './choose-cluster.ts';
@@ -11,6 +12,16 @@ import { CONTEXT_NAME_OPTION, CONTEXT_OPTIONS, WRITE_OPTIONS } from './options.t
 import { choosePluginCommand } from './plugin-command.ts';
 import { chooseStanzaVersion } from './stanza-version.ts';
 import { nameContext, setContext } from './context.ts';
+
+/** What the user can say about a new context. */
+export const NEW_CONTEXT_OPTIONS: readonly CommandOption[] = [
+  CONTEXT_NAME_OPTION,
+  makeCommandOption({ name: 'cluster', help: 'name of the cluster in the kubeconfig' }),
+  SERVER_OPTION,
+  AUTHORITY_OPTION,
+  ...CONTEXT_OPTIONS,
+  ...WRITE_OPTIONS,
+];
 
 /**
  * Adds a context that logs in with the configured login.
@@ -50,16 +61,7 @@ export const kubeconfigAddCommand: Command = {
     'With --from-magnum or --from-list, each cluster gets a context, NAME-keystone. A cluster that cannot be added is ' +
       'reported, and the others are added.',
   ],
-  options: [
-    CONTEXT_NAME_OPTION,
-    makeCommandOption({ name: 'cluster', help: 'name of the cluster in the kubeconfig' }),
-    SERVER_OPTION,
-    AUTHORITY_OPTION,
-    FROM_MAGNUM_OPTION,
-    FROM_LIST_OPTION,
-    ...CONTEXT_OPTIONS,
-    ...WRITE_OPTIONS,
-  ],
+  options: [...NEW_CONTEXT_OPTIONS, FROM_MAGNUM_OPTION, FROM_LIST_OPTION, OUTPUT_OPTION],
   contextUse: 'login-and-file',
   getTokenOptions: 'login',
   examples: [

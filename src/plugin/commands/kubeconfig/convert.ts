@@ -15,7 +15,7 @@ import { readTokenCommand } from '../../kubeconfig/token-command.ts';
 import { classifyUser } from '../../kubeconfig/user-kind.ts';
 import type { UserKind } from '../../kubeconfig/user-kind.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
-import { makeCommandOption } from '../command.ts';
+import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import { readConfiguredLogin } from './configured-login.ts';
@@ -234,6 +234,7 @@ export const kubeconfigConvertCommand: Command = {
       help: 'also replace the static tokens of the contexts that are named',
     }),
     ...WRITE_OPTIONS,
+    OUTPUT_OPTION,
   ],
   contextUse: 'subject',
   getTokenOptions: 'login',

@@ -14,7 +14,7 @@ import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { withHttp } from '../../login/http-context.ts';
 import { Secret } from '../../../shared/base/secret.ts';
-import { makeCommandOption } from '../command.ts';
+import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import { readConfiguredLogin } from './configured-login.ts';
@@ -153,6 +153,7 @@ export const kubeconfigFetchCommand: Command = {
     }),
     ...CONTEXT_OPTIONS,
     ...WRITE_OPTIONS,
+    OUTPUT_OPTION,
   ],
   contextUse: 'login-and-file',
   getTokenOptions: 'login',

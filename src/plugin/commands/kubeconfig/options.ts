@@ -1,12 +1,12 @@
 /** Options that several kubeconfig commands share. */
 import type { CommandOption } from '../command-option.ts';
-import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
+import { makeCommandOption } from '../command.ts';
 import { STANZA_VERSION_OPTION } from './stanza-version.ts';
 
 export const DRY_RUN_OPTION: CommandOption = makeCommandOption({
   name: 'dry-run',
   kind: 'switch',
-  help: 'show what would change, with secrets redacted, and write nothing',
+  help: 'show what would change in the kubeconfig, with secrets redacted, and leave it as it is',
 });
 
 export const CONTEXT_NAME_OPTION: CommandOption = makeCommandOption({
@@ -41,5 +41,4 @@ export const WRITE_OPTIONS: readonly CommandOption[] = [
   }),
   STANZA_VERSION_OPTION,
   DRY_RUN_OPTION,
-  OUTPUT_OPTION,
 ];

@@ -8,24 +8,15 @@ import { makeTerminalUser } from '../../terminal/terminal-user.ts';
 import type { CommandOption, CommandOptionName } from '../command-option.ts';
 import { makeCommandOption } from '../command.ts';
 import type { CommandResult, Invocation } from '../command.ts';
-import { addContext, nameAfter } from '../kubeconfig/add.ts';
-import { AUTHORITY_OPTION, listClusterChoices, promptForCluster, SERVER_OPTION } from '../kubeconfig/choose-cluster.ts';
+import { addContext, nameAfter, NEW_CONTEXT_OPTIONS } from '../kubeconfig/add.ts';
+import { listClusterChoices, promptForCluster } from '../kubeconfig/choose-cluster.ts';
 import type { ClusterChoice } from '../kubeconfig/choose-cluster.ts';
 import { readAuthorityOption } from '../kubeconfig/context.ts';
-import { CONTEXT_NAME_OPTION, CONTEXT_OPTIONS } from '../kubeconfig/options.ts';
+import { chooseStanzaVersion } from '../kubeconfig/stanza-version.ts';
 import { makeFlagLayer } from './option-values.ts';
 import type { OptionValue } from './option-values.ts';
 
 const ADD = 'kubeconfig-add';
-
-const OWN_OPTIONS: readonly CommandOption[] = [
-  CONTEXT_NAME_OPTION,
-  makeCommandOption({ name: 'cluster', help: 'name of the cluster in the kubeconfig' }),
-  SERVER_OPTION,
-  AUTHORITY_OPTION,
-  ...CONTEXT_OPTIONS,
-  makeCommandOption({ name: 'command', help: 'command that kubectl runs, if not client-keystone-auth on the PATH' }),
-];
 
 /** The options of `login` that write a context. */
 export const CONTEXT_OF_LOGIN_OPTIONS: readonly CommandOption[] = [
@@ -34,23 +25,24 @@ export const CONTEXT_OF_LOGIN_OPTIONS: readonly CommandOption[] = [
     kind: 'switch',
     help: 'add a context with this login to the kubeconfig, as "kubeconfig add" does, with the options of that command',
   }),
-  ...OWN_OPTIONS,
+  ...NEW_CONTEXT_OPTIONS,
 ];
 
 /**
  * Checks the options of a context before the login, which would be lost otherwise.
  *
- * @throws UsageError for an option of `--kubeconfig-add` without it
+ * @throws UsageError for an option of `--kubeconfig-add` without it, or an API version that no kubectl knows
  * @throws ConfigError if a file cannot be read
  */
 export function checkContextOptions(call: Invocation): void {
   const { ownConfig, host } = call;
   if (ownConfig.isOn(ADD)) {
     readAuthorityOption(call);
+    chooseStanzaVersion(call);
     openKubeconfig(host, ownConfig.text('kubeconfig'));
     return;
   }
-  const stray = OWN_OPTIONS.find(({ name }) => ownConfig.has(name));
+  const stray = NEW_CONTEXT_OPTIONS.find(({ name }) => ownConfig.has(name));
   if (stray === undefined) return;
   throw new UsageError(`--${stray.name} is only for a new context`, { hint: `add --${ADD}` });
 }
