@@ -76,6 +76,20 @@ void t.test('policy lint lists the problems of a policy', async (t) => {
   });
 });
 
+void t.test(
+  'a policy that cannot be read is an error, whose hint is not the command that has just failed',
+  async (t) => {
+    const broken = join(folder, 'broken.json');
+    writeFileSync(broken, '[{]');
+    for (const words of [['lint'], ['test', '--verb', 'get', '--path', '/healthz']]) {
+      const { status, stdout, stderr } = await run('policy', ...words, '--keystone-policy-file', broken);
+      t.match({ status, stdout }, { status: 3, stdout: '' });
+      t.match(stderr, /broken\.json: .*line 1.*\n$/);
+      t.notMatch(stderr, /policy lint/);
+    }
+  },
+);
+
 /** The resource that `policy test` prints for a request. */
 async function printResource(resource: string): Promise<string | undefined> {
   const { stdout } = await testPolicy('--resource', resource, '--namespace', 'web');
@@ -121,7 +135,7 @@ void t.test('a policy with a byte order mark, and one in a ConfigMap, are read',
 void t.test('what is no policy is refused with its place', async (t) => {
   const path = join(folder, 'wrong');
   for (const [text, message] of [
-    ['[\n  {"users": }\n]', /wrong: it is not JSON: a value is expected here \(line 2, column 13\); check/],
+    ['[\n  {"users": }\n]', /wrong: it is not JSON: a value is expected here \(line 2, column 13\)\n$/],
     ['[{}', /wrong: it is not JSON: "," or "\]" is expected here \(line 1, column 4\)/],
     ['', /wrong: it is not JSON: it ends too early \(line 1, column 1\)/],
     ['[\n1]', /wrong: entry 1: it is not an object \(line 2, column 1\)/],

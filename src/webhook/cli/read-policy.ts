@@ -58,16 +58,18 @@ export interface PlacedPolicy {
  * Reads a policy.
  *
  * @param where where the text comes from, for messages
+ * @param hint what to do about a policy that is invalid
  * @throws ConfigError that says where the problem is
  */
-export function readPolicy(text: string, where: string, compatibilities: Compatibilities): PlacedPolicy {
+export function readPolicy(text: string, where: string, compatibilities: Compatibilities, hint?: string): PlacedPolicy {
   const [policyText, place] = unwrap(text, where);
   try {
     return { policy: parsePolicy(policyText, compatibilities), place };
   } catch (error) {
     if (!(error instanceof InvalidPolicyError)) throw error;
-    throw new ConfigError(`${place}: ${describeInvalidPolicy(policyText, error)}`, {
-      hint: 'check the policy with "policy lint"',
-    });
+    throw new ConfigError(
+      `${place}: ${describeInvalidPolicy(policyText, error)}`,
+      hint === undefined ? undefined : { hint },
+    );
   }
 }

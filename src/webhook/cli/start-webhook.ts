@@ -44,6 +44,8 @@ function watchCertificates(
   });
 }
 
+const CHECK_HINT = 'check the policy with "policy lint"';
+
 /** Names the policy in the log and in the metrics. */
 const POLICY = 'policy';
 
