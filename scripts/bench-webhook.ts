@@ -7,9 +7,12 @@
  * request. The machine also generates the load and runs the stand-in Keystone.
  *
  * With a Go webhook, it compares both webhooks in turn, over each kind of connection, and behind a real kube-apiserver:
- * the one that scripts/build-kube-apiserver.ts has built, and others that are named. It then draws bench/webhook.svg.
+ * those that are named, or else the one that scripts/build-kube-apiserver.ts has built. It then draws bench/webhook.svg.
+ * With one API server, it takes less than ten minutes.
  *
- * usage: npm run bench:webhook [-- [--rounds 30] [--go-webhook PATH] [--kube-apiserver PATH]...]
+ * The webhook runs with the memory limits of its image.
+ *
+ * usage: npm run bench:webhook [-- [--rounds 10] [--go-webhook PATH] [--kube-apiserver PATH]...]
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,6 +21,7 @@ import { connect } from 'node:net';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { WEBHOOK_PATH } from '../test/support/built-programs.ts';
 import { generateLoad } from '../test/support/load-generator.ts';
 import type { LoadResult } from '../test/support/load-generator.ts';
 import { makeAccessReview, makeFakeToken, makeTokenReview } from '../test/support/webhook-client.ts';
@@ -43,10 +47,11 @@ import type { Bar } from './lib/bar-chart.ts';
 import { describeMachine, estimate, median, quantile, showEstimate } from './lib/estimate.ts';
 import type { Estimate } from './lib/estimate.ts';
 import { startGoWebhook } from './lib/go-webhook.ts';
+import { WEBHOOK_PROGRAM } from './package/node-binary/executable.ts';
 
 const { values: options, positionals } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '30' },
+    rounds: { type: 'string', default: '10' },
     'go-webhook': { type: 'string' },
     'kube-apiserver': { type: 'string', multiple: true, default: [] },
   },
@@ -185,15 +190,17 @@ const cleanups: (() => unknown)[] = [];
 const owner = { teardown: (task: () => unknown) => cleanups.push(task) };
 const folder = makeTestFolder(owner);
 
-async function findApiServers(): Promise<
-  readonly Extract<Awaited<ReturnType<typeof findKubernetes>>, { apiServer: string }>[]
-> {
-  const built = await findKubernetes(console.log);
-  if ('missing' in built) {
-    console.log(`The webhooks are not measured behind an API server: ${built.missing}`);
-    return [];
+type Programs = Extract<Awaited<ReturnType<typeof findKubernetes>>, { apiServer: string }>;
+
+async function findApiServers(): Promise<readonly Programs[]> {
+  const named: readonly (string | undefined)[] = options['kube-apiserver'];
+  const found: Programs[] = [];
+  for (const path of named.length === 0 ? [undefined] : named) {
+    const programs = await findKubernetes(console.log, path);
+    if ('missing' in programs) console.log(`The webhooks are not measured behind an API server: ${programs.missing}`);
+    else found.push(programs);
   }
-  return [built, ...options['kube-apiserver'].map((apiServer) => ({ ...built, apiServer }))];
+  return found;
 }
 
 /** Compares our webhook with the Go one, in all ways. Behind the API servers, both are new. */
@@ -307,7 +314,8 @@ try {
   const policy = join(folder, 'policy.json');
   writeFileSync(policy, makePolicyText());
   const args = ['--log-level', 'info', '--keystone-policy-file', policy];
-  const webhook = await startWebhookProcess(owner, { keystone, args });
+  const command = [process.execPath, ...WEBHOOK_PROGRAM.execArgv, WEBHOOK_PATH] as const;
+  const webhook = await startWebhookProcess(owner, { keystone, args, command });
   const token = issueToken(keystone);
   await webhook.reviewToken(token);
   const simpleReview = {
@@ -350,7 +358,7 @@ try {
   const go =
     program === undefined
       ? undefined
-      : await compareWithGo(() => startWebhookProcess(owner, { keystone, args }), program, keystone);
+      : await compareWithGo(() => startWebhookProcess(owner, { keystone, args, command }), program, keystone);
   const limits: readonly Limit[] = [
     ['TokenReviews from the cache', medianOf(find('TokenReview'), 'perSecond'), 2_500, 'per second', true],
     ['TokenReviews from the cache, p99', medianOf(find('TokenReview'), 'p99Ms'), 50, 'ms'],

@@ -29,10 +29,14 @@ export async function canRunProgram(root: string | undefined, path: string, argu
   );
 }
 
-/** Returns the paths of both programs. It does not build the API server. */
-export async function findKubernetes(say: (line: string) => void): Promise<KubernetesPrograms> {
-  const apiServer = await findApiServerPath();
-  if (!(await pathExists(apiServer)))
+/**
+ * Returns the paths of both programs. It does not build the API server.
+ *
+ * @param named another API server than the one that is built
+ */
+export async function findKubernetes(say: (line: string) => void, named?: string): Promise<KubernetesPrograms> {
+  const apiServer = named ?? (await findApiServerPath());
+  if (named === undefined && !(await pathExists(apiServer)))
     return { missing: 'kube-apiserver is not built; run "node scripts/setup.mjs scripts/build-kube-apiserver.ts"' };
   const etcd = 'usr/bin/etcd';
   const found = await findOrUnpack(

@@ -84,8 +84,9 @@ export const WEBHOOK_PROGRAM: Program = {
   bundles: [],
   hasKeyring: false,
   isShortLived: false,
-  // It runs for months in a container with 256 MB.
-  execArgv: ['--max-old-space-size=160', ...COMMON_ARGV],
+  // It runs for months in a container with 256 MB. The image has the same limits. With less room for young objects, V8
+  // gives memory back sooner; what a review leaves behind is small.
+  execArgv: ['--max-old-space-size=160', '--max-semi-space-size=2', ...COMMON_ARGV],
 };
 
 const run = promisify(execFile);
