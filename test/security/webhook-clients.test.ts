@@ -10,6 +10,7 @@ import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
 import { SYSTEM_CLOCK } from '../../src/shared/base/clock.ts';
 import { Secret } from '../../src/shared/base/secret.ts';
+import { EMPTY_POLICY } from '../../src/webhook/authz/policy/policy.ts';
 import { openLog } from '../../src/webhook/observability/log.ts';
 import { makeMetrics } from '../../src/webhook/observability/metrics.ts';
 import { startServer } from '../../src/webhook/server/server.ts';
@@ -37,6 +38,7 @@ async function start(t: Test, access: Access): Promise<number> {
       }),
       reviewTimeoutMs: 5_000,
       authorize: () => ({ allowed: false, denied: false, reason: 'test' }),
+      policy: () => EMPTY_POLICY,
       metrics: makeMetrics({}),
       log: openLog('silent', () => undefined),
       clock: SYSTEM_CLOCK,

@@ -62,7 +62,7 @@ async function watchPolicy(sources: SourceWatcher, { settings, state, cluster, l
     what: POLICY,
     file: policyFile,
     configMap: policyConfigMapName === undefined ? undefined : { name: policyConfigMapName, key: 'policies' },
-    parse: (text: string, where: string) => readPolicy(text, where, settings.compatibilities).policy,
+    parse: (text: string, where: string) => readPolicy(text, where, settings.compatibilities, CHECK_HINT).policy,
     defaultValue: EMPTY_POLICY,
     defaultEffect: 'the policy allows nothing',
     // Who may not read a policy that allowed something keeps it, as with every other failure.
@@ -162,6 +162,7 @@ export async function startWebhook(
         authenticate: answerInTime(chainAuthenticators(authenticators), { timeoutMs: settings.reviewTimeoutMs, clock }),
         reviewTimeoutMs: settings.reviewTimeoutMs,
         authorize: makeAuthorizer(() => state.policy, settings.deniesUnmatched),
+        policy: () => state.policy,
         metrics,
         log,
         clock,

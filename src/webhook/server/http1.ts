@@ -4,37 +4,51 @@ import { TLSSocket } from 'node:tls';
 import type { Answer } from './answer.ts';
 import type { AnswerRequest } from './routes.ts';
 
-function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
-  const { status, contentType, body, allow } = answer;
+/** What answers requests over HTTP/1.1. */
+export interface Http1Listener {
+  readonly listen: (request: IncomingMessage, response: ServerResponse) => void;
+  /**
+   * Sends clients elsewhere before the server stops. A client that finds its connection closed without a word may have a
+   * request on its way, so each connection ends with an answer that says so. The client then opens another one, which a
+   * load balancer passes on to another replica.
+   */
+  readonly drain: () => void;
+}
+
+function send(response: ServerResponse, { status, contentType, body, allow }: Answer, isLast: boolean): void {
   response.writeHead(status, {
     'content-type': contentType,
     'content-length': Buffer.byteLength(body),
-    ...(allow === undefined ? {} : { allow }),
-    // The rest of a request that is not read would be taken for the next one.
-    ...(!request.complete ? { connection: 'close' } : {}),
+    ...(allow === undefined ? undefined : { allow }),
+    ...(isLast ? { connection: 'close' } : undefined),
   });
   response.end(body);
 }
 
 /** Makes the listener for requests over HTTP/1.1. */
-export function makeHttp1Listener(
-  answerRequest: AnswerRequest,
-): (request: IncomingMessage, response: ServerResponse) => void {
-  return (request, response) => {
-    const { socket, headers } = request;
-    if (!(socket instanceof TLSSocket)) {
-      socket.destroy();
-      return;
-    }
-    const head = {
-      method: request.method,
-      target: request.url,
-      contentType: headers['content-type'],
-      contentLength: headers['content-length'],
-      socket,
-    };
-    void answerRequest(head, request).then((answer) => {
-      if (answer !== undefined && !response.destroyed) send(request, response, answer);
-    });
+export function makeHttp1Listener(answerRequest: AnswerRequest): Http1Listener {
+  let isDraining = false;
+  return {
+    listen: (request, response) => {
+      const { socket, headers } = request;
+      if (!(socket instanceof TLSSocket)) {
+        socket.destroy();
+        return;
+      }
+      const head = {
+        method: request.method,
+        target: request.url,
+        contentType: headers['content-type'],
+        contentLength: headers['content-length'],
+        socket,
+      };
+      answerRequest(head, request, (answer) => {
+        // The rest of a request that is not read would be taken for the next one.
+        if (!response.destroyed) send(response, answer, isDraining || !request.complete);
+      });
+    },
+    drain: () => {
+      isDraining = true;
+    },
   };
 }

@@ -51,12 +51,10 @@ function readHead(headers: IncomingHttpHeaders, socket: TLSSocket): RequestHead 
 }
 
 function send(stream: ServerHttp2Stream, isHead: boolean, { status, contentType, body, allow }: Answer): void {
-  const headers = {
-    ':status': status,
-    'content-type': contentType,
-    'content-length': Buffer.byteLength(body),
-    ...(allow === undefined ? {} : { allow }),
-  };
+  // A list, because Node copies an object twice.
+  const headers = [':status', String(status), 'content-type', contentType];
+  headers.push('content-length', String(Buffer.byteLength(body)));
+  if (allow !== undefined) headers.push('allow', allow);
   if (isHead) {
     stream.respond(headers, { endStream: true });
   } else {
@@ -160,8 +158,8 @@ class Http2Connection {
       this.#idleSince = now();
     });
     this.#waiting.add(waiting);
-    void answerRequest(readHead(headers, this.#socket), stream).then((answer) => {
-      if (answer === undefined || stream.destroyed || stream.closed) return;
+    answerRequest(readHead(headers, this.#socket), stream, (answer) => {
+      if (stream.destroyed || stream.closed) return;
       this.#waiting.add(waiting);
       send(stream, headers[':method'] === 'HEAD', answer);
     });

@@ -1,29 +1,20 @@
 /** What each path answers, whatever the protocol: POST /webhook, and /healthz, /readyz and /metrics for monitoring. */
 import type { Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import type { AuthenticateFunction } from '../authn/authenticator.ts';
-import type { Authorizer } from '../authz/authorizer.ts';
-import type { Log } from '../observability/log.ts';
-import type { Metrics } from '../observability/metrics.ts';
-import { describeRequest } from '../review/access-request.ts';
-import { InvalidReviewError, parseReview } from '../review/review.ts';
-import type { AccessReview, TokenReview } from '../review/review.ts';
-import { writeAccessAnswer, writeTokenAnswer } from '../review/write-answer.ts';
+import { InvalidReviewError } from '../review/review.ts';
+import { makeReviewAnswerer } from './answer-review.ts';
+import type { ReviewSettings } from './answer-review.ts';
 import { answerJson, answerStatus, answerText, RequestProblem } from './answer.ts';
 import type { Answer } from './answer.ts';
 import type { Certificates } from './certificates.ts';
 import type { MetricsAccess } from './metrics-access.ts';
-import { BodyReader, ClientGone, MAX_BODY_BYTES } from './read-body.ts';
+import { BodyReader, MAX_BODY_BYTES } from './read-body.ts';
 
-export interface RouteSettings {
+export interface RouteSettings extends ReviewSettings {
   readonly certificates: Certificates;
   /** Common names of client certificates; empty if every certificate of the CA is accepted. */
   readonly allowedClientNames: readonly string[];
   readonly metricsAccess: MetricsAccess;
-  readonly authenticate: AuthenticateFunction;
-  readonly authorize: Authorizer;
-  readonly metrics: Metrics;
-  readonly log: Log;
   /** Why /readyz fails now; undefined if the server is ready. */
   readonly getUnreadyReason: () => string | undefined;
 }
@@ -38,36 +29,16 @@ export interface RequestHead {
   readonly socket: TLSSocket;
 }
 
-/** Answers a request; undefined if the client is gone. */
-export type AnswerRequest = (head: RequestHead, body: Readable) => Promise<Answer | undefined>;
+export type Respond = (answer: Answer) => void;
+
+/**
+ * Answers a request: calls `respond` once, or never if the client is gone. It takes a function, because the promises for
+ * a review that is answered at once cost more than its decision.
+ */
+export type AnswerRequest = (head: RequestHead, body: Readable, respond: Respond) => void;
 
 /** Text without a type is accepted, and so is every type, but not what is none (RFC 9110, section 8.3.1). */
 const CONTENT_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(?:;|$)/;
-
-const secondsSince = (startedAt: number): number => (performance.now() - startedAt) / 1000;
-
-async function reviewToken(review: TokenReview, { authenticate, metrics, log }: RouteSettings): Promise<string> {
-  const startedAt = performance.now();
-  const { verdict, source } = await authenticate(review.token);
-  metrics.recordTokenReview(verdict.kind, source, secondsSince(startedAt));
-  if (verdict.kind === 'accepted') log.debug({ uid: verdict.userInfo.uid, source }, 'token accepted');
-  else if (verdict.kind === 'refused') {
-    metrics.recordRefusal(verdict.cause);
-    log.info({ reason: verdict.reason, source }, 'token refused');
-  } else log.warn({ reason: verdict.reason, source }, 'token not validated');
-  return writeTokenAnswer(review, verdict);
-}
-
-function reviewAccess(review: AccessReview, { authorize, metrics, log }: RouteSettings): string {
-  const startedAt = performance.now();
-  const verdict = authorize(review);
-  const result = verdict.allowed ? 'allowed' : verdict.denied ? 'denied' : 'no-opinion';
-  metrics.recordAccessReview(result, secondsSince(startedAt));
-  if (log.isLevelEnabled('debug')) {
-    log.debug({ uid: review.uid, request: describeRequest(review.request), result, reason: verdict.reason }, 'access');
-  }
-  return writeAccessAnswer(review, verdict);
-}
 
 /** Why the client of a request is not accepted; undefined if it is, or if no client certificate is required. */
 function findClientProblem(socket: TLSSocket, { certificates, allowedClientNames }: RouteSettings): string | undefined {
@@ -89,8 +60,7 @@ function checkHead({ contentType, contentLength }: RequestHead): void {
   }
 }
 
-function answerProblem(error: unknown, { metrics, log }: RouteSettings): Answer | undefined {
-  if (error instanceof ClientGone) return undefined;
+function answerProblem(error: unknown, { metrics, log }: RouteSettings): Answer {
   if (error instanceof RequestProblem || error instanceof InvalidReviewError) {
     metrics.recordBadRequest();
     return error instanceof RequestProblem
@@ -104,22 +74,9 @@ function answerProblem(error: unknown, { metrics, log }: RouteSettings): Answer 
 
 /** Makes the function that answers the requests of all connections. */
 export function makeRoutes(settings: RouteSettings): AnswerRequest {
-  const { metrics, metricsAccess, getUnreadyReason, log } = settings;
+  const { metricsAccess, metrics, getUnreadyReason, log } = settings;
   const bodies = new BodyReader();
-
-  async function answerReview(head: RequestHead, source: Readable): Promise<Answer> {
-    const problem = findClientProblem(head.socket, settings);
-    if (problem !== undefined) {
-      log.debug({ problem }, 'client refused');
-      return answerStatus(401, 'Unauthorized', problem);
-    }
-    checkHead(head);
-    const review = parseReview(await bodies.read(source));
-    return answerJson(
-      200,
-      review.kind === 'TokenReview' ? await reviewToken(review, settings) : reviewAccess(review, settings),
-    );
-  }
+  const answerReview = makeReviewAnswerer(settings);
 
   async function answerMetrics({ socket }: RequestHead): Promise<Answer> {
     const problem = metricsAccess === 'clients' ? findClientProblem(socket, settings) : undefined;
@@ -139,23 +96,58 @@ export function makeRoutes(settings: RouteSettings): AnswerRequest {
     ...(metricsAccess === 'off' ? [] : ([['/metrics', answerMetrics]] as const)),
   ]);
 
-  function route(head: RequestHead, source: Readable): Promise<Answer> | Answer {
+  function answerBody(text: string): Answer | Promise<Answer> {
+    const body = answerReview(text);
+    return typeof body === 'string' ? answerJson(200, body) : body.then((json) => answerJson(200, json));
+  }
+
+  /** The answer that depends on the head alone; undefined if the request is a review. */
+  function answerHead(head: RequestHead): Answer | Promise<Answer> | undefined {
     const { method, target = '' } = head;
     const query = target.indexOf('?');
     const path = query < 0 ? target : target.slice(0, query);
-    if (path === '/webhook') {
-      if (method === 'POST') return answerReview(head, source);
+    if (path !== '/webhook') {
+      const answer = method === 'GET' || method === 'HEAD' ? monitoring.get(path) : undefined;
+      return answer?.(head) ?? answerStatus(404, 'NotFound', 'unknown path; send reviews to /webhook');
+    }
+    if (method !== 'POST') {
       return { ...answerStatus(405, 'MethodNotAllowed', 'send reviews with POST'), allow: 'POST' };
     }
-    const answer = method === 'GET' || method === 'HEAD' ? monitoring.get(path) : undefined;
-    return answer?.(head) ?? answerStatus(404, 'NotFound', 'unknown path; send reviews to /webhook');
+    const problem = findClientProblem(head.socket, settings);
+    if (problem !== undefined) {
+      log.debug({ problem }, 'client refused');
+      return answerStatus(401, 'Unauthorized', problem);
+    }
+    checkHead(head);
+    return undefined;
   }
 
-  return async (head, source) => {
+  function attempt<T>(find: () => T): T | Answer {
     try {
-      return await route(head, source);
+      return find();
     } catch (error) {
       return answerProblem(error, settings);
     }
+  }
+
+  return (head, source, respond) => {
+    const settle = (answer: Answer | Promise<Answer>): void => {
+      if (answer instanceof Promise)
+        void answer.catch((error: unknown) => answerProblem(error, settings)).then(respond);
+      else respond(answer);
+    };
+    const answer = attempt(() => answerHead(head));
+    if (answer !== undefined) {
+      settle(answer);
+      return;
+    }
+    bodies.read(source, {
+      onText: (text) => {
+        settle(attempt(() => answerBody(text)));
+      },
+      onRefused: (problem) => {
+        respond(answerProblem(problem, settings));
+      },
+    });
   };
 }

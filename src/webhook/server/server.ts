@@ -6,7 +6,6 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Certificates } from './certificates.ts';
-import { prepareDrain } from './drain.ts';
 import { makeHttp1Listener } from './http1.ts';
 import { Http2Connections } from './http2.ts';
 import { CONNECTION_CHECK_MS, HANDSHAKE_MS, HEADERS_MS, KEEP_ALIVE_MS, REQUEST_MS } from './limits.ts';
@@ -52,10 +51,11 @@ function makeServer(certificates: Certificates): Server {
     handshakeTimeout: HANDSHAKE_MS,
     headersTimeout: HEADERS_MS,
     requestTimeout: REQUEST_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    // Not another timer beside that of the socket below, which would start and end with each request.
+    keepAliveTimeout: 0,
     connectionsCheckingInterval: CONNECTION_CHECK_MS,
   });
-  // For a client of HTTP/1.1 that does not read its answers. An answer takes less time.
+  // For a connection without a request, and a client that does not read its answers. An answer takes less time.
   server.setTimeout(KEEP_ALIVE_MS);
   return server;
 }
@@ -103,8 +103,8 @@ export async function startServer(settings: ServerSettings, address: ListenAddre
   const server = makeServer(certificates);
   const sockets = trackSockets(server);
   const answerRequest = makeRoutes(settings);
-  server.on('request', makeHttp1Listener(answerRequest));
-  const drainHttp1 = prepareDrain(server);
+  const http1 = makeHttp1Listener(answerRequest);
+  server.on('request', http1.listen);
   const http2 = new Http2Connections({ answerRequest, now: clock.monotonicMs, log });
   divertHttp2(server, (socket) => {
     http2.accept(socket);
@@ -117,7 +117,7 @@ export async function startServer(settings: ServerSettings, address: ListenAddre
     http2.checkTimes();
   });
   const drain = (): void => {
-    drainHttp1();
+    http1.drain();
     http2.drain();
   };
   return {
