@@ -1,24 +1,32 @@
-// Finds a real API server and its etcd for the end-to-end test and the demo. Debian has a package of etcd, but only the
-// sources of Kubernetes. Building them takes minutes, so scripts/build-kube-apiserver.ts does it once, on demand.
+// Finds real API servers and their etcd for the tests and the demo. Debian has a package of etcd, but no kube-apiserver.
+// Building one takes minutes, so scripts/build-kube-apiserver.ts does it once, on demand.
 
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages.ts';
 import { findDevelopmentCache } from '../lib/development-cache.ts';
+import { KUBERNETES_VERSIONS } from './versions.ts';
 
-/** Paths of the programs, or why they are missing. */
-export type KubernetesPrograms = { readonly apiServer: string; readonly etcd: string } | { readonly missing: string };
+/** Paths of the programs. */
+export interface KubernetesPrograms {
+  /** The version of the API server, such as 1.36.3. */
+  readonly version: string;
+  readonly apiServer: string;
+  readonly etcd: string;
+}
 
-/** The version in Debian 12. */
-export const KUBERNETES_VERSION = '1.20.2';
+/** Why the programs are missing. */
+export interface MissingKubernetes {
+  readonly version: string;
+  readonly missing: string;
+}
 
 const run = promisify(execFile);
 
-/** Returns the path that the build writes the API server to. */
-export async function findApiServerPath(): Promise<string> {
-  const folder = `kube-apiserver-${KUBERNETES_VERSION}-${await describeSystem()}`;
-  return join(findDevelopmentCache(), folder, 'kube-apiserver');
+/** Returns the path that the build of a version writes the API server to. */
+export async function findApiServerPath(version: string): Promise<string> {
+  return join(findDevelopmentCache(), `kube-apiserver-${version}-${await describeSystem()}`, 'kube-apiserver');
 }
 
 /** Whether a program below `root`, or an installed one, runs with this argument. */
@@ -29,15 +37,17 @@ export async function canRunProgram(root: string | undefined, path: string, argu
   );
 }
 
-/**
- * Returns the paths of both programs. It does not build the API server.
- *
- * @param named another API server than the one that is built
- */
-export async function findKubernetes(say: (line: string) => void, named?: string): Promise<KubernetesPrograms> {
-  const apiServer = named ?? (await findApiServerPath());
+async function findVersion(
+  version: string,
+  say: (line: string) => void,
+  named?: string,
+): Promise<KubernetesPrograms | MissingKubernetes> {
+  const apiServer = named ?? (await findApiServerPath(version));
   if (named === undefined && !(await pathExists(apiServer)))
-    return { missing: 'kube-apiserver is not built; run "node scripts/setup.mjs scripts/build-kube-apiserver.ts"' };
+    return {
+      version,
+      missing: `kube-apiserver ${version} is not built; run "node scripts/setup.mjs scripts/build-kube-apiserver.ts"`,
+    };
   const etcd = 'usr/bin/etcd';
   const found = await findOrUnpack(
     {
@@ -48,5 +58,31 @@ export async function findKubernetes(say: (line: string) => void, named?: string
     },
     say,
   );
-  return 'missing' in found ? found : { apiServer, etcd: join(found.root ?? '/', etcd) };
+  return 'missing' in found
+    ? { version, missing: found.missing }
+    : { version, apiServer, etcd: join(found.root ?? '/', etcd) };
+}
+
+/** Returns the programs of every version, the newest first. It does not build an API server. */
+export async function findEachKubernetes(
+  say: (line: string) => void,
+): Promise<readonly (KubernetesPrograms | MissingKubernetes)[]> {
+  const found: (KubernetesPrograms | MissingKubernetes)[] = [];
+  // In turn, because the first one may unpack etcd.
+  for (const { version } of KUBERNETES_VERSIONS) found.push(await findVersion(version, say));
+  return found;
+}
+
+/**
+ * Returns the programs of the newest version that is built.
+ *
+ * @param named another API server than those that are built
+ */
+export async function findKubernetes(
+  say: (line: string) => void,
+  named?: string,
+): Promise<KubernetesPrograms | MissingKubernetes> {
+  if (named !== undefined) return findVersion('', say, named);
+  const found = await findEachKubernetes(say);
+  return found.find((each) => !('missing' in each)) ?? found[0] ?? { version: '', missing: 'no version is known' };
 }

@@ -12,10 +12,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Pki } from '../lib/pki.ts';
 import type { KubernetesPrograms } from './find-kubernetes.ts';
+import { readMinor } from './versions.ts';
 import { findFreePort } from '../lib/free-port.ts';
 
 export interface KubeApiserverOptions {
-  readonly programs: Exclude<KubernetesPrograms, { missing: string }>;
+  readonly programs: KubernetesPrograms;
   readonly dir: string;
   readonly pki: Pki;
   /** A free port. The caller chooses it, because the webhook may have to know it first. */
@@ -28,6 +29,8 @@ export interface KubeApiserverOptions {
   readonly accessCacheSeconds?: number;
   /** The version of the reviews; v1 by default. */
   readonly reviewVersion?: 'v1' | 'v1beta1';
+  /** Flags that replace or remove (undefined) those that configure authentication and authorization. */
+  readonly flags?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface KubeApiserver {
@@ -63,7 +66,7 @@ export function makeAdminToken(): string {
 
 /** Whether an API server has a port without TLS, which Kubernetes 1.24 removed. */
 async function hasInsecurePort(apiServer: string): Promise<boolean> {
-  return Number(/v1\.(\d+)/.exec(await readVersion(apiServer))?.[1]) < 24;
+  return readMinor(await readVersion(apiServer)) < 24;
 }
 
 /** Returns the version of an API server, such as `v1.20.2`. */
@@ -79,7 +82,7 @@ export async function readVersion(apiServer: string): Promise<string> {
  */
 export async function startKubeApiserver(settings: KubeApiserverOptions, adminToken: string): Promise<KubeApiserver> {
   const { programs, dir, pki, port, webhookPort, cacheSeconds } = settings;
-  const { accessCacheSeconds = cacheSeconds, reviewVersion = 'v1' } = settings;
+  const { accessCacheSeconds = cacheSeconds, reviewVersion = 'v1', flags = {} } = settings;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const place = (name: string): string => join(dir, name);
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -91,10 +94,10 @@ export async function startKubeApiserver(settings: KubeApiserverOptions, adminTo
   const etcdUrl = `http://127.0.0.1:${clients}`;
   const children: ChildProcess[] = [];
 
-  const start = (name: string, program: string, args: Readonly<Record<string, string>>): ChildProcess => {
+  const start = (name: string, program: string, args: KubeApiserverOptions['flags'] = {}): ChildProcess => {
     const log = openSync(place(`${name}.log`), 'a');
-    const flags = Object.entries(args).map(([flag, value]) => `--${flag}=${value}`);
-    const child = spawn(program, flags, { cwd: dir, stdio: ['ignore', log, log], env: { PATH: process.env['PATH'] } });
+    const words = Object.entries(args).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}=${value}`]));
+    const child = spawn(program, words, { cwd: dir, stdio: ['ignore', log, log], env: { PATH: process.env['PATH'] } });
     closeSync(log);
     children.push(child);
     return child;
@@ -130,6 +133,7 @@ export async function startKubeApiserver(settings: KubeApiserverOptions, adminTo
     'authorization-webhook-version': reviewVersion,
     'authorization-webhook-cache-authorized-ttl': `${accessCacheSeconds}s`,
     'authorization-webhook-cache-unauthorized-ttl': `${accessCacheSeconds}s`,
+    ...flags,
   });
 
   const ca = readFileSync(pki.ca);

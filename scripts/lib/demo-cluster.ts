@@ -88,7 +88,9 @@ export async function demoCluster(folder: string, openrc: Readonly<Record<string
     { PATH: process.env['PATH'] },
   );
   try {
-    say('5. A real cluster runs: etcd, kube-apiserver 1.20, and k8s-keystone-auth, which reviews every token.');
+    say(
+      `5. A real cluster runs: etcd, kube-apiserver ${programs.version}, and k8s-keystone-auth, which reviews every token.`,
+    );
     say('   Its policy allows the project to read pods in the namespace web, and nothing else:');
     say();
     say(`    ${JSON.stringify(entry)}`);

@@ -1,0 +1,253 @@
+// Requests of a kind that an API server treats in its own way, through the whole chain, with the flags of the documents
+// and two replicas of the webhook.
+
+import { randomUUID } from 'node:crypto';
+import type { Test } from 'tap';
+import { chooseClusterPlace, makeConfigMap, startCluster, testOnEachKubernetes } from '../support/cluster.ts';
+import type { Cluster } from '../support/cluster.ts';
+import { copyWebhookKubeconfig, readFlags } from '../support/configuration-examples.ts';
+import { startLoadBalancer } from '../support/load-balancer.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import { addPod, KUBELET_MESSAGE, startStandInKubelet } from '../support/stand-in-kubelet.ts';
+import { createApplicationCredential, logIn, revokeToken, validateToken } from '../support/tenancy.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { startWatch } from '../support/watch.ts';
+import { startWebhookProcess } from '../support/webhook-process.ts';
+
+const WEB = '/api/v1/namespaces/web';
+const CLIENTS = 8;
+
+const POLICY = JSON.stringify([
+  {
+    users: { projects: ['demo'], roles: ['member'] },
+    resource_permissions: {
+      "web/['pods', 'configmaps']": ['get', 'list', 'watch'],
+      "web/['pods/exec', 'pods/portforward']": ['get', 'create'],
+      'db/pods': ['get'],
+      '*/users': ['impersonate'],
+    },
+  },
+]);
+
+async function bindReader(cluster: Cluster, namespace: string, subject: object): Promise<void> {
+  const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`;
+  await cluster.create(`${rbac}/roles`, {
+    metadata: { name: 'see' },
+    rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] }],
+  });
+  await cluster.create(`${rbac}/rolebindings`, {
+    metadata: { name: 'see' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'see' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', ...subject }],
+  });
+}
+
+/**
+ * Logs in alice with a token that ends soon, and starts a watch with it. A token that ends too soon on a busy machine is
+ * replaced by one with twice the time.
+ */
+async function watchWithShortToken(
+  t: Test,
+  { http, tenancy, pki }: TestEnvironment,
+  { url }: Cluster,
+): Promise<{ readonly token: string; readonly watch: Awaited<ReturnType<typeof startWatch>> }> {
+  const { alice } = tenancy.users;
+  for (let lifeMs = 8_000; ; lifeMs *= 2) {
+    const { id, secret } = await createApplicationCredential(http, {
+      token: await logIn(http, alice, { project: { id: tenancy.projects.demo.id } }),
+      userId: alice.id,
+      name: `for a watch ${randomUUID()}`,
+      roles: [{ name: 'member' }],
+      lifeMs,
+    });
+    const body = {
+      auth: { identity: { methods: ['application_credential'], application_credential: { id, secret } } },
+    };
+    const answer = await fetch(`${http.url}/v3/auth/tokens`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const token = answer.headers.get('x-subject-token');
+    if (token === null) throw new Error(`Keystone answered ${answer.status}: ${await answer.text()}`);
+    // On a busy machine, Keystone may be too slow for the webhook.
+    do {
+      const watch = await startWatch(t, { url, pki, token, path: `${WEB}/configmaps` });
+      if (watch.status === 200) return { token, watch };
+    } while ((await validateToken(http, token)) !== undefined);
+    if (lifeMs > 240_000) throw new Error('no token lives long enough for a watch');
+  }
+}
+
+await testOnEachKubernetes(
+  'users are named, impersonate, run programs, watch and lose their tokens',
+  async (t, environment, programs) => {
+    const { pki, tenancy, http } = environment;
+    const { alice } = tenancy.users;
+    const place = await chooseClusterPlace(t, environment);
+    const replicaSettings = {
+      keystone: http,
+      pki,
+      args: ['--kubeconfig', place.kubeconfig, '--cache-ttl', '2', '--keystone-timeout', '4', '--shutdown-grace', '2'],
+      env: { KEYSTONE_POLICY_CONFIGMAP_NAME: 'keystone-policy' },
+    };
+    const replicas = [await startWebhookProcess(t, replicaSettings), await startWebhookProcess(t, replicaSettings)];
+    const balancer = await startLoadBalancer(
+      t,
+      replicas.map(({ port }) => port),
+    );
+    copyWebhookKubeconfig(place.folder, { port: balancer.port, ca: pki.ca });
+    const cluster = await startCluster(t, environment, programs, {
+      place,
+      webhookPort: balancer.port,
+      cacheSeconds: 2,
+      flags: {
+        ...readFlags('flags.conf', place.folder),
+        // Shorter than in the documents, so that the tests do not wait, and every request is a question.
+        'authentication-token-webhook-cache-ttl': '1s',
+        'authorization-webhook-cache-authorized-ttl': '0s',
+        'authorization-webhook-cache-unauthorized-ttl': '0s',
+      },
+    });
+    for (const name of ['web', 'db', 'ops']) await cluster.create('/api/v1/namespaces', { metadata: { name } });
+    await waitUntil(
+      'kube-system exists',
+      async () => (await cluster.request('/api/v1/namespaces/kube-system')).status === 200,
+    );
+    const policies = makeConfigMap('keystone-policy', { policies: POLICY });
+    await cluster.create('/api/v1/namespaces/kube-system/configmaps', policies);
+    const kubelet = await startStandInKubelet(t, pki);
+    await addPod(cluster, kubelet, { namespace: 'web', name: 'web-0' });
+    await bindReader(cluster, 'ops', { kind: 'User', name: 'bob' });
+    for (const { port } of replicas) await waitUntil('each replica is ready', () => balancer.isReady(port));
+    await waitUntil('the policy applies', () => cluster.canGetPods('web'));
+
+    await t.test('kubectl auth whoami names the user', async (t) => {
+      const whoami = await cluster.kubectlAuthenticated('auth', 'whoami', '-o', 'json');
+      if (programs.minor < 26) {
+        t.match(whoami, { status: 1, stderr: /API is not enabled|could not find the requested resource/ });
+        return;
+      }
+      t.equal(whoami.status, 0, whoami.stderr);
+      const extra = 'alpha.kubernetes.io/identity';
+      t.match(JSON.parse(whoami.stdout), {
+        status: {
+          userInfo: {
+            username: 'alice',
+            uid: alice.id,
+            groups: [tenancy.projects.demo.id, 'system:authenticated'],
+            extra: { [`${extra}/project/name`]: ['demo'] },
+          },
+        },
+      });
+    });
+
+    await t.test('the policy decides who impersonates whom', async (t) => {
+      t.match(await cluster.kubectlAuthenticated('get', 'pods', '-n', 'ops'), { status: 1, stderr: 'User "alice"' });
+      const asBob = await cluster.kubectlAuthenticated('get', 'pods', '-n', 'ops', '--as', 'bob');
+      t.equal(asBob.status, 0, asBob.stderr);
+      // The policy is for users of Keystone: an impersonated name has no project and no roles.
+      t.match(await cluster.kubectlAuthenticated('get', 'pods', '-n', 'web', '--as', 'carol'), {
+        status: 1,
+        stderr: /User "carol" cannot list resource "pods"/,
+      });
+      t.match(
+        await cluster.kubectlAuthenticated('get', 'pods', '-n', 'web', '--as', 'bob', '--as-group', 'system:masters'),
+        { status: 1, stderr: /User "alice" cannot impersonate resource "groups"/ },
+      );
+    });
+
+    await t.test('exec and port-forward reach the kubelet only if the policy allows them', async (t) => {
+      // No stand-in speaks the protocol of a kubelet, so no program runs: the requests end at the upgrade.
+      const exec = await cluster.kubectlAuthenticated('exec', '-n', 'web', 'web-0', '--', 'id');
+      t.not(exec.status, 0);
+      t.match(exec.stderr, KUBELET_MESSAGE);
+      t.ok(kubelet.requests.includes('POST /exec/web/web-0/web'), kubelet.requests.join());
+      await cluster.kubectlAuthenticated('port-forward', '-n', 'web', 'web-0', ':80');
+      t.ok(kubelet.requests.includes('POST /portForward/web/web-0'), kubelet.requests.join());
+
+      const before = kubelet.requests.length;
+      const policy = POLICY.replace("web/['pods/exec', 'pods/portforward']", 'db/services');
+      await cluster.request('/api/v1/namespaces/kube-system/configmaps/keystone-policy', {
+        method: 'PUT',
+        body: makeConfigMap('keystone-policy', { policies: policy }),
+      });
+      const refused = await waitUntil('both replicas have the new policy', async () => {
+        const results = [];
+        for (let each = 0; each < 4; each += 1)
+          results.push(await cluster.kubectlAuthenticated('exec', '-n', 'web', 'web-0', '--', 'id'));
+        return results.every(({ stderr }) => stderr.includes('Forbidden')) && results;
+      });
+      for (const { stderr } of refused) t.match(stderr, /User "alice" cannot (?:create|get) resource "pods\/exec"/);
+      const forward = await cluster.kubectlAuthenticated('port-forward', '-n', 'web', 'web-0', ':80');
+      t.match(forward.stderr, /Forbidden|forbidden/);
+      t.notOk(kubelet.requests.slice(before).includes('POST /portForward/web/web-0'));
+      t.match(
+        await cluster.kubectlAuthenticated('get', 'pods', '-n', 'web'),
+        { status: 0 },
+        'and nothing else changed',
+      );
+    });
+
+    await t.test('a watch continues after its token has expired, and the token opens no other', async (t) => {
+      const { token, watch } = await watchWithShortToken(t, environment, cluster);
+      await waitUntil(
+        'the token has expired',
+        async () => (await cluster.request(`${WEB}/configmaps`, { token })).status === 401,
+      );
+      await cluster.create(`${WEB}/configmaps`, makeConfigMap('after-expiry', {}));
+      await waitUntil('the watch reports a new object', () => watch.listNames().includes('after-expiry'));
+      t.notOk(watch.hasEnded(), 'the API server checks a token only when a request begins');
+    });
+
+    await t.test('after a revocation the token is refused, and kubectl gets a new one', async (t) => {
+      const token = async (): Promise<string> => {
+        const { stdout } = await runPlugin({ home: cluster.home, args: ['get-token'], env: cluster.env });
+        return (JSON.parse(stdout) as { status: { token: string } }).status.token;
+      };
+      t.match(await cluster.kubectlAuthenticated('get', 'pods', '-n', 'web'), { status: 0 });
+      const revoked = await token();
+      const watch = await startWatch(t, { url: cluster.url, pki, token: revoked, path: `${WEB}/configmaps` });
+      t.equal(watch.status, 200);
+      await revokeToken(http, revoked);
+      await waitUntil(
+        'the token is refused',
+        async () => (await cluster.request(`${WEB}/configmaps`, { token: revoked })).status === 401,
+      );
+      await cluster.create(`${WEB}/configmaps`, makeConfigMap('after-revocation', {}));
+      await waitUntil('the watch reports a new object', () => watch.listNames().includes('after-revocation'));
+      // The first command can fail, because kubectl does not repeat a request that was answered with 401.
+      await waitUntil('kubectl has a new token', () => cluster.canGetPods('web'));
+      t.not(await token(), revoked);
+    });
+
+    await t.test('two replicas that are restarted in turn refuse no request', async (t) => {
+      const token = await logIn(http, alice, { project: { id: tenancy.projects.demo.id } });
+      // A replica asks Keystone about a token that it does not know.
+      const path = `${WEB}/configmaps/none`;
+      await waitUntil('the token is accepted', async () => (await cluster.request(path, { token })).status === 404);
+      const statuses: number[] = [];
+      let isOver = false;
+      const sendRequests = async (): Promise<void> => {
+        while (!isOver) statuses.push((await cluster.request(path, { token })).status);
+      };
+      const clients = Promise.all(Array.from({ length: CLIENTS }, sendRequests));
+      const waitForRequests = (count: number): Promise<true> => {
+        const goal = statuses.length + count;
+        return waitUntil(`${count} requests`, () => statuses.length >= goal);
+      };
+      for (const replica of replicas) {
+        await waitForRequests(10 * CLIENTS);
+        t.equal(await replica.stop(), 0);
+        const args = [...replicaSettings.args, '--listen', `127.0.0.1:${replica.port}`];
+        await startWebhookProcess(t, { ...replicaSettings, args });
+        await waitUntil('the load balancer notices', () => balancer.isReady(replica.port));
+      }
+      await waitForRequests(10 * CLIENTS);
+      isOver = true;
+      await clients;
+      t.strictSame([...new Set(statuses)], [404], `${statuses.length} requests: allowed, and no such object`);
+    });
+  },
+);
