@@ -79,7 +79,7 @@ main() {
   while [ $# -gt 0 ]; do
     case $1 in
       --base-url | --prefix | --sha256)
-        [ $# -gt 1 ] && [ -n "$2" ] || fail "$1 needs a value"
+        [ -n "${2:-}" ] || fail "$1 needs a value"
         case $1 in
           --base-url) base_url=${2%/} ;;
           --prefix) prefix=$2 ;;

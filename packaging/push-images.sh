@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds the images of a release and pushes them to a registry. The workflow release.yml runs it, with the executables
-# in out/ and the bundles in dist/. It appends the names and digests of the images to the file GITHUB_OUTPUT.
+# Pushes the images of a release to a registry. The workflow release.yml runs it, with the images that `npm run package` has
+# made in out/images/. It copies them as they are, so their digests are those of the build. It appends the names and digests
+# of the images to the file GITHUB_OUTPUT. It needs skopeo, and somebody who is logged in to the registry.
 #
 # usage: push-images.sh REGISTRY REPOSITORY TAG        (for example: HOST organization/project v1.2.3)
 set -eu
@@ -15,20 +16,17 @@ webhook=$plugin/k8s-keystone-auth
 version=${3#v}
 output=${GITHUB_OUTPUT:-/dev/stdout}
 
-digest_of() {
-  docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$1"
+# Copies the images for all processors, and the index that names them.
+push() {
+  skopeo copy --all --preserve-digests --digestfile "$2" "oci:out/images/$3:$version" "docker://$1:$version"
 }
 
-# One build per platform, because each contains another executable.
-for pair in linux-x64:amd64 linux-arm64:arm64; do
-  docker buildx build --push --platform "linux/${pair#*:}" --build-arg "TARGET=${pair%:*}" \
-    --file packaging/Containerfile --tag "$plugin:$version-${pair#*:}" out
-done
-docker buildx imagetools create --tag "$plugin:$version" "$plugin:$version-amd64" "$plugin:$version-arm64"
-docker buildx build --push --platform linux/amd64,linux/arm64 \
-  --file packaging/webhook/Containerfile --tag "$webhook:$version" .
+digests=$(mktemp -d)
+trap 'rm -rf "$digests"' EXIT
+push "$plugin" "$digests/plugin" client-keystone-auth
+push "$webhook" "$digests/webhook" k8s-keystone-auth
 
 {
-  printf 'plugin-name=%s\nplugin-digest=%s\n' "$plugin" "$(digest_of "$plugin:$version")"
-  printf 'webhook-name=%s\nwebhook-digest=%s\n' "$webhook" "$(digest_of "$webhook:$version")"
+  printf 'plugin-name=%s\nplugin-digest=%s\n' "$plugin" "$(cat "$digests/plugin")"
+  printf 'webhook-name=%s\nwebhook-digest=%s\n' "$webhook" "$(cat "$digests/webhook")"
 } >>"$output"

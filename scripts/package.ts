@@ -15,8 +15,9 @@ import { basename, dirname, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import manifest from '../package.json' with { type: 'json' };
 import type { Bundle } from './build.ts';
+import { makeApk } from './package/apk.ts';
 import { makePluginArchive, makeWebhookArchive } from './package/archives.ts';
-import { archivePath } from './package/package-paths.ts';
+import { archivePath, imageFolder } from './package/package-paths.ts';
 import { listComponents, renderLicenses, renderSbom } from './package/sbom.ts';
 import type { ExecutableContents } from './package/sbom.ts';
 import { makeDebianPackage } from './package/debian.ts';
@@ -26,18 +27,23 @@ import { describePlugin, makeExecutable, WEBHOOK_PROGRAM } from './package/node-
 import { RUNTIMES } from './package/runtimes.ts';
 import type { Runtime } from './package/runtimes.ts';
 import { renderCompletions } from './package/system-files.ts';
+import { makeImages } from './package/images/images.ts';
+import { makeNpmPackage } from './package/npm.ts';
 import { renderManPage } from './package/man-page.ts';
 import { renderManifests } from './package/manifests.ts';
 import { makeRelease, PROGRAM_NAME, renderInstaller, WEBHOOK_PROGRAM_NAME } from './package/product.ts';
-import { CHECKSUMS, documentPath, INSTALLER, listReleaseFiles } from './package/release-files.ts';
+import { CHECKSUMS, documentPath, INSTALLER, listReleaseFiles, WINDOWS_INSTALLER } from './package/release-files.ts';
 import { makeRpm } from './package/rpm.ts';
 import { ALL_TARGETS, TARGETS } from './package/targets.ts';
 import type { Target } from './package/targets.ts';
 
 const LICENSES = 'THIRD-PARTY-LICENSES.txt';
 
+/** The main script of a single executable, which no other package contains. */
+const EXECUTABLE_SCRIPT = 'executable.cjs';
+
 /** The main scripts. All other bundles are assets of the executable. */
-const MAIN_SCRIPTS = ['client-keystone-auth.cjs', 'executable.cjs'];
+const MAIN_SCRIPTS = ['client-keystone-auth.cjs', EXECUTABLE_SCRIPT];
 
 const { values: options } = parseArgs({
   options: {
@@ -101,7 +107,8 @@ await write(`out/${PROGRAM_NAME}.1`, texts.manPage);
 await write(`out/completions/${PROGRAM_NAME}.bash`, texts.completions.bash);
 await write(`out/completions/_${PROGRAM_NAME}`, texts.completions.zsh);
 await write(`out/completions/${PROGRAM_NAME}.fish`, texts.completions.fish);
-await write(`out/${INSTALLER}`, renderInstaller(await readFile(`packaging/${INSTALLER}`, 'utf8'), RELEASE), 0o755);
+for (const name of [INSTALLER, WINDOWS_INSTALLER])
+  await write(`out/${name}`, renderInstaller(name, await readFile(`packaging/${name}`, 'utf8'), RELEASE), 0o755);
 
 /** Makes all packages of one executable, in parallel. */
 async function makePackages(target: Target): Promise<void> {
@@ -142,6 +149,14 @@ for (const target of chooseTargets()) {
     await makeWebhookArchive(target, VERSION, documentPath(target, WEBHOOK_PROGRAM_NAME, LICENSES));
   }
 }
+
+const scripts = bundles.filter(({ name }) => name !== EXECUTABLE_SCRIPT);
+await makeNpmPackage(VERSION, scripts);
+await makeApk(VERSION, scripts, texts);
+// What is published runs on Node.
+if (RUNTIME === 'node' && isInstalled('apt-get') && isInstalled('dpkg-deb'))
+  for (const { name, digest, architectures } of await makeImages(VERSION))
+    console.log(`${imageFolder(name)}  ${digest}  (${architectures.join(', ')})`);
 
 const renderSums = (sums: Iterable<readonly [file: string, sum: string]>): string =>
   [...sums].map(([file, sum]) => `${sum}  ${file}\n`).join('');

@@ -4,8 +4,9 @@
  *
  * usage: npm run release -- [--dry-run [--skip-build]] [--from-tag]
  *
- * --dry-run      changes nothing, and prints what would be tagged and uploaded
- * --skip-build   uses what is in out/, and does not run the checks
+ * --dry-run      changes nothing, prints what would be tagged and uploaded, and installs it by each path that this
+ *                machine has, into folders that are removed afterwards
+ * --skip-build   uses what is in out/, does not run the checks, and installs nothing
  * --from-tag     for the workflow: the tag exists, so it is built and not made
  */
 import { spawnSync } from 'node:child_process';
@@ -18,6 +19,7 @@ import { planRelease, readReleaseOptions } from './release/plan.ts';
 import type { ReleaseOptions, ReleasePlan } from './release/plan.ts';
 import { checkReleaseFolder } from './release/release-folder.ts';
 import type { PublishedFile } from './release/release-folder.ts';
+import { renderAttempts, tryInstallations } from './release/installations/try-installations.ts';
 import { ReleaseError } from './release/release-error.ts';
 
 const CHANGELOG = 'CHANGELOG.md';
@@ -39,6 +41,15 @@ function run(program: string, ...words: readonly string[]): void {
 function build({ baseUrl }: ReleasePlan): void {
   run('npm', 'run', '--silent', 'check');
   run('npm', 'run', '--silent', 'package', '--', '--base-url', baseUrl);
+}
+
+/** @throws ReleaseError when an installation fails */
+async function install({ version }: ReleasePlan): Promise<void> {
+  console.log('Installations from a server on loopback:');
+  const attempts = await tryInstallations(FOLDER, version);
+  process.stdout.write(renderAttempts(attempts));
+  const failed = attempts.filter(({ failure }) => failure !== undefined).map(({ name }) => name);
+  if (failed.length > 0) throw new ReleaseError(`the release cannot be installed with ${failed.join(', ')}`);
 }
 
 function printFiles(files: readonly PublishedFile[]): void {
@@ -71,6 +82,7 @@ async function release(args: readonly string[]): Promise<void> {
   console.log(`\nThe workflow uploads to ${plan.baseUrl}:`);
   printFiles(files);
   console.log(`\nRelease notes (${NOTES}), from the section "${plan.notes.heading}":\n\n${plan.notes.text}`);
+  if (options.isDryRun && !options.skipsBuild) await install(plan);
   if (options.isDryRun || options.isFromTag) return;
 
   const now = readWorkingTree(git);

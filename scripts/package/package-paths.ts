@@ -20,3 +20,23 @@ export const toRpmVersion = (version: string): string => version.replaceAll('-',
 export function rpmPath(target: Target, version: string): string {
   return `out/${target.name}/${PROGRAM_NAME}-${toRpmVersion(version)}-1.${target.rpmArchitecture ?? ''}.rpm`;
 }
+
+/** Returns the folder of a program's image, in the OCI image layout. */
+export function imageFolder(program: string): string {
+  return `out/images/${program}`;
+}
+
+/** Returns the path of the same image in one file. */
+export function imageArchivePath(program: string, version: string): string {
+  return `out/images/${program}-${version}.oci.tar`;
+}
+
+/** Returns the path of the npm package, which is for all platforms. */
+export function npmPackagePath(version: string): string {
+  return `out/npm/${PROGRAM_NAME}-${version}.tgz`;
+}
+
+/** Returns the path of the package for Alpine, which is for all processors. */
+export function apkPath(version: string): string {
+  return `out/${PROGRAM_NAME}-${version}.apk`;
+}

@@ -39,16 +39,17 @@ export function makeRelease(version: string, baseUrl: string | undefined): Relea
   return { version, baseUrl: url.href.replace(/\/+$/, '') };
 }
 
-const UNSET_URL = "default_url=''";
+/** Matches the one place of an installer for the URL, in the language of a shell or of PowerShell. */
+const UNSET_URL = /^(default_url=|\$DefaultUrl = )''$/m;
 
 /**
- * Writes the URL of a release into packaging/install.sh, the script for `curl … | sh`.
+ * Writes the URL of a release into an installer in `packaging/`.
  *
  * @throws Error when the script has no place for the URL
  */
-export function renderInstaller(script: string, { baseUrl }: Release): string {
-  if (script.split(UNSET_URL).length !== 2) throw new Error(`packaging/install.sh must contain ${UNSET_URL} once`);
-  return script.replace(UNSET_URL, `default_url='${baseUrl}'`);
+export function renderInstaller(name: string, script: string, { baseUrl }: Release): string {
+  if (script.split(UNSET_URL).length !== 3) throw new Error(`packaging/${name} must have an empty default URL once`);
+  return script.replace(UNSET_URL, (_, before: string) => `${before}'${baseUrl}'`);
 }
 
 /** Returns the time of the files in packages, in seconds since 1970: SOURCE_DATE_EPOCH, or the time of the commit. */

@@ -3,7 +3,7 @@
  * have no folders, so each name contains what the path below `out/` says.
  */
 import { basename, extname } from 'node:path';
-import { archivePath, debianPackagePath, rpmPath } from './package-paths.ts';
+import { apkPath, archivePath, debianPackagePath, imageArchivePath, npmPackagePath, rpmPath } from './package-paths.ts';
 import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from './product.ts';
 import { executablePath, TARGETS } from './targets.ts';
 import type { Target } from './targets.ts';
@@ -13,6 +13,9 @@ export const CHECKSUMS = 'SHA256SUMS';
 
 /** The script for `curl … | sh`. */
 export const INSTALLER = 'install.sh';
+
+/** The same for Windows. */
+export const WINDOWS_INSTALLER = 'install.ps1';
 
 /** A document about an executable. */
 export type ProgramDocument = 'THIRD-PARTY-LICENSES.txt' | 'sbom.cdx.json';
@@ -54,5 +57,11 @@ export function listReleaseFiles(version: string, targets: readonly Target[] = T
     ...(target.debianArchitecture === undefined ? [] : [byBasename(debianPackagePath(target, version))]),
     ...(target.rpmArchitecture === undefined ? [] : [byBasename(rpmPath(target, version))]),
   ]);
-  return [...files, byBasename(`out/${INSTALLER}`)];
+  return [
+    ...files,
+    ...[PROGRAM_NAME, WEBHOOK_PROGRAM_NAME].map((program) => byBasename(imageArchivePath(program, version))),
+    byBasename(npmPackagePath(version)),
+    byBasename(apkPath(version)),
+    ...[INSTALLER, WINDOWS_INSTALLER].map((name) => byBasename(`out/${name}`)),
+  ];
 }

@@ -37,12 +37,17 @@ function makeDefinitions(folder: string): string[] {
   return Object.entries(macros).flatMap(([name, value]) => ['--define', `${name} ${value}`]);
 }
 
+/** Breaks a text into lines that rpm's own check accepts. */
+function wrapLines(text: string): string {
+  return text.replaceAll(/(.{1,78})(?: |$)/g, '$1\n').trimEnd();
+}
+
 function renderSpec(version: string, root: string, paths: readonly string[]): string {
   const files = paths.map((path) => (path === `/usr/bin/${PROGRAM_NAME}` ? `%attr(0755,root,root) ${path}` : path));
   return `Name: ${PROGRAM_NAME}
 Version: ${toRpmVersion(version)}
 Release: 1
-Summary: ${SUMMARY}
+Summary: ${SUMMARY.charAt(0).toUpperCase()}${SUMMARY.slice(1)}
 License: Apache-2.0
 URL: ${PROJECT.homepage}
 BugURL: ${PROJECT.issuesUrl}
@@ -51,7 +56,7 @@ Packager: ${PROJECT.authors} <${PROJECT.email}>
 AutoProv: no
 
 %description
-${DESCRIPTION}
+${wrapLines(DESCRIPTION)}
 
 %install
 cp -a '${root}/.' '%{buildroot}'

@@ -87,33 +87,44 @@ export interface ExecutableContents {
   readonly runtime: Runtime;
 }
 
+/** Returns what package-lock.json says about the package in a folder. */
+async function getLocked(path: string): Promise<Pick<Component, 'version' | 'license' | 'integrity'>> {
+  const { version, integrity, license } = (await readLock())[path] ?? {};
+  if (version === undefined || integrity === undefined) throw new Error(`package-lock.json does not name ${path}`);
+  return { version, integrity, license: license ?? 'NOASSERTION' };
+}
+
+const order = ({ name, version }: Component): string => `${name}@${version}`;
+
+const sort = (components: readonly Component[]): readonly Component[] =>
+  components.toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
+
+/** Lists the packages in bundles, sorted by name. */
+export async function listBundledComponents(bundles: readonly Bundle[]): Promise<readonly Component[]> {
+  const folders = new Set(bundles.flatMap(({ inputs }) => inputs.flatMap((file) => PACKAGE.exec(file)?.[0] ?? [])));
+  const components = [...folders].map(async (path) => ({
+    ...(await getLocked(path)),
+    name: path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length),
+    licenseText: await readLicense(path),
+  }));
+  return sort(await Promise.all(components));
+}
+
 /** Lists the packages in the executable of a target, sorted by name. */
 export async function listComponents(
   target: Target,
   { bundles, hasKeyring, runtime }: ExecutableContents,
 ): Promise<readonly Component[]> {
-  const lock = await readLock();
-  const folders = new Set(bundles.flatMap(({ inputs }) => inputs.flatMap((file) => PACKAGE.exec(file)?.[0] ?? [])));
-  const getLocked = (path: string): Pick<Component, 'version' | 'license' | 'integrity'> => {
-    const { version, integrity, license } = lock[path] ?? {};
-    if (version === undefined || integrity === undefined) throw new Error(`package-lock.json does not name ${path}`);
-    return { version, integrity, license: license ?? 'NOASSERTION' };
-  };
-  const bundled = [...folders].map(async (path) => ({
-    ...getLocked(path),
-    name: path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length),
-    licenseText: await readLicense(path),
-  }));
   const runtimePackage = getRuntimePackage(target, runtime);
   const others = [
     {
-      ...getLocked(`node_modules/${runtimePackage}`),
+      ...(await getLocked(`node_modules/${runtimePackage}`)),
       name: runtimePackage,
       licenseText: await readRuntimeLicense(runtime),
       isPlatform: true,
     },
   ];
-  const { version: runtimeVersion } = getLocked(`node_modules/${runtimePackage}`);
+  const { version: runtimeVersion } = await getLocked(`node_modules/${runtimePackage}`);
   const parts = (runtime === 'bun' ? listBunParts(target.bun.system) : []).map(async (part) => ({
     name: part.name,
     version: part.version?.[1] ?? `in Bun ${runtimeVersion}`,
@@ -124,14 +135,12 @@ export async function listComponents(
   const addons: Component[] = [];
   if (hasKeyring) {
     addons.push({
-      ...getLocked(`node_modules/${target.keyringPackage}`),
+      ...(await getLocked(`node_modules/${target.keyringPackage}`)),
       name: target.keyringPackage,
       licenseText: (await fetchPackageFile(target.keyringPackage, 'LICENSE.third-party.md')).toString(),
     });
   }
-  const all: Component[] = [...(await Promise.all([...bundled, ...parts])), ...others, ...addons];
-  const order = ({ name, version }: Component): string => `${name}@${version}`;
-  return all.toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
+  return sort([...(await listBundledComponents(bundles)), ...(await Promise.all(parts)), ...others, ...addons]);
 }
 
 /** Renders the licenses of all components as one text. */

@@ -195,8 +195,8 @@ await t.test(
 void t.test('the script contains the URL of its release', async (t) => {
   const script = readFileSync('packaging/install.sh', 'utf8');
   t.match(
-    renderInstaller(script, makeRelease('1.0.0', 'https://example.org/v1')),
+    renderInstaller('install.sh', script, makeRelease('1.0.0', 'https://example.org/v1')),
     "default_url='https://example.org/v1'\n",
   );
-  t.throws(() => renderInstaller('', makeRelease('1.0.0', undefined)));
+  t.throws(() => renderInstaller('install.sh', '', makeRelease('1.0.0', undefined)));
 });

@@ -7,8 +7,22 @@ import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { findSourceDate, PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from '../../scripts/package/product.ts';
+import { apkPath, imageFolder, npmPackagePath } from '../../scripts/package/package-paths.ts';
 import { executablePath, hostTarget } from '../../scripts/package/targets.ts';
+import type { Target } from '../../scripts/package/targets.ts';
 import { makeIsolatedCommand, PACKAGED_EXECUTABLE, RUNTIME } from '../support/run-plugin.ts';
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+
+/** Reads the digest of the image for the processor of a target. */
+function readImageDigest(folder: string, program: string, { debianArchitecture }: Target): string {
+  const layout = join(folder, imageFolder(program));
+  const readJson = (path: string): { manifests: { digest: string; platform?: { architecture: string } }[] } =>
+    JSON.parse(readFileSync(join(layout, path), 'utf8')) as ReturnType<typeof readJson>;
+  const [index] = readJson('index.json').manifests;
+  const { manifests } = readJson(`blobs/${(index?.digest ?? '').replace(':', '/')}`);
+  return manifests.find(({ platform }) => platform?.architecture === debianArchitecture)?.digest ?? 'no image';
+}
 
 const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
 
@@ -25,6 +39,7 @@ await t.test(
       'package-lock.json',
       'tsconfig.json',
       'LICENSE',
+      'README.md',
       'docs',
       'packaging',
     ]) {
@@ -64,6 +79,14 @@ await t.test(
         program,
       );
     }
+    if (RUNTIME === 'node')
+      for (const program of [PROGRAM_NAME, WEBHOOK_PROGRAM_NAME]) {
+        const digest = readImageDigest('.', program, target);
+        t.match(digest, /^sha256:/);
+        t.equal(readImageDigest(elsewhere, program, target), digest, `the image of ${program}`);
+      }
+    for (const path of [npmPackagePath(version), apkPath(version)])
+      t.equal(sha256(join(elsewhere, path)), sha256(path), path);
     const manual = 'out/client-keystone-auth.1';
     t.equal(sha256(join(elsewhere, manual)), sha256(manual));
   },

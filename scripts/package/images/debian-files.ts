@@ -1,0 +1,77 @@
+/**
+ * Fetches what an image needs besides the program from Debian: the C and C++ libraries and the trusted certificate
+ * authorities. Nothing is installed, and the packages of each processor can be unpacked on any other.
+ */
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { describeSystem, pathExists } from '../../lib/debian-packages.ts';
+import { findDevelopmentCache } from '../../lib/development-cache.ts';
+
+const PACKAGES = ['ca-certificates', 'libc6', 'libgcc-s1', 'libstdc++6'];
+
+const run = promisify(execFile);
+
+/** An unpacked package. */
+export interface DebianPackage {
+  readonly name: string;
+  /** The entry of the package in dpkg's database, by which scanners find out the version. */
+  readonly control: string;
+  /** Where its files are. */
+  readonly root: string;
+}
+
+async function unpackAll(architecture: string, folder: string): Promise<void> {
+  const work = join(folder, '.apt');
+  await mkdir(join(work, 'lists/partial'), { recursive: true });
+  const options = [
+    `Dir::State::lists=${join(work, 'lists')}`,
+    `Dir::Cache=${work}`,
+    'Debug::NoLocking=1',
+    'APT::Sandbox::User=',
+    'Acquire::Languages=none',
+    `APT::Architectures::=${architecture}`,
+  ].flatMap((option) => ['-o', option]);
+  const env = { ...process.env, LC_ALL: 'C.UTF-8' };
+  await run('apt-get', [...options, 'update'], { env, cwd: work });
+  const names = PACKAGES.map((name) => (name === 'ca-certificates' ? name : `${name}:${architecture}`));
+  await run('apt-get', [...options, 'download', ...names], { env, cwd: work });
+  for (const file of (await readdir(work)).filter((name) => name.endsWith('.deb'))) {
+    const [name = ''] = file.split('_');
+    await run('dpkg-deb', ['--extract', join(work, file), join(folder, name)]);
+    const { stdout } = await run('dpkg-deb', ['--field', join(work, file)]);
+    await writeFile(join(folder, `${name}.control`), stdout);
+  }
+  await rm(work, { recursive: true });
+}
+
+/**
+ * Returns the packages for a processor, which are fetched once and kept in the user's cache.
+ *
+ * @param architecture as Debian names it
+ * @throws Error when apt cannot fetch them
+ */
+export async function fetchDebianPackages(architecture: string): Promise<readonly DebianPackage[]> {
+  const folder = join(findDevelopmentCache(), `image-files-${architecture}-${await describeSystem()}`);
+  if (!(await pathExists(folder))) {
+    await mkdir(dirname(folder), { recursive: true });
+    const staging = await mkdtemp(join(dirname(folder), '.image-files-'));
+    try {
+      await unpackAll(architecture, staging);
+      await rename(staging, folder).catch(async (error: unknown) => {
+        // Another process was faster, and its folder has the same content.
+        if (!(await pathExists(folder))) throw error;
+      });
+    } finally {
+      await rm(staging, { recursive: true, force: true });
+    }
+  }
+  return Promise.all(
+    PACKAGES.map(async (name) => ({
+      name,
+      control: await readFile(join(folder, `${name}.control`), 'utf8'),
+      root: join(folder, name),
+    })),
+  );
+}
