@@ -62,17 +62,17 @@ export interface Cluster extends KubeApiserver {
  * Declares a test for each version of kube-apiserver. It is skipped by name for a version that is not built, except in
  * CI.
  *
- * @param oldest the oldest minor version that the test applies to
+ * @param newest the newest minor version that the test applies to
  */
 export async function testOnEachKubernetes(
   name: string,
   body: (t: Test, environment: TestEnvironment, programs: ClusterPrograms) => Promise<void>,
-  { oldest = 0 }: { readonly oldest?: number } = {},
+  { newest = Infinity }: { readonly newest?: number } = {},
 ): Promise<void> {
   const kubectl = await requireKubectl('new');
   for (const kubernetes of await findEachKubernetes(() => undefined)) {
     const minor = readMinor(kubernetes.version);
-    if (minor < oldest) continue;
+    if (minor > newest) continue;
     const title = `kube-apiserver ${kubernetes.version}: ${name}`;
     const skip = 'missing' in kubernetes ? skipBecause(kubernetes.missing) : 'missing' in kubectl && kubectl.missing;
     if ('missing' in kubernetes || 'missing' in kubectl) void t.test(title, { skip }, () => undefined);

@@ -17,13 +17,6 @@ function replaceNames(text: string, names: Readonly<Record<string, string>>): st
   return replaced;
 }
 
-/** Copies an example into a folder and returns its path. */
-export function copyExample(folder: string, name: string, names: Readonly<Record<string, string>>): string {
-  const path = join(folder, name);
-  writeFileSync(path, replaceNames(readFileSync(join(EXAMPLES, name), 'utf8'), names));
-  return path;
-}
-
 /** Reads an example with flags, whose files are in `folder`. */
 export function readFlags(name: string, folder: string): Readonly<Record<string, string>> {
   const text = replaceNames(readFileSync(join(EXAMPLES, name), 'utf8'), { [SITE_FOLDER]: folder });
@@ -42,11 +35,4 @@ export function copyWebhookKubeconfig(
     .replace(/https:\/\/[^/\s]+/, `https://127.0.0.1:${port}`)
     .replace(`${SITE_FOLDER}/ca.crt`, ca);
   writeFileSync(join(folder, 'webhook-kubeconfig.yaml'), text);
-}
-
-/** Indents a PEM file for a block of YAML. */
-export function indentPem(path: string, spaces: number): string {
-  return readFileSync(path, 'utf8')
-    .trimEnd()
-    .replaceAll('\n', `\n${' '.repeat(spaces)}`);
 }
