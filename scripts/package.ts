@@ -4,8 +4,10 @@
  * manifests for package managers and a list of checksums. `out/release/` has all of it under the names that a release
  * publishes. All input comes from this commit, package-lock.json and npm, so a second run gives the same bytes.
  *
- * usage: npm run package [-- [--target NAME]... [--base-url URL] [--runtime node|bun]] --runtime: what the plugin runs
- * on; Node by default. The webhook runs on Node.
+ * usage: npm run package [-- [--target NAME]... [--base-url URL] [--runtime node|bun] [--small]]
+ *
+ * --runtime: what the plugin runs on; Node by default. The webhook runs on Node.
+ * --small: compresses .deb and .rpm more, which takes minutes. A release does.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -50,6 +52,7 @@ const { values: options } = parseArgs({
     target: { type: 'string', multiple: true },
     'base-url': { type: 'string' },
     runtime: { type: 'string', default: 'node' },
+    small: { type: 'boolean', default: false },
   },
 });
 
@@ -112,7 +115,11 @@ for (const name of [INSTALLER, WINDOWS_INSTALLER])
 
 /** Makes all packages of one executable, in parallel. */
 async function makePackages(target: Target): Promise<void> {
-  const documents = { ...texts, licensesFile: documentPath(target, PROGRAM_NAME, LICENSES) };
+  const documents = {
+    ...texts,
+    xzLevel: options.small ? 6 : 1,
+    licensesFile: documentPath(target, PROGRAM_NAME, LICENSES),
+  };
   await Promise.all([
     makePluginArchive(target, VERSION, documents),
     ...(target.debianArchitecture !== undefined && isInstalled('dpkg-deb')

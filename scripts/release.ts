@@ -40,7 +40,7 @@ function run(program: string, ...words: readonly string[]): void {
 
 function build({ baseUrl }: ReleasePlan): void {
   run('npm', 'run', '--silent', 'check');
-  run('npm', 'run', '--silent', 'package', '--', '--base-url', baseUrl);
+  run('npm', 'run', '--silent', 'package', '--', '--small', '--base-url', baseUrl);
 }
 
 /** @throws ReleaseError when an installation fails */

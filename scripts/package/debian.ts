@@ -47,7 +47,7 @@ export async function makeDebianPackage(target: Target, version: string, documen
     const { size } = await stat(executable);
     await writeFile(join(root, 'DEBIAN/control'), renderControl(target.debianArchitecture ?? '', version, size));
     await setPermissions(root);
-    const options = ['--root-owner-group', '-Zxz', '-z6', '--build', root, path];
+    const options = ['--root-owner-group', '-Zxz', `-z${documents.xzLevel}`, '--build', root, path];
     await run('dpkg-deb', options, { env: { PATH: process.env['PATH'], SOURCE_DATE_EPOCH: findSourceDate() } });
     return path;
   } finally {

@@ -17,7 +17,7 @@ import type { Target } from './targets.ts';
 const run = promisify(execFile);
 
 /** Overrides settings of the build machine: rpmbuild must not strip, compress or compile anything. */
-function makeDefinitions(folder: string): string[] {
+function makeDefinitions(folder: string, xzLevel: number): string[] {
   const macros = {
     _topdir: folder,
     _tmppath: folder,
@@ -26,7 +26,7 @@ function makeDefinitions(folder: string): string[] {
     _buildhost: 'localhost',
     _build_id_links: 'none',
     // Every version of rpm can unpack it.
-    _binary_payload: 'w6.xzdio',
+    _binary_payload: `w${xzLevel}.xzdio`,
     debug_package: '%{nil}',
     __os_install_post: '%{nil}',
     use_source_date_epoch_as_buildtime: '1',
@@ -88,7 +88,7 @@ export async function makeRpm(target: Target, version: string, documents: Packag
       '--quiet',
       '--target',
       `${target.rpmArchitecture ?? ''}-linux`,
-      ...makeDefinitions(folder),
+      ...makeDefinitions(folder, documents.xzLevel),
       spec,
     ];
     // The home directory of the user may contain macros.

@@ -21,6 +21,8 @@ export interface PackageDocuments {
   readonly completions: Completions;
   /** Path of the licenses of the packages in the executable. */
   readonly licensesFile: string;
+  /** The level of xz, from 0 to 9. */
+  readonly xzLevel: number;
 }
 
 const run = promisify(execFile);
