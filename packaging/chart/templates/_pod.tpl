@@ -206,6 +206,7 @@ spec:
       {{- end }}
       ports:
         - name: https
+          protocol: TCP
           containerPort: {{ ternary $v.daemonSet.port 8443 $isDaemonSet }}
           {{- if $isDaemonSet }}
           hostPort: {{ $v.daemonSet.port }}
