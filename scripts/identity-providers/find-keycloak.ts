@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { pathExists } from '../lib/debian-packages.ts';
 import { findDevelopmentCache } from '../lib/development-cache.ts';
 import { makePki } from '../lib/pki.ts';
-import { checkFile, findInPath, runLogged } from './build-steps.ts';
+import { checkFile, findInPath, runLogged } from '../lib/build-steps.ts';
 import { callAdmin, listKeycloakArguments, startKeycloak } from './keycloak.ts';
 
 export const KEYCLOAK_VERSION = '26.0.7';

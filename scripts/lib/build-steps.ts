@@ -1,4 +1,4 @@
-// Steps that the preparations of identity providers share.
+// Steps that the preparations of development tools share.
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';

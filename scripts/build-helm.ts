@@ -1,0 +1,79 @@
+// Builds helm with the Go of this machine and the modules of Go's proxy, once, into the user's cache. It takes some
+// minutes, and needs neither root nor installed packages. The tests of the chart use it.
+//
+// usage: node scripts/setup.mjs scripts/build-helm.ts
+
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { findInPath, runLogged } from './lib/build-steps.ts';
+import { pathExists } from './lib/debian-packages.ts';
+import { findHelmPath, HELM_VERSION } from './kubernetes/find-helm.ts';
+
+const MODULE = `helm.sh/helm/v4@v${HELM_VERSION}`;
+
+/** The checksum of the module, as in a go.sum. The module has the checksums of all its dependencies. */
+const MODULE_SUM = 'h1:UndCoLe9UPmNoL7IvWzaUXveL7T5t/ijoorEmgJdI9g=';
+
+/** More would delay what runs beside the build in CI, and need more memory. */
+const PROCESSORS = '2';
+
+const path = await findHelmPath();
+if (await pathExists(path)) console.log(`helm is already built: ${path}`);
+else await build();
+
+async function build(): Promise<void> {
+  const target = dirname(path);
+  await mkdir(dirname(target), { recursive: true });
+  const work = await mkdtemp(join(dirname(target), '.helm-'));
+  const log = join(work, 'log');
+  try {
+    console.log(`Building helm ${HELM_VERSION} …`);
+    const go = await findGo();
+    const env = {
+      // Those of the machine, so that they can be shared; otherwise nothing outside the cache changes.
+      GOMODCACHE: join(work, 'modules'),
+      GOCACHE: join(work, 'cache'),
+      ...process.env,
+      GOPATH: join(work, 'go'),
+      // Without this, what Go has downloaded could not be removed.
+      GOFLAGS: '-modcacherw',
+      GOMAXPROCS: PROCESSORS,
+      GOWORK: 'off',
+      CGO_ENABLED: '0',
+    };
+    const source = await fetchSource(go, { cwd: work, env });
+    // As the main module, so that Go compares each dependency with the module's go.sum.
+    const options = ['-mod=readonly', '-buildvcs=false', `-p=${PROCESSORS}`, '-ldflags=-s -w'];
+    const staged = join(work, 'done');
+    await runLogged(log, go, ['build', ...options, '-o', join(staged, 'helm'), './cmd/helm'], { cwd: source, env });
+    await rename(staged, target).catch(async (error: unknown) => {
+      // Another process was faster.
+      if (!(await pathExists(path))) throw error;
+    });
+    console.log(`Built ${path}`);
+  } catch (error) {
+    const tail = (await readFile(log, 'utf8').catch(() => '')).split('\n').slice(-8).join('\n');
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${tail}`);
+    process.exitCode = 1;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Finds the go command, which Go's own installation does not always add to the PATH. */
+async function findGo(): Promise<string> {
+  const installed = '/usr/local/go/bin/go';
+  const go = (await findInPath('go')) ?? ((await pathExists(installed)) ? installed : undefined);
+  if (go === undefined) throw new Error('Go is not installed, and helm is built with it');
+  return go;
+}
+
+/** Downloads the sources of helm and returns their folder. */
+async function fetchSource(go: string, options: { cwd: string; env: NodeJS.ProcessEnv }): Promise<string> {
+  const { stdout } = await promisify(execFile)(go, ['mod', 'download', '-json', MODULE], options);
+  const { Dir, Sum } = JSON.parse(stdout) as { readonly Dir: string; readonly Sum: string };
+  if (Sum !== MODULE_SUM) throw new Error(`${MODULE} has the checksum ${Sum}, not ${MODULE_SUM}`);
+  return Dir;
+}

@@ -1,0 +1,180 @@
+// The chart on a real kube-apiserver: install, upgrade, uninstall, and a webhook that runs from what was installed. No
+// kubelet runs pods here, so the test itself mounts the ConfigMaps and the Secret, and starts the built program.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { CHART } from '../../scripts/kubernetes/find-helm.ts';
+import { findEachKubernetes } from '../../scripts/kubernetes/find-kubernetes.ts';
+import type { KubernetesPrograms } from '../../scripts/kubernetes/find-kubernetes.ts';
+import { makeAdminToken, renderKubeconfig, startKubeApiserver } from '../../scripts/kubernetes/kube-apiserver.ts';
+import { readMinor } from '../../scripts/kubernetes/versions.ts';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
+import { skipBecause } from '../support/missing-tools.ts';
+import { findPodSpec, helmIn, skipWithoutHelm, VALUES_FILES } from '../support/rendered-chart.ts';
+import type { KubernetesObject, PodSpec } from '../support/rendered-chart.ts';
+import { makeAccessReview } from '../support/webhook-client.ts';
+import { issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
+import { startWebhookProcess } from '../support/webhook-process.ts';
+import { makeTestFolder, shareTestPki } from '../support/webhook-settings.ts';
+
+const NAMESPACE = 'identity';
+const NAME = 'keystone';
+
+/** Where objects of the chart are; a cluster without the kind has none of it. */
+const LISTS = [
+  `/apis/apps/v1/namespaces/${NAMESPACE}/deployments`,
+  `/apis/apps/v1/namespaces/${NAMESPACE}/daemonsets`,
+  `/api/v1/namespaces/${NAMESPACE}/services`,
+  `/api/v1/namespaces/${NAMESPACE}/configmaps`,
+  `/api/v1/namespaces/${NAMESPACE}/secrets`,
+  `/api/v1/namespaces/${NAMESPACE}/serviceaccounts`,
+  `/apis/networking.k8s.io/v1/namespaces/${NAMESPACE}/networkpolicies`,
+  '/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles',
+  '/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/rolebindings',
+  '/apis/rbac.authorization.k8s.io/v1/clusterroles',
+  '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
+];
+
+const VALUES = {
+  image: { repository: 'registry.example.com/k8s-keystone-auth' },
+  tls: { source: 'values' },
+  pod: { priorityClassName: '' },
+  networkPolicy: { apiServerCidrs: ['192.0.2.0/24'], keystoneCidrs: ['198.51.100.0/24'] },
+  policy: { source: 'values', entries: [{ resource_permissions: { 'web/pods': ['get'] } }] },
+  sync: { source: 'values', roleMappings: [{ 'keystone-role': 'member', groups: ['from-a-mapping'] }] },
+};
+
+for (const kubernetes of await findEachKubernetes(() => undefined)) {
+  const title = `kube-apiserver ${kubernetes.version}: helm installs, upgrades and removes the chart, and the webhook runs from it`;
+  const skip = 'missing' in kubernetes ? skipBecause(kubernetes.missing) : skipWithoutHelm;
+  void t.test(title, { skip }, (t) => ('missing' in kubernetes ? Promise.resolve() : checkChart(t, kubernetes)));
+}
+
+async function checkChart(t: Test, programs: KubernetesPrograms): Promise<void> {
+  const [folder, pki, port, token] = [makeTestFolder(t), await shareTestPki(), await findFreePort(), makeAdminToken()];
+  const keystone = await startTestKeystone(t);
+  const kubeconfig = join(folder, 'kubeconfig');
+  writeFileSync(kubeconfig, renderKubeconfig(`https://127.0.0.1:${port}`, pki.ca, token), { mode: 0o600 });
+  // Nobody listens where the webhook would be: the administrator has another authenticator.
+  const settings = { programs, dir: join(folder, 'cluster'), pki, port, webhookPort: 9, cacheSeconds: 1 };
+  const cluster = await startKubeApiserver(settings, token);
+  t.teardown(() => cluster.stop());
+  const get = async (path: string): Promise<KubernetesObject> => (await cluster.request(path)).body as KubernetesObject;
+  const listNames = async (): Promise<readonly string[]> => {
+    const lists = await Promise.all(
+      LISTS.map(async (path) => {
+        const { items = [] } = (await cluster.request(path)).body as { items?: readonly KubernetesObject[] };
+        return items
+          .map(({ metadata }) => `${path.split('/').at(-1) ?? ''}/${metadata.name}`)
+          .filter((name) => name.includes(`/${NAME}`));
+      }),
+    );
+    return lists.flat().toSorted();
+  };
+  const values = join(folder, 'values.json');
+  writeFileSync(values, JSON.stringify({ ...VALUES, keystone: { url: `${keystone.url}/v3` } }));
+  const helm = async (...args: readonly string[]): Promise<void> => {
+    const { status, stdout, stderr } = await helmIn(
+      folder,
+      ...args,
+      '--kubeconfig',
+      kubeconfig,
+      '--namespace',
+      NAMESPACE,
+    );
+    t.equal(status, 0, `helm ${args[0] ?? ''}: ${stdout}${stderr}`);
+  };
+  const tls = ['--set-file', `tls.certificate=${pki.server.cert}`, '--set-file', `tls.key=${pki.server.key}`];
+
+  await helm('install', NAME, CHART, '--create-namespace', '--values', values, ...tls);
+  t.strictSame(await listNames(), [
+    `configmaps/${NAME}-policy`,
+    `configmaps/${NAME}-sync`,
+    `deployments/${NAME}`,
+    `networkpolicies/${NAME}`,
+    `secrets/${NAME}-tls`,
+    `serviceaccounts/${NAME}`,
+    `services/${NAME}`,
+  ]);
+
+  const deployment = await get(`/apis/apps/v1/namespaces/${NAMESPACE}/deployments/${NAME}`);
+  const podSpec = findPodSpec([deployment]);
+  const mounts = await mountVolumes(t, podSpec, join(folder, 'mounts'), (kind, name) =>
+    get(`/api/v1/namespaces/${NAMESPACE}/${kind}/${name}`),
+  );
+  const args = podSpec.containers[0].args
+    .filter((argument) => !/^--(listen|log-level|shutdown-grace)=/.test(argument))
+    .map((argument) => argument.replace('/etc/k8s-keystone-auth', mounts));
+  const webhook = await startWebhookProcess(t, { keystone, args });
+  t.match(await webhook.sendRequest({ path: '/readyz' }), { status: 200 });
+  t.match(await webhook.reviewToken(issueToken(keystone)), { authenticated: true, user: { username: 'alice' } });
+  t.ok(await webhook.isAllowed(makeAccessReview({ namespace: 'web' })), 'the policy of the values allows it');
+  t.notOk(await webhook.isAllowed(makeAccessReview({ namespace: 'db' })));
+
+  await checkPodSecurity();
+
+  const policy = JSON.stringify({ source: 'watch', configMapName: 'keystone-policy', entries: [] });
+  const watching = ['--set-json', `policy=${policy}`];
+  await helm('upgrade', NAME, CHART, '--values', values, ...tls, ...watching);
+  t.match(await get(`/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles/${NAME}`), {
+    rules: [{ resources: ['configmaps'], resourceNames: ['keystone-policy'], verbs: ['get', 'list', 'watch'] }],
+  });
+  t.notOk((await listNames()).includes(`configmaps/${NAME}-policy`));
+  await helm('upgrade', NAME, CHART, '--values', values, ...tls);
+  t.notOk((await listNames()).includes(`roles/${NAME}`), 'the right ends with what needed it');
+  await helm('uninstall', NAME);
+  t.strictSame(await listNames(), [], 'nothing is left');
+
+  const controlPlane = VALUES_FILES.get('control-plane') ?? '';
+  await helm('install', NAME, CHART, '--values', controlPlane);
+  t.strictSame(await listNames(), [`daemonsets/${NAME}`, `serviceaccounts/${NAME}`]);
+  await helm('uninstall', NAME);
+
+  /** Asks the admission of the API server itself, where it has one. */
+  async function checkPodSecurity(): Promise<void> {
+    if (readMinor(programs.version) < 25) {
+      t.comment(`Kubernetes ${programs.version} has no pod security admission`);
+      return;
+    }
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    await cluster.request('/api/v1/namespaces', {
+      method: 'POST',
+      body: { kind: 'Namespace', apiVersion: 'v1', metadata: { name: 'restricted', labels } },
+    });
+    const create = (spec: object) =>
+      cluster.request('/api/v1/namespaces/restricted/pods?dryRun=All', {
+        method: 'POST',
+        body: { kind: 'Pod', apiVersion: 'v1', metadata: { name: 'webhook' }, spec },
+      });
+    t.match(await create(podSpec), { status: 201 }, 'restricted');
+    t.match(await create({ ...podSpec, hostNetwork: true }), { status: 403 }, 'the check can fail');
+  }
+}
+
+/** Writes what the pods would see in their volumes, and returns the folder. */
+async function mountVolumes(
+  t: Test,
+  { volumes, containers }: PodSpec,
+  folder: string,
+  get: (kind: 'configmaps' | 'secrets', name: string) => Promise<KubernetesObject>,
+): Promise<string> {
+  for (const { name, mountPath } of containers[0].volumeMounts) {
+    const volume = volumes.find((candidate) => candidate['name'] === name) as {
+      readonly secret?: { readonly secretName: string };
+      readonly configMap?: { readonly name: string };
+    };
+    const isSecret = volume.secret !== undefined;
+    const source = isSecret
+      ? await get('secrets', volume.secret.secretName)
+      : await get('configmaps', volume.configMap?.name ?? '');
+    const target = mountPath.replace('/etc/k8s-keystone-auth', folder);
+    mkdirSync(target, { recursive: true, mode: 0o700 });
+    for (const [key, text] of Object.entries(source.data ?? {})) {
+      writeFileSync(join(target, key), isSecret ? Buffer.from(text, 'base64') : text, { mode: 0o600 });
+    }
+  }
+  t.ok(readFileSync(join(folder, 'tls/tls.key')).length > 0);
+  return folder;
+}

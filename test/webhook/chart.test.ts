@@ -1,0 +1,290 @@
+// The Helm chart: what it renders from each values file, and what it refuses.
+
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { load } from 'js-yaml';
+import t from 'tap';
+import { CHART } from '../../scripts/kubernetes/find-helm.ts';
+import { CHECKED_VERSIONS, findKubernetesValidate } from '../../scripts/kubernetes/find-kubernetes-validate.ts';
+import { renderManifests } from '../../scripts/kubernetes/render-manifests.ts';
+import { WEBHOOK_OPTIONS } from '../../src/webhook/cli/options.ts';
+import { readWebhookSettings } from '../../src/webhook/cli/settings.ts';
+import { parseCommandLine } from '../../src/shared/options/parse-command-line.ts';
+import { fakeHost } from '../support/fake-host.ts';
+import { skipBecause } from '../support/missing-tools.ts';
+import { findPodSpec, helmIn, readObjects, skipWithoutHelm, VALUES_FILES } from '../support/rendered-chart.ts';
+import type { KubernetesObject } from '../support/rendered-chart.ts';
+
+const skip = skipWithoutHelm;
+const folder = t.testdir();
+
+const template = (file: string, ...args: readonly string[]) =>
+  helmIn(folder, 'template', 'k8s-keystone-auth', CHART, '--namespace', 'kube-system', '--values', file, ...args);
+
+async function renderAll(): Promise<ReadonlyMap<string, readonly KubernetesObject[]>> {
+  const all = new Map<string, readonly KubernetesObject[]>();
+  for (const [name, file] of VALUES_FILES) {
+    const { status, stdout, stderr } = await template(file);
+    if (status !== 0) throw new Error(`${file}: ${stderr}`);
+    all.set(name, readObjects(stdout));
+  }
+  return all;
+}
+
+const rendered = skip === false ? await renderAll() : new Map<string, readonly KubernetesObject[]>();
+const objectsOf = (name: string): readonly KubernetesObject[] => rendered.get(name) ?? [];
+const listKinds = (objects: readonly KubernetesObject[]): readonly string[] =>
+  objects.map(({ kind }) => kind).toSorted();
+
+/** Defined by the Prometheus Operator and cert-manager, whose schemas the tests do not have. */
+const CUSTOM_KINDS = ['Certificate', 'PodMonitor', 'PrometheusRule', 'ServiceMonitor'];
+
+void t.test('helm lint accepts the chart with each values file', { skip }, async (t) => {
+  for (const [name, file] of VALUES_FILES) {
+    const { status, stdout, stderr } = await helmIn(folder, 'lint', CHART, '--strict', '--values', file);
+    t.equal(status, 0, `${name}: ${stdout}${stderr}`);
+  }
+});
+
+void t.test('the objects are valid from Kubernetes 1.29 to the newest version', { skip }, async (t) => {
+  const found = await findKubernetesValidate();
+  if ('missing' in found) {
+    t.pass(skipBecause(found.missing));
+    return;
+  }
+  const objects = [...rendered].flatMap(([name, all]) =>
+    all
+      .filter(({ kind }) => !CUSTOM_KINDS.includes(kind))
+      .map((object) => ({ where: `${name}: ${object.kind} ${object.metadata.name}`, object })),
+  );
+  t.ok(objects.length > 30);
+  const { status, stdout, stderr } = spawnSync(found.python, ['scripts/kubernetes/validate_objects.py'], {
+    input: JSON.stringify({ versions: CHECKED_VERSIONS, objects }),
+    encoding: 'utf8',
+    maxBuffer: 16 * 1024 * 1024,
+  });
+  t.equal(status, 0, stderr);
+  t.strictSame(JSON.parse(stdout), []);
+});
+
+void t.test('the webhook accepts the command line of each values file', { skip }, (t) => {
+  for (const [name, objects] of rendered) {
+    const { args, env = [] } = findPodSpec(objects).containers[0];
+    const variables = Object.fromEntries(env.map((variable) => [variable.name, variable.value]));
+    const host = fakeHost({ argv: args, env: variables, cwd: '/' });
+    t.doesNotThrow(() => readWebhookSettings(host, parseCommandLine(args, WEBHOOK_OPTIONS).flags), name);
+  }
+  t.end();
+});
+
+void t.test('each option of the webhook can be set with a value of the chart', { skip }, (t) => {
+  const flags = [...rendered.values()].flatMap((objects) => findPodSpec(objects).containers[0].args);
+  const missing = WEBHOOK_OPTIONS.filter(({ name }) => !flags.some((flag) => flag.startsWith(`--${name}`)));
+  t.strictSame(
+    missing.map(({ name }) => name),
+    ['kubeconfig'],
+    'but the kubeconfig: the pods have a service account',
+  );
+  t.end();
+});
+
+void t.test(
+  'the pods meet the pod security standard "restricted", but for the network of the DaemonSet',
+  { skip },
+  (t) => {
+    for (const [name, objects] of rendered) {
+      const { securityContext, containers, hostNetwork, volumes } = findPodSpec(objects);
+      t.match(
+        securityContext,
+        { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
+        name,
+      );
+      t.strictSame(containers[0].securityContext, {
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      t.ok(containers[0].volumeMounts.every(({ readOnly }) => readOnly === true));
+      t.ok(
+        volumes.every((volume) => 'secret' in volume || 'configMap' in volume),
+        'no other volumes',
+      );
+      t.equal(hostNetwork ?? false, name.startsWith('control-plane'), name);
+    }
+    t.end();
+  },
+);
+
+void t.test('there are only the RBAC objects and the token that the values need', { skip }, (t) => {
+  for (const name of ['minimal', 'cert-manager', 'control-plane', 'control-plane-monitored']) {
+    t.notMatch(listKinds(objectsOf(name)).join(' '), /Role/, name);
+    t.equal(findPodSpec(objectsOf(name)).automountServiceAccountToken, false, name);
+  }
+  const rulesOf = (name: string, kind: string) => objectsOf(name).find((object) => object.kind === kind)?.rules;
+  t.strictSame(rulesOf('manifests', 'Role'), [
+    {
+      apiGroups: [''],
+      resources: ['configmaps'],
+      resourceNames: ['keystone-policy', 'keystone-sync'],
+      verbs: ['get', 'list', 'watch'],
+    },
+  ]);
+  t.match(rulesOf('manifests', 'ClusterRole'), [
+    { resources: ['namespaces'], verbs: ['get', 'create'] },
+    { resources: ['rolebindings'], verbs: ['list', 'create', 'delete'] },
+    { resources: ['clusterroles'], resourceNames: ['reader', 'member', 'admin'], verbs: ['bind'] },
+  ]);
+  t.equal(rulesOf('everything', 'Role'), undefined, 'nothing is watched');
+  t.match(rulesOf('everything', 'ClusterRole')?.[2]?.resourceNames, ['reader']);
+  t.end();
+});
+
+void t.test('the key of values is in a Secret only', { skip }, (t) => {
+  const canary = 'canary-of-the-private-key';
+  const encoded = Buffer.from(canary).toString('base64');
+  for (const object of objectsOf('everything')) {
+    const text = JSON.stringify(object);
+    t.equal(text.includes(canary) || text.includes(encoded), object.kind === 'Secret', object.kind);
+  }
+  t.end();
+});
+
+void t.test('Prometheus and the API servers can connect, and nobody else', { skip }, (t) => {
+  const ingressOf = (name: string): unknown =>
+    objectsOf(name).find(({ kind }) => kind === 'NetworkPolicy')?.spec?.['ingress'];
+  const ports = [{ port: 8443, protocol: 'TCP' }];
+  t.strictSame(ingressOf('minimal'), [{ from: [{ ipBlock: { cidr: '192.0.2.0/24' } }], ports }]);
+  t.strictSame(ingressOf('cert-manager'), [
+    {
+      from: [
+        { ipBlock: { cidr: '192.0.2.0/24' } },
+        {
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } },
+          podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } },
+        },
+      ],
+      ports,
+    },
+  ]);
+  t.end();
+});
+
+void t.test('each variant has the objects that belong to it', { skip }, (t) => {
+  t.strictSame(listKinds(objectsOf('minimal')), [
+    'Deployment',
+    'NetworkPolicy',
+    'PodDisruptionBudget',
+    'Service',
+    'ServiceAccount',
+  ]);
+  t.strictSame(listKinds(objectsOf('control-plane')), ['DaemonSet', 'ServiceAccount']);
+  t.strictSame(listKinds(objectsOf('control-plane-monitored')), [
+    'DaemonSet',
+    'PodMonitor',
+    'PrometheusRule',
+    'ServiceAccount',
+  ]);
+  t.strictSame(listKinds(objectsOf('cert-manager')), [
+    'Certificate',
+    'ConfigMap',
+    'Deployment',
+    'HorizontalPodAutoscaler',
+    'NetworkPolicy',
+    'PodDisruptionBudget',
+    'PrometheusRule',
+    'Service',
+    'ServiceAccount',
+    'ServiceMonitor',
+  ]);
+  t.match(findPodSpec(objectsOf('control-plane')).containers[0].args, ['--listen=127.0.0.1:8443']);
+  const rule = objectsOf('cert-manager').find(({ kind }) => kind === 'PrometheusRule');
+  t.strictSame(rule?.spec, load(readFileSync(`${CHART}/files/alerts.yaml`, 'utf8')), 'the alerts are not changed');
+  const dashboard = objectsOf('cert-manager').find(({ kind }) => kind === 'ConfigMap')?.data?.[
+    'k8s-keystone-auth.json'
+  ];
+  t.strictSame(JSON.parse(dashboard ?? ''), JSON.parse(readFileSync(`${CHART}/files/dashboard.json`, 'utf8')));
+  t.end();
+});
+
+/** Changes of minimal-values.yaml that must fail, and what the message says. */
+const REFUSED: readonly (readonly [set: string, message: RegExp])[] = [
+  // Misspelt names.
+  ['keystone.rat=5', /rat/],
+  ['networkpolicy.enabled=false', /networkpolicy/],
+  ['policy.entry=x', /entry/],
+  ['policy.entries[0].user.roles[0]=admin,policy.source=values', /user/],
+  ['policy.entries[0].users.role[0]=admin,policy.source=values', /role/],
+  ['sync.roleMappings[0].keystone-rol=admin,sync.source=values', /keystone-rol/],
+  // Values that are removed, so that a default no longer restricts anything.
+  ['networkPolicy=null', /networkPolicy/],
+  ['networkPolicy.enabled=null', /enabled/],
+  ['pod=null', /pod/],
+  ['authentication.accessRules=null', /accessRules/],
+  ['clientCertificates=null', /clientCertificates/],
+  // Selectors that match everything.
+  ['networkPolicy.apiServerCidrs=null', /apiServerCidrs/],
+  ['networkPolicy.apiServerCidrs=[]', /apiServerCidrs is required/],
+  ['networkPolicy.keystoneCidrs=[]', /keystoneCidrs is required/],
+  ['networkPolicy.dnsPodLabels.k8s-app=null', /dnsPodLabels/],
+  ['networkPolicy.prometheus.podLabels.app\\.kubernetes\\.io/name=null', /podLabels/],
+  // Wrong kinds.
+  ['policy.source=value', /source/],
+  ['metricsAccess=client', /metricsAccess/],
+  ['authentication.accessRules=deny', /accessRules/],
+  ['kind=Daemonset', /kind/],
+  ['tls.source=cert-manager', /source/],
+  ['monitoring.source=true', /source/],
+  ['networkPolicy.enabled=no-thanks', /enabled/],
+  ['proxy.httpsProxy=proxy:3128', /proxy\.httpsProxy must start with/],
+  ['sync.clusterRoles={*}', /clusterRoles/],
+  // Settings without an effect.
+  ['oidc.issuerUrl=https://dex.example.com', /does not contain oidc/],
+  ['sync.projects=true', /sync\.source is none/],
+  ['sync.source=values,sync.roleAssignments=true', /needs sync\.clusterRoles/],
+  ['sync.roleMappings[0].keystone-role=admin', /sync\.source is not values/],
+  ['clientCertificates.allowedNames={a}', /needs clientCertificates\.ca/],
+  ['metricsAccess=clients', /needs clientCertificates\.ca/],
+  ['metricsAccess=off,monitoring.source=podMonitor', /metricsAccess is off/],
+  ['keystone.ca.secret=a,keystone.ca.configMap=b', /only one of/],
+  // What is required.
+  ['image.repository=', /image\.repository is required/],
+  ['keystone.url=', /keystone\.url is required/],
+  ['tls.secretName=', /tls\.secretName is required/],
+  ['tls.source=certManager', /issuerName is required/],
+  ['policy.source=watch', /configMapName is required/],
+  ['serviceAccount.create=false', /serviceAccount\.name is required/],
+  // A webhook on the network of the machine.
+  ['kind=DaemonSet,daemonSet.listenAddress=0.0.0.0', /set clientCertificates\.ca/],
+  ['kind=DaemonSet,monitoring.source=podMonitor', /cannot reach/],
+  ['kind=DaemonSet,autoscaling.enabled=true', /kind: Deployment/],
+];
+
+void t.test('the chart refuses what is misspelt, missing, without an effect, or too wide', { skip }, async (t) => {
+  const minimal = VALUES_FILES.get('minimal') ?? '';
+  const check = async ([set, message]: (typeof REFUSED)[number]): Promise<void> => {
+    const { status, stdout, stderr } = await template(minimal, set.endsWith('[]') ? '--set-json' : '--set', set);
+    t.not(status, 0, set);
+    t.equal(stdout, '', set);
+    t.match(stderr, message, set);
+  };
+  for (const refused of REFUSED) await check(refused);
+});
+
+void t.test('a password of the proxy is refused and not printed', { skip }, async (t) => {
+  const set = 'proxy.httpsProxy=http://user:canary-password@proxy:3128';
+  const { status, stdout, stderr } = await template(VALUES_FILES.get('minimal') ?? '', '--set', set);
+  t.not(status, 0);
+  t.match(stderr, /without a user and a password/);
+  t.notMatch(stdout + stderr, /canary/);
+});
+
+void t.test('the manifests are what the chart renders', { skip }, async (t) => {
+  const file = 'packaging/webhook/manifests.yaml';
+  const { status, stdout, stderr } = await template(VALUES_FILES.get('manifests') ?? '');
+  t.equal(status, 0, stderr);
+  t.equal(
+    readFileSync(file, 'utf8'),
+    await renderManifests(stdout),
+    'run "node scripts/setup.mjs scripts/render-manifests.ts"',
+  );
+});
