@@ -250,6 +250,6 @@ await testOnEachKubernetes(
       t.strictSame([...new Set(statuses)], [404], `${statuses.length} requests: allowed, and no such object`);
     });
   },
-  // Newer ones need a newer etcd than Debian 12 has: their lists time out, and this test with them.
+  // On 1.36 with the etcd of Debian 12, the watch did not report new objects. The cause is not known yet.
   { newest: 20 },
 );
