@@ -10,7 +10,7 @@ import { BuildToolMissing } from './kubernetes/build/build.ts';
 import type { Builder } from './kubernetes/build/build.ts';
 import { buildFromDebian } from './kubernetes/build/from-debian.ts';
 import { buildFromModules } from './kubernetes/build/from-modules.ts';
-import { runLogged } from './kubernetes/build/run-logged.ts';
+import { runLogged } from './lib/build-steps.ts';
 import { findApiServerPath } from './kubernetes/find-kubernetes.ts';
 import { KUBERNETES_VERSIONS } from './kubernetes/versions.ts';
 import type { KubernetesVersion } from './kubernetes/versions.ts';

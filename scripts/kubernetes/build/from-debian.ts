@@ -8,7 +8,7 @@ import { describeSystem, findOrUnpack } from '../../lib/debian-packages.ts';
 import { canRunProgram } from '../find-kubernetes.ts';
 import { BuildToolMissing } from './build.ts';
 import type { Build, Builder } from './build.ts';
-import { runLogged } from './run-logged.ts';
+import { runLogged } from '../../lib/build-steps.ts';
 
 const GO = 'usr/lib/go-1.19';
 
@@ -109,6 +109,6 @@ export const buildFromDebian: Builder = async (build) => {
     GOGCFLAGS: 'all=-dwarf=false',
     KUBE_GIT_VERSION_FILE: versionFile,
   };
-  await runLogged(log, 'nice', ['make', 'WHAT=cmd/kube-apiserver'], { cwd: source, env });
+  await runLogged(log, 'make', ['WHAT=cmd/kube-apiserver'], { cwd: source, env });
   return join(source, '_output/bin/kube-apiserver');
 };

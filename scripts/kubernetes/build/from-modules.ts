@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { BuildToolMissing } from './build.ts';
 import type { Builder } from './build.ts';
-import { runLogged } from './run-logged.ts';
+import { runLogged } from '../../lib/build-steps.ts';
 
 const PACKAGE = 'k8s.io/kubernetes/cmd/kube-apiserver';
 const STAMP = 'k8s.io/component-base/version';
@@ -67,6 +67,6 @@ export const buildFromModules: Builder = async ({ version, folder, log }) => {
     GOTOOLCHAIN: 'local',
     GOWORK: 'off',
   };
-  await runLogged(log, 'nice', ['go', ...args], { cwd: folder, env });
+  await runLogged(log, 'go', args, { cwd: folder, env });
   return program;
 };
