@@ -156,10 +156,11 @@ void t.test('the files that are searched for are regular files with a limit', as
   }
 });
 
-/** Further arguments of a command, so that it reads the file of an option. */
+/** Further arguments of a command, or of one of its options, so that it reads the file of the option. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   login: ['--kubeconfig-add', '--server=https://127.0.0.1:9', '--cluster=c'],
   'kubeconfig add': ['--server=https://127.0.0.1:9', '--cluster=c'],
+  'kubeconfig add --from-list': [],
   'kubeconfig fetch': ['http://127.0.0.1:9/kubeconfig'],
   'kubeconfig remove': ['c'],
 };
@@ -173,7 +174,8 @@ void t.test('a file of a command is a regular file with a limit, or an error nam
     const command = words.join(' ');
     for (const { name } of options.filter(({ kind }) => kind === 'file' || kind === 'switch or file')) {
       for (const entry of Object.entries(paths)) {
-        const outcome = await run(t, [...words, ...(ARGUMENTS[command] ?? []), `--${name}=${entry[0]}`], env);
+        const others = ARGUMENTS[`${command} --${name}`] ?? ARGUMENTS[command] ?? [];
+        const outcome = await run(t, [...words, ...others, `--${name}=${entry[0]}`], env);
         count += 1;
         // This command reports all problems together.
         if (command === 'doctor') t.match(outcome.stdout, entry[1], `doctor ${name} ${entry[0]}`);
