@@ -133,6 +133,9 @@ const PRECISE_REASONS: readonly PreciseReason[] = [
   },
 ];
 
+/** Keystone's reason for all that RFC 6749 has no name for, such as a client that it does not know. */
+const KEYSTONE_OTHER = 'other_error';
+
 const UNKNOWN: OAuthExplanation = { message: 'it refused the login', hint: 'ask its operator' };
 
 function findExplanation(reason: string, description: string, status: number | undefined): OAuthExplanation {
@@ -194,8 +197,8 @@ export function explainOAuthResponse(endpoint: Endpoint, response: HttpResponse,
   const reason = textAt(body, 'error');
   const { status } = response;
   const isUnavailable = status >= 500 || status === 429;
-  // With 404, nothing at this path speaks OAuth, whatever the body says.
-  if (reason === undefined || status === 404 || (isUnavailable && !REASONS.has(reason)))
-    return explainStatus(endpoint, response);
+  if (reason === undefined || (isUnavailable && !REASONS.has(reason))) return explainStatus(endpoint, response);
+  // With 404, most likely nothing at this path speaks OAuth, such as in a realm that Keycloak does not have.
+  if (status === 404 && !REASONS.has(reason) && reason !== KEYSTONE_OTHER) return explainStatus(endpoint, response);
   return explainOAuthError(reason, textAt(body, 'error_description'), subject, status);
 }
