@@ -24,7 +24,7 @@ import { startStandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { recordedUsers } from '../test/support/stand-in-keystone/users.ts';
 import type { Bundle } from './build.ts';
 import { buildAwsAuthenticator } from './lib/aws-authenticator.ts';
-import { PYTHON } from './keystone/find-keystone.ts';
+import { PYTHON } from './lib/python.ts';
 import { renderBars } from './lib/bar-chart.ts';
 import type { Bar } from './lib/bar-chart.ts';
 import { describeMachine, estimate, median, quantile, showEstimate } from './lib/estimate.ts';

@@ -1,15 +1,12 @@
 // Finds real OpenStack clients for `npm run differential`: the one of the system's packages, and a newer one from pip.
 
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { describeSystem, findOrUnpack, pathExists } from '../lib/debian-packages.ts';
-import { findDevelopmentCache } from '../lib/development-cache.ts';
-
-/** The Python of the system. Debian's packages are compiled for it, and not for another Python in PATH. */
-const SYSTEM_PYTHON = '/usr/bin/python3';
+import { findPythonPackages } from '../lib/python-packages.ts';
+import { describePython, PYTHON } from '../lib/python.ts';
 
 /** A client that can be started. */
 export interface OpenStackClient {
@@ -39,11 +36,6 @@ async function readVersion(python: string, pythonPath: string | undefined): Prom
   );
 }
 
-async function describePython(): Promise<string> {
-  const { stdout } = await run(SYSTEM_PYTHON, ['-s', '-c', 'import sys; print("py%d.%d" % sys.version_info[:2])']);
-  return stdout.trim();
-}
-
 const pathBelow = (root: string | undefined): string | undefined =>
   root === undefined ? undefined : join(root, 'usr/lib/python3/dist-packages');
 
@@ -55,15 +47,15 @@ async function describeClient(python: string, pythonPath: string | undefined): P
 
 /** Finds the client of the system's packages, and unpacks it the first time. It announces that slow step with `say`. */
 export async function findPackagedClient(say: (line: string) => void): Promise<FoundClient> {
-  if (!(await pathExists(SYSTEM_PYTHON))) return { missing: `${SYSTEM_PYTHON} does not exist` };
+  if (!(await pathExists(PYTHON))) return { missing: `${PYTHON} does not exist` };
   const request = {
     what: 'The OpenStack client',
     packages: ['python3-openstackclient'],
     folder: `openstackclient-${await describeSystem()}-${await describePython()}`,
-    canRun: async (root: string | undefined) => (await readVersion(SYSTEM_PYTHON, pathBelow(root))) !== undefined,
+    canRun: async (root: string | undefined) => (await readVersion(PYTHON, pathBelow(root))) !== undefined,
   };
   const packages = await findOrUnpack(request, say);
-  return 'missing' in packages ? packages : describeClient(SYSTEM_PYTHON, pathBelow(packages.root));
+  return 'missing' in packages ? packages : describeClient(PYTHON, pathBelow(packages.root));
 }
 
 /** The versions that the list of differences is about. A newer one needs a look at the list. */
@@ -71,25 +63,6 @@ const PINNED = ['python-openstackclient==10.5.0', 'openstacksdk==4.22.0', 'keyst
 
 /** Finds a newer client in a virtual environment, and fills it with pip the first time. */
 export async function findPipClient(say: (line: string) => void): Promise<FoundClient> {
-  if (!(await pathExists(SYSTEM_PYTHON))) return { missing: `${SYSTEM_PYTHON} does not exist` };
-  const folder = join(findDevelopmentCache(), `openstackclient-pip-10.5-${await describePython()}`);
-  const python = join(folder, 'bin/python');
-  if (!(await pathExists(folder))) {
-    say(`Installing a newer OpenStack client with pip into ${folder}, once …`);
-    await mkdir(dirname(folder), { recursive: true });
-    const staging = await mkdtemp(join(dirname(folder), '.openstackclient-pip-'));
-    try {
-      await run(SYSTEM_PYTHON, ['-m', 'venv', staging]);
-      await run(join(staging, 'bin/python'), ['-m', 'pip', 'install', '--quiet', ...PINNED], {
-        maxBuffer: 64 * 1024 * 1024,
-      });
-      await rename(staging, folder);
-    } catch (error) {
-      const detail = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
-      return { missing: `pip could not install it: ${detail.trim().split('\n').at(-1) ?? ''}` };
-    } finally {
-      await rm(staging, { recursive: true, force: true });
-    }
-  }
-  return describeClient(python, undefined);
+  const packages = await findPythonPackages('openstackclient-pip-10.5', PINNED, say);
+  return 'missing' in packages ? packages : describeClient(packages.python, undefined);
 }

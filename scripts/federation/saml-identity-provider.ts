@@ -5,7 +5,8 @@ import { closeSync, openSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { findKeystone, PYTHON } from '../keystone/find-keystone.ts';
+import { findKeystone } from '../keystone/find-keystone.ts';
+import { PYTHON } from '../lib/python.ts';
 import { pathExists } from '../lib/debian-packages.ts';
 import type { CertificateFiles } from '../lib/pki.ts';
 import { endChild, waitForPorts } from '../lib/server-process.ts';

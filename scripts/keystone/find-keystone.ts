@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages.ts';
+import { describePython, PYTHON } from '../lib/python.ts';
 
 /** Where Keystone and what it depends on are. */
 export interface FoundKeystone {
@@ -16,9 +17,6 @@ export interface FoundKeystone {
 
 /** Where Keystone is, or why it is missing. */
 export type KeystonePackages = FoundKeystone | { missing: string };
-
-/** The Python of the system. Debian's packages are compiled for it, and not for another Python in PATH. */
-export const PYTHON = '/usr/bin/python3';
 
 // `keystone` alone would also match an unrelated assembler with that name.
 const importCheck = 'import importlib.util, sys; sys.exit(importlib.util.find_spec("keystone.server.wsgi") is None)';
@@ -50,11 +48,4 @@ async function hasKeystone(root: string | undefined): Promise<boolean> {
 
 function pythonPathBelow(root: string | undefined): string | undefined {
   return root === undefined ? undefined : join(root, 'usr/lib/python3/dist-packages');
-}
-
-/** The version of Python, which compiled modules depend on. */
-async function describePython(): Promise<string> {
-  const version = 'import sys; print("py%d.%d" % sys.version_info[:2])';
-  const { stdout } = await run(PYTHON, ['-s', '-c', version], { cwd: '/' });
-  return stdout.trim();
 }

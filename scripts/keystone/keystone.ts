@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { endChild, START_TIMEOUT_MS, waitForPorts } from '../lib/server-process.ts';
-import { findKeystone, PYTHON } from './find-keystone.ts';
+import { findKeystone } from './find-keystone.ts';
+import { PYTHON } from '../lib/python.ts';
 
 export interface KeystoneTls {
   /** Paths of PEM files. */

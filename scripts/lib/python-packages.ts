@@ -6,11 +6,10 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { pathExists } from './debian-packages.ts';
 import { findDevelopmentCache } from './development-cache.ts';
+import { describePython, PYTHON } from './python.ts';
 
 /** The Python that has the packages, or why they are missing. */
 export type PythonPackages = { readonly python: string } | { readonly missing: string };
-
-const SYSTEM_PYTHON = '/usr/bin/python3';
 
 const run = promisify(execFile);
 
@@ -19,18 +18,23 @@ const run = promisify(execFile);
  *
  * @param name of the folder, unique for the packages and their versions
  * @param packages what pip installs, such as `kubernetes==37.0.2`
+ * @param say announces the installation, which is slow
  */
-export async function findPythonPackages(name: string, packages: readonly string[]): Promise<PythonPackages> {
-  if (!(await pathExists(SYSTEM_PYTHON))) return { missing: `${SYSTEM_PYTHON} does not exist` };
-  const { stdout } = await run(SYSTEM_PYTHON, ['-s', '-c', 'import sys; print("py%d.%d" % sys.version_info[:2])']);
-  const folder = join(findDevelopmentCache(), `${name}-${stdout.trim()}`);
+export async function findPythonPackages(
+  name: string,
+  packages: readonly string[],
+  say: (line: string) => void = () => undefined,
+): Promise<PythonPackages> {
+  if (!(await pathExists(PYTHON))) return { missing: `${PYTHON} does not exist` };
+  const folder = join(findDevelopmentCache(), `${name}-${await describePython()}`);
   const python = join(folder, 'bin/python');
   if (await pathExists(folder)) return { python };
+  say(`Installing ${packages.join(', ')} with pip into ${folder}, once …`);
   await mkdir(dirname(folder), { recursive: true });
   // It is moved when it is complete. Its scripts name the old folder, so run them as arguments of its python.
   const staging = await mkdtemp(join(dirname(folder), `.${name}-`));
   try {
-    await run(SYSTEM_PYTHON, ['-m', 'venv', staging]);
+    await run(PYTHON, ['-m', 'venv', staging]);
     await run(join(staging, 'bin/python'), ['-m', 'pip', 'install', '--quiet', ...packages], {
       maxBuffer: 64 * 1024 * 1024,
     });

@@ -7,7 +7,8 @@ import type { RequestOptions } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 
-import { findKeystone, PYTHON } from '../../scripts/keystone/find-keystone.ts';
+import { findKeystone } from '../../scripts/keystone/find-keystone.ts';
+import { PYTHON } from '../../scripts/lib/python.ts';
 import { createShortLivedCredential, revokeToken, makeTotpCode, validateToken } from '../support/tenancy.ts';
 import type { TokenFacts } from '../support/tenancy.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeSystem, pathExists, findOrUnpack } from '../../scripts/lib/debian-packages.ts';
 import type { UnpackedPackages } from '../../scripts/lib/debian-packages.ts';
-import { PYTHON } from '../../scripts/keystone/find-keystone.ts';
+import { PYTHON } from '../../scripts/lib/python.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { skipBecause } from './missing-tools.ts';
 import { waitUntil } from './wait-until.ts';
