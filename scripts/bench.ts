@@ -23,12 +23,13 @@ import { isReliableStamp, stampFile } from '../src/shared/base/file-stamp.ts';
 import { startStandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { recordedUsers } from '../test/support/stand-in-keystone/users.ts';
 import type { Bundle } from './build.ts';
-import { buildAwsAuthenticator } from './lib/aws-authenticator.ts';
 import { PYTHON } from './lib/python.ts';
 import { renderBars } from './lib/bar-chart.ts';
 import type { Bar } from './lib/bar-chart.ts';
 import { describeMachine, estimate, median, quantile, showEstimate } from './lib/estimate.ts';
 import type { Estimate } from './lib/estimate.ts';
+import { findGo } from './lib/go.ts';
+import { AWS_AUTHENTICATOR, buildGoTools, findGoToolPath } from './lib/go-tools.ts';
 import { makePki } from './lib/pki.ts';
 import { makeBunExecutable } from './package/bun-binary/executable.ts';
 import { describePlugin, makeExecutable } from './package/node-binary/executable.ts';
@@ -147,10 +148,17 @@ async function makePrograms(folder: string): Promise<Programs> {
   return { bun, packagedNode, node: copy(process.execPath, 'node') };
 }
 
+/** Builds the plugin in Go the first time; undefined without a toolchain. */
+async function findAwsAuthenticator(): Promise<string | undefined> {
+  if (findGo() === undefined) return undefined;
+  await buildGoTools(AWS_AUTHENTICATOR);
+  return findGoToolPath(AWS_AUTHENTICATOR, 'aws-iam-authenticator');
+}
+
 const home = mkdtempSync(join(tmpdir(), 'bench-'));
 try {
   const { bun, packagedNode, node } = await makePrograms(home);
-  const aws = buildAwsAuthenticator();
+  const aws = await findAwsAuthenticator();
   const unpackaged = [node, resolve('dist/client-keystone-auth.cjs')];
   const pki = await makePki(join(home, 'pki'));
   const keystone = await startStandInKeystone({ tls: pki.server });

@@ -7,8 +7,9 @@ import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { findInPath, runLogged } from './lib/build-steps.ts';
+import { runLogged } from './lib/build-steps.ts';
 import { pathExists } from './lib/debian-packages.ts';
+import { findGo } from './lib/go.ts';
 import { findHelmPath, HELM_VERSION } from './kubernetes/find-helm.ts';
 
 const MODULE = `helm.sh/helm/v4@v${HELM_VERSION}`;
@@ -30,7 +31,8 @@ async function build(): Promise<void> {
   const log = join(work, 'log');
   try {
     console.log(`Building helm ${HELM_VERSION} …`);
-    const go = await findGo();
+    const go = findGo();
+    if (go === undefined) throw new Error('Go is not installed, and helm is built with it');
     const env = {
       // Those of the machine, so that they can be shared; otherwise nothing outside the cache changes.
       GOMODCACHE: join(work, 'modules'),
@@ -60,14 +62,6 @@ async function build(): Promise<void> {
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-}
-
-/** Finds the go command, which Go's own installation does not always add to the PATH. */
-async function findGo(): Promise<string> {
-  const installed = '/usr/local/go/bin/go';
-  const go = (await findInPath('go')) ?? ((await pathExists(installed)) ? installed : undefined);
-  if (go === undefined) throw new Error('Go is not installed, and helm is built with it');
-  return go;
 }
 
 /** Downloads the sources of helm and returns their folder. */

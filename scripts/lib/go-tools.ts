@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { pathExists } from './debian-packages.ts';
 import { findDevelopmentCache } from './development-cache.ts';
+import { findGo } from './go.ts';
 
 const run = promisify(execFile);
 
@@ -21,6 +22,13 @@ export const KREW: GoTools = {
   module: 'sigs.k8s.io/krew',
   version: 'v0.4.3',
   packages: ['sigs.k8s.io/krew/cmd/krew', 'sigs.k8s.io/krew/cmd/validate-krew-manifest'],
+};
+
+/** Another credential plugin for kubectl, to compare with: it signs a token without any request. */
+export const AWS_AUTHENTICATOR: GoTools = {
+  module: 'sigs.k8s.io/aws-iam-authenticator',
+  version: 'v0.6.13',
+  packages: ['sigs.k8s.io/aws-iam-authenticator/cmd/aws-iam-authenticator'],
 };
 
 const findFolder = ({ version, packages }: GoTools): string =>
@@ -40,6 +48,8 @@ export async function buildGoTools(tools: GoTools): Promise<void> {
   const { module, version, packages } = tools;
   const folder = findFolder(tools);
   if (await pathExists(folder)) return;
+  const go = findGo();
+  if (go === undefined) throw new Error('Go is not installed');
   await mkdir(dirname(folder), { recursive: true });
   const staging = await mkdtemp(join(dirname(folder), '.go-tools-'));
   try {
@@ -53,10 +63,10 @@ export async function buildGoTools(tools: GoTools): Promise<void> {
     };
     await writeFile(join(staging, 'go.mod'), 'module tools\n');
     // Not "go install", which asks for modules with the names of the programs too.
-    await run('go', ['get', `${module}@${version}`], { env, cwd: staging });
+    await run(go, ['get', `${module}@${version}`], { env, cwd: staging });
     // The linker drops debug information, so the compiler does not need to make it.
     const options = ['-trimpath', '-gcflags=all=-dwarf=false', '-ldflags=-s -w', `-o=${join(staging, 'bin')}/`];
-    await run('nice', ['go', 'build', ...options, ...packages], { env, cwd: staging });
+    await run('nice', [go, 'build', ...options, ...packages], { env, cwd: staging });
     await rename(join(staging, 'bin'), folder).catch(async (error: unknown) => {
       // Another process was faster.
       if (!(await pathExists(folder))) throw error;

@@ -4,7 +4,6 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from 'node:path';
 import { findDevelopmentCache } from '../../scripts/lib/development-cache.ts';
 import type { Environment } from '../../src/shared/base/host.ts';
-import { canRun } from './missing-tools.ts';
 
 /** A question to Go: which proxy does this URL get? */
 export interface GoQuestion {
@@ -55,11 +54,6 @@ func main() {
 	json.NewEncoder(os.Stdout).Encode(answers)
 }
 `;
-
-/** The go command; undefined without a toolchain. */
-export function findGo(): string | undefined {
-  return ['go', '/usr/local/go/bin/go', '/usr/lib/go/bin/go'].find((path) => canRun(path, 'version'));
-}
 
 const first = (env: Environment, ...names: string[]): string =>
   names.map((name) => env[name] ?? '').find((value) => value !== '') ?? '';

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { BuildToolMissing } from './build.ts';
 import type { Builder } from './build.ts';
 import { runLogged } from '../../lib/build-steps.ts';
+import { findGo } from '../../lib/go.ts';
 
 const PACKAGE = 'k8s.io/kubernetes/cmd/kube-apiserver';
 const STAMP = 'k8s.io/component-base/version';
@@ -21,25 +22,27 @@ async function readNeededGo(): Promise<string> {
   return /^go (\S+)$/m.exec(text)?.[1] ?? '';
 }
 
-/** Returns the version of the installed Go; undefined if there is none. */
-async function readInstalledGo(): Promise<string | undefined> {
-  return promisify(execFile)('go', ['env', 'GOVERSION'], { env: { ...process.env, GOTOOLCHAIN: 'local' } }).then(
-    ({ stdout }) => stdout.trim().replace(/^go/, ''),
-    () => undefined,
-  );
+/** Returns the version of a Go toolchain. */
+async function readVersion(go: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(go, ['env', 'GOVERSION'], {
+    env: { ...process.env, GOTOOLCHAIN: 'local' },
+  });
+  return stdout.trim().replace(/^go/, '');
 }
 
-async function requireGo(): Promise<void> {
-  const [needed, installed] = [await readNeededGo(), await readInstalledGo()];
+/** Finds a go command that is new enough. */
+async function requireGo(): Promise<string> {
+  const go = findGo();
+  const [needed, installed] = [await readNeededGo(), go === undefined ? undefined : await readVersion(go)];
   const [, neededMinor] = needed.split('.');
   const [, installedMinor] = installed?.split('.') ?? [];
-  if (Number(installedMinor) >= Number(neededMinor)) return;
+  if (go !== undefined && Number(installedMinor) >= Number(neededMinor)) return go;
   throw new BuildToolMissing(`Go ${needed} or newer is needed, and ${installed ?? 'none'} is installed`);
 }
 
 /** Builds the version that go.mod names. */
 export const buildFromModules: Builder = async ({ version, folder, log }) => {
-  await requireGo();
+  const go = await requireGo();
   for (const name of ['go.mod', 'go.sum', 'tools.go']) await copyFile(new URL(name, MODULES), join(folder, name));
   const [, minor = ''] = version.split('.');
   const stamps = { gitVersion: `v${version}`, gitMajor: '1', gitMinor: minor, gitTreeState: 'archive' };
@@ -67,6 +70,6 @@ export const buildFromModules: Builder = async ({ version, folder, log }) => {
     GOTOOLCHAIN: 'local',
     GOWORK: 'off',
   };
-  await runLogged(log, 'go', args, { cwd: folder, env });
+  await runLogged(log, go, args, { cwd: folder, env });
   return program;
 };
