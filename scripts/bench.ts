@@ -12,7 +12,7 @@
  * usage: npm run bench [-- ROUNDS]
  */
 import { execFile, spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -22,7 +22,6 @@ import { promisify } from 'node:util';
 import { isReliableStamp, stampFile } from '../src/shared/base/file-stamp.ts';
 import { startStandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { recordedUsers } from '../test/support/stand-in-keystone/users.ts';
-import type { Bundle } from './build.ts';
 import { PYTHON } from './lib/python.ts';
 import { renderBars } from './lib/bar-chart.ts';
 import type { Bar } from './lib/bar-chart.ts';
@@ -31,6 +30,7 @@ import type { Estimate } from './lib/estimate.ts';
 import { findGo } from './lib/go.ts';
 import { AWS_AUTHENTICATOR, buildGoTools, findGoToolPath } from './lib/go-tools.ts';
 import { makePki } from './lib/pki.ts';
+import { listAssets, readBundles } from './package/bundle-list.ts';
 import { makeBunExecutable } from './package/bun-binary/executable.ts';
 import { describePlugin, makeExecutable } from './package/node-binary/executable.ts';
 import { hostTarget } from './package/targets.ts';
@@ -123,9 +123,6 @@ async function compressedSize(file: string): Promise<number> {
   return Number(stdout);
 }
 
-/** The main scripts. All other bundles are part of an executable. */
-const MAIN_SCRIPTS = ['client-keystone-auth.cjs', 'executable.cjs'];
-
 interface Programs {
   readonly bun: string;
   readonly packagedNode: string;
@@ -135,8 +132,7 @@ interface Programs {
 /** Makes both executables, and copies them and Node to a folder. */
 async function makePrograms(folder: string): Promise<Programs> {
   await import('./build.ts');
-  const bundles = (JSON.parse(readFileSync('out/bundles.json', 'utf8')) as Bundle[]).map(({ name }) => name);
-  const assets = bundles.filter((name) => !MAIN_SCRIPTS.includes(name));
+  const assets = listAssets(await readBundles());
   const copy = (from: string, name: string): string => {
     const path = join(folder, name);
     copyFileSync(from, path);

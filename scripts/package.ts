@@ -16,9 +16,9 @@ import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import manifest from '../package.json' with { type: 'json' };
-import type { Bundle } from './build.ts';
 import { makeApk } from './package/apk.ts';
 import { makePluginArchive, makeWebhookArchive } from './package/archives.ts';
+import { EXECUTABLE_SCRIPT, listAssets, readBundles } from './package/bundle-list.ts';
 import { archivePath, imageFolder } from './package/package-paths.ts';
 import { listComponents, renderLicenses, renderSbom } from './package/sbom.ts';
 import type { ExecutableContents } from './package/sbom.ts';
@@ -40,12 +40,6 @@ import { ALL_TARGETS, TARGETS } from './package/targets.ts';
 import type { Target } from './package/targets.ts';
 
 const LICENSES = 'THIRD-PARTY-LICENSES.txt';
-
-/** The main script of a single executable, which no other package contains. */
-const EXECUTABLE_SCRIPT = 'executable.cjs';
-
-/** The main scripts. All other bundles are assets of the executable. */
-const MAIN_SCRIPTS = ['client-keystone-auth.cjs', EXECUTABLE_SCRIPT];
 
 const { values: options } = parseArgs({
   options: {
@@ -98,10 +92,9 @@ async function write(path: string, text: string, mode = 0o644): Promise<void> {
 for (const folder of ['krew', 'homebrew', 'scoop', 'winget', 'release'])
   await rm(`out/${folder}`, { recursive: true, force: true });
 await import('./build.ts');
-const readBundles = async (file: string): Promise<Bundle[]> => JSON.parse(await readFile(file, 'utf8')) as Bundle[];
-const bundles = await readBundles('out/bundles.json');
+const bundles = await readBundles();
 const webhookBundles = await readBundles('out/k8s-keystone-auth.bundles.json');
-const assets = bundles.map(({ name }) => name).filter((name) => !MAIN_SCRIPTS.includes(name));
+const assets = listAssets(bundles);
 const texts = {
   manPage: renderManPage(VERSION),
   completions: renderCompletions(),
