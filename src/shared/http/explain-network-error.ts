@@ -331,10 +331,9 @@ export function explainRedirect(
   if (origin === from.origin) {
     return refuse('redirects in a way that would drop the login', `check the path in ${setting}`);
   }
+  const target = describeRedirectTarget(from.href, location);
   return refuse(
-    `redirects to ${describeRedirectTarget(from.href, location)}; the credential was not sent there`,
-    origin === undefined
-      ? `check ${setting}`
-      : `set ${setting} to ${redactAndTruncate(origin)} if that is your ${name}`,
+    `redirects to ${target}; the credential was not sent there`,
+    origin === undefined ? `check ${setting}` : `set ${setting} to ${target} if that is your ${name}`,
   );
 }

@@ -67,9 +67,6 @@ export function readPolicy(text: string, where: string, compatibilities: Compati
     return { policy: parsePolicy(policyText, compatibilities), place };
   } catch (error) {
     if (!(error instanceof InvalidPolicyError)) throw error;
-    throw new ConfigError(
-      `${place}: ${describeInvalidPolicy(policyText, error)}`,
-      hint === undefined ? undefined : { hint },
-    );
+    throw new ConfigError(`${place}: ${describeInvalidPolicy(policyText, error)}`, { hint });
   }
 }
