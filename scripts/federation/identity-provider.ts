@@ -24,6 +24,7 @@ import type {
 
 import type { CertificateFiles } from '../lib/pki.ts';
 import { waitForClients } from '../lib/patient-server.ts';
+import { listenOnLoopback } from '../lib/listen-on-loopback.ts';
 
 /** A user who can log in. Keystone maps the `email`. */
 export interface IdentityProviderUser {
@@ -151,11 +152,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   );
   server.on('tlsClientError', () => undefined);
   waitForClients(server);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  url = `https://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+  url = `https://127.0.0.1:${await listenOnLoopback(server)}`;
   return {
     url,
     accessLog,

@@ -24,6 +24,7 @@ import type { Terminal } from '../support/terminal.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true 201';
 
@@ -221,11 +222,7 @@ testWithFederation('v3oidcauthcode reports why a login is rejected', async (t, f
   });
   await t.test('the port is in use, or the URI is on another machine', async (t) => {
     const fixture = setUpAuthCode(t, federation, environment);
-    const server = createServer();
-    t.teardown(() => server.close());
-    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-    const address = server.address();
-    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const port = await listenForTest(t, createServer());
     const cases = [
       [`http://127.0.0.1:${String(port)}/callback`, /another program uses it; .*OS_REDIRECT_URI/],
       ['https://app.example.com/callback', /OS_REDIRECT_URI must be an http:\/\/ address of this machine/],

@@ -15,6 +15,7 @@ import { buildGoProxyRule } from '../support/go-proxy-rule.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { PROXY_TABLE } from '../support/proxy-table.ts';
 import type { ProxyRow, Resolver } from '../support/proxy-table.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 const describe = ({ url, env }: ProxyRow): string => `${url} with ${JSON.stringify(env)}`;
 
@@ -107,10 +108,7 @@ async function startListeners(t: Test): Promise<{ ports: Record<string, number>;
       reached.push(name);
       socket.on('error', () => undefined).destroy();
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    t.teardown(() => server.close());
-    const address = server.address();
-    ports[name] = typeof address === 'object' && address !== null ? address.port : 0;
+    ports[name] = await listenForTest(t, server);
   }
   return {
     ports,

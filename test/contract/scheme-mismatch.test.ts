@@ -4,7 +4,6 @@ import { createServer as createHttpsServer } from 'node:https';
 import { readFileSync } from 'node:fs';
 import { createServer as createTlsServer } from 'node:tls';
 import { createServer } from 'node:net';
-import type { Server } from 'node:net';
 import t from 'tap';
 import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
@@ -13,16 +12,10 @@ import { makeTestHome } from '../support/home.ts';
 import { startRawServer } from '../support/raw-server.ts';
 import { runBundles } from '../support/run-bundles.ts';
 import { makeLoginSettings, PASSWORD, startKeystoneForTest } from '../support/stand-in-login.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 const pki = await makePki(t.testdir());
 const certificate = { cert: readFileSync(pki.server.cert), key: readFileSync(pki.server.key) };
-
-async function listen(t: Test, server: Server): Promise<number> {
-  await new Promise<void>((done) => void server.listen(0, '127.0.0.1', done));
-  t.teardown(() => server.close());
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 const ANSWER = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 4\r\n\r\nTLS!';
 
@@ -43,13 +36,13 @@ function startTellingServer(t: Test): Promise<number> {
     });
     socket.on('error', () => undefined);
   });
-  return listen(t, server);
+  return listenForTest(t, server);
 }
 
 const TLS_PORTS: Readonly<Record<string, (t: Test) => Promise<number>>> = {
-  'a server of Node, which closes the connection': (t) => listen(t, createHttpsServer(certificate)),
+  'a server of Node, which closes the connection': (t) => listenForTest(t, createHttpsServer(certificate)),
   'a server that answers with status 400': startTellingServer,
-  'a server that sends a TLS alert': (t) => listen(t, createTlsServer(certificate)),
+  'a server that sends a TLS alert': (t) => listenForTest(t, createTlsServer(certificate)),
 };
 
 async function logIn(t: Test, url: string): Promise<Awaited<ReturnType<typeof runBundles>>> {

@@ -1,6 +1,5 @@
 /** A login through a real SOCKS5 server: TLS runs through it to Keystone, with the same checks as without it. */
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -15,6 +14,7 @@ import type { RunResult } from '../support/run-plugin.ts';
 import { findSocksServer, startSocksServer } from '../support/socks-server.ts';
 import type { SocksServer } from '../support/socks-server.ts';
 import { waitUntil } from '../support/wait-until.ts';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 
 const program = await findSocksServer();
 const skip = 'missing' in program ? program.missing : false;
@@ -134,11 +134,7 @@ await t.test('the proxy cannot connect', { skip }, async (t) => {
   const HTTPS_PROXY = `socks5://${socks.host}`;
   // Only the proxy is asked for the name.
   const unknown = `https://${PROXIED_HOST}:5000`;
-  const closed = createServer();
-  await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
-  const address = closed.address();
-  await new Promise((resolve) => closed.close(resolve));
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const port = await findFreePort();
   for (const url of [unknown, `https://0.0.0.0:${port}`]) {
     const result = await logIn(t, { ...makeLoginSettings(url), HTTPS_PROXY });
     checkFailure(t, result, EXIT_STATUS.unreachable, { says: [url, 'the proxy refuses the connection', 'NO_PROXY'] });

@@ -19,6 +19,7 @@ import { runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import type { ConnectProxy, ConnectProxyOptions } from '../support/proxy.ts';
 import type { StandInKeystoneOptions } from '../support/stand-in-keystone.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 // A new object for each test, because tap changes it.
 const inParallel = (): { buffered: true; jobs: number } => ({ buffered: true, jobs: 8 });
@@ -63,10 +64,7 @@ async function startOldServer(t: Test, version: SecureVersion): Promise<Server> 
     (socket) => socket.on('error', () => undefined).on('data', (chunk: Buffer) => (bytes += chunk.length)),
   );
   server.on('tlsClientError', () => undefined);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => server.close());
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const port = await listenForTest(t, server);
   return { url: `https://127.0.0.1:${String(port)}`, countBytes: () => bytes };
 }
 

@@ -1,6 +1,5 @@
 /** Logs in with a real browser, if the machine has one: see test/support/chromium.ts. */
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
@@ -11,6 +10,7 @@ import { makeTestHome } from '../support/home.ts';
 import { onProject } from '../support/login-settings.ts';
 import { logIn } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 const program = findChromium();
 
@@ -69,9 +69,7 @@ async function logInWithChromium(
     const site = createServer((request, response) => {
       response.setHeader('content-type', 'text/html').end(pages[request.url ?? ''] ?? '');
     });
-    t.teardown(() => site.close());
-    await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
-    const { port: sitePort } = site.address() as AddressInfo;
+    const sitePort = await listenForTest(t, site);
     const terminal = startOnTerminal(t, { home, settings: webSso });
     const address = await waitForAddress(terminal);
     for (const path of Object.keys(pages)) {

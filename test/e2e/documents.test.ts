@@ -4,7 +4,6 @@
  */
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
-import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import type { Test } from 'tap';
 import t from 'tap';
@@ -19,6 +18,8 @@ import { onProject } from '../support/login-settings.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 
 const PROGRAM_NAME = 'client-keystone-auth';
 const SHELL = ['/bin/bash', '--norc', '--noprofile', '-e', '-u', '-o', 'pipefail', '-c'] as const;
@@ -198,7 +199,7 @@ const EXAMPLES: Readonly<Record<string, RunExample>> = {
     );
   },
   'npm run build\ndist/k8s-keystone-auth.cjs': async (t, { kubectlFixture, run }, script) => {
-    const port = await findPort();
+    const port = await findFreePort();
     const replacements = {
       'npm run build\n': '',
       'dist/k8s-keystone-auth.cjs': `exec '${process.execPath}' '${resolve('dist/k8s-keystone-auth.cjs')}'`,
@@ -220,18 +221,6 @@ const EXAMPLES: Readonly<Record<string, RunExample>> = {
     await checkSuccess(t, run(replaceTexts(afterBuild, replacements)), /\d+\.\d+\.\d+/);
   },
 };
-
-function findPort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const server = createServer().once('error', fail);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        done(typeof address === 'object' ? (address?.port ?? 0) : 0);
-      });
-    });
-  });
-}
 
 /**
  * Checks that npm commands name scripts and test files that exist. Other steps of CI run these commands.
@@ -296,13 +285,7 @@ async function serveKubeconfig(t: Test, { api }: KubectlFixture): Promise<string
     response.writeHead(request.headers.authorization?.startsWith('Bearer ') === true ? 200 : 401);
     response.end(JSON.stringify(kubeconfig));
   });
-  await new Promise<void>((done) => service.listen(0, '127.0.0.1', done));
-  t.teardown(() => {
-    service.closeAllConnections();
-    service.close();
-  });
-  const address = service.address();
-  return `http://127.0.0.1:${typeof address === 'object' ? (address?.port ?? 0) : 0}`;
+  return `http://127.0.0.1:${await listenForTest(t, service)}`;
 }
 
 testWithKubectl(

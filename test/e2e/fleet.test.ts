@@ -16,6 +16,7 @@ import { makeEnvironment, makeTestHome } from '../support/home.ts';
 import { skipBecause } from '../support/missing-tools.ts';
 import { PLUGIN_PATH } from '../support/run-plugin.ts';
 import { startStandInApiServer } from '../support/stand-in-api-server.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 const FLEET = resolve('packaging/fleet');
 const packages = await findPythonPackages('fleet-clients-37.0.2-2.19', ['kubernetes==37.0.2', 'ansible-core~=2.19.0']);
@@ -93,13 +94,7 @@ async function serveRelease(t: Test): Promise<{ readonly url: string; readonly s
   const server = createServer(tls, (request, response) => {
     response.writeHead(request.url?.endsWith('.tar.gz') === true ? 200 : 404).end(archive);
   });
-  await new Promise<void>((done) => void server.listen(0, '127.0.0.1', done));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const port = await listenForTest(t, server);
   return { url: `https://127.0.0.1:${port}`, sum: createHash('sha256').update(archive).digest('hex') };
 }
 

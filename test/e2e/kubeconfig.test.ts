@@ -17,6 +17,7 @@ import { magnumUser } from '../support/kubeconfig-samples.ts';
 import { listSecrets } from '../support/login-settings.ts';
 import { validateToken } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 const CANARY = 'canary-static-token-of-the-service';
 
@@ -191,14 +192,8 @@ async function startService(
     tls === undefined
       ? createServer(handle)
       : createTlsServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, handle);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  const port = typeof address === 'object' ? address?.port : undefined;
-  return { url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${String(port)}`, requests };
+  const port = await listenForTest(t, server);
+  return { url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, requests };
 }
 
 /** Renders a response of the IAM Kubeconfig Service of Kyma, with changes to the cluster. */

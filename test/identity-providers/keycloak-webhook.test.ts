@@ -1,13 +1,14 @@
 // The webhook's --oidc-… settings at a real Keycloak.
 
 import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Test } from 'tap';
 import { ALICE, testWithKeycloak } from '../support/keycloak.ts';
 import type { Realm } from '../support/keycloak.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startWebhook } from '../support/webhook.ts';
 import type { TestWebhook } from '../support/webhook.ts';
+import { listenOnLoopback } from '../../scripts/lib/listen-on-loopback.ts';
 
 /** An address of Keycloak that can be down. Its issuers have this address in their names. */
 interface Gateway {
@@ -27,7 +28,7 @@ async function startGateway(t: Test, { keycloak }: Realm): Promise<Gateway> {
     const upstream = track(connect(Number(port), hostname));
     track(client).pipe(upstream).pipe(client);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const ownPort = await listenOnLoopback(server);
   const close = async (): Promise<void> => {
     if (!server.listening) return;
     const closed = new Promise((resolve) => server.close(resolve));
@@ -35,7 +36,7 @@ async function startGateway(t: Test, { keycloak }: Realm): Promise<Gateway> {
     await closed;
   };
   t.teardown(close);
-  return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}${pathname}`, close };
+  return { url: `https://127.0.0.1:${ownPort}${pathname}`, close };
 }
 
 /** The same realm at another address. */

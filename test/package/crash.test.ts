@@ -17,6 +17,7 @@ import { makeEnvironment, makeTestHome } from '../support/home.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { makeIsolatedCommand, PLUGIN_PATH, RUNTIME } from '../support/run-plugin.ts';
 import { waitUntil } from '../support/wait-until.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 const skip = RUNTIME === 'bun' ? false : 'npm run package -- --runtime bun, then npm test -- --packaged --made';
 const withStrace = skip === false ? skipWithout('strace', () => canRun('strace', '-V')) : skip;
@@ -61,10 +62,8 @@ await t.test('a crash of Bun itself prints no argument', { skip }, async (t) => 
 /** Starts a server that accepts connections and never answers. */
 async function startSilentServer(t: Test): Promise<string> {
   const server = createServer((socket) => socket.on('error', () => undefined));
-  await new Promise<void>((listening) => void server.listen(0, '127.0.0.1', listening));
-  t.teardown(() => server.close());
-  const address = server.address();
-  return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}/v3`;
+  const port = await listenForTest(t, server);
+  return `http://127.0.0.1:${port}/v3`;
 }
 
 const SIGNALS = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGTRAP', 'SIGSYS'] as const;

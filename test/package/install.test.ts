@@ -13,13 +13,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { makeRelease, PROGRAM_NAME, renderInstaller } from '../../scripts/package/product.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { makeIsolatedCommand, PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 const skip = ['linux', 'darwin'].includes(process.platform)
   ? skipWithout('curl', () => canRun('curl', '--version'))
@@ -53,10 +53,7 @@ async function startReleaseServer(
       response.writeHead(302, { location: file }).end();
     else response.end(file);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v9`, requestedPaths };
+  return { url: `http://127.0.0.1:${await listenForTest(t, server)}/v9`, requestedPaths };
 }
 
 const site = (

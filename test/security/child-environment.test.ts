@@ -20,6 +20,7 @@ import { runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { openTerminal } from '../support/terminal.ts';
 import type { TerminalCommand } from '../support/terminal.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 const skip = process.platform === 'linux' ? false : 'Linux only';
 
@@ -120,13 +121,8 @@ await t.test('the bus of the keyring runs no program and connects to no other ma
     connections += 1;
     socket.destroy();
   });
-  await new Promise<void>((resolve) => void tcp.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    listener.close();
-    tcp.close();
-  });
-  const address = tcp.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  t.teardown(() => listener.close());
+  const port = await listenForTest(t, tcp);
   const addresses: Readonly<Record<string, EnvVars>> = {
     unixexec: { DBUS_SESSION_BUS_ADDRESS: makeUnixExec(canary) },
     'unixexec after others': { DBUS_SESSION_BUS_ADDRESS: `unix:path=/nowhere;${makeUnixExec(canary)}` },

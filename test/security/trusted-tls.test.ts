@@ -17,6 +17,7 @@ import { behindProxy, PROXIED_HOST, startConnectProxy } from '../support/proxy.t
 import { runBundles } from '../support/run-bundles.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 const pki = await makePki(join(t.testdir(), 'pki'));
 const evilPki = pki.untrusted;
@@ -57,10 +58,7 @@ async function startHostileProxy(t: Test, port: number): Promise<string> {
         client.pipe(upstream).pipe(client);
       });
   });
-  await new Promise<void>((done) => void server.listen(0, '127.0.0.1', done));
-  t.teardown(() => server.close());
-  const address = server.address();
-  return `http://127.0.0.1:${String(typeof address === 'object' && address !== null ? address.port : 0)}`;
+  return `http://127.0.0.1:${await listenForTest(t, server)}`;
 }
 
 function makeHashedFolder(t: Test, ca: string): string {

@@ -13,6 +13,7 @@ import {
   startKeystoneForTest,
 } from '../support/check-run.ts';
 import type { CertificateFiles } from '../../scripts/lib/pki.ts';
+import { listenForTest } from '../support/listen-for-test.ts';
 
 const folder = t.testdir();
 const at = (name: string): string => join(folder, name);
@@ -69,10 +70,8 @@ async function startWeakServer(t: Test, { cert, key }: CertificateFiles): Promis
     socket.on('error', () => undefined).on('data', (chunk: Buffer) => (bytes += chunk.length));
   });
   server.on('tlsClientError', () => undefined);
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => server.close());
-  const address = server.address();
-  return { port: typeof address === 'object' && address !== null ? address.port : 0, countBytes: () => bytes };
+  const port = await listenForTest(t, server);
+  return { port, countBytes: () => bytes };
 }
 
 const KINDS: Readonly<Record<string, readonly [kind: Kind, says: RegExp]>> = {

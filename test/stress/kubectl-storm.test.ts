@@ -2,7 +2,6 @@
 // revoked token, a cluster that rejects all tokens. Too many requests lock accounts; with too few, the user is stuck
 // with a revoked token. Only a real kubectl shows how often it runs the plugin.
 
-import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -18,6 +17,7 @@ import { asUser } from '../support/login-settings.ts';
 import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import { makeTotpCode, revokeToken, validateToken } from '../support/tenancy.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
+import { listenOnLoopback } from '../../scripts/lib/listen-on-loopback.ts';
 
 /** The requests to Keystone, in order, with their response status. */
 const summarizeRequests = (fixture: KubectlFixture): string[] =>
@@ -283,10 +283,7 @@ async function startForwarder(t: Test, target: string): Promise<{ url: string; c
     };
     forward().catch(() => response.destroy());
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const port = await listenOnLoopback(server);
   const close = async (): Promise<void> => {
     if (!server.listening) return;
     server.closeAllConnections();

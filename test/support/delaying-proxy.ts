@@ -1,10 +1,10 @@
 // A proxy in front of a real Keystone that lets the test decide when each response goes on.
 
 import { createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import type { Owner } from './webhook-client.ts';
 import { waitForClients } from '../../scripts/lib/patient-server.ts';
+import { listenForTest } from './listen-for-test.ts';
 
 export interface DelayingProxy {
   /** Without `/v3`. */
@@ -39,11 +39,6 @@ export async function startDelayingProxy(t: Owner, target: { readonly url: strin
       .end();
   });
   waitForClients(server);
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  proxy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  proxy.url = `http://127.0.0.1:${await listenForTest(t, server)}`;
   return proxy;
 }

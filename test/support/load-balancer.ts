@@ -2,11 +2,11 @@
  * A stand-in for a load balancer, or for a Service of Kubernetes: it passes TCP connections on to replicas in turn, and
  * opens no further ones to a replica whose /readyz fails.
  */
-import { once } from 'node:events';
 import { request } from 'node:https';
 import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Owner } from './webhook-client.ts';
+import { listenOnLoopback } from '../../scripts/lib/listen-on-loopback.ts';
 
 export interface LoadBalancer {
   readonly port: number;
@@ -61,13 +61,12 @@ export async function startLoadBalancer(t: Owner, ports: readonly number[]): Pro
     client.once('close', () => replica.destroy());
     replica.once('close', () => client.destroy());
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const ownPort = await listenOnLoopback(server);
   t.teardown(() => {
     isStopped = true;
     server.close();
     for (const socket of sockets) socket.destroy();
   });
   await Promise.all(ports.map(check));
-  return { port: (server.address() as AddressInfo).port, isReady: (port) => readyPorts.has(port) };
+  return { port: ownPort, isReady: (port) => readyPorts.has(port) };
 }

@@ -2,6 +2,7 @@
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Test } from 'tap';
+import { listenOnLoopback } from '../../scripts/lib/listen-on-loopback.ts';
 
 export interface RawServer {
   readonly port: number;
@@ -43,14 +44,13 @@ export async function startRawServer(
       answer(socket);
     });
   });
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const port = await listenOnLoopback(server);
   t.teardown(() => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  const address = server.address();
   return {
-    port: typeof address === 'object' && address !== null ? address.port : 0,
+    port,
     countConnections: () => count,
     waitUntilClosed: () =>
       new Promise((resolve) => {

@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
 import type { Test } from 'tap';
 import { waitForClients } from '../../scripts/lib/patient-server.ts';
+import { listenForTest } from './listen-for-test.ts';
 
 interface Metadata {
   name: string;
@@ -132,13 +133,8 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
 
   const server = createServer((message, response) => void serve(message, response));
   waitForClients(server);
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  const port = await listenForTest(t, server);
+  const url = `http://127.0.0.1:${port}`;
   const cluster: StandInCluster = {
     url,
     requests,

@@ -7,6 +7,7 @@ import { createServer } from 'node:https';
 import type { Test } from 'tap';
 import type { Pki } from '../../scripts/lib/pki.ts';
 import { waitForClients } from '../../scripts/lib/patient-server.ts';
+import { listenForTest } from './listen-for-test.ts';
 
 export interface IssuerKey {
   readonly kid: string;
@@ -68,13 +69,8 @@ export async function startStandInIssuer(t: Test, pki: Pki, keys: readonly Issue
     });
   });
   waitForClients(server);
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  const url = `https://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+  const port = await listenForTest(t, server);
+  const url = `https://127.0.0.1:${port}`;
   const makeBody = (path: string): string => {
     if (path === DISCOVERY_PATH) return JSON.stringify({ issuer: url, jwks_uri: url + JWKS_PATH });
     const jwks = issuer.keys.map(({ kid, publicKey }) => ({

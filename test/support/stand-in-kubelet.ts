@@ -8,6 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Pki } from '../../scripts/lib/pki.ts';
 import type { Cluster } from './cluster.ts';
 import type { Owner } from './webhook-client.ts';
+import { listenForTest } from './listen-for-test.ts';
 
 const NODE = 'node-1';
 
@@ -35,13 +36,8 @@ export async function startStandInKubelet(t: Owner, { server: { cert, key } }: P
     const head = ['HTTP/1.1 501 Not Implemented', 'content-type: text/plain', 'connection: close'];
     socket.end(`${head.join('\r\n')}\r\ncontent-length: ${KUBELET_MESSAGE.length}\r\n\r\n${KUBELET_MESSAGE}`);
   });
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  return { port: typeof address === 'object' && address !== null ? address.port : 0, requests };
+  const port = await listenForTest(t, server);
+  return { port, requests };
 }
 
 /** Adds a node with this kubelet to a cluster, and a pod that seems to run there. */

@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { ServerResponse } from 'node:http';
 import type { Test } from 'tap';
 import type { StandInKeystone } from './stand-in-keystone.ts';
+import { listenForTest } from './listen-for-test.ts';
 
 /** A cluster; what is absent is absent in the answer too. */
 export interface MagnumCluster {
@@ -65,13 +66,7 @@ export async function startStandInMagnum(
     else if (cluster.pem === undefined) answer(response, 404, { errors: [] });
     else answer(response, 200, { pem: cluster.pem, cluster_uuid: cluster.uuid, links: [] });
   });
-  await new Promise<void>((done) => void server.listen(0, '127.0.0.1', done));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const port = await listenForTest(t, server);
   const magnum = {
     url: `http://127.0.0.1:${port}`,
     requests,

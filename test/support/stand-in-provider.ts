@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
 import { waitForClients } from '../../scripts/lib/patient-server.ts';
+import { listenOnLoopback } from '../../scripts/lib/listen-on-loopback.ts';
 
 export interface ProviderRequest {
   /** `METHOD /path`. */
@@ -63,9 +64,7 @@ export async function startStandInProvider(t: Test): Promise<StandInProvider> {
     void respond();
   });
   waitForClients(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+  const url = `http://127.0.0.1:${await listenOnLoopback(server)}`;
   t.teardown(
     () =>
       new Promise<void>((resolve) => {

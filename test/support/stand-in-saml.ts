@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
 import { waitForClients } from '../../scripts/lib/patient-server.ts';
+import { listenForTest } from './listen-for-test.ts';
 
 export const SOAP = 'http://schemas.xmlsoap.org/soap/envelope/';
 export const ECP = 'urn:oasis:names:tc:SAML:2.0:profiles:SSO:ecp';
@@ -131,13 +132,8 @@ async function listen(t: Test, answer: (request: SamlRequest) => SamlResponse): 
     void respond();
   });
   waitForClients(server);
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+  const port = await listenForTest(t, server);
+  return `http://127.0.0.1:${port}`;
 }
 
 /** Starts both servers on 127.0.0.1. They stop after the test. */

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { listenOnLoopback } from '../../lib/listen-on-loopback.ts';
 
 export interface ReleaseServer {
   readonly url: string;
@@ -28,9 +29,7 @@ export async function startReleaseServer(folder: string): Promise<ReleaseServer>
       },
     );
   });
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const port = await listenOnLoopback(server);
   return {
     url: `http://127.0.0.1:${port}`,
     stop: () =>
