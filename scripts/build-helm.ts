@@ -4,11 +4,12 @@
 // usage: node scripts/setup.mjs scripts/build-helm.ts
 
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { runLogged } from './lib/build-steps.ts';
 import { pathExists } from './lib/debian-packages.ts';
+import { moveIntoCache } from './lib/development-cache.ts';
 import { findGo } from './lib/go.ts';
 import { findHelmPath, HELM_VERSION } from './kubernetes/find-helm.ts';
 
@@ -50,10 +51,7 @@ async function build(): Promise<void> {
     const options = ['-mod=readonly', '-buildvcs=false', `-p=${PROCESSORS}`, '-ldflags=-s -w'];
     const staged = join(work, 'done');
     await runLogged(log, go, ['build', ...options, '-o', join(staged, 'helm'), './cmd/helm'], { cwd: source, env });
-    await rename(staged, target).catch(async (error: unknown) => {
-      // Another process was faster.
-      if (!(await pathExists(path))) throw error;
-    });
+    await moveIntoCache(staged, target);
     console.log(`Built ${path}`);
   } catch (error) {
     const tail = (await readFile(log, 'utf8').catch(() => '')).split('\n').slice(-8).join('\n');

@@ -3,9 +3,10 @@
 //
 // usage: node scripts/setup.mjs scripts/build-kube-apiserver.ts [VERSION...]
 
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathExists } from './lib/debian-packages.ts';
+import { moveIntoCache } from './lib/development-cache.ts';
 import { BuildToolMissing } from './kubernetes/build/build.ts';
 import type { Builder } from './kubernetes/build/build.ts';
 import { buildFromDebian } from './kubernetes/build/from-debian.ts';
@@ -30,9 +31,7 @@ async function publish(program: string, work: string, path: string): Promise<voi
   await mkdir(staged);
   await copyFile(program, join(staged, 'kube-apiserver'));
   await chmod(join(staged, 'kube-apiserver'), 0o755);
-  await rename(staged, dirname(path)).catch(async (error: unknown) => {
-    if (!(await pathExists(path))) throw error;
-  });
+  await moveIntoCache(staged, dirname(path));
 }
 
 /** Removes the folder of a build. Go makes its caches read-only, so their permissions are changed first. */

@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path';
 
 import { pathExists } from '../lib/debian-packages.ts';
-import { findDevelopmentCache } from '../lib/development-cache.ts';
+import { findDevelopmentCache, moveIntoCache } from '../lib/development-cache.ts';
 import { makePki } from '../lib/pki.ts';
 import { checkFile, findInPath, runLogged } from '../lib/build-steps.ts';
 import { callAdmin, listKeycloakArguments, startKeycloak } from './keycloak.ts';
@@ -78,7 +78,7 @@ export async function prepareKeycloak(log: string, say: (line: string) => void):
     say('Preparing Keycloak …');
     await runLogged(log, java, listKeycloakArguments(home, BUILD_ARGUMENTS), { cwd: home });
     await makeDatabase({ folder: home, java }, work);
-    await rename(home, folder);
+    await moveIntoCache(home, folder);
     return folder;
   } finally {
     await rm(work, { recursive: true, force: true });

@@ -2,11 +2,11 @@
 // it is only unpacked into the user's cache, because an installation would need root and change the machine.
 
 import { execFile } from 'node:child_process';
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { findDevelopmentCache } from './development-cache.ts';
+import { findDevelopmentCache, moveIntoCache } from './development-cache.ts';
 
 /** The root folder of the packages (undefined: the system itself), or why they are missing. */
 export type UnpackedPackages = { root: string | undefined } | { missing: string };
@@ -48,10 +48,7 @@ export async function findOrUnpack(request: PackageRequest, say: (line: string) 
     if (!(await canRun(staging))) {
       return { missing: `${what} from the packages ${packages.join(' and ')} does not run on this machine` };
     }
-    await rename(staging, root).catch((error: unknown) => {
-      // Another process was faster, and its folder has the same content.
-      if (getErrorCode(error) !== 'ENOTEMPTY' && getErrorCode(error) !== 'EEXIST') throw error;
-    });
+    await moveIntoCache(staging, root);
     return { root };
   } catch (error) {
     if (error instanceof PackageError) return { missing: `${what} is not installed, and ${error.message}` };
@@ -130,8 +127,4 @@ async function removeAbandoned(folder: string): Promise<void> {
       await rm(path, { recursive: true, force: true });
     }
   }
-}
-
-function getErrorCode(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

@@ -1,10 +1,10 @@
 /** Provides tools that are written in Go. They are built once, from the Go module proxy, into the user's cache. */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { pathExists } from './debian-packages.ts';
-import { findDevelopmentCache } from './development-cache.ts';
+import { findDevelopmentCache, moveIntoCache } from './development-cache.ts';
 import { findGo } from './go.ts';
 
 const run = promisify(execFile);
@@ -67,10 +67,7 @@ export async function buildGoTools(tools: GoTools): Promise<void> {
     // The linker drops debug information, so the compiler does not need to make it.
     const options = ['-trimpath', '-gcflags=all=-dwarf=false', '-ldflags=-s -w', `-o=${join(staging, 'bin')}/`];
     await run('nice', [go, 'build', ...options, ...packages], { env, cwd: staging });
-    await rename(join(staging, 'bin'), folder).catch(async (error: unknown) => {
-      // Another process was faster.
-      if (!(await pathExists(folder))) throw error;
-    });
+    await moveIntoCache(join(staging, 'bin'), folder);
   } finally {
     // Go makes its cache read-only.
     await run('chmod', ['-R', 'u+w', staging]).catch(() => undefined);

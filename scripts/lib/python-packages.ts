@@ -1,11 +1,11 @@
 // Finds packages of PyPI in a virtual environment in the user's cache, and installs them with pip the first time.
 
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { pathExists } from './debian-packages.ts';
-import { findDevelopmentCache } from './development-cache.ts';
+import { findDevelopmentCache, moveIntoCache } from './development-cache.ts';
 import { describePython, PYTHON } from './python.ts';
 
 /** The Python that has the packages, or why they are missing. */
@@ -38,7 +38,7 @@ export async function findPythonPackages(
     await run(join(staging, 'bin/python'), ['-m', 'pip', 'install', '--quiet', ...packages], {
       maxBuffer: 64 * 1024 * 1024,
     });
-    await rename(staging, folder);
+    await moveIntoCache(staging, folder);
     return { python };
   } catch (error) {
     const detail = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);

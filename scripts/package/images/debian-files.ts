@@ -3,11 +3,11 @@
  * authorities. Nothing is installed, and the packages of each processor can be unpacked on any other.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeSystem, pathExists } from '../../lib/debian-packages.ts';
-import { findDevelopmentCache } from '../../lib/development-cache.ts';
+import { findDevelopmentCache, moveIntoCache } from '../../lib/development-cache.ts';
 
 const PACKAGES = ['ca-certificates', 'libc6', 'libgcc-s1', 'libstdc++6'];
 
@@ -59,10 +59,7 @@ export async function fetchDebianPackages(architecture: string): Promise<readonl
     const staging = await mkdtemp(join(dirname(folder), '.image-files-'));
     try {
       await unpackAll(architecture, staging);
-      await rename(staging, folder).catch(async (error: unknown) => {
-        // Another process was faster, and its folder has the same content.
-        if (!(await pathExists(folder))) throw error;
-      });
+      await moveIntoCache(staging, folder);
     } finally {
       await rm(staging, { recursive: true, force: true });
     }
