@@ -38,7 +38,8 @@ const WEBHOOK = {
   authz: ['review', 'authn'],
   sync: ['review', 'sources', 'authn'],
   server: ['review', 'observability', 'authn', 'authz'],
-  cli: ['review', 'observability', 'sources', 'authn', 'authz', 'sync', 'server'],
+  issuer: ['review', 'observability', 'sources', 'authn', 'server'],
+  cli: ['review', 'observability', 'sources', 'authn', 'authz', 'sync', 'server', 'issuer'],
 };
 
 const inside = (folders) => folders.map((folder) => `^src/${folder}/`);

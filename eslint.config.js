@@ -17,7 +17,7 @@ const IMPORTERS = {
   which: 'src/plugin/programs/find-program.ts',
   pino: 'src/webhook/observability/log.ts',
   'lru-cache': 'src/webhook/authn/verdict-cache.ts',
-  'prom-client': 'src/webhook/observability/metrics.ts',
+  'prom-client': 'src/webhook/observability/metric-registry.ts',
   '@kubernetes/client-node': 'src/webhook/sources/cluster.ts',
 };
 
@@ -35,6 +35,7 @@ const OPENING_FILES = [
   // The terminal.
   'src/plugin/terminal/terminal.ts',
   // For writing.
+  'src/shared/base/write-private-file.ts',
   'src/plugin/kubeconfig/write-file.ts',
   // A file in the executable.
   'src/plugin/packaged/bun/keyring.ts',

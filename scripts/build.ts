@@ -22,7 +22,10 @@ const BUN_KEYRING = 'out/bun-keyring.cjs';
 /** The webhook. It shares only src/shared with the plugin. */
 const WEBHOOK = 'dist/k8s-keystone-auth.cjs';
 
-/** The webhook for a single executable, in one bundle. */
+/** The issuer, which the webhook's program loads for the commands of that name. */
+const ISSUER = 'dist/issuer.cjs';
+
+/** The webhook and the issuer for a single executable, in one bundle. */
 const WEBHOOK_EXECUTABLE = 'out/k8s-keystone-auth.cjs';
 const WEBHOOK_BUNDLES = 'out/k8s-keystone-auth.bundles.json';
 
@@ -31,7 +34,7 @@ const NOT_IN_WEBHOOK = /^src\/plugin\//;
 
 /** Files that the fast path may contain. */
 const FAST_PATH =
-  /^src\/plugin\/main\.ts$|^src\/shared\/base\/(host|errors|file-stamp|json|process-identity|read-file|secret|terminal-text)\.ts$|^src\/plugin\/(fast-path|exec|cache)\//;
+  /^src\/plugin\/main\.ts$|^src\/shared\/base\/(host|errors|file-stamp|json|process-identity|read-file|write-private-file|secret|terminal-text)\.ts$|^src\/plugin\/(fast-path|exec|cache)\//;
 
 /** The same for a single executable. The files in `packaged/` run on a cache miss only. */
 const FAST_PATH_PACKAGED = new RegExp(`${FAST_PATH.source}|^src\\/plugin\\/packaged\\/`);
@@ -162,7 +165,7 @@ const SEPARATE_IN_WEBHOOK: readonly SeparatePackage[] = [
     name: /^@kubernetes\/client-node$/,
     file: './kubernetes.cjs',
     entry: `export {
-      CoreV1Api, KubeConfig, Observable, RbacAuthorizationV1Api, V1Namespace, V1RoleBinding, Watch,
+      CoreV1Api, KubeConfig, Observable, RbacAuthorizationV1Api, V1Namespace, V1RoleBinding, V1Secret, Watch,
     } from '@kubernetes/client-node';`,
   },
 ];
@@ -276,16 +279,26 @@ for (const { file, entry, replacements } of SEPARATE) {
   });
 }
 // Not added to `bundles`, which lists the bundles of the plugin.
+const separateInWebhook = SEPARATE_IN_WEBHOOK.map(({ name, file }) => requireAtRunTime(name, file));
 const webhook = await bundle({
   ...common,
   ...moduleUrl,
   entryPoints: ['src/webhook/main.ts'],
   outfile: WEBHOOK,
   metafile: true,
-  plugins: SEPARATE_IN_WEBHOOK.map(({ name, file }) => requireAtRunTime(name, file)),
+  plugins: [...separateInWebhook, requireAtRunTime(/^\.\/run-issuer\.ts$/, './issuer.cjs')],
   banner: { js: `#!/usr/bin/env node\n${moduleUrl.banner.js}` },
 });
 checkWebhook(webhook.metafile, NOT_IN_WEBHOOK);
+const issuer = await bundle({
+  ...common,
+  ...moduleUrl,
+  entryPoints: ['src/webhook/cli/issuer/run-issuer.ts'],
+  outfile: ISSUER,
+  metafile: true,
+  plugins: separateInWebhook,
+});
+checkWebhook(issuer.metafile, NOT_IN_WEBHOOK);
 for (const { file, entry } of SEPARATE_IN_WEBHOOK.filter((each) => !SEPARATE.includes(each))) {
   await bundle({ ...common, ...moduleUrl, stdin: { contents: entry, resolveDir: '.' }, outfile: join('dist', file) });
 }

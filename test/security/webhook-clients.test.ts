@@ -13,37 +13,39 @@ import { Secret } from '../../src/shared/base/secret.ts';
 import { EMPTY_POLICY } from '../../src/webhook/authz/policy/policy.ts';
 import { openLog } from '../../src/webhook/observability/log.ts';
 import { makeMetrics } from '../../src/webhook/observability/metrics.ts';
+import { makeRoutes } from '../../src/webhook/server/routes.ts';
+import type { RouteSettings } from '../../src/webhook/server/routes.ts';
 import { startServer } from '../../src/webhook/server/server.ts';
-import type { ServerSettings } from '../../src/webhook/server/server.ts';
 import { WEBHOOK_PATH } from '../support/built-programs.ts';
 import { makeTestFolder } from '../support/webhook-settings.ts';
 
 const pki = await makePki(makeTestFolder(t));
 
-type Access = Pick<ServerSettings, 'allowedClientNames' | 'metricsAccess'>;
+type Access = Pick<RouteSettings, 'allowedClientNames' | 'metricsAccess'>;
 
 async function start(t: Test, access: Access): Promise<number> {
+  const certificates = {
+    cert: readFileSync(pki.server.cert, 'utf8'),
+    key: new Secret(readFileSync(pki.server.key, 'utf8')),
+    clientCa: readFileSync(pki.ca, 'utf8'),
+    expiresAt: 0,
+  };
+  const log = openLog('silent', () => undefined);
+  const answerRequest = makeRoutes({
+    ...access,
+    certificates,
+    authenticate: async () => ({
+      verdict: { kind: 'refused', cause: 'unrecognized', reason: 'test' },
+      source: 'shape',
+    }),
+    authorize: () => ({ allowed: false, denied: false, reason: 'test' }),
+    policy: () => EMPTY_POLICY,
+    metrics: makeMetrics({}),
+    log,
+    getUnreadyReason: () => undefined,
+  });
   const server = await startServer(
-    {
-      ...access,
-      certificates: {
-        cert: readFileSync(pki.server.cert, 'utf8'),
-        key: new Secret(readFileSync(pki.server.key, 'utf8')),
-        clientCa: readFileSync(pki.ca, 'utf8'),
-        expiresAt: 0,
-      },
-      authenticate: async () => ({
-        verdict: { kind: 'refused', cause: 'unrecognized', reason: 'test' },
-        source: 'shape',
-      }),
-      reviewTimeoutMs: 5_000,
-      authorize: () => ({ allowed: false, denied: false, reason: 'test' }),
-      policy: () => EMPTY_POLICY,
-      metrics: makeMetrics({}),
-      log: openLog('silent', () => undefined),
-      clock: SYSTEM_CLOCK,
-      getUnreadyReason: () => undefined,
-    },
+    { certificates, answerRequest, answerTimeoutMs: 5_000, log, clock: SYSTEM_CLOCK },
     { host: '127.0.0.1', port: 0 },
   );
   t.teardown(() => server.close());

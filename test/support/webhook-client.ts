@@ -1,6 +1,7 @@
 /** Sends requests to a webhook over TLS, as kube-apiserver does. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { IncomingHttpHeaders } from 'node:http';
 import { Agent, request } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import { text } from 'node:stream/consumers';
@@ -15,6 +16,7 @@ export interface WebhookResponse {
   readonly status: number;
   /** Parsed if it is JSON, else text. */
   readonly body: unknown;
+  readonly headers: IncomingHttpHeaders;
 }
 
 export interface WebhookRequest {
@@ -71,7 +73,8 @@ export function connectToWebhook(t: Owner, port: number, pki: Pki): WebhookClien
         },
         (response) => {
           text(response).then((responseBody) => {
-            resolve({ status: response.statusCode ?? 0, body: parseBody(responseBody) });
+            const { statusCode = 0, headers: received } = response;
+            resolve({ status: statusCode, body: parseBody(responseBody), headers: received });
           }, reject);
         },
       );

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
-import type { ClientHttp2Session, SecureClientSessionOptions } from 'node:http2';
+import type { ClientHttp2Session, IncomingHttpHeaders, SecureClientSessionOptions } from 'node:http2';
 import { text } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
 import type { Pki } from '../../scripts/lib/pki.ts';
@@ -43,17 +43,15 @@ export async function connectOverHttp2(
   const sendRequest: Http2Client['sendRequest'] = async ({ method = 'GET', path = '/', body, headers = {} }) => {
     const stream = session.request({ ...headers, ':method': method, ':path': path }, { endStream: body === undefined });
     if (body !== undefined) stream.end(body);
-    const responded = new Promise<number>((resolve, reject) => {
-      stream.once('response', (response) => {
-        resolve(Number(response[':status']));
-      });
+    const responded = new Promise<IncomingHttpHeaders>((resolve, reject) => {
+      stream.once('response', resolve);
       stream.once('error', reject);
       stream.once('close', () => {
         reject(new Error('the stream is closed without a response'));
       });
     });
-    const [status, content] = await Promise.all([responded, text(stream)]);
-    return { status, body: parseBody(content) };
+    const [received, content] = await Promise.all([responded, text(stream)]);
+    return { status: Number(received[':status']), body: parseBody(content), headers: received };
   };
   return {
     session,

@@ -6,7 +6,7 @@ import { waitUntil } from './wait-until.ts';
 import { connectToWebhook } from './webhook-client.ts';
 import type { Owner, WebhookClient } from './webhook-client.ts';
 import { findPort, makeWebhookCommandLine, WebhookEnded } from './webhook-settings.ts';
-import type { WebhookSettings } from './webhook-settings.ts';
+import type { WebhookCommandLine, WebhookSettings } from './webhook-settings.ts';
 
 export interface WebhookProcess extends WebhookClient {
   readonly pid: number;
@@ -28,8 +28,20 @@ export interface WebhookProcessSettings extends WebhookSettings {
  * @throws WebhookEnded if it ends instead
  */
 export async function startWebhookProcess(t: Owner, settings: WebhookProcessSettings): Promise<WebhookProcess> {
-  const { args, env, pki } = await makeWebhookCommandLine(t, settings);
-  const [program, ...programArgs] = settings.command ?? WEBHOOK_COMMAND;
+  return startServerProcess(t, await makeWebhookCommandLine(t, settings), settings.command);
+}
+
+/**
+ * Runs the command line of a server in a process, and waits until it listens. It is killed after the test.
+ *
+ * @throws WebhookEnded if it ends instead
+ */
+export async function startServerProcess(
+  t: Owner,
+  { args, env, pki }: WebhookCommandLine,
+  command: readonly [string, ...string[]] = WEBHOOK_COMMAND,
+): Promise<WebhookProcess> {
+  const [program, ...programArgs] = command;
   const allVariables = { PATH: process.env['PATH'] ?? '', ...env };
   const [file, fileArgs, options] = makeIsolatedCommand(program, [...programArgs, ...args], allVariables);
   const child = spawn(file, fileArgs, { ...options, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] });

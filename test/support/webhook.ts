@@ -12,7 +12,7 @@ import { waitUntil } from './wait-until.ts';
 import { connectToWebhook } from './webhook-client.ts';
 import type { Owner, WebhookClient } from './webhook-client.ts';
 import { findPort, makeWebhookCommandLine, WebhookEnded } from './webhook-settings.ts';
-import type { WebhookSettings } from './webhook-settings.ts';
+import type { WebhookCommandLine, WebhookSettings } from './webhook-settings.ts';
 
 export interface TestWebhook extends WebhookClient {
   readonly clock: VirtualClock;
@@ -45,6 +45,7 @@ export function runWebhookCommand(argv: readonly string[], env: Readonly<Record<
     argv,
     env,
     cwd: '/',
+    uid: process.geteuid?.(),
     now: clock.now,
     writeOut: (text) => {
       output.stdout += text;
@@ -69,12 +70,11 @@ export function runWebhookCommand(argv: readonly string[], env: Readonly<Record<
 }
 
 /**
- * Starts a webhook and waits until it listens. It is stopped after the test.
+ * Runs the command line of a server and waits until it listens. It is stopped after the test.
  *
  * @throws WebhookEnded if it ends instead
  */
-export async function startWebhook(t: Owner, settings: WebhookSettings = {}): Promise<TestWebhook> {
-  const { args, env, pki } = await makeWebhookCommandLine(t, settings);
+export async function startServerInTest(t: Owner, { args, env, pki }: WebhookCommandLine): Promise<TestWebhook> {
   const { clock, output, signal, ended } = runWebhookCommand(args, env);
   let hasEnded = false;
   void ended.then(() => (hasEnded = true));
@@ -98,6 +98,15 @@ export async function startWebhook(t: Owner, settings: WebhookSettings = {}): Pr
     ended,
     stop,
   };
+}
+
+/**
+ * Starts a webhook and waits until it listens. It is stopped after the test.
+ *
+ * @throws WebhookEnded if it ends instead
+ */
+export async function startWebhook(t: Owner, settings: WebhookSettings = {}): Promise<TestWebhook> {
+  return startServerInTest(t, await makeWebhookCommandLine(t, settings));
 }
 
 /** Starts a webhook that must not start, and returns how it ended. */

@@ -18,6 +18,7 @@ import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 import { sendResponse } from '../support/stand-in-keystone/responses.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { makeAccessReview, makeFakeToken, makeTokenReview } from '../support/webhook-client.ts';
+import type { WebhookResponse } from '../support/webhook-client.ts';
 import { countValidations, issueToken, startTestKeystone, VALIDATION } from '../support/webhook-keystone.ts';
 import { connectFrameClient, connectOverHttp2, makeReviewFrames } from '../support/webhook-over-http2.ts';
 import type { FrameClient } from '../support/webhook-over-http2.ts';
@@ -61,11 +62,16 @@ void t.test('each path gives the same answer over HTTP/1.1 and HTTP/2', async (t
     { request: post(JSON.stringify(REVIEW), { 'content-type': 'text/plain' }), status: 200 },
     { request: post(JSON.stringify(makeTokenReview('junk', 'v1beta1'))), status: 200 },
   ];
+  const pick = ({ status, body, headers }: WebhookResponse) => ({
+    status,
+    body,
+    headers: ['content-type', 'content-length', 'allow'].map((name) => headers[name]),
+  });
   for (const { request, status } of rows) {
     const title = JSON.stringify(request).slice(0, 80);
     const [first, second] = [await webhook.sendRequest(request), await client.sendRequest(request)];
     t.equal(second.status, status, title);
-    t.strictSame(second, first, title);
+    t.strictSame(pick(second), pick(first), title);
   }
   const { body } = await client.sendRequest({ path: '/metrics' });
   t.match(body, /keystone_auth_token_reviews_total\{result="refused",source="shape"\} 2/, 'both protocols are counted');

@@ -1,10 +1,9 @@
-/**
- * One login at a time for one identity, across processes. The kernel holds the lock, on a file that stays empty, and
- * releases it when the process dies, even after kill -9. Node offers such a lock only through node:sqlite.
- */
+/** One login at a time for one identity, across processes. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
+import { CacheError } from '../../shared/base/errors.ts';
+import { describeLockFailure, openKernelLock } from '../../shared/base/kernel-lock.ts';
+import type { KernelLock } from '../../shared/base/kernel-lock.ts';
 import { LONG_WAIT_MS } from '../../shared/base/long-wait.ts';
 import type { CacheFolder } from './cache-folder.ts';
 import { lockFileName } from './file-names.ts';
@@ -22,47 +21,13 @@ export interface LockWaitOptions {
   readonly onLongWait: () => void;
 }
 
-const SQLITE_BUSY = 5;
-
 /** A login is short, and hundreds of waiting processes must not slow it down. */
 const MIN_PAUSE_MS = 20;
 const MAX_PAUSE_MS = 300;
 
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
-}
-
-/** SQLite's own words: "database or disk is full". */
-function describeFailure(error: unknown): string {
-  if (error instanceof Error && 'errstr' in error && typeof error.errstr === 'string') return error.errstr;
-  return getErrorCode(error);
-}
-
-interface KernelLock {
-  /** Acquires the lock if it is free. */
-  readonly tryAcquire: () => boolean;
-  readonly close: () => void;
-}
-
 async function openLock(path: string, uid: number | undefined): Promise<KernelLock> {
-  // SQLite itself would follow links and apply the umask, so the file is created here, private.
   withPrivateFile(path, uid, () => undefined);
-  const { DatabaseSync } = await import('node:sqlite');
-  const database = new DatabaseSync(path, { timeout: 0 });
-  return {
-    tryAcquire() {
-      try {
-        database.exec('BEGIN EXCLUSIVE');
-        return true;
-      } catch (error) {
-        if (isBusy(error)) return false;
-        throw error;
-      }
-    },
-    close() {
-      database.close();
-    },
-  };
+  return openKernelLock(path);
 }
 
 async function waitForLock(lock: KernelLock, options: LockWaitOptions): Promise<boolean> {
@@ -101,7 +66,7 @@ export async function acquireLock(
     return undefined;
   } catch (error) {
     if (error instanceof CacheError) throw error;
-    throw new CacheError(`no lock can be acquired in ${path} (${describeFailure(error)})`, { cause: error });
+    throw new CacheError(`no lock can be acquired in ${path} (${describeLockFailure(error)})`, { cause: error });
   }
 }
 

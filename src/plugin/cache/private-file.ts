@@ -2,23 +2,10 @@
  * Files that only their owner can access. A path is never trusted: reading checks the open descriptor, and a written
  * file appears under its name either complete or not at all.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  futimesSync,
-  lstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { join } from 'node:path';
 import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
+import { replacePrivateFile } from '../../shared/base/write-private-file.ts';
 import { makeTemporaryFileName } from './file-names.ts';
 
 const FILE_MODE = 0o600;
@@ -135,21 +122,6 @@ export function readText(fd: number): string {
   return readFileSync(fd, 'latin1');
 }
 
-/** Creates a file that is complete on the disk when this returns. */
-function writeNew(path: string, content: string | Buffer, expiresAt: number): void {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFE_OPEN, FILE_MODE);
-  try {
-    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-    let offset = 0;
-    while (offset < bytes.length) offset += writeSync(fd, bytes, offset);
-    futimesSync(fd, expiresAt / 1000, expiresAt / 1000);
-    // Without this, a power failure can leave an empty file under the final name.
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
 /**
  * Removes a file of the user. A link, a folder or a file of another user stays, whatever its name.
  *
@@ -168,15 +140,6 @@ export function removePrivateFile(path: string, uid: number | undefined): boolea
   }
 }
 
-/** Removes a file if that is possible. */
-export function removeQuietly(path: string): void {
-  try {
-    rmSync(path, { force: true });
-  } catch {
-    // What keeps a file from being written also keeps it from being removed.
-  }
-}
-
 /**
  * Writes `content` to the file `name` in `folder`, and replaces an existing file in one step.
  *
@@ -184,12 +147,10 @@ export function removeQuietly(path: string): void {
  * @throws CacheError if the file cannot be written
  */
 export function writePrivateFile(folder: string, name: string, content: string | Buffer, expiresAt: number): void {
-  const temporary = join(folder, makeTemporaryFileName(name));
+  const temporaryName = makeTemporaryFileName(name);
   try {
-    writeNew(temporary, content, expiresAt);
-    renameSync(temporary, join(folder, name));
+    replacePrivateFile({ folder, name, content, temporaryName, modifiedAt: expiresAt });
   } catch (error) {
-    removeQuietly(temporary);
     throw new CacheError(`the cache folder ${folder} cannot be written to (${getErrorCode(error)})`, { cause: error });
   }
 }

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { CacheFolder } from './cache-folder.ts';
 import { MAX_WRITE_MS, parseFileName } from './file-names.ts';
 import type { CacheFileKind } from './file-names.ts';
-import { isOwnFile, removeQuietly } from './private-file.ts';
+import { removeQuietly } from '../../shared/base/write-private-file.ts';
+import { isOwnFile } from './private-file.ts';
 
 /** More files than this come from a script that runs in many folders; those that expire first are removed first. */
 const MAX_FILES = 256;

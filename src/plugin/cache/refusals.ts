@@ -11,7 +11,8 @@ import { parseWithChecksum, serializeWithChecksum } from './checksum.ts';
 import { isTagOf, tagCommand, tagCredential } from './credential-tag.ts';
 import type { CallerProcesses } from './credential-tag.ts';
 import { refusalFileName } from './file-names.ts';
-import { readPrivateFile, removeQuietly, writePrivateFile } from './private-file.ts';
+import { removeQuietly } from '../../shared/base/write-private-file.ts';
+import { readPrivateFile, writePrivateFile } from './private-file.ts';
 import type { DigestField } from './sha256.ts';
 
 /**

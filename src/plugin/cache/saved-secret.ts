@@ -15,7 +15,8 @@ import type { CacheFolder } from './cache-folder.ts';
 import { serializeWithChecksum, parseWithChecksum } from './checksum.ts';
 import { parseFileName, savedSecretFileName } from './file-names.ts';
 import { openKeyring } from './keyring.ts';
-import { readPrivateFile, removeQuietly, writePrivateFile } from './private-file.ts';
+import { removeQuietly } from '../../shared/base/write-private-file.ts';
+import { readPrivateFile, writePrivateFile } from './private-file.ts';
 
 /** The identity that a saved secret belongs to. */
 export interface SavedSecretIdentity {

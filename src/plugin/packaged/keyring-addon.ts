@@ -8,7 +8,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveCacheFolder, ensureCacheFolder } from '../cache/cache-folder.ts';
 import { keyringAddonFileName, parseFileName } from '../cache/file-names.ts';
-import { readPrivateFileBytes, removeQuietly, writePrivateFile } from '../cache/private-file.ts';
+import { removeQuietly } from '../../shared/base/write-private-file.ts';
+import { readPrivateFileBytes, writePrivateFile } from '../cache/private-file.ts';
 import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 

@@ -1,4 +1,5 @@
-import { createLocalJWKSet, decodeJwt, errors, jwtVerify } from 'jose';
+import type { KeyObject } from 'node:crypto';
+import { calculateJwkThumbprint, createLocalJWKSet, decodeJwt, errors, jwtVerify, SignJWT } from 'jose';
 import type { FlattenedJWSInput, JWSHeaderParameters, JSONWebKeySet } from 'jose';
 import { numberAt, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
@@ -127,4 +128,20 @@ export function makeJwtVerifier(keySet: JsonObject): JwtVerifier {
       return { kind: 'no-key' };
     }
   };
+}
+
+/** Computes the ID of a public key: its thumbprint (RFC 7638). */
+export const computeKeyId = (publicJwk: JsonObject): Promise<string> => calculateJwkThumbprint(publicJwk);
+
+/** What signs a JWT. */
+export interface JwtSigner {
+  readonly kid: string;
+  /** A JWS algorithm (RFC 7518, section 3.1). */
+  readonly algorithm: string;
+  readonly privateKey: KeyObject;
+}
+
+/** Signs a JWT (RFC 7519). */
+export function signJwt(claims: JsonObject, { kid, algorithm, privateKey }: JwtSigner): Promise<string> {
+  return new SignJWT({ ...claims }).setProtectedHeader({ alg: algorithm, kid, typ: 'JWT' }).sign(privateKey);
 }

@@ -1,11 +1,8 @@
-/** The command line of k8s-keystone-auth: the server, and commands that check policies. */
+/** The command line of k8s-keystone-auth: the webhook, the issuer, and commands about their files. */
 import { SYSTEM_CLOCK } from '../../shared/base/clock.ts';
 import type { Clock } from '../../shared/base/clock.ts';
-import { PluginError } from '../../shared/base/errors.ts';
-import type { PluginErrorCode } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { escapeJson, renderLines } from '../../shared/base/terminal-text.ts';
-import { redact } from '../../shared/base/secret.ts';
+import { escapeJson } from '../../shared/base/terminal-text.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import {
   makeUnexpectedArgumentError,
@@ -19,36 +16,10 @@ import { translateGoFlags } from './go-flags.ts';
 import type { TranslatedCommandLine } from './go-flags.ts';
 import { printHelp, printVersion } from './help.ts';
 import { PROGRAM_NAME, WEBHOOK_OPTIONS } from './options.ts';
+import { reportError } from './report-error.ts';
+import { runServer } from './run-server.ts';
 import { readWebhookSettings } from './settings.ts';
 import { startWebhook } from './start-webhook.ts';
-
-/** Exit statuses, the same as those of the plugin. */
-const EXIT_STATUSES: Readonly<Partial<Record<PluginErrorCode, number>>> = {
-  usage: 2,
-  'config-invalid': 3,
-  'config-conflict': 3,
-  unsupported: 3,
-};
-
-function reportError(host: Host, error: unknown): number {
-  const writeLine = (text: string): void => {
-    host.writeErr(renderLines([`${PROGRAM_NAME}: ${text}`]));
-  };
-  if (error instanceof PluginError) {
-    writeLine(error.hint === undefined ? error.message : `${error.message}; ${error.hint}`);
-    return EXIT_STATUSES[error.code] ?? 1;
-  }
-  const description = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  writeLine(`internal error: ${redact(description)}; this is a bug, please report it`);
-  return 1;
-}
-
-function waitForSignal(host: Host): Promise<void> {
-  return new Promise((resolve) => {
-    host.onSignal('SIGTERM', resolve);
-    host.onSignal('SIGINT', resolve);
-  });
-}
 
 async function serve(
   host: Host,
@@ -59,22 +30,7 @@ async function serve(
   const settings = readWebhookSettings(host, flags, userAgents);
   const log = openLog(settings.logLevel, (line) => host.writeOut(escapeJson(line)));
   if (ignoredFlags.length > 0) log.info({ flags: ignoredFlags }, 'flags of the Go program that have no effect here');
-  // A server must not end because of what a peer sends. Only the name: a message may quote a token.
-  host.onUnhandledError((error) => {
-    log.error({ error: error instanceof Error ? error.name : typeof error }, 'internal error');
-  });
-  // Before the start: a signal that nobody listens to would end the process at once.
-  const stopSignal = waitForSignal(host);
-  let reload = (): void => undefined;
-  host.onSignal('SIGHUP', () => {
-    reload();
-  });
-  const webhook = await startWebhook(host, settings, log, clock);
-  ({ reload } = webhook);
-  await stopSignal;
-  log.info('shutting down');
-  await webhook.stop();
-  return 0;
+  return runServer(host, log, () => startWebhook(host, settings, log, clock));
 }
 
 /** Every option, once: a command line is parsed before its command is known. */
@@ -98,7 +54,7 @@ async function run(host: Host, clock: Clock): Promise<number> {
   rejectForeignFlags(PROGRAM_NAME, command.words, flags, command.options);
   const args = words.slice(command.words.length);
   if (args.length > 0 && command.arguments === undefined) throw makeUnexpectedArgumentError();
-  return command.run(host, flags, args);
+  return command.run(host, flags, args, clock);
 }
 
 /** Runs a command line and sets the exit status. */

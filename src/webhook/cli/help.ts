@@ -32,6 +32,7 @@ function makeFirstPage(): HelpPage {
     commands: [
       ['policy test', 'show whether a policy allows a request, and by which entry'],
       ['policy lint', 'list the problems of a policy'],
+      ['issuer', 'serve tokens that kube-apiserver verifies by itself'],
     ],
     groups: [
       [

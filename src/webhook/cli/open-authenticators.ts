@@ -6,6 +6,7 @@ import { hasIssuerClaim, makeOidcAuthenticator } from '../authn/oidc-authenticat
 import { makeRateLimiter } from '../authn/rate-limiter.ts';
 import type { NamingRules } from '../authn/user-info.ts';
 import { makeTokenValidator } from '../authn/validate-token.ts';
+import { NAMES_DROPPED } from './names-dropped.ts';
 import { openHttpClient } from './open-http-client.ts';
 import type { HttpClientContext } from './open-http-client.ts';
 import { openSynchronizer } from './open-synchronizer.ts';
@@ -13,10 +14,6 @@ import type { SynchronizerContext } from './open-synchronizer.ts';
 import type { AuthenticatorName, WebhookSettings } from './settings.ts';
 
 export type AuthenticatorContext = SynchronizerContext & HttpClientContext;
-
-const NAMES_DROPPED =
-  'names were dropped: they are reserved, contain a colon without a prefix or --allowed-colon-names, are ambiguous, or ' +
-  'look like the ID of another project';
 
 function skipsShapeCheck({ allowsAnyTokenShape, oidc }: WebhookSettings, token: string): boolean {
   // Tokens of the issuer say so themselves, and Keystone must not see them.

@@ -13,7 +13,7 @@ import type { WebhookSettings } from './settings.ts';
 
 export interface HttpClientContext {
   readonly host: Host;
-  readonly settings: WebhookSettings;
+  readonly settings: Pick<WebhookSettings, 'chooseProxy' | 'userAgent' | 'keystoneTimeoutMs'>;
   readonly log: Log;
   readonly clock: Clock;
   readonly sources: SourceWatcher;

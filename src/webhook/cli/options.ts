@@ -16,6 +16,11 @@ export const WEBHOOK_OPTION_GROUPS = [
 
 export type WebhookOptionGroup = (typeof WEBHOOK_OPTION_GROUPS)[number];
 
+/** The heading of the options that only the issuer has. */
+export const ISSUER_GROUP = 'Issuer';
+
+export type CommandOptionGroup = WebhookOptionGroup | typeof ISSUER_GROUP;
+
 const LIST = [
   { name: 'listen', group: 'Server', help: 'address and port to listen on (0.0.0.0:8443)' },
   {

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
 import { splitAtCommas, parseCommaList } from '../../shared/options/comma-list.ts';
 import { readEnvironment } from '../../shared/options/environment.ts';
@@ -12,7 +11,6 @@ import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { VERSION } from '../../shared/base/program.ts';
 import { readAllowedNames } from '../authn/allowed-names.ts';
-import { hasAdjacentPlaceholders } from '../authn/kubernetes-name.ts';
 import type { AllowedNames } from '../authn/kubernetes-name.ts';
 import { readOidcSettings } from '../authn/oidc-settings.ts';
 import type { OidcSettings } from '../authn/oidc-settings.ts';
@@ -24,6 +22,7 @@ import { METRICS_ACCESS } from '../server/metrics-access.ts';
 import type { MetricsAccess } from '../server/metrics-access.ts';
 import { PROGRAM_NAME, WEBHOOK_OPTIONS } from './options.ts';
 import type { WebhookOptionName } from './options.ts';
+import { findNamedFile, readCount, readFormat, readListen, readSeconds, requireSetting } from './setting-readers.ts';
 
 /** The settings of a webhook, checked. */
 export interface WebhookSettings {
@@ -70,7 +69,6 @@ const AUTHENTICATORS = ['keystone', 'oidc'] as const;
 
 export type AuthenticatorName = (typeof AUTHENTICATORS)[number];
 
-const DEFAULT_LISTEN = '0.0.0.0:8443';
 const MAX_CACHE_SECONDS = 30;
 
 /** How long kube-apiserver waits for a review. */
@@ -78,18 +76,6 @@ const MAX_TIMEOUT_SECONDS = 30;
 
 /** The time that an answer needs to get to kube-apiserver, in ms. */
 const ANSWER_MS = 200;
-
-function readListen(config: WebhookConfig): ListenAddress {
-  const text = config.text('listen') ?? DEFAULT_LISTEN;
-  const [, host = '', port = ''] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
-  if (port === '' || Number(port) > 65_535) {
-    throw new ConfigError(`--listen must be an address and a port, not "${text}"`, {
-      hint: `use ADDRESS:PORT, such as ${DEFAULT_LISTEN}`,
-    });
-  }
-  // As in Go, no address means all addresses.
-  return { host: host === '' ? '::' : host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
-}
 
 /**
  * Reads which clients may send reviews and read the metrics.
@@ -110,43 +96,6 @@ function readClientAccess(config: WebhookConfig): Pick<WebhookSettings, 'allowed
     throw new ConfigError(`${config.origin('allowed-client-names')} contains no name`);
   }
   return { allowedClientNames: names, metricsAccess };
-}
-
-function readCount(config: WebhookConfig, name: WebhookOptionName, defaultCount: number): number {
-  const text = config.text(name);
-  if (text === undefined) return defaultCount;
-  if (/^\d{1,4}$/.test(text) && Number(text) > 0) return Number(text);
-  throw new ConfigError(`--${name} must be a number from 1 to 9999, not "${text}"`);
-}
-
-/** Reads an option in seconds, and returns ms. */
-function readSeconds(
-  config: WebhookConfig,
-  name: WebhookOptionName,
-  defaultSeconds: number,
-  maxSeconds: number,
-): number {
-  const seconds = Number(config.text(name) ?? defaultSeconds);
-  if (seconds > maxSeconds) throw new ConfigError(`--${name} must be ${maxSeconds} at most, not ${seconds}`);
-  return seconds * 1000;
-}
-
-function readFormat(config: WebhookConfig, name: WebhookOptionName, letters: string): string {
-  const format = config.text(name) ?? '%n';
-  const invalid = [...format.matchAll(/%(.?)/g)].find(([, letter = '']) => letter === '' || !letters.includes(letter));
-  // Without %n and %i, all users would have the same name.
-  if (invalid !== undefined || !/%[ni]/.test(format)) {
-    const placeholders = Array.from(letters, (letter) => `%${letter}`).join(', ');
-    throw new ConfigError(`${config.origin(name)} must contain %n or %i, and no placeholders except ${placeholders}`, {
-      hint: 'see --help',
-    });
-  }
-  if (hasAdjacentPlaceholders(format)) {
-    throw new ConfigError(`${config.origin(name)} must have a separator between its placeholders`, {
-      hint: 'without one, two users could have the same name; use a format such as %D:%n',
-    });
-  }
-  return format;
 }
 
 function readAuthenticators(config: WebhookConfig): readonly AuthenticatorName[] {
@@ -191,11 +140,6 @@ export function resolveWebhookConfig(host: Host, flags: Layer<string>): WebhookC
   return makeConfig(mergeLayers([flags, readEnvironment(host.env, WEBHOOK_OPTIONS)], WEBHOOK_OPTIONS));
 }
 
-function requireSetting<T>(setting: T | undefined, name: WebhookOptionName, variable: string): T {
-  if (setting !== undefined) return setting;
-  throw new ConfigError(`--${name} is missing`, { hint: `set --${name} or ${variable}` });
-}
-
 /**
  * Reads the settings of a webhook from flags and variables.
  *
@@ -208,10 +152,7 @@ export function readWebhookSettings(
   userAgents: readonly string[] = [],
 ): WebhookSettings {
   const config = resolveWebhookConfig(host, flags);
-  const findFile = (name: WebhookOptionName): NamedFile | undefined => {
-    const text = config.text(name);
-    return text === undefined ? undefined : { path: resolve(host.cwd, text), origin: config.origin(name) };
-  };
+  const findFile = (name: WebhookOptionName): NamedFile | undefined => findNamedFile(config, name, host.cwd);
   const authenticatorNames = readAuthenticators(config);
   const allowedNames = readAllowedNames(config);
   if (authenticatorNames.includes('keystone'))

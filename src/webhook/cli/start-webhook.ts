@@ -10,39 +10,21 @@ import { makeAuthorizer } from '../authz/authorizer.ts';
 import { EMPTY_POLICY } from '../authz/policy/policy.ts';
 import type { Policy } from '../authz/policy/policy.ts';
 import type { Log } from '../observability/log.ts';
-import { parseCertificates } from '../server/certificates.ts';
 import type { Certificates } from '../server/certificates.ts';
+import { makeRoutes } from '../server/routes.ts';
 import { startServer } from '../server/server.ts';
-import type { RunningServer } from '../server/server.ts';
+import type { RunningServer as HttpServer } from '../server/server.ts';
 import type { Cluster } from '../sources/cluster.ts';
 import { SourceWatcher } from '../sources/source-watcher.ts';
 import { DEFAULT_SYNC_CONFIG, parseSyncConfig } from '../sync/sync-config.ts';
 import { openAuthenticators } from './open-authenticators.ts';
 import { shareCluster } from './open-synchronizer.ts';
 import { readPolicy } from './read-policy.ts';
+import type { RunningServer } from './run-server.ts';
 import type { WebhookSettings } from './settings.ts';
+import { watchCertificates } from './watch-certificates.ts';
 import { makeWebhookMetrics, makeWebhookState } from './webhook-state.ts';
 import type { WebhookState } from './webhook-state.ts';
-
-export interface RunningWebhook {
-  /** Checks all files now. */
-  readonly reload: () => void;
-  /** Fails /readyz, sends clients elsewhere until load balancers notice, completes the running requests, and stops. */
-  readonly stop: () => Promise<void>;
-}
-
-function watchCertificates(
-  sources: SourceWatcher,
-  { certFile, keyFile, clientCaFile }: WebhookSettings,
-  apply: (certificates: Certificates) => void,
-): Certificates {
-  return sources.watchFiles({
-    what: 'certificates',
-    files: clientCaFile === undefined ? [certFile, keyFile] : [certFile, keyFile, clientCaFile],
-    parse: ([cert = '', key = '', clientCa]) => parseCertificates(cert, key, clientCa),
-    apply,
-  });
-}
 
 const CHECK_HINT = 'check the policy with "policy lint"';
 
@@ -118,7 +100,7 @@ export async function startWebhook(
   settings: WebhookSettings,
   log: Log,
   clock: Clock,
-): Promise<RunningWebhook> {
+): Promise<RunningServer> {
   const state = makeWebhookState();
   const metrics = makeWebhookMetrics(state);
   const sources = new SourceWatcher(log, metrics, clock);
@@ -130,7 +112,7 @@ export async function startWebhook(
     for (const client of httpClients) client.close();
   };
   try {
-    let replaceCertificates: RunningServer['replaceCertificates'] = () => undefined;
+    let replaceCertificates: HttpServer['replaceCertificates'] = () => undefined;
     let isStopping = false;
     let certificates: Certificates = watchCertificates(sources, settings, (next) => {
       certificates = next;
@@ -154,20 +136,19 @@ export async function startWebhook(
       if (isStopping) return 'shutting down';
       return sources.findUnreadSource();
     };
+    const answerRequest = makeRoutes({
+      certificates,
+      allowedClientNames: settings.allowedClientNames,
+      metricsAccess: settings.metricsAccess,
+      authenticate: answerInTime(chainAuthenticators(authenticators), { timeoutMs: settings.reviewTimeoutMs, clock }),
+      authorize: makeAuthorizer(() => state.policy, settings.deniesUnmatched),
+      policy: () => state.policy,
+      metrics,
+      log,
+      getUnreadyReason,
+    });
     const server = await startServer(
-      {
-        certificates,
-        allowedClientNames: settings.allowedClientNames,
-        metricsAccess: settings.metricsAccess,
-        authenticate: answerInTime(chainAuthenticators(authenticators), { timeoutMs: settings.reviewTimeoutMs, clock }),
-        reviewTimeoutMs: settings.reviewTimeoutMs,
-        authorize: makeAuthorizer(() => state.policy, settings.deniesUnmatched),
-        policy: () => state.policy,
-        metrics,
-        log,
-        clock,
-        getUnreadyReason,
-      },
+      { certificates, answerRequest, answerTimeoutMs: settings.reviewTimeoutMs, log, clock },
       settings.listen,
     );
     replaceCertificates = server.replaceCertificates;

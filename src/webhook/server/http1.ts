@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import type { Answer } from './answer.ts';
-import type { AnswerRequest } from './routes.ts';
+import type { AnswerRequest } from './request.ts';
 
 /** What answers requests over HTTP/1.1. */
 export interface Http1Listener {
@@ -15,11 +15,11 @@ export interface Http1Listener {
   readonly drain: () => void;
 }
 
-function send(response: ServerResponse, { status, contentType, body, allow }: Answer, isLast: boolean): void {
+function send(response: ServerResponse, { status, contentType, body, headers }: Answer, isLast: boolean): void {
   response.writeHead(status, {
     'content-type': contentType,
     'content-length': Buffer.byteLength(body),
-    ...(allow === undefined ? undefined : { allow }),
+    ...headers,
     ...(isLast ? { connection: 'close' } : undefined),
   });
   response.end(body);

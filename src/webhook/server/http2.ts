@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Log } from '../observability/log.ts';
 import type { Answer } from './answer.ts';
 import { HEADERS_MS, KEEP_ALIVE_MS, REQUEST_MS } from './limits.ts';
-import type { AnswerRequest, RequestHead } from './routes.ts';
+import type { AnswerRequest, RequestHead } from './request.ts';
 import { WaitingStreams } from './waiting-streams.ts';
 import type { WaitingStream } from './waiting-streams.ts';
 
@@ -50,11 +50,12 @@ function readHead(headers: IncomingHttpHeaders, socket: TLSSocket): RequestHead 
   };
 }
 
-function send(stream: ServerHttp2Stream, isHead: boolean, { status, contentType, body, allow }: Answer): void {
+function send(stream: ServerHttp2Stream, isHead: boolean, answer: Answer): void {
+  const { status, contentType, body } = answer;
   // A list, because Node copies an object twice.
   const headers = [':status', String(status), 'content-type', contentType];
   headers.push('content-length', String(Buffer.byteLength(body)));
-  if (allow !== undefined) headers.push('allow', allow);
+  if (answer.headers !== undefined) headers.push(...Object.entries(answer.headers).flat());
   if (isHead) {
     stream.respond(headers, { endStream: true });
   } else {

@@ -22,7 +22,13 @@ interface IncompleteBody {
 /** Reads the bodies of requests, with limits for each of them and for all together. */
 export class BodyReader {
   readonly #incomplete = new Set<IncompleteBody>();
+  readonly #maxBytes: number;
   #bytes = 0;
+
+  /** @param maxBytes of one body */
+  constructor(maxBytes = MAX_BODY_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
 
   /** Reads a body as text. It takes functions, because a promise costs more than the rest for the body of a review. */
   read(source: Readable, { onText, onRefused }: BodyReceiver): void {
@@ -48,7 +54,7 @@ export class BodyReader {
       body.bytes += chunk.length;
       this.#bytes += chunk.length;
       this.#incomplete.add(body);
-      if (body.bytes > MAX_BODY_BYTES) refuse(413, 'RequestEntityTooLarge', 'the request is invalid');
+      if (body.bytes > this.#maxBytes) refuse(413, 'RequestEntityTooLarge', 'the request is invalid');
       else if (this.#bytes > MAX_INCOMPLETE_BYTES) this.#giveUpLargest();
     };
     source.on('data', receive);

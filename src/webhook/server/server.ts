@@ -1,4 +1,4 @@
-/** The server for kube-apiserver: HTTP/2 and HTTP/1.1 over TLS 1.2 or newer. */
+/** The server: HTTP/2 and HTTP/1.1 over TLS 1.2 or newer. */
 import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
@@ -11,13 +11,15 @@ import { Http2Connections } from './http2.ts';
 import { CONNECTION_CHECK_MS, HANDSHAKE_MS, HEADERS_MS, KEEP_ALIVE_MS, REQUEST_MS } from './limits.ts';
 import { listenOn } from './listen.ts';
 import type { ListenAddress } from './listen.ts';
-import { makeRoutes } from './routes.ts';
-import type { RouteSettings } from './routes.ts';
+import type { Log } from '../observability/log.ts';
+import type { AnswerRequest } from './request.ts';
 
-export interface ServerSettings extends RouteSettings {
+export interface ServerSettings {
   readonly certificates: Certificates;
-  /** How long a review takes at most, in ms. */
-  readonly reviewTimeoutMs: number;
+  readonly answerRequest: AnswerRequest;
+  /** How long an answer takes at most, in ms. */
+  readonly answerTimeoutMs: number;
+  readonly log: Log;
   readonly clock: Clock;
 }
 
@@ -34,7 +36,7 @@ export interface RunningServer {
 /** How often idle connections are closed during a shutdown. */
 const SWEEP_MS = 100;
 
-/** How much longer than a review a shutdown waits. */
+/** How much longer than an answer takes a shutdown waits. */
 const CLOSE_MARGIN_MS = 1_200;
 
 function makeSecureContext({ cert, key, clientCa }: Certificates): { cert: string; key: string; ca?: string } {
@@ -99,10 +101,9 @@ function repeat(clock: Clock, ms: number, task: () => void): () => void {
  * @throws ConfigError if it cannot listen on the address
  */
 export async function startServer(settings: ServerSettings, address: ListenAddress): Promise<RunningServer> {
-  const { certificates, reviewTimeoutMs, clock, log } = settings;
+  const { certificates, answerRequest, answerTimeoutMs, clock, log } = settings;
   const server = makeServer(certificates);
   const sockets = trackSockets(server);
-  const answerRequest = makeRoutes(settings);
   const http1 = makeHttp1Listener(answerRequest);
   server.on('request', http1.listen);
   const http2 = new Http2Connections({ answerRequest, now: clock.monotonicMs, log });
@@ -135,7 +136,7 @@ export async function startServer(settings: ServerSettings, address: ListenAddre
       const sweep = setInterval(() => {
         server.closeIdleConnections();
       }, SWEEP_MS);
-      const cancelTimeout = clock.startTimer(reviewTimeoutMs + CLOSE_MARGIN_MS, () => {
+      const cancelTimeout = clock.startTimer(answerTimeoutMs + CLOSE_MARGIN_MS, () => {
         for (const socket of sockets) socket.destroy();
       });
       await closed;

@@ -1,10 +1,12 @@
-/** The requests to the API of the cluster that ConfigMaps and synchronization need. */
+/** The requests to the API of the cluster that ConfigMaps, synchronization and signing keys need. */
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type * as kubernetes from '@kubernetes/client-node';
 import type { Clock } from '../../shared/base/clock.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
+import type { Secret } from '../../shared/base/secret.ts';
 import { isPlaintextLoopback } from '../../shared/http/peer.ts';
+import { ClusterError } from './cluster-error.ts';
 import { readTextFile } from './read-text-file.ts';
 import { RequestTimeout, sendInTime } from './request-deadline.ts';
 import type { NamedFile } from './read-text-file.ts';
@@ -22,6 +24,17 @@ export interface ConfigMapName {
   readonly namespace: string;
   readonly name: string;
 }
+
+export type SecretName = ConfigMapName;
+
+/** A Secret that was read. */
+export interface SecretContent {
+  readonly data: ReadonlyMap<string, string>;
+  /** With it, a change fails if somebody else has changed the Secret since. */
+  readonly resourceVersion: string;
+}
+
+type SecretData = Readonly<Record<string, Secret>>;
 
 /** Why a ConfigMap is unreadable. */
 export interface ConfigMapTrouble {
@@ -51,6 +64,16 @@ export interface Cluster {
   deleteRoleBinding(namespace: string, name: string): Promise<void>;
 }
 
+/** Access to Secrets. */
+export interface ClusterSecrets {
+  /** Reads a Secret; undefined if it does not exist. */
+  readSecret(secret: SecretName): Promise<SecretContent | undefined>;
+  /** Replaces the content of a Secret; false if somebody else has changed it since that version. */
+  replaceSecret(secret: SecretName, data: SecretData, resourceVersion: string): Promise<boolean>;
+  /** Creates a Secret; false if it exists already. */
+  createSecret(secret: SecretName, data: SecretData): Promise<boolean>;
+}
+
 type Client = typeof kubernetes;
 
 const MANAGED_BY = { 'app.kubernetes.io/managed-by': 'k8s-keystone-auth' };
@@ -75,9 +98,6 @@ function explainError(error: unknown): string {
   const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
   return `the API server cannot be reached${typeof code === 'string' ? ` (${code})` : ''}`;
 }
-
-/** A request to the cluster failed; the message quotes nothing. */
-export class ClusterError extends Error {}
 
 /** The options of a request, so that it can be aborted. */
 type RequestOptions = kubernetes.ConfigurationOptions;
@@ -233,13 +253,41 @@ function makeRoleBindingMethods(
   };
 }
 
+const encode = (data: SecretData): Record<string, string> =>
+  Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text.reveal()).toString('base64')]));
+
+const decode = (data: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
+  new Map(Object.entries(data).map(([key, text]) => [key, Buffer.from(text, 'base64').toString()]));
+
+function makeSecretMethods(core: kubernetes.CoreV1Api, { V1Secret }: Client, send: Send): ClusterSecrets {
+  return {
+    async readSecret({ namespace, name }) {
+      const secret = await send((options) => core.readNamespacedSecret({ namespace, name }, options), 404);
+      if (secret === undefined) return undefined;
+      return { data: decode(secret.data ?? {}), resourceVersion: secret.metadata?.resourceVersion ?? '' };
+    },
+    async replaceSecret({ namespace, name }, data, resourceVersion) {
+      const metadata = { namespace, name, resourceVersion, labels: MANAGED_BY };
+      const body = Object.assign(new V1Secret(), { metadata, type: 'Opaque', data: encode(data) });
+      return (
+        (await send((options) => core.replaceNamespacedSecret({ namespace, name, body }, options), 409)) !== undefined
+      );
+    },
+    async createSecret({ namespace, name }, data) {
+      const metadata = { namespace, name, labels: MANAGED_BY };
+      const body = Object.assign(new V1Secret(), { metadata, type: 'Opaque', data: encode(data) });
+      return (await send((options) => core.createNamespacedSecret({ namespace, body }, options), 409)) !== undefined;
+    },
+  };
+}
+
 /**
  * Prepares requests to the cluster.
  *
  * @param kubeconfig a file; undefined uses the service account of the pod
  * @throws ConfigError if the kubeconfig or the service account is missing or invalid
  */
-export async function openCluster(kubeconfig: NamedFile | undefined, clock: Clock): Promise<Cluster> {
+export async function openCluster(kubeconfig: NamedFile | undefined, clock: Clock): Promise<Cluster & ClusterSecrets> {
   const client = await import('@kubernetes/client-node');
   const config = loadKubeConfig(kubeconfig, client);
   const core = config.makeApiClient(client.CoreV1Api);
@@ -267,5 +315,6 @@ export async function openCluster(kubeconfig: NamedFile | undefined, clock: Cloc
       await send((options) => core.createNamespace({ body }, options), 409);
     },
     ...makeRoleBindingMethods(rbac, client, send),
+    ...makeSecretMethods(core, client, send),
   };
 }

@@ -5,7 +5,7 @@
 import type { Clock } from '../../shared/base/clock.ts';
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Log } from '../observability/log.ts';
-import type { Metrics } from '../observability/metrics.ts';
+import type { ReloadMetrics } from '../observability/metric-registry.ts';
 import type { Cluster, ConfigMapTrouble } from './cluster.ts';
 import { startFileWatcher } from './file-watcher.ts';
 import type { NamedFile } from './read-text-file.ts';
@@ -46,7 +46,7 @@ export interface FileSource<T> {
 /** Watches all sources of one webhook. */
 export class SourceWatcher {
   readonly #log: Log;
-  readonly #metrics: Metrics;
+  readonly #metrics: ReloadMetrics;
   readonly #clock: Clock;
   readonly #closers: (() => void)[] = [];
   readonly #fileChecks: (() => void)[] = [];
@@ -55,7 +55,7 @@ export class SourceWatcher {
   /** When the content in force was last known to be what its source says, by {@link TextSource.what}. */
   readonly #confirmedAt = new Map<string, number>();
 
-  constructor(log: Log, metrics: Metrics, clock: Clock) {
+  constructor(log: Log, metrics: ReloadMetrics, clock: Clock) {
     this.#log = log;
     this.#metrics = metrics;
     this.#clock = clock;

@@ -4,7 +4,7 @@
 import type { Clock } from '../../shared/base/clock.ts';
 import type { TokenOwner } from '../authn/token-owner.ts';
 import { fillFormat, findReservedPrefix } from '../authn/kubernetes-name.ts';
-import { ClusterError } from '../sources/cluster.ts';
+import { ClusterError } from '../sources/cluster-error.ts';
 import type { Cluster, RoleBinding } from '../sources/cluster.ts';
 import type { SyncConfig } from './sync-config.ts';
 

@@ -1,0 +1,24 @@
+import { parseCertificates } from '../server/certificates.ts';
+import type { Certificates } from '../server/certificates.ts';
+import type { SourceWatcher } from '../sources/source-watcher.ts';
+import type { WebhookSettings } from './settings.ts';
+
+type CertificateFiles = Pick<WebhookSettings, 'certFile' | 'keyFile' | 'clientCaFile'>;
+
+/**
+ * Reads the certificate of a server, its key and the CA of its clients, and watches them.
+ *
+ * @throws ConfigError if they are invalid now
+ */
+export function watchCertificates(
+  sources: SourceWatcher,
+  { certFile, keyFile, clientCaFile }: CertificateFiles,
+  apply: (certificates: Certificates) => void,
+): Certificates {
+  return sources.watchFiles({
+    what: 'certificates',
+    files: clientCaFile === undefined ? [certFile, keyFile] : [certFile, keyFile, clientCaFile],
+    parse: ([cert = '', key = '', clientCa]) => parseCertificates(cert, key, clientCa),
+    apply,
+  });
+}

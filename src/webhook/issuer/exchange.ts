@@ -1,0 +1,130 @@
+/** Exchanges a Keystone token for a token of this issuer. */
+import type { CheckedToken } from '../authn/cached-validator.ts';
+import { hasIssuerClaim } from '../authn/oidc-authenticator.ts';
+import { classifyTokenShape } from '../authn/token-shape.ts';
+import { mapOwnerToUserInfo } from '../authn/user-info.ts';
+import type { NamingRules } from '../authn/user-info.ts';
+import type { ValidToken } from '../authn/validate-token.ts';
+import type { RefusalCause, UserInfo } from '../review/review.ts';
+import type { Secret } from '../../shared/base/secret.ts';
+import { signJwt } from '../../shared/oidc/jwt.ts';
+import { isAllowed } from './audience.ts';
+import type { Audience, Audiences } from './audience.ts';
+import type { ExchangeRequest } from './exchange-request.ts';
+import { makeClaims } from './id-token.ts';
+import type { TokenClaims } from './id-token.ts';
+import { OAuthError } from './oauth-error.ts';
+import type { SigningKey } from './signing-key.ts';
+
+export interface ExchangeSettings {
+  readonly issuer: string;
+  readonly audiences: () => Audiences;
+  /** Asks Keystone, or remembers what it said moments ago. */
+  readonly check: (token: Secret) => Promise<CheckedToken>;
+  readonly namingRules: NamingRules;
+  /** Whether Keystone is asked about tokens of an impossible shape too. */
+  readonly allowsAnyTokenShape: boolean;
+  readonly currentKey: () => SigningKey;
+  /** ms since 1970, UTC. */
+  readonly now: () => number;
+  /** Receives the names that were dropped from a user. */
+  readonly onNamesDropped: (uid: string, names: readonly string[]) => void;
+}
+
+/** A token, and what the audit log says about it. */
+export interface IssuedToken {
+  readonly token: string;
+  readonly claims: TokenClaims;
+  readonly kid: string;
+  readonly username: string;
+  readonly projectId: string;
+}
+
+/** What was found out before an exchange was refused, for the audit log. */
+export interface ExchangeTrace {
+  audience?: string;
+  uid?: string;
+  projectId?: string;
+}
+
+export type Exchange = (request: ExchangeRequest, trace: ExchangeTrace) => Promise<IssuedToken>;
+
+/** A longer token does not fit into the header in which the plugin's user sends it. */
+const MAX_TOKEN_LENGTH = 16_384;
+
+const RETRY_SECONDS = 5;
+
+/** The refusals after which another login gets another token, and so another answer. */
+const HELPED_BY_LOGIN: readonly RefusalCause[] = ['not-accepted', 'expired', 'unrecognized'];
+
+function makeRefusal(cause: RefusalCause, reason: string): OAuthError {
+  return new OAuthError(HELPED_BY_LOGIN.includes(cause) ? 'invalid_grant' : 'access_denied', reason);
+}
+
+const describeShortage = ({ source }: CheckedToken): OAuthError =>
+  source === 'gate'
+    ? new OAuthError('temporarily_unavailable', 'too many tokens are waiting for Keystone', {
+        status: 429,
+        retryAfterSeconds: RETRY_SECONDS,
+      })
+    : new OAuthError('temporarily_unavailable', 'Keystone does not say at the moment whether the token is valid', {
+        retryAfterSeconds: RETRY_SECONDS,
+      });
+
+/** Makes the function that exchanges tokens. It throws OAuthError. */
+export function makeExchange(settings: ExchangeSettings): Exchange {
+  const { issuer, audiences, check, namingRules, allowsAnyTokenShape, currentKey, now, onNamesDropped } = settings;
+
+  function findAudience(name: string, trace: ExchangeTrace): Audience {
+    const audience = audiences().get(name);
+    if (audience === undefined) throw new OAuthError('invalid_target', 'the audience is unknown');
+    // Only now: the log contains no text that a client makes up.
+    trace.audience = audience.name;
+    return audience;
+  }
+
+  async function validate(token: Secret): Promise<ValidToken> {
+    const text = token.reveal();
+    if (hasIssuerClaim(issuer, text))
+      throw new OAuthError('invalid_grant', 'a token of this issuer cannot be exchanged');
+    if (!allowsAnyTokenShape && classifyTokenShape(text, now()) === 'impossible') {
+      throw new OAuthError('invalid_grant', 'the subject token is not a Keystone token');
+    }
+    const checked = await check(token);
+    const { result } = checked;
+    if (result.kind === 'unknown') throw describeShortage(checked);
+    if (result.kind === 'refused') throw makeRefusal(result.cause, result.reason);
+    return result;
+  }
+
+  function mapUser({ owner, groups }: ValidToken): UserInfo {
+    const result = mapOwnerToUserInfo(owner, groups, namingRules);
+    if (!('userInfo' in result)) throw makeRefusal(result.cause, result.reason);
+    if (result.droppedNames.length > 0) onNamesDropped(owner.user.id, result.droppedNames);
+    return result.userInfo;
+  }
+
+  return async ({ subjectToken, audience: audienceName }, trace) => {
+    const audience = findAudience(audienceName, trace);
+    const valid = await validate(subjectToken);
+    const { owner } = valid;
+    trace.uid = owner.user.id;
+    trace.projectId = owner.project.id;
+    if (!isAllowed(owner, audience))
+      throw new OAuthError('access_denied', 'the audience is not for this user and project');
+    const userInfo = mapUser(valid);
+    const claims = makeClaims(
+      issuer,
+      audience,
+      { owner, userInfo },
+      { now: now(), keystoneExpiresAt: valid.expiresAt },
+    );
+    if (claims.exp <= claims.iat) throw new OAuthError('invalid_grant', 'the subject token has expired');
+    const key = currentKey();
+    const token = await signJwt(claims, key);
+    if (token.length > MAX_TOKEN_LENGTH) {
+      throw new OAuthError('access_denied', `a token with ${userInfo.groups.length} groups is too large`);
+    }
+    return { token, claims, kid: key.kid, username: userInfo.username, projectId: owner.project.id };
+  };
+}

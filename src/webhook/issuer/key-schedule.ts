@@ -1,0 +1,66 @@
+/**
+ * When each key signs, and how long it is published. All replicas follow from the same list and their clocks which key
+ * signs. A new key is published before it signs, so that every verifier knows it by then, and a key stays published until
+ * the last token that it has signed has ended.
+ */
+import type { SigningAlgorithm } from './signing-algorithms.ts';
+import type { KeyTimes } from './signing-key.ts';
+
+/** The longest lifetime that a token can have, in ms. */
+export const MAX_TOKEN_LIFETIME_MS = 3_600_000;
+
+/** How far clocks may differ, and how late a replica may see a change, in ms. */
+const MARGIN_MS = 300_000;
+
+/** How often a replica reads the key store, in ms. */
+export const KEY_CHECK_MS = 30_000;
+
+export interface RotationSettings {
+  readonly algorithm: SigningAlgorithm;
+  /** How long a key signs, in ms. */
+  readonly rotationMs: number;
+  /** How long others may cache the published keys, in ms. */
+  readonly maxAgeMs: number;
+}
+
+type ScheduledKey = KeyTimes & { readonly algorithm: SigningAlgorithm };
+
+/** How long a new key is published before it signs, in ms. */
+export const computeLeadMs = ({ maxAgeMs }: Pick<RotationSettings, 'maxAgeMs'>): number =>
+  maxAgeMs + MARGIN_MS + KEY_CHECK_MS;
+
+/** Sorts keys by the time from which they sign. */
+export const sortKeys = <Key extends KeyTimes>(keys: readonly Key[]): readonly Key[] =>
+  keys.toSorted((one, other) => one.signsFrom - other.signsFrom);
+
+/** Finds the key that signs; the first one if this clock is behind all of them. */
+export function findSigningKey<Key extends KeyTimes>(keys: readonly Key[], now: number): Key | undefined {
+  const sorted = sortKeys(keys);
+  return sorted.findLast(({ signsFrom }) => signsFrom <= now) ?? sorted[0];
+}
+
+/** Until when each key of a sorted list is published, ms since 1970, UTC; Infinity for the last one. */
+export function computePublicationEnd(keys: readonly KeyTimes[], index: number): number {
+  const successor = keys[index + 1];
+  return successor === undefined ? Infinity : successor.signsFrom + MAX_TOKEN_LIFETIME_MS + MARGIN_MS;
+}
+
+/** Lists the keys that are published now, in the order in which they sign. */
+export function listPublishedKeys<Key extends KeyTimes>(keys: readonly Key[], now: number): readonly Key[] {
+  const sorted = sortKeys(keys);
+  return sorted.filter((_, index) => computePublicationEnd(sorted, index) > now);
+}
+
+/** Whether a key waits for its time to sign. */
+export const hasWaitingKey = (keys: readonly KeyTimes[], now: number): boolean =>
+  keys.some(({ signsFrom }) => signsFrom > now);
+
+/** Whether a new key must be published now. */
+export function isRotationDue(keys: readonly ScheduledKey[], now: number, settings: RotationSettings): boolean {
+  if (hasWaitingKey(keys, now)) return false;
+  const newest = sortKeys(keys).at(-1);
+  if (newest === undefined) return false;
+  return (
+    newest.algorithm !== settings.algorithm || newest.signsFrom + settings.rotationMs <= now + computeLeadMs(settings)
+  );
+}

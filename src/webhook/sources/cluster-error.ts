@@ -1,0 +1,2 @@
+/** A request to the cluster failed; the message quotes nothing. */
+export class ClusterError extends Error {}

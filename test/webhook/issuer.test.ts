@@ -1,0 +1,286 @@
+// The issuer: discovery, keys, exchanges, and what it refuses. Runs against a stand-in Keystone.
+
+import { statSync } from 'node:fs';
+import t from 'tap';
+import type { Test } from 'tap';
+import { createLocalJWKSet, jwtVerify } from 'jose';
+import type { JSONWebKeySet, JWTPayload } from 'jose';
+import { makeMalformedToken } from '../support/malformed-tokens.ts';
+import { AUDIENCE, ISSUER_URL, makeForm, postForm } from '../support/issuer-settings.ts';
+import { startIssuer } from '../support/issuer.ts';
+import type { TestIssuer } from '../support/issuer.ts';
+import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
+import { sendResponse } from '../support/stand-in-keystone/responses.ts';
+import { makeFakeToken } from '../support/webhook-client.ts';
+import type { WebhookResponse } from '../support/webhook-client.ts';
+import { countValidations, issueToken, startTestKeystone, VALIDATION } from '../support/webhook-keystone.ts';
+import { connectOverHttp2 } from '../support/webhook-over-http2.ts';
+import { shareTestPki } from '../support/webhook-settings.ts';
+
+const PREFIX = new URL(ISSUER_URL).pathname;
+
+interface TokenAnswer {
+  readonly access_token: string;
+  readonly issued_token_type: string;
+  readonly token_type: string;
+  readonly expires_in: number;
+}
+
+/** Verifies a token with the published keys. */
+async function verify(issuer: TestIssuer, token: string, audience = AUDIENCE): Promise<JWTPayload> {
+  const { body } = await issuer.sendRequest({ path: `${PREFIX}/jwks` });
+  const rules = { issuer: ISSUER_URL, audience, currentDate: new Date(issuer.clock.now()) };
+  return (await jwtVerify(token, createLocalJWKSet(body as JSONWebKeySet), rules)).payload;
+}
+
+function checkRefused(t: Test, response: WebhookResponse, status: number, error: string, name: string): void {
+  t.match(response, { status, body: { error, error_description: /^[\x20-\x7e]+$/ } }, name);
+  t.match(response.headers, { 'cache-control': 'no-store', 'x-request-id': /^[0-9a-f-]{36}$/ }, name);
+}
+
+void t.test('discovery and keys are published, can be cached, and contain nothing private', async (t) => {
+  const issuer = await startIssuer(t, { args: ['--jwks-max-age', '120'] });
+  const discovery = await issuer.sendRequest({ path: `${PREFIX}/.well-known/openid-configuration` });
+  t.match(discovery.headers, { 'cache-control': 'public, max-age=120', 'content-type': /^application\/json/ });
+  t.strictSame(discovery.body, {
+    issuer: ISSUER_URL,
+    jwks_uri: `${ISSUER_URL}/jwks`,
+    token_endpoint: `${ISSUER_URL}/token`,
+    grant_types_supported: ['urn:ietf:params:oauth:grant-type:token-exchange'],
+    token_endpoint_auth_methods_supported: ['none'],
+    response_types_supported: ['id_token'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['ES256'],
+  });
+  const keys = await issuer.sendRequest({ path: `${PREFIX}/jwks` });
+  t.match(keys.headers, { 'cache-control': 'public, max-age=120' });
+  const [key, ...others] = (keys.body as { keys: object[] }).keys;
+  t.strictSame(others, []);
+  t.strictSame(Object.keys(key ?? {}).toSorted(), ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
+  t.match(await issuer.sendRequest({ path: '/jwks' }), { status: 404 }, 'only below the path of the issuer');
+  t.match(await issuer.sendRequest({ path: '/readyz' }), { status: 200 });
+  t.equal(statSync(issuer.keyFile).mode & 0o777, 0o600);
+});
+
+void t.test('a Keystone token becomes a token of the issuer with the same user as in the webhook', async (t) => {
+  const keystone = await startTestKeystone(t);
+  const issuer = await startIssuer(t, { keystone });
+  const token = issueToken(keystone);
+  const response = await postForm(issuer, makeForm(token));
+  t.match(response, { status: 200, headers: { 'cache-control': 'no-store' } });
+  const answer = response.body as TokenAnswer;
+  t.match(answer, {
+    issued_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+    token_type: 'N_A',
+    expires_in: 600,
+  });
+  const { jti, iat = 0, ...claims } = await verify(issuer, answer.access_token);
+  t.match(jti, /^[0-9a-f-]{36}$/);
+  const acme = { id: 'ad46c8976da647fd85585c4db77c8ca0', name: 'acme' };
+  t.strictSame(claims, {
+    iss: ISSUER_URL,
+    sub: '97b785ee1b534333bc6bd72787eed648',
+    aud: AUDIENCE,
+    nbf: iat,
+    exp: iat + 600,
+    preferred_username: 'alice',
+    groups: ['c8e48b74036546c5b12bfc798932c4e2'],
+    openstack: {
+      domain: acme,
+      project: { id: 'c8e48b74036546c5b12bfc798932c4e2', name: 'web', domain: acme },
+      roles: ['reader', 'member'],
+    },
+  });
+  await t.rejects(verify(issuer, answer.access_token, 'cluster-b'), { code: 'ERR_JWT_CLAIM_VALIDATION_FAILED' });
+  const log = issuer.readOutput();
+  t.notMatch(log, token, 'the log contains no Keystone token');
+  t.notMatch(log, answer.access_token.split('.')[2] ?? '?', 'and none of the issued ones');
+  const line = log.split('\n').find((text) => text.includes('"token issued"')) ?? '{}';
+  t.match(JSON.parse(line), {
+    audience: AUDIENCE,
+    uid: claims.sub,
+    username: 'alice',
+    jti,
+    requestId: response.headers['x-request-id'],
+  });
+  const { body } = await issuer.sendRequest({ path: '/metrics' });
+  t.match(body, /keystone_auth_exchanges_total\{audience="cluster-a",result="issued"\} 1/);
+});
+
+void t.test('a token never outlives the Keystone token', async (t) => {
+  const keystone = await startTestKeystone(t, { lifetimeSeconds: 200 });
+  const issuer = await startIssuer(t, { keystone });
+  const { body } = await postForm(issuer, makeForm(issueToken(keystone)));
+  const { expires_in: seconds } = body as TokenAnswer;
+  t.ok(seconds <= 200 && seconds > 0, `${seconds} s`);
+});
+
+void t.test('an audience gives only the claims that it lists, for its own lifetime', async (t) => {
+  const keystone = await startTestKeystone(t);
+  const allow = [{ roles: ['member'] }];
+  const issuer = await startIssuer(t, {
+    keystone,
+    audiences: {
+      audiences: [
+        { name: 'bare', 'lifetime-seconds': 60, claims: ['preferred_username'], allow },
+        { name: 'roles', claims: ['roles'], allow },
+      ],
+    },
+  });
+  const token = issueToken(keystone);
+  const bare = (await postForm(issuer, makeForm(token, 'bare'))).body as TokenAnswer;
+  t.equal(bare.expires_in, 60);
+  const standard = ['aud', 'exp', 'iat', 'iss', 'jti', 'nbf', 'sub'];
+  t.strictSame(
+    Object.keys(await verify(issuer, bare.access_token, 'bare')).toSorted(),
+    [...standard, 'preferred_username'].toSorted(),
+  );
+  const roles = (await postForm(issuer, makeForm(token, 'roles'))).body as TokenAnswer;
+  const claims = await verify(issuer, roles.access_token, 'roles');
+  t.strictSame(claims['openstack'], { roles: ['reader', 'member'] });
+  t.equal(countValidations(keystone), 1, 'one login, one question, two audiences');
+});
+
+void t.test(
+  'a request that is wrong is refused in the words of OAuth 2.0, without a request to Keystone',
+  async (t) => {
+    const keystone = await startTestKeystone(t);
+    const issuer = await startIssuer(t, { keystone });
+    const token = issueToken(keystone);
+    const form = makeForm(token);
+    const encoded = new URLSearchParams(form).toString();
+    const without = (name: string): Record<string, string> =>
+      Object.fromEntries(Object.entries(form).filter(([key]) => key !== name));
+    const forms: readonly (readonly [name: string, form: Record<string, string> | string, error: string])[] = [
+      ...['grant_type', 'subject_token', 'subject_token_type', 'audience'].map(
+        (name) => [`no ${name}`, without(name), 'invalid_request'] as const,
+      ),
+      ['an empty audience', { ...form, audience: '' }, 'invalid_request'],
+      ['another grant', { ...form, grant_type: 'client_credentials' }, 'unsupported_grant_type'],
+      [
+        'another kind of token',
+        { ...form, subject_token_type: 'urn:ietf:params:oauth:token-type:jwt' },
+        'invalid_request',
+      ],
+      [
+        'a wish for a refresh token',
+        { ...form, requested_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' },
+        'invalid_request',
+      ],
+      ['an actor', { ...form, actor_token: token }, 'invalid_request'],
+      ['a resource', { ...form, resource: 'https://example.com' }, 'invalid_target'],
+      ['an unknown audience', { ...form, audience: 'cluster-b' }, 'invalid_target'],
+      ['an audience in capitals', { ...form, audience: 'CLUSTER-A' }, 'invalid_target'],
+      ['an audience of JavaScript', { ...form, audience: '__proto__' }, 'invalid_target'],
+      ['two audiences', `${encoded}&audience=cluster-b`, 'invalid_request'],
+      ['the same audience twice', `${encoded}&audience=${AUDIENCE}`, 'invalid_request'],
+      ['two tokens', `${encoded}&subject_token=${token}`, 'invalid_request'],
+      ['a hundred parameters', `${encoded}${'&x'.repeat(100)}`, 'invalid_request'],
+      ['forty parameters', encoded + Array.from({ length: 40 }, (_, i) => `&x${i}=`).join(''), 'invalid_request'],
+      ['nothing', '', 'invalid_request'],
+      ['bytes', '\0\xff%ff%', 'invalid_request'],
+      ['JSON in a form', JSON.stringify(form), 'invalid_request'],
+    ];
+    for (const [name, wrong, error] of forms) checkRefused(t, await postForm(issuer, wrong), 400, error, name);
+
+    const path = `${PREFIX}/token`;
+    const post = (headers: Record<string, string>, body: string, target = path) =>
+      issuer.sendRequest({ method: 'POST', path: target, body, headers });
+    const type = { 'content-type': 'application/x-www-form-urlencoded' };
+    checkRefused(t, await post({}, encoded), 400, 'invalid_request', 'no content type');
+    const json = { 'content-type': 'application/json' };
+    checkRefused(t, await post(json, JSON.stringify(form)), 400, 'invalid_request', 'JSON');
+    checkRefused(t, await post({ 'content-type': 'text/plain' }, encoded), 400, 'invalid_request', 'text');
+    checkRefused(t, await post(type, '', `${path}?${encoded}`), 400, 'invalid_request', 'the token in the URL');
+    checkRefused(t, await post(type, `${encoded}&x=${'y'.repeat(70_000)}`), 413, 'invalid_request', 'a large body');
+    const get = await issuer.sendRequest({ path });
+    checkRefused(t, get, 405, 'invalid_request', 'GET');
+    t.equal(get.headers.allow, 'POST');
+    t.equal(countValidations(keystone), 0);
+    t.match(await postForm(issuer, form), { status: 200 }, 'the issuer still works');
+  },
+);
+
+void t.test('a token that Keystone does not accept, or that gives nothing, is refused', async (t) => {
+  const keystone = await startTestKeystone(t);
+  const otherCloud = await startTestKeystone(t);
+  const issuer = await startIssuer(t, { keystone });
+  const alice = findRecordedUser('alice');
+  const issue = (scope?: unknown): string =>
+    keystone.issueToken(alice, ['password'], scope).headers['x-subject-token'] ?? '';
+  const exchange = (token: string): Promise<WebhookResponse> => postForm(issuer, makeForm(token));
+
+  checkRefused(t, await exchange(issueToken(otherCloud)), 400, 'invalid_grant', 'a token of another cloud');
+  checkRefused(t, await exchange(makeFakeToken()), 400, 'invalid_grant', 'a token that Keystone never made');
+  checkRefused(t, await exchange('junk'), 400, 'invalid_grant', 'what no Keystone makes');
+  checkRefused(t, await exchange(issue({ unscoped: {} })), 403, 'access_denied', 'a token without a scope');
+  const domain = { domain: { name: 'acme' } };
+  checkRefused(t, await exchange(issue(domain)), 403, 'access_denied', 'a token for a domain');
+  const db = { project: { name: 'db', domain: { name: 'acme' } } };
+  checkRefused(t, await exchange(issue(db)), 403, 'access_denied', 'a project in which she is no member');
+
+  const token = issueToken(keystone);
+  const { body } = await exchange(token);
+  const own = (body as TokenAnswer).access_token;
+  checkRefused(t, await exchange(own), 400, 'invalid_grant', 'a token of the issuer itself');
+  keystone.revoke(token);
+  await issuer.clock.advance(5_000);
+  checkRefused(t, await exchange(token), 400, 'invalid_grant', 'a revoked token');
+});
+
+void t.test('with any shape of token, a token of the issuer itself never reaches Keystone', async (t) => {
+  const keystone = await startTestKeystone(t);
+  const issuer = await startIssuer(t, { keystone, args: ['--any-token-shape'] });
+  const { body } = await postForm(issuer, makeForm(issueToken(keystone)));
+  const before = countValidations(keystone);
+  const own = (body as TokenAnswer).access_token;
+  checkRefused(t, await postForm(issuer, makeForm(own)), 400, 'invalid_grant', 'its own token');
+  t.equal(countValidations(keystone), before);
+});
+
+void t.test('a Keystone that is away or broken is not taken for a refusal', async (t) => {
+  const keystone = await startTestKeystone(t);
+  const issuer = await startIssuer(t, { keystone });
+  const token = issueToken(keystone);
+  keystone.answerAlways((_request, response) => {
+    sendResponse(response, { status: 503, headers: {} });
+  }, VALIDATION);
+  const response = await postForm(issuer, makeForm(token));
+  checkRefused(t, response, 503, 'temporarily_unavailable', 'Keystone answers 503');
+  t.match(response.headers, { 'retry-after': /^\d+$/ });
+  const nowhere = await startIssuer(t);
+  checkRefused(t, await postForm(nowhere, makeForm(token)), 503, 'temporarily_unavailable', 'nothing listens');
+});
+
+void t.test('a flood of made-up tokens does not reach Keystone, and users still get tokens', async (t) => {
+  const keystone = await startTestKeystone(t);
+  const issuer = await startIssuer(t, { keystone, args: ['--keystone-rate', '1'] });
+  const token = issueToken(keystone);
+  t.match(await postForm(issuer, makeForm(token)), { status: 200 });
+  const counts = new Map<string, number>();
+  const flood = Array.from({ length: 400 }, (_, index) =>
+    postForm(issuer, makeForm(index % 2 === 0 ? makeFakeToken() : makeMalformedToken(index))).then(
+      ({ status, headers }) => {
+        const key = `${status}${headers['retry-after'] === undefined ? '' : ' retry'}`;
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+      },
+    ),
+  );
+  // Those in the queue wait for virtual time.
+  await issuer.clock.advance(1);
+  t.match(await postForm(issuer, makeForm(token)), { status: 200 }, 'a known token goes first');
+  await Promise.race([Promise.all(flood), issuer.clock.advance(20_000).then(() => Promise.all(flood))]);
+  t.equal(counts.get('400'), 400 - (counts.get('429 retry') ?? 0), JSON.stringify([...counts]));
+  t.ok((counts.get('429 retry') ?? 0) > 50, 'most of those with the shape of a token are turned away');
+  t.ok(countValidations(keystone) < 130, `${countValidations(keystone)} validations`);
+});
+
+void t.test('the issuer speaks HTTP/2 with the same answers', async (t) => {
+  const keystone = await startTestKeystone(t);
+  const issuer = await startIssuer(t, { keystone });
+  const client = await connectOverHttp2(t, issuer.port, await shareTestPki());
+  const response = await postForm(client, makeForm(issueToken(keystone)));
+  t.match(response, { status: 200, headers: { 'cache-control': 'no-store', 'x-request-id': /./ } });
+  checkRefused(t, await postForm(client, makeForm('junk')), 400, 'invalid_grant', 'junk');
+  t.match(await client.sendRequest({ path: `${PREFIX}/jwks` }), { status: 200, body: { keys: [{ alg: 'ES256' }] } });
+});
