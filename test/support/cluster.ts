@@ -3,6 +3,7 @@
  * webhook → Keystone.
  */
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
@@ -62,17 +63,17 @@ export interface Cluster extends KubeApiserver {
  * Declares a test for each version of kube-apiserver. It is skipped by name for a version that is not built, except in
  * CI.
  *
- * @param newest the newest minor version that the test applies to
+ * @param oldest the oldest minor version that the test applies to
  */
 export async function testOnEachKubernetes(
   name: string,
   body: (t: Test, environment: TestEnvironment, programs: ClusterPrograms) => Promise<void>,
-  { newest = Infinity }: { readonly newest?: number } = {},
+  { oldest = 0 }: { readonly oldest?: number } = {},
 ): Promise<void> {
   const kubectl = await requireKubectl('new');
   for (const kubernetes of await findEachKubernetes(() => undefined)) {
     const minor = readMinor(kubernetes.version);
-    if (minor > newest) continue;
+    if (minor < oldest) continue;
     const title = `kube-apiserver ${kubernetes.version}: ${name}`;
     const skip = 'missing' in kubernetes ? skipBecause(kubernetes.missing) : 'missing' in kubectl && kubectl.missing;
     if ('missing' in kubernetes || 'missing' in kubectl) void t.test(title, { skip }, () => undefined);
@@ -154,4 +155,23 @@ export async function startCluster(
 /** Makes a ConfigMap. */
 export function makeConfigMap(name: string, data: Readonly<Record<string, string>>): object {
   return { kind: 'ConfigMap', apiVersion: 'v1', metadata: { name }, data };
+}
+
+/** Lets somebody get and list pods of a namespace by RBAC, with a Role of this test. */
+export async function allowReading(
+  { create }: Pick<Cluster, 'create'>,
+  namespace: string,
+  subject: { readonly kind: 'Group' | 'User'; readonly name: string },
+): Promise<void> {
+  const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`;
+  const name = `see-${randomUUID()}`;
+  await create(`${rbac}/roles`, {
+    metadata: { name },
+    rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] }],
+  });
+  await create(`${rbac}/rolebindings`, {
+    metadata: { name },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', ...subject }],
+  });
 }

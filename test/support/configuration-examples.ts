@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const EXAMPLES = 'docs/webhook/kube-apiserver';
 
 /** The folder of the examples on a control-plane machine. */
-const SITE_FOLDER = '/etc/kubernetes/keystone';
+export const SITE_FOLDER = '/etc/kubernetes/keystone';
 
 /** Replaces text that must be there, so that an example cannot lose it unnoticed. */
 function replaceNames(text: string, names: Readonly<Record<string, string>>): string {
@@ -15,6 +15,13 @@ function replaceNames(text: string, names: Readonly<Record<string, string>>): st
     replaced = replaced.replaceAll(name, value);
   }
   return replaced;
+}
+
+/** Copies an example into a folder and returns its path. */
+export function copyExample(folder: string, name: string, names: Readonly<Record<string, string>>): string {
+  const path = join(folder, name);
+  writeFileSync(path, replaceNames(readFileSync(join(EXAMPLES, name), 'utf8'), names));
+  return path;
 }
 
 /** Reads an example with flags, whose files are in `folder`. */
@@ -35,4 +42,11 @@ export function copyWebhookKubeconfig(
     .replace(/https:\/\/[^/\s]+/, `https://127.0.0.1:${port}`)
     .replace(`${SITE_FOLDER}/ca.crt`, ca);
   writeFileSync(join(folder, 'webhook-kubeconfig.yaml'), text);
+}
+
+/** Returns a PEM file for a block of YAML with this indent. */
+export function indentPem(path: string, spaces: number): string {
+  return readFileSync(path, 'utf8')
+    .trimEnd()
+    .replaceAll('\n', `\n${' '.repeat(spaces)}`);
 }

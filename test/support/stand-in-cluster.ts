@@ -27,6 +27,8 @@ export interface StandInCluster {
   setConfigMap(name: string, data: Readonly<Record<string, string>> | undefined): void;
   /** Ends all watches, as an API server does from time to time. */
   endWatches(): void;
+  /** Ends all watches with an event that has this status, as an API server does whose cache is too new or too old. */
+  endWatchesWith(code: number): void;
   /** Forgets all watches without a word, as a connection does that has died. */
   loseWatches(): void;
   /** Decides which requests, as `METHOD /path`, are never answered; none at first. */
@@ -153,6 +155,11 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
     },
     endWatches() {
       for (const watch of watches.keys()) watch.end();
+      watches.clear();
+    },
+    endWatchesWith(code) {
+      const object = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', code };
+      for (const watch of watches.keys()) watch.end(`${JSON.stringify({ type: 'ERROR', object })}\n`);
       watches.clear();
     },
     loseWatches() {

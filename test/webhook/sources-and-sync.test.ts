@@ -154,6 +154,32 @@ void t.test('a watch whose connection has died is noticed within half a minute',
   t.equal(webhook.clock.monotonicMs(), 29_000);
 });
 
+void t.test(
+  'a watch that the API server ends with an error confirms nothing, and starts again ever later',
+  async (t) => {
+    const cluster = await startStandInCluster(t);
+    cluster.setConfigMap('keystone-policy', { policies: policyFor('web') });
+    const webhook = await startWebhook(t, { cluster, args: ['--policy-configmap-name', 'keystone-policy'] });
+    await waitUntil('the ConfigMap is watched', () => countConfigMapRequests(cluster) === 2);
+    await webhook.clock.advance(3_000);
+    for (const [index, waitMs] of [1_000, 2_000, 4_000, 8_000, 10_000, 10_000].entries()) {
+      const count = 2 * (index + 1);
+      const age = await readAge(webhook);
+      cluster.endWatchesWith(410);
+      await waitUntil(
+        'the log says so',
+        () => webhook.readOutput().match(/"the API server answered 410","msg":"the watch/g)?.length === index + 1,
+      );
+      t.equal(await readAge(webhook), age, 'the policy is not confirmed');
+      await webhook.clock.advance(waitMs - 1);
+      t.equal(countConfigMapRequests(cluster), count, `no request for ${waitMs} ms`);
+      await webhook.clock.advance(1);
+      await waitUntil('it is watched again', () => countConfigMapRequests(cluster) === count + 2);
+    }
+    t.ok(await webhook.isAllowed(ACCESS_REVIEW));
+  },
+);
+
 void t.test('a policy file that is broken while the webhook runs ages', async (t) => {
   const file = join(makeTestFolder(t), 'policy.json');
   writeFileSync(file, policyFor('web'));

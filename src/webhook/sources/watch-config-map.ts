@@ -102,8 +102,12 @@ export function watchConfigMap(api: ConfigMapApi, listener: ConfigMapListener, c
         if (error === undefined || error === null) end(false, onConfirmed);
         else fail(error);
       };
-      const onEvent = (type: string, map: ConfigMap): void => {
-        if (!hasEnded) handleEvent(type, map);
+      const onEvent = (type: string, object: ConfigMap): void => {
+        if (type === 'ERROR') {
+          // The object is a Status, with a code. The watch has begun well, so it has no status of its own.
+          fail(object);
+          endWatch();
+        } else if (!hasEnded) handleEvent(type, object);
       };
       cancelTimer = clock.startTimer(WATCH_SECONDS * 1_000 + WATCH_MARGIN_MS, () => {
         fail(undefined);
