@@ -39,9 +39,17 @@ export interface IssuerCommandLine extends WebhookCommandLine {
   readonly audiencesFile: string;
 }
 
+/** The arguments for signing keys in a Secret. */
+export function listSecretArgs(t: Owner, cluster: Pick<StandInCluster, 'writeKubeconfig'>): readonly string[] {
+  const kubeconfig = join(makeTestFolder(t), 'kubeconfig');
+  cluster.writeKubeconfig(kubeconfig);
+  return ['--signing-keys-secret', 'keystone/signing-keys', '--kubeconfig', kubeconfig];
+}
+
 /** Makes the command line of an issuer. */
 export async function makeIssuerCommandLine(t: Owner, settings: IssuerSettings): Promise<IssuerCommandLine> {
   const { keystone, audiences = AUDIENCES, keyFile, url = ISSUER_URL, port = 0, args = [], env = {} } = settings;
+  const { cluster } = settings;
   const pki = settings.pki ?? (await shareTestPki());
   const folder = makeTestFolder(t);
   const audiencesFile = join(folder, 'audiences.json');
@@ -52,6 +60,7 @@ export async function makeIssuerCommandLine(t: Owner, settings: IssuerSettings):
       ...['--tls-cert-file', pki.server.cert, '--tls-private-key-file', pki.server.key],
       ...['--audiences-file', audiencesFile],
       ...(keyFile === undefined ? [] : ['--signing-keys-file', keyFile]),
+      ...(cluster === undefined ? [] : listSecretArgs(t, cluster)),
       ...(keystone?.url.startsWith('https:') ? ['--keystone-ca-file', pki.ca] : []),
       ...args,
     ],

@@ -22,6 +22,8 @@ export interface StandInCluster {
   readonly requests: string[];
   readonly namespaces: Map<string, KubernetesObject>;
   /** By `namespace/name`. */
+  readonly secrets: Map<string, KubernetesObject>;
+  /** By `namespace/name`. */
   readonly roleBindings: Map<string, KubernetesObject>;
   /** Creates, changes or (undefined) deletes a ConfigMap in kube-system. */
   setConfigMap(name: string, data: Readonly<Record<string, string>> | undefined): void;
@@ -43,6 +45,7 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
   const requests: string[] = [];
   const namespaces = new Map<string, KubernetesObject>();
   const roleBindings = new Map<string, KubernetesObject>();
+  const secrets = new Map<string, KubernetesObject>();
   const maps = new Map<string, KubernetesObject>();
   const watches = new Map<ServerResponse, string>();
   /** The last event of each ConfigMap. */
@@ -102,6 +105,18 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
     send(response, 201, objects.get(key));
   }
 
+  function serveSecret(method: string, key: string, body: KubernetesObject, response: ServerResponse): void {
+    const secret = secrets.get(key);
+    if (secret === undefined) fail(response, 404);
+    else if (method !== 'PUT') send(response, 200, secret);
+    else if (body.metadata.resourceVersion !== secret.metadata.resourceVersion) fail(response, 409);
+    else {
+      const next = { ...body, metadata: { ...body.metadata, resourceVersion: nextVersion() } };
+      secrets.set(key, next);
+      send(response, 200, next);
+    }
+  }
+
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(message.url ?? '/', 'http://x');
     const { method = '' } = message;
@@ -111,12 +126,17 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
       fail(response, failure ?? 401);
       return;
     }
-    const body = method === 'POST' ? ((await json(message)) as KubernetesObject) : { metadata: { name: '' } };
+    const hasBody = method === 'POST' || method === 'PUT';
+    const body = hasBody ? ((await json(message)) as KubernetesObject) : { metadata: { name: '' } };
+    const [, secretNamespace = '', secret] =
+      /^\/api\/v1\/namespaces\/([^/]+)\/secrets(?:\/([^/]+))?$/.exec(url.pathname) ?? [];
     const [, namespace = ''] = /^\/api\/v1\/namespaces\/([^/]+)$/.exec(url.pathname) ?? [];
     const [, bindingNamespace = '', , binding = ''] =
       /^\/apis\/rbac\.authorization\.k8s\.io\/v1\/namespaces\/([^/]+)\/rolebindings(\/([^/]+))?$/.exec(url.pathname) ??
       [];
     if (url.pathname === '/api/v1/namespaces/kube-system/configmaps') serveMaps(url, response);
+    else if (secret !== undefined) serveSecret(method, `${secretNamespace}/${secret}`, body, response);
+    else if (secretNamespace !== '') create(secrets, `${secretNamespace}/`, body, response);
     else if (url.pathname === '/api/v1/namespaces' && method === 'POST') create(namespaces, '', body, response);
     else if (namespace !== '' && namespaces.has(namespace)) send(response, 200, namespaces.get(namespace));
     else if (bindingNamespace !== '' && !namespaces.has(bindingNamespace)) fail(response, 404);
@@ -141,6 +161,7 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
     url,
     requests,
     namespaces,
+    secrets,
     roleBindings,
     setConfigMap(name, data) {
       const previous = maps.get(name);

@@ -59,7 +59,7 @@ void t.test('discovery and keys are published, can be cached, and contain nothin
   t.strictSame(Object.keys(key ?? {}).toSorted(), ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
   t.match(await issuer.sendRequest({ path: '/jwks' }), { status: 404 }, 'only below the path of the issuer');
   t.match(await issuer.sendRequest({ path: '/readyz' }), { status: 200 });
-  t.equal(statSync(issuer.keyFile).mode & 0o777, 0o600);
+  t.equal(statSync(issuer.keyFile ?? '').mode & 0o777, 0o600);
 });
 
 void t.test('a Keystone token becomes a token of the issuer with the same user as in the webhook', async (t) => {

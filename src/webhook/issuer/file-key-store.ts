@@ -2,8 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import type { Clock } from '../../shared/base/clock.ts';
-import { sleep } from '../../shared/base/clock.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, getErrorCode } from '../../shared/base/errors.ts';
 import { describeLockFailure, openKernelLock } from '../../shared/base/kernel-lock.ts';
 import { describeReadFailure, readRegularFile } from '../../shared/base/read-file.ts';
@@ -26,7 +25,6 @@ interface FileKeyStoreSettings {
   readonly file: NamedFile;
   /** The effective uid; undefined where there is none. */
   readonly uid: number | undefined;
-  readonly clock: Clock;
 }
 
 /** @throws ConfigError if other users could replace files in the folder */
@@ -77,7 +75,7 @@ function writeKeys({ path, origin }: NamedFile, keys: readonly SigningKey[]): vo
 }
 
 /** Runs a task while no other process runs one for the same file. */
-async function withLock<T>({ file, clock }: FileKeyStoreSettings, task: () => Promise<T>): Promise<T> {
+async function withLock<T>({ file }: FileKeyStoreSettings, task: () => Promise<T>): Promise<T> {
   const { path, origin } = file;
   const lockPath = `${path}.lock`;
   const fail = (reason: string): ConfigError =>
@@ -90,7 +88,7 @@ async function withLock<T>({ file, clock }: FileKeyStoreSettings, task: () => Pr
     lock = await openKernelLock(lockPath);
     for (let waitedMs = 0; !lock.tryAcquire(); waitedMs += LOCK_PAUSE_MS) {
       if (waitedMs >= LOCK_WAIT_MS) throw new Error('another process holds it');
-      await sleep(clock, LOCK_PAUSE_MS);
+      await sleep(LOCK_PAUSE_MS);
     }
   } catch (error) {
     lock?.close();

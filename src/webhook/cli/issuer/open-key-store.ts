@@ -12,6 +12,6 @@ import type { KeyPlace } from './issuer-settings.ts';
  * @throws ConfigError if it cannot be used
  */
 export async function openKeyStore(place: KeyPlace, host: Host, clock: Clock): Promise<KeyStore> {
-  if ('file' in place) return openFileKeyStore({ file: place.file, uid: host.uid, clock });
+  if ('file' in place) return openFileKeyStore({ file: place.file, uid: host.uid });
   return openSecretKeyStore({ secret: place.secret, cluster: await openCluster(place.kubeconfig, clock) });
 }
