@@ -13,6 +13,7 @@ Environment:
   BCRYPT_ROUNDS            default 4, the minimum of bcrypt: a login takes 30 ms instead of 300 ms
   LOCKOUT_ATTEMPTS         the number of wrong passwords that locks an account; default never
   LOCKOUT_SECONDS          how long an account is locked; default 1800
+  DATABASE                 an SQLAlchemy URL of an empty database; default a SQLite file in DIR
 """
 import base64
 import os
@@ -25,6 +26,8 @@ if 'OS_BOOTSTRAP_PASSWORD' not in os.environ:
 os.umask(0o077)
 directory = os.path.abspath(sys.argv[1])
 public_url = os.environ.get('PUBLIC_URL', 'http://keystone.invalid')
+own_database = f'sqlite:///{directory}/keystone.db?timeout=20&check_same_thread=false'
+database_url = os.environ.get('DATABASE', own_database)
 
 
 def write_config(first_password_expires):
@@ -33,7 +36,7 @@ def write_config(first_password_expires):
     text = f'''[DEFAULT]
 log_file = {home}/keystone.log
 [database]
-connection = sqlite:///{home}/keystone.db?timeout=20&check_same_thread=false
+connection = {database_url.replace('$', '$$')}
 sqlite_synchronous = false
 [identity]
 password_hash_rounds = {os.environ.get('BCRYPT_ROUNDS', '4')}
@@ -46,7 +49,7 @@ key_repository = {home}/fernet-keys
 [credential]
 key_repository = {home}/credential-keys
 [auth]
-methods = password,token,totp,application_credential,external,oauth1,mapped,openid,kerberos,saml2
+methods = password,token,totp,application_credential,mapped,openid,external,oauth1,kerberos,saml2
 [oslo_policy]
 policy_dirs = {home}/policy.d
 [security_compliance]
@@ -100,9 +103,10 @@ from keystone.cmd.manage import main as manage_main  # noqa: E402
 manage('db_sync')
 
 # With a write-ahead log, readers do not block writers. Otherwise parallel logins fail with "database is locked".
-database = sqlite3.connect(f'{directory}/keystone.db')
-database.execute('pragma journal_mode=wal')
-database.close()
+if database_url == own_database:
+    database = sqlite3.connect(f'{directory}/keystone.db')
+    database.execute('pragma journal_mode=wal')
+    database.close()
 
 endpoints = [part for kind in ('public', 'internal', 'admin')
              for part in (f'--bootstrap-{kind}-url', f'{public_url}/v3')]

@@ -41,6 +41,16 @@ export interface KeystoneKerberos {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** A database server instead of a file. */
+export interface KeystoneDatabase {
+  /** An SQLAlchemy URL of an empty database. */
+  readonly url: string;
+  /** The folder in which Python finds the driver; undefined means its default path. */
+  readonly pythonPath: string | undefined;
+  /** Where the driver's libraries are; undefined means the system's. */
+  readonly libraryPath: string | undefined;
+}
+
 export interface KeystoneOptions extends KeystoneSettings {
   /** Filled if it does not exist or is empty. Only the first server of a folder may do that. */
   readonly dir: string;
@@ -57,6 +67,7 @@ export interface KeystoneOptions extends KeystoneSettings {
   /** Additional lines of keystone.conf, for this server only. */
   readonly extraConfig?: string;
   readonly kerberos?: KeystoneKerberos;
+  readonly database?: KeystoneDatabase;
   /** Another folder in which Python finds packages, for this server only. */
   readonly pythonPath?: string;
 }
@@ -96,7 +107,8 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
   const packages = await findKeystone();
   if ('missing' in packages) throw new Error(packages.missing);
   const { dir, tls, moreTls = [], kerberos } = options;
-  const pythonPath = [packages.pythonPath, kerberos?.pythonPath, options.pythonPath].filter(
+  const { database } = options;
+  const pythonPath = [packages.pythonPath, kerberos?.pythonPath, database?.pythonPath, options.pythonPath].filter(
     (path) => path !== undefined,
   );
   const env: Record<string, string> = {
@@ -104,6 +116,7 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
     PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
     LC_ALL: 'C.UTF-8',
     ...(pythonPath.length === 0 ? {} : { PYTHONPATH: pythonPath.join(':') }),
+    ...(database?.libraryPath === undefined ? {} : { LD_LIBRARY_PATH: database.libraryPath }),
     ...kerberos?.env,
   };
   const adminPassword = await provideData(options, env);
@@ -154,7 +167,7 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
 
 /** Creates the data folder if it does not exist, and returns the administrator's password. */
 async function provideData(options: KeystoneOptions, env: Record<string, string>): Promise<string> {
-  const { dir, lockout } = options;
+  const { dir, lockout, database } = options;
   // This file is written last, so if it exists, the folder is complete.
   const passwordFile = join(dir, 'admin-password');
   const isMade = await access(passwordFile).then(
@@ -171,6 +184,7 @@ async function provideData(options: KeystoneOptions, env: Record<string, string>
   if (options.port !== undefined) {
     settings['PUBLIC_URL'] = `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${String(options.port)}`;
   }
+  if (database !== undefined) settings['DATABASE'] = database.url;
   if (options.expirationSeconds !== undefined) settings['TOKEN_EXPIRATION'] = String(options.expirationSeconds);
   if (lockout !== undefined) {
     settings['LOCKOUT_ATTEMPTS'] = String(lockout.attempts);

@@ -1,4 +1,4 @@
-// Against: a stand-in for three versions of Rust Keystone, made from exchanges with the real ones.
+// Against: a stand-in for three versions of Rust Keystone, made from exchanges with the real ones; the published one itself in test/rust-keystone.
 
 import { join } from 'node:path';
 import t from 'tap';

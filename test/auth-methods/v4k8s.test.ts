@@ -1,4 +1,4 @@
-// Against: a stand-in for three versions of Rust Keystone, made from exchanges with the real ones.
+// Against: a stand-in for three versions of Rust Keystone, made from exchanges with the real ones; the published one itself in test/rust-keystone.
 
 import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
