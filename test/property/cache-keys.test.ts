@@ -18,7 +18,8 @@ import { parseGetTokenCommand, scanArguments } from '../../src/plugin/cli/parse-
 import { readConfig } from '../../src/plugin/config/read-config.ts';
 import type { ResolvedConfig } from '../../src/plugin/config/resolve-config.ts';
 import { computeFingerprint } from '../../src/plugin/fast-path/fingerprint.ts';
-import { computeCacheKey } from '../../src/plugin/login/cache-key.ts';
+import { computeCacheKey, computeExchangeKey } from '../../src/plugin/login/cache-key.ts';
+import { readTokenExchange } from '../../src/plugin/login/token-exchange.ts';
 import { PluginError } from '../../src/shared/base/errors.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { Secret } from '../../src/shared/base/secret.ts';
@@ -27,7 +28,7 @@ import { readTlsSettings } from '../../src/shared/http/tls-settings.ts';
 import type { JsonWithSecrets } from '../../src/shared/keystone/auth-request.ts';
 import { readAuthUrl } from '../../src/shared/keystone/auth-url.ts';
 import { fakeHost } from '../support/fake-host.ts';
-import { GUESSABLE_OPTIONS, makeLoginSamples } from '../support/login-samples.ts';
+import { addExchange, GUESSABLE_OPTIONS, makeLoginSamples } from '../support/login-samples.ts';
 import { makeRandomLogins, renderRun } from '../support/random-logins.ts';
 import type { Run } from '../support/random-logins.ts';
 import { checkProperty } from '../support/property.ts';
@@ -123,13 +124,16 @@ async function resolve(host: Host): Promise<Omit<Outcome, 'fingerprint'>> {
   const { config } = await readConfig(host, parseGetTokenCommand(scanArguments(host.argv)).flags, OPTIONS);
   const { method } = chooseMethod(config);
   const tls = readTlsSettings(config, host);
-  const key = computeCacheKey(config, method, tls, host);
+  const keystoneKey = computeCacheKey(config, method, tls, host);
+  const exchange = readTokenExchange(config, host);
+  const key = exchange === undefined ? keystoneKey : computeExchangeKey(keystoneKey, exchange);
   const missing = findMissingOptions(config, method).map(({ name }) => name);
   if (missing.length > 0) {
     const others = missing.filter((name) => !GUESSABLE_OPTIONS.includes(name));
     return { key, sent: others.length === 0 ? undefined : `prompts for ${others.join(', ')} (${method.name})` };
   }
   const log: string[] = [readAuthUrl(config) ?? '', String(tls.insecure), tls.ca ?? '', tls.cert ?? ''];
+  log.push(exchange?.issuer.url ?? '', exchange?.audience ?? '', exchange?.tls.ca ?? '');
   const request = await method.prepareRequest(config, makeTools(host, log, config));
   if ('token' in request) log.push('the token of the provider', request.token.reveal());
   else {
@@ -155,7 +159,11 @@ async function examine(run: Run, folders: Folders): Promise<Outcome> {
 
 // --- Runs ---
 
-const LOGINS = makeRandomLogins(makeLoginSamples(t.testdir()));
+const SAMPLES = makeLoginSamples(t.testdir());
+const WITH_EXCHANGE = SAMPLES.logins
+  .filter(({ 'auth-type': type }) => type === 'password' || type === 'token')
+  .map((login) => addExchange(login, SAMPLES));
+const LOGINS = makeRandomLogins({ ...SAMPLES, logins: [...SAMPLES.logins, ...WITH_EXCHANGE] });
 
 /** Returns the folder whose clouds.yaml has this text. A file never changes once it is written. */
 type Folders = (text: string) => string;

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
-import { getExecCredential } from '../../src/plugin/login/get-token.ts';
+import { getExecCredential } from '../../src/plugin/login/cluster-token.ts';
 import { isReliableStamp, stampFile } from '../../src/shared/base/file-stamp.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { startFileWatcher } from '../../src/webhook/sources/file-watcher.ts';

@@ -9,7 +9,7 @@ import t from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
 import { openTokenCache } from '../../src/plugin/cache/token-cache.ts';
 import { parseExecInfo } from '../../src/plugin/exec/exec-credential.ts';
-import { getExecCredential } from '../../src/plugin/login/get-token.ts';
+import { getExecCredential } from '../../src/plugin/login/cluster-token.ts';
 import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { checkNoProblems, pickSize, parseToken } from '../support/stress.ts';

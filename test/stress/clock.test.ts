@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { getExecCredential } from '../../src/plugin/login/get-token.ts';
+import { getExecCredential } from '../../src/plugin/login/cluster-token.ts';
 import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
 import { waitSilently } from '../../src/shared/base/long-wait.ts';
 import { checkNoProblems, startProgram, parseToken } from '../support/stress.ts';

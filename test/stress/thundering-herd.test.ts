@@ -18,6 +18,7 @@ import type { RunResult } from '../support/run-plugin.ts';
 import { startCountingProxy } from '../support/proxy.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
 import type { LoginSettings } from '../support/login-settings.ts';
+import { makeExchangeSettings, startStandInExchange } from '../support/stand-in-exchange.ts';
 import { openTerminal } from '../support/terminal.ts';
 import { validateToken } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
@@ -87,6 +88,27 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
   );
   const second = await runInParallel('expired record');
   t.not(second, first, 'a new token');
+});
+
+testWithKeystone('parallel runs with a token exchange cause one login and one exchange', async (t, environment) => {
+  const { tenancy, pki } = environment;
+  const size = pickSize(200, 30);
+  const proxy = await startCountingProxy({ ...pki.server, target: environment.http.url });
+  t.teardown(() => proxy.close());
+  const issuer = await startStandInExchange(t, { keystone: environment.http.url });
+  const home = setUpHome(t);
+  const env = makeEnvironment(home, {
+    OS_AUTH_URL: `${proxy.url}/v3`,
+    OS_CACERT: pki.ca,
+    ...asUser(tenancy.users.alice, tenancy.domain),
+    ...onProject(tenancy.projects.demo, tenancy.domain),
+    ...makeExchangeSettings(issuer),
+    KUBERNETES_EXEC_INFO: makeExecInfo(),
+  });
+  const runs = await Promise.all(Array.from({ length: size }, () => plugin(env, ...PATIENT).ended));
+  const figure = `${size} plugins: ${proxy.countLogins()} login, ${issuer.countExchanges()} exchange`;
+  t.same([proxy.countLogins(), issuer.countExchanges()], [1, 1], figure);
+  checkNoProblems(t, listProblems(runs), figure);
 });
 
 const notLinux = process.platform !== 'linux' && 'only Linux shows the open files of a process';

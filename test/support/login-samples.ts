@@ -130,6 +130,12 @@ export const SCOPE_SAMPLES: readonly LoginSample[] = [
   { 'system-scope': 'all' },
 ];
 
+/** Adds a token exchange to a login; the login is what it was. */
+export function addExchange(login: LoginSample, { valuesOf }: Pick<LoginSamples, 'valuesOf'>): LoginSample {
+  const [url = ''] = valuesOf('token-exchange-url');
+  return { ...login, 'token-exchange-url': url, 'token-exchange-audience': 'a' };
+}
+
 export interface LoginSamples {
   /** All samples of all auth methods, at the first Keystone. */
   readonly logins: readonly LoginSample[];
@@ -153,6 +159,8 @@ export function makeLoginSamples(folder: string, origins: readonly [string, stri
     ...Object.fromEntries(URL_OPTIONS.map((name) => [name, urls])),
     'keystone-url': [...urls, `${a.toUpperCase()}/v3/`, `${a}/%76%33`, `${a}/v3?x=y`, `${a}//v3`, 'not a URL'],
     cacert: certificates,
+    'token-exchange-url': [`${a}/issuer`, `${b}/issuer`, `${a}/issuer/`, a, `${a}/issuer?x=y`],
+    'token-exchange-cacert': certificates,
     'jwt-file': tokens,
     'k8s-auth-token-file': tokens,
   };

@@ -13,7 +13,8 @@ import { COMMON_OPTIONS } from '../../src/plugin/config/common-options.ts';
 import type { Layer, Option, OptionName } from '../../src/plugin/config/option.ts';
 import { resolveConfig } from '../../src/plugin/config/resolve-config.ts';
 import type { ResolvedConfig } from '../../src/plugin/config/resolve-config.ts';
-import { computeCacheKey } from '../../src/plugin/login/cache-key.ts';
+import { computeCacheKey, computeExchangeKey } from '../../src/plugin/login/cache-key.ts';
+import { readTokenExchange } from '../../src/plugin/login/token-exchange.ts';
 import { PluginError } from '../../src/shared/base/errors.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { Secret } from '../../src/shared/base/secret.ts';
@@ -21,7 +22,7 @@ import type { HttpRequest, HttpResponse } from '../../src/shared/http/http-messa
 import { readTlsSettings } from '../../src/shared/http/tls-settings.ts';
 import type { TlsSettings } from '../../src/shared/http/tls-settings.ts';
 import { fakeHost } from '../support/fake-host.ts';
-import { makeLoginSamples, makeUnsignedJwt, SCOPE_SAMPLES } from '../support/login-samples.ts';
+import { addExchange, makeLoginSamples, makeUnsignedJwt, SCOPE_SAMPLES } from '../support/login-samples.ts';
 import type { LoginSample, LoginSamples } from '../support/login-samples.ts';
 
 const OPTION_BY_NAME = new Map(OPTIONS.map((option) => [option.name, option]));
@@ -68,11 +69,17 @@ function readTls(config: ResolvedConfig, host: Host): TlsSettings {
   return { ...readTlsSettings(withoutCertificate, host), cert: config.text('cert') };
 }
 
-/** @returns undefined if the settings contradict each other */
+/**
+ * Computes the key of the token that a cluster gets.
+ *
+ * @returns undefined if the settings contradict each other
+ */
 function findKey(sample: LoginSample, host: Host): string | undefined {
   try {
     const config = resolve(sample);
-    return computeCacheKey(config, chooseMethod(config).method, readTls(config, host), host);
+    const keystoneKey = computeCacheKey(config, chooseMethod(config).method, readTls(config, host), host);
+    const exchange = readTokenExchange(config, host);
+    return exchange === undefined ? keystoneKey : computeExchangeKey(keystoneKey, exchange);
   } catch (error) {
     if (error instanceof PluginError) return undefined;
     throw error;
@@ -206,6 +213,30 @@ void t.test('every common option that an auth method reads changes its key, or s
     t.pass(method.name);
   }
 });
+
+void t.test(
+  'every option that changes the Keystone token changes the JWT, and an exchange has options of its own',
+  async (t) => {
+    const machine = makeMachine(t);
+    const own = COMMON_OPTIONS.filter(({ group }) => group === 'Token exchange');
+    for (const method of METHODS) {
+      const samples = samplesOf(method, machine)
+        .filter((sample) => !('token-kind' in sample))
+        .map((sample) => addExchange(sample, machine));
+      for (const option of [...method.options, ...own].filter(({ name }) => name !== 'token-kind')) {
+        const isFound = samples.some((sample) => countKeys(sample, option, machine) > 1);
+        if (isFound !== isInKey(option)) t.fail(`${method.name}: ${option.name} is ${isFound ? '' : 'not '}in the key`);
+      }
+      t.pass(method.name);
+    }
+    const [login = {}] = machine.logins;
+    const keyOf = (sample: LoginSample): string => {
+      const config = resolve(sample);
+      return computeCacheKey(config, chooseMethod(config).method, readTls(config, machine.host), machine.host);
+    };
+    t.equal(keyOf(addExchange(login, machine)), keyOf(login), 'the Keystone token is shared by all clusters');
+  },
+);
 
 void t.test('an auth method reads only the options that it declares, and common ones', async (t) => {
   const machine = makeMachine(t);

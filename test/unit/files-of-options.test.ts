@@ -103,6 +103,11 @@ const NEEDS: Readonly<Record<string, (folder: string) => Readonly<Record<string,
   'client-secure-file': (folder) => ({ OS_CLOUD: 'c', OS_CLIENT_CONFIG_FILE: join(folder, 'clouds.yaml') }),
   key: (folder) => ({ ...LOGIN, OS_CERT: join(folder, 'pki', 'client.pem') }),
   'k8s-auth-token-file': () => ({ OS_AUTH_URL: NOTHING_LISTENS, OS_AUTH_TYPE: 'v4k8s' }),
+  'token-exchange-cacert': () => ({
+    ...LOGIN,
+    OS_TOKEN_EXCHANGE_URL: 'https://127.0.0.1:9',
+    OS_TOKEN_EXCHANGE_AUDIENCE: 'a',
+  }),
   'jwt-file': () => ({ OS_AUTH_URL: NOTHING_LISTENS, OS_AUTH_TYPE: 'v4jwt' }),
 };
 

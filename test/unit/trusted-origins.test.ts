@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { readTrustedOrigins } from '../../src/shared/http/trusted-origins.ts';
-import { getExecCredential } from '../../src/plugin/login/get-token.ts';
+import { getExecCredential } from '../../src/plugin/login/cluster-token.ts';
 import { waitSilently } from '../../src/shared/base/long-wait.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/stand-in-login.ts';

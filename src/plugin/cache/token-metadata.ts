@@ -40,6 +40,17 @@ export interface TokenOwner {
   /** Whether the user supplied the token itself, so that the plugin must not revoke it. */
   readonly isExistingToken?: boolean | undefined;
   readonly trust?: TlsTrust | undefined;
+  /** Set for a JWT that an issuer exchanged a Keystone token for. */
+  readonly exchange?: ExchangeOrigin | undefined;
+}
+
+/** Where a JWT comes from, and which cluster it is for. */
+export interface ExchangeOrigin {
+  /** The URL of the issuer. */
+  readonly issuer: string;
+  readonly audience: string;
+  /** The cache key of the Keystone token. */
+  readonly keystoneKey: string;
 }
 
 /** A token owner, and what the cache knows about the token. */
@@ -69,12 +80,13 @@ export function writeTokenMetadata(
   metadata: TokenMetadata,
   retentionEnd: number,
 ): void {
-  const { user, domain, scope, method, keystone, isExistingToken, trust, expiresAt, isRenewable, storage } = metadata;
+  const { user, domain, scope, method, keystone, isExistingToken, trust, exchange } = metadata;
+  const { expiresAt, isRenewable, storage } = metadata;
   const names = { user: clip(user), domain: clip(domain), scope: clip(scope) };
   const flags = { ...(isExistingToken ? { given: 'yes' } : {}), ...(isRenewable ? { renewable: 'yes' } : {}) };
   const { insecure, ...files } = trust ?? {};
   const tlsTrust = trust === undefined ? {} : { trust: { ...files, ...(insecure ? { insecure: 'yes' } : {}) } };
-  const content = { key, ...names, method, keystone, expiresAt, storage, ...flags, ...tlsTrust };
+  const content = { key, ...names, method, keystone, expiresAt, storage, ...flags, ...tlsTrust, exchange };
   writePrivateFile(path, metadataFileName(key), serializeWithChecksum(content), retentionEnd);
 }
 
@@ -84,6 +96,14 @@ function parseTlsTrust(content: JsonObject | undefined): TlsTrust | undefined {
   if (digest === undefined) return undefined;
   const [ca, cert, key] = [textAt(trust, 'ca'), textAt(trust, 'cert'), textAt(trust, 'key')];
   return { insecure: textAt(trust, 'insecure') === 'yes', ca, cert, key, digest };
+}
+
+function parseExchange(content: JsonObject | undefined): ExchangeOrigin | undefined {
+  const exchange = objectAt(content, 'exchange');
+  const [issuer, audience] = [textAt(exchange, 'issuer'), textAt(exchange, 'audience')];
+  const keystoneKey = textAt(exchange, 'keystoneKey');
+  if (issuer === undefined || audience === undefined || keystoneKey === undefined) return undefined;
+  return { issuer, audience, keystoneKey };
 }
 
 /** Reads token metadata. Never throws: a file that is unreadable or damaged counts as absent. */
@@ -102,6 +122,7 @@ export function readTokenMetadata({ path, uid }: CacheFolder, key: string): Toke
     keystone: text('keystone'),
     isExistingToken: text('given') === 'yes',
     trust: parseTlsTrust(content),
+    exchange: parseExchange(content),
     expiresAt,
     isRenewable: text('renewable') === 'yes',
     storage,

@@ -2,7 +2,7 @@ import type { Host } from '../../shared/base/host.ts';
 import { USER_AGENT, VERSION } from '../../shared/base/program.ts';
 import { renderLines } from '../../shared/base/terminal-text.ts';
 import { parseExecInfo } from '../exec/exec-credential.ts';
-import { getExecCredential } from '../login/get-token.ts';
+import { getExecCredential } from '../login/cluster-token.ts';
 import { EXIT } from './exit-status.ts';
 import type { Log } from './reporter.ts';
 import { parseGetTokenCommand, scanArguments } from './parse-command-line.ts';

@@ -24,9 +24,9 @@ const MEANINGS: Readonly<Record<ExitName, string>> = {
   usage: 'usage: an unknown option, a missing value, or an unexpected argument',
   config: 'configuration: a setting is invalid, two settings contradict each other, or no keyring is available',
   interaction: 'a setting is missing, and there is no terminal to prompt on',
-  refused: 'Keystone or the identity provider rejected the login',
-  unreachable: 'Keystone or the identity provider cannot be reached, is not trusted, or is unavailable',
-  protocol: 'the server is not a Keystone or an identity provider, or does not follow its protocol',
+  refused: 'Keystone, the identity provider or the issuer rejected the login',
+  unreachable: 'Keystone, the identity provider or the issuer cannot be reached, is not trusted, or is unavailable',
+  protocol: 'the server is not a Keystone, an identity provider or an issuer, or does not follow its protocol',
   cancelled: 'cancelled at a prompt',
 };
 

@@ -13,6 +13,7 @@ export const COMMAND_OPTION_NAMES = [
   'create-application-credential',
   'credential-name',
   'dry-run',
+  'exchanged',
   'exec-api-version',
   'expires',
   'from-list',

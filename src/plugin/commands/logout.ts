@@ -53,6 +53,9 @@ interface LogoutResult {
   readonly kept: readonly CachedIdentity[];
 }
 
+const listKeys = ({ cacheKey, exchangeKey }: CurrentLogin): string[] =>
+  exchangeKey === undefined ? [cacheKey] : [cacheKey, exchangeKey];
+
 function listTargets(
   folder: CacheFolder,
   current: CurrentLogin | undefined,
@@ -62,11 +65,18 @@ function listTargets(
   const add = (key: string, storage: string): void => {
     storages.set(key, (storages.get(key) ?? new Set()).add(storage));
   };
-  for (const { key, storage } of listCachedIdentities(folder, now))
-    if (all || key === current?.cacheKey) add(key, storage);
+  const ownKeys = current === undefined ? [] : listKeys(current);
+  const identities = listCachedIdentities(folder, now);
+  // A run in the meantime must not make a new JWT: forget the Keystone tokens first.
+  const isJwt = ({ metadata }: CachedIdentity): boolean => metadata?.exchange !== undefined;
+  for (const { key, storage, metadata } of identities.toSorted((a, b) => Number(isJwt(a)) - Number(isJwt(b)))) {
+    // The JWTs for other clusters too: they were made of the token that is about to be revoked.
+    const isMadeOfOwn = current !== undefined && metadata?.exchange?.keystoneKey === current.cacheKey;
+    if (all || isMadeOfOwn || ownKeys.includes(key)) add(key, storage);
+  }
   // The keyring may hold a token that has no file.
-  if (current !== undefined) add(current.cacheKey, readCacheStorage(current.login.config));
-  return [...storages].map(([key, names]) => ({ key, storages: [...names], isCurrent: key === current?.cacheKey }));
+  if (current !== undefined) for (const key of ownKeys) add(key, readCacheStorage(current.login.config));
+  return [...storages].map(([key, names]) => ({ key, storages: [...names], isCurrent: ownKeys.includes(key) }));
 }
 
 async function forget(
@@ -158,6 +168,7 @@ const DESCRIPTIONS: Readonly<Record<RevocationResult['kind'], Describe>> = {
   given: () => 'not revoked: it comes from a setting',
   foreign: ({ expiresAt }) =>
     `not revoked: it is the identity provider's own and expires at ${formatTimestamp(expiresAt)}`,
+  exchanged: ({ expiresAt }) => `not revoked: the cluster accepts it until ${formatTimestamp(expiresAt)}`,
   'not-revoked': ({ expiresAt }) => `not revoked, expires at ${formatTimestamp(expiresAt)}`,
 };
 

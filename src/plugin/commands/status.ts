@@ -42,6 +42,8 @@ function identityToJson(identity: CachedIdentity, { currentLogin, now }: StatusR
     secondsLeft: secondsUntil(expiresAt, now),
     renewable: isRenewable,
     given: metadata === undefined ? null : metadata.isExistingToken === true,
+    issuer: metadata?.exchange?.issuer ?? null,
+    audience: metadata?.exchange?.audience ?? null,
   };
 }
 
@@ -71,8 +73,12 @@ function describeCurrentLogin(report: StatusReport): string {
   const { currentLogin, configError } = report;
   if (currentLogin === undefined)
     return `The current settings cannot be used: ${configError?.message ?? 'the reason is unknown'}`;
-  if (isLoggedIn(report)) return '* marks the token that the current settings use.';
-  const { config, method } = currentLogin.login;
+  const { config, method, exchange } = currentLogin.login;
+  if (isLoggedIn(report)) {
+    return exchange === undefined
+      ? '* marks the token that the current settings use.'
+      : `* marks the tokens that the current settings use; the cluster gets the one for ${exchange.audience}.`;
+  }
   const missing = findMissingOptions(config, method).map(describeSources);
   const lack = missing.length === 0 ? '' : `, and lack ${missing.join(', ')}`;
   const url = readAuthUrl(config);
@@ -82,13 +88,18 @@ function describeCurrentLogin(report: StatusReport): string {
 function currentLoginToJson(report: StatusReport): OutputData {
   const { currentLogin } = report;
   if (currentLogin === undefined) return null;
-  const { config, method } = currentLogin.login;
+  const { cacheKey, exchangeKey, login } = currentLogin;
+  const { config, method, exchange } = login;
   return {
-    key: currentLogin.cacheKey,
+    key: cacheKey,
     method: method.name,
     keystone: readAuthUrl(config) ?? null,
     missing: findMissingOptions(config, method).map(({ name }) => name),
     loggedIn: isLoggedIn(report),
+    exchange:
+      exchange === undefined || exchangeKey === undefined
+        ? null
+        : { issuer: exchange.issuer.url, audience: exchange.audience, key: exchangeKey },
   };
 }
 

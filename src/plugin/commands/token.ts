@@ -1,5 +1,8 @@
 import { UsageError } from '../../shared/base/errors.ts';
-import type { CommandResult, Command } from './command.ts';
+import type { TokenRecord } from '../cache/token-record.ts';
+import { getExchangedToken } from '../login/cluster-token.ts';
+import { openLoginContext } from '../login/open-login-context.ts';
+import type { CommandResult, Command, Invocation } from './command.ts';
 import { warnAboutShownToken } from './shown-token.ts';
 import { openSession } from './session.ts';
 
@@ -20,12 +23,23 @@ function chooseFormat(header: string | undefined, raw: boolean): Format {
   return HEADERS.get(header ?? '') ?? ((token) => token);
 }
 
+/** @throws UsageError if the settings have no token exchange: the Keystone token must not take the place of the JWT */
+async function exchange({ runContext }: Invocation): Promise<TokenRecord> {
+  const login = await openLoginContext(runContext);
+  if (login.exchange !== undefined) return getExchangedToken(login, login.exchange);
+  throw new UsageError('--exchanged needs a token exchange, which is not set', {
+    hint: 'set OS_TOKEN_EXCHANGE_URL and OS_TOKEN_EXCHANGE_AUDIENCE',
+  });
+}
+
 /** Prints the token itself. */
 export const tokenCommand: Command = {
   words: ['token'],
   task: 'Find out',
   summary: 'print the token, or a header line with the token for curl and other programs',
   details: [
+    'With a token exchange (--token-exchange-url), this is the Keystone token, for OpenStack. --exchanged prints ' +
+      'the JWT that the cluster gets.',
     'Anyone who has the token can act as you until it expires. Do not leave it in a file, an argument or a log.',
   ],
   options: [
@@ -43,6 +57,13 @@ export const tokenCommand: Command = {
       file: 'nowhere',
       help: 'print an Authorization line without "Bearer", as the API of Krake expects it',
     },
+    {
+      name: 'exchanged',
+      group: 'Command',
+      kind: 'switch',
+      file: 'nowhere',
+      help: 'print the JWT that the cluster gets, instead of the Keystone token',
+    },
   ],
   getTokenOptions: 'login',
   examples: [
@@ -53,7 +74,7 @@ export const tokenCommand: Command = {
   ],
   async run(call): Promise<CommandResult> {
     const format = chooseFormat(call.ownConfig.text('header'), call.ownConfig.isOn('raw-authorization'));
-    const { record } = await openSession(call);
+    const record = call.ownConfig.isOn('exchanged') ? await exchange(call) : (await openSession(call)).record;
     warnAboutShownToken(call, record.expiresAt, 'pass it to another program through a pipe');
     return { lines: [format(record.token)] };
   },

@@ -1,4 +1,6 @@
 import { listAt, objectAt, textAt } from '../../shared/base/json.ts';
+import { readUnverifiedClaims } from '../../shared/oidc/jwt.ts';
+import { getExchangedToken } from '../login/cluster-token.ts';
 import { OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Command, OutputData } from './command.ts';
 import { formatTimestamp, formatTokenEnd, secondsUntil } from './format-time.ts';
@@ -37,7 +39,11 @@ export const whoamiCommand: Command = {
       const credential = objectAt(tokenDetails, 'application_credential');
       const { expiresAt } = session.record;
       const now = call.host.now();
-      const clusterGroups = listClusterGroups(groups ?? [], project);
+      const { exchange } = session.login;
+      const jwt = exchange === undefined ? undefined : await getExchangedToken(session.login, exchange);
+      const claims = jwt === undefined ? undefined : readUnverifiedClaims(jwt.token);
+      const clusterUser = claims === undefined ? user?.name : (claims.userName ?? claims.subject);
+      const clusterGroups = claims?.groups ?? listClusterGroups(groups ?? [], project);
       const scope = describeTokenScope(tokenDetails);
       const data: OutputData = {
         user: { ...user },
@@ -45,7 +51,13 @@ export const whoamiCommand: Command = {
         scope: scope ?? null,
         roles,
         groups: groups ?? null,
-        cluster: { username: user?.name ?? null, groups: clusterGroups },
+        cluster: {
+          username: clusterUser ?? null,
+          groups: clusterGroups,
+          issuer: exchange?.issuer.url ?? null,
+          audience: exchange?.audience ?? null,
+          expiresAt: jwt === undefined ? null : formatTimestamp(jwt.expiresAt),
+        },
         methods,
         applicationCredential: credential === undefined ? null : (textAt(credential, 'id') ?? null),
         endpoint: session.record.endpoint ?? null,
@@ -66,6 +78,8 @@ export const whoamiCommand: Command = {
         ['Application credential', textAt(credential, 'name') ?? textAt(credential, 'id')],
         ['Keystone', session.record.endpoint],
         ['Token expires', formatTokenEnd(expiresAt, now)],
+        ['Issuer', exchange === undefined ? undefined : `${exchange.issuer.url}, for ${exchange.audience}`],
+        ['JWT expires', jwt === undefined ? undefined : formatTokenEnd(jwt.expiresAt, now)],
       ]);
       return { lines, data };
     });

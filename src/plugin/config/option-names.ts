@@ -73,6 +73,10 @@ const SINGLE_NAMES = [
   'system-scope',
   'trust-id',
   'unscoped',
+  // Token exchange
+  'token-exchange-url',
+  'token-exchange-audience',
+  'token-exchange-cacert',
   // TLS
   'cacert',
   'cert',

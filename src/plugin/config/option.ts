@@ -18,6 +18,7 @@ export const PLUGIN_OPTION_GROUPS = [
   'OAuth 2.0 at Keystone',
   'Browser',
   'Scope',
+  'Token exchange',
   'TLS',
   'Cache',
   'Run',

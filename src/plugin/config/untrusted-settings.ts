@@ -4,7 +4,7 @@
  */
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Setting } from '../../shared/options/layer.ts';
-import type { Option } from './option.ts';
+import type { Option, OptionName } from './option.ts';
 import type { ResolvedConfig } from './resolve-config.ts';
 
 /** Finds a setting in a file of the current folder that decides where secrets go or whom to trust. */
@@ -48,4 +48,16 @@ export function rejectUntrustedSettings(config: ResolvedConfig, options: readonl
 export function rejectUntrustedForMachineIdentity(config: ResolvedConfig, options: readonly Option[]): void {
   const untrusted = findUntrustedSetting(config, options);
   if (untrusted !== undefined) rejectSetting(untrusted, 'the credential of this machine');
+}
+
+/**
+ * Rejects settings of a file in the current folder without exception: a cached token, for which no secret is set, would
+ * go where they say.
+ *
+ * @param secret what they decide about, for the message
+ * @throws ConfigError (config-conflict) with the name of the setting
+ */
+export function rejectAnyUntrusted(config: ResolvedConfig, names: readonly OptionName[], secret: string): void {
+  const untrusted = names.map((name) => config.setting(name)).find((setting) => setting?.consentHint !== undefined);
+  if (untrusted !== undefined) rejectSetting(untrusted, secret);
 }

@@ -2,7 +2,7 @@ import { digestFields } from '../cache/sha256.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { IDENTITY_VARIABLES, LOCATION_VARIABLES, SECRET_FLAGS, SECRET_VARIABLES } from './fingerprint-inputs.ts';
 
-const PURPOSE = 'client-keystone-auth fingerprint 4';
+const PURPOSE = 'client-keystone-auth fingerprint 5';
 
 /** Whether the next argument can be the value of this one. */
 const isBareFlag = (argument: string | undefined): boolean =>

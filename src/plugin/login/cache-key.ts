@@ -11,8 +11,10 @@ import type { DigestField } from '../cache/sha256.ts';
 import type { NamedAlias } from '../cache/token-cache.ts';
 import { computeFingerprint } from '../fast-path/fingerprint.ts';
 import type { LoginContext } from './login-context.ts';
+import type { TokenExchange } from './token-exchange.ts';
 
 const KEY_PURPOSE = 'client-keystone-auth key 2';
+const EXCHANGE_PURPOSE = 'client-keystone-auth exchange 1';
 
 /** A CA file may be large, and the slow path can afford to load Node's native hash. */
 function digest(text: string | undefined): string | undefined {
@@ -37,6 +39,15 @@ export function computeCacheKey(config: ResolvedConfig, method: AuthMethod, tls:
 }
 
 /**
+ * Computes the key of a JWT from the key of the Keystone token that it is made of.
+ *
+ * @param keystoneKey see {@link computeCacheKey}
+ */
+export function computeExchangeKey(keystoneKey: string, { issuer, audience, tls }: TokenExchange): string {
+  return digestFields(EXCHANGE_PURPOSE, [keystoneKey, issuer.url, audience, ...listTlsFields(tls)]);
+}
+
+/**
  * Whether the settings still lead to the key that they led to at the start of the run. If a token file or a ticket was
  * replaced in the meantime, it is unknown which of the two identities the new token belongs to.
  */
@@ -49,18 +60,31 @@ export function isKeyUnchanged({ config, method, tls, host, cacheKey }: LoginCon
   }
 }
 
-/** Makes the aliases that lead from these settings to `key`. */
-export function makeAliases(
-  { config, apiVersion, fileStamps, startedAt, tls, execInfo, host, cache, cacheKey, onFastPath }: LoginContext,
+const makePartialAlias = (name: string, key: string): NamedAlias[] =>
+  name === key ? [] : [[name, { key, apiVersion: undefined, files: [] }]];
+
+/** Makes the alias with which the fast path finds the token under `key`, if it may print it. */
+function makeFingerprintAlias(
+  { config, apiVersion, fileStamps, startedAt, tls, execInfo, host, cache, onFastPath }: LoginContext,
   key: string,
 ): NamedAlias[] {
-  const incomplete: NamedAlias[] = key === cacheKey ? [] : [[cacheKey, { key, apiVersion: undefined, files: [] }]];
   // The fast path prints no messages, so a run with messages must not take it.
   const isSilent = !tls.insecure && !config.has('verbose') && !config.isOn('force-refresh');
-  if (!onFastPath || !isSilent || !cache.onFastPath || fileStamps === undefined) return incomplete;
+  if (!onFastPath || !isSilent || !cache.onFastPath || fileStamps === undefined) return [];
   // Otherwise a file could change without a change of its stamp. A run a moment later writes the alias.
-  if (!fileStamps.every((file) => isReliableStamp(file, startedAt))) return incomplete;
+  if (!fileStamps.every((file) => isReliableStamp(file, startedAt))) return [];
   const fingerprint = computeFingerprint(host, execInfo?.clusterJson ?? '');
-  if (fingerprint === undefined) return incomplete;
-  return [...incomplete, [fingerprint, { key, apiVersion, files: fileStamps }]];
+  return fingerprint === undefined ? [] : [[fingerprint, { key, apiVersion, files: fileStamps }]];
+}
+
+/** Makes the aliases that lead from these settings to the Keystone token under `key`. */
+export function makeAliases(login: LoginContext, key: string): NamedAlias[] {
+  const partial = makePartialAlias(login.cacheKey, key);
+  // With an exchange, the fast path must never find the Keystone token.
+  return login.exchange === undefined ? [...partial, ...makeFingerprintAlias(login, key)] : partial;
+}
+
+/** Makes the aliases that lead from these settings to the JWT under `key`. */
+export function makeExchangeAliases(login: LoginContext, exchange: TokenExchange, key: string): NamedAlias[] {
+  return [...makePartialAlias(computeExchangeKey(login.cacheKey, exchange), key), ...makeFingerprintAlias(login, key)];
 }

@@ -1,44 +1,29 @@
-/** The slow path, read from top to bottom: cache → lock → cache → prompts → Keystone → cache → ExecCredential. */
+/** The slow path to a Keystone token, read from top to bottom: cache → lock → cache → prompts → Keystone → cache. */
 import { AuthRejected } from '../../shared/base/errors.ts';
 import { Secret } from '../../shared/base/secret.ts';
-import type { TerminalText } from '../../shared/base/terminal-text.ts';
 import { findForeignProxy } from '../../shared/http/choose-proxy.ts';
 import { isTokenValid } from '../../shared/keystone/client.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { isFresh } from '../cache/token-record.ts';
 import type { CachedToken, TokenRecord } from '../cache/token-record.ts';
-import { API_VERSIONS, renderExecCredential } from '../exec/exec-credential.ts';
 import type { ReceivedToken } from './accept-token.ts';
 import { applySavedSecret, forgetRejectedSecret } from './apply-saved-secret.ts';
 import { computeCacheKey, isKeyUnchanged, makeAliases } from './cache-key.ts';
 import { withHttp } from './http-context.ts';
-import type { LoginContext, RunContext } from './login-context.ts';
-import { openLoginContext } from './open-login-context.ts';
+import type { LoginContext } from './login-context.ts';
 import { promptForMissing } from './prompt-missing.ts';
 import { rejectRefusedLogin, rememberFailedLogin } from './refused-logins.ts';
 import { renewToken, requestToken } from './request-token.ts';
 
 /** How long Keystone may take to confirm a token. */
-const VALIDATION_MS = 5_000;
+export const VALIDATION_MS = 5_000;
 
 /** Added to the deadline of the process that holds the lock, for its work before and after the login. */
-const LOCK_SLACK_MS = 1_000;
+export const LOCK_SLACK_MS = 1_000;
 
 /**
- * Makes the ExecCredential for the settings of a run, with a token from the cache or from Keystone.
- *
- * @throws PluginError
- */
-export async function getExecCredential(run: RunContext): Promise<TerminalText> {
-  const login = await openLoginContext(run);
-  const { token, expiresAt } = await getTokenRecord(login);
-  const apiVersion = login.apiVersion ?? run.execInfo?.apiVersion ?? API_VERSIONS[0];
-  return renderExecCredential(apiVersion, token, expiresAt);
-}
-
-/**
- * Gets a token for the settings of a run, from the cache or from Keystone.
+ * Gets a Keystone token for the settings of a run, from the cache or from Keystone.
  *
  * @throws PluginError
  */
@@ -51,7 +36,7 @@ export async function getTokenRecord(login: LoginContext): Promise<TokenRecord> 
     cache.storeAliases(cached.record, makeAliases(login, cached.key));
     return cached.record;
   }
-  const record = await logInOnce(login, cached?.record.token);
+  const { record } = await logInOnce(login, cached?.record.token);
   // Do not ask Keystone again about a token that replaces a revoked one within the same kubectl command.
   if (cached === undefined) cache.handOut(record.token);
   else cache.confirm(record.token);
@@ -59,25 +44,42 @@ export async function getTokenRecord(login: LoginContext): Promise<TokenRecord> 
 }
 
 /** Whether a cached token may be handed out: it is fresh and, with `--force-refresh`, newer than this run. */
-function isUsable({ config, host, startedAt }: LoginContext, record: TokenRecord): boolean {
+export function isUsable({ config, host, startedAt }: LoginContext, record: TokenRecord): boolean {
   return isFresh(record, host.now()) && !(config.isOn('force-refresh') && record.receivedAt < startedAt);
 }
 
 /**
  * Whether a cached token is still valid. If the same kubectl asks again for a token that it has just received, the
- * cluster may have rejected it: then Keystone is asked, once. It cannot be asked about a provider's own token.
+ * cluster may have rejected it: then Keystone is asked, once.
  */
-async function isStillValid(login: LoginContext, { token, endpoint }: TokenRecord): Promise<boolean> {
-  const { cache, reporter } = login;
-  if (cache.handOut(token) !== 'token' || endpoint === undefined) return true;
-  const isValid = await withHttp(login, VALIDATION_MS, (http) => isTokenValid(http, endpoint, new Secret(token)));
-  reporter.debug(isValid ? 'Keystone confirms the token' : 'Keystone no longer knows the token');
-  if (isValid) cache.confirm(token);
+async function isStillValid(login: LoginContext, record: TokenRecord): Promise<boolean> {
+  const { cache } = login;
+  if (cache.handOut(record.token) !== 'token') return true;
+  const isValid = await isKnownToKeystone(login, record);
+  if (isValid) cache.confirm(record.token);
   return isValid;
 }
 
-/** Logs in, unless another process has just done so: the first to get the lock logs in for all. */
-async function logInOnce(login: LoginContext, revokedToken: string | undefined): Promise<TokenRecord> {
+/** Asks Keystone whether a token is still valid. It cannot be asked about a provider's own token. */
+export async function isKnownToKeystone(login: LoginContext, { token, endpoint }: TokenRecord): Promise<boolean> {
+  if (endpoint === undefined) return true;
+  const isValid = await withHttp(login, VALIDATION_MS, (http) => isTokenValid(http, endpoint, new Secret(token)));
+  login.reporter.debug(isValid ? 'Keystone confirms the token' : 'Keystone no longer knows the token');
+  return isValid;
+}
+
+/** The token of a login, and whether what it leads to may be cached. */
+export interface LoginToken extends CachedToken {
+  readonly isCacheable: boolean;
+}
+
+/**
+ * Logs in, unless another process has just done so: the first to get the lock logs in for all.
+ *
+ * @param revokedToken a cached token that must not be used
+ * @throws PluginError
+ */
+export async function logInOnce(login: LoginContext, revokedToken: string | undefined): Promise<LoginToken> {
   const { cache, cacheKey, reporter, maxLoginMs } = login;
   const isNew = ({ record }: CachedToken): boolean => record.token !== revokedToken && isUsable(login, record);
   const release = await cache.lock(cacheKey, {
@@ -94,14 +96,14 @@ async function logInOnce(login: LoginContext, revokedToken: string | undefined):
     const last = await cache.read(cacheKey);
     if (last !== undefined && isNew(last)) {
       cache.storeAliases(last.record, makeAliases(login, last.key));
-      return last.record;
+      return { ...last, isCacheable: true };
     }
     const { key, record, owner, cacheable } = (await renew(login, last)) ?? (await logIn(login));
     cache.forgetRefusals(cacheKey);
-    if (!cacheable) return record;
-    if (isKeyUnchanged(login)) await cache.store(key, record, makeAliases(login, key), owner);
-    else reporter.debug('the token is not cached: the identity changed during the login');
-    return record;
+    const isCacheable = cacheable && isKeyUnchanged(login);
+    if (isCacheable) await cache.store(key, record, makeAliases(login, key), owner);
+    else if (cacheable) reporter.debug('the token is not cached: the identity changed during the login');
+    return { key, record, isCacheable };
   } finally {
     release?.();
   }

@@ -7,6 +7,7 @@ import type { ResolvedConfig } from '../config/resolve-config.ts';
 import type { AuthMethod } from '../auth-methods/auth-method.ts';
 import type { TokenCache } from '../cache/token-cache.ts';
 import type { ApiVersion, ExecInfo } from '../exec/exec-credential.ts';
+import type { TokenExchange } from './token-exchange.ts';
 import type { TerminalUser } from '../terminal/terminal-user.ts';
 
 /** What a run tells the user in addition to its document; `cli/reporter.ts` writes it to stderr. */
@@ -37,6 +38,8 @@ export interface LoginContext extends RunContext {
   readonly config: ResolvedConfig;
   readonly method: AuthMethod;
   readonly tls: TlsSettings;
+  /** How the cluster's token is made of the Keystone token; undefined if the cluster gets the Keystone token itself. */
+  readonly exchange: TokenExchange | undefined;
   /**
    * The files that the settings and the identity depend on, stamped before they were read; undefined if these also
    * depend on something that is not a file.

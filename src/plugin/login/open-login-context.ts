@@ -11,6 +11,7 @@ import { makeTerminalUser } from '../terminal/terminal-user.ts';
 import { computeCacheKey } from './cache-key.ts';
 import { readKeystoneTls } from './keystone-tls.ts';
 import type { LoginContext, RunContext, Reporter } from './login-context.ts';
+import { listUnusedSettings, readTokenExchange } from './token-exchange.ts';
 
 const DEFAULT_DEADLINE_SECONDS = 30;
 
@@ -37,7 +38,11 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
   const { config: settings, files } = await readConfig(host, flags, OPTIONS);
   const { method, warnings } = chooseMethod(settings);
   const tls = readKeystoneTls(settings, host);
-  const config = { ...settings, warnings: [...settings.warnings, ...warnings, ...(tls.warnings ?? [])] };
+  const exchange = readTokenExchange(settings, host);
+  const config = {
+    ...settings,
+    warnings: [...settings.warnings, ...warnings, ...(tls.warnings ?? []), ...listUnusedSettings(settings)],
+  };
   const apiVersionText = config.text('api-version');
   const apiVersion = apiVersionText === undefined ? undefined : parseApiVersion(apiVersionText, '--api-version');
   if (method.usesMachineIdentity) rejectUntrustedForMachineIdentity(config, OPTIONS);
@@ -53,7 +58,11 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
     apiVersion,
     method,
     tls,
-    fileStamps: identityFiles === undefined ? undefined : [...files, ...tls.files, ...identityFiles],
+    exchange,
+    fileStamps:
+      identityFiles === undefined
+        ? undefined
+        : [...files, ...tls.files, ...(exchange?.tls.files ?? []), ...identityFiles],
     cache: await openTokenCache({
       ...{ host, storage, isForKubectl: execInfo !== undefined, warn: reporter.warn, waitFor: reporter.waitFor },
     }),

@@ -1,6 +1,7 @@
 /** Does not send again what was refused, and lets each prompt be answered once for each kubectl command. */
 import { AuthRejected, PluginError } from '../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../shared/base/errors.ts';
+import { SubjectTokenRejected } from '../../shared/oidc/exchange-request.ts';
 import { FACTOR_OPTIONS } from '../auth-methods/multifactor.ts';
 import { findMissingOptions } from '../auth-methods/missing-options.ts';
 import type { LoginFailure, Refusal, SentCredential } from '../cache/refusals.ts';
@@ -141,4 +142,40 @@ export function rememberRefusedRefreshToken(
   error: AuthRejected,
 ): void {
   cache.rememberRefusal(cacheKey, [describeRefreshToken(refreshToken)], toFailure(error));
+}
+
+const describeSubjectToken = (token: string): SentCredential => ({
+  isLastingPart: false,
+  fields: ['subject token', token],
+});
+
+/**
+ * Checks before an exchange that it was not refused a moment ago.
+ *
+ * @param key of the JWT
+ * @throws SubjectTokenRejected | AuthRejected with the reason of the refusal
+ */
+export function rejectRefusedExchange({ cache, config, host }: LoginContext, key: string, token: string): void {
+  if (config.isOn('force-refresh')) return;
+  const refusal = cache.findRefusal(key, [describeSubjectToken(token)]);
+  if (refusal === undefined) return;
+  const { code, message, hint, requestId } = explainRefusal(refusal, host.now());
+  throw new (refusal.code === 'credential-unknown' ? SubjectTokenRejected : AuthRejected)(code, message, {
+    hint,
+    requestId,
+  });
+}
+
+/**
+ * Remembers that the issuer refused to exchange a Keystone token.
+ *
+ * @param key of the JWT
+ */
+export function rememberRefusedExchange(
+  { cache }: LoginContext,
+  key: string,
+  token: string,
+  error: AuthRejected,
+): void {
+  cache.rememberRefusal(key, [describeSubjectToken(token)], toFailure(error));
 }

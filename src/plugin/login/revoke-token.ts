@@ -23,6 +23,8 @@ export type RevocationResult =
   | { readonly kind: 'given' }
   /** It is an identity provider's own token, which Keystone does not know. */
   | { readonly kind: 'foreign' }
+  /** It is a JWT for a cluster, which nobody can revoke. */
+  | { readonly kind: 'exchanged' }
   | { readonly kind: 'not-revoked'; readonly because: string };
 
 /** A token to revoke. */
@@ -75,8 +77,9 @@ function chooseTrust(
  * (Keystone API v3, "Revoke token").
  */
 export async function revokeTokenIfPossible(request: RevocationRequest): Promise<RevocationResult> {
-  const { record, httpContext, deadlineMs } = request;
+  const { record, metadata, httpContext, deadlineMs } = request;
   const { endpoint, expiresAt, token } = record;
+  if (metadata?.exchange !== undefined) return { kind: 'exchanged' };
   if (endpoint === undefined) return { kind: 'foreign' };
   const fromSetting = isFromSetting(request);
   if (fromSetting === true) return { kind: 'given' };

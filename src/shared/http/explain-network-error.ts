@@ -280,11 +280,12 @@ export function explainNetworkError(
   const socket = getSocketError(error);
   const name = getSocketErrorCode(socket);
   const { code, message, hint } = FAILURES[name] ?? explainUnknown(name);
+  const ownHint = hint === UNTRUSTED.hint ? peer.trustHint : undefined;
   return new KeystoneUnreachable(code, `${who} cannot be used: ${expand(message, peer, proxy)}`, {
     hint:
       hint === UNTRUSTED.hint && trustedOrigins !== undefined
         ? explainListedAuthority(url, trustedOrigins)
-        : expand(hint, peer, proxy),
+        : (ownHint ?? expand(hint, peer, proxy)),
     cause: error,
   });
 }

@@ -4,6 +4,8 @@
 export interface Peer {
   readonly name: string;
   readonly setting: string;
+  /** How to make its certificate trusted, in the imperative, if not as for Keystone. */
+  readonly trustHint?: string;
 }
 
 /** The peer of most requests. */

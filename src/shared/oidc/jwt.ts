@@ -1,14 +1,26 @@
 import type { KeyObject } from 'node:crypto';
-import { calculateJwkThumbprint, createLocalJWKSet, decodeJwt, errors, jwtVerify, SignJWT } from 'jose';
+import {
+  calculateJwkThumbprint,
+  createLocalJWKSet,
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
 import type { FlattenedJWSInput, JWSHeaderParameters, JSONWebKeySet } from 'jose';
-import { numberAt, textAt } from '../base/json.ts';
+import { listAt, numberAt, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 
 /** Claims of a JWT (RFC 7519, section 4.1). The signature is not verified: use them for messages and lifetimes only. */
 export interface Claims {
   readonly issuer: string | undefined;
   readonly subject: string | undefined;
+  /** OpenID Connect Core, section 5.1. */
+  readonly userName: string | undefined;
   readonly audiences: readonly string[];
+  /** Undefined if there is no such claim. */
+  readonly groups: readonly string[] | undefined;
   /** Of an ID token: identifies the login that requested it (OpenID Connect Core, section 2). */
   readonly nonce: string | undefined;
   /** ms since 1970, UTC, by the issuer's clock. */
@@ -34,13 +46,36 @@ export function readUnverifiedClaims(token: string): Claims | undefined {
   const audience = Object.hasOwn(claims, 'aud') ? claims['aud'] : undefined;
   const audiences: readonly unknown[] = Array.isArray(audience) ? audience : [audience];
   const exp = numberAt(claims, 'exp');
+  const groups = Object.hasOwn(claims, 'groups') ? listAt(claims, 'groups') : undefined;
   return {
     issuer: textAt(claims, 'iss'),
     subject: textAt(claims, 'sub'),
+    userName: textAt(claims, 'preferred_username'),
+    groups: groups?.filter((value) => typeof value === 'string'),
     nonce: textAt(claims, 'nonce'),
     audiences: audiences.filter((value) => typeof value === 'string'),
     expiresAt: exp === undefined || exp < 0 || exp > MAX_EXP_SECONDS ? undefined : exp * 1000,
   };
+}
+
+/** The header of a signed JWT (RFC 7515, section 4.1). */
+export interface JwsHeader {
+  readonly algorithm: string;
+  readonly keyId: string | undefined;
+}
+
+const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+/** Reads the header of a JWT in compact form that has a signature; undefined for anything else. */
+export function readJwsHeader(token: string): JwsHeader | undefined {
+  if (!COMPACT_JWS.test(token)) return undefined;
+  try {
+    const { alg: algorithm, kid: keyId } = decodeProtectedHeader(token);
+    if (typeof algorithm !== 'string') return undefined;
+    return { algorithm, keyId: typeof keyId === 'string' ? keyId : undefined };
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a JWT must contain, besides a valid signature. */

@@ -7,6 +7,7 @@ import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import { openLoginContext } from '../../login/open-login-context.ts';
 import { warnAboutSettings } from '../../login/get-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';
+import type { TokenExchange } from '../../login/token-exchange.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import type { Line, Style } from '../../../shared/base/terminal-text.ts';
 import { redact } from '../../../shared/base/secret.ts';
@@ -29,6 +30,7 @@ import {
   checkVersion,
 } from './keystone.ts';
 import type { ScopeResult } from './keystone.ts';
+import { checkExchange, checkIssuer, checkIssuerKeys, UNTRUSTED_ISSUER } from './issuer.ts';
 import { checkKuberc } from './kuberc.ts';
 import { checkDns, checkTcp, checkTls, checkProxy } from './network.ts';
 import type { NetworkTarget } from './network.ts';
@@ -101,6 +103,8 @@ interface LoginChecks {
   readonly login: CheckedValue<LoginContext>;
   readonly record: CheckedValue<TokenRecord>;
   readonly scope: CheckedValue<ScopeResult>;
+  /** Whether the token is a JWT of an issuer. */
+  readonly isExchanged: boolean;
 }
 
 async function runLoginChecks(
@@ -129,13 +133,37 @@ async function runLoginChecks(
   await runner.run('token lifetime', { login, record }, (values) =>
     checkLifetime(values.record, values.login.host.now()),
   );
-  return { login, record, scope };
+  if (login.value?.exchange === undefined) return { login, record, scope, isExchanged: false };
+  return {
+    login,
+    scope,
+    record: await runIssuerChecks(runner, login, login.value.exchange, record),
+    isExchanged: true,
+  };
+}
+
+/** @returns the JWT: the cluster must not get the Keystone token if there is none */
+async function runIssuerChecks(
+  runner: CheckRunner,
+  login: CheckedValue<LoginContext>,
+  exchange: TokenExchange,
+  keystoneToken: CheckedValue<TokenRecord>,
+): Promise<CheckedValue<TokenRecord>> {
+  const issuer = await runner.run('issuer', { login }, (values) => checkIssuer(values.login, exchange));
+  await runner.run('clock of the issuer', { issuer }, (values) => checkClock(values.issuer.document, 'the issuer'));
+  const jwt = await runner.run('token exchange', { login, issuer, keystoneToken }, (values) =>
+    checkExchange(values.login, values.issuer),
+  );
+  await runner.run('keys of the issuer', { login, issuer, jwt }, (values) =>
+    checkIssuerKeys(values.login, values.issuer, values.jwt),
+  );
+  return jwt;
 }
 
 async function runClusterChecks(
   runner: CheckRunner,
   stanza: CheckedValue<ExecStanza>,
-  loginChecks: LoginChecks,
+  { isExchanged, ...loginChecks }: LoginChecks,
   host: Host,
 ): Promise<void> {
   await runner.run('exec section', { stanza }, (values) => checkExecStanza(values.stanza));
@@ -148,7 +176,7 @@ async function runClusterChecks(
     checkTls({ target, tls, now: host.now(), insecureOrigin: 'insecure-skip-tls-verify', trustFix }),
   );
   await runner.run('API server', { ...loginChecks, cluster, connection }, ({ login, record, scope, ...values }) =>
-    checkApiServer(login, values.cluster, { record, flaw: scope.flaw }),
+    checkApiServer(login, values.cluster, { record, flaw: isExchanged ? UNTRUSTED_ISSUER : scope.flaw }),
   );
 }
 
@@ -162,7 +190,7 @@ export const doctorCommand: Command = {
   details: [
     'It does what happens when kubectl runs this program, with the settings of the kubeconfig if its user ' +
       'logs in with this program. It logs in once, unless the cache holds a token, and sends the token to ' +
-      'Keystone and to the cluster of the context.',
+      'Keystone and to the cluster of the context. With a token exchange, the cluster gets the JWT only.',
     'The exit status is 0 if nothing is wrong, otherwise the exit status of get-token for the first failed check.',
   ],
   options: [

@@ -104,17 +104,17 @@ export async function checkMethods(login: LoginContext, { endpoint }: VersionRes
   });
 }
 
-/** Compares the clocks of this machine and Keystone. */
-export function checkClock({ response }: VersionResponse): CheckOutcome<never> {
+/** Compares the clocks of this machine and of a server, Keystone by default. */
+export function checkClock({ response }: Pick<VersionResponse, 'response'>, name = 'Keystone'): CheckOutcome<never> {
   const serverAheadMs = readClockDifference(response.header('date'), response.respondedAt);
   if (serverAheadMs === undefined) {
-    return warn('Keystone does not send its time', 'if tokens expire too early, compare the clocks yourself');
+    return warn(`${name} does not send its time`, 'if tokens expire too early, compare the clocks yourself');
   }
-  if (Math.abs(serverAheadMs) <= MIN_SKEW_MS) return pass('the clocks of this machine and Keystone agree');
+  if (Math.abs(serverAheadMs) <= MIN_SKEW_MS) return pass(`the clocks of this machine and ${name} agree`);
   const roundedMs = Math.round(Math.abs(serverAheadMs) / 1000) * 1000;
   const direction = serverAheadMs > 0 ? 'behind' : 'ahead of';
-  const summary = `this machine's clock is ${formatDuration(roundedMs)} ${direction} Keystone's`;
-  const fix = 'set the clock of this machine, or let NTP set it; if it is correct, tell the operator of Keystone';
+  const summary = `this machine's clock is ${formatDuration(roundedMs)} ${direction} ${name === 'Keystone' ? "Keystone's" : `that of ${name}`}`;
+  const fix = 'set the clock of this machine, or let NTP set it; if it is correct, tell the operator of ' + name;
   return Math.abs(serverAheadMs) > MAX_SKEW_MS ? fail(summary, fix, { code: 'protocol' }) : warn(summary, fix);
 }
 

@@ -1,5 +1,6 @@
 import { describeSources } from '../../../shared/options/option.ts';
 import type { ProxyChoice } from '../../../shared/http/choose-proxy.ts';
+import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import { describeProxy } from '../../../shared/http/proxy.ts';
 import { openLoginContext } from '../../login/open-login-context.ts';
 import { warnAboutSettings } from '../../login/get-token.ts';
@@ -11,7 +12,10 @@ import { renderPairs, renderTable } from '../table.ts';
 import { explainLogin } from './explanation.ts';
 import type { Explanation } from './explanation.ts';
 
-function describeTls({ tls: { insecure, paths }, trustedOrigins }: Explanation): string {
+function describeTls(
+  { insecure, paths }: TlsSettings,
+  { trustedOrigins }: Pick<Explanation, 'trustedOrigins'>,
+): string {
   const client = paths.cert === undefined ? '' : `; the client certificate is ${paths.cert}`;
   if (insecure) return `certificates are not verified${client}`;
   const list = trustedOrigins === undefined ? '' : `, as ${trustedOrigins} says`;
@@ -23,7 +27,7 @@ function describeChoice(choice: ProxyChoice | undefined): string | undefined {
   return `${describeProxy(choice.proxy)} (${choice.proxy.origin})`;
 }
 
-function describeCachedToken({ cache: { expiresAt, fresh }, now }: Explanation): string {
+function describeCachedToken({ expiresAt, fresh }: Explanation['cache'], now: number): string {
   if (expiresAt === undefined) return 'none';
   if (!fresh) return 'a token that expires too soon to be used';
   return `a token until ${formatTimestamp(expiresAt)} (${formatDuration(expiresAt - now)} left)`;
@@ -42,8 +46,22 @@ function renderTables({ settings, overridden }: Explanation): string[] {
   return [...settingsTable, '', ...overriddenTable];
 }
 
+function listExchangePairs(
+  { issuer, audience, tls, proxy, cache }: NonNullable<Explanation['exchange']>,
+  explanation: Explanation,
+): (readonly [string, string | undefined])[] {
+  return [
+    ['Issuer', `exchanges the Keystone token for a JWT for ${audience}: ${issuer}`],
+    ['TLS of the issuer', describeTls(tls, explanation)],
+    ['Proxy to the issuer', describeChoice(proxy)],
+    ['Key of the JWT', cache.key],
+    ['Cached JWT', describeCachedToken(cache, explanation.now)],
+  ];
+}
+
 function render(explanation: Explanation): string[] {
   const { method, because, scope, missing, keyring, request, trustedOrigins, proxy, cache, warnings } = explanation;
+  const { exchange, tls, now } = explanation;
   const { first, verb, url, headers, body } = request;
   const headerLines = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value}`);
   const pairs = renderPairs([
@@ -55,20 +73,39 @@ function render(explanation: Explanation): string[] {
     ['Request', verb === undefined ? undefined : `${verb} ${url ?? ''}`],
     ['Headers', headerLines.join('; ') || undefined],
     ['Body', body],
-    ['TLS', describeTls(explanation)],
+    ['TLS', describeTls(tls, explanation)],
     ['Trusted servers', trustedOrigins === undefined ? undefined : `those in ${trustedOrigins}`],
     ['Proxy', describeChoice(proxy)],
     ['Cache key', cache.key],
     ['Cache', cache.location],
-    ['Cached token', describeCachedToken(explanation)],
+    ['Cached token', describeCachedToken(cache, now)],
+    ...(exchange === undefined ? [] : listExchangePairs(exchange, explanation)),
     ...warnings.map((warning) => ['Warning', warning] as const),
   ]);
   return [...renderTables(explanation), '', ...pairs];
 }
 
+function cacheToJson({ key, storage, fresh, expiresAt }: Explanation['cache']): OutputData {
+  return { key, storage, fresh, expiresAt: expiresAt === undefined ? null : formatTimestamp(expiresAt) };
+}
+
+function tlsToJson({ insecure, paths }: TlsSettings): OutputData {
+  return { insecure, ca: paths.ca ?? null, cert: paths.cert ?? null, key: paths.key ?? null };
+}
+
+function exchangeToJson({ issuer, audience, tls, proxy, cache }: NonNullable<Explanation['exchange']>): OutputData {
+  return {
+    issuer,
+    audience,
+    tls: tlsToJson(tls),
+    proxy: proxy.proxy === undefined ? null : describeProxy(proxy.proxy),
+    cache: cacheToJson(cache),
+  };
+}
+
 function explanationToJson(explanation: Explanation): OutputData {
-  const { settings, overridden, method, because, scope, missing, keyring, request, tls, proxy, cache, warnings } =
-    explanation;
+  const { settings, overridden, method, because, scope, missing, keyring, request, tls, proxy } = explanation;
+  const { cache, exchange, warnings } = explanation;
   return {
     settings: settings.map((setting) => ({ ...setting })),
     overridden: overridden.map((setting) => ({ ...setting })),
@@ -83,20 +120,11 @@ function explanationToJson(explanation: Explanation): OutputData {
       headers: { ...request.headers },
       body: request.body ?? null,
     },
-    tls: {
-      insecure: tls.insecure,
-      ca: tls.paths.ca ?? null,
-      cert: tls.paths.cert ?? null,
-      key: tls.paths.key ?? null,
-    },
+    tls: tlsToJson(tls),
     trustedOrigins: explanation.trustedOrigins ?? null,
     proxy: proxy?.proxy === undefined ? null : describeProxy(proxy.proxy),
-    cache: {
-      key: cache.key,
-      storage: cache.storage,
-      fresh: cache.fresh,
-      expiresAt: cache.expiresAt === undefined ? null : formatTimestamp(cache.expiresAt),
-    },
+    cache: cacheToJson(cache),
+    exchange: exchange === undefined ? null : exchangeToJson(exchange),
     warnings,
   };
 }

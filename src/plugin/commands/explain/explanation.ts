@@ -10,6 +10,7 @@ import { describeScope } from '../../../shared/keystone/scope.ts';
 import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
 import { identifySavedSecret } from '../../login/apply-saved-secret.ts';
+import { computeExchangeKey } from '../../login/cache-key.ts';
 import { readCacheStorage } from '../../login/open-login-context.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import type { AuthMethod } from '../../auth-methods/auth-method.ts';
@@ -34,6 +35,15 @@ interface CacheExplanation {
   readonly expiresAt: number | undefined;
 }
 
+/** How the cluster's token is made of the Keystone token, and what the cache holds of it. */
+interface ExchangeExplanation {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly tls: TlsSettings;
+  readonly proxy: ProxyChoice;
+  readonly cache: CacheExplanation;
+}
+
 /** Everything that decides a login. */
 export interface Explanation {
   readonly settings: readonly ShownSetting[];
@@ -52,6 +62,8 @@ export interface Explanation {
   /** For requests to Keystone; undefined if its URL is not set. */
   readonly proxy: ProxyChoice | undefined;
   readonly cache: CacheExplanation;
+  /** Undefined if the cluster gets the Keystone token itself. */
+  readonly exchange: ExchangeExplanation | undefined;
   readonly warnings: readonly string[];
   /** ms since 1970, UTC. */
   readonly now: number;
@@ -67,15 +79,28 @@ function explainScope({ config }: LoginContext, { expected }: RequestPreview): s
   return describeScope(expected?.scope ?? resolveScope(config));
 }
 
-async function explainCache({ config, cache, cacheKey }: LoginContext, now: number): Promise<CacheExplanation> {
+async function explainCache({ config, cache }: LoginContext, key: string, now: number): Promise<CacheExplanation> {
   const storage = readCacheStorage(config);
-  const record = (await cache.read(cacheKey))?.record;
+  const record = (await cache.read(key))?.record;
   return {
-    key: cacheKey,
+    key,
     storage,
     location: storage === 'file' ? (cache.location ?? 'nowhere') : storage,
     fresh: record !== undefined && isFresh(record, now),
     expiresAt: record?.expiresAt,
+  };
+}
+
+async function explainExchange(login: LoginContext, now: number): Promise<ExchangeExplanation | undefined> {
+  const { exchange, host, cacheKey } = login;
+  if (exchange === undefined) return undefined;
+  const { issuer, audience, tls } = exchange;
+  return {
+    issuer: issuer.url,
+    audience,
+    tls,
+    proxy: makeProxyRule(host)(new URL(issuer.url)),
+    cache: await explainCache(login, computeExchangeKey(cacheKey, exchange), now),
   };
 }
 
@@ -99,7 +124,8 @@ export async function explainLogin(login: LoginContext, warnings: readonly strin
     tls,
     trustedOrigins: readTrustedOrigins(host)?.file,
     proxy: explainProxy(login),
-    cache: await explainCache(login, now),
+    cache: await explainCache(login, login.cacheKey, now),
+    exchange: await explainExchange(login, now),
     warnings: problem === undefined ? warnings : [...warnings, problem.message],
     now,
   };

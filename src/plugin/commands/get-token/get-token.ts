@@ -1,4 +1,4 @@
-import { getTokenRecord } from '../../login/get-token.ts';
+import { getClusterToken } from '../../login/cluster-token.ts';
 import { openLoginContext } from '../../login/open-login-context.ts';
 import { API_VERSIONS, renderExecCredential } from '../../exec/exec-credential.ts';
 import { PLUGIN_OPTION_GROUPS } from '../../config/option.ts';
@@ -56,7 +56,7 @@ export const getTokenCommand: Command = {
   async run(call): Promise<CommandResult> {
     if (!call.isNamed && call.host.columns() !== undefined && (await isUnconfigured(call))) return offerSetUp(call);
     const login = await openLoginContext(call.runContext);
-    const { token, expiresAt } = await getTokenRecord(login);
+    const { token, expiresAt } = await getClusterToken(login);
     warnAboutShownToken(call, expiresAt, 'kubectl runs this program itself; see --help for other commands');
     const document = renderExecCredential(login.apiVersion ?? API_VERSIONS[0], token, expiresAt);
     return { lines: [document.trimEnd()] };

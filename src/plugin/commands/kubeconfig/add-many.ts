@@ -19,6 +19,7 @@ import { listMagnumClusters } from './magnum.ts';
 import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import { choosePluginCommand } from './plugin-command.ts';
 import { describeLeftOut, saveOrPreview } from './save-or-preview.ts';
+import type { StanzaLogin } from './stanza-login.ts';
 import { chooseStanzaVersion } from './stanza-version.ts';
 
 export const FROM_MAGNUM_OPTION = makeCommandOption({
@@ -58,6 +59,14 @@ function checkOptions({ ownConfig }: Invocation): void {
   if (single === undefined) return;
   const source = ownConfig.has('from-list') ? '--from-list' : '--from-magnum';
   throw new UsageError(`--${single} is for one cluster, but ${source} adds several`, { hint: `leave out --${single}` });
+}
+
+/** A cluster must not get a JWT for another one. */
+function rejectAudience({ flags }: StanzaLogin): void {
+  if (!flags.some((flag) => flag.startsWith('--token-exchange-audience='))) return;
+  throw new UsageError('a token exchange is for one cluster, but several are added', {
+    hint: 'run "kubeconfig add" for each cluster, with its own --token-exchange-audience',
+  });
 }
 
 async function listClusters(call: Invocation): Promise<ClusterList> {
@@ -108,6 +117,7 @@ export async function addManyContexts(call: Invocation): Promise<CommandResult> 
   const { host, ownConfig, reporter } = call;
   checkOptions(call);
   const login = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
+  rejectAudience(login);
   const { command, warning } = choosePluginCommand(host, ownConfig.text('command'));
   const stanza = makeExecStanza({ ...login, command, apiVersion: chooseStanzaVersion(call) });
   // Before any request: if the kubeconfig is invalid, the token is not sent.

@@ -1,6 +1,7 @@
 /** Reads the configured login, to write it to an exec stanza. */
 import { ConfigError } from '../../../shared/base/errors.ts';
 import { readKeystoneTls } from '../../login/keystone-tls.ts';
+import { readTokenExchange } from '../../login/token-exchange.ts';
 import { readAuthUrl } from '../../../shared/keystone/auth-url.ts';
 import type { Setting } from '../../../shared/options/layer.ts';
 import type { Option, OptionName } from '../../config/option.ts';
@@ -69,6 +70,7 @@ export async function readConfiguredLogin(call: Invocation, withSecrets: boolean
   }
   rejectCurrentFolder(config);
   readKeystoneTls(config, host);
+  readTokenExchange(config, host);
   const canHoldSecret = ({ name }: Option): boolean => withSecrets && !SINGLE_USE_SECRETS.includes(name);
   const cloudFlags = await listCloudFlags(call, config);
   const login = makeStanzaLogin(listSettings(config), canHoldSecret, host);
