@@ -49,6 +49,7 @@ void t.test('the options are grouped as in the help and in the reference', async
           'unscoped',
         ],
       ],
+      ['Token exchange', ['token-exchange-url', 'token-exchange-audience', 'token-exchange-cacert']],
       ['TLS', ['cacert', 'cert', 'key', 'insecure', 'verify', 'allow-http']],
       ['Cache', ['cache-storage', 'cache-dir', 'force-refresh']],
       ['Run', ['timeout', 'login-timeout', 'api-version', 'verbose', 'log-format']],
@@ -68,6 +69,7 @@ void t.test('the options are grouped as in the help and in the reference', async
       'OAuth 2.0 at Keystone',
       'Browser',
       'Scope',
+      'Token exchange',
       'TLS',
       'Cache',
       'Run',
@@ -117,7 +119,14 @@ void t.test('the flags have their aliases, and some options have no flag', async
 
 void t.test('an option is a text unless it is a file, a switch, a number of seconds or a level', async (t) => {
   const named = (kind: string): string[] => select((option) => option.kind === kind);
-  t.strictSame(named('file'), ['client-config-file', 'client-secure-file', 'cacert', 'cert', 'key']);
+  t.strictSame(named('file'), [
+    'client-config-file',
+    'client-secure-file',
+    'token-exchange-cacert',
+    'cacert',
+    'cert',
+    'key',
+  ]);
   t.strictSame(named('switch'), ['no-env', 'unscoped', 'insecure', 'allow-http', 'force-refresh']);
   t.strictSame(named('switch or file'), ['verify']);
   t.strictSame(named('seconds'), ['timeout', 'login-timeout']);
@@ -137,7 +146,19 @@ void t.test(
   async (t) => {
     t.strictSame(
       select((option) => isInCloudsYaml(option) && !isBelowAuth(option)),
-      ['auth-type', 'identity-api-version', 'service-provider', 'cacert', 'cert', 'key', 'insecure', 'verify'],
+      [
+        'auth-type',
+        'identity-api-version',
+        'service-provider',
+        'token-exchange-url',
+        'token-exchange-audience',
+        'token-exchange-cacert',
+        'cacert',
+        'cert',
+        'key',
+        'insecure',
+        'verify',
+      ],
     );
     t.strictSame(
       select((option) => !isInCloudsYaml(option)),
@@ -170,7 +191,15 @@ void t.test(
 void t.test('these options decide where secrets go or whom to trust', async (t) => {
   t.strictSame(
     table(({ trustSensitive }) => trustSensitive),
-    { 'keystone-url': true, cacert: true, insecure: 'true', verify: 'unless true' },
+    {
+      'keystone-url': true,
+      'token-exchange-url': true,
+      'token-exchange-audience': true,
+      'token-exchange-cacert': true,
+      cacert: true,
+      insecure: 'true',
+      verify: 'unless true',
+    },
   );
 });
 
