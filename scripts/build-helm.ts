@@ -3,20 +3,20 @@
 //
 // usage: node scripts/setup.mjs scripts/build-helm.ts
 
-import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { runLogged } from './lib/build-steps.ts';
 import { pathExists } from './lib/debian-packages.ts';
 import { moveIntoCache } from './lib/development-cache.ts';
 import { findGo } from './lib/go.ts';
+import { downloadModule } from './lib/go-module.ts';
 import { findHelmPath, HELM_VERSION } from './kubernetes/find-helm.ts';
 
-const MODULE = `helm.sh/helm/v4@v${HELM_VERSION}`;
-
-/** The checksum of the module, as in a go.sum. The module has the checksums of all its dependencies. */
-const MODULE_SUM = 'h1:UndCoLe9UPmNoL7IvWzaUXveL7T5t/ijoorEmgJdI9g=';
+const MODULE = {
+  path: 'helm.sh/helm/v4',
+  version: `v${HELM_VERSION}`,
+  sum: 'h1:UndCoLe9UPmNoL7IvWzaUXveL7T5t/ijoorEmgJdI9g=',
+};
 
 /** More would delay what runs beside the build in CI, and need more memory. */
 const PROCESSORS = '2';
@@ -46,7 +46,7 @@ async function build(): Promise<void> {
       GOWORK: 'off',
       CGO_ENABLED: '0',
     };
-    const source = await fetchSource(go, { cwd: work, env });
+    const source = await downloadModule(go, MODULE, { cwd: work, env });
     // As the main module, so that Go compares each dependency with the module's go.sum.
     const options = ['-mod=readonly', '-buildvcs=false', `-p=${PROCESSORS}`, '-ldflags=-s -w'];
     const staged = join(work, 'done');
@@ -60,12 +60,4 @@ async function build(): Promise<void> {
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-}
-
-/** Downloads the sources of helm and returns their folder. */
-async function fetchSource(go: string, options: { cwd: string; env: NodeJS.ProcessEnv }): Promise<string> {
-  const { stdout } = await promisify(execFile)(go, ['mod', 'download', '-json', MODULE], options);
-  const { Dir, Sum } = JSON.parse(stdout) as { readonly Dir: string; readonly Sum: string };
-  if (Sum !== MODULE_SUM) throw new Error(`${MODULE} has the checksum ${Sum}, not ${MODULE_SUM}`);
-  return Dir;
 }

@@ -17,7 +17,7 @@ import { basename, dirname, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import manifest from '../package.json' with { type: 'json' };
 import { makeApk } from './package/apk.ts';
-import { makePluginArchive, makeWebhookArchive } from './package/archives.ts';
+import { makeChartArchive, makePluginArchive, makeWebhookArchive } from './package/archives.ts';
 import { EXECUTABLE_SCRIPT, listAssets, readBundles } from './package/bundle-list.ts';
 import { archivePath, imageFolder } from './package/package-paths.ts';
 import { listComponents, renderLicenses, renderSbom } from './package/sbom.ts';
@@ -151,6 +151,7 @@ for (const target of chooseTargets()) {
 }
 
 const scripts = bundles.filter(({ name }) => name !== EXECUTABLE_SCRIPT);
+await makeChartArchive(VERSION);
 await makeNpmPackage(VERSION, scripts);
 await makeApk(VERSION, scripts, texts);
 // What is published runs on Node.

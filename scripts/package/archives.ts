@@ -1,10 +1,11 @@
 /**
  * Makes the archives that krew, Homebrew, Scoop and winget unpack: a `.zip` for Windows, a `.tar.gz` for other systems.
  */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { writeTarGz, writeZip } from './archive-formats.ts';
 import type { ArchiveMember } from './archive-formats.ts';
-import { archivePath } from './package-paths.ts';
+import { archivePath, chartPath } from './package-paths.ts';
 import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from './product.ts';
 import type { PackageDocuments } from './system-files.ts';
 import { executablePath } from './targets.ts';
@@ -46,6 +47,25 @@ export async function makeWebhookArchive(target: Target, version: string, licens
   }
   const path = archivePath(target, version, WEBHOOK_PROGRAM_NAME);
   await writeFile(path, await writeTarGz(members));
+  return path;
+}
+
+/** Returns the archive of the chart that helm installs: the files that `helm package` takes, the same bytes every time. */
+export async function packChart(): Promise<Buffer> {
+  const folder = 'packaging/chart';
+  const members: ArchiveMember[] = [];
+  for (const path of await listFilesBelow(folder))
+    // As in .helmignore.
+    if (!path.startsWith(`${folder}/ci/`))
+      members.push(text(path.replace(folder, WEBHOOK_PROGRAM_NAME), await readFile(path)));
+  return writeTarGz(members);
+}
+
+/** Makes the archive of the chart. */
+export async function makeChartArchive(version: string): Promise<string> {
+  const path = chartPath(version);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, await packChart());
   return path;
 }
 

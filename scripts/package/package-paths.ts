@@ -1,5 +1,5 @@
 /** Where `npm run package` writes archives and packages, relative to the root of the project. */
-import { PROGRAM_NAME } from './product.ts';
+import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from './product.ts';
 import type { Target } from './targets.ts';
 
 /** Returns the path of a target's archive. */
@@ -34,6 +34,11 @@ export function imageArchivePath(program: string, version: string): string {
 /** Returns the path of the npm package, which is for all platforms. */
 export function npmPackagePath(version: string): string {
   return `out/npm/${PROGRAM_NAME}-${version}.tgz`;
+}
+
+/** Returns the path of the chart of the webhook, with the name that helm gives it. */
+export function chartPath(version: string): string {
+  return `out/chart/${WEBHOOK_PROGRAM_NAME}-${version}.tgz`;
 }
 
 /** Returns the path of the package for Alpine, which is for all processors. */

@@ -3,7 +3,15 @@
  * have no folders, so each name contains what the path below `out/` says.
  */
 import { basename, extname } from 'node:path';
-import { apkPath, archivePath, debianPackagePath, imageArchivePath, npmPackagePath, rpmPath } from './package-paths.ts';
+import {
+  apkPath,
+  archivePath,
+  chartPath,
+  debianPackagePath,
+  imageArchivePath,
+  npmPackagePath,
+  rpmPath,
+} from './package-paths.ts';
 import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from './product.ts';
 import { executablePath, TARGETS } from './targets.ts';
 import type { Target } from './targets.ts';
@@ -60,6 +68,7 @@ export function listReleaseFiles(version: string, targets: readonly Target[] = T
   return [
     ...files,
     ...[PROGRAM_NAME, WEBHOOK_PROGRAM_NAME].map((program) => byBasename(imageArchivePath(program, version))),
+    byBasename(chartPath(version)),
     byBasename(npmPackagePath(version)),
     byBasename(apkPath(version)),
     ...[INSTALLER, WINDOWS_INSTALLER].map((name) => byBasename(`out/${name}`)),

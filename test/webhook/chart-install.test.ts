@@ -6,14 +6,16 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { CHART } from '../../scripts/kubernetes/find-helm.ts';
+import { findCustomResources } from '../../scripts/kubernetes/find-custom-resources.ts';
 import { findEachKubernetes } from '../../scripts/kubernetes/find-kubernetes.ts';
 import type { KubernetesPrograms } from '../../scripts/kubernetes/find-kubernetes.ts';
 import { makeAdminToken, renderKubeconfig, startKubeApiserver } from '../../scripts/kubernetes/kube-apiserver.ts';
 import { readMinor } from '../../scripts/kubernetes/versions.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { skipBecause } from '../support/missing-tools.ts';
-import { findPodSpec, helmIn, skipWithoutHelm, VALUES_FILES } from '../support/rendered-chart.ts';
+import { findPodSpec, helmIn, readObjects, skipWithoutHelm, VALUES_FILES } from '../support/rendered-chart.ts';
 import type { KubernetesObject, PodSpec } from '../support/rendered-chart.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { makeAccessReview } from '../support/webhook-client.ts';
 import { issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
@@ -75,15 +77,10 @@ async function checkChart(t: Test, programs: KubernetesPrograms): Promise<void> 
   };
   const values = join(folder, 'values.json');
   writeFileSync(values, JSON.stringify({ ...VALUES, keystone: { url: `${keystone.url}/v3` } }));
+  const runHelm = (namespace: string, ...args: readonly string[]) =>
+    helmIn(folder, ...args, '--kubeconfig', kubeconfig, '--namespace', namespace);
   const helm = async (...args: readonly string[]): Promise<void> => {
-    const { status, stdout, stderr } = await helmIn(
-      folder,
-      ...args,
-      '--kubeconfig',
-      kubeconfig,
-      '--namespace',
-      NAMESPACE,
-    );
+    const { status, stdout, stderr } = await runHelm(NAMESPACE, ...args);
     t.equal(status, 0, `helm ${args[0] ?? ''}: ${stdout}${stderr}`);
   };
   const tls = ['--set-file', `tls.certificate=${pki.server.cert}`, '--set-file', `tls.key=${pki.server.key}`];
@@ -114,6 +111,7 @@ async function checkChart(t: Test, programs: KubernetesPrograms): Promise<void> 
   t.notOk(await webhook.isAllowed(makeAccessReview({ namespace: 'db' })));
 
   await checkPodSecurity();
+  await checkCustomResources();
 
   const policy = JSON.stringify({ source: 'watch', configMapName: 'keystone-policy', entries: [] });
   const watching = ['--set-json', `policy=${policy}`];
@@ -122,15 +120,22 @@ async function checkChart(t: Test, programs: KubernetesPrograms): Promise<void> 
     rules: [{ resources: ['configmaps'], resourceNames: ['keystone-policy'], verbs: ['get', 'list', 'watch'] }],
   });
   t.notOk((await listNames()).includes(`configmaps/${NAME}-policy`));
-  await helm('upgrade', NAME, CHART, '--values', values, ...tls);
-  t.notOk((await listNames()).includes(`roles/${NAME}`), 'the right ends with what needed it');
-  await helm('uninstall', NAME);
-  t.strictSame(await listNames(), [], 'nothing is left');
+  // Both would have a Role of this name in kube-system.
+  const second = ['install', NAME, CHART, '--create-namespace', '--values', values, ...tls, ...watching];
+  const refused = await runHelm('other', ...second);
+  t.not(refused.status, 0);
+  t.match(refused.stderr, /Role "keystone" in namespace "kube-system" exists and cannot be imported/);
+  t.match(await cluster.request('/apis/apps/v1/namespaces/other/deployments'), { body: { items: { length: 0 } } });
 
   const controlPlane = VALUES_FILES.get('control-plane') ?? '';
-  await helm('install', NAME, CHART, '--values', controlPlane);
-  t.strictSame(await listNames(), [`daemonsets/${NAME}`, `serviceaccounts/${NAME}`]);
+  await helm('upgrade', NAME, CHART, '--values', controlPlane);
+  t.strictSame(
+    await listNames(),
+    [`daemonsets/${NAME}`, `serviceaccounts/${NAME}`],
+    'rights end with what needed them',
+  );
   await helm('uninstall', NAME);
+  t.strictSame(await listNames(), [], 'nothing is left');
 
   /** Asks the admission of the API server itself, where it has one. */
   async function checkPodSecurity(): Promise<void> {
@@ -150,6 +155,47 @@ async function checkChart(t: Test, programs: KubernetesPrograms): Promise<void> 
       });
     t.match(await create(podSpec), { status: 201 }, 'restricted');
     t.match(await create({ ...podSpec, hostNetwork: true }), { status: 403 }, 'the check can fail');
+  }
+
+  /** Asks the API server about the objects for operators, with the definitions that the operators' projects publish. */
+  async function checkCustomResources(): Promise<void> {
+    if (readMinor(programs.version) < 25) {
+      t.comment(`Kubernetes ${programs.version} has no strict validation`);
+      return;
+    }
+    const found = await findCustomResources();
+    if ('missing' in found) {
+      t.pass(skipBecause(found.missing));
+      return;
+    }
+    const paths = new Map<string, string>();
+    for (const definition of found.definitions) {
+      const { metadata, spec } = definition;
+      const created = await cluster.request('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
+        method: 'POST',
+        body: definition,
+      });
+      t.equal(created.status, 201, metadata.name);
+      const path = `/apis/${spec.group}/v1/namespaces/${NAMESPACE}/${spec.names.plural}`;
+      paths.set(spec.names.kind, path);
+      await waitUntil(`${path} is served`, async () => (await cluster.request(path)).status === 200);
+    }
+    const validate = (path: string, body: object) =>
+      cluster.request(`${path}?dryRun=All&fieldValidation=Strict`, { method: 'POST', body });
+    const validated = new Set<string>();
+    for (const [name, file] of VALUES_FILES) {
+      const { stdout } = await helmIn(folder, 'template', NAME, CHART, '--namespace', NAMESPACE, '--values', file);
+      for (const object of readObjects(stdout)) {
+        const path = paths.get(object.kind);
+        if (path === undefined) continue;
+        validated.add(object.kind);
+        const { status, body } = await validate(path, object);
+        t.equal(status, 201, `${name}: ${object.kind}: ${JSON.stringify(body)}`);
+        const misspelt = await validate(path, { ...object, spec: { ...object.spec, selecter: {} } });
+        t.equal(misspelt.status, 400, `${name}: the check of a ${object.kind} can fail`);
+      }
+    }
+    t.strictSame([...validated].toSorted(), [...paths.keys()].toSorted());
   }
 }
 

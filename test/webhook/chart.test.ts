@@ -1,12 +1,17 @@
 // The Helm chart: what it renders from each values file, and what it refuses.
 
-import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { load } from 'js-yaml';
 import t from 'tap';
 import { CHART } from '../../scripts/kubernetes/find-helm.ts';
 import { CHECKED_VERSIONS, findKubernetesValidate } from '../../scripts/kubernetes/find-kubernetes-validate.ts';
 import { renderManifests } from '../../scripts/kubernetes/render-manifests.ts';
+import { PROJECT } from '../../scripts/lib/project.ts';
+import { packChart } from '../../scripts/package/archives.ts';
+import { chartPath } from '../../scripts/package/package-paths.ts';
+import { startReleaseServer } from '../../scripts/release/installations/release-server.ts';
 import { WEBHOOK_OPTIONS } from '../../src/webhook/cli/options.ts';
 import { readWebhookSettings } from '../../src/webhook/cli/settings.ts';
 import { parseCommandLine } from '../../src/shared/options/parse-command-line.ts';
@@ -36,7 +41,7 @@ const objectsOf = (name: string): readonly KubernetesObject[] => rendered.get(na
 const listKinds = (objects: readonly KubernetesObject[]): readonly string[] =>
   objects.map(({ kind }) => kind).toSorted();
 
-/** Defined by the Prometheus Operator and cert-manager, whose schemas the tests do not have. */
+/** Defined by the Prometheus Operator and cert-manager. chart-install.test.ts validates them. */
 const CUSTOM_KINDS = ['Certificate', 'PodMonitor', 'PrometheusRule', 'ServiceMonitor'];
 
 void t.test('helm lint accepts the chart with each values file', { skip }, async (t) => {
@@ -206,6 +211,52 @@ void t.test('each variant has the objects that belong to it', { skip }, (t) => {
   t.end();
 });
 
+void t.test('names and texts stay what they are, whatever YAML would make of them', { skip }, async (t) => {
+  const set = 'clientCertificates.ca.secret=1e3,clientCertificates.ca.key=0x1,tls.secretName=12';
+  const names = 'clientCertificates.allowedNames={api #1,admin: 2}';
+  const minimal = VALUES_FILES.get('minimal') ?? '';
+  const words = [
+    'template',
+    'true',
+    CHART,
+    '--namespace',
+    '2024',
+    '--values',
+    minimal,
+    '--set-string',
+    set,
+    '--set',
+    names,
+  ];
+  const { status, stdout, stderr } = await helmIn(folder, ...words);
+  t.equal(status, 0, stderr);
+  const objects = readObjects(stdout);
+  for (const { kind, metadata } of objects) t.match(metadata, { name: 'true', namespace: '2024' }, kind);
+  const { volumes, containers, serviceAccountName } = findPodSpec(objects);
+  t.equal(serviceAccountName, 'true');
+  t.match(volumes, [
+    { name: 'tls', secret: { secretName: '12' } },
+    { name: 'client-ca', secret: { secretName: '1e3', items: [{ key: '0x1', path: '0x1' }] } },
+  ]);
+  const { args } = containers[0];
+  t.ok(args.includes('--allowed-client-names=api #1,admin: 2'), args.join(' '));
+});
+
+void t.test('a Keystone on the same machine needs no encryption', { skip }, async (t) => {
+  const set = 'keystone.url=http://127.0.0.1:5000/v3';
+  const { status, stderr } = await template(VALUES_FILES.get('control-plane') ?? '', '--set', set);
+  t.equal(status, 0, stderr);
+});
+
+void t.test('the certificate has the address that the API server connects to', { skip }, async (t) => {
+  const addressesOf = (objects: readonly KubernetesObject[]): unknown =>
+    objects.find(({ kind }) => kind === 'Certificate')?.spec?.['ipAddresses'];
+  t.strictSame(addressesOf(objectsOf('cert-manager')), ['10.96.0.20']);
+  const set = 'tls.source=certManager,tls.secretName=,tls.certManager.issuerName=ca';
+  const { stdout, stderr } = await template(VALUES_FILES.get('control-plane') ?? '', '--set', set);
+  t.strictSame(addressesOf(readObjects(stdout)), ['127.0.0.1'], stderr);
+});
+
 /** Changes of minimal-values.yaml that must fail, and what the message says. */
 const REFUSED: readonly (readonly [set: string, message: RegExp])[] = [
   // Misspelt names.
@@ -246,11 +297,29 @@ const REFUSED: readonly (readonly [set: string, message: RegExp])[] = [
   ['metricsAccess=clients', /needs clientCertificates\.ca/],
   ['metricsAccess=off,monitoring.source=podMonitor', /metricsAccess is off/],
   ['keystone.ca.secret=a,keystone.ca.configMap=b', /only one of/],
+  ['oidc.ca.secret=a', /does not contain oidc/],
+  ['policy.configMapName=a', /policy\.source is none/],
+  ['sync.configMapName=a,sync.source=values', /sync\.source is values/],
+  ['policy.denyUnmatched=true', /policy\.source is none/],
+  ['sync.source=values,sync.clusterRoles={reader}', /sync\.roleAssignments is not/],
+  ['tls.source=values,tls.certificate=a,tls.key=b', /tls\.secretName is set/],
+  ['tls.certManager.issuerName=a', /tls\.source is secret/],
+  // What would not run, or not be reached.
+  ['keystone.url=http://keystone.example.com:5000/v3', /set keystone\.allowHttp/],
+  ['keystone.url=http://127.0.0.1.example.com/v3', /set keystone\.allowHttp/],
+  ['monitoring.source=serviceMonitor', /does not let Prometheus connect/],
+  ['commonLabels.app\\.kubernetes\\.io/name=a', /must not contain app\.kubernetes\.io\/name/],
+  ['fullnameOverride=keystone.v2', /set fullnameOverride/],
+  ['fullnameOverride=2keystone', /set fullnameOverride/],
+  ['autoscaling.enabled=true,autoscaling.maxReplicas=1', /minReplicas is more than/],
+  // What would keep machines from being drained.
+  ['replicas=1', /less than the 1 replicas/],
+  ['autoscaling.enabled=true,podDisruptionBudget.minAvailable=2', /less than the 2 replicas/],
   // What is required.
   ['image.repository=', /image\.repository is required/],
   ['keystone.url=', /keystone\.url is required/],
   ['tls.secretName=', /tls\.secretName is required/],
-  ['tls.source=certManager', /issuerName is required/],
+  ['tls.source=certManager,tls.secretName=', /issuerName is required/],
   ['policy.source=watch', /configMapName is required/],
   ['serviceAccount.create=false', /serviceAccount\.name is required/],
   // A webhook on the network of the machine.
@@ -277,6 +346,27 @@ void t.test('a password of the proxy is refused and not printed', { skip }, asyn
   t.match(stderr, /without a user and a password/);
   t.notMatch(stdout + stderr, /canary/);
 });
+
+void t.test(
+  'helm installs the archive of a release from a server, and it is what helm would make',
+  { skip },
+  async (t) => {
+    const name = basename(chartPath(PROJECT.version));
+    const release = t.testdir({ own: {}, helm: {} });
+    writeFileSync(join(release, 'own', name), await packChart());
+    const packaged = await helmIn(folder, 'package', CHART, '--destination', join(release, 'helm'));
+    t.equal(packaged.status, 0, packaged.stderr);
+    const list = (path: string): readonly string[] =>
+      execFileSync('tar', ['-tzf', path], { encoding: 'utf8' }).trim().split('\n').toSorted();
+    t.strictSame(list(join(release, 'own', name)), list(join(release, 'helm', name)));
+    const server = await startReleaseServer(join(release, 'own'));
+    t.teardown(() => server.stop());
+    const words = ['--namespace', 'kube-system', '--values', VALUES_FILES.get('everything') ?? ''];
+    const { status, stdout, stderr } = await helmIn(folder, 'template', 'a', `${server.url}/${name}`, ...words);
+    t.equal(status, 0, stderr);
+    t.equal(stdout, (await helmIn(folder, 'template', 'a', CHART, ...words)).stdout);
+  },
+);
 
 void t.test('the manifests are what the chart renders', { skip }, async (t) => {
   const file = 'packaging/webhook/manifests.yaml';

@@ -1,12 +1,14 @@
 {{- define "keystone.name" -}}
 {{- $name := .Values.fullnameOverride | default .Release.Name }}
 {{- if gt (len $name) 52 }}{{ fail "the name of the release is longer than 52 characters; set fullnameOverride to a shorter one" }}{{ end }}
+{{- /* What a Service can be named. Otherwise Helm would fail after it has created half of the objects. */}}
+{{- if not (regexMatch `^[a-z]([-a-z0-9]*[a-z0-9])?$` $name) }}{{ fail (printf "the name %s is not for a Service; set fullnameOverride to one that starts with a letter and has only letters, digits and dashes" $name) }}{{ end }}
 {{- $name }}
 {{- end }}
 
 {{- define "keystone.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
 {{- define "keystone.labels" -}}
@@ -91,15 +93,15 @@ scheme: https
 path: /metrics
 interval: {{ .Values.monitoring.interval }}
 tlsConfig:
-  serverName: {{ include "keystone.metricsServerName" . }}
+  serverName: {{ include "keystone.metricsServerName" . | toYaml }}
   ca:
     secret:
-      name: {{ .Values.monitoring.caSecret | default (include "keystone.tlsSecret" .) }}
-      key: {{ .Values.monitoring.caKey }}
+      name: {{ .Values.monitoring.caSecret | default (include "keystone.tlsSecret" .) | toYaml }}
+      key: {{ .Values.monitoring.caKey | toYaml }}
   {{- if eq .Values.metricsAccess "clients" }}
   {{- $secret := required "monitoring.clientSecret is required with metricsAccess: clients" .Values.monitoring.clientSecret }}
   cert:
-    secret: { name: {{ $secret }}, key: tls.crt }
-  keySecret: { name: {{ $secret }}, key: tls.key }
+    secret: { name: {{ $secret | toYaml }}, key: tls.crt }
+  keySecret: { name: {{ $secret | toYaml }}, key: tls.key }
   {{- end }}
 {{- end }}

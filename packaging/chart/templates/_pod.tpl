@@ -13,7 +13,7 @@
 - --{{ .flag }}={{ $folder }}/{{ .name }}/{{ .ca.key }}
 {{- end }}
 {{- with $v.clientCertificates.allowedNames }}
-- --allowed-client-names={{ join "," . }}
+- {{ printf "--allowed-client-names=%s" (join "," .) | quote }}
 {{- end }}
 - --metrics={{ $v.metricsAccess }}
 - --shutdown-grace={{ $v.shutdownGraceSeconds }}
@@ -86,19 +86,19 @@
 - name: {{ .name }}
   {{- if .ca.secret }}
   secret:
-    secretName: {{ .ca.secret }}
-    items: [{ key: {{ .ca.key }}, path: {{ .ca.key }} }]
+    secretName: {{ .ca.secret | toYaml }}
+    items: [{ key: {{ .ca.key | toYaml }}, path: {{ .ca.key | toYaml }} }]
   {{- else }}
   configMap:
-    name: {{ .ca.configMap | default (printf "%s-%s" (include "keystone.name" $) .name) }}
-    items: [{ key: {{ .ca.key }}, path: {{ .ca.key }} }]
+    name: {{ .ca.configMap | default (printf "%s-%s" (include "keystone.name" $) .name) | toYaml }}
+    items: [{ key: {{ .ca.key | toYaml }}, path: {{ .ca.key | toYaml }} }]
   {{- end }}
 {{- end }}
 {{- range $section, $key := dict "policy" "policies" "sync" "syncConfig" }}
 {{- with include "keystone.mountedConfigMap" (dict "root" $ "section" $section) }}
 - name: {{ $section }}
   configMap:
-    name: {{ . }}
+    name: {{ . | toYaml }}
     items: [{ key: {{ $key }}, path: {{ $key }} }]
 {{- end }}
 {{- end }}
@@ -139,16 +139,16 @@ metadata:
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "keystone.serviceAccount" . }}
+  serviceAccountName: {{ include "keystone.serviceAccount" . | toYaml }}
   automountServiceAccountToken: {{ include "keystone.needsApi" . | eq "true" }}
   enableServiceLinks: false
   {{- with $v.pod.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | toYaml }}
   {{- end }}
   {{- with $v.image.pullSecrets }}
   imagePullSecrets:
     {{- range . }}
-    - name: {{ . }}
+    - name: {{ . | toYaml }}
     {{- end }}
   {{- end }}
   terminationGracePeriodSeconds: {{ add $v.shutdownGraceSeconds $v.authentication.reviewTimeoutSeconds 10 }}

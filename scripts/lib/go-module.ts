@@ -1,0 +1,27 @@
+/** Downloads the modules that tools are built from, with Go and from the proxy that Go is configured for. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+/** One version of a module, and its checksum as in a go.sum. The module has the checksums of its dependencies. */
+export interface GoModule {
+  readonly path: string;
+  readonly version: string;
+  readonly sum: string;
+}
+
+/**
+ * Downloads a module and returns the folder of its files.
+ *
+ * @throws Error if Go cannot download it, or if it has another checksum
+ */
+export async function downloadModule(
+  go: string,
+  { path, version, sum }: GoModule,
+  options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
+): Promise<string> {
+  const module = `${path}@${version}`;
+  const { stdout } = await promisify(execFile)(go, ['mod', 'download', '-json', module], options);
+  const { Dir, Sum } = JSON.parse(stdout) as { readonly Dir: string; readonly Sum: string };
+  if (Sum !== sum) throw new Error(`${module} has the checksum ${Sum}, not ${sum}`);
+  return Dir;
+}
