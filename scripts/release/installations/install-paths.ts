@@ -71,6 +71,15 @@ async function download({ url, folder }: Installation, name: string): Promise<st
 /** Changes the root folder, which only root, or a user in a namespace of its own, is allowed to do. */
 const asRoot = (): readonly string[] => (process.getuid?.() === 0 ? [] : ['unshare', '--user', '--map-root-user']);
 
+/**
+ * Makes npm ask only this server. It wants to know about the keyring, which is optional, although it must not install it. A
+ * registry that cannot be reached would cost minutes.
+ */
+const onlyFrom = (url: string): Readonly<Record<string, string>> => ({
+  npm_config_registry: url,
+  npm_config_update_notifier: 'false',
+});
+
 /** A way whose tool this machine lacks: it is not for this system. */
 const elsewhere = (name: string, tool: string): InstallPath => ({
   name,
@@ -131,9 +140,9 @@ const INSTALL_PATHS: readonly InstallPath[] = [
     name: 'npm install',
     findMissingTool: needs('npm'),
     install: async ({ url, version, folder }) => {
-      // Without the keyring, which comes from a registry.
       const options = ['--global', '--prefix', folder, '--omit=optional', '--no-audit', '--no-fund'];
-      await run(folder, 'npm', ['install', ...options, `${url}/${basename(npmPackagePath(version))}`]);
+      const tarball = `${url}/${basename(npmPackagePath(version))}`;
+      await run(folder, 'npm', ['install', ...options, tarball], onlyFrom(url));
       return [join(folder, 'bin', PROGRAM_NAME)];
     },
   },
@@ -144,6 +153,7 @@ const INSTALL_PATHS: readonly InstallPath[] = [
       Promise.resolve([
         'env',
         `HOME=${folder}`,
+        ...Object.entries(onlyFrom(url)).map(([name, value]) => `${name}=${value}`),
         'npm_config_omit=optional',
         'npx',
         '--yes',
