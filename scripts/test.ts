@@ -11,22 +11,25 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { availableParallelism, constants, tmpdir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import type { ResourceName, Resources } from '../test/support/resources.ts';
 import { bundleJitter } from './lib/bundle-jitter.ts';
 import { bundleTap } from './lib/bundle-tap.ts';
+import { isPackagedTest } from './lib/packaged-tests.ts';
 import { readChildSeconds, readOwnSeconds } from './lib/processor-time.ts';
-import { runTestFiles } from './lib/run-test-files.ts';
-import type { FileTime, TestFile, TestRunOptions } from './lib/run-test-files.ts';
+import { runTestProcesses } from './lib/run-test-files.ts';
+import type { TestProcess, TestRunOptions } from './lib/run-test-files.ts';
 import { startResources } from './lib/start-test-resources.ts';
 import type { Server } from './lib/start-test-resources.ts';
+import { makeBatches } from './lib/test-batch.ts';
 import { describeCounts } from './lib/test-report.ts';
-import type { Counts } from './lib/test-report.ts';
+import type { Counts, FileTime } from './lib/test-report.ts';
 import { findResources } from './lib/test-resources.ts';
-import { describeSlowest, readTestTimes, sortSlowestFirst, writeTestTimes } from './lib/test-times.ts';
+import { describeSlowest, estimateSeconds, readTestTimes, sortSlowestFirst, writeTestTimes } from './lib/test-times.ts';
+import type { TestTimes } from './lib/test-times.ts';
 import { executablePath, hostTarget } from './package/targets.ts';
 
 const root = dirname(import.meta.dirname);
@@ -39,8 +42,9 @@ const nodeFlags = ['--disable-warning=ExperimentalWarning'];
 const ALL = /^test\/(?!package\/)/;
 const UNIT = /^test\/(?:property|unit)\//;
 const STRESS = /^test\/(?:property|stress)\//;
-/** Tests of what users do, of packages, and of what differs inside an executable. */
-const PACKAGED = /^test\/(?:e2e|package)\/|^test\/(?:stress\/keyring|security\/child-environment)\.test\.ts$/;
+
+/** More would start more processes, fewer would be ready at different times. */
+const BATCHES_PER_PROCESSOR = 2;
 
 const USAGE = 'usage: npm test -- [--unit | --stress | --packaged [--made]] [--jitter SEED]... [TEST-FILE...]';
 
@@ -121,14 +125,16 @@ async function runTests(
     ...(selection.isFullSize ? { CKA_STRESS: 'full' } : {}),
   };
   const ready = startAll(selection, names, { dir, servers, resourceFolder });
-  const toFile = (path: string): TestFile => {
-    const needed = resources.get(path) ?? [];
-    const file = { path, env: { ...env, CKA_TEST_RESOURCE_NAMES: needed.join(' ') } };
+  const toProcess = (paths: readonly string[]): TestProcess => {
+    const needed = resources.get(paths[0] ?? '') ?? [];
+    const test = { paths, env: { ...env, CKA_TEST_RESOURCE_NAMES: needed.join(' ') } };
     return needed.length === 0
-      ? file
-      : { ...file, ready: Promise.all(needed.flatMap((name) => ready.get(name) ?? [])) };
+      ? test
+      : { ...test, ready: Promise.all(needed.flatMap((name) => ready.get(name) ?? [])) };
   };
-  const files = sortSlowestFirst(selection.files, readTestTimes(timesFile)).map(toFile);
+  const knownTimes = readTestTimes(timesFile);
+  const lists = groupFiles(selection, (path) => resources.get(path)?.length === 0, knownTimes);
+  const tests = sortSlowestFirst(lists, knownTimes).map(toProcess);
   const options = {
     root,
     dir,
@@ -140,16 +146,29 @@ async function runTests(
       console.log(text);
     },
   };
-  if (selection.jitterSeeds.length > 0) return runWithDelays(files, selection.jitterSeeds, options, counts);
-  const times = await runTestFiles(files, options, counts);
+  if (selection.jitterSeeds.length > 0) return runWithDelays(tests, selection.jitterSeeds, options, counts);
+  const times = await runTestProcesses(tests, options, counts);
   // In full size, the times are others.
   if (!selection.isFullSize) writeTestTimes(timesFile, times);
   return times;
 }
 
+/** Decides which files share a process: those that need nothing, unless they run with delays or in full size. */
+function groupFiles(
+  { files, isFullSize, jitterSeeds }: Selection,
+  needsNothing: (path: string) => boolean,
+  times: TestTimes,
+): readonly (readonly string[])[] {
+  if (isFullSize || jitterSeeds.length > 0) return files.map((path) => [path]);
+  const batches = makeBatches(files.filter(needsNothing), BATCHES_PER_PROCESSOR * availableParallelism(), (path) =>
+    estimateSeconds(path, times),
+  );
+  return [...batches, ...files.filter((path) => !needsNothing(path)).map((path) => [path])];
+}
+
 /** Runs the files once for each seed. */
 async function runWithDelays(
-  files: readonly TestFile[],
+  tests: readonly TestProcess[],
   seeds: readonly string[],
   options: TestRunOptions,
   counts: Counts,
@@ -158,8 +177,8 @@ async function runWithDelays(
   for (const seed of seeds) {
     const preload = await bundleJitter(cache, seed);
     options.write(`with the delays of --jitter ${seed}:`);
-    const delayed = files.map((file) => ({ ...file, env: { ...file.env, CKA_JITTER: preload } }));
-    times.push(...(await runTestFiles(delayed, { ...options, preload }, counts)));
+    const delayed = tests.map((test) => ({ ...test, env: { ...test.env, CKA_JITTER: preload } }));
+    times.push(...(await runTestProcesses(delayed, { ...options, preload }, counts)));
   }
   return times;
 }
@@ -195,9 +214,9 @@ function selectTests(args: string[]): Selection {
   const { values, positionals } = parseArguments(args);
   const { unit, stress, packaged, made, jitter } = values;
   if ([unit, stress, packaged].filter(Boolean).length > 1 || (made && !packaged)) throw new UsageError(USAGE);
-  const pattern = unit ? UNIT : stress ? STRESS : packaged ? PACKAGED : ALL;
-  const files =
-    positionals.length > 0 ? positionals.map(toTestFile) : listTestFiles().filter((file) => pattern.test(file));
+  const pattern = unit ? UNIT : stress ? STRESS : ALL;
+  const isSelected = packaged ? isPackagedTest : (file: string) => pattern.test(file);
+  const files = positionals.length > 0 ? positionals.map(toTestFile) : listTestFiles().filter(isSelected);
   return { files, isFullSize: stress, isPackaged: packaged, isMade: made, jitterSeeds: jitter };
 }
 

@@ -1,4 +1,4 @@
-// Runs test files, each in a process of its own, and measures them.
+// Runs test files in processes, and measures them.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -6,15 +6,18 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
-import { openFileReport } from './test-report.ts';
-import type { Counts } from './test-report.ts';
+import { BATCH_VARIABLE } from './test-batch.ts';
+import { openProcessReport } from './test-report.ts';
+import type { Counts, FileTime } from './test-report.ts';
 
-export interface TestFile {
+/** Test files that run in one process, one after the other. */
+export interface TestProcess {
   /** Relative to the folder of the project. */
-  readonly path: string;
+  readonly paths: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  /** Fulfilled when what the file needs has started; without it, the file needs nothing. */
+  /** Fulfilled when what the files need has started; without it, they need nothing. */
   readonly ready?: Promise<unknown>;
 }
 
@@ -23,9 +26,9 @@ export interface TestRunOptions {
   readonly root: string;
   /** A folder for temporary files. */
   readonly dir: string;
-  /** The number of files that run at the same time, if it does not depend on the processors. */
+  /** The number of processes that run at the same time, if it does not depend on the processors. */
   readonly jobs: number | undefined;
-  /** A file that has not ended after this time hangs, and is stopped. */
+  /** A process that has not ended after this time hangs, and is stopped. */
   readonly timeoutSeconds: number;
   /** A module that each test process loads first. */
   readonly preload?: string | undefined;
@@ -37,54 +40,49 @@ export interface TestRunOptions {
   readonly write: (text: string) => void;
 }
 
-export interface FileTime {
-  readonly path: string;
-  readonly seconds: number;
-  /** Of the test and the processes that it started; undefined if it did not end by itself. */
-  readonly processorSeconds: number | undefined;
-}
-
 const PRELOADS = [new URL('measure-process.ts', import.meta.url), new URL('use-tap-bundle.ts', import.meta.url)];
 
-/** While one file waits, another one uses its processor. */
-const FILES_BESIDE_PROCESSORS = 1;
+const BATCH_PROGRAM = fileURLToPath(new URL('run-test-batch.ts', import.meta.url));
 
-/** Many files mostly wait, but each takes memory. */
-const MOST_FILES_PER_PROCESSOR = 4;
+/** While one process waits, another one uses its processor. */
+const TESTS_BESIDE_PROCESSORS = 1;
+
+/** Many tests mostly wait, but each takes memory. */
+const MOST_TESTS_PER_PROCESSOR = 4;
 const SAMPLE_MS = 500;
 
 /**
- * Runs test files, and starts them in this order: one for each processor, one beside them, and one more whenever a
- * processor is idle. A file that is not ready lets later ones pass.
+ * Runs test processes, and starts them in this order: one for each processor, one beside them, and one more whenever a
+ * processor is idle. A process that is not ready lets later ones pass.
  *
- * @returns the times, in the order in which the files ended
- * @throws the reason why what a file needs could not be started
+ * @returns the times, in the order in which the processes ended
+ * @throws the reason why what a process needs could not be started
  */
-export async function runTestFiles(
-  files: readonly TestFile[],
+export async function runTestProcesses(
+  tests: readonly TestProcess[],
   options: TestRunOptions,
   counts: Counts,
 ): Promise<readonly FileTime[]> {
   const processors = availableParallelism();
-  const atLeast = options.jobs ?? processors + FILES_BESIDE_PROCESSORS;
-  const atMost = options.jobs ?? processors * MOST_FILES_PER_PROCESSOR;
+  const atLeast = options.jobs ?? processors + TESTS_BESIDE_PROCESSORS;
+  const atMost = options.jobs ?? processors * MOST_TESTS_PER_PROCESSOR;
   const times: FileTime[] = [];
-  const waiting = new Set(files);
-  const ready = new Set(files.filter((file) => file.ready === undefined));
+  const waiting = new Set(tests);
+  const ready = new Set(tests.filter((test) => test.ready === undefined));
   const running = new Set<Promise<void>>();
-  for (const file of files) {
-    file.ready?.then(
-      () => ready.add(file),
+  for (const test of tests) {
+    test.ready?.then(
+      () => ready.add(test),
       // The loop below waits for it as well.
       () => undefined,
     );
   }
-  const findNext = (): TestFile | undefined =>
-    options.isStopped() ? undefined : [...waiting].find((file) => ready.has(file));
-  const start = (file: TestFile): void => {
-    waiting.delete(file);
-    const ended = runTestFile(file, options, counts).then((time) => {
-      times.push(time);
+  const findNext = (): TestProcess | undefined =>
+    options.isStopped() ? undefined : [...waiting].find((test) => ready.has(test));
+  const start = (test: TestProcess): void => {
+    waiting.delete(test);
+    const ended = runTestProcess(test, options, counts).then((ofFiles) => {
+      times.push(...ofFiles);
       running.delete(ended);
     });
     running.add(ended);
@@ -95,9 +93,9 @@ export async function runTestFiles(
       start(next);
       next = findNext();
     }
-    const unready = options.isStopped() ? [] : [...waiting].filter((file) => !ready.has(file));
+    const unready = options.isStopped() ? [] : [...waiting].filter((test) => !ready.has(test));
     if (running.size === 0 && unready.length === 0) return times;
-    const change = Promise.race([...running, ...unready.map((file) => file.ready)]);
+    const change = Promise.race([...running, ...unready.map((test) => test.ready)]);
     if (next === undefined || running.size >= atMost) await change;
     else if (await Promise.race([change.then(() => false), waitForIdleProcessor()])) start(next);
   }
@@ -111,13 +109,20 @@ async function waitForIdleProcessor(): Promise<boolean> {
   return readIdleMs() - before.idleMs > (performance.now() - before.at) / 2;
 }
 
-async function runTestFile(file: TestFile, options: TestRunOptions, counts: Counts): Promise<FileTime> {
+async function runTestProcess(
+  { paths, env: own }: TestProcess,
+  options: TestRunOptions,
+  counts: Counts,
+): Promise<readonly FileTime[]> {
   const { root, dir, jobs, timeoutSeconds, preload, processes } = options;
-  const report = openFileReport(file.path, counts, { isLive: jobs === 1, write: options.write });
-  const name = file.path.replaceAll('/', '_');
+  const report = openProcessReport(paths, counts, { isLive: jobs === 1, write: options.write });
+  const [first = ''] = paths;
+  const isBatch = paths.length > 1;
+  const name = first.replaceAll('/', '_');
   const processorTime = join(dir, `${name}.seconds`);
   const env = {
-    ...file.env,
+    ...own,
+    ...(isBatch ? { [BATCH_VARIABLE]: paths.join(' ') } : {}),
     TAP_CHILD_ID: '1',
     TAP_TIMEOUT: String(timeoutSeconds),
     CKA_PROCESSOR_TIME: processorTime,
@@ -126,7 +131,7 @@ async function runTestFile(file: TestFile, options: TestRunOptions, counts: Coun
     '--disable-warning=ExperimentalWarning',
     ...(preload === undefined ? [] : [`--require=${preload}`]),
     ...PRELOADS.map((url) => `--import=${url.href}`),
-    file.path,
+    isBatch ? BATCH_PROGRAM : first,
   ];
   const startedAt = performance.now();
   // A file, because a pipe would stay open as long as a program that the test has left behind.
@@ -144,8 +149,8 @@ async function runTestFile(file: TestFile, options: TestRunOptions, counts: Coun
   clearTimeout(timer);
   processes.delete(child);
   const seconds = (performance.now() - startedAt) / 1000;
-  report.close({ ...result, seconds, errors: readFileSync(errors, 'utf8') });
-  return { path: file.path, seconds, processorSeconds: readSeconds(processorTime) };
+  const processorSeconds = readSeconds(processorTime);
+  return report.close({ ...result, seconds, processorSeconds, errors: readFileSync(errors, 'utf8') });
 }
 
 function readSeconds(file: string): number | undefined {

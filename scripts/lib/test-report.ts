@@ -6,6 +6,8 @@ import { inspect } from 'node:util';
 import { Parser } from 'tap-parser';
 import type { Result } from 'tap-parser';
 
+import { END_OF_FILE, parseEnd } from './test-batch.ts';
+
 /** The number of assertions by result. */
 export interface Counts {
   passed: number;
@@ -20,21 +22,30 @@ export interface ReportOptions {
   readonly write: (text: string) => void;
 }
 
-/** How the process of a test file ended. */
-export interface FileEnd {
+/** How the process of test files ended. */
+export interface ProcessEnd {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly seconds: number;
+  /** Of the process and those that it started; undefined if it did not end by itself. */
+  readonly processorSeconds: number | undefined;
   /** What it wrote to stderr. */
   readonly errors: string;
 }
 
-/** The report of a test file. */
-export interface FileReport {
-  /** Takes the output of the test. */
+export interface FileTime {
+  readonly path: string;
+  readonly seconds: number;
+  /** Of the test and the processes that it started; undefined if it did not end by itself. */
+  readonly processorSeconds: number | undefined;
+}
+
+/** The report of test files that run in one process. */
+export interface ProcessReport {
+  /** Takes the output of the tests. */
   readonly stream: Parser;
-  /** Prints the result, when the output is complete and the process has ended. */
-  close(end: FileEnd): void;
+  /** Prints the results, when the output is complete and the process has ended. Returns how long each file took. */
+  close(end: ProcessEnd): readonly FileTime[];
 }
 
 interface Subtest {
@@ -42,49 +53,90 @@ interface Subtest {
   assertions: number;
 }
 
+/** What is known about a file. */
+interface FileResult {
+  readonly path: string;
+  /** The number of tests at its top level. */
+  tests: number;
+  /** The number of assertions that passed. */
+  passed: number;
+  /** The number of failures. */
+  failed: number;
+  /** How long it took, if other files run in the same process. */
+  time?: Omit<FileTime, 'path'>;
+}
+
 interface Reporter {
   readonly counts: Counts;
   readonly print: (line: string) => void;
-  /** The number of failures in this file. */
-  failed: number;
+  readonly file: FileResult;
 }
 
 /** Diagnostics that repeat other output (the stack contains the position), or that are about tap itself. */
 const hiddenDiagnostics = new Set(['at', 'source', 'compare', 'test', 'tapCaught']);
 
 /**
- * Opens the report of a test file, which updates `counts`. It has a line for each failure, each skipped test and the
- * result. Reports of parallel files must not be live, so that their lines stay together.
+ * Opens the report of a process, which updates `counts`. It has a line for each failure, each skipped test and the
+ * result of each file. Reports of parallel processes must not be live, so that their lines stay together.
  *
  * The line of a subtest counts only if its assertions do not show the result: it was skipped or todo, or it failed
  * without a failed assertion. A file that crashes or that tests nothing counts as one failure.
+ *
+ * @param paths the files, in the order in which they run
  */
-export function openFileReport(path: string, counts: Counts, { isLive, write }: ReportOptions): FileReport {
+export function openProcessReport(
+  paths: readonly string[],
+  counts: Counts,
+  { isLive, write }: ReportOptions,
+): ProcessReport {
   const lines: string[] = [];
   const print = (line: string): void => {
     if (isLive) write(line);
     else lines.push(line);
   };
-  const reporter: Reporter = { counts, print, failed: 0 };
+  const makeResult = (path: string): FileResult => ({ path, tests: 0, passed: 0, failed: 0 });
+  const files = paths.map(makeResult);
+  const waiting = [...files];
+  let file = waiting.shift() ?? makeResult('');
+  let fileStartedAt = performance.now();
+  const printResult = ({ path, tests, passed, failed }: FileResult, time: Omit<FileTime, 'path'>): FileTime => {
+    const times = `${time.seconds.toFixed(1)} s, ${time.processorSeconds?.toFixed(1) ?? '?'} processor s`;
+    const result = failed > 0 ? 'FAIL' : 'ok  ';
+    print(`${result}  ${path} (${String(tests)} tests, ${String(passed)} assertions, ${times})`);
+    return { path, ...time };
+  };
+  const fail = (failed: FileResult, how: string): void => {
+    counts.failed += 1;
+    failed.failed += 1;
+    print(`FAIL  ${failed.path}: ${how}`);
+  };
+  const endFile = (name: string): void => {
+    const now = performance.now();
+    const { processorSeconds } = parseEnd(name);
+    file.time = { seconds: (now - fileStartedAt) / 1000, processorSeconds };
+    if (file.tests === 0 && file.failed === 0) fail(file, 'ended before any test');
+    printResult(file, file.time);
+    fileStartedAt = now;
+    file = waiting.shift() ?? file;
+  };
   const stream = new Parser();
-  let assertions = 0;
-  stream.on('assert', () => (assertions += 1));
-  follow(stream, reporter, `${path} > `);
+  follow(stream, () => ({ counts, print, file }), '', endFile);
   return {
     stream,
-    close({ status, signal, seconds, errors }) {
+    close({ status, signal, seconds, processorSeconds, errors }) {
       if (errors !== '') print(errors.trimEnd());
-      const isComplete = stream.results?.ok === true && status === 0 && assertions > 0;
-      if (!isComplete && reporter.failed === 0) {
-        counts.failed += 1;
-        reporter.failed += 1;
-        const end = signal === null ? `exited with status ${String(status)}` : `was ended by ${signal}`;
-        const extent = assertions === 0 ? 'before any test' : 'without a failed assertion';
-        print(`FAIL  ${path}: ${end} ${extent}`);
-      }
-      const result = reporter.failed > 0 ? 'FAIL' : 'ok  ';
-      print(`${result}  ${path} (${String(assertions)} tests, ${seconds.toFixed(1)} s)`);
+      const end = signal === null ? `exited with status ${String(status)}` : `was ended by ${signal}`;
+      const isComplete = stream.results?.ok === true && status === 0;
+      if (file.time === undefined) {
+        if (file.failed === 0 && (!isComplete || file.tests === 0))
+          fail(file, `${end} ${file.tests === 0 ? 'before any test' : 'without a failed assertion'}`);
+        file.time = { seconds, processorSeconds };
+        printResult(file, file.time);
+        for (const other of waiting) fail(other, `did not run, because the process of ${file.path} ${end}`);
+      } else if (!isComplete && files.every(({ failed }) => failed === 0))
+        fail(file, `the process of ${String(files.length)} files ${end} without a failed assertion`);
       if (lines.length > 0) write(lines.join('\n'));
+      return files.flatMap(({ path, time }) => (time === undefined ? [] : [{ path, ...time }]));
     },
   };
 }
@@ -95,39 +147,63 @@ export function describeCounts({ passed, failed, skipped }: Counts): string {
   return skipped > 0 ? `${counts}, ${String(skipped)} skipped` : counts;
 }
 
-function follow(parser: Parser, reporter: Reporter, parent: string): void {
-  const { counts, print } = reporter;
+/**
+ * Follows the output of a test.
+ *
+ * @param getReporter returns where the results go
+ * @param parent the names of the tests around this one; empty for the output of a process
+ */
+function follow(
+  parser: Parser,
+  getReporter: () => Reporter,
+  parent: string,
+  onEndOfFile?: (description: string) => void,
+): void {
+  const nameOf = (name: string): string => `${parent === '' ? `${getReporter().file.path} > ` : parent}${name}`;
   let finishedSubtest: Subtest | undefined;
   parser.on('child', (child: Parser) => {
-    const subtest = { failedBefore: reporter.failed, assertions: 0 };
+    if (onEndOfFile !== undefined && child.name === END_OF_FILE) {
+      child.on('assert', ({ name }: Result) => {
+        onEndOfFile(name);
+      });
+      return;
+    }
+    const reporter = getReporter();
+    const subtest = { failedBefore: reporter.file.failed, assertions: 0 };
     child.on('assert', () => (subtest.assertions += 1));
     finishedSubtest = subtest;
-    follow(child, reporter, `${parent}${child.name} > `);
+    follow(child, () => reporter, `${nameOf(child.name)} > `);
   });
   // Output of a test that is not TAP.
   parser.on('extra', (text: string) => {
-    print(text.trimEnd());
+    getReporter().print(text.trimEnd());
   });
   // A comment of a test (`t.comment`). tap's own comments are about subtests and times.
   parser.on('comment', (text: string) => {
-    if (!/^# (?:Subtest|time|timeout)\b/.test(text)) print(`      ${text.trim()}`);
+    if (!/^# (?:Subtest|time|timeout)\b/.test(text)) getReporter().print(`      ${text.trim()}`);
   });
   parser.on('bailout', (reason: string) => {
-    print(`Bail out! ${reason}`);
+    getReporter().print(`Bail out! ${reason}`);
   });
   parser.on('assert', (result: Result) => {
+    if (onEndOfFile !== undefined && result.name === END_OF_FILE) return;
+    const { counts, file, print } = getReporter();
+    if (onEndOfFile !== undefined) file.tests += 1;
     const subtest = finishedSubtest;
     finishedSubtest = undefined;
-    const name = `${parent}${result.name}`;
+    const name = nameOf(result.name);
     if (result.skip !== false || result.todo !== false) {
       counts.skipped += 1;
       const [word, reason] = result.skip === false ? ['todo', result.todo] : ['skip', result.skip];
       print(`${word}  ${name}${typeof reason === 'string' && reason !== '' ? `: ${reason}` : ''}`);
     } else if (result.ok) {
-      if (subtest === undefined) counts.passed += 1;
-    } else if (subtest === undefined || reporter.failed === subtest.failedBefore) {
+      if (subtest === undefined) {
+        counts.passed += 1;
+        file.passed += 1;
+      }
+    } else if (subtest === undefined || file.failed === subtest.failedBefore) {
       counts.failed += 1;
-      reporter.failed += 1;
+      file.failed += 1;
       print(`FAIL  ${name}${subtest === undefined ? '' : ': failed without a failed assertion'}`);
       for (const line of describeDiagnostics(result.diag)) print(line);
     }

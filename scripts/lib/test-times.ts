@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-import type { FileTime } from './run-test-files.ts';
+import type { FileTime } from './test-report.ts';
 
 /** Seconds by test file. */
 export type TestTimes = Readonly<Record<string, number>>;
@@ -26,10 +26,17 @@ export function writeTestTimes(file: string, times: readonly FileTime[]): void {
   writeFileSync(file, JSON.stringify(all));
 }
 
-/** Sorts files by their known time. The size of a file that has never run takes the place of its time: 1 s for 1 KB. */
-export function sortSlowestFirst(files: readonly string[], times: TestTimes): string[] {
-  const estimates = new Map(files.map((file) => [file, times[file] ?? statSync(file).size / 1000]));
-  return files.toSorted((a, b) => (estimates.get(b) ?? 0) - (estimates.get(a) ?? 0));
+/** Estimates how long a file takes. The size of a file that has never run takes the place of its time: 1 s for 1 KB. */
+export function estimateSeconds(file: string, times: TestTimes): number {
+  return times[file] ?? statSync(file).size / 1000;
+}
+
+/** Sorts lists of files that run one after the other: what takes longer comes first. */
+export function sortSlowestFirst(lists: readonly (readonly string[])[], times: TestTimes): (readonly string[])[] {
+  const estimates = new Map(
+    lists.map((files) => [files, files.reduce((sum, file) => sum + estimateSeconds(file, times), 0)]),
+  );
+  return lists.toSorted((a, b) => (estimates.get(b) ?? 0) - (estimates.get(a) ?? 0));
 }
 
 /** Describes the slowest files, with the processor time of each if it is known. */

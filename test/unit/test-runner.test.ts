@@ -1,11 +1,13 @@
 /** The test runner of this project: what it starts for a test file, and how it counts. */
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { Test } from 'tap';
-import { runTestFiles } from '../../scripts/lib/run-test-files.ts';
-import type { FileTime } from '../../scripts/lib/run-test-files.ts';
-import type { Counts } from '../../scripts/lib/test-report.ts';
+import { isPackagedTest, listDecidedTests } from '../../scripts/lib/packaged-tests.ts';
+import { runTestProcesses } from '../../scripts/lib/run-test-files.ts';
+import { makeBatches } from '../../scripts/lib/test-batch.ts';
+import type { Counts, FileTime } from '../../scripts/lib/test-report.ts';
 import { findResources } from '../../scripts/lib/test-resources.ts';
 import { describeSlowest, readTestTimes, sortSlowestFirst, writeTestTimes } from '../../scripts/lib/test-times.ts';
 import { findResource, getResource } from '../support/resources.ts';
@@ -61,6 +63,26 @@ void t.test('unit tests need nothing that the runner starts', async (t) => {
   );
 });
 
+void t.test('for each end-to-end test, it is decided whether it runs with the executable', (t) => {
+  const decided = listDecidedTests();
+  const files = readdirSync('test/e2e').map((name) => `test/e2e/${name}`);
+  t.same(
+    files.filter((file) => file.endsWith('.test.ts') && !decided.includes(file)),
+    [],
+    'scripts/lib/packaged-tests.ts names it, with the reason',
+  );
+  t.same(
+    decided.filter((file) => !existsSync(file)),
+    [],
+    'each of these files exists',
+  );
+  t.ok(isPackagedTest('test/package/sbom.test.ts'));
+  t.ok(isPackagedTest('test/e2e/fast-path.test.ts'));
+  t.notOk(isPackagedTest('test/e2e/worked-examples.test.ts'));
+  t.notOk(isPackagedTest('test/unit/jwt.test.ts'));
+  t.end();
+});
+
 void t.test('a test that asks for what the runner did not start for its file fails instead of being skipped', (t) => {
   const folder = t.testdir({ 'programs.json': '{}', 'keystone.json': '{"missing":"no Python"}' });
   setVariables(t, { CKA_TEST_RESOURCES: folder, CKA_TEST_RESOURCE_NAMES: 'keystone tlsKeystone' });
@@ -100,16 +122,19 @@ interface Outcome {
 }
 
 interface RunSettings {
+  readonly env?: Readonly<Record<string, string>>;
   readonly jobs?: number;
   /** Of files that need something. */
   readonly ready?: Readonly<Record<string, Promise<unknown>>>;
+  /** All files run in one process. They use tap. */
+  readonly isBatch?: boolean;
 }
 
 /** Runs test files that print TAP. */
 async function runFiles(
   t: Test,
   files: Readonly<Record<string, string>>,
-  { jobs, ready = {} }: RunSettings = {},
+  { env: more = {}, jobs, ready = {}, isBatch = false }: RunSettings = {},
 ): Promise<Outcome> {
   const root = t.testdir({ 'package.json': '{ "type": "module" }', ...files });
   const counts = { passed: 0, failed: 0, skipped: 0 };
@@ -123,12 +148,15 @@ async function runFiles(
     isStopped: () => false,
     write: (text: string) => (output += `${text}\n`),
   };
-  const env = { PATH: process.env['PATH'] };
-  const times = await runTestFiles(
-    Object.keys(files).map((path) => {
-      const needed = ready[path];
-      return needed === undefined ? { path, env } : { path, env, ready: needed };
-    }),
+  const env = { PATH: process.env['PATH'], ...more };
+  const paths = Object.keys(files);
+  const times = await runTestProcesses(
+    isBatch
+      ? [{ paths, env }]
+      : paths.map((path) => {
+          const needed = ready[path];
+          return needed === undefined ? { paths: [path], env } : { paths: [path], env, ready: needed };
+        }),
     options,
     counts,
   );
@@ -156,7 +184,7 @@ void t.test('assertions are counted in subtests, and not the lines of the subtes
   t.same(counts, { passed: 2, failed: 1, skipped: 1 });
   t.match(output, 'FAIL  a.test.ts > outer > second\n        found: 1\n');
   t.match(output, 'skip  a.test.ts > outer > third: no Python\n');
-  t.match(output, /^FAIL {2}a\.test\.ts \(2 tests, /m);
+  t.match(output, /^FAIL {2}a\.test\.ts \(2 tests, 2 assertions, [\d.]+ s, [\d.]+ processor s\)$/m);
 });
 
 const PASSING = print('ok 1 - fine', '1..1');
@@ -181,6 +209,88 @@ void t.test('a file that ends badly is a failure, even without a failed assertio
   t.match(output, 'FAIL  throws.test.ts: exited with status 1 before any test');
   t.match(output, /^\s+at .*throws\.test\.ts:1:/m, 'stderr is part of the report');
   t.match(output, /^ok {4}passes\.test\.ts \(1 tests, /m);
+});
+
+const useTap = (...lines: readonly string[]): string => ["import t from 'tap';", ...lines].join('\n');
+
+void t.test('the files of a batch run in one process, and each has a result of its own', async (t) => {
+  const files = {
+    'first.test.ts': useTap(
+      "void t.test('nested', (t) => { t.pass('one'); t.pass('two'); t.end(); });",
+      't.teardown(() => { globalThis.pids = [process.pid]; });',
+    ),
+    'fails.test.ts': useTap("void t.test('nested', (t) => { t.equal(1, 2, 'wrong'); t.end(); });"),
+    'empty.test.ts': '',
+    'throws.test.ts': "throw new Error('at its top level');",
+    'slow.test.ts': useTap('await new Promise((resolve) => setTimeout(resolve, 500));', "t.pass('loaded late');"),
+    'last.test.ts': useTap("t.same(globalThis.pids, [process.pid], 'the same process');"),
+  };
+  const { counts, output, times } = await runFiles(t, files, { isBatch: true });
+  t.same(counts, { passed: 4, failed: 3, skipped: 0 });
+  t.match(output, /^ok {4}first\.test\.ts \(1 tests, 2 assertions, [\d.]+ s, [\d.]+ processor s\)$/m);
+  t.match(output, 'FAIL  fails.test.ts > nested > wrong\n');
+  t.match(output, /^FAIL {2}fails\.test\.ts \(1 tests, 0 assertions, /m);
+  t.match(output, 'FAIL  empty.test.ts: ended before any test\n');
+  t.match(output, /^FAIL {2}throws\.test\.ts > throws\.test\.ts cannot be loaded$/m);
+  t.match(output, /at its top level/);
+  t.match(output, /^ok {4}slow\.test\.ts \(1 tests, 1 assertions, /m);
+  t.match(output, /^ok {4}last\.test\.ts \(1 tests, 1 assertions, /m);
+  t.same(
+    times.map(({ path }) => path),
+    Object.keys(files),
+  );
+});
+
+void t.test('a file that ends its process fails, and so do the files of the batch that did not run', async (t) => {
+  const files = {
+    'first.test.ts': useTap("t.pass('fine');"),
+    'exits.test.ts': useTap("void t.test('nested', (t) => { t.pass('fine'); process.kill(process.pid, 'SIGKILL'); });"),
+    'last.test.ts': useTap("t.pass('fine');"),
+  };
+  const { counts, output } = await runFiles(t, files, { isBatch: true });
+  t.match(output, /^ok {4}first\.test\.ts /m);
+  t.match(output, /^FAIL {2}exits\.test\.ts \(/m);
+  t.match(output, 'FAIL  last.test.ts: did not run, because the process of exits.test.ts was ended by SIGKILL');
+  t.equal(counts.failed, 2);
+});
+
+void t.test('an error that nobody handles belongs to the test that runs', async (t) => {
+  const wait = 'await new Promise((resolve) => setTimeout(resolve, 60_000));';
+  const nest = (body: string): string => `void t.test('outer', async (t) => {
+    await t.test('first', (t) => { t.pass('fine'); t.end(); });
+    await t.test('second', async (t) => { ${body} ${wait} });
+    await t.test('third', (t) => { t.pass('still runs'); t.end(); });
+  });`;
+  const files = {
+    'error.test.ts': useTap(nest("setTimeout(() => { throw new Error('thrown late'); });")),
+    'rejection.test.ts': useTap(nest("void Promise.reject(new Error('rejected'));")),
+  };
+  // As the runner has it bundled for this test.
+  const env = { CKA_TAP_BUNDLE: fileURLToPath(import.meta.resolve('tap')) };
+  const { counts, output } = await runFiles(t, files, { env });
+  t.match(output, 'FAIL  error.test.ts > outer > second > thrown late\n');
+  t.match(output, 'FAIL  rejection.test.ts > outer > second > rejected\n');
+  t.same(counts, { passed: 4, failed: 2, skipped: 0 });
+});
+
+void t.test('the files of batches are spread by their time', (t) => {
+  const seconds: Readonly<Record<string, number>> = { a: 5, b: 3, c: 2, d: 1 };
+  t.same(
+    makeBatches(Object.keys(seconds), 2, (file) => seconds[file] ?? 0),
+    [
+      ['a', 'd'],
+      ['b', 'c'],
+    ],
+  );
+  t.same(
+    makeBatches(['a'], 4, () => 1),
+    [['a']],
+  );
+  t.same(
+    makeBatches([], 4, () => 1),
+    [],
+  );
+  t.end();
 });
 
 void t.test('the processor time of a file includes the processes that it started', async (t) => {
@@ -218,8 +328,9 @@ void t.test('a server that cannot be started ends the run', async (t) => {
 void t.test('the slowest files start first, and a new file counts by its size', (t) => {
   const folder = t.testdir({ big: 'x'.repeat(30_000), small: 'x', known: 'x' });
   const [big, small, known] = ['big', 'small', 'known'].map((name) => join(folder, name)) as [string, string, string];
-  t.same(sortSlowestFirst([small, known, big], { [known]: 20 }), [big, known, small]);
-  t.same(sortSlowestFirst([small, known, big], { [known]: 40 }), [known, big, small]);
+  t.same(sortSlowestFirst([[small], [known], [big]], { [known]: 20 }), [[big], [known], [small]]);
+  t.same(sortSlowestFirst([[small], [known], [big]], { [known]: 40 }), [[known], [big], [small]]);
+  t.same(sortSlowestFirst([[big], [small, known]], { [known]: 30 }), [[small, known], [big]], 'a batch is a sum');
   t.end();
 });
 
