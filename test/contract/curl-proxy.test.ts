@@ -22,10 +22,13 @@ const keystone = await startStandInKeystone({ tls: pki.server });
 t.teardown(() => keystone.close());
 const behind = behindProxy(keystone.url);
 
+/** Far longer than a connection takes on a busy machine, whose proxies are in this process. */
+const PATIENT_SECONDS = 600;
+
 /** Sends one request with curl, and returns the status of the response, or the error. */
 async function send(env: Environment, url: string, ca = pki.ca): Promise<number | Error> {
   const host = fakeHost({ now: Date.now, env: { PATH: process.env['PATH'], ...env } });
-  const http = openNegotiateHttp({
+  const settings = {
     host,
     tls: {
       insecure: false,
@@ -39,9 +42,10 @@ async function send(env: Environment, url: string, ca = pki.ca): Promise<number 
     trustedOrigins: undefined,
     chooseProxy: makeProxyRule(host),
     userAgent: 'test',
-    deadlineMs: 60_000,
+    deadlineMs: PATIENT_SECONDS * 1_000,
     log: () => undefined,
-  });
+  };
+  const http = openNegotiateHttp(settings, PATIENT_SECONDS);
   try {
     return (await http.send({ verb: 'GET', url: `${url}/v3` })).status;
   } catch (error) {

@@ -14,9 +14,6 @@ import type { TlsSettings } from '../../shared/http/tls-settings.ts';
 import { makeKerberosEnvironment } from '../programs/environment.ts';
 import { findTrustedProgram } from '../programs/find-program.ts';
 
-const CONNECT_TIMEOUT_SECONDS = 5;
-const VERSION_TIMEOUT_MS = 5_000;
-
 /** A body of 1 MiB, with headers. */
 const MAX_OUTPUT_BYTES = 1024 * 1024 + 64 * 1024;
 
@@ -76,7 +73,7 @@ function formatHeaders(headers: HttpRequest['headers'] = {}): string[] {
 export function makeCurlConfig(
   request: HttpRequest,
   url: URL,
-  timeoutMs: number,
+  { connectSeconds, totalMs }: { readonly connectSeconds: number; readonly totalMs: number },
   { tls, proxy, userAgent }: { tls: TlsSettings; proxy: Proxy | undefined; userAgent: string },
 ): string {
   return [
@@ -88,8 +85,8 @@ export function makeCurlConfig(
     formatLine('proto', `=${url.protocol.slice(0, -1)}`),
     ...formatTls(tls),
     ...formatProxy(proxy, tls),
-    formatLine('connect-timeout', String(CONNECT_TIMEOUT_SECONDS)),
-    formatLine('max-time', String(Math.max(1, Math.ceil(timeoutMs / 1000)))),
+    formatLine('connect-timeout', String(connectSeconds)),
+    formatLine('max-time', String(Math.max(1, Math.ceil(totalMs / 1000)))),
     // Negotiate authenticates a connection, and HTTP/2 shares one connection among all requests.
     'http1.1',
     'globoff',
@@ -124,15 +121,16 @@ export interface Curl {
 /**
  * Finds a curl with Negotiate.
  *
+ * @param timeoutMs how long curl may take to say what it can do
  * @throws PluginError (unsupported) when there is none
  * @throws ConfigError if a kubeconfig says where the tickets are
  */
-export async function findCurl(host: Host): Promise<Curl> {
+export async function findCurl(host: Host, timeoutMs: number): Promise<Curl> {
   const env = makeKerberosEnvironment(host);
   const path = findTrustedProgram('curl', host);
   if (path === undefined) throw explainMissingCurl('which cannot be run here');
   return new Promise((resolve, reject) => {
-    execFile(path, ['-q', '--version'], { env, timeout: VERSION_TIMEOUT_MS, windowsHide: true }, (error, stdout) => {
+    execFile(path, ['-q', '--version'], { env, timeout: Math.ceil(timeoutMs), windowsHide: true }, (error, stdout) => {
       if (error !== null) reject(explainMissingCurl('which cannot be run here', error));
       else if (/^Features:.*\bSPNEGO\b/m.test(stdout)) resolve({ path, env });
       else reject(explainMissingCurl('but the installed curl is built without SPNEGO (GSS-API)'));

@@ -80,8 +80,11 @@ function rejectRedirect(response: HttpResponse, { url, peer }: Attempt): void {
   throw explainRedirect(url, location, { peer, isLimitReached: false });
 }
 
+/** How long curl may take to connect, in seconds: the connection itself, a proxy, and TLS. */
+const CONNECT_SECONDS = 5;
+
 /** Opens an HTTP client that uses curl: it neither retries nor follows redirects. */
-export function openNegotiateHttp(settings: HttpSettings): HttpClient {
+export function openNegotiateHttp(settings: HttpSettings, connectSeconds = CONNECT_SECONDS): HttpClient {
   const { host, trustedOrigins, log, deadlineMs, waitFor = waitSilently } = settings;
   let remainingMs = deadlineMs;
 
@@ -89,12 +92,13 @@ export function openNegotiateHttp(settings: HttpSettings): HttpClient {
     const { peer = KEYSTONE } = request;
     const url = new URL(request.url);
     if (trustedOrigins?.origins.has(url.origin) === false) throw explainUntrustedOrigin(url, peer, trustedOrigins);
-    const curl = await findCurl(host);
+    const curl = await findCurl(host, Math.max(1, remainingMs));
     const tls = restrictTls(settings.tls, url.origin, trustedOrigins);
     const sentAt = host.now();
     const startedAt = performance.now();
     const { proxy } = settings.chooseProxy(url);
-    const config = makeCurlConfig(request, url, remainingMs, { tls, proxy, userAgent: settings.userAgent });
+    const limits = { connectSeconds, totalMs: remainingMs };
+    const config = makeCurlConfig(request, url, limits, { tls, proxy, userAgent: settings.userAgent });
     const result = await runCurl(config, curl, remainingMs);
     const tookMs = performance.now() - startedAt;
     remainingMs -= tookMs;
