@@ -62,19 +62,33 @@ export async function startRawServer(
   };
 }
 
-/** Writes the same text again and again, as fast as the other end reads it, until the connection is closed. */
+/** More than a program may keep that must not grow: if it kept everything, a test of its memory would fail. */
+const FLOOD_BYTES = 256 * 1024 * 1024;
+
+const CHUNK_BYTES = 64 * 1024;
+
+const PAUSE_MS = 10;
+
+/**
+ * Writes the same text again and again until the connection is closed: first a flood, as fast as the other end reads it,
+ * and then slowly, because a flood that only a deadline ends would take all processors until then.
+ */
 export function writeForever(socket: Socket, makeText: (index: number) => string): void {
-  let index = 0;
+  let [index, sentBytes] = [0, 0];
+  const makeChunk = (): string => {
+    let chunk = '';
+    while (chunk.length < CHUNK_BYTES) chunk += makeText((index += 1));
+    sentBytes += chunk.length;
+    return chunk;
+  };
   const write = (): void => {
     if (socket.destroyed) return;
-    while (socket.write(makeText((index += 1)))) {
+    if (sentBytes > FLOOD_BYTES) {
+      drip(socket, () => makeText((index += 1)), PAUSE_MS);
+    } else if (socket.write(makeChunk())) {
       // Let the event loop see that the other end has closed the connection.
-      if (index % 100 === 0) {
-        setImmediate(write);
-        return;
-      }
-    }
-    socket.once('drain', write);
+      setImmediate(write);
+    } else socket.once('drain', write);
   };
   write();
 }
