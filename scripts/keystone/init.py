@@ -11,8 +11,6 @@ Environment:
   PUBLIC_URL               the URL in the service catalog; default http://keystone.invalid
   TOKEN_EXPIRATION         seconds; default 3600
   BCRYPT_ROUNDS            default 4, the minimum of bcrypt: a login takes 30 ms instead of 300 ms
-  LOCKOUT_ATTEMPTS         the number of wrong passwords that locks an account; default never
-  LOCKOUT_SECONDS          how long an account is locked; default 1800
   DATABASE                 an SQLAlchemy URL of an empty database; default a SQLite file in DIR
 """
 import base64
@@ -54,10 +52,6 @@ methods = password,token,totp,application_credential,mapped,openid,external,oaut
 policy_dirs = {home}/policy.d
 [security_compliance]
 change_password_upon_first_use = {first_password_expires}
-'''
-    if 'LOCKOUT_ATTEMPTS' in os.environ:
-        text += f'''lockout_failure_attempts = {os.environ['LOCKOUT_ATTEMPTS']}
-lockout_duration = {os.environ.get('LOCKOUT_SECONDS', '1800')}
 '''
     with open(f'{directory}/conf/keystone.conf', 'w', encoding='utf-8') as file:
         file.write(text)

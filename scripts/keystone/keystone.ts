@@ -26,8 +26,6 @@ export interface KeystoneTls {
 export interface KeystoneSettings {
   /** Lifetime of a token in seconds. Default: one hour. */
   readonly expirationSeconds?: number;
-  /** The number of wrong passwords that locks an account. Default: never. */
-  readonly lockout?: { readonly attempts: number; readonly seconds: number };
   readonly adminPassword?: string;
 }
 
@@ -167,7 +165,7 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
 
 /** Creates the data folder if it does not exist, and returns the administrator's password. */
 async function provideData(options: KeystoneOptions, env: Record<string, string>): Promise<string> {
-  const { dir, lockout, database } = options;
+  const { dir, database } = options;
   // This file is written last, so if it exists, the folder is complete.
   const passwordFile = join(dir, 'admin-password');
   const isMade = await access(passwordFile).then(
@@ -186,10 +184,6 @@ async function provideData(options: KeystoneOptions, env: Record<string, string>
   }
   if (database !== undefined) settings['DATABASE'] = database.url;
   if (options.expirationSeconds !== undefined) settings['TOKEN_EXPIRATION'] = String(options.expirationSeconds);
-  if (lockout !== undefined) {
-    settings['LOCKOUT_ATTEMPTS'] = String(lockout.attempts);
-    settings['LOCKOUT_SECONDS'] = String(lockout.seconds);
-  }
   try {
     await run(PYTHON, ['-s', scriptPath('init.py'), dir], { env: { ...env, ...settings }, timeout: START_TIMEOUT_MS });
   } catch (error) {

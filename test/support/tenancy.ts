@@ -181,6 +181,22 @@ export async function createTenancy(server: Server): Promise<Tenancy> {
   };
 }
 
+/** Creates another member of the project demo, for a test that changes what Keystone knows about a user. */
+export async function createMember(server: Server, { domain, projects }: Tenancy, name: string): Promise<User> {
+  const admin = await logInAsAdmin(server);
+  const password = randomUUID();
+  const user = { name, password, domain_id: domain.id, options: keepsPassword };
+  const { id } = await createWith(server, admin)('user', user);
+  await callKeystone(server, `/v3/users/${id}`, { method: 'PATCH', token: admin, body: { user: { password } } });
+  const member = findId(await listRoles(server, admin), 'member');
+  await callKeystone(server, `/v3/projects/${projects.demo.id}/users/${id}/roles/${member}`, {
+    method: 'PUT',
+    token: admin,
+  });
+  await sleep(settlingMs);
+  return { id, name, password };
+}
+
 /** Asks Keystone about a token; undefined if Keystone does not know it, or no longer knows it. */
 export async function validateToken(server: Server, token: string): Promise<TokenFacts | undefined> {
   const admin = await logInAsAdmin(server);
