@@ -101,7 +101,7 @@ for (const version of ['june', 'august'] as const) {
     const login = startBrowserLogin(user);
     await followRedirects(await login.address);
     await checkBrowserSuccess(t, login);
-    t.match(await user.inProcess().run('whoami'), { status: 0, stdout: /^Project +web /m }, 'the token is cached');
+    t.match(await user.run('whoami'), { status: 0, stdout: /^Project +web /m }, 'the token is cached');
   });
 }
 

@@ -83,7 +83,7 @@ testWithKeystone('doctor finds nothing wrong with settings that work', async (t,
 testWithKeystone('doctor reports an untrusted certificate authority and sends no request', async (t, environment) => {
   const { pki } = environment;
   const settings = { OS_CACERT: pki.untrusted.ca };
-  const alice = setUpAlice(t, environment, { keystone: watchRequests(getTlsKeystone()), settings, runner: runBundles });
+  const alice = setUpAlice(t, environment, { keystone: watchRequests(getTlsKeystone()), settings });
   const findings = await examine(t, environment, alice);
   t.strictSame(listFailedChecks(findings), ['TLS']);
   const { found, fix } = findCheck(findings, 'TLS');
@@ -104,7 +104,6 @@ testWithKeystone('doctor tells an expired password from a wrong project', async 
   const old = setUp(t, {
     keystone,
     settings: { ...asUser(users.expired, domain), ...onProject(projects.demo, domain) },
-    runner: runBundles,
   });
   const expired = await examine(t, environment, old, old.onNewMachine());
   t.strictSame(listFailedChecks(expired), ['login']);
@@ -146,13 +145,13 @@ testWithKeystone('doctor reports a wrong clock', async (t, environment) => {
   const keystone = await startKeystoneForTest(t);
   keystone.clockAheadSeconds = 3_600;
   const settings = makeLoginSettings(`${keystone.url}/v3`);
-  const findings = await examine(t, environment, setUp(t, { settings, runner: runBundles }));
+  const findings = await examine(t, environment, setUp(t, { settings }));
   t.strictSame(listFailedChecks(findings), ['clock']);
   t.match(findCheck(findings, 'clock').found, /^this machine's clock is (1 h|59 min).* behind Keystone's$/);
   t.match(findCheck(findings, 'clock').fix, /set the clock of this machine/);
 
   keystone.clockAheadSeconds = -60;
-  const smallSkew = await examine(t, environment, setUp(t, { settings, runner: runBundles }));
+  const smallSkew = await examine(t, environment, setUp(t, { settings }));
   t.strictSame(listFailedChecks(smallSkew), []);
   t.match(findCheck(smallSkew, 'clock'), { result: 'doubtful', found: /ahead of Keystone's/ });
 });
@@ -161,7 +160,7 @@ testWithKeystone('doctor doubts what works but can cause problems', async (t, en
   const { tenancy, pki, http } = environment;
   const { domain, users } = tenancy;
   const keystone = watchRequests(http);
-  const unscoped = setUp(t, { keystone, settings: asUser(users.alice, domain), runner: runBundles });
+  const unscoped = setUp(t, { keystone, settings: asUser(users.alice, domain) });
   await t.test('the token has no scope', async (t) => {
     const findings = await examine(t, environment, unscoped);
     t.match(findCheck(findings, 'scope'), { result: 'doubtful', found: 'has no scope', fix: 'OS_PROJECT_NAME' });
@@ -172,7 +171,7 @@ testWithKeystone('doctor doubts what works but can cause problems', async (t, en
   });
   await t.test('the token expires soon', async (t) => {
     const { url } = await startKeystoneForTest(t, { lifetimeSeconds: 300 });
-    const findings = await examine(t, environment, setUp(t, { settings: makeLoginSettings(url), runner: runBundles }));
+    const findings = await examine(t, environment, setUp(t, { settings: makeLoginSettings(url) }));
     t.match(findCheck(findings, 'token lifetime'), { result: 'doubtful', found: /^5 min, of which/ });
   });
   await t.test('other users can read a file with secrets', async (t) => {
@@ -197,7 +196,7 @@ testWithKeystone('doctor doubts what works but can cause problems', async (t, en
 
 testWithKeystone('doctor reports a missing server, wrong settings and a proxy', async (t, environment) => {
   const env = makeLoginSettings('http://127.0.0.1:1/v3');
-  const nobody = setUp(t, { settings: env, runner: runBundles });
+  const nobody = setUp(t, { settings: env });
   const noServer = await examine(t, environment, nobody);
   t.strictSame(listFailedChecks(noServer), ['TCP']);
   t.match(findCheck(noServer, 'TCP'), { found: 'nothing listens there', fix: /check OS_AUTH_URL/ });
@@ -218,7 +217,6 @@ testWithKeystone('doctor reports a missing server, wrong settings and a proxy', 
   const alice = setUp(t, {
     keystone: watchRequests({ ...getTlsKeystone(), url: behindProxy(getTlsKeystone().url) }),
     settings: { ...settings, HTTPS_PROXY },
-    runner: runBundles,
   });
   const through = await examine(t, environment, alice);
   t.strictSame(listFailedChecks(through), []);

@@ -5,7 +5,6 @@ import { setUpAlice } from '../support/alice.ts';
 import { setUp } from '../support/fixture.ts';
 import { asApplicationCredential, listSecrets } from '../support/login-settings.ts';
 import { watchRequests } from '../support/request-log.ts';
-import { runBundles } from '../support/run-bundles.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
@@ -44,7 +43,7 @@ function checkNoSecret(
 
 testWithKeystone('explain shows everything about a login with a password', async (t, environment) => {
   const { projects, users } = environment.tenancy;
-  const alice = setUpAlice(t, environment, { path: '', runner: runBundles });
+  const alice = setUpAlice(t, environment, { path: '' });
   const { url } = alice;
   const args = ['--user-id', users.alice.id, '--keystone-url', `${url}/v3`, '-vvv'];
 
@@ -117,7 +116,7 @@ testWithKeystone('explain names the options that a login would prompt for', asyn
 
 testWithKeystone('explain shows where other methods start, such as at an identity provider', async (t, environment) => {
   const { tenancy } = environment;
-  const user = setUp(t, { keystone: watchRequests(environment.http), runner: runBundles });
+  const user = setUp(t, { keystone: watchRequests(environment.http) });
   const explain = async (settings: Record<string, string>): Promise<Explanation> => {
     const run = await user.with(settings).run(...JSON_ARGS);
     checkNoSecret(t, environment, run, 'canary-of-oidc');
@@ -150,7 +149,7 @@ testWithKeystone('explain shows where other methods start, such as at an identit
 testWithKeystone('explain names the file of a setting, and reports wrong settings', async (t, environment) => {
   const { name: username, password } = environment.tenancy.users.alice;
   const keystoneUrl = `${environment.http.url}/v3`;
-  const user = setUp(t, { runner: runBundles });
+  const user = setUp(t);
   const auth = { auth_url: keystoneUrl, username, password };
   const file = user.writeFile('mine.yaml', { clouds: { prod: { auth } } });
   const alice = user.with({

@@ -14,10 +14,14 @@ import type { Fixture } from '../support/fixture.ts';
 import type { EnvVars } from '../support/home.ts';
 import { asAliceOnDemo, asApplicationCredential, asUser, onProject } from '../support/login-settings.ts';
 import { listRequests, watchRequests } from '../support/request-log.ts';
+import { runPlugin } from '../support/run-plugin.ts';
 import { logIn, validateToken } from '../support/tenancy.ts';
 import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { getMutualTlsKeystone } from '../support/keystone-mutual-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
+
+/** The plugin runs as users run it. */
+const AS_PROCESS = { runner: runPlugin };
 
 testWithKeystone(
   "keystoneauth's names for the methods work at URLs with and without a version",
@@ -80,14 +84,14 @@ testWithKeystone('a login uses a private certificate authority and a client cert
   });
   await t.test('the client certificate and its key are in one file', async (t) => {
     const keystone = watchRequests(mutualTls);
-    const alice = setUp(t, { keystone, settings: { ...env, OS_CERT: '~/both.pem' } });
+    const alice = setUp(t, { ...AS_PROCESS, keystone, settings: { ...env, OS_CERT: '~/both.pem' } });
     alice.writeFile('both.pem', readFileSync(pki.client.cert, 'utf8') + readFileSync(pki.client.key, 'utf8'));
     checkSuccess(t, await alice.run());
     t.match(listRequests(keystone), [{ method: 'POST', status: 201, clientName: 'alice' }]);
   });
   await t.test('an unchecked certificate causes a warning on each run', async (t) => {
     const settings = { ...env, OS_CACERT: pki.untrusted.ca, OS_INSECURE: 'true' };
-    const alice = setUp(t, { keystone: watchRequests(tls), settings });
+    const alice = setUp(t, { ...AS_PROCESS, keystone: watchRequests(tls), settings });
     const tokens: string[] = [];
     for (const run of [1, 2]) {
       tokens.push(checkSuccess(t, await alice.run(), [/certificate is not checked/]).token);
@@ -106,7 +110,7 @@ async function count(t: Test, user: Fixture, ...args: readonly string[]): Promis
 
 testWithKeystone('many logins share a cache, and no login gets the token of another', async (t, environment) => {
   const { domain, projects, users } = environment.tenancy;
-  const alice = setUpAlice(t, environment);
+  const alice = setUpAlice(t, environment, AS_PROCESS);
   const elsewhere = watchRequests(environment.http);
   const variants: Record<string, { env: EnvVars; expected: ExpectedToken }> = {
     'alice on demo': { env: {}, expected: { user: 'alice', project: 'demo', ...memberAndReader } },
@@ -144,13 +148,13 @@ testWithKeystone('many logins share a cache, and no login gets the token of anot
 
 testWithKeystone('a wrong password after a correct one sends no request', async (t, environment) => {
   // A user who can read the cache has the token anyway, and a changed password must not cause a login.
-  const alice = setUpAlice(t, environment);
+  const alice = setUpAlice(t, environment, AS_PROCESS);
   const { token } = await count(t, alice);
   t.match(await count(t, alice.with({ OS_PASSWORD: 'another' })), { token, requests: 0 });
 });
 
 testWithKeystone('--force-refresh logs in, and later runs use its token', async (t, environment) => {
-  const alice = setUpAlice(t, environment);
+  const alice = setUpAlice(t, environment, AS_PROCESS);
   const first = await count(t, alice);
   const second = await count(t, alice, '--force-refresh');
   t.not(second.token, first.token);
@@ -159,7 +163,7 @@ testWithKeystone('--force-refresh logs in, and later runs use its token', async 
 });
 
 testWithKeystone('another folder or another spelling needs no login', async (t, environment) => {
-  const alice = setUpAlice(t, environment);
+  const alice = setUpAlice(t, environment, AS_PROCESS);
   const { token } = await count(t, alice);
   const folder = join(alice.home.path, 'elsewhere');
   mkdirSync(folder);
@@ -171,7 +175,7 @@ testWithKeystone('another folder or another spelling needs no login', async (t, 
 testWithKeystone('a change of the CA file needs a new login', async (t, environment) => {
   const { pki, tenancy } = environment;
   const tls = getTlsKeystone();
-  const alice = setUp(t, { keystone: watchRequests(tls), settings: asAliceOnDemo(tenancy) });
+  const alice = setUp(t, { ...AS_PROCESS, keystone: watchRequests(tls), settings: asAliceOnDemo(tenancy) });
   const ca = alice.writeFile('ca.pem', readFileSync(pki.ca, 'utf8'));
   const trusting = alice.with({ OS_CACERT: ca });
   const run = async (): Promise<string> => checkSuccess(t, await trusting.run()).token;
@@ -197,7 +201,7 @@ testWithKeystone('a change of the CA file needs a new login', async (t, environm
 });
 
 testWithKeystone('a token that is about to expire is replaced', async (t, environment) => {
-  const alice = setUpAlice(t, environment);
+  const alice = setUpAlice(t, environment, AS_PROCESS);
   const first = await count(t, alice);
   const { cache } = alice.home;
   const [file = '', ...more] = readdirSync(cache).filter((name) => name.endsWith('.token'));

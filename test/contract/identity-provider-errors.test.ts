@@ -29,7 +29,7 @@ function setUpAlice(t: Test, { url }: StandInProvider, needs: Needs = {}): Fixtu
     OS_USERNAME: 'alice',
     OS_PASSWORD: PASSWORD,
   };
-  return setUp(t, { runner: runBundles, settings, ...needs });
+  return setUp(t, { settings, ...needs });
 }
 
 /** Logs in once, on a new machine. */

@@ -4,7 +4,6 @@ import { checkSuccess } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
 import { makeExecInfo } from '../support/home.ts';
 import { startConnectProxy } from '../support/proxy.ts';
-import { runBundles } from '../support/run-bundles.ts';
 import { startStandInProvider } from '../support/stand-in-provider.ts';
 
 await t.test('discovery and token requests', async (t) => {
@@ -22,7 +21,7 @@ await t.test('discovery and token requests', async (t) => {
     OS_CLIENT_SECRET: 'a secret',
     all_proxy: proxy.url,
   };
-  const alice = setUp(t, { settings, runner: runBundles });
+  const alice = setUp(t, { settings });
   checkSuccess(t, await alice.run('--allow-http'));
   t.strictSame(
     proxy.plainRequests.map(({ method, url: path }) => `${method} ${path}`),
@@ -40,7 +39,7 @@ await t.test('discovery and token requests', async (t) => {
   // A process of its own, whose parent did not set the variable, as if a kubeconfig had.
   const stranger = setUp(t, { settings: { ...settings, KUBERNETES_EXEC_INFO: makeExecInfo() } });
   const warning = 'the proxy in all_proxy is not used: a kubeconfig may have set it';
-  checkSuccess(t, await stranger.run('--allow-http'), [warning]);
+  checkSuccess(t, await stranger.asProcess().run('--allow-http'), [warning]);
   t.equal(proxy.plainRequests.length, 2);
   t.equal(idp.requests.length, 6);
 });

@@ -1,6 +1,5 @@
 /** `status`, `logout` and `cache clean` print no secret while there is a token to revoke. */
 import { setUpAlice } from '../support/alice.ts';
-import { runBundles } from '../support/run-bundles.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
 /** `command-secrets.test.ts` checks the secrets of settings; here there is always a token to revoke. */
@@ -8,7 +7,7 @@ testWithKeystone('no command that lists or revokes a token prints a secret', asy
   const flagSets = [['-v'], ['-vv'], ['-vvv'], ['-vvv', '-o', 'json'], ['-vvv', '-o', 'yaml', '--log-format=json']];
   const commands = [['status'], ['logout'], ['logout', '--all'], ['cache', 'clean', '--all']];
   const check = async (command: readonly string[]): Promise<void> => {
-    const alice = setUpAlice(t, environment, { path: '', runner: runBundles });
+    const alice = setUpAlice(t, environment, { path: '' });
     for (const flags of flagSets) {
       const canaries = [await alice.getToken(), alice.settings['OS_PASSWORD'] ?? ''];
       const { stdout, stderr, status } = await alice.run(...command, ...flags);

@@ -8,7 +8,7 @@ import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
 import type { Home } from '../support/home.ts';
 import { asAliceOnDemo, asApplicationCredential, asUser, onProject } from '../support/login-settings.ts';
-import { runBundles } from '../support/run-bundles.ts';
+import { runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
@@ -63,7 +63,7 @@ const tracesIn = ({ cache }: Home): string[] =>
   readdirSync(cache).filter((name) => !name.endsWith('.lock') && name !== 'handed-out');
 
 testWithKeystone('status lists each identity and marks the current one', async (t, environment) => {
-  const alice = setUpAlice(t, environment, { path: '', runner: runBundles });
+  const alice = setUpAlice(t, environment, { path: '' });
   const { url, home } = alice;
   const { onOther, machine } = listIdentities(alice, environment);
   const empty = await alice.run('status');
@@ -153,7 +153,7 @@ testWithKeystone(
 );
 
 testWithKeystone('logout removes one identity, and --all removes every identity', async (t, environment) => {
-  const alice = setUpAlice(t, environment, { path: '', runner: runBundles });
+  const alice = setUpAlice(t, environment, { path: '' });
   const { onOther, machine } = listIdentities(alice, environment);
   const tokens = [await alice.getToken(), await onOther.getToken(), await machine.getToken()];
   const validate = (): Promise<number[]> => Promise.all(tokens.map((each) => validateWithItself(environment, each)));
@@ -174,7 +174,7 @@ testWithKeystone('logout removes one identity, and --all removes every identity'
 testWithKeystone(
   'logout in a new shell uses the login of the current context, and otherwise names the tokens that are kept',
   async (t, environment) => {
-    const alice = setUpAlice(t, environment, { runner: runBundles });
+    const alice = setUpAlice(t, environment);
     const server = ['--server=https://127.0.0.1:6443', '--command=/bin/client-keystone-auth'];
     t.match(await alice.run('kubeconfig', 'add', '--name=demo', ...server), { status: 0 });
     const token = await alice.getToken();
@@ -200,7 +200,7 @@ testWithKeystone(
 );
 
 testWithKeystone('a token from OS_TOKEN is not revoked, and a token exchanged for it is', async (t, environment) => {
-  const alice = setUpAlice(t, environment, { path: '', runner: runBundles });
+  const alice = setUpAlice(t, environment, { path: '' });
   const { domain, projects } = environment.tenancy;
   const { url } = alice;
   const existingToken = await alice.getToken();
@@ -227,7 +227,7 @@ testWithKeystone(
   async (t, environment) => {
     const { pki, tenancy } = environment;
     const { url } = getTlsKeystone();
-    const nobody = setUp(t, { runner: runBundles });
+    const nobody = setUp(t);
     const ca = nobody.writeFile('ca.pem', readFileSync(pki.ca, 'utf8'));
     const here = nobody.with({ OS_AUTH_URL: url, ...asAliceOnDemo(tenancy), OS_CACERT: ca });
     const there = nobody.with({
@@ -269,7 +269,7 @@ testWithKeystone(
 
 void t.test('a token that Keystone does not revoke is forgotten, with a warning and an exit status', async (t) => {
   const keystone = await startKeystoneForTest(t);
-  const alice = setUp(t, { settings: makeLoginSettings(`${keystone.url}/v3`), runner: runBundles });
+  const alice = setUp(t, { settings: makeLoginSettings(`${keystone.url}/v3`) });
   t.equal((await alice.run()).status, 0);
   keystone.answerAlways((_request, response) => {
     response.writeHead(503).end();
@@ -286,7 +286,7 @@ void t.test('a token that Keystone does not revoke is forgotten, with a warning 
 
 void t.test('a token is sent only to the endpoint that issued it', async (t) => {
   const [keystone, other] = [await startKeystoneForTest(t), await startKeystoneForTest(t)];
-  const alice = setUp(t, { settings: makeLoginSettings(`${keystone.url}/v3`), runner: runBundles });
+  const alice = setUp(t, { settings: makeLoginSettings(`${keystone.url}/v3`) });
   const elsewhere = alice.with({ OS_AUTH_URL: `${other.url}/v3` });
   t.equal((await alice.run()).status, 0);
   const before = [keystone.requests.length, other.requests.length];
@@ -302,7 +302,7 @@ void t.test('a token is sent only to the endpoint that issued it', async (t) => 
 });
 
 testWithKeystone('a symbolic link in place of a token record is not followed', async (t, environment) => {
-  const alice = setUpAlice(t, environment, { runner: runBundles });
+  const alice = setUpAlice(t, environment);
   const { home } = alice;
   await alice.getToken();
   const [name = ''] = tokensIn(home);
@@ -316,7 +316,7 @@ testWithKeystone('a symbolic link in place of a token record is not followed', a
 testWithKeystone(
   'logout while many plugins run causes no crash and leaves no revoked token',
   async (t, environment) => {
-    const alice = setUpAlice(t, environment);
+    const alice = setUpAlice(t, environment, { runner: runPlugin });
     const first = await alice.getToken();
     let stale = 0;
     for (let round = 0; round < 3; round += 1) {

@@ -46,7 +46,7 @@ interface Someone {
 
 async function setUpSomeone(t: Test): Promise<Someone> {
   const keystone = await startKeystoneForTest(t);
-  const alice = setUp(t, { settings: makeLoginSettings(`${keystone.url}/v3`), runner: runBundles });
+  const alice = setUp(t, { settings: makeLoginSettings(`${keystone.url}/v3`) });
   const file = join(alice.home.path, 'kubeconfig');
   return {
     keystone,

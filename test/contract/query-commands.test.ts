@@ -1,10 +1,9 @@
 /** Commands that call Keystone with the token of get-token: token, whoami, projects, domains, catalog. */
 import { setUpAlice } from '../support/alice.ts';
-import { runBundles } from '../support/run-bundles.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
 testWithKeystone('token prints the same token that kubectl gets, alone or as a header', async (t, environment) => {
-  const user = setUpAlice(t, environment, { path: '', runner: runBundles });
+  const user = setUpAlice(t, environment, { path: '' });
   const bare = await user.run('token');
   t.same([bare.status, bare.stderr], [0, '']);
   const token = bare.stdout.trimEnd();
@@ -29,7 +28,7 @@ testWithKeystone('a command and get-token with the same arguments do not share a
 });
 
 testWithKeystone('whoami prints text, JSON and YAML', async (t, environment) => {
-  const user = setUpAlice(t, environment, { path: '', runner: runBundles });
+  const user = setUpAlice(t, environment, { path: '' });
   const { alice } = environment.tenancy.users;
   const { demo } = environment.tenancy.projects;
   const text = await user.run('whoami');
@@ -58,7 +57,7 @@ testWithKeystone('whoami prints text, JSON and YAML', async (t, environment) => 
 });
 
 testWithKeystone('projects, domains and catalog print what Keystone lists', async (t, environment) => {
-  const user = setUpAlice(t, environment, { path: '', runner: runBundles });
+  const user = setUpAlice(t, environment, { path: '' });
   const { projects } = environment.tenancy;
   const list = JSON.parse((await user.run('projects', '-o', 'json')).stdout) as { name: string; id: string }[];
   t.same(list.map(({ id }) => id).toSorted(), [projects.demo.id, projects.other.id].toSorted());
@@ -73,14 +72,14 @@ testWithKeystone('projects, domains and catalog print what Keystone lists', asyn
 });
 
 testWithKeystone('a refused login fails in a command as in get-token', async (t, environment) => {
-  const user = setUpAlice(t, environment, { path: '', runner: runBundles });
+  const user = setUpAlice(t, environment, { path: '' });
   const wrong = await user.with({ OS_PASSWORD: 'not-hers-canary' }).run('whoami');
   t.match(wrong, { status: 5, stdout: '', stderr: /^client-keystone-auth: Keystone refused [^\n]*\n$/ });
   t.notMatch(wrong.stderr, /canary/);
 });
 
 testWithKeystone('-v prints steps, -vv also requests, and neither prints secrets', async (t, environment) => {
-  const user = setUpAlice(t, environment, { path: '', runner: runBundles });
+  const user = setUpAlice(t, environment, { path: '' });
   const { alice } = environment.tenancy.users;
   const brief = await user.run('whoami', '-v', '--force-refresh');
   t.match(brief.stderr, /logging in alice/);

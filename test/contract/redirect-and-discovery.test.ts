@@ -6,7 +6,6 @@ import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
 import { checkFailure, checkSuccess, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
 import type { EnvVars } from '../support/home.ts';
-import { runBundles } from '../support/run-bundles.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import type { Handler } from '../support/stand-in-keystone/handlers.ts';
@@ -18,7 +17,7 @@ const DISCOVERY = 'GET /';
 
 /** Logs in once, on a new machine. */
 function logInAt(t: Test, authUrl: string, changes: EnvVars = {}): Promise<RunResult> {
-  return setUp(t, { settings: { ...makeLoginSettings(authUrl), ...changes }, runner: runBundles }).run();
+  return setUp(t, { settings: { ...makeLoginSettings(authUrl), ...changes } }).run();
 }
 
 /** Whether any request contained the credential. */

@@ -47,9 +47,7 @@ const refused = (status: number): readonly string[] => [`POST /v3/auth/tokens?no
 
 async function checkRefusal(t: Test, environment: TestEnvironment, refusal: Refusal): Promise<void> {
   const { env, says, status = EXIT_STATUS.refused, requests, server = environment.http, path = '/v3' } = refusal;
-  const needs = { keystone: watchRequests(server), path, settings: env };
-  // A run that could prompt needs a process of its own, because this one can have a terminal.
-  const user = setUp(t, status === EXIT_STATUS.interaction ? needs : { ...needs, runner: runBundles });
+  const user = setUp(t, { keystone: watchRequests(server), path, settings: env });
   const result = await user.run();
   checkFailure(t, result, status, { says: ['; ', ...(requests.length > 0 ? [REQUEST_ID] : []), ...says] });
   t.strictSame(user.listRequests(), requests);

@@ -8,7 +8,6 @@ import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts
 import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
 import type { EnvVars } from '../support/home.ts';
-import { runBundles } from '../support/run-bundles.ts';
 import {
   ECP,
   makeProviderEnvelope,
@@ -25,7 +24,6 @@ const RESOURCE = '/v3/OS-FEDERATION/identity_providers/campus/protocols/saml2/au
 function setUpAlice(t: Test, saml: StandInSaml, settings: EnvVars = {}): Fixture {
   return setUp(t, {
     keystone: saml,
-    runner: runBundles,
     settings: {
       OS_AUTH_TYPE: 'v3samlpassword',
       OS_IDENTITY_PROVIDER: 'campus',

@@ -9,7 +9,6 @@ import { startKeystoneForTest } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
 import type { EnvVars } from '../support/home.ts';
 import { PROXIED_HOST } from '../support/proxy.ts';
-import { runBundles } from '../support/run-bundles.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { findSocksServer, startSocksServer } from '../support/socks-server.ts';
 import type { SocksServer } from '../support/socks-server.ts';
@@ -27,7 +26,7 @@ const trusting = { OS_CACERT: pki.ca };
 const atThisMachine = (url: string): string => url.replace('127.0.0.1', '0.0.0.0');
 
 async function logIn(t: Test, settings: EnvVars, ...args: readonly string[]): Promise<RunResult> {
-  return setUp(t, { settings, runner: runBundles }).run(...args);
+  return setUp(t, { settings }).run(...args);
 }
 
 /** Waits until the server has logged its connections: it writes a line when it has connected. */

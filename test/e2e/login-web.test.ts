@@ -10,12 +10,16 @@ import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { serveV4Federation } from '../support/stand-in-v4-federation.ts';
+import { runPlugin } from '../support/run-plugin.ts';
 
 const CTRL_C = '\x03';
 
 async function setUpPerson(t: Test): Promise<{ user: Fixture; keystone: StandInKeystone }> {
   const keystone = await startKeystoneForTest(t);
-  return { keystone, user: setUp(t, { settings: { OS_REDIRECT_PORT: String(await findFreePort()) } }) };
+  return {
+    keystone,
+    user: setUp(t, { settings: { OS_REDIRECT_PORT: String(await findFreePort()) }, runner: runPlugin }),
+  };
 }
 
 void t.test('Rust Keystone is asked for its own login', async (t) => {

@@ -10,7 +10,7 @@ import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts
 import { setUp } from '../support/fixture.ts';
 import { makeEnvironment } from '../support/home.ts';
 import { GET_PODS_ARGS, POD_LINE, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
-import { PLUGIN_COMMAND, PLUGIN_PATH } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND, PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import { makeErrorResponse, makeTokenResponse, startStandInProvider } from '../support/stand-in-provider.ts';
 import type { StandInProvider } from '../support/stand-in-provider.ts';
 import { sendResponse } from '../support/stand-in-keystone/responses.ts';
@@ -107,7 +107,7 @@ void test('on a terminal, a login says that it waits for Keystone, on a line of 
     sendResponse(response, makeDefaultResponse());
   });
   const { OS_PASSWORD: password = '', ...settings } = makeLoginSettings(`${keystone.url}/v3`);
-  const alice = setUp(t, { keystone, settings });
+  const alice = setUp(t, { keystone, settings, runner: runPlugin });
   const terminal = startOnTerminal(t, alice);
   await terminal.waitFor(/Password of .* at \S+:/);
   terminal.type(`${password}\r`);

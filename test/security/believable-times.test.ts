@@ -2,7 +2,8 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { checkFailure, checkSuccess, EXIT_STATUS, makeLoginSettings } from '../support/check-run.ts';
-import { runInFreshHome, startKeystoneForTest } from '../support/check-run.ts';
+import { startKeystoneForTest } from '../support/check-run.ts';
+import { setUp } from '../support/fixture.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { changeResponse, withDate } from '../support/stand-in-faults.ts';
 import type { Handler } from '../support/stand-in-keystone/handlers.ts';
@@ -19,7 +20,7 @@ async function logIn(t: Test, handler: Handler, aheadSeconds = 0): Promise<RunRe
   const standIn = await startKeystoneForTest(t, { lifetimeSeconds: LIFETIME_S });
   standIn.clockAheadSeconds = aheadSeconds;
   standIn.answerAlways(handler);
-  return runInFreshHome({ env: makeLoginSettings(`${standIn.url}/v3`) });
+  return setUp(t, { settings: makeLoginSettings(`${standIn.url}/v3`) }).run();
 }
 
 /** Returns how long the token of a successful login lives, in seconds. */
@@ -98,7 +99,7 @@ await t.test('an identity provider that grants a token for ever', async (t) => {
       OS_ACCESS_TOKEN_ENDPOINT: `${provider.url}/token`,
       CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token',
     };
-    const lifetime = readLifetime(t, await runInFreshHome({ env }));
+    const lifetime = readLifetime(t, await setUp(t, { settings: env }).run());
     t.ok(lifetime > 0 && lifetime <= LONGEST_S, `the token is used for ${Math.round(lifetime / DAY_S)} days`);
   }
 });
@@ -107,6 +108,6 @@ await t.test('doctor says how wrong the clock is', async (t) => {
   const standIn = await startKeystoneForTest(t);
   standIn.answerAlways(withDate(-20 * 365 * DAY_S));
   const env = makeLoginSettings(`${standIn.url}/v3`);
-  const { stdout } = await runInFreshHome({ env, args: ['doctor', '--no-cluster'] });
+  const { stdout } = await setUp(t, { settings: env }).run('doctor', '--no-cluster');
   t.match(stdout, /✗ clock +this machine's clock is 7300 d ahead of Keystone's/);
 });

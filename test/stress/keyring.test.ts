@@ -15,6 +15,7 @@ import { listPluginLines, runWithKeyring, testWithKeyring } from '../support/key
 import type { KeyringRun } from '../support/keyring.ts';
 import { asAliceOnDemo } from '../support/login-settings.ts';
 import { watchRequests } from '../support/request-log.ts';
+import { runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
@@ -24,7 +25,7 @@ const USES_KEYRING = '--cache-storage=keyring';
 
 /** Alice on demo. */
 const setUpAlice = (t: Test, { http, tenancy }: TestEnvironment): Fixture =>
-  setUp(t, { keystone: watchRequests(http), settings: asAliceOnDemo(tenancy) });
+  setUp(t, { keystone: watchRequests(http), settings: asAliceOnDemo(tenancy), runner: runPlugin });
 
 const listFiles = (folder: string): string[] => readdirSync(folder, { recursive: true, encoding: 'utf8' });
 

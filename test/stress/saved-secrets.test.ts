@@ -20,6 +20,7 @@ import { openTerminal } from '../support/terminal.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 import { waitUntil } from '../support/wait-until.ts';
+import { runPlugin } from '../support/run-plugin.ts';
 
 interface SavedSecretFixture {
   /** Someone on demo, without the password. */
@@ -34,7 +35,7 @@ function setUpSavedSecrets(
 ): SavedSecretFixture {
   const address = watchRequests(http);
   const settings = { ...asAliceOnDemo(tenancy), OS_USERNAME: name, OS_PASSWORD: undefined };
-  return { address, user: setUp(t, { keystone: address, settings }) };
+  return { address, user: setUp(t, { keystone: address, settings, runner: runPlugin }) };
 }
 
 /** Everything a run has written anywhere but into the keyring, whose file is its own affair. */

@@ -74,7 +74,7 @@ function checkNoSecretLeft(t: Test, secrets: readonly string[], user: Fixture, r
   );
 }
 
-/** Logs in twice: first at Keystone, then from the cache. */
+/** Logs in twice: first at Keystone, then from the cache, in a process of its own. */
 export async function checkLogin(
   t: Test,
   environment: TestEnvironment,
@@ -109,7 +109,7 @@ export async function checkLogin(
     `${credential.expirationTimestamp} equals ${facts?.expiresAt ?? ''}`,
   );
 
-  const second = await user.run(...args);
+  const second = await user.asProcess().run(...args);
   t.strictSame(
     second,
     { status: 0, signal: null, stdout: first.stdout, stderr: '' },

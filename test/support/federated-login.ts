@@ -117,7 +117,7 @@ export interface FederatedLogin {
   readonly warnings?: readonly (string | RegExp)[];
 }
 
-/** Logs in twice on a new machine: first at the servers, then from the cache. */
+/** Logs in twice on a new machine: first at the servers, then from the cache, in a process of its own. */
 export async function checkFederatedLogin(
   t: Test,
   fixture: FederationFixture,
@@ -138,7 +138,7 @@ export async function checkFederatedLogin(
   t.strictSame(await later.keystone(keystone.length), keystone, 'requests to Keystone');
   t.strictSame(summarizeToken(await validateToken(testEnvironment.http, credential.token)), expected);
 
-  const second = await user.run();
+  const second = await user.asProcess().run();
   t.strictSame(
     second,
     { status: 0, signal: null, stdout: first.stdout, stderr: '' },

@@ -10,11 +10,13 @@ import { makeExecInfo, makeTestHome } from './home.ts';
 import type { EnvVars, Home } from './home.ts';
 import type { CountedKeystone } from './request-log.ts';
 import { runBundles } from './run-bundles.ts';
-import { runPlugin } from './run-plugin.ts';
+import { PACKAGED_EXECUTABLE, runPlugin } from './run-plugin.ts';
 import type { PluginRun, RunResult } from './run-plugin.ts';
 
 /** Runs the plugin once. */
 export type Runner = (run: PluginRun) => Promise<RunResult>;
+
+const DEFAULT_RUNNER: Runner = PACKAGED_EXECUTABLE === undefined ? (run) => runBundles(run) : runPlugin;
 
 /** What a test needs. */
 export interface Needs {
@@ -26,7 +28,7 @@ export interface Needs {
   readonly settings?: EnvVars;
   /** Files by their path below the home folder. An object is written as JSON, which is valid YAML. */
   readonly files?: Readonly<Record<string, string | object>>;
-  /** How to run the plugin. Default: as users do, in a process of its own. */
+  /** How to run the plugin. Default: in the process of the test; an executable runs in a process of its own. */
   readonly runner?: Runner;
   /** Default: a new home. */
   readonly home?: Home;
@@ -48,8 +50,8 @@ export interface Fixture {
   inFolder(path: string): Fixture;
   /** The same person on another machine, with an empty home. */
   onNewMachine(): Fixture;
-  /** The same person, whose plugin runs in the process of the test. */
-  inProcess(): Fixture;
+  /** The same person, whose plugin runs as users run it, in a process of its own. */
+  asProcess(): Fixture;
   /** Writes a file, with mode 0600 unless another one is given. Returns its path. */
   writeFile(path: string, content: string | object, mode?: number): string;
   /** Runs the plugin with these arguments. */
@@ -78,7 +80,7 @@ export function setUp(t: Test, needs: Needs = {}): Fixture {
 type State = Pick<Fixture, 'home' | 'folder' | 'settings'>;
 
 function makeFixture(t: Test, needs: Needs, state: State): Fixture {
-  const { keystone, runner = runPlugin } = needs;
+  const { keystone, runner = DEFAULT_RUNNER } = needs;
   const { home, folder, settings } = state;
   const change = (changes: Partial<State>): Fixture => makeFixture(t, needs, { ...state, ...changes });
   const listRequests = (): readonly string[] => keystone?.listRequests() ?? [];
@@ -86,7 +88,7 @@ function makeFixture(t: Test, needs: Needs, state: State): Fixture {
     ...state,
     url: keystone?.url ?? '',
     with: (changes) => change({ settings: { ...settings, ...changes } }),
-    inProcess: () => makeFixture(t, { ...needs, runner: runBundles }, state),
+    asProcess: () => makeFixture(t, { ...needs, runner: runPlugin }, state),
     withOnly: (only) => change({ settings: only }),
     inFolder: (path) => change({ folder: path }),
     onNewMachine() {

@@ -22,7 +22,7 @@ function checkNoSecretLeft(t: Test, user: Fixture, result: RunResult, secrets: r
   );
 }
 
-/** Logs in twice: first at the server, then from the cache. */
+/** Logs in twice: first at the server, then from the cache, in a process of its own. */
 export async function logInTwice(
   t: Test,
   user: Fixture,
@@ -32,7 +32,7 @@ export async function logInTwice(
   const first = await user.run(...args);
   const credential = checkSuccess(t, first, warnings);
   t.strictSame(user.listRequests().slice(before), requests);
-  const second = await user.run(...args);
+  const second = await user.asProcess().run(...args);
   t.strictSame(
     second,
     { status: 0, signal: null, stdout: first.stdout, stderr: '' },
@@ -48,14 +48,14 @@ export interface FailedAttempt extends Omit<LoginAttempt, 'warnings'> {
   readonly says: readonly (string | RegExp)[];
 }
 
-/** Checks that a login fails, and that it causes only the expected requests. The plugin runs in this process. */
+/** Checks that a login fails, and that it causes only the expected requests. */
 export async function checkFailedLogin(
   t: Test,
   user: Fixture,
   { args = [], requests, secrets = [], status, says }: FailedAttempt,
 ): Promise<void> {
   const before = user.countRequests();
-  const result = await user.inProcess().run(...args);
+  const result = await user.run(...args);
   checkFailure(t, result, status, { says });
   t.strictSame(user.listRequests().slice(before), requests, 'only the expected requests are sent');
   checkNoSecretLeft(t, user, result, secrets);

@@ -1,12 +1,14 @@
 /**
- * Runs the built plugin in the process of the test, which takes a fraction of the time of a process. Use it where the
- * process is not the subject: the fast path is left out, and variables that Node itself reads have no effect. Each run
- * evaluates the bundles anew, because it must not know the secrets of another run.
+ * Runs the plugin in the process of the test, which takes a fraction of the time of a process: first the fast path, as
+ * main.ts does, and then the built slow path. Use it where the process is not the subject: variables that Node itself
+ * reads have no effect, and there is no terminal. Each run evaluates the bundles anew, because it must not know the
+ * secrets of another run.
  */
-import { readFileSync } from 'node:fs';
+import fs, { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { compileFunction } from 'node:vm';
+import { findCachedCredential } from '../../src/plugin/fast-path/find-cached-credential.ts';
 import { makeProcessHost } from '../../src/shared/base/host.ts';
 import type { Host } from '../../src/shared/base/host.ts';
 import { identifyProcess } from '../../src/shared/base/process-identity.ts';
@@ -24,6 +26,17 @@ type Bundle = (
   folder: string,
   startTimer: StartTimer,
 ) => void;
+
+const TERMINAL = '/dev/tty';
+
+/** The file system of a run, which has no terminal: the one of the test belongs to a developer. */
+const withoutTerminal: typeof fs = {
+  ...fs,
+  openSync(path, ...rest) {
+    if (path === TERMINAL) throw Object.assign(new Error(`ENXIO: ${TERMINAL}`), { code: 'ENXIO' });
+    return fs.openSync(path, ...rest);
+  },
+};
 
 const requireFromDist = createRequire(join(BUNDLE_FOLDER, 'slow.cjs'));
 const compiled = new Map<string, Bundle>();
@@ -46,6 +59,7 @@ function makeLoad(onTimer: (ms: number) => void): Load {
   };
   const modules = new Map<string, { exports: unknown }>();
   const load: Load = (name) => {
+    if (name === 'node:fs') return withoutTerminal;
     if (!name.startsWith('./')) return requireFromDist(name) as unknown;
     const path = join(BUNDLE_FOLDER, name);
     const known = modules.get(path);
@@ -73,7 +87,7 @@ export interface HostParts {
   readonly onTimer?: (ms: number) => void;
 }
 
-/** Runs the plugin in this process. It has the terminal of the test, so the run must not be one that prompts. */
+/** Runs the plugin in this process. */
 export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise<RunResult> {
   const {
     now = Date.now,
@@ -88,8 +102,7 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
   const own = { ...env };
   let [stdout, stderr] = ['', ''];
   let status: number | null = null;
-  const { runCli } = makeLoad(onTimer)('./slow.cjs') as { runCli: (host: Host) => Promise<void> };
-  await runCli({
+  const host: Host = {
     ...processHost,
     argv: args,
     env,
@@ -99,6 +112,7 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
     home: () => env['HOME'],
     accountHome: () => parts.accountHome ?? processHost.accountHome(),
     columns: () => undefined,
+    stdoutIsDevice: () => false,
     writeOut(text) {
       stdout += text;
       return undefined;
@@ -121,6 +135,10 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
     unsetVariables: () => undefined,
     onSignal: () => () => undefined,
     raise: () => undefined,
-  });
+  };
+  const cached = findCachedCredential(host);
+  if (cached !== undefined) return { status: 0, signal: null, stdout: cached.toString(), stderr };
+  const { runCli } = makeLoad(onTimer)('./slow.cjs') as { runCli: (host: Host) => Promise<void> };
+  await runCli(host);
   return { status, signal: null, stdout, stderr };
 }
