@@ -18,6 +18,7 @@ import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
 import { makeExecInfo } from '../support/home.ts';
 import { runBundles } from '../support/run-bundles.ts';
+import { runPlugin } from '../support/run-plugin.ts';
 import {
   ISSUER_DISCOVERY,
   ISSUER_EXCHANGE,
@@ -444,7 +445,7 @@ await t.test('the fast path prints no Keystone token after a failed exchange', a
   const keystone = await startKeystoneForTest(t);
   const issuer = await startStandInExchange(t, { keystone: keystone.url });
   const settings = { ...makeLoginSettings(`${keystone.url}/v3`), ...makeExchangeSettings(issuer) };
-  const alice = setUp(t, { keystone, settings });
+  const alice = setUp(t, { keystone, settings, runner: runPlugin });
   issuer.answer = ({ line }) =>
     line === ISSUER_EXCHANGE ? oauth(503, 'temporarily_unavailable', { 'retry-after': '60' }) : undefined;
   for (let run = 0; run < 3; run += 1) {
