@@ -1,24 +1,17 @@
-/** What differs in an executable of Bun: how it loads its bundles, what it reads, and what its TLS refuses. */
+/** What differs in an executable of Bun: how it loads its bundles, and what it reads. */
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
-import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
 import { compileWithBun } from '../../scripts/package/bun-binary/executable.ts';
 import { hostTarget } from '../../scripts/package/targets.ts';
-import {
-  checkFailure,
-  checkSuccess,
-  EXIT_STATUS,
-  makeLoginSettings,
-  startKeystoneForTest,
-} from '../support/check-run.ts';
+import { checkSuccess, makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { makeEnvironment, makeTestHome } from '../support/home.ts';
-import type { EnvVars, Home } from '../support/home.ts';
+import type { EnvVars } from '../support/home.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
-import { makeIsolatedCommand, PLUGIN_PATH, RUNTIME, runPlugin } from '../support/run-plugin.ts';
+import { makeIsolatedCommand, RUNTIME, runPlugin } from '../support/run-plugin.ts';
 
 const run = promisify(execFile);
 const skip = RUNTIME === 'bun' ? false : 'npm run package -- --runtime bun, then npm test -- --packaged --made';
@@ -44,23 +37,6 @@ await t.test('a cache hit runs no bundle of the slow path', { skip }, async (t) 
   };
   t.equal((await start(env)).stdout, first.stdout, 'the token comes from the cache');
   await t.rejects(start({ ...env, OS_PROJECT_NAME: 'other' }), /the slow path runs/, 'a cache miss runs the slow path');
-});
-
-await t.test('Node and Bun read the cache of each other', { skip }, async (t) => {
-  const keystone = await startKeystoneForTest(t);
-  const env = makeLoginSettings(`${keystone.url}/v3`);
-  const start = async (command: readonly string[], home: Home): Promise<string> => {
-    const [file = '', ...words] = command;
-    const [program, args, options] = makeIsolatedCommand(file, words, makeEnvironment(home, env));
-    return (await run(program, args, { ...options, cwd: home.path })).stdout;
-  };
-  const commands = [[process.execPath, 'dist/client-keystone-auth.cjs'].map((path) => resolve(path)), [PLUGIN_PATH]];
-  for (const [first = [], second = []] of [commands, commands.toReversed()]) {
-    const home = makeTestHome(t);
-    const before = keystone.countLogins();
-    t.equal(await start(first, home), await start(second, home), 'the same token, and not a byte more');
-    t.equal(keystone.countLogins(), before + 1, 'one login');
-  }
 });
 
 /** Variables that a run may read besides those of the plugin: what they change is harmless. */
@@ -158,28 +134,4 @@ await t.test('files in the current folder change nothing', { skip }, async (t) =
   }
   t.equal(keystone.countLogins(), 1);
   t.strictSame(readdirSync(cwd), before, 'nothing is written there');
-});
-
-/** Makes a certificate that no TLS server may use. */
-function makeSigningCertificate(t: Test): { readonly cert: string; readonly key: string } {
-  const folder = t.testdir({});
-  const [cert, key] = [join(folder, 'crt'), join(folder, 'key')];
-  const options = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30'];
-  const extensions = ['subjectAltName=IP:127.0.0.1', 'keyUsage=critical,keyCertSign', 'basicConstraints=CA:TRUE'];
-  const files = ['-subj', '/CN=127.0.0.1', '-keyout', key, '-out', cert];
-  const added = extensions.flatMap((extension) => ['-addext', extension]);
-  execFileSync('openssl', ['req', ...options, ...files, ...added], { stdio: 'ignore' });
-  return { cert, key };
-}
-
-await t.test('a certificate without the key usage digitalSignature is refused', { skip }, async (t) => {
-  const tls = makeSigningCertificate(t);
-  const keystone = await startKeystoneForTest(t, { tls });
-  const home = makeTestHome(t);
-  const env = { ...makeLoginSettings(`${keystone.url}/v3`), OS_CACERT: tls.cert };
-  const says = ['key usage lacks digitalSignature', 'ask its operator'];
-  checkFailure(t, await runPlugin({ home, env }), EXIT_STATUS.unreachable, { says });
-  const { stdout } = await runPlugin({ home, env, args: ['doctor', '--no-cluster'] });
-  t.match(stdout, 'key usage lacks digitalSignature', 'doctor says the same');
-  t.equal(keystone.countLogins(), 0);
 });

@@ -1,11 +1,13 @@
 /**
- * Two builds of one commit give the same bytes, in another folder, at another time. So everyone can verify a release.
+ * Two builds of one commit give the same bytes, in another folder, with another home and time zone, at another time. So
+ * everyone can verify a release.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
+import { findDevelopmentCache } from '../../scripts/lib/development-cache.ts';
 import { findSourceDate, PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from '../../scripts/package/product.ts';
 import { apkPath, imageFolder, npmPackagePath } from '../../scripts/package/package-paths.ts';
 import { executablePath, hostTarget } from '../../scripts/package/targets.ts';
@@ -27,7 +29,7 @@ function readImageDigest(folder: string, program: string, { debianArchitecture }
 const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
 
 await t.test(
-  'a build in another folder, at another time, gives the same bytes',
+  'a build in another folder, with another home and time zone, gives the same bytes',
   { skip: PACKAGED_EXECUTABLE === undefined && 'npm test -- --packaged' },
   async (t) => {
     const target = hostTarget();
@@ -57,7 +59,9 @@ await t.test(
     ];
     const env = {
       PATH: process.env['PATH'] ?? '',
-      HOME: process.env['HOME'] ?? '',
+      HOME: join(elsewhere, 'home'),
+      // With the packages of npm, so that nothing is downloaded again.
+      XDG_CACHE_HOME: dirname(findDevelopmentCache()),
       TZ: 'Asia/Kathmandu',
       LC_ALL: 'C',
       // The copy is not a git repository.

@@ -1,7 +1,5 @@
 /** Certificates that OpenSSL or Node alone would accept, or whose refusal they explain with a code. */
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:tls';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -13,48 +11,12 @@ import {
   startKeystoneForTest,
 } from '../support/check-run.ts';
 import type { CertificateFiles } from '../../scripts/lib/pki.ts';
+import { makeCertificateChain } from '../support/certificate-chain.ts';
+import type { CertificateChain, CertificateKind } from '../support/certificate-chain.ts';
 import { listenForTest } from '../support/listen-for-test.ts';
 
 const folder = t.testdir();
-const at = (name: string): string => join(folder, name);
-const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'ignore' });
-
-const EC = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
-const NAMES = 'subjectAltName=IP:127.0.0.1,DNS:localhost';
-
-interface Kind {
-  readonly authorityKey?: readonly string[];
-  readonly authorityExtensions?: readonly string[];
-  readonly key?: readonly string[];
-  readonly digest?: string;
-  readonly subject?: string;
-  readonly names?: string;
-}
-
-/** Makes an authority and a server certificate. */
-function makeChain(name: string, kind: Kind): CertificateFiles & { ca: string } {
-  const [ca, caKey, cert, key, request] = ['ca', 'ca.key', 'crt', 'key', 'csr'].map((type) => at(`${name}.${type}`));
-  if (ca === undefined || caKey === undefined || cert === undefined) throw new Error('no names');
-  if (key === undefined || request === undefined) throw new Error('no names');
-  const {
-    authorityKey = EC,
-    authorityExtensions = [],
-    digest = 'sha256',
-    names = NAMES,
-    subject = '/CN=127.0.0.1',
-  } = kind;
-  const extensions = ['basicConstraints=critical,CA:TRUE', ...authorityExtensions];
-  const make = ['req', '-nodes', '-sha256'];
-  openssl(
-    ...[...make, '-x509', '-days', '30', ...authorityKey, '-subj', '/CN=authority', '-keyout', caKey, '-out', ca],
-    ...extensions.flatMap((extension) => ['-addext', extension]),
-  );
-  openssl(...make, '-new', ...(kind.key ?? EC), '-subj', subject, '-keyout', key, '-out', request);
-  writeFileSync(at('extensions'), `basicConstraints=CA:FALSE\n${names}\n`);
-  const signer = ['-CA', ca, '-CAkey', caKey, '-CAcreateserial', `-${digest}`, '-extfile', at('extensions')];
-  openssl('x509', '-req', '-days', '30', ...signer, '-in', request, '-out', cert);
-  return { ca, cert, key };
-}
+const makeChain = (name: string, kind: CertificateKind): CertificateChain => makeCertificateChain(folder, name, kind);
 
 interface WeakServer {
   readonly port: number;
@@ -74,7 +36,7 @@ async function startWeakServer(t: Test, { cert, key }: CertificateFiles): Promis
   return { port, countBytes: () => bytes };
 }
 
-const KINDS: Readonly<Record<string, readonly [kind: Kind, says: RegExp]>> = {
+const KINDS: Readonly<Record<string, readonly [kind: CertificateKind, says: RegExp]>> = {
   'RSA of 1024 bits': [{ key: ['-newkey', 'rsa:1024'] }, /has a key that is too weak/],
   'an authority with RSA of 1024 bits': [{ authorityKey: ['-newkey', 'rsa:1024'] }, /has a key that is too weak/],
   'SHA-1': [{ digest: 'sha1' }, /is signed with SHA-1 or another weak digest/],

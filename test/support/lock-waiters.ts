@@ -9,11 +9,19 @@ import { PATIENT, startProgram } from './stress.ts';
 import type { RunningProgram } from './stress.ts';
 import { waitUntil } from './wait-until.ts';
 
-/** Starts a run that never gets a response to its login, and waits until it has sent the request. */
-export async function startHangingRun(standIn: StandInKeystone, env: LoginSettings): Promise<RunningProgram> {
+/**
+ * Starts a run that never gets a response to its login, and waits until it has sent the request.
+ *
+ * @param plugin the command of the plugin; by default that of the plugin under test
+ */
+export async function startHangingRun(
+  standIn: StandInKeystone,
+  env: LoginSettings,
+  plugin: readonly string[] = PLUGIN_COMMAND,
+): Promise<RunningProgram> {
   const before = standIn.countLogins();
   standIn.answerNext(silence(), 'POST /v3/auth/tokens');
-  const holder = startProgram([...PLUGIN_COMMAND, ...PATIENT], env);
+  const holder = startProgram([...plugin, ...PATIENT], env);
   await waitUntil('the login of the run with the lock', () => standIn.countLogins() > before);
   return holder;
 }

@@ -1,5 +1,9 @@
 import t from 'tap';
-import { findCrashReports, silenceCrashReport } from '../../scripts/package/bun-binary/silence-crash-report.ts';
+import {
+  findCrashReports,
+  nameReasonOfCrash,
+  silenceCrashReport,
+} from '../../scripts/package/bun-binary/silence-crash-report.ts';
 
 const HEADING = `${'='.repeat(60)}\n`;
 const BASE = 0x200000;
@@ -74,3 +78,16 @@ for (const processor of ['x64', 'arm64'] as const) {
     t.end();
   });
 }
+
+await t.test('what Bun says of a crash is replaced by a likely reason of the same length', (t) => {
+  const words = 'panicked during a panic. Aborting.\n';
+  const program = Buffer.from(`before${words}between${words}after`);
+  const { length } = program;
+  nameReasonOfCrash(program);
+  t.equal(program.length, length);
+  t.match(program.toString(), /^before([^\n]+\/proc[^\n]+\n)between\1after$/);
+  t.throws(() => {
+    nameReasonOfCrash(program);
+  }, /in 0 places, not in 2/);
+  t.end();
+});

@@ -15,7 +15,7 @@ import { PROGRAM_NAME } from '../product.ts';
 import { executablePath, hostTarget } from '../targets.ts';
 import type { BunSource, Target } from '../targets.ts';
 import { scrubBunNames } from './scrub-bun-names.ts';
-import { silenceCrashReport } from './silence-crash-report.ts';
+import { nameReasonOfCrash, silenceCrashReport } from './silence-crash-report.ts';
 
 const MAIN = 'out/bun-executable.cjs';
 const KEYRING_HELPER = { source: 'out/bun-keyring.cjs', name: 'keyring.cjs' };
@@ -72,6 +72,7 @@ async function writeScrubbedBun({ name, file, system, processor }: BunSource, pa
   const program = await fetchPackageFile(name, file);
   scrubBunNames(program, system, processor);
   silenceCrashReport(program, processor);
+  if (system === 'linux') nameReasonOfCrash(program);
   await writeFile(path, system === 'windows' ? removeSignature(program) : program, { mode: 0o755 });
 }
 

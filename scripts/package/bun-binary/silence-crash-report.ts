@@ -19,6 +19,10 @@ const NO_INSTRUCTION: Readonly<Record<BunSource['processor'], Buffer>> = {
   arm64: Buffer.alloc(4),
 };
 
+/** What Bun then says, in two places, and what it says instead. On Linux, most crashes before a run begins are this one. */
+const [LAST_WORDS, REASON] = ['panicked during a panic. Aborting.', 'Bun crashed. Is /proc not mounted?'];
+const PLACES_OF_LAST_WORDS = 2;
+
 /** Returns the offsets of the instructions that begin a report. */
 export function findCrashReports(program: Buffer, processor: BunSource['processor']): number[] {
   const headings = [...program.toString('latin1').matchAll(HEADING)];
@@ -36,4 +40,19 @@ export function silenceCrashReport(program: Buffer, processor: BunSource['proces
   if (reports.length !== BEGINNINGS)
     throw new Error(`this Bun begins a crash report in ${reports.length} places, not in ${BEGINNINGS}`);
   for (const at of reports) NO_INSTRUCTION[processor].copy(program, at);
+}
+
+/**
+ * Makes a crash on Linux name its likely reason.
+ *
+ * @throws Error when what Bun says of a crash is not found as expected
+ */
+export function nameReasonOfCrash(program: Buffer): void {
+  let places = 0;
+  for (let at = program.indexOf(LAST_WORDS); at !== -1; at = program.indexOf(LAST_WORDS, at)) {
+    program.write(REASON, at);
+    places += 1;
+  }
+  if (places !== PLACES_OF_LAST_WORDS)
+    throw new Error(`this Bun says "${LAST_WORDS}" in ${places} places, not in ${PLACES_OF_LAST_WORDS}`);
 }

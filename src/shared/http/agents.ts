@@ -6,7 +6,7 @@ import type { AgentOptions, RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { checkServerIdentity, getCACertificates, TLSSocket } from 'node:tls';
 import type { PeerCertificate } from 'node:tls';
-import { findChainWeakness, getStrongCiphers } from './certificate-strength.ts';
+import { findChainWeakness, getStrength } from './certificate-strength.ts';
 import type { ProxyRule } from './choose-proxy.ts';
 import { isSocks } from './proxy.ts';
 import type { Proxy } from './proxy.ts';
@@ -41,9 +41,7 @@ export function makeTlsOptions(tls: TlsSettings): AgentOptions {
     // Explicit, because NODE_TLS_REJECT_UNAUTHORIZED=0 in a kubeconfig would decide otherwise.
     rejectUnauthorized: !tls.insecure,
     minVersion: 'TLSv1.2',
-    ...(tls.insecure
-      ? {}
-      : { ca: listAuthorities(tls), ciphers: getStrongCiphers(), checkServerIdentity: checkCertificate }),
+    ...(tls.insecure ? {} : { ca: listAuthorities(tls), ...getStrength(), checkServerIdentity: checkCertificate }),
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
   };

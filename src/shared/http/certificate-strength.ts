@@ -1,11 +1,11 @@
 /**
  * The strength that TLS must have: OpenSSL's security level 2 (openssl SSL_CTX_set_security_level). Keys of RSA have at
  * least 2048 bits, those of elliptic curves 224, and SHA-1 signs nothing. BoringSSL, which Bun uses, has no levels, so
- * certificates are checked here in addition.
+ * certificates are checked here in addition, and the signatures of the handshake are listed.
  */
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls';
-import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
+import type { DetailedPeerCertificate, PeerCertificate, SecureContextOptions } from 'node:tls';
 
 const WITH_LEVEL = `${DEFAULT_CIPHERS}:@SECLEVEL=2`;
 
@@ -33,8 +33,23 @@ function hasSecurityLevels(): boolean {
   return levels;
 }
 
-/** Returns the ciphers of a checked connection, with the strength that certificates must have. */
-export const getStrongCiphers = (): string => (hasSecurityLevels() ? WITH_LEVEL : DEFAULT_CIPHERS);
+/** Best first. BoringSSL's own list ends with SHA-1. */
+const HANDSHAKE_SIGNATURES = [
+  'ecdsa_secp256r1_sha256',
+  'ed25519',
+  'rsa_pss_rsae_sha256',
+  'rsa_pkcs1_sha256',
+  'ecdsa_secp384r1_sha384',
+  'rsa_pss_rsae_sha384',
+  'rsa_pkcs1_sha384',
+  'ecdsa_secp521r1_sha512',
+  'rsa_pss_rsae_sha512',
+  'rsa_pkcs1_sha512',
+].join(':');
+
+/** Returns the options of a checked connection that decide how strong certificates and signatures must be. */
+export const getStrength = (): Pick<SecureContextOptions, 'ciphers' | 'sigalgs'> =>
+  hasSecurityLevels() ? { ciphers: WITH_LEVEL } : { ciphers: DEFAULT_CIPHERS, sigalgs: HANDSHAKE_SIGNATURES };
 
 /** Why a certificate is too weak, by the code that an error about it has. */
 export type Weakness = 'CERT_CHAIN_WEAK_KEY' | 'CERT_CHAIN_WEAK_DIGEST';

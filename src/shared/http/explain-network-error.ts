@@ -30,7 +30,7 @@ const HANDSHAKE_FAILURE: Explanation = {
   message: 'it aborted the TLS handshake',
   hint:
     'if it requires a client certificate, set OS_CERT and OS_KEY (--cert, --key); if not, ask its operator to allow ' +
-    'ECDHE with X25519 or P-256',
+    'ECDHE with X25519 or P-256 and AES-GCM, for a certificate with an RSA or P-256 key',
 };
 
 const OLD_TLS: Explanation = {
@@ -138,6 +138,11 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
     message: 'its certificate, or one of its authorities, is signed with SHA-1 or another weak digest',
     hint: 'ask its operator for a certificate that is signed with SHA-256',
   },
+  UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY: {
+    code: 'untrusted',
+    message: 'one of its authorities has a key of a kind that this program does not know',
+    hint: 'ask its operator for a certificate of an authority with an RSA, P-256 or P-384 key',
+  },
   CERT_NAME_CONSTRAINT: {
     code: 'untrusted',
     message: 'its authority must not issue certificates for this host name (name constraints)',
@@ -163,8 +168,8 @@ const FAILURES: Readonly<Record<string, Explanation>> = {
   ERR_SSL_TLSV1_ALERT_CERTIFICATE_REQUIRED: CERTIFICATE_REQUIRED,
   ERR_SSL_KEY_USAGE_BIT_INCORRECT: {
     code: 'untrusted',
-    message: 'its certificate must not be used for TLS (its key usage lacks digitalSignature)',
-    hint: 'ask its operator for a certificate with the key usage digitalSignature',
+    message: 'the key usage of its certificate forbids this TLS connection, usually because it lacks digitalSignature',
+    hint: 'ask its operator for a certificate with the key usage digitalSignature, and to allow ECDHE',
   },
   ERR_SSL_UNSUPPORTED_PROTOCOL: OLD_TLS,
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: OLD_TLS,
@@ -206,7 +211,9 @@ function getSocketErrorCode(socket: object): string {
   // Only the message has OpenSSL's reason for a failed write.
   const reason =
     code === 'EPROTO' && 'message' in socket ? /:SSL routines:[^:]*:([^:]+):/.exec(String(socket.message)) : null;
-  return reason?.[1] === undefined ? code : `ERR_SSL_${reason[1].toUpperCase().replace(/\W+/g, '_')}`;
+  const name = reason?.[1] === undefined ? code : `ERR_SSL_${reason[1].toUpperCase()}`;
+  // OpenSSL has names such as "ssl/tls alert handshake failure".
+  return name.startsWith('ERR_SSL_') ? name.replaceAll(/\W+/g, '_') : name;
 }
 
 /** The request that failed. */

@@ -10,7 +10,7 @@ import type { Environment, Host } from '../base/host.ts';
 import { Secret } from '../base/secret.ts';
 import { resolvePath } from '../base/host.ts';
 import type { Config } from '../options/config.ts';
-import { findOwnWeakness, getStrongCiphers } from './certificate-strength.ts';
+import { findOwnWeakness, getStrength } from './certificate-strength.ts';
 import { AUTHORITY_VARIABLES } from './system-authorities.ts';
 
 /** The options that {@link readTlsSettings} reads. */
@@ -218,7 +218,7 @@ function readClientCertificate(config: Config<TlsOptionName>, host: Host): Clien
     });
   if (findOwnWeakness(cert.text) !== undefined) throw tooWeak();
   try {
-    createSecureContext({ cert: cert.text, key: key.text, ciphers: getStrongCiphers() });
+    createSecureContext({ cert: cert.text, key: key.text, ...getStrength() });
   } catch (error) {
     if (WEAK_CERTIFICATE.test(getErrorCode(error))) throw tooWeak();
     throw new ConfigError(`${cert.origin} and ${key.origin} do not belong together`, {

@@ -182,6 +182,8 @@ async function judgeCertificate(
     );
   }
   if (!socket.authorized) {
+    // Some servers answer one connection after the other.
+    socket.destroy();
     const { message, hint, code } = explainConnectError(target, await findTrustError(target, tls));
     // OpenSSL has many codes for an untrusted authority. A wrong name or date needs another fix.
     const isUntrusted = hint?.includes('OS_CACERT') === true;
