@@ -610,3 +610,30 @@ await t.test('the cache holds both tokens in private files, and nothing that was
   t.notOk(text.includes('eyJ'), 'the metadata contains no JWT');
   t.ok(text.includes(issuer.url));
 });
+
+await t.test('no level of the log shows one of the tokens', async (t) => {
+  const setting = await setUpExchange(t);
+  const { alice, issuer, wait } = setting;
+  const answers: readonly StandInExchange['answer'][] = [
+    () => undefined,
+    // An issuer that repeats the token, in a place that messages quote.
+    ({ line, form }) =>
+      line === ISSUER_EXCHANGE
+        ? { status: 400, body: { error: 'invalid_grant', error_description: form.get('subject_token') } }
+        : undefined,
+    ({ line, form }) =>
+      line === ISSUER_EXCHANGE
+        ? { status: 307, headers: { location: `/?${form.get('subject_token') ?? ''}` } }
+        : undefined,
+  ];
+  for (const answer of answers) {
+    issuer.answer = answer;
+    wait(9 * MINUTE_MS);
+    for (const level of ['-v', '-vv', '-vvv']) {
+      const { stderr } = await alice.run(level, '--log-format=json');
+      t.not(stderr, '');
+      checkNothingPrinted(t, setting, stderr);
+      t.notOk(stderr.includes('eyJ'), 'no JWT');
+    }
+  }
+});

@@ -1,0 +1,276 @@
+// The whole chain with real programs: kubectl → the plugin → Keystone → the issuer → kube-apiserver, which verifies the
+// JWT by itself. Skipped by name if no API server is built, except in CI.
+
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { readRecordFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
+import { parseKeyDocument, renderKeyDocument } from '../../src/webhook/issuer/key-document.ts';
+import { makeSigningKey } from '../../src/webhook/issuer/signing-key.ts';
+import type { SigningKey } from '../../src/webhook/issuer/signing-key.ts';
+import { Secret } from '../../src/shared/base/secret.ts';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
+import { allowReading, chooseClusterPlace, startCluster, testOnEachKubernetes } from '../support/cluster.ts';
+import type { Cluster } from '../support/cluster.ts';
+import type { DoctorCheck } from '../support/doctor.ts';
+import { findCheck } from '../support/doctor.ts';
+import { makeIssuerCommandLine } from '../support/issuer-settings.ts';
+import { listRequests, watchRequests } from '../support/request-log.ts';
+import { startRecordingProxy } from '../support/recording-proxy.ts';
+import { runPlugin } from '../support/run-plugin.ts';
+import { readClaims } from '../support/stand-in-exchange.ts';
+import { pickSize } from '../support/stress.ts';
+import { startSwitchedForwarder } from '../support/switched-forwarder.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { startServerProcess } from '../support/webhook-process.ts';
+
+/** The oldest minor version with this form of the configuration file. */
+const OLDEST = 34;
+
+const AUDIENCE = 'cluster-a';
+const HOUR_MS = 3_600_000;
+/** How long before it signs a key is written: the issuer reads its file every half minute. */
+const ROTATION_MS = 40_000;
+/** The API server asks for the keys of an unknown key ID only when the keys that it knows have expired. */
+const ISSUER_ARGS = ['--keystone-timeout', '4', '--jwks-max-age', '10'];
+const NO_WEBHOOK = {
+  'authorization-mode': 'RBAC',
+  'authentication-token-webhook-config-file': undefined,
+  'authentication-token-webhook-version': undefined,
+  'authentication-token-webhook-cache-ttl': undefined,
+  'authorization-webhook-config-file': undefined,
+  'authorization-webhook-version': undefined,
+  'authorization-webhook-cache-authorized-ttl': undefined,
+  'authorization-webhook-cache-unauthorized-ttl': undefined,
+};
+
+function makeAuthenticationConfiguration(url: string, ca: string): object {
+  return {
+    apiVersion: 'apiserver.config.k8s.io/v1',
+    kind: 'AuthenticationConfiguration',
+    jwt: [
+      {
+        issuer: { url, certificateAuthority: readFileSync(ca, 'utf8'), audiences: [AUDIENCE] },
+        claimMappings: {
+          username: { claim: 'preferred_username', prefix: '' },
+          groups: { claim: 'groups', prefix: '' },
+        },
+      },
+    ],
+  };
+}
+
+const AUDIT_POLICY = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level: 'RequestResponse' }] };
+
+interface CachedTokens {
+  readonly jwts: readonly string[];
+  readonly keystoneTokens: readonly string[];
+}
+
+const folderOf = ({ home }: Pick<Cluster, 'home'>): { path: string; uid: number | undefined } => ({
+  path: home.cache,
+  uid: process.geteuid?.(),
+});
+
+const listKeys = ({ home }: Pick<Cluster, 'home'>): string[] =>
+  readdirSync(home.cache).flatMap((name) => /^(.+)\.token$/.exec(name)?.[1] ?? []);
+
+/** Reads the tokens that the plugin has cached. */
+function readTokens(cluster: Pick<Cluster, 'home'>): CachedTokens {
+  const tokens = listKeys(cluster).flatMap((key) => readRecordFile(folderOf(cluster), key)?.token ?? []);
+  const isJwt = (token: string): boolean => token.startsWith('eyJ');
+  return { jwts: tokens.filter(isJwt), keystoneTokens: tokens.filter((token) => !isJwt(token)) };
+}
+
+/** Removes the JWTs from the cache, so that the next run exchanges. */
+function removeJwts(cluster: Pick<Cluster, 'home'>): void {
+  for (const key of listKeys(cluster)) {
+    const record = readRecordFile(folderOf(cluster), key);
+    if (record?.token.startsWith('eyJ') === true) rmSync(join(cluster.home.cache, `${key}.token`), { force: true });
+  }
+}
+
+/** Changes the JWTs in the cache as if they had been issued earlier. */
+function ageJwts(cluster: Pick<Cluster, 'home'>, ms: number): void {
+  for (const key of listKeys(cluster)) {
+    const record = readRecordFile(folderOf(cluster), key);
+    if (record?.token.startsWith('eyJ') !== true) continue;
+    const { receivedAt, expiresAt } = record;
+    writeRecordFile(folderOf(cluster), key, { ...record, receivedAt: receivedAt - ms, expiresAt: expiresAt - ms });
+  }
+}
+
+const readKeyId = (token: string): string =>
+  (JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { kid: string }).kid;
+
+function writeKeys(path: string, keys: readonly SigningKey[]): void {
+  writeFileSync(`${path}.new`, renderKeyDocument(keys).reveal(), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+await testOnEachKubernetes(
+  'the cluster gets JWTs of the issuer, and never the Keystone token',
+  async (t, environment, programs) => {
+    const { pki, http, tenancy } = environment;
+    const place = await chooseClusterPlace(t, environment);
+    const watched = watchRequests(http);
+    const forwarder = await startSwitchedForwarder(t, Number(new URL(http.url).port));
+    const keystoneUrl = `http://127.0.0.1:${forwarder.port}${watched.prefix}`;
+    const countLogins = (): number =>
+      listRequests(watched).filter(({ method, status }) => method === 'POST' && status === 201).length;
+
+    const keyFile = join(place.folder, 'keys.json');
+    const now = Date.now();
+    writeKeys(keyFile, [await makeSigningKey('ES256', { createdAt: now - HOUR_MS, signsFrom: now - HOUR_MS })]);
+    const port = await findFreePort();
+    const url = `https://127.0.0.1:${port}/keystone`;
+    const commandLine = await makeIssuerCommandLine(t, {
+      ...{ keystone: { url: keystoneUrl }, keyFile, url, port, pki, args: ISSUER_ARGS },
+      audiences: { audiences: [{ name: AUDIENCE, allow: [{ roles: ['member'] }] }] },
+    });
+    const issuer = await startServerProcess(t, commandLine);
+    const countExchanges = async (): Promise<number> => {
+      const { body } = await issuer.sendRequest({ path: '/metrics' });
+      const counters = [...String(body).matchAll(/^keystone_auth_exchanges_total\{[^}]*result="issued"\} (\d+)$/gm)];
+      return counters.reduce((sum, [, value]) => sum + Number(value), 0);
+    };
+
+    const [configuration, auditPolicy] = [join(place.folder, 'authn.json'), join(place.folder, 'audit.json')];
+    const auditLog = join(place.folder, 'audit.log');
+    writeFileSync(configuration, JSON.stringify(makeAuthenticationConfiguration(url, pki.ca)));
+    writeFileSync(auditPolicy, JSON.stringify(AUDIT_POLICY));
+    const cluster = await startCluster(t, environment, programs, {
+      place,
+      webhookPort: 1,
+      cacheSeconds: 1,
+      flags: {
+        ...NO_WEBHOOK,
+        'authentication-config': configuration,
+        'audit-policy-file': auditPolicy,
+        'audit-log-path': auditLog,
+      },
+    });
+    const proxy = await startRecordingProxy(t, pki, cluster.url);
+    await cluster.create('/api/v1/namespaces', { metadata: { name: 'web' } });
+    await allowReading(cluster, 'web', { kind: 'Group', name: tenancy.projects.demo.id });
+
+    const kubeconfig = join(cluster.home.path, 'exchange');
+    const add = await runPlugin({
+      home: cluster.home,
+      env: { ...cluster.env, OS_AUTH_URL: `${keystoneUrl}/v3` },
+      args: [
+        ...['kubeconfig', 'add', `--kubeconfig=${kubeconfig}`, '--name=web', `--server=${proxy.url}`, '--set-current'],
+        ...[`--certificate-authority=${pki.ca}`, `--token-exchange-url=${url}`, `--token-exchange-cacert=${pki.ca}`],
+        ...[
+          `--token-exchange-audience=${AUDIENCE}`,
+          '--command=client-keystone-auth-under-test',
+          '--auth-type=password',
+        ],
+      ],
+    });
+    t.equal(add.status, 0, add.stderr);
+    const stanza = readFileSync(kubeconfig, 'utf8');
+    const pluginPath = /"?command"?: "?([^",\n]+)"?/.exec(readFileSync(cluster.kubeconfig, 'utf8'))?.[1] ?? '';
+    writeFileSync(kubeconfig, stanza.replace('client-keystone-auth-under-test', pluginPath), { mode: 0o600 });
+    const getPods = (): ReturnType<Cluster['kubectl']> =>
+      cluster.kubectl('--kubeconfig', kubeconfig, 'get', 'pods', '-n', 'web');
+    const getPodsWell = async (t: Test, what: string): Promise<void> => {
+      t.match(await getPods(), { status: 0 }, what);
+    };
+
+    await t.test('RBAC gives the groups of the JWT their rights', async (t) => {
+      await waitUntil('the API server has read the keys, and RBAC applies', async () => (await getPods()).status === 0);
+      const who = await cluster.kubectl('--kubeconfig', kubeconfig, 'auth', 'whoami', '-o', 'json');
+      t.equal(who.status, 0, who.stderr);
+      const { username, groups } = (
+        JSON.parse(who.stdout) as { status: { userInfo: { username: string; groups: string[] } } }
+      ).status.userInfo;
+      t.equal(username, 'alice');
+      t.ok(groups.includes(tenancy.projects.demo.id));
+      t.match(await cluster.kubectl('--kubeconfig', kubeconfig, 'get', 'pods', '-n', 'default'), { status: 1 });
+      t.equal(countLogins(), 1, 'one login for all commands');
+      const { jwts, keystoneTokens } = readTokens(cluster);
+      t.same([jwts.length, keystoneTokens.length], [1, 1]);
+      t.match(readClaims(jwts[0] ?? ''), { iss: url, aud: AUDIENCE });
+    });
+
+    await t.test('doctor accepts all of it', async (t) => {
+      const run = await runPlugin({
+        home: cluster.home,
+        env: { ...cluster.env, KUBECONFIG: kubeconfig },
+        args: ['doctor', '-o', 'json'],
+      });
+      const checks = JSON.parse(run.stdout) as DoctorCheck[];
+      t.same(
+        checks.filter(({ result }) => result === 'bad' || result === 'skipped'),
+        [],
+      );
+      t.match(findCheck(checks, 'keys of the issuer').found, 'verifies the JWT');
+      t.match(findCheck(checks, 'API server').found, 'authenticates you as alice');
+    });
+
+    await t.test('without Keystone, commands work until the JWT expires, and then again without a login', async (t) => {
+      forwarder.switch(false);
+      for (let count = 0; count < 3; count += 1) await getPodsWell(t, 'Keystone is down');
+      ageJwts(cluster, 9 * 60_000);
+      await getPodsWell(t, 'in the last two minutes');
+      forwarder.switch(true);
+      removeJwts(cluster);
+      const before = await countExchanges();
+      await waitUntil('Keystone is asked again', async () => (await getPods()).status === 0);
+      t.ok((await countExchanges()) > before);
+      t.equal(countLogins(), 1);
+    });
+
+    await t.test('a rotation of the keys refuses nobody', async (t) => {
+      const [oldKid] = readTokens(cluster).jwts.map(readKeyId);
+      const keys = await parseKeyDocument(new Secret(readFileSync(keyFile, 'utf8')), keyFile);
+      const signsFrom = Date.now() + ROTATION_MS;
+      const next = await makeSigningKey('ES256', { createdAt: Date.now(), signsFrom });
+      writeKeys(keyFile, [...keys, next]);
+      await waitUntil('the issuer publishes the new key', () => issuer.readOutput().includes(next.kid));
+      await waitUntil('the new key signs soon', () => Date.now() > signsFrom - 3_000);
+      const failures: string[] = [];
+      let count = 0;
+      let isOver = false;
+      const loop = async (): Promise<void> => {
+        while (!isOver) {
+          removeJwts(cluster);
+          const { status, stderr } = await getPods();
+          if (status !== 0) failures.push(stderr);
+          count += 1;
+        }
+      };
+      const loops = Array.from({ length: pickSize(20, 2) }, loop);
+      await waitUntil('JWTs have the new key', () =>
+        readTokens(cluster).jwts.some((jwt) => readKeyId(jwt) === next.kid),
+      );
+      const atSwitch = count;
+      await waitUntil('each loop uses it', () => count >= atSwitch + 2 * loops.length);
+      isOver = true;
+      await Promise.all(loops);
+      t.same(failures, []);
+      t.not(oldKid, next.kid);
+      t.comment(`${count} commands, ${failures.length} refused`);
+      t.equal(countLogins(), 1);
+    });
+
+    await t.test('no byte of a Keystone token has reached the cluster', async (t) => {
+      await getPodsWell(t, 'with the last JWT');
+      const { keystoneTokens, jwts } = readTokens(cluster);
+      t.equal(keystoneTokens.length, 1);
+      const [sent, audited] = [proxy.read(), readFileSync(auditLog, 'utf8')];
+      t.ok(proxy.countRequests() > 10);
+      t.ok(sent.includes(jwts.at(-1) ?? 'none'), 'the proxy sees what is sent');
+      t.ok(audited.includes('"username":"alice"'), 'the audit log has the requests');
+      for (const [what, text] of [
+        ['the proxy', sent],
+        ['the audit log', audited],
+      ] as const) {
+        for (const token of keystoneTokens) t.notOk(text.includes(token), what);
+        t.notMatch(text, /gAAAA[\w-]{20}/, `${what} has seen no other Keystone token`);
+      }
+    });
+  },
+  { oldest: OLDEST },
+);
