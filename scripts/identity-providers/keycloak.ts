@@ -41,6 +41,15 @@ export interface KeycloakOptions {
 /** What the JVM must not take from the tests. The first compiler is enough for a server that lives for minutes. */
 const JVM_LIMITS = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xms64m', '-Xmx384m', '-XX:MaxMetaspaceSize=256m'];
 
+/**
+ * How long Keycloak waits for its database and for its own transactions, in seconds. By default, it gives up after five
+ * seconds without a connection, which a busy machine needs to open the database.
+ */
+const DATABASE_TIMEOUTS = [
+  '-Dquarkus.datasource.jdbc.acquisition-timeout=900',
+  '-Dquarkus.transaction-manager.default-transaction-timeout=900',
+];
+
 const PACKAGES_OF_JAVA = ['util', 'util.concurrent', 'security'];
 
 /** How long Keycloak may take to start, in ms. It takes ten seconds of processor time, which a busy machine does not have. */
@@ -52,6 +61,7 @@ const STOP_TIMEOUT_MS = 60_000;
 export function listKeycloakArguments(home: string, args: readonly string[]): readonly string[] {
   return [
     ...JVM_LIMITS,
+    ...DATABASE_TIMEOUTS,
     ...PACKAGES_OF_JAVA.map((name) => `--add-opens=java.base/java.${name}=ALL-UNNAMED`),
     ...['-Duser.language=en', '-Duser.country=US', '-Dfile.encoding=UTF-8'],
     `-Dkc.home.dir=${home}`,

@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 
 /** How long a server may take to start, in ms, on a busy machine too. */
-export const START_TIMEOUT_MS = 300_000;
+export const START_TIMEOUT_MS = 900_000;
 
 const stopTimeoutMs = 3000;
 
