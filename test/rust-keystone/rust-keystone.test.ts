@@ -143,6 +143,19 @@ async function testLogins(t: Test, rust: RustCluster): Promise<void> {
     checkFailure(t, await wrong.run(), EXIT_STATUS.refused, { says: ['Keystone refused the login for alice'] });
   });
 
+  await t.test('no role, and a domain that does not exist, are refusals', async (t) => {
+    const stranger = setUpUser(t, rust, { ...asUser(users.mallory, domain), OS_PROJECT_ID: projects.demo.id });
+    checkFailure(t, await stranger.run(), EXIT_STATUS.refused, { says: ['the user has no role there'] });
+    const lost = setUpUser(t, rust, { ...asAliceOnDemo(tenancy), OS_USER_DOMAIN_NAME: 'nosuch' });
+    checkFailure(t, await lost.run(), EXIT_STATUS.refused, { says: ['domain nosuch not found'] });
+  });
+
+  await t.test('this version asks for no second factor', async (t) => {
+    const mfa = setUpUser(t, rust, { ...asUser(users.mfa, domain), OS_PROJECT_ID: projects.demo.id });
+    t.match(await readFacts(t, rust, await mfa.run()), { user: { name: 'mfa' }, methods: ['password'] });
+    show(t, false, 'a second factor that a rule requires');
+  });
+
   await t.test('a token is exchanged for a project, and a revoked one is refused as such', async (t) => {
     const unscoped = await alice.onNewMachine().getToken('--unscoped');
     const bearer = setUpUser(t, rust, {
@@ -177,6 +190,7 @@ async function testLogins(t: Test, rust: RustCluster): Promise<void> {
       user: { id: users.alice.id, name: 'alice' },
       project: { id: projects.demo.id, name: 'demo' },
       groups: [],
+      roles: ['member', 'reader'],
     });
     t.match(await user.run('catalog'), { status: 0, stderr: '', stdout: /^keystone +identity/m });
     t.match(await user.run('status'), { status: 0, stderr: '', stdout: /demo/ });
@@ -294,11 +308,17 @@ async function testJobs(t: Test, rust: RustCluster): Promise<void> {
   await t.test('a JWT gets a token without a scope, and the webhook accepts one for a project', async (t) => {
     const facts = await readFacts(t, rust, await job.run(), [/the token has no scope/]);
     t.match(facts, { user: { name: 'repo:acme/app' }, project: undefined, methods: ['openid'] });
-    await rust.makeMember(facts?.user.id ?? '');
     const onDemo = job.onNewMachine().with({ OS_PROJECT_ID: demo.id });
-    const scoped = checkSuccess(t, await onDemo.run());
+    checkFailure(t, await onDemo.run(), EXIT_STATUS.refused, {
+      says: ['Keystone refused the login for repo:acme/app on project', 'the user has no role there'],
+    });
+    await rust.setMembership('PUT', facts?.user.id ?? '');
+    const scoped = checkSuccess(t, await onDemo.onNewMachine().run());
+    const unseen = await onDemo.onNewMachine().getToken();
     t.match(await validate(rust, scoped.token), { user: { id: facts?.user.id }, project: { id: demo.id } });
     t.match(await review(rust, scoped.token), { username: 'repo:acme/app' });
+    await rust.setMembership('DELETE', facts?.user.id ?? '');
+    t.strictSame(await rust.webhook.reviewToken(unseen), { authenticated: false }, 'without the role, it is refused');
     show(t, true, 'v4jwt', `v4jwt ${WEBHOOK_ROW}`);
   });
 

@@ -50,8 +50,8 @@ export interface RustCluster {
   readonly providerId: string;
   /** Makes a JWT of an identity provider whose keys Rust Keystone can read. */
   signJwt(claims: object): string;
-  /** Gives a user the role `member` on the project demo. */
-  makeMember(userId: string): Promise<void>;
+  /** Gives a user the role `member` on the project demo, or takes it away. */
+  setMembership(verb: 'DELETE' | 'PUT', userId: string): Promise<void>;
   /** Makes a token of a service account with TokenRequest, as the kubelet does for a pod. */
   requestToken(account: ServiceAccount, audiences?: readonly string[]): Promise<string>;
 }
@@ -139,11 +139,11 @@ export async function startRustCluster(t: Test, { rust, kubernetes }: Programs):
       const now = Math.floor(Date.now() / 1000);
       return signJwt({ iss: issuer.url, aud: 'keystone', iat: now, exp: now + 600, ...claims }, issuer.key);
     },
-    async makeMember(userId) {
+    async setMembership(verb, userId) {
       const token = await logInAsAdmin(keystone.python);
       const role = findId(await listRoles(keystone.python, token), 'member');
       const path = `/v3/projects/${tenancy.projects.demo.id}/users/${userId}/roles/${role}`;
-      await callKeystone(keystone.python, path, { method: 'PUT', token });
+      await callKeystone(keystone.python, path, { method: verb, token });
     },
     async requestToken({ namespace, name }, audiences = []) {
       const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;

@@ -43,6 +43,20 @@ const ROWS: Readonly<Record<string, Row>> = {
     hint: /check user, password, domain/,
     code: 'auth-rejected',
   },
+  'no role, as Rust Keystone says it': {
+    status: 500,
+    body: { error: { code: 500, message: 'internal server error: actor has no roles on scope' } },
+    says: /^Keystone refused the login for alice on project demo: the user has no role there$/,
+    hint: /^choose another project or domain/,
+    code: 'auth-rejected',
+  },
+  "a user's domain that does not exist, as Rust Keystone says it": {
+    status: 500,
+    body: { error: { code: 500, message: 'internal server error: domain acme not found' } },
+    says: /^Keystone does not find what the request names: domain acme not found$/,
+    hint: /^check the names and ids that you set$/,
+    code: 'credential-unknown',
+  },
   'an expired password': {
     status: 401,
     body: error(401, 'The password is expired and needs to be changed for user: 1234.'),

@@ -153,6 +153,8 @@ void t.test('what the auth method knows replaces the explanation of a refusal, a
   t.equal(explain({ status: 404, request }).code, 'not-keystone', 'the path is wrong');
   t.equal(explain({ status: 400, request }).code, 'request-rejected');
   t.equal(explain({ status: 401, body: fail('password is expired'), request }).code, 'password-expired');
+  const noRole = explain({ status: 500, body: fail('internal server error: actor has no roles on scope'), request });
+  t.match(noRole, { code: 'auth-rejected', message: /the user has no role there/ }, 'Rust Keystone says the cause');
   t.equal(explain({ status: 403, request }).code, 'auth-rejected', 'another status');
   t.not(explain({ status: 403, request }).message, own.message);
 });

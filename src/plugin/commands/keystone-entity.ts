@@ -20,11 +20,14 @@ export function readEntity(value: JsonObject | undefined): KeystoneEntity | unde
   };
 }
 
-/** Lists the names of entities, sorted, since Keystone's order differs between responses. */
-export const listEntityNames = (body: JsonObject, member: string): string[] =>
-  listAt(body, member)
-    .flatMap((entry) => (isJsonObject(entry) ? (textAt(entry, 'name') ?? []) : []))
-    .toSorted();
+/**
+ * Lists the names of entities, sorted, since Keystone's order differs between responses. Each name is there once: Rust
+ * Keystone repeats a role that is assigned, and also follows from another one.
+ */
+export const listEntityNames = (body: JsonObject, member: string): string[] => {
+  const names = listAt(body, member).flatMap((entry) => (isJsonObject(entry) ? (nameAt(entry) ?? []) : []));
+  return [...new Set(names)].toSorted();
+};
 
 /** Describes an entity in a message: "demo (4f2c, domain Default)". */
 export function describeEntity(entity: KeystoneEntity | undefined): string | undefined {

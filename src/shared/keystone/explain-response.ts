@@ -37,6 +37,9 @@ function serverMessage({ response, body }: Pick<Circumstances, 'response' | 'bod
     .replace(FAILURE_PREFIX, '');
 }
 
+/** What Rust Keystone says to a user who has proved who they are. */
+const NO_ROLE = /^actor has no roles on scope$/;
+
 function explainReceipt({ body, request }: Circumstances, receipt: string): PluginError {
   const acceptedMethods = listAt(objectAt(body, 'receipt'), 'methods');
   const missingMethodSets = listAt(body, 'required_auth_methods').map((rule) =>
@@ -66,6 +69,13 @@ function explain401(circumstances: Circumstances): PluginError {
     return new AuthRejected('password-expired', `the password of ${request.subject} has expired`, {
       hint: 'change it with "openstack user password set"',
     });
+  }
+  if (NO_ROLE.test(serverMessage(circumstances))) {
+    return new AuthRejected(
+      'auth-rejected',
+      `Keystone refused the login for ${request.subject}: the user has no role there`,
+      { hint: 'choose another project or domain, or ask its operator for a role' },
+    );
   }
   return new AuthRejected(
     'auth-rejected',
@@ -185,18 +195,17 @@ function explainOther(circumstances: Circumstances): PluginError {
   );
 }
 
-/** Refusals of a token that Rust Keystone reports as failures of its own. */
-const REFUSED_TOKEN = /^internal server error: (?:.*: )?(?:fernet decryption error|token has been revoked)$/;
+/** Refusals that Rust Keystone reports as failures of its own, and the statuses that say what happened. */
+const MEANT_STATUSES: readonly (readonly [message: RegExp, status: number])[] = [
+  [/^internal server error: (?:.*: )?(?:fernet decryption error|token has been revoked)$/, 401],
+  [/^internal server error: actor has no roles on scope$/, 401],
+  [/^internal server error: domain .* not found$/, 404],
+  [/^internal server error: either user id or user name with user domain/, 400],
+];
 
-/** What it says about a user's name without a domain. */
-const INCOMPLETE_USER = 'internal server error: either user id or user name with user domain';
-
-/** The status that says what happened. */
 function findMeantStatus({ status }: HttpResponse, body: JsonObject | undefined): number {
-  const message = textAt(objectAt(body, 'error'), 'message') ?? '';
-  if (status !== 500) return status;
-  if (REFUSED_TOKEN.test(message)) return 401;
-  return message.startsWith(INCOMPLETE_USER) ? 400 : status;
+  const text = textAt(objectAt(body, 'error'), 'message') ?? '';
+  return (status === 500 ? MEANT_STATUSES.find(([message]) => message.test(text))?.[1] : undefined) ?? status;
 }
 
 /** The explanation of the auth method; undefined if it has none that takes precedence over `explained`. */
@@ -207,6 +216,8 @@ function explainByMethod(
 ): StatusExplanation | undefined {
   const own = circumstances.request.statusExplanations?.[status];
   if (typeof own !== 'function') {
+    // A method lists what the cause can be, but here Keystone says it.
+    if (NO_ROLE.test(serverMessage(circumstances))) return undefined;
     const isReplaced = status < 300 || ['auth-rejected', 'credential-unknown'].includes(explained.code);
     return isReplaced ? own : undefined;
   }
